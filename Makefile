@@ -17,23 +17,21 @@ run: build ## build, then start one node with the tour: gateway and board on loo
 check: build ## quick: lint, unit, simulation and fuzz-smoke tests of the plain build
 	@tools/run-tests.py --suite lint --suite unit --suite sim --suite fuzz $(BUILD)
 
+SAN_ARGS = -Db_lundef=false
 test: ## everything CI runs: plain, ASan+UBSan and TSan builds, fuzz smoke, end to end
 	@tools/deps.sh test
 	@$(MAKE) --no-print-directory build
-	@$(MAKE) --no-print-directory build BUILD=build-asan MESON_ARGS="-Db_sanitize=address,undefined -Db_lundef=false"
-	@$(MAKE) --no-print-directory build BUILD=build-tsan MESON_ARGS="-Db_sanitize=thread -Db_lundef=false"
-	@tools/run-tests.py --suite lint --suite unit --suite sim --suite fuzz --suite e2e $(BUILD) \
-	  > test.log 2>&1; a=$$?; cat test.log; \
-	 tools/run-tests.py --suite unit build-asan:asan build-tsan:tsan > test-san.log 2>&1; b=$$?; cat test-san.log; \
-	 cat test.log test-san.log | tools/sum-tests.py; rm -f test.log test-san.log; [ $$a -eq 0 ] && [ $$b -eq 0 ]
+	@$(MAKE) --no-print-directory build BUILD=build-asan MESON_ARGS="-Db_sanitize=address,undefined $(SAN_ARGS)"
+	@$(MAKE) --no-print-directory build BUILD=build-tsan MESON_ARGS="-Db_sanitize=thread $(SAN_ARGS)"
+	@tools/run-tests.py $(BUILD)::lint,unit,sim,fuzz,e2e build-asan:asan:unit,sim build-tsan:tsan:unit
 
 asan: ## the whole unit suite under AddressSanitizer and UBSan
-	@$(MAKE) --no-print-directory build BUILD=build-asan MESON_ARGS="-Db_sanitize=address,undefined -Db_lundef=false"
+	@$(MAKE) --no-print-directory build BUILD=build-asan MESON_ARGS="-Db_sanitize=address,undefined $(SAN_ARGS)"
 	@tools/run-tests.py --suite unit --suite sim build-asan:asan
 
 tsan: ## the whole unit suite under ThreadSanitizer
-	@$(MAKE) --no-print-directory build BUILD=build-tsan MESON_ARGS="-Db_sanitize=thread -Db_lundef=false"
-	@tools/run-tests.py --suite unit --suite sim build-tsan:tsan
+	@$(MAKE) --no-print-directory build BUILD=build-tsan MESON_ARGS="-Db_sanitize=thread $(SAN_ARGS)"
+	@tools/run-tests.py --suite unit build-tsan:tsan
 
 FUZZ_SECONDS ?= 60
 fuzz: ## each fuzz target under libFuzzer for FUZZ_SECONDS (needs clang; installed if missing)
