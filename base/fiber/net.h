@@ -30,6 +30,7 @@ struct sn_stream_ops {
     int (*shutdown)(struct sn_stream *s);
     void (*close)(struct sn_stream *s);
     void (*park)(struct sn_stream *s, int64_t idle_at_ns, sn_stream_ready_fn fn, void *arg);
+    bool (*unpark)(struct sn_stream *s);
     bool (*readable_now)(struct sn_stream *s);
     int (*fd)(struct sn_stream *s);
     int (*addr)(struct sn_stream *s, bool peer, char *out, size_t cap);
@@ -81,6 +82,10 @@ static inline void sn_stream_park(struct sn_stream *s, int64_t idle_at_ns, sn_st
 {
     s->ops->park(s, idle_at_ns, fn, arg);
 }
+/* sn_stream_unpark - takes a parked stream back (a connection pool reusing an idle connection).
+ * Returns true if the caller owns it again; false if its ready function already runs or is about
+ * to, which then owns it. Same worker as the park. Does not suspend. */
+static inline bool sn_stream_unpark(struct sn_stream *s) { return s->ops->unpark(s); }
 /* sn_stream_readable_now - whether a read would not suspend, as far as known without a system
  * call: after a short read on an edge-triggered socket this is false, so a keep-alive server parks
  * without an extra EAGAIN read. */

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kit/http.h - HTTP server and client; one API over HTTP/1.1 and HTTP/2, plain and TLS.
+ *
+ * Server: every request runs its handler in a pooled fiber on the connection's worker, under
+ * sn_try, with an arena that dies after the response. Between requests the connection is parked:
+ * it owns one small record, no fiber, no buffer. The request's strings borrow the connection's
+ * read buffer and live until the handler returns.
+ *
+ * Client: connections are pooled per worker and address; idle ones are parked and unparked.
+ *
+ * Sources: RFC 9110, 9112, 9113, 6455, 8441. */
+#pragma once
+#include "core/arena.h"
+#include "core/str.h"
+#include "fiber/net.h"
+#include "wire/http.h" /* sn_http_header, sn_http_headers, sn_http_method, limits */
+
+struct sn_tls_config;
+
+/* ---- exchange: one request and its response, on the server --------------------------------- */
+
+struct sn_http_req {
+    enum sn_http_method method;
+    uint8_t version;          /* 10, 11, 20 */
+    bool tls;
+    struct sn_str method_text;
+    struct sn_str target;     /* as received: origin, absolute, authority or asterisk form */
+    struct sn_str path;       /* undecoded, without query; "" only for "*" and CONNECT */
+    struct sn_str query;      /* after '?', without it; .ptr NULL where there is none */
+    struct sn_str authority;  /* Host or :authority */
+    struct sn_http_headers headers;
+    int64_t content_length;   /* 0 = no body, -1 = unknown (chunked, h2 without length) */
+    int64_t start_ns;         /* sn_now() when the head was complete */
+};
+
+struct sn_http_x { /* the exchange; fields below are the handler's to read */
+    struct sn_http_req req;
+    struct sn_arena *arena;
+    void *server_ctx;         /* opts.ctx */
+    int status;               /* response status once started, else 0 */
+    uint64_t bytes_in, bytes_out; /* body bytes so far */
+};
+
+/* A handler answers the request. Returning 0 without having replied sends 200 and an empty body;
+ * returning SN_E_* (or panicking) before the reply started sends the mapped status with a plain
+ * text of the code's name (details go to the log, never to the peer), afterwards it resets the
+ * stream or closes the connection. May suspend; its deadline is opts.request_ns_max. */
+typedef int (*sn_http_handler)(struct sn_http_x *x, void *arg);
+
+/* sn_http_body_read - next body bytes. Returns > 0, 0 at the end, SN_E_TOO_LARGE beyond
+ * body_bytes_max, SN_E_PROTOCOL (bad chunk), SN_E_EOF (truncated), transport errors. Sends
+ * "100 Continue" first where the client waits for it. Suspends. */
+ssize_t sn_http_body_read(struct sn_http_x *x, void *buf, size_t cap);
+/* sn_http_body_all - the whole body into the arena, at most max bytes. */
+int sn_http_body_all(struct sn_http_x *x, size_t max, struct sn_str *ret) SN_MUST_CHECK;
+/* sn_http_header_add - response header, before the reply starts. Name and value are borrowed until
+ * the reply starts. Framing headers (content-length, transfer-encoding, connection) are the
+ * server's and refused with SN_E_INVALID_ARGUMENT; so are CR, LF and NUL in values. */
+int sn_http_header_add(struct sn_http_x *x, struct sn_str name, struct sn_str value) SN_MUST_CHECK;
+/* sn_http_reply - a complete response in one write. content_type may be .ptr NULL. */
+int sn_http_reply(struct sn_http_x *x, int status, struct sn_str content_type, struct sn_str body)
+    SN_MUST_CHECK;
+/* sn_http_start - begins a streamed response; length -1 = unknown (chunked on 1.1, close on 1.0).
+ * The head is sent with the first body bytes, or by sn_http_flush. */
+int sn_http_start(struct sn_http_x *x, int status, int64_t length) SN_MUST_CHECK;
+int sn_http_write(struct sn_http_x *x, struct sn_str data) SN_MUST_CHECK;
+int sn_http_flush(struct sn_http_x *x) SN_MUST_CHECK;
+/* sn_http_trailer - a trailer field, after start, before the end. h2 and chunked 1.1 only. */
+int sn_http_trailer(struct sn_http_x *x, struct sn_str name, struct sn_str value) SN_MUST_CHECK;
+/* sn_http_end - completes a streamed response; implied when the handler returns. */
+int sn_http_end(struct sn_http_x *x) SN_MUST_CHECK;
+/* sn_http_send_file - streams [off, off+n) of fd as the body after sn_http_start. */
+int sn_http_send_file(struct sn_http_x *x, int fd, int64_t off, int64_t n) SN_MUST_CHECK;
+/* sn_http_hijack - after writing an upgrade reply: the raw stream and the bytes already read past
+ * the request head (in the arena); the server forgets the connection. HTTP/1.1 only, else
+ * SN_E_FAILED_PRECONDITION. status: 101 (or 200 for CONNECT), headers added before are sent. */
+int sn_http_hijack(struct sn_http_x *x, int status, struct sn_stream **ret, struct sn_str *ret_rest)
+    SN_MUST_CHECK;
+/* sn_http_peer - "ip:port" of the client, in the arena. */
+struct sn_str sn_http_peer(struct sn_http_x *x);
+struct sn_http_headers *sn_http_response_headers(struct sn_http_x *x);
+
+/* ---- server ------------------------------------------------------------------------------- */
+
+struct sn_http_server_opts {
+    sn_http_handler handler;
+    void *arg, *ctx;
+    struct sn_tls_config *tls;   /* NULL = plain; h2 by ALPN, and h2c by prior knowledge on plain */
+    bool h2_off;
+    const char *server_name;     /* Server header; NULL = none */
+    size_t head_bytes_max;       /* 0 = 64 KiB: request line + headers, else 431 */
+    unsigned headers_max;        /* 0 = 128 */
+    uint64_t body_bytes_max;     /* 0 = unlimited (handlers bound themselves), else 413 */
+    int64_t idle_ns;             /* keep-alive idle; 0 = 75 s */
+    int64_t head_ns_max;         /* whole head must arrive within; 0 = 10 s (slowloris) */
+    int64_t request_ns_max;      /* handler deadline; 0 = none */
+    int64_t write_stall_ns_max;  /* no progress writing; 0 = 30 s */
+    uint32_t h2_streams_max;     /* 0 = 250 */
+    uint32_t requests_per_conn_max; /* 0 = unlimited */
+    uint64_t conns_max;
+    /* Called after each exchange, same fiber: access log, metrics. May be NULL. */
+    void (*on_done)(struct sn_http_x *x, int result, void *arg);
+};
+struct sn_http_server;
+int sn_http_server_new(const struct sn_http_server_opts *opts, struct sn_http_server **ret)
+    SN_MUST_CHECK;
+/* sn_http_serve - accepts and serves on `l` until sn_http_server_drain. Suspends. Several
+ * listeners may be served by one server, each in its own fiber. */
+int sn_http_serve(struct sn_http_server *s, struct sn_listener *l) SN_MUST_CHECK;
+/* sn_http_serve_stream - serves one accepted stream (tests, simulation, custom accept). */
+int sn_http_serve_stream(struct sn_http_server *s, struct sn_stream *st) SN_MUST_CHECK;
+/* sn_http_server_drain - closes listeners and parked connections, answers what is in flight with
+ * "Connection: close" (h2: GOAWAY), waits at most grace_ns, then cuts. Returns connections cut. */
+int64_t sn_http_server_drain(struct sn_http_server *s, int64_t grace_ns);
+void sn_http_server_free(struct sn_http_server *s);
+struct sn_http_server_stats {
+    uint64_t conns_open, conns_parked, conns_total, requests, requests_active, errors_parse,
+        panics, bytes_in, bytes_out, h2_streams;
+};
+void sn_http_server_stats(const struct sn_http_server *s, struct sn_http_server_stats *ret);
+
+/* ---- client -------------------------------------------------------------------------------- */
+
+struct sn_http_client_opts {
+    struct sn_tls_config *tls;    /* for https; NULL = system roots */
+    bool h2_prior_knowledge;      /* h2c without upgrade on plain connections */
+    bool h2_off;                  /* do not offer h2 by ALPN */
+    unsigned idle_per_addr_max;   /* per worker; 0 = 64 */
+    unsigned conns_per_addr_max;  /* per worker; 0 = unlimited; beyond it callers wait */
+    int64_t idle_ns;              /* pooled connection life when idle; 0 = 90 s */
+    int64_t connect_ns_max;       /* 0 = 10 s */
+    int64_t head_ns_max;          /* response head; 0 = none beyond the fiber's deadline */
+    size_t head_bytes_max;        /* 0 = 64 KiB */
+};
+struct sn_http_client;
+int sn_http_client_new(const struct sn_http_client_opts *opts, struct sn_http_client **ret)
+    SN_MUST_CHECK;
+void sn_http_client_free(struct sn_http_client *c);
+
+struct sn_http_call {
+    struct sn_str method;         /* "GET" where empty */
+    struct sn_str url;            /* "http://host:port/path?q", "https://..." */
+    struct sn_str addr;           /* connect here instead (any net.h address); host stays url's */
+    struct sn_str target;         /* raw request target overriding url's path (proxies) */
+    const struct sn_http_header *headers;
+    unsigned n_headers;
+    bool no_default_headers;      /* send exactly `headers` (proxies); framing is still ours */
+    struct sn_str body;           /* whole body; or body_fn */
+    /* Streams the body: returns > 0 bytes, 0 at the end, SN_E_*. length -1 = unknown. */
+    ssize_t (*body_fn)(void *arg, void *buf, size_t cap);
+    void *body_arg;
+    int64_t body_length;
+    bool no_retry;                /* default: retried once on a fresh connection if a pooled one was
+                                   * stale, only for bodyless or replayable idempotent requests */
+};
+struct sn_http_resp {
+    int status;
+    uint8_t version;
+    struct sn_http_headers headers;
+    int64_t content_length;       /* -1 unknown */
+    struct sn_http_headers trailers; /* after the body's end */
+    struct sn_arena *arena;
+    bool reused;                  /* came over a pooled connection */
+    int64_t connect_ns, first_byte_ns; /* durations, for access logs and load reports */
+};
+/* sn_http_do - sends the call and reads the response head. Returns 0, SN_E_REFUSED, SN_E_RESET,
+ * SN_E_PROTOCOL, SN_E_DEADLINE_EXCEEDED, SN_E_TOO_LARGE, ...; the diagnostic names the address.
+ * Owns: *ret until sn_http_resp_close. Suspends. */
+int sn_http_do(struct sn_http_client *c, const struct sn_http_call *call, struct sn_http_resp **ret)
+    SN_MUST_CHECK;
+ssize_t sn_http_resp_read(struct sn_http_resp *r, void *buf, size_t cap);
+/* sn_http_resp_peek - borrows the next body bytes without a copy (valid until the next call on r),
+ * consuming them. Returns the length, 0 at the end, SN_E_*. For proxies. */
+ssize_t sn_http_resp_peek(struct sn_http_resp *r, const void **ret);
+int sn_http_resp_all(struct sn_http_resp *r, size_t max, struct sn_str *ret) SN_MUST_CHECK;
+/* sn_http_resp_close - gives the connection back to the pool if the body was read to its end (or
+ * little is left), closes it otherwise. NULL accepted. */
+void sn_http_resp_close(struct sn_http_resp *r);
+/* sn_http_resp_hijack - after a 101: the raw stream. */
+int sn_http_resp_hijack(struct sn_http_resp *r, struct sn_stream **ret, struct sn_str *ret_rest)
+    SN_MUST_CHECK;
+/* sn_http_get - GET into an arena; convenience for tools. */
+int sn_http_get(struct sn_http_client *c, struct sn_str url, struct sn_arena *a, int *ret_status,
+                struct sn_str *ret_body) SN_MUST_CHECK;
+
+/* ---- WebSocket (RFC 6455) --------------------------------------------------------------------- */
+
+enum sn_ws_kind { SN_WS_TEXT = 1, SN_WS_BINARY = 2, SN_WS_CLOSE = 8 };
+struct sn_ws;
+struct sn_ws_opts {
+    size_t message_bytes_max;     /* 0 = 1 MiB */
+    int64_t ping_ns;              /* 0 = 30 s; dead peer after two missed */
+    struct sn_str subprotocol;
+    /* When set the connection is served by callback and parked between messages; otherwise the
+     * caller owns a fiber and uses sn_ws_read. */
+    void (*on_message)(struct sn_ws *ws, enum sn_ws_kind kind, struct sn_str data, void *arg);
+    void (*on_close)(struct sn_ws *ws, int code, void *arg);
+    void *arg;
+};
+/* sn_ws_accept - answers the upgrade request of `x`. */
+int sn_ws_accept(struct sn_http_x *x, const struct sn_ws_opts *o, struct sn_ws **ret) SN_MUST_CHECK;
+/* sn_ws_dial - "ws://host/path", "wss://..." */
+int sn_ws_dial(struct sn_http_client *c, struct sn_str url, const struct sn_ws_opts *o,
+               struct sn_ws **ret) SN_MUST_CHECK;
+/* sn_ws_read - next whole message into `out` (reset first). Returns the kind; SN_E_EOF after a
+ * clean close; SN_E_PROTOCOL, SN_E_TOO_LARGE, SN_E_SYNTAX (invalid UTF-8). Answers pings. */
+struct sn_buf;
+int sn_ws_read(struct sn_ws *ws, struct sn_buf *out) SN_MUST_CHECK;
+/* sn_ws_write - one message; any fiber, serialised. */
+int sn_ws_write(struct sn_ws *ws, enum sn_ws_kind kind, struct sn_str data) SN_MUST_CHECK;
+void sn_ws_close(struct sn_ws *ws, int code, struct sn_str reason);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wire/http.h - what HTTP/1.1 and HTTP/2 share: methods, header lists, limits. */
+#pragma once
+#include "core/arena.h"
+#include "core/str.h"
+
+enum sn_http_method {
+    SN_HTTP_OTHER, SN_HTTP_GET, SN_HTTP_HEAD, SN_HTTP_POST, SN_HTTP_PUT, SN_HTTP_DELETE,
+    SN_HTTP_CONNECT, SN_HTTP_OPTIONS, SN_HTTP_TRACE, SN_HTTP_PATCH,
+};
+enum sn_http_method sn_http_method_of(struct sn_str text);
+
+struct sn_http_header {
+    struct sn_str name, value; /* name as received on 1.1, lower case on h2; compare with ieq */
+};
+struct sn_http_headers {
+    struct sn_http_header *ptr;
+    unsigned len, cap;
+};
+/* sn_http_headers_get - the first value of `name` (ASCII case ignored); .ptr NULL where absent. */
+struct sn_str sn_http_headers_get(const struct sn_http_headers *h, struct sn_str name);
+int sn_http_headers_add(struct sn_http_headers *h, struct sn_arena *a, struct sn_str name,
+                        struct sn_str value) SN_MUST_CHECK;
+/* sn_http_status_text - "Not Found" for 404; "" where unknown. */
+const char *sn_http_status_text(int status);
