@@ -23,7 +23,8 @@ static inline void sn_freep(void *pp) { sn_free(*(void **)pp); }
 #define SN_NEW_ARRAY(type, n) ((type *)sn_zalloc((n), sizeof(type)))
 
 /* Observers of allocation. `fail` is asked before each allocation and may veto it (torture);
- * `on_alloc`/`on_free` see each success (heap profile). All optional. */
+ * `on_alloc` sees each success, `on_free` each block just before it is given back (heap profile).
+ * A reallocation is a free of the old block and an allocation of the new one. All optional. */
 struct sn_alloc_hooks {
     bool (*fail)(size_t size);
     void (*on_alloc)(void *ptr, size_t size);
@@ -34,7 +35,10 @@ struct sn_alloc_hooks {
 void sn_alloc_set_hooks(const struct sn_alloc_hooks *hooks);
 
 struct sn_alloc_stats {
-    uint64_t allocs, frees; /* calls since start */
+    uint64_t allocs, frees; /* blocks since start; a reallocation counts as neither */
 };
+/* sn_alloc_stats - sums the per-thread counters: exact while nobody allocates, otherwise a moment's
+ * approximation. Context: any thread; reads 256 cache lines. */
+void sn_alloc_stats(struct sn_alloc_stats *ret);
 /* sn_alloc_live - blocks allocated minus freed by this process: the leak check of tests. */
 int64_t sn_alloc_live(void);

@@ -21,14 +21,17 @@ struct sn_arena_pool {
     size_t chunk_size;
     unsigned n_free, n_free_max;
 };
+/* sn_arena_pool_init - takes no memory. chunk_size: bytes with the header, at least 256 (0 =
+ * SN_ARENA_CHUNK_DEFAULT); n_free_max: idle chunks kept, further ones go back to the heap. */
 void sn_arena_pool_init(struct sn_arena_pool *p, size_t chunk_size, unsigned n_free_max);
+/* sn_arena_pool_done - frees the idle chunks; every arena on it must be done before. */
 void sn_arena_pool_done(struct sn_arena_pool *p);
 
 struct sn_arena {
     char *cur, *end;
     struct sn_arena_chunk *chunks; /* newest first */
     struct sn_arena_pool *pool;    /* may be NULL */
-    size_t used, limit;            /* bytes handed out by chunks; limit 0 = none */
+    size_t used, limit;            /* bytes of chunks held, headers included; limit 0 = none */
 };
 
 /* sn_arena_init - no memory is taken until the first allocation.
@@ -36,15 +39,18 @@ struct sn_arena {
 void sn_arena_init(struct sn_arena *a, struct sn_arena_pool *pool, size_t limit);
 /* sn_arena_done - gives every chunk back; the arena is as after sn_arena_init. */
 void sn_arena_done(struct sn_arena *a);
-/* sn_arena_reset - forgets all allocations, keeps the newest chunk for reuse. */
+/* sn_arena_reset - forgets all allocations, keeps the newest chunk (if of ordinary size) for reuse. */
 void sn_arena_reset(struct sn_arena *a);
 
 void *sn_arena_alloc_slow(struct sn_arena *a, size_t size);
-/* sn_arena_alloc - `size` bytes, 16-aligned, uninitialised. NULL at the limit or without memory. */
+/* sn_arena_alloc - `size` bytes, 16-aligned, uninitialised; size 0 is a unique pointer.
+ * NULL at the limit or without memory. Allocations of more than a quarter chunk that do not fit
+ * get a chunk of their own, so they waste nothing of the current one. */
 static inline void *sn_arena_alloc(struct sn_arena *a, size_t size)
 {
     size_t need = (size + (SN_ARENA_ALIGN - 1)) & ~(size_t)(SN_ARENA_ALIGN - 1);
-    if (SN_LIKELY(need >= size && (size_t)(a->end - a->cur) >= need)) {
+    /* need is 0 for size 0 and where the rounding wrapped: need - 1 sends both the slow way. */
+    if (SN_LIKELY(need - 1 < (size_t)(a->end - a->cur))) {
         void *p = a->cur;
         a->cur += need;
         SN_UNPOISON(p, size);

@@ -12,7 +12,7 @@ struct sn_buf {
     uint8_t *ptr;
     size_t len, cap;
     size_t limit; /* bytes, 0 = none; reaching it is SN_E_TOO_LARGE */
-    int err;      /* 0, SN_E_NOMEM or SN_E_TOO_LARGE */
+    int err;      /* 0, SN_E_NOMEM, SN_E_TOO_LARGE; SN_E_INVALID_ARGUMENT: printf refused */
     bool fixed;   /* ptr is the caller's, never grown or freed */
 };
 
@@ -25,6 +25,7 @@ static inline void sn_buf_init_fixed(struct sn_buf *b, void *mem, size_t cap)
 {
     *b = (struct sn_buf){.ptr = mem, .cap = cap, .limit = cap, .fixed = true};
 }
+/* sn_buf_done - frees the memory (not a fixed buffer's); the buffer is empty with the same limit. */
 void sn_buf_done(struct sn_buf *b);
 /* sn_buf_reset - empties and clears the error, keeps the memory. */
 static inline void sn_buf_reset(struct sn_buf *b)
@@ -50,9 +51,10 @@ static inline int sn_buf_cstr(struct sn_buf *b, const char *s)
 {
     return sn_buf_put(b, s, strlen(s));
 }
+/* sn_buf_printf, sn_buf_vprintf - append formatted text. Return 0 or the (now sticky) error. */
 int sn_buf_printf(struct sn_buf *b, const char *fmt, ...) SN_PRINTF(2, 3);
 int sn_buf_vprintf(struct sn_buf *b, const char *fmt, va_list ap);
-/* sn_buf_u64 - decimal digits, no printf. */
+/* sn_buf_u64, sn_buf_i64 - decimal digits, no printf. Return 0 or the (now sticky) error. */
 int sn_buf_u64(struct sn_buf *b, uint64_t v);
 int sn_buf_i64(struct sn_buf *b, int64_t v);
 /* sn_buf_consume - drops the first n bytes (n <= len), moving the rest down. */

@@ -56,6 +56,7 @@ static inline struct sn_str sn_str_from(struct sn_str s, size_t from)
 /* sn_str_find, sn_str_chr - offset of the first occurrence, or -1. */
 ssize_t sn_str_find(struct sn_str s, struct sn_str needle);
 ssize_t sn_str_chr(struct sn_str s, char c);
+/* sn_str_rchr - offset of the last occurrence, or -1. */
 ssize_t sn_str_rchr(struct sn_str s, char c);
 /* sn_str_trim - without leading and trailing SP, HTAB, CR, LF. */
 struct sn_str sn_str_trim(struct sn_str s);
@@ -64,14 +65,19 @@ struct sn_str sn_str_trim(struct sn_str s);
  * while (s.ptr) { part = sn_str_cut(&s, ','); ... } */
 struct sn_str sn_str_cut(struct sn_str *s, char sep);
 
-/* sn_str_to_u64, _i64, _double - the whole string must be the number (base 10, no sign for u64,
- * no white space). Returns 0, SN_E_SYNTAX, or SN_E_OUT_OF_RANGE; no diagnostic. */
+/* sn_str_to_u64, _i64, _double - the whole string must be the number: base 10, no white space, no
+ * '+', '-' only for i64 and double; doubles as [-]digits[.digits][e[+-]digits], correctly rounded
+ * whatever the length, never inf or nan. Returns 0, SN_E_SYNTAX, or SN_E_OUT_OF_RANGE; no
+ * diagnostic. */
 int sn_str_to_u64(struct sn_str s, uint64_t *ret) SN_MUST_CHECK;
 int sn_str_to_i64(struct sn_str s, int64_t *ret) SN_MUST_CHECK;
 int sn_str_to_double(struct sn_str s, double *ret) SN_MUST_CHECK;
-/* sn_str_to_bytes - "64KiB", "1.5GB", "4096": binary and decimal suffixes, to bytes. */
+/* sn_str_to_bytes - "64KiB", "64Ki", "1.5GB", "1.5G", "4096", "10B": decimal suffixes k/K M G T P E
+ * and binary ones with an i, each with an optional B; fractions are cut to whole bytes.
+ * Returns 0, SN_E_SYNTAX, SN_E_OUT_OF_RANGE. */
 int sn_str_to_bytes(struct sn_str s, uint64_t *ret) SN_MUST_CHECK;
-/* sn_str_to_duration - Go's duration grammar: "1h10m0.5s", "250ms", "10us", "0"; to ns. */
+/* sn_str_to_duration - Go's duration grammar: "1h10m0.5s", "-250ms", "10us", "0"; to ns.
+ * Returns 0, SN_E_SYNTAX, SN_E_OUT_OF_RANGE. */
 int sn_str_to_duration(struct sn_str s, int64_t *ret_ns) SN_MUST_CHECK;
 /* sn_str_cz - copies to `out`, NUL-terminated. Returns 0 or SN_E_TOO_LARGE. */
 int sn_str_cz(struct sn_str s, char *out, size_t cap) SN_MUST_CHECK;

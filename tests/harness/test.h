@@ -7,7 +7,13 @@
  *   test_core            run all            test_core arena/reset   run those whose name contains it
  *   test_core --list     names              test_core --no-fork X   in-process, for a debugger
  *   SN_TEST_SEED=123     seed of property tests (printed on failure)
- *   SN_TEST_SCALE=10     multiplies the number of property and simulation cases */
+ *   SN_TEST_SCALE=10     multiplies the number of property and simulation cases
+ *   SN_TEST_JOBS=1       tests run at a time (default 2, at most the CPUs)
+ *   SN_TEST_VERBOSE=1    shows the output of passing tests too
+ *   SN_TEST_TIMEOUT=5    multiplies every timeout (valgrind, slow machines)
+ *
+ * Leak checks after a passing body: descriptors, heap blocks (sn_alloc_live, where the test program
+ * links core), and whatever sn_test_leak_counter was told about. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,6 +61,9 @@ void sn_test_allow_fds(void);
 /* Registered by the layer under test: live objects (heap blocks, fibers) that must be equal
  * before and after each test. */
 void sn_test_leak_counter(const char *what, int64_t (*live)(void));
+/* sn_test_allow_live - the test may end with live objects of that counter ("heap blocks" is the
+ * built-in one). For tests of caches that outlive their users by design; say so beside the call. */
+void sn_test_allow_live(const char *what);
 
 #define T_ASSERT(cond)                                                        \
     do {                                                                      \
