@@ -468,8 +468,12 @@ static int rt_alloc(const struct sn_rt_opts *o)
     if (slot < 16384 || (slot & (slot - 1)))
         return sn_fail(SN_E_INVALID_ARGUMENT, "stack_bytes %zu is not a power of two >= 16384",
                        slot);
-    uint64_t id = sn_rt.next_id ? sn_rt.next_id : 1; /* ids are never reused in the process */
-    sn_rt = (struct sn_rt){.n = n, .next_id = id, .uring = o->io_uring};
+    /* Ids are never reused in the process, except that each simulation counts from 1 so that two
+     * runs of a seed agree. */
+    static uint64_t id;
+    if (sn_rt.next_id > id) id = sn_rt.next_id;
+    if (id == 0) id = 1;
+    sn_rt = (struct sn_rt){.n = n, .next_id = sn_sim_on ? 1 : id, .uring = o->io_uring};
     sn_rt.fibers_max = o->fibers_max ? o->fibers_max : FIBERS_MAX_DEFAULT;
     pthread_mutex_init(&sn_rt.rec_lock, NULL);
     pthread_mutex_init(&sn_rt.gate_lock, NULL);
@@ -486,6 +490,7 @@ static int rt_alloc(const struct sn_rt_opts *o)
         struct sn_worker *w = &sn_rt.workers[i];
         sn_worker_init_queues(w, i);
         sn_rand_seed(&w->rand, (uint64_t)ts.tv_nsec * 1000003u + (uint64_t)ts.tv_sec + i);
+        if (sn_sim_on) sn_sim_begin_worker(w);
     }
     return sn_stacks_init(slot);
 }

@@ -42,7 +42,7 @@ void sn_spin_lock_slow(struct sn_spin *l)
             if (i++ > 200) /* the holder's thread has probably lost its CPU */
                 sched_yield();
             else
-                __builtin_ia32_pause();
+                sn_cpu_pause();
         }
         uint32_t free = 0;
         if (__atomic_compare_exchange_n((uint32_t *)&l->locked, &free, 1, false, __ATOMIC_ACQUIRE,
@@ -278,7 +278,7 @@ static SN_ALWAYS_INLINE void san_arrive(struct leave *l)
 static SN_ALWAYS_INLINE void fiber_bind(struct sn_worker *w, struct sn_fiber *f)
 {
     if (sn_rt.n > 1 && f->home != &sn_rt.root)
-        __atomic_exchange_n(&f->w, w, __ATOMIC_SEQ_CST);
+        (void)__atomic_exchange_n(&f->w, w, __ATOMIC_SEQ_CST);
     else
         SN_STORE(&f->w, w);
 }
@@ -569,7 +569,7 @@ static bool spin(struct sn_worker *w)
     while (!found) {
         found = SN_LOAD(&w->inbox) || steal(w);
         if (found) break;
-        for (int i = 0; i < 32; i++) __builtin_ia32_pause();
+        for (int i = 0; i < 32; i++) sn_cpu_pause();
         int64_t now = sn_clock_mono();
         if (now >= until || now >= w->timers.next_ns || SN_LOAD(&w->stop)) break;
         if (w->poller.n && now - w->polled_at >= SN_POLL_EVERY_NS / 2) {
@@ -639,13 +639,13 @@ void sn_worker_loop(struct sn_worker *w)
             }
             continue;
         }
+        if (SN_UNLIKELY(sn_sim_on)) {
+            if (SN_LOAD(&w->stop) || !sn_sim_idle(w)) break;
+            continue;
+        }
         if (has_local(w)) continue;
         if (SN_LOAD_ACQ(&w->stop)) break;
-        if (SN_UNLIKELY(sn_sim_on)) {
-            if (!sn_sim_idle(w)) break;
-        } else if (sn_rt.n == 1 || !steal(w)) {
-            idle(w);
-        }
+        if (sn_rt.n == 1 || !steal(w)) idle(w);
     }
 }
 

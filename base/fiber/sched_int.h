@@ -120,6 +120,15 @@ extern struct sn_rt sn_rt;
 #define SN_STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define SN_STORE_REL(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
+static inline void sn_cpu_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 static inline void sn_rq_push(struct sn_worker *w, struct sn_fiber *f)
 {
     f->post.next = NULL;

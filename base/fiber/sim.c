@@ -94,7 +94,8 @@ static void ready_collect(struct sn_worker *w)
 
 static void end_run(struct sn_worker *w, int why)
 {
-    sim.over = why;
+    sim.over = sn_rt.main_result = why;
+    sn_rt.main_diag = *sn_diag();
     SN_STORE(&w->stop, 1);
 }
 
@@ -241,6 +242,13 @@ void sn_sim_crash(struct sn_sim_host *h)
 
 /* ---- faults ---- */
 
+static struct sn_alloc_hooks sim_hooks;
+static bool alloc_fault(size_t size)
+{
+    (void)size;
+    return sn_self() && sn_sim_fault_take("alloc") != 0;
+}
+
 void sn_sim_fault(struct sn_sim_host *h, const char *op, int code, unsigned count)
 {
     for (unsigned i = 0; i < FAULTS_MAX; i++) {
@@ -248,6 +256,10 @@ void sn_sim_fault(struct sn_sim_host *h, const char *op, int code, unsigned coun
         if (x->count && !(x->host == h && strcmp(x->op, op) == 0)) continue;
         *x = (struct fault){.host = h, .code = code, .count = count};
         snprintf(x->op, sizeof(x->op), "%s", op);
+        if (strcmp(op, "alloc") == 0 && !sim_hooks.fail) {
+            sim_hooks.fail = alloc_fault;
+            sn_alloc_set_hooks(&sim_hooks);
+        }
         return;
     }
     SN_ASSERT(!"more than FAULTS_MAX faults armed at once");
@@ -264,13 +276,6 @@ int sn_sim_fault_take(const char *op)
         return x->code;
     }
     return 0;
-}
-
-static struct sn_alloc_hooks sim_hooks;
-static bool alloc_fault(size_t size)
-{
-    (void)size;
-    return sn_self() && sn_sim_fault_take("alloc") != 0;
 }
 
 /* ---- running ---- */
@@ -302,9 +307,10 @@ int sn_sim_run(const struct sn_sim_opts *opts, int (*fn)(void *arg), void *arg, 
         if (parts[i]->begin) parts[i]->begin();
     struct sn_rt_opts ro = {.workers = 1};
     int r = sn_rt_run(&ro, fn, arg);
-    struct sn_diag *d = sn_diag();
-    (void)d;
-    if (sim.over < 0) r = sim.over;
+    if (sim_hooks.fail) {
+        sn_alloc_set_hooks(NULL);
+        sim_hooks.fail = NULL;
+    }
     sn_sim_trace(4, (uint64_t)(int64_t)r);
     if (ret_hash) *ret_hash = sim.hash;
     for (unsigned i = 0; i < n_parts; i++)

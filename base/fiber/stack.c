@@ -8,6 +8,7 @@
  *
  * A first touch costs a page fault (3-17 us measured under virtualisation), a reused stack nothing:
  * so stacks are cached per worker, last in first out, and the mappings stay until the runtime ends. */
+#include "core/alloc.h"
 #include "fiber/sched_int.h"
 
 #include <sys/mman.h>
