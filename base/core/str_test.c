@@ -74,7 +74,7 @@ SN_TEST(str_integers)
 static void same_as_strtod(const char *text)
 {
     double got = -1, want = strtod(text, NULL);
-    sn_test_row("%.200s", text);
+    sn_test_row("%.*s", SN_STR_ARG(sn_str(text)));
     int r = sn_str_to_double(sn_str(text), &got);
     if (isinf(want)) {
         T_EQ(r, SN_E_OUT_OF_RANGE);
