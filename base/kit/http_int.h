@@ -9,6 +9,7 @@
 #include "core/list.h"
 #include "fiber/fiber.h"
 #include "fiber/net.h"
+#include "fiber/sync.h"
 #include "kit/http.h"
 #include "wire/h1.h"
 
