@@ -149,11 +149,12 @@ static void json_curve(struct sn_jsonw *w, const struct sn_hist *h)
     sn_jsonw_key(w, SN_STR("curve"));
     sn_jsonw_array(w);
     double tail = 100; /* distance from 100 %, shrinking by a tenth of a decade */
-    for (int i = 0; i <= 60 && h->count && tail * (double)h->count >= 50; i++, tail *= 0.7943282347) {
+    for (int i = 0; i <= 60 && h->count && tail * (double)h->count >= 50; i++) {
         sn_jsonw_array(w);
         sn_jsonw_double(w, 100 - tail);
         sn_jsonw_u64(w, sn_hist_percentile(h, 100 - tail));
         sn_jsonw_array_end(w);
+        tail *= 0.7943282347;
     }
     sn_jsonw_array_end(w);
 }
