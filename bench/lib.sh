@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+# bench/lib.sh - what the bench scripts share; source it. All output is Markdown for RESULTS.md.
+set -u
+BENCH_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BENCH_BUILD=${BENCH_BUILD:-$BENCH_ROOT/build-bench}
+BENCH_TMP=$(mktemp -d "${TMPDIR:-/tmp}/sennit-bench.XXXXXX")
+BENCH_PIDS=()
+
+# Stops what this script started, and only that.
+bench_cleanup() {
+  local pid
+  for pid in "${BENCH_PIDS[@]:-}"; do [ -n "$pid" ] && kill "$pid" 2>/dev/null; done
+  for pid in "${BENCH_PIDS[@]:-}"; do [ -n "$pid" ] && wait "$pid" 2>/dev/null; done
+  rm -rf "$BENCH_TMP"
+}
+trap bench_cleanup EXIT
+trap 'exit 130' INT TERM
+
+# A release build (asserts on, debug checks off), once.
+bench_build() {
+  [ -f "$BENCH_BUILD/build.ninja" ] || meson setup "$BENCH_BUILD" --buildtype=release -Dwerror=false "$BENCH_ROOT" >/dev/null || exit 1
+  ninja -C "$BENCH_BUILD" --quiet "$@" || exit 1
+}
+# bench_start CPU COMMAND... - in the background, pinned; its pid is in BENCH_PID.
+bench_start() {
+  local cpu=$1; shift
+  taskset -c "$cpu" "$@" >"$BENCH_TMP/log.$RANDOM" 2>&1 &
+  BENCH_PID=$!; BENCH_PIDS+=("$BENCH_PID")
+}
+bench_stop() { kill "$1" 2>/dev/null; wait "$1" 2>/dev/null; }
+# bench_wait_port PORT - until something listens there, at most 10 s.
+bench_wait_port() {
+  local i
+  for i in $(seq 200); do
+    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0
+    sleep 0.05
+  done
+  echo "bench: nothing listens on port $1" >&2; return 1
+}
+# bench_cpu_s PID... - user+system CPU seconds of the processes and their children so far.
+bench_cpu_s() {
+  python3 - "$@" <<'PY'
+import os, sys
+hz = os.sysconf("SC_CLK_TCK")
+def kids(pid):
+    yield pid
+    try:
+        for t in os.listdir(f"/proc/{pid}/task"):
+            for c in open(f"/proc/{pid}/task/{t}/children").read().split():
+                yield from kids(int(c))
+    except OSError:
+        pass
+total = 0
+for root in map(int, sys.argv[1:]):
+    for pid in set(kids(root)):
+        try:
+            f = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+            total += int(f[11]) + int(f[12])
+        except OSError:
+            pass
+print(total / hz)
+PY
+}
+# bench_median NUMBER... - of an odd count the middle one.
+bench_median() { printf '%s\n' "$@" | sort -g | awk '{a[NR]=$1} END {print a[int((NR+1)/2)]}'; }
+bench_div() { awk -v a="$1" -v b="$2" -v f="${3:-%.2f}" 'BEGIN {if (b+0==0) print "-"; else printf f, a/b}'; }
+bench_machine() {
+  echo "$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs), $(nproc) CPUs, Linux $(uname -r), $(gcc --version | head -1 | sed 's/.*) //') gcc, $(date -u +%F)"
+}
