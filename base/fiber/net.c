@@ -80,7 +80,7 @@ static int fd_wait_polled(struct sn_sock *k, uint32_t events)
     int r = sn_sock_watch(k, events | EPOLLET);
     if (r < 0) {
         k->rd.f = NULL;
-        if (!sn_wait_abandon(t)) (void)sn_wait_park(t, SN_FOREVER);
+        if (!sn_wait_abandon(t)) (void)sn_wait_park_always(t);
         return r;
     }
     r = sn_wait_park(t, SN_FOREVER);
