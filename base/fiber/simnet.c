@@ -161,6 +161,12 @@ static bool link_cut(const struct sn_sim_host *a, const struct sn_sim_host *b)
     return l && l->cut;
 }
 
+/* timer_stop - when the run is over the wheel has gone already and timers are just memory. */
+static void timer_stop(struct sn_timer *t)
+{
+    if (net.on) sn_timer_cancel(t);
+}
+
 static double rand_unit(void) { return (double)(sn_sim_rand() >> 11) * 0x1p-53; }
 
 /* link_draw - one crossing: its delay, and whether it is lost. */
@@ -197,11 +203,11 @@ static void conn_free(struct sim_conn *c)
         struct sn_list *n;
         while ((n = sn_list_pop_front(&e->out))) {
             struct seg *g = SN_LIST_ENTRY(n, struct seg, link);
-            sn_timer_cancel(&g->timer);
+            timer_stop(&g->timer);
             sn_free(g);
         }
-        sn_timer_cancel(&e->breaker);
-        sn_timer_cancel(&e->idle);
+        timer_stop(&e->breaker);
+        timer_stop(&e->idle);
         if (sn_list_linked(&e->backlog)) sn_list_del(&e->backlog);
         sn_free(e->rx);
     }
@@ -303,7 +309,7 @@ static void out_drop(struct sim_end *e)
     struct sn_list *n;
     while ((n = sn_list_pop_front(&e->out))) {
         struct seg *g = SN_LIST_ENTRY(n, struct seg, link);
-        sn_timer_cancel(&g->timer);
+        timer_stop(&g->timer);
         sn_free(g);
     }
     e->out_bytes = 0;
@@ -368,7 +374,7 @@ static void seg_arrive(struct sn_timer *t)
     sn_sim_trace('A' + (uint64_t)g->kind, c->id << 20 | g->len);
     sn_list_del(&g->link);
     from->out_bytes -= g->len;
-    if (sn_list_empty(&from->out)) sn_timer_cancel(&from->breaker);
+    if (sn_list_empty(&from->out)) timer_stop(&from->breaker);
     switch (g->kind) {
     case SEG_SYN:
         arrive_syn(to);
@@ -505,7 +511,7 @@ static void end_close(struct sim_end *e)
     struct sim_listener *l = e->counted;
     e->counted = NULL;
     e->open = e->parked = false;
-    sn_timer_cancel(&e->idle);
+    timer_stop(&e->idle);
     wake(&e->rd, SN_E_CLOSED);
     wake(&e->wr, SN_E_CLOSED);
     if (!e->reset && e->rx_len) {
@@ -539,7 +545,7 @@ static void idle_fired(struct sn_timer *t)
 
 static void end_start_parked(struct sim_end *e, int why)
 {
-    sn_timer_cancel(&e->idle);
+    timer_stop(&e->idle);
     e->parked = false;
     e->why = why;
     if (sn_rt_spawn_local(parked_run, e, e->host) >= 0) return;
@@ -566,7 +572,7 @@ static bool sim_unpark(struct sn_stream *s)
 {
     struct sim_end *e = end_of(s);
     if (!e->parked) return false;
-    sn_timer_cancel(&e->idle);
+    timer_stop(&e->idle);
     e->parked = false;
     return true;
 }
@@ -952,7 +958,7 @@ static void conn_heal(struct sim_conn *c)
         bool any = false;
         SN_LIST_EACH(&e->out, it) any |= SN_LIST_ENTRY(it, struct seg, link)->held;
         if (!any) continue;
-        sn_timer_cancel(&e->breaker);
+        timer_stop(&e->breaker);
         e->out_last_ns = 0;
         SN_LIST_EACH(&e->out, it) seg_schedule(SN_LIST_ENTRY(it, struct seg, link));
     }
@@ -996,7 +1002,7 @@ static void simnet_crash(struct sn_sim_host *h)
             e->ops = 0;
             e->counted = NULL;
             e->open = e->parked = false;
-            sn_timer_cancel(&e->idle);
+            timer_stop(&e->idle);
             if (sn_list_linked(&e->backlog)) sn_list_del(&e->backlog);
             out_drop(e);
             if (!e->reset) (void)seg_send(e, SEG_RST, NULL, 0);
@@ -1031,7 +1037,7 @@ static void simnet_done(void)
         sn_free(SN_LIST_ENTRY(n, struct sim_udp, link));
     }
     while ((n = sn_list_pop_front(&net.dgrams))) {
-        sn_timer_cancel(&SN_LIST_ENTRY(n, struct dgram, link)->timer);
+        timer_stop(&SN_LIST_ENTRY(n, struct dgram, link)->timer);
         sn_free(SN_LIST_ENTRY(n, struct dgram, link));
     }
     while ((n = sn_list_pop_front(&net.links))) sn_free(SN_LIST_ENTRY(n, struct sim_link, link));
