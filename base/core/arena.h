@@ -44,8 +44,8 @@ void sn_arena_reset(struct sn_arena *a);
 
 void *sn_arena_alloc_slow(struct sn_arena *a, size_t size);
 /* sn_arena_alloc - `size` bytes, 16-aligned, uninitialised; size 0 is a unique pointer.
- * NULL at the limit or without memory. Allocations of more than a quarter chunk that do not fit
- * get a chunk of their own, so they waste nothing of the current one. */
+ * NULL at the limit or without memory. What does not fit opens a chunk, after which the chunk
+ * with more room left is the current one. */
 static inline void *sn_arena_alloc(struct sn_arena *a, size_t size)
 {
     size_t need = (size + (SN_ARENA_ALIGN - 1)) & ~(size_t)(SN_ARENA_ALIGN - 1);
