@@ -176,7 +176,7 @@ static SN_NOINLINE const uint8_t *packed(struct dec *d, void *msg, const struct 
                                          const uint8_t *p, const uint8_t *end)
 {
     struct sn_pb_array *arr = (struct sn_pb_array *)((char *)msg + f->offset);
-    size_t elem = sn_pb_elem_bytes[f->type], n;
+    size_t elem = sn_pb_elem_bytes[f->type], n = 0;
     const uint8_t *at = p;
     if (!(p = length(d, p, end, &n))) return NULL;
     end = p + n;
@@ -217,7 +217,7 @@ static SN_ALWAYS_INLINE const uint8_t *text(struct dec *d, const struct sn_pb_fi
                                             struct sn_str *dst, const uint8_t *p,
                                             const uint8_t *end)
 {
-    size_t n;
+    size_t n = 0;
     if (!(p = length(d, p, end, &n))) return NULL;
     struct sn_str s = {(const char *)p, n};
     if (f->flags & SN_PB_F_UTF8 && SN_UNLIKELY(!pb_utf8(s.ptr, n)))
