@@ -39,7 +39,7 @@ struct sn_arena {
 void sn_arena_init(struct sn_arena *a, struct sn_arena_pool *pool, size_t limit);
 /* sn_arena_done - gives every chunk back; the arena is as after sn_arena_init. */
 void sn_arena_done(struct sn_arena *a);
-/* sn_arena_reset - forgets all allocations, keeps the newest chunk (if of ordinary size) for reuse. */
+/* sn_arena_reset - forgets all allocations, keeps the current chunk (if of ordinary size). */
 void sn_arena_reset(struct sn_arena *a);
 
 void *sn_arena_alloc_slow(struct sn_arena *a, size_t size);

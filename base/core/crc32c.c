@@ -38,7 +38,8 @@ uint32_t sn_crc32c_table(uint32_t crc, const void *data, size_t n)
 }
 
 #ifdef __x86_64__
-__attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const void *data, size_t n)
+__attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const void *data,
+                                                            size_t n)
 {
     const uint8_t *p = data;
     uint64_t c = ~crc;

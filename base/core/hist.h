@@ -31,7 +31,10 @@ static inline uint64_t sn_hist_get_(const uint64_t *p)
     return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 /* One writer: a plain load and store, no locked instruction. */
-static inline void sn_hist_set_(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
+static inline void sn_hist_set_(uint64_t *p, uint64_t v)
+{
+    __atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
 
 /* sn_hist_slot - index of the counter for `v`. Exact below 2^(bits+1). */
 static inline size_t sn_hist_slot(unsigned bits, uint64_t v)

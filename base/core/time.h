@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/time.h - calendar arithmetic and time formats; reads no clock.
- * Instants are int64_t unix nanoseconds (years 1678..2262), proleptic Gregorian, no leap seconds. */
+ * Instants are int64_t unix nanoseconds (1678..2262), proleptic Gregorian, no leap seconds. */
 #pragma once
 #include "core/base.h"
 #include "core/str.h"

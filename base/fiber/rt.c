@@ -165,7 +165,7 @@ int sn_spawn(struct sn_worker *w, struct sn_scope *scope, const char *name, void
     f->local = NULL;
     f->fn = (sn_fiber_fn)(uintptr_t)fn;
     f->arg = arg;
-    f->id = next_id(w);
+    SN_STORE(&f->id, next_id(w));
     set_name(f, name);
     if (SN_UNLIKELY(sn_sim_on)) sn_sim_fiber_host(f, cur, host);
     int r = 0;
@@ -396,7 +396,8 @@ static int poller_init(struct sn_worker *w)
 static int worker_begin(struct sn_worker *w)
 {
     sn_worker_tls = w;
-    w->os_tid = (int)syscall(SYS_gettid);
+    if (pthread_getcpuclockid(pthread_self(), &w->cpu_clock) != 0) w->cpu_clock = -1;
+    SN_STORE_REL(&w->os_tid, (int)syscall(SYS_gettid));
     pthread_attr_t a;
     if (pthread_getattr_np(pthread_self(), &a) == 0) {
         pthread_attr_getstack(&a, &w->thread_stack, &w->thread_stack_size);
@@ -482,8 +483,8 @@ static int rt_alloc(const struct sn_rt_opts *o)
     sn_list_init(&sn_rt.root.children);
     sn_rt.workers = sn_aligned_alloc(SN_CACHE_LINE, n * sizeof(struct sn_worker));
     sn_rt.threads = sn_zalloc(n, sizeof(pthread_t));
+    if (sn_rt.workers) memset(sn_rt.workers, 0, n * sizeof(struct sn_worker));
     if (!sn_rt.workers || !sn_rt.threads) return SN_E_NOMEM;
-    memset(sn_rt.workers, 0, n * sizeof(struct sn_worker));
     struct timespec ts;
     clock_gettime(CLOCK_REALTIME, &ts);
     for (unsigned i = 0; i < n; i++) {
@@ -557,6 +558,7 @@ static int run_workers(void)
     unsigned made = start_threads(&r); /* counting this thread */
     if (r < 0) __atomic_store_n(&sn_rt.init_error, r, __ATOMIC_SEQ_CST);
     (void)!worker_begin(w);
+    if (!sn_sim_on) sn_watchdog_start();
     pthread_mutex_lock(&sn_rt.gate_lock);
     sn_rt.expected = made;
     pthread_cond_broadcast(&sn_rt.gate_cond);
@@ -564,6 +566,9 @@ static int run_workers(void)
     gate(0);
     r = __atomic_load_n(&sn_rt.init_error, __ATOMIC_SEQ_CST);
     if (r == 0) r = run_main(w);
+    /* Threads of the pool and the watchdog may still be inside a worker's wake-up. */
+    sn_offload_done();
+    if (!sn_sim_on) sn_watchdog_stop();
     gate(1);
     worker_end(w);
     for (unsigned i = 1; i < made; i++) pthread_join(sn_rt.threads[i], NULL);
@@ -586,10 +591,7 @@ int sn_rt_run(const struct sn_rt_opts *opts, int (*fn)(void *arg), void *arg)
     sn_crash_install();
     sn_offload_init(opts->offload_max ? opts->offload_max : OFFLOAD_MAX_DEFAULT);
     sn_diag_set_provider(fiber_diag);
-    if (!sn_sim_on) sn_watchdog_start();
     r = run_workers();
-    if (!sn_sim_on) sn_watchdog_stop();
-    sn_offload_done();
     sn_crash_uninstall();
     sn_diag_set_provider(NULL);
     if (r >= 0) {

@@ -7,6 +7,8 @@
  * marked "owner" below is touched by that one thread without atomics. What comes from elsewhere
  * (wakes, posts) goes through the inbox. */
 #pragma once
+#include <time.h>
+
 #include "core/list.h"
 #include "core/rand.h"
 #include "fiber/ctx.h"
@@ -208,7 +210,8 @@ struct sn_worker {
     struct sn_post *over_head, **over_tail;
     /* the watchdog's */
     uint64_t wd_switches;
-    int64_t wd_since;
+    int64_t wd_since, wd_cpu;
+    clockid_t cpu_clock;
     bool wd_reported;
 } SN_ALIGNED(SN_CACHE_LINE);
 

@@ -176,7 +176,7 @@ static bool steal_from(struct sn_worker *w, struct sn_worker *v)
     if (n == 0 && SN_LOAD(&v->over_n)) n = over_pop(v, got, SN_COUNT_OF(got));
     for (unsigned i = 0; i < n; i++)
         if (!ring_push(w, got[i])) over_push(w, got[i]);
-    w->steals += n;
+    SN_STORE(&w->steals, w->steals + n);
     return n > 0;
 }
 
@@ -236,7 +236,7 @@ static SN_ALWAYS_INLINE struct sn_fiber *pick(struct sn_worker *w)
     if (SN_UNLIKELY(--w->budget < 0)) return NULL;
     struct sn_fiber *f = w->lifo;
     if (f) {
-        w->lifo = NULL;
+        SN_STORE(&w->lifo, NULL);
         w->lifo_runs++;
         return f;
     }
@@ -305,7 +305,7 @@ static SN_NOINLINE bool fiber_start(struct sn_worker *w, struct sn_fiber *f)
 
 static SN_ALWAYS_INLINE void enter(struct sn_worker *w, struct sn_fiber *next)
 {
-    w->cur = next;
+    SN_STORE_REL(&w->cur, next);
     SN_STORE(&next->state, SN_FIBER_RUNNING);
     SN_STORE(&w->switches, w->switches + 1);
 }
@@ -321,7 +321,7 @@ static SN_ALWAYS_INLINE void switch_from(struct sn_worker *w, struct sn_fiber *f
         san_leave(&l, false, w, next);
         sn_ctx_switch(&f->ctx, &next->ctx);
     } else {
-        w->cur = NULL;
+        SN_STORE(&w->cur, NULL);
         san_leave(&l, false, w, NULL);
         sn_ctx_switch(&f->ctx, &w->sched);
     }
@@ -371,8 +371,9 @@ void sn_yield(void)
 uint64_t sn_wait_begin(const char *reason)
 {
     struct sn_fiber *f = sn_worker_cur()->cur;
-    SN_DCHECK((f->word & 3) != SN_WAIT_OPEN);
-    uint64_t ticket = (f->word & ~3ull) + 4 + SN_WAIT_OPEN;
+    uint64_t last = SN_LOAD(&f->word);
+    SN_DCHECK((last & 3) != SN_WAIT_OPEN);
+    uint64_t ticket = (last & ~3ull) + 4 + SN_WAIT_OPEN;
     f->wait_reason = reason;
     SN_STORE_REL(&f->word, ticket);
     return ticket;
@@ -397,14 +398,14 @@ void sn_wait_finish(struct sn_fiber *f, int code)
     struct sn_worker *w = sn_worker_cur();
     f->wait_code = code;
     if (SN_UNLIKELY(f->w != w)) {
-        if (w) w->wakeups_remote++;
+        if (w) SN_STORE(&w->wakeups_remote, w->wakeups_remote + 1);
         sn_post_send(f->w, &f->post);
         return;
     }
     SN_STORE(&f->state, SN_FIBER_READY);
     if (w->cur && w->lifo_runs < SN_LIFO_RUNS_MAX) {
         struct sn_fiber *old = w->lifo;
-        w->lifo = f;
+        SN_STORE(&w->lifo, f);
         if (old) sn_rq_push(w, old);
     } else {
         sn_rq_push(w, f);
@@ -531,7 +532,7 @@ void sn_fiber_main(void)
         san_leave(&l, true, w, next);
         sn_ctx_switch(&dead, &next->ctx);
     } else {
-        w->cur = NULL;
+        SN_STORE(&w->cur, NULL);
         san_leave(&l, true, w, NULL);
         sn_ctx_switch(&dead, &w->sched);
     }
@@ -542,7 +543,7 @@ void sn_fiber_main(void)
 
 static void poll(struct sn_worker *w, int64_t timeout_ns)
 {
-    w->polls++;
+    SN_STORE(&w->polls, w->polls + 1);
     w->in_poll = timeout_ns != 0;
     (void)w->poller.ops->wait(&w->poller, timeout_ns);
     w->in_poll = false;

@@ -16,6 +16,11 @@ void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 #endif
 
+#define SN_LOAD(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define SN_LOAD_ACQ(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define SN_STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define SN_STORE_REL(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
 /* ---- stacks (stack.c) ---- */
 
 /* Sits at the very top of its slot, so it costs no page of its own. The slot: guard page, usable
@@ -48,14 +53,14 @@ static inline struct sn_stack *sn_stack_take(struct sn_worker *w)
     if (SN_UNLIKELY(!s)) s = sn_stack_refill(w);
     if (SN_UNLIKELY(!s)) return NULL;
     w->stack_head = s->next;
-    w->stack_n--;
+    SN_STORE(&w->stack_n, w->stack_n - 1);
     return s;
 }
 static inline void sn_stack_give(struct sn_worker *w, struct sn_stack *s)
 {
     s->next = w->stack_head;
     w->stack_head = s;
-    w->stack_n++;
+    SN_STORE(&w->stack_n, w->stack_n + 1);
 }
 
 /* ---- the runtime ---- */
@@ -115,11 +120,6 @@ struct sn_rt {
 };
 extern struct sn_rt sn_rt;
 
-#define SN_LOAD(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-#define SN_LOAD_ACQ(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define SN_STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
-#define SN_STORE_REL(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
-
 static inline void sn_cpu_pause(void)
 {
 #if defined(__x86_64__)
@@ -134,7 +134,7 @@ static inline void sn_rq_push(struct sn_worker *w, struct sn_fiber *f)
     f->post.next = NULL;
     *w->rq_tail = &f->post;
     w->rq_tail = &f->post.next;
-    w->rq_n++;
+    SN_STORE(&w->rq_n, w->rq_n + 1);
 }
 static inline struct sn_fiber *sn_rq_pop(struct sn_worker *w)
 {
@@ -142,7 +142,7 @@ static inline struct sn_fiber *sn_rq_pop(struct sn_worker *w)
     if (!p) return NULL;
     w->rq_head = p->next;
     if (!p->next) w->rq_tail = &w->rq_head;
-    w->rq_n--;
+    SN_STORE(&w->rq_n, w->rq_n - 1);
     return SN_CONTAINER_OF(p, struct sn_fiber, post);
 }
 

@@ -192,7 +192,7 @@ static void fire(struct sn_worker *w, struct sn_timer *t)
 {
     t->state = TIMER_IDLE;
     w->timers.n--;
-    w->timers_fired++;
+    SN_STORE(&w->timers_fired, w->timers_fired + 1);
     t->fn(t);
 }
 

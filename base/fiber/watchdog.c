@@ -47,16 +47,25 @@ static char thread_state(int tid)
     return p && p[1] == ' ' ? p[2] : 0;
 }
 
+static int64_t cpu_time(const struct sn_worker *w)
+{
+    struct timespec ts;
+    if (!SN_LOAD_ACQ(&w->os_tid) || clock_gettime(w->cpu_clock, &ts) != 0) return 0;
+    return ts.tv_sec * SN_SEC + ts.tv_nsec;
+}
+
 static void report(const struct sn_worker *w, int64_t ns)
 {
+    char st = thread_state(SN_LOAD(&w->os_tid));
+    /* Ready but without a CPU is the machine's doing, not the fiber's. */
+    if (st == 'R' && cpu_time(w) - w->wd_cpu < REPORT_AFTER_NS / 2) return;
     int64_t now = sn_clock_mono();
     if (now - dog.window_at > SN_MINUTE) {
         dog.window_at = now;
         dog.window_n = 0;
     }
     if (dog.window_n++ >= REPORTS_PER_MINUTE) return;
-    char st = thread_state(w->os_tid);
-    const struct sn_fiber *f = SN_LOAD(&w->cur);
+    const struct sn_fiber *f = SN_LOAD_ACQ(&w->cur);
     char text[192];
     snprintf(text, sizeof(text), "fiber %llu has held worker %u for %lld ms (%s)",
              f ? (unsigned long long)SN_LOAD(&f->id) : 0, w->index, (long long)(ns / SN_MS),
@@ -72,6 +81,7 @@ static bool check(struct sn_worker *w, int64_t now)
     if (n != w->wd_switches || SN_LOAD(&w->sleeping) || !SN_LOAD(&w->cur)) {
         w->wd_switches = n;
         w->wd_since = now;
+        w->wd_cpu = cpu_time(w);
         w->wd_reported = false;
         return !SN_LOAD(&w->sleeping);
     }

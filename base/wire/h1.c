@@ -442,7 +442,14 @@ ssize_t sn_h1_parse(struct sn_h1 *p, const char *buf, size_t len)
 {
     if (p->base != buf) sn_h1_rebase(p, buf);
     if (p->scan > p->pos) { /* a line was incomplete: without a line end it still is */
-        if (len <= p->scan || !memchr(buf + p->scan, '\n', len - p->scan)) return h1_again(p, len);
+        if (len <= p->scan || !memchr(buf + p->scan, '\n', len - p->scan)) {
+            size_t line_max = p->opts.target_bytes_max + SN_H1_METHOD_BYTES_MAX + 16;
+            if (p->stage == 0 && !p->opts.response && len - p->pos > line_max) {
+                p->err = SN_H1_ERR_TARGET_LONG;
+                return SN_E_TOO_LARGE;
+            }
+            return h1_again(p, len);
+        }
     }
     const char *at = buf + p->pos, *end = buf + len;
     if (p->stage == 0) {

@@ -109,6 +109,7 @@ void sn_h1_rebase(struct sn_h1 *p, const char *buf);
  * a stream of one-byte chunks with long extensions costs more to read than it carries. */
 #define SN_H1_CHUNK_WASTE_MAX (16u << 10)
 
+#define SN_H1_CHUNKED_DATA 3 /* state: inside a chunk's data, `left` bytes to come */
 struct sn_h1_chunked {
     uint64_t left;  /* data bytes left in this chunk */
     uint64_t total; /* data bytes so far */

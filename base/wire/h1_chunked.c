@@ -9,7 +9,7 @@ enum {
     S_SIZE,      /* hex digits */
     S_EXT,       /* ";..." up to CR */
     S_SIZE_LF,
-    S_DATA,
+    S_DATA = SN_H1_CHUNKED_DATA,
     S_DATA_CR,
     S_DATA_LF,
     S_TRAILER,   /* at the start of a trailer line */
