@@ -315,7 +315,8 @@ static void check_groups(struct sn_conf *c, const struct sn_conf_table *t, const
         }
         if (!first) continue;
         if (n > 1) complain(c, node, p, "only one of %.*s may be given", SN_STR_ARG(sn_buf_view(&b)));
-        if (n == 0 && required) complain(c, node, p, "one of %.*s is required", SN_STR_ARG(sn_buf_view(&b)));
+        if (n == 0 && required)
+            complain(c, node, p, "one of %.*s is required", SN_STR_ARG(sn_buf_view(&b)));
     }
 }
 

@@ -231,7 +231,7 @@ SN_TEST(config_errors_are_exact)
          "t.yaml:4:33: upstreams.c.balance: expected one of p2c, round_robin, got \"rr\"\n"
          "t.yaml:4:37: upstreams.c.zzzz: unknown field; known here: endpoints, balance\n"},
         {"[1]", "t.yaml:1:1: expected a mapping, got a list\n"},
-        {"a: [", "t.yaml:1:5: while parsing a flow node, did not find expected node content\n"},
+        {"a: [", "t.yaml:2:1: while parsing a flow node, did not find expected node content\n"},
     };
     struct sn_buf b;
     sn_buf_init(&b, 0);

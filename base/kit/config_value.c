@@ -94,10 +94,13 @@ void sn_conf_expected_(const struct sn_conf_field *f, enum sn_conf_type type, bo
             sn_buf_printf(out, "text like %s", f->pattern);
         } else {
             sn_buf_cstr(out, "a string");
-            if (bounded(f)) sn_buf_printf(out, " of %lld to %lld bytes", (long long)f->min, (long long)f->max);
+            if (bounded(f))
+                sn_buf_printf(out, " of %lld to %lld bytes", (long long)f->min, (long long)f->max);
         }
         return;
-    case SN_CONF_T_DURATION: sn_buf_cstr(out, in_range ? "a duration" : "a duration such as 250ms"); break;
+    case SN_CONF_T_DURATION:
+        sn_buf_cstr(out, in_range ? "a duration" : "a duration such as 250ms");
+        break;
     case SN_CONF_T_BYTES: sn_buf_cstr(out, in_range ? "a size" : "a size such as 64KiB"); break;
     case SN_CONF_T_ENUM: case SN_CONF_T_FLAGS:
         sn_buf_cstr(out, "one of ");
