@@ -462,11 +462,20 @@ int sn_h2_new(const struct sn_h2_opts *opts, struct sn_h2 **ret)
     return 0;
 }
 
+void sn_h2_abandon(struct sn_h2 *h)
+{
+    struct sn_list *n;
+    while ((n = h->streams.next) != &h->streams) {
+        struct stream *st = SN_LIST_ENTRY(n, struct stream, link);
+        if (st->id) nghttp2_session_set_stream_user_data(h->s, st->id, NULL);
+        stream_drop(h, st, SN_H2_CANCEL);
+    }
+}
+
 void sn_h2_free(struct sn_h2 *h)
 {
     if (!h) return;
-    SN_LIST_EACH(&h->streams, it)
-        stream_drop(h, SN_LIST_ENTRY(it, struct stream, link), SN_H2_CANCEL);
+    sn_h2_abandon(h);
     nghttp2_session_del(h->s);
     sn_free(h);
 }

@@ -77,6 +77,9 @@ struct sn_h2_opts {
  * Owns: sn_h2_free; it calls `closed` for every open stream. */
 int sn_h2_new(const struct sn_h2_opts *opts, struct sn_h2 **ret) SN_MUST_CHECK;
 void sn_h2_free(struct sn_h2 *h);
+/* sn_h2_abandon - the connection is gone: calls `closed` for every open stream now. Afterwards only
+ * sn_h2_free (and calls about streams that no longer exist, which do nothing) may follow. */
+void sn_h2_abandon(struct sn_h2 *h);
 /* sn_h2_recv - the peer's bytes. now_ns feeds the budgets. Returns 0, SN_E_PROTOCOL (a connection
  * error: send what sn_h2_send still gives, then close), SN_E_RESOURCE_EXHAUSTED (a budget was spent;
  * GOAWAY ENHANCE_YOUR_CALM is queued), SN_E_NOMEM. */
