@@ -371,8 +371,9 @@ void sn_yield(void)
 uint64_t sn_wait_begin(const char *reason)
 {
     struct sn_fiber *f = sn_worker_cur()->cur;
-    SN_DCHECK((f->word & 3) != SN_WAIT_OPEN);
-    uint64_t ticket = (f->word & ~3ull) + 4 + SN_WAIT_OPEN;
+    uint64_t last = SN_LOAD(&f->word);
+    SN_DCHECK((last & 3) != SN_WAIT_OPEN);
+    uint64_t ticket = (last & ~3ull) + 4 + SN_WAIT_OPEN;
     f->wait_reason = reason;
     SN_STORE_REL(&f->word, ticket);
     return ticket;
