@@ -215,6 +215,7 @@ static void h2_break(struct http_h2 *h, int err)
 
 static int h2_flush(struct http_h2 *h)
 {
+    if (h->c->cut && h->err == 0) h->err = SN_E_CLOSED;
     if (h->err < 0) return h->err;
     if (h->flushing || h->collecting) {
         h->again = true;
@@ -394,6 +395,12 @@ static void start_handlers(struct http_h2 *h)
     struct sn_list *n;
     while ((n = sn_list_pop_front(&h->starting))) {
         struct h2_x *x = SN_LIST_ENTRY(n, struct h2_x, link);
+        /* Reset before it began: the cheapest answer to a rapid reset is no work at all. */
+        if (x->closed) {
+            h->handlers--;
+            x_free(x);
+            continue;
+        }
         any = true;
         if (sn_go_on((unsigned)sn_worker_id(), "http2", h2_handler, x) == 0) continue;
         h->handlers--;
