@@ -18,7 +18,7 @@ trap 'exit 130' INT TERM
 
 # A release build (asserts on, debug checks off), once.
 bench_build() {
-  [ -f "$BENCH_BUILD/build.ninja" ] || meson setup "$BENCH_BUILD" --buildtype=release -Dwerror=false "$BENCH_ROOT" >/dev/null || exit 1
+  [ -f "$BENCH_BUILD/build.ninja" ] || meson setup "$BENCH_BUILD" "$BENCH_ROOT" --buildtype=release -Dwerror=false >/dev/null || exit 1
   ninja -C "$BENCH_BUILD" --quiet "$@" || exit 1
 }
 # bench_start CPU COMMAND... - in the background, pinned; its pid is in BENCH_PID.

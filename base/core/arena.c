@@ -118,15 +118,14 @@ void *sn_arena_alloc_slow(struct sn_arena *a, size_t size)
     if (need > left || left - need < HEADER) return NULL;
 
     size_t ordinary = ordinary_chunk(a);
-    bool own = need > (ordinary - HEADER) / 4 && (a->chunks || need > ordinary - HEADER);
     /* Near the limit the last chunk is cut to what is left of it. */
-    size_t total = own ? need + HEADER : SN_MIN(ordinary, left & ~(size_t)(SN_ARENA_ALIGN - 1));
+    size_t total = SN_MIN(ordinary, left & ~(size_t)(SN_ARENA_ALIGN - 1));
     if (total < need + HEADER) total = need + HEADER;
     struct sn_arena_chunk *c = chunk_new(a, total);
     if (!c) return NULL;
     void *p = chunk_data(c);
-    if (own && a->chunks) {
-        c->next = a->chunks->next; /* the bump chunk stays at the head */
+    if (a->chunks && c->size - need < (size_t)(a->end - a->cur)) {
+        c->next = a->chunks->next; /* the chunk with more room stays at the head */
         a->chunks->next = c;
     } else {
         c->next = a->chunks;

@@ -39,13 +39,13 @@ struct sn_arena {
 void sn_arena_init(struct sn_arena *a, struct sn_arena_pool *pool, size_t limit);
 /* sn_arena_done - gives every chunk back; the arena is as after sn_arena_init. */
 void sn_arena_done(struct sn_arena *a);
-/* sn_arena_reset - forgets all allocations, keeps the newest chunk (if of ordinary size) for reuse. */
+/* sn_arena_reset - forgets all allocations, keeps the current chunk (if of ordinary size). */
 void sn_arena_reset(struct sn_arena *a);
 
 void *sn_arena_alloc_slow(struct sn_arena *a, size_t size);
 /* sn_arena_alloc - `size` bytes, 16-aligned, uninitialised; size 0 is a unique pointer.
- * NULL at the limit or without memory. Allocations of more than a quarter chunk that do not fit
- * get a chunk of their own, so they waste nothing of the current one. */
+ * NULL at the limit or without memory. What does not fit opens a chunk, after which the chunk
+ * with more room left is the current one. */
 static inline void *sn_arena_alloc(struct sn_arena *a, size_t size)
 {
     size_t need = (size + (SN_ARENA_ALIGN - 1)) & ~(size_t)(SN_ARENA_ALIGN - 1);

@@ -15,29 +15,28 @@ static int fail(struct sn_buf *b, int err)
     return err;
 }
 
-/* Room for n bytes of content and `pad` bytes beyond it that the limit does not count: the NUL of
- * printf and of sn_buf_cz. */
-static int grow(struct sn_buf *b, size_t n, size_t pad)
+/* Room for n more bytes. A buffer of ours has one byte beyond cap, for the NUL that printf and
+ * sn_buf_cz put behind the content and no limit counts. */
+static int grow(struct sn_buf *b, size_t n)
 {
     if (b->err < 0) return b->err;
-    size_t content, need;
-    if (__builtin_add_overflow(b->len, n, &content) ||
-        __builtin_add_overflow(content, pad, &need))
+    size_t need;
+    if (__builtin_add_overflow(b->len, n, &need) || need == SIZE_MAX)
         return fail(b, SN_E_TOO_LARGE);
-    if (b->limit && content > b->limit) return fail(b, SN_E_TOO_LARGE);
-    if (need <= b->cap) return 0;
+    if (b->limit && need > b->limit) return fail(b, SN_E_TOO_LARGE);
+    if (need <= b->cap && b->ptr) return 0;
     if (b->fixed) return fail(b, SN_E_TOO_LARGE);
-    size_t cap = SN_MAX(b->cap + b->cap / 2, (size_t)CAP_MIN);
+    size_t cap = SN_MAX(b->cap + b->cap / 2, (size_t)CAP_MIN - 1);
     if (b->limit) cap = SN_MIN(cap, b->limit);
     cap = SN_MAX(cap, need);
-    uint8_t *p = sn_realloc(b->ptr, cap);
+    uint8_t *p = sn_realloc(b->ptr, cap + 1);
     if (!p) return fail(b, SN_E_NOMEM);
     b->ptr = p;
     b->cap = cap;
     return 0;
 }
 
-int sn_buf_reserve(struct sn_buf *b, size_t n) { return grow(b, n, 0); }
+int sn_buf_reserve(struct sn_buf *b, size_t n) { return n == 0 ? b->err : grow(b, n); }
 
 void sn_buf_done(struct sn_buf *b)
 {
@@ -54,12 +53,12 @@ int sn_buf_vprintf(struct sn_buf *b, const char *fmt, va_list ap)
     if (b->err < 0) return b->err;
     va_list again;
     va_copy(again, ap);
-    size_t spare = b->cap - b->len;
+    size_t spare = b->ptr ? b->cap - b->len + !b->fixed : 0;
     int r = vsnprintf(spare ? (char *)b->ptr + b->len : NULL, spare, fmt, ap);
     size_t n = (size_t)r;
     if (r < 0) {
         fail(b, SN_E_INVALID_ARGUMENT);
-    } else if (n < spare && (!b->limit || n <= b->limit - b->len)) {
+    } else if (n < spare) {
         b->len += n;
     } else if (b->fixed && n == spare && n > 0) {
         /* An exact fit, but vsnprintf wants a byte more for its NUL. */
@@ -71,7 +70,7 @@ int sn_buf_vprintf(struct sn_buf *b, const char *fmt, va_list ap)
         } else {
             fail(b, SN_E_NOMEM);
         }
-    } else if (n > 0 && grow(b, n, 1) == 0) {
+    } else if (n > 0 && grow(b, n) == 0) {
         vsnprintf((char *)b->ptr + b->len, n + 1, fmt, again);
         b->len += n;
     }
@@ -134,7 +133,11 @@ void sn_buf_consume(struct sn_buf *b, size_t n)
 
 const char *sn_buf_cz(struct sn_buf *b)
 {
-    if (grow(b, 0, 1) < 0) return "";
+    if (b->err < 0 || (!b->ptr && grow(b, 0) < 0)) return "";
+    if (b->fixed && b->len == b->cap) {
+        fail(b, SN_E_TOO_LARGE);
+        return "";
+    }
     b->ptr[b->len] = 0;
     return (const char *)b->ptr;
 }

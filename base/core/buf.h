@@ -25,7 +25,7 @@ static inline void sn_buf_init_fixed(struct sn_buf *b, void *mem, size_t cap)
 {
     *b = (struct sn_buf){.ptr = mem, .cap = cap, .limit = cap, .fixed = true};
 }
-/* sn_buf_done - frees the memory (not a fixed buffer's); the buffer is empty with the same limit. */
+/* sn_buf_done - frees the memory (not a fixed buffer's); it is empty with the same limit. */
 void sn_buf_done(struct sn_buf *b);
 /* sn_buf_reset - empties and clears the error, keeps the memory. */
 static inline void sn_buf_reset(struct sn_buf *b)

@@ -41,4 +41,5 @@ static inline struct sn_list *sn_list_pop_front(struct sn_list *l)
 #define SN_LIST_ENTRY(n, type, member) SN_CONTAINER_OF(n, type, member)
 /* `it` may be deleted inside the loop; its successor may not. */
 #define SN_LIST_EACH(l, it) \
-    for (struct sn_list *it = (l)->next, *it##_n = it->next; it != (l); it = it##_n, it##_n = it->next)
+    for (struct sn_list *it = (l)->next, *it##_n = it->next; it != (l); \
+         it = it##_n, it##_n = it->next)

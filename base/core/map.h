@@ -8,7 +8,7 @@
 #include "core/base.h"
 #include "core/str.h"
 
-/* sn_hash - 64-bit keyed hash of bytes; not cryptographic, resists accidental and lazy collisions. */
+/* sn_hash - 64-bit keyed hash of bytes; not cryptographic: resists chance and lazy attackers. */
 uint64_t sn_hash(const void *data, size_t len, uint64_t seed);
 static inline uint64_t sn_hash_u64(uint64_t x, uint64_t seed)
 {
@@ -32,7 +32,7 @@ struct sn_map {
 /* sn_map_init - no memory until the first put. own_keys: copy keys; otherwise they are borrowed
  * and must outlive their slot. */
 void sn_map_init(struct sn_map *m, uint64_t seed, bool own_keys);
-/* sn_map_done - frees slots and owned keys, not the values; the map is empty and usable again. */
+/* sn_map_done - frees slots and owned keys, not the values; the map is empty, usable again. */
 void sn_map_done(struct sn_map *m);
 /* sn_map_get - the value, or NULL where absent (or where NULL was stored: see sn_map_find). */
 void *sn_map_get(const struct sn_map *m, struct sn_str key);

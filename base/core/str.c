@@ -340,7 +340,8 @@ static size_t ascii_run(const uint8_t *p, size_t n)
 }
 
 /* Length of the well-formed sequence at p (n >= 1 bytes there), 0 where there is none.
- * Source: RFC 3629 section 4; the second byte's range shuts out overlongs, surrogates, > U+10FFFF. */
+ * Source: RFC 3629 section 4; the second byte's range shuts out overlongs, surrogates and what is
+ * beyond U+10FFFF. */
 static size_t utf8_sequence(const uint8_t *p, size_t n)
 {
     uint8_t c = p[0], lo = 0x80, hi = 0xbf;

@@ -39,4 +39,4 @@ int sn_vec_grow_(void **ptr, size_t *cap, size_t need, size_t elem);
         (v)->len = (v)->cap = 0; \
     } while (0)
 #define SN_VEC_EACH(v, it) \
-    for (__typeof__((v)->ptr) it = (v)->ptr; it < (v)->ptr + (v)->len; it++)
+    for (__typeof__((v)->ptr + 0) it = (v)->ptr; it < (v)->ptr + (v)->len; it++)

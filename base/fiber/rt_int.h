@@ -7,6 +7,8 @@
  * marked "owner" below is touched by that one thread without atomics. What comes from elsewhere
  * (wakes, posts) goes through the inbox. */
 #pragma once
+#include <time.h>
+
 #include "core/list.h"
 #include "core/rand.h"
 #include "fiber/ctx.h"
@@ -126,6 +128,10 @@ struct sn_fiber {
     void *arg;
     uint64_t id;
     char name[SN_FIBER_NAME_MAX];
+    /* line 4: cold */
+    struct sn_post cancel_post; /* tells the owner that `cancelled` was set */
+    uint32_t cancel_pending;    /* __atomic: cancel_post is in some inbox */
+    uint32_t host_epoch;
 } SN_ALIGNED(SN_CACHE_LINE);
 
 /* ---- workers ---------------------------------------------------------------------------------- */
@@ -177,9 +183,13 @@ struct sn_worker {
     int64_t polled_at;
     unsigned index;
     bool on_big_stack, in_poll;
+    bool poller_up;
+    bool starved; /* the last start found no memory for a stack */
+    unsigned spin_skip, spin_misses;
     void *big_stack;
     struct sn_stack *big;
     uint64_t steals, polls, timers_fired, wakeups_remote;
+    uint64_t hogs; /* the watchdog's count */
     void *net; /* net.c's per-worker state */
     int os_tid;
     void *thread_stack; /* bounds of the scheduler's stack, for sanitizers */
@@ -200,7 +210,8 @@ struct sn_worker {
     struct sn_post *over_head, **over_tail;
     /* the watchdog's */
     uint64_t wd_switches;
-    int64_t wd_since;
+    int64_t wd_since, wd_cpu;
+    clockid_t cpu_clock;
     bool wd_reported;
 } SN_ALIGNED(SN_CACHE_LINE);
 

@@ -23,3 +23,19 @@ int sn_http_headers_add(struct sn_http_headers *h, struct sn_arena *a, struct sn
                         struct sn_str value) SN_MUST_CHECK;
 /* sn_http_status_text - "Not Found" for 404; "" where unknown. */
 const char *sn_http_status_text(int status);
+/* sn_http_status_line - "HTTP/1.1 404 Not Found\r\n"; .ptr NULL where the status is not in the
+ * registry (the caller then formats it). Static. */
+struct sn_str sn_http_status_line(int status);
+
+/* sn_http_is_token - a non-empty RFC 9110 token: method and field names. */
+bool sn_http_is_token(struct sn_str s);
+/* sn_http_is_value - no control bytes but HTAB: nothing that could end a field line. */
+bool sn_http_is_value(struct sn_str s);
+/* sn_http_has_token - whether the comma-separated list `list` has `token`, ASCII case ignored. */
+bool sn_http_has_token(struct sn_str list, struct sn_str token);
+/* sn_http_host_valid - host[:port] as Host and :authority allow it: a name, an IPv4 or a bracketed
+ * IPv6 address, optional decimal port; no user information, not empty. */
+bool sn_http_host_valid(struct sn_str s);
+/* sn_http_date - IMF-fixdate of unix seconds (years 1970 to 9999), not NUL-terminated. */
+#define SN_HTTP_DATE_LEN 29u
+void sn_http_date(int64_t unix_s, char out[SN_HTTP_DATE_LEN]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "supervise.h"
+#include "sennit/supervise.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -300,6 +300,7 @@ static void start(struct job *j, const struct sn_test *t)
         if (null < 0 || dup2(null, 0) < 0 || dup2(j->out_fd, 1) < 0 || dup2(j->out_fd, 2) < 0)
             _exit(2);
         if (null > 2) close(null);
+        setvbuf(stdout, NULL, _IOLBF, 0); /* a crash must not swallow what was said before it */
         report = j->report;
         run_body(t);
         exit(0); /* not _exit: LeakSanitizer and coverage report at exit */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crypto/hash.c - libcrypto's EVP behind Sennit's error values.
+ * EVP_sha256() and friends look the implementation up on each use (several hundred ns in OpenSSL 3);
+ * fetched algorithms are kept for the process instead. */
+#include "crypto/hash.h"
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "core/status.h"
+
+static const struct {
+    const char *name;
+    uint8_t len;
+} kinds[] = {[SN_SHA1] = {"SHA1", 20}, [SN_SHA256] = {"SHA256", 32}, [SN_SHA512] = {"SHA512", 64}};
+
+size_t sn_hash_len(enum sn_hash_kind kind) { return kinds[kind].len; }
+
+/* Fetched once per process. Two threads may fetch at the same time: the loser frees its copy. */
+static const EVP_MD *md_of(enum sn_hash_kind kind)
+{
+    static EVP_MD *fetched[SN_COUNT_OF(kinds)];
+    EVP_MD *md = __atomic_load_n(&fetched[kind], __ATOMIC_ACQUIRE);
+    if (SN_LIKELY(md != NULL)) return md;
+    md = EVP_MD_fetch(NULL, kinds[kind].name, NULL);
+    if (!md) return NULL;
+    EVP_MD *expected = NULL;
+    if (__atomic_compare_exchange_n(&fetched[kind], &expected, md, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        return md;
+    EVP_MD_free(md);
+    return expected;
+}
+
+static int refuse(const char *what, enum sn_hash_kind kind)
+{
+    char reason[128] = "no reason given";
+    unsigned long e = ERR_get_error();
+    if (e) ERR_error_string_n(e, reason, sizeof(reason));
+    ERR_clear_error();
+    return sn_fail(SN_E_INTERNAL, "%s %s: %s", what, kinds[kind].name, reason);
+}
+
+int sn_hash_once(enum sn_hash_kind kind, const void *data, size_t n, void *out)
+{
+    struct sn_hasher h;
+    int r = sn_hasher_init(&h, kind);
+    if (r < 0) return r;
+    sn_hasher_put(&h, data, n);
+    if (h.err == 0 && EVP_DigestFinal_ex(h.ctx, out, NULL) != 1) h.err = refuse("digest", kind);
+    r = h.err;
+    sn_hasher_done(&h);
+    return r;
+}
+
+int sn_hmac_once(enum sn_hash_kind kind, const void *key, size_t key_len, const void *data,
+                 size_t n, void *out)
+{
+    const EVP_MD *md = md_of(kind);
+    if (!md) return refuse("fetch", kind);
+    if (key_len > INT32_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "HMAC key of %zu bytes", key_len);
+    /* A NULL key would mean "the previous one" to libcrypto. */
+    if (!HMAC(md, key ? key : "", (int)key_len, n ? data : (const void *)"", n, out, NULL))
+        return refuse("hmac", kind);
+    return 0;
+}
+
+int sn_hasher_init(struct sn_hasher *h, enum sn_hash_kind kind)
+{
+    *h = (struct sn_hasher){.kind = kind};
+    const EVP_MD *md = md_of(kind);
+    if (!md) return refuse("fetch", kind);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (!ctx) return SN_E_NOMEM;
+    if (EVP_DigestInit_ex2(ctx, md, NULL) != 1) {
+        EVP_MD_CTX_free(ctx);
+        return refuse("start", kind);
+    }
+    h->ctx = ctx;
+    return 0;
+}
+
+void sn_hasher_put(struct sn_hasher *h, const void *data, size_t n)
+{
+    if (h->err < 0 || n == 0) return;
+    if (EVP_DigestUpdate(h->ctx, data, n) != 1) h->err = refuse("update", h->kind);
+}
+
+int sn_hasher_final(struct sn_hasher *h, void *out)
+{
+    if (h->err < 0) return h->err;
+    if (EVP_DigestFinal_ex(h->ctx, out, NULL) != 1 ||
+        EVP_DigestInit_ex2(h->ctx, NULL, NULL) != 1)
+        h->err = refuse("digest", h->kind);
+    return h->err;
+}
+
+void sn_hasher_done(struct sn_hasher *h)
+{
+    EVP_MD_CTX_free(h->ctx);
+    h->ctx = NULL;
+}
+
+bool sn_equal_ct(const void *a, const void *b, size_t n) { return CRYPTO_memcmp(a, b, n) == 0; }
+
+void sn_wipe(void *p, size_t n) { OPENSSL_cleanse(p, n); }

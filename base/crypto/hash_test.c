@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypto/hash.h"
+
+#include "core/enc.h"
+#include "core/rand.h"
+#include "harness/test.h"
+
+/* SPEC: FIPS 180-4 example messages, RFC 2202 and RFC 4231 test cases. */
+SN_TEST(crypto_hash_known_answers)
+{
+    static const struct {
+        enum sn_hash_kind kind;
+        const char *text, *hex;
+    } rows[] = {
+        {SN_SHA1, "", "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
+        {SN_SHA1, "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
+        {SN_SHA256, "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {SN_SHA256, "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {SN_SHA512, "abc",
+         "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+         "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        uint8_t md[SN_HASH_MAX];
+        char hex[2 * SN_HASH_MAX];
+        sn_test_row("row %zu \"%s\"", i, rows[i].text);
+        T_OK(sn_hash_once(rows[i].kind, rows[i].text, strlen(rows[i].text), md));
+        size_t n = sn_hex_encode(md, sn_hash_len(rows[i].kind), hex);
+        T_STR(sn_str_of(hex, n), rows[i].hex);
+    }
+}
+
+SN_TEST(crypto_hmac_known_answers)
+{
+    static const struct {
+        enum sn_hash_kind kind;
+        const char *hex;
+    } rows[] = {
+        {SN_SHA1, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"},
+        {SN_SHA256, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+        {SN_SHA512, "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+                    "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        uint8_t md[SN_HASH_MAX];
+        char hex[2 * SN_HASH_MAX];
+        sn_test_row("row %zu", i);
+        T_OK(sn_hmac_once(rows[i].kind, "Jefe", 4, "what do ya want for nothing?", 28, md));
+        T_STR(sn_str_of(hex, sn_hex_encode(md, sn_hash_len(rows[i].kind), hex)), rows[i].hex);
+    }
+    uint8_t md[SN_HASH_MAX];
+    char hex[2 * SN_HASH_MAX];
+    T_OK(sn_hmac_once(SN_SHA256, NULL, 0, NULL, 0, md));
+    T_STR(sn_str_of(hex, sn_hex_encode(md, 32, hex)),
+          "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+}
+
+SN_TEST(crypto_hash_streaming_equals_one_shot)
+{
+    struct sn_rand rnd;
+    uint8_t data[3000], once[SN_HASH_MAX], parts[SN_HASH_MAX];
+    sn_rand_seed(&rnd, sn_test_seed());
+    sn_rand_bytes(&rnd, data, sizeof(data));
+    for (unsigned i = 0; i < sn_test_cases(300); i++) {
+        enum sn_hash_kind kind = (enum sn_hash_kind)sn_rand_below(&rnd, 3);
+        size_t n = sn_rand_below(&rnd, sizeof(data) + 1);
+        struct sn_hasher h;
+        T_OK(sn_hasher_init(&h, kind));
+        for (int round = 0; round < 2; round++) { /* final begins anew */
+            for (size_t at = 0, k; at < n; at += k) {
+                k = 1 + sn_rand_below(&rnd, n - at);
+                sn_hasher_put(&h, data + at, k);
+            }
+            T_OK(sn_hasher_final(&h, parts));
+            T_OK(sn_hash_once(kind, data, n, once));
+            T_ASSERT(memcmp(once, parts, sn_hash_len(kind)) == 0);
+        }
+        sn_hasher_done(&h);
+        sn_hasher_done(&h);
+    }
+}
+
+SN_TEST(crypto_equal_ct)
+{
+    uint8_t a[33] = {1, 2, 3}, b[33] = {1, 2, 3};
+    T_ASSERT(sn_equal_ct(a, b, 33));
+    for (size_t i = 0; i < sizeof(a); i++) {
+        b[i] ^= 0x80;
+        T_ASSERT(!sn_equal_ct(a, b, 33));
+        b[i] ^= 0x80;
+    }
+    T_ASSERT(sn_equal_ct(a, b, 0));
+    sn_wipe(a, sizeof(a));
+    T_EQ(a[0] | a[1] | a[2], 0);
+}

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kit/http_client.c - calls, and the pools their connections come from: one per worker and address,
+ * so that taking and giving back costs no lock. Idle connections are parked. */
+#include "core/alloc.h"
+#include "kit/http_client_int.h"
+#ifdef SN_HTTP_TLS
+#include "kit/tls.h"
+#endif
+
+int sn_http_client_new(const struct sn_http_client_opts *opts, struct sn_http_client **ret)
+{
+    struct sn_http_client *c = SN_NEW(struct sn_http_client);
+    if (!c) return SN_E_NOMEM;
+    if (opts) c->o = *opts;
+    if (!c->o.idle_per_addr_max) c->o.idle_per_addr_max = 64;
+    if (!c->o.idle_ns) c->o.idle_ns = 90 * SN_SEC;
+    if (!c->o.connect_ns_max) c->o.connect_ns_max = 10 * SN_SEC;
+    if (!c->o.head_bytes_max) c->o.head_bytes_max = SN_H1_HEAD_BYTES_MAX;
+    c->n_workers = sn_worker_count();
+    c->workers = sn_aligned_alloc(SN_CACHE_LINE, c->n_workers * sizeof(*c->workers));
+    if (!c->workers) {
+        sn_free(c);
+        return SN_E_NOMEM;
+    }
+    memset(c->workers, 0, c->n_workers * sizeof(*c->workers));
+    for (unsigned i = 0; i < c->n_workers; i++) {
+        http_pools_init(&c->workers[i].pools);
+        sn_map_init(&c->workers[i].by_key, sn_random(), false);
+    }
+    *ret = c;
+    return 0;
+}
+
+/* ---- pools ----------------------------------------------------------------------------------------- */
+
+#define KEY_MAX 600u
+
+/* The address to dial, and with the server's name behind it the pool's key. */
+static int call_key(struct cl_call *k, const struct sn_http_call *call, char *key, size_t cap,
+                    size_t *ret_addr_len)
+{
+    struct sn_buf b;
+    sn_buf_init_fixed(&b, key, cap);
+    sn_buf_byte(&b, k->url.tls ? 's' : 'h');
+    if (call->addr.ptr) {
+        sn_buf_str(&b, call->addr);
+    } else {
+        bool v6 = sn_str_chr(k->url.host, ':') >= 0;
+        if (v6) sn_buf_byte(&b, '[');
+        sn_buf_str(&b, k->url.host);
+        if (v6) sn_buf_byte(&b, ']');
+        sn_buf_byte(&b, ':');
+        sn_buf_u64(&b, k->url.port);
+    }
+    *ret_addr_len = b.len - 1;
+    sn_buf_byte(&b, 0);
+    if (k->url.tls) sn_buf_str(&b, k->url.host);
+    if (b.err < 0) return sn_fail(SN_E_TOO_LARGE, "address over %u bytes", KEY_MAX);
+    return (int)b.len;
+}
+
+static int pool_get(struct cl_worker *w, struct sn_http_client *c, struct sn_str key,
+                    struct cl_pool **ret)
+{
+    struct cl_pool *p = sn_map_get(&w->by_key, key);
+    if (p) {
+        *ret = p;
+        return 0;
+    }
+    p = sn_zalloc(1, sizeof(*p) + key.len);
+    if (!p) return SN_E_NOMEM;
+    memcpy(p->key, key.ptr, key.len);
+    p->client = c;
+    p->w = w;
+    sn_list_init(&p->idle);
+    sn_list_init(&p->h2);
+    if (c->o.conns_per_addr_max) sn_sem_init(&p->active, c->o.conns_per_addr_max);
+    int r = sn_map_put(&w->by_key, sn_str_of(p->key, key.len), p, NULL);
+    if (r < 0) {
+        sn_free(p);
+        return r;
+    }
+    *ret = p;
+    return 0;
+}
+
+void cl_conn_close(struct cl_conn *c)
+{
+    sn_stream_close(c->st);
+    c->pool->w->n_conns--;
+    sn_free(c);
+}
+
+/* A parked connection spoke, closed, or has been idle too long: whichever, it is of no more use. */
+static void on_idle(struct sn_stream *st, void *arg, int why)
+{
+    struct cl_conn *c = arg;
+    if (sn_list_linked(&c->link)) {
+        sn_list_del(&c->link);
+        c->pool->n_idle--;
+    }
+    cl_conn_close(c);
+}
+
+void cl_permit_release(struct cl_call *k)
+{
+    if (!k->permit) return;
+    k->permit = false;
+    sn_sem_release(&k->pool->active, 1);
+}
+
+void cl_conn_put_idle(struct cl_call *k)
+{
+    struct cl_conn *c = k->conn;
+    struct cl_pool *p = k->pool;
+    k->conn = NULL;
+    if (p->n_idle >= p->client->o.idle_per_addr_max) {
+        cl_conn_close(c);
+    } else {
+        sn_list_push_front(&p->idle, &c->link);
+        p->n_idle++;
+        sn_stream_park(c->st, sn_now_coarse() + p->client->o.idle_ns, on_idle, c);
+    }
+    cl_permit_release(k);
+}
+
+static struct cl_conn *idle_take(struct cl_pool *p)
+{
+    for (;;) {
+        struct sn_list *n = sn_list_pop_front(&p->idle);
+        if (!n) return NULL;
+        p->n_idle--;
+        struct cl_conn *c = SN_LIST_ENTRY(n, struct cl_conn, link);
+        if (sn_stream_unpark(c->st)) return c;
+        /* Its ready function is on the way and frees it. */
+    }
+}
+
+static int conn_dial(struct cl_call *k, struct sn_str addr)
+{
+    struct sn_http_client *c = k->client;
+    char text[KEY_MAX];
+    int r = sn_str_cz(addr, text, sizeof(text));
+    if (r < 0) return r;
+    struct cl_conn *conn = SN_NEW(struct cl_conn);
+    if (!conn) return SN_E_NOMEM;
+    sn_list_init(&conn->link);
+    conn->pool = k->pool;
+    int64_t t0 = sn_now(), prev = sn_deadline_tighten(t0 + c->o.connect_ns_max);
+    struct sn_stream *st = NULL;
+    r = sn_dial(text, NULL, &st);
+#ifdef SN_HTTP_TLS
+    if (r == 0 && k->url.tls) {
+        struct sn_stream *tls = NULL;
+        r = sn_tls_client(st, c->o.tls, k->url.host, &tls);
+        if (r < 0) sn_stream_close(st);
+        st = tls;
+    }
+#else
+    if (r == 0 && k->url.tls) {
+        sn_stream_close(st);
+        r = sn_fail(SN_E_UNIMPLEMENTED, "built without TLS");
+    }
+#endif
+    sn_deadline_restore(prev);
+    if (r < 0) {
+        sn_free(conn);
+        return sn_wrap(r, "connect %s", text);
+    }
+    k->pub.connect_ns = sn_now() - t0;
+    conn->st = st;
+    k->pool->w->n_conns++;
+    k->conn = conn;
+    return 0;
+}
+
+int cl_conn_get(struct cl_call *k, const struct sn_http_call *call, bool fresh)
+{
+    char key[KEY_MAX];
+    size_t addr_len;
+    int n = call_key(k, call, key, sizeof(key), &addr_len);
+    if (n < 0) return n;
+    if (!k->pool) {
+        int r = pool_get(k->w, k->client, sn_str_of(key, (size_t)n), &k->pool);
+        if (r < 0) return r;
+    }
+    if (k->client->o.conns_per_addr_max && !k->permit) {
+        int r = sn_sem_acquire(&k->pool->active, 1);
+        if (r < 0) return sn_wrap(r, "waiting for a connection to %.*s", (int)addr_len, key + 1);
+        k->permit = true;
+    }
+    k->conn = fresh ? NULL : idle_take(k->pool);
+    k->pub.reused = k->conn != NULL;
+    if (!k->conn) {
+        int r = conn_dial(k, sn_str_of(key + 1, addr_len));
+        if (r < 0) return r;
+    }
+    k->conn->uses++;
+    return 0;
+}
+
+/* ---- calls -------------------------------------------------------------------------------------------- */
+
+static struct cl_call *call_new(struct sn_http_client *c)
+{
+    int id = sn_worker_id();
+    SN_ASSERT(id >= 0 && (unsigned)id < c->n_workers);
+    struct cl_worker *w = &c->workers[id];
+    struct sn_arena a;
+    sn_arena_init(&a, &w->pools.arenas, HTTP_EXCHANGE_BYTES_MAX);
+    struct cl_call *k = SN_ARENA_NEW(&a, struct cl_call);
+    if (!k) {
+        sn_arena_done(&a);
+        return NULL;
+    }
+    k->arena = a;
+    k->client = c;
+    k->w = w;
+    k->pub.arena = &k->arena;
+    k->pub.content_length = -1;
+    k->start_ns = sn_now();
+    return k;
+}
+
+static void call_free(struct cl_call *k)
+{
+    cl_permit_release(k);
+    struct sn_arena a = k->arena; /* the record lies in its own arena */
+    sn_arena_done(&a);
+}
+
+static bool idempotent(struct sn_str m)
+{
+    switch (sn_http_method_of(m)) {
+    case SN_HTTP_GET:
+    case SN_HTTP_HEAD:
+    case SN_HTTP_PUT:
+    case SN_HTTP_DELETE:
+    case SN_HTTP_OPTIONS:
+    case SN_HTTP_TRACE: return true;
+    default: return m.len == 0;
+    }
+}
+
+static bool may_retry(const struct cl_call *k, const struct sn_http_call *call, int r)
+{
+    return !call->no_retry && !call->body_fn && k->pub.reused && !k->got_bytes &&
+           (r == SN_E_RESET || r == SN_E_EOF || r == SN_E_CLOSED || r == SN_E_IO) &&
+           idempotent(call->method);
+}
+
+static int call_check(const struct sn_http_call *call)
+{
+    if (call->method.len && !sn_http_is_token(call->method))
+        return sn_fail(SN_E_INVALID_ARGUMENT, "method is not a token");
+    for (size_t i = 0; i < call->target.len; i++)
+        if (call->target.ptr[i] <= 0x20 || call->target.ptr[i] == 0x7f)
+            return sn_fail(SN_E_INVALID_ARGUMENT, "request target has a byte that must be encoded");
+    for (unsigned i = 0; i < call->n_headers; i++) {
+        const struct sn_http_header *h = &call->headers[i];
+        if (!sn_http_is_token(h->name) || !sn_http_is_value(h->value))
+            return sn_fail(SN_E_INVALID_ARGUMENT, "malformed request header %.*s",
+                           SN_STR_ARG(h->name));
+    }
+    return 0;
+}
+
+int sn_http_do(struct sn_http_client *c, const struct sn_http_call *call, struct sn_http_resp **ret)
+{
+    int r = call_check(call);
+    if (r < 0) return r;
+    struct cl_call *k = call_new(c);
+    if (!k) return SN_E_NOMEM;
+    r = http_url_parse(call->url, &k->url);
+    bool fresh = false;
+    while (r >= 0) {
+        r = cl_conn_get(k, call, fresh);
+        if (r < 0) break;
+        r = cl_h1_do(k, call);
+        if (r >= 0 || fresh || !may_retry(k, call, r)) break;
+        fresh = true;
+        r = 0;
+    }
+    if (r < 0) {
+        call_free(k);
+        return r == SN_E_EOF ? SN_E_RESET : r;
+    }
+    *ret = &k->pub;
+    return 0;
+}
+
+static struct cl_call *call_of(struct sn_http_resp *r)
+{
+    return SN_CONTAINER_OF(r, struct cl_call, pub);
+}
+
+ssize_t sn_http_resp_read(struct sn_http_resp *r, void *buf, size_t cap)
+{
+    return call_of(r)->ops->copy(call_of(r), buf, cap);
+}
+
+ssize_t sn_http_resp_peek(struct sn_http_resp *r, const void **ret)
+{
+    const char *p = NULL;
+    ssize_t n = call_of(r)->ops->next(call_of(r), SIZE_MAX, &p);
+    if (n > 0) *ret = p;
+    return n;
+}
+
+int sn_http_resp_all(struct sn_http_resp *r, size_t max, struct sn_str *ret)
+{
+    if (r->content_length > 0 && (uint64_t)r->content_length > max)
+        return sn_fail(SN_E_TOO_LARGE, "response of %lld bytes over %zu",
+                       (long long)r->content_length, max);
+    struct sn_buf b;
+    sn_buf_init(&b, max);
+    for (;;) {
+        const void *p;
+        ssize_t n = sn_http_resp_peek(r, &p);
+        if (n < 0) {
+            sn_buf_done(&b);
+            return (int)n;
+        }
+        if (n == 0) break;
+        if (sn_buf_put(&b, p, (size_t)n) < 0) {
+            int e = b.err;
+            sn_buf_done(&b);
+            return sn_fail(e, "response body over %zu bytes", max);
+        }
+    }
+    struct sn_str s = sn_arena_str(r->arena, sn_buf_view(&b));
+    sn_buf_done(&b);
+    if (!s.ptr) return SN_E_NOMEM;
+    *ret = s;
+    return 0;
+}
+
+void sn_http_resp_close(struct sn_http_resp *r)
+{
+    if (!r) return;
+    struct cl_call *k = call_of(r);
+    k->ops->close(k);
+    call_free(k);
+}
+
+int sn_http_resp_hijack(struct sn_http_resp *r, struct sn_stream **ret, struct sn_str *ret_rest)
+{
+    struct cl_call *k = call_of(r);
+    if (r->version >= 20 || !k->conn || (r->status != 101 && r->status / 100 != 2))
+        return sn_fail(SN_E_FAILED_PRECONDITION, "response cannot be taken over");
+    struct sn_str rest = sn_str_of(http_in_ptr(&k->in), http_in_len(&k->in));
+    if (rest.len) {
+        rest = sn_arena_str(&k->arena, rest);
+        if (!rest.ptr) return SN_E_NOMEM;
+    }
+    *ret = k->conn->st;
+    *ret_rest = rest;
+    k->w->n_conns--;
+    sn_free(k->conn);
+    k->conn = NULL;
+    k->hijacked = true;
+    return 0;
+}
+
+int sn_http_get(struct sn_http_client *c, struct sn_str url, struct sn_arena *a, int *ret_status,
+                struct sn_str *ret_body)
+{
+    struct sn_http_resp *resp;
+    struct sn_http_call call = {.url = url};
+    int r = sn_http_do(c, &call, &resp);
+    if (r < 0) return r;
+    struct sn_str body;
+    r = sn_http_resp_all(resp, a->limit ? a->limit : SIZE_MAX / 4, &body);
+    if (r >= 0) {
+        body = sn_arena_str(a, body);
+        r = body.ptr ? 0 : SN_E_NOMEM;
+    }
+    if (r >= 0) {
+        *ret_status = resp->status;
+        *ret_body = body;
+    }
+    sn_http_resp_close(resp);
+    return r;
+}
+
+/* ---- the end -------------------------------------------------------------------------------------------- */
+
+struct free_job {
+    struct sn_http_client *c;
+    unsigned left; /* __atomic */
+};
+
+static void free_worker(void *arg)
+{
+    struct free_job *j = arg;
+    struct cl_worker *w = &j->c->workers[sn_worker_id()];
+    size_t it = 0;
+    for (struct sn_map_slot *s; (s = sn_map_next(&w->by_key, &it));) {
+        struct cl_conn *c;
+        while ((c = idle_take(s->value))) cl_conn_close(c);
+    }
+    while (w->n_conns) sn_yield(); /* those whose ready function was already on the way */
+    it = 0;
+    for (struct sn_map_slot *s; (s = sn_map_next(&w->by_key, &it));) sn_free(s->value);
+    sn_map_done(&w->by_key);
+    http_pools_done(&w->pools);
+    __atomic_sub_fetch(&j->left, 1, __ATOMIC_RELEASE);
+}
+
+void sn_http_client_free(struct sn_http_client *c)
+{
+    if (!c) return;
+    struct free_job j = {.c = c, .left = c->n_workers};
+    for (unsigned i = 0; i < c->n_workers; i++)
+        while (sn_go_on(i, "http client free", free_worker, &j) < 0) sn_yield();
+    while (__atomic_load_n(&j.left, __ATOMIC_ACQUIRE)) sn_yield();
+    sn_free(c->workers);
+    sn_free(c);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kit/http_client_int.h - pools and calls of the HTTP client. Private to http_client*.c. */
+#pragma once
+#include "core/map.h"
+#include "fiber/sync.h"
+#include "kit/http_int.h"
+
+struct cl_h2;
+struct cl_pool;
+struct cl_conn { /* a connection; idle ones are this record and the parked stream */
+    struct sn_list link;
+    struct sn_stream *st;
+    struct cl_pool *pool;
+    struct cl_h2 *h2; /* the session, when the peer speaks h2 */
+    uint32_t uses;
+};
+_Static_assert(sizeof(struct cl_conn) <= 64, "memory of an idle client connection");
+
+struct cl_pool { /* of one address on one worker */
+    struct sn_http_client *client;
+    struct cl_worker *w;
+    struct sn_list idle; /* most recently used first */
+    struct sn_list h2;   /* struct cl_conn.link of shared h2 connections */
+    unsigned n_idle;
+    struct sn_sem active; /* conns_per_addr_max permits */
+    char key[];           /* "h host:port host" */
+};
+struct cl_worker {
+    struct http_pools pools;
+    struct sn_map by_key;
+    uint64_t n_conns;
+} SN_ALIGNED(SN_CACHE_LINE);
+
+struct sn_http_client {
+    struct sn_http_client_opts o;
+    unsigned n_workers;
+    struct cl_worker *workers;
+};
+
+/* One call from sn_http_do to sn_http_resp_close, in its own arena. */
+struct cl_call {
+    struct sn_http_resp pub;
+    const struct cl_ops *ops;
+    struct sn_http_client *client;
+    struct cl_worker *w;
+    struct cl_pool *pool;
+    struct cl_conn *conn;
+    struct http_url url;
+    struct sn_arena arena;
+    bool permit;    /* holds one of pool->active */
+    bool got_bytes; /* something of the response arrived: no retry */
+    bool hijacked, keep;
+    int64_t start_ns;
+    /* HTTP/1.1 */
+    struct http_in in;
+    struct sn_h1 head;
+    struct http_body body;
+    struct cl_sender *sender;
+    /* h2 */
+    struct cl_stream *stream;
+};
+struct cl_ops {
+    ssize_t (*next)(struct cl_call *k, size_t max, const char **ret);
+    ssize_t (*copy)(struct cl_call *k, void *buf, size_t cap);
+    /* close - gives the connection back or closes it. */
+    void (*close)(struct cl_call *k);
+};
+
+/* cl_conn_get - an idle or a fresh connection for the call. */
+int cl_conn_get(struct cl_call *k, const struct sn_http_call *call, bool fresh) SN_MUST_CHECK;
+void cl_conn_put_idle(struct cl_call *k);
+void cl_conn_close(struct cl_conn *c);
+void cl_permit_release(struct cl_call *k);
+
+/* HTTP/1.1: sends and reads the response head. */
+int cl_h1_do(struct cl_call *k, const struct sn_http_call *call) SN_MUST_CHECK;

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kit/http_server.c - connections of a server: accepting, parking, counting, draining. */
+#include "core/alloc.h"
+#include "fiber/wait.h"
+#include "kit/http_int.h"
+#ifdef SN_HTTP_TLS
+#include "kit/tls.h"
+#endif
+
+struct http_listener {
+    struct http_listener *next;
+    struct sn_listener *l;
+};
+
+static void defaults(struct sn_http_server_opts *o)
+{
+    if (!o->head_bytes_max) o->head_bytes_max = SN_H1_HEAD_BYTES_MAX;
+    if (!o->headers_max) o->headers_max = SN_H1_HEADERS_MAX;
+    if (!o->idle_ns) o->idle_ns = 75 * SN_SEC;
+    if (!o->head_ns_max) o->head_ns_max = 10 * SN_SEC;
+    if (!o->write_stall_ns_max) o->write_stall_ns_max = 30 * SN_SEC;
+    if (!o->h2_streams_max) o->h2_streams_max = 250;
+}
+
+int sn_http_server_new(const struct sn_http_server_opts *opts, struct sn_http_server **ret)
+{
+    if (!opts->handler) return sn_fail(SN_E_INVALID_ARGUMENT, "HTTP server without a handler");
+    if (opts->server_name && !sn_http_is_value(sn_str(opts->server_name)))
+        return sn_fail(SN_E_INVALID_ARGUMENT, "server name has a control byte");
+    struct sn_http_server *s = SN_NEW(struct sn_http_server);
+    if (!s) return SN_E_NOMEM;
+    s->o = *opts;
+    defaults(&s->o);
+    s->n_workers = sn_worker_count();
+    s->workers = sn_aligned_alloc(SN_CACHE_LINE, s->n_workers * sizeof(*s->workers));
+    if (!s->workers) {
+        sn_free(s);
+        return SN_E_NOMEM;
+    }
+    memset(s->workers, 0, s->n_workers * sizeof(*s->workers));
+    for (unsigned i = 0; i < s->n_workers; i++) {
+        http_pools_init(&s->workers[i].pools);
+        sn_list_init(&s->workers[i].active);
+    }
+    *ret = s;
+    return 0;
+}
+
+struct http_server_worker *http_server_worker(struct sn_http_server *s)
+{
+    int w = sn_worker_id();
+    SN_ASSERT(w >= 0 && (unsigned)w < s->n_workers);
+    return &s->workers[w];
+}
+
+/* ---- connections ------------------------------------------------------------------------------------ */
+
+static struct http_conn *conn_new(struct sn_http_server *s, struct sn_stream *st)
+{
+    struct http_conn *c = SN_NEW(struct http_conn);
+    if (!c) return NULL;
+    sn_list_init(&c->link);
+    c->srv = s;
+    c->st = st;
+    __atomic_add_fetch(&s->conns_open, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&s->conns_total, 1, __ATOMIC_RELAXED);
+    return c;
+}
+
+static void conn_active(struct http_conn *c, bool on)
+{
+    if (c->active == on) return;
+    c->active = on;
+    if (on) {
+        sn_list_push_back(&http_server_worker(c->srv)->active, &c->link);
+        __atomic_add_fetch(&c->srv->conns_active, 1, __ATOMIC_RELAXED);
+    } else {
+        sn_list_del(&c->link);
+        __atomic_sub_fetch(&c->srv->conns_active, 1, __ATOMIC_RELEASE);
+    }
+}
+
+void http_conn_close(struct http_conn *c)
+{
+    struct sn_http_server *s = c->srv;
+    http_h2_free(c->h2);
+    if (!c->cut) sn_stream_close(c->st);
+    conn_active(c, false);
+    sn_free(c);
+    /* Last: the server may be freed once this has reached zero. */
+    __atomic_sub_fetch(&s->conns_open, 1, __ATOMIC_RELEASE);
+}
+
+static void on_ready(struct sn_stream *st, void *arg, int why);
+
+void http_conn_park(struct http_conn *c)
+{
+    if (c->cut || http_draining(c->srv)) {
+        http_conn_close(c);
+        return;
+    }
+    int64_t idle_at = sn_now_coarse() + c->srv->o.idle_ns;
+    conn_active(c, false);
+    sn_stream_park(c->st, idle_at, on_ready, c);
+}
+
+static int conn_tls(struct http_conn *c)
+{
+#ifdef SN_HTTP_TLS
+    struct sn_stream *tls = NULL;
+    int64_t prev = sn_deadline_tighten(sn_now() + c->srv->o.head_ns_max);
+    int r = sn_tls_server(c->st, c->srv->o.tls, &tls);
+    sn_deadline_restore(prev);
+    if (r < 0) return r;
+    c->st = tls;
+    c->tls_done = true;
+    return 0;
+#else
+    return sn_fail(SN_E_UNIMPLEMENTED, "built without TLS");
+#endif
+}
+
+static bool conn_wants_h2(struct http_conn *c)
+{
+#ifdef SN_HTTP_TLS
+    return c->srv->o.tls && !c->srv->o.h2_off && c->requests == 0 &&
+           sn_str_eqc(sn_tls_alpn(c->st), "h2");
+#else
+    return false;
+#endif
+}
+
+static void on_ready(struct sn_stream *st, void *arg, int why)
+{
+    struct http_conn *c = arg;
+    if (SN_UNLIKELY(why < 0)) {
+        if (why == SN_E_CANCELLED && !http_draining(c->srv)) {
+            /* Another server of this process drains: sn_parked_cancel goes by function. */
+            sn_stream_park(c->st, sn_now_coarse() + c->srv->o.idle_ns, on_ready, c);
+            return;
+        }
+        conn_active(c, true);
+        http_conn_close(c);
+        return;
+    }
+    conn_active(c, true);
+    if (SN_UNLIKELY(c->srv->o.tls && !c->tls_done) && conn_tls(c) < 0) {
+        c->srv->workers[sn_worker_id()].n.errors_parse++;
+        http_conn_close(c);
+        return;
+    }
+    if (c->h2 || SN_UNLIKELY(conn_wants_h2(c)))
+        http_h2_run(c, (struct sn_str){0});
+    else
+        http_h1_run(c);
+}
+
+static void *conn_init(struct sn_stream *st, void *arg) { return conn_new(arg, st); }
+
+int sn_http_serve_stream(struct sn_http_server *s, struct sn_stream *st)
+{
+    struct http_conn *c = http_draining(s) ? NULL : conn_new(s, st);
+    if (!c) {
+        sn_stream_close(st);
+        return http_draining(s) ? SN_E_CLOSED : SN_E_NOMEM;
+    }
+    sn_stream_park(st, sn_now() + s->o.idle_ns, on_ready, c);
+    return 0;
+}
+
+/* ---- serving and draining ------------------------------------------------------------------------------- */
+
+int sn_http_serve(struct sn_http_server *s, struct sn_listener *l)
+{
+    struct http_listener me = {.l = l};
+    sn_spin_lock(&s->listeners_lock);
+    bool draining = http_draining(s);
+    if (!draining) {
+        me.next = s->listeners;
+        s->listeners = &me;
+    }
+    sn_spin_unlock(&s->listeners_lock);
+    if (draining) {
+        sn_listener_close(l);
+        return 0;
+    }
+    struct sn_serve_opts o = {
+        .idle_ns = s->o.idle_ns, .conns_max = s->o.conns_max, .conn_init = conn_init};
+    int r = sn_listener_serve(l, &o, on_ready, s);
+    sn_spin_lock(&s->listeners_lock);
+    for (struct http_listener **p = &s->listeners; *p; p = &(*p)->next) {
+        if (*p != &me) continue;
+        *p = me.next;
+        break;
+    }
+    sn_spin_unlock(&s->listeners_lock);
+    return r;
+}
+
+struct cut_job {
+    struct sn_http_server *s;
+    int64_t n;
+    unsigned left; /* __atomic: workers still at it */
+};
+
+/* On the worker that owns the connections: their fibers find the stream closed. */
+static void cut_worker(void *arg)
+{
+    struct cut_job *j = arg;
+    struct http_server_worker *w = http_server_worker(j->s);
+    SN_LIST_EACH(&w->active, it) {
+        struct http_conn *c = SN_LIST_ENTRY(it, struct http_conn, link);
+        if (c->cut) continue;
+        c->cut = true;
+        sn_stream_close(c->st);
+        __atomic_add_fetch(&j->n, 1, __ATOMIC_RELAXED);
+    }
+    __atomic_sub_fetch(&j->left, 1, __ATOMIC_RELEASE);
+}
+
+#define DRAIN_POLL_NS (2 * SN_MS)
+
+static bool drained_by(struct sn_http_server *s, int64_t at_ns)
+{
+    while (__atomic_load_n(&s->conns_open, __ATOMIC_ACQUIRE)) {
+        if (sn_now() >= at_ns) return false;
+        sn_parked_cancel(on_ready);
+        if (sn_sleep(DRAIN_POLL_NS) < 0) return false;
+    }
+    return true;
+}
+
+int64_t sn_http_server_drain(struct sn_http_server *s, int64_t grace_ns)
+{
+    sn_spin_lock(&s->listeners_lock);
+    __atomic_store_n(&s->draining, 1, __ATOMIC_RELEASE);
+    for (struct http_listener *l = s->listeners; l; l = l->next) sn_listener_close(l->l);
+    sn_spin_unlock(&s->listeners_lock);
+    if (drained_by(s, sn_now() + grace_ns)) return 0;
+
+    struct cut_job job = {.s = s, .left = s->n_workers};
+    for (unsigned i = 0; i < s->n_workers; i++)
+        if (sn_go_on(i, "http cut", cut_worker, &job) < 0)
+            __atomic_sub_fetch(&job.left, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&job.left, __ATOMIC_ACQUIRE)) sn_yield();
+    return job.n;
+}
+
+void sn_http_server_free(struct sn_http_server *s)
+{
+    if (!s) return;
+    sn_http_server_drain(s, 0);
+    /* Handlers that do not look at their connection keep it until they return. */
+    while (__atomic_load_n(&s->conns_open, __ATOMIC_ACQUIRE)) {
+        sn_parked_cancel(on_ready);
+        if (sn_sleep(DRAIN_POLL_NS) < 0) sn_yield();
+    }
+    for (unsigned i = 0; i < s->n_workers; i++) http_pools_done(&s->workers[i].pools);
+    sn_free(s->workers);
+    sn_free(s);
+}
+
+void sn_http_server_stats(const struct sn_http_server *s, struct sn_http_server_stats *ret)
+{
+    struct sn_http_server_stats t = {0};
+    uint64_t active = __atomic_load_n(&s->conns_active, __ATOMIC_RELAXED);
+    t.conns_open = __atomic_load_n(&s->conns_open, __ATOMIC_RELAXED);
+    t.conns_total = __atomic_load_n(&s->conns_total, __ATOMIC_RELAXED);
+    t.conns_parked = t.conns_open > active ? t.conns_open - active : 0;
+    for (unsigned i = 0; i < s->n_workers; i++) {
+        /* Other workers' plain counters: a moment's approximation, torn by at most one. */
+        const struct http_counters *n = &s->workers[i].n;
+        t.requests += __atomic_load_n(&n->requests, __ATOMIC_RELAXED);
+        t.requests_active += __atomic_load_n(&n->requests_active, __ATOMIC_RELAXED);
+        t.errors_parse += __atomic_load_n(&n->errors_parse, __ATOMIC_RELAXED);
+        t.panics += __atomic_load_n(&n->panics, __ATOMIC_RELAXED);
+        t.bytes_in += __atomic_load_n(&n->bytes_in, __ATOMIC_RELAXED);
+        t.bytes_out += __atomic_load_n(&n->bytes_out, __ATOMIC_RELAXED);
+        t.h2_streams += __atomic_load_n(&n->h2_streams, __ATOMIC_RELAXED);
+    }
+    *ret = t;
+}

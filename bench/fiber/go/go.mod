@@ -1,0 +1,3 @@
+module sennit.dev/bench/fiber
+
+go 1.21

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Who may include whom: ARCHITECTURE.md, "Layers". Includes are rooted, x_int.h stays at home."""
+import re
+import sys
+
+import csrc
+
+BASE = {"core", "wire", "crypto", "fiber", "kit"}
+MAY = {"core": {"core"}, "wire": {"core", "wire"}, "crypto": {"core", "crypto"},
+       "fiber": {"core", "fiber"}, "kit": BASE, "services": BASE | {"services"},
+       "clusters": BASE | {"clusters"}, "chains": BASE | {"chains"},
+       "cmd": BASE | {"services", "clusters", "chains", "cmd"}}
+ANY = BASE | {"services", "clusters", "chains", "cmd", "harness", "tests", "bpf"}
+SANS_IO = {"core", "wire", "crypto"}
+IO_HEADERS = re.compile(r"<(pthread|threads|time|fcntl|poll|sched|dlfcn|sys/(socket|epoll|select|wait"
+                        r"|eventfd|timerfd|uio|un|file)|netinet/\w+|arpa/\w+)\.h>")
+INCLUDE = re.compile(r'^\s*#\s*include\s+("([^"]+)"|<[^>]+>)', re.M)
+
+
+def layer(path):
+    return path.parts[1] if path.parts[0] == "base" else path.parts[0]
+
+
+def check(path, target, angle):
+    own, test = layer(path), csrc.is_test(path)
+    if target is None:
+        bad = own in SANS_IO and not test and IO_HEADERS.match(angle)
+        return f"{own} does no I/O, keeps no clock and no threads: {angle}" if bad else None
+    if "/" not in target or target.startswith("."):
+        return f'"{target}" is not rooted'
+    parts = target.removeprefix("tests/").split("/")
+    if target.endswith("_int.h"):
+        home = str(path.parent)
+        for root in ("base/", "tests/", "services/", "clusters/", "chains/", "cmd/"):
+            home = home.removeprefix(root)
+        if home != "/".join(parts[:-1]):
+            return f'"{target}" stays in its folder'
+    allowed = MAY.get(own, ANY) | ({"harness"} if test else set())
+    if own in ("services", "clusters", "chains", "cmd"):
+        allowed = allowed | {path.parts[1]}  # services/load includes "load/stats.h"
+    if parts[0] not in allowed:
+        return f'{own} may not include "{target}"'
+    here = [csrc.ROOT / p / target for p in ("base", "", "tests", own)]
+    if not target.endswith(".pb.h") and not any(p.is_file() for p in here):
+        return f'"{target}" does not exist'
+    return None
+
+
+def main():
+    problems, checked = [], 0
+    for path in csrc.files():
+        text = csrc.blank(csrc.read(path), strings=False)
+        for m in INCLUDE.finditer(text):
+            checked += 1
+            why = check(path, m.group(2), m.group(1))
+            if why:
+                problems.append(f"{path}:{text.count(chr(10), 0, m.start(1)) + 1}: {why}")
+    return csrc.report("layering", checked, problems)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
