@@ -146,7 +146,7 @@ int sn_chan_send(struct sn_chan *c, const void *elem)
     struct sn_worker *wk = sn_worker_cur();
     SN_ASSERT(wk && wk->cur);
     struct sn_fiber *self = wk->cur;
-    int r = sn_point(self, wk->now);
+    int r = sn_point(wk, self);
     if (SN_UNLIKELY(r < 0)) return r;
     struct sn_waiter *peer;
     sn_spin_lock(&c->spin);
@@ -162,7 +162,7 @@ int sn_chan_recv(struct sn_chan *c, void *ret_elem)
     struct sn_worker *wk = sn_worker_cur();
     SN_ASSERT(wk && wk->cur);
     struct sn_fiber *self = wk->cur;
-    int r = sn_point(self, wk->now);
+    int r = sn_point(wk, self);
     if (SN_UNLIKELY(r < 0)) return r;
     struct sn_waiter *peer;
     sn_spin_lock(&c->spin);
@@ -392,7 +392,7 @@ int sn_select(struct sn_select_case *cases, unsigned n, int64_t at_ns)
     struct sn_fiber *self = wk->cur;
     if (SN_UNLIKELY(n > SN_SELECT_MAX))
         return sn_fail(SN_E_INVALID_ARGUMENT, "select over %u cases, at most %d", n, SN_SELECT_MAX);
-    int r = sn_point(self, wk->now);
+    int r = sn_point(wk, self);
     if (SN_UNLIKELY(r < 0)) return r;
     for (;;) {
         r = select_poll(cases, n, self);

@@ -18,6 +18,14 @@ int sn_block_park_observed(enum sn_block_kind kind, uint64_t t, int64_t at_ns, b
     return r;
 }
 
+int sn_point_slow(struct sn_worker *w, struct sn_fiber *f)
+{
+    if (w->budget < 0 && !w->on_big_stack) sn_yield();
+    if (f->shield) return f->shield_deadline <= w->now ? SN_E_DEADLINE_EXCEEDED : 0;
+    if (SN_PEEK(&f->cancelled)) return SN_E_CANCELLED;
+    return f->deadline <= w->now ? SN_E_DEADLINE_EXCEEDED : 0;
+}
+
 /* The holder runs a few dozen instructions, unless the kernel has taken its CPU away: then give ours. */
 uint64_t sn_word_lock_slow(uint64_t *word)
 {
@@ -129,7 +137,7 @@ bool sn_mutex_trylock(struct sn_mutex *m)
 int sn_mutex_lock(struct sn_mutex *m)
 {
     struct sn_worker *wk = sn_worker_cur();
-    int r = sn_point(self_fiber(wk), wk->now);
+    int r = sn_point(wk, self_fiber(wk));
     if (SN_UNLIKELY(r < 0)) return r;
     uint64_t v = 0;
     if (SN_LIKELY(cas(&m->word, &v, M_LOCKED))) return 0;
@@ -222,7 +230,7 @@ int sn_rwlock_rdlock(struct sn_rwlock *l)
 {
     struct sn_worker *wk = sn_worker_cur();
     struct sn_fiber *f = self_fiber(wk);
-    int r = sn_point(f, wk->now);
+    int r = sn_point(wk, f);
     if (SN_UNLIKELY(r < 0)) return r;
     uint64_t v = SN_PEEK(&l->word);
     while (!(v & (SN_W_SPIN | SN_W_WAITERS | RW_WRITER)))
@@ -234,7 +242,7 @@ int sn_rwlock_wrlock(struct sn_rwlock *l)
 {
     struct sn_worker *wk = sn_worker_cur();
     struct sn_fiber *f = self_fiber(wk);
-    int r = sn_point(f, wk->now);
+    int r = sn_point(wk, f);
     if (SN_UNLIKELY(r < 0)) return r;
     uint64_t v = 0;
     if (cas(&l->word, &v, RW_WRITER)) return 0;
@@ -318,7 +326,7 @@ int sn_waitgroup_wait(struct sn_waitgroup *w)
 {
     struct sn_worker *wk = sn_worker_cur();
     struct sn_fiber *f = self_fiber(wk);
-    int r = sn_point(f, wk->now);
+    int r = sn_point(wk, f);
     if (r < 0) return r;
     if (__atomic_load_n(&w->word, __ATOMIC_ACQUIRE) == 0) return 0;
     uint64_t v = sn_word_lock(&w->word);
@@ -376,7 +384,7 @@ int sn_sem_acquire(struct sn_sem *s, int64_t n)
 {
     struct sn_worker *wk = sn_worker_cur();
     struct sn_fiber *f = self_fiber(wk);
-    int r = sn_point(f, wk->now);
+    int r = sn_point(wk, f);
     if (SN_UNLIKELY(r < 0)) return r;
     if (sn_sem_try(s, n)) return 0;
     uint64_t v = sn_word_lock(&s->word);
@@ -451,7 +459,7 @@ int sn_event_wait_until(struct sn_event *e, int64_t at_ns)
 {
     struct sn_worker *wk = sn_worker_cur();
     struct sn_fiber *f = self_fiber(wk);
-    int r = sn_point(f, wk->now);
+    int r = sn_point(wk, f);
     if (r < 0) return r;
     if (sn_event_is_set(e)) return 0;
     uint64_t v = sn_word_lock(&e->word);

@@ -123,12 +123,15 @@ static inline void sn_cpu_relax(void)
 
 /* ---- the running fiber ---- */
 
-/* sn_point - the cancellation point at the head of every blocking call that may not block. */
-static inline int sn_point(const struct sn_fiber *f, int64_t now)
+int sn_point_slow(struct sn_worker *w, struct sn_fiber *f);
+/* sn_point - at the head of every blocking call, also of one that will not block: counts against the
+ * worker's budget, so that a fiber whose channels are always ready still lets others run (and
+ * simulation gets a choice at each operation), and is the cancellation point.
+ * Returns 0, SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. */
+static SN_ALWAYS_INLINE int sn_point(struct sn_worker *w, struct sn_fiber *f)
 {
-    if (SN_LIKELY(!__atomic_load_n(&f->cancelled, __ATOMIC_RELAXED) && f->deadline > now)) return 0;
-    if (f->shield) return 0;
-    return f->deadline <= now ? SN_E_DEADLINE_EXCEEDED : SN_E_CANCELLED;
+    if (SN_LIKELY(--w->budget >= 0 && !SN_PEEK(&f->cancelled) && f->deadline > w->now)) return 0;
+    return sn_point_slow(w, f);
 }
 
 int sn_block_park_observed(enum sn_block_kind kind, uint64_t t, int64_t at_ns, bool always);
