@@ -218,7 +218,7 @@ static const struct sn_conf_field proxy_fields[] = {
     SN_CONF_UINT(struct sn_gw_conf_proxy, retries, "retries", .def = "2", .max = SN_GW_RETRIES_MAX,
                  .help = "Further attempts, on other endpoints where there are any."),
     SN_CONF_FLAGS(struct sn_gw_conf_proxy, retry_on, "retry_on", retry_names,
-                  .def = "connect, reset, 5xx",
+                  .def = "connect,reset,5xx",
                   .help = "`connect`: nothing was sent, any method. The others only for idempotent "
                           "methods whose body was not begun: `reset`, `5xx` (502, 503, 504), "
                           "`timeout` (of one attempt)."),
@@ -226,7 +226,7 @@ static const struct sn_conf_field proxy_fields[] = {
 static const struct sn_conf_table proxy_table = SN_CONF_TABLE(struct sn_gw_conf_proxy, proxy_fields);
 
 static const struct sn_conf_field static_fields[] = {
-    SN_CONF_STRING(struct sn_gw_conf_static, root, "root", .required = true, .min = 1,
+    SN_CONF_STRING(struct sn_gw_conf_static, root, "root", .required = true, .min = 1, .max = 4000,
                    .help = "Folder; nothing outside is ever served, whatever links say."),
     SN_CONF_STRING(struct sn_gw_conf_static, index, "index", .def = "index.html", .min = 1, .max = 255,
                    .help = "File sent for a folder. Folders are never listed."),

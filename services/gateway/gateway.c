@@ -129,7 +129,8 @@ static int reload_locked(struct sn_gateway *gw)
 
 int sn_gateway_reload(struct sn_gateway *gw)
 {
-    int r = sn_mutex_lock(&gw->reload);
+    int r = sn_event_wait(&gw->started);
+    if (r == 0) r = sn_mutex_lock(&gw->reload);
     if (r < 0) return r;
     r = gw->running && !gw->draining ? reload_locked(gw)
                                      : sn_fail(SN_E_FAILED_PRECONDITION, "the gateway is not running");
@@ -269,6 +270,7 @@ int64_t sn_gateway_run(struct sn_gateway *gw)
     gw->scope = sn_scope_begin(&mem);
     gw->running = true;
     int r = start_all(gw);
+    sn_event_set(&gw->started);
     if (r == 0) (void)!sn_event_wait(&gw->stop);
     int cut = sn_shield(gw->snap->conf->drain_grace + DRAIN_MORE_NS, drain_all, gw);
     gw->running = false;

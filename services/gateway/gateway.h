@@ -43,7 +43,7 @@ int64_t sn_gateway_run(struct sn_gateway *gw);
 void sn_gateway_stop(struct sn_gateway *gw);
 /* sn_gateway_reload - loads the configuration again and publishes it, or leaves the old one in force.
  * Returns 0, or SN_E_* with the reason in the diagnostic, in the event and in the statistics.
- * Suspends; concurrent calls are serialised. */
+ * Suspends; concurrent calls are serialised, and wait until sn_gateway_run has begun. */
 int sn_gateway_reload(struct sn_gateway *gw) SN_MUST_CHECK;
 /* sn_gateway_set_text - replaces config_text (API, tests) and reloads. text is copied. */
 int sn_gateway_set_text(struct sn_gateway *gw, struct sn_str text) SN_MUST_CHECK;

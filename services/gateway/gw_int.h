@@ -114,7 +114,7 @@ struct sn_gateway {
     uint64_t slots_used; /* bit set */
     int64_t old_listeners; /* replaced or removed ones whose connections still live */
     struct sn_scope *scope;  /* while running */
-    struct sn_event stop;
+    struct sn_event stop, started;
     bool running, draining;
     int64_t tunnels;
     struct sn_mutex tick;    /* meters' windows, read by statistics */

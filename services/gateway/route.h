@@ -15,7 +15,7 @@
 #pragma once
 #include "core/arena.h"
 #include "core/str.h"
-#include "gateway/regex.h"
+#include "gateway/pattern.h"
 #include "wire/http.h"
 
 /* A condition on a header or a query parameter: exact, else regex, else presence. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/watch.c - reloads when the configuration file changes. The folder is watched, not the file:
  * editors and orchestrators replace files by renaming, the latter through links. */
-#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/alloc.h"
 #include "fiber/net.h"
 #include "gateway/gw_int.h"
 
@@ -34,7 +34,7 @@ static bool differs(const struct stamp *a, const struct stamp *b)
 
 static void drain_events(int fd)
 {
-    char buf[4096];
+    char buf[1024];
     while (read(fd, buf, sizeof(buf)) > 0) {}
 }
 
@@ -60,9 +60,11 @@ int gw_watch(void *gateway)
 {
     struct sn_gateway *gw = gateway;
     const char *path = gw->opts.config_path, *slash = strrchr(path, '/');
-    char folder[4096];
-    snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-    if (slash == path) snprintf(folder, sizeof(folder), "/");
+    size_t n = slash ? SN_MAX((size_t)(slash - path), (size_t)1) : 1;
+    char *folder SN_CLEANUP(sn_freep) = sn_alloc(n + 1);
+    if (!folder) return SN_E_NOMEM;
+    memcpy(folder, slash ? path : ".", n);
+    folder[n] = 0;
     int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (fd < 0 || inotify_add_watch(fd, folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE) < 0)
         gw_event(gw, "warn", "%s cannot be watched (%m): reload by SIGHUP", path);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/regex.h - regular expressions for routing: PCRE2 behind limits.
+/* gateway/pattern.h - regular expressions for routing: PCRE2 behind limits.
  * A pattern from a configuration file meets bytes from a stranger, so a match has a step limit
  * (exceeding it counts as "does not match") and never runs on a fiber's small stack. */
 #pragma once

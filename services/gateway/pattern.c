@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/regex.c - see regex.h. */
-#include "gateway/regex.h"
+/* gateway/pattern.c - see regex.h. */
+#include "gateway/pattern.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
