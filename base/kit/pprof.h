@@ -43,3 +43,6 @@ void sn_pprof_add(struct sn_pprof *p, const uintptr_t *pcs, unsigned n_pcs, bool
 /* sn_pprof_write - symbolises and appends the gzipped profile.
  * Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE (out's limit). Blocks. */
 int sn_pprof_write(struct sn_pprof *p, struct sn_buf *out) SN_MUST_CHECK;
+/* sn_pprof_text - the debug=1 form: `title` and the total, then per stack its values, its
+ * addresses and what they are, largest first. Returns as sn_pprof_write. Blocks. */
+int sn_pprof_text(struct sn_pprof *p, const char *title, struct sn_buf *out) SN_MUST_CHECK;
