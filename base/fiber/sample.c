@@ -7,6 +7,7 @@
 
 #include "fiber/sched_int.h"
 
+#define LEAF_BYTES_MAX 4096 /* leaf functions longer than this go without their caller */
 #define SCAN_WORDS 96 /* stack words looked at for the caller of foreign code */
 
 extern char __executable_start[], etext[];
@@ -97,11 +98,30 @@ static bool after_call(uintptr_t pc)
     return p[-5] == 0xe8 || (p[-2] == 0xff && (p[-1] & 0x38) == 0x10) ||
            (p[-3] == 0xff && (p[-2] & 0x38) == 0x10) || (p[-6] == 0xff && (p[-5] & 0x38) == 0x10);
 }
+/* Compilers leave out a leaf's frame even where frame pointers are kept; its caller is then the word
+ * at the stack pointer. Believed only if it follows a direct call to an address shortly before pc. */
+__attribute__((no_sanitize("address", "thread"))) static uintptr_t leaf_caller(uintptr_t pc,
+                                                                               uintptr_t sp,
+                                                                               uintptr_t hi)
+{
+    int32_t rel;
+    if (sp & 7 || sp + 8 > hi) return 0;
+    uintptr_t v = *(volatile uintptr_t *)sp;
+    if (!ours(v) || ((const uint8_t *)v)[-5] != 0xe8) return 0;
+    memcpy(&rel, (const void *)(v - 4), sizeof rel);
+    uintptr_t target = v + (uintptr_t)(intptr_t)rel;
+    return target <= pc && pc - target < LEAF_BYTES_MAX ? v : 0;
+}
 #else
 static bool after_call(uintptr_t pc)
 {
     (void)pc;
     return true;
+}
+static uintptr_t leaf_caller(uintptr_t pc, uintptr_t sp, uintptr_t hi)
+{
+    (void)pc, (void)sp, (void)hi;
+    return 0;
 }
 #endif
 
@@ -141,9 +161,13 @@ __attribute__((no_sanitize("address", "thread"))) void sn_sample_take(const void
     ret->pcs[0] = pc;
     ret->n_pcs = 1;
     if (!bounds_of(sp, &lo, &hi)) return;
-    if (!ours(pc)) {
-        uintptr_t caller = scan(sp, bp, hi);
-        if (caller) ret->pcs[ret->n_pcs++] = caller;
+    uintptr_t caller = ours(pc) ? leaf_caller(pc, sp, hi) : scan(sp, bp, hi);
+    if (caller) ret->pcs[ret->n_pcs++] = caller;
+    unsigned n = walk(bp, sp, hi, ret->pcs + ret->n_pcs, SN_SAMPLE_FRAMES_MAX - ret->n_pcs);
+    /* The frame may be there after all, and name the same caller. */
+    if (n && caller && ret->pcs[2] == caller) {
+        memmove(ret->pcs + 1, ret->pcs + 2, n * sizeof(*ret->pcs));
+        ret->n_pcs = 1;
     }
-    ret->n_pcs += walk(bp, sp, hi, ret->pcs + ret->n_pcs, SN_SAMPLE_FRAMES_MAX - ret->n_pcs);
+    ret->n_pcs += n;
 }

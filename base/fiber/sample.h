@@ -27,8 +27,3 @@ void sn_sample_take(const void *ucontext, struct sn_sample *ret);
 
 /* sn_text_range - [*ret_from, *ret_to): this program's own code. */
 void sn_text_range(uintptr_t *ret_from, uintptr_t *ret_to);
-
-/* Called after every wait of a fiber, on that fiber, with the wait's reason and its duration by the
- * scheduler's clock (which ticks once per pass: short waits may read 0). NULL = nobody asks.
- * Must not suspend. Set by the block profiler. */
-extern void (*sn_block_hook)(const char *reason, int64_t ns);

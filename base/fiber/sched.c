@@ -12,8 +12,6 @@
  * hand-shake, and a same-worker wake costs one compare-and-swap in all. */
 #include "fiber/sched_int.h"
 
-#include "fiber/sample.h"
-
 #include "core/alloc.h"
 
 #include <pthread.h>
@@ -459,14 +457,6 @@ static void wait_timeout(struct sn_timer *t)
     if ((word & 3) == SN_WAIT_OPEN) (void)sn_wait_wake(f, word, SN_E_DEADLINE_EXCEEDED);
 }
 
-void (*sn_block_hook)(const char *reason, int64_t ns);
-
-/* The switch, and the block profile's view of it: one load where nobody profiles. */
-static SN_ALWAYS_INLINE void park_switch(struct sn_worker *w, struct sn_fiber *f)
-{
-    sn_park_switch(w, f);
-    if (SN_UNLIKELY(sn_block_hook != NULL)) sn_block_hook(f->wait_reason, w->now - f->wait_since);
-}
 static SN_NOINLINE int park_timed(struct sn_worker *w, struct sn_fiber *f, uint64_t ticket,
                                   int64_t at)
 {
@@ -474,7 +464,7 @@ static SN_NOINLINE int park_timed(struct sn_worker *w, struct sn_fiber *f, uint6
     f->wait_at = at;
     if (!f->timer.state || f->timer.at_ns > at) sn_timer_arm(&f->timer, at, wait_timeout);
     f->wait_since = w->now;
-    park_switch(w, f);
+    sn_park_switch(w, f);
     f->wait_at = SN_FOREVER;
     return f->wait_code;
 }
@@ -491,7 +481,7 @@ int sn_wait_park(uint64_t ticket, int64_t at_ns)
     }
     if (at_ns != SN_FOREVER) return park_timed(w, f, ticket, at_ns);
     f->wait_since = w->now;
-    park_switch(w, f);
+    sn_park_switch(w, f);
     return f->wait_code;
 }
 
@@ -505,7 +495,7 @@ int sn_wait_park_always(uint64_t ticket)
     f->shield_deadline = SN_FOREVER;
     f->shield = shield | 0x80; /* cancellation, which runs on this worker, leaves it alone */
     f->wait_since = w->now;
-    park_switch(w, f);
+    sn_park_switch(w, f);
     f->shield = shield;
     f->shield_deadline = until;
     return f->wait_code;

@@ -208,7 +208,7 @@ static struct child *metric(struct sn_metrics *m, const char *name, const char *
     m = lock(m);
     struct family *f = family_get(m, name, help, kind);
     if (f && kind == HISTOGRAM && !f->n_bounds) {
-        f->n_bounds = bounds ? SN_MIN(n, SN_METRIC_BUCKETS_MAX) : (unsigned)SN_COUNT_OF(usual);
+        f->n_bounds = bounds ? SN_MIN(n, (unsigned)SN_METRIC_BUCKETS_MAX) : (unsigned)SN_COUNT_OF(usual);
         memcpy(f->bounds, bounds ? bounds : usual, f->n_bounds * sizeof(double));
     }
     struct child *c = f ? child_get(m, f, labels) : NULL;

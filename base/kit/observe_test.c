@@ -101,6 +101,7 @@ static void in_runtime(int (*fn)(void *))
 {
     sn_arena_init(&arena, NULL, 0);
     sn_test_at_exit(arena_off);
+    sn_test_at_exit(sn_symbol_close);
     T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 2}, fn, NULL));
 }
 
@@ -145,6 +146,7 @@ SN_TEST_SLOW(observe_cpu_profile, 60) { in_runtime(cpu_main); }
 static void second(void *arg)
 {
     struct sn_debug_reply r;
+    T_OK(sn_sleep(300 * SN_MS));
     get("/debug/pprof/profile", "seconds=1", &r);
     T_EQ(r.status, 500);
     T_ASSERT(r.go_error);
@@ -156,7 +158,7 @@ static int twice_main(void *arg)
     bool refused = false;
     (void)arg;
     T_OK(sn_go("second", second, &refused));
-    (void)fetch("profile", "seconds=1");
+    (void)fetch("profile", "seconds=2");
     T_ASSERT(refused);
     return 0;
 }
@@ -244,10 +246,10 @@ static int fibers_main(void *arg)
     p = fetch("mutex", "");
     type_is(p, 0, "contentions", "count");
     type_is(p, 1, "delay", "nanoseconds");
-    T_EQ(sum_of(p, "lock_and_hold", 0), 3);
+    T_ASSERT(sum_of(p, "lock_and_hold", 0) >= 3);
     T_ASSERT(sum_of(p, "lock_and_hold", 1) > 60 * SN_MS);
     p = fetch("block", "");
-    T_EQ(sum_of(p, "lock_and_hold", 0), 3);
+    T_ASSERT(sum_of(p, "lock_and_hold", 0) >= 3);
     p = fetch("threadcreate", "");
     T_ASSERT(p->sample.ptr[0]->value.ptr[0] >= 2);
     get("/debug/pprof/goroutine", "debug=1", &r);

@@ -6,33 +6,30 @@
 
 #include "fiber/fiber.h"
 #include "fiber/sample.h"
+#include "fiber/sync.h"
 #include "kit/prof_int.h"
 
 #define BLOCK_SLOTS 2048u
 
-enum { V_COUNT, V_DELAY, V_MUTEX_COUNT, V_MUTEX_DELAY };
-static struct prof_slot block_slots[BLOCK_SLOTS];
-static struct prof_table block_table = {.slots = block_slots, .mask = BLOCK_SLOTS - 1};
+enum { V_COUNT, V_DELAY };
+static struct prof_slot block_slots[BLOCK_SLOTS], mutex_slots[BLOCK_SLOTS];
+static struct prof_table block_table = {.slots = block_slots, .mask = BLOCK_SLOTS - 1},
+                         mutex_table = {.slots = mutex_slots, .mask = BLOCK_SLOTS - 1};
 static int64_t block_rate;
 
-static bool starts(const char *s, const char *prefix)
-{
-    return strncmp(s, prefix, strlen(prefix)) == 0;
-}
 /* Waits that are nobody's contention: for the outside world, for time, for the blocking pool. */
 static bool is_idle_wait(const char *reason)
 {
-    return starts(reason, "IO wait") || starts(reason, "sleep") || starts(reason, "offload");
-}
-static bool is_lock_wait(const char *reason)
-{
-    return starts(reason, "sync.Mutex") || starts(reason, "sync.RWMutex");
+    static const char *const idle[] = {"IO wait", "sleep", "offload"};
+    for (size_t i = 0; i < SN_COUNT_OF(idle); i++)
+        if (strncmp(reason, idle[i], strlen(idle[i])) == 0) return true;
+    return false;
 }
 
-static void on_block(const char *reason, int64_t ns)
+static void on_block(enum sn_block_kind kind, int64_t ns)
 {
     int64_t count = 1;
-    if (ns <= 0 || !reason || is_idle_wait(reason)) return;
+    if (ns <= 0) return;
     if (ns < block_rate) {
         /* Kept with probability ns/rate and weighted by its inverse, so sums stay right. */
         if ((int64_t)(sn_random() % (uint64_t)block_rate) >= ns) return;
@@ -40,14 +37,12 @@ static void on_block(const char *reason, int64_t ns)
         ns = block_rate;
     }
     uintptr_t pcs[PROF_FRAMES];
-    unsigned n = sn_stack_here(pcs, PROF_FRAMES, 2); /* without this function and the park */
-    struct prof_slot *s = prof_slot_get(&block_table, pcs, n, "");
+    unsigned n = sn_stack_here(pcs, PROF_FRAMES, 1); /* without this function */
+    bool held = kind == SN_BLOCK_MUTEX_HELD;
+    struct prof_slot *s = prof_slot_get(held ? &mutex_table : &block_table, pcs, n, "");
     if (!s) return;
-    bool lock = is_lock_wait(reason);
     prof_add(&s->v[V_COUNT], count);
     prof_add(&s->v[V_DELAY], ns);
-    if (lock) prof_add(&s->v[V_MUTEX_COUNT], count);
-    if (lock) prof_add(&s->v[V_MUTEX_DELAY], ns);
 }
 void sn_prof_start(const struct sn_prof_opts *opts)
 {
@@ -61,16 +56,14 @@ void sn_prof_stop(void)
     prof_heap_stop();
 }
 
-static void collect_block(struct sn_pprof *p, bool mutex, int sign)
+static void collect_block(struct sn_pprof *p, const struct prof_slot *slots, int sign)
 {
     for (uint32_t i = 0; i < BLOCK_SLOTS; i++) {
-        struct prof_slot *s = &block_slots[i];
+        const struct prof_slot *s = &slots[i];
         if (!__atomic_load_n(&s->ready, __ATOMIC_ACQUIRE)) continue;
-        int64_t v[2] = {
-            sign * __atomic_load_n(&s->v[mutex ? V_MUTEX_COUNT : V_COUNT], __ATOMIC_RELAXED),
-            sign * __atomic_load_n(&s->v[mutex ? V_MUTEX_DELAY : V_DELAY], __ATOMIC_RELAXED),
-        };
-        if (v[0]) sn_pprof_add(p, s->pcs, s->n, false, v, NULL);
+        int64_t v[2] = {sign * __atomic_load_n(&s->v[V_COUNT], __ATOMIC_RELAXED),
+                        sign * __atomic_load_n(&s->v[V_DELAY], __ATOMIC_RELAXED)};
+        sn_pprof_add(p, s->pcs, s->n, false, v, NULL);
     }
     sn_pprof_period(p, (struct sn_pprof_type){"contentions", "count"}, 1);
 }
@@ -139,8 +132,8 @@ void sn_prof_collect(enum sn_prof_kind kind, struct sn_pprof *p, int sign, int64
     switch (kind) {
     case SN_PROF_HEAP:
     case SN_PROF_ALLOCS: prof_collect_heap(p, sign); break;
-    case SN_PROF_BLOCK: collect_block(p, false, sign); break;
-    case SN_PROF_MUTEX: collect_block(p, true, sign); break;
+    case SN_PROF_BLOCK: collect_block(p, block_slots, sign); break;
+    case SN_PROF_MUTEX: collect_block(p, mutex_slots, sign); break;
     case SN_PROF_LEAK:
         collect_fibers(p, sign, leak_ns > 0 ? leak_ns : SN_PROF_LEAK_NS_DEFAULT);
         break;

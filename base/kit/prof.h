@@ -6,8 +6,8 @@
  *          the fiber it hit and counts it in a fixed table. Samples carry the fiber's name.
  * heap     one allocation in about `heap_bytes` (Poisson) is recorded with its stack until freed.
  * fiber    every fiber's stack (Go's "goroutine").
- * block    time fibers waited on channels, selects, locks, scopes; mutex: the part on locks,
- *          charged to the stack that waited (Go charges the one that unlocked).
+ * block    time fibers waited on channels, selects and locks, charged to the stack that waited.
+ * mutex    time fibers waited for a lock, charged to the stack that unlocked it.
  * leak     fibers that have waited long for something other than I/O, time or the blocking pool:
  *          candidates to look at, found by age alone, not by reachability.
  * Tables are fixed in size; what does not fit is counted and said in the profile's comment. */
@@ -48,7 +48,7 @@ void sn_prof_collect(enum sn_prof_kind kind, struct sn_pprof *p, int sign, int64
 
 /* sn_prof_cpu_start - hz 0 = SN_PROF_HZ_DEFAULT, at most 1000. Threads that start later are not
  * sampled. Returns 0, SN_E_FAILED_PRECONDITION where a CPU profile is being taken,
- * SN_E_UNAVAILABLE where the kernel gives no timers, SN_E_NOMEM. Any thread. */
+ * SN_E_UNAVAILABLE where the kernel gives no timers. Any thread. */
 int sn_prof_cpu_start(unsigned hz) SN_MUST_CHECK;
 /* sn_prof_cpu_stop - ends it and initialises *ret with the result.
  * Returns 0, SN_E_FAILED_PRECONDITION where none was started. */

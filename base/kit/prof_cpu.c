@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/alloc.h"
 #include "fiber/fiber.h"
 #include "fiber/sample.h"
 #include "kit/prof_int.h"
@@ -27,6 +26,7 @@
 #endif
 
 enum { CPU_OFF, CPU_CHANGING, CPU_ON };
+static struct prof_slot slots[CPU_SLOTS];
 static struct {
     uint32_t state;    /* __atomic, of the above */
     uint32_t sampling; /* __atomic: the handler counts only while set */
@@ -35,7 +35,6 @@ static struct {
     timer_t timers[THREADS_MAX];
     unsigned n_timers;
     int64_t started_ns, wall_ns, period_ns;
-    uint64_t samples;
 } cpu;
 
 struct prof_slot *prof_slot_get(struct prof_table *t, const uintptr_t *pcs, unsigned n,
@@ -112,11 +111,9 @@ static void disarm_all(void)
 }
 static int begin(unsigned hz)
 {
-    if (!cpu.table.slots) cpu.table.slots = SN_NEW_ARRAY(struct prof_slot, CPU_SLOTS);
-    if (!cpu.table.slots) return SN_E_NOMEM;
-    memset(cpu.table.slots, 0, sizeof(struct prof_slot) * CPU_SLOTS);
-    cpu.table.mask = CPU_SLOTS - 1;
-    cpu.table.lost = 0;
+    for (uint32_t i = 0; i < CPU_SLOTS; i++) /* only what the last profile used is written to */
+        if (slots[i].hash) memset(&slots[i], 0, sizeof slots[i]);
+    cpu.table = (struct prof_table){.slots = slots, .mask = CPU_SLOTS - 1};
     cpu.period_ns = SN_SEC / hz;
     cpu.started_ns = sn_now();
     cpu.wall_ns = sn_wall_now();

@@ -81,8 +81,8 @@ static void live_del(uint32_t i)
 static SN_NOINLINE void sampled(void *ptr, size_t size)
 {
     uintptr_t pcs[PROF_FRAMES];
-    /* Leaves out sampled, the hook and the allocator's own frame. */
-    unsigned n = sn_stack_here(pcs, PROF_FRAMES, 2);
+    /* Leaves out this function, the hook and the allocator. */
+    unsigned n = sn_stack_here(pcs, PROF_FRAMES, 3);
     struct prof_slot *s = prof_slot_get(&table, pcs, n, "");
     if (s) live_put((uintptr_t)ptr, size, s);
 }

@@ -160,3 +160,11 @@ int sn_symbol_modules(void (*fn)(const struct sn_symbol_module *m, void *arg), v
     fclose(f);
     return 0;
 }
+
+void sn_symbol_close(void)
+{
+    pthread_mutex_lock(&lock);
+    if (session) dwfl_end(session);
+    session = NULL;
+    pthread_mutex_unlock(&lock);
+}

@@ -24,7 +24,7 @@ struct sn_symbol {
     uintptr_t offset; /* from the start of the outermost function's symbol */
 };
 /* sn_symbol_at - what `pc` is. For a return address pass pc - 1, so that it names the call.
- * Returns 0, or SN_E_NOT_FOUND without diagnostic. Owns: the text lives as long as the process. */
+ * Returns 0, or SN_E_NOT_FOUND without diagnostic. Owns: the text lives until sn_symbol_close. */
 int sn_symbol_at(uintptr_t pc, struct sn_symbol *ret) SN_MUST_CHECK;
 
 struct sn_symbol_module {
@@ -36,3 +36,6 @@ struct sn_symbol_module {
  * Returns 0, or SN_E_UNAVAILABLE where the process cannot be inspected. */
 int sn_symbol_modules(void (*fn)(const struct sn_symbol_module *m, void *arg), void *arg)
     SN_MUST_CHECK;
+/* sn_symbol_close - lets go of the debug information (files, memory); the next call reads it again.
+ * Context: while no text given out before is in use. */
+void sn_symbol_close(void);
