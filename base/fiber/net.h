@@ -7,7 +7,10 @@
  * "[::]" must be written out: servers bind loopback unless told otherwise.
  *
  * struct sn_stream is the byte-stream interface that plain sockets, TLS and simulated links share.
- * One fiber may read while another writes; two readers at once are a bug (asserted).
+ * One fiber may read while another writes, on any workers; two readers at once, or two writers, are
+ * a bug (asserted). Any fiber may close a stream once: operations in progress end with SN_E_CLOSED,
+ * starting one afterwards is a use after free like any other. Parking and unparking are for the
+ * stream's worker: the one that accepted or dialled it.
  *
  * A stream between messages is *parked*: sn_stream_park gives it to the poller, which keeps only the
  * stream's own record (no fiber, no buffer, no stack) and starts a pooled fiber when bytes arrive. */
@@ -84,7 +87,8 @@ static inline void sn_stream_park(struct sn_stream *s, int64_t idle_at_ns, sn_st
 }
 /* sn_stream_unpark - takes a parked stream back (a connection pool reusing an idle connection).
  * Returns true if the caller owns it again; false if its ready function already runs or is about
- * to, which then owns it. Same worker as the park. Does not suspend. */
+ * to, which then owns it (so the caller must know by other means, say its pool's list, that `s` has
+ * not been closed by that function yet). Same worker as the park. Does not suspend. */
 static inline bool sn_stream_unpark(struct sn_stream *s) { return s->ops->unpark(s); }
 /* sn_stream_readable_now - whether a read would not suspend, as far as known without a system
  * call: after a short read on an edge-triggered socket this is false, so a keep-alive server parks
@@ -95,6 +99,15 @@ static inline int sn_stream_addr(struct sn_stream *s, bool peer, char *out, size
 {
     return s->ops->addr(s, peer, out, cap);
 }
+
+/* sn_stream_sendfile - n bytes of the regular file `fd` from `off`; by sendfile(2) on plain sockets,
+ * by read and write elsewhere. The file's position is not used. Returns n, SN_E_EOF where the file
+ * ended before, or as sn_write. Suspends. */
+ssize_t sn_stream_sendfile(struct sn_stream *s, int fd, int64_t off, int64_t n) SN_MUST_CHECK;
+/* sn_stream_copy - everything src delivers goes to dst, until src ends; by splice(2) between plain
+ * sockets (an idle copy then owns no pipe and no buffer). Does not shut dst down. Returns the bytes
+ * copied, or the first failure of either side. Suspends. */
+int64_t sn_stream_copy(struct sn_stream *dst, struct sn_stream *src) SN_MUST_CHECK;
 
 struct sn_listener;
 struct sn_listen_opts {
@@ -147,6 +160,12 @@ void sn_udp_close(struct sn_udp *u);
  * Returns the count (> 0), SN_E_NOT_FOUND, SN_E_UNAVAILABLE, SN_E_CANCELLED. Suspends. */
 #define SN_ADDR_TEXT_MAX 64
 int sn_resolve(struct sn_str host, char (*ret)[SN_ADDR_TEXT_MAX], int max) SN_MUST_CHECK;
+
+/* sn_resolve_flush - forgets every cached answer. Any thread. */
+void sn_resolve_flush(void);
+
+/* sn_net_file_limit_hits - how often accepting had to wait for a descriptor (EMFILE, ENFILE). */
+uint64_t sn_net_file_limit_hits(void);
 
 /* ---- any descriptor ---- */
 /* sn_fd_wait - suspends until `fd` (non-blocking) is ready for EPOLLIN/EPOLLOUT in `events`.

@@ -114,4 +114,3 @@ const struct sn_poller_ops sn_poller_epoll = {
 };
 
 /* Until uring.c is built in and defines it. */
-const struct sn_poller_ops *const sn_poller_uring = NULL;
