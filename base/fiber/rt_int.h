@@ -142,6 +142,13 @@ struct sn_fiber {
 #define SN_SPIN_NS (50 * SN_US)
 #define SN_POLL_EVERY_NS (20 * SN_US) /* a busy worker polls at least this often */
 #define SN_WORKERS_MAX 256u
+#define SN_STEAL_WATCH_NS (10 * SN_US) /* a thief looks at a victim this long before it takes */
+#define SN_STEAL_BACKLOG 1024u         /* unless so many wait that it need not think */
+struct sn_steal_watch {
+    uint32_t head; /* of the victim's ring at `at` */
+    bool judged;   /* found not worth it at `at` */
+    int64_t at;
+};
 
 #define SN_WHEEL0_SLOTS 256u /* 1 ms each */
 #define SN_WHEELN_SLOTS 64u
@@ -186,6 +193,7 @@ struct sn_worker {
     bool poller_up;
     bool starved; /* the last start found no memory for a stack */
     unsigned spin_skip, spin_misses;
+    struct sn_steal_watch *watch; /* per victim */
     void *big_stack;
     struct sn_stack *big;
     uint64_t steals, polls, timers_fired, wakeups_remote;

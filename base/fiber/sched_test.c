@@ -54,6 +54,51 @@ SN_TEST_SLOW(hundred_thousand_parked_then_cancelled, 60) { T_OK(run_n(1, many_ma
 SN_TEST_SLOW(hundred_thousand_over_4_workers, 60) { T_OK(run_n(4, many_main, NULL)); }
 
 static void nothing(void *arg) {}
+
+/* ---- stacks return to the kernel when nobody wants them, and come back ---- */
+
+static int64_t resident_pages(void)
+{
+    long size, pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    T_ASSERT(f && fscanf(f, "%ld %ld", &size, &pages) == 2);
+    fclose(f);
+    return pages;
+}
+#define COOL 20000
+static void park_all(void)
+{
+    struct sn_scope_storage m;
+    struct sn_scope *s = sn_scope_begin(&m);
+    for (int i = 0; i < COOL; i++) T_OK(sn_go(NULL, park_once, NULL));
+    struct sn_rt_stats st;
+    do {
+        T_EQ(sn_sleep(SN_MS), 0);
+        sn_rt_stats(&st);
+    } while (st.fibers_runnable);
+    sn_scope_cancel(s);
+    T_EQ(sn_scope_end(s), 0);
+}
+static int cool_main(void *arg)
+{
+    park_all();
+    int64_t before = resident_pages();
+    for (int i = 0; resident_pages() > before - COOL / 2; i++) {
+        T_ASSERTF(i < 100, "%lld pages, %lld before", (long long)resident_pages(),
+                  (long long)before);
+        T_EQ(sn_sleep(100 * SN_MS), 0);
+    }
+    park_all(); /* cold slots work again */
+    return 0;
+}
+SN_TEST_SLOW(unused_stacks_are_given_back, 30)
+{
+#if defined(SN_ASAN) || defined(SN_TSAN)
+    sn_test_skip("sanitizers keep memory of their own for each stack");
+#endif
+    T_OK(run_n(1, cool_main, NULL));
+}
+
 static int limit_main(void *arg)
 {
     int r = 0, n = 0;
