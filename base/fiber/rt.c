@@ -491,6 +491,8 @@ static int rt_alloc(const struct sn_rt_opts *o)
         struct sn_worker *w = &sn_rt.workers[i];
         sn_worker_init_queues(w, i);
         sn_rand_seed(&w->rand, (uint64_t)ts.tv_nsec * 1000003u + (uint64_t)ts.tv_sec + i);
+        w->watch = sn_zalloc(n, sizeof(*w->watch));
+        if (!w->watch) return SN_E_NOMEM;
         if (sn_sim_on) sn_sim_begin_worker(w);
     }
     return sn_stacks_init(slot);
@@ -500,6 +502,7 @@ static void rt_free(void)
 {
     for (unsigned i = 0; sn_rt.workers && i < sn_rt.n; i++) {
         sn_timers_done(&sn_rt.workers[i].timers);
+        sn_free(sn_rt.workers[i].watch);
         sn_stack_big_free(sn_rt.workers[i].big);
     }
     sn_stacks_done();

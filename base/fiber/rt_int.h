@@ -142,6 +142,13 @@ struct sn_fiber {
 #define SN_SPIN_NS (50 * SN_US)
 #define SN_POLL_EVERY_NS (20 * SN_US) /* a busy worker polls at least this often */
 #define SN_WORKERS_MAX 256u
+#define SN_STEAL_WATCH_NS (10 * SN_US) /* a thief looks at a victim this long before it takes */
+#define SN_STEAL_BACKLOG 1024u         /* unless so many wait that it need not think */
+struct sn_steal_watch {
+    uint32_t head; /* of the victim's ring at `at` */
+    bool judged;   /* found not worth it at `at` */
+    int64_t at;
+};
 
 #define SN_WHEEL0_SLOTS 256u /* 1 ms each */
 #define SN_WHEELN_SLOTS 64u
@@ -183,9 +190,11 @@ struct sn_worker {
     int64_t polled_at;
     unsigned index;
     bool on_big_stack, in_poll;
+    bool now_fresh; /* `now` was read after the last fiber ran */
     bool poller_up;
     bool starved; /* the last start found no memory for a stack */
     unsigned spin_skip, spin_misses;
+    struct sn_steal_watch *watch; /* per victim */
     void *big_stack;
     struct sn_stack *big;
     uint64_t steals, polls, timers_fired, wakeups_remote;
@@ -252,8 +261,8 @@ struct sn_rt_plugin {
 /* sn_rt_plugin_add - before sn_rt_run, e.g. from a constructor function. At most 8. */
 void sn_rt_plugin_add(const struct sn_rt_plugin *p);
 
-/* Text for a program counter in dumps; set by the profiler, default dladdr. Returns false if it
- * knows nothing. Must be async-signal-tolerant (dumps run from the crash handler). */
+/* Text for a program counter in dumps, "symbol+0xoffset" or "symbol+0xoffset file.c:123"; set by the
+ * profiler, default dladdr. Returns false if it knows nothing. Must be async-signal-tolerant (dumps run from the crash handler). */
 extern bool (*sn_symbolize_hook)(uintptr_t pc, char *out, size_t cap);
 /* What the watchdog reports ("fiber 12 "name" has held worker 0 for 23 ms"); default stderr. */
 extern void (*sn_watchdog_hook)(const char *text);

@@ -180,14 +180,45 @@ static bool steal_from(struct sn_worker *w, struct sn_worker *v)
     return n > 0;
 }
 
-static bool steal(struct sn_worker *w)
+/* Is it worth taking from `v`? Fibers too short-lived are not: moving one to another core costs
+ * more than running it. So a thief first watches a victim for SN_STEAL_WATCH_NS, and steals if at the
+ * observed pace the rest would wait longer than that. */
+enum steal_view { STEAL_NOT, STEAL_WATCHING, STEAL_YES };
+
+static enum steal_view steal_judge(struct sn_steal_watch *s, struct sn_worker *v)
 {
+    if (SN_LOAD(&v->over_n) >= SN_STEAL_BACKLOG) return STEAL_YES;
+    uint32_t h = SN_LOAD_ACQ(&v->ring_head), left = SN_LOAD_ACQ(&v->ring_tail) - h;
+    int64_t now = sn_clock_mono(), since = now - s->at;
+    if (s->judged) { /* not worth it a moment ago */
+        if (since < 10 * SN_STEAL_WATCH_NS) return STEAL_NOT;
+        s->judged = false;
+        s->at = 0;
+        since = now;
+    }
+    if (since > 20 * SN_STEAL_WATCH_NS) { /* a first look, or one too old to say anything */
+        *s = (struct sn_steal_watch){.head = h, .at = now};
+        return STEAL_WATCHING;
+    }
+    if (since < SN_STEAL_WATCH_NS) return STEAL_WATCHING;
+    uint32_t moved = h - s->head;
+    bool worth = (int64_t)left * since >= (int64_t)moved * SN_STEAL_WATCH_NS;
+    *s = (struct sn_steal_watch){.head = h, .at = worth ? 0 : now, .judged = !worth};
+    return worth ? STEAL_YES : STEAL_NOT;
+}
+
+static enum steal_view steal(struct sn_worker *w)
+{
+    enum steal_view view = STEAL_NOT;
     unsigned start = (unsigned)sn_rand_u64(&w->rand) % sn_rt.n;
     for (unsigned i = 0; i < sn_rt.n; i++) {
         struct sn_worker *v = &sn_rt.workers[(start + i) % sn_rt.n];
-        if (v != w && has_unstarted(v) && steal_from(w, v)) return true;
+        if (v == w || !has_unstarted(v)) continue;
+        enum steal_view one = steal_judge(&w->watch[v->index], v);
+        if (one == STEAL_YES && steal_from(w, v)) return STEAL_YES;
+        if (one == STEAL_WATCHING) view = STEAL_WATCHING;
     }
-    return false;
+    return view;
 }
 
 void sn_fiber_enqueue_new(struct sn_worker *w, struct sn_fiber *f)
@@ -197,9 +228,10 @@ void sn_fiber_enqueue_new(struct sn_worker *w, struct sn_fiber *f)
         sn_rq_push(w, f);
         return;
     }
+    /* Only the first one wakes a thief: it will find the others too. */
+    bool first = sn_rt.n > 1 && SN_LOAD(&sn_rt.idle) && SN_LOAD(&w->ring_head) == w->ring_tail;
     if (SN_UNLIKELY(!ring_push(w, f))) over_push(w, f);
-    if (sn_rt.n > 1 && SN_UNLIKELY(SN_LOAD(&sn_rt.idle)) && !SN_LOAD(&sn_rt.spinning))
-        sn_wake_thief_of(w);
+    if (SN_UNLIKELY(first) && !SN_LOAD(&sn_rt.spinning)) sn_wake_thief_of(w);
 }
 
 /* ---- picking and switching ------------------------------------------------------------------- */
@@ -549,6 +581,7 @@ static void poll(struct sn_worker *w, int64_t timeout_ns)
     w->in_poll = false;
     w->now = sn_clock_mono();
     w->polled_at = w->now;
+    w->now_fresh = true;
 }
 
 static bool has_local(struct sn_worker *w)
@@ -568,9 +601,9 @@ static bool spin(struct sn_worker *w)
     bool found = false;
     int64_t until = sn_clock_mono() + SN_SPIN_NS;
     while (!found) {
-        found = SN_LOAD(&w->inbox) || steal(w);
+        found = SN_LOAD(&w->inbox) || steal(w) == STEAL_YES;
         if (found) break;
-        for (int i = 0; i < 32; i++) sn_cpu_pause();
+        for (int i = 0; i < 32 && !SN_LOAD(&w->inbox); i++) sn_cpu_pause();
         int64_t now = sn_clock_mono();
         if (now >= until || now >= w->timers.next_ns || SN_LOAD(&w->stop)) break;
         if (w->poller.n && now - w->polled_at >= SN_POLL_EVERY_NS / 2) {
@@ -579,6 +612,7 @@ static bool spin(struct sn_worker *w)
         }
     }
     SN_STORE_REL(&sn_rt.spinning, 0);
+    w->now_fresh = false;
     return found;
 }
 
@@ -608,9 +642,10 @@ static void idle(struct sn_worker *w)
     __atomic_store_n(&w->sleeping, 1, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&sn_rt.idle, 1, __ATOMIC_SEQ_CST);
     bool work = has_local(w) || __atomic_load_n(&w->inbox, __ATOMIC_SEQ_CST) || SN_LOAD(&w->stop);
-    if (!work && sn_rt.n > 1) work = steal(w);
+    if (!work && sn_rt.n > 1) work = steal(w) != STEAL_NOT;
     if (!work) {
-        int64_t next = sn_timers_next(&w->timers), now = sn_clock_mono();
+        int64_t next = sn_timers_next(&w->timers);
+        int64_t now = sn_rt.n == 1 ? w->now : sn_clock_mono(); /* alone, it has just been read */
         int64_t wait = next == SN_FOREVER ? -1 : SN_MAX(next - now, (int64_t)0);
         poll(w, wait);
     }
@@ -622,7 +657,8 @@ void sn_worker_loop(struct sn_worker *w)
 {
     for (;;) {
         w->budget = sn_sim_on ? 0 : SN_OP_BUDGET; /* 0: every choice in simulation is the seed's */
-        if (!sn_sim_on) w->now = sn_clock_mono();
+        if (!sn_sim_on && !w->now_fresh) w->now = sn_clock_mono();
+        w->now_fresh = false;
         if (SN_LOAD(&w->inbox)) inbox_drain(w);
         if (w->now >= w->timers.next_ns) sn_timers_run(w);
         if (w->poller.n && !sn_sim_on && w->now - w->polled_at >= SN_POLL_EVERY_NS) poll(w, 0);
@@ -646,7 +682,7 @@ void sn_worker_loop(struct sn_worker *w)
         }
         if (has_local(w)) continue;
         if (SN_LOAD_ACQ(&w->stop)) break;
-        if (sn_rt.n == 1 || !steal(w)) idle(w);
+        if (sn_rt.n == 1 || steal(w) != STEAL_YES) idle(w);
     }
 }
 

@@ -35,13 +35,15 @@ struct sn_stack {
     bool diag_used;
     struct sn_diag diag;
 };
-#define SN_STACK_CACHE_MAX 1024u /* per worker; beyond it pages go back to the kernel */
+#define SN_STACK_CACHE_MAX 1024u /* per worker; half goes to the common warm list beyond it */
 int sn_stacks_init(size_t slot);
 void sn_stacks_done(void);
 /* sn_stack_refill - NULL when the kernel gives no more memory. */
 struct sn_stack *sn_stack_refill(struct sn_worker *w);
-/* sn_stack_trim - owner, scheduler context: over the watermark, give pages back. */
+/* sn_stack_trim - owner, scheduler context: over the watermark, give stacks to the others. */
 void sn_stack_trim(struct sn_worker *w);
+/* sn_stacks_reclaim - the watchdog's thread: pages of stacks nobody wanted for a second. */
+void sn_stacks_reclaim(int64_t now);
 size_t sn_stacks_reserved(void);
 size_t sn_stacks_slot(void);
 struct sn_stack *sn_stack_big(void);

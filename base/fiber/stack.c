@@ -7,7 +7,9 @@
  * vm.max_map_count then limits the number of stacks to about 32,000.
  *
  * A first touch costs a page fault (3-17 us measured under virtualisation), a reused stack nothing:
- * so stacks are cached per worker, last in first out, and the mappings stay until the runtime ends. */
+ * so stacks are cached per worker, last in first out; what a worker has too many of goes to a common
+ * warm list with its pages; and what nobody took from there for a second gives its pages back, on the
+ * watchdog's thread, where it delays nobody. The mappings stay until the runtime ends. */
 #include "core/alloc.h"
 #include "fiber/sched_int.h"
 
@@ -26,6 +28,7 @@
 #define SN_STACK_REGION (64u << 20) /* bytes per mapping */
 #define SN_STACK_REFILL 8u
 #define SN_STACK_BIG (1u << 20)
+#define SN_STACK_PERIOD SN_SEC
 #define SN_PAGE 4096u
 
 struct region {
@@ -38,7 +41,11 @@ static struct {
     struct sn_spin lock;
     size_t slot;
     struct region *regions;
-    struct sn_stack *cold; /* given back: only the header page is resident */
+    struct sn_stack *warm; /* resident, in nobody's cache */
+    size_t warm_n, warm_min; /* and the fewest there were in this period */
+    int64_t period_at;
+    char **cold; /* slots without pages */
+    size_t cold_n, cold_cap;
     size_t reserved;
     bool no_guard_madvise;
 } pool;
@@ -118,15 +125,24 @@ static struct sn_stack *carve(void)
     return format(slot, pool.slot, (unsigned)(r->used / pool.slot));
 }
 
+static struct sn_stack *take_one(void)
+{
+    struct sn_stack *s = pool.warm;
+    if (s) {
+        pool.warm = s->next;
+        if (--pool.warm_n < pool.warm_min) pool.warm_min = pool.warm_n;
+        return s;
+    }
+    if (!pool.cold_n) return carve();
+    char *slot = pool.cold[--pool.cold_n];
+    return format(slot, pool.slot, (unsigned)((uintptr_t)slot / pool.slot));
+}
+
 struct sn_stack *sn_stack_refill(struct sn_worker *w)
 {
     sn_spin_lock(&pool.lock);
     for (unsigned i = 0; i < SN_STACK_REFILL; i++) {
-        struct sn_stack *s = pool.cold;
-        if (s)
-            pool.cold = s->next;
-        else
-            s = carve();
+        struct sn_stack *s = take_one();
         if (!s) break;
         sn_stack_give(w, s);
     }
@@ -136,16 +152,63 @@ struct sn_stack *sn_stack_refill(struct sn_worker *w)
 
 void sn_stack_trim(struct sn_worker *w)
 {
-    while (w->stack_n > SN_STACK_CACHE_MAX) {
+    if (w->stack_n <= SN_STACK_CACHE_MAX) return;
+    sn_spin_lock(&pool.lock);
+    while (w->stack_n > SN_STACK_CACHE_MAX / 2) {
         struct sn_stack *s = sn_stack_take(w);
-        uintptr_t end = (uintptr_t)s & ~(uintptr_t)(SN_PAGE - 1);
-        SN_UNPOISON(s->base, (size_t)(s->top - s->base));
-        (void)madvise(s->base, end - (uintptr_t)s->base, MADV_DONTNEED);
-        sn_spin_lock(&pool.lock);
-        s->next = pool.cold;
-        pool.cold = s;
-        sn_spin_unlock(&pool.lock);
+        s->next = pool.warm;
+        pool.warm = s;
+        pool.warm_n++;
     }
+    sn_spin_unlock(&pool.lock);
+}
+
+/* One warm stack becomes a cold slot. False: none, or no memory to remember it. */
+static bool cool_one(void)
+{
+    sn_spin_lock(&pool.lock);
+    struct sn_stack *s = pool.warm;
+    if (s) {
+        pool.warm = s->next;
+        pool.warm_n--;
+    }
+    sn_spin_unlock(&pool.lock);
+    if (!s) return false;
+    char *slot = s->base - SN_PAGE;
+    unformat(s);
+    SN_UNPOISON(s->base, pool.slot - SN_PAGE);
+    (void)madvise(s->base, pool.slot - SN_PAGE, MADV_DONTNEED);
+    sn_spin_lock(&pool.lock);
+    if (pool.cold_n == pool.cold_cap) {
+        size_t cap = pool.cold_cap ? pool.cold_cap * 2 : 256;
+        char **c = sn_realloc(pool.cold, cap * sizeof(*c));
+        if (!c) { /* then it stays warm, with one page */
+            s = format(slot, pool.slot, (unsigned)((uintptr_t)slot / pool.slot));
+            s->next = pool.warm;
+            pool.warm = s;
+            pool.warm_n++;
+            sn_spin_unlock(&pool.lock);
+            return false;
+        }
+        pool.cold = c;
+        pool.cold_cap = cap;
+    }
+    pool.cold[pool.cold_n++] = slot;
+    sn_spin_unlock(&pool.lock);
+    return true;
+}
+
+void sn_stacks_reclaim(int64_t now)
+{
+    sn_spin_lock(&pool.lock);
+    size_t n = 0;
+    if (now - pool.period_at >= SN_STACK_PERIOD) {
+        n = pool.period_at ? pool.warm_min : 0;
+        pool.period_at = now;
+        pool.warm_min = pool.warm_n - n;
+    }
+    sn_spin_unlock(&pool.lock);
+    while (n-- && cool_one()) {}
 }
 
 void sn_stacks_done(void)
@@ -154,14 +217,19 @@ void sn_stacks_done(void)
         n = r->next;
         for (size_t at = 0; at < r->used; at += pool.slot) {
             uintptr_t head = (uintptr_t)r->mem + at + pool.slot - sizeof(struct sn_stack);
-            unformat((struct sn_stack *)(head & ~(uintptr_t)63));
+            struct sn_stack *st = (struct sn_stack *)(head & ~(uintptr_t)63);
+            if (st->base) unformat(st); /* a cold slot reads as zeroes */
         }
         SN_UNPOISON(r->mem, r->bytes);
         munmap(r->mem, r->bytes);
         sn_free(r);
     }
+    sn_free(pool.cold);
     pool.regions = NULL;
+    pool.warm = NULL;
     pool.cold = NULL;
+    pool.warm_n = pool.warm_min = pool.cold_n = pool.cold_cap = 0;
+    pool.period_at = 0;
     SN_STORE(&pool.reserved, 0);
 }
 

@@ -109,6 +109,7 @@ static void *watch(void *arg)
         awake = false;
         int64_t now = sn_clock_mono();
         for (unsigned i = 0; i < sn_rt.n; i++) awake |= check(&sn_rt.workers[i], now);
+        sn_stacks_reclaim(now);
     }
     pthread_mutex_unlock(&dog.lock);
     return NULL;

@@ -42,10 +42,17 @@ struct h1_x {
 
 static struct h1_x *h1_x_of(struct http_xi *xi) { return SN_CONTAINER_OF(xi, struct h1_x, xi); }
 
+/* The drain may have closed the stream under us. */
+static bool h1_readable(const struct h1 *h)
+{
+    return !h->c->cut && sn_stream_readable_now(h->c->st);
+}
+
 /* ---- writing --------------------------------------------------------------------------------------- */
 
 static int h1_writev(struct h1 *h, struct iovec *iov, int n)
 {
+    if (h->c->cut && h->write_err == 0) h->write_err = SN_E_CLOSED;
     if (h->write_err < 0) return h->write_err;
     int64_t prev = sn_deadline_tighten(sn_now_coarse() + h->srv->o.write_stall_ns_max);
     ssize_t r = sn_writev(h->c->st, iov, n);
@@ -425,7 +432,7 @@ static enum h1_next h1_exchange(struct h1 *h, struct h1_x *x)
     if (next == H1_AGAIN && x->xi.err < 0 && h->write_err == 0) (void)!h1_flush(h);
     if (next == H1_AGAIN && (failed || !x->keep || !discard_body(x))) {
         /* A body cut short must look cut short: with the connection gone, without an orderly end. */
-        bool clean = x->body.eof && http_in_len(&h->in) == 0 && !sn_stream_readable_now(h->c->st);
+        bool clean = x->body.eof && http_in_len(&h->in) == 0 && !h1_readable(h);
         next = h->write_err < 0 || x->xi.err < 0 || clean ? H1_CLOSE : H1_LINGER;
     }
     h->w->n.requests_active--;
@@ -440,7 +447,7 @@ static enum h1_next h1_exchange(struct h1 *h, struct h1_x *x)
 
 static void h1_linger(struct h1 *h)
 {
-    if (h1_flush(h) < 0 || sn_stream_shutdown(h->c->st) < 0) return;
+    if (h1_flush(h) < 0 || h->c->cut || sn_stream_shutdown(h->c->st) < 0) return;
     int64_t prev = sn_deadline_tighten(sn_now() + LINGER_NS);
     size_t dropped = 0;
     for (;;) {
@@ -500,7 +507,7 @@ static ssize_t h1_read_head(struct h1 *h, struct h1_x *x, enum h1_next *ret_next
                 waiting = true;
                 prev = sn_deadline_tighten(sn_now() + h->srv->o.head_ns_max);
             }
-        } else if (!sn_stream_readable_now(h->c->st)) {
+        } else if (!h1_readable(h)) {
             *ret_next = H1_AGAIN; /* nothing there: park */
             n = 0;
             break;
@@ -553,6 +560,7 @@ void http_h1_run(struct http_conn *c)
 {
     struct h1 h = {.c = c, .srv = c->srv, .w = http_server_worker(c->srv)};
     http_in_init(&h.in, &h.w->pools, c->st);
+    h.in.cut = &c->cut;
     sn_arena_init(&h.arena, &h.w->pools.arenas, HTTP_EXCHANGE_BYTES_MAX);
     enum h1_next next = h1_loop(&h);
     if (next == H1_LINGER) h1_linger(&h);

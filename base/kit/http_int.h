@@ -47,6 +47,7 @@ const char *http_date(struct http_pools *p);
 struct http_in {
     struct http_pools *pools;
     struct sn_stream *st;
+    const bool *cut; /* set true once somebody else closed the stream; may be NULL */
     char *mem;
     size_t cap, start, end, pinned;
     char *held; /* an earlier buffer that a pinned head still borrows */

@@ -130,6 +130,7 @@ static int in_room(struct http_in *in, size_t bytes_max)
 
 ssize_t http_in_fill(struct http_in *in, size_t bytes_max)
 {
+    if (in->cut && *in->cut) return SN_E_CLOSED;
     int r = in_room(in, bytes_max);
     if (r < 0) return r;
     ssize_t n = sn_read(in->st, in->mem + in->end, in->cap - in->end);
@@ -223,6 +224,7 @@ ssize_t http_body_copy(struct http_body *b, struct http_in *in, void *buf, size_
     if (b->err == 0 && !b->eof && b->kind == SN_H1_BODY_LENGTH && http_in_len(in) == 0 &&
         cap >= IN_ROOM_MIN) {
         size_t n = cap < b->left ? cap : (size_t)b->left;
+        if (in->cut && *in->cut) return body_fail(b, SN_E_CLOSED);
         ssize_t r = sn_read(in->st, buf, n);
         if (r == 0) return body_fail(b, SN_E_EOF);
         if (r < 0) return body_fail(b, r);

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kit/http_h2.c - the server's side of an HTTP/2 connection.
+ *
+ * One fiber reads; every request runs its handler in a fiber of its own on the same worker, so the
+ * session needs no lock. Whoever has something to send flushes, one at a time; what several
+ * handlers produce meanwhile leaves in the same write. Without streams the connection parks: what
+ * stays is nghttp2's session. */
+#include "core/alloc.h"
+#include "fiber/wait.h"
+#include "kit/http_int.h"
+#include "wire/h2.h"
+
+#define H2_WRITE_BYTES (64u << 10) /* per write */
+/* How long the reader waits for more before an unused connection parks. */
+#define H2_LINGER_NS (200 * SN_MS)
+
+struct h2_waiter {
+    struct sn_fiber *f;
+    uint64_t ticket;
+};
+struct http_h2 {
+    struct sn_h2 *s;
+    struct http_conn *c;
+    struct sn_buf out;
+    struct sn_list starting; /* struct h2_x.link: handlers to start */
+    unsigned handlers;
+    bool flushing, again, collecting, notice;
+    int err; /* the connection is broken: no more writes */
+    struct h2_waiter idle; /* the reader, waiting for handlers to end */
+};
+struct h2_x {
+    struct http_xi xi;
+    struct sn_list link;
+    struct http_h2 *h;
+    struct http_server_worker *w;
+    int32_t id;
+    struct sn_arena arena;
+    bool handler_done, closed, bad, too_large;
+    uint32_t code;
+    /* request body */
+    struct sn_buf in;
+    size_t in_off;
+    bool in_end;
+    struct h2_waiter reader;
+    /* response body */
+    struct sn_str out;
+    bool out_end, out_ended, body;
+    struct h2_waiter writer;
+};
+
+static struct h2_x *h2_x_of(struct http_xi *xi) { return SN_CONTAINER_OF(xi, struct h2_x, xi); }
+
+/* ---- waiting ------------------------------------------------------------------------------------- */
+
+static int h2_wait(struct h2_waiter *w, const char *reason, int64_t at_ns)
+{
+    w->ticket = sn_wait_begin(reason);
+    w->f = sn_self();
+    int r = sn_wait_park(w->ticket, at_ns);
+    w->f = NULL;
+    return r;
+}
+static void h2_wake(struct h2_waiter *w)
+{
+    struct sn_fiber *f = w->f;
+    w->f = NULL;
+    if (f) sn_wait_wake(f, w->ticket, 0);
+}
+
+/* ---- session events ----------------------------------------------------------------------------------- */
+
+static void x_free(struct h2_x *x)
+{
+    sn_buf_done(&x->in);
+    struct sn_arena a = x->arena; /* the record lies in its own arena */
+    sn_arena_done(&a);
+}
+
+static void *ev_open(void *ctx, int32_t id, struct sn_arena **ret_arena)
+{
+    struct http_h2 *h = ctx;
+    struct sn_http_server *s = h->c->srv;
+    /* Handlers count, not streams: a reset stream's handler may still run. */
+    if (h->handlers >= s->o.h2_streams_max || h->notice) return NULL;
+    struct http_server_worker *w = http_server_worker(s);
+    struct sn_arena a;
+    sn_arena_init(&a, &w->pools.arenas, HTTP_EXCHANGE_BYTES_MAX);
+    struct h2_x *x = SN_ARENA_NEW(&a, struct h2_x);
+    if (!x) {
+        sn_arena_done(&a);
+        return NULL;
+    }
+    x->arena = a;
+    x->h = h;
+    x->w = w;
+    x->id = id;
+    x->handler_done = true; /* until one is started */
+    sn_list_init(&x->link);
+    sn_buf_init(&x->in, SN_H2_STREAM_WINDOW + (16u << 10));
+    *ret_arena = &x->arena;
+    return x;
+}
+
+static const struct http_x_ops h2_ops;
+
+static void ev_head(void *ctx, void *user, const struct sn_h2_head *head, bool end)
+{
+    struct http_h2 *h = ctx;
+    struct h2_x *x = user;
+    struct sn_http_server *s = h->c->srv;
+    x->bad = head->bad;
+    x->too_large = head->too_large;
+    struct sn_str path = head->path, query = {0};
+    const char *q = path.len ? memchr(path.ptr, '?', path.len) : NULL;
+    if (q) {
+        query = sn_str_from(path, (size_t)(q - path.ptr) + 1);
+        path = sn_str_sub(path, 0, (size_t)(q - path.ptr));
+    }
+    x->xi = (struct http_xi){
+        .x = {.req = {.method = sn_http_method_of(head->method),
+                      .version = 20,
+                      .tls = h->c->tls_done,
+                      .method_text = head->method,
+                      .target = head->path,
+                      .path = sn_str_eqc(path, "*") ? sn_str_of(path.ptr, 0) : path,
+                      .query = query,
+                      .authority = head->authority,
+                      .headers = head->headers,
+                      .content_length = end ? 0 : head->content_length,
+                      .start_ns = sn_now()},
+              .arena = &x->arena,
+              .server_ctx = s->o.ctx},
+        .ops = &h2_ops,
+        .srv = s,
+        .st = h->c->st,
+        .resp_length = -1,
+    };
+    x->in_end = end;
+    x->handler_done = false;
+    h->handlers++;
+    h->c->requests++;
+    sn_list_push_back(&h->starting, &x->link);
+}
+
+static void ev_data(void *ctx, void *user, struct sn_str data)
+{
+    struct http_h2 *h = ctx;
+    struct h2_x *x = user;
+    x->w->n.bytes_in += data.len;
+    if (x->handler_done || sn_buf_str(&x->in, data) < 0) {
+        sn_h2_consumed(h->s, x->id, data.len);
+        if (x->in.err < 0) sn_h2_reset(h->s, x->id, SN_H2_INTERNAL_ERROR);
+    }
+    h2_wake(&x->reader);
+}
+
+static void ev_trailers(void *ctx, void *user, const struct sn_http_headers *t) {}
+
+static void ev_end(void *ctx, void *user)
+{
+    struct h2_x *x = user;
+    x->in_end = true;
+    h2_wake(&x->reader);
+}
+
+static size_t ev_pull(void *ctx, void *user, size_t max, const char **ret, bool *ret_end)
+{
+    struct h2_x *x = user;
+    size_t n = SN_MIN(x->out.len, max);
+    *ret = x->out.ptr;
+    x->out = sn_str_from(x->out, n);
+    if (x->out.len == 0) {
+        if (x->out_end) *ret_end = x->out_ended = true;
+        h2_wake(&x->writer);
+    }
+    x->w->n.bytes_out += n;
+    return n;
+}
+
+static void ev_closed(void *ctx, void *user, uint32_t code)
+{
+    struct http_h2 *h = ctx;
+    struct h2_x *x = user;
+    x->closed = true;
+    x->code = code;
+    /* What the handler never read still counts against the connection's window. */
+    if (x->in.len > x->in_off) sn_h2_consumed(h->s, 0, x->in.len - x->in_off);
+    x->in_off = x->in.len;
+    h2_wake(&x->reader);
+    h2_wake(&x->writer);
+    if (x->handler_done) x_free(x);
+}
+
+static const struct sn_h2_events h2_events = {
+    .open = ev_open,
+    .head = ev_head,
+    .data = ev_data,
+    .trailers = ev_trailers,
+    .end = ev_end,
+    .pull = ev_pull,
+    .closed = ev_closed,
+};
+
+/* ---- writing ---------------------------------------------------------------------------------------------- */
+
+/* No more bytes either way: fibers blocked on the stream return. */
+static void h2_break(struct http_h2 *h, int err)
+{
+    if (h->err < 0) return;
+    h->err = err;
+    if (h->c->cut) return;
+    h->c->cut = true;
+    sn_stream_close(h->c->st);
+}
+
+static int h2_flush(struct http_h2 *h)
+{
+    if (h->c->cut && h->err == 0) h->err = SN_E_CLOSED;
+    if (h->err < 0) return h->err;
+    if (h->flushing || h->collecting) {
+        h->again = true;
+        return 0;
+    }
+    h->flushing = true;
+    /* Every fiber's frames leave in this one's write: its own deadline must not cut them short. */
+    for (;;) {
+        h->again = false;
+        sn_buf_reset(&h->out);
+        int r = sn_h2_send(h->s, &h->out, H2_WRITE_BYTES);
+        if (r < 0) {
+            h2_break(h, r);
+            break;
+        }
+        if (h->out.len == 0) {
+            if (h->again) continue;
+            break;
+        }
+        int64_t prev = sn_deadline_tighten(sn_now_coarse() + h->c->srv->o.write_stall_ns_max);
+        ssize_t n = sn_write(h->c->st, h->out.ptr, h->out.len);
+        sn_deadline_restore(prev);
+        if (n < 0) h2_break(h, (int)n);
+        if (h->err < 0 || h->c->cut) break;
+    }
+    h->flushing = false;
+    if (h->c->cut && h->err == 0) h->err = SN_E_CLOSED;
+    return h->err;
+}
+
+/* ---- exchange operations ------------------------------------------------------------------------------------ */
+
+static ssize_t h2_body_read(struct http_xi *xi, void *buf, size_t cap)
+{
+    struct h2_x *x = h2_x_of(xi);
+    while (x->in_off == x->in.len) {
+        if (x->in_end) return 0;
+        if (x->closed) return sn_fail(SN_E_RESET, "stream reset by the client (code %u)", x->code);
+        int r = h2_wait(&x->reader, "http2 body", SN_FOREVER);
+        if (r < 0) return r;
+    }
+    size_t n = SN_MIN(cap, x->in.len - x->in_off);
+    memcpy(buf, x->in.ptr + x->in_off, n);
+    x->in_off += n;
+    if (x->in_off == x->in.len) {
+        sn_buf_reset(&x->in);
+        x->in_off = 0;
+    }
+    if (x->h->err == 0) {
+        sn_h2_consumed(x->h->s, x->id, n);
+        if (sn_h2_wants_write(x->h->s)) h2_flush(x->h);
+    }
+    return (ssize_t)n;
+}
+
+static int h2_begin(struct http_xi *xi, int64_t length)
+{
+    struct h2_x *x = h2_x_of(xi);
+    struct sn_arena *a = &x->arena;
+    if (x->closed) return SN_E_RESET;
+    if (x->h->err < 0) return x->h->err;
+    struct sn_http_headers hs = {0};
+    char *date = sn_arena_alloc(a, SN_HTTP_DATE_LEN);
+    if (!date) return SN_E_NOMEM;
+    memcpy(date, http_date(&x->w->pools), SN_HTTP_DATE_LEN);
+    int r = sn_http_headers_add(&hs, a, SN_STR("date"), sn_str_of(date, SN_HTTP_DATE_LEN));
+    if (r == 0 && xi->srv->o.server_name)
+        r = sn_http_headers_add(&hs, a, SN_STR("server"), sn_str(xi->srv->o.server_name));
+    if (r == 0 && xi->content_type.ptr)
+        r = sn_http_headers_add(&hs, a, SN_STR("content-type"), xi->content_type);
+    int status = xi->x.status;
+    if (r == 0 && length >= 0 && status != 204 && (status != 304 || length > 0)) {
+        struct sn_str text = sn_arena_printf(a, "%lld", (long long)length);
+        r = text.ptr ? sn_http_headers_add(&hs, a, SN_STR("content-length"), text) : SN_E_NOMEM;
+    }
+    for (unsigned i = 0; r == 0 && i < xi->resp.len; i++)
+        r = sn_http_headers_add(&hs, a, xi->resp.ptr[i].name, xi->resp.ptr[i].value);
+    if (r < 0) return r;
+    x->body = !http_no_body(xi) && length != 0;
+    return sn_h2_respond(x->h->s, x->id, status, &hs, a, x->body);
+}
+
+/* Waits until what was handed over has been pulled: the caller's memory is borrowed until then. */
+static int h2_drain_out(struct h2_x *x)
+{
+    int r = h2_flush(x->h);
+    while (r >= 0 && !x->closed && (x->out.len || (x->out_end && !x->out_ended))) {
+        size_t before = x->out.len;
+        int64_t at = sn_now_coarse() + x->xi.srv->o.write_stall_ns_max;
+        r = h2_wait(&x->writer, "http2 write", at);
+        if (x->h->err < 0) r = x->h->err;
+        if (r == SN_E_DEADLINE_EXCEEDED && x->out.len < before) r = 0; /* slow, not stalled */
+    }
+    if (r >= 0 && x->closed && !x->out_ended) r = SN_E_RESET;
+    x->out = (struct sn_str){0};
+    return r;
+}
+
+static int h2_write(struct http_xi *xi, struct sn_str data, bool last)
+{
+    struct h2_x *x = h2_x_of(xi);
+    if (x->h->err < 0) return x->h->err;
+    if (!x->body) return last ? h2_flush(x->h) : 0;
+    if (x->closed) return SN_E_RESET;
+    if (last && xi->trailers.len) {
+        int r = sn_h2_trailers(x->h->s, x->id, &xi->trailers, &x->arena);
+        if (r < 0) return r;
+    }
+    x->out = data;
+    x->out_end = last;
+    sn_h2_resume(x->h->s, x->id);
+    return h2_drain_out(x);
+}
+
+static int h2_flush_op(struct http_xi *xi) { return h2_flush(h2_x_of(xi)->h); }
+
+static int h2_hijack(struct http_xi *xi, struct sn_stream **ret, struct sn_str *ret_rest)
+{
+    return SN_E_FAILED_PRECONDITION;
+}
+
+static const struct http_x_ops h2_ops = {
+    .body_read = h2_body_read,
+    .begin = h2_begin,
+    .write = h2_write,
+    .flush = h2_flush_op,
+    .hijack = h2_hijack,
+};
+
+/* ---- handlers ------------------------------------------------------------------------------------------------- */
+
+static int refuse(struct h2_x *x, int status, const char *why)
+{
+    (void)!sn_http_reply(&x->xi.x, status, SN_STR("text/plain; charset=utf-8"), sn_str(why));
+    return SN_E_PROTOCOL;
+}
+
+static int run_exchange(struct h2_x *x)
+{
+    uint64_t max = x->xi.srv->o.body_bytes_max;
+    if (x->too_large) return refuse(x, 431, "message head over the limit\n");
+    if (x->bad) return refuse(x, 400, "malformed request\n");
+    if (max && x->xi.x.req.content_length > 0 && (uint64_t)x->xi.x.req.content_length > max)
+        return refuse(x, 413, "TOO_LARGE\n");
+    return http_x_run(&x->xi);
+}
+
+static void h2_handler(void *arg)
+{
+    struct h2_x *x = arg;
+    struct http_h2 *h = x->h;
+    struct sn_http_server *s = h->c->srv;
+    x->w->n.requests++;
+    x->w->n.requests_active++;
+    x->w->n.h2_streams++;
+    int r = run_exchange(x);
+    if (r == SN_E_PANIC) x->w->n.panics++;
+    if (x->bad || x->too_large) x->w->n.errors_parse++;
+    if (!x->closed && h->err == 0) {
+        /* Cut short: reset it. Complete, but the request's body is not wanted: say so kindly. */
+        bool complete = x->xi.begun && x->xi.ended && x->xi.err == 0;
+        if (!complete || !x->in_end)
+            sn_h2_reset(h->s, x->id, complete ? SN_H2_NO_ERROR : SN_H2_INTERNAL_ERROR);
+        h2_flush(h);
+    }
+    x->w->n.requests_active--;
+    if (s->o.on_done) s->o.on_done(&x->xi.x, r, s->o.arg);
+    x->handler_done = true;
+    if (x->closed) x_free(x);
+    h->handlers--;
+    if (h->handlers == 0) h2_wake(&h->idle);
+}
+
+static void start_handlers(struct http_h2 *h)
+{
+    bool any = false;
+    struct sn_list *n;
+    while ((n = sn_list_pop_front(&h->starting))) {
+        struct h2_x *x = SN_LIST_ENTRY(n, struct h2_x, link);
+        /* Reset before it began: the cheapest answer to a rapid reset is no work at all. */
+        if (x->closed) {
+            h->handlers--;
+            x_free(x);
+            continue;
+        }
+        any = true;
+        if (sn_go_on((unsigned)sn_worker_id(), "http2", h2_handler, x) == 0) continue;
+        h->handlers--;
+        x->handler_done = true;
+        if (x->closed)
+            x_free(x);
+        else
+            sn_h2_reset(h->s, x->id, SN_H2_REFUSED_STREAM);
+    }
+    if (!any) return;
+    /* They run now, and what they answer at once leaves in one write. */
+    h->collecting = true;
+    sn_yield();
+    h->collecting = false;
+}
+
+/* ---- the connection -------------------------------------------------------------------------------------------- */
+
+static struct http_h2 *h2_new(struct http_conn *c)
+{
+    struct http_h2 *h = SN_NEW(struct http_h2);
+    if (!h) return NULL;
+    h->c = c;
+    sn_list_init(&h->starting);
+    struct sn_h2_opts o = {
+        .streams_max = c->srv->o.h2_streams_max,
+        .field_bytes_max = c->srv->o.head_bytes_max,
+        .fields_max = c->srv->o.headers_max,
+        .events = &h2_events,
+        .ctx = h,
+    };
+    if (sn_h2_new(&o, &h->s) < 0) {
+        sn_free(h);
+        return NULL;
+    }
+    return h;
+}
+
+void http_h2_free(struct http_h2 *h)
+{
+    if (!h) return;
+    SN_ASSERT(h->handlers == 0);
+    sn_h2_free(h->s);
+    sn_buf_done(&h->out);
+    sn_free(h);
+}
+
+static bool h2_feed(struct http_h2 *h, struct sn_str data)
+{
+    int r = sn_h2_recv(h->s, data, sn_now_coarse());
+    if (r < 0) {
+        http_server_worker(h->c->srv)->n.errors_parse++;
+        h->notice = true; /* no new requests; GOAWAY leaves with the flush */
+        h2_flush(h);
+        return false;
+    }
+    start_handlers(h);
+    return h2_flush(h) == 0 && !sn_h2_done(h->s);
+}
+
+/* Requests are answered as long as there are any, then GOAWAY tells which were the last. */
+static bool h2_draining(struct http_h2 *h)
+{
+    struct http_conn *c = h->c;
+    uint32_t max = c->srv->o.requests_per_conn_max;
+    if (!http_draining(c->srv) && (!max || c->requests < max)) return false;
+    if (!h->notice) sn_h2_shutdown(h->s, false);
+    h->notice = true;
+    if (h->handlers || sn_h2_streams(h->s)) {
+        h2_flush(h);
+        return false;
+    }
+    sn_h2_shutdown(h->s, true);
+    h2_flush(h);
+    return true;
+}
+
+/* Returns true to park, false to close. */
+static bool h2_loop(struct http_h2 *h, char *buf)
+{
+    struct http_conn *c = h->c;
+    for (;;) {
+        if (h->err < 0 || c->cut || h2_draining(h)) return false;
+        int64_t prev = sn_deadline_tighten(sn_now_coarse() + H2_LINGER_NS);
+        ssize_t n = sn_read(c->st, buf, HTTP_BUF_BYTES);
+        sn_deadline_restore(prev);
+        if (n == SN_E_DEADLINE_EXCEEDED) {
+            if (h->handlers == 0 && sn_h2_streams(h->s) == 0 && !http_draining(c->srv)) return true;
+            continue;
+        }
+        if (n <= 0) return false;
+        if (!h2_feed(h, sn_str_of(buf, (size_t)n))) return false;
+    }
+}
+
+/* Streams go first: their handlers find out, return, and only then may the session die. */
+static void h2_end(struct http_h2 *h)
+{
+    struct http_conn *c = h->c;
+    struct sn_h2 *s = h->s;
+    if (h->handlers) {
+        h2_break(h, SN_E_RESET);
+        sn_h2_abandon(s);
+    }
+    while (h->handlers) (void)!h2_wait(&h->idle, "http2 handlers", SN_FOREVER);
+    http_conn_close(c);
+}
+
+void http_h2_run(struct http_conn *c, struct sn_str preface)
+{
+    struct http_pools *pools = &http_server_worker(c->srv)->pools;
+    if (!c->h2) c->h2 = h2_new(c);
+    char *buf = c->h2 ? http_buf_take(pools) : NULL;
+    bool park = false;
+    if (buf) {
+        if (preface.len == 0 || h2_feed(c->h2, preface)) park = h2_loop(c->h2, buf);
+        http_buf_give(pools, buf);
+    }
+    if (park) {
+        sn_buf_done(&c->h2->out);
+        http_conn_park(c);
+    } else if (c->h2) {
+        h2_end(c->h2);
+    } else {
+        http_conn_close(c);
+    }
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wire/h2.h - an HTTP/2 session, sans I/O, over libnghttp2: bytes in, events out; answers in, bytes
+ * out. What nghttp2 leaves to its user is added here: budgets against peers that make work without
+ * sending requests (rapid reset, resets provoked from us, SETTINGS, PING and empty-frame floods),
+ * limits on field sections, and checks a request must pass before it may be forwarded over 1.1.
+ *
+ * Sources: RFC 9113, RFC 8441; CVE-2023-44487, CVE-2024-27316, CVE-2025-8671. */
+#pragma once
+#include "core/arena.h"
+#include "core/buf.h"
+#include "wire/http.h"
+
+#define SN_H2_STREAMS_MAX 250u
+#define SN_H2_FIELD_BYTES_MAX (64u << 10)
+#define SN_H2_FIELDS_MAX 128u
+#define SN_H2_STREAM_WINDOW (256u << 10)
+#define SN_H2_CONN_WINDOW (1u << 20)
+/* Streams a peer may have reset (or made us reset) in a burst, and per second in the long run. */
+#define SN_H2_RESETS_BURST 500u
+#define SN_H2_RESETS_PER_SEC 50u
+/* Frames that carry nothing: PING, SETTINGS, PRIORITY, WINDOW_UPDATE and empty DATA, beyond two per
+ * frame of ours. */
+#define SN_H2_CONTROL_BURST 2000u
+#define SN_H2_CONTROL_PER_SEC 200u
+
+enum { /* error codes of section 7 */
+    SN_H2_NO_ERROR = 0,
+    SN_H2_PROTOCOL_ERROR = 1,
+    SN_H2_INTERNAL_ERROR = 2,
+    SN_H2_REFUSED_STREAM = 7,
+    SN_H2_CANCEL = 8,
+    SN_H2_ENHANCE_YOUR_CALM = 11,
+    SN_H2_HTTP_1_1_REQUIRED = 13,
+};
+
+struct sn_h2;
+struct sn_h2_head {
+    /* request */
+    struct sn_str method, scheme, authority, path, protocol;
+    /* response */
+    int status;
+    struct sn_http_headers headers; /* names in lower case, without pseudo fields; one cookie line */
+    int64_t content_length;         /* -1 = not announced */
+    bool too_large;                 /* fields were dropped at a limit: answer 431 */
+    bool bad;                       /* violates a rule that nghttp2 does not check: answer 400 */
+};
+
+/* Calls from within sn_h2_recv and sn_h2_send. They must not call sn_h2_recv or _send; the other
+ * functions are allowed. `user` is the caller's object of the stream. */
+struct sn_h2_events {
+    /* open - server: a request begins. Gives the stream's object and the arena for its head; NULL
+     * refuses the stream (REFUSED_STREAM). */
+    void *(*open)(void *ctx, int32_t id, struct sn_arena **ret_arena);
+    /* head - the request's, or the final response's. `end`: no body follows. */
+    void (*head)(void *ctx, void *user, const struct sn_h2_head *head, bool end);
+    void (*data)(void *ctx, void *user, struct sn_str data);
+    void (*trailers)(void *ctx, void *user, const struct sn_http_headers *trailers);
+    /* end - the peer has sent everything. */
+    void (*end)(void *ctx, void *user);
+    /* pull - up to max body bytes to send, borrowed until the next call for the stream or its close.
+     * Returns their count (0 = none now: sn_h2_resume later); *ret_end set with the last. */
+    size_t (*pull)(void *ctx, void *user, size_t max, const char **ret, bool *ret_end);
+    /* closed - the stream is over (`code` != 0: reset); `user` is not mentioned again. */
+    void (*closed)(void *ctx, void *user, uint32_t code);
+    /* goaway - client: streams above last_id were not processed. May be NULL. */
+    void (*goaway)(void *ctx, int32_t last_id, uint32_t code);
+};
+struct sn_h2_opts {
+    bool client;
+    uint32_t streams_max;     /* 0 = SN_H2_STREAMS_MAX */
+    size_t field_bytes_max;   /* per head; 0 = SN_H2_FIELD_BYTES_MAX */
+    unsigned fields_max;      /* 0 = SN_H2_FIELDS_MAX */
+    const struct sn_h2_events *events;
+    void *ctx;
+};
+/* sn_h2_new - the connection preface and SETTINGS are queued. Returns 0 or SN_E_NOMEM.
+ * Owns: sn_h2_free; it calls `closed` for every open stream. */
+int sn_h2_new(const struct sn_h2_opts *opts, struct sn_h2 **ret) SN_MUST_CHECK;
+void sn_h2_free(struct sn_h2 *h);
+/* sn_h2_abandon - the connection is gone: calls `closed` for every open stream now. Afterwards only
+ * sn_h2_free (and calls about streams that no longer exist, which do nothing) may follow. */
+void sn_h2_abandon(struct sn_h2 *h);
+/* sn_h2_recv - the peer's bytes. now_ns feeds the budgets. Returns 0, SN_E_PROTOCOL (a connection
+ * error: send what sn_h2_send still gives, then close), SN_E_RESOURCE_EXHAUSTED (a budget was spent;
+ * GOAWAY ENHANCE_YOUR_CALM is queued), SN_E_NOMEM. */
+int sn_h2_recv(struct sn_h2 *h, struct sn_str data, int64_t now_ns) SN_MUST_CHECK;
+/* sn_h2_send - appends frames to `out` until it holds bytes_max or nothing is left to send. Returns
+ * 0, or out's error. */
+int sn_h2_send(struct sn_h2 *h, struct sn_buf *out, size_t bytes_max) SN_MUST_CHECK;
+/* sn_h2_done - nothing to read or write any more: close the connection. */
+bool sn_h2_done(struct sn_h2 *h);
+bool sn_h2_wants_write(struct sn_h2 *h);
+unsigned sn_h2_streams(const struct sn_h2 *h); /* open ones */
+
+/* sn_h2_respond - response head; with `body` the body comes by `pull`. Names are lowered.
+ * Returns 0, SN_E_CLOSED (the stream is gone), SN_E_NOMEM. */
+int sn_h2_respond(struct sn_h2 *h, int32_t id, int status, const struct sn_http_headers *headers,
+                  struct sn_arena *a, bool body) SN_MUST_CHECK;
+/* sn_h2_request - client: opens a stream whose object is `user`. a: for the response's head; lives
+ * until `closed`. Returns the stream's id, SN_E_UNAVAILABLE (no more streams on this connection:
+ * open another), SN_E_NOMEM. */
+struct sn_h2_request {
+    struct sn_str method, scheme, authority, path;
+    const struct sn_http_headers *headers;
+    bool body;
+};
+int32_t sn_h2_request(struct sn_h2 *h, const struct sn_h2_request *req, struct sn_arena *a, void *user)
+    SN_MUST_CHECK;
+/* sn_h2_trailers - sent after the body's end instead of an empty last frame; before `pull` ends it. */
+int sn_h2_trailers(struct sn_h2 *h, int32_t id, const struct sn_http_headers *trailers,
+                   struct sn_arena *a) SN_MUST_CHECK;
+/* sn_h2_resume - `pull` has something again. */
+void sn_h2_resume(struct sn_h2 *h, int32_t id);
+/* sn_h2_consumed - n body bytes were used up: the peer may send as many again. */
+void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n);
+void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code);
+/* sn_h2_shutdown - final = false announces it (streams in flight still count), true ends it. */
+void sn_h2_shutdown(struct sn_h2 *h, bool final);
+/* sn_h2_streams_left - client: how many more streams the peer admits at once. */
+unsigned sn_h2_streams_left(const struct sn_h2 *h);
