@@ -144,7 +144,8 @@ int sn_listener_serve(struct sn_listener *l, const struct sn_serve_opts *opts,
                       sn_stream_ready_fn fn, void *arg) SN_MUST_CHECK;
 int sn_listener_addr(struct sn_listener *l, char *out, size_t cap);
 int sn_listener_fd(struct sn_listener *l);
-/* sn_listener_close - stops accepting; accepted connections live on. */
+/* sn_listener_close - stops accepting; accepted connections live on. Waiting accepts end with
+ * SN_E_CLOSED, and so does one that begins soon after (the last 64 closed listeners are kept). */
 void sn_listener_close(struct sn_listener *l);
 /* sn_parked_cancel - every stream parked with `fn` gets fn(s, arg, SN_E_CANCELLED): drain. */
 void sn_parked_cancel(sn_stream_ready_fn fn);

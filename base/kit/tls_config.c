@@ -37,7 +37,7 @@ static int file_bio(const char *path, const char *what, BIO **ret)
     if (!f) return sn_fail_errno(errno, "%s %s", what, path);
     struct sn_buf b;
     sn_buf_init(&b, PEM_BYTES_MAX);
-    char part[4096];
+    char part[2048];
     size_t n;
     while ((n = fread(part, 1, sizeof part, f)) > 0) sn_buf_put(&b, part, n);
     int r = ferror(f) ? sn_fail_errno(EIO, "%s %s", what, path) : b.err;
