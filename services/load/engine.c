@@ -77,10 +77,11 @@ int sn_load_connect(struct sn_load_conn *c)
 
     struct sn_stream *plain = c->s;
     prev = sn_deadline_tighten(t1 + p->timeout_ns);
+    c->s = NULL;
     r = sn_tls_client(plain, e->tls, c->target->host, &c->s);
     sn_deadline_restore(prev);
     if (r < 0) {
-        c->s = NULL; /* sn_tls_client closed the plain stream */
+        sn_stream_close(plain);
         e->stats.conns_open--;
         if (!e->over) sn_load_error(e, SN_LOAD_ERR_TLS);
         return r;
