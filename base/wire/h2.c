@@ -623,6 +623,20 @@ void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code)
     nghttp2_submit_rst_stream(h->s, NGHTTP2_FLAG_NONE, id, code);
 }
 
+void sn_h2_drop(struct sn_h2 *h, int32_t id, void *user, uint32_t code)
+{
+    struct stream *st = stream_of(h, id);
+    /* A request still queued has no stream in nghttp2 yet. */
+    if (!st)
+        SN_LIST_EACH(&h->streams, it)
+            if (SN_LIST_ENTRY(it, struct stream, link)->user == user)
+                st = SN_LIST_ENTRY(it, struct stream, link);
+    if (!st || st->user != user) return;
+    nghttp2_session_set_stream_user_data(h->s, id, NULL);
+    sn_h2_reset(h, id, code);
+    stream_drop(h, st, code);
+}
+
 void sn_h2_shutdown(struct sn_h2 *h, bool final)
 {
     if (final)

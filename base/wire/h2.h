@@ -114,6 +114,9 @@ void sn_h2_resume(struct sn_h2 *h, int32_t id);
 /* sn_h2_consumed - n body bytes were used up: the peer may send as many again. */
 void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n);
 void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code);
+/* sn_h2_drop - resets the stream if it is still open and forgets its object: `closed` is called
+ * from within, `user` is not mentioned afterwards. */
+void sn_h2_drop(struct sn_h2 *h, int32_t id, void *user, uint32_t code);
 /* sn_h2_shutdown - final = false announces it (streams in flight still count), true ends it. */
 void sn_h2_shutdown(struct sn_h2 *h, bool final);
 /* sn_h2_streams_left - client: how many more streams the peer admits at once. */
