@@ -146,11 +146,10 @@ struct cl_sender {
     int err;
 };
 
-static int sender_pump(void *arg)
+static void sender_pump(void *arg)
 {
     struct cl_sender *s = arg;
     s->err = s->send(s->k, &s->call, s->buf);
-    return s->err;
 }
 
 static void sender_main(void *arg)
@@ -158,7 +157,8 @@ static void sender_main(void *arg)
     struct cl_sender *s = arg;
     struct sn_scope_storage mem;
     s->scope = sn_scope_begin(&mem);
-    int r = sn_scope_go(s->scope, "http body", sender_pump, s);
+    /* In the new scope, but never stolen: the connection belongs to this worker. */
+    int r = sn_go_on((unsigned)sn_worker_id(), "http body", sender_pump, s);
     if (r < 0) s->err = r;
     sn_event_set(&s->begun);
     (void)!sn_scope_wait(s->scope);

@@ -90,15 +90,19 @@ static void ev_end(void *ctx, void *user)
 static size_t ev_pull(void *ctx, void *user, size_t max, const char **ret, bool *ret_end)
 {
     struct cl_stream *st = user;
-    size_t n = SN_MIN(st->out.len, max);
     *ret = st->out.ptr;
-    st->out = sn_str_from(st->out, n);
-    if (st->out.len == 0) {
-        if (st->out_end) *ret_end = st->out_ended = true;
-        st_wake(&st->writer);
-    }
-    return n;
+    *ret_end = st->out_end && st->out.len <= max;
+    return SN_MIN(st->out.len, max);
 }
+
+static void ev_sent(void *ctx, void *user, size_t n, bool end)
+{
+    struct cl_stream *st = user;
+    st->out = sn_str_from(st->out, n);
+    st->out_ended |= end;
+    if (st->out.len == 0) st_wake(&st->writer);
+}
+
 static void ev_closed(void *ctx, void *user, uint32_t code)
 {
     struct cl_h2 *h = ctx;
@@ -119,7 +123,7 @@ static void ev_goaway(void *ctx, int32_t last_id, uint32_t code) { h2_leave_pool
 
 static const struct sn_h2_events events = {
     .head = ev_head, .data = ev_data,     .trailers = ev_trailers, .end = ev_end,
-    .pull = ev_pull, .closed = ev_closed, .goaway = ev_goaway,
+    .pull = ev_pull, .sent = ev_sent,     .closed = ev_closed, .goaway = ev_goaway,
 };
 
 /* ---- connection ------------------------------------------------------------------------------------------ */

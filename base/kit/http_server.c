@@ -150,7 +150,7 @@ static void on_ready(struct sn_stream *st, void *arg, int why)
         return;
     }
     if (c->h2 || SN_UNLIKELY(conn_wants_h2(c)))
-        http_h2_run(c, (struct sn_str){0});
+        http_h2_run(c, NULL, 0);
     else
         http_h1_run(c);
 }

@@ -243,7 +243,7 @@ static void check_alphabet(struct sn_str body, size_t n)
 {
     T_EQ(body.len, n);
     for (size_t i = 0; i < n; i++)
-        if (body.ptr[i] != (char)('a' + i % 26)) T_ASSERTF(0, "byte %zu differs", i);
+        if (body.ptr[i] != (char)('a' + i % 26)) T_ASSERTF(0, "byte %zu of %zu differs: %.30s", i, n, body.ptr + i);
 }
 
 /* Bodies of many sizes, whole, streamed with and without a length, echoed back while still sent. */
@@ -429,7 +429,8 @@ static int t_refusals(struct env *e)
         raw(e, refusals[i].bytes, strlen(refusals[i].bytes), NULL, &out);
         T_ASSERTF(strstr(sn_buf_cz(&out), refusals[i].expect), "answered %s", sn_buf_cz(&out));
         T_ASSERT(!strstr(sn_buf_cz(&out), "secret"));
-        if (refusals[i].expect[9] == '4') T_EQ(count(sn_buf_cz(&out), "HTTP/1.1 4"), 1);
+        if (strncmp(refusals[i].expect, "HTTP/1.1 4", 10) == 0)
+            T_EQ(count(sn_buf_cz(&out), "HTTP/1.1 4"), 1);
         sn_buf_done(&out);
     }
     /* 431 and 414 */

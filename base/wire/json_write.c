@@ -137,7 +137,10 @@ static void shortest(double d, struct digits *ret)
     /* Whatever the locale's decimal point is, it is no digit and no 'e'. */
     for (; *p && *p != 'e'; p++)
         if (*p >= '0' && *p <= '9') ret->text[n++] = *p;
-    ret->exp = *p ? atoi(p + 1) : 0;
+    bool minus = *p && p[1] == '-';
+    ret->exp = 0;
+    for (p += *p ? 2 : 0; *p; p++) ret->exp = ret->exp * 10 + (*p - '0'); /* printf signs it always */
+    if (minus) ret->exp = -ret->exp;
     while (n > 1 && ret->text[n - 1] == '0') n--;
     ret->n = n;
 }
