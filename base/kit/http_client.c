@@ -3,9 +3,7 @@
  * so that taking and giving back costs no lock. Idle connections are parked. */
 #include "core/alloc.h"
 #include "kit/http_client_int.h"
-#ifdef SN_HTTP_TLS
 #include "kit/tls.h"
-#endif
 
 int sn_http_client_new(const struct sn_http_client_opts *opts, struct sn_http_client **ret)
 {
@@ -149,19 +147,12 @@ static int conn_dial(struct cl_call *k, struct sn_str addr)
     int64_t t0 = sn_now(), prev = sn_deadline_tighten(t0 + c->o.connect_ns_max);
     struct sn_stream *st = NULL;
     r = sn_dial(text, NULL, &st);
-#ifdef SN_HTTP_TLS
     if (r == 0 && k->url.tls) {
         struct sn_stream *tls = NULL;
         r = sn_tls_client(st, c->o.tls, k->url.host, &tls);
         if (r < 0) sn_stream_close(st);
         st = tls;
     }
-#else
-    if (r == 0 && k->url.tls) {
-        sn_stream_close(st);
-        r = sn_fail(SN_E_UNIMPLEMENTED, "built without TLS");
-    }
-#endif
     sn_deadline_restore(prev);
     if (r < 0) {
         sn_free(conn);
@@ -176,9 +167,7 @@ static int conn_dial(struct cl_call *k, struct sn_str addr)
 
 static bool conn_is_h2(struct cl_call *k)
 {
-#ifdef SN_HTTP_TLS
     if (k->url.tls) return sn_str_eqc(sn_tls_alpn(k->conn->st), "h2");
-#endif
     return k->client->o.h2_prior_knowledge && !k->url.tls;
 }
 

@@ -195,7 +195,7 @@ int cl_sender_join(struct cl_call *k)
     struct cl_sender *s = k->sender;
     if (!s) return 0;
     k->sender = NULL;
-    while (!sn_event_is_set(&s->done)) (void)!sn_shield(SN_FOREVER, join_shielded, s);
+    while (!sn_event_is_set(&s->done)) (void)!sn_shield(SN_HOUR, join_shielded, s);
     http_buf_give(&k->w->pools, s->buf);
     return s->err;
 }

@@ -245,7 +245,8 @@ static int h2_wake_reader(struct cl_h2 *h)
     if (!sn_stream_unpark(h->c->st)) return 0; /* h2_ready is on its way */
     h->parked = false;
     h->reading = true;
-    int r = sn_go_on((unsigned)sn_worker_id(), "http2 client", h2_reader, h);
+    /* Outside the caller's scope and deadline: other calls share the connection. */
+    int r = sn_stream_go(h2_reader, h);
     if (r < 0) {
         h->reading = false;
         h2_break(h, r);
@@ -267,7 +268,7 @@ int cl_h2_new(struct cl_conn *c)
     if (r == 0) {
         h->refs = 1;
         h->reading = true;
-        r = sn_go_on((unsigned)sn_worker_id(), "http2 client", h2_reader, h);
+        r = sn_stream_go(h2_reader, h);
         if (r < 0) sn_h2_free(h->s);
     }
     if (r < 0) {

@@ -22,8 +22,7 @@ struct env {
     struct sn_http_client_opts co;
     int (*body)(struct env *e);
     struct sn_rt_opts rt;
-    unsigned done_calls;
-    int done_result, done_status;
+    unsigned done_calls; /* __atomic */
 };
 
 static int echo_body(struct sn_http_x *x)
@@ -107,9 +106,7 @@ static int app(struct sn_http_x *x, void *arg)
 static void on_done(struct sn_http_x *x, int result, void *arg)
 {
     struct env *e = arg;
-    e->done_calls++;
-    e->done_result = result;
-    e->done_status = x->status;
+    __atomic_add_fetch(&e->done_calls, 1, __ATOMIC_RELAXED);
 }
 
 static int serve(void *arg)
