@@ -251,6 +251,8 @@ void gw_listener_free(struct gw_listener *l);
 int gw_tls_server(const struct sn_gw_conf_tls_server *c, bool h2, struct sn_tls_config **ret)
     SN_MUST_CHECK;
 int gw_tls_client(const struct sn_gw_conf_upstream *c, struct sn_tls_config **ret) SN_MUST_CHECK;
+/* gw_tls_reload - the same files again, for new handshakes. NULL is accepted. */
+int gw_tls_reload(struct sn_tls_config *t) SN_MUST_CHECK;
 void gw_tls_free(struct sn_tls_config *t);
 
 /* watch.c */

@@ -141,7 +141,9 @@ int gw_listeners_prepare(struct sn_gateway *gw, struct gw_snap *s, struct gw_lis
         listener_key(s->conf, conf, &key);
         bool same = old && key.err == 0 && sn_str_eq(sn_buf_view(&key), sn_buf_view(&old->key));
         sn_buf_done(&key);
-        int r = 0;
+        /* Renewed certificates keep their file names. */
+        int r = same ? gw_tls_reload(old->tls) : 0;
+        if (r < 0) r = sn_wrap(r, "listener %.*s", SN_STR_ARG(conf->name));
         plan->per_conf[i] = old;
         if (!same) {
             r = listener_new(gw, s, conf, old, &plan->per_conf[i]);
