@@ -293,3 +293,16 @@ int sn_gateway_listener_addr(struct sn_gateway *gw, struct sn_str name, char *ou
     sn_mutex_unlock(&gw->reload);
     return r;
 }
+
+int sn_gateway_listeners(struct sn_gateway *gw, struct sn_buf *out)
+{
+    sn_mutex_lock_always(&gw->reload);
+    for (size_t i = 0; i < gw->listeners.len; i++) {
+        const struct gw_listener *l = gw->listeners.ptr[i];
+        char addr[256];
+        int n = l->l ? sn_listener_addr(l->l, addr, sizeof(addr)) : -1;
+        sn_buf_printf(out, "%s%s %.*s", i ? ", " : "", l->name, n > 0 ? n : 0, addr);
+    }
+    sn_mutex_unlock(&gw->reload);
+    return out->err;
+}

@@ -56,3 +56,6 @@ int sn_gateway_stats_json(struct sn_gateway *gw, struct sn_buf *out) SN_MUST_CHE
 /* sn_gateway_listener_addr - the bound address of listener `name` ("127.0.0.1:8080"), for port 0.
  * Returns its length, SN_E_NOT_FOUND, SN_E_TOO_LARGE. */
 int sn_gateway_listener_addr(struct sn_gateway *gw, struct sn_str name, char *out, size_t cap);
+/* sn_gateway_listeners - appends "NAME ADDRESS" for every listener, separated by ", ".
+ * Returns 0 or the buffer's error. */
+int sn_gateway_listeners(struct sn_gateway *gw, struct sn_buf *out) SN_MUST_CHECK;
