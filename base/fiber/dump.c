@@ -88,26 +88,38 @@ void sn_fiber_each(void (*fn)(const struct sn_fiber_info *info, void *arg), void
 
 /* ---- text ---- */
 
+/* "symbol(pc)" and "\tfile:line +offset", Go's two lines of a frame. */
 static size_t line_frame(char *out, size_t cap, uintptr_t pc)
 {
     char sym[160];
     if (!sn_symbolize_hook || !sn_symbolize_hook(pc, sym, sizeof(sym)))
         snprintf(sym, sizeof(sym), "pc_%lx", (unsigned long)pc);
-    char *plus = strchr(sym, '+'); /* Go puts the offset on the second line */
-    const char *off = plus ? plus + 1 : "0x0";
-    if (plus) *plus = 0;
-    int n = snprintf(out, cap, "%s(...)\n\t%#lx +%s\n", sym, (unsigned long)pc, off);
+    const char *file = "??:0", *off = "0x0";
+    char *p = strchr(sym, ' ');
+    if (p) {
+        *p = 0;
+        file = p + 1;
+    }
+    p = strchr(sym, '+');
+    if (p) {
+        *p = 0;
+        off = p + 1;
+    }
+    int n = snprintf(out, cap, "%s(%#lx)\n\t%s +%s\n", sym, (unsigned long)pc, file, off);
     return n < 0 ? 0 : SN_MIN((size_t)n, cap - 1);
 }
 
+/* Tools split what is between the brackets at commas and skip what they do not know: the place for
+ * the name. */
 static size_t line_head(char *out, size_t cap, const struct sn_fiber_info *i)
 {
     int64_t min = i->wait_since_ns ? (sn_now() - i->wait_since_ns) / SN_MINUTE : 0;
     char age[40] = "";
-    if (min >= 1) snprintf(age, sizeof(age), ", %lld minutes", (long long)min);
+    if (min >= 1 && i->state[0] == 'w')
+        snprintf(age, sizeof(age), ", %lld minutes", (long long)min);
     const char *what = i->wait_reason[0] ? i->wait_reason : i->state;
-    int n = snprintf(out, cap, "goroutine %llu [%s%s]:%s%s%s\n", (unsigned long long)i->id, what, age,
-                     i->name[0] ? " # \"" : "", i->name, i->name[0] ? "\"" : "");
+    int n = snprintf(out, cap, "goroutine %llu [%s%s%s%s%s]:\n", (unsigned long long)i->id, what, age,
+                     i->name[0] ? ", \"" : "", i->name, i->name[0] ? "\"" : "");
     return n < 0 ? 0 : SN_MIN((size_t)n, cap - 1);
 }
 

@@ -190,6 +190,7 @@ struct sn_worker {
     int64_t polled_at;
     unsigned index;
     bool on_big_stack, in_poll;
+    bool now_fresh; /* `now` was read after the last fiber ran */
     bool poller_up;
     bool starved; /* the last start found no memory for a stack */
     unsigned spin_skip, spin_misses;
@@ -260,8 +261,8 @@ struct sn_rt_plugin {
 /* sn_rt_plugin_add - before sn_rt_run, e.g. from a constructor function. At most 8. */
 void sn_rt_plugin_add(const struct sn_rt_plugin *p);
 
-/* Text for a program counter in dumps; set by the profiler, default dladdr. Returns false if it
- * knows nothing. Must be async-signal-tolerant (dumps run from the crash handler). */
+/* Text for a program counter in dumps, "symbol+0xoffset" or "symbol+0xoffset file.c:123"; set by the
+ * profiler, default dladdr. Returns false if it knows nothing. Must be async-signal-tolerant (dumps run from the crash handler). */
 extern bool (*sn_symbolize_hook)(uintptr_t pc, char *out, size_t cap);
 /* What the watchdog reports ("fiber 12 "name" has held worker 0 for 23 ms"); default stderr. */
 extern void (*sn_watchdog_hook)(const char *text);

@@ -581,6 +581,7 @@ static void poll(struct sn_worker *w, int64_t timeout_ns)
     w->in_poll = false;
     w->now = sn_clock_mono();
     w->polled_at = w->now;
+    w->now_fresh = true;
 }
 
 static bool has_local(struct sn_worker *w)
@@ -611,6 +612,7 @@ static bool spin(struct sn_worker *w)
         }
     }
     SN_STORE_REL(&sn_rt.spinning, 0);
+    w->now_fresh = false;
     return found;
 }
 
@@ -642,7 +644,8 @@ static void idle(struct sn_worker *w)
     bool work = has_local(w) || __atomic_load_n(&w->inbox, __ATOMIC_SEQ_CST) || SN_LOAD(&w->stop);
     if (!work && sn_rt.n > 1) work = steal(w) != STEAL_NOT;
     if (!work) {
-        int64_t next = sn_timers_next(&w->timers), now = sn_clock_mono();
+        int64_t next = sn_timers_next(&w->timers);
+        int64_t now = sn_rt.n == 1 ? w->now : sn_clock_mono(); /* alone, it has just been read */
         int64_t wait = next == SN_FOREVER ? -1 : SN_MAX(next - now, (int64_t)0);
         poll(w, wait);
     }
@@ -654,7 +657,8 @@ void sn_worker_loop(struct sn_worker *w)
 {
     for (;;) {
         w->budget = sn_sim_on ? 0 : SN_OP_BUDGET; /* 0: every choice in simulation is the seed's */
-        if (!sn_sim_on) w->now = sn_clock_mono();
+        if (!sn_sim_on && !w->now_fresh) w->now = sn_clock_mono();
+        w->now_fresh = false;
         if (SN_LOAD(&w->inbox)) inbox_drain(w);
         if (w->now >= w->timers.next_ns) sn_timers_run(w);
         if (w->poller.n && !sn_sim_on && w->now - w->polled_at >= SN_POLL_EVERY_NS) poll(w, 0);

@@ -371,6 +371,85 @@ SN_TEST(wheel_over_months)
     sn_free(w);
 }
 
+/* ---- everything at once over several workers ---- */
+
+struct stress {
+    uint64_t ops; /* __atomic */
+    int64_t until;
+};
+static int stress_offload(void *arg) { return (int)(intptr_t)arg; }
+static int stress_panic(void *arg) { sn_panic("stress %d", *(int *)arg); }
+static int stress_sleep(void *arg)
+{
+    int r = sn_sleep((int64_t)(intptr_t)arg);
+    return r == SN_E_CANCELLED ? 0 : r;
+}
+static int stress_step(struct stress *st, int depth);
+struct stress_arg {
+    struct stress *st;
+    int depth;
+};
+static int stress_child(void *arg)
+{
+    struct stress_arg a = *(struct stress_arg *)arg;
+    int r = 0;
+    for (int i = 0; i < 4 && r >= 0; i++) r = stress_step(a.st, a.depth);
+    return r;
+}
+static int stress_scope(struct stress *st, int depth)
+{
+    struct sn_scope_storage m;
+    struct sn_scope *s = sn_scope_begin(&m);
+    struct stress_arg a = {st, depth - 1};
+    int r = 0, n = (int)(sn_random() % 6);
+    for (int i = 0; i < n && r >= 0; i++) r = sn_scope_go(s, "stress", stress_child, &a);
+    if (sn_random() % 8 == 0) sn_scope_cancel(s);
+    int e = sn_scope_end(s);
+    if (e == SN_E_CANCELLED && !sn_cancelled()) e = 0; /* our own doing */
+    return r < 0 && r != SN_E_CANCELLED ? r : e;
+}
+static int stress_step(struct stress *st, int depth)
+{
+    __atomic_add_fetch(&st->ops, 1, __ATOMIC_RELAXED);
+    int v = 7;
+    switch (sn_random() % (depth > 0 ? 8 : 6)) {
+    case 0:
+        sn_yield();
+        return 0;
+    case 1:
+        return sn_sleep((int64_t)(sn_random() % 200000));
+    case 2:
+        return sn_try(stress_panic, &v) == SN_E_PANIC ? 0 : -200;
+    case 3: {
+        int r = sn_offload(stress_offload, (void *)5);
+        return r == 5 ? 0 : r == SN_E_CANCELLED ? r : -201;
+    }
+    case 4: {
+        int64_t d = sn_deadline_tighten(sn_now() + (int64_t)(sn_random() % 50000));
+        int r = sn_sleep((int64_t)(sn_random() % 100000));
+        sn_deadline_restore(d);
+        return r == SN_E_DEADLINE_EXCEEDED ? 0 : r;
+    }
+    case 5:
+        return sn_shield(SN_SEC, stress_sleep, (void *)10000);
+    default:
+        return stress_scope(st, depth);
+    }
+}
+static int stress_main(void *arg)
+{
+    struct stress st = {.until = sn_now() + 2 * SN_SEC};
+    while (sn_now() < st.until) {
+        int r = stress_scope(&st, 4);
+        T_ASSERTF(r == 0, "%d: %s", r, sn_diag_str(r));
+        T_EQ(sn_fibers_live(), 1);
+    }
+    T_ASSERT(st.ops > 1000);
+    return 0;
+}
+SN_TEST_SLOW(stress_1_worker, 60) { T_OK(run_n(1, stress_main, NULL)); }
+SN_TEST_SLOW(stress_4_workers, 60) { T_OK(run_n(4, stress_main, NULL)); }
+
 /* ---- dumps ---- */
 
 static void dump_child(void *arg) { (void)!sn_sleep(SN_HOUR); }
@@ -384,8 +463,8 @@ static int dump_main(void *arg)
     sn_buf_init(&b, 0);
     T_OK(sn_fiber_dump(&b));
     const char *text = sn_buf_cz(&b);
-    T_ASSERTF(strstr(text, " [sleep]: # \"sleepy\"\n"), "%s", text);
-    T_ASSERTF(strstr(text, " [running]: # \"main\"\n"), "%s", text);
+    T_ASSERTF(strstr(text, " [sleep, \"sleepy\"]:\n"), "%s", text);
+    T_ASSERTF(strstr(text, " [running, \"main\"]:\n"), "%s", text);
     T_ASSERT(strncmp(text, "goroutine ", 10) == 0);
     sn_buf_done(&b);
     sn_scope_cancel(s);
@@ -437,7 +516,7 @@ SN_TEST(stack_overflow_names_the_fiber)
     T_ASSERTF(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "status %#x\n%s", status, text);
     T_ASSERTF(strstr(text, "fatal: stack overflow in fiber"), "%s", text);
     T_ASSERT(strstr(text, "\"deep-thought\""));
-    T_ASSERT(strstr(text, "# \"main\"")); /* and everybody else is listed */
+    T_ASSERT(strstr(text, ", \"main\"]:")); /* and everybody else is listed */
 }
 
 static int uncaught_main(void *arg) { sn_panic("nobody catches %d", 99); }

@@ -207,21 +207,22 @@ int sn_sim_host_go(struct sn_sim_host *h, const char *name, sn_fiber_fn fn, void
 }
 
 /* Stops `f` where it is. Its record and stack stay until the run ends: waiter lists of objects that
- * outlive the host may still point into the stack; their claims fail. */
-static void bury(struct sn_worker *w, struct sn_fiber *f)
+ * outlive the host may still point into the stack; their claims fail. Nobody joins it: its scopes
+ * are in frames of the same host. */
+static void bury(struct sn_fiber *f)
 {
     f->state = SN_FIBER_ZOMBIE;
     f->word = (f->word & ~3ull) + SN_WAIT_CLAIMED;
     if (f->timer.state) sn_timer_cancel(&f->timer);
-    if (f->home != &sn_rt.root) sn_scope_leave(f->home, f, 0);
-    for (size_t i = 0; i < sim.n_ready; i++)
-        if (sim.ready[i] == f) {
-            memmove(&sim.ready[i], &sim.ready[i + 1], (sim.n_ready - i - 1) * sizeof(f));
-            sim.n_ready--;
-            break;
-        }
     sn_rt.zombies++;
-    (void)w;
+}
+
+static void ready_drop_zombies(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < sim.n_ready; i++)
+        if (sim.ready[i]->state != SN_FIBER_ZOMBIE) sim.ready[n++] = sim.ready[i];
+    sim.n_ready = n;
 }
 
 void sn_sim_crash(struct sn_sim_host *h)
@@ -234,8 +235,9 @@ void sn_sim_crash(struct sn_sim_host *h)
     for (struct sn_chunk *c = sn_rt.chunks; c; c = c->next)
         for (uint32_t i = 0; i < c->used; i++) {
             struct sn_fiber *f = &c->rec[i];
-            if (f->host == h && f->state != SN_FIBER_FREE && f->state != SN_FIBER_ZOMBIE) bury(w, f);
+            if (f->host == h && f->state != SN_FIBER_FREE && f->state != SN_FIBER_ZOMBIE) bury(f);
         }
+    ready_drop_zombies();
     for (unsigned i = 0; i < n_parts; i++)
         if (parts[i]->crash) parts[i]->crash(h);
 }
