@@ -85,6 +85,10 @@ static inline void sn_stream_park(struct sn_stream *s, int64_t idle_at_ns, sn_st
 {
     s->ops->park(s, idle_at_ns, fn, arg);
 }
+/* sn_stream_go - a detached fiber on the calling worker, outside every scope: how a stream layered
+ * over another starts its ready function when the bytes are in its own buffer already.
+ * Returns 0, SN_E_NOMEM, SN_E_RESOURCE_EXHAUSTED. Does not suspend. */
+int sn_stream_go(sn_fiber_fn fn, void *arg) SN_MUST_CHECK;
 /* sn_stream_unpark - takes a parked stream back (a connection pool reusing an idle connection).
  * Returns true if the caller owns it again; false if its ready function already runs or is about
  * to, which then owns it (so the caller must know by other means, say its pool's list, that `s` has
@@ -140,7 +144,8 @@ int sn_listener_serve(struct sn_listener *l, const struct sn_serve_opts *opts,
                       sn_stream_ready_fn fn, void *arg) SN_MUST_CHECK;
 int sn_listener_addr(struct sn_listener *l, char *out, size_t cap);
 int sn_listener_fd(struct sn_listener *l);
-/* sn_listener_close - stops accepting; accepted connections live on. */
+/* sn_listener_close - stops accepting; accepted connections live on. Waiting accepts end with
+ * SN_E_CLOSED, and so does one that begins soon after (the last 64 closed listeners are kept). */
 void sn_listener_close(struct sn_listener *l);
 /* sn_parked_cancel - every stream parked with `fn` gets fn(s, arg, SN_E_CANCELLED): drain. */
 void sn_parked_cancel(sn_stream_ready_fn fn);

@@ -158,6 +158,7 @@ void sn_sock_park_init(struct sn_sock *k, int64_t idle_at_ns, sn_stream_ready_fn
 void sn_os_listener_conn_closed(struct sn_os_listener *l);
 /* sn_os_listener_unwatched - a record of the listener has left its poller. */
 void sn_os_listener_unwatched(struct sn_os_listener *l);
+void sn_os_listeners_done(void);
 #define SN_USER_TIMEOUT_MS 20000 /* unacknowledged data older than this breaks the connection */
 static inline uint32_t sn_sock_bits(const struct sn_sock *k)
 {

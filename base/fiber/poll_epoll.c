@@ -67,20 +67,24 @@ static void ep_del(struct sn_poller *p, struct sn_pollee *e)
     p->n--;
 }
 
+static int wait_timed(struct sn_poller *p, struct epoll_event *ev, int64_t timeout_ns)
+{
+    static uint32_t no_pwait2; /* __atomic; before Linux 5.11, and under valgrind */
+    if (!SN_LOAD(&no_pwait2)) {
+        struct timespec ts = {timeout_ns / SN_SEC, timeout_ns % SN_SEC};
+        int n = epoll_pwait2(p->fd, ev, EPOLL_BATCH, &ts, NULL);
+        if (n >= 0 || errno != ENOSYS) return n;
+        SN_STORE(&no_pwait2, 1);
+    }
+    int64_t ms = (timeout_ns + SN_MS - 1) / SN_MS; /* never early */
+    return epoll_wait(p->fd, ev, EPOLL_BATCH, (int)SN_MIN(ms, (int64_t)INT32_MAX));
+}
+
 static int ep_wait(struct sn_poller *p, int64_t timeout_ns)
 {
     struct epoll_event ev[EPOLL_BATCH];
-    int n;
-    if (timeout_ns > 0) {
-        struct timespec ts = {timeout_ns / SN_SEC, timeout_ns % SN_SEC};
-        n = epoll_pwait2(p->fd, ev, EPOLL_BATCH, &ts, NULL);
-        if (n < 0 && errno == ENOSYS) { /* before Linux 5.11: whole ms, never early */
-            int64_t ms = (timeout_ns + SN_MS - 1) / SN_MS;
-            n = epoll_wait(p->fd, ev, EPOLL_BATCH, (int)SN_MIN(ms, (int64_t)INT32_MAX));
-        }
-    } else {
-        n = epoll_wait(p->fd, ev, EPOLL_BATCH, timeout_ns == 0 ? 0 : -1);
-    }
+    int n = timeout_ns > 0 ? wait_timed(p, ev, timeout_ns)
+                           : epoll_wait(p->fd, ev, EPOLL_BATCH, timeout_ns == 0 ? 0 : -1);
     int delivered = 0;
     for (int i = 0; i < n; i++) {
         if (ev[i].data.u64 == 0) continue; /* edge-triggered eventfd: nothing to read */

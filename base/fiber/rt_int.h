@@ -193,7 +193,8 @@ struct sn_worker {
     bool now_fresh; /* `now` was read after the last fiber ran */
     bool poller_up;
     bool starved; /* the last start found no memory for a stack */
-    unsigned spin_skip, spin_misses;
+    unsigned spin_skip, spin_misses, thief_misses;
+    int64_t look_at; /* a quiet thief looks for work by itself then; 0 = not quiet */
     struct sn_steal_watch *watch; /* per victim */
     void *big_stack;
     struct sn_stack *big;

@@ -89,6 +89,37 @@ void sn_wake_thief_of(struct sn_worker *self)
     }
 }
 
+/* Where thieves keep finding nothing worth taking, waking them is a waste: one of them then has
+ * said it will look again by itself (thief_quiet), and producers only leave a note. */
+static void offer_work(struct sn_worker *w)
+{
+    if (SN_LOAD(&sn_rt.spinning)) return;
+    if (!SN_LOAD(&sn_rt.quiet))
+        sn_wake_thief_of(w);
+    else if (!SN_LOAD(&sn_rt.skipped))
+        SN_STORE(&sn_rt.skipped, 1);
+}
+
+static void thief_quiet(struct sn_worker *w)
+{
+    if (++w->thief_misses < 2) return;
+    uint32_t none = 0;
+    if (!__atomic_compare_exchange_n(&sn_rt.quiet, &none, w->index + 1, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+        return;
+    w->look_at = w->now + (SN_SPIN_NS << SN_MIN(w->thief_misses, 5u));
+}
+
+/* Back from quiet. Returns whether somebody left a note. */
+static bool thief_look(struct sn_worker *w)
+{
+    w->look_at = 0;
+    SN_STORE_REL(&sn_rt.quiet, 0);
+    bool note = SN_LOAD(&sn_rt.skipped);
+    SN_STORE(&sn_rt.skipped, 0);
+    return note;
+}
+
 /* ---- unstarted fibers: a ring others may steal from ------------------------------------------- */
 
 static void over_push(struct sn_worker *w, struct sn_fiber *f)
@@ -215,7 +246,10 @@ static enum steal_view steal(struct sn_worker *w)
         struct sn_worker *v = &sn_rt.workers[(start + i) % sn_rt.n];
         if (v == w || !has_unstarted(v)) continue;
         enum steal_view one = steal_judge(&w->watch[v->index], v);
-        if (one == STEAL_YES && steal_from(w, v)) return STEAL_YES;
+        if (one == STEAL_YES && steal_from(w, v)) {
+            w->thief_misses = 0;
+            return STEAL_YES;
+        }
         if (one == STEAL_WATCHING) view = STEAL_WATCHING;
     }
     return view;
@@ -231,7 +265,7 @@ void sn_fiber_enqueue_new(struct sn_worker *w, struct sn_fiber *f)
     /* Only the first one wakes a thief: it will find the others too. */
     bool first = sn_rt.n > 1 && SN_LOAD(&sn_rt.idle) && SN_LOAD(&w->ring_head) == w->ring_tail;
     if (SN_UNLIKELY(!ring_push(w, f))) over_push(w, f);
-    if (SN_UNLIKELY(first) && !SN_LOAD(&sn_rt.spinning)) sn_wake_thief_of(w);
+    if (SN_UNLIKELY(first)) offer_work(w);
 }
 
 /* ---- picking and switching ------------------------------------------------------------------- */
@@ -631,12 +665,17 @@ static bool spin_worth(struct sn_worker *w)
 
 static void idle(struct sn_worker *w)
 {
-    if (sn_rt.n > 1 && spin_worth(w)) {
-        if (spin(w)) {
-            w->spin_misses = 0;
-            return;
+    if (sn_rt.n > 1) {
+        bool asked = SN_LOAD(&sn_rt.spinning) == w->index + 1;
+        if (w->look_at && w->now >= w->look_at && thief_look(w)) asked = true;
+        if (asked || spin_worth(w)) {
+            if (spin(w)) {
+                w->spin_misses = 0;
+                return;
+            }
+            w->spin_misses++;
         }
-        w->spin_misses++;
+        if (asked) thief_quiet(w);
     }
     sn_stack_trim(w);
     __atomic_store_n(&w->sleeping, 1, __ATOMIC_SEQ_CST);
@@ -646,6 +685,7 @@ static void idle(struct sn_worker *w)
     if (!work) {
         int64_t next = sn_timers_next(&w->timers);
         int64_t now = sn_rt.n == 1 ? w->now : sn_clock_mono(); /* alone, it has just been read */
+        if (w->look_at) next = SN_MIN(next, w->look_at);
         int64_t wait = next == SN_FOREVER ? -1 : SN_MAX(next - now, (int64_t)0);
         poll(w, wait);
     }
@@ -662,13 +702,14 @@ void sn_worker_loop(struct sn_worker *w)
         if (SN_LOAD(&w->inbox)) inbox_drain(w);
         if (w->now >= w->timers.next_ns) sn_timers_run(w);
         if (w->poller.n && !sn_sim_on && w->now - w->polled_at >= SN_POLL_EVERY_NS) poll(w, 0);
-        if (sn_rt.n > 1 && SN_LOAD(&sn_rt.idle) && has_unstarted(w)) sn_wake_thief_of(w);
+        if (sn_rt.n > 1 && SN_LOAD(&sn_rt.idle) && has_unstarted(w)) offer_work(w);
         if (w->stack_n > SN_STACK_CACHE_MAX + 64) sn_stack_trim(w);
         if (w->free_n > SN_RECORD_CACHE_MAX) sn_record_give_back(w);
         struct sn_fiber *f = SN_UNLIKELY(sn_sim_on) ? sn_sim_pick(w) : pick(w);
         if (f) {
             if (SN_UNLIKELY(SN_LOAD(&sn_rt.spinning) == w->index + 1))
                 SN_STORE_REL(&sn_rt.spinning, 0);
+            if (SN_UNLIKELY(w->look_at)) (void)thief_look(w); /* busy now: others must be woken */
             run(w, f);
             if (SN_UNLIKELY(w->starved)) { /* no memory for a stack: fibers must end first */
                 w->starved = false;

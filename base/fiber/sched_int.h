@@ -107,6 +107,8 @@ struct sn_rt {
     /* idle workers */
     uint32_t idle SN_ALIGNED(SN_CACHE_LINE); /* __atomic count */
     uint32_t spinning;                       /* __atomic 0/1 */
+    uint32_t quiet;                          /* __atomic: 1 + the thief that will look by itself */
+    uint32_t skipped;                        /* __atomic: a wake was left out meanwhile */
     uint32_t from_thread;                    /* __atomic round robin */
     int (*main_fn)(void *arg);
     void *main_arg;

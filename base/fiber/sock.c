@@ -586,6 +586,11 @@ static void net_worker_done(struct sn_worker *w)
     sn_free(nw->chunks);
     sn_free(nw);
     w->net = NULL;
+    static unsigned done; /* __atomic; the last worker clears what is common to all */
+    if (__atomic_add_fetch(&done, 1, __ATOMIC_ACQ_REL) < sn_worker_count()) return;
+    __atomic_store_n(&done, 0, __ATOMIC_RELEASE);
+    sn_resolve_flush();
+    sn_os_listeners_done();
 }
 
 static void net_stats(struct sn_rt_stats *io)

@@ -90,13 +90,39 @@ static void unix_stale(const struct sn_sockaddr *a)
 /* Also: the poller's records of a listener hold it until they have left the poller. */
 static void lis_ref(struct sn_os_listener *l) { __atomic_add_fetch(&l->refs, 1, __ATOMIC_RELAXED); }
 
+/* Closed listeners stay readable for a while: the fiber of an accept loop may be busy with its last
+ * connection when another closes the listener, and calls sn_accept once more. */
+#define GRAVES 64u
+static struct {
+    struct sn_spin lock;
+    struct sn_os_listener *l[GRAVES];
+    unsigned next;
+} graves;
+
+static struct sn_os_listener *bury(struct sn_os_listener *l)
+{
+    sn_spin_lock(&graves.lock);
+    struct sn_os_listener **slot = &graves.l[graves.next++ % GRAVES], *old = *slot;
+    *slot = l;
+    sn_spin_unlock(&graves.lock);
+    return old;
+}
+
+void sn_os_listeners_done(void)
+{
+    for (unsigned i = 0; i < GRAVES; i++) sn_free(bury(NULL));
+}
+
 static void lis_unref(struct sn_os_listener *l)
 {
     if (__atomic_sub_fetch(&l->refs, 1, __ATOMIC_ACQ_REL) > 0) return;
     if (l->fd >= 0) close(l->fd);
     if (l->unlink_path) unix_stale(&l->addr);
+    l->fd = -1;
+    l->unlink_path = false;
     sn_free(l->shards);
-    sn_free(l);
+    l->shards = NULL;
+    sn_free(bury(l));
 }
 
 void sn_os_listener_unwatched(struct sn_os_listener *l) { lis_unref(l); }
@@ -252,6 +278,7 @@ static int accept_loop(struct sn_os_listener *l, struct sn_stream **ret)
 static int os_accept(struct sn_listener *base, struct sn_stream **ret)
 {
     struct sn_os_listener *l = lis_of(base);
+    if (__atomic_load_n(&l->closed, __ATOMIC_ACQUIRE)) return SN_E_CLOSED;
     lis_ref(l);
     int r = accept_loop(l, ret);
     /* Whoever leaves without a connection may have taken the wake-up of one. */

@@ -54,17 +54,18 @@ static int64_t cpu_time(const struct sn_worker *w)
     return ts.tv_sec * SN_SEC + ts.tv_nsec;
 }
 
-static void report(const struct sn_worker *w, int64_t ns)
+/* False: it was not the fiber's fault; look again. */
+static bool report(const struct sn_worker *w, int64_t ns)
 {
     char st = thread_state(SN_LOAD(&w->os_tid));
     /* Ready but without a CPU is the machine's doing, not the fiber's. */
-    if (st == 'R' && cpu_time(w) - w->wd_cpu < REPORT_AFTER_NS / 2) return;
+    if (st == 'R' && cpu_time(w) - w->wd_cpu < REPORT_AFTER_NS / 2) return false;
     int64_t now = sn_clock_mono();
     if (now - dog.window_at > SN_MINUTE) {
         dog.window_at = now;
         dog.window_n = 0;
     }
-    if (dog.window_n++ >= REPORTS_PER_MINUTE) return;
+    if (dog.window_n++ >= REPORTS_PER_MINUTE) return true;
     const struct sn_fiber *f = SN_LOAD_ACQ(&w->cur);
     char text[192];
     snprintf(text, sizeof(text), "fiber %llu has held worker %u for %lld ms (%s)",
@@ -72,6 +73,7 @@ static void report(const struct sn_worker *w, int64_t ns)
              st == 'R' ? "computing: yield in long loops"
                        : "in a blocking call: use sn_offload");
     if (sn_watchdog_hook) sn_watchdog_hook(text);
+    return true;
 }
 
 /* Returns whether the worker is awake. */
@@ -88,9 +90,8 @@ static bool check(struct sn_worker *w, int64_t now)
     if (SN_LOAD(&w->over_n) || SN_LOAD(&w->ring_head) != SN_LOAD(&w->ring_tail))
         sn_wake_thief_of(w);
     if (now - w->wd_since >= REPORT_AFTER_NS && !w->wd_reported) {
-        w->wd_reported = true;
-        SN_STORE(&w->hogs, w->hogs + 1);
-        report(w, now - w->wd_since);
+        w->wd_reported = report(w, now - w->wd_since);
+        if (w->wd_reported) SN_STORE(&w->hogs, w->hogs + 1);
     }
     return true;
 }

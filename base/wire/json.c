@@ -578,7 +578,8 @@ static SN_ALWAYS_INLINE int after_value(struct parser *ps)
             return r < 0 ? r : 1;
         }
         if (SN_UNLIKELY(c != (object ? '}' : ']')))
-            return fail_expected(ps, object ? "',' or '}' after a member" : "',' or ']' after an element");
+            return fail_expected(ps, object ? "',' or '}' after a member"
+                                            : "',' or ']' after an element");
         ps->p++;
         int r = close_container(ps);
         if (r < 0) return r;

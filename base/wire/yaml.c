@@ -289,7 +289,8 @@ static int on_alias(struct builder *b, const yaml_event_t *e)
     for (size_t i = b->anchors.len; i-- > 0 && !a;)
         if (sn_str_eq(b->anchors.ptr[i].name, name)) a = &b->anchors.ptr[i];
     if (!a) return fail(b, at, SN_E_SYNTAX, "no anchor &%.*s before this alias", SN_STR_ARG(name));
-    if (!a->complete) return fail(b, at, SN_E_SYNTAX, "alias *%.*s inside its own anchor", SN_STR_ARG(name));
+    if (!a->complete)
+        return fail(b, at, SN_E_SYNTAX, "alias *%.*s inside its own anchor", SN_STR_ARG(name));
     if (at_key(b) && a->node.kind != SN_JSON_STRING)
         return fail(b, at, SN_E_SYNTAX, "a key must be a string");
     if (b->frames.len + a->depth > b->depth_max) return fail(b, at, SN_E_DEPTH, "nested too deeply");
@@ -321,7 +322,8 @@ static int on_begin(struct builder *b, const yaml_event_t *e, enum sn_json_kind 
 
 static int repeated(struct builder *b, const struct sn_json *key, struct sn_yaml_pos at)
 {
-    return fail(b, at, SN_E_ALREADY_EXISTS, "key \"%.*s\" is repeated", SN_MIN((int)key->len, 64), key->str);
+    return fail(b, at, SN_E_ALREADY_EXISTS, "key \"%.*s\" is repeated", SN_MIN((int)key->len, 64),
+                key->str);
 }
 
 static bool same_key(const struct sn_json *x, const struct sn_json *y)
