@@ -62,7 +62,8 @@ CHILD_CODE static int child_fds(const struct child *c)
     for (int i = 0; i < 3; i++) {
         src[i] = c->opts->fds[i];
         if (src[i] == -2) src[i] = i;
-        else if (src[i] == -1) src[i] = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+        else if (src[i] == -1)
+            src[i] = (int)syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
         if (src[i] >= 0 && src[i] < 3 && src[i] != i)
             src[i] = (int)syscall(SYS_fcntl, src[i], F_DUPFD_CLOEXEC, 3);
         if (src[i] < 0) return errno;
@@ -70,7 +71,8 @@ CHILD_CODE static int child_fds(const struct child *c)
     for (int i = 0; i < 3; i++) {
         if (src[i] != i && syscall(SYS_dup3, src[i], i, 0) < 0) return errno;
         /* An inherited descriptor that is closed here is closed there. */
-        if (src[i] == i && syscall(SYS_fcntl, i, F_SETFD, 0) < 0 && c->opts->fds[i] != -2) return errno;
+        if (src[i] == i && syscall(SYS_fcntl, i, F_SETFD, 0) < 0 && c->opts->fds[i] != -2)
+            return errno;
     }
     /* Ours are close-on-exec by convention; this holds the libraries to it as well. */
     syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
@@ -124,9 +126,10 @@ static bool runnable_file(const char *path)
 /* The file execvp would run: name itself with a slash, else the first match in PATH. */
 static int find_program(const char *name, char *out)
 {
+    size_t n = strlen(name) + 1;
+    if (n > PATH_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "path too long: %s", name);
     if (strchr(name, '/')) {
-        if (strlen(name) >= PATH_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "path too long: %s", name);
-        strcpy(out, name);
+        memcpy(out, name, n);
         return 0;
     }
     const char *path = getenv("PATH");
@@ -134,10 +137,10 @@ static int find_program(const char *name, char *out)
     while (rest.ptr) {
         struct sn_str dir = sn_str_cut(&rest, ':');
         if (dir.len == 0) dir = SN_STR(".");
-        if (dir.len + 1 + strlen(name) + 1 > PATH_MAX) continue;
+        if (dir.len + 1 + n > PATH_MAX) continue;
         memcpy(out, dir.ptr, dir.len);
         out[dir.len] = '/';
-        strcpy(out + dir.len + 1, name);
+        memcpy(out + dir.len + 1, name, n);
         if (runnable_file(out)) return 0;
     }
     return sn_fail(SN_E_NOT_FOUND, "no program %s in PATH", name);
