@@ -242,7 +242,11 @@ static void h2_ready(struct sn_stream *st, void *arg, int why)
 static int h2_wake_reader(struct cl_h2 *h)
 {
     if (h->reading || !h->parked) return 0;
-    if (!sn_stream_unpark(h->c->st)) return 0; /* h2_ready is on its way */
+    if (!sn_stream_unpark(h->c->st)) {
+        /* h2_ready is about to start; until then the stream is nobody's. */
+        while (h->parked) sn_yield();
+        return 0;
+    }
     h->parked = false;
     h->reading = true;
     /* Outside the caller's scope and deadline: other calls share the connection. */
