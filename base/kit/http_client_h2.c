@@ -153,6 +153,13 @@ static void h2_break(struct cl_h2 *h, int err)
     sn_h2_abandon(h->s);
 }
 
+static int h2_write_out(void *arg)
+{
+    struct cl_h2 *h = arg;
+    ssize_t n = sn_write(h->c->st, h->out.ptr, h->out.len);
+    return n < 0 ? (int)n : 0;
+}
+
 static int h2_flush(struct cl_h2 *h)
 {
     if (h->err < 0) return h->err;
@@ -169,10 +176,10 @@ static int h2_flush(struct cl_h2 *h)
         if (r < 0) h2_break(h, r);
         if (h->err < 0 || h->out.len == 0) continue;
         h->again = true;
-        int64_t prev = sn_deadline_tighten(sn_now_coarse() + WRITE_STALL_NS);
-        ssize_t n = sn_write(h->c->st, h->out.ptr, h->out.len);
-        sn_deadline_restore(prev);
-        if (n < 0) h2_break(h, (int)n);
+        /* Every call's frames leave in this fiber's write: its own cancellation or deadline must
+         * not cut the connection for the others. */
+        int n = sn_shield(WRITE_STALL_NS, h2_write_out, h);
+        if (n < 0) h2_break(h, n);
     } while (h->err == 0 && h->again);
     h->flushing = false;
     int err = h->err;

@@ -87,26 +87,34 @@ static int write_masked(struct sn_ws *ws, uint8_t *head, enum sn_ws_op op, struc
     return r < 0 ? (int)r : 0;
 }
 
-/* With wlock held, or where nobody else can write. */
+struct ws_frame {
+    struct sn_ws *ws;
+    enum sn_ws_op op;
+    struct sn_str data;
+};
+static int put_frame(void *arg)
+{
+    struct ws_frame *f = arg;
+    struct sn_ws *ws = f->ws;
+    uint8_t head[SN_WS_HEAD_MAX];
+    if (ws->client) return write_masked(ws, head, f->op, f->data);
+    size_t n = sn_ws_head_put(head, f->op, true, f->data.len, NULL);
+    struct iovec iov[2] = {{head, n}, {(char *)f->data.ptr, f->data.len}};
+    ssize_t r = sn_writev(ws->st, iov, f->data.len ? 2 : 1);
+    return r < 0 ? (int)r : 0;
+}
+
+/* With wlock held. A frame leaves whole or the connection ends, so the writer's own cancellation
+ * and deadline wait until it is out. */
 static int write_frame(struct sn_ws *ws, enum sn_ws_op op, struct sn_str data)
 {
-    uint8_t head[SN_WS_HEAD_MAX];
     if (ws->err < 0) return ws->err;
     if (ws->shut || ws->ended || (ws->close_sent && op != SN_WS_OP_CLOSE)) return SN_E_CLOSED;
     if (op == SN_WS_OP_CLOSE) ws->close_sent = true;
-    int64_t prev = sn_deadline_tighten(sn_now_coarse() + WS_WRITE_STALL_NS);
-    ssize_t r;
-    if (ws->client) {
-        r = write_masked(ws, head, op, data);
-    } else {
-        size_t n = sn_ws_head_put(head, op, true, data.len, NULL);
-        struct iovec iov[2] = {{head, n}, {(char *)data.ptr, data.len}};
-        r = sn_writev(ws->st, iov, data.len ? 2 : 1);
-    }
-    sn_deadline_restore(prev);
-    /* Half a frame may be out: nothing that follows would make sense. */
-    if (r < 0) ws->err = (int)r;
-    return r < 0 ? (int)r : 0;
+    struct ws_frame f = {ws, op, data};
+    int r = sn_shield(WS_WRITE_STALL_NS, put_frame, &f);
+    if (r < 0) ws->err = r;
+    return r;
 }
 
 static int control(struct sn_ws *ws, enum sn_ws_op op, struct sn_str data)
