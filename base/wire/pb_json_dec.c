@@ -216,7 +216,7 @@ static int get_fields(struct in *in, const struct sn_pb_desc *d, void *msg, cons
     return d->flags & SN_PB_D_MAPS ? sn_pb_maps_finish(d, msg, in->a) : 0;
 }
 
-/* ---- well-known types ------------------------------------------------------------------------------- */
+/* ---- well-known types ---- */
 
 static void set_i64(const struct sn_pb_desc *d, void *msg, uint32_t n, int64_t v)
 {
@@ -348,7 +348,8 @@ static int get_any(struct in *in, const struct sn_pb_desc *d, void *msg, const s
     if (td->wkt == SN_PB_WKT_NONE)
         r = get_fields(in, td, sub, v, true);
     else
-        r = sn_json_get(v, "value") ? get_msg(in, td, sub, sn_json_get(v, "value")) : SN_E_SYNTAX;
+        r = sn_json_get(v, "value") ? get_msg(in, td, sub, sn_json_get(v, "value"))
+                                    : SN_E_SYNTAX;
     if (r < 0) return r;
     ssize_t n = sn_pb_encode(td, sub, &b);
     if (n < 0) return (int)n;
