@@ -88,7 +88,7 @@ half=$(awk -v w="$weakest" 'BEGIN {printf "%d", w / 2}')
 for round in $(seq "$ROUNDS"); do
   for n in "${NAMES[@]}"; do
     p=$(taskset -c "$LAST" "$SENNIT" load -q -c "$CONNS" -r "$half" -d "${EACH}s" --warmup 500ms --json "http://127.0.0.1:${PORT[$n]}/" |
-      python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["latency_us"]["p99"] if "latency_us" in d else d)')
+      python3 -c 'import json,sys; d=json.load(sys.stdin); print(round(d["times_ns"]["latency"]["p99"] / 1000))')
     P99[$n]+=" $p"
   done
 done

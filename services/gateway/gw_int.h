@@ -83,6 +83,7 @@ struct gw_snap {
     struct gw_table *tables;  /* one per conf->listeners entry */
     struct gw_table *by_slot[GW_LISTENERS_MAX]; /* of a live listener's slot; NULL = removed */
     struct gw_cidr *trusted;
+    struct sn_str via[3];     /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
     struct gw_log *log;       /* reference; NULL = off */
     struct gw_active *active; /* requests per worker */
     struct sn_event retired;  /* health checks end */

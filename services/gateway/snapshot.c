@@ -332,6 +332,16 @@ static int trusted_build(struct gw_snap *s)
     return 0;
 }
 
+static int via_build(struct gw_snap *s)
+{
+    static const char *const versions[] = {"1.0", "1.1", "2.0"};
+    for (int i = 0; s->conf->via.len && i < 3; i++) {
+        s->via[i] = sn_arena_printf(&s->arena, "%s %.*s", versions[i], SN_STR_ARG(s->conf->via));
+        if (!s->via[i].ptr) return SN_E_NOMEM;
+    }
+    return 0;
+}
+
 static int log_open(struct gw_snap *s, const struct gw_snap *old)
 {
     const struct sn_gw_conf_access_log *c = &s->conf->access_log;
@@ -367,6 +377,7 @@ int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret)
     sn_map_init(&pools, 0, false);
     int r = s->pools && s->routes ? trusted_build(s) : SN_E_NOMEM;
     if (!s->routes) s->conf = NULL;
+    if (r == 0) r = via_build(s);
     if (r == 0) r = pools_build(s, old, &pools, &l->cf);
     if (r == 0) r = routes_build(s, old, &pools, &l->cf);
     if (r == 0) r = log_open(s, old);
