@@ -760,7 +760,7 @@ static int accept_at_limit(bool serve)
     emfile_left = 4;
     calls = 0;
     uint64_t hits = sn_net_file_limit_hits();
-    sn_sock_sys_hooks = &emfile_hooks;
+    sn_sock_sys_set(&emfile_hooks);
     struct sn_scope_storage mem;
     struct sn_scope *sc = sn_scope_begin(&mem);
     T_OK(sn_go("server", serve ? serve_fiber : accept_fiber, l));
@@ -772,7 +772,7 @@ static int accept_at_limit(bool serve)
     sn_stream_close(s);
     sn_listener_close(l);
     (void)sn_scope_end(sc);
-    sn_sock_sys_hooks = NULL;
+    sn_sock_sys_set(NULL);
     return 0;
 }
 NET_TEST(descriptor_limit_accept) { return accept_at_limit(false); }
@@ -810,13 +810,13 @@ NET_TEST(short_and_interrupted_calls)
 {
     struct pair p;
     pair_open(&p, ":0");
-    sn_sock_sys_hooks = &rough_hooks;
+    sn_sock_sys_set(&rough_hooks);
     struct flood f = {p.a, 100000, 0, false};
     T_OK(sn_go("flood", flood_write, &f));
     read_pattern(p.b, f.n);
     while (!f.done) T_OK(sn_sleep(SN_MS));
     T_EQ(f.result, f.n);
-    sn_sock_sys_hooks = NULL;
+    sn_sock_sys_set(NULL);
     pair_close(&p);
     return 0;
 }
@@ -841,13 +841,13 @@ NET_TEST(no_descriptors_no_memory)
     struct sn_listener *l;
     char b;
     pair_open(&p, ":0");
-    sn_sock_sys_hooks = &no_socket_hooks;
+    sn_sock_sys_set(&no_socket_hooks);
     T_EQ(sn_dial(p.addr, NULL, &s), SN_E_FILES);
     T_EQ(sn_listen(":0", NULL, &l), SN_E_FILES);
-    sn_sock_sys_hooks = &no_memory_hooks;
+    sn_sock_sys_set(&no_memory_hooks);
     T_EQ(sn_write(p.a, "x", 1), 1);
     T_EQ(sn_read(p.b, &b, 1), SN_E_NOMEM);
-    sn_sock_sys_hooks = NULL;
+    sn_sock_sys_set(NULL);
     pair_close(&p);
     return 0;
 }
