@@ -5,9 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -928,4 +932,25 @@ NET_TEST(connection_storm)
     sn_listener_close(l);
     T_OK(sn_scope_end(server));
     return 0;
+}
+
+/* ---- a kernel that refuses io_uring ---- */
+
+static char fallback_text[700];
+static void keep_text(const char *text) { snprintf(fallback_text, sizeof fallback_text, "%s", text); }
+
+SN_TEST(io_uring_refused_falls_back_aloud)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog prog = {SN_COUNT_OF(code), code};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0)
+        sn_test_skip("no seccomp filters here: %s", strerror(errno));
+    sn_watchdog_hook = keep_text;
+    run_on(tcp_echo_body, true, 2);
+    T_ASSERTF(strstr(fallback_text, "using epoll: io_uring: the kernel refuses"), "%s", fallback_text);
 }
