@@ -3,4 +3,5 @@
 #pragma once
 #include "kit/cli.h"
 
+extern const struct sn_cli_command sn_cmd_gateway;
 extern const struct sn_cli_command sn_cmd_load;

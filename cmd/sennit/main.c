@@ -3,6 +3,7 @@
 #include "sennit/commands.h"
 
 static const struct sn_cli_command *const commands[] = {
+    &sn_cmd_gateway,
     &sn_cmd_load,
     NULL,
 };
