@@ -30,7 +30,7 @@
 
 enum {
     OP_POLL_ADD = 6,
-    OP_POLL_REMOVE = 7,
+    OP_ASYNC_CANCEL = 14,
     POLL_MULTI = 1,      /* sqe.len of POLL_ADD */
     SQE_SKIP_OK = 1 << 6, /* no completion on success */
     CQE_MORE = 2,
@@ -174,7 +174,9 @@ static void uring_del(struct sn_poller *p, struct sn_pollee *e)
 {
     if (!(e->flags & PF_ON)) return;
     struct sqe *s = ring_sqe(p);
-    s->opcode = OP_POLL_REMOVE;
+    /* Not POLL_REMOVE: that one gives up (EALREADY) on a request whose event is waiting to be
+     * delivered, which a multishot request survives, holding the closed file for ever. */
+    s->opcode = OP_ASYNC_CANCEL;
     s->flags = SQE_SKIP_OK;
     s->addr = cookie_of(e);
     bool rare = !(e->flags & EPOLLOUT);

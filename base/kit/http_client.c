@@ -3,9 +3,7 @@
  * so that taking and giving back costs no lock. Idle connections are parked. */
 #include "core/alloc.h"
 #include "kit/http_client_int.h"
-#ifdef SN_HTTP_TLS
 #include "kit/tls.h"
-#endif
 
 int sn_http_client_new(const struct sn_http_client_opts *opts, struct sn_http_client **ret)
 {
@@ -149,19 +147,12 @@ static int conn_dial(struct cl_call *k, struct sn_str addr)
     int64_t t0 = sn_now(), prev = sn_deadline_tighten(t0 + c->o.connect_ns_max);
     struct sn_stream *st = NULL;
     r = sn_dial(text, NULL, &st);
-#ifdef SN_HTTP_TLS
     if (r == 0 && k->url.tls) {
         struct sn_stream *tls = NULL;
         r = sn_tls_client(st, c->o.tls, k->url.host, &tls);
         if (r < 0) sn_stream_close(st);
         st = tls;
     }
-#else
-    if (r == 0 && k->url.tls) {
-        sn_stream_close(st);
-        r = sn_fail(SN_E_UNIMPLEMENTED, "built without TLS");
-    }
-#endif
     sn_deadline_restore(prev);
     if (r < 0) {
         sn_free(conn);
@@ -172,6 +163,43 @@ static int conn_dial(struct cl_call *k, struct sn_str addr)
     k->pool->w->n_conns++;
     k->conn = conn;
     return 0;
+}
+
+static bool conn_is_h2(struct cl_call *k)
+{
+    if (k->url.tls) return sn_str_eqc(sn_tls_alpn(k->conn->st), "h2");
+    return k->client->o.h2_prior_knowledge && !k->url.tls;
+}
+
+static bool may_h2(const struct cl_call *k)
+{
+    const struct sn_http_client_opts *o = &k->client->o;
+    return k->url.tls ? !o->h2_off : o->h2_prior_knowledge;
+}
+
+/* A connection that may turn out to be h2 is shared: while one call dials, the others wait for what
+ * it finds out. */
+static int conn_dial_shared(struct cl_call *k, struct sn_str addr, bool fresh)
+{
+    if (k->pool->proto == 1 || !may_h2(k)) return conn_dial(k, addr);
+    int r = sn_mutex_lock(&k->pool->dial);
+    if (r < 0) return r;
+    k->conn = fresh ? NULL : cl_h2_pick(k->pool);
+    if (k->conn) {
+        k->pub.reused = true;
+    } else {
+        r = conn_dial(k, addr);
+        if (r == 0 && conn_is_h2(k)) {
+            r = cl_h2_new(k->conn);
+            if (r < 0) {
+                cl_conn_close(k->conn);
+                k->conn = NULL;
+            }
+        }
+        if (r == 0) k->pool->proto = k->conn->h2 ? 2 : 1;
+    }
+    sn_mutex_unlock(&k->pool->dial);
+    return r;
 }
 
 int cl_conn_get(struct cl_call *k, const struct sn_http_call *call, bool fresh)
@@ -189,10 +217,11 @@ int cl_conn_get(struct cl_call *k, const struct sn_http_call *call, bool fresh)
         if (r < 0) return sn_wrap(r, "waiting for a connection to %.*s", (int)addr_len, key + 1);
         k->permit = true;
     }
-    k->conn = fresh ? NULL : idle_take(k->pool);
+    k->conn = fresh ? NULL : cl_h2_pick(k->pool);
+    if (!k->conn && !fresh) k->conn = idle_take(k->pool);
     k->pub.reused = k->conn != NULL;
     if (!k->conn) {
-        int r = conn_dial(k, sn_str_of(key + 1, addr_len));
+        int r = conn_dial_shared(k, sn_str_of(key + 1, addr_len), fresh);
         if (r < 0) return r;
     }
     k->conn->uses++;
@@ -244,8 +273,10 @@ static bool idempotent(struct sn_str m)
 
 static bool may_retry(const struct cl_call *k, const struct sn_http_call *call, int r)
 {
-    return !call->no_retry && !call->body_fn && k->pub.reused && !k->got_bytes &&
-           (r == SN_E_RESET || r == SN_E_EOF || r == SN_E_CLOSED || r == SN_E_IO) &&
+    if (call->no_retry || call->body_fn) return false;
+    if (k->refused) return true;
+    return k->pub.reused && !k->got_bytes &&
+           (r == SN_E_RESET || r == SN_E_UNAVAILABLE || r == SN_E_EOF || r == SN_E_CLOSED || r == SN_E_IO) &&
            idempotent(call->method);
 }
 
@@ -276,7 +307,8 @@ int sn_http_do(struct sn_http_client *c, const struct sn_http_call *call, struct
     while (r >= 0) {
         r = cl_conn_get(k, call, fresh);
         if (r < 0) break;
-        r = cl_h1_do(k, call);
+        k->refused = false;
+        r = k->conn->h2 ? cl_h2_do(k, call) : cl_h1_do(k, call);
         if (r >= 0 || fresh || !may_retry(k, call, r)) break;
         fresh = true;
         r = 0;
@@ -398,8 +430,11 @@ static void free_worker(void *arg)
     for (struct sn_map_slot *s; (s = sn_map_next(&w->by_key, &it));) {
         struct cl_conn *c;
         while ((c = idle_take(s->value))) cl_conn_close(c);
+        while (cl_h2_close_one(s->value)) {}
     }
-    while (w->n_conns) sn_yield(); /* those whose ready function was already on the way */
+    /* h2 readers that linger, and those whose ready function was already on the way. */
+    while (w->n_conns)
+        if (sn_sleep(SN_MS) < 0) sn_yield();
     it = 0;
     for (struct sn_map_slot *s; (s = sn_map_next(&w->by_key, &it));) sn_free(s->value);
     sn_map_done(&w->by_key);

@@ -114,8 +114,9 @@ static int send_piece(struct sn_stream *st, char *buf, size_t n, bool chunked)
     return r < 0 ? (int)r : 0;
 }
 
-static int send_body(struct sn_stream *st, const struct sn_http_call *call, char *buf)
+static int send_body(struct cl_call *k, const struct sn_http_call *call, char *buf)
 {
+    struct sn_stream *st = k->conn->st;
     bool chunked = call->body_length < 0;
     uint64_t left = chunked ? UINT64_MAX : (uint64_t)call->body_length;
     while (left) {
@@ -136,7 +137,8 @@ static int send_body(struct sn_stream *st, const struct sn_http_call *call, char
 
 /* A supervisor fiber owns the scope in which the pump runs, so that the call can cancel it. */
 struct cl_sender {
-    struct sn_stream *st;
+    struct cl_call *k;
+    cl_send_fn send;
     struct sn_http_call call;
     char *buf;
     struct sn_scope *scope;
@@ -144,11 +146,10 @@ struct cl_sender {
     int err;
 };
 
-static int sender_pump(void *arg)
+static void sender_pump(void *arg)
 {
     struct cl_sender *s = arg;
-    s->err = send_body(s->st, &s->call, s->buf);
-    return s->err;
+    s->err = s->send(s->k, &s->call, s->buf);
 }
 
 static void sender_main(void *arg)
@@ -156,7 +157,8 @@ static void sender_main(void *arg)
     struct cl_sender *s = arg;
     struct sn_scope_storage mem;
     s->scope = sn_scope_begin(&mem);
-    int r = sn_scope_go(s->scope, "http body", sender_pump, s);
+    /* In the new scope, but never stolen: the connection belongs to this worker. */
+    int r = sn_go_on((unsigned)sn_worker_id(), "http body", sender_pump, s);
     if (r < 0) s->err = r;
     sn_event_set(&s->begun);
     (void)!sn_scope_wait(s->scope);
@@ -165,12 +167,12 @@ static void sender_main(void *arg)
     sn_event_set(&s->done);
 }
 
-static int sender_start(struct cl_call *k, const struct sn_http_call *call)
+int cl_sender_start(struct cl_call *k, const struct sn_http_call *call, cl_send_fn send)
 {
     struct cl_sender *s = SN_ARENA_NEW(&k->arena, struct cl_sender);
     char *buf = s ? http_buf_take(&k->w->pools) : NULL;
     if (!buf) return SN_E_NOMEM;
-    *s = (struct cl_sender){.st = k->conn->st, .call = *call, .buf = buf};
+    *s = (struct cl_sender){.k = k, .send = send, .call = *call, .buf = buf};
     int r = sn_go_on((unsigned)sn_worker_id(), "http sender", sender_main, s);
     if (r < 0) {
         http_buf_give(&k->w->pools, buf);
@@ -188,13 +190,12 @@ static int join_shielded(void *arg)
     return sn_event_wait(&s->done);
 }
 
-/* Returns the sender's result; one still at work is cancelled. */
-static int sender_join(struct cl_call *k)
+int cl_sender_join(struct cl_call *k)
 {
     struct cl_sender *s = k->sender;
     if (!s) return 0;
     k->sender = NULL;
-    while (!sn_event_is_set(&s->done)) (void)!sn_shield(SN_FOREVER, join_shielded, s);
+    while (!sn_event_is_set(&s->done)) (void)!sn_shield(SN_HOUR, join_shielded, s);
     http_buf_give(&k->w->pools, s->buf);
     return s->err;
 }
@@ -203,10 +204,10 @@ static int send_request(struct cl_call *k, const struct sn_http_call *call)
 {
     int r = send_head(k, call);
     if (r < 0 || !call->body_fn) return r;
-    if (call->body_length < 0 || call->body_length > INLINE_BODY_MAX) return sender_start(k, call);
+    if (call->body_length < 0 || call->body_length > INLINE_BODY_MAX) return cl_sender_start(k, call, send_body);
     char *buf = http_buf_take(&k->w->pools);
     if (!buf) return SN_E_NOMEM;
-    r = send_body(k->conn->st, call, buf);
+    r = send_body(k, call, buf);
     http_buf_give(&k->w->pools, buf);
     return r;
 }
@@ -303,7 +304,7 @@ static bool discard(struct cl_call *k)
 static void h1_drop(struct cl_call *k, bool keep)
 {
     bool sending = k->sender && !sn_event_is_set(&k->sender->done);
-    if (sender_join(k) < 0 || sending) keep = false;
+    if (cl_sender_join(k) < 0 || sending) keep = false;
     if (k->conn && keep && k->keep && discard(k) && http_in_len(&k->in) == 0) {
         cl_conn_put_idle(k);
     } else if (k->conn) {

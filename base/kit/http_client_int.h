@@ -22,6 +22,8 @@ struct cl_pool { /* of one address on one worker */
     struct sn_list idle; /* most recently used first */
     struct sn_list h2;   /* struct cl_conn.link of shared h2 connections */
     unsigned n_idle;
+    uint8_t proto;         /* 0 not known yet, 1 HTTP/1.1, 2 h2 */
+    struct sn_mutex dial;  /* while h2 is possible: one dials, the others share the result */
     struct sn_sem active; /* conns_per_addr_max permits */
     char key[];           /* "h host:port host" */
 };
@@ -50,6 +52,7 @@ struct cl_call {
     bool permit;    /* holds one of pool->active */
     bool got_bytes; /* something of the response arrived: no retry */
     bool hijacked, keep;
+    bool refused;   /* the peer says it did not look at the request: any method may be retried */
     int64_t start_ns;
     /* HTTP/1.1 */
     struct http_in in;
@@ -72,5 +75,19 @@ void cl_conn_put_idle(struct cl_call *k);
 void cl_conn_close(struct cl_conn *c);
 void cl_permit_release(struct cl_call *k);
 
-/* HTTP/1.1: sends and reads the response head. */
+/* cl_h1_do, cl_h2_do - send the request on k->conn and read the response's head. */
 int cl_h1_do(struct cl_call *k, const struct sn_http_call *call) SN_MUST_CHECK;
+int cl_h2_do(struct cl_call *k, const struct sn_http_call *call) SN_MUST_CHECK;
+/* cl_h2_new - makes a fresh connection a shared h2 one, in its pool's list. */
+int cl_h2_new(struct cl_conn *c) SN_MUST_CHECK;
+/* cl_h2_pick - one that admits a stream, or NULL. */
+struct cl_conn *cl_h2_pick(struct cl_pool *p);
+/* cl_h2_close_one - for the client's end; false where none is left in the list. */
+bool cl_h2_close_one(struct cl_pool *p);
+
+/* A fiber that streams the request body while the call reads the response. */
+typedef int (*cl_send_fn)(struct cl_call *k, const struct sn_http_call *call, char *buf);
+int cl_sender_start(struct cl_call *k, const struct sn_http_call *call, cl_send_fn send)
+    SN_MUST_CHECK;
+/* cl_sender_join - its result; one still at work is cancelled first. */
+int cl_sender_join(struct cl_call *k);

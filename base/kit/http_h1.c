@@ -5,6 +5,7 @@
  * next request that is already there or park. The common request costs two data system calls. */
 #include <sys/uio.h>
 
+#include "core/alloc.h"
 #include "kit/http_int.h"
 
 /* Response bodies up to this size are copied behind their head: one buffer, one write. */
@@ -17,6 +18,7 @@
 #define LINGER_BYTES_MAX (256u << 10)
 /* Progress is looked at once per piece this large. */
 #define WRITE_STEP (256u << 10)
+#define FILE_STEP (1u << 20)
 
 static const char h2_preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 #define H2_PREFACE_LEN (sizeof(h2_preface) - 1)
@@ -347,12 +349,35 @@ static int h1_hijack(struct http_xi *xi, struct sn_stream **ret, struct sn_str *
     return 0;
 }
 
+/* In steps, each of which must end within the stall limit. */
+static int h1_send_file(struct http_xi *xi, int fd, int64_t off, int64_t n)
+{
+    struct h1 *h = h1_x_of(xi)->h;
+    int r = h1_flush(h);
+    while (r == 0 && n > 0) {
+        int64_t step = SN_MIN(n, (int64_t)FILE_STEP);
+        if (h->c->cut) return h->write_err = SN_E_CLOSED;
+        int64_t prev = sn_deadline_tighten(sn_now_coarse() + h->srv->o.write_stall_ns_max);
+        ssize_t w = sn_stream_sendfile(h->c->st, fd, off, step);
+        sn_deadline_restore(prev);
+        if (w < 0) {
+            h->write_err = r = (int)w;
+            break;
+        }
+        h->w->n.bytes_out += (uint64_t)w;
+        off += step;
+        n -= step;
+    }
+    return r;
+}
+
 static const struct http_x_ops h1_ops = {
     .body_read = h1_body_read,
     .begin = h1_begin,
     .write = h1_write,
     .flush = h1_flush_op,
     .hijack = h1_hijack,
+    .send_file = h1_send_file,
 };
 
 /* ---- one exchange ------------------------------------------------------------------------------------------ */
@@ -548,14 +573,6 @@ static enum h1_next h1_loop(struct h1 *h)
     }
 }
 
-/* Hands the bytes read so far to the h2 side, which owns the connection from then on. */
-static void h1_to_h2(struct h1 *h)
-{
-    struct http_conn *c = h->c;
-    struct sn_str seen = sn_str_of(http_in_ptr(&h->in), http_in_len(&h->in));
-    http_h2_run(c, seen);
-}
-
 void http_h1_run(struct http_conn *c)
 {
     struct h1 h = {.c = c, .srv = c->srv, .w = http_server_worker(c->srv)};
@@ -568,12 +585,15 @@ void http_h1_run(struct http_conn *c)
     http_buf_give(&h.w->pools, h.out);
     h.out = NULL;
     sn_arena_done(&h.arena);
-    if (h.h2) {
-        h1_to_h2(&h);
-        http_in_done(&h.in);
+    char *seen = NULL;
+    size_t n_seen = http_in_len(&h.in);
+    if (h.h2 && (seen = sn_alloc(n_seen))) memcpy(seen, http_in_ptr(&h.in), n_seen);
+    http_in_done(&h.in);
+    /* From here on the server's memory may go as soon as the connection is parked or closed. */
+    if (seen) {
+        http_h2_run(c, seen, n_seen);
         return;
     }
-    http_in_done(&h.in);
     if (next == H1_AGAIN)
         http_conn_park(c);
     else

@@ -147,6 +147,10 @@ static void ev_data(void *ctx, void *user, struct sn_str data)
     struct http_h2 *h = ctx;
     struct h2_x *x = user;
     x->w->n.bytes_in += data.len;
+    if (x->in_off && x->in.cap - x->in.len < data.len) {
+        sn_buf_consume(&x->in, x->in_off);
+        x->in_off = 0;
+    }
     if (x->handler_done || sn_buf_str(&x->in, data) < 0) {
         sn_h2_consumed(h->s, x->id, data.len);
         if (x->in.err < 0) sn_h2_reset(h->s, x->id, SN_H2_INTERNAL_ERROR);
@@ -166,15 +170,18 @@ static void ev_end(void *ctx, void *user)
 static size_t ev_pull(void *ctx, void *user, size_t max, const char **ret, bool *ret_end)
 {
     struct h2_x *x = user;
-    size_t n = SN_MIN(x->out.len, max);
     *ret = x->out.ptr;
+    *ret_end = x->out_end && x->out.len <= max;
+    return SN_MIN(x->out.len, max);
+}
+
+static void ev_sent(void *ctx, void *user, size_t n, bool end)
+{
+    struct h2_x *x = user;
     x->out = sn_str_from(x->out, n);
-    if (x->out.len == 0) {
-        if (x->out_end) *ret_end = x->out_ended = true;
-        h2_wake(&x->writer);
-    }
+    x->out_ended |= end;
     x->w->n.bytes_out += n;
-    return n;
+    if (x->out.len == 0) h2_wake(&x->writer);
 }
 
 static void ev_closed(void *ctx, void *user, uint32_t code)
@@ -198,6 +205,7 @@ static const struct sn_h2_events h2_events = {
     .trailers = ev_trailers,
     .end = ev_end,
     .pull = ev_pull,
+    .sent = ev_sent,
     .closed = ev_closed,
 };
 
@@ -509,16 +517,17 @@ static void h2_end(struct http_h2 *h)
     http_conn_close(c);
 }
 
-void http_h2_run(struct http_conn *c, struct sn_str preface)
+void http_h2_run(struct http_conn *c, char *seen, size_t n_seen)
 {
     struct http_pools *pools = &http_server_worker(c->srv)->pools;
     if (!c->h2) c->h2 = h2_new(c);
     char *buf = c->h2 ? http_buf_take(pools) : NULL;
     bool park = false;
     if (buf) {
-        if (preface.len == 0 || h2_feed(c->h2, preface)) park = h2_loop(c->h2, buf);
+        if (!seen || h2_feed(c->h2, sn_str_of(seen, n_seen))) park = h2_loop(c->h2, buf);
         http_buf_give(pools, buf);
     }
+    sn_free(seen);
     if (park) {
         sn_buf_done(&c->h2->out);
         http_conn_park(c);

@@ -92,6 +92,8 @@ struct http_x_ops { /* HTTP/1.1 and h2 behind kit/http.h */
     int (*write)(struct http_xi *xi, struct sn_str data, bool last);
     int (*flush)(struct http_xi *xi);
     int (*hijack)(struct http_xi *xi, struct sn_stream **ret, struct sn_str *ret_rest);
+    /* send_file - NULL: by copying. The length is announced and not exceeded. */
+    int (*send_file)(struct http_xi *xi, int fd, int64_t off, int64_t n);
 };
 struct http_xi {
     struct sn_http_x x;
@@ -162,8 +164,8 @@ void http_conn_park(struct http_conn *c);
 void http_conn_close(struct http_conn *c);
 /* http_h1_run, http_h2_run - serve until the connection parks or closes. Own fiber. */
 void http_h1_run(struct http_conn *c);
-/* http_h2_run - preface: bytes of the connection already read. */
-void http_h2_run(struct http_conn *c, struct sn_str preface);
+/* http_h2_run - seen: bytes of the connection already read, from the heap, freed here; may be NULL. */
+void http_h2_run(struct http_conn *c, char *seen, size_t n_seen);
 void http_h2_free(struct http_h2 *h);
 
 /* ---- client --------------------------------------------------------------------------------------- */

@@ -3,9 +3,7 @@
 #include "core/alloc.h"
 #include "fiber/wait.h"
 #include "kit/http_int.h"
-#ifdef SN_HTTP_TLS
 #include "kit/tls.h"
-#endif
 
 struct http_listener {
     struct http_listener *next;
@@ -106,7 +104,6 @@ void http_conn_park(struct http_conn *c)
 
 static int conn_tls(struct http_conn *c)
 {
-#ifdef SN_HTTP_TLS
     struct sn_stream *tls = NULL;
     int64_t prev = sn_deadline_tighten(sn_now() + c->srv->o.head_ns_max);
     int r = sn_tls_server(c->st, c->srv->o.tls, &tls);
@@ -115,19 +112,12 @@ static int conn_tls(struct http_conn *c)
     c->st = tls;
     c->tls_done = true;
     return 0;
-#else
-    return sn_fail(SN_E_UNIMPLEMENTED, "built without TLS");
-#endif
 }
 
 static bool conn_wants_h2(struct http_conn *c)
 {
-#ifdef SN_HTTP_TLS
     return c->srv->o.tls && !c->srv->o.h2_off && c->requests == 0 &&
            sn_str_eqc(sn_tls_alpn(c->st), "h2");
-#else
-    return false;
-#endif
 }
 
 static void on_ready(struct sn_stream *st, void *arg, int why)
@@ -150,7 +140,7 @@ static void on_ready(struct sn_stream *st, void *arg, int why)
         return;
     }
     if (c->h2 || SN_UNLIKELY(conn_wants_h2(c)))
-        http_h2_run(c, (struct sn_str){0});
+        http_h2_run(c, NULL, 0);
     else
         http_h1_run(c);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kit/http_x.c - the exchange: what a handler may do, whatever the protocol version below. */
+#include <errno.h>
 #include <unistd.h>
 
-#include "fiber/os.h"
 #include "kit/http_int.h"
 
 /* ---- request body ------------------------------------------------------------------------------- */
@@ -194,26 +194,56 @@ int sn_http_end(struct sn_http_x *x)
 
 #define SEND_FILE_STEP (64u << 10)
 
-int sn_http_send_file(struct sn_http_x *x, int fd, int64_t off, int64_t n)
+struct pread_job {
+    int fd;
+    char *buf;
+    size_t n;
+    int64_t off;
+};
+static int pread_offloaded(void *arg)
 {
-    struct http_xi *xi = http_xi_of(x);
-    if (!xi->begun || xi->ended) return sn_fail(SN_E_FAILED_PRECONDITION, "file outside a response");
-    if (http_no_body(xi)) {
-        x->bytes_out += (uint64_t)n;
-        return 0;
-    }
-    char *buf = sn_arena_alloc(x->arena, SN_MIN(n, (int64_t)SEND_FILE_STEP));
+    struct pread_job *j = arg;
+    ssize_t r;
+    do r = pread(j->fd, j->buf, j->n, j->off);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? sn_fail_errno(errno, "read file for a response") : (int)r;
+}
+
+static int send_file_by_copy(struct http_xi *xi, int fd, int64_t off, int64_t n)
+{
+    char *buf = sn_arena_alloc(xi->x.arena, (size_t)SN_MIN(n, (int64_t)SEND_FILE_STEP));
     if (!buf) return x_fail(xi, SN_E_NOMEM);
     while (n > 0) {
-        ssize_t r = sn_file_pread(fd, buf, (size_t)SN_MIN(n, (int64_t)SEND_FILE_STEP), off);
-        if (r < 0) return x_fail(xi, (int)r);
+        struct pread_job j = {fd, buf, (size_t)SN_MIN(n, (int64_t)SEND_FILE_STEP), off};
+        int r = sn_offload(pread_offloaded, &j);
+        if (r < 0) return x_fail(xi, r);
         if (r == 0) return x_fail(xi, sn_fail(SN_E_EOF, "file shrank while it was sent"));
-        int w = sn_http_write(x, sn_str_of(buf, (size_t)r));
+        int w = sn_http_write(&xi->x, sn_str_of(buf, (size_t)r));
         if (w < 0) return w;
         off += r;
         n -= r;
     }
     return 0;
+}
+
+int sn_http_send_file(struct sn_http_x *x, int fd, int64_t off, int64_t n)
+{
+    struct http_xi *xi = http_xi_of(x);
+    if (!xi->begun || xi->ended) return sn_fail(SN_E_FAILED_PRECONDITION, "file outside a response");
+    if (xi->err < 0) return xi->err;
+    if (n <= 0) return 0;
+    bool known = xi->resp_length >= 0;
+    if (known && (uint64_t)n > (uint64_t)xi->resp_length - x->bytes_out)
+        return x_fail(xi, sn_fail(SN_E_OUT_OF_RANGE, "file longer than the announced %lld bytes",
+                                  (long long)xi->resp_length));
+    if (http_no_body(xi)) {
+        x->bytes_out += (uint64_t)n;
+        return 0;
+    }
+    if (!xi->ops->send_file || !known) return send_file_by_copy(xi, fd, off, n);
+    int r = xi->ops->send_file(xi, fd, off, n);
+    if (r == 0) x->bytes_out += (uint64_t)n;
+    return x_fail(xi, r);
 }
 
 int sn_http_hijack(struct sn_http_x *x, int status, struct sn_stream **ret, struct sn_str *ret_rest)

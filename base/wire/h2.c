@@ -19,7 +19,7 @@ struct stream {
     unsigned n_trailers_out;
     size_t field_bytes;
     unsigned n_cookies;
-    bool head_done, is_trailers;
+    bool head_done, is_trailers, piece_end;
     const char *piece; /* the body bytes announced to nghttp2, until send_data */
 };
 
@@ -355,6 +355,7 @@ static ssize_t read_body(nghttp2_session *s, int32_t id, uint8_t *buf, size_t ma
     size_t n = h->o.events->pull(h->o.ctx, st->user, max, &p, &end);
     if (n == 0 && !end) return NGHTTP2_ERR_DEFERRED;
     st->piece = p;
+    st->piece_end = end;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (!end) return (ssize_t)n;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -371,6 +372,8 @@ static int send_data(nghttp2_session *s, nghttp2_frame *f, const uint8_t *head, 
     /* No padding is ever asked for (no select_padding callback). */
     sn_buf_put(h->out, head, 9);
     sn_buf_put(h->out, st->piece, n);
+    st->piece = NULL;
+    h->o.events->sent(h->o.ctx, st->user, n, st->piece_end);
     return h->out->err < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
@@ -621,6 +624,20 @@ void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n)
 void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code)
 {
     nghttp2_submit_rst_stream(h->s, NGHTTP2_FLAG_NONE, id, code);
+}
+
+void sn_h2_drop(struct sn_h2 *h, int32_t id, void *user, uint32_t code)
+{
+    struct stream *st = stream_of(h, id);
+    /* A request still queued has no stream in nghttp2 yet. */
+    if (!st)
+        SN_LIST_EACH(&h->streams, it)
+            if (SN_LIST_ENTRY(it, struct stream, link)->user == user)
+                st = SN_LIST_ENTRY(it, struct stream, link);
+    if (!st || st->user != user) return;
+    nghttp2_session_set_stream_user_data(h->s, id, NULL);
+    sn_h2_reset(h, id, code);
+    stream_drop(h, st, code);
 }
 
 void sn_h2_shutdown(struct sn_h2 *h, bool final)

@@ -57,9 +57,11 @@ struct sn_h2_events {
     void (*trailers)(void *ctx, void *user, const struct sn_http_headers *trailers);
     /* end - the peer has sent everything. */
     void (*end)(void *ctx, void *user);
-    /* pull - up to max body bytes to send, borrowed until the next call for the stream or its close.
-     * Returns their count (0 = none now: sn_h2_resume later); *ret_end set with the last. */
+    /* pull - up to max body bytes to send. Returns their count (0 = none now: sn_h2_resume later);
+     * *ret_end set with the last. They must stay where they are until `sent` says that the first n
+     * were copied (nghttp2 may ask for a frame one sn_h2_send before it writes it) or `closed`. */
     size_t (*pull)(void *ctx, void *user, size_t max, const char **ret, bool *ret_end);
+    void (*sent)(void *ctx, void *user, size_t n, bool end);
     /* closed - the stream is over (`code` != 0: reset); `user` is not mentioned again. */
     void (*closed)(void *ctx, void *user, uint32_t code);
     /* goaway - client: streams above last_id were not processed. May be NULL. */
@@ -114,6 +116,9 @@ void sn_h2_resume(struct sn_h2 *h, int32_t id);
 /* sn_h2_consumed - n body bytes were used up: the peer may send as many again. */
 void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n);
 void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code);
+/* sn_h2_drop - resets the stream if it is still open and forgets its object: `closed` is called
+ * from within, `user` is not mentioned afterwards. */
+void sn_h2_drop(struct sn_h2 *h, int32_t id, void *user, uint32_t code);
 /* sn_h2_shutdown - final = false announces it (streams in flight still count), true ends it. */
 void sn_h2_shutdown(struct sn_h2 *h, bool final);
 /* sn_h2_streams_left - client: how many more streams the peer admits at once. */

@@ -67,9 +67,14 @@ static size_t p_pull(void *ctx, void *user, size_t max, const char **ret, bool *
     if (s->stalled) return 0;
     size_t n = SN_MIN(max, s->send.len - s->sent);
     *ret = s->send.ptr + s->sent;
-    s->sent += n;
-    *ret_end = s->sent == s->send.len;
+    *ret_end = s->sent + n == s->send.len;
     return n;
+}
+static void p_sent(void *ctx, void *user, size_t n, bool end)
+{
+    struct peer_stream *s = user;
+    s->sent += n;
+    T_EQ(end, s->sent == s->send.len);
 }
 static void p_closed(void *ctx, void *user, uint32_t code)
 {
@@ -85,7 +90,7 @@ static void p_goaway(void *ctx, int32_t last, uint32_t code)
 }
 static const struct sn_h2_events events = {
     .open = p_open, .head = p_head, .data = p_data, .trailers = p_trailers,
-    .end = p_end, .pull = p_pull, .closed = p_closed, .goaway = p_goaway,
+    .end = p_end, .pull = p_pull, .sent = p_sent, .closed = p_closed, .goaway = p_goaway,
 };
 
 static void peer_new(struct peer *p, bool client)

@@ -565,26 +565,53 @@ SN_TEST_SLOW(json_reads_back_what_it_writes, 60)
     sn_buf_done(&b);
 }
 
+/* That `d` survives, and that no shorter text does. */
+static void check_double(double d)
+{
+    char mem[64], z[64], shorter[40];
+    struct sn_buf b;
+    struct sn_arena a;
+    const struct sn_json *v;
+    double back;
+    int digits = 0, last = 0; /* `last`: digits up to the last that is not 0 */
+    sn_buf_init_fixed(&b, mem, sizeof(mem));
+    T_OK(sn_json_write_double(&b, d));
+    T_OK(sn_str_cz(sn_buf_view(&b), z, sizeof(z)));
+    T_ASSERTF(strtod(z, NULL) == d, "%.17g was written as %s", d, z);
+    for (const char *p = z; *p && *p != 'e'; p++) {
+        if (*p < '0' || *p > '9' || (*p == '0' && digits == 0)) continue;
+        digits++;
+        if (*p != '0') last = digits;
+    }
+    if (last > 1) {
+        snprintf(shorter, sizeof(shorter), "%.*e", last - 2, d);
+        T_ASSERTF(strtod(shorter, NULL) != d, "%s is shorter than %s", shorter, z);
+    }
+    sn_arena_init(&a, NULL, 0);
+    T_OK(sn_json_parse(&a, sn_buf_view(&b), NULL, &v));
+    T_OK(sn_json_to_double(v, &back));
+    T_ASSERTF(memcmp(&back, &d, 8) == 0, "%.17g came back as %.17g", d, back);
+    sn_arena_done(&a);
+}
+
 SN_TEST_SLOW(json_doubles_survive_and_are_short, 60)
 {
     unsigned cases = sn_test_cases(200000);
-    for (unsigned i = 0; i < cases; i++) {
-        double d = random_double(), back;
-        char mem[64];
-        struct sn_buf b;
-        sn_buf_init_fixed(&b, mem, sizeof(mem));
-        T_OK(sn_json_write_double(&b, d));
-        /* Our own fast paths against the C library's conversion. */
-        char z[64];
-        T_OK(sn_str_cz(sn_buf_view(&b), z, sizeof(z)));
-        T_ASSERTF(strtod(z, NULL) == d, "%.17g was written as %s", d, z);
-        struct sn_arena a;
-        const struct sn_json *v;
-        sn_arena_init(&a, NULL, 0);
-        T_OK(sn_json_parse(&a, sn_buf_view(&b), NULL, &v));
-        T_OK(sn_json_to_double(v, &back));
-        T_ASSERTF(memcmp(&back, &d, 8) == 0, "%.17g came back as %.17g", d, back);
-        sn_arena_done(&a);
+    for (unsigned i = 0; i < cases; i++) check_double(random_double());
+    /* Every power of two, whose lower neighbour is nearer, and of ten, with what is beside them. */
+    for (int e = -1074; e <= 1023; e++) {
+        double d = ldexp(1, e);
+        check_double(d);
+        check_double(nextafter(d, 0) > 0 ? nextafter(d, 0) : d);
+        check_double(nextafter(d, INFINITY));
+    }
+    for (int e = -323; e <= 308; e++) {
+        char text[16];
+        snprintf(text, sizeof(text), "1e%d", e);
+        double d = strtod(text, NULL);
+        check_double(d);
+        check_double(nextafter(d, INFINITY));
+        if (d > 5e-324) check_double(nextafter(d, 0));
     }
 }
 

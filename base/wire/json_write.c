@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire/json_write.c - from trees and from calls to text. */
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #if defined(__SSE2__)
@@ -98,82 +96,6 @@ static int write_string(struct sn_buf *out, struct sn_str s, bool html)
 }
 
 int sn_json_write_string(struct sn_buf *out, struct sn_str s) { return write_string(out, s, false); }
-
-/* ---- doubles ---- */
-
-struct digits {
-    char text[20];
-    int n, exp; /* d.ddd * 10^exp */
-};
-
-/* The shortest digits that read back as d > 0. */
-static void shortest(double d, struct digits *ret)
-{
-    /* m / 10^k with m below 2^53 and k up to 22 is one correctly rounded division, so if it gives d
-     * then the text m e-k reads back as d; the smallest such k has the fewest digits. */
-    static const double pow10[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10};
-    if (d < 0x1p53 && d >= 1e-5) {
-        for (int k = 0; k < (int)SN_COUNT_OF(pow10); k++) {
-            double m = nearbyint(d * pow10[k]);
-            if (m >= 0x1p53) break;
-            if (m / pow10[k] != d) continue;
-            uint64_t u = (uint64_t)m;
-            int n = snprintf(ret->text, sizeof(ret->text), "%llu", (unsigned long long)u);
-            ret->exp = n - 1 - k;
-            while (n > 1 && ret->text[n - 1] == '0') n--;
-            ret->n = n;
-            return;
-        }
-    }
-    /* 15 digits always survive, 17 always suffice: try in between. Below the normal range fewer
-     * digits carry a value, so there the search starts at one. */
-    char t[40];
-    for (int prec = d < 0x1p-1022 ? 0 : 14; prec <= 16; prec++) {
-        snprintf(t, sizeof(t), "%.*e", prec, d);
-        if (strtod(t, NULL) == d) break;
-    }
-    int n = 0;
-    const char *p = t;
-    /* Whatever the locale's decimal point is, it is no digit and no 'e'. */
-    for (; *p && *p != 'e'; p++)
-        if (*p >= '0' && *p <= '9') ret->text[n++] = *p;
-    bool minus = *p && p[1] == '-';
-    ret->exp = 0;
-    for (p += *p ? 2 : 0; *p; p++) ret->exp = ret->exp * 10 + (*p - '0'); /* printf signs it always */
-    if (minus) ret->exp = -ret->exp;
-    while (n > 1 && ret->text[n - 1] == '0') n--;
-    ret->n = n;
-}
-
-int sn_json_write_double(struct sn_buf *out, double d)
-{
-    if (!isfinite(d)) return sn_buf_put(out, "null", 4);
-    if (signbit(d)) sn_buf_byte(out, '-');
-    if (d == 0) return sn_buf_put(out, "0.0", 3);
-    struct digits g;
-    shortest(fabs(d), &g);
-    char t[48];
-    int n = 0;
-    if (g.exp < -6 || g.exp > 20) { /* where ECMAScript changes to exponents as well */
-        t[n++] = g.text[0];
-        if (g.n > 1) t[n++] = '.';
-        memcpy(t + n, g.text + 1, (size_t)g.n - 1);
-        n += g.n - 1;
-        n += snprintf(t + n, sizeof(t) - (size_t)n, "e%s%d", g.exp < 0 ? "" : "+", g.exp);
-    } else if (g.exp < 0) {
-        t[n++] = '0';
-        t[n++] = '.';
-        for (int i = -1; i > g.exp; i--) t[n++] = '0';
-        memcpy(t + n, g.text, (size_t)g.n);
-        n += g.n;
-    } else {
-        for (int i = 0; i <= g.exp; i++) t[n++] = i < g.n ? g.text[i] : '0';
-        t[n++] = '.';
-        if (g.n <= g.exp + 1) t[n++] = '0';
-        for (int i = g.exp + 1; i < g.n; i++) t[n++] = g.text[i];
-    }
-    return sn_buf_put(out, t, (size_t)n);
-}
 
 /* ---- trees ---- */
 

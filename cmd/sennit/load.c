@@ -225,14 +225,14 @@ static void show_progress(const struct sn_load_result *r, double elapsed_s, doub
     fprintf(stderr, "\r%-100s", line);
 }
 
-static int write_html(struct sn_str path, const struct sn_load_plan *p, const struct sn_load_result *res)
+/* path: NUL-terminated, as every operand of the command line. */
+static int write_html(struct sn_str path, const struct sn_load_plan *p,
+                      const struct sn_load_result *res)
 {
-    char name[4096];
-    int r = sn_str_cz(path, name, sizeof(name));
-    if (r < 0) return sn_fail(r, "--html: the file name is too long");
+    const char *name = path.ptr;
     struct sn_buf b;
     sn_buf_init(&b, 0);
-    r = sn_load_report_html(p, res, &b);
+    int r = sn_load_report_html(p, res, &b);
     FILE *f = r < 0 ? NULL : fopen(name, "we");
     if (r >= 0 && !f) r = sn_fail(SN_E_IO, "cannot write %s", name);
     if (f) {
@@ -275,3 +275,29 @@ static int run(const struct load_opts *o, struct sn_arena *a)
     sn_vec_done(&p.sources);
     return r;
 }
+
+static int load_run(const struct sn_cli_call *call)
+{
+    struct load_opts o = *(const struct load_opts *)call->opts;
+    o.urls = call->args;
+    o.n_urls = call->n_args;
+    return run(&o, call->arena);
+}
+
+const struct sn_cli_command sn_cmd_load = {
+    .name = "load",
+    .brief = "Puts HTTP load on a server and reports throughput and latency percentiles.",
+    .usage = "URL...",
+    .about = "Closed loop by default: every connection sends its next request when the last answer is\n"
+             "complete. With --rate the loop is open: requests are due on a schedule that does not wait\n"
+             "for the server, and latency counts from the due time, so a stalled server shows in the\n"
+             "percentiles. With --hold connections are opened and kept, mostly idle.\n\n"
+             "Examples:\n"
+             "  sennit load -c 64 -d 10s http://127.0.0.1:8080/\n"
+             "  sennit load --rate 2000 -c 100 -d 30s --html report.html http://127.0.0.1:8080/\n"
+             "  sennit load --rate 0:5000:20s,5000:5000:1m -c 200 http://127.0.0.1:8080/\n"
+             "  sennit load --hold 100000 --procs 6 --sources 127.0.0.1-127.0.0.8 -d 1m URL",
+    .table = &table,
+    .args_max = SN_LOAD_TARGETS_MAX,
+    .run = load_run,
+};

@@ -77,10 +77,11 @@ int sn_load_connect(struct sn_load_conn *c)
 
     struct sn_stream *plain = c->s;
     prev = sn_deadline_tighten(t1 + p->timeout_ns);
+    c->s = NULL;
     r = sn_tls_client(plain, e->tls, c->target->host, &c->s);
     sn_deadline_restore(prev);
     if (r < 0) {
-        c->s = NULL; /* sn_tls_client closed the plain stream */
+        sn_stream_close(plain);
         e->stats.conns_open--;
         if (!e->over) sn_load_error(e, SN_LOAD_ERR_TLS);
         return r;
@@ -268,15 +269,29 @@ static void closed_loop(struct sn_load_conn *c)
     }
 }
 
+/* Timers further away than this are kept to the millisecond; nearer ones are exact. */
+#define EXACT_NS (1500 * SN_US)
+
+/* Sleeps until `due` as exactly as the machine can. Returns whether there was anything to wait for;
+ * SN_E_* when the run was stopped. */
+int sn_load_wait_due(int64_t due)
+{
+    int64_t now = sn_now();
+    if (now >= due) return 0;
+    int r = due - now > EXACT_NS ? sn_sleep_until(due - EXACT_NS) : 0;
+    if (r == 0 && sn_now() < due) r = sn_sleep_until(due);
+    return r < 0 ? r : 1;
+}
+
 static void open_loop(struct sn_load_conn *c)
 {
     struct sn_load_engine *e = c->e;
     int64_t at;
     while (ready_to_send(c) && sn_load_schedule_take(&e->schedule, &at)) {
         int64_t due = e->start_ns + at;
-        bool early = sn_now() < due;
-        if (early && sn_sleep_until(due) < 0) return;
-        if (!ready_to_send(c)) {
+        int early = sn_load_wait_due(due);
+        if (early < 0) return;
+        if (!c->s && !ready_to_send(c)) {
             sn_load_error(e, SN_LOAD_ERR_UNSENT);
             return;
         }
@@ -325,8 +340,8 @@ static void h2_loop(struct sn_load_engine *e)
             continue;
         }
         if (!sn_load_schedule_take(&e->schedule, &at)) return;
-        bool early = sn_now() < e->start_ns + at;
-        if (early && sn_sleep_until(e->start_ns + at) < 0) return;
+        int early = sn_load_wait_due(e->start_ns + at);
+        if (early < 0) return;
         if (early && measuring(e)) record_since(e, SN_LOAD_LATE, e->start_ns + at, sn_now());
         h2_once(e, e->start_ns + at);
     }

@@ -102,8 +102,8 @@ static int use_loop(struct holder *h)
     int64_t at;
     while (sn_load_schedule_take(&e->schedule, &at)) {
         int64_t due = e->start_ns + at;
-        bool early = sn_now() < due;
-        if (early && sn_sleep_until(due) < 0) return 0;
+        int early = sn_load_wait_due(due);
+        if (early < 0) return 0;
         if (early && due >= e->measure_ns)
             sn_hist_record(&e->stats.hist[SN_LOAD_LATE], (uint64_t)(sn_now() - due));
         struct held *slot = take_active(h);

@@ -43,6 +43,9 @@ static void put_bytes(struct sn_buf *b, double n)
 
 static void text_latency(const struct sn_load_result *r, struct sn_buf *b)
 {
+    bool any = false;
+    for (int i = 0; i < SN_LOAD_HISTS; i++) any |= r->total.hist[i].count != 0;
+    if (!any) return;
     sn_buf_printf(b, "\n  %-12s %10s %12s %12s %12s %12s %12s\n", "", "count", "p50", "p90", "p99",
                   "p99.9", "max");
     for (int i = 0; i < SN_LOAD_HISTS; i++) {

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -75,7 +75,7 @@ static int child_main(void *arg)
     return r < 0 ? r : 0;
 }
 
-static int close_second(struct gather *g, double at_s)
+static int close_second(struct gather *g, double at_s, int64_t open)
 {
     struct sn_load_result *res = g->res;
     const struct sn_hist *h = &g->second.hist[SN_LOAD_LATENCY];
@@ -83,7 +83,7 @@ static int close_second(struct gather *g, double at_s)
         .at_s = at_s,
         .requests = g->second.n.requests,
         .errors = sn_load_errors(&g->second.n),
-        .conns_open = conns_open(g),
+        .conns_open = open,
         .p50_ns = sn_hist_percentile(h, 50),
         .p99_ns = sn_hist_percentile(h, 99),
         .max_ns = h->count ? h->max : 0,
@@ -108,7 +108,7 @@ static int tick_main(void *arg)
         int64_t now = sn_now();
         g->res->total.conns_open = conns_open(g);
         if (r == 0 && now >= next) {
-            r = close_second(g, (double)(next - g->start_ns) / SN_SEC);
+            r = close_second(g, (double)(next - g->start_ns) / SN_SEC, conns_open(g));
             next += SN_SEC;
         }
         if (g->progress) g->progress(g->res, (double)(now - g->start_ns) / SN_SEC, of);
@@ -226,8 +226,10 @@ int sn_load_run(const struct sn_load_plan *p, struct sn_load_result *ret,
     reap_children(g);
     int64_t end = SN_MIN(sn_now(), p->duration_ns ? g->start_ns + p->duration_ns : INT64_MAX);
     ret->elapsed_s = SN_MAX(1e-9, (double)(end - g->start_ns - p->warmup_ns) / SN_SEC);
+    /* The last, partial second: its workers have closed their connections by now. */
+    int64_t open = ret->seconds.len ? ret->seconds.ptr[ret->seconds.len - 1].conns_open : 0;
     if (r == 0 && g->second.n.requests + sn_load_errors(&g->second.n))
-        r = close_second(g, (double)(end - g->start_ns) / SN_SEC);
+        r = close_second(g, (double)(end - g->start_ns) / SN_SEC, open);
     sn_load_stats_done(&g->second);
     sn_free(g);
     return r;

@@ -11,7 +11,8 @@ TOKEN = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])
 def files(suffixes=(".c", ".h")):
     """Paths relative to the root, sorted; generated and third-party text has no place in these."""
     found = (p for f in FOLDERS for p in (ROOT / f).rglob("*") if p.suffix in suffixes)
-    return sorted(p.relative_to(ROOT) for p in found if p.is_file() and "node_modules" not in p.parts)
+    return sorted(p.relative_to(ROOT) for p in found if p.is_file() and "node_modules" not in p.parts
+                  and ".pb." not in p.name)
 
 
 def read(path):

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kit/debug_http.c - kit/debug.h as a handler of kit/http. */
+#include "kit/debug.h"
+
+static bool is_loopback(struct sn_str peer)
+{
+    return sn_str_starts(peer, SN_STR("127.")) || sn_str_starts(peer, SN_STR("[::1]")) ||
+           sn_str_starts(peer, SN_STR("[::ffff:127.")) || sn_str_starts(peer, SN_STR("unix"));
+}
+static int header(struct sn_http_x *x, const char *name, struct sn_str value)
+{
+    return sn_http_header_add(x, sn_str(name), value);
+}
+static int send_reply(struct sn_http_x *x, struct sn_debug_reply *r)
+{
+    int res = header(x, "X-Content-Type-Options", SN_STR("nosniff"));
+    if (res >= 0) res = header(x, "Cache-Control", SN_STR("no-store"));
+    if (res >= 0 && r->go_error) res = header(x, "X-Go-Pprof", SN_STR("1"));
+    if (res >= 0 && r->attachment) {
+        struct sn_str v = sn_arena_printf(x->arena, "attachment; filename=\"%s\"", r->attachment);
+        res = v.ptr ? header(x, "Content-Disposition", v) : SN_E_NOMEM;
+    }
+    return res < 0 ? res : sn_http_reply(x, r->status, r->content_type, sn_buf_view(&r->body));
+}
+int sn_debug_handler(struct sn_http_x *x, void *arg)
+{
+    const struct sn_debug_opts *o = arg;
+    struct sn_str path = x->req.path;
+    bool pprof = sn_str_starts(path, SN_STR("/debug/"));
+    bool guarded = pprof ? !(o && o->allow_remote) : o && o->metrics_loopback_only;
+    if (guarded && !is_loopback(sn_http_peer(x)))
+        return sn_http_reply(x, 403, SN_STR("text/plain; charset=utf-8"),
+                             SN_STR("debugging is for loopback only\n"));
+    struct sn_debug_reply r = {.status = 200};
+    sn_buf_init(&r.body, (size_t)512 << 20);
+    int res = sn_debug_get(path, x->req.query,
+                           sn_http_headers_get(&x->req.headers, SN_STR("accept")), &r);
+    if (res >= 0) res = r.body.err < 0 ? r.body.err : send_reply(x, &r);
+    sn_buf_done(&r.body);
+    return res;
+}

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kit/http_client_h2.c - many calls over one HTTP/2 connection.
+ *
+ * A session belongs to its worker: calls of that worker share it without a lock. One fiber reads
+ * while there are streams; afterwards the connection parks. */
+#include "core/alloc.h"
+#include "fiber/wait.h"
+#include "kit/http_client_int.h"
+#include "wire/h2.h"
+
+#define H2_WRITE_BYTES (64u << 10)
+#define H2_LINGER_NS (200 * SN_MS)
+#define INLINE_BODY_MAX (64u << 10)
+#define BODY_STEP (16u << 10)
+#define WRITE_STALL_NS (30 * SN_SEC)
+
+struct cl_waiter {
+    struct sn_fiber *f;
+    uint64_t ticket;
+};
+struct cl_h2 {
+    struct sn_h2 *s;
+    struct cl_conn *c;
+    struct sn_buf out;
+    unsigned refs; /* the reader and every call */
+    bool flushing, again, parked, reading;
+    bool gone; /* takes no more streams */
+    bool closed; /* the stream below is closed */
+    int err;
+};
+struct cl_stream {
+    struct cl_h2 *h;
+    struct cl_call *k;
+    int32_t id;
+    struct sn_h2_head head;
+    struct sn_http_headers trailers;
+    bool head_done, end, closed;
+    uint32_t code;
+    struct sn_buf in;
+    struct sn_buf hold; /* being read; `in` fills meanwhile */
+    size_t hold_off;
+    struct cl_waiter reader;
+    struct sn_str out;
+    bool out_end, out_ended;
+    struct cl_waiter writer;
+};
+
+static int st_wait(struct cl_waiter *w, const char *reason)
+{
+    w->ticket = sn_wait_begin(reason);
+    w->f = sn_self();
+    int r = sn_wait_park(w->ticket, SN_FOREVER);
+    w->f = NULL;
+    return r;
+}
+static void st_wake(struct cl_waiter *w)
+{
+    struct sn_fiber *f = w->f;
+    w->f = NULL;
+    if (f) sn_wait_wake(f, w->ticket, 0);
+}
+
+/* ---- session events --------------------------------------------------------------------------------- */
+
+static void ev_head(void *ctx, void *user, const struct sn_h2_head *head, bool end)
+{
+    struct cl_stream *st = user;
+    st->head = *head;
+    st->head_done = true;
+    st->k->got_bytes = true;
+    st_wake(&st->reader);
+}
+static void ev_data(void *ctx, void *user, struct sn_str data)
+{
+    struct cl_h2 *h = ctx;
+    struct cl_stream *st = user;
+    if (sn_buf_str(&st->in, data) < 0) sn_h2_reset(h->s, st->id, SN_H2_INTERNAL_ERROR);
+    st_wake(&st->reader);
+}
+static void ev_trailers(void *ctx, void *user, const struct sn_http_headers *t)
+{
+    ((struct cl_stream *)user)->trailers = *t;
+}
+static void ev_end(void *ctx, void *user)
+{
+    struct cl_stream *st = user;
+    st->end = true;
+    st_wake(&st->reader);
+}
+static size_t ev_pull(void *ctx, void *user, size_t max, const char **ret, bool *ret_end)
+{
+    struct cl_stream *st = user;
+    *ret = st->out.ptr;
+    *ret_end = st->out_end && st->out.len <= max;
+    return SN_MIN(st->out.len, max);
+}
+
+static void ev_sent(void *ctx, void *user, size_t n, bool end)
+{
+    struct cl_stream *st = user;
+    st->out = sn_str_from(st->out, n);
+    st->out_ended |= end;
+    if (st->out.len == 0) st_wake(&st->writer);
+}
+
+static void ev_closed(void *ctx, void *user, uint32_t code)
+{
+    struct cl_h2 *h = ctx;
+    struct cl_stream *st = user;
+    st->closed = true;
+    st->code = code;
+    if (st->in.len) sn_h2_consumed(h->s, 0, st->in.len);
+    st_wake(&st->reader);
+    st_wake(&st->writer);
+}
+
+static void h2_leave_pool(struct cl_h2 *h)
+{
+    h->gone = true;
+    sn_list_del(&h->c->link);
+}
+static void ev_goaway(void *ctx, int32_t last_id, uint32_t code) { h2_leave_pool(ctx); }
+
+static const struct sn_h2_events events = {
+    .head = ev_head, .data = ev_data,     .trailers = ev_trailers, .end = ev_end,
+    .pull = ev_pull, .sent = ev_sent,     .closed = ev_closed, .goaway = ev_goaway,
+};
+
+/* ---- connection ------------------------------------------------------------------------------------------ */
+
+static void h2_unref(struct cl_h2 *h)
+{
+    if (--h->refs) return;
+    struct cl_conn *c = h->c;
+    sn_list_del(&c->link);
+    sn_h2_free(h->s);
+    sn_buf_done(&h->out);
+    if (!h->closed) sn_stream_close(c->st);
+    c->pool->w->n_conns--;
+    sn_free(h);
+    sn_free(c);
+}
+
+static void h2_break(struct cl_h2 *h, int err)
+{
+    if (h->err < 0) return;
+    h->err = err;
+    h2_leave_pool(h);
+    if (!h->closed) {
+        h->closed = true;
+        sn_stream_close(h->c->st);
+    }
+    sn_h2_abandon(h->s);
+}
+
+static int h2_flush(struct cl_h2 *h)
+{
+    if (h->err < 0) return h->err;
+    if (h->flushing) {
+        h->again = true;
+        return 0;
+    }
+    h->flushing = true;
+    h->refs++;
+    do {
+        h->again = false;
+        sn_buf_reset(&h->out);
+        int r = sn_h2_send(h->s, &h->out, H2_WRITE_BYTES);
+        if (r < 0) h2_break(h, r);
+        if (h->err < 0 || h->out.len == 0) continue;
+        h->again = true;
+        int64_t prev = sn_deadline_tighten(sn_now_coarse() + WRITE_STALL_NS);
+        ssize_t n = sn_write(h->c->st, h->out.ptr, h->out.len);
+        sn_deadline_restore(prev);
+        if (n < 0) h2_break(h, (int)n);
+    } while (h->err == 0 && h->again);
+    h->flushing = false;
+    int err = h->err;
+    h2_unref(h);
+    return err;
+}
+
+static void h2_ready(struct sn_stream *st, void *arg, int why);
+
+/* Owns one reference. Reads until the connection breaks or nobody needs it. */
+static void h2_reader(void *arg)
+{
+    struct cl_h2 *h = arg;
+    struct http_pools *pools = &h->c->pool->w->pools;
+    char *buf = http_buf_take(pools);
+    if (!buf) h2_break(h, SN_E_NOMEM);
+    int64_t idle_ns = h->c->pool->client->o.idle_ns;
+    while (h->err == 0) {
+        int64_t prev = sn_deadline_tighten(sn_now_coarse() + H2_LINGER_NS);
+        ssize_t n = sn_read(h->c->st, buf, HTTP_BUF_BYTES);
+        sn_deadline_restore(prev);
+        if (h->err < 0) break;
+        bool unused = sn_h2_streams(h->s) == 0 && h->refs == 1;
+        if (n == SN_E_DEADLINE_EXCEEDED) {
+            if (unused && h->gone) break;
+            if (!unused) continue;
+            h->parked = true;
+            h->reading = false;
+            http_buf_give(pools, buf);
+            sn_buf_done(&h->out);
+            sn_stream_park(h->c->st, sn_now_coarse() + idle_ns, h2_ready, h);
+            return;
+        }
+        if (n <= 0) {
+            h2_break(h, n == 0 ? SN_E_RESET : (int)n);
+            break;
+        }
+        int r = sn_h2_recv(h->s, sn_str_of(buf, (size_t)n), sn_now_coarse());
+        if (r < 0 || sn_h2_done(h->s)) {
+            h2_flush(h);
+            h2_break(h, r < 0 ? r : SN_E_RESET);
+        } else {
+            h2_flush(h);
+        }
+    }
+    h->reading = false;
+    http_buf_give(pools, buf);
+    h2_unref(h);
+}
+
+static void h2_ready(struct sn_stream *st, void *arg, int why)
+{
+    struct cl_h2 *h = arg;
+    h->parked = false;
+    if (why < 0 && h->refs == 1) {
+        sn_h2_shutdown(h->s, true);
+        h2_flush(h);
+        h2_leave_pool(h);
+        h2_unref(h);
+        return;
+    }
+    h->reading = true;
+    h2_reader(h);
+}
+
+/* The reader runs, or is about to. */
+static int h2_wake_reader(struct cl_h2 *h)
+{
+    if (h->reading || !h->parked) return 0;
+    if (!sn_stream_unpark(h->c->st)) return 0; /* h2_ready is on its way */
+    h->parked = false;
+    h->reading = true;
+    /* Outside the caller's scope and deadline: other calls share the connection. */
+    int r = sn_stream_go(h2_reader, h);
+    if (r < 0) {
+        h->reading = false;
+        h2_break(h, r);
+        h2_unref(h);
+    }
+    return r;
+}
+
+int cl_h2_new(struct cl_conn *c)
+{
+    struct cl_h2 *h = SN_NEW(struct cl_h2);
+    if (!h) return SN_E_NOMEM;
+    h->c = c;
+    struct sn_h2_opts o = {.client = true,
+                           .field_bytes_max = c->pool->client->o.head_bytes_max,
+                           .events = &events,
+                           .ctx = h};
+    int r = sn_h2_new(&o, &h->s);
+    if (r == 0) {
+        h->refs = 1;
+        h->reading = true;
+        r = sn_stream_go(h2_reader, h);
+        if (r < 0) sn_h2_free(h->s);
+    }
+    if (r < 0) {
+        sn_free(h);
+        return r;
+    }
+    c->h2 = h;
+    sn_list_push_back(&c->pool->h2, &c->link);
+    return 0;
+}
+
+struct cl_conn *cl_h2_pick(struct cl_pool *p)
+{
+    SN_LIST_EACH(&p->h2, it) {
+        struct cl_conn *c = SN_LIST_ENTRY(it, struct cl_conn, link);
+        if (!c->h2->gone && c->h2->err == 0 && sn_h2_streams_left(c->h2->s)) return c;
+    }
+    return NULL;
+}
+
+bool cl_h2_close_one(struct cl_pool *p)
+{
+    SN_LIST_EACH(&p->h2, it) {
+        struct cl_h2 *h = SN_LIST_ENTRY(it, struct cl_conn, link)->h2;
+        h2_leave_pool(h);
+        if (h->parked && sn_stream_unpark(h->c->st)) {
+            h->parked = false;
+            h2_unref(h);
+        }
+        return true;
+    }
+    return false;
+}
+
+/* ---- a call ---------------------------------------------------------------------------------------------- */
+
+static int st_error(const struct cl_stream *st)
+{
+    if (st->h->err < 0) return st->h->err;
+    return sn_fail(SN_E_RESET, "stream reset by the server (code %u)", st->code);
+}
+
+/* Hands one piece over and waits until it was pulled. */
+static int st_send(struct cl_stream *st, struct sn_str data, bool end)
+{
+    if (st->closed) return st_error(st);
+    st->out = data;
+    st->out_end = end;
+    sn_h2_resume(st->h->s, st->id);
+    int r = h2_flush(st->h);
+    while (r >= 0 && !st->closed && (st->out.len || (st->out_end && !st->out_ended)))
+        r = st_wait(&st->writer, "http2 request body");
+    st->out = (struct sn_str){0};
+    if (r >= 0 && st->closed && !st->out_ended) r = st_error(st);
+    return r;
+}
+
+static int st_send_body(struct cl_call *k, const struct sn_http_call *call, char *buf)
+{
+    uint64_t sent = 0;
+    for (;;) {
+        ssize_t n = call->body_fn(call->body_arg, buf, BODY_STEP);
+        if (n < 0) return (int)n;
+        sent += (uint64_t)n;
+        if (call->body_length >= 0 && (n == 0) != (sent == (uint64_t)call->body_length) &&
+            (n == 0 || sent > (uint64_t)call->body_length))
+            return sn_fail(SN_E_FAILED_PRECONDITION, "request body is not its announced %lld bytes",
+                           (long long)call->body_length);
+        int r = st_send(k->stream, sn_str_of(buf, (size_t)n), n == 0);
+        if (r < 0 || n == 0) return r;
+    }
+}
+
+static int st_request(struct cl_call *k, const struct sn_http_call *call)
+{
+    struct cl_stream *st = k->stream;
+    struct sn_arena *a = &k->arena;
+    struct sn_http_headers hs = {0};
+    struct sn_str authority = k->url.authority;
+    int r = 0;
+    bool agent = call->no_default_headers;
+    for (unsigned i = 0; i < call->n_headers && r == 0; i++) {
+        struct sn_str name = call->headers[i].name, value = call->headers[i].value;
+        if (sn_str_ieq(name, SN_STR("host"))) {
+            authority = value;
+            continue;
+        }
+        if (sn_str_ieq(name, SN_STR("content-length"))) continue;
+        if (sn_str_ieq(name, SN_STR("te")) && !sn_str_ieq(value, SN_STR("trailers"))) continue;
+        agent |= sn_str_ieq(name, SN_STR("user-agent"));
+        r = sn_http_headers_add(&hs, a, name, value);
+    }
+    if (r == 0 && !agent)
+        r = sn_http_headers_add(&hs, a, SN_STR("user-agent"), SN_STR("sennit"));
+    int64_t len = call->body_fn ? call->body_length : (int64_t)call->body.len;
+    bool body = call->body_fn || call->body.len;
+    if (r == 0 && body && len >= 0) {
+        struct sn_str text = sn_arena_printf(a, "%lld", (long long)len);
+        r = text.ptr ? sn_http_headers_add(&hs, a, SN_STR("content-length"), text) : SN_E_NOMEM;
+    }
+    if (r < 0) return r;
+    struct sn_str path = call->target.len ? call->target : k->url.target;
+    if (path.len == 0) path = SN_STR("/");
+    if (path.ptr[0] == '?') path = sn_arena_printf(a, "/%.*s", SN_STR_ARG(path));
+    struct sn_h2_request rq = {.method = call->method.len ? call->method : SN_STR("GET"),
+                               .scheme = k->url.tls ? SN_STR("https") : SN_STR("http"),
+                               .authority = authority,
+                               .path = path,
+                               .headers = &hs,
+                               .body = body};
+    int32_t id = sn_h2_request(st->h->s, &rq, a, st);
+    if (id < 0) {
+        st->closed = true;
+        return id;
+    }
+    st->id = id;
+    if (!body) return h2_flush(st->h);
+    if (!call->body_fn) return st_send(st, call->body, true);
+    if (len < 0 || len > INLINE_BODY_MAX) {
+        r = h2_flush(st->h);
+        return r < 0 ? r : cl_sender_start(k, call, st_send_body);
+    }
+    char *buf = http_buf_take(&k->w->pools);
+    if (!buf) return SN_E_NOMEM;
+    r = st_send_body(k, call, buf);
+    http_buf_give(&k->w->pools, buf);
+    return r;
+}
+
+/* Unread bytes are in st->hold afterwards. Returns > 0, 0 at the end, an error. */
+static ssize_t st_fill(struct cl_call *k)
+{
+    struct cl_stream *st = k->stream;
+    if (st->hold_off < st->hold.len) return 1;
+    while (st->in.len == 0) {
+        if (st->end) {
+            k->pub.trailers = st->trailers;
+            return 0;
+        }
+        if (st->closed) return st_error(st);
+        int r = st_wait(&st->reader, "http2 response body");
+        if (r < 0) return r;
+    }
+    /* The peer may refill one buffer while the caller looks at the other. */
+    struct sn_buf empty = st->hold;
+    sn_buf_reset(&empty);
+    st->hold = st->in;
+    st->hold_off = 0;
+    st->in = empty;
+    if (st->h->err == 0 && !st->closed) {
+        sn_h2_consumed(st->h->s, st->id, st->hold.len);
+        if (sn_h2_wants_write(st->h->s)) h2_flush(st->h);
+    }
+    return 1;
+}
+
+static ssize_t h2_next(struct cl_call *k, size_t max, const char **ret)
+{
+    struct cl_stream *st = k->stream;
+    ssize_t r = st_fill(k);
+    if (r <= 0) return r;
+    size_t n = SN_MIN(max, st->hold.len - st->hold_off);
+    *ret = (const char *)st->hold.ptr + st->hold_off;
+    st->hold_off += n;
+    return (ssize_t)n;
+}
+
+static ssize_t h2_copy(struct cl_call *k, void *buf, size_t cap)
+{
+    const char *p;
+    ssize_t n = h2_next(k, cap, &p);
+    if (n > 0) memcpy(buf, p, (size_t)n);
+    return n;
+}
+
+static void h2_close(struct cl_call *k)
+{
+    struct cl_stream *st = k->stream;
+    struct cl_h2 *h = st->h;
+    (void)!cl_sender_join(k);
+    if (!st->closed && h->err == 0) {
+        sn_h2_drop(h->s, st->id, st, st->end ? SN_H2_NO_ERROR : SN_H2_CANCEL);
+        h2_flush(h);
+    }
+    sn_buf_done(&st->in);
+    sn_buf_done(&st->hold);
+    k->conn = NULL;
+    h2_unref(h);
+}
+
+static const struct cl_ops h2_ops = {.next = h2_next, .copy = h2_copy, .close = h2_close};
+
+static int st_await_head(struct cl_call *k)
+{
+    struct cl_stream *st = k->stream;
+    int64_t prev = 0, max = k->client->o.head_ns_max;
+    if (max) prev = sn_deadline_tighten(sn_now() + max);
+    int r = 0;
+    while (r >= 0 && !st->head_done) {
+        if (st->closed)
+            r = st_error(st);
+        else
+            r = st_wait(&st->reader, "http2 response head");
+    }
+    if (max) sn_deadline_restore(prev);
+    return r;
+}
+
+int cl_h2_do(struct cl_call *k, const struct sn_http_call *call)
+{
+    struct cl_h2 *h = k->conn->h2;
+    struct cl_stream *st = SN_ARENA_NEW(&k->arena, struct cl_stream);
+    if (!st) return SN_E_NOMEM;
+    st->h = h;
+    st->k = k;
+    sn_buf_init(&st->in, SN_H2_STREAM_WINDOW + (16u << 10));
+    sn_buf_init(&st->hold, SN_H2_STREAM_WINDOW + (16u << 10));
+    h->refs++;
+    k->stream = st;
+    k->ops = &h2_ops;
+    k->got_bytes = false;
+    cl_permit_release(k); /* a shared connection */
+    int r = h2_wake_reader(h);
+    if (r >= 0) r = st_request(k, call);
+    /* A server that refuses early says why before it resets the stream. */
+    if (r >= 0 || (st->closed && st->head_done)) r = st_await_head(k);
+    if (r >= 0 && st->head.too_large) r = sn_fail(SN_E_TOO_LARGE, "response head over the limit");
+    if (r < 0) {
+        k->refused = st->closed && st->code == SN_H2_REFUSED_STREAM;
+        h2_close(k);
+        return sn_wrap(r, "%.*s %.*s", SN_STR_ARG(call->method.len ? call->method : SN_STR("GET")),
+                       (int)SN_MIN(call->url.len, (size_t)120), call->url.ptr);
+    }
+    k->pub.first_byte_ns = sn_now() - k->start_ns;
+    k->pub.status = st->head.status;
+    k->pub.version = 20;
+    k->pub.headers = st->head.headers;
+    bool none = st->head.status == 204 || st->head.status == 304 ||
+                sn_http_method_of(call->method) == SN_HTTP_HEAD;
+    k->pub.content_length = none && st->head.content_length < 0 ? 0 : st->head.content_length;
+    return 0;
+}

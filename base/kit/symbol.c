@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kit/symbol.c - libdw on our own process. libdw is not thread-safe and its state is expensive, so
+ * one session is kept and a lock serialises its users. A thread lock, not a fiber's: callers are on
+ * the blocking pool. */
+#include "kit/symbol.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <elfutils/libdwfl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PROC_LINE_MAX 2048 /* longer paths are cut, their mapping goes unnamed */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static Dwfl *session;
+
+/* Never look for separate debug files: libdw's own finder may ask a debuginfod server. */
+static int no_debuginfo(Dwfl_Module *mod, void **userdata, const char *modname, Dwarf_Addr base,
+                        const char *file, const char *link, GElf_Word crc, char **ret_name)
+{
+    (void)mod, (void)userdata, (void)modname, (void)base, (void)file, (void)link, (void)crc;
+    (void)ret_name;
+    return -1;
+}
+static int own_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
+                   char **file_name, Elf **elfp)
+{
+    return dwfl_linux_proc_find_elf(mod, userdata, name, base, file_name, elfp);
+}
+static const Dwfl_Callbacks callbacks = {.find_elf = own_elf, .find_debuginfo = no_debuginfo};
+
+static bool open_session(void)
+{
+    if (session) return true;
+    Dwfl *d = dwfl_begin(&callbacks);
+    if (!d) return false;
+    if (dwfl_linux_proc_report(d, getpid()) != 0 || dwfl_report_end(d, NULL, NULL) != 0) {
+        dwfl_end(d);
+        return false;
+    }
+    session = d;
+    return true;
+}
+/* Libraries loaded since: report again; modules that are still there keep their state. */
+static Dwfl_Module *module_of(uintptr_t pc)
+{
+    Dwfl_Module *m = dwfl_addrmodule(session, pc);
+    if (m) return m;
+    dwfl_report_begin_add(session);
+    if (dwfl_linux_proc_report(session, getpid()) != 0) return NULL;
+    dwfl_report_end(session, NULL, NULL);
+    return dwfl_addrmodule(session, pc);
+}
+
+static int attr_number(Dwarf_Die *die, unsigned name)
+{
+    Dwarf_Attribute a;
+    Dwarf_Word v;
+    return dwarf_attr_integrate(die, name, &a) && dwarf_formudata(&a, &v) == 0 ? (int)v : 0;
+}
+static const char *call_file(Dwarf_Die *cu, Dwarf_Die *die)
+{
+    Dwarf_Files *files;
+    size_t n;
+    int i = attr_number(die, DW_AT_call_file);
+    if (dwarf_getsrcfiles(cu, &files, &n) != 0 || i < 0 || (size_t)i >= n) return NULL;
+    return dwarf_filesrc(files, (size_t)i, NULL, NULL);
+}
+
+/* Names the functions around `pc`, innermost first; what was inlined says where it was called. */
+static void walk_scopes(Dwfl_Module *m, uintptr_t pc, struct sn_symbol *s)
+{
+    Dwarf_Addr bias;
+    Dwarf_Die *cu = dwfl_module_addrdie(m, pc, &bias), *scopes = NULL;
+    if (!cu) return;
+    int n = dwarf_getscopes(cu, pc - bias, &scopes);
+    for (int i = 0; i < n && s->n_frames <= SN_SYMBOL_INLINES_MAX; i++) {
+        int tag = dwarf_tag(&scopes[i]);
+        if (tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine) continue;
+        struct sn_symbol_frame *f = &s->frames[s->n_frames - 1];
+        f->function = sn_str(dwarf_diename(&scopes[i]));
+        f->start_line = attr_number(&scopes[i], DW_AT_decl_line);
+        if (tag == DW_TAG_subprogram || s->n_frames == SN_SYMBOL_INLINES_MAX) break;
+        s->frames[s->n_frames++] = (struct sn_symbol_frame){
+            .file = sn_str(call_file(cu, &scopes[i])),
+            .line = attr_number(&scopes[i], DW_AT_call_line),
+        };
+    }
+    free(scopes);
+}
+
+static int at(uintptr_t pc, struct sn_symbol *s)
+{
+    GElf_Off off = 0;
+    GElf_Sym sym;
+    int line = 0;
+    if (!open_session()) return SN_E_NOT_FOUND;
+    Dwfl_Module *m = module_of(pc);
+    if (!m) return SN_E_NOT_FOUND;
+    const char *name = dwfl_module_addrinfo(m, pc, &off, &sym, NULL, NULL, NULL);
+    Dwfl_Line *l = dwfl_module_getsrc(m, pc);
+    memset(s, 0, sizeof *s);
+    s->n_frames = 1;
+    s->offset = name ? off : 0;
+    s->frames[0].file = sn_str(l ? dwfl_lineinfo(l, NULL, &line, NULL, NULL, NULL) : NULL);
+    s->frames[0].line = line;
+    walk_scopes(m, pc, s);
+    struct sn_symbol_frame *outer = &s->frames[s->n_frames - 1];
+    if (!outer->function.ptr) outer->function = sn_str(name);
+    return outer->function.ptr ? 0 : SN_E_NOT_FOUND;
+}
+int sn_symbol_at(uintptr_t pc, struct sn_symbol *ret)
+{
+    pthread_mutex_lock(&lock);
+    struct sn_symbol s;
+    int r = at(pc, &s);
+    pthread_mutex_unlock(&lock);
+    if (r == 0) *ret = s;
+    return r;
+}
+
+static void build_id(uintptr_t addr, char out[SN_SYMBOL_BUILD_ID_MAX])
+{
+    const unsigned char *bits;
+    GElf_Addr vaddr;
+    Dwfl_Module *m = open_session() ? module_of(addr) : NULL;
+    Elf *elf;
+    GElf_Addr bias;
+    int n = 0;
+    out[0] = 0;
+    /* The module's ELF file has to be opened before its id is known. */
+    if (m && (elf = dwfl_module_getelf(m, &bias)) != NULL)
+        n = dwfl_module_build_id(m, &bits, &vaddr);
+    for (int i = 0; i < n && 2 * i + 2 < SN_SYMBOL_BUILD_ID_MAX; i++)
+        snprintf(out + 2 * i, 3, "%02x", bits[i]);
+}
+int sn_symbol_modules(void (*fn)(const struct sn_symbol_module *m, void *arg), void *arg)
+{
+    char line[PROC_LINE_MAX];
+    FILE *f = fopen("/proc/self/maps", "re");
+    if (!f) return SN_E_UNAVAILABLE;
+    pthread_mutex_lock(&lock);
+    while (fgets(line, sizeof line, f)) {
+        unsigned long from, to, off;
+        char perms[5];
+        int at_path = 0;
+        if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %n", &from, &to, perms, &off, &at_path) < 4)
+            continue;
+        size_t n = strcspn(line + at_path, "\n");
+        if (perms[2] != 'x' || at_path == 0 || n == 0 || line[at_path] != '/') continue;
+        struct sn_symbol_module m = {.start = from, .end = to, .file_offset = off,
+                                     .path = sn_str_of(line + at_path, n)};
+        build_id(from, m.build_id);
+        fn(&m, arg);
+    }
+    pthread_mutex_unlock(&lock);
+    fclose(f);
+    return 0;
+}
+
+void sn_symbol_close(void)
+{
+    pthread_mutex_lock(&lock);
+    if (session) dwfl_end(session);
+    session = NULL;
+    pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,3 @@
+module sennit/bench/json
+
+go 1.21
