@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/alloc.h"
+#include "core/status.h"
 #include "sennit/commands.h"
 
 struct doctor_opts {

@@ -264,11 +264,11 @@ static int serve_main(void *arg)
     struct serve *s = arg;
     struct sn_http_server_opts o = {.handler = handle, .arg = s, .server_name = "sennit",
                                     .body_bytes_max = BODY_MAX};
-    struct sn_listen_opts lo = {.per_worker = sn_worker_count() > 1};
     char addr[512];
     int r = sn_str_cz(s->o->listen, addr, sizeof(addr));
     if (r < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "--listen: the address is too long");
-    r = sn_listen(addr, &lo, &s->listener);
+    /* One socket for all workers: with one for each, a second server could take the port as well. */
+    r = sn_listen(addr, NULL, &s->listener);
     if (r == SN_E_ALREADY_EXISTS) return sn_fail(r, "%s is in use by another program", addr);
     if (r < 0) return r;
     sn_listener_addr(s->listener, s->addr, sizeof(s->addr));
