@@ -4,7 +4,7 @@
 # Groups add up: bench includes test, every group includes build.
 set -euo pipefail
 
-build=(gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libnghttp2-dev libyaml-dev
+build=(gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libnghttp2-dev libpcre2-dev libyaml-dev
   libdw-dev zlib1g-dev libpcre2-dev protobuf-compiler libprotobuf-dev)
 test=(curl openssl procps iproute2 nghttp2-client wrk gdb chromium python3-websockets)
 bench=(nginx-light haproxy linux-perf libprotobuf-c-dev protobuf-c-compiler libjansson-dev)

@@ -4,7 +4,9 @@
  * SN_E_EOF; send on a closed one gives SN_E_CLOSED (not a panic). Elements are copied directly
  * between the two fibers' frames when a peer waits. Any fiber on any worker may use any channel.
  * Values arrive in the order they were sent; waiting senders and receivers are served in the order
- * they came. A value is delivered exactly once or, where send fails, not at all. */
+ * they came. A value is delivered exactly once or, where send fails, not at all.
+ * "Any thread" below includes threads that are not workers; such a call must have returned before
+ * the runtime ends, because it may wake a fiber of it. */
 #pragma once
 #include "fiber/wait.h"
 

@@ -563,27 +563,29 @@ static void *thread_sender(void *arg)
     sn_chan_close(v->c);
     return NULL;
 }
+/* A thread must be out of the runtime's calls before the runtime ends. */
+static int join_thread(void *arg) { return pthread_join(*(pthread_t *)arg, NULL); }
 static int thread_receiver(void *arg)
 {
     struct volume *v = arg;
     uint64_t x, last = 0;
     int r;
+    pthread_t t;
+    T_EQ(pthread_create(&t, NULL, thread_sender, v), 0);
     while ((r = sn_chan_recv(v->c, &x)) == 0) {
         T_EQ(x, last + 1);
         last = x;
     }
     T_EQ(r, SN_E_EOF);
     T_EQ(last, 2000);
+    T_EQ(sn_offload(join_thread, &t), 0);
     return 0;
 }
 SN_TEST(chan_from_thread)
 {
     for (size_t cap = 0; cap < 3; cap++) {
         struct volume v = {.c = sn_chan_new(8, cap)};
-        pthread_t t;
-        T_EQ(pthread_create(&t, NULL, thread_sender, &v), 0);
         T_OK(run_n(2, thread_receiver, &v));
-        T_EQ(pthread_join(t, NULL), 0);
         sn_chan_free(v.c);
     }
 }

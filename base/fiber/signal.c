@@ -1,113 +1,186 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fiber/signal.c - signals as something a fiber waits for.
- * The handler only records: every waiting fiber that asked for the signal gets it, through an eventfd
- * of its own; a signal nobody waits for at that moment is kept for the next who asks. */
+/* fiber/signal.c - signals as something fibers wait for.
+ *
+ * The handler sets a bit and writes to an eventfd, both async-signal-safe; one worker, the one that
+ * called sn_signal_wait first, has the eventfd in its poller and hands the signals to the waiters.
+ * Not a signalfd: that needs the signal blocked in every thread, also in those that exist already.
+ * When that worker ends, the actions found at the first wait come back. */
 #include <errno.h>
-#include <stdatomic.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "fiber/net.h"
 #include "fiber/os.h"
-#include "fiber/rt_int.h"
-#include "fiber/sim.h"
+#include "fiber/sync_int.h"
 
-#define WAITERS_MAX 64
-#define SIGNAL_MAX 64
+static struct {
+    struct sn_spin lock;
+    struct sn_worker *worker; /* whose poller has the eventfd; NULL = not set up */
+    struct sn_pollee pollee;
+    struct sn_waitq q;
+    uint64_t caught;  /* signals whose action is ours; bit n-1 is signal n */
+    uint64_t pending; /* delivered while nobody waited for them */
+    struct sigaction before[64];
+    /* the handler's */
+    uint64_t raised; /* __atomic */
+    int fd;          /* __atomic, -1 = none */
+    int inside;      /* __atomic: handlers running now */
+} sig = {.fd = -1};
 
-struct waiter {
-    _Atomic uint64_t mask;    /* signals asked for; 0 = free slot */
-    _Atomic uint64_t pending; /* of those, arrived */
-    int fd;
-};
-static struct waiter waiters[WAITERS_MAX];
-static _Atomic uint64_t unclaimed;
-static struct sn_spin slots_lock;
-
-static uint64_t bit_of(int sig) { return (uint64_t)1 << (sig - 1); }
-
-/* Async-signal-safe: atomics and write(2). */
-static void on_signal(int sig)
+static void on_signal(int n)
 {
     int saved = errno;
-    uint64_t bit = bit_of(sig), one = 1;
-    bool told = false;
-    for (int i = 0; i < WAITERS_MAX; i++) {
-        if (!(atomic_load(&waiters[i].mask) & bit)) continue;
-        atomic_fetch_or(&waiters[i].pending, bit);
-        if (write(waiters[i].fd, &one, sizeof(one)) == (ssize_t)sizeof(one)) told = true;
+    __atomic_fetch_add(&sig.inside, 1, __ATOMIC_SEQ_CST);
+    int fd = __atomic_load_n(&sig.fd, __ATOMIC_SEQ_CST);
+    if (fd >= 0) {
+        uint64_t one = 1;
+        __atomic_fetch_or(&sig.raised, 1ull << (n - 1), __ATOMIC_SEQ_CST);
+        ssize_t r = write(fd, &one, sizeof one); /* only a full counter fails, and that is readable */
+        (void)r;
     }
-    if (!told) atomic_fetch_or(&unclaimed, bit);
+    __atomic_fetch_sub(&sig.inside, 1, __ATOMIC_SEQ_CST);
     errno = saved;
 }
 
-static int install(const int *signals, uint64_t *ret_mask)
+/* Gives every raised signal to all who wait for it; what nobody waits for stays pending.
+ * The lock is held. Returns the claimed waiters. */
+static struct sn_waiter *distribute(void)
 {
-    uint64_t mask = 0;
-    for (const int *s = signals; *s; s++) {
-        struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
-        if (*s < 1 || *s > SIGNAL_MAX || sigaction(*s, &sa, NULL) < 0)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "signal %d cannot be waited for", *s);
-        mask |= bit_of(*s);
+    struct sn_waiter *first = NULL, **tail = &first;
+    sig.pending |= __atomic_exchange_n(&sig.raised, 0, __ATOMIC_SEQ_CST);
+    uint64_t seen = 0;
+    for (struct sn_waiter *w = sig.q.head, *next; w; w = next) {
+        next = w->next;
+        uint64_t mine = sig.pending & (uint64_t)w->amount;
+        if (!mine) continue;
+        bool got = sn_wait_claim(w->f, w->t);
+        sn_waitq_del(&sig.q, w);
+        if (!got) continue;
+        w->status = __builtin_ctzll(mine) + 1;
+        seen |= mine & -mine;
+        *tail = w;
+        tail = &w->next;
     }
-    *ret_mask = mask;
+    *tail = NULL;
+    sig.pending &= ~seen;
+    return first;
+}
+
+static void finish_all(struct sn_waiter *w)
+{
+    while (w) {
+        struct sn_waiter *next = w->next;
+        sn_wait_finish(w->f, w->status);
+        w = next;
+    }
+}
+
+static void on_readable(struct sn_pollee *p, uint32_t events)
+{
+    (void)events;
+    uint64_t n;
+    while (read(p->fd, &n, sizeof n) < 0 && errno == EINTR) {
+    }
+    sn_spin_lock(&sig.lock);
+    struct sn_waiter *w = distribute();
+    sn_spin_unlock(&sig.lock);
+    finish_all(w);
+}
+
+/* The lock is held. */
+static int set_up(struct sn_worker *wk)
+{
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (fd < 0) return sn_fail_errno(errno, "signals: eventfd");
+    sig.pollee.fd = fd;
+    sig.pollee.ready = on_readable;
+    int r = sn_poll_add(wk, &sig.pollee, EPOLLIN);
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
+    sig.worker = wk;
+    __atomic_store_n(&sig.fd, fd, __ATOMIC_SEQ_CST);
     return 0;
 }
 
-static struct waiter *slot_take(int fd, uint64_t mask)
+/* Context: worker `wk`'s thread, no fiber of it left. */
+static void worker_done(struct sn_worker *wk)
 {
-    struct waiter *w = NULL;
-    sn_spin_lock(&slots_lock);
-    for (int i = 0; i < WAITERS_MAX && !w; i++)
-        if (!atomic_load(&waiters[i].mask)) w = &waiters[i];
-    if (w) {
-        w->fd = fd;
-        atomic_store(&w->pending, 0);
-        atomic_store(&w->mask, mask);
+    sn_spin_lock(&sig.lock);
+    if (sig.worker == wk) {
+        for (int n = 1; n <= 64; n++)
+            if (sig.caught >> (n - 1) & 1) (void)sigaction(n, &sig.before[n - 1], NULL);
+        int fd = __atomic_exchange_n(&sig.fd, -1, __ATOMIC_SEQ_CST);
+        while (__atomic_load_n(&sig.inside, __ATOMIC_SEQ_CST)) sn_cpu_relax();
+        sn_poll_del(wk, &sig.pollee);
+        close(fd);
+        sig.worker = NULL;
+        sig.caught = sig.pending = sig.raised = 0;
     }
-    sn_spin_unlock(&slots_lock);
-    return w;
+    sn_spin_unlock(&sig.lock);
 }
 
-/* One signal out of `set`, taken; 0 where there is none. */
-static int take_one(_Atomic uint64_t *set, uint64_t mask)
+__attribute__((constructor)) static void signal_register(void)
 {
-    uint64_t now = atomic_load(set);
-    while (now & mask) {
-        uint64_t bit = (now & mask) & -(now & mask);
-        if (atomic_compare_exchange_weak(set, &now, now & ~bit)) return __builtin_ctzll(bit) + 1;
+    static const struct sn_rt_plugin plugin = {.worker_done = worker_done};
+    sn_rt_plugin_add(&plugin);
+}
+
+/* The lock is held. */
+static int catch_all(uint64_t mask)
+{
+    for (uint64_t left = mask & ~sig.caught; left; left &= left - 1) {
+        int n = __builtin_ctzll(left) + 1;
+        struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+        sigfillset(&a.sa_mask);
+        if (sigaction(n, &a, &sig.before[n - 1]) < 0)
+            return sn_fail_errno(errno, "signal %d cannot be caught", n);
+        sig.caught |= 1ull << (n - 1);
     }
+    return 0;
+}
+
+static int mask_of(const int *signals, uint64_t *ret)
+{
+    uint64_t mask = 0;
+    for (; *signals; signals++) {
+        int n = *signals;
+        if (n < 1 || n > 64) return sn_fail(SN_E_INVALID_ARGUMENT, "there is no signal %d", n);
+        if (n == SIGSEGV || n == SIGBUS || n == SIGILL || n == SIGFPE)
+            return sn_fail(SN_E_INVALID_ARGUMENT, "signal %d is a crash, not an event", n);
+        mask |= 1ull << (n - 1);
+    }
+    *ret = mask;
     return 0;
 }
 
 int sn_signal_wait(const int *signals)
 {
-    if (sn_sim_active()) return sn_sleep_until(SN_FOREVER); /* no signals in the simulated world */
+    struct sn_worker *wk = sn_worker_cur();
+    SN_ASSERT(wk && wk->cur);
     uint64_t mask = 0;
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd < 0) return sn_fail_errno(errno, "wait for signals");
-    int r = install(signals, &mask);
-    struct waiter *w = r < 0 ? NULL : slot_take(fd, mask);
-    if (r == 0 && !w)
-        r = sn_fail(SN_E_RESOURCE_EXHAUSTED, "more than %d fibers wait for signals", WAITERS_MAX);
-    while (r == 0) {
-        int sig = take_one(&unclaimed, mask);
-        if (!sig) sig = take_one(&w->pending, mask);
-        if (sig) {
-            r = sig;
-            break;
-        }
-        int e = sn_fd_wait(fd, EPOLLIN);
-        if (e < 0) r = e;
-        uint64_t n;
-        (void)!read(fd, &n, sizeof(n));
-    }
-    if (w) {
-        atomic_store(&w->mask, 0);
-        uint64_t rest = atomic_exchange(&w->pending, 0);
-        if (rest) atomic_fetch_or(&unclaimed, rest);
-    }
-    close(fd);
+    int r = mask_of(signals, &mask);
+    if (r < 0) return r;
+    struct sn_waiter w = {.f = wk->cur, .amount = (int64_t)mask};
+    if (sn_sim_on) return sn_wait_park(sn_wait_begin("signal wait"), SN_FOREVER);
+    sn_spin_lock(&sig.lock);
+    if (!sig.worker) r = set_up(wk);
+    if (r >= 0) r = catch_all(mask);
+    sn_spin_unlock(&sig.lock);
+    if (r >= 0) r = sn_point(wk, wk->cur); /* after catching: also a call that fails here has done that */
+    if (r < 0) return r;
+    sn_spin_lock(&sig.lock);
+    w.t = sn_wait_begin("signal wait");
+    sn_waitq_push(&sig.q, &w);
+    struct sn_waiter *woken = distribute(); /* perhaps this one: something was pending */
+    sn_spin_unlock(&sig.lock);
+    finish_all(woken);
+    r = sn_wait_park(w.t, SN_FOREVER);
+    if (r >= 0) return r;
+    sn_spin_lock(&sig.lock);
+    if (w.queued) sn_waitq_del(&sig.q, &w);
+    sn_spin_unlock(&sig.lock);
     return r;
 }

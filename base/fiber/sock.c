@@ -108,6 +108,10 @@ static void sock_end_anywhere(struct sn_sock *k)
         sock_end(k);
         return;
     }
+    /* The owner may still be delivering an event to an operation that has left meanwhile; `post`
+     * shares its place with the waiter it looks at. From here on events see CLOSED. */
+    sn_spin_lock(&k->lock);
+    sn_spin_unlock(&k->lock);
     k->post.fn = sock_end_post;
     sn_post_send(sn_worker_at(k->worker), &k->post);
 }

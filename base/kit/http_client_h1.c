@@ -121,7 +121,12 @@ static int send_body(struct cl_call *k, const struct sn_http_call *call, char *b
     uint64_t left = chunked ? UINT64_MAX : (uint64_t)call->body_length;
     while (left) {
         ssize_t n = call->body_fn(call->body_arg, buf, SN_MIN(left, (uint64_t)BODY_STEP));
-        if (n < 0) return (int)n;
+        if (n < 0) {
+            /* The call waits for the answer to a request that will never be whole: this tells the
+             * server, which gives up or answers, and either ends the wait. */
+            (void)!sn_stream_shutdown(st);
+            return (int)n;
+        }
         if (n == 0) break;
         int r = send_piece(st, buf, (size_t)n, chunked);
         if (r < 0) return r;

@@ -32,7 +32,7 @@ static unsigned entries(const char *folder)
     return n;
 }
 /* Fields 22 to 24 of /proc/self/stat: start time in ticks since boot, bytes, resident pages. */
-static bool stat_fields(unsigned long long *start, unsigned long long *vsize, long long *rss)
+static bool stat_fields(uint64_t *start, uint64_t *vsize, uint64_t *rss)
 {
     char text[1024];
     FILE *f = fopen("/proc/self/stat", "re");
@@ -40,10 +40,17 @@ static bool stat_fields(unsigned long long *start, unsigned long long *vsize, lo
     size_t n = fread(text, 1, sizeof text - 1, f);
     fclose(f);
     text[n] = 0;
-    char *p = strrchr(text, ')'); /* the name before it may hold anything */
-    return p && sscanf(p + 1,
-                       " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-                       "%*d %llu %llu %lld", start, vsize, rss) == 3;
+    struct sn_str s = sn_str_of(text, n);
+    ssize_t name_end = sn_str_rchr(s, ')'); /* the name before it may hold anything */
+    if (name_end < 0) return false;
+    s = sn_str_from(s, (size_t)name_end + 2);
+    for (int field = 3; s.ptr; field++) {
+        struct sn_str word = sn_str_cut(&s, ' ');
+        if (field == 22 && sn_str_to_u64(word, start) < 0) return false;
+        if (field == 23 && sn_str_to_u64(word, vsize) < 0) return false;
+        if (field == 24) return sn_str_to_u64(word, rss) == 0;
+    }
+    return false;
 }
 static double boot_time(void)
 {
@@ -59,8 +66,7 @@ static void process(struct sn_metrics_writer *w)
 {
     struct rusage u;
     struct rlimit fds;
-    unsigned long long start, vsize;
-    long long rss;
+    uint64_t start, vsize, rss;
     if (getrusage(RUSAGE_SELF, &u) == 0)
         counter(w, "process_cpu_seconds_total", "User and system CPU time spent.",
                 (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +

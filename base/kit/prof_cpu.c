@@ -96,7 +96,7 @@ static void arm_all(void)
     DIR *d = opendir("/proc/self/task");
     if (!d) return;
     for (struct dirent *e; (e = readdir(d)) != NULL && cpu.n_timers < THREADS_MAX;) {
-        int tid = atoi(e->d_name);
+        int tid = (int)strtol(e->d_name, NULL, 10); /* "." and ".." give 0 */
         if (tid > 0 && timer_for(tid, &cpu.timers[cpu.n_timers]) == 0) cpu.n_timers++;
     }
     closedir(d);

@@ -89,7 +89,7 @@ static void walk_scopes(Dwfl_Module *m, uintptr_t pc, struct sn_symbol *s)
             .line = attr_number(&scopes[i], DW_AT_call_line),
         };
     }
-    free(scopes);
+    free(scopes); /* banned: libdw allocated it */
 }
 
 static int at(uintptr_t pc, struct sn_symbol *s)
@@ -137,6 +137,20 @@ static void build_id(uintptr_t addr, char out[SN_SYMBOL_BUILD_ID_MAX])
     for (int i = 0; i < n && 2 * i + 2 < SN_SYMBOL_BUILD_ID_MAX; i++)
         snprintf(out + 2 * i, 3, "%02x", bits[i]);
 }
+/* "FROM-TO PERMS OFFSET DEV INODE   PATH": executable mappings of files only. */
+static bool maps_line(char *line, struct sn_symbol_module *m)
+{
+    char *p;
+    size_t n = strcspn(line, "\n");
+    const char *path = memchr(line, '/', n);
+    m->start = strtoul(line, &p, 16);
+    if (*p != '-' || !path) return false;
+    m->end = strtoul(p + 1, &p, 16);
+    if (strlen(p) < 6 || p[3] != 'x') return false;
+    m->file_offset = strtoul(p + 6, NULL, 16);
+    m->path = sn_str_of(path, (size_t)(line + n - path));
+    return true;
+}
 int sn_symbol_modules(void (*fn)(const struct sn_symbol_module *m, void *arg), void *arg)
 {
     char line[PROC_LINE_MAX];
@@ -144,16 +158,9 @@ int sn_symbol_modules(void (*fn)(const struct sn_symbol_module *m, void *arg), v
     if (!f) return SN_E_UNAVAILABLE;
     pthread_mutex_lock(&lock);
     while (fgets(line, sizeof line, f)) {
-        unsigned long from, to, off;
-        char perms[5];
-        int at_path = 0;
-        if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %n", &from, &to, perms, &off, &at_path) < 4)
-            continue;
-        size_t n = strcspn(line + at_path, "\n");
-        if (perms[2] != 'x' || at_path == 0 || n == 0 || line[at_path] != '/') continue;
-        struct sn_symbol_module m = {.start = from, .end = to, .file_offset = off,
-                                     .path = sn_str_of(line + at_path, n)};
-        build_id(from, m.build_id);
+        struct sn_symbol_module m;
+        if (!maps_line(line, &m)) continue;
+        build_id(m.start, m.build_id);
         fn(&m, arg);
     }
     pthread_mutex_unlock(&lock);

@@ -46,6 +46,23 @@ static SN_NOINLINE const uint8_t *varint_slow(const uint8_t *p, const uint8_t *e
     }
     return NULL;
 }
+/* Up to eight bytes at once: the terminator is the first byte without bit 7; then the groups of seven
+ * bits are folded together in three steps. */
+static SN_ALWAYS_INLINE const uint8_t *varint_wide(const uint8_t *p, const uint8_t *end,
+                                                   uint64_t *ret)
+{
+    uint64_t w, stop;
+    if (SN_UNLIKELY(end - p < 8)) return varint_slow(p, end, ret);
+    memcpy(&w, p, 8);
+    stop = ~w & 0x8080808080808080u;
+    if (SN_UNLIKELY(!stop)) return varint_slow(p, end, ret);
+    w &= stop ^ (stop - 1);
+    w = (w & 0x7f007f007f007f00u) >> 1 | (w & 0x007f007f007f007fu);
+    w = (w & 0x3fff00003fff0000u) >> 2 | (w & 0x00003fff00003fffu);
+    w = (w & 0x0fffffff00000000u) >> 4 | (w & 0x000000000fffffffu);
+    *ret = w;
+    return p + (__builtin_ctzll(stop) >> 3) + 1;
+}
 static SN_ALWAYS_INLINE const uint8_t *varint(const uint8_t *p, const uint8_t *end, uint64_t *ret)
 {
     if (SN_LIKELY(p < end && p[0] < 0x80)) {
@@ -56,7 +73,7 @@ static SN_ALWAYS_INLINE const uint8_t *varint(const uint8_t *p, const uint8_t *e
         *ret = (uint64_t)(p[0] & 0x7f) | (uint64_t)p[1] << 7;
         return p + 2;
     }
-    return varint_slow(p, end, ret);
+    return varint_wide(p, end, ret);
 }
 static inline uint32_t unzigzag32(uint32_t v) { return (v >> 1) ^ -(v & 1); }
 static inline uint64_t unzigzag64(uint64_t v) { return (v >> 1) ^ -(v & 1); }
@@ -172,6 +189,32 @@ static int keep_enum(struct dec *d, void *msg, const struct sn_pb_field *f, uint
                  : SN_E_NOMEM;
 }
 
+/* One loop per C type, so that no element pays for the choice. */
+#define PACKED_LOOP(ctype, value)                         \
+    for (ctype *o = dst; p < end; o++) {                  \
+        const uint8_t *q = varint(p, end, &v);            \
+        if (SN_UNLIKELY(!q)) goto bad_varint;             \
+        p = q;                                            \
+        *o = (ctype)(value);                              \
+    }                                                     \
+    break
+static const uint8_t *packed_varints(struct dec *d, unsigned type, void *dst, const uint8_t *p,
+                                     const uint8_t *end)
+{
+    uint64_t v;
+    switch (type) {
+    case SN_PB_INT64:
+    case SN_PB_UINT64: PACKED_LOOP(uint64_t, v);
+    case SN_PB_SINT64: PACKED_LOOP(uint64_t, unzigzag64(v));
+    case SN_PB_SINT32: PACKED_LOOP(uint32_t, unzigzag32((uint32_t)v));
+    case SN_PB_BOOL: PACKED_LOOP(bool, v != 0);
+    default: PACKED_LOOP(uint32_t, v);
+    }
+    return p;
+bad_varint:
+    return bad(d, SN_E_SYNTAX, p, "bad varint");
+}
+
 static SN_NOINLINE const uint8_t *packed(struct dec *d, void *msg, const struct sn_pb_field *f,
                                          const uint8_t *p, const uint8_t *end)
 {
@@ -196,6 +239,11 @@ static SN_NOINLINE const uint8_t *packed(struct dec *d, void *msg, const struct 
         if (n) memcpy(dst, p, n);
         arr->len += (uint32_t)count;
         return end;
+    }
+    if (!(f->flags & SN_PB_F_CLOSED)) {
+        p = packed_varints(d, f->type, dst, p, end);
+        if (p) arr->len += (uint32_t)count;
+        return p;
     }
     while (p < end) {
         uint64_t v;

@@ -3,6 +3,9 @@
  * sub-message's length is known when its prefix is due and no size is ever computed twice. */
 #include "wire/pb_int.h"
 
+/* The most room that is asked for beyond what is then written. */
+#define SLACK 1024u
+
 /* The encoding grows down from the end of the buffer's spare room. */
 struct enc {
     uint8_t *p; /* first byte written so far */
@@ -46,17 +49,33 @@ static SN_ALWAYS_INLINE bool need(struct enc *e, size_t n)
 {
     return SN_LIKELY((size_t)(e->p - (e->out->ptr + e->out->len)) >= n) || grow(e, n);
 }
+/* varint_before - writes v so that it ends before p, in at most ten bytes; returns its start. */
+static SN_ALWAYS_INLINE uint8_t *varint_before(uint8_t *p, uint64_t v)
+{
+    if (SN_LIKELY(v < 0x80)) {
+        *--p = (uint8_t)v;
+        return p;
+    }
+    unsigned n = (70u - (unsigned)__builtin_clzll(v)) / 7; /* significant bits, 7 a byte */
+    if (SN_LIKELY(n <= 8)) {
+        /* Spread the groups over eight bytes; what lands below the n that count is free room. */
+        uint64_t w = (v & 0x00fffffff0000000u) << 4 | (v & 0x000000000fffffffu);
+        w = (w & 0x0fffc0000fffc000u) << 2 | (w & 0x00003fff00003fffu);
+        w = (w & 0x3f803f803f803f80u) << 1 | (w & 0x007f007f007f007fu);
+        w |= 0x0080808080808080u >> (64 - 8 * n);
+        w <<= 64 - 8 * n;
+        memcpy(p - 8, &w, 8);
+        return p - n;
+    }
+    uint8_t *q = p -= n;
+    for (; v >= 0x80; v >>= 7) *q++ = (uint8_t)(v | 0x80);
+    *q = (uint8_t)v;
+    return p;
+}
 /* The caller has made sure of 10 bytes. */
 static SN_ALWAYS_INLINE void put_varint(struct enc *e, uint64_t v)
 {
-    if (SN_LIKELY(v < 0x80)) {
-        *--e->p = (uint8_t)v;
-        return;
-    }
-    unsigned n = (70u - (unsigned)__builtin_clzll(v)) / 7; /* significant bits, 7 a byte */
-    uint8_t *q = e->p -= n;
-    for (; v >= 0x80; v >>= 7) *q++ = (uint8_t)(v | 0x80);
-    *q = (uint8_t)v;
+    e->p = varint_before(e->p, v);
 }
 static inline void put_tag(struct enc *e, uint32_t tag)
 {
@@ -136,6 +155,33 @@ static SN_ALWAYS_INLINE bool put_value(struct enc *e, const struct sn_pb_field *
     return true;
 }
 
+/* One loop per kind of element, room asked for once per block. */
+#define PACKED_BLOCK 64u
+#define PACKED_LOOP(ctype, value)                             \
+    for (uint32_t i = arr->len; i > 0;) {                     \
+        uint32_t stop = i > PACKED_BLOCK ? i - PACKED_BLOCK : 0; \
+        if (!need(e, 10 * (size_t)(i - stop))) return false;  \
+        uint8_t *p = e->p;                                    \
+        while (i > stop) {                                    \
+            ctype x = ((const ctype *)arr->ptr)[--i];         \
+            p = varint_before(p, (value));                    \
+        }                                                     \
+        e->p = p;                                             \
+    }                                                         \
+    break
+static bool put_packed_varints(struct enc *e, unsigned type, const struct sn_pb_array *arr)
+{
+    switch (type) {
+    case SN_PB_INT64:
+    case SN_PB_UINT64: PACKED_LOOP(uint64_t, x);
+    case SN_PB_SINT64: PACKED_LOOP(uint64_t, x << 1 ^ (uint64_t)((int64_t)x >> 63));
+    case SN_PB_SINT32: PACKED_LOOP(uint32_t, x << 1 ^ (uint32_t)((int32_t)x >> 31));
+    case SN_PB_BOOL: PACKED_LOOP(uint8_t, x);
+    case SN_PB_UINT32: PACKED_LOOP(uint32_t, x);
+    default: PACKED_LOOP(int32_t, (uint64_t)(int64_t)x);
+    }
+    return true;
+}
 static SN_NOINLINE bool put_packed(struct enc *e, const struct sn_pb_field *f,
                                    const struct sn_pb_array *arr)
 {
@@ -143,12 +189,7 @@ static SN_NOINLINE bool put_packed(struct enc *e, const struct sn_pb_field *f,
     if (sn_pb_wire_type[f->type] != PB_WT_VARINT) {
         if (!put_bytes(e, arr->ptr, elem * arr->len)) return false;
     } else {
-        const char *src = (const char *)arr->ptr + elem * arr->len;
-        for (uint32_t i = 0; i < arr->len; i++) {
-            src -= elem;
-            if (!need(e, 10)) return false;
-            put_varint(e, varint_value(f->type, src));
-        }
+        if (!put_packed_varints(e, f->type, arr)) return false;
     }
     if (!need(e, 20)) return false;
     put_varint(e, written(e) - before);
@@ -257,7 +298,7 @@ ssize_t sn_pb_encode(const struct sn_pb_desc *d, const void *msg, struct sn_buf 
     struct sn_buf tmp;
     size_t room = out->limit - SN_MIN(out->limit, out->len);
     out->err = 0;
-    sn_buf_init(&tmp, room + 64);
+    sn_buf_init(&tmp, room + SLACK);
     r = encode(d, msg, &tmp);
     if (r >= 0 && sn_buf_put(out, tmp.ptr, tmp.len) < 0) r = out->err;
     if (r == SN_E_TOO_LARGE) out->err = SN_E_TOO_LARGE;

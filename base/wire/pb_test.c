@@ -270,7 +270,7 @@ SN_TEST(pb_maps)
         struct sn_str key = sn_arena_printf(&arena, "k%d", (i * 7919) % 500);
         struct sennit_test_all_m_string_entry *e = sennit_test_all_find_m_string(n, key);
         T_ASSERT(e);
-        T_EQ(atoi(e->value.ptr), i); /* the last one wins */
+        T_EQ(strtol(e->value.ptr, NULL, 10), i); /* the last one wins */
     }
     T_ASSERT(!sennit_test_all_find_m_string(n, SN_STR("nope")));
     /* An entry without key and value is {0: empty message}. */

@@ -12,3 +12,4 @@ struct bench_case {
     unsigned workers_min;   /* skipped below: cases about cross-core behaviour */
 };
 extern const struct bench_case bench_sched_cases[]; /* ended by a NULL name */
+extern const struct bench_case bench_sync_cases[];

@@ -7,7 +7,7 @@
 #include "bench.h"
 #include "fiber/fiber.h"
 
-static const struct bench_case *const tables[] = {bench_sched_cases};
+static const struct bench_case *const tables[] = {bench_sched_cases, bench_sync_cases};
 static char **wanted;
 static int n_wanted;
 

@@ -52,7 +52,8 @@ static void emit_field(const struct gen_msg *m, const struct gen_field *f, struc
                       f->is_msg ? "desc" : "enum");
     else
         sn_buf_cstr(out, ", {NULL}");
-    sn_buf_printf(out, ",\n     %d, %uu, offsetof(struct %s, %s), ", f->p->number, gen_tag(f), c, f->name);
+    sn_buf_printf(out, ",\n     %d, %uu, offsetof(struct %s, %s), ", f->p->number, gen_tag(f), c,
+                  f->name);
     if (f->oneof)
         sn_buf_printf(out, "offsetof(struct %s, %s_case)", c, f->oneof);
     else

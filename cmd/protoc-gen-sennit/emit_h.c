@@ -179,8 +179,8 @@ static void emit_whole(const struct gen_msg *m, struct sn_buf *out)
     const char *c = m->t->c_name;
     sn_buf_printf(out, "\nstatic inline struct %s *%s_new(struct sn_arena *a)\n{\n"
                   "    return (struct %s *)sn_pb_new(&%s_desc, a);\n}\n", c, c, c, c);
-    sn_buf_printf(out, "static inline int %s_parse(struct sn_str in, unsigned flags, struct sn_arena *a,\n"
-                  "    struct %s **ret)\n{\n    void *m;\n"
+    sn_buf_printf(out, "static inline int %s_parse(struct sn_str in, unsigned flags, "
+                  "struct sn_arena *a,\n    struct %s **ret)\n{\n    void *m;\n"
                   "    int r = sn_pb_parse(&%s_desc, in, flags, a, &m);\n"
                   "    if (r >= 0) *ret = (struct %s *)m;\n    return r;\n}\n", c, c, c, c);
     sn_buf_printf(out, "static inline ssize_t %s_encode(const struct %s *m, struct sn_buf *out)\n{\n"

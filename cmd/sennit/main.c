@@ -5,6 +5,7 @@
 #include "sennit/commands.h"
 
 static const struct sn_cli_command *const commands[] = {
+    &sn_cmd_gateway,
     &sn_cmd_load,
     &sn_cmd_serve,
     &sn_cmd_doctor,

@@ -92,6 +92,17 @@ var cases = []benchCase{
 	{"park_100k", 100000, park100k},
 	{"timer", 3000000, timer},
 	{"timers_1m", 1000000, timers1m},
+	{"chan_ping_pong", 1000000, chanPingPong},
+	{"chan_unbuffered", 1000000, chanUnbuffered},
+	{"chan_buffered", 5000000, chanBuffered},
+	{"chan_solo", 5000000, chanSolo},
+	{"select_wait", 1000000, selectWait},
+	{"select_ready", 3000000, selectReady},
+	{"mutex", 10000000, mutexSolo},
+	{"mutex_shared", 2000000, mutexShared},
+	{"waitgroup", 5000000, waitGroup},
+	{"cond_turns", 500000, condTurns},
+	{"queue_spsc", 5000000, chanBuffered1024},
 }
 
 func main() {

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sennit gateway - the HTTP gateway as a process of its own. */
+#include "gateway/gateway.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "core/alloc.h"
+#include "fiber/fiber.h"
+#include "fiber/os.h"
+#include "gateway/config.h"
+#include "kit/log.h"
+#include "sennit/commands.h"
+
+SN_LOG_MODULE("gateway");
+
+struct gateway_opts {
+    struct sn_str config;
+    uint64_t workers;
+    bool check, print_config, schema, reference;
+};
+
+static const struct sn_conf_field fields[] = {
+    SN_CONF_STRING(struct gateway_opts, config, "config", .letter = 'c', .metavar = "FILE",
+                   .def = "gateway.yaml", .help = "Configuration file."),
+    SN_CONF_UINT(struct gateway_opts, workers, "workers", .letter = 'w', .max = 1024,
+                 .help = "Threads; 0 = one per processor this process may run on."),
+    SN_CONF_BOOL(struct gateway_opts, check, "check",
+                 .help = "Check the configuration, print every problem, start nothing."),
+    SN_CONF_BOOL(struct gateway_opts, print_config, "print-config",
+                 .help = "Print the configuration with all defaults filled in."),
+    SN_CONF_BOOL(struct gateway_opts, schema, "schema",
+                 .help = "Print a JSON Schema of the configuration file."),
+    SN_CONF_BOOL(struct gateway_opts, reference, "reference",
+                 .help = "Print every configuration key as Markdown."),
+};
+static const struct sn_conf_table table = SN_CONF_TABLE(struct gateway_opts, fields);
+
+struct job {
+    const struct gateway_opts *o;
+    struct sn_gateway_opts gateway;
+    struct sn_gateway *gw;
+};
+
+static void on_event(void *arg, const char *level, const char *text)
+{
+    if (level[0] == 'e') SN_LOG_ERROR("gateway", SN_L("event", text));
+    else if (level[0] == 'w') SN_LOG_WARN("gateway", SN_L("event", text));
+    else SN_LOG_INFO("gateway", SN_L("event", text));
+}
+
+/* SIGHUP reloads; the first SIGTERM or SIGINT drains, a second one ends at once. */
+static void signals(void *arg)
+{
+    struct job *j = arg;
+    static const int wanted[] = {SIGHUP, SIGTERM, SIGINT, 0};
+    bool stopping = false;
+    for (;;) {
+        int sig = sn_signal_wait(wanted);
+        if (sig < 0) return;
+        if (sig == SIGHUP) {
+            (void)!sn_gateway_reload(j->gw);
+            continue;
+        }
+        if (stopping) {
+            (void)signal(sig, SIG_DFL);
+            raise(SIGKILL);
+        }
+        stopping = true;
+        SN_LOG_INFO("draining", SN_L("signal", sig == SIGTERM ? "SIGTERM" : "SIGINT"));
+        sn_gateway_stop(j->gw);
+    }
+}
+
+static int print_text(int r, struct sn_buf *b)
+{
+    if (r >= 0 && b->err == 0) fwrite(b->ptr, 1, b->len, stdout);
+    if (r >= 0) r = b->err;
+    sn_buf_done(b);
+    return r < 0 ? r : 0;
+}
+
+static int check(const struct sn_gateway_opts *o)
+{
+    struct sn_buf errors = {0};
+    int r = sn_gateway_check(o, &errors);
+    if (r < 0) fwrite(errors.ptr, 1, errors.len, stderr);
+    else printf("%s: good\n", o->config_path);
+    sn_buf_done(&errors);
+    return r < 0 ? SN_EXIT_FAILED : SN_EXIT_OK;
+}
+
+static int serve(struct job *j)
+{
+    struct sn_buf errors = {0};
+    int r = sn_gateway_new(&j->gateway, &j->gw, &errors);
+    if (r < 0) {
+        fwrite(errors.ptr, 1, errors.len, stderr);
+        sn_buf_done(&errors);
+        return SN_EXIT_FAILED;
+    }
+    sn_buf_done(&errors);
+    struct sn_buf list = {0};
+    if (sn_gateway_listeners(j->gw, &list) == 0)
+        SN_LOG_INFO("listening", SN_L("addresses", sn_buf_cz(&list)));
+    sn_buf_done(&list);
+    struct sn_scope_storage mem;
+    struct sn_scope *s = sn_scope_begin(&mem);
+    r = sn_go("signals", signals, j);
+    int64_t cut = r < 0 ? r : sn_gateway_run(j->gw);
+    if (cut >= 0) SN_LOG_INFO("drained", SN_L("cut", cut));
+    sn_scope_cancel(s);
+    (void)!sn_scope_end(s);
+    sn_gateway_free(j->gw);
+    return cut < 0 ? (int)cut : SN_EXIT_OK;
+}
+
+static int job_main(void *arg)
+{
+    struct job *j = arg;
+    struct sn_buf text = {0};
+    if (j->o->check) return check(&j->gateway);
+    if (j->o->print_config) return print_text(sn_gateway_print(&j->gateway, &text), &text);
+    return serve(j);
+}
+
+static int run_gateway(const struct sn_cli_call *call)
+{
+    const struct gateway_opts *o = call->opts;
+    struct sn_buf text = {0};
+    if (o->schema) return print_text(sn_conf_schema(&sn_gw_conf_table, &text), &text);
+    if (o->reference) return print_text(sn_conf_reference(&sn_gw_conf_table, &text), &text);
+    struct sn_str path = sn_arena_str(call->arena, o->config);
+    if (!path.ptr) return SN_E_NOMEM;
+    struct job j = {.o = o, .gateway = {.config_path = path.ptr, .on_event = on_event}};
+    struct sn_rt_opts rt = {.workers = (unsigned)o->workers};
+    return sn_rt_run(&rt, job_main, &j);
+}
+
+const struct sn_cli_command sn_cmd_gateway = {
+    .name = "gateway",
+    .brief = "run the HTTP gateway",
+    .about = "Routes HTTP/1.1 and HTTP/2 to upstreams, files, redirects and fixed answers.\n"
+             "The configuration is read again when its file changes and on SIGHUP; a bad one is "
+             "refused with every problem named, and the old one stays in force. SIGTERM drains.",
+    .table = &table,
+    .run = run_gateway,
+};

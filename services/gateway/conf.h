@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/conf.h - the gateway's configuration as plain structs; gateway/config.c fills them from
+ * YAML and checks them. Durations are ns, sizes bytes, lists {pointer, count}, absent strings have
+ * .ptr NULL. All memory belongs to the arena the configuration was read into. */
+#pragma once
+#include "core/str.h"
+#include "gateway/route.h"
+
+struct sn_gw_conf_tls_server {
+    struct sn_str cert, key;   /* PEM files */
+    struct sn_str client_ca;   /* set: client certificates are verified against it */
+    bool client_required;
+};
+
+struct sn_gw_conf_listener {
+    struct sn_str name, address;
+    bool h2;
+    struct sn_gw_conf_tls_server tls; /* cert.ptr NULL = plain */
+};
+
+struct sn_gw_conf_endpoint {
+    struct sn_str address;
+    uint64_t weight; /* 1.. */
+};
+
+enum sn_gw_balance { SN_GW_P2C, SN_GW_ROUND_ROBIN, SN_GW_RING_HASH };
+
+struct sn_gw_conf_hash { /* ring_hash: what is hashed; the first that is present counts */
+    struct sn_str header, cookie;
+    bool source_ip, path;
+};
+struct sn_gw_conf_health {
+    struct sn_str path; /* .ptr NULL = no active checks */
+    struct sn_str host; /* Host header; .ptr NULL = the endpoint's address */
+    int64_t interval, timeout;
+    uint64_t healthy, unhealthy; /* consecutive results that change the state */
+    uint64_t status_min, status_max;
+};
+struct sn_gw_conf_outlier {
+    bool enabled;
+    uint64_t consecutive;       /* failures in a row that eject */
+    bool count_5xx;             /* every 5xx is a failure, not only those of 502, 503 and 504 */
+    int64_t eject, eject_max;   /* first ejection, doubling to the most */
+    uint64_t ejected_percent_max;
+};
+struct sn_gw_conf_tls_client {
+    bool enabled;
+    struct sn_str ca, cert, key, server_name;
+    bool insecure; /* do not verify the upstream's certificate */
+};
+struct sn_gw_conf_upstream {
+    struct sn_str name;
+    struct sn_gw_conf_endpoint *endpoints;
+    size_t n_endpoints;
+    enum sn_gw_balance balance;
+    struct sn_gw_conf_hash hash;
+    struct sn_gw_conf_health health;
+    struct sn_gw_conf_outlier outlier;
+    struct sn_gw_conf_tls_client tls;
+    bool h2; /* cleartext HTTP/2 with prior knowledge, or only h2 by ALPN (gRPC) */
+    int64_t connect_timeout, keepalive_idle, slow_start;
+    uint64_t keepalive_connections, connections_max;
+    uint64_t panic_percent; /* fewer available endpoints than this: all are used */
+    uint64_t retry_percent; /* retry budget: extra attempts per hundred requests */
+};
+
+struct sn_gw_conf_pair {
+    struct sn_str name, value;
+};
+struct sn_gw_conf_header_ops {
+    struct sn_gw_conf_pair *set, *add;
+    size_t n_set, n_add;
+    struct sn_str *remove;
+    size_t n_remove;
+};
+
+struct sn_gw_conf_target {
+    struct sn_str upstream;
+    uint64_t weight;
+};
+enum sn_gw_retry_on {
+    SN_GW_RETRY_CONNECT = 1, /* no connection: nothing was sent */
+    SN_GW_RETRY_RESET = 2,   /* connection lost before an answer; idempotent requests only */
+    SN_GW_RETRY_5XX = 4,     /* 502, 503, 504 answers; idempotent requests only */
+    SN_GW_RETRY_TIMEOUT = 8, /* try_timeout passed without an answer; idempotent requests only */
+};
+struct sn_gw_conf_proxy {
+    struct sn_gw_conf_target *to;
+    size_t n_to;
+    struct sn_str strip_prefix, replace_prefix, replace_path;
+    struct sn_str host; /* .ptr NULL = the client's, "upstream" = the endpoint's, else literal */
+    int64_t timeout, try_timeout;
+    uint64_t retries; /* further attempts; at most SN_GW_RETRIES_MAX */
+    uint32_t retry_on;
+};
+#define SN_GW_RETRIES_MAX 5u
+
+struct sn_gw_conf_static {
+    struct sn_str root, index, fallback, cache_control;
+    bool precompressed, keep_prefix;
+};
+struct sn_gw_conf_redirect {
+    struct sn_str scheme, host, path, replace_prefix;
+    uint64_t port, status;
+};
+struct sn_gw_conf_respond {
+    uint64_t status;
+    struct sn_str body, content_type;
+};
+enum sn_gw_action { SN_GW_NONE, SN_GW_PROXY, SN_GW_STATIC, SN_GW_REDIRECT, SN_GW_RESPOND };
+
+struct sn_gw_conf_route {
+    struct sn_str name;
+    struct sn_str *listeners; /* names; none = all */
+    size_t n_listeners;
+    struct sn_gw_rule rule;
+    enum sn_gw_action action;
+    struct sn_gw_conf_proxy proxy;
+    struct sn_gw_conf_static files;
+    struct sn_gw_conf_redirect redirect;
+    struct sn_gw_conf_respond respond;
+    struct sn_gw_conf_header_ops request_headers, response_headers;
+    uint64_t body_bytes_max; /* 0 = the listener's */
+    int64_t p99_budget;      /* for the board; 0 = none */
+    bool access_log;
+};
+
+enum sn_gw_log_format { SN_GW_LOG_OFF, SN_GW_LOG_JSON, SN_GW_LOG_LOGFMT, SN_GW_LOG_COMBINED };
+struct sn_gw_conf_access_log {
+    enum sn_gw_log_format format;
+    struct sn_str path; /* "stdout", "stderr" or a file */
+};
+struct sn_gw_conf_limits {
+    uint64_t head_bytes, headers, body_bytes, connections, h2_streams;
+    int64_t head_timeout, idle_timeout, stall_timeout;
+};
+
+struct sn_gw_conf {
+    struct sn_gw_conf_listener *listeners;
+    size_t n_listeners;
+    struct sn_gw_conf_upstream *upstreams;
+    size_t n_upstreams;
+    struct sn_gw_conf_route *routes;
+    size_t n_routes;
+    struct sn_gw_conf_access_log access_log;
+    struct sn_gw_conf_limits limits;
+    struct sn_str *trusted_proxies; /* CIDR; whose X-Forwarded-* and Forwarded are kept */
+    size_t n_trusted_proxies;
+    bool forwarded;         /* also send RFC 7239 Forwarded */
+    struct sn_str via;      /* pseudonym in Via; "" = no Via */
+    int64_t drain_grace;
+    bool watch;             /* reload when the file changes */
+};

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/gw_int.h - what the gateway's own files share. */
+#pragma once
+#include "core/arena.h"
+#include "core/list.h"
+#include "core/map.h"
+#include "core/vec.h"
+#include "fiber/fiber.h"
+#include "fiber/sync.h"
+#include "gateway/conf.h"
+#include "gateway/gateway.h"
+#include "gateway/meter.h"
+#include "gateway/route.h"
+#include "gateway/upstream.h"
+#include "kit/config.h"
+#include "kit/http.h"
+
+#define GW_LISTENERS_MAX 64u
+#define GW_TUNNEL_BUF (16u << 10)
+
+struct gw_log;
+struct sn_tls_config;
+
+/* A connection pool shared by the snapshots whose upstream has the same connection settings. */
+struct gw_client {
+    uint32_t refs;
+    struct sn_http_client *http;
+    struct sn_tls_config *tls; /* owned, may be NULL */
+    struct sn_buf key;         /* the settings, as bytes */
+};
+
+/* What an upstream keeps through the ages, handed from snapshot to snapshot by name. */
+struct gw_upstream {
+    uint32_t refs;
+    struct sn_gw_budget budget;
+};
+
+/* An upstream in one snapshot. */
+struct gw_pool {
+    struct sn_gw_pool *pool;
+    struct gw_upstream *up; /* reference */
+    struct gw_client *client; /* reference */
+    const struct sn_gw_conf_upstream *conf;
+    struct sn_str url; /* scheme and authority that calls are made with */
+};
+
+struct gw_target {
+    uint32_t pool;
+    uint64_t upto; /* cumulative weight */
+};
+struct gw_route {
+    const struct sn_gw_conf_route *conf;
+    struct sn_gw_meter *meter; /* reference */
+    struct gw_target *targets;
+    uint64_t weight_total;
+    int root_fd;          /* static files; -1 otherwise */
+    struct sn_str match;  /* for the board */
+    struct sn_str target;
+};
+/* The routes one listener serves: the router's rule i is routes[map[i]]. */
+struct gw_table {
+    struct sn_gw_router *router;
+    uint32_t *map;
+};
+
+struct gw_active {
+    int64_t n;
+} SN_ALIGNED(SN_CACHE_LINE);
+
+struct gw_cidr {
+    uint8_t addr[16];
+    uint8_t bits; /* of 128; v4 is mapped */
+};
+
+struct gw_snap {
+    struct sn_gateway *gw;
+    struct sn_arena arena;
+    const struct sn_gw_conf *conf;
+    uint64_t generation;
+    int64_t loaded_ns;
+    struct gw_route *routes;
+    struct gw_pool *pools;
+    struct gw_table *tables;  /* one per conf->listeners entry */
+    struct gw_table *by_slot[GW_LISTENERS_MAX]; /* of a live listener's slot; NULL = removed */
+    struct gw_cidr *trusted;
+    struct gw_log *log;       /* reference; NULL = off */
+    struct gw_active *active; /* requests per worker */
+    struct sn_event retired;  /* health checks end */
+    int64_t checkers;         /* their fibers */
+};
+
+/* A bound address and its server. Changed settings make a new server on the same socket, under the
+ * same slot; the old one keeps its connections until they end. */
+struct gw_listener {
+    struct sn_gateway *gw;
+    unsigned slot;
+    char *name, *addr;
+    struct sn_buf key; /* the settings that need a new server when they change */
+    struct sn_listener *l; /* NULL once closed */
+    struct sn_http_server *srv;
+    struct sn_tls_config *tls;
+    bool serving;      /* its fiber is in sn_http_serve */
+};
+
+struct sn_gateway {
+    struct sn_gateway_opts opts;
+    struct sn_str text; /* heap copy of config_text */
+    unsigned workers;
+    struct gw_snap *snap; /* published: load with acquire */
+    struct sn_mutex reload;
+    uint64_t generation;
+    struct sn_buf last_error; /* of the last refused configuration; empty after a good one */
+    SN_VEC(struct gw_listener *) listeners;
+    uint64_t slots_used; /* bit set */
+    int64_t old_listeners; /* replaced or removed ones whose connections still live */
+    struct sn_scope *scope;  /* while running */
+    struct sn_event stop, started;
+    bool running, draining;
+    int64_t tunnels;
+    struct sn_mutex tick;    /* meters' windows, read by statistics */
+    struct sn_hist all;      /* the last second over all routes */
+    double all_rps;
+    int64_t tick_ns;
+    struct gw_log *log;      /* newest; reference */
+    int64_t snaps_live;
+};
+
+/* One request in the gateway, on the handler's stack. */
+struct gw_req {
+    struct sn_http_x *x;
+    struct sn_gateway *gw;
+    struct gw_snap *snap;
+    struct gw_route *route;
+    unsigned worker;
+    struct sn_str host, path, matched; /* normal forms; matched = the route's prefix */
+    struct sn_str peer;                /* client's address without port */
+    char host_buf[SN_GW_HOST_MAX + 1];
+    /* For the access log. */
+    struct sn_str upstream, endpoint;
+    unsigned attempts;
+    int status; /* answered by us or passed on; 499 = the client left */
+    int64_t upstream_ns;
+    const char *fault; /* why an answer is ours: static text */
+    struct sn_str error; /* what the upstream did, in the request arena */
+    bool metered, tunnel;
+};
+
+/* gw_event - a line for on_event. */
+void gw_event(struct sn_gateway *gw, const char *level, const char *fmt, ...) SN_PRINTF(3, 4);
+
+/* snapshot.c */
+struct gw_load { /* stage one of a load: everything that needs no fiber */
+    struct sn_arena arena;
+    struct sn_gw_conf *conf;
+    struct gw_table *tables;
+    struct sn_conf cf; /* where errors are collected */
+    unsigned workers;
+};
+/* gw_load_run - reads, checks and compiles. On failure ret_errors has the report and nothing is kept.
+ * Suspends (file, offload). */
+int gw_load_run(const struct sn_gateway_opts *opts, struct sn_str text, unsigned workers,
+                struct gw_load *ret, struct sn_buf *ret_errors) SN_MUST_CHECK;
+void gw_load_done(struct gw_load *l);
+/* gw_snap_new - stage two: finds state of the present snapshot again, opens folders and pools. Takes
+ * over the load's arena on success. Under gw->reload. */
+int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret) SN_MUST_CHECK;
+void gw_snap_publish(struct sn_gateway *gw, struct gw_snap *s);
+/* gw_snap_retire - waits for the last request of `s` and frees it. In a fiber of its own. */
+void gw_snap_retire(struct gw_snap *s);
+void gw_snap_free(struct gw_snap *s);
+/* gw_on_workers - fn(arg) once on every worker; waits for all. */
+void gw_on_workers(struct sn_gateway *gw, void (*fn)(void *arg), void *arg);
+static inline struct gw_snap *gw_snap_enter(struct sn_gateway *gw, unsigned worker)
+{
+    /* Load and count without a suspension between them: the publisher runs a fiber on every worker
+     * before it looks at the counts, so a count it does not see belongs to a newer snapshot. */
+    struct gw_snap *s = __atomic_load_n(&gw->snap, __ATOMIC_ACQUIRE);
+    int64_t *n = &s->active[worker].n;
+    __atomic_store_n(n, *n + 1, __ATOMIC_RELAXED);
+    return s;
+}
+static inline void gw_snap_leave(struct gw_snap *s, unsigned worker)
+{
+    int64_t *n = &s->active[worker].n;
+    __atomic_store_n(n, *n - 1, __ATOMIC_RELEASE);
+}
+
+/* handler.c */
+int gw_handle(struct sn_http_x *x, void *listener);
+/* gw_answer - an answer of our own with a short text. */
+int gw_answer(struct gw_req *q, int status, const char *fault);
+int gw_response_headers(struct gw_req *q);
+
+/* proxy.c, tunnel.c, files.c, action.c */
+int gw_proxy(struct gw_req *q);
+int gw_tunnel(struct gw_req *q, struct sn_http_resp *resp);
+int gw_files(struct gw_req *q);
+int gw_redirect(struct gw_req *q);
+int gw_respond(struct gw_req *q);
+/* gw_rewrite_path - path after strip_prefix, replace_prefix or replace_path; .ptr NULL = no memory. */
+struct sn_str gw_rewrite_path(struct gw_req *q, struct sn_str replace_path,
+                              struct sn_str replace_prefix, struct sn_str strip_prefix);
+
+/* headers.c */
+/* gw_is_hop - whether a field is meant for one connection only, by name or by `connection`. */
+bool gw_is_hop(struct sn_str name, struct sn_str connection);
+/* gw_headers_upstream - the request's fields as the upstream shall see them, in the request arena. */
+int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct sn_gw_conf_proxy *p,
+                        struct sn_str upgrade, struct sn_http_header **ret, unsigned *ret_n)
+    SN_MUST_CHECK;
+/* gw_headers_downstream - the response's fields onto the exchange. */
+int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h, bool upgrade)
+    SN_MUST_CHECK;
+int gw_cidr_parse(struct sn_str s, struct gw_cidr *ret) SN_MUST_CHECK;
+bool gw_trusted(const struct gw_snap *s, struct sn_str peer);
+/* gw_upgrade - the protocol of a request that asks to switch; .ptr NULL otherwise. */
+struct sn_str gw_upgrade(const struct sn_http_headers *h, uint8_t version);
+
+/* access_log.c */
+int gw_log_new(const struct sn_gw_conf_access_log *c, unsigned workers, struct gw_log **ret)
+    SN_MUST_CHECK;
+bool gw_log_same(const struct gw_log *l, const struct sn_gw_conf_access_log *c);
+struct gw_log *gw_log_ref(struct gw_log *l);
+void gw_log_unref(struct gw_log *l); /* suspends: the last one flushes */
+void gw_log_write(struct gw_log *l, const struct gw_req *q, int64_t took_ns);
+void gw_log_flush(struct gw_log *l);
+uint64_t gw_log_dropped(const struct gw_log *l);
+
+/* health.c */
+int gw_health_start(struct sn_gateway *gw, struct gw_snap *s) SN_MUST_CHECK;
+
+/* listeners.c */
+struct gw_listener_plan {
+    struct gw_listener *per_conf[GW_LISTENERS_MAX]; /* one per conf->listeners entry */
+    bool fresh[GW_LISTENERS_MAX];
+};
+/* gw_listeners_prepare - finds or opens a listener for every entry and fills s->by_slot; on failure
+ * closes what it opened. Under gw->reload. */
+int gw_listeners_prepare(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
+    SN_MUST_CHECK;
+/* gw_listeners_commit - after publishing: serves the fresh ones, lets the others go. */
+int gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
+    SN_MUST_CHECK;
+void gw_listeners_abandon(struct gw_listener_plan *plan, size_t n);
+int gw_listener_serve(struct gw_listener *l) SN_MUST_CHECK;
+/* gw_listener_close - no more accepting; waits until its fiber has left. */
+void gw_listener_close(struct gw_listener *l);
+void gw_listener_free(struct gw_listener *l);
+
+/* tls.c */
+int gw_tls_server(const struct sn_gw_conf_tls_server *c, bool h2, struct sn_tls_config **ret)
+    SN_MUST_CHECK;
+int gw_tls_client(const struct sn_gw_conf_upstream *c, struct sn_tls_config **ret) SN_MUST_CHECK;
+/* gw_tls_reload - the same files again, for new handshakes. NULL is accepted. */
+int gw_tls_reload(struct sn_tls_config *t) SN_MUST_CHECK;
+void gw_tls_free(struct sn_tls_config *t);
+
+/* watch.c */
+int gw_watch(void *gateway);

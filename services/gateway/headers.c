@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/headers.c - what of a message's head crosses the gateway.
+ * Sources: RFC 9110 §7.6 (hop-by-hop fields, Via), RFC 7239 (Forwarded). */
+#include <arpa/inet.h>
+
+#include "gateway/gw_int.h"
+
+/* ---- hop by hop ----------------------------------------------------------------------------- */
+
+static bool in_list(struct sn_str list, struct sn_str name)
+{
+    while (list.ptr) {
+        struct sn_str item = sn_str_trim(sn_str_cut(&list, ','));
+        if (item.len == name.len && sn_str_ieq(item, name)) return true;
+    }
+    return false;
+}
+
+bool gw_is_hop(struct sn_str n, struct sn_str connection)
+{
+    switch (n.len) {
+    case 2: return sn_str_ieq(n, SN_STR("te"));
+    case 7: if (sn_str_ieq(n, SN_STR("upgrade"))) return true; break;
+    case 10:
+        if (sn_str_ieq(n, SN_STR("connection")) || sn_str_ieq(n, SN_STR("keep-alive"))) return true;
+        break;
+    case 14:
+        if (sn_str_ieq(n, SN_STR("content-length")) || sn_str_ieq(n, SN_STR("http2-settings")))
+            return true;
+        break;
+    case 16: if (sn_str_ieq(n, SN_STR("proxy-connection"))) return true; break;
+    case 17: if (sn_str_ieq(n, SN_STR("transfer-encoding"))) return true; break;
+    case 19: if (sn_str_ieq(n, SN_STR("proxy-authorization"))) return true; break;
+    default: break;
+    }
+    return connection.len && in_list(connection, n);
+}
+
+/* The option list of Connection, without the two that name no field. Several Connection fields are
+ * rare; they are joined. Host and the fields this file writes itself cannot be removed by it. */
+static int connection_options(struct sn_arena *a, const struct sn_http_headers *h, struct sn_str *ret)
+{
+    struct sn_str all = {0};
+    for (unsigned i = 0; i < h->len; i++) {
+        if (h->ptr[i].name.len != 10 || !sn_str_ieq(h->ptr[i].name, SN_STR("connection"))) continue;
+        struct sn_str v = h->ptr[i].value;
+        if (sn_str_ieq(v, SN_STR("keep-alive")) || sn_str_ieq(v, SN_STR("close"))) continue;
+        all = all.ptr ? sn_arena_printf(a, "%.*s,%.*s", SN_STR_ARG(all), SN_STR_ARG(v)) : v;
+        if (!all.ptr) return SN_E_NOMEM;
+    }
+    *ret = all;
+    return 0;
+}
+
+struct sn_str gw_upgrade(const struct sn_http_headers *h, uint8_t version)
+{
+    if (version != 11) return (struct sn_str){0};
+    struct sn_str up = sn_http_headers_get(h, SN_STR("upgrade"));
+    if (!up.len) return (struct sn_str){0};
+    for (unsigned i = 0; i < h->len; i++)
+        if (h->ptr[i].name.len == 10 && sn_str_ieq(h->ptr[i].name, SN_STR("connection")) &&
+            in_list(h->ptr[i].value, SN_STR("upgrade")))
+            return up;
+    return (struct sn_str){0};
+}
+
+/* ---- who is believed ------------------------------------------------------------------------ */
+
+static int ip_parse(struct sn_str s, uint8_t out[16], unsigned *bits_max)
+{
+    char text[INET6_ADDRSTRLEN + 1];
+    if (s.len > 2 && s.ptr[0] == '[' && s.ptr[s.len - 1] == ']') s = sn_str_sub(s, 1, s.len - 1);
+    if (sn_str_cz(s, text, sizeof(text)) < 0) return SN_E_SYNTAX;
+    memset(out, 0, 16);
+    if (inet_pton(AF_INET, text, out + 12) == 1) {
+        out[10] = out[11] = 0xff;
+        *bits_max = 32;
+        return 0;
+    }
+    *bits_max = 128;
+    return inet_pton(AF_INET6, text, out) == 1 ? 0 : SN_E_SYNTAX;
+}
+
+int gw_cidr_parse(struct sn_str s, struct gw_cidr *ret)
+{
+    struct gw_cidr c;
+    unsigned max;
+    struct sn_str rest = s, ip = sn_str_cut(&rest, '/');
+    int r = ip_parse(ip, c.addr, &max);
+    uint64_t bits = max;
+    if (r == 0 && rest.ptr && (sn_str_to_u64(rest, &bits) < 0 || bits > max)) r = SN_E_SYNTAX;
+    if (r < 0) return r;
+    c.bits = (uint8_t)(bits + (128 - max));
+    *ret = c;
+    return 0;
+}
+
+bool gw_trusted(const struct gw_snap *s, struct sn_str peer)
+{
+    uint8_t ip[16];
+    unsigned max;
+    if (!s->conf->n_trusted_proxies || ip_parse(peer, ip, &max) < 0) return false;
+    for (size_t i = 0; i < s->conf->n_trusted_proxies; i++) {
+        const struct gw_cidr *c = &s->trusted[i];
+        unsigned whole = c->bits / 8, part = c->bits % 8;
+        if (memcmp(ip, c->addr, whole) != 0) continue;
+        if (!part || ((ip[whole] ^ c->addr[whole]) & (0xff00u >> part & 0xffu)) == 0) return true;
+    }
+    return false;
+}
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+enum forwarded { FWD_NO, FWD_FOR, FWD_PROTO, FWD_HOST, FWD_PORT, FWD_RFC7239, FWD_VIA };
+
+static enum forwarded forwarded_kind(struct sn_str n)
+{
+    if (n.len < 3 || n.len > 17) return FWD_NO;
+    char c = sn_ascii_lower(n.ptr[0]);
+    if (c == 'v') return n.len == 3 && sn_str_ieq(n, SN_STR("via")) ? FWD_VIA : FWD_NO;
+    if (c == 'f') return sn_str_ieq(n, SN_STR("forwarded")) ? FWD_RFC7239 : FWD_NO;
+    if (c != 'x' || n.len < 15) return FWD_NO;
+    if (sn_str_ieq(n, SN_STR("x-forwarded-for"))) return FWD_FOR;
+    if (sn_str_ieq(n, SN_STR("x-forwarded-proto"))) return FWD_PROTO;
+    if (sn_str_ieq(n, SN_STR("x-forwarded-host"))) return FWD_HOST;
+    if (sn_str_ieq(n, SN_STR("x-forwarded-port"))) return FWD_PORT;
+    return FWD_NO;
+}
+
+struct out {
+    struct sn_http_header *h;
+    unsigned n;
+    struct sn_arena *a;
+    bool oom;
+};
+
+static void put(struct out *o, struct sn_str name, struct sn_str value)
+{
+    if (!value.ptr && value.len == 0) value = SN_STR("");
+    o->h[o->n++] = (struct sn_http_header){name, value};
+}
+
+/* "old, added", or "added" where there is no old value. */
+static struct sn_str join(struct out *o, struct sn_str old, struct sn_str added)
+{
+    if (!old.len) return added;
+    char *p = sn_arena_alloc(o->a, old.len + 2 + added.len);
+    if (!p) {
+        o->oom = true;
+        return old;
+    }
+    memcpy(p, old.ptr, old.len);
+    memcpy(p + old.len, ", ", 2);
+    memcpy(p + old.len + 2, added.ptr, added.len);
+    return sn_str_of(p, old.len + 2 + added.len);
+}
+
+static bool overridden(const struct sn_gw_conf_header_ops *ops, struct sn_str name)
+{
+    for (size_t i = 0; i < ops->n_set; i++)
+        if (ops->set[i].name.len == name.len && sn_str_ieq(ops->set[i].name, name)) return true;
+    for (size_t i = 0; i < ops->n_remove; i++)
+        if (ops->remove[i].len == name.len && sn_str_ieq(ops->remove[i], name)) return true;
+    return false;
+}
+
+static void put_forwarded(struct out *o, struct gw_req *q, const struct sn_str old[FWD_VIA + 1])
+{
+    const struct sn_gw_conf *c = q->snap->conf;
+    const struct sn_http_req *r = &q->x->req;
+    struct sn_str proto = r->tls ? SN_STR("https") : SN_STR("http");
+    struct sn_str peer = q->peer.ptr ? q->peer : SN_STR("unknown");
+    put(o, SN_STR("X-Forwarded-For"), join(o, old[FWD_FOR], peer));
+    put(o, SN_STR("X-Forwarded-Proto"), old[FWD_PROTO].ptr ? old[FWD_PROTO] : proto);
+    put(o, SN_STR("X-Forwarded-Host"), old[FWD_HOST].ptr ? old[FWD_HOST] : r->authority);
+    if (old[FWD_PORT].ptr) put(o, SN_STR("X-Forwarded-Port"), old[FWD_PORT]);
+    if (c->forwarded) {
+        bool v6 = sn_str_chr(peer, ':') >= 0;
+        struct sn_str f = sn_arena_printf(o->a, "for=%s%.*s%s;host=\"%.*s\";proto=%.*s", v6 ? "\"[" : "",
+                                          SN_STR_ARG(peer), v6 ? "]\"" : "",
+                                          SN_STR_ARG(r->authority), SN_STR_ARG(proto));
+        o->oom |= !f.ptr;
+        put(o, SN_STR("Forwarded"), join(o, old[FWD_RFC7239], f));
+    } else if (old[FWD_RFC7239].ptr) {
+        put(o, SN_STR("Forwarded"), old[FWD_RFC7239]);
+    }
+    if (c->via.len) {
+        const char *v = r->version == 20 ? "2.0 " : r->version == 10 ? "1.0 " : "1.1 ";
+        char *p = sn_arena_alloc(o->a, c->via.len + 4);
+        if (p) {
+            memcpy(p, v, 4);
+            memcpy(p + 4, c->via.ptr, c->via.len);
+            put(o, SN_STR("Via"), join(o, old[FWD_VIA], sn_str_of(p, c->via.len + 4)));
+        } else {
+            o->oom = true;
+        }
+    } else if (old[FWD_VIA].ptr) {
+        put(o, SN_STR("Via"), old[FWD_VIA]);
+    }
+}
+
+#define FIELDS_OWN 12u /* Host, forwarded ones, Via, TE, Connection and Upgrade */
+
+int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct sn_gw_conf_proxy *p,
+                        struct sn_str upgrade, struct sn_http_header **ret, unsigned *ret_n)
+{
+    const struct sn_http_headers *in = &q->x->req.headers;
+    const struct sn_gw_conf_header_ops *ops = &q->route->conf->request_headers;
+    struct sn_arena *a = q->x->arena;
+    struct out o = {.a = a};
+    o.h = sn_arena_alloc(a, (in->len + ops->n_set + ops->n_add + FIELDS_OWN) * sizeof(*o.h));
+    struct sn_str conn = {0}, old[FWD_VIA + 1] = {{0}};
+    if (!o.h || connection_options(a, in, &conn) < 0) return SN_E_NOMEM;
+    struct sn_str host = q->x->req.authority;
+    if (p->host.ptr) host = sn_str_eqc(p->host, "upstream") ? endpoint : p->host;
+    put(&o, SN_STR("Host"), host.len ? host : endpoint);
+    bool believed = gw_trusted(q->snap, q->peer);
+    for (unsigned i = 0; i < in->len; i++) {
+        struct sn_str n = in->ptr[i].name, v = in->ptr[i].value;
+        enum forwarded k = forwarded_kind(n);
+        if (k != FWD_NO) {
+            /* Via is kept from anybody: it accuses only those who came before. */
+            if (believed || k == FWD_VIA) old[k] = join(&o, old[k], v);
+            continue;
+        }
+        if (n.len == 4 && sn_str_ieq(n, SN_STR("host"))) continue;
+        if (n.len == 6 && sn_str_ieq(n, SN_STR("expect"))) continue; /* answered here */
+        if (n.len == 2 && sn_str_ieq(n, SN_STR("te")) && in_list(v, SN_STR("trailers")))
+            put(&o, SN_STR("TE"), SN_STR("trailers"));
+        if (gw_is_hop(n, conn) || ((ops->n_set || ops->n_remove) && overridden(ops, n))) continue;
+        put(&o, n, v);
+    }
+    put_forwarded(&o, q, old);
+    for (size_t i = 0; i < ops->n_set; i++) put(&o, ops->set[i].name, ops->set[i].value);
+    for (size_t i = 0; i < ops->n_add; i++) put(&o, ops->add[i].name, ops->add[i].value);
+    if (upgrade.len) {
+        put(&o, SN_STR("Connection"), SN_STR("Upgrade"));
+        put(&o, SN_STR("Upgrade"), upgrade);
+    }
+    if (o.oom) return SN_E_NOMEM;
+    *ret = o.h;
+    *ret_n = o.n;
+    return 0;
+}
+
+/* ---- responses ------------------------------------------------------------------------------ */
+
+int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h, bool upgrade)
+{
+    struct sn_arena *a = q->x->arena;
+    const struct sn_gw_conf_header_ops *ops = &q->route->conf->response_headers;
+    struct sn_http_headers *out = sn_http_response_headers(q->x);
+    struct sn_str conn = {0}, via = {0};
+    if (connection_options(a, h, &conn) < 0) return SN_E_NOMEM;
+    for (unsigned i = 0; i < h->len; i++) {
+        struct sn_str n = h->ptr[i].name, v = h->ptr[i].value;
+        /* The server writes Date itself. */
+        if (n.len == 4 && sn_str_ieq(n, SN_STR("date"))) continue;
+        bool up = upgrade && n.len == 7 && sn_str_ieq(n, SN_STR("upgrade"));
+        if (!up && gw_is_hop(n, conn)) continue;
+        if ((ops->n_set || ops->n_remove) && overridden(ops, n)) continue;
+        if (n.len == 3 && q->snap->conf->via.len && sn_str_ieq(n, SN_STR("via"))) {
+            struct out o = {.a = a};
+            via = join(&o, via, v);
+            continue;
+        }
+        /* Straight onto the list: the client's parser has checked name and value. */
+        int r = sn_http_headers_add(out, a, n, v);
+        if (r < 0) return r;
+    }
+    if (q->snap->conf->via.len) {
+        struct out o = {.a = a};
+        struct sn_str mine = sn_arena_printf(a, "1.1 %.*s", SN_STR_ARG(q->snap->conf->via));
+        if (!mine.ptr) return SN_E_NOMEM;
+        int r = sn_http_headers_add(out, a, SN_STR("Via"), join(&o, via, mine));
+        if (r < 0) return r;
+    }
+    return gw_response_headers(q);
+}
+
+int gw_response_headers(struct gw_req *q)
+{
+    const struct sn_gw_conf_header_ops *ops = &q->route->conf->response_headers;
+    for (size_t i = 0; i < ops->n_set; i++) {
+        int r = sn_http_header_add(q->x, ops->set[i].name, ops->set[i].value);
+        if (r < 0) return r;
+    }
+    for (size_t i = 0; i < ops->n_add; i++) {
+        int r = sn_http_header_add(q->x, ops->add[i].name, ops->add[i].value);
+        if (r < 0) return r;
+    }
+    return 0;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/listeners.c - bound addresses through reloads. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "core/alloc.h"
+#include "fiber/sim.h"
+#include "gateway/gw_int.h"
+
+#define OLD_POLL_NS (200 * SN_MS)
+
+static char *copy_str(struct sn_str s)
+{
+    char *p = sn_alloc(s.len + 1);
+    if (!p) return NULL;
+    if (s.len) memcpy(p, s.ptr, s.len);
+    p[s.len] = 0;
+    return p;
+}
+
+static void listener_key(const struct sn_gw_conf *c, const struct sn_gw_conf_listener *l,
+                         struct sn_buf *b)
+{
+    const struct sn_gw_conf_limits *m = &c->limits;
+    sn_buf_printf(b, "%d %d %llu %llu %llu %llu %llu %lld %lld %lld", l->h2, l->tls.client_required,
+                  (unsigned long long)m->head_bytes, (unsigned long long)m->headers,
+                  (unsigned long long)m->body_bytes, (unsigned long long)m->connections,
+                  (unsigned long long)m->h2_streams, (long long)m->head_timeout,
+                  (long long)m->idle_timeout, (long long)m->stall_timeout);
+    const struct sn_str parts[] = {l->tls.cert, l->tls.key, l->tls.client_ca};
+    for (size_t i = 0; i < SN_COUNT_OF(parts); i++) {
+        sn_buf_byte(b, 0);
+        sn_buf_str(b, parts[i]);
+    }
+}
+
+static int server_new(struct sn_gateway *gw, const struct sn_gw_conf *c,
+                      const struct sn_gw_conf_listener *conf, struct gw_listener *l)
+{
+    if (conf->tls.cert.ptr) {
+        int r = gw_tls_server(&conf->tls, conf->h2, &l->tls);
+        if (r < 0) return r;
+    }
+    struct sn_http_server_opts o = {
+        .handler = gw_handle,
+        .arg = l,
+        .tls = l->tls,
+        .h2_off = !conf->h2,
+        .head_bytes_max = c->limits.head_bytes,
+        .headers_max = (unsigned)c->limits.headers,
+        .body_bytes_max = c->limits.body_bytes,
+        .idle_ns = c->limits.idle_timeout,
+        .head_ns_max = c->limits.head_timeout,
+        .write_stall_ns_max = c->limits.stall_timeout,
+        .h2_streams_max = (uint32_t)c->limits.h2_streams,
+        .conns_max = c->limits.connections,
+    };
+    return sn_http_server_new(&o, &l->srv);
+}
+
+/* old: a listener on the same address whose socket the new one shares; may be NULL. */
+static int socket_open(struct gw_listener *l, struct gw_listener *old)
+{
+    struct sn_listen_opts o = {0};
+    if (old && old->l) {
+        int fd = sn_sim_active() ? -1 : sn_listener_fd(old->l);
+        if (fd >= 0) o.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (fd >= 0 && o.fd < 0) return sn_fail(SN_E_FILES, "listener %s: %m", l->addr);
+        /* The simulator has no descriptors to share: there the old one closes first. */
+        if (fd < 0) gw_listener_close(old);
+    }
+    int r = sn_listen(l->addr, &o, &l->l);
+    if (r < 0 && o.fd > 0) (void)close(o.fd);
+    return r;
+}
+
+static int slot_take(struct sn_gateway *gw, unsigned *ret)
+{
+    if (gw->slots_used == UINT64_MAX)
+        return sn_fail(SN_E_RESOURCE_EXHAUSTED, "more than %u listeners, those still draining included",
+                       GW_LISTENERS_MAX);
+    *ret = (unsigned)__builtin_ctzll(~gw->slots_used);
+    gw->slots_used |= 1ull << *ret;
+    return 0;
+}
+
+static int listener_new(struct sn_gateway *gw, struct gw_snap *s,
+                        const struct sn_gw_conf_listener *conf, struct gw_listener *old,
+                        struct gw_listener **ret)
+{
+    struct gw_listener *l = SN_NEW(struct gw_listener);
+    if (!l) return SN_E_NOMEM;
+    l->gw = gw;
+    l->slot = old ? old->slot : GW_LISTENERS_MAX;
+    l->name = copy_str(conf->name);
+    l->addr = copy_str(conf->address);
+    listener_key(s->conf, conf, &l->key);
+    int r = l->name && l->addr ? l->key.err : SN_E_NOMEM;
+    if (r == 0) r = server_new(gw, s->conf, conf, l);
+    if (r == 0) r = socket_open(l, old);
+    if (r == 0 && !old) r = slot_take(gw, &l->slot);
+    if (r < 0) {
+        gw_listener_free(l);
+        return sn_wrap(r, "listener %.*s", SN_STR_ARG(conf->name));
+    }
+    *ret = l;
+    return 0;
+}
+
+/* The slot is not given back here: a replaced listener's successor has it. */
+void gw_listener_free(struct gw_listener *l)
+{
+    if (!l) return;
+    gw_listener_close(l);
+    sn_http_server_free(l->srv);
+    gw_tls_free(l->tls);
+    sn_buf_done(&l->key);
+    sn_free(l->name);
+    sn_free(l->addr);
+    sn_free(l);
+}
+
+static struct gw_listener *find_by_addr(struct sn_gateway *gw, struct sn_str addr, struct sn_str name)
+{
+    for (size_t i = 0; i < gw->listeners.len; i++) {
+        struct gw_listener *l = gw->listeners.ptr[i];
+        /* Port 0 may be asked for several times: there the name decides. */
+        if (sn_str_eqc(addr, l->addr) && (!sn_str_ends(addr, SN_STR(":0")) || sn_str_eqc(name, l->name)))
+            return l;
+    }
+    return NULL;
+}
+
+int gw_listeners_prepare(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
+{
+    memset(plan, 0, sizeof(*plan));
+    for (size_t i = 0; i < s->conf->n_listeners; i++) {
+        const struct sn_gw_conf_listener *conf = &s->conf->listeners[i];
+        struct gw_listener *old = find_by_addr(gw, conf->address, conf->name);
+        struct sn_buf key = {0};
+        listener_key(s->conf, conf, &key);
+        bool same = old && key.err == 0 && sn_str_eq(sn_buf_view(&key), sn_buf_view(&old->key));
+        sn_buf_done(&key);
+        /* Renewed certificates keep their file names. */
+        int r = same ? gw_tls_reload(old->tls) : 0;
+        if (r < 0) r = sn_wrap(r, "listener %.*s", SN_STR_ARG(conf->name));
+        plan->per_conf[i] = old;
+        if (!same) {
+            r = listener_new(gw, s, conf, old, &plan->per_conf[i]);
+            if (r == 0) plan->fresh[i] = true;
+            else plan->per_conf[i] = NULL;
+        }
+        if (r < 0) {
+            gw_listeners_abandon(plan, i);
+            return r;
+        }
+        s->by_slot[plan->per_conf[i]->slot] = &s->tables[i];
+    }
+    return 0;
+}
+
+void gw_listeners_abandon(struct gw_listener_plan *plan, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!plan->fresh[i]) continue;
+        struct gw_listener *l = plan->per_conf[i];
+        struct gw_listener *old = find_by_addr(l->gw, sn_str(l->addr), sn_str(l->name));
+        if (!old && l->slot < GW_LISTENERS_MAX) l->gw->slots_used &= ~(1ull << l->slot);
+        gw_listener_free(l);
+        plan->fresh[i] = false;
+    }
+}
+
+static int serve_main(void *arg)
+{
+    struct gw_listener *l = arg;
+    int r = sn_http_serve(l->srv, l->l);
+    if (r < 0 && r != SN_E_CANCELLED)
+        gw_event(l->gw, "error", "listener %s: %s", l->name, sn_diag_str(r));
+    __atomic_store_n(&l->serving, false, __ATOMIC_RELEASE);
+    return 0;
+}
+
+int gw_listener_serve(struct gw_listener *l)
+{
+    l->serving = true;
+    int r = sn_scope_go(l->gw->scope, "gateway listener", serve_main, l);
+    if (r < 0) l->serving = false;
+    return r;
+}
+
+static void wait_served(struct gw_listener *l)
+{
+    while (__atomic_load_n(&l->serving, __ATOMIC_ACQUIRE))
+        if (sn_sleep(SN_MS) < 0) sn_yield();
+}
+
+void gw_listener_close(struct gw_listener *l)
+{
+    if (!l->l) return;
+    sn_listener_close(l->l);
+    l->l = NULL;
+    wait_served(l);
+}
+
+/* A replaced listener serves the connections it has, as long as they last. */
+static int outlive(void *arg)
+{
+    struct gw_listener *l = arg;
+    struct sn_http_server_stats st = {.conns_open = 1};
+    while (st.conns_open && !__atomic_load_n(&l->gw->draining, __ATOMIC_ACQUIRE)) {
+        if (sn_sleep(OLD_POLL_NS) < 0) break;
+        sn_http_server_stats(l->srv, &st);
+    }
+    if (st.conns_open) (void)sn_http_server_drain(l->srv, l->gw->snap->conf->drain_grace);
+    struct sn_gateway *gw = l->gw;
+    gw_listener_free(l);
+    __atomic_sub_fetch(&gw->old_listeners, 1, __ATOMIC_RELEASE);
+    return 0;
+}
+
+/* A removed listener's connections are asked to end, and end after the grace. */
+static int drain_removed(void *arg)
+{
+    struct gw_listener *l = arg;
+    struct sn_gateway *gw = l->gw;
+    (void)sn_http_server_drain(l->srv, gw->snap->conf->drain_grace);
+    sn_mutex_lock_always(&gw->reload);
+    gw->slots_used &= ~(1ull << l->slot);
+    sn_mutex_unlock(&gw->reload);
+    gw_listener_free(l);
+    __atomic_sub_fetch(&gw->old_listeners, 1, __ATOMIC_RELEASE);
+    return 0;
+}
+
+static int let_go(struct sn_gateway *gw, struct gw_listener *l, bool replaced)
+{
+    gw_listener_close(l);
+    __atomic_add_fetch(&gw->old_listeners, 1, __ATOMIC_RELAXED);
+    int r = sn_scope_go(gw->scope, replaced ? "gateway old listener" : "gateway drain",
+                        replaced ? outlive : drain_removed, l);
+    if (r < 0) __atomic_sub_fetch(&gw->old_listeners, 1, __ATOMIC_RELAXED);
+    return r;
+}
+
+int gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
+{
+    SN_VEC(struct gw_listener *) before = {0};
+    before.ptr = gw->listeners.ptr;
+    before.len = gw->listeners.len;
+    before.cap = gw->listeners.cap;
+    gw->listeners.ptr = NULL;
+    gw->listeners.len = gw->listeners.cap = 0;
+    int r = 0;
+    for (size_t i = 0; i < s->conf->n_listeners; i++) {
+        struct gw_listener *l = plan->per_conf[i];
+        int e = sn_vec_push(&gw->listeners, l);
+        if (e == 0 && plan->fresh[i]) e = gw_listener_serve(l);
+        if (e < 0) r = e;
+    }
+    for (size_t k = 0; k < before.len; k++) {
+        struct gw_listener *old = before.ptr[k];
+        bool kept = false, replaced = false;
+        for (size_t i = 0; i < s->conf->n_listeners; i++) {
+            kept |= plan->per_conf[i] == old;
+            replaced |= plan->per_conf[i] != old && plan->per_conf[i]->slot == old->slot;
+        }
+        if (kept) continue;
+        int e = let_go(gw, old, replaced);
+        if (e < 0) r = e;
+    }
+    sn_vec_done(&before);
+    return r;
+}

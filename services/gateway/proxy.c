@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/proxy.c - forwards a request to an endpoint and the answer back.
+ *
+ * Bodies stream both ways: the request's is read from the client only as fast as the upstream takes
+ * it, the answer's is written to the client straight from the upstream connection's read buffer. */
+#include "gateway/gw_int.h"
+
+#define LOG_ERROR_MAX 200u
+
+/* The request body as the HTTP client pulls it. `err` tells a client's failure from an upstream's. */
+struct body {
+    struct sn_http_x *x;
+    bool started;
+    int err;
+};
+
+static ssize_t body_pull(void *arg, void *buf, size_t cap)
+{
+    struct body *b = arg;
+    b->started = true;
+    ssize_t n = sn_http_body_read(b->x, buf, cap);
+    if (n < 0) b->err = (int)n;
+    return n;
+}
+
+struct proxy {
+    struct gw_req *q;
+    const struct sn_gw_conf_proxy *conf;
+    struct gw_pool *pool;
+    struct sn_str upgrade;
+    struct body body;
+    struct sn_http_call call;
+    struct sn_gw_tried tried;
+    uint64_t hash;
+    struct sn_gw_endpoint *ep; /* of the attempt in progress */
+    int64_t ep_start_ns, ep_head_ns, deadline;
+    struct sn_http_resp *resp;
+};
+
+/* ---- where to ------------------------------------------------------------------------------- */
+
+static struct gw_pool *choose_pool(struct gw_req *q)
+{
+    const struct gw_route *r = q->route;
+    if (r->conf->proxy.n_to == 1) return &q->snap->pools[r->targets[0].pool];
+    uint64_t roll = sn_random() % r->weight_total;
+    size_t i = 0;
+    while (roll >= r->targets[i].upto) i++;
+    return &q->snap->pools[r->targets[i].pool];
+}
+
+static struct sn_str cookie_value(const struct sn_http_headers *h, struct sn_str name)
+{
+    struct sn_str all = sn_http_headers_get(h, SN_STR("cookie"));
+    while (all.ptr) {
+        struct sn_str part = sn_str_trim(sn_str_cut(&all, ';'));
+        struct sn_str key = sn_str_cut(&part, '=');
+        if (sn_str_eq(key, name)) return part;
+    }
+    return (struct sn_str){0};
+}
+
+static uint64_t hash_key(const struct gw_req *q, const struct sn_gw_conf_upstream *c)
+{
+    const struct sn_gw_conf_hash *k = &c->hash;
+    const struct sn_http_headers *h = &q->x->req.headers;
+    struct sn_str v = {0};
+    if (k->header.ptr) v = sn_http_headers_get(h, k->header);
+    if (!v.ptr && k->cookie.ptr) v = cookie_value(h, k->cookie);
+    if (!v.ptr && k->source_ip) v = q->peer;
+    if (!v.ptr && k->path) v = q->path;
+    return v.ptr ? sn_hash(v.ptr, v.len, 0) : sn_random();
+}
+
+/* ---- the call ------------------------------------------------------------------------------- */
+
+static struct sn_str call_target(struct proxy *p)
+{
+    struct gw_req *q = p->q;
+    struct sn_str path = gw_rewrite_path(q, p->conf->replace_path, p->conf->replace_prefix,
+                                         p->conf->strip_prefix);
+    struct sn_str query = q->x->req.query;
+    if (!path.ptr || !query.ptr) return path;
+    /* In the usual case path and query still lie side by side as they came. */
+    if (path.ptr + path.len + 1 == query.ptr) return sn_str_of(path.ptr, path.len + 1 + query.len);
+    char *t = sn_arena_alloc(q->x->arena, path.len + 1 + query.len);
+    if (!t) return (struct sn_str){0};
+    memcpy(t, path.ptr, path.len);
+    t[path.len] = '?';
+    memcpy(t + path.len + 1, query.ptr, query.len);
+    return sn_str_of(t, path.len + 1 + query.len);
+}
+
+static int call_build(struct proxy *p)
+{
+    const struct sn_http_req *r = &p->q->x->req;
+    p->call = (struct sn_http_call){
+        .method = r->method_text,
+        .url = p->pool->url,
+        .target = call_target(p),
+        .no_default_headers = true,
+        .body_length = r->content_length,
+    };
+    if (!p->call.target.ptr) return SN_E_NOMEM;
+    if (r->content_length != 0) {
+        p->call.body_fn = body_pull;
+        p->call.body_arg = &p->body;
+    }
+    return 0;
+}
+
+static void attempt_end(struct proxy *p, enum sn_gw_result result)
+{
+    struct gw_req *q = p->q;
+    int64_t end = p->ep_head_ns ? p->ep_head_ns : sn_now();
+    int status = p->resp ? p->resp->status : 0;
+    q->upstream_ns += end - p->ep_start_ns;
+    sn_gw_meter_end(p->ep->meter, q->worker, status, end - p->ep_start_ns, 0, 0);
+    if (sn_gw_endpoint_finish(p->pool->pool, p->ep, p->ep_start_ns, end, result))
+        gw_event(q->gw, "warn", "upstream %.*s: endpoint %s ejected", SN_STR_ARG(p->pool->conf->name),
+                 p->ep->addr);
+    sn_http_resp_close(p->resp);
+    p->resp = NULL;
+    p->ep = NULL;
+}
+
+static int attempt(struct proxy *p)
+{
+    struct gw_req *q = p->q;
+    int64_t now = sn_now();
+    p->ep = sn_gw_pool_pick(p->pool->pool, now, sn_random(), p->hash, &p->tried);
+    p->tried.eps[p->tried.n++] = p->ep;
+    p->ep_start_ns = now;
+    p->ep_head_ns = 0;
+    sn_gw_endpoint_begin(p->ep, now);
+    sn_gw_meter_begin(p->ep->meter, q->worker);
+    q->attempts++;
+    q->endpoint = sn_str(p->ep->addr);
+    p->call.addr = q->endpoint;
+    struct sn_http_header *h = NULL;
+    int r = gw_headers_upstream(q, q->endpoint, p->conf, p->upgrade, &h, &p->call.n_headers);
+    if (r < 0) return r;
+    p->call.headers = h;
+    /* A stale pooled connection is retried below us once, for what may be repeated. */
+    int64_t at = p->deadline;
+    if (p->conf->try_timeout && now + p->conf->try_timeout < at) at = now + p->conf->try_timeout;
+    int64_t prev = sn_deadline_tighten(at);
+    r = sn_http_do(p->pool->client->http, &p->call, &p->resp);
+    sn_deadline_restore(prev);
+    p->ep_head_ns = sn_now();
+    return r;
+}
+
+/* ---- once more? ----------------------------------------------------------------------------- */
+
+static bool idempotent(enum sn_http_method m)
+{
+    switch (m) {
+    case SN_HTTP_GET:
+    case SN_HTTP_HEAD:
+    case SN_HTTP_PUT:
+    case SN_HTTP_DELETE:
+    case SN_HTTP_OPTIONS: return true;
+    default: return false;
+    }
+}
+
+static bool never_connected(int r)
+{
+    return r == SN_E_REFUSED || r == SN_E_UNAVAILABLE || r == SN_E_NOT_FOUND;
+}
+
+static bool bad_gateway(int status) { return status >= 502 && status <= 504; }
+
+static bool may_repeat(const struct proxy *p, int r)
+{
+    uint32_t kind = SN_GW_RETRY_RESET;
+    if (r >= 0) kind = SN_GW_RETRY_5XX;
+    else if (never_connected(r)) kind = SN_GW_RETRY_CONNECT;
+    else if (r == SN_E_DEADLINE_EXCEEDED) kind = SN_GW_RETRY_TIMEOUT;
+    else if (r == SN_E_CANCELLED || r == SN_E_NOMEM || r == SN_E_INVALID_ARGUMENT ||
+             r == SN_E_FILES)
+        return false;
+    if (!(p->conf->retry_on & kind) || p->tried.n > p->conf->retries || p->body.started) return false;
+    if (kind != SN_GW_RETRY_CONNECT && (!idempotent(p->q->x->req.method) || p->upgrade.len))
+        return false;
+    return sn_now() < p->deadline;
+}
+
+static enum sn_gw_result result_of(const struct proxy *p, int r)
+{
+    if (p->body.err < 0 || r == SN_E_CANCELLED || r == SN_E_NOMEM || r == SN_E_INVALID_ARGUMENT ||
+        r == SN_E_FILES)
+        return SN_GW_RESULT_ABANDONED;
+    if (r < 0) return SN_GW_RESULT_FAILED;
+    int status = p->resp->status;
+    return bad_gateway(status) || (status >= 500 && p->pool->conf->outlier.count_5xx)
+               ? SN_GW_RESULT_FAILED
+               : SN_GW_RESULT_OK;
+}
+
+/* Leaves an answer in p->resp, or returns why there is none. */
+static int attempts(struct proxy *p)
+{
+    struct gw_req *q = p->q;
+    sn_gw_budget_deposit(&p->pool->up->budget, p->pool->conf->retry_percent);
+    for (;;) {
+        int r = attempt(p);
+        bool bad = r < 0 || bad_gateway(p->resp->status);
+        if (!bad) return r;
+        if (r < 0) {
+            char text[LOG_ERROR_MAX];
+            q->error = sn_arena_str(q->x->arena, sn_str(sn_diag_format(r, text, sizeof(text))));
+        }
+        bool again = p->body.err == 0 && may_repeat(p, r) && sn_gw_budget_take(&p->pool->up->budget);
+        if (r >= 0 && !again) return r;
+        attempt_end(p, result_of(p, r));
+        if (!again) return r;
+        sn_gw_meter_retry(q->route->meter, q->worker);
+    }
+}
+
+/* ---- the answer ----------------------------------------------------------------------------- */
+
+static int answer_failure(struct proxy *p, int r)
+{
+    struct gw_req *q = p->q;
+    switch (p->body.err) {
+    case 0: break;
+    case SN_E_TOO_LARGE: return gw_answer(q, 413, "request body too large");
+    case SN_E_PROTOCOL: return gw_answer(q, 400, "malformed request body");
+    default:
+        q->status = 499;
+        q->fault = "client left";
+        return p->body.err;
+    }
+    switch (r) {
+    case SN_E_CANCELLED:
+        q->status = 499;
+        q->fault = "cancelled";
+        return r;
+    case SN_E_DEADLINE_EXCEEDED: return gw_answer(q, 504, "upstream timed out");
+    case SN_E_RESOURCE_EXHAUSTED:
+    case SN_E_FILES:
+    case SN_E_NOMEM: return gw_answer(q, 503, "out of resources");
+    case SN_E_REFUSED:
+    case SN_E_UNAVAILABLE:
+    case SN_E_NOT_FOUND: return gw_answer(q, 502, "upstream unreachable");
+    case SN_E_RESET: return gw_answer(q, 502, "upstream closed the connection");
+    default: return gw_answer(q, 502, "upstream answered badly");
+    }
+}
+
+static int forward_trailers(struct proxy *p)
+{
+    const struct sn_http_headers *t = &p->resp->trailers;
+    if (p->resp->content_length >= 0 || p->q->x->req.version < 11) return 0;
+    for (unsigned i = 0; i < t->len; i++) {
+        if (gw_is_hop(t->ptr[i].name, (struct sn_str){0})) continue;
+        int r = sn_http_trailer(p->q->x, t->ptr[i].name, t->ptr[i].value);
+        if (r < 0) return r;
+    }
+    return 0;
+}
+
+static int forward_body(struct proxy *p, enum sn_gw_result *result)
+{
+    int64_t stall = p->q->snap->conf->limits.stall_timeout;
+    for (;;) {
+        const void *piece;
+        int64_t prev = sn_deadline_tighten(sn_now_coarse() + stall);
+        ssize_t n = sn_http_resp_peek(p->resp, &piece);
+        sn_deadline_restore(prev);
+        if (n == 0) return forward_trailers(p);
+        if (n < 0) {
+            *result = p->body.err < 0 ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_FAILED;
+            p->q->fault = "answer cut short by the upstream";
+            return (int)n;
+        }
+        int r = sn_http_write(p->q->x, sn_str_of(piece, (size_t)n));
+        if (r < 0) {
+            *result = SN_GW_RESULT_ABANDONED;
+            p->q->fault = "client left";
+            return r;
+        }
+    }
+}
+
+static int forward(struct proxy *p)
+{
+    struct gw_req *q = p->q;
+    int status = p->resp->status;
+    enum sn_gw_result result = result_of(p, 0);
+    if (status == 101) {
+        if (p->upgrade.len) {
+            int r = gw_headers_downstream(q, &p->resp->headers, true);
+            if (r == 0) r = gw_tunnel(q, p->resp);
+            attempt_end(p, r < 0 ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_OK);
+            return r;
+        }
+        attempt_end(p, SN_GW_RESULT_FAILED);
+        return gw_answer(q, 502, "upstream switched protocols unasked");
+    }
+    int r = gw_headers_downstream(q, &p->resp->headers, false);
+    if (r == 0) {
+        q->status = status;
+        r = sn_http_start(q->x, status, p->resp->content_length);
+    }
+    if (r == 0) r = forward_body(p, &result);
+    if (r == 0) r = sn_http_end(q->x);
+    attempt_end(p, result);
+    return r;
+}
+
+/* A panic must not leave an endpoint with a request in flight for ever. */
+static void proxy_finish(struct proxy *p)
+{
+    if (p->ep) attempt_end(p, SN_GW_RESULT_ABANDONED);
+}
+
+int gw_proxy(struct gw_req *q)
+{
+    struct proxy p SN_CLEANUP(proxy_finish) = {.q = q, .conf = &q->route->conf->proxy};
+    p.body.x = q->x;
+    p.pool = choose_pool(q);
+    q->upstream = p.pool->conf->name;
+    p.upgrade = gw_upgrade(&q->x->req.headers, q->x->req.version);
+    if (p.pool->conf->balance == SN_GW_RING_HASH) p.hash = hash_key(q, p.pool->conf);
+    p.deadline = p.conf->timeout ? q->x->req.start_ns + p.conf->timeout : SN_FOREVER;
+    uint64_t max = q->route->conf->body_bytes_max;
+    if (max && q->x->req.content_length > 0 && (uint64_t)q->x->req.content_length > max)
+        return gw_answer(q, 413, "request body too large");
+    int r = call_build(&p);
+    if (r == 0) r = attempts(&p);
+    if (r < 0) {
+        if (p.ep) attempt_end(&p, SN_GW_RESULT_ABANDONED);
+        return answer_failure(&p, r);
+    }
+    return forward(&p);
+}

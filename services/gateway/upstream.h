@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/upstream.h - endpoints and the choice among them. Sans-I/O: time comes in as an argument,
+ * randomness as a number, so every decision can be tested and simulated.
+ *
+ * An endpoint outlives configurations: it is found again by upstream name and address, with its
+ * health, its latency and its counters. A pool is one configuration's view on endpoints, immutable.
+ * All fields that change are updated with relaxed atomics by any worker; decisions tolerate a value
+ * that is a moment old.
+ *
+ * Sources: M. Mitzenmacher, "The power of two choices" (2001) for p2c; D. Karger, "Consistent
+ * hashing" (1997) for ring_hash. */
+#pragma once
+#include "core/base.h"
+#include "core/status.h"
+#include "core/str.h"
+#include "gateway/conf.h"
+
+struct sn_gw_meter;
+
+struct sn_gw_endpoint {
+    uint32_t refs;
+    uint64_t id; /* unique in the process, for tests and logs */
+    char *addr;  /* as configured, a net.h address */
+    /* Latency: a peak-sensitive moving average, and what is still on the way as count and sum of
+     * starts, so that an endpoint that does not answer at all grows slow before its first answer. */
+    int64_t inflight;
+    int64_t start_sum_us;
+    int64_t ewma_ns, ewma_at_ns;
+    /* Active health. */
+    uint32_t down;       /* 1 = the health check says so */
+    uint32_t check_row;  /* consecutive results against the present state */
+    /* Passive health. */
+    uint32_t fail_row;
+    uint32_t eject_row;  /* ejections without a success between them: the exponent of back-off */
+    int64_t ejected_until_ns; /* 0 = not ejected */
+    int64_t up_since_ns; /* for slow start; 0 = from the beginning */
+    uint64_t ejections;
+    struct sn_gw_meter *meter; /* may be NULL (tests) */
+};
+
+/* sn_gw_endpoint_new - one reference. addr is copied. NULL without memory. */
+struct sn_gw_endpoint *sn_gw_endpoint_new(struct sn_str addr);
+struct sn_gw_endpoint *sn_gw_endpoint_ref(struct sn_gw_endpoint *ep);
+void sn_gw_endpoint_unref(struct sn_gw_endpoint *ep);
+
+/* Tokens for retries, shared by all requests of an upstream; survives reloads. In thousandths. */
+#define SN_GW_BUDGET_BURST 10u /* retries a quiet upstream may make in a row */
+struct sn_gw_budget {
+    int64_t milli_tokens;
+};
+void sn_gw_budget_init(struct sn_gw_budget *b);
+/* sn_gw_budget_deposit - one first attempt was made; percent of a token is put in. */
+void sn_gw_budget_deposit(struct sn_gw_budget *b, uint64_t percent);
+/* sn_gw_budget_take - whether a retry may be made; takes its token. */
+bool sn_gw_budget_take(struct sn_gw_budget *b);
+
+#define SN_GW_ENDPOINTS_MAX 1024u
+#define SN_GW_SCHEDULE_MAX 4096u
+#define SN_GW_RING_POINTS 160u /* per unit of relative weight */
+
+struct sn_gw_pool {
+    const struct sn_gw_conf_upstream *conf; /* borrowed */
+    struct sn_gw_endpoint **eps;            /* references */
+    uint32_t n;
+    uint16_t *schedule;                     /* endpoint indices in smooth weighted order */
+    uint32_t n_schedule;
+    struct sn_gw_ring_point *ring;          /* sorted; ring_hash only */
+    uint32_t n_ring;
+    uint32_t next;                          /* round robin position */
+    int64_t counted_at_ns;                  /* when n_up was counted */
+    uint32_t n_up;
+};
+
+/* sn_gw_pool_new - eps: conf->n_endpoints references, taken over on success. conf is borrowed.
+ * Returns 0, SN_E_NOMEM, SN_E_INVALID_ARGUMENT (no or too many endpoints). */
+int sn_gw_pool_new(const struct sn_gw_conf_upstream *conf, struct sn_gw_endpoint **eps,
+                   struct sn_gw_pool **ret) SN_MUST_CHECK;
+void sn_gw_pool_free(struct sn_gw_pool *p);
+
+/* What one request has tried already. */
+struct sn_gw_tried {
+    struct sn_gw_endpoint *eps[SN_GW_RETRIES_MAX + 1];
+    uint32_t n;
+};
+/* sn_gw_pool_pick - an endpoint for a request. rnd: 64 random bits; hash: of the request's key, for
+ * ring_hash. Endpoints in `tried` are avoided while another is available. When fewer than
+ * panic_percent are available, health is ignored: a guess beats a sure refusal.
+ * Returns a borrowed endpoint, never NULL. */
+struct sn_gw_endpoint *sn_gw_pool_pick(struct sn_gw_pool *p, int64_t now_ns, uint64_t rnd,
+                                       uint64_t hash, const struct sn_gw_tried *tried);
+
+enum sn_gw_result { SN_GW_RESULT_OK, SN_GW_RESULT_FAILED, SN_GW_RESULT_ABANDONED };
+/* sn_gw_endpoint_begin, _finish - bracket every attempt. ABANDONED (the client left) counts neither
+ * way. finish returns true where this result ejected the endpoint. */
+void sn_gw_endpoint_begin(struct sn_gw_endpoint *ep, int64_t now_ns);
+bool sn_gw_endpoint_finish(struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int64_t start_ns,
+                           int64_t now_ns, enum sn_gw_result result);
+/* sn_gw_endpoint_checked - result of an active check. Returns true where the state changed. */
+bool sn_gw_endpoint_checked(const struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int64_t now_ns,
+                            bool ok);
+bool sn_gw_endpoint_available(const struct sn_gw_endpoint *ep, int64_t now_ns);
+/* sn_gw_endpoint_state - "healthy", "unhealthy", "ejected", "slow start". */
+const char *sn_gw_endpoint_state(const struct sn_gw_pool *p, const struct sn_gw_endpoint *ep,
+                                 int64_t now_ns);
+const char *sn_gw_balance_name(enum sn_gw_balance b);
