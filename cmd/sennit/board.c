@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who may see the board: it binds loopback by default, and a request whose Host is neither loopback
- * nor the address it was bound to is refused, so that a page of another site cannot reach it through
- * a name that it points at 127.0.0.1. */
+ * nor the address it was bound to is refused, so that a page of another site cannot reach it
+ * through a name that it points at 127.0.0.1. */
 #include "sennit/board.h"
 
 #include <stdatomic.h>
@@ -50,7 +50,8 @@ struct sn_board {
     int64_t ticks_ns;
 };
 
-/* ---- events --------------------------------------------------------------------------------------- */
+/* ---- events
+ * --------------------------------------------------------------------------------------- */
 
 static void events_lock(struct sn_board *b)
 {
@@ -95,7 +96,8 @@ static void put_events(struct sn_board *b, struct sn_jsonw *w)
     sn_jsonw_array_end(w);
 }
 
-/* ---- fibers --------------------------------------------------------------------------------------- */
+/* ---- fibers
+ * --------------------------------------------------------------------------------------- */
 
 struct group {
     char name[GROUP_NAME_MAX];
@@ -108,7 +110,8 @@ struct groups {
     struct group g[GROUPS_MAX]; /* the last one takes what has no place */
 };
 
-static struct group *group_of(struct groups *gs, const char *name, const char *state, const char *reason)
+static struct group *group_of(struct groups *gs, const char *name, const char *state,
+                              const char *reason)
 {
     for (unsigned i = 0; i < gs->n; i++) {
         struct group *g = &gs->g[i];
@@ -164,7 +167,8 @@ static int put_fibers(struct sn_jsonw *w)
         sn_jsonw_kstr(w, "state", sn_str(g->state));
         sn_jsonw_kstr(w, "reason", sn_str(g->reason));
         sn_jsonw_ku64(w, "count", g->count);
-        if (g->oldest_ns) sn_jsonw_kdouble(w, "oldest_s", (double)((now - g->oldest_ns) / SN_MS) / 1000);
+        if (g->oldest_ns)
+            sn_jsonw_kdouble(w, "oldest_s", (double)((now - g->oldest_ns) / SN_MS) / 1000);
         sn_jsonw_object_end(w);
     }
     sn_jsonw_array_end(w);
@@ -172,7 +176,8 @@ static int put_fibers(struct sn_jsonw *w)
     return 0;
 }
 
-/* ---- the JSON ------------------------------------------------------------------------------------- */
+/* ---- the JSON
+ * ------------------------------------------------------------------------------------- */
 
 static void put_node(struct sn_board *b, struct sn_jsonw *w)
 {
@@ -208,7 +213,7 @@ static void put_processes(struct sn_board *b, struct sn_jsonw *w)
     for (unsigned i = 0; i < SN_BOARD_SUPERVISORS_MAX; i++) {
         struct sn_supervisor *sup = b->opts.supervisors[i];
         if (!sup) continue;
-        SN_VEC_EACH(&sup->procs, p) put_process(w, sup, *p);
+        SN_VEC_EACH (&sup->procs, p) put_process(w, sup, *p);
     }
     sn_jsonw_array_end(w);
 }
@@ -235,9 +240,10 @@ static int put_totals(struct sn_board *b, struct sn_jsonw *w, const struct sn_js
         int64_t now = sn_now();
         sn_jsonw_ku64(w, "rss_bytes", rss);
         if (b->ticks_ns && now > b->ticks_ns)
-            sn_jsonw_kdouble(w, "cpu_pct", 100.0 * (double)(ticks - b->ticks_seen) /
-                                               (double)sysconf(_SC_CLK_TCK) /
-                                               ((double)(now - b->ticks_ns) / SN_SEC));
+            sn_jsonw_kdouble(w, "cpu_pct",
+                             100.0 * (double)(ticks - b->ticks_seen) /
+                                 (double)sysconf(_SC_CLK_TCK) /
+                                 ((double)(now - b->ticks_ns) / SN_SEC));
         b->ticks_seen = ticks;
         b->ticks_ns = now;
     }
@@ -306,7 +312,8 @@ static int board_json(struct sn_board *b, struct sn_arena *a, struct sn_str *ret
     return r;
 }
 
-/* ---- the server ----------------------------------------------------------------------------------- */
+/* ---- the server
+ * ----------------------------------------------------------------------------------- */
 
 /* "host:port" and "[v6]:port" without the port. */
 static struct sn_str without_port(struct sn_str host)
@@ -341,7 +348,8 @@ static bool site_allowed(const struct sn_http_req *req)
     return !sn_str_eqc(site, "cross-site") || sn_str_eqc(mode, "navigate");
 }
 
-static int reply(struct sn_board *b, struct sn_http_x *x, int status, struct sn_str type, struct sn_str body)
+static int reply(struct sn_board *b, struct sn_http_x *x, int status, struct sn_str type,
+                 struct sn_str body)
 {
     const struct sn_http_header common[] = {
         {SN_STR_INIT("cache-control"), SN_STR_INIT("no-store")},
@@ -385,7 +393,8 @@ static int handle(struct sn_http_x *x, void *arg)
 static int make_csp(struct sn_board *b)
 {
     struct sn_str page = sn_str_of((const char *)sn_board_page, sn_board_page_len);
-    ssize_t from = sn_str_find(page, SN_STR("<script>")), to = sn_str_find(page, SN_STR("</script>"));
+    ssize_t from = sn_str_find(page, SN_STR("<script>")),
+            to = sn_str_find(page, SN_STR("</script>"));
     uint8_t digest[SN_HASH_MAX];
     char text[64];
     SN_ASSERT(from >= 0 && to > from);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit/board.h - the board: one page and the JSON behind it, metrics and profiles, for one node. */
+/* sennit/board.h - the board: one page and the JSON behind it, metrics and profiles, for one node.
+ */
 #pragma once
 #include "core/base.h"
 #include "core/status.h"

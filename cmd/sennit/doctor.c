@@ -35,8 +35,9 @@ static int doctor_run(const struct sn_cli_call *call)
 const struct sn_cli_command sn_cmd_doctor = {
     .name = "doctor",
     .brief = "Says what this machine and this process can do: processor, kernel, limits.",
-    .about = "Every line is tried out, not read from a version number. A line that says no also says\n"
-             "what is used instead.",
+    .about =
+        "Every line is tried out, not read from a version number. A line that says no also says\n"
+        "what is used instead.",
     .table = &table,
     .run = doctor_run,
 };

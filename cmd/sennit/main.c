@@ -5,12 +5,7 @@
 #include "sennit/commands.h"
 
 static const struct sn_cli_command *const commands[] = {
-    &sn_cmd_gateway,
-    &sn_cmd_load,
-    &sn_cmd_serve,
-    &sn_cmd_doctor,
-    &sn_cmd_version,
-    NULL,
+    &sn_cmd_up, &sn_cmd_gateway, &sn_cmd_load, &sn_cmd_serve, &sn_cmd_doctor, &sn_cmd_version, NULL,
 };
 
 void sn_cmd_raise_files(void)
@@ -27,7 +22,8 @@ int main(int argc, char **argv)
         .name = "sennit",
         .version = SN_VERSION,
         .about = "Back ends, clusters and chains in C: one core, one program.\n\n"
-                 "Start with `sennit up --tour`: a node with a gateway, services behind it, traffic and\n"
+                 "Start with `sennit up --tour`: a node with a gateway, services behind it, "
+                 "traffic and\n"
                  "a board that shows what happens.",
         .commands = commands,
     };

@@ -14,7 +14,8 @@
 #include "sennit/commands.h"
 #include "wire/json.h"
 
-/* A body of more than this is not made up by /bytes, kept by /echo, or asked for by --body-bytes. */
+/* A body of more than this is not made up by /bytes, kept by /echo, or asked for by --body-bytes.
+ */
 #define BODY_MAX (64u << 20)
 #define SLOW_MS_MAX 60000u
 /* Exponential latencies are cut here, so that one request cannot last for hours. */
@@ -30,18 +31,20 @@ struct serve_opts {
 static const struct sn_conf_field fields[] = {
     SN_CONF_STRING(struct serve_opts, listen, "listen", .letter = 'l', .def = "127.0.0.1:8081",
                    .metavar = "ADDRESS", .help = "Where to listen; port 0 takes a free one."),
-    SN_CONF_STRING(struct serve_opts, name, "name", .def = "serve", .help = "Name of the service, in answers."),
+    SN_CONF_STRING(struct serve_opts, name, "name", .def = "serve",
+                   .help = "Name of the service, in answers."),
     SN_CONF_STRING(struct serve_opts, instance, "instance",
                    .help = "Name of this instance; by default the address."),
     SN_CONF_DURATION(struct serve_opts, latency, "latency", .max = 60000000000,
                      .help = "Mean of an exponentially distributed delay before each answer."),
-    SN_CONF_DOUBLE(struct serve_opts, error_percent, "error-percent", .max_real = 100, .metavar = "P",
-                   .help = "Share of the requests that are answered with 503."),
+    SN_CONF_DOUBLE(struct serve_opts, error_percent, "error-percent", .max_real = 100,
+                   .metavar = "P", .help = "Share of the requests that are answered with 503."),
     SN_CONF_BYTES(struct serve_opts, body_bytes, "body-bytes", .max = BODY_MAX,
                   .help = "Pad the answer of / to this size."),
     SN_CONF_STRING(struct serve_opts, dir, "dir", .metavar = "FOLDER",
                    .help = "Serve the files below this folder at /files/."),
-    SN_CONF_BOOL(struct serve_opts, plain, "plain", .help = "Answer every request with Hello, World!"),
+    SN_CONF_BOOL(struct serve_opts, plain, "plain",
+                 .help = "Answer every request with Hello, World!"),
     SN_CONF_UINT(struct serve_opts, workers, "workers", .letter = 'w', .max = 1024,
                  .help = "Worker threads; 0 = one per processor."),
     SN_CONF_DURATION(struct serve_opts, grace, "grace", .def = "5s",
@@ -60,7 +63,8 @@ struct serve {
     struct sn_listener *listener;
 };
 
-/* ---- answers ------------------------------------------------------------------------------------- */
+/* ---- answers
+ * ------------------------------------------------------------------------------------- */
 
 static int reply_text(struct sn_http_x *x, int status, struct sn_str text)
 {
@@ -146,7 +150,8 @@ static int reply_echo(struct sn_http_x *x)
     }
 }
 
-/* ---- files --------------------------------------------------------------------------------------- */
+/* ---- files
+ * --------------------------------------------------------------------------------------- */
 
 static struct sn_str type_of(struct sn_str path)
 {
@@ -205,20 +210,17 @@ static int reply_file(struct serve *s, struct sn_http_x *x, struct sn_str rest)
     return r;
 }
 
-/* ---- the server ----------------------------------------------------------------------------------- */
+/* ---- the server
+ * ----------------------------------------------------------------------------------- */
 
 /* A uniform number in (0, 1]. */
-static double uniform(void)
-{
-    return (double)((sn_random() >> 11) + 1) * 0x1p-53;
-}
+static double uniform(void) { return (double)((sn_random() >> 11) + 1) * 0x1p-53; }
 
 static int handle(struct sn_http_x *x, void *arg)
 {
     struct serve *s = arg;
     atomic_fetch_add_explicit(&s->served, 1, memory_order_relaxed);
-    if (s->o->plain)
-        return sn_http_reply(x, 200, SN_STR("text/plain"), SN_STR("Hello, World!"));
+    if (s->o->plain) return sn_http_reply(x, 200, SN_STR("text/plain"), SN_STR("Hello, World!"));
     if (sn_str_eqc(x->req.path, "/healthz")) return reply_text(x, 200, SN_STR("ok\n"));
     if (s->o->latency) {
         double times = SN_MIN(-log(uniform()), LATENCY_TIMES_MAX);
@@ -253,7 +255,8 @@ static int serve_until_signal(struct serve *s)
         /* Cancelled when serving failed. */
         r = sn_signal_wait((const int[]){SIGTERM, SIGINT, 0});
         int64_t cut = sn_http_server_drain(s->server, s->o->grace);
-        if (cut > 0) fprintf(stderr, "%.*s: %lld connections cut\n", SN_STR_ARG(s->o->name), (long long)cut);
+        if (cut > 0)
+            fprintf(stderr, "%.*s: %lld connections cut\n", SN_STR_ARG(s->o->name), (long long)cut);
     }
     int end = sn_scope_end(scope);
     return end < 0 ? end : SN_MIN(r, 0);
@@ -262,20 +265,25 @@ static int serve_until_signal(struct serve *s)
 static int serve_main(void *arg)
 {
     struct serve *s = arg;
-    struct sn_http_server_opts o = {.handler = handle, .arg = s, .server_name = "sennit",
+    struct sn_http_server_opts o = {.handler = handle,
+                                    .arg = s,
+                                    .server_name = "sennit",
                                     .body_bytes_max = BODY_MAX};
     char addr[512];
     int r = sn_str_cz(s->o->listen, addr, sizeof(addr));
     if (r < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "--listen: the address is too long");
-    /* One socket for all workers: with one for each, a second server could take the port as well. */
+    /* One socket for all workers: with one for each, a second server could take the port as well.
+     */
     r = sn_listen(addr, NULL, &s->listener);
     if (r == SN_E_ALREADY_EXISTS) return sn_fail(r, "%s is in use by another program", addr);
     if (r < 0) return r;
     sn_listener_addr(s->listener, s->addr, sizeof(s->addr));
     s->instance = s->o->instance.len ? s->o->instance : sn_str(s->addr);
     r = sn_http_server_new(&o, &s->server);
-    if (r >= 0) r = serve_until_signal(s);
-    else sn_listener_close(s->listener);
+    if (r >= 0)
+        r = serve_until_signal(s);
+    else
+        sn_listener_close(s->listener);
     sn_http_server_free(s->server);
     return r;
 }
@@ -286,7 +294,8 @@ static int serve_run(const struct sn_cli_call *call)
     if (s.o->dir.ptr) {
         s.dir = sn_arena_str(call->arena, s.o->dir).ptr;
         s.dir_fd = s.dir ? open(s.dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-        if (s.dir_fd < 0) return sn_fail(SN_E_NOT_FOUND, "--dir: no folder %.*s", SN_STR_ARG(s.o->dir));
+        if (s.dir_fd < 0)
+            return sn_fail(SN_E_NOT_FOUND, "--dir: no folder %.*s", SN_STR_ARG(s.o->dir));
     }
     sn_cmd_raise_files();
     struct sn_rt_opts rt = {.workers = (unsigned)s.o->workers};

@@ -44,7 +44,8 @@ static int64_t grace_of(const struct sn_supervisor *s)
     return s->grace_ns ? s->grace_ns : SN_SUPERVISE_GRACE_NS;
 }
 
-/* Runs shielded: the supervisor's scope is already cancelled, and the child must still be reaped. */
+/* Runs shielded: the supervisor's scope is already cancelled, and the child must still be reaped.
+ */
 static int stop_one(void *arg)
 {
     struct watch *w = arg;
@@ -64,8 +65,11 @@ static int stop_one(void *arg)
 static int run_once(struct watch *w)
 {
     struct sn_supervised *p = w->p;
-    struct sn_proc_opts o = {.argv = p->argv, .env = p->env, .dir = p->dir,
-                             .fds = {-1, p->out_fd, p->out_fd}, .new_group = true,
+    struct sn_proc_opts o = {.argv = p->argv,
+                             .env = p->env,
+                             .dir = p->dir,
+                             .fds = {-1, p->out_fd, p->out_fd},
+                             .new_group = true,
                              .die_with_parent = true};
     int code = 127;
     set_state(w, SN_PROC_STARTING, 0);
@@ -142,7 +146,8 @@ int sn_supervisor_run(struct sn_supervisor *s)
     return r < 0 ? r : end;
 }
 
-/* ---- use of memory and processor ------------------------------------------------------------------ */
+/* ---- use of memory and processor
+ * ------------------------------------------------------------------ */
 
 static bool read_small(const char *path, char *out, size_t cap, size_t *ret_len)
 {
@@ -159,8 +164,10 @@ bool sn_proc_usage(int pid, uint64_t *ret_rss_bytes, uint64_t *ret_ticks)
 {
     char path[48], text[1024];
     size_t len;
-    if (pid) snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    else snprintf(path, sizeof(path), "/proc/self/stat");
+    if (pid)
+        snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    else
+        snprintf(path, sizeof(path), "/proc/self/stat");
     if (!read_small(path, text, sizeof(text), &len)) return false;
     /* Fields are counted after the last ')': the command name may hold anything. proc(5): the next
      * one is number 3, utime 14, stime 15, rss 24. */
@@ -179,7 +186,8 @@ bool sn_proc_usage(int pid, uint64_t *ret_rss_bytes, uint64_t *ret_ticks)
     return true;
 }
 
-void sn_supervised_sample(struct sn_supervisor *s, struct sn_supervised *p, struct sn_proc_sample *ret)
+void sn_supervised_sample(struct sn_supervisor *s, struct sn_supervised *p,
+                          struct sn_proc_sample *ret)
 {
     sn_mutex_lock_always(&s->lock);
     *ret = (struct sn_proc_sample){.status = p->now, .cpu_pct = -1};

@@ -8,12 +8,19 @@
 #include "fiber/sync.h"
 
 enum sn_restart { SN_RESTART_ALWAYS, SN_RESTART_ON_FAILURE, SN_RESTART_NEVER };
-enum sn_proc_state { SN_PROC_STARTING, SN_PROC_RUNNING, SN_PROC_BACKOFF, SN_PROC_EXITED, SN_PROC_FAILED };
+enum sn_proc_state {
+    SN_PROC_STARTING,
+    SN_PROC_RUNNING,
+    SN_PROC_BACKOFF,
+    SN_PROC_EXITED,
+    SN_PROC_FAILED
+};
 
 #define SN_SUPERVISED_MAX 256
 #define SN_BACKOFF_MIN_NS (200 * SN_MS)
 #define SN_BACKOFF_MAX_NS (30 * SN_SEC)
-/* A process that ran this long is trusted again: the next failure starts at the shortest back-off. */
+/* A process that ran this long is trusted again: the next failure starts at the shortest back-off.
+ */
 #define SN_BACKOFF_RESET_NS (10 * SN_SEC)
 #define SN_SUPERVISE_GRACE_NS (5 * SN_SEC)
 
@@ -64,10 +71,12 @@ struct sn_proc_sample {
 };
 /* sn_supervised_sample - the process's state and use of memory and processor, from /proc.
  * Context: a fiber; one at a time for each process. May suspend for the lock. */
-void sn_supervised_sample(struct sn_supervisor *s, struct sn_supervised *p, struct sn_proc_sample *ret);
+void sn_supervised_sample(struct sn_supervisor *s, struct sn_supervised *p,
+                          struct sn_proc_sample *ret);
 /* sn_proc_state_name - "running"; a static string. */
 const char *sn_proc_state_name(enum sn_proc_state s);
 
 /* sn_proc_usage - resident memory and processor time of `pid` (0 = this process) in clock ticks,
- * from /proc. Returns false where the process is gone. Does not suspend: procfs answers from memory. */
+ * from /proc. Returns false where the process is gone. Does not suspend: procfs answers from
+ * memory. */
 bool sn_proc_usage(int pid, uint64_t *ret_rss_bytes, uint64_t *ret_ticks);

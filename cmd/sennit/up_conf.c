@@ -7,7 +7,10 @@
 
 extern char **environ;
 
-#define NAME_PATTERN .pattern = "[A-Za-z0-9][A-Za-z0-9._-]*", .pattern_help = "letters, digits, . _ -"
+#define ARG_BYTES_MAX (16u << 10) /* one argument, expanded */
+
+#define NAME_PATTERN \
+    .pattern = "[A-Za-z0-9][A-Za-z0-9._-]*", .pattern_help = "letters, digits, . _ -"
 
 static const struct sn_conf_enum restarts[] = {{"always", SN_RESTART_ALWAYS},
                                                {"on-failure", SN_RESTART_ON_FAILURE},
@@ -19,13 +22,15 @@ static const struct sn_conf_field process_fields[] = {
                    .help = "Names the process on the board and its log file."),
     SN_CONF_UINT(PROC, replicas, "replicas", .def = "1", .min = 1, .max = SN_UP_REPLICAS_MAX,
                  .help = "How many of it; beyond one they are called name-1, name-2, ..."),
-    SN_CONF_LIST(PROC, command, n_command, "command", SN_CONF_T_STRING, .required = true, .min = 1,
-                 .max = 64,
-                 .help = "Program and arguments. `{sennit}` is this program, `{dir}` the folder of this "
-                         "file, `{data}` the data folder, and for each replica `{name}`, `{index}` from "
-                         "1 and `{port}`."),
-    SN_CONF_UINT(PROC, port, "port", .max = 65535,
-                 .help = "Port of the first replica; the next has the next port. 0: it listens nowhere."),
+    SN_CONF_LIST(
+        PROC, command, n_command, "command", SN_CONF_T_STRING, .required = true, .min = 1,
+        .max = 64,
+        .help = "Program and arguments. `{sennit}` is this program, `{dir}` the folder of this "
+                "file, `{data}` the data folder, and for each replica `{name}`, `{index}` from "
+                "1 and `{port}`."),
+    SN_CONF_UINT(
+        PROC, port, "port", .max = 65535,
+        .help = "Port of the first replica; the next has the next port. 0: it listens nowhere."),
     SN_CONF_ENUM(PROC, restart, "restart", restarts, .def = "always",
                  .help = "When it is started again, after 200 ms that double up to 30 s."),
     SN_CONF_MAP(PROC, env, n_env, "env", SN_CONF_T_STRING, struct sn_up_env, name, value, .max = 64,
@@ -45,8 +50,8 @@ static const struct sn_conf_field conf_fields[] = {
                      .help = "From SIGTERM to SIGKILL, when processes are stopped."),
     SN_CONF_LIST(CONF, processes, n_processes, "processes", SN_CONF_T_STRUCT, .sub = &process_table,
                  .max = SN_SUPERVISED_MAX, .help = "What runs behind the gateway."),
-    SN_CONF_LIST(CONF, traffic, n_traffic, "traffic", SN_CONF_T_STRUCT, .sub = &process_table, .max = 16,
-                 .help = "Processes that make traffic; not started with --no-traffic."),
+    SN_CONF_LIST(CONF, traffic, n_traffic, "traffic", SN_CONF_T_STRUCT, .sub = &process_table,
+                 .max = 16, .help = "Processes that make traffic; not started with --no-traffic."),
 };
 static const struct sn_conf_table conf_table =
     SN_CONF_TABLE(CONF, conf_fields, .title = "Node configuration");
@@ -58,19 +63,21 @@ struct expander {
     const char *list; /* "processes" or "traffic" */
 };
 
-/* Replaces {words}. "{{" is a brace. Returns .ptr NULL where a word is unknown or memory is short. */
+/* Replaces {words}. "{{" is a brace. Returns .ptr NULL where a word is unknown or memory is short.
+ */
 static struct sn_str expand(struct expander *e, struct sn_str text, const struct sn_up_places *p,
-                            struct sn_str name, unsigned index, unsigned port, struct sn_str *ret_unknown)
+                            struct sn_str name, unsigned index, unsigned port,
+                            struct sn_str *ret_unknown)
 {
-    char out[8192], number[16], port_text[16];
+    char number[16], port_text[16];
     struct sn_buf b;
-    sn_buf_init_fixed(&b, out, sizeof(out));
+    sn_buf_init(&b, ARG_BYTES_MAX);
     snprintf(number, sizeof(number), "%u", index);
     snprintf(port_text, sizeof(port_text), "%u", port);
     const struct {
         const char *word;
         struct sn_str value;
-    } words[] = {{"sennit", p->sennit}, {"dir", p->dir},          {"data", p->data},
+    } words[] = {{"sennit", p->sennit}, {"dir", p->dir},           {"data", p->data},
                  {"name", name},        {"index", sn_str(number)}, {"port", sn_str(port_text)}};
     while (text.len) {
         ssize_t open = sn_str_chr(text, '{');
@@ -87,11 +94,15 @@ static struct sn_str expand(struct expander *e, struct sn_str text, const struct
         while (i < SN_COUNT_OF(words) && !sn_str_eqc(word, words[i].word)) i++;
         if (i == SN_COUNT_OF(words) || (i == 5 && !port)) {
             *ret_unknown = word;
+            sn_buf_done(&b);
             return (struct sn_str){0};
         }
         sn_buf_str(&b, words[i].value);
     }
-    return b.err < 0 ? (struct sn_str){0} : sn_arena_str(e->a, sn_buf_view(&b));
+    struct sn_str out =
+        b.err < 0 ? (struct sn_str){0} : sn_arena_printf(e->a, "%.*s", SN_STR_ARG(sn_buf_view(&b)));
+    sn_buf_done(&b);
+    return out;
 }
 
 /* environ with the process's own variables in front: the first of a name counts. */
@@ -103,7 +114,8 @@ static const char *const *make_env(struct expander *e, const struct sn_up_proces
     if (!env) return NULL;
     for (size_t i = 0; i < p->n_env; i++) {
         env[k] = sn_arena_printf(e->a, "%.*s=%.*s", SN_STR_ARG(p->env[i].name),
-                                 SN_STR_ARG(p->env[i].value)).ptr;
+                                 SN_STR_ARG(p->env[i].value))
+                     .ptr;
         if (!env[k++]) return NULL;
     }
     for (size_t i = 0; i < n; i++) {
@@ -119,13 +131,16 @@ static int fill_unit(struct expander *e, const struct sn_up_process *p, size_t a
                      struct sn_up_unit *u)
 {
     struct sn_str name = p->name, unknown = {0};
-    if (p->replicas > 1) name = sn_arena_printf(e->a, "%.*s-%u", SN_STR_ARG(p->name), index);
-    else name = sn_arena_str(e->a, p->name);
+    if (p->replicas > 1)
+        name = sn_arena_printf(e->a, "%.*s-%u", SN_STR_ARG(p->name), index);
+    else
+        name = sn_arena_str(e->a, p->name);
     const char **argv = SN_ARENA_ARRAY(e->a, const char *, p->n_command + 1);
     if (!name.ptr || !argv) return SN_E_NOMEM;
     u->port = p->port ? (unsigned)p->port + index - 1 : 0;
     if (u->port > 65535) {
-        sn_conf_error(e->c, "", "%s[%zu].port: replica %u would get port %u", e->list, at, index, u->port);
+        sn_conf_error(e->c, "", "%s[%zu].port: replica %u would get port %u", e->list, at, index,
+                      u->port);
         return 0;
     }
     for (size_t i = 0; i < p->n_command; i++) {
@@ -133,14 +148,18 @@ static int fill_unit(struct expander *e, const struct sn_up_process *p, size_t a
         if (argv[i]) continue;
         char path[64];
         snprintf(path, sizeof(path), "%s[%zu].command[%zu]", e->list, at, i);
-        if (sn_str_eqc(unknown, "port")) sn_conf_error(e->c, path, "{port}: this process has no port");
+        if (sn_str_eqc(unknown, "port"))
+            sn_conf_error(e->c, path, "{port}: this process has no port");
         else if (unknown.ptr)
-            sn_conf_error(e->c, path, "unknown {%.*s}: expected sennit, dir, data, name, index or port",
+            sn_conf_error(e->c, path,
+                          "unknown {%.*s}: expected sennit, dir, data, name, index or port",
                           SN_STR_ARG(unknown));
-        else sn_conf_error(e->c, path, "too long");
+        else
+            sn_conf_error(e->c, path, "too long");
         return 0;
     }
-    u->s = (struct sn_supervised){.name = name.ptr, .argv = argv, .out_fd = -1, .restart = p->restart};
+    u->s =
+        (struct sn_supervised){.name = name.ptr, .argv = argv, .out_fd = -1, .restart = p->restart};
     if (p->n_env) u->s.env = make_env(e, p);
     return p->n_env && !u->s.env ? SN_E_NOMEM : 0;
 }
@@ -189,7 +208,8 @@ static int read_plan(struct sn_conf *c, struct sn_str text, const struct sn_up_p
 }
 
 int sn_up_plan_read(struct sn_arena *a, const char *file, struct sn_str text,
-                    const struct sn_up_places *places, struct sn_up_plan *ret, struct sn_buf *ret_errors)
+                    const struct sn_up_places *places, struct sn_up_plan *ret,
+                    struct sn_buf *ret_errors)
 {
     struct sn_conf *c = SN_ARENA_NEW(a, struct sn_conf);
     struct sn_up_plan p = {0};

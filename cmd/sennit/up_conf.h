@@ -41,10 +41,10 @@ struct sn_up_places {
     struct sn_str sennit, dir, data;
 };
 
-/* sn_up_plan_read - reads the text of `file` (as errors show it) and expands its processes: replicas
- * are numbered from 1, ports count up from the given one. Everything belongs to the arena; out_fd of
- * each is -1. Returns 0; SN_E_INVALID_ARGUMENT or the parser's code, with every problem a line of
- * ret_errors; SN_E_NOMEM. Does not suspend. */
+/* sn_up_plan_read - reads the text of `file` (as errors show it) and expands its processes:
+ * replicas are numbered from 1, ports count up from the given one. Everything belongs to the arena;
+ * out_fd of each is -1. Returns 0; SN_E_INVALID_ARGUMENT or the parser's code, with every problem a
+ * line of ret_errors; SN_E_NOMEM. Does not suspend. */
 int sn_up_plan_read(struct sn_arena *a, const char *file, struct sn_str text,
                     const struct sn_up_places *places, struct sn_up_plan *ret,
                     struct sn_buf *ret_errors) SN_MUST_CHECK;

@@ -33,8 +33,8 @@ static int version_run(const struct sn_cli_call *call)
 {
     const struct version_opts *o = call->opts;
     if (!o->json) {
-        printf("sennit %s (linux %s, compiler %s, sanitizer %s)\n", SN_VERSION, MACHINE, __VERSION__,
-               SANITIZER);
+        printf("sennit %s (linux %s, compiler %s, sanitizer %s)\n", SN_VERSION, MACHINE,
+               __VERSION__, SANITIZER);
         return 0;
     }
     struct sn_buf b;
