@@ -165,24 +165,34 @@ static int conn_dial(struct cl_call *k, struct sn_str addr)
     return 0;
 }
 
-static bool conn_is_h2(struct cl_call *k)
-{
-    if (k->url.tls) return sn_str_eqc(sn_tls_alpn(k->conn->st), "h2");
-    return k->client->o.h2_prior_knowledge && !k->url.tls;
-}
-
 static bool may_h2(const struct cl_call *k)
 {
     const struct sn_http_client_opts *o = &k->client->o;
+    if (k->url.ws) return false; /* upgrades are of HTTP/1.1 */
     return k->url.tls ? !o->h2_off : o->h2_prior_knowledge;
+}
+
+static bool conn_is_h2(struct cl_call *k)
+{
+    if (k->url.tls) return sn_str_eqc(sn_tls_alpn(k->conn->st), "h2");
+    return may_h2(k);
 }
 
 /* A connection that may turn out to be h2 is shared: while one call dials, the others wait for what
  * it finds out. */
 static int conn_dial_shared(struct cl_call *k, struct sn_str addr, bool fresh)
 {
-    if (k->pool->proto == 1 || !may_h2(k)) return conn_dial(k, addr);
-    int r = sn_mutex_lock(&k->pool->dial);
+    int r;
+    if (k->pool->proto == 1 || !may_h2(k)) {
+        r = conn_dial(k, addr);
+        if (r < 0 || !k->url.tls || !conn_is_h2(k)) return r;
+        cl_conn_close(k->conn);
+        k->conn = NULL;
+        k->pool->proto = 0;
+        return sn_fail(SN_E_FAILED_PRECONDITION, "h2 was agreed on a connection meant for HTTP/1.1: "
+                       "the TLS configuration must not offer it");
+    }
+    r = sn_mutex_lock(&k->pool->dial);
     if (r < 0) return r;
     k->conn = fresh ? NULL : cl_h2_pick(k->pool);
     if (k->conn) {
@@ -217,7 +227,7 @@ int cl_conn_get(struct cl_call *k, const struct sn_http_call *call, bool fresh)
         if (r < 0) return sn_wrap(r, "waiting for a connection to %.*s", (int)addr_len, key + 1);
         k->permit = true;
     }
-    k->conn = fresh ? NULL : cl_h2_pick(k->pool);
+    k->conn = fresh || k->url.ws ? NULL : cl_h2_pick(k->pool);
     if (!k->conn && !fresh) k->conn = idle_take(k->pool);
     k->pub.reused = k->conn != NULL;
     if (!k->conn) {

@@ -153,6 +153,13 @@ static void h2_break(struct cl_h2 *h, int err)
     sn_h2_abandon(h->s);
 }
 
+static int h2_write_out(void *arg)
+{
+    struct cl_h2 *h = arg;
+    ssize_t n = sn_write(h->c->st, h->out.ptr, h->out.len);
+    return n < 0 ? (int)n : 0;
+}
+
 static int h2_flush(struct cl_h2 *h)
 {
     if (h->err < 0) return h->err;
@@ -169,10 +176,10 @@ static int h2_flush(struct cl_h2 *h)
         if (r < 0) h2_break(h, r);
         if (h->err < 0 || h->out.len == 0) continue;
         h->again = true;
-        int64_t prev = sn_deadline_tighten(sn_now_coarse() + WRITE_STALL_NS);
-        ssize_t n = sn_write(h->c->st, h->out.ptr, h->out.len);
-        sn_deadline_restore(prev);
-        if (n < 0) h2_break(h, (int)n);
+        /* Every call's frames leave in this fiber's write: its own cancellation or deadline must
+         * not cut the connection for the others. */
+        int n = sn_shield(WRITE_STALL_NS, h2_write_out, h);
+        if (n < 0) h2_break(h, n);
     } while (h->err == 0 && h->again);
     h->flushing = false;
     int err = h->err;
@@ -242,7 +249,11 @@ static void h2_ready(struct sn_stream *st, void *arg, int why)
 static int h2_wake_reader(struct cl_h2 *h)
 {
     if (h->reading || !h->parked) return 0;
-    if (!sn_stream_unpark(h->c->st)) return 0; /* h2_ready is on its way */
+    if (!sn_stream_unpark(h->c->st)) {
+        /* h2_ready is about to start; until then the stream is nobody's. */
+        while (h->parked) sn_yield();
+        return 0;
+    }
     h->parked = false;
     h->reading = true;
     /* Outside the caller's scope and deadline: other calls share the connection. */

@@ -221,6 +221,13 @@ static void h2_break(struct http_h2 *h, int err)
     sn_stream_close(h->c->st);
 }
 
+static int h2_write_out(void *arg)
+{
+    struct http_h2 *h = arg;
+    ssize_t n = sn_write(h->c->st, h->out.ptr, h->out.len);
+    return n < 0 ? (int)n : 0;
+}
+
 static int h2_flush(struct http_h2 *h)
 {
     if (h->c->cut && h->err == 0) h->err = SN_E_CLOSED;
@@ -230,7 +237,8 @@ static int h2_flush(struct http_h2 *h)
         return 0;
     }
     h->flushing = true;
-    /* Every fiber's frames leave in this one's write: its own deadline must not cut them short. */
+    /* Every handler's frames leave in this fiber's write: its own cancellation or deadline must not
+     * cut the connection for the others. */
     for (;;) {
         h->again = false;
         sn_buf_reset(&h->out);
@@ -243,10 +251,8 @@ static int h2_flush(struct http_h2 *h)
             if (h->again) continue;
             break;
         }
-        int64_t prev = sn_deadline_tighten(sn_now_coarse() + h->c->srv->o.write_stall_ns_max);
-        ssize_t n = sn_write(h->c->st, h->out.ptr, h->out.len);
-        sn_deadline_restore(prev);
-        if (n < 0) h2_break(h, (int)n);
+        int n = sn_shield(h->c->srv->o.write_stall_ns_max, h2_write_out, h);
+        if (n < 0) h2_break(h, n);
         if (h->err < 0 || h->c->cut) break;
     }
     h->flushing = false;

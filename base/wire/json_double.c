@@ -46,7 +46,8 @@ static uint64_t shortest(double d, int *ret_exp)
     const uint64_t *g = sn_pow10_128[-k - SN_POW10_FIRST];
     /* Four times the scaled value and its interval's ends; odd mantissas do not own their ends. */
     uint64_t v = scale(g, 4 * c << h), odd = c & 1;
-    uint64_t left = scale(g, (4 * c - (uneven ? 1 : 2)) << h) + odd, right = scale(g, (4 * c + 2) << h) - odd;
+    uint64_t left = scale(g, (4 * c - (uneven ? 1 : 2)) << h) + odd;
+    uint64_t right = scale(g, (4 * c + 2) << h) - odd;
     uint64_t s = v / 4;
     *ret_exp = k;
     if (s >= 10) {

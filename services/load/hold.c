@@ -12,6 +12,7 @@
 
 struct held {
     struct holder *h;
+    const struct sn_load_target *target;
     struct sn_stream *s; /* NULL: being opened, in use, or lost */
 };
 struct holder {
@@ -52,6 +53,7 @@ static int open_main(void *arg)
         int64_t due = e->start_ns + h->open_gap_ns * (int64_t)i;
         if (h->open_gap_ns && sn_now() < due && sn_sleep_until(due) < 0) break;
         struct sn_load_conn c = {.e = e, .target = sn_load_pick(e)};
+        h->held[i].target = c.target;
         if (sn_load_connect(&c) == 0) park(&h->held[i], c.s);
         else if (sn_cancelled()) break;
     }
@@ -63,7 +65,7 @@ static int use_main(void *arg)
     struct use u = *(struct use *)arg;
     sn_free(arg);
     struct sn_load_engine *e = u.at->h->e;
-    struct sn_load_conn c = {.e = e, .target = e->plan->targets.ptr, .s = u.at->s};
+    struct sn_load_conn c = {.e = e, .target = u.at->target, .s = u.at->s};
     u.at->s = NULL;
     c.buf = sn_alloc(SN_LOAD_READ_BYTES);
     sn_arena_init(&c.arena, NULL, 0);

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kit/ws_test.c - WebSocket end to end: both modes, both sides, parking, refusals. */
+#include <stdlib.h>
+
+#include "core/alloc.h"
+#include "core/buf.h"
+#include "core/status.h"
+#include "fiber/sync.h"
+#include "kit/http.h"
+#include "tests/harness/test.h"
+
+struct wenv {
+    struct sn_http_server *server;
+    struct sn_http_client *client;
+    struct sn_listener *listener;
+    char base[96];
+    int (*body)(struct wenv *e);
+    int64_t ping_ns;
+    unsigned closed;
+    int close_code;
+    struct sn_event closed_ev;
+};
+
+static void echo_message(struct sn_ws *ws, enum sn_ws_kind kind, struct sn_str data, void *arg)
+{
+    if (sn_str_eqc(data, "please close")) {
+        sn_ws_close(ws, 4000, SN_STR("as you wish"));
+        return;
+    }
+    if (sn_str_eqc(data, "please panic")) sn_panic("deliberate");
+    T_OK(sn_ws_write(ws, kind, data));
+}
+static void echo_close(struct sn_ws *ws, int code, void *arg)
+{
+    struct wenv *e = arg;
+    e->closed++;
+    e->close_code = code;
+    sn_event_set(&e->closed_ev);
+}
+
+static int wapp(struct sn_http_x *x, void *arg)
+{
+    struct wenv *e = arg;
+    struct sn_ws *ws;
+    if (sn_str_eqc(x->req.path, "/parked")) {
+        struct sn_ws_opts o = {.on_message = echo_message, .on_close = echo_close, .arg = e,
+                               .ping_ns = e->ping_ns, .subprotocol = SN_STR("chat")};
+        return sn_ws_accept(x, &o, &ws);
+    }
+    struct sn_ws_opts o = {.message_bytes_max = 100000};
+    int r = sn_ws_accept(x, &o, &ws);
+    if (r < 0) return r;
+    struct sn_buf m = {0};
+    while ((r = sn_ws_read(ws, &m)) > 0) T_OK(sn_ws_write(ws, (enum sn_ws_kind)r, sn_buf_view(&m)));
+    sn_buf_done(&m);
+    sn_ws_close(ws, 1000, (struct sn_str){0});
+    return 0;
+}
+
+static int wserve(void *arg)
+{
+    struct wenv *e = arg;
+    return sn_http_serve(e->server, e->listener);
+}
+static int wmain(void *arg)
+{
+    struct wenv *e = arg;
+    struct sn_http_server_opts so = {.handler = wapp, .arg = e};
+    char addr[64];
+    T_OK(sn_listen("127.0.0.1:0", NULL, &e->listener));
+    T_OK(sn_listener_addr(e->listener, addr, sizeof(addr)));
+    snprintf(e->base, sizeof(e->base), "ws://%s", addr);
+    T_OK(sn_http_server_new(&so, &e->server));
+    T_OK(sn_http_client_new(NULL, &e->client));
+    struct sn_scope_storage mem;
+    struct sn_scope *scope = sn_scope_begin(&mem);
+    T_OK(sn_scope_go(scope, "serve", wserve, e));
+    int r = e->body(e);
+    sn_http_client_free(e->client);
+    sn_http_server_drain(e->server, 2 * SN_SEC);
+    T_OK(sn_scope_end(scope));
+    sn_http_server_free(e->server);
+    return r;
+}
+static void wrun(struct wenv *e, unsigned workers)
+{
+    struct sn_rt_opts o = {.workers = workers};
+    T_OK(sn_rt_run(&o, wmain, e));
+}
+static struct sn_ws *wdial(struct wenv *e, const char *path, const struct sn_ws_opts *o)
+{
+    char url[160];
+    struct sn_ws *ws;
+    snprintf(url, sizeof(url), "%s%s", e->base, path);
+    T_OK(sn_ws_dial(e->client, sn_str(url), o, &ws));
+    return ws;
+}
+static void round_trip(struct sn_ws *ws, enum sn_ws_kind kind, struct sn_str data)
+{
+    struct sn_buf m = {0};
+    T_OK(sn_ws_write(ws, kind, data));
+    T_EQ(sn_ws_read(ws, &m), kind);
+    T_EQ(m.len, data.len);
+    T_ASSERT(data.len == 0 || memcmp(m.ptr, data.ptr, data.len) == 0);
+    sn_buf_done(&m);
+}
+
+static int t_ws_echo(struct wenv *e)
+{
+    static const char *const paths[] = {"/fiber", "/parked"};
+    char *big = sn_alloc(90000);
+    memset(big, 'b', 90000);
+    for (int p = 0; p < 2; p++) {
+        struct sn_ws_opts o = {.subprotocol = SN_STR("chat")};
+        struct sn_ws *ws = wdial(e, paths[p], &o);
+        static const size_t sizes[] = {0, 1, 125, 126, 65535, 65536, 90000};
+        for (int round = 0; round < 3; round++)
+            for (size_t i = 0; i < SN_COUNT_OF(sizes); i++) {
+                round_trip(ws, SN_WS_BINARY, sn_str_of(big, sizes[i]));
+                if (i == 2) T_OK(sn_sleep(5 * SN_MS)); /* long enough to park */
+            }
+        round_trip(ws, SN_WS_TEXT, SN_STR("gr\xc3\xbc\xc3\x9f dich"));
+        T_EQ(sn_ws_write(ws, SN_WS_TEXT, SN_STR("\xff")), SN_E_SYNTAX);
+        sn_ws_close(ws, 1000, SN_STR("bye"));
+    }
+    T_OK(sn_event_wait(&e->closed_ev));
+    T_EQ(e->closed, 1);
+    T_EQ(e->close_code, 1000);
+    sn_free(big);
+    return 0;
+}
+SN_TEST(ws_echo_both_modes)
+{
+    struct wenv e = {.body = t_ws_echo};
+    wrun(&e, 1);
+}
+
+static int t_ws_ends(struct wenv *e)
+{
+    struct sn_buf m = {0};
+    struct sn_ws *ws = wdial(e, "/fiber", NULL);
+    char *big = sn_alloc(200000);
+    memset(big, 'b', 200000);
+    T_OK(sn_ws_write(ws, SN_WS_BINARY, sn_str_of(big, 200000)));
+    T_EQ(sn_ws_read(ws, &m), SN_E_EOF); /* the server says 1009 */
+    sn_ws_close(ws, 1000, (struct sn_str){0});
+    sn_free(big);
+    ws = wdial(e, "/parked", NULL);
+    T_OK(sn_ws_write(ws, SN_WS_TEXT, SN_STR("please close")));
+    T_EQ(sn_ws_read(ws, &m), SN_E_EOF);
+    sn_ws_close(ws, 1000, (struct sn_str){0});
+    T_OK(sn_event_wait(&e->closed_ev));
+    e->closed_ev = (struct sn_event){0};
+    ws = wdial(e, "/parked", NULL);
+    T_OK(sn_ws_write(ws, SN_WS_TEXT, SN_STR("please panic")));
+    T_EQ(sn_ws_read(ws, &m), SN_E_EOF);
+    sn_ws_close(ws, 1000, (struct sn_str){0});
+    T_OK(sn_event_wait(&e->closed_ev));
+    T_EQ(e->close_code, 1011);
+    sn_buf_done(&m);
+    return 0;
+}
+SN_TEST(ws_ends)
+{
+    struct wenv e = {.body = t_ws_ends};
+    wrun(&e, 1);
+}
+
+/* A peer that does not answer pings is given up. */
+static int t_ws_dead(struct wenv *e)
+{
+    struct sn_http_resp *r;
+    static const struct sn_http_header h[] = {
+        {SN_STR_INIT("Connection"), SN_STR_INIT("Upgrade")},
+        {SN_STR_INIT("Upgrade"), SN_STR_INIT("websocket")},
+        {SN_STR_INIT("Sec-WebSocket-Version"), SN_STR_INIT("13")},
+        {SN_STR_INIT("Sec-WebSocket-Key"), SN_STR_INIT("dGhlIHNhbXBsZSBub25jZQ==")}};
+    char url[160];
+    snprintf(url, sizeof(url), "http%s/parked", e->base + 2);
+    struct sn_http_call call = {.url = sn_str(url), .headers = h, .n_headers = 4};
+    T_OK(sn_http_do(e->client, &call, &r));
+    T_EQ(r->status, 101);
+    T_STR(sn_http_headers_get(&r->headers, SN_STR("sec-websocket-accept")),
+          "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="); /* RFC 6455 section 1.3 */
+    struct sn_stream *st;
+    struct sn_str rest;
+    T_OK(sn_http_resp_hijack(r, &st, &rest));
+    sn_http_resp_close(r);
+    T_OK(sn_event_wait(&e->closed_ev));
+    T_EQ(e->close_code, 1006);
+    sn_stream_close(st);
+    /* Handshakes that are not. */
+    for (int i = 0; i < 3; i++) {
+        struct sn_http_header bad[4];
+        memcpy(bad, h, sizeof(bad));
+        bad[i + 1].value = SN_STR("nonsense");
+        call.headers = bad;
+        T_OK(sn_http_do(e->client, &call, &r));
+        T_EQ(r->status, i == 2 ? 400 : 426);
+        sn_http_resp_close(r);
+    }
+    return 0;
+}
+SN_TEST(ws_dead_peer_and_bad_handshakes)
+{
+    struct wenv e = {.body = t_ws_dead, .ping_ns = 20 * SN_MS};
+    wrun(&e, 1);
+}
+
+/* Many writers, on both workers, on one parked connection. */
+struct wcrowd {
+    struct sn_ws *ws;
+    struct wenv *e;
+    unsigned got;
+    struct sn_event all;
+};
+#define WCROWD 8
+#define WEACH 200
+static void count_message(struct sn_ws *ws, enum sn_ws_kind kind, struct sn_str data, void *arg)
+{
+    struct wcrowd *c = arg;
+    T_EQ(data.len, 100);
+    for (size_t i = 1; i < data.len; i++) T_EQ(data.ptr[i], data.ptr[0]);
+    if (++c->got == WCROWD * WEACH) sn_event_set(&c->all);
+}
+static int wwriter(void *arg)
+{
+    struct wcrowd *c = arg;
+    char text[100];
+    for (int i = 0; i < WEACH; i++) {
+        memset(text, 'a' + i % 26, sizeof(text));
+        T_OK(sn_ws_write(c->ws, SN_WS_TEXT, sn_str_of(text, sizeof(text))));
+        if (i % 16 == 0) sn_yield();
+    }
+    return 0;
+}
+static int t_ws_crowd(struct wenv *e)
+{
+    struct wcrowd c = {.e = e};
+    struct sn_ws_opts o = {.on_message = count_message, .arg = &c};
+    c.ws = wdial(e, "/parked", &o);
+    struct sn_scope_storage mem;
+    struct sn_scope *s = sn_scope_begin(&mem);
+    for (int i = 0; i < WCROWD; i++) T_OK(sn_scope_go(s, "writer", wwriter, &c));
+    T_OK(sn_scope_end(s));
+    T_OK(sn_event_wait(&c.all));
+    sn_ws_close(c.ws, 1000, (struct sn_str){0});
+    T_OK(sn_event_wait(&e->closed_ev));
+    return 0;
+}
+SN_TEST_SLOW(ws_many_writers, 60)
+{
+    struct wenv e = {.body = t_ws_crowd};
+    wrun(&e, 2);
+}
