@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -260,12 +259,11 @@ static int replace(struct op *o, char *tmp)
 static int do_write(void *arg)
 {
     struct op *o = arg;
-    size_t cap = strlen(o->path) + 32;
-    char *tmp = sn_alloc(cap);
-    if (!tmp) return SN_E_NOMEM;
-    snprintf(tmp, cap, "%s.tmp-%016llx", o->path, (unsigned long long)o->off);
+    char tmp[SN_FILE_PATH_MAX + 32];
+    if (strlen(o->path) >= SN_FILE_PATH_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "write: path too long: %s", o->path);
+    snprintf(tmp, sizeof tmp, "%s.tmp-%016llx", o->path, (unsigned long long)o->off);
     int r = replace(o, tmp);
-    sn_free(tmp);
     return r < 0 ? sn_wrap(r, "write %s", o->path) : 0;
 }
 
@@ -289,9 +287,9 @@ static int do_mkdirs(void *arg)
 {
     struct op *o = arg;
     size_t n = strlen(o->path);
-    if (n == 0 || n >= PATH_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "make folder: bad path");
-    char *p = sn_alloc(n + 1);
-    if (!p) return SN_E_NOMEM;
+    char p[SN_FILE_PATH_MAX];
+    if (n == 0 || n >= sizeof p)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "make folder: %s path", n ? "too long a" : "empty");
     memcpy(p, o->path, n + 1);
     int r = 0;
     for (size_t i = 1; i <= n && r >= 0; i++) {
@@ -307,7 +305,6 @@ static int do_mkdirs(void *arg)
         }
         p[i] = keep;
     }
-    sn_free(p);
     return r;
 }
 int sn_mkdirs(const char *path, unsigned mode)

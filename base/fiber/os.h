@@ -51,6 +51,7 @@ int sn_signal_wait(const int *signals) SN_MUST_CHECK;
  * of the two worlds are not interchangeable. Common failures: SN_E_NOT_FOUND,
  * SN_E_PERMISSION_DENIED, SN_E_ALREADY_EXISTS, SN_E_FILES, SN_E_NOMEM, SN_E_RESOURCE_EXHAUSTED (disk
  * full), SN_E_IO, SN_E_CANCELLED before the call began; the diagnostic names the path. */
+#define SN_FILE_PATH_MAX 1024u /* of sn_file_write and sn_mkdirs, with the NUL */
 #define SN_FILE_READ_MAX (256u << 20)
 /* sn_file_read - the whole file into `a`, NUL-terminated (not counted). SN_E_TOO_LARGE beyond max bytes
  * (0 = SN_FILE_READ_MAX). */

@@ -29,6 +29,13 @@
 #define CHILD_STACK_BYTES (16u << 10)
 extern char **environ;
 
+#ifdef SN_TSAN
+/* The sanitizer's clone takes the child for a fork and resets its state there: in our memory. This is
+ * the same function under libc's other name for it. */
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
+
 enum stage { AT_START, AT_GROUP, AT_DIR, AT_FDS, AT_EXEC };
 struct child {
     const struct sn_proc_opts *opts;

@@ -6,7 +6,6 @@
  * Also the server of bench/http.sh and bench/million.sh. SIGTERM drains and exits 0. */
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "fiber/os.h"
 #include "kit/http.h"
@@ -54,7 +53,12 @@ static int app_main(void *arg)
 int main(int argc, char **argv)
 {
     struct app a = {.addr = argc > 1 ? argv[1] : "127.0.0.1:8080"};
-    struct sn_rt_opts o = {.workers = argc > 2 ? (unsigned)atoi(argv[2]) : 0};
+    uint64_t workers = 0;
+    if (argc > 2 && (sn_str_to_u64(sn_str(argv[2]), &workers) < 0 || workers > 1024)) {
+        fprintf(stderr, "hello: WORKERS is not a number up to 1024: %s\n", argv[2]);
+        return 2;
+    }
+    struct sn_rt_opts o = {.workers = (unsigned)workers};
     int r = sn_rt_run(&o, app_main, &a);
     if (r < 0) fprintf(stderr, "hello: %s\n", sn_diag_str(r));
     return r < 0;
