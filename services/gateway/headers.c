@@ -20,7 +20,9 @@ bool gw_is_hop(struct sn_str n, struct sn_str connection)
 {
     switch (n.len) {
     case 2: return sn_str_ieq(n, SN_STR("te"));
-    case 7: if (sn_str_ieq(n, SN_STR("upgrade"))) return true; break;
+    case 7:
+        if (sn_str_ieq(n, SN_STR("upgrade"))) return true;
+        break;
     case 10:
         if (sn_str_ieq(n, SN_STR("connection")) || sn_str_ieq(n, SN_STR("keep-alive"))) return true;
         break;
@@ -28,9 +30,15 @@ bool gw_is_hop(struct sn_str n, struct sn_str connection)
         if (sn_str_ieq(n, SN_STR("content-length")) || sn_str_ieq(n, SN_STR("http2-settings")))
             return true;
         break;
-    case 16: if (sn_str_ieq(n, SN_STR("proxy-connection"))) return true; break;
-    case 17: if (sn_str_ieq(n, SN_STR("transfer-encoding"))) return true; break;
-    case 19: if (sn_str_ieq(n, SN_STR("proxy-authorization"))) return true; break;
+    case 16:
+        if (sn_str_ieq(n, SN_STR("proxy-connection"))) return true;
+        break;
+    case 17:
+        if (sn_str_ieq(n, SN_STR("transfer-encoding"))) return true;
+        break;
+    case 19:
+        if (sn_str_ieq(n, SN_STR("proxy-authorization"))) return true;
+        break;
     default: break;
     }
     return connection.len && in_list(connection, n);
@@ -38,7 +46,8 @@ bool gw_is_hop(struct sn_str n, struct sn_str connection)
 
 /* The option list of Connection, without the two that name no field. Several Connection fields are
  * rare; they are joined. Host and the fields this file writes itself cannot be removed by it. */
-static int connection_options(struct sn_arena *a, const struct sn_http_headers *h, struct sn_str *ret)
+static int connection_options(struct sn_arena *a, const struct sn_http_headers *h,
+                              struct sn_str *ret)
 {
     struct sn_str all = {0};
     for (unsigned i = 0; i < h->len; i++) {
@@ -176,8 +185,8 @@ static void put_forwarded(struct out *o, struct gw_req *q, const struct sn_str o
     if (old[FWD_PORT].ptr) put(o, SN_STR("X-Forwarded-Port"), old[FWD_PORT]);
     if (c->forwarded) {
         bool v6 = sn_str_chr(peer, ':') >= 0;
-        struct sn_str f = sn_arena_printf(o->a, "for=%s%.*s%s;host=\"%.*s\";proto=%.*s", v6 ? "\"[" : "",
-                                          SN_STR_ARG(peer), v6 ? "]\"" : "",
+        struct sn_str f = sn_arena_printf(o->a, "for=%s%.*s%s;host=\"%.*s\";proto=%.*s",
+                                          v6 ? "\"[" : "", SN_STR_ARG(peer), v6 ? "]\"" : "",
                                           SN_STR_ARG(r->authority), SN_STR_ARG(proto));
         o->oom |= !f.ptr;
         put(o, SN_STR("Forwarded"), join(o, old[FWD_RFC7239], f));

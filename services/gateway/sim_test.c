@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/sim_test.c - gateway, upstream hosts and client in one simulated network, over many seeds:
- * hosts crash and come back, links are cut and heal, and every request gets an answer or a clean
- * error within its timeout. A seed that fails once fails always. */
+/* gateway/sim_test.c - gateway, upstream hosts and client in one simulated network, over many
+ * seeds: hosts crash and come back, links are cut and heal, and every request gets an answer or a
+ * clean error within its timeout. A seed that fails once fails always. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,7 +29,8 @@ struct world {
 };
 static struct world *world;
 
-/* ---- upstream hosts: no heap, because a crash reclaims nothing --------------------------------- */
+/* ---- upstream hosts: no heap, because a crash reclaims nothing ---------------------------------
+ */
 
 static int host_index(void *arg) { return (int)(intptr_t)arg; }
 
@@ -37,8 +38,8 @@ struct conn {
     struct sn_stream *st;
     int host;
 };
-/* Connections accepted and not yet begun: fibers of a crashed host leave theirs behind, so the table
- * is a ring that is large enough for all that one run makes. */
+/* Connections accepted and not yet begun: fibers of a crashed host leave theirs behind, so the
+ * table is a ring that is large enough for all that one run makes. */
 #define CONNS 65536u
 static struct conn conns[CONNS];
 static unsigned n_conns;
@@ -76,7 +77,8 @@ static void host_main(void *arg)
     sn_listener_close(l);
 }
 
-/* ---- the gateway's host -------------------------------------------------------------------------- */
+/* ---- the gateway's host
+ * -------------------------------------------------------------------------- */
 
 static void gateway_host(void *arg)
 {
@@ -98,11 +100,15 @@ static int chaos(void *arg)
         intptr_t i = (intptr_t)(sn_sim_rand() % HOSTS);
         bool crash = sn_sim_rand() & 1;
         if (sn_sleep((int64_t)(20 + sn_sim_rand() % 200) * SN_MS) < 0) return 0;
-        if (crash) sn_sim_crash(world->hosts[i]);
-        else sn_sim_partition(world->gateway, world->hosts[i], true);
+        if (crash)
+            sn_sim_crash(world->hosts[i]);
+        else
+            sn_sim_partition(world->gateway, world->hosts[i], true);
         if (sn_sleep((int64_t)(20 + sn_sim_rand() % 400) * SN_MS) < 0) return 0;
-        if (crash) T_OK(sn_sim_host_go(world->hosts[i], "host", host_main, (void *)i));
-        else sn_sim_partition(world->gateway, world->hosts[i], false);
+        if (crash)
+            T_OK(sn_sim_host_go(world->hosts[i], "host", host_main, (void *)i));
+        else
+            sn_sim_partition(world->gateway, world->hosts[i], false);
     }
     return 0;
 }
@@ -119,9 +125,12 @@ static void ask_once(struct sn_http_client *c)
     } else {
         struct sn_str body;
         r = sn_http_resp_all(resp, 1000, &body);
-        if (r == 0 && resp->status == 200 && sn_str_eqc(body, "fine")) world->ok++;
-        else if (r == 0 && resp->status >= 502 && resp->status <= 504) world->unavailable++;
-        else world->odd++;
+        if (r == 0 && resp->status == 200 && sn_str_eqc(body, "fine"))
+            world->ok++;
+        else if (r == 0 && resp->status >= 502 && resp->status <= 504)
+            world->unavailable++;
+        else
+            world->odd++;
         sn_http_resp_close(resp);
     }
     if (sn_now() - t0 > world->slowest_ns) world->slowest_ns = sn_now() - t0;
@@ -229,5 +238,11 @@ static void seeds(int (*fn)(void *arg), unsigned base)
     }
 }
 
-SN_TEST_SLOW(sim_gateway_storm, 120) { seeds(storm, 30); }
-SN_TEST_SLOW(sim_gateway_outage_and_recovery, 120) { seeds(outage, 10); }
+SN_TEST_SLOW(sim_gateway_storm, 120)
+{
+    seeds(storm, 30);
+}
+SN_TEST_SLOW(sim_gateway_outage_and_recovery, 120)
+{
+    seeds(outage, 10);
+}
