@@ -32,7 +32,7 @@ def check(path, target, angle):
     program = path.parts[0] in ("cmd", "bench")  # one folder, one program: its files are one room
     if program and (csrc.ROOT / path.parent / target).is_file():
         return None
-    if target.endswith(".pb.h"):
+    if target.endswith((".pb.h", ".pb-c.h")):
         return None  # generated, rooted where its .proto is
     if "/" not in target or target.startswith("."):
         return f'"{target}" is not rooted'
