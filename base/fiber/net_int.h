@@ -51,10 +51,20 @@ struct sn_sock_sys {
     ssize_t (*sendmsg)(int fd, const struct msghdr *m, int flags);
 };
 extern const struct sn_sock_sys *sn_sock_sys_hooks;
-#define SN_SOCK_SYS(call, ...)                                        \
-    (SN_UNLIKELY(sn_sock_sys_hooks != NULL) && sn_sock_sys_hooks->call \
-         ? sn_sock_sys_hooks->call(__VA_ARGS__)                       \
-         : (call)(__VA_ARGS__))
+static inline const struct sn_sock_sys *sn_sock_sys_get(void)
+{
+    return __atomic_load_n(&sn_sock_sys_hooks, __ATOMIC_ACQUIRE);
+}
+static inline void sn_sock_sys_set(const struct sn_sock_sys *hooks)
+{
+    __atomic_store_n(&sn_sock_sys_hooks, hooks, __ATOMIC_RELEASE);
+}
+#define SN_SOCK_SYS(call, ...)                                                            \
+    ({                                                                                    \
+        const struct sn_sock_sys *sys_ = sn_sock_sys_get();                               \
+        SN_UNLIKELY(sys_ != NULL) && sys_->call ? sys_->call(__VA_ARGS__)                 \
+                                                : (call)(__VA_ARGS__);                    \
+    })
 
 /* ---- records ---- */
 enum sn_sock_kind { SN_SOCK_FREE = 0, SN_SOCK_STREAM, SN_SOCK_UDP, SN_SOCK_ACCEPT, SN_SOCK_FDWAIT };
@@ -108,7 +118,10 @@ struct sn_sock {
     uint8_t kind;
     uint8_t family;
     int16_t why;
-    uint16_t unused;
+    /* The peer of an IPv4 stream, network order, once asked for; port 0 = not yet. A proxy asks with
+     * every request, and a system call each time would be the fifth of its data path. */
+    uint16_t peer_port;
+    uint32_t peer_ip4;
 };
 /* The whole user memory of a parked connection, before the protocol adds its own record. */
 _Static_assert(sizeof(struct sn_sock) <= 128, "a parked connection fits two cache lines");

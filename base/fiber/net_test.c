@@ -5,9 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -760,7 +764,7 @@ static int accept_at_limit(bool serve)
     emfile_left = 4;
     calls = 0;
     uint64_t hits = sn_net_file_limit_hits();
-    sn_sock_sys_hooks = &emfile_hooks;
+    sn_sock_sys_set(&emfile_hooks);
     struct sn_scope_storage mem;
     struct sn_scope *sc = sn_scope_begin(&mem);
     T_OK(sn_go("server", serve ? serve_fiber : accept_fiber, l));
@@ -772,7 +776,7 @@ static int accept_at_limit(bool serve)
     sn_stream_close(s);
     sn_listener_close(l);
     (void)sn_scope_end(sc);
-    sn_sock_sys_hooks = NULL;
+    sn_sock_sys_set(NULL);
     return 0;
 }
 NET_TEST(descriptor_limit_accept) { return accept_at_limit(false); }
@@ -810,13 +814,13 @@ NET_TEST(short_and_interrupted_calls)
 {
     struct pair p;
     pair_open(&p, ":0");
-    sn_sock_sys_hooks = &rough_hooks;
+    sn_sock_sys_set(&rough_hooks);
     struct flood f = {p.a, 100000, 0, false};
     T_OK(sn_go("flood", flood_write, &f));
     read_pattern(p.b, f.n);
     while (!f.done) T_OK(sn_sleep(SN_MS));
     T_EQ(f.result, f.n);
-    sn_sock_sys_hooks = NULL;
+    sn_sock_sys_set(NULL);
     pair_close(&p);
     return 0;
 }
@@ -841,13 +845,13 @@ NET_TEST(no_descriptors_no_memory)
     struct sn_listener *l;
     char b;
     pair_open(&p, ":0");
-    sn_sock_sys_hooks = &no_socket_hooks;
+    sn_sock_sys_set(&no_socket_hooks);
     T_EQ(sn_dial(p.addr, NULL, &s), SN_E_FILES);
     T_EQ(sn_listen(":0", NULL, &l), SN_E_FILES);
-    sn_sock_sys_hooks = &no_memory_hooks;
+    sn_sock_sys_set(&no_memory_hooks);
     T_EQ(sn_write(p.a, "x", 1), 1);
     T_EQ(sn_read(p.b, &b, 1), SN_E_NOMEM);
-    sn_sock_sys_hooks = NULL;
+    sn_sock_sys_set(NULL);
     pair_close(&p);
     return 0;
 }
@@ -928,4 +932,25 @@ NET_TEST(connection_storm)
     sn_listener_close(l);
     T_OK(sn_scope_end(server));
     return 0;
+}
+
+/* ---- a kernel that refuses io_uring ---- */
+
+static char fallback_text[700];
+static void keep_text(const char *text) { snprintf(fallback_text, sizeof fallback_text, "%s", text); }
+
+SN_TEST(io_uring_refused_falls_back_aloud)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog prog = {SN_COUNT_OF(code), code};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0)
+        sn_test_skip("no seccomp filters here: %s", strerror(errno));
+    sn_watchdog_hook = keep_text;
+    run_on(tcp_echo_body, true, 2);
+    T_ASSERTF(strstr(fallback_text, "using epoll: io_uring: the kernel refuses"), "%s", fallback_text);
 }

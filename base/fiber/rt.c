@@ -386,8 +386,15 @@ static int poller_init(struct sn_worker *w)
     w->poller.worker = w;
     if (sn_rt.uring && sn_poller_uring) {
         w->poller.ops = sn_poller_uring;
-        if (w->poller.ops->init(&w->poller) >= 0) return 0;
-        sn_diag_clear(); /* epoll does everything it does */
+        int r = w->poller.ops->init(&w->poller);
+        if (r >= 0) return 0;
+        if (w->index == 0 && sn_watchdog_hook) { /* epoll does everything it does, but nobody should wonder */
+            char text[SN_DIAG_BYTES + 64];
+            snprintf(text, sizeof(text), "io_uring is not available, using epoll: %s",
+                     sn_diag_str(r));
+            sn_watchdog_hook(text);
+        }
+        sn_diag_clear();
     }
     w->poller.ops = &sn_poller_epoll;
     return w->poller.ops->init(&w->poller);

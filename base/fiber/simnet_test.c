@@ -34,7 +34,7 @@ static void kv_ready(struct sn_stream *s, void *arg, int why)
     sn_stream_close(s);
 }
 
-static struct sn_listener *kv_listener;
+static struct sn_listener *_Atomic kv_listener;
 static void kv_server(void *arg)
 {
     struct sn_listener *l;

@@ -92,17 +92,19 @@ struct sn_str sn_http_status_line(int status)
     }
 }
 
-static bool is_token_char(unsigned char c)
-{
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') return true;
-    if (c >= '0' && c <= '9') return true;
-    return c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL;
-}
+/* Bit 0: RFC 9110 token; bit 1: RFC 3986 reg-name (unreserved, sub-delims and '%'). */
+enum { C_TOKEN = 1, C_REG_NAME = 2 };
+static const uint8_t char_class[256] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 3, 0, 1, 3, 3, 3, 3, 2, 2, 3, 3, 2, 3, 3, 0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 2, 0, 2, 0, 0,
+    0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 0, 0, 1, 3,
+    1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 1, 0, 3, 0,
+};
 
 bool sn_http_is_token(struct sn_str s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (!is_token_char((unsigned char)s.ptr[i])) return false;
+        if (!(char_class[(unsigned char)s.ptr[i]] & C_TOKEN)) return false;
     return s.len > 0;
 }
 
@@ -123,14 +125,6 @@ bool sn_http_has_token(struct sn_str list, struct sn_str token)
     return false;
 }
 
-/* RFC 3986 reg-name without percent-encoding subtleties: unreserved, sub-delims, '%'. */
-static bool is_reg_name_char(unsigned char c)
-{
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') return true;
-    if (c >= '0' && c <= '9') return true;
-    return c != 0 && strchr("-._~!$&'()*+,;=%", c) != NULL;
-}
-
 bool sn_http_host_valid(struct sn_str s)
 {
     size_t i = 0;
@@ -144,7 +138,7 @@ bool sn_http_host_valid(struct sn_str s)
         }
         i = (size_t)close + 1;
     } else {
-        while (i < s.len && is_reg_name_char((unsigned char)s.ptr[i])) i++;
+        while (i < s.len && (char_class[(unsigned char)s.ptr[i]] & C_REG_NAME)) i++;
         if (i == 0) return false;
     }
     if (i == s.len) return true;
