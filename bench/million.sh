@@ -5,7 +5,7 @@
 #   MILLION_CONNS=1000000 MILLION_RATE=10000 bench/million.sh
 # Afterwards a Go net/http server at 20,000 connections, for the memory of one connection.
 . "$(dirname "$0")/lib.sh"
-conns=${MILLION_CONNS:-1000000} active=${MILLION_ACTIVE:-0.01} open_rate=${MILLION_OPEN_RATE:-25000}
+conns=${MILLION_CONNS:-1000000} active=${MILLION_ACTIVE:-0.01} open_rate=${MILLION_OPEN_RATE:-15000}
 rate=${MILLION_RATE:-$(awk -v c="$conns" -v a="$active" 'BEGIN {printf "%d", c * a}')}
 seconds=${MILLION_SECONDS:-30} port=${MILLION_PORT:-10001} go_conns=${MILLION_GO_CONNS:-18000}
 if [ "${1:-}" != --inside ]; then
@@ -48,8 +48,9 @@ user = (p_anon - b_anon) * 1024 / n
 kernel = f"{((b_free - p_free) - (p_anon - b_anon) - c_anon) * 1024 / n:,.0f}" if n >= 100000 else "-"
 ms = lambda v: f"{v / 1e6:.2f}"
 e = d["errors"]
+why = ", ".join(f"{v} {k}" for k, v in e.items() if v and k != "total") or "none"
 print(f"| {label} | {d['connections_peak']:,} | {servers} | {user:.0f} | {c_anon * 1024 / n:.0f} | {kernel} | "
-      f"{d['requests_per_s']:,.0f} | {ms(h['p50'])} | {ms(h['p99'])} | {ms(h['p99.9'])} | {e['total']} (lost {e['lost']}) |")
+      f"{d['requests_per_s']:,.0f} | {ms(h['p50'])} | {ms(h['p99'])} | {ms(h['p99.9'])} | {why} |")
 PY
 }
 echo "$(bench_machine)"
@@ -62,7 +63,7 @@ echo "|---|---|---|---|---|---|---|---|---|---|---|"
 need_kb=$((conns * 10)); [ "$(available_kb)" -gt $((need_kb + 3000000)) ] || { echo "SKIP: $conns connections want $((need_kb >> 20)) GiB and 3 to spare"; exit 0; }
 servers=$(( (conns + 17499) / 17500 )) pids=() urls=()
 for i in $(seq 0 $((servers - 1))); do
-  "$hello" "127.0.0.1:$((port + i))" 1 >/dev/null 2>&1 &
+  "$hello" "127.0.0.1:$((port + i))" 1 1h >/dev/null 2>&1 &
   pids+=($!); BENCH_PIDS+=($!); urls+=("http://127.0.0.1:$((port + i))/")
 done
 bench_wait_port $((port + servers - 1)) && sleep 1
@@ -73,7 +74,7 @@ for p in "${pids[@]}"; do wait "$p" 2>/dev/null; done
 if command -v go >/dev/null && [ "$go_conns" -gt 0 ]; then
   (cd "$BENCH_ROOT/bench/million/go" && GO111MODULE=off CGO_ENABLED=0 go build -o "$BENCH_TMP/million-go" .) || exit 1
   for peer in go sennit; do
-    if [ $peer = go ]; then "$BENCH_TMP/million-go" "127.0.0.1:$port" >/dev/null 2>&1 & else "$hello" "127.0.0.1:$port" >/dev/null 2>&1 & fi
+    if [ $peer = go ]; then "$BENCH_TMP/million-go" "127.0.0.1:$port" >/dev/null 2>&1 & else "$hello" "127.0.0.1:$port" 0 1h >/dev/null 2>&1 & fi
     pid=$!; BENCH_PIDS+=("$pid"); urls=("http://127.0.0.1:$port/")
     bench_wait_port "$port"
     [ $peer = go ] && label="$(go version | cut -d' ' -f3) net/http" || label="Sennit, same number"

@@ -9,6 +9,7 @@
 
 #include "core/alloc.h"
 #include "fiber/net_int.h"
+#include "fiber/os.h"
 
 int sn_dial(const char *addr, const struct sn_dial_opts *opts, struct sn_stream **ret)
 {
@@ -123,29 +124,14 @@ int sn_fd_wait(int fd, uint32_t events)
 #define PIPE_BYTES (1 << 18)
 #define PIPES_KEPT 16u
 
-struct pread_job {
-    int fd;
-    void *buf;
-    size_t n;
-    int64_t off;
-};
-static int pread_blocking(void *arg)
-{
-    struct pread_job *j = arg;
-    ssize_t n;
-    do n = pread(j->fd, j->buf, j->n, j->off);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? sn_fail_errno(errno, "read file") : (int)n;
-}
-
 static ssize_t sendfile_copied(struct sn_stream *s, int fd, int64_t off, int64_t n)
 {
     char *buf SN_CLEANUP(sn_freep) = sn_alloc(COPY_BUF);
     if (!buf) return SN_E_NOMEM;
     int64_t sent = 0;
     while (sent < n) {
-        struct pread_job j = {fd, buf, (size_t)SN_MIN((int64_t)COPY_BUF, n - sent), off + sent};
-        ssize_t got = sn_offload(pread_blocking, &j);
+        size_t want = (size_t)SN_MIN((int64_t)COPY_BUF, n - sent);
+        ssize_t got = sn_file_pread(fd, buf, want, off + sent);
         if (got < 0) return got;
         if (got == 0) return sn_fail(SN_E_EOF, "file ended after %lld bytes", (long long)sent);
         ssize_t r = sn_write(s, buf, (size_t)got);

@@ -68,6 +68,7 @@ struct sn_sock *sn_sock_new(int fd, enum sn_sock_kind kind)
     k->lis = NULL;
     k->worker = (uint16_t)w->index;
     k->family = 0;
+    k->peer_port = 0;
     k->why = 0;
     __atomic_store_n(&k->st, 0, __ATOMIC_RELAXED);
     k->kind = (uint8_t)kind;
@@ -476,10 +477,21 @@ static int sock_fd(struct sn_stream *s) { return sn_sock_of(s)->e.fd; }
 
 static int sock_addr(struct sn_stream *s, bool peer, char *out, size_t cap)
 {
+    struct sn_sock *k = sn_sock_of(s);
     struct sn_sockaddr a = {.len = sizeof a.u};
-    int fd = sn_sock_of(s)->e.fd;
+    int fd = k->e.fd;
+    if (peer && k->peer_port) {
+        a.u.in4.sin_family = AF_INET;
+        a.u.in4.sin_port = k->peer_port;
+        a.u.in4.sin_addr.s_addr = k->peer_ip4;
+        return sn_net_addr_format(&a, out, cap);
+    }
     int r = peer ? getpeername(fd, &a.u.sa, &a.len) : getsockname(fd, &a.u.sa, &a.len);
     if (r < 0) return sn_status_from_errno(errno);
+    if (peer && a.u.sa.sa_family == AF_INET) {
+        k->peer_ip4 = a.u.in4.sin_addr.s_addr;
+        k->peer_port = a.u.in4.sin_port;
+    }
     return sn_net_addr_format(&a, out, cap);
 }
 

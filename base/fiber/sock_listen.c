@@ -252,7 +252,12 @@ static int accept_loop(struct sn_os_listener *l, struct sn_stream **ret)
             accept_wake_one(l, 0);
             struct sn_sock *k;
             int r = sn_sock_stream_new(fd, l->addr.u.sa.sa_family, &k);
-            if (r < 0) return r;
+            if (r < 0) { /* no memory for it: this one is shed, the loop above us lives on */
+                r = sn_sleep(backoff);
+                backoff = SN_MIN(backoff * 2, BACKOFF_MAX_NS);
+                if (r < 0) return r;
+                continue;
+            }
             if (l->opts.defer_accept) __atomic_fetch_or(&k->st, SN_SS_RD_READY, __ATOMIC_RELAXED);
             *ret = &k->s;
             return 0;

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit/commands.h - the sub-commands, one file each. */
+/* sennit/commands.h - the sub-commands, one file each, and the little they share. */
 #pragma once
 #include "kit/cli.h"
 
+extern const struct sn_cli_command sn_cmd_doctor;
 extern const struct sn_cli_command sn_cmd_gateway;
 extern const struct sn_cli_command sn_cmd_load;
+extern const struct sn_cli_command sn_cmd_serve;
+extern const struct sn_cli_command sn_cmd_up;
+extern const struct sn_cli_command sn_cmd_version;
+
+/* sn_cmd_raise_files - the soft limit of descriptors becomes the hard one, which is a server's to
+ * take. Context: before the runtime. */
+void sn_cmd_raise_files(void);

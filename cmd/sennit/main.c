@@ -1,19 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit - the multi-call program: every part of Sennit as a sub-command. */
+#include <sys/resource.h>
+
 #include "sennit/commands.h"
 
 static const struct sn_cli_command *const commands[] = {
-    &sn_cmd_gateway,
-    &sn_cmd_load,
-    NULL,
+    &sn_cmd_up, &sn_cmd_gateway, &sn_cmd_load, &sn_cmd_serve, &sn_cmd_doctor, &sn_cmd_version, NULL,
 };
+
+void sn_cmd_raise_files(void)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur == lim.rlim_max) return;
+    lim.rlim_cur = lim.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &lim);
+}
 
 int main(int argc, char **argv)
 {
     static const struct sn_cli_program program = {
         .name = "sennit",
         .version = SN_VERSION,
-        .about = "Back ends, clusters and chains in C.",
+        .about = "Back ends, clusters and chains in C: one core, one program.\n\n"
+                 "Start with `sennit up --tour`: a node with a gateway, services behind it, "
+                 "traffic and\n"
+                 "a board that shows what happens.",
         .commands = commands,
     };
     return sn_cli_main(&program, argc, argv);

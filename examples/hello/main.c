@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* examples/hello - the smallest useful server: "Hello, World!" on every path.
  *
- *   hello [ADDRESS] [WORKERS]      default 127.0.0.1:8080, one worker per CPU
+ *   hello [ADDRESS] [WORKERS] [IDLE]      default 127.0.0.1:8080, one worker per CPU, 75s
  *
  * Also the server of bench/http.sh and bench/million.sh. SIGTERM drains and exits 0. */
 #include <signal.h>
@@ -17,6 +17,7 @@ static int hello(struct sn_http_x *x, void *arg)
 
 struct app {
     const char *addr;
+    int64_t idle_ns; /* keep-alive; 0 = the server's default */
     struct sn_http_server *server;
     struct sn_listener *listener;
 };
@@ -30,7 +31,8 @@ static int serve(void *arg)
 static int app_main(void *arg)
 {
     struct app *a = arg;
-    struct sn_http_server_opts o = {.handler = hello, .server_name = "sennit"};
+    struct sn_http_server_opts o = {.handler = hello, .server_name = "sennit",
+                                    .idle_ns = a->idle_ns};
     struct sn_listen_opts lo = {.per_worker = true};
     int r = sn_listen(a->addr, &lo, &a->listener);
     if (r < 0) return r;
@@ -56,6 +58,10 @@ int main(int argc, char **argv)
     uint64_t workers = 0;
     if (argc > 2 && (sn_str_to_u64(sn_str(argv[2]), &workers) < 0 || workers > 1024)) {
         fprintf(stderr, "hello: WORKERS is not a number up to 1024: %s\n", argv[2]);
+        return 2;
+    }
+    if (argc > 3 && sn_str_to_duration(sn_str(argv[3]), &a.idle_ns) < 0) {
+        fprintf(stderr, "hello: IDLE is not a duration such as 75s: %s\n", argv[3]);
         return 2;
     }
     struct sn_rt_opts o = {.workers = (unsigned)workers};
