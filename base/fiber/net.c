@@ -121,8 +121,7 @@ int sn_fd_wait(int fd, uint32_t events)
     return r;
 }
 
-/* ---- moving bytes without copying them
- * ----------------------------------------------------------- */
+/* ---- moving bytes without copying them ---- */
 
 #define COPY_BUF (16u << 10)
 #define SENDFILE_MAX (1 << 20) /* per call, so that others get their turn */

@@ -194,8 +194,7 @@ static int64_t link_draw(const struct sn_sim_host *a, const struct sn_sim_host *
     return lo + (hi > lo ? (int64_t)(sn_sim_rand() % (uint64_t)(hi - lo + 1)) : 0);
 }
 
-/* ---- connections: life
- * ---------------------------------------------------------------------------- */
+/* ---- connections: life ---- */
 
 static void conn_free(struct sim_conn *c)
 {
@@ -251,8 +250,7 @@ static struct sim_conn *conn_new(struct sn_sim_host *from, bool is_unix)
     return c;
 }
 
-/* ---- segments
- * -------------------------------------------------------------------------------------- */
+/* ---- segments ---- */
 
 static void seg_arrive(struct sn_timer *t);
 static void end_break(struct sn_timer *t);
@@ -403,8 +401,7 @@ static void seg_arrive(struct sn_timer *t)
     conn_maybe_free(c);
 }
 
-/* ---- the stream operations
- * --------------------------------------------------------------------------- */
+/* ---- the stream operations ---- */
 
 static int sim_wait(struct sn_sock_wait *slot, const char *reason)
 {
@@ -616,8 +613,7 @@ void sn_simnet_parked_cancel(sn_stream_ready_fn fn)
     }
 }
 
-/* ---- dialing
- * -------------------------------------------------------------------------------------------- */
+/* ---- dialing ---- */
 
 /* host_named - by address, by the name it was created with, or this host itself. */
 static struct sn_sim_host *host_named(struct sn_str name)
@@ -676,8 +672,7 @@ int sn_simnet_dial(const struct sn_net_name *n, const char *text, struct sn_stre
     return 0;
 }
 
-/* ---- listening
- * ------------------------------------------------------------------------------------------- */
+/* ---- listening ---- */
 
 static struct sim_listener *listener_at(const struct sn_sim_host *h, uint16_t port,
                                         const char *path)
@@ -845,8 +840,7 @@ int sn_simnet_resolve(struct sn_str host, char (*ret)[SN_ADDR_TEXT_MAX], int max
     return 1;
 }
 
-/* ---- datagrams
- * --------------------------------------------------------------------------------------------- */
+/* ---- datagrams ---- */
 
 static struct sim_udp *udp_at(const struct sn_sim_host *h, uint16_t port)
 {

@@ -9,8 +9,7 @@
 #include "fiber/sim.h"
 #include "harness/test.h"
 
-/* ---- one program, two worlds: a key-value server and its clients
- * ------------------------------------- */
+/* ---- one program, two worlds: a key-value server and its clients ---- */
 
 /* Requests and answers are 8 bytes: sequence number, value. The server answers each once and
  * doubles the value; a stream must deliver every byte once and in order or break. */
@@ -105,8 +104,7 @@ SN_TEST(one_program_two_worlds)
     T_ASSERT(h1 != h3);
 }
 
-/* ---- many seeds with faults
- * ------------------------------------------------------------------------------ */
+/* ---- many seeds with faults ---- */
 
 enum { CLIENTS = 4, SESSIONS = 6 };
 struct world {
@@ -187,8 +185,7 @@ SN_TEST_SLOW(a_thousand_seeds_of_chaos, 120)
     T_ASSERT(answered > seeds * 20 && broken > seeds / 2);
 }
 
-/* ---- single behaviours
- * ---------------------------------------------------------------------------------------- */
+/* ---- single behaviours ---- */
 
 static int sim(int (*fn)(void *))
 {

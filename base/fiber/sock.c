@@ -524,8 +524,7 @@ int sn_sock_stream_new(int fd, int family, struct sn_sock **ret)
     return 0;
 }
 
-/* ---- drain
- * --------------------------------------------------------------------------------------- */
+/* ---- drain ---- */
 
 #define SWEEP_PER_PASS 512
 
@@ -578,8 +577,7 @@ void sn_parked_cancel(sn_stream_ready_fn fn)
         while (!sweep_add(sn_worker_at(i), fn)) sn_yield();
 }
 
-/* ---- per worker
- * ------------------------------------------------------------------------------------ */
+/* ---- per worker ---- */
 
 static int net_worker_init(struct sn_worker *w)
 {

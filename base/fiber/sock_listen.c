@@ -287,8 +287,7 @@ static int os_accept(struct sn_listener *base, struct sn_stream **ret)
     return r;
 }
 
-/* ---- sn_listener_serve
- * ------------------------------------------------------------------------------ */
+/* ---- sn_listener_serve ---- */
 
 static void shard_pause(struct shard *sh)
 {

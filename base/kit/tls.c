@@ -114,8 +114,7 @@ static void tls_init_once(void)
     BIO_meth_set_ctrl(bio_method, bio_ctrl);
 }
 
-/* ---- moving ciphertext
- * ----------------------------------------------------------------------------- */
+/* ---- moving ciphertext ---- */
 
 static void buffers_trim(struct tls_stream *t)
 {
@@ -253,8 +252,7 @@ static int stream_new(struct sn_stream *inner, struct sn_tls_config *cfg, struct
     return 0;
 }
 
-/* ---- handshake
- * --------------------------------------------------------------------------------------------- */
+/* ---- handshake ---- */
 
 struct step {
     struct tls_stream *t;
@@ -397,8 +395,7 @@ int sn_tls_server(struct sn_stream *inner, struct sn_tls_config *cfg, struct sn_
     return handshake(t, "client", ret);
 }
 
-/* ---- the stream operations
- * ----------------------------------------------------------------------------------- */
+/* ---- the stream operations ---- */
 
 static int tls_error(struct tls_stream *t, int err, const char *what)
 {
@@ -602,8 +599,7 @@ static const struct sn_stream_ops tls_ops = {
     .addr = tls_addr,
 };
 
-/* ---- what was agreed
- * ------------------------------------------------------------------------------------------- */
+/* ---- what was agreed ---- */
 
 bool sn_tls_is(const struct sn_stream *s) { return s->ops == &tls_ops; }
 

@@ -129,8 +129,7 @@ static int load_roots(SSL_CTX *ctx, const struct sn_tls_opts *o)
     return r;
 }
 
-/* ---- contexts
- * --------------------------------------------------------------------------------------- */
+/* ---- contexts ---- */
 
 static int on_server_name(SSL *ssl, int *alert, void *arg)
 {
@@ -304,8 +303,7 @@ SSL_CTX *tls_set_pick(const struct tls_set *set, const char *name)
     return sn_map_get(&set->names, sn_str_of(dot - 1, n - (size_t)(dot - 1 - low)));
 }
 
-/* ---- the configuration
- * -------------------------------------------------------------------------------- */
+/* ---- the configuration ---- */
 
 static int alpn_parse(struct sn_tls_config *c, const char *alpn)
 {
@@ -484,8 +482,7 @@ int tls_set_roots(struct sn_tls_config *c, struct tls_set *set)
     return 0;
 }
 
-/* ---- client sessions
- * --------------------------------------------------------------------------------------- */
+/* ---- client sessions ---- */
 
 static struct tls_session *session_slot(struct sn_tls_config *c, const char *host)
 {

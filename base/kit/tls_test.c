@@ -84,8 +84,7 @@ static struct sn_tls_cert cert_of(const struct issued *i)
     return (struct sn_tls_cert){.cert_pem = sn_str(i->cert_pem), .key_pem = sn_str(i->key_pem)};
 }
 
-/* ---- a server: echoes until the end
- * ---------------------------------------------------------------- */
+/* ---- a server: echoes until the end ---- */
 
 static struct {
     struct sn_tls_config *cfg;
@@ -435,8 +434,7 @@ TLS_TEST(parked_connections_keep_no_buffer)
     return 0;
 }
 
-/* ---- peers that misbehave
- * --------------------------------------------------------------------------- */
+/* ---- peers that misbehave ---- */
 
 TLS_TEST(garbage_and_truncation)
 {
@@ -499,8 +497,7 @@ TLS_TEST(reads_and_writes_at_once)
     return 0;
 }
 
-/* ---- the same over the simulated network, with loss and a cut
- * ------------------------------------------ */
+/* ---- the same over the simulated network, with loss and a cut ---- */
 
 static int sim_main(void *arg)
 {
@@ -566,8 +563,7 @@ TLS_TEST(files_over_tls)
     return 0;
 }
 
-/* ---- the k-th allocation fails, for every k until a run passes untouched
- * ---------------------------------- */
+/* ---- the k-th allocation fails, for every k until a run passes untouched ---- */
 
 static int torture_at, torture_n;
 static bool torture_fail(size_t size)
