@@ -28,7 +28,8 @@ struct env {
 static int echo_body(struct sn_http_x *x)
 {
     char buf[4096];
-    T_OK(sn_http_start(x, 200, x->req.content_length));
+    int s = sn_http_start(x, 200, x->req.content_length);
+    if (s < 0) return s;
     for (;;) {
         ssize_t n = sn_http_body_read(x, buf, sizeof(buf));
         if (n <= 0) return (int)n;
@@ -55,12 +56,12 @@ static int app(struct sn_http_x *x, void *arg)
         sn_panic("deliberate");
     }
     if (sn_str_eqc(p, "/chunked")) {
-        T_OK(sn_http_header_add(x, SN_STR("X-A"), SN_STR("b")));
-        T_OK(sn_http_start(x, 200, -1));
-        T_OK(sn_http_write(x, SN_STR("one,")));
-        T_OK(sn_http_write(x, SN_STR("two")));
-        if (x->req.version > 10) T_OK(sn_http_trailer(x, SN_STR("X-Sum"), SN_STR("7")));
-        return 0;
+        int r = sn_http_header_add(x, SN_STR("X-A"), SN_STR("b"));
+        if (r >= 0) r = sn_http_start(x, 200, -1);
+        if (r >= 0) r = sn_http_write(x, SN_STR("one,"));
+        if (r >= 0) r = sn_http_write(x, SN_STR("two"));
+        if (r >= 0 && x->req.version > 10) r = sn_http_trailer(x, SN_STR("X-Sum"), SN_STR("7"));
+        return r;
     }
     if (sn_str_eqc(p, "/cut")) {
         T_OK(sn_http_start(x, 200, 100));
@@ -84,7 +85,8 @@ static int app(struct sn_http_x *x, void *arg)
     if (sn_str_eqc(p, "/head")) {
         for (int i = 0; i < 100; i++) {
             struct sn_str v = sn_arena_printf(x->arena, "%0300d", i);
-            T_OK(sn_http_header_add(x, SN_STR("X-Many"), v));
+            int r = v.ptr ? sn_http_header_add(x, SN_STR("X-Many"), v) : SN_E_NOMEM;
+            if (r < 0) return r;
         }
         return sn_http_reply(x, 200, (struct sn_str){0}, SN_STR("heavy"));
     }
@@ -732,5 +734,130 @@ SN_TEST_SLOW(http2_shared_connection, 60)
 SN_TEST_SLOW(http1_shared_client, 60)
 {
     struct env e = {.body = t_shared, .rt = {.workers = 2}};
+    run(&e);
+}
+
+/* ---- faults ------------------------------------------------------------------------------------------------- */
+
+static int64_t torture_left; /* allocations until the one that fails; < 0: none */
+static bool torture_fail(size_t size) { return torture_left >= 0 && torture_left-- == 0; }
+static const struct sn_alloc_hooks torture_hooks = {.fail = torture_fail};
+
+/* The k-th allocation of a call (either side's) fails, for every k until a call gets through
+ * untouched: a clean error each time, and the next call works. */
+static int t_torture(struct env *e)
+{
+    struct sn_arena a;
+    sn_arena_init(&a, NULL, 0);
+    static const char *const paths[] = {"/hello", "/echo", "/chunked", "/head"};
+    for (size_t p = 0; p < SN_COUNT_OF(paths); p++)
+        for (int k = 0;; k++) {
+            sn_test_row("%s, allocation %d", paths[p], k);
+            T_ASSERT(k < 2000);
+            struct gen g = {.left = 20000};
+            struct sn_http_call call = {.method = SN_STR("POST"), .url = url(e, &a, paths[p]),
+                                        .body_fn = gen_body, .body_arg = &g, .body_length = -1};
+            struct sn_http_resp *r;
+            struct sn_str body;
+            int64_t prev = sn_deadline_tighten(sn_now() + 5 * SN_SEC);
+            torture_left = k;
+            sn_alloc_set_hooks(&torture_hooks);
+            int n = sn_http_do(e->client, &call, &r);
+            if (n >= 0) {
+                n = sn_http_resp_all(r, 1 << 20, &body);
+                sn_http_resp_close(r);
+            }
+            bool untouched = torture_left >= 0;
+            sn_alloc_set_hooks(NULL);
+            sn_deadline_restore(prev);
+            T_ASSERTF(n != SN_E_DEADLINE_EXCEEDED, "hangs");
+            if (untouched) {
+                T_OK(n);
+                break;
+            }
+            call = (struct sn_http_call){.url = url(e, &a, "/hello")};
+            T_OK(sn_http_do(e->client, &call, &r));
+            T_OK(sn_http_resp_all(r, 100, &body));
+            T_STR(body, "hello");
+            sn_http_resp_close(r);
+            sn_arena_reset(&a);
+        }
+    sn_arena_done(&a);
+    return 0;
+}
+SN_TEST_SLOW(http_torture, 60)
+{
+    struct env e = {.body = t_torture};
+    run(&e);
+}
+SN_TEST_SLOW(http2_torture, 60)
+{
+    struct env e = {.body = t_torture, .co = {.h2_prior_knowledge = true}};
+    run(&e);
+}
+
+/* A drain lets what runs finish, refuses what is new, and cuts what does not end. */
+struct slow_call {
+    struct env *e;
+    const char *path;
+    int result, status;
+};
+static int slow_main(void *arg)
+{
+    struct slow_call *c = arg;
+    struct sn_arena a;
+    sn_arena_init(&a, NULL, 0);
+    struct sn_http_call call = {.url = url(c->e, &a, c->path)};
+    struct sn_http_resp *r;
+    c->result = sn_http_do(c->e->client, &call, &r);
+    if (c->result >= 0) {
+        struct sn_str body;
+        c->status = r->status;
+        c->result = sn_http_resp_all(r, 1000, &body);
+        sn_http_resp_close(r);
+    }
+    sn_arena_done(&a);
+    return 0;
+}
+static int drain_app(struct sn_http_x *x, void *arg)
+{
+    if (sn_str_eqc(x->req.path, "/stuck")) {
+        char c;
+        ssize_t n;
+        int r = sn_http_start(x, 200, -1);
+        if (r >= 0) r = sn_http_flush(x);
+        while (r >= 0 && (r = sn_http_write(x, SN_STR("tick"))) >= 0)
+            if ((r = sn_sleep(5 * SN_MS)) < 0) break;
+        n = sn_http_body_read(x, &c, 1);
+        return n < 0 ? (int)n : r;
+    }
+    return app(x, arg);
+}
+static int t_drain(struct env *e)
+{
+    struct slow_call slow = {.e = e, .path = "/slow"}, stuck = {.e = e, .path = "/stuck"};
+    struct sn_scope_storage mem;
+    struct sn_scope *s = sn_scope_begin(&mem);
+    T_OK(sn_scope_go(s, "slow", slow_main, &slow));
+    T_OK(sn_scope_go(s, "stuck", slow_main, &stuck));
+    T_OK(sn_sleep(20 * SN_MS));
+    T_EQ(sn_http_server_drain(e->server, 200 * SN_MS), 1);
+    T_OK(sn_scope_end(s));
+    T_EQ(slow.status, 200);
+    T_OK(slow.result);
+    T_ASSERT(stuck.result < 0);
+    struct sn_stream *st;
+    T_EQ(sn_dial(e->addr, NULL, &st), SN_E_REFUSED);
+    return 0;
+}
+SN_TEST(http_drain)
+{
+    struct env e = {.body = t_drain, .so = {.handler = drain_app}};
+    run(&e);
+}
+SN_TEST(http2_drain)
+{
+    struct env e = {.body = t_drain, .so = {.handler = drain_app}};
+    e.co.h2_prior_knowledge = true;
     run(&e);
 }
