@@ -34,7 +34,8 @@ static int apply(struct sn_http_x *x, void *arg)
     struct sn_str body;
     int r = sn_http_body_all(x, 1 << 16, &body);
     if (r < 0) return r;
-    if (x->req.method == SN_HTTP_GET) return sn_http_reply(x, 200, (struct sn_str){0}, SN_STR("got"));
+    if (x->req.method == SN_HTTP_GET)
+        return sn_http_reply(x, 200, (struct sn_str){0}, SN_STR("got"));
     uint64_t id;
     r = sn_str_to_u64(sn_str_cut(&body, ' '), &id);
     if (r < 0) return r;
@@ -152,7 +153,8 @@ static void run_world(struct world *w, uint64_t *ret_hash)
     int r = sn_sim_run(&o, world_main, w, ret_hash);
     T_ASSERTF(r >= 0, "seed %llu: %s", (unsigned long long)seed, sn_diag_str(r));
     for (size_t i = 0; i < SN_COUNT_OF(w->applied); i++) {
-        T_ASSERTF(w->applied[i] <= 1, "seed %llu: POST %zu applied twice", (unsigned long long)seed, i);
+        T_ASSERTF(w->applied[i] <= 1, "seed %llu: POST %zu applied twice", (unsigned long long)seed,
+                  i);
         T_ASSERTF(w->applied[i] || !w->acked[i], "seed %llu: POST %zu acknowledged, not applied",
                   (unsigned long long)seed, i);
     }

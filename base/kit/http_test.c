@@ -11,7 +11,7 @@
 #include "fiber/sync.h"
 #include "tests/harness/test.h"
 
-/* ---- a server to test against ------------------------------------------------------------------- */
+/* ---- a server to test against --------------------------------------------------------------- */
 
 struct env {
     struct sn_http_server *server;
@@ -48,7 +48,8 @@ static int app(struct sn_http_x *x, void *arg)
         return sn_http_reply(x, 200, SN_STR("text/plain"), SN_STR("hello"));
     if (sn_str_eqc(p, "/empty")) return 0;
     if (sn_str_eqc(p, "/echo")) return echo_body(x);
-    if (sn_str_eqc(p, "/ignore")) return sn_http_reply(x, 200, (struct sn_str){0}, SN_STR("ignored"));
+    if (sn_str_eqc(p, "/ignore"))
+        return sn_http_reply(x, 200, (struct sn_str){0}, SN_STR("ignored"));
     if (sn_str_eqc(p, "/fail")) return sn_fail(SN_E_NOT_FOUND, "secret detail");
     if (sn_str_eqc(p, "/panic")) {
         int *mark SN_CLEANUP(unwound) = &unwinds;
@@ -150,7 +151,7 @@ static struct sn_str url(struct env *e, struct sn_arena *a, const char *path)
     return sn_arena_printf(a, "%s%s", e->base, path);
 }
 
-/* ---- client and server ---------------------------------------------------------------------------- */
+/* ---- client and server ---------------------------------------------------------------------- */
 
 static int t_get(struct env *e)
 {
@@ -242,7 +243,8 @@ static void check_alphabet(struct sn_str body, size_t n)
 {
     T_EQ(body.len, n);
     for (size_t i = 0; i < n; i++)
-        if (body.ptr[i] != (char)('a' + i % 26)) T_ASSERTF(0, "byte %zu of %zu differs: %.30s", i, n, body.ptr + i);
+        if (body.ptr[i] != (char)('a' + i % 26))
+            T_ASSERTF(0, "byte %zu of %zu differs: %.30s", i, n, body.ptr + i);
 }
 
 /* Bodies of many sizes, whole, streamed with and without a length, echoed back while still sent. */
@@ -260,7 +262,8 @@ static int t_echo(struct env *e)
             struct sn_http_call call = {.method = SN_STR("POST"), .url = url(e, &a, "/echo")};
             if (mode == 0) call.body = sn_str_of(whole, sizes[i]);
             if (mode > 0) {
-                /* A whole body this large would deadlock with an echo: that is what body_fn is for. */
+                /* A whole body this large would deadlock with an echo: that is what body_fn is for.
+                 */
                 call.body_fn = gen_body;
                 call.body_arg = &g;
                 call.body_length = mode == 1 ? (int64_t)sizes[i] : -1;
@@ -338,7 +341,8 @@ static int t_errors(struct env *e)
         T_EQ(sn_http_do(e->client, &call, &r), SN_E_SYNTAX);
     }
     struct sn_http_header h = {SN_STR_INIT("X"), SN_STR_INIT("a\r\nInjected: b")};
-    call = (struct sn_http_call){.url = SN_STR("http://127.0.0.1:1/"), .headers = &h, .n_headers = 1};
+    call =
+        (struct sn_http_call){.url = SN_STR("http://127.0.0.1:1/"), .headers = &h, .n_headers = 1};
     T_EQ(sn_http_do(e->client, &call, &r), SN_E_INVALID_ARGUMENT);
     return 0;
 }
@@ -348,7 +352,7 @@ SN_TEST(http_client_errors)
     run(&e);
 }
 
-/* ---- by hand ------------------------------------------------------------------------------------------ */
+/* ---- by hand -------------------------------------------------------------------------------- */
 
 /* Sends `text` and reads until the end of the stream or `until` has arrived. */
 static void raw(struct env *e, const char *text, size_t n, const char *until, struct sn_buf *out)
@@ -407,17 +411,26 @@ struct refusal {
 };
 static const struct refusal refusals[] = {
     {"garbage", "\x16\x03\x01\x02\x05\r\n\r\n", "HTTP/1.1 400 "},
-    {"cl+te", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
-    {"two lengths", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde", "HTTP/1.1 400 "},
+    {"cl+te",
+     "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: "
+     "chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
+     "HTTP/1.1 400 "},
+    {"two lengths",
+     "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde",
+     "HTTP/1.1 400 "},
     {"no host", "GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
     {"fold", "GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", "HTTP/1.1 400 "},
     {"version", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", "HTTP/1.1 505 "},
-    {"coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "HTTP/1.1 501 "},
-    {"bad chunk", "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 "},
-    {"expect", "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: x\r\nContent-Length: 1\r\n\r\na", "HTTP/1.1 417 "},
+    {"coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+     "HTTP/1.1 501 "},
+    {"bad chunk", "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+     "HTTP/1.1 "},
+    {"expect", "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: x\r\nContent-Length: 1\r\n\r\na",
+     "HTTP/1.1 417 "},
     {"1.0", "GET /hello HTTP/1.0\r\n\r\n", "Connection: close"},
     {"1.0 chunked reply", "GET /chunked HTTP/1.0\r\n\r\n", "one,two"},
-    {"1.0 keep", "GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /hello HTTP/1.0\r\n\r\n", "Connection: keep-alive"},
+    {"1.0 keep", "GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /hello HTTP/1.0\r\n\r\n",
+     "Connection: keep-alive"},
 };
 
 static int t_refusals(struct env *e)
@@ -458,7 +471,8 @@ static int t_large_head(struct env *e)
 {
     /* A head that outgrows the first buffer and arrives in pieces is fine below the limit. */
     struct sn_buf in = {0}, out = {0};
-    sn_buf_cstr(&in, "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6\r\nX: ");
+    sn_buf_cstr(&in,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6\r\nX: ");
     for (int i = 0; i < 60000; i++) sn_buf_byte(&in, 'x');
     sn_buf_cstr(&in, "\r\n\r\nabcdef");
     raw(e, (char *)in.ptr, in.len, NULL, &out);
@@ -498,8 +512,9 @@ static int t_continue(struct env *e)
 {
     struct sn_stream *st;
     T_OK(sn_dial(e->addr, NULL, &st));
-    const char *head = "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n"
-                       "Connection: close\r\n\r\n";
+    const char *head =
+        "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n"
+        "Connection: close\r\n\r\n";
     T_OK(sn_write(st, head, strlen(head)));
     char buf[1024];
     /* /echo starts its response first, so the server must answer without the interim response
@@ -633,7 +648,7 @@ SN_TEST_SLOW(http_crowd, 60)
     run(&e);
 }
 
-/* ---- the same over HTTP/2 ------------------------------------------------------------------------------- */
+/* ---- the same over HTTP/2 ------------------------------------------------------------------- */
 
 static int t_get_h2(struct env *e)
 {
@@ -737,7 +752,7 @@ SN_TEST_SLOW(http1_shared_client, 60)
     run(&e);
 }
 
-/* ---- faults ------------------------------------------------------------------------------------------------- */
+/* ---- faults --------------------------------------------------------------------------------- */
 
 static int64_t torture_left; /* allocations until the one that fails; < 0: none */
 static bool torture_fail(size_t size) { return torture_left >= 0 && torture_left-- == 0; }
