@@ -352,7 +352,7 @@ static int io_error(struct sn_sock *k, int err, const char *what)
     case ENOMEM: code = SN_E_NOMEM; break;
     default: code = SN_E_IO;
     }
-    if (k->s.ops->addr(&k->s, true, peer, sizeof peer) < 0) strcpy(peer, "peer");
+    if (k->s.ops->addr(&k->s, true, peer, sizeof peer) < 0) memcpy(peer, "peer", 5);
     sn_fail_errno(err, "%s %s", what, peer);
     sn_diag()->code = code;
     return code;
