@@ -66,8 +66,7 @@ static void on_event(void *arg, const char *level, const char *text)
         SN_LOG_INFO("event", SN_L("text", text));
 }
 
-/* ---- before the runtime: files and folders
- * -------------------------------------------------------- */
+/* ---- before the runtime: files and folders ---- */
 
 static bool has_up_yaml(const char *dir)
 {
@@ -203,8 +202,7 @@ static int open_logs(struct up *u, struct sn_up_unit *units, size_t n, struct sn
     return 0;
 }
 
-/* ---- on the runtime
- * ------------------------------------------------------------------------------- */
+/* ---- on the runtime ---- */
 
 static int port_of(struct sn_str address)
 {
@@ -431,8 +429,7 @@ static int up_main(void *arg)
     return r;
 }
 
-/* ---- the command
- * ---------------------------------------------------------------------------------- */
+/* ---- the command ---- */
 
 static int find_self(struct up *u)
 {
