@@ -162,11 +162,8 @@ int sn_net_addr_format(const struct sn_sockaddr *a, char *out, size_t cap)
         else
             n = snprintf(out, cap, "[%s]:%u", ip, ntohs(a->u.in6.sin6_port));
         break;
-    case AF_UNIX:
-        n = format_unix(a, out, cap);
-        break;
-    default:
-        return SN_E_INVALID_ARGUMENT;
+    case AF_UNIX: n = format_unix(a, out, cap); break;
+    default: return SN_E_INVALID_ARGUMENT;
     }
     return (size_t)n < cap ? n : SN_E_TOO_LARGE;
 }

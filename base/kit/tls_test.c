@@ -15,7 +15,8 @@
 #include "harness/test.h"
 #include "kit/tls.h"
 
-/* ---- an authority in a few lines ---------------------------------------------------------------- */
+/* ---- an authority in a few lines ----------------------------------------------------------------
+ */
 
 struct issued {
     X509 *x;
@@ -83,7 +84,7 @@ static struct sn_tls_cert cert_of(const struct issued *i)
     return (struct sn_tls_cert){.cert_pem = sn_str(i->cert_pem), .key_pem = sn_str(i->key_pem)};
 }
 
-/* ---- a server: echoes until the end ---------------------------------------------------------------- */
+/* ---- a server: echoes until the end ---- */
 
 static struct {
     struct sn_tls_config *cfg;
@@ -144,7 +145,8 @@ static void up(struct fixture *f)
     T_OK(sn_go("tls server", srv_accept, f->l));
 }
 
-static int client(struct fixture *f, struct sn_tls_config *cfg, const char *host, struct sn_stream **ret)
+static int client(struct fixture *f, struct sn_tls_config *cfg, const char *host,
+                  struct sn_stream **ret)
 {
     struct sn_stream *plain;
     T_OK(sn_dial(f->addr, NULL, &plain));
@@ -201,9 +203,12 @@ static void run(int (*body)(void *))
     }
     authority_free();
 }
-#define TLS_TEST(name)             \
+#define TLS_TEST(name)                 \
     static int name##_body(void *arg); \
-    SN_TEST(name) { run(name##_body); } \
+    SN_TEST(name)                      \
+    {                                  \
+        run(name##_body);              \
+    }                                  \
     static int name##_body(void *arg)
 
 static struct sn_tls_config *server_cfg(struct sn_tls_opts o)
@@ -236,8 +241,8 @@ TLS_TEST(names_pick_certificates)
 {
     static const struct {
         const char *host, *subject;
-    } row[] = {{"a.test", "CN=exact"},    {"b.test", "CN=exact"}, {"x.w.test", "CN=wild"},
-               {"X.W.Test", "CN=wild"},   {"127.0.0.1", "CN=exact"}, {"cn.test", "CN=cn.test"}};
+    } row[] = {{"a.test", "CN=exact"},  {"b.test", "CN=exact"},    {"x.w.test", "CN=wild"},
+               {"X.W.Test", "CN=wild"}, {"127.0.0.1", "CN=exact"}, {"cn.test", "CN=cn.test"}};
     struct fixture f;
     srv.cfg = server_cfg((struct sn_tls_opts){.alpn = "h2,http/1.1"});
     struct sn_tls_config *c = client_cfg((struct sn_tls_opts){.alpn = "http/1.1,h2"});
@@ -290,8 +295,8 @@ TLS_TEST(client_certificates)
 {
     struct fixture f;
     struct sn_stream *s;
-    srv.cfg = server_cfg((struct sn_tls_opts){.client_auth = SN_TLS_CLIENT_REQUIRE,
-                                              .ca_pem = sn_str(ca.cert_pem)});
+    srv.cfg = server_cfg(
+        (struct sn_tls_opts){.client_auth = SN_TLS_CLIENT_REQUIRE, .ca_pem = sn_str(ca.cert_pem)});
     struct sn_tls_cert mine = cert_of(&client_cert);
     struct sn_tls_config *with = client_cfg((struct sn_tls_opts){.certs = &mine, .n_certs = 1});
     struct sn_tls_config *without = client_cfg((struct sn_tls_opts){0});
@@ -391,7 +396,8 @@ SN_TEST(bad_configurations)
     struct sn_tls_cert junk = {.cert_pem = SN_STR_INIT("hello"), .key_pem = SN_STR_INIT("x")};
     o.certs = &junk;
     T_EQ(sn_tls_config_new(&o, &c), SN_E_SYNTAX);
-    struct sn_tls_cert mixed = {.cert_pem = sn_str(exact.cert_pem), .key_pem = sn_str(wild.key_pem)};
+    struct sn_tls_cert mixed = {.cert_pem = sn_str(exact.cert_pem),
+                                .key_pem = sn_str(wild.key_pem)};
     o.certs = &mixed;
     T_EQ(sn_tls_config_new(&o, &c), SN_E_INVALID_ARGUMENT);
     o = (struct sn_tls_opts){.version_min = 11};
@@ -428,7 +434,7 @@ TLS_TEST(parked_connections_keep_no_buffer)
     return 0;
 }
 
-/* ---- peers that misbehave --------------------------------------------------------------------------- */
+/* ---- peers that misbehave ---- */
 
 TLS_TEST(garbage_and_truncation)
 {
@@ -491,7 +497,7 @@ TLS_TEST(reads_and_writes_at_once)
     return 0;
 }
 
-/* ---- the same over the simulated network, with loss and a cut ------------------------------------------ */
+/* ---- the same over the simulated network, with loss and a cut ---- */
 
 static int sim_main(void *arg)
 {
@@ -557,7 +563,7 @@ TLS_TEST(files_over_tls)
     return 0;
 }
 
-/* ---- the k-th allocation fails, for every k until a run passes untouched ---------------------------------- */
+/* ---- the k-th allocation fails, for every k until a run passes untouched ---- */
 
 static int torture_at, torture_n;
 static bool torture_fail(size_t size)
@@ -589,7 +595,8 @@ static int torture_body(void *arg)
         }
         sn_alloc_set_hooks(NULL);
         good = r >= 0 ? good + 1 : 0;
-        T_ASSERTF(r >= 0 || r == SN_E_NOMEM || r == SN_E_RESET || r == SN_E_EOF || r == SN_E_PROTOCOL,
+        T_ASSERTF(r >= 0 || r == SN_E_NOMEM || r == SN_E_RESET || r == SN_E_EOF ||
+                      r == SN_E_PROTOCOL,
                   "allocation %d: %s", torture_at, sn_diag_str(r));
     }
     T_ASSERT(good == 3 && torture_at > 10);

@@ -168,8 +168,10 @@ static int ring_build(struct sn_gw_pool *p, const uint64_t *w, uint64_t total)
         uint64_t mine = SN_MAX(1u, w[i] * SN_GW_RING_POINTS * p->n / total);
         /* The point depends on the address alone, so a changed set moves only its own keys. */
         uint64_t h = sn_hash(p->eps[i]->addr, strlen(p->eps[i]->addr), 0);
-        for (uint64_t k = 0; k < mine; k++)
-            p->ring[p->n_ring++] = (struct sn_gw_ring_point){sn_hash_u64(h + k, k + 1), i};
+        for (uint64_t k = 0; k < mine; k++) {
+            uint64_t key[2] = {h, k};
+            p->ring[p->n_ring++] = (struct sn_gw_ring_point){sn_hash(key, sizeof(key), 0), i};
+        }
     }
     qsort(p->ring, p->n_ring, sizeof(*p->ring), ring_cmp);
     return 0;
