@@ -231,6 +231,7 @@ static SN_NOINLINE const uint8_t *packed(struct dec *d, void *msg, const struct 
         if (n % elem) return bad(d, SN_E_SYNTAX, at, "packed length is not whole elements");
         count = n / elem;
     }
+    if (count == 0) return bad(d, SN_E_SYNTAX, at, "bad varint"); /* none of the bytes ends one */
     if (count > UINT32_MAX - arr->len) return bad(d, SN_E_TOO_LARGE, at, "too many elements");
     if (count > (size_t)arr->cap - SN_MIN(arr->len, arr->cap) &&
         !sn_pb_array_grow(arr, elem, (uint32_t)(arr->len + count), d->arena))
