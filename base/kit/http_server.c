@@ -51,7 +51,7 @@ struct http_server_worker *http_server_worker(struct sn_http_server *s)
     return &s->workers[w];
 }
 
-/* ---- connections ------------------------------------------------------------------------------------ */
+/* ---- connections ---------------------------------------------------------------------------- */
 
 static struct http_conn *conn_new(struct sn_http_server *s, struct sn_stream *st)
 {
@@ -123,6 +123,7 @@ static bool conn_wants_h2(struct http_conn *c)
 static void on_ready(struct sn_stream *st, void *arg, int why)
 {
     struct http_conn *c = arg;
+    sn_fiber_set_name("http connection");
     if (SN_UNLIKELY(why < 0)) {
         if (why == SN_E_CANCELLED && !http_draining(c->srv)) {
             /* Another server of this process drains: sn_parked_cancel goes by function. */
@@ -158,7 +159,7 @@ int sn_http_serve_stream(struct sn_http_server *s, struct sn_stream *st)
     return 0;
 }
 
-/* ---- serving and draining ------------------------------------------------------------------------------- */
+/* ---- serving and draining ------------------------------------------------------------------- */
 
 int sn_http_serve(struct sn_http_server *s, struct sn_listener *l)
 {
