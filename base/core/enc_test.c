@@ -7,7 +7,8 @@
 /* SPEC: RFC 4648 section 10. */
 SN_TEST(enc_base64_table)
 {
-    static const char *const want[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
+    static const char *const want[] = {"",         "Zg==",     "Zm8=",    "Zm9v",
+                                       "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
     for (size_t n = 0; n <= 6; n++) {
         struct sn_buf b;
         sn_test_row("%zu bytes", n);
@@ -107,7 +108,8 @@ SN_TEST(crc32c_known_answers_and_both_paths)
     for (unsigned i = 0; i < 32; i++) data[i] = (uint8_t)i;
     T_EQ(sn_crc32c_table(0, data, 32), 0x46dd794eu);
     for (unsigned i = 0; i < sn_test_cases(2000); i++) {
-        size_t at = sn_test_rand_below(16), n = sn_test_rand_below(280), cut = sn_test_rand_below(n + 1);
+        size_t at = sn_test_rand_below(16), n = sn_test_rand_below(280),
+               cut = sn_test_rand_below(n + 1);
         for (size_t k = 0; k < n; k++) data[at + k] = (uint8_t)sn_test_rand();
         uint32_t whole = sn_crc32c(0, data + at, n);
         T_EQ(whole, sn_crc32c_table(0, data + at, n));

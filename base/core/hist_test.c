@@ -22,8 +22,10 @@ SN_TEST(hist_slots_partition_the_numbers)
             uint64_t lo = sn_hist_slot_low(bits, i), hi = sn_hist_slot_high(bits, i);
             if (sn_hist_slot(bits, lo) != i || sn_hist_slot(bits, hi) != i)
                 T_ASSERTF(false, "slot %zu", i);
-            if (i + 1 < n && sn_hist_slot_low(bits, i + 1) != hi + 1) T_ASSERTF(false, "slot %zu", i);
-            if ((double)(hi - lo) > (double)lo / (double)(1u << bits)) T_ASSERTF(false, "slot %zu", i);
+            if (i + 1 < n && sn_hist_slot_low(bits, i + 1) != hi + 1)
+                T_ASSERTF(false, "slot %zu", i);
+            if ((double)(hi - lo) > (double)lo / (double)(1u << bits))
+                T_ASSERTF(false, "slot %zu", i);
         }
         T_ASSERT(sn_hist_slot_high(bits, n - 1) == UINT64_MAX);
     }
@@ -169,7 +171,8 @@ SN_TEST_SLOW(ring_keeps_order_between_threads, 60)
         size_t n = i % 5 == 0 ? sn_spsc_pop(&r, &got[0]) : sn_spsc_pop_n(&r, got, i % 5);
         if (n == 0) sched_yield();
         for (size_t k = 0; k < n; k++, i++)
-            if (got[k].a != i || got[k].b != ~i || got[k].c != i * 3) T_ASSERTF(false, "item %d", (int)i);
+            if (got[k].a != i || got[k].b != ~i || got[k].c != i * 3)
+                T_ASSERTF(false, "item %d", (int)i);
     }
     T_EQ(pthread_join(t, NULL), 0);
     T_EQ(sn_spsc_len(&r), 0);

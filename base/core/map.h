@@ -38,8 +38,8 @@ void sn_map_done(struct sn_map *m);
 void *sn_map_get(const struct sn_map *m, struct sn_str key);
 /* sn_map_find - the slot, or NULL where absent; valid until the next put, its value may be set. */
 struct sn_map_slot *sn_map_find(const struct sn_map *m, struct sn_str key);
-/* sn_map_put - inserts or replaces. ret_old may be NULL; gets the previous value or NULL. A replaced
- * slot takes over a borrowed `key`, so the old value may be freed together with its key.
+/* sn_map_put - inserts or replaces. ret_old may be NULL; gets the previous value or NULL. A
+ * replaced slot takes over a borrowed `key`, so the old value may be freed together with its key.
  * Returns 1 inserted, 0 replaced, SN_E_NOMEM. */
 int sn_map_put(struct sn_map *m, struct sn_str key, void *value, void **ret_old) SN_MUST_CHECK;
 /* sn_map_del - removes; gives the removed value, NULL where absent. */

@@ -156,5 +156,6 @@ SN_TEST(hash_spreads_sequential_keys)
         high[h >> 57]++;
     }
     for (size_t i = 0; i < 256; i++) T_ASSERTF(low[i] > 156 && low[i] < 356, "%u of 256", low[i]);
-    for (size_t i = 0; i < 128; i++) T_ASSERTF(high[i] > 400 && high[i] < 624, "%u of 512", high[i]);
+    for (size_t i = 0; i < 128; i++)
+        T_ASSERTF(high[i] > 400 && high[i] < 624, "%u of 512", high[i]);
 }

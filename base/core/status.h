@@ -77,7 +77,8 @@ struct sn_diag *sn_diag(void);
 void sn_diag_set_provider(struct sn_diag *(*fn)(void));
 
 /* sn_fail - starts a new diagnostic with one frame and returns `code`.
- * Use at the point of detection: return sn_fail(SN_E_NOT_FOUND, "route %s: no such upstream", n); */
+ * Use at the point of detection: return sn_fail(SN_E_NOT_FOUND, "route %s: no such upstream", n);
+ */
 int sn_fail(int code, const char *fmt, ...) SN_PRINTF(2, 3);
 /* sn_wrap - adds a frame to the current diagnostic (starting one if the code carried none) and
  * returns `code`. Use while passing a failure up: return sn_wrap(r, "dial %s", addr); */

@@ -108,7 +108,8 @@ SN_TEST(rand_below_is_uniform)
         for (unsigned i = 0; i < total; i++) count[sn_rand_below(&r, n)]++;
         for (uint64_t v = 0; v < n; v++) {
             double want = (double)total / (double)n;
-            T_ASSERTF(count[v] > 0.93 * want && count[v] < 1.07 * want, "%u of %.0f", count[v], want);
+            T_ASSERTF(count[v] > 0.93 * want && count[v] < 1.07 * want, "%u of %.0f", count[v],
+                      want);
         }
         T_EQ(count[n], 0);
     }

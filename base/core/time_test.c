@@ -36,13 +36,16 @@ SN_TEST(time_every_day_of_two_eras)
         sn_civil_from_days(d, &c);
         T_EQ(sn_days_from_civil(c.year, c.month, c.day), d);
         bool same_month = c.month == prev.month && c.day == prev.day + 1;
-        bool next_month = c.day == 1 && (c.month == prev.month + 1 ||
-                                         (c.month == 1 && prev.month == 12 && c.year == prev.year + 1));
+        bool next_month =
+            c.day == 1 && (c.month == prev.month + 1 ||
+                           (c.month == 1 && prev.month == 12 && c.year == prev.year + 1));
         if (!same_month && !next_month) T_ASSERTF(false, "day %lld", (long long)d);
         prev = c;
     }
-    struct sn_civil bad[] = {{.year = 2023, .month = 2, .day = 29}, {.year = 1900, .month = 2, .day = 29},
-                             {.year = 2000, .month = 13, .day = 1}, {.year = 2000, .month = 4, .day = 31},
+    struct sn_civil bad[] = {{.year = 2023, .month = 2, .day = 29},
+                             {.year = 1900, .month = 2, .day = 29},
+                             {.year = 2000, .month = 13, .day = 1},
+                             {.year = 2000, .month = 4, .day = 31},
                              {.year = 2000, .month = 1, .day = 1, .hour = 24}};
     int64_t ns;
     for (size_t i = 0; i < SN_COUNT_OF(bad); i++)
@@ -102,7 +105,8 @@ SN_TEST(time_http_dates)
     int64_t ns;
     T_STR(sn_str_of(out, sn_time_http(want, out)), "Sun, 06 Nov 1994 08:49:37 GMT");
     static const char *const good[] = {"Sun, 06 Nov 1994 08:49:37 GMT",
-                                       "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"};
+                                       "Sunday, 06-Nov-94 08:49:37 GMT",
+                                       "Sun Nov  6 08:49:37 1994"};
     for (size_t i = 0; i < SN_COUNT_OF(good); i++) {
         ns = 0;
         sn_test_row("%s", good[i]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/hash.c - libcrypto's EVP behind Sennit's error values.
- * EVP_sha256() and friends look the implementation up on each use (several hundred ns in OpenSSL 3);
- * fetched algorithms are kept for the process instead. */
+ * EVP_sha256() and friends look the implementation up on each use (several hundred ns in OpenSSL
+ * 3); fetched algorithms are kept for the process instead. */
 #include "crypto/hash.h"
 
 #include <openssl/crypto.h>
@@ -60,7 +60,8 @@ int sn_hmac_once(enum sn_hash_kind kind, const void *key, size_t key_len, const 
 {
     const EVP_MD *md = md_of(kind);
     if (!md) return refuse("fetch", kind);
-    if (key_len > INT32_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "HMAC key of %zu bytes", key_len);
+    if (key_len > INT32_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "HMAC key of %zu bytes", key_len);
     /* A NULL key would mean "the previous one" to libcrypto. */
     if (!HMAC(md, key ? key : "", (int)key_len, n ? data : (const void *)"", n, out, NULL))
         return refuse("hmac", kind);

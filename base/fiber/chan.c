@@ -68,8 +68,9 @@ static SN_ALWAYS_INLINE void ring_get(struct sn_chan *c, void *ret_elem)
     SN_POKE(&c->count, c->count - 1);
 }
 
-/* send_locked, recv_locked - the operation, if it can be done now; SN_E_AGAIN if not. *ret_peer is the
- * claimed peer to finish after unlocking, or NULL. `self`: the calling fiber, NULL on a thread. */
+/* send_locked, recv_locked - the operation, if it can be done now; SN_E_AGAIN if not. *ret_peer is
+ * the claimed peer to finish after unlocking, or NULL. `self`: the calling fiber, NULL on a thread.
+ */
 static SN_ALWAYS_INLINE int send_locked(struct sn_chan *c, const void *elem,
                                         const struct sn_fiber *self, struct sn_waiter **ret_peer)
 {
@@ -175,7 +176,8 @@ int sn_chan_recv(struct sn_chan *c, void *ret_elem)
 }
 
 /* Whether the operation looks possible, without the lock. A "no" is a true answer for the moment of
- * the first load: a channel that is open at the second was open then, since none is ever reopened. */
+ * the first load: a channel that is open at the second was open then, since none is ever reopened.
+ */
 static SN_ALWAYS_INLINE bool looks_ready(const struct sn_chan *c, enum sn_select_op op)
 {
     if (op == SN_SELECT_RECV) {
@@ -314,8 +316,8 @@ static bool ready_locked(const struct sn_select_case *k, const struct sn_fiber *
 /* How queueing on one case went. */
 enum enqueue { ENQ_QUEUED, ENQ_DONE, ENQ_CLAIMED, ENQ_AGAIN };
 
-/* Queues on one case, unless it has become possible: then the wait is abandoned, which fails if a peer
- * of an earlier case has claimed it, and the case performed. */
+/* Queues on one case, unless it has become possible: then the wait is abandoned, which fails if a
+ * peer of an earlier case has claimed it, and the case performed. */
 static enum enqueue select_enqueue(struct sn_select_case *k, struct sn_waiter *w)
 {
     struct sn_waiter *peer = NULL;

@@ -211,7 +211,8 @@ static int select_fair(void *arg)
 }
 SN_TEST(select_is_uniform) { T_OK(run_n(1, select_fair, NULL)); }
 
-/* Both fibers offer to send and to receive on one channel: each must meet the other, never itself. */
+/* Both fibers offer to send and to receive on one channel: each must meet the other, never itself.
+ */
 struct meet {
     struct sn_chan *c;
     _Atomic int sent, received;
@@ -221,7 +222,8 @@ static void meeter(void *arg)
     struct meet *m = arg;
     for (int i = 0; i < 500; i++) {
         uint64_t out = sn_fiber_id(sn_self()), in = 0;
-        struct sn_select_case k[2] = {{m->c, SN_SELECT_SEND, &out, 0}, {m->c, SN_SELECT_RECV, &in, 0}};
+        struct sn_select_case k[2] = {{m->c, SN_SELECT_SEND, &out, 0},
+                                      {m->c, SN_SELECT_RECV, &in, 0}};
         int r = sn_select(k, 2, SN_FOREVER);
         T_ASSERT(r == 0 || r == 1);
         T_EQ(k[r].status, 0);
@@ -298,7 +300,8 @@ SN_TEST(select_wide_workers) { T_OK(run_n(2, wide_select, NULL)); }
 /* A run records, for every operation, the interval of a global counter in which it took effect. For
  * distinct values a history is that of a FIFO channel only if: a value is received at most once,
  * not before its send began, and only if its send did not fail; what was sent (and the channel
- * then drained) was received; and no value overtakes one whose send had ended before its own began. */
+ * then drained) was received; and no value overtakes one whose send had ended before its own began.
+ */
 enum { VALUES = 160, CHANS = 3 };
 struct value {
     unsigned sent_from, sent_to; /* counter at begin and end of the send; to 0 = never ended */
@@ -324,7 +327,8 @@ static void note_recv(struct history *h, unsigned chan, uint64_t v, unsigned fro
 {
     T_ASSERTF(v < VALUES, "received %llu, which nobody sent", (unsigned long long)v);
     struct value *x = &h->v[v];
-    T_ASSERTF(!atomic_exchange(&x->received, 1), "value %llu received twice", (unsigned long long)v);
+    T_ASSERTF(!atomic_exchange(&x->received, 1), "value %llu received twice",
+              (unsigned long long)v);
     T_EQ(x->chan, chan);
     x->recv_from = from;
     x->recv_to = ++h->clock;
@@ -359,7 +363,8 @@ static void one_select(struct history *h, struct sn_rand *rnd)
         }
     }
     unsigned from = ++h->clock;
-    int64_t at = sn_rand_below(rnd, 3) == 0 ? 0 : sn_now() + (int64_t)sn_rand_below(rnd, 40) * SN_US;
+    int64_t at =
+        sn_rand_below(rnd, 3) == 0 ? 0 : sn_now() + (int64_t)sn_rand_below(rnd, 40) * SN_US;
     int r = sn_select(k, n, at);
     bool sent = r >= 0 && k[r].op == SN_SELECT_SEND;
     if (out != VALUES) note_send(h, out, sent ? k[r].status : SN_E_AGAIN);
@@ -376,7 +381,8 @@ static void one_op(struct history *h, struct sn_rand *rnd)
     unsigned chan = (unsigned)sn_rand_below(rnd, CHANS);
     unsigned op = (unsigned)sn_rand_below(rnd, 16);
     struct sn_chan *c = h->c[chan];
-    int64_t d = sn_deadline_tighten(sn_rand_below(rnd, 2) ? sn_now() + 30 * SN_US : sn_now() + SN_MS);
+    int64_t d =
+        sn_deadline_tighten(sn_rand_below(rnd, 2) ? sn_now() + 30 * SN_US : sn_now() + SN_MS);
     if (op < 5) {
         uint64_t v = next_value(h, chan);
         if (v < VALUES) note_send(h, v, op < 3 ? sn_chan_send(c, &v) : sn_chan_try_send(c, &v));
@@ -412,7 +418,8 @@ static void check_history(const struct history *h)
         T_ASSERTF(a->recv_to > a->sent_from, "value %u came before it was sent", i);
         for (unsigned k = 0; k < n; k++) {
             const struct value *b = &h->v[k];
-            if (k == i || !b->received || b->chan != a->chan || a->sent_to >= b->sent_from) continue;
+            if (k == i || !b->received || b->chan != a->chan || a->sent_to >= b->sent_from)
+                continue;
             T_ASSERTF(b->recv_to > a->recv_from, "value %u overtook value %u", k, i);
         }
     }

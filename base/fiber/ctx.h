@@ -8,8 +8,8 @@
  *
  * Nothing is pushed below the stack pointer, so a leaf function's 128-byte red zone survives, and
  * a fresh context enters sn_ctx_boot with the stack 16-byte aligned. Under ASan and TSan the switch
- * is a call to an uninstrumented function: the instrumented inline form would check shadow memory of
- * one stack while standing on another. */
+ * is a call to an uninstrumented function: the instrumented inline form would check shadow memory
+ * of one stack while standing on another. */
 #pragma once
 #include "core/base.h"
 
@@ -50,8 +50,8 @@ static SN_ALWAYS_INLINE void sn_ctx_switch(struct sn_ctx *from, struct sn_ctx *t
                      : "+D"(from), "+S"(to)
                      :
                      : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-                       "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
+                       "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
 #ifdef __AVX512F__
                        "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23",
                        "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1",

@@ -23,16 +23,16 @@ static bool symbolize_dl(uintptr_t pc, char *out, size_t cap)
 {
     Dl_info i;
     if (!dladdr((void *)pc, &i) || !i.dli_sname) return false;
-    int n = snprintf(out, cap, "%s+%#lx", i.dli_sname, (unsigned long)(pc - (uintptr_t)i.dli_saddr));
+    int n =
+        snprintf(out, cap, "%s+%#lx", i.dli_sname, (unsigned long)(pc - (uintptr_t)i.dli_saddr));
     return n > 0;
 }
 bool (*sn_symbolize_hook)(uintptr_t pc, char *out, size_t cap) = symbolize_dl;
 
 /* Return addresses from frame pointers, within [base, top). Stack memory of a fiber that just
  * resumed is garbage to us, hence no sanitizer. */
-__attribute__((no_sanitize("address", "thread"))) static unsigned walk(uintptr_t bp, uintptr_t base,
-                                                                       uintptr_t top, uintptr_t *pcs,
-                                                                       unsigned max)
+__attribute__((no_sanitize("address", "thread"))) static unsigned
+walk(uintptr_t bp, uintptr_t base, uintptr_t top, uintptr_t *pcs, unsigned max)
 {
     unsigned n = 0;
     while (n < max && bp >= base && bp + 16 <= top && (bp & 7) == 0) {
@@ -118,8 +118,8 @@ static size_t line_head(char *out, size_t cap, const struct sn_fiber_info *i)
     if (min >= 1 && i->state[0] == 'w')
         snprintf(age, sizeof(age), ", %lld minutes", (long long)min);
     const char *what = i->wait_reason[0] ? i->wait_reason : i->state;
-    int n = snprintf(out, cap, "goroutine %llu [%s%s%s%s%s]:\n", (unsigned long long)i->id, what, age,
-                     i->name[0] ? ", \"" : "", i->name, i->name[0] ? "\"" : "");
+    int n = snprintf(out, cap, "goroutine %llu [%s%s%s%s%s]:\n", (unsigned long long)i->id, what,
+                     age, i->name[0] ? ", \"" : "", i->name, i->name[0] ? "\"" : "");
     return n < 0 ? 0 : SN_MIN((size_t)n, cap - 1);
 }
 
@@ -170,9 +170,9 @@ static void crash_name_fiber(struct sn_fiber *f, uintptr_t addr, uintptr_t pc, u
     char line[256];
     int n = snprintf(line, sizeof(line),
                      "fatal: %s in fiber %llu \"%s\" (entry %#lx, stack %#lx-%#lx, address %#lx)\n",
-                     overflow ? "stack overflow" : "memory fault", (unsigned long long)f->id, f->name,
-                     (unsigned long)(uintptr_t)f->fn, (unsigned long)base, (unsigned long)top,
-                     (unsigned long)addr);
+                     overflow ? "stack overflow" : "memory fault", (unsigned long long)f->id,
+                     f->name, (unsigned long)(uintptr_t)f->fn, (unsigned long)base,
+                     (unsigned long)top, (unsigned long)addr);
     if (n > 0) (void)!write(STDERR_FILENO, line, SN_MIN((size_t)n, sizeof(line) - 1));
     uintptr_t pcs[FRAMES_MAX];
     unsigned k = walk(bp, base, top, pcs, FRAMES_MAX);
@@ -218,7 +218,8 @@ void sn_crash_uninstall(void)
 void sn_crash_worker(struct sn_worker *w)
 {
     (void)w;
-    void *m = mmap(NULL, ALT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *m =
+        mmap(NULL, ALT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (m == MAP_FAILED) return; /* then an overflow dies without being named */
     stack_t st = {.ss_sp = m, .ss_size = ALT_STACK_BYTES};
     if (sigaltstack(&st, NULL) != 0) {

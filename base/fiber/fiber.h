@@ -38,8 +38,8 @@ int sn_rt_run(const struct sn_rt_opts *opts, int (*fn)(void *arg), void *arg);
 
 /* sn_go - runs fn(arg) in a new fiber of the current scope's context (it inherits scope, deadline
  * and simulated host). `name` is copied, at most SN_FIBER_NAME_MAX-1 bytes; NULL = unnamed.
- * Returns 0, SN_E_NOMEM, SN_E_RESOURCE_EXHAUSTED at fibers_max, SN_E_CANCELLED in a cancelled scope.
- * Owns: arg stays the caller's. Context: a fiber (or, detached, sn_go_from_thread). */
+ * Returns 0, SN_E_NOMEM, SN_E_RESOURCE_EXHAUSTED at fibers_max, SN_E_CANCELLED in a cancelled
+ * scope. Owns: arg stays the caller's. Context: a fiber (or, detached, sn_go_from_thread). */
 int sn_go(const char *name, sn_fiber_fn fn, void *arg) SN_MUST_CHECK;
 /* sn_go_on - as sn_go, but the fiber starts on worker `worker` (0-based) and is never stolen. */
 int sn_go_on(unsigned worker, const char *name, sn_fiber_fn fn, void *arg) SN_MUST_CHECK;
@@ -120,7 +120,7 @@ SN_NORETURN void sn_panic(const char *fmt, ...) SN_PRINTF(1, 2);
  * backtrace) if it panicked. Frameworks wrap every handler in it. */
 int sn_try(int (*fn)(void *arg), void *arg) SN_MUST_CHECK;
 
-/* ---- leaving the fiber world ------------------------------------------------------------------ */
+/* ---- leaving the fiber world ----------------------------------------------------------------- */
 
 /* sn_offload - runs fn(arg) on a thread of the blocking pool and suspends until it is done; not
  * cancellable once begun (fn may touch the caller's frame). Returns fn's value or SN_E_CANCELLED
@@ -131,7 +131,7 @@ int sn_on_big_stack(int (*fn)(void *arg), void *arg);
 /* sn_go_from_thread - starts a detached fiber from a thread that is not a worker. */
 int sn_go_from_thread(const char *name, sn_fiber_fn fn, void *arg) SN_MUST_CHECK;
 
-/* ---- looking inside --------------------------------------------------------------------------- */
+/* ---- looking inside -------------------------------------------------------------------------- */
 
 struct sn_buf;
 /* sn_fiber_dump - appends every live fiber: id, name, state, wait reason, age of the wait, stack

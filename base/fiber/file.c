@@ -109,8 +109,8 @@ struct op {
     ssize_t done;
 };
 
-/* On the kernel's disk the whole of fn is one offload; the simulated one suspends inside, primitive by
- * primitive, so that a crash may fall between any two. */
+/* On the kernel's disk the whole of fn is one offload; the simulated one suspends inside, primitive
+ * by primitive, so that a crash may fall between any two. */
 static int run(int (*fn)(void *arg), struct op *o)
 {
     if (sn_sim_on) {
@@ -298,7 +298,8 @@ static int do_mkdirs(void *arg)
         p[i] = 0;
         struct stat st;
         r = o->disk->mkdir(p, o->mode);
-        /* Any other failure on something that is a folder (a read-only parent, say) is no failure. */
+        /* Any other failure on something that is a folder (a read-only parent, say) is no failure.
+         */
         if (r < 0 && o->disk->stat(p, &st) >= 0) {
             if (S_ISDIR(st.st_mode)) r = 0;
             else r = sn_fail(SN_E_ALREADY_EXISTS, "%s is not a folder", p);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fiber/file_int.h - the primitives a disk offers. There are two: the kernel's (file.c), whose functions
- * block and run on the offload pool, and the simulated one (simdisk.c), whose functions suspend.
- * Compound operations (read a whole file, replace one atomically) are written once over these. */
+/* fiber/file_int.h - the primitives a disk offers. There are two: the kernel's (file.c), whose
+ * functions block and run on the offload pool, and the simulated one (simdisk.c), whose functions
+ * suspend. Compound operations (read a whole file, replace one atomically) are written once over
+ * these. */
 #pragma once
 #include <sys/stat.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fiber/file_test.c - files: one program on the kernel's disk and on the simulated one, and crashes of
- * the latter: what was synced is there, what replaces a file atomically is old or new. */
+/* fiber/file_test.c - files: one program on the kernel's disk and on the simulated one, and crashes
+ * of the latter: what was synced is there, what replaces a file atomically is old or new. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +34,7 @@ static const char *at(const char *dir, const char *name)
 }
 
 /* The whole interface, in folder `arg`; the same in both worlds. */
+/* long: every call once, in the order a program makes them */
 static int tour(void *arg)
 {
     const char *dir = arg;
@@ -215,7 +216,8 @@ static void log_checker(void *arg)
     struct sn_str s = {0};
     int r = sn_file_read(&a, "/db/log", 0, &s);
     if (l->ready) T_OK(r);
-    T_ASSERTF(s.len >= (size_t)l->synced * REC, "synced %u records, %zu bytes left", l->synced, s.len);
+    T_ASSERTF(s.len >= (size_t)l->synced * REC, "synced %u records, %zu bytes left", l->synced,
+              s.len);
     T_ASSERT(s.len <= (size_t)l->started * REC);
     unsigned char rec[REC];
     for (unsigned i = 0; i < l->synced; i++) {
@@ -230,8 +232,8 @@ static void log_checker(void *arg)
     r = sn_file_read(&a, "/db/state", 0, &s);
     if (l->written) T_OK(r);
     if (r >= 0) T_OK(sn_str_to_u64(s, &v)); /* never empty, never half */
-    T_ASSERTF(v == l->written || v == l->replacing, "state is %llu of %u..%u", (unsigned long long)v,
-              l->written, l->replacing);
+    T_ASSERTF(v == l->written || v == l->replacing, "state is %llu of %u..%u",
+              (unsigned long long)v, l->written, l->replacing);
     l->written = l->replacing = (unsigned)v;
     sn_arena_done(&a);
     l->verified++;

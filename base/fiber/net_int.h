@@ -117,8 +117,8 @@ struct sn_sock {
     uint8_t kind;
     uint8_t family;
     int16_t why;
-    /* The peer of an IPv4 stream, network order, once asked for; port 0 = not yet. A proxy asks with
-     * every request, and a system call each time would be the fifth of its data path. */
+    /* The peer of an IPv4 stream, network order, once asked for; port 0 = not yet. A proxy asks
+     * with every request, and a system call each time would be the fifth of its data path. */
     uint16_t peer_port;
     uint32_t peer_ip4;
 };

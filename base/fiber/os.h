@@ -37,39 +37,44 @@ int sn_proc_wait(struct sn_proc *p, int *ret_code) SN_MUST_CHECK;
 int sn_proc_signal(struct sn_proc *p, int sig);
 
 /* ---- signals ---- */
-/* sn_signal_wait - suspends until one of the signals in the 0-ended list arrives; takes them away from
- * their default action from the first call on until the runtime ends. All who wait for a signal get
- * it; one that arrives while nobody waits is kept for the next call. In simulation none ever comes.
- * Returns the signal number, SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED, SN_E_INVALID_ARGUMENT for what
- * cannot or must not be caught, SN_E_FILES. */
+/* sn_signal_wait - suspends until one of the signals in the 0-ended list arrives; takes them away
+ * from their default action from the first call on until the runtime ends. All who wait for a
+ * signal get it; one that arrives while nobody waits is kept for the next call. In simulation none
+ * ever comes. Returns the signal number, SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED,
+ * SN_E_INVALID_ARGUMENT for what cannot or must not be caught, SN_E_FILES. */
 int sn_signal_wait(const int *signals) SN_MUST_CHECK;
 
 /* ---- files ----
- * Every call runs on the offload pool and suspends; on a plain thread it blocks. In simulation each host
- * has a disk in memory: what was written and not synced is lost, kept or torn at sector boundaries
- * when the host crashes, as the seed has it; names are safe once their folder is synced. Descriptors
- * of the two worlds are not interchangeable. Common failures: SN_E_NOT_FOUND,
- * SN_E_PERMISSION_DENIED, SN_E_ALREADY_EXISTS, SN_E_FILES, SN_E_NOMEM, SN_E_RESOURCE_EXHAUSTED (disk
- * full), SN_E_IO, SN_E_CANCELLED before the call began; the diagnostic names the path. */
+ * Every call runs on the offload pool and suspends; on a plain thread it blocks. In simulation each
+ * host has a disk in memory: what was written and not synced is lost, kept or torn at sector
+ * boundaries when the host crashes, as the seed has it; names are safe once their folder is synced.
+ * Descriptors of the two worlds are not interchangeable. Common failures: SN_E_NOT_FOUND,
+ * SN_E_PERMISSION_DENIED, SN_E_ALREADY_EXISTS, SN_E_FILES, SN_E_NOMEM, SN_E_RESOURCE_EXHAUSTED
+ * (disk full), SN_E_IO, SN_E_CANCELLED before the call began; the diagnostic names the path. */
 #define SN_FILE_PATH_MAX 1024u /* of sn_file_write and sn_mkdirs, with the NUL */
 #define SN_FILE_READ_MAX (256u << 20)
-/* sn_file_read - the whole file into `a`, NUL-terminated (not counted). SN_E_TOO_LARGE beyond max bytes
- * (0 = SN_FILE_READ_MAX). */
-int sn_file_read(struct sn_arena *a, const char *path, size_t max, struct sn_str *ret) SN_MUST_CHECK;
-/* sn_file_write - atomically: temporary file in the same folder, fsync, rename, fsync of folder. After
- * 0 the new content survives a crash; at any moment the path has the old content or the new. */
+/* sn_file_read - the whole file into `a`, NUL-terminated (not counted). SN_E_TOO_LARGE beyond max
+ * bytes (0 = SN_FILE_READ_MAX). */
+int sn_file_read(struct sn_arena *a, const char *path, size_t max,
+                 struct sn_str *ret) SN_MUST_CHECK;
+/* sn_file_write - atomically: temporary file in the same folder, fsync, rename, fsync of folder.
+ * After 0 the new content survives a crash; at any moment the path has the old content or the new.
+ */
 int sn_file_write(const char *path, struct sn_str data, unsigned mode) SN_MUST_CHECK;
-/* sn_file_open - flags as open(2); O_CLOEXEC is implied. A folder opens with O_RDONLY | O_DIRECTORY, for
- * sn_file_sync. Owns: *ret_fd, for sn_file_close. */
+/* sn_file_open - flags as open(2); O_CLOEXEC is implied. A folder opens with O_RDONLY |
+ * O_DIRECTORY, for sn_file_sync. Owns: *ret_fd, for sn_file_close. */
 int sn_file_open(const char *path, int flags, unsigned mode, int *ret_fd) SN_MUST_CHECK;
-/* sn_file_close - never fails: what must be known to be stored is synced first. Does not suspend. */
+/* sn_file_close - never fails: what must be known to be stored is synced first. Does not suspend.
+ */
 void sn_file_close(int fd);
 /* sn_file_pread - up to n bytes at `off`; fewer only at the end, where it returns 0. */
 ssize_t sn_file_pread(int fd, void *buf, size_t n, int64_t off);
-/* sn_file_pwrite - all n bytes, or an error (then any part of them may be in the file). Returns n. */
+/* sn_file_pwrite - all n bytes, or an error (then any part of them may be in the file). Returns n.
+ */
 ssize_t sn_file_pwrite(int fd, const void *buf, size_t n, int64_t off);
-/* sn_file_sync - data and size of a file (or the names in a folder) survive a crash from here on. After
- * a failure nothing is known about what was written before, and a second try proves nothing. */
+/* sn_file_sync - data and size of a file (or the names in a folder) survive a crash from here on.
+ * After a failure nothing is known about what was written before, and a second try proves nothing.
+ */
 int sn_file_sync(int fd) SN_MUST_CHECK;
 int sn_file_truncate(int fd, int64_t size) SN_MUST_CHECK;
 int sn_file_stat(const char *path, struct stat *ret) SN_MUST_CHECK;
@@ -82,4 +87,5 @@ int sn_mkdirs(const char *path, unsigned mode) SN_MUST_CHECK;
 /* sn_dir_list - names in a folder without . and .., sorted by byte, in `a`. SN_E_TOO_LARGE beyond
  * SN_DIR_NAMES_MAX. */
 #define SN_DIR_NAMES_MAX (1u << 20)
-int sn_dir_list(struct sn_arena *a, const char *path, struct sn_str **ret, size_t *ret_n) SN_MUST_CHECK;
+int sn_dir_list(struct sn_arena *a, const char *path, struct sn_str **ret,
+                size_t *ret_n) SN_MUST_CHECK;

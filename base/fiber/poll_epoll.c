@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fiber/poll_epoll.c - the epoll poller: one instance and one eventfd per worker.
  * The event's cookie is the pollee's address with its generation in the upper 16 bits (user
- * addresses have 47), so an event already fetched for a pollee that was since removed or re-added is
- * recognised and dropped. */
+ * addresses have 47), so an event already fetched for a pollee that was since removed or re-added
+ * is recognised and dropped. */
 #include "fiber/sched_int.h"
 
 #include <errno.h>

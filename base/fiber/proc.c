@@ -3,9 +3,9 @@
  *
  * The child shares our memory until it executes (CLONE_VM | CLONE_VFORK), so starting does not copy
  * page tables, however large the process, and it reports a failure by plain stores. It runs on a
- * stack of its own, with all signals blocked until every handler is off, and makes bare system calls
- * only. PR_SET_PDEATHSIG counts the starting *thread* as the parent, which is why this runs on the
- * worker and not on a pool thread that may end before the process does. */
+ * stack of its own, with all signals blocked until every handler is off, and makes bare system
+ * calls only. PR_SET_PDEATHSIG counts the starting *thread* as the parent, which is why this runs
+ * on the worker and not on a pool thread that may end before the process does. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -30,8 +30,8 @@
 extern char **environ;
 
 #ifdef SN_TSAN
-/* The sanitizer's clone takes the child for a fork and resets its state there: in our memory. This is
- * the same function under libc's other name for it. */
+/* The sanitizer's clone takes the child for a fork and resets its state there: in our memory. This
+ * is the same function under libc's other name for it. */
 int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 #define clone __clone
 #endif
@@ -86,8 +86,8 @@ CHILD_CODE static int child_fds(const struct child *c)
     return 0;
 }
 
-/* A handler that ran here would run on the parent's memory; ignored signals stay ignored, save SIGPIPE,
- * which servers ignore and programs expect at its default. */
+/* A handler that ran here would run on the parent's memory; ignored signals stay ignored, save
+ * SIGPIPE, which servers ignore and programs expect at its default. */
 CHILD_CODE static void child_signals(void)
 {
     for (int n = 1; n <= 64; n++) {

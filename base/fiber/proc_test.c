@@ -74,7 +74,9 @@ static int basics(void *arg)
     T_EQ(sh("exit 0", x, out, sizeof out), 0);
 
     /* No handler, no mask, SIGPIPE at its default. */
-    T_EQ(sh("sed -nE '/^Sig(Blk|Ign|Cgt)/p' /proc/self/status | tr -d '\\t\\n'", o, out, sizeof out), 0);
+    T_EQ(sh("sed -nE '/^Sig(Blk|Ign|Cgt)/p' /proc/self/status | tr -d '\\t\\n'", o, out,
+            sizeof out),
+         0);
     T_CSTR(out, "SigBlk:0000000000000000SigIgn:0000000000000000SigCgt:0000000000000000");
     return 0;
 }

@@ -228,7 +228,7 @@ int sn_rt_spawn_local(sn_fiber_fn fn, void *arg, struct sn_sim_host *host)
                     SN_FF_DETACHED | SN_FF_PINNED, (int)w->index, host);
 }
 
-/* ---- small calls -------------------------------------------------------------------------------- */
+/* ---- small calls ----------------------------------------------------------------------------- */
 
 struct sn_fiber *sn_self(void)
 {
@@ -334,7 +334,7 @@ void sn_rt_stats(struct sn_rt_stats *ret)
     *ret = s;
 }
 
-/* ---- start and end --------------------------------------------------------------------------------- */
+/* ---- start and end --------------------------------------------------------------------------- */
 
 /* Every fiber but main is cancelled. Repeated by the caller until they are gone, because fibers may
  * start while the records are being walked. */
@@ -388,7 +388,8 @@ static int poller_init(struct sn_worker *w)
         w->poller.ops = sn_poller_uring;
         int r = w->poller.ops->init(&w->poller);
         if (r >= 0) return 0;
-        if (w->index == 0 && sn_watchdog_hook) { /* epoll does everything it does, but nobody should wonder */
+        if (w->index == 0 &&
+            sn_watchdog_hook) { /* epoll does everything it does, but nobody should wonder */
             char text[SN_DIAG_BYTES + 64];
             snprintf(text, sizeof(text), "io_uring is not available, using epoll: %s",
                      sn_diag_str(r));
@@ -471,7 +472,8 @@ static int rt_alloc(const struct sn_rt_opts *o)
     if (n > SN_WORKERS_MAX) n = SN_WORKERS_MAX;
     size_t slot = o->stack_bytes ? o->stack_bytes : SN_STACK_DEFAULT;
 #if defined(SN_ASAN) || defined(SN_TSAN)
-    slot = SN_MAX(slot, (size_t)SN_STACK_DEFAULT) * 4; /* instrumented frames are several times larger */
+    slot = SN_MAX(slot, (size_t)SN_STACK_DEFAULT) *
+           4; /* instrumented frames are several times larger */
 #endif
     if (slot < 16384 || (slot & (slot - 1)))
         return sn_fail(SN_E_INVALID_ARGUMENT, "stack_bytes %zu is not a power of two >= 16384",

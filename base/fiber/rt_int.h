@@ -72,7 +72,7 @@ extern const struct sn_poller_ops sn_poller_epoll;
 /* Defined by uring.c; NULL where it is not built. */
 extern const struct sn_poller_ops *const sn_poller_uring;
 
-/* ---- fibers ------------------------------------------------------------------------------------- */
+/* ---- fibers ---------------------------------------------------------------------------------- */
 
 /* The wait word: (ticket << 2) | state. Tickets only grow, so a stale claim fails. */
 enum { SN_WAIT_IDLE = 0, SN_WAIT_OPEN = 1, SN_WAIT_CLAIMED = 2 };
@@ -134,7 +134,7 @@ struct sn_fiber {
     uint32_t host_epoch;
 } SN_ALIGNED(SN_CACHE_LINE);
 
-/* ---- workers ---------------------------------------------------------------------------------- */
+/* ---- workers --------------------------------------------------------------------------------- */
 
 #define SN_RING_SIZE 256u     /* unstarted fibers a worker offers to thieves without a lock */
 #define SN_OP_BUDGET 128      /* switches between two visits to the scheduler */
@@ -262,13 +262,14 @@ struct sn_rt_plugin {
 /* sn_rt_plugin_add - before sn_rt_run, e.g. from a constructor function. At most 8. */
 void sn_rt_plugin_add(const struct sn_rt_plugin *p);
 
-/* Text for a program counter in dumps, "symbol+0xoffset" or "symbol+0xoffset file.c:123"; set by the
- * profiler, default dladdr. Returns false if it knows nothing. Must be async-signal-tolerant (dumps run from the crash handler). */
+/* Text for a program counter in dumps, "symbol+0xoffset" or "symbol+0xoffset file.c:123"; set by
+ * the profiler, default dladdr. Returns false if it knows nothing. Must be async-signal-tolerant
+ * (dumps run from the crash handler). */
 extern bool (*sn_symbolize_hook)(uintptr_t pc, char *out, size_t cap);
 /* What the watchdog reports ("fiber 12 "name" has held worker 0 for 23 ms"); default stderr. */
 extern void (*sn_watchdog_hook)(const char *text);
 
-/* ---- simulation ------------------------------------------------------------------------------- */
+/* ---- simulation ------------------------------------------------------------------------------ */
 /* One worker, virtual time. Timers are exact there, so the simulated network and disk schedule
  * their events with sn_timer_arm(). sim.c owns sn_sim_run, hosts, crash, faults, sn_sim_rand;
  * simnet.c implements sn_sim_partition and sn_sim_link on host->net. */
@@ -283,7 +284,7 @@ struct sn_sim_host {
 };
 extern bool sn_sim_on; /* this process runs a simulation now */
 const struct sn_sim_opts *sn_sim_options(void);
-struct sn_sim_host *sn_sim_host_cur(void);               /* of the running fiber; "main" otherwise */
+struct sn_sim_host *sn_sim_host_cur(void);              /* of the running fiber; "main" otherwise */
 struct sn_sim_host *sn_sim_host_find(const char *addr); /* NULL = nobody has that address */
 struct sn_sim_host *sn_sim_hosts(void);
 /* sn_sim_trace - folds a decision into the run's hash. */

@@ -98,8 +98,9 @@ static bool after_call(uintptr_t pc)
     return p[-5] == 0xe8 || (p[-2] == 0xff && (p[-1] & 0x38) == 0x10) ||
            (p[-3] == 0xff && (p[-2] & 0x38) == 0x10) || (p[-6] == 0xff && (p[-5] & 0x38) == 0x10);
 }
-/* Compilers leave out a leaf's frame even where frame pointers are kept; its caller is then the word
- * at the stack pointer. Believed only if it follows a direct call to an address shortly before pc. */
+/* Compilers leave out a leaf's frame even where frame pointers are kept; its caller is then the
+ * word at the stack pointer. Believed only if it follows a direct call to an address shortly before
+ * pc. */
 __attribute__((no_sanitize("address", "thread"))) static uintptr_t leaf_caller(uintptr_t pc,
                                                                                uintptr_t sp,
                                                                                uintptr_t hi)

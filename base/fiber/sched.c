@@ -120,7 +120,7 @@ static bool thief_look(struct sn_worker *w)
     return note;
 }
 
-/* ---- unstarted fibers: a ring others may steal from ------------------------------------------- */
+/* ---- unstarted fibers: a ring others may steal from ------------------------------------------ */
 
 static void over_push(struct sn_worker *w, struct sn_fiber *f)
 {
@@ -212,8 +212,8 @@ static bool steal_from(struct sn_worker *w, struct sn_worker *v)
 }
 
 /* Is it worth taking from `v`? Fibers too short-lived are not: moving one to another core costs
- * more than running it. So a thief first watches a victim for SN_STEAL_WATCH_NS, and steals if at the
- * observed pace the rest would wait longer than that. */
+ * more than running it. So a thief first watches a victim for SN_STEAL_WATCH_NS, and steals if at
+ * the observed pace the rest would wait longer than that. */
 enum steal_view { STEAL_NOT, STEAL_WATCHING, STEAL_YES };
 
 static enum steal_view steal_judge(struct sn_steal_watch *s, struct sn_worker *v)
@@ -551,7 +551,7 @@ int sn_sleep(int64_t ns)
     return sn_sleep_until(ns > SN_FOREVER - now ? SN_FOREVER - 1 : now + ns);
 }
 
-/* ---- the life of a fiber ---------------------------------------------------------------------- */
+/* ---- the life of a fiber --------------------------------------------------------------------- */
 
 static SN_ALWAYS_INLINE void finish(struct sn_worker *w, struct sn_fiber *f, int result)
 {
@@ -605,7 +605,7 @@ void sn_fiber_main(void)
     __builtin_unreachable();
 }
 
-/* ---- the scheduler's own loop ------------------------------------------------------------------ */
+/* ---- the scheduler's own loop ---------------------------------------------------------------- */
 
 static void poll(struct sn_worker *w, int64_t timeout_ns)
 {

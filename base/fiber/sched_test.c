@@ -295,8 +295,8 @@ static int timers_main(void *arg)
             armed += m->want == SN_FOREVER;
             m->want = sn_now() + d;
             sn_timer_arm(&m->t, m->want, model_fire);
-        } else if (sn_sleep((int64_t)sn_test_rand_below(sn_sim_active() ? 90000000000ull : 300000)) <
-                   0) {
+        } else if (sn_sleep((int64_t)sn_test_rand_below(sn_sim_active() ? 90000000000ull
+                                                                        : 300000)) < 0) {
             return -1;
         }
     }
@@ -545,7 +545,10 @@ SN_TEST(uncaught_panic_aborts_with_dump)
 /* ---- failing allocations: the k-th allocation fails, for every k until a run passes ---- */
 
 static int64_t fail_at, alloc_n;
-static bool fail_kth(size_t size) { return __atomic_add_fetch(&alloc_n, 1, __ATOMIC_RELAXED) == fail_at; }
+static bool fail_kth(size_t size)
+{
+    return __atomic_add_fetch(&alloc_n, 1, __ATOMIC_RELAXED) == fail_at;
+}
 static const struct sn_alloc_hooks torture_hooks = {.fail = fail_kth};
 
 static int torture_child(void *arg)

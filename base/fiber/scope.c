@@ -2,8 +2,8 @@
 /* fiber/scope.c - structured concurrency: who joins whom, cancellation, deadlines, shields.
  *
  * A scope's lock guards its member and child lists. Lock order is parent before child. Finishing
- * members touch the scope only under its lock, and closing takes the lock last, so the frame a scope
- * lives in cannot go away under a finisher.
+ * members touch the scope only under its lock, and closing takes the lock last, so the frame a
+ * scope lives in cannot go away under a finisher.
  *
  * Cancelling sets a flag in each fiber and tells the fiber's own worker, which alone decides, on
  * its scheduler context, whether the fiber is in a wait to be broken: so shields and waits that

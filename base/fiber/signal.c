@@ -36,7 +36,8 @@ static void on_signal(int n)
     if (fd >= 0) {
         uint64_t one = 1;
         __atomic_fetch_or(&sig.raised, 1ull << (n - 1), __ATOMIC_SEQ_CST);
-        ssize_t r = write(fd, &one, sizeof one); /* only a full counter fails, and that is readable */
+        ssize_t r =
+            write(fd, &one, sizeof one); /* only a full counter fails, and that is readable */
         (void)r;
     }
     __atomic_fetch_sub(&sig.inside, 1, __ATOMIC_SEQ_CST);
@@ -169,7 +170,8 @@ int sn_signal_wait(const int *signals)
     if (!sig.worker) r = set_up(wk);
     if (r >= 0) r = catch_all(mask);
     sn_spin_unlock(&sig.lock);
-    if (r >= 0) r = sn_point(wk, wk->cur); /* after catching: also a call that fails here has done that */
+    if (r >= 0)
+        r = sn_point(wk, wk->cur); /* after catching: also a call that fails here has done that */
     if (r < 0) return r;
     sn_spin_lock(&sig.lock);
     w.t = sn_wait_begin("signal wait");

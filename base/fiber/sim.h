@@ -25,7 +25,8 @@ struct sn_sim_host;
  * sn_sim_host_go live on it, listen and dial from it, and die with it. */
 struct sn_sim_host *sn_sim_host_new(const char *name);
 const char *sn_sim_host_addr(const struct sn_sim_host *h);
-int sn_sim_host_go(struct sn_sim_host *h, const char *name, sn_fiber_fn fn, void *arg) SN_MUST_CHECK;
+int sn_sim_host_go(struct sn_sim_host *h, const char *name, sn_fiber_fn fn,
+                   void *arg) SN_MUST_CHECK;
 /* sn_sim_crash - the host's fibers stop where they are (their next blocking call never returns;
  * they are reclaimed without running cleanup), its connections break at the peers by reset after
  * the network delay, its listeners are gone. sn_sim_host_go afterwards is the restart. */

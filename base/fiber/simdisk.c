@@ -229,8 +229,8 @@ static void settle_sector(unsigned char *to, const unsigned char *old, const uns
     memcpy(to + cut, old + cut, n - cut);
 }
 
-/* What programs will find in the file after the crash. Without memory: exactly what was synced, which is
- * one of the possible outcomes. */
+/* What programs will find in the file after the crash. Without memory: exactly what was synced,
+ * which is one of the possible outcomes. */
 static void settle_file(struct node *n)
 {
     bool grown = sn_sim_rand() & 1;
@@ -420,7 +420,8 @@ static int sim_open(const char *path, int flags, unsigned mode, int *ret_fd)
     struct node *n = x ? x->n : NULL;
     if (n && flags & O_CREAT && flags & O_EXCL) return sn_fail_errno(EEXIST, "open %s", path);
     if (!n && !(flags & O_CREAT)) return sn_fail_errno(ENOENT, "open %s", path);
-    if (n && n->dir && (flags & O_ACCMODE) != O_RDONLY) return sn_fail_errno(EISDIR, "open %s", path);
+    if (n && n->dir && (flags & O_ACCMODE) != O_RDONLY)
+        return sn_fail_errno(EISDIR, "open %s", path);
     if (n && !n->dir && flags & O_DIRECTORY) return sn_fail_errno(ENOTDIR, "open %s", path);
     if (!n && (r = sim_create(d, p, false, mode, &n)) < 0) return r;
     r = fd_new(d, n, flags, p, ret_fd);
@@ -545,10 +546,12 @@ static int sim_rename(const char *from, const char *to)
     const struct name *x = names_find(&d->cur, c.a), *y = names_find(&d->cur, c.b);
     if (!x) return sn_fail_errno(ENOENT, "rename %s", from);
     if (x == y) return 0;
-    if (below(c.b, c.a) || !c.a[1] || !c.b[1]) return sn_fail_errno(EINVAL, "rename %s to %s", from, to);
+    if (below(c.b, c.a) || !c.a[1] || !c.b[1])
+        return sn_fail_errno(EINVAL, "rename %s to %s", from, to);
     if (y && y->n->dir != x->n->dir)
         return sn_fail_errno(y->n->dir ? EISDIR : ENOTDIR, "rename %s to %s", from, to);
-    if (y && y->n->dir && has_children(&d->cur, c.b)) return sn_fail_errno(ENOTEMPTY, "rename to %s", to);
+    if (y && y->n->dir && has_children(&d->cur, c.b))
+        return sn_fail_errno(ENOTEMPTY, "rename to %s", to);
     size_t more = strlen(c.b), less = strlen(c.a);
     for (size_t i = 0; i < d->cur.len; i++)
         if (below(d->cur.ptr[i].path, c.a) &&

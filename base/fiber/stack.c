@@ -2,14 +2,15 @@
 /* fiber/stack.c - guarded stacks that cost memory only where they are touched.
  *
  * Slots are carved from large mappings without swap reservation and without huge pages, each with
- * a guard page made by MADV_GUARD_INSTALL (Linux 6.13), which needs no mapping of its own: a million
- * guarded stacks live in a few dozen mappings. Where the kernel lacks it, mprotect is used, and
- * vm.max_map_count then limits the number of stacks to about 32,000.
+ * a guard page made by MADV_GUARD_INSTALL (Linux 6.13), which needs no mapping of its own: a
+ * million guarded stacks live in a few dozen mappings. Where the kernel lacks it, mprotect is used,
+ * and vm.max_map_count then limits the number of stacks to about 32,000.
  *
  * A first touch costs a page fault (3-17 us measured under virtualisation), a reused stack nothing:
- * so stacks are cached per worker, last in first out; what a worker has too many of goes to a common
- * warm list with its pages; and what nobody took from there for a second gives its pages back, on the
- * watchdog's thread, where it delays nobody. The mappings stay until the runtime ends. */
+ * so stacks are cached per worker, last in first out; what a worker has too many of goes to a
+ * common warm list with its pages; and what nobody took from there for a second gives its pages
+ * back, on the watchdog's thread, where it delays nobody. The mappings stay until the runtime ends.
+ */
 #include "core/alloc.h"
 #include "fiber/sched_int.h"
 

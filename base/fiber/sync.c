@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fiber/sync.c - locks for fibers on the word lock of sync_int.h. Wait reasons are Go's, so that tools
- * which group goroutine dumps by reason group ours. */
+/* fiber/sync.c - locks for fibers on the word lock of sync_int.h. Wait reasons are Go's, so that
+ * tools which group goroutine dumps by reason group ours. */
 #include "fiber/sync.h"
 
 #include <sched.h>
@@ -29,7 +29,8 @@ int sn_point_slow(struct sn_worker *w, struct sn_fiber *f)
     return f->deadline <= w->now ? SN_E_DEADLINE_EXCEEDED : 0;
 }
 
-/* The holder runs a few dozen instructions, unless the kernel has taken its CPU away: then give ours. */
+/* The holder runs a few dozen instructions, unless the kernel has taken its CPU away: then give
+ * ours. */
 uint64_t sn_word_lock_slow(uint64_t *word)
 {
     for (unsigned n = 1;; n++) {
@@ -58,9 +59,9 @@ static int64_t time_of(struct sn_worker *wk)
     return wk && !atomic_load_explicit(&sn_block_hook, memory_order_relaxed) ? wk->now : sn_now();
 }
 
-/* One wait of fiber `f` on queue `q`; the word is locked on entry and its value `v` is published with
- * the waiter. Returns the finish code (>= 0), or the failure with the word locked again, the waiter
- * gone from the queue and *ret_v the word: the caller repairs its state and unlocks. */
+/* One wait of fiber `f` on queue `q`; the word is locked on entry and its value `v` is published
+ * with the waiter. Returns the finish code (>= 0), or the failure with the word locked again, the
+ * waiter gone from the queue and *ret_v the word: the caller repairs its state and unlocks. */
 static int wait_on(uint64_t *word, uint64_t v, struct sn_waitq *q, struct sn_waiter *w,
                    enum sn_block_kind kind, const char *reason, int64_t at_ns, uint64_t *ret_v)
 {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fiber/sync.h - mutex, condition, wait group, semaphore, once, rwlock, event for fibers.
- * All suspend the fiber, never the thread; all zero-initialised are ready; none owns memory, so none
- * has a _done. Waiters queue in order of arrival. What the fiber that wakes up may do at once: free
- * the object, even while the waker is still inside its call.
- * Blocking calls are cancellation points (SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED), also where they
- * would not block, except where the name ends in _always. They are called from fibers; the calls
- * that cannot block, from any thread. */
+ * All suspend the fiber, never the thread; all zero-initialised are ready; none owns memory, so
+ * none has a _done. Waiters queue in order of arrival. What the fiber that wakes up may do at once:
+ * free the object, even while the waker is still inside its call. Blocking calls are cancellation
+ * points (SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED), also where they would not block, except where
+ * the name ends in _always. They are called from fibers; the calls that cannot block, from any
+ * thread. */
 #pragma once
 #include "fiber/wait.h"
 
-/* The fields of these structs belong to sync.c. `word` holds state, "has waiters" and a spin bit. */
+/* The fields of these structs belong to sync.c. `word` holds state, "has waiters" and a spin bit.
+ */
 struct sn_waiter;
 struct sn_waitq {
     struct sn_waiter *head, *tail;
@@ -17,16 +18,16 @@ struct sn_waitq {
 
 /* ---- mutex ---- */
 
-/* In order of arrival among those who wait. A running fiber may overtake them while the lock is free,
- * because handing every lock over would make each acquisition a switch (or, across workers, a
+/* In order of arrival among those who wait. A running fiber may overtake them while the lock is
+ * free, because handing every lock over would make each acquisition a switch (or, across workers, a
  * wake-up); once the first has waited SN_MUTEX_HANDOFF_NS, unlock hands the lock to it. */
 #define SN_MUTEX_HANDOFF_NS (1 * SN_MS)
 struct sn_mutex {
     uint64_t word;
     struct sn_waitq q;
 };
-/* sn_mutex_lock - Returns 0 with the lock, or SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED without it. Not
- * recursive. Suspends. */
+/* sn_mutex_lock - Returns 0 with the lock, or SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED without it.
+ * Not recursive. Suspends. */
 int sn_mutex_lock(struct sn_mutex *m) SN_MUST_CHECK;
 /* sn_mutex_lock_always - ignores cancellation and deadlines. Suspends. */
 void sn_mutex_lock_always(struct sn_mutex *m);
@@ -37,8 +38,8 @@ void sn_mutex_unlock(struct sn_mutex *m);
 
 /* ---- reader-writer lock ---- */
 
-/* Strictly in order of arrival: a waiting writer holds back later readers; neighbours in the queue that
- * are readers enter together. Not recursive, also not for readers. */
+/* Strictly in order of arrival: a waiting writer holds back later readers; neighbours in the queue
+ * that are readers enter together. Not recursive, also not for readers. */
 struct sn_rwlock {
     uint64_t word;
     struct sn_waitq q;
@@ -86,8 +87,8 @@ struct sn_sem {
 /* sn_sem_init - permits in 0 .. SN_SEM_MAX; a zeroed semaphore has none. */
 #define SN_SEM_MAX (INT64_MAX >> 4)
 void sn_sem_init(struct sn_sem *s, int64_t permits);
-/* sn_sem_acquire - takes n >= 0 permits at once, in order of arrival: a large request is not starved
- * by small ones. Returns 0, SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. Suspends. */
+/* sn_sem_acquire - takes n >= 0 permits at once, in order of arrival: a large request is not
+ * starved by small ones. Returns 0, SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. Suspends. */
 int sn_sem_acquire(struct sn_sem *s, int64_t n) SN_MUST_CHECK;
 /* sn_sem_try - true if it took n permits without waiting or overtaking. Any thread. */
 bool sn_sem_try(struct sn_sem *s, int64_t n);

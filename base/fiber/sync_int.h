@@ -88,8 +88,8 @@ static inline void sn_waiters_finish(struct sn_waiter *w, int code)
     }
 }
 
-/* SN_RACE_POINT - where another worker may get in between, for tests: a hook that dawdles there makes
- * windows of a few nanoseconds wide enough to be met. Nothing in release builds. */
+/* SN_RACE_POINT - where another worker may get in between, for tests: a hook that dawdles there
+ * makes windows of a few nanoseconds wide enough to be met. Nothing in release builds. */
 #ifdef NDEBUG
 #define SN_RACE_POINT() ((void)0)
 #else
@@ -102,10 +102,10 @@ extern void (*sn_race_hook)(void);
 
 /* ---- the word lock ---- */
 
-/* State, "has waiters" and a spin bit in one word. The uncontended road is one CAS of the whole word;
- * everything about the queue happens between sn_word_lock and sn_word_unlock, and unlocking publishes
- * the new state in the same store, which is the last access to the object: the fiber that sees the
- * new state may free it at once. */
+/* State, "has waiters" and a spin bit in one word. The uncontended road is one CAS of the whole
+ * word; everything about the queue happens between sn_word_lock and sn_word_unlock, and unlocking
+ * publishes the new state in the same store, which is the last access to the object: the fiber that
+ * sees the new state may free it at once. */
 #define SN_W_SPIN 1u
 #define SN_W_WAITERS 2u
 
@@ -136,8 +136,8 @@ static inline void sn_cpu_relax(void)
 /* ---- the running fiber ---- */
 
 int sn_point_slow(struct sn_worker *w, struct sn_fiber *f);
-/* sn_point - at the head of every blocking call, also of one that will not block: counts against the
- * worker's budget, so that a fiber whose channels are always ready still lets others run (and
+/* sn_point - at the head of every blocking call, also of one that will not block: counts against
+ * the worker's budget, so that a fiber whose channels are always ready still lets others run (and
  * simulation gets a choice at each operation), and is the cancellation point.
  * Returns 0, SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. */
 static SN_ALWAYS_INLINE int sn_point(struct sn_worker *w, struct sn_fiber *f)

@@ -225,7 +225,8 @@ static int rw_main(void *arg)
 }
 SN_TEST_SLOW(rwlock_excludes, 120) { run_everywhere(rw_main, 1000); }
 
-/* One who gives up at the head of a queue lets those behind in, who could have had it but for order. */
+/* One who gives up at the head of a queue lets those behind in, who could have had it but for
+ * order. */
 struct giving_up {
     struct sn_rwlock l;
     struct sn_sem s;

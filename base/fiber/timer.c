@@ -115,7 +115,8 @@ static void wheel_insert(struct sn_timers *ts, struct sn_timer *t)
         unsigned l = 1;
         while (l < SN_WHEEL_LEVELS - 1 && delta >= 1ull << LEVEL_SHIFT(l + 1)) l++;
         uint64_t span = 1ull << (LEVEL_SHIFT(l) + 6);
-        if (delta >= span) ms = ts->tick + (int64_t)span - 1; /* beyond the wheel: filed again then */
+        if (delta >= span)
+            ms = ts->tick + (int64_t)span - 1; /* beyond the wheel: filed again then */
         unsigned s = (unsigned)(ms >> LEVEL_SHIFT(l)) & (SN_WHEELN_SLOTS - 1);
         slot_push(&ts->slotn[l - 1][s], t);
         ts->mapn[l - 1] |= 1ull << s;

@@ -11,7 +11,7 @@
 #include "kit/cli_int.h"
 #include "kit/suggest.h"
 
-/* ---- looking names up -------------------------------------------------------------------------- */
+/* ---- looking names up ------------------------------------------------------------------------ */
 
 static const struct sn_conf_field *field_by_name(const struct sn_conf_table *t, struct sn_str name)
 {
@@ -40,7 +40,8 @@ static int unknown_option(const struct sn_conf_table *t, struct sn_str name)
     return sn_fail(SN_E_INVALID_ARGUMENT, "unknown option --%.*s", SN_STR_ARG(name));
 }
 
-const struct sn_cli_command *sn_cli_find_(const struct sn_cli_command *const *list, struct sn_str name)
+const struct sn_cli_command *sn_cli_find_(const struct sn_cli_command *const *list,
+                                          struct sn_str name)
 {
     for (; list && *list; list++)
         if (sn_str_eqc(name, (*list)->name)) return *list;
@@ -59,7 +60,7 @@ static int unknown_command(const struct sn_cli_command *const *list, struct sn_s
     return sn_fail(SN_E_INVALID_ARGUMENT, "unknown command %.*s", SN_STR_ARG(name));
 }
 
-/* ---- one command's options ---------------------------------------------------------------------- */
+/* ---- one command's options ------------------------------------------------------------------- */
 
 struct parse {
     const struct sn_cli_command *c;
@@ -226,7 +227,7 @@ int sn_cli_parse(const struct sn_cli_program *prog, const struct sn_cli_command 
     return r;
 }
 
-/* ---- the program ------------------------------------------------------------------------------- */
+/* ---- the program ----------------------------------------------------------------------------- */
 
 static void print(struct sn_buf *b, FILE *f)
 {

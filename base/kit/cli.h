@@ -59,7 +59,7 @@ int sn_cli_completion(const struct sn_cli_program *p, bool zsh, struct sn_buf *o
 int sn_cli_env_name(const struct sn_cli_program *p, const char *path, const char *option, char *out,
                     size_t cap) SN_MUST_CHECK;
 
-/* ---- progress on a terminal ------------------------------------------------------------------- */
+/* ---- progress on a terminal ------------------------------------------------------------------ */
 
 /* One line on stderr, redrawn in place: nothing where stderr is no terminal, nothing in the first
  * second, no colour under NO_COLOR. */

@@ -4,4 +4,5 @@
 #include "kit/cli.h"
 
 /* sn_cli_find_ - the command called `name`; NULL where there is none. */
-const struct sn_cli_command *sn_cli_find_(const struct sn_cli_command *const *list, struct sn_str name);
+const struct sn_cli_command *sn_cli_find_(const struct sn_cli_command *const *list,
+                                          struct sn_str name);

@@ -20,7 +20,8 @@ static const struct sn_conf_field fields[] = {
                  .help = "How many."),
     SN_CONF_DURATION(struct opts, wait, "wait-time", .def = "1s", .help = "How long."),
     SN_CONF_STRING(struct opts, name, "name", .letter = 'n', .help = "Who."),
-    SN_CONF_LIST(struct opts, tags, n_tags, "tag", SN_CONF_T_STRING, .letter = 't', .help = "Tags."),
+    SN_CONF_LIST(struct opts, tags, n_tags, "tag", SN_CONF_T_STRING, .letter = 't',
+                 .help = "Tags."),
     SN_CONF_BOOL(struct opts, loud, "loud", .letter = 'l', .help = "Shout."),
     SN_CONF_BOOL(struct opts, calm, "calm", .letter = 'k', .def = "true", .help = "Whisper."),
 };

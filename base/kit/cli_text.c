@@ -97,7 +97,8 @@ static void put_paragraphs(const char *text, struct sn_buf *out, const char *bet
         struct sn_buf z;
         sn_buf_init(&z, 0);
         sn_buf_str(&z, line);
-        if (line.ptr[0] == ' ') sn_buf_printf(out, "%s\n", sn_buf_cz(&z)); /* an example, as it is */
+        if (line.ptr[0] == ' ')
+            sn_buf_printf(out, "%s\n", sn_buf_cz(&z)); /* an example, as it is */
         else wrap(out, sn_buf_cz(&z), 0, 0);
         sn_buf_done(&z);
     }
@@ -132,7 +133,7 @@ int sn_cli_help(const struct sn_cli_program *p, const struct sn_cli_command *c, 
     return out->err;
 }
 
-/* ---- man page ------------------------------------------------------------------------------------ */
+/* ---- man page -------------------------------------------------------------------------------- */
 
 /* roff: a leading dot or quote is a request, a backslash an escape, a dash typographic. */
 static void roff(struct sn_buf *out, const char *s)
@@ -173,7 +174,8 @@ int sn_cli_man(const struct sn_cli_program *p, const struct sn_cli_command *c, c
     sn_buf_printf(&title, "%s%s%s", p->name, *path ? "-" : "", path);
     for (size_t i = 0; i < title.len; i++)
         if (title.ptr[i] == ' ') title.ptr[i] = '-';
-    sn_buf_printf(out, ".TH \"%s\" 1 \"\" \"%s %s\"\n.SH NAME\n", sn_buf_cz(&title), p->name, p->version);
+    sn_buf_printf(out, ".TH \"%s\" 1 \"\" \"%s %s\"\n.SH NAME\n", sn_buf_cz(&title), p->name,
+                  p->version);
     roff(out, sn_buf_cz(&title));
     sn_buf_done(&title);
     sn_buf_cstr(out, " \\- ");
@@ -203,7 +205,7 @@ int sn_cli_man(const struct sn_cli_program *p, const struct sn_cli_command *c, c
     return out->err;
 }
 
-/* ---- completion ------------------------------------------------------------------------------------ */
+/* ---- completion ------------------------------------------------------------------------------ */
 
 static void completion_words(const struct sn_cli_program *p, struct sn_buf *out)
 {
@@ -224,7 +226,8 @@ static void completion_words(const struct sn_cli_program *p, struct sn_buf *out)
 
 int sn_cli_completion(const struct sn_cli_program *p, bool zsh, struct sn_buf *out)
 {
-    if (zsh) sn_buf_printf(out, "#compdef %s\nautoload -U +X bashcompinit && bashcompinit\n", p->name);
+    if (zsh)
+        sn_buf_printf(out, "#compdef %s\nautoload -U +X bashcompinit && bashcompinit\n", p->name);
     sn_buf_printf(out, "_%s() {\n  local words word=\"${COMP_WORDS[COMP_CWORD]}\"\n", p->name);
     sn_buf_cstr(out, "  case \"$([ \"$COMP_CWORD\" -gt 1 ] && echo \"${COMP_WORDS[1]}\")\" in\n");
     completion_words(p, out);

@@ -25,7 +25,8 @@ static bool bare(struct sn_str s)
 {
     for (size_t i = 0; i < s.len; i++) {
         char c = sn_ascii_lower(s.ptr[i]);
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-')) return false;
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'))
+            return false;
     }
     return s.len > 0;
 }
@@ -51,7 +52,8 @@ static void put_path(const struct path *p, struct sn_buf *out)
     }
 }
 
-static void record(struct sn_conf *c, struct sn_yaml_pos pos, struct sn_str path, struct sn_str text)
+static void record(struct sn_conf *c, struct sn_yaml_pos pos, struct sn_str path,
+                   struct sn_str text)
 {
     unsigned i = c->n_errors++;
     if (i >= SN_CONF_ERRORS_MAX) return;
@@ -92,7 +94,8 @@ int sn_conf_status(const struct sn_conf *c)
     for (unsigned i = 1; i < SN_MIN(c->n_errors, (unsigned)SN_CONF_ERRORS_MAX); i++)
         if (c->errors[i].pos.line < first->pos.line) first = &c->errors[i];
     if (c->n_errors == 1) return sn_fail(SN_E_INVALID_ARGUMENT, "%.*s", SN_STR_ARG(first->text));
-    return sn_fail(SN_E_INVALID_ARGUMENT, "%.*s (and %u more)", SN_STR_ARG(first->text), c->n_errors - 1);
+    return sn_fail(SN_E_INVALID_ARGUMENT, "%.*s (and %u more)", SN_STR_ARG(first->text),
+                   c->n_errors - 1);
 }
 
 static int by_place(const void *a, const void *b)
@@ -157,7 +160,8 @@ void sn_conf_error(struct sn_conf *c, const char *path, const char *fmt, ...)
         if (!in) break;
         node = in;
     }
-    record(c, node ? sn_yaml_pos(&c->doc, node) : (struct sn_yaml_pos){0}, sn_str(path), sn_str(text));
+    record(c, node ? sn_yaml_pos(&c->doc, node) : (struct sn_yaml_pos){0}, sn_str(path),
+           sn_str(text));
 }
 
 /* ---- binding ---- */
@@ -181,12 +185,13 @@ static int bind_value(struct sn_conf *c, const struct sn_conf_field *f, enum sn_
 static bool length_ok(struct sn_conf *c, const struct sn_conf_field *f, const struct path *p,
                       const struct sn_json *v)
 {
-    if (!sn_conf_bounded_(f) || ((int64_t)v->len >= f->min && (int64_t)v->len <= f->max)) return true;
+    if (!sn_conf_bounded_(f) || ((int64_t)v->len >= f->min && (int64_t)v->len <= f->max))
+        return true;
     if (f->max == INT64_MAX)
         complain(c, v, p, "expected at least %lld elements, got %u", (long long)f->min, v->len);
     else
-        complain(c, v, p, "expected %lld to %lld elements, got %u", (long long)f->min, (long long)f->max,
-                 v->len);
+        complain(c, v, p, "expected %lld to %lld elements, got %u", (long long)f->min,
+                 (long long)f->max, v->len);
     return false;
 }
 
@@ -278,7 +283,8 @@ static size_t find_field(const struct sn_conf_table *t, struct sn_str name)
 
 /* What was not given: defaults, then what was required. */
 static int fill_absent(struct sn_conf *c, const struct sn_conf_table *t, const struct path *p,
-                       const struct sn_json *node, char *out, const uint8_t *given, bool defaults_only)
+                       const struct sn_json *node, char *out, const uint8_t *given,
+                       bool defaults_only)
 {
     for (size_t i = 0; i < t->n_fields; i++) {
         const struct sn_conf_field *f = &t->fields[i];
@@ -292,7 +298,8 @@ static int fill_absent(struct sn_conf *c, const struct sn_conf_table *t, const s
             SN_ASSERT(r == 0 || r == SN_E_NOMEM); /* a table's own default is wrong */
         }
         if (r < 0) return r;
-        if (f->required && !f->oneof && !defaults_only) complain(c, node, &q, "required, but missing");
+        if (f->required && !f->oneof && !defaults_only)
+            complain(c, node, &q, "required, but missing");
     }
     return 0;
 }
@@ -316,7 +323,8 @@ static void check_groups(struct sn_conf *c, const struct sn_conf_table *t, const
             sn_buf_printf(&b, "%s%s", b.len ? ", " : "", t->fields[j].name);
         }
         if (!first) continue;
-        if (n > 1) complain(c, node, p, "only one of %.*s may be given", SN_STR_ARG(sn_buf_view(&b)));
+        if (n > 1)
+            complain(c, node, p, "only one of %.*s may be given", SN_STR_ARG(sn_buf_view(&b)));
         if (n == 0 && required)
             complain(c, node, p, "one of %.*s is required", SN_STR_ARG(sn_buf_view(&b)));
     }

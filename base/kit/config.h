@@ -8,7 +8,8 @@
  *       SN_CONF_UINT(struct listener, backlog, "backlog", .def = "128", .min = 1, .max = 65535),
  *       SN_CONF_DURATION(struct listener, timeout, "timeout", .def = "30s"),
  *   };
- *   static const struct sn_conf_table listener_table = SN_CONF_TABLE(struct listener, listener_fields);
+ *   static const struct sn_conf_table listener_table = SN_CONF_TABLE(struct listener,
+ * listener_fields);
  *
  * Every error is found in one pass and reads
  *   gateway.yaml:12:7: routes[0].timeout: expected a duration such as 250ms, got "abc"
@@ -55,7 +56,7 @@ struct sn_conf_field {
     const char *pattern_help;   /* what the pattern asks for: "a host name" */
     const struct sn_conf_enum *enums;
     const struct sn_conf_table *sub;
-    int64_t min, max;       /* of a number, duration, size; length of a string, list or map; 0, 0 = any */
+    int64_t min, max; /* of a number, duration, size; length of a string, list or map; 0, 0 = any */
     double min_real, max_real;
     const char *metavar;        /* command line: "URL", "N"; NULL = by type */
     uint32_t offset, len_offset;
@@ -83,9 +84,15 @@ struct sn_conf_table {
 #define SN_CONF_TABLE(S, fields_, ...) \
     {.fields = (fields_), .n_fields = SN_COUNT_OF(fields_), .size = sizeof(S), __VA_ARGS__}
 #define SN_CONF_AT_(S, m) .offset = offsetof(S, m), .size = (uint8_t)sizeof(((S *)0)->m)
-#define SN_CONF_BOOL(S, m, n, ...) {.name = n, .type = SN_CONF_T_BOOL, SN_CONF_AT_(S, m), __VA_ARGS__}
+#define SN_CONF_BOOL(S, m, n, ...)                                        \
+    {                                                                     \
+        .name = n, .type = SN_CONF_T_BOOL, SN_CONF_AT_(S, m), __VA_ARGS__ \
+    }
 #define SN_CONF_INT(S, m, n, ...) {.name = n, .type = SN_CONF_T_INT, SN_CONF_AT_(S, m), __VA_ARGS__}
-#define SN_CONF_UINT(S, m, n, ...) {.name = n, .type = SN_CONF_T_UINT, SN_CONF_AT_(S, m), __VA_ARGS__}
+#define SN_CONF_UINT(S, m, n, ...)                                        \
+    {                                                                     \
+        .name = n, .type = SN_CONF_T_UINT, SN_CONF_AT_(S, m), __VA_ARGS__ \
+    }
 #define SN_CONF_DOUBLE(S, m, n, ...) \
     {.name = n, .type = SN_CONF_T_DOUBLE, SN_CONF_AT_(S, m), __VA_ARGS__}
 #define SN_CONF_STRING(S, m, n, ...) \
@@ -106,8 +113,8 @@ struct sn_conf_table {
     {.name = n, .type = SN_CONF_T_LIST, .item = item_, .offset = offsetof(S, m),                  \
      .len_offset = offsetof(S, nm), .elem_size = sizeof(*((S *)0)->m),                            \
      .item_size = sizeof(*((S *)0)->m), __VA_ARGS__}
-/* A mapping into a list of elements E, whose member `key` (struct sn_str) gets the key. The value is
- * the element itself (STRUCT, by .sub) or its member `value`. */
+/* A mapping into a list of elements E, whose member `key` (struct sn_str) gets the key. The value
+ * is the element itself (STRUCT, by .sub) or its member `value`. */
 #define SN_CONF_MAP_STRUCT(S, m, nm, n, E, key, sub_, ...)                                     \
     {.name = n, .type = SN_CONF_T_MAP, .item = SN_CONF_T_STRUCT, .offset = offsetof(S, m),     \
      .len_offset = offsetof(S, nm), .elem_size = sizeof(E), .key_offset = offsetof(E, key),    \
@@ -142,23 +149,25 @@ int sn_conf_bind(struct sn_conf *c, const struct sn_conf_table *table, void *out
 /* sn_conf_load - init, read and bind in one. */
 int sn_conf_load(struct sn_conf *c, struct sn_arena *a, const char *file, struct sn_str text,
                  const struct sn_conf_table *table, void *out) SN_MUST_CHECK;
-/* sn_conf_defaults - `out` as an empty document would fill it; required fields stay zero. Returns 0 or
- * SN_E_NOMEM. */
+/* sn_conf_defaults - `out` as an empty document would fill it; required fields stay zero. Returns 0
+ * or SN_E_NOMEM. */
 int sn_conf_defaults(struct sn_conf *c, const struct sn_conf_table *table, void *out) SN_MUST_CHECK;
 
-/* sn_conf_error - records an error about the value at `path` ("routes[2].to[0].upstream", "" for the
- * whole), placed at that value or the nearest existing one around it. For checks after binding. */
+/* sn_conf_error - records an error about the value at `path` ("routes[2].to[0].upstream", "" for
+ * the whole), placed at that value or the nearest existing one around it. For checks after binding.
+ */
 void sn_conf_error(struct sn_conf *c, const char *path, const char *fmt, ...) SN_PRINTF(3, 4);
 /* sn_conf_status - 0 without errors, else SN_E_INVALID_ARGUMENT with the first as diagnostic. */
 int sn_conf_status(const struct sn_conf *c) SN_MUST_CHECK;
 /* sn_conf_report - appends every error, a line each, in the order of the file. */
 int sn_conf_report(struct sn_conf *c, struct sn_buf *out);
 
-/* sn_conf_set_text - sets one scalar (or a list of scalars, separated by commas) of a top-level field
- * from text: an environment variable or a flag. Returns 0 or SN_E_INVALID_ARGUMENT with "expected
+/* sn_conf_set_text - sets one scalar (or a list of scalars, separated by commas) of a top-level
+ * field from text: an environment variable or a flag. Returns 0 or SN_E_INVALID_ARGUMENT with
+ * "expected
  * ..., got ..." as diagnostic; SN_E_NOMEM. */
-int sn_conf_set_text(struct sn_arena *a, const struct sn_conf_field *f, struct sn_str text, void *out)
-    SN_MUST_CHECK;
+int sn_conf_set_text(struct sn_arena *a, const struct sn_conf_field *f, struct sn_str text,
+                     void *out) SN_MUST_CHECK;
 /* sn_conf_append_text - one more element of a list of scalars. As sn_conf_set_text. */
 int sn_conf_append_text(struct sn_arena *a, const struct sn_conf_field *f, struct sn_str text,
                         void *out) SN_MUST_CHECK;

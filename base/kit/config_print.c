@@ -39,7 +39,8 @@ static int dump_value(struct sn_arena *a, const struct sn_conf_field *f, enum sn
     case SN_CONF_T_BOOL: *ret = sn_json_bool(*at != 0); return 0;
     case SN_CONF_T_INT: *ret = sn_json_i64(sn_conf_load_int_(at, size, true)); return 0;
     case SN_CONF_T_UINT: case SN_CONF_T_BYTES:
-        *ret = sn_json_u64((uint64_t)sn_conf_load_int_(at, type == SN_CONF_T_BYTES ? 8 : size, false));
+        *ret =
+            sn_json_u64((uint64_t)sn_conf_load_int_(at, type == SN_CONF_T_BYTES ? 8 : size, false));
         return 0;
     case SN_CONF_T_DOUBLE:
         memcpy(&d, at, sizeof(d));
@@ -61,7 +62,8 @@ static int dump_value(struct sn_arena *a, const struct sn_conf_field *f, enum sn
         *ret = name ? sn_json_cstr(name) : sn_json_null();
         return 0;
     }
-    case SN_CONF_T_FLAGS: return dump_flags(a, f, (uint64_t)sn_conf_load_int_(at, size, false), ret);
+    case SN_CONF_T_FLAGS:
+        return dump_flags(a, f, (uint64_t)sn_conf_load_int_(at, size, false), ret);
     case SN_CONF_T_STRUCT: return dump_struct(a, f->sub, at, ret);
     case SN_CONF_T_RAW: {
         const struct sn_json *v;
@@ -177,7 +179,8 @@ static void schema_value(const struct sn_conf_field *f, enum sn_conf_type type, 
         break;
     case SN_CONF_T_DURATION:
         sn_jsonw_kstr(w, "type", SN_STR("string"));
-        sn_jsonw_kstr(w, "pattern", SN_STR("^-?([0-9]*\\.?[0-9]+(ns|us|\xc2\xb5s|ms|s|m|h))+$|^0$"));
+        sn_jsonw_kstr(w, "pattern",
+                      SN_STR("^-?([0-9]*\\.?[0-9]+(ns|us|\xc2\xb5s|ms|s|m|h))+$|^0$"));
         break;
     case SN_CONF_T_BYTES:
         sn_jsonw_key(w, SN_STR("type"));
@@ -287,7 +290,8 @@ static void schema_struct(const struct sn_conf_table *t, struct sn_jsonw *w, uns
         sn_jsonw_key(w, SN_STR("required"));
         sn_jsonw_array(w);
         for (size_t i = 0; i < t->n_fields; i++)
-            if (t->fields[i].required && !t->fields[i].oneof) sn_jsonw_str(w, sn_str(t->fields[i].name));
+            if (t->fields[i].required && !t->fields[i].oneof)
+                sn_jsonw_str(w, sn_str(t->fields[i].name));
         sn_jsonw_array_end(w);
     }
     schema_groups(t, w);

@@ -70,7 +70,8 @@ static const struct sn_conf_field route_fields[] = {
     SN_CONF_STRUCT(struct route, files, "static", &files_table, .oneof = 1, .required = true,
                    SN_CONF_TAG(struct route, action, FILES)),
     SN_CONF_FLAGS(struct route, retry_on, "retry_on", retries, .def = "connect,reset"),
-    SN_CONF_MAP(struct route, labels, n_labels, "labels", SN_CONF_T_STRING, struct label, key, value),
+    SN_CONF_MAP(struct route, labels, n_labels, "labels", SN_CONF_T_STRING, struct label, key,
+                value),
     SN_CONF_RAW(struct route, extra, "extra"),
 };
 static const struct sn_conf_table route_table = SN_CONF_TABLE(struct route, route_fields);
@@ -91,8 +92,8 @@ static const struct sn_conf_field conf_fields[] = {
     SN_CONF_LIST(struct conf, hosts, n_hosts, "hosts", SN_CONF_T_STRING),
     SN_CONF_LIST(struct conf, numbers, n_numbers, "numbers", SN_CONF_T_INT, .min = 0, .max = 4),
 };
-static const struct sn_conf_table conf_table = SN_CONF_TABLE(struct conf, conf_fields, .check = check,
-                                                             .title = "test");
+static const struct sn_conf_table conf_table =
+    SN_CONF_TABLE(struct conf, conf_fields, .check = check, .title = "test");
 
 static void check(struct sn_conf *c, const char *path, void *obj)
 {
@@ -105,15 +106,20 @@ static void check(struct sn_conf *c, const char *path, void *obj)
             known |= sn_str_eq(k->upstreams[j].name, k->routes[i].upstream);
         char at[64];
         snprintf(at, sizeof(at), "routes[%zu].proxy", i);
-        if (!known) sn_conf_error(c, at, "no upstream is called \"%.*s\"", SN_STR_ARG(k->routes[i].upstream));
+        if (!known)
+            sn_conf_error(c, at, "no upstream is called \"%.*s\"",
+                          SN_STR_ARG(k->routes[i].upstream));
     }
 }
 
 static const char good[] =
-    "address: 127.0.0.1:80\ntoken: s3cret\nport: 65535\nnice: -5\nratio: 1\nfast: false\nbody_max: 64KiB\n"
-    "upstreams:\n  api:\n    endpoints: [{address: a, weight: 2}, {address: b}]\n    balance: round_robin\n"
+    "address: 127.0.0.1:80\ntoken: s3cret\nport: 65535\nnice: -5\nratio: 1\nfast: false\nbody_max: "
+    "64KiB\n"
+    "upstreams:\n  api:\n    endpoints: [{address: a, weight: 2}, {address: b}]\n    balance: "
+    "round_robin\n"
     "routes:\n- path: /api\n  timeout: 1m30s\n  proxy: api\n  retry_on: [5xx, connect]\n"
-    "  labels: {a: x, b.c: y}\n  extra: [1, {k: v}]\n- static: {root: /srv}\nhosts: [x, y]\nnumbers: [1, -2]\n";
+    "  labels: {a: x, b.c: y}\n  extra: [1, {k: v}]\n- static: {root: /srv}\nhosts: [x, "
+    "y]\nnumbers: [1, -2]\n";
 
 SN_TEST(config_binds)
 {
@@ -187,6 +193,7 @@ SN_TEST(config_defaults_of_nothing)
     sn_arena_done(&a);
 }
 
+/* long: one table */
 SN_TEST(config_errors_are_exact)
 {
     static const struct {
@@ -196,15 +203,20 @@ SN_TEST(config_errors_are_exact)
                       "t.yaml:1:1: address: required, but missing\n"},
         {"address: 80", "t.yaml:1:10: address: expected a string, got 80\n"},
         {"address: [x]", "t.yaml:1:10: address: expected a string, got a list\n"},
-        {"address: a\nport: 65536", "t.yaml:2:7: port: expected a whole number from 0 to 2^16 - 1, got 65536\n"},
-        {"address: a\nport: -1", "t.yaml:2:7: port: expected a whole number from 0 to 2^16 - 1, got -1\n"},
+        {"address: a\nport: 65536",
+         "t.yaml:2:7: port: expected a whole number from 0 to 2^16 - 1, got 65536\n"},
+        {"address: a\nport: -1",
+         "t.yaml:2:7: port: expected a whole number from 0 to 2^16 - 1, got -1\n"},
         {"address: a\nport: 1.5", "t.yaml:2:7: port: expected a whole number, got 1.5\n"},
         {"address: a\nport: \"80\"", "t.yaml:2:7: port: expected a whole number, got \"80\"\n"},
-        {"address: a\nnice: 128", "t.yaml:2:7: nice: expected a whole number of at most 2^7 - 1, got 128\n"},
+        {"address: a\nnice: 128",
+         "t.yaml:2:7: nice: expected a whole number of at most 2^7 - 1, got 128\n"},
         {"address: a\nratio: 1.5", "t.yaml:2:8: ratio: expected a number from 0 to 1, got 1.5\n"},
         {"address: a\nfast: yes", "t.yaml:2:7: fast: expected true or false, got \"yes\"\n"},
-        {"address: a\nbody_max: 1k", "t.yaml:2:11: body_max: expected a size of at least 1KiB, got \"1k\"\n"},
-        {"address: a\nbody_max: big", "t.yaml:2:11: body_max: expected a size such as 64KiB, got \"big\"\n"},
+        {"address: a\nbody_max: 1k",
+         "t.yaml:2:11: body_max: expected a size of at least 1KiB, got \"1k\"\n"},
+        {"address: a\nbody_max: big",
+         "t.yaml:2:11: body_max: expected a size such as 64KiB, got \"big\"\n"},
         {"address: a\nroutes:\n- timeout: abc\n  static: {root: /}",
          "t.yaml:3:12: routes[0].timeout: expected a duration such as 250ms, got \"abc\"\n"},
         {"address: a\nroutes:\n- timeout: 5\n  static: {root: /}",
@@ -219,13 +231,17 @@ SN_TEST(config_errors_are_exact)
          "t.yaml:3:3: routes[0]: only one of proxy, static may be given\n"},
         {"address: a\nroutes:\n- static: {}\n  retry_on: [connect, 5x]",
          "t.yaml:3:11: routes[0].static.root: required, but missing\n"
-         "t.yaml:4:23: routes[0].retry_on[1]: expected one of connect, reset, 5xx, got \"5x\"; did you mean \"5xx\"?\n"},
+         "t.yaml:4:23: routes[0].retry_on[1]: expected one of connect, reset, 5xx, got \"5x\"; did "
+         "you mean \"5xx\"?\n"},
         {"address: a\nroutes:\n- proxy: nowhere\n",
          "t.yaml:3:10: routes[0].proxy: no upstream is called \"nowhere\"\n"},
         {"address: a\nroutes: {}", "t.yaml:2:9: routes: expected a list, got a mapping\n"},
-        {"address: a\nnumbers: [1,2,3,4,5]", "t.yaml:2:10: numbers: expected 0 to 4 elements, got 5\n"},
-        {"address: a\nnumbers: [1, x]", "t.yaml:2:14: numbers[1]: expected a whole number, got \"x\"\n"},
-        {"address: a\nupstreams:\n  \"a b\": {endpoints: []}\n  c: {endpoints: [{}], balance: rr, zzzz: 1}\n",
+        {"address: a\nnumbers: [1,2,3,4,5]",
+         "t.yaml:2:10: numbers: expected 0 to 4 elements, got 5\n"},
+        {"address: a\nnumbers: [1, x]",
+         "t.yaml:2:14: numbers[1]: expected a whole number, got \"x\"\n"},
+        {"address: a\nupstreams:\n  \"a b\": {endpoints: []}\n  c: {endpoints: [{}], balance: rr, "
+         "zzzz: 1}\n",
          "t.yaml:3:22: upstreams[\"a b\"].endpoints: expected 1 to 3 elements, got 0\n"
          "t.yaml:4:19: upstreams.c.endpoints[0].address: required, but missing\n"
          "t.yaml:4:33: upstreams.c.balance: expected one of p2c, round_robin, got \"rr\"\n"
@@ -321,14 +337,18 @@ SN_TEST(config_describes_itself)
     T_STR(sn_json_str(sn_json_path(v, "properties.port.type")), "integer");
     T_EQ(sn_json_i64_or(sn_json_path(v, "properties.port.default"), 0), 8080);
     T_STR(sn_json_str(sn_json_path(v, "required.0")), "address");
-    T_STR(sn_json_str(sn_json_path(v, "properties.upstreams.additionalProperties.properties.balance.enum.1")),
+    T_STR(sn_json_str(
+              sn_json_path(v,
+                           "properties.upstreams.additionalProperties.properties.balance.enum.1")),
           "round_robin");
     T_EQ(sn_json_len(sn_json_path(v, "properties.routes.items.allOf.0.oneOf")), 2);
     sn_buf_reset(&b);
     T_OK(sn_conf_reference(&conf_table, &b));
     T_ASSERT(strstr(sn_buf_cz(&b), "| `address` | string | required | Where to listen. |\n"));
-    T_ASSERT(strstr(sn_buf_cz(&b), "| `routes[].timeout` | duration, 1ms to 1h0m0s | `30s` |  |\n"));
-    T_ASSERT(strstr(sn_buf_cz(&b), "| `upstreams.NAME.balance` | one of p2c, round_robin | `p2c` |  |\n"));
+    T_ASSERT(
+        strstr(sn_buf_cz(&b), "| `routes[].timeout` | duration, 1ms to 1h0m0s | `30s` |  |\n"));
+    T_ASSERT(strstr(sn_buf_cz(&b),
+                    "| `upstreams.NAME.balance` | one of p2c, round_robin | `p2c` |  |\n"));
     T_ASSERT(strstr(sn_buf_cz(&b), "| `body_max` | size, at least 1KiB | `1MiB` |  |\n"));
     sn_buf_done(&b);
     sn_arena_done(&a);
@@ -337,9 +357,19 @@ SN_TEST(config_describes_itself)
 SN_TEST(suggest_nearest)
 {
     static const char *const names[] = {"timeout", "connections", "rate", "h2", "path", NULL};
-    static const struct { const char *word, *want; } rows[] = {
-        {"timout", "timeout"}, {"tiemout", "timeout"}, {"TIMEOUT", "timeout"}, {"conections", "connections"},
-        {"rat", "rate"}, {"raet", "rate"}, {"xyz", NULL}, {"h3", "h2"}, {"", NULL}, {"zz", NULL}, {"pth", "path"},
+    static const struct { const char *word, *want;
+    } rows[] = {
+        {"timout", "timeout"},
+        {"tiemout", "timeout"},
+        {"TIMEOUT", "timeout"},
+        {"conections", "connections"},
+        {"rat", "rate"},
+        {"raet", "rate"},
+        {"xyz", NULL},
+        {"h3", "h2"},
+        {"", NULL},
+        {"zz", NULL},
+        {"pth", "path"},
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         struct sn_suggest s = sn_suggest_begin(sn_str(rows[i].word));

@@ -26,7 +26,10 @@ int64_t sn_conf_load_int_(const void *from, size_t size, bool is_signed)
     return is_signed ? (int64_t)(v << unused) >> unused : (int64_t)v;
 }
 
-void sn_conf_store_int_(void *to, size_t size, int64_t v) { memcpy(to, &v, SN_MIN(size, sizeof(v))); }
+void sn_conf_store_int_(void *to, size_t size, int64_t v)
+{
+    memcpy(to, &v, SN_MIN(size, sizeof(v)));
+}
 
 void sn_conf_bound_(enum sn_conf_type type, int64_t v, struct sn_buf *out)
 {
@@ -146,8 +149,8 @@ static bool in_bounds(const struct sn_conf_field *f, int64_t v)
     return !bounded(f) || (v >= f->min && v <= f->max);
 }
 
-static int set_integer(const struct sn_conf_field *f, enum sn_conf_type type, const struct sn_json *v,
-                       void *to, size_t size, struct sn_buf *why)
+static int set_integer(const struct sn_conf_field *f, enum sn_conf_type type,
+                       const struct sn_json *v, void *to, size_t size, struct sn_buf *why)
 {
     int64_t i = 0;
     uint64_t u = 0;
@@ -175,8 +178,8 @@ static int set_integer(const struct sn_conf_field *f, enum sn_conf_type type, co
     return 0;
 }
 
-static int set_quantity(const struct sn_conf_field *f, enum sn_conf_type type, const struct sn_json *v,
-                        void *to, struct sn_buf *why)
+static int set_quantity(const struct sn_conf_field *f, enum sn_conf_type type,
+                        const struct sn_json *v, void *to, struct sn_buf *why)
 {
     int64_t i = 0;
     uint64_t u = 0;
@@ -329,7 +332,8 @@ static int text_failed(int r, struct sn_buf *why)
     return sn_fail(r, "%.*s", SN_STR_ARG(sn_buf_view(why)));
 }
 
-int sn_conf_append_text(struct sn_arena *a, const struct sn_conf_field *f, struct sn_str text, void *out)
+int sn_conf_append_text(struct sn_arena *a, const struct sn_conf_field *f, struct sn_str text,
+                        void *out)
 {
     char *at = out, mem[SN_DIAG_BYTES];
     struct sn_buf why;
@@ -354,7 +358,8 @@ int sn_conf_append_text(struct sn_arena *a, const struct sn_conf_field *f, struc
     return 0;
 }
 
-int sn_conf_set_text(struct sn_arena *a, const struct sn_conf_field *f, struct sn_str text, void *out)
+int sn_conf_set_text(struct sn_arena *a, const struct sn_conf_field *f, struct sn_str text,
+                     void *out)
 {
     char *at = out, mem[SN_DIAG_BYTES];
     struct sn_buf why;
@@ -362,7 +367,8 @@ int sn_conf_set_text(struct sn_arena *a, const struct sn_conf_field *f, struct s
         memset(at + f->offset, 0, sizeof(void *));
         memset(at + f->len_offset, 0, sizeof(size_t));
         int r = 0;
-        while (r == 0 && text.ptr && text.len) r = sn_conf_append_text(a, f, sn_str_cut(&text, ','), out);
+        while (r == 0 && text.ptr && text.len)
+            r = sn_conf_append_text(a, f, sn_str_cut(&text, ','), out);
         return r;
     }
     sn_buf_init_fixed(&why, mem, sizeof(mem));

@@ -55,7 +55,7 @@ static int refuse(struct sn_debug_reply *r, int status, const char *text)
     return sn_buf_printf(&r->body, "%s\n", text);
 }
 
-/* ---- profiles ----------------------------------------------------------------------------------- */
+/* ---- profiles -------------------------------------------------------------------------------- */
 
 struct writing {
     struct sn_pprof *p;
@@ -75,7 +75,8 @@ static int write_profile(struct sn_pprof *p, const char *name, bool text, struct
     sn_pprof_done(p);
     if (res == SN_E_CANCELLED || res == SN_E_DEADLINE_EXCEEDED || res == SN_E_NOMEM) return res;
     if (res < 0) return refuse(r, 500, sn_diag_str(res));
-    r->content_type = text ? SN_STR("text/plain; charset=utf-8") : SN_STR("application/octet-stream");
+    r->content_type =
+        text ? SN_STR("text/plain; charset=utf-8") : SN_STR("application/octet-stream");
     if (!text) r->attachment = name;
     return 0;
 }
@@ -130,7 +131,7 @@ static int profile(unsigned i, struct sn_str query, struct sn_debug_reply *r)
     return write_profile(&p, profiles[i].name, debug > 0, r);
 }
 
-/* ---- the small ones ------------------------------------------------------------------------------ */
+/* ---- the small ones -------------------------------------------------------------------------- */
 
 static int cmdline_read(void *arg)
 {

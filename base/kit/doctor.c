@@ -161,11 +161,13 @@ static void probe_ktls(struct sn_doctor *d)
 {
     struct sn_probe *p = add(d, "kernel", "ktls");
     char ulps[128] = "";
-    if (read_line("/proc/sys/net/ipv4/tcp_available_ulp", ulps, sizeof(ulps)) && strstr(ulps, "tls"))
+    if (read_line("/proc/sys/net/ipv4/tcp_available_ulp", ulps, sizeof(ulps)) &&
+        strstr(ulps, "tls"))
         say(p, SN_PROBE_YES, "tcp_available_ulp: %s", ulps);
     else
-        say(p, SN_PROBE_NO, "no tls in tcp_available_ulp (module tls not loaded): TLS records are made "
-                            "in user space");
+        say(p, SN_PROBE_NO,
+            "no tls in tcp_available_ulp (module tls not loaded): TLS records are made "
+            "in user space");
 }
 
 /* "return 0" as a socket filter: the least a program can be. */

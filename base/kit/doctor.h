@@ -26,8 +26,8 @@ struct sn_doctor {
 };
 
 /* sn_doctor_run - probes everything. Opens and closes descriptors, forks one child (which tries a
- * user namespace and exits); takes some milliseconds. Context: an ordinary thread before the runtime
- * starts, or sn_offload; blocks. */
+ * user namespace and exits); takes some milliseconds. Context: an ordinary thread before the
+ * runtime starts, or sn_offload; blocks. */
 void sn_doctor_run(struct sn_doctor *ret);
 /* sn_doctor_find - one answer by name; NULL for an unknown name. */
 const struct sn_probe *sn_doctor_find(const struct sn_doctor *d, const char *name);

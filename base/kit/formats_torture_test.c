@@ -57,7 +57,8 @@ SN_TEST_SLOW(formats_survive_every_failed_allocation, 60)
     sn_buf_init(&text, 0);
     sn_buf_cstr(&text, "items:\n");
     for (int i = 0; i < 40; i++)
-        sn_buf_printf(&text, "- name: &n%d \"\\u0061bc\"\n  tags: [x, *n%d]\n  every: %dms\n", i, i, i + 1);
+        sn_buf_printf(&text, "- name: &n%d \"\\u0061bc\"\n  tags: [x, *n%d]\n  every: %dms\n", i, i,
+                      i + 1);
     T_EQ(pass(sn_buf_view(&text)), 0);
     unsigned k = 1, failed = 0;
     sn_alloc_set_hooks(&hooks);

@@ -4,7 +4,8 @@
  * Many producers, one consumer, records of any size: a producer moves `head` by compare-and-swap if
  * its record fits before `tail` comes round again, fills the record, and publishes it by writing
  * its state. The consumer stops at the first record without a state, zeroes what it has read (so
- * that stale states cannot be mistaken), and moves `tail`. Neither side ever waits for the other. */
+ * that stale states cannot be mistaken), and moves `tail`. Neither side ever waits for the other.
+ */
 #include "kit/log.h"
 
 #include <errno.h>
@@ -233,7 +234,8 @@ static void emit_now(struct sn_log *l, const struct sn_log_rec *r)
 
 static bool at_once(const struct sn_log *l) { return !l || !l->threaded || sn_sim_active(); }
 
-void sn_log_emit(struct sn_log *l, struct sn_log_site *site, const struct sn_log_field *fields, size_t n)
+void sn_log_emit(struct sn_log *l, struct sn_log_site *site, const struct sn_log_field *fields,
+                 size_t n)
 {
     int64_t ts = sn_wall_now();
     uint32_t suppressed;

@@ -5,14 +5,15 @@
  *   SN_LOG_INFO("listening", SN_L("address", address), SN_L("backlog", 128));
  *   SN_LOG_WARN("dial failed", SN_L("upstream", name), SN_L_ERR(r), SN_L_SECRET("token", t));
  *
- * A level that is off costs one load and one branch. One that is on copies the values into a bounded
- * ring; a thread of the logger's own formats and writes them, so a slow pipe never stops a fiber:
- * when the ring is full records are dropped, counted, and the count is logged. Each call site may
- * write SN_LOG_SITE_PER_S records a second; more are suppressed and counted in the next one.
- * Messages and keys are string literals: only their addresses are kept. Under simulation, and
+ * A level that is off costs one load and one branch. One that is on copies the values into a
+ * bounded ring; a thread of the logger's own formats and writes them, so a slow pipe never stops a
+ * fiber: when the ring is full records are dropped, counted, and the count is logged. Each call
+ * site may write SN_LOG_SITE_PER_S records a second; more are suppressed and counted in the next
+ * one. Messages and keys are string literals: only their addresses are kept. Under simulation, and
  * before sn_log_set_default, records are written at once by the caller, with the virtual clock.
  *
- * Fields: ts (RFC 3339, UTC), level, mod, fiber, trace (if a provider is set), msg, then the pairs. */
+ * Fields: ts (RFC 3339, UTC), level, mod, fiber, trace (if a provider is set), msg, then the pairs.
+ */
 #pragma once
 #include <stdatomic.h>
 
@@ -38,7 +39,7 @@ enum sn_log_format {
 #define SN_LOG_FIELDS_MAX 24
 #define SN_LOG_RING_DEFAULT (1u << 20)
 
-/* ---- loggers ---------------------------------------------------------------------------------- */
+/* ---- loggers --------------------------------------------------------------------------------- */
 
 struct sn_log;
 struct sn_log_opts {
@@ -56,9 +57,9 @@ int sn_log_new(const struct sn_log_opts *opts, struct sn_log **ret) SN_MUST_CHEC
  * Accepts NULL; the default logger falls back to stderr. */
 void sn_log_free(struct sn_log *l);
 #define SN_LOG_FLUSH_NS (2 * SN_SEC)
-/* sn_log_flush - blocks the thread until what was logged before is written, at most SN_LOG_FLUSH_NS.
- * NULL = the default logger. Returns whether it is. For the end of a program and for panics: where
- * the logger's thread cannot run any more, the caller writes itself. */
+/* sn_log_flush - blocks the thread until what was logged before is written, at most
+ * SN_LOG_FLUSH_NS. NULL = the default logger. Returns whether it is. For the end of a program and
+ * for panics: where the logger's thread cannot run any more, the caller writes itself. */
 bool sn_log_flush(struct sn_log *l);
 /* sn_log_reopen - the thread opens the path anew before its next write (log rotation). */
 void sn_log_reopen(struct sn_log *l);
@@ -74,11 +75,11 @@ bool sn_log_raw(struct sn_log *l, struct sn_str line);
  * Returns 0, SN_E_INVALID_ARGUMENT naming the word that is no level or module. */
 int sn_log_set_levels(struct sn_str spec) SN_MUST_CHECK;
 const char *sn_log_level_name(enum sn_log_level level);
-/* sn_log_set_trace - provider of the running fiber's trace id: writes at most 32 characters, returns
- * their number, 0 for none. NULL = no trace field. */
+/* sn_log_set_trace - provider of the running fiber's trace id: writes at most 32 characters,
+ * returns their number, 0 for none. NULL = no trace field. */
 void sn_log_set_trace(size_t (*fn)(char out[32]));
 
-/* ---- call sites --------------------------------------------------------------------------------- */
+/* ---- call sites ------------------------------------------------------------------------------ */
 
 struct sn_log_mod {
     const char *name;
@@ -154,14 +155,17 @@ const char *sn_diag_str(int code);
 /* sn_log_emit - what the macros call. l: NULL = the default logger. */
 void sn_log_emit(struct sn_log *l, struct sn_log_site *site, const struct sn_log_field *fields,
                  size_t n);
-#define SN_LOG_TO(l, level_, msg_, ...)                                                           \
-    do {                                                                                          \
-        if (SN_UNLIKELY(atomic_load_explicit(&sn_log_mod_.level, memory_order_relaxed) >=         \
-                        (level_))) {                                                              \
-            static struct sn_log_site sn_site_ = {.mod = &sn_log_mod_, .msg = "" msg_, .level = level_}; \
-            const struct sn_log_field sn_fields_[] = {__VA_ARGS__};                               \
-            sn_log_emit((l), &sn_site_, sn_fields_, sizeof(sn_fields_) / sizeof(struct sn_log_field)); \
-        }                                                                                         \
+#define SN_LOG_TO(l, level_, msg_, ...)                                                   \
+    do {                                                                                  \
+        if (SN_UNLIKELY(atomic_load_explicit(&sn_log_mod_.level, memory_order_relaxed) >= \
+                        (level_))) {                                                      \
+            static struct sn_log_site sn_site_ = {.mod = &sn_log_mod_,                    \
+                                                  .msg = "" msg_,                         \
+                                                  .level = level_};                       \
+            const struct sn_log_field sn_fields_[] = {__VA_ARGS__};                       \
+            sn_log_emit((l), &sn_site_, sn_fields_,                                       \
+                        sizeof(sn_fields_) / sizeof(struct sn_log_field));                \
+        }                                                                                 \
     } while (0)
 #define SN_LOG_ERROR(msg, ...) SN_LOG_TO(NULL, SN_LOG_LEVEL_ERROR, msg, ##__VA_ARGS__)
 #define SN_LOG_WARN(msg, ...) SN_LOG_TO(NULL, SN_LOG_LEVEL_WARN, msg, ##__VA_ARGS__)

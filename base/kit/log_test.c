@@ -23,8 +23,12 @@ static struct sn_log *open_log(enum sn_log_format format, bool sync)
 {
     struct sn_log *l = NULL;
     sn_buf_init(&seen, 0);
-    T_OK(sn_log_new(&(struct sn_log_opts){.format = format, .sink = collect, .arg = &seen, .sync = sync,
-                                          .ring_bytes = 1}, &l));
+    T_OK(sn_log_new(&(struct sn_log_opts){.format = format,
+                                          .sink = collect,
+                                          .arg = &seen,
+                                          .sync = sync,
+                                          .ring_bytes = 1},
+                    &l));
     return l;
 }
 
@@ -49,12 +53,14 @@ SN_TEST(log_json_and_logfmt)
             SN_LOG_TO(l, SN_LOG_LEVEL_ERROR, "bare");
             T_ASSERT(sn_log_flush(l));
             const char *text = sn_buf_cz(&seen);
-            const char *want = json
-                ? "\"level\":\"info\",\"mod\":\"logtest\",\"msg\":\"hello world\",\"s\":\"a \\\"b\\\"\\n\",\"i\":-5,"
-                  "\"u\":18446744073709551615,\"d\":0.5,\"ok\":true,\"str\":\"plain\",\"took\":0.0015,"
-                  "\"token\":\"***\"}\n"
-                : " level=info mod=logtest msg=\"hello world\" s=\"a \\\"b\\\"\\n\" i=-5 u=18446744073709551615 d=0.5"
-                  " ok=true str=plain took=1.5ms token=***\n";
+            const char *want = json ? "\"level\":\"info\",\"mod\":\"logtest\",\"msg\":\"hello "
+                                      "world\",\"s\":\"a \\\"b\\\"\\n\",\"i\":-5,"
+                                      "\"u\":18446744073709551615,\"d\":0.5,\"ok\":true,\"str\":"
+                                      "\"plain\",\"took\":0.0015,"
+                                      "\"token\":\"***\"}\n"
+                                    : " level=info mod=logtest msg=\"hello world\" s=\"a "
+                                      "\\\"b\\\"\\n\" i=-5 u=18446744073709551615 d=0.5"
+                                      " ok=true str=plain took=1.5ms token=***\n";
             T_ASSERTF(strstr(text, want), "got %s", text);
             T_ASSERT(strstr(text, json ? "\"msg\":\"bare\"}\n" : " msg=bare\n"));
             T_ASSERT(!strstr(text, secret));
@@ -73,7 +79,8 @@ SN_TEST(log_levels)
     T_OK(sn_log_set_levels(SN_STR("off")));
     SN_LOG_TO(l, SN_LOG_LEVEL_ERROR, "three");
     T_EQ(sn_log_set_levels(SN_STR("info,logtset=debug")), SN_E_INVALID_ARGUMENT);
-    T_CSTR(sn_diag_str(SN_E_INVALID_ARGUMENT), "no log module \"logtset\"; did you mean \"logtest\"?");
+    T_CSTR(sn_diag_str(SN_E_INVALID_ARGUMENT),
+           "no log module \"logtset\"; did you mean \"logtest\"?");
     T_EQ(sn_log_set_levels(SN_STR("loud")), SN_E_INVALID_ARGUMENT);
     SN_LOG_TO(l, SN_LOG_LEVEL_ERROR, "four"); /* a wrong list changes nothing */
     T_OK(sn_log_set_levels(SN_STR("info")));
@@ -89,7 +96,8 @@ SN_TEST(log_site_limit_counts_what_it_holds_back)
     struct sn_log *l = open_log(SN_LOG_LOGFMT, true);
     for (int i = 0; i < 3 * SN_LOG_SITE_PER_S; i++) SN_LOG_TO(l, SN_LOG_LEVEL_INFO, "flood");
     /* At most two seconds can have begun. */
-    T_ASSERT(count("msg=flood") >= SN_LOG_SITE_PER_S && count("msg=flood") <= 2 * SN_LOG_SITE_PER_S);
+    T_ASSERT(count("msg=flood") >= SN_LOG_SITE_PER_S &&
+             count("msg=flood") <= 2 * SN_LOG_SITE_PER_S);
     sn_log_free(l);
     sn_buf_done(&seen);
 }
@@ -133,7 +141,8 @@ SN_TEST(log_slow_sink_never_blocks)
                                           .ring_bytes = 1}, &l));
     unsigned kept = 0, lost = 0;
     for (int i = 0; i < 20000; i++) {
-        if (sn_log_raw(l, SN_STR("a line of some length, so that the ring is full at some time\n"))) kept++;
+        if (sn_log_raw(l, SN_STR("a line of some length, so that the ring is full at some time\n")))
+            kept++;
         else lost++;
     }
     T_ASSERT(lost > 0 && kept > 0);

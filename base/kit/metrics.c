@@ -210,14 +210,16 @@ static struct child *child_get(struct sn_metrics *m, struct family *f, const str
     }
     return NULL;
 }
-static struct child *metric(struct sn_metrics *m, const char *name, const char *help, enum kind kind,
-                            const struct sn_labels *labels, const double *bounds, unsigned n)
+static struct child *metric(struct sn_metrics *m, const char *name, const char *help,
+                            enum kind kind, const struct sn_labels *labels, const double *bounds,
+                            unsigned n)
 {
     static const double usual[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
     m = lock(m);
     struct family *f = family_get(m, name, help, kind);
     if (f && kind == HISTOGRAM && !f->n_bounds) {
-        f->n_bounds = bounds ? SN_MIN(n, (unsigned)SN_METRIC_BUCKETS_MAX) : (unsigned)SN_COUNT_OF(usual);
+        f->n_bounds =
+            bounds ? SN_MIN(n, (unsigned)SN_METRIC_BUCKETS_MAX) : (unsigned)SN_COUNT_OF(usual);
         memcpy(f->bounds, bounds ? bounds : usual, f->n_bounds * sizeof(double));
     }
     struct child *c = f ? child_get(m, f, labels) : NULL;
@@ -235,14 +237,16 @@ struct sn_gauge *sn_gauge_new(struct sn_metrics *m, const char *name, const char
     return (struct sn_gauge *)metric(m, name, help, GAUGE, labels, NULL, 0);
 }
 struct sn_histogram *sn_histogram_new(struct sn_metrics *m, const char *name, const char *help,
-                                      const struct sn_labels *labels, const double *bounds, unsigned n)
+                                      const struct sn_labels *labels, const double *bounds,
+                                      unsigned n)
 {
     return (struct sn_histogram *)metric(m, name, help, HISTOGRAM, labels, bounds, n);
 }
 
-/* ---- adding ------------------------------------------------------------------------------------ */
+/* ---- adding ---------------------------------------------------------------------------------- */
 
-/* One worker writes its line alone, so no locked instruction is needed; the shared line needs it. */
+/* One worker writes its line alone, so no locked instruction is needed; the shared line needs it.
+ */
 static inline void bump(uint64_t *v, unsigned shard, uint64_t n)
 {
     if (SN_LIKELY(shard < n_shards - 1))
@@ -266,8 +270,8 @@ static inline uint64_t as_bits(double d)
 static void add_double(uint64_t *p, double v)
 {
     uint64_t old = __atomic_load_n(p, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(p, &old, as_bits(as_double(old) + v), true, __ATOMIC_RELAXED,
-                                        __ATOMIC_RELAXED)) {}
+    while (!__atomic_compare_exchange_n(p, &old, as_bits(as_double(old) + v), true,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
 }
 
 void sn_counter_add(struct sn_counter *c, uint64_t n)
@@ -301,7 +305,7 @@ void sn_histogram_observe(struct sn_histogram *h, double v)
     add_double(&c->hist[s].sum, v);
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void put_number(struct sn_buf *b, double v)
 {
@@ -349,7 +353,8 @@ static void sample(struct sn_metrics_writer *w, const char *name, const char *su
     put_number(w->out, v);
     sn_buf_byte(w->out, '\n');
 }
-static void put_histogram(struct sn_metrics_writer *w, const struct family *f, const struct child *c)
+static void put_histogram(struct sn_metrics_writer *w, const struct family *f,
+                          const struct child *c)
 {
     uint64_t counts[SN_METRIC_BUCKETS_MAX + 1] = {0}, total = 0;
     double sum = 0;
@@ -415,13 +420,15 @@ int sn_metrics_text(struct sn_metrics *m, struct sn_str accept, struct sn_buf *o
                 sample(&w, f->name, "", c->labels, NULL,
                        (double)sn_counter_value((const struct sn_counter *)c));
             else if (f->kind == GAUGE)
-                sample(&w, f->name, "", c->labels, NULL, sn_gauge_value((const struct sn_gauge *)c));
+                sample(&w, f->name, "", c->labels, NULL,
+                       sn_gauge_value((const struct sn_gauge *)c));
             else
                 put_histogram(&w, f, c);
         }
     }
     sn_metrics_write(&w, "sennit_metrics_overflow_total", "counter",
-                     "Look-ups of label values beyond a family's limit.", NULL, (double)m->overflows);
+                     "Look-ups of label values beyond a family's limit.", NULL,
+                     (double)m->overflows);
     if (w.openmetrics) sn_buf_cstr(out, "# EOF\n");
     if (out->err < 0) return out->err;
     *ret_type = w.openmetrics ? SN_STR("application/openmetrics-text; version=1.0.0; charset=utf-8")

@@ -100,7 +100,8 @@ void sn_metrics_write_runtime(struct sn_metrics_writer *w)
     gauge(w, "sennit_fibers_parked", "Fibers waiting.", (double)s.fibers_parked);
     counter(w, "sennit_fibers_started_total", "Fibers started.", (double)s.fibers_started);
     counter(w, "sennit_switches_total", "Switches between fibers.", (double)s.switches);
-    counter(w, "sennit_steals_total", "Unstarted fibers taken by another worker.", (double)s.steals);
+    counter(w, "sennit_steals_total", "Unstarted fibers taken by another worker.",
+            (double)s.steals);
     counter(w, "sennit_polls_total", "Visits to the kernel's poller.", (double)s.polls);
     counter(w, "sennit_wakeups_remote_total", "Wake-ups across workers.", (double)s.wakeups_remote);
     counter(w, "sennit_timers_fired_total", "Timers that expired.", (double)s.timers_fired);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Profiles are taken of this very program and read back through the protobuf tables. With
- * SN_PROFILE_DIR set they are also written there, for tests/interop/pprof.sh and the real reader. */
+ * SN_PROFILE_DIR set they are also written there, for tests/interop/pprof.sh and the real reader.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -73,7 +74,8 @@ static int64_t sum_of(const struct perftools_profiles_profile *p, const char *fu
         const struct perftools_profiles_sample *s = p->sample.ptr[i];
         bool hit = false;
         for (uint32_t j = 0; j < s->location_id.len; j++) {
-            const struct perftools_profiles_location *l = p->location.ptr[s->location_id.ptr[j] - 1];
+            const struct perftools_profiles_location *l =
+                p->location.ptr[s->location_id.ptr[j] - 1];
             for (uint32_t n = 0; n < l->line.len; n++) {
                 const struct perftools_profiles_function *f =
                     p->function.ptr[l->line.ptr[n]->function_id - 1];
@@ -88,7 +90,8 @@ static bool has_label(const struct perftools_profiles_profile *p, const char *va
 {
     for (uint32_t i = 0; i < p->sample.len; i++)
         for (uint32_t k = 0; k < p->sample.ptr[i]->label.len; k++)
-            if (sn_str_eqc(p->string_table.ptr[p->sample.ptr[i]->label.ptr[k]->str], value)) return true;
+            if (sn_str_eqc(p->string_table.ptr[p->sample.ptr[i]->label.ptr[k]->str], value))
+                return true;
     return false;
 }
 static void type_is(const struct perftools_profiles_profile *p, unsigned i, const char *type,
@@ -328,7 +331,9 @@ static int count_main(void *arg)
 SN_TEST(metrics_text)
 {
     struct sn_metrics *m = sn_metrics_new();
-    struct sn_labels a = {2, {{SN_STR("code"), SN_STR("200")}, {SN_STR("path"), SN_STR("/\"x\"\\\n")}}};
+    struct sn_labels a = {2,
+                          {{SN_STR("code"), SN_STR("200")},
+                           {SN_STR("path"), SN_STR("/\"x\"\\\n")}}};
     struct sn_counter *c = sn_counter_new(m, "t_requests_total", "Requests.\nAll.", &a);
     T_ASSERT(c && c == sn_counter_new(m, "t_requests_total", "", &a));
     T_ASSERT(!sn_gauge_new(m, "t_requests_total", "", NULL));

@@ -60,7 +60,8 @@ int sn_pprof_text(struct sn_pprof *p, const char *title, struct sn_buf *out)
     else {
         sn_buf_printf(out, "%s profile: %s", title, p->n_values == 1 ? "total " : "");
         put_values(out, total, p->n_values);
-        if (p->n_values == 4) sn_buf_printf(out, " @ heap/%lld", (long long)(2 * p->profile->period));
+        if (p->n_values == 4)
+            sn_buf_printf(out, " @ heap/%lld", (long long)(2 * p->profile->period));
         sn_buf_byte(out, '\n');
     }
     for (uint32_t i = 0; i < n; i++) {

@@ -110,9 +110,12 @@ static void collect_threads(struct sn_pprof *p, int sign)
 
 void sn_prof_open(enum sn_prof_kind kind, struct sn_pprof *p)
 {
-    static const struct sn_pprof_type heap[] = {{"alloc_objects", "count"}, {"alloc_space", "bytes"},
-                                                {"inuse_objects", "count"}, {"inuse_space", "bytes"}},
-                                      block[] = {{"contentions", "count"}, {"delay", "nanoseconds"}},
+    static const struct sn_pprof_type heap[] = {{"alloc_objects", "count"},
+                                                {"alloc_space", "bytes"},
+                                                {"inuse_objects", "count"},
+                                                {"inuse_space", "bytes"}},
+                                      block[] = {{"contentions", "count"},
+                                                 {"delay", "nanoseconds"}},
                                       fiber[] = {{"goroutine", "count"}},
                                       leak[] = {{"goroutineleak", "count"}},
                                       thread[] = {{"threadcreate", "count"}};

@@ -86,7 +86,8 @@ static int timer_for(int tid, timer_t *ret)
     struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
     ev.sigev_notify_thread_id = tid;
     if (timer_create(THREAD_CPU_CLOCK(tid), &ev, ret) != 0) return -1;
-    struct itimerspec it = {.it_interval.tv_nsec = cpu.period_ns, .it_value.tv_nsec = cpu.period_ns};
+    struct itimerspec it = {.it_interval.tv_nsec = cpu.period_ns,
+                            .it_value.tv_nsec = cpu.period_ns};
     if (timer_settime(*ret, 0, &it, NULL) == 0) return 0;
     timer_delete(*ret);
     return -1;
@@ -118,7 +119,8 @@ static int begin(unsigned hz)
     cpu.started_ns = sn_now();
     cpu.wall_ns = sn_wall_now();
     /* Stays installed: a late SIGPROF without a handler would end the process. */
-    struct sigaction a = {.sa_sigaction = on_sigprof, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+    struct sigaction a = {.sa_sigaction = on_sigprof,
+                          .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     sigemptyset(&a.sa_mask);
     if (sigaction(SIGPROF, &a, NULL) != 0) return sn_fail_errno(errno, "CPU profile: sigaction");
     __atomic_store_n(&cpu.sampling, 1, __ATOMIC_RELEASE);

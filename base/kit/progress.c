@@ -37,7 +37,8 @@ void sn_progress_set(struct sn_progress *p, uint64_t done)
     }
     char left[SN_DURATION_MAX] = "";
     if (rate > 0)
-        sn_duration_format((int64_t)((double)(p->total - SN_MIN(done, p->total)) / rate) * SN_SEC, left);
+        sn_duration_format((int64_t)((double)(p->total - SN_MIN(done, p->total)) / rate) * SN_SEC,
+                           left);
     int filled = (int)(SN_MIN(done, p->total) * BAR / p->total);
     fprintf(stderr, "\r%-20s [%.*s%*s] %3llu %%  %.0f/s  %s left\x1b[K", p->what, filled,
             "########################", BAR - filled, "",

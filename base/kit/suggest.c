@@ -14,7 +14,8 @@ static unsigned distance(struct sn_str a, struct sn_str b)
         for (size_t j = 1; j <= b.len; j++) {
             char x = sn_ascii_lower(a.ptr[i - 1]), y = sn_ascii_lower(b.ptr[j - 1]);
             unsigned d = SN_MIN(last[j - 1] + (x != y), SN_MIN(last[j], cur[j - 1]) + 1);
-            if (i > 1 && j > 1 && x == sn_ascii_lower(b.ptr[j - 2]) && sn_ascii_lower(a.ptr[i - 2]) == y)
+            if (i > 1 && j > 1 && x == sn_ascii_lower(b.ptr[j - 2]) &&
+                sn_ascii_lower(a.ptr[i - 2]) == y)
                 d = SN_MIN(d, before[j - 2] + 1u);
             cur[j] = (uint8_t)d;
         }

@@ -3,8 +3,8 @@
 #pragma once
 #include "core/str.h"
 
-/* sn_suggest_begin, _offer - feed candidates one by one; best is the nearest so far, .ptr NULL while
- * none is near enough (at most one edit in three characters, transpositions count as one).
+/* sn_suggest_begin, _offer - feed candidates one by one; best is the nearest so far, .ptr NULL
+ * while none is near enough (at most one edit in three characters, transpositions count as one).
  * Candidates are borrowed. Words beyond 63 bytes match nothing. Context: anywhere. */
 struct sn_suggest {
     struct sn_str word, best;

@@ -61,7 +61,8 @@ static SN_COLD const char *got(const struct parser *ps, const uint8_t *at, char 
     return out;
 }
 
-static SN_COLD SN_NOINLINE int fail(struct parser *ps, const uint8_t *at, int code, const char *what)
+static SN_COLD SN_NOINLINE int fail(struct parser *ps, const uint8_t *at, int code,
+                                    const char *what)
 {
     struct sn_json_error e;
     locate(ps, at, &e);
@@ -106,9 +107,10 @@ static SN_ALWAYS_INLINE const uint8_t *skip_ws(const uint8_t *p, const uint8_t *
     /* Indentation comes in runs. */
     while (end - p >= 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)p);
-        __m128i ws = _mm_or_si128(
-            _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\n'))),
-            _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\r')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\t'))));
+        __m128i ws = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(' ')),
+                                               _mm_cmpeq_epi8(v, _mm_set1_epi8('\n'))),
+                                  _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\r')),
+                                               _mm_cmpeq_epi8(v, _mm_set1_epi8('\t'))));
         unsigned other = ~(unsigned)_mm_movemask_epi8(ws) & 0xffff;
         if (other) return p + __builtin_ctz(other);
         p += 16;
@@ -128,9 +130,9 @@ static SN_ALWAYS_INLINE const uint8_t *scan_string(const uint8_t *p, const uint8
     while (end - p >= 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)p);
         /* Unsigned v <= 0x1f is min(v, 0x1f) == v. */
-        __m128i stop = _mm_or_si128(
-            _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v),
-            _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+        __m128i stop = _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v),
+                                    _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                                                 _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
         unsigned m = (unsigned)_mm_movemask_epi8(stop), hi = (unsigned)_mm_movemask_epi8(v);
         if (m) {
             unsigned n = (unsigned)__builtin_ctz(m);
@@ -151,7 +153,8 @@ static int hex4(const uint8_t *p, uint32_t *ret)
     for (int i = 0; i < 4; i++) {
         uint8_t c = p[i];
         if (c >= '0' && c <= '9') v = v << 4 | (uint32_t)(c - '0');
-        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f') v = v << 4 | (uint32_t)((c | 0x20) - 'a' + 10);
+        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+            v = v << 4 | (uint32_t)((c | 0x20) - 'a' + 10);
         else return i;
     }
     *ret = v;
@@ -210,8 +213,8 @@ static int take_escape(struct parser *ps, char **out)
 
 /* The rest of a string in which a backslash was seen; ps->p is at that backslash, `from` at the
  * string's first byte. */
-static SN_NOINLINE int string_with_escapes(struct parser *ps, const uint8_t *from, struct sn_json *v,
-                                           bool high)
+static SN_NOINLINE int string_with_escapes(struct parser *ps, const uint8_t *from,
+                                           struct sn_json *v, bool high)
 {
     /* Where it ends bounds its decoded length. */
     const uint8_t *close = ps->p;
@@ -280,11 +283,13 @@ static SN_ALWAYS_INLINE bool double_fast(uint64_t m, int64_t e, double *ret)
         return true;
     }
 #if __LDBL_MANT_DIG__ == 64
-    /* The same in 64 bits of mantissa, where 10^27 and any m are exact. Its result is off by at most
-     * half a unit, so rounding it again to 53 bits is right unless it lies next to a midpoint. */
-    static const long double pow10l[] = {
-        1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,  1e7L,  1e8L,  1e9L,  1e10L, 1e11L, 1e12L, 1e13L,
-        1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L, 1e20L, 1e21L, 1e22L, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
+    /* The same in 64 bits of mantissa, where 10^27 and any m are exact. Its result is off by at
+     * most half a unit, so rounding it again to 53 bits is right unless it lies next to a midpoint.
+     */
+    static const long double pow10l[] = {1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,
+                                         1e7L,  1e8L,  1e9L,  1e10L, 1e11L, 1e12L, 1e13L,
+                                         1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L, 1e20L,
+                                         1e21L, 1e22L, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
     if (e >= -27 && e <= 27 && m) {
         long double x = e < 0 ? (long double)m / pow10l[-e] : (long double)m * pow10l[e];
         uint64_t mant;
@@ -634,8 +639,8 @@ static int parser_init(struct parser *ps, struct sn_arena *a, struct sn_str text
     };
     if (text.len > SN_MIN(bytes_max, (size_t)SN_JSON_BYTES_MAX)) {
         if (opts->error) *opts->error = (struct sn_json_error){.line = 1, .column = 1};
-        return sn_fail(SN_E_TOO_LARGE, "1:1: the text has %zu bytes, at most %zu are read", text.len,
-                       bytes_max);
+        return sn_fail(SN_E_TOO_LARGE, "1:1: the text has %zu bytes, at most %zu are read",
+                       text.len, bytes_max);
     }
     ps->cap = SN_MAX((size_t)STACK_MIN, SN_MIN(text.len / 32, (size_t)4096));
     ps->stack = sn_alloc(ps->cap * sizeof(*ps->stack));

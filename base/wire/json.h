@@ -53,7 +53,7 @@ struct sn_json_member {
 };
 _Static_assert(sizeof(struct sn_json) == 16, "nodes are 16 bytes");
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 enum sn_json_dup {
     SN_JSON_DUP_LAST = 0, /* the last value of a repeated key, at the first one's place */
@@ -83,7 +83,7 @@ int sn_json_parse(struct sn_arena *a, struct sn_str text, const struct sn_json_o
 int sn_json_parse_next(struct sn_arena *a, struct sn_str *text, const struct sn_json_opts *opts,
                        const struct sn_json **ret) SN_MUST_CHECK;
 
-/* ---- looking ---------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------- */
 /* Every function accepts NULL for "absent", so that look-ups chain without checks. */
 
 static inline enum sn_json_kind sn_json_kind(const struct sn_json *v)
@@ -154,7 +154,7 @@ static inline struct sn_str sn_json_str(const struct sn_json *v) /* .ptr NULL wh
  * Objects with repeated keys (which no reader here makes) compare unequal or equal arbitrarily. */
 bool sn_json_eq(const struct sn_json *a, const struct sn_json *b);
 
-/* ---- building --------------------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 static inline struct sn_json sn_json_null(void) { return (struct sn_json){.kind = SN_JSON_NULL}; }
 static inline struct sn_json sn_json_bool(bool b)
@@ -178,7 +178,10 @@ static inline struct sn_json sn_json_string(struct sn_str s)
 }
 static inline struct sn_json sn_json_cstr(const char *s) { return sn_json_string(sn_str(s)); }
 static inline struct sn_json sn_json_array(void) { return (struct sn_json){.kind = SN_JSON_ARRAY}; }
-static inline struct sn_json sn_json_object(void) { return (struct sn_json){.kind = SN_JSON_OBJECT}; }
+static inline struct sn_json sn_json_object(void)
+{
+    return (struct sn_json){.kind = SN_JSON_OBJECT};
+}
 
 /* sn_json_push - appends a copy of node `v` (its children are shared). Returns the element's
  * address, valid until the next push into the same array; NULL without memory. */
@@ -200,7 +203,7 @@ int sn_json_clone(struct sn_arena *a, const struct sn_json *v, struct sn_json *r
 int sn_json_merge(struct sn_arena *a, const struct sn_json *target, const struct sn_json *patch,
                   struct sn_json *ret) SN_MUST_CHECK;
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 struct sn_json_style {
     uint8_t indent;  /* spaces per level; 0 = compact, one line */
@@ -209,7 +212,8 @@ struct sn_json_style {
 };
 /* sn_json_write - appends the text of `v`. style: NULL = compact. Doubles are the shortest text
  * that reads back the same, always with a point or exponent, so that kinds survive; bytes that are
- * not UTF-8 become U+FFFD: the output is always valid. Returns 0, the buffer's error, SN_E_DEPTH. */
+ * not UTF-8 become U+FFFD: the output is always valid. Returns 0, the buffer's error, SN_E_DEPTH.
+ */
 int sn_json_write(struct sn_buf *out, const struct sn_json *v, const struct sn_json_style *style);
 /* sn_json_write_string - a quoted, escaped string. Returns 0 or the buffer's error. */
 int sn_json_write_string(struct sn_buf *out, struct sn_str s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* json_cat - the reader and writer behind a pipe, for json_diff.py: texts come in, each behind its
- * length in decimal and a newline; out comes a line each, the compact text or "!" and the reason. */
+ * length in decimal and a newline; out comes a line each, the compact text or "!" and the reason.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wire/json_pow10_int.h - made by tools/gen/pow10.py: 10^k scaled to 128 bits, rounded up, for k from
- * -292 to 324; high and low half. */
+/* wire/json_pow10_int.h - made by tools/gen/pow10.py: 10^k scaled to 128 bits, rounded up, for k
+ * from -292 to 324; high and low half. */
 #pragma once
 #include <stdint.h>
 

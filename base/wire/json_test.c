@@ -95,14 +95,16 @@ SN_TEST(json_refuses_with_a_place)
         {"-", SN_E_SYNTAX, "1:2: expected a digit, got the end of the text"},
         {"+1", SN_E_SYNTAX, "1:1: expected a value, got '+'"},
         {".5", SN_E_SYNTAX, "1:1: expected a value, got '.'"},
-        {"1.", SN_E_SYNTAX, "1:3: expected a digit after the decimal point, got the end of the text"},
+        {"1.", SN_E_SYNTAX,
+         "1:3: expected a digit after the decimal point, got the end of the text"},
         {"1e", SN_E_SYNTAX, "1:3: expected a digit in the exponent, got the end of the text"},
         {"1e+", SN_E_SYNTAX, "1:4: expected a digit in the exponent, got the end of the text"},
         {"0x1", SN_E_SYNTAX, "1:2: expected nothing after the value, got 'x'"},
         {"NaN", SN_E_SYNTAX, "1:1: expected a value, got 'N'"},
         {"1e400", SN_E_OUT_OF_RANGE, "1:1: the number is beyond the range of a double"},
         {"-1e400", SN_E_OUT_OF_RANGE, "1:1: the number is beyond the range of a double"},
-        {"\"a", SN_E_SYNTAX, "1:3: expected '\"' at the end of the string, got the end of the text"},
+        {"\"a", SN_E_SYNTAX,
+         "1:3: expected '\"' at the end of the string, got the end of the text"},
         {"\"a\nb\"", SN_E_SYNTAX,
          "1:3: expected control characters to be escaped in a string, got byte 0x0a"},
         {"\"\\x\"", SN_E_SYNTAX, "1:3: expected one of \"\\/bfnrtu after a backslash, got 'x'"},
@@ -233,9 +235,10 @@ SN_TEST(json_getters)
 {
     struct sn_arena a;
     sn_arena_init(&a, NULL, 0);
-    const struct sn_json *v = must(&a, "{\"i\":-5,\"u\":18446744073709551615,\"d\":2.5,\"w\":3.0,"
-                                       "\"s\":\"x\",\"t\":true,\"big\":1e300,\"huge\":"
-                                       "99999999999999999999,\"l\":[1,[2,{\"k\":\"v\"}]],\"n\":null}");
+    const struct sn_json *v =
+        must(&a, "{\"i\":-5,\"u\":18446744073709551615,\"d\":2.5,\"w\":3.0,"
+                 "\"s\":\"x\",\"t\":true,\"big\":1e300,\"huge\":"
+                 "99999999999999999999,\"l\":[1,[2,{\"k\":\"v\"}]],\"n\":null}");
     int64_t i = 0;
     uint64_t u = 0;
     double d = 0;
@@ -281,8 +284,9 @@ SN_TEST(json_pointer)
 {
     struct sn_arena a;
     sn_arena_init(&a, NULL, 0);
-    const struct sn_json *v = must(&a, "{\"foo\":[\"bar\",\"baz\"],\"\":0,\"a/b\":1,\"c%d\":2,\"e^f\":3,"
-                                       "\"g|h\":4,\"i\\\\j\":5,\"k\\\"l\":6,\" \":7,\"m~n\":8}");
+    const struct sn_json *v =
+        must(&a, "{\"foo\":[\"bar\",\"baz\"],\"\":0,\"a/b\":1,\"c%d\":2,\"e^f\":3,"
+                 "\"g|h\":4,\"i\\\\j\":5,\"k\\\"l\":6,\" \":7,\"m~n\":8}");
     static const struct {
         const char *pointer;
         int64_t want;
@@ -343,15 +347,26 @@ SN_TEST(json_equality)
         const char *a, *b;
         bool eq;
     } rows[] = {
-        {"1", "1.0", true}, {"1", "1e0", true}, {"0", "-0", true}, {"1", "1.5", false},
+        {"1", "1.0", true},
+        {"1", "1e0", true},
+        {"0", "-0", true},
+        {"1", "1.5", false},
         {"9007199254740993", "9007199254740992.0", false},
         {"18446744073709551615", "18446744073709551615", true},
-        {"18446744073709551615", "-1", false}, {"9223372036854775807", "9.223372036854775807e18", false},
+        {"18446744073709551615", "-1", false},
+        {"9223372036854775807", "9.223372036854775807e18", false},
         {"99999999999999999999", "99999999999999999999", true},
-        {"99999999999999999999", "1e20", false}, {"1", "true", false}, {"1", "\"1\"", false},
-        {"null", "false", false}, {"\"a\"", "\"\\u0061\"", true}, {"[1,2]", "[2,1]", false},
-        {"{\"a\":1,\"b\":2}", "{\"b\":2,\"a\":1}", true}, {"{\"a\":1}", "{\"a\":1,\"b\":2}", false},
-        {"{\"a\":1,\"b\":2}", "{\"a\":1,\"c\":2}", false}, {"[]", "{}", false}, {"[]", "[]", true},
+        {"99999999999999999999", "1e20", false},
+        {"1", "true", false},
+        {"1", "\"1\"", false},
+        {"null", "false", false},
+        {"\"a\"", "\"\\u0061\"", true},
+        {"[1,2]", "[2,1]", false},
+        {"{\"a\":1,\"b\":2}", "{\"b\":2,\"a\":1}", true},
+        {"{\"a\":1}", "{\"a\":1,\"b\":2}", false},
+        {"{\"a\":1,\"b\":2}", "{\"a\":1,\"c\":2}", false},
+        {"[]", "{}", false},
+        {"[]", "[]", true},
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         struct sn_arena a;
@@ -384,7 +399,8 @@ SN_TEST(json_build_and_change)
     T_ASSERT(!sn_json_del(&o, SN_STR("ports")));
     text_is(&o, &(struct sn_json_style){.indent = 2},
             "{\n  \"name\": \"api\",\n  \"up\": true,\n  \"bad\": null\n}");
-    text_is(&o, &(struct sn_json_style){.sort_keys = true}, "{\"bad\":null,\"name\":\"api\",\"up\":true}");
+    text_is(&o, &(struct sn_json_style){.sort_keys = true},
+            "{\"bad\":null,\"name\":\"api\",\"up\":true}");
 
     /* A push into a shared, parsed container copies: the original keeps its elements. */
     const struct sn_json *parsed = must(&a, "[1,2]");
@@ -426,9 +442,11 @@ SN_TEST(json_writer_calls)
         sn_jsonw_raw(&w, SN_STR("{}"));
         sn_jsonw_object_end(&w);
         T_CSTR(sn_buf_cz(&b),
-               indent ? "{\n  \"s\": \"a\\\"b\",\n  \"l\": [\n    -1,\n    18446744073709551615,\n    [],\n"
+               indent ? "{\n  \"s\": \"a\\\"b\",\n  \"l\": [\n    -1,\n    18446744073709551615,\n "
+                        "   [],\n"
                         "    null\n  ],\n  \"d\": 0.25,\n  \"b\": false,\n  \"r\": {}\n}"
-                      : "{\"s\":\"a\\\"b\",\"l\":[-1,18446744073709551615,[],null],\"d\":0.25,\"b\":false,"
+                      : "{\"s\":\"a\\\"b\",\"l\":[-1,18446744073709551615,[],null],\"d\":0.25,"
+                        "\"b\":false,"
                         "\"r\":{}}");
     }
     sn_buf_done(&b);
@@ -544,7 +562,10 @@ static bool same(const struct sn_json *x, const struct sn_json *y)
 
 SN_TEST_SLOW(json_reads_back_what_it_writes, 60)
 {
-    static const struct sn_json_style styles[] = {{0}, {.indent = 2}, {.html = true}, {.indent = 7}};
+    static const struct sn_json_style styles[] = {{0},
+                                                  {.indent = 2},
+                                                  {.html = true},
+                                                  {.indent = 7}};
     unsigned cases = sn_test_cases(3000);
     struct sn_buf b;
     sn_buf_init(&b, 0);
@@ -663,8 +684,9 @@ SN_TEST(json_parse_next_walks_a_stream)
 /* Every prefix of a text fails or succeeds cleanly, whatever lies behind the end. */
 SN_TEST(json_truncations)
 {
-    static const char whole[] = "{\"key\": [1, -2.5e10, true, \"\\u00e9\\ud83d\\ude00 and more text\"],"
-                                " \"o\": {\"n\": null}, \"s\": \"0123456789abcdef\"}";
+    static const char whole[] =
+        "{\"key\": [1, -2.5e10, true, \"\\u00e9\\ud83d\\ude00 and more text\"],"
+        " \"o\": {\"n\": null}, \"s\": \"0123456789abcdef\"}";
     for (size_t n = 0; n < sizeof(whole) - 1; n++) {
         struct sn_arena a;
         sn_arena_init(&a, NULL, 0);

@@ -25,7 +25,8 @@ static struct sn_json_member *find(const struct sn_json *v, struct sn_str key)
     if (!v || v->kind != SN_JSON_OBJECT) return NULL;
     struct sn_json_member *m = v->members;
     for (uint32_t i = 0; i < v->len; i++)
-        if (m[i].key.len == key.len && (key.len == 0 || memcmp(m[i].key.str, key.ptr, key.len) == 0))
+        if (m[i].key.len == key.len &&
+            (key.len == 0 || memcmp(m[i].key.str, key.ptr, key.len) == 0))
             return &m[i];
     return NULL;
 }
@@ -55,7 +56,8 @@ static const struct sn_json *member_escaped(const struct sn_json *v, struct sn_s
         for (; same && at < token.len; at++, n++) {
             char c = token.ptr[at];
             if (c == '~') {
-                if (++at >= token.len || (token.ptr[at] != '0' && token.ptr[at] != '1')) return NULL;
+                if (++at >= token.len || (token.ptr[at] != '0' && token.ptr[at] != '1'))
+                    return NULL;
                 c = token.ptr[at] == '0' ? '~' : '/';
             }
             same = n < k->len && k->str[n] == c;

@@ -20,9 +20,9 @@ static size_t plain_run(const uint8_t *p, size_t n, bool html)
     for (; n - i >= 16 && !html; i += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(p + i));
         /* Signed v < 0x20 is a control character or not ASCII. */
-        __m128i stop = _mm_or_si128(
-            _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
-            _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
+        __m128i stop = _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+                                    _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                                                 _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))));
         unsigned m = (unsigned)_mm_movemask_epi8(stop);
         if (m) return i + (unsigned)__builtin_ctz(m);
     }
@@ -95,7 +95,10 @@ static int write_string(struct sn_buf *out, struct sn_str s, bool html)
     return sn_buf_byte(out, '"');
 }
 
-int sn_json_write_string(struct sn_buf *out, struct sn_str s) { return write_string(out, s, false); }
+int sn_json_write_string(struct sn_buf *out, struct sn_str s)
+{
+    return write_string(out, s, false);
+}
 
 /* ---- trees ---- */
 
@@ -105,7 +108,8 @@ static void newline(struct sn_buf *out, unsigned indent, unsigned depth)
 {
     size_t n = (size_t)indent * depth;
     sn_buf_byte(out, '\n');
-    for (; n > sizeof(spaces) - 1; n -= sizeof(spaces) - 1) sn_buf_put(out, spaces, sizeof(spaces) - 1);
+    for (; n > sizeof(spaces) - 1; n -= sizeof(spaces) - 1)
+        sn_buf_put(out, spaces, sizeof(spaces) - 1);
     sn_buf_put(out, spaces, n);
 }
 
@@ -119,8 +123,8 @@ static int by_key(const void *a, const void *b)
 static int write_value(struct sn_buf *out, const struct sn_json *v, const struct sn_json_style *st,
                        unsigned depth);
 
-static int write_members(struct sn_buf *out, const struct sn_json *v, const struct sn_json_style *st,
-                         unsigned depth)
+static int write_members(struct sn_buf *out, const struct sn_json *v,
+                         const struct sn_json_style *st, unsigned depth)
 {
     const struct sn_json_member **sorted SN_CLEANUP(sn_freep) = NULL;
     if (st->sort_keys && v->len > 1) {

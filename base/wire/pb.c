@@ -78,7 +78,8 @@ static void **merge_sort(const struct sn_pb_field *key, void **src, void **dst, 
 {
     for (uint64_t width = 1; width < n; width *= 2) {
         for (uint64_t lo = 0; lo < n; lo += 2 * width) {
-            uint64_t mid = SN_MIN(lo + width, (uint64_t)n), hi = SN_MIN(lo + 2 * width, (uint64_t)n);
+            uint64_t mid = SN_MIN(lo + width, (uint64_t)n),
+                     hi = SN_MIN(lo + 2 * width, (uint64_t)n);
             uint64_t i = lo, j = mid;
             for (uint64_t k = lo; k < hi; k++) {
                 bool left = i < mid && (j >= hi || key_cmp(key, src[i], src[j]) <= 0);
@@ -211,7 +212,7 @@ const struct sn_pb_desc *sn_pb_find(const struct sn_pb_file *file, struct sn_str
     return find(file, full_name, 16);
 }
 
-/* ---- access by table ----------------------------------------------------------------------------- */
+/* ---- access by table ------------------------------------------------------------------------- */
 
 bool sn_pb_has(const void *msg, const struct sn_pb_field *f)
 {
@@ -255,13 +256,14 @@ union sn_pb_value sn_pb_at(const void *msg, const struct sn_pb_field *f, uint32_
     const struct sn_pb_array *arr = (const struct sn_pb_array *)((const char *)msg + f->offset);
     union sn_pb_value v;
     memset(&v, 0, sizeof v);
-    memcpy(&v, (const char *)arr->ptr + (size_t)sn_pb_elem_bytes[f->type] * i, sn_pb_elem_bytes[f->type]);
+    memcpy(&v, (const char *)arr->ptr + (size_t)sn_pb_elem_bytes[f->type] * i,
+           sn_pb_elem_bytes[f->type]);
     return v;
 }
 int sn_pb_append(void *msg, const struct sn_pb_field *f, union sn_pb_value v, struct sn_arena *a)
 {
-    void *slot = pb_array_slot((struct sn_pb_array *)((char *)msg + f->offset), sn_pb_elem_bytes[f->type],
-                               a);
+    void *slot = pb_array_slot((struct sn_pb_array *)((char *)msg + f->offset),
+                               sn_pb_elem_bytes[f->type], a);
     if (!slot) return SN_E_NOMEM;
     memcpy(slot, &v, sn_pb_elem_bytes[f->type]);
     return 0;

@@ -227,7 +227,7 @@ int sn_pb_to_json(const struct sn_pb_desc *d, const void *msg, const struct sn_p
 int sn_pb_from_json(const struct sn_pb_desc *d, void *msg, struct sn_str in,
                     const struct sn_pb_json_opts *opts, struct sn_arena *a) SN_MUST_CHECK;
 
-/* ---- building and reading without knowing the type --------------------------------------------- */
+/* ---- building and reading without knowing the type ------------------------------------------- */
 
 union sn_pb_value {
     double f64;

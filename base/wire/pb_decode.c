@@ -46,8 +46,8 @@ static SN_NOINLINE const uint8_t *varint_slow(const uint8_t *p, const uint8_t *e
     }
     return NULL;
 }
-/* Up to eight bytes at once: the terminator is the first byte without bit 7; then the groups of seven
- * bits are folded together in three steps. */
+/* Up to eight bytes at once: the terminator is the first byte without bit 7; then the groups of
+ * seven bits are folded together in three steps. */
 static SN_ALWAYS_INLINE const uint8_t *varint_wide(const uint8_t *p, const uint8_t *end,
                                                    uint64_t *ret)
 {

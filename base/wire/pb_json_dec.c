@@ -22,7 +22,7 @@ static int bad(const struct sn_pb_field *f, const char *want)
     return sn_fail(SN_E_SYNTAX, "protobuf JSON: %.*s: expected %s", SN_STR_ARG(f->json_name), want);
 }
 
-/* ---- scalars -------------------------------------------------------------------------------------- */
+/* ---- scalars --------------------------------------------------------------------------------- */
 
 /* A number, or a string that holds one; integers may be written 1.0 or 1e3. */
 static int get_double(const struct sn_json *v, double *ret)
@@ -62,7 +62,8 @@ static int get_u64(const struct sn_json *v, uint64_t hi, uint64_t *ret)
     *ret = u;
     return 0;
 }
-static int get_bytes(struct in *in, const struct sn_pb_field *f, struct sn_str s, struct sn_str *ret)
+static int get_bytes(struct in *in, const struct sn_pb_field *f, struct sn_str s,
+                     struct sn_str *ret)
 {
     /* Either alphabet, padded or not. */
     bool url = sn_str_chr(s, '-') >= 0 || sn_str_chr(s, '_') >= 0;
@@ -77,7 +78,8 @@ static int get_bytes(struct in *in, const struct sn_pb_field *f, struct sn_str s
     return 0;
 }
 /* Returns 1 where the value is to be skipped: an unknown name under ignore_unknown. */
-static int get_enum(struct in *in, const struct sn_pb_field *f, const struct sn_json *v, int32_t *ret)
+static int get_enum(struct in *in, const struct sn_pb_field *f, const struct sn_json *v,
+                    int32_t *ret)
 {
     int64_t i;
     if (sn_json_is(v, SN_JSON_NULL) && pb_is_null_enum(f->sub.enm)) return *ret = 0, 0;
@@ -95,7 +97,8 @@ static int get_float(const struct sn_pb_field *f, const struct sn_json *v, union
     if (get_double(v, &d) < 0) return bad(f, "a number");
     if (f->type == SN_PB_DOUBLE) return ret->f64 = d, 0;
     /* What rounds beyond the largest float is out of range. */
-    if (isfinite(d) && fabs(d) > (double)FLT_MAX && isinf((float)d)) return bad(f, "a 32-bit float");
+    if (isfinite(d) && fabs(d) > (double)FLT_MAX && isinf((float)d))
+        return bad(f, "a 32-bit float");
     return ret->f32 = (float)d, 0;
 }
 /* get_value - one element. Returns 0, 1 to skip it, or the failure. */
@@ -139,7 +142,7 @@ static int get_value(struct in *in, const struct sn_pb_field *f, const struct sn
     return ret->msg ? get_msg(in, f->sub.msg, ret->msg, v) : SN_E_NOMEM;
 }
 
-/* ---- fields --------------------------------------------------------------------------------------- */
+/* ---- fields ---------------------------------------------------------------------------------- */
 
 /* Whether null is a value of this type and not "absent". */
 static bool takes_null(const struct sn_pb_field *f)
@@ -201,7 +204,8 @@ static int get_fields(struct in *in, const struct sn_pb_desc *d, void *msg, cons
                       bool any)
 {
     if (!sn_json_is(v, SN_JSON_OBJECT))
-        return sn_fail(SN_E_SYNTAX, "protobuf JSON: %.*s is not an object", SN_STR_ARG(d->full_name));
+        return sn_fail(SN_E_SYNTAX, "protobuf JSON: %.*s is not an object",
+                       SN_STR_ARG(d->full_name));
     for (SN_JSON_MEMBERS(v, m)) {
         struct sn_str key = sn_json_str(&m->key);
         const struct sn_pb_field *f = sn_pb_field_by_name(d, key);

@@ -38,7 +38,8 @@ static void put_float(struct out *o, double v, bool single)
 static void put_quoted(struct out *o, bool negative, uint64_t magnitude)
 {
     char text[24];
-    int n = snprintf(text, sizeof text, "%s%llu", negative ? "-" : "", (unsigned long long)magnitude);
+    int n =
+        snprintf(text, sizeof text, "%s%llu", negative ? "-" : "", (unsigned long long)magnitude);
     sn_jsonw_str(&o->w, sn_str_of(text, (size_t)n));
 }
 static int put_bytes(struct out *o, struct sn_str s)
@@ -91,7 +92,7 @@ static int put_value(struct out *o, const struct sn_pb_field *f, union sn_pb_val
     return 0;
 }
 
-/* ---- maps and fields --------------------------------------------------------------------------- */
+/* ---- maps and fields ------------------------------------------------------------------------- */
 
 static void put_key(struct out *o, const struct sn_pb_field *f, union sn_pb_value v)
 {
@@ -148,7 +149,7 @@ static int put_fields(struct out *o, const struct sn_pb_desc *d, const void *msg
     return 0;
 }
 
-/* ---- well-known types --------------------------------------------------------------------------- */
+/* ---- well-known types ------------------------------------------------------------------------ */
 
 static int64_t i64_of(const struct sn_pb_desc *d, const void *msg, uint32_t n)
 {
@@ -189,7 +190,8 @@ static int put_duration(struct out *o, const struct sn_pb_desc *d, const void *m
     char text[48], frac[16];
     if (s < -PB_DURATION_MAX || s > PB_DURATION_MAX || ns < -999999999 || ns > 999999999 ||
         (s > 0 && ns < 0) || (s < 0 && ns > 0))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "protobuf JSON: Duration out of range or of two signs");
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "protobuf JSON: Duration out of range or of two signs");
     fraction(frac, sizeof frac, (uint32_t)(ns < 0 ? -ns : ns));
     int n = snprintf(text, sizeof text, "%s%lld%ss", s < 0 || ns < 0 ? "-" : "",
                      (long long)(s < 0 ? -s : s), frac);

@@ -44,7 +44,8 @@ SN_TEST(pb_json_forms)
         {"{\"fUint64\":18446744073709551615}", "{\"fUint64\":\"18446744073709551615\"}"},
         {"{\"fDouble\":1.5,\"fFloat\":0.1}", NULL},
         {"{\"fDouble\":\"NaN\",\"fFloat\":\"-Infinity\"}", NULL},
-        {"{\"fBool\":true,\"fString\":\"\\u00fc\\\"\\n\"}", "{\"fBool\":true,\"fString\":\"\u00fc\\\"\\n\"}"},
+        {"{\"fBool\":true,\"fString\":\"\\u00fc\\\"\\n\"}",
+         "{\"fBool\":true,\"fString\":\"\u00fc\\\"\\n\"}"},
         {"{\"fBytes\":\"/+A=\"}", NULL},
         {"{\"fBytes\":\"_-A\"}", "{\"fBytes\":\"/+A=\"}"},
         {"{\"fColor\":\"COLOR_RED\"}", NULL},
@@ -63,7 +64,8 @@ SN_TEST(pb_json_forms)
         {"{\"wTimestamp\":\"1972-01-01T10:00:20.021Z\"}", NULL},
         {"{\"wTimestamp\":\"0001-01-01T00:00:00Z\"}", NULL},
         {"{\"wTimestamp\":\"9999-12-31T23:59:59.999999999Z\"}", NULL},
-        {"{\"wTimestamp\":\"2000-02-29T01:00:00+01:30\"}", "{\"wTimestamp\":\"2000-02-28T23:30:00Z\"}"},
+        {"{\"wTimestamp\":\"2000-02-29T01:00:00+01:30\"}",
+         "{\"wTimestamp\":\"2000-02-28T23:30:00Z\"}"},
         {"{\"wDuration\":\"-1.5s\"}", "{\"wDuration\":\"-1.500s\"}"},
         {"{\"wDuration\":\"-0.000001s\"}", NULL},
         {"{\"wMask\":\"user.displayName,photo\"}", NULL},
@@ -146,12 +148,14 @@ SN_TEST(pb_json_options)
     struct sennit_test_leaf m = {.name = SN_STR_INIT("x")};
     struct sn_buf b SN_CLEANUP(sn_buf_done);
     sn_buf_init(&b, 0);
-    T_OK(sn_pb_to_json(&sennit_test_leaf_desc, &m, &(struct sn_pb_json_opts){.defaults = true}, &b));
+    T_OK(
+        sn_pb_to_json(&sennit_test_leaf_desc, &m, &(struct sn_pb_json_opts){.defaults = true}, &b));
     T_STR(sn_buf_view(&b), "{\"name\":\"x\",\"id\":\"0\"}");
     struct sennit_test_all a = {.f_color = 1, .f_int32 = 3};
     sn_buf_reset(&b);
     T_OK(sn_pb_to_json(&sennit_test_all_desc, &a,
-                       &(struct sn_pb_json_opts){.original_names = true, .enum_numbers = true}, &b));
+                       &(struct sn_pb_json_opts){.original_names = true, .enum_numbers = true},
+                       &b));
     T_STR(sn_buf_view(&b), "{\"f_int32\":3,\"f_color\":1}");
     struct sennit_test_all c = {0};
     T_OK(sn_pb_from_json(&sennit_test_all_desc, &c,

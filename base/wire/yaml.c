@@ -76,7 +76,8 @@ static SN_COLD int fail_libyaml(struct builder *b)
     if (y->error == YAML_MEMORY_ERROR) return SN_E_NOMEM;
     const char *problem = y->problem ? y->problem : "not YAML";
     if (y->error == YAML_READER_ERROR) /* an encoding error, found ahead of the scanner */
-        return fail(b, mark_pos(y->mark), SN_E_SYNTAX, "%s (at byte %zu)", problem, y->problem_offset);
+        return fail(b, mark_pos(y->mark), SN_E_SYNTAX, "%s (at byte %zu)", problem,
+                    y->problem_offset);
     if (y->context)
         return fail(b, mark_pos(y->problem_mark), SN_E_SYNTAX, "%s, %s", y->context, problem);
     return fail(b, mark_pos(y->problem_mark), SN_E_SYNTAX, "%s", problem);
@@ -125,7 +126,8 @@ static int set_based(struct builder *b, struct sn_yaml_pos at, struct sn_str dig
     return 0;
 }
 
-static int set_double(struct builder *b, struct sn_yaml_pos at, struct sn_str s, struct sn_json *ret)
+static int set_double(struct builder *b, struct sn_yaml_pos at, struct sn_str s,
+                      struct sn_json *ret)
 {
     /* To the stricter grammar of sn_str_to_double: no '+', digits on both sides of the point. */
     char *t = sn_arena_alloc(b->arena, s.len + 2), *p = t;
@@ -156,7 +158,8 @@ static int set_plain(struct builder *b, struct sn_yaml_pos at, struct sn_str s, 
     case SN_YAML_TRUE: *ret = sn_json_bool(true); return 0;
     case SN_YAML_FALSE: *ret = sn_json_bool(false); return 0;
     case SN_YAML_INT: return set_integer(b, s, ret);
-    case SN_YAML_BASED: return set_based(b, at, sn_str_from(s, 2), s.ptr[1] == 'x' ? 16 : 8, false, ret);
+    case SN_YAML_BASED:
+        return set_based(b, at, sn_str_from(s, 2), s.ptr[1] == 'x' ? 16 : 8, false, ret);
     case SN_YAML_FLOAT: return set_double(b, at, s, ret);
     case SN_YAML_NOT_FINITE:
         return fail(b, at, SN_E_OUT_OF_RANGE, "%.*s has no JSON form", SN_STR_ARG(s));
@@ -164,10 +167,11 @@ static int set_plain(struct builder *b, struct sn_yaml_pos at, struct sn_str s, 
     }
     sign = s.ptr[0] == '-' || s.ptr[0] == '+';
     if (yaml11) return set_based(b, at, sn_str_from(s, sign), 8, s.ptr[0] == '-', ret);
-    return fail(b, at, SN_E_SYNTAX,
-                "%.*s is a different number in YAML 1.1 and 1.2: write it in quotes, as 0o... (octal), "
-                "or without the zeros in front",
-                SN_MIN((int)s.len, 40), s.ptr);
+    return fail(
+        b, at, SN_E_SYNTAX,
+        "%.*s is a different number in YAML 1.1 and 1.2: write it in quotes, as 0o... (octal), "
+        "or without the zeros in front",
+        SN_MIN((int)s.len, 40), s.ptr);
 }
 
 /* A "!!kind" tag asks for what the scalar must then be; "!!str" and "!" make it a string. */
@@ -175,7 +179,8 @@ static int set_tagged(struct builder *b, struct sn_yaml_pos at, const char *tag,
                       struct sn_json *ret)
 {
     static const char prefix[] = "tag:yaml.org,2002:";
-    const char *name = strncmp(tag, prefix, sizeof(prefix) - 1) == 0 ? tag + sizeof(prefix) - 1 : "";
+    const char *name =
+        strncmp(tag, prefix, sizeof(prefix) - 1) == 0 ? tag + sizeof(prefix) - 1 : "";
     if (strcmp(tag, "!") == 0 || strcmp(name, "str") == 0) {
         *ret = sn_json_string(s);
         return 0;
@@ -189,17 +194,21 @@ static int set_tagged(struct builder *b, struct sn_yaml_pos at, const char *tag,
     if (r < 0) return r;
     if (real && (v.kind == SN_JSON_INT || v.kind == SN_JSON_UINT))
         v = sn_json_double(v.kind == SN_JSON_INT ? (double)v.i : (double)v.u);
-    if (v.kind != (null ? SN_JSON_NULL : boolean ? SN_JSON_BOOL : real ? SN_JSON_DOUBLE : SN_JSON_INT) &&
+    if (v.kind != (null      ? SN_JSON_NULL
+                   : boolean ? SN_JSON_BOOL
+                   : real    ? SN_JSON_DOUBLE
+                             : SN_JSON_INT) &&
         !(integer && (v.kind == SN_JSON_UINT || v.kind == SN_JSON_BIGINT)))
-        return fail(b, at, SN_E_SYNTAX, "\"%.*s\" is not what its tag !!%s says", SN_MIN((int)s.len, 40),
-                    s.ptr, name);
+        return fail(b, at, SN_E_SYNTAX, "\"%.*s\" is not what its tag !!%s says",
+                    SN_MIN((int)s.len, 40), s.ptr, name);
     *ret = v;
     return 0;
 }
 
 /* ---- anchors ---- */
 
-static int32_t anchor_new(struct builder *b, struct sn_yaml_pos at, const yaml_char_t *name, int *ret_err)
+static int32_t anchor_new(struct builder *b, struct sn_yaml_pos at, const yaml_char_t *name,
+                          int *ret_err)
 {
     *ret_err = 0;
     if (!name) return -1;
@@ -208,7 +217,8 @@ static int32_t anchor_new(struct builder *b, struct sn_yaml_pos at, const yaml_c
         return -1;
     }
     struct anchor *a = sn_vec_add(&b->anchors);
-    struct sn_str copy = a ? sn_arena_str(b->arena, sn_str((const char *)name)) : (struct sn_str){0};
+    struct sn_str copy =
+        a ? sn_arena_str(b->arena, sn_str((const char *)name)) : (struct sn_str){0};
     if (!copy.ptr) {
         *ret_err = SN_E_NOMEM;
         return -1;
@@ -293,7 +303,8 @@ static int on_alias(struct builder *b, const yaml_event_t *e)
         return fail(b, at, SN_E_SYNTAX, "alias *%.*s inside its own anchor", SN_STR_ARG(name));
     if (at_key(b) && a->node.kind != SN_JSON_STRING)
         return fail(b, at, SN_E_SYNTAX, "a key must be a string");
-    if (b->frames.len + a->depth > b->depth_max) return fail(b, at, SN_E_DEPTH, "nested too deeply");
+    if (b->frames.len + a->depth > b->depth_max)
+        return fail(b, at, SN_E_DEPTH, "nested too deeply");
     int r = count(b, at, a->size);
     if (r < 0) return r;
     struct sn_json v = a->node;
@@ -331,13 +342,14 @@ static bool same_key(const struct sn_json *x, const struct sn_json *y)
     return x->len == y->len && memcmp(x->str, y->str, x->len) == 0;
 }
 
-static int check_repeated(struct builder *b, const struct sn_json *kids, const struct sn_yaml_pos *pos,
-                          size_t n)
+static int check_repeated(struct builder *b, const struct sn_json *kids,
+                          const struct sn_yaml_pos *pos, size_t n)
 {
     if (n <= PAIRWISE_MAX) {
         for (size_t i = 1; i < n; i++)
             for (size_t j = 0; j < i; j++)
-                if (same_key(&kids[2 * i], &kids[2 * j])) return repeated(b, &kids[2 * i], pos[2 * i]);
+                if (same_key(&kids[2 * i], &kids[2 * j]))
+                    return repeated(b, &kids[2 * i], pos[2 * i]);
         return 0;
     }
     struct sn_map seen SN_CLEANUP(sn_map_done);
@@ -418,9 +430,11 @@ static int on_end(struct builder *b)
     int r;
     if (b->stack.ptr[f.at].kind == SN_JSON_OBJECT) {
         bool merges = false;
-        for (size_t i = first; i < b->stack.len; i += 2) merges |= b->stack.ptr[i].reserved == MERGE_KEY;
+        for (size_t i = first; i < b->stack.len; i += 2)
+            merges |= b->stack.ptr[i].reserved == MERGE_KEY;
         if (merges && (r = resolve_merges(b, first)) < 0) return r;
-        r = check_repeated(b, &b->stack.ptr[first], &b->places.ptr[first], (b->stack.len - first) / 2);
+        r = check_repeated(b, &b->stack.ptr[first], &b->places.ptr[first],
+                           (b->stack.len - first) / 2);
         if (r < 0) return r;
     }
     size_t n = b->stack.len - first;
@@ -453,9 +467,11 @@ static int on_event(struct builder *b, const yaml_event_t *e)
     case YAML_SCALAR_EVENT: return on_scalar(b, e);
     case YAML_ALIAS_EVENT: return on_alias(b, e);
     case YAML_SEQUENCE_START_EVENT:
-        return on_begin(b, e, SN_JSON_ARRAY, e->data.sequence_start.anchor, e->data.sequence_start.tag);
+        return on_begin(b, e, SN_JSON_ARRAY, e->data.sequence_start.anchor,
+                        e->data.sequence_start.tag);
     case YAML_MAPPING_START_EVENT:
-        return on_begin(b, e, SN_JSON_OBJECT, e->data.mapping_start.anchor, e->data.mapping_start.tag);
+        return on_begin(b, e, SN_JSON_OBJECT, e->data.mapping_start.anchor,
+                        e->data.mapping_start.tag);
     case YAML_SEQUENCE_END_EVENT: case YAML_MAPPING_END_EVENT: return on_end(b);
     case YAML_DOCUMENT_END_EVENT: return 1;
     case YAML_STREAM_END_EVENT: return 2;
@@ -530,7 +546,8 @@ int sn_yaml_parse(struct sn_arena *a, struct sn_str text, const struct sn_yaml_o
         if (!root) r = SN_E_NOMEM;
     } else if (r == 1) {
         r = next_document(&b, &more);
-        if (r == 1) r = fail(&b, more.root_pos, SN_E_SYNTAX, "expected one document, this is a second");
+        if (r == 1)
+            r = fail(&b, more.root_pos, SN_E_SYNTAX, "expected one document, this is a second");
     }
     builder_done(&b);
     if (r < 0) return r;
@@ -550,7 +567,8 @@ int sn_yaml_parse_all(struct sn_arena *a, struct sn_str text, const struct sn_ya
         r = next_document(&b, &doc);
         if (r <= 0) break;
         if (docs.len >= SN_YAML_DOCUMENTS_MAX) {
-            r = fail(&b, doc.root_pos, SN_E_TOO_LARGE, "more than %d documents", SN_YAML_DOCUMENTS_MAX);
+            r = fail(&b, doc.root_pos, SN_E_TOO_LARGE, "more than %d documents",
+                     SN_YAML_DOCUMENTS_MAX);
             break;
         }
         r = sn_vec_push(&docs, doc);

@@ -8,7 +8,8 @@
  * resolved. Anchors and aliases share nodes, and what they stand for is counted: a bomb costs its
  * source text and an error, never its expansion.
  *
- * Sources: YAML 1.2.2, chapter 10.3 (core schema); yaml.org/type/merge. Events come from libyaml. */
+ * Sources: YAML 1.2.2, chapter 10.3 (core schema); yaml.org/type/merge. Events come from libyaml.
+ */
 #pragma once
 #include "core/arena.h"
 #include "core/str.h"
@@ -44,7 +45,8 @@ struct sn_yaml_opts {
  * Context: anywhere, never suspends; needs about 4 KiB of stack. */
 int sn_yaml_parse(struct sn_arena *a, struct sn_str text, const struct sn_yaml_opts *opts,
                   struct sn_yaml_doc *ret) SN_MUST_CHECK;
-/* sn_yaml_parse_all - every document of a stream, at most SN_YAML_DOCUMENTS_MAX; as sn_yaml_parse. */
+/* sn_yaml_parse_all - every document of a stream, at most SN_YAML_DOCUMENTS_MAX; as sn_yaml_parse.
+ */
 int sn_yaml_parse_all(struct sn_arena *a, struct sn_str text, const struct sn_yaml_opts *opts,
                       struct sn_yaml_doc **ret, size_t *ret_n) SN_MUST_CHECK;
 /* sn_yaml_pos - where `node`, a key or value of this document's tree by address, begins. {0, 0}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wire/yaml_int.h - what a plain scalar means: the reader resolves with it, the writer quotes by it. */
+/* wire/yaml_int.h - what a plain scalar means: the reader resolves with it, the writer quotes by
+ * it. */
 #pragma once
 #include "wire/json.h"
 

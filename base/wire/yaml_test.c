@@ -16,30 +16,66 @@ static void json_is(const struct sn_json *v, const char *want)
     sn_buf_done(&b);
 }
 
+/* long: one table */
 SN_TEST(yaml_reads_as_json)
 {
     static const struct {
         const char *in, *out;
     } rows[] = {
-        {"", "null"}, {"---\n", "null"}, {"# only a comment\n", "null"}, {"~", "null"}, {"a", "\"a\""},
-        {"true", "true"}, {"True", "true"}, {"yes", "\"yes\""}, {"on", "\"on\""}, {"'true'", "\"true\""},
-        {"\"1\"", "\"1\""}, {"1", "1"}, {"+1", "1"}, {"-1", "-1"}, {"-0", "-0.0"}, {"0", "0"},
-        {"0o17", "15"}, {"0xfF", "255"}, {"0o18", "\"0o18\""}, {"18446744073709551615", "18446744073709551615"},
-        {"18446744073709551616", "18446744073709551616"}, {"1.5", "1.5"}, {".5", "0.5"}, {"1.", "1.0"},
-        {"1e3", "1000.0"}, {"+1.5e-3", "0.0015"}, {"-.5", "-0.5"}, {".", "\".\""}, {"1e", "\"1e\""},
-        {"1.2.3", "\"1.2.3\""}, {"-", "[null]"}, {"--", "\"--\""}, {"12e03", "12000.0"},
-        {"!!str 1", "\"1\""}, {"! 1", "\"1\""}, {"!!float 1", "1.0"}, {"!!int '7'", "7"},
+        {"", "null"},
+        {"---\n", "null"},
+        {"# only a comment\n", "null"},
+        {"~", "null"},
+        {"a", "\"a\""},
+        {"true", "true"},
+        {"True", "true"},
+        {"yes", "\"yes\""},
+        {"on", "\"on\""},
+        {"'true'", "\"true\""},
+        {"\"1\"", "\"1\""},
+        {"1", "1"},
+        {"+1", "1"},
+        {"-1", "-1"},
+        {"-0", "-0.0"},
+        {"0", "0"},
+        {"0o17", "15"},
+        {"0xfF", "255"},
+        {"0o18", "\"0o18\""},
+        {"18446744073709551615", "18446744073709551615"},
+        {"18446744073709551616", "18446744073709551616"},
+        {"1.5", "1.5"},
+        {".5", "0.5"},
+        {"1.", "1.0"},
+        {"1e3", "1000.0"},
+        {"+1.5e-3", "0.0015"},
+        {"-.5", "-0.5"},
+        {".", "\".\""},
+        {"1e", "\"1e\""},
+        {"1.2.3", "\"1.2.3\""},
+        {"-", "[null]"},
+        {"--", "\"--\""},
+        {"12e03", "12000.0"},
+        {"!!str 1", "\"1\""},
+        {"! 1", "\"1\""},
+        {"!!float 1", "1.0"},
+        {"!!int '7'", "7"},
         {"a: 1\nb:\n- x\n- y: 2\n  z: []\n", "{\"a\":1,\"b\":[\"x\",{\"y\":2,\"z\":[]}]}"},
-        {"{a: 1, \"b\": [2, 3]}", "{\"a\":1,\"b\":[2,3]}"}, {"1: a\ntrue: b", "{\"1\":\"a\",\"true\":\"b\"}"},
+        {"{a: 1, \"b\": [2, 3]}", "{\"a\":1,\"b\":[2,3]}"},
+        {"1: a\ntrue: b", "{\"1\":\"a\",\"true\":\"b\"}"},
         {"a: |\n  x\n   y\n\nb: >-\n  x\n  y\n", "{\"a\":\"x\\n y\\n\",\"b\":\"x y\"}"},
-        {"a: \"\\u00e9\\n\"", "{\"a\":\"\xc3\xa9\\n\"}"}, {"\xef\xbb\xbf" "a: 1", "{\"a\":1}"},
+        {"a: \"\\u00e9\\n\"", "{\"a\":\"\xc3\xa9\\n\"}"},
+        {"\xef\xbb\xbf"
+         "a: 1",
+         "{\"a\":1}"},
         {"a: &x {k: 1}\nb: *x\nc: [*x]", "{\"a\":{\"k\":1},\"b\":{\"k\":1},\"c\":[{\"k\":1}]}"},
         {"a: &x 1\nb: &x 2\nc: *x", "{\"a\":1,\"b\":2,\"c\":2}"},
         {"base: &b {x: 1, y: 2}\nd:\n  y: 3\n  <<: *b\n  z: 4",
          "{\"base\":{\"x\":1,\"y\":2},\"d\":{\"y\":3,\"z\":4,\"x\":1}}"},
         {"a: &a {x: 1}\nb: &b {x: 2, y: 2}\nc: {<<: [*a, *b]}",
          "{\"a\":{\"x\":1},\"b\":{\"x\":2,\"y\":2},\"c\":{\"x\":1,\"y\":2}}"},
-        {"'<<': 1", "{\"<<\":1}"}, {"%YAML 1.1\n---\na: 1", "{\"a\":1}"}, {"a: 1\n...\n", "{\"a\":1}"},
+        {"'<<': 1", "{\"<<\":1}"},
+        {"%YAML 1.1\n---\na: 1", "{\"a\":1}"},
+        {"a: 1\n...\n", "{\"a\":1}"},
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         struct sn_arena a;
@@ -85,7 +121,8 @@ SN_TEST(yaml_refuses_with_a_place)
         {"a: .inf", SN_E_OUT_OF_RANGE, "1:4: .inf has no JSON form"},
         {"- -.INF", SN_E_OUT_OF_RANGE, "1:3: -.INF has no JSON form"},
         {"mode: 0644", SN_E_SYNTAX,
-         "1:7: 0644 is a different number in YAML 1.1 and 1.2: write it in quotes, as 0o... (octal), or "
+         "1:7: 0644 is a different number in YAML 1.1 and 1.2: write it in quotes, as 0o... "
+         "(octal), or "
          "without the zeros in front"},
         {"a: 1e999", SN_E_OUT_OF_RANGE, "1:4: the number is beyond the range of a double"},
         {"a: 0x1ffffffffffffffff", SN_E_OUT_OF_RANGE, "1:4: the number is beyond 64 bits"},
@@ -104,7 +141,8 @@ SN_TEST(yaml_refuses_with_a_place)
         {"a:\n\t- 1", SN_E_SYNTAX,
          "2:1: while scanning for the next token, found character that cannot start any token"},
         {"a: b: c", SN_E_SYNTAX, "1:5: mapping values are not allowed in this context"},
-        {"a: \"x", SN_E_SYNTAX, "1:6: while scanning a quoted scalar, found unexpected end of stream"},
+        {"a: \"x", SN_E_SYNTAX,
+         "1:6: while scanning a quoted scalar, found unexpected end of stream"},
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         struct sn_arena a;
@@ -129,8 +167,9 @@ SN_TEST(yaml_places)
     struct sn_arena a;
     struct sn_yaml_doc d;
     sn_arena_init(&a, NULL, 0);
-    T_OK(sn_yaml_parse(&a, SN_STR("# comment\nroutes:\n  - match: {path: /}\n    \xc3\xa9: [1, 22, x]\n"
-                                  "  - &t\n    timeout: 5\n  - *t\n"),
+    T_OK(sn_yaml_parse(&a,
+                       SN_STR("# comment\nroutes:\n  - match: {path: /}\n    \xc3\xa9: [1, 22, x]\n"
+                              "  - &t\n    timeout: 5\n  - *t\n"),
                        NULL, &d));
     static const struct {
         const char *path;
@@ -176,7 +215,8 @@ SN_TEST(yaml_bombs_cost_an_error)
     sn_buf_reset(&b);
     sn_buf_cstr(&b, "a: &a {k: v}\n");
     for (char c = 'b'; c <= 'z'; c++)
-        sn_buf_printf(&b, "%c: &%c {<<: *%c, x%c: *%c, y%c: *%c}\n", c, c, c - 1, c, c - 1, c, c - 1);
+        sn_buf_printf(&b, "%c: &%c {<<: *%c, x%c: *%c, y%c: *%c}\n", c, c, c - 1, c, c - 1, c,
+                      c - 1);
     T_EQ(sn_yaml_parse(&a, sn_buf_view(&b), NULL, &d), SN_E_TOO_LARGE);
 
     /* Depth by brackets and by aliases. */
@@ -232,26 +272,35 @@ SN_TEST(yaml_writes_as_kubernetes_tools_do)
     static const struct {
         const char *json, *yaml;
     } rows[] = {
-        {"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"web\",\"labels\":{}},\"spec\":{"
+        {"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"web\",\"labels\":{}},"
+         "\"spec\":{"
          "\"containers\":[{\"image\":\"nginx:1.25\",\"args\":[\"--port=80\",\"-v\"],\"ports\":[{"
          "\"containerPort\":80}]},{\"name\":\"b\"}],\"volumes\":[]},\"status\":null}",
          "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  labels: {}\nspec:\n  containers:\n"
-         "  - image: nginx:1.25\n    args:\n    - --port=80\n    - -v\n    ports:\n    - containerPort: 80\n"
+         "  - image: nginx:1.25\n    args:\n    - --port=80\n    - -v\n    ports:\n    - "
+         "containerPort: 80\n"
          "  - name: b\n  volumes: []\nstatus: null\n"},
         {"[[1,[2]],{},[]]", "- - 1\n  - - 2\n- {}\n- []\n"},
-        {"\"a\"", "a\n"}, {"3", "3\n"}, {"{}", "{}\n"},
-        {"[\"true\",\"yes\",\"n\",\"1\",\"0644\",\"1.5\",\"\",\"~\",\"null\",\"2001-01-01\",\"1:30\",\"0b1\"]",
-         "- \"true\"\n- \"yes\"\n- \"n\"\n- \"1\"\n- \"0644\"\n- \"1.5\"\n- \"\"\n- \"~\"\n- \"null\"\n"
+        {"\"a\"", "a\n"},
+        {"3", "3\n"},
+        {"{}", "{}\n"},
+        {"[\"true\",\"yes\",\"n\",\"1\",\"0644\",\"1.5\",\"\",\"~\",\"null\",\"2001-01-01\",\"1:"
+         "30\",\"0b1\"]",
+         "- \"true\"\n- \"yes\"\n- \"n\"\n- \"1\"\n- \"0644\"\n- \"1.5\"\n- \"\"\n- \"~\"\n- "
+         "\"null\"\n"
          "- \"2001-01-01\"\n- \"1:30\"\n- \"0b1\"\n"},
-        {"[\"a: b\",\"a #b\",\"#a\",\" a\",\"a \",\"a:\",\"*\",\"it's\",\"'q'\",\"- x\",\"a\\tb\",\"-\",\"---\"]",
+        {"[\"a: b\",\"a #b\",\"#a\",\" a\",\"a \",\"a:\",\"*\",\"it's\",\"'q'\",\"- "
+         "x\",\"a\\tb\",\"-\",\"---\"]",
          "- 'a: b'\n- 'a #b'\n- '#a'\n- ' a'\n- 'a '\n- 'a:'\n- '*'\n- it's\n- '''q'''\n- '- x'\n"
          "- \"a\\tb\"\n- '-'\n- '---'\n"},
         {"{\"a\":\"x\\ny\\n\",\"b\":\"x\\n\\n y\",\"c\":\"x\\n\\n\",\"d\":\" x\\ny\"}",
          "a: |\n  x\n  y\nb: |-\n  x\n\n   y\nc: |+\n  x\n\nd: \" x\\ny\"\n"},
         {"{\"a b\":1,\"1\":2,\"x: y\":3,\"true\":4,\"\":5}",
          "a b: 1\n\"1\": 2\n'x: y': 3\n\"true\": 4\n\"\": 5\n"},
-        {"[\"1_000\",\"-0x_1f\",\"+0b1\",\"12:30:45\",\"1_0.5e3\",\"12ab\",\"0xzz\",\"::1\",\"a:b\"]",
-         "- \"1_000\"\n- \"-0x_1f\"\n- \"+0b1\"\n- \"12:30:45\"\n- \"1_0.5e3\"\n- 12ab\n- \"0xzz\"\n"
+        {"[\"1_000\",\"-0x_1f\",\"+0b1\",\"12:30:45\",\"1_0.5e3\",\"12ab\",\"0xzz\",\"::1\",\"a:"
+         "b\"]",
+         "- \"1_000\"\n- \"-0x_1f\"\n- \"+0b1\"\n- \"12:30:45\"\n- \"1_0.5e3\"\n- 12ab\n- "
+         "\"0xzz\"\n"
          "- \"::1\"\n- a:b\n"},
         {"[\"http://x/y?a=b\",\"a@b\",\"10.0.0.1\",\"v1.2\",\"1.2.3\"]",
          "- http://x/y?a=b\n- a@b\n- 10.0.0.1\n- v1.2\n- 1.2.3\n"},
@@ -276,10 +325,59 @@ SN_TEST(yaml_writes_as_kubernetes_tools_do)
 static struct sn_str random_string(struct sn_arena *a)
 {
     static const char *const pieces[] = {
-        "a", "B", "yes", "null", "1", "0", ".", "-", ":", " ", "#", "'", "\"", "\n", "\n\n", "\t", "\r",
-        "\\", "{", "}", "[", "]", ",", "&", "*", "!", "|", ">", "%", "@", "`", "?", "~", "=", "<<", "e",
-        "x", "_", "+", "\xc3\xa9", "\xe2\x80\xa8", "\xef\xbb\xbf", "\xef\xbf\xbd", "\xf0\x9f\x98\x80", "\x7f", "\xc2\x85",
-        "\x01", "  ", ": ", " #", "---", "...", "/",
+        "a",
+        "B",
+        "yes",
+        "null",
+        "1",
+        "0",
+        ".",
+        "-",
+        ":",
+        " ",
+        "#",
+        "'",
+        "\"",
+        "\n",
+        "\n\n",
+        "\t",
+        "\r",
+        "\\",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "&",
+        "*",
+        "!",
+        "|",
+        ">",
+        "%",
+        "@",
+        "`",
+        "?",
+        "~",
+        "=",
+        "<<",
+        "e",
+        "x",
+        "_",
+        "+",
+        "\xc3\xa9",
+        "\xe2\x80\xa8",
+        "\xef\xbb\xbf",
+        "\xef\xbf\xbd",
+        "\xf0\x9f\x98\x80",
+        "\x7f",
+        "\xc2\x85",
+        "\x01",
+        "  ",
+        ": ",
+        " #",
+        "---",
+        "...",
+        "/",
     };
     char *p = sn_arena_alloc(a, 2200);
     size_t len = 0;

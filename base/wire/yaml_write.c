@@ -32,7 +32,8 @@ static size_t decode(const char *s, size_t n, uint32_t *ret)
 static bool printable(uint32_t cp)
 {
     if (cp < 0xa0) return cp >= 0x20 && cp < 0x7f;
-    return cp != 0x2028 && cp != 0x2029 && cp != 0xfeff && cp != 0xfffe && cp != 0xffff && cp != 0xfffd;
+    return cp != 0x2028 && cp != 0x2029 && cp != 0xfeff && cp != 0xfffe && cp != 0xffff &&
+           cp != 0xfffd;
 }
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }

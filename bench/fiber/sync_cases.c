@@ -200,8 +200,9 @@ static void bench_cond(uint64_t n)
 
 /* ---- the ring beside the channel: one producer, one consumer, 1,024 slots of 8 bytes ---- */
 
-/* A side that finds the ring full or empty lets the other get ahead for a microsecond: looking again at
- * once would drag the index's cache line across for every single element. With one worker it yields. */
+/* A side that finds the ring full or empty lets the other get ahead for a microsecond: looking
+ * again at once would drag the index's cache line across for every single element. With one worker
+ * it yields. */
 static void ring_wait(void)
 {
     if (sn_worker_count() > 1)

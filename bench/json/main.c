@@ -32,7 +32,8 @@ static const char *base(const char *path)
 static void print(const char *who, const char *path, const char *what, double bytes, double seconds)
 {
     const char *b = base(path), *dot = strchr(b, '.');
-    printf("%s %.*s %s %.0f\n", who, dot ? (int)(dot - b) : (int)strlen(b), b, what, bytes / seconds / 1e6);
+    printf("%s %.*s %s %.0f\n", who, dot ? (int)(dot - b) : (int)strlen(b), b, what,
+           bytes / seconds / 1e6);
 }
 
 static void ours(const char *path, struct sn_str text)

@@ -3,11 +3,11 @@
  *
  *   p99-server malloc|arena ADDRESS DATASET
  *
- * A request builds ROWS small objects of mixed sizes (a decoded message, rows of a query), keeps one
- * in KEEP of them in a session table where it replaces an older one, waits for a backend, reads READS
- * pages of a dataset file and answers a checksum. `malloc` allocates every object by itself and the
- * table keeps the object; `arena` bumps them in a request arena and the table copies into a slab.
- * Nothing else differs. docs: bench/NOTES.md, "p99". */
+ * A request builds ROWS small objects of mixed sizes (a decoded message, rows of a query), keeps
+ * one in KEEP of them in a session table where it replaces an older one, waits for a backend, reads
+ * READS pages of a dataset file and answers a checksum. `malloc` allocates every object by itself
+ * and the table keeps the object; `arena` bumps them in a request arena and the table copies into a
+ * slab. Nothing else differs. docs: bench/NOTES.md, "p99". */
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
@@ -132,7 +132,8 @@ static int handle(struct sn_http_x *x, void *arg)
     uint64_t sum = 0;
     int r = 0;
     for (unsigned i = 0; i < ROWS && r == 0; i++) {
-        struct row *row = row_new(&arena, ROW_MIN + (uint32_t)sn_rand_below(&app.rand, ROW_MAX - ROW_MIN));
+        struct row *row =
+            row_new(&arena, ROW_MIN + (uint32_t)sn_rand_below(&app.rand, ROW_MAX - ROW_MIN));
         if (!row) {
             r = SN_E_NOMEM;
             break;

@@ -98,7 +98,8 @@ static const char *wkt_of(struct sn_str name)
 static int emit_desc(struct gen *g, const struct gen_msg *m, struct sn_buf *out)
 {
     const char *c = m->t->c_name, *bar = "";
-    bool maps = false, required = false, entry = m->t->msg->options && m->t->msg->options->map_entry;
+    bool maps = false, required = false,
+         entry = m->t->msg->options && m->t->msg->options->map_entry;
     if (m->n_fields > UINT16_MAX)
         return sn_fail(SN_E_TOO_LARGE, "%.*s: too many fields", SN_STR_ARG(m->t->full_name));
     sn_buf_byte(out, '\n');
@@ -128,7 +129,8 @@ static int emit_enum(struct gen *g, const struct gen_type *t, struct sn_buf *out
 {
     uint32_t n = t->enm->value.len;
     const struct google_protobuf_enum_value_descriptor_proto **v =
-        SN_ARENA_ARRAY(&g->arena, const struct google_protobuf_enum_value_descriptor_proto *, n + 1);
+        SN_ARENA_ARRAY(&g->arena, const struct google_protobuf_enum_value_descriptor_proto *,
+                       n + 1);
     if (!v) return SN_E_NOMEM;
     /* Insertion keeps the declared order of aliases: the first is the canonical name. */
     for (uint32_t i = 0; i < n; i++) {
@@ -182,7 +184,8 @@ static int emit_service(struct gen *g, const struct file_proto *f, const struct 
 }
 
 /* The list `name` of pointers to symbols; returns its length. */
-static unsigned emit_types(struct gen *g, const struct file_proto *f, bool enums, struct sn_buf *out)
+static unsigned emit_types(struct gen *g, const struct file_proto *f, bool enums,
+                           struct sn_buf *out)
 {
     unsigned n = 0;
     for (const struct gen_type *t = g->first; t; t = t->next) {
@@ -236,11 +239,13 @@ static int emit_file(struct gen *g, const struct file_proto *f, struct sn_buf *o
     emit_str(out, f->name);
     sn_buf_cstr(out, ", ");
     emit_str(out, f->package);
-    sn_buf_printf(out, ",\n    {(const char *)file_descriptor, sizeof file_descriptor},\n    %s, %s, %s, "
-                  "%s,\n    %u, %u, %u, %u,\n};\n", f->dependency.len ? "file_deps" : "NULL",
-                  n_msgs ? "file_msgs" : "NULL", n_enums ? "file_enums" : "NULL",
-                  f->service.len ? "file_services" : "NULL", f->dependency.len, n_msgs, n_enums,
-                  f->service.len);
+    sn_buf_printf(
+        out,
+        ",\n    {(const char *)file_descriptor, sizeof file_descriptor},\n    %s, %s, %s, "
+        "%s,\n    %u, %u, %u, %u,\n};\n",
+        f->dependency.len ? "file_deps" : "NULL", n_msgs ? "file_msgs" : "NULL",
+        n_enums ? "file_enums" : "NULL", f->service.len ? "file_services" : "NULL",
+        f->dependency.len, n_msgs, n_enums, f->service.len);
     return 0;
 }
 

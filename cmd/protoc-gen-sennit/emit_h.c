@@ -43,8 +43,8 @@ static void emit_cases(struct gen *g, const struct gen_msg *m, struct sn_buf *ou
         if (!f->oneof || (prev && strcmp(prev, f->oneof) == 0)) continue;
         prev = f->oneof;
         const char *up = gen_upper(g, m->t->c_name), *one = gen_upper(g, f->oneof);
-        sn_buf_printf(out, "enum %s_%s_case {\n    %s_%s_NOT_SET = 0,\n", m->t->c_name, f->oneof, up,
-                      one);
+        sn_buf_printf(out, "enum %s_%s_case {\n    %s_%s_NOT_SET = 0,\n", m->t->c_name, f->oneof,
+                      up, one);
         for (unsigned k = 0; k < m->n_fields; k++)
             if (m->decl[k]->oneof && strcmp(m->decl[k]->oneof, f->oneof) == 0)
                 sn_buf_printf(out, "    %s_%s_%s = %d,\n", up, one, gen_upper(g, m->decl[k]->name),
@@ -147,10 +147,11 @@ static void emit_map(const struct gen_msg *m, const struct gen_field *f, struct 
 {
     const char *c = m->t->c_name, *e = f->t->c_name;
     bool text = f->t->msg->field.ptr[0]->type == SN_PB_STRING;
-    sn_buf_printf(out, "static inline struct %s *%s_find_%s(const struct %s *m, %s key)\n{\n"
-                  "    return (struct %s *)sn_pb_map_%s(&m->%s, &%s_desc, %skey);\n}\n", e, c, f->name,
-                  c, text ? "struct sn_str" : "int64_t", e, text ? "str" : "int", f->name, e,
-                  text ? "" : "(uint64_t)");
+    sn_buf_printf(out,
+                  "static inline struct %s *%s_find_%s(const struct %s *m, %s key)\n{\n"
+                  "    return (struct %s *)sn_pb_map_%s(&m->%s, &%s_desc, %skey);\n}\n",
+                  e, c, f->name, c, text ? "struct sn_str" : "int64_t", e, text ? "str" : "int",
+                  f->name, e, text ? "" : "(uint64_t)");
 }
 static void emit_builders(struct gen *g, const struct gen_msg *m, const struct gen_field *f,
                           struct sn_buf *out)
@@ -163,14 +164,16 @@ static void emit_builders(struct gen *g, const struct gen_msg *m, const struct g
                       "    return slot ? (*slot = sub) : NULL;\n}\n", f->c_type, c, n, c, f->c_type,
                       f->c_type, f->t->c_name, f->c_type, f->c_type, n);
     } else if (f->repeated) {
-        sn_buf_printf(out, "static inline int %s_add_%s(struct %s *m, %sv, struct sn_arena *a)\n{\n"
+        sn_buf_printf(out,
+                      "static inline int %s_add_%s(struct %s *m, %sv, struct sn_arena *a)\n{\n"
                       "    %s*slot = (%s*)sn_pb_array_add(&m->%s, sizeof v, a);\n"
-                      "    if (!slot) return SN_E_NOMEM;\n    *slot = v;\n    return 0;\n}\n", c, n, c,
-                      spaced(g, f), spaced(g, f), spaced(g, f), n);
+                      "    if (!slot) return SN_E_NOMEM;\n    *slot = v;\n    return 0;\n}\n",
+                      c, n, c, spaced(g, f), spaced(g, f), spaced(g, f), n);
     } else if (f->is_msg) {
-        sn_buf_printf(out, "static inline %s%s_mut_%s(struct %s *m, struct sn_arena *a)\n{\n"
-                      "    return (%s)sn_pb_mutable(m, &%s_desc.fields[%u], a);\n}\n", f->c_type, c, n,
-                      c, f->c_type, c, index_of(m, f));
+        sn_buf_printf(out,
+                      "static inline %s%s_mut_%s(struct %s *m, struct sn_arena *a)\n{\n"
+                      "    return (%s)sn_pb_mutable(m, &%s_desc.fields[%u], a);\n}\n",
+                      f->c_type, c, n, c, f->c_type, c, index_of(m, f));
     }
     if (f->map) emit_map(m, f, out);
 }
@@ -183,16 +186,20 @@ static void emit_whole(const struct gen_msg *m, struct sn_buf *out)
                   "struct sn_arena *a,\n    struct %s **ret)\n{\n    void *m;\n"
                   "    int r = sn_pb_parse(&%s_desc, in, flags, a, &m);\n"
                   "    if (r >= 0) *ret = (struct %s *)m;\n    return r;\n}\n", c, c, c, c);
-    sn_buf_printf(out, "static inline ssize_t %s_encode(const struct %s *m, struct sn_buf *out)\n{\n"
-                  "    return sn_pb_encode(&%s_desc, m, out);\n}\n", c, c, c);
+    sn_buf_printf(out,
+                  "static inline ssize_t %s_encode(const struct %s *m, struct sn_buf *out)\n{\n"
+                  "    return sn_pb_encode(&%s_desc, m, out);\n}\n",
+                  c, c, c);
 }
 
 int gen_header(struct gen *g, const struct file_proto *f, struct sn_buf *out)
 {
     struct gen_msg m;
     int r;
-    sn_buf_printf(out, "/* Written by protoc-gen-sennit from %.*s; edits are lost. */\n#pragma once\n"
-                  "#include \"wire/pb.h\"\n", SN_STR_ARG(f->name));
+    sn_buf_printf(out,
+                  "/* Written by protoc-gen-sennit from %.*s; edits are lost. */\n#pragma once\n"
+                  "#include \"wire/pb.h\"\n",
+                  SN_STR_ARG(f->name));
     for (uint32_t i = 0; i < f->dependency.len; i++) include_of(out, f->dependency.ptr[i]);
     for (const struct gen_type *t = g->first; t; t = t->next)
         if (t->file == f && t->enm) emit_enum(g, t, out);

@@ -55,7 +55,8 @@ const char *gen_upper(struct gen *g, const char *str)
 const char *gen_enum_const(struct gen *g, const struct gen_type *t, struct sn_str value)
 {
     const char *own = gen_upper(g, gen_snake(g, t->enm->name));
-    const char *prefix = gen_upper(g, t->c_name), *v = gen_upper(g, sn_arena_str(&g->arena, value).ptr);
+    const char *prefix = gen_upper(g, t->c_name),
+               *v = gen_upper(g, sn_arena_str(&g->arena, value).ptr);
     size_t n = strlen(own);
     if (strncmp(v, own, n) == 0 && v[n] == '_' && v[n + 1]) v += n + 1;
     return sn_arena_printf(&g->arena, "%s_%s", prefix, v).ptr;
@@ -76,9 +77,11 @@ static int add_type(struct gen *g, const struct file_proto *f, struct gen_type *
     while (c && sn_map_get(&g->c_names, sn_str(c)))
         c = sn_arena_printf(&g->arena, "%s_", c).ptr;
     t->c_name = c;
-    if (!c || !t->full_name.ptr || sn_map_put(&g->c_names, sn_str(c), t, NULL) < 0) return SN_E_NOMEM;
+    if (!c || !t->full_name.ptr || sn_map_put(&g->c_names, sn_str(c), t, NULL) < 0)
+        return SN_E_NOMEM;
     int r = sn_map_put(&g->types, t->full_name, t, NULL);
-    if (r == 0) return sn_fail(SN_E_ALREADY_EXISTS, "%.*s: declared twice", SN_STR_ARG(t->full_name));
+    if (r == 0)
+        return sn_fail(SN_E_ALREADY_EXISTS, "%.*s: declared twice", SN_STR_ARG(t->full_name));
     if (r < 0) return r;
     *g->tail = t;
     g->tail = &t->next;
@@ -128,12 +131,14 @@ static const char *member_name(struct gen *g, struct sn_str name)
 static const char *scalar_type(int type)
 {
     static const char *const names[19] = {
-        [SN_PB_DOUBLE] = "double",     [SN_PB_FLOAT] = "float",      [SN_PB_INT64] = "int64_t",
-        [SN_PB_UINT64] = "uint64_t",   [SN_PB_INT32] = "int32_t",    [SN_PB_FIXED64] = "uint64_t",
-        [SN_PB_FIXED32] = "uint32_t",  [SN_PB_BOOL] = "bool",        [SN_PB_STRING] = "struct sn_str",
-        [SN_PB_BYTES] = "struct sn_str", [SN_PB_UINT32] = "uint32_t", [SN_PB_ENUM] = "int32_t",
-        [SN_PB_SFIXED32] = "int32_t",  [SN_PB_SFIXED64] = "int64_t", [SN_PB_SINT32] = "int32_t",
-        [SN_PB_SINT64] = "int64_t",
+        [SN_PB_DOUBLE] = "double",        [SN_PB_FLOAT] = "float",
+        [SN_PB_INT64] = "int64_t",        [SN_PB_UINT64] = "uint64_t",
+        [SN_PB_INT32] = "int32_t",        [SN_PB_FIXED64] = "uint64_t",
+        [SN_PB_FIXED32] = "uint32_t",     [SN_PB_BOOL] = "bool",
+        [SN_PB_STRING] = "struct sn_str", [SN_PB_BYTES] = "struct sn_str",
+        [SN_PB_UINT32] = "uint32_t",      [SN_PB_ENUM] = "int32_t",
+        [SN_PB_SFIXED32] = "int32_t",     [SN_PB_SFIXED64] = "int64_t",
+        [SN_PB_SINT32] = "int32_t",       [SN_PB_SINT64] = "int64_t",
     };
     return type >= 1 && type <= 18 ? names[type] : NULL;
 }
@@ -178,7 +183,8 @@ static int work_out(struct gen *g, const struct gen_type *owner, const struct fi
         f->oneof = member_name(g, m->oneof_decl.ptr[p->oneof_index]->name);
     }
     bool entry = m->options && m->options->map_entry;
-    f->hasbit = !f->oneof && !f->repeated && !f->is_msg && !entry && (!proto3 || p->proto3_optional);
+    f->hasbit =
+        !f->oneof && !f->repeated && !f->is_msg && !entry && (!proto3 || p->proto3_optional);
     return f->name && f->c_type ? 0 : SN_E_NOMEM;
 }
 static int by_number(const void *x, const void *y)

@@ -31,13 +31,15 @@ static const struct sn_conf_field fields[] = {
     SN_CONF_UINT(struct load_opts, requests, "requests", .letter = 'n',
                  .help = "Stop after this many requests; 0 = at the end of --duration."),
     SN_CONF_STRING(struct load_opts, rate, "rate", .letter = 'r', .metavar = "RATE",
-                   .help = "Open loop: requests a second over all connections, sent when they are due "
-                           "whatever the server does, and timed from then. Or steps FROM:TO:LENGTH, "
-                           "separated by commas. Without it: closed loop."),
+                   .help =
+                       "Open loop: requests a second over all connections, sent when they are due "
+                       "whatever the server does, and timed from then. Or steps FROM:TO:LENGTH, "
+                       "separated by commas. Without it: closed loop."),
     SN_CONF_UINT(struct load_opts, procs, "procs", .letter = 'p', .def = "1", .min = 1, .max = 256,
                  .help = "Worker processes."),
     SN_CONF_STRING(struct load_opts, method, "method", .letter = 'm', .def = "GET",
-                   .pattern = "[A-Za-z]+", .pattern_help = "an HTTP method", .help = "Request method."),
+                   .pattern = "[A-Za-z]+", .pattern_help = "an HTTP method",
+                   .help = "Request method."),
     SN_CONF_LIST(struct load_opts, headers, n_headers, "header", SN_CONF_T_STRING, .letter = 'H',
                  .metavar = "NAME:VALUE", .help = "A request header; may be repeated."),
     SN_CONF_STRING(struct load_opts, body, "body", .help = "Request body."),
@@ -50,24 +52,29 @@ static const struct sn_conf_field fields[] = {
     SN_CONF_DURATION(struct load_opts, warmup, "warmup", .help = "Do not measure the first part."),
     SN_CONF_DURATION(struct load_opts, timeout, "timeout", .def = "10s", .min = 1000000,
                      .max = 3600000000000, .help = "Limit of one request, and of connecting."),
-    SN_CONF_DURATION(struct load_opts, ramp, "ramp", .help = "Open the connections over this time."),
+    SN_CONF_DURATION(struct load_opts, ramp, "ramp",
+                     .help = "Open the connections over this time."),
     SN_CONF_UINT(struct load_opts, pipeline, "pipeline", .max = SN_LOAD_PIPELINE_MAX,
                  .help = "Requests in flight on one connection (closed loop, HTTP/1.1)."),
     SN_CONF_BOOL(struct load_opts, no_keepalive, "no-keepalive",
                  .help = "A new connection for every request."),
-    SN_CONF_BOOL(struct load_opts, h2, "h2", .help = "HTTP/2: by ALPN on https, by prior knowledge on http."),
+    SN_CONF_BOOL(struct load_opts, h2, "h2",
+                 .help = "HTTP/2: by ALPN on https, by prior knowledge on http."),
     SN_CONF_BOOL(struct load_opts, insecure, "insecure", .letter = 'k',
                  .help = "Do not verify the server's certificate."),
-    SN_CONF_STRING(struct load_opts, ca, "ca", .metavar = "FILE", .help = "Trust these certificates."),
+    SN_CONF_STRING(struct load_opts, ca, "ca", .metavar = "FILE",
+                   .help = "Trust these certificates."),
     SN_CONF_STRING(struct load_opts, sources, "sources", .metavar = "FIRST[-LAST]",
-                   .help = "Local addresses to connect from, in turn, such as 127.0.0.1-127.0.0.40."),
+                   .help =
+                       "Local addresses to connect from, in turn, such as 127.0.0.1-127.0.0.40."),
     SN_CONF_UINT(struct load_opts, hold, "hold", .max = 4000000, .metavar = "N",
                  .help = "Open N connections, hold them idle, and use --active of them."),
     SN_CONF_DOUBLE(struct load_opts, open_rate, "open-rate", .def = "0",
                    .help = "With --hold: connections opened a second; 0 = as fast as they come."),
     SN_CONF_DOUBLE(struct load_opts, active, "active", .def = "0.01",
-                   .help = "With --hold: share of the connections that is used; --rate is how fast, "
-                           "by default one request a second each."),
+                   .help =
+                       "With --hold: share of the connections that is used; --rate is how fast, "
+                       "by default one request a second each."),
     SN_CONF_BOOL(struct load_opts, json, "json", .help = "The result as JSON on standard output."),
     SN_CONF_STRING(struct load_opts, html, "html", .metavar = "FILE",
                    .help = "Write a report with plots, one self-contained page."),
@@ -117,7 +124,8 @@ static int add_target_lines(struct sn_load_plan *p, struct sn_str path, struct s
         t.method = sn_str_cut(&rest, ' ');
         t.url = sn_str_trim(rest);
         if (sn_str_to_double(weight, &t.weight) < 0 || t.weight <= 0 || !t.url.len)
-            return sn_fail(SN_E_SYNTAX, "%.*s:%u: expected WEIGHT METHOD URL, such as 3 GET http://h/",
+            return sn_fail(SN_E_SYNTAX,
+                           "%.*s:%u: expected WEIGHT METHOD URL, such as 3 GET http://h/",
                            SN_STR_ARG(path), line);
         r = sn_vec_push(&p->targets, t);
     }
@@ -153,7 +161,8 @@ static int add_sources(struct sn_load_plan *p, struct sn_str text, struct sn_are
         return sn_fail(SN_E_OUT_OF_RANGE, "sources \"%.*s\": expected 1 to %u addresses, ascending",
                        SN_STR_ARG(text), SN_LOAD_SOURCES_MAX);
     for (; x <= y; x++) {
-        struct sn_str s = sn_arena_printf(a, "%u.%u.%u.%u", x >> 24, x >> 16 & 255, x >> 8 & 255, x & 255);
+        struct sn_str s =
+            sn_arena_printf(a, "%u.%u.%u.%u", x >> 24, x >> 16 & 255, x >> 8 & 255, x & 255);
         int r = s.ptr ? sn_vec_push(&p->sources, s.ptr) : SN_E_NOMEM;
         if (r < 0) return r;
     }
@@ -169,10 +178,12 @@ static int check_descriptors(struct sn_load_plan *p)
     if (getrlimit(RLIMIT_NOFILE, &lim) < 0) return 0;
     rlim_t per_proc = (p->conns + p->procs - 1) / p->procs + FDS_SPARE;
     if (per_proc > lim.rlim_max) {
-        unsigned need = (unsigned)((p->conns + lim.rlim_max - FDS_SPARE - 1) / (lim.rlim_max - FDS_SPARE));
-        return sn_fail(SN_E_FILES, "%u connections in %u processes are more than the %llu descriptors "
-                       "each may have; use --procs %u", p->conns, p->procs,
-                       (unsigned long long)lim.rlim_max, need);
+        unsigned need =
+            (unsigned)((p->conns + lim.rlim_max - FDS_SPARE - 1) / (lim.rlim_max - FDS_SPARE));
+        return sn_fail(SN_E_FILES,
+                       "%u connections in %u processes are more than the %llu descriptors "
+                       "each may have; use --procs %u",
+                       p->conns, p->procs, (unsigned long long)lim.rlim_max, need);
     }
     if (per_proc > lim.rlim_cur) { /* up to the hard limit is ours to ask for */
         lim.rlim_cur = lim.rlim_max;
@@ -193,9 +204,11 @@ static int make_plan(const struct load_opts *o, struct sn_arena *a, struct sn_lo
     if (o->ca.ptr) p->ca_file = sn_arena_str(a, o->ca).ptr;
     if (p->procs > p->conns) p->procs = p->conns;
     if (p->mode == SN_LOAD_HOLD && o->h2)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "--hold works with HTTP/1.1 connections, not with --h2");
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "--hold works with HTTP/1.1 connections, not with --h2");
     if (p->mode == SN_LOAD_OPEN || (p->mode == SN_LOAD_HOLD && o->active > 0)) {
-        struct sn_str rate = o->rate.ptr ? o->rate : sn_arena_printf(a, "%g", o->active * (double)o->hold);
+        struct sn_str rate =
+            o->rate.ptr ? o->rate : sn_arena_printf(a, "%g", o->active * (double)o->hold);
         int64_t length = o->duration ? o->duration : SN_HOUR;
         int r = sn_load_schedule_parse(rate, length, &p->schedule);
         if (r < 0) return r;
@@ -203,7 +216,8 @@ static int make_plan(const struct load_opts *o, struct sn_arena *a, struct sn_lo
         if (planned > length || !o->duration) p->duration_ns = planned;
     }
     if (!p->duration_ns && !p->requests_max)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "give --duration or --requests: neither would never end");
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "give --duration or --requests: neither would never end");
     if (p->duration_ns && p->warmup_ns >= p->duration_ns)
         return sn_fail(SN_E_INVALID_ARGUMENT, "--warmup must be shorter than the run");
     int r = add_headers(p, o);
@@ -218,7 +232,8 @@ static void show_progress(const struct sn_load_result *r, double elapsed_s, doub
     const struct sn_load_second *s = r->seconds.len ? &r->seconds.ptr[r->seconds.len - 1] : NULL;
     char line[160], of[32] = "";
     if (of_s > 0) snprintf(of, sizeof(of), "/%.0f", of_s);
-    snprintf(line, sizeof(line), "%5.1f%s s  %9llu req/s  p50 %8.2f ms  p99 %8.2f ms  %lld open  %llu errors",
+    snprintf(line, sizeof(line),
+             "%5.1f%s s  %9llu req/s  p50 %8.2f ms  p99 %8.2f ms  %lld open  %llu errors",
              elapsed_s < 0 ? 0 : elapsed_s, of, s ? (unsigned long long)s->requests : 0,
              s ? (double)s->p50_ns / 1e6 : 0, s ? (double)s->p99_ns / 1e6 : 0,
              (long long)r->total.conns_open, (unsigned long long)sn_load_errors(&r->total.n));
@@ -243,7 +258,8 @@ static int write_html(struct sn_str path, const struct sn_load_plan *p,
     return r;
 }
 
-static int report(const struct load_opts *o, const struct sn_load_plan *p, const struct sn_load_result *res)
+static int report(const struct load_opts *o, const struct sn_load_plan *p,
+                  const struct sn_load_result *res)
 {
     struct sn_buf b;
     sn_buf_init(&b, 0);
@@ -288,15 +304,17 @@ const struct sn_cli_command sn_cmd_load = {
     .name = "load",
     .brief = "Puts HTTP load on a server and reports throughput and latency percentiles.",
     .usage = "URL...",
-    .about = "Closed loop by default: every connection sends its next request when the last answer is\n"
-             "complete. With --rate the loop is open: requests are due on a schedule that does not wait\n"
-             "for the server, and latency counts from the due time, so a stalled server shows in the\n"
-             "percentiles. With --hold connections are opened and kept, mostly idle.\n\n"
-             "Examples:\n"
-             "  sennit load -c 64 -d 10s http://127.0.0.1:8080/\n"
-             "  sennit load --rate 2000 -c 100 -d 30s --html report.html http://127.0.0.1:8080/\n"
-             "  sennit load --rate 0:5000:20s,5000:5000:1m -c 200 http://127.0.0.1:8080/\n"
-             "  sennit load --hold 100000 --procs 6 --sources 127.0.0.1-127.0.0.8 -d 1m URL",
+    .about =
+        "Closed loop by default: every connection sends its next request when the last answer is\n"
+        "complete. With --rate the loop is open: requests are due on a schedule that does not "
+        "wait\n"
+        "for the server, and latency counts from the due time, so a stalled server shows in the\n"
+        "percentiles. With --hold connections are opened and kept, mostly idle.\n\n"
+        "Examples:\n"
+        "  sennit load -c 64 -d 10s http://127.0.0.1:8080/\n"
+        "  sennit load --rate 2000 -c 100 -d 30s --html report.html http://127.0.0.1:8080/\n"
+        "  sennit load --rate 0:5000:20s,5000:5000:1m -c 200 http://127.0.0.1:8080/\n"
+        "  sennit load --hold 100000 --procs 6 --sources 127.0.0.1-127.0.0.8 -d 1m URL",
     .table = &table,
     .args_max = SN_LOAD_TARGETS_MAX,
     .run = load_run,

@@ -70,7 +70,8 @@ int sn_supervisor_run(struct sn_supervisor *s) SN_MUST_CHECK;
 struct sn_proc_sample {
     struct sn_proc_status status;
     uint64_t rss_bytes;
-    double cpu_pct; /* of one core, over SN_CPU_WINDOW_NS or a little more; -1 where not yet known */
+    double
+        cpu_pct; /* of one core, over SN_CPU_WINDOW_NS or a little more; -1 where not yet known */
 };
 /* sn_supervised_sample - the process's state and use of memory and processor, from /proc.
  * Context: a fiber; one at a time for each process. May suspend for the lock. */

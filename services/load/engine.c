@@ -34,7 +34,8 @@ void sn_load_error(struct sn_load_engine *e, enum sn_load_error kind)
     if (measuring(e)) e->stats.n.errors[kind]++;
 }
 
-static void record_since(struct sn_load_engine *e, enum sn_load_hist h, int64_t from_ns, int64_t to_ns)
+static void record_since(struct sn_load_engine *e, enum sn_load_hist h, int64_t from_ns,
+                         int64_t to_ns)
 {
     sn_hist_record(&e->stats.hist[h], (uint64_t)SN_MAX(to_ns - from_ns, (int64_t)0));
 }
@@ -107,7 +108,8 @@ int sn_load_send(struct sn_load_conn *c, unsigned n)
     ssize_t w = sn_writev(c->s, iov, (int)n);
     if (w < 0) {
         if (!c->e->over)
-            sn_load_error(c->e, w == SN_E_DEADLINE_EXCEEDED ? SN_LOAD_ERR_TIMEOUT : SN_LOAD_ERR_WRITE);
+            sn_load_error(c->e,
+                          w == SN_E_DEADLINE_EXCEEDED ? SN_LOAD_ERR_TIMEOUT : SN_LOAD_ERR_WRITE);
         return (int)w;
     }
     c->e->stats.n.bytes_out += (uint64_t)w;

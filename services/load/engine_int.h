@@ -47,8 +47,8 @@ int sn_load_send(struct sn_load_conn *c, unsigned n) SN_MUST_CHECK;
 int sn_load_receive(struct sn_load_conn *c, int64_t sent_ns, bool *ret_keep) SN_MUST_CHECK;
 /* sn_load_record - one finished request. due_ns: when it should have been sent. */
 void sn_load_record(struct sn_load_engine *e, int status, int64_t due_ns, int64_t sent_ns);
-/* sn_load_wait_due - sleeps until `due` (sn_now's clock). Returns 1 after waiting, 0 where it was due
- * already, SN_E_CANCELLED or SN_E_DEADLINE_EXCEEDED. */
+/* sn_load_wait_due - sleeps until `due` (sn_now's clock). Returns 1 after waiting, 0 where it was
+ * due already, SN_E_CANCELLED or SN_E_DEADLINE_EXCEEDED. */
 int sn_load_wait_due(int64_t due) SN_MUST_CHECK;
 /* sn_load_hold - the body of hold mode: opens, parks, keeps some active; returns at the end. */
 int sn_load_hold(struct sn_load_engine *e) SN_MUST_CHECK;

@@ -51,9 +51,9 @@ struct sn_load_plan {
  * Returns 0, SN_E_SYNTAX, SN_E_INVALID_ARGUMENT, SN_E_NOMEM; the diagnostic names the target. */
 int sn_load_plan_prepare(struct sn_load_plan *p, struct sn_arena *a) SN_MUST_CHECK;
 
-/* sn_load_worker - the body of one worker process: starts a runtime, runs share `index` of the plan,
- * writes frames to out_fd. start_ns: sn_now() at which every worker begins. Returns 0 or SN_E_*.
- * Context: an ordinary thread of a process of its own. */
+/* sn_load_worker - the body of one worker process: starts a runtime, runs share `index` of the
+ * plan, writes frames to out_fd. start_ns: sn_now() at which every worker begins. Returns 0 or
+ * SN_E_*. Context: an ordinary thread of a process of its own. */
 int sn_load_worker(const struct sn_load_plan *p, unsigned index, int64_t start_ns, int out_fd)
     SN_MUST_CHECK;
 
@@ -78,8 +78,8 @@ struct sn_load_result {
  * times a second (NULL = silent). Returns 0 or SN_E_*. Must be called before any runtime or thread
  * has started in this process: it forks. SIGINT ends the run early and in order. */
 int sn_load_run(const struct sn_load_plan *p, struct sn_load_result *ret,
-                void (*progress)(const struct sn_load_result *so_far, double elapsed_s, double of_s))
-    SN_MUST_CHECK;
+                void (*progress)(const struct sn_load_result *so_far, double elapsed_s,
+                                 double of_s)) SN_MUST_CHECK;
 void sn_load_result_done(struct sn_load_result *r);
 
 /* Reports; each appends to `out`. JSON: {"version":1,...}. HTML: one file, no outside resources. */

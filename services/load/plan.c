@@ -3,7 +3,8 @@
 #include "core/status.h"
 #include "load/load.h"
 
-static int split_url(struct sn_load_target *t, struct sn_str *ret_authority, struct sn_str *ret_path)
+static int split_url(struct sn_load_target *t, struct sn_str *ret_authority,
+                     struct sn_str *ret_path)
 {
     struct sn_str u = t->url;
     if (sn_str_starts(u, SN_STR("https://"))) {

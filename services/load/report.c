@@ -71,7 +71,8 @@ static void text_errors(const struct sn_load_result *r, struct sn_buf *b)
     const char *sep = " (";
     for (int i = 0; i < SN_LOAD_ERRORS; i++) {
         if (!n->errors[i]) continue;
-        sn_buf_printf(b, "%s%s %llu", sep, sn_load_error_names[i], (unsigned long long)n->errors[i]);
+        sn_buf_printf(b, "%s%s %llu", sep, sn_load_error_names[i],
+                      (unsigned long long)n->errors[i]);
         sep = ", ";
     }
     sn_buf_cstr(b, errors ? ")\n" : "\n");
@@ -104,8 +105,9 @@ int sn_load_report_text(const struct sn_load_plan *p, const struct sn_load_resul
     text_latency(r, b);
     text_errors(r, b);
     if (generator_late(r))
-        sn_buf_cstr(b, "\n  The generator itself was late by more than 5 ms at p99: it, or this machine,\n"
-                       "  is the bottleneck. Use more --procs, fewer connections, or a lower --rate.\n");
+        sn_buf_cstr(
+            b, "\n  The generator itself was late by more than 5 ms at p99: it, or this machine,\n"
+               "  is the bottleneck. Use more --procs, fewer connections, or a lower --rate.\n");
     if (r->workers_lost)
         sn_buf_printf(b, "\n  %u worker %s ended before the run did; the figures lack its share.\n",
                       r->workers_lost, r->workers_lost == 1 ? "process" : "processes");

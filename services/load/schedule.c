@@ -25,13 +25,15 @@ static int parse_step(struct sn_str text, int64_t ns, struct sn_load_step *ret)
     if (rest.ptr) {
         struct sn_str to = sn_str_cut(&rest, ':');
         if (!rest.ptr)
-            return sn_fail(SN_E_SYNTAX, "step \"%.*s\": expected FROM:TO:LENGTH, such as 100:500:30s",
+            return sn_fail(SN_E_SYNTAX,
+                           "step \"%.*s\": expected FROM:TO:LENGTH, such as 100:500:30s",
                            SN_STR_ARG(text));
         r = parse_rate(to, &ret->to);
         if (r < 0) return r;
         r = sn_str_to_duration(rest, &ret->ns);
         if (r < 0)
-            return sn_fail(SN_E_SYNTAX, "step \"%.*s\": expected a length such as 30s, got \"%.*s\"",
+            return sn_fail(SN_E_SYNTAX,
+                           "step \"%.*s\": expected a length such as 30s, got \"%.*s\"",
                            SN_STR_ARG(text), SN_STR_ARG(rest));
     }
     if (ret->ns <= 0)

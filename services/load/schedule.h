@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* load/schedule.h - when each request of an open-loop load is due.
- * A plan of steps, each holding or ramping a rate, is the integral of that rate; the k-th request is
- * due where the integral reaches k. Due times do not depend on how the server answers, which is what
- * keeps the measured latencies free of coordinated omission. Sans-I/O. */
+ * A plan of steps, each holding or ramping a rate, is the integral of that rate; the k-th request
+ * is due where the integral reaches k. Due times do not depend on how the server answers, which is
+ * what keeps the measured latencies free of coordinated omission. Sans-I/O. */
 #pragma once
 #include "core/base.h"
 #include "core/str.h"

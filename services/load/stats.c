@@ -131,7 +131,8 @@ int sn_load_stats_decode_add(struct sn_str *in, struct sn_load_stats *into, int6
     struct sn_str body = sn_str_sub(rest, 0, f.len);
     for (int i = 0; i < SN_LOAD_HISTS; i++)
         if (decode_hist(&body, &into->hist[i]) < 0)
-            return sn_fail(SN_E_PROTOCOL, "load worker: damaged %s histogram", sn_load_hist_names[i]);
+            return sn_fail(SN_E_PROTOCOL, "load worker: damaged %s histogram",
+                           sn_load_hist_names[i]);
     if (body.len) return sn_fail(SN_E_PROTOCOL, "load worker: %zu bytes too many", body.len);
     add_counts(&into->n, &f.n);
     *ret_open = f.conns_open;

@@ -7,12 +7,13 @@
 #include "core/hist.h"
 
 enum sn_load_hist {
-    SN_LOAD_LATENCY,  /* from when the request was due (open loop) or sent (closed) to the last byte */
-    SN_LOAD_SERVICE,  /* from when it was sent to the last byte */
-    SN_LOAD_FIRST,    /* from when it was sent to the first byte */
-    SN_LOAD_CONNECT,  /* TCP connection */
-    SN_LOAD_TLS,      /* TLS handshake */
-    SN_LOAD_LATE,     /* a free connection sent this much after the due time: our own delay */
+    SN_LOAD_LATENCY, /* from when the request was due (open loop) or sent (closed) to the last byte
+                      */
+    SN_LOAD_SERVICE, /* from when it was sent to the last byte */
+    SN_LOAD_FIRST,   /* from when it was sent to the first byte */
+    SN_LOAD_CONNECT, /* TCP connection */
+    SN_LOAD_TLS,     /* TLS handshake */
+    SN_LOAD_LATE,    /* a free connection sent this much after the due time: our own delay */
     SN_LOAD_HISTS,
 };
 enum sn_load_error {

@@ -7,7 +7,8 @@
 static void fill(struct sn_load_stats *s, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        sn_hist_record(&s->hist[sn_test_rand_below(SN_LOAD_HISTS)], sn_test_rand_below(SN_HOUR * 2));
+        sn_hist_record(&s->hist[sn_test_rand_below(SN_LOAD_HISTS)],
+                       sn_test_rand_below(SN_HOUR * 2));
         s->n.requests++;
         s->n.errors[sn_test_rand_below(SN_LOAD_ERRORS)]++;
         s->n.status[sn_test_rand_below(6)]++;

@@ -60,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         SN_ASSERT(sn_yaml_write(&b, &tree, NULL) == 0);
         r = sn_conf_load(&c, &a, "g", sn_buf_view(&b), &table, &again);
         SN_ASSERT(r == 0 || r == SN_E_NOMEM);
-        if (r == 0 && sn_conf_dump(&a, &table, &again, &tree2) == 0) SN_ASSERT(sn_json_eq(&tree, &tree2));
+        if (r == 0 && sn_conf_dump(&a, &table, &again, &tree2) == 0)
+            SN_ASSERT(sn_json_eq(&tree, &tree2));
     }
     sn_buf_done(&b);
     sn_arena_done(&a);

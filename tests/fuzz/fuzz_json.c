@@ -8,7 +8,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct sn_json_style styles[] = {{0}, {.indent = 3}, {.html = true}, {.sort_keys = true}};
+    static const struct sn_json_style styles[] = {{0},
+                                                  {.indent = 3},
+                                                  {.html = true},
+                                                  {.sort_keys = true}};
     struct sn_str text = sn_str_of((const char *)data, size);
     struct sn_json_error e;
     struct sn_json_opts strict = {.dup = SN_JSON_DUP_ERROR, .error = &e};

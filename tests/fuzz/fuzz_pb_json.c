@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON that is read as a google.protobuf.Struct or a FileDescriptorProto and written again must read
- * back to the same text: the first is all of JSON, the second has most kinds of field. */
+/* JSON that is read as a google.protobuf.Struct or a FileDescriptorProto and written again must
+ * read back to the same text: the first is all of JSON, the second has most kinds of field. */
 #include <stdlib.h>
 
 #include "google/protobuf/descriptor.pb.h"

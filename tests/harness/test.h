@@ -4,8 +4,8 @@
  * process with a timeout, so a crash, a hang or a leak names one test. A test program prints
  * "ok NAME", "FAIL NAME: why" or "SKIP NAME: why" and closes with "N passed, N failed, N skipped".
  *
- *   test_core            run all            test_core arena/reset   run those whose name contains it
- *   test_core --list     names              test_core --no-fork X   in-process, for a debugger
+ *   test_core            run all            test_core arena/reset   run those whose name contains
+ * it test_core --list     names              test_core --no-fork X   in-process, for a debugger
  *   SN_TEST_SEED=123     seed of property tests (printed on failure)
  *   SN_TEST_SCALE=10     multiplies the number of property and simulation cases
  *   SN_TEST_JOBS=1       tests run at a time (default 2, at most the CPUs)
@@ -43,7 +43,8 @@ __attribute__((noreturn, format(printf, 3, 4))) void sn_test_fail(const char *fi
 __attribute__((noreturn, format(printf, 1, 2))) void sn_test_skip(const char *fmt, ...);
 /* sn_test_row - names the table row or case under test; shown when it fails. */
 __attribute__((format(printf, 1, 2))) void sn_test_row(const char *fmt, ...);
-/* sn_test_at_exit - a check run after the test body and before the leak check (LIFO, at most 16). */
+/* sn_test_at_exit - a check run after the test body and before the leak check (LIFO, at most 16).
+ */
 void sn_test_at_exit(void (*fn)(void));
 
 /* sn_test_cases - how many property cases to run: `base` times SN_TEST_SCALE. */
