@@ -133,6 +133,7 @@ static SN_NOINLINE int chan_wait(struct sn_chan *c, struct sn_waitq *q, void *el
     w.t = sn_wait_begin(reason);
     sn_waitq_push(q, &w);
     sn_spin_unlock(&c->spin);
+    SN_RACE_POINT();
     int r = sn_block_park(SN_BLOCK_CHAN, w.t, SN_FOREVER);
     if (SN_LIKELY(r >= 0)) return w.status;
     sn_spin_lock(&c->spin);
@@ -354,6 +355,7 @@ static SN_ALWAYS_INLINE int select_wait(struct sn_select_case *cases, unsigned n
     for (i = 0; i < n; i++) {
         if (!cases[i].chan) continue;
         w[i] = (struct sn_waiter){.f = self, .t = t, .elem = cases[i].elem, .index = (int16_t)i};
+        SN_RACE_POINT();
         how = select_enqueue(&cases[i], &w[i]);
         if (how != ENQ_QUEUED) break;
     }

@@ -11,7 +11,7 @@
 #include "core/alloc.h"
 #include "core/rand.h"
 #include "fiber/sim.h"
-#include "fiber/sync.h"
+#include "fiber/sync_int.h"
 #include "harness/test.h"
 
 static int run_n(unsigned workers, int (*fn)(void *), void *arg)
@@ -544,6 +544,128 @@ static void volume(unsigned workers, size_t cap)
 SN_TEST(chan_volume_unbuffered) { volume(1, 0); }
 SN_TEST_SLOW(chan_volume_unbuffered_4, 60) { volume(4, 0); }
 SN_TEST_SLOW(chan_volume_buffered_4, 60) { volume(4, 3); }
+
+/* The same through selects that offer several channels at once: a peer may win one case while the
+ * select still queues on the next, and two selects may meet each other. */
+enum { RACE_CHANS = 4 };
+struct race {
+    struct sn_chan *c[RACE_CHANS];
+    unsigned chans, fibers, ops;
+    _Atomic uint64_t sent, received;
+    struct sn_waitgroup senders;
+};
+static void race_sender(void *arg)
+{
+    struct race *r = arg;
+    uint64_t v[RACE_CHANS], sum = 0;
+    struct sn_select_case k[RACE_CHANS];
+    for (uint64_t i = 1; i <= r->ops; i++) {
+        for (unsigned x = 0; x < r->chans; x++) {
+            v[x] = i << 8 | x; /* which case was performed must be the channel it came by */
+            k[x] = (struct sn_select_case){r->c[x], SN_SELECT_SEND, &v[x], 1};
+        }
+        int at = sn_select(k, r->chans, SN_FOREVER);
+        T_OK(at);
+        T_EQ(k[at].status, 0);
+        sum += v[at];
+    }
+    r->sent += sum;
+    sn_waitgroup_done(&r->senders);
+}
+static void race_receiver(void *arg)
+{
+    struct race *r = arg;
+    uint64_t v[RACE_CHANS], sum = 0;
+    struct sn_select_case k[RACE_CHANS];
+    for (unsigned x = 0; x < r->chans; x++)
+        k[x] = (struct sn_select_case){r->c[x], SN_SELECT_RECV, &v[x], 1};
+    for (unsigned open = r->chans; open;) {
+        for (unsigned x = 0; x < r->chans; x++) v[x] = 255;
+        int at = sn_select(k, r->chans, SN_FOREVER);
+        T_OK(at);
+        if (k[at].status == SN_E_EOF) {
+            k[at].chan = NULL;
+            open--;
+            continue;
+        }
+        T_EQ(k[at].status, 0);
+        T_EQ(v[at] & 255, at);
+        for (unsigned x = 0; x < r->chans; x++)
+            if ((int)x != at) T_EQ(v[x], 255); /* nothing was delivered to a losing case */
+        sum += v[at];
+    }
+    r->received += sum;
+}
+static int race_main(void *arg)
+{
+    struct race *r = arg;
+    struct sn_scope_storage mem;
+    struct sn_scope *s = sn_scope_begin(&mem);
+    sn_waitgroup_add(&r->senders, r->fibers);
+    for (unsigned i = 0; i < r->fibers; i++) {
+        T_OK(sn_go_on(i % sn_worker_count(), "sender", race_sender, r));
+        T_OK(sn_go_on((i + 1) % sn_worker_count(), "receiver", race_receiver, r));
+    }
+    T_OK(sn_waitgroup_wait(&r->senders));
+    for (unsigned i = 0; i < r->chans; i++) sn_chan_close(r->c[i]);
+    T_OK(sn_scope_end(s));
+    T_EQ(r->received, r->sent);
+    return 0;
+}
+/* 0 to 4 us, every other time none. */
+static void dawdle(void)
+{
+    static _Atomic uint64_t n;
+    uint64_t x = ++n * 0x9e3779b97f4a7c15ull >> 40;
+    if (x & 1) return;
+    int64_t until = sn_now() + (int64_t)(x >> 1) % (4 * SN_US);
+    while (sn_now() < until) {
+    }
+}
+static void race(unsigned workers, unsigned chans, unsigned fibers, unsigned ops, size_t cap)
+{
+    struct race r = {.chans = chans, .fibers = fibers, .ops = ops};
+    for (unsigned i = 0; i < chans; i++) r.c[i] = sn_chan_new(8, i % 2 ? cap : 0);
+#ifndef NDEBUG
+    sn_race_hook = dawdle;
+#endif
+    T_OK(run_n(workers, race_main, &r));
+    for (unsigned i = 0; i < chans; i++) sn_chan_free(r.c[i]);
+}
+SN_TEST_SLOW(select_meets_select_2, 60) { race(2, RACE_CHANS, 3, 8000, 0); }
+SN_TEST_SLOW(select_meets_select_few, 60) { race(2, 3, 1, 20000, 0); }
+SN_TEST_SLOW(select_meets_select_4, 60) { race(4, RACE_CHANS, 3, 8000, 1); }
+/* Nobody else would come to match two that missed each other: a miss is a hang. */
+SN_TEST_SLOW(select_meets_select_alone, 60) { race(2, 1, 1, 40000, 0); }
+
+/* ---- a waiting sender enters the ring as soon as there is room ---- */
+
+static void waiting_sender(void *arg)
+{
+    uint64_t v = 2;
+    T_OK(sn_chan_send(arg, &v));
+}
+static int refill(void *arg)
+{
+    (void)arg;
+    struct sn_chan *c = sn_chan_new(8, 1);
+    struct sn_scope_storage mem;
+    struct sn_scope *s = sn_scope_begin(&mem);
+    uint64_t v = 1;
+    T_OK(sn_chan_send(c, &v));
+    T_OK(sn_go_on(0, "sender", waiting_sender, c));
+    T_OK(sn_sleep(SN_MS));
+    T_OK(sn_chan_recv(c, &v));
+    T_EQ(v, 1);
+    T_EQ(sn_chan_len(c), 1); /* its value is ahead of whatever is sent from now on */
+    T_EQ(sn_chan_try_send(c, &v), SN_E_AGAIN);
+    T_OK(sn_scope_end(s));
+    T_OK(sn_chan_recv(c, &v));
+    T_EQ(v, 2);
+    sn_chan_free(c);
+    return 0;
+}
+SN_TEST(chan_waiting_sender_enters_ring) { T_OK(run_n(1, refill, NULL)); }
 
 /* ---- from threads ---- */
 

@@ -270,6 +270,44 @@ SN_TEST_SLOW(simdisk_crashes, 120)
     T_ASSERT(synced > 0 || sn_test_cases(1000) < 10);
 }
 
+/* Names that were not synced may be there all the same, and in order: never the second without the
+ * first. */
+static void unsynced_names(void *arg)
+{
+    int fd;
+    for (int i = 0; i < 2; i++) {
+        T_OK(sn_file_open(i ? "/second" : "/first", O_WRONLY | O_CREAT, 0644, &fd));
+        sn_file_close(fd);
+    }
+    *(int *)arg = 1;
+}
+static void unsynced_check(void *arg)
+{
+    struct stat st;
+    int first = sn_file_stat("/first", &st), second = sn_file_stat("/second", &st);
+    *(int *)arg = 2 + (first >= 0) + (second >= 0);
+    T_ASSERT(first >= 0 || second < 0);
+}
+static int unsynced_main(void *arg)
+{
+    int state = 0;
+    struct sn_sim_host *h = sn_sim_host_new("db");
+    T_OK(sn_sim_host_go(h, "names", unsynced_names, &state));
+    while (state == 0) T_OK(sn_sleep(SN_MS));
+    sn_sim_crash(h);
+    T_OK(sn_sim_host_go(h, "check", unsynced_check, &state));
+    while (state == 1) T_OK(sn_sleep(SN_MS));
+    ((unsigned *)arg)[state]++;
+    return 0;
+}
+SN_TEST(simdisk_keeps_order_of_names)
+{
+    unsigned n[5] = {0};
+    for (unsigned i = 0; i < 150; i++)
+        T_OK(sn_sim_run(&(struct sn_sim_opts){.seed = i}, unsynced_main, n, NULL));
+    T_ASSERTF(n[2] > 10 && n[3] > 10 && n[4] > 10, "%u none, %u one, %u both", n[2], n[3], n[4]);
+}
+
 /* The bug the disk is there to find: rename without a sync of the data. */
 static void careless(void *arg)
 {

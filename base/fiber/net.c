@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fiber/net.c - the front of fiber/net.h: picks kernel or simulator, and what is the same for both. */
+/* fiber/net.c - the front of fiber/net.h: picks kernel or simulator, and what is the same for both.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,6 +10,7 @@
 
 #include "core/alloc.h"
 #include "fiber/net_int.h"
+#include "fiber/os.h"
 
 int sn_dial(const char *addr, const struct sn_dial_opts *opts, struct sn_stream **ret)
 {
@@ -62,7 +64,8 @@ ssize_t sn_write(struct sn_stream *s, const void *buf, size_t n)
     return sn_writev(s, &v, 1);
 }
 
-/* ---- any descriptor --------------------------------------------------------------------------- */
+/* ---- any descriptor ---------------------------------------------------------------------------
+ */
 
 static void fd_event(struct sn_pollee *e, uint32_t events)
 {
@@ -94,13 +97,15 @@ static int fd_wait_polled(struct sn_sock *k, uint32_t events)
 int sn_fd_wait(int fd, uint32_t events)
 {
     if (sn_sim_on)
-        return sn_fail(SN_E_UNIMPLEMENTED, "descriptors of the kernel do not exist in a simulation");
+        return sn_fail(SN_E_UNIMPLEMENTED,
+                       "descriptors of the kernel do not exist in a simulation");
     struct pollfd p = {.fd = fd, .events = (short)events};
     int n;
     do n = poll(&p, 1, 0);
     while (n < 0 && errno == EINTR);
     if (n < 0) return sn_fail_errno(errno, "poll descriptor %d", fd);
-    if (p.revents & POLLNVAL) return sn_fail(SN_E_INVALID_ARGUMENT, "descriptor %d is not open", fd);
+    if (p.revents & POLLNVAL)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "descriptor %d is not open", fd);
     if (p.revents) return p.revents;
     /* A copy: the descriptor may already be in this poller, through another wait or as a stream. */
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -116,27 +121,12 @@ int sn_fd_wait(int fd, uint32_t events)
     return r;
 }
 
-/* ---- moving bytes without copying them ----------------------------------------------------------- */
+/* ---- moving bytes without copying them ---- */
 
 #define COPY_BUF (16u << 10)
 #define SENDFILE_MAX (1 << 20) /* per call, so that others get their turn */
 #define PIPE_BYTES (1 << 18)
 #define PIPES_KEPT 16u
-
-struct pread_job {
-    int fd;
-    void *buf;
-    size_t n;
-    int64_t off;
-};
-static int pread_blocking(void *arg)
-{
-    struct pread_job *j = arg;
-    ssize_t n;
-    do n = pread(j->fd, j->buf, j->n, j->off);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? sn_fail_errno(errno, "read file") : (int)n;
-}
 
 static ssize_t sendfile_copied(struct sn_stream *s, int fd, int64_t off, int64_t n)
 {
@@ -144,8 +134,8 @@ static ssize_t sendfile_copied(struct sn_stream *s, int fd, int64_t off, int64_t
     if (!buf) return SN_E_NOMEM;
     int64_t sent = 0;
     while (sent < n) {
-        struct pread_job j = {fd, buf, (size_t)SN_MIN((int64_t)COPY_BUF, n - sent), off + sent};
-        ssize_t got = sn_offload(pread_blocking, &j);
+        size_t want = (size_t)SN_MIN((int64_t)COPY_BUF, n - sent);
+        ssize_t got = sn_file_pread(fd, buf, want, off + sent);
         if (got < 0) return got;
         if (got == 0) return sn_fail(SN_E_EOF, "file ended after %lld bytes", (long long)sent);
         ssize_t r = sn_write(s, buf, (size_t)got);
@@ -162,8 +152,7 @@ static ssize_t sendfile_kernel(struct sn_sock *k, int fd, int64_t off, int64_t n
         __atomic_fetch_and(&k->st, ~SN_SS_WR_READY, __ATOMIC_ACQ_REL);
         ssize_t r = sendfile(k->e.fd, fd, &at, (size_t)SN_MIN((int64_t)SENDFILE_MAX, off + n - at));
         if (r > 0) continue;
-        if (r == 0)
-            return sn_fail(SN_E_EOF, "file ended after %lld bytes", (long long)(at - off));
+        if (r == 0) return sn_fail(SN_E_EOF, "file ended after %lld bytes", (long long)(at - off));
         if (errno == EINTR) continue;
         if (errno != EAGAIN) {
             int err = errno;
@@ -258,7 +247,8 @@ static ssize_t splice_in(struct sn_sock *src, int p[2])
         if (r >= 0 && p[0] < 0) r = pipe_get(p);
         if (r < 0) return sn_sock_exit(src, SN_SS_RD_BUSY, r);
         uint32_t before = __atomic_fetch_and(&src->st, ~SN_SS_RD_READY, __ATOMIC_ACQ_REL);
-        ssize_t n = splice(src->e.fd, NULL, p[1], NULL, PIPE_BYTES, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        ssize_t n =
+            splice(src->e.fd, NULL, p[1], NULL, PIPE_BYTES, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
         if (n > 0) {
             /* The pipe may have been the limit: only EAGAIN proves the socket is empty. */
             __atomic_fetch_or(&src->st, SN_SS_RD_READY, __ATOMIC_ACQ_REL);

@@ -12,8 +12,9 @@
  * starting one afterwards is a use after free like any other. Parking and unparking are for the
  * stream's worker: the one that accepted or dialled it.
  *
- * A stream between messages is *parked*: sn_stream_park gives it to the poller, which keeps only the
- * stream's own record (no fiber, no buffer, no stack) and starts a pooled fiber when bytes arrive. */
+ * A stream between messages is *parked*: sn_stream_park gives it to the poller, which keeps only
+ * the stream's own record (no fiber, no buffer, no stack) and starts a pooled fiber when bytes
+ * arrive. */
 #pragma once
 #include <sys/uio.h>
 
@@ -47,12 +48,13 @@ struct sn_stream {
  * SN_E_FILES, SN_E_DEADLINE_EXCEEDED, SN_E_CANCELLED, SN_E_SYNTAX (address); the diagnostic names
  * address and cause. Owns: *ret is the caller's; close it. Suspends. */
 struct sn_dial_opts {
-    const char *local;         /* source address to bind, NULL = any (IP_BIND_ADDRESS_NO_PORT) */
-    int64_t user_timeout_ms;   /* TCP_USER_TIMEOUT; 0 = 20,000; -1 = kernel default */
-    bool no_delay_off;         /* TCP_NODELAY is on unless this is set */
+    const char *local;       /* source address to bind, NULL = any (IP_BIND_ADDRESS_NO_PORT) */
+    int64_t user_timeout_ms; /* TCP_USER_TIMEOUT; 0 = 20,000; -1 = kernel default */
+    bool no_delay_off;       /* TCP_NODELAY is on unless this is set */
     int64_t resolve_ttl_ms_max;
 };
-int sn_dial(const char *addr, const struct sn_dial_opts *opts, struct sn_stream **ret) SN_MUST_CHECK;
+int sn_dial(const char *addr, const struct sn_dial_opts *opts,
+            struct sn_stream **ret) SN_MUST_CHECK;
 
 /* sn_read - at least one byte. Returns > 0 bytes, 0 at end of stream, SN_E_RESET, SN_E_CANCELLED,
  * SN_E_DEADLINE_EXCEEDED, SN_E_IO. Never data and an error together. Suspends. */
@@ -104,9 +106,9 @@ static inline int sn_stream_addr(struct sn_stream *s, bool peer, char *out, size
     return s->ops->addr(s, peer, out, cap);
 }
 
-/* sn_stream_sendfile - n bytes of the regular file `fd` from `off`; by sendfile(2) on plain sockets,
- * by read and write elsewhere. The file's position is not used. Returns n, SN_E_EOF where the file
- * ended before, or as sn_write. Suspends. */
+/* sn_stream_sendfile - n bytes of the regular file `fd` from `off`; by sendfile(2) on plain
+ * sockets, by read and write elsewhere. The file's position is not used. Returns n, SN_E_EOF where
+ * the file ended before, or as sn_write. Suspends. */
 ssize_t sn_stream_sendfile(struct sn_stream *s, int fd, int64_t off, int64_t n) SN_MUST_CHECK;
 /* sn_stream_copy - everything src delivers goes to dst, until src ends; by splice(2) between plain
  * sockets (an idle copy then owns no pipe and no buffer). Does not shut dst down. Returns the bytes
@@ -115,17 +117,17 @@ int64_t sn_stream_copy(struct sn_stream *dst, struct sn_stream *src) SN_MUST_CHE
 
 struct sn_listener;
 struct sn_listen_opts {
-    int backlog;           /* 0 = 4096 (the kernel clamps to somaxconn) */
-    bool per_worker;       /* one SO_REUSEPORT socket per worker (TCP); else one shared socket */
+    int backlog;     /* 0 = 4096 (the kernel clamps to somaxconn) */
+    bool per_worker; /* one SO_REUSEPORT socket per worker (TCP); else one shared socket */
     int64_t user_timeout_ms;
-    int fd;                /* > 0: adopt this listening descriptor (upgrade, socket activation) */
-    bool defer_accept;     /* TCP_DEFER_ACCEPT: wake only when the first bytes are here */
-    unsigned unix_mode;    /* permission bits of a Unix socket; 0 = 0600 */
+    int fd;             /* > 0: adopt this listening descriptor (upgrade, socket activation) */
+    bool defer_accept;  /* TCP_DEFER_ACCEPT: wake only when the first bytes are here */
+    unsigned unix_mode; /* permission bits of a Unix socket; 0 = 0600 */
 };
 /* sn_listen - Returns 0, SN_E_ALREADY_EXISTS (address in use), SN_E_PERMISSION_DENIED, SN_E_SYNTAX,
  * SN_E_FILES; the diagnostic names the address. */
-int sn_listen(const char *addr, const struct sn_listen_opts *opts, struct sn_listener **ret)
-    SN_MUST_CHECK;
+int sn_listen(const char *addr, const struct sn_listen_opts *opts,
+              struct sn_listener **ret) SN_MUST_CHECK;
 /* sn_accept - next connection, owned by the calling fiber's worker. Returns 0, SN_E_CLOSED after
  * sn_listener_close, SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. At the descriptor limit it waits and
  * retries (and counts), it never spins and never fails for it. Suspends. */
@@ -136,7 +138,7 @@ int sn_accept(struct sn_listener *l, struct sn_stream **ret) SN_MUST_CHECK;
  * arg. Returns when the listener is closed: SN_OK. Suspends. This is the road of a server with a
  * million connections: an idle one has never had a fiber. */
 struct sn_serve_opts {
-    int64_t idle_ns;  /* 0 = SN_FOREVER */
+    int64_t idle_ns;    /* 0 = SN_FOREVER */
     uint64_t conns_max; /* 0 = no limit; beyond it accepting pauses until one closes */
     void *(*conn_init)(struct sn_stream *s, void *arg); /* NULL result closes the connection */
 };
@@ -174,5 +176,6 @@ uint64_t sn_net_file_limit_hits(void);
 
 /* ---- any descriptor ---- */
 /* sn_fd_wait - suspends until `fd` (non-blocking) is ready for EPOLLIN/EPOLLOUT in `events`.
- * Returns the ready events, SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. For pidfds, netlink, inotify. */
+ * Returns the ready events, SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. For pidfds, netlink, inotify.
+ */
 int sn_fd_wait(int fd, uint32_t events) SN_MUST_CHECK;

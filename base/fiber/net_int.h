@@ -59,11 +59,10 @@ static inline void sn_sock_sys_set(const struct sn_sock_sys *hooks)
 {
     __atomic_store_n(&sn_sock_sys_hooks, hooks, __ATOMIC_RELEASE);
 }
-#define SN_SOCK_SYS(call, ...)                                                            \
-    ({                                                                                    \
-        const struct sn_sock_sys *sys_ = sn_sock_sys_get();                               \
-        SN_UNLIKELY(sys_ != NULL) && sys_->call ? sys_->call(__VA_ARGS__)                 \
-                                                : (call)(__VA_ARGS__);                    \
+#define SN_SOCK_SYS(call, ...)                                                                   \
+    ({                                                                                           \
+        const struct sn_sock_sys *sys_ = sn_sock_sys_get();                                      \
+        SN_UNLIKELY(sys_ != NULL) && sys_->call ? sys_->call(__VA_ARGS__) : (call)(__VA_ARGS__); \
     })
 
 /* ---- records ---- */
@@ -72,7 +71,7 @@ enum sn_sock_kind { SN_SOCK_FREE = 0, SN_SOCK_STREAM, SN_SOCK_UDP, SN_SOCK_ACCEP
 /* Bits of sn_sock.st. Readiness is set by the poller and cleared *before* the system call it
  * promises about, so an edge that comes during the call is never lost. */
 enum {
-    SN_SS_RD_BUSY = 1,    /* a read is between entry and exit */
+    SN_SS_RD_BUSY = 1, /* a read is between entry and exit */
     SN_SS_WR_BUSY = 2,
     SN_SS_CLOSE_BUSY = 4, /* the closer still touches the record */
     SN_SS_BUSY = 7,
@@ -82,8 +81,8 @@ enum {
     SN_SS_RD_HUP = 64, /* peer finished: reads end, no further edge comes (sticky) */
     SN_SS_ERR = 128,   /* error or full hang-up: both directions return at once (sticky) */
     SN_SS_PARKED = 256,
-    SN_SS_RETRY = 512, /* a ready function waits for memory to get its fiber */
-    SN_SS_COUNTED = 1024, /* holds one of its listener's conns_max */
+    SN_SS_RETRY = 512,     /* a ready function waits for memory to get its fiber */
+    SN_SS_COUNTED = 1024,  /* holds one of its listener's conns_max */
     SN_SS_BORROWED = 2048, /* the descriptor is not ours to close */
     SN_SS_WATCHED = 4096,  /* registered with the poller */
     SN_SS_READABLE = SN_SS_RD_READY | SN_SS_RD_HUP | SN_SS_ERR,
@@ -118,7 +117,10 @@ struct sn_sock {
     uint8_t kind;
     uint8_t family;
     int16_t why;
-    uint16_t unused;
+    /* The peer of an IPv4 stream, network order, once asked for; port 0 = not yet. A proxy asks with
+     * every request, and a system call each time would be the fifth of its data path. */
+    uint16_t peer_port;
+    uint32_t peer_ip4;
 };
 /* The whole user memory of a parked connection, before the protocol adds its own record. */
 _Static_assert(sizeof(struct sn_sock) <= 128, "a parked connection fits two cache lines");

@@ -19,7 +19,10 @@
 
 /* Bytes asked of the heap, by the alloc hooks; the allocator's own header is counted as 16. */
 static int64_t heap_bytes;
-static void on_alloc(void *p, size_t n) { __atomic_add_fetch(&heap_bytes, (int64_t)n + 16, __ATOMIC_RELAXED); }
+static void on_alloc(void *p, size_t n)
+{
+    __atomic_add_fetch(&heap_bytes, (int64_t)n + 16, __ATOMIC_RELAXED);
+}
 static const struct sn_alloc_hooks hooks = {.on_alloc = on_alloc};
 
 static void answer(struct sn_stream *s, void *arg, int why)
@@ -58,7 +61,8 @@ static int server_main(void *arg)
     T_OK(sn_go("serve", serve, l));
     T_OK(sn_sleep(20 * SN_MS));
     T_EQ(write(me->ctl[1], me->addr, sizeof me->addr), sizeof me->addr);
-    for (sn_rt_stats(&st); st.conns_parked < PER_SERVER; sn_rt_stats(&st)) T_OK(sn_sleep(5 * SN_MS));
+    for (sn_rt_stats(&st); st.conns_parked < PER_SERVER; sn_rt_stats(&st))
+        T_OK(sn_sleep(5 * SN_MS));
     struct report r = {__atomic_load_n(&heap_bytes, __ATOMIC_RELAXED), st.conns_parked};
     sn_alloc_set_hooks(NULL);
     T_EQ(write(me->ctl[1], &r, sizeof r), sizeof r);
@@ -96,7 +100,8 @@ static int client_main(void *arg)
     double each = (double)r.bytes / PER_SERVER;
     printf("%d connections parked: %.0f bytes of user memory each\n", PER_SERVER, each);
     fflush(stdout);
-    T_ASSERTF(each <= SN_SOCK_BYTES_MAX, "%.0f bytes each, the budget is %d", each, SN_SOCK_BYTES_MAX);
+    T_ASSERTF(each <= SN_SOCK_BYTES_MAX, "%.0f bytes each, the budget is %d", each,
+              SN_SOCK_BYTES_MAX);
     for (int i = 0; i < PER_SERVER; i += 97) { /* about 1 % */
         T_EQ(sn_write(c[i], "q", 1), 1);
         T_OK(sn_read_full(c[i], &b, 1));

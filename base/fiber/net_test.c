@@ -33,11 +33,13 @@ static void run_both(int (*fn)(void *))
     for (int u = 0; u < 2; u++)
         for (unsigned w = 1; w <= 3; w += 2) run_on(fn, u, w);
 }
-#define NET_TEST(name)            \
+#define NET_TEST(name)                 \
     static int name##_body(void *arg); \
-    SN_TEST(name) { run_both(name##_body); } \
+    SN_TEST(name)                      \
+    {                                  \
+        run_both(name##_body);         \
+    }                                  \
     static int name##_body(void *arg)
-
 
 /* ---- a small echo server in both styles ---- */
 
@@ -122,7 +124,6 @@ NET_TEST(tcp_echo)
 struct client {
     const char *addr;
     int rounds;
-    
 };
 static void client_fiber(void *arg)
 {
@@ -178,14 +179,22 @@ SN_TEST(addresses_parse)
         const char *text, *host;
         int port, r;
     } row[] = {
-        {"127.0.0.1:80", "127.0.0.1", 80, 0},  {"tcp:h.example:65535", "h.example", 65535, 0},
-        {":0", "", 0, 0},                      {"[::1]:443", "::1", 443, 0},
-        {"::1:443", "", 0, SN_E_SYNTAX},       {"host", "", 0, SN_E_SYNTAX},
-        {"host:", "", 0, SN_E_SYNTAX},         {"host:65536", "", 0, SN_E_SYNTAX},
-        {"host:-1", "", 0, SN_E_SYNTAX},       {"host:+80", "", 0, SN_E_SYNTAX},
-        {"[::1]", "", 0, SN_E_SYNTAX},         {"[::1]x:1", "", 0, SN_E_SYNTAX},
-        {"[host]:1", "", 0, SN_E_SYNTAX},      {"", "", 0, SN_E_SYNTAX},
-        {"unix:", "", 0, SN_E_SYNTAX},         {"tcp:", "", 0, SN_E_SYNTAX},
+        {"127.0.0.1:80", "127.0.0.1", 80, 0},
+        {"tcp:h.example:65535", "h.example", 65535, 0},
+        {":0", "", 0, 0},
+        {"[::1]:443", "::1", 443, 0},
+        {"::1:443", "", 0, SN_E_SYNTAX},
+        {"host", "", 0, SN_E_SYNTAX},
+        {"host:", "", 0, SN_E_SYNTAX},
+        {"host:65536", "", 0, SN_E_SYNTAX},
+        {"host:-1", "", 0, SN_E_SYNTAX},
+        {"host:+80", "", 0, SN_E_SYNTAX},
+        {"[::1]", "", 0, SN_E_SYNTAX},
+        {"[::1]x:1", "", 0, SN_E_SYNTAX},
+        {"[host]:1", "", 0, SN_E_SYNTAX},
+        {"", "", 0, SN_E_SYNTAX},
+        {"unix:", "", 0, SN_E_SYNTAX},
+        {"tcp:", "", 0, SN_E_SYNTAX},
         {"h:000080", "", 0, SN_E_SYNTAX},
     };
     for (size_t i = 0; i < SN_COUNT_OF(row); i++) {
@@ -443,7 +452,7 @@ NET_TEST(unix_socket_file)
     /* What a crash leaves behind does not get in the way. */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_un u = {.sun_family = AF_UNIX};
-    strcpy(u.sun_path, path);
+    memcpy(u.sun_path, path, strlen(path) + 1);
     T_EQ(bind(fd, (struct sockaddr *)&u, sizeof u), 0);
     close(fd);
     T_OK(sn_listen(addr, NULL, &l));
@@ -807,8 +816,9 @@ static ssize_t rough_sendmsg(int fd, const struct msghdr *m, int flags)
     }
     return send(fd, m->msg_iov[0].iov_base, SN_MIN(m->msg_iov[0].iov_len, (size_t)5), flags);
 }
-static const struct sn_sock_sys rough_hooks = {
-    .recv = rough_recv, .send = rough_send, .sendmsg = rough_sendmsg};
+static const struct sn_sock_sys rough_hooks = {.recv = rough_recv,
+                                               .send = rough_send,
+                                               .sendmsg = rough_sendmsg};
 
 NET_TEST(short_and_interrupted_calls)
 {
@@ -858,7 +868,10 @@ NET_TEST(no_descriptors_no_memory)
 
 /* torture: the k-th allocation fails, for every k until a run passes untouched. */
 static int torture_at, torture_count;
-static bool torture_fail(size_t size) { return __atomic_add_fetch(&torture_count, 1, __ATOMIC_RELAXED) == torture_at; }
+static bool torture_fail(size_t size)
+{
+    return __atomic_add_fetch(&torture_count, 1, __ATOMIC_RELAXED) == torture_at;
+}
 static const struct sn_alloc_hooks torture_hooks = {.fail = torture_fail};
 
 static int torture_round(void)
@@ -937,7 +950,10 @@ NET_TEST(connection_storm)
 /* ---- a kernel that refuses io_uring ---- */
 
 static char fallback_text[700];
-static void keep_text(const char *text) { snprintf(fallback_text, sizeof fallback_text, "%s", text); }
+static void keep_text(const char *text)
+{
+    snprintf(fallback_text, sizeof fallback_text, "%s", text);
+}
 
 SN_TEST(io_uring_refused_falls_back_aloud)
 {
@@ -948,9 +964,11 @@ SN_TEST(io_uring_refused_falls_back_aloud)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog prog = {SN_COUNT_OF(code), code};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0)
-        sn_test_skip("no seccomp filters here: %s", strerror(errno));
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0)
+        sn_test_skip("no seccomp filters here: errno %d", errno);
     sn_watchdog_hook = keep_text;
     run_on(tcp_echo_body, true, 2);
-    T_ASSERTF(strstr(fallback_text, "using epoll: io_uring: the kernel refuses"), "%s", fallback_text);
+    T_ASSERTF(strstr(fallback_text, "using epoll: io_uring: the kernel refuses"), "%s",
+              fallback_text);
 }

@@ -75,12 +75,9 @@ static int gai_code(int eai)
     switch (eai) {
     case EAI_NONAME:
     case EAI_NODATA:
-    case EAI_ADDRFAMILY:
-        return SN_E_NOT_FOUND;
-    case EAI_MEMORY:
-        return SN_E_NOMEM;
-    default:
-        return SN_E_UNAVAILABLE;
+    case EAI_ADDRFAMILY: return SN_E_NOT_FOUND;
+    case EAI_MEMORY: return SN_E_NOMEM;
+    default: return SN_E_UNAVAILABLE;
     }
 }
 

@@ -440,7 +440,7 @@ static void sim_close(int fd)
 static ssize_t sim_pread(int fd, void *buf, size_t n, int64_t off)
 {
     struct disk *d;
-    struct open_file *f;
+    struct open_file *f = NULL;
     int r = file_of("read", fd, false, &d, &f);
     if (r < 0) return r;
     if (f->n->dir) return sn_fail_errno(EISDIR, "read %s", f->path);
@@ -465,7 +465,7 @@ static int grow(struct disk *d, struct open_file *f, size_t len)
 static ssize_t sim_pwrite(int fd, const void *buf, size_t n, int64_t off)
 {
     struct disk *d;
-    struct open_file *f;
+    struct open_file *f = NULL;
     int r = file_of("write", fd, true, &d, &f);
     if (r < 0) return r;
     if (off < 0 || n > SIM_DISK_BYTES_MAX || (uint64_t)off > SIM_DISK_BYTES_MAX)
@@ -482,7 +482,7 @@ static ssize_t sim_pwrite(int fd, const void *buf, size_t n, int64_t off)
 static int sim_sync(int fd)
 {
     struct disk *d;
-    struct open_file *f;
+    struct open_file *f = NULL;
     int r = file_of("fsync", fd, false, &d, &f);
     if (r < 0) return r;
     struct node *n = f->n;
@@ -506,7 +506,7 @@ static int sim_sync(int fd)
 static int sim_truncate(int fd, int64_t size)
 {
     struct disk *d;
-    struct open_file *f;
+    struct open_file *f = NULL;
     int r = file_of("truncate", fd, true, &d, &f);
     if (r < 0) return r;
     if (size < 0) return sn_fail_errno(EINVAL, "truncate %s", f->path);

@@ -2,10 +2,10 @@
 /* fiber/simnet.c - the simulated network: hosts joined by links with delay, loss and cuts.
  *
  * Everything that crosses a link is a segment on the outgoing list of one end of a connection; it
- * arrives, in order, by a timer on the virtual clock. A segment whose link is cut when it arrives is
- * held until the link heals; held longer than the user timeout it breaks the connection. Loss on a
- * stream is what TCP makes of it: a late segment, with doubling retransmission pauses, and a broken
- * connection where they add up to the user timeout. Lost datagrams are gone.
+ * arrives, in order, by a timer on the virtual clock. A segment whose link is cut when it arrives
+ * is held until the link heals; held longer than the user timeout it breaks the connection. Loss on
+ * a stream is what TCP makes of it: a late segment, with doubling retransmission pauses, and a
+ * broken connection where they add up to the user timeout. Lost datagrams are gone.
  *
  * There is one worker and one random sequence, so nothing here is locked and every delay, split and
  * loss is folded into the run's hash. */
@@ -16,7 +16,7 @@
 #include "fiber/net_int.h"
 #include "fiber/sim.h"
 
-#define WINDOW (64u << 10)  /* bytes a direction may hold in flight and unread together */
+#define WINDOW (64u << 10) /* bytes a direction may hold in flight and unread together */
 #define SEG_BYTES_MAX 16384u
 #define BACKLOG_MAX 1024u
 #define UDP_QUEUE_MAX 256u
@@ -48,9 +48,9 @@ struct sim_end {
     struct sn_timer breaker;
     char *rx;
     uint32_t rx_head, rx_len;
-    bool open;      /* a program holds this end */
+    bool open; /* a program holds this end */
     bool connected, refused, eof, reset, shut, parked;
-    unsigned ops;   /* operations that will touch this end again */
+    unsigned ops; /* operations that will touch this end again */
     struct sn_sock_wait rd, wr;
     sn_stream_ready_fn fn;
     void *arg;
@@ -70,7 +70,7 @@ struct sim_conn {
 
 struct sim_listener {
     struct sn_listener base;
-    struct sn_list link; /* of the network */
+    struct sn_list link;      /* of the network */
     struct sn_sim_host *host; /* NULL: closed or crashed, kept until the run ends */
     uint16_t port;
     char path[120]; /* Unix; else "" */
@@ -133,12 +133,12 @@ static void wake(struct sn_sock_wait *w, int code)
     if (v.f) sn_wait_wake(v.f, v.ticket, code);
 }
 
-/* ---- links ------------------------------------------------------------------------------------ */
+/* ---- links ------------------------------------------------------------------------------------
+ */
 
 static struct sim_link *link_find(const struct sn_sim_host *a, const struct sn_sim_host *b)
 {
-    SN_LIST_EACH(&net.links, it)
-    {
+    SN_LIST_EACH (&net.links, it) {
         struct sim_link *l = SN_LIST_ENTRY(it, struct sim_link, link);
         if ((l->a == a && l->b == b) || (l->a == b && l->b == a)) return l;
     }
@@ -194,7 +194,7 @@ static int64_t link_draw(const struct sn_sim_host *a, const struct sn_sim_host *
     return lo + (hi > lo ? (int64_t)(sn_sim_rand() % (uint64_t)(hi - lo + 1)) : 0);
 }
 
-/* ---- connections: life ---------------------------------------------------------------------------- */
+/* ---- connections: life ---- */
 
 static void conn_free(struct sim_conn *c)
 {
@@ -250,12 +250,13 @@ static struct sim_conn *conn_new(struct sn_sim_host *from, bool is_unix)
     return c;
 }
 
-/* ---- segments -------------------------------------------------------------------------------------- */
+/* ---- segments ---- */
 
 static void seg_arrive(struct sn_timer *t);
 static void end_break(struct sn_timer *t);
 
-/* seg_schedule - draws the crossing of a segment that is (or becomes) the newest of its direction. */
+/* seg_schedule - draws the crossing of a segment that is (or becomes) the newest of its direction.
+ */
 static void seg_schedule(struct seg *g)
 {
     struct sim_end *e = g->from, *p = peer_of(e);
@@ -272,7 +273,9 @@ static void seg_schedule(struct seg *g)
     e->out_last_ns = SN_MAX(at, e->out_last_ns + 1);
     sn_timer_arm(&g->timer, e->out_last_ns, seg_arrive);
     /* Retransmitted for too long: the sender gives up first. */
-    if (lost) sn_timer_arm(&e->breaker, SN_MIN(sn_now() + USER_TIMEOUT_NS, e->out_last_ns - 1), end_break);
+    if (lost)
+        sn_timer_arm(&e->breaker, SN_MIN(sn_now() + USER_TIMEOUT_NS, e->out_last_ns - 1),
+                     end_break);
 }
 
 static int seg_send(struct sim_end *e, enum seg_kind kind, const void *data, uint32_t len)
@@ -327,11 +330,13 @@ static void end_break(struct sn_timer *t)
 }
 
 static void listener_take(struct sim_listener *l, struct sim_end *e);
-static struct sim_listener *listener_at(const struct sn_sim_host *h, uint16_t port, const char *path);
+static struct sim_listener *listener_at(const struct sn_sim_host *h, uint16_t port,
+                                        const char *path);
 
 static void arrive_syn(struct sim_end *to)
 {
-    struct sim_listener *l = listener_at(to->host, to->port, to->conn->is_unix ? to->conn->name : "");
+    struct sim_listener *l =
+        listener_at(to->host, to->port, to->conn->is_unix ? to->conn->name : "");
     bool full = l && l->backlog_n >= BACKLOG_MAX;
     if (!l || full) {
         (void)seg_send(to, SEG_REFUSE, NULL, 0);
@@ -376,16 +381,12 @@ static void seg_arrive(struct sn_timer *t)
     from->out_bytes -= g->len;
     if (sn_list_empty(&from->out)) timer_stop(&from->breaker);
     switch (g->kind) {
-    case SEG_SYN:
-        arrive_syn(to);
-        break;
+    case SEG_SYN: arrive_syn(to); break;
     case SEG_SYNACK:
         to->connected = true;
         wake(&to->wr, 0);
         break;
-    case SEG_DATA:
-        arrive_data(to, g);
-        break;
+    case SEG_DATA: arrive_data(to, g); break;
     case SEG_FIN:
         to->eof = true;
         end_changed(to);
@@ -400,7 +401,7 @@ static void seg_arrive(struct sn_timer *t)
     conn_maybe_free(c);
 }
 
-/* ---- the stream operations --------------------------------------------------------------------------- */
+/* ---- the stream operations ---- */
 
 static int sim_wait(struct sn_sock_wait *slot, const char *reason)
 {
@@ -433,7 +434,8 @@ static ssize_t read_now(struct sim_end *e, void *buf, size_t cap)
         wake(&peer_of(e)->wr, 0); /* the window has opened */
         return n;
     }
-    return e->reset ? sn_fail(SN_E_RESET, "read from %s: connection reset by peer", e->conn->name) : 0;
+    return e->reset ? sn_fail(SN_E_RESET, "read from %s: connection reset by peer", e->conn->name)
+                    : 0;
 }
 
 static ssize_t sim_read(struct sn_stream *s, void *buf, size_t cap)
@@ -471,8 +473,10 @@ static ssize_t write_all(struct sim_end *e, const char *data, size_t n)
             return sn_fail(SN_E_RESET, "write to %s: connection reset by peer", e->conn->name);
         ssize_t r = write_seg(e, data + done, n - done);
         if (r < 0) return r;
-        if (r == 0 && (r = sim_wait(&e->wr, "IO wait: write")) < 0) return r;
-        else done += (size_t)r;
+        if (r == 0 && (r = sim_wait(&e->wr, "IO wait: write")) < 0)
+            return r;
+        else
+            done += (size_t)r;
     }
     return (ssize_t)n;
 }
@@ -591,25 +595,25 @@ static int sim_addr(struct sn_stream *s, bool peer, char *out, size_t cap)
     return (size_t)n < cap ? n : SN_E_TOO_LARGE;
 }
 
-#define SIM_OPS                                                                              \
-    {                                                                                        \
-        .kind = "sim", .read = sim_read, .writev = sim_writev, .shutdown = sim_shutdown,     \
-        .close = sim_close, .park = sim_park, .unpark = sim_unpark,                          \
-        .readable_now = sim_readable_now, .fd = sim_fd, .addr = sim_addr                     \
+#define SIM_OPS                                                                          \
+    {                                                                                    \
+        .kind = "sim", .read = sim_read, .writev = sim_writev, .shutdown = sim_shutdown, \
+        .close = sim_close, .park = sim_park, .unpark = sim_unpark,                      \
+        .readable_now = sim_readable_now, .fd = sim_fd, .addr = sim_addr                 \
     }
 static const struct sn_stream_ops sim_tcp_ops = SIM_OPS, sim_unix_ops = SIM_OPS;
 
 void sn_simnet_parked_cancel(sn_stream_ready_fn fn)
 {
-    SN_LIST_EACH(&net.conns, it)
-    {
+    SN_LIST_EACH (&net.conns, it) {
         struct sim_conn *c = SN_LIST_ENTRY(it, struct sim_conn, link);
         for (int i = 0; i < 2; i++)
-            if (c->end[i].parked && c->end[i].fn == fn) end_start_parked(&c->end[i], SN_E_CANCELLED);
+            if (c->end[i].parked && c->end[i].fn == fn)
+                end_start_parked(&c->end[i], SN_E_CANCELLED);
     }
 }
 
-/* ---- dialing -------------------------------------------------------------------------------------------- */
+/* ---- dialing ---- */
 
 /* host_named - by address, by the name it was created with, or this host itself. */
 static struct sn_sim_host *host_named(struct sn_str name)
@@ -668,14 +672,15 @@ int sn_simnet_dial(const struct sn_net_name *n, const char *text, struct sn_stre
     return 0;
 }
 
-/* ---- listening ------------------------------------------------------------------------------------------- */
+/* ---- listening ---- */
 
-static struct sim_listener *listener_at(const struct sn_sim_host *h, uint16_t port, const char *path)
+static struct sim_listener *listener_at(const struct sn_sim_host *h, uint16_t port,
+                                        const char *path)
 {
-    SN_LIST_EACH(&net.listeners, it)
-    {
+    SN_LIST_EACH (&net.listeners, it) {
         struct sim_listener *l = SN_LIST_ENTRY(it, struct sim_listener, link);
-        if (h && l->host == h && strcmp(l->path, path) == 0 && (path[0] || l->port == port)) return l;
+        if (h && l->host == h && strcmp(l->path, path) == 0 && (path[0] || l->port == port))
+            return l;
     }
     return NULL;
 }
@@ -698,7 +703,8 @@ static void serve_backlog(struct sim_listener *l)
             end_close(e);
             continue;
         }
-        sim_park(&e->s, l->serve.idle_ns > 0 ? sn_now() + l->serve.idle_ns : SN_FOREVER, l->fn, arg);
+        sim_park(&e->s, l->serve.idle_ns > 0 ? sn_now() + l->serve.idle_ns : SN_FOREVER, l->fn,
+                 arg);
     }
 }
 
@@ -806,7 +812,8 @@ int sn_simnet_listen(const struct sn_net_name *n, const char *text, struct sn_li
     if (fault < 0) return sn_fail(fault, "listen on %s: injected fault", text);
     struct sn_sim_host *h = sn_sim_host_cur();
     bool own = n->is_unix || sn_str_eqc(n->host, "0.0.0.0") || host_named(n->host) == h;
-    if (!own) return sn_fail(SN_E_INVALID_ARGUMENT, "listen on %s: not an address of %s", text, h->name);
+    if (!own)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "listen on %s: not an address of %s", text, h->name);
     struct sim_listener *l = SN_NEW(struct sim_listener);
     if (!l) return SN_E_NOMEM;
     l->base.ops = &sim_listener_ops;
@@ -827,17 +834,17 @@ int sn_simnet_listen(const struct sn_net_name *n, const char *text, struct sn_li
 int sn_simnet_resolve(struct sn_str host, char (*ret)[SN_ADDR_TEXT_MAX], int max)
 {
     struct sn_sim_host *h = host_named(host);
-    if (!h) return sn_fail(SN_E_NOT_FOUND, "resolve %.*s: no such simulated host", SN_STR_ARG(host));
+    if (!h)
+        return sn_fail(SN_E_NOT_FOUND, "resolve %.*s: no such simulated host", SN_STR_ARG(host));
     snprintf(ret[0], SN_ADDR_TEXT_MAX, "%s", h->addr);
     return 1;
 }
 
-/* ---- datagrams --------------------------------------------------------------------------------------------- */
+/* ---- datagrams ---- */
 
 static struct sim_udp *udp_at(const struct sn_sim_host *h, uint16_t port)
 {
-    SN_LIST_EACH(&net.udps, it)
-    {
+    SN_LIST_EACH (&net.udps, it) {
         struct sim_udp *u = SN_LIST_ENTRY(it, struct sim_udp, link);
         if (u->host == h && u->port == port) return u;
     }
@@ -920,13 +927,15 @@ static void sim_udp_close(struct sn_udp *base)
     if (u->host) udp_stop(u, false);
 }
 
-static const struct sn_udp_ops sim_udp_ops = {sim_udp_recv, sim_udp_send, sim_udp_addr, sim_udp_close};
+static const struct sn_udp_ops sim_udp_ops = {sim_udp_recv, sim_udp_send, sim_udp_addr,
+                                              sim_udp_close};
 
 int sn_simnet_udp_open(const struct sn_net_name *n, const char *text, struct sn_udp **ret)
 {
     struct sn_sim_host *h = sn_sim_host_cur();
     uint16_t port = n->port ? n->port : port_new();
-    if (udp_at(h, port)) return sn_fail(SN_E_ALREADY_EXISTS, "datagrams on %s: address in use", text);
+    if (udp_at(h, port))
+        return sn_fail(SN_E_ALREADY_EXISTS, "datagrams on %s: address in use", text);
     struct sim_udp *u = SN_NEW(struct sim_udp);
     if (!u) return SN_E_NOMEM;
     u->base.ops = &sim_udp_ops;
@@ -938,7 +947,7 @@ int sn_simnet_udp_open(const struct sn_net_name *n, const char *text, struct sn_
     return 0;
 }
 
-/* ---- faults --------------------------------------------------------------------------------------------------- */
+/* ---- faults ---- */
 
 void sn_sim_link(struct sn_sim_host *a, struct sn_sim_host *b, int64_t delay_min_ns,
                  int64_t delay_max_ns, double loss)
@@ -956,11 +965,11 @@ static void conn_heal(struct sim_conn *c)
     for (int i = 0; i < 2; i++) {
         struct sim_end *e = &c->end[i];
         bool any = false;
-        SN_LIST_EACH(&e->out, it) any |= SN_LIST_ENTRY(it, struct seg, link)->held;
+        SN_LIST_EACH (&e->out, it) any |= SN_LIST_ENTRY(it, struct seg, link)->held;
         if (!any) continue;
         timer_stop(&e->breaker);
         e->out_last_ns = 0;
-        SN_LIST_EACH(&e->out, it) seg_schedule(SN_LIST_ENTRY(it, struct seg, link));
+        SN_LIST_EACH (&e->out, it) seg_schedule(SN_LIST_ENTRY(it, struct seg, link));
     }
 }
 
@@ -972,8 +981,7 @@ void sn_sim_partition(struct sn_sim_host *a, struct sn_sim_host *b, bool cut)
     l->cut = cut;
     sn_sim_trace('P', (uint64_t)a->id << 32 | (uint64_t)b->id << 1 | cut);
     if (cut) return;
-    SN_LIST_EACH(&net.conns, it)
-    {
+    SN_LIST_EACH (&net.conns, it) {
         struct sim_conn *c = SN_LIST_ENTRY(it, struct sim_conn, link);
         const struct sn_sim_host *x = c->end[0].host, *y = c->end[1].host;
         if ((x == a && y == b) || (x == b && y == a)) conn_heal(c);
@@ -982,22 +990,20 @@ void sn_sim_partition(struct sn_sim_host *a, struct sn_sim_host *b, bool cut)
 
 static void simnet_crash(struct sn_sim_host *h)
 {
-    SN_LIST_EACH(&net.listeners, it)
-    {
+    SN_LIST_EACH (&net.listeners, it) {
         struct sim_listener *l = SN_LIST_ENTRY(it, struct sim_listener, link);
         if (l->host == h) listener_stop(l, true);
     }
-    SN_LIST_EACH(&net.udps, it)
-    {
+    SN_LIST_EACH (&net.udps, it) {
         struct sim_udp *u = SN_LIST_ENTRY(it, struct sim_udp, link);
         if (u->host == h) udp_stop(u, true);
     }
-    SN_LIST_EACH(&net.conns, it)
-    {
+    SN_LIST_EACH (&net.conns, it) {
         struct sim_conn *c = SN_LIST_ENTRY(it, struct sim_conn, link);
         for (int i = 0; i < 2; i++) {
             struct sim_end *e = &c->end[i];
-            if (e->host != h || (!e->open && !sn_list_linked(&e->backlog) && !e->connected)) continue;
+            if (e->host != h || (!e->open && !sn_list_linked(&e->backlog) && !e->connected))
+                continue;
             e->rd.f = e->wr.f = NULL; /* fibers that no longer exist */
             e->ops = 0;
             e->counted = NULL;
@@ -1031,7 +1037,8 @@ static void simnet_done(void)
     net.on = false;
     while (!sn_list_empty(&net.conns))
         conn_free(SN_LIST_ENTRY(net.conns.next, struct sim_conn, link));
-    while ((n = sn_list_pop_front(&net.listeners))) sn_free(SN_LIST_ENTRY(n, struct sim_listener, link));
+    while ((n = sn_list_pop_front(&net.listeners)))
+        sn_free(SN_LIST_ENTRY(n, struct sim_listener, link));
     while ((n = sn_list_pop_front(&net.udps))) {
         udp_stop(SN_LIST_ENTRY(n, struct sim_udp, link), true);
         sn_free(SN_LIST_ENTRY(n, struct sim_udp, link));

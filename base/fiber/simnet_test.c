@@ -9,7 +9,7 @@
 #include "fiber/sim.h"
 #include "harness/test.h"
 
-/* ---- one program, two worlds: a key-value server and its clients ------------------------------------- */
+/* ---- one program, two worlds: a key-value server and its clients ---- */
 
 /* Requests and answers are 8 bytes: sequence number, value. The server answers each once and
  * doubles the value; a stream must deliver every byte once and in order or break. */
@@ -104,7 +104,7 @@ SN_TEST(one_program_two_worlds)
     T_ASSERT(h1 != h3);
 }
 
-/* ---- many seeds with faults ------------------------------------------------------------------------------ */
+/* ---- many seeds with faults ---- */
 
 enum { CLIENTS = 4, SESSIONS = 6 };
 struct world {
@@ -158,11 +158,8 @@ static int chaos_main(void *arg)
             T_OK(sn_sleep((int64_t)(sn_sim_rand() % (uint64_t)(50 * SN_MS))));
             T_OK(sn_sim_host_go(world.server, "server", kv_server, ":7000"));
             break;
-        case 2:
-            sn_sim_link(world.server, c, SN_MS, 50 * SN_MS, 0.2);
-            break;
-        default:
-            sn_sim_fault(c, sn_sim_rand() & 1 ? "dial" : "write", SN_E_RESET, 1);
+        case 2: sn_sim_link(world.server, c, SN_MS, 50 * SN_MS, 0.2); break;
+        default: sn_sim_fault(c, sn_sim_rand() & 1 ? "dial" : "write", SN_E_RESET, 1);
         }
     }
     while (world.running) T_OK(sn_sleep(SN_SEC));
@@ -188,7 +185,7 @@ SN_TEST_SLOW(a_thousand_seeds_of_chaos, 120)
     T_ASSERT(answered > seeds * 20 && broken > seeds / 2);
 }
 
-/* ---- single behaviours ---------------------------------------------------------------------------------------- */
+/* ---- single behaviours ---- */
 
 static int sim(int (*fn)(void *))
 {
@@ -222,10 +219,7 @@ static struct sn_sim_host *far_pair(struct sn_stream **ret)
     while (!srv.up) T_OK(sn_sleep(SN_MS));
     return far;
 }
-static struct sn_sim_host *here(void)
-{
-    return sn_sim_host_find("10.0.0.1");
-}
+static struct sn_sim_host *here(void) { return sn_sim_host_find("10.0.0.1"); }
 
 static int t_cut_breaks(void *arg)
 {
@@ -246,7 +240,10 @@ static int t_cut_breaks(void *arg)
     T_EQ(sn_read(srv.s, &b, 1), SN_E_RESET); /* the other side hears of it after the cut */
     return 0;
 }
-SN_TEST(long_cuts_break_streams) { T_OK(sim(t_cut_breaks)); }
+SN_TEST(long_cuts_break_streams)
+{
+    T_OK(sim(t_cut_breaks));
+}
 
 static int t_cut_heals(void *arg)
 {
@@ -265,7 +262,10 @@ static int t_cut_heals(void *arg)
     sn_stream_close(srv.s);
     return 0;
 }
-SN_TEST(short_cuts_delay_and_keep_order) { T_OK(sim(t_cut_heals)); }
+SN_TEST(short_cuts_delay_and_keep_order)
+{
+    T_OK(sim(t_cut_heals));
+}
 
 static int t_crash(void *arg)
 {
@@ -279,7 +279,10 @@ static int t_crash(void *arg)
     T_EQ(sn_dial("nobody:9", NULL, &s), SN_E_NOT_FOUND);
     return 0;
 }
-SN_TEST(crash_resets_peers) { T_OK(sim(t_crash)); }
+SN_TEST(crash_resets_peers)
+{
+    T_OK(sim(t_crash));
+}
 
 struct flood {
     struct sn_stream *s;
@@ -314,7 +317,10 @@ static int t_window(void *arg)
     sn_stream_close(srv.s);
     return 0;
 }
-SN_TEST(windows_are_bounded) { T_OK(sim(t_window)); }
+SN_TEST(windows_are_bounded)
+{
+    T_OK(sim(t_window));
+}
 
 static void drop_parked(struct sn_stream *s, void *arg, int why)
 {
@@ -339,7 +345,10 @@ static int t_parked(void *arg)
     T_EQ(why, 0);
     return 0;
 }
-SN_TEST(parking_in_simulation) { T_OK(sim(t_parked)); }
+SN_TEST(parking_in_simulation)
+{
+    T_OK(sim(t_parked));
+}
 
 static unsigned got_dgrams;
 static void udp_sink(void *arg)
@@ -382,7 +391,13 @@ static int t_udp(void *arg)
     sn_udp_close(u);
     return 0;
 }
-SN_TEST(datagrams_get_lost) { T_OK(sim(t_udp)); }
+SN_TEST(datagrams_get_lost)
+{
+    T_OK(sim(t_udp));
+}
 
 static int t_fd(void *arg) { return sn_fd_wait(0, 1) == SN_E_UNIMPLEMENTED ? 0 : SN_E_INTERNAL; }
-SN_TEST(no_kernel_descriptors_in_simulation) { T_OK(sim(t_fd)); }
+SN_TEST(no_kernel_descriptors_in_simulation)
+{
+    T_OK(sim(t_fd));
+}

@@ -23,7 +23,7 @@
 
 const struct sn_sock_sys *sn_sock_sys_hooks;
 
-/* ---- slab ---------------------------------------------------------------------------------- */
+/* ---- slab ---- */
 
 static int slab_grow(struct sn_net_worker *nw)
 {
@@ -68,6 +68,7 @@ struct sn_sock *sn_sock_new(int fd, enum sn_sock_kind kind)
     k->lis = NULL;
     k->worker = (uint16_t)w->index;
     k->family = 0;
+    k->peer_port = 0;
     k->why = 0;
     __atomic_store_n(&k->st, 0, __ATOMIC_RELAXED);
     k->kind = (uint8_t)kind;
@@ -96,10 +97,7 @@ static void sock_end(struct sn_sock *k)
     if (watched) sn_os_listener_unwatched(watched);
 }
 
-static void sock_end_post(struct sn_post *p)
-{
-    sock_end(SN_CONTAINER_OF(p, struct sn_sock, post));
-}
+static void sock_end_post(struct sn_post *p) { sock_end(SN_CONTAINER_OF(p, struct sn_sock, post)); }
 
 static void sock_end_anywhere(struct sn_sock *k)
 {
@@ -123,7 +121,7 @@ int sn_sock_watch(struct sn_sock *k, uint32_t events)
     return r;
 }
 
-/* ---- operations ------------------------------------------------------------------------------ */
+/* ---- operations ---- */
 
 /* give_way - every OPS_BUDGET operations: a stream that is always ready must not starve others,
  * and its fiber must still notice cancellation and deadline. */
@@ -150,8 +148,8 @@ int sn_sock_enter(struct sn_sock *k, uint32_t dir)
         SN_ASSERT(!(old & dir)); /* two fibers in one direction */
         SN_ASSERT(!(old & SN_SS_PARKED));
         if (SN_UNLIKELY(old & SN_SS_CLOSED)) return SN_E_CLOSED;
-        if (__atomic_compare_exchange_n(&k->st, &old, (old | dir) & ~clear, false,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        if (__atomic_compare_exchange_n(&k->st, &old, (old | dir) & ~clear, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
             break;
     }
     /* For reads: 1 = worth a system call, 0 = known to be empty. */
@@ -214,7 +212,7 @@ void sn_sock_close(struct sn_sock *k)
     (void)sn_sock_exit(k, SN_SS_CLOSE_BUSY, 0);
 }
 
-/* ---- parking --------------------------------------------------------------------------------- */
+/* ---- parking ---- */
 
 static void parked_run(void *arg)
 {
@@ -333,7 +331,8 @@ void sn_sock_event(struct sn_pollee *e, uint32_t events)
     wake_slot(wr, 0);
 }
 
-/* ---- the stream operations --------------------------------------------------------------------- */
+/* ---- the stream operations ---------------------------------------------------------------------
+ */
 
 /* io_error - what a failed recv or send means to the caller. */
 static int io_error(struct sn_sock *k, int err, const char *what)
@@ -348,17 +347,12 @@ static int io_error(struct sn_sock *k, int err, const char *what)
     case ENETUNREACH:
     case ENETDOWN:
     case ECONNABORTED:
-    case ENOTCONN:
-        code = SN_E_RESET;
-        break;
+    case ENOTCONN: code = SN_E_RESET; break;
     case ENOBUFS:
-    case ENOMEM:
-        code = SN_E_NOMEM;
-        break;
-    default:
-        code = SN_E_IO;
+    case ENOMEM: code = SN_E_NOMEM; break;
+    default: code = SN_E_IO;
     }
-    if (k->s.ops->addr(&k->s, true, peer, sizeof peer) < 0) strcpy(peer, "peer");
+    if (k->s.ops->addr(&k->s, true, peer, sizeof peer) < 0) memcpy(peer, "peer", 5);
     sn_fail_errno(err, "%s %s", what, peer);
     sn_diag()->code = code;
     return code;
@@ -425,8 +419,7 @@ static int iov_advance(struct iovec **iov, int n_iov, size_t n)
 
 static ssize_t send_some(struct sn_sock *k, struct iovec *iov, int n_iov)
 {
-    if (n_iov == 1)
-        return SN_SOCK_SYS(send, k->e.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+    if (n_iov == 1) return SN_SOCK_SYS(send, k->e.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
     struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)SN_MIN(n_iov, IOV_PER_CALL)};
     return SN_SOCK_SYS(sendmsg, k->e.fd, &m, MSG_NOSIGNAL);
 }
@@ -476,18 +469,35 @@ static int sock_fd(struct sn_stream *s) { return sn_sock_of(s)->e.fd; }
 
 static int sock_addr(struct sn_stream *s, bool peer, char *out, size_t cap)
 {
+    struct sn_sock *k = sn_sock_of(s);
     struct sn_sockaddr a = {.len = sizeof a.u};
-    int fd = sn_sock_of(s)->e.fd;
+    int fd = k->e.fd;
+    if (peer && k->peer_port) {
+        a.u.in4.sin_family = AF_INET;
+        a.u.in4.sin_port = k->peer_port;
+        a.u.in4.sin_addr.s_addr = k->peer_ip4;
+        return sn_net_addr_format(&a, out, cap);
+    }
     int r = peer ? getpeername(fd, &a.u.sa, &a.len) : getsockname(fd, &a.u.sa, &a.len);
     if (r < 0) return sn_status_from_errno(errno);
+    if (peer && a.u.sa.sa_family == AF_INET) {
+        k->peer_ip4 = a.u.in4.sin_addr.s_addr;
+        k->peer_port = a.u.in4.sin_port;
+    }
     return sn_net_addr_format(&a, out, cap);
 }
 
-#define SOCK_OPS(name, text)                                                                  \
-    static const struct sn_stream_ops name = {                                                \
-        .kind = text, .read = sock_read, .writev = sock_writev, .shutdown = sock_shutdown,    \
-        .close = sock_close, .park = sock_park, .unpark = sock_unpark,                        \
-        .readable_now = sock_readable_now, .fd = sock_fd, .addr = sock_addr}
+#define SOCK_OPS(name, text)                                                     \
+    static const struct sn_stream_ops name = {.kind = text,                      \
+                                              .read = sock_read,                 \
+                                              .writev = sock_writev,             \
+                                              .shutdown = sock_shutdown,         \
+                                              .close = sock_close,               \
+                                              .park = sock_park,                 \
+                                              .unpark = sock_unpark,             \
+                                              .readable_now = sock_readable_now, \
+                                              .fd = sock_fd,                     \
+                                              .addr = sock_addr}
 SOCK_OPS(tcp_ops, "tcp");
 SOCK_OPS(unix_ops, "unix");
 
@@ -514,7 +524,7 @@ int sn_sock_stream_new(int fd, int family, struct sn_sock **ret)
     return 0;
 }
 
-/* ---- drain --------------------------------------------------------------------------------------- */
+/* ---- drain ---- */
 
 #define SWEEP_PER_PASS 512
 
@@ -567,7 +577,7 @@ void sn_parked_cancel(sn_stream_ready_fn fn)
         while (!sweep_add(sn_worker_at(i), fn)) sn_yield();
 }
 
-/* ---- per worker ------------------------------------------------------------------------------------ */
+/* ---- per worker ---- */
 
 static int net_worker_init(struct sn_worker *w)
 {

@@ -24,24 +24,17 @@
 static int dial_code(int err)
 {
     switch (err) {
-    case ECONNREFUSED:
-        return SN_E_REFUSED;
-    case ENOENT: /* Unix path */
-        return SN_E_NOT_FOUND;
+    case ECONNREFUSED: return SN_E_REFUSED;
+    case ENOENT: /* Unix path */ return SN_E_NOT_FOUND;
     case EMFILE:
-    case ENFILE:
-        return SN_E_FILES;
+    case ENFILE: return SN_E_FILES;
     case EACCES:
-    case EPERM:
-        return SN_E_PERMISSION_DENIED;
+    case EPERM: return SN_E_PERMISSION_DENIED;
     case ENOMEM:
-    case ENOBUFS:
-        return SN_E_NOMEM;
+    case ENOBUFS: return SN_E_NOMEM;
     case EINVAL:
-    case EAFNOSUPPORT:
-        return SN_E_INVALID_ARGUMENT;
-    default: /* unreachable, timed out, reset, no free port */
-        return SN_E_UNAVAILABLE;
+    case EAFNOSUPPORT: return SN_E_INVALID_ARGUMENT;
+    default: /* unreachable, timed out, reset, no free port */ return SN_E_UNAVAILABLE;
     }
 }
 
@@ -93,7 +86,8 @@ static int connect_start(int fd, const struct sn_sockaddr *a)
 static int connect_wait(struct sn_sock *k)
 {
     int r = sn_sock_enter(k, SN_SS_WR_BUSY);
-    if (r >= 0) r = (int)sn_sock_exit(k, SN_SS_WR_BUSY, sn_sock_wait(k, SN_SS_WR_BUSY, "IO wait: connect"));
+    if (r >= 0)
+        r = (int)sn_sock_exit(k, SN_SS_WR_BUSY, sn_sock_wait(k, SN_SS_WR_BUSY, "IO wait: connect"));
     if (r < 0) return r;
     int err = 0;
     socklen_t len = sizeof err;
@@ -147,7 +141,8 @@ int sn_os_dial(const struct sn_net_name *n, const char *text, const struct sn_di
         sn_net_unix_addr(n->unix_path, &a[0]);
         return dial_one(&a[0], o, text, ret);
     }
-    int count = sn_net_resolve_name(n, text, o->resolve_ttl_ms_max, a, SN_DIAL_ADDRS_MAX), r = count;
+    int count = sn_net_resolve_name(n, text, o->resolve_ttl_ms_max, a, SN_DIAL_ADDRS_MAX),
+        r = count;
     for (int i = 0; i < count; i++) {
         bool last = i + 1 == count;
         int64_t whole = sn_deadline();

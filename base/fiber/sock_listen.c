@@ -68,14 +68,17 @@ struct sn_os_listener {
 };
 
 static uint64_t file_limit_hits; /* __atomic: accepts put off by EMFILE or ENFILE */
-uint64_t sn_net_file_limit_hits(void) { return __atomic_load_n(&file_limit_hits, __ATOMIC_RELAXED); }
+uint64_t sn_net_file_limit_hits(void)
+{
+    return __atomic_load_n(&file_limit_hits, __ATOMIC_RELAXED);
+}
 
 static struct sn_os_listener *lis_of(struct sn_listener *l)
 {
     return SN_CONTAINER_OF(l, struct sn_os_listener, base);
 }
-/* unix_stale - removes a socket file nobody listens on: what a crash leaves behind, and our own after
- * closing, unless the descriptor lives on in the process that took over. */
+/* unix_stale - removes a socket file nobody listens on: what a crash leaves behind, and our own
+ * after closing, unless the descriptor lives on in the process that took over. */
 static void unix_stale(const struct sn_sockaddr *a)
 {
     struct stat st;
@@ -132,28 +135,24 @@ enum verdict { V_RETRY, V_EMPTY, V_PAUSE, V_FATAL };
 static enum verdict accept_verdict(int err)
 {
     switch (err) {
-    case EAGAIN:
-        return V_EMPTY;
+    case EAGAIN: return V_EMPTY;
     case EMFILE:
-    case ENFILE:
-        __atomic_add_fetch(&file_limit_hits, 1, __ATOMIC_RELAXED);
-        return V_PAUSE;
+    case ENFILE: __atomic_add_fetch(&file_limit_hits, 1, __ATOMIC_RELAXED); return V_PAUSE;
     case ENOBUFS:
-    case ENOMEM:
-        return V_PAUSE;
+    case ENOMEM: return V_PAUSE;
     case EBADF:
     case EINVAL:
     case ENOTSOCK:
     case EOPNOTSUPP:
-    case EFAULT:
-        return V_FATAL;
+    case EFAULT: return V_FATAL;
     default: /* EINTR, ECONNABORTED, EPROTO, EPERM and the network errors Linux passes on: they
               * concern the connection that was being accepted */
         return V_RETRY;
     }
 }
 
-/* ---- sn_accept ---------------------------------------------------------------------------------- */
+/* ---- sn_accept ----------------------------------------------------------------------------------
+ */
 
 static void accept_wake_one(struct sn_os_listener *l, int code)
 {
@@ -252,24 +251,25 @@ static int accept_loop(struct sn_os_listener *l, struct sn_stream **ret)
             accept_wake_one(l, 0);
             struct sn_sock *k;
             int r = sn_sock_stream_new(fd, l->addr.u.sa.sa_family, &k);
-            if (r < 0) return r;
+            if (r < 0) { /* no memory for it: this one is shed, the loop above us lives on */
+                r = sn_sleep(backoff);
+                backoff = SN_MIN(backoff * 2, BACKOFF_MAX_NS);
+                if (r < 0) return r;
+                continue;
+            }
             if (l->opts.defer_accept) __atomic_fetch_or(&k->st, SN_SS_RD_READY, __ATOMIC_RELAXED);
             *ret = &k->s;
             return 0;
         }
         int err = errno, r = 0;
         switch (accept_verdict(err)) {
-        case V_RETRY:
-            break;
-        case V_EMPTY:
-            r = accept_wait(l);
-            break;
+        case V_RETRY: break;
+        case V_EMPTY: r = accept_wait(l); break;
         case V_PAUSE:
             r = sn_sleep(backoff);
             backoff = SN_MIN(backoff * 2, BACKOFF_MAX_NS);
             break;
-        case V_FATAL:
-            r = sn_fail_errno(err, "accept on %s", l->text);
+        case V_FATAL: r = sn_fail_errno(err, "accept on %s", l->text);
         }
         if (r < 0) return r;
     }
@@ -287,7 +287,7 @@ static int os_accept(struct sn_listener *base, struct sn_stream **ret)
     return r;
 }
 
-/* ---- sn_listener_serve ------------------------------------------------------------------------------ */
+/* ---- sn_listener_serve ---- */
 
 static void shard_pause(struct shard *sh)
 {
@@ -363,10 +363,8 @@ static void shard_accept(struct shard *sh)
         int err = errno;
         shard_refuse(l);
         switch (accept_verdict(err)) {
-        case V_RETRY:
-            continue;
-        case V_EMPTY:
-            return;
+        case V_RETRY: continue;
+        case V_EMPTY: return;
         case V_PAUSE:
         case V_FATAL: /* cannot happen to a socket we own; if it does, do not spin on it */
             sn_timer_arm(&sh->k->timer, sn_now_coarse() + sh->backoff_ns, shard_timer);

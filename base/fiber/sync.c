@@ -8,6 +8,9 @@
 #include "fiber/sync_int.h"
 
 _Atomic(sn_block_fn) sn_block_hook;
+#ifndef NDEBUG
+void (*sn_race_hook)(void);
+#endif
 
 int sn_block_park_observed(enum sn_block_kind kind, uint64_t t, int64_t at_ns, bool always)
 {
@@ -64,6 +67,7 @@ static int wait_on(uint64_t *word, uint64_t v, struct sn_waitq *q, struct sn_wai
     w->t = sn_wait_begin(reason);
     sn_waitq_push(q, w);
     sn_word_unlock(word, v | SN_W_WAITERS);
+    SN_RACE_POINT();
     int r = sn_block_park(kind, w->t, at_ns);
     if (SN_LIKELY(r >= 0)) return r;
     v = sn_word_lock(word);
@@ -82,6 +86,7 @@ enum { M_RETRY = 0, M_HANDED = 1 }; /* finish codes */
 static bool mutex_attempt(struct sn_mutex *m, struct sn_waiter *w, bool *woken, bool always,
                           int *ret_r)
 {
+    SN_RACE_POINT();
     uint64_t v = sn_word_lock(&m->word);
     if (*woken) v &= ~(uint64_t)M_WOKEN;
     *ret_r = 0;
@@ -94,6 +99,7 @@ static bool mutex_attempt(struct sn_mutex *m, struct sn_waiter *w, bool *woken, 
     if (*woken) sn_waitq_push_front(&m->q, w);
     else sn_waitq_push(&m->q, w);
     sn_word_unlock(&m->word, v | SN_W_WAITERS);
+    SN_RACE_POINT();
     int r = SN_UNLIKELY(atomic_load_explicit(&sn_block_hook, memory_order_relaxed) != NULL)
                 ? sn_block_park_observed(SN_BLOCK_MUTEX, w->t, SN_FOREVER, always)
             : always ? sn_wait_park_always(w->t)
@@ -274,6 +280,7 @@ int sn_cond_wait(struct sn_cond *c, struct sn_mutex *m)
     sn_waitq_push(&c->q, &w);
     sn_word_unlock(&c->word, v);
     sn_mutex_unlock(m);
+    SN_RACE_POINT();
     int r = sn_block_park(SN_BLOCK_COND, w.t, SN_FOREVER);
     if (r < 0) {
         v = sn_word_lock(&c->word);

@@ -88,6 +88,18 @@ static inline void sn_waiters_finish(struct sn_waiter *w, int code)
     }
 }
 
+/* SN_RACE_POINT - where another worker may get in between, for tests: a hook that dawdles there makes
+ * windows of a few nanoseconds wide enough to be met. Nothing in release builds. */
+#ifdef NDEBUG
+#define SN_RACE_POINT() ((void)0)
+#else
+extern void (*sn_race_hook)(void);
+#define SN_RACE_POINT()                               \
+    do {                                              \
+        if (SN_UNLIKELY(sn_race_hook != NULL)) sn_race_hook(); \
+    } while (0)
+#endif
+
 /* ---- the word lock ---- */
 
 /* State, "has waiters" and a spin bit in one word. The uncontended road is one CAS of the whole word;

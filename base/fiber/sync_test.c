@@ -225,6 +225,62 @@ static int rw_main(void *arg)
 }
 SN_TEST_SLOW(rwlock_excludes, 120) { run_everywhere(rw_main, 1000); }
 
+/* One who gives up at the head of a queue lets those behind in, who could have had it but for order. */
+struct giving_up {
+    struct sn_rwlock l;
+    struct sn_sem s;
+    _Atomic int in;
+};
+static void impatient_writer(void *arg)
+{
+    (void)sn_deadline_tighten(sn_now() + 2 * SN_MS);
+    T_EQ(sn_rwlock_wrlock(&((struct giving_up *)arg)->l), SN_E_DEADLINE_EXCEEDED);
+}
+static void reader_behind(void *arg)
+{
+    struct giving_up *g = arg;
+    T_OK(sn_rwlock_rdlock(&g->l));
+    g->in++;
+    sn_rwlock_unlock(&g->l);
+}
+static void impatient_glutton(void *arg)
+{
+    (void)sn_deadline_tighten(sn_now() + 2 * SN_MS);
+    T_EQ(sn_sem_acquire(&((struct giving_up *)arg)->s, 5), SN_E_DEADLINE_EXCEEDED);
+}
+static void modest_behind(void *arg)
+{
+    struct giving_up *g = arg;
+    T_EQ(sn_sem_try(&g->s, 1), false); /* no overtaking */
+    T_OK(sn_sem_acquire(&g->s, 1));
+    g->in++;
+}
+static int giving_up_main(void *arg)
+{
+    (void)arg;
+    struct giving_up g = {0};
+    sn_sem_init(&g.s, 2);
+    T_OK(sn_rwlock_rdlock(&g.l));
+    struct sn_scope_storage mem;
+    struct sn_scope *s = sn_scope_begin(&mem);
+    T_OK(sn_go_on(0, "writer", impatient_writer, &g));
+    T_OK(sn_go_on(0, "glutton", impatient_glutton, &g));
+    T_OK(sn_sleep(SN_MS / 4));
+    T_OK(sn_go_on(0, "reader", reader_behind, &g));
+    T_OK(sn_go_on(0, "modest", modest_behind, &g));
+    T_OK(sn_sleep(SN_MS / 4));
+    T_EQ(g.in, 0);
+    T_OK(sn_scope_end(s)); /* while this fiber still holds the lock for reading */
+    T_EQ(g.in, 2);
+    sn_rwlock_unlock(&g.l);
+    return 0;
+}
+SN_TEST(giving_up_lets_others_in)
+{
+    for (unsigned i = 0; i < 50; i++) /* virtual time: the waits are exact */
+        T_OK(sn_sim_run(&(struct sn_sim_opts){.seed = i}, giving_up_main, NULL, NULL));
+}
+
 /* ---- condition: a bounded buffer, whose every hand-over needs a signal ---- */
 
 struct bounded {

@@ -31,7 +31,8 @@ static ssize_t os_udp_recv(struct sn_udp *base, void *buf, size_t cap, char *pee
             return sn_sock_exit(k, SN_SS_RD_BUSY, f < 0 ? f : n);
         }
         /* An ICMP answer to something sent before is not this receiver's failure. */
-        if (errno == EINTR || errno == ECONNREFUSED || errno == EHOSTUNREACH || errno == ENETUNREACH)
+        if (errno == EINTR || errno == ECONNREFUSED || errno == EHOSTUNREACH ||
+            errno == ENETUNREACH)
             continue;
         if (errno != EAGAIN)
             return sn_sock_exit(k, SN_SS_RD_BUSY, sn_fail_errno(errno, "receive datagram"));

@@ -31,7 +31,7 @@
 enum {
     OP_POLL_ADD = 6,
     OP_ASYNC_CANCEL = 14,
-    POLL_MULTI = 1,      /* sqe.len of POLL_ADD */
+    POLL_MULTI = 1,       /* sqe.len of POLL_ADD */
     SQE_SKIP_OK = 1 << 6, /* no completion on success */
     CQE_MORE = 2,
     ENTER_GETEVENTS = 1,
@@ -156,7 +156,8 @@ static void queue_add(struct sn_poller *p, struct sn_pollee *e)
     s->opcode = OP_POLL_ADD;
     s->fd = e->fd;
     s->len = POLL_MULTI;
-    s->poll_events = (e->flags & PF_EVENTS) | (e->flags & PF_EXCLUSIVE ? (uint32_t)EPOLLEXCLUSIVE : 0);
+    s->poll_events =
+        (e->flags & PF_EVENTS) | (e->flags & PF_EXCLUSIVE ? (uint32_t)EPOLLEXCLUSIVE : 0);
     s->user_data = cookie_of(e);
 }
 
@@ -164,7 +165,8 @@ static int uring_add(struct sn_poller *p, struct sn_pollee *e, uint32_t events)
 {
     SN_ASSERT(!(e->flags & PF_ON) && ((uintptr_t)e >> 48) == 0);
     e->gen++;
-    e->flags = (uint16_t)((events & PF_EVENTS) | PF_ON | (events & EPOLLEXCLUSIVE ? PF_EXCLUSIVE : 0));
+    e->flags =
+        (uint16_t)((events & PF_EVENTS) | PF_ON | (events & EPOLLEXCLUSIVE ? PF_EXCLUSIVE : 0));
     p->n++;
     queue_add(p, e);
     return 0;

@@ -36,11 +36,16 @@ static const struct sn_cli_command *const list[] = {&greet, &deep, NULL};
 static const struct sn_cli_program prog = {"tool", "1.2", "A tool.", list};
 
 #define ARGV_MAX 16
-/* Splits at blanks; "" is no word. */
+/* Splits at single blanks. */
 static int split(char *line, char **argv)
 {
     int n = 0;
-    for (char *w = strtok(line, " "); w && n < ARGV_MAX - 1; w = strtok(NULL, " ")) argv[n++] = w;
+    for (char *next = line; next && n < ARGV_MAX - 1;) {
+        char *word = next;
+        next = strchr(word, ' ');
+        if (next) *next++ = 0;
+        if (*word) argv[n++] = word;
+    }
     argv[n] = NULL;
     return n;
 }

@@ -17,7 +17,7 @@
 
 struct sn_tls_config;
 
-/* ---- exchange: one request and its response, on the server --------------------------------- */
+/* ---- exchange: one request and its response, on the server ---------------------------------- */
 
 struct sn_http_req {
     enum sn_http_method method;
@@ -80,7 +80,7 @@ int sn_http_hijack(struct sn_http_x *x, int status, struct sn_stream **ret, stru
 struct sn_str sn_http_peer(struct sn_http_x *x);
 struct sn_http_headers *sn_http_response_headers(struct sn_http_x *x);
 
-/* ---- server ------------------------------------------------------------------------------- */
+/* ---- server --------------------------------------------------------------------------------- */
 
 struct sn_http_server_opts {
     sn_http_handler handler;
@@ -119,7 +119,7 @@ struct sn_http_server_stats {
 };
 void sn_http_server_stats(const struct sn_http_server *s, struct sn_http_server_stats *ret);
 
-/* ---- client -------------------------------------------------------------------------------- */
+/* ---- client --------------------------------------------------------------------------------- */
 
 struct sn_http_client_opts {
     struct sn_tls_config *tls;    /* for https; NULL = system roots */
@@ -183,7 +183,7 @@ int sn_http_resp_hijack(struct sn_http_resp *r, struct sn_stream **ret, struct s
 int sn_http_get(struct sn_http_client *c, struct sn_str url, struct sn_arena *a, int *ret_status,
                 struct sn_str *ret_body) SN_MUST_CHECK;
 
-/* ---- WebSocket (RFC 6455) --------------------------------------------------------------------- */
+/* ---- WebSocket (RFC 6455) ------------------------------------------------------------------- */
 
 enum sn_ws_kind { SN_WS_TEXT = 1, SN_WS_BINARY = 2, SN_WS_CLOSE = 8 };
 struct sn_ws;

@@ -29,7 +29,7 @@ int sn_http_client_new(const struct sn_http_client_opts *opts, struct sn_http_cl
     return 0;
 }
 
-/* ---- pools ----------------------------------------------------------------------------------------- */
+/* ---- pools ---------------------------------------------------------------------------------- */
 
 #define KEY_MAX 600u
 
@@ -189,7 +189,8 @@ static int conn_dial_shared(struct cl_call *k, struct sn_str addr, bool fresh)
         cl_conn_close(k->conn);
         k->conn = NULL;
         k->pool->proto = 0;
-        return sn_fail(SN_E_FAILED_PRECONDITION, "h2 was agreed on a connection meant for HTTP/1.1: "
+        return sn_fail(SN_E_FAILED_PRECONDITION,
+                       "h2 was agreed on a connection meant for HTTP/1.1: "
                        "the TLS configuration must not offer it");
     }
     r = sn_mutex_lock(&k->pool->dial);
@@ -238,7 +239,7 @@ int cl_conn_get(struct cl_call *k, const struct sn_http_call *call, bool fresh)
     return 0;
 }
 
-/* ---- calls -------------------------------------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------------------------- */
 
 static struct cl_call *call_new(struct sn_http_client *c)
 {
@@ -286,7 +287,8 @@ static bool may_retry(const struct cl_call *k, const struct sn_http_call *call, 
     if (call->no_retry || call->body_fn) return false;
     if (k->refused) return true;
     return k->pub.reused && !k->got_bytes &&
-           (r == SN_E_RESET || r == SN_E_UNAVAILABLE || r == SN_E_EOF || r == SN_E_CLOSED || r == SN_E_IO) &&
+           (r == SN_E_RESET || r == SN_E_UNAVAILABLE || r == SN_E_EOF || r == SN_E_CLOSED ||
+            r == SN_E_IO) &&
            idempotent(call->method);
 }
 
@@ -425,7 +427,7 @@ int sn_http_get(struct sn_http_client *c, struct sn_str url, struct sn_arena *a,
     return r;
 }
 
-/* ---- the end -------------------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 struct free_job {
     struct sn_http_client *c;

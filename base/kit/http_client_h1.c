@@ -12,7 +12,7 @@
 /* Unread response bytes worth reading to keep the connection. */
 #define DISCARD_MAX (32u << 10)
 
-/* ---- request head -------------------------------------------------------------------------------------- */
+/* ---- request head --------------------------------------------------------------------------- */
 
 static bool is_framing(struct sn_str n)
 {
@@ -94,7 +94,7 @@ static int send_head(struct cl_call *k, const struct sn_http_call *call)
     return r < 0 ? (int)r : 0;
 }
 
-/* ---- request body ------------------------------------------------------------------------------------------ */
+/* ---- request body --------------------------------------------------------------------------- */
 
 static int send_piece(struct sn_stream *st, char *buf, size_t n, bool chunked)
 {
@@ -209,7 +209,8 @@ static int send_request(struct cl_call *k, const struct sn_http_call *call)
 {
     int r = send_head(k, call);
     if (r < 0 || !call->body_fn) return r;
-    if (call->body_length < 0 || call->body_length > INLINE_BODY_MAX) return cl_sender_start(k, call, send_body);
+    if (call->body_length < 0 || call->body_length > INLINE_BODY_MAX)
+        return cl_sender_start(k, call, send_body);
     char *buf = http_buf_take(&k->w->pools);
     if (!buf) return SN_E_NOMEM;
     r = send_body(k, call, buf);
@@ -217,7 +218,7 @@ static int send_request(struct cl_call *k, const struct sn_http_call *call)
     return r;
 }
 
-/* ---- response -------------------------------------------------------------------------------------------------- */
+/* ---- response ------------------------------------------------------------------------------- */
 
 #define INTERIM_MAX 16 /* 1xx responses before the final one */
 
@@ -238,8 +239,9 @@ static ssize_t read_one_head(struct cl_call *k, const struct sn_http_call *call)
                 return sn_fail((int)n, "response head: %s", sn_h1_err_text(k->head.err));
         }
         ssize_t r = http_in_fill(&k->in, po.head_bytes_max);
-        if (r == 0) return k->got_bytes ? sn_fail(SN_E_RESET, "connection closed inside the response head")
-                                        : SN_E_EOF;
+        if (r == 0)
+            return k->got_bytes ? sn_fail(SN_E_RESET, "connection closed inside the response head")
+                                : SN_E_EOF;
         if (r < 0) return r;
         if (!k->got_bytes) k->pub.first_byte_ns = sn_now() - k->start_ns;
         k->got_bytes = true;
@@ -330,7 +332,8 @@ int cl_h1_do(struct cl_call *k, const struct sn_http_call *call)
     k->body = (struct http_body){.eof = true};
     k->got_bytes = false;
     int r = send_request(k, call);
-    /* A server that refuses early answers and closes: its answer says more than our failed write. */
+    /* A server that refuses early answers and closes: its answer says more than our failed write.
+     */
     bool broken = r == SN_E_RESET || r == SN_E_IO || r == SN_E_CLOSED;
     if (r == 0 || (broken && (call->body_fn || call->body.len))) {
         int h = read_head(k, call);

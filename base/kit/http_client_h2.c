@@ -60,7 +60,7 @@ static void st_wake(struct cl_waiter *w)
     if (f) sn_wait_wake(f, w->ticket, 0);
 }
 
-/* ---- session events --------------------------------------------------------------------------------- */
+/* ---- session events ------------------------------------------------------------------------- */
 
 static void ev_head(void *ctx, void *user, const struct sn_h2_head *head, bool end)
 {
@@ -126,7 +126,7 @@ static const struct sn_h2_events events = {
     .pull = ev_pull, .sent = ev_sent,     .closed = ev_closed, .goaway = ev_goaway,
 };
 
-/* ---- connection ------------------------------------------------------------------------------------------ */
+/* ---- connection ----------------------------------------------------------------------------- */
 
 static void h2_unref(struct cl_h2 *h)
 {
@@ -314,7 +314,7 @@ bool cl_h2_close_one(struct cl_pool *p)
     return false;
 }
 
-/* ---- a call ---------------------------------------------------------------------------------------------- */
+/* ---- a call --------------------------------------------------------------------------------- */
 
 static int st_error(const struct cl_stream *st)
 {

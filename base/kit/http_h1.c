@@ -50,7 +50,7 @@ static bool h1_readable(const struct h1 *h)
     return !h->c->cut && sn_stream_readable_now(h->c->st);
 }
 
-/* ---- writing --------------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 static int h1_writev(struct h1 *h, struct iovec *iov, int n)
 {
@@ -113,7 +113,7 @@ static bool more_waiting(const struct h1_x *x)
     return memmem(http_in_ptr(in), http_in_len(in), "\r\n\r\n", 4) != NULL;
 }
 
-/* ---- response head ------------------------------------------------------------------------------------ */
+/* ---- response head -------------------------------------------------------------------------- */
 
 static char *put(char *p, const char *s, size_t n)
 {
@@ -298,7 +298,7 @@ static int h1_write(struct http_xi *xi, struct sn_str data, bool last)
 
 static int h1_flush_op(struct http_xi *xi) { return h1_flush(h1_x_of(xi)->h); }
 
-/* ---- request body --------------------------------------------------------------------------------------- */
+/* ---- request body --------------------------------------------------------------------------- */
 
 static ssize_t h1_body_read(struct http_xi *xi, void *buf, size_t cap)
 {
@@ -380,9 +380,10 @@ static const struct http_x_ops h1_ops = {
     .send_file = h1_send_file,
 };
 
-/* ---- one exchange ------------------------------------------------------------------------------------------ */
+/* ---- one exchange --------------------------------------------------------------------------- */
 
-/* Reads the rest of a body nobody wanted, within reason. Returns whether the connection can go on. */
+/* Reads the rest of a body nobody wanted, within reason. Returns whether the connection can go on.
+ */
 static bool discard_body(struct h1_x *x)
 {
     struct h1 *h = x->h;
@@ -405,8 +406,9 @@ static void x_init(struct h1_x *x, struct h1 *h)
 {
     struct sn_h1 *p = &x->head;
     x->h = h;
-    x->keep = p->keep_alive && !http_draining(h->srv) &&
-              (!h->srv->o.requests_per_conn_max || h->c->requests < h->srv->o.requests_per_conn_max);
+    x->keep =
+        p->keep_alive && !http_draining(h->srv) &&
+        (!h->srv->o.requests_per_conn_max || h->c->requests < h->srv->o.requests_per_conn_max);
     x->chunked = false;
     x->continue_due = p->expect_continue;
     x->xi = (struct http_xi){
@@ -456,7 +458,8 @@ static enum h1_next h1_exchange(struct h1 *h, struct h1_x *x)
     enum h1_next next = x->xi.hijacked ? H1_GONE : H1_AGAIN;
     if (next == H1_AGAIN && x->xi.err < 0 && h->write_err == 0) (void)!h1_flush(h);
     if (next == H1_AGAIN && (failed || !x->keep || !discard_body(x))) {
-        /* A body cut short must look cut short: with the connection gone, without an orderly end. */
+        /* A body cut short must look cut short: with the connection gone, without an orderly end.
+         */
         bool clean = x->body.eof && http_in_len(&h->in) == 0 && !h1_readable(h);
         next = h->write_err < 0 || x->xi.err < 0 || clean ? H1_CLOSE : H1_LINGER;
     }
@@ -468,7 +471,7 @@ static enum h1_next h1_exchange(struct h1 *h, struct h1_x *x)
     return next;
 }
 
-/* ---- the connection ---------------------------------------------------------------------------------------- */
+/* ---- the connection ------------------------------------------------------------------------- */
 
 static void h1_linger(struct h1 *h)
 {
@@ -492,7 +495,8 @@ static enum h1_next h1_refuse(struct h1 *h, int status, const char *why)
     p = put(p, line.ptr, line.len);
     p = PUT(p, "Date: ");
     p = put(p, http_date(&h->w->pools), SN_HTTP_DATE_LEN);
-    p = PUT(p, "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: ");
+    p = PUT(p,
+            "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\nContent-Length: ");
     p = put_u64(p, strlen(why) + 1);
     p = PUT(p, "\r\n\r\n");
     p = put(p, why, strlen(why));
@@ -544,7 +548,8 @@ static ssize_t h1_read_head(struct h1 *h, struct h1_x *x, enum h1_next *ret_next
             continue;
         }
         *ret_next = H1_CLOSE;
-        if (r == SN_E_DEADLINE_EXCEEDED) *ret_next = h1_refuse(h, 408, "request head took too long");
+        if (r == SN_E_DEADLINE_EXCEEDED)
+            *ret_next = h1_refuse(h, 408, "request head took too long");
         if (r == SN_E_TOO_LARGE) *ret_next = h1_refuse(h, 431, "message head over the limit");
         n = -1;
         goto out;

@@ -50,7 +50,7 @@ struct h2_x {
 
 static struct h2_x *h2_x_of(struct http_xi *xi) { return SN_CONTAINER_OF(xi, struct h2_x, xi); }
 
-/* ---- waiting ------------------------------------------------------------------------------------- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 static int h2_wait(struct h2_waiter *w, const char *reason, int64_t at_ns)
 {
@@ -67,7 +67,7 @@ static void h2_wake(struct h2_waiter *w)
     if (f) sn_wait_wake(f, w->ticket, 0);
 }
 
-/* ---- session events ----------------------------------------------------------------------------------- */
+/* ---- session events ------------------------------------------------------------------------- */
 
 static void x_free(struct h2_x *x)
 {
@@ -209,7 +209,7 @@ static const struct sn_h2_events h2_events = {
     .closed = ev_closed,
 };
 
-/* ---- writing ---------------------------------------------------------------------------------------------- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 /* No more bytes either way: fibers blocked on the stream return. */
 static void h2_break(struct http_h2 *h, int err)
@@ -260,7 +260,7 @@ static int h2_flush(struct http_h2 *h)
     return h->err;
 }
 
-/* ---- exchange operations ------------------------------------------------------------------------------------ */
+/* ---- exchange operations -------------------------------------------------------------------- */
 
 static ssize_t h2_body_read(struct http_xi *xi, void *buf, size_t cap)
 {
@@ -359,7 +359,7 @@ static const struct http_x_ops h2_ops = {
     .hijack = h2_hijack,
 };
 
-/* ---- handlers ------------------------------------------------------------------------------------------------- */
+/* ---- handlers ------------------------------------------------------------------------------- */
 
 static int refuse(struct h2_x *x, int status, const char *why)
 {
@@ -431,7 +431,7 @@ static void start_handlers(struct http_h2 *h)
     h->collecting = false;
 }
 
-/* ---- the connection -------------------------------------------------------------------------------------------- */
+/* ---- the connection ------------------------------------------------------------------------- */
 
 static struct http_h2 *h2_new(struct http_conn *c)
 {

@@ -13,7 +13,7 @@
 #include "kit/http.h"
 #include "wire/h1.h"
 
-/* ---- per-worker pools ------------------------------------------------------------------------ */
+/* ---- per-worker pools ----------------------------------------------------------------------- */
 
 #define HTTP_BUF_BYTES (16u << 10)  /* read and write buffers */
 #define HTTP_BUFS_IDLE_MAX 256u     /* kept per worker */
@@ -40,7 +40,7 @@ void http_buf_give(struct http_pools *p, char *buf);
 /* http_date - the current Date value, SN_HTTP_DATE_LEN bytes; formatted once a second. */
 const char *http_date(struct http_pools *p);
 
-/* ---- the read side of a connection --------------------------------------------------------------- */
+/* ---- the read side of a connection ---------------------------------------------------------- */
 
 /* Unread bytes are [start, end) of mem. Bytes before `pinned` belong to a head whose strings are
  * still borrowed: they neither move nor are overwritten. */
@@ -63,7 +63,7 @@ ssize_t http_in_fill(struct http_in *in, size_t bytes_max);
 /* http_in_unpin - nothing borrows the bytes any more. */
 void http_in_unpin(struct http_in *in);
 
-/* ---- a message body on the read side, HTTP/1.1 ------------------------------------------------------ */
+/* ---- a message body on the read side, HTTP/1.1 ---------------------------------------------- */
 
 struct http_body {
     uint8_t kind; /* enum sn_h1_body */
@@ -75,13 +75,13 @@ struct http_body {
 };
 void http_body_init(struct http_body *b, const struct sn_h1 *head);
 void http_body_done(struct http_body *b);
-/* http_body_next - the next bytes, borrowed until the next call. Returns > 0, 0 at the end, SN_E_EOF
- * (truncated), SN_E_PROTOCOL, SN_E_TOO_LARGE, transport errors. Suspends. */
+/* http_body_next - the next bytes, borrowed until the next call. Returns > 0, 0 at the end,
+ * SN_E_EOF (truncated), SN_E_PROTOCOL, SN_E_TOO_LARGE, transport errors. Suspends. */
 ssize_t http_body_next(struct http_body *b, struct http_in *in, size_t max, const char **ret);
 /* http_body_copy - as above, into buf; large pieces are read there without a stop in between. */
 ssize_t http_body_copy(struct http_body *b, struct http_in *in, void *buf, size_t cap);
 
-/* ---- exchange ------------------------------------------------------------------------------------ */
+/* ---- exchange ------------------------------------------------------------------------------- */
 
 struct http_xi;
 struct http_x_ops { /* HTTP/1.1 and h2 behind kit/http.h */
@@ -120,7 +120,7 @@ static inline bool http_no_body(const struct http_xi *xi)
  * Returns the handler's result (SN_E_PANIC for a panic). */
 int http_x_run(struct http_xi *xi);
 
-/* ---- server --------------------------------------------------------------------------------------- */
+/* ---- server --------------------------------------------------------------------------------- */
 
 struct http_counters { /* of one worker; summed by sn_http_server_stats */
     uint64_t requests, requests_active, errors_parse, panics, bytes_in, bytes_out, h2_streams;
@@ -164,11 +164,12 @@ void http_conn_park(struct http_conn *c);
 void http_conn_close(struct http_conn *c);
 /* http_h1_run, http_h2_run - serve until the connection parks or closes. Own fiber. */
 void http_h1_run(struct http_conn *c);
-/* http_h2_run - seen: bytes of the connection already read, from the heap, freed here; may be NULL. */
+/* http_h2_run - seen: bytes of the connection already read, from the heap, freed here; may be NULL.
+ */
 void http_h2_run(struct http_conn *c, char *seen, size_t n_seen);
 void http_h2_free(struct http_h2 *h);
 
-/* ---- client --------------------------------------------------------------------------------------- */
+/* ---- client --------------------------------------------------------------------------------- */
 
 struct http_url {
     bool tls, ws;

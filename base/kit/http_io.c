@@ -53,7 +53,7 @@ const char *http_date(struct http_pools *p)
     return p->date;
 }
 
-/* ---- read side ------------------------------------------------------------------------------------ */
+/* ---- read side ------------------------------------------------------------------------------ */
 
 void http_in_init(struct http_in *in, struct http_pools *pools, struct sn_stream *st)
 {
@@ -138,7 +138,7 @@ ssize_t http_in_fill(struct http_in *in, size_t bytes_max)
     return n;
 }
 
-/* ---- bodies ------------------------------------------------------------------------------------------- */
+/* ---- bodies --------------------------------------------------------------------------------- */
 
 void http_body_init(struct http_body *b, const struct sn_h1 *head)
 {

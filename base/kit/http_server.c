@@ -51,7 +51,7 @@ struct http_server_worker *http_server_worker(struct sn_http_server *s)
     return &s->workers[w];
 }
 
-/* ---- connections ------------------------------------------------------------------------------------ */
+/* ---- connections ---------------------------------------------------------------------------- */
 
 static struct http_conn *conn_new(struct sn_http_server *s, struct sn_stream *st)
 {
@@ -158,7 +158,7 @@ int sn_http_serve_stream(struct sn_http_server *s, struct sn_stream *st)
     return 0;
 }
 
-/* ---- serving and draining ------------------------------------------------------------------------------- */
+/* ---- serving and draining ------------------------------------------------------------------- */
 
 int sn_http_serve(struct sn_http_server *s, struct sn_listener *l)
 {

@@ -11,7 +11,7 @@
 #include "fiber/sync.h"
 #include "tests/harness/test.h"
 
-/* ---- a server to test against ------------------------------------------------------------------- */
+/* ---- a server to test against --------------------------------------------------------------- */
 
 struct env {
     struct sn_http_server *server;
@@ -28,7 +28,8 @@ struct env {
 static int echo_body(struct sn_http_x *x)
 {
     char buf[4096];
-    T_OK(sn_http_start(x, 200, x->req.content_length));
+    int s = sn_http_start(x, 200, x->req.content_length);
+    if (s < 0) return s;
     for (;;) {
         ssize_t n = sn_http_body_read(x, buf, sizeof(buf));
         if (n <= 0) return (int)n;
@@ -47,7 +48,8 @@ static int app(struct sn_http_x *x, void *arg)
         return sn_http_reply(x, 200, SN_STR("text/plain"), SN_STR("hello"));
     if (sn_str_eqc(p, "/empty")) return 0;
     if (sn_str_eqc(p, "/echo")) return echo_body(x);
-    if (sn_str_eqc(p, "/ignore")) return sn_http_reply(x, 200, (struct sn_str){0}, SN_STR("ignored"));
+    if (sn_str_eqc(p, "/ignore"))
+        return sn_http_reply(x, 200, (struct sn_str){0}, SN_STR("ignored"));
     if (sn_str_eqc(p, "/fail")) return sn_fail(SN_E_NOT_FOUND, "secret detail");
     if (sn_str_eqc(p, "/panic")) {
         int *mark SN_CLEANUP(unwound) = &unwinds;
@@ -55,12 +57,12 @@ static int app(struct sn_http_x *x, void *arg)
         sn_panic("deliberate");
     }
     if (sn_str_eqc(p, "/chunked")) {
-        T_OK(sn_http_header_add(x, SN_STR("X-A"), SN_STR("b")));
-        T_OK(sn_http_start(x, 200, -1));
-        T_OK(sn_http_write(x, SN_STR("one,")));
-        T_OK(sn_http_write(x, SN_STR("two")));
-        if (x->req.version > 10) T_OK(sn_http_trailer(x, SN_STR("X-Sum"), SN_STR("7")));
-        return 0;
+        int r = sn_http_header_add(x, SN_STR("X-A"), SN_STR("b"));
+        if (r >= 0) r = sn_http_start(x, 200, -1);
+        if (r >= 0) r = sn_http_write(x, SN_STR("one,"));
+        if (r >= 0) r = sn_http_write(x, SN_STR("two"));
+        if (r >= 0 && x->req.version > 10) r = sn_http_trailer(x, SN_STR("X-Sum"), SN_STR("7"));
+        return r;
     }
     if (sn_str_eqc(p, "/cut")) {
         T_OK(sn_http_start(x, 200, 100));
@@ -84,7 +86,8 @@ static int app(struct sn_http_x *x, void *arg)
     if (sn_str_eqc(p, "/head")) {
         for (int i = 0; i < 100; i++) {
             struct sn_str v = sn_arena_printf(x->arena, "%0300d", i);
-            T_OK(sn_http_header_add(x, SN_STR("X-Many"), v));
+            int r = v.ptr ? sn_http_header_add(x, SN_STR("X-Many"), v) : SN_E_NOMEM;
+            if (r < 0) return r;
         }
         return sn_http_reply(x, 200, (struct sn_str){0}, SN_STR("heavy"));
     }
@@ -148,7 +151,7 @@ static struct sn_str url(struct env *e, struct sn_arena *a, const char *path)
     return sn_arena_printf(a, "%s%s", e->base, path);
 }
 
-/* ---- client and server ---------------------------------------------------------------------------- */
+/* ---- client and server ---------------------------------------------------------------------- */
 
 static int t_get(struct env *e)
 {
@@ -240,7 +243,8 @@ static void check_alphabet(struct sn_str body, size_t n)
 {
     T_EQ(body.len, n);
     for (size_t i = 0; i < n; i++)
-        if (body.ptr[i] != (char)('a' + i % 26)) T_ASSERTF(0, "byte %zu of %zu differs: %.30s", i, n, body.ptr + i);
+        if (body.ptr[i] != (char)('a' + i % 26))
+            T_ASSERTF(0, "byte %zu of %zu differs: %.30s", i, n, body.ptr + i);
 }
 
 /* Bodies of many sizes, whole, streamed with and without a length, echoed back while still sent. */
@@ -258,7 +262,8 @@ static int t_echo(struct env *e)
             struct sn_http_call call = {.method = SN_STR("POST"), .url = url(e, &a, "/echo")};
             if (mode == 0) call.body = sn_str_of(whole, sizes[i]);
             if (mode > 0) {
-                /* A whole body this large would deadlock with an echo: that is what body_fn is for. */
+                /* A whole body this large would deadlock with an echo: that is what body_fn is for.
+                 */
                 call.body_fn = gen_body;
                 call.body_arg = &g;
                 call.body_length = mode == 1 ? (int64_t)sizes[i] : -1;
@@ -336,7 +341,8 @@ static int t_errors(struct env *e)
         T_EQ(sn_http_do(e->client, &call, &r), SN_E_SYNTAX);
     }
     struct sn_http_header h = {SN_STR_INIT("X"), SN_STR_INIT("a\r\nInjected: b")};
-    call = (struct sn_http_call){.url = SN_STR("http://127.0.0.1:1/"), .headers = &h, .n_headers = 1};
+    call =
+        (struct sn_http_call){.url = SN_STR("http://127.0.0.1:1/"), .headers = &h, .n_headers = 1};
     T_EQ(sn_http_do(e->client, &call, &r), SN_E_INVALID_ARGUMENT);
     return 0;
 }
@@ -346,7 +352,7 @@ SN_TEST(http_client_errors)
     run(&e);
 }
 
-/* ---- by hand ------------------------------------------------------------------------------------------ */
+/* ---- by hand -------------------------------------------------------------------------------- */
 
 /* Sends `text` and reads until the end of the stream or `until` has arrived. */
 static void raw(struct env *e, const char *text, size_t n, const char *until, struct sn_buf *out)
@@ -405,17 +411,26 @@ struct refusal {
 };
 static const struct refusal refusals[] = {
     {"garbage", "\x16\x03\x01\x02\x05\r\n\r\n", "HTTP/1.1 400 "},
-    {"cl+te", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
-    {"two lengths", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde", "HTTP/1.1 400 "},
+    {"cl+te",
+     "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: "
+     "chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
+     "HTTP/1.1 400 "},
+    {"two lengths",
+     "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nabcde",
+     "HTTP/1.1 400 "},
     {"no host", "GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
     {"fold", "GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", "HTTP/1.1 400 "},
     {"version", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", "HTTP/1.1 505 "},
-    {"coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "HTTP/1.1 501 "},
-    {"bad chunk", "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "HTTP/1.1 "},
-    {"expect", "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: x\r\nContent-Length: 1\r\n\r\na", "HTTP/1.1 417 "},
+    {"coding", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+     "HTTP/1.1 501 "},
+    {"bad chunk", "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+     "HTTP/1.1 "},
+    {"expect", "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: x\r\nContent-Length: 1\r\n\r\na",
+     "HTTP/1.1 417 "},
     {"1.0", "GET /hello HTTP/1.0\r\n\r\n", "Connection: close"},
     {"1.0 chunked reply", "GET /chunked HTTP/1.0\r\n\r\n", "one,two"},
-    {"1.0 keep", "GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /hello HTTP/1.0\r\n\r\n", "Connection: keep-alive"},
+    {"1.0 keep", "GET /hello HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /hello HTTP/1.0\r\n\r\n",
+     "Connection: keep-alive"},
 };
 
 static int t_refusals(struct env *e)
@@ -456,7 +471,8 @@ static int t_large_head(struct env *e)
 {
     /* A head that outgrows the first buffer and arrives in pieces is fine below the limit. */
     struct sn_buf in = {0}, out = {0};
-    sn_buf_cstr(&in, "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6\r\nX: ");
+    sn_buf_cstr(&in,
+                "POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 6\r\nX: ");
     for (int i = 0; i < 60000; i++) sn_buf_byte(&in, 'x');
     sn_buf_cstr(&in, "\r\n\r\nabcdef");
     raw(e, (char *)in.ptr, in.len, NULL, &out);
@@ -496,8 +512,9 @@ static int t_continue(struct env *e)
 {
     struct sn_stream *st;
     T_OK(sn_dial(e->addr, NULL, &st));
-    const char *head = "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n"
-                       "Connection: close\r\n\r\n";
+    const char *head =
+        "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n"
+        "Connection: close\r\n\r\n";
     T_OK(sn_write(st, head, strlen(head)));
     char buf[1024];
     /* /echo starts its response first, so the server must answer without the interim response
@@ -631,7 +648,7 @@ SN_TEST_SLOW(http_crowd, 60)
     run(&e);
 }
 
-/* ---- the same over HTTP/2 ------------------------------------------------------------------------------- */
+/* ---- the same over HTTP/2 ------------------------------------------------------------------- */
 
 static int t_get_h2(struct env *e)
 {
@@ -732,5 +749,130 @@ SN_TEST_SLOW(http2_shared_connection, 60)
 SN_TEST_SLOW(http1_shared_client, 60)
 {
     struct env e = {.body = t_shared, .rt = {.workers = 2}};
+    run(&e);
+}
+
+/* ---- faults --------------------------------------------------------------------------------- */
+
+static int64_t torture_left; /* allocations until the one that fails; < 0: none */
+static bool torture_fail(size_t size) { return torture_left >= 0 && torture_left-- == 0; }
+static const struct sn_alloc_hooks torture_hooks = {.fail = torture_fail};
+
+/* The k-th allocation of a call (either side's) fails, for every k until a call gets through
+ * untouched: a clean error each time, and the next call works. */
+static int t_torture(struct env *e)
+{
+    struct sn_arena a;
+    sn_arena_init(&a, NULL, 0);
+    static const char *const paths[] = {"/hello", "/echo", "/chunked", "/head"};
+    for (size_t p = 0; p < SN_COUNT_OF(paths); p++)
+        for (int k = 0;; k++) {
+            sn_test_row("%s, allocation %d", paths[p], k);
+            T_ASSERT(k < 2000);
+            struct gen g = {.left = 20000};
+            struct sn_http_call call = {.method = SN_STR("POST"), .url = url(e, &a, paths[p]),
+                                        .body_fn = gen_body, .body_arg = &g, .body_length = -1};
+            struct sn_http_resp *r;
+            struct sn_str body;
+            int64_t prev = sn_deadline_tighten(sn_now() + 5 * SN_SEC);
+            torture_left = k;
+            sn_alloc_set_hooks(&torture_hooks);
+            int n = sn_http_do(e->client, &call, &r);
+            if (n >= 0) {
+                n = sn_http_resp_all(r, 1 << 20, &body);
+                sn_http_resp_close(r);
+            }
+            bool untouched = torture_left >= 0;
+            sn_alloc_set_hooks(NULL);
+            sn_deadline_restore(prev);
+            T_ASSERTF(n != SN_E_DEADLINE_EXCEEDED, "hangs");
+            if (untouched) {
+                T_OK(n);
+                break;
+            }
+            call = (struct sn_http_call){.url = url(e, &a, "/hello")};
+            T_OK(sn_http_do(e->client, &call, &r));
+            T_OK(sn_http_resp_all(r, 100, &body));
+            T_STR(body, "hello");
+            sn_http_resp_close(r);
+            sn_arena_reset(&a);
+        }
+    sn_arena_done(&a);
+    return 0;
+}
+SN_TEST_SLOW(http_torture, 60)
+{
+    struct env e = {.body = t_torture};
+    run(&e);
+}
+SN_TEST_SLOW(http2_torture, 60)
+{
+    struct env e = {.body = t_torture, .co = {.h2_prior_knowledge = true}};
+    run(&e);
+}
+
+/* A drain lets what runs finish, refuses what is new, and cuts what does not end. */
+struct slow_call {
+    struct env *e;
+    const char *path;
+    int result, status;
+};
+static int slow_main(void *arg)
+{
+    struct slow_call *c = arg;
+    struct sn_arena a;
+    sn_arena_init(&a, NULL, 0);
+    struct sn_http_call call = {.url = url(c->e, &a, c->path)};
+    struct sn_http_resp *r;
+    c->result = sn_http_do(c->e->client, &call, &r);
+    if (c->result >= 0) {
+        struct sn_str body;
+        c->status = r->status;
+        c->result = sn_http_resp_all(r, 1000, &body);
+        sn_http_resp_close(r);
+    }
+    sn_arena_done(&a);
+    return 0;
+}
+static int drain_app(struct sn_http_x *x, void *arg)
+{
+    if (sn_str_eqc(x->req.path, "/stuck")) {
+        char c;
+        ssize_t n;
+        int r = sn_http_start(x, 200, -1);
+        if (r >= 0) r = sn_http_flush(x);
+        while (r >= 0 && (r = sn_http_write(x, SN_STR("tick"))) >= 0)
+            if ((r = sn_sleep(5 * SN_MS)) < 0) break;
+        n = sn_http_body_read(x, &c, 1);
+        return n < 0 ? (int)n : r;
+    }
+    return app(x, arg);
+}
+static int t_drain(struct env *e)
+{
+    struct slow_call slow = {.e = e, .path = "/slow"}, stuck = {.e = e, .path = "/stuck"};
+    struct sn_scope_storage mem;
+    struct sn_scope *s = sn_scope_begin(&mem);
+    T_OK(sn_scope_go(s, "slow", slow_main, &slow));
+    T_OK(sn_scope_go(s, "stuck", slow_main, &stuck));
+    T_OK(sn_sleep(20 * SN_MS));
+    T_EQ(sn_http_server_drain(e->server, 200 * SN_MS), 1);
+    T_OK(sn_scope_end(s));
+    T_EQ(slow.status, 200);
+    T_OK(slow.result);
+    T_ASSERT(stuck.result < 0);
+    struct sn_stream *st;
+    T_EQ(sn_dial(e->addr, NULL, &st), SN_E_REFUSED);
+    return 0;
+}
+SN_TEST(http_drain)
+{
+    struct env e = {.body = t_drain, .so = {.handler = drain_app}};
+    run(&e);
+}
+SN_TEST(http2_drain)
+{
+    struct env e = {.body = t_drain, .so = {.handler = drain_app}};
+    e.co.h2_prior_knowledge = true;
     run(&e);
 }

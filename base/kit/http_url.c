@@ -11,7 +11,8 @@ static bool scheme_is(struct sn_str *url, struct sn_str scheme)
 
 static int url_fail(struct sn_str url, const char *why)
 {
-    return sn_fail(SN_E_SYNTAX, "URL \"%.*s\": %s", (int)SN_MIN(url.len, (size_t)200), url.ptr, why);
+    return sn_fail(SN_E_SYNTAX, "URL \"%.*s\": %s", (int)SN_MIN(url.len, (size_t)200), url.ptr,
+                   why);
 }
 
 int http_url_parse(struct sn_str url, struct http_url *ret)

@@ -5,7 +5,7 @@
 
 #include "kit/http_int.h"
 
-/* ---- request body ------------------------------------------------------------------------------- */
+/* ---- request body --------------------------------------------------------------------------- */
 
 ssize_t sn_http_body_read(struct sn_http_x *x, void *buf, size_t cap)
 {
@@ -33,7 +33,8 @@ int sn_http_body_all(struct sn_http_x *x, size_t max, struct sn_str *ret)
     int64_t len = x->req.content_length;
     if (len > 0 && (uint64_t)len > max)
         return sn_fail(SN_E_TOO_LARGE, "request body of %lld bytes over %zu", (long long)len, max);
-    /* One spare byte: the read that finds the end needs somewhere to put what should not be there. */
+    /* One spare byte: the read that finds the end needs somewhere to put what should not be there.
+     */
     size_t cap = len >= 0 ? (size_t)len + 1 : SN_MIN(max, (size_t)BODY_ALL_FIRST) + 1, n = 0;
     char *buf = sn_arena_alloc(x->arena, cap);
     if (!buf) return SN_E_NOMEM;
@@ -55,14 +56,15 @@ int sn_http_body_all(struct sn_http_x *x, size_t max, struct sn_str *ret)
     return 0;
 }
 
-/* ---- response headers ------------------------------------------------------------------------------ */
+/* ---- response headers ----------------------------------------------------------------------- */
 
 /* Framing belongs to the server: a handler's own would contradict it sooner or later. */
 static bool is_framing(struct sn_str name)
 {
     switch (name.len) {
     case 7: return sn_str_ieq(name, SN_STR("trailer")) && false;
-    case 10: return sn_str_ieq(name, SN_STR("connection")) || sn_str_ieq(name, SN_STR("keep-alive"));
+    case 10:
+        return sn_str_ieq(name, SN_STR("connection")) || sn_str_ieq(name, SN_STR("keep-alive"));
     case 14: return sn_str_ieq(name, SN_STR("content-length"));
     case 17: return sn_str_ieq(name, SN_STR("transfer-encoding"));
     default: return false;
@@ -72,7 +74,8 @@ static bool is_framing(struct sn_str name)
 static int header_check(struct sn_str name, struct sn_str value)
 {
     if (!sn_http_is_token(name))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "header name \"%.*s\" is not a token", SN_STR_ARG(name));
+        return sn_fail(SN_E_INVALID_ARGUMENT, "header name \"%.*s\" is not a token",
+                       SN_STR_ARG(name));
     if (is_framing(name))
         return sn_fail(SN_E_INVALID_ARGUMENT, "header %.*s is set by the server", SN_STR_ARG(name));
     if (!sn_http_is_value(value))
@@ -115,7 +118,7 @@ int sn_http_trailer(struct sn_http_x *x, struct sn_str name, struct sn_str value
     return sn_http_headers_add(&xi->trailers, x->arena, name, value);
 }
 
-/* ---- response -------------------------------------------------------------------------------------------- */
+/* ---- response ------------------------------------------------------------------------------- */
 
 static int x_fail(struct http_xi *xi, int r)
 {
@@ -153,19 +156,22 @@ int sn_http_reply(struct sn_http_x *x, int status, struct sn_str content_type, s
 
 int sn_http_start(struct sn_http_x *x, int status, int64_t length)
 {
-    if (length < -1) return sn_fail(SN_E_INVALID_ARGUMENT, "response length %lld", (long long)length);
+    if (length < -1)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "response length %lld", (long long)length);
     return x_begin(http_xi_of(x), status, length);
 }
 
 int sn_http_write(struct sn_http_x *x, struct sn_str data)
 {
     struct http_xi *xi = http_xi_of(x);
-    if (!xi->begun || xi->ended) return sn_fail(SN_E_FAILED_PRECONDITION, "write outside a response");
+    if (!xi->begun || xi->ended)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "write outside a response");
     if (xi->err < 0) return xi->err;
     if (data.len == 0) return 0;
     if (xi->resp_length >= 0 && data.len > (uint64_t)xi->resp_length - x->bytes_out)
-        return x_fail(xi, sn_fail(SN_E_OUT_OF_RANGE, "response longer than its announced %lld bytes",
-                                  (long long)xi->resp_length));
+        return x_fail(xi,
+                      sn_fail(SN_E_OUT_OF_RANGE, "response longer than its announced %lld bytes",
+                              (long long)xi->resp_length));
     x->bytes_out += data.len;
     if (http_no_body(xi)) return 0;
     return x_fail(xi, xi->ops->write(xi, data, false));
@@ -229,7 +235,8 @@ static int send_file_by_copy(struct http_xi *xi, int fd, int64_t off, int64_t n)
 int sn_http_send_file(struct sn_http_x *x, int fd, int64_t off, int64_t n)
 {
     struct http_xi *xi = http_xi_of(x);
-    if (!xi->begun || xi->ended) return sn_fail(SN_E_FAILED_PRECONDITION, "file outside a response");
+    if (!xi->begun || xi->ended)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "file outside a response");
     if (xi->err < 0) return xi->err;
     if (n <= 0) return 0;
     bool known = xi->resp_length >= 0;
@@ -271,7 +278,7 @@ struct sn_str sn_http_peer(struct sn_http_x *x)
     return n < 0 ? (struct sn_str){0} : sn_str_of(out, (size_t)n);
 }
 
-/* ---- running a handler ------------------------------------------------------------------------------------- */
+/* ---- running a handler ---------------------------------------------------------------------- */
 
 static int call_handler(void *arg)
 {

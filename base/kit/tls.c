@@ -19,9 +19,9 @@
 #include "fiber/wait.h"
 #include "kit/tls_int.h"
 
-#define RECORD_MAX 16384u            /* plaintext bytes of one record, RFC 8446 §5.1 */
+#define RECORD_MAX 16384u             /* plaintext bytes of one record, RFC 8446 §5.1 */
 #define IN_BYTES (RECORD_MAX + 1024u) /* one whole record with its header and padding allowance */
-#define OUT_FLUSH (64u << 10)        /* a long write goes to the inner stream in such pieces */
+#define OUT_FLUSH (64u << 10)         /* a long write goes to the inner stream in such pieces */
 #define OUT_KEEP (24u << 10)
 #define OUT_MAX (1u << 20)
 #define HANDSHAKE_NS (10 * SN_SEC)
@@ -67,7 +67,8 @@ void tls_stream_new_session(SSL *ssl, SSL_SESSION *s)
         SSL_SESSION_free(s);
 }
 
-/* ---- the BIO ------------------------------------------------------------------------------------ */
+/* ---- the BIO ------------------------------------------------------------------------------------
+ */
 
 static int bio_read(BIO *b, char *buf, int n)
 {
@@ -97,12 +98,9 @@ static long bio_ctrl(BIO *b, int cmd, long num, void *ptr)
     struct tls_stream *t = BIO_get_data(b);
     switch (cmd) {
     case BIO_CTRL_FLUSH:
-    case BIO_CTRL_DUP:
-        return 1;
-    case BIO_CTRL_EOF:
-        return t->in_eof && t->in_len == 0;
-    default:
-        return 0;
+    case BIO_CTRL_DUP: return 1;
+    case BIO_CTRL_EOF: return t->in_eof && t->in_len == 0;
+    default: return 0;
     }
 }
 
@@ -116,7 +114,7 @@ static void tls_init_once(void)
     BIO_meth_set_ctrl(bio_method, bio_ctrl);
 }
 
-/* ---- moving ciphertext ----------------------------------------------------------------------------- */
+/* ---- moving ciphertext ---- */
 
 static void buffers_trim(struct tls_stream *t)
 {
@@ -196,7 +194,7 @@ static int refill(struct tls_stream *t)
     return 0;
 }
 
-/* ---- life ----------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static void tls_free(struct tls_stream *t)
 {
@@ -254,7 +252,7 @@ static int stream_new(struct sn_stream *inner, struct sn_tls_config *cfg, struct
     return 0;
 }
 
-/* ---- handshake --------------------------------------------------------------------------------------------- */
+/* ---- handshake ---- */
 
 struct step {
     struct tls_stream *t;
@@ -279,15 +277,15 @@ static int handshake_failed(struct tls_stream *t, const char *who)
     unsigned long e = ERR_peek_last_error();
     if (v != X509_V_OK && ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
         ERR_clear_error();
-        return sn_fail(SN_E_UNAUTHENTICATED, "TLS handshake with %s (%s): certificate refused: %s", who,
-                       peer, X509_verify_cert_error_string(v));
+        return sn_fail(SN_E_UNAUTHENTICATED, "TLS handshake with %s (%s): certificate refused: %s",
+                       who, peer, X509_verify_cert_error_string(v));
     }
     if (ERR_GET_REASON(e) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
         return tls_fail(SN_E_UNAUTHENTICATED, "TLS handshake with %s (%s)", who, peer);
     if (t->in_eof) {
         ERR_clear_error();
-        return sn_fail(SN_E_RESET, "TLS handshake with %s (%s): the peer closed the connection", who,
-                       peer);
+        return sn_fail(SN_E_RESET, "TLS handshake with %s (%s): the peer closed the connection",
+                       who, peer);
     }
     return tls_fail(SN_E_PROTOCOL, "TLS handshake with %s (%s)", who, peer);
 }
@@ -397,7 +395,7 @@ int sn_tls_server(struct sn_stream *inner, struct sn_tls_config *cfg, struct sn_
     return handshake(t, "client", ret);
 }
 
-/* ---- the stream operations ----------------------------------------------------------------------------------- */
+/* ---- the stream operations ---- */
 
 static int tls_error(struct tls_stream *t, int err, const char *what)
 {
@@ -406,8 +404,9 @@ static int tls_error(struct tls_stream *t, int err, const char *what)
     t->failed = true;
     if (t->in_eof && (err == SSL_ERROR_SYSCALL || err == SSL_ERROR_SSL)) {
         ERR_clear_error();
-        return sn_fail(SN_E_RESET, "TLS %s %s: the peer closed without saying so, data may be missing",
-                       what, peer);
+        return sn_fail(SN_E_RESET,
+                       "TLS %s %s: the peer closed without saying so, data may be missing", what,
+                       peer);
     }
     return tls_fail(SN_E_PROTOCOL, "TLS %s %s", what, peer);
 }
@@ -552,7 +551,8 @@ static void tls_close(struct sn_stream *s)
 static bool tls_readable_now(struct sn_stream *s)
 {
     struct tls_stream *t = tls_of(s);
-    return t->in_len > 0 || t->in_eof || SSL_has_pending(t->ssl) || sn_stream_readable_now(t->inner);
+    return t->in_len > 0 || t->in_eof || SSL_has_pending(t->ssl) ||
+           sn_stream_readable_now(t->inner);
 }
 
 static void parked_inner(struct sn_stream *inner, void *arg, int why)
@@ -587,12 +587,19 @@ static int tls_addr(struct sn_stream *s, bool peer, char *out, size_t cap)
 }
 
 static const struct sn_stream_ops tls_ops = {
-    .kind = "tls", .read = tls_read, .writev = tls_writev, .shutdown = tls_shutdown,
-    .close = tls_close, .park = tls_park, .unpark = tls_unpark,
-    .readable_now = tls_readable_now, .fd = tls_fd, .addr = tls_addr,
+    .kind = "tls",
+    .read = tls_read,
+    .writev = tls_writev,
+    .shutdown = tls_shutdown,
+    .close = tls_close,
+    .park = tls_park,
+    .unpark = tls_unpark,
+    .readable_now = tls_readable_now,
+    .fd = tls_fd,
+    .addr = tls_addr,
 };
 
-/* ---- what was agreed ------------------------------------------------------------------------------------------- */
+/* ---- what was agreed ---- */
 
 bool sn_tls_is(const struct sn_stream *s) { return s->ops == &tls_ops; }
 
@@ -606,7 +613,8 @@ struct sn_str sn_tls_alpn(struct sn_stream *s)
 
 struct sn_str sn_tls_server_name(struct sn_stream *s)
 {
-    return sn_str(sn_tls_is(s) ? SSL_get_servername(tls_of(s)->ssl, TLSEXT_NAMETYPE_host_name) : NULL);
+    return sn_str(sn_tls_is(s) ? SSL_get_servername(tls_of(s)->ssl, TLSEXT_NAMETYPE_host_name)
+                               : NULL);
 }
 
 int sn_tls_version(struct sn_stream *s)
@@ -620,7 +628,10 @@ const char *sn_tls_cipher(struct sn_stream *s)
     return sn_tls_is(s) ? SSL_get_cipher_name(tls_of(s)->ssl) : "";
 }
 
-bool sn_tls_resumed(struct sn_stream *s) { return sn_tls_is(s) && SSL_session_reused(tls_of(s)->ssl); }
+bool sn_tls_resumed(struct sn_stream *s)
+{
+    return sn_tls_is(s) && SSL_session_reused(tls_of(s)->ssl);
+}
 
 /* copy_out - the text of a memory BIO into the caller's buffer. */
 static int copy_out(BIO *b, char *out, size_t cap)
@@ -654,7 +665,8 @@ int sn_tls_peer_san(struct sn_stream *s, char *out, size_t cap)
         const GENERAL_NAME *g = sk_GENERAL_NAME_value(san, i);
         if (g->type != GEN_DNS && g->type != GEN_URI) continue;
         const ASN1_STRING *a = g->type == GEN_DNS ? g->d.dNSName : g->d.uniformResourceIdentifier;
-        struct sn_str v = sn_str_of((const char *)ASN1_STRING_get0_data(a), (size_t)ASN1_STRING_length(a));
+        struct sn_str v =
+            sn_str_of((const char *)ASN1_STRING_get0_data(a), (size_t)ASN1_STRING_length(a));
         if (memchr(v.ptr, 0, v.len)) continue;
         r = sn_str_cz(v, out, cap) < 0 ? SN_E_TOO_LARGE : (int)v.len;
     }

@@ -4,8 +4,8 @@
  * A TLS stream is a struct sn_stream (ops->kind "tls") and is used like the plain one it wraps,
  * parking included: a parked TLS connection keeps OpenSSL's state and its record, no buffer.
  * OpenSSL never sees a descriptor: it reads and writes memory, and the fiber moves that memory over
- * the inner stream, so the same code runs over kernel sockets and in simulation. Handshake steps run
- * on the worker's big stack.
+ * the inner stream, so the same code runs over kernel sockets and in simulation. Handshake steps
+ * run on the worker's big stack.
  *
  * Defaults are the safe ones: TLS 1.2 at least, clients verify the server's certificate and name
  * against the system's roots. Sources: RFC 5246, 8446, 6066 (SNI), 7301 (ALPN), 5077, 6125. */
@@ -32,7 +32,8 @@ struct sn_tls_opts {
      * its own. */
     const struct sn_tls_cert *certs;
     unsigned n_certs;
-    /* Roots the peer's certificate must chain to; none given: the system's (client), none (server). */
+    /* Roots the peer's certificate must chain to; none given: the system's (client), none (server).
+     */
     const char *ca_file;
     struct sn_str ca_pem;
     enum sn_tls_client_auth client_auth; /* server */
@@ -66,8 +67,8 @@ int64_t sn_tls_config_not_after(struct sn_tls_config *c);
 int sn_tls_client(struct sn_stream *inner, struct sn_tls_config *cfg, struct sn_str host,
                   struct sn_stream **ret) SN_MUST_CHECK;
 /* sn_tls_server - handshake as server; otherwise as sn_tls_client. */
-int sn_tls_server(struct sn_stream *inner, struct sn_tls_config *cfg, struct sn_stream **ret)
-    SN_MUST_CHECK;
+int sn_tls_server(struct sn_stream *inner, struct sn_tls_config *cfg,
+                  struct sn_stream **ret) SN_MUST_CHECK;
 
 /* Accessors; `s` may be any stream: the answer for one that is not TLS is empty, 0 or false. */
 bool sn_tls_is(const struct sn_stream *s);

@@ -29,7 +29,8 @@ int tls_fail(int code, const char *fmt, ...)
     return sn_fail(code, "%s: %s", what, why);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------
+ */
 
 static int file_bio(const char *path, const char *what, BIO **ret)
 {
@@ -123,11 +124,12 @@ static int load_roots(SSL_CTX *ctx, const struct sn_tls_opts *o)
     }
     ERR_clear_error();
     BIO_free(b);
-    if (r >= 0 && n == 0) r = sn_fail(SN_E_SYNTAX, "CA certificates %s: no PEM certificate in it", name);
+    if (r >= 0 && n == 0)
+        r = sn_fail(SN_E_SYNTAX, "CA certificates %s: no PEM certificate in it", name);
     return r;
 }
 
-/* ---- contexts --------------------------------------------------------------------------------------- */
+/* ---- contexts ---- */
 
 static int on_server_name(SSL *ssl, int *alert, void *arg)
 {
@@ -207,8 +209,10 @@ static int names_add(struct tls_set *set, X509 *leaf, SSL_CTX *ctx)
         const GENERAL_NAME *g = sk_GENERAL_NAME_value(san, i);
         if (g->type != GEN_DNS) continue;
         any = true;
-        r = name_add(set, sn_str_of((const char *)ASN1_STRING_get0_data(g->d.dNSName),
-                                    (size_t)ASN1_STRING_length(g->d.dNSName)), ctx);
+        r = name_add(set,
+                     sn_str_of((const char *)ASN1_STRING_get0_data(g->d.dNSName),
+                               (size_t)ASN1_STRING_length(g->d.dNSName)),
+                     ctx);
     }
     GENERAL_NAMES_free(san);
     char cn[256];
@@ -225,7 +229,8 @@ static int64_t expiry(const X509 *x)
     return ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) == 1 ? (int64_t)timegm(&tm) : 0;
 }
 
-static int set_add_cert(struct sn_tls_config *c, struct tls_set *set, const struct sn_tls_cert *cert)
+static int set_add_cert(struct sn_tls_config *c, struct tls_set *set,
+                        const struct sn_tls_cert *cert)
 {
     SSL_CTX *ctx;
     X509 *leaf = NULL;
@@ -298,7 +303,7 @@ SSL_CTX *tls_set_pick(const struct tls_set *set, const char *name)
     return sn_map_get(&set->names, sn_str_of(dot - 1, n - (size_t)(dot - 1 - low)));
 }
 
-/* ---- the configuration -------------------------------------------------------------------------------- */
+/* ---- the configuration ---- */
 
 static int alpn_parse(struct sn_tls_config *c, const char *alpn)
 {
@@ -357,7 +362,8 @@ static int opts_check(const struct sn_tls_opts *o)
     for (unsigned i = 0; i < o->n_certs; i++) {
         const struct sn_tls_cert *c = &o->certs[i];
         if ((!c->cert_file && !c->cert_pem.ptr) || (!c->key_file && !c->key_pem.ptr))
-            return sn_fail(SN_E_INVALID_ARGUMENT, "TLS: certificate %u lacks certificate or key", i);
+            return sn_fail(SN_E_INVALID_ARGUMENT, "TLS: certificate %u lacks certificate or key",
+                           i);
     }
     if (o->version_min && o->version_min != 12 && o->version_min != 13)
         return sn_fail(SN_E_INVALID_ARGUMENT, "TLS: version_min is 12 or 13");
@@ -429,7 +435,8 @@ void sn_tls_config_unref(struct sn_tls_config *c)
     for (unsigned i = 0; c->sessions && i < TLS_SESSIONS; i++) SSL_SESSION_free(c->sessions[i].s);
     for (unsigned i = 0; i < c->o.n_certs && c->o.certs; i++)
         if (c->o.certs[i].key_pem.ptr)
-            OPENSSL_cleanse((char *)(uintptr_t)c->o.certs[i].key_pem.ptr, c->o.certs[i].key_pem.len);
+            OPENSSL_cleanse((char *)(uintptr_t)c->o.certs[i].key_pem.ptr,
+                            c->o.certs[i].key_pem.len);
     sn_free(c->sessions);
     sn_free(c->mem);
     sn_free(c);
@@ -475,7 +482,7 @@ int tls_set_roots(struct sn_tls_config *c, struct tls_set *set)
     return 0;
 }
 
-/* ---- client sessions --------------------------------------------------------------------------------------- */
+/* ---- client sessions ---- */
 
 static struct tls_session *session_slot(struct sn_tls_config *c, const char *host)
 {

@@ -23,7 +23,7 @@ struct tls_session {
     SSL_SESSION *s;
 };
 struct sn_tls_config {
-    int refs; /* __atomic */
+    int refs;            /* __atomic */
     struct sn_spin lock; /* set, sessions */
     struct tls_set *set;
     struct sn_tls_opts o; /* deep copy; strings on `mem` */

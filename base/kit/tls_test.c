@@ -10,10 +10,13 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "fiber/os.h"
+#include "fiber/sim.h"
 #include "harness/test.h"
 #include "kit/tls.h"
 
-/* ---- an authority in a few lines ---------------------------------------------------------------- */
+/* ---- an authority in a few lines ----------------------------------------------------------------
+ */
 
 struct issued {
     X509 *x;
@@ -81,7 +84,7 @@ static struct sn_tls_cert cert_of(const struct issued *i)
     return (struct sn_tls_cert){.cert_pem = sn_str(i->cert_pem), .key_pem = sn_str(i->key_pem)};
 }
 
-/* ---- a server: echoes until the end ---------------------------------------------------------------- */
+/* ---- a server: echoes until the end ---- */
 
 static struct {
     struct sn_tls_config *cfg;
@@ -142,7 +145,8 @@ static void up(struct fixture *f)
     T_OK(sn_go("tls server", srv_accept, f->l));
 }
 
-static int client(struct fixture *f, struct sn_tls_config *cfg, const char *host, struct sn_stream **ret)
+static int client(struct fixture *f, struct sn_tls_config *cfg, const char *host,
+                  struct sn_stream **ret)
 {
     struct sn_stream *plain;
     T_OK(sn_dial(f->addr, NULL, &plain));
@@ -199,9 +203,12 @@ static void run(int (*body)(void *))
     }
     authority_free();
 }
-#define TLS_TEST(name)             \
+#define TLS_TEST(name)                 \
     static int name##_body(void *arg); \
-    SN_TEST(name) { run(name##_body); } \
+    SN_TEST(name)                      \
+    {                                  \
+        run(name##_body);              \
+    }                                  \
     static int name##_body(void *arg)
 
 static struct sn_tls_config *server_cfg(struct sn_tls_opts o)
@@ -234,8 +241,8 @@ TLS_TEST(names_pick_certificates)
 {
     static const struct {
         const char *host, *subject;
-    } row[] = {{"a.test", "CN=exact"},    {"b.test", "CN=exact"}, {"x.w.test", "CN=wild"},
-               {"X.W.Test", "CN=wild"},   {"127.0.0.1", "CN=exact"}, {"cn.test", "CN=cn.test"}};
+    } row[] = {{"a.test", "CN=exact"},  {"b.test", "CN=exact"},    {"x.w.test", "CN=wild"},
+               {"X.W.Test", "CN=wild"}, {"127.0.0.1", "CN=exact"}, {"cn.test", "CN=cn.test"}};
     struct fixture f;
     srv.cfg = server_cfg((struct sn_tls_opts){.alpn = "h2,http/1.1"});
     struct sn_tls_config *c = client_cfg((struct sn_tls_opts){.alpn = "http/1.1,h2"});
@@ -288,8 +295,8 @@ TLS_TEST(client_certificates)
 {
     struct fixture f;
     struct sn_stream *s;
-    srv.cfg = server_cfg((struct sn_tls_opts){.client_auth = SN_TLS_CLIENT_REQUIRE,
-                                              .ca_pem = sn_str(ca.cert_pem)});
+    srv.cfg = server_cfg(
+        (struct sn_tls_opts){.client_auth = SN_TLS_CLIENT_REQUIRE, .ca_pem = sn_str(ca.cert_pem)});
     struct sn_tls_cert mine = cert_of(&client_cert);
     struct sn_tls_config *with = client_cfg((struct sn_tls_opts){.certs = &mine, .n_certs = 1});
     struct sn_tls_config *without = client_cfg((struct sn_tls_opts){0});
@@ -389,7 +396,8 @@ SN_TEST(bad_configurations)
     struct sn_tls_cert junk = {.cert_pem = SN_STR_INIT("hello"), .key_pem = SN_STR_INIT("x")};
     o.certs = &junk;
     T_EQ(sn_tls_config_new(&o, &c), SN_E_SYNTAX);
-    struct sn_tls_cert mixed = {.cert_pem = sn_str(exact.cert_pem), .key_pem = sn_str(wild.key_pem)};
+    struct sn_tls_cert mixed = {.cert_pem = sn_str(exact.cert_pem),
+                                .key_pem = sn_str(wild.key_pem)};
     o.certs = &mixed;
     T_EQ(sn_tls_config_new(&o, &c), SN_E_INVALID_ARGUMENT);
     o = (struct sn_tls_opts){.version_min = 11};
@@ -426,7 +434,7 @@ TLS_TEST(parked_connections_keep_no_buffer)
     return 0;
 }
 
-/* ---- peers that misbehave --------------------------------------------------------------------------- */
+/* ---- peers that misbehave ---- */
 
 TLS_TEST(garbage_and_truncation)
 {
@@ -487,4 +495,119 @@ TLS_TEST(reads_and_writes_at_once)
     sn_stream_close(s);
     down(&f, c);
     return 0;
+}
+
+/* ---- the same over the simulated network, with loss and a cut ---- */
+
+static int sim_main(void *arg)
+{
+    struct fixture f;
+    struct sn_stream *s;
+    srv.cfg = server_cfg((struct sn_tls_opts){.alpn = "h2"});
+    struct sn_tls_config *c = client_cfg((struct sn_tls_opts){.alpn = "h2"});
+    up(&f);
+    for (int i = 0; i < 3; i++) {
+        T_OK(client(&f, c, "a.test", &s));
+        T_CSTR(s->ops->kind, "tls");
+        T_STR(sn_tls_alpn(s), "h2");
+        T_EQ(sn_tls_resumed(s), i > 0);
+        echo(s, 50000);
+        sn_stream_close(s);
+    }
+    sn_listener_close(f.l);
+    T_OK(sn_sleep(SN_SEC));
+    sn_tls_config_unref(srv.cfg);
+    sn_tls_config_unref(c);
+    return 0;
+}
+
+SN_TEST(tls_in_simulation)
+{
+    authority();
+    memset(&srv, 0, sizeof srv);
+    for (unsigned i = 0; i < sn_test_cases(20); i++) {
+        struct sn_sim_opts o = {.seed = sn_test_seed() + i, .loss = 0.02};
+        sn_test_row("seed %llu", (unsigned long long)o.seed);
+        int r = sn_sim_run(&o, sim_main, NULL, NULL);
+        T_ASSERTF(r == 0, "%d: %s", r, sn_diag_str(r));
+    }
+    authority_free();
+}
+
+TLS_TEST(files_over_tls)
+{
+    struct fixture f;
+    struct sn_stream *s;
+    char path[200], *want = malloc(100000), *got = malloc(100000);
+    snprintf(path, sizeof path, "%s/file", sn_test_tmpdir());
+    for (int i = 0; i < 100000; i++) want[i] = (char)(i % 251 + 1);
+    want[99999] = 0;
+    put_file(path, want);
+    srv.cfg = server_cfg((struct sn_tls_opts){0});
+    struct sn_tls_config *c = client_cfg((struct sn_tls_opts){0});
+    up(&f);
+    T_OK(client(&f, c, "a.test", &s));
+    int fd;
+    T_OK(sn_file_open(path, O_RDONLY, 0, &fd));
+    for (int64_t off = 0; off < 90000; off += 1500) { /* the echo holds few bytes: piece by piece */
+        T_EQ(sn_stream_sendfile(s, fd, off, 1500), 1500);
+        T_OK(sn_read_full(s, got, 1500));
+        T_ASSERT(memcmp(got, want + off, 1500) == 0);
+    }
+    T_EQ(sn_stream_sendfile(s, fd, 99990, 100), SN_E_EOF);
+    close(fd);
+    sn_stream_close(s);
+    down(&f, c);
+    free(want);
+    free(got);
+    return 0;
+}
+
+/* ---- the k-th allocation fails, for every k until a run passes untouched ---- */
+
+static int torture_at, torture_n;
+static bool torture_fail(size_t size)
+{
+    return __atomic_add_fetch(&torture_n, 1, __ATOMIC_RELAXED) == torture_at;
+}
+static const struct sn_alloc_hooks torture = {.fail = torture_fail};
+
+static int torture_body(void *arg)
+{
+    struct fixture f;
+    struct sn_stream *s;
+    srv.cfg = server_cfg((struct sn_tls_opts){0});
+    struct sn_tls_config *c = client_cfg((struct sn_tls_opts){.tickets_off = true});
+    up(&f);
+    int good = 0;
+    for (torture_at = 1; torture_at < 200 && good < 3; torture_at++) {
+        struct sn_stream *plain;
+        T_OK(sn_dial(f.addr, NULL, &plain));
+        torture_n = 0;
+        sn_alloc_set_hooks(&torture);
+        int r = sn_tls_client(plain, c, SN_STR("a.test"), &s);
+        if (r < 0) sn_stream_close(plain);
+        char b[4];
+        if (r >= 0) {
+            ssize_t n = sn_write(s, "ping", 4);
+            r = n < 0 ? (int)n : sn_read_full(s, b, 4);
+            sn_stream_close(s);
+        }
+        sn_alloc_set_hooks(NULL);
+        good = r >= 0 ? good + 1 : 0;
+        T_ASSERTF(r >= 0 || r == SN_E_NOMEM || r == SN_E_RESET || r == SN_E_EOF ||
+                      r == SN_E_PROTOCOL,
+                  "allocation %d: %s", torture_at, sn_diag_str(r));
+    }
+    T_ASSERT(good == 3 && torture_at > 10);
+    down(&f, c);
+    return 0;
+}
+SN_TEST(failing_allocations)
+{
+    authority();
+    memset(&srv, 0, sizeof srv);
+    struct sn_rt_opts o = {.workers = 1};
+    T_OK(sn_rt_run(&o, torture_body, NULL));
+    authority_free();
 }

@@ -70,7 +70,7 @@ static int ws_new(struct sn_stream *st, const struct sn_ws_opts *o, bool client,
     return 0;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------ */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 static int write_masked(struct sn_ws *ws, uint8_t *head, enum sn_ws_op op, struct sn_str data)
 {
@@ -138,7 +138,7 @@ static int send_close(struct sn_ws *ws, int code, struct sn_str reason)
     return control(ws, SN_WS_OP_CLOSE, sn_str_of((char *)body, reason.len + 2));
 }
 
-/* ---- reading -------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 /* One step of the peer's input. Returns SN_WS_TEXT or _BINARY with ws->msg, 0 to go on, SN_E_AGAIN
  * when the buffer is used up, SN_E_EOF after a close, a failure. */
@@ -209,7 +209,7 @@ int sn_ws_read(struct sn_ws *ws, struct sn_buf *out)
     return e < 0 ? e : r;
 }
 
-/* ---- served by callback --------------------------------------------------------------------------- */
+/* ---- served by callback --------------------------------------------------------------------- */
 
 struct ws_call {
     struct sn_ws *ws;
@@ -375,7 +375,7 @@ int sn_ws_write(struct sn_ws *ws, enum sn_ws_kind kind, struct sn_str data)
     return ws_write_op(ws, (enum sn_ws_op)kind, data);
 }
 
-/* ---- closing ------------------------------------------------------------------------------------------ */
+/* ---- closing -------------------------------------------------------------------------------- */
 
 /* The peer's close frame, so that the stream ends in order; bounded. */
 static void await_close(struct sn_ws *ws)
@@ -407,7 +407,7 @@ void sn_ws_close(struct sn_ws *ws, int code, struct sn_str reason)
     ws_unref(ws);
 }
 
-/* ---- handshake ------------------------------------------------------------------------------------------- */
+/* ---- handshake ------------------------------------------------------------------------------ */
 
 #define ACCEPT_LEN 28u
 static int accept_of(struct sn_str key, char out[ACCEPT_LEN])

@@ -8,7 +8,7 @@
 
 #include "core/status.h"
 
-/* ---- errors ---------------------------------------------------------------------------------- */
+/* ---- errors --------------------------------------------------------------------------------- */
 
 static const struct {
     const char *text;
@@ -66,7 +66,7 @@ static int h1_err(struct sn_h1 *h, enum sn_h1_err e)
     return -1;
 }
 
-/* ---- fields that say something about framing --------------------------------------------------- */
+/* ---- fields that say something about framing ------------------------------------------------ */
 
 enum { C_TOKEN = 1, C_CTL = 2 };
 #define T C_TOKEN
@@ -182,7 +182,7 @@ static inline enum sn_h1_err h1_field(struct sn_h1 *h, struct sn_str name, struc
     return SN_H1_OK;
 }
 
-/* ---- scanning loops, once per instruction set ---------------------------------------------------- */
+/* ---- scanning loops, once per instruction set ----------------------------------------------- */
 
 #define FN(x) x##_base
 #include "wire/h1_lines_int.h"
@@ -216,7 +216,7 @@ __attribute__((constructor)) static void h1_choose(void)
 #endif
 }
 
-/* ---- start lines ----------------------------------------------------------------------------------- */
+/* ---- start lines ---------------------------------------------------------------------------- */
 
 /* "scheme://authority[/path][?query]" of RFC 3986, http and https only. */
 static enum sn_h1_err target_absolute(struct sn_h1 *h)
@@ -292,7 +292,8 @@ static int request_line(struct sn_h1 *h, const char **pp, const char *end)
     size_t avail = (size_t)(end - p);
     const char *max = avail > SN_H1_METHOD_BYTES_MAX + 1 ? p + SN_H1_METHOD_BYTES_MAX + 1 : end;
     while (p < max && (h1_class[(unsigned char)*p] & C_TOKEN)) p++;
-    if (p == max) return p == end && avail <= SN_H1_METHOD_BYTES_MAX ? 0 : h1_err(h, SN_H1_ERR_METHOD);
+    if (p == max)
+        return p == end && avail <= SN_H1_METHOD_BYTES_MAX ? 0 : h1_err(h, SN_H1_ERR_METHOD);
     if (p == start || *p != ' ') return h1_err(h, SN_H1_ERR_METHOD);
     h->method_text = sn_str_of(start, (size_t)(p - start));
     h->method = sn_http_method_of(h->method_text);
@@ -301,7 +302,8 @@ static int request_line(struct sn_h1 *h, const char **pp, const char *end)
     p = scan_target_base(p, end);
     if ((size_t)(p - target) > h->opts.target_bytes_max) return h1_err(h, SN_H1_ERR_TARGET_LONG);
     if (p == end) return 0;
-    if (*p != ' ') return h1_err(h, *p == '\r' || *p == '\n' ? SN_H1_ERR_VERSION : SN_H1_ERR_TARGET);
+    if (*p != ' ')
+        return h1_err(h, *p == '\r' || *p == '\n' ? SN_H1_ERR_VERSION : SN_H1_ERR_TARGET);
     h->target = sn_str_of(target, (size_t)(p - target));
     p++;
     if (end - p < 10) {
@@ -319,7 +321,8 @@ static int request_line(struct sn_h1 *h, const char **pp, const char *end)
     return 1;
 }
 
-/* "HTTP/1.1 200 OK" with the space before an empty reason optional, as many servers leave it out. */
+/* "HTTP/1.1 200 OK" with the space before an empty reason optional, as many servers leave it out.
+ */
 static int status_line(struct sn_h1 *h, const char **pp, const char *end)
 {
     const char *p = *pp;
@@ -354,7 +357,7 @@ static int status_line(struct sn_h1 *h, const char **pp, const char *end)
     return 1;
 }
 
-/* ---- framing ------------------------------------------------------------------------------------------ */
+/* ---- framing -------------------------------------------------------------------------------- */
 
 static int finish_request(struct sn_h1 *h)
 {
@@ -367,7 +370,8 @@ static int finish_request(struct sn_h1 *h)
     } else {
         h->body = h->content_length > 0 ? SN_H1_BODY_LENGTH : SN_H1_BODY_NONE;
     }
-    /* RFC 9110 section 10.1.1: an expectation in a 1.0 request, or without a body, means nothing. */
+    /* RFC 9110 section 10.1.1: an expectation in a 1.0 request, or without a body, means nothing.
+     */
     if (h->version != 11 || h->body == SN_H1_BODY_NONE) h->expect_continue = false;
     h->keep_alive = !h->close && (h->version == 11 || h->keep);
     return 0;
@@ -399,7 +403,7 @@ static int finish_response(struct sn_h1 *h)
     return 0;
 }
 
-/* ---- the parser ------------------------------------------------------------------------------------------ */
+/* ---- the parser ----------------------------------------------------------------------------- */
 
 void sn_h1_init(struct sn_h1 *p, const struct sn_h1_opts *opts, struct sn_arena *arena)
 {
@@ -491,18 +495,30 @@ ssize_t sn_h1_parse(struct sn_h1 *p, const char *buf, size_t len)
     return (ssize_t)p->pos;
 }
 
-/* ---- trailers ------------------------------------------------------------------------------------------- */
+/* ---- trailers ------------------------------------------------------------------------------- */
 
 /* Fields a trailer must not carry: framing, routing, request modifiers, authentication. */
 static bool trailer_forbidden(struct sn_str name)
 {
     static const struct sn_str bad[] = {
-        SN_STR_INIT("transfer-encoding"), SN_STR_INIT("content-length"), SN_STR_INIT("host"),
-        SN_STR_INIT("connection"),        SN_STR_INIT("trailer"),        SN_STR_INIT("te"),
-        SN_STR_INIT("upgrade"),           SN_STR_INIT("authorization"),  SN_STR_INIT("cookie"),
-        SN_STR_INIT("set-cookie"),        SN_STR_INIT("expect"),         SN_STR_INIT("range"),
-        SN_STR_INIT("content-encoding"),  SN_STR_INIT("content-type"),   SN_STR_INIT("content-range"),
-        SN_STR_INIT("cache-control"),     SN_STR_INIT("keep-alive"),     SN_STR_INIT("proxy-connection"),
+        SN_STR_INIT("transfer-encoding"),
+        SN_STR_INIT("content-length"),
+        SN_STR_INIT("host"),
+        SN_STR_INIT("connection"),
+        SN_STR_INIT("trailer"),
+        SN_STR_INIT("te"),
+        SN_STR_INIT("upgrade"),
+        SN_STR_INIT("authorization"),
+        SN_STR_INIT("cookie"),
+        SN_STR_INIT("set-cookie"),
+        SN_STR_INIT("expect"),
+        SN_STR_INIT("range"),
+        SN_STR_INIT("content-encoding"),
+        SN_STR_INIT("content-type"),
+        SN_STR_INIT("content-range"),
+        SN_STR_INIT("cache-control"),
+        SN_STR_INIT("keep-alive"),
+        SN_STR_INIT("proxy-connection"),
     };
     for (size_t i = 0; i < SN_COUNT_OF(bad); i++)
         if (sn_str_ieq(name, bad[i])) return true;

@@ -92,7 +92,8 @@ struct sn_h1 {
     bool have_length, have_coding, coding_chunked, absolute, close, keep;
 };
 
-/* sn_h1_init - opts may be NULL (a request, default limits). The header array comes from `arena`. */
+/* sn_h1_init - opts may be NULL (a request, default limits). The header array comes from `arena`.
+ */
 void sn_h1_init(struct sn_h1 *p, const struct sn_h1_opts *opts, struct sn_arena *arena);
 /* sn_h1_parse - buf[0..len) is everything received of this message so far.
  * Returns the head's length (> 0; the body follows), SN_E_AGAIN for more bytes, or a failure with
@@ -102,7 +103,7 @@ ssize_t sn_h1_parse(struct sn_h1 *p, const char *buf, size_t len);
 /* sn_h1_rebase - the buffer's bytes moved to `buf`: moves every string of the head along. */
 void sn_h1_rebase(struct sn_h1 *p, const char *buf);
 
-/* ---- chunked bodies ---- */
+/* ---- chunked bodies ------------------------------------------------------------------------- */
 
 #define SN_H1_TRAILER_BYTES_MAX (16u << 10)
 /* Chunk framing (sizes, extensions) a peer may spend beyond 64 bytes and a sixteenth of the data:

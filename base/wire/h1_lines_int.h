@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wire/h1_lines_int.h - the scanning loops of the head parser, compiled once per instruction set.
- * h1.c includes this twice: with ISA_AVX2 32 bytes are looked at per step, otherwise 16 (SSE2 is
- * part of x86-64; elsewhere the compiler's portable loop). Only whole vectors inside the buffer are
- * loaded, so nothing is read past its end. */
+/* wire/h1_lines_int.h - the scanning loops of the head parser, once per instruction set.
+ * Included more than once by h1.c, so without #pragma once: with ISA_AVX2 32 bytes are looked at
+ * per step, otherwise 16 (SSE2 is part of x86-64; elsewhere the portable loop). Only whole vectors
+ * inside the buffer are loaded, so nothing is read past its end. */
 
 /* First byte that a field value cannot hold: a control other than HTAB, or DEL. */
 static inline const char *FN(scan_value)(const char *p, const char *end)
@@ -14,7 +14,8 @@ static inline const char *FN(scan_value)(const char *p, const char *end)
         __m256i v = _mm256_loadu_si256((const __m256i *)p);
         __m256i low = _mm256_cmpeq_epi8(_mm256_min_epu8(v, ctl), v);
         low = _mm256_andnot_si256(_mm256_cmpeq_epi8(v, tab), low);
-        unsigned m = (unsigned)_mm256_movemask_epi8(_mm256_or_si256(low, _mm256_cmpeq_epi8(v, del)));
+        unsigned m =
+            (unsigned)_mm256_movemask_epi8(_mm256_or_si256(low, _mm256_cmpeq_epi8(v, del)));
         if (m) return p + __builtin_ctz(m);
     }
 #endif
@@ -58,7 +59,8 @@ static inline const char *FN(scan_token)(const char *p, const char *end)
     const __m128i by_low = _mm_setr_epi8((char)0xe8, (char)0xfc, (char)0xf8, (char)0xfc, (char)0xfc,
                                          (char)0xfc, (char)0xfc, (char)0xfc, (char)0xf8, (char)0xf8,
                                          (char)0xf4, 0x54, (char)0xd0, 0x54, (char)0xf4, 0x70);
-    const __m128i by_high = _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, (char)128, 0, 0, 0, 0, 0, 0, 0, 0);
+    const __m128i by_high =
+        _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, (char)128, 0, 0, 0, 0, 0, 0, 0, 0);
     const __m128i nib = _mm_set1_epi8(0x0f);
     for (; end - p >= 16; p += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)p);

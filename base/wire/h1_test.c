@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wire/h1_test.c - the head parser and chunked decoder, in tables: what is read, what is refused and
- * why, and that it does not matter how the bytes were cut. */
+/* wire/h1_test.c - the head parser and chunked decoder, in tables: what is read, what is refused
+ * and why, and that it does not matter how the bytes were cut. */
 #include "wire/h1.h"
 
 #include <stdlib.h>
@@ -28,7 +28,8 @@ static ssize_t parse_whole(struct sn_h1 *h, struct sn_arena *a, const struct sn_
 
 SN_TEST(h1_simple_request)
 {
-    const char *s = "GET /a/b?x=1 HTTP/1.1\r\nHost: example.org:80\r\nX-Y:  v w \t\r\nEmpty:\r\n\r\nrest";
+    const char *s =
+        "GET /a/b?x=1 HTTP/1.1\r\nHost: example.org:80\r\nX-Y:  v w \t\r\nEmpty:\r\n\r\nrest";
     struct sn_arena a;
     sn_arena_init(&a, NULL, 0);
     struct sn_h1 h;
@@ -190,17 +191,23 @@ static const struct good_row good_requests[] = {
     {"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 11, SN_H1_BODY_NONE, 1, 0, "/", "a"},
     {"GET / HTTP/1.0\r\n\r\n", 10, SN_H1_BODY_NONE, 0, 0, "/", ""},
     {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", 10, SN_H1_BODY_NONE, 1, 0, "/", ""},
-    {"GET / HTTP/1.1\r\nHost: a\r\nConnection: x, close\r\n\r\n", 11, SN_H1_BODY_NONE, 0, 0, "/", "a"},
-    {"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n", 11, SN_H1_BODY_LENGTH, 1, 10, "/p", "a"},
-    {"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 11, SN_H1_BODY_NONE, 1, 0, "/p", "a"},
-    {"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n", 11, SN_H1_BODY_CHUNKED, 1, -1, "/p", "a"},
+    {"GET / HTTP/1.1\r\nHost: a\r\nConnection: x, close\r\n\r\n", 11, SN_H1_BODY_NONE, 0, 0, "/",
+     "a"},
+    {"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n", 11, SN_H1_BODY_LENGTH, 1, 10,
+     "/p", "a"},
+    {"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 11, SN_H1_BODY_NONE, 1, 0, "/p",
+     "a"},
+    {"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n", 11, SN_H1_BODY_CHUNKED, 1,
+     -1, "/p", "a"},
     {"GET http://b:81/q?r HTTP/1.1\r\nHost: a\r\n\r\n", 11, SN_H1_BODY_NONE, 1, 0, "/q", "b:81"},
     {"GET http://b HTTP/1.1\r\nHost: a\r\n\r\n", 11, SN_H1_BODY_NONE, 1, 0, "/", "b"},
     {"GET http://b?x HTTP/1.1\r\nHost: a\r\n\r\n", 11, SN_H1_BODY_NONE, 1, 0, "/", "b"},
     {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 11, SN_H1_BODY_NONE, 1, 0, "", "a"},
     {"CONNECT [::1]:443 HTTP/1.1\r\nHost: a\r\n\r\n", 11, SN_H1_BODY_NONE, 1, 0, "", "[::1]:443"},
-    {"GET / HTTP/1.1\r\nHost: [fe80::1]:80\r\n\r\n", 11, SN_H1_BODY_NONE, 1, 0, "/", "[fe80::1]:80"},
-    {"M-SEARCH / HTTP/1.1\r\nHost: a\r\nX:\tb\xc3\xa4\t\r\n\r\n", 11, SN_H1_BODY_NONE, 1, 0, "/", "a"},
+    {"GET / HTTP/1.1\r\nHost: [fe80::1]:80\r\n\r\n", 11, SN_H1_BODY_NONE, 1, 0, "/",
+     "[fe80::1]:80"},
+    {"M-SEARCH / HTTP/1.1\r\nHost: a\r\nX:\tb\xc3\xa4\t\r\n\r\n", 11, SN_H1_BODY_NONE, 1, 0, "/",
+     "a"},
 };
 
 SN_TEST(h1_accepted_requests)
@@ -226,9 +233,10 @@ SN_TEST(h1_accepted_requests)
 /* Every cut in two, with the buffer moving in between, gives what the whole gives. */
 SN_TEST(h1_cut_anywhere_and_moved)
 {
-    static const char s[] = "POST http://host.example/a/very/long/path/indeed?query=1 HTTP/1.1\r\n"
-                            "Host: host.example\r\nContent-Length: 12\r\n"
-                            "X-A-Header-Name-Longer-Than-Sixteen: a value longer than thirty-two bytes!\r\n\r\n";
+    static const char s[] =
+        "POST http://host.example/a/very/long/path/indeed?query=1 HTTP/1.1\r\n"
+        "Host: host.example\r\nContent-Length: 12\r\n"
+        "X-A-Header-Name-Longer-Than-Sixteen: a value longer than thirty-two bytes!\r\n\r\n";
     size_t n = sizeof(s) - 1;
     for (size_t cut = 0; cut <= n; cut++) {
         struct sn_arena a;
@@ -293,7 +301,8 @@ struct resp_row {
 static const struct resp_row responses[] = {
     {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 0, 200, SN_H1_BODY_LENGTH, 1, 5, 0},
     {"HTTP/1.1 200\r\nContent-Length: 5\r\n\r\n", 0, 200, SN_H1_BODY_LENGTH, 1, 5, 0},
-    {"HTTP/1.1 200 \r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", 0, 200, SN_H1_BODY_LENGTH, 1, 5, 0},
+    {"HTTP/1.1 200 \r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", 0, 200, SN_H1_BODY_LENGTH,
+     1, 5, 0},
     {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", 1, 200, SN_H1_BODY_NONE, 1, 5, 0},
     {"HTTP/1.1 200 OK\r\n\r\n", 0, 200, SN_H1_BODY_CLOSE, 0, -1, 0},
     {"HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n", 0, 204, SN_H1_BODY_NONE, 1, 0, 0},
@@ -301,8 +310,10 @@ static const struct resp_row responses[] = {
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 200, SN_H1_BODY_CHUNKED, 1, -1, 0},
     {"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", 0, 200, SN_H1_BODY_LENGTH, 0, 1, 0},
     {"HTTP/1.1 100 Continue\r\n\r\n", 0, 100, SN_H1_BODY_NONE, 1, 0, 0},
-    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 0, 0, 0, 0, SN_H1_ERR_LENGTH_AND_CODING},
-    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 0, 0, 0, 0, 0, SN_H1_ERR_LENGTH_REPEATED},
+    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 0, 0, 0, 0, 0,
+     SN_H1_ERR_LENGTH_AND_CODING},
+    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 0, 0, 0, 0, 0,
+     SN_H1_ERR_LENGTH_REPEATED},
     {"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", 0, 0, 0, 0, 0, SN_H1_ERR_CODING_UNKNOWN},
     {"HTTP/1.1 20 OK\r\nX: y\r\n\r\n", 0, 0, 0, 0, 0, SN_H1_ERR_STATUS},
     {"HTTP/1.1 2000 OK\r\nX: y\r\n\r\n", 0, 0, 0, 0, 0, SN_H1_ERR_STATUS},
@@ -342,11 +353,11 @@ SN_TEST(h1_responses)
     }
 }
 
-/* ---- chunked ---- */
+/* ---- chunked -------------------------------------------------------------------------------- */
 
 /* Decodes with pieces of `step` bytes; returns the code, the body in `out`, what was used. */
-static int dechunk(const char *s, size_t n, size_t step, struct sn_buf *out, struct sn_buf *trailers,
-                   size_t *ret_used, enum sn_h1_err *ret_err)
+static int dechunk(const char *s, size_t n, size_t step, struct sn_buf *out,
+                   struct sn_buf *trailers, size_t *ret_used, enum sn_h1_err *ret_err)
 {
     struct sn_h1_chunked c;
     sn_h1_chunked_init(&c);
@@ -416,7 +427,8 @@ SN_TEST(h1_chunked_rows)
 
 SN_TEST(h1_chunked_trailers)
 {
-    const char *s = "1\r\nx\r\n0\r\nX-Sum: 42\r\nContent-Length: 7\r\nhost: evil\r\nY:z\r\n\r\nNEXT";
+    const char *s =
+        "1\r\nx\r\n0\r\nX-Sum: 42\r\nContent-Length: 7\r\nhost: evil\r\nY:z\r\n\r\nNEXT";
     struct sn_buf out = {0}, tr = {0};
     size_t used;
     enum sn_h1_err err;

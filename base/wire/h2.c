@@ -40,7 +40,7 @@ struct sn_h2 {
     struct sn_buf *out; /* of the sn_h2_send in progress */
 };
 
-/* ---- budgets --------------------------------------------------------------------------------------- */
+/* ---- budgets -------------------------------------------------------------------------------- */
 
 static void budget_init(struct budget *b, unsigned burst, unsigned per_sec)
 {
@@ -65,7 +65,7 @@ static void earn(struct budget *b, int64_t milli)
     b->milli = SN_MIN(b->milli + milli, b->max_milli);
 }
 
-/* ---- fields ------------------------------------------------------------------------------------------- */
+/* ---- fields --------------------------------------------------------------------------------- */
 
 static struct stream *stream_of(struct sn_h2 *h, int32_t id)
 {
@@ -182,7 +182,7 @@ static void check_request(struct stream *st)
         h->bad = true;
 }
 
-/* ---- frames in -------------------------------------------------------------------------------------- */
+/* ---- frames in ------------------------------------------------------------------------------ */
 
 static struct stream *stream_new(struct sn_h2 *h, int32_t id, void *user, struct sn_arena *arena)
 {
@@ -206,7 +206,8 @@ static int on_begin_headers(nghttp2_session *s, const nghttp2_frame *f, void *ct
         void *user = h->spent ? NULL : h->o.events->open(h->o.ctx, f->hd.stream_id, &arena);
         if (!user) {
             spend(h, &h->resets);
-            nghttp2_submit_rst_stream(s, NGHTTP2_FLAG_NONE, f->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+            nghttp2_submit_rst_stream(s, NGHTTP2_FLAG_NONE, f->hd.stream_id,
+                                      NGHTTP2_REFUSED_STREAM);
             return 0;
         }
         st = stream_new(h, f->hd.stream_id, user, arena);
@@ -329,7 +330,7 @@ static int on_frame_send(nghttp2_session *s, const nghttp2_frame *f, void *ctx)
     return 0;
 }
 
-/* ---- frames out ---------------------------------------------------------------------------------------- */
+/* ---- frames out ----------------------------------------------------------------------------- */
 
 static int submit_trailers(struct sn_h2 *h, struct stream *st)
 {
@@ -359,7 +360,8 @@ static ssize_t read_body(nghttp2_session *s, int32_t id, uint8_t *buf, size_t ma
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (!end) return (ssize_t)n;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (st->n_trailers_out && submit_trailers(h, st) == 0) *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    if (st->n_trailers_out && submit_trailers(h, st) == 0)
+        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     return (ssize_t)n;
 }
 
@@ -396,7 +398,7 @@ int sn_h2_send(struct sn_h2 *h, struct sn_buf *out, size_t bytes_max)
     return out->err;
 }
 
-/* ---- session ---------------------------------------------------------------------------------------------- */
+/* ---- session -------------------------------------------------------------------------------- */
 
 static void *mem_malloc(size_t n, void *u) { return sn_alloc(n); }
 static void mem_free(void *p, void *u) { sn_free(p); }
@@ -492,7 +494,8 @@ int sn_h2_recv(struct sn_h2 *h, struct sn_str data, int64_t now_ns)
     }
     h->now_ns = now_ns;
     ssize_t n = nghttp2_session_mem_recv(h->s, (const uint8_t *)data.ptr, data.len);
-    if (h->spent) return sn_fail(SN_E_RESOURCE_EXHAUSTED, "HTTP/2 peer makes work without requests");
+    if (h->spent)
+        return sn_fail(SN_E_RESOURCE_EXHAUSTED, "HTTP/2 peer makes work without requests");
     if (n == NGHTTP2_ERR_NOMEM) return SN_E_NOMEM;
     if (n < 0) {
         if (n == NGHTTP2_ERR_BAD_CLIENT_MAGIC)
@@ -509,13 +512,13 @@ bool sn_h2_done(struct sn_h2 *h)
 bool sn_h2_wants_write(struct sn_h2 *h) { return nghttp2_session_want_write(h->s); }
 unsigned sn_h2_streams(const struct sn_h2 *h) { return h->n_streams; }
 
-/* ---- requests and responses ------------------------------------------------------------------------------------ */
+/* ---- requests and responses ----------------------------------------------------------------- */
 
 static bool connection_specific(struct sn_str n)
 {
     return sn_str_ieq(n, SN_STR("connection")) || sn_str_ieq(n, SN_STR("keep-alive")) ||
-           sn_str_ieq(n, SN_STR("proxy-connection")) || sn_str_ieq(n, SN_STR("transfer-encoding")) ||
-           sn_str_ieq(n, SN_STR("upgrade"));
+           sn_str_ieq(n, SN_STR("proxy-connection")) ||
+           sn_str_ieq(n, SN_STR("transfer-encoding")) || sn_str_ieq(n, SN_STR("upgrade"));
 }
 
 /* nghttp2 copies names and values when they are submitted. */
@@ -567,7 +570,8 @@ int sn_h2_respond(struct sn_h2 *h, int32_t id, int status, const struct sn_http_
     return r == 0 ? 0 : r == NGHTTP2_ERR_NOMEM ? SN_E_NOMEM : SN_E_CLOSED;
 }
 
-int32_t sn_h2_request(struct sn_h2 *h, const struct sn_h2_request *req, struct sn_arena *a, void *user)
+int32_t sn_h2_request(struct sn_h2 *h, const struct sn_h2_request *req, struct sn_arena *a,
+                      void *user)
 {
     size_t cap = (req->headers ? req->headers->len : 0) + 4;
     nghttp2_nv *nv = sn_arena_alloc(a, cap * sizeof(*nv));
@@ -650,7 +654,8 @@ void sn_h2_shutdown(struct sn_h2 *h, bool final)
 
 unsigned sn_h2_streams_left(const struct sn_h2 *h)
 {
-    uint32_t max = nghttp2_session_get_remote_settings(h->s, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    uint32_t max =
+        nghttp2_session_get_remote_settings(h->s, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
     if (max > 65535) max = 65535;
     if (!nghttp2_session_check_request_allowed(h->s)) return 0;
     return h->n_streams < max ? max - h->n_streams : 0;

@@ -39,7 +39,8 @@ struct sn_h2_head {
     struct sn_str method, scheme, authority, path, protocol;
     /* response */
     int status;
-    struct sn_http_headers headers; /* names in lower case, without pseudo fields; one cookie line */
+    struct sn_http_headers
+        headers; /* names in lower case, without pseudo fields; one cookie line */
     int64_t content_length;         /* -1 = not announced */
     bool too_large;                 /* fields were dropped at a limit: answer 431 */
     bool bad;                       /* violates a rule that nghttp2 does not check: answer 400 */
@@ -83,8 +84,8 @@ void sn_h2_free(struct sn_h2 *h);
  * sn_h2_free (and calls about streams that no longer exist, which do nothing) may follow. */
 void sn_h2_abandon(struct sn_h2 *h);
 /* sn_h2_recv - the peer's bytes. now_ns feeds the budgets. Returns 0, SN_E_PROTOCOL (a connection
- * error: send what sn_h2_send still gives, then close), SN_E_RESOURCE_EXHAUSTED (a budget was spent;
- * GOAWAY ENHANCE_YOUR_CALM is queued), SN_E_NOMEM. */
+ * error: send what sn_h2_send still gives, then close), SN_E_RESOURCE_EXHAUSTED (a budget was
+ * spent; GOAWAY ENHANCE_YOUR_CALM is queued), SN_E_NOMEM. */
 int sn_h2_recv(struct sn_h2 *h, struct sn_str data, int64_t now_ns) SN_MUST_CHECK;
 /* sn_h2_send - appends frames to `out` until it holds bytes_max or nothing is left to send. Returns
  * 0, or out's error. */
@@ -106,9 +107,10 @@ struct sn_h2_request {
     const struct sn_http_headers *headers;
     bool body;
 };
-int32_t sn_h2_request(struct sn_h2 *h, const struct sn_h2_request *req, struct sn_arena *a, void *user)
-    SN_MUST_CHECK;
-/* sn_h2_trailers - sent after the body's end instead of an empty last frame; before `pull` ends it. */
+int32_t sn_h2_request(struct sn_h2 *h, const struct sn_h2_request *req, struct sn_arena *a,
+                      void *user) SN_MUST_CHECK;
+/* sn_h2_trailers - sent after the body's end instead of an empty last frame; before `pull` ends it.
+ */
 int sn_h2_trailers(struct sn_h2 *h, int32_t id, const struct sn_http_headers *trailers,
                    struct sn_arena *a) SN_MUST_CHECK;
 /* sn_h2_resume - `pull` has something again. */

@@ -250,7 +250,8 @@ SN_TEST(h2_bad_requests)
         T_OK(sn_h2_request(c.h, &rq, a, q));
         pump(&c, &s, 0, 4096);
         if (b->reset)
-            T_ASSERTF(q->closed && q->code && !s.st[0].head, "code %u, head %d", q->code, s.st[0].head);
+            T_ASSERTF(q->closed && q->code && !s.st[0].head, "code %u, head %d", q->code,
+                      s.st[0].head);
         else
             T_ASSERT(s.st[0].head && s.st[0].h.bad);
         peer_done(&c);

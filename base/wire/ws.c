@@ -113,7 +113,8 @@ static int head_first(struct sn_ws_decoder *d)
     unsigned len = b1 & 0x7f;
     if (b0 & 0x70) return bad(d, SN_E_PROTOCOL, "reserved bits set");
     if (masked != d->expect_mask)
-        return bad(d, SN_E_PROTOCOL, masked ? "masked frame from a server" : "unmasked client frame");
+        return bad(d, SN_E_PROTOCOL,
+                   masked ? "masked frame from a server" : "unmasked client frame");
     if (d->op > SN_WS_OP_PONG || (d->op > SN_WS_OP_BINARY && d->op < SN_WS_OP_CLOSE))
         return bad(d, SN_E_PROTOCOL, "unknown opcode");
     if (d->op >= SN_WS_OP_CLOSE) {

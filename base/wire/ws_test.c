@@ -136,7 +136,9 @@ SN_TEST(ws_utf8_incremental)
             if (sn_test_rand_below(4) == 0)
                 s[n++] = (uint8_t)sn_test_rand();
             else
-                n += sn_utf8_put((uint32_t)sn_test_rand_below(sn_test_rand() & 1 ? 0x110000 : 0x800), (char *)s + n);
+                n +=
+                    sn_utf8_put((uint32_t)sn_test_rand_below(sn_test_rand() & 1 ? 0x110000 : 0x800),
+                                (char *)s + n);
         }
         size_t cut = sn_test_rand_below(n + 1);
         struct sn_utf8_state st = {0};

@@ -48,10 +48,10 @@ struct sn_board {
     int64_t json_ns;
     uint64_t ticks_seen;
     int64_t ticks_ns;
+    double cpu_pct;
 };
 
-/* ---- events
- * --------------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 static void events_lock(struct sn_board *b)
 {
@@ -96,8 +96,7 @@ static void put_events(struct sn_board *b, struct sn_jsonw *w)
     sn_jsonw_array_end(w);
 }
 
-/* ---- fibers
- * --------------------------------------------------------------------------------------- */
+/* ---- fibers ---- */
 
 struct group {
     char name[GROUP_NAME_MAX];
@@ -176,8 +175,7 @@ static int put_fibers(struct sn_jsonw *w)
     return 0;
 }
 
-/* ---- the JSON
- * ------------------------------------------------------------------------------------- */
+/* ---- the JSON ---- */
 
 static void put_node(struct sn_board *b, struct sn_jsonw *w)
 {
@@ -239,13 +237,12 @@ static int put_totals(struct sn_board *b, struct sn_jsonw *w, const struct sn_js
     if (sn_proc_usage(0, &rss, &ticks)) {
         int64_t now = sn_now();
         sn_jsonw_ku64(w, "rss_bytes", rss);
-        if (b->ticks_ns && now > b->ticks_ns)
-            sn_jsonw_kdouble(w, "cpu_pct",
-                             100.0 * (double)(ticks - b->ticks_seen) /
-                                 (double)sysconf(_SC_CLK_TCK) /
-                                 ((double)(now - b->ticks_ns) / SN_SEC));
-        b->ticks_seen = ticks;
-        b->ticks_ns = now;
+        if (now - b->ticks_ns >= SN_CPU_WINDOW_NS) {
+            b->cpu_pct = b->ticks_ns ? sn_cpu_share(ticks - b->ticks_seen, now - b->ticks_ns) : -1;
+            b->ticks_seen = ticks;
+            b->ticks_ns = now;
+        }
+        if (b->cpu_pct >= 0) sn_jsonw_kdouble(w, "cpu_pct", b->cpu_pct);
     }
     sn_jsonw_object_end(w);
     return 0;
@@ -312,8 +309,7 @@ static int board_json(struct sn_board *b, struct sn_arena *a, struct sn_str *ret
     return r;
 }
 
-/* ---- the server
- * ----------------------------------------------------------------------------------- */
+/* ---- the server ---- */
 
 /* "host:port" and "[v6]:port" without the port. */
 static struct sn_str without_port(struct sn_str host)
@@ -373,6 +369,7 @@ static int reply_text(struct sn_board *b, struct sn_http_x *x, int status, struc
 static int handle(struct sn_http_x *x, void *arg)
 {
     struct sn_board *b = arg;
+    sn_fiber_set_name("board request");
     struct sn_str path = x->req.path;
     if (!host_allowed(b, x->req.authority))
         return reply_text(b, x, 421, SN_STR("this host name is not the board's; use 127.0.0.1\n"));

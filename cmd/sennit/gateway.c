@@ -44,9 +44,12 @@ struct job {
 
 static void on_event(void *arg, const char *level, const char *text)
 {
-    if (level[0] == 'e') SN_LOG_ERROR("gateway", SN_L("event", text));
-    else if (level[0] == 'w') SN_LOG_WARN("gateway", SN_L("event", text));
-    else SN_LOG_INFO("gateway", SN_L("event", text));
+    if (level[0] == 'e')
+        SN_LOG_ERROR("gateway", SN_L("event", text));
+    else if (level[0] == 'w')
+        SN_LOG_WARN("gateway", SN_L("event", text));
+    else
+        SN_LOG_INFO("gateway", SN_L("event", text));
 }
 
 /* SIGHUP reloads; the first SIGTERM or SIGINT drains, a second one ends at once. */
@@ -84,8 +87,10 @@ static int check(const struct sn_gateway_opts *o)
 {
     struct sn_buf errors = {0};
     int r = sn_gateway_check(o, &errors);
-    if (r < 0) fwrite(errors.ptr, 1, errors.len, stderr);
-    else printf("%s: good\n", o->config_path);
+    if (r < 0)
+        fwrite(errors.ptr, 1, errors.len, stderr);
+    else
+        printf("%s: good\n", o->config_path);
     sn_buf_done(&errors);
     return r < 0 ? SN_EXIT_FAILED : SN_EXIT_OK;
 }

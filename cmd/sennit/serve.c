@@ -63,8 +63,7 @@ struct serve {
     struct sn_listener *listener;
 };
 
-/* ---- answers
- * ------------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 static int reply_text(struct sn_http_x *x, int status, struct sn_str text)
 {
@@ -150,8 +149,24 @@ static int reply_echo(struct sn_http_x *x)
     }
 }
 
-/* ---- files
- * --------------------------------------------------------------------------------------- */
+static int echo_messages(struct sn_http_x *x)
+{
+    struct sn_ws *ws;
+    struct sn_ws_opts o = {.message_bytes_max = 1 << 20};
+    int r = sn_ws_accept(x, &o, &ws);
+    if (r < 0) return r;
+    struct sn_buf message;
+    sn_buf_init(&message, 0);
+    while ((r = sn_ws_read(ws, &message)) >= 0) {
+        r = sn_ws_write(ws, (enum sn_ws_kind)r, sn_buf_view(&message));
+        if (r < 0) break;
+    }
+    sn_buf_done(&message);
+    sn_ws_close(ws, r == SN_E_CANCELLED ? 1001 : 1000, SN_STR(""));
+    return 0;
+}
+
+/* ---- files ---- */
 
 static struct sn_str type_of(struct sn_str path)
 {
@@ -210,8 +225,7 @@ static int reply_file(struct serve *s, struct sn_http_x *x, struct sn_str rest)
     return r;
 }
 
-/* ---- the server
- * ----------------------------------------------------------------------------------- */
+/* ---- the server ---- */
 
 /* A uniform number in (0, 1]. */
 static double uniform(void) { return (double)((sn_random() >> 11) + 1) * 0x1p-53; }
@@ -233,6 +247,7 @@ static int handle(struct sn_http_x *x, void *arg)
     if (sn_str_eqc(path, "/slow")) return reply_slow(x);
     if (sn_str_starts(path, SN_STR("/bytes/"))) return reply_bytes(x, sn_str_from(path, 7));
     if (sn_str_eqc(path, "/echo")) return reply_echo(x);
+    if (sn_str_eqc(path, "/ws")) return echo_messages(x);
     if (s->dir_fd >= 0 && sn_str_starts(path, SN_STR("/files/")))
         return reply_file(s, x, sn_str_from(path, 7));
     return reply_root(s, x);
@@ -313,6 +328,7 @@ const struct sn_cli_command sn_cmd_serve = {
              "  /slow?ms=N  an answer after N milliseconds\n"
              "  /bytes/N    N bytes\n"
              "  /echo       the request's body\n"
+             "  /ws         WebSocket; every message comes back\n"
              "  /files/...  files below --dir\n"
              "SIGTERM ends it when the requests in flight are answered.",
     .table = &table,

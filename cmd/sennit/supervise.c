@@ -146,8 +146,7 @@ int sn_supervisor_run(struct sn_supervisor *s)
     return r < 0 ? r : end;
 }
 
-/* ---- use of memory and processor
- * ------------------------------------------------------------------ */
+/* ---- use of memory and processor ---- */
 
 static bool read_small(const char *path, char *out, size_t cap, size_t *ret_len)
 {
@@ -186,6 +185,11 @@ bool sn_proc_usage(int pid, uint64_t *ret_rss_bytes, uint64_t *ret_ticks)
     return true;
 }
 
+double sn_cpu_share(uint64_t ticks, int64_t took_ns)
+{
+    return 100.0 * (double)ticks / (double)sysconf(_SC_CLK_TCK) / ((double)took_ns / SN_SEC);
+}
+
 void sn_supervised_sample(struct sn_supervisor *s, struct sn_supervised *p,
                           struct sn_proc_sample *ret)
 {
@@ -195,10 +199,14 @@ void sn_supervised_sample(struct sn_supervisor *s, struct sn_supervised *p,
     int pid = ret->status.pid;
     uint64_t ticks;
     if (!pid || !sn_proc_usage(pid, &ret->rss_bytes, &ticks)) return;
-    int64_t now = sn_now();
-    if (p->cpu_seen_pid == pid && now > p->cpu_seen_ns)
-        ret->cpu_pct = 100.0 * (double)(ticks - p->cpu_ticks_seen) / (double)sysconf(_SC_CLK_TCK) /
-                       ((double)(now - p->cpu_seen_ns) / SN_SEC);
+    int64_t now = sn_now(), took = now - p->cpu_seen_ns;
+    bool same = p->cpu_seen_pid == pid;
+    if (same && took < SN_CPU_WINDOW_NS) {
+        ret->cpu_pct = p->cpu_pct;
+        return;
+    }
+    p->cpu_pct = same ? sn_cpu_share(ticks - p->cpu_ticks_seen, took) : -1;
+    ret->cpu_pct = p->cpu_pct;
     p->cpu_ticks_seen = ticks;
     p->cpu_seen_ns = now;
     p->cpu_seen_pid = pid;

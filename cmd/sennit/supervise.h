@@ -22,6 +22,8 @@ enum sn_proc_state {
 /* A process that ran this long is trusted again: the next failure starts at the shortest back-off.
  */
 #define SN_BACKOFF_RESET_NS (10 * SN_SEC)
+/* Clock ticks are 10 ms: over a shorter time a share is mostly rounding. */
+#define SN_CPU_WINDOW_NS SN_SEC
 #define SN_SUPERVISE_GRACE_NS (5 * SN_SEC)
 
 /* What is true of a process at one moment. */
@@ -48,6 +50,7 @@ struct sn_supervised {
     uint64_t cpu_ticks_seen; /* sn_supervised_sample's, for the share between two calls */
     int64_t cpu_seen_ns;
     int cpu_seen_pid;
+    double cpu_pct;
 };
 
 struct sn_supervisor {
@@ -67,7 +70,7 @@ int sn_supervisor_run(struct sn_supervisor *s) SN_MUST_CHECK;
 struct sn_proc_sample {
     struct sn_proc_status status;
     uint64_t rss_bytes;
-    double cpu_pct; /* of one core, since the sample before; -1 where there is none */
+    double cpu_pct; /* of one core, over SN_CPU_WINDOW_NS or a little more; -1 where not yet known */
 };
 /* sn_supervised_sample - the process's state and use of memory and processor, from /proc.
  * Context: a fiber; one at a time for each process. May suspend for the lock. */
@@ -80,3 +83,5 @@ const char *sn_proc_state_name(enum sn_proc_state s);
  * from /proc. Returns false where the process is gone. Does not suspend: procfs answers from
  * memory. */
 bool sn_proc_usage(int pid, uint64_t *ret_rss_bytes, uint64_t *ret_ticks);
+/* sn_cpu_share - percent of one core that `ticks` clock ticks in took_ns are. */
+double sn_cpu_share(uint64_t ticks, int64_t took_ns);

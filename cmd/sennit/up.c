@@ -66,8 +66,7 @@ static void on_event(void *arg, const char *level, const char *text)
         SN_LOG_INFO("event", SN_L("text", text));
 }
 
-/* ---- before the runtime: files and folders
- * -------------------------------------------------------- */
+/* ---- before the runtime: files and folders ---- */
 
 static bool has_up_yaml(const char *dir)
 {
@@ -203,8 +202,7 @@ static int open_logs(struct up *u, struct sn_up_unit *units, size_t n, struct sn
     return 0;
 }
 
-/* ---- on the runtime
- * ------------------------------------------------------------------------------- */
+/* ---- on the runtime ---- */
 
 static int port_of(struct sn_str address)
 {
@@ -250,16 +248,10 @@ static int open_board(struct up *u)
 
 static int open_gateway(struct up *u)
 {
-    struct sn_buf errors;
-    sn_buf_init(&errors, 0);
     struct sn_gateway_opts o = {.config_path = sn_arena_str(u->a, u->plan.conf.gateway).ptr,
                                 .on_event = on_event,
                                 .arg = u};
-    int r = o.config_path ? sn_gateway_new(&o, &u->gw, &errors) : SN_E_NOMEM;
-    struct sn_str rest = sn_buf_view(&errors);
-    if (r < 0 && rest.len) (void)sn_str_cut(&rest, '\n');
-    if (r < 0 && rest.len) fwrite(rest.ptr, 1, rest.len, stderr);
-    sn_buf_done(&errors);
+    int r = o.config_path ? sn_gateway_new(&o, &u->gw, NULL) : SN_E_NOMEM;
     if (r >= 0) sn_board_set_gateway(u->board, u->gw);
     return r < 0 ? sn_wrap(r, "gateway") : 0;
 }
@@ -431,8 +423,7 @@ static int up_main(void *arg)
     return r;
 }
 
-/* ---- the command
- * ---------------------------------------------------------------------------------- */
+/* ---- the command ---- */
 
 static int find_self(struct up *u)
 {

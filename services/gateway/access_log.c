@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/access_log.c - one line per request, never in the way of one.
  *
- * A worker appends to its own buffer; a fiber writes the full one on the offload pool while the other
- * fills. When both are full lines are dropped and counted: a slow disk costs lines, not requests. */
+ * A worker appends to its own buffer; a fiber writes the full one on the offload pool while the
+ * other fills. When both are full lines are dropped and counted: a slow disk costs lines, not
+ * requests. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -49,8 +50,12 @@ int gw_log_new(const struct sn_gw_conf_access_log *c, unsigned workers, struct g
     memset(shards, 0, workers * sizeof(*shards));
     memcpy(path, c->path.ptr, c->path.len);
     path[c->path.len] = 0;
-    *l = (struct gw_log){.refs = 1, .format = c->format, .path = path, .workers = workers,
-                         .shards = shards, .fd = 1};
+    *l = (struct gw_log){.refs = 1,
+                         .format = c->format,
+                         .path = path,
+                         .workers = workers,
+                         .shards = shards,
+                         .fd = 1};
     for (unsigned i = 0; i < workers; i++) shards[i].log = l;
     if (strcmp(path, "stderr") == 0) {
         l->fd = 2;
@@ -180,8 +185,10 @@ static void key(struct line *w, const char *k)
 {
     if (!w->first) sn_buf_byte(&w->b, w->json ? ',' : ' ');
     w->first = false;
-    if (w->json) sn_buf_printf(&w->b, "\"%s\":", k);
-    else sn_buf_printf(&w->b, "%s=", k);
+    if (w->json)
+        sn_buf_printf(&w->b, "\"%s\":", k);
+    else
+        sn_buf_printf(&w->b, "%s=", k);
 }
 
 static bool plain(struct sn_str s)
@@ -198,9 +205,12 @@ static void put_str(struct line *w, const char *k, struct sn_str s)
     if (!s.ptr) return;
     key(w, k);
     s = clip(s);
-    if (!w->json && plain(s)) sn_buf_str(&w->b, s);
-    else if (sn_utf8_valid(s)) sn_json_write_string(&w->b, s);
-    else sn_buf_cstr(&w->b, "\"(not utf-8)\"");
+    if (!w->json && plain(s))
+        sn_buf_str(&w->b, s);
+    else if (sn_utf8_valid(s))
+        sn_json_write_string(&w->b, s);
+    else
+        sn_buf_cstr(&w->b, "\"(not utf-8)\"");
 }
 
 static void put_num(struct line *w, const char *k, uint64_t v)
@@ -226,8 +236,10 @@ static void line_pairs(struct sn_buf *b, const struct gw_req *q, int64_t took_ns
     put_num(&w, "us", (uint64_t)took_ns / 1000);
     put_num(&w, "in", q->x->bytes_in);
     put_num(&w, "out", q->x->bytes_out);
-    put_str(&w, "proto", r->version == 20 ? SN_STR("h2") : r->version == 11 ? SN_STR("http/1.1")
-                                                                            : SN_STR("http/1.0"));
+    put_str(&w, "proto",
+            r->version == 20   ? SN_STR("h2")
+            : r->version == 11 ? SN_STR("http/1.1")
+                               : SN_STR("http/1.0"));
     if (q->route) put_str(&w, "route", q->route->conf->name);
     put_str(&w, "upstream", q->upstream);
     put_str(&w, "endpoint", q->endpoint);
@@ -247,8 +259,10 @@ static void put_quoted(struct sn_buf *b, struct sn_str s)
     s = clip(s);
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
-        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\') sn_buf_printf(b, "\\x%02x", c);
-        else sn_buf_byte(b, c);
+        if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\')
+            sn_buf_printf(b, "\\x%02x", c);
+        else
+            sn_buf_byte(b, c);
     }
 }
 
@@ -266,7 +280,9 @@ static void line_combined(struct sn_buf *b, const struct gw_req *q)
                   (unsigned)c.minute, (unsigned)c.second, SN_STR_ARG(r->method_text));
     put_quoted(b, r->target);
     sn_buf_printf(b, " HTTP/%s\" %d %llu \"",
-                  r->version == 20 ? "2.0" : r->version == 11 ? "1.1" : "1.0",
+                  r->version == 20   ? "2.0"
+                  : r->version == 11 ? "1.1"
+                                     : "1.0",
                   q->status ? q->status : q->x->status, (unsigned long long)q->x->bytes_out);
     put_quoted(b, ref.ptr ? ref : SN_STR("-"));
     sn_buf_cstr(b, "\" \"");
@@ -286,8 +302,10 @@ void gw_log_write(struct gw_log *l, const struct gw_req *q, int64_t took_ns)
     }
     struct sn_buf b;
     sn_buf_init_fixed(&b, s->buf[f] + s->len[f], LOG_LINE_MAX);
-    if (l->format == SN_GW_LOG_COMBINED) line_combined(&b, q);
-    else line_pairs(&b, q, took_ns, l->format == SN_GW_LOG_JSON);
+    if (l->format == SN_GW_LOG_COMBINED)
+        line_combined(&b, q);
+    else
+        line_pairs(&b, q, took_ns, l->format == SN_GW_LOG_JSON);
     if (b.err < 0) {
         s->dropped++;
         return;

@@ -9,7 +9,9 @@ struct sn_str gw_rewrite_path(struct gw_req *q, struct sn_str replace_path,
 {
     struct sn_str path = q->path;
     if (replace_path.ptr) return replace_path;
-    struct sn_str cut = strip_prefix.ptr ? strip_prefix : replace_prefix.ptr ? q->matched : SN_STR("");
+    struct sn_str cut = strip_prefix.ptr     ? strip_prefix
+                        : replace_prefix.ptr ? q->matched
+                                             : SN_STR("");
     struct sn_str put = replace_prefix.ptr ? replace_prefix : SN_STR("");
     while (cut.len && cut.ptr[cut.len - 1] == '/') cut.len--;
     while (put.len && put.ptr[put.len - 1] == '/') put.len--;
@@ -31,8 +33,10 @@ int gw_redirect(struct gw_req *q)
     struct sn_str host = c->host.ptr ? c->host : q->host;
     char port[16] = "";
     bool usual = sn_str_eqc(scheme, "https") ? c->port == 443 : c->port == 80;
-    if (c->port && !usual) snprintf(port, sizeof(port), ":%u", (unsigned)c->port);
-    else if (!c->port && !c->scheme.ptr && !c->host.ptr) host = req->authority;
+    if (c->port && !usual)
+        snprintf(port, sizeof(port), ":%u", (unsigned)c->port);
+    else if (!c->port && !c->scheme.ptr && !c->host.ptr)
+        host = req->authority;
     bool query = req->query.ptr != NULL && !c->path.ptr;
     /* Without a host the location is relative, and "//x" would be somebody else's. */
     while (!host.len && path.len > 1 && path.ptr[1] == '/') path = sn_str_from(path, 1);

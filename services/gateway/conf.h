@@ -7,8 +7,8 @@
 #include "gateway/route.h"
 
 struct sn_gw_conf_tls_server {
-    struct sn_str cert, key;   /* PEM files */
-    struct sn_str client_ca;   /* set: client certificates are verified against it */
+    struct sn_str cert, key; /* PEM files */
+    struct sn_str client_ca; /* set: client certificates are verified against it */
     bool client_required;
 };
 
@@ -38,9 +38,9 @@ struct sn_gw_conf_health {
 };
 struct sn_gw_conf_outlier {
     bool enabled;
-    uint64_t consecutive;       /* failures in a row that eject */
-    bool count_5xx;             /* every 5xx is a failure, not only those of 502, 503 and 504 */
-    int64_t eject, eject_max;   /* first ejection, doubling to the most */
+    uint64_t consecutive;     /* failures in a row that eject */
+    bool count_5xx;           /* every 5xx is a failure, not only those of 502, 503 and 504 */
+    int64_t eject, eject_max; /* first ejection, doubling to the most */
     uint64_t ejected_percent_max;
 };
 struct sn_gw_conf_tls_client {
@@ -146,8 +146,8 @@ struct sn_gw_conf {
     struct sn_gw_conf_limits limits;
     struct sn_str *trusted_proxies; /* CIDR; whose X-Forwarded-* and Forwarded are kept */
     size_t n_trusted_proxies;
-    bool forwarded;         /* also send RFC 7239 Forwarded */
-    struct sn_str via;      /* pseudonym in Via; "" = no Via */
+    bool forwarded;    /* also send RFC 7239 Forwarded */
+    struct sn_str via; /* pseudonym in Via; "" = no Via */
     int64_t drain_grace;
-    bool watch;             /* reload when the file changes */
+    bool watch; /* reload when the file changes */
 };

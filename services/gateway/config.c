@@ -18,7 +18,8 @@ static const struct sn_conf_field tls_server_fields[] = {
     SN_CONF_STRING(struct sn_gw_conf_tls_server, key, "key", .required = true,
                    .help = "PEM file with the private key."),
     SN_CONF_STRING(struct sn_gw_conf_tls_server, client_ca, "client_ca",
-                   .help = "PEM file of authorities; client certificates are asked for and verified."),
+                   .help =
+                       "PEM file of authorities; client certificates are asked for and verified."),
     SN_CONF_BOOL(struct sn_gw_conf_tls_server, client_required, "client_required", .def = "true",
                  .help = "With `client_ca`: refuse clients without a certificate."),
 };
@@ -52,7 +53,8 @@ static const struct sn_conf_table endpoint_table =
     SN_CONF_TABLE(struct sn_gw_conf_endpoint, endpoint_fields);
 
 static const struct sn_conf_field hash_fields[] = {
-    SN_CONF_STRING(struct sn_gw_conf_hash, header, "header", .help = "Value of this request header."),
+    SN_CONF_STRING(struct sn_gw_conf_hash, header, "header",
+                   .help = "Value of this request header."),
     SN_CONF_STRING(struct sn_gw_conf_hash, cookie, "cookie", .help = "Value of this cookie."),
     SN_CONF_BOOL(struct sn_gw_conf_hash, source_ip, "source_ip", .help = "The client's address."),
     SN_CONF_BOOL(struct sn_gw_conf_hash, path, "path", .help = "The request's path."),
@@ -77,23 +79,27 @@ static const struct sn_conf_field health_fields[] = {
     SN_CONF_UINT(struct sn_gw_conf_health, status_max, "status_max", .def = "399", .min = 100,
                  .max = 599, .help = "Greatest status that is a success."),
 };
-static const struct sn_conf_table health_table = SN_CONF_TABLE(struct sn_gw_conf_health, health_fields);
+static const struct sn_conf_table health_table =
+    SN_CONF_TABLE(struct sn_gw_conf_health, health_fields);
 
 static const struct sn_conf_field outlier_fields[] = {
     SN_CONF_BOOL(struct sn_gw_conf_outlier, enabled, "enabled", .def = "true",
                  .help = "Take failing endpoints out by what requests experience."),
     SN_CONF_UINT(struct sn_gw_conf_outlier, consecutive, "consecutive", .def = "5", .min = 1,
                  .max = 1000,
-                 .help = "Failures in a row that eject: no connection, connection lost, timeout, 502, "
-                         "503, 504. After an ejection the first failure ejects again."),
+                 .help =
+                     "Failures in a row that eject: no connection, connection lost, timeout, 502, "
+                     "503, 504. After an ejection the first failure ejects again."),
     SN_CONF_BOOL(struct sn_gw_conf_outlier, count_5xx, "count_5xx",
                  .help = "Every 5xx answer is a failure."),
     SN_CONF_DURATION(struct sn_gw_conf_outlier, eject, "eject", .def = "5s", .min = 10 * SN_MS,
-                     .max = DAY_NS, .help = "First ejection; each further one lasts twice as long."),
+                     .max = DAY_NS,
+                     .help = "First ejection; each further one lasts twice as long."),
     SN_CONF_DURATION(struct sn_gw_conf_outlier, eject_max, "eject_max", .def = "5m",
                      .min = 10 * SN_MS, .max = DAY_NS, .help = "Longest ejection."),
     SN_CONF_UINT(struct sn_gw_conf_outlier, ejected_percent_max, "ejected_percent_max", .def = "50",
-                 .min = 1, .max = 100, .help = "Never eject more of the endpoints (but always one)."),
+                 .min = 1, .max = 100,
+                 .help = "Never eject more of the endpoints (but always one)."),
 };
 static const struct sn_conf_table outlier_table =
     SN_CONF_TABLE(struct sn_gw_conf_outlier, outlier_fields);
@@ -115,8 +121,10 @@ static const struct sn_conf_field tls_client_fields[] = {
 static const struct sn_conf_table tls_client_table =
     SN_CONF_TABLE(struct sn_gw_conf_tls_client, tls_client_fields, .check = tls_client_given);
 
-static const struct sn_conf_enum balance_names[] = {
-    {"p2c", SN_GW_P2C}, {"round_robin", SN_GW_ROUND_ROBIN}, {"ring_hash", SN_GW_RING_HASH}, {0}};
+static const struct sn_conf_enum balance_names[] = {{"p2c", SN_GW_P2C},
+                                                    {"round_robin", SN_GW_ROUND_ROBIN},
+                                                    {"ring_hash", SN_GW_RING_HASH},
+                                                    {0}};
 
 static const struct sn_conf_field upstream_fields[] = {
     SN_CONF_STRING(struct sn_gw_conf_upstream, name, "name", .required = true, .min = 1, .max = 128,
@@ -125,8 +133,9 @@ static const struct sn_conf_field upstream_fields[] = {
                  .sub = &endpoint_table, .required = true, .min = 1, .max = SN_GW_ENDPOINTS_MAX,
                  .help = "Where requests go."),
     SN_CONF_ENUM(struct sn_gw_conf_upstream, balance, "balance", balance_names, .def = "p2c",
-                 .help = "`p2c`: the less loaded of two random endpoints, by latency and requests in "
-                         "flight. `ring_hash`: the same key goes to the same endpoint."),
+                 .help =
+                     "`p2c`: the less loaded of two random endpoints, by latency and requests in "
+                     "flight. `ring_hash`: the same key goes to the same endpoint."),
     SN_CONF_STRUCT(struct sn_gw_conf_upstream, hash, "hash", &hash_table,
                    .help = "For `ring_hash`: the key, the first of these that a request has."),
     SN_CONF_STRUCT(struct sn_gw_conf_upstream, health, "health", &health_table,
@@ -136,8 +145,9 @@ static const struct sn_conf_field upstream_fields[] = {
     SN_CONF_STRUCT(struct sn_gw_conf_upstream, tls, "tls", &tls_client_table,
                    .help = "TLS to the endpoints; plain without it."),
     SN_CONF_BOOL(struct sn_gw_conf_upstream, h2, "h2",
-                 .help = "HTTP/2 to the endpoints: prior knowledge on plain connections, ALPN on TLS. "
-                         "gRPC needs it."),
+                 .help =
+                     "HTTP/2 to the endpoints: prior knowledge on plain connections, ALPN on TLS. "
+                     "gRPC needs it."),
     SN_CONF_DURATION(struct sn_gw_conf_upstream, connect_timeout, "connect_timeout", .def = "1s",
                      .min = SN_MS, .max = SN_HOUR, .help = "For TCP and TLS together."),
     SN_CONF_DURATION(struct sn_gw_conf_upstream, keepalive_idle, "keepalive_idle", .def = "60s",
@@ -146,13 +156,17 @@ static const struct sn_conf_field upstream_fields[] = {
                  .def = "256", .min = 1, .max = 100000,
                  .help = "Idle connections kept per endpoint and worker."),
     SN_CONF_UINT(struct sn_gw_conf_upstream, connections_max, "connections_max", .max = 1000000,
-                 .help = "Connections per endpoint and worker; beyond it requests wait. 0: no limit."),
+                 .help =
+                     "Connections per endpoint and worker; beyond it requests wait. 0: no limit."),
     SN_CONF_DURATION(struct sn_gw_conf_upstream, slow_start, "slow_start", .def = "0s",
                      .max = DAY_NS, .help = "A recovered endpoint's share grows over this time."),
-    SN_CONF_UINT(struct sn_gw_conf_upstream, panic_percent, "panic_percent", .def = "30", .max = 100,
+    SN_CONF_UINT(struct sn_gw_conf_upstream, panic_percent, "panic_percent", .def = "30",
+                 .max = 100,
                  .help = "With fewer available endpoints than this all are used. 0: never."),
-    SN_CONF_UINT(struct sn_gw_conf_upstream, retry_percent, "retry_percent", .def = "20", .max = 1000,
-                 .help = "Retry budget: extra attempts per hundred requests, beyond a burst of 10."),
+    SN_CONF_UINT(struct sn_gw_conf_upstream, retry_percent, "retry_percent", .def = "20",
+                 .max = 1000,
+                 .help =
+                     "Retry budget: extra attempts per hundred requests, beyond a burst of 10."),
 };
 static const struct sn_conf_table upstream_table =
     SN_CONF_TABLE(struct sn_gw_conf_upstream, upstream_fields);
@@ -164,7 +178,8 @@ static const struct sn_conf_field cond_fields[] = {
                    .help = "Header (case does not matter) or query parameter."),
     SN_CONF_STRING(struct sn_gw_cond, exact, "exact", .oneof = 1, .help = "The whole value."),
     SN_CONF_STRING(struct sn_gw_cond, regex, "regex", .oneof = 1,
-                   .help = "PCRE2 expression for the whole value. With neither it must be present."),
+                   .help =
+                       "PCRE2 expression for the whole value. With neither it must be present."),
 };
 static const struct sn_conf_table cond_table = SN_CONF_TABLE(struct sn_gw_cond, cond_fields);
 
@@ -191,7 +206,8 @@ static const struct sn_conf_field target_fields[] = {
     SN_CONF_UINT(struct sn_gw_conf_target, weight, "weight", .def = "1", .max = 1000000,
                  .help = "Share of the route's requests; 0 sends none."),
 };
-static const struct sn_conf_table target_table = SN_CONF_TABLE(struct sn_gw_conf_target, target_fields);
+static const struct sn_conf_table target_table =
+    SN_CONF_TABLE(struct sn_gw_conf_target, target_fields);
 
 static const struct sn_conf_enum retry_names[] = {{"connect", SN_GW_RETRY_CONNECT},
                                                   {"reset", SN_GW_RETRY_RESET},
@@ -201,7 +217,8 @@ static const struct sn_conf_enum retry_names[] = {{"connect", SN_GW_RETRY_CONNEC
 
 static const struct sn_conf_field proxy_fields[] = {
     SN_CONF_LIST(struct sn_gw_conf_proxy, to, n_to, "to", SN_CONF_T_STRUCT, .sub = &target_table,
-                 .required = true, .min = 1, .max = 64, .help = "One upstream, or several by weight."),
+                 .required = true, .min = 1, .max = 64,
+                 .help = "One upstream, or several by weight."),
     SN_CONF_STRING(struct sn_gw_conf_proxy, strip_prefix, "strip_prefix", .oneof = 1, PATH_PATTERN,
                    .help = "Cut this from the path's beginning."),
     SN_CONF_STRING(struct sn_gw_conf_proxy, replace_prefix, "replace_prefix", .oneof = 1,
@@ -213,8 +230,8 @@ static const struct sn_conf_field proxy_fields[] = {
                            "address, anything else literally."),
     SN_CONF_DURATION(struct sn_gw_conf_proxy, timeout, "timeout", .def = "30s", .max = DAY_NS,
                      .help = "Until the answer's head is here, all attempts together. 0: none."),
-    SN_CONF_DURATION(struct sn_gw_conf_proxy, try_timeout, "try_timeout", .def = "0s", .max = DAY_NS,
-                     .help = "The same for one attempt. 0: none."),
+    SN_CONF_DURATION(struct sn_gw_conf_proxy, try_timeout, "try_timeout", .def = "0s",
+                     .max = DAY_NS, .help = "The same for one attempt. 0: none."),
     SN_CONF_UINT(struct sn_gw_conf_proxy, retries, "retries", .def = "2", .max = SN_GW_RETRIES_MAX,
                  .help = "Further attempts, on other endpoints where there are any."),
     SN_CONF_FLAGS(struct sn_gw_conf_proxy, retry_on, "retry_on", retry_names,
@@ -223,13 +240,14 @@ static const struct sn_conf_field proxy_fields[] = {
                           "methods whose body was not begun: `reset`, `5xx` (502, 503, 504), "
                           "`timeout` (of one attempt)."),
 };
-static const struct sn_conf_table proxy_table = SN_CONF_TABLE(struct sn_gw_conf_proxy, proxy_fields);
+static const struct sn_conf_table proxy_table =
+    SN_CONF_TABLE(struct sn_gw_conf_proxy, proxy_fields);
 
 static const struct sn_conf_field static_fields[] = {
     SN_CONF_STRING(struct sn_gw_conf_static, root, "root", .required = true, .min = 1, .max = 4000,
                    .help = "Folder; nothing outside is ever served, whatever links say."),
-    SN_CONF_STRING(struct sn_gw_conf_static, index, "index", .def = "index.html", .min = 1, .max = 255,
-                   .help = "File sent for a folder. Folders are never listed."),
+    SN_CONF_STRING(struct sn_gw_conf_static, index, "index", .def = "index.html", .min = 1,
+                   .max = 255, .help = "File sent for a folder. Folders are never listed."),
     SN_CONF_STRING(struct sn_gw_conf_static, fallback, "fallback", .max = 255,
                    .help = "File sent where none is found, as single-page applications want."),
     SN_CONF_STRING(struct sn_gw_conf_static, cache_control, "cache_control",
@@ -239,7 +257,8 @@ static const struct sn_conf_field static_fields[] = {
     SN_CONF_BOOL(struct sn_gw_conf_static, keep_prefix, "keep_prefix",
                  .help = "Look up the whole path, not only what follows the matched prefix."),
 };
-static const struct sn_conf_table static_table = SN_CONF_TABLE(struct sn_gw_conf_static, static_fields);
+static const struct sn_conf_table static_table =
+    SN_CONF_TABLE(struct sn_gw_conf_static, static_fields);
 
 static const struct sn_conf_field redirect_fields[] = {
     SN_CONF_STRING(struct sn_gw_conf_redirect, scheme, "scheme", .pattern = "https?",
@@ -283,12 +302,13 @@ static const struct sn_conf_table header_ops_table =
 static const struct sn_conf_field route_fields[] = {
     SN_CONF_STRING(ROUTE, name, "name", .required = true, .min = 1, .max = 128,
                    .help = "Unique; names the route on the board, in metrics and logs."),
-    SN_CONF_LIST(ROUTE, listeners, n_listeners, "listeners", SN_CONF_T_STRING, .max = GW_LISTENERS_MAX,
-                 .help = "Only on these listeners; on all without it."),
+    SN_CONF_LIST(ROUTE, listeners, n_listeners, "listeners", SN_CONF_T_STRING,
+                 .max = GW_LISTENERS_MAX, .help = "Only on these listeners; on all without it."),
     SN_CONF_LIST(ROUTE, rule.hosts, rule.n_hosts, "hosts", SN_CONF_T_STRING, .max = 256,
                  .help = "`a.example`, `*.example` (one or more labels); every host without it."),
-    SN_CONF_LIST(ROUTE, rule.matches, rule.n_matches, "match", SN_CONF_T_STRUCT, .sub = &match_table,
-                 .max = 256, .help = "One of these must fit; every request fits without it."),
+    SN_CONF_LIST(ROUTE, rule.matches, rule.n_matches, "match", SN_CONF_T_STRUCT,
+                 .sub = &match_table, .max = 256,
+                 .help = "One of these must fit; every request fits without it."),
     SN_CONF_STRUCT(ROUTE, proxy, "proxy", &proxy_table, .oneof = 1, .required = true,
                    SN_CONF_TAG(ROUTE, action, SN_GW_PROXY), .help = "Forward to upstreams."),
     SN_CONF_STRUCT(ROUTE, files, "static", &static_table, .oneof = 1, .required = true,
@@ -319,10 +339,11 @@ static const struct sn_conf_enum log_formats[] = {{"off", SN_GW_LOG_OFF},
 static const struct sn_conf_field log_fields[] = {
     SN_CONF_ENUM(struct sn_gw_conf_access_log, format, "format", log_formats, .def = "off",
                  .help = "`combined` is what web-server tools read."),
-    SN_CONF_STRING(struct sn_gw_conf_access_log, path, "path", .def = "stdout", .min = 1, .max = 1024,
-                   .help = "`stdout`, `stderr` or a file, which is appended to."),
+    SN_CONF_STRING(struct sn_gw_conf_access_log, path, "path", .def = "stdout", .min = 1,
+                   .max = 1024, .help = "`stdout`, `stderr` or a file, which is appended to."),
 };
-static const struct sn_conf_table log_table = SN_CONF_TABLE(struct sn_gw_conf_access_log, log_fields);
+static const struct sn_conf_table log_table =
+    SN_CONF_TABLE(struct sn_gw_conf_access_log, log_fields);
 
 #define LIMITS struct sn_gw_conf_limits
 static const struct sn_conf_field limits_fields[] = {
@@ -330,7 +351,8 @@ static const struct sn_conf_field limits_fields[] = {
                   .help = "Request line and header fields; more is answered 431."),
     SN_CONF_UINT(LIMITS, headers, "headers", .def = "128", .min = 8, .max = 4096,
                  .help = "Number of header fields."),
-    SN_CONF_BYTES(LIMITS, body_bytes, "body_bytes", .help = "Request body; more is answered 413. 0: none."),
+    SN_CONF_BYTES(LIMITS, body_bytes, "body_bytes",
+                  .help = "Request body; more is answered 413. 0: none."),
     SN_CONF_UINT(LIMITS, connections, "connections", .max = 100000000,
                  .help = "Connections per listener; beyond it accepting pauses. 0: none."),
     SN_CONF_UINT(LIMITS, h2_streams, "h2_streams", .def = "250", .min = 1, .max = 10000,
@@ -346,18 +368,20 @@ static const struct sn_conf_table limits_table = SN_CONF_TABLE(LIMITS, limits_fi
 
 #define CONF struct sn_gw_conf
 static const struct sn_conf_field conf_fields[] = {
-    SN_CONF_LIST(CONF, listeners, n_listeners, "listeners", SN_CONF_T_STRUCT, .sub = &listener_table,
-                 .required = true, .min = 1, .max = GW_LISTENERS_MAX, .help = "Where clients connect."),
-    SN_CONF_LIST(CONF, upstreams, n_upstreams, "upstreams", SN_CONF_T_STRUCT, .sub = &upstream_table,
-                 .max = 10000, .help = "Sets of endpoints."),
+    SN_CONF_LIST(CONF, listeners, n_listeners, "listeners", SN_CONF_T_STRUCT,
+                 .sub = &listener_table, .required = true, .min = 1, .max = GW_LISTENERS_MAX,
+                 .help = "Where clients connect."),
+    SN_CONF_LIST(CONF, upstreams, n_upstreams, "upstreams", SN_CONF_T_STRUCT,
+                 .sub = &upstream_table, .max = 10000, .help = "Sets of endpoints."),
     SN_CONF_LIST(CONF, routes, n_routes, "routes", SN_CONF_T_STRUCT, .sub = &route_table,
                  .max = 100000, .help = "Which requests go where."),
     SN_CONF_STRUCT(CONF, access_log, "access_log", &log_table, .help = "A line per request."),
     SN_CONF_STRUCT(CONF, limits, "limits", &limits_table, .help = "What a client may ask for."),
     SN_CONF_LIST(CONF, trusted_proxies, n_trusted_proxies, "trusted_proxies", SN_CONF_T_STRING,
                  .max = 256,
-                 .help = "Addresses and networks whose `X-Forwarded-*` and `Forwarded` are kept and "
-                         "extended; from others they are replaced."),
+                 .help =
+                     "Addresses and networks whose `X-Forwarded-*` and `Forwarded` are kept and "
+                     "extended; from others they are replaced."),
     SN_CONF_BOOL(CONF, forwarded, "forwarded", .help = "Also send RFC 7239 `Forwarded`."),
     SN_CONF_STRING(CONF, via, "via", .def = "sennit", .max = 64, .pattern = "[A-Za-z0-9._-]*",
                    .pattern_help = "a host name or pseudonym",
@@ -370,10 +394,12 @@ static const struct sn_conf_field conf_fields[] = {
 const struct sn_conf_table sn_gw_conf_table =
     SN_CONF_TABLE(CONF, conf_fields, .title = "Gateway configuration");
 
-/* ---- checks across fields --------------------------------------------------------------------- */
+/* ---- checks across fields ---------------------------------------------------------------------
+ */
 
 /* Two sorted-by-hash names alike: reported at the later one. */
-static int check_unique(struct sn_conf *c, struct sn_map *seen, struct sn_str name, const char *path)
+static int check_unique(struct sn_conf *c, struct sn_map *seen, struct sn_str name,
+                        const char *path)
 {
     if (!name.ptr) return 0;
     int r = sn_map_put(seen, name, (void *)1, NULL);
@@ -389,7 +415,8 @@ static bool host_ok(struct sn_str h)
     if (h.ptr[0] == '[') return h.ptr[h.len - 1] == ']';
     for (size_t i = 0; i < h.len; i++) {
         char ch = sn_ascii_lower(h.ptr[i]);
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '-' || ch == '.' || ch == '_'))
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '-' || ch == '.' ||
+              ch == '_'))
             return false;
     }
     return true;
@@ -406,7 +433,10 @@ static bool address_ok(struct sn_str a, bool listen)
     return listen || (port > 0 && colon > 0);
 }
 
-static bool known(const struct sn_map *m, struct sn_str name) { return sn_map_find(m, name) != NULL; }
+static bool known(const struct sn_map *m, struct sn_str name)
+{
+    return sn_map_find(m, name) != NULL;
+}
 
 static void check_ops(struct sn_conf *c, const char *path, const char *which,
                       const struct sn_gw_conf_header_ops *ops)
@@ -420,10 +450,12 @@ static void check_ops(struct sn_conf *c, const char *path, const char *which,
             const struct sn_gw_conf_pair *p = &lists[l][i];
             bool bad = !p->name.len;
             for (size_t k = 0; k < p->name.len; k++)
-                bad |= p->name.ptr[k] <= 0x20 || p->name.ptr[k] >= 0x7f || strchr("()<>@,;:\\\"/[]?={}", p->name.ptr[k]);
+                bad |= p->name.ptr[k] <= 0x20 || p->name.ptr[k] >= 0x7f ||
+                       strchr("()<>@,;:\\\"/[]?={}", p->name.ptr[k]);
             for (size_t k = 0; k < p->value.len; k++)
                 bad |= (unsigned char)p->value.ptr[k] < 0x20 && p->value.ptr[k] != '\t';
-            if (bad) sn_conf_error(c, at, "\"%.*s\" is not a header field", SN_STR_ARG(p->name));
+            if (bad)
+                sn_conf_error(c, at, "\"%.*s\" is not a header field", SN_STR_ARG(p->name));
             else if (gw_is_hop(p->name, (struct sn_str){0}))
                 sn_conf_error(c, at, "%.*s belongs to the connection and cannot be changed",
                               SN_STR_ARG(p->name));
@@ -475,8 +507,8 @@ static void check_proxy(struct sn_conf *c, size_t i, const struct sn_gw_conf_pro
     if (p->n_to && !total) sn_conf_error(c, at, "at least one weight must be above 0");
 }
 
-static int check_routes(struct sn_conf *c, const struct sn_gw_conf *g, const struct sn_map *listeners,
-                        const struct sn_map *ups)
+static int check_routes(struct sn_conf *c, const struct sn_gw_conf *g,
+                        const struct sn_map *listeners, const struct sn_map *ups)
 {
     char at[96];
     int r = 0;

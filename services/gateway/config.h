@@ -6,7 +6,7 @@
 
 extern const struct sn_conf_table sn_gw_conf_table;
 
-/* sn_gw_conf_read - binds and checks `text`; problems are recorded in `c`, which must be initialised
- * with the arena that will own the result.
- * Returns 0, SN_E_INVALID_ARGUMENT or the parser's code, SN_E_NOMEM. Does not suspend. */
+/* sn_gw_conf_read - binds and checks `text`; problems are recorded in `c`, which must be
+ * initialised with the arena that will own the result. Returns 0, SN_E_INVALID_ARGUMENT or the
+ * parser's code, SN_E_NOMEM. Does not suspend. */
 int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *ret) SN_MUST_CHECK;

@@ -37,18 +37,41 @@ static void file_close(struct file *f)
 static const struct {
     const char *ext, *type;
 } types[] = {
-    {"html", "text/html; charset=utf-8"}, {"htm", "text/html; charset=utf-8"},
-    {"css", "text/css; charset=utf-8"}, {"js", "text/javascript; charset=utf-8"},
-    {"mjs", "text/javascript; charset=utf-8"}, {"json", "application/json"},
-    {"map", "application/json"}, {"txt", "text/plain; charset=utf-8"},
-    {"md", "text/markdown; charset=utf-8"}, {"csv", "text/csv; charset=utf-8"},
-    {"xml", "application/xml"}, {"svg", "image/svg+xml"}, {"png", "image/png"},
-    {"jpg", "image/jpeg"}, {"jpeg", "image/jpeg"}, {"gif", "image/gif"}, {"webp", "image/webp"},
-    {"avif", "image/avif"}, {"ico", "image/x-icon"}, {"woff", "font/woff"}, {"woff2", "font/woff2"},
-    {"ttf", "font/ttf"}, {"otf", "font/otf"}, {"wasm", "application/wasm"}, {"pdf", "application/pdf"},
-    {"zip", "application/zip"}, {"gz", "application/gzip"}, {"br", "application/x-brotli"},
-    {"mp4", "video/mp4"}, {"webm", "video/webm"}, {"mp3", "audio/mpeg"}, {"ogg", "audio/ogg"},
-    {"wav", "audio/wav"}, {"webmanifest", "application/manifest+json"}, {"yaml", "application/yaml"},
+    {"html", "text/html; charset=utf-8"},
+    {"htm", "text/html; charset=utf-8"},
+    {"css", "text/css; charset=utf-8"},
+    {"js", "text/javascript; charset=utf-8"},
+    {"mjs", "text/javascript; charset=utf-8"},
+    {"json", "application/json"},
+    {"map", "application/json"},
+    {"txt", "text/plain; charset=utf-8"},
+    {"md", "text/markdown; charset=utf-8"},
+    {"csv", "text/csv; charset=utf-8"},
+    {"xml", "application/xml"},
+    {"svg", "image/svg+xml"},
+    {"png", "image/png"},
+    {"jpg", "image/jpeg"},
+    {"jpeg", "image/jpeg"},
+    {"gif", "image/gif"},
+    {"webp", "image/webp"},
+    {"avif", "image/avif"},
+    {"ico", "image/x-icon"},
+    {"woff", "font/woff"},
+    {"woff2", "font/woff2"},
+    {"ttf", "font/ttf"},
+    {"otf", "font/otf"},
+    {"wasm", "application/wasm"},
+    {"pdf", "application/pdf"},
+    {"zip", "application/zip"},
+    {"gz", "application/gzip"},
+    {"br", "application/x-brotli"},
+    {"mp4", "video/mp4"},
+    {"webm", "video/webm"},
+    {"mp3", "audio/mpeg"},
+    {"ogg", "audio/ogg"},
+    {"wav", "audio/wav"},
+    {"webmanifest", "application/manifest+json"},
+    {"yaml", "application/yaml"},
     {"yml", "application/yaml"},
 };
 
@@ -87,7 +110,8 @@ static int open_try(void *arg)
     return 0;
 }
 
-/* Returns 0, or an errno: here they say more than our codes, and they go no further than a status. */
+/* Returns 0, or an errno: here they say more than our codes, and they go no further than a status.
+ */
 static int file_open(int root, const char *rel, struct file *f)
 {
     struct open_job j = {root, rel, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED, f, 0};
@@ -126,8 +150,7 @@ static bool etag_listed(struct sn_str list, struct sn_str etag)
 static bool before_or_at(const struct file *f, struct sn_str date)
 {
     int64_t at;
-    return sn_time_parse_http(date, sn_wall_now(), &at) == 0 &&
-           f->st.st_mtim.tv_sec <= at / SN_SEC;
+    return sn_time_parse_http(date, sn_wall_now(), &at) == 0 && f->st.st_mtim.tv_sec <= at / SN_SEC;
 }
 
 /* 0 = send it; 304 or 412 otherwise. Order: RFC 9110 §13.2.2. */
@@ -223,7 +246,8 @@ static int file_headers(struct gw_req *q, const struct file *f)
         r = sn_http_header_add(x, SN_STR("Cache-Control"), c->cache_control);
     if (r == 0 && c->precompressed)
         r = sn_http_header_add(x, SN_STR("Vary"), SN_STR("Accept-Encoding"));
-    if (r == 0 && f->encoding.ptr) r = sn_http_header_add(x, SN_STR("Content-Encoding"), f->encoding);
+    if (r == 0 && f->encoding.ptr)
+        r = sn_http_header_add(x, SN_STR("Content-Encoding"), f->encoding);
     return r;
 }
 
@@ -236,7 +260,8 @@ static int file_send(struct gw_req *q, struct file *f)
     sn_time_http((int64_t)f->st.st_mtim.tv_sec * SN_SEC, f->modified);
     int64_t off = 0, n = f->st.st_size;
     int status = precondition(&x->req.headers, f);
-    if (!status) status = x->req.method == SN_HTTP_GET ? range_of(&x->req.headers, f, &off, &n) : 200;
+    if (!status)
+        status = x->req.method == SN_HTTP_GET ? range_of(&x->req.headers, f, &off, &n) : 200;
     int r = file_headers(q, f);
     q->status = status;
     if (r < 0) return r;
@@ -315,7 +340,8 @@ static int open_at(struct gw_req *q, char rel[REL_MAX], size_t n, struct file *f
     int r = file_open(q->route->root_fd, n ? rel : ".", f);
     if (r) return r;
     f->type = type_of(sn_str_of(rel, n));
-    if (S_ISREG(f->st.st_mode) && q->route->conf->files.precompressed) open_compressed(q, rel, n, f);
+    if (S_ISREG(f->st.st_mode) && q->route->conf->files.precompressed)
+        open_compressed(q, rel, n, f);
     return 0;
 }
 

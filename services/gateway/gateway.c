@@ -132,8 +132,9 @@ int sn_gateway_reload(struct sn_gateway *gw)
     int r = sn_event_wait(&gw->started);
     if (r == 0) r = sn_mutex_lock(&gw->reload);
     if (r < 0) return r;
-    r = gw->running && !gw->draining ? reload_locked(gw)
-                                     : sn_fail(SN_E_FAILED_PRECONDITION, "the gateway is not running");
+    r = gw->running && !gw->draining
+            ? reload_locked(gw)
+            : sn_fail(SN_E_FAILED_PRECONDITION, "the gateway is not running");
     sn_mutex_unlock(&gw->reload);
     return r;
 }
@@ -238,7 +239,8 @@ static int ticker(void *arg)
 static int start_all(struct sn_gateway *gw)
 {
     int r = 0;
-    for (size_t i = 0; r == 0 && i < gw->listeners.len; i++) r = gw_listener_serve(gw->listeners.ptr[i]);
+    for (size_t i = 0; r == 0 && i < gw->listeners.len; i++)
+        r = gw_listener_serve(gw->listeners.ptr[i]);
     if (r == 0) r = gw_health_start(gw, gw->snap);
     if (r == 0) r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
     if (r == 0 && gw->opts.config_path && !gw->opts.watch_off)

@@ -3,8 +3,8 @@
  * runs one beside the board.
  *
  * The configuration is compiled into an immutable snapshot. A request takes the snapshot of the
- * moment and keeps it to its end; a reload compiles a new one aside, publishes it with one store and
- * frees the old one when its last request has finished. Listeners are kept, added or drained by
+ * moment and keeps it to its end; a reload compiles a new one aside, publishes it with one store
+ * and frees the old one when its last request has finished. Listeners are kept, added or drained by
  * address; endpoints keep their health, connections and counters by upstream name and address. */
 #pragma once
 #include "core/buf.h"
@@ -41,9 +41,10 @@ int sn_gateway_new(const struct sn_gateway_opts *opts, struct sn_gateway **ret,
 int64_t sn_gateway_run(struct sn_gateway *gw);
 /* sn_gateway_stop - begins the drain. Any fiber; does not suspend. */
 void sn_gateway_stop(struct sn_gateway *gw);
-/* sn_gateway_reload - loads the configuration again and publishes it, or leaves the old one in force.
- * Returns 0, or SN_E_* with the reason in the diagnostic, in the event and in the statistics.
- * Suspends; concurrent calls are serialised, and wait until sn_gateway_run has begun. */
+/* sn_gateway_reload - loads the configuration again and publishes it, or leaves the old one in
+ * force. Returns 0, or SN_E_* with the reason in the diagnostic, in the event and in the
+ * statistics. Suspends; concurrent calls are serialised, and wait until sn_gateway_run has begun.
+ */
 int sn_gateway_reload(struct sn_gateway *gw) SN_MUST_CHECK;
 /* sn_gateway_set_text - replaces config_text (API, tests) and reloads. text is copied. */
 int sn_gateway_set_text(struct sn_gateway *gw, struct sn_str text) SN_MUST_CHECK;

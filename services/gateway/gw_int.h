@@ -38,7 +38,7 @@ struct gw_upstream {
 /* An upstream in one snapshot. */
 struct gw_pool {
     struct sn_gw_pool *pool;
-    struct gw_upstream *up; /* reference */
+    struct gw_upstream *up;   /* reference */
     struct gw_client *client; /* reference */
     const struct sn_gw_conf_upstream *conf;
     struct sn_str url; /* scheme and authority that calls are made with */
@@ -53,8 +53,8 @@ struct gw_route {
     struct sn_gw_meter *meter; /* reference */
     struct gw_target *targets;
     uint64_t weight_total;
-    int root_fd;          /* static files; -1 otherwise */
-    struct sn_str match;  /* for the board */
+    int root_fd;         /* static files; -1 otherwise */
+    struct sn_str match; /* for the board */
     struct sn_str target;
 };
 /* The routes one listener serves: the router's rule i is routes[map[i]]. */
@@ -80,9 +80,10 @@ struct gw_snap {
     int64_t loaded_ns;
     struct gw_route *routes;
     struct gw_pool *pools;
-    struct gw_table *tables;  /* one per conf->listeners entry */
+    struct gw_table *tables;                    /* one per conf->listeners entry */
     struct gw_table *by_slot[GW_LISTENERS_MAX]; /* of a live listener's slot; NULL = removed */
     struct gw_cidr *trusted;
+    struct sn_str via[3];     /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
     struct gw_log *log;       /* reference; NULL = off */
     struct gw_active *active; /* requests per worker */
     struct sn_event retired;  /* health checks end */
@@ -95,11 +96,11 @@ struct gw_listener {
     struct sn_gateway *gw;
     unsigned slot;
     char *name, *addr;
-    struct sn_buf key; /* the settings that need a new server when they change */
+    struct sn_buf key;     /* the settings that need a new server when they change */
     struct sn_listener *l; /* NULL once closed */
     struct sn_http_server *srv;
     struct sn_tls_config *tls;
-    bool serving;      /* its fiber is in sn_http_serve */
+    bool serving; /* its fiber is in sn_http_serve */
 };
 
 struct sn_gateway {
@@ -111,17 +112,17 @@ struct sn_gateway {
     uint64_t generation;
     struct sn_buf last_error; /* of the last refused configuration; empty after a good one */
     SN_VEC(struct gw_listener *) listeners;
-    uint64_t slots_used; /* bit set */
-    int64_t old_listeners; /* replaced or removed ones whose connections still live */
-    struct sn_scope *scope;  /* while running */
+    uint64_t slots_used;    /* bit set */
+    int64_t old_listeners;  /* replaced or removed ones whose connections still live */
+    struct sn_scope *scope; /* while running */
     struct sn_event stop, started;
     bool running, draining;
     int64_t tunnels;
-    struct sn_mutex tick;    /* meters' windows, read by statistics */
-    struct sn_hist all;      /* the last second over all routes */
+    struct sn_mutex tick; /* meters' windows, read by statistics */
+    struct sn_hist all;   /* the last second over all routes */
     double all_rps;
     int64_t tick_ns;
-    struct gw_log *log;      /* newest; reference */
+    struct gw_log *log; /* newest; reference */
     int64_t snaps_live;
 };
 
@@ -140,7 +141,7 @@ struct gw_req {
     unsigned attempts;
     int status; /* answered by us or passed on; 499 = the client left */
     int64_t upstream_ns;
-    const char *fault; /* why an answer is ours: static text */
+    const char *fault;   /* why an answer is ours: static text */
     struct sn_str error; /* what the upstream did, in the request arena */
     bool metered, tunnel;
 };
@@ -156,13 +157,13 @@ struct gw_load { /* stage one of a load: everything that needs no fiber */
     struct sn_conf cf; /* where errors are collected */
     unsigned workers;
 };
-/* gw_load_run - reads, checks and compiles. On failure ret_errors has the report and nothing is kept.
- * Suspends (file, offload). */
+/* gw_load_run - reads, checks and compiles. On failure ret_errors has the report and nothing is
+ * kept. Suspends (file, offload). */
 int gw_load_run(const struct sn_gateway_opts *opts, struct sn_str text, unsigned workers,
                 struct gw_load *ret, struct sn_buf *ret_errors) SN_MUST_CHECK;
 void gw_load_done(struct gw_load *l);
-/* gw_snap_new - stage two: finds state of the present snapshot again, opens folders and pools. Takes
- * over the load's arena on success. Under gw->reload. */
+/* gw_snap_new - stage two: finds state of the present snapshot again, opens folders and pools.
+ * Takes over the load's arena on success. Under gw->reload. */
 int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret) SN_MUST_CHECK;
 void gw_snap_publish(struct sn_gateway *gw, struct gw_snap *s);
 /* gw_snap_retire - waits for the last request of `s` and frees it. In a fiber of its own. */
@@ -197,28 +198,30 @@ int gw_tunnel(struct gw_req *q, struct sn_http_resp *resp);
 int gw_files(struct gw_req *q);
 int gw_redirect(struct gw_req *q);
 int gw_respond(struct gw_req *q);
-/* gw_rewrite_path - path after strip_prefix, replace_prefix or replace_path; .ptr NULL = no memory. */
+/* gw_rewrite_path - path after strip_prefix, replace_prefix or replace_path; .ptr NULL = no memory.
+ */
 struct sn_str gw_rewrite_path(struct gw_req *q, struct sn_str replace_path,
                               struct sn_str replace_prefix, struct sn_str strip_prefix);
 
 /* headers.c */
 /* gw_is_hop - whether a field is meant for one connection only, by name or by `connection`. */
 bool gw_is_hop(struct sn_str name, struct sn_str connection);
-/* gw_headers_upstream - the request's fields as the upstream shall see them, in the request arena. */
+/* gw_headers_upstream - the request's fields as the upstream shall see them, in the request arena.
+ */
 int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct sn_gw_conf_proxy *p,
-                        struct sn_str upgrade, struct sn_http_header **ret, unsigned *ret_n)
-    SN_MUST_CHECK;
+                        struct sn_str upgrade, struct sn_http_header **ret,
+                        unsigned *ret_n) SN_MUST_CHECK;
 /* gw_headers_downstream - the response's fields onto the exchange. */
-int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h, bool upgrade)
-    SN_MUST_CHECK;
+int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h,
+                          bool upgrade) SN_MUST_CHECK;
 int gw_cidr_parse(struct sn_str s, struct gw_cidr *ret) SN_MUST_CHECK;
 bool gw_trusted(const struct gw_snap *s, struct sn_str peer);
 /* gw_upgrade - the protocol of a request that asks to switch; .ptr NULL otherwise. */
 struct sn_str gw_upgrade(const struct sn_http_headers *h, uint8_t version);
 
 /* access_log.c */
-int gw_log_new(const struct sn_gw_conf_access_log *c, unsigned workers, struct gw_log **ret)
-    SN_MUST_CHECK;
+int gw_log_new(const struct sn_gw_conf_access_log *c, unsigned workers,
+               struct gw_log **ret) SN_MUST_CHECK;
 bool gw_log_same(const struct gw_log *l, const struct sn_gw_conf_access_log *c);
 struct gw_log *gw_log_ref(struct gw_log *l);
 void gw_log_unref(struct gw_log *l); /* suspends: the last one flushes */
@@ -236,11 +239,11 @@ struct gw_listener_plan {
 };
 /* gw_listeners_prepare - finds or opens a listener for every entry and fills s->by_slot; on failure
  * closes what it opened. Under gw->reload. */
-int gw_listeners_prepare(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
-    SN_MUST_CHECK;
+int gw_listeners_prepare(struct sn_gateway *gw, struct gw_snap *s,
+                         struct gw_listener_plan *plan) SN_MUST_CHECK;
 /* gw_listeners_commit - after publishing: serves the fresh ones, lets the others go. */
-int gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
-    SN_MUST_CHECK;
+int gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s,
+                        struct gw_listener_plan *plan) SN_MUST_CHECK;
 void gw_listeners_abandon(struct gw_listener_plan *plan, size_t n);
 int gw_listener_serve(struct gw_listener *l) SN_MUST_CHECK;
 /* gw_listener_close - no more accepting; waits until its fiber has left. */
@@ -248,8 +251,8 @@ void gw_listener_close(struct gw_listener *l);
 void gw_listener_free(struct gw_listener *l);
 
 /* tls.c */
-int gw_tls_server(const struct sn_gw_conf_tls_server *c, bool h2, struct sn_tls_config **ret)
-    SN_MUST_CHECK;
+int gw_tls_server(const struct sn_gw_conf_tls_server *c, bool h2,
+                  struct sn_tls_config **ret) SN_MUST_CHECK;
 int gw_tls_client(const struct sn_gw_conf_upstream *c, struct sn_tls_config **ret) SN_MUST_CHECK;
 /* gw_tls_reload - the same files again, for new handshakes. NULL is accepted. */
 int gw_tls_reload(struct sn_tls_config *t) SN_MUST_CHECK;

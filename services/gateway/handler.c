@@ -8,7 +8,8 @@ int gw_answer(struct gw_req *q, int status, const char *fault)
     q->status = status;
     sn_http_response_headers(q->x)->len = 0;
     if (q->route && gw_response_headers(q) < 0) sn_http_response_headers(q->x)->len = 0;
-    struct sn_str body = sn_arena_printf(q->x->arena, "%d %s\n", status, sn_http_status_text(status));
+    struct sn_str body =
+        sn_arena_printf(q->x->arena, "%d %s\n", status, sn_http_status_text(status));
     if (!body.ptr) return SN_E_NOMEM;
     return sn_http_reply(q->x, status, SN_STR("text/plain; charset=utf-8"), body);
 }
@@ -32,8 +33,12 @@ static int find_route(struct gw_req *q, const struct gw_listener *l)
     int rc = sn_gw_host_normalize(r->authority, q->host_buf, &q->host);
     if (rc == 0) rc = sn_gw_path_normalize(q->x->arena, r->path, &q->path);
     if (rc < 0) return rc;
-    struct sn_gw_lookup look = {.method = r->method, .method_text = r->method_text, .host = q->host,
-                                .path = q->path, .query = r->query, .headers = &r->headers};
+    struct sn_gw_lookup look = {.method = r->method,
+                                .method_text = r->method_text,
+                                .host = q->host,
+                                .path = q->path,
+                                .query = r->query,
+                                .headers = &r->headers};
     struct sn_gw_hit hit;
     rc = sn_gw_router_match(t->router, &look, q->worker, &hit);
     if (rc < 0) return rc;
@@ -86,8 +91,7 @@ int gw_handle(struct sn_http_x *x, void *listener)
     q.snap = gw_snap_enter(l->gw, q.worker);
     q.peer = peer_ip(x);
     enum sn_http_method m = x->req.method;
-    if (m == SN_HTTP_CONNECT || m == SN_HTTP_TRACE)
-        return gw_answer(&q, 405, "method refused");
+    if (m == SN_HTTP_CONNECT || m == SN_HTTP_TRACE) return gw_answer(&q, 405, "method refused");
     int r = find_route(&q, l);
     if (r < 0) return refuse(&q, r);
     sn_gw_meter_begin(q.route->meter, q.worker);

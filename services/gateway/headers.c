@@ -20,7 +20,9 @@ bool gw_is_hop(struct sn_str n, struct sn_str connection)
 {
     switch (n.len) {
     case 2: return sn_str_ieq(n, SN_STR("te"));
-    case 7: if (sn_str_ieq(n, SN_STR("upgrade"))) return true; break;
+    case 7:
+        if (sn_str_ieq(n, SN_STR("upgrade"))) return true;
+        break;
     case 10:
         if (sn_str_ieq(n, SN_STR("connection")) || sn_str_ieq(n, SN_STR("keep-alive"))) return true;
         break;
@@ -28,9 +30,15 @@ bool gw_is_hop(struct sn_str n, struct sn_str connection)
         if (sn_str_ieq(n, SN_STR("content-length")) || sn_str_ieq(n, SN_STR("http2-settings")))
             return true;
         break;
-    case 16: if (sn_str_ieq(n, SN_STR("proxy-connection"))) return true; break;
-    case 17: if (sn_str_ieq(n, SN_STR("transfer-encoding"))) return true; break;
-    case 19: if (sn_str_ieq(n, SN_STR("proxy-authorization"))) return true; break;
+    case 16:
+        if (sn_str_ieq(n, SN_STR("proxy-connection"))) return true;
+        break;
+    case 17:
+        if (sn_str_ieq(n, SN_STR("transfer-encoding"))) return true;
+        break;
+    case 19:
+        if (sn_str_ieq(n, SN_STR("proxy-authorization"))) return true;
+        break;
     default: break;
     }
     return connection.len && in_list(connection, n);
@@ -38,7 +46,8 @@ bool gw_is_hop(struct sn_str n, struct sn_str connection)
 
 /* The option list of Connection, without the two that name no field. Several Connection fields are
  * rare; they are joined. Host and the fields this file writes itself cannot be removed by it. */
-static int connection_options(struct sn_arena *a, const struct sn_http_headers *h, struct sn_str *ret)
+static int connection_options(struct sn_arena *a, const struct sn_http_headers *h,
+                              struct sn_str *ret)
 {
     struct sn_str all = {0};
     for (unsigned i = 0; i < h->len; i++) {
@@ -176,8 +185,8 @@ static void put_forwarded(struct out *o, struct gw_req *q, const struct sn_str o
     if (old[FWD_PORT].ptr) put(o, SN_STR("X-Forwarded-Port"), old[FWD_PORT]);
     if (c->forwarded) {
         bool v6 = sn_str_chr(peer, ':') >= 0;
-        struct sn_str f = sn_arena_printf(o->a, "for=%s%.*s%s;host=\"%.*s\";proto=%.*s", v6 ? "\"[" : "",
-                                          SN_STR_ARG(peer), v6 ? "]\"" : "",
+        struct sn_str f = sn_arena_printf(o->a, "for=%s%.*s%s;host=\"%.*s\";proto=%.*s",
+                                          v6 ? "\"[" : "", SN_STR_ARG(peer), v6 ? "]\"" : "",
                                           SN_STR_ARG(r->authority), SN_STR_ARG(proto));
         o->oom |= !f.ptr;
         put(o, SN_STR("Forwarded"), join(o, old[FWD_RFC7239], f));
@@ -185,15 +194,8 @@ static void put_forwarded(struct out *o, struct gw_req *q, const struct sn_str o
         put(o, SN_STR("Forwarded"), old[FWD_RFC7239]);
     }
     if (c->via.len) {
-        const char *v = r->version == 20 ? "2.0 " : r->version == 10 ? "1.0 " : "1.1 ";
-        char *p = sn_arena_alloc(o->a, c->via.len + 4);
-        if (p) {
-            memcpy(p, v, 4);
-            memcpy(p + 4, c->via.ptr, c->via.len);
-            put(o, SN_STR("Via"), join(o, old[FWD_VIA], sn_str_of(p, c->via.len + 4)));
-        } else {
-            o->oom = true;
-        }
+        struct sn_str mine = q->snap->via[r->version == 20 ? 2 : r->version == 11];
+        put(o, SN_STR("Via"), join(o, old[FWD_VIA], mine));
     } else if (old[FWD_VIA].ptr) {
         put(o, SN_STR("Via"), old[FWD_VIA]);
     }
@@ -252,6 +254,12 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h, boo
     struct sn_http_headers *out = sn_http_response_headers(q->x);
     struct sn_str conn = {0}, via = {0};
     if (connection_options(a, h, &conn) < 0) return SN_E_NOMEM;
+    if (!out->cap) { /* room for all at once instead of growing to it */
+        unsigned cap = h->len + (unsigned)(ops->n_set + ops->n_add) + 2;
+        out->ptr = sn_arena_alloc(a, cap * sizeof(*out->ptr));
+        if (!out->ptr) return SN_E_NOMEM;
+        out->cap = cap;
+    }
     for (unsigned i = 0; i < h->len; i++) {
         struct sn_str n = h->ptr[i].name, v = h->ptr[i].value;
         /* The server writes Date itself. */
@@ -270,9 +278,7 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h, boo
     }
     if (q->snap->conf->via.len) {
         struct out o = {.a = a};
-        struct sn_str mine = sn_arena_printf(a, "1.1 %.*s", SN_STR_ARG(q->snap->conf->via));
-        if (!mine.ptr) return SN_E_NOMEM;
-        int r = sn_http_headers_add(out, a, SN_STR("Via"), join(&o, via, mine));
+        int r = sn_http_headers_add(out, a, SN_STR("Via"), join(&o, via, q->snap->via[1]));
         if (r < 0) return r;
     }
     return gw_response_headers(q);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/health.c - active checks: one fiber per endpoint of a snapshot. What they find out belongs
- * to the endpoint and so survives the snapshot. */
+/* gateway/health.c - active checks: one fiber per endpoint of a snapshot. What they find out
+ * belongs to the endpoint and so survives the snapshot. */
 #include <stdio.h>
 
 #include "core/alloc.h"
@@ -19,9 +19,12 @@ static bool check(const struct checker *k)
         {SN_STR("Host"), h->host.ptr ? h->host : sn_str(k->ep->addr)},
         {SN_STR("User-Agent"), SN_STR("sennit-health")},
     };
-    struct sn_http_call call = {.method = SN_STR("GET"), .url = k->pool->url,
-                                .addr = sn_str(k->ep->addr), .target = h->path,
-                                .headers = headers, .n_headers = SN_COUNT_OF(headers),
+    struct sn_http_call call = {.method = SN_STR("GET"),
+                                .url = k->pool->url,
+                                .addr = sn_str(k->ep->addr),
+                                .target = h->path,
+                                .headers = headers,
+                                .n_headers = SN_COUNT_OF(headers),
                                 .no_default_headers = true};
     struct sn_http_resp *resp;
     int64_t prev = sn_deadline_tighten(sn_now() + h->timeout);

@@ -77,8 +77,8 @@ static int socket_open(struct gw_listener *l, struct gw_listener *old)
 static int slot_take(struct sn_gateway *gw, unsigned *ret)
 {
     if (gw->slots_used == UINT64_MAX)
-        return sn_fail(SN_E_RESOURCE_EXHAUSTED, "more than %u listeners, those still draining included",
-                       GW_LISTENERS_MAX);
+        return sn_fail(SN_E_RESOURCE_EXHAUSTED,
+                       "more than %u listeners, those still draining included", GW_LISTENERS_MAX);
     *ret = (unsigned)__builtin_ctzll(~gw->slots_used);
     gw->slots_used |= 1ull << *ret;
     return 0;
@@ -120,12 +120,14 @@ void gw_listener_free(struct gw_listener *l)
     sn_free(l);
 }
 
-static struct gw_listener *find_by_addr(struct sn_gateway *gw, struct sn_str addr, struct sn_str name)
+static struct gw_listener *find_by_addr(struct sn_gateway *gw, struct sn_str addr,
+                                        struct sn_str name)
 {
     for (size_t i = 0; i < gw->listeners.len; i++) {
         struct gw_listener *l = gw->listeners.ptr[i];
         /* Port 0 may be asked for several times: there the name decides. */
-        if (sn_str_eqc(addr, l->addr) && (!sn_str_ends(addr, SN_STR(":0")) || sn_str_eqc(name, l->name)))
+        if (sn_str_eqc(addr, l->addr) &&
+            (!sn_str_ends(addr, SN_STR(":0")) || sn_str_eqc(name, l->name)))
             return l;
     }
     return NULL;
@@ -147,8 +149,10 @@ int gw_listeners_prepare(struct sn_gateway *gw, struct gw_snap *s, struct gw_lis
         plan->per_conf[i] = old;
         if (!same) {
             r = listener_new(gw, s, conf, old, &plan->per_conf[i]);
-            if (r == 0) plan->fresh[i] = true;
-            else plan->per_conf[i] = NULL;
+            if (r == 0)
+                plan->fresh[i] = true;
+            else
+                plan->per_conf[i] = NULL;
         }
         if (r < 0) {
             gw_listeners_abandon(plan, i);

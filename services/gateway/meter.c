@@ -7,7 +7,10 @@
 static uint64_t get(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_RELAXED); }
 static void add(uint64_t *p, uint64_t v) { __atomic_store_n(p, *p + v, __ATOMIC_RELAXED); }
 
-int sn_gw_hist_init(struct sn_hist *h) { return sn_hist_init(h, SN_GW_METER_BITS, SN_GW_METER_US_MAX); }
+int sn_gw_hist_init(struct sn_hist *h)
+{
+    return sn_hist_init(h, SN_GW_METER_BITS, SN_GW_METER_US_MAX);
+}
 
 struct sn_gw_meter *sn_gw_meter_new(unsigned workers)
 {
@@ -54,7 +57,10 @@ void sn_gw_meter_end(struct sn_gw_meter *m, unsigned worker, int status, int64_t
     sn_hist_record(&s->us, took_ns > 0 ? (uint64_t)took_ns / 1000 : 0);
 }
 
-void sn_gw_meter_retry(struct sn_gw_meter *m, unsigned worker) { add(&m->shards[worker].retries, 1); }
+void sn_gw_meter_retry(struct sn_gw_meter *m, unsigned worker)
+{
+    add(&m->shards[worker].retries, 1);
+}
 
 void sn_gw_meter_totals(const struct sn_gw_meter *m, struct sn_gw_totals *ret)
 {
@@ -87,7 +93,8 @@ static void window_take(struct sn_gw_meter *m)
         w->count += fresh;
         if (w->min == UINT64_MAX) w->min = sn_hist_slot_low(w->bits, k);
         w->max = sn_hist_slot_high(w->bits, k);
-        w->sum += fresh * (sn_hist_slot_low(w->bits, k) + (w->max - sn_hist_slot_low(w->bits, k)) / 2);
+        w->sum +=
+            fresh * (sn_hist_slot_low(w->bits, k) + (w->max - sn_hist_slot_low(w->bits, k)) / 2);
     }
 }
 

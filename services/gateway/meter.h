@@ -10,8 +10,8 @@
 #define SN_GW_METER_BITS 5                        /* 3 % */
 
 struct sn_gw_meter_shard {
-    uint64_t begun, done;      /* requests; in flight is the difference */
-    uint64_t classes[6];       /* by first digit of the status; 0 = no answer */
+    uint64_t begun, done; /* requests; in flight is the difference */
+    uint64_t classes[6];  /* by first digit of the status; 0 = no answer */
     uint64_t bytes_in, bytes_out, retries;
     struct sn_hist us;
 } SN_ALIGNED(SN_CACHE_LINE);

@@ -48,7 +48,8 @@ int sn_gw_regex_new(struct sn_str pattern, struct sn_gw_regex **ret)
                     ? SN_E_NOMEM
                     : sn_fail(SN_E_SYNTAX, "bad pattern at offset %zu: %s", (size_t)at, why);
         } else {
-            /* Where JIT is refused (a hardened kernel) the interpreter serves, with the same limits. */
+            /* Where JIT is refused (a hardened kernel) the interpreter serves, with the same
+             * limits. */
             (void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
         }
     }

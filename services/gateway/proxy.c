@@ -7,7 +7,8 @@
 
 #define LOG_ERROR_MAX 200u
 
-/* The request body as the HTTP client pulls it. `err` tells a client's failure from an upstream's. */
+/* The request body as the HTTP client pulls it. `err` tells a client's failure from an upstream's.
+ */
 struct body {
     struct sn_http_x *x;
     bool started;
@@ -77,8 +78,8 @@ static uint64_t hash_key(const struct gw_req *q, const struct sn_gw_conf_upstrea
 static struct sn_str call_target(struct proxy *p)
 {
     struct gw_req *q = p->q;
-    struct sn_str path = gw_rewrite_path(q, p->conf->replace_path, p->conf->replace_prefix,
-                                         p->conf->strip_prefix);
+    struct sn_str path =
+        gw_rewrite_path(q, p->conf->replace_path, p->conf->replace_prefix, p->conf->strip_prefix);
     struct sn_str query = q->x->req.query;
     if (!path.ptr || !query.ptr) return path;
     /* In the usual case path and query still lie side by side as they came. */
@@ -117,8 +118,8 @@ static void attempt_end(struct proxy *p, enum sn_gw_result result)
     q->upstream_ns += end - p->ep_start_ns;
     sn_gw_meter_end(p->ep->meter, q->worker, status, end - p->ep_start_ns, 0, 0);
     if (sn_gw_endpoint_finish(p->pool->pool, p->ep, p->ep_start_ns, end, result))
-        gw_event(q->gw, "warn", "upstream %.*s: endpoint %s ejected", SN_STR_ARG(p->pool->conf->name),
-                 p->ep->addr);
+        gw_event(q->gw, "warn", "upstream %.*s: endpoint %s ejected",
+                 SN_STR_ARG(p->pool->conf->name), p->ep->addr);
     sn_http_resp_close(p->resp);
     p->resp = NULL;
     p->ep = NULL;
@@ -175,13 +176,17 @@ static bool bad_gateway(int status) { return status >= 502 && status <= 504; }
 static bool may_repeat(const struct proxy *p, int r)
 {
     uint32_t kind = SN_GW_RETRY_RESET;
-    if (r >= 0) kind = SN_GW_RETRY_5XX;
-    else if (never_connected(r)) kind = SN_GW_RETRY_CONNECT;
-    else if (r == SN_E_DEADLINE_EXCEEDED) kind = SN_GW_RETRY_TIMEOUT;
+    if (r >= 0)
+        kind = SN_GW_RETRY_5XX;
+    else if (never_connected(r))
+        kind = SN_GW_RETRY_CONNECT;
+    else if (r == SN_E_DEADLINE_EXCEEDED)
+        kind = SN_GW_RETRY_TIMEOUT;
     else if (r == SN_E_CANCELLED || r == SN_E_NOMEM || r == SN_E_INVALID_ARGUMENT ||
              r == SN_E_FILES)
         return false;
-    if (!(p->conf->retry_on & kind) || p->tried.n > p->conf->retries || p->body.started) return false;
+    if (!(p->conf->retry_on & kind) || p->tried.n > p->conf->retries || p->body.started)
+        return false;
     if (kind != SN_GW_RETRY_CONNECT && (!idempotent(p->q->x->req.method) || p->upgrade.len))
         return false;
     return sn_now() < p->deadline;
@@ -212,7 +217,8 @@ static int attempts(struct proxy *p)
             char text[LOG_ERROR_MAX];
             q->error = sn_arena_str(q->x->arena, sn_str(sn_diag_format(r, text, sizeof(text))));
         }
-        bool again = p->body.err == 0 && may_repeat(p, r) && sn_gw_budget_take(&p->pool->up->budget);
+        bool again =
+            p->body.err == 0 && may_repeat(p, r) && sn_gw_budget_take(&p->pool->up->budget);
         if (r >= 0 && !again) return r;
         attempt_end(p, result_of(p, r));
         if (!again) return r;

@@ -45,8 +45,8 @@ struct host_table {
 
 struct sn_gw_router {
     struct sn_arena arena;
-    struct sn_map hosts;  /* "a.example" -> host_table */
-    struct sn_map wilds;  /* ".example" -> host_table */
+    struct sn_map hosts; /* "a.example" -> host_table */
+    struct sn_map wilds; /* ".example" -> host_table */
     struct host_table any;
     bool has_hosts, has_wilds;
     SN_VEC(struct host_table *) tables;
@@ -235,7 +235,8 @@ static int match_compile(struct sn_gw_router *r, const struct sn_gw_rule *rule,
     int rc = 0;
     if (m) {
         rc = methods_build(r, m, &proto);
-        if (rc == 0) rc = conds_build(r, m->headers, m->n_headers, &proto.headers, &proto.n_headers);
+        if (rc == 0)
+            rc = conds_build(r, m->headers, m->n_headers, &proto.headers, &proto.n_headers);
         if (rc == 0) rc = conds_build(r, m->query, m->n_query, &proto.query, &proto.n_query);
         if (rc == 0 && m->regex.ptr) rc = regex_add(r, m->regex, &proto.path_re);
     }
@@ -284,7 +285,7 @@ int sn_gw_router_new(const struct sn_gw_rule *rules, size_t n, unsigned workers,
         return rc;
     }
     if (r->any.prefix) node_link(r->any.prefix, NULL);
-    SN_VEC_EACH(&r->tables, t)
+    SN_VEC_EACH (&r->tables, t)
         if ((*t)->prefix) node_link((*t)->prefix, NULL);
     *ret = r;
     return 0;
@@ -293,8 +294,8 @@ int sn_gw_router_new(const struct sn_gw_rule *rules, size_t n, unsigned workers,
 void sn_gw_router_free(struct sn_gw_router *r)
 {
     if (!r) return;
-    SN_VEC_EACH(&r->tables, t) sn_map_done(&(*t)->exact);
-    SN_VEC_EACH(&r->regexes, re) sn_gw_regex_free(*re);
+    SN_VEC_EACH (&r->tables, t) sn_map_done(&(*t)->exact);
+    SN_VEC_EACH (&r->regexes, re) sn_gw_regex_free(*re);
     for (unsigned i = 0; r->ctx && i < r->workers; i++) sn_gw_regex_ctx_free(r->ctx[i]);
     sn_free(r->ctx);
     sn_vec_done(&r->tables);
@@ -413,8 +414,7 @@ static const struct node *prefix_walk(const struct node *n, struct sn_str path)
 static bool table_match(const struct host_table *t, const struct sn_gw_lookup *q,
                         struct sn_gw_regex_ctx *ctx, struct sn_gw_hit *ret)
 {
-    if (t->exact.len &&
-        list_match(sn_map_get(&t->exact, q->path), q, ctx, SN_STR(""), ret))
+    if (t->exact.len && list_match(sn_map_get(&t->exact, q->path), q, ctx, SN_STR(""), ret))
         return true;
     if (list_match(t->regex, q, ctx, SN_STR(""), ret)) return true;
     if (!t->prefix) return false;

@@ -2,7 +2,7 @@
 /* gateway/route.h - from rules to an immutable router.
  *
  * A rule has hosts and matches; a request takes the first rule that fits in this order, which is
- * the Gateway API's with regular expressions placed between exact and prefix paths:
+ * the Gateway API's with expressions placed between exact and prefix paths:
  *   1. host: exact before wildcard, longer wildcards first, rules without hosts last
  *   2. path: exact, then regular expression, then the longest prefix
  *   3. a match that names methods before one that does not
@@ -52,8 +52,8 @@ struct sn_gw_lookup {
 };
 
 struct sn_gw_hit {
-    uint32_t rule;           /* index into the compiled rules */
-    struct sn_str matched;   /* the prefix that matched, for path rewriting; "" where none */
+    uint32_t rule;         /* index into the compiled rules */
+    struct sn_str matched; /* the prefix that matched, for path rewriting; "" where none */
 };
 
 struct sn_gw_router;
@@ -75,12 +75,11 @@ int sn_gw_router_match(const struct sn_gw_router *r, const struct sn_gw_lookup *
 
 /* sn_gw_host_normalize - lower case, without port and trailing dot, into `buf` where it changes.
  * "" for an empty host. Returns SN_E_SYNTAX for longer than SN_GW_HOST_MAX or a bad port. */
-int sn_gw_host_normalize(struct sn_str authority, char buf[SN_GW_HOST_MAX + 1], struct sn_str *ret)
-    SN_MUST_CHECK;
+int sn_gw_host_normalize(struct sn_str authority, char buf[SN_GW_HOST_MAX + 1],
+                         struct sn_str *ret) SN_MUST_CHECK;
 /* sn_gw_path_normalize - so that what is routed is what the upstream resolves: decodes escaped
- * unreserved characters, upper-cases other escapes, removes "." and ".." segments (RFC 3986 §6.2.2).
- * Unchanged paths are returned as they are, others are made in `a`.
- * Returns 0, SN_E_SYNTAX (no leading '/', bad escape, %00, ".." above the root, control bytes),
- * SN_E_TOO_LARGE beyond SN_GW_PATH_MAX, SN_E_NOMEM. */
+ * unreserved characters, upper-cases other escapes, removes "." and ".." segments (RFC 3986
+ * §6.2.2). Unchanged paths are returned as they are, others are made in `a`. Returns 0, SN_E_SYNTAX
+ * (no leading '/', bad escape, %00, ".." above the root, control bytes), SN_E_TOO_LARGE beyond
+ * SN_GW_PATH_MAX, SN_E_NOMEM. */
 int sn_gw_path_normalize(struct sn_arena *a, struct sn_str path, struct sn_str *ret) SN_MUST_CHECK;
-

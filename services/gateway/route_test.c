@@ -16,8 +16,10 @@ static struct sn_gw_lookup lookup_of(const char *method, const char *host, const
                                      const char *query)
 {
     return (struct sn_gw_lookup){.method = sn_http_method_of(sn_str(method)),
-                                 .method_text = sn_str(method), .host = sn_str(host),
-                                 .path = sn_str(path), .query = sn_str(query)};
+                                 .method_text = sn_str(method),
+                                 .host = sn_str(host),
+                                 .path = sn_str(path),
+                                 .query = sn_str(query)};
 }
 
 static int route_of(struct sn_gw_router *r, struct sn_gw_lookup q)
@@ -44,7 +46,8 @@ static struct sn_gw_match m_exact[] = {{.exact = S("/api/v1")}};
 static struct sn_gw_match m_regex[] = {{.regex = S("/api/v[0-9]+/x")}};
 static struct sn_gw_match m_get[] = {{.prefix = S("/m"), .methods = get_only, .n_methods = 1}};
 static struct sn_gw_match m_head1[] = {{.prefix = S("/m"), .headers = env_canary, .n_headers = 1}};
-static struct sn_gw_match m_head2[] = {{.prefix = S("/m"), .headers = env_and_user, .n_headers = 2}};
+static struct sn_gw_match m_head2[] = {
+    {.prefix = S("/m"), .headers = env_and_user, .n_headers = 2}};
 static struct sn_gw_match m_query[] = {{.prefix = S("/m"), .query = version_2, .n_query = 1}};
 static struct sn_gw_match m_plain[] = {{.prefix = S("/m")}};
 static struct sn_gw_match m_purge[] = {{.prefix = S("/p"), .methods = purge_only, .n_methods = 1}};
@@ -133,7 +136,8 @@ SN_TEST(route_matched_prefix)
 SN_TEST(route_bad_regex_is_located)
 {
     struct sn_gw_match bad[] = {{.prefix = S("/")}, {.regex = S("/a(b")}};
-    struct sn_gw_rule rs[] = {{.matches = m_root, .n_matches = 1}, {.matches = bad, .n_matches = 2}};
+    struct sn_gw_rule rs[] = {{.matches = m_root, .n_matches = 1},
+                              {.matches = bad, .n_matches = 2}};
     struct sn_gw_router *r = NULL;
     size_t rule = 99, match = 99;
     T_EQ(sn_gw_router_new(rs, 2, 1, &r, &rule, &match), SN_E_SYNTAX);
@@ -159,8 +163,10 @@ SN_TEST(route_regex_bomb_is_bounded)
 /* ---- compiled == naive ---------------------------------------------------------------------- */
 
 static const char *const host_pool[] = {"a.test", "b.test", "x.a.test", "y.x.a.test", "test", ""};
-static const char *const host_rule_pool[] = {"a.test", "b.test", "*.test", "*.a.test", "*", "x.a.test"};
-static const char *const path_pool[] = {"/", "/a", "/a/", "/a/b", "/a/bc", "/ab", "/a/b/c", "/b/a", "/abc/d"};
+static const char *const host_rule_pool[] = {"a.test",   "b.test", "*.test",
+                                             "*.a.test", "*",      "x.a.test"};
+static const char *const path_pool[] = {"/",   "/a",     "/a/",  "/a/b",  "/a/bc",
+                                        "/ab", "/a/b/c", "/b/a", "/abc/d"};
 static const char *const regex_pool[] = {"/a/.*", "/.*b", "/[ab]", "/a/b?c*"};
 static const char *const method_pool[] = {"GET", "POST", "PURGE"};
 static const char *const value_pool[] = {"1", "2"};
@@ -281,7 +287,8 @@ static bool naive_rest(const struct sn_gw_match *m, const struct sn_gw_lookup *q
 
 static int rank_cmp(const struct rank *a, const struct rank *b)
 {
-#define BY(f) if (a->f != b->f) return a->f > b->f ? 1 : -1
+#define BY(f) \
+    if (a->f != b->f) return a->f > b->f ? 1 : -1
     BY(host);
     BY(path_kind);
     BY(path);
@@ -332,9 +339,8 @@ SN_TEST_SLOW(route_compiled_equals_naive, 60)
                 h[hs.len++] = (struct sn_http_header){S("h0"), sn_str(PICK(value_pool))};
             if (sn_test_rand_below(2))
                 h[hs.len++] = (struct sn_http_header){S("h1"), sn_str(PICK(value_pool))};
-            struct sn_gw_lookup q =
-                lookup_of(PICK(method_pool), PICK(host_pool), PICK(path_pool),
-                          sn_test_rand_below(2) ? "q=1" : NULL);
+            struct sn_gw_lookup q = lookup_of(PICK(method_pool), PICK(host_pool), PICK(path_pool),
+                                              sn_test_rand_below(2) ? "q=1" : NULL);
             q.headers = &hs;
             int want = naive_route(&g, &q);
             matched += want >= 0;
@@ -354,12 +360,33 @@ SN_TEST(route_path_normal_form)
     static const struct {
         const char *in, *want; /* NULL = refused */
     } rows[] = {
-        {"/", "/"}, {"/a/b", "/a/b"}, {"/a//b", "/a//b"}, {"/a/./b", "/a/b"}, {"/a/../b", "/b"},
-        {"/a/b/..", "/a/"}, {"/a/b/.", "/a/b/"}, {"/..", NULL}, {"/a/../..", NULL},
-        {"/%2e%2e/x", NULL}, {"/a/%2E%2e/b", "/b"}, {"/%61dmin", "/admin"}, {"/a%2fb", "/a%2Fb"},
-        {"/a%2", NULL}, {"/a%", NULL}, {"/a%zz", NULL}, {"/a%00", NULL}, {"/%7Eme", "/~me"},
-        {"/.a/..b", "/.a/..b"}, {"/...", "/..."}, {"a", NULL}, {"", NULL}, {"/a\x01", NULL},
-        {"/a b", NULL}, {"/.", "/"}, {"/%3F", "/%3F"}, {"/\xc3\xa9.x/./y", "/\xc3\xa9.x/y"},
+        {"/", "/"},
+        {"/a/b", "/a/b"},
+        {"/a//b", "/a//b"},
+        {"/a/./b", "/a/b"},
+        {"/a/../b", "/b"},
+        {"/a/b/..", "/a/"},
+        {"/a/b/.", "/a/b/"},
+        {"/..", NULL},
+        {"/a/../..", NULL},
+        {"/%2e%2e/x", NULL},
+        {"/a/%2E%2e/b", "/b"},
+        {"/%61dmin", "/admin"},
+        {"/a%2fb", "/a%2Fb"},
+        {"/a%2", NULL},
+        {"/a%", NULL},
+        {"/a%zz", NULL},
+        {"/a%00", NULL},
+        {"/%7Eme", "/~me"},
+        {"/.a/..b", "/.a/..b"},
+        {"/...", "/..."},
+        {"a", NULL},
+        {"", NULL},
+        {"/a\x01", NULL},
+        {"/a b", NULL},
+        {"/.", "/"},
+        {"/%3F", "/%3F"},
+        {"/\xc3\xa9.x/./y", "/\xc3\xa9.x/y"},
         {"/%25%32%65", "/%252e"},
     };
     struct sn_arena a;
@@ -400,8 +427,16 @@ SN_TEST(route_host_normal_form)
     static const struct {
         const char *in, *want;
     } rows[] = {
-        {"Example.COM:8080", "example.com"}, {"a.b.", "a.b"}, {"a:", "a"}, {"[::1]:80", "[::1]"},
-        {"[::1]", "[::1]"}, {"[::1]x", NULL}, {"a:8x", NULL}, {"", ""}, {"A", "a"}, {"a.:1", "a"},
+        {"Example.COM:8080", "example.com"},
+        {"a.b.", "a.b"},
+        {"a:", "a"},
+        {"[::1]:80", "[::1]"},
+        {"[::1]", "[::1]"},
+        {"[::1]x", NULL},
+        {"a:8x", NULL},
+        {"", ""},
+        {"A", "a"},
+        {"a.:1", "a"},
     };
     char buf[SN_GW_HOST_MAX + 1];
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {

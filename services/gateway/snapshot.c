@@ -71,8 +71,9 @@ int gw_load_run(const struct sn_gateway_opts *opts, struct sn_str text, unsigned
     memset(l, 0, sizeof(*l));
     sn_arena_init(&l->arena, NULL, 0);
     l->workers = workers;
-    const char *name = opts->config_path ? opts->config_path
-                       : opts->config_name ? opts->config_name : "gateway.yaml";
+    const char *name = opts->config_path   ? opts->config_path
+                       : opts->config_name ? opts->config_name
+                                           : "gateway.yaml";
     sn_conf_init(&l->cf, &l->arena, name);
     int r = 0;
     if (opts->config_path) r = sn_file_read(&l->arena, opts->config_path, CONFIG_BYTES_MAX, &text);
@@ -128,7 +129,8 @@ static void client_key(const struct sn_gw_conf_upstream *u, struct sn_buf *key)
     }
 }
 
-static int client_get(struct gw_pool *old, const struct sn_gw_conf_upstream *u, struct gw_client **ret)
+static int client_get(struct gw_pool *old, const struct sn_gw_conf_upstream *u,
+                      struct gw_client **ret)
 {
     struct gw_client *c = SN_NEW(struct gw_client);
     if (!c) return SN_E_NOMEM;
@@ -262,9 +264,12 @@ static struct sn_str match_text(struct gw_snap *s, const struct sn_gw_rule *rule
         if (i) sn_buf_cstr(&b, ", ");
         for (size_t k = 0; k < m->n_methods; k++)
             sn_buf_printf(&b, "%.*s ", SN_STR_ARG(m->methods[k]));
-        if (m->exact.ptr) sn_buf_printf(&b, "= %.*s", SN_STR_ARG(m->exact));
-        else if (m->regex.ptr) sn_buf_printf(&b, "~ %.*s", SN_STR_ARG(m->regex));
-        else sn_buf_str(&b, m->prefix.ptr ? m->prefix : SN_STR("/"));
+        if (m->exact.ptr)
+            sn_buf_printf(&b, "= %.*s", SN_STR_ARG(m->exact));
+        else if (m->regex.ptr)
+            sn_buf_printf(&b, "~ %.*s", SN_STR_ARG(m->regex));
+        else
+            sn_buf_str(&b, m->prefix.ptr ? m->prefix : SN_STR("/"));
         for (size_t k = 0; k < m->n_headers; k++)
             sn_buf_printf(&b, " [%.*s]", SN_STR_ARG(m->headers[k].name));
         for (size_t k = 0; k < m->n_query; k++)
@@ -332,6 +337,16 @@ static int trusted_build(struct gw_snap *s)
     return 0;
 }
 
+static int via_build(struct gw_snap *s)
+{
+    static const char *const versions[] = {"1.0", "1.1", "2.0"};
+    for (int i = 0; s->conf->via.len && i < 3; i++) {
+        s->via[i] = sn_arena_printf(&s->arena, "%s %.*s", versions[i], SN_STR_ARG(s->conf->via));
+        if (!s->via[i].ptr) return SN_E_NOMEM;
+    }
+    return 0;
+}
+
 static int log_open(struct gw_snap *s, const struct gw_snap *old)
 {
     const struct sn_gw_conf_access_log *c = &s->conf->access_log;
@@ -367,6 +382,7 @@ int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret)
     sn_map_init(&pools, 0, false);
     int r = s->pools && s->routes ? trusted_build(s) : SN_E_NOMEM;
     if (!s->routes) s->conf = NULL;
+    if (r == 0) r = via_build(s);
     if (r == 0) r = pools_build(s, old, &pools, &l->cf);
     if (r == 0) r = routes_build(s, old, &pools, &l->cf);
     if (r == 0) r = log_open(s, old);

@@ -106,9 +106,10 @@ static void put_config(struct sn_gateway *gw, struct sn_jsonw *w, const struct g
 {
     sn_jsonw_key(w, SN_STR("config"));
     sn_jsonw_object(w);
-    sn_jsonw_kstr(w, "file", sn_str(gw->opts.config_path   ? gw->opts.config_path
-                                    : gw->opts.config_name ? gw->opts.config_name
-                                                           : "gateway.yaml"));
+    sn_jsonw_kstr(w, "file",
+                  sn_str(gw->opts.config_path   ? gw->opts.config_path
+                         : gw->opts.config_name ? gw->opts.config_name
+                                                : "gateway.yaml"));
     sn_jsonw_ku64(w, "generation", s->generation);
     sn_jsonw_ki64(w, "age_s", (sn_now() - s->loaded_ns) / SN_SEC);
     if (gw->last_error.len) sn_jsonw_kstr(w, "error", sn_buf_view(&gw->last_error));
@@ -126,9 +127,10 @@ static void put_totals(struct sn_gateway *gw, struct sn_jsonw *w, const struct s
     sn_jsonw_ku64(w, "requests", sum->all.requests);
     sn_jsonw_ki64(w, "inflight", sum->all.inflight);
     sn_jsonw_ku64(w, "errors", sum->all.classes[5]);
-    sn_jsonw_kdouble(w, "err_pct", sum->all.requests ? 100.0 * (double)sum->all.classes[5] /
-                                                           (double)sum->all.requests
-                                                     : 0);
+    sn_jsonw_kdouble(w, "err_pct",
+                     sum->all.requests
+                         ? 100.0 * (double)sum->all.classes[5] / (double)sum->all.requests
+                         : 0);
     sn_jsonw_ku64(w, "retries", sum->all.retries);
     sn_jsonw_ku64(w, "bytes_in", sum->all.bytes_in);
     sn_jsonw_ku64(w, "bytes_out", sum->all.bytes_out);

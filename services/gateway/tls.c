@@ -36,8 +36,8 @@ static int job_run(struct tls_job *j, struct sn_tls_config **ret)
 
 static int job_files(struct tls_job *j, struct sn_str cert, struct sn_str key, struct sn_str ca)
 {
-    if (sn_str_cz(cert, j->cert_file, PATH_BYTES) < 0 || sn_str_cz(key, j->key_file, PATH_BYTES) < 0 ||
-        sn_str_cz(ca, j->ca_file, PATH_BYTES) < 0)
+    if (sn_str_cz(cert, j->cert_file, PATH_BYTES) < 0 ||
+        sn_str_cz(key, j->key_file, PATH_BYTES) < 0 || sn_str_cz(ca, j->ca_file, PATH_BYTES) < 0)
         return sn_fail(SN_E_TOO_LARGE, "file name longer than %u bytes", PATH_BYTES);
     j->cert.cert_file = j->cert_file;
     j->cert.key_file = j->key_file;

@@ -85,7 +85,8 @@ void sn_gw_budget_init(struct sn_gw_budget *b) { b->milli_tokens = SN_GW_BUDGET_
 void sn_gw_budget_deposit(struct sn_gw_budget *b, uint64_t percent)
 {
     /* A full purse is the usual case and costs one load. */
-    if (LOAD(&b->milli_tokens) < SN_GW_BUDGET_BURST * 1000) ADD(&b->milli_tokens, (int64_t)percent * 10);
+    if (LOAD(&b->milli_tokens) < SN_GW_BUDGET_BURST * 1000)
+        ADD(&b->milli_tokens, (int64_t)percent * 10);
 }
 
 bool sn_gw_budget_take(struct sn_gw_budget *b)
@@ -159,15 +160,18 @@ static int ring_cmp(const void *a, const void *b)
 static int ring_build(struct sn_gw_pool *p, const uint64_t *w, uint64_t total)
 {
     size_t points = 0;
-    for (uint32_t i = 0; i < p->n; i++) points += SN_MAX(1u, w[i] * SN_GW_RING_POINTS * p->n / total);
+    for (uint32_t i = 0; i < p->n; i++)
+        points += SN_MAX(1u, w[i] * SN_GW_RING_POINTS * p->n / total);
     p->ring = SN_NEW_ARRAY(struct sn_gw_ring_point, points);
     if (!p->ring) return SN_E_NOMEM;
     for (uint32_t i = 0; i < p->n; i++) {
         uint64_t mine = SN_MAX(1u, w[i] * SN_GW_RING_POINTS * p->n / total);
         /* The point depends on the address alone, so a changed set moves only its own keys. */
         uint64_t h = sn_hash(p->eps[i]->addr, strlen(p->eps[i]->addr), 0);
-        for (uint64_t k = 0; k < mine; k++)
-            p->ring[p->n_ring++] = (struct sn_gw_ring_point){sn_hash_u64(h + k, k + 1), i};
+        for (uint64_t k = 0; k < mine; k++) {
+            uint64_t key[2] = {h, k};
+            p->ring[p->n_ring++] = (struct sn_gw_ring_point){sn_hash(key, sizeof(key), 0), i};
+        }
     }
     qsort(p->ring, p->n_ring, sizeof(*p->ring), ring_cmp);
     return 0;
@@ -234,8 +238,8 @@ static bool usable(const struct pick *k, const struct sn_gw_endpoint *ep)
     return (k->panic || sn_gw_endpoint_available(ep, k->now)) && !was_tried(k->tried, ep);
 }
 
-/* Expected wait: what answers took lately, or how long the present ones have been waiting, times the
- * queue in front of a new one, over the endpoint's share. */
+/* Expected wait: what answers took lately, or how long the present ones have been waiting, times
+ * the queue in front of a new one, over the endpoint's share. */
 static double load_of(const struct pick *k, const struct sn_gw_endpoint *ep)
 {
     int64_t n = LOAD(&ep->inflight), lat = LOAD(&ep->ewma_ns);
@@ -263,8 +267,10 @@ static struct sn_gw_endpoint *pick_p2c(const struct pick *k, uint64_t rnd)
         rnd = rnd * 6364136223846793005ull + 1442695040888963407ull;
         struct sn_gw_endpoint *ep = p->eps[p->schedule[(rnd >> 33) % p->n_schedule]];
         if (!usable(k, ep)) continue;
-        if (!a) a = ep;
-        else if (ep != a) b = ep;
+        if (!a)
+            a = ep;
+        else if (ep != a)
+            b = ep;
     }
     if (!a || !b) return a;
     return load_of(k, a) <= load_of(k, b) ? a : b;
@@ -285,8 +291,10 @@ static struct sn_gw_endpoint *pick_ring(const struct pick *k, uint64_t hash)
     uint32_t lo = 0, hi = p->n_ring;
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        if (p->ring[mid].hash < hash) lo = mid + 1;
-        else hi = mid;
+        if (p->ring[mid].hash < hash)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     for (uint32_t i = 0; i < p->n_ring; i++) {
         struct sn_gw_endpoint *ep = p->eps[p->ring[(lo + i) % p->n_ring].index];

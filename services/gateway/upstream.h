@@ -22,18 +22,19 @@ struct sn_gw_endpoint {
     uint64_t id; /* unique in the process, for tests and logs */
     char *addr;  /* as configured, a net.h address */
     /* Latency: a peak-sensitive moving average, and what is still on the way as count and sum of
-     * starts, so that an endpoint that does not answer at all grows slow before its first answer. */
+     * starts, so that an endpoint that does not answer at all grows slow before its first answer.
+     */
     int64_t inflight;
     int64_t start_sum_us;
     int64_t ewma_ns, ewma_at_ns;
     /* Active health. */
-    uint32_t down;       /* 1 = the health check says so */
-    uint32_t check_row;  /* consecutive results against the present state */
+    uint32_t down;      /* 1 = the health check says so */
+    uint32_t check_row; /* consecutive results against the present state */
     /* Passive health. */
     uint32_t fail_row;
-    uint32_t eject_row;  /* ejections without a success between them: the exponent of back-off */
+    uint32_t eject_row; /* ejections without a success between them: the exponent of back-off */
     int64_t ejected_until_ns; /* 0 = not ejected */
-    int64_t up_since_ns; /* for slow start; 0 = from the beginning */
+    int64_t up_since_ns;      /* for slow start; 0 = from the beginning */
     uint64_t ejections;
     struct sn_gw_meter *meter; /* may be NULL (tests) */
 };
@@ -62,12 +63,12 @@ struct sn_gw_pool {
     const struct sn_gw_conf_upstream *conf; /* borrowed */
     struct sn_gw_endpoint **eps;            /* references */
     uint32_t n;
-    uint16_t *schedule;                     /* endpoint indices in smooth weighted order */
+    uint16_t *schedule; /* endpoint indices in smooth weighted order */
     uint32_t n_schedule;
-    struct sn_gw_ring_point *ring;          /* sorted; ring_hash only */
+    struct sn_gw_ring_point *ring; /* sorted; ring_hash only */
     uint32_t n_ring;
-    uint32_t next;                          /* round robin position */
-    int64_t counted_at_ns;                  /* when n_up was counted */
+    uint32_t next;         /* round robin position */
+    int64_t counted_at_ns; /* when n_up was counted */
     uint32_t n_up;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/watch.c - reloads when the configuration file changes. The folder is watched, not the file:
- * editors and orchestrators replace files by renaming, the latter through links. */
+/* gateway/watch.c - reloads when the configuration file changes. The folder is watched, not the
+ * file: editors and orchestrators replace files by renaming, the latter through links. */
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -66,7 +66,8 @@ int gw_watch(void *gateway)
     memcpy(folder, slash ? path : ".", n);
     folder[n] = 0;
     int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (fd < 0 || inotify_add_watch(fd, folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE) < 0)
+    if (fd < 0 ||
+        inotify_add_watch(fd, folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE) < 0)
         gw_event(gw, "warn", "%s cannot be watched (%m): reload by SIGHUP", path);
     else
         (void)!watch_loop(gw, fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz/fuzz_h1.c - head parser: whatever the bytes and however they are cut, no crash, strings inside
- * the buffer, and the cut changes nothing about a head that is accepted.
- * Byte 0 chooses request or response and the limits, byte 1 the cut. */
+/* fuzz/fuzz_h1.c - head parser: whatever the bytes and however they are cut, no crash, strings
+ * inside the buffer, and the cut changes nothing about a head that is accepted. Byte 0 chooses
+ * request or response and the limits, byte 1 the cut. */
 #include <stdlib.h>
 
 #include "core/status.h"

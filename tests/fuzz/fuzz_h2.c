@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz/fuzz_h2.c - a server's HTTP/2 session fed arbitrary bytes behind a good preface: every opened
- * stream is closed exactly once, heads are marked or well formed, nothing leaks. */
+/* fuzz/fuzz_h2.c - a server's HTTP/2 session fed arbitrary bytes behind a good preface: every
+ * opened stream is closed exactly once, heads are marked or well formed, nothing leaks. */
 #include <stdlib.h>
 
 #include "core/status.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz/fuzz_ws.c - WebSocket frames: the same messages and verdict whatever the cuts; text is UTF-8;
- * no message beyond the limit. Byte 0: bit 0 the side, the rest the step of the second run. */
+/* fuzz/fuzz_ws.c - WebSocket frames: the same messages and verdict whatever the cuts; text is
+ * UTF-8; no message beyond the limit. Byte 0: bit 0 the side, the rest the step of the second run.
+ */
 #include <stdlib.h>
 
 #include "core/status.h"

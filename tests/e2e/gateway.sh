@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The gateway between programs we did not write: curl and wrk in front, Python's HTTP server and
+# WebSocket library behind. usage: gateway.sh SENNIT
+set -u
+sennit=$1
+for tool in curl wrk python3 openssl; do
+  command -v $tool >/dev/null || { echo "SKIP: $tool is not installed"; exit 77; }
+done
+tmp=$(mktemp -d); pids=(); passed=0; failed=0
+cleanup() {
+  for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
+  for p in "${pids[@]}"; do wait "$p" 2>/dev/null; done
+  rm -rf "$tmp"
+}
+trap cleanup EXIT
+ok() { passed=$((passed + 1)); echo "ok $1"; }
+fail() { failed=$((failed + 1)); echo "FAIL $1: ${2:-}"; }
+check() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "expected \"$3\", got \"$2\""; fi; }
+free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
+wait_port() { for _ in $(seq 200); do (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0; sleep 0.05; done; return 1; }
+
+web=$(free_port); secure=$(free_port); app=$(free_port); ws=$(free_port)
+cat >"$tmp/app.py" <<'PY'
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class H(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self): self.answer(f"{self.path} {self.headers.get('X-Forwarded-For')}".encode())
+    def do_POST(self): self.answer(self.rfile.read(int(self.headers["Content-Length"])))
+    def log_message(self, *a): pass
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_forever()
+PY
+cat >"$tmp/ws.py" <<'PY'
+import asyncio, sys, websockets
+async def echo(s, *rest):
+    async for m in s: await s.send(m)
+async def main():
+    async with websockets.serve(echo, "127.0.0.1", int(sys.argv[1])): await asyncio.Future()
+asyncio.run(main())
+PY
+cat >"$tmp/ws_client.py" <<'PY'
+import asyncio, os, signal, sys, websockets
+async def main():
+    async with websockets.connect(sys.argv[1]) as s:
+        for i in range(40):
+            await s.send(f"m{i}")
+            assert await s.recv() == f"m{i}"
+            if i % 10 == 5: os.kill(int(sys.argv[2]), signal.SIGHUP)
+            await asyncio.sleep(0.02)
+    print("fine")
+asyncio.run(main())
+PY
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$tmp/key.pem" -out "$tmp/cert.pem" \
+  -days 2 -subj /CN=localhost -addext "subjectAltName=DNS:localhost" 2>/dev/null
+mkdir "$tmp/site"; echo '<p>site</p>' >"$tmp/site/index.html"
+config() { cat <<YAML
+listeners:
+  - {name: web, address: "127.0.0.1:$web"}
+  - {name: secure, address: "127.0.0.1:$secure", tls: {cert: $tmp/cert.pem, key: $tmp/key.pem}}
+upstreams:
+  - {name: app, endpoints: [{address: "127.0.0.1:$app"}]}
+  - {name: chat, endpoints: [{address: "127.0.0.1:$ws"}]}
+routes:
+  - {name: chat, match: [{prefix: /chat}], proxy: {to: [{upstream: chat}]}}
+  - {name: site, match: [{prefix: /site}], static: {root: $tmp/site}}
+  - {name: fixed, match: [{prefix: /fixed}], respond: {body: "$1"}}
+  - {name: app, proxy: {to: [{upstream: app}]}}
+access_log: {format: json, path: $tmp/access.log}
+YAML
+}
+config one >"$tmp/gw.yaml"
+python3 "$tmp/app.py" "$app" & pids+=($!)
+have_ws=no
+if python3 -c 'import websockets' 2>/dev/null || /usr/bin/python3 -c 'import websockets' 2>/dev/null; then
+  have_ws=yes; wspy=python3; python3 -c 'import websockets' 2>/dev/null || wspy=/usr/bin/python3
+  $wspy "$tmp/ws.py" "$ws" & pids+=($!); wait_port "$ws"
+fi
+wait_port "$app"
+"$sennit" gateway -c "$tmp/gw.yaml" 2>"$tmp/gw.log" & gw=$!; pids+=($gw)
+wait_port "$web" || { echo "FAIL start: $(cat "$tmp/gw.log")"; exit 1; }
+url=http://127.0.0.1:$web
+
+check get "$(curl -sS "$url/a?b=c")" "/a?b=c 127.0.0.1"
+head -c 3000000 /dev/urandom >"$tmp/big"
+check post "$(curl -sS --data-binary @"$tmp/big" "$url/up" | cksum)" "$(cksum <"$tmp/big")"
+check h2c "$(curl -sS --http2-prior-knowledge -o /dev/null -w '%{http_version} %{http_code}' "$url/x")" "2 200"
+check tls_h2 "$(curl -sS --cacert "$tmp/cert.pem" --resolve "localhost:$secure:127.0.0.1" -o /dev/null -w '%{http_version} %{http_code}' "https://localhost:$secure/x")" "2 200"
+check static "$(curl -sS "$url/site/")" "<p>site</p>"
+if [ $have_ws = yes ]; then
+  check websocket_survives_reloads "$($wspy "$tmp/ws_client.py" "ws://127.0.0.1:$web/chat" $gw 2>&1 | tail -1)" fine
+else
+  echo "SKIP websocket_survives_reloads: python3-websockets is not installed"
+fi
+
+# The watched file replaces the configuration; a bad one does not.
+config two >"$tmp/gw.new"; mv "$tmp/gw.new" "$tmp/gw.yaml"
+for _ in $(seq 40); do [ "$(curl -sS "$url/fixed")" = two ] && break; sleep 0.1; done
+check reload_by_file "$(curl -sS "$url/fixed")" two
+sed 's/upstream: chat/upstream: chatt/' "$tmp/gw.yaml" >"$tmp/bad.yaml"
+"$sennit" gateway --check -c "$tmp/bad.yaml" 2>"$tmp/why"; check bad_config_fails $? 1
+check bad_config_says_why "$(cut -d: -f2- "$tmp/why")" '8:68: routes[0].proxy.to[0].upstream: no upstream is called "chatt"'
+cp "$tmp/bad.yaml" "$tmp/gw.yaml"; sleep 0.5
+check bad_reload_keeps_the_old "$(curl -sS "$url/fixed")" two
+grep -q 'stays in force' "$tmp/gw.log" && ok bad_reload_is_logged || fail bad_reload_is_logged "$(tail -1 "$tmp/gw.log")"
+config three >"$tmp/gw.yaml"
+
+# Reloads under load: wrk counts what is lost.
+wrk -t1 -c16 -d4s "$url/fixed" >"$tmp/wrk.out" & load=$!
+for i in $(seq 30); do kill -HUP $gw; sleep 0.1; done
+wait $load
+if grep -q 'Non-2xx\|Socket errors' "$tmp/wrk.out"; then fail reload_under_load "$(grep 'Non-2xx\|Socket' "$tmp/wrk.out")"
+else ok reload_under_load; fi
+
+# SIGTERM answers what is in flight and ends with 0.
+(sleep 0.3; kill -TERM $gw) &
+check drain_in_flight "$(head -c 3000000 "$tmp/big" | curl -sS --limit-rate 3000000 -H 'Expect:' --data-binary @- -o /dev/null -w '%{http_code}' "$url/up")" 200
+wait $gw; check drain_exit $? 0
+python3 - "$tmp/access.log" <<'PY' && ok access_log || fail access_log
+import json, sys
+rows = [json.loads(l) for l in open(sys.argv[1])]
+assert any(r["route"] == "app" and r["status"] == 200 and r["upstream"] == "app" for r in rows)
+PY
+echo "$passed passed, $failed failed, 0 skipped"
+[ $failed = 0 ]
