@@ -123,6 +123,7 @@ static bool conn_wants_h2(struct http_conn *c)
 static void on_ready(struct sn_stream *st, void *arg, int why)
 {
     struct http_conn *c = arg;
+    sn_fiber_set_name("http connection");
     if (SN_UNLIKELY(why < 0)) {
         if (why == SN_E_CANCELLED && !http_draining(c->srv)) {
             /* Another server of this process drains: sn_parked_cancel goes by function. */

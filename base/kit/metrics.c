@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/arena.h"
@@ -14,7 +15,7 @@
 #include "kit/metrics_int.h"
 
 #define COLLECTORS_MAX 32
-#define SHARDS 65u /* workers 0..63 have their own, everyone else the last */
+#define SHARDS_MAX 65u /* at most 64 workers have a line of their own, everyone else shares one */
 
 enum kind { COUNTER, GAUGE, HISTOGRAM };
 static const char *const kind_names[] = {"counter", "gauge", "histogram"};
@@ -60,6 +61,14 @@ struct sn_metrics_writer {
     bool openmetrics;
     const char *last; /* family whose head has been written */
 };
+
+/* One line per CPU, as there are workers, and the shared one. */
+static unsigned n_shards;
+__attribute__((constructor)) static void count_shards(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    n_shards = (unsigned)SN_MIN(SN_MAX(n, 1L), (long)SHARDS_MAX - 1) + 1;
+}
 
 static struct sn_metrics own;
 static _Atomic uint32_t own_ready;
@@ -148,7 +157,7 @@ static struct family *family_get(struct sn_metrics *m, const char *name, const c
     f->kind = kind;
     f->tail = &f->first;
     if (!f->name || !f->help || sn_map_put(&m->families, sn_str(f->name), f, NULL) < 0) return NULL;
-    *m->tail = f;
+    __atomic_store_n(m->tail, f, __ATOMIC_RELEASE);
     m->tail = &f->next;
     return f;
 }
@@ -161,18 +170,18 @@ static struct child *child_make(struct sn_metrics *m, struct family *f, struct s
     c->labels = sn_arena_str(&m->arena, labels);
     key = sn_arena_str(&m->arena, key);
     if (f->kind == COUNTER)
-        c->shards = sn_aligned_alloc(SN_CACHE_LINE, SHARDS * sizeof(struct line));
+        c->shards = sn_aligned_alloc(SN_CACHE_LINE, n_shards * sizeof(struct line));
     if (f->kind == HISTOGRAM)
-        c->hist = sn_aligned_alloc(SN_CACHE_LINE, SHARDS * sizeof(struct hist_shard));
+        c->hist = sn_aligned_alloc(SN_CACHE_LINE, n_shards * sizeof(struct hist_shard));
     if (!c->labels.ptr || !key.ptr || (f->kind == COUNTER && !c->shards) ||
         (f->kind == HISTOGRAM && !c->hist) || sn_map_put(&m->children, key, c, NULL) < 0) {
         sn_free(c->shards);
         sn_free(c->hist);
         return NULL;
     }
-    if (c->shards) memset(c->shards, 0, SHARDS * sizeof(struct line));
-    if (c->hist) memset(c->hist, 0, SHARDS * sizeof(struct hist_shard));
-    *f->tail = c;
+    if (c->shards) memset(c->shards, 0, n_shards * sizeof(struct line));
+    if (c->hist) memset(c->hist, 0, n_shards * sizeof(struct hist_shard));
+    __atomic_store_n(f->tail, c, __ATOMIC_RELEASE); /* readers walk without the lock */
     f->tail = &c->next;
     f->n_children++;
     return c;
@@ -236,12 +245,12 @@ struct sn_histogram *sn_histogram_new(struct sn_metrics *m, const char *name, co
 /* One worker writes its line alone, so no locked instruction is needed; the shared line needs it. */
 static inline void bump(uint64_t *v, unsigned shard, uint64_t n)
 {
-    if (SN_LIKELY(shard < SHARDS - 1))
+    if (SN_LIKELY(shard < n_shards - 1))
         __atomic_store_n(v, __atomic_load_n(v, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
     else
         __atomic_fetch_add(v, n, __ATOMIC_RELAXED);
 }
-static inline unsigned shard(void) { return SN_MIN((unsigned)sn_worker_id(), SHARDS - 1); }
+static inline unsigned shard(void) { return SN_MIN((unsigned)sn_worker_id(), n_shards - 1); }
 static inline double as_double(uint64_t bits)
 {
     double d;
@@ -269,7 +278,7 @@ void sn_counter_add(struct sn_counter *c, uint64_t n)
 uint64_t sn_counter_value(const struct sn_counter *c)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < SHARDS; i++)
+    for (unsigned i = 0; i < n_shards; i++)
         sum += __atomic_load_n(&((const struct child *)c)->shards[i].v, __ATOMIC_RELAXED);
     return sum;
 }
@@ -344,7 +353,7 @@ static void put_histogram(struct sn_metrics_writer *w, const struct family *f, c
 {
     uint64_t counts[SN_METRIC_BUCKETS_MAX + 1] = {0}, total = 0;
     double sum = 0;
-    for (unsigned s = 0; s < SHARDS; s++) {
+    for (unsigned s = 0; s < n_shards; s++) {
         for (unsigned i = 0; i <= f->n_bounds; i++)
             counts[i] += __atomic_load_n(&c->hist[s].buckets[i], __ATOMIC_RELAXED);
         sum += as_double(__atomic_load_n(&c->hist[s].sum, __ATOMIC_RELAXED));
@@ -385,6 +394,7 @@ int sn_metrics_collect(struct sn_metrics *m, void (*fn)(struct sn_metrics_writer
     return r;
 }
 
+#define next_of(link) __atomic_load_n((link), __ATOMIC_ACQUIRE)
 int sn_metrics_text(struct sn_metrics *m, struct sn_str accept, struct sn_buf *out,
                     struct sn_str *ret_type)
 {
@@ -396,10 +406,11 @@ int sn_metrics_text(struct sn_metrics *m, struct sn_str accept, struct sn_buf *o
      * may register metrics themselves: so the walk holds no lock. */
     for (unsigned i = 0; i < m->n_collectors; i++) m->collectors[i].fn(&w, m->collectors[i].arg);
     if (m == &own) sn_metrics_write_runtime(&w);
-    for (const struct family *f = m->first; f; f = f->next) {
-        if (!f->first) continue;
+    for (const struct family *f = next_of(&m->first); f; f = next_of(&f->next)) {
+        const struct child *c = next_of(&f->first);
+        if (!c) continue;
         head(&w, f->name, kind_names[f->kind], f->help);
-        for (const struct child *c = f->first; c; c = c->next) {
+        for (; c; c = next_of(&c->next)) {
             if (f->kind == COUNTER)
                 sample(&w, f->name, "", c->labels, NULL,
                        (double)sn_counter_value((const struct sn_counter *)c));

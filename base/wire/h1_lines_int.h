@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire/h1_lines_int.h - the scanning loops of the head parser, once per instruction set.
- * Included more than once by h1.c, so without #pragma once: with ISA_AVX2 32 bytes are looked at
- * per step, otherwise 16 (SSE2 is part of x86-64; elsewhere the portable loop). Only whole vectors
- * inside the buffer are loaded, so nothing is read past its end. */
+ * It is included more than once, by h1.c, so it has no #pragma once: with ISA_AVX2 32 bytes
+ * are looked at per step, otherwise 16 (SSE2 is part of x86-64; elsewhere the portable loop). Only
+ * whole vectors inside the buffer are loaded, so nothing is read past its end. */
 
 /* First byte that a field value cannot hold: a control other than HTAB, or DEL. */
 static inline const char *FN(scan_value)(const char *p, const char *end)

@@ -99,5 +99,6 @@ for t, line in zip(texts, lines):
         failed += 1
         if failed <= 5:
             print(f"FAIL json_diff: {why} (seed {seed}): {t!r}: {line!r}")
-print(f"{count - failed} passed, {failed} failed, 0 skipped")
+print(f"{count} texts compared, {failed} differ")
+print(f"{0 if failed else 1} passed, {1 if failed else 0} failed, 0 skipped")
 sys.exit(failed != 0 or len(lines) != count + 1)

@@ -222,6 +222,7 @@ static SN_NOINLINE const uint8_t *packed(struct dec *d, void *msg, const struct 
     size_t elem = sn_pb_elem_bytes[f->type], n = 0;
     const uint8_t *at = p;
     if (!(p = length(d, p, end, &n))) return NULL;
+    if (n == 0) return p;
     end = p + n;
     size_t count = 0;
     if (sn_pb_wire_type[f->type] == PB_WT_VARINT) {
@@ -230,6 +231,7 @@ static SN_NOINLINE const uint8_t *packed(struct dec *d, void *msg, const struct 
         if (n % elem) return bad(d, SN_E_SYNTAX, at, "packed length is not whole elements");
         count = n / elem;
     }
+    if (count == 0) return bad(d, SN_E_SYNTAX, at, "bad varint"); /* none of the bytes ends one */
     if (count > UINT32_MAX - arr->len) return bad(d, SN_E_TOO_LARGE, at, "too many elements");
     if (count > (size_t)arr->cap - SN_MIN(arr->len, arr->cap) &&
         !sn_pb_array_grow(arr, elem, (uint32_t)(arr->len + count), d->arena))
@@ -428,7 +430,7 @@ int sn_pb_decode(const struct sn_pb_desc *desc, void *msg, struct sn_str in, uns
                        in.len);
     d.arena = a;
     d.root = desc;
-    d.start = (const uint8_t *)in.ptr;
+    d.start = (const uint8_t *)(in.ptr ? in.ptr : "");
     d.flags = flags;
     d.depth = 0;
     d.err = 0;

@@ -5,6 +5,7 @@
 
 /* The most room that is asked for beyond what is then written. */
 #define SLACK 1024u
+#define FIRST_BYTES 256u
 
 /* The encoding grows down from the end of the buffer's spare room. */
 struct enc {
@@ -277,6 +278,11 @@ static bool put_message(struct enc *e, const struct sn_pb_desc *d, const void *m
 static ssize_t encode(const struct sn_pb_desc *d, const void *msg, struct sn_buf *out)
 {
     struct enc e = {.out = out, .root = d};
+    if (!out->ptr) { /* so that the pointers below have something to point into */
+        size_t first = out->limit ? SN_MIN(out->limit, (size_t)FIRST_BYTES) : FIRST_BYTES;
+        int r = sn_buf_reserve(out, SN_MAX(first, (size_t)1));
+        if (r < 0) return r;
+    }
     e.p = out->ptr + out->cap;
     if (!put_message(&e, d, msg)) return e.err;
     size_t n = written(&e);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "bench.pb-c.h"
+#include <bench.pb-c.h>
 
 static double now(void)
 {

@@ -227,7 +227,7 @@ static bool ready_to_send(struct sn_load_conn *c)
     int64_t pause = 10 * SN_MS;
     while (!ended(c->e)) {
         if (c->s) return true;
-        c->target = sn_load_pick(c->e);
+        if (!c->target) c->target = sn_load_pick(c->e);
         if (sn_load_connect(c) == 0) return true;
         if (sn_sleep(pause) < 0) return false;
         pause = SN_MIN(pause * 2, 1 * SN_SEC);
@@ -253,19 +253,22 @@ static void exchange(struct sn_load_conn *c, unsigned n, int64_t due_ns)
     if (!keep || e->plan->no_keepalive) sn_load_disconnect(c);
 }
 
+/* Draws the next request's target; a connection to another address is of no use for it. */
+static void next_target(struct sn_load_conn *c)
+{
+    if (!c->s || c->e->plan->targets.len == 1) return;
+    const struct sn_load_target *next = sn_load_pick(c->e);
+    if (strcmp(next->addr, c->target->addr) != 0 || next->tls != c->target->tls)
+        sn_load_disconnect(c);
+    c->target = next;
+}
+
 static void closed_loop(struct sn_load_conn *c)
 {
     unsigned depth = c->e->plan->pipeline ? c->e->plan->pipeline : 1;
-    /* Several targets of one address share the connection only if it is the same target. */
     while (ready_to_send(c)) {
         exchange(c, depth, 0);
-        if (c->s && c->e->plan->targets.len > 1) {
-            const struct sn_load_target *next = sn_load_pick(c->e);
-            if (strcmp(next->addr, c->target->addr) != 0 || next->tls != c->target->tls)
-                sn_load_disconnect(c);
-            else
-                c->target = next;
-        }
+        next_target(c);
     }
 }
 
@@ -298,6 +301,7 @@ static void open_loop(struct sn_load_conn *c)
         /* Lateness is ours only if this connection was free before the request was due. */
         if (early && measuring(e)) record_since(e, SN_LOAD_LATE, due, sn_now());
         exchange(c, 1, due);
+        next_target(c);
     }
 }
 

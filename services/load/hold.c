@@ -133,6 +133,7 @@ static void close_all(struct holder *h)
         h->held[i].s = NULL;
         sn_stream_close(s);
         h->e->stats.conns_open--;
+        if (i % 256 == 0) sn_yield(); /* ten microseconds of kernel time each */
     }
 }
 
