@@ -55,7 +55,8 @@ void sn_civil_from_days(int64_t days, struct sn_civil *ret)
 void sn_civil_from_unix(int64_t unix_ns, struct sn_civil *ret)
 {
     int64_t days = floor_div(unix_ns, DAY_NS);
-    int64_t ns = unix_ns - days * DAY_NS;
+    int64_t ns = unix_ns % DAY_NS; /* days * DAY_NS may be before the first instant */
+    if (ns < 0) ns += DAY_NS;
     sn_civil_from_days(days, ret);
     ret->nsec = (uint32_t)(ns % SN_SEC);
     ret->second = (uint8_t)(ns / SN_SEC % 60);

@@ -29,6 +29,24 @@ SN_TEST(time_civil_equals_gmtime)
     }
 }
 
+SN_TEST(time_first_and_last_instant)
+{
+    /* The first instant's day begins before it: computing that beginning overflowed. */
+    static const int64_t rows[] = {INT64_MIN, INT64_MIN + 1, INT64_MAX};
+    char text[SN_RFC3339_MAX];
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        struct sn_civil c;
+        int64_t back = 0;
+        sn_test_row("%zu", i);
+        sn_civil_from_unix(rows[i], &c);
+        T_OK(sn_unix_from_civil(&c, &back));
+        T_EQ(back, rows[i]);
+        size_t n = sn_time_rfc3339(rows[i], -1, text);
+        T_OK(sn_time_parse_rfc3339(sn_str_of(text, n), &back));
+        T_EQ(back, rows[i]);
+    }
+}
+
 SN_TEST(time_every_day_of_two_eras)
 {
     struct sn_civil prev = {.year = -401, .month = 12, .day = 31}, c;

@@ -176,7 +176,7 @@ struct http_url {
     struct sn_str authority; /* host[:port] as written, for Host */
     struct sn_str host;      /* without brackets and port: for SNI */
     uint16_t port;
-    struct sn_str target; /* path and query, at least "/" */
+    struct sn_str target; /* path and query as written: "" and "?x" still want a "/" before them */
 };
 /* http_url_parse - http, https, ws, wss. Returns 0 or SN_E_SYNTAX with a diagnostic. */
 int http_url_parse(struct sn_str url, struct http_url *ret) SN_MUST_CHECK;

@@ -119,16 +119,19 @@ static void label_add(struct sn_pprof *p, struct perftools_profiles_sample *s,
 void sn_pprof_add(struct sn_pprof *p, const uintptr_t *pcs, unsigned n_pcs, bool leaf_exact,
                   const int64_t *values, const struct sn_pprof_label *label)
 {
-    uint64_t ids[128 + 2];
+    uint64_t head[1 + 128 + 2], *ids = head + 1;
     unsigned n = SN_MIN(n_pcs, 128u);
     if (p->err < 0) return;
     for (unsigned i = 0; i < n; i++) ids[i] = location(p, pcs[i] - (i > 0 || !leaf_exact));
     unsigned key_n = n;
+    /* The key says what its numbers are: a label's could pass for two more locations, a text's
+     * index for a number. */
+    head[0] = (uint64_t)n << 2 | (label ? label->str ? 1 : 2 : 0);
     if (label) {
         ids[key_n++] = (uint64_t)intern(p, sn_str(label->key));
         ids[key_n++] = label->str ? (uint64_t)intern(p, sn_str(label->str)) : (uint64_t)label->num;
     }
-    struct sn_str key = {(const char *)ids, key_n * sizeof *ids};
+    struct sn_str key = {(const char *)head, (1 + key_n) * sizeof *head};
     struct perftools_profiles_sample *s = sn_map_get(&p->samples, key);
     if (!s) {
         s = perftools_profiles_profile_add_sample(p->profile, &p->arena);

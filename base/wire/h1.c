@@ -188,14 +188,22 @@ static inline enum sn_h1_err h1_field(struct sn_h1 *h, struct sn_str name, struc
 #include "wire/h1_lines_int.h"
 #undef FN
 #if defined(__x86_64__)
+#ifdef __clang__ /* has its own spelling of the pragma */
+#pragma clang attribute push(__attribute__((target("avx2,bmi"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx2,bmi")
+#endif
 #define ISA_AVX2
 #define FN(x) x##_avx2
 #include "wire/h1_lines_int.h"
 #undef FN
 #undef ISA_AVX2
+#ifdef __clang__
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 #endif
 
 static int (*h1_fields)(struct sn_h1 *h, const char **pp, const char *end) = fields_base;

@@ -162,11 +162,11 @@ static void store_varint(void *dst, unsigned type, uint64_t v)
 {
     uint32_t v32 = (uint32_t)v;
     switch (type) {
-    case SN_PB_SINT64: v = unzigzag64(v); /* fall through */
+    case SN_PB_SINT64: v = unzigzag64(v); __attribute__((fallthrough));
     case SN_PB_INT64:
     case SN_PB_UINT64: memcpy(dst, &v, 8); break;
     case SN_PB_BOOL: *(bool *)dst = v != 0; break;
-    case SN_PB_SINT32: v32 = unzigzag32(v32); /* fall through */
+    case SN_PB_SINT32: v32 = unzigzag32(v32); __attribute__((fallthrough));
     default: memcpy(dst, &v32, 4); break;
     }
 }

@@ -104,21 +104,40 @@ static bool take(struct sn_str *in, void *out, size_t n)
     return true;
 }
 
-static int decode_hist(struct sn_str *in, struct sn_hist *into)
+/* What encode_hist writes and nothing else: used slots in order, between those of min and max. */
+static int check_hist(struct sn_str *in, const struct sn_hist *h)
 {
     struct frame_hist head;
     if (!take(in, &head, sizeof(head))) return SN_E_PROTOCOL;
-    if (!head.n_slots) return 0;
+    if (!head.n_slots) return head.sum || head.max || head.min != UINT64_MAX ? SN_E_PROTOCOL : 0;
+    if (head.min > head.max) return SN_E_PROTOCOL;
+    size_t next = sn_hist_slot(h->bits, SN_MIN(head.min, h->value_max));
+    size_t last = sn_hist_slot(h->bits, SN_MIN(head.max, h->value_max));
+    uint64_t count = h->count;
     for (uint32_t i = 0; i < head.n_slots; i++) {
         struct frame_slot slot;
-        if (!take(in, &slot, sizeof(slot)) || slot.slot >= into->n_counts) return SN_E_PROTOCOL;
+        if (!take(in, &slot, sizeof(slot)) || slot.slot < next || slot.slot > last || !slot.count ||
+            __builtin_add_overflow(count, slot.count, &count))
+            return SN_E_PROTOCOL;
+        next = (size_t)slot.slot + 1;
+    }
+    return 0;
+}
+
+/* `in` has passed check_hist. */
+static void add_hist(struct sn_str *in, struct sn_hist *into)
+{
+    struct frame_hist head;
+    if (!take(in, &head, sizeof(head)) || !head.n_slots) return;
+    for (uint32_t i = 0; i < head.n_slots; i++) {
+        struct frame_slot slot;
+        if (!take(in, &slot, sizeof(slot))) return;
         into->counts[slot.slot] += slot.count;
         into->count += slot.count;
     }
     into->sum += head.sum;
     into->min = SN_MIN(into->min, head.min);
     into->max = SN_MAX(into->max, head.max);
-    return 0;
 }
 
 int sn_load_stats_decode_add(struct sn_str *in, struct sn_load_stats *into, int64_t *ret_open)
@@ -127,13 +146,20 @@ int sn_load_stats_decode_add(struct sn_str *in, struct sn_load_stats *into, int6
     struct sn_str rest = *in;
     if (!take(&rest, &f, sizeof(f))) return 0;
     if (f.magic != FRAME_MAGIC) return sn_fail(SN_E_PROTOCOL, "load worker: not a frame");
+    /* Before waiting for the rest: a wrong length would have the reader collect up to 4 GiB. */
+    size_t len_max = 0;
+    for (int i = 0; i < SN_LOAD_HISTS; i++)
+        len_max += sizeof(struct frame_hist) + into->hist[i].n_counts * sizeof(struct frame_slot);
+    if (f.len > len_max)
+        return sn_fail(SN_E_PROTOCOL, "load worker: frame of %u bytes, at most %zu", f.len, len_max);
     if (rest.len < f.len) return 0;
     struct sn_str body = sn_str_sub(rest, 0, f.len);
-    for (int i = 0; i < SN_LOAD_HISTS; i++)
-        if (decode_hist(&body, &into->hist[i]) < 0)
-            return sn_fail(SN_E_PROTOCOL, "load worker: damaged %s histogram",
-                           sn_load_hist_names[i]);
+    for (int i = 0; i < SN_LOAD_HISTS; i++) /* all of it before any of it is added */
+        if (check_hist(&body, &into->hist[i]) < 0)
+            return sn_fail(SN_E_PROTOCOL, "load worker: damaged %s histogram", sn_load_hist_names[i]);
     if (body.len) return sn_fail(SN_E_PROTOCOL, "load worker: %zu bytes too many", body.len);
+    body = sn_str_sub(rest, 0, f.len);
+    for (int i = 0; i < SN_LOAD_HISTS; i++) add_hist(&body, &into->hist[i]);
     add_counts(&into->n, &f.n);
     *ret_open = f.conns_open;
     *in = sn_str_from(rest, f.len);

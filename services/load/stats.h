@@ -55,7 +55,7 @@ uint64_t sn_load_errors(const struct sn_load_counts *n);
 int sn_load_stats_encode(const struct sn_load_stats *s, struct sn_buf *out);
 /* sn_load_stats_decode_add - adds the first whole frame of `in` to `into` and drops it from `in`;
  * conns_open of the frame goes to *ret_open. Returns 1, 0 where the frame is not whole yet,
- * SN_E_PROTOCOL for a frame no worker would send. */
+ * SN_E_PROTOCOL for a frame no worker would send; `into` changes only on 1. */
 int sn_load_stats_decode_add(struct sn_str *in, struct sn_load_stats *into, int64_t *ret_open)
     SN_MUST_CHECK;
 /* sn_load_stats_add - adds `from` to `into`. */

@@ -88,9 +88,51 @@ SN_TEST(stats_damaged_frames_are_refused)
         struct sn_str view = sn_buf_view(&bad);
         int r = sn_load_stats_decode_add(&view, &got, &open); /* any result, no crash */
         if (at < 4) T_EQ(r, SN_E_PROTOCOL);
+        if (r != 1) T_EQ(sn_hist_percentile(&got.hist[0], 100) + got.hist[0].count + got.n.requests, 0);
         sn_load_stats_done(&got);
         sn_buf_done(&bad);
     }
     sn_buf_done(&wire);
     sn_load_stats_done(&s);
+}
+
+/* Damage that once was half added, or believed: found by tests/fuzz/fuzz_load_stats.c. */
+SN_TEST(stats_impossible_histograms_are_refused_whole)
+{
+    struct sn_load_stats s, got;
+    T_OK(sn_load_stats_init(&s));
+    T_OK(sn_load_stats_init(&got));
+    struct sn_buf wire;
+    sn_buf_init(&wire, 0);
+    sn_hist_record(&s.hist[0], 100);
+    sn_hist_record(&s.hist[1], 100);
+    T_OK(sn_load_stats_encode(&s, &wire));
+    const size_t head = 16 + sizeof(struct sn_load_counts), second = head + 32 + 16;
+    const struct {
+        const char *what;
+        size_t at;
+        uint8_t byte;
+    } rows[] = {
+        {"length of 4 GiB", 7, 0xff},           {"min over max", head + 8, 101},
+        {"max under the slot", head + 16, 99},  {"no slots but a sum", head + 24, 0},
+        {"count of zero", head + 32 + 8, 0},    {"slot outside, second", second + 33, 0xff},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        sn_test_row("%s", rows[i].what);
+        int64_t open = 7;
+        uint8_t was = wire.ptr[rows[i].at];
+        struct sn_str in = sn_buf_view(&wire);
+        wire.ptr[rows[i].at] = rows[i].byte;
+        T_EQ(sn_load_stats_decode_add(&in, &got, &open), SN_E_PROTOCOL);
+        T_EQ(got.hist[0].count + got.hist[1].count, 0);
+        T_EQ(open, 7);
+        wire.ptr[rows[i].at] = was;
+    }
+    struct sn_str in = sn_buf_view(&wire);
+    int64_t open;
+    T_EQ(sn_load_stats_decode_add(&in, &got, &open), 1);
+    T_EQ(got.hist[0].count, 1);
+    sn_buf_done(&wire);
+    sn_load_stats_done(&s);
+    sn_load_stats_done(&got);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* harness/victim.c - tests that end in every way there is; selftest.py checks what is said of them.
- */
+/* harness/victim.c - tests that end in every way there is; selftest.py checks what is said of them. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,10 +13,7 @@ int64_t sn_alloc_live(void);
 int64_t sn_alloc_live(void) { return live; }
 static int64_t toys;
 static int64_t toys_live(void) { return toys; }
-__attribute__((constructor)) static void count_toys(void)
-{
-    sn_test_leak_counter("toys", toys_live);
-}
+__attribute__((constructor)) static void count_toys(void) { sn_test_leak_counter("toys", toys_live); }
 
 SN_TEST(passes) { T_EQ(2, 2); }
 SN_TEST(fails)
@@ -93,8 +89,4 @@ SN_TEST(leaves_process)
     printf("child %d\n", (int)pid);
     T_ASSERT(pid < 0);
 }
-SN_TEST(random_numbers)
-{
-    printf("numbers %llu\n", (unsigned long long)sn_test_rand());
-    T_ASSERT(0);
-}
+SN_TEST(random_numbers) { printf("numbers %llu\n", (unsigned long long)sn_test_rand()); T_ASSERT(0); }
