@@ -228,6 +228,9 @@ static int signals(void *arg)
 }
 SN_TEST(signals_reach_fibers)
 {
+#ifdef SN_TSAN
+    sn_test_skip("ThreadSanitizer delivers signals late, at its own places");
+#endif
     struct sigaction before = {.sa_handler = SIG_IGN}, after;
     sigaction(SIGUSR1, &before, NULL);
     for (int i = 0; i < 3; i++) T_OK(run_n(1 + (unsigned)i, signals, NULL));

@@ -9,8 +9,19 @@
 
 #define PROFILE_BYTES_MAX ((size_t)256 << 20)
 
+/* Names come from ELF and DWARF, where any byte may stand; protobuf strings must be UTF-8. */
+static struct sn_str as_utf8(struct sn_pprof *p, struct sn_str s)
+{
+    if (SN_LIKELY(sn_utf8_valid(s))) return s;
+    struct sn_str copy = sn_arena_str(&p->arena, s);
+    for (size_t k = 0; copy.ptr && k < copy.len; k++)
+        if ((unsigned char)copy.ptr[k] >= 0x80) ((char *)(uintptr_t)copy.ptr)[k] = '?';
+    return copy;
+}
+
 static int64_t intern(struct sn_pprof *p, struct sn_str s)
 {
+    s = as_utf8(p, s);
     if (!s.ptr) s = SN_STR("");
     struct sn_map_slot *hit = sn_map_find(&p->strings, s);
     if (hit) return (int64_t)(uintptr_t)hit->value;
