@@ -31,7 +31,7 @@ struct upstream {
 static int echo(struct sn_http_x *x, void *arg)
 {
     struct upstream *u = arg;
-    u->requests++;
+    __atomic_fetch_add(&u->requests, 1, __ATOMIC_RELAXED);
     if (sn_str_eqc(x->req.path, "/empty")) {
         int r = sn_http_start(x, 204, 0);
         return r < 0 ? r : sn_http_end(x);
