@@ -5,7 +5,7 @@
 #   MILLION_CONNS=1000000 MILLION_RATE=10000 bench/million.sh
 # Afterwards a Go net/http server at 20,000 connections, for the memory of one connection.
 . "$(dirname "$0")/lib.sh"
-conns=${MILLION_CONNS:-1000000} active=${MILLION_ACTIVE:-0.01} open_rate=${MILLION_OPEN_RATE:-15000}
+conns=${MILLION_CONNS:-1000000} active=${MILLION_ACTIVE:-0.01} open_rate=${MILLION_OPEN_RATE:-5000}
 rate=${MILLION_RATE:-$(awk -v c="$conns" -v a="$active" 'BEGIN {printf "%d", c * a}')}
 seconds=${MILLION_SECONDS:-30} port=${MILLION_PORT:-10001} go_conns=${MILLION_GO_CONNS:-18000}
 if [ "${1:-}" != --inside ]; then
