@@ -39,7 +39,7 @@ static void compute(void *arg)
     volatile uint64_t sum = 0;
     for (uint64_t n = 1; !sn_cancelled(); n++) {
         sum += collatz_steps(n);
-        if (n % 2000 == 0 && sn_sleep(2 * SN_MS) < 0) return;
+        if (n % 20000 == 0 && sn_sleep(2 * SN_MS) < 0) return;
     }
 }
 static SN_NOINLINE void *index_build(void) { return sn_alloc(96u << 10); }
