@@ -102,3 +102,10 @@ static inline uint8_t *pb_varint_before(uint8_t *p, uint64_t v)
  * the start of what it wrote. */
 extern uint8_t *(*sn_pb_packed_before)(uint8_t *p, unsigned type, const void *elems, uint32_t from,
                                        uint32_t to);
+static inline uint32_t pb_unzigzag32(uint32_t v) { return (v >> 1) ^ -(v & 1); }
+static inline uint64_t pb_unzigzag64(uint64_t v) { return (v >> 1) ^ -(v & 1); }
+/* sn_pb_packed_blocks - reads as many varints of [p, end) as this CPU can take in blocks, none of
+ * them bad, to *dst, which it advances. Returns where it stopped: what follows is for the plain loop.
+ */
+extern const uint8_t *(*sn_pb_packed_blocks)(unsigned type, void **dst, const uint8_t *p,
+                                             const uint8_t *end);

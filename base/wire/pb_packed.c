@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wire/pb_packed.c - packed varints, backwards like the rest of the encoder: a loop for any CPU, and
- * one that spreads, measures and squeezes eight values at a time with AVX-512 VBMI2. */
+/* wire/pb_packed.c - packed varints. Writing, backwards like the rest of the encoder: a loop for any
+ * CPU, and one that spreads, measures and squeezes eight values at a time with AVX-512 VBMI2.
+ * Reading: blocks of 64 bytes with AVX2 and BMI2, where the ends of all varints of a block are known
+ * before the first is read, so that none waits for the length of the one before. */
 #include "wire/pb_int.h"
 
 #define ZIGZAG32(x) ((x) << 1 ^ (uint32_t)((int32_t)(x) >> 31))
@@ -24,6 +26,13 @@ static uint8_t *packed_base(uint8_t *p, unsigned type, const void *elems, uint32
     }
 }
 uint8_t *(*sn_pb_packed_before)(uint8_t *, unsigned, const void *, uint32_t, uint32_t) = packed_base;
+
+static const uint8_t *blocks_base(unsigned type, void **dst, const uint8_t *p, const uint8_t *end)
+{
+    return p;
+}
+const uint8_t *(*sn_pb_packed_blocks)(unsigned, void **, const uint8_t *,
+                                      const uint8_t *) = blocks_base;
 
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -82,9 +91,65 @@ VBMI2 static uint8_t *packed_vbmi2(uint8_t *p, unsigned type, const void *elems,
     }
     return packed_base(p, type, elems, from, to);
 }
+#define BLOCK 64u /* one bit of a word for each byte */
+#define BMI2 __attribute__((target("avx2,bmi,bmi2,lzcnt")))
+
+/* ends_of - a bit for each of 64 bytes that ends a varint. */
+BMI2 static inline uint64_t ends_of(const uint8_t *p)
+{
+    uint32_t low = (uint32_t)_mm256_movemask_epi8(_mm256_loadu_si256((const __m256i *)p));
+    uint32_t high = (uint32_t)_mm256_movemask_epi8(_mm256_loadu_si256((const __m256i *)(p + 32)));
+    return ~((uint64_t)high << 32 | low);
+}
+/* varint_of - the value of a varint of len bytes; at least SN_PB_VARINT_MAX bytes are readable. False for
+ * one that does not fit 64 bits. */
+BMI2 static inline bool varint_of(const uint8_t *p, unsigned len, uint64_t *ret)
+{
+    uint64_t w;
+    memcpy(&w, p, 8);
+    *ret = _pext_u64(w, _bzhi_u64(0x7f7f7f7f7f7f7f7fu, 8 * SN_MIN(len, 8u)));
+    if (SN_LIKELY(len <= 8)) return true;
+    *ret |= (uint64_t)(p[8] & 0x7f) << 56;
+    if (len == 9) return true;
+    *ret |= (uint64_t)p[9] << 63;
+    return len == SN_PB_VARINT_MAX && p[9] <= 1;
+}
+#define BLOCKS(ctype, value)                                                              \
+    do {                                                                                  \
+        ctype *o = *dst;                                                                  \
+        for (unsigned at = 1; at > 0 && (size_t)(end - p) >= BLOCK + SN_PB_VARINT_MAX;) { \
+            uint64_t ends = ends_of(p), v;                                                \
+            for (at = 0; ends; ends = _blsr_u64(ends)) {                                  \
+                unsigned next = (unsigned)_tzcnt_u64(ends) + 1;                           \
+                if (SN_UNLIKELY(!varint_of(p + at, next - at, &v))) break;                \
+                *o++ = (ctype)(value);                                                    \
+                at = next;                                                                \
+            }                                                                             \
+            p += at;                                                                      \
+        }                                                                                 \
+        *dst = o;                                                                         \
+        return p;                                                                         \
+    } while (0)
+BMI2 static const uint8_t *blocks_bmi2(unsigned type, void **dst, const uint8_t *p,
+                                       const uint8_t *end)
+{
+    switch (type) {
+    case SN_PB_INT64:
+    case SN_PB_UINT64: BLOCKS(uint64_t, v);
+    case SN_PB_SINT64: BLOCKS(uint64_t, pb_unzigzag64(v));
+    case SN_PB_SINT32: BLOCKS(uint32_t, pb_unzigzag32((uint32_t)v));
+    case SN_PB_BOOL: BLOCKS(bool, v != 0);
+    default: BLOCKS(uint32_t, v);
+    }
+}
+
 __attribute__((constructor)) static void packed_choose(void)
 {
     __builtin_cpu_init();
+    /* The first two Zen generations take tens of cycles for PEXT. */
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
+        !__builtin_cpu_is("znver1") && !__builtin_cpu_is("znver2"))
+        sn_pb_packed_blocks = blocks_bmi2;
     if (__builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512vbmi") &&
         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("bmi2"))

@@ -53,3 +53,35 @@ SN_TEST(packed_varints_of_every_type_and_size)
         for (unsigned i = 0; i < 16; i++) T_EQ(end[i], 0xee); /* nothing after the end */
     }
 }
+
+/* Reading stops before a varint that is bad and gives the right values before it, however the bytes
+ * lie in the blocks. */
+SN_TEST(packed_blocks_read_what_was_written)
+{
+    static const uint8_t types[] = {SN_PB_INT32, SN_PB_INT64, SN_PB_SINT32, SN_PB_SINT64};
+    uint64_t elems[COUNT_MAX], got[COUNT_MAX + 1];
+    uint8_t bytes[SN_PB_VARINT_MAX * COUNT_MAX + 24];
+    for (unsigned round = 0; round < 4000; round++) {
+        unsigned type = types[round % SN_COUNT_OF(types)], bits_max = 1 + round / 4 % 64;
+        bool wide = type == SN_PB_INT64 || type == SN_PB_SINT64;
+        for (unsigned i = 0; i < COUNT_MAX; i++) {
+            elems[i] = sn_test_rand() >> (64 - bits_max) >> sn_test_rand() % bits_max;
+            if (sn_test_rand() % 16 == 0) elems[i] = ~elems[i];
+        }
+        size_t n = reference(type, elems, 0, COUNT_MAX, bytes);
+        if (round & 1) { /* an eleven-byte varint, then ones */
+            memset(bytes + n, 0x80, SN_PB_VARINT_MAX);
+            memset(bytes + n + SN_PB_VARINT_MAX, 1, 14);
+            n += 24;
+        }
+        void *dst = got;
+        memset(got, 0xee, sizeof got);
+        const uint8_t *p = sn_pb_packed_blocks(type, &dst, bytes, bytes + n);
+        size_t count = (size_t)((char *)dst - (char *)got) / (wide ? 8 : 4);
+        sn_test_row("type %u, up to %u bits, %zu read", type, bits_max, count);
+        T_ASSERT(count <= COUNT_MAX && p <= bytes + n);
+        T_ASSERT(memcmp(got, elems, count * (wide ? 8 : 4)) == 0);
+        uint8_t again[sizeof bytes];
+        T_EQ((size_t)(p - bytes), reference(type, elems, 0, (uint32_t)count, again));
+    }
+}
