@@ -105,7 +105,6 @@ extern uint8_t *(*sn_pb_packed_before)(uint8_t *p, unsigned type, const void *el
 static inline uint32_t pb_unzigzag32(uint32_t v) { return (v >> 1) ^ -(v & 1); }
 static inline uint64_t pb_unzigzag64(uint64_t v) { return (v >> 1) ^ -(v & 1); }
 /* sn_pb_packed_blocks - reads as many varints of [p, end) as this CPU can take in blocks, none of
- * them bad, to *dst, which it advances. Returns where it stopped: what follows is for the plain loop.
- */
+ * them bad, to *dst, which it advances. Returns where it stopped; the plain loop goes on there. */
 extern const uint8_t *(*sn_pb_packed_blocks)(unsigned type, void **dst, const uint8_t *p,
                                              const uint8_t *end);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wire/pb_packed.c - packed varints. Writing, backwards like the rest of the encoder: a loop for any
- * CPU, and one that spreads, measures and squeezes eight values at a time with AVX-512 VBMI2.
- * Reading: blocks of 64 bytes with AVX2 and BMI2, where the ends of all varints of a block are known
- * before the first is read, so that none waits for the length of the one before. */
+/* wire/pb_packed.c - packed varints. Writing, backwards like the rest of the encoder: a loop for
+ * any CPU, and one that spreads, measures and squeezes eight values at a time with AVX-512 VBMI2.
+ * Reading: blocks of 64 bytes with AVX2 and BMI2, where the ends of all varints of a block are
+ * known before the first is read, so that none waits for the length of the one before. */
 #include "wire/pb_int.h"
 
 #define ZIGZAG32(x) ((x) << 1 ^ (uint32_t)((int32_t)(x) >> 31))
@@ -14,7 +14,8 @@
     }                                              \
     return p
 
-static uint8_t *packed_base(uint8_t *p, unsigned type, const void *elems, uint32_t from, uint32_t to)
+static uint8_t *packed_base(uint8_t *p, unsigned type, const void *elems, uint32_t from,
+                            uint32_t to)
 {
     switch (type) {
     case SN_PB_INT64:
@@ -25,7 +26,8 @@ static uint8_t *packed_base(uint8_t *p, unsigned type, const void *elems, uint32
     default: BACKWARDS(int32_t, (uint64_t)(int64_t)x); /* int32, enum: sign-extended */
     }
 }
-uint8_t *(*sn_pb_packed_before)(uint8_t *, unsigned, const void *, uint32_t, uint32_t) = packed_base;
+uint8_t *(*sn_pb_packed_before)(uint8_t *, unsigned, const void *, uint32_t,
+                                uint32_t) = packed_base;
 
 static const uint8_t *blocks_base(unsigned type, void **dst, const uint8_t *p, const uint8_t *end)
 {
@@ -36,7 +38,8 @@ const uint8_t *(*sn_pb_packed_blocks)(unsigned, void **, const uint8_t *,
 
 #ifdef __x86_64__
 #include <immintrin.h>
-#define VBMI2 __attribute__((target("avx512f,avx512bw,avx512cd,avx512vbmi,avx512vbmi2,bmi2,popcnt")))
+#define VBMI2 \
+    __attribute__((target("avx512f,avx512bw,avx512cd,avx512vbmi,avx512vbmi2,bmi2,popcnt")))
 
 /* load8 - elements [i, i+8) as the 64-bit numbers whose varints are written. */
 VBMI2 static inline __m512i load8(unsigned type, const void *elems, uint32_t i)
@@ -71,7 +74,8 @@ VBMI2 static inline uint8_t *eight_before(uint8_t *p, __m512i v)
     n = _mm512_shuffle_epi8(n, low_byte);
     __mmask64 there = _mm512_cmplt_epu8_mask(byte_index, n);
     __mmask64 more = _mm512_cmplt_epu8_mask(_mm512_add_epi8(byte_index, _mm512_set1_epi8(1)), n);
-    __m512i w = _mm512_and_si512(_mm512_multishift_epi64_epi8(group_shift, v), _mm512_set1_epi8(0x7f));
+    __m512i w = _mm512_multishift_epi64_epi8(group_shift, v);
+    w = _mm512_and_si512(w, _mm512_set1_epi8(0x7f));
     w = _mm512_or_si512(w, _mm512_maskz_set1_epi8(more, (char)0x80));
     unsigned bytes = (unsigned)__builtin_popcountll(there);
     p -= bytes;
@@ -101,8 +105,8 @@ BMI2 static inline uint64_t ends_of(const uint8_t *p)
     uint32_t high = (uint32_t)_mm256_movemask_epi8(_mm256_loadu_si256((const __m256i *)(p + 32)));
     return ~((uint64_t)high << 32 | low);
 }
-/* varint_of - the value of a varint of len bytes; at least SN_PB_VARINT_MAX bytes are readable. False for
- * one that does not fit 64 bits. */
+/* varint_of - the value of a varint of len bytes; at least SN_PB_VARINT_MAX bytes are readable.
+ * False for one that does not fit 64 bits. */
 BMI2 static inline bool varint_of(const uint8_t *p, unsigned len, uint64_t *ret)
 {
     uint64_t w;

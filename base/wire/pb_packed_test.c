@@ -14,7 +14,8 @@ static uint64_t number_of(unsigned type, const void *elems, uint32_t i)
     case SN_PB_INT64:
     case SN_PB_UINT64: return (uint64_t)wide[i];
     case SN_PB_SINT64: return wide[i] < 0 ? ~(uint64_t)wide[i] * 2 + 1 : (uint64_t)wide[i] * 2;
-    case SN_PB_SINT32: return narrow[i] < 0 ? ~(uint32_t)narrow[i] * 2 + 1 : (uint32_t)narrow[i] * 2;
+    case SN_PB_SINT32:
+        return narrow[i] < 0 ? ~(uint32_t)narrow[i] * 2 + 1 : (uint32_t)narrow[i] * 2;
     case SN_PB_UINT32: return (uint32_t)narrow[i];
     default: return (uint64_t)(int64_t)narrow[i];
     }
