@@ -16,7 +16,7 @@
 #include "kit/http.h"
 
 #define GW_LISTENERS_MAX 64u
-#define GW_TUNNEL_BUF (16u << 10)
+#define GW_CERTS_MAX 256u /* of one listener */
 
 struct gw_log;
 struct sn_tls_config;
