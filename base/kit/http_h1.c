@@ -324,6 +324,10 @@ static ssize_t h1_body_read(struct http_xi *xi, void *buf, size_t cap)
         return sn_fail(SN_E_PROTOCOL, "request body: %s", sn_h1_err_text(x->body.chunked.err));
     }
     if (n > 0) h->w->n.bytes_in += (uint64_t)n;
+    if (n == 0 && x->body.trailers.len) {
+        int r = http_body_trailers(&x->body, &h->arena, &xi->x.req.trailers);
+        if (r < 0) return sn_fail(r, "request trailers");
+    }
     return n;
 }
 

@@ -409,17 +409,16 @@ void sn_ws_close(struct sn_ws *ws, int code, struct sn_str reason)
 
 /* ---- handshake ------------------------------------------------------------------------------ */
 
-#define ACCEPT_LEN 28u
-static int accept_of(struct sn_str key, char out[ACCEPT_LEN])
+int sn_ws_accept_of(struct sn_str key, char ret[SN_WS_ACCEPT_LEN])
 {
-    char text[24 + 36];
+    char text[SN_WS_KEY_LEN + 36];
     uint8_t sum[20];
-    if (key.len != 24) return SN_E_PROTOCOL;
-    memcpy(text, key.ptr, 24);
-    memcpy(text + 24, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
+    if (key.len != SN_WS_KEY_LEN) return SN_E_PROTOCOL;
+    memcpy(text, key.ptr, SN_WS_KEY_LEN);
+    memcpy(text + SN_WS_KEY_LEN, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
     int r = sn_hash_once(SN_SHA1, text, sizeof(text), sum);
     if (r < 0) return r;
-    sn_base64_encode(sum, sizeof(sum), SN_BASE64_STD, out);
+    sn_base64_encode(sum, sizeof(sum), SN_BASE64_STD, ret);
     return 0;
 }
 
@@ -432,39 +431,45 @@ static int refuse(struct sn_http_x *x, int status, const char *why)
 static int check_upgrade(struct sn_http_x *x, struct sn_str *ret_key)
 {
     const struct sn_http_headers *h = &x->req.headers;
-    if (x->req.method != SN_HTTP_GET || x->req.version != 11)
-        return refuse(x, 400, "a websocket begins with an HTTP/1.1 GET");
+    bool extended = x->req.version == 20 && x->req.protocol.ptr;
+    if (extended ? !sn_str_ieq(x->req.protocol, SN_STR("websocket"))
+                 : x->req.method != SN_HTTP_GET || x->req.version != 11)
+        return refuse(x, 400, "a websocket begins with an HTTP/1.1 GET or an extended CONNECT");
     struct sn_str up = sn_http_headers_get(h, SN_STR("upgrade"));
     struct sn_str conn = sn_http_headers_get(h, SN_STR("connection"));
-    if (!sn_http_has_token(up, SN_STR("websocket")) || !sn_http_has_token(conn, SN_STR("upgrade")))
+    if (!extended &&
+        (!sn_http_has_token(up, SN_STR("websocket")) || !sn_http_has_token(conn, SN_STR("upgrade"))))
         return refuse(x, 426, "Upgrade: websocket expected");
     if (!sn_str_eqc(sn_http_headers_get(h, SN_STR("sec-websocket-version")), "13")) {
         (void)!sn_http_header_add(x, SN_STR("Sec-WebSocket-Version"), SN_STR("13"));
         return refuse(x, 426, "Sec-WebSocket-Version is not 13");
     }
+    if (extended) return 0; /* the stream itself proves what the key would */
     *ret_key = sn_http_headers_get(h, SN_STR("sec-websocket-key"));
-    if (ret_key->len != 24) return refuse(x, 400, "malformed Sec-WebSocket-Key");
+    if (ret_key->len != SN_WS_KEY_LEN) return refuse(x, 400, "malformed Sec-WebSocket-Key");
     return 0;
 }
 
 int sn_ws_accept(struct sn_http_x *x, const struct sn_ws_opts *o, struct sn_ws **ret)
 {
     struct sn_str key = {0};
-    char accept[ACCEPT_LEN];
+    char accept[SN_WS_ACCEPT_LEN];
     int r = check_upgrade(x, &key);
     if (r < 0) return r;
-    r = accept_of(key, accept);
-    if (r < 0) return r;
-    r = sn_http_header_add(x, SN_STR("Upgrade"), SN_STR("websocket"));
-    if (r == 0)
-        r = sn_http_header_add(x, SN_STR("Sec-WebSocket-Accept"), sn_str_of(accept, ACCEPT_LEN));
+    if (key.ptr) {
+        r = sn_ws_accept_of(key, accept);
+        if (r == 0) r = sn_http_header_add(x, SN_STR("Upgrade"), SN_STR("websocket"));
+        if (r == 0)
+            r = sn_http_header_add(x, SN_STR("Sec-WebSocket-Accept"),
+                                   sn_str_of(accept, SN_WS_ACCEPT_LEN));
+    }
     struct sn_str offered = sn_http_headers_get(&x->req.headers, SN_STR("sec-websocket-protocol"));
     if (r == 0 && o && o->subprotocol.len && sn_http_has_token(offered, o->subprotocol))
         r = sn_http_header_add(x, SN_STR("Sec-WebSocket-Protocol"), o->subprotocol);
     if (r < 0) return r;
     struct sn_stream *st;
     struct sn_str rest;
-    r = sn_http_hijack(x, 101, &st, &rest);
+    r = sn_http_hijack(x, key.ptr ? 101 : 200, &st, &rest);
     if (r < 0) return r;
     struct sn_ws *ws;
     r = ws_new(st, o, false, rest, &ws);
@@ -482,15 +487,15 @@ int sn_ws_accept(struct sn_http_x *x, const struct sn_ws_opts *o, struct sn_ws *
 
 static int check_answer(struct sn_http_resp *resp, struct sn_str key, const struct sn_ws_opts *o)
 {
-    char want[ACCEPT_LEN];
-    int r = accept_of(key, want);
+    char want[SN_WS_ACCEPT_LEN];
+    int r = sn_ws_accept_of(key, want);
     if (r < 0) return r;
     if (resp->status != 101)
         return sn_fail(SN_E_PROTOCOL, "websocket handshake answered with status %d", resp->status);
     struct sn_str got = sn_http_headers_get(&resp->headers, SN_STR("sec-websocket-accept"));
     if (!sn_http_has_token(sn_http_headers_get(&resp->headers, SN_STR("upgrade")),
                            SN_STR("websocket")) ||
-        !sn_str_eq(got, sn_str_of(want, ACCEPT_LEN)))
+        !sn_str_eq(got, sn_str_of(want, SN_WS_ACCEPT_LEN)))
         return sn_fail(SN_E_PROTOCOL, "websocket handshake answered for somebody else");
     if (sn_http_headers_get(&resp->headers, SN_STR("sec-websocket-extensions")).ptr)
         return sn_fail(SN_E_PROTOCOL, "websocket server chose an extension nobody offered");
@@ -504,7 +509,7 @@ int sn_ws_dial(struct sn_http_client *c, struct sn_str url, const struct sn_ws_o
                struct sn_ws **ret)
 {
     uint64_t nonce[2] = {sn_random(), sn_random()};
-    char key[24];
+    char key[SN_WS_KEY_LEN];
     sn_base64_encode(nonce, sizeof(nonce), SN_BASE64_STD, key);
     struct sn_http_header hs[5] = {
         {SN_STR("Connection"), SN_STR("Upgrade")},

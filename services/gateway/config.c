@@ -334,7 +334,7 @@ static const struct sn_conf_field route_fields[] = {
     SN_CONF_STRUCT(ROUTE, response_headers, "response_headers", &header_ops_table,
                    .help = "Changes to what clients receive."),
     SN_CONF_BYTES(ROUTE, body_bytes_max, "body_bytes_max",
-                  .help = "Largest announced request body of this route. 0: the general limit."),
+                  .help = "Largest request body of this route. 0: the general limit alone."),
     SN_CONF_DURATION(ROUTE, p99_budget, "p99_budget", .max = SN_HOUR,
                      .help = "The board marks the route when its P99 is above this."),
     SN_CONF_BOOL(ROUTE, access_log, "access_log", .def = "true", .help = "Log its requests."),

@@ -61,11 +61,14 @@ static int connection_options(struct sn_arena *a, const struct sn_http_headers *
     return 0;
 }
 
-struct sn_str gw_upgrade(const struct sn_http_headers *h, uint8_t version)
+struct sn_str gw_upgrade(const struct sn_http_req *r)
 {
-    if (version != 11) return (struct sn_str){0};
+    const struct sn_http_headers *h = &r->headers;
+    if (r->version == 20) return r->protocol;
+    if (r->version != 11) return (struct sn_str){0};
     struct sn_str up = sn_http_headers_get(h, SN_STR("upgrade"));
-    if (!up.len) return (struct sn_str){0};
+    /* Behind a switch to HTTP/2 requests would pass that no route has looked at. */
+    if (!up.len || in_list(up, SN_STR("h2c"))) return (struct sn_str){0};
     for (unsigned i = 0; i < h->len; i++)
         if (h->ptr[i].name.len == 10 && sn_str_ieq(h->ptr[i].name, SN_STR("connection")) &&
             in_list(h->ptr[i].value, SN_STR("upgrade")))
@@ -201,10 +204,10 @@ static void put_forwarded(struct out *o, struct gw_req *q, const struct sn_str o
     }
 }
 
-#define FIELDS_OWN 12u /* Host, forwarded ones, Via, TE, Connection and Upgrade */
+#define FIELDS_OWN 13u /* Host, forwarded ones, Via, TE, Connection, Upgrade and its key */
 
 int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct sn_gw_conf_proxy *p,
-                        struct sn_str upgrade, struct sn_http_header **ret, unsigned *ret_n)
+                        const struct gw_upgrade *up, struct sn_http_header **ret, unsigned *ret_n)
 {
     const struct sn_http_headers *in = &q->x->req.headers;
     const struct sn_gw_conf_header_ops *ops = &q->route->conf->request_headers;
@@ -229,15 +232,17 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
         if (n.len == 6 && sn_str_ieq(n, SN_STR("expect"))) continue; /* answered here */
         if (n.len == 2 && sn_str_ieq(n, SN_STR("te")) && in_list(v, SN_STR("trailers")))
             put(&o, SN_STR("TE"), SN_STR("trailers"));
+        if (up->key.ptr && n.len == 17 && sn_str_ieq(n, SN_STR("sec-websocket-key"))) continue;
         if (gw_is_hop(n, conn) || ((ops->n_set || ops->n_remove) && overridden(ops, n))) continue;
         put(&o, n, v);
     }
     put_forwarded(&o, q, old);
     for (size_t i = 0; i < ops->n_set; i++) put(&o, ops->set[i].name, ops->set[i].value);
     for (size_t i = 0; i < ops->n_add; i++) put(&o, ops->add[i].name, ops->add[i].value);
-    if (upgrade.len) {
+    if (up->protocol.len) {
         put(&o, SN_STR("Connection"), SN_STR("Upgrade"));
-        put(&o, SN_STR("Upgrade"), upgrade);
+        put(&o, SN_STR("Upgrade"), up->protocol);
+        if (up->key.ptr) put(&o, SN_STR("Sec-WebSocket-Key"), up->key);
     }
     if (o.oom) return SN_E_NOMEM;
     *ret = o.h;
@@ -266,6 +271,7 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h, boo
         if (n.len == 4 && sn_str_ieq(n, SN_STR("date"))) continue;
         bool up = upgrade && n.len == 7 && sn_str_ieq(n, SN_STR("upgrade"));
         if (!up && gw_is_hop(n, conn)) continue;
+        if (q->x->req.protocol.ptr && (up || sn_str_ieq(n, SN_STR("sec-websocket-accept")))) continue;
         if ((ops->n_set || ops->n_remove) && overridden(ops, n)) continue;
         if (n.len == 3 && q->snap->conf->via.len && sn_str_ieq(n, SN_STR("via"))) {
             struct out o = {.a = a};
