@@ -197,6 +197,11 @@ struct sn_ws_opts {
     size_t message_bytes_max;     /* 0 = 1 MiB */
     int64_t ping_ns;              /* 0 = 30 s; dead peer after two missed */
     struct sn_str subprotocol;
+    /* Agree on permessage-deflate where the peer can (RFC 7692, without context takeover): messages
+     * of at least deflate_bytes_min bytes (0 = 256) are sent compressed if that makes them shorter.
+     * Secrets beside text of an attacker's choice do not belong into one compressed message. */
+    bool deflate;
+    size_t deflate_bytes_min;
     /* When set the connection is served by callback and parked between messages; otherwise the
      * caller owns a fiber and uses sn_ws_read. */
     void (*on_message)(struct sn_ws *ws, enum sn_ws_kind kind, struct sn_str data, void *arg);

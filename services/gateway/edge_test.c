@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/edge_test.c - both HTTP versions on both sides: trailers, limits, broken h2 upstreams,
  * WebSockets over h2. */
-#include "gateway/test_rig.h"
+#include "gateway/rig_test.h"
+
+#include "harness/test.h"
 #include "tests/harness/h2_bare.h"
 
 static const char both_config[] =

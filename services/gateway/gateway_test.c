@@ -3,7 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "gateway/test_rig.h"
+#include "gateway/rig_test.h"
+
+#include "harness/test.h"
 #include "wire/json.h"
 
 static const char main_config[] =

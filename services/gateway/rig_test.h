@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/test_rig.h - a whole gateway between a client and three upstreams, in one process. */
+/* gateway/rig_test.h - a whole gateway between a client and three upstreams, in one process. */
 #pragma once
 #include "gateway/gateway.h"
 
@@ -10,7 +10,6 @@
 #include "core/alloc.h"
 #include "fiber/net.h"
 #include "fiber/sync.h"
-#include "harness/test.h"
 #include "kit/http.h"
 
 #define S(x) SN_STR(x)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/test_rig.c - see test_rig.h. */
-#include "gateway/test_rig.h"
+/* gateway/rig_test.c - see rig_test.h. */
+#include "gateway/rig_test.h"
+
+#include "harness/test.h"
 
 /* ---- upstreams ------------------------------------------------------------------------------ */
 
@@ -55,7 +57,8 @@ void upstream_start(struct upstream *u, const char *name, sn_http_handler fn)
 {
     u->name = name;
     u->gone = (struct sn_event){0};
-    T_OK(sn_http_server_new(&(struct sn_http_server_opts){.handler = fn, .arg = u, .tls = u->tls}, &u->srv));
+    struct sn_http_server_opts o = {.handler = fn, .arg = u, .tls = u->tls};
+    T_OK(sn_http_server_new(&o, &u->srv));
     T_OK(sn_listen(u->addr[0] ? u->addr : "127.0.0.1:0", NULL, &u->l));
     T_OK(sn_listener_addr(u->l, u->addr, sizeof(u->addr)));
     T_OK(sn_scope_go(sn_scope_current(), "upstream", upstream_serve, u));
