@@ -27,7 +27,7 @@ struct h2_tunnel {
 static struct h2_tunnel *tunnel_of(struct sn_stream *s)
 {
     struct h2_tunnel *t = SN_CONTAINER_OF(s, struct h2_tunnel, s);
-    SN_DCHECK(sn_worker_id() == (int)(t->x->w - t->x->xi.srv->workers));
+    SN_ASSERT(sn_worker_id() == (int)(t->x->w - t->x->xi.srv->workers));
     return t;
 }
 

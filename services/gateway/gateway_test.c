@@ -74,6 +74,8 @@ RIG_TEST(gateway_hop_by_hop_fields_stay, main_config)
         {S("Proxy-Authorization"), S("secret")},
         {S("TE"), S("trailers, gzip")},
         {S("X-Forwarded-For"), S("6.6.6.6")},
+        {S("X_Forwarded_For"), S("6.6.6.6")}, /* many programs take it for the other */
+        {S("Transfer_Encoding"), S("6.6.6.6")},
         {S("Forwarded"), S("for=6.6.6.6")},
         {S("X-Secret"), S("x")},
         {S("Keep-Alive"), S("timeout=5")},

@@ -16,6 +16,17 @@ static bool in_list(struct sn_str list, struct sn_str name)
     return false;
 }
 
+/* Equal but for case and for '_' in place of '-': many programs behind a gateway put both into the
+ * same variable, so that X_Forwarded_For would pass for X-Forwarded-For. */
+static bool name_is(struct sn_str n, const char *lit)
+{
+    for (size_t i = 0; i < n.len; i++) {
+        char c = n.ptr[i] == '_' ? '-' : sn_ascii_lower(n.ptr[i]);
+        if (c != lit[i]) return false;
+    }
+    return true;
+}
+
 bool gw_is_hop(struct sn_str n, struct sn_str connection)
 {
     switch (n.len) {
@@ -27,17 +38,16 @@ bool gw_is_hop(struct sn_str n, struct sn_str connection)
         if (sn_str_ieq(n, SN_STR("connection")) || sn_str_ieq(n, SN_STR("keep-alive"))) return true;
         break;
     case 14:
-        if (sn_str_ieq(n, SN_STR("content-length")) || sn_str_ieq(n, SN_STR("http2-settings")))
-            return true;
+        if (name_is(n, "content-length") || name_is(n, "http2-settings")) return true;
         break;
     case 16:
-        if (sn_str_ieq(n, SN_STR("proxy-connection"))) return true;
+        if (name_is(n, "proxy-connection")) return true;
         break;
     case 17:
-        if (sn_str_ieq(n, SN_STR("transfer-encoding"))) return true;
+        if (name_is(n, "transfer-encoding")) return true;
         break;
     case 19:
-        if (sn_str_ieq(n, SN_STR("proxy-authorization"))) return true;
+        if (name_is(n, "proxy-authorization")) return true;
         break;
     default: break;
     }
@@ -123,19 +133,26 @@ bool gw_trusted(const struct gw_snap *s, struct sn_str peer)
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
-enum forwarded { FWD_NO, FWD_FOR, FWD_PROTO, FWD_HOST, FWD_PORT, FWD_RFC7239, FWD_VIA };
+enum forwarded { FWD_NO, FWD_FOR, FWD_PROTO, FWD_HOST, FWD_PORT, FWD_RFC7239, FWD_VIA, FWD_FORGED };
 
+/* With '_' for '-' it is none of ours, and nobody's to believe: FWD_FORGED. */
 static enum forwarded forwarded_kind(struct sn_str n)
 {
+    static const struct {
+        const char *name;
+        enum forwarded kind;
+    } x[] = {{"x-forwarded-for", FWD_FOR},
+             {"x-forwarded-proto", FWD_PROTO},
+             {"x-forwarded-host", FWD_HOST},
+             {"x-forwarded-port", FWD_PORT}};
     if (n.len < 3 || n.len > 17) return FWD_NO;
     char c = sn_ascii_lower(n.ptr[0]);
     if (c == 'v') return n.len == 3 && sn_str_ieq(n, SN_STR("via")) ? FWD_VIA : FWD_NO;
     if (c == 'f') return sn_str_ieq(n, SN_STR("forwarded")) ? FWD_RFC7239 : FWD_NO;
     if (c != 'x' || n.len < 15) return FWD_NO;
-    if (sn_str_ieq(n, SN_STR("x-forwarded-for"))) return FWD_FOR;
-    if (sn_str_ieq(n, SN_STR("x-forwarded-proto"))) return FWD_PROTO;
-    if (sn_str_ieq(n, SN_STR("x-forwarded-host"))) return FWD_HOST;
-    if (sn_str_ieq(n, SN_STR("x-forwarded-port"))) return FWD_PORT;
+    for (size_t i = 0; i < SN_COUNT_OF(x); i++)
+        if (n.len == strlen(x[i].name) && name_is(n, x[i].name))
+            return sn_str_chr(n, '_') < 0 ? x[i].kind : FWD_FORGED;
     return FWD_NO;
 }
 
@@ -225,7 +242,7 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
         enum forwarded k = forwarded_kind(n);
         if (k != FWD_NO) {
             /* Via is kept from anybody: it accuses only those who came before. */
-            if (believed || k == FWD_VIA) old[k] = join(&o, old[k], v);
+            if (k != FWD_FORGED && (believed || k == FWD_VIA)) old[k] = join(&o, old[k], v);
             continue;
         }
         if (n.len == 4 && sn_str_ieq(n, SN_STR("host"))) continue;
