@@ -8,7 +8,9 @@
 #include <time.h>
 
 #define OFFLOAD_IDLE_S 10
-#define OFFLOAD_STACK_BYTES (512u << 10)
+/* Address space, committed as touched. DWARF readers and name-service plugins take hundreds of KiB
+ * in one frame, and ThreadSanitizer's thread-local block (over 700 KiB) is cut from it too. */
+#define OFFLOAD_STACK_BYTES (2u << 20)
 
 struct job {
     struct job *next;

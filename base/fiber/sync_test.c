@@ -373,9 +373,9 @@ static void sem_member(void *arg)
         bool in = i % 6 == 0 ? sn_sem_try(&p->s, n) : got_it(sn_sem_acquire(&p->s, n));
         sn_deadline_restore(d);
         if (!in) continue;
-        T_ASSERT((p->out += n) <= p->max);
+        T_ASSERT(atomic_fetch_add(&p->out, n) + n <= p->max);
         pause_randomly();
-        p->out -= n;
+        atomic_fetch_sub(&p->out, n);
         sn_sem_release(&p->s, n);
     }
 }

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crypto/msm.h - sums of scalar multiples of many points (Pippenger's method).
+ * Signed digits, buckets added in affine coordinates with one inversion for thousands of sums,
+ * eight lanes at a time where the processor has AVX-512 IFMA. Scalars 0, 1 and small ones cost
+ * what they are worth: witnesses are mostly bits. Time depends on the scalars. */
+#pragma once
+#include "crypto/curve.h"
+
+struct sn_msm_opts {
+    const struct sn_par *par;
+    bool montgomery;      /* scalars are Montgomery elements of g->fr; default plain integers */
+    unsigned window_bits; /* 0 = chosen from n (tests and benches set it), at most 18 */
+};
+/* sn_msm - the sum of scalars[i] * points[i] over n affine points; n = 0 gives infinity. Plain
+ * scalars need not be reduced. `o` may be NULL.
+ * Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE beyond 2^31 points. */
+int sn_msm(const struct sn_group *g, struct sn_point *ret, const void *points,
+           const struct sn_fe *scalars, size_t n, const struct sn_msm_opts *o) SN_MUST_CHECK;
