@@ -102,7 +102,8 @@ struct gen_contract {
     struct sn_str bytecode; /* hex without 0x; empty: not deployable */
     struct gen_library *libraries;
     size_t n_libraries;
-    const char *module, *id; /* erc20, ERC20 in the language being written */
+    const char *module;          /* erc20 */
+    const char *id, *module_id;  /* ERC20, erc20 in the language being written */
     const char *file;        /* ERC20: of the file, unique without case */
 };
 
@@ -126,6 +127,13 @@ typedef SN_VEC(struct gen_contract) gen_contracts;
 /* gen_load - adds the contracts in one JSON text, finished. Returns as sn_abigen. */
 int gen_load(struct gen_mem *a, const struct sn_abigen_source *src, gen_contracts *ret);
 
+struct gen_package {
+    struct gen_contract *contracts;
+    size_t n;
+    const char *name, *version, *go_module;
+    struct gen_mem *mem;
+};
+
 /* ---- names.c --------------------------------------------------------------------------------- */
 
 enum gen_case { GEN_RAW, GEN_SNAKE, GEN_UPPER, GEN_PASCAL, GEN_CAPITAL };
@@ -140,11 +148,16 @@ struct gen_rules {
     const char *const *reserved; /* keywords: for every name */
     const char *const *module;   /* taken in each contract's module */
     const char *const *locals;   /* taken among the parameters */
+    const char *const *fields;   /* taken among the fields of structs, events and errors */
+    const char *const *contract; /* patterns of what bears the contract's own name */
     const char *const *method, *const *event, *const *error;
     const char *const *struct_, *const *alias, *const *library;
 };
 /* gen_names - resolves every name of the contract for one language. Returns 0 or SN_E_NOMEM. */
 int gen_names(struct gen_mem *a, struct gen_contract *c, const struct gen_rules *rules);
+
+/* gen_module_ids - module names that are no keywords. */
+int gen_module_ids(const struct gen_package *p, const char *const *reserved);
 
 struct gen_scope {
     struct gen_mem *mem;
@@ -203,12 +216,6 @@ void gen_file_text(struct gen_files *f, const char *path, const void *text, size
 
 /* ---- the emitters ---------------------------------------------------------------------------- */
 
-struct gen_package {
-    struct gen_contract *contracts;
-    size_t n;
-    const char *name, *version, *go_module;
-    struct gen_mem *mem;
-};
 int gen_ts(const struct gen_package *p, struct gen_files *files);
 int gen_py(const struct gen_package *p, struct gen_files *files);
 int gen_rust(const struct gen_package *p, struct gen_files *files);

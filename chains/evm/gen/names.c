@@ -156,7 +156,7 @@ static int name_params(struct gen_mem *a, struct gen_params *ps, const struct ge
     struct gen_scope s;
     gen_scope_init(&s, a);
     int r = gen_scope_reserve(&s, rules->reserved);
-    if (r == 0 && local) r = gen_scope_reserve(&s, rules->locals);
+    if (r == 0) r = gen_scope_reserve(&s, local ? rules->locals : rules->fields);
     for (size_t i = 0; i < ps->len && r == 0; i++) {
         struct gen_param *p = &ps->ptr[i];
         const char *want = p->raw.len ? gen_case(a, p->raw, rules->param)
@@ -233,7 +233,9 @@ int gen_names(struct gen_mem *a, struct gen_contract *c, const struct gen_rules 
     gen_scope_init(&s, a);
     int r = gen_scope_reserve(&s, rules->reserved);
     if (r == 0) r = gen_scope_reserve(&s, rules->module);
-    if (r == 0) r = take(&s, c->id);
+    struct gen_name own = {c->id, c->id, c->id};
+    if (r == 0 && rules->contract) r = claim_all(&s, rules->contract, &own);
+    if (r > 0) r = 0;
     if (r == 0) r = name_items(&s, &c->methods, rules->method, rules);
     if (r == 0) r = name_items(&s, &c->events, rules->event, rules);
     if (r == 0) r = name_items(&s, &c->errors, rules->error, rules);
@@ -243,4 +245,14 @@ int gen_names(struct gen_mem *a, struct gen_contract *c, const struct gen_rules 
     if (r == 0) r = name_libraries(a, c, rules);
     gen_scope_done(&s);
     return r;
+}
+int gen_module_ids(const struct gen_package *p, const char *const *reserved)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct gen_contract *c = &p->contracts[i];
+        c->module_id = c->module;
+        for (const char *const *w = reserved; *w; w++)
+            if (strcmp(*w, c->module) == 0) c->module_id = gen_printf(p->mem, "%s_", c->module);
+    }
+    return p->mem->failed ? SN_E_NOMEM : 0;
 }
