@@ -246,13 +246,20 @@ int gen_names(struct gen_mem *a, struct gen_contract *c, const struct gen_rules 
     gen_scope_done(&s);
     return r;
 }
-int gen_module_ids(const struct gen_package *p, const char *const *reserved)
+static bool listed(const char *const *words, const char *name)
+{
+    for (; words && *words; words++)
+        if (strcmp(*words, name) == 0) return true;
+    return false;
+}
+int gen_module_ids(const struct gen_package *p, const char *const *reserved,
+                   const char *const *files)
 {
     for (size_t i = 0; i < p->n; i++) {
         struct gen_contract *c = &p->contracts[i];
         c->module_id = c->module;
-        for (const char *const *w = reserved; *w; w++)
-            if (strcmp(*w, c->module) == 0) c->module_id = gen_printf(p->mem, "%s_", c->module);
+        if (listed(reserved, c->module) || listed(files, c->module))
+            c->module_id = gen_printf(p->mem, "%s_", c->module);
     }
     return p->mem->failed ? SN_E_NOMEM : 0;
 }

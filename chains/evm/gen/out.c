@@ -170,7 +170,7 @@ bool gen_mentions(struct sn_str text, const char *name)
         ssize_t at = sn_str_find(text, word);
         if (at < 0) return false;
         const char *p = text.ptr + at, *end = text.ptr + text.len;
-        bool left = p > text.ptr && (is_ident(p[-1]) || p[-1] == '.');
+        bool left = p > text.ptr && (is_ident(p[-1]) || p[-1] == '.' || p[-1] == ':');
         bool right = p + word.len < end && is_ident(p[word.len]);
         if (!left && !right) return true;
         text = sn_str_from(text, (size_t)at + word.len);

@@ -523,7 +523,7 @@ int gen_py(const struct gen_package *pkg, struct gen_files *files)
     struct gen_mem *a = pkg->mem;
     const char *name = gen_case(a, sn_str(pkg->name), GEN_SNAKE);
     const char *dir = gen_printf(a, "py/src/%s", name);
-    int r = gen_module_ids(pkg, reserved);
+    int r = gen_module_ids(pkg, reserved, NULL);
     for (size_t i = 0; i < pkg->n && r == 0; i++) {
         struct gen_contract *c = &pkg->contracts[i];
         c->id = gen_case(a, sn_str(c->file), GEN_CAPITAL);
