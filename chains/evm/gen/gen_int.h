@@ -144,7 +144,8 @@ const char *gen_case(struct gen_mem *a, struct sn_str raw, enum gen_case to);
 /* How a language names things. Patterns are what one item exports: {n}, {p}, {u} stand for the
  * spellings of its name. All lists are NULL-ended. */
 struct gen_rules {
-    enum gen_case n, p, u, param, type;
+    enum gen_case n, p, u, param, field, type;
+    const char *clash; /* suffix of fields whose names fall together; NULL = "_" */
     const char *const *reserved; /* keywords: for every name */
     const char *const *module;   /* taken in each contract's module */
     const char *const *locals;   /* taken among the parameters */
@@ -167,8 +168,8 @@ struct gen_scope {
 void gen_scope_init(struct gen_scope *s, struct gen_mem *a);
 void gen_scope_done(struct gen_scope *s);
 int gen_scope_reserve(struct gen_scope *s, const char *const *names);
-/* gen_scope_claim - the name itself or with as many '_' as it takes. NULL without memory. */
-const char *gen_scope_claim(struct gen_scope *s, const char *name);
+/* gen_scope_claim - the name itself or with as many of `suffix` as it takes. NULL without memory. */
+const char *gen_scope_claim(struct gen_scope *s, const char *name, const char *suffix);
 
 /* ---- out.c ----------------------------------------------------------------------------------- */
 

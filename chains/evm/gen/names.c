@@ -92,9 +92,9 @@ int gen_scope_reserve(struct gen_scope *s, const char *const *names)
     for (; names && *names && r == 0; names++) r = take(s, *names);
     return r;
 }
-const char *gen_scope_claim(struct gen_scope *s, const char *name)
+const char *gen_scope_claim(struct gen_scope *s, const char *name, const char *suffix)
 {
-    while (taken(s, name)) name = gen_printf(s->mem, "%s_", name);
+    while (taken(s, name) && !s->mem->failed) name = gen_printf(s->mem, "%s%s", name, suffix);
     return take(s, name) < 0 ? NULL : name;
 }
 
@@ -159,11 +159,9 @@ static int name_params(struct gen_mem *a, struct gen_params *ps, const struct ge
     if (r == 0) r = gen_scope_reserve(&s, local ? rules->locals : rules->fields);
     for (size_t i = 0; i < ps->len && r == 0; i++) {
         struct gen_param *p = &ps->ptr[i];
-        const char *want = p->raw.len ? gen_case(a, p->raw, rules->param)
-                                      : gen_printf(a, "%s%zu", prefix, i);
-        if (rules->param == GEN_PASCAL && !p->raw.len)
-            want = gen_case(a, sn_str(want), GEN_PASCAL);
-        p->id = gen_scope_claim(&s, want);
+        struct sn_str raw = p->raw.len ? p->raw : sn_str(gen_printf(a, "%s%zu", prefix, i));
+        const char *want = gen_case(a, raw, local ? rules->param : rules->field);
+        p->id = gen_scope_claim(&s, want, local || !rules->clash ? "_" : rules->clash);
         if (!p->id) r = SN_E_NOMEM;
     }
     gen_scope_done(&s);
@@ -177,7 +175,8 @@ static int name_items(struct gen_scope *s, struct gen_items *items, const char *
         struct gen_item *it = &items->ptr[i];
         /* Reserved words are no one's name, whatever the case it is asked in. */
         r = claim_name(s, patterns, &it->name);
-        if (r == 0) r = name_params(s->mem, &it->in, rules, "arg", true);
+        bool local = it->kind == GEN_METHOD;
+        if (r == 0) r = name_params(s->mem, &it->in, rules, "arg", local);
         if (r == 0) r = name_params(s->mem, &it->out, rules, "ret", false);
     }
     return r;
@@ -221,7 +220,7 @@ static int name_libraries(struct gen_mem *a, struct gen_contract *c, const struc
     int r = gen_scope_reserve(&s, rules->reserved);
     for (size_t i = 0; i < c->n_libraries && r == 0; i++) {
         struct gen_library *lib = &c->libraries[i];
-        lib->id = gen_scope_claim(&s, gen_case(a, lib->name, rules->param));
+        lib->id = gen_scope_claim(&s, gen_case(a, lib->name, rules->field), "_");
         if (!lib->id) r = SN_E_NOMEM;
     }
     gen_scope_done(&s);

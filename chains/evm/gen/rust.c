@@ -32,7 +32,7 @@ static const char *const type_names[] = {"{p}", NULL};
 static const char *const library_names[] = {"{u}_SELECTOR", NULL};
 static const char *const contract_names[] = {"{n}", NULL};
 static const struct gen_rules rules = {
-    .n = GEN_SNAKE, .p = GEN_PASCAL, .u = GEN_UPPER, .param = GEN_SNAKE, .type = GEN_PASCAL,
+    .n = GEN_SNAKE, .p = GEN_PASCAL, .u = GEN_UPPER, .param = GEN_SNAKE, .field = GEN_SNAKE, .type = GEN_PASCAL,
     .reserved = reserved, .module = module_names, .locals = locals, .contract = contract_names,
     .method = method_names, .event = event_names, .error = error_names, .struct_ = type_names,
     .alias = type_names, .library = library_names,
@@ -329,7 +329,9 @@ static void imports(struct gen_out *h, struct sn_str body)
     };
     gen_text(h, "use crate::runtime::{self");
     for (size_t i = 0; i < SN_COUNT_OF(names); i++)
-        if (gen_mentions(body, names[i])) gen_text(h, ", %s", names[i]);
+        if (gen_mentions(body, names[i]) ||
+            (strcmp(names[i], "SolError") == 0 && gen_mentions(body, "sol_error")))
+            gen_text(h, ", %s", names[i]);
     gen_text(h, "};\n");
 }
 static void module(const struct gen_package *pkg, const struct gen_contract *c,
