@@ -207,7 +207,8 @@ static bool idempotent(enum sn_http_method m)
 
 static bool never_connected(int r)
 {
-    return r == SN_E_REFUSED || r == SN_E_UNAVAILABLE || r == SN_E_NOT_FOUND;
+    return r == SN_E_REFUSED || r == SN_E_UNAVAILABLE || r == SN_E_NOT_FOUND ||
+           r == SN_E_UNAUTHENTICATED;
 }
 
 static bool bad_gateway(int status) { return status >= 502 && status <= 504; }
@@ -291,6 +292,7 @@ static int answer_failure(struct proxy *p, int r)
     case SN_E_REFUSED:
     case SN_E_UNAVAILABLE:
     case SN_E_NOT_FOUND: return gw_answer(q, 502, "upstream unreachable");
+    case SN_E_UNAUTHENTICATED: return gw_answer(q, 502, "upstream's certificate refused");
     case SN_E_RESET: return gw_answer(q, 502, "upstream closed the connection");
     default: return gw_answer(q, 502, "upstream answered badly");
     }
