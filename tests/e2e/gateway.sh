@@ -17,10 +17,16 @@ trap cleanup EXIT
 ok() { passed=$((passed + 1)); echo "ok $1"; }
 fail() { failed=$((failed + 1)); echo "FAIL $1: ${2:-}"; }
 check() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "expected \"$3\", got \"$2\""; fi; }
-free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
+# free_ports N - so many at once: one after the other might give the same port twice.
+free_ports() {
+  python3 -c 'import socket, sys
+s = [socket.socket() for _ in range(int(sys.argv[1]))]
+for x in s: x.bind(("127.0.0.1", 0))
+print(*[x.getsockname()[1] for x in s])' "$1"
+}
 wait_port() { for _ in $(seq 200); do (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0; sleep 0.05; done; return 1; }
 
-web=$(free_port); secure=$(free_port); app=$(free_port); ws=$(free_port)
+read -r web secure app ws <<<"$(free_ports 4)"
 cat >"$tmp/app.py" <<'PY'
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

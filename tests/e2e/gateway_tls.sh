@@ -17,7 +17,13 @@ trap cleanup EXIT
 ok() { passed=$((passed + 1)); echo "ok $1"; }
 fail() { failed=$((failed + 1)); echo "FAIL $1: ${2:-}"; }
 check() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "expected \"$3\", got \"$2\""; fi; }
-free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
+# free_ports N - so many at once: one after the other might give the same port twice.
+free_ports() {
+  python3 -c 'import socket, sys
+s = [socket.socket() for _ in range(int(sys.argv[1]))]
+for x in s: x.bind(("127.0.0.1", 0))
+print(*[x.getsockname()[1] for x in s])' "$1"
+}
 wait_port() { for _ in $(seq 200); do (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0; sleep 0.05; done; return 1; }
 
 # authority NAME; issue NAME AUTHORITY SAN
@@ -37,7 +43,7 @@ issue unknown stranger DNS:a.test
 "$peer" serve "$tmp/a.pem" "$tmp/a.key" >"$tmp/peer" 2>"$tmp/peer.err" & pids+=($!)
 for _ in $(seq 100); do [ -s "$tmp/peer" ] && break; sleep 0.05; done
 echo_port=$(head -1 "$tmp/peer"); echo_port=${echo_port##*:}
-web=$(free_port) inner=$(free_port) h2=$(free_port) h1=$(free_port) foreign=$(free_port)
+read -r web inner h2 h1 foreign <<<"$(free_ports 5)"
 nginx=no
 if command -v nginx >/dev/null; then
   mkdir -p "$tmp/ng"
