@@ -17,6 +17,7 @@ static void defaults(struct sn_http_server_opts *o)
     if (!o->idle_ns) o->idle_ns = 75 * SN_SEC;
     if (!o->head_ns_max) o->head_ns_max = 10 * SN_SEC;
     if (!o->write_stall_ns_max) o->write_stall_ns_max = 30 * SN_SEC;
+    if (!o->body_stall_ns_max) o->body_stall_ns_max = 30 * SN_SEC;
     if (!o->h2_streams_max) o->h2_streams_max = 250;
 }
 
