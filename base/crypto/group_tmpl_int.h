@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/group_tmpl_int.h - one group of one curve: y^2 = x^3 + b over F.
- * A template, included twice: for G1 with G_(x) = g1_##x, F_(x) = fq_##x, F_T = struct fq and for G2 with
- * g2_, fq2_ and struct fq2. Jacobian coordinates, x = X/Z^2, y = Y/Z^3, Z = 0 at infinity.
+ * A template, included twice: for G1 with G_(x) = g1_##x, F_(x) = fq_##x, F_T = struct fq and for G2
+ * with g2_, fq2_ and struct fq2. Jacobian coordinates, x = X/Z^2, y = Y/Z^3, Z = 0 at infinity.
  * Formulas: the Explicit-Formulas Database's dbl-2009-l, add-2007-bl and madd-2007-bl for a = 0;
  * Renes, Costello, Batina (2016), algorithms 7 and 9, for the constant-time product. */
 
@@ -262,8 +262,8 @@ static SN_NOINLINE void G_(add_digit)(struct G_(point) * acc, const struct G_(po
     G_(add)(acc, acc, &t);
 }
 /* k*p for any point of the curve (no endomorphism): n words, at most 8. */
-static SN_NOINLINE SN_UNUSED void G_(mul_words)(struct G_(point) * r, const struct G_(point) * p, const uint64_t *k,
-                          unsigned n)
+static SN_NOINLINE SN_UNUSED void G_(mul_words)(struct G_(point) * r, const struct G_(point) * p,
+                                                const uint64_t *k, unsigned n)
 {
     struct G_(point) table[8], acc;
     int8_t digits[64 * 8 + 1];

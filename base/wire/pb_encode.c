@@ -50,33 +50,10 @@ static SN_ALWAYS_INLINE bool need(struct enc *e, size_t n)
 {
     return SN_LIKELY((size_t)(e->p - (e->out->ptr + e->out->len)) >= n) || grow(e, n);
 }
-/* varint_before - writes v so that it ends before p, in at most ten bytes; returns its start. */
-static SN_ALWAYS_INLINE uint8_t *varint_before(uint8_t *p, uint64_t v)
-{
-    if (SN_LIKELY(v < 0x80)) {
-        *--p = (uint8_t)v;
-        return p;
-    }
-    unsigned n = (70u - (unsigned)__builtin_clzll(v)) / 7; /* significant bits, 7 a byte */
-    if (SN_LIKELY(n <= 8)) {
-        /* Spread the groups over eight bytes; what lands below the n that count is free room. */
-        uint64_t w = (v & 0x00fffffff0000000u) << 4 | (v & 0x000000000fffffffu);
-        w = (w & 0x0fffc0000fffc000u) << 2 | (w & 0x00003fff00003fffu);
-        w = (w & 0x3f803f803f803f80u) << 1 | (w & 0x007f007f007f007fu);
-        w |= 0x0080808080808080u >> (64 - 8 * n);
-        w <<= 64 - 8 * n;
-        memcpy(p - 8, &w, 8);
-        return p - n;
-    }
-    uint8_t *q = p -= n;
-    for (; v >= 0x80; v >>= 7) *q++ = (uint8_t)(v | 0x80);
-    *q = (uint8_t)v;
-    return p;
-}
 /* The caller has made sure of 10 bytes. */
 static SN_ALWAYS_INLINE void put_varint(struct enc *e, uint64_t v)
 {
-    e->p = varint_before(e->p, v);
+    e->p = pb_varint_before(e->p, v);
 }
 static inline void put_tag(struct enc *e, uint32_t tag)
 {
@@ -156,30 +133,15 @@ static SN_ALWAYS_INLINE bool put_value(struct enc *e, const struct sn_pb_field *
     return true;
 }
 
-/* One loop per kind of element, room asked for once per block. */
+/* Room is asked for once per block of elements. */
 #define PACKED_BLOCK 64u
-#define PACKED_LOOP(ctype, value)                             \
-    for (uint32_t i = arr->len; i > 0;) {                     \
-        uint32_t stop = i > PACKED_BLOCK ? i - PACKED_BLOCK : 0; \
-        if (!need(e, 10 * (size_t)(i - stop))) return false;  \
-        uint8_t *p = e->p;                                    \
-        while (i > stop) {                                    \
-            ctype x = ((const ctype *)arr->ptr)[--i];         \
-            p = varint_before(p, (value));                    \
-        }                                                     \
-        e->p = p;                                             \
-    }                                                         \
-    break
 static bool put_packed_varints(struct enc *e, unsigned type, const struct sn_pb_array *arr)
 {
-    switch (type) {
-    case SN_PB_INT64:
-    case SN_PB_UINT64: PACKED_LOOP(uint64_t, x);
-    case SN_PB_SINT64: PACKED_LOOP(uint64_t, x << 1 ^ (uint64_t)((int64_t)x >> 63));
-    case SN_PB_SINT32: PACKED_LOOP(uint32_t, x << 1 ^ (uint32_t)((int32_t)x >> 31));
-    case SN_PB_BOOL: PACKED_LOOP(uint8_t, x);
-    case SN_PB_UINT32: PACKED_LOOP(uint32_t, x);
-    default: PACKED_LOOP(int32_t, (uint64_t)(int64_t)x);
+    for (uint32_t to = arr->len; to > 0;) {
+        uint32_t from = to > PACKED_BLOCK ? to - PACKED_BLOCK : 0;
+        if (!need(e, SN_PB_VARINT_MAX * (size_t)(to - from))) return false;
+        e->p = sn_pb_packed_before(e->p, type, arr->ptr, from, to);
+        to = from;
     }
     return true;
 }
@@ -187,7 +149,7 @@ static SN_NOINLINE bool put_packed(struct enc *e, const struct sn_pb_field *f,
                                    const struct sn_pb_array *arr)
 {
     size_t elem = sn_pb_elem_bytes[f->type], before = written(e);
-    if (sn_pb_wire_type[f->type] != PB_WT_VARINT) {
+    if (sn_pb_wire_type[f->type] != PB_WT_VARINT || f->type == SN_PB_BOOL) {
         if (!put_bytes(e, arr->ptr, elem * arr->len)) return false;
     } else {
         if (!put_packed_varints(e, f->type, arr)) return false;
