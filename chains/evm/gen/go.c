@@ -109,6 +109,34 @@ static const char *byte_array(struct gen_mem *a, const uint8_t *p, size_t n)
     return gen_printf(a, "[%zu]byte{%s}", n, s);
 }
 
+/* Fields of a struct as gofmt aligns them. */
+struct column {
+    struct gen_out *out;
+    const char *(*rows)[2];
+    size_t n, max;
+};
+static void column_open(struct column *c, struct gen_out *o, size_t max)
+{
+    *c = (struct column){.out = o, .max = max, .rows = gen_alloc(o->mem, max * sizeof(*c->rows))};
+}
+static void column_add(struct column *c, const char *name, const char *type)
+{
+    if (!c->rows || c->n == c->max) return;
+    c->rows[c->n][0] = name;
+    c->rows[c->n++][1] = type;
+}
+static void column_close(struct column *c)
+{
+    size_t width = 0;
+    for (size_t i = 0; i < c->n; i++) width = SN_MAX(width, strlen(c->rows[i][0]));
+    for (size_t i = 0; i < c->n; i++)
+        gen_line(c->out, "%-*s %s", (int)width, c->rows[i][0], c->rows[i][1]);
+}
+static void param_fields(struct column *c, struct gen_mem *a, const struct gen_params *ps)
+{
+    for (size_t i = 0; i < ps->len; i++) column_add(c, ps->ptr[i].id, field_type(a, &ps->ptr[i]));
+}
+
 /* ---- types and the interface ---- */
 
 static void types(struct gen_out *o, const struct gen_contract *c)
@@ -126,8 +154,10 @@ static void types(struct gen_out *o, const struct gen_contract *c)
         gen_blank(o);
         gen_line(o, "// %s is the struct %.*s.", s->id, SN_STR_ARG(s->raw));
         gen_open(o, "type %s struct {", s->id);
-        for (size_t k = 0; k < s->fields.len; k++)
-            gen_line(o, "%s %s", s->fields.ptr[k].id, go_type(a, s->fields.ptr[k].type));
+        struct column col;
+        column_open(&col, o, s->fields.len + 1);
+        param_fields(&col, a, &s->fields);
+        column_close(&col);
         gen_close(o, "}");
     }
 }
@@ -138,8 +168,8 @@ static void interface(struct gen_out *o, const struct gen_contract *c)
     gen_open(o, "var build = sync.OnceValue(func() *%s {", c->id);
     gen_open(o, "c := &%s{ABI: abi.ABI{", c->id);
     gen_line(o, "Methods: map[string]abi.Method{},");
-    gen_line(o, "Events: map[string]abi.Event{},");
-    gen_line(o, "Errors: map[string]abi.Error{},");
+    gen_line(o, "Events:  map[string]abi.Event{},");
+    gen_line(o, "Errors:  map[string]abi.Error{},");
     gen_close(o, "}}");
     if (c->constructor.in.len)
         gen_line(o, "c.ABI.Constructor = abi.NewMethod(\"\", \"\", abi.Constructor, \"%s\", false, "
@@ -175,10 +205,13 @@ static void interface(struct gen_out *o, const struct gen_contract *c)
                                       c->id, SN_STR_ARG(c->raw)), c->doc, NULL, NULL);
     gen_open(o, "type %s struct {", c->id);
     gen_line(o, "// ABI is keyed by the names of this package, so that overloads have one each.");
-    gen_line(o, "ABI abi.ABI");
+    struct column col;
+    column_open(&col, o, c->events.len + 1);
+    column_add(&col, "ABI", "abi.ABI");
     for (size_t i = 0; i < c->events.len; i++)
-        gen_line(o, "topics%s, data%s abi.Arguments", c->events.ptr[i].name.p,
-                 c->events.ptr[i].name.p);
+        column_add(&col, gen_printf(a, "topics%s, data%s", c->events.ptr[i].name.p,
+                                    c->events.ptr[i].name.p), "abi.Arguments");
+    column_close(&col);
     gen_close(o, "}");
     gen_blank(o);
     gen_line(o, "// New%s gives the one instance there is.", c->id);
@@ -193,8 +226,8 @@ static void interface(struct gen_out *o, const struct gen_contract *c)
     gen_line(o, "// Bound is the contract at an address.");
     gen_open(o, "type Bound struct {");
     gen_line(o, "*%s", c->id);
-    gen_line(o, "Address common.Address");
-    gen_line(o, "Backend bind.ContractBackend");
+    gen_line(o, "Address  common.Address");
+    gen_line(o, "Backend  bind.ContractBackend");
     gen_line(o, "Contract *bind.BoundContract");
     gen_close(o, "}");
     gen_blank(o);
@@ -228,8 +261,10 @@ static void unpack(struct gen_out *o, const struct gen_contract *c, const struct
         gen_blank(o);
         gen_line(o, "// %sOutput is what %s returns.", p, it->signature);
         gen_open(o, "type %sOutput struct {", p);
-        for (size_t i = 0; i < it->out.len; i++)
-            gen_line(o, "%s %s", it->out.ptr[i].id, go_type(a, it->out.ptr[i].type));
+        struct column col;
+        column_open(&col, o, it->out.len);
+        param_fields(&col, a, &it->out);
+        column_close(&col);
         gen_close(o, "}");
     }
     gen_blank(o);
@@ -323,9 +358,13 @@ static void event(struct gen_out *o, const struct gen_contract *c, const struct 
             it->doc, &it->in, NULL);
     gen_open(o, "type %sEvent struct {", p);
     const char *params = "", *rules_ = "";
+    struct column col;
+    column_open(&col, o, it->in.len + 1);
+    param_fields(&col, a, &it->in);
+    column_add(&col, "Raw", "*types.Log");
+    column_close(&col);
     for (size_t i = 0; i < it->in.len; i++) {
         const struct gen_param *f = &it->in.ptr[i];
-        gen_line(o, "%s %s", f->id, field_type(a, f));
         indexed |= f->indexed;
         plain |= !f->indexed;
         if (!f->indexed) continue;
@@ -335,7 +374,6 @@ static void event(struct gen_out *o, const struct gen_contract *c, const struct 
                             value ? go_type(a, f->type) : field_type(a, f));
         rules_ = gen_printf(a, "%s, abirt.Rule(%s)", rules_, v);
     }
-    gen_line(o, "Raw *types.Log");
     gen_close(o, "}");
     gen_blank(o);
     gen_line(o, "// %sEventName is the event's key in ABI.", p);
@@ -394,8 +432,10 @@ static void error(struct gen_out *o, const struct gen_contract *c, const struct 
     gen_doc(o, &doc_style, gen_printf(a, "%sError is the error %s.", p, it->signature), it->doc,
             &it->in, NULL);
     gen_open(o, "type %sError struct {", p);
-    for (size_t i = 0; i < it->in.len; i++)
-        gen_line(o, "%s %s", it->in.ptr[i].id, go_type(a, it->in.ptr[i].type));
+    struct column col;
+    column_open(&col, o, it->in.len + 1);
+    param_fields(&col, a, &it->in);
+    column_close(&col);
     gen_close(o, "}");
     gen_blank(o);
     gen_line(o, "func (e *%sError) Error() string { return \"reverted: %s\" }", p, it->signature);
@@ -460,11 +500,14 @@ static void deploy(struct gen_out *o, const struct gen_contract *c)
         gen_line(o, "// Libraries says where those are that the code is linked with.");
         gen_open(o, "type Libraries struct {");
         map = "map[string]common.Address{";
+        struct column col;
+        column_open(&col, o, c->n_libraries);
         for (size_t i = 0; i < c->n_libraries; i++) {
-            gen_line(o, "%s common.Address", c->libraries[i].id);
+            column_add(&col, c->libraries[i].id, "common.Address");
             map = gen_printf(a, "%s%s\"%s\": libraries.%s", map, i ? ", " : "",
                              c->libraries[i].placeholder, c->libraries[i].id);
         }
+        column_close(&col);
         gen_close(o, "}");
         map = gen_printf(a, "%s}", map);
         typed = gen_printf(a, "libraries Libraries%s%s", *typed ? ", " : "", typed);
@@ -541,6 +584,7 @@ static void module(const struct gen_package *pkg, const struct gen_contract *c,
     gen_line(&h, "\"sync\"");
     gen_blank(&h);
     gen_line(&h, "\"%s/abirt\"", pkg->go_module);
+    gen_blank(&h);
     gen_line(&h, "\"github.com/ethereum/go-ethereum/accounts/abi\"");
     gen_line(&h, "\"github.com/ethereum/go-ethereum/accounts/abi/bind/v2\"");
     gen_line(&h, "\"github.com/ethereum/go-ethereum/common\"");

@@ -36,7 +36,7 @@ many = (255, -128, 2**48 - 1, -(2**47), 2**64 - 1, -(2**63), 2**128 - 1, -1)
 say("encode take", x(k.encode_take(order(7, 1))))
 say("encode grid", x(k.encode_grid(rows, tags)))
 say("encode numbers", x(k.encode_numbers(*many)))
-say("encode pass", x(k.encode_pass(f)))
+say("encode pass", x(k.encode_pass_(f)))
 say("encode find", x(k.encode_find()), x(k.encode_find_uint256(1)), x(k.encode_find_address(two)),
     x(k.encode_find_uint256_bool(1, True)))
 say("selectors", x(s.PUT_SELECTOR), x(k.FOO_BAR_90C0414D_SELECTOR), x(k.FOO_BAR_SELECTOR),
@@ -77,7 +77,7 @@ for ev, _ in kitchen.get_silent_events(k.silent_topics(a=5)):
 mined(kitchen.routed([k.Point(1, 2)]))
 for er, _ in kitchen.get_routed_events():
     say("routed", x(er.route), er.at.y)
-say("pass", x(kitchen.simulate_pass(f)))
+say("pass", x(kitchen.simulate_pass_(f)))
 mined(kitchen.pass_(f))
 say("called", len(kitchen.get_called_events(k.called_topics(f=f))))
 say("stock", kitchen.simulate_stock(4))

@@ -20,7 +20,7 @@ say('encode grid', Kitchen.encodeGrid([[1, 2, 3], [4, 5, 65535]], [[`0x${'ab'.re
 say('encode numbers', Kitchen.encodeNumbers(255, -128, 2 ** 48 - 1, -(2 ** 47), 2n ** 64n - 1n, -(2n ** 63n), 2n ** 128n - 1n, -1n));
 say('encode pass', Kitchen.encodePass(f));
 say('encode find', Kitchen.encodeFind(), Kitchen.encodeFind_uint256(1n), Kitchen.encodeFind_address(`0x${'22'.repeat(20)}`), Kitchen.encodeFind_uint256_bool(1n, true));
-say('selectors', Shelf.put_Selector ?? '', Kitchen.fooBarSelector, Kitchen.foo_barSelector, Kitchen.FOO_BARSelector);
+say('selectors', Shelf.putSelector, Kitchen.fooBarSelector, Kitchen.foo_barSelector, Kitchen.FOO_BARSelector);
 
 const mined = async (hash: `0x${string}`) => await waitForTransactionReceipt(reader, { hash });
 const shelf = (await mined(await Shelf.deploy(writer))).contractAddress!;
