@@ -15,7 +15,7 @@ run: build ## build, then start one node with the tour: gateway and board on loo
 	@exec $(BUILD)/cmd/sennit/sennit up --tour
 
 check: build ## quick: lint, unit, simulation and fuzz-smoke tests of the plain build
-	@tools/run-tests.py --suite lint --suite unit --suite sim --suite fuzz $(BUILD)
+	@tools/run-tests.py --suite lint --suite unit --suite sim --suite models --suite fuzz $(BUILD)
 
 SAN_ARGS = -Db_lundef=false
 test: ## everything CI runs: plain, ASan+UBSan and TSan builds, fuzz smoke, end to end
@@ -23,7 +23,7 @@ test: ## everything CI runs: plain, ASan+UBSan and TSan builds, fuzz smoke, end 
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory build BUILD=build-asan MESON_ARGS="-Db_sanitize=address,undefined $(SAN_ARGS)"
 	@$(MAKE) --no-print-directory build BUILD=build-tsan MESON_ARGS="-Db_sanitize=thread $(SAN_ARGS)"
-	@tools/run-tests.py $(BUILD)::lint,unit,sim,fuzz,e2e build-asan:asan:unit,sim build-tsan:tsan:unit
+	@tools/run-tests.py $(BUILD)::lint,unit,sim,models,fuzz,e2e build-asan:asan:unit,sim build-tsan:tsan:unit
 
 asan: ## the whole unit suite under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory build BUILD=build-asan MESON_ARGS="-Db_sanitize=address,undefined $(SAN_ARGS)"

@@ -14,7 +14,10 @@
 static const struct {
     const char *name;
     uint8_t len;
-} kinds[] = {[SN_SHA1] = {"SHA1", 20}, [SN_SHA256] = {"SHA256", 32}, [SN_SHA512] = {"SHA512", 64}};
+} kinds[] = {[SN_SHA1] = {"SHA1", 20},
+             [SN_SHA256] = {"SHA256", 32},
+             [SN_SHA512] = {"SHA512", 64},
+             [SN_BLAKE2B_512] = {"BLAKE2B-512", 64}};
 
 size_t sn_hash_len(enum sn_hash_kind kind) { return kinds[kind].len; }
 

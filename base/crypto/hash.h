@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/hash.h - SHA-1, SHA-256, SHA-512 and HMAC over OpenSSL's libcrypto, and the comparison
- * secrets need. SHA-1 is here for protocols that name it (WebSocket), not for security. */
+/* crypto/hash.h - SHA-1, SHA-256, SHA-512, BLAKE2b and HMAC over OpenSSL's libcrypto, and the
+ * comparison secrets need. SHA-1 is here for protocols that name it (WebSocket), not for security. */
 #pragma once
 #include "core/base.h"
 
-enum sn_hash_kind { SN_SHA1, SN_SHA256, SN_SHA512 };
+enum sn_hash_kind { SN_SHA1, SN_SHA256, SN_SHA512, SN_BLAKE2B_512 };
 #define SN_HASH_MAX 64 /* bytes of the longest digest */
 
-/* sn_hash_len - bytes of the digest: 20, 32, 64. */
+/* sn_hash_len - bytes of the digest: 20, 32, 64, 64. */
 size_t sn_hash_len(enum sn_hash_kind kind);
 
 /* sn_hash_once - the digest of n bytes to out (sn_hash_len bytes).
  * Returns 0, SN_E_NOMEM, SN_E_INTERNAL where libcrypto refuses (diagnostic has its reason).
- * Context: any thread, never suspends. Source: FIPS 180-4. */
+ * Context: any thread, never suspends. Source: FIPS 180-4, RFC 7693. */
 int sn_hash_once(enum sn_hash_kind kind, const void *data, size_t n, void *out) SN_MUST_CHECK;
 /* sn_hmac_once - HMAC of n bytes under `key`. Returns as sn_hash_once. Source: RFC 2104. */
 int sn_hmac_once(enum sn_hash_kind kind, const void *key, size_t key_len, const void *data,

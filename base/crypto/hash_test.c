@@ -5,7 +5,7 @@
 #include "core/rand.h"
 #include "harness/test.h"
 
-/* SPEC: FIPS 180-4 example messages, RFC 2202 and RFC 4231 test cases. */
+/* SPEC: FIPS 180-4 and RFC 7693 example messages, RFC 2202 and RFC 4231 test cases. */
 SN_TEST(crypto_hash_known_answers)
 {
     static const struct {
@@ -19,6 +19,9 @@ SN_TEST(crypto_hash_known_answers)
         {SN_SHA512, "abc",
          "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
          "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"},
+        {SN_BLAKE2B_512, "abc",
+         "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1"
+         "7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923"},
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         uint8_t md[SN_HASH_MAX];

@@ -114,6 +114,30 @@ static int send_piece(struct sn_stream *st, char *buf, size_t n, bool chunked)
     return r < 0 ? (int)r : 0;
 }
 
+/* The end of a chunked body. */
+static int send_last_chunk(struct sn_stream *st, const struct sn_http_headers *trailers)
+{
+    ssize_t r;
+    if (!trailers || !trailers->len) {
+        r = sn_write(st, "0\r\n\r\n", 5);
+        return r < 0 ? (int)r : 0;
+    }
+    struct sn_buf b;
+    sn_buf_init(&b, SN_H1_TRAILER_BYTES_MAX + 16);
+    sn_buf_cstr(&b, "0\r\n");
+    for (unsigned i = 0; i < trailers->len; i++) {
+        const struct sn_http_header *t = &trailers->ptr[i];
+        if (!sn_http_trailer_ok(t->name)) continue;
+        if (!sn_http_is_token(t->name) || !sn_http_is_value(t->value)) b.err = SN_E_INVALID_ARGUMENT;
+        put_field(&b, t->name, t->value);
+    }
+    sn_buf_put(&b, "\r\n", 2);
+    r = b.err < 0 ? sn_fail(b.err, "request trailers") : sn_write(st, b.ptr, b.len);
+    if (b.err < 0) (void)!sn_stream_shutdown(st); /* as for a body that breaks off */
+    sn_buf_done(&b);
+    return r < 0 ? (int)r : 0;
+}
+
 static int send_body(struct cl_call *k, const struct sn_http_call *call, char *buf)
 {
     struct sn_stream *st = k->conn->st;
@@ -132,12 +156,12 @@ static int send_body(struct cl_call *k, const struct sn_http_call *call, char *b
         if (r < 0) return r;
         if (!chunked) left -= (uint64_t)n;
     }
-    if (!chunked && left)
+    if (!chunked && left) {
+        (void)!sn_stream_shutdown(st);
         return sn_fail(SN_E_FAILED_PRECONDITION, "request body ended %llu bytes short",
                        (unsigned long long)left);
-    if (!chunked) return 0;
-    ssize_t r = sn_write(st, "0\r\n\r\n", 5);
-    return r < 0 ? (int)r : 0;
+    }
+    return chunked ? send_last_chunk(st, call->trailers) : 0;
 }
 
 /* A supervisor fiber owns the scope in which the pump runs, so that the call can cancel it. */
@@ -269,14 +293,9 @@ static int read_head(struct cl_call *k, const struct sn_http_call *call)
 
 static ssize_t h1_tail(struct cl_call *k, ssize_t n)
 {
-    if (n == 0 && k->body.trailers.len && !k->pub.trailers.len) {
-        struct sn_str raw = sn_arena_str(&k->arena, sn_buf_view(&k->body.trailers));
-        int r = raw.ptr ? sn_h1_trailers(raw, &k->arena, &k->pub.trailers) : SN_E_NOMEM;
-        sn_buf_reset(&k->body.trailers);
-        if (r < 0) {
-            k->body.err = r;
-            return sn_fail(r, "response trailers");
-        }
+    if (n == 0) {
+        int r = http_body_trailers(&k->body, &k->arena, &k->pub.trailers);
+        if (r < 0) return sn_fail(r, "response trailers");
     }
     if (n == SN_E_EOF) return sn_fail(SN_E_EOF, "response body ended early");
     return n;

@@ -337,18 +337,42 @@ static int st_send(struct cl_stream *st, struct sn_str data, bool end)
     return r;
 }
 
+/* The call would wait for the answer to a request that is never whole. */
+static int st_give_up(struct cl_stream *st, int why)
+{
+    if (st->closed) return why;
+    sn_h2_reset(st->h->s, st->id, SN_H2_CANCEL);
+    h2_flush(st->h);
+    return why;
+}
+
+static int st_trailers(struct cl_call *k, const struct sn_http_headers *from)
+{
+    struct cl_stream *st = k->stream;
+    struct sn_http_headers t = {0};
+    for (unsigned i = 0; from && i < from->len; i++) {
+        if (!sn_http_trailer_ok(from->ptr[i].name)) continue;
+        int r = sn_http_headers_add(&t, &k->arena, from->ptr[i].name, from->ptr[i].value);
+        if (r < 0) return r;
+    }
+    return t.len && !st->closed ? sn_h2_trailers(st->h->s, st->id, &t, &k->arena) : 0;
+}
+
 static int st_send_body(struct cl_call *k, const struct sn_http_call *call, char *buf)
 {
     uint64_t sent = 0;
     for (;;) {
         ssize_t n = call->body_fn(call->body_arg, buf, BODY_STEP);
-        if (n < 0) return (int)n;
+        if (n < 0) return st_give_up(k->stream, (int)n);
         sent += (uint64_t)n;
         if (call->body_length >= 0 && (n == 0) != (sent == (uint64_t)call->body_length) &&
             (n == 0 || sent > (uint64_t)call->body_length))
-            return sn_fail(SN_E_FAILED_PRECONDITION, "request body is not its announced %lld bytes",
-                           (long long)call->body_length);
-        int r = st_send(k->stream, sn_str_of(buf, (size_t)n), n == 0);
+            return st_give_up(k->stream, sn_fail(SN_E_FAILED_PRECONDITION,
+                                                 "request body is not its announced %lld bytes",
+                                                 (long long)call->body_length));
+        int r = n == 0 ? st_trailers(k, call->trailers) : 0;
+        if (r < 0) return st_give_up(k->stream, r);
+        r = st_send(k->stream, sn_str_of(buf, (size_t)n), n == 0);
         if (r < 0 || n == 0) return r;
     }
 }
@@ -384,6 +408,7 @@ static int st_request(struct cl_call *k, const struct sn_http_call *call)
     struct sn_str path = call->target.len ? call->target : k->url.target;
     if (path.len == 0) path = SN_STR("/");
     if (path.ptr[0] == '?') path = sn_arena_printf(a, "/%.*s", SN_STR_ARG(path));
+    if (!path.ptr) return SN_E_NOMEM;
     struct sn_h2_request rq = {.method = call->method.len ? call->method : SN_STR("GET"),
                                .scheme = k->url.tls ? SN_STR("https") : SN_STR("http"),
                                .authority = authority,

@@ -81,6 +81,11 @@ ssize_t http_body_next(struct http_body *b, struct http_in *in, size_t max, cons
 /* http_body_copy - as above, into buf; large pieces are read there without a stop in between. */
 ssize_t http_body_copy(struct http_body *b, struct http_in *in, void *buf, size_t cap);
 
+/* http_body_trailers - the fields behind a body that was read to its end, parsed once. Returns 0,
+ * SN_E_PROTOCOL, SN_E_TOO_LARGE, SN_E_NOMEM (kept as the body's error). */
+int http_body_trailers(struct http_body *b, struct sn_arena *a,
+                       struct sn_http_headers *ret) SN_MUST_CHECK;
+
 /* ---- exchange ------------------------------------------------------------------------------- */
 
 struct http_xi;
@@ -103,7 +108,7 @@ struct http_xi {
     struct sn_http_headers resp, trailers;
     struct sn_str content_type; /* of sn_http_reply */
     int64_t resp_length;        /* announced; -1 unknown */
-    bool begun, ended, hijacked, body_large;
+    bool begun, ended, hijacked, body_large, body_bad;
     int err; /* the write side failed: every later write repeats it */
 };
 static inline struct http_xi *http_xi_of(struct sn_http_x *x)

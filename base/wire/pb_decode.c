@@ -75,8 +75,6 @@ static SN_ALWAYS_INLINE const uint8_t *varint(const uint8_t *p, const uint8_t *e
     }
     return varint_wide(p, end, ret);
 }
-static inline uint32_t unzigzag32(uint32_t v) { return (v >> 1) ^ -(v & 1); }
-static inline uint64_t unzigzag64(uint64_t v) { return (v >> 1) ^ -(v & 1); }
 
 /* length - reads a length prefix; the payload is [result, result + *ret). */
 static inline const uint8_t *length(struct dec *d, const uint8_t *p, const uint8_t *end,
@@ -162,11 +160,11 @@ static void store_varint(void *dst, unsigned type, uint64_t v)
 {
     uint32_t v32 = (uint32_t)v;
     switch (type) {
-    case SN_PB_SINT64: v = unzigzag64(v); __attribute__((fallthrough));
+    case SN_PB_SINT64: v = pb_unzigzag64(v); __attribute__((fallthrough));
     case SN_PB_INT64:
     case SN_PB_UINT64: memcpy(dst, &v, 8); break;
     case SN_PB_BOOL: *(bool *)dst = v != 0; break;
-    case SN_PB_SINT32: v32 = unzigzag32(v32); __attribute__((fallthrough));
+    case SN_PB_SINT32: v32 = pb_unzigzag32(v32); __attribute__((fallthrough));
     default: memcpy(dst, &v32, 4); break;
     }
 }
@@ -191,7 +189,7 @@ static int keep_enum(struct dec *d, void *msg, const struct sn_pb_field *f, uint
 
 /* One loop per C type, so that no element pays for the choice. */
 #define PACKED_LOOP(ctype, value)                         \
-    for (ctype *o = dst; p < end; o++) {                  \
+    for (ctype *o = rest; p < end; o++) {                 \
         const uint8_t *q = varint(p, end, &v);            \
         if (SN_UNLIKELY(!q)) goto bad_varint;             \
         p = q;                                            \
@@ -202,11 +200,13 @@ static const uint8_t *packed_varints(struct dec *d, unsigned type, void *dst, co
                                      const uint8_t *end)
 {
     uint64_t v;
+    void *rest = dst;
+    p = sn_pb_packed_blocks(type, &rest, p, end);
     switch (type) {
     case SN_PB_INT64:
     case SN_PB_UINT64: PACKED_LOOP(uint64_t, v);
-    case SN_PB_SINT64: PACKED_LOOP(uint64_t, unzigzag64(v));
-    case SN_PB_SINT32: PACKED_LOOP(uint32_t, unzigzag32((uint32_t)v));
+    case SN_PB_SINT64: PACKED_LOOP(uint64_t, pb_unzigzag64(v));
+    case SN_PB_SINT32: PACKED_LOOP(uint32_t, pb_unzigzag32((uint32_t)v));
     case SN_PB_BOOL: PACKED_LOOP(bool, v != 0);
     default: PACKED_LOOP(uint32_t, v);
     }

@@ -50,33 +50,10 @@ static SN_ALWAYS_INLINE bool need(struct enc *e, size_t n)
 {
     return SN_LIKELY((size_t)(e->p - (e->out->ptr + e->out->len)) >= n) || grow(e, n);
 }
-/* varint_before - writes v so that it ends before p, in at most ten bytes; returns its start. */
-static SN_ALWAYS_INLINE uint8_t *varint_before(uint8_t *p, uint64_t v)
-{
-    if (SN_LIKELY(v < 0x80)) {
-        *--p = (uint8_t)v;
-        return p;
-    }
-    unsigned n = (70u - (unsigned)__builtin_clzll(v)) / 7; /* significant bits, 7 a byte */
-    if (SN_LIKELY(n <= 8)) {
-        /* Spread the groups over eight bytes; what lands below the n that count is free room. */
-        uint64_t w = (v & 0x00fffffff0000000u) << 4 | (v & 0x000000000fffffffu);
-        w = (w & 0x0fffc0000fffc000u) << 2 | (w & 0x00003fff00003fffu);
-        w = (w & 0x3f803f803f803f80u) << 1 | (w & 0x007f007f007f007fu);
-        w |= 0x0080808080808080u >> (64 - 8 * n);
-        w <<= 64 - 8 * n;
-        memcpy(p - 8, &w, 8);
-        return p - n;
-    }
-    uint8_t *q = p -= n;
-    for (; v >= 0x80; v >>= 7) *q++ = (uint8_t)(v | 0x80);
-    *q = (uint8_t)v;
-    return p;
-}
 /* The caller has made sure of 10 bytes. */
 static SN_ALWAYS_INLINE void put_varint(struct enc *e, uint64_t v)
 {
-    e->p = varint_before(e->p, v);
+    e->p = pb_varint_before(e->p, v);
 }
 static inline void put_tag(struct enc *e, uint32_t tag)
 {
@@ -156,57 +133,15 @@ static SN_ALWAYS_INLINE bool put_value(struct enc *e, const struct sn_pb_field *
     return true;
 }
 
-/* ---- packed numbers: one loop per kind of element and instruction set, room asked for once per
- * block ---- */
-
+/* Room is asked for once per block of elements. */
 #define PACKED_BLOCK 64u
-#define FN(x) x##_base
-#define VARINT_BEFORE varint_before
-#include "wire/pb_packed_int.h"
-#undef FN
-#undef VARINT_BEFORE
-static uint8_t *(*packed_block)(uint8_t *p, unsigned type, const void *src,
-                                uint32_t n) = packed_block_base;
-
-#if defined(__x86_64__)
-#define BMI2 __attribute__((target("bmi2,lzcnt")))
-/* As varint_before, with the seven-bit groups spread by one instruction. */
-BMI2 static inline uint8_t *varint_before_bmi2(uint8_t *p, uint64_t v)
+static bool put_packed_varints(struct enc *e, unsigned type, const struct sn_pb_array *arr)
 {
-    unsigned n = (70u - (unsigned)__builtin_clzll(v | 1)) / 7;
-    if (SN_UNLIKELY(n > 8)) return varint_before(p, v);
-    uint64_t w = __builtin_ia32_pdep_di(v, 0x7f7f7f7f7f7f7f7fu);
-    /* Continuation bits in all bytes but the last: those below the n that count are free room. */
-    w = w << (64 - 8 * n) | 0x0080808080808080u;
-    memcpy(p - 8, &w, 8);
-    return p - n;
-}
-#define FN(x) x##_bmi2
-#define VARINT_BEFORE varint_before_bmi2
-#define PACKED_TARGET BMI2
-#include "wire/pb_packed_int.h"
-#undef FN
-#undef VARINT_BEFORE
-
-__attribute__((constructor)) static void packed_choose(void)
-{
-    __builtin_cpu_init();
-    /* Zen before its third generation spreads in microcode, a bit at a time. */
-    if (__builtin_cpu_supports("bmi2") && !__builtin_cpu_is("znver1") &&
-        !__builtin_cpu_is("znver2"))
-        packed_block = packed_block_bmi2;
-}
-#endif
-
-static bool put_packed_varints(struct enc *e, const struct sn_pb_field *f,
-                               const struct sn_pb_array *arr)
-{
-    size_t elem = sn_pb_elem_bytes[f->type];
-    for (uint32_t i = arr->len; i > 0;) {
-        uint32_t n = SN_MIN(i, PACKED_BLOCK);
-        if (!need(e, 10 * (size_t)n)) return false;
-        i -= n;
-        e->p = packed_block(e->p, f->type, (const char *)arr->ptr + elem * i, n);
+    for (uint32_t to = arr->len; to > 0;) {
+        uint32_t from = to > PACKED_BLOCK ? to - PACKED_BLOCK : 0;
+        if (!need(e, SN_PB_VARINT_MAX * (size_t)(to - from))) return false;
+        e->p = sn_pb_packed_before(e->p, type, arr->ptr, from, to);
+        to = from;
     }
     return true;
 }
@@ -214,10 +149,10 @@ static SN_NOINLINE bool put_packed(struct enc *e, const struct sn_pb_field *f,
                                    const struct sn_pb_array *arr)
 {
     size_t elem = sn_pb_elem_bytes[f->type], before = written(e);
-    if (sn_pb_wire_type[f->type] != PB_WT_VARINT) {
+    if (sn_pb_wire_type[f->type] != PB_WT_VARINT || f->type == SN_PB_BOOL) {
         if (!put_bytes(e, arr->ptr, elem * arr->len)) return false;
     } else {
-        if (!put_packed_varints(e, f, arr)) return false;
+        if (!put_packed_varints(e, f->type, arr)) return false;
     }
     if (!need(e, 20)) return false;
     put_varint(e, written(e) - before);

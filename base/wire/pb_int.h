@@ -73,3 +73,38 @@ static inline void *pb_array_slot(struct sn_pb_array *arr, size_t elem, struct s
 int sn_pb_maps_finish(const struct sn_pb_desc *d, void *msg, struct sn_arena *a);
 /* pb_missing - the first required field that is absent, or NULL. */
 const struct sn_pb_field *sn_pb_missing(const struct sn_pb_desc *d, const void *msg);
+#define SN_PB_VARINT_MAX 10u /* bytes of the longest varint */
+/* pb_varint_before - writes v so that it ends before p, in at most ten bytes; returns its start. */
+static inline uint8_t *pb_varint_before(uint8_t *p, uint64_t v)
+{
+    if (SN_LIKELY(v < 0x80)) {
+        *--p = (uint8_t)v;
+        return p;
+    }
+    unsigned n = (70u - (unsigned)__builtin_clzll(v)) / 7; /* significant bits, 7 a byte */
+    if (SN_LIKELY(n <= 8)) {
+        /* Spread the groups over eight bytes; what lands below the n that count is free room. */
+        uint64_t w = (v & 0x00fffffff0000000u) << 4 | (v & 0x000000000fffffffu);
+        w = (w & 0x0fffc0000fffc000u) << 2 | (w & 0x00003fff00003fffu);
+        w = (w & 0x3f803f803f803f80u) << 1 | (w & 0x007f007f007f007fu);
+        w |= 0x0080808080808080u >> (64 - 8 * n);
+        w <<= 64 - 8 * n;
+        memcpy(p - 8, &w, 8);
+        return p - n;
+    }
+    uint8_t *q = p -= n;
+    for (; v >= 0x80; v >>= 7) *q++ = (uint8_t)(v | 0x80);
+    *q = (uint8_t)v;
+    return p;
+}
+/* sn_pb_packed_before - writes elements [from, to) of an array of the varint type `type` (not bool)
+ * so that they end before p; the caller has made sure of SN_PB_VARINT_MAX bytes for each. Returns
+ * the start of what it wrote. */
+extern uint8_t *(*sn_pb_packed_before)(uint8_t *p, unsigned type, const void *elems, uint32_t from,
+                                       uint32_t to);
+static inline uint32_t pb_unzigzag32(uint32_t v) { return (v >> 1) ^ -(v & 1); }
+static inline uint64_t pb_unzigzag64(uint64_t v) { return (v >> 1) ^ -(v & 1); }
+/* sn_pb_packed_blocks - reads as many varints of [p, end) as this CPU can take in blocks, none of
+ * them bad, to *dst, which it advances. Returns where it stopped; the plain loop goes on there. */
+extern const uint8_t *(*sn_pb_packed_blocks)(unsigned type, void **dst, const uint8_t *p,
+                                             const uint8_t *end);

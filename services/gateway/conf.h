@@ -6,8 +6,14 @@
 #include "core/str.h"
 #include "gateway/route.h"
 
-struct sn_gw_conf_tls_server {
+struct sn_gw_conf_cert {
     struct sn_str cert, key; /* PEM files */
+};
+struct sn_gw_conf_tls_server {
+    bool enabled;
+    struct sn_gw_conf_cert first; /* for names that no other one has */
+    struct sn_gw_conf_cert *more;
+    size_t n_more;
     struct sn_str client_ca; /* set: client certificates are verified against it */
     bool client_required;
 };
@@ -15,7 +21,7 @@ struct sn_gw_conf_tls_server {
 struct sn_gw_conf_listener {
     struct sn_str name, address;
     bool h2;
-    struct sn_gw_conf_tls_server tls; /* cert.ptr NULL = plain */
+    struct sn_gw_conf_tls_server tls;
 };
 
 struct sn_gw_conf_endpoint {
@@ -30,7 +36,8 @@ struct sn_gw_conf_hash { /* ring_hash: what is hashed; the first that is present
     bool source_ip, path;
 };
 struct sn_gw_conf_health {
-    struct sn_str path; /* .ptr NULL = no active checks */
+    bool enabled;
+    struct sn_str path;
     struct sn_str host; /* Host header; .ptr NULL = the endpoint's address */
     int64_t interval, timeout;
     uint64_t healthy, unhealthy; /* consecutive results that change the state */

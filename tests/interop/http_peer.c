@@ -38,9 +38,15 @@ static int handler(struct sn_http_x *x, void *arg)
 {
     struct sn_str p = x->req.path;
     if (sn_str_eqc(p, "/echo")) return echo(x);
+    if (sn_str_eqc(p, "/read")) { /* answers when all of the body is there */
+        struct sn_str body;
+        int r = sn_http_body_all(x, 64 << 20, &body);
+        return r < 0 ? r : sn_http_reply(x, 200, SN_STR("text/plain"), SN_STR("ok"));
+    }
     if (sn_str_eqc(p, "/ws")) {
         struct sn_ws *ws;
-        struct sn_ws_opts o = {.on_message = ws_message};
+        struct sn_ws_opts o = {.on_message = ws_message, .deflate = true,
+                               .message_bytes_max = 1 << 20};
         return sn_ws_accept(x, &o, &ws);
     }
     if (sn_str_eqc(p, "/chunked")) {

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crypto/ifma.c - products of whole arrays, eight at a time. */
+#include "crypto/ifma_int.h"
+
+#ifdef __AVX512IFMA__
+#include "crypto/ifma_vec_int.h"
+
+/* Elements in memory carry 2^256, products here divide by 2^260: one factor enters times 2^4. */
+size_t sn_ifma_mul_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
+                        const struct sn_fe *b, size_t n)
+{
+    struct f5_mod m;
+    size_t i = 0;
+    if (!sn_field_ifma || n < 8) return 0;
+    f5_mod_init(&m, f->p.v, f->inv);
+    for (; i + 8 <= n; i += 8) {
+        __m512i w[4];
+        f5_load_words(w, a + i);
+        struct f5 x = f5_split(w, 0);
+        f5_load_words(w, b + i);
+        struct f5 y = f5_split(w, 4);
+        x = f5_mul(&x, &y, &m);
+        x = f5_reduce(&x, &m.p);
+        f5_join(w, &x);
+        f5_store_words(ret + i, w);
+    }
+    return i;
+}
+size_t sn_ifma_scale_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
+                          const struct sn_fe *c, size_t n)
+{
+    struct f5_mod m;
+    size_t i = 0;
+    if (!sn_field_ifma || n < 8) return 0;
+    f5_mod_init(&m, f->p.v, f->inv);
+    __m512i w[4];
+    for (unsigned k = 0; k < 4; k++) w[k] = _mm512_set1_epi64((int64_t)c->v[k]);
+    struct f5 y = f5_split(w, 4);
+    for (; i + 8 <= n; i += 8) {
+        f5_load_words(w, a + i);
+        struct f5 x = f5_split(w, 0);
+        x = f5_mul(&x, &y, &m);
+        x = f5_reduce(&x, &m.p);
+        f5_join(w, &x);
+        f5_store_words(ret + i, w);
+    }
+    return i;
+}
+#else
+size_t sn_ifma_mul_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
+                        const struct sn_fe *b, size_t n)
+{
+    return 0;
+}
+size_t sn_ifma_scale_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
+                          const struct sn_fe *c, size_t n)
+{
+    return 0;
+}
+#endif
