@@ -156,6 +156,7 @@ struct sn_http_call {
     /* Sent behind a body_fn body of unknown length (on h2: of any); looked at when body_fn has
      * returned 0, so that it may fill them. Fields a trailer must not have are left out. */
     const struct sn_http_headers *trailers;
+    int64_t start_ns;             /* sn_now(), if the caller has just looked; 0: looked up */
     bool no_retry;                /* default: retried once on a fresh connection if a pooled one was
                                    * stale, only for bodyless or replayable idempotent requests */
 };

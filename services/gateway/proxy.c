@@ -167,7 +167,8 @@ static void attempt_end(struct proxy *p, enum sn_gw_result result)
 static int attempt(struct proxy *p)
 {
     struct gw_req *q = p->q;
-    int64_t now = sn_now();
+    /* The first attempt begins with the request: a look at the clock is a hundredth of a request. */
+    int64_t now = p->tried.n ? sn_now() : q->x->req.start_ns;
     p->ep = sn_gw_pool_pick(p->pool->pool, now, sn_random(), p->hash, &p->tried);
     p->tried.eps[p->tried.n++] = p->ep;
     p->ep_start_ns = now;
@@ -177,6 +178,7 @@ static int attempt(struct proxy *p)
     q->attempts++;
     q->endpoint = sn_str(p->ep->addr);
     p->call.addr = q->endpoint;
+    p->call.start_ns = now;
     struct sn_http_header *h = NULL;
     int r = gw_headers_upstream(q, q->endpoint, p->conf, &p->upgrade, &h, &p->call.n_headers);
     if (r < 0) return r;
@@ -187,7 +189,7 @@ static int attempt(struct proxy *p)
     int64_t prev = sn_deadline_tighten(at);
     r = sn_http_do(p->pool->client->http, &p->call, &p->resp);
     sn_deadline_restore(prev);
-    p->ep_head_ns = sn_now();
+    p->ep_head_ns = r < 0 ? sn_now() : now + p->resp->first_byte_ns;
     return r;
 }
 
