@@ -471,6 +471,7 @@ static int listen_socket(const struct sn_sockaddr *a, const struct sn_listen_opt
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ut_ms, sizeof ut_ms);
+        if (sn_net_is_loopback(a)) sn_net_tune_loopback(fd);
         if (o->per_worker) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
         if (o->defer_accept) setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one);
     }

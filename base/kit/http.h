@@ -32,7 +32,8 @@ struct sn_http_req {
     struct sn_http_headers headers;
     struct sn_http_headers trailers; /* once the body was read to its end */
     int64_t content_length;   /* 0 = no body, -1 = unknown (chunked, h2 without length) */
-    int64_t start_ns;         /* sn_now() when the head was complete */
+    int64_t start_ns;         /* when its worker last learned of arrived bytes, at most a pass of the
+                               * scheduler before the head was read: waiting for its turn counts */
 };
 
 struct sn_http_x { /* the exchange; fields below are the handler's to read */

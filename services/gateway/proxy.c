@@ -167,8 +167,7 @@ static void attempt_end(struct proxy *p, enum sn_gw_result result)
 static int attempt(struct proxy *p)
 {
     struct gw_req *q = p->q;
-    /* The first attempt begins with the request: a look at the clock is a hundredth of a request. */
-    int64_t now = p->tried.n ? sn_now() : q->x->req.start_ns;
+    int64_t now = sn_now();
     p->ep = sn_gw_pool_pick(p->pool->pool, now, sn_random(), p->hash, &p->tried);
     p->tried.eps[p->tried.n++] = p->ep;
     p->ep_start_ns = now;
