@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench/pairs - HTTP servers against each other on a machine that is not quiet.
  *
- *   pairs [-c CONNS] [-s SLICE_MS] [-n ROUNDS] [-H HOST] NAME=PORT:PID...
+ *   pairs [-c CONNS] [-s SLICE_MS] [-n ROUNDS] [-o FILE] NAME=PORT:PID...
  *
  * Each server gets CONNS kept connections with one request outstanding on each. In every round each
  * server is driven for one slice, in an order that alternates; a slice ends when its last answer is
  * in, so the server is idle whenever its CPU time (all threads, schedstat, ns) is read. Slices are
  * short, so whatever else the machine does falls on neighbours alike, and the median of the pairwise
  * ratios against the first server, with its 95 % interval, resolves a hundredth where single runs
- * of seconds differ by tenths. Prints one Markdown row per server. Answers need a Content-Length. */
+ * of seconds differ by tenths. Prints one Markdown row per server; -o appends the ratios of the second
+ * one, a line each. Answers need a Content-Length. */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -47,7 +48,7 @@ struct server {
 
 static struct server servers[SERVERS_MAX];
 static unsigned n_servers, conns = 64, slice_ms = 100, rounds = 60;
-static char request[256];
+static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 static void die(const char *what, const char *who)
 {
@@ -81,11 +82,10 @@ static int64_t cpu_ns(const struct server *s)
     return sum;
 }
 
-static void server_open(struct server *s, const char *host)
+static void server_open(struct server *s)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)s->port)};
     inet_pton(AF_INET, "127.0.0.1", &a.sin_addr);
-    snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host);
     s->epoll_fd = epoll_create1(0);
     s->conns = calloc(conns, sizeof *s->conns);
     s->per_cpu = calloc(rounds, sizeof *s->per_cpu);
@@ -105,7 +105,7 @@ static void server_open(struct server *s, const char *host)
 
 static void ask(struct server *s, struct conn *c)
 {
-    size_t n = strlen(request);
+    size_t n = sizeof request - 1;
     c->sent_ns = now_ns();
     c->have = 0;
     if (send(c->fd, request, n, MSG_NOSIGNAL) != (ssize_t)n) die("send", s->name);
@@ -202,12 +202,12 @@ static void print(struct server *s)
 
 int main(int argc, char **argv)
 {
-    const char *host = "localhost";
-    for (int o; (o = getopt(argc, argv, "c:s:n:H:")) != -1;) {
+    const char *out = NULL;
+    for (int o; (o = getopt(argc, argv, "c:s:n:o:")) != -1;) {
         if (o == 'c') conns = (unsigned)atoi(optarg);
         else if (o == 's') slice_ms = (unsigned)atoi(optarg);
         else if (o == 'n') rounds = (unsigned)atoi(optarg);
-        else if (o == 'H') host = optarg;
+        else if (o == 'o') out = optarg;
         else return 2;
     }
     if (conns < 1 || conns > CONNS_MAX || rounds < 1 || rounds > ROUNDS_MAX) return 2;
@@ -217,7 +217,7 @@ int main(int argc, char **argv)
         if (!eq || sscanf(eq + 1, "%d:%d", &s->port, &s->pid) != 2) return 2;
         *eq = 0;
         s->name = argv[optind];
-        server_open(s, host);
+        server_open(s);
     }
     if (n_servers == 0) return 2;
     for (unsigned i = 0; i < n_servers; i++) slice(&servers[i], 300000000), servers[i].n_latency = 0;
@@ -227,5 +227,9 @@ int main(int argc, char **argv)
     printf("| server | requests per CPU-second | requests/s | P50 us | P99 us | %s / it | 95 %% |\n"
            "|---|--:|--:|--:|--:|--:|---|\n", servers[0].name);
     for (unsigned i = 0; i < n_servers; i++) print(&servers[i]);
+    FILE *f = out && n_servers > 1 ? fopen(out, "a") : NULL;
+    for (unsigned r = 0; f && r < rounds; r++)
+        fprintf(f, "%.5f\n", servers[1].per_cpu[r] / servers[0].per_cpu[r]);
+    if (f) fclose(f);
     return 0;
 }
