@@ -128,7 +128,8 @@ int http_x_run(struct http_xi *xi);
 /* ---- server --------------------------------------------------------------------------------- */
 
 struct http_counters { /* of one worker; summed by sn_http_server_stats */
-    uint64_t conns_active, requests, requests_active, errors_parse, panics, bytes_in, bytes_out, h2_streams;
+    uint64_t conns_active;
+    uint64_t requests, requests_active, errors_parse, panics, bytes_in, bytes_out, h2_streams;
 };
 struct http_server_worker {
     struct http_pools pools;
