@@ -261,7 +261,7 @@ static enum steal_view steal(struct sn_worker *w)
 void sn_fiber_enqueue_new(struct sn_worker *w, struct sn_fiber *f)
 {
     if (f->flags & SN_FF_PINNED) {
-        f->w = w;
+        SN_STORE(&f->w, w); /* a canceller of everything may be reading it */
         sn_rq_push(w, f);
         return;
     }
