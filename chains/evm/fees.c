@@ -158,9 +158,9 @@ int sn_fees_suggest(struct sn_eth_rpc *rpc, const struct sn_fee_opts *opts, stru
                     struct sn_fees *ret)
 {
     const struct sn_json *history, *hint;
-    struct sn_fee_block *b;
-    uint64_t next, tip = 0;
-    size_t n;
+    struct sn_fee_block *b = NULL;
+    uint64_t next = 0, tip = 0;
+    size_t n = 0;
     int r = sn_eth_call(rpc, a, &history, NULL, "eth_feeHistory", "[\"0x%x\",\"latest\",[10,25,50,75,90]]",
                         SN_GAS_HISTORY_BLOCKS);
     if (r >= 0) r = read_history(history, a, &b, &n, &next);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* evm/gas_int.h - the pieces of the gas estimator. */
 #pragma once
+#include <stdio.h>
+
 #include "core/buf.h"
 #include "evm/gas.h"
 

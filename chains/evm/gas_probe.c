@@ -124,7 +124,7 @@ static int read_probe(enum sn_gas_method method, const struct sn_eth_reply *repl
 int gas_probe(struct sn_eth_rpc *rpc, enum sn_gas_method method, struct gas_probe *probes, size_t n,
               struct sn_arena *a)
 {
-    struct sn_eth_request calls[GAS_PROBES_MAX];
+    struct sn_eth_request calls[GAS_PROBES_MAX] = {{0}};
     struct sn_eth_reply replies[GAS_PROBES_MAX];
     SN_ASSERT(n <= SN_COUNT_OF(calls));
     for (size_t i = 0; i < n; i++) {
