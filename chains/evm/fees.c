@@ -16,10 +16,10 @@
 #define BLOCKS_DEFAULT 3u
 #define BLOCKS_MAX 64u
 #define PROBABILITY_DEFAULT 0.95
-#define STEP_MAX 1.125    /* EIP-1559: one eighth a block */
-#define FULL_MIN 0.10     /* emptier blocks say nothing about tips */
-#define ROOM_MAX 0.95     /* below this a block had room for anyone */
-#define TIP_MIN 1u        /* wei: producers may refuse none at all */
+#define STEP_MAX 1.125 /* EIP-1559: one eighth a block */
+#define FULL_MIN 0.10  /* emptier blocks say nothing about tips */
+#define ROOM_MAX 0.95  /* below this a block had room for anyone */
+#define TIP_MIN 1u     /* wei: producers may refuse none at all */
 #define CLIMB_SLACK 1.02
 
 static int by_value(const void *a, const void *b)
@@ -38,7 +38,8 @@ static double upper_quantile(double *v, size_t n, double p)
 static double climb_limit(unsigned blocks) { return pow(STEP_MAX, (double)(blocks - 1)); }
 
 /* climb_of - how much higher than the next base fee it may be in the last of `blocks` blocks. */
-static double climb_of(const struct sn_fee_block *b, size_t n, unsigned blocks, double p, double *work)
+static double climb_of(const struct sn_fee_block *b, size_t n, unsigned blocks, double p,
+                       double *work)
 {
     size_t windows = 0;
     if (blocks == 1) return 1;
@@ -110,21 +111,25 @@ int sn_fees_from_history(const struct sn_fee_block *blocks, size_t n, uint64_t n
     unsigned want = opts && opts->blocks ? opts->blocks : BLOCKS_DEFAULT;
     double p = opts && opts->probability > 0 ? opts->probability : PROBABILITY_DEFAULT;
     if (want > BLOCKS_MAX || p >= 1)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "fees: 1 to %u blocks and a probability below 1 expected",
-                       BLOCKS_MAX);
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "fees: 1 to %u blocks and a probability below 1 expected", BLOCKS_MAX);
     double *work = SN_ARENA_ARRAY(a, double, n + 1);
     uint64_t *tips = SN_ARENA_ARRAY(a, uint64_t, 5 * n + 1);
     if (!work || !tips) return SN_E_NOMEM;
     double climb = climb_of(blocks, n, want, p, work);
     uint64_t tip = tip_of(blocks, n, want, p, tip_hint, tips);
-    *ret = (struct sn_fees){.priority_fee = tip, .base_fee = next_base,
-                            .base_fee_high = scaled(next_base, climb), .blocks_seen = (unsigned)n,
+    *ret = (struct sn_fees){.priority_fee = tip,
+                            .base_fee = next_base,
+                            .base_fee_high = scaled(next_base, climb),
+                            .blocks_seen = (unsigned)n,
                             .inclusion = share_taken(blocks, n, want, tip)};
     ret->max_fee = ret->base_fee_high + tip;
-    ret->reason = sn_arena_printf(
-        a, "%zu blocks: within %u blocks the base fee stayed below %.3f times the next one's in %.0f %% "
-        "of cases; a tip of %llu wei was taken in %.1f %%",
-        n, want, climb, 100 * p, (unsigned long long)tip, 100 * ret->inclusion);
+    ret->reason =
+        sn_arena_printf(a,
+                        "%zu blocks: within %u blocks the base fee stayed below %.3f times the "
+                        "next one's in %.0f %% "
+                        "of cases; a tip of %llu wei was taken in %.1f %%",
+                        n, want, climb, 100 * p, (unsigned long long)tip, 100 * ret->inclusion);
     return ret->reason.ptr ? 0 : SN_E_NOMEM;
 }
 
@@ -133,12 +138,14 @@ int sn_fees_from_history(const struct sn_fee_block *blocks, size_t n, uint64_t n
 static int read_history(const struct sn_json *h, struct sn_arena *a, struct sn_fee_block **ret,
                         size_t *ret_n, uint64_t *ret_next)
 {
-    const struct sn_json *base = sn_json_get(h, "baseFeePerGas"), *full = sn_json_get(h, "gasUsedRatio");
+    const struct sn_json *base = sn_json_get(h, "baseFeePerGas"),
+                         *full = sn_json_get(h, "gasUsedRatio");
     const struct sn_json *reward = sn_json_get(h, "reward");
     size_t n = sn_json_len(full);
     if (!sn_json_is(base, SN_JSON_ARRAY) || sn_json_len(base) != n + 1 || n > 1024)
-        return sn_fail(SN_E_PROTOCOL, "eth_feeHistory: %zu ratios and one base fee more expected, %zu came",
-                       n, sn_json_len(base));
+        return sn_fail(SN_E_PROTOCOL,
+                       "eth_feeHistory: %zu ratios and one base fee more expected, %zu came", n,
+                       sn_json_len(base));
     struct sn_fee_block *b = SN_ARENA_ARRAY(a, struct sn_fee_block, n + 1);
     if (!b) return SN_E_NOMEM;
     for (size_t i = 0; i < n; i++) {
@@ -161,8 +168,8 @@ int sn_fees_suggest(struct sn_eth_rpc *rpc, const struct sn_fee_opts *opts, stru
     struct sn_fee_block *b = NULL;
     uint64_t next = 0, tip = 0;
     size_t n = 0;
-    int r = sn_eth_call(rpc, a, &history, NULL, "eth_feeHistory", "[\"0x%x\",\"latest\",[10,25,50,75,90]]",
-                        SN_GAS_HISTORY_BLOCKS);
+    int r = sn_eth_call(rpc, a, &history, NULL, "eth_feeHistory",
+                        "[\"0x%x\",\"latest\",[10,25,50,75,90]]", SN_GAS_HISTORY_BLOCKS);
     if (r >= 0) r = read_history(history, a, &b, &n, &next);
     if (r < 0) return r;
     /* Only a hint: nodes without it are fine. */

@@ -10,18 +10,18 @@
 #include "evm/gas_int.h"
 
 #define COVERAGE_DEFAULT 0.95
-#define NEAR 0.012             /* "within 1.2 %" */
+#define NEAR 0.012 /* "within 1.2 %" */
 #define CODE_BYTES_MAX (64u << 10)
-#define LATER_S 60u            /* simulated clocks that run ahead: does the call look at the time? */
+#define LATER_S 60u /* simulated clocks that run ahead: does the call look at the time? */
 #define MUCH_LATER_S 3600u
 #define RESIDUALS_FOR_WIDTH 20u /* fewer do not narrow the class's own width */
 
 /* What is known about a class before its history: from the corpus of bench/gas.sh. */
 static const struct {
-    double width;  /* of the interval, both ways, at drift 0 */
-    double drift;  /* added for each block of drift, growing with the root */
-    double margin; /* on the limit */
-    double near;   /* share within 1.2 % at drift 0 */
+    double width;      /* of the interval, both ways, at drift 0 */
+    double drift;      /* added for each block of drift, growing with the root */
+    double margin;     /* on the limit */
+    double near;       /* share within 1.2 % at drift 0 */
     double near_drift; /* with drift */
 } classes[] = {
     [SN_GAS_TRANSFER] = {0, 0, 0, 1, 1},
@@ -39,9 +39,10 @@ struct work {
     struct sn_gas_estimate *ret;
     struct sn_str block;
     enum sn_gas_method only;
-    uint64_t newest, time, cap; /* newest block, its clock, the most gas a transaction may ask for */
-    struct sn_str state;        /* its state root (or hash) */
-    double moved;               /* how far `used` moved when the clock ran ahead, relative */
+    uint64_t newest, time,
+        cap;             /* newest block, its clock, the most gas a transaction may ask for */
+    struct sn_str state; /* its state root (or hash) */
+    double moved;        /* how far `used` moved when the clock ran ahead, relative */
 };
 
 static void reason(struct work *w, const char *fmt, ...) SN_PRINTF(2, 3);
@@ -69,7 +70,8 @@ static int bytes_of(struct work *w, struct sn_str hex, const char *what, struct 
     char *out = sn_arena_alloc(w->a, hex.len / 2);
     if (!out) return SN_E_NOMEM;
     ssize_t n = sn_hex_decode(sn_str_of(hex.ptr + 2, hex.len - 2), out);
-    if (n < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "%s: an even number of hex digits expected", what);
+    if (n < 0)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "%s: an even number of hex digits expected", what);
     *ret = sn_str_of(out, (size_t)n);
     return 0;
 }
@@ -123,7 +125,8 @@ static int static_stage(struct work *w)
     if (r >= 0) r = bytes_of(w, sn_json_str(v), "eth_getCode", &code);
     if (r < 0) return r;
     /* A delegated account (EIP-7702) or a minimal proxy is what it calls: nested. */
-    w->ret->class = sn_str_starts(code, SN_STR("\xef\x01\x00")) ? SN_GAS_NESTED : sn_gas_classify(code);
+    w->ret->class =
+        sn_str_starts(code, SN_STR("\xef\x01\x00")) ? SN_GAS_NESTED : sn_gas_classify(code);
     return 0;
 }
 
@@ -141,7 +144,8 @@ static int look_at_newest(struct work *w)
     w->state = sn_json_str(sn_json_get(b, "stateRoot"));
     return 0;
 }
-/* first_probe - tries the methods from the best down until one is there; with it, the clock ahead. */
+/* first_probe - tries the methods from the best down until one is there; with it, the clock ahead.
+ */
 static int first_probe(struct work *w, struct gas_probe probes[3])
 {
     static const enum sn_gas_method order[] = {SN_GAS_SIMULATE, SN_GAS_TRACE, SN_GAS_BISECT};
@@ -149,7 +153,8 @@ static int first_probe(struct work *w, struct gas_probe probes[3])
     for (size_t i = 0; i < SN_COUNT_OF(order); i++) {
         if (w->only && w->only != order[i]) continue;
         for (unsigned k = 0; k < 3; k++)
-            probes[k] = (struct gas_probe){.call = w->call, .block = w->block,
+            probes[k] = (struct gas_probe){.call = w->call,
+                                           .block = w->block,
                                            .gas = order[i] == SN_GAS_BISECT ? w->cap : 0};
         probes[1].time = w->time + LATER_S;
         probes[2].time = w->time + MUCH_LATER_S;
@@ -195,7 +200,8 @@ static int rungs(struct work *w, const uint64_t *gas, unsigned n, unsigned *ret_
 /* limit_stage - the least limit that succeeds: a ladder above `used`, then the rung divided. */
 static int limit_stage(struct work *w)
 {
-    static const uint16_t ladder[] = {0, 1, 2, 4, 6, 8, 12, 16, 20, 25, 28, 34, 50, 75, 100, 300, 1000};
+    static const uint16_t ladder[] = {0,  1,  2,  4,  6,  8,   12,  16,  20,
+                                      25, 28, 34, 50, 75, 100, 300, 1000};
     uint64_t base = w->ret->method == SN_GAS_BISECT ? SN_MAX(w->ret->intrinsic, w->ret->floor)
                                                     : SN_MAX(w->ret->used, w->ret->floor);
     uint64_t gas[SN_COUNT_OF(ladder) + 1], low = base, high;
@@ -227,7 +233,8 @@ static void bisected_used(struct work *w)
 {
     w->ret->used = w->ret->limit_min;
     w->ret->used_high = w->ret->limit_min;
-    w->ret->used_low = SN_MAX(w->ret->floor, w->ret->limit_min - w->ret->limit_min / 5 - w->ret->limit_min / 32);
+    w->ret->used_low =
+        SN_MAX(w->ret->floor, w->ret->limit_min - w->ret->limit_min / 5 - w->ret->limit_min / 32);
     reason(w, "by bisection: refunds cannot be seen");
 }
 static int simulate_stage(struct work *w)
@@ -306,7 +313,11 @@ int sn_gas_estimate(struct sn_eth_rpc *rpc, const struct sn_gas_call *call,
     const struct sn_gas_opts *o = opts ? opts : &defaults;
     double coverage = o->coverage > 0 ? o->coverage : COVERAGE_DEFAULT;
     struct sn_gas_estimate e = {0};
-    struct work w = {.rpc = rpc, .call = call, .a = a, .ret = &e, .only = o->only,
+    struct work w = {.rpc = rpc,
+                     .call = call,
+                     .a = a,
+                     .ret = &e,
+                     .only = o->only,
                      .block = o->block.len ? o->block : SN_STR("pending")};
     struct gas_residuals *h = SN_ARENA_ARRAY(a, struct gas_residuals, 1);
     if (!h) return SN_E_NOMEM;

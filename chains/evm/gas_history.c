@@ -24,18 +24,21 @@ static struct sn_str text_of(const struct sn_json *tx, const char *key)
     return sn_json_str(sn_json_get(tx, key));
 }
 /* take_block - the block's transactions of the same kind, newest first. */
-static void take_block(const struct sn_json *block, const struct sn_gas_call *like, struct past *past,
-                       unsigned *n)
+static void take_block(const struct sn_json *block, const struct sn_gas_call *like,
+                       struct past *past, unsigned *n)
 {
     const struct sn_json *txs = sn_json_get(block, "transactions");
     for (size_t i = sn_json_len(txs); i-- > 0 && *n < SN_GAS_HISTORY_TXS_MAX;) {
         const struct sn_json *tx = sn_json_at(txs, i);
-        struct past p = {.call = {.from = text_of(tx, "from"), .to = text_of(tx, "to"),
-                                  .data = text_of(tx, "input"), .value = text_of(tx, "value")},
+        struct past p = {.call = {.from = text_of(tx, "from"),
+                                  .to = text_of(tx, "to"),
+                                  .data = text_of(tx, "input"),
+                                  .value = text_of(tx, "value")},
                          .hash = text_of(tx, "hash")};
         /* Lists change what is warm: not the same kind. */
         if (sn_json_len(sn_json_get(tx, "accessList")) > 0 || !same_kind(&p.call, like)) continue;
-        if (sn_eth_quantity(sn_json_get(tx, "blockNumber"), "blockNumber", &p.block) == 0 && p.hash.len)
+        if (sn_eth_quantity(sn_json_get(tx, "blockNumber"), "blockNumber", &p.block) == 0 &&
+            p.hash.len)
             past[(*n)++] = p;
     }
 }
@@ -47,10 +50,12 @@ static int find(struct sn_eth_rpc *rpc, const struct sn_gas_call *like, uint64_t
     uint64_t looked = 0;
     while (looked < SN_GAS_HISTORY_BLOCKS && looked <= newest && *ret_n < SN_GAS_HISTORY_TXS_MAX) {
         unsigned n = 0;
-        for (; n < BLOCKS_A_BATCH && looked <= newest && looked < SN_GAS_HISTORY_BLOCKS; n++, looked++) {
-            calls[n] = (struct sn_eth_request){
-                "eth_getBlockByNumber",
-                sn_arena_printf(a, "[\"0x%llx\",true]", (unsigned long long)(newest - looked))};
+        for (; n < BLOCKS_A_BATCH && looked <= newest && looked < SN_GAS_HISTORY_BLOCKS;
+             n++, looked++) {
+            calls[n] =
+                (struct sn_eth_request){"eth_getBlockByNumber",
+                                        sn_arena_printf(a, "[\"0x%llx\",true]",
+                                                        (unsigned long long)(newest - looked))};
             if (!calls[n].params.ptr) return SN_E_NOMEM;
         }
         int r = sn_eth_batch(rpc, calls, n, a, replies);
@@ -68,15 +73,17 @@ static int receipts(struct sn_eth_rpc *rpc, struct sn_arena *a, struct past *pas
     unsigned kept = 0;
     if (!calls || !replies) return SN_E_NOMEM;
     for (unsigned i = 0; i < *n; i++) {
-        calls[i] = (struct sn_eth_request){
-            "eth_getTransactionReceipt", sn_arena_printf(a, "[\"%.*s\"]", SN_STR_ARG(past[i].hash))};
+        calls[i] =
+            (struct sn_eth_request){"eth_getTransactionReceipt",
+                                    sn_arena_printf(a, "[\"%.*s\"]", SN_STR_ARG(past[i].hash))};
         if (!calls[i].params.ptr) return SN_E_NOMEM;
     }
     int r = sn_eth_batch(rpc, calls, *n, a, replies);
     if (r < 0) return r;
     for (unsigned i = 0; i < *n; i++) {
         if (replies[i].code || !sn_str_eqc(text_of(replies[i].result, "status"), "0x1")) continue;
-        if (sn_eth_quantity(sn_json_get(replies[i].result, "gasUsed"), "gasUsed", &past[i].used) < 0)
+        if (sn_eth_quantity(sn_json_get(replies[i].result, "gasUsed"), "gasUsed", &past[i].used) <
+            0)
             continue;
         past[kept++] = past[i];
     }
@@ -99,8 +106,9 @@ int gas_history(struct sn_eth_rpc *rpc, enum sn_gas_method method, const struct 
         for (unsigned i = 0; i < m; i++) {
             const struct past *p = &past[from + i];
             uint64_t at = p->block > drift + 1u ? p->block - drift - 1 : 0;
-            probes[i] = (struct gas_probe){.call = &p->call,
-                                           .block = sn_arena_printf(a, "0x%llx", (unsigned long long)at)};
+            probes[i] =
+                (struct gas_probe){.call = &p->call,
+                                   .block = sn_arena_printf(a, "0x%llx", (unsigned long long)at)};
             if (!probes[i].block.ptr) return SN_E_NOMEM;
         }
         if ((r = gas_probe(rpc, method, probes, m, a)) < 0) break; /* pruned state, most likely */

@@ -16,11 +16,12 @@ struct gas_probe {
     uint64_t time;       /* of the simulated block, seconds; 0 = the node's */
     /* The answer. */
     bool ok;
-    uint64_t used;       /* gasUsed of a receipt; 0 where the method does not tell */
+    uint64_t used;               /* gasUsed of a receipt; 0 where the method does not tell */
     struct sn_str error, output; /* where it failed: why, and the returned "0x..." */
 };
 /* gas_probe - n tries in one batch. Returns 0; what sn_eth_status says of an error that is not the
- * call's own (method not there, block unknown); else as sn_eth_batch. Owns: texts are the arena's. */
+ * call's own (method not there, block unknown); else as sn_eth_batch. Owns: texts are the arena's.
+ */
 int gas_probe(struct sn_eth_rpc *rpc, enum sn_gas_method method, struct gas_probe *probes, size_t n,
               struct sn_arena *a) SN_MUST_CHECK;
 
@@ -42,5 +43,5 @@ struct gas_residuals {
  * each on the state `drift` blocks before its own. Returns 0 (also with none found), else as
  * sn_eth_batch. */
 int gas_history(struct sn_eth_rpc *rpc, enum sn_gas_method method, const struct sn_gas_call *call,
-                unsigned drift, uint64_t newest, struct sn_arena *a, struct gas_residuals *ret)
-    SN_MUST_CHECK;
+                unsigned drift, uint64_t newest, struct sn_arena *a,
+                struct gas_residuals *ret) SN_MUST_CHECK;

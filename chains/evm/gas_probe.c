@@ -76,8 +76,9 @@ static const char *write_probe(struct sn_jsonw *w, enum sn_gas_method method,
 
 bool gas_text_is_out_of_gas(struct sn_str text)
 {
-    static const char *const texts[] = {"out of gas", "OutOfGas", "gas required exceeds",
-                                        "intrinsic gas too low", "gas too low", "gas floor"};
+    static const char *const texts[] = {
+        "out of gas",  "OutOfGas", "OOG", "gas required exceeds", "intrinsic gas too low",
+        "gas too low", "gas floor"};
     for (size_t i = 0; i < SN_COUNT_OF(texts); i++)
         if (sn_str_find(text, sn_str(texts[i])) >= 0) return true;
     return false;
@@ -105,7 +106,8 @@ static int read_failed(const struct sn_eth_reply *reply, struct gas_probe *p)
 {
     int status = sn_eth_status(reply->code, reply->message);
     if (status != SN_E_ABORTED && !gas_text_is_out_of_gas(reply->message))
-        return sn_fail(status, "error %lld: %.*s", (long long)reply->code, SN_STR_ARG(reply->message));
+        return sn_fail(status, "error %lld: %.*s", (long long)reply->code,
+                       SN_STR_ARG(reply->message));
     p->ok = false;
     p->error = reply->message;
     p->output = reply->data;
@@ -140,7 +142,8 @@ int gas_probe(struct sn_eth_rpc *rpc, enum sn_gas_method method, struct gas_prob
     int r = sn_eth_batch(rpc, calls, n, a, replies);
     for (size_t i = 0; i < n && r >= 0; i++) {
         probes[i].used = 0;
-        if ((r = read_probe(method, &replies[i], &probes[i])) < 0) r = sn_wrap(r, "%s", calls[i].method);
+        if ((r = read_probe(method, &replies[i], &probes[i])) < 0)
+            r = sn_wrap(r, "%s", calls[i].method);
     }
     return r < 0 ? r : 0;
 }

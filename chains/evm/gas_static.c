@@ -13,9 +13,17 @@
 #define GAS_AUTHORIZATION 25000u
 
 enum {
-    OP_SSTORE = 0x55, OP_GAS = 0x5a, OP_PUSH1 = 0x60, OP_PUSH32 = 0x7f, OP_CREATE = 0xf0,
-    OP_CALL = 0xf1, OP_CALLCODE = 0xf2, OP_DELEGATECALL = 0xf4, OP_CREATE2 = 0xf5,
-    OP_STATICCALL = 0xfa, OP_SELFDESTRUCT = 0xff,
+    OP_SSTORE = 0x55,
+    OP_GAS = 0x5a,
+    OP_PUSH1 = 0x60,
+    OP_PUSH32 = 0x7f,
+    OP_CREATE = 0xf0,
+    OP_CALL = 0xf1,
+    OP_CALLCODE = 0xf2,
+    OP_DELEGATECALL = 0xf4,
+    OP_CREATE2 = 0xf5,
+    OP_STATICCALL = 0xfa,
+    OP_SELFDESTRUCT = 0xff,
 };
 
 static uint64_t tokens(struct sn_str data)
@@ -38,8 +46,8 @@ uint64_t sn_gas_floor(const struct sn_gas_shape *s)
 
 const char *sn_gas_class_name(enum sn_gas_class c)
 {
-    static const char *const names[] = {"transfer", "plain", "stateful", "nested", "metered",
-                                        "creation"};
+    static const char *const names[] = {"transfer", "plain",   "stateful",
+                                        "nested",   "metered", "creation"};
     return (unsigned)c < SN_COUNT_OF(names) ? names[c] : "unknown";
 }
 static bool is_call(uint8_t op)

@@ -26,8 +26,9 @@ SN_TEST(gas_static_figures)
     T_EQ(sn_gas_floor(&s), 21000 + 10 * 6);
     s.access_addresses = 2, s.access_keys = 3, s.authorizations = 1;
     T_EQ(sn_gas_intrinsic(&s), 21024 + 2 * 2400 + 3 * 1900 + 25000);
-    s = (struct sn_gas_shape){.create = true, .data = SN_STR("\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1"
-                                                              "\1\1\1\1\1\1\1\1\1\1\1\1\1")};
+    s = (struct sn_gas_shape){.create = true,
+                              .data = SN_STR("\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1"
+                                             "\1\1\1\1\1\1\1\1\1\1\1\1\1")};
     T_EQ(sn_gas_intrinsic(&s), 21000 + 32000 + 33 * 16 + 2 * 2);
 }
 SN_TEST(gas_classes)
@@ -37,11 +38,11 @@ SN_TEST(gas_classes)
         enum sn_gas_class class;
     } rows[] = {
         {SN_STR_INIT(""), SN_GAS_TRANSFER},
-        {SN_STR_INIT("\x60\x55\x00"), SN_GAS_PLAIN},       /* PUSH1 0x55: data */
+        {SN_STR_INIT("\x60\x55\x00"), SN_GAS_PLAIN}, /* PUSH1 0x55: data */
         {SN_STR_INIT("\x60\x01\x60\x00\x55\x00"), SN_GAS_STATEFUL},
-        {SN_STR_INIT("\x5a\xf1\x00"), SN_GAS_NESTED},      /* GAS CALL */
-        {SN_STR_INIT("\x5a\x50\x00"), SN_GAS_METERED},     /* GAS POP */
-        {SN_STR_INIT("\x7f\x55"), SN_GAS_PLAIN},           /* PUSH32 cut short */
+        {SN_STR_INIT("\x5a\xf1\x00"), SN_GAS_NESTED},                /* GAS CALL */
+        {SN_STR_INIT("\x5a\x50\x00"), SN_GAS_METERED},               /* GAS POP */
+        {SN_STR_INIT("\x7f\x55"), SN_GAS_PLAIN},                     /* PUSH32 cut short */
         {SN_STR_INIT("\x00\xfe\xa1\x55\x5a\x00\x03"), SN_GAS_PLAIN}, /* the rest is metadata */
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
@@ -88,32 +89,47 @@ static void answer(struct node *n, const struct sn_eth_request *c, struct sn_are
     *r = (struct sn_eth_reply){0};
     if (sn_str_eqc(m, "eth_getCode")) {
         say(a, r, n->code);
-    } else if (sn_str_eqc(m, "eth_getBlockByNumber") && sn_str_find(c->params, SN_STR("latest")) >= 0) {
+    } else if (sn_str_eqc(m, "eth_getBlockByNumber") &&
+               sn_str_find(c->params, SN_STR("latest")) >= 0) {
         if (n->blocks_moving) n->blocks_moving--, n->state++;
-        struct sn_str s = sn_arena_printf(a, "{\"number\":\"0x40\",\"timestamp\":\"0x10\",\"gasLimit\":"
-                                             "\"0x1c9c380\",\"stateRoot\":\"0x%x\"}", n->state);
+        struct sn_str s =
+            sn_arena_printf(a,
+                            "{\"number\":\"0x40\",\"timestamp\":\"0x10\",\"gasLimit\":"
+                            "\"0x1c9c380\",\"stateRoot\":\"0x%x\"}",
+                            n->state);
         say(a, r, s.ptr);
     } else if (sn_str_eqc(m, "eth_getBlockByNumber")) {
         bool in = n->past > 0;
         if (in) n->past--;
-        say(a, r, in ? "{\"transactions\":[{\"from\":\"0x01\",\"to\":\"0xAAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
-                       "\"input\":\"0x11223344\",\"value\":\"0x0\",\"hash\":\"0x9\",\"blockNumber\":\"0x20\"}]}"
-                     : "{\"transactions\":[]}");
+        say(a, r,
+            in ? "{\"transactions\":[{\"from\":\"0x01\",\"to\":"
+                 "\"0xAAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
+                 "\"input\":\"0x11223344\",\"value\":\"0x0\",\"hash\":\"0x9\",\"blockNumber\":"
+                 "\"0x20\"}]}"
+               : "{\"transactions\":[]}");
     } else if (sn_str_eqc(m, "eth_getTransactionReceipt")) {
-        struct sn_str s = sn_arena_printf(a, "{\"status\":\"0x1\",\"gasUsed\":\"0x%llx\"}",
-                                          (unsigned long long)((double)n->used * (n->past_ratio ? n->past_ratio : 1)));
+        struct sn_str s =
+            sn_arena_printf(a, "{\"status\":\"0x1\",\"gasUsed\":\"0x%llx\"}",
+                            (unsigned long long)((double)n->used *
+                                                 (n->past_ratio ? n->past_ratio : 1)));
         say(a, r, s.ptr);
     } else if (sn_str_eqc(m, "eth_simulateV1") && !n->no_simulate) {
-        simulate(n, c, a, r, "[{\"calls\":[{\"status\":\"0x1\",\"gasUsed\":\"0x%llx\",\"returnData\":\"0x\"}]}]",
-                 "[{\"calls\":[{\"status\":\"0x0\",\"gasUsed\":\"0x%llx\",\"returnData\":\"0x08c379a0\","
-                 "\"error\":{\"code\":3,\"message\":\"execution reverted\"}}]}]");
+        simulate(
+            n, c, a, r,
+            "[{\"calls\":[{\"status\":\"0x1\",\"gasUsed\":\"0x%llx\",\"returnData\":\"0x\"}]}]",
+            "[{\"calls\":[{\"status\":\"0x0\",\"gasUsed\":\"0x%llx\",\"returnData\":\"0x08c379a0\","
+            "\"error\":{\"code\":3,\"message\":\"execution reverted\"}}]}]");
     } else if (sn_str_eqc(m, "debug_traceCall") && !n->no_trace) {
-        simulate(n, c, a, r, "{\"gasUsed\":\"0x%llx\",\"output\":\"0x\"}",
-                 "{\"gasUsed\":\"0x%llx\",\"output\":\"0x08c379a0\",\"error\":\"execution reverted\"}");
+        simulate(
+            n, c, a, r, "{\"gasUsed\":\"0x%llx\",\"output\":\"0x\"}",
+            "{\"gasUsed\":\"0x%llx\",\"output\":\"0x08c379a0\",\"error\":\"execution reverted\"}");
     } else if (sn_str_eqc(m, "eth_call")) {
-        if (!n->reverts && gas_of(c->params) >= n->limit_min) say(a, r, "\"0x\"");
-        else *r = (struct sn_eth_reply){.code = 3, .message = SN_STR("execution reverted"),
-                                        .data = SN_STR("0x08c379a0")};
+        if (!n->reverts && gas_of(c->params) >= n->limit_min)
+            say(a, r, "\"0x\"");
+        else
+            *r = (struct sn_eth_reply){.code = 3,
+                                       .message = SN_STR("execution reverted"),
+                                       .data = SN_STR("0x08c379a0")};
     } else {
         *r = (struct sn_eth_reply){.code = -32601, .message = SN_STR("method not found")};
     }
@@ -125,9 +141,12 @@ static int node_batch(struct sn_eth_rpc *rpc, const struct sn_eth_request *calls
         answer(SN_CONTAINER_OF(rpc, struct node, rpc), &calls[i], a, &ret[i]);
     return 0;
 }
-#define NODE(...) \
-    (struct node) { .rpc.batch = node_batch, .used = 80000, .limit_min = 100003, \
-                    .code = "\"0x600160005500\"", __VA_ARGS__ }
+#define NODE(...)                                                                                  \
+    (struct node)                                                                                  \
+    {                                                                                              \
+        .rpc.batch = node_batch, .used = 80000, .limit_min = 100003, .code = "\"0x600160005500\"", \
+        __VA_ARGS__                                                                                \
+    }
 static const struct sn_gas_call call = {
     .from = SN_STR_INIT("0x0101010101010101010101010101010101010101"),
     .to = SN_STR_INIT("0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
@@ -216,7 +235,8 @@ SN_TEST(gas_bad_input_is_named)
         struct sn_gas_estimate e;
         sn_test_row("%s", rows[i].says);
         T_EQ(sn_gas_estimate(&n.rpc, &rows[i].call, NULL, &arena, &e), SN_E_INVALID_ARGUMENT);
-        T_ASSERT(sn_str_find(sn_str(sn_diag_str(SN_E_INVALID_ARGUMENT)), sn_str(rows[i].says)) >= 0);
+        T_ASSERT(sn_str_find(sn_str(sn_diag_str(SN_E_INVALID_ARGUMENT)), sn_str(rows[i].says)) >=
+                 0);
     }
 }
 
@@ -236,16 +256,19 @@ SN_TEST(fees_follow_the_history)
     /* Full blocks, one in two of which wants 50 wei. */
     for (unsigned i = 0; i < 128; i++)
         b[i] = (struct sn_fee_block){1000000000, 1, {i & 1 ? 50 : 10, 60, 70, 80, 90}};
-    T_OK(sn_fees_from_history(b, 128, 1000000000, 0, &(struct sn_fee_opts){.blocks = 1}, &arena, &f));
+    T_OK(sn_fees_from_history(b, 128, 1000000000, 0, &(struct sn_fee_opts){.blocks = 1}, &arena,
+                              &f));
     T_EQ(f.priority_fee, 50);
-    T_OK(sn_fees_from_history(b, 128, 1000000000, 0, &(struct sn_fee_opts){.blocks = 2}, &arena, &f));
+    T_OK(sn_fees_from_history(b, 128, 1000000000, 0, &(struct sn_fee_opts){.blocks = 2}, &arena,
+                              &f));
     T_EQ(f.priority_fee, 10); /* the cheap block of the two */
     /* A climb at the protocol's pace is projected, and never more. */
     for (unsigned i = 0; i < 128; i++) {
         b[i].base_fee = (uint64_t)(1e6 * (i ? (double)b[i - 1].base_fee * 1.125 / 1e6 : 1));
         if (b[i].base_fee > 1000000000000) b[i].base_fee = 1000000;
     }
-    T_OK(sn_fees_from_history(b, 128, 1000000000, 0, &(struct sn_fee_opts){.blocks = 5}, &arena, &f));
+    T_OK(sn_fees_from_history(b, 128, 1000000000, 0, &(struct sn_fee_opts){.blocks = 5}, &arena,
+                              &f));
     T_ASSERT(f.base_fee_high >= 1590000000 && f.base_fee_high <= 1602000000); /* 1.125^4 = 1.6018 */
     T_OK(sn_fees_from_history(b, 0, 1000000000, 9, NULL, &arena, &f));
     T_EQ(f.priority_fee, 9);

@@ -38,9 +38,10 @@ static int take_answer(const struct sn_json *one, size_t n, struct sn_eth_reply 
     const struct sn_json *result = sn_json_get(one, "result"), *error = sn_json_get(one, "error");
     int64_t id = sn_json_i64_or(sn_json_get(one, "id"), 0);
     if (sn_json_is(error, SN_JSON_NULL)) error = NULL; /* JSON-RPC 1.0 habits */
-    if (n == 1 && error && id == 0) id = 1; /* the request was not even read */
+    if (n == 1 && error && id == 0) id = 1;            /* the request was not even read */
     if (id < 1 || (uint64_t)id > n)
-        return sn_fail(SN_E_PROTOCOL, "JSON-RPC answer with id %lld of %zu calls", (long long)id, n);
+        return sn_fail(SN_E_PROTOCOL, "JSON-RPC answer with id %lld of %zu calls", (long long)id,
+                       n);
     struct sn_eth_reply *r = &ret[id - 1];
     if (r->result || r->code)
         return sn_fail(SN_E_PROTOCOL, "JSON-RPC answer %lld came twice", (long long)id);
@@ -102,6 +103,7 @@ int sn_eth_status(int64_t code, struct sn_str message)
         {"revert", SN_E_ABORTED},
         {"execution failed", SN_E_ABORTED},
         {"out of gas", SN_E_ABORTED},
+        {"EVM error", SN_E_ABORTED},
         {"insufficient funds", SN_E_FAILED_PRECONDITION},
         {"nonce too", SN_E_FAILED_PRECONDITION},
         {"replacement transaction underpriced", SN_E_FAILED_PRECONDITION},
@@ -161,8 +163,10 @@ int sn_eth_quantity(const struct sn_json *v, const char *what, uint64_t *ret)
         return sn_fail(SN_E_INVALID_ARGUMENT, "%s: \"0x...\" expected", what);
     for (size_t i = 2; i < s.len; i++) {
         int d = sn_hex_digit(s.ptr[i]);
-        if (d < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "%s: %.*s is no number", what, SN_STR_ARG(s));
-        if (n >> 60) return sn_fail(SN_E_OUT_OF_RANGE, "%s: %.*s is beyond 64 bits", what, SN_STR_ARG(s));
+        if (d < 0)
+            return sn_fail(SN_E_INVALID_ARGUMENT, "%s: %.*s is no number", what, SN_STR_ARG(s));
+        if (n >> 60)
+            return sn_fail(SN_E_OUT_OF_RANGE, "%s: %.*s is beyond 64 bits", what, SN_STR_ARG(s));
         n = n << 4 | (unsigned)d;
     }
     *ret = n;

@@ -16,7 +16,7 @@
 struct http_rpc {
     struct sn_eth_rpc rpc;
     struct sn_http_client *client;
-    struct sn_arena arena; /* copies of the options' texts */
+    struct sn_arena arena;   /* copies of the options' texts */
     struct sn_str url, host; /* host: what diagnostics may show; paths and queries hold API keys */
     struct sn_http_header headers[HEADERS_MAX];
     unsigned n_headers, retries_max;
@@ -51,14 +51,15 @@ static int read_answer(struct http_rpc *h, struct sn_http_resp *resp, size_t n, 
     if (resp->status == 429)
         return sn_fail(SN_E_RESOURCE_EXHAUSTED, "%.*s: too many requests", SN_STR_ARG(h->host));
     if (resp->status == 401 || resp->status == 403)
-        return sn_fail(SN_E_PERMISSION_DENIED, "%.*s: HTTP status %d", SN_STR_ARG(h->host), resp->status);
+        return sn_fail(SN_E_PERMISSION_DENIED, "%.*s: HTTP status %d", SN_STR_ARG(h->host),
+                       resp->status);
     body = sn_arena_str(a, body);
     if (!body.ptr) return SN_E_NOMEM;
     /* Nodes answer errors in JSON under 4xx and 5xx too: what can be read counts. */
     r = sn_eth_answers_parse(a, body, n, ret);
     if (r < 0 && resp->status != 200)
-        return sn_fail(resp->status >= 500 ? SN_E_UNAVAILABLE : SN_E_PROTOCOL, "%.*s: HTTP status %d",
-                       SN_STR_ARG(h->host), resp->status);
+        return sn_fail(resp->status >= 500 ? SN_E_UNAVAILABLE : SN_E_PROTOCOL,
+                       "%.*s: HTTP status %d", SN_STR_ARG(h->host), resp->status);
     if (r < 0) return r;
     for (size_t i = 0; i < n; i++)
         if (ret[i].code && sn_eth_rate_limited(ret[i].code, ret[i].message))
@@ -70,8 +71,12 @@ static int try_once(struct http_rpc *h, struct sn_str body, size_t n, bool once,
                     struct sn_eth_reply *ret, unsigned *ret_wait_s)
 {
     struct sn_http_resp *resp = NULL;
-    struct sn_http_call call = {.method = SN_STR("POST"), .url = h->url, .headers = h->headers,
-                                .n_headers = h->n_headers, .body = body, .no_retry = once};
+    struct sn_http_call call = {.method = SN_STR("POST"),
+                                .url = h->url,
+                                .headers = h->headers,
+                                .n_headers = h->n_headers,
+                                .body = body,
+                                .no_retry = once};
     int64_t prev = sn_deadline_tighten(sn_now() + h->timeout_ns);
     int r = sn_http_do(h->client, &call, &resp);
     if (r >= 0) r = read_answer(h, resp, n, a, ret, ret_wait_s);
@@ -81,7 +86,7 @@ static int try_once(struct http_rpc *h, struct sn_str body, size_t n, bool once,
 }
 static bool worth_another(int r, bool once)
 {
-    if (r == SN_E_REFUSED) return true; /* nothing was sent */
+    if (r == SN_E_REFUSED) return true;            /* nothing was sent */
     if (r == SN_E_RESOURCE_EXHAUSTED) return true; /* refused before it was done */
     return !once && (r == SN_E_UNAVAILABLE || r == SN_E_RESET || r == SN_E_EOF ||
                      r == SN_E_DEADLINE_EXCEEDED);
@@ -121,7 +126,8 @@ static int http_batch(struct sn_eth_rpc *rpc, const struct sn_eth_request *calls
 static int add_header(struct http_rpc *h, struct sn_str line)
 {
     struct sn_str name = sn_str_cut(&line, ':');
-    if (!line.ptr) return sn_fail(SN_E_INVALID_ARGUMENT, "header without ':'"); /* not shown: secret */
+    if (!line.ptr)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "header without ':'"); /* not shown: secret */
     if (h->n_headers == HEADERS_MAX)
         return sn_fail(SN_E_TOO_LARGE, "more than %u headers", HEADERS_MAX);
     h->headers[h->n_headers++] =

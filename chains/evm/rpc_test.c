@@ -15,14 +15,17 @@ static void arena_on(void)
 SN_TEST(eth_request_text)
 {
     struct sn_buf b SN_CLEANUP(sn_buf_done);
-    struct sn_eth_request calls[] = {{"eth_chainId", SN_STR("")}, {"eth_call", SN_STR("[{},\"latest\"]")}};
+    struct sn_eth_request calls[] = {{"eth_chainId", SN_STR("")},
+                                     {"eth_call", SN_STR("[{},\"latest\"]")}};
     sn_buf_init(&b, 0);
     T_OK(sn_eth_requests_write(&b, calls, 1));
-    T_STR(sn_buf_view(&b), "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]}");
+    T_STR(sn_buf_view(&b),
+          "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]}");
     sn_buf_reset(&b);
     T_OK(sn_eth_requests_write(&b, calls, 2));
-    T_STR(sn_buf_view(&b), "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]},"
-                           "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"eth_call\",\"params\":[{},\"latest\"]}]");
+    T_STR(sn_buf_view(&b),
+          "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_chainId\",\"params\":[]},"
+          "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"eth_call\",\"params\":[{},\"latest\"]}]");
 }
 
 SN_TEST(eth_answers)
@@ -35,7 +38,9 @@ SN_TEST(eth_answers)
     } rows[] = {
         {"{\"id\":1,\"result\":\"0x1\"}", 1, 0, 0},
         {"{\"id\":1,\"result\":null}", 1, 0, 0},
-        {"[{\"id\":2,\"result\":1},{\"id\":1,\"error\":{\"code\":3,\"message\":\"m\",\"data\":\"0x08\"}}]", 2, 0, 3},
+        {"[{\"id\":2,\"result\":1},{\"id\":1,\"error\":{\"code\":3,\"message\":\"m\",\"data\":"
+         "\"0x08\"}}]",
+         2, 0, 3},
         {"{\"id\":null,\"error\":{\"code\":-32700,\"message\":\"parse\"}}", 1, 0, -32700},
         {"{\"id\":null,\"error\":{\"code\":-32005,\"message\":\"limit\"}}", 3, 0, -32005},
         {"{\"id\":1,\"result\":1,\"error\":null}", 1, 0, 0},
