@@ -161,7 +161,7 @@ static void types(struct gen_out *o, const struct gen_contract *c)
         gen_close(o, "}");
     }
 }
-static void interface(struct gen_out *o, const struct gen_contract *c)
+static void builder(struct gen_out *o, const struct gen_contract *c)
 {
     struct gen_mem *a = o->mem;
     gen_blank(o);
@@ -200,6 +200,10 @@ static void interface(struct gen_out *o, const struct gen_contract *c)
     }
     gen_line(o, "return c");
     gen_close(o, "})");
+}
+static void interface(struct gen_out *o, const struct gen_contract *c)
+{
+    struct gen_mem *a = o->mem;
     gen_blank(o);
     gen_doc(o, &doc_style, gen_printf(a, "%s packs and unpacks what contract %.*s takes and gives.",
                                       c->id, SN_STR_ARG(c->raw)), c->doc, NULL, NULL);
@@ -347,6 +351,37 @@ static void method(struct gen_out *o, const struct gen_contract *c, const struct
 
 /* ---- events and errors ---- */
 
+static void event_filter(struct gen_out *o, const struct gen_item *it, const char *id)
+{
+    struct gen_mem *a = o->mem;
+    const char *p = it->name.p, *params = "", *rules_ = "";
+    for (size_t i = 0; i < it->in.len; i++) {
+        const struct gen_param *f = &it->in.ptr[i];
+        if (!f->indexed) continue;
+        bool value = f->type->tag == GEN_STRING || f->type->tag == GEN_BYTES;
+        const char *v = gen_printf(a, "rule%s", f->id);
+        params = gen_printf(a, "%s, %s []%s", params, v,
+                            value ? go_type(a, f->type) : field_type(a, f));
+        rules_ = gen_printf(a, "%s, abirt.Rule(%s)", rules_, v);
+    }
+    gen_blank(o);
+    gen_line(o, "// Filter%s gives the events of a range of blocks; an empty rule matches all. "
+             "Arrays and structs are given by their hash.", p);
+    gen_open(o, "func (b *Bound) Filter%s(opts *bind.FilterOpts%s) ([]*%sEvent, error) {", p,
+             params, p);
+    gen_line(o, "logs, err := abirt.Logs(b.Backend, opts, b.Address, %s%s)", id, rules_);
+    gen_open(o, "if err != nil {");
+    gen_line(o, "return nil, err");
+    gen_close(o, "}");
+    gen_line(o, "events := make([]*%sEvent, len(logs))", p);
+    gen_open(o, "for i := range logs {");
+    gen_open(o, "if events[i], err = b.Unpack%sEvent(&logs[i]); err != nil {", p);
+    gen_line(o, "return nil, err");
+    gen_close(o, "}");
+    gen_close(o, "}");
+    gen_line(o, "return events, nil");
+    gen_close(o, "}");
+}
 static void event(struct gen_out *o, const struct gen_contract *c, const struct gen_item *it)
 {
     struct gen_mem *a = o->mem;
@@ -357,22 +392,14 @@ static void event(struct gen_out *o, const struct gen_contract *c, const struct 
                                       it->anonymous ? "anonymous " : "", it->signature),
             it->doc, &it->in, NULL);
     gen_open(o, "type %sEvent struct {", p);
-    const char *params = "", *rules_ = "";
     struct column col;
     column_open(&col, o, it->in.len + 1);
     param_fields(&col, a, &it->in);
     column_add(&col, "Raw", "*types.Log");
     column_close(&col);
     for (size_t i = 0; i < it->in.len; i++) {
-        const struct gen_param *f = &it->in.ptr[i];
-        indexed |= f->indexed;
-        plain |= !f->indexed;
-        if (!f->indexed) continue;
-        bool value = f->type->tag == GEN_STRING || f->type->tag == GEN_BYTES;
-        const char *v = gen_printf(a, "rule%s", f->id);
-        params = gen_printf(a, "%s, %s []%s", params, v,
-                            value ? go_type(a, f->type) : field_type(a, f));
-        rules_ = gen_printf(a, "%s, abirt.Rule(%s)", rules_, v);
+        indexed |= it->in.ptr[i].indexed;
+        plain |= !it->in.ptr[i].indexed;
     }
     gen_close(o, "}");
     gen_blank(o);
@@ -380,7 +407,9 @@ static void event(struct gen_out *o, const struct gen_contract *c, const struct 
     gen_line(o, "const %sEventName = \"%s\"", p, p);
     gen_blank(o);
     gen_line(o, "// ContractEventName is what bind.FilterEvents asks for.");
-    gen_line(o, "func (%sEvent) ContractEventName() string { return %sEventName }", p, p);
+    gen_open(o, "func (%sEvent) ContractEventName() string {", p);
+    gen_line(o, "return %sEventName", p);
+    gen_close(o, "}");
     const char *id = "nil";
     if (!it->anonymous) {
         gen_blank(o);
@@ -406,23 +435,7 @@ static void event(struct gen_out *o, const struct gen_contract *c, const struct 
     fill(o, "out", "data", &it->in, false, false);
     gen_line(o, "return out, nil");
     gen_close(o, "}");
-    gen_blank(o);
-    gen_line(o, "// Filter%s gives the events of a range of blocks; an empty rule matches all. "
-             "Arrays and structs are given by their hash.", p);
-    gen_open(o, "func (b *Bound) Filter%s(opts *bind.FilterOpts%s) ([]*%sEvent, error) {", p,
-             params, p);
-    gen_line(o, "logs, err := abirt.Logs(b.Backend, opts, b.Address, %s%s)", id, rules_);
-    gen_open(o, "if err != nil {");
-    gen_line(o, "return nil, err");
-    gen_close(o, "}");
-    gen_line(o, "events := make([]*%sEvent, len(logs))", p);
-    gen_open(o, "for i := range logs {");
-    gen_open(o, "if events[i], err = b.Unpack%sEvent(&logs[i]); err != nil {", p);
-    gen_line(o, "return nil, err");
-    gen_close(o, "}");
-    gen_close(o, "}");
-    gen_line(o, "return events, nil");
-    gen_close(o, "}");
+    event_filter(o, it, id);
 }
 static void error(struct gen_out *o, const struct gen_contract *c, const struct gen_item *it)
 {
@@ -438,7 +451,9 @@ static void error(struct gen_out *o, const struct gen_contract *c, const struct 
     column_close(&col);
     gen_close(o, "}");
     gen_blank(o);
-    gen_line(o, "func (e *%sError) Error() string { return \"reverted: %s\" }", p, it->signature);
+    gen_open(o, "func (e *%sError) Error() string {", p);
+    gen_line(o, "return \"reverted: %s\"", it->signature);
+    gen_close(o, "}");
     gen_blank(o);
     gen_line(o, "// Unpack%sError decodes the error's arguments, which follow the selector.", p);
     gen_open(o, "func (c *%s) Unpack%sError(data []byte) (*%sError, error) {", c->id, p, p);
@@ -476,7 +491,7 @@ static void any_error(struct gen_out *o, const struct gen_contract *c)
     gen_line(o, "return abirt.Builtin(data)");
     gen_close(o, "}");
     gen_blank(o);
-    gen_line(o, "// DecodeError turns a node's answer into the contract's error; others stay as they are.");
+    gen_line(o, "// DecodeError turns a node's answer into the contract's error; others stay.");
     gen_open(o, "func (c *%s) DecodeError(err error) error {", c->id);
     gen_open(o, "if data, ok := abirt.RevertData(err); ok {");
     gen_line(o, "return c.UnpackError(data)");
@@ -559,6 +574,7 @@ static void module(const struct gen_package *pkg, const struct gen_contract *c,
     gen_out_init(&o, a, 1, "\t");
     gen_out_init(&h, a, 1, "\t");
     types(&o, c);
+    builder(&o, c);
     interface(&o, c);
     for (size_t i = 0; i < c->methods.len; i++) method(&o, c, &c->methods.ptr[i]);
     for (size_t i = 0; i < c->library_methods.len; i++) {

@@ -40,7 +40,8 @@ static const char *const type_names[] = {"{p}", NULL};
 static const char *const library_names[] = {"{u}_SELECTOR", NULL};
 static const char *const contract_names[] = {"{n}", "Async{n}", NULL};
 static const struct gen_rules rules = {
-    .n = GEN_SNAKE, .p = GEN_CAPITAL, .u = GEN_UPPER, .param = GEN_SNAKE, .field = GEN_SNAKE, .type = GEN_CAPITAL,
+    .n = GEN_SNAKE, .p = GEN_CAPITAL, .u = GEN_UPPER, .param = GEN_SNAKE, .field = GEN_SNAKE,
+    .type = GEN_CAPITAL,
     .reserved = reserved, .module = module_names, .locals = locals, .fields = fields,
     .contract = contract_names, .method = method_names, .event = event_names, .error = error_names,
     .struct_ = type_names, .alias = type_names, .library = library_names,
@@ -250,7 +251,7 @@ static void event(struct gen_out *o, const struct gen_item *it)
         topics = gen_printf(a, "%s_rt.match(%s, \"%s\"), ", topics, f->id, kind);
     }
     gen_open(o, "def %s_topics(%s) -> Sequence[_rt.Topic]:", n, params);
-    gen_line(o, "\"\"\"A filter: a value, any of several, or all; arrays and structs by their hash.\"\"\"");
+    gen_line(o, "\"\"\"A filter: a value, any of several, or all; arrays by their hash.\"\"\"");
     gen_line(o, "return (%s)", topics);
     o->indent -= o->step;
 }

@@ -32,7 +32,8 @@ static const char *const type_names[] = {"{p}", NULL};
 static const char *const library_names[] = {"{u}_SELECTOR", NULL};
 static const char *const contract_names[] = {"{n}", NULL};
 static const struct gen_rules rules = {
-    .n = GEN_SNAKE, .p = GEN_PASCAL, .u = GEN_UPPER, .param = GEN_SNAKE, .field = GEN_SNAKE, .type = GEN_PASCAL,
+    .n = GEN_SNAKE, .p = GEN_PASCAL, .u = GEN_UPPER, .param = GEN_SNAKE, .field = GEN_SNAKE,
+    .type = GEN_PASCAL,
     .reserved = reserved, .module = module_names, .locals = locals, .contract = contract_names,
     .method = method_names, .event = event_names, .error = error_names, .struct_ = type_names,
     .alias = type_names, .library = library_names,
@@ -197,7 +198,7 @@ static void errors_enum(struct gen_out *o, const struct gen_contract *c)
         gen_line(o, "%s(%sError),", c->errors.ptr[i].name.p, c->errors.ptr[i].name.p);
     gen_close(o, "}");
     gen_open(o, "impl Errors {");
-    gen_line(o, "/// The error in revert data; `None` where it is none of this contract's, or malformed.");
+    gen_line(o, "/// The error in revert data; `None` where it is malformed or another's.");
     gen_open(o, "pub fn decode(data: &[u8]) -> Option<Self> {");
     if (c->errors.len) {
         gen_open(o, "match <[u8; 4]>::try_from(data.get(..4)?).ok()? {");
@@ -273,7 +274,8 @@ static void deploy(struct gen_out *o, const struct gen_contract *c)
     const struct gen_params *in = &c->constructor.in;
     const char *typed = arg_list(a, in, true), *args = arg_list(a, in, false);
     gen_blank(o);
-    gen_line(o, "/// Creation code, hexadecimal%s.", c->n_libraries ? ", with placeholders of libraries" : "");
+    gen_line(o, "/// Creation code, hexadecimal%s.",
+             c->n_libraries ? ", with placeholders of libraries" : "");
     gen_line(o, "pub const BYTECODE: &str = \"%.*s\";", SN_STR_ARG(c->bytecode));
     if (c->n_libraries) {
         gen_line(o, "/// Where the libraries are that the code is linked with.");
@@ -387,7 +389,7 @@ static void root(const struct gen_package *pkg, struct gen_files *files)
     gen_line(&o, "#![allow(clippy::too_many_arguments, clippy::type_complexity)]");
     gen_line(&o, "#![allow(clippy::doc_lazy_continuation, clippy::doc_overindented_list_items)]");
     gen_line(&o, "#![allow(clippy::tabs_in_doc_comments, clippy::module_inception)]");
-    gen_line(&o, "// A trailing '_' is a name that was taken; macros write the empty tuple of no fields.");
+    gen_line(&o, "// A trailing '_': the name was taken; macros write the empty tuple of no fields.");
     gen_line(&o, "#![allow(non_camel_case_types, clippy::unused_unit)]");
     gen_line(&o, "pub mod gas;");
     gen_line(&o, "pub mod runtime;");

@@ -43,8 +43,9 @@ static const char *const error_names[] = {
 static const char *const type_names[] = {"{p}", NULL};
 static const char *const library_names[] = {"{n}Selector", NULL};
 static const struct gen_rules rules = {
-    .n = GEN_RAW, .p = GEN_CAPITAL, .u = GEN_UPPER, .param = GEN_RAW, .field = GEN_RAW, .type = GEN_CAPITAL,
-    .reserved = reserved, .module = module_names, .locals = locals, .fields = locals, .method = method_names,
+    .n = GEN_RAW, .p = GEN_CAPITAL, .u = GEN_UPPER, .param = GEN_RAW, .field = GEN_RAW,
+    .type = GEN_CAPITAL, .reserved = reserved, .module = module_names, .locals = locals,
+    .fields = locals, .method = method_names,
     .event = event_names, .error = error_names, .struct_ = type_names, .alias = type_names,
     .library = library_names,
 };

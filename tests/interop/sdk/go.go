@@ -64,7 +64,7 @@ func main() {
 	fmt.Printf("encode find 0x%x 0x%x 0x%x 0x%x\n", k.PackFind(), k.PackFindUint256(n(1)), k.PackFindAddress(two),
 		k.PackFindUint256Bool(n(1), true))
 	fmt.Printf("selectors 0x%x 0x%x 0x%x 0x%x\n", shelf.PutSelector, kitchen.FooBar90c0414dSelector,
-		kitchen.FooBar15b3b4f3Selector, kitchen.FooBar70015845Selector)
+		kitchen.FooBar77550349Selector, kitchen.FooBar70015845Selector)
 
 	shelfAt := mined(second(shelf.Deploy(auth, client))).ContractAddress
 	at := mined(second(kitchen.Deploy(auth, client, kitchen.Libraries{Shelf: shelfAt}, "hi",
@@ -78,7 +78,7 @@ func main() {
 	fmt.Println("find", must(b.Find(nil)), must(b.FindUint256(nil, n(0))), must(b.FindAddress(nil, two)),
 		must(b.FindUint256Bool(nil, n(0), true)))
 	fmt.Println("names", must(b.Match(nil, n(1), n(2), n(3))), must(b.FooBar90c0414d(nil)),
-		must(b.FooBar15b3b4f3(nil)), must(b.FooBar70015845(nil)))
+		must(b.FooBar77550349(nil)), must(b.FooBar70015845(nil)))
 	sim := must(b.SimulateTake(nil, order(7, 1)))
 	fmt.Println("simulate take", sim.Id, sim.Mood)
 

@@ -112,7 +112,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     let ids: Vec<_> = k.ordered_filter().from_block(0).query().await?.iter().map(|(e, _)| e.id.to_string()).collect();
-    let none = k.ordered_address_string_order_filter().from_block(0).topic1(vec![n(8), n(9)]).query().await?;
+    let none = k.ordered_address_string_order_filter().from_block(0).topic1(vec![B256::from(n(8)), B256::from(n(9))]).query().await?;
     println!("events {} {}", ids.join(","), none.len());
     k.silent(n(5), hex!("beef").into()).send().await?.get_receipt().await?;
     // An anonymous event has no topic of its own: its first indexed value is the first topic.

@@ -1,3 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "evm/gen/gen_int.h"
-int gen_c(const struct gen_package *pkg, struct gen_files *files) { (void)pkg; return files->err; }
