@@ -315,9 +315,13 @@ int sn_http_do(struct sn_http_client *c, const struct sn_http_call *call, struct
     struct cl_call *k = call_new(c);
     if (!k) return SN_E_NOMEM;
     r = http_url_parse(call->url, &k->url);
+    k->answer_ns_max = call->answer_ns_max ? call->answer_ns_max : c->o.head_ns_max;
     bool fresh = false;
     while (r >= 0) {
+        int64_t at = call->answer_ns_max ? k->start_ns + call->answer_ns_max : SN_FOREVER;
+        int64_t prev = sn_deadline_tighten(at);
         r = cl_conn_get(k, call, fresh);
+        sn_deadline_restore(prev);
         if (r < 0) break;
         k->refused = false;
         r = k->conn->h2 ? cl_h2_do(k, call) : cl_h1_do(k, call);

@@ -108,7 +108,7 @@ struct http_xi {
     struct sn_http_headers resp, trailers;
     struct sn_str content_type; /* of sn_http_reply */
     int64_t resp_length;        /* announced; -1 unknown */
-    bool begun, ended, hijacked, body_large, body_bad;
+    bool begun, ended, hijacked, body_large, body_bad, body_slow;
     int err; /* the write side failed: every later write repeats it */
 };
 static inline struct http_xi *http_xi_of(struct sn_http_x *x)

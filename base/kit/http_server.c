@@ -17,6 +17,7 @@ static void defaults(struct sn_http_server_opts *o)
     if (!o->idle_ns) o->idle_ns = 75 * SN_SEC;
     if (!o->head_ns_max) o->head_ns_max = 10 * SN_SEC;
     if (!o->write_stall_ns_max) o->write_stall_ns_max = 30 * SN_SEC;
+    if (!o->body_stall_ns_max) o->body_stall_ns_max = 30 * SN_SEC;
     if (!o->h2_streams_max) o->h2_streams_max = 250;
 }
 
@@ -211,11 +212,20 @@ static void cut_worker(void *arg)
 
 #define DRAIN_POLL_NS (2 * SN_MS)
 
+/* Connections that park from now on close instead, so once would do, were it not for those on their
+ * way. A sweep over TLS wakes every parked TLS stream of the process: less often. */
+#define DRAIN_TLS_SWEEP_NS (50 * SN_MS)
+
 static bool drained_by(struct sn_http_server *s, int64_t at_ns)
 {
+    int64_t tls_at = 0;
     while (__atomic_load_n(&s->conns_open, __ATOMIC_ACQUIRE)) {
         if (sn_now() >= at_ns) return false;
         sn_parked_cancel(on_ready);
+        if (s->o.tls && sn_now() >= tls_at) {
+            sn_tls_parked_cancel(on_ready);
+            tls_at = sn_now() + DRAIN_TLS_SWEEP_NS;
+        }
         if (sn_sleep(DRAIN_POLL_NS) < 0) return false;
     }
     return true;
@@ -244,6 +254,7 @@ void sn_http_server_free(struct sn_http_server *s)
     /* Handlers that do not look at their connection keep it until they return. */
     while (__atomic_load_n(&s->conns_open, __ATOMIC_ACQUIRE)) {
         sn_parked_cancel(on_ready);
+        if (s->o.tls) sn_tls_parked_cancel(on_ready);
         if (sn_sleep(DRAIN_POLL_NS) < 0) sn_yield();
     }
     for (unsigned i = 0; i < s->n_workers; i++) http_pools_done(&s->workers[i].pools);
