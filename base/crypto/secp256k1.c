@@ -78,7 +78,7 @@ int sn_secp256k1_sign(const uint8_t key[SN_SECP256K1_KEY_LEN], const uint8_t dig
 int sn_secp256k1_recover(const uint8_t sig[SN_SECP256K1_SIG_LEN], unsigned recovery,
                          const uint8_t digest[32], uint8_t ret[SN_SECP256K1_PUBLIC_LEN])
 {
-    const secp256k1_context *ctx = secp256k1_context_no_precomp;
+    const secp256k1_context *ctx = secp256k1_context_static;
     secp256k1_ecdsa_recoverable_signature s;
     secp256k1_pubkey pub;
     if (recovery > 3 ||

@@ -144,7 +144,7 @@ static int name_overloads(struct sn_arena *a, struct sn_abi_item *items, size_t 
 
 /* The same item twice (an interface's, inherited) is one; two different ones with one selector could
  * not be told apart on the chain. */
-static int drop_repeated(sn_abi_items *v, size_t *ret_n)
+static int drop_repeated(sn_abi_item_vec *v, size_t *ret_n)
 {
     struct sn_map seen;
     size_t n = 0;
@@ -175,9 +175,9 @@ static int drop_repeated(sn_abi_items *v, size_t *ret_n)
     *ret_n = n;
     return r;
 }
-int sn_abi_finish(struct sn_arena *a, const sn_abi_items *items, struct sn_abi *ret)
+int sn_abi_finish(struct sn_arena *a, const sn_abi_item_vec *items, struct sn_abi *ret)
 {
-    sn_abi_items v = *items;
+    sn_abi_item_vec v = *items;
     size_t n;
     int r = drop_repeated(&v, &n);
     if (r < 0) return r;

@@ -24,9 +24,9 @@ int sn_abi_with_internal(struct sn_arena *a, const struct sn_abi_type *t, struct
 
 /* Signature, selector, topic of an item whose name and inputs are set. */
 int sn_abi_item_finish(struct sn_arena *a, struct sn_abi_item *item);
-typedef SN_VEC(struct sn_abi_item) sn_abi_items;
+typedef SN_VEC(struct sn_abi_item) sn_abi_item_vec;
 /* Copies the items into the arena, names overloads, refuses colliding selectors. */
-int sn_abi_finish(struct sn_arena *a, const sn_abi_items *items, struct sn_abi *ret);
+int sn_abi_finish(struct sn_arena *a, const sn_abi_item_vec *items, struct sn_abi *ret);
 
 static inline bool sn_abi_is_word_char(char c)
 {

@@ -138,7 +138,7 @@ static int load_item(struct sn_arena *a, const struct sn_json *v, struct sn_abi_
     return r;
 }
 /* Signatures that the ABI lacks: library functions with storage parameters. */
-static int add_library(struct sn_arena *a, const struct sn_json *ids, sn_abi_items *items)
+static int add_library(struct sn_arena *a, const struct sn_json *ids, sn_abi_item_vec *items)
 {
     size_t listed = items->len;
     int r = 0;
@@ -168,7 +168,7 @@ static int load_abi(struct sn_arena *a, const struct sn_json *json, const struct
     if (!sn_json_is(json, SN_JSON_ARRAY)) return sn_fail(SN_E_SYNTAX, "an ABI is a JSON array");
     if (json->len > SN_ABI_ITEMS_MAX)
         return sn_fail(SN_E_TOO_LARGE, "more than %d items", SN_ABI_ITEMS_MAX);
-    sn_abi_items items = {0};
+    sn_abi_item_vec items = {0};
     int r = 0;
     for (size_t i = 0; i < json->len && r == 0; i++) {
         struct sn_abi_item it;

@@ -239,7 +239,8 @@ static int parse_item(struct scan *s, struct sn_abi_item *ret)
     uint8_t kind = item_kind(w);
     bool needs_name = true;
     skip_space(s);
-    if (kind && !(s->rest.len && s->rest.ptr[0] == '(' && kind <= SN_ABI_ERROR)) {
+    /* "error" alone is no reserved word: a function may have that name. */
+    if (kind && !(kind == SN_ABI_ERROR && s->rest.len && s->rest.ptr[0] == '(')) {
         it.kind = kind;
         needs_name = kind <= SN_ABI_ERROR;
         if (needs_name) w = take_word(s);
@@ -400,7 +401,7 @@ static int split(struct sn_str text, pieces_vec *ret)
 int sn_abi_text_parse(struct sn_arena *a, struct sn_str text, struct sn_abi *ret)
 {
     pieces_vec pieces = {0};
-    sn_abi_items items = {0};
+    sn_abi_item_vec items = {0};
     struct sn_map structs;
     sn_map_init(&structs, 0, false);
     text = without_comments(a, text);

@@ -283,7 +283,7 @@ static int decode_children(struct decoder *d, const struct sn_abi_type *t, size_
 
 static int decode_content(struct decoder *d, size_t at, struct sn_abi_value *ret)
 {
-    size_t n;
+    size_t n = 0;
     int r = take_number(d, at, "a length beyond the data", &n);
     if (r < 0) return r;
     at += SN_ABI_WORD;
@@ -318,7 +318,7 @@ static inline int decode_one(struct decoder *d, const struct sn_abi_type *c, siz
     }
     if (!c->dynamic)
         return decode_children(d, c, c->kind == SN_ABI_TUPLE ? c->n_components : c->count, at, ret);
-    size_t offset;
+    size_t offset = 0;
     int r = take_number(d, at, "an offset beyond the data", &offset);
     if (r < 0) return r;
     if (!d->lenient && base + offset != d->next)
