@@ -480,3 +480,62 @@ SN_TEST(gateway_websocket_over_h2)
     struct plan p = {both_config, ws_app, false, ws_body};
     run_plan(&p);
 }
+
+/* ---- health, weights, header routes --------------------------------------------------------- */
+
+static const char pick_config[] =
+    "listeners: [{name: web, address: '127.0.0.1:0'}]\n"
+    "upstreams:\n"
+    "- {name: app, endpoints: [{address: '@0', weight: 3}, {address: '@1'}], balance: round_robin,\n"
+    "   outlier: {enabled: false},\n"
+    "   health: {path: /healthz, interval: 20ms, timeout: 10s, healthy: 1, unhealthy: 1}}\n"
+    "- {name: beta, endpoints: [{address: '@2'}]}\n"
+    "routes:\n"
+    "- {name: beta, match: [{prefix: /, headers: [{name: X-Beta, regex: 'y(es)?'}]}],\n"
+    "   proxy: {to: [{upstream: beta}]}}\n"
+    "- {name: split, match: [{prefix: /split}],\n"
+    "   proxy: {to: [{upstream: app, weight: 0}, {upstream: beta, weight: 1}]}}\n"
+    "- {name: main, proxy: {to: [{upstream: app}]}}\n";
+
+/* How many of n requests each upstream answered. */
+static void spread(struct rig *g, int n, const char *path, const struct sn_http_header *h, int ret[3])
+{
+    static const char *const names[] = {"zero", "one", "two"};
+    memset(ret, 0, 3 * sizeof(*ret));
+    for (int i = 0; i < n; i++) {
+        struct answer a = {0};
+        T_OK(ask(g, "GET", path, h, h ? 1 : 0, (struct sn_str){0}, &a));
+        for (int k = 0; k < 3; k++)
+            ret[k] += sn_str_eqc(sn_http_headers_get(&a.headers, S("x-upstream")), names[k]);
+        DONE(a);
+    }
+}
+
+RIG_TEST(gateway_health_weights_and_header_routes, pick_config)
+{
+    int n[3];
+    spread(g, 40, "/", NULL, n);
+    T_ASSERTF(n[0] == 30 && n[1] == 10, "%d %d %d", n[0], n[1], n[2]);
+    static const struct sn_http_header yes = {SN_STR_INIT("x-beta"), SN_STR_INIT("yes")};
+    static const struct sn_http_header no = {SN_STR_INIT("x-beta"), SN_STR_INIT("yesno")};
+    spread(g, 5, "/", &yes, n);
+    T_EQ(n[2], 5);
+    spread(g, 5, "/", &no, n);
+    T_EQ(n[2], 0);
+    spread(g, 5, "/split", NULL, n);
+    T_EQ(n[2], 5);
+    /* Taken out by its checks alone, and back by them. */
+    g->up[1].status = 500;
+    for (int i = 0; n[0] < 20; i++) {
+        T_ASSERTF(i < 1000, "an endpoint whose checks fail stays in");
+        T_OK(sn_sleep(5 * SN_MS));
+        spread(g, 20, "/", NULL, n);
+    }
+    g->up[1].status = 0;
+    for (int i = 0; n[1] == 0; i++) {
+        T_ASSERTF(i < 1000, "a healthy endpoint stays out");
+        T_OK(sn_sleep(5 * SN_MS));
+        spread(g, 4, "/", NULL, n);
+    }
+    return 0;
+}
