@@ -351,7 +351,7 @@ static int forward(struct proxy *p)
     enum sn_gw_result result = result_of(p, 0);
     if (status == 101) {
         if (p->upgrade.protocol.len && switched(p)) {
-            int r = gw_headers_downstream(q, &p->resp->headers, true);
+            int r = gw_headers_downstream(q, p->resp, true);
             if (r == 0) r = gw_tunnel(q, p->resp);
             attempt_end(p, r < 0 ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_OK);
             return r;
@@ -360,7 +360,7 @@ static int forward(struct proxy *p)
         return gw_answer(q, 502, p->upgrade.protocol.len ? "upstream's handshake is not for this key"
                                                          : "upstream switched protocols unasked");
     }
-    int r = gw_headers_downstream(q, &p->resp->headers, false);
+    int r = gw_headers_downstream(q, p->resp, false);
     int64_t length = p->resp->content_length;
     if (r == 0) r = gw_gzip_begin(q, status, length, &p->gzip);
     if (r == 0) {
