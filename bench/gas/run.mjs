@@ -48,10 +48,16 @@ async function rpc(method, ...params) {
 }
 for (let i = 0; ; i++) { try { await rpc('eth_chainId'); break } catch (e) { if (i > 100) throw e; await new Promise(r => setTimeout(r, 100)) } }
 const accounts = await rpc('eth_accounts')
+async function receipt(hash, tries) {
+  for (let i = 0; i < tries; i++) { const r = await rpc('eth_getTransactionReceipt', hash); if (r) return r; await new Promise(f => setTimeout(f, 10)) }
+  return null
+}
 async function send(tx, gas = '0x989680') {
-  const hash = await rpc('eth_sendTransaction', { ...tx, gas })
-  let r = null
-  for (let i = 0; !r && i < 200; i++) { r = await rpc('eth_getTransactionReceipt', hash); if (!r) await new Promise(f => setTimeout(f, 10)) }
+  const again = async () => { // after a revert to a snapshot the pool may wait for a nonce that is gone
+    await rpc('anvil_dropAllTransactions')
+    return receipt(await rpc('eth_sendTransaction', { ...tx, gas, nonce: await rpc('eth_getTransactionCount', tx.from, 'latest') }), 2000)
+  }
+  const r = (await receipt(await rpc('eth_sendTransaction', { ...tx, gas }), 100)) ?? (await again())
   return { ok: r.status === '0x1', used: Number(r.gasUsed), at: r.contractAddress }
 }
 const built = compile()
