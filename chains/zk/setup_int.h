@@ -9,6 +9,7 @@
 struct sn_zk_key_parts {
     uint64_t alpha1[SN_G1_MAX / 8], beta1[SN_G1_MAX / 8], beta2[SN_G2_MAX / 8];
     uint8_t *ic, *a, *b1, *b2, *c, *h;
+    uint64_t domain;
     uint8_t circuit_hash[64];
 };
 int sn_zkey_parts(const struct sn_r1cs *s, const struct sn_ptau *p, const struct sn_par *par,

@@ -427,6 +427,7 @@ int sn_zkey_parts(const struct sn_r1cs *s, const struct sn_ptau *p, const struct
     struct maker m = {.s = s, .curve = p->curve, .par = par};
     int r = make(&m, p);
     if (r == 0) {
+        m.parts.domain = (uint64_t)1 << m.log_n;
         *ret = m.parts;
         m.parts = (struct sn_zk_key_parts){0};
     }
