@@ -32,7 +32,8 @@ struct sn_http_req {
     struct sn_http_headers headers;
     struct sn_http_headers trailers; /* once the body was read to its end */
     int64_t content_length;   /* 0 = no body, -1 = unknown (chunked, h2 without length) */
-    int64_t start_ns;         /* sn_now() when the head was complete */
+    int64_t start_ns;         /* when its worker last learned of arrived bytes, at most a pass of the
+                               * scheduler before the head was read: waiting for its turn counts */
 };
 
 struct sn_http_x { /* the exchange; fields below are the handler's to read */
@@ -159,6 +160,7 @@ struct sn_http_call {
     /* Sent behind a body_fn body of unknown length (on h2: of any); looked at when body_fn has
      * returned 0, so that it may fill them. Fields a trailer must not have are left out. */
     const struct sn_http_headers *trailers;
+    int64_t start_ns;             /* sn_now(), if the caller has just looked; 0: looked up */
     /* The response's head must be here so long after the request was sent; until then a body may take
      * its time as long as it moves. 0 = the client's head_ns_max. */
     int64_t answer_ns_max;

@@ -128,6 +128,7 @@ int http_x_run(struct http_xi *xi);
 /* ---- server --------------------------------------------------------------------------------- */
 
 struct http_counters { /* of one worker; summed by sn_http_server_stats */
+    uint64_t conns_active;
     uint64_t requests, requests_active, errors_parse, panics, bytes_in, bytes_out, h2_streams;
 };
 struct http_server_worker {
@@ -141,7 +142,7 @@ struct sn_http_server {
     unsigned n_workers;
     struct http_server_worker *workers;
     uint32_t draining; /* __atomic */
-    uint64_t conns_open, conns_active, conns_total; /* __atomic */
+    uint64_t conns_open, conns_total; /* __atomic */
     struct sn_spin listeners_lock;
     struct http_listener *listeners;
 };

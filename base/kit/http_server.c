@@ -70,12 +70,13 @@ static void conn_active(struct http_conn *c, bool on)
 {
     if (c->active == on) return;
     c->active = on;
+    struct http_server_worker *w = http_server_worker(c->srv);
     if (on) {
-        sn_list_push_back(&http_server_worker(c->srv)->active, &c->link);
-        __atomic_add_fetch(&c->srv->conns_active, 1, __ATOMIC_RELAXED);
+        sn_list_push_back(&w->active, &c->link);
+        w->n.conns_active++;
     } else {
         sn_list_del(&c->link);
-        __atomic_sub_fetch(&c->srv->conns_active, 1, __ATOMIC_RELEASE);
+        w->n.conns_active--;
     }
 }
 
@@ -272,12 +273,12 @@ __attribute__((no_sanitize("thread"), noinline)) static uint64_t counter(const u
 void sn_http_server_stats(const struct sn_http_server *s, struct sn_http_server_stats *ret)
 {
     struct sn_http_server_stats t = {0};
-    uint64_t active = __atomic_load_n(&s->conns_active, __ATOMIC_RELAXED);
+    uint64_t active = 0;
     t.conns_open = __atomic_load_n(&s->conns_open, __ATOMIC_RELAXED);
     t.conns_total = __atomic_load_n(&s->conns_total, __ATOMIC_RELAXED);
-    t.conns_parked = t.conns_open > active ? t.conns_open - active : 0;
     for (unsigned i = 0; i < s->n_workers; i++) {
         const struct http_counters *n = &s->workers[i].n;
+        active += counter(&n->conns_active);
         t.requests += counter(&n->requests);
         t.requests_active += counter(&n->requests_active);
         t.errors_parse += counter(&n->errors_parse);
@@ -286,5 +287,6 @@ void sn_http_server_stats(const struct sn_http_server *s, struct sn_http_server_
         t.bytes_out += counter(&n->bytes_out);
         t.h2_streams += counter(&n->h2_streams);
     }
+    t.conns_parked = t.conns_open > active ? t.conns_open - active : 0;
     *ret = t;
 }

@@ -177,6 +177,7 @@ static int attempt(struct proxy *p)
     q->attempts++;
     q->endpoint = sn_str(p->ep->addr);
     p->call.addr = q->endpoint;
+    p->call.start_ns = now;
     struct sn_http_header *h = NULL;
     int r = gw_headers_upstream(q, q->endpoint, p->conf, &p->upgrade, &h, &p->call.n_headers);
     if (r < 0) return r;
@@ -191,7 +192,7 @@ static int attempt(struct proxy *p)
     int64_t prev = sn_deadline_tighten(at);
     r = sn_http_do(p->pool->client->http, &p->call, &p->resp);
     sn_deadline_restore(prev);
-    p->ep_head_ns = sn_now();
+    p->ep_head_ns = r < 0 ? sn_now() : now + p->resp->first_byte_ns;
     return r;
 }
 
