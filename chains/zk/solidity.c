@@ -46,8 +46,7 @@ static const char head[] =
     "    uint256 private constant Q =\n"
     "        21888242871839275222246405745257275088696311157297823662689037894645226208583;\n";
 
-/* The memory p: 24 words of the pairing's input, then 5 words of scratch:
- * sum (2), term (2), scalar. The sum lies where the scaled term's addition expects it. */
+/* p: the pairing's input. s: sum (2 words), term (2), scalar: as the precompiles take them. */
 static const char open_body[] =
     "        // -A, B | alpha, beta | vk_x, gamma | C, delta\n"
     "        uint256[24] memory p;\n"
@@ -132,7 +131,8 @@ int sn_groth_solidity(const struct sn_groth_vkey *k, struct sn_buf *out)
     (void)sn_buf_cstr(out, "\n    ) public view returns (bool) {\n");
     (void)sn_buf_cstr(out, open_body);
     for (uint32_t i = 1; i <= k->n_public; i++)
-        (void)sn_buf_printf(out, "        if (!accumulate(s, IC%u_X, IC%u_Y, pub[%u])) return false;\n", i,
-                            i, i - 1);
+        (void)sn_buf_printf(out,
+                            "        if (!accumulate(s, IC%u_X, IC%u_Y, pub[%u])) return false;\n",
+                            i, i, i - 1);
     return sn_buf_cstr(out, tail);
 }
