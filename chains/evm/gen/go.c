@@ -186,6 +186,8 @@ static void builder(struct gen_out *o, const struct gen_contract *c)
     for (size_t i = 0; i < c->events.len; i++) {
         const struct gen_item *it = &c->events.ptr[i];
         struct gen_params ix = gen_select(a, &it->in, true);
+        /* The codec passes over what is marked as indexed. */
+        for (size_t k = 0; k < ix.len; k++) ix.ptr[k].indexed = false;
         gen_line(o, "c.ABI.Events[\"%s\"] = abi.NewEvent(\"%s\", %s, %s, %s)", it->name.p,
                  it->name.p, gen_quoted(a, it->raw), it->anonymous ? "true" : "false",
                  args_of(a, &it->in));
