@@ -76,7 +76,7 @@ def equal(got, want):
         return isinstance(got, list) and len(got) == len(want) and all(map(equal, got, want))
     if isinstance(want, bool) or isinstance(got, bool):
         return got is want
-    if isinstance(got, str) and got.lstrip("-").isdigit() and str(want).lower().startswith("0x"):
+    if isinstance(got, str) and got.lstrip("-").isdigit() and str(want).lower().lstrip("-").startswith("0x"):
         return int(got) == int(want, 16)
     return lower(str(got)) == lower(str(want))
 
