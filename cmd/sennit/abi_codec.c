@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit abi encode, decode, sig, 4byte, tx, typed - calldata and transactions without a node. */
+/* sennit abi encode, decode, sig, 4byte, tx, typed - calldata and transactions without a node.
+ * Files stay mapped until the program ends, so that nothing needs to say who borrows them. */
+#include <limits.h>
 #include <stdio.h>
 
 #include "core/enc.h"
@@ -7,10 +9,8 @@
 #include "evm/codec.h"
 #include "evm/eip712.h"
 #include "evm/tx.h"
-#include "fiber/os.h"
 #include "sennit/commands.h"
-
-#define FILE_BYTES_MAX (256u << 20)
+#include "sennit/zk_io.h"
 
 static int print_line(struct sn_buf *b)
 {
@@ -18,16 +18,11 @@ static int print_line(struct sn_buf *b)
     if (r >= 0) fwrite(b->ptr, 1, b->len, stdout);
     return r < 0 ? r : 0;
 }
-static int read_path(struct sn_arena *a, struct sn_str path, struct sn_str *ret)
-{
-    struct sn_str name = sn_arena_str(a, path);
-    return name.ptr ? sn_file_read(a, name.ptr, FILE_BYTES_MAX, ret) : SN_E_NOMEM;
-}
 /* "0x..." of an operand, or of the file behind '@'. */
 static int read_hex(struct sn_arena *a, struct sn_str s, struct sn_str *ret)
 {
     int r = 0;
-    if (sn_str_starts(s, SN_STR("@"))) r = read_path(a, sn_str_from(s, 1), &s);
+    if (sn_str_starts(s, SN_STR("@"))) r = zk_map(sn_str_from(s, 1), &s);
     if (r < 0) return r;
     s = sn_str_trim(s);
     if (sn_str_starts(s, SN_STR("0x"))) s = sn_str_from(s, 2);
@@ -35,7 +30,8 @@ static int read_hex(struct sn_arena *a, struct sn_str s, struct sn_str *ret)
     if (!out) return SN_E_NOMEM;
     ssize_t n = sn_hex_decode(s, out);
     if (n < 0)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "expected 0x and an even number of hex digits, got \"%.*s\"",
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "expected 0x and an even number of hex digits, got \"%.*s\"",
                        (int)SN_MIN(s.len, (size_t)40), s.ptr);
     *ret = sn_str_of(out, (size_t)n);
     return 0;
@@ -44,7 +40,7 @@ static int read_hex(struct sn_arena *a, struct sn_str s, struct sn_str *ret)
 static int load_file(struct sn_arena *a, struct sn_str path, struct sn_abi_contracts *ret)
 {
     struct sn_str text;
-    int r = read_path(a, path, &text);
+    int r = zk_map(path, &text);
     if (r == 0) r = sn_abi_load(a, text, path, ret);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
 }
@@ -344,7 +340,8 @@ static const char known[] =
     "function upgradeTo(address implementation);"
     "function upgradeToAndCall(address implementation, bytes data);"
     "function transferOwnership(address newOwner); function renounceOwnership();"
-    "function grantRole(bytes32 role, address account); function revokeRole(bytes32 role, address account);"
+    "function grantRole(bytes32 role, address account);"
+    "function revokeRole(bytes32 role, address account);"
     "error Error(string message); error Panic(uint256 code)";
 
 struct explain_opts {
@@ -454,7 +451,7 @@ static int typed_run(const struct sn_cli_call *call)
     const struct sn_json *v;
     struct sn_eip712 got;
     sn_buf_init(&out, 0);
-    int r = read_path(call->arena, call->args[0], &text);
+    int r = zk_map(call->args[0], &text);
     if (r == 0) r = sn_json_parse(call->arena, text, NULL, &v);
     if (r == 0) r = sn_eip712_hash(call->arena, v, &got);
     if (r < 0) return sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0]));

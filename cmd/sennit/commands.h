@@ -4,7 +4,15 @@
 #include "kit/cli.h"
 
 extern const struct sn_cli_command sn_cmd_abi;
-extern const struct sn_cli_command sn_cmd_abi_fees, sn_cmd_abi_gas; /* of sn_cmd_abi */
+extern const struct sn_cli_command sn_cmd_abi_4byte;
+extern const struct sn_cli_command sn_cmd_abi_decode;
+extern const struct sn_cli_command sn_cmd_abi_encode;
+extern const struct sn_cli_command sn_cmd_abi_fees;
+extern const struct sn_cli_command sn_cmd_abi_gas;
+extern const struct sn_cli_command sn_cmd_abi_gen;
+extern const struct sn_cli_command sn_cmd_abi_sig;
+extern const struct sn_cli_command sn_cmd_abi_tx;
+extern const struct sn_cli_command sn_cmd_abi_typed;
 extern const struct sn_cli_command sn_cmd_doctor;
 extern const struct sn_cli_command sn_cmd_gateway;
 extern const struct sn_cli_command sn_cmd_load;
