@@ -258,7 +258,7 @@ static enum steal_view steal(struct sn_worker *w)
 void sn_fiber_enqueue_new(struct sn_worker *w, struct sn_fiber *f)
 {
     if (f->flags & SN_FF_PINNED) {
-        f->w = w;
+        SN_STORE(&f->w, w); /* a canceller may be looking */
         sn_rq_push(w, f);
         return;
     }
