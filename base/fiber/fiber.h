@@ -94,6 +94,9 @@ struct sn_scope *sn_scope_begin(struct sn_scope_storage *mem);
  * the first negative one cancels the siblings and becomes the scope's. */
 int sn_scope_go(struct sn_scope *s, const char *name, int (*fn)(void *arg), void *arg)
     SN_MUST_CHECK;
+/* sn_scope_go_on - as sn_scope_go, but the fiber starts on worker `worker` and is never stolen. */
+int sn_scope_go_on(struct sn_scope *s, unsigned worker, const char *name, int (*fn)(void *arg),
+                   void *arg) SN_MUST_CHECK;
 /* sn_scope_cancel - every blocking call of the scope's fibers returns SN_E_CANCELLED from now on.
  * Idempotent. Context: any fiber or thread while the scope is open. */
 void sn_scope_cancel(struct sn_scope *s);

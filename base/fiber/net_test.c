@@ -251,6 +251,40 @@ NET_TEST(end_of_stream_and_half_close)
     return 0;
 }
 
+/* A stream that is always writable: its writer gives way now and then, and that is where the other
+ * fiber closes it and opens another one, whose record may be the same. */
+struct usurper {
+    struct sn_stream *old;
+    struct pair *next;
+    _Atomic bool done;
+};
+static void usurp(void *arg)
+{
+    struct usurper *u = arg;
+    sn_stream_close(u->old);
+    pair_open(u->next, "127.0.0.1:0");
+    u->done = true;
+}
+
+NET_TEST(close_while_a_writer_gives_way)
+{
+    struct pair p, q;
+    pair_open(&p, "127.0.0.1:0");
+    struct usurper u = {.old = p.a, .next = &q};
+    T_OK(sn_go_on((unsigned)sn_worker_id(), "usurper", usurp, &u));
+    ssize_t n = 1;
+    for (int i = 0; n > 0; i++) {
+        T_ASSERT(i < 100000);
+        n = sn_write(p.a, "x", 1);
+    }
+    T_EQ(n, SN_E_CLOSED);
+    while (!u.done) T_OK(sn_sleep(SN_MS));
+    sn_stream_close(p.b);
+    sn_listener_close(p.l);
+    pair_close(&q);
+    return 0;
+}
+
 static void hard_close(struct sn_stream *s)
 {
     struct linger lg = {1, 0};

@@ -211,7 +211,10 @@ static int pinned_main(void *arg)
     struct sn_scope *s = sn_scope_begin(&m);
     for (int i = 0; i < 60; i++)
         T_OK(sn_go_on((unsigned)i % 3, "pinned", pinned_void, (void *)(intptr_t)(i % 3)));
+    for (int i = 0; i < 60; i++)
+        T_OK(sn_scope_go_on(s, (unsigned)i % 3, "pinned", pinned_child, (void *)(intptr_t)(i % 3)));
     T_EQ(sn_go_on(3, "none", pinned_void, NULL), SN_E_INVALID_ARGUMENT);
+    T_EQ(sn_scope_go_on(s, 3, "none", pinned_child, NULL), SN_E_INVALID_ARGUMENT);
     T_OK(sn_scope_end(s));
     return 0;
 }

@@ -139,6 +139,15 @@ int sn_scope_go(struct sn_scope *s, const char *name, int (*fn)(void *arg), void
     return sn_spawn(sn_worker_cur(), s, name, (void *)(uintptr_t)fn, arg, SN_FF_INT, -1, NULL);
 }
 
+int sn_scope_go_on(struct sn_scope *s, unsigned worker, const char *name, int (*fn)(void *arg),
+                   void *arg)
+{
+    if (worker >= sn_worker_count())
+        return sn_fail(SN_E_INVALID_ARGUMENT, "no worker %u among %u", worker, sn_worker_count());
+    return sn_spawn(sn_worker_cur(), s, name, (void *)(uintptr_t)fn, arg, SN_FF_INT | SN_FF_PINNED,
+                    (int)worker, NULL);
+}
+
 void sn_scope_cancel(struct sn_scope *s)
 {
     if (s == &sn_rt.root) {

@@ -248,6 +248,7 @@ static int bind_field(struct sn_conf *c, const struct sn_conf_field *f, const st
     /* Tag 0 is what a fresh struct holds anyway; and fields without a tag have tag_offset 0, where
      * another member lives. */
     if (f->oneof && f->tag) memcpy(out + f->tag_offset, &f->tag, sizeof(f->tag));
+    if (f->has_given) out[f->given_offset] = true;
     if (f->type == SN_CONF_T_LIST || f->type == SN_CONF_T_MAP) return bind_list(c, f, p, v, out);
     if (f->type == SN_CONF_T_FLAGS && v->kind == SN_JSON_ARRAY)
         return bind_flags(c, f, p, v, out + f->offset);

@@ -62,6 +62,7 @@ struct sn_conf_field {
     uint32_t offset, len_offset;
     uint32_t elem_size, item_size, key_offset, value_offset;
     uint32_t tag_offset, tag;   /* oneof: stored as uint32_t where this field is given */
+    uint32_t given_offset;      /* with has_given: a bool, true where the file has the field */
     uint8_t type, item;         /* item: type of a list's or map's elements */
     uint8_t size;               /* bytes of the C object */
     uint8_t oneof; /* fields of one table with the same number exclude each other; 0 = free */
@@ -70,6 +71,7 @@ struct sn_conf_field {
     bool secret;        /* printed as *** */
     bool no_flag;       /* command line: file and environment only */
     bool hidden;        /* accepted, not documented */
+    bool has_given;     /* by SN_CONF_GIVEN */
 };
 
 struct sn_conf_table {
@@ -125,6 +127,9 @@ struct sn_conf_table {
      .value_offset = offsetof(E, value), .item_size = sizeof(((E *)0)->value), __VA_ARGS__}
 /* For .oneof fields: SN_CONF_TAG(struct route, action, ROUTE_PROXY). */
 #define SN_CONF_TAG(S, m, value) .tag_offset = offsetof(S, m), .tag = (value)
+/* For a nested struct that means something by being there: the bool S.m says whether it was given,
+ * and one that was not is not printed. */
+#define SN_CONF_GIVEN(S, m) .has_given = true, .given_offset = offsetof(S, m)
 
 struct sn_conf_error {
     struct sn_yaml_pos pos;
@@ -172,7 +177,8 @@ int sn_conf_set_text(struct sn_arena *a, const struct sn_conf_field *f, struct s
 int sn_conf_append_text(struct sn_arena *a, const struct sn_conf_field *f, struct sn_str text,
                         void *out) SN_MUST_CHECK;
 
-/* sn_conf_dump - the struct as a tree, secrets as "***". Returns 0, SN_E_NOMEM. */
+/* sn_conf_dump - the struct as a tree, secrets as "***". Without secrets, reading the tree gives the
+ * same struct again. Returns 0, SN_E_NOMEM. */
 int sn_conf_dump(struct sn_arena *a, const struct sn_conf_table *table, const void *obj,
                  struct sn_json *ret) SN_MUST_CHECK;
 /* sn_conf_schema - appends a JSON Schema (2020-12) of the file. Returns 0 or the buffer's error. */

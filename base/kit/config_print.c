@@ -103,18 +103,19 @@ static int dump_struct(struct sn_arena *a, const struct sn_conf_table *t, const 
     for (size_t i = 0; i < t->n_fields; i++) {
         const struct sn_conf_field *f = &t->fields[i];
         struct sn_json v;
-        uint32_t tag;
-        if (f->oneof) {
-            memcpy(&tag, obj + f->tag_offset, sizeof(tag));
-            if (tag != f->tag) continue;
-        }
+        uint32_t tag = 0;
+        /* Members of a group without tags tell by themselves: all but one are absent strings. */
+        if (f->oneof && f->tag) memcpy(&tag, obj + f->tag_offset, sizeof(tag));
+        if (tag != f->tag || (f->has_given && !obj[f->given_offset])) continue;
         int r = f->type == SN_CONF_T_LIST || f->type == SN_CONF_T_MAP
                     ? dump_list(a, f, obj, &v)
                     : dump_value(a, f, f->type, obj + f->offset, f->size, &v);
         if (r < 0) return r;
-        /* What is absent or empty is what leaving it out means. */
+        /* What is absent is what leaving it out means, and so is what is empty, unless leaving it
+         * out means a default. */
         if (v.kind == SN_JSON_NULL) continue;
-        if ((v.kind == SN_JSON_ARRAY || v.kind == SN_JSON_OBJECT) && v.len == 0) continue;
+        bool list = v.kind == SN_JSON_ARRAY || v.kind == SN_JSON_OBJECT;
+        if (list && v.len == 0 && !f->def && !f->has_given && f->type != SN_CONF_T_RAW) continue;
         if (!sn_json_add(a, &out, sn_str(f->name), v)) return SN_E_NOMEM;
     }
     *ret = out;

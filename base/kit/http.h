@@ -28,9 +28,12 @@ struct sn_http_req {
     struct sn_str path;       /* undecoded, without query; "" only for "*" and CONNECT */
     struct sn_str query;      /* after '?', without it; .ptr NULL where there is none */
     struct sn_str authority;  /* Host or :authority */
+    struct sn_str protocol;   /* of an extended CONNECT (RFC 8441): "websocket"; else .ptr NULL */
     struct sn_http_headers headers;
+    struct sn_http_headers trailers; /* once the body was read to its end */
     int64_t content_length;   /* 0 = no body, -1 = unknown (chunked, h2 without length) */
-    int64_t start_ns;         /* sn_now() when the head was complete */
+    int64_t start_ns;         /* when its worker last learned of arrived bytes, at most a pass of the
+                               * scheduler before the head was read: waiting for its turn counts */
 };
 
 struct sn_http_x { /* the exchange; fields below are the handler's to read */
@@ -48,7 +51,8 @@ struct sn_http_x { /* the exchange; fields below are the handler's to read */
 typedef int (*sn_http_handler)(struct sn_http_x *x, void *arg);
 
 /* sn_http_body_read - next body bytes. Returns > 0, 0 at the end, SN_E_TOO_LARGE beyond
- * body_bytes_max, SN_E_PROTOCOL (bad chunk), SN_E_EOF (truncated), transport errors. Sends
+ * body_bytes_max, SN_E_PROTOCOL (bad chunk), SN_E_EOF (truncated), SN_E_DEADLINE_EXCEEDED (the
+ * fiber's, or nothing came for body_stall_ns_max), transport errors. Sends
  * "100 Continue" first where the client waits for it. Suspends. */
 ssize_t sn_http_body_read(struct sn_http_x *x, void *buf, size_t cap);
 /* sn_http_body_all - the whole body into the arena, at most max bytes. */
@@ -72,8 +76,9 @@ int sn_http_end(struct sn_http_x *x) SN_MUST_CHECK;
 /* sn_http_send_file - streams [off, off+n) of fd as the body after sn_http_start. */
 int sn_http_send_file(struct sn_http_x *x, int fd, int64_t off, int64_t n) SN_MUST_CHECK;
 /* sn_http_hijack - after writing an upgrade reply: the raw stream and the bytes already read past
- * the request head (in the arena); the server forgets the connection. HTTP/1.1 only, else
- * SN_E_FAILED_PRECONDITION. status: 101 (or 200 for CONNECT), headers added before are sent. */
+ * the request head (in the arena); the server forgets the connection. HTTP/1.1, or an extended
+ * CONNECT on h2, whose stream is only for the worker of the handler; otherwise
+ * SN_E_FAILED_PRECONDITION. status: 101 (200 for CONNECT), headers added before are sent. */
 int sn_http_hijack(struct sn_http_x *x, int status, struct sn_stream **ret, struct sn_str *ret_rest)
     SN_MUST_CHECK;
 /* sn_http_peer - "ip:port" of the client, in the arena. */
@@ -95,6 +100,7 @@ struct sn_http_server_opts {
     int64_t head_ns_max;         /* whole head must arrive within; 0 = 10 s (slowloris) */
     int64_t request_ns_max;      /* handler deadline; 0 = none */
     int64_t write_stall_ns_max;  /* no progress writing; 0 = 30 s */
+    int64_t body_stall_ns_max;   /* no byte of a body that is waited for, else 408; 0 = 30 s */
     uint32_t h2_streams_max;     /* 0 = 250 */
     uint32_t requests_per_conn_max; /* 0 = unlimited */
     uint64_t conns_max;
@@ -129,7 +135,8 @@ struct sn_http_client_opts {
     unsigned conns_per_addr_max;  /* per worker; 0 = unlimited; beyond it callers wait */
     int64_t idle_ns;              /* pooled connection life when idle; 0 = 90 s */
     int64_t connect_ns_max;       /* 0 = 10 s */
-    int64_t head_ns_max;          /* response head; 0 = none beyond the fiber's deadline */
+    int64_t head_ns_max;          /* response head, from the end of the request; 0 = none beyond the
+                                   * fiber's deadline */
     size_t head_bytes_max;        /* 0 = 64 KiB */
 };
 struct sn_http_client;
@@ -150,6 +157,13 @@ struct sn_http_call {
     ssize_t (*body_fn)(void *arg, void *buf, size_t cap);
     void *body_arg;
     int64_t body_length;
+    /* Sent behind a body_fn body of unknown length (on h2: of any); looked at when body_fn has
+     * returned 0, so that it may fill them. Fields a trailer must not have are left out. */
+    const struct sn_http_headers *trailers;
+    int64_t start_ns;             /* sn_now(), if the caller has just looked; 0: looked up */
+    /* The response's head must be here so long after the request was sent; until then a body may take
+     * its time as long as it moves. 0 = the client's head_ns_max. */
+    int64_t answer_ns_max;
     bool no_retry;                /* default: retried once on a fresh connection if a pooled one was
                                    * stale, only for bodyless or replayable idempotent requests */
 };
@@ -191,13 +205,25 @@ struct sn_ws_opts {
     size_t message_bytes_max;     /* 0 = 1 MiB */
     int64_t ping_ns;              /* 0 = 30 s; dead peer after two missed */
     struct sn_str subprotocol;
+    /* Agree on permessage-deflate where the peer can (RFC 7692, without context takeover): messages
+     * of at least deflate_bytes_min bytes (0 = 256) are sent compressed if that makes them shorter.
+     * Secrets beside text of an attacker's choice do not belong into one compressed message. */
+    bool deflate;
+    size_t deflate_bytes_min;
     /* When set the connection is served by callback and parked between messages; otherwise the
      * caller owns a fiber and uses sn_ws_read. */
     void (*on_message)(struct sn_ws *ws, enum sn_ws_kind kind, struct sn_str data, void *arg);
     void (*on_close)(struct sn_ws *ws, int code, void *arg);
     void *arg;
 };
-/* sn_ws_accept - answers the upgrade request of `x`. */
+/* sn_ws_accept_of - the Sec-WebSocket-Accept that answers a Sec-WebSocket-Key. Returns 0 or
+ * SN_E_PROTOCOL (not a key). */
+#define SN_WS_KEY_LEN 24u
+#define SN_WS_ACCEPT_LEN 28u
+int sn_ws_accept_of(struct sn_str key, char ret[SN_WS_ACCEPT_LEN]) SN_MUST_CHECK;
+/* sn_ws_accept - answers the request of `x` to become a WebSocket: an HTTP/1.1 upgrade, or an
+ * extended CONNECT on h2. A request that is none is answered with an error status.
+ * Returns 0, SN_E_PROTOCOL, transport errors. */
 int sn_ws_accept(struct sn_http_x *x, const struct sn_ws_opts *o, struct sn_ws **ret) SN_MUST_CHECK;
 /* sn_ws_dial - "ws://host/path", "wss://..." */
 int sn_ws_dial(struct sn_http_client *c, struct sn_str url, const struct sn_ws_opts *o,

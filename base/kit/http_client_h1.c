@@ -110,7 +110,33 @@ static int send_piece(struct sn_stream *st, char *buf, size_t n, bool chunked)
         while ((v >>= 4) != 0);
         iov[0] = (struct iovec){p, (size_t)(head + sizeof(head) - p)};
     }
+    int64_t prev = sn_deadline_tighten(sn_now_coarse() + CL_SEND_STALL_NS);
     ssize_t r = sn_writev(st, chunked ? iov : iov + 1, chunked ? 3 : 1);
+    sn_deadline_restore(prev);
+    return r < 0 ? (int)r : 0;
+}
+
+/* The end of a chunked body. */
+static int send_last_chunk(struct sn_stream *st, const struct sn_http_headers *trailers)
+{
+    ssize_t r;
+    if (!trailers || !trailers->len) {
+        r = sn_write(st, "0\r\n\r\n", 5);
+        return r < 0 ? (int)r : 0;
+    }
+    struct sn_buf b;
+    sn_buf_init(&b, SN_H1_TRAILER_BYTES_MAX + 16);
+    sn_buf_cstr(&b, "0\r\n");
+    for (unsigned i = 0; i < trailers->len; i++) {
+        const struct sn_http_header *t = &trailers->ptr[i];
+        if (!sn_http_trailer_ok(t->name)) continue;
+        if (!sn_http_is_token(t->name) || !sn_http_is_value(t->value)) b.err = SN_E_INVALID_ARGUMENT;
+        put_field(&b, t->name, t->value);
+    }
+    sn_buf_put(&b, "\r\n", 2);
+    r = b.err < 0 ? sn_fail(b.err, "request trailers") : sn_write(st, b.ptr, b.len);
+    if (b.err < 0) (void)!sn_stream_shutdown(st); /* as for a body that breaks off */
+    sn_buf_done(&b);
     return r < 0 ? (int)r : 0;
 }
 
@@ -129,15 +155,16 @@ static int send_body(struct cl_call *k, const struct sn_http_call *call, char *b
         }
         if (n == 0) break;
         int r = send_piece(st, buf, (size_t)n, chunked);
+        if (r == SN_E_DEADLINE_EXCEEDED) (void)!sn_stream_shutdown(st);
         if (r < 0) return r;
         if (!chunked) left -= (uint64_t)n;
     }
-    if (!chunked && left)
+    if (!chunked && left) {
+        (void)!sn_stream_shutdown(st);
         return sn_fail(SN_E_FAILED_PRECONDITION, "request body ended %llu bytes short",
                        (unsigned long long)left);
-    if (!chunked) return 0;
-    ssize_t r = sn_write(st, "0\r\n\r\n", 5);
-    return r < 0 ? (int)r : 0;
+    }
+    return chunked ? send_last_chunk(st, call->trailers) : 0;
 }
 
 /* A supervisor fiber owns the scope in which the pump runs, so that the call can cancel it. */
@@ -155,6 +182,7 @@ static void sender_pump(void *arg)
 {
     struct cl_sender *s = arg;
     s->err = s->send(s->k, &s->call, s->buf);
+    s->k->sent_ns = sn_now();
 }
 
 static void sender_main(void *arg)
@@ -185,6 +213,23 @@ int cl_sender_start(struct cl_call *k, const struct sn_http_call *call, cl_send_
     }
     k->sender = s;
     return 0;
+}
+
+static bool sending(const struct cl_call *k)
+{
+    return k->sender && !sn_event_is_set(&k->sender->done);
+}
+
+/* While the body is under way its reader and its writer have limits of their own. */
+int64_t cl_answer_at(const struct cl_call *k)
+{
+    if (!k->answer_ns_max) return SN_FOREVER;
+    return (sending(k) ? sn_now() : k->sent_ns) + k->answer_ns_max;
+}
+
+bool cl_answer_late(const struct cl_call *k)
+{
+    return sn_now() >= sn_deadline() || (!sending(k) && sn_now() >= k->sent_ns + k->answer_ns_max);
 }
 
 static int join_shielded(void *arg)
@@ -238,7 +283,10 @@ static ssize_t read_one_head(struct cl_call *k, const struct sn_http_call *call)
             if (n != SN_E_AGAIN)
                 return sn_fail((int)n, "response head: %s", sn_h1_err_text(k->head.err));
         }
+        int64_t prev = sn_deadline_tighten(cl_answer_at(k));
         ssize_t r = http_in_fill(&k->in, po.head_bytes_max);
+        sn_deadline_restore(prev);
+        if (r == SN_E_DEADLINE_EXCEEDED && !cl_answer_late(k)) continue;
         if (r == 0)
             return k->got_bytes ? sn_fail(SN_E_RESET, "connection closed inside the response head")
                                 : SN_E_EOF;
@@ -250,9 +298,6 @@ static ssize_t read_one_head(struct cl_call *k, const struct sn_http_call *call)
 
 static int read_head(struct cl_call *k, const struct sn_http_call *call)
 {
-    int64_t prev = 0;
-    bool tight = k->client->o.head_ns_max > 0;
-    if (tight) prev = sn_deadline_tighten(sn_now() + k->client->o.head_ns_max);
     ssize_t n = 0;
     for (int i = 0; i <= INTERIM_MAX; i++) {
         n = read_one_head(k, call);
@@ -261,7 +306,6 @@ static int read_head(struct cl_call *k, const struct sn_http_call *call)
         if (k->head.status >= 200 || k->head.status == 101) break;
         n = sn_fail(SN_E_PROTOCOL, "more than %d interim responses", INTERIM_MAX);
     }
-    if (tight) sn_deadline_restore(prev);
     if (n < 0) return (int)n;
     k->in.pinned = k->in.start;
     return 0;
@@ -269,14 +313,9 @@ static int read_head(struct cl_call *k, const struct sn_http_call *call)
 
 static ssize_t h1_tail(struct cl_call *k, ssize_t n)
 {
-    if (n == 0 && k->body.trailers.len && !k->pub.trailers.len) {
-        struct sn_str raw = sn_arena_str(&k->arena, sn_buf_view(&k->body.trailers));
-        int r = raw.ptr ? sn_h1_trailers(raw, &k->arena, &k->pub.trailers) : SN_E_NOMEM;
-        sn_buf_reset(&k->body.trailers);
-        if (r < 0) {
-            k->body.err = r;
-            return sn_fail(r, "response trailers");
-        }
+    if (n == 0) {
+        int r = http_body_trailers(&k->body, &k->arena, &k->pub.trailers);
+        if (r < 0) return sn_fail(r, "response trailers");
     }
     if (n == SN_E_EOF) return sn_fail(SN_E_EOF, "response body ended early");
     return n;
@@ -332,6 +371,7 @@ int cl_h1_do(struct cl_call *k, const struct sn_http_call *call)
     k->body = (struct http_body){.eof = true};
     k->got_bytes = false;
     int r = send_request(k, call);
+    k->sent_ns = sn_now();
     /* A server that refuses early answers and closes: its answer says more than our failed write.
      */
     bool broken = r == SN_E_RESET || r == SN_E_IO || r == SN_E_CLOSED;

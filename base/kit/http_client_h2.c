@@ -12,7 +12,6 @@
 #define H2_LINGER_NS (200 * SN_MS)
 #define INLINE_BODY_MAX (64u << 10)
 #define BODY_STEP (16u << 10)
-#define WRITE_STALL_NS (30 * SN_SEC)
 
 struct cl_waiter {
     struct sn_fiber *f;
@@ -45,11 +44,11 @@ struct cl_stream {
     struct cl_waiter writer;
 };
 
-static int st_wait(struct cl_waiter *w, const char *reason)
+static int st_wait(struct cl_waiter *w, const char *reason, int64_t at_ns)
 {
     w->ticket = sn_wait_begin(reason);
     w->f = sn_self();
-    int r = sn_wait_park(w->ticket, SN_FOREVER);
+    int r = sn_wait_park(w->ticket, at_ns);
     w->f = NULL;
     return r;
 }
@@ -178,7 +177,7 @@ static int h2_flush(struct cl_h2 *h)
         h->again = true;
         /* Every call's frames leave in this fiber's write: its own cancellation or deadline must
          * not cut the connection for the others. */
-        int n = sn_shield(WRITE_STALL_NS, h2_write_out, h);
+        int n = sn_shield(CL_SEND_STALL_NS, h2_write_out, h);
         if (n < 0) h2_break(h, n);
     } while (h->err == 0 && h->again);
     h->flushing = false;
@@ -330,11 +329,36 @@ static int st_send(struct cl_stream *st, struct sn_str data, bool end)
     st->out_end = end;
     sn_h2_resume(st->h->s, st->id);
     int r = h2_flush(st->h);
-    while (r >= 0 && !st->closed && (st->out.len || (st->out_end && !st->out_ended)))
-        r = st_wait(&st->writer, "http2 request body");
+    while (r >= 0 && !st->closed && (st->out.len || (st->out_end && !st->out_ended))) {
+        size_t before = st->out.len;
+        r = st_wait(&st->writer, "http2 request body", sn_now_coarse() + CL_SEND_STALL_NS);
+        if (r == SN_E_DEADLINE_EXCEEDED && st->out.len < before && sn_now() < sn_deadline())
+            r = 0; /* slow, not stalled */
+    }
     st->out = (struct sn_str){0};
     if (r >= 0 && st->closed && !st->out_ended) r = st_error(st);
     return r;
+}
+
+/* The call would wait for the answer to a request that is never whole. */
+static int st_give_up(struct cl_stream *st, int why)
+{
+    if (st->closed) return why;
+    sn_h2_reset(st->h->s, st->id, SN_H2_CANCEL);
+    h2_flush(st->h);
+    return why;
+}
+
+static int st_trailers(struct cl_call *k, const struct sn_http_headers *from)
+{
+    struct cl_stream *st = k->stream;
+    struct sn_http_headers t = {0};
+    for (unsigned i = 0; from && i < from->len; i++) {
+        if (!sn_http_trailer_ok(from->ptr[i].name)) continue;
+        int r = sn_http_headers_add(&t, &k->arena, from->ptr[i].name, from->ptr[i].value);
+        if (r < 0) return r;
+    }
+    return t.len && !st->closed ? sn_h2_trailers(st->h->s, st->id, &t, &k->arena) : 0;
 }
 
 static int st_send_body(struct cl_call *k, const struct sn_http_call *call, char *buf)
@@ -342,14 +366,18 @@ static int st_send_body(struct cl_call *k, const struct sn_http_call *call, char
     uint64_t sent = 0;
     for (;;) {
         ssize_t n = call->body_fn(call->body_arg, buf, BODY_STEP);
-        if (n < 0) return (int)n;
+        if (n < 0) return st_give_up(k->stream, (int)n);
         sent += (uint64_t)n;
         if (call->body_length >= 0 && (n == 0) != (sent == (uint64_t)call->body_length) &&
             (n == 0 || sent > (uint64_t)call->body_length))
-            return sn_fail(SN_E_FAILED_PRECONDITION, "request body is not its announced %lld bytes",
-                           (long long)call->body_length);
-        int r = st_send(k->stream, sn_str_of(buf, (size_t)n), n == 0);
-        if (r < 0 || n == 0) return r;
+            return st_give_up(k->stream, sn_fail(SN_E_FAILED_PRECONDITION,
+                                                 "request body is not its announced %lld bytes",
+                                                 (long long)call->body_length));
+        int r = n == 0 ? st_trailers(k, call->trailers) : 0;
+        if (r < 0) return st_give_up(k->stream, r);
+        r = st_send(k->stream, sn_str_of(buf, (size_t)n), n == 0);
+        if (r < 0) return st_give_up(k->stream, r);
+        if (n == 0) return 0;
     }
 }
 
@@ -384,6 +412,7 @@ static int st_request(struct cl_call *k, const struct sn_http_call *call)
     struct sn_str path = call->target.len ? call->target : k->url.target;
     if (path.len == 0) path = SN_STR("/");
     if (path.ptr[0] == '?') path = sn_arena_printf(a, "/%.*s", SN_STR_ARG(path));
+    if (!path.ptr) return SN_E_NOMEM;
     struct sn_h2_request rq = {.method = call->method.len ? call->method : SN_STR("GET"),
                                .scheme = k->url.tls ? SN_STR("https") : SN_STR("http"),
                                .authority = authority,
@@ -420,7 +449,7 @@ static ssize_t st_fill(struct cl_call *k)
             return 0;
         }
         if (st->closed) return st_error(st);
-        int r = st_wait(&st->reader, "http2 response body");
+        int r = st_wait(&st->reader, "http2 response body", SN_FOREVER);
         if (r < 0) return r;
     }
     /* The peer may refill one buffer while the caller looks at the other. */
@@ -475,16 +504,12 @@ static const struct cl_ops h2_ops = {.next = h2_next, .copy = h2_copy, .close = 
 static int st_await_head(struct cl_call *k)
 {
     struct cl_stream *st = k->stream;
-    int64_t prev = 0, max = k->client->o.head_ns_max;
-    if (max) prev = sn_deadline_tighten(sn_now() + max);
     int r = 0;
     while (r >= 0 && !st->head_done) {
-        if (st->closed)
-            r = st_error(st);
-        else
-            r = st_wait(&st->reader, "http2 response head");
+        if (st->closed) return st_error(st);
+        r = st_wait(&st->reader, "http2 response head", cl_answer_at(k));
+        if (r == SN_E_DEADLINE_EXCEEDED && !cl_answer_late(k)) r = 0;
     }
-    if (max) sn_deadline_restore(prev);
     return r;
 }
 
@@ -504,6 +529,7 @@ int cl_h2_do(struct cl_call *k, const struct sn_http_call *call)
     cl_permit_release(k); /* a shared connection */
     int r = h2_wake_reader(h);
     if (r >= 0) r = st_request(k, call);
+    k->sent_ns = sn_now();
     /* A server that refuses early says why before it resets the stream. */
     if (r >= 0 || (st->closed && st->head_done)) r = st_await_head(k);
     if (r >= 0 && st->head.too_large) r = sn_fail(SN_E_TOO_LARGE, "response head over the limit");

@@ -324,6 +324,10 @@ static ssize_t h1_body_read(struct http_xi *xi, void *buf, size_t cap)
         return sn_fail(SN_E_PROTOCOL, "request body: %s", sn_h1_err_text(x->body.chunked.err));
     }
     if (n > 0) h->w->n.bytes_in += (uint64_t)n;
+    if (n == 0 && x->body.trailers.len) {
+        int r = http_body_trailers(&x->body, &h->arena, &xi->x.req.trailers);
+        if (r < 0) return sn_fail(r, "request trailers");
+    }
     return n;
 }
 
@@ -399,7 +403,8 @@ static bool discard_body(struct h1_x *x)
         dropped += (size_t)n;
     }
     sn_deadline_restore(prev);
-    return x->body.eof;
+    /* Unread is not unchecked: behind malformed trailers nothing is certain. */
+    return x->body.eof && http_body_trailers(&x->body, &h->arena, &x->xi.x.req.trailers) == 0;
 }
 
 static void x_init(struct h1_x *x, struct h1 *h)
@@ -407,7 +412,7 @@ static void x_init(struct h1_x *x, struct h1 *h)
     struct sn_h1 *p = &x->head;
     x->h = h;
     x->keep =
-        p->keep_alive && !http_draining(h->srv) &&
+        p->keep_alive && !http_draining(h->srv) && p->method != SN_HTTP_CONNECT &&
         (!h->srv->o.requests_per_conn_max || h->c->requests < h->srv->o.requests_per_conn_max);
     x->chunked = false;
     x->continue_due = p->expect_continue;
@@ -422,7 +427,7 @@ static void x_init(struct h1_x *x, struct h1 *h)
                       .authority = p->authority,
                       .headers = p->headers,
                       .content_length = p->content_length,
-                      .start_ns = sn_now()},
+                      .start_ns = sn_now_coarse()},
               .arena = &h->arena,
               .server_ctx = h->srv->o.ctx},
         .ops = &h1_ops,

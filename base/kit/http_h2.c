@@ -7,52 +7,15 @@
  * stays is nghttp2's session. */
 #include "core/alloc.h"
 #include "fiber/wait.h"
-#include "kit/http_int.h"
-#include "wire/h2.h"
+#include "kit/http_h2_int.h"
 
 #define H2_WRITE_BYTES (64u << 10) /* per write */
 /* How long the reader waits for more before an unused connection parks. */
 #define H2_LINGER_NS (200 * SN_MS)
 
-struct h2_waiter {
-    struct sn_fiber *f;
-    uint64_t ticket;
-};
-struct http_h2 {
-    struct sn_h2 *s;
-    struct http_conn *c;
-    struct sn_buf out;
-    struct sn_list starting; /* struct h2_x.link: handlers to start */
-    unsigned handlers;
-    bool flushing, again, collecting, notice;
-    int err; /* the connection is broken: no more writes */
-    struct h2_waiter idle; /* the reader, waiting for handlers to end */
-};
-struct h2_x {
-    struct http_xi xi;
-    struct sn_list link;
-    struct http_h2 *h;
-    struct http_server_worker *w;
-    int32_t id;
-    struct sn_arena arena;
-    bool handler_done, closed, bad, too_large;
-    uint32_t code;
-    /* request body */
-    struct sn_buf in;
-    size_t in_off;
-    bool in_end;
-    struct h2_waiter reader;
-    /* response body */
-    struct sn_str out;
-    bool out_end, out_ended, body;
-    struct h2_waiter writer;
-};
-
-static struct h2_x *h2_x_of(struct http_xi *xi) { return SN_CONTAINER_OF(xi, struct h2_x, xi); }
-
 /* ---- waiting -------------------------------------------------------------------------------- */
 
-static int h2_wait(struct h2_waiter *w, const char *reason, int64_t at_ns)
+int h2_wait(struct h2_waiter *w, const char *reason, int64_t at_ns)
 {
     w->ticket = sn_wait_begin(reason);
     w->f = sn_self();
@@ -60,7 +23,8 @@ static int h2_wait(struct h2_waiter *w, const char *reason, int64_t at_ns)
     w->f = NULL;
     return r;
 }
-static void h2_wake(struct h2_waiter *w)
+
+void h2_wake(struct h2_waiter *w)
 {
     struct sn_fiber *f = w->f;
     w->f = NULL;
@@ -127,6 +91,7 @@ static void ev_head(void *ctx, void *user, const struct sn_h2_head *head, bool e
                       .authority = head->authority,
                       .headers = head->headers,
                       .content_length = end ? 0 : head->content_length,
+                      .protocol = head->protocol,
                       .start_ns = sn_now()},
               .arena = &x->arena,
               .server_ctx = s->o.ctx},
@@ -136,10 +101,19 @@ static void ev_head(void *ctx, void *user, const struct sn_h2_head *head, bool e
         .resp_length = -1,
     };
     x->in_end = end;
+    x->continue_due =
+        !end && sn_str_ieq(sn_http_headers_get(&head->headers, SN_STR("expect")),
+                           SN_STR("100-continue"));
     x->handler_done = false;
     h->handlers++;
     h->c->requests++;
     sn_list_push_back(&h->starting, &x->link);
+}
+
+static void in_changed(struct h2_x *x)
+{
+    h2_wake(&x->reader);
+    if (x->tunnel) h2_tunnel_ready(x->tunnel);
 }
 
 static void ev_data(void *ctx, void *user, struct sn_str data)
@@ -155,16 +129,19 @@ static void ev_data(void *ctx, void *user, struct sn_str data)
         sn_h2_consumed(h->s, x->id, data.len);
         if (x->in.err < 0) sn_h2_reset(h->s, x->id, SN_H2_INTERNAL_ERROR);
     }
-    h2_wake(&x->reader);
+    in_changed(x);
 }
 
-static void ev_trailers(void *ctx, void *user, const struct sn_http_headers *t) {}
+static void ev_trailers(void *ctx, void *user, const struct sn_http_headers *t)
+{
+    ((struct h2_x *)user)->trailers_in = *t;
+}
 
 static void ev_end(void *ctx, void *user)
 {
     struct h2_x *x = user;
     x->in_end = true;
-    h2_wake(&x->reader);
+    in_changed(x);
 }
 
 static size_t ev_pull(void *ctx, void *user, size_t max, const char **ret, bool *ret_end)
@@ -193,8 +170,8 @@ static void ev_closed(void *ctx, void *user, uint32_t code)
     /* What the handler never read still counts against the connection's window. */
     if (x->in.len > x->in_off) sn_h2_consumed(h->s, 0, x->in.len - x->in_off);
     x->in_off = x->in.len;
-    h2_wake(&x->reader);
     h2_wake(&x->writer);
+    in_changed(x);
     if (x->handler_done) x_free(x);
 }
 
@@ -228,7 +205,7 @@ static int h2_write_out(void *arg)
     return n < 0 ? (int)n : 0;
 }
 
-static int h2_flush(struct http_h2 *h)
+int h2_flush(struct http_h2 *h)
 {
     if (h->c->cut && h->err == 0) h->err = SN_E_CLOSED;
     if (h->err < 0) return h->err;
@@ -262,11 +239,22 @@ static int h2_flush(struct http_h2 *h)
 
 /* ---- exchange operations -------------------------------------------------------------------- */
 
-static ssize_t h2_body_read(struct http_xi *xi, void *buf, size_t cap)
+ssize_t h2_body_read(struct http_xi *xi, void *buf, size_t cap)
 {
     struct h2_x *x = h2_x_of(xi);
     while (x->in_off == x->in.len) {
-        if (x->in_end) return 0;
+        if (x->in_cut) return SN_E_CLOSED;
+        if (x->in_end) {
+            xi->x.req.trailers = x->trailers_in;
+            return 0;
+        }
+        if (x->continue_due && !xi->begun && !x->closed && x->h->err == 0) {
+            x->continue_due = false;
+            int e = sn_h2_interim(x->h->s, x->id, 100);
+            if (e == 0) e = h2_flush(x->h);
+            if (e < 0) return e;
+            continue; /* the flush may have suspended */
+        }
         if (x->closed) return sn_fail(SN_E_RESET, "stream reset by the client (code %u)", x->code);
         int r = h2_wait(&x->reader, "http2 body", SN_FOREVER);
         if (r < 0) return r;
@@ -328,7 +316,7 @@ static int h2_drain_out(struct h2_x *x)
     return r;
 }
 
-static int h2_write(struct http_xi *xi, struct sn_str data, bool last)
+int h2_write(struct http_xi *xi, struct sn_str data, bool last)
 {
     struct h2_x *x = h2_x_of(xi);
     if (x->h->err < 0) return x->h->err;
@@ -348,7 +336,19 @@ static int h2_flush_op(struct http_xi *xi) { return h2_flush(h2_x_of(xi)->h); }
 
 static int h2_hijack(struct http_xi *xi, struct sn_stream **ret, struct sn_str *ret_rest)
 {
-    return SN_E_FAILED_PRECONDITION;
+    struct h2_x *x = h2_x_of(xi);
+    struct sn_stream *st;
+    int r = h2_tunnel_new(x, &st);
+    if (r < 0) return r;
+    r = h2_begin(xi, -1);
+    if (r == 0) r = h2_flush(x->h);
+    if (r < 0) {
+        h2_tunnel_abandon(x);
+        return r;
+    }
+    *ret = st;
+    *ret_rest = (struct sn_str){0};
+    return 0;
 }
 
 static const struct http_x_ops h2_ops = {
@@ -377,6 +377,15 @@ static int run_exchange(struct h2_x *x)
     return http_x_run(&x->xi);
 }
 
+void h2_x_end(struct h2_x *x)
+{
+    struct http_h2 *h = x->h;
+    x->handler_done = true;
+    if (x->closed) x_free(x);
+    h->handlers--;
+    if (h->handlers == 0) h2_wake(&h->idle);
+}
+
 static void h2_handler(void *arg)
 {
     struct h2_x *x = arg;
@@ -388,7 +397,7 @@ static void h2_handler(void *arg)
     int r = run_exchange(x);
     if (r == SN_E_PANIC) x->w->n.panics++;
     if (x->bad || x->too_large) x->w->n.errors_parse++;
-    if (!x->closed && h->err == 0) {
+    if (!x->closed && h->err == 0 && !x->tunnel) {
         /* Cut short: reset it. Complete, but the request's body is not wanted: say so kindly. */
         bool complete = x->xi.begun && x->xi.ended && x->xi.err == 0;
         if (!complete || !x->in_end)
@@ -397,10 +406,10 @@ static void h2_handler(void *arg)
     }
     x->w->n.requests_active--;
     if (s->o.on_done) s->o.on_done(&x->xi.x, r, s->o.arg);
-    x->handler_done = true;
-    if (x->closed) x_free(x);
-    h->handlers--;
-    if (h->handlers == 0) h2_wake(&h->idle);
+    if (x->tunnel)
+        h2_tunnel_unref(x->tunnel);
+    else
+        h2_x_end(x);
 }
 
 static void start_handlers(struct http_h2 *h)
@@ -441,6 +450,7 @@ static struct http_h2 *h2_new(struct http_conn *c)
     sn_list_init(&h->starting);
     struct sn_h2_opts o = {
         .streams_max = c->srv->o.h2_streams_max,
+        .connect_protocol = true,
         .field_bytes_max = c->srv->o.head_bytes_max,
         .fields_max = c->srv->o.headers_max,
         .events = &h2_events,

@@ -237,3 +237,13 @@ ssize_t http_body_copy(struct http_body *b, struct http_in *in, void *buf, size_
     if (n > 0) memcpy(buf, p, (size_t)n);
     return n;
 }
+
+int http_body_trailers(struct http_body *b, struct sn_arena *a, struct sn_http_headers *ret)
+{
+    if (!b->trailers.len) return 0;
+    struct sn_str raw = sn_arena_str(a, sn_buf_view(&b->trailers));
+    sn_buf_reset(&b->trailers);
+    int r = raw.ptr ? sn_h1_trailers(raw, a, ret) : SN_E_NOMEM;
+    if (r < 0) b->err = r;
+    return r;
+}

@@ -15,6 +15,7 @@
 #define WS_PING_NS (30 * SN_SEC)
 #define WS_MISSED_MAX 2u
 #define WS_WRITE_STALL_NS (30 * SN_SEC)
+#define WS_DEFLATE_MIN 256u
 /* How long a close waits for the peer's answer. */
 #define WS_CLOSE_NS (2 * SN_SEC)
 
@@ -27,7 +28,7 @@ struct sn_ws {
     struct sn_str in;
     struct sn_str rest; /* heap: bytes that came with the handshake */
     struct sn_mutex wlock;
-    unsigned refs, missed;
+    unsigned refs, missed, window_bits; /* window_bits: 0 = no compression */
     int worker, err, close_code;
     bool client, parked, close_sent, shut, ended;
 };
@@ -61,6 +62,7 @@ static int ws_new(struct sn_stream *st, const struct sn_ws_opts *o, bool client,
     ws->st = st;
     if (o) ws->o = *o;
     if (!ws->o.ping_ns) ws->o.ping_ns = WS_PING_NS;
+    if (!ws->o.deflate_bytes_min) ws->o.deflate_bytes_min = WS_DEFLATE_MIN;
     ws->client = client;
     ws->refs = 1;
     ws->worker = sn_worker_id();
@@ -140,6 +142,30 @@ static int send_close(struct sn_ws *ws, int code, struct sn_str reason)
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
+static int ws_fail(struct sn_ws *ws, int r, const char *why)
+{
+    ws->close_code = sn_ws_error_code(r);
+    (void)!send_close(ws, ws->close_code, sn_str(why));
+    return sn_fail(r, "websocket: %s", why ? why : sn_status_name(r));
+}
+
+/* The compressed message in ws->msg becomes what was meant. */
+static int ws_expand(struct sn_ws *ws, int kind)
+{
+    struct sn_buf plain;
+    sn_buf_init(&plain, 0);
+    int r = sn_ws_inflate(sn_buf_view(&ws->msg), ws->d.message_bytes_max, &plain);
+    if (r == 0 && kind == SN_WS_OP_TEXT && !sn_utf8_valid(sn_buf_view(&plain))) r = SN_E_SYNTAX;
+    if (r < 0) {
+        sn_buf_done(&plain);
+        return ws_fail(ws, r, r == SN_E_SYNTAX ? "malformed compressed message"
+                                               : "compressed message over the limit");
+    }
+    sn_buf_done(&ws->msg);
+    ws->msg = plain;
+    return kind;
+}
+
 /* One step of the peer's input. Returns SN_WS_TEXT or _BINARY with ws->msg, 0 to go on, SN_E_AGAIN
  * when the buffer is used up, SN_E_EOF after a close, a failure. */
 static int ws_event(struct sn_ws *ws)
@@ -148,7 +174,7 @@ static int ws_event(struct sn_ws *ws)
     struct sn_str ctl = sn_str_of((char *)ws->d.control, ws->d.control_len);
     switch (r) {
     case SN_WS_OP_TEXT:
-    case SN_WS_OP_BINARY: return r;
+    case SN_WS_OP_BINARY: return ws->d.compressed ? ws_expand(ws, r) : r;
     case SN_WS_OP_PING:
         r = control(ws, SN_WS_OP_PONG, ctl);
         return r == SN_E_CLOSED ? 0 : r;
@@ -158,10 +184,7 @@ static int ws_event(struct sn_ws *ws)
         (void)!send_close(ws, ws->d.close_code, (struct sn_str){0});
         return SN_E_EOF;
     case SN_E_AGAIN: return r;
-    default:
-        ws->close_code = sn_ws_error_code(r);
-        (void)!send_close(ws, ws->close_code, sn_str(ws->d.why));
-        return sn_fail(r, "websocket: %s", ws->d.why ? ws->d.why : sn_status_name(r));
+    default: return ws_fail(ws, r, ws->d.why);
     }
 }
 
@@ -372,7 +395,17 @@ int sn_ws_write(struct sn_ws *ws, enum sn_ws_kind kind, struct sn_str data)
         return sn_fail(SN_E_INVALID_ARGUMENT, "websocket message kind %d", (int)kind);
     if (kind == SN_WS_TEXT && !sn_utf8_valid(data))
         return sn_fail(SN_E_SYNTAX, "websocket text is not UTF-8");
-    return ws_write_op(ws, (enum sn_ws_op)kind, data);
+    if (!ws->window_bits || data.len < ws->o.deflate_bytes_min)
+        return ws_write_op(ws, (enum sn_ws_op)kind, data);
+    struct sn_buf small;
+    sn_buf_init(&small, 0);
+    int r = sn_ws_deflate(data, ws->window_bits, &small);
+    if (r == 0 && small.len < data.len)
+        r = ws_write_op(ws, (enum sn_ws_op)(kind | SN_WS_RSV1), sn_buf_view(&small));
+    else
+        r = ws_write_op(ws, (enum sn_ws_op)kind, data); /* no gain, or no memory to compress */
+    sn_buf_done(&small);
+    return r;
 }
 
 /* ---- closing -------------------------------------------------------------------------------- */
@@ -409,17 +442,16 @@ void sn_ws_close(struct sn_ws *ws, int code, struct sn_str reason)
 
 /* ---- handshake ------------------------------------------------------------------------------ */
 
-#define ACCEPT_LEN 28u
-static int accept_of(struct sn_str key, char out[ACCEPT_LEN])
+int sn_ws_accept_of(struct sn_str key, char ret[SN_WS_ACCEPT_LEN])
 {
-    char text[24 + 36];
+    char text[SN_WS_KEY_LEN + 36];
     uint8_t sum[20];
-    if (key.len != 24) return SN_E_PROTOCOL;
-    memcpy(text, key.ptr, 24);
-    memcpy(text + 24, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
+    if (key.len != SN_WS_KEY_LEN) return SN_E_PROTOCOL;
+    memcpy(text, key.ptr, SN_WS_KEY_LEN);
+    memcpy(text + SN_WS_KEY_LEN, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", 36);
     int r = sn_hash_once(SN_SHA1, text, sizeof(text), sum);
     if (r < 0) return r;
-    sn_base64_encode(sum, sizeof(sum), SN_BASE64_STD, out);
+    sn_base64_encode(sum, sizeof(sum), SN_BASE64_STD, ret);
     return 0;
 }
 
@@ -432,39 +464,62 @@ static int refuse(struct sn_http_x *x, int status, const char *why)
 static int check_upgrade(struct sn_http_x *x, struct sn_str *ret_key)
 {
     const struct sn_http_headers *h = &x->req.headers;
-    if (x->req.method != SN_HTTP_GET || x->req.version != 11)
-        return refuse(x, 400, "a websocket begins with an HTTP/1.1 GET");
+    bool extended = x->req.version == 20 && x->req.protocol.ptr;
+    if (extended ? !sn_str_ieq(x->req.protocol, SN_STR("websocket"))
+                 : x->req.method != SN_HTTP_GET || x->req.version != 11)
+        return refuse(x, 400, "a websocket begins with an HTTP/1.1 GET or an extended CONNECT");
     struct sn_str up = sn_http_headers_get(h, SN_STR("upgrade"));
     struct sn_str conn = sn_http_headers_get(h, SN_STR("connection"));
-    if (!sn_http_has_token(up, SN_STR("websocket")) || !sn_http_has_token(conn, SN_STR("upgrade")))
+    if (!extended &&
+        (!sn_http_has_token(up, SN_STR("websocket")) || !sn_http_has_token(conn, SN_STR("upgrade"))))
         return refuse(x, 426, "Upgrade: websocket expected");
     if (!sn_str_eqc(sn_http_headers_get(h, SN_STR("sec-websocket-version")), "13")) {
         (void)!sn_http_header_add(x, SN_STR("Sec-WebSocket-Version"), SN_STR("13"));
         return refuse(x, 426, "Sec-WebSocket-Version is not 13");
     }
+    if (extended) return 0; /* the stream itself proves what the key would */
     *ret_key = sn_http_headers_get(h, SN_STR("sec-websocket-key"));
-    if (ret_key->len != 24) return refuse(x, 400, "malformed Sec-WebSocket-Key");
+    if (ret_key->len != SN_WS_KEY_LEN) return refuse(x, 400, "malformed Sec-WebSocket-Key");
     return 0;
+}
+
+/* What is agreed goes into the answer. *ret_bits: 0 without compression. */
+static int add_answers(struct sn_http_x *x, const struct sn_ws_opts *o, struct sn_str key,
+                       unsigned *ret_bits)
+{
+    const struct sn_http_headers *h = &x->req.headers;
+    char accept[SN_WS_ACCEPT_LEN], extension[SN_WS_DEFLATE_ANSWER_MAX];
+    int r = 0;
+    if (key.ptr) {
+        r = sn_ws_accept_of(key, accept);
+        struct sn_str text = sn_arena_str(x->arena, sn_str_of(accept, SN_WS_ACCEPT_LEN));
+        if (r == 0 && !text.ptr) r = SN_E_NOMEM;
+        if (r == 0) r = sn_http_header_add(x, SN_STR("Upgrade"), SN_STR("websocket"));
+        if (r == 0) r = sn_http_header_add(x, SN_STR("Sec-WebSocket-Accept"), text);
+    }
+    struct sn_str offered = sn_http_headers_get(h, SN_STR("sec-websocket-protocol"));
+    if (r == 0 && o && o->subprotocol.len && sn_http_has_token(offered, o->subprotocol))
+        r = sn_http_header_add(x, SN_STR("Sec-WebSocket-Protocol"), o->subprotocol);
+    for (unsigned i = 0; r == 0 && o && o->deflate && i < h->len; i++) {
+        if (!sn_str_ieq(h->ptr[i].name, SN_STR("sec-websocket-extensions"))) continue;
+        if (!sn_ws_deflate_offered(h->ptr[i].value, ret_bits, extension)) continue;
+        struct sn_str text = sn_arena_str(x->arena, sn_str(extension));
+        return text.ptr ? sn_http_header_add(x, SN_STR("Sec-WebSocket-Extensions"), text)
+                        : SN_E_NOMEM;
+    }
+    return r;
 }
 
 int sn_ws_accept(struct sn_http_x *x, const struct sn_ws_opts *o, struct sn_ws **ret)
 {
     struct sn_str key = {0};
-    char accept[ACCEPT_LEN];
+    unsigned bits = 0;
     int r = check_upgrade(x, &key);
-    if (r < 0) return r;
-    r = accept_of(key, accept);
-    if (r < 0) return r;
-    r = sn_http_header_add(x, SN_STR("Upgrade"), SN_STR("websocket"));
-    if (r == 0)
-        r = sn_http_header_add(x, SN_STR("Sec-WebSocket-Accept"), sn_str_of(accept, ACCEPT_LEN));
-    struct sn_str offered = sn_http_headers_get(&x->req.headers, SN_STR("sec-websocket-protocol"));
-    if (r == 0 && o && o->subprotocol.len && sn_http_has_token(offered, o->subprotocol))
-        r = sn_http_header_add(x, SN_STR("Sec-WebSocket-Protocol"), o->subprotocol);
+    if (r == 0) r = add_answers(x, o, key, &bits);
     if (r < 0) return r;
     struct sn_stream *st;
     struct sn_str rest;
-    r = sn_http_hijack(x, 101, &st, &rest);
+    r = sn_http_hijack(x, key.ptr ? 101 : 200, &st, &rest);
     if (r < 0) return r;
     struct sn_ws *ws;
     r = ws_new(st, o, false, rest, &ws);
@@ -472,6 +527,8 @@ int sn_ws_accept(struct sn_http_x *x, const struct sn_ws_opts *o, struct sn_ws *
         sn_stream_close(st);
         return r;
     }
+    ws->window_bits = bits;
+    ws->d.deflate = bits > 0;
     *ret = ws;
     if (!by_callback(ws)) return 0;
     /* Messages that came with the handshake are served by a fiber of their own: the caller has not
@@ -482,17 +539,18 @@ int sn_ws_accept(struct sn_http_x *x, const struct sn_ws_opts *o, struct sn_ws *
 
 static int check_answer(struct sn_http_resp *resp, struct sn_str key, const struct sn_ws_opts *o)
 {
-    char want[ACCEPT_LEN];
-    int r = accept_of(key, want);
+    char want[SN_WS_ACCEPT_LEN];
+    int r = sn_ws_accept_of(key, want);
     if (r < 0) return r;
     if (resp->status != 101)
         return sn_fail(SN_E_PROTOCOL, "websocket handshake answered with status %d", resp->status);
     struct sn_str got = sn_http_headers_get(&resp->headers, SN_STR("sec-websocket-accept"));
     if (!sn_http_has_token(sn_http_headers_get(&resp->headers, SN_STR("upgrade")),
                            SN_STR("websocket")) ||
-        !sn_str_eq(got, sn_str_of(want, ACCEPT_LEN)))
+        !sn_str_eq(got, sn_str_of(want, SN_WS_ACCEPT_LEN)))
         return sn_fail(SN_E_PROTOCOL, "websocket handshake answered for somebody else");
-    if (sn_http_headers_get(&resp->headers, SN_STR("sec-websocket-extensions")).ptr)
+    struct sn_str ext = sn_http_headers_get(&resp->headers, SN_STR("sec-websocket-extensions"));
+    if (ext.ptr && !(o && o->deflate && sn_ws_deflate_answered(ext)))
         return sn_fail(SN_E_PROTOCOL, "websocket server chose an extension nobody offered");
     struct sn_str sub = sn_http_headers_get(&resp->headers, SN_STR("sec-websocket-protocol"));
     if (sub.ptr && !(o && sn_str_eq(sub, o->subprotocol)))
@@ -504,17 +562,21 @@ int sn_ws_dial(struct sn_http_client *c, struct sn_str url, const struct sn_ws_o
                struct sn_ws **ret)
 {
     uint64_t nonce[2] = {sn_random(), sn_random()};
-    char key[24];
+    char key[SN_WS_KEY_LEN];
     sn_base64_encode(nonce, sizeof(nonce), SN_BASE64_STD, key);
-    struct sn_http_header hs[5] = {
+    struct sn_http_header hs[6] = {
         {SN_STR("Connection"), SN_STR("Upgrade")},
         {SN_STR("Upgrade"), SN_STR("websocket")},
         {SN_STR("Sec-WebSocket-Version"), SN_STR("13")},
         {SN_STR("Sec-WebSocket-Key"), sn_str_of(key, sizeof(key))},
-        {SN_STR("Sec-WebSocket-Protocol"), o ? o->subprotocol : (struct sn_str){0}},
     };
-    struct sn_http_call call = {
-        .url = url, .headers = hs, .n_headers = o && o->subprotocol.len ? 5 : 4, .no_retry = true};
+    unsigned n = 4;
+    if (o && o->subprotocol.len)
+        hs[n++] = (struct sn_http_header){SN_STR("Sec-WebSocket-Protocol"), o->subprotocol};
+    if (o && o->deflate)
+        hs[n++] = (struct sn_http_header){SN_STR("Sec-WebSocket-Extensions"),
+                                          SN_STR(SN_WS_DEFLATE_OFFER)};
+    struct sn_http_call call = {.url = url, .headers = hs, .n_headers = n, .no_retry = true};
     struct sn_http_resp *resp;
     int r = sn_http_do(c, &call, &resp);
     if (r < 0) return r;
@@ -524,6 +586,10 @@ int sn_ws_dial(struct sn_http_client *c, struct sn_str url, const struct sn_ws_o
     if (r == 0) r = sn_http_resp_hijack(resp, &st, &rest);
     struct sn_ws *ws = NULL;
     if (r == 0 && (r = ws_new(st, o, true, rest, &ws)) < 0) sn_stream_close(st);
+    if (r == 0 && sn_http_headers_get(&resp->headers, SN_STR("sec-websocket-extensions")).ptr) {
+        ws->window_bits = 15;
+        ws->d.deflate = true;
+    }
     sn_http_resp_close(resp);
     if (r < 0) return r;
     *ret = ws;

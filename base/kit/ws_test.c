@@ -44,10 +44,12 @@ static int wapp(struct sn_http_x *x, void *arg)
     struct sn_ws *ws;
     if (sn_str_eqc(x->req.path, "/parked")) {
         struct sn_ws_opts o = {.on_message = echo_message, .on_close = echo_close, .arg = e,
-                               .ping_ns = e->ping_ns, .subprotocol = SN_STR("chat")};
+                               .ping_ns = e->ping_ns, .subprotocol = SN_STR("chat"),
+                               .deflate = true};
         return sn_ws_accept(x, &o, &ws);
     }
-    struct sn_ws_opts o = {.message_bytes_max = 100000};
+    struct sn_ws_opts o = {.message_bytes_max = 100000,
+                           .deflate = !sn_str_eqc(x->req.path, "/plain")};
     int r = sn_ws_accept(x, &o, &ws);
     if (r < 0) return r;
     struct sn_buf m = {0};
@@ -251,5 +253,39 @@ static int t_ws_crowd(struct wenv *e)
 SN_TEST_SLOW(ws_many_writers, 60)
 {
     struct wenv e = {.body = t_ws_crowd};
+    wrun(&e, 2);
+}
+
+/* Compression is agreed where both want it; a message that grows beyond the limit ends the
+ * connection with 1009, one that is not compressed data with 1007. */
+static int t_ws_deflate(struct wenv *e)
+{
+    static const char *const paths[] = {"/fiber", "/parked", "/plain"};
+    char *big = sn_alloc(99000);
+    for (size_t i = 0; i < 99000; i++) big[i] = (char)('a' + i % 7);
+    for (int p = 0; p < 3; p++)
+        for (int offer = 0; offer < 2; offer++) {
+            sn_test_row("%s %d", paths[p], offer);
+            struct sn_ws *ws = wdial(e, paths[p], &(struct sn_ws_opts){.deflate = offer});
+            static const size_t sizes[] = {0, 1, 255, 256, 5000, 99000};
+            for (size_t i = 0; i < SN_COUNT_OF(sizes); i++) {
+                round_trip(ws, SN_WS_BINARY, sn_str_of(big, sizes[i]));
+                round_trip(ws, SN_WS_TEXT, sn_str_of(big, sizes[i]));
+            }
+            sn_ws_close(ws, 1000, SN_STR("bye"));
+        }
+    memset(big, 0, 99000);
+    struct sn_ws *ws = wdial(e, "/fiber", &(struct sn_ws_opts){.deflate = true,
+                                                               .message_bytes_max = 1000});
+    struct sn_buf m = {0};
+    T_OK(sn_ws_write(ws, SN_WS_BINARY, sn_str_of(big, 99000)));
+    T_EQ(sn_ws_read(ws, &m), SN_E_TOO_LARGE);
+    sn_ws_close(ws, 1000, (struct sn_str){0});
+    sn_free(big);
+    return 0;
+}
+SN_TEST(ws_compressed_messages)
+{
+    struct wenv e = {.body = t_ws_deflate};
     wrun(&e, 2);
 }

@@ -497,34 +497,6 @@ ssize_t sn_h1_parse(struct sn_h1 *p, const char *buf, size_t len)
 
 /* ---- trailers ------------------------------------------------------------------------------- */
 
-/* Fields a trailer must not carry: framing, routing, request modifiers, authentication. */
-static bool trailer_forbidden(struct sn_str name)
-{
-    static const struct sn_str bad[] = {
-        SN_STR_INIT("transfer-encoding"),
-        SN_STR_INIT("content-length"),
-        SN_STR_INIT("host"),
-        SN_STR_INIT("connection"),
-        SN_STR_INIT("trailer"),
-        SN_STR_INIT("te"),
-        SN_STR_INIT("upgrade"),
-        SN_STR_INIT("authorization"),
-        SN_STR_INIT("cookie"),
-        SN_STR_INIT("set-cookie"),
-        SN_STR_INIT("expect"),
-        SN_STR_INIT("range"),
-        SN_STR_INIT("content-encoding"),
-        SN_STR_INIT("content-type"),
-        SN_STR_INIT("content-range"),
-        SN_STR_INIT("cache-control"),
-        SN_STR_INIT("keep-alive"),
-        SN_STR_INIT("proxy-connection"),
-    };
-    for (size_t i = 0; i < SN_COUNT_OF(bad); i++)
-        if (sn_str_ieq(name, bad[i])) return true;
-    return false;
-}
-
 int sn_h1_trailers(struct sn_str raw, struct sn_arena *a, struct sn_http_headers *ret)
 {
     struct sn_http_headers out = {0};
@@ -535,7 +507,7 @@ int sn_h1_trailers(struct sn_str raw, struct sn_arena *a, struct sn_http_headers
         if (n >= SN_H1_HEADERS_MAX) return SN_E_TOO_LARGE;
         p = field_line_base(p, end, &f, &e);
         if (!p) return SN_E_PROTOCOL;
-        if (trailer_forbidden(f.name)) continue;
+        if (!sn_http_trailer_ok(f.name)) continue;
         if (sn_http_headers_add(&out, a, f.name, f.value) < 0) return SN_E_NOMEM;
     }
     *ret = out;

@@ -113,6 +113,7 @@ static int on_header(nghttp2_session *s, const nghttp2_frame *f, const uint8_t *
         st->head.too_large = true;
         return 0;
     }
+    if (st->is_trailers && !sn_http_trailer_ok(sn_str_of((const char *)name, nn))) return 0;
     struct sn_str v = keep(st, value, vn);
     if (!v.ptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (name[0] == ':') return pseudo_field(st, name, nn, v);
@@ -177,7 +178,8 @@ static void check_request(struct stream *st)
         unsigned char c = (unsigned char)h->path.ptr[i];
         if (c <= 0x20 || c >= 0x7f || c == '#') h->bad = true;
     }
-    bool connect = sn_str_eqc(h->method, "CONNECT");
+    bool connect = sn_str_eqc(h->method, "CONNECT") && !h->protocol.ptr;
+    if (h->protocol.ptr && !sn_http_is_token(h->protocol)) h->bad = true;
     if (!connect && (h->path.len == 0 || (h->path.ptr[0] != '/' && !sn_str_eqc(h->path, "*"))))
         h->bad = true;
 }
@@ -360,8 +362,10 @@ static ssize_t read_body(nghttp2_session *s, int32_t id, uint8_t *buf, size_t ma
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (!end) return (ssize_t)n;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
-    if (st->n_trailers_out && submit_trailers(h, st) == 0)
-        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    if (!st->n_trailers_out) return (ssize_t)n;
+    /* Without them the message would look complete: rather a reset. */
+    if (submit_trailers(h, st) != 0) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
     return (ssize_t)n;
 }
 
@@ -456,9 +460,11 @@ int sn_h2_new(const struct sn_h2_opts *opts, struct sn_h2 **ret)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, h->o.streams_max},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, SN_H2_STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)h->o.field_bytes_max},
-        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        {h->o.client ? NGHTTP2_SETTINGS_ENABLE_PUSH : NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL,
+         h->o.client ? 0 : 1},
     };
-    if (nghttp2_submit_settings(h->s, NGHTTP2_FLAG_NONE, iv, h->o.client ? 4 : 3) ||
+    size_t n = h->o.client || h->o.connect_protocol ? 4 : 3;
+    if (nghttp2_submit_settings(h->s, NGHTTP2_FLAG_NONE, iv, n) ||
         nghttp2_session_set_local_window_size(h->s, NGHTTP2_FLAG_NONE, 0, SN_H2_CONN_WINDOW)) {
         sn_h2_free(h);
         return SN_E_NOMEM;
@@ -570,15 +576,27 @@ int sn_h2_respond(struct sn_h2 *h, int32_t id, int status, const struct sn_http_
     return r == 0 ? 0 : r == NGHTTP2_ERR_NOMEM ? SN_E_NOMEM : SN_E_CLOSED;
 }
 
+int sn_h2_interim(struct sn_h2 *h, int32_t id, int status)
+{
+    if (!stream_of(h, id)) return SN_E_CLOSED;
+    char text[3] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10),
+                    (char)('0' + status % 10)};
+    nghttp2_nv nv;
+    nv_set(&nv, SN_STR(":status"), sn_str_of(text, 3));
+    int r = nghttp2_submit_headers(h->s, NGHTTP2_FLAG_NONE, id, NULL, &nv, 1, NULL);
+    return r == 0 ? 0 : r == NGHTTP2_ERR_NOMEM ? SN_E_NOMEM : SN_E_CLOSED;
+}
+
 int32_t sn_h2_request(struct sn_h2 *h, const struct sn_h2_request *req, struct sn_arena *a,
                       void *user)
 {
-    size_t cap = (req->headers ? req->headers->len : 0) + 4;
+    size_t cap = (req->headers ? req->headers->len : 0) + 5;
     nghttp2_nv *nv = sn_arena_alloc(a, cap * sizeof(*nv));
     if (!nv) return SN_E_NOMEM;
     size_t n = 0;
     nv_set(&nv[n++], SN_STR(":method"), req->method);
-    if (!sn_str_eqc(req->method, "CONNECT")) {
+    if (req->protocol.ptr) nv_set(&nv[n++], SN_STR(":protocol"), req->protocol);
+    if (!sn_str_eqc(req->method, "CONNECT") || req->protocol.ptr) {
         nv_set(&nv[n++], SN_STR(":scheme"), req->scheme);
         nv_set(&nv[n++], SN_STR(":path"), req->path);
     }
@@ -650,6 +668,11 @@ void sn_h2_shutdown(struct sn_h2 *h, bool final)
         nghttp2_session_terminate_session(h->s, NGHTTP2_NO_ERROR);
     else if (!h->o.client)
         nghttp2_submit_shutdown_notice(h->s);
+}
+
+bool sn_h2_connect_protocol(const struct sn_h2 *h)
+{
+    return nghttp2_session_get_remote_settings(h->s, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
 unsigned sn_h2_streams_left(const struct sn_h2 *h)

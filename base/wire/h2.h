@@ -29,13 +29,14 @@ enum { /* error codes of section 7 */
     SN_H2_INTERNAL_ERROR = 2,
     SN_H2_REFUSED_STREAM = 7,
     SN_H2_CANCEL = 8,
+    SN_H2_CONNECT_ERROR = 10,
     SN_H2_ENHANCE_YOUR_CALM = 11,
     SN_H2_HTTP_1_1_REQUIRED = 13,
 };
 
 struct sn_h2;
 struct sn_h2_head {
-    /* request */
+    /* request; protocol: of an extended CONNECT, .ptr NULL otherwise */
     struct sn_str method, scheme, authority, path, protocol;
     /* response */
     int status;
@@ -55,6 +56,7 @@ struct sn_h2_events {
     /* head - the request's, or the final response's. `end`: no body follows. */
     void (*head)(void *ctx, void *user, const struct sn_h2_head *head, bool end);
     void (*data)(void *ctx, void *user, struct sn_str data);
+    /* trailers - without those sn_http_trailer_ok refuses. */
     void (*trailers)(void *ctx, void *user, const struct sn_http_headers *trailers);
     /* end - the peer has sent everything. */
     void (*end)(void *ctx, void *user);
@@ -70,6 +72,7 @@ struct sn_h2_events {
 };
 struct sn_h2_opts {
     bool client;
+    bool connect_protocol;    /* server: admits extended CONNECT (RFC 8441) */
     uint32_t streams_max;     /* 0 = SN_H2_STREAMS_MAX */
     size_t field_bytes_max;   /* per head; 0 = SN_H2_FIELD_BYTES_MAX */
     unsigned fields_max;      /* 0 = SN_H2_FIELDS_MAX */
@@ -99,11 +102,14 @@ unsigned sn_h2_streams(const struct sn_h2 *h); /* open ones */
  * Returns 0, SN_E_CLOSED (the stream is gone), SN_E_NOMEM. */
 int sn_h2_respond(struct sn_h2 *h, int32_t id, int status, const struct sn_http_headers *headers,
                   struct sn_arena *a, bool body) SN_MUST_CHECK;
+/* sn_h2_interim - an informational head (100, 103) before the response. Returns as sn_h2_respond. */
+int sn_h2_interim(struct sn_h2 *h, int32_t id, int status) SN_MUST_CHECK;
 /* sn_h2_request - client: opens a stream whose object is `user`. a: for the response's head; lives
  * until `closed`. Returns the stream's id, SN_E_UNAVAILABLE (no more streams on this connection:
  * open another), SN_E_NOMEM. */
 struct sn_h2_request {
     struct sn_str method, scheme, authority, path;
+    struct sn_str protocol; /* with method CONNECT: an extended one */
     const struct sn_http_headers *headers;
     bool body;
 };
@@ -123,5 +129,7 @@ void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code);
 void sn_h2_drop(struct sn_h2 *h, int32_t id, void *user, uint32_t code);
 /* sn_h2_shutdown - final = false announces it (streams in flight still count), true ends it. */
 void sn_h2_shutdown(struct sn_h2 *h, bool final);
+/* sn_h2_connect_protocol - client: the peer's SETTINGS admit extended CONNECT. */
+bool sn_h2_connect_protocol(const struct sn_h2 *h);
 /* sn_h2_streams_left - client: how many more streams the peer admits at once. */
 unsigned sn_h2_streams_left(const struct sn_h2 *h);

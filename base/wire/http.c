@@ -189,3 +189,30 @@ void sn_http_date(int64_t unix_s, char out[SN_HTTP_DATE_LEN])
     p = put2(p, secs % 60);
     memcpy(p, " GMT", 4);
 }
+
+bool sn_http_trailer_ok(struct sn_str name)
+{
+    static const struct sn_str bad[] = {
+        SN_STR_INIT("transfer-encoding"),
+        SN_STR_INIT("content-length"),
+        SN_STR_INIT("host"),
+        SN_STR_INIT("connection"),
+        SN_STR_INIT("trailer"),
+        SN_STR_INIT("te"),
+        SN_STR_INIT("upgrade"),
+        SN_STR_INIT("authorization"),
+        SN_STR_INIT("cookie"),
+        SN_STR_INIT("set-cookie"),
+        SN_STR_INIT("expect"),
+        SN_STR_INIT("range"),
+        SN_STR_INIT("content-encoding"),
+        SN_STR_INIT("content-type"),
+        SN_STR_INIT("content-range"),
+        SN_STR_INIT("cache-control"),
+        SN_STR_INIT("keep-alive"),
+        SN_STR_INIT("proxy-connection"),
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(bad); i++)
+        if (name.len == bad[i].len && sn_str_ieq(name, bad[i])) return false;
+    return true;
+}

@@ -36,6 +36,9 @@ bool sn_http_has_token(struct sn_str list, struct sn_str token);
 /* sn_http_host_valid - host[:port] as Host and :authority allow it: a name, an IPv4 or a bracketed
  * IPv6 address, optional decimal port; no user information, not empty. */
 bool sn_http_host_valid(struct sn_str s);
+/* sn_http_trailer_ok - whether a trailer may carry this field: none that could change framing,
+ * routing, authentication or the meaning of the body (RFC 9110 section 6.5.1). */
+bool sn_http_trailer_ok(struct sn_str name);
 /* sn_http_date - IMF-fixdate of unix seconds (years 1970 to 9999), not NUL-terminated. */
 #define SN_HTTP_DATE_LEN 29u
 void sn_http_date(int64_t unix_s, char out[SN_HTTP_DATE_LEN]);

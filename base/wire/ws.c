@@ -111,7 +111,10 @@ static int head_first(struct sn_ws_decoder *d)
     d->op = b0 & 0x0f;
     bool masked = b1 & 0x80;
     unsigned len = b1 & 0x7f;
-    if (b0 & 0x70) return bad(d, SN_E_PROTOCOL, "reserved bits set");
+    d->rsv1 = b0 & SN_WS_RSV1;
+    /* Only the first frame of a message may say that the message is compressed. */
+    bool may = d->deflate && (d->op == SN_WS_OP_TEXT || d->op == SN_WS_OP_BINARY);
+    if (b0 & (may ? 0x30 : 0x70)) return bad(d, SN_E_PROTOCOL, "reserved bits set");
     if (masked != d->expect_mask)
         return bad(d, SN_E_PROTOCOL,
                    masked ? "masked frame from a server" : "unmasked client frame");
@@ -151,6 +154,7 @@ static int head_done(struct sn_ws_decoder *d, const struct sn_buf *msg)
     }
     if (d->op != SN_WS_OP_CONT) {
         d->message_op = d->op;
+        d->compressed = d->rsv1;
         d->in_message = true;
         d->fragments = 0;
         d->utf8 = (struct sn_utf8_state){0};
@@ -180,7 +184,8 @@ static int payload(struct sn_ws_decoder *d, struct sn_str *in, struct sn_buf *ms
         sn_ws_mask(dst, src, n, d->key, d->phase);
     else if (n)
         memcpy(dst, src, n);
-    if (d->op < SN_WS_OP_CLOSE && d->message_op == SN_WS_OP_TEXT && !sn_utf8_feed(&d->utf8, dst, n))
+    bool text = d->op < SN_WS_OP_CLOSE && d->message_op == SN_WS_OP_TEXT && !d->compressed;
+    if (text && !sn_utf8_feed(&d->utf8, dst, n))
         return bad(d, SN_E_SYNTAX, "text is not UTF-8");
     d->phase = (d->phase + (unsigned)(n & 3)) & 3;
     d->left -= n;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire/ws.h - WebSocket frames, sans I/O: heads, masking, fragmentation, UTF-8, close codes.
- * Source: RFC 6455. No extensions are negotiated, so the RSV bits must be clear. */
+ * Sources: RFC 6455; RFC 7692 for permessage-deflate, without which the RSV bits must be clear. */
 #pragma once
 #include "core/buf.h"
 #include "core/str.h"
@@ -15,6 +15,7 @@ enum sn_ws_op {
 };
 #define SN_WS_CONTROL_MAX 125u
 #define SN_WS_HEAD_MAX 14u
+#define SN_WS_RSV1 0x40u /* or-ed to the op of a compressed message's first frame */
 #define SN_WS_MESSAGE_BYTES_MAX (1u << 20) /* default of message_bytes_max */
 /* Frames a message may be cut into: a stream of empty fragments is work without data. */
 #define SN_WS_FRAGMENTS_MAX 65536u
@@ -49,6 +50,8 @@ bool sn_utf8_feed(struct sn_utf8_state *s, const uint8_t *p, size_t n);
 struct sn_ws_decoder {
     size_t message_bytes_max;
     bool expect_mask; /* a server's: clients must mask, servers must not */
+    bool deflate;     /* permessage-deflate was agreed: set after sn_ws_decoder_init */
+    bool compressed;  /* the message just decoded is, and its UTF-8 unchecked */
     /* own */
     uint8_t head[SN_WS_HEAD_MAX];
     uint8_t head_len, head_need;
@@ -58,6 +61,7 @@ struct sn_ws_decoder {
     unsigned phase;
     uint64_t left;
     unsigned fragments;
+    bool rsv1;
     struct sn_utf8_state utf8;
     uint8_t control[SN_WS_CONTROL_MAX];
     uint8_t control_len;
@@ -71,5 +75,19 @@ void sn_ws_decoder_init(struct sn_ws_decoder *d, bool expect_mask, size_t messag
  * _PONG or _CLOSE with d->control, SN_E_AGAIN when *in is used up, SN_E_PROTOCOL (answer 1002),
  * SN_E_SYNTAX (invalid UTF-8: 1007), SN_E_TOO_LARGE (1009), SN_E_NOMEM. */
 int sn_ws_decode(struct sn_ws_decoder *d, struct sn_str *in, struct sn_buf *msg) SN_MUST_CHECK;
+/* sn_ws_deflate_offered - server: whether one of the offers in a Sec-WebSocket-Extensions field is
+ * acceptable. Then ret_answer is what to answer and *ret_window_bits the most for sn_ws_deflate. */
+#define SN_WS_DEFLATE_ANSWER_MAX 128u
+bool sn_ws_deflate_offered(struct sn_str offers, unsigned *ret_window_bits,
+                           char ret_answer[SN_WS_DEFLATE_ANSWER_MAX]);
+/* What a client offers, and whether the answer to it can be accepted. */
+#define SN_WS_DEFLATE_OFFER \
+    "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+bool sn_ws_deflate_answered(struct sn_str answer);
+/* sn_ws_deflate - appends the message compressed. Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE. */
+int sn_ws_deflate(struct sn_str in, unsigned window_bits, struct sn_buf *out) SN_MUST_CHECK;
+/* sn_ws_inflate - appends a whole message decompressed, at most bytes_max. Returns 0, SN_E_TOO_LARGE
+ * (as soon as it is known), SN_E_SYNTAX (not a compressed message, or cut), SN_E_NOMEM. */
+int sn_ws_inflate(struct sn_str in, size_t bytes_max, struct sn_buf *out) SN_MUST_CHECK;
 /* sn_ws_error_code - the close code to answer a failure of sn_ws_decode with. */
 int sn_ws_error_code(int status);

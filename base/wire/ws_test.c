@@ -146,3 +146,129 @@ SN_TEST(ws_utf8_incremental)
         T_EQ(ok, sn_utf8_valid(sn_str_of((char *)s, n)));
     }
 }
+
+/* ---- compression ---------------------------------------------------------------------------- */
+
+SN_TEST(ws_deflate_negotiation)
+{
+    static const struct {
+        const char *offer, *answer;
+    } rows[] = {
+        {"permessage-deflate", ""},
+        {"permessage-deflate; client_max_window_bits", ""},
+        {"permessage-deflate; client_max_window_bits=10; server_no_context_takeover", ""},
+        {"x-other, permessage-deflate;server_max_window_bits=10", "; server_max_window_bits=10"},
+        {"permessage-deflate; server_max_window_bits=\"12\"", "; server_max_window_bits=12"},
+        {"permessage-deflate; server_max_window_bits=8, permessage-deflate", ""},
+        {"PerMessage-Deflate", ""},
+        {"permessage-deflate; server_max_window_bits=8", NULL},
+        {"permessage-deflate; server_max_window_bits", NULL},
+        {"permessage-deflate; server_max_window_bits=16", NULL},
+        {"permessage-deflate; server_max_window_bits=09", NULL},
+        {"permessage-deflate; server_no_context_takeover=1", NULL},
+        {"permessage-deflate; server_no_context_takeover; server_no_context_takeover", NULL},
+        {"permessage-deflate; unknown", NULL},
+        {"permessage-deflate;", NULL},
+        {"x-webkit-deflate-frame", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        char answer[SN_WS_DEFLATE_ANSWER_MAX], want[200];
+        unsigned bits = 0;
+        sn_test_row("%s", rows[i].offer);
+        T_EQ(sn_ws_deflate_offered(sn_str(rows[i].offer), &bits, answer), rows[i].answer != NULL);
+        if (!rows[i].answer) continue;
+        snprintf(want, sizeof(want), SN_WS_DEFLATE_OFFER "%s", rows[i].answer);
+        T_CSTR(answer, want);
+        T_ASSERT(bits >= 9 && bits <= 15);
+        T_ASSERT(sn_ws_deflate_answered(sn_str(answer)));
+    }
+    T_ASSERT(!sn_ws_deflate_answered(SN_STR("permessage-deflate")));
+    T_ASSERT(!sn_ws_deflate_answered(
+        SN_STR("permessage-deflate; server_no_context_takeover; client_max_window_bits=10")));
+    T_ASSERT(!sn_ws_deflate_answered(SN_STR(SN_WS_DEFLATE_OFFER ", permessage-deflate")));
+}
+
+SN_TEST(ws_deflate_messages)
+{
+    for (size_t n = 0; n < 300000; n = n * 5 / 3 + 1) {
+        for (unsigned bits = 9; bits <= 15; bits += 3) {
+            struct sn_buf text = {0}, small = {0}, back = {0};
+            sn_test_row("%zu bytes, window %u", n, bits);
+            for (size_t i = 0; i < n; i++) {
+                uint8_t c = (uint8_t)sn_test_rand();
+                sn_buf_byte(&text, n & 1 ? c : (uint8_t)('a' + (c & 3)));
+            }
+            T_OK(sn_ws_deflate(sn_buf_view(&text), bits, &small));
+            if (n > 100 && !(n & 1)) T_ASSERT(small.len < n * 2 / 3);
+            T_OK(sn_ws_inflate(sn_buf_view(&small), n, &back));
+            T_EQ(back.len, n);
+            T_ASSERT(n == 0 || memcmp(back.ptr, text.ptr, n) == 0);
+            sn_buf_reset(&back);
+            if (n) T_EQ(sn_ws_inflate(sn_buf_view(&small), n - 1, &back), SN_E_TOO_LARGE);
+            sn_buf_reset(&back);
+            /* Cut anywhere it is an error, or text no longer than the limit: whatever the marker
+             * that ends a flush decodes to. */
+            for (size_t cut = 0; n < 2000 && cut < small.len; cut += 1 + cut / 7) {
+                int r = sn_ws_inflate(sn_str_of((char *)small.ptr, cut), n, &back);
+                T_ASSERT(r == SN_E_SYNTAX || r == SN_E_TOO_LARGE || (r == 0 && back.len <= n));
+                sn_buf_reset(&back);
+            }
+            sn_buf_done(&text);
+            sn_buf_done(&small);
+            sn_buf_done(&back);
+        }
+    }
+    /* A bomb: a kilobyte that wants to be a megabyte costs the limit and no more. */
+    struct sn_buf zeros = {0}, bomb = {0}, out = {0};
+    T_OK(sn_buf_reserve(&zeros, 1 << 20));
+    memset(zeros.ptr, 0, zeros.len = 1 << 20);
+    T_OK(sn_ws_deflate(sn_buf_view(&zeros), 15, &bomb));
+    T_ASSERT(bomb.len < 2000);
+    T_EQ(sn_ws_inflate(sn_buf_view(&bomb), 10000, &out), SN_E_TOO_LARGE);
+    T_ASSERT(out.cap <= 32768);
+    /* A final block, as some compressors end; then not deflate at all. */
+    sn_buf_reset(&out);
+    T_OK(sn_ws_inflate(sn_str_of("\xf3\x48\xcd\xc9\xc9\x07\x00\x00", 8), 100, &out));
+    T_STR(sn_buf_view(&out), "Hello");
+    T_EQ(sn_ws_inflate(SN_STR("\xff\xff\xff"), 100, &out), SN_E_SYNTAX);
+    sn_buf_done(&zeros);
+    sn_buf_done(&bomb);
+    sn_buf_done(&out);
+}
+
+/* Which frames may carry RSV1, with and without the extension. */
+SN_TEST(ws_deflate_frames)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+        int with, without;
+    } rows[] = {
+        {"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00", 9, SN_WS_OP_TEXT, SN_E_PROTOCOL},
+        {"\x41\x03\xf2\x48\xcd\x80\x04\xc9\xc9\x07\x00", 11, SN_WS_OP_TEXT, SN_E_PROTOCOL},
+        {"\x41\x03\xf2\x48\xcd\xc0\x04\xc9\xc9\x07\x00", 11, SN_E_PROTOCOL, SN_E_PROTOCOL},
+        {"\xc9\x00", 2, SN_E_PROTOCOL, SN_E_PROTOCOL},
+        {"\xa1\x00", 2, SN_E_PROTOCOL, SN_E_PROTOCOL},
+        {"\x91\x00", 2, SN_E_PROTOCOL, SN_E_PROTOCOL},
+        {"\x81\x01\x61", 3, SN_WS_OP_TEXT, SN_WS_OP_TEXT},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++)
+        for (int with = 0; with < 2; with++) {
+            struct sn_ws_decoder d;
+            struct sn_buf m = {0};
+            sn_test_row("%zu %d", i, with);
+            sn_ws_decoder_init(&d, false, 0);
+            d.deflate = with;
+            struct sn_str in = sn_str_of(rows[i].bytes, rows[i].n);
+            T_EQ(sn_ws_decode(&d, &in, &m), with ? rows[i].with : rows[i].without);
+            if (with && i < 2) {
+                struct sn_buf out = {0};
+                T_ASSERT(d.compressed);
+                T_OK(sn_ws_inflate(sn_buf_view(&m), 100, &out));
+                T_STR(sn_buf_view(&out), "Hello");
+                sn_buf_done(&out);
+            }
+            sn_buf_done(&m);
+        }
+}

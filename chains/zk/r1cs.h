@@ -127,8 +127,8 @@ struct sn_simplify_stats {
 /* sn_r1cs_simplify - an equivalent system with fewer rows and wires. The constant one, outputs and
  * public inputs stay, in place; private inputs may go (then their label has no wire). ret->label_of
  * maps wires to labels of `s`. ret_stats may be NULL.
- * Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE, SN_E_FAILED_PRECONDITION for constraints without a
- * solution (0 = 1), diagnostic names the row. */
+ * A row without a solution (0 = 1) stays: the result is unsatisfiable exactly where `s` is.
+ * Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE. */
 int sn_r1cs_simplify(const struct sn_r1cs *s, const struct sn_simplify_opts *o, struct sn_r1cs *ret,
                      struct sn_simplify_stats *ret_stats) SN_MUST_CHECK;
 

@@ -3,12 +3,15 @@
 #pragma once
 #include "kit/cli.h"
 
+extern const struct sn_cli_command sn_cmd_abi;
+extern const struct sn_cli_command sn_cmd_abi_fees, sn_cmd_abi_gas; /* of sn_cmd_abi */
 extern const struct sn_cli_command sn_cmd_doctor;
 extern const struct sn_cli_command sn_cmd_gateway;
 extern const struct sn_cli_command sn_cmd_load;
 extern const struct sn_cli_command sn_cmd_serve;
 extern const struct sn_cli_command sn_cmd_up;
 extern const struct sn_cli_command sn_cmd_version;
+extern const struct sn_cli_command sn_cmd_zk;
 
 /* sn_cmd_raise_files - the soft limit of descriptors becomes the hard one, which is a server's to
  * take. Context: before the runtime. */

@@ -6,8 +6,14 @@
 #include "core/str.h"
 #include "gateway/route.h"
 
-struct sn_gw_conf_tls_server {
+struct sn_gw_conf_cert {
     struct sn_str cert, key; /* PEM files */
+};
+struct sn_gw_conf_tls_server {
+    bool enabled;
+    struct sn_gw_conf_cert first; /* for names that no other one has */
+    struct sn_gw_conf_cert *more;
+    size_t n_more;
     struct sn_str client_ca; /* set: client certificates are verified against it */
     bool client_required;
 };
@@ -15,7 +21,7 @@ struct sn_gw_conf_tls_server {
 struct sn_gw_conf_listener {
     struct sn_str name, address;
     bool h2;
-    struct sn_gw_conf_tls_server tls; /* cert.ptr NULL = plain */
+    struct sn_gw_conf_tls_server tls;
 };
 
 struct sn_gw_conf_endpoint {
@@ -30,7 +36,8 @@ struct sn_gw_conf_hash { /* ring_hash: what is hashed; the first that is present
     bool source_ip, path;
 };
 struct sn_gw_conf_health {
-    struct sn_str path; /* .ptr NULL = no active checks */
+    bool enabled;
+    struct sn_str path;
     struct sn_str host; /* Host header; .ptr NULL = the endpoint's address */
     int64_t interval, timeout;
     uint64_t healthy, unhealthy; /* consecutive results that change the state */
@@ -122,9 +129,15 @@ struct sn_gw_conf_route {
     struct sn_gw_conf_header_ops request_headers, response_headers;
     uint64_t body_bytes_max; /* 0 = the listener's */
     int64_t p99_budget;      /* for the board; 0 = none */
-    bool access_log;
+    bool access_log, compress;
 };
 
+struct sn_gw_conf_compress {
+    bool enabled;
+    uint64_t level, bytes_min;
+    struct sn_str *types; /* media types, or kinds with a star for the rest; none = built in */
+    size_t n_types;
+};
 enum sn_gw_log_format { SN_GW_LOG_OFF, SN_GW_LOG_JSON, SN_GW_LOG_LOGFMT, SN_GW_LOG_COMBINED };
 struct sn_gw_conf_access_log {
     enum sn_gw_log_format format;
@@ -144,6 +157,7 @@ struct sn_gw_conf {
     size_t n_routes;
     struct sn_gw_conf_access_log access_log;
     struct sn_gw_conf_limits limits;
+    struct sn_gw_conf_compress compress;
     struct sn_str *trusted_proxies; /* CIDR; whose X-Forwarded-* and Forwarded are kept */
     size_t n_trusted_proxies;
     bool forwarded;    /* also send RFC 7239 Forwarded */

@@ -12,11 +12,24 @@
 
 /* ---- listeners ------------------------------------------------------------------------------ */
 
-static const struct sn_conf_field tls_server_fields[] = {
-    SN_CONF_STRING(struct sn_gw_conf_tls_server, cert, "cert", .required = true,
+static const struct sn_conf_field cert_fields[] = {
+    SN_CONF_STRING(struct sn_gw_conf_cert, cert, "cert", .required = true,
                    .help = "PEM file with the certificate chain."),
-    SN_CONF_STRING(struct sn_gw_conf_tls_server, key, "key", .required = true,
+    SN_CONF_STRING(struct sn_gw_conf_cert, key, "key", .required = true,
                    .help = "PEM file with the private key."),
+};
+static const struct sn_conf_table cert_table = SN_CONF_TABLE(struct sn_gw_conf_cert, cert_fields);
+
+static const struct sn_conf_field tls_server_fields[] = {
+    SN_CONF_STRING(struct sn_gw_conf_tls_server, first.cert, "cert", .required = true,
+                   .help = "PEM file with the certificate chain."),
+    SN_CONF_STRING(struct sn_gw_conf_tls_server, first.key, "key", .required = true,
+                   .help = "PEM file with the private key."),
+    SN_CONF_LIST(struct sn_gw_conf_tls_server, more, n_more, "more", SN_CONF_T_STRUCT,
+                 .sub = &cert_table, .max = GW_CERTS_MAX - 1,
+                 .help =
+                     "Further certificates. Each answers clients that ask for a name it holds "
+                     "(SNI, wildcards too), the one above all others."),
     SN_CONF_STRING(struct sn_gw_conf_tls_server, client_ca, "client_ca",
                    .help =
                        "PEM file of authorities; client certificates are asked for and verified."),
@@ -36,6 +49,7 @@ static const struct sn_conf_field listener_fields[] = {
     SN_CONF_BOOL(struct sn_gw_conf_listener, h2, "h2", .def = "true",
                  .help = "HTTP/2: by ALPN with TLS, by prior knowledge without."),
     SN_CONF_STRUCT(struct sn_gw_conf_listener, tls, "tls", &tls_server_table,
+                   SN_CONF_GIVEN(struct sn_gw_conf_listener, tls.enabled),
                    .help = "TLS; without it the listener is plain."),
 };
 static const struct sn_conf_table listener_table =
@@ -104,10 +118,6 @@ static const struct sn_conf_field outlier_fields[] = {
 static const struct sn_conf_table outlier_table =
     SN_CONF_TABLE(struct sn_gw_conf_outlier, outlier_fields);
 
-static void tls_client_given(struct sn_conf *c, const char *path, void *obj)
-{
-    ((struct sn_gw_conf_tls_client *)obj)->enabled = true;
-}
 static const struct sn_conf_field tls_client_fields[] = {
     SN_CONF_STRING(struct sn_gw_conf_tls_client, ca, "ca",
                    .help = "PEM file of authorities; the system's otherwise."),
@@ -119,7 +129,7 @@ static const struct sn_conf_field tls_client_fields[] = {
                  .help = "Do not verify the upstream's certificate."),
 };
 static const struct sn_conf_table tls_client_table =
-    SN_CONF_TABLE(struct sn_gw_conf_tls_client, tls_client_fields, .check = tls_client_given);
+    SN_CONF_TABLE(struct sn_gw_conf_tls_client, tls_client_fields);
 
 static const struct sn_conf_enum balance_names[] = {{"p2c", SN_GW_P2C},
                                                     {"round_robin", SN_GW_ROUND_ROBIN},
@@ -139,10 +149,12 @@ static const struct sn_conf_field upstream_fields[] = {
     SN_CONF_STRUCT(struct sn_gw_conf_upstream, hash, "hash", &hash_table,
                    .help = "For `ring_hash`: the key, the first of these that a request has."),
     SN_CONF_STRUCT(struct sn_gw_conf_upstream, health, "health", &health_table,
+                   SN_CONF_GIVEN(struct sn_gw_conf_upstream, health.enabled),
                    .help = "Active checks; none without it."),
     SN_CONF_STRUCT(struct sn_gw_conf_upstream, outlier, "outlier", &outlier_table,
                    .help = "Passive ejection."),
     SN_CONF_STRUCT(struct sn_gw_conf_upstream, tls, "tls", &tls_client_table,
+                   SN_CONF_GIVEN(struct sn_gw_conf_upstream, tls.enabled),
                    .help = "TLS to the endpoints; plain without it."),
     SN_CONF_BOOL(struct sn_gw_conf_upstream, h2, "h2",
                  .help =
@@ -229,7 +241,9 @@ static const struct sn_conf_field proxy_fields[] = {
                    .help = "Host sent on: the client's by default, `upstream` for the endpoint's "
                            "address, anything else literally."),
     SN_CONF_DURATION(struct sn_gw_conf_proxy, timeout, "timeout", .def = "30s", .max = DAY_NS,
-                     .help = "Until the answer's head is here, all attempts together. 0: none."),
+                     .help =
+                         "Until the answer's head is here, all attempts together; for a request "
+                         "with a body after the body's last byte. 0: none."),
     SN_CONF_DURATION(struct sn_gw_conf_proxy, try_timeout, "try_timeout", .def = "0s",
                      .max = DAY_NS, .help = "The same for one attempt. 0: none."),
     SN_CONF_UINT(struct sn_gw_conf_proxy, retries, "retries", .def = "2", .max = SN_GW_RETRIES_MAX,
@@ -322,10 +336,14 @@ static const struct sn_conf_field route_fields[] = {
     SN_CONF_STRUCT(ROUTE, response_headers, "response_headers", &header_ops_table,
                    .help = "Changes to what clients receive."),
     SN_CONF_BYTES(ROUTE, body_bytes_max, "body_bytes_max",
-                  .help = "Largest announced request body of this route. 0: the general limit."),
+                  .help = "Largest request body of this route. 0: the general limit alone."),
     SN_CONF_DURATION(ROUTE, p99_budget, "p99_budget", .max = SN_HOUR,
                      .help = "The board marks the route when its P99 is above this."),
     SN_CONF_BOOL(ROUTE, access_log, "access_log", .def = "true", .help = "Log its requests."),
+    SN_CONF_BOOL(ROUTE, compress, "compress", .def = "true",
+                 .help =
+                     "With the general `compress`: also this route's answers. Not for answers that "
+                     "mix secrets with what the client sent."),
 };
 static const struct sn_conf_table route_table = SN_CONF_TABLE(ROUTE, route_fields);
 
@@ -366,6 +384,18 @@ static const struct sn_conf_field limits_fields[] = {
 };
 static const struct sn_conf_table limits_table = SN_CONF_TABLE(LIMITS, limits_fields);
 
+#define COMPRESS struct sn_gw_conf_compress
+static const struct sn_conf_field compress_fields[] = {
+    SN_CONF_UINT(COMPRESS, level, "level", .def = "4", .min = 1, .max = 9,
+                 .help = "1 is fastest, 9 smallest."),
+    SN_CONF_BYTES(COMPRESS, bytes_min, "bytes_min", .def = "1KiB",
+                  .help = "Answers announced shorter are left alone."),
+    SN_CONF_LIST(COMPRESS, types, n_types, "types", SN_CONF_T_STRING, .max = 64,
+                 .help = "Media types, `text/*` for a whole kind. Text, JSON, scripts, XML, SVG and "
+                         "uncompressed fonts without it; never `text/event-stream`."),
+};
+static const struct sn_conf_table compress_table = SN_CONF_TABLE(COMPRESS, compress_fields);
+
 #define CONF struct sn_gw_conf
 static const struct sn_conf_field conf_fields[] = {
     SN_CONF_LIST(CONF, listeners, n_listeners, "listeners", SN_CONF_T_STRUCT,
@@ -377,6 +407,9 @@ static const struct sn_conf_field conf_fields[] = {
                  .max = 100000, .help = "Which requests go where."),
     SN_CONF_STRUCT(CONF, access_log, "access_log", &log_table, .help = "A line per request."),
     SN_CONF_STRUCT(CONF, limits, "limits", &limits_table, .help = "What a client may ask for."),
+    SN_CONF_STRUCT(CONF, compress, "compress", &compress_table,
+                   SN_CONF_GIVEN(CONF, compress.enabled),
+                   .help = "gzip for clients that accept it; none without it."),
     SN_CONF_LIST(CONF, trusted_proxies, n_trusted_proxies, "trusted_proxies", SN_CONF_T_STRING,
                  .max = 256,
                  .help =

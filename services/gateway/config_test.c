@@ -74,10 +74,10 @@ SN_TEST(config_defaults)
     T_OK(sn_gw_conf_read(&c,
                          sn_str(LISTEN APP "routes: [{name: a, proxy: {to: [{upstream: app}]}}]\n"),
                          &g));
-    T_ASSERT(g.listeners[0].h2 && !g.listeners[0].tls.cert.ptr);
+    T_ASSERT(g.listeners[0].h2 && !g.listeners[0].tls.enabled);
     const struct sn_gw_conf_upstream *u = &g.upstreams[0];
     T_EQ(u->balance, SN_GW_P2C);
-    T_ASSERT(u->outlier.enabled && !u->tls.enabled && !u->health.path.ptr);
+    T_ASSERT(u->outlier.enabled && !u->tls.enabled && !u->health.enabled);
     T_EQ(u->connect_timeout, SN_SEC);
     T_EQ(u->endpoints[0].weight, 1);
     const struct sn_gw_conf_route *r = &g.routes[0];
@@ -87,6 +87,47 @@ SN_TEST(config_defaults)
     T_STR(g.via, "sennit");
     T_EQ(g.limits.head_bytes, 65536);
     sn_arena_done(&a);
+}
+
+/* What is printed reads back as the same configuration: absent TLS and checks stay absent, values of
+ * conditions and empty lists are there. */
+SN_TEST(config_prints_what_reads_back)
+{
+    static const char *const rows[] = {
+        LISTEN APP "routes: [{name: a, proxy: {to: [{upstream: app}], retry_on: []}}]\n",
+        "listeners: [{name: l, address: ':1', tls: {cert: c, key: k, more: [{cert: d, key: e}]}}]\n"
+        "upstreams: [{name: u, endpoints: [{address: 'a:1'}], health: {path: /h},\n"
+        "  tls: {server_name: x}, h2: true}]\n"
+        "routes: [{name: a, match: [{regex: '/.', headers: [{name: X, regex: 'a+'}],\n"
+        "  query: [{name: q, exact: ''}]}], proxy: {to: [{upstream: u}], host: upstream}}]\n",
+        LISTEN "routes: [{name: a, static: {root: /srv}}, {name: b, redirect: {path: /x}}]\n",
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        struct sn_arena a;
+        struct sn_conf c;
+        struct sn_gw_conf g, again;
+        struct sn_json tree, tree2;
+        struct sn_buf text = {0};
+        sn_test_row("%s", rows[i]);
+        sn_arena_init(&a, NULL, 0);
+        sn_conf_init(&c, &a, "gw.yaml");
+        T_OK(sn_gw_conf_read(&c, sn_str(rows[i]), &g));
+        T_OK(sn_conf_dump(&a, &sn_gw_conf_table, &g, &tree));
+        T_OK(sn_yaml_write(&text, &tree, NULL));
+        sn_conf_init(&c, &a, "printed.yaml");
+        T_OK(sn_gw_conf_read(&c, sn_buf_view(&text), &again));
+        T_OK(sn_conf_dump(&a, &sn_gw_conf_table, &again, &tree2));
+        T_ASSERTF(sn_json_eq(&tree, &tree2), "%.*s", (int)text.len, (const char *)text.ptr);
+        if (i == 0) T_EQ(again.routes[0].proxy.retry_on, 0);
+        if (i == 1) {
+            const struct sn_gw_match *m = &again.routes[0].rule.matches[0];
+            T_STR(m->headers[0].regex, "a+");
+            T_ASSERT(m->query[0].exact.ptr && again.upstreams[0].h2);
+            T_STR(again.listeners[0].tls.more[0].key, "e");
+        }
+        sn_buf_done(&text);
+        sn_arena_done(&a);
+    }
 }
 
 /* Names of a condition lie before its value: a field must not disturb its neighbours. */

@@ -16,7 +16,7 @@
 #include "kit/http.h"
 
 #define GW_LISTENERS_MAX 64u
-#define GW_TUNNEL_BUF (16u << 10)
+#define GW_CERTS_MAX 256u /* of one listener */
 
 struct gw_log;
 struct sn_tls_config;
@@ -208,16 +208,20 @@ struct sn_str gw_rewrite_path(struct gw_req *q, struct sn_str replace_path,
 bool gw_is_hop(struct sn_str name, struct sn_str connection);
 /* gw_headers_upstream - the request's fields as the upstream shall see them, in the request arena.
  */
+struct gw_upgrade {
+    struct sn_str protocol; /* .ptr NULL: none */
+    struct sn_str key;      /* Sec-WebSocket-Key of a translated extended CONNECT */
+};
 int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct sn_gw_conf_proxy *p,
-                        struct sn_str upgrade, struct sn_http_header **ret,
+                        const struct gw_upgrade *up, struct sn_http_header **ret,
                         unsigned *ret_n) SN_MUST_CHECK;
 /* gw_headers_downstream - the response's fields onto the exchange. */
-int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h,
+int gw_headers_downstream(struct gw_req *q, const struct sn_http_resp *resp,
                           bool upgrade) SN_MUST_CHECK;
 int gw_cidr_parse(struct sn_str s, struct gw_cidr *ret) SN_MUST_CHECK;
 bool gw_trusted(const struct gw_snap *s, struct sn_str peer);
 /* gw_upgrade - the protocol of a request that asks to switch; .ptr NULL otherwise. */
-struct sn_str gw_upgrade(const struct sn_http_headers *h, uint8_t version);
+struct sn_str gw_upgrade(const struct sn_http_req *r);
 
 /* access_log.c */
 int gw_log_new(const struct sn_gw_conf_access_log *c, unsigned workers,

@@ -33,8 +33,10 @@ static int find_route(struct gw_req *q, const struct gw_listener *l)
     int rc = sn_gw_host_normalize(r->authority, q->host_buf, &q->host);
     if (rc == 0) rc = sn_gw_path_normalize(q->x->arena, r->path, &q->path);
     if (rc < 0) return rc;
-    struct sn_gw_lookup look = {.method = r->method,
-                                .method_text = r->method_text,
+    /* An extended CONNECT is what a GET with Upgrade is on HTTP/1.1: one rule fits both. */
+    bool extended = r->protocol.ptr != NULL;
+    struct sn_gw_lookup look = {.method = extended ? SN_HTTP_GET : r->method,
+                                .method_text = extended ? SN_STR("GET") : r->method_text,
                                 .host = q->host,
                                 .path = q->path,
                                 .query = r->query,
@@ -91,7 +93,8 @@ int gw_handle(struct sn_http_x *x, void *listener)
     q.snap = gw_snap_enter(l->gw, q.worker);
     q.peer = peer_ip(x);
     enum sn_http_method m = x->req.method;
-    if (m == SN_HTTP_CONNECT || m == SN_HTTP_TRACE) return gw_answer(&q, 405, "method refused");
+    if ((m == SN_HTTP_CONNECT && !x->req.protocol.ptr) || m == SN_HTTP_TRACE)
+        return gw_answer(&q, 405, "method refused");
     int r = find_route(&q, l);
     if (r < 0) return refuse(&q, r);
     sn_gw_meter_begin(q.route->meter, q.worker);

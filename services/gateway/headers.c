@@ -16,6 +16,17 @@ static bool in_list(struct sn_str list, struct sn_str name)
     return false;
 }
 
+/* Equal but for case and for '_' in place of '-': many programs behind a gateway put both into the
+ * same variable, so that X_Forwarded_For would pass for X-Forwarded-For. */
+static bool name_is(struct sn_str n, const char *lit)
+{
+    for (size_t i = 0; i < n.len; i++) {
+        char c = n.ptr[i] == '_' ? '-' : sn_ascii_lower(n.ptr[i]);
+        if (c != lit[i]) return false;
+    }
+    return true;
+}
+
 bool gw_is_hop(struct sn_str n, struct sn_str connection)
 {
     switch (n.len) {
@@ -27,17 +38,16 @@ bool gw_is_hop(struct sn_str n, struct sn_str connection)
         if (sn_str_ieq(n, SN_STR("connection")) || sn_str_ieq(n, SN_STR("keep-alive"))) return true;
         break;
     case 14:
-        if (sn_str_ieq(n, SN_STR("content-length")) || sn_str_ieq(n, SN_STR("http2-settings")))
-            return true;
+        if (name_is(n, "content-length") || name_is(n, "http2-settings")) return true;
         break;
     case 16:
-        if (sn_str_ieq(n, SN_STR("proxy-connection"))) return true;
+        if (name_is(n, "proxy-connection")) return true;
         break;
     case 17:
-        if (sn_str_ieq(n, SN_STR("transfer-encoding"))) return true;
+        if (name_is(n, "transfer-encoding")) return true;
         break;
     case 19:
-        if (sn_str_ieq(n, SN_STR("proxy-authorization"))) return true;
+        if (name_is(n, "proxy-authorization")) return true;
         break;
     default: break;
     }
@@ -61,11 +71,14 @@ static int connection_options(struct sn_arena *a, const struct sn_http_headers *
     return 0;
 }
 
-struct sn_str gw_upgrade(const struct sn_http_headers *h, uint8_t version)
+struct sn_str gw_upgrade(const struct sn_http_req *r)
 {
-    if (version != 11) return (struct sn_str){0};
+    const struct sn_http_headers *h = &r->headers;
+    if (r->version == 20) return r->protocol;
+    if (r->version != 11) return (struct sn_str){0};
     struct sn_str up = sn_http_headers_get(h, SN_STR("upgrade"));
-    if (!up.len) return (struct sn_str){0};
+    /* Behind a switch to HTTP/2 requests would pass that no route has looked at. */
+    if (!up.len || in_list(up, SN_STR("h2c"))) return (struct sn_str){0};
     for (unsigned i = 0; i < h->len; i++)
         if (h->ptr[i].name.len == 10 && sn_str_ieq(h->ptr[i].name, SN_STR("connection")) &&
             in_list(h->ptr[i].value, SN_STR("upgrade")))
@@ -120,19 +133,26 @@ bool gw_trusted(const struct gw_snap *s, struct sn_str peer)
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
-enum forwarded { FWD_NO, FWD_FOR, FWD_PROTO, FWD_HOST, FWD_PORT, FWD_RFC7239, FWD_VIA };
+enum forwarded { FWD_NO, FWD_FOR, FWD_PROTO, FWD_HOST, FWD_PORT, FWD_RFC7239, FWD_VIA, FWD_FORGED };
 
+/* With '_' for '-' it is none of ours, and nobody's to believe: FWD_FORGED. */
 static enum forwarded forwarded_kind(struct sn_str n)
 {
+    static const struct {
+        const char *name;
+        enum forwarded kind;
+    } x[] = {{"x-forwarded-for", FWD_FOR},
+             {"x-forwarded-proto", FWD_PROTO},
+             {"x-forwarded-host", FWD_HOST},
+             {"x-forwarded-port", FWD_PORT}};
     if (n.len < 3 || n.len > 17) return FWD_NO;
     char c = sn_ascii_lower(n.ptr[0]);
     if (c == 'v') return n.len == 3 && sn_str_ieq(n, SN_STR("via")) ? FWD_VIA : FWD_NO;
     if (c == 'f') return sn_str_ieq(n, SN_STR("forwarded")) ? FWD_RFC7239 : FWD_NO;
     if (c != 'x' || n.len < 15) return FWD_NO;
-    if (sn_str_ieq(n, SN_STR("x-forwarded-for"))) return FWD_FOR;
-    if (sn_str_ieq(n, SN_STR("x-forwarded-proto"))) return FWD_PROTO;
-    if (sn_str_ieq(n, SN_STR("x-forwarded-host"))) return FWD_HOST;
-    if (sn_str_ieq(n, SN_STR("x-forwarded-port"))) return FWD_PORT;
+    for (size_t i = 0; i < SN_COUNT_OF(x); i++)
+        if (n.len == strlen(x[i].name) && name_is(n, x[i].name))
+            return sn_str_chr(n, '_') < 0 ? x[i].kind : FWD_FORGED;
     return FWD_NO;
 }
 
@@ -201,10 +221,10 @@ static void put_forwarded(struct out *o, struct gw_req *q, const struct sn_str o
     }
 }
 
-#define FIELDS_OWN 12u /* Host, forwarded ones, Via, TE, Connection and Upgrade */
+#define FIELDS_OWN 13u /* Host, forwarded ones, Via, TE, Connection, Upgrade and its key */
 
 int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct sn_gw_conf_proxy *p,
-                        struct sn_str upgrade, struct sn_http_header **ret, unsigned *ret_n)
+                        const struct gw_upgrade *up, struct sn_http_header **ret, unsigned *ret_n)
 {
     const struct sn_http_headers *in = &q->x->req.headers;
     const struct sn_gw_conf_header_ops *ops = &q->route->conf->request_headers;
@@ -222,22 +242,24 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
         enum forwarded k = forwarded_kind(n);
         if (k != FWD_NO) {
             /* Via is kept from anybody: it accuses only those who came before. */
-            if (believed || k == FWD_VIA) old[k] = join(&o, old[k], v);
+            if (k != FWD_FORGED && (believed || k == FWD_VIA)) old[k] = join(&o, old[k], v);
             continue;
         }
         if (n.len == 4 && sn_str_ieq(n, SN_STR("host"))) continue;
         if (n.len == 6 && sn_str_ieq(n, SN_STR("expect"))) continue; /* answered here */
         if (n.len == 2 && sn_str_ieq(n, SN_STR("te")) && in_list(v, SN_STR("trailers")))
             put(&o, SN_STR("TE"), SN_STR("trailers"));
+        if (up->key.ptr && n.len == 17 && sn_str_ieq(n, SN_STR("sec-websocket-key"))) continue;
         if (gw_is_hop(n, conn) || ((ops->n_set || ops->n_remove) && overridden(ops, n))) continue;
         put(&o, n, v);
     }
     put_forwarded(&o, q, old);
     for (size_t i = 0; i < ops->n_set; i++) put(&o, ops->set[i].name, ops->set[i].value);
     for (size_t i = 0; i < ops->n_add; i++) put(&o, ops->add[i].name, ops->add[i].value);
-    if (upgrade.len) {
+    if (up->protocol.len) {
         put(&o, SN_STR("Connection"), SN_STR("Upgrade"));
-        put(&o, SN_STR("Upgrade"), upgrade);
+        put(&o, SN_STR("Upgrade"), up->protocol);
+        if (up->key.ptr) put(&o, SN_STR("Sec-WebSocket-Key"), up->key);
     }
     if (o.oom) return SN_E_NOMEM;
     *ret = o.h;
@@ -247,8 +269,9 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
 
 /* ---- responses ------------------------------------------------------------------------------ */
 
-int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h, bool upgrade)
+int gw_headers_downstream(struct gw_req *q, const struct sn_http_resp *resp, bool upgrade)
 {
+    const struct sn_http_headers *h = &resp->headers;
     struct sn_arena *a = q->x->arena;
     const struct sn_gw_conf_header_ops *ops = &q->route->conf->response_headers;
     struct sn_http_headers *out = sn_http_response_headers(q->x);
@@ -266,6 +289,7 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h, boo
         if (n.len == 4 && sn_str_ieq(n, SN_STR("date"))) continue;
         bool up = upgrade && n.len == 7 && sn_str_ieq(n, SN_STR("upgrade"));
         if (!up && gw_is_hop(n, conn)) continue;
+        if (q->x->req.protocol.ptr && (up || sn_str_ieq(n, SN_STR("sec-websocket-accept")))) continue;
         if ((ops->n_set || ops->n_remove) && overridden(ops, n)) continue;
         if (n.len == 3 && q->snap->conf->via.len && sn_str_ieq(n, SN_STR("via"))) {
             struct out o = {.a = a};
@@ -278,7 +302,8 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h, boo
     }
     if (q->snap->conf->via.len) {
         struct out o = {.a = a};
-        int r = sn_http_headers_add(out, a, SN_STR("Via"), join(&o, via, q->snap->via[1]));
+        unsigned version = resp->version == 20 ? 2 : resp->version == 11;
+        int r = sn_http_headers_add(out, a, SN_STR("Via"), join(&o, via, q->snap->via[version]));
         if (r < 0) return r;
     }
     return gw_response_headers(q);

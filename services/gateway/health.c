@@ -73,7 +73,7 @@ int gw_health_start(struct sn_gateway *gw, struct gw_snap *s)
     for (size_t i = 0; i < s->conf->n_upstreams; i++) {
         struct gw_pool *p = &s->pools[i];
         for (uint32_t e = 0; e < p->pool->n; e++) {
-            if (!p->conf->health.path.ptr) {
+            if (!p->conf->health.enabled) {
                 /* Nobody would ever take an old verdict back. */
                 __atomic_store_n(&p->pool->eps[e]->down, 0, __ATOMIC_RELAXED);
                 continue;

@@ -27,17 +27,23 @@ static void listener_key(const struct sn_gw_conf *c, const struct sn_gw_conf_lis
                   (unsigned long long)m->body_bytes, (unsigned long long)m->connections,
                   (unsigned long long)m->h2_streams, (long long)m->head_timeout,
                   (long long)m->idle_timeout, (long long)m->stall_timeout);
-    const struct sn_str parts[] = {l->tls.cert, l->tls.key, l->tls.client_ca};
+    const struct sn_str parts[] = {l->tls.client_ca, l->tls.first.cert, l->tls.first.key};
     for (size_t i = 0; i < SN_COUNT_OF(parts); i++) {
         sn_buf_byte(b, 0);
         sn_buf_str(b, parts[i]);
+    }
+    for (size_t i = 0; i < l->tls.n_more; i++) {
+        sn_buf_byte(b, 0);
+        sn_buf_str(b, l->tls.more[i].cert);
+        sn_buf_byte(b, 0);
+        sn_buf_str(b, l->tls.more[i].key);
     }
 }
 
 static int server_new(struct sn_gateway *gw, const struct sn_gw_conf *c,
                       const struct sn_gw_conf_listener *conf, struct gw_listener *l)
 {
-    if (conf->tls.cert.ptr) {
+    if (conf->tls.enabled) {
         int r = gw_tls_server(&conf->tls, conf->h2, &l->tls);
         if (r < 0) return r;
     }
@@ -52,6 +58,7 @@ static int server_new(struct sn_gateway *gw, const struct sn_gw_conf *c,
         .idle_ns = c->limits.idle_timeout,
         .head_ns_max = c->limits.head_timeout,
         .write_stall_ns_max = c->limits.stall_timeout,
+        .body_stall_ns_max = c->limits.stall_timeout,
         .h2_streams_max = (uint32_t)c->limits.h2_streams,
         .conns_max = c->limits.connections,
     };

@@ -3,7 +3,8 @@
  *
  * Bodies stream both ways: the request's is read from the client only as fast as the upstream takes
  * it, the answer's is written to the client straight from the upstream connection's read buffer. */
-#include "gateway/gw_int.h"
+#include "core/enc.h"
+#include "gateway/gzip.h"
 
 #define LOG_ERROR_MAX 200u
 
@@ -11,6 +12,7 @@
  */
 struct body {
     struct sn_http_x *x;
+    uint64_t bytes_max; /* the route's; 0 = none */
     bool started;
     int err;
 };
@@ -20,6 +22,7 @@ static ssize_t body_pull(void *arg, void *buf, size_t cap)
     struct body *b = arg;
     b->started = true;
     ssize_t n = sn_http_body_read(b->x, buf, cap);
+    if (n > 0 && b->bytes_max && b->x->bytes_in > b->bytes_max) n = SN_E_TOO_LARGE;
     if (n < 0) b->err = (int)n;
     return n;
 }
@@ -28,7 +31,7 @@ struct proxy {
     struct gw_req *q;
     const struct sn_gw_conf_proxy *conf;
     struct gw_pool *pool;
-    struct sn_str upgrade;
+    struct gw_upgrade upgrade;
     struct body body;
     struct sn_http_call call;
     struct sn_gw_tried tried;
@@ -36,6 +39,7 @@ struct proxy {
     struct sn_gw_endpoint *ep; /* of the attempt in progress */
     int64_t ep_start_ns, ep_head_ns, deadline;
     struct sn_http_resp *resp;
+    struct gw_gzip *gzip;
 };
 
 /* ---- where to ------------------------------------------------------------------------------- */
@@ -92,20 +96,56 @@ static struct sn_str call_target(struct proxy *p)
     return sn_str_of(t, path.len + 1 + query.len);
 }
 
+/* Whether and how the request changes protocols. Returns 0, 1 when it is answered, or a failure. */
+static int upgrade_plan(struct proxy *p)
+{
+    struct gw_req *q = p->q;
+    p->upgrade.protocol = gw_upgrade(&q->x->req);
+    bool extended = q->x->req.protocol.ptr;
+    if (p->pool->conf->h2) {
+        p->upgrade.protocol = (struct sn_str){0}; /* there is none on h2: the field is ignored */
+        if (!extended) return 0;
+        int r = gw_answer(q, 501, "protocol switch to an h2 upstream");
+        return r < 0 ? r : 1;
+    }
+    if (!extended) return 0;
+    if (!sn_str_ieq(p->upgrade.protocol, SN_STR("websocket"))) {
+        int r = gw_answer(q, 501, "unknown protocol of an extended CONNECT");
+        return r < 0 ? r : 1;
+    }
+    uint64_t nonce[2] = {sn_random(), sn_random()};
+    char *key = sn_arena_alloc(q->x->arena, SN_WS_KEY_LEN);
+    if (!key) return SN_E_NOMEM;
+    sn_base64_encode(nonce, sizeof(nonce), SN_BASE64_STD, key);
+    p->upgrade.key = sn_str_of(key, SN_WS_KEY_LEN);
+    return 0;
+}
+
+/* A 101 to a handshake whose key is ours must prove that it was read. */
+static bool switched(const struct proxy *p)
+{
+    char want[SN_WS_ACCEPT_LEN];
+    if (!p->upgrade.key.ptr) return true;
+    struct sn_str got = sn_http_headers_get(&p->resp->headers, SN_STR("sec-websocket-accept"));
+    return sn_ws_accept_of(p->upgrade.key, want) == 0 &&
+           sn_str_eq(got, sn_str_of(want, SN_WS_ACCEPT_LEN));
+}
+
 static int call_build(struct proxy *p)
 {
     const struct sn_http_req *r = &p->q->x->req;
     p->call = (struct sn_http_call){
-        .method = r->method_text,
+        .method = r->protocol.ptr ? SN_STR("GET") : r->method_text,
         .url = p->pool->url,
         .target = call_target(p),
         .no_default_headers = true,
         .body_length = r->content_length,
     };
     if (!p->call.target.ptr) return SN_E_NOMEM;
-    if (r->content_length != 0) {
+    if (r->content_length != 0 && !r->protocol.ptr) {
         p->call.body_fn = body_pull;
         p->call.body_arg = &p->body;
+        p->call.trailers = &r->trailers; /* there once body_pull has seen the end */
     }
     return 0;
 }
@@ -138,17 +178,22 @@ static int attempt(struct proxy *p)
     q->attempts++;
     q->endpoint = sn_str(p->ep->addr);
     p->call.addr = q->endpoint;
+    p->call.start_ns = now;
     struct sn_http_header *h = NULL;
-    int r = gw_headers_upstream(q, q->endpoint, p->conf, p->upgrade, &h, &p->call.n_headers);
+    int r = gw_headers_upstream(q, q->endpoint, p->conf, &p->upgrade, &h, &p->call.n_headers);
     if (r < 0) return r;
     p->call.headers = h;
     /* A stale pooled connection is retried below us once, for what may be repeated. */
     int64_t at = p->deadline;
     if (p->conf->try_timeout && now + p->conf->try_timeout < at) at = now + p->conf->try_timeout;
+    if (p->call.body_fn) { /* a client may take its time for a body; the upstream may not after it */
+        p->call.answer_ns_max = at == SN_FOREVER ? 0 : SN_MAX(at - now, (int64_t)1);
+        at = SN_FOREVER;
+    }
     int64_t prev = sn_deadline_tighten(at);
     r = sn_http_do(p->pool->client->http, &p->call, &p->resp);
     sn_deadline_restore(prev);
-    p->ep_head_ns = sn_now();
+    p->ep_head_ns = r < 0 ? sn_now() : now + p->resp->first_byte_ns;
     return r;
 }
 
@@ -168,7 +213,8 @@ static bool idempotent(enum sn_http_method m)
 
 static bool never_connected(int r)
 {
-    return r == SN_E_REFUSED || r == SN_E_UNAVAILABLE || r == SN_E_NOT_FOUND;
+    return r == SN_E_REFUSED || r == SN_E_UNAVAILABLE || r == SN_E_NOT_FOUND ||
+           r == SN_E_UNAUTHENTICATED;
 }
 
 static bool bad_gateway(int status) { return status >= 502 && status <= 504; }
@@ -187,7 +233,7 @@ static bool may_repeat(const struct proxy *p, int r)
         return false;
     if (!(p->conf->retry_on & kind) || p->tried.n > p->conf->retries || p->body.started)
         return false;
-    if (kind != SN_GW_RETRY_CONNECT && (!idempotent(p->q->x->req.method) || p->upgrade.len))
+    if (kind != SN_GW_RETRY_CONNECT && (!idempotent(p->q->x->req.method) || p->upgrade.protocol.len))
         return false;
     return sn_now() < p->deadline;
 }
@@ -235,6 +281,7 @@ static int answer_failure(struct proxy *p, int r)
     case 0: break;
     case SN_E_TOO_LARGE: return gw_answer(q, 413, "request body too large");
     case SN_E_PROTOCOL: return gw_answer(q, 400, "malformed request body");
+    case SN_E_DEADLINE_EXCEEDED: return gw_answer(q, 408, "request body stalled");
     default:
         q->status = 499;
         q->fault = "client left";
@@ -252,6 +299,7 @@ static int answer_failure(struct proxy *p, int r)
     case SN_E_REFUSED:
     case SN_E_UNAVAILABLE:
     case SN_E_NOT_FOUND: return gw_answer(q, 502, "upstream unreachable");
+    case SN_E_UNAUTHENTICATED: return gw_answer(q, 502, "upstream's certificate refused");
     case SN_E_RESET: return gw_answer(q, 502, "upstream closed the connection");
     default: return gw_answer(q, 502, "upstream answered badly");
     }
@@ -277,13 +325,17 @@ static int forward_body(struct proxy *p, enum sn_gw_result *result)
         int64_t prev = sn_deadline_tighten(sn_now_coarse() + stall);
         ssize_t n = sn_http_resp_peek(p->resp, &piece);
         sn_deadline_restore(prev);
-        if (n == 0) return forward_trailers(p);
+        if (n == 0) {
+            int r = p->gzip ? gw_gzip_end(p->gzip) : 0;
+            return r < 0 ? r : forward_trailers(p);
+        }
         if (n < 0) {
             *result = p->body.err < 0 ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_FAILED;
             p->q->fault = "answer cut short by the upstream";
             return (int)n;
         }
-        int r = sn_http_write(p->q->x, sn_str_of(piece, (size_t)n));
+        struct sn_str data = sn_str_of(piece, (size_t)n);
+        int r = p->gzip ? gw_gzip_write(p->gzip, data) : sn_http_write(p->q->x, data);
         if (r < 0) {
             *result = SN_GW_RESULT_ABANDONED;
             p->q->fault = "client left";
@@ -298,19 +350,22 @@ static int forward(struct proxy *p)
     int status = p->resp->status;
     enum sn_gw_result result = result_of(p, 0);
     if (status == 101) {
-        if (p->upgrade.len) {
-            int r = gw_headers_downstream(q, &p->resp->headers, true);
+        if (p->upgrade.protocol.len && switched(p)) {
+            int r = gw_headers_downstream(q, p->resp, true);
             if (r == 0) r = gw_tunnel(q, p->resp);
             attempt_end(p, r < 0 ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_OK);
             return r;
         }
         attempt_end(p, SN_GW_RESULT_FAILED);
-        return gw_answer(q, 502, "upstream switched protocols unasked");
+        return gw_answer(q, 502, p->upgrade.protocol.len ? "upstream's handshake is not for this key"
+                                                         : "upstream switched protocols unasked");
     }
-    int r = gw_headers_downstream(q, &p->resp->headers, false);
+    int r = gw_headers_downstream(q, p->resp, false);
+    int64_t length = p->resp->content_length;
+    if (r == 0) r = gw_gzip_begin(q, status, length, &p->gzip);
     if (r == 0) {
         q->status = status;
-        r = sn_http_start(q->x, status, p->resp->content_length);
+        r = sn_http_start(q->x, status, p->gzip ? -1 : length);
     }
     if (r == 0) r = forward_body(p, &result);
     if (r == 0) r = sn_http_end(q->x);
@@ -322,6 +377,7 @@ static int forward(struct proxy *p)
 static void proxy_finish(struct proxy *p)
 {
     if (p->ep) attempt_end(p, SN_GW_RESULT_ABANDONED);
+    gw_gzip_free(p->gzip);
 }
 
 int gw_proxy(struct gw_req *q)
@@ -330,14 +386,17 @@ int gw_proxy(struct gw_req *q)
     p.body.x = q->x;
     p.pool = choose_pool(q);
     q->upstream = p.pool->conf->name;
-    p.upgrade = gw_upgrade(&q->x->req.headers, q->x->req.version);
+    int r = upgrade_plan(&p);
+    if (r != 0) return r < 0 ? r : 0;
     if (p.pool->conf->balance == SN_GW_RING_HASH) p.hash = hash_key(q, p.pool->conf);
     p.deadline = p.conf->timeout ? q->x->req.start_ns + p.conf->timeout : SN_FOREVER;
-    uint64_t max = q->route->conf->body_bytes_max;
+    uint64_t max = p.body.bytes_max = q->route->conf->body_bytes_max;
     if (max && q->x->req.content_length > 0 && (uint64_t)q->x->req.content_length > max)
         return gw_answer(q, 413, "request body too large");
-    int r = call_build(&p);
+    r = call_build(&p);
     if (r == 0) r = attempts(&p);
+    /* An endpoint may have answered the part of the body it got: what is wrong with it counts. */
+    if (r >= 0 && p.body.err < 0) r = p.body.err;
     if (r < 0) {
         if (p.ep) attempt_end(&p, SN_GW_RESULT_ABANDONED);
         return answer_failure(&p, r);

@@ -60,24 +60,25 @@ int gw_tunnel(struct gw_req *q, struct sn_http_resp *resp)
         sn_free(t);
         return r;
     }
-    r = sn_http_hijack(q->x, 101, &t->client, &from_client);
+    r = sn_http_hijack(q->x, q->x->req.version == 20 ? 200 : 101, &t->client, &from_client);
     if (r < 0) {
         sn_stream_close(t->upstream);
         sn_free(t);
         return r;
     }
-    q->status = 101;
+    q->status = q->x->status;
     q->tunnel = true;
     __atomic_add_fetch(&q->gw->tunnels, 1, __ATOMIC_RELAXED);
     r = send_rest(t->client, from_upstream);
     if (r == 0) r = send_rest(t->upstream, from_client);
-    if (r == 0) r = sn_scope_go(q->gw->scope, "tunnel up", copy_up, t);
+    /* Not stolen by another worker: an h2 stream belongs to its own. */
+    if (r == 0) r = sn_scope_go_on(q->gw->scope, q->worker, "tunnel up", copy_up, t);
     if (r < 0) {
         t->open = 1;
         tunnel_leave(t);
         return r;
     }
-    r = sn_scope_go(q->gw->scope, "tunnel down", copy_down, t);
+    r = sn_scope_go_on(q->gw->scope, q->worker, "tunnel down", copy_down, t);
     if (r < 0) tunnel_leave(t);
     return r;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz/fuzz_gateway.c - gateway configuration: either every problem is named, or reading the text
- * again gives the same configuration and what is printed of it is YAML for the same tree. */
+/* fuzz/fuzz_gateway.c - gateway configuration: either every problem is named, or what is printed of
+ * it is YAML that reads back as the same configuration. */
 #include <stdint.h>
 
 #include "core/arena.h"
@@ -28,12 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         SN_ASSERT(sn_conf_report(&c, &b) == 0 && b.len > 0);
     } else if (sn_conf_dump(&a, &sn_gw_conf_table, &k, &tree) == 0) {
         SN_ASSERT(sn_yaml_write(&b, &tree, NULL) == 0);
-        struct sn_yaml_doc doc;
-        r = sn_yaml_parse(&a, sn_buf_view(&b), NULL, &doc);
-        SN_ASSERT(r == SN_E_NOMEM || (r == 0 && sn_json_eq(&tree, doc.root)));
-        /* Not what was printed: absent structs are printed with defaults, without what they require. */
         sn_conf_init(&c, &a, "g");
-        r = sn_gw_conf_read(&c, sn_str_of((const char *)data, size), &again);
+        r = sn_gw_conf_read(&c, sn_buf_view(&b), &again);
         SN_ASSERT(r == 0 || r == SN_E_NOMEM);
         if (r == 0 && sn_conf_dump(&a, &sn_gw_conf_table, &again, &tree2) == 0)
             SN_ASSERT(sn_json_eq(&tree, &tree2));

@@ -3,7 +3,7 @@
  *
  *   http_peer serve [CERT KEY]          serves on a free port, printed; h1, h2 and WebSocket
  *   http_peer get URL [h2|tls] [BODY]   one call with our client; status, version and body printed
- *   http_peer ws URL COUNT              COUNT round trips with our WebSocket client */
+ *   http_peer ws URL COUNT [deflate]    COUNT round trips with our WebSocket client */
 #include <signal.h>
 #include <stdio.h>
 
@@ -38,9 +38,15 @@ static int handler(struct sn_http_x *x, void *arg)
 {
     struct sn_str p = x->req.path;
     if (sn_str_eqc(p, "/echo")) return echo(x);
+    if (sn_str_eqc(p, "/read")) { /* answers when all of the body is there */
+        struct sn_str body;
+        int r = sn_http_body_all(x, 64 << 20, &body);
+        return r < 0 ? r : sn_http_reply(x, 200, SN_STR("text/plain"), SN_STR("ok"));
+    }
     if (sn_str_eqc(p, "/ws")) {
         struct sn_ws *ws;
-        struct sn_ws_opts o = {.on_message = ws_message};
+        struct sn_ws_opts o = {.on_message = ws_message, .deflate = true,
+                               .message_bytes_max = 1 << 20};
         return sn_ws_accept(x, &o, &ws);
     }
     if (sn_str_eqc(p, "/chunked")) {
@@ -128,7 +134,8 @@ static int run_ws(struct app *a)
     if (r >= 0) r = sn_http_client_new(NULL, &c);
     if (r < 0) return r;
     struct sn_ws *ws;
-    r = sn_ws_dial(c, sn_str(a->argv[2]), NULL, &ws);
+    struct sn_ws_opts o = {.deflate = a->argc > 4};
+    r = sn_ws_dial(c, sn_str(a->argv[2]), &o, &ws);
     struct sn_buf big = {0}, m = {0};
     for (uint64_t i = 0; i < count && r >= 0; i++) {
         for (int k = 0; k < 100; k++) sn_buf_byte(&big, (uint8_t)('a' + (i + (uint64_t)k) % 26));

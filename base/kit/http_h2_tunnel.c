@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kit/http_h2_tunnel.c - the stream of an extended CONNECT (RFC 8441) as a struct sn_stream.
+ *
+ * It belongs to its connection's worker. Everything but `close` leans on the exchange below; a close
+ * must not suspend, so a fiber of its own ends the HTTP/2 stream and then the exchange. Parked, it
+ * keeps no fiber: the connection's reader starts one when something arrives. */
+#include "core/alloc.h"
+#include "fiber/wait.h"
+#include "kit/http_h2_int.h"
+
+/* A fiber could not be started for lack of memory: the next attempt. */
+#define FIRE_AGAIN_NS (10 * SN_MS)
+/* Pieces of one write are joined up to here: one DATA frame, one flush. */
+#define JOIN_MAX (64u << 10)
+
+struct h2_tunnel {
+    struct sn_stream s;
+    struct h2_x *x;
+    unsigned refs; /* the owner, the handler, operations in progress */
+    bool closed, shut, firing;
+    struct sn_timer timer; /* parked: the idle limit, or another attempt to fire */
+    sn_stream_ready_fn fn; /* parked */
+    void *arg;
+    int why;
+};
+
+static struct h2_tunnel *tunnel_of(struct sn_stream *s)
+{
+    struct h2_tunnel *t = SN_CONTAINER_OF(s, struct h2_tunnel, s);
+    SN_ASSERT(sn_worker_id() == (int)(t->x->w - t->x->xi.srv->workers));
+    return t;
+}
+
+void h2_tunnel_unref(struct h2_tunnel *t)
+{
+    if (--t->refs) return;
+    struct h2_x *x = t->x;
+    x->tunnel = NULL;
+    sn_free(t);
+    h2_x_end(x);
+}
+
+/* ---- reading and writing -------------------------------------------------------------------- */
+
+static ssize_t tunnel_read(struct sn_stream *s, void *buf, size_t cap)
+{
+    struct h2_tunnel *t = tunnel_of(s);
+    t->refs++;
+    ssize_t n = h2_body_read(&t->x->xi, buf, cap);
+    if (t->closed) n = SN_E_CLOSED;
+    h2_tunnel_unref(t);
+    return n;
+}
+
+static ssize_t tunnel_writev(struct sn_stream *s, struct iovec *iov, int n)
+{
+    struct h2_tunnel *t = tunnel_of(s);
+    if (t->shut) return SN_E_CLOSED;
+    struct sn_buf joined;
+    sn_buf_init(&joined, 0);
+    ssize_t total = 0;
+    int r = 0;
+    t->refs++;
+    for (int i = 0; i < n && r == 0;) {
+        struct sn_str piece = sn_str_of(iov[i].iov_base, iov[i].iov_len);
+        if (i + 1 < n && piece.len + iov[i + 1].iov_len <= JOIN_MAX) {
+            sn_buf_reset(&joined);
+            for (; i < n && joined.len + iov[i].iov_len <= JOIN_MAX; i++)
+                sn_buf_put(&joined, iov[i].iov_base, iov[i].iov_len);
+            r = joined.err;
+            piece = sn_buf_view(&joined);
+        } else {
+            i++;
+        }
+        if (r == 0 && piece.len) r = h2_write(&t->x->xi, piece, false);
+        if (t->closed) r = SN_E_CLOSED;
+        total += (ssize_t)piece.len;
+    }
+    sn_buf_done(&joined);
+    h2_tunnel_unref(t);
+    return r < 0 ? r : total;
+}
+
+static int tunnel_end_out(struct h2_tunnel *t)
+{
+    struct h2_x *x = t->x;
+    if (t->shut || x->closed || x->h->err < 0) return 0;
+    t->shut = true;
+    return h2_write(&x->xi, (struct sn_str){0}, true);
+}
+
+static int tunnel_shutdown(struct sn_stream *s)
+{
+    struct h2_tunnel *t = tunnel_of(s);
+    t->refs++;
+    int r = tunnel_end_out(t);
+    if (t->closed) r = SN_E_CLOSED;
+    h2_tunnel_unref(t);
+    return r;
+}
+
+/* ---- parking -------------------------------------------------------------------------------- */
+
+static bool tunnel_readable(struct sn_stream *s)
+{
+    struct h2_x *x = tunnel_of(s)->x;
+    return x->in_off < x->in.len || x->in_end || x->closed;
+}
+
+static void ready_main(void *arg)
+{
+    struct h2_tunnel *t = arg;
+    sn_stream_ready_fn fn = t->fn;
+    t->fn = NULL;
+    t->firing = false;
+    fn(&t->s, t->arg, t->why);
+}
+
+static void fire(struct h2_tunnel *t, int why);
+static void on_timer(struct sn_timer *timer)
+{
+    struct h2_tunnel *t = SN_CONTAINER_OF(timer, struct h2_tunnel, timer);
+    fire(t, tunnel_readable(&t->s) ? 0 : SN_E_DEADLINE_EXCEEDED);
+}
+
+static void fire(struct h2_tunnel *t, int why)
+{
+    if (t->firing) return;
+    sn_timer_cancel(&t->timer);
+    t->why = why;
+    t->firing = sn_stream_go(ready_main, t) == 0;
+    if (!t->firing) sn_timer_arm(&t->timer, sn_now_coarse() + FIRE_AGAIN_NS, on_timer);
+}
+
+void h2_tunnel_ready(struct h2_tunnel *t)
+{
+    if (t->fn) fire(t, 0);
+}
+
+static void tunnel_park(struct sn_stream *s, int64_t idle_at_ns, sn_stream_ready_fn fn, void *arg)
+{
+    struct h2_tunnel *t = tunnel_of(s);
+    SN_ASSERT(!t->fn && !t->closed);
+    t->fn = fn;
+    t->arg = arg;
+    if (tunnel_readable(s))
+        fire(t, 0);
+    else if (idle_at_ns != SN_FOREVER)
+        sn_timer_arm(&t->timer, idle_at_ns, on_timer);
+}
+
+static bool tunnel_unpark(struct sn_stream *s)
+{
+    struct h2_tunnel *t = tunnel_of(s);
+    if (!t->fn || t->firing) return false;
+    sn_timer_cancel(&t->timer);
+    t->fn = NULL;
+    return true;
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+/* The write side ends in order; a peer that goes on sending is told that nobody listens. */
+static void close_main(void *arg)
+{
+    struct h2_tunnel *t = arg;
+    struct h2_x *x = t->x;
+    int r = x->writer.f ? SN_E_CLOSED : tunnel_end_out(t);
+    if (!x->closed && x->h->err == 0 && (r < 0 || !x->in_end)) {
+        sn_h2_reset(x->h->s, x->id, r < 0 ? SN_H2_CANCEL : SN_H2_NO_ERROR);
+        h2_flush(x->h);
+    }
+    h2_tunnel_unref(t);
+}
+
+static void tunnel_close(struct sn_stream *s)
+{
+    struct h2_tunnel *t = tunnel_of(s);
+    SN_ASSERT(!t->closed && !t->fn);
+    t->closed = t->x->in_cut = true;
+    h2_wake(&t->x->reader);
+    if (sn_stream_go(close_main, t) == 0) return;
+    /* Without memory for a fiber: the reset leaves with the connection's next frames. */
+    if (!t->x->closed && t->x->h->err == 0) sn_h2_reset(t->x->h->s, t->x->id, SN_H2_CANCEL);
+    h2_tunnel_unref(t);
+}
+
+static int tunnel_fd(struct sn_stream *s) { return -1; }
+
+static int tunnel_addr(struct sn_stream *s, bool peer, char *out, size_t cap)
+{
+    return sn_stream_addr(tunnel_of(s)->x->xi.st, peer, out, cap);
+}
+
+static const struct sn_stream_ops tunnel_ops = {
+    .kind = "h2",
+    .read = tunnel_read,
+    .writev = tunnel_writev,
+    .shutdown = tunnel_shutdown,
+    .close = tunnel_close,
+    .park = tunnel_park,
+    .unpark = tunnel_unpark,
+    .readable_now = tunnel_readable,
+    .fd = tunnel_fd,
+    .addr = tunnel_addr,
+};
+
+int h2_tunnel_new(struct h2_x *x, struct sn_stream **ret)
+{
+    struct h2_tunnel *t = SN_NEW(struct h2_tunnel);
+    if (!t) return SN_E_NOMEM;
+    t->s.ops = &tunnel_ops;
+    t->x = x;
+    t->refs = 2;
+    x->tunnel = t;
+    *ret = &t->s;
+    return 0;
+}
+
+void h2_tunnel_abandon(struct h2_x *x)
+{
+    sn_free(x->tunnel);
+    x->tunnel = NULL;
+}

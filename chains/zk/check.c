@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* zk/check.c - whether a witness satisfies a system.
+ *
+ * The fast way takes rows in blocks: the products of a block's entries that are not +-1 are
+ * gathered, multiplied eight at a time (sn_fe_mul_many), summed, and then A.w * B.w of the whole
+ * block likewise. */
+#include "core/alloc.h"
+#include "core/status.h"
+#include "zk/r1cs.h"
+
+#define BLOCK_ROWS 256u
+#define BLOCK_PRODUCTS 1024u /* gathered before they are multiplied: 64 KiB of operands */
+#define ROWS_PER_JOB 8192u
+
+static void scalar_lc(const struct sn_r1cs *s, const struct sn_fe *w, uint32_t lo, uint32_t hi,
+                      struct sn_fe *ret)
+{
+    struct sn_fe sum = {{0}}, t;
+    for (uint32_t e = lo; e < hi; e++) {
+        sn_fe_mul(s->field, &t, &w[s->wire[e]], &s->dict[s->coef[e]]);
+        sn_fe_add(s->field, &sum, &sum, &t);
+    }
+    *ret = sum;
+}
+
+int sn_r1cs_check_scalar(const struct sn_r1cs *s, const struct sn_fe *w, uint32_t *ret_row)
+{
+    if (s->n_wires == 0 || !sn_fe_equal(&w[0], &s->field->one)) {
+        *ret_row = s->n_rows;
+        return SN_E_FAILED_PRECONDITION;
+    }
+    for (uint32_t i = 0; i < s->n_rows; i++) {
+        const uint32_t *row = s->row_at + 3 * (size_t)i;
+        struct sn_fe v[3], ab;
+        for (int m = 0; m < 3; m++) scalar_lc(s, w, row[m], row[m + 1], &v[m]);
+        sn_fe_mul(s->field, &ab, &v[0], &v[1]);
+        if (sn_fe_equal(&ab, &v[2])) continue;
+        *ret_row = i;
+        return SN_E_FAILED_PRECONDITION;
+    }
+    return 0;
+}
+
+/* What one job works in. */
+struct block {
+    struct sn_fe sum[3][BLOCK_ROWS];
+    struct sn_fe x[BLOCK_PRODUCTS], y[BLOCK_PRODUCTS];
+    struct sn_fe *to[BLOCK_PRODUCTS]; /* the sum each product goes to */
+    unsigned n;
+};
+
+static void block_flush(const struct sn_r1cs *s, struct block *b)
+{
+    sn_fe_mul_many(s->field, b->x, b->x, b->y, b->n);
+    for (unsigned i = 0; i < b->n; i++) sn_fe_add(s->field, b->to[i], b->to[i], &b->x[i]);
+    b->n = 0;
+}
+
+static void block_entry(const struct sn_r1cs *s, const struct sn_fe *w, uint32_t e,
+                        struct sn_fe *sum, struct block *b)
+{
+    const struct sn_fe *v = &w[s->wire[e]];
+    if (s->coef[e] == SN_COEF_ONE) {
+        sn_fe_add(s->field, sum, sum, v);
+    } else if (s->coef[e] == SN_COEF_MINUS_ONE) {
+        sn_fe_sub(s->field, sum, sum, v);
+    } else {
+        if (b->n == BLOCK_PRODUCTS) block_flush(s, b);
+        b->x[b->n] = *v;
+        b->y[b->n] = s->dict[s->coef[e]];
+        b->to[b->n++] = sum;
+    }
+}
+
+/* The first row of lo..hi that fails, hi where none does. */
+static uint32_t check_rows(const struct sn_r1cs *s, const struct sn_fe *w, uint32_t lo, uint32_t hi,
+                           struct block *b)
+{
+    for (uint32_t at = lo; at < hi; at += BLOCK_ROWS) {
+        uint32_t n = SN_MIN(BLOCK_ROWS, hi - at);
+        b->n = 0;
+        for (int m = 0; m < 3; m++) memset(b->sum[m], 0, n * sizeof(b->sum[m][0]));
+        for (uint32_t i = 0; i < n; i++) {
+            const uint32_t *row = s->row_at + 3 * (size_t)(at + i);
+            for (int m = 0; m < 3; m++)
+                for (uint32_t e = row[m]; e < row[m + 1]; e++)
+                    block_entry(s, w, e, &b->sum[m][i], b);
+        }
+        block_flush(s, b);
+        sn_fe_mul_many(s->field, b->sum[0], b->sum[0], b->sum[1], n);
+        for (uint32_t i = 0; i < n; i++)
+            if (!sn_fe_equal(&b->sum[0][i], &b->sum[2][i])) return at + i;
+    }
+    return hi;
+}
+
+struct check_job {
+    const struct sn_r1cs *s;
+    const struct sn_fe *w;
+    uint32_t *bad; /* per job: the first row that fails, UINT32_MAX, or n_rows without memory */
+};
+
+static void check_job(void *arg, size_t j)
+{
+    struct check_job *c = arg;
+    struct block *b = sn_alloc(sizeof(*b));
+    uint32_t lo = (uint32_t)j * ROWS_PER_JOB, hi = SN_MIN(lo + ROWS_PER_JOB, c->s->n_rows);
+    uint32_t bad = b ? check_rows(c->s, c->w, lo, hi, b) : c->s->n_rows;
+    c->bad[j] = b && bad == hi ? UINT32_MAX : bad;
+    sn_free(b);
+}
+
+int sn_r1cs_check(const struct sn_r1cs *s, const struct sn_fe *w, const struct sn_par *par,
+                  uint32_t *ret_row)
+{
+    if (s->n_wires == 0 || !sn_fe_equal(&w[0], &s->field->one)) {
+        *ret_row = s->n_rows;
+        return SN_E_FAILED_PRECONDITION;
+    }
+    size_t jobs = (s->n_rows + ROWS_PER_JOB - 1) / ROWS_PER_JOB;
+    uint32_t *bad SN_CLEANUP(sn_freep) = sn_alloc(jobs * sizeof(*bad));
+    if (!bad) return SN_E_NOMEM;
+    struct check_job c = {s, w, bad};
+    sn_par_run(par, check_job, &c, jobs);
+    for (size_t j = 0; j < jobs; j++) {
+        if (bad[j] == UINT32_MAX) continue;
+        if (bad[j] == s->n_rows) return SN_E_NOMEM;
+        *ret_row = bad[j];
+        return SN_E_FAILED_PRECONDITION;
+    }
+    return 0;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* zk/simplify.c - fewer constraints, same solutions.
+ *
+ * Level 1 unites wires over rows a = b and folds wires equal to a number; both are read off the
+ * rows as they came, once. Level 2 then eliminates linear rows: rounds of sparse Gaussian
+ * elimination (elim.c), each followed by substitution into the quadratic rows, of which some turn
+ * linear and feed the next round. How many rows and wires are left does not depend on which wire
+ * a row is solved for; how full the quadratic rows get does. */
+#include "core/alloc.h"
+#include "core/status.h"
+#include "zk/elim_int.h"
+
+struct pass1 {
+    const struct sn_r1cs *s;
+    uint32_t n_fixed;      /* wires below stay */
+    uint32_t *parent;      /* union-find; the root is the smallest wire of its class */
+    uint8_t *has_value;    /* of a root: equal to the number in `value` */
+    struct sn_fe *value;
+    struct sn_r1cs_builder b;
+};
+
+static uint32_t root_of(uint32_t *parent, uint32_t w)
+{
+    while (parent[w] != w) {
+        parent[w] = parent[parent[w]];
+        w = parent[w];
+    }
+    return w;
+}
+
+bool sn_row_is_linear(const struct sn_r1cs *s, uint32_t i)
+{
+    const uint32_t *row = s->row_at + 3 * (size_t)i;
+    for (int m = 0; m < 2; m++)
+        if (row[m] == row[m + 1] || (row[m] + 1 == row[m + 1] && s->wire[row[m]] == 0))
+            return true;
+    return false;
+}
+
+/* ---- level 1 --------------------------------------------------------------------------------- */
+
+/* The row as one linear combination that must be zero, where A and B are both empty: the form
+ * compilers give linear rows. Returns the number of entries, 0 for other rows. */
+static uint32_t plain_linear(const struct sn_r1cs *s, uint32_t i, uint32_t *ret_at)
+{
+    const uint32_t *row = s->row_at + 3 * (size_t)i;
+    if (row[0] != row[2]) return 0;
+    *ret_at = row[2];
+    return row[3] - row[2];
+}
+
+/* a = b: unites the classes. Two fixed wires stay two, and their row stays. */
+static bool take_equality(struct pass1 *p, uint32_t i)
+{
+    uint32_t at, n = plain_linear(p->s, i, &at);
+    if (n != 2 || p->s->wire[at] == 0) return false;
+    struct sn_fe sum;
+    sn_fe_add(p->s->field, &sum, &p->s->dict[p->s->coef[at]], &p->s->dict[p->s->coef[at + 1]]);
+    if (!sn_fe_is_zero(&sum)) return false;
+    uint32_t a = root_of(p->parent, p->s->wire[at]), b = root_of(p->parent, p->s->wire[at + 1]);
+    if (a == b) return true;
+    if (a > b) {
+        uint32_t t = a;
+        a = b;
+        b = t;
+    }
+    if (b < p->n_fixed) return false;
+    p->parent[b] = a;
+    return true;
+}
+
+/* k*a = number, a not fixed and not yet known: a gets its value. */
+static bool take_value(struct pass1 *p, uint32_t i)
+{
+    const struct sn_r1cs *s = p->s;
+    uint32_t at, n = plain_linear(s, i, &at);
+    bool with_number = n == 2 && s->wire[at] == 0;
+    if (n != 1 && !with_number) return false;
+    uint32_t last = at + n - 1, a = root_of(p->parent, s->wire[last]);
+    if (a < p->n_fixed || p->has_value[a]) return false;
+    struct sn_fe v = {{0}};
+    if (with_number) {
+        sn_fe_neg(s->field, &v, &s->dict[s->coef[at]]);
+        if (s->coef[last] != SN_COEF_ONE) {
+            struct sn_fe inv;
+            sn_fe_inv(s->field, &inv, &s->dict[s->coef[last]]);
+            sn_fe_mul(s->field, &v, &v, &inv);
+        }
+    }
+    p->value[a] = v;
+    p->has_value[a] = 1;
+    return true;
+}
+
+/* Row i with roots for wires and numbers for known ones; rows that say 0 = 0 are left out. */
+static int pass1_row(struct pass1 *p, uint32_t i, struct sn_lc_term *terms)
+{
+    const struct sn_r1cs *s = p->s;
+    const uint32_t *row = s->row_at + 3 * (size_t)i;
+    struct sn_lc abc[3];
+    for (int m = 0; m < 3; m++) {
+        abc[m] = (struct sn_lc){terms, row[m + 1] - row[m]};
+        for (uint32_t e = row[m]; e < row[m + 1]; e++, terms++) {
+            uint32_t w = root_of(p->parent, s->wire[e]);
+            *terms = (struct sn_lc_term){w, s->dict[s->coef[e]]};
+            if (p->has_value[w]) {
+                sn_fe_mul(s->field, &terms->coef, &terms->coef, &p->value[w]);
+                terms->wire = 0;
+            }
+        }
+    }
+    int r = sn_r1cs_add(&p->b, abc);
+    if (r == 0) sn_row_drop_trivial(&p->b);
+    return r;
+}
+
+/* Takes the row just added back where one factor and C vanish: it says nothing. */
+void sn_row_drop_trivial(struct sn_r1cs_builder *b)
+{
+    const uint32_t *row = b->sys.row_at + 3 * (size_t)(b->sys.n_rows - 1);
+    if (row[2] == row[3] && (row[0] == row[1] || row[1] == row[2])) b->sys.n_rows--;
+}
+
+static int pass1_run(struct pass1 *p)
+{
+    const struct sn_r1cs *s = p->s;
+    uint8_t *gone SN_CLEANUP(sn_freep) = sn_zalloc(SN_MAX(s->n_rows, 1u), 1);
+    uint32_t longest = sn_r1cs_row_max(s);
+    struct sn_lc_term *terms SN_CLEANUP(sn_freep) = sn_alloc(longest * sizeof(*terms));
+    if (!gone || !terms) return SN_E_NOMEM;
+    for (uint32_t i = 0; i < s->n_rows; i++) gone[i] = take_equality(p, i);
+    for (uint32_t i = 0; i < s->n_rows; i++)
+        if (!gone[i]) gone[i] = take_value(p, i);
+    for (uint32_t i = 0; i < s->n_rows; i++) {
+        int r = gone[i] ? 0 : pass1_row(p, i, terms);
+        if (r < 0) return r;
+    }
+    return 0;
+}
+
+static int level1(const struct sn_r1cs *s, struct sn_r1cs *ret)
+{
+    struct pass1 p = {.s = s, .n_fixed = 1 + s->n_outputs + s->n_public};
+    p.parent = sn_alloc((size_t)s->n_wires * sizeof(*p.parent));
+    p.has_value = sn_zalloc(s->n_wires, 1);
+    p.value = sn_alloc((size_t)s->n_wires * sizeof(*p.value));
+    int r = p.parent && p.has_value && p.value ? sn_r1cs_builder_init(&p.b, s->field) : SN_E_NOMEM;
+    if (r == 0) {
+        for (uint32_t w = 0; w < s->n_wires; w++) p.parent[w] = w;
+        r = pass1_run(&p);
+        struct sn_r1cs_signals n = {.n_total = s->n_wires};
+        if (r == 0)
+            r = sn_r1cs_builder_finish(&p.b, &n, ret);
+        else
+            sn_r1cs_builder_done(&p.b);
+    }
+    sn_free(p.parent);
+    sn_free(p.has_value);
+    sn_free(p.value);
+    return r;
+}
+
+/* ---- level 2 --------------------------------------------------------------------------------- */
+
+/* One round on *s: solves its linear rows and substitutes. *ret_more: rows turned linear that a
+ * further round could solve. */
+static int round2(struct sn_r1cs *s, uint32_t n_fixed, bool *ret_more)
+{
+    struct sn_elim e;
+    struct sn_r1cs_builder b;
+    struct sn_r1cs next;
+    int r = sn_elim_solve(&e, s, n_fixed);
+    if (r < 0) return r;
+    r = sn_r1cs_builder_init(&b, s->field);
+    if (r == 0) {
+        r = sn_elim_rewrite(&e, &b, ret_more);
+        struct sn_r1cs_signals n = {.n_total = s->n_wires};
+        if (r == 0)
+            r = sn_r1cs_builder_finish(&b, &n, &next);
+        else
+            sn_r1cs_builder_done(&b);
+    }
+    sn_elim_done(&e);
+    if (r < 0) return r;
+    sn_r1cs_done(s);
+    *s = next;
+    return 0;
+}
+
+/* ---- both ------------------------------------------------------------------------------------ */
+
+/* Wires in no row go, the others move together; `from` says what labels were. */
+static int compact(struct sn_r1cs *s, const struct sn_r1cs *from)
+{
+    uint32_t n_fixed = 1 + from->n_outputs + from->n_public, n = 0;
+    uint32_t *to SN_CLEANUP(sn_freep) = sn_zalloc(s->n_wires, sizeof(*to));
+    if (!to) return SN_E_NOMEM;
+    uint32_t entries = sn_r1cs_n_entries(s);
+    for (uint32_t w = 0; w < n_fixed; w++) to[w] = 1;
+    for (uint32_t e = 0; e < entries; e++) to[s->wire[e]] = 1;
+    for (uint32_t w = 0; w < s->n_wires; w++) n += to[w];
+    uint64_t *label_of = sn_alloc((size_t)n * sizeof(*label_of));
+    if (!label_of) return SN_E_NOMEM;
+    n = 0;
+    for (uint32_t w = 0; w < s->n_wires; w++) {
+        if (!to[w]) continue;
+        label_of[n] = from->label_of ? from->label_of[w] : w;
+        to[w] = n++;
+    }
+    for (uint32_t e = 0; e < entries; e++) s->wire[e] = to[s->wire[e]];
+    s->label_of = label_of;
+    s->n_wires = n;
+    s->n_outputs = from->n_outputs;
+    s->n_public = from->n_public;
+    s->n_private = from->n_private;
+    s->n_labels = from->n_labels;
+    return 0;
+}
+
+static int copy(const struct sn_r1cs *s, struct sn_r1cs *ret)
+{
+    struct sn_r1cs_builder b;
+    int r = sn_r1cs_builder_init(&b, s->field);
+    if (r < 0) return r;
+    uint32_t *map SN_CLEANUP(sn_freep) = sn_alloc((size_t)s->n_wires * sizeof(*map));
+    if (!map) r = SN_E_NOMEM;
+    for (uint32_t w = 0; map && w < s->n_wires; w++) map[w] = w;
+    if (r == 0) r = sn_r1cs_add_mapped(&b, s, map);
+    if (r < 0) {
+        sn_r1cs_builder_done(&b);
+        return r;
+    }
+    struct sn_r1cs_signals n = {.n_total = s->n_wires};
+    r = sn_r1cs_builder_finish(&b, &n, ret);
+    if (r < 0) return r;
+    ret->n_outputs = s->n_outputs;
+    ret->n_public = s->n_public;
+    ret->n_private = s->n_private;
+    ret->n_labels = s->n_labels;
+    if (s->label_of) {
+        ret->label_of = sn_alloc((size_t)s->n_wires * sizeof(*s->label_of));
+        if (!ret->label_of) {
+            sn_r1cs_done(ret);
+            return SN_E_NOMEM;
+        }
+        memcpy(ret->label_of, s->label_of, (size_t)s->n_wires * sizeof(*s->label_of));
+    }
+    return 0;
+}
+
+static uint32_t linear_rows(const struct sn_r1cs *s)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_rows; i++) n += sn_row_is_linear(s, i);
+    return n;
+}
+
+int sn_r1cs_simplify(const struct sn_r1cs *s, const struct sn_simplify_opts *o, struct sn_r1cs *ret,
+                     struct sn_simplify_stats *ret_stats)
+{
+    struct sn_r1cs out = {0};
+    unsigned rounds = 0;
+    int r = o->level == 0 ? copy(s, &out) : level1(s, &out);
+    if (r < 0) return r;
+    uint32_t n_fixed = 1 + s->n_outputs + s->n_public;
+    bool more = o->level >= 2;
+    while (r == 0 && more && (o->rounds_max == 0 || rounds < o->rounds_max)) {
+        r = round2(&out, n_fixed, &more);
+        rounds++;
+    }
+    if (r == 0 && o->level > 0) r = compact(&out, s);
+    if (r < 0) {
+        sn_r1cs_done(&out);
+        return r;
+    }
+    if (ret_stats)
+        *ret_stats = (struct sn_simplify_stats){
+            .rows_before = s->n_rows, .rows_after = out.n_rows, .linear_before = linear_rows(s),
+            .linear_after = linear_rows(&out), .wires_before = s->n_wires,
+            .wires_after = out.n_wires, .rounds = rounds};
+    *ret = out;
+    return 0;
+}

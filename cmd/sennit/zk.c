@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sennit zk - circuits: constraint systems, proofs and their files, with the names circom and
+ * snarkjs users know. */
+#include <stdio.h>
+
+#include "core/alloc.h"
+#include "fiber/fiber.h"
+#include "sennit/commands.h"
+#include "sennit/zk_io.h"
+#include "wire/json.h"
+#include "zk/par.h"
+
+/* ---- shared ---------------------------------------------------------------------------------- */
+
+static int print_json(struct sn_arena *a, const struct sn_json *v)
+{
+    struct sn_buf b;
+    sn_buf_init(&b, 0);
+    int r = sn_json_write(&b, v, &(struct sn_json_style){.indent = 2});
+    if (r >= 0) printf("%.*s\n", SN_STR_ARG(sn_buf_view(&b)));
+    sn_buf_done(&b);
+    return r < 0 ? r : 0;
+}
+
+static void set_u64(struct sn_arena *a, struct sn_json *o, const char *key, uint64_t v)
+{
+    (void)sn_json_add(a, o, sn_str(key), sn_json_u64(v));
+}
+
+/* Runs fn(call) on the runtime, so that long work uses every processor. */
+static int on_runtime(int (*fn)(void *call), const struct sn_cli_call *call)
+{
+    return sn_rt_run(&(struct sn_rt_opts){.stack_bytes = SN_ZK_STACK_BYTES}, fn,
+                     (void *)(uintptr_t)call);
+}
+
+static int read_r1cs(struct sn_str path, struct sn_r1cs *ret)
+{
+    struct sn_str file;
+    int r = zk_map(path, &file);
+    if (r < 0) return r;
+    r = sn_r1cs_read(file, ret);
+    zk_unmap(&file);
+    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
+}
+
+static int read_wtns(struct sn_str path, const struct sn_field **ret_f, struct sn_fe **ret,
+                     size_t *ret_n)
+{
+    struct sn_str file;
+    int r = zk_map(path, &file);
+    if (r < 0) return r;
+    r = sn_wtns_read(file, ret_f, ret, ret_n);
+    zk_unmap(&file);
+    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
+}
+
+/* ---- info ------------------------------------------------------------------------------------ */
+
+struct info_opts {
+    bool json;
+};
+static const struct sn_conf_field info_fields[] = {
+    SN_CONF_BOOL(struct info_opts, json, "json", .help = "Print a JSON object."),
+};
+static const struct sn_conf_table info_table = SN_CONF_TABLE(struct info_opts, info_fields);
+
+static int info_r1cs(struct sn_arena *a, struct sn_str file, struct sn_json *o)
+{
+    struct sn_r1cs s;
+    struct sn_r1cs_stats t;
+    int r = sn_r1cs_read(file, &s);
+    if (r < 0) return r;
+    sn_r1cs_stats(&s, &t);
+    (void)sn_json_add(a, o, SN_STR("format"), sn_json_cstr("r1cs"));
+    (void)sn_json_add(a, o, SN_STR("field"), sn_json_cstr(s.field->name));
+    set_u64(a, o, "constraints", t.rows);
+    set_u64(a, o, "nonLinear", t.nonlinear);
+    set_u64(a, o, "linear", t.linear);
+    set_u64(a, o, "wires", t.wires);
+    set_u64(a, o, "labels", t.labels);
+    set_u64(a, o, "outputs", t.outputs);
+    set_u64(a, o, "publicInputs", t.public_inputs);
+    set_u64(a, o, "privateInputs", t.private_inputs);
+    set_u64(a, o, "coefficients", t.entries);
+    set_u64(a, o, "differentCoefficients", t.coefficients);
+    set_u64(a, o, "coefficientsPlusMinusOne", t.entries_unit);
+    set_u64(a, o, "longestConstraint", t.row_max);
+    set_u64(a, o, "unusedWires", t.wires_unused);
+    sn_r1cs_done(&s);
+    return 0;
+}
+
+static int info_wtns(struct sn_arena *a, struct sn_str file, struct sn_json *o)
+{
+    const struct sn_field *f;
+    struct sn_fe *w;
+    size_t n;
+    int r = sn_wtns_read(file, &f, &w, &n);
+    if (r < 0) return r;
+    sn_free(w);
+    (void)sn_json_add(a, o, SN_STR("format"), sn_json_cstr("wtns"));
+    (void)sn_json_add(a, o, SN_STR("field"), sn_json_cstr(f->name));
+    set_u64(a, o, "values", n);
+    return 0;
+}
+
+static int info_run(const struct sn_cli_call *call)
+{
+    const struct info_opts *opts = call->opts;
+    struct sn_str file;
+    struct sn_json o = sn_json_object();
+    int r = zk_map(call->args[0], &file);
+    if (r < 0) return r;
+    if (sn_str_starts(file, SN_STR("r1cs")))
+        r = info_r1cs(call->arena, file, &o);
+    else if (sn_str_starts(file, SN_STR("wtns")))
+        r = info_wtns(call->arena, file, &o);
+    else
+        r = sn_fail(SN_E_SYNTAX, "neither .r1cs nor .wtns");
+    if (r == 0 && opts->json) r = print_json(call->arena, &o);
+    for (SN_JSON_MEMBERS(r == 0 && !opts->json ? &o : NULL, m)) {
+        struct sn_str text = sn_json_str(&m->value);
+        if (text.ptr)
+            printf("%-26.*s %.*s\n", SN_STR_ARG(sn_json_str(&m->key)), SN_STR_ARG(text));
+        else
+            printf("%-26.*s %lld\n", SN_STR_ARG(sn_json_str(&m->key)),
+                   (long long)sn_json_i64_or(&m->value, -1));
+    }
+    zk_unmap(&file);
+    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0])) : 0;
+}
+
+static const struct sn_cli_command cmd_info = {
+    .name = "info", .brief = "What a .r1cs or .wtns file holds.", .usage = "FILE",
+    .table = &info_table, .args_min = 1, .args_max = 1, .run = info_run,
+};
+
+/* ---- simplify -------------------------------------------------------------------------------- */
+
+struct simplify_opts {
+    uint64_t level, rounds;
+};
+static const struct sn_conf_field simplify_fields[] = {
+    SN_CONF_UINT(struct simplify_opts, level, "level", .letter = 'O', .def = "2", .max = 2,
+                 .help = "0 nothing, 1 equal and constant signals, 2 every linear constraint."),
+    SN_CONF_UINT(struct simplify_opts, rounds, "rounds", .max = 1000,
+                 .help = "Rounds of level 2 at most; 0 = until nothing changes."),
+};
+static const struct sn_conf_table simplify_table =
+    SN_CONF_TABLE(struct simplify_opts, simplify_fields);
+
+static int simplify_run(const struct sn_cli_call *call)
+{
+    const struct simplify_opts *opts = call->opts;
+    struct sn_r1cs s, small;
+    struct sn_simplify_stats st;
+    struct zk_out out;
+    int r = read_r1cs(call->args[0], &s);
+    if (r < 0) return r;
+    struct sn_simplify_opts o = {.level = (unsigned)opts->level,
+                                 .rounds_max = (unsigned)opts->rounds};
+    r = sn_r1cs_simplify(&s, &o, &small, &st);
+    sn_r1cs_done(&s);
+    if (r < 0) return r;
+    r = zk_out_open(&out, call->args[1]);
+    if (r == 0) r = zk_out_commit(&out, sn_r1cs_write(&small, &out.sink));
+    sn_r1cs_done(&small);
+    if (r < 0) return r;
+    fprintf(stderr, "constraints %u -> %u (linear %u -> %u), wires %u -> %u, %u rounds\n",
+            st.rows_before, st.rows_after, st.linear_before, st.linear_after, st.wires_before,
+            st.wires_after, st.rounds);
+    return 0;
+}
+
+static const struct sn_cli_command cmd_simplify = {
+    .name = "simplify", .brief = "Removes constraints a .r1cs file can do without.",
+    .usage = "IN.r1cs OUT.r1cs", .table = &simplify_table, .args_min = 2, .args_max = 2,
+    .run = simplify_run,
+};
+
+/* ---- check ----------------------------------------------------------------------------------- */
+
+struct check_opts {
+    struct sn_str sym;
+};
+static const struct sn_conf_field check_fields[] = {
+    SN_CONF_STRING(struct check_opts, sym, "sym", .metavar = "FILE",
+                   .help = "Name signals by this .sym file."),
+};
+static const struct sn_conf_table check_table = SN_CONF_TABLE(struct check_opts, check_fields);
+
+static int check_failed(const struct sn_r1cs *s, uint32_t row, struct sn_str sym_path)
+{
+    struct sn_str file = {0};
+    struct sn_sym sym = {0};
+    struct sn_sym_source src;
+    struct sn_buf b;
+    if (row == s->n_rows)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "the witness does not begin with 1");
+    int r = sym_path.len ? zk_map(sym_path, &file) : 0;
+    if (r == 0 && sym_path.len) r = sn_sym_read(file, &sym);
+    if (r == 0) {
+        sn_buf_init(&b, 1 << 16);
+        src = sn_sym_source_of(&sym);
+        sn_r1cs_row_text(s, row, sym_path.len ? &src : NULL, &b);
+        printf("constraint %u does not hold: %s\n", row, sn_buf_cz(&b));
+        sn_buf_done(&b);
+    }
+    sn_sym_done(&sym);
+    zk_unmap(&file);
+    return r < 0 ? r : SN_EXIT_FAILED;
+}
+
+static int check_on_fiber(void *arg)
+{
+    const struct sn_cli_call *call = arg;
+    const struct check_opts *opts = call->opts;
+    const struct sn_field *f;
+    struct sn_r1cs s;
+    struct sn_fe *w;
+    size_t n;
+    uint32_t row;
+    int r = read_r1cs(call->args[0], &s);
+    if (r < 0) return r;
+    r = read_wtns(call->args[1], &f, &w, &n);
+    if (r == 0) {
+        struct sn_par par = sn_par_workers();
+        if (f != s.field || n != s.n_wires)
+            r = sn_fail(SN_E_INVALID_ARGUMENT, "a witness of %zu values over %s for %u wires over "
+                        "%s", n, f->name, s.n_wires, s.field->name);
+        else
+            r = sn_r1cs_check(&s, w, &par, &row);
+        sn_free(w);
+        if (r == SN_E_FAILED_PRECONDITION)
+            r = check_failed(&s, row, opts->sym);
+        else if (r == 0)
+            printf("ok: %u constraints hold\n", s.n_rows);
+    }
+    sn_r1cs_done(&s);
+    return r;
+}
+
+static int check_run(const struct sn_cli_call *call) { return on_runtime(check_on_fiber, call); }
+
+static const struct sn_cli_command cmd_check = {
+    .name = "check", .brief = "Whether a witness satisfies a constraint system.",
+    .usage = "CIRCUIT.r1cs WITNESS.wtns", .table = &check_table, .args_min = 2, .args_max = 2,
+    .run = check_run,
+};
+
+static const struct sn_cli_command *const subs[] = {
+    &cmd_check, &cmd_info, &cmd_simplify, NULL,
+};
+const struct sn_cli_command sn_cmd_zk = {
+    .name = "zk", .brief = "Circuits: constraint systems, witnesses, proofs.", .subs = subs,
+};

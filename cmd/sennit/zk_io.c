@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sennit/zk_io.c - see zk_io.h. */
+#include "sennit/zk_io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/status.h"
+
+int zk_map(struct sn_str path, struct sn_str *ret)
+{
+    char name[ZK_PATH_MAX];
+    struct stat st;
+    if (sn_str_cz(path, name, sizeof(name)) < 0)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "a path of %zu bytes", path.len);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return sn_fail_errno(errno, "open %s", name);
+    int r = fstat(fd, &st) < 0 ? sn_fail_errno(errno, "stat %s", name) : 0;
+    if (r == 0 && !S_ISREG(st.st_mode))
+        r = sn_fail(SN_E_INVALID_ARGUMENT, "%s is not a regular file", name);
+    void *p = NULL;
+    if (r == 0 && st.st_size > 0) {
+        p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED) r = sn_fail_errno(errno, "map %s", name);
+    }
+    (void)close(fd);
+    if (r < 0) return r;
+    *ret = sn_str_of(p, (size_t)st.st_size);
+    return 0;
+}
+
+void zk_unmap(struct sn_str *view)
+{
+    if (view->ptr) (void)munmap((void *)(uintptr_t)view->ptr, view->len);
+    *view = (struct sn_str){0};
+}
+
+static int file_write(void *ctx, const void *data, size_t n)
+{
+    struct zk_out *o = ctx;
+    const char *p = data;
+    while (n) {
+        ssize_t done = write(o->fd, p, n);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) return sn_fail_errno(done < 0 ? errno : EIO, "write %s", o->path);
+        p += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+int zk_out_open(struct zk_out *o, struct sn_str path)
+{
+    if (sn_str_cz(path, o->path, sizeof(o->path)) < 0)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "a path of %zu bytes", path.len);
+    (void)snprintf(o->temp, sizeof(o->temp), "%s.%d.tmp", o->path, (int)getpid());
+    o->fd = open(o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (o->fd < 0) return sn_fail_errno(errno, "create %s", o->temp);
+    o->sink = (struct sn_zk_sink){file_write, o};
+    return 0;
+}
+
+int zk_out_commit(struct zk_out *o, int r)
+{
+    if (r >= 0 && fsync(o->fd) < 0) r = sn_fail_errno(errno, "sync %s", o->path);
+    (void)close(o->fd);
+    if (r >= 0 && rename(o->temp, o->path) < 0)
+        r = sn_fail_errno(errno, "rename %s to %s", o->temp, o->path);
+    if (r < 0) (void)unlink(o->temp);
+    return r;
+}
