@@ -5,6 +5,7 @@
 
 extern const struct sn_cli_command sn_cmd_abi;
 extern const struct sn_cli_command sn_cmd_abi_fees, sn_cmd_abi_gas; /* of sn_cmd_abi */
+extern const struct sn_cli_command sn_cmd_abi_gen; /* of sn_cmd_abi */
 extern const struct sn_cli_command sn_cmd_doctor;
 extern const struct sn_cli_command sn_cmd_gateway;
 extern const struct sn_cli_command sn_cmd_load;
@@ -16,3 +17,5 @@ extern const struct sn_cli_command sn_cmd_zk;
 /* sn_cmd_raise_files - the soft limit of descriptors becomes the hard one, which is a server's to
  * take. Context: before the runtime. */
 void sn_cmd_raise_files(void);
+/* sn_cmd_debug - sn_debug_start, and says where on standard error. Context: main's fiber. */
+int sn_cmd_debug(const char *addr);
