@@ -38,7 +38,7 @@ look heap-objects "$url/heap" '-sample_index=alloc_objects -top' '^Type: alloc_o
 look allocs "$url/allocs" -top '^Type: alloc_space' index_build
 look goroutine "$url/goroutine" -traces '^Type: goroutine' forgotten 'fiber: +forgotten'
 look goroutineleak "$url/goroutineleak" -traces '^Type: goroutineleak' forgotten
-! grep -Eq 'transfer|compute|remember|serve' "$tmp/goroutineleak.txt" ||
+! grep -Eq 'fiber: +(transfer|compute|remember|serve|main)' "$tmp/goroutineleak.txt" ||
   { echo "fibers that can be woken are reported as leaked"; cat "$tmp/goroutineleak.txt"; exit 1; }
 look mutex "$url/mutex" -top '^Type: delay' transfer
 look block "$url/block" -top '^Type: delay' transfer
