@@ -24,3 +24,5 @@ extern const struct sn_cli_command sn_cmd_zk;
 /* sn_cmd_raise_files - the soft limit of descriptors becomes the hard one, which is a server's to
  * take. Context: before the runtime. */
 void sn_cmd_raise_files(void);
+/* sn_cmd_debug - sn_debug_start, and says where on standard error. Context: main's fiber. */
+int sn_cmd_debug(const char *addr);
