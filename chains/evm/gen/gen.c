@@ -14,6 +14,7 @@ static const struct {
     {"py", "python", SN_ABIGEN_PY, gen_py},
     {"rust", "rs", SN_ABIGEN_RUST, gen_rust},
     {"go", "golang", SN_ABIGEN_GO, gen_go},
+    {"c", "C", SN_ABIGEN_C, gen_c},
 };
 int sn_abigen_lang_of(struct sn_str name)
 {
