@@ -24,7 +24,8 @@ if command -v go >/dev/null; then
     (cd "$cache" && go mod tidy >/dev/null 2>&1 && go build -o bench_go .) && peers+=(geth)
 fi
 if command -v cargo >/dev/null; then
-  cargo build --release --quiet --manifest-path bench/evm/rust/Cargo.toml --target-dir "$cache/rust" >/dev/null 2>&1 && peers+=(alloy)
+  mkdir -p "$cache/alloy" && cp -r bench/evm/rust/. "$cache/alloy/" &&
+    cargo build --release --quiet --manifest-path "$cache/alloy/Cargo.toml" --target-dir "$cache/rust" >/dev/null 2>&1 && peers+=(alloy)
 fi
 cp bench/evm/peers.mjs "$cache/"
 : >"$BENCH_TMP/rows"
