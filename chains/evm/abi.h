@@ -110,8 +110,8 @@ struct sn_abi_contracts {
  * each with the text in the diagnostic; SN_E_NOMEM. Owns: the arena; nothing borrows `text`. */
 int sn_abi_type_parse(struct sn_arena *a, struct sn_str text, const struct sn_abi_type **ret)
     SN_MUST_CHECK;
-/* sn_abi_params_parse - "address to, uint256[] ids" or "(address,uint256[])", names optional.
- * Returns as sn_abi_type_parse. */
+/* sn_abi_params_parse - "address to, uint256[] ids" or the same in parentheses, names optional: a
+ * single tuple is "((address,uint256))". Returns as sn_abi_type_parse. */
 int sn_abi_params_parse(struct sn_arena *a, struct sn_str text, struct sn_abi_params *ret)
     SN_MUST_CHECK;
 /* sn_abi_params_type - the tuple of the parameters: what encoders take for a whole call. Returns 0,

@@ -211,7 +211,9 @@ static int packed(const struct sn_abi_type *t, const struct sn_abi_value *v, str
     if (is_word(t)) return packed_word(t, v, out);
     if (t->kind == SN_ABI_BYTES || t->kind == SN_ABI_STRING)
         return sn_buf_put(out, v->bytes, v->len);
-    if (t->elem && is_word(t->elem)) return in_place(t, v, out);
+    const struct sn_abi_type *base = t;
+    while (base->elem) base = base->elem;
+    if (t->elem && is_word(base)) return in_place(t, v, out);
     return sn_fail(SN_E_INVALID_ARGUMENT, "%.100s has no packed encoding", t->canonical.ptr);
 }
 int sn_abi_encode_packed(const struct sn_abi_type *t, const struct sn_abi_value *v,

@@ -68,7 +68,7 @@ int sn_abi_encode(const struct sn_abi_type *t, const struct sn_abi_value *v, str
     SN_MUST_CHECK;
 /* sn_abi_encode_packed - abi.encodePacked of the tuple's components: nothing is padded but the
  * elements of arrays. Returns as sn_abi_encode; SN_E_INVALID_ARGUMENT also for what Solidity does
- * not pack: structs and arrays of anything that is not one word. */
+ * not pack: structs, and arrays of them, of bytes and of strings. */
 int sn_abi_encode_packed(const struct sn_abi_type *t, const struct sn_abi_value *v,
                          struct sn_buf *out) SN_MUST_CHECK;
 
