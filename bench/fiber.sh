@@ -6,7 +6,7 @@ set -u
 cd "$(dirname "$0")/.."
 . bench/lib.sh
 command -v go >/dev/null || { echo "SKIP fiber: no Go toolchain on this machine"; exit 0; }
-bench_build bench/fiber/bench_fiber
+bench_build
 (cd bench/fiber/go && go build -o "$BENCH_TMP/bench_go" .) || exit 1
 echo "## Fibers: ns per operation (median of ${BENCH_RUNS:-5} interleaved runs)"
 echo

@@ -3,23 +3,22 @@
 # bench/gateway.sh - proxied requests per CPU-second, and p99 at half load, beside nginx, HAProxy and
 # Go's httputil.ReverseProxy. Claim: >= 1.15x the better of nginx and HAProxy, >= 4x Go; p99 no worse.
 #
-# The proxy has processor 0 to itself; load generator (wrk) and backend (nginx, `return 200`) share the
-# last one. What is compared is the proxy's own CPU time per request, from /proc, so the generator's
-# share of the machine does not matter. Rounds are interleaved; medians are shown.
-# Environment: ROUNDS (5), SECONDS_EACH (4), CONNS (64), P99_ROUNDS (ROUNDS).
+# The proxy has processor 0 to itself; load generator (bench/pairs) and backend (nginx, `return 200`)
+# share the last one. What is compared is the proxy's own CPU time per request, from /proc, so the
+# generator's share of the machine does not matter. Then `sennit load` asks each in turn, open loop, at
+# half of what the weakest of sennit, nginx and HAProxy managed (Go: of its own).
+# Environment: ROUNDS (60), SLICE_MS (80), CONNS (64), P99_ROUNDS (5), P99_SECONDS (3).
 . "$(dirname "$0")/lib.sh"
-ROUNDS=${ROUNDS:-5}; P99_ROUNDS=${P99_ROUNDS:-$ROUNDS}; EACH=${SECONDS_EACH:-4}; CONNS=${CONNS:-64}
+ROUNDS=${ROUNDS:-60}; SLICE_MS=${SLICE_MS:-80}; CONNS=${CONNS:-64}
+P99_ROUNDS=${P99_ROUNDS:-5}; P99_SECONDS=${P99_SECONDS:-3}
 LAST=$(($(nproc) - 1)); BACK=19300
 NAMES=(sennit nginx haproxy go)
-declare -A PORT=([sennit]=19301 [nginx]=19302 [haproxy]=19303 [go]=19304) PID RATE RPS P99 VERSION
+declare -A PORT=([sennit]=19301 [nginx]=19302 [haproxy]=19303 [go]=19304) PID P50 P99 VERSION
 
-# CPU seconds of a process's threads so far, to the nanosecond: on a busy machine a round is short of ticks.
-cpu_s() { cat /proc/"$1"/task/*/schedstat | awk '{s += $1} END {printf "%.6f", s / 1e9}'; }
-
-for tool in nginx haproxy wrk go; do
+for tool in nginx haproxy go; do
   command -v "$tool" >/dev/null || { echo "SKIP: $tool is not installed"; exit 0; }
 done
-bench_build cmd/sennit/sennit
+bench_build
 SENNIT=$BENCH_BUILD/cmd/sennit/sennit
 (cd "$BENCH_ROOT/bench/peers/goproxy" && GOFLAGS=-mod=mod GO111MODULE=off go build -o "$BENCH_TMP/goproxy" .) || exit 1
 
@@ -71,37 +70,32 @@ VERSION[nginx]=$(nginx -v 2>&1 | sed 's/.*: //')
 VERSION[haproxy]="HAProxy $(haproxy -v | sed -n 's/.*version \([^ ]*\).*/\1/p' | head -1)"
 VERSION[go]="httputil.ReverseProxy, $(go version | cut -d' ' -f3)"
 
-for n in "${NAMES[@]}"; do wrk -t1 -c"$CONNS" -d1s "http://127.0.0.1:${PORT[$n]}/" >/dev/null; done
-for round in $(seq "$ROUNDS"); do
-  for n in "${NAMES[@]}"; do
-    c0=$(cpu_s "${PID[$n]}")
-    out=$(taskset -c "$LAST" wrk -t1 -c"$CONNS" -d"${EACH}s" "http://127.0.0.1:${PORT[$n]}/")
-    c1=$(cpu_s "${PID[$n]}")
-    reqs=$(awk '/requests in/ {print $1}' <<<"$out")
-    if grep -q 'Non-2xx\|Socket errors' <<<"$out"; then echo "bench: $n answered with errors: $out" >&2; fi
-    cpu=$(awk -v a="$c0" -v b="$c1" 'BEGIN {print b - a}')
-    RATE[$n]+=" $(bench_div "$reqs" "$cpu" %.0f)"
-    RPS[$n]+=" $(awk '/Requests\/sec/ {print $2}' <<<"$out")"
-  done
-done
-
-# p99 of an open loop at half of what the weakest managed.
-weakest=$(for n in "${NAMES[@]}"; do bench_median ${RPS[$n]}; done | sort -g | head -1)
-half=$(awk -v w="$weakest" 'BEGIN {printf "%d", w / 2}')
-for round in $(seq "$P99_ROUNDS"); do
-  for n in "${NAMES[@]}"; do
-    p=$(taskset -c "$LAST" "$SENNIT" load -q -c "$CONNS" -r "$half" -d "${EACH}s" --warmup 500ms --json "http://127.0.0.1:${PORT[$n]}/" |
-      python3 -c 'import json,sys; d=json.load(sys.stdin); print(round(d["times_ns"]["latency"]["p99"] / 1000))')
-    P99[$n]+=" $p"
-  done
-done
 
 echo "Reverse proxy, HTTP/1.1, $CONNS connections, 12-byte answers, one proxy core; $(bench_machine)"
+for n in "${NAMES[@]}"; do echo "- $n: ${VERSION[$n]}"; done
 echo
-echo "| proxy | requests per CPU-second | sennit's ratio | requests/s | p99 at $half/s (µs) |"
-echo "|---|---|---|---|---|"
-mine=$(bench_median ${RATE[sennit]})
+args=()
+for n in "${NAMES[@]}"; do args+=("$n=${PORT[$n]}:${PID[$n]}"); done
+taskset -c "$LAST" "$BENCH_BUILD/bench/pairs" -c "$CONNS" -n "$ROUNDS" -s "$SLICE_MS" "${args[@]}" | tee "$BENCH_TMP/pairs"
+[ "${PIPESTATUS[0]}" = 0 ] || exit 1
+
+# half NAME... - half of the lowest rate of these.
+half() { for n in "$@"; do awk -F'|' -v n=" $n " '$2 == n {print $4}' "$BENCH_TMP/pairs"; done | sort -g | awk 'NR == 1 {printf "%d", $1 / 2}'; }
+rate=$(half sennit nginx haproxy); go_rate=$(half go)
+for round in $(seq "$P99_ROUNDS"); do
+  for n in "${NAMES[@]}"; do
+    p=$(taskset -c "$LAST" "$SENNIT" load -q -c "$CONNS" -r "$([ "$n" = go ] && echo "$go_rate" || echo "$rate")" \
+      -d "${P99_SECONDS}s" --warmup 300ms --json "http://127.0.0.1:${PORT[$n]}/" |
+      python3 -c 'import json,sys; h=json.load(sys.stdin)["times_ns"]["latency"]; print(round(h["p50"] / 1000), round(h["p99"] / 1000))')
+    P50[$n]+=" ${p% *}"; P99[$n]+=" ${p#* }"
+  done
+done
+echo
+echo "Open loop, $P99_ROUNDS rounds of $P99_SECONDS s in turn, medians:"
+echo
+echo "| proxy | requests/s | P50 us | P99 us | lowest and highest P99 |"
+echo "|---|--:|--:|--:|---|"
 for n in "${NAMES[@]}"; do
-  r=$(bench_median ${RATE[$n]})
-  echo "| ${VERSION[$n]} | $r | $(bench_div "$mine" "$r") | $(bench_median ${RPS[$n]}) | $(bench_median ${P99[$n]:--}) |"
+  echo "| $n | $([ "$n" = go ] && echo "$go_rate" || echo "$rate") | $(bench_median ${P50[$n]}) | $(bench_median ${P99[$n]}) |" \
+    "$(printf '%s\n' ${P99[$n]} | sort -g | sed -n '1p;$p' | xargs | tr ' ' '-') |"
 done

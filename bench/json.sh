@@ -5,7 +5,7 @@
 set -u
 cd "$(dirname "$0")/.."
 . bench/lib.sh
-bench_build bench/json/bench_json
+bench_build
 python3 bench/json/corpus.py "$BENCH_TMP" || exit 1
 have_go=$(command -v go || true)
 [ -n "$have_go" ] && { (cd bench/json/go && go build -o "$BENCH_TMP/bench_go" .) || exit 1; }

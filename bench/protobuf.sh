@@ -6,7 +6,7 @@
 seconds=${PB_SECONDS:-1} runs=${PB_RUNS:-3}
 command -v protoc-c >/dev/null && [ -f /usr/include/protobuf-c/protobuf-c.h ] ||
   { echo "SKIP: libprotobuf-c-dev and protobuf-c-compiler are not installed"; exit 0; }
-bench_build bench/protobuf/pb-ours
+bench_build
 protoc-c -I"$BENCH_ROOT/bench/protobuf" --c_out="$BENCH_TMP" bench.proto || exit 1
 cc -O3 -I"$BENCH_TMP" -o "$BENCH_TMP/peer" "$BENCH_ROOT/bench/protobuf/peer.c" \
   "$BENCH_TMP/bench.pb-c.c" -lprotobuf-c || exit 1

@@ -4,6 +4,7 @@
  * curve_test.c checks them against the laws they must obey. */
 #include "core/status.h"
 #include "crypto/curve_int.h"
+#include "crypto/msm_int.h"
 
 #define FQ_N 6
 #define FQ sn_bls12_381_fx

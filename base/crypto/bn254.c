@@ -5,6 +5,7 @@
  * they must obey. */
 #include "core/status.h"
 #include "crypto/curve_int.h"
+#include "crypto/msm_int.h"
 
 #define FQ_N 4
 #define FQ sn_bn254_fx

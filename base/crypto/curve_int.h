@@ -20,6 +20,7 @@ struct sn_group_ops {
     int (*check)(const void *affine); /* see group_tmpl_int.h */
     bool (*from_x)(void *ret_affine, const void *x);
     void (*clear_cofactor)(void *ret_affine, const void *affine);
+    const struct sn_msm_engine *engine; /* the scalar one */
 };
 
 /* A short basis of the lattice of (a, b) with a + b*lambda = 0 mod r, ready for use: with C1 and C2

@@ -277,7 +277,7 @@ static SN_NOINLINE SN_UNUSED void G_(mul_words)(struct G_(point) * r, const stru
     *r = acc;
 }
 /* k*p for a point of order r: two half-length scalars over p and its image under (beta x, y). */
-static void G_(mul)(void *ret, const void *arg, const struct sn_fe *k)
+static SN_NOINLINE void G_(mul)(void *ret, const void *arg, const struct sn_fe *k)
 {
     struct G_(point) table[8], acc;
     int8_t d1[64 * 4 + 1], d2[64 * 4 + 1];
@@ -428,6 +428,102 @@ static bool G_(from_x)(void *ret, const void *arg)
     return true;
 }
 
+/* Sums of pairs of affine points: lambda = dy/dx, x3 = lambda^2 - x1 - x2, y3 = lambda(x1 - x3) - y1,
+ * with one inversion for the batch. */
+struct G_(sum)
+{
+    struct G_(affine) a, b;
+    F_T den, before;
+    uint8_t kind;
+};
+enum { G_(plain), G_(take_a), G_(take_b), G_(cancel), G_(tangent) };
+static SN_NOINLINE void G_(sum_begin)(struct G_(sum) * s, const void *src, const struct sn_pair *p)
+{
+    const struct G_(affine) *from = src;
+    s->a = from[p->a & ~SN_PAIR_MINUS];
+    s->b = from[p->b & ~SN_PAIR_MINUS];
+    if (p->a & SN_PAIR_MINUS) F_(neg)(&s->a.y, &s->a.y);
+    if (p->b & SN_PAIR_MINUS) F_(neg)(&s->b.y, &s->b.y);
+    F_(one)(&s->den);
+    if (G_(is_inf)(&s->a)) {
+        s->kind = G_(take_b);
+    } else if (G_(is_inf)(&s->b)) {
+        s->kind = G_(take_a);
+    } else if (!F_(equal)(&s->a.x, &s->b.x)) {
+        s->kind = G_(plain);
+        F_(sub)(&s->den, &s->b.x, &s->a.x);
+    } else if (F_(equal)(&s->a.y, &s->b.y)) {
+        s->kind = G_(tangent);
+        F_(dbl)(&s->den, &s->a.y);
+    } else {
+        s->kind = G_(cancel);
+    }
+}
+static SN_NOINLINE void G_(sum_end)(struct G_(affine) * r, const struct G_(sum) * s, const F_T *inv)
+{
+    F_T l, x, t;
+    switch (s->kind) {
+    case G_(take_a):
+        *r = s->a;
+        return;
+    case G_(take_b):
+        *r = s->b;
+        return;
+    case G_(cancel):
+        memset(r, 0, sizeof(*r));
+        return;
+    case G_(tangent):
+        F_(sqr)(&t, &s->a.x);
+        F_(dbl)(&l, &t);
+        F_(add)(&l, &l, &t);
+        break;
+    default:
+        F_(sub)(&l, &s->b.y, &s->a.y);
+    }
+    F_(mul)(&l, &l, inv);
+    F_(sqr)(&x, &l);
+    F_(sub)(&x, &x, &s->a.x);
+    F_(sub)(&x, &x, &s->b.x);
+    F_(sub)(&t, &s->a.x, &x);
+    F_(mul)(&t, &t, &l);
+    F_(sub)(&r->y, &t, &s->a.y);
+    r->x = x;
+}
+static void G_(add_pairs)(void *ret, const void *src, const struct sn_pair *pairs, size_t n,
+                          void *scratch)
+{
+    struct G_(sum) *s = scratch;
+    F_T acc, inv;
+    F_(one)(&acc);
+    for (size_t i = 0; i < n; i++) {
+        G_(sum_begin)(&s[i], src, &pairs[i]);
+        s[i].before = acc;
+        F_(mul)(&acc, &acc, &s[i].den);
+    }
+    F_(inv)(&acc, &acc);
+    for (size_t i = n; i-- > 0;) {
+        F_(mul)(&inv, &acc, &s[i].before);
+        F_(mul)(&acc, &acc, &s[i].den);
+        G_(sum_end)((struct G_(affine) *)ret + pairs[i].out, &s[i], &inv);
+    }
+}
+static void G_(import)(void *ret, const void *affine, size_t n)
+{
+    memcpy(ret, affine, n * sizeof(struct G_(affine)));
+}
+static void G_(export)(void *ret_affine, const void *point)
+{
+    memcpy(ret_affine, point, sizeof(struct G_(affine)));
+}
+static const struct sn_msm_engine G_(engine) = {
+    .point_size = sizeof(struct G_(affine)),
+    .scratch_size = SN_PAIR_BATCH * sizeof(struct G_(sum)),
+    .import = G_(import),
+    .export = G_(export),
+    .neg = G_(neg_affine),
+    .add_pairs = G_(add_pairs),
+};
+
 static const struct sn_group_ops G_(ops) = {
     .add = G_(add),
     .add_affine = G_(add_affine),
@@ -443,4 +539,5 @@ static const struct sn_group_ops G_(ops) = {
     .check = G_(check),
     .from_x = G_(from_x),
     .clear_cofactor = G_(clear_cofactor),
+    .engine = &G_(engine),
 };

@@ -23,7 +23,7 @@ struct f5 {
 };
 /* A modulus and its small multiples, broadcast. */
 struct f5_mod {
-    struct f5 p, p2, p4;
+    struct f5 p, p2, p4, p8, p16;
     __m512i inv; /* -1/p mod 2^52 */
 };
 
@@ -78,23 +78,33 @@ static SN_ALWAYS_INLINE struct f5 f5_carry(struct f5 a)
     }
     return a;
 }
-/* a + b, not reduced. */
-static SN_ALWAYS_INLINE struct f5 f5_add(const struct f5 *a, const struct f5 *b)
+/* a + b and a - b + kp limb by limb: neither carried nor reduced; for sums of a few. */
+static SN_ALWAYS_INLINE struct f5 f5_add_raw(const struct f5 *a, const struct f5 *b)
 {
     struct f5 r;
 #pragma GCC unroll 5
     for (unsigned i = 0; i < 5; i++) r.l[i] = _mm512_add_epi64(a->l[i], b->l[i]);
-    return f5_carry(r);
+    return r;
 }
-/* a - b + kp, not reduced; b at most kp. */
-static SN_ALWAYS_INLINE struct f5 f5_sub(const struct f5 *a, const struct f5 *b,
-                                         const struct f5 *kp)
+static SN_ALWAYS_INLINE struct f5 f5_sub_raw(const struct f5 *a, const struct f5 *b,
+                                             const struct f5 *kp)
 {
     struct f5 r;
 #pragma GCC unroll 5
     for (unsigned i = 0; i < 5; i++)
         r.l[i] = _mm512_sub_epi64(_mm512_add_epi64(a->l[i], kp->l[i]), b->l[i]);
-    return f5_carry(r);
+    return r;
+}
+/* a + b, carried, not reduced. */
+static SN_ALWAYS_INLINE struct f5 f5_add(const struct f5 *a, const struct f5 *b)
+{
+    return f5_carry(f5_add_raw(a, b));
+}
+/* a - b + kp, carried, not reduced; b at most kp. */
+static SN_ALWAYS_INLINE struct f5 f5_sub(const struct f5 *a, const struct f5 *b,
+                                         const struct f5 *kp)
+{
+    return f5_carry(f5_sub_raw(a, b, kp));
 }
 /* a - kp where that is not negative: from below 2kp to below kp. */
 static SN_ALWAYS_INLINE struct f5 f5_reduce(const struct f5 *a, const struct f5 *kp)
@@ -219,6 +229,8 @@ static inline void f5_mod_init(struct f5_mod *m, const uint64_t *p, uint64_t inv
     m->p = f5_set(p);
     m->p2 = f5_add(&m->p, &m->p);
     m->p4 = f5_add(&m->p2, &m->p2);
+    m->p8 = f5_add(&m->p4, &m->p4);
+    m->p16 = f5_add(&m->p8, &m->p8);
     m->inv = _mm512_set1_epi64((int64_t)(inv & F5_LOW));
 }
 
@@ -244,4 +256,28 @@ static SN_ALWAYS_INLINE void f5_store_words(struct sn_fe *r, const __m512i w[4])
     _mm512_storeu_si512(r + 2, _mm512_permutex2var_epi64(x01, high, x23));
     _mm512_storeu_si512(r + 4, _mm512_permutex2var_epi64(y01, low, y23));
     _mm512_storeu_si512(r + 6, _mm512_permutex2var_epi64(y01, high, y23));
+}
+
+/* Rows to columns: lane i of in[k] becomes lane k of out[i]. */
+static SN_ALWAYS_INLINE void f5_transpose(__m512i out[8], const __m512i in[8])
+{
+    __m512i t[8], u[8];
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < 4; i++) {
+        t[2 * i] = _mm512_unpacklo_epi64(in[2 * i], in[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_epi64(in[2 * i], in[2 * i + 1]);
+    }
+#pragma GCC unroll 2
+    for (unsigned i = 0; i < 2; i++) {
+        u[i] = _mm512_shuffle_i64x2(t[i], t[i + 2], 0x88);
+        u[i + 2] = _mm512_shuffle_i64x2(t[i], t[i + 2], 0xdd);
+        u[i + 4] = _mm512_shuffle_i64x2(t[i + 4], t[i + 6], 0x88);
+        u[i + 6] = _mm512_shuffle_i64x2(t[i + 4], t[i + 6], 0xdd);
+    }
+    /* u[i]: lanes {i, i+4} of rows 0..3, u[i+4] of rows 4..7, two rows to a 128-bit lane. */
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < 4; i++) {
+        out[i] = _mm512_shuffle_i64x2(u[i], u[i + 4], 0x88);
+        out[i + 4] = _mm512_shuffle_i64x2(u[i], u[i + 4], 0xdd);
+    }
 }

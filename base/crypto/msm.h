@@ -6,13 +6,16 @@
 #pragma once
 #include "crypto/curve.h"
 
+#define SN_MSM_WINDOW_MAX 15
+
 struct sn_msm_opts {
     const struct sn_par *par;
     bool montgomery;      /* scalars are Montgomery elements of g->fr; default plain integers */
-    unsigned window_bits; /* 0 = chosen from n (tests and benches set it), at most 18 */
+    unsigned window_bits; /* 0 = chosen from n (tests and benches set it), 2 to SN_MSM_WINDOW_MAX */
 };
 /* sn_msm - the sum of scalars[i] * points[i] over n affine points; n = 0 gives infinity. Plain
- * scalars need not be reduced. `o` may be NULL.
- * Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE beyond 2^31 points. */
+ * scalars need not be reduced. Points must be in the subgroup of order r. `o` may be NULL.
+ * Needs about 2.5 times the points' memory. Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE from 2^31 points
+ * on. */
 int sn_msm(const struct sn_group *g, struct sn_point *ret, const void *points,
            const struct sn_fe *scalars, size_t n, const struct sn_msm_opts *o) SN_MUST_CHECK;

@@ -70,10 +70,10 @@ ssize_t sn_write(struct sn_stream *s, const void *buf, size_t n)
 static void fd_event(struct sn_pollee *e, uint32_t events)
 {
     struct sn_sock *k = SN_CONTAINER_OF(e, struct sn_sock, e);
-    sn_spin_lock(&k->lock);
+    sn_sock_lock(k);
     struct sn_sock_wait w = k->rd;
     k->rd.f = NULL;
-    sn_spin_unlock(&k->lock);
+    sn_sock_unlock(k);
     if (w.f) sn_wait_wake(w.f, w.ticket, (int)(events & 0x7fffffff));
 }
 
@@ -88,9 +88,9 @@ static int fd_wait_polled(struct sn_sock *k, uint32_t events)
         return r;
     }
     r = sn_wait_park(t, SN_FOREVER);
-    sn_spin_lock(&k->lock);
+    sn_sock_lock(k);
     k->rd.f = NULL;
-    sn_spin_unlock(&k->lock);
+    sn_sock_unlock(k);
     return r;
 }
 
@@ -149,7 +149,7 @@ static ssize_t sendfile_kernel(struct sn_sock *k, int fd, int64_t off, int64_t n
 {
     off_t at = off;
     while (at - off < n) {
-        __atomic_fetch_and(&k->st, ~SN_SS_WR_READY, __ATOMIC_ACQ_REL);
+        sn_sock_clear(k, SN_SS_WR_READY);
         ssize_t r = sendfile(k->e.fd, fd, &at, (size_t)SN_MIN((int64_t)SENDFILE_MAX, off + n - at));
         if (r > 0) continue;
         if (r == 0) return sn_fail(SN_E_EOF, "file ended after %lld bytes", (long long)(at - off));
@@ -222,7 +222,7 @@ static int splice_out(struct sn_sock *dst, int pipe_rd, size_t n)
     if (r < 0) return r;
     r = 0;
     while (n > 0 && r >= 0) {
-        __atomic_fetch_and(&dst->st, ~SN_SS_WR_READY, __ATOMIC_ACQ_REL);
+        sn_sock_clear(dst, SN_SS_WR_READY);
         ssize_t w = splice(pipe_rd, NULL, dst->e.fd, NULL, n, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
         if (w > 0) {
             n -= (size_t)w;
@@ -246,16 +246,16 @@ static ssize_t splice_in(struct sn_sock *src, int p[2])
         int r = worth ? 0 : sn_sock_wait(src, SN_SS_RD_BUSY, "IO wait: splice read");
         if (r >= 0 && p[0] < 0) r = pipe_get(p);
         if (r < 0) return sn_sock_exit(src, SN_SS_RD_BUSY, r);
-        uint32_t before = __atomic_fetch_and(&src->st, ~SN_SS_RD_READY, __ATOMIC_ACQ_REL);
+        uint32_t before = sn_sock_clear(src, SN_SS_RD_READY);
         ssize_t n =
             splice(src->e.fd, NULL, p[1], NULL, PIPE_BYTES, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
         if (n > 0) {
             /* The pipe may have been the limit: only EAGAIN proves the socket is empty. */
-            __atomic_fetch_or(&src->st, SN_SS_RD_READY, __ATOMIC_ACQ_REL);
+            sn_sock_set(src, SN_SS_RD_READY);
             return sn_sock_exit(src, SN_SS_RD_BUSY, n);
         }
         if (n == 0) {
-            __atomic_fetch_or(&src->st, SN_SS_RD_HUP, __ATOMIC_ACQ_REL);
+            sn_sock_set(src, SN_SS_RD_HUP);
             return sn_sock_exit(src, SN_SS_RD_BUSY, 0);
         }
         if (errno != EAGAIN && errno != EINTR) {
@@ -264,7 +264,7 @@ static ssize_t splice_in(struct sn_sock *src, int p[2])
         }
         worth = errno == EINTR;
         if (!worth)
-            __atomic_fetch_and(&src->st, ~(before & (SN_SS_RD_HUP | SN_SS_ERR)), __ATOMIC_ACQ_REL);
+            sn_sock_clear(src, before & (SN_SS_RD_HUP | SN_SS_ERR));
         if (!worth && p[0] >= 0) {
             pipe_put(p, true);
             p[0] = p[1] = -1;

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -166,4 +167,18 @@ int sn_net_addr_format(const struct sn_sockaddr *a, char *out, size_t cap)
     default: return SN_E_INVALID_ARGUMENT;
     }
     return (size_t)n < cap ? n : SN_E_TOO_LARGE;
+}
+
+bool sn_net_is_loopback(const struct sn_sockaddr *a)
+{
+    if (a->u.sa.sa_family == AF_INET)
+        return ntohl(a->u.in4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return a->u.sa.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->u.in6.sin6_addr);
+}
+
+void sn_net_tune_loopback(int fd)
+{
+    /* Every kernel has Reno and lets everybody use it; without it nothing is lost. */
+    static const char reno[] = "reno";
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, reno, sizeof reno - 1);
 }

@@ -6,8 +6,10 @@
  * per-worker slab and are type-stable while the runtime lives, so an event that was already
  * harvested when its record was recycled finds a record, and the poller's generation drops it. */
 #pragma once
+#include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "fiber/net.h"
@@ -37,6 +39,11 @@ int sn_net_name_parse(const char *text, struct sn_net_name *ret) SN_MUST_CHECK;
 /* sn_net_ip_parse - false where `host` is not a literal IPv4 or IPv6 address. */
 bool sn_net_ip_parse(struct sn_str host, uint16_t port, struct sn_sockaddr *ret);
 void sn_net_unix_addr(struct sn_str path, struct sn_sockaddr *ret);
+bool sn_net_is_loopback(const struct sn_sockaddr *a);
+/* sn_net_tune_loopback - a TCP socket that will only ever speak to this machine: the plain congestion
+ * control. BBR, the default of many servers, paces by a timer and samples rates where there is no
+ * bottleneck to find; it costs 2.3 % of a small request's CPU (docs/net.md). */
+void sn_net_tune_loopback(int fd);
 int sn_net_addr_format(const struct sn_sockaddr *a, char *out, size_t cap);
 
 /* ---- system calls, with a door for fault injection ---- */
@@ -59,10 +66,46 @@ static inline void sn_sock_sys_set(const struct sn_sock_sys *hooks)
 {
     __atomic_store_n(&sn_sock_sys_hooks, hooks, __ATOMIC_RELEASE);
 }
+/* The two calls of every request, made directly: the C library's are cancellation points, which
+ * costs two locked instructions each once a process has a second thread. */
+#if defined(__x86_64__) && !defined(SN_ASAN) && !defined(SN_TSAN)
+static inline ssize_t sn_sock_syscall(long nr, int fd, const void *buf, size_t n, int flags)
+{
+    register long r10 __asm__("r10") = flags;
+    register long r8 __asm__("r8") = 0;
+    register long r9 __asm__("r9") = 0;
+    long r = nr;
+    __asm__ volatile("syscall"
+                     : "+a"(r)
+                     : "D"((long)fd), "S"(buf), "d"(n), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    if (SN_LIKELY(r >= 0)) return r;
+    errno = (int)-r;
+    return -1;
+}
+#define sn_sock_recv(fd, buf, n, flags) sn_sock_syscall(SYS_recvfrom, fd, buf, n, flags)
+#define sn_sock_send(fd, buf, n, flags) sn_sock_syscall(SYS_sendto, fd, buf, n, flags)
+#else
+#define sn_sock_recv recv
+#define sn_sock_send send
+#endif
+
 #define SN_SOCK_SYS(call, ...)                                                                   \
     ({                                                                                           \
         const struct sn_sock_sys *sys_ = sn_sock_sys_get();                                      \
         SN_UNLIKELY(sys_ != NULL) && sys_->call ? sys_->call(__VA_ARGS__) : (call)(__VA_ARGS__); \
+    })
+#define SN_SOCK_RECV(...)                                                          \
+    ({                                                                             \
+        const struct sn_sock_sys *sys_ = sn_sock_sys_get();                        \
+        SN_UNLIKELY(sys_ != NULL) && sys_->recv ? sys_->recv(__VA_ARGS__)          \
+                                                : sn_sock_recv(__VA_ARGS__);       \
+    })
+#define SN_SOCK_SEND(...)                                                          \
+    ({                                                                             \
+        const struct sn_sock_sys *sys_ = sn_sock_sys_get();                        \
+        SN_UNLIKELY(sys_ != NULL) && sys_->send ? sys_->send(__VA_ARGS__)          \
+                                                : sn_sock_send(__VA_ARGS__);       \
     })
 
 /* ---- records ---- */
@@ -175,6 +218,29 @@ void sn_os_listeners_done(void);
 static inline uint32_t sn_sock_bits(const struct sn_sock *k)
 {
     return __atomic_load_n(&k->st, __ATOMIC_ACQUIRE);
+}
+/* sn_sock_set, sn_sock_clear - change bits of k->st, return what it was before. */
+static inline uint32_t sn_sock_set(struct sn_sock *k, uint32_t bits)
+{
+    if (!sn_rt_single) return __atomic_fetch_or(&k->st, bits, __ATOMIC_ACQ_REL);
+    uint32_t old = __atomic_load_n(&k->st, __ATOMIC_RELAXED);
+    __atomic_store_n(&k->st, old | bits, __ATOMIC_RELAXED);
+    return old;
+}
+static inline uint32_t sn_sock_clear(struct sn_sock *k, uint32_t bits)
+{
+    if (!sn_rt_single) return __atomic_fetch_and(&k->st, ~bits, __ATOMIC_ACQ_REL);
+    uint32_t old = __atomic_load_n(&k->st, __ATOMIC_RELAXED);
+    __atomic_store_n(&k->st, old & ~bits, __ATOMIC_RELAXED);
+    return old;
+}
+static inline void sn_sock_lock(struct sn_sock *k)
+{
+    if (!sn_rt_single) sn_spin_lock(&k->lock);
+}
+static inline void sn_sock_unlock(struct sn_sock *k)
+{
+    if (!sn_rt_single) sn_spin_unlock(&k->lock);
 }
 
 /* ---- what the simulator provides behind the same calls ---- */

@@ -17,6 +17,11 @@ static uint64_t cookie(const struct sn_pollee *e)
     return (uint64_t)(uintptr_t)e | (uint64_t)e->gen << 48;
 }
 
+static struct sn_pollee *pollee_of(uint64_t cookie)
+{
+    return (struct sn_pollee *)(uintptr_t)(cookie & 0xffffffffffffull);
+}
+
 static int ep_init(struct sn_poller *p)
 {
     p->fd = epoll_create1(EPOLL_CLOEXEC);
@@ -87,8 +92,9 @@ static int ep_wait(struct sn_poller *p, int64_t timeout_ns)
                            : epoll_wait(p->fd, ev, EPOLL_BATCH, timeout_ns == 0 ? 0 : -1);
     int delivered = 0;
     for (int i = 0; i < n; i++) {
+        if (i + 1 < n) __builtin_prefetch(pollee_of(ev[i + 1].data.u64), 1);
         if (ev[i].data.u64 == 0) continue; /* edge-triggered eventfd: nothing to read */
-        struct sn_pollee *e = (struct sn_pollee *)(uintptr_t)(ev[i].data.u64 & 0xffffffffffffull);
+        struct sn_pollee *e = pollee_of(ev[i].data.u64);
         if (e->gen != ev[i].data.u64 >> 48) continue;
         e->ready(e, ev[i].events);
         delivered++;

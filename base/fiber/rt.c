@@ -484,6 +484,7 @@ static int rt_alloc(const struct sn_rt_opts *o)
     if (sn_rt.next_id > id) id = sn_rt.next_id;
     if (id == 0) id = 1;
     sn_rt = (struct sn_rt){.n = n, .next_id = sn_sim_on ? 1 : id, .uring = o->io_uring};
+    sn_rt_single = n == 1;
     sn_rt.fibers_max = o->fibers_max ? o->fibers_max : FIBERS_MAX_DEFAULT;
     pthread_mutex_init(&sn_rt.rec_lock, NULL);
     pthread_mutex_init(&sn_rt.gate_lock, NULL);

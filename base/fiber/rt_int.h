@@ -143,6 +143,7 @@ struct sn_fiber {
 #define SN_POLL_EVERY_NS (20 * SN_US) /* a busy worker polls at least this often */
 #define SN_WORKERS_MAX 256u
 #define SN_STEAL_WATCH_NS (10 * SN_US) /* a thief looks at a victim this long before it takes */
+#define SN_STEAL_LONE_NS (100 * SN_US) /* this long before it takes the only one */
 #define SN_STEAL_BACKLOG 1024u         /* unless so many wait that it need not think */
 struct sn_steal_watch {
     uint32_t head; /* of the victim's ring at `at` */
@@ -225,6 +226,9 @@ struct sn_worker {
     bool wd_reported;
 } SN_ALIGNED(SN_CACHE_LINE);
 
+/* One worker: what only workers touch needs no locked instruction, a dozen of which a request would
+ * otherwise execute. Constant while the runtime runs. */
+extern bool sn_rt_single;
 extern __thread struct sn_worker *sn_worker_tls __attribute__((tls_model("initial-exec")));
 /* sn_worker_cur - this thread's worker; NULL on an ordinary thread. */
 static inline struct sn_worker *sn_worker_cur(void) { return sn_worker_tls; }

@@ -108,8 +108,8 @@ static void sock_end_anywhere(struct sn_sock *k)
     }
     /* The owner may still be delivering an event to an operation that has left meanwhile; `post`
      * shares its place with the waiter it looks at. From here on events see CLOSED. */
-    sn_spin_lock(&k->lock);
-    sn_spin_unlock(&k->lock);
+    sn_sock_lock(k);
+    sn_sock_unlock(k);
     k->post.fn = sock_end_post;
     sn_post_send(sn_worker_at(k->worker), &k->post);
 }
@@ -117,7 +117,7 @@ static void sock_end_anywhere(struct sn_sock *k)
 int sn_sock_watch(struct sn_sock *k, uint32_t events)
 {
     int r = sn_poll_add(sn_worker_cur(), &k->e, events);
-    if (r >= 0) __atomic_fetch_or(&k->st, SN_SS_WATCHED, __ATOMIC_RELAXED);
+    if (r >= 0) sn_sock_set(k, SN_SS_WATCHED);
     return r;
 }
 
@@ -148,6 +148,10 @@ int sn_sock_enter(struct sn_sock *k, uint32_t dir)
         SN_ASSERT(!(old & dir)); /* two fibers in one direction */
         SN_ASSERT(!(old & SN_SS_PARKED));
         if (SN_UNLIKELY(old & SN_SS_CLOSED)) return SN_E_CLOSED;
+        if (sn_rt_single) {
+            __atomic_store_n(&k->st, (old | dir) & ~clear, __ATOMIC_RELAXED);
+            break;
+        }
         if (__atomic_compare_exchange_n(&k->st, &old, (old | dir) & ~clear, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_ACQUIRE))
             break;
@@ -158,7 +162,7 @@ int sn_sock_enter(struct sn_sock *k, uint32_t dir)
 
 ssize_t sn_sock_exit(struct sn_sock *k, uint32_t dir, ssize_t result)
 {
-    uint32_t left = __atomic_and_fetch(&k->st, ~dir, __ATOMIC_ACQ_REL);
+    uint32_t left = sn_sock_clear(k, dir) & ~dir;
     if (SN_LIKELY(!(left & SN_SS_CLOSED))) return result;
     if (!(left & SN_SS_BUSY)) sock_end_anywhere(k);
     return SN_E_CLOSED;
@@ -170,21 +174,21 @@ int sn_sock_wait(struct sn_sock *k, uint32_t dir, const char *reason)
     uint32_t bits = rd ? SN_SS_READABLE : SN_SS_WRITABLE;
     struct sn_sock_wait *slot = rd ? &k->rd : &k->wr;
     uint64_t t = sn_wait_begin(reason);
-    sn_spin_lock(&k->lock);
+    sn_sock_lock(k);
     uint32_t st = sn_sock_bits(k);
     if (st & (bits | SN_SS_CLOSED)) {
-        sn_spin_unlock(&k->lock);
+        sn_sock_unlock(k);
         if (sn_wait_abandon(t)) return st & SN_SS_CLOSED ? SN_E_CLOSED : 0;
         return sn_wait_park(t, SN_FOREVER);
     }
     slot->f = sn_self();
     slot->ticket = t;
-    sn_spin_unlock(&k->lock);
+    sn_sock_unlock(k);
     int r = sn_wait_park(t, SN_FOREVER);
     if (SN_UNLIKELY(r < 0)) {
-        sn_spin_lock(&k->lock);
+        sn_sock_lock(k);
         if (slot->f && slot->ticket == t) slot->f = NULL;
-        sn_spin_unlock(&k->lock);
+        sn_sock_unlock(k);
     }
     return r;
 }
@@ -196,14 +200,14 @@ static void wake_slot(struct sn_sock_wait w, int code)
 
 void sn_sock_close(struct sn_sock *k)
 {
-    uint32_t old = __atomic_fetch_or(&k->st, SN_SS_CLOSED | SN_SS_CLOSE_BUSY, __ATOMIC_ACQ_REL);
+    uint32_t old = sn_sock_set(k, SN_SS_CLOSED | SN_SS_CLOSE_BUSY);
     SN_ASSERT(!(old & SN_SS_CLOSED) && k->kind != SN_SOCK_FREE);
     SN_ASSERT(!(old & SN_SS_PARKED)); /* a parked stream belongs to the poller: unpark it first */
     if (SN_UNLIKELY(old & SN_SS_BUSY)) {
-        sn_spin_lock(&k->lock);
+        sn_sock_lock(k);
         struct sn_sock_wait rd = k->rd, wr = k->wr;
         k->rd.f = k->wr.f = NULL;
-        sn_spin_unlock(&k->lock);
+        sn_sock_unlock(k);
         /* A waker of another worker may be inside its system call: it comes back by itself, the
          * descriptor is non-blocking. */
         wake_slot(rd, SN_E_CLOSED);
@@ -236,7 +240,7 @@ static void parked_start(struct sn_sock *k, int why)
         return;
     }
     /* No memory for a fiber: the connection keeps its place and asks again. */
-    __atomic_fetch_or(&k->st, SN_SS_RETRY | SN_SS_PARKED, __ATOMIC_ACQ_REL);
+    sn_sock_set(k, SN_SS_RETRY | SN_SS_PARKED);
     sn_timer_cancel(&k->timer);
     sn_timer_arm(&k->timer, w->now + SPAWN_RETRY_NS, parked_timer);
 }
@@ -244,10 +248,10 @@ static void parked_start(struct sn_sock *k, int why)
 /* unpark_if - takes PARKED away if it is set and `fn` (NULL = any) matches. */
 static bool unpark_if(struct sn_sock *k, sn_stream_ready_fn fn)
 {
-    sn_spin_lock(&k->lock);
+    sn_sock_lock(k);
     bool mine = (sn_sock_bits(k) & SN_SS_PARKED) && (!fn || k->park.fn == fn);
-    if (mine) __atomic_fetch_and(&k->st, ~(SN_SS_PARKED | SN_SS_RETRY), __ATOMIC_ACQ_REL);
-    sn_spin_unlock(&k->lock);
+    if (mine) sn_sock_clear(k, SN_SS_PARKED | SN_SS_RETRY);
+    sn_sock_unlock(k);
     return mine;
 }
 
@@ -262,13 +266,13 @@ void sn_sock_park_init(struct sn_sock *k, int64_t idle_at_ns, sn_stream_ready_fn
 {
     struct sn_worker *w = sn_worker_cur();
     count_add(&sn_net_of(w)->parked, 1);
-    sn_spin_lock(&k->lock);
+    sn_sock_lock(k);
     k->park.fn = fn;
     k->park.arg = arg;
-    uint32_t st = __atomic_fetch_or(&k->st, SN_SS_PARKED, __ATOMIC_ACQ_REL);
+    uint32_t st = sn_sock_set(k, SN_SS_PARKED);
     bool now = st & SN_SS_READABLE;
-    if (now) __atomic_fetch_and(&k->st, ~SN_SS_PARKED, __ATOMIC_ACQ_REL);
-    sn_spin_unlock(&k->lock);
+    if (now) sn_sock_clear(k, SN_SS_PARKED);
+    sn_sock_unlock(k);
     if (now)
         parked_start(k, 0);
     else if (idle_at_ns != SN_FOREVER)
@@ -307,12 +311,12 @@ void sn_sock_event(struct sn_pollee *e, uint32_t events)
     if (events & EPOLLRDHUP) set |= SN_SS_RD_HUP;
     if (events & (EPOLLERR | EPOLLHUP)) set |= SN_SS_ERR;
     struct sn_sock_wait rd = {0}, wr = {0};
-    sn_spin_lock(&k->lock);
-    uint32_t st = __atomic_or_fetch(&k->st, set, __ATOMIC_ACQ_REL);
+    sn_sock_lock(k);
+    uint32_t st = sn_sock_set(k, set) | set;
     bool start = false;
     if (st & SN_SS_PARKED) {
         if ((set & SN_SS_READABLE) && !(st & SN_SS_RETRY)) {
-            __atomic_fetch_and(&k->st, ~SN_SS_PARKED, __ATOMIC_ACQ_REL);
+            sn_sock_clear(k, SN_SS_PARKED);
             start = true;
         }
     } else if (!(st & SN_SS_CLOSED)) {
@@ -325,7 +329,7 @@ void sn_sock_event(struct sn_pollee *e, uint32_t events)
             k->wr.f = NULL;
         }
     }
-    sn_spin_unlock(&k->lock);
+    sn_sock_unlock(k);
     if (start) parked_start(k, 0);
     wake_slot(rd, 0);
     wake_slot(wr, 0);
@@ -368,19 +372,19 @@ static ssize_t sock_read(struct sn_stream *s, void *buf, size_t cap)
         if (!worth) {
             int r = sn_sock_wait(k, SN_SS_RD_BUSY, "IO wait: read");
             if (r < 0) return sn_sock_exit(k, SN_SS_RD_BUSY, r);
-            __atomic_fetch_and(&k->st, ~SN_SS_RD_READY, __ATOMIC_ACQ_REL);
+            sn_sock_clear(k, SN_SS_RD_READY);
         }
         uint32_t before = sn_sock_bits(k);
-        ssize_t n = SN_SOCK_SYS(recv, k->e.fd, buf, cap, 0);
+        ssize_t n = SN_SOCK_RECV(k->e.fd, buf, cap, 0);
         if (SN_LIKELY(n > 0)) {
             /* A short read has drained a TCP socket: the next byte makes an edge. Not so a Unix
              * socket, whose reads also end at messages that carry descriptors. */
             if ((size_t)n == cap || k->family == AF_UNIX)
-                __atomic_fetch_or(&k->st, SN_SS_RD_READY, __ATOMIC_ACQ_REL);
+                sn_sock_set(k, SN_SS_RD_READY);
             return sn_sock_exit(k, SN_SS_RD_BUSY, n);
         }
         if (n == 0) {
-            __atomic_fetch_or(&k->st, SN_SS_RD_HUP, __ATOMIC_ACQ_REL);
+            sn_sock_set(k, SN_SS_RD_HUP);
             return sn_sock_exit(k, SN_SS_RD_BUSY, 0);
         }
         int err = errno;
@@ -391,11 +395,11 @@ static ssize_t sock_read(struct sn_stream *s, void *buf, size_t cap)
         if (err == EAGAIN) {
             /* A sticky bit the socket does not confirm would make this a busy loop. One that came
              * during the call stays: it is news. */
-            __atomic_fetch_and(&k->st, ~(before & (SN_SS_RD_HUP | SN_SS_ERR)), __ATOMIC_ACQ_REL);
+            sn_sock_clear(k, before & (SN_SS_RD_HUP | SN_SS_ERR));
             worth = 0;
             continue;
         }
-        __atomic_fetch_or(&k->st, SN_SS_ERR, __ATOMIC_ACQ_REL);
+        sn_sock_set(k, SN_SS_ERR);
         return sn_sock_exit(k, SN_SS_RD_BUSY, io_error(k, err, "read from"));
     }
 }
@@ -419,7 +423,7 @@ static int iov_advance(struct iovec **iov, int n_iov, size_t n)
 
 static ssize_t send_some(struct sn_sock *k, struct iovec *iov, int n_iov)
 {
-    if (n_iov == 1) return SN_SOCK_SYS(send, k->e.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
+    if (n_iov == 1) return SN_SOCK_SEND(k->e.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL);
     struct msghdr m = {.msg_iov = iov, .msg_iovlen = (size_t)SN_MIN(n_iov, IOV_PER_CALL)};
     return SN_SOCK_SYS(sendmsg, k->e.fd, &m, MSG_NOSIGNAL);
 }
@@ -432,7 +436,7 @@ static ssize_t sock_writev(struct sn_stream *s, struct iovec *iov, int n_iov)
     size_t total = 0;
     n_iov = iov_advance(&iov, n_iov, 0);
     while (n_iov > 0) {
-        __atomic_fetch_and(&k->st, ~SN_SS_WR_READY, __ATOMIC_ACQ_REL);
+        sn_sock_clear(k, SN_SS_WR_READY);
         ssize_t n = send_some(k, iov, n_iov);
         if (SN_LIKELY(n >= 0)) {
             total += (size_t)n;
@@ -442,7 +446,7 @@ static ssize_t sock_writev(struct sn_stream *s, struct iovec *iov, int n_iov)
         int err = errno;
         if (err == EINTR) continue;
         if (err != EAGAIN) {
-            __atomic_fetch_or(&k->st, SN_SS_ERR, __ATOMIC_ACQ_REL);
+            sn_sock_set(k, SN_SS_ERR);
             return sn_sock_exit(k, SN_SS_WR_BUSY, io_error(k, err, "write to"));
         }
         r = sn_sock_wait(k, SN_SS_WR_BUSY, "IO wait: write");

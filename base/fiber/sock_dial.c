@@ -104,6 +104,7 @@ static int dial_one(const struct sn_sockaddr *a, const struct sn_dial_opts *o, c
     if (family != AF_UNIX) {
         int64_t ut = o->user_timeout_ms == 0 ? SN_USER_TIMEOUT_MS : o->user_timeout_ms;
         unsigned ut_ms = ut > 0 ? (unsigned)ut : 0;
+        if (sn_net_is_loopback(a)) sn_net_tune_loopback(fd);
         if (!o->no_delay_off) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         if (ut_ms) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ut_ms, sizeof ut_ms);
         int r = o->local ? bind_local(fd, o, text) : 0;

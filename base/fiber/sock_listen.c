@@ -190,7 +190,7 @@ static int acceptor_start(struct sn_os_listener *l)
     lis_ref(l);
     k->lis = l;
     k->e.ready = acceptor_event;
-    __atomic_fetch_or(&k->st, SN_SS_BORROWED, __ATOMIC_RELAXED);
+    sn_sock_set(k, SN_SS_BORROWED);
     sn_spin_lock(&l->lock);
     bool mine = !l->acc && !l->closed;
     if (mine) l->acc = k;
@@ -257,7 +257,7 @@ static int accept_loop(struct sn_os_listener *l, struct sn_stream **ret)
                 if (r < 0) return r;
                 continue;
             }
-            if (l->opts.defer_accept) __atomic_fetch_or(&k->st, SN_SS_RD_READY, __ATOMIC_RELAXED);
+            if (l->opts.defer_accept) sn_sock_set(k, SN_SS_RD_READY);
             *ret = &k->s;
             return 0;
         }
@@ -327,14 +327,14 @@ static void shard_take(struct shard *sh, int fd)
     if (l->serve.conns_max) {
         lis_ref(l);
         k->lis = l;
-        __atomic_fetch_or(&k->st, SN_SS_COUNTED, __ATOMIC_RELAXED);
+        sn_sock_set(k, SN_SS_COUNTED);
     }
     void *arg = l->arg;
     if (l->serve.conn_init && !(arg = l->serve.conn_init(&k->s, l->arg))) {
         sn_sock_close(k);
         return;
     }
-    if (l->opts.defer_accept) __atomic_fetch_or(&k->st, SN_SS_RD_READY, __ATOMIC_RELAXED);
+    if (l->opts.defer_accept) sn_sock_set(k, SN_SS_RD_READY);
     int64_t idle = l->serve.idle_ns > 0 ? sn_now_coarse() + l->serve.idle_ns : SN_FOREVER;
     sn_sock_park_init(k, idle, l->fn, arg);
 }
@@ -448,7 +448,7 @@ static void shard_start(void *arg)
         k->park.arg = sh;
         if (sh->fd < 0) {
             sh->fd = l->fd;
-            __atomic_fetch_or(&k->st, SN_SS_BORROWED, __ATOMIC_RELAXED);
+            sn_sock_set(k, SN_SS_BORROWED);
         }
         sh->k = k;
         r = sn_sock_watch(k, EPOLLIN | EPOLLET | EPOLLEXCLUSIVE);
@@ -471,6 +471,7 @@ static int listen_socket(const struct sn_sockaddr *a, const struct sn_listen_opt
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ut_ms, sizeof ut_ms);
+        if (sn_net_is_loopback(a)) sn_net_tune_loopback(fd);
         if (o->per_worker) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
         if (o->defer_accept) setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one);
     }

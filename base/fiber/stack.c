@@ -15,6 +15,8 @@
 #include "fiber/sched_int.h"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
@@ -26,6 +28,8 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+#define PIDFD_SELF_PROCESS (-20000) /* the calling process, Linux 6.14 */
+#define SN_STACK_GUARDS 64u /* made in one call */
 #define SN_STACK_REGION (64u << 20) /* bytes per mapping */
 #define SN_STACK_REFILL 8u
 #define SN_STACK_BIG (1u << 20)
@@ -36,6 +40,7 @@ struct region {
     struct region *next;
     char *mem;
     size_t bytes, used;
+    size_t guarded; /* slots below this have their guard page */
 };
 
 static struct {
@@ -48,13 +53,13 @@ static struct {
     char **cold; /* slots without pages */
     size_t cold_n, cold_cap;
     size_t reserved;
-    bool no_guard_madvise;
+    bool no_guard_madvise, no_guard_many;
 } pool;
 
 int sn_stacks_init(size_t slot)
 {
     pool.slot = slot;
-    pool.no_guard_madvise = false;
+    pool.no_guard_madvise = pool.no_guard_many = false;
     return 0;
 }
 
@@ -68,6 +73,30 @@ static bool guard(char *page)
         pool.no_guard_madvise = true;
     }
     return mprotect(page, SN_PAGE, PROT_NONE) == 0;
+}
+
+/* Guards of the next slots of `r`, many in one call: half the price of one each. */
+static bool guard_next(struct region *r)
+{
+#if defined(SYS_process_madvise)
+    struct iovec v[SN_STACK_GUARDS];
+    unsigned n = 0;
+    for (size_t at = r->guarded; n < SN_STACK_GUARDS && at + pool.slot <= r->bytes; n++) {
+        v[n] = (struct iovec){r->mem + at, SN_PAGE};
+        at += pool.slot;
+    }
+    if (!pool.no_guard_many && !pool.no_guard_madvise) {
+        if (syscall(SYS_process_madvise, PIDFD_SELF_PROCESS, v, n, MADV_GUARD_INSTALL, 0) ==
+            (long)n * (long)SN_PAGE) {
+            r->guarded += n * pool.slot;
+            return true;
+        }
+        pool.no_guard_many = true; /* before Linux 6.14, or a sandbox */
+    }
+#endif
+    if (!guard(r->mem + r->guarded)) return false;
+    r->guarded += pool.slot;
+    return true;
 }
 
 static struct sn_stack *format(char *slot, size_t bytes, unsigned colour)
@@ -121,7 +150,7 @@ static struct sn_stack *carve(void)
         SN_STORE(&pool.reserved, pool.reserved + bytes);
     }
     char *slot = r->mem + r->used;
-    if (!guard(slot)) return NULL;
+    if (r->used >= r->guarded && !guard_next(r)) return NULL;
     r->used += pool.slot;
     return format(slot, pool.slot, (unsigned)(r->used / pool.slot));
 }

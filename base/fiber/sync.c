@@ -81,6 +81,8 @@ static int wait_on(uint64_t *word, uint64_t v, struct sn_waitq *q, struct sn_wai
 
 /* LOCKED: held. WOKEN: a waiter was told to try; until it has, no second one is woken. */
 enum { M_LOCKED = 4, M_WOKEN = 8 };
+#define MUTEX_SPINS 4u /* looks at a taken mutex before the fiber parks */
+#define MUTEX_SPIN_PAUSES 30u
 enum { M_RETRY = 0, M_HANDED = 1 }; /* finish codes */
 
 /* Takes a free mutex, or queues once. Returns true when it has the lock or has failed (*ret_r). */
@@ -117,8 +119,20 @@ static bool mutex_attempt(struct sn_mutex *m, struct sn_waiter *w, bool *woken, 
     return true;
 }
 
+/* The holder may be on another core and about to unlock: a park and a wake across cores cost far
+ * more than most critical sections. Not where there is one worker, for then it cannot be running. */
+static bool mutex_spin(struct sn_mutex *m)
+{
+    for (unsigned i = 0; i < MUTEX_SPINS; i++) {
+        if (sn_mutex_trylock(m)) return true;
+        for (unsigned k = 0; k < MUTEX_SPIN_PAUSES; k++) sn_cpu_relax();
+    }
+    return false;
+}
+
 static SN_NOINLINE int mutex_lock_slow(struct sn_mutex *m, struct sn_worker *wk, bool always)
 {
+    if (sn_worker_count() > 1 && !sn_sim_on && mutex_spin(m)) return 0;
     struct sn_waiter w = {.f = self_fiber(wk), .amount = time_of(wk)};
     bool woken = false;
     int r;

@@ -22,11 +22,11 @@ static ssize_t os_udp_recv(struct sn_udp *base, void *buf, size_t cap, char *pee
     if (r < 0) return r;
     for (;;) {
         struct sn_sockaddr from = {.len = sizeof from.u};
-        __atomic_fetch_and(&k->st, ~(SN_SS_RD_READY | SN_SS_ERR), __ATOMIC_ACQ_REL);
+        sn_sock_clear(k, SN_SS_RD_READY | SN_SS_ERR);
         ssize_t n = recvfrom(k->e.fd, buf, cap, 0, &from.u.sa, &from.len);
         if (n >= 0) {
             /* One datagram says nothing about the next. */
-            __atomic_fetch_or(&k->st, SN_SS_RD_READY, __ATOMIC_ACQ_REL);
+            sn_sock_set(k, SN_SS_RD_READY);
             int f = peer ? sn_net_addr_format(&from, peer, peer_cap) : 0;
             return sn_sock_exit(k, SN_SS_RD_BUSY, f < 0 ? f : n);
         }
@@ -64,7 +64,7 @@ static ssize_t os_udp_send(struct sn_udp *base, const void *buf, size_t n, const
     r = sn_sock_enter(k, SN_SS_WR_BUSY);
     if (r < 0) return r;
     for (;;) {
-        __atomic_fetch_and(&k->st, ~(SN_SS_WR_READY | SN_SS_ERR), __ATOMIC_ACQ_REL);
+        sn_sock_clear(k, SN_SS_WR_READY | SN_SS_ERR);
         ssize_t sent = sendto(k->e.fd, buf, n, MSG_NOSIGNAL, &to.u.sa, to.len);
         if (sent >= 0) return sn_sock_exit(k, SN_SS_WR_BUSY, sent);
         if (errno == EINTR || errno == ECONNREFUSED) continue;

@@ -32,7 +32,8 @@ struct sn_http_req {
     struct sn_http_headers headers;
     struct sn_http_headers trailers; /* once the body was read to its end */
     int64_t content_length;   /* 0 = no body, -1 = unknown (chunked, h2 without length) */
-    int64_t start_ns;         /* sn_now() when the head was complete */
+    int64_t start_ns;         /* when its worker last learned of arrived bytes, at most a pass of the
+                               * scheduler before the head was read: waiting for its turn counts */
 };
 
 struct sn_http_x { /* the exchange; fields below are the handler's to read */
@@ -50,7 +51,8 @@ struct sn_http_x { /* the exchange; fields below are the handler's to read */
 typedef int (*sn_http_handler)(struct sn_http_x *x, void *arg);
 
 /* sn_http_body_read - next body bytes. Returns > 0, 0 at the end, SN_E_TOO_LARGE beyond
- * body_bytes_max, SN_E_PROTOCOL (bad chunk), SN_E_EOF (truncated), transport errors. Sends
+ * body_bytes_max, SN_E_PROTOCOL (bad chunk), SN_E_EOF (truncated), SN_E_DEADLINE_EXCEEDED (the
+ * fiber's, or nothing came for body_stall_ns_max), transport errors. Sends
  * "100 Continue" first where the client waits for it. Suspends. */
 ssize_t sn_http_body_read(struct sn_http_x *x, void *buf, size_t cap);
 /* sn_http_body_all - the whole body into the arena, at most max bytes. */
@@ -98,6 +100,7 @@ struct sn_http_server_opts {
     int64_t head_ns_max;         /* whole head must arrive within; 0 = 10 s (slowloris) */
     int64_t request_ns_max;      /* handler deadline; 0 = none */
     int64_t write_stall_ns_max;  /* no progress writing; 0 = 30 s */
+    int64_t body_stall_ns_max;   /* no byte of a body that is waited for, else 408; 0 = 30 s */
     uint32_t h2_streams_max;     /* 0 = 250 */
     uint32_t requests_per_conn_max; /* 0 = unlimited */
     uint64_t conns_max;
@@ -132,7 +135,8 @@ struct sn_http_client_opts {
     unsigned conns_per_addr_max;  /* per worker; 0 = unlimited; beyond it callers wait */
     int64_t idle_ns;              /* pooled connection life when idle; 0 = 90 s */
     int64_t connect_ns_max;       /* 0 = 10 s */
-    int64_t head_ns_max;          /* response head; 0 = none beyond the fiber's deadline */
+    int64_t head_ns_max;          /* response head, from the end of the request; 0 = none beyond the
+                                   * fiber's deadline */
     size_t head_bytes_max;        /* 0 = 64 KiB */
 };
 struct sn_http_client;
@@ -156,6 +160,10 @@ struct sn_http_call {
     /* Sent behind a body_fn body of unknown length (on h2: of any); looked at when body_fn has
      * returned 0, so that it may fill them. Fields a trailer must not have are left out. */
     const struct sn_http_headers *trailers;
+    int64_t start_ns;             /* sn_now(), if the caller has just looked; 0: looked up */
+    /* The response's head must be here so long after the request was sent; until then a body may take
+     * its time as long as it moves. 0 = the client's head_ns_max. */
+    int64_t answer_ns_max;
     bool no_retry;                /* default: retried once on a fresh connection if a pooled one was
                                    * stale, only for bodyless or replayable idempotent requests */
 };

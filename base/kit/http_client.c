@@ -241,7 +241,7 @@ int cl_conn_get(struct cl_call *k, const struct sn_http_call *call, bool fresh)
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
-static struct cl_call *call_new(struct sn_http_client *c)
+static struct cl_call *call_new(struct sn_http_client *c, int64_t start_ns)
 {
     int id = sn_worker_id();
     SN_ASSERT(id >= 0 && (unsigned)id < c->n_workers);
@@ -258,7 +258,7 @@ static struct cl_call *call_new(struct sn_http_client *c)
     k->w = w;
     k->pub.arena = &k->arena;
     k->pub.content_length = -1;
-    k->start_ns = sn_now();
+    k->start_ns = start_ns ? start_ns : sn_now();
     return k;
 }
 
@@ -312,12 +312,16 @@ int sn_http_do(struct sn_http_client *c, const struct sn_http_call *call, struct
 {
     int r = call_check(call);
     if (r < 0) return r;
-    struct cl_call *k = call_new(c);
+    struct cl_call *k = call_new(c, call->start_ns);
     if (!k) return SN_E_NOMEM;
     r = http_url_parse(call->url, &k->url);
+    k->answer_ns_max = call->answer_ns_max ? call->answer_ns_max : c->o.head_ns_max;
     bool fresh = false;
     while (r >= 0) {
+        int64_t at = call->answer_ns_max ? k->start_ns + call->answer_ns_max : SN_FOREVER;
+        int64_t prev = sn_deadline_tighten(at);
         r = cl_conn_get(k, call, fresh);
+        sn_deadline_restore(prev);
         if (r < 0) break;
         k->refused = false;
         r = k->conn->h2 ? cl_h2_do(k, call) : cl_h1_do(k, call);

@@ -110,7 +110,9 @@ static int send_piece(struct sn_stream *st, char *buf, size_t n, bool chunked)
         while ((v >>= 4) != 0);
         iov[0] = (struct iovec){p, (size_t)(head + sizeof(head) - p)};
     }
+    int64_t prev = sn_deadline_tighten(sn_now_coarse() + CL_SEND_STALL_NS);
     ssize_t r = sn_writev(st, chunked ? iov : iov + 1, chunked ? 3 : 1);
+    sn_deadline_restore(prev);
     return r < 0 ? (int)r : 0;
 }
 
@@ -153,6 +155,7 @@ static int send_body(struct cl_call *k, const struct sn_http_call *call, char *b
         }
         if (n == 0) break;
         int r = send_piece(st, buf, (size_t)n, chunked);
+        if (r == SN_E_DEADLINE_EXCEEDED) (void)!sn_stream_shutdown(st);
         if (r < 0) return r;
         if (!chunked) left -= (uint64_t)n;
     }
@@ -179,6 +182,7 @@ static void sender_pump(void *arg)
 {
     struct cl_sender *s = arg;
     s->err = s->send(s->k, &s->call, s->buf);
+    s->k->sent_ns = sn_now();
 }
 
 static void sender_main(void *arg)
@@ -209,6 +213,23 @@ int cl_sender_start(struct cl_call *k, const struct sn_http_call *call, cl_send_
     }
     k->sender = s;
     return 0;
+}
+
+static bool sending(const struct cl_call *k)
+{
+    return k->sender && !sn_event_is_set(&k->sender->done);
+}
+
+/* While the body is under way its reader and its writer have limits of their own. */
+int64_t cl_answer_at(const struct cl_call *k)
+{
+    if (!k->answer_ns_max) return SN_FOREVER;
+    return (sending(k) ? sn_now() : k->sent_ns) + k->answer_ns_max;
+}
+
+bool cl_answer_late(const struct cl_call *k)
+{
+    return sn_now() >= sn_deadline() || (!sending(k) && sn_now() >= k->sent_ns + k->answer_ns_max);
 }
 
 static int join_shielded(void *arg)
@@ -262,7 +283,10 @@ static ssize_t read_one_head(struct cl_call *k, const struct sn_http_call *call)
             if (n != SN_E_AGAIN)
                 return sn_fail((int)n, "response head: %s", sn_h1_err_text(k->head.err));
         }
+        int64_t prev = sn_deadline_tighten(cl_answer_at(k));
         ssize_t r = http_in_fill(&k->in, po.head_bytes_max);
+        sn_deadline_restore(prev);
+        if (r == SN_E_DEADLINE_EXCEEDED && !cl_answer_late(k)) continue;
         if (r == 0)
             return k->got_bytes ? sn_fail(SN_E_RESET, "connection closed inside the response head")
                                 : SN_E_EOF;
@@ -274,9 +298,6 @@ static ssize_t read_one_head(struct cl_call *k, const struct sn_http_call *call)
 
 static int read_head(struct cl_call *k, const struct sn_http_call *call)
 {
-    int64_t prev = 0;
-    bool tight = k->client->o.head_ns_max > 0;
-    if (tight) prev = sn_deadline_tighten(sn_now() + k->client->o.head_ns_max);
     ssize_t n = 0;
     for (int i = 0; i <= INTERIM_MAX; i++) {
         n = read_one_head(k, call);
@@ -285,7 +306,6 @@ static int read_head(struct cl_call *k, const struct sn_http_call *call)
         if (k->head.status >= 200 || k->head.status == 101) break;
         n = sn_fail(SN_E_PROTOCOL, "more than %d interim responses", INTERIM_MAX);
     }
-    if (tight) sn_deadline_restore(prev);
     if (n < 0) return (int)n;
     k->in.pinned = k->in.start;
     return 0;
@@ -351,6 +371,7 @@ int cl_h1_do(struct cl_call *k, const struct sn_http_call *call)
     k->body = (struct http_body){.eof = true};
     k->got_bytes = false;
     int r = send_request(k, call);
+    k->sent_ns = sn_now();
     /* A server that refuses early answers and closes: its answer says more than our failed write.
      */
     bool broken = r == SN_E_RESET || r == SN_E_IO || r == SN_E_CLOSED;

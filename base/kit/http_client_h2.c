@@ -12,7 +12,6 @@
 #define H2_LINGER_NS (200 * SN_MS)
 #define INLINE_BODY_MAX (64u << 10)
 #define BODY_STEP (16u << 10)
-#define WRITE_STALL_NS (30 * SN_SEC)
 
 struct cl_waiter {
     struct sn_fiber *f;
@@ -45,11 +44,11 @@ struct cl_stream {
     struct cl_waiter writer;
 };
 
-static int st_wait(struct cl_waiter *w, const char *reason)
+static int st_wait(struct cl_waiter *w, const char *reason, int64_t at_ns)
 {
     w->ticket = sn_wait_begin(reason);
     w->f = sn_self();
-    int r = sn_wait_park(w->ticket, SN_FOREVER);
+    int r = sn_wait_park(w->ticket, at_ns);
     w->f = NULL;
     return r;
 }
@@ -178,7 +177,7 @@ static int h2_flush(struct cl_h2 *h)
         h->again = true;
         /* Every call's frames leave in this fiber's write: its own cancellation or deadline must
          * not cut the connection for the others. */
-        int n = sn_shield(WRITE_STALL_NS, h2_write_out, h);
+        int n = sn_shield(CL_SEND_STALL_NS, h2_write_out, h);
         if (n < 0) h2_break(h, n);
     } while (h->err == 0 && h->again);
     h->flushing = false;
@@ -330,8 +329,12 @@ static int st_send(struct cl_stream *st, struct sn_str data, bool end)
     st->out_end = end;
     sn_h2_resume(st->h->s, st->id);
     int r = h2_flush(st->h);
-    while (r >= 0 && !st->closed && (st->out.len || (st->out_end && !st->out_ended)))
-        r = st_wait(&st->writer, "http2 request body");
+    while (r >= 0 && !st->closed && (st->out.len || (st->out_end && !st->out_ended))) {
+        size_t before = st->out.len;
+        r = st_wait(&st->writer, "http2 request body", sn_now_coarse() + CL_SEND_STALL_NS);
+        if (r == SN_E_DEADLINE_EXCEEDED && st->out.len < before && sn_now() < sn_deadline())
+            r = 0; /* slow, not stalled */
+    }
     st->out = (struct sn_str){0};
     if (r >= 0 && st->closed && !st->out_ended) r = st_error(st);
     return r;
@@ -373,7 +376,8 @@ static int st_send_body(struct cl_call *k, const struct sn_http_call *call, char
         int r = n == 0 ? st_trailers(k, call->trailers) : 0;
         if (r < 0) return st_give_up(k->stream, r);
         r = st_send(k->stream, sn_str_of(buf, (size_t)n), n == 0);
-        if (r < 0 || n == 0) return r;
+        if (r < 0) return st_give_up(k->stream, r);
+        if (n == 0) return 0;
     }
 }
 
@@ -445,7 +449,7 @@ static ssize_t st_fill(struct cl_call *k)
             return 0;
         }
         if (st->closed) return st_error(st);
-        int r = st_wait(&st->reader, "http2 response body");
+        int r = st_wait(&st->reader, "http2 response body", SN_FOREVER);
         if (r < 0) return r;
     }
     /* The peer may refill one buffer while the caller looks at the other. */
@@ -500,16 +504,12 @@ static const struct cl_ops h2_ops = {.next = h2_next, .copy = h2_copy, .close = 
 static int st_await_head(struct cl_call *k)
 {
     struct cl_stream *st = k->stream;
-    int64_t prev = 0, max = k->client->o.head_ns_max;
-    if (max) prev = sn_deadline_tighten(sn_now() + max);
     int r = 0;
     while (r >= 0 && !st->head_done) {
-        if (st->closed)
-            r = st_error(st);
-        else
-            r = st_wait(&st->reader, "http2 response head");
+        if (st->closed) return st_error(st);
+        r = st_wait(&st->reader, "http2 response head", cl_answer_at(k));
+        if (r == SN_E_DEADLINE_EXCEEDED && !cl_answer_late(k)) r = 0;
     }
-    if (max) sn_deadline_restore(prev);
     return r;
 }
 
@@ -529,6 +529,7 @@ int cl_h2_do(struct cl_call *k, const struct sn_http_call *call)
     cl_permit_release(k); /* a shared connection */
     int r = h2_wake_reader(h);
     if (r >= 0) r = st_request(k, call);
+    k->sent_ns = sn_now();
     /* A server that refuses early says why before it resets the stream. */
     if (r >= 0 || (st->closed && st->head_done)) r = st_await_head(k);
     if (r >= 0 && st->head.too_large) r = sn_fail(SN_E_TOO_LARGE, "response head over the limit");

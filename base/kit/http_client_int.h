@@ -54,6 +54,8 @@ struct cl_call {
     bool hijacked, keep;
     bool refused;   /* the peer says it did not look at the request: any method may be retried */
     int64_t start_ns;
+    int64_t sent_ns;       /* the request's last byte so far */
+    int64_t answer_ns_max; /* 0 = none */
     /* HTTP/1.1 */
     struct http_in in;
     struct sn_h1 head;
@@ -89,5 +91,11 @@ bool cl_h2_close_one(struct cl_pool *p);
 typedef int (*cl_send_fn)(struct cl_call *k, const struct sn_http_call *call, char *buf);
 int cl_sender_start(struct cl_call *k, const struct sn_http_call *call, cl_send_fn send)
     SN_MUST_CHECK;
+/* A request's piece must be taken by the connection within this. */
+#define CL_SEND_STALL_NS (30 * SN_SEC)
+/* cl_answer_at - until when the answer may be waited for now; cl_answer_late - whether a wait until then
+ * that ended with SN_E_DEADLINE_EXCEEDED was the last. */
+int64_t cl_answer_at(const struct cl_call *k);
+bool cl_answer_late(const struct cl_call *k);
 /* cl_sender_join - its result; one still at work is cancelled first. */
 int cl_sender_join(struct cl_call *k);

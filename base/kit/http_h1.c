@@ -427,7 +427,7 @@ static void x_init(struct h1_x *x, struct h1 *h)
                       .authority = p->authority,
                       .headers = p->headers,
                       .content_length = p->content_length,
-                      .start_ns = sn_now()},
+                      .start_ns = sn_now_coarse()},
               .arena = &h->arena,
               .server_ctx = h->srv->o.ctx},
         .ops = &h1_ops,

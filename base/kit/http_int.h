@@ -108,7 +108,7 @@ struct http_xi {
     struct sn_http_headers resp, trailers;
     struct sn_str content_type; /* of sn_http_reply */
     int64_t resp_length;        /* announced; -1 unknown */
-    bool begun, ended, hijacked, body_large, body_bad;
+    bool begun, ended, hijacked, body_large, body_bad, body_slow;
     int err; /* the write side failed: every later write repeats it */
 };
 static inline struct http_xi *http_xi_of(struct sn_http_x *x)
@@ -128,6 +128,7 @@ int http_x_run(struct http_xi *xi);
 /* ---- server --------------------------------------------------------------------------------- */
 
 struct http_counters { /* of one worker; summed by sn_http_server_stats */
+    uint64_t conns_active;
     uint64_t requests, requests_active, errors_parse, panics, bytes_in, bytes_out, h2_streams;
 };
 struct http_server_worker {
@@ -141,7 +142,7 @@ struct sn_http_server {
     unsigned n_workers;
     struct http_server_worker *workers;
     uint32_t draining; /* __atomic */
-    uint64_t conns_open, conns_active, conns_total; /* __atomic */
+    uint64_t conns_open, conns_total; /* __atomic */
     struct sn_spin listeners_lock;
     struct http_listener *listeners;
 };

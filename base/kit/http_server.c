@@ -17,6 +17,7 @@ static void defaults(struct sn_http_server_opts *o)
     if (!o->idle_ns) o->idle_ns = 75 * SN_SEC;
     if (!o->head_ns_max) o->head_ns_max = 10 * SN_SEC;
     if (!o->write_stall_ns_max) o->write_stall_ns_max = 30 * SN_SEC;
+    if (!o->body_stall_ns_max) o->body_stall_ns_max = 30 * SN_SEC;
     if (!o->h2_streams_max) o->h2_streams_max = 250;
 }
 
@@ -69,12 +70,13 @@ static void conn_active(struct http_conn *c, bool on)
 {
     if (c->active == on) return;
     c->active = on;
+    struct http_server_worker *w = http_server_worker(c->srv);
     if (on) {
-        sn_list_push_back(&http_server_worker(c->srv)->active, &c->link);
-        __atomic_add_fetch(&c->srv->conns_active, 1, __ATOMIC_RELAXED);
+        sn_list_push_back(&w->active, &c->link);
+        w->n.conns_active++;
     } else {
         sn_list_del(&c->link);
-        __atomic_sub_fetch(&c->srv->conns_active, 1, __ATOMIC_RELEASE);
+        w->n.conns_active--;
     }
 }
 
@@ -211,11 +213,20 @@ static void cut_worker(void *arg)
 
 #define DRAIN_POLL_NS (2 * SN_MS)
 
+/* Connections that park from now on close instead, so once would do, were it not for those on their
+ * way. A sweep over TLS wakes every parked TLS stream of the process: less often. */
+#define DRAIN_TLS_SWEEP_NS (50 * SN_MS)
+
 static bool drained_by(struct sn_http_server *s, int64_t at_ns)
 {
+    int64_t tls_at = 0;
     while (__atomic_load_n(&s->conns_open, __ATOMIC_ACQUIRE)) {
         if (sn_now() >= at_ns) return false;
         sn_parked_cancel(on_ready);
+        if (s->o.tls && sn_now() >= tls_at) {
+            sn_tls_parked_cancel(on_ready);
+            tls_at = sn_now() + DRAIN_TLS_SWEEP_NS;
+        }
         if (sn_sleep(DRAIN_POLL_NS) < 0) return false;
     }
     return true;
@@ -244,6 +255,7 @@ void sn_http_server_free(struct sn_http_server *s)
     /* Handlers that do not look at their connection keep it until they return. */
     while (__atomic_load_n(&s->conns_open, __ATOMIC_ACQUIRE)) {
         sn_parked_cancel(on_ready);
+        if (s->o.tls) sn_tls_parked_cancel(on_ready);
         if (sn_sleep(DRAIN_POLL_NS) < 0) sn_yield();
     }
     for (unsigned i = 0; i < s->n_workers; i++) http_pools_done(&s->workers[i].pools);
@@ -261,12 +273,12 @@ __attribute__((no_sanitize("thread"), noinline)) static uint64_t counter(const u
 void sn_http_server_stats(const struct sn_http_server *s, struct sn_http_server_stats *ret)
 {
     struct sn_http_server_stats t = {0};
-    uint64_t active = __atomic_load_n(&s->conns_active, __ATOMIC_RELAXED);
+    uint64_t active = 0;
     t.conns_open = __atomic_load_n(&s->conns_open, __ATOMIC_RELAXED);
     t.conns_total = __atomic_load_n(&s->conns_total, __ATOMIC_RELAXED);
-    t.conns_parked = t.conns_open > active ? t.conns_open - active : 0;
     for (unsigned i = 0; i < s->n_workers; i++) {
         const struct http_counters *n = &s->workers[i].n;
+        active += counter(&n->conns_active);
         t.requests += counter(&n->requests);
         t.requests_active += counter(&n->requests_active);
         t.errors_parse += counter(&n->errors_parse);
@@ -275,5 +287,6 @@ void sn_http_server_stats(const struct sn_http_server *s, struct sn_http_server_
         t.bytes_out += counter(&n->bytes_out);
         t.h2_streams += counter(&n->h2_streams);
     }
+    t.conns_parked = t.conns_open > active ? t.conns_open - active : 0;
     *ret = t;
 }

@@ -16,8 +16,12 @@ ssize_t sn_http_body_read(struct sn_http_x *x, void *buf, size_t cap)
     uint64_t max = xi->srv->o.body_bytes_max;
     /* One byte more than allowed may be asked for: its arrival is what proves the excess. */
     if (max && cap > max - x->bytes_in) cap = (size_t)(max - x->bytes_in) + 1;
+    int64_t own = sn_deadline(), stall_at = sn_now_coarse() + xi->srv->o.body_stall_ns_max;
+    int64_t prev = sn_deadline_tighten(stall_at);
     ssize_t n = xi->ops->body_read(xi, buf, cap);
+    sn_deadline_restore(prev);
     if (n == SN_E_PROTOCOL) xi->body_bad = true;
+    if (n == SN_E_DEADLINE_EXCEEDED && own > stall_at) xi->body_slow = true;
     if (n <= 0) return n;
     x->bytes_in += (uint64_t)n;
     if (max && x->bytes_in > max) {
@@ -295,6 +299,7 @@ static void reply_error(struct http_xi *xi, int code)
 {
     int status = xi->body_large || code == SN_E_TOO_LARGE ? 413 : sn_status_http(code);
     if (code == SN_E_PROTOCOL && xi->body_bad) status = 400;
+    if (code == SN_E_DEADLINE_EXCEEDED && xi->body_slow) status = 408;
     if (status < 400) status = 500;
     struct sn_str text = sn_arena_printf(xi->x.arena, "%s\n", sn_status_name(code));
     xi->resp.len = 0;

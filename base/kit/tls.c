@@ -43,6 +43,7 @@ struct tls_stream {
     uint64_t flush_t;
     sn_stream_ready_fn fn;
     void *arg;
+    int64_t idle_at_ns; /* of the last park */
     char *host; /* client: what was verified; key of the session cache */
 };
 
@@ -555,10 +556,22 @@ static bool tls_readable_now(struct sn_stream *s)
            sn_stream_readable_now(t->inner);
 }
 
+static sn_stream_ready_fn cancelled_fn; /* __atomic: whose streams sn_tls_parked_cancel means */
+
 static void parked_inner(struct sn_stream *inner, void *arg, int why)
 {
     struct tls_stream *t = arg;
+    if (why == SN_E_CANCELLED && t->fn != __atomic_load_n(&cancelled_fn, __ATOMIC_ACQUIRE)) {
+        sn_stream_park(inner, t->idle_at_ns, parked_inner, t);
+        return;
+    }
     t->fn(&t->s, t->arg, why);
+}
+
+void sn_tls_parked_cancel(sn_stream_ready_fn fn)
+{
+    __atomic_store_n(&cancelled_fn, fn, __ATOMIC_RELEASE);
+    sn_parked_cancel(parked_inner);
 }
 
 static void parked_pending(void *arg)
@@ -572,6 +585,7 @@ static void tls_park(struct sn_stream *s, int64_t idle_at_ns, sn_stream_ready_fn
     struct tls_stream *t = tls_of(s);
     t->fn = fn;
     t->arg = arg;
+    t->idle_at_ns = idle_at_ns;
     if ((t->in_len > 0 || t->in_eof || SSL_has_pending(t->ssl)) &&
         sn_stream_go(parked_pending, t) >= 0)
         return;

@@ -70,6 +70,11 @@ int sn_tls_client(struct sn_stream *inner, struct sn_tls_config *cfg, struct sn_
 int sn_tls_server(struct sn_stream *inner, struct sn_tls_config *cfg,
                   struct sn_stream **ret) SN_MUST_CHECK;
 
+/* sn_tls_parked_cancel - as sn_parked_cancel, for TLS streams parked with `fn` (which that one does not
+ * see: their inner streams are parked with a function of this file). Others are parked again. One fn
+ * at a time: of two calls with different ones at once the earlier may miss some and be repeated. */
+void sn_tls_parked_cancel(sn_stream_ready_fn fn);
+
 /* Accessors; `s` may be any stream: the answer for one that is not TLS is empty, 0 or false. */
 bool sn_tls_is(const struct sn_stream *s);
 /* sn_tls_alpn - the agreed protocol, .ptr NULL where there is none. Borrows from the stream. */

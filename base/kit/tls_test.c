@@ -13,6 +13,7 @@
 #include "fiber/os.h"
 #include "fiber/sim.h"
 #include "harness/test.h"
+#include "kit/http.h"
 #include "kit/tls.h"
 
 /* ---- an authority in a few lines ----------------------------------------------------------------
@@ -610,4 +611,73 @@ SN_TEST(failing_allocations)
     struct sn_rt_opts o = {.workers = 1};
     T_OK(sn_rt_run(&o, torture_body, NULL));
     authority_free();
+}
+
+/* ---- an HTTP server's drain ------------------------------------------------------------------ */
+
+static int page(struct sn_http_x *x, void *arg)
+{
+    return sn_http_reply(x, 200, SN_STR("text/plain"), SN_STR("page"));
+}
+struct drain_rig {
+    struct sn_http_server *server;
+    struct sn_listener *l;
+};
+static int drain_serve(void *arg)
+{
+    struct drain_rig *d = arg;
+    return sn_http_serve(d->server, d->l);
+}
+
+/* Idle TLS connections close at once, of either version; parked streams of others stay as they are. */
+TLS_TEST(drain_closes_parked_tls_connections)
+{
+    struct fixture f;
+    struct drain_rig d;
+    struct sn_scope_storage mem;
+    char addr[64], url[80];
+    srv.cfg = server_cfg((struct sn_tls_opts){.alpn = "h2,http/1.1"});
+    struct sn_tls_config *c = client_cfg((struct sn_tls_opts){.alpn = "h2,http/1.1"});
+    up(&f);
+    srv.park = true;
+    struct sn_stream *other;
+    T_OK(client(&f, c, "a.test", &other));
+    echo(other, 10);
+    T_OK(sn_sleep(5 * SN_MS)); /* long enough to park again */
+
+    struct sn_http_server_opts so = {.handler = page, .tls = srv.cfg};
+    T_OK(sn_http_server_new(&so, &d.server));
+    T_OK(sn_listen("127.0.0.1:0", NULL, &d.l));
+    T_OK(sn_listener_addr(d.l, addr, sizeof addr));
+    struct sn_scope *scope = sn_scope_begin(&mem);
+    T_OK(sn_scope_go(scope, "serve", drain_serve, &d));
+    struct sn_http_client *clients[2];
+    for (int h2 = 0; h2 < 2; h2++) {
+        struct sn_http_client_opts co = {.tls = c, .h2_off = !h2};
+        struct sn_tls_config *h1 = client_cfg((struct sn_tls_opts){.alpn = "http/1.1"});
+        if (!h2) co.tls = h1;
+        T_OK(sn_http_client_new(&co, &clients[h2]));
+        snprintf(url, sizeof url, "https://%s/", addr);
+        struct sn_http_call call = {.url = sn_str(url)};
+        struct sn_http_resp *r;
+        struct sn_str body;
+        T_OK(sn_http_do(clients[h2], &call, &r));
+        T_EQ(r->version, h2 ? 20 : 11);
+        T_OK(sn_http_resp_all(r, 100, &body));
+        sn_http_resp_close(r);
+        sn_tls_config_unref(h1);
+    }
+    struct sn_http_server_stats st;
+    do { /* an h2 connection lingers a moment before it parks */
+        T_OK(sn_sleep(SN_MS));
+        sn_http_server_stats(d.server, &st);
+    } while (st.conns_parked < 2);
+    T_EQ(sn_http_server_drain(d.server, SN_HOUR), 0);
+    T_OK(sn_scope_end(scope));
+    sn_http_server_free(d.server);
+    for (int i = 0; i < 2; i++) sn_http_client_free(clients[i]);
+    echo(other, 100); /* woken by the sweep and parked again */
+    sn_stream_close(other);
+    down(&f, c);
+    return 0;
 }

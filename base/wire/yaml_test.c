@@ -247,6 +247,59 @@ SN_TEST(yaml_bombs_cost_an_error)
     sn_arena_done(&a);
 }
 
+/* Every prefix of a text parses or fails cleanly, whatever lies behind its end. */
+SN_TEST(yaml_truncations)
+{
+    static const char whole[] =
+        "%YAML 1.1\n---\nbase: &b {k: \"quo\\u00e9ted\", l: 'it''s'}\nlist:\n- <<: *b\n  n: -2.5e10\n"
+        "- [1, 2, {x: !!str 3}]\ntext: |2+\n    kept\n\nfold: >-\n  a\n  b # c\n? q\n: \xc3\xa9\n...\n";
+    for (size_t n = 0; n < sizeof(whole); n++) {
+        struct sn_arena a;
+        struct sn_yaml_doc d;
+        sn_arena_init(&a, NULL, 0);
+        char *exact = sn_alloc(n);
+        T_ASSERT(exact);
+        memcpy(exact, whole, n);
+        sn_test_row("%zu bytes", n);
+        int r = sn_yaml_parse(&a, sn_str_of(exact, n), NULL, &d);
+        /* One byte over: the NUL that ends the literal. */
+        if (n == sizeof(whole) - 1) T_OK(r);
+        else T_ASSERT(r == 0 || r == SN_E_SYNTAX || (n < sizeof(whole) && r == SN_E_ALREADY_EXISTS));
+        sn_free(exact);
+        sn_arena_done(&a);
+    }
+}
+
+SN_TEST(yaml_bad_encodings_and_block_depth)
+{
+    static const char *const rows[] = {
+        "\xff", "a: \xc0\x80", "a: \xed\xa0\x80", "a: \xf4\x90\x80\x80", "a: \xc3", "a: \xe2\x82",
+        "\xc3\x28: b", "a: \"\xff\"", "# \xfe\na: b", "a: \x80", "a: |\n  \xf8\x88\x80\x80\x80",
+        "a: \x01", "a: \"\x7f\"", "a: \xef\xbf\xbe",
+    };
+    struct sn_arena a;
+    struct sn_yaml_doc d;
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        sn_test_row("%zu", i);
+        sn_arena_init(&a, NULL, 0);
+        T_EQ(sn_yaml_parse(&a, sn_str(rows[i]), NULL, &d), SN_E_SYNTAX);
+        sn_arena_done(&a);
+    }
+    /* Depth by indentation, and by the shorthand for lists in lists. */
+    for (int dashes = 0; dashes < 2; dashes++) {
+        struct sn_buf b;
+        sn_buf_init(&b, 0);
+        for (int i = 0; i < 500; i++) {
+            if (dashes) sn_buf_cstr(&b, "- ");
+            else sn_buf_printf(&b, "%*sk:\n", i, "");
+        }
+        sn_arena_init(&a, NULL, 0);
+        T_EQ(sn_yaml_parse(&a, sn_buf_view(&b), NULL, &d), SN_E_DEPTH);
+        sn_arena_done(&a);
+        sn_buf_done(&b);
+    }
+}
+
 SN_TEST(yaml_streams)
 {
     struct sn_arena a;

@@ -64,9 +64,9 @@ enum sn_gas_method { SN_GAS_SIMULATE = 1, SN_GAS_TRACE, SN_GAS_BISECT };
 
 struct sn_gas_opts {
     struct sn_str block;      /* "pending", "latest", "0x..."; empty = "pending" */
-    unsigned drift;           /* transactions expected between now and inclusion that may touch the
-                               * same state; 0: the very next */
-    unsigned history_blocks;  /* 0 = none; at most SN_GAS_HISTORY_BLOCKS */
+    unsigned drift_blocks;    /* expected between the newest block and inclusion, the including one
+                               * not counted; 0: the very next block */
+    bool no_history;          /* do not look at earlier transactions: fewer questions, wider answer */
     double coverage;          /* of the interval; 0 = 0.95 */
     enum sn_gas_method only;  /* 0 = the best the node offers */
 };
@@ -80,7 +80,7 @@ struct sn_gas_estimate {
     unsigned samples;         /* earlier transactions behind interval and confidence; 0: the class */
     enum sn_gas_class class;
     enum sn_gas_method method;
-    unsigned retries;         /* the state moved that often */
+    unsigned retries;         /* the state moved that often while it was looked at */
     bool reverts;             /* the call fails: no number but `used` means anything */
     struct sn_str revert_data; /* "0x..."; with reverts */
     struct sn_str reasons[SN_GAS_REASONS_MAX]; /* one sentence each, in the order found out */
@@ -88,8 +88,9 @@ struct sn_gas_estimate {
 };
 /* sn_gas_estimate - asks the node. opts: NULL for defaults. A call that reverts is an answer, not a
  * failure. Returns 0; SN_E_INVALID_ARGUMENT for malformed fields (named), SN_E_UNIMPLEMENTED where
- * the node offers none of the three methods (or not `only`), SN_E_ABORTED where the state moved
- * during SN_GAS_RETRIES_MAX + 1 tries, else as sn_eth_batch. Owns: texts are the arena's. Suspends. */
+ * the node offers none of the three methods (or not `only`), else as sn_eth_batch. A state that
+ * moves during the questions starts them again, SN_GAS_RETRIES_MAX times at most; then the last
+ * answer counts, with less confidence. Owns: texts are the arena's. Suspends. */
 int sn_gas_estimate(struct sn_eth_rpc *rpc, const struct sn_gas_call *call,
                     const struct sn_gas_opts *opts, struct sn_arena *a,
                     struct sn_gas_estimate *ret) SN_MUST_CHECK;

@@ -3,6 +3,8 @@
 #pragma once
 #include "kit/cli.h"
 
+extern const struct sn_cli_command sn_cmd_abi;
+extern const struct sn_cli_command sn_cmd_abi_fees, sn_cmd_abi_gas; /* of sn_cmd_abi */
 extern const struct sn_cli_command sn_cmd_doctor;
 extern const struct sn_cli_command sn_cmd_gateway;
 extern const struct sn_cli_command sn_cmd_load;

@@ -241,7 +241,9 @@ static const struct sn_conf_field proxy_fields[] = {
                    .help = "Host sent on: the client's by default, `upstream` for the endpoint's "
                            "address, anything else literally."),
     SN_CONF_DURATION(struct sn_gw_conf_proxy, timeout, "timeout", .def = "30s", .max = DAY_NS,
-                     .help = "Until the answer's head is here, all attempts together. 0: none."),
+                     .help =
+                         "Until the answer's head is here, all attempts together; for a request "
+                         "with a body after the body's last byte. 0: none."),
     SN_CONF_DURATION(struct sn_gw_conf_proxy, try_timeout, "try_timeout", .def = "0s",
                      .max = DAY_NS, .help = "The same for one attempt. 0: none."),
     SN_CONF_UINT(struct sn_gw_conf_proxy, retries, "retries", .def = "2", .max = SN_GW_RETRIES_MAX,

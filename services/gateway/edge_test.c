@@ -123,6 +123,88 @@ SN_TEST(gateway_trailers_and_limits_h2)
     run_plan(&p);
 }
 
+/* ---- slow clients, slow upstreams ----------------------------------------------------------- */
+
+static const char slow_config[] =
+    "listeners: [{name: web, address: '127.0.0.1:0'}]\n"
+    "upstreams:\n"
+    "- {name: one, endpoints: [{address: '@0'}]}\n"
+    "- {name: two, h2: true, endpoints: [{address: '@0'}]}\n"
+    "routes:\n"
+    "- {name: one, match: [{prefix: /one}], proxy: {to: [{upstream: one}], timeout: 500ms}}\n"
+    "- {name: two, match: [{prefix: /two}], proxy: {to: [{upstream: two}], timeout: 500ms}}\n"
+    "limits: {stall_timeout: 700ms}\n";
+
+static int slow_app(struct sn_http_x *x, void *arg)
+{
+    struct sn_str body;
+    int r = sn_http_body_all(x, 1 << 20, &body);
+    if (r < 0) return r;
+    if (sn_str_ends(x->req.path, S("/never")) && (r = sn_sleep(2 * SN_SEC)) < 0) return r;
+    return sn_http_reply(x, 200, (struct sn_str){0}, body);
+}
+
+struct drip {
+    int left;
+    int64_t pause_ns;
+};
+static ssize_t drip_read(void *arg, void *buf, size_t cap)
+{
+    struct drip *d = arg;
+    if (d->left-- == 0) return 0;
+    int r = sn_sleep(d->pause_ns);
+    memset(buf, 'd', 10);
+    return r < 0 ? r : 10;
+}
+
+static int slow_body(struct rig *g)
+{
+    static const struct {
+        const char *path;
+        int pieces;
+        int64_t pause_ns;
+        int64_t length;
+        int status;
+    } rows[] = {
+        /* Longer than the route's timeout, but it moves: the time for the answer begins behind it. */
+        {"/one/x", 6, 100 * SN_MS, -1, 200},
+        {"/two/x", 6, 100 * SN_MS, -1, 200},
+        {"/one/x", 6, 100 * SN_MS, 60, 200},
+        /* An upstream that does not answer after the body. */
+        {"/one/never", 1, SN_MS, -1, 504},
+        {"/two/never", 1, SN_MS, -1, 504},
+        /* A body that stops. */
+        {"/one/x", 2, 3 * SN_SEC, -1, 408},
+        {"/two/x", 2, 3 * SN_SEC, -1, 408},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        sn_test_row("%zu %s", i, rows[i].path);
+        struct drip d = {rows[i].pieces, rows[i].pause_ns};
+        struct sn_http_resp *resp;
+        snprintf(g->url, sizeof(g->url), "http://%s%s", g->addr, rows[i].path);
+        struct sn_http_call call = {.method = S("POST"), .url = sn_str(g->url)};
+        if (rows[i].pieces) {
+            call.body_fn = drip_read;
+            call.body_arg = &d;
+            call.body_length = rows[i].length;
+        }
+        T_OK(sn_http_do(g->client, &call, &resp));
+        T_EQ(resp->status, rows[i].status);
+        sn_http_resp_close(resp);
+    }
+    return 0;
+}
+SN_TEST_SLOW(gateway_slow_bodies_h1, 60)
+{
+    struct plan p = {slow_config, slow_app, false, slow_body};
+    run_plan(&p);
+}
+SN_TEST_SLOW(gateway_slow_bodies_h2, 60)
+{
+    struct plan p = {slow_config, slow_app, true, slow_body};
+    run_plan(&p);
+}
+
 /* ---- upstreams that break h2 ---------------------------------------------------------------- */
 
 /* An upstream that answers its n-th stream by the n-th letter: o(k), r(efuse), i(nternal error),

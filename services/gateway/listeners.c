@@ -58,6 +58,7 @@ static int server_new(struct sn_gateway *gw, const struct sn_gw_conf *c,
         .idle_ns = c->limits.idle_timeout,
         .head_ns_max = c->limits.head_timeout,
         .write_stall_ns_max = c->limits.stall_timeout,
+        .body_stall_ns_max = c->limits.stall_timeout,
         .h2_streams_max = (uint32_t)c->limits.h2_streams,
         .conns_max = c->limits.connections,
     };

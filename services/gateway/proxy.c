@@ -177,6 +177,7 @@ static int attempt(struct proxy *p)
     q->attempts++;
     q->endpoint = sn_str(p->ep->addr);
     p->call.addr = q->endpoint;
+    p->call.start_ns = now;
     struct sn_http_header *h = NULL;
     int r = gw_headers_upstream(q, q->endpoint, p->conf, &p->upgrade, &h, &p->call.n_headers);
     if (r < 0) return r;
@@ -184,10 +185,14 @@ static int attempt(struct proxy *p)
     /* A stale pooled connection is retried below us once, for what may be repeated. */
     int64_t at = p->deadline;
     if (p->conf->try_timeout && now + p->conf->try_timeout < at) at = now + p->conf->try_timeout;
+    if (p->call.body_fn) { /* a client may take its time for a body; the upstream may not after it */
+        p->call.answer_ns_max = at == SN_FOREVER ? 0 : SN_MAX(at - now, (int64_t)1);
+        at = SN_FOREVER;
+    }
     int64_t prev = sn_deadline_tighten(at);
     r = sn_http_do(p->pool->client->http, &p->call, &p->resp);
     sn_deadline_restore(prev);
-    p->ep_head_ns = sn_now();
+    p->ep_head_ns = r < 0 ? sn_now() : now + p->resp->first_byte_ns;
     return r;
 }
 
@@ -207,7 +212,8 @@ static bool idempotent(enum sn_http_method m)
 
 static bool never_connected(int r)
 {
-    return r == SN_E_REFUSED || r == SN_E_UNAVAILABLE || r == SN_E_NOT_FOUND;
+    return r == SN_E_REFUSED || r == SN_E_UNAVAILABLE || r == SN_E_NOT_FOUND ||
+           r == SN_E_UNAUTHENTICATED;
 }
 
 static bool bad_gateway(int status) { return status >= 502 && status <= 504; }
@@ -274,6 +280,7 @@ static int answer_failure(struct proxy *p, int r)
     case 0: break;
     case SN_E_TOO_LARGE: return gw_answer(q, 413, "request body too large");
     case SN_E_PROTOCOL: return gw_answer(q, 400, "malformed request body");
+    case SN_E_DEADLINE_EXCEEDED: return gw_answer(q, 408, "request body stalled");
     default:
         q->status = 499;
         q->fault = "client left";
@@ -291,6 +298,7 @@ static int answer_failure(struct proxy *p, int r)
     case SN_E_REFUSED:
     case SN_E_UNAVAILABLE:
     case SN_E_NOT_FOUND: return gw_answer(q, 502, "upstream unreachable");
+    case SN_E_UNAUTHENTICATED: return gw_answer(q, 502, "upstream's certificate refused");
     case SN_E_RESET: return gw_answer(q, 502, "upstream closed the connection");
     default: return gw_answer(q, 502, "upstream answered badly");
     }

@@ -17,10 +17,16 @@ trap cleanup EXIT
 ok() { passed=$((passed + 1)); echo "ok $1"; }
 fail() { failed=$((failed + 1)); echo "FAIL $1: ${2:-}"; }
 check() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "expected \"$3\", got \"$2\""; fi; }
-free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
+# free_ports N - so many at once: one after the other might give the same port twice.
+free_ports() {
+  python3 -c 'import socket, sys
+s = [socket.socket() for _ in range(int(sys.argv[1]))]
+for x in s: x.bind(("127.0.0.1", 0))
+print(*[x.getsockname()[1] for x in s])' "$1"
+}
 wait_port() { for _ in $(seq 200); do (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0; sleep 0.05; done; return 1; }
 
-web=$(free_port); secure=$(free_port); app=$(free_port); ws=$(free_port)
+read -r web secure app ws tight <<<"$(free_ports 5)"
 cat >"$tmp/app.py" <<'PY'
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -116,6 +122,62 @@ for i in $(seq 30); do kill -HUP $gw; sleep 0.1; done
 wait $load
 if grep -q 'Non-2xx\|Socket errors' "$tmp/wrk.out"; then fail reload_under_load "$(grep 'Non-2xx\|Socket' "$tmp/wrk.out")"
 else ok reload_under_load; fi
+
+# Out of descriptors: who is connected is served, an upstream that cannot be dialled is 503, who waits is
+# served as soon as others leave.
+cat >"$tmp/tight.yaml" <<YAML
+listeners: [{name: web, address: "127.0.0.1:$tight"}]
+upstreams: [{name: app, endpoints: [{address: "127.0.0.1:$app"}]}]
+routes:
+  - {name: fixed, match: [{prefix: /fixed}], respond: {body: fixed}}
+  - {name: app, proxy: {to: [{upstream: app}]}}
+YAML
+(ulimit -n 64; exec "$sennit" gateway -c "$tmp/tight.yaml") 2>"$tmp/tight.log" & pids+=($!)
+wait_port "$tight"
+check descriptors_run_out "$(python3 - "$tight" <<'PY' 2>&1 | tail -1
+import socket, sys, time
+port = int(sys.argv[1])
+def dial():
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+def ask(s, path, wait=20):
+    s.settimeout(wait)
+    s.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    data = b""
+    while b"\r\n\r\n" not in data:
+        got = s.recv(4096)
+        assert got, "closed"
+        data += got
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while len(body) < length:
+        body += s.recv(4096)
+    return int(head.split(b" ")[1])
+first = dial()
+assert ask(first, "/fixed") == 200
+crowd = [dial() for _ in range(100)]  # the kernel's queue takes those that are not accepted
+served = 0
+for s in crowd:
+    try:
+        served += ask(s, "/fixed", 2) == 200
+    except TimeoutError:
+        break
+assert 10 < served < 100, served
+for _ in range(5):
+    assert ask(first, "/fixed") == 200
+assert ask(first, "/new") == 503
+for s in crowd[:served]:
+    s.close()
+last = crowd[-1]
+last.settimeout(20)
+assert ask(last, "/fixed") == 200  # it had waited in the queue
+assert ask(dial(), "/fixed") == 200
+end = time.monotonic() + 20
+while ask(first, "/new") != 200:
+    assert time.monotonic() < end, "the upstream stays unreachable"
+    time.sleep(0.05)
+print("fine")
+PY
+)" fine
 
 # SIGTERM answers what is in flight and ends with 0.
 (sleep 0.3; kill -TERM $gw) &

@@ -13,11 +13,18 @@ cleanup() {
   rm -rf "$tmp"
 }
 trap cleanup EXIT
-free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
+# free_ports N - so many at once: one after the other might give the same port twice.
+free_ports() {
+  python3 -c 'import socket, sys
+s = [socket.socket() for _ in range(int(sys.argv[1]))]
+for x in s: x.bind(("127.0.0.1", 0))
+print(*[x.getsockname()[1] for x in s])' "$1"
+}
 wait_port() { for _ in $(seq 200); do (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0; sleep 0.05; done; return 1; }
 wait_line() { for _ in $(seq 200); do [ -s "$1" ] && return 0; sleep 0.05; done; return 1; }
 
-web=$(free_port) up=$(free_port) others=()
+read -r web up ng <<<"$(free_ports 3)"
+others=()
 "$peer" serve >"$tmp/ours" 2>"$tmp/ours.err" & pids+=($!)
 wait_line "$tmp/ours" || { echo "FAIL our server does not start: $(cat "$tmp/ours.err")"; exit 1; }
 cat >"$tmp/gw.yaml" <<YAML
@@ -29,7 +36,7 @@ YAML
 "$sennit" gateway -c "$tmp/gw.yaml" 2>"$tmp/gw.log" & pids+=($!)
 wait_port "$web" || { echo "FAIL the gateway does not start: $(cat "$tmp/gw.log")"; exit 1; }
 if command -v nginx >/dev/null; then
-  ng=$(free_port); mkdir -p "$tmp/ng"
+  mkdir -p "$tmp/ng"
   cat >"$tmp/ng.conf" <<CONF
 daemon off; master_process off; pid $tmp/ng/pid; error_log $tmp/ng/error.log crit;
 events { worker_connections 256; }

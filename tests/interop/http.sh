@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Our HTTP server and client against curl, nghttp2's tools, Go's net/http, wrk and Python's
-# websockets. usage: http.sh HTTP_PEER SOURCE_ROOT. A missing peer is a SKIP of its rows.
+# Our HTTP server and client against curl, nghttp2's tools, Go's net/http, wrk, Python's websockets and
+# Node's ws; the last ones also through the gateway. usage: http.sh HTTP_PEER SOURCE_ROOT SENNIT. A
+# missing peer is a SKIP of its rows.
 set -u
-peer=$1 root=$2
+peer=$1 root=$2 sennit=$3
 tmp=$(mktemp -d) passed=0 failed=0 skipped=0 pids=()
 cleanup() {
   for p in "${pids[@]:-}"; do [ -n "$p" ] && kill "$p" 2>/dev/null; done
@@ -89,5 +90,28 @@ if [ -n "$py" ]; then
   expect "our websocket client" ok "$peer" ws "ws://127.0.0.1:$first/" 300
 else skip websockets "no python with the package"; fi
 expect "our websocket both sides" ok "$peer" ws "ws://$plain/ws" 300
+expect "our websocket compressed" ok "$peer" ws "ws://$plain/ws" 300 deflate
+
+# Node's ws, on its own and through the gateway; the package is kept in a cache.
+cat >"$tmp/gw.yaml" <<YAML
+listeners: [{name: web, address: "127.0.0.1:0"}]
+upstreams: [{name: peer, endpoints: [{address: "$plain"}]}]
+routes: [{name: all, proxy: {to: [{upstream: peer}]}}]
+YAML
+"$sennit" gateway -c "$tmp/gw.yaml" 2>"$tmp/gw.log" & pids+=($!)
+for _ in $(seq 100); do gw=$(grep -oE '127\.0\.0\.1:[0-9]+' "$tmp/gw.log" | head -1); [ -n "$gw" ] && break; sleep 0.05; done
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/sennit/npm-ws
+if have node && have npm && { [ -d "$cache/node_modules/ws" ] ||
+  { mkdir -p "$cache" && npm install --no-audit --no-fund --loglevel=error --prefix "$cache" ws@8.18.0 >/dev/null 2>&1; }; }; then
+  export NODE_PATH=$cache/node_modules
+  js=$root/tests/interop/http_ws.js
+  for where in "$plain" "$gw"; do
+    expect "node ws client $([ "$where" = "$gw" ] && echo through the gateway)" ok node "$js" client "ws://$where/ws"
+    expect "node h2 websocket $([ "$where" = "$gw" ] && echo through the gateway)" ok node "$js" h2 "http://$where" /ws
+  done
+  start "$tmp/node" node "$js" server
+  expect "our websocket client, node" ok "$peer" ws "ws://127.0.0.1:$first/" 300
+  expect "our websocket client, node, compressed" ok "$peer" ws "ws://127.0.0.1:$first/" 300 deflate
+else skip "node ws" "node, npm or the package is missing"; fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

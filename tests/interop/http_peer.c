@@ -3,7 +3,7 @@
  *
  *   http_peer serve [CERT KEY]          serves on a free port, printed; h1, h2 and WebSocket
  *   http_peer get URL [h2|tls] [BODY]   one call with our client; status, version and body printed
- *   http_peer ws URL COUNT              COUNT round trips with our WebSocket client */
+ *   http_peer ws URL COUNT [deflate]    COUNT round trips with our WebSocket client */
 #include <signal.h>
 #include <stdio.h>
 
@@ -134,7 +134,8 @@ static int run_ws(struct app *a)
     if (r >= 0) r = sn_http_client_new(NULL, &c);
     if (r < 0) return r;
     struct sn_ws *ws;
-    r = sn_ws_dial(c, sn_str(a->argv[2]), NULL, &ws);
+    struct sn_ws_opts o = {.deflate = a->argc > 4};
+    r = sn_ws_dial(c, sn_str(a->argv[2]), &o, &ws);
     struct sn_buf big = {0}, m = {0};
     for (uint64_t i = 0; i < count && r >= 0; i++) {
         for (int k = 0; k < 100; k++) sn_buf_byte(&big, (uint8_t)('a' + (i + (uint64_t)k) % 26));

@@ -7,7 +7,14 @@ import websockets
 
 
 async def client(url):
-    async with websockets.connect(url, compression=None) as ws:
+    for compression in (None, "deflate"):
+        await client_once(url, compression)
+    print("ok")
+
+
+async def client_once(url, compression):
+    async with websockets.connect(url, compression=compression) as ws:
+        assert bool(ws.extensions) == (compression is not None), ws.extensions
         for n in (0, 1, 125, 126, 65535, 65536, 500000):
             await ws.send("x" * n)
             assert await ws.recv() == "x" * n, n
@@ -17,7 +24,6 @@ async def client(url):
         assert await ws.recv() == "fragmented"
         await (await ws.ping())
     assert ws.close_code == 1000, ws.close_code
-    print("ok")
 
 
 async def server():

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crypto/vec_pairs_tmpl_int.h - sums of pairs of affine points, eight at a time.
+ * A template, included by ifma_msm.c once for each coordinate field: V_T is eight coordinates, V_(x)
+ * their operations and the names made here, V_ROWS the cache lines of a point. Points are reduced
+ * below 2p, Montgomery with 2^260, zeros at infinity.
+ *
+ * One pass forward multiplies up the denominators x2 - x1, lane by lane; after one inversion a pass
+ * backward finishes the sums. Should a denominator be zero (equal, opposite or infinite points) the
+ * product is, and the batch is done again with care: masks say which lanes are doublings, copies or
+ * cancel. Infinite points are rare enough to be looked for in the careful pass only if some product
+ * was zero or an operand is all zeros (checked on loading). */
+
+struct V_(group)
+{
+    V_T x1, y1, x2, y2, den, before;
+    __mmask8 inf1, inf2, tangent, cancel;
+};
+
+static SN_ALWAYS_INLINE void V_(forward)(struct V_(group) * s, V_T *acc, const V_(mod_t) * m,
+                                         bool careful)
+{
+    s->den = V_(sub)(&s->x2, &s->x1, m);
+    if (careful) {
+        __mmask8 same = V_(is_zero)(&s->den, m);
+        V_T sum = V_(add)(&s->y1, &s->y2), two_y = V_(add)(&s->y1, &s->y1), one = V_(one)(m);
+        __mmask8 inf = s->inf1 | s->inf2;
+        s->cancel = same & V_(is_zero)(&sum, m) & (__mmask8)~inf;
+        s->tangent = same & (__mmask8) ~(s->cancel | inf);
+        s->den = V_(blend)(s->tangent, &s->den, &two_y);
+        s->den = V_(blend)(inf | s->cancel, &s->den, &one);
+    }
+    s->before = *acc;
+    *acc = V_(mul)(acc, &s->den, m);
+}
+static SN_ALWAYS_INLINE void V_(backward)(struct V_(group) * s, V_T *acc, const V_(mod_t) * m,
+                                          bool careful)
+{
+    V_T inv = V_(mul)(acc, &s->before, m);
+    *acc = V_(mul)(acc, &s->den, m);
+    V_T num = V_(sub)(&s->y2, &s->y1, m);
+    if (careful) {
+        V_T sq = V_(sqr)(&s->x1, m), three = V_(triple)(&sq, m);
+        num = V_(blend)(s->tangent, &num, &three);
+    }
+    V_T l = V_(mul)(&num, &inv, m), x3 = V_(sqr)(&l, m);
+    V_T xs = V_(add)(&s->x1, &s->x2);
+    x3 = V_(sub_reduce)(&x3, &xs, m);
+    V_T t = V_(sub)(&s->x1, &x3, m);
+    t = V_(mul)(&t, &l, m);
+    V_T y3 = V_(sub_once)(&t, &s->y1, m);
+    if (careful) {
+        x3 = V_(blend)(s->inf1, &x3, &s->x2), y3 = V_(blend)(s->inf1, &y3, &s->y2);
+        x3 = V_(blend)(s->inf2, &x3, &s->x1), y3 = V_(blend)(s->inf2, &y3, &s->y1);
+        __mmask8 none = s->cancel | (s->inf1 & s->inf2);
+        x3 = V_(clear)(none, &x3), y3 = V_(clear)(none, &y3);
+    }
+    s->x1 = x3, s->y1 = y3;
+}
+
+/* Eight pairs from their places; the last pair fills the lanes that are left over. */
+static SN_ALWAYS_INLINE void V_(gather)(struct V_(group) * s, const char *src,
+                                        const struct sn_pair *p, size_t n, const V_(mod_t) * m)
+{
+    const char *a[8], *b[8];
+    __mmask8 minus_a = 0, minus_b = 0;
+    for (unsigned k = 0; k < 8; k++) {
+        const struct sn_pair *q = &p[SN_MIN((size_t)k, n - 1)];
+        a[k] = src + (size_t)(q->a & ~SN_PAIR_MINUS) * (64 * V_ROWS);
+        b[k] = src + (size_t)(q->b & ~SN_PAIR_MINUS) * (64 * V_ROWS);
+        minus_a |= (__mmask8)(q->a >> 31 << k);
+        minus_b |= (__mmask8)(q->b >> 31 << k);
+    }
+    s->inf1 = V_(load)(&s->x1, &s->y1, a);
+    s->inf2 = V_(load)(&s->x2, &s->y2, b);
+    V_T neg = V_(neg)(&s->y1, m);
+    s->y1 = V_(blend)(minus_a & (__mmask8)~s->inf1, &s->y1, &neg);
+    neg = V_(neg)(&s->y2, m);
+    s->y2 = V_(blend)(minus_b & (__mmask8)~s->inf2, &s->y2, &neg);
+}
+
+static void V_(add_pairs)(void *ret, const void *src, const struct sn_pair *pairs, size_t n,
+                          void *scratch)
+{
+    struct V_(group) *s = scratch;
+    size_t groups = (n + 7) / 8;
+    V_(mod_t) mod, *m = &mod;
+    V_(mod_init)(m);
+    __mmask8 odd = 0;
+    V_T acc = V_(one)(m);
+    for (size_t i = 0; i < groups; i++) {
+        for (size_t k = 8 * i + 24; k < SN_MIN(8 * i + 32, n); k++) { /* three groups ahead */
+            const char *a = (const char *)src + (size_t)(pairs[k].a & ~SN_PAIR_MINUS) * (64 * V_ROWS);
+            const char *b = (const char *)src + (size_t)(pairs[k].b & ~SN_PAIR_MINUS) * (64 * V_ROWS);
+            for (unsigned r = 0; r < V_ROWS; r++)
+                __builtin_prefetch(a + 64 * r), __builtin_prefetch(b + 64 * r);
+        }
+        V_(gather)(&s[i], src, pairs + 8 * i, n - 8 * i, m);
+        odd |= s[i].inf1 | s[i].inf2;
+        V_(forward)(&s[i], &acc, m, false);
+    }
+    bool careful = odd != 0 || !V_(invert)(&acc, m);
+    if (careful) {
+        acc = V_(one)(m);
+        for (size_t i = 0; i < groups; i++) V_(forward)(&s[i], &acc, m, true);
+        bool invertible = V_(invert)(&acc, m);
+        SN_ASSERT(invertible);
+    }
+    for (size_t i = groups; i-- > 0;) {
+        if (careful)
+            V_(backward)(&s[i], &acc, m, true);
+        else
+            V_(backward)(&s[i], &acc, m, false);
+        char *out[8];
+        for (unsigned k = 0; k < 8; k++)
+            out[k] = (char *)ret + (size_t)pairs[SN_MIN(8 * i + k, n - 1)].out * (64 * V_ROWS);
+        V_(store)(out, &s[i].x1, &s[i].y1);
+    }
+}

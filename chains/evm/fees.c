@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* evm/fees.c - fee suggestion from eth_feeHistory.
+ *
+ * Two unknowns: how far the base fee climbs until the last acceptable block, and which tip the
+ * producers of those blocks take. Both are read off the history by sliding a window of that many
+ * blocks over it: the climb is the wanted quantile of the windows' climbs (and never more than the
+ * protocol allows), the tip the cheapest one that the wanted share of windows would have taken. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/alloc.h"
+#include "core/buf.h"
+#include "core/status.h"
+#include "evm/gas.h"
+
+#define BLOCKS_DEFAULT 3u
+#define BLOCKS_MAX 64u
+#define PROBABILITY_DEFAULT 0.95
+#define STEP_MAX 1.125 /* EIP-1559: one eighth a block */
+#define FULL_MIN 0.10  /* emptier blocks say nothing about tips */
+#define ROOM_MAX 0.95  /* below this a block had room for anyone */
+#define TIP_MIN 1u     /* wei: producers may refuse none at all */
+#define CLIMB_SLACK 1.02
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+/* upper_quantile - of n values, so that a new one lies at or below it with probability p (split
+ * conformal: rank ceil((n + 1) p), the largest where n is too small for p). Sorts v. */
+static double upper_quantile(double *v, size_t n, double p)
+{
+    qsort(v, n, sizeof *v, by_value);
+    size_t rank = (size_t)ceil((double)(n + 1) * p);
+    return v[SN_MIN(SN_MAX(rank, 1u), n) - 1];
+}
+static double climb_limit(unsigned blocks) { return pow(STEP_MAX, (double)(blocks - 1)); }
+
+/* climb_of - how much higher than the next base fee it may be in the last of `blocks` blocks. */
+static double climb_of(const struct sn_fee_block *b, size_t n, unsigned blocks, double p,
+                       double *work)
+{
+    size_t windows = 0;
+    if (blocks == 1) return 1;
+    for (size_t i = 0; i + blocks <= n; i++) {
+        /* Its highest block counts: only what is charged is paid, so room costs nothing. */
+        double high = 1, first = (double)SN_MAX(b[i].base_fee, (uint64_t)1);
+        for (size_t j = i; j < i + blocks; j++) high = fmax(high, (double)b[j].base_fee / first);
+        work[windows++] = high;
+    }
+    if (!windows) return climb_limit(blocks);
+    double climb = upper_quantile(work, windows, p) * CLIMB_SLACK;
+    return fmin(climb, climb_limit(blocks));
+}
+/* takes - whether the block would have taken a transaction with this tip. */
+static bool takes(const struct sn_fee_block *b, uint64_t tip)
+{
+    return b->full < ROOM_MAX ? tip >= TIP_MIN : tip >= b->tip[0];
+}
+static double share_taken(const struct sn_fee_block *b, size_t n, unsigned blocks, uint64_t tip)
+{
+    size_t windows = 0, taken = 0;
+    for (size_t i = 0; i + blocks <= n; i++, windows++)
+        for (size_t j = i; j < i + blocks; j++)
+            if (takes(&b[j], tip)) {
+                taken++;
+                break;
+            }
+    return windows ? (double)taken / (double)windows : 0;
+}
+static int by_tip(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+/* tip_of - the cheapest tip of the history that enough windows take. */
+static uint64_t tip_of(const struct sn_fee_block *b, size_t n, unsigned blocks, double p,
+                       uint64_t hint, uint64_t *work)
+{
+    size_t m = 0;
+    for (size_t i = 0; i < n; i++)
+        if (b[i].full >= FULL_MIN && b[i].tip[0] > 0)
+            for (unsigned k = 0; k < SN_COUNT_OF(b[i].tip); k++) work[m++] = b[i].tip[k];
+    if (m == 0) return SN_MAX(hint, (uint64_t)TIP_MIN); /* nobody tips, or nobody says */
+    qsort(work, m, sizeof *work, by_tip);
+    if (share_taken(b, n, blocks, TIP_MIN) >= p) {
+        /* Room in nearly every window. Some producers still drop what pays them nothing. */
+        return SN_MIN(work[0], SN_MAX(hint, (uint64_t)TIP_MIN));
+    }
+    size_t low = 0, high = m - 1; /* more tip is never taken less: halve */
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (share_taken(b, n, blocks, work[mid]) >= p)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return work[low];
+}
+
+static uint64_t scaled(uint64_t fee, double by)
+{
+    double v = ceil((double)fee * by);
+    return v >= 1.8e19 ? UINT64_MAX / 2 : (uint64_t)v;
+}
+int sn_fees_from_history(const struct sn_fee_block *blocks, size_t n, uint64_t next_base,
+                         uint64_t tip_hint, const struct sn_fee_opts *opts, struct sn_arena *a,
+                         struct sn_fees *ret)
+{
+    unsigned want = opts && opts->blocks ? opts->blocks : BLOCKS_DEFAULT;
+    double p = opts && opts->probability > 0 ? opts->probability : PROBABILITY_DEFAULT;
+    if (want > BLOCKS_MAX || p >= 1)
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "fees: 1 to %u blocks and a probability below 1 expected", BLOCKS_MAX);
+    double *work = SN_ARENA_ARRAY(a, double, n + 1);
+    uint64_t *tips = SN_ARENA_ARRAY(a, uint64_t, 5 * n + 1);
+    if (!work || !tips) return SN_E_NOMEM;
+    double climb = climb_of(blocks, n, want, p, work);
+    uint64_t tip = tip_of(blocks, n, want, p, tip_hint, tips);
+    *ret = (struct sn_fees){.priority_fee = tip,
+                            .base_fee = next_base,
+                            .base_fee_high = scaled(next_base, climb),
+                            .blocks_seen = (unsigned)n,
+                            .inclusion = share_taken(blocks, n, want, tip)};
+    ret->max_fee = ret->base_fee_high + tip;
+    ret->reason =
+        sn_arena_printf(a,
+                        "%zu blocks: within %u blocks the base fee stayed below %.3f times the "
+                        "next one's in %.0f %% "
+                        "of cases; a tip of %llu wei was taken in %.1f %%",
+                        n, want, climb, 100 * p, (unsigned long long)tip, 100 * ret->inclusion);
+    return ret->reason.ptr ? 0 : SN_E_NOMEM;
+}
+
+/* ---- from a node ---- */
+
+static int read_history(const struct sn_json *h, struct sn_arena *a, struct sn_fee_block **ret,
+                        size_t *ret_n, uint64_t *ret_next)
+{
+    const struct sn_json *base = sn_json_get(h, "baseFeePerGas"),
+                         *full = sn_json_get(h, "gasUsedRatio");
+    const struct sn_json *reward = sn_json_get(h, "reward");
+    size_t n = sn_json_len(full);
+    if (!sn_json_is(base, SN_JSON_ARRAY) || sn_json_len(base) != n + 1 || n > 1024)
+        return sn_fail(SN_E_PROTOCOL,
+                       "eth_feeHistory: %zu ratios and one base fee more expected, %zu came", n,
+                       sn_json_len(base));
+    struct sn_fee_block *b = SN_ARENA_ARRAY(a, struct sn_fee_block, n + 1);
+    if (!b) return SN_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        int r = sn_eth_quantity(sn_json_at(base, i), "baseFeePerGas", &b[i].base_fee);
+        if (r < 0) return r;
+        b[i].full = sn_json_double_or(sn_json_at(full, i), 0);
+        const struct sn_json *tips = sn_json_at(reward, i);
+        for (size_t k = 0; k < SN_MIN(sn_json_len(tips), SN_COUNT_OF(b[i].tip)); k++)
+            if ((r = sn_eth_quantity(sn_json_at(tips, k), "reward", &b[i].tip[k])) < 0) return r;
+    }
+    int r = sn_eth_quantity(sn_json_at(base, n), "baseFeePerGas", ret_next);
+    *ret = b;
+    *ret_n = n;
+    return r;
+}
+int sn_fees_suggest(struct sn_eth_rpc *rpc, const struct sn_fee_opts *opts, struct sn_arena *a,
+                    struct sn_fees *ret)
+{
+    const struct sn_json *history, *hint;
+    struct sn_fee_block *b = NULL;
+    uint64_t next = 0, tip = 0;
+    size_t n = 0;
+    int r = sn_eth_call(rpc, a, &history, NULL, "eth_feeHistory",
+                        "[\"0x%x\",\"latest\",[10,25,50,75,90]]", SN_GAS_HISTORY_BLOCKS);
+    if (r >= 0) r = read_history(history, a, &b, &n, &next);
+    if (r < 0) return r;
+    /* Only a hint: nodes without it are fine. */
+    if (sn_eth_call(rpc, a, &hint, NULL, "eth_maxPriorityFeePerGas", "[]") >= 0 &&
+        sn_eth_quantity(hint, "eth_maxPriorityFeePerGas", &tip) < 0)
+        tip = 0;
+    return sn_fees_from_history(b, n, next, tip, opts, a, ret);
+}

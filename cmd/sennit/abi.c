@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sennit abi - contract interfaces: the commands, one file each. */
+#include "sennit/commands.h"
+
+static const struct sn_cli_command *const subs[] = {&sn_cmd_abi_gas, &sn_cmd_abi_fees, NULL};
+
+const struct sn_cli_command sn_cmd_abi = {
+    .name = "abi",
+    .brief = "Contract interfaces: SDKs, calldata, transactions, gas.",
+    .subs = subs,
+};

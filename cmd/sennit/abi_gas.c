@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sennit abi gas, sennit abi fees - what a transaction will cost, asked of a node. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/status.h"
+#include "evm/gas.h"
+#include "fiber/fiber.h"
+#include "sennit/commands.h"
+
+#define LINE_BYTES_MAX (4u << 20)
+#define NODE_DEFAULT "http://127.0.0.1:8545"
+
+static void put_quantity_field(struct sn_jsonw *w, const char *key, uint64_t v)
+{
+    sn_jsonw_ku64(w, key, v);
+}
+static void print(struct sn_buf *b)
+{
+    if (b->err == 0) printf("%.*s\n", SN_STR_ARG(sn_buf_view(b)));
+    fflush(stdout);
+}
+
+/* ---- gas ------------------------------------------------------------------------------------- */
+
+struct gas_opts {
+    struct sn_str rpc, header, from, to, data, value, access_list, block;
+    uint64_t drift;
+    int64_t method;
+    double coverage;
+    bool no_history, lines, json;
+};
+static const struct sn_conf_enum methods[] = {{"best", 0},
+                                              {"simulate", SN_GAS_SIMULATE},
+                                              {"trace", SN_GAS_TRACE},
+                                              {"bisect", SN_GAS_BISECT},
+                                              {0}};
+static const char *const method_names[] = {"", "simulate", "trace", "bisect"};
+static const struct sn_conf_field gas_fields[] = {
+    SN_CONF_STRING(struct gas_opts, rpc, "rpc", .def = NODE_DEFAULT,
+                   .help = "The node's JSON-RPC address."),
+    SN_CONF_STRING(struct gas_opts, header, "header",
+                   .help = "An HTTP header for the node: \"Name: value\"."),
+    SN_CONF_STRING(struct gas_opts, from, "from", .help = "The sender."),
+    SN_CONF_STRING(struct gas_opts, to, "to", .help = "The recipient; none creates a contract."),
+    SN_CONF_STRING(struct gas_opts, data, "data", .help = "Call data or init code, 0x..."),
+    SN_CONF_STRING(struct gas_opts, value, "value", .help = "Wei sent along, 0x..."),
+    SN_CONF_STRING(struct gas_opts, access_list, "access-list", .help = "EIP-2930's list as JSON."),
+    SN_CONF_STRING(struct gas_opts, block, "block", .def = "pending",
+                   .help = "The state to try it on."),
+    SN_CONF_UINT(struct gas_opts, drift, "drift",
+                 .help = "Blocks expected before the including one."),
+    SN_CONF_DOUBLE(struct gas_opts, coverage, "coverage", .def = "0.95",
+                   .help = "Of the interval."),
+    SN_CONF_ENUM(struct gas_opts, method, "method", methods, .def = "best",
+                 .help = "How to simulate."),
+    SN_CONF_BOOL(struct gas_opts, no_history, "no-history",
+                 .help = "Do not look at earlier transactions."),
+    SN_CONF_BOOL(
+        struct gas_opts, lines, "lines",
+        .help = "Read calls from standard input, a JSON object a line; print an estimate each."),
+    SN_CONF_BOOL(struct gas_opts, json, "json", .help = "Print a JSON object."),
+};
+static const struct sn_conf_table gas_table = SN_CONF_TABLE(struct gas_opts, gas_fields);
+
+static void gas_json(const struct sn_gas_estimate *e, struct sn_buf *out)
+{
+    struct sn_jsonw w;
+    sn_jsonw_init(&w, out, NULL);
+    sn_jsonw_object(&w);
+    put_quantity_field(&w, "used", e->used);
+    put_quantity_field(&w, "limit", e->limit);
+    sn_jsonw_key(&w, SN_STR("interval"));
+    sn_jsonw_array(&w);
+    sn_jsonw_u64(&w, e->used_low);
+    sn_jsonw_u64(&w, e->used_high);
+    sn_jsonw_array_end(&w);
+    put_quantity_field(&w, "limitMin", e->limit_min);
+    put_quantity_field(&w, "intrinsic", e->intrinsic);
+    put_quantity_field(&w, "floor", e->floor);
+    sn_jsonw_kdouble(&w, "confidence", e->confidence);
+    put_quantity_field(&w, "samples", e->samples);
+    sn_jsonw_kstr(&w, "class", sn_str(sn_gas_class_name(e->class)));
+    sn_jsonw_kstr(&w, "method", sn_str(method_names[e->method]));
+    put_quantity_field(&w, "retries", e->retries);
+    sn_jsonw_kbool(&w, "reverts", e->reverts);
+    if (e->reverts) sn_jsonw_kstr(&w, "revertData", e->revert_data);
+    sn_jsonw_key(&w, SN_STR("reasons"));
+    sn_jsonw_array(&w);
+    for (unsigned i = 0; i < e->n_reasons; i++) sn_jsonw_str(&w, e->reasons[i]);
+    sn_jsonw_array_end(&w);
+    sn_jsonw_object_end(&w);
+}
+static void gas_text(const struct sn_gas_estimate *e)
+{
+    if (e->reverts) {
+        printf("fails        %.*s\n", SN_STR_ARG(e->revert_data));
+    } else {
+        printf("gas used     %llu   (%llu to %llu; within 1.2 %%: %.0f %%)\n",
+               (unsigned long long)e->used, (unsigned long long)e->used_low,
+               (unsigned long long)e->used_high, 100 * e->confidence);
+        printf("gas limit    %llu   (the least that succeeds: %llu)\n",
+               (unsigned long long)e->limit, (unsigned long long)e->limit_min);
+    }
+    printf("before code  %llu   (calldata floor: %llu)\n", (unsigned long long)e->intrinsic,
+           (unsigned long long)e->floor);
+    printf("class        %s, by %s, %u earlier transactions\n", sn_gas_class_name(e->class),
+           method_names[e->method], e->samples);
+    for (unsigned i = 0; i < e->n_reasons; i++)
+        printf("             %.*s\n", SN_STR_ARG(e->reasons[i]));
+}
+static struct sn_gas_opts estimate_opts(const struct gas_opts *o)
+{
+    return (struct sn_gas_opts){.block = o->block,
+                                .drift_blocks = (unsigned)o->drift,
+                                .no_history = o->no_history,
+                                .coverage = o->coverage,
+                                .only = (enum sn_gas_method)o->method};
+}
+static int gas_once(const struct gas_opts *o, struct sn_eth_rpc *rpc, struct sn_arena *a)
+{
+    struct sn_gas_call call = {.from = o->from,
+                               .to = o->to,
+                               .data = o->data,
+                               .value = o->value,
+                               .access_list = o->access_list};
+    struct sn_gas_opts eo = estimate_opts(o);
+    struct sn_gas_estimate e;
+    int r = sn_gas_estimate(rpc, &call, &eo, a, &e);
+    if (r < 0) return r;
+    if (o->json) {
+        struct sn_buf b SN_CLEANUP(sn_buf_done);
+        sn_buf_init(&b, 0);
+        gas_json(&e, &b);
+        print(&b);
+    } else {
+        gas_text(&e);
+    }
+    return e.reverts ? SN_EXIT_FAILED : SN_EXIT_OK;
+}
+/* One line in, one line out; a line that cannot be estimated says why in "error". */
+static int gas_line(const struct gas_opts *o, struct sn_eth_rpc *rpc, struct sn_str line,
+                    struct sn_arena *a)
+{
+    struct sn_buf b SN_CLEANUP(sn_buf_done);
+    const struct sn_json *v = NULL;
+    struct sn_gas_opts eo = estimate_opts(o);
+    struct sn_gas_estimate e;
+    sn_buf_init(&b, 0);
+    int r = sn_json_parse(a, line, NULL, &v);
+    struct sn_gas_call call = {.from = sn_json_str(sn_json_get(v, "from")),
+                               .to = sn_json_str(sn_json_get(v, "to")),
+                               .data = sn_json_str(sn_json_get(v, "data")),
+                               .value = sn_json_str(sn_json_get(v, "value"))};
+    eo.drift_blocks = (unsigned)sn_json_i64_or(sn_json_get(v, "drift"), eo.drift_blocks);
+    if (r >= 0) r = sn_gas_estimate(rpc, &call, &eo, a, &e);
+    if (r >= 0) {
+        gas_json(&e, &b);
+    } else {
+        sn_buf_cstr(&b, "{\"error\":");
+        sn_json_write_string(&b, sn_str(sn_diag_str(r)));
+        sn_buf_byte(&b, '}');
+    }
+    print(&b);
+    return b.err;
+}
+static int gas_lines(const struct gas_opts *o, struct sn_eth_rpc *rpc)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    int r = 0;
+    for (ssize_t n; r >= 0 && (n = getline(&line, &cap, stdin)) > 0;) {
+        struct sn_arena a;
+        if ((size_t)n > LINE_BYTES_MAX) {
+            r = sn_fail(SN_E_TOO_LARGE, "a line of %zd bytes; at most %u", n, LINE_BYTES_MAX);
+            break;
+        }
+        sn_arena_init(&a, NULL, 0);
+        r = gas_line(o, rpc, sn_str_trim(sn_str_of(line, (size_t)n)), &a);
+        sn_arena_done(&a);
+    }
+    free(line); /* banned: getline allocated it */
+    return r;
+}
+static int gas_main(void *arg)
+{
+    const struct sn_cli_call *call = arg;
+    const struct gas_opts *o = call->opts;
+    struct sn_eth_rpc *rpc;
+    int r = sn_eth_http_open(&(struct sn_eth_http_opts){.url = o->rpc, .headers = o->header}, &rpc);
+    if (r < 0) return r;
+    r = o->lines ? gas_lines(o, rpc) : gas_once(o, rpc, call->arena);
+    sn_eth_http_close(rpc);
+    return r;
+}
+static int gas_run(const struct sn_cli_call *call)
+{
+    return sn_rt_run(&(struct sn_rt_opts){.workers = 1}, gas_main, (void *)(uintptr_t)call);
+}
+const struct sn_cli_command sn_cmd_abi_gas = {
+    .name = "gas",
+    .brief = "Predicts gas used, the limit to ask for, and how sure that is.",
+    .about =
+        "Three different numbers: what the receipt will say, what must be allowed so that the "
+        "call\n"
+        "does not run out on the way, and the interval the first will lie in. Asks the node to\n"
+        "simulate the call (eth_simulateV1, else a trace, else by trying limits) and compares "
+        "with\n"
+        "the last 128 blocks' transactions of the same kind.",
+    .table = &gas_table,
+    .run = gas_run,
+};
+
+/* ---- fees ------------------------------------------------------------------------------------ */
+
+struct fees_opts {
+    struct sn_str rpc, header;
+    uint64_t blocks;
+    double probability;
+    bool json;
+};
+static const struct sn_conf_field fees_fields[] = {
+    SN_CONF_STRING(struct fees_opts, rpc, "rpc", .def = NODE_DEFAULT,
+                   .help = "The node's JSON-RPC address."),
+    SN_CONF_STRING(struct fees_opts, header, "header",
+                   .help = "An HTTP header for the node: \"Name: value\"."),
+    SN_CONF_UINT(struct fees_opts, blocks, "blocks", .def = "3", .help = "To be included within."),
+    SN_CONF_DOUBLE(struct fees_opts, probability, "probability", .def = "0.95",
+                   .help = "Of inclusion."),
+    SN_CONF_BOOL(struct fees_opts, json, "json", .help = "Print a JSON object."),
+};
+static const struct sn_conf_table fees_table = SN_CONF_TABLE(struct fees_opts, fees_fields);
+
+static void fees_json(const struct sn_fees *f)
+{
+    struct sn_buf b SN_CLEANUP(sn_buf_done);
+    struct sn_jsonw w;
+    sn_buf_init(&b, 0);
+    sn_jsonw_init(&w, &b, NULL);
+    sn_jsonw_object(&w);
+    put_quantity_field(&w, "maxFeePerGas", f->max_fee);
+    put_quantity_field(&w, "maxPriorityFeePerGas", f->priority_fee);
+    put_quantity_field(&w, "baseFee", f->base_fee);
+    put_quantity_field(&w, "baseFeeHigh", f->base_fee_high);
+    put_quantity_field(&w, "blocksSeen", f->blocks_seen);
+    sn_jsonw_kdouble(&w, "inclusion", f->inclusion);
+    sn_jsonw_kstr(&w, "reason", f->reason);
+    sn_jsonw_object_end(&w);
+    print(&b);
+}
+static int fees_main(void *arg)
+{
+    const struct sn_cli_call *call = arg;
+    const struct fees_opts *o = call->opts;
+    struct sn_fee_opts fo = {.blocks = (unsigned)o->blocks, .probability = o->probability};
+    struct sn_eth_rpc *rpc;
+    struct sn_fees f;
+    int r = sn_eth_http_open(&(struct sn_eth_http_opts){.url = o->rpc, .headers = o->header}, &rpc);
+    if (r < 0) return r;
+    r = sn_fees_suggest(rpc, &fo, call->arena, &f);
+    sn_eth_http_close(rpc);
+    if (r < 0) return r;
+    if (o->json) {
+        fees_json(&f);
+        return 0;
+    }
+    printf("maxFeePerGas          %llu wei\nmaxPriorityFeePerGas  %llu wei\n",
+           (unsigned long long)f.max_fee, (unsigned long long)f.priority_fee);
+    printf("base fee              %llu next, up to %llu\n%.*s\n", (unsigned long long)f.base_fee,
+           (unsigned long long)f.base_fee_high, SN_STR_ARG(f.reason));
+    return 0;
+}
+static int fees_run(const struct sn_cli_call *call)
+{
+    return sn_rt_run(&(struct sn_rt_opts){.workers = 1}, fees_main, (void *)(uintptr_t)call);
+}
+const struct sn_cli_command sn_cmd_abi_fees = {
+    .name = "fees",
+    .brief = "Suggests fees from the last 128 blocks.",
+    .about = "The tip is the cheapest that enough of the past's windows of that many blocks would\n"
+             "have taken; the base fee is projected as far as it climbed in them.",
+    .table = &fees_table,
+    .run = fees_run,
+};
