@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk/circom/exec_sig.c - signals, tags, buses, components, instances. */
+#include <stdio.h>
+
 #include "core/alloc.h"
 #include "core/status.h"
 #include "zk/circom/exec_int.h"
@@ -351,7 +353,7 @@ int cx_new_component(struct cx_exec *x, uint32_t sym, const struct cx_place *at,
 {
     struct cx_inst *inst = x->f->inst;
     struct cx_comp c = {.sym = sym, .pos = call->pos, .parallel = call->parallel};
-    struct cx_def *d;
+    struct cx_def *d = NULL;
     if (x->f->kind != CX_IN_TEMPLATE || x->f->code->region)
         return cx_error(x->s, call->pos, call->end, "a component cannot be created %s",
                         x->f->kind == CX_IN_TEMPLATE ? "where a signal decides whether" : "here");
@@ -465,7 +467,7 @@ static void port_as_place(struct cx_comp *c, uint32_t index, uint32_t port, stru
 int cx_anonymous(struct cx_exec *x, const struct cx_expr *e, struct cx_val *ret)
 {
     struct cx_place at, p;
-    uint32_t sym, port;
+    uint32_t sym = 0, port;
     int r = x->f->kind == CX_IN_TEMPLATE
                 ? anon_name(x, e, &at, &sym)
                 : cx_error(x->s, e->pos, e->end, "components stand in templates only");

@@ -94,9 +94,10 @@ void sn_circom_msg_format(const struct sn_circom_msg *m, struct sn_buf *out)
 }
 
 /* The part of `text` after the first line end is the hint. */
-static void report(struct cx_source *s, enum sn_circom_level level, uint32_t pos, uint32_t end,
+static void report(struct cx_source *s, int code, uint32_t pos, uint32_t end,
                    struct sn_str text)
 {
+    enum sn_circom_level level = code < 0 ? SN_CIRCOM_ERROR : SN_CIRCOM_WARNING;
     struct sn_circom_msg m = {.level = level};
     m.text = sn_str_cut(&text, '\n');
     m.hint = text.ptr ? text : SN_STR("");
@@ -113,50 +114,50 @@ static void report(struct cx_source *s, enum sn_circom_level level, uint32_t pos
     if (s->trace) m.trace = sn_str(s->trace(s->trace_ctx));
     if (s->opts->report) s->opts->report(s->opts->ctx, &m);
     if (level == SN_CIRCOM_ERROR && s->n_errors++ == 0) {
-        s->first_error = f ? sn_fail(SN_E_INVALID_ARGUMENT, "%.*s:%u:%u: %.*s", SN_STR_ARG(m.file),
+        s->first_error = f ? sn_fail(code, "%.*s:%u:%u: %.*s", SN_STR_ARG(m.file),
                                      m.line, m.column, SN_STR_ARG(m.text))
-                           : sn_fail(SN_E_INVALID_ARGUMENT, "%.*s", SN_STR_ARG(m.text));
+                           : sn_fail(code, "%.*s", SN_STR_ARG(m.text));
     }
 }
 
-static int vreport(struct cx_source *s, enum sn_circom_level level, uint32_t pos, uint32_t end,
+static int vreport(struct cx_source *s, int code, uint32_t pos, uint32_t end,
                    const char *fmt, va_list ap)
 {
     sn_buf_reset(&s->msg);
     int r = sn_buf_vprintf(&s->msg, fmt, ap);
     if (r < 0) return r;
-    report(s, level, pos, end, sn_buf_view(&s->msg));
-    return 0;
+    report(s, code, pos, end, sn_buf_view(&s->msg));
+    return code;
 }
 
 int cx_error(struct cx_source *s, uint32_t pos, uint32_t end, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    int r = vreport(s, SN_CIRCOM_ERROR, pos, end, fmt, ap);
+    int r = vreport(s, SN_E_INVALID_ARGUMENT, pos, end, fmt, ap);
     va_end(ap);
-    return r < 0 ? r : SN_E_INVALID_ARGUMENT;
+    return r;
 }
 int cx_syntax(struct cx_source *s, uint32_t pos, uint32_t end, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    int r = vreport(s, SN_CIRCOM_ERROR, pos, end, fmt, ap);
+    int r = vreport(s, SN_E_SYNTAX, pos, end, fmt, ap);
     va_end(ap);
-    return r < 0 ? r : SN_E_SYNTAX;
+    return r;
 }
 int cx_limit(struct cx_source *s, int code, uint32_t pos, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    int r = vreport(s, SN_CIRCOM_ERROR, pos, pos, fmt, ap);
+    int r = vreport(s, code, pos, pos, fmt, ap);
     va_end(ap);
-    return r < 0 ? r : code;
+    return r;
 }
 void cx_warn(struct cx_source *s, uint32_t pos, uint32_t end, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    (void)vreport(s, SN_CIRCOM_WARNING, pos, end, fmt, ap);
+    (void)vreport(s, 0, pos, end, fmt, ap);
     va_end(ap);
 }

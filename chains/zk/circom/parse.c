@@ -141,7 +141,8 @@ static int declared_tuple(struct cx_parser *p, const struct cx_decl *model, stru
     if (!t->list) return SN_E_NOMEM;
     for (uint32_t i = 0; i < t->n; i++)
         if (!(t->list[i] = name_of(p, v->ptr[first + i]->decl))) return SN_E_NOMEM;
-    return initialiser(p, model, t, v);
+    r = initialiser(p, model, t, v);
+    return r < 0 ? r : 0;
 }
 
 static int declared_names(struct cx_parser *p, const struct cx_decl *model, struct stmt_vec *v)

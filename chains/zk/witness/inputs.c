@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk/witness/inputs.c - input values from JSON, as snarkjs takes them. */
+#include <stdio.h>
+
 #include "core/status.h"
 #include "wire/json.h"
 #include "zk/witness/prog.h"
