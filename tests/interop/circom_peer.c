@@ -2,10 +2,10 @@
 /* interop/circom_peer.c - one circuit through the library, for circom.sh: prints the counts of the
  * three levels, writes BASE.sym and, given inputs, BASE.labels (every signal in decimal).
  * usage: circom_peer FILE BASE [-l DIR]... [-i INPUTS.json] */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <pthread.h>
 #include <time.h>
 
 #include "core/alloc.h"
@@ -129,8 +129,10 @@ static void *work(void *unused)
     bool fast = getenv("CIRCOM_PEER_FAST") != NULL;
     struct sn_circom_opts o = {.read = read_file, .report = report, .include_dirs = dirs};
     for (int i = 3; i + 1 < g_argc; i += 2) {
-        if (strcmp(g_argv[i], "-l") == 0 && o.n_include_dirs < 16) dirs[o.n_include_dirs++] = g_argv[i + 1];
-        else inputs = g_argv[i + 1];
+        if (strcmp(g_argv[i], "-l") == 0 && o.n_include_dirs < 16)
+            dirs[o.n_include_dirs++] = g_argv[i + 1];
+        else
+            inputs = g_argv[i + 1];
     }
     struct sn_circom *c;
     double at = now_ms();

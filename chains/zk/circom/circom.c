@@ -12,8 +12,10 @@ static const char *trace(void *ctx)
     const struct cx_frame *f[16];
     unsigned n = 0, skipped = 0;
     for (const struct cx_frame *p = x->f; p && p->up; p = p->up) {
-        if (n == SN_COUNT_OF(f)) skipped++;
-        else f[n++] = p;
+        if (n == SN_COUNT_OF(f))
+            skipped++;
+        else
+            f[n++] = p;
     }
     sn_buf_reset(&x->trace);
     if (skipped) (void)sn_buf_cstr(&x->trace, "... -> ");
@@ -82,6 +84,10 @@ static int compile(struct sn_circom *c, const char *path)
     if (r < 0) return r;
     struct cx_exec x;
     exec_init(&x, c);
+    if ((r = sn_buf_reserve(&x.trace, 4096)) < 0) { /* findings need no memory later */
+        exec_done(&x);
+        return r;
+    }
     c->src.trace = trace;
     c->src.trace_ctx = &x;
     r = run_main(&x);
@@ -96,10 +102,15 @@ int sn_circom_compile(const struct sn_circom_opts *o, const char *path, struct s
     if (!c) return SN_E_NOMEM;
     c->src.opts = o;
     c->src.field = o->field ? o->field : &sn_bn254_fr;
+    c->src.steps_max = o->steps_max ? o->steps_max : SN_CIRCOM_STEPS_MAX;
+    c->src.nodes_max = o->nodes_max ? o->nodes_max : SN_CIRCOM_NODES_MAX;
+    c->src.signals_max = o->signals_max ? o->signals_max : SN_CIRCOM_SIGNALS_MAX;
+    c->src.array_max = o->array_max ? o->array_max : SN_CIRCOM_ARRAY_MAX;
     sn_arena_init(&c->src.arena, NULL, 0);
     sn_map_init(&c->src.syms, 1, false);
     sn_map_init(&c->src.def_of, 1, false);
-    int r = compile(c, path);
+    int r = sn_buf_reserve(&c->src.msg, 4096);
+    if (r == 0) r = compile(c, path);
     c->src.opts = NULL;
     sn_buf_done(&c->src.msg);
     if (r < 0) {
@@ -113,8 +124,7 @@ int sn_circom_compile(const struct sn_circom_opts *o, const char *path, struct s
 void sn_circom_free(struct sn_circom *c)
 {
     if (!c) return;
-    SN_VEC_EACH(&c->insts, it)
-    {
+    SN_VEC_EACH (&c->insts, it) {
         struct cx_inst *i = *it;
         sn_vec_done(&i->own);
         sn_vec_done(&i->comps);

@@ -33,7 +33,7 @@ uint32_t cx_node(struct cx_exec *x, struct cx_node n)
 {
     struct cx_code *c = x->f->code;
     if (c->nodes.len == 0 && !sn_vec_add(&c->nodes)) return 0;
-    if (c->nodes.len >= SN_CIRCOM_NODES_MAX) return 0;
+    if (c->nodes.len >= x->s->nodes_max) return 0;
     n.region = c->region;
     n.reg = CX_NO_REG;
     return sn_vec_push(&c->nodes, n) < 0 ? 0 : (uint32_t)c->nodes.len - 1;
@@ -240,8 +240,10 @@ static int give_reg(struct gen *g, uint32_t i)
 {
     struct cx_node *n = &g->n[i];
     if (n->reg != CX_NO_REG) return 0;
-    if (g->free_regs.len) n->reg = g->free_regs.ptr[--g->free_regs.len];
-    else n->reg = SN_WARG(SN_WARG_REG, g->n_regs++);
+    if (g->free_regs.len)
+        n->reg = g->free_regs.ptr[--g->free_regs.len];
+    else
+        n->reg = SN_WARG(SN_WARG_REG, g->n_regs++);
     g->next[i] = g->expire[n->last];
     g->expire[n->last] = i;
     return 0;
@@ -273,9 +275,10 @@ static int put_value(struct gen *g, uint32_t i)
 {
     struct cx_node *n = &g->n[i], *v = g->n;
     uint32_t a = n->op < SN_ZOP_N || n->op == CXN_SELECT || n->op == CXN_BOUND ? v[n->a].reg : 0;
-    uint32_t b = (n->op < SN_ZOP_NEG) || n->op == CXN_SELECT || n->op == CXN_LOAD ||
-                         n->op == CXN_LOAD_SIGNAL
-                     ? v[n->b].reg : 0;
+    uint32_t b =
+        (n->op < SN_ZOP_NEG) || n->op == CXN_SELECT || n->op == CXN_LOAD || n->op == CXN_LOAD_SIGNAL
+            ? v[n->b].reg
+            : 0;
     int r = give_reg(g, i);
     if (r < 0) return r;
     uint32_t d = n->reg;
@@ -285,8 +288,7 @@ static int put_value(struct gen *g, uint32_t i)
     case CXN_SELECT: return put(g, n, SN_WOP_SELECT, d, a, b, v[n->c].reg);
     case CXN_BOUND: return put(g, n, SN_WOP_BOUND, d, a, 0, n->c);
     case CXN_LOAD: return put(g, n, SN_WOP_LOAD, d, SN_WARG(SN_WARG_REG, n->a), b, n->c);
-    default:
-        return put(g, n, SN_WOP_LOAD, d, SN_WARG(SN_WARG_SIGNAL, g->remap[n->a]), b, n->c);
+    default: return put(g, n, SN_WOP_LOAD, d, SN_WARG(SN_WARG_SIGNAL, g->remap[n->a]), b, n->c);
     }
 }
 
@@ -299,8 +301,10 @@ static int emit_all(struct gen *g)
         for (uint32_t k = g->expire[i]; k && r == 0; k = g->next[k])
             r = sn_vec_push(&g->free_regs, g->n[k].reg);
         if (r < 0 || !n->live) continue;
-        if (n->op >= CXN_EFFECTS) r = put_effect(g, n);
-        else if (computes(n)) r = put_value(g, i);
+        if (n->op >= CXN_EFFECTS)
+            r = put_effect(g, n);
+        else if (computes(n))
+            r = put_value(g, i);
     }
     for (size_t i = 0; r == 0 && i < g->ins.len; i++) {
         struct sn_wins *w = &g->ins.ptr[i];
@@ -313,8 +317,12 @@ int cx_finish_code(struct cx_exec *x, struct cx_code *code, const uint32_t *rema
                    struct sn_wcode *ret)
 {
     uint32_t n = (uint32_t)code->nodes.len;
-    struct gen g = {.x = x, .n = code->nodes.ptr, .len = n, .remap = remap,
-                    .n_slots = code->n_slots, .n_regs = code->n_slots};
+    struct gen g = {.x = x,
+                    .n = code->nodes.ptr,
+                    .len = n,
+                    .remap = remap,
+                    .n_slots = code->n_slots,
+                    .n_regs = code->n_slots};
     struct sn_arena a;
     sn_arena_init(&a, NULL, 0);
     g.label = sn_arena_array(&a, code->n_labels + 1u, sizeof(uint32_t));

@@ -169,7 +169,8 @@ int cx_constrain(struct cx_exec *x, const struct sn_zv *l, const struct sn_zv *r
     uint8_t da = f.n[a].deg, db = f.n[b].deg;
     if (da == CX_DEG_NONE || db == CX_DEG_NONE ||
         (da == CX_DEG_QUADRATIC && db == CX_DEG_QUADRATIC))
-        return cx_error(x->s, pos, end, "this constraint is not quadratic\n"
+        return cx_error(x->s, pos, end,
+                        "this constraint is not quadratic\n"
                         "a constraint is one product of linear expressions plus a linear one; "
                         "put parts into signals of their own, compute with <-- and constrain the "
                         "result with ===");
@@ -181,8 +182,10 @@ int cx_constrain(struct cx_exec *x, const struct sn_zv *l, const struct sn_zv *r
     if (r == 0) r = add(&f, b, &minus);
     if (r == 0) r = drain(&f);
     if (r == 0) {
-        if (f.product) r = put_product(x, &f);
-        else if ((r = put_empty(x)) == 0) r = put_empty(x);
+        if (f.product)
+            r = put_product(x, &f);
+        else if ((r = put_empty(x)) == 0)
+            r = put_empty(x);
     }
     if (r == 0) r = put_lc(x, &f, &minus);
     sn_vec_done(&f.terms);
@@ -193,7 +196,9 @@ int cx_constrain(struct cx_exec *x, const struct sn_zv *l, const struct sn_zv *r
     }
     if (!f.product && inst->row_wire.len == at + 1 && inst->row_wire.ptr[at] == 0)
         return cx_error(x->s, pos, end, "this constraint is never satisfied");
-    if (f.product) inst->nonlinear++;
-    else inst->linear++;
+    if (f.product)
+        inst->nonlinear++;
+    else
+        inst->linear++;
     return sn_vec_push(&inst->row_pos, pos);
 }

@@ -4,8 +4,7 @@
 #include "core/status.h"
 #include "zk/circom/exec_int.h"
 
-int cx_args(struct cx_exec *x, const struct cx_def *d, const struct cx_expr *e,
-            struct cx_val **ret)
+int cx_args(struct cx_exec *x, const struct cx_def *d, const struct cx_expr *e, struct cx_val **ret)
 {
     if (e->n != d->n_params)
         return cx_error(x->s, e->pos, e->end, "\"%.*s\" takes %u parameters, here are %u",
@@ -191,8 +190,8 @@ static int call_unit(struct cx_exec *x, const struct cx_def *d, const struct cx_
         return SN_E_NOMEM;
     struct sn_zv *elems = out.many ? out.many : &out.one;
     for (uint32_t k = 0; k < u->n_ret; k++) {
-        uint32_t node = cx_node(x, (struct cx_node){.op = CXN_GET, .deg = CX_DEG_NONE,
-                                                    .a = at + n + k, .pos = e->pos});
+        uint32_t node = cx_node(
+            x, (struct cx_node){.op = CXN_GET, .deg = CX_DEG_NONE, .a = at + n + k, .pos = e->pos});
         if (!node) return SN_E_NOMEM;
         elems[k] = (struct sn_zv){.kind = SN_ZV_NODE, .node = node};
     }
@@ -204,8 +203,10 @@ int cx_call(struct cx_exec *x, const struct cx_expr *e, struct cx_val *ret)
 {
     struct cx_def *d = sn_map_get(&x->s->def_of, cx_name(x->s, e->sym));
     if (!d)
-        return cx_error(x->s, e->pos, e->end, "there is no function or template \"%.*s\"\n"
-                        "is an include missing?", SN_STR_ARG(cx_name(x->s, e->sym)));
+        return cx_error(x->s, e->pos, e->end,
+                        "there is no function or template \"%.*s\"\n"
+                        "is an include missing?",
+                        SN_STR_ARG(cx_name(x->s, e->sym)));
     if (d->kind != CX_FUNCTION)
         return cx_error(x->s, e->pos, e->end, "a %s is no value here",
                         d->kind == CX_BUS ? "bus" : "template");

@@ -12,7 +12,8 @@ int cx_push_frame(struct cx_exec *x, struct cx_frame *f, uint32_t pos)
         x->depth--;
         return cx_limit(x->s, SN_E_DEPTH, pos,
                         "more than %u functions and templates within each other\n"
-                        "does this recursion end?", SN_CIRCOM_CALLS_MAX);
+                        "does this recursion end?",
+                        SN_CIRCOM_CALLS_MAX);
     }
     f->up = x->f;
     f->ents_base = x->ents.len;
@@ -41,8 +42,10 @@ int cx_push_ent(struct cx_exec *x, enum cx_ent_kind kind, uint32_t sym, uint32_t
                 struct cx_ent **ret)
 {
     struct cx_ent *e = x->free_ents;
-    if (e) x->free_ents = e->next_free;
-    else e = SN_NEW(struct cx_ent);
+    if (e)
+        x->free_ents = e->next_free;
+    else
+        e = SN_NEW(struct cx_ent);
     if (!e) return SN_E_NOMEM;
     *e = (struct cx_ent){.kind = (uint8_t)kind, .sym = sym, .pos = pos, .n = 1};
     e->elems = &e->one;
@@ -67,7 +70,10 @@ void cx_pop_ents(struct cx_exec *x, size_t to)
 
 /* ---- operators ------------------------------------------------------------------------------- */
 
-static uint8_t degree_of(const struct cx_exec *x, uint32_t n) { return x->f->code->nodes.ptr[n].deg; }
+static uint8_t degree_of(const struct cx_exec *x, uint32_t n)
+{
+    return x->f->code->nodes.ptr[n].deg;
+}
 
 /* What a constraint may make of the result; circom knows constants, linear expressions and one
  * product of two of them plus a linear one. */
@@ -101,7 +107,7 @@ int cx_op(struct cx_exec *x, enum sn_zop op, struct sn_zv *ret, const struct sn_
     uint32_t id = cx_node(x, n);
     if (!id)
         return cx_limit(x->s, SN_E_TOO_LARGE, pos, "more than %u operations in one template",
-                        SN_CIRCOM_NODES_MAX);
+                        x->s->nodes_max);
     *ret = (struct sn_zv){.kind = SN_ZV_NODE, .node = id};
     return 0;
 }
@@ -128,7 +134,9 @@ int cx_eval_scalar(struct cx_exec *x, const struct cx_expr *e, struct sn_zv *ret
     if (r < 0) return r;
     if (v.is_tuple || v.n_dims || v.bus)
         return cx_error(x->s, e->pos, e->end, "expected a single number, found %s",
-                        v.is_tuple ? "a tuple" : v.n_dims ? "an array" : "a bus");
+                        v.is_tuple ? "a tuple"
+                        : v.n_dims ? "an array"
+                                   : "a bus");
     *ret = *cx_elems(&v);
     return 0;
 }
@@ -140,10 +148,10 @@ int cx_eval_size(struct cx_exec *x, const struct cx_expr *e, uint32_t *ret)
     if (r < 0) return r;
     if (v.kind > SN_ZV_FE)
         return cx_error(x->s, e->pos, e->end, "the size of an array must be known when compiling");
-    int64_t n = sn_zv_index(x->field, &v, (uint64_t)SN_CIRCOM_ARRAY_MAX + 1);
+    int64_t n = sn_zv_index(x->field, &v, (uint64_t)x->s->array_max + 1);
     if (n < 0)
         return cx_limit(x->s, SN_E_TOO_LARGE, e->pos, "an array of more than %u elements",
-                        SN_CIRCOM_ARRAY_MAX);
+                        x->s->array_max);
     *ret = (uint32_t)n;
     return 0;
 }
@@ -255,7 +263,8 @@ static SN_NOINLINE int eval_cond(struct cx_exec *x, const struct cx_expr *e, str
         (r = cond_branch(x, e->b, slot)) < 0 ||
         (r = cx_effect(x, CXN_LABEL, end, 0, 0, e->pos)) < 0)
         return r;
-    return new_node(x, (struct cx_node){.op = CXN_GET, .deg = CX_DEG_NONE, .a = slot, .pos = e->pos},
+    return new_node(x,
+                    (struct cx_node){.op = CXN_GET, .deg = CX_DEG_NONE, .a = slot, .pos = e->pos},
                     &ret->one);
 }
 

@@ -22,7 +22,8 @@ static int require_tags(struct cx_exec *x, struct cx_tags *to, const struct cx_t
     for (uint32_t i = 0; i < to->n; i++) {
         const struct cx_tag *t = find_tag(from, to->ptr[i].sym);
         if (!t)
-            return cx_error(x->s, pos, end, "this input wants the tag \"%.*s\", the value has not\n"
+            return cx_error(x->s, pos, end,
+                            "this input wants the tag \"%.*s\", the value has not\n"
                             "tag the signal, or constrain it with a template that gives the tag",
                             SN_STR_ARG(cx_name(x->s, to->ptr[i].sym)));
         to->ptr[i] = *t;
@@ -33,14 +34,16 @@ static int require_tags(struct cx_exec *x, struct cx_tags *to, const struct cx_t
 /* A whole signal inherits what it is assigned from. */
 static int inherit_tags(struct cx_exec *x, struct cx_ent *ent, const struct cx_tags *from)
 {
-    struct cx_tags out = {.ptr = sn_arena_array(x->arena, ent->tags.n + from->n,
-                                                sizeof(struct cx_tag))};
+    struct cx_tags out = {
+        .ptr = sn_arena_array(x->arena, ent->tags.n + from->n, sizeof(struct cx_tag))};
     if (!out.ptr) return SN_E_NOMEM;
     for (uint32_t i = 0; i < ent->tags.n; i++) out.ptr[out.n++] = ent->tags.ptr[i];
     for (uint32_t i = 0; i < from->n; i++) {
         struct cx_tag *t = find_tag(&out, from->ptr[i].sym);
-        if (!t) out.ptr[out.n++] = from->ptr[i];
-        else if (!t->has_value) *t = from->ptr[i];
+        if (!t)
+            out.ptr[out.n++] = from->ptr[i];
+        else if (!t->has_value)
+            *t = from->ptr[i];
     }
     ent->tags = out;
     struct cx_inst *inst = x->f->inst;
@@ -55,13 +58,14 @@ static int check_target(struct cx_exec *x, const struct cx_place *p, uint32_t po
 {
     struct cx_inst *inst = x->f->inst;
     if (p->dyn)
-        return cx_error(x->s, pos, end, "the index of an assigned signal must be known when compiling");
-    bool is_input = p->comp >= 0
-                        ? inst->comps.ptr[p->comp].ports.ptr[p->port].dir == CX_INPUT
-                        : p->ent->dir != CX_INPUT;
+        return cx_error(x->s, pos, end,
+                        "the index of an assigned signal must be known when compiling");
+    bool is_input = p->comp >= 0 ? inst->comps.ptr[p->comp].ports.ptr[p->port].dir == CX_INPUT
+                                 : p->ent->dir != CX_INPUT;
     if (!is_input)
-        return cx_error(x->s, pos, end, p->comp >= 0 ? "an output of a component is not assigned from outside"
-                                                     : "an input is not assigned from inside");
+        return cx_error(x->s, pos, end,
+                        p->comp >= 0 ? "an output of a component is not assigned from outside"
+                                     : "an input is not assigned from inside");
     for (uint32_t i = 0; i < p->n; i++)
         if ((inst->assigned.ptr[p->prov + i] & 1) && x->f->code->region == 0)
             return cx_error(x->s, pos, end, "this signal is assigned a second time");
@@ -74,10 +78,13 @@ int cx_assign_signal(struct cx_exec *x, const struct cx_place *p, const struct c
     struct cx_inst *inst = x->f->inst;
     if (v->is_tuple || v->n_dims != p->n_dims || v->n != p->n || v->bus != p->bus ||
         memcmp(v->dims, p->dims, p->n_dims * sizeof(p->dims[0])) != 0)
-        return cx_error(x->s, pos, end, "the value has not the shape of the signal: %u dimensions "
-                        "and %u numbers for %u and %u", v->n_dims, v->n, p->n_dims, p->n);
+        return cx_error(x->s, pos, end,
+                        "the value has not the shape of the signal: %u dimensions "
+                        "and %u numbers for %u and %u",
+                        v->n_dims, v->n, p->n_dims, p->n);
     if (constrain && x->f->code->region)
-        return cx_error(x->s, pos, end, "a constraint stands under a condition that is not known "
+        return cx_error(x->s, pos, end,
+                        "a constraint stands under a condition that is not known "
                         "when compiling\nassign with <-- here and constrain outside");
     int r = check_target(x, p, pos, end);
     if (r < 0) return r;
@@ -116,7 +123,8 @@ int cx_find_bus(struct cx_exec *x, const struct cx_expr *e, const struct cx_bus 
     for (uint32_t i = 0; i < e->n; i++) {
         for (uint32_t k = 0; k < args[i].n; k++)
             if (cx_elems(&args[i])[k].kind > SN_ZV_FE)
-                return cx_error(x->s, e->pos, e->end, "parameters of a bus must be known when compiling");
+                return cx_error(x->s, e->pos, e->end,
+                                "parameters of a bus must be known when compiling");
         (void)cx_key_val(x, &args[i], false);
     }
     const struct cx_bus *old = sn_map_get(&x->bus_of, sn_buf_view(&x->key));
@@ -134,8 +142,10 @@ int cx_find_bus(struct cx_exec *x, const struct cx_expr *e, const struct cx_bus 
         b->def = d;
         b->n_fields = (uint32_t)f.fields.len;
         b->fields = sn_arena_array(x->arena, f.fields.len, sizeof(struct cx_field));
-        if (!b->fields) r = SN_E_NOMEM;
-        else if (b->n_fields) memcpy(b->fields, f.fields.ptr, b->n_fields * sizeof(*b->fields));
+        if (!b->fields)
+            r = SN_E_NOMEM;
+        else if (b->n_fields)
+            memcpy(b->fields, f.fields.ptr, b->n_fields * sizeof(*b->fields));
         for (uint32_t i = 0; i < b->n_fields; i++) b->size += f.fields.ptr[i].n;
     }
     cx_pop_frame(x);
@@ -153,16 +163,21 @@ static int make_ports(struct cx_exec *x, struct cx_inst *inst, struct cx_ports *
     p.ptr = sn_arena_array(x->arena, inst->own.len, sizeof(struct cx_port));
     if (!p.ptr) return SN_E_NOMEM;
     for (unsigned dir = CX_OUTPUT;; dir = CX_INPUT) {
-        SN_VEC_EACH(&inst->own, o)
-        {
+        SN_VEC_EACH (&inst->own, o) {
             if (o->dir != dir) continue;
             struct cx_port *q = &p.ptr[p.n++];
-            *q = (struct cx_port){.sym = o->sym, .offset = p.n_out + p.n_in, .n = o->n,
-                                  .dir = o->dir, .n_dims = o->n_dims, .bus = o->bus,
+            *q = (struct cx_port){.sym = o->sym,
+                                  .offset = p.n_out + p.n_in,
+                                  .n = o->n,
+                                  .dir = o->dir,
+                                  .n_dims = o->n_dims,
+                                  .bus = o->bus,
                                   .tags = o->tags};
             memcpy(q->dims, o->dims, sizeof(q->dims));
-            if (dir == CX_OUTPUT) p.n_out += o->n;
-            else p.n_in += o->n;
+            if (dir == CX_OUTPUT)
+                p.n_out += o->n;
+            else
+                p.n_in += o->n;
         }
         if (dir == CX_INPUT) break;
     }
@@ -197,7 +212,10 @@ static int ports_ahead(struct cx_exec *x, const struct cx_def *d, const struct c
 {
     struct cx_inst inst = {.def = d};
     struct cx_code code = {.n_slots = 1};
-    struct cx_frame f = {.kind = CX_IN_PORTS, .def = d, .inst = &inst, .code = &code,
+    struct cx_frame f = {.kind = CX_IN_PORTS,
+                         .def = d,
+                         .inst = &inst,
+                         .code = &code,
                          .ports_left = count_ports(d->body)};
     int r = cx_push_frame(x, &f, pos);
     if (r < 0) return r;
@@ -211,11 +229,9 @@ static int ports_ahead(struct cx_exec *x, const struct cx_def *d, const struct c
 
 static int finish_instance(struct cx_exec *x, struct cx_inst *inst)
 {
-    SN_VEC_EACH(&inst->comps, c)
-    {
+    SN_VEC_EACH (&inst->comps, c) {
         if (c->ran) continue;
-        return cx_error(x->s, c->pos, c->pos + 1,
-                        "the component \"%.*s\" misses %u of its inputs",
+        return cx_error(x->s, c->pos, c->pos + 1, "the component \"%.*s\" misses %u of its inputs",
                         SN_STR_ARG(cx_name(x->s, c->sym)), c->left);
     }
     int r = make_ports(x, inst, &inst->ports);
@@ -225,24 +241,22 @@ static int finish_instance(struct cx_exec *x, struct cx_inst *inst)
 static void warn_outputs(struct cx_exec *x, struct cx_inst *inst)
 {
     if (x->s->opts->no_unconstrained || inst->def->custom) return;
-    SN_VEC_EACH(&inst->own, o)
-    {
+    SN_VEC_EACH (&inst->own, o) {
         uint32_t n = 0;
         for (uint32_t i = 0; i < o->n; i++) n += !(inst->assigned.ptr[o->prov + i] & 2);
         if (n && o->dir == CX_OUTPUT)
             cx_warn(x->s, o->pos, o->pos + (uint32_t)cx_name(x->s, o->sym).len,
                     "the output \"%.*s\" of \"%.*s\" is in no constraint: a prover may put "
-                    "anything there", SN_STR_ARG(cx_name(x->s, o->sym)),
-                    SN_STR_ARG(cx_name(x->s, inst->def->sym)));
+                    "anything there",
+                    SN_STR_ARG(cx_name(x->s, o->sym)), SN_STR_ARG(cx_name(x->s, inst->def->sym)));
     }
 }
 
-static int build(struct cx_exec *x, struct cx_inst *inst, const struct cx_comp *from,
-                 uint32_t pos)
+static int build(struct cx_exec *x, struct cx_inst *inst, const struct cx_comp *from, uint32_t pos)
 {
     struct cx_code code = {0};
-    struct cx_frame f = {.kind = CX_IN_TEMPLATE, .def = inst->def, .inst = inst, .code = &code,
-                         .from = from};
+    struct cx_frame f = {
+        .kind = CX_IN_TEMPLATE, .def = inst->def, .inst = inst, .code = &code, .from = from};
     int r = cx_push_frame(x, &f, pos);
     if (r < 0) return r;
     if ((r = cx_bind(x, inst->def, inst->args)) == 0) r = cx_exec(x, inst->def->body);
@@ -307,8 +321,10 @@ int cx_instance(struct cx_exec *x, const struct cx_def *d, const struct cx_val *
 {
     struct cx_inst *old = sn_map_get(&x->inst_of, sn_buf_view(&x->key));
     if (old && old->building)
-        return cx_error(x->s, pos, pos + 1, "the template \"%.*s\" contains itself with the same "
-                        "parameters", SN_STR_ARG(cx_name(x->s, d->sym)));
+        return cx_error(x->s, pos, pos + 1,
+                        "the template \"%.*s\" contains itself with the same "
+                        "parameters",
+                        SN_STR_ARG(cx_name(x->s, d->sym)));
     if (!old) return new_instance(x, d, args, from, pos, ret);
     *ret = old;
     return 0;
@@ -380,8 +396,8 @@ int cx_new_component(struct cx_exec *x, uint32_t sym, const struct cx_place *at,
     c.prov = inst->n_prov;
     c.left = c.ports.n_in;
     inst->n_prov += c.ports.n_in + c.ports.n_out;
-    if (inst->n_prov > SN_CIRCOM_SIGNALS_MAX)
-        return cx_limit(x->s, SN_E_TOO_LARGE, call->pos, "more than %u signals", SN_CIRCOM_SIGNALS_MAX);
+    if (inst->n_prov > x->s->signals_max)
+        return cx_limit(x->s, SN_E_TOO_LARGE, call->pos, "more than %u signals", x->s->signals_max);
     if ((r = sn_vec_reserve(&inst->assigned, inst->n_prov)) < 0 ||
         (r = sn_vec_push(&inst->comps, c)) < 0)
         return r;
@@ -457,9 +473,15 @@ static int port_of(struct cx_exec *x, const struct cx_comp *c, const struct cx_e
 static void port_as_place(struct cx_comp *c, uint32_t index, uint32_t port, struct cx_place *ret)
 {
     struct cx_port *q = &c->ports.ptr[port];
-    *ret = (struct cx_place){.is_signal = true, .comp = (int32_t)index, .port = (int32_t)port,
-                             .prov = c->prov + q->offset, .n = q->n, .total = q->n,
-                             .n_dims = q->n_dims, .bus = q->bus, .tags = &c->port_tags[port],
+    *ret = (struct cx_place){.is_signal = true,
+                             .comp = (int32_t)index,
+                             .port = (int32_t)port,
+                             .prov = c->prov + q->offset,
+                             .n = q->n,
+                             .total = q->n,
+                             .n_dims = q->n_dims,
+                             .bus = q->bus,
+                             .tags = &c->port_tags[port],
                              .whole = true};
     memcpy(ret->dims, q->dims, sizeof(ret->dims));
 }
@@ -486,7 +508,8 @@ int cx_anonymous(struct cx_exec *x, const struct cx_expr *e, struct cx_val *ret)
         if ((r = port_of(x, c, e, k, &port)) < 0) return r;
         port_as_place(c, index, port, &p);
         bool constrain = !e->ops2 || e->ops2[k] == CX_CONSTRAIN;
-        if ((r = cx_assign_signal(x, &p, &in[k], constrain, e->list2[k]->pos, e->list2[k]->end)) < 0)
+        if ((r = cx_assign_signal(x, &p, &in[k], constrain, e->list2[k]->pos, e->list2[k]->end)) <
+            0)
             return r;
     }
     c = &x->f->inst->comps.ptr[index];

@@ -52,8 +52,10 @@ static void touch_target(struct touch *t, const struct cx_expr *e)
 static void touch_stmt(struct touch *t, const struct cx_stmt *s)
 {
     if (!s) return;
-    if (s->kind == CX_ASSIGN) touch_target(t, s->a);
-    else touch_expr(t, s->a);
+    if (s->kind == CX_ASSIGN)
+        touch_target(t, s->a);
+    else
+        touch_expr(t, s->a);
     touch_expr(t, s->b);
     touch_stmt(t, s->then);
     touch_stmt(t, s->other);
@@ -71,25 +73,25 @@ static int enter(struct touch *t, const struct cx_stmt *s)
     struct cx_exec *x = t->x;
     touch_stmt(t, s);
     int r = t->err;
-    SN_VEC_EACH(&t->assigned, it)
+    SN_VEC_EACH (&t->assigned, it)
         if (r == 0) r = cx_spill(x, *it);
     if (r == 0 && x->f->code->region == 0)
-        SN_VEC_EACH(&t->indexed, it)
+        SN_VEC_EACH (&t->indexed, it)
             if (r == 0 && (*it)->n > 1) r = cx_spill(x, *it);
-    SN_VEC_EACH(&t->assigned, it) (*it)->depth++;
+    SN_VEC_EACH (&t->assigned, it) (*it)->depth++;
     return r;
 }
 /* From here on the variables are what their slots hold. */
 static void forget(struct touch *t)
 {
-    SN_VEC_EACH(&t->assigned, it)
+    SN_VEC_EACH (&t->assigned, it)
         for (uint32_t i = 0; i < (*it)->n; i++)
             (*it)->elems[i] = (struct sn_zv){.kind = SN_ZV_SLOT, .node = (*it)->slot + i};
 }
 static void leave(struct touch *t)
 {
     forget(t);
-    SN_VEC_EACH(&t->assigned, it) (*it)->depth--;
+    SN_VEC_EACH (&t->assigned, it) (*it)->depth--;
 }
 
 /* Components whose last input was given inside a region run after it. */
@@ -133,12 +135,11 @@ struct saved {
 static int save(struct touch *t, struct saved *ret)
 {
     size_t n = 0;
-    SN_VEC_EACH(&t->assigned, it) n += (*it)->n;
+    SN_VEC_EACH (&t->assigned, it) n += (*it)->n;
     ret->v = sn_alloc(n * sizeof(struct sn_zv) + 1);
     if (!ret->v) return SN_E_NOMEM;
     n = 0;
-    SN_VEC_EACH(&t->assigned, it)
-    {
+    SN_VEC_EACH (&t->assigned, it) {
         memcpy(ret->v + n, (*it)->elems, (*it)->n * sizeof(struct sn_zv));
         n += (*it)->n;
     }
@@ -147,8 +148,7 @@ static int save(struct touch *t, struct saved *ret)
 static void restore(struct touch *t, struct saved *s)
 {
     size_t n = 0;
-    SN_VEC_EACH(&t->assigned, it)
-    {
+    SN_VEC_EACH (&t->assigned, it) {
         memcpy((*it)->elems, s->v + n, (*it)->n * sizeof(struct sn_zv));
         n += (*it)->n;
     }
@@ -163,8 +163,7 @@ static int unknown_if(struct cx_exec *x, const struct cx_stmt *s, uint32_t cond)
     struct saved saved = {0};
     uint32_t other = code->n_labels++, end = code->n_labels++;
     if ((r = enter(&t, s)) < 0 || (r = save(&t, &saved)) < 0) goto out;
-    if ((r = cx_effect(x, CXN_JZ, cond, 0, other, s->pos)) < 0 ||
-        (r = region_body(x, s->then)) < 0)
+    if ((r = cx_effect(x, CXN_JZ, cond, 0, other, s->pos)) < 0 || (r = region_body(x, s->then)) < 0)
         goto out;
     restore(&t, &saved);
     if (s->other && (r = cx_effect(x, CXN_JMP, 0, 0, end, s->pos)) < 0) goto out;
@@ -209,8 +208,7 @@ static int unknown_while(struct cx_exec *x, const struct cx_stmt *s)
     uint32_t cond = cx_node_of(x, &c);
     if (!cond) r = SN_E_NOMEM;
     if (r < 0 || (r = cx_effect(x, CXN_JZ, cond, 0, end, s->pos)) < 0 ||
-        (r = region_body(x, s->then)) < 0 ||
-        (r = cx_effect(x, CXN_JMP, 0, 0, top, s->pos)) < 0 ||
+        (r = region_body(x, s->then)) < 0 || (r = cx_effect(x, CXN_JMP, 0, 0, top, s->pos)) < 0 ||
         (r = cx_effect(x, CXN_LABEL, end, 0, 0, s->pos)) < 0)
         goto out;
     code->region = before;
@@ -297,7 +295,8 @@ static int set_tag(struct cx_exec *x, const struct cx_place *p, const struct cx_
         p->tags->ptr[i].value = v.one;
         return 0;
     }
-    return cx_error(x->s, s->pos, s->end, "this signal has no such tag\nadd it where it is declared");
+    return cx_error(x->s, s->pos, s->end,
+                    "this signal has no such tag\nadd it where it is declared");
 }
 
 static int set_component(struct cx_exec *x, const struct cx_expr *target, struct cx_place *p,
@@ -306,7 +305,8 @@ static int set_component(struct cx_exec *x, const struct cx_expr *target, struct
     if (s->assign != CX_SET || s->b->kind != CX_CALL)
         return cx_error(x->s, s->pos, s->end, "a component is assigned a template by =");
     if (p->n_dims)
-        return cx_error(x->s, target->pos, target->end, "one component at a time: an index is missing");
+        return cx_error(x->s, target->pos, target->end,
+                        "one component at a time: an index is missing");
     if (x->f->kind == CX_IN_PORTS) return 0;
     if (p->ent->comps[p->at])
         return cx_error(x->s, target->pos, target->end, "this component has its template already");
@@ -334,7 +334,8 @@ static int assign_value(struct cx_exec *x, const struct cx_expr *target, const s
         return cx_error(x->s, target->pos, target->end, "this cannot be assigned here");
     if (p.is_signal) {
         if (s->assign == CX_SET)
-            return cx_error(x->s, s->pos, s->end, "a signal is assigned by <== or <--\n"
+            return cx_error(x->s, s->pos, s->end,
+                            "a signal is assigned by <== or <--\n"
                             "= is for variables");
         if (x->f->kind == CX_IN_PORTS) return 0;
         if (x->f->kind != CX_IN_TEMPLATE)
@@ -342,9 +343,26 @@ static int assign_value(struct cx_exec *x, const struct cx_expr *target, const s
         return cx_assign_signal(x, &p, v, s->assign == CX_CONSTRAIN, s->pos, s->end);
     }
     if (s->assign != CX_SET)
-        return cx_error(x->s, s->pos, s->end, "a variable is assigned by =\n"
+        return cx_error(x->s, s->pos, s->end,
+                        "a variable is assigned by =\n"
                         "<== and <-- are for signals");
     return cx_write_var(x, &p, v, target);
+}
+
+static int assign_stmt(struct cx_exec *x, const struct cx_stmt *s);
+
+/* (a, b) = (c, d) is a = c; b = d, one after the other: the language says so. */
+static int assign_pairs(struct cx_exec *x, const struct cx_stmt *s)
+{
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < s->a->n; i++) {
+        if (s->a->list[i]->kind == CX_UNDERSCORE) continue;
+        struct cx_stmt one = *s;
+        one.a = s->a->list[i];
+        one.b = s->b->list[i];
+        r = assign_stmt(x, &one);
+    }
+    return r;
 }
 
 static int assign_stmt(struct cx_exec *x, const struct cx_stmt *s)
@@ -352,6 +370,8 @@ static int assign_stmt(struct cx_exec *x, const struct cx_stmt *s)
     struct cx_place p;
     struct cx_val v;
     int r;
+    if (s->a->kind == CX_TUPLE && s->b->kind == CX_TUPLE && s->a->n == s->b->n)
+        return assign_pairs(x, s);
     if (s->a->kind == CX_NAME) {
         struct cx_ent *e = cx_find(x, s->a->sym);
         if (e && e->kind == CX_ENT_VAR && e->n_dims == 0 && s->assign == CX_SET && !s->a->n_acc) {
@@ -395,8 +415,10 @@ static int equal_stmt(struct cx_exec *x, const struct cx_stmt *s)
     if (x->f->kind != CX_IN_TEMPLATE)
         return cx_error(x->s, s->pos, s->end, "constraints stand in templates only");
     if (x->f->code->region)
-        return cx_error(x->s, s->pos, s->end, "a constraint stands under a condition that is not "
-                        "known when compiling\nmake it unconditional: (condition) * (difference) === 0");
+        return cx_error(
+            x->s, s->pos, s->end,
+            "a constraint stands under a condition that is not "
+            "known when compiling\nmake it unconditional: (condition) * (difference) === 0");
     int r = cx_eval(x, s->a, &a);
     if (r < 0 || (r = cx_eval(x, s->b, &b)) < 0) return r;
     if (a.is_tuple || b.is_tuple || a.n != b.n || a.n_dims != b.n_dims)
@@ -439,7 +461,8 @@ static int log_stmt(struct cx_exec *x, const struct cx_stmt *s)
         const struct cx_expr *e = s->args[i];
         struct cx_val v;
         int r = i ? log_string(x, SN_STR(" "), s->pos) : 0;
-        if (r == 0 && e->kind == CX_STRING) r = log_string(x, e->text, s->pos);
+        if (r == 0 && e->kind == CX_STRING)
+            r = log_string(x, e->text, s->pos);
         else if (r == 0 && (r = cx_eval(x, e, &v)) == 0) {
             if (v.is_tuple) return cx_error(x->s, e->pos, e->end, "a tuple cannot be logged");
             for (uint32_t k = 0; r == 0 && k < v.n; k++) {
@@ -470,7 +493,7 @@ static int block(struct cx_exec *x, const struct cx_stmt *s)
 
 static int budget(struct cx_exec *x, const struct cx_stmt *s)
 {
-    if (++x->steps > SN_CIRCOM_STEPS_MAX)
+    if (++x->steps > x->s->steps_max)
         return cx_limit(x->s, SN_E_TOO_LARGE, s->pos, "too many steps\ndoes this loop end?");
     if (x->f->kind == CX_IN_INLINE &&
         x->f->code->nodes.len - x->f->nodes_at_start > CX_INLINE_NODES_MAX)

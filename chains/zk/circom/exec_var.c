@@ -57,8 +57,10 @@ static int port_place(struct cx_exec *x, const struct cx_expr *e, const struct c
     uint32_t c = p->ent->comps[p->at];
     if (p->n_dims) return cx_error(x->s, e->pos, e->end, "an index is missing before the dot");
     if (c == 0)
-        return cx_error(x->s, e->pos, e->end, "this component has no template yet\n"
-                        "assign one: %.*s = TEMPLATE(...)", SN_STR_ARG(cx_name(x->s, e->sym)));
+        return cx_error(x->s, e->pos, e->end,
+                        "this component has no template yet\n"
+                        "assign one: %.*s = TEMPLATE(...)",
+                        SN_STR_ARG(cx_name(x->s, e->sym)));
     struct cx_comp *comp = &x->f->inst->comps.ptr[c - 1];
     for (uint32_t i = 0; i < comp->ports.n; i++) {
         struct cx_port *port = &comp->ports.ptr[i];
@@ -110,16 +112,22 @@ int cx_resolve(struct cx_exec *x, const struct cx_expr *e, struct cx_place *ret)
     if (!ent)
         return cx_error(x->s, e->pos, e->end, "\"%.*s\" is not declared",
                         SN_STR_ARG(cx_name(x->s, e->sym)));
-    *ret = (struct cx_place){.ent = ent, .n_dims = ent->n_dims, .total = ent->n, .comp = -1,
-                             .port = -1, .whole = true, .bus = ent->bus, .prov = ent->prov};
+    *ret = (struct cx_place){.ent = ent,
+                             .n_dims = ent->n_dims,
+                             .total = ent->n,
+                             .comp = -1,
+                             .port = -1,
+                             .whole = true,
+                             .bus = ent->bus,
+                             .prov = ent->prov};
     memcpy(ret->dims, ent->dims, sizeof(ret->dims));
     ret->is_signal = ent->kind == CX_ENT_SIGNAL;
     ret->is_comp = ent->kind == CX_ENT_COMPONENT;
     ret->tags = ret->is_signal ? &ent->tags : NULL;
     for (uint32_t i = 0; i < e->n_acc; i++) {
         if (ret->is_tag) return cx_error(x->s, e->pos, e->end, "a tag has no fields");
-        int r = e->acc[i].index ? index_place(x, &e->acc[i], ret)
-                                : field_place(x, e, &e->acc[i], ret);
+        int r =
+            e->acc[i].index ? index_place(x, &e->acc[i], ret) : field_place(x, e, &e->acc[i], ret);
         if (r < 0) return r;
     }
     uint32_t n = ret->bus ? ret->bus->size : 1;
@@ -158,9 +166,12 @@ static int load_elem(struct cx_exec *x, const struct cx_place *p, uint32_t k, ui
     struct sn_zv idx = {.kind = SN_ZV_NODE, .node = p->dyn}, off = sn_zv_small(k);
     int r = k ? cx_op(x, SN_ZOP_ADD, &idx, &idx, &off, pos, pos) : 0;
     if (r < 0) return r;
-    struct cx_node n = {.op = p->is_signal ? CXN_LOAD_SIGNAL : CXN_LOAD, .deg = CX_DEG_NONE,
-                        .a = p->is_signal ? p->prov : p->ent->slot + p->at, .b = idx.node,
-                        .c = p->total - p->at, .pos = pos};
+    struct cx_node n = {.op = p->is_signal ? CXN_LOAD_SIGNAL : CXN_LOAD,
+                        .deg = CX_DEG_NONE,
+                        .a = p->is_signal ? p->prov : p->ent->slot + p->at,
+                        .b = idx.node,
+                        .c = p->total - p->at,
+                        .pos = pos};
     *ret = (struct sn_zv){.kind = SN_ZV_NODE, .node = cx_node(x, n)};
     return ret->node ? 0 : SN_E_NOMEM;
 }
@@ -261,8 +272,11 @@ static int write_dynamic(struct cx_exec *x, const struct cx_place *p, const stru
     for (uint32_t k = 0; r == 0 && k < p->n; k++) {
         struct sn_zv idx = {.kind = SN_ZV_NODE, .node = p->dyn}, off = sn_zv_small(k);
         if (k && (r = cx_op(x, SN_ZOP_ADD, &idx, &idx, &off, e->pos, e->end)) < 0) return r;
-        struct cx_node n = {.op = CXN_STORE, .a = ent->slot + p->at, .b = idx.node,
-                            .c = ent->n - p->at, .pos = e->pos};
+        struct cx_node n = {.op = CXN_STORE,
+                            .a = ent->slot + p->at,
+                            .b = idx.node,
+                            .c = ent->n - p->at,
+                            .pos = e->pos};
         n.d = cx_node_of(x, &cx_elems(v)[k]);
         if (!n.d || !cx_node(x, n)) return SN_E_NOMEM;
     }
@@ -316,8 +330,8 @@ static int declared_tags(struct cx_exec *x, const struct cx_decl *d, struct cx_t
 
 static int declare_field(struct cx_exec *x, const struct cx_decl *d, struct cx_ent *e)
 {
-    struct cx_field f = {.sym = d->sym, .n = e->n, .n_dims = e->n_dims, .bus = e->bus,
-                         .tags = e->tags};
+    struct cx_field f = {
+        .sym = d->sym, .n = e->n, .n_dims = e->n_dims, .bus = e->bus, .tags = e->tags};
     memcpy(f.dims, e->dims, sizeof(f.dims));
     for (size_t i = 0; i < x->f->fields.len; i++) {
         f.offset += x->f->fields.ptr[i].n;
@@ -344,9 +358,9 @@ static int declare_signal(struct cx_exec *x, const struct cx_decl *d, struct cx_
     if (r == 0 && d->bus) r = cx_find_bus(x, d->bus, &e->bus);
     if (r < 0) return r;
     uint64_t n = (uint64_t)e->n * (e->bus ? e->bus->size : 1);
-    if (n > SN_CIRCOM_ARRAY_MAX)
+    if (n > x->s->array_max)
         return cx_limit(x->s, SN_E_TOO_LARGE, d->pos, "a signal of more than %u elements",
-                        SN_CIRCOM_ARRAY_MAX);
+                        x->s->array_max);
     e->n = (uint32_t)n;
     if (f->kind == CX_IN_BUS) return declare_field(x, d, e);
     if (f->kind != CX_IN_TEMPLATE && f->kind != CX_IN_PORTS)
@@ -356,8 +370,14 @@ static int declare_signal(struct cx_exec *x, const struct cx_decl *d, struct cx_
                         "a signal cannot be declared where a signal decides whether");
     if (f->from && d->dir == CX_INPUT) take_tag_values(f->from, d->sym, &e->tags);
     struct cx_inst *inst = f->inst;
-    struct cx_own own = {.sym = d->sym, .prov = inst->n_prov, .n = e->n, .dir = d->dir,
-                         .n_dims = e->n_dims, .bus = e->bus, .tags = e->tags, .pos = d->pos};
+    struct cx_own own = {.sym = d->sym,
+                         .prov = inst->n_prov,
+                         .n = e->n,
+                         .dir = d->dir,
+                         .n_dims = e->n_dims,
+                         .bus = e->bus,
+                         .tags = e->tags,
+                         .pos = d->pos};
     memcpy(own.dims, e->dims, sizeof(own.dims));
     for (size_t i = 0; i < inst->own.len; i++)
         if (inst->own.ptr[i].sym == d->sym)
@@ -365,9 +385,8 @@ static int declare_signal(struct cx_exec *x, const struct cx_decl *d, struct cx_
     e->prov = inst->n_prov;
     e->dir = d->dir;
     inst->n_prov += e->n;
-    if (inst->n_prov > SN_CIRCOM_SIGNALS_MAX)
-        return cx_limit(x->s, SN_E_TOO_LARGE, d->pos, "more than %u signals",
-                        SN_CIRCOM_SIGNALS_MAX);
+    if (inst->n_prov > x->s->signals_max)
+        return cx_limit(x->s, SN_E_TOO_LARGE, d->pos, "more than %u signals", x->s->signals_max);
     if ((r = sn_vec_push(&inst->own, own)) < 0 ||
         (r = sn_vec_reserve(&inst->assigned, inst->n_prov)) < 0)
         return r;
@@ -387,8 +406,7 @@ static int declare_var(struct cx_exec *x, struct cx_ent *e)
     }
     /* Arrays born where the program runs live in slots from the start. */
     if (e->n_dims == 0 || (x->f->kind != CX_IN_UNIT && x->f->code->region == 0)) return 0;
-    if (x->f->kind == CX_IN_CONST || x->f->kind == CX_IN_PORTS || x->f->kind == CX_IN_BUS)
-        return 0;
+    if (x->f->kind == CX_IN_CONST || x->f->kind == CX_IN_PORTS || x->f->kind == CX_IN_BUS) return 0;
     int r = cx_spill(x, e);
     e->depth = 1;
     return r;
@@ -404,9 +422,9 @@ int cx_declare(struct cx_exec *x, const struct cx_decl *d)
         int r = cx_eval_size(x, d->dims[i], &dims[i]);
         if (r < 0) return r;
         n *= dims[i];
-        if (n > SN_CIRCOM_ARRAY_MAX)
+        if (n > x->s->array_max)
             return cx_limit(x->s, SN_E_TOO_LARGE, d->pos, "an array of more than %u elements",
-                            SN_CIRCOM_ARRAY_MAX);
+                            x->s->array_max);
     }
     enum cx_ent_kind kind = d->kind == CX_VAR      ? CX_ENT_VAR
                             : d->kind == CX_SIGNAL ? CX_ENT_SIGNAL

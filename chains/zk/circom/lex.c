@@ -15,9 +15,9 @@ static const struct {
     {"==", CXP_EQ},         {"!=", CXP_NE},       {"&&", CXP_LAND},        {"||", CXP_LOR},
 };
 static const char *const keywords[CXK_N] = {
-    "assert", "bus",      "component", "custom", "else",   "for",    "function",
-    "if",     "include",  "input",     "log",    "output", "parallel", "pragma",
-    "public", "return",   "signal",    "template", "var",  "while",
+    "assert", "bus",     "component", "custom",   "else",   "for",      "function",
+    "if",     "include", "input",     "log",      "output", "parallel", "pragma",
+    "public", "return",  "signal",    "template", "var",    "while",
 };
 
 static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -57,8 +57,8 @@ static int skip(struct cx_lexer *l)
 
 static int word(struct cx_lexer *l, const char *from)
 {
-    while (l->at < l->end && (is_letter(*l->at) || is_digit(*l->at) || *l->at == '_' ||
-                              *l->at == '$'))
+    while (l->at < l->end &&
+           (is_letter(*l->at) || is_digit(*l->at) || *l->at == '_' || *l->at == '$'))
         l->at++;
     l->text = sn_str_of(from, (size_t)(l->at - from));
     if (sn_str_eqc(l->text, "_")) {
@@ -141,10 +141,14 @@ int cx_next(struct cx_lexer *l)
         l->tok_end = l->pos;
         return 0;
     }
-    if (is_letter(*from) || *from == '_' || *from == '$') r = word(l, from);
-    else if (is_digit(*from)) r = number(l, from);
-    else if (*from == '"') r = string(l, from);
-    else r = punct(l, from);
+    if (is_letter(*from) || *from == '_' || *from == '$')
+        r = word(l, from);
+    else if (is_digit(*from))
+        r = number(l, from);
+    else if (*from == '"')
+        r = string(l, from);
+    else
+        r = punct(l, from);
     if (l->kind == CXT_PUNCT) l->text = sn_str_of(from, (size_t)(l->at - from));
     l->tok_end = pos_of(l, l->at);
     return r;

@@ -26,8 +26,7 @@ static unsigned rank(const struct cx_exec *x, const struct cx_inst *inst, const 
 static void place_own(struct cx_exec *x, struct cx_inst *inst)
 {
     for (unsigned k = 0; k < 4; k++) {
-        SN_VEC_EACH(&inst->own, o)
-        {
+        SN_VEC_EACH (&inst->own, o) {
             if (rank(x, inst, o) != k) continue;
             o->offset = inst->n_own;
             for (uint32_t i = 0; i < o->n; i++) inst->remap[o->prov + i] = inst->n_own++;
@@ -61,9 +60,9 @@ static int place_comps(struct cx_exec *x, struct cx_inst *inst)
         struct cx_comp *c = &inst->comps.ptr[inst->order[i]];
         c->offset = (uint32_t)inst->size;
         inst->size += c->inst->size;
-        if (inst->size >= SN_CIRCOM_SIGNALS_MAX)
+        if (inst->size >= x->s->signals_max)
             return cx_limit(x->s, SN_E_TOO_LARGE, inst->def->pos, "more than %u signals",
-                            SN_CIRCOM_SIGNALS_MAX);
+                            x->s->signals_max);
         for (uint32_t k = 0; k < c->ports.n_in + c->ports.n_out; k++)
             inst->remap[c->prov + k] = c->offset + k;
         inst->all_nonlinear += c->inst->all_nonlinear;
@@ -143,24 +142,26 @@ static int link_inputs(struct cx_exec *x, struct cx_inst *m)
     struct sn_witness_shape *s = sn_arena_array(x->arena, m->own.len, sizeof(*s));
     if (!s) return SN_E_NOMEM;
     uint32_t n_out = 0, found = 0;
-    SN_VEC_EACH(&m->own, o)
-    {
+    SN_VEC_EACH (&m->own, o) {
         if (o->dir == CX_OUTPUT) n_out += o->n;
         if (o->dir != CX_INPUT) continue;
         struct sn_witness_shape *q = &s[p->n_shapes++];
-        *q = (struct sn_witness_shape){.name = cx_name(x->s, o->sym), .dims = o->dims,
-                                       .n_dims = o->n_dims, .label = o->offset + 1,
-                                       .n_signals = o->n, .is_public = is_public(x->s, o->sym)};
+        *q = (struct sn_witness_shape){.name = cx_name(x->s, o->sym),
+                                       .dims = o->dims,
+                                       .n_dims = o->n_dims,
+                                       .label = o->offset + 1,
+                                       .n_signals = o->n,
+                                       .is_public = is_public(x->s, o->sym)};
         if (q->is_public) x->c->n_public += o->n;
         found += q->is_public;
         p->n_inputs += o->n;
         int r = o->bus ? bus_shape(x, o->bus, q) : 0;
         if (r < 0) return r;
-        if (o->tags.n)
-            return cx_error(x->s, o->pos, o->pos + 1, "inputs of main have no tags");
+        if (o->tags.n) return cx_error(x->s, o->pos, o->pos + 1, "inputs of main have no tags");
     }
     if (found < x->s->n_publics)
-        return cx_error(x->s, x->s->main_pos, 0, "a public signal of main is no input of its "
+        return cx_error(x->s, x->s->main_pos, 0,
+                        "a public signal of main is no input of its "
                         "template, or named twice");
     p->inputs = s;
     p->first_input = n_out + 1;
@@ -240,8 +241,10 @@ static const struct cx_comp *holder(const struct cx_inst *inst, uint64_t at)
     size_t lo = 0, hi = inst->comps.len;
     while (hi - lo > 1) {
         size_t mid = (lo + hi) / 2;
-        if (inst->comps.ptr[inst->order[mid]].offset <= at) lo = mid;
-        else hi = mid;
+        if (inst->comps.ptr[inst->order[mid]].offset <= at)
+            lo = mid;
+        else
+            hi = mid;
     }
     return &inst->comps.ptr[inst->order[lo]];
 }
@@ -263,15 +266,17 @@ void cx_label_name(const struct sn_circom *c, uint64_t label, struct sn_buf *out
         at -= k->offset;
         inst = k->inst;
     }
-    SN_VEC_EACH(&inst->own, o)
-    {
+    SN_VEC_EACH (&inst->own, o) {
         if (at < o->offset || at >= o->offset + o->n) continue;
         put_own(&c->src, out, o->sym, o->dims, o->n_dims, o->bus, (uint32_t)at - o->offset);
         return;
     }
 }
 
-static void sym_name(void *ctx, uint64_t label, struct sn_buf *out) { cx_label_name(ctx, label, out); }
+static void sym_name(void *ctx, uint64_t label, struct sn_buf *out)
+{
+    cx_label_name(ctx, label, out);
+}
 static uint64_t sym_node(void *ctx, uint64_t label)
 {
     const struct sn_circom *c = ctx;
@@ -335,16 +340,21 @@ int sn_circom_r1cs(const struct sn_circom *c, struct sn_r1cs *ret)
     if (!l.coef) r = SN_E_NOMEM;
     for (size_t i = 0; r == 0 && i < c->coefs.len; i++) {
         int64_t id = sn_r1cs_coef(&l.b, &c->coefs.ptr[i]);
-        if (id < 0) r = (int)id;
-        else l.coef[i] = (uint32_t)id;
+        if (id < 0)
+            r = (int)id;
+        else
+            l.coef[i] = (uint32_t)id;
     }
     if (r == 0) r = add_rows(&l, c->main, 0);
     const struct cx_ports *p = &c->main->ports;
-    struct sn_r1cs_signals s = {.n_outputs = p->n_out, .n_public = c->n_public,
+    struct sn_r1cs_signals s = {.n_outputs = p->n_out,
+                                .n_public = c->n_public,
                                 .n_private = p->n_in - c->n_public,
                                 .n_total = c->main->size + 1};
-    if (r == 0) r = sn_r1cs_builder_finish(&l.b, &s, ret);
-    else sn_r1cs_builder_done(&l.b);
+    if (r == 0)
+        r = sn_r1cs_builder_finish(&l.b, &s, ret);
+    else
+        sn_r1cs_builder_done(&l.b);
     sn_free(l.coef);
     sn_vec_done(&l.wire);
     sn_vec_done(&l.ids);

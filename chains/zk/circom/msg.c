@@ -42,15 +42,19 @@ const struct cx_file *cx_place(const struct cx_source *s, uint32_t pos, uint32_t
     size_t lo = 0, hi = s->files.len;
     while (hi - lo > 1) {
         size_t mid = (lo + hi) / 2;
-        if (s->files.ptr[mid].base <= pos) lo = mid;
-        else hi = mid;
+        if (s->files.ptr[mid].base <= pos)
+            lo = mid;
+        else
+            hi = mid;
     }
     const struct cx_file *f = &s->files.ptr[lo];
     uint32_t at = pos - f->base, l = 0, h = f->n_lines;
     while (h - l > 1) {
         uint32_t mid = (l + h) / 2;
-        if (f->lines[mid] <= at) l = mid;
-        else h = mid;
+        if (f->lines[mid] <= at)
+            l = mid;
+        else
+            h = mid;
     }
     *ret_line = l + 1;
     *ret_column = at - f->lines[l];
@@ -83,8 +87,7 @@ static void put_source_line(const struct sn_circom_msg *m, struct sn_buf *out)
 
 void sn_circom_msg_format(const struct sn_circom_msg *m, struct sn_buf *out)
 {
-    if (m->line)
-        (void)sn_buf_printf(out, "%.*s:%u:%u: ", SN_STR_ARG(m->file), m->line, m->column);
+    if (m->line) (void)sn_buf_printf(out, "%.*s:%u:%u: ", SN_STR_ARG(m->file), m->line, m->column);
     (void)sn_buf_cstr(out, m->level == SN_CIRCOM_ERROR ? "error: " : "warning: ");
     (void)sn_buf_str(out, m->text);
     (void)sn_buf_byte(out, '\n');
@@ -94,8 +97,7 @@ void sn_circom_msg_format(const struct sn_circom_msg *m, struct sn_buf *out)
 }
 
 /* The part of `text` after the first line end is the hint. */
-static void report(struct cx_source *s, int code, uint32_t pos, uint32_t end,
-                   struct sn_str text)
+static void report(struct cx_source *s, int code, uint32_t pos, uint32_t end, struct sn_str text)
 {
     enum sn_circom_level level = code < 0 ? SN_CIRCOM_ERROR : SN_CIRCOM_WARNING;
     struct sn_circom_msg m = {.level = level};
@@ -114,14 +116,14 @@ static void report(struct cx_source *s, int code, uint32_t pos, uint32_t end,
     if (s->trace) m.trace = sn_str(s->trace(s->trace_ctx));
     if (s->opts->report) s->opts->report(s->opts->ctx, &m);
     if (level == SN_CIRCOM_ERROR && s->n_errors++ == 0) {
-        s->first_error = f ? sn_fail(code, "%.*s:%u:%u: %.*s", SN_STR_ARG(m.file),
-                                     m.line, m.column, SN_STR_ARG(m.text))
+        s->first_error = f ? sn_fail(code, "%.*s:%u:%u: %.*s", SN_STR_ARG(m.file), m.line, m.column,
+                                     SN_STR_ARG(m.text))
                            : sn_fail(code, "%.*s", SN_STR_ARG(m.text));
     }
 }
 
-static int vreport(struct cx_source *s, int code, uint32_t pos, uint32_t end,
-                   const char *fmt, va_list ap)
+static int vreport(struct cx_source *s, int code, uint32_t pos, uint32_t end, const char *fmt,
+                   va_list ap)
 {
     sn_buf_reset(&s->msg);
     int r = sn_buf_vprintf(&s->msg, fmt, ap);

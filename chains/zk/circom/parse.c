@@ -43,8 +43,10 @@ static int tags(struct cx_parser *p, struct cx_decl *d)
     if (r == 0) r = cxp_want(p, '}', "after the tags");
     if (r == 0) {
         d->tags = SN_ARENA_ARRAY(&p->s->arena, uint32_t, v.len);
-        if (d->tags) memcpy(d->tags, v.ptr, v.len * sizeof(uint32_t));
-        else r = SN_E_NOMEM;
+        if (d->tags)
+            memcpy(d->tags, v.ptr, v.len * sizeof(uint32_t));
+        else
+            r = SN_E_NOMEM;
         d->n_tags = (uint32_t)v.len;
     }
     sn_vec_done(&v);
@@ -73,8 +75,10 @@ static int declared_name(struct cx_parser *p, const struct cx_decl *model, struc
     }
     if (r == 0 && n) {
         d->dims = SN_ARENA_ARRAY(&p->s->arena, struct cx_expr *, n);
-        if (d->dims) memcpy(d->dims, dims, n * sizeof(*dims));
-        else r = SN_E_NOMEM;
+        if (d->dims)
+            memcpy(d->dims, dims, n * sizeof(*dims));
+        else
+            r = SN_E_NOMEM;
         d->n_dims = (uint32_t)n;
     }
     sn_free(dims);
@@ -97,14 +101,13 @@ static struct cx_expr *name_of(struct cx_parser *p, const struct cx_decl *d)
 static int initialiser(struct cx_parser *p, const struct cx_decl *model, struct cx_expr *target,
                        struct stmt_vec *v)
 {
-    int how = cxp_is(p, '=')              ? CX_SET
+    int how = cxp_is(p, '=')             ? CX_SET
               : cxp_is(p, CXP_CONSTRAIN) ? CX_CONSTRAIN
               : cxp_is(p, CXP_ARROW)     ? CX_ARROW
                                          : -1;
     if (how < 0) return 0;
     if ((how == CX_SET) != (model->kind != CX_SIGNAL))
-        return cx_syntax(p->s, p->l.pos, p->l.tok_end,
-                         "%s",
+        return cx_syntax(p->s, p->l.pos, p->l.tok_end, "%s",
                          model->kind == CX_SIGNAL
                              ? "signals are assigned by <== or <--, not by ="
                              : "variables and components are assigned by =, not by an arrow");
@@ -159,9 +162,12 @@ static int declared_names(struct cx_parser *p, const struct cx_decl *model, stru
 
 static int direction(struct cx_parser *p, struct cx_decl *d)
 {
-    if (cxp_is_kw(p, CXK_INPUT)) d->dir = CX_INPUT;
-    else if (cxp_is_kw(p, CXK_OUTPUT)) d->dir = CX_OUTPUT;
-    else return 0;
+    if (cxp_is_kw(p, CXK_INPUT))
+        d->dir = CX_INPUT;
+    else if (cxp_is_kw(p, CXK_OUTPUT))
+        d->dir = CX_OUTPUT;
+    else
+        return 0;
     return cx_next(&p->l);
 }
 
@@ -186,7 +192,8 @@ static int declaration(struct cx_parser *p, struct stmt_vec *v)
         struct cx_expr *type;
         if ((r = direction(p, &d)) < 0 || (r = cxp_expr(p, &type)) < 0) return r;
         if (type->kind != CX_CALL)
-            return cx_syntax(p->s, type->pos, type->end, "expected a bus, as in Point(2)\n"
+            return cx_syntax(p->s, type->pos, type->end,
+                             "expected a bus, as in Point(2)\n"
                              "for a single signal write: signal input NAME");
         return bus_declaration(p, &d, type, v);
     }
@@ -230,9 +237,12 @@ static int assignment(struct cx_parser *p, struct cx_stmt *s)
         return 0;
     }
     if ((r = cxp_expr(p, &s->b)) < 0) return r;
-    if (op == CXP_EQUAL3) s->kind = CX_EQUAL;
-    else if (op == CXP_CONSTRAIN || op == CXP_RCONSTRAIN) s->assign = CX_CONSTRAIN;
-    else if (op == CXP_ARROW || op == CXP_RARROW) s->assign = CX_ARROW;
+    if (op == CXP_EQUAL3)
+        s->kind = CX_EQUAL;
+    else if (op == CXP_CONSTRAIN || op == CXP_RCONSTRAIN)
+        s->assign = CX_CONSTRAIN;
+    else if (op == CXP_ARROW || op == CXP_RARROW)
+        s->assign = CX_ARROW;
     if (op == CXP_RCONSTRAIN || op == CXP_RARROW) {
         struct cx_expr *t = s->a;
         s->a = s->b;
@@ -260,7 +270,8 @@ static int expression_stmt(struct cx_parser *p, struct stmt_vec *v)
     if (op == '=' || (op >= CXP_CONSTRAIN && op <= CXP_DEC)) {
         if ((r = assignment(p, s)) < 0) return r;
     } else if (s->a->kind != CX_ANON) {
-        return cx_syntax(p->s, s->a->pos, s->a->end, "this expression is not used\n"
+        return cx_syntax(p->s, s->a->pos, s->a->end,
+                         "this expression is not used\n"
                          "expected an assignment, a constraint or a component with inputs");
     }
     s->end = p->l.prev_end;
@@ -390,8 +401,10 @@ static int keyword_stmt(struct cx_parser *p, enum cx_stmt_kind kind, struct stmt
         if ((r = cxp_expr(p, &s->a)) < 0) return r;
     } else {
         if ((r = cxp_want(p, '(', "here")) < 0) return r;
-        if (kind == CX_LOG) r = log_args(p, s);
-        else if ((r = cxp_expr(p, &s->a)) == 0) r = cxp_want(p, ')', "after the condition");
+        if (kind == CX_LOG)
+            r = log_args(p, s);
+        else if ((r = cxp_expr(p, &s->a)) == 0)
+            r = cxp_want(p, ')', "after the condition");
         if (r < 0) return r;
         if (p->def) p->def->prints |= kind == CX_LOG;
     }
@@ -409,7 +422,8 @@ int cxp_block(struct cx_parser *p, struct cx_stmt **ret)
     while (r == 0 && !cxp_is(p, '}')) {
         if (p->l.kind == CXT_EOF)
             r = cx_syntax(p->s, s->pos, s->pos + 1, "this block does not end\nadd }");
-        else r = statement(p, &v);
+        else
+            r = statement(p, &v);
     }
     if (r == 0) r = cx_next(&p->l);
     if (r == 0) r = stmt_list(p, &v, s);
@@ -445,8 +459,8 @@ static int statement(struct cx_parser *p, struct stmt_vec *v)
     } else if (cxp_is_kw(p, CXK_ASSERT)) {
         r = keyword_stmt(p, CX_ASSERT, v);
     } else if (p->l.kind == CXT_KEYWORD && p->l.op != CXK_PARALLEL) {
-        if (!cxp_is_kw(p, CXK_VAR) && !cxp_is_kw(p, CXK_SIGNAL) &&
-            !cxp_is_kw(p, CXK_COMPONENT) && !cxp_is_kw(p, CXK_INPUT) && !cxp_is_kw(p, CXK_OUTPUT))
+        if (!cxp_is_kw(p, CXK_VAR) && !cxp_is_kw(p, CXK_SIGNAL) && !cxp_is_kw(p, CXK_COMPONENT) &&
+            !cxp_is_kw(p, CXK_INPUT) && !cxp_is_kw(p, CXK_OUTPUT))
             return cx_syntax(p->s, p->l.pos, p->l.tok_end, "\"%.*s\" does not start a statement",
                              SN_STR_ARG(p->l.text));
         r = declaration(p, v);
@@ -523,7 +537,8 @@ static int main_component(struct cx_parser *p)
     if (!sn_str_eqc(cx_name(s, sym), "main"))
         return cx_syntax(s, pos, p->l.prev_end, "only the component main stands outside templates");
     if (s->has_main)
-        return cx_error(s, pos, p->l.prev_end, "a second main component\n"
+        return cx_error(s, pos, p->l.prev_end,
+                        "a second main component\n"
                         "included files must not have one");
     SN_VEC(uint32_t) v = {0};
     if ((r = cxp_take(p, '{')) == 1) {
@@ -578,9 +593,10 @@ static int pragma(struct cx_parser *p)
             return cx_syntax(p->s, p->l.pos, p->l.tok_end, "expected a version, as in 2.1.6");
     }
     if (v[0] != 2 || v[1] > 2)
-        return cx_syntax(p->s, pos, p->l.prev_end,
-                         "version %u.%u of the language is not this compiler's: it speaks 2.0 to 2.2",
-                         (unsigned)v[0], (unsigned)v[1]);
+        return cx_syntax(
+            p->s, pos, p->l.prev_end,
+            "version %u.%u of the language is not this compiler's: it speaks 2.0 to 2.2",
+            (unsigned)v[0], (unsigned)v[1]);
     return cxp_want(p, ';', "after pragma");
 }
 
@@ -646,8 +662,9 @@ static int include(struct cx_parser *p)
     uint32_t line, column, pos = p->l.pos, end = p->l.tok_end;
     struct sn_str from = cx_place(s, pos, &line, &column)->path;
     ssize_t slash = sn_str_rchr(from, '/');
-    struct sn_str dir = slash < 0 ? SN_STR("") : slash ? sn_str_sub(from, 0, (size_t)slash)
-                                                       : SN_STR("/");
+    struct sn_str dir = slash < 0 ? SN_STR("")
+                        : slash   ? sn_str_sub(from, 0, (size_t)slash)
+                                  : SN_STR("/");
     r = SN_E_NOT_FOUND;
     for (size_t i = 0; r == SN_E_NOT_FOUND && i <= s->opts->n_include_dirs; i++) {
         if (i) dir = sn_str(s->opts->include_dirs[i - 1]);
@@ -670,20 +687,30 @@ static int parse_file(struct cx_source *s, size_t i)
 {
     struct cx_file f = s->files.ptr[i];
     struct cx_parser p = {.s = s};
-    p.l = (struct cx_lexer){.s = s, .start = f.text.ptr, .at = f.text.ptr,
-                            .end = f.text.ptr + f.text.len, .base = f.base};
+    p.l = (struct cx_lexer){.s = s,
+                            .start = f.text.ptr,
+                            .at = f.text.ptr,
+                            .end = f.text.ptr + f.text.len,
+                            .base = f.base};
     int r = cx_next(&p.l);
     while (r == 0 && p.l.kind != CXT_EOF) {
-        if (cxp_is_kw(&p, CXK_TEMPLATE)) r = definition(&p, CX_TEMPLATE);
-        else if (cxp_is_kw(&p, CXK_FUNCTION)) r = definition(&p, CX_FUNCTION);
-        else if (cxp_is_kw(&p, CXK_BUS)) r = definition(&p, CX_BUS);
-        else if (cxp_is_kw(&p, CXK_COMPONENT)) r = main_component(&p);
-        else if (cxp_is_kw(&p, CXK_PRAGMA)) r = pragma(&p);
-        else if (cxp_is_kw(&p, CXK_INCLUDE)) r = include(&p);
+        if (cxp_is_kw(&p, CXK_TEMPLATE))
+            r = definition(&p, CX_TEMPLATE);
+        else if (cxp_is_kw(&p, CXK_FUNCTION))
+            r = definition(&p, CX_FUNCTION);
+        else if (cxp_is_kw(&p, CXK_BUS))
+            r = definition(&p, CX_BUS);
+        else if (cxp_is_kw(&p, CXK_COMPONENT))
+            r = main_component(&p);
+        else if (cxp_is_kw(&p, CXK_PRAGMA))
+            r = pragma(&p);
+        else if (cxp_is_kw(&p, CXK_INCLUDE))
+            r = include(&p);
         else
             r = cx_syntax(s, p.l.pos, p.l.tok_end,
                           "expected template, function, bus, include, pragma or component, "
-                          "found \"%.*s\"", SN_STR_ARG(p.l.text));
+                          "found \"%.*s\"",
+                          SN_STR_ARG(p.l.text));
     }
     return r;
 }

@@ -97,7 +97,8 @@ static int anon_inputs(struct cx_parser *p, struct cx_expr *e)
     while (r == 0) {
         struct cx_expr *x;
         if ((r = cxp_expr(p, &x)) < 0) break;
-        int op = cxp_is(p, CXP_CONSTRAIN) ? CX_CONSTRAIN : cxp_is(p, CXP_ARROW) ? CX_ARROW
+        int op = cxp_is(p, CXP_CONSTRAIN) ? CX_CONSTRAIN
+                 : cxp_is(p, CXP_ARROW)   ? CX_ARROW
                  : cxp_is(p, '=')         ? CX_SET
                                           : -1;
         if ((names.len > 0) != (op >= 0) && v.len > 0) {
@@ -109,9 +110,8 @@ static int anon_inputs(struct cx_parser *p, struct cx_expr *e)
                 r = cx_syntax(p->s, x->pos, x->end, "expected the name of an input");
                 break;
             }
-            if ((r = sn_vec_push(&names, x->sym)) < 0 ||
-                (r = sn_vec_push(&ops, (uint8_t)op)) < 0 || (r = cx_next(&p->l)) < 0 ||
-                (r = cxp_expr(p, &x)) < 0)
+            if ((r = sn_vec_push(&names, x->sym)) < 0 || (r = sn_vec_push(&ops, (uint8_t)op)) < 0 ||
+                (r = cx_next(&p->l)) < 0 || (r = cxp_expr(p, &x)) < 0)
                 break;
         }
         if ((r = sn_vec_push(&v, x)) < 0 || (r = cxp_take(p, ')')) != 0) break;
@@ -152,8 +152,10 @@ static int accesses(struct cx_parser *p, struct cx_expr *e)
     }
     if (r == 0 && v.len) {
         e->acc = SN_ARENA_ARRAY(&p->s->arena, struct cx_access, v.len);
-        if (e->acc) memcpy(e->acc, v.ptr, v.len * sizeof(*e->acc));
-        else r = SN_E_NOMEM;
+        if (e->acc)
+            memcpy(e->acc, v.ptr, v.len * sizeof(*e->acc));
+        else
+            r = SN_E_NOMEM;
         e->n_acc = (uint32_t)v.len;
     }
     sn_vec_done(&v);
@@ -238,7 +240,8 @@ static int unary(struct cx_parser *p, struct cx_expr **ret)
     uint32_t pos = p->l.pos;
     int r = cxp_enter(p);
     if (r < 0) return r;
-    int op = cxp_is(p, '-') ? SN_ZOP_NEG : cxp_is(p, '!') ? SN_ZOP_LNOT
+    int op = cxp_is(p, '-')   ? SN_ZOP_NEG
+             : cxp_is(p, '!') ? SN_ZOP_LNOT
              : cxp_is(p, '~') ? SN_ZOP_NOT
                               : -1;
     if (op >= 0) {

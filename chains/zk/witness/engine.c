@@ -57,7 +57,7 @@ static int frame(struct engine *e, size_t at, uint32_t n)
         e->regs = regs;
         e->regs_cap = cap;
     }
-    memset(e->regs + at, 0, n * sizeof(*e->regs));
+    if (n) memset(e->regs + at, 0, n * sizeof(*e->regs));
     return 0;
 }
 
@@ -96,19 +96,26 @@ static inline int arith(const struct sn_field *f, uint32_t op, struct sn_zv *d,
     if (SN_LIKELY((a->kind | b->kind) == SN_ZV_SMALL && f->bits > 64)) {
         int64_t r;
         bool ok = false;
-        if (op == SN_ZOP_ADD) ok = (r = a->s + b->s, true);
-        else if (op == SN_ZOP_SUB) ok = (r = a->s - b->s, true);
-        else if (op == SN_ZOP_MUL) ok = !__builtin_mul_overflow(a->s, b->s, &r);
+        if (op == SN_ZOP_ADD)
+            ok = (r = a->s + b->s, true);
+        else if (op == SN_ZOP_SUB)
+            ok = (r = a->s - b->s, true);
+        else if (op == SN_ZOP_MUL)
+            ok = !__builtin_mul_overflow(a->s, b->s, &r);
         if (ok && r <= SN_ZV_SMALL_MAX && r >= -SN_ZV_SMALL_MAX) {
             d->kind = SN_ZV_SMALL;
             d->s = r;
             return 0;
         }
     } else if (a->kind == SN_ZV_FE && b->kind == SN_ZV_FE) {
-        if (op == SN_ZOP_MUL) sn_fe_mul(f, &d->m, &a->m, &b->m);
-        else if (op == SN_ZOP_ADD) sn_fe_add(f, &d->m, &a->m, &b->m);
-        else if (op == SN_ZOP_SUB) sn_fe_sub(f, &d->m, &a->m, &b->m);
-        else return sn_zv_op(f, (enum sn_zop)op, d, a, b);
+        if (op == SN_ZOP_MUL)
+            sn_fe_mul(f, &d->m, &a->m, &b->m);
+        else if (op == SN_ZOP_ADD)
+            sn_fe_add(f, &d->m, &a->m, &b->m);
+        else if (op == SN_ZOP_SUB)
+            sn_fe_sub(f, &d->m, &a->m, &b->m);
+        else
+            return sn_zv_op(f, (enum sn_zop)op, d, a, b);
         d->kind = SN_ZV_FE;
         return 0;
     }
@@ -147,13 +154,15 @@ static int run(struct engine *e, const struct sn_wcode *code, const struct sn_wi
         }
         case SN_WOP_LOAD: {
             int64_t k = ARG(i->b)->s;
-            if ((uint64_t)k >= i->c) return failed(e, code, pc, SN_E_OUT_OF_RANGE, "index out of range");
+            if ((uint64_t)k >= i->c)
+                return failed(e, code, pc, SN_E_OUT_OF_RANGE, "index out of range");
             *ARG(i->d) = ARG(i->a)[k];
             break;
         }
         case SN_WOP_STORE: {
             int64_t k = ARG(i->a)->s;
-            if ((uint64_t)k >= i->c) return failed(e, code, pc, SN_E_OUT_OF_RANGE, "index out of range");
+            if ((uint64_t)k >= i->c)
+                return failed(e, code, pc, SN_E_OUT_OF_RANGE, "index out of range");
             ARG(i->d)[k] = *ARG(i->b);
             break;
         }

@@ -23,8 +23,10 @@ static int number_text(struct reader *r, struct sn_str t, struct sn_fe *ret)
     bool hex = sn_str_starts(digits, SN_STR("0x")) || sn_str_starts(digits, SN_STR("0X"));
     int s = SN_E_OUT_OF_RANGE;
     if (r->range == SN_WITNESS_REDUCE)
-        s = hex ? sn_fe_from_hex_mod(f, ret, sn_str_from(digits, 2)) : sn_fe_from_dec_mod(f, ret, digits);
-    else if (!minus && !hex) s = sn_fe_from_dec(f, ret, digits);
+        s = hex ? sn_fe_from_hex_mod(f, ret, sn_str_from(digits, 2))
+                : sn_fe_from_dec_mod(f, ret, digits);
+    else if (!minus && !hex)
+        s = sn_fe_from_dec(f, ret, digits);
     else if (!minus) {
         /* Not above the prime: at most as many digits as it has, and the text comes back. */
         uint8_t be[32];
@@ -138,8 +140,11 @@ int sn_witness_inputs_json(const struct sn_witness_prog *p, struct sn_str json,
         s = sn_fail(SN_E_INVALID_ARGUMENT, "inputs are a JSON object");
     for (size_t i = 0; s == 0 && i < p->n_shapes; i++) {
         const struct sn_witness_shape *q = &p->inputs[i];
-        struct reader r = {.p = p, .range = range, .out = ret + (q->label - p->first_input),
-                           .n = q->n_signals, .name = q->name};
+        struct reader r = {.p = p,
+                           .range = range,
+                           .out = ret + (q->label - p->first_input),
+                           .n = q->n_signals,
+                           .name = q->name};
         const struct sn_json *v = sn_json_find(root, q->name);
         if (!v) {
             s = sn_fail(SN_E_NOT_FOUND, "the input \"%.*s\" is missing", SN_STR_ARG(q->name));

@@ -172,10 +172,14 @@ static struct sn_zv bitwise(const struct sn_field *f, enum sn_zop op, const stru
     plain_of(f, &x, a);
     if (op != SN_ZOP_NOT) plain_of(f, &y, b);
     for (int i = 0; i < 4; i++) {
-        if (op == SN_ZOP_AND) x.v[i] &= y.v[i];
-        else if (op == SN_ZOP_OR) x.v[i] |= y.v[i];
-        else if (op == SN_ZOP_XOR) x.v[i] ^= y.v[i];
-        else x.v[i] = ~x.v[i];
+        if (op == SN_ZOP_AND)
+            x.v[i] &= y.v[i];
+        else if (op == SN_ZOP_OR)
+            x.v[i] |= y.v[i];
+        else if (op == SN_ZOP_XOR)
+            x.v[i] ^= y.v[i];
+        else
+            x.v[i] = ~x.v[i];
     }
     if (op == SN_ZOP_NOT) {
         shl_int(&x, &x, 256 - f->bits);
@@ -245,8 +249,7 @@ static void power(const struct sn_field *f, struct sn_zv *ret, const struct sn_z
     if (a->kind == SN_ZV_SMALL && b->kind == SN_ZV_SMALL && b->s >= 0 && b->s < 64) {
         struct sn_zv r = sn_zv_small(1);
         int64_t i = 0;
-        for (; i < b->s && small_op(f, SN_ZOP_MUL, &r, r.s, a->s); i++) {
-        }
+        for (; i < b->s && small_op(f, SN_ZOP_MUL, &r, r.s, a->s); i++) {}
         if (i == b->s) {
             *ret = r;
             return;
@@ -278,10 +281,14 @@ static void field_op(const struct sn_field *f, enum sn_zop op, struct sn_zv *ret
     sn_zv_fe(f, &x, a);
     if (op != SN_ZOP_NEG) sn_zv_fe(f, &y, b);
     ret->kind = SN_ZV_FE;
-    if (op == SN_ZOP_ADD) sn_fe_add(f, &ret->m, &x, &y);
-    else if (op == SN_ZOP_SUB) sn_fe_sub(f, &ret->m, &x, &y);
-    else if (op == SN_ZOP_MUL) sn_fe_mul(f, &ret->m, &x, &y);
-    else if (op == SN_ZOP_NEG) sn_fe_neg(f, &ret->m, &x);
+    if (op == SN_ZOP_ADD)
+        sn_fe_add(f, &ret->m, &x, &y);
+    else if (op == SN_ZOP_SUB)
+        sn_fe_sub(f, &ret->m, &x, &y);
+    else if (op == SN_ZOP_MUL)
+        sn_fe_mul(f, &ret->m, &x, &y);
+    else if (op == SN_ZOP_NEG)
+        sn_fe_neg(f, &ret->m, &x);
     else {
         sn_fe_inv(f, &y, &y);
         sn_fe_mul(f, &ret->m, &x, &y);
