@@ -12,6 +12,10 @@ seconds=${MILLION_SECONDS:-30} port=${MILLION_PORT:-10001} go_conns=${MILLION_GO
 if [ "${1:-}" != --inside ]; then
   bench_build
   unshare -n true 2>/dev/null || { echo "SKIP: no network namespaces on this machine"; exit 0; }
+  if command -v go >/dev/null && [ "$go_conns" -gt 0 ]; then
+    (cd "$BENCH_ROOT/bench/million/go" && GO111MODULE=off CGO_ENABLED=0 go build -o "$BENCH_BUILD/million-go" .) || exit 1
+  fi
+  rm -rf "$BENCH_TMP"
   exec unshare -n "$0" --inside
 fi
 ip link set lo up
@@ -74,9 +78,8 @@ for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
 for p in "${pids[@]}"; do wait "$p" 2>/dev/null; done
 
 if command -v go >/dev/null && [ "$go_conns" -gt 0 ]; then
-  (cd "$BENCH_ROOT/bench/million/go" && GO111MODULE=off CGO_ENABLED=0 go build -o "$BENCH_TMP/million-go" .) || exit 1
   for peer in go sennit; do
-    if [ $peer = go ]; then "$BENCH_TMP/million-go" "127.0.0.1:$port" >/dev/null 2>&1 & else "$hello" "127.0.0.1:$port" 0 1h >/dev/null 2>&1 & fi
+    if [ $peer = go ]; then "$BENCH_BUILD/million-go" "127.0.0.1:$port" >/dev/null 2>&1 & else "$hello" "127.0.0.1:$port" 0 1h >/dev/null 2>&1 & fi
     pid=$!; BENCH_PIDS+=("$pid"); urls=("http://127.0.0.1:$port/")
     bench_wait_port "$port"
     [ $peer = go ] && label="$(go version | cut -d' ' -f3) net/http" || label="Sennit, same number"

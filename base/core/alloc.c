@@ -9,6 +9,7 @@
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SLOTS 256
 
@@ -116,6 +117,10 @@ void sn_free(void *ptr)
     if (!ptr) return;
     const struct sn_alloc_hooks *h = hooks_get();
     if (SN_UNLIKELY(h != NULL) && h->on_free) h->on_free(ptr);
+    if (SN_UNLIKELY(h != NULL) && h->wipe_bytes_max) {
+        memset(ptr, 0, SN_MIN(malloc_usable_size(ptr), h->wipe_bytes_max));
+        __asm__ volatile("" ::"r"(ptr) : "memory"); /* not to be left out before free */
+    }
     count_free();
     free(ptr);
 }

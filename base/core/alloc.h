@@ -29,6 +29,9 @@ struct sn_alloc_hooks {
     bool (*fail)(size_t size);
     void (*on_alloc)(void *ptr, size_t size);
     void (*on_free)(void *ptr);
+    /* sn_free zeroes up to this many bytes first, so that a freed block keeps nothing alive for a
+     * conservative search of memory (fiber/leak.h). */
+    size_t wipe_bytes_max;
 };
 /* sn_alloc_set_hooks - installs `hooks` (borrowed, static lifetime), NULL removes them.
  * Context: while no other thread allocates, or where a torn view of one hook is harmless. */

@@ -109,11 +109,14 @@ static SN_NOINLINE struct sn_diag *thread_diag(void)
     return &diag;
 }
 
-static struct sn_diag *(*provider)(void) = thread_diag;
+static struct sn_diag *(*provider)(void) = thread_diag; /* __atomic: threads outlive the runtime */
 
-struct sn_diag *sn_diag(void) { return provider(); }
+struct sn_diag *sn_diag(void) { return __atomic_load_n(&provider, __ATOMIC_RELAXED)(); }
 
-void sn_diag_set_provider(struct sn_diag *(*fn)(void)) { provider = fn ? fn : thread_diag; }
+void sn_diag_set_provider(struct sn_diag *(*fn)(void))
+{
+    __atomic_store_n(&provider, fn ? fn : thread_diag, __ATOMIC_RELAXED);
+}
 
 void sn_diag_clear(void)
 {

@@ -85,8 +85,8 @@ void sn_par_run(const struct sn_par *par, void (*job)(void *arg, size_t i), void
 unsigned sn_par_width(const struct sn_par *par) { return par && par->width ? par->width : 1; }
 
 /* The product for any field: one test more than the named ones. */
-static SN_ALWAYS_INLINE void mul(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
-                                 const struct sn_fe *b)
+static SN_NOINLINE void mul(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
+                            const struct sn_fe *b)
 {
     if (SN_LIKELY(fx_spare(f->p.v, 4)))
         fx_mul(ret->v, a->v, b->v, f->p.v, f->inv, 4);
@@ -255,6 +255,15 @@ void sn_fe_reduce(const struct sn_field *f, struct sn_fe *ret_plain, const struc
 {
     if (sn_fe_cmp(a, &f->p) < 0) {
         *ret_plain = *a;
+        return;
+    }
+    if (f->bits >= 250) { /* at most a few dozen multiples fit */
+        struct sn_fe t = *a;
+        while (sn_fe_cmp(&t, &f->p) >= 0) {
+            uint64_t borrow = 0;
+            for (unsigned k = 0; k < 4; k++) t.v[k] = fx_sbb(t.v[k], f->p.v[k], &borrow);
+        }
+        *ret_plain = t;
         return;
     }
     /* Bit by bit is enough: 2t + bit stays below 2p, and one subtraction brings it back. */

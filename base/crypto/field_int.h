@@ -7,6 +7,10 @@
  * fits n words and no carry word exists. Source: Koc, Acar, Kaliski, "Analyzing and comparing
  * Montgomery multiplication algorithms" (1996), the CIOS method. */
 #pragma once
+#ifdef __x86_64__
+#include <x86intrin.h>
+#endif
+
 #include "core/base.h"
 #include "crypto/field.h"
 
@@ -33,17 +37,30 @@ struct sn_fx {
     uint64_t inv;
 };
 
+/* Sums and differences with carry; the compilers see a chain of ADC and SBB in the intrinsics only. */
 static SN_ALWAYS_INLINE uint64_t fx_adc(uint64_t a, uint64_t b, uint64_t *carry)
 {
+#ifdef __x86_64__
+    unsigned long long s;
+    *carry = _addcarry_u64((unsigned char)*carry, a, b, &s);
+    return s;
+#else
     sn_u128 s = (sn_u128)a + b + *carry;
     *carry = (uint64_t)(s >> 64);
     return (uint64_t)s;
+#endif
 }
 static SN_ALWAYS_INLINE uint64_t fx_sbb(uint64_t a, uint64_t b, uint64_t *borrow)
 {
+#ifdef __x86_64__
+    unsigned long long d;
+    *borrow = _subborrow_u64((unsigned char)*borrow, a, b, &d);
+    return d;
+#else
     sn_u128 d = (sn_u128)a - b - *borrow;
     *borrow = (uint64_t)(d >> 64) & 1;
     return (uint64_t)d;
+#endif
 }
 /* r = t (with a carry word above it) minus p where that is not negative. */
 static SN_ALWAYS_INLINE void fx_reduce_once(uint64_t *r, const uint64_t *t, uint64_t carry,

@@ -48,16 +48,26 @@ static struct f5 broadcast(const struct sn_field *f, const struct sn_fe *a)
     return f5_set(t.v);
 }
 
+/* bit_reverse of base + 8b + e for base a multiple of 64, given that of base. */
+static inline size_t reversed_in(size_t base_rev, unsigned b, unsigned e, unsigned log_n)
+{
+    static const uint8_t rev3[8] = {0, 4, 2, 6, 1, 5, 3, 7};
+    return base_rev | (size_t)(rev3[e] << 3 | rev3[b]) << (log_n - 6);
+}
+/* Arrays of n elements times one factor: n is a multiple of eight. */
+static void scale(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
+                  const struct sn_fe *by, size_t n)
+{
+    size_t done = sn_ifma_scale_many(f, ret, a, by, n);
+    SN_ASSERT(done == n);
+}
 static int make_tables(struct sn_ifma_ntt *t, const struct sn_fe *powers, const struct sn_fe *shift)
 {
     size_t n = t->n;
-    struct sn_fe *row = sn_alloc((n / 2) * sizeof(struct sn_fe)), step;
+    struct sn_fe *row = sn_alloc(n * sizeof(struct sn_fe)), step;
     if (!row) return SN_E_NOMEM;
     radix_step(t->f, &step);
-    for (size_t i = 0; i < n / 2; i += 8) {
-        size_t done = sn_ifma_scale_many(t->f, row + i, powers + i, &step, 8);
-        SN_ASSERT(done == 8);
-    }
+    scale(t->f, row, powers, &step, n / 2);
     for (size_t h = 8; h <= n / 2; h *= 2)
         for (size_t j = 0; j < h; j += 8) {
             struct sn_fe x[8];
@@ -66,21 +76,20 @@ static int make_tables(struct sn_ifma_ntt *t, const struct sn_fe *powers, const 
             f5_load_words(w, x);
             t->twiddles[(h + j) / 8] = f5_split(w, 0);
         }
-    for (unsigned k = 0; k < 3; k++) t->lane[k] = broadcast(t->f, &powers[(k + 1) * (n / 8)]);
-    sn_free(row);
-    for (size_t base = 0; shift && base < n; base += 64)
-        for (size_t e = 0; e < 8; e++) {
+    for (unsigned k = 0; k < 3; k++) t->lane[k] = f5_set(row[(k + 1) * (n / 8)].v);
+    if (shift) scale(t->f, row, shift, &step, n);
+    for (size_t base = 0; shift && base < n; base += 64) {
+        size_t rev = bit_reverse(base, t->log_n);
+        for (unsigned e = 0; e < 8; e++) {
             struct sn_fe x[8];
             __m512i w[4];
-            for (size_t b = 0; b < 8; b++) {
-                size_t k = (n - bit_reverse(base + 8 * b + e, t->log_n)) & (n - 1);
-                x[order[b]] = shift[k]; /* so that lane b is block b */
-            }
-            size_t done = sn_ifma_scale_many(t->f, x, x, &step, 8);
-            SN_ASSERT(done == 8);
+            for (unsigned b = 0; b < 8; b++) /* so that lane b is block b */
+                x[order[b]] = row[(n - reversed_in(rev, b, e, t->log_n)) & (n - 1)];
             f5_load_words(w, x);
             t->shift[base / 8 + e] = f5_split(w, 0);
         }
+    }
+    sn_free(row);
     return 0;
 }
 
@@ -245,7 +254,7 @@ static SN_NOINLINE void lanes_up(const struct sn_ifma_ntt *t, struct f5 x[8])
 }
 
 /* Where results in bit-reversed order go, as canonical words. */
-static void scatter(const struct run *r, size_t base, unsigned e, const struct f5 *x)
+static void scatter(const struct run *r, size_t base_rev, unsigned e, const struct f5 *x)
 {
     size_t n = r->t->n;
     struct sn_fe out[8];
@@ -254,7 +263,7 @@ static void scatter(const struct run *r, size_t base, unsigned e, const struct f
     f5_join(w, &y);
     f5_store_words(out, w);
     for (unsigned b = 0; b < 8; b++) {
-        size_t at = bit_reverse(base + 8 * b + e, r->t->log_n);
+        size_t at = reversed_in(base_rev, b, e, r->t->log_n);
         if (r->mode == SN_NTT_INVERSE) at = (n - at) & (n - 1);
         r->a[at] = out[order[b]];
     }
@@ -264,6 +273,7 @@ static void turn_point(const struct run *r, size_t base)
 {
     const struct sn_ifma_ntt *t = r->t;
     struct f5 x[8];
+    size_t rev = bit_reverse(base, t->log_n);
     turn(x, r->buf + base / 8, false);
     lanes_down(t, x);
     for (unsigned e = 0; e < 8; e++) {
@@ -271,7 +281,7 @@ static void turn_point(const struct run *r, size_t base)
                                  : r->mode == SN_NTT_INVERSE ? &t->n_inv
                                                              : &t->one;
         x[e] = f5_mul(&x[e], scale, &t->m);
-        if (r->mode != SN_NTT_COSET) scatter(r, base, e, &x[e]);
+        if (r->mode != SN_NTT_COSET) scatter(r, rev, e, &x[e]);
     }
     if (r->mode != SN_NTT_COSET) return;
     lanes_up(t, x);

@@ -28,14 +28,18 @@ static size_t bit_reverse(size_t i, unsigned bits)
     for (unsigned k = 0; k < bits; k++) r |= (i >> k & 1) << (bits - 1 - k);
     return r;
 }
-/* out[i] = first * base^i. */
+/* out[i] = first * base^i for n elements: what is there times base^(how much is there), doubling. */
 static void powers(const struct sn_field *f, struct sn_fe *out, size_t n, const struct sn_fe *base,
                    const struct sn_fe *first)
 {
-    struct sn_fe x = *first;
-    for (size_t i = 0; i < n; i++) {
-        out[i] = x;
-        sn_fe_mul(f, &x, &x, base);
+    struct sn_fe jump = *base;
+    if (n == 0) return;
+    out[0] = *first;
+    for (size_t have = 1; have < n; have *= 2) {
+        size_t more = SN_MIN(have, n - have);
+        size_t done = sn_ifma_scale_many(f, out + have, out, &jump, more);
+        for (size_t i = done; i < more; i++) sn_fe_mul(f, &out[have + i], &out[i], &jump);
+        sn_fe_sqr(f, &jump, &jump);
     }
 }
 
@@ -57,8 +61,6 @@ int sn_ntt_new(const struct sn_field *f, unsigned log_n, struct sn_ntt **ret)
     sn_fe_set_u64(f, &t->n_inv, n);
     sn_fe_inv(f, &t->n_inv, &t->n_inv);
     powers(f, t->twiddles + n / 2, n / 2, &t->root, &f->one);
-    for (size_t h = n / 4; h >= 1; h /= 2)
-        for (size_t j = 0; j < h; j++) t->twiddles[h + j] = t->twiddles[2 * h + 2 * j];
     if (log_n < f->two_adicity) {
         t->shift = sn_alloc(n * sizeof(struct sn_fe));
         if (!t->shift) goto nomem;
@@ -68,10 +70,13 @@ int sn_ntt_new(const struct sn_field *f, unsigned log_n, struct sn_ntt **ret)
     if (r == 0) {
         sn_free(t->twiddles);
         t->twiddles = NULL;
-        if (t->shift) sn_free(t->shift);
+        sn_free(t->shift);
         t->shift = NULL;
     } else if (r == SN_E_NOMEM) {
         goto nomem;
+    } else {
+        for (size_t h = n / 4; h >= 1; h /= 2)
+            for (size_t j = 0; j < h; j++) t->twiddles[h + j] = t->twiddles[2 * h + 2 * j];
     }
     *ret = t;
     return 0;

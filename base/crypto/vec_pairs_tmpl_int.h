@@ -5,10 +5,9 @@
  * below 2p, Montgomery with 2^260, zeros at infinity.
  *
  * One pass forward multiplies up the denominators x2 - x1, lane by lane; after one inversion a pass
- * backward finishes the sums. Should a denominator be zero (equal, opposite or infinite points) the
- * product is, and the batch is done again with care: masks say which lanes are doublings, copies or
- * cancel. Infinite points are rare enough to be looked for in the careful pass only if some product
- * was zero or an operand is all zeros (checked on loading). */
+ * backward finishes the sums. Equal or opposite points make the product zero, infinite ones show on
+ * loading: then the batch is done again with care, where masks say which lanes are doublings,
+ * copies, or cancel. */
 
 struct V_(group)
 {

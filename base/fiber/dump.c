@@ -5,7 +5,7 @@
  * mapped, every frame pointer is checked against the stack's bounds and must move outwards, and a
  * fiber whose wait word changed meanwhile is reported without frames: so a walk can be stale, never
  * wild. Text follows the grammar of Go's goroutine dump (debug=2), which existing tools read. */
-#include "fiber/sched_int.h"
+#include "fiber/leak_int.h"
 
 #include "core/buf.h"
 
@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define FRAMES_MAX 32
-#define ALT_STACK_BYTES (64u << 10)
 
 static bool symbolize_dl(uintptr_t pc, char *out, size_t cap)
 {
@@ -46,8 +45,8 @@ walk(uintptr_t bp, uintptr_t base, uintptr_t top, uintptr_t *pcs, unsigned max)
 }
 
 /* False: the record is free. */
-__attribute__((no_sanitize("address", "thread"))) static bool snapshot(struct sn_fiber *f,
-                                                                       struct sn_fiber_info *i)
+__attribute__((no_sanitize("address", "thread"))) bool sn_fiber_snapshot(struct sn_fiber *f,
+                                                                         struct sn_fiber_info *i)
 {
     uint8_t st = SN_LOAD(&f->state);
     if (st == SN_FIBER_FREE || st == SN_FIBER_ZOMBIE) return false;
@@ -81,7 +80,7 @@ void sn_fiber_each(void (*fn)(const struct sn_fiber_info *info, void *arg), void
         uint32_t used = SN_LOAD_ACQ(&c->used);
         for (uint32_t k = 0; k < used; k++) {
             struct sn_fiber_info i;
-            if (snapshot(&c->rec[k], &i)) fn(&i, arg);
+            if (sn_fiber_snapshot(&c->rec[k], &i)) fn(&i, arg);
         }
     }
 }
@@ -196,6 +195,7 @@ static void on_crash(int sig, siginfo_t *si, void *uc)
     if (!__atomic_exchange_n(&once, 1, __ATOMIC_SEQ_CST)) {
         if (w && w->cur && w->cur->stack)
             crash_name_fiber(w->cur, (uintptr_t)si->si_addr, pc, bp);
+        if (sn_death_hook) sn_death_hook();
         sn_dump_fd(STDERR_FILENO);
     }
     struct sigaction dfl = {.sa_handler = SIG_DFL};
@@ -208,25 +208,34 @@ void sn_crash_install(void)
     struct sigaction a = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigemptyset(&a.sa_mask);
     for (int i = 0; i < 2; i++) sigaction(crash_signals[i], &a, &before[i]);
+    sn_stop_install();
 }
 
 void sn_crash_uninstall(void)
 {
     for (int i = 0; i < 2; i++) sigaction(crash_signals[i], &before[i], NULL);
+    sn_stop_uninstall();
 }
 
 void sn_crash_worker(struct sn_worker *w)
 {
     (void)w;
+    sn_stop_worker();
     void *m =
-        mmap(NULL, ALT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, SN_ALT_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (m == MAP_FAILED) return; /* then an overflow dies without being named */
-    stack_t st = {.ss_sp = m, .ss_size = ALT_STACK_BYTES};
+    stack_t st = {.ss_sp = m, .ss_size = SN_ALT_STACK_BYTES};
     if (sigaltstack(&st, NULL) != 0) {
-        munmap(m, ALT_STACK_BYTES);
+        munmap(m, SN_ALT_STACK_BYTES);
         return;
     }
     alt_mem = m;
+}
+
+SN_LEAK_RAW void sn_crash_alt(uintptr_t *ret_lo, uintptr_t *ret_hi)
+{
+    *ret_lo = (uintptr_t)alt_mem;
+    *ret_hi = alt_mem ? (uintptr_t)alt_mem + SN_ALT_STACK_BYTES : 0;
 }
 
 void sn_crash_worker_done(void)
@@ -234,6 +243,6 @@ void sn_crash_worker_done(void)
     stack_t off = {.ss_flags = SS_DISABLE};
     if (!alt_mem) return;
     sigaltstack(&off, NULL);
-    munmap(alt_mem, ALT_STACK_BYTES);
+    munmap(alt_mem, SN_ALT_STACK_BYTES);
     alt_mem = NULL;
 }

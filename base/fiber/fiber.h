@@ -123,6 +123,11 @@ SN_NORETURN void sn_panic(const char *fmt, ...) SN_PRINTF(1, 2);
  * backtrace) if it panicked. Frameworks wrap every handler in it. */
 int sn_try(int (*fn)(void *arg), void *arg) SN_MUST_CHECK;
 
+/* sn_death_hook - called once when the process is about to die of a panic that nobody caught, or of a
+ * fault: the logger hangs here to write what it holds. Context: any thread, perhaps in a signal
+ * handler, with any lock held. */
+extern void (*sn_death_hook)(void);
+
 /* ---- leaving the fiber world ----------------------------------------------------------------- */
 
 /* sn_offload - runs fn(arg) on a thread of the blocking pool and suspends until it is done; not
@@ -131,7 +136,9 @@ int sn_try(int (*fn)(void *arg), void *arg) SN_MUST_CHECK;
 int sn_offload(int (*fn)(void *arg), void *arg) SN_MUST_CHECK;
 /* sn_on_big_stack - runs fn(arg) on a 1 MiB stack of this worker, without suspending inside it. */
 int sn_on_big_stack(int (*fn)(void *arg), void *arg);
-/* sn_go_from_thread - starts a detached fiber from a thread that is not a worker. */
+/* sn_go_from_thread - starts a detached fiber from a thread that is not a worker.
+ * Returns as sn_go, and SN_E_FAILED_PRECONDITION where no runtime is running or its main function
+ * has returned. Context: any thread, at any time. */
 int sn_go_from_thread(const char *name, sn_fiber_fn fn, void *arg) SN_MUST_CHECK;
 
 /* ---- looking inside -------------------------------------------------------------------------- */

@@ -43,10 +43,11 @@ struct sn_stream {
     const struct sn_stream_ops *ops;
 };
 
-/* sn_dial - connects; tries every resolved address in order (RFC 8305 interleaving) until the
- * fiber's deadline. Returns 0, SN_E_REFUSED, SN_E_NOT_FOUND (name), SN_E_UNAVAILABLE (unreachable),
- * SN_E_FILES, SN_E_DEADLINE_EXCEEDED, SN_E_CANCELLED, SN_E_SYNTAX (address); the diagnostic names
- * address and cause. Owns: *ret is the caller's; close it. Suspends. */
+/* sn_dial - connects; the resolved addresses race each other, families alternating, 250 ms apart
+ * (RFC 8305), until the fiber's deadline. Returns 0, SN_E_REFUSED, SN_E_NOT_FOUND (name),
+ * SN_E_UNAVAILABLE (unreachable), SN_E_FILES, SN_E_DEADLINE_EXCEEDED, SN_E_CANCELLED, SN_E_SYNTAX
+ * (address); the diagnostic names address and cause. Owns: *ret is the caller's; close it.
+ * Suspends. */
 struct sn_dial_opts {
     const char *local;       /* source address to bind, NULL = any (IP_BIND_ADDRESS_NO_PORT) */
     int64_t user_timeout_ms; /* TCP_USER_TIMEOUT; 0 = 20,000; -1 = kernel default */

@@ -272,6 +272,13 @@ struct sn_udp {
 void sn_simnet_parked_cancel(sn_stream_ready_fn fn);
 int sn_os_listen(const struct sn_net_name *n, const char *text, const struct sn_listen_opts *o,
                  struct sn_listener **ret) SN_MUST_CHECK;
+/* sn_dial_race - RFC 8305: attempt 0 begins at once, each further one SN_DIAL_STAGGER_NS after the
+ * one before or when all before have failed; the first to succeed wins and the others are cancelled.
+ * Each runs `one` in a fiber of the caller's worker. SN_E_FILES and SN_E_NOMEM end the race.
+ * Returns 0, the last failure with its diagnostic, SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. */
+#define SN_DIAL_STAGGER_NS (250 * SN_MS)
+int sn_dial_race(unsigned n, int (*one)(void *arg, unsigned i, struct sn_stream **ret), void *arg,
+                 struct sn_stream **ret) SN_MUST_CHECK;
 int sn_os_dial(const struct sn_net_name *n, const char *text, const struct sn_dial_opts *o,
                struct sn_stream **ret) SN_MUST_CHECK;
 /* sn_net_resolve_name - the addresses of a parsed name, RFC 8305 order; empty host = loopback. */

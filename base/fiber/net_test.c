@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -213,6 +214,24 @@ SN_TEST(addresses_parse)
     T_EQ(sn_net_name_parse(longest, &n), SN_E_SYNTAX);
 }
 
+SN_TEST(loopback_addresses)
+{
+    static const struct {
+        const char *ip;
+        bool loopback;
+    } row[] = {
+        {"127.0.0.1", true}, {"127.255.0.9", true}, {"::1", true},
+        {"128.0.0.1", false}, {"126.255.255.255", false}, {"0.0.0.0", false},
+        {"10.0.0.127", false}, {"::", false}, {"::2", false}, {"fe80::1", false},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(row); i++) {
+        struct sn_sockaddr a;
+        sn_test_row("%s", row[i].ip);
+        T_ASSERT(sn_net_ip_parse(sn_str(row[i].ip), 80, &a));
+        T_EQ(sn_net_is_loopback(&a), row[i].loopback);
+    }
+}
+
 /* ---- a connected pair ---- */
 
 struct pair {
@@ -234,6 +253,27 @@ static void pair_close(struct pair *p)
     sn_listener_close(p->l);
 }
 
+static void congestion_of(int fd, char *out, size_t cap)
+{
+    socklen_t len = (socklen_t)cap;
+    memset(out, 0, cap);
+    T_EQ(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, out, &len), 0);
+}
+
+/* Both ends of a loopback connection have the plain congestion control, whatever the system's is. */
+NET_TEST(loopback_is_not_paced)
+{
+    struct pair p;
+    char name[32];
+    pair_open(&p, "127.0.0.1:0");
+    congestion_of(p.a->ops->fd(p.a), name, sizeof name);
+    T_STR(sn_str(name), "reno");
+    congestion_of(p.b->ops->fd(p.b), name, sizeof name);
+    T_STR(sn_str(name), "reno");
+    pair_close(&p);
+    return 0;
+}
+
 NET_TEST(end_of_stream_and_half_close)
 {
     struct pair p;
@@ -248,6 +288,40 @@ NET_TEST(end_of_stream_and_half_close)
     T_OK(sn_read_full(p.a, buf, 5));
     T_EQ(sn_read_full(p.b, buf, 1), SN_E_EOF);
     pair_close(&p);
+    return 0;
+}
+
+/* A stream that is always writable: its writer gives way now and then, and that is where the other
+ * fiber closes it and opens another one, whose record may be the same. */
+struct usurper {
+    struct sn_stream *old;
+    struct pair *next;
+    _Atomic bool done;
+};
+static void usurp(void *arg)
+{
+    struct usurper *u = arg;
+    sn_stream_close(u->old);
+    pair_open(u->next, "127.0.0.1:0");
+    u->done = true;
+}
+
+NET_TEST(close_while_a_writer_gives_way)
+{
+    struct pair p, q;
+    pair_open(&p, "127.0.0.1:0");
+    struct usurper u = {.old = p.a, .next = &q};
+    T_OK(sn_go_on((unsigned)sn_worker_id(), "usurper", usurp, &u));
+    ssize_t n = 1;
+    for (int i = 0; n > 0; i++) {
+        T_ASSERT(i < 100000);
+        n = sn_write(p.a, "x", 1);
+    }
+    T_EQ(n, SN_E_CLOSED);
+    while (!u.done) T_OK(sn_sleep(SN_MS));
+    sn_stream_close(p.b);
+    sn_listener_close(p.l);
+    pair_close(&q);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 /* fiber/offload.c - the pool of threads for calls that block, and the big stack for calls that
  * only need room. Threads are made on demand up to the limit and leave after ten idle seconds; the
  * queue is bounded by the number of fibers, since each waits for its own job. */
+#include "fiber/sample.h"
 #include "fiber/sched_int.h"
 
 #include <signal.h>
@@ -102,7 +103,7 @@ static bool add_thread(void)
     pthread_attr_setstacksize(&a, OFFLOAD_STACK_BYTES);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&t, &a, offload_thread, NULL) == 0) pool.threads++;
+    if (sn_thread_create(&t, &a, offload_thread, NULL) == 0) pool.threads++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&a);
     return pool.threads > 0;

@@ -113,6 +113,8 @@ void sn_panic_again(void)
     raise_panic(t);
 }
 
+void (*sn_death_hook)(void);
+
 SN_NORETURN void sn_panic_uncaught(const char *msg)
 {
     struct sn_fiber *f = sn_self();
@@ -120,6 +122,7 @@ SN_NORETURN void sn_panic_uncaught(const char *msg)
     int n = snprintf(line, sizeof(line), "panic: %s [fiber %llu \"%s\"]\n\n", msg,
                      f ? (unsigned long long)f->id : 0, f ? f->name : "");
     if (n > 0) (void)!write(STDERR_FILENO, line, SN_MIN((size_t)n, sizeof(line) - 1));
+    if (sn_death_hook) sn_death_hook();
     sn_dump_fd(STDERR_FILENO);
     abort();
 }

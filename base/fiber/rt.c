@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fiber/rt.c - starting and ending the runtime, fiber records, and the small public calls. */
+#include "fiber/sample.h"
 #include "fiber/sched_int.h"
 
 #include "core/alloc.h"
@@ -214,11 +215,29 @@ int sn_go_on(unsigned worker, const char *name, sn_fiber_fn fn, void *arg)
                     NULL);
 }
 
+/* The door for other threads. It outlives the runtime: a thread may come when everything is gone. */
+static struct {
+    uint32_t open;   /* __atomic */
+    uint32_t inside; /* __atomic */
+} door;
+
+/* After it nobody is inside or can come in. */
+static void door_close(void)
+{
+    __atomic_store_n(&door.open, 0, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&door.inside, __ATOMIC_SEQ_CST)) sched_yield();
+}
+
 int sn_go_from_thread(const char *name, sn_fiber_fn fn, void *arg)
 {
-    if (!sn_rt.running) return sn_fail(SN_E_FAILED_PRECONDITION, "no runtime is running");
-    return sn_spawn(sn_worker_cur(), &sn_rt.root, name, (void *)(uintptr_t)fn, arg,
-                    SN_FF_DETACHED, -1, NULL);
+    int r = SN_E_FAILED_PRECONDITION;
+    __atomic_fetch_add(&door.inside, 1, __ATOMIC_SEQ_CST);
+    bool in = __atomic_load_n(&door.open, __ATOMIC_SEQ_CST);
+    if (in)
+        r = sn_spawn(sn_worker_cur(), &sn_rt.root, name, (void *)(uintptr_t)fn, arg, SN_FF_DETACHED,
+                     -1, NULL);
+    __atomic_fetch_sub(&door.inside, 1, __ATOMIC_SEQ_CST);
+    return in ? r : sn_fail(r, "no runtime is running");
 }
 
 int sn_rt_spawn_local(sn_fiber_fn fn, void *arg, struct sn_sim_host *host)
@@ -371,6 +390,7 @@ static void main_fiber(void *arg)
     self->deadline = SN_FOREVER;
     self->shield = 1;
     self->shield_deadline = SN_FOREVER;
+    door_close();
     int64_t pause = 20 * SN_US;
     while (sn_fibers_live() > 1 + (int64_t)sn_rt.zombies) {
         sn_cancel_all();
@@ -542,7 +562,7 @@ static unsigned start_threads(int *ret_err)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     unsigned i;
     for (i = 1; i < sn_rt.n; i++) {
-        int e = pthread_create(&sn_rt.threads[i], NULL, worker_thread, &sn_rt.workers[i]);
+        int e = sn_thread_create(&sn_rt.threads[i], NULL, worker_thread, &sn_rt.workers[i]);
         if (e) {
             *ret_err = sn_fail_errno(e, "worker thread %u", i);
             break;
@@ -555,10 +575,12 @@ static unsigned start_threads(int *ret_err)
 static int run_main(struct sn_worker *w)
 {
     sn_rt.running = true;
+    __atomic_store_n(&door.open, 1, __ATOMIC_SEQ_CST);
     int r = sn_spawn(w, &sn_rt.root, "main", (void *)(uintptr_t)main_fiber, NULL, SN_FF_PINNED, 0,
                      NULL);
     if (r < 0) sn_stop_workers();
     sn_worker_loop(w);
+    door_close(); /* main never ran, or a simulation ended it */
     sn_rt.running = false;
     return r;
 }

@@ -6,6 +6,8 @@
  * wrong frame pointer costs frames, never a fault. Where a signal hits foreign code, its caller is
  * looked for among the words on the stack (a return address into our text that follows a call). */
 #pragma once
+#include <pthread.h>
+
 #include "core/base.h"
 
 #define SN_SAMPLE_FRAMES_MAX 64
@@ -24,6 +26,13 @@ struct sn_sample {
 /* sn_sample_take - what the signal whose ucontext_t this is interrupted.
  * Context: a signal handler; async-signal-safe. */
 void sn_sample_take(const void *ucontext, struct sn_sample *ret);
+
+/* sn_thread_create - pthread_create, remembering the caller's stack while the thread lives (the first
+ * SN_THREADS_KNOWN of them). Returns an errno value. Any thread. */
+#define SN_THREADS_KNOWN 512
+int sn_thread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *arg), void *arg);
+/* sn_thread_each - fn once per living thread made by sn_thread_create, with its creator's stack. */
+void sn_thread_each(void (*fn)(const uintptr_t *pcs, unsigned n, void *arg), void *arg);
 
 /* sn_text_range - [*ret_from, *ret_to): this program's own code. */
 void sn_text_range(uintptr_t *ret_from, uintptr_t *ret_to);

@@ -5,6 +5,7 @@
 
 #include "core/alloc.h"
 #include "fiber/net.h"
+#include "fiber/net_int.h"
 #include "fiber/rt_int.h"
 #include "fiber/sim.h"
 #include "harness/test.h"
@@ -401,3 +402,148 @@ SN_TEST(no_kernel_descriptors_in_simulation)
 {
     T_OK(sim(t_fd));
 }
+
+/* ---- RFC 8305: addresses that race ---- */
+
+struct lane { /* what an attempt meets */
+    int64_t after_ms;
+    int result; /* 0: a stream */
+};
+struct closing {
+    struct sn_stream s;
+    bool closed;
+};
+static struct {
+    struct lane lane[6];
+    struct closing stream[6];
+    int64_t began_ms[6], t0;
+    unsigned n_begun, n_cancelled;
+} track;
+static void lane_close(struct sn_stream *s) { SN_CONTAINER_OF(s, struct closing, s)->closed = true; }
+static const struct sn_stream_ops lane_ops = {.close = lane_close};
+static int lane_run(void *arg, unsigned i, struct sn_stream **ret)
+{
+    const struct lane *l = &track.lane[i];
+    track.began_ms[i] = (sn_now() - track.t0) / SN_MS;
+    track.n_begun++;
+    int r = sn_sleep(l->after_ms * SN_MS);
+    if (r < 0) {
+        track.n_cancelled += r == SN_E_CANCELLED;
+        return r;
+    }
+    if (l->result < 0) return sn_fail(l->result, "lane %u", i);
+    track.stream[i].s.ops = &lane_ops;
+    *ret = &track.stream[i].s;
+    return 0;
+}
+#define NEVER 3600000
+static int t_race(void *arg)
+{
+    static const struct {
+        const char *what;
+        unsigned n;
+        struct lane lane[4];
+        int won, result; /* -1: nobody */
+        int64_t took_ms, began_ms[4]; /* -1: not begun */
+        int64_t deadline_ms;
+    } rows[] = {
+        {"the first answers", 2, {{30, 0}, {1, 0}}, 0, 0, 30, {0, -1}, 0},
+        {"a black hole costs 250 ms", 2, {{NEVER, 0}, {20, 0}}, 1, 0, 270, {0, 250}, 0},
+        {"two black holes, 500", 3, {{NEVER, 0}, {NEVER, 0}, {20, 0}}, 2, 0, 520, {0, 250, 500}, 0},
+        {"a slow one may still win", 2, {{300, 0}, {200, 0}}, 0, 0, 300, {0, 250}, 0},
+        {"a refusal starts the next at once", 3, {{5, SN_E_REFUSED}, {5, SN_E_REFUSED}, {5, 0}}, 2,
+         0, 15, {0, 5, 10}, 0},
+        {"all refuse: the last one's word", 2, {{5, SN_E_REFUSED}, {5, SN_E_UNAVAILABLE}}, -1,
+         SN_E_UNAVAILABLE, 10, {0, 5}, 0},
+        {"no descriptors: no use in going on", 2, {{5, SN_E_FILES}, {5, 0}}, -1, SN_E_FILES, 5,
+         {0, -1}, 0},
+        {"a refusal with another under way waits its turn", 3,
+         {{NEVER, 0}, {100, SN_E_REFUSED}, {10, 0}}, 2, 0, 510, {0, 250, 500}, 0},
+        {"the deadline ends it", 2, {{NEVER, 0}, {NEVER, 0}}, -1, SN_E_DEADLINE_EXCEEDED, 400,
+         {0, 250}, 400},
+    };
+    for (size_t k = 0; k < SN_COUNT_OF(rows); k++) {
+        struct sn_stream *s = NULL;
+        sn_test_row("%s", rows[k].what);
+        memset(&track, 0, sizeof track);
+        memcpy(track.lane, rows[k].lane, sizeof rows[k].lane);
+        track.t0 = sn_now();
+        int64_t before = SN_FOREVER;
+        if (rows[k].deadline_ms)
+            before = sn_deadline_tighten(track.t0 + rows[k].deadline_ms * SN_MS);
+        T_EQ(sn_dial_race(rows[k].n, lane_run, NULL, &s), rows[k].result);
+        if (rows[k].deadline_ms) sn_deadline_restore(before);
+        T_EQ((sn_now() - track.t0) / SN_MS, rows[k].took_ms);
+        unsigned begun = 0;
+        for (unsigned i = 0; i < rows[k].n; i++) {
+            if (rows[k].began_ms[i] >= 0) T_EQ(track.began_ms[i], rows[k].began_ms[i]);
+            begun += rows[k].began_ms[i] >= 0;
+            T_ASSERT(!track.stream[i].closed);
+        }
+        T_EQ(track.n_begun, begun);
+        T_ASSERT(s == (rows[k].won < 0 ? NULL : &track.stream[rows[k].won].s));
+        if (rows[k].result == SN_E_UNAVAILABLE)
+            T_ASSERT(strstr(sn_diag_str(rows[k].result), "lane 1"));
+    }
+    /* Two at the same instant: one is kept, the other closed. */
+    sn_test_row("a tie");
+    memset(&track, 0, sizeof track);
+    track.lane[0] = (struct lane){270, 0};
+    track.lane[1] = (struct lane){20, 0};
+    track.t0 = sn_now();
+    struct sn_stream *s = NULL;
+    T_OK(sn_dial_race(2, lane_run, NULL, &s));
+    bool first = s == &track.stream[0].s;
+    T_ASSERT(first || s == &track.stream[1].s);
+    T_ASSERT(!track.stream[!first].closed);
+    T_ASSERT(track.stream[first].closed || track.n_cancelled == 1);
+    return 0;
+}
+SN_TEST(dial_race_in_virtual_time)
+{
+    for (unsigned seed = 1; seed <= 50; seed++)
+        T_OK(sn_sim_run(&(struct sn_sim_opts){.seed = seed}, t_race, NULL, NULL));
+}
+
+/* Over the simulated network: one host is cut off, one refuses, one answers. */
+static const char *race_addr[3];
+static int dial_lane(void *arg, unsigned i, struct sn_stream **ret)
+{
+    return sn_dial(race_addr[i], NULL, ret);
+}
+static void accept_again(void *arg)
+{
+    T_OK(sn_accept(srv.l, &srv.s));
+    srv.up = true;
+}
+static int t_race_network(void *arg)
+{
+    struct sn_stream *s;
+    char addr[3][32];
+    struct sn_sim_host *far = far_pair(&s), *dead = sn_sim_host_new("dead");
+    struct sn_sim_host *empty = sn_sim_host_new("empty"), *to[3] = {dead, empty, far};
+    sn_stream_close(s);
+    sn_stream_close(srv.s);
+    sn_sim_partition(here(), dead, true);
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(addr[i], sizeof addr[i], "%s:9", sn_sim_host_addr(to[i]));
+        race_addr[i] = addr[i];
+    }
+    srv.up = false;
+    T_OK(sn_sim_host_go(far, "acceptor", accept_again, NULL));
+    T_OK(sn_sleep(SN_MS));
+    int64_t t0 = sn_now();
+    T_OK(sn_dial_race(3, dial_lane, NULL, &s));
+    /* The second begins after 250 ms and is refused, which the first, still hoping, does not speed
+     * up: the third begins after 500. */
+    T_ASSERTF(sn_now() - t0 > 500 * SN_MS && sn_now() - t0 < 520 * SN_MS, "%lld ns",
+              (long long)(sn_now() - t0));
+    while (!srv.up) T_OK(sn_sleep(SN_MS));
+    T_EQ(sn_write(s, "hi", 2), 2);
+    char buf[2];
+    T_OK(sn_read_full(srv.s, buf, 2));
+    sn_stream_close(s);
+    sn_stream_close(srv.s);
+    return 0;
+}
+SN_TEST(dial_race_over_the_simulated_network) { T_OK(sim(t_race_network)); }

@@ -138,10 +138,6 @@ int sn_sock_enter(struct sn_sock *k, uint32_t dir)
     struct sn_worker *w = sn_worker_cur();
     SN_ASSERT(w && w->cur); /* I/O on streams is for fibers */
     struct sn_net_worker *nw = sn_net_of(w);
-    if (SN_UNLIKELY(++nw->ops >= OPS_BUDGET)) {
-        int r = give_way(nw);
-        if (r < 0) return r;
-    }
     uint32_t clear = dir == SN_SS_RD_BUSY ? SN_SS_RD_READY : 0;
     uint32_t old = sn_sock_bits(k);
     for (;;) {
@@ -155,6 +151,12 @@ int sn_sock_enter(struct sn_sock *k, uint32_t dir)
         if (__atomic_compare_exchange_n(&k->st, &old, (old | dir) & ~clear, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_ACQUIRE))
             break;
+    }
+    if (SN_UNLIKELY(++nw->ops >= OPS_BUDGET)) {
+        /* Only now: who closes the stream meanwhile must find this operation in progress. */
+        int r = give_way(nw);
+        old |= sn_sock_bits(k);
+        if (r < 0 || (old & SN_SS_CLOSED)) return (int)sn_sock_exit(k, dir, r);
     }
     /* For reads: 1 = worth a system call, 0 = known to be empty. */
     return (old & SN_SS_READABLE) != 0;

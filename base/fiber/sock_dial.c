@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fiber/sock_dial.c - connecting kernel sockets.
- * Source: RFC 8305 (Happy Eyeballs): addresses alternate between families, and a later one does
- * not wait for an earlier one's whole timeout. */
+ * Several addresses race each other (dial_race.c). */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -14,9 +13,6 @@
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
-/* While other addresses are left to try. RFC 8305 §8 allows up to 2 s between attempts; ours are
- * sequential, so this is also how long a black hole can hold us up. */
-#define ATTEMPT_NS_MAX (2 * SN_SEC)
 /* A Unix listener with a full backlog answers EAGAIN and offers nothing to wait for. */
 #define UNIX_BUSY_NS_MIN (1 * SN_MS)
 #define UNIX_BUSY_NS_MAX (50 * SN_MS)
@@ -132,6 +128,17 @@ static int dial_one(const struct sn_sockaddr *a, const struct sn_dial_opts *o, c
     return 0;
 }
 
+struct dialing {
+    const struct sn_sockaddr *a;
+    const struct sn_dial_opts *o;
+    const char *text;
+};
+static int dial_nth(void *arg, unsigned i, struct sn_stream **ret)
+{
+    const struct dialing *d = arg;
+    return dial_one(&d->a[i], d->o, d->text, ret);
+}
+
 int sn_os_dial(const struct sn_net_name *n, const char *text, const struct sn_dial_opts *o,
                struct sn_stream **ret)
 {
@@ -142,16 +149,9 @@ int sn_os_dial(const struct sn_net_name *n, const char *text, const struct sn_di
         sn_net_unix_addr(n->unix_path, &a[0]);
         return dial_one(&a[0], o, text, ret);
     }
-    int count = sn_net_resolve_name(n, text, o->resolve_ttl_ms_max, a, SN_DIAL_ADDRS_MAX),
-        r = count;
-    for (int i = 0; i < count; i++) {
-        bool last = i + 1 == count;
-        int64_t whole = sn_deadline();
-        int64_t prev = last ? 0 : sn_deadline_tighten(sn_now() + ATTEMPT_NS_MAX);
-        r = dial_one(&a[i], o, text, ret);
-        if (!last) sn_deadline_restore(prev);
-        if (r >= 0 || r == SN_E_CANCELLED || r == SN_E_FILES || r == SN_E_NOMEM) break;
-        if (r == SN_E_DEADLINE_EXCEEDED && (last || sn_now() >= whole)) break;
-    }
-    return r;
+    int count = sn_net_resolve_name(n, text, o->resolve_ttl_ms_max, a, SN_DIAL_ADDRS_MAX);
+    if (count <= 0) return count;
+    if (count == 1) return dial_one(&a[0], o, text, ret);
+    struct dialing d = {a, o, text};
+    return sn_dial_race((unsigned)count, dial_nth, &d, ret);
 }

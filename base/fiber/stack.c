@@ -12,7 +12,7 @@
  * back, on the watchdog's thread, where it delays nobody. The mappings stay until the runtime ends.
  */
 #include "core/alloc.h"
-#include "fiber/sched_int.h"
+#include "fiber/leak_int.h"
 
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -65,6 +65,13 @@ int sn_stacks_init(size_t slot)
 
 size_t sn_stacks_reserved(void) { return SN_LOAD(&pool.reserved); }
 size_t sn_stacks_slot(void) { return pool.slot; }
+
+/* Without the lock, which a stopped worker may hold: the list only ever grows at its head. */
+SN_LEAK_RAW void sn_stacks_regions(void (*fn)(uintptr_t lo, uintptr_t hi, void *arg), void *arg)
+{
+    for (struct region *r = pool.regions; r; r = r->next)
+        fn((uintptr_t)r->mem, (uintptr_t)r->mem + r->bytes, arg);
+}
 
 static bool guard(char *page)
 {

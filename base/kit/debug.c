@@ -23,10 +23,10 @@ static const struct {
     {"allocs", "every sampled allocation since the start", SN_PROF_ALLOCS},
     {"block", "where fibers waited for each other", SN_PROF_BLOCK},
     {"goroutine", "stacks of all fibers; debug=2 for one dump of each", SN_PROF_FIBER},
-    {"goroutineleak", "fibers that have waited for more than min=300 seconds", SN_PROF_LEAK},
+    {"goroutineleak", "fibers that nothing can wake any more", SN_PROF_LEAK},
     {"heap", "memory in use, by sampled allocation", SN_PROF_HEAP},
     {"mutex", "where fibers waited for locks", SN_PROF_MUTEX},
-    {"threadcreate", "threads of the process", SN_PROF_THREAD},
+    {"threadcreate", "threads, by who started them", SN_PROF_THREAD},
 };
 
 /* The value of a query parameter; .ptr NULL where absent. Ours hold nothing that needs decoding. */
@@ -101,6 +101,23 @@ static int cpu_profile(struct sn_str query, struct sn_debug_reply *r)
     }
     return write_profile(&p, "profile", false, r);
 }
+struct collecting {
+    enum sn_prof_kind kind;
+    struct sn_pprof *p;
+    int sign;
+    int64_t min_ns;
+};
+static int collect_job(void *arg)
+{
+    struct collecting *c = arg;
+    sn_prof_collect(c->kind, c->p, c->sign, c->min_ns);
+    return 0;
+}
+static int collect(enum sn_prof_kind kind, struct sn_pprof *p, int sign, int64_t min_ns)
+{
+    struct collecting c = {kind, p, sign, min_ns};
+    return kind == SN_PROF_LEAK ? sn_offload(collect_job, &c) : collect_job(&c);
+}
 static int profile(unsigned i, struct sn_str query, struct sn_debug_reply *r)
 {
     int64_t debug = 0, seconds = 0, min = 0;
@@ -119,15 +136,19 @@ static int profile(unsigned i, struct sn_str query, struct sn_debug_reply *r)
     sn_prof_open(kind, &p);
     if (seconds) {
         int64_t began = sn_now(), wall = sn_wall_now();
-        sn_prof_collect(kind, &p, -1, min * SN_SEC);
-        int res = sn_sleep(seconds * SN_SEC);
+        int res = collect(kind, &p, -1, min * SN_SEC);
+        if (res >= 0) res = sn_sleep(seconds * SN_SEC);
         if (res < 0) {
             sn_pprof_done(&p);
             return res;
         }
         sn_pprof_time(&p, wall, sn_now() - began);
     }
-    sn_prof_collect(kind, &p, 1, min * SN_SEC);
+    int res = collect(kind, &p, 1, min * SN_SEC);
+    if (res < 0) {
+        sn_pprof_done(&p);
+        return res;
+    }
     return write_profile(&p, profiles[i].name, debug > 0, r);
 }
 

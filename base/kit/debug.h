@@ -7,7 +7,7 @@
  *     ?debug=0 (default)      the profile, gzipped protobuf
  *     ?debug=1                text; goroutine?debug=2 is the dump of every fiber
  *     ?seconds=N              the difference over N seconds (not together with debug)
- *     goroutineleak?min=300   fibers that have waited at least this many seconds
+ *     goroutineleak?min=N     leaked fibers that have waited at least N seconds
  *   cmdline, symbol, and an index. trace answers 501: execution traces are not implemented.
  * /healthz answers "ok". Answers 403 to peers that are not loopback unless told otherwise:
  * profiles tell a stranger how a program is built and what it does. */
@@ -27,6 +27,11 @@ bool sn_debug_owns(struct sn_str path);
 /* sn_debug_handler - a handler for kit/http; arg is a struct sn_debug_opts or NULL. 404 for paths
  * it does not own. Suspends for `seconds`; symbolising runs on the blocking pool. */
 int sn_debug_handler(struct sn_http_x *x, void *arg);
+
+/* sn_debug_start - listens at `addr` (an empty host is loopback, port 0 a free one) and serves the above
+ * in a fiber of the current scope, until that is cancelled. ret_addr: where, as text; may be NULL.
+ * Returns as sn_listen, SN_E_NOMEM. Context: a fiber. */
+int sn_debug_start(const char *addr, char *ret_addr, size_t cap) SN_MUST_CHECK;
 
 /* The same without HTTP, for other servers and tests. */
 struct sn_debug_reply {

@@ -2,6 +2,10 @@
 /* kit/debug_http.c - kit/debug.h as a handler of kit/http. */
 #include "kit/debug.h"
 
+#include "core/alloc.h"
+#include "fiber/fiber.h"
+#include "fiber/net.h"
+
 static bool is_loopback(struct sn_str peer)
 {
     return sn_str_starts(peer, SN_STR("127.")) || sn_str_starts(peer, SN_STR("[::1]")) ||
@@ -38,4 +42,44 @@ int sn_debug_handler(struct sn_http_x *x, void *arg)
     if (res >= 0) res = r.body.err < 0 ? r.body.err : send_reply(x, &r);
     sn_buf_done(&r.body);
     return res;
+}
+
+/* ---- a server of its own ---- */
+
+#define DEBUG_CONNS_MAX 256
+
+struct debug_server {
+    struct sn_http_server *http;
+    struct sn_listener *listener;
+};
+static int only_debug(struct sn_http_x *x, void *arg)
+{
+    if (sn_debug_owns(x->req.path)) return sn_debug_handler(x, arg);
+    return sn_http_reply(x, 404, SN_STR("text/plain; charset=utf-8"),
+                         SN_STR("see /debug/pprof/, /metrics, /healthz\n"));
+}
+static void debug_fiber(void *arg)
+{
+    struct debug_server *d = arg;
+    (void)!sn_http_serve(d->http, d->listener);
+    (void)sn_http_server_drain(d->http, 0);
+    sn_http_server_free(d->http);
+    sn_free(d);
+}
+int sn_debug_start(const char *addr, char *ret_addr, size_t cap)
+{
+    struct sn_http_server_opts o = {.handler = only_debug, .conns_max = DEBUG_CONNS_MAX};
+    struct debug_server *d = SN_NEW(struct debug_server);
+    if (!d) return SN_E_NOMEM;
+    int r = sn_listen(addr, NULL, &d->listener);
+    if (r >= 0) {
+        r = sn_http_server_new(&o, &d->http);
+        if (r >= 0 && ret_addr) sn_listener_addr(d->listener, ret_addr, cap);
+        if (r >= 0) r = sn_go("debug", debug_fiber, d);
+        if (r >= 0) return 0;
+        sn_http_server_free(d->http);
+        sn_listener_close(d->listener);
+    }
+    sn_free(d);
+    return sn_wrap(r, "debug server at %s", addr);
 }

@@ -252,6 +252,36 @@ SN_TEST(http2_expect_continue)
     run(&e, 1);
 }
 
+/* ---- heads that never end ------------------------------------------------------------------- */
+
+/* A head begun and left, or dripping byte by byte, ends the connection; one beside it goes on. */
+static int t_h2_slow_head(struct edge *e)
+{
+    static const char begun[] = "\0\0\1\1\0\0\0\0\1\x82"; /* HEADERS without END_HEADERS */
+    static const char more[] = "\0\0\1\x9\0\0\0\0\1\x86";  /* CONTINUATION, the same */
+    for (int drip = 0; drip < 2; drip++) {
+        struct bare b, other;
+        bare_open(&other, e->addr);
+        bare_open(&b, e->addr);
+        T_OK(sn_write(b.st, begun, sizeof(begun) - 1));
+        for (int i = 0; bare_turn(&b, drip ? 5 * SN_MS : 10 * SN_SEC) || (drip && i < 5000); i++)
+            if (drip && sn_write(b.st, more, sizeof(more) - 1) < 0) break;
+        char c;
+        T_ASSERT(sn_read(b.st, &c, 1) <= 0);
+        bare_request(&other, "/ignore", NULL, NULL, 0);
+        BARE_UNTIL(&other, other.answered);
+        T_EQ(other.head.status, 200);
+        bare_done(&other);
+        bare_done(&b);
+    }
+    return 0;
+}
+SN_TEST(http2_slow_head)
+{
+    struct edge e = {.body = t_h2_slow_head, .so = {.head_ns_max = 60 * SN_MS}};
+    run(&e, 1);
+}
+
 /* ---- extended CONNECT ----------------------------------------------------------------------- */
 
 static int t_ws(struct edge *e)

@@ -502,12 +502,29 @@ static bool h2_draining(struct http_h2 *h)
     return true;
 }
 
+/* Streams without any handler wait for the rest of their heads: only so long, however the bytes
+ * drip. Beside a handler they cost little more than the connection does anyway. */
+static bool h2_heads_late(struct http_h2 *h)
+{
+    if (h->handlers || sn_h2_streams(h->s) == 0) {
+        h->head_at_ns = 0;
+        return false;
+    }
+    int64_t now = sn_now_coarse();
+    if (!h->head_at_ns) h->head_at_ns = now + h->c->srv->o.head_ns_max;
+    if (now < h->head_at_ns) return false;
+    http_server_worker(h->c->srv)->n.errors_parse++;
+    sn_h2_shutdown(h->s, true);
+    h2_flush(h);
+    return true;
+}
+
 /* Returns true to park, false to close. */
 static bool h2_loop(struct http_h2 *h, char *buf)
 {
     struct http_conn *c = h->c;
     for (;;) {
-        if (h->err < 0 || c->cut || h2_draining(h)) return false;
+        if (h->err < 0 || c->cut || h2_draining(h) || h2_heads_late(h)) return false;
         int64_t prev = sn_deadline_tighten(sn_now_coarse() + H2_LINGER_NS);
         ssize_t n = sn_read(c->st, buf, HTTP_BUF_BYTES);
         sn_deadline_restore(prev);

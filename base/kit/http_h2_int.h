@@ -17,6 +17,7 @@ struct http_h2 {
     unsigned handlers;
     bool flushing, again, collecting, notice;
     int err; /* the connection is broken: no more writes */
+    int64_t head_at_ns; /* when heads that have begun must be complete; 0 = none is waited for */
     struct h2_waiter idle; /* the reader, waiting for handlers to end */
 };
 struct h2_x {

@@ -22,6 +22,7 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "fiber/fiber.h"
+#include "fiber/sample.h"
 #include "fiber/sim.h"
 #include "kit/log_int.h"
 #include "kit/suggest.h"
@@ -308,7 +309,7 @@ static int start_thread(struct sn_log *l)
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the program's */
-    int err = pthread_create(&l->thread, NULL, run, l); /* banned: must not depend on the workers */
+    int err = sn_thread_create(&l->thread, NULL, run, l); /* must not depend on the workers */
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (err) return sn_fail_errno(err, "start the log thread");
     l->threaded = true;
@@ -393,8 +394,12 @@ void sn_log_reopen(struct sn_log *l)
     wake(l);
 }
 
+/* What was logged before a panic says why. */
+static void flush_at_death(void) { (void)sn_log_flush(NULL); }
+
 void sn_log_set_default(struct sn_log *l)
 {
+    sn_death_hook = flush_at_death;
     atomic_store_explicit(&default_log, l, memory_order_release);
 }
 

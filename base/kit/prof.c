@@ -3,8 +3,10 @@
 #include "kit/prof.h"
 
 #include <dirent.h>
+#include <stdio.h>
 
 #include "fiber/fiber.h"
+#include "fiber/leak.h"
 #include "fiber/sample.h"
 #include "fiber/sync.h"
 #include "kit/prof_int.h"
@@ -72,15 +74,14 @@ struct fibers {
     struct sn_pprof *p;
     int64_t sign, older_than; /* 0 = all */
     int64_t now;
+    bool by_age; /* leaks: those that wait for others, by how long */
 };
 static void each_fiber(const struct sn_fiber_info *i, void *arg)
 {
     struct fibers *f = arg;
     int64_t one = f->sign;
-    if (f->older_than &&
-        (strcmp(i->state, "waiting") != 0 || is_idle_wait(i->wait_reason) ||
-         f->now - i->wait_since_ns < f->older_than))
-        return;
+    if (f->by_age && (strcmp(i->state, "waiting") != 0 || is_idle_wait(i->wait_reason))) return;
+    if (f->older_than && f->now - i->wait_since_ns < f->older_than) return;
     struct sn_pprof_label label = {.key = "fiber", .str = i->name};
     uintptr_t entry = (uintptr_t)i->entry;
     if (i->n_pcs)
@@ -88,22 +89,49 @@ static void each_fiber(const struct sn_fiber_info *i, void *arg)
     else
         sn_pprof_add(f->p, &entry, 1, true, &one, i->name[0] ? &label : NULL);
 }
-static void collect_fibers(struct sn_pprof *p, int sign, int64_t older_than)
+static void collect_fibers(struct sn_pprof *p, int sign)
 {
-    struct fibers f = {p, sign, older_than, sn_now()};
+    struct fibers f = {.p = p, .sign = sign};
     sn_fiber_each(each_fiber, &f);
-    struct sn_pprof_type t = {older_than ? "goroutineleak" : "goroutine", "count"};
-    sn_pprof_period(p, t, 1);
+    sn_pprof_period(p, (struct sn_pprof_type){"goroutine", "count"}, 1);
 }
-/* How many threads live: who made them is not recorded, so they share one empty stack. */
+static void collect_leaks(struct sn_pprof *p, int sign, int64_t older_than)
+{
+    struct fibers f = {.p = p, .sign = sign, .older_than = older_than, .now = sn_now()};
+    int r = sn_fiber_leaks(each_fiber, &f);
+    if (r < 0) {
+        char text[SN_DIAG_BYTES + 64];
+        snprintf(text, sizeof text, "by age, not by reachability: %s", sn_diag_str(r));
+        sn_pprof_comment(p, text);
+        if (!f.older_than) f.older_than = SN_PROF_LEAK_NS_DEFAULT;
+        f.by_age = true;
+        sn_fiber_each(each_fiber, &f);
+    } else if (!prof_heap_tracking()) {
+        sn_pprof_comment(p, "the heap counts as reachable: sn_prof_start was not called");
+    }
+    sn_pprof_period(p, (struct sn_pprof_type){"goroutineleak", "count"}, 1);
+}
+struct threads {
+    struct sn_pprof *p;
+    int64_t sign, n;
+};
+static void each_thread(const uintptr_t *pcs, unsigned n, void *arg)
+{
+    struct threads *t = arg;
+    sn_pprof_add(t->p, pcs, n, false, &t->sign, NULL);
+    t->n++;
+}
+/* Threads that the runtime has not made (the first one, those of libraries) share an empty stack. */
 static void collect_threads(struct sn_pprof *p, int sign)
 {
+    struct threads known = {p, sign, 0};
     int64_t n = 0;
+    sn_thread_each(each_thread, &known);
     DIR *d = opendir("/proc/self/task");
     if (!d) return;
     for (struct dirent *e; (e = readdir(d)) != NULL;) n += e->d_name[0] != '.';
     closedir(d);
-    n *= sign;
+    n = sign * SN_MAX(n - known.n, (int64_t)0);
     sn_pprof_add(p, NULL, 0, false, &n, NULL);
     sn_pprof_period(p, (struct sn_pprof_type){"threadcreate", "count"}, 1);
 }
@@ -137,10 +165,8 @@ void sn_prof_collect(enum sn_prof_kind kind, struct sn_pprof *p, int sign, int64
     case SN_PROF_ALLOCS: prof_collect_heap(p, sign); break;
     case SN_PROF_BLOCK: collect_block(p, block_slots, sign); break;
     case SN_PROF_MUTEX: collect_block(p, mutex_slots, sign); break;
-    case SN_PROF_LEAK:
-        collect_fibers(p, sign, leak_ns > 0 ? leak_ns : SN_PROF_LEAK_NS_DEFAULT);
-        break;
+    case SN_PROF_LEAK: collect_leaks(p, sign, leak_ns); break;
     case SN_PROF_THREAD: collect_threads(p, sign); break;
-    default: collect_fibers(p, sign, 0); break;
+    default: collect_fibers(p, sign); break;
     }
 }

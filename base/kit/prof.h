@@ -8,8 +8,9 @@
  * fiber    every fiber's stack (Go's "goroutine").
  * block    time fibers waited on channels, selects and locks, charged to the stack that waited.
  * mutex    time fibers waited for a lock, charged to the stack that unlocked it.
- * leak     fibers that have waited long for something other than I/O, time or the blocking pool:
- *          candidates to look at, found by age alone, not by reachability.
+ * leak     fibers that nothing can wake any more, by reachability (fiber/leak.h); where that search
+ *          is impossible, those that have waited long for something other than I/O, time or the
+ *          blocking pool, and the profile's comment says so.
  * Tables are fixed in size; what does not fit is counted and said in the profile's comment. */
 #pragma once
 #include "core/status.h"
@@ -18,7 +19,7 @@
 #define SN_PROF_HEAP_BYTES_DEFAULT (512u << 10)
 #define SN_PROF_BLOCK_NS_DEFAULT (10 * SN_US)
 #define SN_PROF_HZ_DEFAULT 100
-#define SN_PROF_LEAK_NS_DEFAULT (5 * SN_MINUTE)
+#define SN_PROF_LEAK_NS_DEFAULT (5 * SN_MINUTE) /* by age */
 
 enum sn_prof_kind {
     SN_PROF_HEAP,
@@ -43,7 +44,9 @@ void sn_prof_stop(void);
 /* sn_prof_open - sn_pprof_init with the kind's types. */
 void sn_prof_open(enum sn_prof_kind kind, struct sn_pprof *p);
 /* sn_prof_collect - adds the state now, times `sign` (1 or -1: for differences, collect with -1
- * first and with 1 later). leak_ns: only for SN_PROF_LEAK, 0 = default. */
+ * first and with 1 later). leak_ns: only for SN_PROF_LEAK: fibers that have waited for less are left
+ * out; 0 = none, or the default where it goes by age. Context: SN_PROF_LEAK blocks for the length of
+ * the search (sn_offload); the others are short. */
 void sn_prof_collect(enum sn_prof_kind kind, struct sn_pprof *p, int sign, int64_t leak_ns);
 
 /* sn_prof_cpu_start - hz 0 = SN_PROF_HZ_DEFAULT, at most 1000. Threads that start later are not

@@ -6,6 +6,7 @@
 
 #include "core/alloc.h"
 #include "core/rand.h"
+#include "fiber/leak.h"
 #include "fiber/sample.h"
 #include "fiber/wait.h"
 #include "kit/prof_int.h"
@@ -18,7 +19,7 @@
 enum { V_ALLOC_N, V_ALLOC_BYTES, V_FREE_N, V_FREE_BYTES };
 
 struct live {
-    uintptr_t ptr; /* 0 = empty */
+    uintptr_t ptr; /* inverted, so that it keeps nothing alive for the leak search; 0 = empty */
     size_t size;
     struct prof_slot *stack;
 };
@@ -30,6 +31,7 @@ static uint32_t n_live;
 static uint8_t filter[FILTER_SLOTS];
 static struct sn_spin spin;
 static double rate;
+static bool tracking;
 
 static __thread int64_t until; /* bytes to the next sample */
 static __thread struct sn_rand dice;
@@ -84,10 +86,11 @@ static SN_NOINLINE void sampled(void *ptr, size_t size)
     /* Leaves out this function, the hook and the allocator. */
     unsigned n = sn_stack_here(pcs, PROF_FRAMES, 3);
     struct prof_slot *s = prof_slot_get(&table, pcs, n, "");
-    if (s) live_put((uintptr_t)ptr, size, s);
+    if (s) live_put(~(uintptr_t)ptr, size, s);
 }
 static void on_alloc(void *ptr, size_t size)
 {
+    sn_leak_heap_add(ptr);
     if (SN_LIKELY((until -= (int64_t)size) > 0)) return;
     bool first = !diced;
     until = draw();
@@ -95,8 +98,9 @@ static void on_alloc(void *ptr, size_t size)
 }
 static void on_free(void *ptr)
 {
-    uintptr_t p = (uintptr_t)ptr;
+    uintptr_t p = ~(uintptr_t)ptr;
     uint32_t i = slot_of(p);
+    sn_leak_heap_del(ptr);
     if (SN_LIKELY(!__atomic_load_n(&filter[i], __ATOMIC_ACQUIRE))) return;
     sn_spin_lock(&spin);
     while (live[i].ptr && live[i].ptr != p) i = (i + 1) % LIVE_SLOTS;
@@ -107,14 +111,24 @@ static void on_free(void *ptr)
     }
     sn_spin_unlock(&spin);
 }
-static const struct sn_alloc_hooks hooks = {.on_alloc = on_alloc, .on_free = on_free};
+#define WIPE_BYTES_MAX 1024 /* larger blocks are rarely full of pointers, and wiping is not free */
+static const struct sn_alloc_hooks hooks = {.on_alloc = on_alloc, .on_free = on_free,
+                                            .wipe_bytes_max = WIPE_BYTES_MAX};
 
 void prof_heap_start(size_t bytes)
 {
     rate = (double)bytes;
+    sn_leak_heap_forget(); /* what was freed while nobody listened */
     sn_alloc_set_hooks(&hooks);
+    tracking = true;
 }
-void prof_heap_stop(void) { sn_alloc_set_hooks(NULL); }
+void prof_heap_stop(void)
+{
+    tracking = false;
+    sn_alloc_set_hooks(NULL);
+    sn_leak_heap_forget();
+}
+bool prof_heap_tracking(void) { return tracking; }
 
 static void scale(int64_t *n, int64_t *bytes)
 {

@@ -31,3 +31,4 @@ static inline void prof_add(int64_t *v, int64_t by)
 void prof_collect_heap(struct sn_pprof *p, int sign);
 void prof_heap_start(size_t rate);
 void prof_heap_stop(void);
+bool prof_heap_tracking(void);

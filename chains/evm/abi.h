@@ -4,10 +4,10 @@
  * A model is read-only and lives in the caller's arena. Sources are JSON ABIs, artifacts of Foundry,
  * Hardhat and Truffle, solc's standard output, and human-readable signatures; all give the same
  * model. Everything a code generator or a codec asks for is computed once here: canonical types,
- * signatures, selectors, topics, names that tell overloads apart, sizes in the encoding.
+ * signatures, selectors, topics, names that tell overloads apart, sizes in the encoding. (The SDK
+ * generators read NatSpec and bytecode too, with a model of their own: evm/gen.)
  *
- * Sources: Solidity documentation, "Contract ABI Specification", "NatSpec Format", "Using the
- * Compiler". */
+ * Sources: Solidity documentation, "Contract ABI Specification", "Using the Compiler". */
 #pragma once
 #include "core/arena.h"
 #include "core/base.h"
@@ -20,7 +20,8 @@
 #define SN_ABI_PARAMS_MAX 1024   /* of one function, event, error or tuple */
 #define SN_ABI_ITEMS_MAX 65536   /* of one contract */
 #define SN_ABI_TYPES_MAX 65536   /* type nodes of one type; inline tuples multiply */
-#define SN_ABI_NAME_MAX 4096     /* bytes of one identifier or signature piece */
+#define SN_ABI_NAME_MAX 4096     /* bytes of one identifier */
+#define SN_ABI_CANONICAL_MAX 65536 /* bytes of one type, written out */
 #define SN_ABI_HEAD_MAX (1u << 30) /* bytes a static type takes in place */
 #define SN_ABI_WORD 32
 #define SN_ABI_SELECTOR_LEN 4
@@ -60,8 +61,7 @@ struct sn_abi_type {
 struct sn_abi_param {
     struct sn_str name; /* empty where the source gives none */
     const struct sn_abi_type *type;
-    bool indexed;      /* events */
-    struct sn_str doc; /* NatSpec @param or @return, else empty */
+    bool indexed; /* events */
 };
 struct sn_abi_params {
     const struct sn_abi_param *ptr;
@@ -82,32 +82,22 @@ struct sn_abi_item {
     uint8_t kind;       /* enum sn_abi_item_kind */
     uint8_t mutability; /* enum sn_abi_mutability */
     bool anonymous;     /* events without a topic of their own */
-    bool library;       /* selector known, types not all expressible in the ABI (`Lib.S storage`) */
+    bool library;       /* a library function with storage parameters, known by its selector alone:
+                         * `in` and `out` are empty, the signature has "Lib.S storage" */
     struct sn_str name;      /* empty for constructor, receive, fallback */
     struct sn_str unique;    /* name; for overloads with the types that tell them apart: f_uint256 */
     struct sn_str signature; /* "transfer(address,uint256)"; empty where name is */
     uint8_t selector[SN_ABI_SELECTOR_LEN]; /* of the signature; methods and errors */
     uint8_t topic[SN_ABI_TOPIC_LEN];       /* Keccak-256 of the signature */
     struct sn_abi_params in, out;          /* out: methods; a fallback's bytes are not listed */
-    struct sn_str notice, details;         /* NatSpec @notice and @dev, else empty */
 };
 struct sn_abi {
     const struct sn_abi_item *items; /* in the source's order */
     size_t n_items;
 };
-/* One unlinked library in the bytecode: 20 zero bytes stand at each `at`. */
-struct sn_abi_link {
-    struct sn_str file, library;
-    const uint32_t *at; /* byte offsets */
-    size_t n_at;
-};
 struct sn_abi_contract {
     struct sn_str name, source; /* "Token", "src/Token.sol"; source empty where unknown */
     struct sn_abi abi;
-    struct sn_str bytecode; /* creation code, bytes; empty for interfaces and bare ABIs */
-    const struct sn_abi_link *links;
-    size_t n_links;
-    struct sn_str title, author, notice, details; /* NatSpec of the contract, else empty */
 };
 struct sn_abi_contracts {
     const struct sn_abi_contract *ptr;
@@ -120,8 +110,8 @@ struct sn_abi_contracts {
  * each with the text in the diagnostic; SN_E_NOMEM. Owns: the arena; nothing borrows `text`. */
 int sn_abi_type_parse(struct sn_arena *a, struct sn_str text, const struct sn_abi_type **ret)
     SN_MUST_CHECK;
-/* sn_abi_params_parse - "address to, uint256[] ids" or "(address,uint256[])", names optional.
- * Returns as sn_abi_type_parse. */
+/* sn_abi_params_parse - "address to, uint256[] ids" or the same in parentheses, names optional: a
+ * single tuple is "((address,uint256))". Returns as sn_abi_type_parse. */
 int sn_abi_params_parse(struct sn_arena *a, struct sn_str text, struct sn_abi_params *ret)
     SN_MUST_CHECK;
 /* sn_abi_params_type - the tuple of the parameters: what encoders take for a whole call. Returns 0,
@@ -149,7 +139,7 @@ int sn_abi_json_parse(struct sn_arena *a, const struct sn_json *json, struct sn_
  * solc's standard output, a Hardhat build-info file, or human-readable items. name: for an ABI that
  * has none (the file's).
  * Returns 0, SN_E_NOT_FOUND for JSON without any contract, else as sn_abi_json_parse. Owns: the
- * arena; borrows `text` and `name`. */
+ * arena; borrows `name`. */
 int sn_abi_load(struct sn_arena *a, struct sn_str text, struct sn_str name,
                 struct sn_abi_contracts *ret) SN_MUST_CHECK;
 

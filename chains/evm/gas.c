@@ -20,16 +20,16 @@
 static const struct {
     double width;      /* of the interval, both ways, at drift 0 */
     double drift;      /* added for each block of drift, growing with the root */
-    double margin;     /* on the limit */
+    double margin;     /* on the limit, at drift 0 */
     double near;       /* share within 1.2 % at drift 0 */
     double near_drift; /* with drift */
 } classes[] = {
     [SN_GAS_TRANSFER] = {0, 0, 0, 1, 1},
-    [SN_GAS_PLAIN] = {0.012, 0.01, 0.01, 0.99, 0.97},
-    [SN_GAS_STATEFUL] = {0.012, 0.06, 0.01, 0.98, 0.9},
-    [SN_GAS_NESTED] = {0.02, 0.06, 0.02, 0.97, 0.9},
-    [SN_GAS_METERED] = {0.1, 0.1, 0.1, 0.8, 0.6},
-    [SN_GAS_CREATION] = {0.012, 0.01, 0.01, 0.99, 0.97},
+    [SN_GAS_PLAIN] = {0.012, 0.01, 0, 0.99, 0.97},
+    [SN_GAS_STATEFUL] = {0.012, 0.04, 0, 0.98, 0.8},
+    [SN_GAS_NESTED] = {0.02, 0.04, 0.002, 0.97, 0.9},
+    [SN_GAS_METERED] = {0.1, 0.1, 0.05, 0.8, 0.6},
+    [SN_GAS_CREATION] = {0.012, 0.01, 0, 0.99, 0.97},
 };
 
 struct work {
@@ -274,36 +274,56 @@ static void conformal(struct gas_residuals *h, double coverage, double *ret_low,
     *ret_low = h->ratio[low ? low - 1 : 0];
     *ret_high = h->ratio[SN_MIN(SN_MAX(high, 1u), (size_t)h->n) - 1];
 }
+/* A slot that others wrote or cleared meanwhile changes one write's price by the first and its
+ * refund by the second (EIP-2200, 3529). */
+#define SLOT_FIRST 17100u
+#define SLOT_REFUND 4800u
+
+static bool others_matter(const struct sn_gas_estimate *e, unsigned drift)
+{
+    return drift > 0 && e->class != SN_GAS_TRANSFER && e->class != SN_GAS_CREATION;
+}
+/* spread - the interval's bounds relative to `used`, and what earlier ones reached above it. */
+static void spread(struct work *w, struct gas_residuals *h, unsigned drift, double coverage,
+                   double *ret_low, double *ret_high, double *ret_seen)
+{
+    double seen_low, width = classes[w->ret->class].width + w->moved;
+    width += classes[w->ret->class].drift * sqrt(drift);
+    *ret_low = 1 - width, *ret_high = 1 + width, *ret_seen = 1;
+    if (!h->n) return;
+    conformal(h, coverage, &seen_low, ret_seen);
+    bool enough = h->n >= RESIDUALS_FOR_WIDTH;
+    *ret_low = enough ? fmin(seen_low, 1 - w->moved) : fmin(seen_low, *ret_low);
+    *ret_high = enough ? fmax(*ret_seen, 1 + w->moved) : fmax(*ret_seen, *ret_high);
+    reason(w, "%u earlier transactions of this kind: gas used over simulated from %.4f to %.4f",
+           h->n, h->ratio[0], h->ratio[h->n - 1]);
+}
+static double confidence_of(struct work *w, const struct gas_residuals *h, unsigned drift)
+{
+    enum sn_gas_class c = w->ret->class;
+    double prior = drift ? classes[c].near_drift : classes[c].near, near = 0;
+    for (unsigned i = 0; i < h->n; i++) near += fabs(h->ratio[i] - 1) <= NEAR;
+    double p = (near + 10 * prior) / (h->n + 10.0); /* the class counts as much as ten of them */
+    bool vague = w->moved > NEAR || (w->ret->method == SN_GAS_BISECT && c != SN_GAS_TRANSFER);
+    return vague ? fmin(p, 0.5) : p;
+}
 static void align_stage(struct work *w, struct gas_residuals *h, unsigned drift, double coverage)
 {
     struct sn_gas_estimate *e = w->ret;
-    double width = classes[e->class].width + classes[e->class].drift * sqrt(drift) + w->moved;
-    double prior = drift ? classes[e->class].near_drift : classes[e->class].near;
-    double low = 1 - width, high = 1 + width, near = 0;
-    if (h->n) {
-        double seen_low, seen_high;
-        for (unsigned i = 0; i < h->n; i++) near += fabs(h->ratio[i] - 1) <= NEAR;
-        conformal(h, coverage, &seen_low, &seen_high);
-        bool enough = h->n >= RESIDUALS_FOR_WIDTH;
-        low = enough ? fmin(seen_low, 1) : fmin(seen_low, low);
-        high = enough ? fmax(seen_high, 1) : fmax(seen_high, high);
-        reason(w, "%u earlier transactions of this kind: gas used over simulated from %.4f to %.4f",
-               h->n, h->ratio[0], h->ratio[h->n - 1]);
-    }
-    /* The class's share counts as much as ten transactions. */
-    e->confidence = (near + 10 * prior) / (h->n + 10.0);
-    if (w->moved > NEAR) e->confidence = fmin(e->confidence, 0.5);
+    double low, high, seen;
+    uint64_t first = others_matter(e, drift) ? SLOT_FIRST : 0;
+    uint64_t refund = first ? SLOT_FIRST + SLOT_REFUND : 0;
+    spread(w, h, drift, coverage, &low, &high, &seen);
+    e->confidence = confidence_of(w, h, drift);
     e->samples = h->n;
-    if (e->method == SN_GAS_BISECT) {
-        e->confidence = fmin(e->confidence, e->class == SN_GAS_TRANSFER ? 1 : 0.5);
-        low *= (double)e->used_low / (double)e->used;
-    }
-    e->used_low = SN_MAX((uint64_t)floor((double)e->used * low), SN_MIN(e->floor, e->used));
-    e->used_high = (uint64_t)ceil((double)e->used * high);
-    double margin = 1 + classes[e->class].margin + (high - 1);
-    e->limit = SN_MIN((uint64_t)ceil((double)e->limit_min * margin), w->cap);
-    if (e->class == SN_GAS_TRANSFER && e->limit_min == e->used) e->limit = e->limit_min;
-    e->limit = SN_MAX(e->limit, SN_MAX(e->limit_min, e->floor));
+    if (e->method == SN_GAS_BISECT) low *= (double)e->used_low / (double)e->used;
+    e->used_low = SN_MIN((uint64_t)floor((double)e->used * low), e->used - SN_MIN(refund, e->used));
+    e->used_low = SN_MAX(e->used_low, SN_MIN(SN_MAX(e->floor, e->intrinsic), e->used));
+    e->used_high = SN_MAX((uint64_t)ceil((double)e->used * high), e->used + first);
+    double margin = 1 + classes[e->class].margin + w->moved + fmax(seen - 1, 0);
+    if (drift) margin += classes[e->class].drift * sqrt(drift);
+    e->limit = SN_MAX((uint64_t)ceil((double)e->limit_min * margin), e->limit_min + first);
+    e->limit = SN_MAX(SN_MIN(e->limit, w->cap), SN_MAX(e->limit_min, e->floor));
 }
 
 int sn_gas_estimate(struct sn_eth_rpc *rpc, const struct sn_gas_call *call,

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* evm/gas_history.c - how far simulation and receipt lay apart for earlier transactions of the same
  * kind: to the same contract, with the same selector and as much data. */
+#include <math.h>
+
 #include "core/status.h"
 #include "evm/gas_int.h"
 
 #define BLOCKS_A_BATCH 16u
 #define SELECTOR_TEXT 10u /* "0x" and four bytes */
+#define ENOUGH 20u        /* residuals for a 95 % interval on each side */
+#define EXACT 1e-3
 
 struct past {
     struct sn_gas_call call;
@@ -90,6 +94,13 @@ static int receipts(struct sn_eth_rpc *rpc, struct sn_arena *a, struct past *pas
     *n = kept;
     return 0;
 }
+/* agree - simulation told all of them exactly: more would say the same, and each costs a replay. */
+static bool agree(const struct gas_residuals *h)
+{
+    for (unsigned i = 0; i < h->n; i++)
+        if (fabs(h->ratio[i] - 1) > EXACT) return false;
+    return h->n >= ENOUGH;
+}
 int gas_history(struct sn_eth_rpc *rpc, enum sn_gas_method method, const struct sn_gas_call *call,
                 unsigned drift, uint64_t newest, struct sn_arena *a, struct gas_residuals *ret)
 {
@@ -115,6 +126,7 @@ int gas_history(struct sn_eth_rpc *rpc, enum sn_gas_method method, const struct 
         for (unsigned i = 0; i < m; i++)
             if (probes[i].ok && probes[i].used)
                 ret->ratio[ret->n++] = (double)past[from + i].used / (double)probes[i].used;
+        if (from == 0 && agree(ret)) break;
     }
     return r;
 }

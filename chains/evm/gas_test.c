@@ -202,7 +202,7 @@ SN_TEST(gas_history_widens_and_narrows)
     struct node n = NODE(.past = 60);
     arena_on();
     T_OK(sn_gas_estimate(&n.rpc, &call, NULL, &arena, &exact));
-    T_EQ(exact.samples, 60);
+    T_ASSERT(exact.samples >= 20 && exact.samples < 60); /* all agree: it stops early */
     T_EQ(exact.used_low, 80000);
     T_EQ(exact.used_high, 80000);
     n = NODE(.past = 60, .past_ratio = 1.25);

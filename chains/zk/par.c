@@ -23,15 +23,20 @@ static int work_loop(void *arg)
     }
 }
 
+/* A job may take seconds, which no worker can spare: it computes on the offload pool. */
+static int helper(void *arg)
+{
+    return sn_offload(work_loop, arg);
+}
+
 static void run(void *ctx, void (*job)(void *arg, size_t i), void *arg, size_t n)
 {
     struct work w = {.job = job, .arg = arg, .n = n};
     struct sn_scope_storage mem;
     struct sn_scope *s = sn_scope_begin(&mem);
-    /* Helpers start on whichever worker is free; where none can start, the caller does it all. */
     for (size_t i = 1; i < SN_MIN(n, (size_t)sn_worker_count()); i++)
-        if (sn_scope_go(s, "zk", work_loop, &w) < 0) break;
-    (void)work_loop(&w);
+        if (sn_scope_go(s, "zk", helper, &w) < 0) break;
+    if (sn_offload(work_loop, &w) < 0) (void)work_loop(&w); /* cancelled: what began is finished */
     (void)sn_scope_end(s);
 }
 

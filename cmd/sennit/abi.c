@@ -2,7 +2,10 @@
 /* sennit abi - contract interfaces: the commands, one file each. */
 #include "sennit/commands.h"
 
-static const struct sn_cli_command *const subs[] = {&sn_cmd_abi_gas, &sn_cmd_abi_fees, NULL};
+static const struct sn_cli_command *const subs[] = {
+    &sn_cmd_abi_gen,   &sn_cmd_abi_encode, &sn_cmd_abi_decode, &sn_cmd_abi_sig,  &sn_cmd_abi_4byte,
+    &sn_cmd_abi_tx,    &sn_cmd_abi_typed,  &sn_cmd_abi_gas,    &sn_cmd_abi_fees, NULL,
+};
 
 const struct sn_cli_command sn_cmd_abi = {
     .name = "abi",

@@ -164,14 +164,23 @@ static int gas_line(const struct gas_opts *o, struct sn_eth_rpc *rpc, struct sn_
     print(&b);
     return b.err;
 }
+static int read_line(void *arg)
+{
+    void **p = arg;
+    ssize_t n = getline(p[0], p[1], stdin);
+    return n > INT32_MAX ? SN_E_TOO_LARGE : (int)n;
+}
 static int gas_lines(const struct gas_opts *o, struct sn_eth_rpc *rpc)
 {
     char *line = NULL;
     size_t cap = 0;
     int r = 0;
-    for (ssize_t n; r >= 0 && (n = getline(&line, &cap, stdin)) > 0;) {
+    while (r >= 0) {
         struct sn_arena a;
-        if ((size_t)n > LINE_BYTES_MAX) {
+        void *args[2] = {&line, &cap};
+        ssize_t n = sn_offload(read_line, args); /* a terminal may take its time */
+        if (n <= 0) break;
+        if (n > (ssize_t)LINE_BYTES_MAX) {
             r = sn_fail(SN_E_TOO_LARGE, "a line of %zd bytes; at most %u", n, LINE_BYTES_MAX);
             break;
         }

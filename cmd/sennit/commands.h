@@ -4,7 +4,15 @@
 #include "kit/cli.h"
 
 extern const struct sn_cli_command sn_cmd_abi;
-extern const struct sn_cli_command sn_cmd_abi_fees, sn_cmd_abi_gas; /* of sn_cmd_abi */
+extern const struct sn_cli_command sn_cmd_abi_4byte;
+extern const struct sn_cli_command sn_cmd_abi_decode;
+extern const struct sn_cli_command sn_cmd_abi_encode;
+extern const struct sn_cli_command sn_cmd_abi_fees;
+extern const struct sn_cli_command sn_cmd_abi_gas;
+extern const struct sn_cli_command sn_cmd_abi_gen;
+extern const struct sn_cli_command sn_cmd_abi_sig;
+extern const struct sn_cli_command sn_cmd_abi_tx;
+extern const struct sn_cli_command sn_cmd_abi_typed;
 extern const struct sn_cli_command sn_cmd_doctor;
 extern const struct sn_cli_command sn_cmd_gateway;
 extern const struct sn_cli_command sn_cmd_load;
@@ -16,3 +24,5 @@ extern const struct sn_cli_command sn_cmd_zk;
 /* sn_cmd_raise_files - the soft limit of descriptors becomes the hard one, which is a server's to
  * take. Context: before the runtime. */
 void sn_cmd_raise_files(void);
+/* sn_cmd_debug - sn_debug_start, and says where on standard error. Context: main's fiber. */
+int sn_cmd_debug(const char *addr);

@@ -9,13 +9,15 @@
 #include "fiber/fiber.h"
 #include "fiber/os.h"
 #include "gateway/config.h"
+#include "kit/debug.h"
 #include "kit/log.h"
+#include "kit/prof.h"
 #include "sennit/commands.h"
 
 SN_LOG_MODULE("gateway");
 
 struct gateway_opts {
-    struct sn_str config;
+    struct sn_str config, debug;
     uint64_t workers;
     bool check, print_config, schema, reference;
 };
@@ -25,6 +27,9 @@ static const struct sn_conf_field fields[] = {
                    .def = "gateway.yaml", .help = "Configuration file."),
     SN_CONF_UINT(struct gateway_opts, workers, "workers", .letter = 'w', .max = 1024,
                  .help = "Threads; 0 = one per processor this process may run on."),
+    SN_CONF_STRING(struct gateway_opts, debug, "debug", .metavar = "ADDRESS",
+                   .help = "Serve /debug/pprof/, /metrics and /healthz there, profiles to loopback "
+                           "only; switches profiling on."),
     SN_CONF_BOOL(struct gateway_opts, check, "check",
                  .help = "Check the configuration, print every problem, start nothing."),
     SN_CONF_BOOL(struct gateway_opts, print_config, "print-config",
@@ -38,6 +43,7 @@ static const struct sn_conf_table table = SN_CONF_TABLE(struct gateway_opts, fie
 
 struct job {
     const struct gateway_opts *o;
+    const char *debug; /* NULL = none */
     struct sn_gateway_opts gateway;
     struct sn_gateway *gw;
 };
@@ -124,7 +130,9 @@ static int job_main(void *arg)
 {
     struct job *j = arg;
     struct sn_buf text = {0};
+    int r;
     if (j->o->check) return check(&j->gateway);
+    if (j->debug && (r = sn_cmd_debug(j->debug)) < 0) return r;
     if (j->o->print_config) return print_text(sn_gateway_print(&j->gateway, &text), &text);
     return serve(j);
 }
@@ -138,8 +146,12 @@ static int run_gateway(const struct sn_cli_call *call)
     struct sn_str path = sn_arena_str(call->arena, o->config);
     if (!path.ptr) return SN_E_NOMEM;
     struct job j = {.o = o, .gateway = {.config_path = path.ptr, .on_event = on_event}};
+    if (o->debug.len && !(j.debug = sn_arena_str(call->arena, o->debug).ptr)) return SN_E_NOMEM;
     struct sn_rt_opts rt = {.workers = (unsigned)o->workers};
-    return sn_rt_run(&rt, job_main, &j);
+    if (j.debug) sn_prof_start(NULL);
+    int r = sn_rt_run(&rt, job_main, &j);
+    if (j.debug) sn_prof_stop();
+    return r;
 }
 
 const struct sn_cli_command sn_cmd_gateway = {

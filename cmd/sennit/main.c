@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit - the multi-call program: every part of Sennit as a sub-command. */
+#include <stdio.h>
 #include <sys/resource.h>
 
+#include "kit/debug.h"
 #include "sennit/commands.h"
 
 static const struct sn_cli_command *const commands[] = {
@@ -15,6 +17,15 @@ void sn_cmd_raise_files(void)
     if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur == lim.rlim_max) return;
     lim.rlim_cur = lim.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &lim);
+}
+
+int sn_cmd_debug(const char *addr)
+{
+    char at[128];
+    int r = sn_debug_start(addr, at, sizeof at);
+    if (r < 0) return r;
+    fprintf(stderr, "profiles: go tool pprof http://%s/debug/pprof/profile?seconds=5\n", at);
+    return 0;
 }
 
 int main(int argc, char **argv)

@@ -10,7 +10,9 @@
 
 #include "core/enc.h"
 #include "fiber/os.h"
+#include "kit/debug.h"
 #include "kit/http.h"
+#include "kit/prof.h"
 #include "sennit/commands.h"
 #include "wire/json.h"
 
@@ -22,7 +24,7 @@
 #define LATENCY_TIMES_MAX 20.0
 
 struct serve_opts {
-    struct sn_str listen, name, instance, dir;
+    struct sn_str listen, name, instance, dir, debug;
     int64_t latency, grace;
     double error_percent;
     uint64_t body_bytes, workers;
@@ -43,6 +45,9 @@ static const struct sn_conf_field fields[] = {
                   .help = "Pad the answer of / to this size."),
     SN_CONF_STRING(struct serve_opts, dir, "dir", .metavar = "FOLDER",
                    .help = "Serve the files below this folder at /files/."),
+    SN_CONF_STRING(struct serve_opts, debug, "debug", .metavar = "ADDRESS",
+                   .help = "Serve /debug/pprof/, /metrics and /healthz there, profiles to loopback "
+                           "only; switches profiling on."),
     SN_CONF_BOOL(struct serve_opts, plain, "plain",
                  .help = "Answer every request with Hello, World!"),
     SN_CONF_UINT(struct serve_opts, workers, "workers", .letter = 'w', .max = 1024,
@@ -56,7 +61,7 @@ struct serve {
     const struct serve_opts *o;
     struct sn_str instance;
     char addr[SN_ADDR_TEXT_MAX + 8];
-    const char *dir;
+    const char *dir, *debug; /* NULL = none */
     int dir_fd; /* -1 without --dir */
     _Atomic uint64_t served;
     struct sn_http_server *server;
@@ -289,6 +294,7 @@ static int serve_main(void *arg)
     if (r < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "--listen: the address is too long");
     /* One socket for all workers: with one for each, a second server could take the port as well.
      */
+    if (s->debug && (r = sn_cmd_debug(s->debug)) < 0) return r;
     r = sn_listen(addr, NULL, &s->listener);
     if (r == SN_E_ALREADY_EXISTS) return sn_fail(r, "%s is in use by another program", addr);
     if (r < 0) return r;
@@ -314,7 +320,10 @@ static int serve_run(const struct sn_cli_call *call)
     }
     sn_cmd_raise_files();
     struct sn_rt_opts rt = {.workers = (unsigned)s.o->workers};
+    if (s.o->debug.len && !(s.debug = sn_arena_str(call->arena, s.o->debug).ptr)) return SN_E_NOMEM;
+    if (s.debug) sn_prof_start(NULL);
     int r = sn_rt_run(&rt, serve_main, &s);
+    if (s.debug) sn_prof_stop();
     if (s.dir_fd >= 0) close(s.dir_fd);
     return r;
 }

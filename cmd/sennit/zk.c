@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit zk - circuits: constraint systems, proofs and their files, with the names circom and
  * snarkjs users know. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/random.h>
 
 #include "core/alloc.h"
-#include "fiber/fiber.h"
+#include "core/status.h"
 #include "sennit/commands.h"
-#include "sennit/zk_io.h"
-#include "wire/json.h"
-#include "zk/par.h"
+#include "sennit/zk_cmd.h"
 
 /* ---- shared ---------------------------------------------------------------------------------- */
 
-static int print_json(struct sn_arena *a, const struct sn_json *v)
+int zk_print_json(const struct sn_json *v)
 {
     struct sn_buf b;
     sn_buf_init(&b, 0);
@@ -27,14 +30,48 @@ static void set_u64(struct sn_arena *a, struct sn_json *o, const char *key, uint
     (void)sn_json_add(a, o, sn_str(key), sn_json_u64(v));
 }
 
-/* Runs fn(call) on the runtime, so that long work uses every processor. */
-static int on_runtime(int (*fn)(void *call), const struct sn_cli_call *call)
+struct work {
+    void (*job)(void *arg, size_t i);
+    void *arg;
+    size_t n;
+    _Atomic size_t next;
+};
+
+static void *work_loop(void *arg)
 {
-    return sn_rt_run(&(struct sn_rt_opts){.stack_bytes = SN_ZK_STACK_BYTES}, fn,
-                     (void *)(uintptr_t)call);
+    struct work *w = arg;
+    for (;;) {
+        size_t i = atomic_fetch_add_explicit(&w->next, 1, memory_order_relaxed);
+        if (i >= w->n) return NULL;
+        w->job(w->arg, i);
+    }
 }
 
-static int read_r1cs(struct sn_str path, struct sn_r1cs *ret)
+#define THREADS_MAX 64u
+
+static void par_run(void *ctx, void (*job)(void *arg, size_t i), void *arg, size_t n)
+{
+    const struct sn_par *par = ctx;
+    struct work w = {.job = job, .arg = arg, .n = n};
+    pthread_t threads[THREADS_MAX];
+    size_t started = 0, want = SN_MIN((size_t)par->width, n);
+    while (started + 1 < want && pthread_create(&threads[started], NULL, work_loop, &w) == 0)
+        started++;
+    (void)work_loop(&w);
+    while (started) pthread_join(threads[--started], NULL);
+}
+
+const struct sn_par *zk_par(void)
+{
+    static struct sn_par par;
+    cpu_set_t cpus;
+    unsigned width = 1;
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0) width = (unsigned)CPU_COUNT(&cpus);
+    par = (struct sn_par){.run = par_run, .ctx = &par, .width = SN_MIN(width, THREADS_MAX)};
+    return &par;
+}
+
+int zk_read_r1cs(struct sn_str path, struct sn_r1cs *ret)
 {
     struct sn_str file;
     int r = zk_map(path, &file);
@@ -44,8 +81,8 @@ static int read_r1cs(struct sn_str path, struct sn_r1cs *ret)
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
 }
 
-static int read_wtns(struct sn_str path, const struct sn_field **ret_f, struct sn_fe **ret,
-                     size_t *ret_n)
+int zk_read_wtns(struct sn_str path, const struct sn_field **ret_f, struct sn_fe **ret,
+                 size_t *ret_n)
 {
     struct sn_str file;
     int r = zk_map(path, &file);
@@ -53,6 +90,26 @@ static int read_wtns(struct sn_str path, const struct sn_field **ret_f, struct s
     r = sn_wtns_read(file, ret_f, ret, ret_n);
     zk_unmap(&file);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
+}
+
+int zk_write_text(struct sn_str path, const struct sn_buf *text)
+{
+    struct zk_out out;
+    if (text->err < 0) return text->err;
+    int r = zk_out_open(&out, path);
+    if (r < 0) return r;
+    return zk_out_commit(&out, out.sink.write(out.sink.ctx, text->ptr, text->len));
+}
+
+int zk_random(void *out, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        ssize_t r = getrandom((char *)out + at, n - at, 0);
+        if (r < 0 && errno == EINTR) continue;
+        if (r <= 0) return sn_fail_errno(r < 0 ? errno : EIO, "random bytes");
+        at += (size_t)r;
+    }
+    return 0;
 }
 
 /* ---- info ------------------------------------------------------------------------------------ */
@@ -118,7 +175,7 @@ static int info_run(const struct sn_cli_call *call)
         r = info_wtns(call->arena, file, &o);
     else
         r = sn_fail(SN_E_SYNTAX, "neither .r1cs nor .wtns");
-    if (r == 0 && opts->json) r = print_json(call->arena, &o);
+    if (r == 0 && opts->json) r = zk_print_json(&o);
     for (SN_JSON_MEMBERS(r == 0 && !opts->json ? &o : NULL, m)) {
         struct sn_str text = sn_json_str(&m->value);
         if (text.ptr)
@@ -156,7 +213,7 @@ static int simplify_run(const struct sn_cli_call *call)
     struct sn_r1cs s, small;
     struct sn_simplify_stats st;
     struct zk_out out;
-    int r = read_r1cs(call->args[0], &s);
+    int r = zk_read_r1cs(call->args[0], &s);
     if (r < 0) return r;
     struct sn_simplify_opts o = {.level = (unsigned)opts->level,
                                  .rounds_max = (unsigned)opts->rounds};
@@ -212,25 +269,23 @@ static int check_failed(const struct sn_r1cs *s, uint32_t row, struct sn_str sym
     return r < 0 ? r : SN_EXIT_FAILED;
 }
 
-static int check_on_fiber(void *arg)
+static int check_run(const struct sn_cli_call *call)
 {
-    const struct sn_cli_call *call = arg;
     const struct check_opts *opts = call->opts;
     const struct sn_field *f;
     struct sn_r1cs s;
     struct sn_fe *w;
     size_t n;
     uint32_t row;
-    int r = read_r1cs(call->args[0], &s);
+    int r = zk_read_r1cs(call->args[0], &s);
     if (r < 0) return r;
-    r = read_wtns(call->args[1], &f, &w, &n);
+    r = zk_read_wtns(call->args[1], &f, &w, &n);
     if (r == 0) {
-        struct sn_par par = sn_par_workers();
         if (f != s.field || n != s.n_wires)
             r = sn_fail(SN_E_INVALID_ARGUMENT, "a witness of %zu values over %s for %u wires over "
                         "%s", n, f->name, s.n_wires, s.field->name);
         else
-            r = sn_r1cs_check(&s, w, &par, &row);
+            r = sn_r1cs_check(&s, w, zk_par(), &row);
         sn_free(w);
         if (r == SN_E_FAILED_PRECONDITION)
             r = check_failed(&s, row, opts->sym);
@@ -241,8 +296,6 @@ static int check_on_fiber(void *arg)
     return r;
 }
 
-static int check_run(const struct sn_cli_call *call) { return on_runtime(check_on_fiber, call); }
-
 static const struct sn_cli_command cmd_check = {
     .name = "check", .brief = "Whether a witness satisfies a constraint system.",
     .usage = "CIRCUIT.r1cs WITNESS.wtns", .table = &check_table, .args_min = 2, .args_max = 2,
@@ -250,7 +303,8 @@ static const struct sn_cli_command cmd_check = {
 };
 
 static const struct sn_cli_command *const subs[] = {
-    &cmd_check, &cmd_info, &cmd_simplify, NULL,
+    &zk_cmd_setup, &zk_cmd_prove, &zk_cmd_verify, &cmd_check, &cmd_info, &cmd_simplify,
+    &zk_cmd_export, &zk_cmd_ptau, NULL,
 };
 const struct sn_cli_command sn_cmd_zk = {
     .name = "zk", .brief = "Circuits: constraint systems, witnesses, proofs.", .subs = subs,

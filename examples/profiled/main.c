@@ -62,8 +62,13 @@ static void transfer(void *arg)
         if (r < 0) return;
     }
 }
-static struct sn_event never;
-static void forgotten(void *arg) { (void)!sn_event_wait(&never); }
+static void forgotten(void *arg)
+{
+    struct sn_event *nobody_knows = SN_NEW(struct sn_event);
+    if (!nobody_knows) return;
+    (void)!sn_event_wait(nobody_knows);
+    sn_free(nobody_knows);
+}
 
 static int start_load(void)
 {

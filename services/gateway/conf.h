@@ -129,9 +129,15 @@ struct sn_gw_conf_route {
     struct sn_gw_conf_header_ops request_headers, response_headers;
     uint64_t body_bytes_max; /* 0 = the listener's */
     int64_t p99_budget;      /* for the board; 0 = none */
-    bool access_log;
+    bool access_log, compress;
 };
 
+struct sn_gw_conf_compress {
+    bool enabled;
+    uint64_t level, bytes_min;
+    struct sn_str *types; /* media types, or kinds with a star for the rest; none = built in */
+    size_t n_types;
+};
 enum sn_gw_log_format { SN_GW_LOG_OFF, SN_GW_LOG_JSON, SN_GW_LOG_LOGFMT, SN_GW_LOG_COMBINED };
 struct sn_gw_conf_access_log {
     enum sn_gw_log_format format;
@@ -151,6 +157,7 @@ struct sn_gw_conf {
     size_t n_routes;
     struct sn_gw_conf_access_log access_log;
     struct sn_gw_conf_limits limits;
+    struct sn_gw_conf_compress compress;
     struct sn_str *trusted_proxies; /* CIDR; whose X-Forwarded-* and Forwarded are kept */
     size_t n_trusted_proxies;
     bool forwarded;    /* also send RFC 7239 Forwarded */

@@ -340,6 +340,10 @@ static const struct sn_conf_field route_fields[] = {
     SN_CONF_DURATION(ROUTE, p99_budget, "p99_budget", .max = SN_HOUR,
                      .help = "The board marks the route when its P99 is above this."),
     SN_CONF_BOOL(ROUTE, access_log, "access_log", .def = "true", .help = "Log its requests."),
+    SN_CONF_BOOL(ROUTE, compress, "compress", .def = "true",
+                 .help =
+                     "With the general `compress`: also this route's answers. Not for answers that "
+                     "mix secrets with what the client sent."),
 };
 static const struct sn_conf_table route_table = SN_CONF_TABLE(ROUTE, route_fields);
 
@@ -380,6 +384,18 @@ static const struct sn_conf_field limits_fields[] = {
 };
 static const struct sn_conf_table limits_table = SN_CONF_TABLE(LIMITS, limits_fields);
 
+#define COMPRESS struct sn_gw_conf_compress
+static const struct sn_conf_field compress_fields[] = {
+    SN_CONF_UINT(COMPRESS, level, "level", .def = "4", .min = 1, .max = 9,
+                 .help = "1 is fastest, 9 smallest."),
+    SN_CONF_BYTES(COMPRESS, bytes_min, "bytes_min", .def = "1KiB",
+                  .help = "Answers announced shorter are left alone."),
+    SN_CONF_LIST(COMPRESS, types, n_types, "types", SN_CONF_T_STRING, .max = 64,
+                 .help = "Media types, `text/*` for a whole kind. Text, JSON, scripts, XML, SVG and "
+                         "uncompressed fonts without it; never `text/event-stream`."),
+};
+static const struct sn_conf_table compress_table = SN_CONF_TABLE(COMPRESS, compress_fields);
+
 #define CONF struct sn_gw_conf
 static const struct sn_conf_field conf_fields[] = {
     SN_CONF_LIST(CONF, listeners, n_listeners, "listeners", SN_CONF_T_STRUCT,
@@ -391,6 +407,9 @@ static const struct sn_conf_field conf_fields[] = {
                  .max = 100000, .help = "Which requests go where."),
     SN_CONF_STRUCT(CONF, access_log, "access_log", &log_table, .help = "A line per request."),
     SN_CONF_STRUCT(CONF, limits, "limits", &limits_table, .help = "What a client may ask for."),
+    SN_CONF_STRUCT(CONF, compress, "compress", &compress_table,
+                   SN_CONF_GIVEN(CONF, compress.enabled),
+                   .help = "gzip for clients that accept it; none without it."),
     SN_CONF_LIST(CONF, trusted_proxies, n_trusted_proxies, "trusted_proxies", SN_CONF_T_STRING,
                  .max = 256,
                  .help =

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/edge_test.c - both HTTP versions on both sides: trailers, limits, broken h2 upstreams,
  * WebSockets over h2. */
+#include <zlib.h>
+
 #include "gateway/rig_test.h"
 
 #include "harness/test.h"
@@ -478,5 +480,175 @@ static int ws_body(struct rig *g)
 SN_TEST(gateway_websocket_over_h2)
 {
     struct plan p = {both_config, ws_app, false, ws_body};
+    run_plan(&p);
+}
+
+/* ---- health, weights, header routes --------------------------------------------------------- */
+
+static const char pick_config[] =
+    "listeners: [{name: web, address: '127.0.0.1:0'}]\n"
+    "upstreams:\n"
+    "- {name: app, endpoints: [{address: '@0', weight: 3}, {address: '@1'}], balance: round_robin,\n"
+    "   outlier: {enabled: false},\n"
+    "   health: {path: /healthz, interval: 20ms, timeout: 10s, healthy: 1, unhealthy: 1}}\n"
+    "- {name: beta, endpoints: [{address: '@2'}]}\n"
+    "routes:\n"
+    "- {name: beta, match: [{prefix: /, headers: [{name: X-Beta, regex: 'y(es)?'}]}],\n"
+    "   proxy: {to: [{upstream: beta}]}}\n"
+    "- {name: split, match: [{prefix: /split}],\n"
+    "   proxy: {to: [{upstream: app, weight: 0}, {upstream: beta, weight: 1}]}}\n"
+    "- {name: main, proxy: {to: [{upstream: app}]}}\n";
+
+/* How many of n requests each upstream answered. */
+static void spread(struct rig *g, int n, const char *path, const struct sn_http_header *h, int ret[3])
+{
+    static const char *const names[] = {"zero", "one", "two"};
+    memset(ret, 0, 3 * sizeof(*ret));
+    for (int i = 0; i < n; i++) {
+        struct answer a = {0};
+        T_OK(ask(g, "GET", path, h, h ? 1 : 0, (struct sn_str){0}, &a));
+        for (int k = 0; k < 3; k++)
+            ret[k] += sn_str_eqc(sn_http_headers_get(&a.headers, S("x-upstream")), names[k]);
+        DONE(a);
+    }
+}
+
+RIG_TEST(gateway_health_weights_and_header_routes, pick_config)
+{
+    int n[3];
+    spread(g, 40, "/", NULL, n);
+    T_ASSERTF(n[0] == 30 && n[1] == 10, "%d %d %d", n[0], n[1], n[2]);
+    static const struct sn_http_header yes = {SN_STR_INIT("x-beta"), SN_STR_INIT("yes")};
+    static const struct sn_http_header no = {SN_STR_INIT("x-beta"), SN_STR_INIT("yesno")};
+    spread(g, 5, "/", &yes, n);
+    T_EQ(n[2], 5);
+    spread(g, 5, "/", &no, n);
+    T_EQ(n[2], 0);
+    spread(g, 5, "/split", NULL, n);
+    T_EQ(n[2], 5);
+    /* Taken out by its checks alone, and back by them. */
+    g->up[1].status = 500;
+    for (int i = 0; n[0] < 20; i++) {
+        T_ASSERTF(i < 1000, "an endpoint whose checks fail stays in");
+        T_OK(sn_sleep(5 * SN_MS));
+        spread(g, 20, "/", NULL, n);
+    }
+    g->up[1].status = 0;
+    for (int i = 0; n[1] == 0; i++) {
+        T_ASSERTF(i < 1000, "a healthy endpoint stays out");
+        T_OK(sn_sleep(5 * SN_MS));
+        spread(g, 4, "/", NULL, n);
+    }
+    return 0;
+}
+
+/* ---- compression ---------------------------------------------------------------------------- */
+
+static const char gzip_config[] =
+    "listeners: [{name: web, address: '127.0.0.1:0'}]\n"
+    "upstreams:\n"
+    "- {name: one, endpoints: [{address: '@0'}]}\n"
+    "- {name: two, h2: true, endpoints: [{address: '@0'}]}\n"
+    "routes:\n"
+    "- {name: plain, match: [{prefix: /plain}], proxy: {to: [{upstream: one}]}, compress: false}\n"
+    "- {name: two, match: [{prefix: /two}], proxy: {to: [{upstream: two}]}}\n"
+    "- {name: one, proxy: {to: [{upstream: one}]}}\n"
+    "compress: {level: 6, bytes_min: 100}\n";
+
+#define GZIP_TEXT "all work and no play makes jack a dull boy. "
+#define GZIP_REPEATS 1000
+
+/* What the query asks for: t(ext), j(son), i(mage), e(vents), s(hort), c(oded), n(o-transform), v(aries),
+ * 2 (206), p(ieces). */
+static int gzip_app(struct sn_http_x *x, void *arg)
+{
+    char what = x->req.query.len ? x->req.query.ptr[0] : 't';
+    const char *type = what == 'j'   ? "application/json; charset=utf-8"
+                       : what == 'i' ? "image/png"
+                       : what == 'e' ? "text/event-stream"
+                                     : "text/html";
+    int r = sn_http_header_add(x, S("Content-Type"), sn_str(type));
+    if (r == 0) r = sn_http_header_add(x, S("ETag"), S("\"abc\""));
+    if (r == 0 && what == 'c') r = sn_http_header_add(x, S("Content-Encoding"), S("br"));
+    if (r == 0 && what == 'n') r = sn_http_header_add(x, S("Cache-Control"), S("max-age=5, no-transform"));
+    if (r == 0 && what == 'v') r = sn_http_header_add(x, S("Vary"), S("Cookie, Accept-Encoding"));
+    int repeats = what == 's' ? 1 : GZIP_REPEATS, n = (int)strlen(GZIP_TEXT);
+    if (r == 0) r = sn_http_start(x, what == '2' ? 206 : 200, what == 'p' ? -1 : repeats * n);
+    for (int i = 0; r == 0 && i < repeats; i++) r = sn_http_write(x, S(GZIP_TEXT));
+    if (r == 0 && what == 'p') r = sn_http_trailer(x, S("X-Back"), S("yes"));
+    return r < 0 ? r : sn_http_end(x);
+}
+
+static void gunzip(struct sn_str in, struct sn_buf *out)
+{
+    z_stream z = {0};
+    T_EQ(inflateInit2(&z, 15 + 16), Z_OK);
+    T_OK(sn_buf_reserve(out, 1 << 20));
+    z.next_in = (Bytef *)in.ptr;
+    z.avail_in = (uInt)in.len;
+    z.next_out = out->ptr;
+    z.avail_out = 1 << 20;
+    T_EQ(inflate(&z, Z_FINISH), Z_STREAM_END);
+    T_EQ(z.avail_in, 0);
+    out->len = (1 << 20) - z.avail_out;
+    inflateEnd(&z);
+}
+
+static int gzip_body(struct rig *g)
+{
+    static const struct {
+        const char *path, *accept, *method;
+        bool gzip, vary;
+    } rows[] = {
+        {"/?t", "gzip, br", "GET", true, true},
+        {"/two?t", "br;q=1, gzip;q=0.5", "GET", true, true},
+        {"/?j", "*", "GET", true, true},
+        {"/?p", "gzip", "GET", true, true},
+        {"/two?p", "gzip", "GET", true, true},
+        {"/?v", "gzip", "GET", true, true},
+        {"/?t", "gzip", "HEAD", true, true},
+        {"/?t", "br", "GET", false, true},
+        {"/?t", "gzip;q=0, *", "GET", false, true},
+        {"/?t", "", "GET", false, true},
+        {"/?s", "gzip", "GET", false, false},
+        {"/?i", "gzip", "GET", false, false},
+        {"/?e", "gzip", "GET", false, false},
+        {"/?c", "gzip", "GET", false, false},
+        {"/?n", "gzip", "GET", false, false},
+        {"/?2", "gzip", "GET", false, false},
+        {"/plain?t", "gzip", "GET", false, false},
+    };
+    size_t want = strlen(GZIP_TEXT) * GZIP_REPEATS;
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        sn_test_row("%s %s \"%s\"", rows[i].method, rows[i].path, rows[i].accept);
+        struct answer a;
+        struct sn_buf text = {0};
+        struct sn_http_header h = {S("Accept-Encoding"), sn_str(rows[i].accept)};
+        T_OK(ask(g, rows[i].method, rows[i].path, &h, 1, (struct sn_str){0}, &a));
+        struct sn_str coding = sn_http_headers_get(&a.headers, S("content-encoding"));
+        T_EQ(sn_str_eqc(coding, "gzip"), rows[i].gzip);
+        T_EQ(sn_http_headers_get(&a.headers, S("vary")).ptr != NULL, rows[i].vary);
+        T_STR(sn_http_headers_get(&a.headers, S("etag")), rows[i].gzip ? "W/\"abc\"" : "\"abc\"");
+        if (rows[i].gzip && rows[i].method[0] == 'G') {
+            T_ASSERT(a.text.len < want / 2);
+            gunzip(a.text, &text);
+            T_EQ(text.len, want);
+            T_ASSERT(memcmp(text.ptr + want - 44, GZIP_TEXT, 44) == 0);
+        }
+        if (strchr(rows[i].path, 'p') && rows[i].gzip)
+            T_STR(sn_http_headers_get(&a.resp->trailers, S("x-back")), "yes");
+        sn_buf_done(&text);
+        DONE(a);
+    }
+    return 0;
+}
+SN_TEST(gateway_compresses_h1)
+{
+    struct plan p = {gzip_config, gzip_app, false, gzip_body};
+    run_plan(&p);
+}
+SN_TEST(gateway_compresses_h2)
+{
+    struct plan p = {gzip_config, gzip_app, true, gzip_body};
     run_plan(&p);
 }

@@ -16,7 +16,7 @@
 
 #include "core/enc.h"
 #include "core/time.h"
-#include "gateway/gw_int.h"
+#include "gateway/gzip.h"
 
 #define READ_STEP (64u << 10)
 #define REL_MAX 4096u
@@ -137,11 +137,15 @@ static int status_of_errno(int err)
 
 /* ---- conditions ----------------------------------------------------------------------------- */
 
-static bool etag_listed(struct sn_str list, struct sn_str etag)
+/* strong: a weak tag in the list fits nothing (section 8.8.3.2). */
+static bool etag_listed(struct sn_str list, struct sn_str etag, bool strong)
 {
     while (list.ptr) {
         struct sn_str item = sn_str_trim(sn_str_cut(&list, ','));
-        if (sn_str_starts(item, SN_STR("W/"))) item = sn_str_from(item, 2);
+        if (sn_str_starts(item, SN_STR("W/"))) {
+            if (strong) continue;
+            item = sn_str_from(item, 2);
+        }
         if (sn_str_eqc(item, "*") || sn_str_eq(item, etag)) return true;
     }
     return false;
@@ -159,13 +163,13 @@ static int precondition(const struct sn_http_headers *h, const struct file *f)
     struct sn_str etag = sn_str(f->etag), v;
     v = sn_http_headers_get(h, SN_STR("if-match"));
     if (v.ptr) {
-        if (!etag_listed(v, etag)) return 412;
+        if (!etag_listed(v, etag, true)) return 412;
     } else {
         v = sn_http_headers_get(h, SN_STR("if-unmodified-since"));
         if (v.ptr && !before_or_at(f, v)) return 412;
     }
     v = sn_http_headers_get(h, SN_STR("if-none-match"));
-    if (v.ptr) return etag_listed(v, etag) ? 304 : 0;
+    if (v.ptr) return etag_listed(v, etag, false) ? 304 : 0;
     v = sn_http_headers_get(h, SN_STR("if-modified-since"));
     return v.ptr && before_or_at(f, v) ? 304 : 0;
 }
@@ -198,25 +202,15 @@ static int range_of(const struct sn_http_headers *h, const struct file *f, int64
     return 206;
 }
 
-/* Whether `coding` may be sent: named, or covered by "*", without q=0. */
-static bool accepts(struct sn_str list, struct sn_str coding)
-{
-    bool star = false;
-    while (list.ptr) {
-        struct sn_str q = sn_str_cut(&list, ',');
-        struct sn_str name = sn_str_trim(sn_str_cut(&q, ';'));
-        double weight = 1;
-        q = q.ptr ? sn_str_trim(q) : q;
-        if (q.len > 2 && (q.ptr[0] | 0x20) == 'q' && q.ptr[1] == '=' &&
-            sn_str_to_double(sn_str_from(q, 2), &weight) < 0)
-            weight = 0;
-        if (sn_str_ieq(name, coding)) return weight > 0;
-        if (sn_str_eqc(name, "*")) star = weight > 0;
-    }
-    return star;
-}
-
 /* ---- sending -------------------------------------------------------------------------------- */
+
+struct read_job {
+    int fd;
+    char *buf;
+    int64_t off;
+};
+
+static void gzip_freep(struct gw_gzip **g) { gw_gzip_free(*g); }
 
 static int send_range(struct gw_req *q, const struct file *f, int64_t off, int64_t n)
 {
@@ -232,6 +226,31 @@ static int send_range(struct gw_req *q, const struct file *f, int64_t off, int64
         n -= got;
     }
     return 0;
+}
+
+static int read_offloaded(void *arg)
+{
+    struct read_job *j = arg;
+    ssize_t n;
+    do n = pread(j->fd, j->buf, READ_STEP, j->off);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? SN_E_IO : (int)n;
+}
+
+static int send_gzip(struct gw_req *q, const struct file *f, struct gw_gzip *g)
+{
+    struct read_job j = {f->fd, sn_arena_alloc(q->x->arena, READ_STEP), 0};
+    if (!j.buf) return SN_E_NOMEM;
+    while (j.off < f->st.st_size) {
+        struct iovec iov = {j.buf, READ_STEP};
+        ssize_t n = preadv2(f->fd, &iov, 1, j.off, RWF_NOWAIT);
+        if (n <= 0) n = sn_offload(read_offloaded, &j);
+        if (n <= 0) return n < 0 ? (int)n : sn_fail(SN_E_EOF, "file shrank while it was sent");
+        int r = gw_gzip_write(g, sn_str_of(j.buf, (size_t)n));
+        if (r < 0) return r;
+        j.off += n;
+    }
+    return gw_gzip_end(g);
 }
 
 static int file_headers(struct gw_req *q, const struct file *f)
@@ -279,8 +298,11 @@ static int file_send(struct gw_req *q, struct file *f)
     if (content_range.ptr) r = sn_http_header_add(x, SN_STR("Content-Range"), content_range);
     if (r == 0 && status == 416) return sn_http_reply(x, 416, (struct sn_str){0}, SN_STR(""));
     if (r == 0) r = sn_http_header_add(x, SN_STR("Content-Type"), f->type);
-    if (r == 0) r = sn_http_start(x, status, n);
-    if (r == 0 && x->req.method != SN_HTTP_HEAD) r = send_range(q, f, off, n);
+    struct gw_gzip *gzip SN_CLEANUP(gzip_freep) = NULL;
+    if (r == 0) r = gw_gzip_begin(q, status, n, &gzip);
+    if (r == 0) r = sn_http_start(x, status, gzip ? -1 : n);
+    if (r == 0 && x->req.method != SN_HTTP_HEAD)
+        r = gzip ? send_gzip(q, f, gzip) : send_range(q, f, off, n);
     return r < 0 ? r : sn_http_end(x);
 }
 
@@ -319,7 +341,7 @@ static void open_compressed(struct gw_req *q, char rel[REL_MAX], size_t n, struc
     } kinds[] = {{"br", ".br"}, {"gzip", ".gz"}};
     struct sn_str accept = sn_http_headers_get(&q->x->req.headers, SN_STR("accept-encoding"));
     for (size_t i = 0; accept.ptr && i < SN_COUNT_OF(kinds); i++) {
-        if (!accepts(accept, sn_str(kinds[i].coding))) continue;
+        if (!gw_accepts(accept, sn_str(kinds[i].coding))) continue;
         struct file c = {.fd = -1, .type = f->type};
         memcpy(rel + n, kinds[i].suffix, 4);
         int r = file_open(q->route->root_fd, rel, &c);

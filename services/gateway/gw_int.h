@@ -216,7 +216,7 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
                         const struct gw_upgrade *up, struct sn_http_header **ret,
                         unsigned *ret_n) SN_MUST_CHECK;
 /* gw_headers_downstream - the response's fields onto the exchange. */
-int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h,
+int gw_headers_downstream(struct gw_req *q, const struct sn_http_resp *resp,
                           bool upgrade) SN_MUST_CHECK;
 int gw_cidr_parse(struct sn_str s, struct gw_cidr *ret) SN_MUST_CHECK;
 bool gw_trusted(const struct gw_snap *s, struct sn_str peer);

@@ -269,8 +269,9 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
 
 /* ---- responses ------------------------------------------------------------------------------ */
 
-int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h, bool upgrade)
+int gw_headers_downstream(struct gw_req *q, const struct sn_http_resp *resp, bool upgrade)
 {
+    const struct sn_http_headers *h = &resp->headers;
     struct sn_arena *a = q->x->arena;
     const struct sn_gw_conf_header_ops *ops = &q->route->conf->response_headers;
     struct sn_http_headers *out = sn_http_response_headers(q->x);
@@ -301,7 +302,8 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_headers *h, boo
     }
     if (q->snap->conf->via.len) {
         struct out o = {.a = a};
-        int r = sn_http_headers_add(out, a, SN_STR("Via"), join(&o, via, q->snap->via[1]));
+        unsigned version = resp->version == 20 ? 2 : resp->version == 11;
+        int r = sn_http_headers_add(out, a, SN_STR("Via"), join(&o, via, q->snap->via[version]));
         if (r < 0) return r;
     }
     return gw_response_headers(q);

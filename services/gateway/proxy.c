@@ -4,7 +4,7 @@
  * Bodies stream both ways: the request's is read from the client only as fast as the upstream takes
  * it, the answer's is written to the client straight from the upstream connection's read buffer. */
 #include "core/enc.h"
-#include "gateway/gw_int.h"
+#include "gateway/gzip.h"
 
 #define LOG_ERROR_MAX 200u
 
@@ -39,6 +39,7 @@ struct proxy {
     struct sn_gw_endpoint *ep; /* of the attempt in progress */
     int64_t ep_start_ns, ep_head_ns, deadline;
     struct sn_http_resp *resp;
+    struct gw_gzip *gzip;
 };
 
 /* ---- where to ------------------------------------------------------------------------------- */
@@ -324,13 +325,17 @@ static int forward_body(struct proxy *p, enum sn_gw_result *result)
         int64_t prev = sn_deadline_tighten(sn_now_coarse() + stall);
         ssize_t n = sn_http_resp_peek(p->resp, &piece);
         sn_deadline_restore(prev);
-        if (n == 0) return forward_trailers(p);
+        if (n == 0) {
+            int r = p->gzip ? gw_gzip_end(p->gzip) : 0;
+            return r < 0 ? r : forward_trailers(p);
+        }
         if (n < 0) {
             *result = p->body.err < 0 ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_FAILED;
             p->q->fault = "answer cut short by the upstream";
             return (int)n;
         }
-        int r = sn_http_write(p->q->x, sn_str_of(piece, (size_t)n));
+        struct sn_str data = sn_str_of(piece, (size_t)n);
+        int r = p->gzip ? gw_gzip_write(p->gzip, data) : sn_http_write(p->q->x, data);
         if (r < 0) {
             *result = SN_GW_RESULT_ABANDONED;
             p->q->fault = "client left";
@@ -346,7 +351,7 @@ static int forward(struct proxy *p)
     enum sn_gw_result result = result_of(p, 0);
     if (status == 101) {
         if (p->upgrade.protocol.len && switched(p)) {
-            int r = gw_headers_downstream(q, &p->resp->headers, true);
+            int r = gw_headers_downstream(q, p->resp, true);
             if (r == 0) r = gw_tunnel(q, p->resp);
             attempt_end(p, r < 0 ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_OK);
             return r;
@@ -355,10 +360,12 @@ static int forward(struct proxy *p)
         return gw_answer(q, 502, p->upgrade.protocol.len ? "upstream's handshake is not for this key"
                                                          : "upstream switched protocols unasked");
     }
-    int r = gw_headers_downstream(q, &p->resp->headers, false);
+    int r = gw_headers_downstream(q, p->resp, false);
+    int64_t length = p->resp->content_length;
+    if (r == 0) r = gw_gzip_begin(q, status, length, &p->gzip);
     if (r == 0) {
         q->status = status;
-        r = sn_http_start(q->x, status, p->resp->content_length);
+        r = sn_http_start(q->x, status, p->gzip ? -1 : length);
     }
     if (r == 0) r = forward_body(p, &result);
     if (r == 0) r = sn_http_end(q->x);
@@ -370,6 +377,7 @@ static int forward(struct proxy *p)
 static void proxy_finish(struct proxy *p)
 {
     if (p->ep) attempt_end(p, SN_GW_RESULT_ABANDONED);
+    gw_gzip_free(p->gzip);
 }
 
 int gw_proxy(struct gw_req *q)

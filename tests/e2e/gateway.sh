@@ -65,6 +65,7 @@ PY
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$tmp/key.pem" -out "$tmp/cert.pem" \
   -days 2 -subj /CN=localhost -addext "subjectAltName=DNS:localhost" 2>/dev/null
 mkdir "$tmp/site"; echo '<p>site</p>' >"$tmp/site/index.html"
+seq 20000 >"$tmp/site/seq.txt"
 config() { cat <<YAML
 listeners:
   - {name: web, address: "127.0.0.1:$web"}
@@ -78,6 +79,7 @@ routes:
   - {name: fixed, match: [{prefix: /fixed}], respond: {body: "$1"}}
   - {name: app, proxy: {to: [{upstream: app}]}}
 access_log: {format: json, path: $tmp/access.log}
+compress: {bytes_min: 1KiB}
 YAML
 }
 config one >"$tmp/gw.yaml"
@@ -98,6 +100,13 @@ check post "$(curl -sS --data-binary @"$tmp/big" "$url/up" | cksum)" "$(cksum <"
 check h2c "$(curl -sS --http2-prior-knowledge -o /dev/null -w '%{http_version} %{http_code}' "$url/x")" "2 200"
 check tls_h2 "$(curl -sS --cacert "$tmp/cert.pem" --resolve "localhost:$secure:127.0.0.1" -o /dev/null -w '%{http_version} %{http_code}' "https://localhost:$secure/x")" "2 200"
 check static "$(curl -sS "$url/site/")" "<p>site</p>"
+check compressed_file "$(curl -sS --compressed "$url/site/seq.txt" | cksum)" "$(cksum <"$tmp/site/seq.txt")"
+size=$(curl -sS -H 'Accept-Encoding: gzip' -D "$tmp/head" -o /dev/null -w '%{size_download}' "$url/site/seq.txt")
+if [ "$size" -gt 100 ] && [ "$size" -lt 60000 ]; then ok compressed_size; else fail compressed_size "$size"; fi
+etag=$(sed -n 's/^etag: //Ip' "$tmp/head" | tr -d '\r')
+check compressed_not_modified "$(curl -sS -H 'Accept-Encoding: gzip' -H "If-None-Match: $etag" -o /dev/null -w '%{http_code}' "$url/site/seq.txt")" 304
+check weak_tag_is_no_match "$(curl -sS -H "If-Match: $etag" -o /dev/null -w '%{http_code}' "$url/site/seq.txt")" 412
+check range_is_not_compressed "$(curl -sS -H 'Accept-Encoding: gzip' -r 0-5 "$url/site/seq.txt" | tr '\n' ' ')" "1 2 3 "
 if [ $have_ws = yes ]; then
   check websocket_survives_reloads "$($wspy "$tmp/ws_client.py" "ws://127.0.0.1:$web/chat" $gw 2>&1 | tail -1)" fine
 else

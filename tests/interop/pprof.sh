@@ -37,7 +37,9 @@ look heap "$url/heap" -top '^Type: inuse_space' index_build
 look heap-objects "$url/heap" '-sample_index=alloc_objects -top' '^Type: alloc_objects' index_build
 look allocs "$url/allocs" -top '^Type: alloc_space' index_build
 look goroutine "$url/goroutine" -traces '^Type: goroutine' forgotten 'fiber: +forgotten'
-look goroutineleak "$url/goroutineleak?min=1" -traces '^Type: goroutineleak' forgotten
+look goroutineleak "$url/goroutineleak" -traces '^Type: goroutineleak' forgotten
+! grep -Eq 'fiber: +(transfer|compute|remember|serve|main)' "$tmp/goroutineleak.txt" ||
+  { echo "fibers that can be woken are reported as leaked"; cat "$tmp/goroutineleak.txt"; exit 1; }
 look mutex "$url/mutex" -top '^Type: delay' transfer
 look block "$url/block" -top '^Type: delay' transfer
 look threadcreate "$url/threadcreate" -top '^Type: threadcreate'

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Groth16 from powers of tau to verified proofs, over both curves, and what must be refused. */
+#include "core/alloc.h"
+#include "core/status.h"
+#include "crypto/msm.h"
+#include "harness/test.h"
+#include "zk/bin_int.h"
+#include "zk/setup.h"
+
+/* ---- a circuit: out = (a*b + c)^3 + c, with `steps` more squarings that tie down wires ---------- */
+
+#define STEPS 9u
+#define WIRES (7u + STEPS)
+
+static struct sn_lc_term term(const struct sn_field *f, uint32_t w, int64_t k)
+{
+    struct sn_lc_term t = {.wire = w};
+    sn_fe_set_i64(f, &t.coef, k);
+    return t;
+}
+
+/* Wires: 1, out, a (public), b, c, t = a*b + c, t2 = t*t, t3, s_i = s_(i-1)^2 + 2 s_(i-2). */
+static void circuit(const struct sn_field *f, struct sn_r1cs *ret)
+{
+    struct sn_r1cs_builder b;
+    T_OK(sn_r1cs_builder_init(&b, f));
+    struct sn_lc_term a[2] = {term(f, 2, 1)}, bb[2] = {term(f, 3, 1)};
+    struct sn_lc_term c[2] = {term(f, 5, 1), term(f, 4, -1)};
+    T_OK(sn_r1cs_add(&b, (struct sn_lc[3]){{a, 1}, {bb, 1}, {c, 2}}));
+    a[0] = bb[0] = term(f, 5, 1);
+    c[0] = term(f, 6, 1);
+    T_OK(sn_r1cs_add(&b, (struct sn_lc[3]){{a, 1}, {bb, 1}, {c, 1}}));
+    a[0] = term(f, 6, 1);
+    c[0] = term(f, 1, 1);
+    T_OK(sn_r1cs_add(&b, (struct sn_lc[3]){{a, 1}, {bb, 1}, {c, 2}}));
+    for (uint32_t i = 0; i < STEPS; i++) {
+        a[0] = bb[0] = term(f, 6 + i, 1);
+        c[0] = term(f, 7 + i, 1);
+        c[1] = term(f, 5 + i, -2);
+        T_OK(sn_r1cs_add(&b, (struct sn_lc[3]){{a, 1}, {bb, 1}, {c, 2}}));
+    }
+    struct sn_r1cs_signals n = {1, 1, 2, WIRES};
+    T_OK(sn_r1cs_builder_finish(&b, &n, ret));
+}
+
+static void witness(const struct sn_field *f, struct sn_fe w[WIRES])
+{
+    struct sn_fe t;
+    memset(w, 0, WIRES * sizeof(*w));
+    w[0] = f->one;
+    for (int i = 2; i < 5; i++) sn_fe_set_u64(f, &w[i], sn_test_rand());
+    sn_fe_mul(f, &w[5], &w[2], &w[3]);
+    sn_fe_add(f, &w[5], &w[5], &w[4]);
+    sn_fe_sqr(f, &w[6], &w[5]);
+    sn_fe_mul(f, &w[1], &w[6], &w[5]);
+    sn_fe_add(f, &w[1], &w[1], &w[4]);
+    for (uint32_t i = 0; i < STEPS; i++) {
+        sn_fe_sqr(f, &w[7 + i], &w[6 + i]);
+        sn_fe_dbl(f, &t, &w[5 + i]);
+        sn_fe_add(f, &w[7 + i], &w[7 + i], &t);
+    }
+}
+
+/* ---- powers of tau whose secrets the test knows ------------------------------------------------ */
+
+#define POWER 4u
+
+static void put_powers(struct sn_out *o, uint32_t id, const struct sn_group *g, size_t n,
+                       const struct sn_fe *tau, const struct sn_fe *factor)
+{
+    const struct sn_field *f = g->fr;
+    struct sn_fe *k = sn_alloc(n * sizeof(*k)), x = *factor;
+    uint8_t *p = sn_alloc(n * g->affine_size);
+    T_ASSERT(k && p);
+    for (size_t i = 0; i < n; i++) {
+        sn_fe_from_mont(f, &k[i], &x);
+        sn_fe_mul(f, &x, &x, tau);
+    }
+    T_OK(sn_group_mul_fixed(g, p, g->generator, k, n, NULL));
+    sn_out_section(o, id, n * g->affine_size);
+    sn_out_put(o, p, n * g->affine_size);
+    sn_free(k);
+    sn_free(p);
+}
+
+static void powers(const struct sn_curve *c, struct sn_buf *ret)
+{
+    struct sn_buf raw;
+    struct sn_out o;
+    struct sn_ptau p;
+    struct sn_fe tau, alpha, beta;
+    size_t n = (size_t)1 << POWER;
+    sn_buf_init(&raw, 0);
+    struct sn_zk_sink sink = sn_zk_sink_buf(&raw);
+    sn_fe_set_u64(c->fr, &tau, sn_test_rand());
+    sn_fe_set_u64(c->fr, &alpha, sn_test_rand());
+    sn_fe_set_u64(c->fr, &beta, sn_test_rand());
+    T_OK(sn_out_begin(&o, &sink));
+    sn_out_header(&o, "ptau", 1, 7);
+    sn_out_section(&o, 1, 4 + c->q_size + 8);
+    sn_out_u32(&o, (uint32_t)c->q_size);
+    sn_out_put(&o, c->q_le, c->q_size);
+    sn_out_u32(&o, POWER);
+    sn_out_u32(&o, POWER);
+    put_powers(&o, 2, &c->g1, 2 * n - 1, &tau, &c->fr->one);
+    put_powers(&o, 3, &c->g2, n, &tau, &c->fr->one);
+    put_powers(&o, 4, &c->g1, n, &tau, &alpha);
+    put_powers(&o, 5, &c->g1, n, &tau, &beta);
+    put_powers(&o, 6, &c->g2, 1, &tau, &beta);
+    sn_out_section(&o, 7, 4);
+    sn_out_u32(&o, 0);
+    T_OK(sn_out_end(&o));
+    T_OK(sn_ptau_open(sn_buf_view(&raw), &p));
+    sn_buf_init(ret, 0);
+    sink = sn_zk_sink_buf(ret);
+    T_OK(sn_ptau_prepare(&p, NULL, &sink));
+    sn_buf_done(&raw);
+}
+
+/* A key with two contributions. */
+struct made {
+    struct sn_r1cs s;
+    struct sn_buf powers, key;
+    struct sn_ptau p;
+};
+
+static void contribute(struct sn_buf *key, const struct sn_contribution_opts *o)
+{
+    struct sn_buf next;
+    uint8_t hash[64];
+    sn_buf_init(&next, 0);
+    struct sn_zk_sink sink = sn_zk_sink_buf(&next);
+    T_OK(sn_zkey_contribute(sn_buf_view(key), o, NULL, &sink, hash));
+    sn_buf_done(key);
+    *key = next;
+}
+
+static void make(const struct sn_curve *c, struct made *m)
+{
+    uint8_t random[64];
+    circuit(c->fr, &m->s);
+    powers(c, &m->powers);
+    T_OK(sn_ptau_open(sn_buf_view(&m->powers), &m->p));
+    sn_buf_init(&m->key, 0);
+    struct sn_zk_sink sink = sn_zk_sink_buf(&m->key);
+    T_OK(sn_zkey_new(&m->s, &m->p, NULL, &sink));
+    for (size_t i = 0; i < sizeof(random); i++) random[i] = (uint8_t)sn_test_rand();
+    contribute(&m->key, &(struct sn_contribution_opts){.name = SN_STR("one"), .random = random});
+    contribute(&m->key, &(struct sn_contribution_opts){.name = SN_STR("two"), .beacon = random,
+                                                       .beacon_len = 20, .iterations_exp = 3});
+}
+
+static void made_done(struct made *m)
+{
+    sn_r1cs_done(&m->s);
+    sn_buf_done(&m->powers);
+    sn_buf_done(&m->key);
+}
+
+static void prove(const struct sn_zkey *z, const struct sn_fe *w, struct sn_groth_proof *ret)
+{
+    uint8_t random[SN_GROTH_RANDOM_BYTES];
+    for (size_t i = 0; i < sizeof(random); i++) random[i] = (uint8_t)sn_test_rand();
+    T_OK(sn_groth_prove(z, w, WIRES, random, NULL, ret));
+}
+
+static const struct sn_curve *const curves[] = {&sn_bn254, &sn_bls12_381};
+
+/* ---- tests ------------------------------------------------------------------------------------- */
+
+SN_TEST(proofs_verify_and_nothing_else_does)
+{
+    for (size_t i = 0; i < SN_COUNT_OF(curves); i++) {
+        struct made m;
+        struct sn_zkey z;
+        struct sn_groth_vkey k;
+        struct sn_groth_proof p, other;
+        struct sn_fe w[WIRES], pub[2];
+        sn_test_row("%s", curves[i]->name);
+        make(curves[i], &m);
+        T_OK(sn_zkey_open(sn_buf_view(&m.key), &z));
+        T_OK(sn_zkey_check_points(&z, NULL));
+        T_OK(sn_zkey_vkey(&z, &k));
+        witness(curves[i]->fr, w);
+        prove(&z, w, &p);
+        prove(&z, w, &other);
+        T_ASSERT(memcmp(p.a, other.a, sizeof(p.a)) != 0); /* fresh blinding */
+        T_OK(sn_groth_verify(&k, &p, w + 1, 2));
+        T_OK(sn_groth_verify(&k, &other, w + 1, 2));
+        /* Another statement, a proof put together from two, a witness that breaks one row. */
+        memcpy(pub, w + 1, sizeof(pub));
+        sn_fe_add(curves[i]->fr, &pub[1], &pub[1], &curves[i]->fr->one);
+        T_EQ(sn_groth_verify(&k, &p, pub, 2), SN_E_FAILED_PRECONDITION);
+        T_EQ(sn_groth_verify(&k, &p, pub, 1), SN_E_INVALID_ARGUMENT);
+        memcpy(p.c, other.c, sizeof(p.c));
+        T_EQ(sn_groth_verify(&k, &p, w + 1, 2), SN_E_FAILED_PRECONDITION);
+        for (uint32_t wire = 1; wire < WIRES; wire++) {
+            struct sn_fe old = w[wire];
+            sn_fe_add(curves[i]->fr, &w[wire], &w[wire], &curves[i]->fr->one);
+            prove(&z, w, &p);
+            T_EQ(sn_groth_verify(&k, &p, w + 1, 2), SN_E_FAILED_PRECONDITION);
+            w[wire] = old;
+        }
+        sn_groth_vkey_done(&k);
+        sn_zkey_done(&z);
+        made_done(&m);
+    }
+}
+
+SN_TEST(batches_are_as_good_as_their_worst)
+{
+    struct made m;
+    struct sn_zkey z;
+    struct sn_groth_vkey k;
+    struct sn_groth_proof p[4];
+    struct sn_fe w[WIRES], pub[8];
+    uint8_t random[64];
+    make(&sn_bn254, &m);
+    T_OK(sn_zkey_open(sn_buf_view(&m.key), &z));
+    T_OK(sn_zkey_vkey(&z, &k));
+    for (int i = 0; i < 4; i++) {
+        witness(z.curve->fr, w);
+        memcpy(pub + 2 * i, w + 1, 2 * sizeof(*pub));
+        prove(&z, w, &p[i]);
+    }
+    for (size_t i = 0; i < sizeof(random); i++) random[i] = (uint8_t)sn_test_rand();
+    T_OK(sn_groth_verify_many(&k, p, pub, 2, 4, random));
+    T_OK(sn_groth_verify_many(&k, p, pub, 2, 0, random));
+    for (int i = 0; i < 8; i++) {
+        struct sn_fe old = pub[i];
+        sn_fe_dbl(z.curve->fr, &pub[i], &pub[i]);
+        T_EQ(sn_groth_verify_many(&k, p, pub, 2, 4, random), SN_E_FAILED_PRECONDITION);
+        pub[i] = old;
+    }
+    sn_groth_vkey_done(&k);
+    sn_zkey_done(&z);
+    made_done(&m);
+}
+
+SN_TEST(keys_are_verified_against_circuit_and_powers)
+{
+    struct made m;
+    uint8_t random[32];
+    make(&sn_bn254, &m);
+    for (size_t i = 0; i < sizeof(random); i++) random[i] = (uint8_t)sn_test_rand();
+    T_OK(sn_zkey_verify(sn_buf_view(&m.key), &m.s, &m.p, random, NULL));
+    /* Any byte changed behind the container's own fields must be noticed. */
+    size_t step = m.key.len / sn_test_cases(40) + 1;
+    for (size_t at = 24 + 12; at < m.key.len; at += step) {
+        m.key.ptr[at] ^= 1;
+        T_ASSERTF(sn_zkey_verify(sn_buf_view(&m.key), &m.s, &m.p, random, NULL) < 0,
+                  "byte %zu of %zu changed", at, m.key.len);
+        m.key.ptr[at] ^= 1;
+    }
+    /* A circuit with one coefficient changed is another circuit. */
+    sn_fe_dbl(m.s.field, &m.s.dict[m.s.n_dict - 1], &m.s.dict[m.s.n_dict - 1]);
+    T_EQ(sn_zkey_verify(sn_buf_view(&m.key), &m.s, &m.p, random, NULL), SN_E_FAILED_PRECONDITION);
+    made_done(&m);
+}
+
+SN_TEST(texts_come_back)
+{
+    for (size_t i = 0; i < SN_COUNT_OF(curves); i++) {
+        struct made m;
+        struct sn_zkey z;
+        struct sn_groth_vkey k, k2;
+        struct sn_groth_proof p, p2;
+        struct sn_fe w[WIRES], *pub;
+        struct sn_buf b;
+        size_t n;
+        sn_test_row("%s", curves[i]->name);
+        make(curves[i], &m);
+        T_OK(sn_zkey_open(sn_buf_view(&m.key), &z));
+        T_OK(sn_zkey_vkey(&z, &k));
+        witness(z.curve->fr, w);
+        prove(&z, w, &p);
+        sn_buf_init(&b, 0);
+        T_OK(sn_groth_vkey_write_json(&k, &b));
+        T_OK(sn_groth_vkey_read_json(sn_buf_view(&b), &k2));
+        sn_buf_reset(&b);
+        T_OK(sn_groth_proof_write_json(&p, &b));
+        T_OK(sn_groth_proof_read_json(sn_buf_view(&b), &p2));
+        T_ASSERT(memcmp(&p, &p2, sizeof(p)) == 0);
+        sn_buf_reset(&b);
+        T_OK(sn_groth_public_write_json(z.curve->fr, w + 1, 2, &b));
+        T_OK(sn_groth_public_read_json(z.curve->fr, sn_buf_view(&b), &pub, &n));
+        T_OK(sn_groth_verify(&k2, &p2, pub, n));
+        sn_free(pub);
+        sn_buf_done(&b);
+        sn_groth_vkey_done(&k);
+        sn_groth_vkey_done(&k2);
+        sn_zkey_done(&z);
+        made_done(&m);
+    }
+}
+
+SN_TEST(bad_proofs_in_json_are_refused)
+{
+    static const struct {
+        const char *text;
+        int code;
+    } rows[] = {
+        {"{}", SN_E_SYNTAX},
+        {"{\"protocol\":\"plonk\",\"curve\":\"bn128\"}", SN_E_SYNTAX},
+        {"{\"protocol\":\"groth16\",\"curve\":\"p256\"}", SN_E_UNIMPLEMENTED},
+        {"{\"protocol\":\"groth16\",\"curve\":\"bn128\",\"pi_a\":[\"1\",\"2\"]}", SN_E_SYNTAX},
+        {"{\"protocol\":\"groth16\",\"curve\":\"bn128\",\"pi_a\":[\"1\",\"3\",\"1\"]}",
+         SN_E_INVALID_ARGUMENT},
+        {"{\"protocol\":\"groth16\",\"curve\":\"bn128\",\"pi_a\":[\"1\",\"2\",\"3\"]}", SN_E_SYNTAX},
+        {"{\"protocol\":\"groth16\",\"curve\":\"bn128\",\"pi_a\":[\"2188824287183927522224640574525727"
+         "5088696311157297823662689037894645226208584\",\"2\",\"1\"]}", SN_E_OUT_OF_RANGE},
+        {"{\"protocol\":\"groth16\",\"curve\":\"bn128\",\"pi_a\":[\"-1\",\"2\",\"1\"]}", SN_E_SYNTAX},
+        {"[", SN_E_SYNTAX},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        struct sn_groth_proof p;
+        sn_test_row("%s", rows[i].text);
+        T_EQ(sn_groth_proof_read_json(sn_str(rows[i].text), &p), rows[i].code);
+    }
+    struct sn_fe *pub;
+    size_t n;
+    T_EQ(sn_groth_public_read_json(&sn_bn254_fr, SN_STR("[\"2188824287183927522224640574525727508854"
+                                                        "8364400416034343698204186575808495617\"]"),
+                                   &pub, &n), SN_E_OUT_OF_RANGE);
+    T_EQ(sn_groth_public_read_json(&sn_bn254_fr, SN_STR("{}"), &pub, &n), SN_E_SYNTAX);
+}
+
+SN_TEST(truncated_keys_and_powers_are_refused)
+{
+    struct made m;
+    struct sn_zkey z;
+    struct sn_ptau p;
+    make(&sn_bn254, &m);
+    for (size_t n = 0; n < m.key.len; n += 1 + n / 100)
+        T_ASSERTF(sn_zkey_open(sn_str_of((char *)m.key.ptr, n), &z) < 0, "key cut at %zu", n);
+    for (size_t n = 0; n < m.powers.len; n += 1 + n / 100)
+        T_ASSERTF(sn_ptau_open(sn_str_of((char *)m.powers.ptr, n), &p) < 0, "powers cut at %zu", n);
+    made_done(&m);
+}

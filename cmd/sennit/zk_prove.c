@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sennit zk prove, verify, export - Groth16 with snarkjs' files. */
+#include <stdio.h>
+
+#include "core/alloc.h"
+#include "core/status.h"
+#include "crypto/hash.h"
+#include "sennit/zk_cmd.h"
+
+/* ---- prove ----------------------------------------------------------------------------------- */
+
+static int prove_write(const struct sn_cli_call *call, const struct sn_groth_proof *p,
+                       const struct sn_fe *pub, size_t n)
+{
+    struct sn_str proof_path = call->n_args > 2 ? call->args[2] : SN_STR("proof.json");
+    struct sn_str public_path = call->n_args > 3 ? call->args[3] : SN_STR("public.json");
+    struct sn_buf b;
+    sn_buf_init(&b, 0);
+    (void)sn_groth_proof_write_json(p, &b);
+    int r = zk_write_text(proof_path, &b);
+    sn_buf_reset(&b);
+    (void)sn_groth_public_write_json(p->curve->fr, pub, n, &b);
+    if (r == 0) r = zk_write_text(public_path, &b);
+    sn_buf_done(&b);
+    return r;
+}
+
+static int prove_with(const struct sn_cli_call *call, const struct sn_zkey *z)
+{
+    const struct sn_field *f;
+    struct sn_groth_proof proof;
+    struct sn_fe *w;
+    size_t n;
+    uint8_t random[SN_GROTH_RANDOM_BYTES];
+    int r = zk_read_wtns(call->args[1], &f, &w, &n);
+    if (r < 0) return r;
+    if (f != z->curve->fr)
+        r = sn_fail(SN_E_INVALID_ARGUMENT, "a witness over %s for a key over %s", f->name,
+                    z->curve->name);
+    if (r == 0) r = zk_random(random, sizeof(random));
+    if (r == 0) r = sn_groth_prove(z, w, n, random, zk_par(), &proof);
+    sn_wipe(random, sizeof(random));
+    if (r == 0) r = prove_write(call, &proof, w + 1, z->n_public);
+    sn_wipe(w, n * sizeof(*w));
+    sn_free(w);
+    return r;
+}
+
+static int prove_run(const struct sn_cli_call *call)
+{
+    struct sn_str file;
+    struct sn_zkey z;
+    int r = zk_map(call->args[0], &file);
+    if (r < 0) return r;
+    r = sn_zkey_open(file, &z);
+    if (r < 0) {
+        r = sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0]));
+    } else {
+        r = prove_with(call, &z);
+        sn_zkey_done(&z);
+    }
+    zk_unmap(&file);
+    return r;
+}
+
+const struct sn_cli_command zk_cmd_prove = {
+    .name = "prove", .brief = "A Groth16 proof from a key and a witness.",
+    .usage = "KEY.zkey WITNESS.wtns [PROOF.json [PUBLIC.json]]", .args_min = 2, .args_max = 4,
+    .run = prove_run,
+};
+
+/* ---- verify ---------------------------------------------------------------------------------- */
+
+static int read_vkey(struct sn_str path, struct sn_groth_vkey *ret)
+{
+    struct sn_str file;
+    int r = zk_map(path, &file);
+    if (r < 0) return r;
+    r = sn_groth_vkey_read_json(file, ret);
+    zk_unmap(&file);
+    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
+}
+
+static int read_proof(struct sn_str path, struct sn_groth_proof *ret)
+{
+    struct sn_str file;
+    int r = zk_map(path, &file);
+    if (r < 0) return r;
+    r = sn_groth_proof_read_json(file, ret);
+    zk_unmap(&file);
+    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
+}
+
+static int read_public(struct sn_str path, const struct sn_field *f, struct sn_fe **ret,
+                       size_t *ret_n)
+{
+    struct sn_str file;
+    int r = zk_map(path, &file);
+    if (r < 0) return r;
+    r = sn_groth_public_read_json(f, file, ret, ret_n);
+    zk_unmap(&file);
+    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
+}
+
+static int verify_run(const struct sn_cli_call *call)
+{
+    struct sn_groth_vkey k;
+    struct sn_groth_proof p;
+    struct sn_fe *pub = NULL;
+    size_t n;
+    int r = read_vkey(call->args[0], &k);
+    if (r < 0) return r;
+    r = read_public(call->args[1], k.curve->fr, &pub, &n);
+    if (r == 0) r = read_proof(call->args[2], &p);
+    if (r == 0) {
+        r = sn_groth_verify(&k, &p, pub, n);
+        if (r == 0) printf("OK\n");
+        if (r == SN_E_FAILED_PRECONDITION) {
+            printf("INVALID\n");
+            r = SN_EXIT_FAILED;
+        }
+    }
+    sn_free(pub);
+    sn_groth_vkey_done(&k);
+    return r;
+}
+
+const struct sn_cli_command zk_cmd_verify = {
+    .name = "verify", .brief = "Whether a proof is good: OK or INVALID (exit status 1).",
+    .usage = "VERIFICATION_KEY.json PUBLIC.json PROOF.json", .args_min = 3, .args_max = 3,
+    .run = verify_run,
+};
+
+/* ---- export ---------------------------------------------------------------------------------- */
+
+static int export_key(const struct sn_cli_call *call,
+                      int (*write)(const struct sn_groth_vkey *k, struct sn_buf *out))
+{
+    struct sn_str file;
+    struct sn_zkey z;
+    struct sn_groth_vkey k;
+    struct sn_buf b;
+    int r = zk_map(call->args[0], &file);
+    if (r < 0) return r;
+    sn_buf_init(&b, 0);
+    r = sn_zkey_open(file, &z);
+    if (r == 0) {
+        r = sn_zkey_vkey(&z, &k);
+        if (r == 0) r = write(&k, &b);
+        if (r == 0) r = zk_write_text(call->args[1], &b);
+        if (r == 0) sn_groth_vkey_done(&k);
+        sn_zkey_done(&z);
+    }
+    sn_buf_done(&b);
+    zk_unmap(&file);
+    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0])) : 0;
+}
+
+static int export_vkey(const struct sn_cli_call *call)
+{
+    return export_key(call, sn_groth_vkey_write_json);
+}
+
+static int export_solidity(const struct sn_cli_call *call)
+{
+    return export_key(call, sn_groth_solidity);
+}
+
+static int export_calldata(const struct sn_cli_call *call)
+{
+    struct sn_groth_proof p;
+    struct sn_fe *pub;
+    struct sn_buf b;
+    size_t n;
+    int r = read_proof(call->args[1], &p);
+    if (r == 0) r = read_public(call->args[0], p.curve->fr, &pub, &n);
+    if (r < 0) return r;
+    sn_buf_init(&b, 0);
+    r = sn_groth_calldata(&p, pub, n, &b);
+    if (r == 0) printf("%s\n", sn_buf_cz(&b));
+    sn_buf_done(&b);
+    sn_free(pub);
+    return r;
+}
+
+static const struct sn_cli_command cmd_vkey = {
+    .name = "vkey", .brief = "The verification key of a .zkey, as JSON.",
+    .usage = "KEY.zkey VERIFICATION_KEY.json", .args_min = 2, .args_max = 2, .run = export_vkey,
+};
+static const struct sn_cli_command cmd_solidity = {
+    .name = "solidity", .brief = "A contract that verifies proofs of a .zkey.",
+    .usage = "KEY.zkey VERIFIER.sol", .args_min = 2, .args_max = 2, .run = export_solidity,
+};
+static const struct sn_cli_command cmd_calldata = {
+    .name = "calldata", .brief = "The arguments of the contract's verifyProof.",
+    .usage = "PUBLIC.json PROOF.json", .args_min = 2, .args_max = 2, .run = export_calldata,
+};
+static const struct sn_cli_command *const export_subs[] = {&cmd_vkey, &cmd_solidity, &cmd_calldata,
+                                                           NULL};
+const struct sn_cli_command zk_cmd_export = {
+    .name = "export", .brief = "Keys and proofs for other programs.", .subs = export_subs,
+};
