@@ -60,6 +60,9 @@ struct sn_circom_opts {
     size_t n_include_dirs;
     const struct sn_field *field; /* NULL: sn_bn254_fr */
     bool no_unconstrained;        /* no warnings about signals in no constraint */
+    /* Lower limits than the ones above; 0 = those. */
+    uint64_t steps_max;
+    uint32_t nodes_max, signals_max, array_max;
 };
 struct sn_circom; /* a compiled circuit; read-only */
 
