@@ -15,10 +15,11 @@ if [ ! -d "$cache/node_modules/circomlib" ] || [ ! -d "$cache/node_modules/circo
 fi
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-# The peer sees relative paths only.
-cd "$tmp" && ln -s "$cache/node_modules" node_modules || exit 1
+# The peer sees nothing outside of its working directory.
+cd "$tmp" && mkdir lib && cp -r "$cache/node_modules/circomlib" lib/ || exit 1
 cp "$here"/*.circom "$here"/*.json .
-circom2() { node_modules/.bin/circom2 "$@" 2>&1 | sed 's/\x1b\[[0-9;]*m//g'; }
+bin=$cache/node_modules/.bin
+circom2() { "$bin/circom2" "$@" 2>&1 | sed 's/\x1b\[[0-9;]*m//g'; }
 counts() { awk -F': ' '/^non-linear/ {n=$2} /^linear/ {l=$2} /^wires/ {w=$2} END {print n, l, w}'; }
 passed=0 failed=0
 ok() { passed=$((passed + 1)); }
@@ -29,16 +30,16 @@ for main in *.circom; do
     name=${main%.circom}
     in=$name.json
     [ -f "$in" ] || in=
-    "$peer" "$main" ours -l node_modules ${in:+-i "$in"} >ours.out 2>ours.err ||
+    "$peer" "$main" ours -l lib ${in:+-i "$in"} >ours.out 2>ours.err ||
         { fail "$name: $(cat ours.out ours.err | tail -3)"; continue; }
     row=
     for level in 0 1 2; do
         extra=
         [ "$level" = 0 ] && extra="--sym --wasm"
         # shellcheck disable=SC2086
-        theirs=$(circom2 "$main" -l node_modules --O$level $extra | counts)
+        theirs=$(circom2 "$main" -l lib --r1cs --O$level $extra | counts)
         ours=$(awk -v l="O$level" '$1 == l {print $2, $3, $4}' ours.out)
-        row="$row $(printf '%-16s' "${ours% *}" | tr ' ' '+')"
+        row="$row $(printf '%-16s' "$(echo "${ours% *}" | tr ' ' '+')")"
         # From O1 on the number of wires is ours to choose; constraints are not.
         if [ "$level" = 0 ]; then
             [ "$theirs" = "$ours" ] && ok || fail "$name O0: circom2 says $theirs, here $ours"
@@ -51,7 +52,7 @@ for main in *.circom; do
     values=-
     if [ -n "$in" ]; then
         node "${name}_js/generate_witness.js" "${name}_js/$name.wasm" "$in" w.wtns >/dev/null 2>&1 &&
-            node_modules/.bin/snarkjs wej w.wtns w.json >/dev/null 2>&1
+            "$bin/snarkjs" wej w.wtns w.json >/dev/null 2>&1
         tr -d ' ",[]' <w.json | grep . | cmp -s - ours.labels && ok || fail "$name: other values"
         values=$(wc -l <ours.labels)
         rm -f w.wtns w.json
@@ -60,15 +61,15 @@ for main in *.circom; do
 done
 
 # Every template of circomlib that stands in a file of its own compiles when it is included.
-for file in $(cd node_modules/circomlib/circuits && find . -name '*.circom' | sort); do
-    if grep -q 'component main' "node_modules/circomlib/circuits/$file"; then
-        cp "node_modules/circomlib/circuits/$file" all.circom
+for file in $(cd lib/circomlib/circuits && find . -name '*.circom' | sort); do
+    if grep -q 'component main' "lib/circomlib/circuits/$file"; then
+        cp "lib/circomlib/circuits/$file" all.circom
         sed -i 's|include "|include "circomlib/circuits/sha256/|' all.circom
     else
         printf 'include "circomlib/circuits/%s";\ntemplate M() { signal input x; }\ncomponent main = M();\n' \
             "$file" >all.circom
     fi
-    "$peer" all.circom ours -l node_modules >ours.out 2>&1 && ok || fail "$file: $(tail -1 ours.out)"
+    "$peer" all.circom ours -l lib >ours.out 2>&1 && ok || fail "$file: $(tail -1 ours.out)"
 done
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]
