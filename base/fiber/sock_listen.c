@@ -154,7 +154,7 @@ static enum verdict accept_verdict(int err)
 /* ---- sn_accept ----------------------------------------------------------------------------------
  */
 
-static void accept_wake_one(struct sn_os_listener *l, int code)
+static bool accept_wake_one(struct sn_os_listener *l, int code)
 {
     for (;;) {
         sn_spin_lock(&l->lock);
@@ -168,7 +168,8 @@ static void accept_wake_one(struct sn_os_listener *l, int code)
         }
         sn_spin_unlock(&l->lock);
         /* A waiter that timed out meanwhile refuses the claim: the next one gets the news. */
-        if (!w.f || sn_wait_wake(w.f, w.ticket, code)) return;
+        if (!w.f) return false;
+        if (sn_wait_wake(w.f, w.ticket, code)) return true;
     }
 }
 
@@ -208,10 +209,11 @@ static int acceptor_start(struct sn_os_listener *l)
 
 static int accept_wait(struct sn_os_listener *l)
 {
-    if (!l->acc) {
-        int r = acceptor_start(l);
-        if (r < 0) return r;
-    }
+    sn_spin_lock(&l->lock);
+    bool first = !l->acc && !l->closed;
+    sn_spin_unlock(&l->lock);
+    int r = first ? acceptor_start(l) : 0;
+    if (r < 0) return r;
     struct accept_waiter n = {.w = {sn_self(), sn_wait_begin("IO wait: accept")}};
     uint64_t t = n.w.ticket;
     sn_spin_lock(&l->lock);
@@ -222,7 +224,7 @@ static int accept_wait(struct sn_os_listener *l)
     *l->wait_tail = &n;
     l->wait_tail = &n.next;
     sn_spin_unlock(&l->lock);
-    int r = sn_wait_park(t, SN_FOREVER);
+    r = sn_wait_park(t, SN_FOREVER);
     if (r >= 0) return r;
     sn_spin_lock(&l->lock);
     for (struct accept_waiter **p = n.w.f ? &l->wait_head : NULL; p && *p; p = &(*p)->next) {
@@ -528,7 +530,8 @@ static void lis_stop(struct sn_os_listener *l)
     sn_spin_unlock(&l->lock);
     if (!first) return;
     for (unsigned i = 0; serving && i < sn_worker_count(); i++) shard_kick(&l->shards[i]);
-    while (l->wait_head) accept_wake_one(l, SN_E_CLOSED);
+    while (accept_wake_one(l, SN_E_CLOSED)) {
+    }
     if (acc) sn_sock_close(acc);
 }
 

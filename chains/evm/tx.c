@@ -192,7 +192,7 @@ static int signer(const uint8_t digest[32], const struct sn_tx_sig *sig, bool lo
 int sn_tx_sign(struct sn_tx *tx, const uint8_t key[32])
 {
     uint8_t digest[32];
-    struct sn_tx_sig sig;
+    struct sn_tx_sig sig = {0};
     int r = sn_tx_digest(tx, digest);
     if (r == 0) r = sign(digest, key, &sig);
     if (r < 0) return r;
@@ -224,7 +224,7 @@ static int auth_digest(const struct sn_tx_auth *x, uint8_t ret[32])
 int sn_tx_auth_sign(struct sn_tx_auth *auth, const uint8_t key[32])
 {
     uint8_t digest[32];
-    struct sn_tx_sig sig;
+    struct sn_tx_sig sig = {0};
     int r = auth_digest(auth, digest);
     if (r == 0) r = sign(digest, key, &sig);
     if (r == 0) auth->sig = sig;
@@ -238,7 +238,7 @@ int sn_tx_auth_signer(const struct sn_tx_auth *auth, uint8_t ret[SN_ADDRESS_LEN]
 }
 int sn_digest_sign(const uint8_t digest[32], const uint8_t key[32], uint8_t ret[65])
 {
-    struct sn_tx_sig sig;
+    struct sn_tx_sig sig = {0};
     int r = sign(digest, key, &sig);
     if (r < 0) return r;
     sn_u256_store(sig.r, ret);

@@ -46,7 +46,7 @@ def check(path, target, angle):
     allowed = MAY.get(own, ANY) | ({"harness"} if test else set())
     if own in ("services", "clusters", "chains", "cmd"):
         allowed = allowed | {path.parts[1]}  # services/load includes "load/stats.h"
-    if own in ("cmd", "tests"):
+    if own in ("cmd", "tests", "bench"):
         allowed = allowed | ROOMS
     if parts[0] not in allowed:
         return f'{own} may not include "{target}"'
