@@ -127,7 +127,7 @@ int sn_abigen(struct sn_arena *a, const struct sn_abigen_source *sources, size_t
     if (r == 0) {
         struct sn_abigen_file *out = gen_alloc(&mem, (files.v.len + 1) * sizeof(*out));
         if (out) {
-            memcpy(out, files.v.ptr, files.v.len * sizeof(*out));
+            if (files.v.len) memcpy(out, files.v.ptr, files.v.len * sizeof(*out));
             qsort(out, files.v.len, sizeof(*out), by_path);
             *ret = (struct sn_abigen_result){out, files.v.len, all.len};
         } else {

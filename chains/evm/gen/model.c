@@ -94,7 +94,7 @@ static int refuse_collisions(struct gen_mem *a, const struct gen_items *items, s
 }
 static int finish_items(struct gen_mem *a, struct gen_items *items, size_t bytes, const char *what)
 {
-    qsort(items->ptr, items->len, sizeof(*items->ptr), by_signature);
+    if (items->len) qsort(items->ptr, items->len, sizeof(*items->ptr), by_signature);
     size_t kept = 0; /* the same entry twice, as merged ABIs have it, is one */
     for (size_t i = 0; i < items->len; i++)
         if (kept == 0 || strcmp(items->ptr[kept - 1].signature, items->ptr[i].signature) != 0 ||

@@ -179,7 +179,7 @@ static void calls(void)
 }
 static int on_gas(void *ctx, const struct sn_gas_estimate *g)
 {
-    *(const char **)ctx = g->limit >= g->used ? "limit >= used" : "<";
+    *(struct sn_gas_estimate *)ctx = *g;
     return 0;
 }
 /* Logs of one topic 0 (NULL: all), each with its decoded topics and data. */
@@ -295,11 +295,14 @@ static int scenario(void *arg)
     struct kitchen_take_result sim;
     must(kitchen_take_call(&at, &arena, &take, &sim, NULL));
     printf("simulate take %s %u\n", num(sim.id), sim.mood);
-    const char *gas = "";
+    struct sn_gas_estimate gas = {0};
     uint8_t hash[32];
     must(kitchen_take_send(&at, &arena, &take, &(struct sn_sdk_tx){.value = sn_u256(3), .on_gas = on_gas, .ctx = &gas}, hash, NULL));
     bool ok = sn_str_eqc(sn_json_str(sn_json_get(receipt(hash), "status")), "0x1");
-    printf("take %s gas %s\n", ok ? "success" : "failed", gas);
+    uint64_t used;
+    must(sn_eth_quantity(sn_json_get(receipt(hash), "gasUsed"), "gasUsed", &used));
+    bool predicted = gas.used_low <= used && used <= gas.used_high && used <= gas.limit;
+    printf("take %s gas %s\n", ok ? "success" : "failed", predicted ? "as predicted" : "other");
     struct kitchen_total_result total;
     must(kitchen_total_call(&at, &arena, &total, NULL));
     printf("total %s\n", num(total.ret0));

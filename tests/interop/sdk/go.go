@@ -84,10 +84,12 @@ func main() {
 
 	paying := *auth
 	paying.Value = n(3)
-	receipt := mined(b.Take(&paying, order(7, 1)))
 	report := must(abirt.GasCheck(context.Background(), client, msg(auth.From, at, k.PackTake(order(7, 1)))))
+	receipt := mined(b.Take(&paying, order(7, 1)))
+	predicted := report.Method == "simulate" && report.Interval[0] <= receipt.GasUsed &&
+		receipt.GasUsed <= report.Interval[1]
 	fmt.Println("take", map[uint64]string{0: "failed", 1: "success"}[receipt.Status], "gas",
-		map[bool]string{true: "limit >= used", false: "<"}[report.Limit >= report.Used])
+		map[bool]string{true: "as predicted", false: "other"}[predicted])
 	fmt.Println("total", must(b.Total(nil)))
 	for _, e := range must(b.FilterOrderedAddressStringOrder(nil, []*big.Int{n(7)}, []common.Address{auth.From}, []string{"soup"})) {
 		fmt.Printf("event Ordered %v %v %v 0x%x %v\n", e.Id, e.From == auth.From,
@@ -151,5 +153,5 @@ func main() {
 }
 func second(_ any, tx *types.Transaction, err error) (*types.Transaction, error) { return tx, err }
 func msg(from, to common.Address, data []byte) ethereum.CallMsg {
-	return ethereum.CallMsg{From: from, To: &to, Data: data}
+	return ethereum.CallMsg{From: from, To: &to, Data: data, Value: n(3)}
 }

@@ -60,9 +60,11 @@ say("names", kitchen.match_(1, 2, 3), kitchen.foo_bar_90c0414d(), kitchen.foo_ba
     kitchen.foo_bar_70015845())
 say("simulate take", *kitchen.simulate_take(order(7, 1)))
 
-gas: list[str] = []
-options = Options(value=3, on_gas=lambda g: gas.append("limit >= used" if g.limit >= g.used else "<"))
-say("take", "success" if mined(kitchen.take(order(7, 1), options))["status"] else "failed", "gas", gas[0])
+gas: list[Any] = []
+receipt = mined(kitchen.take(order(7, 1), Options(value=3, on_gas=gas.append)))
+low, high = gas[0].interval
+predicted = gas[0].method == "simulate" and low <= receipt["gasUsed"] <= high
+say("take", "success" if receipt["status"] else "failed", "gas", "as predicted" if predicted else gas[0])
 say("total", kitchen.total())
 full = k.ordered_address_string_order_topics(id=7, from_=account, topic="soup")
 for e, _ in kitchen.get_ordered_address_string_order_events(full):

@@ -93,11 +93,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("simulate take {} {}", sim.0, sim.1);
 
     let (pending, report) = gas::send(k.take(order(7, 1)).value(n(3))).await?;
-    let status = pending.get_receipt().await?.status();
+    let receipt = pending.get_receipt().await?;
+    let predicted = report.method == gas::Method::Simulate
+        && (report.interval.0..=report.interval.1).contains(&receipt.gas_used);
     println!(
         "take {} gas {}",
-        if status { "success" } else { "failed" },
-        if report.limit >= report.used { "limit >= used" } else { "<" }
+        if receipt.status() { "success" } else { "failed" },
+        if predicted { "as predicted" } else { "other" }
     );
     println!("total {}", k.total().call().await?);
     let full = k.ordered_address_string_order_filter().from_block(0).topic1(n(7)).topic2(account.into_word());
