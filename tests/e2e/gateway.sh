@@ -7,24 +7,7 @@ sennit=$1
 for tool in curl wrk python3 openssl; do
   command -v $tool >/dev/null || { echo "SKIP: $tool is not installed"; exit 77; }
 done
-tmp=$(mktemp -d); pids=(); passed=0; failed=0
-cleanup() {
-  for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
-  for p in "${pids[@]}"; do wait "$p" 2>/dev/null; done
-  rm -rf "$tmp"
-}
-trap cleanup EXIT
-ok() { passed=$((passed + 1)); echo "ok $1"; }
-fail() { failed=$((failed + 1)); echo "FAIL $1: ${2:-}"; }
-check() { if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "expected \"$3\", got \"$2\""; fi; }
-# free_ports N - so many at once: one after the other might give the same port twice.
-free_ports() {
-  python3 -c 'import socket, sys
-s = [socket.socket() for _ in range(int(sys.argv[1]))]
-for x in s: x.bind(("127.0.0.1", 0))
-print(*[x.getsockname()[1] for x in s])' "$1"
-}
-wait_port() { for _ in $(seq 200); do (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0; sleep 0.05; done; return 1; }
+. "$(dirname "$0")/lib.sh"
 
 read -r web secure app ws tight <<<"$(free_ports 5)"
 cat >"$tmp/app.py" <<'PY'
