@@ -157,6 +157,8 @@ struct gen_rules {
 /* gen_names - resolves every name of the contract for one language. Returns 0 or SN_E_NOMEM. */
 int gen_names(struct gen_mem *a, struct gen_contract *c, const struct gen_rules *rules);
 
+/* gen_contract_id - the contract's type name, from its file's; none of `taken`. */
+void gen_contract_id(struct gen_mem *mem, struct gen_contract *c, const char *const *taken);
 /* gen_module_ids - module names that are neither keywords nor files of the package's own. */
 int gen_module_ids(const struct gen_package *p, const char *const *reserved,
                    const char *const *files);

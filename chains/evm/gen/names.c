@@ -251,6 +251,11 @@ static bool listed(const char *const *words, const char *name)
         if (strcmp(*words, name) == 0) return true;
     return false;
 }
+void gen_contract_id(struct gen_mem *mem, struct gen_contract *c, const char *const *taken)
+{
+    c->id = gen_case(mem, sn_str(c->file), GEN_PASCAL);
+    if (listed(taken, c->id)) c->id = gen_printf(mem, "%s_", c->id);
+}
 int gen_module_ids(const struct gen_package *p, const char *const *reserved,
                    const char *const *files)
 {

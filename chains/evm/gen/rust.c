@@ -432,9 +432,7 @@ int gen_rust(const struct gen_package *pkg, struct gen_files *files)
     int r = gen_module_ids(pkg, reserved, taken);
     for (size_t i = 0; i < pkg->n && r == 0; i++) {
         struct gen_contract *c = &pkg->contracts[i];
-        c->id = gen_case(pkg->mem, sn_str(c->file), GEN_PASCAL);
-        for (const char *const *w = module_names; *w; w++)
-            if (strcmp(*w, c->id) == 0) c->id = gen_printf(pkg->mem, "%s_", c->id);
+        gen_contract_id(pkg->mem, c, module_names);
         r = gen_names(pkg->mem, c, &rules);
         if (r == 0) module(pkg, c, files);
     }
