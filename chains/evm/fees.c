@@ -11,7 +11,7 @@
 #include "core/alloc.h"
 #include "core/buf.h"
 #include "core/status.h"
-#include "evm/gas.h"
+#include "evm/gas_int.h"
 
 #define BLOCKS_DEFAULT 3u
 #define BLOCKS_MAX 64u
@@ -22,16 +22,11 @@
 #define TIP_MIN 1u     /* wei: producers may refuse none at all */
 #define CLIMB_SLACK 1.02
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 /* upper_quantile - of n values, so that a new one lies at or below it with probability p (split
  * conformal: rank ceil((n + 1) p), the largest where n is too small for p). Sorts v. */
 static double upper_quantile(double *v, size_t n, double p)
 {
-    qsort(v, n, sizeof *v, by_value);
+    qsort(v, n, sizeof *v, gas_by_value);
     size_t rank = (size_t)ceil((double)(n + 1) * p);
     return v[SN_MIN(SN_MAX(rank, 1u), n) - 1];
 }

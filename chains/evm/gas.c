@@ -14,7 +14,6 @@
 #define CODE_BYTES_MAX (64u << 10)
 #define LATER_S 60u /* simulated clocks that run ahead: does the call look at the time? */
 #define MUCH_LATER_S 3600u
-#define RESIDUALS_FOR_WIDTH 20u /* fewer do not narrow the class's own width */
 
 /* What is known about a class before its history: from the corpus of bench/gas.sh. */
 static const struct {
@@ -259,7 +258,7 @@ static int simulate_stage(struct work *w)
 
 /* ---- alignment ---- */
 
-static int by_value(const void *a, const void *b)
+int gas_by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -268,7 +267,7 @@ static int by_value(const void *a, const void *b)
 static void conformal(struct gas_residuals *h, double coverage, double *ret_low, double *ret_high)
 {
     double tail = (1 - coverage) / 2;
-    qsort(h->ratio, h->n, sizeof *h->ratio, by_value);
+    qsort(h->ratio, h->n, sizeof *h->ratio, gas_by_value);
     size_t low = (size_t)floor((double)(h->n + 1) * tail);
     size_t high = (size_t)ceil((double)(h->n + 1) * (1 - tail));
     *ret_low = h->ratio[low ? low - 1 : 0];
@@ -292,7 +291,7 @@ static void spread(struct work *w, struct gas_residuals *h, unsigned drift, doub
     *ret_low = 1 - width, *ret_high = 1 + width, *ret_seen = 1;
     if (!h->n) return;
     conformal(h, coverage, &seen_low, ret_seen);
-    bool enough = h->n >= RESIDUALS_FOR_WIDTH;
+    bool enough = h->n >= GAS_RESIDUALS_ENOUGH;
     *ret_low = enough ? fmin(seen_low, 1 - w->moved) : fmin(seen_low, *ret_low);
     *ret_high = enough ? fmax(*ret_seen, 1 + w->moved) : fmax(*ret_seen, *ret_high);
     reason(w, "%u earlier transactions of this kind: gas used over simulated from %.4f to %.4f",
@@ -344,11 +343,10 @@ int sn_gas_estimate(struct sn_eth_rpc *rpc, const struct sn_gas_call *call,
     if (coverage >= 1) return sn_fail(SN_E_INVALID_ARGUMENT, "coverage: below 1 expected");
     int r = static_stage(&w);
     if (r < 0) return sn_wrap(r, "gas estimate");
-    for (unsigned tries = 0; r >= 0; tries++) {
-        struct sn_str before;
+    if (r >= 0) r = look_at_newest(&w);
+    for (unsigned tries = 0; r >= 0; tries++) { /* the look after a try is the one before the next */
+        struct sn_str before = w.state;
         unsigned n_reasons = e.n_reasons;
-        if ((r = look_at_newest(&w)) < 0) break;
-        before = w.state;
         if ((r = simulate_stage(&w)) < 0) break;
         if (!e.reverts && !o->no_history)
             r = gas_history(rpc, e.method, call, o->drift_blocks, w.newest, a, h);

@@ -8,7 +8,6 @@
 
 #define BLOCKS_A_BATCH 16u
 #define SELECTOR_TEXT 10u /* "0x" and four bytes */
-#define ENOUGH 20u        /* residuals for a 95 % interval on each side */
 #define EXACT 1e-3
 
 struct past {
@@ -99,7 +98,7 @@ static bool agree(const struct gas_residuals *h)
 {
     for (unsigned i = 0; i < h->n; i++)
         if (fabs(h->ratio[i] - 1) > EXACT) return false;
-    return h->n >= ENOUGH;
+    return h->n >= GAS_RESIDUALS_ENOUGH;
 }
 int gas_history(struct sn_eth_rpc *rpc, enum sn_gas_method method, const struct sn_gas_call *call,
                 unsigned drift, uint64_t newest, struct sn_arena *a, struct gas_residuals *ret)

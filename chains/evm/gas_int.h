@@ -7,6 +7,7 @@
 #include "evm/gas.h"
 
 #define GAS_PROBES_MAX 24u /* of one question */
+#define GAS_RESIDUALS_ENOUGH 20u /* for a 95 % bound on one side; fewer do not narrow a class's width */
 
 /* One try of a call. */
 struct gas_probe {
@@ -45,3 +46,5 @@ struct gas_residuals {
 int gas_history(struct sn_eth_rpc *rpc, enum sn_gas_method method, const struct sn_gas_call *call,
                 unsigned drift, uint64_t newest, struct sn_arena *a,
                 struct gas_residuals *ret) SN_MUST_CHECK;
+/* gas_by_value - orders doubles for qsort. */
+int gas_by_value(const void *a, const void *b);

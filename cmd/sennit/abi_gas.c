@@ -11,10 +11,6 @@
 #define LINE_BYTES_MAX (4u << 20)
 #define NODE_DEFAULT "http://127.0.0.1:8545"
 
-static void put_quantity_field(struct sn_jsonw *w, const char *key, uint64_t v)
-{
-    sn_jsonw_ku64(w, key, v);
-}
 static void print(struct sn_buf *b)
 {
     if (b->err == 0) printf("%.*s\n", SN_STR_ARG(sn_buf_view(b)));
@@ -68,21 +64,21 @@ static void gas_json(const struct sn_gas_estimate *e, struct sn_buf *out)
     struct sn_jsonw w;
     sn_jsonw_init(&w, out, NULL);
     sn_jsonw_object(&w);
-    put_quantity_field(&w, "used", e->used);
-    put_quantity_field(&w, "limit", e->limit);
+    sn_jsonw_ku64(&w, "used", e->used);
+    sn_jsonw_ku64(&w, "limit", e->limit);
     sn_jsonw_key(&w, SN_STR("interval"));
     sn_jsonw_array(&w);
     sn_jsonw_u64(&w, e->used_low);
     sn_jsonw_u64(&w, e->used_high);
     sn_jsonw_array_end(&w);
-    put_quantity_field(&w, "limitMin", e->limit_min);
-    put_quantity_field(&w, "intrinsic", e->intrinsic);
-    put_quantity_field(&w, "floor", e->floor);
+    sn_jsonw_ku64(&w, "limitMin", e->limit_min);
+    sn_jsonw_ku64(&w, "intrinsic", e->intrinsic);
+    sn_jsonw_ku64(&w, "floor", e->floor);
     sn_jsonw_kdouble(&w, "confidence", e->confidence);
-    put_quantity_field(&w, "samples", e->samples);
+    sn_jsonw_ku64(&w, "samples", e->samples);
     sn_jsonw_kstr(&w, "class", sn_str(sn_gas_class_name(e->class)));
     sn_jsonw_kstr(&w, "method", sn_str(method_names[e->method]));
-    put_quantity_field(&w, "retries", e->retries);
+    sn_jsonw_ku64(&w, "retries", e->retries);
     sn_jsonw_kbool(&w, "reverts", e->reverts);
     if (e->reverts) sn_jsonw_kstr(&w, "revertData", e->revert_data);
     sn_jsonw_key(&w, SN_STR("reasons"));
@@ -247,11 +243,11 @@ static void fees_json(const struct sn_fees *f)
     sn_buf_init(&b, 0);
     sn_jsonw_init(&w, &b, NULL);
     sn_jsonw_object(&w);
-    put_quantity_field(&w, "maxFeePerGas", f->max_fee);
-    put_quantity_field(&w, "maxPriorityFeePerGas", f->priority_fee);
-    put_quantity_field(&w, "baseFee", f->base_fee);
-    put_quantity_field(&w, "baseFeeHigh", f->base_fee_high);
-    put_quantity_field(&w, "blocksSeen", f->blocks_seen);
+    sn_jsonw_ku64(&w, "maxFeePerGas", f->max_fee);
+    sn_jsonw_ku64(&w, "maxPriorityFeePerGas", f->priority_fee);
+    sn_jsonw_ku64(&w, "baseFee", f->base_fee);
+    sn_jsonw_ku64(&w, "baseFeeHigh", f->base_fee_high);
+    sn_jsonw_ku64(&w, "blocksSeen", f->blocks_seen);
     sn_jsonw_kdouble(&w, "inclusion", f->inclusion);
     sn_jsonw_kstr(&w, "reason", f->reason);
     sn_jsonw_object_end(&w);
