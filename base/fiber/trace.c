@@ -19,7 +19,7 @@
 #include "fiber/sample.h"
 
 #define EVENT_BYTES_MAX 64u
-#define FAREWELL_BYTES_MAX 64u
+#define RESERVE_BYTES 512u /* for the events of one hook, and a farewell */
 #define KEYS 4096u /* distinct stacks and strings a worker knows by heart, per generation */
 #define KEY_PROBES 8u
 #define NO_THREAD UINT64_MAX
@@ -57,7 +57,8 @@ struct sn_trace_rec {
     uint32_t gen;
     bool running; /* not idle */
     bool in_syscall;
-    bool silent;        /* the buffers are full: nothing more from here */
+    bool closing;       /* the buffers are full: this hook's events are the last */
+    bool silent;        /* nothing more from here */
     struct sn_fiber *f; /* whom the reader thinks running here */
     uint64_t last_ns;
     uint32_t proc_seq, ids;
@@ -169,9 +170,8 @@ static void leave(struct sn_trace_rec *r)
     hand_over(&r->table);
     hand_over(&r->samples);
 }
-/* Says once in the trace that it ends here because the buffers are full; every buffer of events keeps
- * room for that. */
-static void leave_full(struct sn_trace_rec *r)
+/* Says once in the trace that it ends here because the buffers are full. */
+static void farewell(struct sn_trace_rec *r)
 {
     uint32_t no = 0;
     if (r->f && r->events && !r->in_syscall &&
@@ -179,20 +179,26 @@ static void leave_full(struct sn_trace_rec *r)
         uint64_t note[] = {0, SN_TRACE_ID_KEY, SN_TRACE_ID_FULL, 0};
         write_event(r, EV_LOG, note, SN_COUNT_OF(note));
     }
-    leave(r);
+}
+/* Out of buffers: announced before the first event is lost, so that nobody records what follows from
+ * it. The hook that this happens in still ends in the old buffer's reserve: its causes were all there
+ * when it began. */
+static SN_COLD bool close_up(struct sn_trace_rec *r)
+{
+    uint32_t word = SN_LOAD(&sn_trace_word);
+    while (word && !(word & SN_TRACE_FULL) &&
+           !__atomic_compare_exchange_n(&sn_trace_word, &word, word | SN_TRACE_FULL, false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {}
+    r->closing = true;
+    farewell(r);
+    if (!r->events) leave(r);
+    return !r->silent;
 }
 static SN_NOINLINE bool make_room(struct sn_trace_rec *r)
 {
+    if (r->closing) return r->events->len + EVENT_BYTES_MAX <= SN_TRACE_BUF_CAP;
     struct sn_trace_buf *b = buf_new(r, SN_TRACE_EVENTS);
-    if (!b) {
-        /* Announced before the first event is lost: nobody records what follows from it. */
-        uint32_t word = SN_LOAD(&sn_trace_word);
-        while (word && !(word & SN_TRACE_FULL) &&
-               !__atomic_compare_exchange_n(&sn_trace_word, &word, word | SN_TRACE_FULL, false,
-                                            __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {}
-        leave_full(r);
-        return false;
-    }
+    if (!b) return close_up(r);
     hand_over(&r->events);
     r->events = b;
     return true;
@@ -201,7 +207,7 @@ static bool emit(struct sn_trace_rec *r, unsigned type, const uint64_t *args, un
 {
     if (SN_UNLIKELY(r->silent)) return false;
     struct sn_trace_buf *b = r->events;
-    if (SN_UNLIKELY(!b || b->len + EVENT_BYTES_MAX + FAREWELL_BYTES_MAX > SN_TRACE_BUF_CAP) &&
+    if (SN_UNLIKELY(!b || b->len + EVENT_BYTES_MAX + RESERVE_BYTES > SN_TRACE_BUF_CAP) &&
         !make_room(r))
         return false;
     write_event(r, type, args, n);
@@ -323,7 +329,8 @@ SN_NOINLINE void sn_trace_catch_up(struct sn_worker *w)
     if (word == w->trace_word) return;
     struct sn_trace_rec *r = w->trace;
     if (word == 0 || (word & SN_TRACE_FULL)) {
-        if (r) (word ? leave_full : leave)(r);
+        if (r && (word || r->closing)) farewell(r);
+        if (r) leave(r);
     } else { /* where it begins, this is the scheduler's context: no fiber runs */
         if (!r) r = &trace.recs[w->index];
         begin_generation(r, word);
@@ -562,7 +569,7 @@ static void say_all(struct sn_worker *w)
     struct sn_trace_rec *r = now_in(w);
     for (struct sn_chunk *c = SN_LOAD_ACQ(&sn_rt.chunks); r && c; c = c->next) {
         uint32_t used = SN_LOAD_ACQ(&c->used);
-        for (uint32_t i = 0; i < used && !r->silent; i++) say_status(r, &c->rec[i]);
+        for (uint32_t i = 0; i < used && !r->silent && !r->closing; i++) say_status(r, &c->rec[i]);
     }
 }
 
