@@ -13,6 +13,8 @@
  *   happens to a fiber that is known to the trace is always recorded. */
 #include "fiber/trace_int.h"
 
+#include <errno.h>
+
 #include "core/alloc.h"
 #include "core/map.h"
 #include "fiber/leak_int.h"
@@ -444,11 +446,14 @@ void sn_trace_on_idle(struct sn_worker *w)
 void sn_trace_on_busy(struct sn_worker *w) { (void)now_in(w); }
 void sn_trace_on_syscall(struct sn_worker *w, bool begin)
 {
+    int saved = errno; /* the call's result */
     struct sn_trace_rec *r = now_in(w);
-    if (!r || !r->f || begin == r->in_syscall) return; /* it began before the trace did */
-    if (begin ? EMIT(r, EV_GO_SYSCALL_BEGIN, ++r->proc_seq, stack_id(r, 2))
-              : EMIT0(r, EV_GO_SYSCALL_END))
-        r->in_syscall = begin;
+    if (r && r->f) { /* not the scheduler's own */
+        if (begin ? EMIT(r, EV_GO_SYSCALL_BEGIN, ++r->proc_seq, stack_id(r, 2))
+                  : EMIT0(r, EV_GO_SYSCALL_END))
+            r->in_syscall = begin;
+    }
+    errno = saved;
 }
 
 /* ---- annotations ----------------------------------------------------------------------------- */

@@ -561,6 +561,18 @@ SN_TEST_SLOW(trace_story, 60)
 static struct sn_mutex mill_lock;
 static _Atomic int mill_threads;
 static void brief(void *arg) { (void)arg; }
+static int reap(void *p)
+{
+    int code;
+    return sn_proc_wait(p, &code);
+}
+static void process(void)
+{
+    const char *const argv[] = {"true", NULL};
+    struct sn_proc p;
+    if (sn_proc_start(&(struct sn_proc_opts){.argv = argv}, &p) < 0) return;
+    (void)!sn_shield(SN_MINUTE, reap, &p);
+}
 static void mill(void *arg)
 {
     unsigned k = (unsigned)(uintptr_t)arg;
@@ -588,6 +600,7 @@ static void mill(void *arg)
         case 5: (void)!sn_go_on(i % sn_worker_count(), "sent", brief, NULL); break;
         default:
             if (i % 8 == 0) (void)!sn_offload(blocking_call, NULL);
+            if (i % 64 == 1) process();
             sn_yield();
         }
     }
@@ -637,6 +650,7 @@ static int generations_main(void *arg)
         T_ASSERT(rd.count[CREATE] > 20 && rd.count[UNBLOCK] > 20 && rd.count[STOP] > 20);
         SEEN(labels, "mill");
         SEEN(reasons, "sync.Mutex.Lock");
+        T_ASSERT(rd.count[SYS_BEGIN] > 0 && rd.count[SYS_END] > 0);
     }
     while (mill_threads) T_OK(sn_sleep(SN_MS));
     T_EQ(pthread_join(t, NULL), 0);
