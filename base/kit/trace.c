@@ -202,6 +202,8 @@ static bool is_bottom(struct sn_str function)
 {
     return sn_str_eqc(function, "sn_fiber_main") || sn_str_eqc(function, "sn_ctx_boot");
 }
+/* The recorder's own, inlined into who calls it. */
+static bool is_hook(struct sn_str function) { return sn_str_starts(function, SN_STR("sn_trace_")); }
 /* exact: pcs[0] is an instruction, not a return address. */
 static void stack(struct sn_trace *t, uint64_t id, const uint64_t *pcs, unsigned n, bool exact)
 {
@@ -213,7 +215,8 @@ static void stack(struct sn_trace *t, uint64_t id, const uint64_t *pcs, unsigned
         if (!f) return;
         for (unsigned k = 0; k < f->n && n_all < STACK_FRAMES_MAX && !bottom; k++) {
             bottom = is_bottom(f->at[k].function);
-            if (!bottom) all[n_all++] = f->at[k];
+            bool skip = bottom || (n_all == 0 && !exact && is_hook(f->at[k].function));
+            if (!skip) all[n_all++] = f->at[k];
         }
     }
     for (unsigned i = 0; i < n_all; i++) {
@@ -349,7 +352,8 @@ static int collect(struct sn_trace *t, int64_t until_ns)
     while (r == 0) {
         int64_t now = sn_now();
         int waited = sn_event_wait_until(&t->stop, SN_MIN(now + LOOK_NS, until_ns));
-        if (waited == SN_E_CANCELLED || (waited < 0 && sn_cancelled())) r = waited;
+        if (waited < 0 && sn_cancelled())
+            r = sn_now() >= sn_deadline() ? SN_E_DEADLINE_EXCEEDED : SN_E_CANCELLED;
         else if (waited == 0 || sn_now() >= until_ns) break;
         else r = look(t);
     }
