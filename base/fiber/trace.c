@@ -27,6 +27,7 @@
 #define NO_THREAD UINT64_MAX
 #define DEAD UINT32_MAX /* in place of a sequence number */
 #define MEMORY_MIN ((size_t)4 << 20)
+#define KINDS 3 /* of buffers: a worker holds one of each */
 
 enum event {
     EV_PROCS_CHANGE = 9,
@@ -592,7 +593,7 @@ int sn_trace_rec_start(const struct sn_trace_rec_opts *o)
         return SN_E_NOMEM;
     }
     trace.samples = o->samples;
-    trace.bufs_max = SN_MAX(o->memory_max, MEMORY_MIN) / SN_TRACE_BUF_BYTES;
+    trace.bufs_max = SN_MAX(o->memory_max, MEMORY_MIN) / SN_TRACE_BUF_BYTES + trace.n * KINDS;
     trace.full_tail = &trace.full_head;
     trace.said = trace.procs_said = 0;
     trace.lost = 0;
@@ -621,11 +622,12 @@ int sn_trace_rec_turn(void)
 bool sn_trace_rec_full(void) { return SN_LOAD_ACQ(&sn_trace_word) & SN_TRACE_FULL; }
 uint64_t sn_trace_rec_lost(void) { return __atomic_load_n(&trace.lost, __ATOMIC_RELAXED); }
 
-void sn_trace_rec_stop(void)
+bool sn_trace_rec_stop(void)
 {
     uint32_t word = __atomic_exchange_n(&sn_trace_word, 0, __ATOMIC_SEQ_CST);
     trace.next = (word & ~SN_TRACE_FULL) + 1;
     each_worker(sn_trace_catch_up);
+    return word & SN_TRACE_FULL;
 }
 void sn_trace_rec_done(void)
 {

@@ -85,8 +85,9 @@ int sn_trace_rec_start(const struct sn_trace_rec_opts *o) SN_MUST_CHECK;
  * Returns 0, or SN_E_RESOURCE_EXHAUSTED where recording has ended because the buffers are full. As
  * sn_trace_rec_start in what it waits for. */
 int sn_trace_rec_turn(void) SN_MUST_CHECK;
-/* sn_trace_rec_stop - ends recording; on return all buffers can be taken. Waits likewise. */
-void sn_trace_rec_stop(void);
+/* sn_trace_rec_stop - ends recording; on return all buffers can be taken. Waits likewise. Returns
+ * whether it had ended by itself, the buffers being full. */
+bool sn_trace_rec_stop(void);
 /* sn_trace_rec_done - frees what is left. After sn_trace_rec_stop. */
 void sn_trace_rec_done(void);
 bool sn_trace_rec_full(void);

@@ -357,8 +357,7 @@ static int collect(struct sn_trace *t, int64_t until_ns)
         else if (waited == 0 || sn_now() >= until_ns) break;
         else r = look(t);
     }
-    t->stats.ended_early = sn_trace_rec_full();
-    sn_trace_rec_stop();
+    t->stats.ended_early = sn_trace_rec_stop();
     if (r >= 0) r = take_all(t);
     /* Some workers may have begun another generation when the buffers were full. */
     for (bool more = true; r >= 0 && more;) {
@@ -421,7 +420,7 @@ int sn_trace_start(const struct sn_trace_opts *o, struct sn_trace **ret)
     if (!t) return SN_E_NOMEM;
     int r = begin(o, t);
     if (r >= 0 && (r = sn_go("trace", collector, t)) < 0) {
-        sn_trace_rec_stop();
+        (void)sn_trace_rec_stop();
         sn_trace_rec_done();
     }
     if (r < 0)

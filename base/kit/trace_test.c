@@ -12,6 +12,7 @@
 #include "core/alloc.h"
 #include "core/buf.h"
 #include "core/map.h"
+#include "core/torture.h"
 #include "core/vec.h"
 #include "fiber/chan.h"
 #include "fiber/os.h"
@@ -737,6 +738,26 @@ SN_TEST_SLOW(trace_ends, 60)
 {
     in_runtime(2, ends_main);
     read_trace("ends");
+}
+
+/* Each allocation of this thread fails once: buffers (then the trace ends early), or the rest. */
+static int traced_briefly(void *arg)
+{
+    (void)arg;
+    sn_buf_reset(&trace_bytes);
+    return sn_trace_run(&plain, 2 * SN_MS, NULL);
+}
+static int torture_main(void *arg)
+{
+    T_OK(traced_briefly(arg)); /* the runtime's own caches, and room for the bytes */
+    int n = sn_torture_lenient(traced_briefly, NULL);
+    T_ASSERTF(n >= 4, "%d failures injected", n);
+    return 0;
+}
+SN_TEST_SLOW(trace_torture, 120)
+{
+    in_runtime(1, torture_main);
+    read_trace("torture");
 }
 
 static int http_main(void *arg)
