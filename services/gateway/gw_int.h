@@ -169,6 +169,7 @@ void gw_snap_publish(struct sn_gateway *gw, struct gw_snap *s);
 /* gw_snap_retire - waits for the last request of `s` and frees it. In a fiber of its own. */
 void gw_snap_retire(struct gw_snap *s);
 void gw_snap_free(struct gw_snap *s);
+void gw_client_unref(struct gw_client *c); /* suspends: the last one closes the pool */
 /* gw_on_workers - fn(arg) once on every worker; waits for all. */
 void gw_on_workers(struct sn_gateway *gw, void (*fn)(void *arg), void *arg);
 static inline struct gw_snap *gw_snap_enter(struct sn_gateway *gw, unsigned worker)
@@ -194,7 +195,7 @@ int gw_response_headers(struct gw_req *q);
 
 /* proxy.c, tunnel.c, files.c, action.c */
 int gw_proxy(struct gw_req *q);
-int gw_tunnel(struct gw_req *q, struct sn_http_resp *resp);
+int gw_tunnel(struct gw_req *q, struct gw_client *client, struct sn_http_resp *resp);
 int gw_files(struct gw_req *q);
 int gw_redirect(struct gw_req *q);
 int gw_respond(struct gw_req *q);

@@ -107,7 +107,7 @@ void gw_load_done(struct gw_load *l)
 
 /* ---- stage two: state ----------------------------------------------------------------------- */
 
-static void client_unref(struct gw_client *c)
+void gw_client_unref(struct gw_client *c)
 {
     if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL)) return;
     sn_http_client_free(c->http);
@@ -415,7 +415,7 @@ void gw_snap_free(struct gw_snap *s)
     for (size_t i = 0; c && i < c->n_upstreams; i++) {
         struct gw_pool *p = &s->pools[i];
         sn_gw_pool_free(p->pool);
-        client_unref(p->client);
+        gw_client_unref(p->client);
         if (p->up && !__atomic_sub_fetch(&p->up->refs, 1, __ATOMIC_ACQ_REL)) sn_free(p->up);
     }
     for (size_t i = 0; s->tables && i < c->n_listeners; i++) sn_gw_router_free(s->tables[i].router);
