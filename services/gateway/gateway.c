@@ -92,17 +92,20 @@ static int retire_main(void *arg)
     return 0;
 }
 
-static int publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
+void gw_go(struct sn_gateway *gw, const char *name, int (*fn)(void *arg), void *arg)
+{
+    while (sn_scope_go(gw->scope, name, fn, arg) < 0)
+        if (sn_sleep(SN_MS) < 0) sn_yield();
+}
+
+/* From the store on nothing fails. */
+static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
 {
     struct gw_snap *old = gw->snap;
     __atomic_store_n(&gw->snap, s, __ATOMIC_RELEASE);
-    int r = gw_listeners_commit(gw, s, plan);
-    if (r == 0) r = gw_health_start(gw, s);
-    if (old) {
-        int e = sn_scope_go(gw->scope, "gateway retire", retire_main, old);
-        if (e < 0) gw_snap_retire(old);
-    }
-    return r;
+    gw_listeners_commit(gw, s, plan);
+    gw_health_start(gw, s);
+    gw_go(gw, "gateway retire", retire_main, old);
 }
 
 static int reload_locked(struct sn_gateway *gw)
@@ -111,10 +114,7 @@ static int reload_locked(struct sn_gateway *gw)
     struct gw_listener_plan plan;
     struct sn_buf errors = {0};
     int r = build(gw, &s, &plan, &errors);
-    if (r == 0) {
-        r = publish(gw, s, &plan);
-        if (r < 0) sn_buf_printf(&errors, "%s: %s\n", config_name(&gw->opts), sn_diag_str(r));
-    }
+    if (r == 0) publish(gw, s, &plan);
     remember_error(gw, &errors);
     if (r == 0)
         gw_event(gw, "info", "%s: generation %llu in force, %zu routes, %zu upstreams",
@@ -175,8 +175,7 @@ int sn_gateway_new(const struct sn_gateway_opts *opts, struct sn_gateway **ret,
     if (r == 0) r = build(gw, &s, &plan, &errors);
     if (r == 0) {
         gw->snap = s;
-        for (size_t i = 0; r == 0 && i < s->conf->n_listeners; i++)
-            r = sn_vec_push(&gw->listeners, plan.per_conf[i]);
+        gw_listeners_commit(gw, s, &plan);
     }
     if (r < 0) {
         if (ret_errors) sn_buf_put(ret_errors, errors.ptr, errors.len);
@@ -238,11 +237,9 @@ static int ticker(void *arg)
 
 static int start_all(struct sn_gateway *gw)
 {
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < gw->listeners.len; i++)
-        r = gw_listener_serve(gw->listeners.ptr[i]);
-    if (r == 0) r = gw_health_start(gw, gw->snap);
-    if (r == 0) r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
+    for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_serve(gw->listeners.ptr[i]);
+    gw_health_start(gw, gw->snap);
+    int r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
     if (r == 0 && gw->opts.config_path && !gw->opts.watch_off)
         r = sn_scope_go(gw->scope, "gateway watch", gw_watch, gw);
     return r;

@@ -385,6 +385,7 @@ int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret)
     if (r == 0) r = via_build(s);
     if (r == 0) r = pools_build(s, old, &pools, &l->cf);
     if (r == 0) r = routes_build(s, old, &pools, &l->cf);
+    if (r == 0) r = gw_health_prepare(s);
     if (r == 0) r = log_open(s, old);
     sn_map_done(&pools);
     __atomic_add_fetch(&gw->snaps_live, 1, __ATOMIC_RELAXED);
