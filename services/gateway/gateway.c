@@ -92,10 +92,12 @@ static int retire_main(void *arg)
     return 0;
 }
 
-void gw_go(struct sn_gateway *gw, const char *name, int (*fn)(void *arg), void *arg)
+bool gw_go(struct sn_gateway *gw, const char *name, int (*fn)(void *arg), void *arg)
 {
-    while (sn_scope_go(gw->scope, name, fn, arg) < 0)
+    int r;
+    while ((r = sn_scope_go(gw->scope, name, fn, arg)) < 0 && r != SN_E_CANCELLED)
         if (sn_sleep(SN_MS) < 0) sn_yield();
+    return r == 0;
 }
 
 /* From the store on nothing fails. */
@@ -105,7 +107,8 @@ static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener
     __atomic_store_n(&gw->snap, s, __ATOMIC_RELEASE);
     gw_listeners_commit(gw, s, plan);
     gw_health_start(gw, s);
-    gw_go(gw, "gateway retire", retire_main, old);
+    if (gw_go(gw, "gateway retire", retire_main, old)) return;
+    s->older = old;
 }
 
 static int reload_locked(struct sn_gateway *gw)
@@ -194,7 +197,10 @@ void sn_gateway_free(struct sn_gateway *gw)
     if (!gw) return;
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_free(gw->listeners.ptr[i]);
     sn_vec_done(&gw->listeners);
-    gw_snap_free(gw->snap);
+    for (struct gw_snap *s = gw->snap, *older; s; s = older) {
+        older = s->older;
+        gw_snap_free(s);
+    }
     sn_buf_done(&gw->last_error);
     sn_hist_done(&gw->all);
     sn_free((void *)gw->text.ptr);

@@ -74,6 +74,7 @@ struct gw_cidr {
 
 struct gw_snap {
     struct sn_gateway *gw;
+    struct gw_snap *older; /* replaced when the gateway was ending: freed with it */
     struct sn_arena arena;
     const struct sn_gw_conf *conf;
     uint64_t generation;
@@ -151,8 +152,8 @@ struct gw_req {
 void gw_event(struct sn_gateway *gw, const char *level, const char *fmt, ...) SN_PRINTF(3, 4);
 
 /* gw_go - a fiber of the gateway's scope, as soon as there is memory for one: for steps that cannot be
- * taken back. May suspend. */
-void gw_go(struct sn_gateway *gw, const char *name, int (*fn)(void *arg), void *arg);
+ * taken back. May suspend. Returns false where the scope is cancelled: the gateway is ending. */
+bool gw_go(struct sn_gateway *gw, const char *name, int (*fn)(void *arg), void *arg);
 
 /* snapshot.c */
 struct gw_load { /* stage one of a load: everything that needs no fiber */

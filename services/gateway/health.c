@@ -88,7 +88,8 @@ void gw_health_start(struct sn_gateway *gw, struct gw_snap *s)
             }
             *k = (struct gw_checker){s, p, p->pool->eps[e]};
             __atomic_add_fetch(&s->checkers, 1, __ATOMIC_RELAXED);
-            gw_go(gw, "health check", checker_main, k++);
+            if (!gw_go(gw, "health check", checker_main, k++))
+                __atomic_sub_fetch(&s->checkers, 1, __ATOMIC_RELEASE);
         }
     }
 }

@@ -194,7 +194,7 @@ static int serve_main(void *arg)
 void gw_listener_serve(struct gw_listener *l)
 {
     l->serving = true;
-    gw_go(l->gw, "gateway listener", serve_main, l);
+    if (!gw_go(l->gw, "gateway listener", serve_main, l)) l->serving = false;
 }
 
 static void wait_served(struct gw_listener *l)
@@ -245,8 +245,12 @@ static void let_go(struct sn_gateway *gw, struct gw_listener *l, bool replaced)
 {
     gw_listener_close(l);
     __atomic_add_fetch(&gw->old_listeners, 1, __ATOMIC_RELAXED);
-    gw_go(gw, replaced ? "gateway old listener" : "gateway drain",
-          replaced ? outlive : drain_removed, l);
+    if (gw_go(gw, replaced ? "gateway old listener" : "gateway drain",
+              replaced ? outlive : drain_removed, l))
+        return;
+    (void)sn_http_server_drain(l->srv, gw->snap->conf->drain_grace);
+    gw_listener_free(l);
+    __atomic_sub_fetch(&gw->old_listeners, 1, __ATOMIC_RELEASE);
 }
 
 void gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
