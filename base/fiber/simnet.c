@@ -552,7 +552,7 @@ static void end_start_parked(struct sim_end *e, int why)
     timer_stop(&e->idle);
     e->parked = false;
     e->why = why;
-    if (sn_rt_spawn_local(parked_run, e, e->host) >= 0) return;
+    if (sn_rt_spawn_local("ready connection", parked_run, e, e->host) >= 0) return;
     e->parked = true; /* no memory for its fiber: again in a moment */
     e->why = SN_E_NOMEM;
     sn_timer_arm(&e->idle, sn_now() + 10 * SN_MS, idle_fired);
