@@ -54,10 +54,10 @@ interop: build ## the matrices against real peers (long)
 	@tools/deps.sh test bench
 	@tools/run-tests.py --suite interop $(BUILD)
 
-install: build
+install: build ## program, manual pages, completions, the tour; DESTDIR and meson's prefix count
 	@meson install -C $(BUILD)
 
-clean:
+clean: ## remove every build folder
 	@rm -rf build build-asan build-tsan build-fuzz
 
 help: ## this list
