@@ -38,7 +38,7 @@ static void must(int r, const char *what) { CHECK(r >= 0, "%s: %s", what, sn_dia
 struct wire {
     const char *to;
     struct sn_listener *l;
-    struct sn_stream *ends[32];
+    struct sn_stream *ends[512];
     unsigned n, cuts;
     char addr[64];
 };
@@ -65,7 +65,7 @@ static void wire_main(void *arg)
     struct sn_stream *in, *out;
     while (sn_accept(wire.l, &in) == 0) {
         must(sn_dial(wire.to, NULL, &out), "dial the node");
-        CHECK(wire.n + 2 <= 32, "more connections than expected");
+        CHECK(wire.n + 2 <= SN_COUNT_OF(wire.ends), "more connections than expected");
         wire.ends[wire.n++] = in;
         wire.ends[wire.n++] = out;
         copy_start(in, out);
@@ -112,7 +112,7 @@ static void set_scene(char **argv)
     must(sn_listener_addr(wire.l, wire.addr, sizeof(wire.addr)), "address");
     must(sn_go("wire", wire_main, NULL), "wire");
     snprintf(url, sizeof(url), "ws://%s", wire.addr);
-    must(sn_eth_open(&(struct sn_eth_opts){.url = sn_str(url), .timeout_ns = 5 * SN_SEC}, &ws), "ws");
+    must(sn_eth_open(&(struct sn_eth_opts){.url = sn_str(url)}, &ws), "ws");
     int r = sn_eth_client_init(&client, http, 1, 0);
     CHECK(r == SN_E_FAILED_PRECONDITION, "a node of another chain was taken");
     must(sn_eth_client_init(&client, http, 31337, 100 * SN_MS), "client");
