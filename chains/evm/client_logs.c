@@ -97,14 +97,14 @@ static int ask(struct walk *w, struct sn_arena *a, uint64_t from, uint64_t to,
                         (unsigned long long)from, (unsigned long long)to,
                         address.len ? ",\"address\":" : "", SN_STR_ARG(address),
                         topics.len ? ",\"topics\":" : "", SN_STR_ARG(topics));
-    if (r >= 0 || from == to || sn_cancelled()) return r;
+    if (r >= 0 || from == to) return r;
     uint64_t hi;
     if (error.code && sn_eth_range_limited(error.code, error.message, from, to, &lo, &hi)) {
         if (hi >= lo) *ret_to = hi;
         return 1;
     }
     /* An answer beyond our own limit, or one that takes the node longer than we wait. */
-    return r == SN_E_TOO_LARGE || r == SN_E_DEADLINE_EXCEEDED ? 1 : r;
+    return r == SN_E_TOO_LARGE || (r == SN_E_DEADLINE_EXCEEDED && !sn_cancelled()) ? 1 : r;
 }
 static int walk(struct walk *w, uint64_t from, uint64_t to, uint64_t step, uint64_t step_max)
 {
