@@ -137,8 +137,9 @@ int sn_abi_params_type(struct sn_arena *a, struct sn_abi_params p, const struct 
  * sn_abi_type_parse. */
 int sn_abi_item_parse(struct sn_arena *a, struct sn_str text, struct sn_abi_item *ret)
     SN_MUST_CHECK;
-/* sn_abi_text_parse - items separated by ';' or line ends, and structs they use by name:
- * "struct Point { uint x; uint y; }". Comments as in Solidity. Returns as sn_abi_json_parse. */
+/* sn_abi_text_parse - items separated by ';' or line ends, and the types they use by name: "struct
+ * Point { uint x; uint y; }", "enum Mood { Good, Bad }", "type Price is uint256". Comments as in
+ * Solidity. Returns as sn_abi_json_parse. */
 int sn_abi_text_parse(struct sn_arena *a, struct sn_str text, struct sn_abi *ret) SN_MUST_CHECK;
 /* sn_abi_json_parse - a parsed JSON ABI: an array of items. Unknown members are ignored, unknown
  * kinds of items are errors. Returns 0; SN_E_SYNTAX for anything that is no ABI, SN_E_DEPTH,
