@@ -102,8 +102,10 @@ bool sn_eth_says(struct sn_str message, const char *what)
 }
 bool sn_eth_rate_limited(int64_t code, struct sn_str message)
 {
-    return code == 429 || sn_eth_says(message, "rate limit") || sn_eth_says(message, "too many requests") ||
-           sn_eth_says(message, "request count exceeded") || sn_eth_says(message, "compute units per second");
+    return code == 429 || sn_eth_says(message, "rate limit") ||
+           sn_eth_says(message, "too many requests") ||
+           sn_eth_says(message, "request count exceeded") ||
+           sn_eth_says(message, "compute units per second");
 }
 int sn_eth_status(int64_t code, struct sn_str message)
 {

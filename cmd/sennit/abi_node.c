@@ -151,8 +151,9 @@ const struct sn_cli_command sn_cmd_abi_call = {
     .name = "call",
     .brief = "Calls a contract without changing anything.",
     .usage = "ADDRESS FUNCTION VALUE...",
-    .about = "FUNCTION is a signature with what it returns, \"balanceOf(address) returns (uint256)\", or\n"
-             "with --abi a name. A revert is told by the ABI's errors.",
+    .about = "FUNCTION is a signature with what it returns, such as\n"
+             "\"balanceOf(address) returns (uint256)\", or with --abi a name. A revert is told by the\n"
+             "ABI's errors.",
     .table = &call_table,
     .args_min = 2,
     .args_max = UINT_MAX,
@@ -297,8 +298,8 @@ const struct sn_cli_command sn_cmd_abi_send = {
     .name = "send",
     .brief = "Sends a transaction and waits for its receipt.",
     .usage = "ADDRESS [FUNCTION VALUE...]",
-    .about = "Without FUNCTION it transfers --value alone. What would revert is not sent. The key is read\n"
-             "from a file, never from the command line; nothing is ever sent twice.",
+    .about = "Without FUNCTION it transfers --value alone. What would revert is not sent. The key is\n"
+             "read from a file, never from the command line; nothing is ever sent twice.",
     .table = &send_table,
     .args_min = 1,
     .args_max = UINT_MAX,
@@ -409,7 +410,8 @@ static int list(void *ctx, const struct sn_json *log)
     struct sn_str address = sn_json_str(sn_json_get(log, "address"));
     struct sn_str hash = sn_json_str(sn_json_get(log, "transactionHash"));
     if (l->s->o->json && known)
-        sn_buf_printf(&out, "{\"block\":%llu,\"transaction\":\"%.*s\",\"address\":\"%.*s\",\"values\":%.*s}",
+        sn_buf_printf(&out,
+                      "{\"block\":%llu,\"transaction\":\"%.*s\",\"address\":\"%.*s\",\"values\":%.*s}",
                       (unsigned long long)block, SN_STR_ARG(hash), SN_STR_ARG(address),
                       SN_STR_ARG(sn_buf_view(&values)));
     else if (known)
@@ -470,8 +472,8 @@ const struct sn_cli_command sn_cmd_abi_logs = {
     .name = "logs",
     .brief = "Lists events of a range of blocks, a line each.",
     .usage = "[EVENT]",
-    .about = "EVENT is \"Transfer(address indexed from, address indexed to, uint256 value)\", or with --abi\n"
-             "a name. The range is split as the node's limits want it.",
+    .about = "EVENT is a signature such as \"Transfer(address indexed, address indexed, uint256)\", or\n"
+             "with --abi a name. The range is split as the node's limits want it.",
     .table = &logs_table,
     .args_min = 0,
     .args_max = 1,

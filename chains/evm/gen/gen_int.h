@@ -115,7 +115,8 @@ struct gen_contract {
 struct gen_params gen_select(struct gen_mem *a, const struct gen_params *ps, bool indexed);
 /* gen_is_hashed - whether an indexed value of the type is its hash in a log. */
 bool gen_is_hashed(const struct gen_type *t);
-/* gen_finish - sorts, so that an ABI's order changes nothing; drops the errors that every contract has. */
+/* gen_finish - sorts, so that an ABI's order changes nothing; drops the errors that every contract
+ * has. */
 void gen_finish(struct gen_contract *c);
 
 /* ---- load.c ---------------------------------------------------------------------------------- */
