@@ -105,7 +105,9 @@ def _question(how: str, call: _Call, scene: _Scene, gas: int | None) -> tuple[RP
     mine = call if gas is None else {**call, "gas": hex(gas)}
     overrides = {} if scene.time is None else {"blockOverrides": {"time": hex(scene.time)}}
     if how == "simulate":
-        blocks = [] if scene.before is None else [{"calls": [scene.before] * scene.repeat}]
+        blocks: list[dict[str, Any]] = []
+        if scene.before is not None:
+            blocks.append({"calls": [scene.before] * scene.repeat})
         blocks.append({**overrides, "calls": [mine]})
         return RPCEndpoint("eth_simulateV1"), [{"blockStateCalls": blocks, "validation": False}, "pending"]
     if how == "trace":
@@ -310,6 +312,13 @@ def _call(tx: TxParams) -> _Call:
     return call
 
 
+def _send(provider: Any, questions: _Questions) -> Any:
+    """In one message where the provider can."""
+    if hasattr(provider, "make_batch_request"):
+        return provider.make_batch_request(questions)
+    return [provider.make_request(method, params) for method, params in questions]
+
+
 def _failing() -> GasCheckError:
     return GasCheckError("the transaction would fail")
 
@@ -321,8 +330,7 @@ def gas_check(w3: Web3, tx: TxParams, drift: int = 1) -> GasReport:
     try:
         questions = next(asking)
         while True:
-            answers = w3.provider.make_batch_request(questions)
-            questions = asking.send(_in_order(answers, len(questions)))
+            questions = asking.send(_in_order(_send(w3.provider, questions), len(questions)))
     except StopIteration as end:
         if end.value is None:
             w3.eth.estimate_gas(tx)  # Raises what the contract says.
@@ -337,7 +345,7 @@ async def gas_check_async(w3: AsyncWeb3[Any], tx: TxParams, drift: int = 1) -> G
     try:
         questions = next(asking)
         while True:
-            answers = await w3.provider.make_batch_request(questions)
+            answers: Any = await cast(Any, w3.provider).make_batch_request(questions)
             questions = asking.send(_in_order(answers, len(questions)))
     except StopIteration as end:
         if end.value is None:
