@@ -294,21 +294,23 @@ def _report(
 
 def _check(call: _Call, drift: int) -> _Asking:
     newest = yield from _newest()
-    for tries in range(_RETRIES + 1):
+    tries = 0
+    while True:
         history = (yield from _pasts(call["to"], newest.number)) if drift > 0 and "to" in call else []
         report = yield from _once(call, _scenes(call, history, drift, newest.time), drift, newest.cap)
         before, newest = newest, (yield from _newest())
         if report is None or newest.state == before.state or tries == _RETRIES:
-            break
-    return report
+            return report
+        tries += 1
 
 
 def _call(tx: TxParams) -> _Call:
     call: _Call = {"from": str(tx.get("from", "0x" + "0" * 40)), "input": "0x" + HexBytes(tx.get("data", b"")).hex()}
-    if tx.get("to"):
-        call["to"] = str(HexBytes(tx["to"]).to_0x_hex()) if isinstance(tx["to"], bytes) else str(tx["to"])
-    if tx.get("value", 0):
-        call["value"] = hex(tx["value"])
+    to, value = tx.get("to"), tx.get("value", 0)
+    if to:
+        call["to"] = HexBytes(to).to_0x_hex() if isinstance(to, bytes) else str(to)
+    if value:
+        call["value"] = hex(value)
     return call
 
 
