@@ -96,6 +96,7 @@ const holds = x => x.e.interval[0] <= x.used && x.used <= x.e.interval[1]
 const share = (list, f) => list.filter(f).length / list.length
 const over = (list, f) => list.map(x => f(x) / x.used - 1)
 
+const table = (heads, lines) => [heads, heads.map(() => '---'), ...lines].map(l => `| ${l.join(' | ')} |`).join('\n') + '\n'
 const rows = [], limits = [], classes = []
 function tell(drift, all) {
   const n = all.length
@@ -135,7 +136,6 @@ for (const drift of drifts) {
   tell(drift, all)
 }
 ours.stdin.end()
-const table = (heads, lines) => [heads, heads.map(() => '---'), ...lines].map(l => `| ${l.join(' | ')} |`).join('\n') + '\n'
 console.log(`${Object.keys(node.contracts).length} contracts, ${kinds.length} kinds of calls, seed ${seed}; drift: transactions mined between estimate and inclusion, half of them of the call's own kind.\n`)
 console.log(table(['drift', '`used` by', 'calls', 'within 1.2 %, %', 'misses', 'at least, % (95 % sure)', 'interval holds, %'], rows))
 console.log(table(['drift', 'limit by', 'calls', 'suffices, %', 'misses', 'over used: median %', 'mean %', '95th percentile %'], limits))

@@ -24,6 +24,8 @@
 #define ROOM_MAX 0.95  /* below this a block had room for anyone */
 #define TIP_MIN 1u     /* wei: producers may refuse none at all */
 #define CLIMB_SLACK 1.02
+#define RULE_STEPS 4u   /* between two percentiles of tips */
+#define RULES (SN_COUNT_OF(((struct sn_fee_block *)0)->tip) * RULE_STEPS)
 #define WINDOWS_MIN 10u /* fewer say nothing about a share */
 
 /* upper_quantile - of n values, so that a new one lies at or below it with probability p (split
@@ -64,16 +66,20 @@ static double climb_of(const struct sn_fee_block *b, size_t n, unsigned blocks, 
 static bool taken(const struct sn_fee_block *b, unsigned blocks, uint64_t tip)
 {
     for (unsigned j = 0; j < blocks; j++)
-        if (rush(&b[j]) ? tip > b[j].tip[0] : tip >= TIP_MIN) return true;
+        if (tip >= (rush(&b[j]) ? b[j].tip[0] : TIP_MIN)) return true;
     return false;
 }
-/* rule_tip - what the rule k says after block i: 0 the least that anyone takes, else a percentile
- * of the last block up to i that says something about tips. */
+/* rule_tip - what the rule k says after block i: 0 the least that anyone takes, then up to the
+ * percentiles of the last block up to i that says something about tips, RULE_STEPS for each. */
 static uint64_t rule_tip(const struct sn_fee_block *b, size_t i, unsigned k, uint64_t least)
 {
     if (k == 0) return least;
-    while (i > 0 && (b[i].full < FULL_MIN || b[i].tip[k - 1] == 0)) i--;
-    return SN_MAX(b[i].tip[k - 1], least);
+    unsigned above = (k - 1) / RULE_STEPS, step = (k - 1) % RULE_STEPS + 1;
+    while (i > 0 && (b[i].full < FULL_MIN || b[i].tip[above] == 0)) i--;
+    uint64_t low = SN_MAX(above ? b[i].tip[above - 1] : least, least);
+    uint64_t high = SN_MAX(b[i].tip[above], low);
+    uint64_t d = high - low;
+    return low + d / RULE_STEPS * step + d % RULE_STEPS * step / RULE_STEPS;
 }
 /* rule_share - the share of the windows like this one that the rule would have been taken in. */
 static double rule_share(const struct sn_fee_block *b, size_t n, unsigned blocks, unsigned k,
@@ -89,7 +95,7 @@ static double rule_share(const struct sn_fee_block *b, size_t n, unsigned blocks
     return windows ? (double)good / (double)windows : 0;
 }
 /* tip_of - by the cheapest rule that enough windows would have taken; in a rush too new to have
- * windows, what half of the newest block tipped. */
+ * windows, more than a quarter of the newest block tipped. */
 static uint64_t tip_of(const struct sn_fee_block *b, size_t n, unsigned blocks, double p,
                        uint64_t hint, double *ret_share)
 {
@@ -100,12 +106,12 @@ static uint64_t tip_of(const struct sn_fee_block *b, size_t n, unsigned blocks, 
     *ret_share = 0;
     if (least == UINT64_MAX) return SN_MAX(hint, (uint64_t)TIP_MIN); /* nobody tips, or says so */
     if (hint >= TIP_MIN) least = SN_MIN(least, hint);
-    for (unsigned k = 0; k <= SN_COUNT_OF(b->tip); k++) {
+    for (unsigned k = 0; k <= RULES; k++) {
         *ret_share = rule_share(b, n, blocks, k, least, &windows);
-        if (windows < WINDOWS_MIN) return rule_tip(b, n - 1, rush(&b[n - 1]) ? 3 : 1, least);
+        if (windows < WINDOWS_MIN) return rule_tip(b, n - 1, rush(&b[n - 1]) ? RULES * 2 / 5 : RULE_STEPS, least);
         if (*ret_share >= p) return rule_tip(b, n - 1, k, least);
     }
-    return rule_tip(b, n - 1, SN_COUNT_OF(b->tip), least);
+    return rule_tip(b, n - 1, RULES, least);
 }
 
 static uint64_t scaled(uint64_t fee, double by)

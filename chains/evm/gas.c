@@ -17,6 +17,8 @@
  * first and its refund by the second (EIP-2200, 3529). */
 #define SLOT_FIRST 17100u
 #define SLOT_REFUND 4800u
+/* With scenes and several blocks to come: one write that none of the simulated orders shows. */
+#define SLOT_AGAIN 2900u
 
 /* What is known about a class before its history: shares within 1.2 %, from bench/gas.sh. */
 static const double near_alone[] = {1, 0.99, 0.98, 0.98, 0.9, 0.99};
@@ -243,6 +245,8 @@ static void interval_stage(struct work *w)
             e->limit += SLOT_FIRST;
             e->steady = false;
             reason(w, "what others do first cannot be simulated here: one slot's price for it");
+        } else if (w->drift > 1) {
+            e->limit += SLOT_AGAIN;
         }
     }
     e->limit = SN_MAX(SN_MIN(e->limit, w->cap), SN_MAX(e->limit_min, e->floor));

@@ -28,6 +28,7 @@ int gas_least_limit(struct sn_eth_rpc *rpc, enum sn_gas_method method, const str
                                       25, 28, 34, 50, 75, 100, 300, 1000};
     uint64_t gas[SN_COUNT_OF(ladder) + 1], low, high;
     unsigned n = 0;
+    base = SN_MIN(base, cap);
     for (; n < SN_COUNT_OF(ladder); n++) gas[n] = SN_MIN(base + base * ladder[n] / 100, cap);
     gas[n++] = cap;
     int first = rungs(rpc, method, try, gas, n, a);

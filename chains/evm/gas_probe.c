@@ -94,11 +94,18 @@ bool gas_text_is_out_of_gas(struct sn_str text)
     return false;
 }
 
+/* gas_used - what fits into 56 bits: sums and shares of it then fit into 64. */
+static int gas_used(const struct sn_json *v, const char *what, uint64_t *ret)
+{
+    int r = sn_eth_quantity(v, what, ret);
+    if (r >= 0 && *ret >> 56) return sn_fail(SN_E_OUT_OF_RANGE, "%s: beyond 56 bits", what);
+    return r;
+}
 static int read_simulated(const struct sn_json *v, struct gas_probe *p)
 {
     const struct sn_json *call = sn_json_path(v, p->before ? "1.calls.0" : "0.calls.0");
     struct sn_str status = sn_json_str(sn_json_get(call, "status"));
-    int r = sn_eth_quantity(sn_json_get(call, "gasUsed"), "eth_simulateV1: gasUsed", &p->used);
+    int r = gas_used(sn_json_get(call, "gasUsed"), "eth_simulateV1: gasUsed", &p->used);
     p->ok = sn_str_eqc(status, "0x1");
     p->output = sn_json_str(sn_json_get(call, "returnData"));
     p->error = sn_json_str(sn_json_path(call, "error.message"));
@@ -109,7 +116,7 @@ static int read_traced(const struct sn_json *v, struct gas_probe *p)
     p->error = sn_json_str(sn_json_get(v, "error"));
     p->ok = !p->error.len;
     p->output = sn_json_str(sn_json_get(v, "output"));
-    return sn_eth_quantity(sn_json_get(v, "gasUsed"), "debug_traceCall: gasUsed", &p->used);
+    return gas_used(sn_json_get(v, "gasUsed"), "debug_traceCall: gasUsed", &p->used);
 }
 /* An error of the node about the call itself is an answer: it fails with this much gas. */
 static int read_failed(const struct sn_eth_reply *reply, struct gas_probe *p)

@@ -39,7 +39,7 @@ const (
 	gasBlocks, gasBatch, gasLookMax, gasEnough, gasKept = 32, 8, 1500, 16, 64
 	gasNeighbours, gasRepeatMax, gasLaterS              = 11, 6, 60
 	gasRounds, gasRetries                               = 3, 3
-	gasSlotFirst, gasSlotRefund                         = 17_100, 4_800
+	gasSlotFirst, gasSlotRefund, gasSlotAgain           = 17_100, 4_800, 2_900
 )
 
 var (
@@ -93,12 +93,12 @@ type gasChecker struct {
 }
 
 func gasQuantity(text, what string) (uint64, error) {
-	if len(text) > 2 && len(text) <= 18 && (text[:2] == "0x" || text[:2] == "0X") {
+	if len(text) > 2 && len(text) <= 16 && (text[:2] == "0x" || text[:2] == "0X") {
 		if v, err := strconv.ParseUint(text[2:], 16, 64); err == nil {
 			return v, nil
 		}
 	}
-	return 0, fmt.Errorf(`gas check: %s: "0x..." of at most 64 bits expected, the node said %q`, what, text)
+	return 0, fmt.Errorf(`gas check: %s: "0x..." of at most 56 bits expected, the node said %q`, what, text)
 }
 
 func (g *gasChecker) question(how string, t gasTry) rpc.BatchElem {
@@ -306,6 +306,7 @@ func (g *gasChecker) least(ctx context.Context, how string, t gasTry, cap uint64
 	if how == "bisect" {
 		base = max(g.intrinsic, g.floor)
 	}
+	base = min(base, cap)
 	var gas []uint64
 	for _, l := range gasLadder {
 		gas = append(gas, min(base+base*l/100, cap))
@@ -425,6 +426,8 @@ func (g *gasChecker) report(how string, good []gasTry, enough, cap uint64) GasRe
 			high += gasSlotFirst
 			r.Limit += gasSlotFirst
 			r.Steady = false
+		} else if g.drift > 1 {
+			r.Limit += gasSlotAgain // one write that none of the simulated orders shows
 		}
 	}
 	r.Limit = max(min(r.Limit, cap), enough, g.floor)
