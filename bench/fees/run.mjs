@@ -77,18 +77,23 @@ for (const [name, road] of Object.entries(paths)) {
         list.push({ in: got !== null, over: got ? got.price / best - 1 : NaN, tip, held: got ? max / got.price : NaN })
       }
     }
+    // Who leaves out the dear ones pays less for the rest: compared where all got in.
+    for (const blocks of windows) {
+      const each = Object.keys(suggesters).map(who => said.get(`${blocks} ${who}`).at(-1)), all = each.every(x => x.in)
+      for (const x of each) x.all = all
+    }
   }
   for (const [key, list] of said) totals.set(key, [...(totals.get(key) ?? []), ...list.map(x => ({ ...x, name }))])
 }
 function row(key, list) {
   const [blocks, ...who] = key.split(' '), paid = list.filter(x => x.in)
-  return [blocks, who.join(' '), list.length, pct(paid.length / list.length), pct(mean(paid.map(x => x.over)), 2), pct(quantile(paid.map(x => x.over), 0.95), 1),
+  return [blocks, who.join(' '), list.length, pct(paid.length / list.length), pct(mean(paid.map(x => x.over)), 2), pct(mean(list.filter(x => x.all).map(x => x.over)), 2), pct(quantile(paid.map(x => x.over), 0.95), 1),
     (quantile(paid.map(x => x.tip), 0.5) / 1e9).toFixed(3), mean(paid.map(x => x.held)).toFixed(2)]
 }
 const table = (heads, lines) => [heads, heads.map(() => '---'), ...lines].map(l => `| ${l.join(' | ')} |`).join('\n') + '\n'
 for (const [key, list] of totals) rows.push(row(key, list))
 console.log(`${Object.keys(paths).join(', ')}; ${probes} suggestions on each, seed ${seed}\n`)
-console.log(table(['within blocks', 'by', 'suggestions', 'included, %', 'paid over the least, mean %', '95th percentile %', 'tip, median gwei', 'max fee over paid, mean'], rows))
+console.log(table(['within blocks', 'by', 'suggestions', 'included, %', 'paid over the least, mean %', 'where all got in, mean %', '95th percentile %', 'tip, median gwei', 'max fee over paid, mean'], rows))
 const parts = []
 for (const [key, list] of totals) {
   const cells = Object.keys(paths).map(p => { const m = list.filter(x => x.name === p), paid = m.filter(x => x.in); return `${pct(paid.length / m.length, 0)} / ${pct(mean(paid.map(x => x.over)), 1)}` })

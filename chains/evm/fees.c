@@ -106,12 +106,11 @@ static uint64_t tip_of(const struct sn_fee_block *b, size_t n, unsigned blocks, 
     *ret_share = 0;
     if (least == UINT64_MAX) return SN_MAX(hint, (uint64_t)TIP_MIN); /* nobody tips, or says so */
     if (hint >= TIP_MIN) least = SN_MIN(least, hint);
-    for (unsigned k = 0; k <= RULES; k++) {
-        *ret_share = rule_share(b, n, blocks, k, least, &windows);
-        if (windows < WINDOWS_MIN) return rule_tip(b, n - 1, rush(&b[n - 1]) ? RULES * 2 / 5 : RULE_STEPS, least);
-        if (*ret_share >= p) return rule_tip(b, n - 1, k, least);
-    }
-    return rule_tip(b, n - 1, RULES, least);
+    unsigned k = 0;
+    do *ret_share = rule_share(b, n, blocks, k, least, &windows);
+    while (windows >= WINDOWS_MIN && *ret_share < p && ++k < RULES);
+    if (windows < WINDOWS_MIN) k = rush(&b[n - 1]) ? 2 * RULE_STEPS : RULE_STEPS;
+    return rule_tip(b, n - 1, k, least);
 }
 
 static uint64_t scaled(uint64_t fee, double by)
@@ -137,7 +136,7 @@ int sn_fees_from_history(const struct sn_fee_block *blocks, size_t n, uint64_t n
                             .base_fee_high = scaled(next_base, climb),
                             .blocks_seen = (unsigned)n,
                             .inclusion = share};
-    ret->max_fee = ret->base_fee_high + tip;
+    ret->max_fee = ret->base_fee_high + SN_MIN(tip, UINT64_MAX - ret->base_fee_high);
     ret->reason =
         sn_arena_printf(a,
                         "%zu blocks%s: within %u blocks the base fee stayed below %.3f times the "

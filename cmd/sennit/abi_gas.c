@@ -44,7 +44,7 @@ static const struct sn_conf_field gas_fields[] = {
     SN_CONF_STRING(struct gas_opts, access_list, "access-list", .help = "EIP-2930's list as JSON."),
     SN_CONF_STRING(struct gas_opts, block, "block", .def = "pending",
                    .help = "The state to try it on."),
-    SN_CONF_UINT(struct gas_opts, drift, "drift",
+    SN_CONF_UINT(struct gas_opts, drift, "drift", .def = "1",
                  .help = "Blocks expected before the including one."),
     SN_CONF_DOUBLE(struct gas_opts, coverage, "coverage", .def = "0.95",
                    .help = "Of the interval."),
@@ -215,9 +215,12 @@ const struct sn_cli_command sn_cmd_abi_gas = {
         "Three different numbers: what the receipt will say, what must be allowed so that the "
         "call\n"
         "does not run out on the way, and the interval the first will lie in. Asks the node to\n"
-        "simulate the call (eth_simulateV1, else a trace, else by trying limits) and compares "
-        "with\n"
-        "the last 128 blocks' transactions of the same kind.",
+        "simulate the call (eth_simulateV1, else a trace, else by trying limits) alone and after "
+        "what\n"
+        "others may do first: the contract's own recent transactions and this call from others. "
+        "The\n"
+        "limit suffices for all of it. Then the last 128 blocks' transactions of the same kind are\n"
+        "simulated again and compared with their receipts.",
     .table = &gas_table,
     .run = gas_run,
 };
@@ -288,8 +291,9 @@ static int fees_run(const struct sn_cli_call *call)
 const struct sn_cli_command sn_cmd_abi_fees = {
     .name = "fees",
     .brief = "Suggests fees from the last 128 blocks.",
-    .about = "The tip is the cheapest that enough of the past's windows of that many blocks would\n"
-             "have taken; the base fee is projected as far as it climbed in them.",
+    .about = "Read off the past windows of that many blocks that began as this one does, after a full\n"
+             "block or after one with room: the tip is the cheapest that enough of them would have\n"
+             "taken, the base fee is projected as far as it climbed in them.",
     .table = &fees_table,
     .run = fees_run,
 };
