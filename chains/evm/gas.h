@@ -97,7 +97,8 @@ struct sn_gas_estimate {
 };
 /* sn_gas_estimate - asks the node. opts: NULL for defaults. A call that reverts is an answer, not a
  * failure. Returns 0; SN_E_INVALID_ARGUMENT for malformed fields (named), SN_E_UNIMPLEMENTED where
- * the node offers none of the three methods (or not `only`), else as sn_eth_batch. A state that
+ * the node offers none of the three methods (or not `only`), SN_E_PROTOCOL for an answer that is
+ * none, else as sn_eth_batch. A state that
  * moves during the questions starts them again, SN_GAS_RETRIES_MAX times at most; then the last
  * answer counts, with less confidence. Owns: texts are the arena's. Suspends. */
 int sn_gas_estimate(struct sn_eth_rpc *rpc, const struct sn_gas_call *call,

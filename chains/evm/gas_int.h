@@ -24,8 +24,8 @@ struct gas_probe {
 };
 /* gas_probe - n tries in one batch. Returns 0; what sn_eth_status says of an error that is not the
  * call's own (method not there, block unknown) - for a try with `before` or `time`, which the node
- * may refuse for their own reasons, only of a limit of the node's; else as sn_eth_batch. Owns:
- * texts are the arena's. */
+ * may refuse for their own reasons, only of a limit of the node's; SN_E_PROTOCOL for an answer that
+ * is none; else as sn_eth_batch. Owns: texts are the arena's. */
 int gas_probe(struct sn_eth_rpc *rpc, enum sn_gas_method method, struct gas_probe *probes, size_t n,
               struct sn_arena *a) SN_MUST_CHECK;
 

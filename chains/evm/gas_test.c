@@ -291,14 +291,14 @@ SN_TEST(gas_node_errors_are_told)
         const char *says;
     } rows[] = {
         {NULL, -32005, "limit exceeded", SN_E_RESOURCE_EXHAUSTED, "limit exceeded"},
-        {"[]", 0, "", SN_E_NOT_FOUND, "gasUsed"},
-        {"{\"calls\":7}", 0, "", SN_E_NOT_FOUND, "gasUsed"},
+        {"[]", 0, "", SN_E_PROTOCOL, "gasUsed"},
+        {"{\"calls\":7}", 0, "", SN_E_PROTOCOL, "gasUsed"},
         {"[{\"calls\":[{\"status\":\"0x1\",\"gasUsed\":\"80000\"}]}]", 0, "",
-         SN_E_INVALID_ARGUMENT, "gasUsed"},
+         SN_E_PROTOCOL, "gasUsed"},
         {"[{\"calls\":[{\"status\":\"0x1\",\"gasUsed\":\"0x1ffffffffffffffff\"}]}]", 0, "",
-         SN_E_OUT_OF_RANGE, "beyond 64 bits"},
+         SN_E_PROTOCOL, "beyond 64 bits"},
         {"[{\"calls\":[{\"status\":\"0x1\",\"gasUsed\":\"0xffffffffffffffff\"}]}]", 0, "",
-         SN_E_OUT_OF_RANGE, "beyond 56 bits"},
+         SN_E_PROTOCOL, "beyond 56 bits"},
     };
     arena_on();
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
