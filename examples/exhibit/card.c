@@ -62,6 +62,18 @@ void card_fact_state(struct card *c, bool good, const char *label, const char *u
     put_fact(c, good ? "ok" : "warn", label, unit, note, text);
 }
 
+const char *card_number(uint64_t v, char out[32])
+{
+    char digits[24];
+    int n = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)v), k = 0;
+    for (int i = 0; i < n; i++) {
+        if (i && (n - i) % 3 == 0) out[k++] = ',';
+        out[k++] = digits[i];
+    }
+    out[k] = 0;
+    return out;
+}
+
 int card_end(struct card *c, const char *link, const char *href)
 {
     sn_jsonw_array_end(&c->w);

@@ -164,18 +164,6 @@ static int transfer(struct app *app, struct sn_arena *a, uint64_t tokens, struct
 
 /* ---- the card ---- */
 
-/* 1234567 as "1,234,567". */
-static const char *grouped(uint64_t v, char out[32])
-{
-    char digits[24];
-    int n = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)v), k = 0;
-    for (int i = 0; i < n; i++) {
-        if (i && (n - i) % 3 == 0) out[k++] = ',';
-        out[k++] = digits[i];
-    }
-    out[k] = 0;
-    return out;
-}
 static void short_address(const struct sn_sdk_address *at, char out[24])
 {
     char full[SN_ADDRESS_TEXT_LEN];
@@ -188,20 +176,20 @@ static void gas_facts(struct card *c, const struct sent *s, const struct sn_fees
     const struct sn_gas_estimate *p = &s->predicted;
     char used[32], low[32], high[32], value[32], note[160];
     bool inside = p->used_low <= s->gas && s->gas <= p->used_high;
-    snprintf(note, sizeof(note), "predicted %s, within %s to %s", grouped(p->used, used),
-             grouped(p->used_low, low), grouped(p->used_high, high));
-    card_fact_state(c, inside, "Gas used", "", note, "%s", grouped(s->gas, value));
+    snprintf(note, sizeof(note), "predicted %s, within %s to %s", card_number(p->used, used),
+             card_number(p->used_low, low), card_number(p->used_high, high));
+    card_fact_state(c, inside, "Gas used", "", note, "%s", card_number(s->gas, value));
     if (p->limit == s->gas)
         snprintf(note, sizeof(note), "exactly what was used");
     else
         snprintf(note, sizeof(note), "%.1f %% more than was used",
                  100.0 * ((double)p->limit - (double)s->gas) / (double)s->gas);
-    card_fact_state(c, s->gas <= p->limit, "Gas limit", "", note, "%s", grouped(p->limit, value));
+    card_fact_state(c, s->gas <= p->limit, "Gas limit", "", note, "%s", card_number(p->limit, value));
     snprintf(note, sizeof(note), "%.3f gwei a unit; suggested %.3f, at most %.3f",
              (double)s->price / 1e9, (double)(fees->base_fee + fees->priority_fee) / 1e9,
              (double)fees->max_fee / 1e9);
-    card_fact_state(c, s->price <= fees->max_fee, "Fee", "gwei", note, "%.0f",
-                    (double)s->gas * (double)s->price / 1e9);
+    card_fact_state(c, s->price <= fees->max_fee, "Fee", "gwei", note, "%s",
+                    card_number(s->gas * s->price / 1000000000u, value));
 }
 
 static int show(struct app *app, struct sn_arena *a, uint64_t tokens, const struct sent *s,
@@ -223,7 +211,7 @@ static int show(struct app *app, struct sn_arena *a, uint64_t tokens, const stru
     gas_facts(&c, s, fees);
     short_address(&app->at.address, at);
     snprintf(note, sizeof(note), "deployed with %s gas, predicted %s",
-             grouped(app->deployed.gas, deployed), grouped(app->deployed.predicted.used, predicted));
+             card_number(app->deployed.gas, deployed), card_number(app->deployed.predicted.used, predicted));
     card_fact(&c, "Contract", "", note, "%s", at);
     size_t n = 0;
     for (size_t i = 0; i < SN_COUNT_OF(langs); i++)
