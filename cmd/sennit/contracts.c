@@ -25,14 +25,12 @@ struct sn_contracts {
 
 /* ---- the set ---- */
 
-/* Scheme, host and port: what may be shown of a URL. */
+/* What may be shown of a URL: a path may be somebody's key. */
 static struct sn_str host_of(struct sn_str url)
 {
     ssize_t from = sn_str_find(url, SN_STR("//"));
     struct sn_str rest = sn_str_from(url, (size_t)(from < 0 ? 0 : from + 2));
-    struct sn_str host = sn_str_cut(&rest, '/');
-    ssize_t at = sn_str_rchr(host, '@');
-    return sn_str_from(host, (size_t)(at + 1));
+    return sn_str_cut(&rest, '/');
 }
 
 static int add_node(struct sn_contracts *c, struct sn_str url)

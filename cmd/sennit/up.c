@@ -376,8 +376,10 @@ static void print_welcome(struct up *u)
     printf("\nSennit %s: %.*s is up\n\n", SN_VERSION, SN_STR_ARG(u->plan.conf.name));
     printf("  board      http://%s/\n", sn_board_address(u->board));
     print_listeners(u);
-    printf("  processes  ");
-    print_names(&u->processes);
+    if (u->processes.procs.len) {
+        printf("  processes  ");
+        print_names(&u->processes);
+    }
     if (!u->o->no_traffic && u->traffic.procs.len) {
         printf("  traffic    ");
         print_names(&u->traffic);

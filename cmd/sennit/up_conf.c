@@ -76,7 +76,8 @@ static const struct sn_conf_field contract_fields[] = {
     SN_CONF_STRING(CONTRACT, from, "from", ADDRESS_PATTERN,
                    .help = "Who calls, unless the page says otherwise. No key is involved."),
     SN_CONF_STRING(CONTRACT, node, "node", .def = SN_CONTRACT_NODE, .max = 1000,
-                   .pattern = "https?://.+", .pattern_help = "http:// or https://",
+                   .pattern = "https?://[^/@]+(/.*)?",
+                   .pattern_help = "http:// or https:// and a host, without a user name",
                    .help = "JSON-RPC of the node to ask. The page can ask no others."),
 };
 static const struct sn_conf_table contract_table = SN_CONF_TABLE(CONTRACT, contract_fields);

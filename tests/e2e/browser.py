@@ -93,9 +93,9 @@ class Browser:
         return r["result"].get("value")
 
     def wait(self, script, timeout=15):
-        """Until the expression is true. Returns its value, or what it was at the end."""
+        """Until the expression is true. Returns whether it is."""
         end = time.monotonic() + timeout
-        while not (value := self.eval(script)) and time.monotonic() < end:
+        while not (value := self.eval(f"Boolean({script})")) and time.monotonic() < end:
             time.sleep(0.05)
         return value
 
