@@ -286,7 +286,7 @@ static int scenario(void *arg)
 {
     char **argv = arg;
     sn_arena_init(&arena, NULL, 0);
-    must(sn_eth_http_open(&(struct sn_eth_http_opts){.url = sn_str(argv[1])}, &at.rpc));
+    must(sn_eth_open(&(struct sn_eth_opts){.url = sn_str(argv[1])}, &at.rpc));
     must(sn_address_parse(sn_str(argv[2]), at.from.bytes));
     encodings();
     deploy_all();
@@ -308,7 +308,7 @@ static int scenario(void *arg)
     printf("total %s\n", num(total.ret0));
     events();
     failures();
-    sn_eth_http_close(at.rpc);
+    sn_eth_close(at.rpc);
     sn_arena_done(&arena);
     return 0;
 }
