@@ -6,14 +6,13 @@
 #include "core/alloc.h"
 #include "core/enc.h"
 #include "core/status.h"
-#include "evm/rpc.h"
+#include "evm/client.h"
 #include "fiber/os.h"
 #include "sennit/contracts_int.h"
 
 struct entry {
     struct sn_contract_conf conf;
     struct sn_abi_contract contract;
-    struct natspec doc;
 };
 struct sn_contracts {
     struct sn_arena arena;
@@ -38,9 +37,9 @@ static int add_node(struct sn_contracts *c, struct sn_str url)
     struct sn_eth_rpc *rpc;
     for (size_t i = 0; i < c->n_nodes; i++)
         if (sn_str_eq(c->nodes[i], url)) return 0;
-    int r = sn_eth_http_open(&(struct sn_eth_http_opts){.url = url}, &rpc);
+    int r = sn_eth_open(&(struct sn_eth_opts){.url = url}, &rpc);
     if (r < 0) return r;
-    sn_eth_http_close(rpc);
+    sn_eth_close(rpc);
     c->nodes[c->n_nodes++] = url;
     return 0;
 }
@@ -61,15 +60,11 @@ static int read_entry(struct sn_contracts *c, struct entry *e)
 {
     struct sn_str path = sn_arena_str(&c->arena, e->conf.abi), text;
     struct sn_abi_contracts all;
-    const struct sn_json *tree = NULL;
     if (!path.ptr) return SN_E_NOMEM;
     int r = sn_file_read(&c->arena, path.ptr, SN_CONTRACT_ABI_MAX, &text);
     if (r >= 0) r = sn_abi_load(&c->arena, text, e->conf.name, &all);
     if (r >= 0) r = choose(all, e->conf.name, &e->contract);
     if (r < 0) return sn_wrap(r, "contract %.*s: %s", SN_STR_ARG(e->conf.name), path.ptr);
-    /* Human-readable ABIs are no JSON and have no documentation. */
-    if (sn_json_parse(&c->arena, text, NULL, &tree) >= 0)
-        e->doc = contract_natspec(tree, &e->contract);
     e->contract.name = e->conf.name;
     return add_node(c, e->conf.node);
 }
@@ -135,7 +130,6 @@ struct ask {
     struct sn_arena *a;
     const struct sn_json *q;
     struct sn_abi_contract contract;
-    struct natspec doc;
     struct sn_eth_rpc *rpc;
     const struct sn_abi_item *method;
     struct sn_str data;            /* "0x...": calldata */
@@ -157,7 +151,6 @@ static int find_contract(struct ask *k)
     for (size_t i = 0; name.len && i < k->set->n; i++)
         if (sn_str_eq(k->set->list[i].contract.name, name)) {
             k->contract = k->set->list[i].contract;
-            k->doc = k->set->list[i].doc;
             return 0;
         }
     if (name.len)
@@ -174,20 +167,11 @@ static int answer_open(struct ask *k)
 {
     struct sn_str text = text_of(k, "text");
     struct sn_abi_contracts all = {.ptr = &k->contract, .len = 1};
-    const struct sn_json *tree = NULL;
-    int r;
-    if (text.len) {
-        r = sn_abi_load(k->a, text, SN_STR("Contract"), &all);
-        if (r >= 0 && sn_json_parse(k->a, text, NULL, &tree) < 0) tree = NULL;
-    } else {
-        r = find_contract(k);
-    }
+    int r = text.len ? sn_abi_load(k->a, text, SN_STR("Contract"), &all) : find_contract(k);
     if (r < 0) return r;
     sn_jsonw_key(&k->w, SN_STR("contracts"));
     sn_jsonw_array(&k->w);
-    for (size_t i = 0; i < all.len; i++)
-        contract_write(&k->w, &all.ptr[i],
-                       text.len ? contract_natspec(tree, &all.ptr[i]) : k->doc);
+    for (size_t i = 0; i < all.len; i++) contract_write(&k->w, &all.ptr[i]);
     sn_jsonw_array_end(&k->w);
     return 0;
 }
@@ -240,16 +224,13 @@ static int encode(struct ask *k)
     for (size_t i = 0; r >= 0 && i < in.len; i++)
         r = argument(k, &in.ptr[i], i, sn_json_str(sn_json_at(args, i)), &v[i]);
     if (r < 0) return r;
-    struct sn_buf raw SN_CLEANUP(sn_buf_done), hex SN_CLEANUP(sn_buf_done);
+    struct sn_buf raw SN_CLEANUP(sn_buf_done);
     sn_buf_init(&raw, 0);
-    sn_buf_init(&hex, 0);
     struct sn_abi_value all = sn_abi_items(v, (uint32_t)in.len);
     sn_buf_put(&raw, k->method->selector, SN_ABI_SELECTOR_LEN);
     r = sn_abi_encode(t, &all, &raw);
     if (r < 0) return r;
-    sn_buf_cstr(&hex, "0x");
-    sn_buf_hex(&hex, raw.ptr, raw.len);
-    k->data = hex.err < 0 ? (struct sn_str){0} : sn_arena_str(k->a, sn_buf_view(&hex));
+    k->data = sn_eth_hex(k->a, raw.ptr, raw.len);
     return k->data.ptr ? 0 : SN_E_NOMEM;
 }
 
@@ -324,7 +305,7 @@ static int open_node(struct ask *k)
     int64_t i = sn_json_i64_or(sn_json_get(k->q, "node"), -1);
     if (i < 0 || (size_t)i >= k->set->n_nodes)
         return sn_fail(SN_E_INVALID_ARGUMENT, "node: expected the number of one that is configured");
-    return sn_eth_http_open(&(struct sn_eth_http_opts){.url = k->set->nodes[i],
+    return sn_eth_open(&(struct sn_eth_opts){.url = k->set->nodes[i],
                                                        .retries_max = 1,
                                                        .timeout_ns = SN_CONTRACT_ASK_NS / 2},
                             &k->rpc);
@@ -368,8 +349,9 @@ static int put_result(struct ask *k, struct sn_str data)
 static int put_revert(struct ask *k, struct sn_str hex)
 {
     struct sn_str data = SN_STR("");
-    if (hex.len && hex_bytes(k, hex, "revert data", &data) < 0)
-        return sn_fail(SN_E_PROTOCOL, "the node's revert data is not hexadecimal");
+    struct sn_json text = sn_json_string(hex);
+    int r = hex.len ? sn_eth_data(k->a, &text, "revert data", &data) : 0;
+    if (r < 0) return r;
     sn_jsonw_key(&k->w, SN_STR("reverted"));
     contract_revert(&k->w, k->a, &k->contract.abi, data);
     return 0;
@@ -390,7 +372,7 @@ static int answer_call(struct ask *k)
                     k->from.len ? "\"" : "");
     if (r == SN_E_ABORTED) return put_revert(k, error.data);
     if (r < 0) return r;
-    r = hex_bytes(k, sn_json_str(answer), "the node's answer", &data);
+    r = sn_eth_data(k->a, answer, "eth_call", &data);
     return r < 0 ? r : put_result(k, data);
 }
 
@@ -416,15 +398,13 @@ static int answer_gas(struct ask *k)
 
 /* ---- events ---- */
 
-static int log_topics(struct ask *k, const struct sn_json *log, uint8_t *out, size_t *ret_n)
+static int log_topics(const struct sn_json *log, uint8_t *out, size_t *ret_n)
 {
-    struct sn_str word;
     *ret_n = 0;
     for (SN_JSON_EACH(sn_json_get(log, "topics"), t)) {
-        int r = hex_bytes(k, sn_json_str(t), "topic", &word);
-        if (r < 0 || word.len != SN_ABI_TOPIC_LEN || *ret_n == 4)
-            return sn_fail(SN_E_PROTOCOL, "the node's log has a malformed topic");
-        memcpy(out + SN_ABI_TOPIC_LEN * (*ret_n)++, word.ptr, SN_ABI_TOPIC_LEN);
+        if (*ret_n == 4) return sn_fail(SN_E_PROTOCOL, "the node's log has more than four topics");
+        int r = sn_eth_bytes(t, "topic", out + SN_ABI_TOPIC_LEN * (*ret_n)++, SN_ABI_TOPIC_LEN);
+        if (r < 0) return r;
     }
     return 0;
 }
@@ -437,8 +417,8 @@ static int put_log(struct ask *k, const struct sn_json *log)
     uint64_t block = 0;
     struct sn_str data;
     struct sn_abi_value v;
-    int r = log_topics(k, log, topics, &n);
-    if (r >= 0) r = hex_bytes(k, sn_json_str(sn_json_get(log, "data")), "log data", &data);
+    int r = log_topics(log, topics, &n);
+    if (r >= 0) r = sn_eth_data(k->a, sn_json_get(log, "data"), "log data", &data);
     if (r >= 0) r = sn_eth_quantity(sn_json_get(log, "blockNumber"), "blockNumber", &block);
     if (r < 0) return r;
     const struct sn_abi_item *e = n ? sn_abi_by_topic(&k->contract.abi, topics) : NULL;
@@ -506,7 +486,7 @@ int sn_contracts_answer(const struct sn_contracts *c, struct sn_str what, const 
     int64_t prev = sn_deadline_tighten(sn_now() + SN_CONTRACT_ASK_NS);
     int r = questions[i].answer(&k);
     sn_deadline_restore(prev);
-    sn_eth_http_close(k.rpc);
+    sn_eth_close(k.rpc);
     if (r < 0) {
         out->len = before;
         return r;

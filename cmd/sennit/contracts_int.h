@@ -5,16 +5,9 @@
 #include "evm/gas.h"
 #include "sennit/contracts.h"
 
-/* NatSpec of one contract; either may be NULL. */
-struct natspec {
-    const struct sn_json *user, *dev;
-};
-/* contract_natspec - where the artifact has it: solc's output, metadata of Foundry's, or beside the
- * ABI. */
-struct natspec contract_natspec(const struct sn_json *artifact, const struct sn_abi_contract *c);
 /* contract_write - the object the page draws: items with selectors, topics and documentation, and
  * the ABI to ask with. */
-void contract_write(struct sn_jsonw *w, const struct sn_abi_contract *c, struct natspec doc);
+void contract_write(struct sn_jsonw *w, const struct sn_abi_contract *c);
 /* contract_values - an array of {name, type, value} of a tuple's components. */
 void contract_values(struct sn_jsonw *w, struct sn_abi_params p, const struct sn_abi_value *v);
 /* contract_revert - the object of what revert data says: name, signature, args or text, data. */

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-
 #include "core/enc.h"
 #include "sennit/contracts_int.h"
 
@@ -19,41 +17,12 @@ void contract_hex(struct sn_jsonw *w, const char *key, const void *data, size_t 
     sn_buf_done(&b);
 }
 
-/* ---- NatSpec ---- */
+/* ---- items ---- */
 
-struct natspec contract_natspec(const struct sn_json *artifact, const struct sn_abi_contract *c)
+static void put_text(struct sn_jsonw *w, const char *key, struct sn_str s)
 {
-    const struct sn_json *at = artifact, *contracts = sn_json_get(at, "contracts");
-    if (!contracts) contracts = sn_json_get(sn_json_get(at, "output"), "contracts");
-    const struct sn_json *metadata = sn_json_get(sn_json_get(at, "metadata"), "output");
-    if (contracts)
-        at = sn_json_find(sn_json_find(contracts, c->source), c->name);
-    else if (metadata)
-        at = metadata;
-    return (struct natspec){sn_json_get(at, "userdoc"), sn_json_get(at, "devdoc")};
-}
-
-/* The entry of an item. Errors have a list of them, of which one is as good as another. */
-static const struct sn_json *entry(const struct sn_json *doc, const struct sn_abi_item *it)
-{
-    static const char *const lists[] = {[SN_ABI_METHOD] = "methods",
-                                        [SN_ABI_CONSTRUCTOR] = "methods",
-                                        [SN_ABI_EVENT] = "events",
-                                        [SN_ABI_ERROR] = "errors"};
-    const char *list = it->kind < SN_COUNT_OF(lists) ? lists[it->kind] : NULL;
-    if (!list) return NULL;
-    const struct sn_json *v =
-        sn_json_find(sn_json_get(doc, list),
-                     it->kind == SN_ABI_CONSTRUCTOR ? SN_STR("constructor") : it->signature);
-    return sn_json_is(v, SN_JSON_ARRAY) ? sn_json_at(v, 0) : v;
-}
-static void put_text(struct sn_jsonw *w, const char *key, const struct sn_json *v)
-{
-    struct sn_str s = sn_json_str(v);
     if (s.len) sn_jsonw_kstr(w, key, s);
 }
-
-/* ---- items ---- */
 
 static void put_type(struct sn_jsonw *w, const struct sn_abi_type *t)
 {
@@ -61,30 +30,24 @@ static void put_type(struct sn_jsonw *w, const struct sn_abi_type *t)
     if (t->internal.len && !sn_str_eq(t->internal, t->canonical))
         sn_jsonw_kstr(w, "internal", t->internal);
 }
-static void put_params(struct sn_jsonw *w, const char *key, struct sn_abi_params p,
-                       const struct sn_json *docs)
+static void put_params(struct sn_jsonw *w, const char *key, struct sn_abi_params p)
 {
     sn_jsonw_key(w, sn_str(key));
     sn_jsonw_array(w);
     for (size_t i = 0; i < p.len; i++) {
-        char place[24];
-        /* Results without a name are _0, _1, ... in NatSpec. */
-        snprintf(place, sizeof(place), "_%zu", i);
-        struct sn_str name = p.ptr[i].name;
         sn_jsonw_object(w);
-        sn_jsonw_kstr(w, "name", name.len ? name : SN_STR(""));
+        sn_jsonw_kstr(w, "name", p.ptr[i].name.len ? p.ptr[i].name : SN_STR(""));
         put_type(w, p.ptr[i].type);
         if (p.ptr[i].indexed) sn_jsonw_kbool(w, "indexed", true);
-        put_text(w, "doc", sn_json_find(docs, name.len ? name : sn_str(place)));
+        put_text(w, "doc", p.ptr[i].doc);
         sn_jsonw_object_end(w);
     }
     sn_jsonw_array_end(w);
 }
-static void put_item(struct sn_jsonw *w, const struct sn_abi_item *it, struct natspec doc)
+static void put_item(struct sn_jsonw *w, const struct sn_abi_item *it)
 {
     static const char *const kinds[] = {"",      "function",    "event",   "error",
                                         "constructor", "receive", "fallback"};
-    const struct sn_json *user = entry(doc.user, it), *dev = entry(doc.dev, it);
     sn_jsonw_object(w);
     sn_jsonw_kstr(w, "kind", sn_str(kinds[it->kind]));
     sn_jsonw_kstr(w, "name", it->name.len ? it->name : sn_str(kinds[it->kind]));
@@ -99,23 +62,21 @@ static void put_item(struct sn_jsonw *w, const struct sn_abi_item *it, struct na
     if (it->kind != SN_ABI_EVENT && it->kind != SN_ABI_ERROR)
         sn_jsonw_kstr(w, "mutability", sn_str(sn_abi_mutability_name(it->mutability)));
     if (it->library) sn_jsonw_kbool(w, "library", true);
-    put_text(w, "notice", sn_json_get(user, "notice"));
-    put_text(w, "details", sn_json_get(dev, "details"));
-    put_params(w, "inputs", it->in, sn_json_get(dev, "params"));
-    put_params(w, "outputs", it->out, sn_json_get(dev, "returns"));
+    put_text(w, "doc", it->doc);
+    put_params(w, "inputs", it->in);
+    put_params(w, "outputs", it->out);
     sn_jsonw_object_end(w);
 }
 
-void contract_write(struct sn_jsonw *w, const struct sn_abi_contract *c, struct natspec doc)
+void contract_write(struct sn_jsonw *w, const struct sn_abi_contract *c)
 {
     struct sn_buf abi;
     sn_jsonw_object(w);
     sn_jsonw_kstr(w, "name", c->name);
-    put_text(w, "title", sn_json_get(doc.dev, "title"));
-    put_text(w, "notice", sn_json_get(doc.user, "notice"));
+    put_text(w, "doc", c->doc);
     sn_jsonw_key(w, SN_STR("items"));
     sn_jsonw_array(w);
-    for (size_t i = 0; i < c->abi.n_items; i++) put_item(w, &c->abi.items[i], doc);
+    for (size_t i = 0; i < c->abi.n_items; i++) put_item(w, &c->abi.items[i]);
     sn_jsonw_array_end(w);
     sn_buf_init(&abi, 0);
     sn_abi_json_write(&abi, &c->abi);

@@ -70,8 +70,8 @@ int anvil_start(struct anvil *a, unsigned port)
     snprintf(a->url, sizeof(a->url), "http://127.0.0.1:%u", port);
     signal(SIGTERM, pass_on);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    struct sn_eth_http_opts ho = {.url = sn_str(a->url), .retries_max = 1};
-    r = sn_eth_http_open(&ho, &a->rpc);
+    struct sn_eth_opts eo = {.url = sn_str(a->url), .retries_max = 1};
+    r = sn_eth_open(&eo, &a->rpc);
     if (r < 0) return r;
     struct sn_proc_opts o = {.argv = argv, .fds = {-1, -1, -2}};
     r = sn_proc_start(&o, &a->proc);
@@ -92,6 +92,6 @@ void anvil_stop(struct anvil *a)
             (void)sn_proc_signal(&a->proc, SIGKILL);
         sn_deadline_restore(prev);
     }
-    sn_eth_http_close(a->rpc);
+    sn_eth_close(a->rpc);
     *a = (struct anvil){0};
 }

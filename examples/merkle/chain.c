@@ -71,37 +71,32 @@ static int compile(struct sn_arena *a, const struct sn_groth_vkey *key, struct s
 
 /* ---- the contract ---- */
 
-static int receipt_of(struct chain *c, struct sn_arena *a, const uint8_t hash[32],
-                      const struct sn_json **ret)
+static int receipt_of(struct chain *c, struct sn_arena *a, const uint8_t hash[SN_ETH_HASH_LEN],
+                      struct sn_eth_receipt *ret)
 {
-    char name[65] = "";
-    sn_hex_encode(hash, 32, name);
-    for (int64_t until = sn_now() + RECEIPT_NS_MAX;;) {
-        int r = sn_eth_call(c->anvil.rpc, a, ret, NULL, "eth_getTransactionReceipt", "[\"0x%s\"]",
-                            name);
-        if (r < 0 || sn_json_is(*ret, SN_JSON_OBJECT)) return r;
-        if (sn_now() > until) return sn_fail(SN_E_DEADLINE_EXCEEDED, "0x%s was not mined", name);
-        r = sn_sleep(20 * SN_MS);
-        if (r < 0) return r;
-    }
+    struct sn_eth_await_opts o = {.timeout_ns = RECEIPT_NS_MAX};
+    struct sn_eth_sent sent = {.n = 1};
+    memcpy(sent.hash[0], hash, SN_ETH_HASH_LEN);
+    return sn_eth_await(&c->client, &sent, &o, a, ret);
 }
 
 static int deploy(struct chain *c, struct sn_arena *a, struct sn_str hex)
 {
     const struct sn_json *v;
-    uint8_t hash[32];
+    struct sn_eth_receipt receipt;
+    uint8_t hash[SN_ETH_HASH_LEN];
     char *code = sn_arena_alloc(a, hex.len / 2 + 1);
-    int r = sn_eth_call(c->anvil.rpc, a, &v, NULL, "eth_accounts", "[]");
+    int r = sn_eth_client_init(&c->client, c->anvil.rpc, 0, 20 * SN_MS);
+    if (r >= 0) r = sn_eth_call(c->anvil.rpc, a, &v, NULL, "eth_accounts", "[]");
     if (r >= 0) r = sn_address_parse(sn_json_str(sn_json_at(v, 0)), c->at.from.bytes);
     if (r < 0 || !code) return r < 0 ? r : SN_E_NOMEM;
     ssize_t n = sn_hex_decode(sn_str_trim(hex), code);
     if (n <= 0) return sn_fail(SN_E_SYNTAX, "solcjs wrote no code");
     c->at.rpc = c->anvil.rpc;
     r = sn_sdk_send(&c->at, a, sn_str_of(code, (size_t)n), true, NULL, hash, NULL);
-    if (r >= 0) r = receipt_of(c, a, hash, &v);
-    return r < 0 ? r
-                 : sn_address_parse(sn_json_str(sn_json_get(v, "contractAddress")),
-                                    c->at.address.bytes);
+    if (r >= 0) r = receipt_of(c, a, hash, &receipt);
+    if (r >= 0) memcpy(c->at.address.bytes, receipt.contract, SN_ADDRESS_LEN);
+    return r;
 }
 
 int chain_open(struct chain *c, struct sn_arena *a, const struct sn_groth_vkey *key, unsigned port)
@@ -146,16 +141,14 @@ static int calldata(struct chain *c, struct sn_arena *a, const struct sn_groth_p
 static int ask(struct chain *c, struct sn_arena *a, struct sn_str data, bool *ret)
 {
     const struct sn_json *v;
-    struct sn_buf hex SN_CLEANUP(sn_buf_done);
-    char at[SN_ADDRESS_TEXT_LEN];
-    sn_buf_init(&hex, 0);
-    sn_buf_hex(&hex, data.ptr, data.len);
-    sn_address_format(c->at.address.bytes, at);
+    struct sn_str hex = sn_eth_hex(a, data.ptr, data.len),
+                  at = sn_eth_hex(a, c->at.address.bytes, SN_ADDRESS_LEN);
+    uint8_t word[SN_ABI_WORD];
+    if (!hex.ptr || !at.ptr) return SN_E_NOMEM;
     int r = sn_eth_call(c->anvil.rpc, a, &v, NULL, "eth_call",
-                        "[{\"to\":\"%.*s\",\"data\":\"0x%s\"},\"latest\"]",
-                        SN_ADDRESS_TEXT_LEN, at, sn_buf_cz(&hex));
-    /* A bool is a word: its last digit says it. */
-    if (r >= 0) *ret = sn_str_ends(sn_json_str(v), SN_STR("1"));
+                        "[{\"to\":\"%s\",\"data\":\"%s\"},\"latest\"]", at.ptr, hex.ptr);
+    if (r >= 0) r = sn_eth_bytes(v, "verifyProof", word, sizeof(word));
+    if (r >= 0) *ret = word[SN_ABI_WORD - 1] == 1;
     return r;
 }
 
@@ -163,9 +156,9 @@ int chain_judge(struct chain *c, const struct proved *p, struct judged *ret)
 {
     struct sn_buf good SN_CLEANUP(sn_buf_done), bad SN_CLEANUP(sn_buf_done);
     struct sn_arena a;
-    const struct sn_json *v;
+    struct sn_eth_receipt receipt;
     struct sn_fe other;
-    uint8_t hash[32];
+    uint8_t hash[SN_ETH_HASH_LEN];
     bool other_accepted = true;
     sn_arena_init(&a, NULL, 0);
     sn_buf_init(&good, 0);
@@ -177,8 +170,8 @@ int chain_judge(struct chain *c, const struct proved *p, struct judged *ret)
     if (r >= 0) r = ask(c, &a, sn_buf_view(&bad), &other_accepted);
     ret->refused = !other_accepted;
     if (r >= 0) r = sn_sdk_send(&c->at, &a, sn_buf_view(&good), false, NULL, hash, NULL);
-    if (r >= 0) r = receipt_of(c, &a, hash, &v);
-    if (r >= 0) r = sn_eth_quantity(sn_json_get(v, "gasUsed"), "gasUsed", &ret->gas);
+    if (r >= 0) r = receipt_of(c, &a, hash, &receipt);
+    if (r >= 0) ret->gas = receipt.gas_used;
     sn_arena_done(&a);
     return r;
 }

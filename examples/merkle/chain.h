@@ -3,11 +3,13 @@
  * on a development node of our own. */
 #pragma once
 #include "circuit.h"
+#include "evm/client.h"
 #include "evm/gen/sdk.h"
 #include "exhibit/anvil.h"
 
 struct chain {
     struct anvil anvil;
+    struct sn_eth_client client;
     struct sn_sdk_at at; /* the contract */
     const struct sn_abi_item *method;
     const struct sn_abi_type *args;

@@ -11,8 +11,8 @@
  * see how long that takes. */
 #include <stdio.h>
 
-#include "core/enc.h"
 #include "core/status.h"
+#include "evm/client.h"
 #include "evm/gen/gen.h"
 #include "exhibit/anvil.h"
 #include "exhibit/card.h"
@@ -47,11 +47,11 @@ struct sdks { /* what the generator made of Token.json */
 };
 struct sent { /* a transaction: what was predicted and what happened */
     struct sn_gas_estimate predicted;
-    uint64_t gas, price, block; /* of the receipt; price in wei a unit */
-    struct sn_sdk_address created;
+    struct sn_eth_receipt receipt;
 };
 struct app {
     struct opts opts;
+    struct sn_eth_client chain;
     struct sn_sdk_at at;          /* the contract, and who calls */
     struct sn_sdk_address other;  /* who gets tokens */
     struct sdks sdks;
@@ -90,31 +90,15 @@ static int keep_estimate(void *ctx, const struct sn_gas_estimate *e)
     return 0;
 }
 
-static int receipt_of(struct app *app, struct sn_arena *a, const uint8_t hash[32],
+static int receipt_of(struct app *app, struct sn_arena *a, const uint8_t hash[SN_ETH_HASH_LEN],
                       struct sent *ret)
 {
-    const struct sn_json *v = NULL;
-    uint64_t status = 0;
-    char name[65] = "";
-    sn_hex_encode(hash, 32, name);
-    for (int64_t until = sn_now() + RECEIPT_NS_MAX; !sn_json_is(v, SN_JSON_OBJECT);) {
-        int r = sn_eth_call(app->at.rpc, a, &v, NULL, "eth_getTransactionReceipt", "[\"0x%s\"]",
-                            name);
-        if (r >= 0 && sn_json_is(v, SN_JSON_OBJECT)) break;
-        if (r >= 0 && sn_now() > until)
-            r = sn_fail(SN_E_DEADLINE_EXCEEDED, "0x%s was not mined", name);
-        if (r >= 0) r = sn_sleep(20 * SN_MS);
-        if (r < 0) return r;
-    }
-    int r = sn_eth_quantity(sn_json_get(v, "status"), "status", &status);
-    if (r >= 0 && status != 1) r = sn_fail(SN_E_ABORTED, "0x%s failed", name);
-    if (r >= 0) r = sn_eth_quantity(sn_json_get(v, "gasUsed"), "gasUsed", &ret->gas);
-    if (r >= 0)
-        r = sn_eth_quantity(sn_json_get(v, "effectiveGasPrice"), "effectiveGasPrice", &ret->price);
-    if (r >= 0) r = sn_eth_quantity(sn_json_get(v, "blockNumber"), "blockNumber", &ret->block);
-    struct sn_str created = sn_json_str(sn_json_get(v, "contractAddress"));
-    if (r >= 0 && created.ptr) r = sn_address_parse(created, ret->created.bytes);
-    return r;
+    struct sn_eth_await_opts o = {.timeout_ns = RECEIPT_NS_MAX};
+    struct sn_eth_sent sent = {.n = 1};
+    memcpy(sent.hash[0], hash, SN_ETH_HASH_LEN);
+    int r = sn_eth_await(&app->chain, &sent, &o, a, &ret->receipt);
+    if (r < 0 || ret->receipt.success) return r;
+    return sn_fail(SN_E_ABORTED, "it was included and reverted");
 }
 
 /* What a revert said, in the contract's own words. */
@@ -147,7 +131,7 @@ static int deploy(struct app *app, struct sn_arena *a)
     int r = token_deploy_encode(&args, &data);
     if (r >= 0) r = sn_sdk_send(&app->at, a, sn_buf_view(&data), true, &tx, hash, &revert);
     if (r >= 0) r = receipt_of(app, a, hash, &app->deployed);
-    app->at.address = app->deployed.created;
+    memcpy(app->at.address.bytes, app->deployed.receipt.contract, SN_ADDRESS_LEN);
     return r < 0 ? sn_wrap(explain(a, r, revert), "deploy") : 0;
 }
 
@@ -174,22 +158,23 @@ static void short_address(const struct sn_sdk_address *at, char out[24])
 static void gas_facts(struct card *c, const struct sent *s, const struct sn_fees *fees)
 {
     const struct sn_gas_estimate *p = &s->predicted;
+    uint64_t gas = s->receipt.gas_used, price = s->receipt.gas_price.w[0]; /* far below 2^64 wei */
     char used[32], low[32], high[32], value[32], note[160];
-    bool inside = p->used_low <= s->gas && s->gas <= p->used_high;
+    bool inside = p->used_low <= gas && gas <= p->used_high;
     snprintf(note, sizeof(note), "predicted %s, within %s to %s", card_number(p->used, used),
              card_number(p->used_low, low), card_number(p->used_high, high));
-    card_fact_state(c, inside, "Gas used", "", note, "%s", card_number(s->gas, value));
-    if (p->limit == s->gas)
+    card_fact_state(c, inside, "Gas used", "", note, "%s", card_number(gas, value));
+    if (p->limit == gas)
         snprintf(note, sizeof(note), "exactly what was used");
     else
         snprintf(note, sizeof(note), "%.1f %% more than was used",
-                 100.0 * ((double)p->limit - (double)s->gas) / (double)s->gas);
-    card_fact_state(c, s->gas <= p->limit, "Gas limit", "", note, "%s", card_number(p->limit, value));
+                 100.0 * ((double)p->limit - (double)gas) / (double)gas);
+    card_fact_state(c, gas <= p->limit, "Gas limit", "", note, "%s", card_number(p->limit, value));
     snprintf(note, sizeof(note), "%.3f gwei a unit; suggested %.3f, at most %.3f",
-             (double)s->price / 1e9, (double)(fees->base_fee + fees->priority_fee) / 1e9,
+             (double)price / 1e9, (double)(fees->base_fee + fees->priority_fee) / 1e9,
              (double)fees->max_fee / 1e9);
-    card_fact_state(c, s->price <= fees->max_fee, "Fee", "gwei", note, "%s",
-                    card_number(s->gas * s->price / 1000000000u, value));
+    card_fact_state(c, price <= fees->max_fee, "Fee", "gwei", note, "%s",
+                    card_number(gas * price / 1000000000u, value));
 }
 
 static int show(struct app *app, struct sn_arena *a, uint64_t tokens, const struct sent *s,
@@ -207,11 +192,11 @@ static int show(struct app *app, struct sn_arena *a, uint64_t tokens, const stru
     token_value = (double)sn_u256_divmod(has.ret0, 1000000000000000000u, &rest).w[0];
     short_address(&app->other, to);
     card_begin(&c, "ok", "%llu TURN sent from C to %s in block %llu; it has %.0f now.",
-               (unsigned long long)tokens, to, (unsigned long long)s->block, token_value);
+               (unsigned long long)tokens, to, (unsigned long long)s->receipt.block, token_value);
     gas_facts(&c, s, fees);
     short_address(&app->at.address, at);
     snprintf(note, sizeof(note), "deployed with %s gas, predicted %s",
-             card_number(app->deployed.gas, deployed), card_number(app->deployed.predicted.used, predicted));
+             card_number(app->deployed.receipt.gas_used, deployed), card_number(app->deployed.predicted.used, predicted));
     card_fact(&c, "Contract", "", note, "%s", at);
     size_t n = 0;
     for (size_t i = 0; i < SN_COUNT_OF(langs); i++)
@@ -242,6 +227,7 @@ static int run(struct app *app)
     const struct sn_json *accounts;
     sn_arena_init(&a, NULL, 0);
     int r = generate(&app->sdks);
+    if (r >= 0) r = sn_eth_client_init(&app->chain, app->at.rpc, 0, 20 * SN_MS);
     if (r >= 0) r = sn_eth_call(app->at.rpc, &a, &accounts, NULL, "eth_accounts", "[]");
     if (r >= 0 && sn_json_len(accounts) < 2)
         r = sn_fail(SN_E_FAILED_PRECONDITION, "the node has fewer than two accounts");
@@ -262,11 +248,11 @@ static int token_main(void *arg)
     struct app *app = arg;
     struct anvil anvil;
     if (app->opts.node.ptr) {
-        struct sn_eth_http_opts o = {.url = app->opts.node};
-        int r = sn_eth_http_open(&o, &app->at.rpc);
+        struct sn_eth_opts o = {.url = app->opts.node};
+        int r = sn_eth_open(&o, &app->at.rpc);
         if (r < 0) return r;
         r = run(app);
-        sn_eth_http_close(app->at.rpc);
+        sn_eth_close(app->at.rpc);
         return r;
     }
     int r = anvil_start(&anvil, (unsigned)app->opts.port);

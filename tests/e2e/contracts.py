@@ -190,7 +190,7 @@ def questions():
     _, got = ask("/open", {"text": json.dumps({"abi": [{"type": "function", "name": "f", "inputs": [], "outputs": []}],
                                                "userdoc": {"methods": {"f()": {"notice": "Does it."}}}})})
     item = got["contracts"][0]["items"][0]
-    check("a pasted artifact with its documentation", item["notice"] == "Does it." and item["selector"] == "0x26121ff0", got)
+    check("a pasted artifact with its documentation", item["doc"] == "Does it." and item["selector"] == "0x26121ff0", got)
     status, got = ask("/encode", {"abi": got["contracts"][0]["abi"], "function": "f", "args": []})
     check("asked with the ABI that came back", got == {"data": "0x26121ff0"}, got)
 
