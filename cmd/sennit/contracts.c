@@ -131,6 +131,7 @@ struct ask {
     const struct sn_json *q;
     struct sn_abi_contract contract;
     struct sn_eth_rpc *rpc;
+    int64_t deadline; /* the fiber's own, while rpc is open */
     const struct sn_abi_item *method;
     struct sn_str data;            /* "0x...": calldata */
     struct sn_str to, from, value; /* "0x..." or empty */
@@ -305,10 +306,11 @@ static int open_node(struct ask *k)
     int64_t i = sn_json_i64_or(sn_json_get(k->q, "node"), -1);
     if (i < 0 || (size_t)i >= k->set->n_nodes)
         return sn_fail(SN_E_INVALID_ARGUMENT, "node: expected the number of one that is configured");
-    return sn_eth_open(&(struct sn_eth_opts){.url = k->set->nodes[i],
-                                                       .retries_max = 1,
-                                                       .timeout_ns = SN_CONTRACT_ASK_NS / 2},
-                            &k->rpc);
+    struct sn_eth_opts o = {
+        .url = k->set->nodes[i], .retries_max = 1, .timeout_ns = SN_CONTRACT_ASK_NS / 2};
+    int r = sn_eth_open(&o, &k->rpc);
+    if (r >= 0) k->deadline = sn_deadline_tighten(sn_now() + SN_CONTRACT_ASK_NS);
+    return r;
 }
 
 static int prepare_call(struct ask *k)
@@ -483,9 +485,8 @@ int sn_contracts_answer(const struct sn_contracts *c, struct sn_str what, const 
     size_t before = out->len;
     sn_jsonw_init(&k.w, out, NULL);
     sn_jsonw_object(&k.w);
-    int64_t prev = sn_deadline_tighten(sn_now() + SN_CONTRACT_ASK_NS);
     int r = questions[i].answer(&k);
-    sn_deadline_restore(prev);
+    if (k.rpc) sn_deadline_restore(k.deadline);
     sn_eth_close(k.rpc);
     if (r < 0) {
         out->len = before;

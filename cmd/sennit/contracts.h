@@ -38,6 +38,7 @@ int sn_contracts_list(const struct sn_contracts *c, struct sn_buf *out) SN_MUST_
 /* sn_contracts_answer - appends the answer to question `what`: "open", "encode", "decode", "call",
  * "gas", "events"; docs/up.md has the members of each. Returns 0, also where a call reverts: that is an
  * answer; SN_E_UNIMPLEMENTED for an unknown question; else what is wrong with the question, or the
- * node's failure, for the reader in the diagnostic. Suspends for the node. */
+ * node's failure, for the reader in the diagnostic. Suspends for the node ("call", "gas", "events"); the
+ * other questions may be asked anywhere. */
 int sn_contracts_answer(const struct sn_contracts *c, struct sn_str what, const struct sn_json *q,
                         struct sn_arena *a, struct sn_buf *out) SN_MUST_CHECK;

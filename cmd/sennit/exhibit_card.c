@@ -68,8 +68,8 @@ static void write_card(const struct card *c, struct sn_buf *out)
     for (size_t i = 0; i < c->n_facts; i++) {
         const struct fact *f = &c->facts[i];
         sn_jsonw_object(&w);
-        put(&w, "label", f->label);
-        put(&w, "value", f->value);
+        sn_jsonw_kstr(&w, "label", f->label);
+        sn_jsonw_kstr(&w, "value", f->value);
         put(&w, "unit", f->unit);
         put(&w, "note", f->note);
         put_mood(&w, f->state);
@@ -79,8 +79,8 @@ static void write_card(const struct card *c, struct sn_buf *out)
     if (c->has_link) {
         sn_jsonw_key(&w, SN_STR("link"));
         sn_jsonw_object(&w);
-        put(&w, "text", c->link.text);
-        put(&w, "href", c->link.href);
+        sn_jsonw_kstr(&w, "text", c->link.text);
+        sn_jsonw_kstr(&w, "href", c->link.href);
         sn_jsonw_object_end(&w);
     }
     sn_jsonw_object_end(&w);
