@@ -513,7 +513,8 @@ int sn_board_new(const struct sn_board_opts *opts, struct sn_board **ret)
     b->opts = *opts;
     b->started_ns = sn_now();
     sn_buf_init(&b->json, 0);
-    struct sn_http_server_opts so = {.handler = handle, .arg = b, .body_bytes_max = 2 * SN_CONTRACT_ABI_MAX};
+    struct sn_http_server_opts so = {
+        .handler = handle, .arg = b, .body_bytes_max = 2 * SN_CONTRACT_ABI_MAX};
     int r = make_assets(b);
     if (r >= 0) r = sn_listen(opts->address, NULL, &b->listener);
     if (r >= 0) r = sn_listener_addr(b->listener, b->address, sizeof(b->address));

@@ -22,7 +22,7 @@ SN_TEST(exhibit_card_rows)
          "{\"state\":\"ok\",\"facts\":[{\"label\":\"L\",\"value\":\"1\",\"unit\":\"s\",\"note\":"
          "\"n\",\"state\":\"warn\"},{\"label\":\"M\",\"value\":\"\"}],\"link\":{\"text\":\"t\","
          "\"href\":\"#x\"}}", 0},
-        {"text: yaml", "expected a value", SN_E_SYNTAX},
+        {"text: yaml", "1:2: expected true", SN_E_SYNTAX},
         {"[]", "expected", SN_E_INVALID_ARGUMENT},
         {"{\"stat\":\"ok\"}", "did you mean \"state\"", SN_E_INVALID_ARGUMENT},
         {"{\"state\":\"fine\"}", "state: ", SN_E_INVALID_ARGUMENT},

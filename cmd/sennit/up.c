@@ -427,8 +427,8 @@ static int obey_signals(struct up *u)
 }
 
 /* Each part has a scope inside the one before, so the ends come in the opposite order of the
- * starts: traffic and exhibits first, then the gateway with what is in flight, then the processes behind it, the
- * board last. A part that fails cancels its own scope and those inside it. */
+ * starts: traffic and exhibits first, then the gateway with what is in flight, then the processes
+ * behind it, the board last. A part that fails cancels its own scope and those inside it. */
 static int run_traffic(struct up *u)
 {
     struct sn_scope_storage mem;

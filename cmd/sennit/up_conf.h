@@ -54,7 +54,7 @@ struct sn_up_plan {
     struct sn_exhibit *exhibits;
     size_t n_exhibits;
 };
-/* What commands may name: {sennit}, {dir}, {data}, {examples}; beside {name}, {index} and {port}. */
+/* What commands may name: {sennit}, {dir}, {data}, {examples}; beside {name}, {index}, {port}. */
 struct sn_up_places {
     struct sn_str sennit, dir, data, examples;
     struct sn_str path; /* PATH of exhibits */
@@ -62,8 +62,8 @@ struct sn_up_places {
 
 /* sn_up_plan_read - reads the text of `file` (as errors show it) and expands its processes:
  * replicas are numbered from 1, ports count up from the given one. Everything belongs to the arena;
- * out_fd and log_fd of each are -1. Returns 0; SN_E_INVALID_ARGUMENT or the parser's code, with every problem a
- * line of ret_errors; SN_E_NOMEM. Does not suspend. */
+ * out_fd and log_fd of each are -1. Returns 0; SN_E_INVALID_ARGUMENT or the parser's code, with
+ * every problem a line of ret_errors; SN_E_NOMEM. Does not suspend. */
 int sn_up_plan_read(struct sn_arena *a, const char *file, struct sn_str text,
                     const struct sn_up_places *places, struct sn_up_plan *ret,
                     struct sn_buf *ret_errors) SN_MUST_CHECK;
