@@ -222,20 +222,28 @@ static int reap(void *arg)
     return r < 0 ? r : code;
 }
 
+static int64_t last_line(struct run *run)
+{
+    sn_mutex_lock_always(&run->set->lock);
+    int64_t at = run->last_ns;
+    sn_mutex_unlock(&run->set->lock);
+    return at;
+}
+
 /* Until it ends. Returns its exit code, SN_E_DEADLINE_EXCEEDED or SN_E_CANCELLED, with no process
  * left in any case. */
 static int wait_end(struct run *run)
 {
     struct sn_exhibit *x = run->x;
+    int64_t from, to = x->began_ns;
     int r;
-    for (;;) {
-        int64_t from = x->every_ns ? x->began_ns : run->last_ns;
+    do { /* a line of an endless one begins the time anew */
+        from = to;
         int64_t prev = sn_deadline_tighten(from + x->timeout_ns);
         r = sn_fd_wait(run->proc.pidfd, EPOLLIN);
         sn_deadline_restore(prev);
-        if (r == SN_E_DEADLINE_EXCEEDED && !x->every_ns && run->last_ns != from) continue;
-        break;
-    }
+        if (!x->every_ns) to = last_line(run);
+    } while (r == SN_E_DEADLINE_EXCEEDED && to != from);
     if (r < 0) (void)sn_shield(run->set->grace_ns + SN_SEC, stop_group, run);
     int code = sn_shield(5 * SN_SEC, reap, run);
     return r < 0 ? r : code;
