@@ -3,15 +3,17 @@
 .PHONY: all build run test check asan tsan fuzz lint quality bench interop install clean help
 BUILD ?= build
 MESON_ARGS ?=
+TARGETS ?=
 
 all: build ## build everything into build/
 
 build:
 	@tools/deps.sh build
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) $(MESON_ARGS) >/dev/null || meson setup $(BUILD) $(MESON_ARGS)
-	@ninja -C $(BUILD) --quiet
+	@ninja -C $(BUILD) --quiet $(TARGETS)
 
-run: build ## build, then start one node with the tour: gateway and board on loopback
+run: ## build what it takes, then start one node with the tour: gateway and board on loopback
+	@$(MAKE) --no-print-directory build TARGETS=tour
 	@exec $(BUILD)/cmd/sennit/sennit up --tour
 
 check: build ## quick: lint, unit, simulation and fuzz-smoke tests of the plain build
