@@ -242,10 +242,10 @@ int sn_go_from_thread(const char *name, sn_fiber_fn fn, void *arg)
     return in ? r : sn_fail(r, "no runtime is running");
 }
 
-int sn_rt_spawn_local(sn_fiber_fn fn, void *arg, struct sn_sim_host *host)
+int sn_rt_spawn_local(const char *name, sn_fiber_fn fn, void *arg, struct sn_sim_host *host)
 {
     struct sn_worker *w = sn_worker_cur();
-    return sn_spawn(w, &sn_rt.root, NULL, (void *)(uintptr_t)fn, arg,
+    return sn_spawn(w, &sn_rt.root, name, (void *)(uintptr_t)fn, arg,
                     SN_FF_DETACHED | SN_FF_PINNED, (int)w->index, host);
 }
 

@@ -258,7 +258,8 @@ static inline void sn_poll_del(struct sn_worker *w, struct sn_pollee *e)
  * stolen: how a ready parked connection gets its fiber. In simulation it lives on `host` (NULL =
  * the running fiber's, or main's). Returns 0, SN_E_NOMEM, SN_E_RESOURCE_EXHAUSTED.
  * Context: scheduler or fiber of a worker; does not suspend. */
-int sn_rt_spawn_local(sn_fiber_fn fn, void *arg, struct sn_sim_host *host) SN_MUST_CHECK;
+int sn_rt_spawn_local(const char *name, sn_fiber_fn fn, void *arg,
+                      struct sn_sim_host *host) SN_MUST_CHECK;
 
 /* sn_wait_park_always - as sn_wait_park(t, SN_FOREVER), ignoring cancellation and deadline. */
 int sn_wait_park_always(uint64_t ticket);
