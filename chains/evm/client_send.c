@@ -44,7 +44,7 @@ static int count_of(struct sn_eth_account *acc, struct sn_arena *a, uint64_t *re
     if (!from.ptr) return SN_E_NOMEM;
     int r = sn_eth_call(acc->c->rpc, a, &v, NULL, "eth_getTransactionCount", "[\"%s\",\"pending\"]",
                         from.ptr);
-    return r < 0 ? r : sn_eth_quantity(v, "eth_getTransactionCount", ret);
+    return r < 0 ? r : sn_eth_number(v, "eth_getTransactionCount", ret);
 }
 /* ask - the node's count moves ours forward, never back: a node that lags would have nonces of
  * transactions on their way used again. With the lock held. */

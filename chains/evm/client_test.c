@@ -207,7 +207,8 @@ SN_TEST(eth_client_refuses_another_chain)
     s.text = "\"result\":\"0x1\"";
     T_EQ(sn_eth_client_check(&c), SN_E_FAILED_PRECONDITION);
     s.text = "\"result\":\"main\"";
-    T_EQ(sn_eth_client_init(&c, &s.rpc, 0, 0), SN_E_INVALID_ARGUMENT);
+    T_EQ(sn_eth_client_init(&c, &s.rpc, 0, 0), SN_E_PROTOCOL);
+    T_ASSERT(strstr(sn_diag_str(SN_E_PROTOCOL), "eth_chainId: \"0x...\""));
 }
 #define HASH1 "0x1111111111111111111111111111111111111111111111111111111111111111"
 #define HEADER(number) "\"result\":{\"number\":\"" number "\",\"timestamp\":\"0x1\",\"hash\":\"" HASH1 \
