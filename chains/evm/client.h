@@ -220,7 +220,8 @@ int sn_eth_multicall(struct sn_eth_client *c, struct sn_eth_multi *calls, size_t
 #define SN_ETH_FROM_NOW UINT64_MAX
 
 struct sn_eth_watch_opts {
-    uint64_t from;          /* the first block; SN_ETH_FROM_NOW: the one after the newest */
+    uint64_t from;          /* the first block; SN_ETH_FROM_NOW: the one after the newest at the
+                             * first sn_eth_watch_next */
     struct sn_eth_filter filter;
     bool no_logs;           /* blocks alone */
     uint64_t confirmations; /* a block is told once so many are on top of it; 0 = at once */
