@@ -296,9 +296,9 @@ SN_TEST(gas_node_errors_are_told)
         {"[{\"calls\":[{\"status\":\"0x1\",\"gasUsed\":\"80000\"}]}]", 0, "",
          SN_E_PROTOCOL, "gasUsed"},
         {"[{\"calls\":[{\"status\":\"0x1\",\"gasUsed\":\"0x1ffffffffffffffff\"}]}]", 0, "",
-         SN_E_PROTOCOL, "beyond 64 bits"},
+         SN_E_PROTOCOL, "56 bits"},
         {"[{\"calls\":[{\"status\":\"0x1\",\"gasUsed\":\"0xffffffffffffffff\"}]}]", 0, "",
-         SN_E_PROTOCOL, "beyond 56 bits"},
+         SN_E_PROTOCOL, "56 bits"},
     };
     arena_on();
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
