@@ -198,10 +198,10 @@ static int gas_main(void *arg)
     const struct sn_cli_call *call = arg;
     const struct gas_opts *o = call->opts;
     struct sn_eth_rpc *rpc;
-    int r = sn_eth_http_open(&(struct sn_eth_http_opts){.url = o->rpc, .headers = o->header}, &rpc);
+    int r = sn_eth_open(&(struct sn_eth_opts){.url = o->rpc, .headers = o->header}, &rpc);
     if (r < 0) return r;
     r = o->lines ? gas_lines(o, rpc) : gas_once(o, rpc, call->arena);
-    sn_eth_http_close(rpc);
+    sn_eth_close(rpc);
     return r;
 }
 static int gas_run(const struct sn_cli_call *call)
@@ -269,10 +269,10 @@ static int fees_main(void *arg)
     struct sn_fee_opts fo = {.blocks = (unsigned)o->blocks, .probability = o->probability};
     struct sn_eth_rpc *rpc;
     struct sn_fees f;
-    int r = sn_eth_http_open(&(struct sn_eth_http_opts){.url = o->rpc, .headers = o->header}, &rpc);
+    int r = sn_eth_open(&(struct sn_eth_opts){.url = o->rpc, .headers = o->header}, &rpc);
     if (r < 0) return r;
     r = sn_fees_suggest(rpc, &fo, call->arena, &f);
-    sn_eth_http_close(rpc);
+    sn_eth_close(rpc);
     if (r < 0) return r;
     if (o->json) {
         fees_json(&f);

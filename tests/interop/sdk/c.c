@@ -303,18 +303,18 @@ static void gas_checks(const char *file, const char *url)
                                    .data = sn_json_str(sn_json_get(c, "data"))};
         struct sn_gas_opts opts = {.quick = true, .drift_blocks = (unsigned)sn_json_i64_or(sn_json_get(c, "drift"), 0)};
         struct sn_str at_case = sn_arena_printf(&arena, "%s/c/%.*s", url, SN_STR_ARG(name));
-        must(sn_eth_http_open(&(struct sn_eth_http_opts){.url = at_case}, &rpc));
+        must(sn_eth_open(&(struct sn_eth_opts){.url = at_case}, &rpc));
         must(sn_gas_estimate(rpc, &call, &opts, &arena, &g));
         printf("gas %.*s %llu %llu %llu %llu %s %s\n", SN_STR_ARG(name), (unsigned long long)g.limit, (unsigned long long)g.used,
                (unsigned long long)g.used_low, (unsigned long long)g.used_high, methods[g.method], g.steady ? "steady" : "moves");
-        sn_eth_http_close(rpc);
+        sn_eth_close(rpc);
     }
 }
 static int scenario(void *arg)
 {
     char **argv = arg;
     sn_arena_init(&arena, NULL, 0);
-    must(sn_eth_http_open(&(struct sn_eth_http_opts){.url = sn_str(argv[1])}, &at.rpc));
+    must(sn_eth_open(&(struct sn_eth_opts){.url = sn_str(argv[1])}, &at.rpc));
     must(sn_address_parse(sn_str(argv[2]), at.from.bytes));
     encodings();
     deploy_all();
@@ -337,7 +337,7 @@ static int scenario(void *arg)
     events();
     failures();
     gas_checks(argv[3], argv[4]);
-    sn_eth_http_close(at.rpc);
+    sn_eth_close(at.rpc);
     sn_arena_done(&arena);
     return 0;
 }
