@@ -101,7 +101,8 @@ static void simulate(struct node *n, const struct sn_eth_request *c, struct sn_a
     bool ok = !n->reverts && (gas == 0 || gas >= n->limit_min + more + (more ? 3000 : 0));
     struct sn_str s = sn_arena_printf(a, ok ? form : failed, (unsigned long long)(n->used + more));
     ssize_t first = sn_str_find(c->params, SN_STR("\"calls\""));
-    if (s.ptr && first >= 0 && sn_str_find(sn_str_from(c->params, (size_t)first + 1), SN_STR("\"calls\"")) >= 0)
+    struct sn_str rest = first < 0 ? SN_STR("") : sn_str_from(c->params, (size_t)first + 1);
+    if (s.ptr && sn_str_find(rest, SN_STR("\"calls\"")) >= 0)
         s = sn_arena_printf(a, "[{\"calls\":[]},%s", s.ptr + 1); /* something came first */
     say(a, r, s.ptr);
 }
