@@ -322,7 +322,8 @@ static int fill_gas(struct sn_eth_account *acc, struct sn_arena *a, struct sn_tx
     if (tx->n_access || tx->n_auths)
         return sn_fail(SN_E_INVALID_ARGUMENT,
                        "gas: give a limit where there are access lists or authorisations");
-    int r = sn_gas_estimate(acc->c->rpc, &call, &(struct sn_gas_opts){.no_history = true}, a, &e);
+    static const struct sn_gas_opts quick = {.drift_blocks = 1, .quick = true};
+    int r = sn_gas_estimate(acc->c->rpc, &call, &quick, a, &e);
     if (r < 0) return r;
     if (e.reverts) {
         struct sn_json data = sn_json_string(e.revert_data);
