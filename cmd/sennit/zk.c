@@ -174,6 +174,10 @@ static int info_r1cs(struct sn_arena *a, struct sn_str file, struct sn_json *o)
     set_u64(a, o, "coefficientsPlusMinusOne", t.entries_unit);
     set_u64(a, o, "longestConstraint", t.row_max);
     set_u64(a, o, "unusedWires", t.wires_unused);
+    if (s.gates) {
+        set_u64(a, o, "customGates", s.gates->n_gates);
+        set_u64(a, o, "customGateUses", s.gates->n_uses);
+    }
     sn_r1cs_done(&s);
     return 0;
 }

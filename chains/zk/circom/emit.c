@@ -163,6 +163,10 @@ int cx_constrain(struct cx_exec *x, const struct sn_zv *l, const struct sn_zv *r
                  uint32_t end)
 {
     struct cx_inst *inst = x->f->inst;
+    if (inst->def->custom)
+        return cx_error(x->s, pos, end,
+                        "a constraint in a custom template\nwhat it means is the proof system's "
+                        "business: assign with <--");
     uint32_t a = cx_node_of(x, l), b = cx_node_of(x, rhs);
     if (!a || !b) return SN_E_NOMEM;
     struct flat f = {.x = x, .n = x->f->code->nodes.ptr};

@@ -168,6 +168,7 @@ struct cx_inst {
     const struct cx_def *def;
     struct cx_val *args;
     bool building, is_main;
+    bool has_custom; /* is a custom template or contains one */
     SN_VEC(struct cx_own) own;
     SN_VEC(struct cx_comp) comps;
     SN_VEC(uint8_t) assigned; /* by provisional signal: 1 assigned, 2 in a constraint */

@@ -363,6 +363,8 @@ int cx_new_component(struct cx_exec *x, uint32_t sym, const struct cx_place *at,
     if (x->f->kind != CX_IN_TEMPLATE || x->f->code->region)
         return cx_error(x->s, call->pos, call->end, "a component cannot be created %s",
                         x->f->kind == CX_IN_TEMPLATE ? "where a signal decides whether" : "here");
+    if (inst->def->custom)
+        return cx_error(x->s, call->pos, call->end, "a component in a custom template");
     struct cx_val *args;
     int r = template_of(x, call, &d, &args);
     if (r < 0) return r;

@@ -370,6 +370,9 @@ static int declare_signal(struct cx_exec *x, const struct cx_decl *d, struct cx_
                         "a signal cannot be declared where a signal decides whether");
     if (f->from && d->dir == CX_INPUT) take_tag_values(f->from, d->sym, &e->tags);
     struct cx_inst *inst = f->inst;
+    if (inst->def->custom && d->dir == CX_MIDDLE && f->kind == CX_IN_TEMPLATE)
+        cx_warn(x->s, d->pos, d->end,
+                "a signal of a custom template that is neither input nor output");
     struct cx_own own = {.sym = d->sym,
                          .prov = inst->n_prov,
                          .n = e->n,

@@ -5,6 +5,7 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "zk/circom/exec_int.h"
+#include "zk/gates_int.h"
 
 /* ---- layout ---------------------------------------------------------------------------------- */
 
@@ -65,6 +66,7 @@ static int place_comps(struct cx_exec *x, struct cx_inst *inst)
                             x->s->signals_max);
         for (uint32_t k = 0; k < c->ports.n_in + c->ports.n_out; k++)
             inst->remap[c->prov + k] = c->offset + k;
+        inst->has_custom |= c->inst->has_custom;
         inst->all_nonlinear += c->inst->all_nonlinear;
         inst->all_linear += c->inst->all_linear;
         if (c->inst->depth + 1 > inst->depth) inst->depth = c->inst->depth + 1;
@@ -98,6 +100,7 @@ int cx_layout(struct cx_exec *x, struct cx_inst *inst, struct cx_code *code)
     inst->remap = sn_arena_array(x->arena, inst->n_prov + 1u, sizeof(uint32_t));
     if (!inst->remap) return SN_E_NOMEM;
     place_own(x, inst);
+    inst->has_custom = inst->def->custom;
     inst->all_nonlinear = inst->nonlinear;
     inst->all_linear = inst->linear;
     int r = place_comps(x, inst);
@@ -331,6 +334,76 @@ static int add_rows(struct linker *l, const struct cx_inst *inst, uint32_t base)
     return 0;
 }
 
+/* ---- custom gates ---------------------------------------------------------------------------- */
+
+struct by_param {
+    const struct cx_source *s;
+    const struct cx_def *def;
+};
+static int param_cmp(const void *a, const void *b, void *ctx)
+{
+    const struct by_param *c = ctx;
+    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+    return sn_str_cmp(cx_name(c->s, c->def->params[i]), cx_name(c->s, c->def->params[j]));
+}
+
+/* The gate an instance is: parameters in the order of their names, arrays flat. */
+static int add_gate(const struct sn_circom *c, const struct cx_inst *inst, struct sn_r1cs_gates *g)
+{
+    const struct cx_def *d = inst->def;
+    uint32_t *order SN_CLEANUP(sn_freep) = sn_alloc((d->n_params + 1u) * sizeof(*order));
+    SN_VEC(struct sn_fe) values = {0};
+    if (!order) return SN_E_NOMEM;
+    for (uint32_t i = 0; i < d->n_params; i++) order[i] = i;
+    struct by_param ctx = {&c->src, d};
+    qsort_r(order, d->n_params, sizeof(*order), param_cmp, &ctx);
+    int r = 0;
+    for (uint32_t i = 0; i < d->n_params; i++) {
+        const struct cx_val *v = &inst->args[order[i]];
+        for (uint32_t k = 0; r == 0 && k < v->n; k++) {
+            struct sn_fe m;
+            sn_zv_fe(c->src.field, &m, &cx_elems(v)[k]);
+            r = sn_vec_push(&values, m);
+        }
+    }
+    if (r == 0)
+        r = sn_r1cs_gates_add(g, cx_name(&c->src, d->sym), values.ptr, (uint32_t)values.len);
+    sn_vec_done(&values);
+    return r;
+}
+
+/* Uses below inst, whose first signal is wire `base`; signals in order of declaration. */
+static int add_uses(const struct cx_inst *inst, uint64_t base, const uint32_t *gate_of,
+                    struct sn_r1cs_gates *g)
+{
+    int r = 0;
+    if (inst->def->custom) {
+        r = sn_r1cs_gates_use(g, gate_of[inst->id]);
+        SN_VEC_EACH (&inst->own, o)
+            for (uint32_t k = 0; r == 0 && k < o->n; k++)
+                r = sn_r1cs_gates_signal(g, base + o->offset + k);
+    }
+    for (uint32_t i = 0; r == 0 && i < inst->comps.len; i++) {
+        const struct cx_comp *k = &inst->comps.ptr[inst->order[i]];
+        if (k->inst->has_custom) r = add_uses(k->inst, base + k->offset, gate_of, g);
+    }
+    return r;
+}
+
+static int add_gates(const struct sn_circom *c, struct sn_r1cs *s)
+{
+    if (!c->src.custom_pragma) return 0;
+    uint32_t *gate_of SN_CLEANUP(sn_freep) = sn_alloc((c->insts.len + 1) * sizeof(*gate_of));
+    s->gates = sn_r1cs_gates_new();
+    int r = s->gates && gate_of ? 0 : SN_E_NOMEM;
+    for (size_t i = 0; r == 0 && i < c->insts.len; i++) {
+        if (!c->insts.ptr[i]->def->custom) continue;
+        gate_of[i] = s->gates->n_gates;
+        r = add_gate(c, c->insts.ptr[i], s->gates);
+    }
+    return r < 0 ? r : add_uses(c->main, 1, gate_of, s->gates);
+}
+
 int sn_circom_r1cs(const struct sn_circom *c, struct sn_r1cs *ret)
 {
     struct linker l = {.c = c};
@@ -355,6 +428,7 @@ int sn_circom_r1cs(const struct sn_circom *c, struct sn_r1cs *ret)
         r = sn_r1cs_builder_finish(&l.b, &s, ret);
     else
         sn_r1cs_builder_done(&l.b);
+    if (r == 0 && (r = add_gates(c, ret)) < 0) sn_r1cs_done(ret);
     sn_free(l.coef);
     sn_vec_done(&l.wire);
     sn_vec_done(&l.ids);
