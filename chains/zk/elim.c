@@ -424,7 +424,7 @@ static int rewrite_row(struct sn_elim *e, struct sn_r1cs_builder *b, uint32_t i,
     for (int m = 0; m < 3; m++) abc[m] = (struct sn_lc){terms.ptr + end[m], end[m + 1] - end[m]};
     if (r == 0) r = sn_r1cs_add(b, abc);
     if (r == 0) {
-        sn_row_drop_trivial(b);
+        sn_row_tidy(b);
         uint32_t last = b->sys.n_rows - 1;
         if (b->sys.n_rows && sn_row_is_linear(&b->sys, last)) {
             const uint32_t *row = b->sys.row_at + 3 * (size_t)last;

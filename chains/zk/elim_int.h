@@ -42,7 +42,7 @@ void sn_elim_done(struct sn_elim *e);
 
 /* sn_row_is_linear - one factor of row i is a number. */
 bool sn_row_is_linear(const struct sn_r1cs *s, uint32_t i);
-/* sn_row_drop_trivial - takes back the row just added if it says 0 = 0. */
-void sn_row_drop_trivial(struct sn_r1cs_builder *b);
+/* sn_row_tidy - the row just added without a product that is zero; without the row if it says 0 = 0. */
+void sn_row_tidy(struct sn_r1cs_builder *b);
 /* sn_r1cs_row_max - entries of the longest row. */
 uint32_t sn_r1cs_row_max(const struct sn_r1cs *s);

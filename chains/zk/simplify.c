@@ -116,15 +116,24 @@ static int pass1_row(struct pass1 *p, uint32_t i, struct sn_lc_term *terms)
         }
     }
     int r = sn_r1cs_add(&p->b, abc);
-    if (r == 0) sn_row_drop_trivial(&p->b);
+    if (r == 0) sn_row_tidy(&p->b);
     return r;
 }
 
-/* Takes the row just added back where one factor and C vanish: it says nothing. */
-void sn_row_drop_trivial(struct sn_r1cs_builder *b)
+/* Of the row just added: where one factor is zero the other goes too, and where then nothing is left
+ * the row does. */
+void sn_row_tidy(struct sn_r1cs_builder *b)
 {
-    const uint32_t *row = b->sys.row_at + 3 * (size_t)(b->sys.n_rows - 1);
-    if (row[2] == row[3] && (row[0] == row[1] || row[1] == row[2])) b->sys.n_rows--;
+    uint32_t *row = b->sys.row_at + 3 * (size_t)(b->sys.n_rows - 1);
+    if (row[0] != row[1] && row[1] != row[2]) return;
+    uint32_t gone = row[2] - row[0], n = row[3] - row[2];
+    if (gone && n) {
+        memmove(b->sys.wire + row[0], b->sys.wire + row[2], n * sizeof(*b->sys.wire));
+        memmove(b->sys.coef + row[0], b->sys.coef + row[2], n * sizeof(*b->sys.coef));
+    }
+    row[1] = row[2] = row[0];
+    row[3] = row[0] + n;
+    b->sys.n_rows -= n == 0;
 }
 
 static int pass1_run(struct pass1 *p)

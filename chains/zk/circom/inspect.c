@@ -67,7 +67,7 @@ static void inspect_comps(struct cx_exec *x, struct cx_inst *inst, struct sn_buf
         (void)sn_buf_byte(&name, '.');
         for (uint32_t i = 0; i < c->ports.n; i++) {
             const struct cx_port *p = &c->ports.ptr[i];
-            struct group g = {c->prov + p->offset, p->n, p->sym, p->n_dims, c->pos, p->dims, p->bus};
+            struct group g = {cx_port_prov(c, i), p->n, p->sym, p->n_dims, c->pos, p->dims, p->bus};
             uint32_t first = 0, n = unconstrained(inst, &g, &first);
             if (n == 0) continue;
             group_text(x, &g, sn_buf_view(&name), n, first, b);

@@ -64,8 +64,9 @@ static int place_comps(struct cx_exec *x, struct cx_inst *inst)
         if (inst->size >= x->s->signals_max)
             return cx_limit(x->s, SN_E_TOO_LARGE, inst->def->pos, "more than %u signals",
                             x->s->signals_max);
-        for (uint32_t k = 0; k < c->ports.n_in + c->ports.n_out; k++)
-            inst->remap[c->prov + k] = c->offset + k;
+        for (uint32_t p = 0; p < c->ports.n; p++)
+            for (uint32_t k = 0; k < c->ports.ptr[p].n; k++)
+                inst->remap[cx_port_prov(c, p) + k] = c->offset + c->ports.ptr[p].offset + k;
         inst->has_custom |= c->inst->has_custom;
         inst->all_nonlinear += c->inst->all_nonlinear;
         inst->all_linear += c->inst->all_linear;
@@ -144,7 +145,7 @@ static int link_inputs(struct cx_exec *x, struct cx_inst *m)
     struct sn_witness_prog *p = &x->c->prog;
     struct sn_witness_shape *s = sn_arena_array(x->arena, m->own.len, sizeof(*s));
     if (!s) return SN_E_NOMEM;
-    uint32_t n_out = 0, found = 0;
+    uint32_t n_out = 0;
     SN_VEC_EACH (&m->own, o) {
         if (o->dir == CX_OUTPUT) n_out += o->n;
         if (o->dir != CX_INPUT) continue;
@@ -156,16 +157,22 @@ static int link_inputs(struct cx_exec *x, struct cx_inst *m)
                                        .n_signals = o->n,
                                        .is_public = is_public(x->s, o->sym)};
         if (q->is_public) x->c->n_public += o->n;
-        found += q->is_public;
         p->n_inputs += o->n;
         int r = o->bus ? bus_shape(x, o->bus, q) : 0;
         if (r < 0) return r;
-        if (o->tags.n) return cx_error(x->s, o->pos, o->pos + 1, "inputs of main have no tags");
+        if (cx_any_tag(&o->tags))
+            return cx_error(x->s, o->pos, o->pos + (uint32_t)cx_name(x->s, o->sym).len,
+                            "inputs of main have no tags, nor have the fields of their buses\n"
+                            "tag a signal inside of main, and constrain it");
     }
-    if (found < x->s->n_publics)
-        return cx_error(x->s, x->s->main_pos, 0,
-                        "a public signal of main is no input of its "
-                        "template, or named twice");
+    for (uint32_t k = 0; k < x->s->n_publics; k++) {
+        uint32_t sym = x->s->publics[k];
+        bool found = false;
+        SN_VEC_EACH (&m->own, o) found |= o->dir == CX_INPUT && o->sym == sym;
+        if (!found)
+            return cx_error(x->s, x->s->main_pos, 0, "main has no input \"%.*s\" to make public",
+                            SN_STR_ARG(cx_name(x->s, sym)));
+    }
     p->inputs = s;
     p->first_input = n_out + 1;
     return 0;
