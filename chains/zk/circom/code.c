@@ -341,13 +341,15 @@ int cx_finish_code(struct cx_exec *x, struct cx_code *code, const uint32_t *rema
     if (r == 0) {
         ret->n = (uint32_t)g.ins.len;
         ret->n_regs = g.n_regs;
-        ret->ins = sn_arena_array(x->arena, g.ins.len, sizeof(struct sn_wins));
-        ret->place = sn_arena_array(x->arena, g.ins.len, sizeof(uint32_t));
-        if (!ret->ins || !ret->place) r = SN_E_NOMEM;
-    }
-    if (r == 0 && g.ins.len) {
-        memcpy(ret->ins, g.ins.ptr, g.ins.len * sizeof(struct sn_wins));
-        memcpy(ret->place, g.place.ptr, g.ins.len * sizeof(uint32_t));
+        struct sn_wins *ins = sn_arena_array(x->arena, g.ins.len, sizeof(*ins));
+        uint32_t *place = sn_arena_array(x->arena, g.ins.len, sizeof(*place));
+        if (ins && place && g.ins.len) {
+            memcpy(ins, g.ins.ptr, g.ins.len * sizeof(*ins));
+            memcpy(place, g.place.ptr, g.ins.len * sizeof(*place));
+        }
+        if (!ins || !place) r = SN_E_NOMEM;
+        ret->ins = ins;
+        ret->place = place;
     }
     sn_vec_done(&g.free_regs);
     sn_vec_done(&g.ins);

@@ -325,4 +325,3 @@ int cx_exec(struct cx_exec *x, const struct cx_stmt *s);
 /* link.c */
 int cx_layout(struct cx_exec *x, struct cx_inst *inst, struct cx_code *code);
 int cx_link(struct cx_exec *x);
-void cx_label_name(const struct sn_circom *c, uint64_t label, struct sn_buf *out);

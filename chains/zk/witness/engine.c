@@ -2,6 +2,7 @@
 /* zk/witness/engine.c - the interpreter of witness programs. */
 #include "core/alloc.h"
 #include "core/status.h"
+#include "zk/bin_int.h"
 #include "zk/witness/prog.h"
 
 struct engine {
@@ -21,7 +22,7 @@ static SN_NOINLINE SN_COLD int failed(struct engine *e, const struct sn_wcode *c
 {
     struct sn_buf b;
     sn_buf_init(&b, 0);
-    if (e->p->describe) e->p->describe(e->p->ctx, code->place[at], e->base, &b);
+    sn_wplace_text(e->p, code->place[at], e->base, &b);
     int r = sn_fail(status, "%s: %.*s", what, (int)b.len, b.ptr ? (const char *)b.ptr : "");
     sn_buf_done(&b);
     return r;
@@ -122,6 +123,13 @@ static inline int arith(const struct sn_field *f, uint32_t op, struct sn_zv *d,
     return sn_zv_op(f, (enum sn_zop)op, d, a, b);
 }
 
+/* Jumps, calls and components pay for the code they lead to. */
+static bool spend(struct engine *e, uint32_t n)
+{
+    e->steps += n + 1u;
+    return e->steps <= (e->o && e->o->steps_max ? e->o->steps_max : SN_WITNESS_STEPS_MAX);
+}
+
 #define ARG(x) (bases[(x) >> 30] + SN_WARG_INDEX(x))
 
 /* long: one case for each instruction. */
@@ -133,7 +141,8 @@ static int run(struct engine *e, const struct sn_wcode *code, const struct sn_wi
         return sn_fail(SN_E_DEPTH, "more than %u functions within each other",
                        SN_WITNESS_CALLS_MAX);
     e->base = base;
-    struct sn_zv *bases[4] = {e->regs + regs_at, e->p->consts, e->sig + base, NULL};
+    struct sn_zv *bases[4] = {e->regs + regs_at, (struct sn_zv *)(uintptr_t)e->p->consts,
+                              e->sig + base, NULL};
     uint32_t pc = 0;
     int r = 0;
     for (; pc < code->n; pc++) {
@@ -170,8 +179,7 @@ static int run(struct engine *e, const struct sn_wcode *code, const struct sn_wi
             if (sn_zv_is_zero(ARG(i->a))) pc = i->c - 1;
             break;
         case SN_WOP_JMP:
-            e->steps += code->n;
-            if (e->steps > (e->o && e->o->steps_max ? e->o->steps_max : SN_WITNESS_STEPS_MAX))
+            if (!spend(e, code->n))
                 return failed(e, code, pc, SN_E_RESOURCE_EXHAUSTED, "too many steps");
             pc = i->c - 1;
             break;
@@ -184,11 +192,14 @@ static int run(struct engine *e, const struct sn_wcode *code, const struct sn_wi
                 return failed(e, code, pc, SN_E_FAILED_PRECONDITION, "assert failed");
             break;
         case SN_WOP_RUN:
+            if (!spend(e, e->p->instances[inst->subs[i->c].instance].code.n))
+                return failed(e, code, pc, SN_E_RESOURCE_EXHAUSTED, "too many steps");
             if ((r = run_sub(e, inst, i, regs_at)) < 0) return r;
             bases[0] = e->regs + regs_at;
             break;
         case SN_WOP_CALL:
-            e->steps += code->n;
+            if (!spend(e, e->p->functions[i->c].n))
+                return failed(e, code, pc, SN_E_RESOURCE_EXHAUSTED, "too many steps");
             if ((r = call(e, i, regs_at, code->n_regs)) < 0) return r;
             bases[0] = e->regs + regs_at;
             break;
@@ -202,26 +213,85 @@ static int run(struct engine *e, const struct sn_wcode *code, const struct sn_wi
     return 0;
 }
 
+static void engine_done(struct engine *e)
+{
+    if (e->sig) explicit_bzero(e->sig, e->p->n_labels * sizeof(struct sn_zv));
+    if (e->regs) explicit_bzero(e->regs, e->regs_cap * sizeof(struct sn_zv));
+    sn_free(e->sig);
+    sn_free(e->regs);
+    sn_buf_done(&e->line);
+}
+
+/* Every signal into e->sig. Owns: engine_done, also where it fails. */
+static int solve(struct engine *e, const struct sn_fe *inputs)
+{
+    const struct sn_witness_prog *p = e->p;
+    const struct sn_winstance *main = &p->instances[p->main];
+    sn_buf_init(&e->line, 1u << 20);
+    e->sig = sn_zalloc(p->n_labels, sizeof(struct sn_zv));
+    int r = e->sig ? frame(e, 0, main->code.n_regs) : SN_E_NOMEM;
+    if (r < 0) return r;
+    e->sig[0] = sn_zv_small(1);
+    for (uint32_t i = 0; i < p->n_inputs; i++)
+        e->sig[p->first_input + i] = sn_zv_from_fe(p->field, &inputs[i]);
+    return run(e, &main->code, main, 1, 0);
+}
+
 int sn_witness_run(const struct sn_witness_prog *p, const struct sn_fe *inputs,
                    const struct sn_witness_opts *o, struct sn_fe *ret)
 {
     struct engine e = {.p = p, .o = o};
-    const struct sn_winstance *main = &p->instances[p->main];
-    sn_buf_init(&e.line, 1u << 20);
-    e.sig = sn_zalloc(p->n_labels, sizeof(struct sn_zv));
-    int r = e.sig ? frame(&e, 0, main->code.n_regs) : SN_E_NOMEM;
-    if (r == 0) {
-        e.sig[0] = sn_zv_small(1);
-        for (uint32_t i = 0; i < p->n_inputs; i++)
-            e.sig[p->first_input + i] = sn_zv_from_fe(p->field, &inputs[i]);
-        r = run(&e, &main->code, main, 1, 0);
-    }
+    int r = solve(&e, inputs);
     for (uint64_t i = 0; r == 0 && i < p->n_labels; i++) sn_zv_fe(p->field, &ret[i], &e.sig[i]);
-    if (e.sig) explicit_bzero(e.sig, p->n_labels * sizeof(struct sn_zv));
-    if (e.regs) explicit_bzero(e.regs, e.regs_cap * sizeof(struct sn_zv));
-    sn_free(e.sig);
-    sn_free(e.regs);
-    sn_buf_done(&e.line);
+    engine_done(&e);
+    return r;
+}
+
+int sn_witness_run_wires(const struct sn_witness_prog *p, const struct sn_fe *inputs,
+                         const struct sn_witness_opts *o, struct sn_fe *ret)
+{
+    struct engine e = {.p = p, .o = o};
+    int r = solve(&e, inputs);
+    uint64_t n = sn_witness_n_wires(p);
+    for (uint64_t i = 0; r == 0 && i < n; i++)
+        sn_zv_fe(p->field, &ret[i], &e.sig[p->wires ? p->wires[i] : i]);
+    engine_done(&e);
+    return r;
+}
+
+/* Values go out plain: the small ones never see Montgomery form. */
+static int put_wtns(const struct engine *e, const struct sn_zk_sink *sink)
+{
+    const struct sn_field *f = e->p->field;
+    uint64_t n = sn_witness_n_wires(e->p);
+    uint32_t n8 = (f->bits + 63) / 64 * 8;
+    struct sn_out o;
+    if (n > SN_R1CS_WIRES_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "a witness of %llu values", (unsigned long long)n);
+    int r = sn_out_begin(&o, sink);
+    if (r < 0) return r;
+    sn_out_header(&o, "wtns", 2, 2);
+    sn_out_section(&o, 1, 4 + n8 + 4);
+    sn_out_u32(&o, n8);
+    sn_out_put(&o, f->p.v, n8);
+    sn_out_u32(&o, (uint32_t)n);
+    sn_out_section(&o, 2, n * n8);
+    for (uint64_t i = 0; i < n; i++) {
+        const struct sn_zv *v = &e->sig[e->p->wires ? e->p->wires[i] : i];
+        struct sn_fe plain;
+        sn_zv_plain(f, &plain, v);
+        sn_out_put(&o, plain.v, n8);
+    }
+    return sn_out_end(&o);
+}
+
+int sn_witness_run_wtns(const struct sn_witness_prog *p, const struct sn_fe *inputs,
+                        const struct sn_witness_opts *o, const struct sn_zk_sink *out)
+{
+    struct engine e = {.p = p, .o = o};
+    int r = solve(&e, inputs);
+    if (r == 0) r = put_wtns(&e, out);
+    engine_done(&e);
     return r;
 }
 
@@ -236,4 +306,8 @@ uint32_t sn_witness_n_inputs(const struct sn_witness_prog *p, uint32_t *ret_firs
 {
     *ret_first = p->first_input;
     return p->n_inputs;
+}
+uint64_t sn_witness_n_wires(const struct sn_witness_prog *p)
+{
+    return p->wires ? p->n_wires : p->n_labels;
 }
