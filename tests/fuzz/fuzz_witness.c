@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compiled witness programs: any file is refused or runs without reaching outside of its memory.
- * The digest is made right first, so that mutations get past it. */
+ * The sum is made right first, so that mutations get past it. */
 #include <stdlib.h>
 
 #include "core/alloc.h"
 #include "core/status.h"
-#include "crypto/hash.h"
-#include "zk/witness/prog.h"
+#include "zk/witness/file_int.h"
 
 static void use(const struct sn_witness_prog *p)
 {
@@ -45,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 64 || size > 65536) return 0;
     uint8_t *copy = sn_alloc(size);
     memcpy(copy, data, size);
-    if (sn_hash_once(SN_SHA256, copy + 56, size - 56, copy + 24) < 0) abort();
+    sn_put_le64(copy + 24, snw_sum(sn_str_of((const char *)copy, size)));
     if (sn_witness_read(sn_str_of((const char *)copy, size), &p) == 0) {
         use(p);
         sn_witness_free(p);

@@ -15,6 +15,7 @@ struct engine {
     unsigned calls;
     struct sn_buf line;
     uint64_t base; /* label of the running component's first signal */
+    struct sn_fe bits[2]; /* the element last taken apart, and the same as an integer */
 };
 
 static SN_NOINLINE SN_COLD int failed(struct engine *e, const struct sn_wcode *code, uint32_t at,
@@ -90,20 +91,43 @@ static int run_sub(struct engine *e, const struct sn_winstance *inst, const stru
     return r;
 }
 
-/* The frequent cases inline: both small, results small. */
+/* Both small, and so is the result. Fields of less than 64 bits reduce: not here. */
+static SN_ALWAYS_INLINE bool arith_small(uint32_t op, int64_t a, int64_t b, int64_t *ret)
+{
+    bool ok = false;
+    if (op == SN_ZOP_ADD)
+        ok = (*ret = a + b, true);
+    else if (op == SN_ZOP_SUB)
+        ok = (*ret = a - b, true);
+    else if (op == SN_ZOP_MUL)
+        ok = !__builtin_mul_overflow(a, b, ret);
+    return ok && *ret <= SN_ZV_SMALL_MAX && *ret >= -SN_ZV_SMALL_MAX;
+}
+/* One small operand that is 0 or 1: bits times powers, sums that begin with nothing. */
+static SN_ALWAYS_INLINE bool arith_unit(uint32_t op, struct sn_zv *d, const struct sn_zv *a,
+                                        const struct sn_zv *b)
+{
+    if (op == SN_ZOP_MUL) {
+        const struct sn_zv *small = a->kind == SN_ZV_SMALL ? a : b;
+        if ((uint64_t)small->s > 1) return false;
+        *d = small->s == 0 ? sn_zv_small(0) : small == a ? *b : *a;
+        return true;
+    }
+    if (op == SN_ZOP_ADD && a->kind == SN_ZV_SMALL && a->s == 0)
+        *d = *b;
+    else if ((op == SN_ZOP_ADD || op == SN_ZOP_SUB) && b->kind == SN_ZV_SMALL && b->s == 0)
+        *d = *a;
+    else
+        return false;
+    return true;
+}
+/* The frequent cases; the rest is sn_zv_op's. */
 static inline int arith(const struct sn_field *f, uint32_t op, struct sn_zv *d,
                         const struct sn_zv *a, const struct sn_zv *b)
 {
     if (SN_LIKELY((a->kind | b->kind) == SN_ZV_SMALL && f->bits > 64)) {
         int64_t r;
-        bool ok = false;
-        if (op == SN_ZOP_ADD)
-            ok = (r = a->s + b->s, true);
-        else if (op == SN_ZOP_SUB)
-            ok = (r = a->s - b->s, true);
-        else if (op == SN_ZOP_MUL)
-            ok = !__builtin_mul_overflow(a->s, b->s, &r);
-        if (ok && r <= SN_ZV_SMALL_MAX && r >= -SN_ZV_SMALL_MAX) {
+        if (arith_small(op, a->s, b->s, &r)) {
             d->kind = SN_ZV_SMALL;
             d->s = r;
             return 0;
@@ -119,8 +143,29 @@ static inline int arith(const struct sn_field *f, uint32_t op, struct sn_zv *d,
             return sn_zv_op(f, (enum sn_zop)op, d, a, b);
         d->kind = SN_ZV_FE;
         return 0;
+    } else if (op <= SN_ZOP_MUL && a->kind != b->kind && arith_unit(op, d, a, b)) {
+        return 0;
     }
     return sn_zv_op(f, (enum sn_zop)op, d, a, b);
+}
+
+/* Bit k. Decompositions ask for one bit of the same element after the other. */
+static uint64_t bit(struct engine *e, const struct sn_zv *a, uint32_t k)
+{
+    if (a->kind == SN_ZV_SMALL && a->s >= 0) return k > 62 ? 0 : (uint64_t)a->s >> k & 1;
+    struct sn_fe m;
+    sn_zv_fe(e->p->field, &m, a);
+    if (!sn_fe_equal(&m, &e->bits[0])) {
+        sn_fe_from_mont(e->p->field, &e->bits[1], &m);
+        e->bits[0] = m;
+    }
+    return k > 255 ? 0 : e->bits[1].v[k / 64] >> k % 64 & 1;
+}
+
+static void copy(struct sn_zv *d, const struct sn_zv *a, const struct sn_wins *i)
+{
+    ptrdiff_t step_d = SN_WSTEP_D(i->b), step_a = SN_WSTEP_A(i->b);
+    for (uint32_t n = i->c; n > 0; n--, d += step_d, a += step_a) *d = *a;
 }
 
 /* Jumps, calls and components pay for the code they lead to. */
@@ -154,6 +199,8 @@ static int run(struct engine *e, const struct sn_wcode *code, const struct sn_wi
         }
         switch (i->op) {
         case SN_WOP_MOV: *ARG(i->d) = *ARG(i->a); break;
+        case SN_WOP_COPY: copy(ARG(i->d), ARG(i->a), i); break;
+        case SN_WOP_BIT: *ARG(i->d) = sn_zv_small((int64_t)bit(e, ARG(i->a), i->c)); break;
         case SN_WOP_SELECT: *ARG(i->d) = sn_zv_is_zero(ARG(i->a)) ? *ARG(i->c) : *ARG(i->b); break;
         case SN_WOP_BOUND: {
             int64_t k = sn_zv_index(f, ARG(i->a), i->c);
@@ -217,6 +264,7 @@ static void engine_done(struct engine *e)
 {
     if (e->sig) explicit_bzero(e->sig, e->p->n_labels * sizeof(struct sn_zv));
     if (e->regs) explicit_bzero(e->regs, e->regs_cap * sizeof(struct sn_zv));
+    explicit_bzero(e->bits, sizeof(e->bits));
     sn_free(e->sig);
     sn_free(e->regs);
     sn_buf_done(&e->line);

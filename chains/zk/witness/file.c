@@ -2,8 +2,10 @@
 /* zk/witness/file.c - compiled witness programs as files (.snw), used where they are mapped.
  *
  * The container of iden3's formats (magic "snwp"), every section a table of little-endian 32-bit
- * words: instructions are executed in place. The head comes first and begins with the SHA-256 of
- * everything behind it. Nothing in a file is believed: instructions are checked against the frame
+ * words: instructions are executed in place. The head comes first and begins with a sum of
+ * everything behind it, then the SHA-256 of everything behind that. Loading compares the sum, which
+ * finds damage at the speed of memory; whoever keys by the digest compares it first
+ * (sn_witness_verify). Nothing in a file is believed: instructions are checked against the frame
  * and the component they run in, so that the engine need not. */
 #include "core/alloc.h"
 #include "core/arena.h"
@@ -13,8 +15,24 @@
 #include "zk/bin_int.h"
 #include "zk/witness/file_int.h"
 
-#define DIGEST_AT 24u /* behind the container's header and that of the first section */
+#define SUM_AT 24u /* behind the container's header and that of the first section */
+#define DIGEST_AT (SUM_AT + 8u)
 #define BODY_AT (DIGEST_AT + 32u)
+
+uint64_t snw_sum(struct sn_str file)
+{
+    uint64_t h[4] = {1, 2, 3, 4};
+    const uint8_t *p = (const uint8_t *)file.ptr + DIGEST_AT;
+    size_t n = file.len - DIGEST_AT;
+    for (; n >= 32; n -= 32, p += 32)
+        for (unsigned i = 0; i < 4; i++) {
+            h[i] = (h[i] ^ sn_le64(p + 8 * i)) * SNW_SUM_FACTOR;
+            h[i] ^= h[i] >> 29;
+        }
+    for (; n > 0; n--, p++) h[0] = (h[0] ^ *p) * SNW_SUM_FACTOR;
+    for (unsigned i = 1; i < 4; i++) h[0] = ((h[0] ^ h[0] >> 32) + h[i]) * SNW_SUM_FACTOR;
+    return h[0] ^ h[0] >> 32;
+}
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
@@ -134,7 +152,7 @@ static void put_head(struct writer *w, uint32_t n_wires)
     const uint32_t rec[SNW_HEAD_WORDS] = {p->n_instances, p->n_functions, p->n_strings,
                                           p->main,        p->n_inputs,    p->first_input,
                                           (uint32_t)p->n_shapes, n_wires};
-    for (unsigned i = 0; i < 8; i++) word(w, SNW_HEAD, 0); /* the digest */
+    for (unsigned i = 0; i < 10; i++) word(w, SNW_HEAD, 0); /* sum and digest */
     for (unsigned i = 0; i < 8; i++) word(w, SNW_HEAD, (uint32_t)(p->field->p.v[i / 2] >> i % 2 * 32));
     for (unsigned k = 0; k < SNW_HEAD_WORDS; k++) word(w, SNW_HEAD, rec[k]);
 }
@@ -182,7 +200,10 @@ static int emit(struct writer *w, const struct sn_zk_sink *sink)
     sn_out_put(&o, w->text.ptr, w->text.len);
     r = sn_out_end(&o);
     if (r == 0) r = sn_hash_once(SN_SHA256, b.ptr + BODY_AT, b.len - BODY_AT, b.ptr + DIGEST_AT);
-    if (r == 0) r = sink->write(sink->ctx, b.ptr, b.len);
+    if (r == 0) {
+        sn_put_le64(b.ptr + SUM_AT, snw_sum(sn_buf_view(&b)));
+        r = sink->write(sink->ctx, b.ptr, b.len);
+    }
     sn_buf_done(&b);
     return r;
 }
@@ -239,18 +260,17 @@ int snw_table_of(const struct snw_file *f, unsigned id, uint32_t words, uint32_t
 static int read_head(struct snw_file *f, struct sn_str file)
 {
     struct sn_witness_prog *p = &f->prog;
-    uint8_t digest[32];
     const uint32_t *h = NULL;
     int r = sn_bin_open(file, "snwp", SNW_VERSION, ".snw", &f->bin);
-    if (r == 0) r = snw_table_of(f, SNW_HEAD, 16 + SNW_HEAD_WORDS, 1, &h);
+    if (r == 0) r = snw_table_of(f, SNW_HEAD, 18 + SNW_HEAD_WORDS, 1, &h);
     if (r < 0) return r;
-    if (f->bin.section[SNW_HEAD].ptr != file.ptr + DIGEST_AT)
+    if (f->bin.section[SNW_HEAD].ptr != file.ptr + SUM_AT)
         return sn_fail(SN_E_SYNTAX, ".snw file whose head is not its first section");
-    r = sn_hash_once(SN_SHA256, file.ptr + BODY_AT, file.len - BODY_AT, digest);
-    if (r < 0) return r;
-    if (memcmp(digest, h, 32) != 0)
-        return sn_fail(SN_E_DATA_LOSS, ".snw file is damaged: its digest is another");
-    memcpy(p->digest, digest, 32);
+    if (snw_sum(file) != sn_le64((const uint8_t *)h))
+        return sn_fail(SN_E_DATA_LOSS, ".snw file is damaged: its sum is another");
+    memcpy(p->digest, h + 2, 32);
+    f->file = file;
+    h += 2;
     size_t n8 = 32;
     const uint8_t *prime = (const uint8_t *)(h + 8);
     while (n8 > 8 && sn_le64(prime + n8 - 8) == 0) n8 -= 8;
@@ -434,6 +454,18 @@ static int read_all(struct snw_file *f, struct sn_str file)
     f->prog.n_labels = 1 + (uint64_t)f->prog.instances[f->prog.main].size;
     r = read_inputs(f);
     return r < 0 ? r : read_wires(f);
+}
+
+int sn_witness_verify(const struct sn_witness_prog *p)
+{
+    if (p->place != place_of)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "a program that was not read from a file has no digest");
+    const struct snw_file *f = p->ctx;
+    uint8_t digest[32];
+    int r = sn_hash_once(SN_SHA256, f->file.ptr + BODY_AT, f->file.len - BODY_AT, digest);
+    if (r == 0 && memcmp(digest, p->digest, 32) != 0)
+        r = sn_fail(SN_E_DATA_LOSS, ".snw file is damaged: its digest is another");
+    return r;
 }
 
 int sn_witness_read(struct sn_str file, struct sn_witness_prog **ret)

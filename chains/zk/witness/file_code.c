@@ -31,6 +31,14 @@ static bool regs(const struct checker *k, uint32_t at, uint32_t n)
     return n <= k->code->n_regs && at <= k->code->n_regs - n;
 }
 
+/* The last of n elements in steps, which with the first bounds them all. */
+static bool stepped(const struct checker *k, uint32_t x, uint32_t n, int32_t step)
+{
+    int64_t last = (int64_t)SN_WARG_INDEX(x) + (int64_t)(n - 1) * step;
+    return x >> 30 == SN_WARG_SIGNAL && n > 0 && SN_WARG_INDEX(x) < k->n_signals && last >= 0 &&
+           last < k->n_signals;
+}
+
 static bool call_ok(const struct checker *k, const struct sn_wins *i)
 {
     if (i->c >= k->p->n_functions) return false;
@@ -52,6 +60,9 @@ static bool ins_ok(const struct checker *k, const struct sn_wins *i)
     case SN_WOP_SELECT:
         return operand(k, i->d, 1, true) && operand(k, i->a, 1, false) &&
                operand(k, i->b, 1, false) && operand(k, i->c, 1, false);
+    case SN_WOP_COPY:
+        return stepped(k, i->d, i->c, SN_WSTEP_D(i->b)) && stepped(k, i->a, i->c, SN_WSTEP_A(i->b));
+    case SN_WOP_BIT:
     case SN_WOP_BOUND: return operand(k, i->d, 1, true) && operand(k, i->a, 1, false);
     case SN_WOP_LOAD:
         return operand(k, i->d, 1, true) && operand(k, i->a, i->c, false) &&

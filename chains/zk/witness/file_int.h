@@ -9,10 +9,11 @@
 #define SNW_RECORDS_MAX (1u << 28) /* of one table */
 #define SNW_DIMS_MAX 64u
 #define SNW_REGS_MAX (1u << 26) /* of one frame */
+#define SNW_SUM_FACTOR 0x9e3779b97f4a7c15u
 
 /* Sections; each is a table of records of so many 32-bit words. */
 enum {
-    SNW_HEAD = 1,   /* digest (8), prime (8), SNW_HEAD_WORDS counts */
+    SNW_HEAD = 1,   /* sum (2), digest (8), prime (8), SNW_HEAD_WORDS counts */
     SNW_CONSTS,     /* 8: plain integers below the prime */
     SNW_CODES,      /* of the instances, then of the functions */
     SNW_INS,        /* of all codes, one after the other */
@@ -39,6 +40,7 @@ enum {
 struct snw_file {
     struct sn_witness_prog prog;
     struct sn_bin bin;
+    struct sn_str file;
     struct sn_arena arena;
     struct sn_str *strings;
     struct sn_witness_shape *shapes;
@@ -46,6 +48,8 @@ struct snw_file {
     uint32_t n_strings, n_shapes, n_words, n_places;
 };
 
+/* snw_sum - of everything behind the sum: four streams of words, mixed by multiplication. */
+uint64_t snw_sum(struct sn_str file);
 /* snw_table - a section as records of so many words; snw_table_of - exactly n of them.
  * Return 0, SN_E_SYNTAX, SN_E_DATA_LOSS, SN_E_INVALID_ARGUMENT (the view is not aligned). */
 int snw_table(const struct snw_file *f, unsigned id, uint32_t words, const uint32_t **ret,

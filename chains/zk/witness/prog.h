@@ -35,11 +35,17 @@ enum sn_wop {
     SN_WOP_LOG_NUM, /* a */
     SN_WOP_LOG_STR, /* string c */
     SN_WOP_LOG_END,
+    SN_WOP_COPY, /* c signals from a on to d on, in steps of SN_WSTEP_D(b) and SN_WSTEP_A(b) */
+    SN_WOP_BIT,  /* d = a >> c & 1 */
     SN_WOP_N,
 };
 struct sn_wins {
     uint32_t op, d, a, b, c;
 };
+/* The steps of a COPY, -32768 .. 32767 each. */
+#define SN_WSTEPS(d, a) ((uint32_t)(uint16_t)(d) | (uint32_t)(uint16_t)(a) << 16)
+#define SN_WSTEP_D(b) ((int32_t)(int16_t)(b))
+#define SN_WSTEP_A(b) ((int32_t)(int16_t)((b) >> 16))
 struct sn_wcode {
     const struct sn_wins *ins;
     const uint32_t *place; /* of each instruction: what place() takes */
