@@ -373,7 +373,3 @@ void cx_inspect(struct cx_exec *x, struct cx_inst *inst);
 /* link.c */
 int cx_layout(struct cx_exec *x, struct cx_inst *inst, struct cx_code *code);
 int cx_link(struct cx_exec *x);
-/* cx_put_signal - ".name[1].field[2]" of element `at` of a signal. */
-void cx_put_signal(const struct cx_source *s, struct sn_buf *out, uint32_t sym,
-                   const uint32_t *dims, uint32_t n_dims, const struct cx_bus *bus, uint32_t at);
-void cx_label_name(const struct sn_circom *c, uint64_t label, struct sn_buf *out);

@@ -96,30 +96,7 @@ static void place_rows(struct cx_inst *inst)
     }
 }
 
-int cx_layout(struct cx_exec *x, struct cx_inst *inst, struct cx_code *code)
-{
-    inst->remap = sn_arena_array(x->arena, inst->n_prov + 1u, sizeof(uint32_t));
-    if (!inst->remap) return SN_E_NOMEM;
-    place_own(x, inst);
-    inst->has_custom = inst->def->custom;
-    inst->all_nonlinear = inst->nonlinear;
-    inst->all_linear = inst->linear;
-    int r = place_comps(x, inst);
-    if (r < 0) return r;
-    place_rows(inst);
-    struct sn_winstance w = {.n_subs = (uint32_t)inst->comps.len};
-    w.subs = sn_arena_array(x->arena, inst->comps.len, sizeof(struct sn_wsub));
-    if (!w.subs) return SN_E_NOMEM;
-    for (uint32_t i = 0; i < w.n_subs; i++) {
-        w.subs[i].instance = inst->comps.ptr[i].inst->id;
-        w.subs[i].offset = inst->comps.ptr[i].offset;
-    }
-    if ((r = cx_finish_code(x, code, inst->remap, &w.code)) < 0) return r;
-    inst->remap = NULL;
-    return sn_vec_push(&x->c->winsts, w);
-}
-
-/* ---- inputs ---------------------------------------------------------------------------------- */
+/* ---- shapes ---------------------------------------------------------------------------------- */
 
 static int bus_shape(struct cx_exec *x, const struct cx_bus *b, struct sn_witness_shape *ret)
 {
@@ -140,6 +117,64 @@ static int bus_shape(struct cx_exec *x, const struct cx_bus *b, struct sn_witnes
     return 0;
 }
 
+static int own_shape(struct cx_exec *x, const struct cx_own *o, struct sn_witness_shape *ret)
+{
+    uint32_t *dims = sn_arena_array(x->arena, o->n_dims, sizeof(*dims));
+    if (!dims) return SN_E_NOMEM;
+    memcpy(dims, o->dims, o->n_dims * sizeof(*dims));
+    *ret = (struct sn_witness_shape){.name = cx_name(x->s, o->sym),
+                                     .dims = dims,
+                                     .n_dims = o->n_dims,
+                                     .label = o->offset,
+                                     .n_signals = o->n};
+    return o->bus ? bus_shape(x, o->bus, ret) : 0;
+}
+static int own_shapes(struct cx_exec *x, const struct cx_inst *inst, struct sn_winstance *w)
+{
+    struct sn_witness_shape *s = sn_arena_array(x->arena, inst->own.len, sizeof(*s));
+    if (!s) return SN_E_NOMEM;
+    for (size_t i = 0; i < inst->own.len; i++) {
+        int r = own_shape(x, &inst->own.ptr[i], &s[i]);
+        if (r < 0) return r;
+    }
+    w->signals = s;
+    w->n_signals = (uint32_t)inst->own.len;
+    return 0;
+}
+
+int cx_layout(struct cx_exec *x, struct cx_inst *inst, struct cx_code *code)
+{
+    inst->remap = sn_arena_array(x->arena, inst->n_prov + 1u, sizeof(uint32_t));
+    if (!inst->remap) return SN_E_NOMEM;
+    place_own(x, inst);
+    inst->has_custom = inst->def->custom;
+    inst->all_nonlinear = inst->nonlinear;
+    inst->all_linear = inst->linear;
+    int r = place_comps(x, inst);
+    if (r < 0) return r;
+    place_rows(inst);
+    struct sn_winstance w = {.n_subs = (uint32_t)inst->comps.len,
+                             .order = inst->order,
+                             .size = (uint32_t)inst->size};
+    struct sn_wsub *subs = sn_arena_array(x->arena, inst->comps.len, sizeof(*subs));
+    if (!subs) return SN_E_NOMEM;
+    for (uint32_t i = 0; i < w.n_subs; i++) {
+        const struct cx_comp *c = &inst->comps.ptr[i];
+        uint32_t *index = sn_arena_array(x->arena, c->n_index, sizeof(*index));
+        if (!index) return SN_E_NOMEM;
+        memcpy(index, c->index, c->n_index * sizeof(*index));
+        subs[i] = (struct sn_wsub){
+            c->inst->id, c->offset, cx_name(x->s, c->sym), index, c->n_index};
+    }
+    w.subs = subs;
+    if ((r = own_shapes(x, inst, &w)) < 0) return r;
+    if ((r = cx_finish_code(x, code, inst->remap, &w.code)) < 0) return r;
+    inst->remap = NULL;
+    return sn_vec_push(&x->c->winsts, w);
+}
+
+/* ---- inputs ---------------------------------------------------------------------------------- */
+
 static int link_inputs(struct cx_exec *x, struct cx_inst *m)
 {
     struct sn_witness_prog *p = &x->c->prog;
@@ -150,16 +185,12 @@ static int link_inputs(struct cx_exec *x, struct cx_inst *m)
         if (o->dir == CX_OUTPUT) n_out += o->n;
         if (o->dir != CX_INPUT) continue;
         struct sn_witness_shape *q = &s[p->n_shapes++];
-        *q = (struct sn_witness_shape){.name = cx_name(x->s, o->sym),
-                                       .dims = o->dims,
-                                       .n_dims = o->n_dims,
-                                       .label = o->offset + 1,
-                                       .n_signals = o->n,
-                                       .is_public = is_public(x->s, o->sym)};
+        int r = own_shape(x, o, q);
+        if (r < 0) return r;
+        q->label++; /* the constant one comes first */
+        q->is_public = is_public(x->s, o->sym);
         if (q->is_public) x->c->n_public += o->n;
         p->n_inputs += o->n;
-        int r = o->bus ? bus_shape(x, o->bus, q) : 0;
-        if (r < 0) return r;
         if (cx_any_tag(&o->tags))
             return cx_error(x->s, o->pos, o->pos + (uint32_t)cx_name(x->s, o->sym).len,
                             "inputs of main have no tags, nor have the fields of their buses\n"
@@ -178,23 +209,16 @@ static int link_inputs(struct cx_exec *x, struct cx_inst *m)
     return 0;
 }
 
-static void describe(void *ctx, uint32_t place, uint64_t label, struct sn_buf *out)
+static bool place(void *ctx, uint32_t pos, struct sn_wplace *ret)
 {
     const struct sn_circom *c = ctx;
-    uint32_t line = 0, column = 0;
-    const struct cx_file *f = cx_place(&c->src, place, &line, &column);
-    if (f) {
-        struct sn_str text = sn_str_trim(cx_line(f, line));
-        (void)sn_buf_printf(out, "%.*s:%u:%u: %.*s", SN_STR_ARG(f->path), line, column + 1,
-                            (int)SN_MIN(text.len, (size_t)120), text.ptr);
-    }
-    struct sn_buf name;
-    sn_buf_init(&name, 0);
-    cx_label_name(c, label, &name);
-    struct sn_str n = sn_buf_view(&name);
-    ssize_t dot = sn_str_rchr(n, '.');
-    (void)sn_buf_printf(out, ", in %.*s", (int)(dot < 0 ? (ssize_t)n.len : dot), n.ptr);
-    sn_buf_done(&name);
+    uint32_t column = 0;
+    const struct cx_file *f = cx_place(&c->src, pos, &ret->line, &column);
+    if (!f) return false;
+    ret->file = f->path;
+    ret->column = column + 1;
+    ret->text = sn_str_trim(cx_line(f, ret->line));
+    return true;
 }
 
 int cx_link(struct cx_exec *x)
@@ -214,91 +238,20 @@ int cx_link(struct cx_exec *x)
     p->n_strings = (uint32_t)c->strings.len;
     p->main = c->main->id;
     p->n_labels = c->main->size + 1;
-    p->describe = describe;
+    p->place = place;
     p->ctx = c;
     return 0;
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-static void put_index(struct sn_buf *out, const uint32_t *dims, uint32_t n_dims, uint32_t at)
-{
-    uint32_t stride = 1;
-    for (uint32_t i = 0; i < n_dims; i++) stride *= dims[i];
-    for (uint32_t i = 0; i < n_dims; i++) {
-        stride /= dims[i];
-        (void)sn_buf_byte(out, '[');
-        (void)sn_buf_u64(out, at / stride % dims[i]);
-        (void)sn_buf_byte(out, ']');
-    }
-}
-void cx_put_signal(const struct cx_source *s, struct sn_buf *out, uint32_t sym,
-                   const uint32_t *dims, uint32_t n_dims, const struct cx_bus *bus, uint32_t at)
-{
-    (void)sn_buf_byte(out, '.');
-    (void)sn_buf_str(out, cx_name(s, sym));
-    put_index(out, dims, n_dims, bus ? at / bus->size : at);
-    if (!bus) return;
-    at %= bus->size;
-    const struct cx_field *f = bus->fields;
-    while (at >= f->offset + f->n) f++;
-    cx_put_signal(s, out, f->sym, f->dims, f->n_dims, f->bus, at - f->offset);
-}
-
-/* The component of inst that holds the signal at this offset. */
-static const struct cx_comp *holder(const struct cx_inst *inst, uint64_t at)
-{
-    size_t lo = 0, hi = inst->comps.len;
-    while (hi - lo > 1) {
-        size_t mid = (lo + hi) / 2;
-        if (inst->comps.ptr[inst->order[mid]].offset <= at)
-            lo = mid;
-        else
-            hi = mid;
-    }
-    return &inst->comps.ptr[inst->order[lo]];
-}
-
-void cx_label_name(const struct sn_circom *c, uint64_t label, struct sn_buf *out)
-{
-    const struct cx_inst *inst = c->main;
-    if (label == 0 || label > inst->size) {
-        (void)sn_buf_cstr(out, "one");
-        return;
-    }
-    uint64_t at = label - 1;
-    (void)sn_buf_cstr(out, "main");
-    while (at >= inst->n_own) {
-        const struct cx_comp *k = holder(inst, at);
-        (void)sn_buf_byte(out, '.');
-        (void)sn_buf_str(out, cx_name(&c->src, k->sym));
-        for (uint32_t i = 0; i < k->n_index; i++) (void)sn_buf_printf(out, "[%u]", k->index[i]);
-        at -= k->offset;
-        inst = k->inst;
-    }
-    SN_VEC_EACH (&inst->own, o) {
-        if (at < o->offset || at >= o->offset + o->n) continue;
-        cx_put_signal(&c->src, out, o->sym, o->dims, o->n_dims, o->bus, (uint32_t)at - o->offset);
-        return;
-    }
-}
-
 static void sym_name(void *ctx, uint64_t label, struct sn_buf *out)
 {
-    cx_label_name(ctx, label, out);
+    sn_wlabel_name(sn_circom_witness(ctx), label, out);
 }
 static uint64_t sym_node(void *ctx, uint64_t label)
 {
-    const struct sn_circom *c = ctx;
-    const struct cx_inst *inst = c->main;
-    if (label == 0 || label > inst->size) return 0;
-    uint64_t at = label - 1;
-    while (at >= inst->n_own) {
-        const struct cx_comp *k = holder(inst, at);
-        at -= k->offset;
-        inst = k->inst;
-    }
-    return inst->id;
+    return label ? sn_wlabel_instance(sn_circom_witness(ctx), label) : 0;
 }
 struct sn_sym_source sn_circom_sym(const struct sn_circom *c)
 {
@@ -462,5 +415,5 @@ void sn_circom_row_place(const struct sn_circom *c, uint32_t row, struct sn_buf 
         base += k->offset;
         inst = k->inst;
     }
-    describe((void *)c, inst->row_pos.ptr[at], base, out);
+    sn_wplace_text(&c->prog, inst->row_pos.ptr[at], base, out);
 }
