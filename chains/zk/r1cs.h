@@ -164,6 +164,23 @@ struct sn_r1cs_stats {
 };
 void sn_r1cs_stats(const struct sn_r1cs *s, struct sn_r1cs_stats *ret);
 
+/* Constraints that are not needed, or cannot all hold. Rows in increasing order of the work they
+ * take, not of their number. */
+struct sn_r1cs_dep_list {
+    uint32_t *row, n;
+};
+struct sn_r1cs_deps {
+    uint32_t rank;                         /* linear rows that are independent of each other */
+    struct sn_r1cs_dep_list dependent;     /* linear rows that follow from other linear rows */
+    struct sn_r1cs_dep_list contradicting; /* linear rows no witness satisfies beside the others */
+    struct sn_r1cs_dep_list repeated;      /* rows, linear or not, equal to an earlier one */
+};
+#define SN_R1CS_DEPS_WORK_MAX (1ull << 34) /* terms added up */
+/* sn_r1cs_deps - by elimination of the linear rows among themselves. Returns 0, SN_E_TOO_LARGE,
+ * SN_E_NOMEM. Owns: *ret, sn_r1cs_deps_done. */
+int sn_r1cs_deps(const struct sn_r1cs *s, struct sn_r1cs_deps *ret) SN_MUST_CHECK;
+void sn_r1cs_deps_done(struct sn_r1cs_deps *d);
+
 /* sn_r1cs_check - whether a witness (n_wires Montgomery elements, w[0] = 1) satisfies every row;
  * *ret_row is the first row that fails. Runs on par (NULL: the caller alone).
  * Returns 0, SN_E_FAILED_PRECONDITION (a row fails, or w[0] is not one: *ret_row = n_rows),
