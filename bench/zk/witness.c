@@ -127,6 +127,13 @@ static void times(const char *program, const char *json)
     struct sn_fe *w = sn_alloc(sn_witness_n_wires(p) * sizeof(*w));
     BEST("inputs", 20, sn_free(inputs_of(p, json)));
     BEST("wires", 20, must(sn_witness_run_wires(p, in, NULL, w), "run"));
+    enum { N = 16 };
+    struct sn_witness_job jobs[N];
+    for (int i = 0; i < N; i++)
+        jobs[i] = (struct sn_witness_job){in, sn_alloc(sn_witness_n_wires(p) * sizeof(*w)), 0};
+    BEST("one16", 10, for (int i = 0; i < N; i++)
+        must(sn_witness_run_wires(p, in, NULL, jobs[i].ret), "run"));
+    BEST("many16", 10, must(sn_witness_run_many(p, jobs, N, NULL), "run"));
 }
 
 static int by_value(const void *a, const void *b)

@@ -10,7 +10,7 @@
  * to learn what went wrong. Compiled for AVX-512, entered only where the processor has it. */
 #include "zk/witness/batch_int.h"
 
-#ifdef __AVX512IFMA__
+#ifdef __AVX512DQ__
 #include <immintrin.h>
 
 #include "core/alloc.h"
@@ -149,7 +149,7 @@ static void put_fe(const struct sn_wbatch *b, const struct frame *f, struct ref 
     } else {
         struct sn_fe8 tmp;
         const struct sn_fe8 *old = as_fe(b, d, &tmp);
-        sn_fe8_select(d.m, f->mask, old, v);
+        sn_fe8_select(&b->lanes, d.m, f->mask, old, v);
     }
     *d.kind = FE | TOUCHED;
 }
@@ -178,15 +178,15 @@ static void put_bools(const struct sn_wbatch *b, const struct frame *f, struct r
     put_small(b, f, d, bools(mask));
 }
 
-static uint8_t zeros(struct ref a)
+static uint8_t zeros(const struct sn_wbatch *b, struct ref a)
 {
-    return is_fe(a) ? sn_fe8_zero(a.m) : mask_of(*a.s == 0);
+    return is_fe(a) ? sn_fe8_equal(&b->lanes, a.m, &b->lanes.zero) : mask_of(*a.s == 0);
 }
 static uint8_t equals(const struct sn_wbatch *b, struct ref x, struct ref y)
 {
     struct sn_fe8 p, q;
     if (!is_fe(x) && !is_fe(y)) return mask_of(*x.s == *y.s);
-    return sn_fe8_equal(as_fe(b, x, &p), as_fe(b, y, &q));
+    return sn_fe8_equal(&b->lanes, as_fe(b, x, &p), as_fe(b, y, &q));
 }
 
 /* ---- operators ------------------------------------------------------------------------------- */
@@ -288,7 +288,7 @@ static bool unit_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, str
             put_small(b, f, d, splat(0));
             return true;
         }
-        sn_fe8_keep(&v, keep, m.m);
+        sn_fe8_select(&b->lanes, &v, keep, &b->lanes.zero, m.m);
         put_fe(b, f, d, &v);
         return true;
     }
@@ -304,8 +304,7 @@ static void field_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, st
     const struct sn_fe8 *u = as_fe(b, x, &p), *v;
     if (op == SN_ZOP_NEG) {
         v = u;
-        memset(&q, 0, sizeof(q));
-        u = &q;
+        u = &b->lanes.zero;
         op = SN_ZOP_SUB;
     } else {
         v = as_fe(b, y, &q);
@@ -345,9 +344,9 @@ static void operate(struct sn_wbatch *b, const struct frame *f, uint32_t op, str
     case SN_ZOP_NEG: field_op(b, f, op, d, x, y); break;
     case SN_ZOP_EQ: put_bools(b, f, d, equals(b, x, y)); break;
     case SN_ZOP_NE: put_bools(b, f, d, (uint8_t)~equals(b, x, y)); break;
-    case SN_ZOP_LAND: put_bools(b, f, d, (uint8_t) ~(zeros(x) | zeros(y))); break;
-    case SN_ZOP_LOR: put_bools(b, f, d, (uint8_t) ~(zeros(x) & zeros(y))); break;
-    case SN_ZOP_LNOT: put_bools(b, f, d, zeros(x)); break;
+    case SN_ZOP_LAND: put_bools(b, f, d, (uint8_t) ~(zeros(b, x) | zeros(b, y))); break;
+    case SN_ZOP_LOR: put_bools(b, f, d, (uint8_t) ~(zeros(b, x) & zeros(b, y))); break;
+    case SN_ZOP_LNOT: put_bools(b, f, d, zeros(b, x)); break;
     default: each_lane(b, f, (enum sn_zop)op, d, x, y); break;
     }
 }
@@ -377,7 +376,7 @@ static void select_op(struct sn_wbatch *b, const struct frame *f, struct ref d, 
         put_small(b, f, d, blend(zero, *x.s, *y.s));
     } else {
         struct sn_fe8 p, q, r;
-        sn_fe8_select(&r, zero, as_fe(b, x, &p), as_fe(b, y, &q));
+        sn_fe8_select(&b->lanes, &r, zero, as_fe(b, x, &p), as_fe(b, y, &q));
         put_fe(b, f, d, &r);
     }
 }
@@ -397,37 +396,42 @@ static void bound(struct sn_wbatch *b, const struct frame *f, struct ref d, stru
     put_small(b, f, d, r);
 }
 
-/* The index of a lane, 0 where it is none: lanes that do not run hold anything. */
-static uint32_t index_of(struct ref k, unsigned lane, uint32_t n)
+/* The index of each lane, 0 where it is none: lanes that do not run hold anything. An index is an
+ * element where its register held one for the lanes that wait. Returns whether the running lanes
+ * agree. */
+static bool indexes(const struct sn_wbatch *b, const struct frame *f, struct ref k, uint32_t n,
+                    uint32_t ret[LANES])
 {
-    int64_t i = is_fe(k) ? 0 : (*k.s)[lane];
-    return (uint64_t)i < n ? (uint32_t)i : 0;
-}
-static bool same_index(struct ref k, uint8_t mask, uint32_t n, uint32_t *ret)
-{
-    uint32_t first = index_of(k, (unsigned)__builtin_ctz(mask), n);
+    struct sn_fe x[LANES];
+    unsigned first = (unsigned)__builtin_ctz(f->mask);
+    if (is_fe(k)) sn_fe8_to_plain(&b->lanes, x, k.m);
+    for (unsigned i = 0; i < LANES; i++) {
+        uint64_t at = (uint64_t)(*k.s)[i];
+        if (is_fe(k)) at = x[i].v[1] | x[i].v[2] | x[i].v[3] ? UINT64_MAX : x[i].v[0];
+        ret[i] = at < n ? (uint32_t)at : 0;
+    }
     for (unsigned i = 0; i < LANES; i++)
-        if (mask >> i & 1 && index_of(k, i, n) != first) return false;
-    *ret = first;
+        if (f->mask >> i & 1 && ret[i] != ret[first]) return false;
+    ret[0] = ret[first];
     return true;
 }
 
 static void load(struct sn_wbatch *b, const struct frame *f, struct ref d, const struct bank *from,
                  size_t at, struct ref k, uint32_t n)
 {
-    uint32_t one;
+    uint32_t at_lane[LANES];
     if (n == 0) {
         b->failed |= f->mask;
         return;
     }
-    if (same_index(k, f->mask, n, &one)) {
-        put_ref(b, f, d, ref_at(from, at + one));
+    if (indexes(b, f, k, n, at_lane)) {
+        put_ref(b, f, d, ref_at(from, at + at_lane[0]));
         return;
     }
     v8 s;
     bool fe = false;
     for (unsigned i = 0; i < LANES; i++) {
-        struct ref e = ref_at(from, at + index_of(k, i, n));
+        struct ref e = ref_at(from, at + at_lane[i]);
         fe |= is_fe(e);
         s[i] = (*e.s)[i];
     }
@@ -437,7 +441,7 @@ static void load(struct sn_wbatch *b, const struct frame *f, struct ref d, const
     }
     struct sn_fe8 r, tmp;
     for (unsigned i = 0; i < LANES; i++) {
-        const struct sn_fe8 *e = as_fe(b, ref_at(from, at + index_of(k, i, n)), &tmp);
+        const struct sn_fe8 *e = as_fe(b, ref_at(from, at + at_lane[i]), &tmp);
         for (unsigned l = 0; l < 5; l++) r.l[l][i] = e->l[l][i];
     }
     put_fe(b, f, d, &r);
@@ -446,13 +450,13 @@ static void load(struct sn_wbatch *b, const struct frame *f, struct ref d, const
 static void store(struct sn_wbatch *b, const struct frame *f, const struct bank *to, size_t at,
                   struct ref k, struct ref v, uint32_t n)
 {
-    uint32_t one;
+    uint32_t at_lane[LANES];
     if (n == 0) {
         b->failed |= f->mask;
         return;
     }
-    if (same_index(k, f->mask, n, &one)) {
-        put_ref(b, f, ref_at(to, at + one), v);
+    if (indexes(b, f, k, n, at_lane)) {
+        put_ref(b, f, ref_at(to, at + at_lane[0]), v);
         return;
     }
     struct frame single = *f;
@@ -460,7 +464,7 @@ static void store(struct sn_wbatch *b, const struct frame *f, const struct bank 
     for (unsigned i = 0; i < LANES; i++) {
         if (!(f->mask >> i & 1)) continue;
         single.mask = (uint8_t)(1u << i);
-        put_ref(b, &single, ref_at(to, at + index_of(k, i, n)), v);
+        put_ref(b, &single, ref_at(to, at + at_lane[i]), v);
     }
 }
 
@@ -584,12 +588,12 @@ static int run(struct sn_wbatch *b, struct frame *f)
         case SN_WOP_COPY: copy(b, f, i); break;
         case SN_WOP_BIT: take_bit(b, f, ARG(i->d), ARG(i->a), i->c); break;
         case SN_WOP_SELECT:
-            select_op(b, f, ARG(i->d), zeros(ARG(i->a)), ARG(i->b), ARG(i->c));
+            select_op(b, f, ARG(i->d), zeros(b, ARG(i->a)), ARG(i->b), ARG(i->c));
             break;
         case SN_WOP_BOUND: bound(b, f, ARG(i->d), ARG(i->a), i->c); break;
         case SN_WOP_LOAD: load(b, f, ARG(i->d), BANK(i->a), AT(i->a), ARG(i->b), i->c); break;
         case SN_WOP_STORE: store(b, f, BANK(i->d), AT(i->d), ARG(i->a), ARG(i->b), i->c); break;
-        case SN_WOP_JZ: pc = diverge(b, f, zeros(ARG(i->a)) & f->mask, pc, i->c); break;
+        case SN_WOP_JZ: pc = diverge(b, f, zeros(b, ARG(i->a)) & f->mask, pc, i->c); break;
         case SN_WOP_JMP:
             if (!spend(b, f->code->n)) return SN_E_RESOURCE_EXHAUSTED;
             pc = f->mask == f->all ? i->c : regroup(f, i->c);
@@ -597,7 +601,7 @@ static int run(struct sn_wbatch *b, struct frame *f)
         case SN_WOP_CHECK:
             b->failed |= f->mask & (uint8_t)~equals(b, ARG(i->a), ARG(i->b));
             break;
-        case SN_WOP_ASSERT: b->failed |= f->mask & zeros(ARG(i->a)); break;
+        case SN_WOP_ASSERT: b->failed |= f->mask & zeros(b, ARG(i->a)); break;
         case SN_WOP_RUN:
         case SN_WOP_CALL:
             if ((r = transfer(b, f, i)) < 0) return r;
@@ -634,13 +638,13 @@ static int set_consts(struct sn_wbatch *b)
 
 int sn_wbatch_new(const struct sn_witness_prog *p, struct sn_wbatch **ret)
 {
-    if (!sn_lanes_available() || p->field->bits <= 64) return SN_E_UNIMPLEMENTED;
+    if (p->field->bits <= 64) return SN_E_UNIMPLEMENTED;
     struct sn_wbatch *b = sn_aligned_alloc(64, sizeof(*b));
     if (!b) return SN_E_NOMEM;
     memset(b, 0, sizeof(*b));
     b->p = p;
-    sn_lanes_init(&b->lanes, p->field);
-    int r = set_consts(b);
+    int r = sn_lanes_init(&b->lanes, p->field);
+    if (r == 0) r = set_consts(b);
     if (r == 0) r = bank_init(&b->bank[SN_WARG_SIGNAL], p->n_labels);
     if (r < 0) {
         sn_wbatch_free(b);
