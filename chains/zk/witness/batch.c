@@ -22,18 +22,25 @@
 
 typedef int64_t v8 __attribute__((vector_size(64)));
 
-enum { FE = 1, TOUCHED = 2 }; /* kind: elements rather than integers; m was used at some time */
+/* A tag: bits 0 or 1 of the lanes in its low byte, or where the value is. Most signals of most
+ * circuits are bits: they take two bytes for all eight lanes, and s and m stay unmapped. */
+enum {
+    INT = 0x100,     /* eight integers in s */
+    FE = 0x200,      /* eight elements in m */
+    USED_S = 0x400,  /* s or m held something at some time */
+    USED_M = 0x800,
+    USED = USED_S | USED_M,
+};
 
-/* Values by index: registers, constants or signals. m is touched where a value needs it. */
+/* Values by index: registers, constants or signals. */
 struct bank {
-    uint8_t *kind;
+    uint16_t *tag;
     v8 *s;
     struct sn_fe8 *m;
     size_t cap;
-    void *mem[3];
 };
 struct ref {
-    uint8_t *kind;
+    uint16_t *tag;
     v8 *s;
     struct sn_fe8 *m;
 };
@@ -58,38 +65,33 @@ struct frame {
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-static void *aligned(size_t n, size_t size, void **ret_mem)
-{
-    /* Zeroed by the kernel where it is large: only what is used costs anything. */
-    char *p = sn_zalloc(n + 1, size < 64 ? 64 : size);
-    *ret_mem = p;
-    return p ? p + (-(uintptr_t)p & 63) : NULL;
-}
 static int bank_init(struct bank *b, size_t n)
 {
     b->cap = n;
-    b->mem[0] = b->kind = sn_zalloc(n + 1, 1);
-    b->s = aligned(n, sizeof(v8), &b->mem[1]);
-    b->m = aligned(n, sizeof(struct sn_fe8), &b->mem[2]);
-    return b->mem[0] && b->mem[1] && b->mem[2] ? 0 : SN_E_NOMEM;
+    b->tag = sn_zalloc(n + 1, sizeof(*b->tag));
+    b->s = sn_aligned_alloc(64, (n + 1) * sizeof(*b->s));
+    b->m = sn_aligned_alloc(64, (n + 1) * sizeof(*b->m));
+    return b->tag && b->s && b->m ? 0 : SN_E_NOMEM;
 }
 static void bank_wipe(struct bank *b)
 {
-    for (size_t i = 0; b->kind && b->s && i < b->cap; i++) {
-        if (b->kind[i] & TOUCHED && b->m) explicit_bzero(&b->m[i], sizeof(b->m[i]));
-        b->kind[i] = 0;
+    for (size_t i = 0; b->tag && b->s && b->m && i < b->cap; i++) {
+        if (b->tag[i] & USED_S) explicit_bzero(&b->s[i], sizeof(b->s[i]));
+        if (b->tag[i] & USED_M) explicit_bzero(&b->m[i], sizeof(b->m[i]));
     }
-    if (b->s) explicit_bzero(b->s, b->cap * sizeof(v8));
+    if (b->tag) explicit_bzero(b->tag, b->cap * sizeof(*b->tag));
 }
 static void bank_done(struct bank *b)
 {
-    if (b->mem[0] && b->mem[1] && b->mem[2]) bank_wipe(b);
-    for (unsigned i = 0; i < 3; i++) sn_free(b->mem[i]);
+    bank_wipe(b);
+    sn_free(b->tag);
+    sn_free(b->s);
+    sn_free(b->m);
     *b = (struct bank){0};
 }
 static SN_ALWAYS_INLINE struct ref ref_at(const struct bank *b, size_t i)
 {
-    return (struct ref){b->kind + i, b->s + i, b->m + i};
+    return (struct ref){b->tag + i, b->s + i, b->m + i};
 }
 
 /* Fresh registers for one more frame. */
@@ -97,12 +99,12 @@ static int enter(struct sn_wbatch *b, size_t at, uint32_t n)
 {
     struct bank *r = &b->bank[SN_WARG_REG];
     if (at + n > r->cap) {
-        struct bank grown;
+        struct bank grown = {0};
         int e = bank_init(&grown, (at + n) * 2 + 64);
         for (size_t i = 0; e == 0 && i < at; i++) {
-            grown.kind[i] = r->kind[i];
-            grown.s[i] = r->s[i];
-            if (r->kind[i] & FE) grown.m[i] = r->m[i];
+            grown.tag[i] = r->tag[i];
+            if (r->tag[i] & INT) grown.s[i] = r->s[i];
+            if (r->tag[i] & FE) grown.m[i] = r->m[i];
         }
         if (e < 0) {
             bank_done(&grown);
@@ -111,20 +113,14 @@ static int enter(struct sn_wbatch *b, size_t at, uint32_t n)
         bank_done(r);
         *r = grown;
     }
-    for (size_t i = at; i < at + n; i++) r->kind[i] &= TOUCHED;
-    memset(r->s + at, 0, n * sizeof(v8));
+    for (size_t i = at; i < at + n; i++) r->tag[i] &= USED;
     return 0;
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-static bool is_fe(struct ref r) { return *r.kind & FE; }
-static const struct sn_fe8 *as_fe(const struct sn_wbatch *b, struct ref r, struct sn_fe8 *tmp)
-{
-    if (is_fe(r)) return r.m;
-    sn_fe8_from_i64(&b->lanes, tmp, (const int64_t *)r.s);
-    return tmp;
-}
+static bool is_fe(struct ref r) { return *r.tag & FE; }
+static bool is_bits(struct ref r) { return !(*r.tag & (INT | FE)); }
 static v8 splat(int64_t x) { return (v8){x, x, x, x, x, x, x, x}; }
 /* A lane's bit from each element of a comparison's result. */
 static SN_ALWAYS_INLINE uint8_t mask_of(v8 truth)
@@ -140,6 +136,18 @@ static v8 blend(uint8_t mask, v8 a, v8 b)
     v8 take = -bools(mask);
     return (a & ~take) | (b & take);
 }
+/* The integers of a value that is no element. */
+static SN_ALWAYS_INLINE v8 ints(struct ref r)
+{
+    return *r.tag & INT ? *r.s : bools((uint8_t)*r.tag);
+}
+static const struct sn_fe8 *as_fe(const struct sn_wbatch *b, struct ref r, struct sn_fe8 *tmp)
+{
+    if (is_fe(r)) return r.m;
+    v8 s = ints(r);
+    sn_fe8_from_i64(&b->lanes, tmp, (const int64_t *)&s);
+    return tmp;
+}
 
 static void put_fe(const struct sn_wbatch *b, const struct frame *f, struct ref d,
                    const struct sn_fe8 *v)
@@ -151,41 +159,53 @@ static void put_fe(const struct sn_wbatch *b, const struct frame *f, struct ref 
         const struct sn_fe8 *old = as_fe(b, d, &tmp);
         sn_fe8_select(&b->lanes, d.m, f->mask, old, v);
     }
-    *d.kind = FE | TOUCHED;
+    *d.tag = (uint16_t)(FE | USED_M | (*d.tag & USED));
 }
 static void put_small(const struct sn_wbatch *b, const struct frame *f, struct ref d, v8 v)
 {
-    if (f->mask == f->all) {
-        *d.s = v;
-        *d.kind &= TOUCHED;
-    } else if (!is_fe(d)) {
-        *d.s = blend(f->mask, *d.s, v);
-    } else {
-        struct sn_fe8 x;
-        sn_fe8_from_i64(&b->lanes, &x, (const int64_t *)&v);
-        put_fe(b, f, d, &x);
+    if (f->mask != f->all) {
+        if (is_fe(d)) {
+            struct sn_fe8 x;
+            sn_fe8_from_i64(&b->lanes, &x, (const int64_t *)&v);
+            put_fe(b, f, d, &x);
+            return;
+        }
+        v = blend(f->mask, ints(d), v);
     }
+    if (mask_of((v & ~(int64_t)1) != 0) == 0) {
+        *d.tag = (uint16_t)(mask_of(v != 0) | (*d.tag & USED));
+    } else {
+        *d.s = v;
+        *d.tag = (uint16_t)(INT | USED_S | (*d.tag & USED));
+    }
+}
+static void put_bools(const struct sn_wbatch *b, const struct frame *f, struct ref d, uint8_t mask)
+{
+    if (f->mask == f->all)
+        *d.tag = (uint16_t)(mask | (*d.tag & USED));
+    else
+        put_small(b, f, d, bools(mask));
 }
 static void put_ref(const struct sn_wbatch *b, const struct frame *f, struct ref d, struct ref a)
 {
-    if (is_fe(a))
+    if (is_bits(a))
+        put_bools(b, f, d, (uint8_t)*a.tag);
+    else if (is_fe(a))
         put_fe(b, f, d, a.m);
     else
         put_small(b, f, d, *a.s);
 }
-static void put_bools(const struct sn_wbatch *b, const struct frame *f, struct ref d, uint8_t mask)
-{
-    put_small(b, f, d, bools(mask));
-}
 
 static uint8_t zeros(const struct sn_wbatch *b, struct ref a)
 {
+    if (is_bits(a)) return (uint8_t) ~*a.tag;
     return is_fe(a) ? sn_fe8_equal(&b->lanes, a.m, &b->lanes.zero) : mask_of(*a.s == 0);
 }
 static uint8_t equals(const struct sn_wbatch *b, struct ref x, struct ref y)
 {
     struct sn_fe8 p, q;
-    if (!is_fe(x) && !is_fe(y)) return mask_of(*x.s == *y.s);
+    if (is_bits(x) && is_bits(y)) return (uint8_t) ~(*x.tag ^ *y.tag);
+    if (!is_fe(x) && !is_fe(y)) return mask_of(ints(x) == ints(y));
     return sn_fe8_equal(&b->lanes, as_fe(b, x, &p), as_fe(b, y, &q));
 }
 
@@ -194,12 +214,13 @@ static uint8_t equals(const struct sn_wbatch *b, struct ref x, struct ref y)
 static void lanes_of(const struct sn_wbatch *b, struct ref a, struct sn_zv ret[LANES])
 {
     struct sn_fe m[LANES];
+    v8 s = is_fe(a) ? splat(0) : ints(a);
     if (is_fe(a)) sn_fe8_to_fe(&b->lanes, m, a.m);
     for (unsigned i = 0; i < LANES; i++) {
         if (is_fe(a))
             ret[i] = (struct sn_zv){.kind = SN_ZV_FE, .m = m[i]};
         else
-            ret[i] = sn_zv_small((*a.s)[i]);
+            ret[i] = sn_zv_small(s[i]);
     }
 }
 /* Any operator, lane by lane. */
@@ -275,24 +296,40 @@ static bool small_op(uint32_t op, v8 x, v8 y, v8 *ret)
     }
 }
 
+/* Both operands bits: where the result is too. */
+static bool bit_op(uint32_t op, uint8_t x, uint8_t y, uint8_t *ret)
+{
+    switch (op) {
+    case SN_ZOP_MUL:
+    case SN_ZOP_AND:
+    case SN_ZOP_LAND: *ret = x & y; return true;
+    case SN_ZOP_OR:
+    case SN_ZOP_LOR: *ret = x | y; return true;
+    case SN_ZOP_XOR:
+    case SN_ZOP_NE: *ret = x ^ y; return true;
+    case SN_ZOP_EQ: *ret = (uint8_t) ~(x ^ y); return true;
+    default: return false;
+    }
+}
+
 /* Bits times elements, sums that begin with nothing. */
 static bool unit_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
                     struct ref x, struct ref y)
 {
     struct ref s = is_fe(x) ? y : x, m = is_fe(x) ? x : y;
     if (op == SN_ZOP_MUL) {
-        if (mask_of((*s.s & ~(int64_t)1) != 0)) return false;
-        uint8_t keep = mask_of(*s.s != 0);
+        if (!is_bits(s)) return false;
+        uint8_t keep = (uint8_t)*s.tag;
         struct sn_fe8 v;
         if (keep == 0) {
-            put_small(b, f, d, splat(0));
+            put_bools(b, f, d, 0);
             return true;
         }
         sn_fe8_select(&b->lanes, &v, keep, &b->lanes.zero, m.m);
         put_fe(b, f, d, &v);
         return true;
     }
-    if (mask_of(*s.s != 0) || (op == SN_ZOP_SUB && s.s != y.s)) return false;
+    if (!is_bits(s) || (uint8_t)*s.tag || (op == SN_ZOP_SUB && s.tag != y.tag)) return false;
     put_fe(b, f, d, m.m);
     return true;
 }
@@ -327,9 +364,14 @@ static void operate(struct sn_wbatch *b, const struct frame *f, uint32_t op, str
                     struct ref x, struct ref y)
 {
     bool unary = op >= SN_ZOP_NEG;
+    uint8_t mask;
+    if (!unary && is_bits(x) && is_bits(y) && bit_op(op, (uint8_t)*x.tag, (uint8_t)*y.tag, &mask)) {
+        put_bools(b, f, d, mask);
+        return;
+    }
     if (!is_fe(x) && (unary || !is_fe(y))) {
         v8 r;
-        if (small_op(op, *x.s, unary ? *x.s : *y.s, &r)) {
+        if (small_op(op, ints(x), unary ? splat(0) : ints(y), &r)) {
             put_small(b, f, d, r);
             return;
         }
@@ -355,8 +397,8 @@ static void take_bit(struct sn_wbatch *b, const struct frame *f, struct ref d, s
                      uint32_t k)
 {
     v8 r;
-    if (!is_fe(a) && nonnegative(*a.s)) {
-        r = k > 62 ? splat(0) : *a.s >> (int64_t)k & 1;
+    if (!is_fe(a) && nonnegative(ints(a))) {
+        r = k > 62 ? splat(0) : ints(a) >> (int64_t)k & 1;
     } else {
         struct sn_fe8 tmp;
         struct sn_fe x[LANES];
@@ -373,7 +415,7 @@ static void select_op(struct sn_wbatch *b, const struct frame *f, struct ref d, 
     if (zero == 0 || zero == ALL) {
         put_ref(b, f, d, zero ? y : x);
     } else if (!is_fe(x) && !is_fe(y)) {
-        put_small(b, f, d, blend(zero, *x.s, *y.s));
+        put_small(b, f, d, blend(zero, ints(x), ints(y)));
     } else {
         struct sn_fe8 p, q, r;
         sn_fe8_select(&b->lanes, &r, zero, as_fe(b, x, &p), as_fe(b, y, &q));
@@ -404,9 +446,10 @@ static bool indexes(const struct sn_wbatch *b, const struct frame *f, struct ref
 {
     struct sn_fe x[LANES];
     unsigned first = (unsigned)__builtin_ctz(f->mask);
+    v8 s = is_fe(k) ? splat(0) : ints(k);
     if (is_fe(k)) sn_fe8_to_plain(&b->lanes, x, k.m);
     for (unsigned i = 0; i < LANES; i++) {
-        uint64_t at = (uint64_t)(*k.s)[i];
+        uint64_t at = (uint64_t)s[i];
         if (is_fe(k)) at = x[i].v[1] | x[i].v[2] | x[i].v[3] ? UINT64_MAX : x[i].v[0];
         ret[i] = at < n ? (uint32_t)at : 0;
     }
@@ -433,7 +476,7 @@ static void load(struct sn_wbatch *b, const struct frame *f, struct ref d, const
     for (unsigned i = 0; i < LANES; i++) {
         struct ref e = ref_at(from, at + at_lane[i]);
         fe |= is_fe(e);
-        s[i] = (*e.s)[i];
+        s[i] = is_fe(e) ? 0 : ints(e)[i];
     }
     if (!fe) {
         put_small(b, f, d, s);
@@ -547,7 +590,10 @@ static void copy(struct sn_wbatch *b, const struct frame *f, const struct sn_win
     const struct bank *sig = &b->bank[SN_WARG_SIGNAL];
     size_t d = f->base + SN_WARG_INDEX(i->d), a = f->base + SN_WARG_INDEX(i->a);
     for (uint32_t n = i->c; n > 0; n--) {
-        put_ref(b, f, ref_at(sig, d), ref_at(sig, a));
+        if (SN_LIKELY(f->mask == f->all && !(sig->tag[a] & (INT | FE))))
+            sig->tag[d] = (uint16_t)((uint8_t)sig->tag[a] | (sig->tag[d] & USED));
+        else
+            put_ref(b, f, ref_at(sig, d), ref_at(sig, a));
         d += (size_t)(ptrdiff_t)SN_WSTEP_D(i->b);
         a += (size_t)(ptrdiff_t)SN_WSTEP_A(i->b);
     }
@@ -625,13 +671,13 @@ static int set_consts(struct sn_wbatch *b)
     for (uint32_t i = 0; i < p->n_consts; i++) {
         const struct sn_zv *v = &p->consts[i];
         if (v->kind == SN_ZV_SMALL) {
-            c->s[i] = splat(v->s);
+            put_small(b, &(struct frame){0}, ref_at(c, i), splat(v->s));
             continue;
         }
         struct sn_fe m[LANES];
         for (unsigned k = 0; k < LANES; k++) m[k] = v->m;
         sn_fe8_from_fe(&b->lanes, &c->m[i], m);
-        c->kind[i] = FE | TOUCHED;
+        c->tag[i] = FE | USED_M;
     }
     return 0;
 }
@@ -664,20 +710,25 @@ static void set_inputs(struct sn_wbatch *b, const struct sn_fe *const inputs[LAN
 {
     const struct sn_field *f = b->p->field;
     struct bank *sig = &b->bank[SN_WARG_SIGNAL];
-    sig->s[0] = splat(1);
+    struct frame whole = {.mask = ALL, .all = ALL};
+    sig->tag[0] = ALL;
     for (uint32_t i = 0; i < b->p->n_inputs; i++) {
         size_t at = b->p->first_input + i;
         struct sn_fe m[LANES];
+        v8 s = splat(0);
         bool small = true;
         for (unsigned k = 0; k < LANES; k++) {
             struct sn_zv v = sn_zv_from_fe(f, &inputs[k][i]);
             m[k] = inputs[k][i];
             small &= v.kind == SN_ZV_SMALL;
-            sig->s[at][k] = v.kind == SN_ZV_SMALL ? v.s : 0;
+            if (small) s[k] = v.s;
         }
-        if (small) continue;
-        sn_fe8_from_fe(&b->lanes, &sig->m[at], m);
-        sig->kind[at] = FE | TOUCHED;
+        if (small) {
+            put_small(b, &whole, ref_at(sig, at), s);
+        } else {
+            sn_fe8_from_fe(&b->lanes, &sig->m[at], m);
+            sig->tag[at] = FE | USED_M;
+        }
     }
 }
 
@@ -689,9 +740,9 @@ static void get_wires(const struct sn_wbatch *b, struct sn_fe *const ret[LANES])
         struct ref v = ref_at(&b->bank[SN_WARG_SIGNAL], b->p->wires ? b->p->wires[i] : i);
         struct sn_fe m[LANES];
         struct sn_fe8 tmp;
-        if (!is_fe(v) && mask_of((*v.s & ~(int64_t)1) != 0) == 0) {
+        if (is_bits(v)) {
             for (unsigned k = 0; k < LANES; k++)
-                ret[k][i] = (*v.s)[k] ? f->one : (struct sn_fe){{0}};
+                ret[k][i] = *v.tag >> k & 1 ? f->one : (struct sn_fe){{0}};
             continue;
         }
         sn_fe8_to_fe(&b->lanes, m, as_fe(b, v, &tmp));
