@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench/zk/witness.c - the library's side of bench/zk/witness.sh.
  *   witness compile FILE.circom OUT.snw [-l DIR]...   compile at O2, write the program
+ *                                                     and OUT.snw.r1cs
  *   witness run PROGRAM.snw INPUT.json OUT.wtns       the whole process a user runs
  *   witness time PROGRAM.snw INPUT.json               library calls: lines of "WHAT MICROSECONDS"
+ *   witness check SYSTEM.r1cs WITNESS.wtns            rows one by one and sn_r1cs_check
  *   witness spawn N COMMAND...                        N processes: "WALL_MS CPU_MS", the medians
  * Times are CPU time, the least of some repetitions: the machine is shared. */
 #include <fcntl.h>
@@ -81,6 +83,11 @@ static void *compile(void *unused)
     struct sn_zk_sink out = sink_to(g_argv[3], &fd);
     must(sn_witness_write(sn_circom_witness(c), &o2, &out), g_argv[3]);
     close(fd);
+    char path[4096];
+    snprintf(path, sizeof(path), "%s.r1cs", g_argv[3]);
+    out = sink_to(path, &fd);
+    must(sn_r1cs_write(&o2, &out), path);
+    close(fd);
     return NULL;
 }
 
@@ -136,6 +143,20 @@ static void times(const char *program, const char *json)
     BEST("many16", 10, must(sn_witness_run_many(p, jobs, N, NULL), "run"));
 }
 
+static void checks(const char *system, const char *wtns)
+{
+    struct sn_r1cs s;
+    const struct sn_field *f;
+    struct sn_fe *w;
+    size_t n;
+    uint32_t row;
+    must(sn_r1cs_read(map(system), &s), system);
+    must(sn_wtns_read(map(wtns), &f, &w, &n), wtns);
+    must(n == s.n_wires ? 0 : sn_fail(SN_E_INVALID_ARGUMENT, "another circuit"), wtns);
+    BEST("rows", 30, must(sn_r1cs_check_scalar(&s, w, &row), "rows"));
+    BEST("check", 30, must(sn_r1cs_check(&s, w, NULL, &row), "check"));
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -177,6 +198,8 @@ int main(int argc, char **argv)
         run(argv[2], argv[3], argv[4]);
     } else if (argc == 4 && strcmp(argv[1], "time") == 0) {
         times(argv[2], argv[3]);
+    } else if (argc == 4 && strcmp(argv[1], "check") == 0) {
+        checks(argv[2], argv[3]);
     } else if (argc >= 4 && strcmp(argv[1], "spawn") == 0) {
         spawn(atoi(argv[2]), argv + 3);
     } else {
