@@ -112,3 +112,25 @@ struct sn_witness_job {
  * all the same. SN_E_NOMEM where not even one could run. */
 int sn_witness_run_many(const struct sn_witness_prog *p, struct sn_witness_job *jobs, size_t n,
                         const struct sn_witness_opts *o) SN_MUST_CHECK;
+
+/* ---- cache ----------------------------------------------------------------------------------- */
+
+/* Witnesses by SHA-256 of the circuit's digest and the inputs, the least recently used going first.
+ * Witnesses are wiped when they go. Failures are not kept, and a hit does not log. One user at a
+ * time: the caller locks. */
+struct sn_witness_cache;
+struct sn_witness_cache_stats {
+    uint64_t hits, misses, evicted;
+    size_t bytes, bytes_max; /* of witnesses held, with their keys */
+};
+/* sn_witness_cache_new - for one program, which is borrowed and must have been read from a file: its
+ * digest is compared first. bytes_max: a witness that is larger is not kept.
+ * Returns 0, SN_E_INVALID_ARGUMENT, SN_E_DATA_LOSS (see sn_witness_verify), SN_E_NOMEM.
+ * Owns: sn_witness_cache_free. */
+int sn_witness_cache_new(const struct sn_witness_prog *p, size_t bytes_max,
+                         struct sn_witness_cache **ret) SN_MUST_CHECK;
+void sn_witness_cache_free(struct sn_witness_cache *c);
+/* sn_witness_cache_run - as sn_witness_run_wires. Returns the same, and as sn_hash_once. */
+int sn_witness_cache_run(struct sn_witness_cache *c, const struct sn_fe *inputs,
+                         const struct sn_witness_opts *o, struct sn_fe *ret) SN_MUST_CHECK;
+void sn_witness_cache_stats(const struct sn_witness_cache *c, struct sn_witness_cache_stats *ret);

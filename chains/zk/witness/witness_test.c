@@ -398,3 +398,85 @@ SN_TEST_SLOW(witness_engines_agree, 120)
     }
     T_ASSERTF(passed > 100, "only %u runs succeeded", passed);
 }
+
+/* ---- cache ----------------------------------------------------------------------------------- */
+
+static const char square[] = HEAD
+    "template M() { signal input x; signal output o; o <== x * x + 5; assert(x != 9); }\n"
+    "component main = M();\n";
+
+/* x squared plus five, through the cache. */
+static int squared(struct sn_witness_cache *c, uint64_t x, struct sn_fe w[8])
+{
+    struct sn_fe in, want;
+    sn_fe_set_u64(&sn_bn254_fr, &in, x);
+    sn_fe_set_u64(&sn_bn254_fr, &want, x * x + 5);
+    int r = sn_witness_cache_run(c, &in, NULL, w);
+    T_ASSERT(r < 0 || sn_fe_equal(&w[1], &want));
+    return r;
+}
+
+SN_TEST(witness_cache_keeps_the_recently_used)
+{
+    struct loaded l;
+    struct sn_fe w[8];
+    struct sn_witness_cache *c;
+    struct sn_witness_cache_stats st;
+    load(&l, square);
+    T_ASSERT(l.o2.n_wires <= 8);
+    T_EQ(sn_witness_cache_new(sn_circom_witness(l.c), 1000, &c), SN_E_INVALID_ARGUMENT);
+    T_OK(sn_witness_cache_new(l.p, 1u << 20, &c));
+    T_OK(squared(c, 1, w));
+    sn_witness_cache_stats(c, &st);
+    size_t each = st.bytes;
+    sn_witness_cache_free(c);
+
+    T_OK(sn_witness_cache_new(l.p, 3 * each + each / 2, &c)); /* three of them */
+    static const struct {
+        uint64_t x;
+        bool hit;
+    } steps[] = {{1, false}, {2, false}, {3, false}, {1, true}, {2, true}, {4, false},
+                 {3, false}, {2, true},  {4, true},  {1, false}};
+    uint64_t hits = 0;
+    for (size_t i = 0; i < SN_COUNT_OF(steps); i++) {
+        sn_test_row("step %zu", i);
+        T_OK(squared(c, steps[i].x, w));
+        hits += steps[i].hit;
+        sn_witness_cache_stats(c, &st);
+        T_EQ(st.hits, hits);
+        T_EQ(st.misses, i + 1 - hits);
+        T_ASSERT(st.bytes <= st.bytes_max);
+    }
+    T_EQ(st.evicted, 3);
+    T_EQ(squared(c, 9, w), SN_E_FAILED_PRECONDITION);
+    T_EQ(squared(c, 9, w), SN_E_FAILED_PRECONDITION); /* failures are not kept */
+    sn_witness_cache_free(c);
+
+    T_OK(sn_witness_cache_new(l.p, each - 1, &c)); /* none fits */
+    T_OK(squared(c, 1, w));
+    T_OK(squared(c, 1, w));
+    sn_witness_cache_stats(c, &st);
+    T_EQ(st.hits, 0);
+    T_EQ(st.bytes, 0);
+    sn_witness_cache_free(c);
+    unload(&l);
+}
+
+static int torture_cache(void *arg)
+{
+    struct sn_witness_cache *c = NULL;
+    struct sn_fe w[8];
+    int r = sn_witness_cache_new(arg, 1000, &c);
+    for (uint64_t x = 0; r == 0 && x < 6; x++) r = squared(c, x % 4, w);
+    sn_witness_cache_free(c);
+    return r;
+}
+SN_TEST(witness_cache_without_memory)
+{
+    struct loaded l;
+    load(&l, square);
+    /* Lenient: what cannot be kept is computed again. */
+    int r = sn_torture_lenient(torture_cache, l.p);
+    T_ASSERTF(r > 0, "%s", sn_diag_str(r));
+    unload(&l);
+}
