@@ -5,6 +5,7 @@
  *   witness run PROGRAM.snw INPUT.json OUT.wtns       the whole process a user runs
  *   witness time PROGRAM.snw INPUT.json               library calls: lines of "WHAT MICROSECONDS"
  *   witness check SYSTEM.r1cs WITNESS.wtns            rows one by one and sn_r1cs_check
+ *   witness cache PROGRAM.snw INPUT.json              "HIT_RATE MS_WITHOUT MS_WITH" of a mix of requests
  *   witness spawn N COMMAND...                        N processes: "WALL_MS CPU_MS", the medians
  * Times are CPU time, the least of some repetitions: the machine is shared. */
 #include <fcntl.h>
@@ -20,8 +21,10 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "core/rand.h"
 #include "core/status.h"
 #include "zk/circom/circom.h"
+#include "zk/witness/prog.h"
 
 static double cpu_us(void)
 {
@@ -143,6 +146,48 @@ static void times(const char *program, const char *json)
     BEST("many16", 10, must(sn_witness_run_many(p, jobs, N, NULL), "run"));
 }
 
+/* Zipf with exponent 1 over `n` inputs that differ in their last number: request i is for the input
+ * whose share of the sum of 1/k its random number falls into. */
+enum { KEYS = 500, HELD = 125, REQUESTS = 4000 };
+static double cache_ms(const struct sn_witness_prog *p, struct sn_fe *in, size_t bytes, double *ret_rate)
+{
+    static double share[KEYS];
+    uint32_t first, n = sn_witness_n_inputs(p, &first);
+    struct sn_fe *w = sn_alloc(sn_witness_n_wires(p) * sizeof(*w));
+    struct sn_witness_cache *c = NULL;
+    struct sn_rand rnd;
+    double sum = 0;
+    sn_rand_seed(&rnd, 1);
+    for (int k = 0; k < KEYS; k++) share[k] = sum += 1.0 / (k + 1);
+    if (bytes) must(sn_witness_cache_new(p, bytes, &c), "cache");
+    double at = cpu_us();
+    for (int i = 0; i < REQUESTS; i++) {
+        double x = (double)(sn_rand_u64(&rnd) >> 11) * 0x1p-53 * sum;
+        uint64_t k = 0;
+        while (k + 1 < KEYS && share[k] < x) k++;
+        sn_fe_set_u64(p->field, &in[n - 1], k);
+        must(c ? sn_witness_cache_run(c, in, NULL, w) : sn_witness_run_wires(p, in, NULL, w), "run");
+    }
+    at = cpu_us() - at;
+    if (c) {
+        struct sn_witness_cache_stats st;
+        sn_witness_cache_stats(c, &st);
+        *ret_rate = (double)st.hits / (double)(st.hits + st.misses);
+    }
+    sn_witness_cache_free(c);
+    sn_free(w);
+    return at / 1e3;
+}
+static void caches(const char *program, const char *json)
+{
+    struct sn_witness_prog *p;
+    must(sn_witness_read(map(program), &p), program);
+    struct sn_fe *in = inputs_of(p, json);
+    double rate = 0, without = cache_ms(p, in, 0, NULL);
+    double with = cache_ms(p, in, HELD * (sn_witness_n_wires(p) * sizeof(*in) + 64), &rate);
+    printf("%.3f %.1f %.1f\n", rate, without, with);
+}
+
 static void checks(const char *system, const char *wtns)
 {
     struct sn_r1cs s;
@@ -198,6 +243,8 @@ int main(int argc, char **argv)
         run(argv[2], argv[3], argv[4]);
     } else if (argc == 4 && strcmp(argv[1], "time") == 0) {
         times(argv[2], argv[3]);
+    } else if (argc == 4 && strcmp(argv[1], "cache") == 0) {
+        caches(argv[2], argv[3]);
     } else if (argc == 4 && strcmp(argv[1], "check") == 0) {
         checks(argv[2], argv[3]);
     } else if (argc >= 4 && strcmp(argv[1], "spawn") == 0) {
