@@ -235,6 +235,30 @@ int cx_link(struct cx_exec *x)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
+static void put_index(struct sn_buf *out, const uint32_t *dims, uint32_t n_dims, uint32_t at)
+{
+    uint32_t stride = 1;
+    for (uint32_t i = 0; i < n_dims; i++) stride *= dims[i];
+    for (uint32_t i = 0; i < n_dims; i++) {
+        stride /= dims[i];
+        (void)sn_buf_byte(out, '[');
+        (void)sn_buf_u64(out, at / stride % dims[i]);
+        (void)sn_buf_byte(out, ']');
+    }
+}
+void cx_put_signal(const struct cx_source *s, struct sn_buf *out, uint32_t sym,
+                   const uint32_t *dims, uint32_t n_dims, const struct cx_bus *bus, uint32_t at)
+{
+    (void)sn_buf_byte(out, '.');
+    (void)sn_buf_str(out, cx_name(s, sym));
+    put_index(out, dims, n_dims, bus ? at / bus->size : at);
+    if (!bus) return;
+    at %= bus->size;
+    const struct cx_field *f = bus->fields;
+    while (at >= f->offset + f->n) f++;
+    cx_put_signal(s, out, f->sym, f->dims, f->n_dims, f->bus, at - f->offset);
+}
+
 static void sym_name(void *ctx, uint64_t label, struct sn_buf *out)
 {
     sn_wlabel_name(sn_circom_witness(ctx), label, out);
