@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench/zk/witness.c - the library's side of bench/zk/witness.sh.
  *   witness compile FILE.circom OUT.snw [-l DIR]...   compile at O2, write the program
+ *                                                     and OUT.snw.r1cs
  *   witness run PROGRAM.snw INPUT.json OUT.wtns       the whole process a user runs
  *   witness time PROGRAM.snw INPUT.json               library calls: lines of "WHAT MICROSECONDS"
+ *   witness check SYSTEM.r1cs WITNESS.wtns            rows one by one and sn_r1cs_check
+ *   witness cache PROGRAM.snw INPUT.json              "HIT_RATE MS_WITHOUT MS_WITH" of a mix of requests
  *   witness spawn N COMMAND...                        N processes: "WALL_MS CPU_MS", the medians
  * Times are CPU time, the least of some repetitions: the machine is shared. */
 #include <fcntl.h>
@@ -18,8 +21,10 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "core/rand.h"
 #include "core/status.h"
 #include "zk/circom/circom.h"
+#include "zk/witness/prog.h"
 
 static double cpu_us(void)
 {
@@ -81,6 +86,11 @@ static void *compile(void *unused)
     struct sn_zk_sink out = sink_to(g_argv[3], &fd);
     must(sn_witness_write(sn_circom_witness(c), &o2, &out), g_argv[3]);
     close(fd);
+    char path[4096];
+    snprintf(path, sizeof(path), "%s.r1cs", g_argv[3]);
+    out = sink_to(path, &fd);
+    must(sn_r1cs_write(&o2, &out), path);
+    close(fd);
     return NULL;
 }
 
@@ -127,6 +137,69 @@ static void times(const char *program, const char *json)
     struct sn_fe *w = sn_alloc(sn_witness_n_wires(p) * sizeof(*w));
     BEST("inputs", 20, sn_free(inputs_of(p, json)));
     BEST("wires", 20, must(sn_witness_run_wires(p, in, NULL, w), "run"));
+    enum { N = 16 };
+    struct sn_witness_job jobs[N];
+    for (int i = 0; i < N; i++)
+        jobs[i] = (struct sn_witness_job){in, sn_alloc(sn_witness_n_wires(p) * sizeof(*w)), 0};
+    BEST("one16", 10, for (int i = 0; i < N; i++)
+        must(sn_witness_run_wires(p, in, NULL, jobs[i].ret), "run"));
+    BEST("many16", 10, must(sn_witness_run_many(p, jobs, N, NULL), "run"));
+}
+
+/* Zipf with exponent 1 over `n` inputs that differ in their last number: request i is for the input
+ * whose share of the sum of 1/k its random number falls into. */
+enum { KEYS = 500, HELD = 125, REQUESTS = 4000 };
+static double cache_ms(const struct sn_witness_prog *p, struct sn_fe *in, size_t bytes, double *ret_rate)
+{
+    static double share[KEYS];
+    uint32_t first, n = sn_witness_n_inputs(p, &first);
+    struct sn_fe *w = sn_alloc(sn_witness_n_wires(p) * sizeof(*w));
+    struct sn_witness_cache *c = NULL;
+    struct sn_rand rnd;
+    double sum = 0;
+    sn_rand_seed(&rnd, 1);
+    for (int k = 0; k < KEYS; k++) share[k] = sum += 1.0 / (k + 1);
+    if (bytes) must(sn_witness_cache_new(p, bytes, &c), "cache");
+    double at = cpu_us();
+    for (int i = 0; i < REQUESTS; i++) {
+        double x = (double)(sn_rand_u64(&rnd) >> 11) * 0x1p-53 * sum;
+        uint64_t k = 0;
+        while (k + 1 < KEYS && share[k] < x) k++;
+        sn_fe_set_u64(p->field, &in[n - 1], k);
+        must(c ? sn_witness_cache_run(c, in, NULL, w) : sn_witness_run_wires(p, in, NULL, w), "run");
+    }
+    at = cpu_us() - at;
+    if (c) {
+        struct sn_witness_cache_stats st;
+        sn_witness_cache_stats(c, &st);
+        *ret_rate = (double)st.hits / (double)(st.hits + st.misses);
+    }
+    sn_witness_cache_free(c);
+    sn_free(w);
+    return at / 1e3;
+}
+static void caches(const char *program, const char *json)
+{
+    struct sn_witness_prog *p;
+    must(sn_witness_read(map(program), &p), program);
+    struct sn_fe *in = inputs_of(p, json);
+    double rate = 0, without = cache_ms(p, in, 0, NULL);
+    double with = cache_ms(p, in, HELD * (sn_witness_n_wires(p) * sizeof(*in) + 64), &rate);
+    printf("%.3f %.1f %.1f\n", rate, without, with);
+}
+
+static void checks(const char *system, const char *wtns)
+{
+    struct sn_r1cs s;
+    const struct sn_field *f;
+    struct sn_fe *w;
+    size_t n;
+    uint32_t row;
+    must(sn_r1cs_read(map(system), &s), system);
+    must(sn_wtns_read(map(wtns), &f, &w, &n), wtns);
+    must(n == s.n_wires ? 0 : sn_fail(SN_E_INVALID_ARGUMENT, "another circuit"), wtns);
+    BEST("rows", 30, must(sn_r1cs_check_scalar(&s, w, &row), "rows"));
+    BEST("check", 30, must(sn_r1cs_check(&s, w, NULL, &row), "check"));
 }
 
 static int by_value(const void *a, const void *b)
@@ -170,6 +243,10 @@ int main(int argc, char **argv)
         run(argv[2], argv[3], argv[4]);
     } else if (argc == 4 && strcmp(argv[1], "time") == 0) {
         times(argv[2], argv[3]);
+    } else if (argc == 4 && strcmp(argv[1], "cache") == 0) {
+        caches(argv[2], argv[3]);
+    } else if (argc == 4 && strcmp(argv[1], "check") == 0) {
+        checks(argv[2], argv[3]);
     } else if (argc >= 4 && strcmp(argv[1], "spawn") == 0) {
         spawn(atoi(argv[2]), argv + 3);
     } else {

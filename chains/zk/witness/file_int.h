@@ -9,6 +9,9 @@
 #define SNW_RECORDS_MAX (1u << 28) /* of one table */
 #define SNW_DIMS_MAX 64u
 #define SNW_REGS_MAX (1u << 26) /* of one frame */
+#define SNW_SUM_AT 24u /* behind the container's header and that of the first section */
+#define SNW_DIGEST_AT (SNW_SUM_AT + 8u)
+#define SNW_BODY_AT (SNW_DIGEST_AT + 32u)
 #define SNW_SUM_FACTOR 0x9e3779b97f4a7c15u
 
 /* Sections; each is a table of records of so many 32-bit words. */
@@ -56,6 +59,8 @@ int snw_table(const struct snw_file *f, unsigned id, uint32_t words, const uint3
               uint32_t *ret_n) SN_MUST_CHECK;
 int snw_table_of(const struct snw_file *f, unsigned id, uint32_t words, uint32_t n,
                  const uint32_t **ret) SN_MUST_CHECK;
+/* snw_place - where instructions of programs from files come from: how they are told apart. */
+bool snw_place(void *ctx, uint32_t place, struct sn_wplace *ret);
 /* snw_read_code - instances and functions (file_code.c). Returns 0, SN_E_OUT_OF_RANGE,
  * SN_E_DATA_LOSS, SN_E_SYNTAX, SN_E_NOMEM. */
 int snw_read_code(struct snw_file *f) SN_MUST_CHECK;
