@@ -8,6 +8,7 @@ sennit=$1
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp" || exit 1
+export SENNIT_CACHE=$tmp/cache
 passed=0 failed=0
 # expect STATUS NAME COMMAND... - output goes to out and err.
 expect() {
@@ -54,6 +55,19 @@ for level in 1 2; do
 done
 expect 0 "witness from the source" "$sennit" zk witness main.circom in.json source.wtns -l lib --O2
 same source.wtns 1.wtns
+[ "$(ls cache/zk-programs/*.snw | wc -l)" = 1 ] || { failed=$((failed + 1)); echo "FAIL the program is not kept"; }
+expect 0 "witness from the kept program" "$sennit" zk witness main.circom in.json again.wtns -l lib --O2
+same source.wtns again.wtns
+# Another source, another program; the old one is not used, and not kept.
+sed -i 's/a \* a/a * (a + 1)/' lib/square.circom
+expect 0 "witness of the changed source" "$sennit" zk witness main.circom in.json changed.wtns -l lib --O2
+cmp -s source.wtns changed.wtns && { failed=$((failed + 1)); echo "FAIL a changed source has the old program"; }
+[ "$(ls cache/zk-programs/*.snw | wc -l)" = 1 ] || { failed=$((failed + 1)); echo "FAIL old programs pile up"; }
+# A file where an include was looked for before counts as well.
+cp lib/square.circom square.circom && sed -i 's/a + 1/a + 2/' square.circom
+expect 0 "witness with a nearer include" "$sennit" zk witness main.circom in.json nearer.wtns -l lib --O2
+cmp -s nearer.wtns changed.wtns && { failed=$((failed + 1)); echo "FAIL the nearer include is not seen"; }
+rm square.circom && sed -i 's/a \* (a + 1)/a * a/' lib/square.circom
 expect 2 "a witness of another level" "$sennit" zk check out1/main.r1cs 2.wtns
 expect 0 "info" "$sennit" zk info out2/main.r1cs --deps --sym out2/main.sym
 has out '^dependentConstraints  *0$' "info"
