@@ -33,7 +33,8 @@ static int hex_digest(struct sn_str text, char out[65])
 static bool make_dir(struct zk_cache *c)
 {
     const char *own = getenv("SENNIT_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    const char *base = own ? own : xdg ? xdg : home, *rest = own ? "" : xdg ? "/sennit" : "/.cache/sennit";
+    const char *base = own ? own : xdg ? xdg : home;
+    const char *rest = own ? "" : xdg ? "/sennit" : "/.cache/sennit";
     if (!base || !*base) return false;
     int n = snprintf(c->dir, sizeof(c->dir), "%s%s/zk-programs", base, rest);
     if (n < 0 || n >= (int)sizeof(c->dir)) return false;
