@@ -5,6 +5,7 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "zk/circom/exec_int.h"
+#include "zk/gates_int.h"
 
 /* ---- layout ---------------------------------------------------------------------------------- */
 
@@ -63,8 +64,10 @@ static int place_comps(struct cx_exec *x, struct cx_inst *inst)
         if (inst->size >= x->s->signals_max)
             return cx_limit(x->s, SN_E_TOO_LARGE, inst->def->pos, "more than %u signals",
                             x->s->signals_max);
-        for (uint32_t k = 0; k < c->ports.n_in + c->ports.n_out; k++)
-            inst->remap[c->prov + k] = c->offset + k;
+        for (uint32_t p = 0; p < c->ports.n; p++)
+            for (uint32_t k = 0; k < c->ports.ptr[p].n; k++)
+                inst->remap[cx_port_prov(c, p) + k] = c->offset + c->ports.ptr[p].offset + k;
+        inst->has_custom |= c->inst->has_custom;
         inst->all_nonlinear += c->inst->all_nonlinear;
         inst->all_linear += c->inst->all_linear;
         if (c->inst->depth + 1 > inst->depth) inst->depth = c->inst->depth + 1;
@@ -144,6 +147,7 @@ int cx_layout(struct cx_exec *x, struct cx_inst *inst, struct cx_code *code)
     inst->remap = sn_arena_array(x->arena, inst->n_prov + 1u, sizeof(uint32_t));
     if (!inst->remap) return SN_E_NOMEM;
     place_own(x, inst);
+    inst->has_custom = inst->def->custom;
     inst->all_nonlinear = inst->nonlinear;
     inst->all_linear = inst->linear;
     int r = place_comps(x, inst);
@@ -176,7 +180,7 @@ static int link_inputs(struct cx_exec *x, struct cx_inst *m)
     struct sn_witness_prog *p = &x->c->prog;
     struct sn_witness_shape *s = sn_arena_array(x->arena, m->own.len, sizeof(*s));
     if (!s) return SN_E_NOMEM;
-    uint32_t n_out = 0, found = 0;
+    uint32_t n_out = 0;
     SN_VEC_EACH (&m->own, o) {
         if (o->dir == CX_OUTPUT) n_out += o->n;
         if (o->dir != CX_INPUT) continue;
@@ -186,14 +190,20 @@ static int link_inputs(struct cx_exec *x, struct cx_inst *m)
         q->label++; /* the constant one comes first */
         q->is_public = is_public(x->s, o->sym);
         if (q->is_public) x->c->n_public += o->n;
-        found += q->is_public;
         p->n_inputs += o->n;
-        if (o->tags.n) return cx_error(x->s, o->pos, o->pos + 1, "inputs of main have no tags");
+        if (cx_any_tag(&o->tags))
+            return cx_error(x->s, o->pos, o->pos + (uint32_t)cx_name(x->s, o->sym).len,
+                            "inputs of main have no tags, nor have the fields of their buses\n"
+                            "tag a signal inside of main, and constrain it");
     }
-    if (found < x->s->n_publics)
-        return cx_error(x->s, x->s->main_pos, 0,
-                        "a public signal of main is no input of its "
-                        "template, or named twice");
+    for (uint32_t k = 0; k < x->s->n_publics; k++) {
+        uint32_t sym = x->s->publics[k];
+        bool found = false;
+        SN_VEC_EACH (&m->own, o) found |= o->dir == CX_INPUT && o->sym == sym;
+        if (!found)
+            return cx_error(x->s, x->s->main_pos, 0, "main has no input \"%.*s\" to make public",
+                            SN_STR_ARG(cx_name(x->s, sym)));
+    }
     p->inputs = s;
     p->first_input = n_out + 1;
     return 0;
@@ -234,30 +244,6 @@ int cx_link(struct cx_exec *x)
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */
-
-static void put_index(struct sn_buf *out, const uint32_t *dims, uint32_t n_dims, uint32_t at)
-{
-    uint32_t stride = 1;
-    for (uint32_t i = 0; i < n_dims; i++) stride *= dims[i];
-    for (uint32_t i = 0; i < n_dims; i++) {
-        stride /= dims[i];
-        (void)sn_buf_byte(out, '[');
-        (void)sn_buf_u64(out, at / stride % dims[i]);
-        (void)sn_buf_byte(out, ']');
-    }
-}
-void cx_put_signal(const struct cx_source *s, struct sn_buf *out, uint32_t sym,
-                   const uint32_t *dims, uint32_t n_dims, const struct cx_bus *bus, uint32_t at)
-{
-    (void)sn_buf_byte(out, '.');
-    (void)sn_buf_str(out, cx_name(s, sym));
-    put_index(out, dims, n_dims, bus ? at / bus->size : at);
-    if (!bus) return;
-    at %= bus->size;
-    const struct cx_field *f = bus->fields;
-    while (at >= f->offset + f->n) f++;
-    cx_put_signal(s, out, f->sym, f->dims, f->n_dims, f->bus, at - f->offset);
-}
 
 static void sym_name(void *ctx, uint64_t label, struct sn_buf *out)
 {
@@ -308,6 +294,76 @@ static int add_rows(struct linker *l, const struct cx_inst *inst, uint32_t base)
     return 0;
 }
 
+/* ---- custom gates ---------------------------------------------------------------------------- */
+
+struct by_param {
+    const struct cx_source *s;
+    const struct cx_def *def;
+};
+static int param_cmp(const void *a, const void *b, void *ctx)
+{
+    const struct by_param *c = ctx;
+    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+    return sn_str_cmp(cx_name(c->s, c->def->params[i]), cx_name(c->s, c->def->params[j]));
+}
+
+/* The gate an instance is: parameters in the order of their names, arrays flat. */
+static int add_gate(const struct sn_circom *c, const struct cx_inst *inst, struct sn_r1cs_gates *g)
+{
+    const struct cx_def *d = inst->def;
+    uint32_t *order SN_CLEANUP(sn_freep) = sn_alloc((d->n_params + 1u) * sizeof(*order));
+    SN_VEC(struct sn_fe) values = {0};
+    if (!order) return SN_E_NOMEM;
+    for (uint32_t i = 0; i < d->n_params; i++) order[i] = i;
+    struct by_param ctx = {&c->src, d};
+    qsort_r(order, d->n_params, sizeof(*order), param_cmp, &ctx);
+    int r = 0;
+    for (uint32_t i = 0; i < d->n_params; i++) {
+        const struct cx_val *v = &inst->args[order[i]];
+        for (uint32_t k = 0; r == 0 && k < v->n; k++) {
+            struct sn_fe m;
+            sn_zv_fe(c->src.field, &m, &cx_elems(v)[k]);
+            r = sn_vec_push(&values, m);
+        }
+    }
+    if (r == 0)
+        r = sn_r1cs_gates_add(g, cx_name(&c->src, d->sym), values.ptr, (uint32_t)values.len);
+    sn_vec_done(&values);
+    return r;
+}
+
+/* Uses below inst, whose first signal is wire `base`; signals in order of declaration. */
+static int add_uses(const struct cx_inst *inst, uint64_t base, const uint32_t *gate_of,
+                    struct sn_r1cs_gates *g)
+{
+    int r = 0;
+    if (inst->def->custom) {
+        r = sn_r1cs_gates_use(g, gate_of[inst->id]);
+        SN_VEC_EACH (&inst->own, o)
+            for (uint32_t k = 0; r == 0 && k < o->n; k++)
+                r = sn_r1cs_gates_signal(g, base + o->offset + k);
+    }
+    for (uint32_t i = 0; r == 0 && i < inst->comps.len; i++) {
+        const struct cx_comp *k = &inst->comps.ptr[inst->order[i]];
+        if (k->inst->has_custom) r = add_uses(k->inst, base + k->offset, gate_of, g);
+    }
+    return r;
+}
+
+static int add_gates(const struct sn_circom *c, struct sn_r1cs *s)
+{
+    if (!c->src.custom_pragma) return 0;
+    uint32_t *gate_of SN_CLEANUP(sn_freep) = sn_alloc((c->insts.len + 1) * sizeof(*gate_of));
+    s->gates = sn_r1cs_gates_new();
+    int r = s->gates && gate_of ? 0 : SN_E_NOMEM;
+    for (size_t i = 0; r == 0 && i < c->insts.len; i++) {
+        if (!c->insts.ptr[i]->def->custom) continue;
+        gate_of[i] = s->gates->n_gates;
+        r = add_gate(c, c->insts.ptr[i], s->gates);
+    }
+    return r < 0 ? r : add_uses(c->main, 1, gate_of, s->gates);
+}
+
 int sn_circom_r1cs(const struct sn_circom *c, struct sn_r1cs *ret)
 {
     struct linker l = {.c = c};
@@ -332,6 +388,7 @@ int sn_circom_r1cs(const struct sn_circom *c, struct sn_r1cs *ret)
         r = sn_r1cs_builder_finish(&l.b, &s, ret);
     else
         sn_r1cs_builder_done(&l.b);
+    if (r == 0 && (r = add_gates(c, ret)) < 0) sn_r1cs_done(ret);
     sn_free(l.coef);
     sn_vec_done(&l.wire);
     sn_vec_done(&l.ids);

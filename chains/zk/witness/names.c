@@ -13,7 +13,7 @@ static void put_index(struct sn_buf *out, const uint32_t *dims, uint32_t n_dims,
 }
 
 /* The signal at `at` from the shape's first: array elements, then fields of a bus, and so on. */
-static void put_signal(const struct sn_witness_shape *s, uint32_t at, struct sn_buf *out)
+void sn_wshape_name(const struct sn_witness_shape *s, uint32_t at, struct sn_buf *out)
 {
     while (s) {
         uint32_t elements = 1;
@@ -79,7 +79,7 @@ void sn_wlabel_name(const struct sn_witness_prog *p, uint64_t label, struct sn_b
     for (uint32_t i = 0; i < inst->n_signals; i++) {
         const struct sn_witness_shape *s = &inst->signals[i];
         if (at < s->label || at - s->label >= s->n_signals) continue;
-        put_signal(s, at - s->label, out);
+        sn_wshape_name(s, at - s->label, out);
         return;
     }
 }

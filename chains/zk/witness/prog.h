@@ -93,6 +93,8 @@ struct sn_witness_prog {
     uint8_t digest[32]; /* of programs read from a file; zero otherwise */
 };
 
+/* sn_wshape_name - appends ".out[1].x": the signal at `at` from the shape's first. */
+void sn_wshape_name(const struct sn_witness_shape *s, uint32_t at, struct sn_buf *out);
 /* sn_wlabel_name - appends "main.c[3].out[1]". */
 void sn_wlabel_name(const struct sn_witness_prog *p, uint64_t label, struct sn_buf *out);
 /* sn_wlabel_instance - which instance a label's signal belongs to; main's for 0. */
