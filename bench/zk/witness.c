@@ -5,7 +5,7 @@
  *   witness run PROGRAM.snw INPUT.json OUT.wtns       the whole process a user runs
  *   witness time PROGRAM.snw INPUT.json               library calls: lines of "WHAT MICROSECONDS"
  *   witness check SYSTEM.r1cs WITNESS.wtns            rows one by one and sn_r1cs_check
- *   witness cache PROGRAM.snw INPUT.json              "HIT_RATE MS_WITHOUT MS_WITH" of a mix of requests
+ *   witness cache PROGRAM.snw INPUT.json              "HIT_RATE MS_WITHOUT MS_WITH" of a mix
  *   witness spawn N COMMAND...                        N processes: "WALL_MS CPU_MS", the medians
  * Times are CPU time, the least of some repetitions: the machine is shared. */
 #include <fcntl.h>
@@ -217,7 +217,8 @@ static void spawn(int n, char **argv)
         int status;
         pid_t pid;
         clock_gettime(CLOCK_MONOTONIC, &a); /* banned: a bench measures time */
-        must(posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) ? sn_fail(SN_E_IO, "spawn") : 0, argv[0]);
+        int r = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+        must(r ? sn_fail_errno(r, "spawn") : 0, argv[0]);
         must(wait4(pid, &status, 0, &u) < 0 || status ? sn_fail(SN_E_IO, "failed") : 0, argv[0]);
         clock_gettime(CLOCK_MONOTONIC, &b); /* banned: a bench measures time */
         wall[i] = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6;

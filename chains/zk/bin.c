@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 #include "core/alloc.h"
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 
 int sn_bin_open(struct sn_str file, const char *magic, uint32_t version, const char *what,
                 struct sn_bin *ret)

@@ -334,7 +334,8 @@ static bool written(const struct fuse *f, uint32_t x)
 {
     for (unsigned k = 0; k < f->n; k++) {
         const struct sn_wins *o = f->out[k];
-        int64_t d = o->d, last = o->op == SN_WOP_COPY ? d + (int64_t)(o->c - 1) * SN_WSTEP_D(o->b) : d;
+        int64_t d = o->d, last = d;
+        if (o->op == SN_WOP_COPY) last += (int64_t)(o->c - 1) * SN_WSTEP_D(o->b);
         if (x >= SN_MIN(d, last) && x <= SN_MAX(d, last)) return true;
     }
     return false;
@@ -374,7 +375,8 @@ static void fuse_copies(struct gen *g, uint32_t *to, const bool *target)
     for (size_t i = 0; i < g->ins.len; i++) {
         struct sn_wins ins = g->ins.ptr[i];
         bool move = plain_move(&ins);
-        if (!move || target[i] || f.n == STRETCH_MAX || (ins.a >> 30 == SN_WARG_SIGNAL && written(&f, ins.a)))
+        if (!move || target[i] || f.n == STRETCH_MAX ||
+            (ins.a >> 30 == SN_WARG_SIGNAL && written(&f, ins.a)))
             f.n = 0;
         to[i] = (uint32_t)at;
         if (move && absorb(&f, &ins)) continue;

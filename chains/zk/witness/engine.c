@@ -2,7 +2,7 @@
 /* zk/witness/engine.c - the interpreter of witness programs. */
 #include "core/alloc.h"
 #include "core/status.h"
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 #include "zk/witness/prog.h"
 
 /* A number is a small integer in s, or FE there and an element in m: circuits made of bits touch

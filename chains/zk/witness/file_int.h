@@ -2,7 +2,7 @@
 /* zk/witness/file_int.h - the sections of a .snw file and what a reader keeps of them. */
 #pragma once
 #include "core/arena.h"
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 #include "zk/witness/prog.h"
 
 #define SNW_VERSION 1u

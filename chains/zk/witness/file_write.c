@@ -170,7 +170,8 @@ static int emit(struct writer *w, const struct sn_zk_sink *sink)
     sn_out_section(&o, SNW_TEXT, w->text.len);
     sn_out_put(&o, w->text.ptr, w->text.len);
     r = sn_out_end(&o);
-    if (r == 0) r = sn_hash_once(SN_SHA256, b.ptr + SNW_BODY_AT, b.len - SNW_BODY_AT, b.ptr + SNW_DIGEST_AT);
+    const uint8_t *body = b.ptr + SNW_BODY_AT;
+    if (r == 0) r = sn_hash_once(SN_SHA256, body, b.len - SNW_BODY_AT, b.ptr + SNW_DIGEST_AT);
     if (r == 0) {
         sn_put_le64(b.ptr + SNW_SUM_AT, snw_sum(sn_buf_view(&b)));
         r = sink->write(sink->ctx, b.ptr, b.len);
