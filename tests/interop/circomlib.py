@@ -173,11 +173,12 @@ def circuits():
         if line.startswith("#"):
             continue
         file, main = line.split(maxsplit=1)
-        name = "%s_%s" % (file.replace("/", "_"), re.sub(r"\W.*", "", main.strip()))
+        files = file.split("+")
+        name = "%s_%s" % (files[0].replace("/", "_"), re.sub(r"\W.*", "", main.strip()))
         size = re.search(r"\((\d+)\)", main)
         yield ("t_" + name + (size.group(1) if size else ""),
-               'pragma circom 2.1.6;\ninclude "circomlib/circuits/%s.circom";\ncomponent main = %s;\n' %
-               (file, main.strip()), given.get(main.strip().replace(" ", "")))
+               "pragma circom 2.1.6;\n" + "".join('include "circomlib/circuits/%s.circom";\n' % f for f in files) +
+               "component main = %s;\n" % main.strip(), given.get(main.strip().replace(" ", "")))
     tests = "lib/circomlib/test/circuits"
     for file in sorted(os.listdir(tests)):
         text = open(os.path.join(tests, file)).read()
