@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* examples/merkle - knowing a secret of one of 1,024 members, proved without saying whose it is: a
- * Merkle tree over Poseidon, the circuit compiled from merkle.circom, a Groth16 proof checked here
+/* examples/membership - knowing a secret of one of 1,024 members, proved without saying whose it is: a
+ * Merkle tree over Poseidon, the circuit compiled from membership.circom, a Groth16 proof checked here
  * and by the exported contract on a development node.
  *
- *   merkle                one proof
- *   merkle --every 30s    goes on, each time for another member
+ *   membership                one proof
+ *   membership --every 30s    goes on, each time for another member
  *
  * Without npm's anvil and solc the contract's part is left out, and the card says so. */
 #include <stdio.h>
@@ -114,7 +114,7 @@ static int run(struct app *app)
 }
 static int run_main(void *arg) { return run(arg); }
 
-static int merkle_run(const struct sn_cli_call *call)
+static int membership_run(const struct sn_cli_call *call)
 {
     struct app *app = SN_NEW(struct app);
     if (!app) return SN_E_NOMEM;
@@ -134,12 +134,12 @@ static int merkle_run(const struct sn_cli_call *call)
 int main(int argc, char **argv)
 {
     static const struct sn_cli_command command = {
-        .name = "merkle",
+        .name = "membership",
         .brief = "Proves membership in a Merkle tree without saying whose.",
         .table = &table,
-        .run = merkle_run};
+        .run = membership_run};
     static const struct sn_cli_command *const commands[] = {&command, NULL};
     static const struct sn_cli_program program = {
-        .name = "merkle", .version = SN_VERSION, .commands = commands};
+        .name = "membership", .version = SN_VERSION, .commands = commands};
     return sn_cli_main(&program, argc, argv);
 }
