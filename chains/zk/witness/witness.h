@@ -13,6 +13,7 @@
 #include "core/buf.h"
 #include "core/str.h"
 #include "crypto/field.h"
+#include "zk/file.h"
 
 #define SN_WITNESS_STEPS_MAX (1ull << 36) /* instructions of one run */
 #define SN_WITNESS_CALLS_MAX 256u         /* functions within each other */
@@ -39,6 +40,25 @@ const struct sn_field *sn_witness_field(const struct sn_witness_prog *p);
  * input signals there are: labels first_input .. first_input+n-1. */
 uint64_t sn_witness_n_labels(const struct sn_witness_prog *p);
 uint32_t sn_witness_n_inputs(const struct sn_witness_prog *p, uint32_t *ret_first);
+
+/* sn_witness_write - the program as a file (.snw): loaded in a fraction of a millisecond where
+ * compiling takes a second. s: the simplified system whose wires a .wtns file holds, NULL for every
+ * label; only its label_of is used. Returns 0, SN_E_INVALID_ARGUMENT (a system of another circuit),
+ * SN_E_NOMEM, the sink's failures. */
+int sn_witness_write(const struct sn_witness_prog *p, const struct sn_r1cs *s,
+                     const struct sn_zk_sink *out) SN_MUST_CHECK;
+/* sn_witness_read - a program from a file's bytes, which are borrowed as long as it lives (map the
+ * file) and lie at a multiple of four. Everything is checked: a sum over the bytes, bounds, each instruction.
+ * Returns 0, SN_E_SYNTAX, SN_E_DATA_LOSS, SN_E_OUT_OF_RANGE, SN_E_UNIMPLEMENTED (version, prime),
+ * SN_E_INVALID_ARGUMENT (alignment), SN_E_NOMEM. Owns: *ret, sn_witness_free. */
+int sn_witness_read(struct sn_str file, struct sn_witness_prog **ret) SN_MUST_CHECK;
+/* sn_witness_verify - compares the SHA-256 a file carries of itself. Returns 0, SN_E_DATA_LOSS,
+ * SN_E_INVALID_ARGUMENT for a program that was not read, as sn_hash_once. */
+int sn_witness_verify(const struct sn_witness_prog *p) SN_MUST_CHECK;
+/* sn_witness_free - a program that was read; the compiler's belong to the compiler. */
+void sn_witness_free(struct sn_witness_prog *p);
+/* sn_witness_n_wires - how many elements a .wtns file of this program has. */
+uint64_t sn_witness_n_wires(const struct sn_witness_prog *p);
 
 /* What to make of numbers outside of 0 .. p-1 in inputs. */
 enum sn_witness_range {
@@ -68,3 +88,11 @@ struct sn_witness_opts {
  * SN_E_DEPTH beyond SN_WITNESS_CALLS_MAX, SN_E_NOMEM. ret is undefined on failure. */
 int sn_witness_run(const struct sn_witness_prog *p, const struct sn_fe *inputs,
                    const struct sn_witness_opts *o, struct sn_fe *ret) SN_MUST_CHECK;
+/* sn_witness_run_wires - the same, but ret has the sn_witness_n_wires elements a prover takes. */
+int sn_witness_run_wires(const struct sn_witness_prog *p, const struct sn_fe *inputs,
+                         const struct sn_witness_opts *o, struct sn_fe *ret) SN_MUST_CHECK;
+/* sn_witness_run_wtns - the same as a .wtns file. Nothing is written where the run fails. Returns
+ * also the sink's failures. */
+int sn_witness_run_wtns(const struct sn_witness_prog *p, const struct sn_fe *inputs,
+                        const struct sn_witness_opts *o, const struct sn_zk_sink *out)
+    SN_MUST_CHECK;
