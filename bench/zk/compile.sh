@@ -31,7 +31,7 @@ template Chain(n) {
   for (var i = 0; i < n; i++) {
     $3[i] = Poseidon(2);
     if (i == 0) { $3[i].inputs[0] <== a; } else { $3[i].inputs[0] <== $3[i-1].out; }
-    $3[i].inputs[1] <== a;
+    $3[i].inputs[1] <== i;
   }
   b <== $3[n-1].out;
 }

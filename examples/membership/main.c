@@ -1,145 +1,216 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* examples/membership - knowing a secret of one of 1,024 members, proved without saying whose it is: a
- * Merkle tree over Poseidon, the circuit compiled from membership.circom, a Groth16 proof checked here
- * and by the exported contract on a development node.
+/* examples/membership - a circuit defined in C: "I know a leaf of the tree with this root".
  *
- *   membership                one proof
- *   membership --every 30s    goes on, each time for another member
+ *   membership [DEPTH [POWERS.ptau]]
  *
- * Without npm's anvil and solc the contract's part is left out, and the card says so. */
+ * Builds the circuit, solves it for a tree of random siblings, checks that a wrong leaf is refused,
+ * and with prepared powers of tau makes a key, a Groth16 proof, and verifies both the proof and that
+ * it is none for another root. Public: the root. Secret: the leaf and where it stands. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 
-#include "chain.h"
 #include "core/alloc.h"
 #include "core/status.h"
 #include "crypto/hash.h"
-#include "exhibit/card.h"
-#include "fiber/fiber.h"
-#include "kit/cli.h"
+#include "merkle/poseidon.h"
+#include "zk/build.h"
+#include "zk/setup.h"
 
-struct opts {
-    uint64_t port;
-    int64_t every;
-};
-static const struct sn_conf_field fields[] = {
-    SN_CONF_UINT(struct opts, port, "port", .max = 65535,
-                 .help = "Where anvil listens on loopback; 0: a free port."),
-    SN_CONF_DURATION(struct opts, every, "every", .max = SN_HOUR,
-                     .help = "Prove again so long after a proof; 0: once."),
-};
-static const struct sn_conf_table table = SN_CONF_TABLE(struct opts, fields);
+#define DEPTH_MAX 32u
 
-struct app {
-    struct opts opts;
+struct tree {
     struct poseidon hash;
-    struct tree tree;
-    struct circuit circuit;
-    struct sn_arena arena;
-    struct chain chain;
-    bool on_chain;
-    char why_not[160];
-    unsigned proofs;
+    unsigned depth;
+    struct sn_circuit *circuit;
+    struct sn_r1cs sys;   /* simplified */
+    struct sn_fe *inputs; /* leaf, then sibling and side of each level */
+    struct sn_fe *wires;  /* of sys */
+    struct sn_fe root;
 };
 
-static double ms(int64_t ns) { return (double)ns / SN_MS; }
+/* ---- the circuit ----------------------------------------------------------------------------- */
 
-/* 4 significant digits or so, whatever the size. */
-static void time_fact(struct card *c, const char *label, const char *note, int64_t ns)
+static bool is_full(unsigned r)
 {
-    if (ns >= SN_SEC)
-        card_fact(c, label, "s", note, "%.2f", ms(ns) / 1000);
-    else
-        card_fact(c, label, "ms", note, "%.*f", ns < 10 * SN_MS ? 2 : ns < 100 * SN_MS ? 1 : 0,
-                  ms(ns));
+    return r < POSEIDON_FULL / 2 || r >= POSEIDON_FULL / 2 + POSEIDON_PARTIAL;
 }
 
-static int show(const struct app *app, const struct proved *p, const struct judged *j)
+static struct sn_lin build_fifth_power(struct sn_build *c, struct sn_lin x)
 {
-    struct card c;
-    char note[200], number[32];
-    const struct circuit *k = &app->circuit;
-    bool good = p->verified && p->refused && (!app->on_chain || (j->accepted && j->refused));
-    card_begin(&c, good ? "ok" : "error",
-               "Proof %u: one of %s members knows a secret. Which one it is, the proof does not say.",
-               app->proofs, card_number(TREE_MEMBERS, number));
-    snprintf(note, sizeof(note), "compiled from circom in %.0f ms", ms(k->compile_ns));
-    card_fact(&c, "Constraints", "", note, "%s", card_number(k->system.n_rows, number));
-    time_fact(&c, "Setup", "keys for this run; real ones come from a ceremony", k->setup_ns);
-    time_fact(&c, "Witness", "every signal of the circuit", p->witness_ns);
-    time_fact(&c, "Proof", "256 bytes", p->prove_ns);
-    snprintf(note, sizeof(note), "in %.2f ms; with another root %s", ms(p->verify_ns),
-             p->refused ? "refused" : "accepted, which is wrong");
-    card_fact_state(&c, p->verified && p->refused, "Verified here", "", note, "%s",
-                    p->verified ? "yes" : "no");
-    if (app->on_chain) {
-        snprintf(note, sizeof(note), "%s gas; with another root %s", card_number(j->gas, number),
-                 j->refused ? "refused" : "accepted, which is wrong");
-        card_fact_state(&c, j->accepted && j->refused, "Verified on chain", "", note, "%s",
-                        j->accepted ? "yes" : "no");
-    } else {
-        card_fact(&c, "Verified on chain", "", app->why_not, "not tried");
+    struct sn_lin two = sn_build_mul(c, x, x);
+    return sn_build_mul(c, sn_build_mul(c, two, two), x);
+}
+
+static struct sn_lin build_hash(const struct poseidon *p, struct sn_build *c, struct sn_lin a,
+                                struct sn_lin b)
+{
+    struct sn_lin s[POSEIDON_WIDTH] = {{0}, a, b}, next[POSEIDON_WIDTH];
+    for (unsigned r = 0; r < POSEIDON_ROUNDS; r++) {
+        for (unsigned i = 0; i < POSEIDON_WIDTH; i++) {
+            s[i] = sn_build_add(c, s[i], sn_build_const(c, &p->round[r][i]));
+            if (i == 0 || is_full(r)) s[i] = build_fifth_power(c, s[i]);
+        }
+        for (unsigned i = 0; i < POSEIDON_WIDTH; i++) {
+            next[i] = sn_build_scale(c, s[0], &p->mix[i][0]);
+            for (unsigned j = 1; j < POSEIDON_WIDTH; j++)
+                next[i] = sn_build_add(c, next[i], sn_build_scale(c, s[j], &p->mix[i][j]));
+        }
+        memcpy(s, next, sizeof(s));
     }
-    return card_end(&c, app->on_chain ? "Look into the verifier" : NULL, "/contracts#Groth16Verifier");
+    return s[0];
 }
 
-static int one_round(struct app *app)
+static int define(struct tree *t)
 {
-    struct proved p = {0};
-    struct judged j = {0};
-    unsigned member = (unsigned)(sn_random() % TREE_MEMBERS);
-    app->proofs++;
-    int r = circuit_prove(&app->circuit, &app->tree, member, &p);
-    if (r >= 0 && app->on_chain) r = chain_judge(&app->chain, &p, &j);
-    return r < 0 ? r : show(app, &p, &j);
-}
-
-static int run(struct app *app)
-{
-    int r = circuit_setup(&app->circuit);
-    if (r < 0) return r;
-    r = chain_open(&app->chain, &app->arena, &app->circuit.vkey, (unsigned)app->opts.port);
-    app->on_chain = r >= 0;
-    if (r == SN_E_CANCELLED) return r;
-    if (r == SN_E_NOT_FOUND)
-        snprintf(app->why_not, sizeof(app->why_not),
-                 "needs anvil and solcjs: npm install -g @foundry-rs/anvil solc");
-    else if (r < 0)
-        snprintf(app->why_not, sizeof(app->why_not), "%s", sn_diag_str(r));
-    do {
-        r = one_round(app);
-        if (r >= 0 && app->opts.every) r = sn_sleep(app->opts.every);
-    } while (r >= 0 && app->opts.every);
-    if (app->on_chain) chain_close(&app->chain);
+    struct sn_build *b = sn_build_new(&sn_bn254_fr);
+    if (!b) return SN_E_NOMEM;
+    struct sn_lin node = sn_build_private(b, "leaf");
+    for (unsigned i = 0; i < t->depth; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "level%u", i);
+        sn_build_scope(b, name);
+        struct sn_lin sibling = sn_build_private(b, "sibling"), side = sn_build_private(b, "side");
+        sn_build_bool(b, side);
+        /* side 1: the node is the right child. The other child is what remains of the sum. */
+        struct sn_lin left = sn_build_select(b, side, sibling, node);
+        struct sn_lin right = sn_build_sub(b, sn_build_add(b, node, sibling), left);
+        node = build_hash(&t->hash, b, left, right);
+        sn_build_scope_end(b);
+    }
+    sn_build_output(b, "root", node);
+    int r = sn_build_finish(b, &t->circuit);
+    struct sn_simplify_stats st;
+    if (r == 0)
+        r = sn_r1cs_simplify(sn_circuit_r1cs(t->circuit), &(struct sn_simplify_opts){.level = 2},
+                             &t->sys, &st);
+    if (r == 0)
+        printf("depth %u: %u constraints, %u wires; simplified %u and %u\n", t->depth, st.rows_before,
+               st.wires_before, st.rows_after, st.wires_after);
     return r;
 }
-static int run_main(void *arg) { return run(arg); }
 
-static int membership_run(const struct sn_cli_call *call)
+/* ---- a witness ------------------------------------------------------------------------------- */
+
+static int random_fe(const struct sn_field *f, struct sn_fe *ret)
 {
-    struct app *app = SN_NEW(struct app);
-    if (!app) return SN_E_NOMEM;
-    app->opts = *(const struct opts *)call->opts;
-    sn_arena_init(&app->arena, NULL, 0);
-    poseidon_init(&app->hash);
-    int r = tree_init(&app->tree, &app->hash);
-    if (r >= 0) r = circuit_compile(&app->circuit, &app->hash);
-    if (r >= 0) r = sn_rt_run(NULL, run_main, app);
-    circuit_done(&app->circuit);
-    sn_arena_done(&app->arena);
-    sn_wipe(app->tree.secret, sizeof(app->tree.secret));
-    sn_free(app);
+    struct sn_fe plain;
+    if (getrandom(&plain, sizeof(plain), 0) != sizeof(plain)) return sn_fail(SN_E_IO, "random bytes");
+    sn_fe_reduce(f, &plain, &plain);
+    sn_fe_to_mont(f, ret, &plain);
+    return 0;
+}
+
+static int solve(struct tree *t)
+{
+    const struct sn_field *f = &sn_bn254_fr;
+    const struct sn_r1cs *full = sn_circuit_r1cs(t->circuit);
+    struct sn_fe *all = SN_NEW_ARRAY(struct sn_fe, full->n_wires), node;
+    t->inputs = SN_NEW_ARRAY(struct sn_fe, sn_circuit_n_inputs(t->circuit));
+    t->wires = SN_NEW_ARRAY(struct sn_fe, t->sys.n_wires);
+    int r = all && t->inputs && t->wires ? random_fe(f, &t->inputs[0]) : SN_E_NOMEM;
+    if (r == 0) node = t->inputs[0];
+    for (unsigned i = 0; i < t->depth && r == 0; i++) {
+        struct sn_fe *sibling = &t->inputs[1 + 2 * i], *side = sibling + 1;
+        if ((r = random_fe(f, sibling)) < 0) break;
+        bool right = sibling->v[0] & 1;
+        sn_fe_set_u64(f, side, right);
+        poseidon_hash(&t->hash, right ? sibling : &node, right ? &node : sibling, &node);
+    }
+    if (r == 0) r = sn_circuit_solve(t->circuit, t->inputs, all);
+    if (r == 0) {
+        t->root = node;
+        for (uint32_t w = 0; w < t->sys.n_wires; w++) t->wires[w] = all[t->sys.label_of[w]];
+        if (!sn_fe_equal(&all[1], &node)) r = sn_fail(SN_E_INTERNAL, "another root than the tree's");
+    }
+    if (r == 0) {
+        uint32_t row;
+        struct sn_fe side = t->inputs[2];
+        r = sn_r1cs_check(&t->sys, t->wires, NULL, &row);
+        /* Two is no side. */
+        sn_fe_set_u64(f, &t->inputs[2], 2);
+        if (r == 0 && sn_circuit_solve(t->circuit, t->inputs, all) != SN_E_FAILED_PRECONDITION)
+            r = sn_fail(SN_E_INTERNAL, "a wrong witness passes");
+        t->inputs[2] = side;
+    }
+    sn_free(all);
+    return r;
+}
+
+/* ---- a proof --------------------------------------------------------------------------------- */
+
+static int prove(const struct tree *t, const struct sn_zkey *z)
+{
+    uint8_t random[SN_GROTH_RANDOM_BYTES];
+    struct sn_groth_proof proof;
+    struct sn_groth_vkey key;
+    if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        return sn_fail(SN_E_IO, "random bytes");
+    int r = sn_groth_prove(z, t->wires, t->sys.n_wires, random, NULL, &proof);
+    sn_wipe(random, sizeof(random));
+    if (r < 0 || (r = sn_zkey_vkey(z, &key)) < 0) return r;
+    r = sn_groth_verify(&key, &proof, &t->root, 1);
+    if (r == SN_E_FAILED_PRECONDITION) r = sn_fail(r, "the proof does not verify");
+    struct sn_fe other;
+    sn_fe_add(&sn_bn254_fr, &other, &t->root, &sn_bn254_fr.one);
+    if (r == 0 && sn_groth_verify(&key, &proof, &other, 1) != SN_E_FAILED_PRECONDITION)
+        r = sn_fail(SN_E_INTERNAL, "the proof verifies for another root");
+    sn_groth_vkey_done(&key);
+    if (r == 0) printf("proof verified\n");
+    return r;
+}
+
+static int read_file(const char *path, struct sn_buf *ret)
+{
+    char block[65536];
+    FILE *f = fopen(path, "rb");
+    if (!f) return sn_fail(SN_E_NOT_FOUND, "%s", path);
+    for (size_t n; (n = fread(block, 1, sizeof(block), f)) > 0;) (void)sn_buf_put(ret, block, n);
+    fclose(f);
+    return ret->err;
+}
+
+static int prove_with(const struct tree *t, const char *path)
+{
+    struct sn_buf powers, key;
+    struct sn_ptau p;
+    struct sn_zkey z;
+    sn_buf_init(&powers, 0);
+    sn_buf_init(&key, 0);
+    struct sn_zk_sink sink = sn_zk_sink_buf(&key);
+    int r = read_file(path, &powers);
+    if (r == 0) r = sn_ptau_open(sn_buf_view(&powers), &p);
+    if (r == 0) r = sn_zkey_new(&t->sys, &p, NULL, &sink);
+    if (r == 0 && (r = sn_zkey_open(sn_buf_view(&key), &z)) == 0) {
+        r = prove(t, &z);
+        sn_zkey_done(&z);
+    }
+    sn_buf_done(&powers);
+    sn_buf_done(&key);
     return r;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct sn_cli_command command = {
-        .name = "membership",
-        .brief = "Proves membership in a Merkle tree without saying whose.",
-        .table = &table,
-        .run = membership_run};
-    static const struct sn_cli_command *const commands[] = {&command, NULL};
-    static const struct sn_cli_program program = {
-        .name = "membership", .version = SN_VERSION, .commands = commands};
-    return sn_cli_main(&program, argc, argv);
+    static struct tree t;
+    int depth = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 4;
+    if (depth < 1 || depth > (int)DEPTH_MAX) {
+        fprintf(stderr, "usage: membership [DEPTH [POWERS.ptau]], DEPTH from 1 to %u\n", DEPTH_MAX);
+        return 2;
+    }
+    t.depth = (unsigned)depth;
+    poseidon_init(&t.hash);
+    int r = define(&t);
+    if (r == 0) r = solve(&t);
+    if (r == 0) printf("witness found and checked\n");
+    if (r == 0 && argc > 2) r = prove_with(&t, argv[2]);
+    if (r < 0) fprintf(stderr, "membership: %s\n", sn_diag_str(r));
+    if (t.wires) sn_wipe(t.wires, t.sys.n_wires * sizeof(*t.wires));
+    if (t.inputs) sn_wipe(t.inputs, sn_circuit_n_inputs(t.circuit) * sizeof(*t.inputs));
+    sn_free(t.wires);
+    sn_free(t.inputs);
+    sn_r1cs_done(&t.sys);
+    sn_circuit_free(t.circuit);
+    return r < 0;
 }

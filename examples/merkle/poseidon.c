@@ -1,147 +1,133 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* examples/merkle/poseidon.c - see poseidon.h. */
 #include "poseidon.h"
 
-#include <string.h>
+static const struct sn_field *const fr = &sn_bn254_fr;
 
-/* ---- constants ------------------------------------------------------------------------------- */
+/* ---- constants ---- */
 
-/* The paper's generator: a shift register of 80 bits, of whose output every other bit decides
- * whether the one after it counts. */
 struct grain {
-    uint8_t bit[80];
+    uint8_t bit[80]; /* the oldest at `at` */
     unsigned at;
 };
-
-static unsigned step(struct grain *g)
+static unsigned shift(struct grain *g)
 {
-    static const unsigned taps[] = {62, 51, 38, 23, 13, 0};
-    unsigned v = 0;
-    for (size_t i = 0; i < SN_COUNT_OF(taps); i++) v ^= g->bit[(g->at + taps[i]) % 80];
-    g->bit[g->at] = (uint8_t)v;
+    static const uint8_t taps[] = {62, 51, 38, 23, 13, 0};
+    unsigned next = 0;
+    for (size_t i = 0; i < sizeof(taps); i++) next ^= g->bit[(g->at + taps[i]) % 80];
+    g->bit[g->at] = (uint8_t)next;
     g->at = (g->at + 1) % 80;
-    return v;
+    return next;
 }
-
-static void put_bits(struct grain *g, unsigned value, unsigned n)
+/* Of two bits the first says whether the second counts. */
+static unsigned next_bit(struct grain *g)
 {
-    while (n-- > 0) g->bit[g->at++] = value >> n & 1;
+    while (!shift(g)) (void)shift(g);
+    return shift(g);
 }
-
-static void grain_init(struct grain *g, unsigned field_bits)
+static void grain_init(struct grain *g)
 {
-    *g = (struct grain){0};
-    put_bits(g, 1, 2); /* a prime field */
-    put_bits(g, 0, 4); /* a power as the S-box */
-    put_bits(g, field_bits, 12);
-    put_bits(g, POSEIDON_WIDTH, 12);
-    put_bits(g, POSEIDON_FULL, 10);
-    put_bits(g, POSEIDON_PARTIAL, 10);
-    put_bits(g, 0x3fffffff, 30);
+    /* Prime field, x^alpha, bits of the modulus, width, full and partial rounds, and ones. */
+    const struct {
+        unsigned bits, value;
+    } parts[] = {{2, 1},  {4, 0},           {12, fr->bits}, {12, POSEIDON_WIDTH}, {10, POSEIDON_FULL},
+                 {10, POSEIDON_PARTIAL}, {30, (1u << 30) - 1}};
+    unsigned n = 0;
+    for (size_t i = 0; i < SN_COUNT_OF(parts); i++)
+        for (unsigned k = parts[i].bits; k-- > 0;) g->bit[n++] = parts[i].value >> k & 1;
     g->at = 0;
-    for (unsigned i = 0; i < 160; i++) (void)step(g);
+    for (unsigned i = 0; i < 160; i++) (void)shift(g);
 }
-
-/* A number of as many bits as the prime, big-endian. */
-static void number(struct grain *g, unsigned bits, uint8_t be[32])
+/* As many bits as the modulus has, the highest first; plain, perhaps not reduced. */
+static struct sn_fe next_number(struct grain *g)
 {
-    memset(be, 0, 32);
-    for (unsigned i = bits; i-- > 0;) {
-        while (!step(g)) (void)step(g);
-        if (step(g)) be[31 - i / 8] |= (uint8_t)(1u << (i % 8));
-    }
+    struct sn_fe v = {{0}};
+    for (unsigned k = fr->bits; k-- > 0;) v.v[k / 64] |= (uint64_t)next_bit(g) << k % 64;
+    return v;
 }
 
 void poseidon_init(struct poseidon *p)
 {
-    const struct sn_field *f = p->field = &sn_bn254_fr;
     struct grain g;
-    uint8_t be[32];
-    grain_init(&g, f->bits);
-    for (unsigned r = 0; r < POSEIDON_ROUNDS; r++)
-        for (unsigned i = 0; i < POSEIDON_WIDTH; i++)
-            do {
-                number(&g, f->bits, be);
-            } while (sn_fe_from_bytes_be(f, &p->round[r][i], be) < 0); /* not below the prime */
-    /* 1/(x_i + y_j): every square part of such a matrix is invertible. Here numbers are reduced. */
-    struct sn_fe xy[2 * POSEIDON_WIDTH];
+    struct sn_fe ends[2 * POSEIDON_WIDTH];
+    grain_init(&g);
+    for (unsigned i = 0; i < POSEIDON_ROUNDS * POSEIDON_WIDTH; i++) {
+        struct sn_fe v;
+        do v = next_number(&g);
+        while (sn_fe_cmp(&v, &fr->p) >= 0);
+        sn_fe_to_mont(fr, &p->round[i / POSEIDON_WIDTH][i % POSEIDON_WIDTH], &v);
+    }
+    /* Cauchy's matrix: 1 / (x_i + y_j). */
     for (unsigned i = 0; i < 2 * POSEIDON_WIDTH; i++) {
-        struct sn_fe plain;
-        number(&g, f->bits, be);
-        for (unsigned k = 0; k < 4; k++) {
-            plain.v[k] = 0;
-            for (unsigned n = 0; n < 8; n++) plain.v[k] |= (uint64_t)be[31 - 8 * k - n] << (8 * n);
-        }
-        sn_fe_reduce(f, &plain, &plain);
-        sn_fe_to_mont(f, &xy[i], &plain);
+        struct sn_fe v = next_number(&g);
+        sn_fe_reduce(fr, &v, &v);
+        sn_fe_to_mont(fr, &ends[i], &v);
     }
     for (unsigned i = 0; i < POSEIDON_WIDTH; i++)
         for (unsigned j = 0; j < POSEIDON_WIDTH; j++) {
-            sn_fe_add(f, &p->mix[i][j], &xy[i], &xy[POSEIDON_WIDTH + j]);
-            sn_fe_inv(f, &p->mix[i][j], &p->mix[i][j]);
+            struct sn_fe sum;
+            sn_fe_add(fr, &sum, &ends[i], &ends[POSEIDON_WIDTH + j]);
+            sn_fe_inv(fr, &p->mix[i][j], &sum);
         }
 }
 
-static bool is_full(unsigned r)
+int poseidon_circom(const struct poseidon *p, struct sn_buf *out)
 {
-    return r < POSEIDON_FULL / 2 || r >= POSEIDON_FULL / 2 + POSEIDON_PARTIAL;
+    char text[SN_FE_DEC_MAX];
+    const struct {
+        const char *name;
+        const struct sn_fe *value;
+        unsigned rows;
+    } tables[] = {{"ROUND", p->round[0], POSEIDON_ROUNDS}, {"MIX", p->mix[0], POSEIDON_WIDTH}};
+    for (size_t t = 0; t < SN_COUNT_OF(tables); t++) {
+        sn_buf_printf(out, "function %s(i, j) {\n    var t[%u][%d] = [", tables[t].name,
+                      tables[t].rows, POSEIDON_WIDTH);
+        for (unsigned i = 0; i < tables[t].rows * POSEIDON_WIDTH; i++) {
+            sn_fe_to_dec(fr, &tables[t].value[i], text);
+            sn_buf_printf(out, "%s%s", i % POSEIDON_WIDTH ? ", " : i ? "],\n        [" : "[", text);
+        }
+        sn_buf_cstr(out, "]];\n    return t[i][j];\n}\n");
+    }
+    return out->err;
 }
 
-/* ---- the function ---------------------------------------------------------------------------- */
+/* ---- the hash ---- */
 
-static void fifth_power(const struct sn_field *f, struct sn_fe *x)
+static void fifth(struct sn_fe *x)
 {
-    struct sn_fe t;
-    sn_fe_sqr(f, &t, x);
-    sn_fe_sqr(f, &t, &t);
-    sn_fe_mul(f, x, x, &t);
+    struct sn_fe square, fourth;
+    sn_fe_sqr(fr, &square, x);
+    sn_fe_sqr(fr, &fourth, &square);
+    sn_fe_mul(fr, x, &fourth, x);
+}
+static void mix(const struct poseidon *p, struct sn_fe state[POSEIDON_WIDTH])
+{
+    struct sn_fe next[POSEIDON_WIDTH], part;
+    for (unsigned i = 0; i < POSEIDON_WIDTH; i++) {
+        sn_fe_mul(fr, &next[i], &p->mix[i][0], &state[0]);
+        for (unsigned j = 1; j < POSEIDON_WIDTH; j++) {
+            sn_fe_mul(fr, &part, &p->mix[i][j], &state[j]);
+            sn_fe_add(fr, &next[i], &next[i], &part);
+        }
+    }
+    for (unsigned i = 0; i < POSEIDON_WIDTH; i++) state[i] = next[i];
+}
+
+void poseidon_permute(const struct poseidon *p, struct sn_fe state[POSEIDON_WIDTH])
+{
+    for (unsigned r = 0; r < POSEIDON_ROUNDS; r++) {
+        bool full = r < POSEIDON_FULL / 2 || r >= POSEIDON_FULL / 2 + POSEIDON_PARTIAL;
+        for (unsigned i = 0; i < POSEIDON_WIDTH; i++) {
+            sn_fe_add(fr, &state[i], &state[i], &p->round[r][i]);
+            if (full || i == 0) fifth(&state[i]);
+        }
+        mix(p, state);
+    }
 }
 
 void poseidon_hash(const struct poseidon *p, const struct sn_fe *a, const struct sn_fe *b,
                    struct sn_fe *ret)
 {
-    const struct sn_field *f = p->field;
-    struct sn_fe s[POSEIDON_WIDTH] = {{{0}}, *a, *b}, next[POSEIDON_WIDTH], t;
-    for (unsigned r = 0; r < POSEIDON_ROUNDS; r++) {
-        for (unsigned i = 0; i < POSEIDON_WIDTH; i++) {
-            sn_fe_add(f, &s[i], &s[i], &p->round[r][i]);
-            if (i == 0 || is_full(r)) fifth_power(f, &s[i]);
-        }
-        for (unsigned i = 0; i < POSEIDON_WIDTH; i++) {
-            sn_fe_mul(f, &next[i], &p->mix[i][0], &s[0]);
-            for (unsigned j = 1; j < POSEIDON_WIDTH; j++) {
-                sn_fe_mul(f, &t, &p->mix[i][j], &s[j]);
-                sn_fe_add(f, &next[i], &next[i], &t);
-            }
-        }
-        memcpy(s, next, sizeof(s));
-    }
-    *ret = s[0];
-}
-
-/* ---- the circuit ----------------------------------------------------------------------------- */
-
-static struct sn_lin build_fifth_power(struct sn_build *c, struct sn_lin x)
-{
-    struct sn_lin two = sn_build_mul(c, x, x);
-    return sn_build_mul(c, sn_build_mul(c, two, two), x);
-}
-
-struct sn_lin poseidon_build(const struct poseidon *p, struct sn_build *c, struct sn_lin a,
-                             struct sn_lin b)
-{
-    struct sn_lin s[POSEIDON_WIDTH] = {{0}, a, b}, next[POSEIDON_WIDTH];
-    for (unsigned r = 0; r < POSEIDON_ROUNDS; r++) {
-        for (unsigned i = 0; i < POSEIDON_WIDTH; i++) {
-            s[i] = sn_build_add(c, s[i], sn_build_const(c, &p->round[r][i]));
-            if (i == 0 || is_full(r)) s[i] = build_fifth_power(c, s[i]);
-        }
-        for (unsigned i = 0; i < POSEIDON_WIDTH; i++) {
-            next[i] = sn_build_scale(c, s[0], &p->mix[i][0]);
-            for (unsigned j = 1; j < POSEIDON_WIDTH; j++)
-                next[i] = sn_build_add(c, next[i], sn_build_scale(c, s[j], &p->mix[i][j]));
-        }
-        memcpy(s, next, sizeof(s));
-    }
-    return s[0];
+    struct sn_fe state[POSEIDON_WIDTH] = {{{0}}, *a, *b};
+    poseidon_permute(p, state);
+    *ret = state[0];
 }

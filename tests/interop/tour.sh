@@ -20,7 +20,7 @@ check "Token.json is what Token.sol compiles to" "$?" 0
 # The tour's own folder, on other ports, without the shop.
 read -r gw board chain proofs <<<"$(free_ports 4)"
 mkdir "$tmp/tour" "$tmp/site"
-cp -r "$root/examples/token" "$root/examples/membership" "$tmp/"
+cp -r "$root/examples/token" "$root/examples/merkle" "$tmp/"
 echo "listeners: [{name: web, address: \"127.0.0.1:$gw\"}]
 routes: [{name: files, static: {root: ../site}}]" >"$tmp/tour/gateway.yaml"
 sed "/^processes:/,/^exhibits:/{/^exhibits:/!d}; s/127.0.0.1:7070/127.0.0.1:$board/; s/9145/$chain/; s/9146/$proofs/" \
@@ -33,7 +33,7 @@ card() { curl -sSf -m 10 "$page/api/board" 2>/dev/null | jq -r ".exhibits[] | se
 fact() { card "$1" ".card.facts[] | select(.label == \"$2\") | $3"; }
 ask() { curl -sS -m 60 "$page/api/contracts/$1" -H 'content-type: application/json' -d "$2"; }
 for _ in $(seq 300); do
-  [ "$(card token .runs)$(card token .card.state)$(card membership .card.state)" = 1okok ] && break
+  [ "$(card token .runs)$(card token .card.state)$(card merkle .card.state)" = 1okok ] && break
   sleep 0.5
 done
 
@@ -42,9 +42,9 @@ check "gas used is what was predicted" "$(fact token "Gas used" .state)" ok
 check "so was the deployment's" "$(fact token Contract .note | sed -E 's/deployed with ([0-9,]+) gas, predicted \1$/equal/')" equal
 check "the limit was enough" "$(fact token "Gas limit" .state)" ok
 check "five SDKs were generated" "$(fact token "SDKs in five languages" .note | grep -o KiB | wc -l)" 5
-check "the proof's card" "$(card membership .card.state)" ok
-check "verified here" "$(fact membership "Verified here" '.value + "," + .state')" yes,ok
-check "verified on chain, another root refused" "$(fact membership "Verified on chain" '.value + "," + .state')" yes,ok
+check "the proof's card" "$(card merkle .card.state)" ok
+check "verified here" "$(fact merkle "Verified here" '.value + "," + .state')" yes,ok
+check "verified on chain, another root refused" "$(fact merkle "Verified on chain" '.value + "," + .state')" yes,ok
 
 # ---- the page's questions, answered by the node
 token=$(curl -sS "$page/api/contracts" | jq -c '.contracts[0] | {contract: .name, node, address, from}')

@@ -13,8 +13,8 @@
 #include "zk/par.h"
 #include "zk/setup.h"
 
-extern const unsigned char membership_circom[];
-extern const size_t membership_circom_len;
+extern const unsigned char merkle_circom[];
+extern const size_t merkle_circom_len;
 
 static const struct sn_curve *const curve = &sn_bn254;
 static const struct sn_field *const fr = &sn_bn254_fr;
@@ -55,29 +55,12 @@ int tree_init(struct tree *t, const struct poseidon *p)
 
 /* ---- the circuit ---- */
 
-/* The hash's constants as functions ROUND(i, j) and MIX(i, j) of the language. */
-static int put_table(struct sn_buf *out, const char *name, const struct sn_fe *t, unsigned rows)
-{
-    char text[SN_FE_DEC_MAX];
-    sn_buf_printf(out, "function %s(i, j) {\n    var t[%u][%u] = [", name, rows, POSEIDON_WIDTH);
-    for (unsigned i = 0; i < rows * POSEIDON_WIDTH; i++) {
-        sn_fe_to_dec(fr, &t[i], text);
-        sn_buf_printf(out, "%s%s", i % POSEIDON_WIDTH ? ", " : i ? "],\n        [" : "[", text);
-    }
-    return sn_buf_cstr(out, "]];\n    return t[i][j];\n}\n");
-}
-static int put_constants(const struct poseidon *p, struct sn_buf *out)
-{
-    (void)put_table(out, "ROUND", p->round[0], POSEIDON_ROUNDS);
-    return put_table(out, "MIX", p->mix[0], POSEIDON_WIDTH);
-}
-
 /* The compiler's files: the circuit, which is part of this program, and the constants. */
 static int read_source(void *ctx, const char *path, struct sn_buf *ret)
 {
-    if (strcmp(path, "membership.circom") == 0)
-        return sn_buf_put(ret, membership_circom, membership_circom_len);
-    if (strcmp(path, "constants.circom") == 0) return put_constants(ctx, ret);
+    if (strcmp(path, "merkle.circom") == 0)
+        return sn_buf_put(ret, merkle_circom, merkle_circom_len);
+    if (strcmp(path, "constants.circom") == 0) return poseidon_circom(ctx, ret);
     return SN_E_NOT_FOUND;
 }
 
@@ -88,7 +71,7 @@ int circuit_compile(struct circuit *c, const struct poseidon *p)
     *c = (struct circuit){0};
     sn_buf_init(&c->key, 0);
     int64_t start = sn_now();
-    int r = sn_circom_compile(&o, "membership.circom", &c->compiled);
+    int r = sn_circom_compile(&o, "merkle.circom", &c->compiled);
     if (r >= 0) r = sn_circom_r1cs(c->compiled, &plain);
     if (r < 0) return r;
     r = sn_r1cs_simplify(&plain, &(struct sn_simplify_opts){.level = 2}, &c->system, NULL);

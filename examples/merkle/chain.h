@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* examples/membership/chain.h - the exported verifier in a real EVM: Solidity compiled by npm's solc, put
+/* examples/merkle/chain.h - the exported verifier in a real EVM: Solidity compiled by npm's solc, put
  * on a development node of our own. */
 #pragma once
 #include "circuit.h"

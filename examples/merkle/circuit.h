@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* examples/membership/circuit.h - membership.circom, from source text to verified proofs. */
+/* examples/merkle/circuit.h - merkle.circom, from source text to verified proofs. */
 #pragma once
-#include "merkle/poseidon.h"
+#include "poseidon.h"
 #include "zk/circom/circom.h"
 #include "zk/groth16.h"
 
