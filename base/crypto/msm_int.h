@@ -25,5 +25,3 @@ struct sn_msm_engine {
 };
 /* sn_msm_engine_of - the fastest one for the group here. */
 const struct sn_msm_engine *sn_msm_engine_of(const struct sn_group *g);
-/* NULL where the group has no vector engine. */
-const struct sn_msm_engine *sn_ifma_msm_engine(const struct sn_group *g);

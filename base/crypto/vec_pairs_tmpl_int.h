@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/vec_pairs_tmpl_int.h - sums of pairs of affine points, eight at a time.
- * A template, included by ifma_msm.c once for each coordinate field: V_T is eight coordinates, V_(x)
+ * A template, included by vec_msm.c once for each coordinate field: V_T is eight coordinates, V_(x)
  * their operations and the names made here, V_ROWS the cache lines of a point. Points are reduced
  * below 2p, Montgomery with 2^260, zeros at infinity.
  *

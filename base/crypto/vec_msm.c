@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/ifma_msm.c - the vector engines of sn_msm for BN254: G1 over eight Fq, G2 over eight Fq2. */
-#include "crypto/ifma_int.h"
-#include "crypto/msm_int.h"
+/* crypto/vec_msm.c - the vector engines of sn_msm for BN254: G1 over eight Fq, G2 over eight Fq2. */
+#include "crypto/vec_int.h"
 
-#ifdef __AVX512IFMA__
-#include "crypto/ifma_vec_int.h"
+#ifdef __AVX512F__
+#include "crypto/vec_f5_int.h"
 
 /* p of BN254 has 254 bits: factors of a product may reach 8p. */
 struct bn_mod {
@@ -246,7 +245,7 @@ static SN_ALWAYS_INLINE void v2_store(char *const p[8], const struct f5x2 *x, co
 /* Coordinates one after the other, from 2^256 to 2^260 and back. */
 static void scale(void *ret, const void *in, size_t coords, const struct sn_fe *by)
 {
-    size_t done = sn_ifma_scale_many(&sn_bn254_fq, ret, in, by, coords);
+    size_t done = VEC_(scale_many)(&sn_bn254_fq, ret, in, by, coords);
     for (size_t i = done; i < coords; i++)
         sn_bn254_fq_mul((struct sn_fe *)ret + i, (const struct sn_fe *)in + i, by);
 }
@@ -292,7 +291,7 @@ static void v2_import(void *ret, const void *a, size_t n) { import_coords(ret, a
 static void v2_export(void *ret, const void *a) { export_coords(ret, a, 4); }
 static void v2_opposite(void *ret, const void *a) { neg_coords(ret, a, 2); }
 
-const struct sn_msm_engine *sn_ifma_msm_engine(const struct sn_group *g)
+const struct sn_msm_engine *VEC_(msm_engine)(const struct sn_group *g)
 {
     static const struct sn_msm_engine g1 = {
         64, SN_PAIR_BATCH / 8 * sizeof(struct v1_group), v1_import, v1_export, v1_opposite,
@@ -300,9 +299,6 @@ const struct sn_msm_engine *sn_ifma_msm_engine(const struct sn_group *g)
     static const struct sn_msm_engine g2 = {
         128, SN_PAIR_BATCH / 8 * sizeof(struct v2_group), v2_import, v2_export, v2_opposite,
         v2_add_pairs};
-    if (!sn_field_ifma) return NULL;
     return g == &sn_bn254.g1 ? &g1 : g == &sn_bn254.g2 ? &g2 : NULL;
 }
-#else
-const struct sn_msm_engine *sn_ifma_msm_engine(const struct sn_group *g) { return NULL; }
 #endif
