@@ -3,6 +3,7 @@
 #include "crypto/vec_int.h"
 
 #ifdef __AVX512F__
+#include "crypto/curve_int.h"
 #include "crypto/vec_f5_int.h"
 
 /* p of BN254 has 254 bits: factors of a product may reach 8p. */
@@ -10,12 +11,17 @@ struct bn_mod {
     struct f5_mod m;
     struct f5 one; /* 2^260 mod p */
 };
+static struct f5 bn_broadcast(const uint64_t *mont)
+{
+    struct sn_fe t;
+    memcpy(t.v, mont, sizeof(t.v));
+    for (unsigned i = 0; i < 4; i++) sn_fe_dbl(&sn_bn254_fq, &t, &t);
+    return f5_set(t.v);
+}
 static void bn_mod_init(struct bn_mod *m)
 {
-    struct sn_fe one = sn_bn254_fq.one;
-    for (unsigned i = 0; i < 4; i++) sn_fe_dbl(&sn_bn254_fq, &one, &one);
     f5_mod_init(&m->m, sn_bn254_fq.p.v, sn_bn254_fq.inv);
-    m->one = f5_set(one.v);
+    m->one = bn_broadcast(sn_bn254_fq.one.v);
 }
 /* Below 4p: which lanes are 0 modulo p. */
 static SN_ALWAYS_INLINE __mmask8 bn_is_zero(const struct f5 *a, const struct bn_mod *m)
@@ -50,6 +56,7 @@ static SN_NOINLINE bool bn_invert(struct f5 *a, const struct bn_mod *m)
 typedef struct bn_mod v1_mod_t;
 static void v1_mod_init(struct bn_mod *m) { bn_mod_init(m); }
 static SN_ALWAYS_INLINE struct f5 v1_one(const struct bn_mod *m) { return m->one; }
+static struct f5 v1_beta(const struct bn_mod *m) { return bn_broadcast(sn_bn254.g1.ops->beta); }
 static SN_ALWAYS_INLINE struct f5 v1_add(const struct f5 *a, const struct f5 *b)
 {
     return f5_add(a, b);
@@ -150,6 +157,12 @@ static SN_ALWAYS_INLINE struct f5x2 v2_one(const struct bn_mod *m)
 {
     struct f5x2 r = {m->one, m->one};
     r.c1 = v1_clear(0xff, &r.c1);
+    return r;
+}
+static struct f5x2 v2_beta(const struct bn_mod *m)
+{
+    struct f5x2 r = {.c0 = bn_broadcast(sn_bn254.g2.ops->beta)};
+    r.c1 = v1_clear(0xff, &r.c0);
     return r;
 }
 static SN_ALWAYS_INLINE struct f5x2 v2_add(const struct f5x2 *a, const struct f5x2 *b)
@@ -295,10 +308,10 @@ const struct sn_msm_engine *VEC_(msm_engine)(const struct sn_group *g)
 {
     static const struct sn_msm_engine g1 = {
         64, SN_PAIR_BATCH / 8 * sizeof(struct v1_group), v1_import, v1_export, v1_opposite,
-        v1_add_pairs};
+        v1_add_pairs, v1_double_all, v1_image};
     static const struct sn_msm_engine g2 = {
         128, SN_PAIR_BATCH / 8 * sizeof(struct v2_group), v2_import, v2_export, v2_opposite,
-        v2_add_pairs};
+        v2_add_pairs, v2_double_all, v2_image};
     return g == &sn_bn254.g1 ? &g1 : g == &sn_bn254.g2 ? &g2 : NULL;
 }
 #endif

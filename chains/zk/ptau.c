@@ -100,24 +100,29 @@ int sn_ptau_new(const struct sn_curve *c, unsigned power, const struct sn_par *p
 
 /* ---- preparing ------------------------------------------------------------------------------- */
 
+struct lagrange_sink {
+    struct sn_out *out;
+    size_t affine_size;
+};
+static int put_points(void *ctx, const void *affine, size_t n)
+{
+    const struct lagrange_sink *s = ctx;
+    sn_out_put(s->out, affine, n * s->affine_size);
+    return s->out->err;
+}
 /* Lagrange points of every power 0..log_max of one section, in a row; beyond the section's points
  * come infinities (the one power tau's section is short of). */
 static int put_lagrange(struct sn_out *o, uint32_t id, const struct sn_group *g, struct sn_str s,
                         unsigned log_max, const struct sn_par *par)
 {
-    size_t size = g->affine_size, total = (((size_t)2 << log_max) - 1) * size;
-    uint8_t *points SN_CLEANUP(sn_freep) = sn_alloc(((size_t)1 << log_max) * size);
+    size_t size = g->affine_size, bytes = ((size_t)1 << log_max) * size;
+    uint8_t *points SN_CLEANUP(sn_freep) = sn_alloc(bytes);
     if (!points) return SN_E_NOMEM;
-    sn_out_section(o, id, total);
-    for (unsigned k = 0; k <= log_max && o->err == 0; k++) {
-        size_t bytes = ((size_t)1 << k) * size, have = SN_MIN(bytes, s.len);
-        memcpy(points, s.ptr, have);
-        memset(points + have, 0, bytes - have);
-        int r = k ? sn_ntt_points(g, k, true, points, par) : 0;
-        if (r < 0) return r;
-        sn_out_put(o, points, bytes);
-    }
-    return 0;
+    memcpy(points, s.ptr, SN_MIN(bytes, s.len));
+    if (bytes > s.len) memset(points + s.len, 0, bytes - s.len);
+    sn_out_section(o, id, 2 * bytes - size);
+    return sn_lagrange_points(g, log_max, points, par, put_points,
+                              &(struct lagrange_sink){o, size});
 }
 
 /* Points that are none would make the transform's answer meaningless. */
