@@ -10,7 +10,7 @@
 #include "evm/eip712.h"
 #include "evm/tx.h"
 #include "sennit/commands.h"
-#include "sennit/zk_io.h"
+#include "sennit/files.h"
 
 static int print_line(struct sn_buf *b)
 {
@@ -22,7 +22,7 @@ static int print_line(struct sn_buf *b)
 static int read_hex(struct sn_arena *a, struct sn_str s, struct sn_str *ret)
 {
     int r = 0;
-    if (sn_str_starts(s, SN_STR("@"))) r = zk_map(sn_str_from(s, 1), &s);
+    if (sn_str_starts(s, SN_STR("@"))) r = files_map(sn_str_from(s, 1), &s);
     if (r < 0) return r;
     s = sn_str_trim(s);
     if (sn_str_starts(s, SN_STR("0x"))) s = sn_str_from(s, 2);
@@ -40,7 +40,7 @@ static int read_hex(struct sn_arena *a, struct sn_str s, struct sn_str *ret)
 static int load_file(struct sn_arena *a, struct sn_str path, struct sn_abi_contracts *ret)
 {
     struct sn_str text;
-    int r = zk_map(path, &text);
+    int r = files_map(path, &text);
     if (r == 0) r = sn_abi_load(a, text, path, ret);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
 }
@@ -451,7 +451,7 @@ static int typed_run(const struct sn_cli_call *call)
     const struct sn_json *v;
     struct sn_eip712 got;
     sn_buf_init(&out, 0);
-    int r = zk_map(call->args[0], &text);
+    int r = files_map(call->args[0], &text);
     if (r == 0) r = sn_json_parse(call->arena, text, NULL, &v);
     if (r == 0) r = sn_eip712_hash(call->arena, v, &got);
     if (r < 0) return sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0]));

@@ -44,6 +44,7 @@ static void *work_loop(void *arg)
         size_t i = atomic_fetch_add_explicit(&w->next, 1, memory_order_relaxed);
         if (i >= w->n) return NULL;
         w->job(w->arg, i);
+        zk_progress_add(0, 1);
     }
 }
 
@@ -55,6 +56,7 @@ static void par_run(void *ctx, void (*job)(void *arg, size_t i), void *arg, size
     struct work w = {.job = job, .arg = arg, .n = n};
     pthread_t threads[THREADS_MAX];
     size_t started = 0, want = SN_MIN((size_t)par->width, n);
+    zk_progress_add(n, 0);
     while (started + 1 < want && pthread_create(&threads[started], NULL, work_loop, &w) == 0)
         started++;
     (void)work_loop(&w);
@@ -71,13 +73,41 @@ const struct sn_par *zk_par(void)
     return &par;
 }
 
+struct on_stack {
+    int (*fn)(void *arg);
+    void *arg;
+    int r;
+    char text[SN_DIAG_BYTES];
+};
+static void *on_stack(void *arg)
+{
+    struct on_stack *s = arg;
+    s->r = s->fn(s->arg);
+    if (s->r < 0) (void)sn_diag_format(s->r, s->text, sizeof(s->text));
+    return NULL;
+}
+
+int zk_on_stack(size_t stack_bytes, int (*fn)(void *arg), void *arg)
+{
+    struct on_stack s = {.fn = fn, .arg = arg};
+    pthread_attr_t attr;
+    pthread_t t;
+    (void)pthread_attr_init(&attr);
+    int err = pthread_attr_setstacksize(&attr, stack_bytes);
+    if (err == 0) err = pthread_create(&t, &attr, on_stack, &s);
+    (void)pthread_attr_destroy(&attr);
+    if (err) return sn_fail(SN_E_RESOURCE_EXHAUSTED, "a thread with %zu bytes of stack", stack_bytes);
+    (void)pthread_join(t, NULL);
+    return s.r < 0 ? sn_fail(s.r, "%s", s.text) : s.r;
+}
+
 int zk_read_r1cs(struct sn_str path, struct sn_r1cs *ret)
 {
     struct sn_str file;
-    int r = zk_map(path, &file);
+    int r = files_map(path, &file);
     if (r < 0) return r;
     r = sn_r1cs_read(file, ret);
-    zk_unmap(&file);
+    files_unmap(&file);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
 }
 
@@ -85,10 +115,10 @@ int zk_read_wtns(struct sn_str path, const struct sn_field **ret_f, struct sn_fe
                  size_t *ret_n)
 {
     struct sn_str file;
-    int r = zk_map(path, &file);
+    int r = files_map(path, &file);
     if (r < 0) return r;
     r = sn_wtns_read(file, ret_f, ret, ret_n);
-    zk_unmap(&file);
+    files_unmap(&file);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
 }
 
@@ -167,7 +197,7 @@ static int info_run(const struct sn_cli_call *call)
     const struct info_opts *opts = call->opts;
     struct sn_str file;
     struct sn_json o = sn_json_object();
-    int r = zk_map(call->args[0], &file);
+    int r = files_map(call->args[0], &file);
     if (r < 0) return r;
     if (sn_str_starts(file, SN_STR("r1cs")))
         r = info_r1cs(call->arena, file, &o);
@@ -184,7 +214,7 @@ static int info_run(const struct sn_cli_call *call)
             printf("%-26.*s %lld\n", SN_STR_ARG(sn_json_str(&m->key)),
                    (long long)sn_json_i64_or(&m->value, -1));
     }
-    zk_unmap(&file);
+    files_unmap(&file);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0])) : 0;
 }
 
@@ -255,7 +285,7 @@ static int check_failed(const struct sn_r1cs *s, uint32_t row, struct sn_str sym
     struct sn_buf b;
     if (row == s->n_rows)
         return sn_fail(SN_E_FAILED_PRECONDITION, "the witness does not begin with 1");
-    int r = sym_path.len ? zk_map(sym_path, &file) : 0;
+    int r = sym_path.len ? files_map(sym_path, &file) : 0;
     if (r == 0 && sym_path.len) r = sn_sym_read(file, &sym);
     if (r == 0) {
         sn_buf_init(&b, 1 << 16);
@@ -265,7 +295,7 @@ static int check_failed(const struct sn_r1cs *s, uint32_t row, struct sn_str sym
         sn_buf_done(&b);
     }
     sn_sym_done(&sym);
-    zk_unmap(&file);
+    files_unmap(&file);
     return r < 0 ? r : SN_EXIT_FAILED;
 }
 
@@ -303,8 +333,8 @@ static const struct sn_cli_command cmd_check = {
 };
 
 static const struct sn_cli_command *const subs[] = {
-    &zk_cmd_setup, &zk_cmd_prove, &zk_cmd_verify, &cmd_check, &cmd_info, &cmd_simplify,
-    &zk_cmd_export, &zk_cmd_ptau, NULL,
+    &zk_cmd_compile, &zk_cmd_witness, &zk_cmd_setup, &zk_cmd_prove, &zk_cmd_verify, &cmd_check,
+    &cmd_info, &cmd_simplify, &zk_cmd_export, &zk_cmd_ptau, NULL,
 };
 const struct sn_cli_command sn_cmd_zk = {
     .name = "zk", .brief = "Circuits: constraint systems, witnesses, proofs.", .subs = subs,

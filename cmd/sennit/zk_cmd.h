@@ -2,18 +2,35 @@
 /* sennit/zk_cmd.h - what the files of `sennit zk` share. */
 #pragma once
 #include "kit/cli.h"
-#include "sennit/zk_io.h"
+#include "sennit/files.h"
 #include "wire/json.h"
 #include "zk/groth16.h"
 
+extern const struct sn_cli_command zk_cmd_compile;
 extern const struct sn_cli_command zk_cmd_export;
 extern const struct sn_cli_command zk_cmd_prove;
 extern const struct sn_cli_command zk_cmd_ptau;
 extern const struct sn_cli_command zk_cmd_setup;
 extern const struct sn_cli_command zk_cmd_verify;
+extern const struct sn_cli_command zk_cmd_witness;
+
+/* A file being written through a sink. */
+struct zk_out {
+    struct files_out file;
+    struct sn_zk_sink sink;
+};
+static inline SN_MUST_CHECK int zk_out_open(struct zk_out *o, struct sn_str path)
+{
+    o->sink = (struct sn_zk_sink){files_write, &o->file};
+    return files_open(&o->file, path);
+}
+static inline int zk_out_commit(struct zk_out *o, int r) { return files_commit(&o->file, r); }
 
 /* zk_par - plain threads on every processor this process may use: the commands have no runtime. */
 const struct sn_par *zk_par(void);
+/* zk_on_stack - fn(arg) on a thread with that much stack. Returns what fn does, its diagnostic
+ * moved to the caller; SN_E_RESOURCE_EXHAUSTED without a thread. */
+int zk_on_stack(size_t stack_bytes, int (*fn)(void *arg), void *arg) SN_MUST_CHECK;
 /* zk_read_r1cs, wtns - map, read, unmap; the diagnostic names the path. */
 int zk_read_r1cs(struct sn_str path, struct sn_r1cs *ret) SN_MUST_CHECK;
 int zk_read_wtns(struct sn_str path, const struct sn_field **ret_f, struct sn_fe **ret,
@@ -24,3 +41,15 @@ int zk_write_text(struct sn_str path, const struct sn_buf *text) SN_MUST_CHECK;
 int zk_random(void *out, size_t n) SN_MUST_CHECK;
 /* zk_print_json - a tree on standard output. */
 int zk_print_json(const struct sn_json *v) SN_MUST_CHECK;
+
+/* One line on a terminal for work that takes more than a second: what is being done, for how long,
+ * and how many jobs of zk_par are finished. A thread draws it, so that no computation has to know.
+ * zk_progress_begin - from here on; one at a time. zk_progress_stage - the step that starts now
+ * (a static string). zk_progress_clear - before other text is printed. zk_progress_end - clears the
+ * line, ends the thread. */
+void zk_progress_begin(const char *stage);
+void zk_progress_stage(const char *stage);
+void zk_progress_clear(void);
+void zk_progress_end(void);
+/* zk_progress_add - n more jobs announced, done of them finished; zk_par calls it. */
+void zk_progress_add(size_t n, size_t done);

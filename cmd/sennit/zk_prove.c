@@ -50,7 +50,7 @@ static int prove_run(const struct sn_cli_call *call)
 {
     struct sn_str file;
     struct sn_zkey z;
-    int r = zk_map(call->args[0], &file);
+    int r = files_map(call->args[0], &file);
     if (r < 0) return r;
     r = sn_zkey_open(file, &z);
     if (r < 0) {
@@ -59,7 +59,7 @@ static int prove_run(const struct sn_cli_call *call)
         r = prove_with(call, &z);
         sn_zkey_done(&z);
     }
-    zk_unmap(&file);
+    files_unmap(&file);
     return r;
 }
 
@@ -74,20 +74,20 @@ const struct sn_cli_command zk_cmd_prove = {
 static int read_vkey(struct sn_str path, struct sn_groth_vkey *ret)
 {
     struct sn_str file;
-    int r = zk_map(path, &file);
+    int r = files_map(path, &file);
     if (r < 0) return r;
     r = sn_groth_vkey_read_json(file, ret);
-    zk_unmap(&file);
+    files_unmap(&file);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
 }
 
 static int read_proof(struct sn_str path, struct sn_groth_proof *ret)
 {
     struct sn_str file;
-    int r = zk_map(path, &file);
+    int r = files_map(path, &file);
     if (r < 0) return r;
     r = sn_groth_proof_read_json(file, ret);
-    zk_unmap(&file);
+    files_unmap(&file);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
 }
 
@@ -95,10 +95,10 @@ static int read_public(struct sn_str path, const struct sn_field *f, struct sn_f
                        size_t *ret_n)
 {
     struct sn_str file;
-    int r = zk_map(path, &file);
+    int r = files_map(path, &file);
     if (r < 0) return r;
     r = sn_groth_public_read_json(f, file, ret, ret_n);
-    zk_unmap(&file);
+    files_unmap(&file);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
 }
 
@@ -140,7 +140,7 @@ static int export_key(const struct sn_cli_call *call,
     struct sn_zkey z;
     struct sn_groth_vkey k;
     struct sn_buf b;
-    int r = zk_map(call->args[0], &file);
+    int r = files_map(call->args[0], &file);
     if (r < 0) return r;
     sn_buf_init(&b, 0);
     r = sn_zkey_open(file, &z);
@@ -152,7 +152,7 @@ static int export_key(const struct sn_cli_call *call,
         sn_zkey_done(&z);
     }
     sn_buf_done(&b);
-    zk_unmap(&file);
+    files_unmap(&file);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0])) : 0;
 }
 

@@ -40,12 +40,12 @@ static int ptau_prepare(const struct sn_cli_call *call)
     struct sn_str file;
     struct sn_ptau p;
     struct zk_out out;
-    int r = zk_map(call->args[0], &file);
+    int r = files_map(call->args[0], &file);
     if (r < 0) return r;
     r = sn_ptau_open(file, &p);
     if (r == 0) r = zk_out_open(&out, call->args[1]);
     if (r == 0) r = zk_out_commit(&out, sn_ptau_prepare(&p, zk_par(), &out.sink));
-    zk_unmap(&file);
+    files_unmap(&file);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0])) : 0;
 }
 
@@ -72,13 +72,13 @@ static int setup_new(const struct sn_cli_call *call)
     struct zk_out out;
     int r = zk_read_r1cs(call->args[0], &s);
     if (r < 0) return r;
-    r = zk_map(call->args[1], &file);
+    r = files_map(call->args[1], &file);
     if (r == 0) {
         r = sn_ptau_open(file, &p);
         if (r < 0) r = sn_wrap(r, "%.*s", SN_STR_ARG(call->args[1]));
         if (r == 0) r = zk_out_open(&out, call->args[2]);
         if (r == 0) r = zk_out_commit(&out, sn_zkey_new(&s, &p, zk_par(), &out.sink));
-        zk_unmap(&file);
+        files_unmap(&file);
     }
     sn_r1cs_done(&s);
     return r;
@@ -136,10 +136,10 @@ static int setup_contribute(const struct sn_cli_call *call)
     } else {
         o.random = random;
     }
-    r = zk_map(call->args[0], &file);
+    r = files_map(call->args[0], &file);
     if (r == 0) {
         r = contribute_to(call, file, &o);
-        zk_unmap(&file);
+        files_unmap(&file);
     }
     sn_wipe(random, sizeof(random));
     return r;
@@ -151,10 +151,10 @@ static int verify_key(const struct sn_cli_call *call, const struct sn_r1cs *s,
     uint8_t random[32];
     struct sn_str file;
     int r = zk_random(random, sizeof(random));
-    if (r == 0) r = zk_map(call->args[2], &file);
+    if (r == 0) r = files_map(call->args[2], &file);
     if (r < 0) return r;
     r = sn_zkey_verify(file, s, p, random, zk_par());
-    zk_unmap(&file);
+    files_unmap(&file);
     if (r == 0) printf("OK\n");
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(call->args[2])) : 0;
 }
@@ -166,11 +166,11 @@ static int setup_verify(const struct sn_cli_call *call)
     struct sn_r1cs s;
     int r = zk_read_r1cs(call->args[0], &s);
     if (r < 0) return r;
-    r = zk_map(call->args[1], &file);
+    r = files_map(call->args[1], &file);
     if (r == 0) {
         r = sn_ptau_open(file, &p);
         r = r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(call->args[1])) : verify_key(call, &s, &p);
-        zk_unmap(&file);
+        files_unmap(&file);
     }
     sn_r1cs_done(&s);
     return r;

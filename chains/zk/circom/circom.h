@@ -59,7 +59,8 @@ struct sn_circom_opts {
     const char *const *include_dirs; /* searched after the including file's folder */
     size_t n_include_dirs;
     const struct sn_field *field; /* NULL: sn_bn254_fr */
-    bool no_unconstrained;        /* no warnings about signals in no constraint */
+    bool no_unconstrained;        /* no warnings about outputs in no constraint */
+    bool inspect; /* warnings about every signal in no constraint and <-- that could be <== */
     /* Lower limits than the ones above; 0 = those. */
     uint64_t steps_max;
     uint32_t nodes_max, signals_max, array_max;

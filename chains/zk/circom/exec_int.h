@@ -143,7 +143,7 @@ struct cx_comp {
     uint32_t sym; /* its name, with the indexes that follow */
     uint32_t n_index, index[CX_DIMS_MAX];
     uint32_t pos;
-    bool parallel, ran;
+    bool parallel, ran, anonymous;
     struct cx_inst *inst; /* NULL while it waits for the tags of its inputs */
     const struct cx_def *def;
     struct cx_val *args;
@@ -322,7 +322,13 @@ int cx_instance(struct cx_exec *x, const struct cx_def *d, const struct cx_val *
 /* exec_stmt.c */
 int cx_exec(struct cx_exec *x, const struct cx_stmt *s);
 
+/* inspect.c */
+void cx_inspect(struct cx_exec *x, struct cx_inst *inst);
+
 /* link.c */
 int cx_layout(struct cx_exec *x, struct cx_inst *inst, struct cx_code *code);
 int cx_link(struct cx_exec *x);
+/* cx_put_signal - ".name[1].field[2]" of element `at` of a signal. */
+void cx_put_signal(const struct cx_source *s, struct sn_buf *out, uint32_t sym,
+                   const uint32_t *dims, uint32_t n_dims, const struct cx_bus *bus, uint32_t at);
 void cx_label_name(const struct sn_circom *c, uint64_t label, struct sn_buf *out);

@@ -93,16 +93,20 @@ int cx_assign_signal(struct cx_exec *x, const struct cx_place *p, const struct c
         (r = inherit_tags(x, p->ent, v->tags)) < 0)
         return r;
     const struct sn_zv *e = cx_elems(v);
+    bool quadratic = x->s->opts->inspect && !constrain && !x->f->code->region;
     for (uint32_t i = 0; i < p->n; i++) {
         struct sn_zv s = {.kind = SN_ZV_NODE, .node = cx_signal_node(x, p->prov + i)};
         uint32_t n = cx_node_of(x, &e[i]);
         if (!n || !s.node) return SN_E_NOMEM;
         if ((r = cx_effect(x, CXN_SET_SIGNAL, p->prov + i, n, 0, pos)) < 0) return r;
         if (constrain && (r = cx_constrain(x, &s, &e[i], pos, end)) < 0) return r;
+        quadratic &= x->f->code->nodes.ptr[n].deg != CX_DEG_NONE;
         uint8_t *a = &inst->assigned.ptr[p->prov + i];
         if (p->comp >= 0 && !(*a & 1)) inst->comps.ptr[p->comp].left--;
         *a |= 1;
     }
+    if (quadratic && !inst->def->custom)
+        cx_warn(x->s, pos, end, "this value could be constrained\nwrite <== in place of <--");
     if (p->comp < 0 || inst->comps.ptr[p->comp].left || x->f->code->region) return 0;
     return cx_comp_ready(x, (uint32_t)p->comp);
 }
@@ -238,20 +242,6 @@ static int finish_instance(struct cx_exec *x, struct cx_inst *inst)
     return r < 0 ? r : cx_layout(x, inst, x->f->code);
 }
 
-static void warn_outputs(struct cx_exec *x, struct cx_inst *inst)
-{
-    if (x->s->opts->no_unconstrained || inst->def->custom) return;
-    SN_VEC_EACH (&inst->own, o) {
-        uint32_t n = 0;
-        for (uint32_t i = 0; i < o->n; i++) n += !(inst->assigned.ptr[o->prov + i] & 2);
-        if (n && o->dir == CX_OUTPUT)
-            cx_warn(x->s, o->pos, o->pos + (uint32_t)cx_name(x->s, o->sym).len,
-                    "the output \"%.*s\" of \"%.*s\" is in no constraint: a prover may put "
-                    "anything there",
-                    SN_STR_ARG(cx_name(x->s, o->sym)), SN_STR_ARG(cx_name(x->s, inst->def->sym)));
-    }
-}
-
 static int build(struct cx_exec *x, struct cx_inst *inst, const struct cx_comp *from, uint32_t pos)
 {
     struct cx_code code = {0};
@@ -261,7 +251,7 @@ static int build(struct cx_exec *x, struct cx_inst *inst, const struct cx_comp *
     if (r < 0) return r;
     if ((r = cx_bind(x, inst->def, inst->args)) == 0) r = cx_exec(x, inst->def->body);
     if (r == 0) r = finish_instance(x, inst);
-    if (r == 0) warn_outputs(x, inst);
+    if (r == 0) cx_inspect(x, inst);
     cx_pop_frame(x);
     cx_code_done(&code);
     return r;
@@ -503,6 +493,7 @@ int cx_anonymous(struct cx_exec *x, const struct cx_expr *e, struct cx_val *ret)
     struct cx_comp *c;
     if ((r = cx_new_component(x, sym, &at, e, &c)) < 0) return r;
     uint32_t index = (uint32_t)(c - x->f->inst->comps.ptr);
+    c->anonymous = true;
     for (uint32_t k = 0; k < e->n2; k++) {
         c = &x->f->inst->comps.ptr[index];
         if ((r = port_of(x, c, e, k, &port)) < 0) return r;

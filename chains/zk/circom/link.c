@@ -222,8 +222,8 @@ static void put_index(struct sn_buf *out, const uint32_t *dims, uint32_t n_dims,
         (void)sn_buf_byte(out, ']');
     }
 }
-static void put_own(const struct cx_source *s, struct sn_buf *out, uint32_t sym,
-                    const uint32_t *dims, uint32_t n_dims, const struct cx_bus *bus, uint32_t at)
+void cx_put_signal(const struct cx_source *s, struct sn_buf *out, uint32_t sym,
+                   const uint32_t *dims, uint32_t n_dims, const struct cx_bus *bus, uint32_t at)
 {
     (void)sn_buf_byte(out, '.');
     (void)sn_buf_str(out, cx_name(s, sym));
@@ -232,7 +232,7 @@ static void put_own(const struct cx_source *s, struct sn_buf *out, uint32_t sym,
     at %= bus->size;
     const struct cx_field *f = bus->fields;
     while (at >= f->offset + f->n) f++;
-    put_own(s, out, f->sym, f->dims, f->n_dims, f->bus, at - f->offset);
+    cx_put_signal(s, out, f->sym, f->dims, f->n_dims, f->bus, at - f->offset);
 }
 
 /* The component of inst that holds the signal at this offset. */
@@ -268,7 +268,7 @@ void cx_label_name(const struct sn_circom *c, uint64_t label, struct sn_buf *out
     }
     SN_VEC_EACH (&inst->own, o) {
         if (at < o->offset || at >= o->offset + o->n) continue;
-        put_own(&c->src, out, o->sym, o->dims, o->n_dims, o->bus, (uint32_t)at - o->offset);
+        cx_put_signal(&c->src, out, o->sym, o->dims, o->n_dims, o->bus, (uint32_t)at - o->offset);
         return;
     }
 }

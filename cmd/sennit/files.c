@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit/zk_io.c - see zk_io.h. */
-#include "sennit/zk_io.h"
+/* sennit/files.c - see files.h. */
+#include "sennit/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +11,9 @@
 
 #include "core/status.h"
 
-int zk_map(struct sn_str path, struct sn_str *ret)
+int files_map(struct sn_str path, struct sn_str *ret)
 {
-    char name[ZK_PATH_MAX];
+    char name[FILES_PATH_MAX];
     struct stat st;
     if (sn_str_cz(path, name, sizeof(name)) < 0)
         return sn_fail(SN_E_INVALID_ARGUMENT, "a path of %zu bytes", path.len);
@@ -33,15 +33,15 @@ int zk_map(struct sn_str path, struct sn_str *ret)
     return 0;
 }
 
-void zk_unmap(struct sn_str *view)
+void files_unmap(struct sn_str *view)
 {
     if (view->ptr) (void)munmap((void *)(uintptr_t)view->ptr, view->len);
     *view = (struct sn_str){0};
 }
 
-static int file_write(void *ctx, const void *data, size_t n)
+int files_write(void *ctx, const void *data, size_t n)
 {
-    struct zk_out *o = ctx;
+    struct files_out *o = ctx;
     const char *p = data;
     while (n) {
         ssize_t done = write(o->fd, p, n);
@@ -53,18 +53,17 @@ static int file_write(void *ctx, const void *data, size_t n)
     return 0;
 }
 
-int zk_out_open(struct zk_out *o, struct sn_str path)
+int files_open(struct files_out *o, struct sn_str path)
 {
     if (sn_str_cz(path, o->path, sizeof(o->path)) < 0)
         return sn_fail(SN_E_INVALID_ARGUMENT, "a path of %zu bytes", path.len);
     (void)snprintf(o->temp, sizeof(o->temp), "%s.%d.tmp", o->path, (int)getpid());
     o->fd = open(o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (o->fd < 0) return sn_fail_errno(errno, "create %s", o->temp);
-    o->sink = (struct sn_zk_sink){file_write, o};
     return 0;
 }
 
-int zk_out_commit(struct zk_out *o, int r)
+int files_commit(struct files_out *o, int r)
 {
     if (r >= 0 && fsync(o->fd) < 0) r = sn_fail_errno(errno, "sync %s", o->path);
     (void)close(o->fd);

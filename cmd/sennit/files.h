@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sennit/files.h - files of the commands: mapped for reading, replaced whole when written. */
+#pragma once
+#include "core/base.h"
+#include "core/str.h"
+
+#define FILES_PATH_MAX 1024 /* with the NUL */
+/* files_map - the file as a view. Returns 0, SN_E_NOT_FOUND, SN_E_PERMISSION_DENIED, SN_E_IO; the
+ * diagnostic names the path. Owns: files_unmap. */
+int files_map(struct sn_str path, struct sn_str *ret) SN_MUST_CHECK;
+void files_unmap(struct sn_str *view);
+
+/* A file being written beside its name; only files_commit gives it the name. */
+struct files_out {
+    char path[FILES_PATH_MAX], temp[FILES_PATH_MAX + 16];
+    int fd;
+};
+/* files_open - Returns 0, SN_E_INVALID_ARGUMENT (path), SN_E_* of open. Owns: files_commit. */
+int files_open(struct files_out *o, struct sn_str path) SN_MUST_CHECK;
+/* files_write - all of it; ctx is the struct files_out. Returns 0 or SN_E_*. */
+int files_write(void *ctx, const void *data, size_t n) SN_MUST_CHECK;
+/* files_commit - with r < 0 removes the file and returns r, else syncs and renames. */
+int files_commit(struct files_out *o, int r) SN_MUST_CHECK;
