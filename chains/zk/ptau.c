@@ -60,8 +60,8 @@ int sn_ptau_open(struct sn_str file, struct sn_ptau *ret)
     return r;
 }
 
-static void put_header(struct sn_out *o, const struct sn_curve *c, unsigned power,
-                       unsigned ceremony_power)
+void sn_ptau_put_header(struct sn_out *o, const struct sn_curve *c, unsigned power,
+                        unsigned ceremony_power)
 {
     sn_out_section(o, 1, 4 + c->q_size + 8);
     sn_out_u32(o, (uint32_t)c->q_size);
@@ -87,7 +87,7 @@ int sn_ptau_new(const struct sn_curve *c, unsigned power, const struct sn_par *p
     if (r < 0) return r;
     uint64_t n = (uint64_t)1 << power;
     sn_out_header(&o, "ptau", 1, 7);
-    put_header(&o, c, power, power);
+    sn_ptau_put_header(&o, c, power, power);
     put_repeated(&o, 2, &c->g1, 2 * n - 1);
     put_repeated(&o, 3, &c->g2, n);
     put_repeated(&o, 4, &c->g1, n);
@@ -149,7 +149,7 @@ int sn_ptau_prepare(const struct sn_ptau *p, const struct sn_par *par,
     if (r == 0) r = sn_out_begin(&o, sink);
     if (r < 0) return r;
     sn_out_header(&o, "ptau", 1, 11);
-    put_header(&o, p->curve, p->power, p->ceremony_power);
+    sn_ptau_put_header(&o, p->curve, p->power, p->ceremony_power);
     const struct sn_str *same[] = {&p->tau1, &p->tau2, &p->alpha1, &p->beta1, &p->beta2,
                                    &p->contributions};
     for (uint32_t i = 0; i < SN_COUNT_OF(same); i++) {

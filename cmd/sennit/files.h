@@ -19,5 +19,7 @@ struct files_out {
 int files_open(struct files_out *o, struct sn_str path) SN_MUST_CHECK;
 /* files_write - all of it; ctx is the struct files_out. Returns 0 or SN_E_*. */
 int files_write(void *ctx, const void *data, size_t n) SN_MUST_CHECK;
+/* files_reread - n of the bytes written, from byte `at` on. Returns 0 or SN_E_*. */
+int files_reread(void *ctx, uint64_t at, void *out, size_t n) SN_MUST_CHECK;
 /* files_commit - with r < 0 removes the file and returns r, else syncs and renames. */
 int files_commit(struct files_out *o, int r) SN_MUST_CHECK;
