@@ -14,6 +14,7 @@ void files_unmap(struct sn_str *view);
 struct files_out {
     char path[FILES_PATH_MAX], temp[FILES_PATH_MAX + 16];
     int fd;
+    bool no_sync; /* set after opening: losing the file to a power cut is no harm */
 };
 /* files_open - Returns 0, SN_E_INVALID_ARGUMENT (path), SN_E_* of open. Owns: files_commit. */
 int files_open(struct files_out *o, struct sn_str path) SN_MUST_CHECK;
