@@ -35,10 +35,10 @@ fi
 # circuit NAME INCLUDE MAIN - key, verification key and witness.
 circuit() {
   [ -f "$1.zkey" ] && return
-  printf 'pragma circom 2.0.0;\ninclude "%s.circom";\ncomponent main = %s;\n' "$2" "$3" >"$1.circom"
-  "$sennit" zk compile "$1.circom" --O2 --r1cs -l node_modules/circomlib/circuits >/dev/null &&
-    "$sennit" zk witness "$1.circom" "$1.json" "$1.wtns" --O2 -l node_modules/circomlib/circuits &&
-    "$sennit" zk setup new "$1.r1cs" 16.ptau "$1.0" && "$sennit" zk setup contribute "$1.0" "$1.zkey" >/dev/null &&
+  printf 'pragma circom 2.0.0;\ninclude "%s.circom";\ncomponent main = %s;\n' "$2" "$3" >"main_$1.circom" # not NAME.circom, which it includes
+  "$sennit" zk compile "main_$1.circom" --O2 --r1cs -l node_modules/circomlib/circuits >/dev/null &&
+    "$sennit" zk witness "main_$1.circom" "$1.json" "$1.wtns" --O2 -l node_modules/circomlib/circuits &&
+    "$sennit" zk setup new "main_$1.r1cs" 16.ptau "$1.0" && "$sennit" zk setup contribute "$1.0" "$1.zkey" >/dev/null &&
     "$sennit" zk export vkey "$1.zkey" "$1.vkey.json" || die "$1"
   rm -f "$1.0"
 }
