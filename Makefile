@@ -3,15 +3,17 @@
 .PHONY: all build run test check asan tsan fuzz lint quality bench interop install clean help
 BUILD ?= build
 MESON_ARGS ?=
+TARGETS ?=
 
 all: build ## build everything into build/
 
 build:
 	@tools/deps.sh build
 	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) $(MESON_ARGS) >/dev/null || meson setup $(BUILD) $(MESON_ARGS)
-	@ninja -C $(BUILD) --quiet
+	@ninja -C $(BUILD) --quiet $(TARGETS)
 
-run: build ## build, then start one node with the tour: gateway and board on loopback
+run: ## build what it takes, then start one node with the tour: gateway and board on loopback
+	@$(MAKE) --no-print-directory build TARGETS=tour
 	@exec $(BUILD)/cmd/sennit/sennit up --tour
 
 check: build ## quick: lint, unit, simulation and fuzz-smoke tests of the plain build
@@ -54,10 +56,10 @@ interop: build ## the matrices against real peers (long)
 	@tools/deps.sh test bench
 	@tools/run-tests.py --suite interop $(BUILD)
 
-install: build
+install: build ## program, manual pages, completions, the tour; DESTDIR and meson's prefix count
 	@meson install -C $(BUILD)
 
-clean:
+clean: ## remove every build folder
 	@rm -rf build build-asan build-tsan build-fuzz
 
 help: ## this list

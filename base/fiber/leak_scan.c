@@ -236,14 +236,19 @@ SN_LEAK_RAW static bool is_free_list(const struct search *s, size_t i, uintptr_t
     const uintptr_t *node = (const uintptr_t *)(v + 16);
     return node[0] == at - 24 || node[1] == at - 16;
 }
+/* The ranges of blocks and of stacks may overlap: threads' arenas lie anywhere between mappings. */
 SN_LEAK_RAW static void word(struct search *s, uintptr_t v, uintptr_t at)
 {
     if (v - s->blocks_lo < s->blocks_hi - s->blocks_lo) {
         size_t i = block_after(s, v);
-        if (i == 0 || s->seen[--i] || v >= block_end(s, i) || is_free_list(s, i, v, at)) return;
-        s->seen[i] = 1;
-        s->todo_blocks[s->n_todo_blocks++] = (uint32_t)i;
-    } else if (v - s->stacks_lo < s->stacks_hi - s->stacks_lo) {
+        if (i && v < block_end(s, i - 1)) {
+            if (s->seen[--i] || is_free_list(s, i, v, at)) return;
+            s->seen[i] = 1;
+            s->todo_blocks[s->n_todo_blocks++] = (uint32_t)i;
+            return;
+        }
+    }
+    if (v - s->stacks_lo < s->stacks_hi - s->stacks_lo) {
         struct stack *k = stack_at(s, v);
         if (k && v >= k->sp) stack_live(s, k);
     }

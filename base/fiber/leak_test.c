@@ -63,6 +63,8 @@ static void run_with(unsigned workers, int (*fn)(void *))
 {
     sn_leak_heap_forget();
     sn_alloc_set_hooks(&hooks);
+    /* Mapped before the stacks, and so above them, with the heap below: stacks lie between blocks. */
+    void *above SN_CLEANUP(sn_freep) = sn_alloc(1 << 20);
     waiting = 0;
     T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = workers}, fn, NULL));
 }

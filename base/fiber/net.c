@@ -45,7 +45,7 @@ void sn_listener_close(struct sn_listener *l)
     if (l) l->ops->close(l);
 }
 
-int sn_stream_go(sn_fiber_fn fn, void *arg) { return sn_rt_spawn_local(fn, arg, NULL); }
+int sn_stream_go(sn_fiber_fn fn, void *arg) { return sn_rt_spawn_local("stream", fn, arg, NULL); }
 
 int sn_read_full(struct sn_stream *s, void *buf, size_t n)
 {

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 
 #include "fiber/net.h"
-#include "fiber/rt_int.h"
+#include "fiber/trace_int.h"
 
 /* ---- addresses ---- */
 #define SN_HOST_MAX 256
@@ -83,30 +83,37 @@ static inline ssize_t sn_sock_syscall(long nr, int fd, const void *buf, size_t n
     errno = (int)-r;
     return -1;
 }
-#define sn_sock_recv(fd, buf, n, flags) sn_sock_syscall(SYS_recvfrom, fd, buf, n, flags)
-#define sn_sock_send(fd, buf, n, flags) sn_sock_syscall(SYS_sendto, fd, buf, n, flags)
+static inline ssize_t sn_sock_recv(int fd, void *buf, size_t n, int flags)
+{
+    return sn_sock_syscall(SYS_recvfrom, fd, buf, n, flags);
+}
+static inline ssize_t sn_sock_send(int fd, const void *buf, size_t n, int flags)
+{
+    return sn_sock_syscall(SYS_sendto, fd, buf, n, flags);
+}
 #else
 #define sn_sock_recv recv
 #define sn_sock_send send
 #endif
 
-#define SN_SOCK_SYS(call, ...)                                                                   \
-    ({                                                                                           \
-        const struct sn_sock_sys *sys_ = sn_sock_sys_get();                                      \
-        SN_UNLIKELY(sys_ != NULL) && sys_->call ? sys_->call(__VA_ARGS__) : (call)(__VA_ARGS__); \
+/* In an execution trace each is a system call of the running fiber. */
+#define SN_SOCK_TRACED(expr)                        \
+    ({                                              \
+        struct sn_worker *w_ = sn_worker_cur();     \
+        sn_trace_syscall_begin(w_);                 \
+        __typeof__(expr) traced_ = (expr);          \
+        sn_trace_syscall_end(w_);                   \
+        traced_;                                    \
     })
-#define SN_SOCK_RECV(...)                                                          \
+#define SN_SOCK_ANY(hook, plain, ...)                                              \
     ({                                                                             \
         const struct sn_sock_sys *sys_ = sn_sock_sys_get();                        \
-        SN_UNLIKELY(sys_ != NULL) && sys_->recv ? sys_->recv(__VA_ARGS__)          \
-                                                : sn_sock_recv(__VA_ARGS__);       \
+        SN_SOCK_TRACED(SN_UNLIKELY(sys_ != NULL) && sys_->hook ? sys_->hook(__VA_ARGS__) \
+                                                               : (plain)(__VA_ARGS__)); \
     })
-#define SN_SOCK_SEND(...)                                                          \
-    ({                                                                             \
-        const struct sn_sock_sys *sys_ = sn_sock_sys_get();                        \
-        SN_UNLIKELY(sys_ != NULL) && sys_->send ? sys_->send(__VA_ARGS__)          \
-                                                : sn_sock_send(__VA_ARGS__);       \
-    })
+#define SN_SOCK_SYS(call, ...) SN_SOCK_ANY(call, call, __VA_ARGS__)
+#define SN_SOCK_RECV(...) SN_SOCK_ANY(recv, sn_sock_recv, __VA_ARGS__)
+#define SN_SOCK_SEND(...) SN_SOCK_ANY(send, sn_sock_send, __VA_ARGS__)
 
 /* ---- records ---- */
 enum sn_sock_kind { SN_SOCK_FREE = 0, SN_SOCK_STREAM, SN_SOCK_UDP, SN_SOCK_ACCEPT, SN_SOCK_FDWAIT };

@@ -21,7 +21,7 @@
 #include "core/alloc.h"
 #include "fiber/net.h"
 #include "fiber/os.h"
-#include "fiber/rt_int.h"
+#include "fiber/trace_int.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -197,7 +197,10 @@ int sn_proc_start(const struct sn_proc_opts *opts, struct sn_proc *ret)
     if (sn_sim_on) return sn_fail(SN_E_UNIMPLEMENTED, "processes do not exist in a simulation");
     char *mem = sn_aligned_alloc(16, CHILD_STACK_BYTES + PATH_MAX);
     if (!mem) return sn_fail(SN_E_NOMEM, "start %s", opts->argv[0]);
+    struct sn_worker *w = sn_worker_cur();
+    sn_trace_syscall_begin(w);
     int r = start(opts, mem + CHILD_STACK_BYTES, mem, ret);
+    sn_trace_syscall_end(w);
     sn_free(mem);
     return r;
 }

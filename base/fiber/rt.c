@@ -2,6 +2,7 @@
 /* fiber/rt.c - starting and ending the runtime, fiber records, and the small public calls. */
 #include "fiber/sample.h"
 #include "fiber/sched_int.h"
+#include "fiber/trace_int.h"
 
 #include "core/alloc.h"
 
@@ -178,7 +179,8 @@ int sn_spawn(struct sn_worker *w, struct sn_scope *scope, const char *name, void
         record_return(w, f);
         return r;
     }
-    SN_STORE(&f->state, SN_FIBER_NEW);
+    if (SN_UNLIKELY(w && w->trace)) sn_trace_on_create(w, f);
+    SN_STORE_REL(&f->state, SN_FIBER_NEW);
     if (SN_LIKELY(w && target < 0)) {
         SN_STORE(&w->started, w->started + 1);
         sn_fiber_enqueue_new(w, f);
@@ -240,10 +242,10 @@ int sn_go_from_thread(const char *name, sn_fiber_fn fn, void *arg)
     return in ? r : sn_fail(r, "no runtime is running");
 }
 
-int sn_rt_spawn_local(sn_fiber_fn fn, void *arg, struct sn_sim_host *host)
+int sn_rt_spawn_local(const char *name, sn_fiber_fn fn, void *arg, struct sn_sim_host *host)
 {
     struct sn_worker *w = sn_worker_cur();
-    return sn_spawn(w, &sn_rt.root, NULL, (void *)(uintptr_t)fn, arg,
+    return sn_spawn(w, &sn_rt.root, name, (void *)(uintptr_t)fn, arg,
                     SN_FF_DETACHED | SN_FF_PINNED, (int)w->index, host);
 }
 
@@ -257,7 +259,12 @@ struct sn_fiber *sn_self(void)
 
 uint64_t sn_fiber_id(const struct sn_fiber *f) { return f->id; }
 const char *sn_fiber_name(const struct sn_fiber *f) { return f->name; }
-void sn_fiber_set_name(const char *name) { set_name(sn_worker_cur()->cur, name); }
+void sn_fiber_set_name(const char *name)
+{
+    struct sn_worker *w = sn_worker_cur();
+    set_name(w->cur, name);
+    if (SN_UNLIKELY(w->trace)) sn_trace_on_name(w, w->cur);
+}
 void **sn_fiber_local(void) { return &sn_worker_cur()->cur->local; }
 
 int sn_worker_id(void)

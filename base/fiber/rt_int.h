@@ -17,6 +17,7 @@
 
 struct sn_worker;
 struct sn_sim_host;
+struct sn_trace_rec;
 
 /* ---- posts: run a function on another worker's scheduler context ------------------------- */
 
@@ -132,6 +133,10 @@ struct sn_fiber {
     struct sn_post cancel_post; /* tells the owner that `cancelled` was set */
     uint32_t cancel_pending;    /* __atomic: cancel_post is in some inbox */
     uint32_t host_epoch;
+    /* trace.c's; all of them stale while no trace is on */
+    uint64_t traced;        /* __atomic: generation << 32 | sequence number */
+    uint32_t trace_blocked; /* __atomic: the trace that saw it block and not yet wake */
+    uint32_t trace_label;   /* the trace that knows its name */
 } SN_ALIGNED(SN_CACHE_LINE);
 
 /* ---- workers --------------------------------------------------------------------------------- */
@@ -175,6 +180,7 @@ struct sn_worker {
     struct sn_fiber *lifo;
     struct sn_post *rq_head, **rq_tail;
     int64_t now; /* monotonic ns of this pass */
+    struct sn_trace_rec *trace; /* NULL: no execution trace is on */
     struct sn_ctx sched;
     uint64_t switches;
     uint32_t pick_tick;
@@ -201,6 +207,7 @@ struct sn_worker {
     struct sn_stack *big;
     uint64_t steals, polls, timers_fired, wakeups_remote;
     uint64_t hogs; /* the watchdog's count */
+    uint32_t trace_word; /* what of sn_trace_word this worker has acted upon */
     void *net; /* net.c's per-worker state */
     int os_tid;
     void *thread_stack; /* bounds of the scheduler's stack, for sanitizers */
@@ -251,7 +258,8 @@ static inline void sn_poll_del(struct sn_worker *w, struct sn_pollee *e)
  * stolen: how a ready parked connection gets its fiber. In simulation it lives on `host` (NULL =
  * the running fiber's, or main's). Returns 0, SN_E_NOMEM, SN_E_RESOURCE_EXHAUSTED.
  * Context: scheduler or fiber of a worker; does not suspend. */
-int sn_rt_spawn_local(sn_fiber_fn fn, void *arg, struct sn_sim_host *host) SN_MUST_CHECK;
+int sn_rt_spawn_local(const char *name, sn_fiber_fn fn, void *arg,
+                      struct sn_sim_host *host) SN_MUST_CHECK;
 
 /* sn_wait_park_always - as sn_wait_park(t, SN_FOREVER), ignoring cancellation and deadline. */
 int sn_wait_park_always(uint64_t ticket);

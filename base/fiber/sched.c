@@ -13,6 +13,7 @@
 #include "fiber/sched_int.h"
 
 #include "core/alloc.h"
+#include "fiber/trace_int.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -206,6 +207,7 @@ static bool steal_from(struct sn_worker *w, struct sn_worker *v)
             break;
     }
     if (n == 0 && SN_LOAD(&v->over_n)) n = over_pop(v, got, SN_COUNT_OF(got));
+    if (n) sn_trace_sync(w);
     for (unsigned i = 0; i < n; i++)
         if (!ring_push(w, got[i])) over_push(w, got[i]);
     SN_STORE(&w->steals, w->steals + n);
@@ -282,12 +284,14 @@ static SN_NOINLINE void inbox_drain(struct sn_worker *w)
         fifo = p;
         p = n;
     }
+    sn_trace_sync(w);
     while (fifo) {
         struct sn_post *n = fifo->next;
         if (fifo->fn) {
             fifo->fn(fifo);
         } else {
             struct sn_fiber *f = SN_CONTAINER_OF(fifo, struct sn_fiber, post);
+            if (SN_UNLIKELY(w->trace)) sn_trace_on_inbox(w, f);
             if (SN_LOAD(&f->state) == SN_FIBER_NEW) {
                 sn_fiber_enqueue_new(w, f);
             } else {
@@ -377,6 +381,7 @@ static SN_ALWAYS_INLINE void enter(struct sn_worker *w, struct sn_fiber *next)
     SN_STORE_REL(&w->cur, next);
     SN_STORE(&next->state, SN_FIBER_RUNNING);
     SN_STORE(&w->switches, w->switches + 1);
+    if (SN_UNLIKELY(w->trace)) sn_trace_on_start(w, next);
 }
 
 /* From a fiber's stack to `next`, or to the scheduler. Returns when `f` runs again. */
@@ -411,10 +416,12 @@ static void run(struct sn_worker *w, struct sn_fiber *f)
 void sn_park_switch(struct sn_worker *w, struct sn_fiber *f)
 {
     SN_ASSERT(!w->on_big_stack);
+    if (SN_UNLIKELY(w->trace)) sn_trace_on_block(w, f);
     SN_STORE(&f->state, SN_FIBER_WAITING);
     struct sn_fiber *next = pick(w);
     if (SN_UNLIKELY(next == f)) {
         SN_STORE(&f->state, SN_FIBER_RUNNING);
+        if (SN_UNLIKELY(w->trace)) sn_trace_on_start(w, f);
         return;
     }
     switch_from(w, f, next);
@@ -425,11 +432,13 @@ void sn_yield(void)
     struct sn_worker *w = sn_worker_cur();
     struct sn_fiber *f = w->cur;
     SN_DCHECK(!w->on_big_stack);
+    if (SN_UNLIKELY(w->trace)) sn_trace_on_yield(w, f);
     SN_STORE(&f->state, SN_FIBER_READY);
     sn_rq_push(w, f);
     struct sn_fiber *next = pick(w);
     if (next == f) {
         SN_STORE(&f->state, SN_FIBER_RUNNING);
+        if (SN_UNLIKELY(w->trace)) sn_trace_on_start(w, f);
         return;
     }
     switch_from(w, f, next);
@@ -466,6 +475,7 @@ void sn_wait_finish(struct sn_fiber *f, int code)
 {
     struct sn_worker *w = sn_worker_cur();
     f->wait_code = code;
+    if (SN_UNLIKELY(w && w->trace)) sn_trace_on_wake(w, f);
     if (SN_UNLIKELY(f->w != w)) {
         if (w) SN_STORE(&w->wakeups_remote, w->wakeups_remote + 1);
         sn_post_send(f->w, &f->post);
@@ -560,6 +570,7 @@ static SN_ALWAYS_INLINE void finish(struct sn_worker *w, struct sn_fiber *f, int
 {
     if (f->timer.state) sn_timer_cancel(&f->timer);
     if (f->home != &sn_rt.root) sn_scope_leave(f->home, f, result);
+    if (SN_UNLIKELY(w->trace)) sn_trace_on_end(w, f);
     SN_STORE(&f->state, SN_FIBER_FREE);
     f->stack = NULL;
     f->post.next = w->free_head ? &w->free_head->post : NULL;
@@ -690,7 +701,9 @@ static void idle(struct sn_worker *w)
         int64_t now = sn_rt.n == 1 ? w->now : sn_clock_mono(); /* alone, it has just been read */
         if (w->look_at) next = SN_MIN(next, w->look_at);
         int64_t wait = next == SN_FOREVER ? -1 : SN_MAX(next - now, (int64_t)0);
+        if (SN_UNLIKELY(w->trace)) sn_trace_on_idle(w);
         poll(w, wait);
+        if (SN_UNLIKELY(w->trace)) sn_trace_on_busy(w);
     }
     __atomic_store_n(&w->sleeping, 0, __ATOMIC_SEQ_CST);
     __atomic_fetch_sub(&sn_rt.idle, 1, __ATOMIC_SEQ_CST);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #define TIME_LIMIT_DEFAULT SN_HOUR
+#define LOOKUP_NS_MAX_DEFAULT (5 * SN_MS)
 #define STEPS_DEFAULT 50000000ull
 #define FAULTS_MAX 64
 #define PARTS_MAX 8
@@ -301,6 +302,7 @@ int sn_sim_run(const struct sn_sim_opts *opts, int (*fn)(void *arg), void *arg, 
         sim.opts.delay_min_ns = 50 * SN_US;
         sim.opts.delay_max_ns = 2 * SN_MS;
     }
+    if (!sim.opts.lookup_max_ns) sim.opts.lookup_max_ns = LOOKUP_NS_MAX_DEFAULT;
     sn_rand_seed(&sim.rand, sim.opts.seed);
     sim.main = sn_sim_host_new("main");
     if (!sim.main) return SN_E_NOMEM;

@@ -13,6 +13,7 @@ struct sn_sim_opts {
     uint64_t steps_max;    /* scheduling decisions; 0 = 50,000,000 */
     int64_t delay_min_ns, delay_max_ns; /* one-way, default 50 us .. 2 ms */
     double loss;           /* probability per segment or datagram, default 0 */
+    int64_t lookup_max_ns; /* a name look-up takes up to this, default 5 ms; addresses take none */
 };
 /* sn_sim_run - runs fn(arg) on the simulated host "main" (10.0.0.1). Returns fn's value;
  * SN_E_ABORTED with a dump in the diagnostic if every fiber waits and no timer is armed (deadlock).
@@ -37,6 +38,6 @@ void sn_sim_partition(struct sn_sim_host *a, struct sn_sim_host *b, bool cut);
 void sn_sim_link(struct sn_sim_host *a, struct sn_sim_host *b, int64_t delay_min_ns,
                  int64_t delay_max_ns, double loss);
 /* sn_sim_fault - makes the next `count` calls of the named operation ("open", "accept", "dial",
- * "write", "alloc", "fsync") fail with `code` on that host. */
+ * "resolve", "write", "alloc", "fsync") fail with `code` on that host. */
 void sn_sim_fault(struct sn_sim_host *h, const char *op, int code, unsigned count);
 uint64_t sn_sim_rand(void);

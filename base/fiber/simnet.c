@@ -552,7 +552,7 @@ static void end_start_parked(struct sim_end *e, int why)
     timer_stop(&e->idle);
     e->parked = false;
     e->why = why;
-    if (sn_rt_spawn_local(parked_run, e, e->host) >= 0) return;
+    if (sn_rt_spawn_local("ready connection", parked_run, e, e->host) >= 0) return;
     e->parked = true; /* no memory for its fiber: again in a moment */
     e->why = SN_E_NOMEM;
     sn_timer_arm(&e->idle, sn_now() + 10 * SN_MS, idle_fired);
@@ -625,6 +625,25 @@ static struct sn_sim_host *host_named(struct sn_str name)
     return NULL;
 }
 
+/* A name takes a look-up: a time, and maybe a failure. Addresses and this host's own take none.
+ * Returns 0, SN_E_NOT_FOUND, the injected fault, or why waiting ended. Suspends. */
+static int host_lookup(struct sn_str name, const char *text, struct sn_sim_host **ret)
+{
+    struct sn_sockaddr lit;
+    if (name.len && !sn_str_eqc(name, "localhost") && !sn_net_ip_parse(name, 0, &lit)) {
+        int r = sn_sim_fault_take("resolve");
+        if (r < 0) return sn_fail(r, "resolve %s: injected fault", text);
+        uint64_t took = sn_sim_rand() % (uint64_t)sn_sim_options()->lookup_max_ns;
+        sn_sim_trace('N', took);
+        r = sn_sleep((int64_t)took);
+        if (r < 0) return r;
+    }
+    struct sn_sim_host *h = host_named(name);
+    if (!h) return sn_fail(SN_E_NOT_FOUND, "resolve %s: no such simulated host", text);
+    *ret = h;
+    return 0;
+}
+
 static uint16_t port_new(void)
 {
     if (++net.port_next > 65535) net.port_next = PORT_FIRST;
@@ -648,8 +667,9 @@ int sn_simnet_dial(const struct sn_net_name *n, const char *text, struct sn_stre
 {
     int r = sn_sim_fault_take("dial");
     if (r < 0) return sn_fail(r, "dial %s: injected fault", text);
-    struct sn_sim_host *from = sn_sim_host_cur(), *to = n->is_unix ? from : host_named(n->host);
-    if (!to) return sn_fail(SN_E_NOT_FOUND, "dial %s: no such simulated host", text);
+    struct sn_sim_host *from = sn_sim_host_cur(), *to = from;
+    if (!n->is_unix) r = host_lookup(n->host, text, &to);
+    if (r < 0) return r;
     struct sim_conn *c = conn_new(from, n->is_unix);
     if (!c) return SN_E_NOMEM;
     struct sim_end *e = &c->end[0];
@@ -833,9 +853,11 @@ int sn_simnet_listen(const struct sn_net_name *n, const char *text, struct sn_li
 
 int sn_simnet_resolve(struct sn_str host, char (*ret)[SN_ADDR_TEXT_MAX], int max)
 {
-    struct sn_sim_host *h = host_named(host);
-    if (!h)
-        return sn_fail(SN_E_NOT_FOUND, "resolve %.*s: no such simulated host", SN_STR_ARG(host));
+    struct sn_sim_host *h;
+    char text[SN_ADDR_TEXT_MAX];
+    snprintf(text, sizeof text, "%.*s", SN_STR_ARG(host));
+    int r = host_lookup(host, text, &h);
+    if (r < 0) return r;
     snprintf(ret[0], SN_ADDR_TEXT_MAX, "%s", h->addr);
     return 1;
 }

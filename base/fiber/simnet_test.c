@@ -547,3 +547,51 @@ static int t_race_network(void *arg)
     return 0;
 }
 SN_TEST(dial_race_over_the_simulated_network) { T_OK(sim(t_race_network)); }
+
+/* ---- names ---- */
+
+static int t_lookups(void *arg)
+{
+    char addr[1][SN_ADDR_TEXT_MAX], text[SN_ADDR_TEXT_MAX + 8];
+    struct sn_stream *s;
+    struct sn_sim_host *h = sn_sim_host_new("db"), *me = sn_sim_host_cur();
+    T_OK(sn_sim_host_go(h, "server", kv_server, "0.0.0.0:80"));
+    T_OK(sn_sleep(SN_MS));
+    int64_t *most = arg, t0 = sn_now();
+    T_EQ(sn_resolve(SN_STR("db"), addr, 1), 1);
+    *most = sn_now() - t0;
+    T_ASSERT(*most < 40 * SN_MS + SN_MS);
+    T_ASSERT(strcmp(addr[0], sn_sim_host_addr(h)) == 0);
+    t0 = sn_now();
+    T_EQ(sn_resolve(sn_str(sn_sim_host_addr(h)), addr, 1), 1); /* nothing to look up */
+    T_ASSERT(sn_now() - t0 < 10 * SN_US);
+    T_EQ(sn_resolve(SN_STR("nobody"), addr, 1), SN_E_NOT_FOUND);
+    T_EQ(sn_dial("nobody:80", NULL, &s), SN_E_NOT_FOUND);
+    sn_sim_fault(me, "resolve", SN_E_UNAVAILABLE, 1);
+    T_EQ(sn_dial("db:80", NULL, &s), SN_E_UNAVAILABLE);
+    /* A look-up that does not come in time; the next one is another. */
+    int64_t prev = sn_deadline_tighten(sn_now());
+    T_EQ(sn_dial("db:80", NULL, &s), SN_E_DEADLINE_EXCEEDED);
+    sn_deadline_restore(prev);
+    sn_sim_fault(me, "resolve", SN_E_UNAVAILABLE, 1);
+    snprintf(text, sizeof text, "%s:80", sn_sim_host_addr(h));
+    T_OK(sn_dial(text, NULL, &s)); /* an address asks nobody */
+    sn_stream_close(s);
+    sn_sim_fault(me, "resolve", SN_E_UNAVAILABLE, 0);
+    sn_listener_close(kv_listener);
+    return 0;
+}
+SN_TEST(names_are_looked_up)
+{
+    int64_t most = 0, took;
+    for (unsigned seed = 1; seed <= 50; seed++) {
+        uint64_t hash[2];
+        struct sn_sim_opts o = {.seed = seed, .lookup_max_ns = 40 * SN_MS};
+        for (int i = 0; i < 2; i++) {
+            T_OK(sn_sim_run(&o, t_lookups, &took, &hash[i]));
+            most = SN_MAX(most, took);
+        }
+        T_EQ(hash[0], hash[1]);
+    }
+    T_ASSERT(most > 20 * SN_MS); /* 50 times in the lower half: never */
+}

@@ -237,7 +237,7 @@ static void parked_start(struct sn_sock *k, int why)
 {
     struct sn_worker *w = sn_worker_cur();
     k->why = (int16_t)why;
-    if (SN_LIKELY(sn_rt_spawn_local(parked_run, k, NULL) >= 0)) {
+    if (SN_LIKELY(sn_rt_spawn_local("ready connection", parked_run, k, NULL) >= 0)) {
         count_add(&sn_net_of(w)->parked, -1);
         return;
     }

@@ -329,7 +329,10 @@ int sn_cli_main(const struct sn_cli_program *p, int argc, char **argv)
     const char *self = argc ? strrchr(argv[0], '/') : NULL;
     self = self ? self + 1 : argc ? argv[0] : p->name;
     size_t n = strlen(p->name);
-    const struct sn_cli_command *c = NULL;
+    const struct sn_cli_command *c = p->commands[0];
+    if (c && !p->commands[1] && strcmp(c->name, p->name) == 0)
+        return run_command(p, c, "", SN_MAX(argc - 1, 0), argv + 1);
+    c = NULL;
     if (strncmp(self, p->name, n) == 0 && self[n] == '-')
         c = sn_cli_find_(p->commands, sn_str(self + n + 1));
     if (argc) argc--, argv++;

@@ -41,7 +41,8 @@ struct sn_cli_program {
 };
 
 /* sn_cli_main - parses, dispatches, prints errors. `name-command` as argv[0] runs that command.
- * Every program has help, --help, --version and `completion bash|zsh` and `man [COMMAND]`.
+ * A program of one command that bears the program's name is that command, without a word for it.
+ * Every other program has help, --help, --version and `completion bash|zsh` and `man [COMMAND]`.
  * Returns the exit status. Context: the main thread, before any runtime. */
 int sn_cli_main(const struct sn_cli_program *p, int argc, char **argv);
 

@@ -120,7 +120,13 @@ int sn_cli_help(const struct sn_cli_program *p, const struct sn_cli_command *c, 
     }
     if (subs) {
         help_commands(subs, out);
-        sn_buf_printf(out, "\n'%s help COMMAND' tells more about one.\n", p->name);
+        sn_buf_printf(out, "\n'%s help COMMAND' tells more about one", p->name);
+        if (c)
+            sn_buf_cstr(out, ".\n");
+        else
+            sn_buf_printf(out, ", '%s man COMMAND' prints its manual page,\n"
+                               "'%s completion bash' (or zsh) what completes commands and options.\n",
+                          p->name, p->name);
     } else if (c->table) {
         sn_buf_cstr(out, "\nOptions:\n");
         for (size_t i = 0; i < c->table->n_fields; i++)
@@ -179,14 +185,18 @@ int sn_cli_man(const struct sn_cli_program *p, const struct sn_cli_command *c, c
     roff(out, sn_buf_cz(&title));
     sn_buf_done(&title);
     sn_buf_cstr(out, " \\- ");
-    roff(out, c ? c->brief : p->about);
+    struct sn_str rest = sn_str(p->about), first = sn_str_cut(&rest, '\n');
+    char brief[160];
+    snprintf(brief, sizeof(brief), "%.*s", SN_STR_ARG(first));
+    roff(out, c ? c->brief : brief);
     sn_buf_printf(out, "\n.SH SYNOPSIS\n.B %s %s\n", p->name, path);
     roff(out, subs ? "COMMAND" : "[OPTION]...");
     if (c && c->usage) sn_buf_printf(out, " %s", c->usage);
     sn_buf_byte(out, '\n');
-    if (c && c->about) {
+    const char *about = c ? c->about : p->about;
+    if (about) {
         sn_buf_cstr(out, ".SH DESCRIPTION\n");
-        roff(out, c->about);
+        roff(out, about);
         sn_buf_byte(out, '\n');
     }
     if (subs) {

@@ -11,9 +11,11 @@
 #include "kit/metrics.h"
 #include "kit/prof.h"
 #include "kit/symbol.h"
+#include "kit/trace.h"
 
 #define PPROF "/debug/pprof/"
 #define CPU_SECONDS_DEFAULT 30
+#define TRACE_SECONDS_DEFAULT 1
 #define SYMBOLS_MAX 4096
 
 static const struct {
@@ -152,6 +154,35 @@ static int profile(unsigned i, struct sn_str query, struct sn_debug_reply *r)
     return write_profile(&p, profiles[i].name, debug > 0, r);
 }
 
+/* ---- the execution trace --------------------------------------------------------------------- */
+
+int sn_debug_trace(struct sn_str query, const struct sn_trace_opts *to, struct sn_debug_reply *r)
+{
+    double seconds = TRACE_SECONDS_DEFAULT;
+    int64_t cpu = 0;
+    struct sn_str s = param(query, "seconds");
+    if (number(query, "cpu", &cpu) < 0 || (s.ptr && sn_str_to_double(s, &seconds) < 0) ||
+        !(seconds >= 0 && seconds <= SN_DEBUG_SECONDS_MAX))
+        return refuse(r, 400, "seconds: a number up to 600; cpu: 0 or 1");
+    if (seconds == 0) seconds = TRACE_SECONDS_DEFAULT;
+    r->content_type = SN_STR("application/octet-stream");
+    r->attachment = "trace";
+    /* Samples come with a CPU profile: one is taken for them, or somebody else's is there. */
+    struct sn_pprof unread;
+    bool sampling = cpu && sn_prof_cpu_start(0) >= 0;
+    int res = sn_trace_run(to, (int64_t)(seconds * (double)SN_SEC), NULL);
+    if (sampling && sn_prof_cpu_stop(&unread) >= 0) sn_pprof_done(&unread);
+    if (res != SN_E_FAILED_PRECONDITION && res != SN_E_UNIMPLEMENTED) return res;
+    char text[SN_DIAG_BYTES + 64];
+    snprintf(text, sizeof text, "Could not enable tracing: %s", sn_diag_str(res));
+    return refuse(r, 500, text);
+}
+static int into_body(void *arg, struct sn_str bytes) { return sn_buf_str(arg, bytes); }
+static int trace(struct sn_str query, struct sn_debug_reply *r)
+{
+    return sn_debug_trace(query, &(struct sn_trace_opts){.write = into_body, .arg = &r->body}, r);
+}
+
 /* ---- the small ones -------------------------------------------------------------------------- */
 
 static int cmdline_read(void *arg)
@@ -198,6 +229,8 @@ static int index_page(struct sn_debug_reply *r)
                       profiles[i].name, profiles[i].what);
     return sn_buf_cstr(&r->body,
                        "<li><a href=\"profile?seconds=30\">profile</a> CPU, for 30 seconds\n"
+                       "<li><a href=\"trace?seconds=1\">trace</a> what every fiber did, for a "
+                       "second\n"
                        "<li><a href=\"cmdline\">cmdline</a> how this program was started\n"
                        "<li><a href=\"goroutine?debug=2\">all fibers</a>\n</ul>\n"
                        "<p>go tool pprof http://this-host/debug/pprof/heap\n");
@@ -213,8 +246,7 @@ static int pprof(struct sn_str name, struct sn_str query, struct sn_debug_reply 
         struct symbols s = {query, &r->body};
         return sn_offload(symbols_read, &s);
     }
-    if (sn_str_eqc(name, "trace"))
-        return refuse(r, 501, "execution traces are not implemented; see profile and goroutine");
+    if (sn_str_eqc(name, "trace")) return trace(query, r);
     return refuse(r, 404, "Unknown profile");
 }
 static int metrics(struct sn_str accept, struct sn_debug_reply *r)

@@ -8,7 +8,9 @@
  *     ?debug=1                text; goroutine?debug=2 is the dump of every fiber
  *     ?seconds=N              the difference over N seconds (not together with debug)
  *     goroutineleak?min=N     leaked fibers that have waited at least N seconds
- *   cmdline, symbol, and an index. trace answers 501: execution traces are not implemented.
+ *   trace?seconds=1           the execution trace, for go tool trace, sent as it grows; with cpu=1
+ *                             it has CPU samples
+ *   cmdline, symbol, and an index
  * /healthz answers "ok". Answers 403 to peers that are not loopback unless told otherwise:
  * profiles tell a stranger how a program is built and what it does. */
 #pragma once
@@ -41,6 +43,12 @@ struct sn_debug_reply {
     bool go_error;               /* add "X-Go-Pprof: 1" */
     struct sn_buf body;          /* sn_buf_init'ed by the caller, who also owns it */
 };
+struct sn_trace_opts;
+/* sn_debug_trace - sn_trace_run with the parameters of `query`; *r is what to answer if nothing was
+ * written. Returns as sn_trace_run; where a trace cannot be taken that is an HTTP status in *r, and 0.
+ * Context: a fiber. Suspends for the trace's length. */
+int sn_debug_trace(struct sn_str query, const struct sn_trace_opts *to,
+                   struct sn_debug_reply *r) SN_MUST_CHECK;
 /* sn_debug_get - answers a request; `query` without '?'. Returns 0 or SN_E_NOMEM, SN_E_CANCELLED,
  * SN_E_DEADLINE_EXCEEDED; everything else is an HTTP status in *r. Context: a fiber. Suspends. */
 int sn_debug_get(struct sn_str path, struct sn_str query, struct sn_str accept,

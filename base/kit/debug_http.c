@@ -5,6 +5,7 @@
 #include "core/alloc.h"
 #include "fiber/fiber.h"
 #include "fiber/net.h"
+#include "kit/trace.h"
 
 static bool is_loopback(struct sn_str peer)
 {
@@ -15,7 +16,7 @@ static int header(struct sn_http_x *x, const char *name, struct sn_str value)
 {
     return sn_http_header_add(x, sn_str(name), value);
 }
-static int send_reply(struct sn_http_x *x, struct sn_debug_reply *r)
+static int headers(struct sn_http_x *x, const struct sn_debug_reply *r)
 {
     int res = header(x, "X-Content-Type-Options", SN_STR("nosniff"));
     if (res >= 0) res = header(x, "Cache-Control", SN_STR("no-store"));
@@ -24,7 +25,38 @@ static int send_reply(struct sn_http_x *x, struct sn_debug_reply *r)
         struct sn_str v = sn_arena_printf(x->arena, "attachment; filename=\"%s\"", r->attachment);
         res = v.ptr ? header(x, "Content-Disposition", v) : SN_E_NOMEM;
     }
+    return res;
+}
+static int send_reply(struct sn_http_x *x, struct sn_debug_reply *r)
+{
+    int res = headers(x, r);
     return res < 0 ? res : sn_http_reply(x, r->status, r->content_type, sn_buf_view(&r->body));
+}
+
+/* A trace is sent while it is taken: it may be larger than memory. */
+struct trace_out {
+    struct sn_http_x *x;
+    struct sn_debug_reply *r;
+    bool started;
+};
+static int trace_write(void *arg, struct sn_str bytes)
+{
+    struct trace_out *o = arg;
+    if (!o->started) {
+        int res = headers(o->x, o->r);
+        if (res >= 0) res = header(o->x, "Content-Type", o->r->content_type);
+        if (res >= 0) res = sn_http_start(o->x, 200, -1);
+        if (res < 0) return res;
+        o->started = true;
+    }
+    return sn_http_write(o->x, bytes);
+}
+static int send_trace(struct sn_http_x *x, struct sn_debug_reply *r)
+{
+    struct trace_out o = {.x = x, .r = r};
+    int res = sn_debug_trace(x->req.query,
+                             &(struct sn_trace_opts){.write = trace_write, .arg = &o}, r);
+    return res < 0 ? res : o.started ? sn_http_end(x) : send_reply(x, r);
 }
 int sn_debug_handler(struct sn_http_x *x, void *arg)
 {
@@ -37,9 +69,14 @@ int sn_debug_handler(struct sn_http_x *x, void *arg)
                              SN_STR("debugging is for loopback only\n"));
     struct sn_debug_reply r = {.status = 200};
     sn_buf_init(&r.body, (size_t)512 << 20);
-    int res = sn_debug_get(path, x->req.query,
+    int res;
+    if (sn_str_eqc(path, "/debug/pprof/trace")) {
+        res = send_trace(x, &r);
+    } else {
+        res = sn_debug_get(path, x->req.query,
                            sn_http_headers_get(&x->req.headers, SN_STR("accept")), &r);
-    if (res >= 0) res = r.body.err < 0 ? r.body.err : send_reply(x, &r);
+        if (res >= 0) res = r.body.err < 0 ? r.body.err : send_reply(x, &r);
+    }
     sn_buf_done(&r.body);
     return res;
 }

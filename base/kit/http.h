@@ -149,6 +149,10 @@ struct sn_http_call {
     struct sn_str url;            /* "http://host:port/path?q", "https://..." */
     struct sn_str addr;           /* connect here instead (any net.h address); host stays url's */
     struct sn_str target;         /* raw request target overriding url's path (proxies) */
+    /* Asks to speak this protocol ("websocket") afterwards. method and headers are those of an
+     * HTTP/1.1 upgrade; on h2 they become an extended CONNECT (RFC 8441), answered 2xx instead of 101.
+     * A server that admits none: SN_E_UNIMPLEMENTED. */
+    struct sn_str protocol;
     const struct sn_http_header *headers;
     unsigned n_headers;
     bool no_default_headers;      /* send exactly `headers` (proxies); framing is still ours */
@@ -190,7 +194,9 @@ int sn_http_resp_all(struct sn_http_resp *r, size_t max, struct sn_str *ret) SN_
 /* sn_http_resp_close - gives the connection back to the pool if the body was read to its end (or
  * little is left), closes it otherwise. NULL accepted. */
 void sn_http_resp_close(struct sn_http_resp *r);
-/* sn_http_resp_hijack - after a 101: the raw stream. */
+/* sn_http_resp_hijack - after a 101, or a 2xx to call.protocol on h2: the raw stream, to be closed
+ * before the client is freed; on h2 it is only for this worker.
+ * Returns 0, SN_E_FAILED_PRECONDITION (another response), SN_E_NOMEM. */
 int sn_http_resp_hijack(struct sn_http_resp *r, struct sn_stream **ret, struct sn_str *ret_rest)
     SN_MUST_CHECK;
 /* sn_http_get - GET into an arena; convenience for tools. */
@@ -225,7 +231,10 @@ int sn_ws_accept_of(struct sn_str key, char ret[SN_WS_ACCEPT_LEN]) SN_MUST_CHECK
  * extended CONNECT on h2. A request that is none is answered with an error status.
  * Returns 0, SN_E_PROTOCOL, transport errors. */
 int sn_ws_accept(struct sn_http_x *x, const struct sn_ws_opts *o, struct sn_ws **ret) SN_MUST_CHECK;
-/* sn_ws_dial - "ws://host/path", "wss://..." */
+/* sn_ws_dial - "ws://host/path", "wss://..."; over h2 where the client speaks that with the server
+ * (RFC 8441): then the WebSocket is only for this worker.
+ * Returns 0, SN_E_PROTOCOL (refused, or a malformed answer), SN_E_UNIMPLEMENTED (an h2 server that
+ * admits none: dial with h2_off), as sn_http_do. Suspends. */
 int sn_ws_dial(struct sn_http_client *c, struct sn_str url, const struct sn_ws_opts *o,
                struct sn_ws **ret) SN_MUST_CHECK;
 /* sn_ws_read - next whole message into `out` (reset first). Returns the kind; SN_E_EOF after a

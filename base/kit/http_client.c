@@ -168,7 +168,6 @@ static int conn_dial(struct cl_call *k, struct sn_str addr)
 static bool may_h2(const struct cl_call *k)
 {
     const struct sn_http_client_opts *o = &k->client->o;
-    if (k->url.ws) return false; /* upgrades are of HTTP/1.1 */
     return k->url.tls ? !o->h2_off : o->h2_prior_knowledge;
 }
 
@@ -228,7 +227,7 @@ int cl_conn_get(struct cl_call *k, const struct sn_http_call *call, bool fresh)
         if (r < 0) return sn_wrap(r, "waiting for a connection to %.*s", (int)addr_len, key + 1);
         k->permit = true;
     }
-    k->conn = fresh || k->url.ws ? NULL : cl_h2_pick(k->pool);
+    k->conn = fresh ? NULL : cl_h2_pick(k->pool);
     if (!k->conn && !fresh) k->conn = idle_take(k->pool);
     k->pub.reused = k->conn != NULL;
     if (!k->conn) {
@@ -262,7 +261,7 @@ static struct cl_call *call_new(struct sn_http_client *c, int64_t start_ns)
     return k;
 }
 
-static void call_free(struct cl_call *k)
+void cl_call_free(struct cl_call *k)
 {
     cl_permit_release(k);
     struct sn_arena a = k->arena; /* the record lies in its own arena */
@@ -330,7 +329,7 @@ int sn_http_do(struct sn_http_client *c, const struct sn_http_call *call, struct
         r = 0;
     }
     if (r < 0) {
-        call_free(k);
+        cl_call_free(k);
         return r == SN_E_EOF ? SN_E_RESET : r;
     }
     *ret = &k->pub;
@@ -387,15 +386,23 @@ void sn_http_resp_close(struct sn_http_resp *r)
 {
     if (!r) return;
     struct cl_call *k = call_of(r);
+    if (k->tunnel) {
+        cl_h2_hijacked_close(k);
+        return;
+    }
     k->ops->close(k);
-    call_free(k);
+    cl_call_free(k);
 }
 
 int sn_http_resp_hijack(struct sn_http_resp *r, struct sn_stream **ret, struct sn_str *ret_rest)
 {
     struct cl_call *k = call_of(r);
-    if (r->version >= 20 || !k->conn || (r->status != 101 && r->status / 100 != 2))
+    if (!k->conn || k->tunnel || (r->status / 100 != 2 && (r->status != 101 || r->version >= 20)))
         return sn_fail(SN_E_FAILED_PRECONDITION, "response cannot be taken over");
+    if (k->conn->h2) {
+        *ret_rest = (struct sn_str){0};
+        return cl_h2_hijack(k, ret);
+    }
     struct sn_str rest = sn_str_of(http_in_ptr(&k->in), http_in_len(&k->in));
     if (rest.len) {
         rest = sn_arena_str(&k->arena, rest);

@@ -11,6 +11,8 @@
 #define BODY_STEP (16u << 10)
 /* Unread response bytes worth reading to keep the connection. */
 #define DISCARD_MAX (32u << 10)
+/* How long an answer is waited for after the request could not be sent whole. */
+#define EARLY_ANSWER_NS (SN_SEC)
 
 /* ---- request head --------------------------------------------------------------------------- */
 
@@ -135,7 +137,6 @@ static int send_last_chunk(struct sn_stream *st, const struct sn_http_headers *t
     }
     sn_buf_put(&b, "\r\n", 2);
     r = b.err < 0 ? sn_fail(b.err, "request trailers") : sn_write(st, b.ptr, b.len);
-    if (b.err < 0) (void)!sn_stream_shutdown(st); /* as for a body that breaks off */
     sn_buf_done(&b);
     return r < 0 ? (int)r : 0;
 }
@@ -147,24 +148,25 @@ static int send_body(struct cl_call *k, const struct sn_http_call *call, char *b
     uint64_t left = chunked ? UINT64_MAX : (uint64_t)call->body_length;
     while (left) {
         ssize_t n = call->body_fn(call->body_arg, buf, SN_MIN(left, (uint64_t)BODY_STEP));
-        if (n < 0) {
-            /* The call waits for the answer to a request that will never be whole: this tells the
-             * server, which gives up or answers, and either ends the wait. */
-            (void)!sn_stream_shutdown(st);
-            return (int)n;
-        }
+        if (n < 0) return (int)n;
         if (n == 0) break;
         int r = send_piece(st, buf, (size_t)n, chunked);
-        if (r == SN_E_DEADLINE_EXCEEDED) (void)!sn_stream_shutdown(st);
         if (r < 0) return r;
         if (!chunked) left -= (uint64_t)n;
     }
-    if (!chunked && left) {
-        (void)!sn_stream_shutdown(st);
+    if (!chunked && left)
         return sn_fail(SN_E_FAILED_PRECONDITION, "request body ended %llu bytes short",
                        (unsigned long long)left);
-    }
     return chunked ? send_last_chunk(st, call->trailers) : 0;
+}
+
+/* A call that waits for the answer to a request that will never be whole is told so by the server, once
+ * that sees the end: it gives up or answers, and either ends the wait. */
+static int send_body_or_end(struct cl_call *k, const struct sn_http_call *call, char *buf)
+{
+    int r = send_body(k, call, buf);
+    if (r < 0) (void)!sn_stream_shutdown(k->conn->st);
+    return r;
 }
 
 /* A supervisor fiber owns the scope in which the pump runs, so that the call can cancel it. */
@@ -255,10 +257,10 @@ static int send_request(struct cl_call *k, const struct sn_http_call *call)
     int r = send_head(k, call);
     if (r < 0 || !call->body_fn) return r;
     if (call->body_length < 0 || call->body_length > INLINE_BODY_MAX)
-        return cl_sender_start(k, call, send_body);
+        return cl_sender_start(k, call, send_body_or_end);
     char *buf = http_buf_take(&k->w->pools);
     if (!buf) return SN_E_NOMEM;
-    r = send_body(k, call, buf);
+    r = send_body_or_end(k, call, buf);
     http_buf_give(&k->w->pools, buf);
     return r;
 }
@@ -372,11 +374,13 @@ int cl_h1_do(struct cl_call *k, const struct sn_http_call *call)
     k->got_bytes = false;
     int r = send_request(k, call);
     k->sent_ns = sn_now();
-    /* A server that refuses early answers and closes: its answer says more than our failed write.
-     */
+    /* A server that refuses early answers and closes: its answer says more than our failed write. It
+     * is here by then; one that has not got the request whole will never come. */
     bool broken = r == SN_E_RESET || r == SN_E_IO || r == SN_E_CLOSED;
     if (r == 0 || (broken && (call->body_fn || call->body.len))) {
+        int64_t prev = sn_deadline_tighten(broken ? k->sent_ns + EARLY_ANSWER_NS : SN_FOREVER);
         int h = read_head(k, call);
+        sn_deadline_restore(prev);
         if (h < 0 && r == 0) r = h;
         else if (h >= 0) {
             k->keep = r == 0 && k->head.keep_alive;

@@ -4,8 +4,8 @@
  * A session belongs to its worker: calls of that worker share it without a lock. One fiber reads
  * while there are streams; afterwards the connection parks. */
 #include "core/alloc.h"
-#include "fiber/wait.h"
 #include "kit/http_client_int.h"
+#include "kit/http_h2_int.h"
 #include "wire/h2.h"
 
 #define H2_WRITE_BYTES (64u << 10)
@@ -13,10 +13,6 @@
 #define INLINE_BODY_MAX (64u << 10)
 #define BODY_STEP (16u << 10)
 
-struct cl_waiter {
-    struct sn_fiber *f;
-    uint64_t ticket;
-};
 struct cl_h2 {
     struct sn_h2 *s;
     struct cl_conn *c;
@@ -26,6 +22,7 @@ struct cl_h2 {
     bool gone; /* takes no more streams */
     bool closed; /* the stream below is closed */
     int err;
+    struct sn_event settings; /* the peer's are known, or never will be */
 };
 struct cl_stream {
     struct cl_h2 *h;
@@ -34,30 +31,16 @@ struct cl_stream {
     struct sn_h2_head head;
     struct sn_http_headers trailers;
     bool head_done, end, closed;
+    bool cut; /* nobody will read any more */
     uint32_t code;
     struct sn_buf in;
     struct sn_buf hold; /* being read; `in` fills meanwhile */
     size_t hold_off;
-    struct cl_waiter reader;
+    struct h2_waiter reader;
     struct sn_str out;
     bool out_end, out_ended;
-    struct cl_waiter writer;
+    struct h2_waiter writer;
 };
-
-static int st_wait(struct cl_waiter *w, const char *reason, int64_t at_ns)
-{
-    w->ticket = sn_wait_begin(reason);
-    w->f = sn_self();
-    int r = sn_wait_park(w->ticket, at_ns);
-    w->f = NULL;
-    return r;
-}
-static void st_wake(struct cl_waiter *w)
-{
-    struct sn_fiber *f = w->f;
-    w->f = NULL;
-    if (f) sn_wait_wake(f, w->ticket, 0);
-}
 
 /* ---- session events ------------------------------------------------------------------------- */
 
@@ -67,14 +50,19 @@ static void ev_head(void *ctx, void *user, const struct sn_h2_head *head, bool e
     st->head = *head;
     st->head_done = true;
     st->k->got_bytes = true;
-    st_wake(&st->reader);
+    h2_wake(&st->reader);
+}
+static void in_changed(struct cl_stream *st)
+{
+    h2_wake(&st->reader);
+    if (st->k->tunnel) h2_tunnel_ready(st->k->tunnel);
 }
 static void ev_data(void *ctx, void *user, struct sn_str data)
 {
     struct cl_h2 *h = ctx;
     struct cl_stream *st = user;
     if (sn_buf_str(&st->in, data) < 0) sn_h2_reset(h->s, st->id, SN_H2_INTERNAL_ERROR);
-    st_wake(&st->reader);
+    in_changed(st);
 }
 static void ev_trailers(void *ctx, void *user, const struct sn_http_headers *t)
 {
@@ -84,7 +72,7 @@ static void ev_end(void *ctx, void *user)
 {
     struct cl_stream *st = user;
     st->end = true;
-    st_wake(&st->reader);
+    in_changed(st);
 }
 static size_t ev_pull(void *ctx, void *user, size_t max, const char **ret, bool *ret_end)
 {
@@ -99,7 +87,7 @@ static void ev_sent(void *ctx, void *user, size_t n, bool end)
     struct cl_stream *st = user;
     st->out = sn_str_from(st->out, n);
     st->out_ended |= end;
-    if (st->out.len == 0) st_wake(&st->writer);
+    if (st->out.len == 0) h2_wake(&st->writer);
 }
 
 static void ev_closed(void *ctx, void *user, uint32_t code)
@@ -109,8 +97,8 @@ static void ev_closed(void *ctx, void *user, uint32_t code)
     st->closed = true;
     st->code = code;
     if (st->in.len) sn_h2_consumed(h->s, 0, st->in.len);
-    st_wake(&st->reader);
-    st_wake(&st->writer);
+    in_changed(st);
+    h2_wake(&st->writer);
 }
 
 static void h2_leave_pool(struct cl_h2 *h)
@@ -119,10 +107,12 @@ static void h2_leave_pool(struct cl_h2 *h)
     sn_list_del(&h->c->link);
 }
 static void ev_goaway(void *ctx, int32_t last_id, uint32_t code) { h2_leave_pool(ctx); }
+static void ev_settings(void *ctx) { sn_event_set(&((struct cl_h2 *)ctx)->settings); }
 
 static const struct sn_h2_events events = {
     .head = ev_head, .data = ev_data,     .trailers = ev_trailers, .end = ev_end,
     .pull = ev_pull, .sent = ev_sent,     .closed = ev_closed, .goaway = ev_goaway,
+    .settings = ev_settings,
 };
 
 /* ---- connection ----------------------------------------------------------------------------- */
@@ -145,6 +135,7 @@ static void h2_break(struct cl_h2 *h, int err)
     if (h->err < 0) return;
     h->err = err;
     h2_leave_pool(h);
+    sn_event_set(&h->settings);
     if (!h->closed) {
         h->closed = true;
         sn_stream_close(h->c->st);
@@ -331,7 +322,7 @@ static int st_send(struct cl_stream *st, struct sn_str data, bool end)
     int r = h2_flush(st->h);
     while (r >= 0 && !st->closed && (st->out.len || (st->out_end && !st->out_ended))) {
         size_t before = st->out.len;
-        r = st_wait(&st->writer, "http2 request body", sn_now_coarse() + CL_SEND_STALL_NS);
+        r = h2_wait(&st->writer, "http2 request body", sn_now_coarse() + CL_SEND_STALL_NS);
         if (r == SN_E_DEADLINE_EXCEEDED && st->out.len < before && sn_now() < sn_deadline())
             r = 0; /* slow, not stalled */
     }
@@ -396,6 +387,7 @@ static int st_request(struct cl_call *k, const struct sn_http_call *call)
             continue;
         }
         if (sn_str_ieq(name, SN_STR("content-length"))) continue;
+        if (call->protocol.ptr && sn_str_ieq(name, SN_STR("sec-websocket-key"))) continue;
         if (sn_str_ieq(name, SN_STR("te")) && !sn_str_ieq(value, SN_STR("trailers"))) continue;
         agent |= sn_str_ieq(name, SN_STR("user-agent"));
         r = sn_http_headers_add(&hs, a, name, value);
@@ -413,12 +405,16 @@ static int st_request(struct cl_call *k, const struct sn_http_call *call)
     if (path.len == 0) path = SN_STR("/");
     if (path.ptr[0] == '?') path = sn_arena_printf(a, "/%.*s", SN_STR_ARG(path));
     if (!path.ptr) return SN_E_NOMEM;
-    struct sn_h2_request rq = {.method = call->method.len ? call->method : SN_STR("GET"),
+    bool extended = call->protocol.ptr;
+    struct sn_h2_request rq = {.method = extended           ? SN_STR("CONNECT")
+                                         : call->method.len ? call->method
+                                                            : SN_STR("GET"),
                                .scheme = k->url.tls ? SN_STR("https") : SN_STR("http"),
                                .authority = authority,
                                .path = path,
+                               .protocol = call->protocol,
                                .headers = &hs,
-                               .body = body};
+                               .body = body || extended};
     int32_t id = sn_h2_request(st->h->s, &rq, a, st);
     if (id < 0) {
         st->closed = true;
@@ -444,12 +440,13 @@ static ssize_t st_fill(struct cl_call *k)
     struct cl_stream *st = k->stream;
     if (st->hold_off < st->hold.len) return 1;
     while (st->in.len == 0) {
+        if (st->cut) return SN_E_CLOSED;
         if (st->end) {
             k->pub.trailers = st->trailers;
             return 0;
         }
         if (st->closed) return st_error(st);
-        int r = st_wait(&st->reader, "http2 response body", SN_FOREVER);
+        int r = h2_wait(&st->reader, "http2 response body", SN_FOREVER);
         if (r < 0) return r;
     }
     /* The peer may refill one buffer while the caller looks at the other. */
@@ -484,19 +481,26 @@ static ssize_t h2_copy(struct cl_call *k, void *buf, size_t cap)
     return n;
 }
 
-static void h2_close(struct cl_call *k)
+/* Gives the stream up where it is not over. Without `flush` that is told with the connection's next
+ * frames. */
+static void st_release(struct cl_call *k, bool flush)
 {
     struct cl_stream *st = k->stream;
     struct cl_h2 *h = st->h;
-    (void)!cl_sender_join(k);
     if (!st->closed && h->err == 0) {
         sn_h2_drop(h->s, st->id, st, st->end ? SN_H2_NO_ERROR : SN_H2_CANCEL);
-        h2_flush(h);
+        if (flush) h2_flush(h);
     }
     sn_buf_done(&st->in);
     sn_buf_done(&st->hold);
     k->conn = NULL;
     h2_unref(h);
+}
+
+static void h2_close(struct cl_call *k)
+{
+    (void)!cl_sender_join(k);
+    st_release(k, true);
 }
 
 static const struct cl_ops h2_ops = {.next = h2_next, .copy = h2_copy, .close = h2_close};
@@ -507,10 +511,24 @@ static int st_await_head(struct cl_call *k)
     int r = 0;
     while (r >= 0 && !st->head_done) {
         if (st->closed) return st_error(st);
-        r = st_wait(&st->reader, "http2 response head", cl_answer_at(k));
+        r = h2_wait(&st->reader, "http2 response head", cl_answer_at(k));
         if (r == SN_E_DEADLINE_EXCEEDED && !cl_answer_late(k)) r = 0;
     }
     return r;
+}
+
+/* An extended CONNECT may be sent once the peer has said that it admits it (RFC 8441 section 3). */
+static int await_admission(struct cl_call *k)
+{
+    struct cl_h2 *h = k->conn->h2;
+    int r = h2_flush(h); /* a fresh connection's preface, which a server may wait for */
+    if (r < 0) return r;
+    r = sn_event_wait_until(&h->settings, sn_now_coarse() + k->client->o.connect_ns_max);
+    if (r < 0 || h->err < 0) return r < 0 ? r : h->err;
+    if (!sn_h2_connect_protocol(h->s))
+        return sn_fail(SN_E_UNIMPLEMENTED, "the h2 server does not admit extended CONNECT (RFC 8441)");
+    k->extended = true;
+    return 0;
 }
 
 int cl_h2_do(struct cl_call *k, const struct sn_http_call *call)
@@ -528,7 +546,11 @@ int cl_h2_do(struct cl_call *k, const struct sn_http_call *call)
     k->got_bytes = false;
     cl_permit_release(k); /* a shared connection */
     int r = h2_wake_reader(h);
-    if (r >= 0) r = st_request(k, call);
+    if (r >= 0 && call->protocol.ptr) r = await_admission(k);
+    if (r < 0)
+        st->closed = true; /* it never was a stream */
+    else
+        r = st_request(k, call);
     k->sent_ns = sn_now();
     /* A server that refuses early says why before it resets the stream. */
     if (r >= 0 || (st->closed && st->head_done)) r = st_await_head(k);
@@ -548,3 +570,60 @@ int cl_h2_do(struct cl_call *k, const struct sn_http_call *call)
     k->pub.content_length = none && st->head.content_length < 0 ? 0 : st->head.content_length;
     return 0;
 }
+
+/* ---- a stream that the caller has taken over ------------------------------------------------- */
+
+static ssize_t tn_read(void *of, void *buf, size_t cap) { return h2_copy(of, buf, cap); }
+
+static int tn_write(void *of, struct sn_str data, bool last)
+{
+    struct cl_stream *st = ((struct cl_call *)of)->stream;
+    int r = st_send(st, data, last);
+    return r < 0 ? st_give_up(st, r) : 0;
+}
+
+static unsigned tn_state(void *of)
+{
+    const struct cl_stream *st = ((struct cl_call *)of)->stream;
+    return (st->hold_off < st->hold.len || st->in.len ? H2_TUNNEL_READABLE : 0) |
+           (st->end ? H2_TUNNEL_IN_END : 0) |
+           (st->closed || st->h->err < 0 ? H2_TUNNEL_OVER : 0) |
+           (st->writer.f ? H2_TUNNEL_WRITING : 0);
+}
+
+static void tn_stop(void *of)
+{
+    struct cl_stream *st = ((struct cl_call *)of)->stream;
+    st->cut = true;
+    h2_wake(&st->reader);
+}
+
+static void tn_reset(void *of, bool whole, bool flush)
+{
+    struct cl_stream *st = ((struct cl_call *)of)->stream;
+    sn_h2_reset(st->h->s, st->id, SN_H2_CANCEL);
+    if (flush) h2_flush(st->h);
+}
+
+static struct sn_stream *tn_below(void *of) { return ((struct cl_call *)of)->stream->h->c->st; }
+
+static void tn_end(void *of)
+{
+    struct cl_call *k = of;
+    k->tunnel = NULL;
+    st_release(k, false);
+    cl_call_free(k);
+}
+
+static const struct h2_tunnel_ops tunnel_ops = {tn_read,  tn_write, tn_state, tn_stop,
+                                                tn_reset, tn_below, tn_end};
+
+int cl_h2_hijack(struct cl_call *k, struct sn_stream **ret)
+{
+    if (!k->extended) return sn_fail(SN_E_FAILED_PRECONDITION, "response cannot be taken over");
+    int r = h2_tunnel_new(&tunnel_ops, k, &k->tunnel);
+    if (r == 0) *ret = h2_tunnel_stream(k->tunnel);
+    return r;
+}
+
+void cl_h2_hijacked_close(struct cl_call *k) { h2_tunnel_unref(k->tunnel); }

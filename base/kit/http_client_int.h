@@ -6,6 +6,7 @@
 #include "kit/http_int.h"
 
 struct cl_h2;
+struct h2_tunnel;
 struct cl_pool;
 struct cl_conn { /* a connection; idle ones are this record and the parked stream */
     struct sn_list link;
@@ -63,6 +64,8 @@ struct cl_call {
     struct cl_sender *sender;
     /* h2 */
     struct cl_stream *stream;
+    bool extended; /* an extended CONNECT was sent */
+    struct h2_tunnel *tunnel; /* after a hijack: the call ends with it and the response */
 };
 struct cl_ops {
     ssize_t (*next)(struct cl_call *k, size_t max, const char **ret);
@@ -76,10 +79,15 @@ int cl_conn_get(struct cl_call *k, const struct sn_http_call *call, bool fresh) 
 void cl_conn_put_idle(struct cl_call *k);
 void cl_conn_close(struct cl_conn *c);
 void cl_permit_release(struct cl_call *k);
+void cl_call_free(struct cl_call *k);
 
 /* cl_h1_do, cl_h2_do - send the request on k->conn and read the response's head. */
 int cl_h1_do(struct cl_call *k, const struct sn_http_call *call) SN_MUST_CHECK;
 int cl_h2_do(struct cl_call *k, const struct sn_http_call *call) SN_MUST_CHECK;
+/* cl_h2_hijack - the stream of an extended CONNECT that was answered 2xx. */
+int cl_h2_hijack(struct cl_call *k, struct sn_stream **ret) SN_MUST_CHECK;
+/* cl_h2_hijacked_close - the response is closed; the call lives on while its stream does. */
+void cl_h2_hijacked_close(struct cl_call *k);
 /* cl_h2_new - makes a fresh connection a shared h2 one, in its pool's list. */
 int cl_h2_new(struct cl_conn *c) SN_MUST_CHECK;
 /* cl_h2_pick - one that admits a stream, or NULL. */

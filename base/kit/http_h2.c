@@ -6,30 +6,47 @@
  * handlers produce meanwhile leaves in the same write. Without streams the connection parks: what
  * stays is nghttp2's session. */
 #include "core/alloc.h"
-#include "fiber/wait.h"
 #include "kit/http_h2_int.h"
+#include "wire/h2.h"
 
 #define H2_WRITE_BYTES (64u << 10) /* per write */
 /* How long the reader waits for more before an unused connection parks. */
 #define H2_LINGER_NS (200 * SN_MS)
 
-/* ---- waiting -------------------------------------------------------------------------------- */
+struct http_h2 {
+    struct sn_h2 *s;
+    struct http_conn *c;
+    struct sn_buf out;
+    struct sn_list starting; /* struct h2_x.link: handlers to start */
+    unsigned handlers;
+    bool flushing, again, collecting, notice;
+    int err; /* the connection is broken: no more writes */
+    int64_t head_at_ns; /* when heads that have begun must be complete; 0 = none is waited for */
+    struct h2_waiter idle; /* the reader, waiting for handlers to end */
+};
+struct h2_x {
+    struct http_xi xi;
+    struct sn_list link;
+    struct http_h2 *h;
+    struct http_server_worker *w;
+    int32_t id;
+    struct sn_arena arena;
+    bool handler_done, closed, bad, too_large, continue_due;
+    uint32_t code;
+    /* request body */
+    struct sn_buf in;
+    size_t in_off;
+    bool in_end, in_cut; /* in_cut: nobody will read any more */
+    struct sn_http_headers trailers_in;
+    struct h2_waiter reader;
+    /* response body */
+    struct sn_str out;
+    bool out_end, out_ended, body;
+    struct h2_waiter writer;
+    struct h2_tunnel *tunnel; /* after a hijack */
+};
 
-int h2_wait(struct h2_waiter *w, const char *reason, int64_t at_ns)
-{
-    w->ticket = sn_wait_begin(reason);
-    w->f = sn_self();
-    int r = sn_wait_park(w->ticket, at_ns);
-    w->f = NULL;
-    return r;
-}
-
-void h2_wake(struct h2_waiter *w)
-{
-    struct sn_fiber *f = w->f;
-    w->f = NULL;
-    if (f) sn_wait_wake(f, w->ticket, 0);
-}
+static struct h2_x *h2_x_of(struct http_xi *xi) { return SN_CONTAINER_OF(xi, struct h2_x, xi); }
 
 /* ---- session events ------------------------------------------------------------------------- */
 
@@ -205,7 +222,7 @@ static int h2_write_out(void *arg)
     return n < 0 ? (int)n : 0;
 }
 
-int h2_flush(struct http_h2 *h)
+static int h2_flush(struct http_h2 *h)
 {
     if (h->c->cut && h->err == 0) h->err = SN_E_CLOSED;
     if (h->err < 0) return h->err;
@@ -239,7 +256,7 @@ int h2_flush(struct http_h2 *h)
 
 /* ---- exchange operations -------------------------------------------------------------------- */
 
-ssize_t h2_body_read(struct http_xi *xi, void *buf, size_t cap)
+static ssize_t h2_body_read(struct http_xi *xi, void *buf, size_t cap)
 {
     struct h2_x *x = h2_x_of(xi);
     while (x->in_off == x->in.len) {
@@ -316,7 +333,7 @@ static int h2_drain_out(struct h2_x *x)
     return r;
 }
 
-int h2_write(struct http_xi *xi, struct sn_str data, bool last)
+static int h2_write(struct http_xi *xi, struct sn_str data, bool last)
 {
     struct h2_x *x = h2_x_of(xi);
     if (x->h->err < 0) return x->h->err;
@@ -334,19 +351,60 @@ int h2_write(struct http_xi *xi, struct sn_str data, bool last)
 
 static int h2_flush_op(struct http_xi *xi) { return h2_flush(h2_x_of(xi)->h); }
 
+/* ---- a stream that a handler has taken over ---- */
+
+static ssize_t tn_read(void *of, void *buf, size_t cap)
+{
+    struct h2_x *x = of;
+    return h2_body_read(&x->xi, buf, cap);
+}
+static int tn_write(void *of, struct sn_str data, bool last)
+{
+    struct h2_x *x = of;
+    return h2_write(&x->xi, data, last);
+}
+static unsigned tn_state(void *of)
+{
+    struct h2_x *x = of;
+    return (x->in_off < x->in.len ? H2_TUNNEL_READABLE : 0) | (x->in_end ? H2_TUNNEL_IN_END : 0) |
+           (x->closed || x->h->err < 0 ? H2_TUNNEL_OVER : 0) | (x->writer.f ? H2_TUNNEL_WRITING : 0);
+}
+static void tn_stop(void *of)
+{
+    struct h2_x *x = of;
+    x->in_cut = true;
+    h2_wake(&x->reader);
+}
+static void tn_reset(void *of, bool whole, bool flush)
+{
+    struct h2_x *x = of;
+    sn_h2_reset(x->h->s, x->id, whole ? SN_H2_NO_ERROR : SN_H2_CANCEL);
+    if (flush) h2_flush(x->h);
+}
+static struct sn_stream *tn_below(void *of) { return ((struct h2_x *)of)->xi.st; }
+static void h2_x_end(struct h2_x *x);
+static void tn_end(void *of)
+{
+    struct h2_x *x = of;
+    x->tunnel = NULL;
+    h2_x_end(x);
+}
+static const struct h2_tunnel_ops tunnel_ops = {tn_read,  tn_write, tn_state, tn_stop,
+                                                tn_reset, tn_below, tn_end};
+
 static int h2_hijack(struct http_xi *xi, struct sn_stream **ret, struct sn_str *ret_rest)
 {
     struct h2_x *x = h2_x_of(xi);
-    struct sn_stream *st;
-    int r = h2_tunnel_new(x, &st);
+    int r = h2_tunnel_new(&tunnel_ops, x, &x->tunnel);
     if (r < 0) return r;
     r = h2_begin(xi, -1);
     if (r == 0) r = h2_flush(x->h);
     if (r < 0) {
-        h2_tunnel_abandon(x);
+        h2_tunnel_abandon(x->tunnel);
+        x->tunnel = NULL;
         return r;
     }
-    *ret = st;
+    *ret = h2_tunnel_stream(x->tunnel);
     *ret_rest = (struct sn_str){0};
     return 0;
 }
@@ -377,7 +435,7 @@ static int run_exchange(struct h2_x *x)
     return http_x_run(&x->xi);
 }
 
-void h2_x_end(struct h2_x *x)
+static void h2_x_end(struct h2_x *x)
 {
     struct http_h2 *h = x->h;
     x->handler_done = true;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kit/http_h2_tunnel.c - the stream of an extended CONNECT (RFC 8441) as a struct sn_stream.
+/* kit/http_h2_tunnel.c - the stream of an extended CONNECT (RFC 8441) as a struct sn_stream, of a
+ * server's exchange or of a client's call.
  *
- * It belongs to its connection's worker. Everything but `close` leans on the exchange below; a close
- * must not suspend, so a fiber of its own ends the HTTP/2 stream and then the exchange. Parked, it
- * keeps no fiber: the connection's reader starts one when something arrives. */
+ * It belongs to its connection's worker. Everything but `close` leans on what is below; a close
+ * must not suspend, so a fiber of its own ends the HTTP/2 stream and then what it belongs to. Parked,
+ * it keeps no fiber: the connection's reader starts one when something arrives. */
 #include "core/alloc.h"
-#include "fiber/wait.h"
 #include "kit/http_h2_int.h"
 
 /* A fiber could not be started for lack of memory: the next attempt. */
@@ -15,8 +15,10 @@
 
 struct h2_tunnel {
     struct sn_stream s;
-    struct h2_x *x;
-    unsigned refs; /* the owner, the handler, operations in progress */
+    const struct h2_tunnel_ops *ops;
+    void *of;
+    int worker;
+    unsigned refs; /* the owner, the handler or response, operations in progress */
     bool closed, shut, firing;
     struct sn_timer timer; /* parked: the idle limit, or another attempt to fire */
     sn_stream_ready_fn fn; /* parked */
@@ -27,17 +29,17 @@ struct h2_tunnel {
 static struct h2_tunnel *tunnel_of(struct sn_stream *s)
 {
     struct h2_tunnel *t = SN_CONTAINER_OF(s, struct h2_tunnel, s);
-    SN_ASSERT(sn_worker_id() == (int)(t->x->w - t->x->xi.srv->workers));
+    SN_ASSERT(sn_worker_id() == t->worker);
     return t;
 }
 
 void h2_tunnel_unref(struct h2_tunnel *t)
 {
     if (--t->refs) return;
-    struct h2_x *x = t->x;
-    x->tunnel = NULL;
+    const struct h2_tunnel_ops *ops = t->ops;
+    void *of = t->of;
     sn_free(t);
-    h2_x_end(x);
+    ops->end(of);
 }
 
 /* ---- reading and writing -------------------------------------------------------------------- */
@@ -46,7 +48,7 @@ static ssize_t tunnel_read(struct sn_stream *s, void *buf, size_t cap)
 {
     struct h2_tunnel *t = tunnel_of(s);
     t->refs++;
-    ssize_t n = h2_body_read(&t->x->xi, buf, cap);
+    ssize_t n = t->ops->read(t->of, buf, cap);
     if (t->closed) n = SN_E_CLOSED;
     h2_tunnel_unref(t);
     return n;
@@ -72,7 +74,7 @@ static ssize_t tunnel_writev(struct sn_stream *s, struct iovec *iov, int n)
         } else {
             i++;
         }
-        if (r == 0 && piece.len) r = h2_write(&t->x->xi, piece, false);
+        if (r == 0 && piece.len) r = t->ops->write(t->of, piece, false);
         if (t->closed) r = SN_E_CLOSED;
         total += (ssize_t)piece.len;
     }
@@ -83,10 +85,9 @@ static ssize_t tunnel_writev(struct sn_stream *s, struct iovec *iov, int n)
 
 static int tunnel_end_out(struct h2_tunnel *t)
 {
-    struct h2_x *x = t->x;
-    if (t->shut || x->closed || x->h->err < 0) return 0;
+    if (t->shut || (t->ops->state(t->of) & H2_TUNNEL_OVER)) return 0;
     t->shut = true;
-    return h2_write(&x->xi, (struct sn_str){0}, true);
+    return t->ops->write(t->of, (struct sn_str){0}, true);
 }
 
 static int tunnel_shutdown(struct sn_stream *s)
@@ -103,8 +104,8 @@ static int tunnel_shutdown(struct sn_stream *s)
 
 static bool tunnel_readable(struct sn_stream *s)
 {
-    struct h2_x *x = tunnel_of(s)->x;
-    return x->in_off < x->in.len || x->in_end || x->closed;
+    struct h2_tunnel *t = tunnel_of(s);
+    return t->ops->state(t->of) & (H2_TUNNEL_READABLE | H2_TUNNEL_IN_END | H2_TUNNEL_OVER);
 }
 
 static void ready_main(void *arg)
@@ -164,12 +165,10 @@ static bool tunnel_unpark(struct sn_stream *s)
 static void close_main(void *arg)
 {
     struct h2_tunnel *t = arg;
-    struct h2_x *x = t->x;
-    int r = x->writer.f ? SN_E_CLOSED : tunnel_end_out(t);
-    if (!x->closed && x->h->err == 0 && (r < 0 || !x->in_end)) {
-        sn_h2_reset(x->h->s, x->id, r < 0 ? SN_H2_CANCEL : SN_H2_NO_ERROR);
-        h2_flush(x->h);
-    }
+    int r = t->ops->state(t->of) & H2_TUNNEL_WRITING ? SN_E_CLOSED : tunnel_end_out(t);
+    unsigned state = t->ops->state(t->of);
+    if (!(state & H2_TUNNEL_OVER) && (r < 0 || !(state & H2_TUNNEL_IN_END)))
+        t->ops->reset(t->of, r == 0, true);
     h2_tunnel_unref(t);
 }
 
@@ -177,11 +176,11 @@ static void tunnel_close(struct sn_stream *s)
 {
     struct h2_tunnel *t = tunnel_of(s);
     SN_ASSERT(!t->closed && !t->fn);
-    t->closed = t->x->in_cut = true;
-    h2_wake(&t->x->reader);
+    t->closed = true;
+    t->ops->stop(t->of);
     if (sn_stream_go(close_main, t) == 0) return;
     /* Without memory for a fiber: the reset leaves with the connection's next frames. */
-    if (!t->x->closed && t->x->h->err == 0) sn_h2_reset(t->x->h->s, t->x->id, SN_H2_CANCEL);
+    if (!(t->ops->state(t->of) & H2_TUNNEL_OVER)) t->ops->reset(t->of, false, false);
     h2_tunnel_unref(t);
 }
 
@@ -189,7 +188,8 @@ static int tunnel_fd(struct sn_stream *s) { return -1; }
 
 static int tunnel_addr(struct sn_stream *s, bool peer, char *out, size_t cap)
 {
-    return sn_stream_addr(tunnel_of(s)->x->xi.st, peer, out, cap);
+    struct h2_tunnel *t = tunnel_of(s);
+    return sn_stream_addr(t->ops->below(t->of), peer, out, cap);
 }
 
 static const struct sn_stream_ops tunnel_ops = {
@@ -205,20 +205,19 @@ static const struct sn_stream_ops tunnel_ops = {
     .addr = tunnel_addr,
 };
 
-int h2_tunnel_new(struct h2_x *x, struct sn_stream **ret)
+int h2_tunnel_new(const struct h2_tunnel_ops *ops, void *of, struct h2_tunnel **ret)
 {
     struct h2_tunnel *t = SN_NEW(struct h2_tunnel);
     if (!t) return SN_E_NOMEM;
     t->s.ops = &tunnel_ops;
-    t->x = x;
+    t->ops = ops;
+    t->of = of;
+    t->worker = sn_worker_id();
     t->refs = 2;
-    x->tunnel = t;
-    *ret = &t->s;
+    *ret = t;
     return 0;
 }
 
-void h2_tunnel_abandon(struct h2_x *x)
-{
-    sn_free(x->tunnel);
-    x->tunnel = NULL;
-}
+struct sn_stream *h2_tunnel_stream(struct h2_tunnel *t) { return &t->s; }
+
+void h2_tunnel_abandon(struct h2_tunnel *t) { sn_free(t); }

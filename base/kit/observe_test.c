@@ -323,7 +323,7 @@ static int small_main(void *arg)
         {"/healthz", "", 200, "ok\n"},
         {"/debug/pprof/", "", 200, "goroutineleak"},
         {"/debug/pprof/cmdline", "", 200, "test_observe"},
-        {"/debug/pprof/trace", "", 501, "not implemented"},
+        {"/debug/pprof/trace", "seconds=x", 400, "up to 600"},
         {"/debug/pprof/nope", "", 404, "Unknown profile"},
         {"/debug/pprof/heap", "seconds=1&debug=1", 400, "incompatible"},
         {"/debug/pprof/profile", "seconds=x", 400, "seconds"},

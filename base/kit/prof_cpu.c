@@ -14,6 +14,7 @@
 
 #include "fiber/fiber.h"
 #include "fiber/sample.h"
+#include "fiber/trace.h"
 #include "kit/prof_int.h"
 
 #define CPU_SLOTS 16384u /* distinct stacks per profile; 7 MiB, touched as used */
@@ -72,6 +73,7 @@ static void on_sigprof(int sig, siginfo_t *si, void *uc)
     if (__atomic_load_n(&cpu.sampling, __ATOMIC_ACQUIRE)) {
         struct sn_sample s;
         sn_sample_take(uc, &s);
+        sn_trace_sample(&s);
         struct prof_slot *slot = prof_slot_get(&cpu.table, s.pcs, s.n_pcs, s.name);
         /* Ticks the kernel could not deliver one by one arrive as an overrun of this one. */
         int64_t weight = si->si_code == SI_TIMER && si->si_overrun > 0 ? 1 + si->si_overrun : 1;

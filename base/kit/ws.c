@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kit/ws.c - WebSocket connections over HTTP/1.1 upgrades, both sides (RFC 6455).
+/* kit/ws.c - WebSocket connections over HTTP/1.1 upgrades and h2 streams, both sides (RFC 6455, 8441).
  *
  * A connection belongs to one worker. With callbacks it is parked between messages: what stays is
  * struct sn_ws and the stream's record. A writer on the worker takes a parked stream back for the
@@ -542,12 +542,13 @@ static int check_answer(struct sn_http_resp *resp, struct sn_str key, const stru
     char want[SN_WS_ACCEPT_LEN];
     int r = sn_ws_accept_of(key, want);
     if (r < 0) return r;
-    if (resp->status != 101)
+    bool h2 = resp->version == 20; /* whose stream itself proves what the key would */
+    if (h2 ? resp->status / 100 != 2 : resp->status != 101)
         return sn_fail(SN_E_PROTOCOL, "websocket handshake answered with status %d", resp->status);
     struct sn_str got = sn_http_headers_get(&resp->headers, SN_STR("sec-websocket-accept"));
-    if (!sn_http_has_token(sn_http_headers_get(&resp->headers, SN_STR("upgrade")),
-                           SN_STR("websocket")) ||
-        !sn_str_eq(got, sn_str_of(want, SN_WS_ACCEPT_LEN)))
+    struct sn_str up = sn_http_headers_get(&resp->headers, SN_STR("upgrade"));
+    if (!h2 && (!sn_http_has_token(up, SN_STR("websocket")) ||
+                !sn_str_eq(got, sn_str_of(want, SN_WS_ACCEPT_LEN))))
         return sn_fail(SN_E_PROTOCOL, "websocket handshake answered for somebody else");
     struct sn_str ext = sn_http_headers_get(&resp->headers, SN_STR("sec-websocket-extensions"));
     if (ext.ptr && !(o && o->deflate && sn_ws_deflate_answered(ext)))
@@ -576,7 +577,8 @@ int sn_ws_dial(struct sn_http_client *c, struct sn_str url, const struct sn_ws_o
     if (o && o->deflate)
         hs[n++] = (struct sn_http_header){SN_STR("Sec-WebSocket-Extensions"),
                                           SN_STR(SN_WS_DEFLATE_OFFER)};
-    struct sn_http_call call = {.url = url, .headers = hs, .n_headers = n, .no_retry = true};
+    struct sn_http_call call = {.url = url, .protocol = SN_STR("websocket"), .headers = hs,
+                                .n_headers = n, .no_retry = true};
     struct sn_http_resp *resp;
     int r = sn_http_do(c, &call, &resp);
     if (r < 0) return r;

@@ -16,6 +16,7 @@ struct wenv {
     char base[96];
     int (*body)(struct wenv *e);
     int64_t ping_ns;
+    bool h2; /* dial over h2 (RFC 8441) */
     unsigned closed;
     int close_code;
     struct sn_event closed_ev;
@@ -28,7 +29,7 @@ static void echo_message(struct sn_ws *ws, enum sn_ws_kind kind, struct sn_str d
         return;
     }
     if (sn_str_eqc(data, "please panic")) sn_panic("deliberate");
-    T_OK(sn_ws_write(ws, kind, data));
+    if (sn_ws_write(ws, kind, data) < 0) sn_ws_close(ws, 1011, SN_STR("cannot write"));
 }
 static void echo_close(struct sn_ws *ws, int code, void *arg)
 {
@@ -38,10 +39,27 @@ static void echo_close(struct sn_ws *ws, int code, void *arg)
     sn_event_set(&e->closed_ev);
 }
 
+static int shout(struct sn_http_x *x)
+{
+    struct sn_stream *st;
+    struct sn_str rest;
+    char buf[64];
+    int r = sn_http_hijack(x, 200, &st, &rest);
+    if (r < 0) return r;
+    for (ssize_t n; (n = sn_read(st, buf, sizeof(buf))) > 0;) {
+        for (ssize_t i = 0; i < n; i++) buf[i] = (char)(buf[i] - 32);
+        if (sn_write(st, buf, (size_t)n) < 0) break;
+    }
+    sn_stream_close(st);
+    return 0;
+}
+
 static int wapp(struct sn_http_x *x, void *arg)
 {
     struct wenv *e = arg;
     struct sn_ws *ws;
+    if (sn_str_eqc(x->req.path, "/refused")) return SN_E_PERMISSION_DENIED;
+    if (sn_str_eqc(x->req.path, "/raw")) return shout(x);
     if (sn_str_eqc(x->req.path, "/parked")) {
         struct sn_ws_opts o = {.on_message = echo_message, .on_close = echo_close, .arg = e,
                                .ping_ns = e->ping_ns, .subprotocol = SN_STR("chat"),
@@ -53,7 +71,8 @@ static int wapp(struct sn_http_x *x, void *arg)
     int r = sn_ws_accept(x, &o, &ws);
     if (r < 0) return r;
     struct sn_buf m = {0};
-    while ((r = sn_ws_read(ws, &m)) > 0) T_OK(sn_ws_write(ws, (enum sn_ws_kind)r, sn_buf_view(&m)));
+    while ((r = sn_ws_read(ws, &m)) > 0)
+        if ((r = sn_ws_write(ws, (enum sn_ws_kind)r, sn_buf_view(&m))) < 0) break;
     sn_buf_done(&m);
     sn_ws_close(ws, 1000, (struct sn_str){0});
     return 0;
@@ -73,7 +92,8 @@ static int wmain(void *arg)
     T_OK(sn_listener_addr(e->listener, addr, sizeof(addr)));
     snprintf(e->base, sizeof(e->base), "ws://%s", addr);
     T_OK(sn_http_server_new(&so, &e->server));
-    T_OK(sn_http_client_new(NULL, &e->client));
+    struct sn_http_client_opts co = {.h2_prior_knowledge = e->h2};
+    T_OK(sn_http_client_new(&co, &e->client));
     struct sn_scope_storage mem;
     struct sn_scope *scope = sn_scope_begin(&mem);
     T_OK(sn_scope_go(scope, "serve", wserve, e));
@@ -136,6 +156,11 @@ SN_TEST(ws_echo_both_modes)
     struct wenv e = {.body = t_ws_echo};
     wrun(&e, 1);
 }
+SN_TEST(ws_echo_both_modes_h2)
+{
+    struct wenv e = {.body = t_ws_echo, .h2 = true};
+    wrun(&e, 1);
+}
 
 static int t_ws_ends(struct wenv *e)
 {
@@ -165,6 +190,11 @@ static int t_ws_ends(struct wenv *e)
 SN_TEST(ws_ends)
 {
     struct wenv e = {.body = t_ws_ends};
+    wrun(&e, 1);
+}
+SN_TEST(ws_ends_h2)
+{
+    struct wenv e = {.body = t_ws_ends, .h2 = true};
     wrun(&e, 1);
 }
 
@@ -255,6 +285,54 @@ SN_TEST_SLOW(ws_many_writers, 60)
     struct wenv e = {.body = t_ws_crowd};
     wrun(&e, 2);
 }
+SN_TEST_SLOW(ws_many_writers_h2, 60)
+{
+    struct wenv e = {.body = t_ws_crowd, .h2 = true};
+    wrun(&e, 2);
+}
+
+/* Several WebSockets and plain requests share one h2 connection; what a handler refuses is refused, and
+ * a raw stream is both sides' to end. */
+static int t_ws_shared(struct wenv *e)
+{
+    struct sn_ws *ws[4];
+    for (int i = 0; i < 4; i++) ws[i] = wdial(e, i % 2 ? "/fiber" : "/parked", NULL);
+    struct sn_ws *none;
+    char url[160];
+    snprintf(url, sizeof(url), "%s/refused", e->base);
+    T_EQ(sn_ws_dial(e->client, sn_str(url), NULL, &none), SN_E_PROTOCOL);
+    for (int i = 0; i < 4; i++) round_trip(ws[3 - i], SN_WS_TEXT, SN_STR("still here"));
+    struct sn_http_server_stats n;
+    sn_http_server_stats(e->server, &n);
+    T_EQ(n.conns_total, 1);
+    T_EQ(n.h2_streams, 5);
+    for (int i = 0; i < 4; i++) sn_ws_close(ws[i], 1000, (struct sn_str){0});
+    snprintf(url, sizeof(url), "%s/raw", e->base);
+    for (int i = 0; i < 2; i++) {
+        struct sn_http_call call = {.url = sn_str(url), .protocol = SN_STR("raw")};
+        struct sn_http_resp *r;
+        struct sn_stream *st, *again;
+        struct sn_str rest;
+        char buf[8];
+        T_OK(sn_http_do(e->client, &call, &r));
+        T_OK(sn_http_resp_hijack(r, &st, &rest));
+        T_EQ(sn_http_resp_hijack(r, &again, &rest), SN_E_FAILED_PRECONDITION);
+        sn_http_resp_close(r);
+        T_OK(sn_write(st, "ping", 4));
+        T_OK(sn_read_full(st, buf, 4));
+        T_ASSERT(memcmp(buf, "PING", 4) == 0);
+        if (i) T_OK(sn_stream_shutdown(st));
+        if (i) T_EQ(sn_read(st, buf, sizeof(buf)), 0);
+        sn_stream_close(st);
+    }
+    T_OK(sn_event_wait(&e->closed_ev));
+    return 0;
+}
+SN_TEST(ws_shared_h2_connection)
+{
+    struct wenv e = {.body = t_ws_shared, .h2 = true};
+    wrun(&e, 1);
+}
 
 /* Compression is agreed where both want it; a message that grows beyond the limit ends the
  * connection with 1009, one that is not compressed data with 1007. */
@@ -288,4 +366,65 @@ SN_TEST(ws_compressed_messages)
 {
     struct wenv e = {.body = t_ws_deflate};
     wrun(&e, 2);
+}
+SN_TEST(ws_compressed_messages_h2)
+{
+    struct wenv e = {.body = t_ws_deflate, .h2 = true};
+    wrun(&e, 2);
+}
+
+/* ---- faults --------------------------------------------------------------------------------- */
+
+static int64_t torture_left; /* allocations until the one that fails; < 0: none */
+static bool torture_fail(size_t size) { return torture_left >= 0 && torture_left-- == 0; }
+static const struct sn_alloc_hooks torture_hooks = {.fail = torture_fail};
+
+static int echo_once(struct wenv *e, const char *url)
+{
+    struct sn_ws *ws;
+    struct sn_buf m = {0};
+    int r = sn_ws_dial(e->client, sn_str(url), &(struct sn_ws_opts){.deflate = true}, &ws);
+    if (r < 0) return r;
+    r = sn_ws_write(ws, SN_WS_TEXT, SN_STR("still here"));
+    if (r >= 0) r = sn_ws_read(ws, &m);
+    if (r >= 0) T_STR(sn_buf_view(&m), "still here");
+    sn_buf_done(&m);
+    sn_ws_close(ws, 1000, (struct sn_str){0});
+    return r;
+}
+
+/* The k-th allocation of either side fails, for every k until one gets through untouched: a clean error
+ * each time, and the next WebSocket works. */
+static int t_ws_torture(struct wenv *e)
+{
+    static const char *const paths[] = {"/fiber", "/parked"};
+    char url[160];
+    for (size_t p = 0; p < SN_COUNT_OF(paths); p++)
+        for (int k = 0;; k++) {
+            sn_test_row("%s, allocation %d", paths[p], k);
+            T_ASSERT(k < 2000);
+            snprintf(url, sizeof(url), "%s%s", e->base, paths[p]);
+            int64_t prev = sn_deadline_tighten(sn_now() + 10 * SN_SEC);
+            torture_left = k;
+            sn_alloc_set_hooks(&torture_hooks);
+            int r = echo_once(e, url);
+            bool untouched = torture_left >= 0;
+            sn_alloc_set_hooks(NULL);
+            sn_deadline_restore(prev);
+            T_ASSERTF(r != SN_E_DEADLINE_EXCEEDED, "hangs");
+            T_ASSERT(!untouched || r > 0);
+            if (untouched) break;
+            T_ASSERT(echo_once(e, url) > 0);
+        }
+    return 0;
+}
+SN_TEST_SLOW(ws_torture, 120)
+{
+    struct wenv e = {.body = t_ws_torture};
+    wrun(&e, 1);
+}
+SN_TEST_SLOW(ws_torture_h2, 120)
+{
+    struct wenv e = {.body = t_ws_torture, .h2 = true};
+    wrun(&e, 1);
 }

@@ -36,7 +36,7 @@ struct sn_h2 {
     unsigned n_streams;
     int64_t now_ns;
     struct budget resets, control;
-    bool spent, in_recv;
+    bool spent, in_recv, settings_seen;
     struct sn_buf *out; /* of the sn_h2_send in progress */
 };
 
@@ -265,6 +265,12 @@ static int on_frame_recv(nghttp2_session *s, const nghttp2_frame *f, void *ctx)
     case NGHTTP2_GOAWAY:
         if (h->o.events->goaway)
             h->o.events->goaway(h->o.ctx, f->goaway.last_stream_id, f->goaway.error_code);
+        break;
+    case NGHTTP2_SETTINGS:
+        spend(h, &h->control);
+        if (h->settings_seen || f->hd.flags & NGHTTP2_FLAG_ACK) break;
+        h->settings_seen = true;
+        if (h->o.events->settings) h->o.events->settings(h->o.ctx);
         break;
     default: spend(h, &h->control); break;
     }

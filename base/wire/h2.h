@@ -69,6 +69,8 @@ struct sn_h2_events {
     void (*closed)(void *ctx, void *user, uint32_t code);
     /* goaway - client: streams above last_id were not processed. May be NULL. */
     void (*goaway)(void *ctx, int32_t last_id, uint32_t code);
+    /* settings - the peer's first: what it admits is known. May be NULL. */
+    void (*settings)(void *ctx);
 };
 struct sn_h2_opts {
     bool client;

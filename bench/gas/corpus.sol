@@ -32,6 +32,11 @@ import "@openzeppelin/contracts/utils/structs/Heap.sol";
 import {WETH as SolmateWETH} from "solmate/src/tokens/WETH.sol";
 import {ERC20 as SolmateERC20} from "solmate/src/tokens/ERC20.sol";
 import {ERC721 as SolmateERC721} from "solmate/src/tokens/ERC721.sol";
+import {ERC20 as SoladyERC20} from "solady/src/tokens/ERC20.sol";
+import {ERC721 as SoladyERC721} from "solady/src/tokens/ERC721.sol";
+import {ERC1155 as SoladyERC1155} from "solady/src/tokens/ERC1155.sol";
+import {WETH as SoladyWETH} from "solady/src/tokens/WETH.sol";
+import {ERC721A} from "erc721a/contracts/ERC721A.sol";
 
 contract C01Token is ERC20("A", "A") { function mint(address a, uint256 n) external { _mint(a, n); } }
 contract C02Burnable is ERC20Burnable { constructor() ERC20("B", "B") {} function mint(address a, uint256 n) external { _mint(a, n); } }
@@ -67,3 +72,8 @@ contract C30Cleaner { mapping(uint256 => uint256) s; function fill(uint256 from,
 contract C31Book { uint256[] bids; function bid(uint256 p) external { bids.push(p); } function fill(uint256 p) external { uint256 n = bids.length; uint256 k; for (uint256 i = 0; i < n && i < 40; i++) if (bids[i] >= p) k++; for (; k > 0 && bids.length > 0; k--) bids.pop(); } }
 contract C32Metered { uint256 public n; function burn(uint256 least) external { while (gasleft() > least && n < 1e9) { unchecked { n++; } if (n % 64 == 0) break; } } }
 contract C33Try { C18Logic l; uint256 public bad; constructor(C18Logic x) { l = x; } function go(uint256 v) external { try l.add(v) {} catch { bad++; } } }
+contract C34SoladyToken is SoladyERC20 { function name() public pure override returns (string memory) { return "Y"; } function symbol() public pure override returns (string memory) { return "Y"; } function mint(address a, uint256 n) external { _mint(a, n); } }
+contract C35SoladyNft is SoladyERC721 { uint256 n; function name() public pure override returns (string memory) { return "Z"; } function symbol() public pure override returns (string memory) { return "Z"; } function tokenURI(uint256) public pure override returns (string memory) { return ""; } function mint(address a) external { _mint(a, ++n); } }
+contract C36SoladyMulti is SoladyERC1155 { function uri(uint256) public pure override returns (string memory) { return ""; } function mint(address a, uint256 id, uint256 n) external { _mint(a, id, n, ""); } }
+contract C37SoladyWeth is SoladyWETH {}
+contract C38NftA is ERC721A("Q", "Q") { function mint(uint256 n) external { _mint(msg.sender, n); } }

@@ -51,28 +51,28 @@ static void put_type_name(struct sn_buf *b, const struct sn_abi_type *t)
     sn_buf_cstr(b, "tuple");
     for (size_t i = 0; i < t->n_components; i++) put_type_name(b, t->components[i].type);
 }
-/* Whether parameter i of `it` differs from that of some other overload of the group. */
-static bool tells_apart(const struct sn_abi_item *items, const size_t *group, size_t n, size_t of,
-                        size_t i)
+/* How many leading parameter types all of the group have in common. */
+static size_t shared_types(const struct sn_abi_item *items, const size_t *group, size_t n)
 {
-    const struct sn_abi_item *it = &items[group[of]];
-    for (size_t k = 0; k < n; k++) {
-        const struct sn_abi_item *other = &items[group[k]];
-        if (i >= other->in.len ||
-            !sn_str_eq(other->in.ptr[i].type->canonical, it->in.ptr[i].type->canonical))
-            return true;
+    struct sn_abi_params first = items[group[0]].in;
+    size_t shared = first.len;
+    for (size_t k = 1; k < n; k++) {
+        struct sn_abi_params in = items[group[k]].in;
+        size_t i = 0;
+        while (i < shared && i < in.len &&
+               sn_str_eq(in.ptr[i].type->canonical, first.ptr[i].type->canonical))
+            i++;
+        shared = i;
     }
-    return false;
+    return shared;
 }
-static int name_overload(struct sn_arena *a, struct sn_abi_item *items, const size_t *group,
-                         size_t n, size_t of)
+/* safeTransferFrom(address,address,uint256[,bytes]) are safeTransferFrom, safeTransferFrom_bytes. */
+static int name_overload(struct sn_arena *a, struct sn_abi_item *it, size_t shared)
 {
-    struct sn_abi_item *it = &items[group[of]];
     struct sn_buf b;
     sn_buf_init(&b, 4 * SN_ABI_CANONICAL_MAX);
     sn_buf_str(&b, it->name);
-    for (size_t i = 0; i < it->in.len; i++) {
-        if (!tells_apart(items, group, n, of, i)) continue;
+    for (size_t i = shared; i < it->in.len; i++) {
         sn_buf_byte(&b, '_');
         put_type_name(&b, it->in.ptr[i].type);
     }
@@ -131,8 +131,9 @@ static int name_overloads(struct sn_arena *a, struct sn_abi_item *items, size_t 
                             OVERLOADS_MAX);
             else group[len++] = at - 1;
         }
+        size_t shared = len > 1 ? shared_types(items, group, len) : 0;
         for (size_t i = 0; i < len && len > 1 && r == 0; i++)
-            r = name_overload(a, items, group, len, i);
+            r = name_overload(a, &items[group[i]], shared);
         if (r == 0) r = tell_apart(a, items, group, len);
     }
     sn_map_done(&first);

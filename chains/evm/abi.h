@@ -4,8 +4,8 @@
  * A model is read-only and lives in the caller's arena. Sources are JSON ABIs, artifacts of Foundry,
  * Hardhat and Truffle, solc's standard output, and human-readable signatures; all give the same
  * model. Everything a code generator or a codec asks for is computed once here: canonical types,
- * signatures, selectors, topics, names that tell overloads apart, sizes in the encoding. (The SDK
- * generators read NatSpec and bytecode too, with a model of their own: evm/gen.)
+ * signatures, selectors, topics, names that tell overloads apart, sizes in the encoding, and what
+ * compilers write beside an ABI: NatSpec, creation code, the libraries it is linked with.
  *
  * Sources: Solidity documentation, "Contract ABI Specification", "Using the Compiler". */
 #pragma once
@@ -61,7 +61,8 @@ struct sn_abi_type {
 struct sn_abi_param {
     struct sn_str name; /* empty where the source gives none */
     const struct sn_abi_type *type;
-    bool indexed; /* events */
+    bool indexed;      /* events */
+    struct sn_str doc; /* NatSpec's @param or @return; empty without */
 };
 struct sn_abi_params {
     const struct sn_abi_param *ptr;
@@ -85,19 +86,30 @@ struct sn_abi_item {
     bool library;       /* a library function with storage parameters, known by its selector alone:
                          * `in` and `out` are empty, the signature has "Lib.S storage" */
     struct sn_str name;      /* empty for constructor, receive, fallback */
-    struct sn_str unique;    /* name; for overloads with the types that tell them apart: f_uint256 */
+    struct sn_str unique;    /* name; for overloads with the types behind those that all of them
+                              * share: f_uint256. Does not depend on the items' order */
     struct sn_str signature; /* "transfer(address,uint256)"; empty where name is */
     uint8_t selector[SN_ABI_SELECTOR_LEN]; /* of the signature; methods and errors */
     uint8_t topic[SN_ABI_TOPIC_LEN];       /* Keccak-256 of the signature */
     struct sn_abi_params in, out;          /* out: methods; a fallback's bytes are not listed */
+    struct sn_str doc; /* NatSpec's @notice and @dev, paragraphs separated by newlines */
 };
 struct sn_abi {
     const struct sn_abi_item *items; /* in the source's order */
     size_t n_items;
 };
+#define SN_ABI_PLACEHOLDER_LEN 40 /* hexadecimal digits of an address */
+struct sn_abi_library {
+    struct sn_str name;        /* "Math" */
+    struct sn_str placeholder; /* what stands in the code for its address: "__$...$__" */
+};
 struct sn_abi_contract {
     struct sn_str name, source; /* "Token", "src/Token.sol"; source empty where unknown */
+    struct sn_str doc;          /* NatSpec's @title, @notice and @dev */
     struct sn_abi abi;
+    struct sn_str code; /* creation code in hexadecimal without 0x, placeholders in it; empty: none */
+    const struct sn_abi_library *libraries; /* that it is not linked with yet */
+    size_t n_libraries;
 };
 struct sn_abi_contracts {
     const struct sn_abi_contract *ptr;
@@ -125,8 +137,9 @@ int sn_abi_params_type(struct sn_arena *a, struct sn_abi_params p, const struct 
  * sn_abi_type_parse. */
 int sn_abi_item_parse(struct sn_arena *a, struct sn_str text, struct sn_abi_item *ret)
     SN_MUST_CHECK;
-/* sn_abi_text_parse - items separated by ';' or line ends, and structs they use by name:
- * "struct Point { uint x; uint y; }". Comments as in Solidity. Returns as sn_abi_json_parse. */
+/* sn_abi_text_parse - items separated by ';' or line ends, and the types they use by name: "struct
+ * Point { uint x; uint y; }", "enum Mood { Good, Bad }", "type Price is uint256". Comments as in
+ * Solidity. Returns as sn_abi_json_parse. */
 int sn_abi_text_parse(struct sn_arena *a, struct sn_str text, struct sn_abi *ret) SN_MUST_CHECK;
 /* sn_abi_json_parse - a parsed JSON ABI: an array of items. Unknown members are ignored, unknown
  * kinds of items are errors. Returns 0; SN_E_SYNTAX for anything that is no ABI, SN_E_DEPTH,
@@ -137,9 +150,10 @@ int sn_abi_json_parse(struct sn_arena *a, const struct sn_json *json, struct sn_
     SN_MUST_CHECK;
 /* sn_abi_load - every contract in a text: a bare JSON ABI, a Foundry, Hardhat or Truffle artifact,
  * solc's standard output, a Hardhat build-info file, or human-readable items. name: for an ABI that
- * has none (the file's).
- * Returns 0, SN_E_NOT_FOUND for JSON without any contract, else as sn_abi_json_parse. Owns: the
- * arena; borrows `name`. */
+ * has none (the file's). Where the compiler lists selectors its list decides: it has library
+ * functions with storage parameters, and no function that the ABI shows with another selector.
+ * Returns 0, SN_E_NOT_FOUND for JSON without any contract, else as sn_abi_json_parse; SN_E_SYNTAX
+ * also for code that is none. Owns: the arena; borrows `name`. */
 int sn_abi_load(struct sn_arena *a, struct sn_str text, struct sn_str name,
                 struct sn_abi_contracts *ret) SN_MUST_CHECK;
 

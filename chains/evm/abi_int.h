@@ -25,6 +25,8 @@ int sn_abi_with_internal(struct sn_arena *a, const struct sn_abi_type *t, struct
 /* Signature, selector, topic of an item whose name and inputs are set. */
 int sn_abi_item_finish(struct sn_arena *a, struct sn_abi_item *item);
 typedef SN_VEC(struct sn_abi_item) sn_abi_item_vec;
+/* The items of a JSON ABI, as they stand there. Returns as sn_abi_json_parse. */
+int sn_abi_json_items(struct sn_arena *a, const struct sn_json *json, sn_abi_item_vec *ret);
 /* Copies the items into the arena, names overloads, refuses colliding selectors. */
 int sn_abi_finish(struct sn_arena *a, const sn_abi_item_vec *items, struct sn_abi *ret);
 

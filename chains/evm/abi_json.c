@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* evm/abi_json.c - JSON ABIs, and the files of compilers and frameworks they come in. */
-#include "core/enc.h"
+/* evm/abi_json.c - JSON ABIs: the array of items alone. What it comes in is abi_artifact.c's. */
 #include "core/status.h"
 #include "evm/abi_int.h"
 
@@ -137,119 +136,24 @@ static int load_item(struct sn_arena *a, const struct sn_json *v, struct sn_abi_
     if (r == 0) *ret = it;
     return r;
 }
-/* Signatures that the ABI lacks: library functions with storage parameters. */
-static int add_library(struct sn_arena *a, const struct sn_json *ids, sn_abi_item_vec *items)
-{
-    size_t listed = items->len;
-    int r = 0;
-    for (SN_JSON_MEMBERS(ids, m)) {
-        struct sn_str sig = sn_json_str(&m->key), hex = sn_json_str(&m->value);
-        ssize_t open = sn_str_chr(sig, '(');
-        struct sn_abi_item it = {.kind = SN_ABI_METHOD, .library = true};
-        bool known = false;
-        if (open <= 0 || hex.len != 8 || sn_hex_decode(hex, it.selector) < 0) continue;
-        for (size_t i = 0; i < listed && !known; i++)
-            known = items->ptr[i].kind == SN_ABI_METHOD &&
-                    memcmp(items->ptr[i].selector, it.selector, sizeof(it.selector)) == 0;
-        if (known) continue;
-        if (items->len >= SN_ABI_ITEMS_MAX) return SN_E_TOO_LARGE;
-        memcpy(it.topic, it.selector, sizeof(it.selector));
-        r = copied(a, sig, &it.signature);
-        if (r == 0) r = copied(a, sn_str_sub(sig, 0, (size_t)open), &it.name);
-        it.unique = it.name;
-        if (r == 0) r = sn_vec_push(items, it);
-        if (r < 0) return r;
-    }
-    return 0;
-}
-static int load_abi(struct sn_arena *a, const struct sn_json *json, const struct sn_json *ids,
-                    struct sn_abi *ret)
+int sn_abi_json_items(struct sn_arena *a, const struct sn_json *json, sn_abi_item_vec *ret)
 {
     if (!sn_json_is(json, SN_JSON_ARRAY)) return sn_fail(SN_E_SYNTAX, "an ABI is a JSON array");
     if (json->len > SN_ABI_ITEMS_MAX)
         return sn_fail(SN_E_TOO_LARGE, "more than %d items", SN_ABI_ITEMS_MAX);
-    sn_abi_item_vec items = {0};
     int r = 0;
     for (size_t i = 0; i < json->len && r == 0; i++) {
         struct sn_abi_item it;
         r = load_item(a, &json->items[i], &it);
-        r = r < 0 ? sn_wrap(r, "item %zu", i) : sn_vec_push(&items, it);
+        r = r < 0 ? sn_wrap(r, "item %zu", i) : sn_vec_push(ret, it);
     }
-    if (r == 0) r = add_library(a, ids, &items);
-    if (r == 0) r = sn_abi_finish(a, &items, ret);
-    sn_vec_done(&items);
     return r;
 }
 int sn_abi_json_parse(struct sn_arena *a, const struct sn_json *json, struct sn_abi *ret)
 {
-    return load_abi(a, json, NULL, ret);
-}
-
-/* ---- artifacts ---- */
-
-typedef SN_VEC(struct sn_abi_contract) contracts_vec;
-
-static int add_contract(struct sn_arena *a, const struct sn_json *v, struct sn_str source,
-                        struct sn_str name, contracts_vec *out)
-{
-    struct sn_abi_contract c = {0};
-    const struct sn_json *abi = sn_json_is(v, SN_JSON_ARRAY) ? v : sn_json_get(v, "abi");
-    const struct sn_json *ids = sn_json_path(v, "evm.methodIdentifiers");
-    if (!ids) ids = sn_json_get(v, "methodIdentifiers");
-    struct sn_str own = sn_json_str(sn_json_get(v, "contractName"));
-    int r = copied(a, own.len ? own : name, &c.name);
-    if (r == 0) r = copied(a, source.len ? source : sn_json_str(sn_json_get(v, "sourceName")),
-                           &c.source);
-    if (r == 0) r = load_abi(a, abi, ids, &c.abi);
-    if (r == 0) r = sn_vec_push(out, c);
-    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(name)) : 0;
-}
-static int add_all(struct sn_arena *a, const struct sn_json *root, struct sn_str name,
-                   contracts_vec *out)
-{
-    if (sn_json_is(root, SN_JSON_ARRAY) || sn_json_get(root, "abi"))
-        return add_contract(a, root, SN_STR(""), name, out);
-    const struct sn_json *contracts = sn_json_get(root, "contracts");
-    if (!contracts) contracts = sn_json_path(root, "output.contracts");
-    int r = 0;
-    for (SN_JSON_MEMBERS(contracts, file)) {
-        for (SN_JSON_MEMBERS(&file->value, c)) {
-            if (r == 0 && sn_json_get(&c->value, "abi"))
-                r = add_contract(a, &c->value, sn_json_str(&file->key), sn_json_str(&c->key), out);
-        }
-    }
-    return r;
-}
-static int load_json(struct sn_arena *a, struct sn_str text, struct sn_str name, contracts_vec *out)
-{
-    struct sn_arena tree;
-    const struct sn_json *root;
-    sn_arena_init(&tree, NULL, 0);
-    int r = sn_json_parse(&tree, text, NULL, &root);
-    if (r == 0) r = add_all(a, root, name, out);
-    if (r == 0 && out->len == 0) r = sn_fail(SN_E_NOT_FOUND, "no ABI in this JSON");
-    sn_arena_done(&tree);
-    return r;
-}
-int sn_abi_load(struct sn_arena *a, struct sn_str text, struct sn_str name,
-                struct sn_abi_contracts *ret)
-{
-    contracts_vec v = {0};
-    struct sn_str t = sn_str_trim(text);
-    int r;
-    if (t.len && (t.ptr[0] == '[' || t.ptr[0] == '{')) {
-        r = load_json(a, t, name, &v);
-    } else {
-        struct sn_abi_contract c = {.name = name};
-        r = sn_abi_text_parse(a, t, &c.abi);
-        if (r == 0) r = sn_vec_push(&v, c);
-    }
-    struct sn_abi_contract *out = r == 0 ? SN_ARENA_ARRAY(a, struct sn_abi_contract, v.len) : NULL;
-    if (r == 0 && !out) r = SN_E_NOMEM;
-    if (r == 0) {
-        memcpy(out, v.ptr, v.len * sizeof(*out));
-        *ret = (struct sn_abi_contracts){out, v.len};
-    }
-    sn_vec_done(&v);
+    sn_abi_item_vec items = {0};
+    int r = sn_abi_json_items(a, json, &items);
+    if (r == 0) r = sn_abi_finish(a, &items, ret);
+    sn_vec_done(&items);
     return r;
 }

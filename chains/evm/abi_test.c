@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/enc.h"
 #include "core/status.h"
+#include "core/torture.h"
 #include "evm/abi.h"
 #include "harness/test.h"
 
@@ -136,6 +137,31 @@ SN_TEST(abi_text_with_structs)
          SN_E_SYNTAX);
     sn_arena_done(&a);
 }
+SN_TEST(abi_text_with_named_types)
+{
+    static const char text[] = "struct Offer { Price price; Mood[2] moods; }\n"
+                               "type Price is uint256; enum Mood { Good, Bad }\n"
+                               "function bid(Offer offer, Mood mood) returns (Price[] prices)";
+    static const char *const refused[] = {
+        "type A is B", "type A uint8", "type A is uint8[]", "enum E {}", "enum E { A B }", "enum E { A",
+        "type A is uint8; type A is uint8", "struct A { uint x; } enum A { B }", "enum 1 { A }",
+    };
+    struct sn_arena a;
+    struct sn_abi abi;
+    sn_arena_init(&a, NULL, 0);
+    T_OK(sn_abi_text_parse(&a, sn_str(text), &abi));
+    T_EQ(abi.n_items, 1);
+    T_STR(abi.items[0].signature, "bid((uint256,uint8[2]),uint8)");
+    T_STR(abi.items[0].in.ptr[1].type->internal, "enum Mood");
+    const struct sn_abi_type *offer = abi.items[0].in.ptr[0].type;
+    T_STR(offer->components[0].type->internal, "Price");
+    T_STR(offer->components[1].type->elem->internal, "enum Mood");
+    for (size_t i = 0; i < SN_COUNT_OF(refused); i++) {
+        sn_test_row("%s", refused[i]);
+        T_EQ(sn_abi_text_parse(&a, sn_str(refused[i]), &abi), SN_E_SYNTAX);
+    }
+    sn_arena_done(&a);
+}
 SN_TEST(abi_overloads)
 {
     static const char text[] =
@@ -223,6 +249,73 @@ SN_TEST(abi_artifacts)
         sn_arena_done(&a);
     }
 }
+SN_TEST(abi_artifact_docs_and_code)
+{
+    static const char text[] =
+        "{\"contractName\":\"T\",\"abi\":[{\"type\":\"function\",\"name\":\"f\",\"inputs\":[{\"name\":\"x\","
+        "\"type\":\"bool\"}],\"outputs\":[{\"name\":\"\",\"type\":\"bool\"}]},{\"type\":\"error\",\"name\":\"E\","
+        "\"inputs\":[]}],\"bytecode\":\"0x6000__$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa$__00\",\"linkReferences\":"
+        "{\"a.sol\":{\"L\":[{\"start\":2,\"length\":20}]}},\"userdoc\":{\"notice\":\"N\",\"methods\":{\"f(bool)\":"
+        "{\"notice\":\"does f\"}},\"errors\":{\"E()\":[{\"notice\":\"bad\"},{\"notice\":\"other\"}]}},\"devdoc\":"
+        "{\"title\":\"Ti\",\"details\":\"D\",\"methods\":{\"f(bool)\":{\"details\":\"more\",\"params\":{\"x\":"
+        "\"an x\"},\"returns\":{\"_0\":\"a y\"}}}}}";
+    struct sn_arena a;
+    struct sn_abi_contracts c;
+    sn_arena_init(&a, NULL, 0);
+    T_OK(load(&a, text, &c));
+    const struct sn_abi_contract *t = &c.ptr[0];
+    T_STR(t->doc, "Ti\nN\nD");
+    T_STR(t->abi.items[0].doc, "does f\nmore");
+    T_STR(t->abi.items[0].in.ptr[0].doc, "an x");
+    T_STR(t->abi.items[0].out.ptr[0].doc, "a y");
+    T_STR(t->abi.items[1].doc, "bad");
+    T_EQ(t->code.len, 46);
+    T_EQ(t->n_libraries, 1);
+    T_STR(t->libraries[0].name, "L");
+    T_STR(t->libraries[0].placeholder, "__$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa$__");
+    sn_arena_done(&a);
+}
+/* A library's function over an enum: the ABI shows uint8, the chain has another selector. */
+SN_TEST(abi_compiler_selectors_decide)
+{
+    static const char text[] =
+        "{\"contractName\":\"L\",\"abi\":[{\"type\":\"function\",\"name\":\"f\",\"inputs\":[{\"type\":\"uint8\"}]},"
+        "{\"type\":\"function\",\"name\":\"g\",\"inputs\":[]}],\"methodIdentifiers\":{\"f(L.E)\":\"\",\"g()\":"
+        "\"e2179b8e\"}}";
+    struct sn_arena a;
+    struct sn_abi_contracts c;
+    const struct sn_abi_item *it;
+    sn_arena_init(&a, NULL, 0);
+    T_OK(load(&a, text, &c));
+    T_EQ(c.ptr[0].abi.n_items, 2);
+    T_OK(sn_abi_method(&c.ptr[0].abi, SN_STR("f"), &it));
+    T_ASSERT(it->library);
+    T_STR(it->signature, "f(L.E)");
+    T_OK(sn_abi_method(&c.ptr[0].abi, SN_STR("0xe2179b8e"), &it));
+    T_STR(it->name, "g");
+    sn_arena_done(&a);
+}
+static int load_kitchen(void *arg)
+{
+    struct sn_arena a;
+    struct sn_abi_contracts c;
+    sn_arena_init(&a, NULL, 0);
+    int r = load(&a, arg, &c);
+    sn_arena_done(&a);
+    return r;
+}
+SN_TEST(abi_without_memory)
+{
+    static const char json[] =
+        "{\"contractName\":\"T\",\"abi\":[{\"type\":\"function\",\"name\":\"f\",\"inputs\":[{\"name\":\"x\","
+        "\"type\":\"tuple[2]\",\"components\":[{\"name\":\"a\",\"type\":\"bool\"}]}]},{\"type\":\"function\","
+        "\"name\":\"f\",\"inputs\":[]}],\"bytecode\":\"0x60\",\"userdoc\":{\"methods\":{\"f()\":{\"notice\":\"n\"}}}}";
+    static const char text[] = "struct A { P p; }\ntype P is uint8\nfunction f(A a)";
+    int n = sn_torture(load_kitchen, (void *)json);
+    T_ASSERTF(n > 3, "%s", sn_diag_str(n));
+    n = sn_torture(load_kitchen, (void *)text);
+    T_ASSERTF(n > 3, "%s", sn_diag_str(n));
+}
 SN_TEST(abi_json_refused)
 {
     static const struct {
@@ -230,6 +323,12 @@ SN_TEST(abi_json_refused)
         int code;
     } rows[] = {
         {"{}", SN_E_NOT_FOUND},
+        {"{\"abi\":5}", SN_E_NOT_FOUND},
+        {"{\"abi\":[],\"bytecode\":\"0xzz!\"}", SN_E_SYNTAX},
+        {"{\"abi\":[],\"bytecode\":\"0x123\"}", SN_E_SYNTAX},
+        {"{\"abi\":[],\"bytecode\":\"__$$__\"}", SN_E_SYNTAX}, /* and nothing says what for */
+        {"{\"abi\":[],\"bytecode\":\"60\",\"linkReferences\":{\"a\":{\"L\":[{\"start\":9}]}}}", SN_E_SYNTAX},
+        {"{\"abi\":[],\"methodIdentifiers\":{\"no signature\":\"\"}}", SN_E_SYNTAX},
         {"[1]", SN_E_SYNTAX},
         {"[{\"type\":\"procedure\"}]", SN_E_SYNTAX},
         {"[{\"type\":\"function\"}]", SN_E_SYNTAX},

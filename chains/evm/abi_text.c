@@ -316,10 +316,52 @@ static struct sn_str next_piece(struct sn_str *text)
     *text = (struct sn_str){0};
     return piece;
 }
-static bool is_struct(struct sn_str piece)
+/* "struct A {...}", "enum E {...}", "type T is uint;": names of types, not items. */
+static bool declares(struct sn_str piece, const char *word)
 {
-    return sn_str_starts(piece, SN_STR("struct")) && piece.len > 6 &&
-           sn_abi_is_space(piece.ptr[6]);
+    size_t n = strlen(word);
+    return sn_str_starts(piece, sn_str(word)) && piece.len > n && sn_abi_is_space(piece.ptr[n]);
+}
+static bool is_struct(struct sn_str piece) { return declares(piece, "struct"); }
+static bool is_alias(struct sn_str piece)
+{
+    return declares(piece, "enum") || declares(piece, "type");
+}
+static int declare(struct sn_map *types, struct sn_str name, const struct sn_abi_type *t)
+{
+    int put = sn_map_put(types, name, (void *)t, NULL);
+    return put == 0 ? sn_fail(SN_E_SYNTAX, "%.*s is declared twice", SN_STR_ARG(name))
+                    : SN_MIN(put, 0);
+}
+/* "enum Mood { Good, Bad }" is an uint8, "type Price is uint256" what it says; both keep their names. */
+static int parse_alias(struct sn_arena *a, struct sn_str piece, struct sn_map *types)
+{
+    struct scan s = scan_of(a, piece);
+    const struct sn_abi_type *t = NULL;
+    bool is_enum = sn_str_eqc(take_word(&s), "enum");
+    struct sn_str name = take_word(&s), base = SN_STR("uint8");
+    if (!sn_abi_is_identifier(name)) return fail_at(&s, "the type's name");
+    if (is_enum) {
+        if (!take(&s, '{')) return fail_at(&s, "{");
+        do
+            if (!sn_abi_is_identifier(take_word(&s))) return fail_at(&s, "a value's name");
+        while (take(&s, ','));
+        if (!take(&s, '}')) return fail_at(&s, "}");
+    } else {
+        if (!sn_str_eqc(take_word(&s), "is")) return fail_at(&s, "is");
+        base = take_word(&s);
+    }
+    while (take(&s, ';')) {}
+    skip_space(&s);
+    if (s.rest.len) return fail_at(&s, "the end of the declaration");
+    int r = sn_abi_elementary(a, base, &t);
+    if (r == SN_E_NOT_FOUND) return fail_at(&s, "an elementary type");
+    struct sn_str internal = {0};
+    if (r == 0) {
+        internal = sn_arena_printf(a, "%s%.*s", is_enum ? "enum " : "", SN_STR_ARG(name));
+        r = internal.ptr ? sn_abi_with_internal(a, t, internal, &t) : SN_E_NOMEM;
+    }
+    return r < 0 ? r : declare(types, sn_str_from(internal, is_enum ? 5 : 0), t);
 }
 /* "struct Point { uint x; uint y; }" into the map. */
 static int parse_struct(struct sn_arena *a, struct sn_str piece, struct sn_map *structs,
@@ -354,10 +396,7 @@ static int parse_struct(struct sn_arena *a, struct sn_str piece, struct sn_map *
         internal = sn_arena_printf(a, "struct %.*s", SN_STR_ARG(name));
         r = internal.ptr ? sn_abi_with_internal(a, t, internal, &t) : SN_E_NOMEM;
     }
-    if (r == 0) {
-        int put = sn_map_put(structs, sn_str_from(internal, 7), (void *)t, NULL);
-        r = put < 0 ? put : 0;
-    }
+    if (r == 0) r = declare(structs, sn_str_from(internal, 7), t);
     *ret_unknown = s.unknown;
     return r;
 }
@@ -389,7 +428,7 @@ static int split(struct sn_str text, pieces_vec *ret)
     while (text.ptr) {
         struct sn_str piece = next_piece(&text);
         if (piece.len == 0 || (piece.len == 1 && piece.ptr[0] == ';')) continue;
-        structs += is_struct(piece);
+        structs += is_struct(piece) || is_alias(piece);
         if (ret->len >= SN_ABI_ITEMS_MAX || structs > STRUCTS_MAX)
             return sn_fail(SN_E_TOO_LARGE, "more than %d items or %d structs", SN_ABI_ITEMS_MAX,
                            STRUCTS_MAX);
@@ -408,9 +447,11 @@ int sn_abi_text_parse(struct sn_arena *a, struct sn_str text, struct sn_abi *ret
     int r = text.ptr ? split(text, &pieces) : SN_E_NOMEM;
     bool *done = r == 0 ? sn_zalloc(pieces.len + 1, sizeof(bool)) : NULL;
     if (r == 0 && !done) r = SN_E_NOMEM;
+    for (size_t i = 0; i < pieces.len && r == 0; i++)
+        if (is_alias(pieces.ptr[i])) r = parse_alias(a, pieces.ptr[i], &structs);
     if (r == 0) r = parse_structs(a, pieces.ptr, pieces.len, done, &structs);
     for (size_t i = 0; i < pieces.len && r == 0; i++) {
-        if (is_struct(pieces.ptr[i])) continue;
+        if (is_struct(pieces.ptr[i]) || is_alias(pieces.ptr[i])) continue;
         struct scan s = scan_of(a, pieces.ptr[i]);
         struct sn_abi_item it;
         s.structs = &structs;

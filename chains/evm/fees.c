@@ -3,8 +3,11 @@
  *
  * Two unknowns: how far the base fee climbs until the last acceptable block, and which tip the
  * producers of those blocks take. Both are read off the history by sliding a window of that many
- * blocks over it: the climb is the wanted quantile of the windows' climbs (and never more than the
- * protocol allows), the tip the cheapest one that the wanted share of windows would have taken. */
+ * blocks over it - the windows that began as this one does: after a full block in a rush, after one
+ * with room otherwise, so that a rush long past is not paid for now. The climb is the wanted
+ * quantile of the windows' climbs (and never more than the protocol allows). The tip is a
+ * percentile of what the newest block took: the lowest one that, by the same rule, enough windows
+ * would have taken. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -21,6 +24,9 @@
 #define ROOM_MAX 0.95  /* below this a block had room for anyone */
 #define TIP_MIN 1u     /* wei: producers may refuse none at all */
 #define CLIMB_SLACK 1.02
+#define RULE_STEPS 4u   /* between two percentiles of tips */
+#define RULES (SN_COUNT_OF(((struct sn_fee_block *)0)->tip) * RULE_STEPS)
+#define WINDOWS_MIN 10u /* fewer say nothing about a share */
 
 /* upper_quantile - of n values, so that a new one lies at or below it with probability p (split
  * conformal: rank ceil((n + 1) p), the largest where n is too small for p). Sorts v. */
@@ -32,6 +38,13 @@ static double upper_quantile(double *v, size_t n, double p)
 }
 static double climb_limit(unsigned blocks) { return pow(STEP_MAX, (double)(blocks - 1)); }
 
+/* rush - a block without room: who tips less than others waits. */
+static bool rush(const struct sn_fee_block *b) { return b->full >= ROOM_MAX; }
+/* like_now - whether the window that starts at i began as the next one does. */
+static bool like_now(const struct sn_fee_block *b, size_t n, size_t i)
+{
+    return i > 0 && rush(&b[i - 1]) == rush(&b[n - 1]);
+}
 /* climb_of - how much higher than the next base fee it may be in the last of `blocks` blocks. */
 static double climb_of(const struct sn_fee_block *b, size_t n, unsigned blocks, double p,
                        double *work)
@@ -39,59 +52,65 @@ static double climb_of(const struct sn_fee_block *b, size_t n, unsigned blocks, 
     size_t windows = 0;
     if (blocks == 1) return 1;
     for (size_t i = 0; i + blocks <= n; i++) {
+        if (!like_now(b, n, i)) continue;
         /* Its highest block counts: only what is charged is paid, so room costs nothing. */
         double high = 1, first = (double)SN_MAX(b[i].base_fee, (uint64_t)1);
         for (size_t j = i; j < i + blocks; j++) high = fmax(high, (double)b[j].base_fee / first);
         work[windows++] = high;
     }
-    if (!windows) return climb_limit(blocks);
+    if (windows < WINDOWS_MIN) return climb_limit(blocks);
     double climb = upper_quantile(work, windows, p) * CLIMB_SLACK;
     return fmin(climb, climb_limit(blocks));
 }
-/* takes - whether the block would have taken a transaction with this tip. */
-static bool takes(const struct sn_fee_block *b, uint64_t tip)
+/* taken - whether one of the window's blocks would have taken a transaction with this tip. */
+static bool taken(const struct sn_fee_block *b, unsigned blocks, uint64_t tip)
 {
-    return b->full < ROOM_MAX ? tip >= TIP_MIN : tip >= b->tip[0];
+    for (unsigned j = 0; j < blocks; j++)
+        if (tip >= (rush(&b[j]) ? b[j].tip[0] : TIP_MIN)) return true;
+    return false;
 }
-static double share_taken(const struct sn_fee_block *b, size_t n, unsigned blocks, uint64_t tip)
+/* rule_tip - what the rule k says after block i: 0 the least that anyone takes, then up to the
+ * percentiles of the last block up to i that says something about tips, RULE_STEPS for each. */
+static uint64_t rule_tip(const struct sn_fee_block *b, size_t i, unsigned k, uint64_t least)
 {
-    size_t windows = 0, taken = 0;
-    for (size_t i = 0; i + blocks <= n; i++, windows++)
-        for (size_t j = i; j < i + blocks; j++)
-            if (takes(&b[j], tip)) {
-                taken++;
-                break;
-            }
-    return windows ? (double)taken / (double)windows : 0;
+    if (k == 0) return least;
+    unsigned above = (k - 1) / RULE_STEPS, step = (k - 1) % RULE_STEPS + 1;
+    while (i > 0 && (b[i].full < FULL_MIN || b[i].tip[above] == 0)) i--;
+    uint64_t low = SN_MAX(above ? b[i].tip[above - 1] : least, least);
+    uint64_t high = SN_MAX(b[i].tip[above], low);
+    uint64_t d = high - low;
+    return low + d / RULE_STEPS * step + d % RULE_STEPS * step / RULE_STEPS;
 }
-static int by_tip(const void *a, const void *b)
+/* rule_share - the share of the windows like this one that the rule would have been taken in. */
+static double rule_share(const struct sn_fee_block *b, size_t n, unsigned blocks, unsigned k,
+                         uint64_t least, size_t *ret_windows)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+    size_t windows = 0, good = 0;
+    for (size_t i = 1; i + blocks <= n; i++) {
+        if (!like_now(b, n, i)) continue;
+        windows++;
+        good += taken(&b[i], blocks, rule_tip(b, i - 1, k, least));
+    }
+    *ret_windows = windows;
+    return windows ? (double)good / (double)windows : 0;
 }
-/* tip_of - the cheapest tip of the history that enough windows take. */
+/* tip_of - by the cheapest rule that enough windows would have taken; in a rush too new to have
+ * windows, more than a quarter of the newest block tipped. */
 static uint64_t tip_of(const struct sn_fee_block *b, size_t n, unsigned blocks, double p,
-                       uint64_t hint, uint64_t *work)
+                       uint64_t hint, double *ret_share)
 {
-    size_t m = 0;
+    uint64_t least = UINT64_MAX;
+    size_t windows = 0;
     for (size_t i = 0; i < n; i++)
-        if (b[i].full >= FULL_MIN && b[i].tip[0] > 0)
-            for (unsigned k = 0; k < SN_COUNT_OF(b[i].tip); k++) work[m++] = b[i].tip[k];
-    if (m == 0) return SN_MAX(hint, (uint64_t)TIP_MIN); /* nobody tips, or nobody says */
-    qsort(work, m, sizeof *work, by_tip);
-    if (share_taken(b, n, blocks, TIP_MIN) >= p) {
-        /* Room in nearly every window. Some producers still drop what pays them nothing. */
-        return SN_MIN(work[0], SN_MAX(hint, (uint64_t)TIP_MIN));
-    }
-    size_t low = 0, high = m - 1; /* more tip is never taken less: halve */
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (share_taken(b, n, blocks, work[mid]) >= p)
-            high = mid;
-        else
-            low = mid + 1;
-    }
-    return work[low];
+        if (b[i].full >= FULL_MIN && b[i].tip[0] > 0) least = SN_MIN(least, b[i].tip[0]);
+    *ret_share = 0;
+    if (least == UINT64_MAX) return SN_MAX(hint, (uint64_t)TIP_MIN); /* nobody tips, or says so */
+    if (hint >= TIP_MIN) least = SN_MIN(least, hint);
+    unsigned k = 0;
+    do *ret_share = rule_share(b, n, blocks, k, least, &windows);
+    while (windows >= WINDOWS_MIN && *ret_share < p && ++k < RULES);
+    if (windows < WINDOWS_MIN) k = rush(&b[n - 1]) ? 2 * RULE_STEPS : RULE_STEPS;
+    return rule_tip(b, n - 1, k, least);
 }
 
 static uint64_t scaled(uint64_t fee, double by)
@@ -109,22 +128,22 @@ int sn_fees_from_history(const struct sn_fee_block *blocks, size_t n, uint64_t n
         return sn_fail(SN_E_INVALID_ARGUMENT,
                        "fees: 1 to %u blocks and a probability below 1 expected", BLOCKS_MAX);
     double *work = SN_ARENA_ARRAY(a, double, n + 1);
-    uint64_t *tips = SN_ARENA_ARRAY(a, uint64_t, 5 * n + 1);
-    if (!work || !tips) return SN_E_NOMEM;
-    double climb = climb_of(blocks, n, want, p, work);
-    uint64_t tip = tip_of(blocks, n, want, p, tip_hint, tips);
+    if (!work) return SN_E_NOMEM;
+    double share, climb = climb_of(blocks, n, want, p, work);
+    uint64_t tip = tip_of(blocks, n, want, p, tip_hint, &share);
     *ret = (struct sn_fees){.priority_fee = tip,
                             .base_fee = next_base,
                             .base_fee_high = scaled(next_base, climb),
                             .blocks_seen = (unsigned)n,
-                            .inclusion = share_taken(blocks, n, want, tip)};
-    ret->max_fee = ret->base_fee_high + tip;
+                            .inclusion = share};
+    ret->max_fee = ret->base_fee_high + SN_MIN(tip, UINT64_MAX - ret->base_fee_high);
     ret->reason =
         sn_arena_printf(a,
-                        "%zu blocks: within %u blocks the base fee stayed below %.3f times the "
-                        "next one's in %.0f %% "
-                        "of cases; a tip of %llu wei was taken in %.1f %%",
-                        n, want, climb, 100 * p, (unsigned long long)tip, 100 * ret->inclusion);
+                        "%zu blocks%s: within %u blocks the base fee stayed below %.3f times the "
+                        "next one's in %.0f %% of cases; a tip by this rule, now %llu wei, was "
+                        "taken in %.1f %%",
+                        n, n && rush(&blocks[n - 1]) ? ", the newest full" : "", want, climb,
+                        100 * p, (unsigned long long)tip, 100 * share);
     return ret->reason.ptr ? 0 : SN_E_NOMEM;
 }
 

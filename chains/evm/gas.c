@@ -10,26 +10,18 @@
 #include "evm/gas_int.h"
 
 #define COVERAGE_DEFAULT 0.95
-#define NEAR 0.012 /* "within 1.2 %" */
-#define CODE_BYTES_MAX (64u << 10)
-#define LATER_S 60u /* simulated clocks that run ahead: does the call look at the time? */
-#define MUCH_LATER_S 3600u
+#define NEAR_PERMILLE 12u /* "within 1.2 %" */
+#define LATER_S 60u /* a simulated clock runs ahead: does the call look at the time? */
+#define ROUNDS_MAX 3u /* of raising the limit until it suffices for every scene */
+/* Without scenes: a slot that others wrote or cleared meanwhile changes one write's price by the
+ * first and its refund by the second (EIP-2200, 3529). */
+#define SLOT_FIRST 17100u
+#define SLOT_REFUND 4800u
+/* With scenes and several blocks to come: one write that none of the simulated orders shows. */
+#define SLOT_AGAIN 2900u
 
-/* What is known about a class before its history: from the corpus of bench/gas.sh. */
-static const struct {
-    double width;      /* of the interval, both ways, at drift 0 */
-    double drift;      /* added for each block of drift, growing with the root */
-    double margin;     /* on the limit, at drift 0 */
-    double near;       /* share within 1.2 % at drift 0 */
-    double near_drift; /* with drift */
-} classes[] = {
-    [SN_GAS_TRANSFER] = {0, 0, 0, 1, 1},
-    [SN_GAS_PLAIN] = {0.012, 0.01, 0, 0.99, 0.97},
-    [SN_GAS_STATEFUL] = {0.012, 0.04, 0, 0.98, 0.8},
-    [SN_GAS_NESTED] = {0.02, 0.04, 0.002, 0.97, 0.9},
-    [SN_GAS_METERED] = {0.1, 0.1, 0.05, 0.8, 0.6},
-    [SN_GAS_CREATION] = {0.012, 0.01, 0, 0.99, 0.97},
-};
+/* What is known about a class before its history: shares within 1.2 %, from bench/gas.sh. */
+static const double near_alone[] = {1, 0.99, 0.98, 0.98, 0.9, 0.99};
 
 struct work {
     struct sn_eth_rpc *rpc;
@@ -38,10 +30,13 @@ struct work {
     struct sn_gas_estimate *ret;
     struct sn_str block;
     enum sn_gas_method only;
-    uint64_t newest, time,
-        cap;             /* newest block, its clock, the most gas a transaction may ask for */
-    struct sn_str state; /* its state root (or hash) */
-    double moved;        /* how far `used` moved when the clock ran ahead, relative */
+    unsigned drift;
+    /* The newest block, its clock, the most gas a transaction may ask for, its state root. */
+    uint64_t newest, time, cap;
+    struct sn_str state;
+    struct gas_pasts *pasts;
+    struct gas_probe scenes[GAS_PROBES_MAX]; /* [0]: nobody comes first */
+    unsigned n_scenes;
 };
 
 static void reason(struct work *w, const char *fmt, ...) SN_PRINTF(2, 3);
@@ -143,22 +138,20 @@ static int look_at_newest(struct work *w)
     w->state = sn_json_str(sn_json_get(b, "stateRoot"));
     return 0;
 }
-/* first_probe - tries the methods from the best down until one is there; with it, the clock ahead.
- */
-static int first_probe(struct work *w, struct gas_probe probes[3])
+/* first_probes - tries the methods from the best down until one is there. */
+static int first_probes(struct work *w)
 {
     static const enum sn_gas_method order[] = {SN_GAS_SIMULATE, SN_GAS_TRACE, SN_GAS_BISECT};
     int r = SN_E_UNIMPLEMENTED;
     for (size_t i = 0; i < SN_COUNT_OF(order); i++) {
+        struct gas_probe plain = {.call = w->call, .block = w->block};
         if (w->only && w->only != order[i]) continue;
-        for (unsigned k = 0; k < 3; k++)
-            probes[k] = (struct gas_probe){.call = w->call,
-                                           .block = w->block,
-                                           .gas = order[i] == SN_GAS_BISECT ? w->cap : 0};
-        probes[1].time = w->time + LATER_S;
-        probes[2].time = w->time + MUCH_LATER_S;
-        r = gas_probe(w->rpc, order[i], probes, order[i] == SN_GAS_BISECT ? 1 : 3, w->a);
         w->ret->method = order[i];
+        if (order[i] == SN_GAS_BISECT) plain.gas = w->cap;
+        r = gas_scenes(&plain, w->time + LATER_S, w->drift, w->pasts, w->a, w->scenes);
+        if (r < 0) return r;
+        w->n_scenes = order[i] == SN_GAS_SIMULATE ? (unsigned)r : order[i] == SN_GAS_TRACE ? 2 : 1;
+        r = gas_probe(w->rpc, order[i], w->scenes, w->n_scenes, w->a);
         if (r >= 0) return 0;
         if (r != SN_E_UNIMPLEMENTED && r != SN_E_INVALID_ARGUMENT && r != SN_E_NOT_FOUND &&
             r != SN_E_UNKNOWN)
@@ -169,90 +162,114 @@ static int first_probe(struct work *w, struct gas_probe probes[3])
     }
     return sn_wrap(r, "no way to simulate the call");
 }
-static void clock_stage(struct work *w, const struct gas_probe probes[3])
+/* drop_failed - an order in which the call fails says nothing about its gas. */
+static void drop_failed(struct work *w)
 {
-    if (w->ret->method == SN_GAS_BISECT) return;
-    for (unsigned k = 1; k < 3; k++) {
-        if (!probes[k].ok) {
-            reason(w, "fails when included %u s later: %.*s", k == 1 ? LATER_S : MUCH_LATER_S,
-                   SN_STR_ARG(probes[k].error));
-            continue;
-        }
-        double d = ((double)probes[k].used - (double)probes[0].used) / (double)probes[0].used;
-        w->moved = fmax(w->moved, fabs(d));
+    unsigned n = 1, failed = 0;
+    if (w->n_scenes > 1 && !w->scenes[1].ok)
+        reason(w, "fails when included %u s later: %.*s", LATER_S, SN_STR_ARG(w->scenes[1].error));
+    for (unsigned i = 1; i < w->n_scenes; i++) {
+        failed += !w->scenes[i].ok && i > 1;
+        if (w->scenes[i].ok) w->scenes[n++] = w->scenes[i];
     }
-    if (w->moved > 0) reason(w, "depends on the block's time: %.2f %%", 100 * w->moved);
+    if (failed) reason(w, "fails in %u of %u simulated orders", failed, w->n_scenes - 2);
+    w->n_scenes = n;
 }
-/* rung - try them all in one batch: the first that succeeds, n where none does. */
-static int rungs(struct work *w, const uint64_t *gas, unsigned n, unsigned *ret_first)
+/* dearest - the scene that used the most. */
+static const struct gas_probe *dearest(const struct gas_probe *p, unsigned n)
 {
-    struct gas_probe *p = SN_ARENA_ARRAY(w->a, struct gas_probe, n);
-    if (!p) return SN_E_NOMEM;
-    for (unsigned i = 0; i < n; i++)
-        p[i] = (struct gas_probe){.call = w->call, .block = w->block, .gas = gas[i]};
-    int r = gas_probe(w->rpc, w->ret->method, p, n, w->a);
-    if (r < 0) return r;
-    *ret_first = n;
-    for (unsigned i = n; i-- > 0 && p[i].ok;) *ret_first = i; /* above it all succeed */
-    return 0;
+    const struct gas_probe *most = p;
+    for (unsigned i = 1; i < n; i++)
+        if (p[i].used > most->used) most = &p[i];
+    return most;
 }
-/* limit_stage - the least limit that succeeds: a ladder above `used`, then the rung divided. */
+static int least_limit(struct work *w, const struct gas_probe *scene, uint64_t *ret)
+{
+    struct sn_gas_estimate *e = w->ret;
+    uint64_t base = e->method == SN_GAS_BISECT ? SN_MAX(e->intrinsic, e->floor)
+                                               : SN_MAX(scene->used, e->floor);
+    int r = gas_least_limit(w->rpc, e->method, scene, base, w->cap, w->a, ret);
+    if (r == 1) reason(w, "no limit up to %llu succeeds", (unsigned long long)w->cap);
+    return r < 0 ? r : 0;
+}
+/* limit_stage - the least limit of the dearest scene, raised until it suffices for all of them.
+ * The scenes are then those with that limit: a program may look at its gas. */
 static int limit_stage(struct work *w)
 {
-    static const uint16_t ladder[] = {0,  1,  2,  4,  6,  8,   12,  16,  20,
-                                      25, 28, 34, 50, 75, 100, 300, 1000};
-    uint64_t base = w->ret->method == SN_GAS_BISECT ? SN_MAX(w->ret->intrinsic, w->ret->floor)
-                                                    : SN_MAX(w->ret->used, w->ret->floor);
-    uint64_t gas[SN_COUNT_OF(ladder) + 1], low = base, high;
-    unsigned first, n = 0;
-    for (; n < SN_COUNT_OF(ladder); n++) gas[n] = SN_MIN(base + base * ladder[n] / 100, w->cap);
-    gas[n++] = w->cap;
-    int r = rungs(w, gas, n, &first);
-    if (r < 0) return r;
-    if (first == n) {
-        reason(w, "no limit up to %llu succeeds", (unsigned long long)w->cap);
-        w->ret->limit_min = w->cap;
-        return 0;
+    struct gas_probe *with = SN_ARENA_ARRAY(w->a, struct gas_probe, GAS_PROBES_MAX);
+    struct gas_probe *failed = SN_ARENA_ARRAY(w->a, struct gas_probe, GAS_PROBES_MAX);
+    uint64_t limit = 0, need;
+    if (!with || !failed) return SN_E_NOMEM;
+    int r = least_limit(w, dearest(w->scenes, w->n_scenes), &limit);
+    for (unsigned round = 0; r >= 0 && round < ROUNDS_MAX; round++) {
+        unsigned n = 0;
+        memcpy(with, w->scenes, w->n_scenes * sizeof *with);
+        for (unsigned i = 0; i < w->n_scenes; i++) with[i].gas = limit;
+        if ((r = gas_probe(w->rpc, w->ret->method, with, w->n_scenes, w->a)) < 0) return r;
+        for (unsigned i = 0; i < w->n_scenes; i++)
+            if (!with[i].ok) failed[n++] = w->scenes[i];
+        if (!n) {
+            memcpy(w->scenes, with, w->n_scenes * sizeof *with);
+            break;
+        }
+        if ((r = least_limit(w, dearest(failed, n), &need)) < 0) return r;
+        limit = SN_MAX(limit, need);
     }
-    high = gas[first];
-    low = first ? gas[first - 1] : high;
-    /* Each round divides the bracket by 16; 0.1 % is finer than any drift. */
-    while (high - low > 1 + high / 1000) {
-        for (n = 0; n < 15; n++) gas[n] = low + (high - low) * (n + 1) / 16;
-        if ((r = rungs(w, gas, n, &first)) < 0) return r;
-        high = first < n ? gas[first] : high;
-        low = first ? gas[first - 1] : low;
-    }
-    w->ret->limit_min = high;
-    return 0;
+    w->ret->limit_min = limit;
+    return r;
 }
-/* bisected_used - without gasUsed only bounds are known: refunds are at most a fifth, and the 64ths
- * kept back at nested calls are not spent. */
-static void bisected_used(struct work *w)
+/* interval_stage - from the cheapest to the dearest scene, and 1.2 % around. */
+static void interval_stage(struct work *w)
 {
-    w->ret->used = w->ret->limit_min;
-    w->ret->used_high = w->ret->limit_min;
-    w->ret->used_low =
-        SN_MAX(w->ret->floor, w->ret->limit_min - w->ret->limit_min / 5 - w->ret->limit_min / 32);
-    reason(w, "by bisection: refunds cannot be seen");
+    struct sn_gas_estimate *e = w->ret;
+    uint64_t low = w->scenes[0].used, high = dearest(w->scenes, w->n_scenes)->used;
+    e->scenes = w->n_scenes;
+    e->limit = e->limit_min;
+    e->used = low;
+    if (e->method == SN_GAS_BISECT) { /* refunds are a fifth at most, a 64th stays at nested calls */
+        e->used = high = e->limit_min;
+        low = high - high / 5 - high / 32;
+        reason(w, "by bisection: refunds cannot be seen");
+    }
+    for (unsigned i = 1; i < w->n_scenes; i++) low = SN_MIN(low, w->scenes[i].used);
+    uint64_t around = e->used * NEAR_PERMILLE / 1000;
+    e->steady = e->method != SN_GAS_BISECT && low + around >= e->used && high <= e->used + around;
+    if (e->used == SN_MAX(e->intrinsic, e->floor) && w->call->data.len <= 2) {
+        e->steady = true; /* no instruction ran: nothing can move */
+    } else {
+        low -= low * NEAR_PERMILLE / 1000;
+        high += (high * NEAR_PERMILLE + 999) / 1000;
+        if (w->drift && e->method != SN_GAS_SIMULATE) {
+            low -= SN_MIN(low, SLOT_FIRST + SLOT_REFUND);
+            high += SLOT_FIRST;
+            e->limit += SLOT_FIRST;
+            e->steady = false;
+            reason(w, "what others do first cannot be simulated here: one slot's price for it");
+        } else if (w->drift > 1) {
+            e->limit += SLOT_AGAIN;
+        }
+    }
+    e->limit = SN_MAX(SN_MIN(e->limit, w->cap), SN_MAX(e->limit_min, e->floor));
+    e->used_low = SN_MIN(SN_MAX(low, e->floor), e->used);
+    e->used_high = SN_MAX(SN_MIN(high, e->limit), e->used);
+    if (w->n_scenes > 2 && !e->steady)
+        reason(w, "%u simulated orders: gas used from %llu to %llu", w->n_scenes,
+               (unsigned long long)e->used_low, (unsigned long long)e->used_high);
 }
 static int simulate_stage(struct work *w)
 {
-    struct gas_probe *probes = SN_ARENA_ARRAY(w->a, struct gas_probe, 3);
-    if (!probes) return SN_E_NOMEM;
-    w->moved = 0;
-    int r = first_probe(w, probes);
+    int r = first_probes(w);
     if (r < 0) return r;
-    w->ret->used = w->ret->used_low = w->ret->used_high = probes[0].used;
-    w->ret->reverts = !probes[0].ok;
+    w->ret->used = w->ret->used_low = w->ret->used_high = w->scenes[0].used;
+    w->ret->reverts = !w->scenes[0].ok;
     if (w->ret->reverts) {
-        w->ret->revert_data = probes[0].output;
-        reason(w, "the call fails: %.*s", SN_STR_ARG(probes[0].error));
+        w->ret->revert_data = w->scenes[0].output;
+        reason(w, "the call fails: %.*s", SN_STR_ARG(w->scenes[0].error));
         return 0;
     }
-    clock_stage(w, probes);
+    drop_failed(w);
     r = limit_stage(w);
-    if (r >= 0 && w->ret->method == SN_GAS_BISECT) bisected_used(w);
+    if (r >= 0) interval_stage(w);
     return r;
 }
 
@@ -273,56 +290,49 @@ static void conformal(struct gas_residuals *h, double coverage, double *ret_low,
     *ret_low = h->ratio[low ? low - 1 : 0];
     *ret_high = h->ratio[SN_MIN(SN_MAX(high, 1u), (size_t)h->n) - 1];
 }
-/* A slot that others wrote or cleared meanwhile changes one write's price by the first and its
- * refund by the second (EIP-2200, 3529). */
-#define SLOT_FIRST 17100u
-#define SLOT_REFUND 4800u
-
-static bool others_matter(const struct sn_gas_estimate *e, unsigned drift)
+static double confidence_of(const struct work *w, const struct gas_residuals *h)
 {
-    return drift > 0 && e->class != SN_GAS_TRANSFER && e->class != SN_GAS_CREATION;
-}
-/* spread - the interval's bounds relative to `used`, and what earlier ones reached above it. */
-static void spread(struct work *w, struct gas_residuals *h, unsigned drift, double coverage,
-                   double *ret_low, double *ret_high, double *ret_seen)
-{
-    double seen_low, width = classes[w->ret->class].width + w->moved;
-    width += classes[w->ret->class].drift * sqrt(drift);
-    *ret_low = 1 - width, *ret_high = 1 + width, *ret_seen = 1;
-    if (!h->n) return;
-    conformal(h, coverage, &seen_low, ret_seen);
-    bool enough = h->n >= GAS_RESIDUALS_ENOUGH;
-    *ret_low = enough ? fmin(seen_low, 1 - w->moved) : fmin(seen_low, *ret_low);
-    *ret_high = enough ? fmax(*ret_seen, 1 + w->moved) : fmax(*ret_seen, *ret_high);
-    reason(w, "%u earlier transactions of this kind: gas used over simulated from %.4f to %.4f",
-           h->n, h->ratio[0], h->ratio[h->n - 1]);
-}
-static double confidence_of(struct work *w, const struct gas_residuals *h, unsigned drift)
-{
-    enum sn_gas_class c = w->ret->class;
-    double prior = drift ? classes[c].near_drift : classes[c].near, near = 0;
-    for (unsigned i = 0; i < h->n; i++) near += fabs(h->ratio[i] - 1) <= NEAR;
+    double prior = w->ret->steady ? near_alone[w->ret->class] : 0.7, near = 0;
+    for (unsigned i = 0; i < h->n; i++) near += fabs(h->ratio[i] - 1) <= NEAR_PERMILLE / 1000.0;
     double p = (near + 10 * prior) / (h->n + 10.0); /* the class counts as much as ten of them */
-    bool vague = w->moved > NEAR || (w->ret->method == SN_GAS_BISECT && c != SN_GAS_TRANSFER);
-    return vague ? fmin(p, 0.5) : p;
+    return w->ret->method == SN_GAS_BISECT && w->ret->class != SN_GAS_TRANSFER ? fmin(p, 0.5) : p;
 }
-static void align_stage(struct work *w, struct gas_residuals *h, unsigned drift, double coverage)
+/* align_stage - earlier transactions of the kind widen interval and limit by what they moved. */
+static void align_stage(struct work *w, struct gas_residuals *h, double coverage)
 {
     struct sn_gas_estimate *e = w->ret;
-    double low, high, seen;
-    uint64_t first = others_matter(e, drift) ? SLOT_FIRST : 0;
-    uint64_t refund = first ? SLOT_FIRST + SLOT_REFUND : 0;
-    spread(w, h, drift, coverage, &low, &high, &seen);
-    e->confidence = confidence_of(w, h, drift);
+    double low, high;
+    e->confidence = confidence_of(w, h);
     e->samples = h->n;
-    if (e->method == SN_GAS_BISECT) low *= (double)e->used_low / (double)e->used;
-    e->used_low = SN_MIN((uint64_t)floor((double)e->used * low), e->used - SN_MIN(refund, e->used));
-    e->used_low = SN_MAX(e->used_low, SN_MIN(SN_MAX(e->floor, e->intrinsic), e->used));
-    e->used_high = SN_MAX((uint64_t)ceil((double)e->used * high), e->used + first);
-    double margin = 1 + classes[e->class].margin + w->moved + fmax(seen - 1, 0);
-    if (drift) margin += classes[e->class].drift * sqrt(drift);
-    e->limit = SN_MAX((uint64_t)ceil((double)e->limit_min * margin), e->limit_min + first);
-    e->limit = SN_MAX(SN_MIN(e->limit, w->cap), SN_MAX(e->limit_min, e->floor));
+    if (!h->n) return;
+    conformal(h, coverage, &low, &high);
+    reason(w, "%u earlier transactions of this kind: gas used over simulated from %.4f to %.4f",
+           h->n, h->ratio[0], h->ratio[h->n - 1]);
+    uint64_t by_high = (uint64_t)ceil((double)e->used * fmin(high, 100));
+    e->used_low = SN_MIN(e->used_low, SN_MAX((uint64_t)floor((double)e->used * low), e->floor));
+    e->used_high = SN_MAX(e->used_high, by_high);
+    e->limit = SN_MAX(e->limit, SN_MIN(by_high, w->cap));
+    e->used_high = SN_MIN(e->used_high, e->limit);
+}
+/* try_once - everything that depends on the state. */
+static int try_once(struct work *w, const struct sn_gas_opts *o, struct gas_residuals *h)
+{
+    bool replay = !o->no_history && !o->quick;
+    int r = 0;
+    h->n = 0;
+    *w->pasts = (struct gas_pasts){0};
+    if (!o->no_history && (replay || w->drift))
+        r = gas_pasts(w->rpc, w->call, w->newest,
+                      o->quick ? SN_GAS_QUICK_BLOCKS : SN_GAS_HISTORY_BLOCKS,
+                      o->quick ? SN_GAS_QUICK_TXS : SN_GAS_HISTORY_TXS_MAX, w->a, w->pasts);
+    if (r >= 0) r = simulate_stage(w);
+    if (r < 0 || w->ret->reverts || !replay) return r;
+    r = gas_residuals(w->rpc, w->ret->method, w->call, w->drift, w->pasts, w->a, h);
+    if (r < 0) { /* pruned or private history: the scenes have to do */
+        reason(w, "no history: %s", sn_status_name(r));
+        h->n = 0;
+    }
+    return 0;
 }
 
 int sn_gas_estimate(struct sn_eth_rpc *rpc, const struct sn_gas_call *call,
@@ -332,39 +342,35 @@ int sn_gas_estimate(struct sn_eth_rpc *rpc, const struct sn_gas_call *call,
     const struct sn_gas_opts *o = opts ? opts : &defaults;
     double coverage = o->coverage > 0 ? o->coverage : COVERAGE_DEFAULT;
     struct sn_gas_estimate e = {0};
-    struct work w = {.rpc = rpc,
-                     .call = call,
-                     .a = a,
-                     .ret = &e,
-                     .only = o->only,
-                     .block = o->block.len ? o->block : SN_STR("pending")};
+    struct work *w = SN_ARENA_ARRAY(a, struct work, 1);
     struct gas_residuals *h = SN_ARENA_ARRAY(a, struct gas_residuals, 1);
-    if (!h) return SN_E_NOMEM;
+    struct gas_pasts *pasts = SN_ARENA_ARRAY(a, struct gas_pasts, 1);
+    if (!w || !h || !pasts) return SN_E_NOMEM;
     if (coverage >= 1) return sn_fail(SN_E_INVALID_ARGUMENT, "coverage: below 1 expected");
-    int r = static_stage(&w);
-    if (r < 0) return sn_wrap(r, "gas estimate");
-    if (r >= 0) r = look_at_newest(&w);
+    *w = (struct work){.rpc = rpc,
+                       .call = call,
+                       .a = a,
+                       .ret = &e,
+                       .only = o->only,
+                       .drift = o->drift_blocks,
+                       .pasts = pasts,
+                       .block = o->block.len ? o->block : SN_STR("pending")};
+    int r = static_stage(w);
+    if (r >= 0) r = look_at_newest(w);
     for (unsigned tries = 0; r >= 0; tries++) { /* the look after a try is the one before the next */
-        struct sn_str before = w.state;
+        struct sn_str before = w->state;
         unsigned n_reasons = e.n_reasons;
-        if ((r = simulate_stage(&w)) < 0) break;
-        if (!e.reverts && !o->no_history)
-            r = gas_history(rpc, e.method, call, o->drift_blocks, w.newest, a, h);
-        if (r < 0) { /* pruned or private history: the class's width has to do */
-            reason(&w, "no history: %s", sn_status_name(r));
-            h->n = 0;
-            r = 0;
-        }
-        if ((r = look_at_newest(&w)) < 0 || sn_str_eq(before, w.state)) break;
+        if ((r = try_once(w, o, h)) < 0) break;
+        if ((r = look_at_newest(w)) < 0 || sn_str_eq(before, w->state)) break;
         e.retries = tries;
         if (tries == SN_GAS_RETRIES_MAX) break;
         e.retries = tries + 1;
         e.n_reasons = n_reasons;
     }
     if (r < 0) return sn_wrap(r, "gas estimate");
-    if (!e.reverts) align_stage(&w, h, o->drift_blocks, coverage);
+    if (!e.reverts) align_stage(w, h, coverage);
     if (e.retries == SN_GAS_RETRIES_MAX) {
-        reason(&w, "the state moved during each of the tries");
+        reason(w, "the state moved during each of the tries");
         e.confidence = fmin(e.confidence, 0.5);
     }
     *ret = e;

@@ -8,7 +8,9 @@
  *
  * Estimation has three stages: static (intrinsic gas, calldata floor, what the code may do),
  * simulation on the newest state (eth_simulateV1, else a trace, else bisection) and alignment with
- * the residuals of earlier transactions of the same kind. Every number says how it came about.
+ * earlier transactions. What others may change before inclusion is simulated too: the contract's
+ * own recent transactions, and the call itself from others, are put in front of it. The interval is
+ * what comes out of that, and the limit suffices for all of it. Every number says how it came about.
  *
  * Sources: EIP-1559, 2028, 2929, 2930, 3529, 3860, 7623, 7702, 7825; execution-apis. */
 #pragma once
@@ -19,7 +21,11 @@
 
 #define SN_GAS_TX_MAX 16777216u      /* EIP-7825: no transaction may ask for more */
 #define SN_GAS_HISTORY_BLOCKS 128u   /* looked at for alignment and fees */
-#define SN_GAS_HISTORY_TXS_MAX 64u   /* of the same kind that are simulated again */
+#define SN_GAS_HISTORY_TXS_MAX 64u   /* to the same contract that are kept */
+#define SN_GAS_HISTORY_LOOK_MAX 1500u /* transactions looked at: blocks are large where many are */
+#define SN_GAS_QUICK_BLOCKS 32u      /* of history for a quick estimate, */
+#define SN_GAS_QUICK_TXS 16u         /* or as many as give so many transactions to the contract */
+#define SN_GAS_REPEAT_MAX 6u         /* times that one neighbour is put first */
 #define SN_GAS_RETRIES_MAX 3u        /* when the state moves between the questions */
 #define SN_GAS_REASONS_MAX 12u
 
@@ -65,8 +71,9 @@ enum sn_gas_method { SN_GAS_SIMULATE = 1, SN_GAS_TRACE, SN_GAS_BISECT };
 struct sn_gas_opts {
     struct sn_str block;      /* "pending", "latest", "0x..."; empty = "pending" */
     unsigned drift_blocks;    /* expected between the newest block and inclusion, the including one
-                               * not counted; 0: the very next block */
+                               * not counted; 0: on this very state, nothing in between */
     bool no_history;          /* do not look at earlier transactions: fewer questions, wider answer */
+    bool quick;               /* as the generated SDKs do it: a short history, nothing replayed */
     double coverage;          /* of the interval; 0 = 0.95 */
     enum sn_gas_method only;  /* 0 = the best the node offers */
 };
@@ -74,10 +81,12 @@ struct sn_gas_estimate {
     uint64_t used;            /* most likely gasUsed */
     uint64_t used_low, used_high; /* interval of the asked coverage */
     uint64_t limit;           /* to put into the transaction */
-    uint64_t limit_min;       /* the least that succeeded in simulation */
+    uint64_t limit_min;       /* the least that succeeded in every simulated order */
     uint64_t intrinsic, floor;
     double confidence;        /* that gasUsed is within 1.2 % of `used`, 0..1 */
-    unsigned samples;         /* earlier transactions behind interval and confidence; 0: the class */
+    unsigned samples;         /* earlier transactions of the kind behind interval and confidence */
+    unsigned scenes;          /* orders simulated: what others may do first, a later clock */
+    bool steady;              /* none of them moved it by more than 1.2 % */
     enum sn_gas_class class;
     enum sn_gas_method method;
     unsigned retries;         /* the state moved that often while it was looked at */
@@ -88,7 +97,8 @@ struct sn_gas_estimate {
 };
 /* sn_gas_estimate - asks the node. opts: NULL for defaults. A call that reverts is an answer, not a
  * failure. Returns 0; SN_E_INVALID_ARGUMENT for malformed fields (named), SN_E_UNIMPLEMENTED where
- * the node offers none of the three methods (or not `only`), else as sn_eth_batch. A state that
+ * the node offers none of the three methods (or not `only`), SN_E_PROTOCOL for an answer that is
+ * none, else as sn_eth_batch. A state that
  * moves during the questions starts them again, SN_GAS_RETRIES_MAX times at most; then the last
  * answer counts, with less confidence. Owns: texts are the arena's. Suspends. */
 int sn_gas_estimate(struct sn_eth_rpc *rpc, const struct sn_gas_call *call,

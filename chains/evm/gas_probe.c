@@ -36,6 +36,15 @@ static void write_time(struct sn_jsonw *w, const char *key, uint64_t time)
     gas_write_quantity(w, time);
     sn_jsonw_object_end(w);
 }
+static void write_before(struct sn_jsonw *w, const struct sn_gas_call *c, unsigned repeat)
+{
+    sn_jsonw_object(w);
+    sn_jsonw_key(w, SN_STR("calls"));
+    sn_jsonw_array(w);
+    for (unsigned i = 0; i < repeat; i++) write_call(w, c, 0);
+    sn_jsonw_array_end(w);
+    sn_jsonw_object_end(w);
+}
 static const char *write_probe(struct sn_jsonw *w, enum sn_gas_method method,
                                const struct gas_probe *p)
 {
@@ -46,6 +55,7 @@ static const char *write_probe(struct sn_jsonw *w, enum sn_gas_method method,
         sn_jsonw_object(w);
         sn_jsonw_key(w, SN_STR("blockStateCalls"));
         sn_jsonw_array(w);
+        if (p->before) write_before(w, p->before, SN_MAX(p->repeat, 1u));
         sn_jsonw_object(w);
         write_time(w, "blockOverrides", p->time);
         sn_jsonw_key(w, SN_STR("calls"));
@@ -84,11 +94,18 @@ bool gas_text_is_out_of_gas(struct sn_str text)
     return false;
 }
 
+/* gas_used - what fits into 56 bits: sums and shares of it then fit into 64. */
+static int gas_used(const struct sn_json *v, const char *what, uint64_t *ret)
+{
+    if (sn_eth_quantity(v, what, ret) < 0) return sn_wrap(SN_E_PROTOCOL, "the node's answer");
+    if (*ret >> 56) return sn_fail(SN_E_PROTOCOL, "the node's answer: %s: beyond 56 bits", what);
+    return 0;
+}
 static int read_simulated(const struct sn_json *v, struct gas_probe *p)
 {
-    const struct sn_json *call = sn_json_path(v, "0.calls.0");
+    const struct sn_json *call = sn_json_path(v, p->before ? "1.calls.0" : "0.calls.0");
     struct sn_str status = sn_json_str(sn_json_get(call, "status"));
-    int r = sn_eth_quantity(sn_json_get(call, "gasUsed"), "eth_simulateV1: gasUsed", &p->used);
+    int r = gas_used(sn_json_get(call, "gasUsed"), "eth_simulateV1: gasUsed", &p->used);
     p->ok = sn_str_eqc(status, "0x1");
     p->output = sn_json_str(sn_json_get(call, "returnData"));
     p->error = sn_json_str(sn_json_path(call, "error.message"));
@@ -99,13 +116,14 @@ static int read_traced(const struct sn_json *v, struct gas_probe *p)
     p->error = sn_json_str(sn_json_get(v, "error"));
     p->ok = !p->error.len;
     p->output = sn_json_str(sn_json_get(v, "output"));
-    return sn_eth_quantity(sn_json_get(v, "gasUsed"), "debug_traceCall: gasUsed", &p->used);
+    return gas_used(sn_json_get(v, "gasUsed"), "debug_traceCall: gasUsed", &p->used);
 }
 /* An error of the node about the call itself is an answer: it fails with this much gas. */
 static int read_failed(const struct sn_eth_reply *reply, struct gas_probe *p)
 {
     int status = sn_eth_status(reply->code, reply->message);
-    if (status != SN_E_ABORTED && !gas_text_is_out_of_gas(reply->message))
+    bool own_terms = (p->before || p->time) && status != SN_E_RESOURCE_EXHAUSTED;
+    if (status != SN_E_ABORTED && !own_terms && !gas_text_is_out_of_gas(reply->message))
         return sn_fail(status, "error %lld: %.*s", (long long)reply->code,
                        SN_STR_ARG(reply->message));
     p->ok = false;

@@ -43,7 +43,7 @@ int sn_rlp_one(struct sn_str in, struct sn_rlp *ret)
 }
 static int take(struct sn_str *in, const char *what, bool list, struct sn_str *ret)
 {
-    struct sn_rlp it;
+    struct sn_rlp it = {0};
     int r = sn_rlp_next(in, &it);
     if (r == SN_E_EOF) return sn_fail(SN_E_SYNTAX, "%s: missing", what);
     if (r < 0) return sn_wrap(r, "%s", what);

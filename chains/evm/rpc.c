@@ -32,27 +32,29 @@ static void take_error(const struct sn_json *error, struct sn_eth_reply *ret)
     if (sn_json_is(data, SN_JSON_OBJECT)) data = sn_json_get(data, "data"); /* Hardhat nests it */
     ret->data = sn_json_str(data);
 }
+static int take_outcome(const struct sn_json *one, struct sn_eth_reply *ret)
+{
+    const struct sn_json *result = sn_json_get(one, "result"), *error = sn_json_get(one, "error");
+    if (sn_json_is(error, SN_JSON_NULL)) error = NULL; /* JSON-RPC 1.0 habits */
+    if (!result == !error)
+        return sn_fail(SN_E_PROTOCOL, "JSON-RPC answer: one of result and error expected");
+    *ret = (struct sn_eth_reply){.result = result};
+    if (error) take_error(error, ret);
+    return 0;
+}
 /* take_answer - one member of the answer; `ret` is indexed by id - 1. */
 static int take_answer(const struct sn_json *one, size_t n, struct sn_eth_reply *ret)
 {
-    const struct sn_json *result = sn_json_get(one, "result"), *error = sn_json_get(one, "error");
+    const struct sn_json *error = sn_json_get(one, "error");
     int64_t id = sn_json_i64_or(sn_json_get(one, "id"), 0);
-    if (sn_json_is(error, SN_JSON_NULL)) error = NULL; /* JSON-RPC 1.0 habits */
-    if (n == 1 && error && id == 0) id = 1;            /* the request was not even read */
+    if (n == 1 && sn_json_is(error, SN_JSON_OBJECT) && id == 0) id = 1; /* was not even read */
     if (id < 1 || (uint64_t)id > n)
         return sn_fail(SN_E_PROTOCOL, "JSON-RPC answer with id %lld of %zu calls", (long long)id,
                        n);
     struct sn_eth_reply *r = &ret[id - 1];
     if (r->result || r->code)
         return sn_fail(SN_E_PROTOCOL, "JSON-RPC answer %lld came twice", (long long)id);
-    if (!result == !error)
-        return sn_fail(SN_E_PROTOCOL, "JSON-RPC answer %lld: one of result and error expected",
-                       (long long)id);
-    if (error)
-        take_error(error, r);
-    else
-        r->result = result;
-    return 0;
+    return take_outcome(one, r);
 }
 int sn_eth_answers_parse(struct sn_arena *a, struct sn_str text, size_t n, struct sn_eth_reply *ret)
 {
@@ -80,9 +82,18 @@ int sn_eth_answers_parse(struct sn_arena *a, struct sn_str text, size_t n, struc
     return 0;
 }
 
+int sn_eth_answer_parse(struct sn_arena *a, struct sn_str text, struct sn_eth_reply *ret)
+{
+    const struct sn_json *v;
+    struct sn_json_opts o = {.bytes_max = SN_ETH_ANSWER_BYTES_MAX};
+    int r = sn_json_parse(a, text, &o, &v);
+    if (r < 0) return r == SN_E_NOMEM ? r : sn_wrap(SN_E_PROTOCOL, "JSON-RPC answer");
+    return take_outcome(v, ret);
+}
+
 /* ---- meaning of errors ---- */
 
-static bool says(struct sn_str message, const char *what)
+bool sn_eth_says(struct sn_str message, const char *what)
 {
     size_t n = strlen(what);
     for (size_t i = 0; i + n <= message.len; i++)
@@ -91,8 +102,10 @@ static bool says(struct sn_str message, const char *what)
 }
 bool sn_eth_rate_limited(int64_t code, struct sn_str message)
 {
-    return code == 429 || says(message, "rate limit") || says(message, "too many requests") ||
-           says(message, "request count exceeded") || says(message, "compute units per second");
+    return code == 429 || sn_eth_says(message, "rate limit") ||
+           sn_eth_says(message, "too many requests") ||
+           sn_eth_says(message, "request count exceeded") ||
+           sn_eth_says(message, "compute units per second");
 }
 int sn_eth_status(int64_t code, struct sn_str message)
 {
@@ -118,7 +131,7 @@ int sn_eth_status(int64_t code, struct sn_str message)
     if (code == 3) return SN_E_ABORTED;
     if (sn_eth_rate_limited(code, message) || code == -32005) return SN_E_RESOURCE_EXHAUSTED;
     for (size_t i = 0; i < SN_COUNT_OF(texts); i++)
-        if (says(message, texts[i].text)) return texts[i].status;
+        if (sn_eth_says(message, texts[i].text)) return texts[i].status;
     if (code == -32602 || code == -32600 || code == -32700) return SN_E_INVALID_ARGUMENT;
     if (code == -32001) return SN_E_NOT_FOUND;
     if (code == -32002) return SN_E_UNAVAILABLE;
@@ -153,6 +166,55 @@ int sn_eth_call(struct sn_eth_rpc *rpc, struct sn_arena *a, const struct sn_json
     return sn_fail(sn_eth_status(reply.code, reply.message), "%s: error %lld: %.*s", method,
                    (long long)reply.code, SN_STR_ARG(reply.message));
 }
+
+bool sn_eth_sends(const struct sn_eth_request *calls, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(calls[i].method, "eth_send", 8) == 0) return true;
+    return false;
+}
+
+/* ---- transports ---- */
+
+struct sn_str sn_eth_host_of(struct sn_str url)
+{
+    ssize_t at = sn_str_find(url, SN_STR("://"));
+    struct sn_str host = at < 0 ? url : sn_str_from(url, (size_t)at + 3);
+    for (size_t i = 0; i < host.len; i++)
+        if (host.ptr[i] == '/' || host.ptr[i] == '?' || host.ptr[i] == '#') host.len = i;
+    at = sn_str_rchr(host, '@');
+    return at < 0 ? host : sn_str_from(host, (size_t)at + 1);
+}
+int sn_eth_open(const struct sn_eth_opts *o, struct sn_eth_rpc **ret)
+{
+    if (sn_str_starts(o->url, SN_STR("ws://")) || sn_str_starts(o->url, SN_STR("wss://")))
+        return sn_eth_ws_open(o, ret);
+    if (sn_str_starts(o->url, SN_STR("http://")) || sn_str_starts(o->url, SN_STR("https://")))
+        return sn_eth_http_open(o, ret);
+    return sn_fail(SN_E_INVALID_ARGUMENT, /* not shown: it may hold a key */
+                   "node's address: http://, https://, ws:// or wss:// expected");
+}
+void sn_eth_close(struct sn_eth_rpc *rpc)
+{
+    if (rpc && rpc->close) rpc->close(rpc);
+}
+int sn_eth_subscribe(struct sn_eth_rpc *rpc, struct sn_str params, size_t events_max,
+                     struct sn_eth_sub **ret)
+{
+    if (!rpc->subscribe)
+        return sn_fail(SN_E_UNIMPLEMENTED, "subscriptions need a WebSocket to the node");
+    return rpc->subscribe(rpc, params, events_max ? events_max : SN_ETH_SUB_EVENTS_DEFAULT, ret);
+}
+int sn_eth_sub_next(struct sn_eth_sub *sub, struct sn_arena *a, struct sn_eth_note *ret)
+{
+    return sub->next(sub, a, ret);
+}
+void sn_eth_sub_close(struct sn_eth_sub *sub)
+{
+    if (sub) sub->close(sub);
+}
+
+/* ---- values ---- */
 
 int sn_eth_quantity(const struct sn_json *v, const char *what, uint64_t *ret)
 {

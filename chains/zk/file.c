@@ -233,8 +233,8 @@ int sn_wtns_read(struct sn_str file, const struct sn_field **ret_field, struct s
                  size_t *ret_n)
 {
     struct sn_bin bin;
-    struct sn_str header, values;
-    const struct sn_field *f;
+    struct sn_str header = {0}, values = {0};
+    const struct sn_field *f = NULL;
     int r = sn_bin_open(file, "wtns", 2, ".wtns", &bin);
     if (r == 0) r = sn_bin_section(&bin, 1, UINT64_MAX, ".wtns", &header);
     if (r < 0) return r;

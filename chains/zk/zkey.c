@@ -56,8 +56,8 @@ static int take_sizes(struct sn_cursor *c, struct sn_zkey *z)
 static int header(struct sn_str text, struct sn_zkey *z)
 {
     struct sn_cursor c = sn_cursor(text);
-    const uint8_t *q, *fr;
-    size_t q_len, fr_len;
+    const uint8_t *q = NULL, *fr = NULL;
+    size_t q_len = 0, fr_len = 0;
     int r = take_prime(&c, &q, &q_len);
     if (r == 0) r = take_prime(&c, &fr, &fr_len);
     if (r < 0) return r;

@@ -176,7 +176,7 @@ static int take_h(struct maker *m, const struct sn_ptau *p)
 {
     const struct sn_group *g = &m->curve->g1;
     size_t n = (size_t)1 << m->log_n;
-    uint8_t *all;
+    uint8_t *all = NULL;
     int r = take_lagrange(p, g, 0, m->log_n + 1, &all);
     if (r < 0) return r;
     m->parts.h = all;

@@ -1,75 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit abi encode, decode, sig, 4byte, tx, typed - calldata and transactions without a node.
- * Files stay mapped until the program ends, so that nothing needs to say who borrows them. */
+/* sennit abi encode, decode, sig, 4byte, tx, typed - calldata and transactions without a node. */
 #include <limits.h>
-#include <stdio.h>
 
 #include "core/enc.h"
 #include "core/status.h"
 #include "evm/codec.h"
 #include "evm/eip712.h"
 #include "evm/tx.h"
+#include "sennit/abi_cmd.h"
 #include "sennit/commands.h"
 #include "sennit/files.h"
-
-static int print_line(struct sn_buf *b)
-{
-    int r = sn_buf_byte(b, '\n');
-    if (r >= 0) fwrite(b->ptr, 1, b->len, stdout);
-    return r < 0 ? r : 0;
-}
-/* "0x..." of an operand, or of the file behind '@'. */
-static int read_hex(struct sn_arena *a, struct sn_str s, struct sn_str *ret)
-{
-    int r = 0;
-    if (sn_str_starts(s, SN_STR("@"))) r = files_map(sn_str_from(s, 1), &s);
-    if (r < 0) return r;
-    s = sn_str_trim(s);
-    if (sn_str_starts(s, SN_STR("0x"))) s = sn_str_from(s, 2);
-    char *out = sn_arena_alloc(a, s.len / 2 + 1);
-    if (!out) return SN_E_NOMEM;
-    ssize_t n = sn_hex_decode(s, out);
-    if (n < 0)
-        return sn_fail(SN_E_INVALID_ARGUMENT,
-                       "expected 0x and an even number of hex digits, got \"%.*s\"",
-                       (int)SN_MIN(s.len, (size_t)40), s.ptr);
-    *ret = sn_str_of(out, (size_t)n);
-    return 0;
-}
-/* The file's contracts as one list of items. */
-static int load_file(struct sn_arena *a, struct sn_str path, struct sn_abi_contracts *ret)
-{
-    struct sn_str text;
-    int r = files_map(path, &text);
-    if (r == 0) r = sn_abi_load(a, text, path, ret);
-    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
-}
-/* The method named `what` in the file, or what `what` itself says. */
-static int find_method(struct sn_arena *a, struct sn_str file, struct sn_str contract,
-                       struct sn_str what, struct sn_abi_item *ret)
-{
-    struct sn_abi_contracts c;
-    const struct sn_abi_item *it = NULL;
-    if (!file.len) return sn_abi_item_parse(a, what, ret);
-    int r = load_file(a, file, &c), last = 0;
-    if (r < 0) return r;
-    for (size_t i = 0; i < c.len; i++) {
-        const struct sn_abi_item *found;
-        if (contract.len && !sn_str_eq(contract, c.ptr[i].name)) continue;
-        r = sn_abi_method(&c.ptr[i].abi, what, &found);
-        if (r < 0) {
-            last = r;
-            continue;
-        }
-        if (it && !sn_str_eq(it->signature, found->signature))
-            return sn_fail(SN_E_FAILED_PRECONDITION, "several contracts have %.*s: give --contract",
-                           SN_STR_ARG(what));
-        it = found;
-    }
-    if (!it) return last < 0 ? last : sn_fail(SN_E_NOT_FOUND, "no contract %.*s", SN_STR_ARG(contract));
-    *ret = *it;
-    return 0;
-}
 
 /* ---- encode ---------------------------------------------------------------------------------- */
 
@@ -86,45 +26,6 @@ static const struct sn_conf_field encode_fields[] = {
 };
 static const struct sn_conf_table encode_table = SN_CONF_TABLE(struct encode_opts, encode_fields);
 
-/* An operand: JSON for what has parts, else its text as it is. */
-static int operand(struct sn_arena *a, const struct sn_abi_type *t, struct sn_str text,
-                   struct sn_abi_value *ret)
-{
-    struct sn_json leaf = sn_json_string(text);
-    const struct sn_json *v = &leaf;
-    if (t->kind > SN_ABI_STRING) {
-        int r = sn_json_parse(a, text, NULL, &v);
-        if (r < 0) return sn_wrap(r, "%.*s as JSON", (int)SN_MIN(text.len, (size_t)40), text.ptr);
-    }
-    return sn_abi_from_json(a, t, v, ret);
-}
-static int encode_operands(const struct sn_cli_call *call, const struct sn_abi_item *it,
-                           struct sn_buf *b)
-{
-    const struct encode_opts *o = call->opts;
-    size_t n = call->n_args - 1;
-    struct sn_abi_value *items = SN_ARENA_ARRAY(call->arena, struct sn_abi_value, n), v;
-    const struct sn_abi_type *t;
-    if (!items) return SN_E_NOMEM;
-    if (n != it->in.len)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "%.*s takes %zu values, got %zu",
-                       SN_STR_ARG(it->signature), it->in.len, n);
-    for (size_t i = 0; i < n; i++) {
-        int r = operand(call->arena, it->in.ptr[i].type, call->args[1 + i], &items[i]);
-        if (r < 0) return sn_wrap(r, "value %zu", i + 1);
-    }
-    v = sn_abi_items(items, (uint32_t)n);
-    int r = sn_abi_params_type(call->arena, it->in, &t);
-    if (r < 0) return r;
-    if (o->packed) return sn_abi_encode_packed(t, &v, b);
-    if (!o->params) sn_buf_put(b, it->selector, SN_ABI_SELECTOR_LEN);
-    return sn_abi_encode(t, &v, b);
-}
-static void put_hex(struct sn_buf *out, struct sn_str s)
-{
-    sn_buf_cstr(out, "0x");
-    sn_buf_hex(out, s.ptr, s.len);
-}
 static int encode_run(const struct sn_cli_call *call)
 {
     const struct encode_opts *o = call->opts;
@@ -132,19 +33,21 @@ static int encode_run(const struct sn_cli_call *call)
     struct sn_abi_item it;
     sn_buf_init(&data, 0);
     sn_buf_init(&out, 0);
-    int r = find_method(call->arena, o->abi, o->contract, call->args[0], &it);
-    if (r == 0) r = encode_operands(call, &it, &data);
+    int r = abi_find_method(call->arena, o->abi, o->contract, call->args[0], &it);
+    const struct abi_encoding how = {.packed = o->packed, .params = o->params};
+    if (r == 0)
+        r = abi_encode_args(call->arena, &it, call->args + 1, call->n_args - 1, &how, &data);
     if (r < 0) return r;
     if (o->json) {
         sn_buf_cstr(&out, "{\"signature\":");
         sn_json_write_string(&out, it.signature);
         sn_buf_cstr(&out, ",\"data\":\"");
-        put_hex(&out, sn_buf_view(&data));
+        abi_put_hex(&out, sn_buf_view(&data));
         sn_buf_cstr(&out, "\"}");
     } else {
-        put_hex(&out, sn_buf_view(&data));
+        abi_put_hex(&out, sn_buf_view(&data));
     }
-    return print_line(&out);
+    return files_print(&out);
 }
 const struct sn_cli_command sn_cmd_abi_encode = {
     .name = "encode",
@@ -175,25 +78,6 @@ static const struct sn_conf_field decode_fields[] = {
 };
 static const struct sn_conf_table decode_table = SN_CONF_TABLE(struct decode_opts, decode_fields);
 
-/* A line per parameter: name, type, value as JSON. */
-static void write_values(struct sn_buf *out, const struct sn_abi_type *t,
-                         const struct sn_abi_value *v, bool json)
-{
-    struct sn_jsonw w;
-    if (json) {
-        sn_jsonw_init(&w, out, NULL);
-        sn_abi_to_json(&w, t, v);
-        return;
-    }
-    for (size_t i = 0; i < v->len; i++) {
-        const struct sn_abi_param *p = &t->components[i];
-        if (i) sn_buf_byte(out, '\n');
-        sn_buf_printf(out, "%.*s %.*s: ", SN_STR_ARG(p->type->canonical),
-                      SN_STR_ARG(p->name.len ? p->name : SN_STR("_")));
-        sn_jsonw_init(&w, out, NULL);
-        sn_abi_to_json(&w, p->type, &v->items[i]);
-    }
-}
 static int decode_run(const struct sn_cli_call *call)
 {
     const struct decode_opts *o = call->opts;
@@ -204,8 +88,8 @@ static int decode_run(const struct sn_cli_call *call)
     struct sn_abi_value v;
     struct sn_str data;
     sn_buf_init(&out, 0);
-    int r = find_method(call->arena, o->abi, o->contract, call->args[0], &it);
-    if (r == 0) r = read_hex(call->arena, call->args[1], &data);
+    int r = abi_find_method(call->arena, o->abi, o->contract, call->args[0], &it);
+    if (r == 0) r = abi_read_hex(call->arena, call->args[1], &data);
     if (r == 0) r = sn_abi_params_type(call->arena, o->output ? it.out : it.in, &t);
     if (r < 0) return r;
     if (!o->output && !o->params) {
@@ -216,8 +100,8 @@ static int decode_run(const struct sn_cli_call *call)
     }
     r = sn_abi_decode(call->arena, t, data, &d, &v);
     if (r < 0) return r;
-    write_values(&out, t, &v, o->json);
-    return print_line(&out);
+    abi_write_values(&out, t, &v, o->json);
+    return files_print(&out);
 }
 const struct sn_cli_command sn_cmd_abi_decode = {
     .name = "decode",
@@ -280,19 +164,15 @@ static int sig_run(const struct sn_cli_call *call)
             if (r == 0) sig_item(&w, &it, o->json);
             continue;
         }
-        r = load_file(call->arena, call->args[i], &c);
+        r = abi_load_file(call->arena, call->args[i], &c);
         for (size_t k = 0; k < c.len && r == 0; k++)
             for (size_t m = 0; m < c.ptr[k].abi.n_items; m++)
                 sig_item(&w, &c.ptr[k].abi.items[m], o->json);
     }
     if (r < 0) return r;
-    if (o->json) {
-        sn_jsonw_array_end(&w);
-        sn_buf_byte(&out, '\n');
-    }
-    if (out.err < 0) return out.err;
-    fwrite(out.ptr, 1, out.len, stdout);
-    return 0;
+    if (o->json) sn_jsonw_array_end(&w);
+    else if (out.len) out.len--; /* the last line's end is the printer's */
+    return files_print(&out);
 }
 const struct sn_cli_command sn_cmd_abi_sig = {
     .name = "sig",
@@ -383,8 +263,8 @@ static int explain_run(const struct sn_cli_call *call)
     struct sn_abi_value v;
     struct sn_buf out SN_CLEANUP(sn_buf_done);
     sn_buf_init(&out, 0);
-    int r = read_hex(call->arena, call->args[0], &data);
-    if (r == 0 && o->abi.len) r = load_file(call->arena, o->abi, &c);
+    int r = abi_read_hex(call->arena, call->args[0], &data);
+    if (r == 0 && o->abi.len) r = abi_load_file(call->arena, o->abi, &c);
     if (r == 0) r = sn_abi_text_parse(call->arena, sn_str(known), &builtin);
     if (r < 0) return r;
     if (data.len < SN_ABI_SELECTOR_LEN)
@@ -401,9 +281,9 @@ static int explain_run(const struct sn_cli_call *call)
     else sn_abi_item_format(&out, it);
     if (o->json) sn_buf_cstr(&out, ",\"values\":");
     else if (v.len) sn_buf_byte(&out, '\n');
-    write_values(&out, t, &v, o->json);
+    abi_write_values(&out, t, &v, o->json);
     if (o->json) sn_buf_byte(&out, '}');
-    return print_line(&out);
+    return files_print(&out);
 }
 const struct sn_cli_command sn_cmd_abi_4byte = {
     .name = "4byte",
@@ -419,20 +299,33 @@ const struct sn_cli_command sn_cmd_abi_4byte = {
 
 /* ---- tx, typed ------------------------------------------------------------------------------- */
 
+struct line_opts {
+    bool json;
+};
+static const struct sn_conf_field line_fields[] = {
+    SN_CONF_BOOL(struct line_opts, json, "json", .help = "Print one line."),
+};
+static const struct sn_conf_table line_table = SN_CONF_TABLE(struct line_opts, line_fields);
+
+static const struct sn_json_style *style_of(const struct sn_cli_call *call)
+{
+    static const struct sn_json_style lines = {.indent = 2};
+    const struct line_opts *o = call->opts;
+    return o->json ? NULL : &lines;
+}
 static int tx_run(const struct sn_cli_call *call)
 {
-    static const struct sn_json_style style = {.indent = 2};
     struct sn_buf out SN_CLEANUP(sn_buf_done);
     struct sn_jsonw w;
     struct sn_str data;
     struct sn_tx tx;
     sn_buf_init(&out, 0);
-    int r = read_hex(call->arena, call->args[0], &data);
+    int r = abi_read_hex(call->arena, call->args[0], &data);
     if (r == 0) r = sn_tx_decode(call->arena, data, &tx);
     if (r < 0) return r;
-    sn_jsonw_init(&w, &out, &style);
+    sn_jsonw_init(&w, &out, style_of(call));
     sn_tx_to_json(&w, &tx);
-    return print_line(&out);
+    return files_print(&out);
 }
 const struct sn_cli_command sn_cmd_abi_tx = {
     .name = "tx",
@@ -440,6 +333,7 @@ const struct sn_cli_command sn_cmd_abi_tx = {
     .usage = "DATA",
     .about = "DATA is 0x and hex digits, or @FILE: types 0 to 4, signed or not, blobs in the network's\n"
              "form included. Prints JSON-RPC's object.",
+    .table = &line_table,
     .args_min = 1,
     .args_max = 1,
     .run = tx_run,
@@ -455,21 +349,27 @@ static int typed_run(const struct sn_cli_call *call)
     if (r == 0) r = sn_json_parse(call->arena, text, NULL, &v);
     if (r == 0) r = sn_eip712_hash(call->arena, v, &got);
     if (r < 0) return sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0]));
-    sn_buf_cstr(&out, "{\"type\":");
-    sn_json_write_string(&out, got.type);
-    sn_buf_cstr(&out, ",\"domain\":\"");
-    put_hex(&out, sn_str_of((char *)got.domain, 32));
-    sn_buf_cstr(&out, "\",\"message\":\"");
-    put_hex(&out, sn_str_of((char *)got.message, 32));
-    sn_buf_cstr(&out, "\",\"digest\":\"");
-    put_hex(&out, sn_str_of((char *)got.digest, 32));
-    sn_buf_cstr(&out, "\"}");
-    return print_line(&out);
+    struct sn_jsonw w;
+    sn_jsonw_init(&w, &out, style_of(call));
+    sn_jsonw_object(&w);
+    sn_jsonw_kstr(&w, "type", got.type);
+    const struct {
+        const char *name;
+        const uint8_t *hash;
+    } rows[] = {{"domain", got.domain}, {"message", got.message}, {"digest", got.digest}};
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        char hex[66] = "0x";
+        size_t len = 2 + sn_hex_encode(rows[i].hash, 32, hex + 2);
+        sn_jsonw_kstr(&w, rows[i].name, sn_str_of(hex, len));
+    }
+    sn_jsonw_object_end(&w);
+    return files_print(&out);
 }
 const struct sn_cli_command sn_cmd_abi_typed = {
     .name = "typed",
     .brief = "Hashes EIP-712 typed data: type, domain, message and what is signed.",
     .usage = "FILE",
+    .table = &line_table,
     .args_min = 1,
     .args_max = 1,
     .run = typed_run,

@@ -24,7 +24,7 @@ struct gas_opts {
     uint64_t drift;
     int64_t method;
     double coverage;
-    bool no_history, lines, json;
+    bool no_history, quick, lines, json;
 };
 static const struct sn_conf_enum methods[] = {{"best", 0},
                                               {"simulate", SN_GAS_SIMULATE},
@@ -44,7 +44,7 @@ static const struct sn_conf_field gas_fields[] = {
     SN_CONF_STRING(struct gas_opts, access_list, "access-list", .help = "EIP-2930's list as JSON."),
     SN_CONF_STRING(struct gas_opts, block, "block", .def = "pending",
                    .help = "The state to try it on."),
-    SN_CONF_UINT(struct gas_opts, drift, "drift",
+    SN_CONF_UINT(struct gas_opts, drift, "drift", .def = "1",
                  .help = "Blocks expected before the including one."),
     SN_CONF_DOUBLE(struct gas_opts, coverage, "coverage", .def = "0.95",
                    .help = "Of the interval."),
@@ -52,6 +52,8 @@ static const struct sn_conf_field gas_fields[] = {
                  .help = "How to simulate."),
     SN_CONF_BOOL(struct gas_opts, no_history, "no-history",
                  .help = "Do not look at earlier transactions."),
+    SN_CONF_BOOL(struct gas_opts, quick, "quick",
+                 .help = "As the generated SDKs do it: a short history, nothing replayed."),
     SN_CONF_BOOL(
         struct gas_opts, lines, "lines",
         .help = "Read calls from standard input, a JSON object a line; print an estimate each."),
@@ -75,6 +77,8 @@ static void gas_json(const struct sn_gas_estimate *e, struct sn_buf *out)
     sn_jsonw_ku64(&w, "intrinsic", e->intrinsic);
     sn_jsonw_ku64(&w, "floor", e->floor);
     sn_jsonw_kdouble(&w, "confidence", e->confidence);
+    sn_jsonw_kbool(&w, "steady", e->steady);
+    sn_jsonw_ku64(&w, "scenes", e->scenes);
     sn_jsonw_ku64(&w, "samples", e->samples);
     sn_jsonw_kstr(&w, "class", sn_str(sn_gas_class_name(e->class)));
     sn_jsonw_kstr(&w, "method", sn_str(method_names[e->method]));
@@ -100,8 +104,9 @@ static void gas_text(const struct sn_gas_estimate *e)
     }
     printf("before code  %llu   (calldata floor: %llu)\n", (unsigned long long)e->intrinsic,
            (unsigned long long)e->floor);
-    printf("class        %s, by %s, %u earlier transactions\n", sn_gas_class_name(e->class),
-           method_names[e->method], e->samples);
+    printf("class        %s, %s, by %s in %u orders, %u earlier transactions of the kind\n",
+           sn_gas_class_name(e->class), e->steady ? "steady" : "moved by others",
+           method_names[e->method], e->scenes, e->samples);
     for (unsigned i = 0; i < e->n_reasons; i++)
         printf("             %.*s\n", SN_STR_ARG(e->reasons[i]));
 }
@@ -110,6 +115,7 @@ static struct sn_gas_opts estimate_opts(const struct gas_opts *o)
     return (struct sn_gas_opts){.block = o->block,
                                 .drift_blocks = (unsigned)o->drift,
                                 .no_history = o->no_history,
+                                .quick = o->quick,
                                 .coverage = o->coverage,
                                 .only = (enum sn_gas_method)o->method};
 }
@@ -192,10 +198,10 @@ static int gas_main(void *arg)
     const struct sn_cli_call *call = arg;
     const struct gas_opts *o = call->opts;
     struct sn_eth_rpc *rpc;
-    int r = sn_eth_http_open(&(struct sn_eth_http_opts){.url = o->rpc, .headers = o->header}, &rpc);
+    int r = sn_eth_open(&(struct sn_eth_opts){.url = o->rpc, .headers = o->header}, &rpc);
     if (r < 0) return r;
     r = o->lines ? gas_lines(o, rpc) : gas_once(o, rpc, call->arena);
-    sn_eth_http_close(rpc);
+    sn_eth_close(rpc);
     return r;
 }
 static int gas_run(const struct sn_cli_call *call)
@@ -209,9 +215,12 @@ const struct sn_cli_command sn_cmd_abi_gas = {
         "Three different numbers: what the receipt will say, what must be allowed so that the "
         "call\n"
         "does not run out on the way, and the interval the first will lie in. Asks the node to\n"
-        "simulate the call (eth_simulateV1, else a trace, else by trying limits) and compares "
-        "with\n"
-        "the last 128 blocks' transactions of the same kind.",
+        "simulate the call (eth_simulateV1, else a trace, else by trying limits) alone and after "
+        "what\n"
+        "others may do first: the contract's own recent transactions and this call from others. "
+        "The\n"
+        "limit suffices for all of it. Then the last 128 blocks' transactions of the same kind are\n"
+        "simulated again and compared with their receipts.",
     .table = &gas_table,
     .run = gas_run,
 };
@@ -260,10 +269,10 @@ static int fees_main(void *arg)
     struct sn_fee_opts fo = {.blocks = (unsigned)o->blocks, .probability = o->probability};
     struct sn_eth_rpc *rpc;
     struct sn_fees f;
-    int r = sn_eth_http_open(&(struct sn_eth_http_opts){.url = o->rpc, .headers = o->header}, &rpc);
+    int r = sn_eth_open(&(struct sn_eth_opts){.url = o->rpc, .headers = o->header}, &rpc);
     if (r < 0) return r;
     r = sn_fees_suggest(rpc, &fo, call->arena, &f);
-    sn_eth_http_close(rpc);
+    sn_eth_close(rpc);
     if (r < 0) return r;
     if (o->json) {
         fees_json(&f);
@@ -282,8 +291,9 @@ static int fees_run(const struct sn_cli_call *call)
 const struct sn_cli_command sn_cmd_abi_fees = {
     .name = "fees",
     .brief = "Suggests fees from the last 128 blocks.",
-    .about = "The tip is the cheapest that enough of the past's windows of that many blocks would\n"
-             "have taken; the base fee is projected as far as it climbed in them.",
+    .about = "Read off the past windows of that many blocks that began as this one does, after a full\n"
+             "block or after one with room: the tip is the cheapest that enough of them would have\n"
+             "taken, the base fee is projected as far as it climbed in them.",
     .table = &fees_table,
     .run = fees_run,
 };

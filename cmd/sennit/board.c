@@ -15,11 +15,13 @@
 #include "gateway/gateway.h"
 #include "kit/debug.h"
 #include "kit/http.h"
+#include "sennit/contracts.h"
+#include "sennit/exhibit.h"
 #include "sennit/supervise.h"
 #include "wire/json.h"
 
-extern const unsigned char sn_board_page[];
-extern const size_t sn_board_page_len;
+extern const unsigned char sn_board_page[], sn_contracts_page[], sn_board_style[];
+extern const size_t sn_board_page_len, sn_contracts_page_len, sn_board_style_len;
 
 #define GROUPS_MAX 96u
 #define GROUP_NAME_MAX 48u
@@ -29,6 +31,12 @@ struct event {
     const char *level; /* static */
     char text[SN_BOARD_EVENT_BYTES];
 };
+#define ASSETS 3
+struct asset { /* embedded in the program and sent as it is */
+    const char *path, *type;
+    struct sn_str text;
+    char csp[320];
+};
 struct sn_board {
     struct sn_board_opts opts;
     struct sn_gateway *gw;
@@ -36,7 +44,7 @@ struct sn_board {
     struct sn_http_server *server;
     char address[SN_ADDR_TEXT_MAX + 8];
     bool any_address; /* bound to every interface: hosts are IP literals, whichever */
-    char csp[320];
+    struct asset assets[ASSETS];
     int64_t started_ns;
 
     atomic_flag events_busy; /* held for one copy, never across a suspension */
@@ -283,6 +291,10 @@ static int make_json(struct sn_board *b, struct sn_buf *out)
     int r = put_gateway(b, &w);
     if (r < 0) return r;
     put_processes(b, &w);
+    if (b->opts.exhibits) {
+        sn_jsonw_key(&w, SN_STR("exhibits"));
+        sn_exhibits_json(b->opts.exhibits, &w);
+    }
     r = put_fibers(&w);
     if (r < 0) return r;
     put_events(b, &w);
@@ -344,7 +356,7 @@ static bool site_allowed(const struct sn_http_req *req)
     return !sn_str_eqc(site, "cross-site") || sn_str_eqc(mode, "navigate");
 }
 
-static int reply(struct sn_board *b, struct sn_http_x *x, int status, struct sn_str type,
+static int reply(struct sn_http_x *x, int status, struct sn_str type, struct sn_str csp,
                  struct sn_str body)
 {
     const struct sn_http_header common[] = {
@@ -352,7 +364,7 @@ static int reply(struct sn_board *b, struct sn_http_x *x, int status, struct sn_
         {SN_STR_INIT("x-content-type-options"), SN_STR_INIT("nosniff")},
         {SN_STR_INIT("referrer-policy"), SN_STR_INIT("no-referrer")},
         {SN_STR_INIT("cross-origin-resource-policy"), SN_STR_INIT("same-origin")},
-        {SN_STR_INIT("content-security-policy"), sn_str(b->csp)},
+        {SN_STR_INIT("content-security-policy"), csp},
     };
     for (size_t i = 0; i < SN_COUNT_OF(common); i++) {
         int r = sn_http_header_add(x, common[i].name, common[i].value);
@@ -361,50 +373,137 @@ static int reply(struct sn_board *b, struct sn_http_x *x, int status, struct sn_
     return sn_http_reply(x, status, type, body);
 }
 
-static int reply_text(struct sn_board *b, struct sn_http_x *x, int status, struct sn_str text)
+#define CSP_NOTHING SN_STR("default-src 'none'; frame-ancestors 'none'")
+
+static int reply_text(struct sn_http_x *x, int status, struct sn_str text)
 {
-    return reply(b, x, status, SN_STR("text/plain; charset=utf-8"), text);
+    return reply(x, status, SN_STR("text/plain; charset=utf-8"), CSP_NOTHING, text);
+}
+static int reply_json(struct sn_http_x *x, int status, struct sn_str json)
+{
+    return reply(x, status, SN_STR("application/json"), CSP_NOTHING, json);
+}
+
+/* ---- the contract page ---- */
+
+/* What the asker did wrong is 400, a node's failure 502, ours 500; the text says which. */
+static int status_of(int r)
+{
+    switch (r) {
+    case SN_E_INVALID_ARGUMENT:
+    case SN_E_SYNTAX:
+    case SN_E_NOT_FOUND:
+    case SN_E_OUT_OF_RANGE:
+    case SN_E_TOO_LARGE:
+    case SN_E_DEPTH:
+    case SN_E_EOF:
+    case SN_E_ALREADY_EXISTS:
+    case SN_E_FAILED_PRECONDITION: return 400;
+    case SN_E_UNIMPLEMENTED: return 404;
+    case SN_E_NOMEM:
+    case SN_E_INTERNAL: return 500;
+    default: return 502;
+    }
+}
+
+static int answer_question(struct sn_board *b, struct sn_http_x *x, struct sn_str what,
+                           struct sn_buf *out)
+{
+    struct sn_str body;
+    const struct sn_json *q;
+    int r = sn_http_body_all(x, 2 * SN_CONTRACT_ABI_MAX, &body);
+    if (r == SN_E_TOO_LARGE) r = sn_fail(r, "the question is larger than 8 MiB");
+    if (r >= 0) r = sn_json_parse(x->arena, body, NULL, &q);
+    if (r >= 0) r = sn_contracts_answer(b->opts.contracts, what, q, x->arena, out);
+    if (r >= 0) return reply_json(x, 200, sn_buf_view(out));
+    int status = status_of(r);
+    sn_buf_reset(out);
+    sn_buf_cstr(out, "{\"error\":");
+    sn_json_write_string(out, sn_str(sn_diag_str(r)));
+    sn_buf_byte(out, '}');
+    return out->err < 0 ? out->err : reply_json(x, status, sn_buf_view(out));
+}
+
+/* Questions have a body that only this site's script can send: another site's form cannot have
+ * that type, and its script has to ask first, which is refused. */
+static int contracts_api(struct sn_board *b, struct sn_http_x *x, struct sn_str what)
+{
+    struct sn_buf out SN_CLEANUP(sn_buf_done);
+    sn_buf_init(&out, 64u << 20);
+    if (!b->opts.contracts) return reply_text(x, 404, SN_STR("no contracts here\n"));
+    if (!what.len) {
+        int r = sn_contracts_list(b->opts.contracts, &out);
+        return r < 0 ? r : reply_json(x, 200, sn_buf_view(&out));
+    }
+    if (x->req.method != SN_HTTP_POST) return reply_text(x, 405, SN_STR("POST only\n"));
+    struct sn_str type = sn_http_headers_get(&x->req.headers, SN_STR("content-type"));
+    struct sn_str site = sn_http_headers_get(&x->req.headers, SN_STR("sec-fetch-site"));
+    if (!sn_str_eqc(type, "application/json"))
+        return reply_text(x, 415, SN_STR("application/json only\n"));
+    if (site.len && !sn_str_eqc(site, "same-origin"))
+        return reply_text(x, 403, SN_STR("not for other sites\n"));
+    return answer_question(b, x, what, &out);
 }
 
 static int handle(struct sn_http_x *x, void *arg)
 {
     struct sn_board *b = arg;
     sn_fiber_set_name("board request");
-    struct sn_str path = x->req.path;
+    struct sn_str path = x->req.path, contracts = SN_STR("/api/contracts");
     if (!host_allowed(b, x->req.authority))
-        return reply_text(b, x, 421, SN_STR("this host name is not the board's; use 127.0.0.1\n"));
-    if (!site_allowed(&x->req)) return reply_text(b, x, 403, SN_STR("not for other sites\n"));
+        return reply_text(x, 421, SN_STR("this host name is not the board's; use 127.0.0.1\n"));
+    if (!site_allowed(&x->req)) return reply_text(x, 403, SN_STR("not for other sites\n"));
     if (sn_debug_owns(path)) return sn_debug_handler(x, NULL);
+    if (sn_str_starts(path, SN_STR("/api/contracts/")))
+        return contracts_api(b, x, sn_str_from(path, contracts.len + 1));
     if (x->req.method != SN_HTTP_GET && x->req.method != SN_HTTP_HEAD)
-        return reply_text(b, x, 405, SN_STR("GET only\n"));
-    if (sn_str_eqc(path, "/"))
-        return reply(b, x, 200, SN_STR("text/html; charset=utf-8"),
-                     sn_str_of((const char *)sn_board_page, sn_board_page_len));
-    if (!sn_str_eqc(path, "/api/board")) return reply_text(b, x, 404, SN_STR("not found\n"));
+        return reply_text(x, 405, SN_STR("GET only\n"));
+    for (size_t i = 0; i < ASSETS; i++)
+        if (sn_str_eqc(path, b->assets[i].path))
+            return reply(x, 200, sn_str(b->assets[i].type), sn_str(b->assets[i].csp),
+                         b->assets[i].text);
+    if (sn_str_eq(path, contracts)) return contracts_api(b, x, SN_STR(""));
+    if (!sn_str_eqc(path, "/api/board")) return reply_text(x, 404, SN_STR("not found\n"));
     struct sn_str json;
     int r = board_json(b, x->arena, &json);
-    return r < 0 ? r : reply(b, x, 200, SN_STR("application/json"), json);
+    return r < 0 ? r : reply_json(x, 200, json);
 }
 
-/* The policy names the page's one script by its hash: nothing else runs. */
-static int make_csp(struct sn_board *b)
+/* The policy names a page's one script by its hash: nothing else runs. */
+static int make_csp(struct asset *page)
 {
-    struct sn_str page = sn_str_of((const char *)sn_board_page, sn_board_page_len);
-    ssize_t from = sn_str_find(page, SN_STR("<script>")),
-            to = sn_str_find(page, SN_STR("</script>"));
+    ssize_t from = sn_str_find(page->text, SN_STR("<script>")),
+            to = sn_str_find(page->text, SN_STR("</script>"));
     uint8_t digest[SN_HASH_MAX];
     char text[64];
     SN_ASSERT(from >= 0 && to > from);
-    struct sn_str script = sn_str_sub(page, (size_t)from + 8, (size_t)to);
+    struct sn_str script = sn_str_sub(page->text, (size_t)from + 8, (size_t)to);
     int r = sn_hash_once(SN_SHA256, script.ptr, script.len, digest);
     if (r < 0) return r;
     size_t n = sn_base64_encode(digest, 32, SN_BASE64_STD, text);
-    snprintf(b->csp, sizeof(b->csp),
-             "default-src 'none'; script-src 'sha256-%.*s'; style-src 'unsafe-inline'; "
+    snprintf(page->csp, sizeof(page->csp),
+             "default-src 'none'; script-src 'sha256-%.*s'; style-src 'self' 'unsafe-inline'; "
              "connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
              "frame-ancestors 'none'",
              (int)n, text);
     return 0;
+}
+
+static int make_assets(struct sn_board *b)
+{
+    static const char html[] = "text/html; charset=utf-8";
+    const struct asset all[ASSETS] = {
+        {"/", html, sn_str_of((const char *)sn_board_page, sn_board_page_len), ""},
+        {"/contracts", html, sn_str_of((const char *)sn_contracts_page, sn_contracts_page_len), ""},
+        {"/style.css", "text/css; charset=utf-8",
+         sn_str_of((const char *)sn_board_style, sn_board_style_len), "default-src 'none'"},
+    };
+    int r = 0;
+    for (size_t i = 0; i < ASSETS && r >= 0; i++) {
+        b->assets[i] = all[i];
+        if (all[i].type == html) r = make_csp(&b->assets[i]);
+    }
+    return r;
 }
 
 int sn_board_new(const struct sn_board_opts *opts, struct sn_board **ret)
@@ -414,8 +513,9 @@ int sn_board_new(const struct sn_board_opts *opts, struct sn_board **ret)
     b->opts = *opts;
     b->started_ns = sn_now();
     sn_buf_init(&b->json, 0);
-    struct sn_http_server_opts so = {.handler = handle, .arg = b, .body_bytes_max = 1 << 20};
-    int r = make_csp(b);
+    struct sn_http_server_opts so = {
+        .handler = handle, .arg = b, .body_bytes_max = 2 * SN_CONTRACT_ABI_MAX};
+    int r = make_assets(b);
     if (r >= 0) r = sn_listen(opts->address, NULL, &b->listener);
     if (r >= 0) r = sn_listener_addr(b->listener, b->address, sizeof(b->address));
     if (r >= 0) r = sn_http_server_new(&so, &b->server);

@@ -7,6 +7,8 @@
 
 struct sn_gateway;
 struct sn_supervisor;
+struct sn_exhibits;
+struct sn_contracts;
 struct sn_board;
 
 #define SN_BOARD_EVENTS_MAX 200u
@@ -19,6 +21,8 @@ struct sn_board_opts {
     const char *node_name, *version; /* borrowed for the board's life, like what follows */
     const char *address;
     struct sn_supervisor *supervisors[SN_BOARD_SUPERVISORS_MAX]; /* NULLs are skipped */
+    struct sn_exhibits *exhibits;   /* NULL = none */
+    struct sn_contracts *contracts; /* for the contract page */
 };
 
 /* sn_board_new - binds the address; nothing is accepted yet. Returns 0, sn_listen's errors,

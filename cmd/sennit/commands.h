@@ -5,11 +5,15 @@
 
 extern const struct sn_cli_command sn_cmd_abi;
 extern const struct sn_cli_command sn_cmd_abi_4byte;
+extern const struct sn_cli_command sn_cmd_abi_call;
 extern const struct sn_cli_command sn_cmd_abi_decode;
 extern const struct sn_cli_command sn_cmd_abi_encode;
 extern const struct sn_cli_command sn_cmd_abi_fees;
 extern const struct sn_cli_command sn_cmd_abi_gas;
 extern const struct sn_cli_command sn_cmd_abi_gen;
+extern const struct sn_cli_command sn_cmd_abi_logs;
+extern const struct sn_cli_command sn_cmd_abi_receipt;
+extern const struct sn_cli_command sn_cmd_abi_send;
 extern const struct sn_cli_command sn_cmd_abi_sig;
 extern const struct sn_cli_command sn_cmd_abi_tx;
 extern const struct sn_cli_command sn_cmd_abi_typed;

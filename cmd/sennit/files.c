@@ -86,3 +86,11 @@ int files_commit(struct files_out *o, int r)
     if (r < 0) (void)unlink(o->temp);
     return r;
 }
+
+int files_print(struct sn_buf *b)
+{
+    if (sn_buf_byte(b, '\n') < 0) return b->err;
+    if (fwrite(b->ptr, 1, b->len, stdout) != b->len || fflush(stdout) != 0)
+        return sn_fail_errno(errno, "standard output");
+    return 0;
+}

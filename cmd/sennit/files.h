@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit/files.h - files of the commands: mapped for reading, replaced whole when written. */
+/* sennit/files.h - files of the commands: mapped for reading, replaced whole when written; and what
+ * they print. */
 #pragma once
 #include "core/base.h"
+#include "core/buf.h"
 #include "core/str.h"
 
 #define FILES_PATH_MAX 1024 /* with the NUL */
@@ -24,3 +26,6 @@ int files_write(void *ctx, const void *data, size_t n) SN_MUST_CHECK;
 int files_reread(void *ctx, uint64_t at, void *out, size_t n) SN_MUST_CHECK;
 /* files_commit - with r < 0 removes the file and returns r, else syncs and renames. */
 int files_commit(struct files_out *o, int r) SN_MUST_CHECK;
+/* files_print - what a command found out, and a line's end, on standard output. Returns 0, the buffer's
+ * error, SN_E_IO where the output takes no more. */
+int files_print(struct sn_buf *b) SN_MUST_CHECK;

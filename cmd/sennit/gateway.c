@@ -19,7 +19,7 @@ SN_LOG_MODULE("gateway");
 struct gateway_opts {
     struct sn_str config, debug;
     uint64_t workers;
-    bool check, print_config, schema, reference;
+    bool check, print_config, schema, reference, io_uring;
 };
 
 static const struct sn_conf_field fields[] = {
@@ -30,6 +30,8 @@ static const struct sn_conf_field fields[] = {
     SN_CONF_STRING(struct gateway_opts, debug, "debug", .metavar = "ADDRESS",
                    .help = "Serve /debug/pprof/, /metrics and /healthz there, profiles to loopback "
                            "only; switches profiling on."),
+    SN_CONF_BOOL(struct gateway_opts, io_uring, "io-uring",
+                 .help = "Learn of readiness by io_uring instead of epoll, where the kernel has it."),
     SN_CONF_BOOL(struct gateway_opts, check, "check",
                  .help = "Check the configuration, print every problem, start nothing."),
     SN_CONF_BOOL(struct gateway_opts, print_config, "print-config",
@@ -147,7 +149,7 @@ static int run_gateway(const struct sn_cli_call *call)
     if (!path.ptr) return SN_E_NOMEM;
     struct job j = {.o = o, .gateway = {.config_path = path.ptr, .on_event = on_event}};
     if (o->debug.len && !(j.debug = sn_arena_str(call->arena, o->debug).ptr)) return SN_E_NOMEM;
-    struct sn_rt_opts rt = {.workers = (unsigned)o->workers};
+    struct sn_rt_opts rt = {.workers = (unsigned)o->workers, .io_uring = o->io_uring};
     if (j.debug) sn_prof_start(NULL);
     int r = sn_rt_run(&rt, job_main, &j);
     if (j.debug) sn_prof_stop();
@@ -156,7 +158,7 @@ static int run_gateway(const struct sn_cli_call *call)
 
 const struct sn_cli_command sn_cmd_gateway = {
     .name = "gateway",
-    .brief = "run the HTTP gateway",
+    .brief = "Runs the HTTP gateway: reverse proxy and static files, reloaded without a cut.",
     .about = "Routes HTTP/1.1 and HTTP/2 to upstreams, files, redirects and fixed answers.\n"
              "The configuration is read again when its file changes and on SIGHUP; a bad one is "
              "refused with every problem named, and the old one stays in force. SIGTERM drains.",

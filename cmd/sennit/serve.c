@@ -28,7 +28,7 @@ struct serve_opts {
     int64_t latency, grace;
     double error_percent;
     uint64_t body_bytes, workers;
-    bool plain;
+    bool plain, io_uring;
 };
 static const struct sn_conf_field fields[] = {
     SN_CONF_STRING(struct serve_opts, listen, "listen", .letter = 'l', .def = "127.0.0.1:8081",
@@ -52,6 +52,8 @@ static const struct sn_conf_field fields[] = {
                  .help = "Answer every request with Hello, World!"),
     SN_CONF_UINT(struct serve_opts, workers, "workers", .letter = 'w', .max = 1024,
                  .help = "Worker threads; 0 = one per processor."),
+    SN_CONF_BOOL(struct serve_opts, io_uring, "io-uring",
+                 .help = "Learn of readiness by io_uring instead of epoll, where the kernel has it."),
     SN_CONF_DURATION(struct serve_opts, grace, "grace", .def = "5s",
                      .help = "How long requests in flight may take after SIGTERM."),
 };
@@ -319,7 +321,7 @@ static int serve_run(const struct sn_cli_call *call)
             return sn_fail(SN_E_NOT_FOUND, "--dir: no folder %.*s", SN_STR_ARG(s.o->dir));
     }
     sn_cmd_raise_files();
-    struct sn_rt_opts rt = {.workers = (unsigned)s.o->workers};
+    struct sn_rt_opts rt = {.workers = (unsigned)s.o->workers, .io_uring = s.o->io_uring};
     if (s.o->debug.len && !(s.debug = sn_arena_str(call->arena, s.o->debug).ptr)) return SN_E_NOMEM;
     if (s.debug) sn_prof_start(NULL);
     int r = sn_rt_run(&rt, serve_main, &s);

@@ -26,7 +26,7 @@ SN_LOG_MODULE("up");
 
 struct up_opts {
     struct sn_str config, board, data;
-    bool tour, no_traffic;
+    bool tour, no_traffic, no_exhibits;
 };
 static const struct sn_conf_field fields[] = {
     SN_CONF_BOOL(struct up_opts, tour, "tour",
@@ -38,6 +38,7 @@ static const struct sn_conf_field fields[] = {
     SN_CONF_STRING(struct up_opts, data, "data", .letter = 'd', .metavar = "FOLDER",
                    .help = "Logs go here; ~/.local/state/sennit/NAME by default."),
     SN_CONF_BOOL(struct up_opts, no_traffic, "no-traffic", .help = "Do not start the traffic."),
+    SN_CONF_BOOL(struct up_opts, no_exhibits, "no-exhibits", .help = "Do not start the exhibits."),
 };
 static const struct sn_conf_table table = SN_CONF_TABLE(struct up_opts, fields);
 
@@ -48,6 +49,8 @@ struct up {
     struct sn_up_places places;
     struct sn_up_plan plan;
     struct sn_supervisor processes, traffic;
+    struct sn_exhibits exhibits;
+    struct sn_contracts *contracts;
     struct sn_log *log;
     struct sn_board *board;
     struct sn_gateway *gw;
@@ -89,6 +92,37 @@ static const char *find_tour(struct up *u)
     for (size_t i = 0; i < SN_COUNT_OF(tries); i++)
         if (tries[i] && has_up_yaml(tries[i])) return tries[i];
     return NULL;
+}
+
+/* Where the example programs are: of the build this binary belongs to, or installed. */
+static int find_examples(struct up *u)
+{
+    struct sn_str exe = u->places.sennit;
+    struct sn_str bin = sn_str_sub(exe, 0, (size_t)SN_MAX(sn_str_rchr(exe, '/'), 0));
+    struct stat st;
+    struct sn_str built = sn_arena_printf(u->a, "%.*s/../../examples", SN_STR_ARG(bin));
+    if (!built.ptr) return SN_E_NOMEM;
+    u->places.examples = stat(built.ptr, &st) == 0 && S_ISDIR(st.st_mode)
+                             ? built
+                             : sn_arena_printf(u->a, "%.*s/../libexec/sennit", SN_STR_ARG(bin));
+    return u->places.examples.ptr ? 0 : SN_E_NOMEM;
+}
+
+/* PATH of exhibits: ours, and what npm put beside the configuration or in a folder above it. */
+static int find_path(struct up *u)
+{
+    const char *path = getenv("PATH");
+    struct sn_str dir = u->places.dir;
+    struct sn_buf b SN_CLEANUP(sn_buf_done);
+    sn_buf_init(&b, 64u << 10);
+    sn_buf_cstr(&b, path && *path ? path : "/usr/local/bin:/usr/bin:/bin");
+    for (ssize_t slash = (ssize_t)dir.len; slash > 0; slash = sn_str_rchr(dir, '/')) {
+        dir = sn_str_sub(dir, 0, (size_t)slash);
+        sn_buf_printf(&b, ":%.*s/node_modules/.bin", SN_STR_ARG(dir));
+    }
+    if (b.err < 0) return b.err;
+    u->places.path = sn_arena_str(u->a, sn_buf_view(&b));
+    return u->places.path.ptr ? 0 : SN_E_NOMEM;
 }
 
 /* Goes to the configuration's folder: paths in it, and the static files of the gateway, are
@@ -183,22 +217,44 @@ static int load_plan(struct up *u)
     return r;
 }
 
+/* The log of this run: an older one goes. */
+static int open_log(struct up *u, const char *name, int flags)
+{
+    struct sn_str path = sn_arena_printf(u->a, "%.*s/%s.log", SN_STR_ARG(u->places.data), name);
+    if (!path.ptr) return SN_E_NOMEM;
+    int fd = open(path.ptr, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | flags, 0644);
+    return fd < 0 ? sn_fail_errno(errno, "%s", path.ptr) : fd;
+}
+
 static int open_logs(struct up *u, struct sn_up_unit *units, size_t n, struct sn_supervisor *sup)
 {
     for (size_t i = 0; i < n; i++) {
-        struct sn_str path =
-            sn_arena_printf(u->a, "%.*s/%s.log", SN_STR_ARG(u->places.data), units[i].s.name);
-        if (!path.ptr) return SN_E_NOMEM;
-        /* The log of this run: an older one goes. */
-        units[i].s.out_fd =
-            open(path.ptr, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
-        if (units[i].s.out_fd < 0) return sn_fail_errno(errno, "%s", path.ptr);
-        int r = sn_vec_push(&sup->procs, &units[i].s);
+        int r = open_log(u, units[i].s.name, O_APPEND);
+        if (r < 0) return r;
+        units[i].s.out_fd = r;
+        r = sn_vec_push(&sup->procs, &units[i].s);
         if (r < 0) return r;
     }
     sup->grace_ns = u->plan.conf.grace;
     sup->on_event = on_event;
     sup->arg = u;
+    return 0;
+}
+
+static int prepare_exhibits(struct up *u)
+{
+    u->exhibits = (struct sn_exhibits){.list = u->plan.exhibits,
+                                       .path = u->places.path.ptr,
+                                       .grace_ns = u->plan.conf.grace,
+                                       .on_event = on_event,
+                                       .arg = u};
+    if (u->o->no_exhibits) return 0;
+    u->exhibits.n = u->plan.n_exhibits;
+    for (size_t i = 0; i < u->exhibits.n; i++) {
+        int r = open_log(u, u->exhibits.list[i].name, 0);
+        if (r < 0) return r;
+        u->exhibits.list[i].log_fd = r;
+    }
     return 0;
 }
 
@@ -236,7 +292,9 @@ static int open_board(struct up *u)
         .node_name = sn_arena_str(u->a, u->plan.conf.name).ptr,
         .version = SN_VERSION,
         .address = sn_arena_str(u->a, u->o->board.ptr ? u->o->board : u->plan.conf.board).ptr,
-        .supervisors = {&u->processes, u->o->no_traffic ? NULL : &u->traffic}};
+        .supervisors = {&u->processes, u->o->no_traffic ? NULL : &u->traffic},
+        .exhibits = &u->exhibits,
+        .contracts = u->contracts};
     if (!o.node_name || !o.address) return SN_E_NOMEM;
     int r = sn_board_new(&o, &u->board);
     if (r == SN_E_ALREADY_EXISTS)
@@ -259,6 +317,7 @@ static int open_gateway(struct up *u)
 static int board_main(void *arg) { return sn_board_serve(((struct up *)arg)->board); }
 static int processes_main(void *arg) { return sn_supervisor_run(&((struct up *)arg)->processes); }
 static int traffic_main(void *arg) { return sn_supervisor_run(&((struct up *)arg)->traffic); }
+static int exhibits_main(void *arg) { return sn_exhibits_run(&((struct up *)arg)->exhibits); }
 static int gateway_main(void *arg)
 {
     struct up *u = arg;
@@ -317,12 +376,22 @@ static void print_welcome(struct up *u)
     printf("\nSennit %s: %.*s is up\n\n", SN_VERSION, SN_STR_ARG(u->plan.conf.name));
     printf("  board      http://%s/\n", sn_board_address(u->board));
     print_listeners(u);
-    printf("  processes  ");
-    print_names(&u->processes);
+    if (u->processes.procs.len) {
+        printf("  processes  ");
+        print_names(&u->processes);
+    }
     if (!u->o->no_traffic && u->traffic.procs.len) {
         printf("  traffic    ");
         print_names(&u->traffic);
     }
+    if (u->exhibits.n) {
+        printf("  exhibits   ");
+        for (size_t i = 0; i < u->exhibits.n; i++)
+            printf("%s%s", i ? ", " : "", u->exhibits.list[i].name);
+        putchar('\n');
+    }
+    if (u->plan.conf.n_contracts)
+        printf("  contracts  http://%s/contracts\n", sn_board_address(u->board));
     printf("  profiles   go tool pprof http://%s/debug/pprof/profile?seconds=5\n",
            sn_board_address(u->board));
     printf("  logs       %.*s\n\n", SN_STR_ARG(u->places.data));
@@ -353,19 +422,20 @@ static int obey_signals(struct up *u)
         if (r == SN_E_CANCELLED) return r;
     }
     u->stopping = true;
-    on_event(u, "info", "stopping: traffic, gateway, processes, board");
+    on_event(u, "info", "stopping: traffic, exhibits, gateway, processes, board");
     return sn_go("impatient", impatient, NULL);
 }
 
 /* Each part has a scope inside the one before, so the ends come in the opposite order of the
- * starts: traffic first, then the gateway with what is in flight, then the processes behind it, the
- * board last. A part that fails cancels its own scope and those inside it. */
+ * starts: traffic and exhibits first, then the gateway with what is in flight, then the processes
+ * behind it, the board last. A part that fails cancels its own scope and those inside it. */
 static int run_traffic(struct up *u)
 {
     struct sn_scope_storage mem;
     struct sn_scope *scope = sn_scope_begin(&mem);
     int r = 0;
     if (!u->o->no_traffic) r = sn_scope_go(scope, "traffic", traffic_main, u);
+    if (r >= 0) r = sn_scope_go(scope, "exhibits", exhibits_main, u);
     if (r >= 0) {
         print_welcome(u);
         r = obey_signals(u);
@@ -450,10 +520,15 @@ static int up_prepare(struct up *u, const struct sn_cli_call *call)
         u->o = o;
     }
     if (r >= 0) r = enter_folder(u, call);
+    if (r >= 0) r = find_examples(u);
+    if (r >= 0) r = find_path(u);
     if (r >= 0) r = load_plan(u);
     if (r >= 0) r = open_logs(u, u->plan.processes, u->plan.n_processes, &u->processes);
     if (r >= 0 && !u->o->no_traffic)
         r = open_logs(u, u->plan.traffic, u->plan.n_traffic, &u->traffic);
+    if (r >= 0) r = prepare_exhibits(u);
+    if (r >= 0)
+        r = sn_contracts_new(u->plan.conf.contracts, u->plan.conf.n_contracts, &u->contracts);
     if (r < 0) return r;
     struct sn_log_opts lo = {
         .path = sn_arena_printf(u->a, "%.*s/sennit.log", SN_STR_ARG(u->places.data)).ptr,
@@ -476,6 +551,8 @@ static int up_run(const struct sn_cli_call *call)
     sn_log_free(u.log);
     SN_VEC_EACH (&u.processes.procs, p) close((*p)->out_fd);
     SN_VEC_EACH (&u.traffic.procs, p) close((*p)->out_fd);
+    sn_exhibits_done(&u.exhibits);
+    sn_contracts_free(u.contracts);
     sn_vec_done(&u.processes.procs);
     sn_vec_done(&u.traffic.procs);
     return r;

@@ -20,9 +20,9 @@ int zk_print_json(const struct sn_json *v)
     struct sn_buf b;
     sn_buf_init(&b, 0);
     int r = sn_json_write(&b, v, &(struct sn_json_style){.indent = 2});
-    if (r >= 0) printf("%.*s\n", SN_STR_ARG(sn_buf_view(&b)));
+    if (r >= 0) r = files_print(&b);
     sn_buf_done(&b);
-    return r < 0 ? r : 0;
+    return r;
 }
 
 static void set_u64(struct sn_arena *a, struct sn_json *o, const char *key, uint64_t v)

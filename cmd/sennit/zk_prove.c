@@ -188,7 +188,7 @@ static int export_calldata(const struct sn_cli_call *call)
     if (r < 0) return r;
     sn_buf_init(&b, 0);
     r = sn_groth_calldata(&p, pub, n, &b);
-    if (r == 0) printf("%s\n", sn_buf_cz(&b));
+    if (r == 0) r = files_print(&b);
     sn_buf_done(&b);
     sn_free(pub);
     return r;

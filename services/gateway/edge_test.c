@@ -382,6 +382,16 @@ static int breaker_body(void *arg)
         if (a.status == 200) T_STR(a.text, "fine");
         DONE(a);
     }
+    /* It does not admit extended CONNECT; and is not to blame for it. */
+    static const struct sn_http_header ws[] = {
+        {SN_STR_INIT("Connection"), SN_STR_INIT("Upgrade")},
+        {SN_STR_INIT("Upgrade"), SN_STR_INIT("websocket")},
+        {SN_STR_INIT("Sec-WebSocket-Version"), SN_STR_INIT("13")},
+        {SN_STR_INIT("Sec-WebSocket-Key"), SN_STR_INIT("dGhlIHNhbXBsZSBub25jZQ==")}};
+    struct answer a = {0};
+    T_OK(ask(g, "GET", "/", ws, 4, (struct sn_str){0}, &a));
+    T_EQ(a.status, 501);
+    DONE(a);
     rig_stop(g);
     sn_listener_close(b.l);
     T_OK(sn_event_wait(&b.gone));
@@ -431,9 +441,9 @@ static int ws_body(struct rig *g)
         {SN_STR_INIT("sec-websocket-key"), SN_STR_INIT("forged")},
     };
     struct bare b;
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 6; round++) { /* to an HTTP/1.1 and to an h2 upstream */
         bare_open(&b, g->addr);
-        bare_request(&b, "/one/chat", "websocket", h, 3);
+        bare_request(&b, round < 3 ? "/one/chat" : "/two/chat", "websocket", h, 3);
         BARE_UNTIL(&b, b.answered);
         T_EQ(b.head.status, 200);
         T_STR(sn_http_headers_get(&b.head.headers, S("sec-websocket-protocol")), "v1");
@@ -443,11 +453,11 @@ static int ws_body(struct rig *g)
             ws_send(&b, SN_WS_OP_TEXT, "through the gateway");
             ws_expect(&b, SN_WS_OP_TEXT, "through the gateway");
         }
-        if (round == 0) {
+        if (round % 3 == 0) {
             ws_send(&b, SN_WS_OP_CLOSE, "\x03\xe8");
             ws_expect(&b, SN_WS_OP_CLOSE, "\x03\xe8");
             BARE_UNTIL(&b, b.end);
-        } else if (round == 1) {
+        } else if (round % 3 == 1) {
             sn_h2_reset(b.h, b.id, SN_H2_CANCEL);
             bare_flush(&b);
         } /* else the connection breaks */
@@ -459,7 +469,7 @@ static int ws_body(struct rig *g)
     } rows[] = {{"/one/liar", "websocket", 502},
                 {"/one/x", "websocket", 200}, /* the upstream does not switch: its answer */
                 {"/one/chat", "webtransport", 501},
-                {"/two/chat", "websocket", 501},
+                {"/two/chat", "webtransport", 501},
                 {"/nowhere", "websocket", 404}};
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         sn_test_row("%s %s", rows[i].protocol, rows[i].path);
@@ -477,6 +487,89 @@ static int ws_body(struct rig *g)
                  "plain"));
     return 0;
 }
+/* An HTTP/1.1 client at an h2 upstream: the tunnel outlives a configuration without it, and its pool. */
+static int ws_h1_body(struct rig *g)
+{
+    static const char other[] = "listeners: [{name: web, address: '127.0.0.1:0'}]\n"
+                                "routes: [{name: all, respond: {status: 200, body: other}}]\n";
+    char url[120], buf[2000];
+    struct sn_ws *ws;
+    struct sn_buf m = {0};
+    snprintf(url, sizeof(url), "ws://%s/two/chat", g->addr);
+    T_OK(sn_ws_dial(g->client, sn_str(url), &(struct sn_ws_opts){.subprotocol = S("v1")}, &ws));
+    for (int i = 0; i < 50; i++) {
+        T_OK(sn_ws_write(ws, SN_WS_TEXT, S("through the gateway")));
+        T_EQ(sn_ws_read(ws, &m), SN_WS_TEXT);
+        T_STR(sn_buf_view(&m), "through the gateway");
+        if (i == 25) T_OK(sn_gateway_set_text(g->gw, sn_str(other)));
+    }
+    sn_buf_done(&m);
+    sn_ws_close(ws, 1000, (struct sn_str){0});
+    struct sn_buf text = {0};
+    config_text(&text, both_config, g);
+    T_OK(sn_gateway_set_text(g->gw, sn_buf_view(&text)));
+    sn_buf_done(&text);
+    /* No key, no handshake; what is no WebSocket is none of h2's business. */
+    T_ASSERT(has(raw_talk(g, "GET /two/chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+                             "Upgrade: websocket\r\nSec-WebSocket-Key: short\r\n\r\n",
+                          buf, sizeof(buf)),
+                 "HTTP/1.1 400"));
+    T_ASSERT(has(raw_talk(g, "GET /two/x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+                             "Upgrade: shout\r\n\r\n",
+                          buf, sizeof(buf)),
+                 "plain"));
+    return 0;
+}
+SN_TEST(gateway_websocket_to_h2_upstream)
+{
+    struct plan p = {both_config, ws_app, false, ws_h1_body};
+    run_plan(&p);
+}
+
+/* An upstream that ends a tunnel at once: a client that says nothing to that is let go. */
+static int hang_up(struct sn_http_x *x, void *arg)
+{
+    struct sn_stream *st;
+    struct sn_str rest;
+    int r = x->req.version == 11 ? sn_http_header_add(x, S("Upgrade"), S("websocket")) : 0;
+    if (r == 0) r = sn_http_hijack(x, x->req.version == 11 ? 101 : 200, &st, &rest);
+    if (r == 0) sn_stream_close(st);
+    return r;
+}
+static int mute_body(struct rig *g)
+{
+    static const char *const paths[] = {"/one/x", "/two/x"};
+    struct sn_stream *st[2];
+    char req[300], buf[600];
+    for (int i = 0; i < 2; i++) {
+        T_OK(sn_dial(g->addr, NULL, &st[i]));
+        int n = snprintf(req, sizeof(req),
+                         "GET %s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                         paths[i]);
+        T_OK(sn_write(st[i], req, (size_t)n));
+        size_t got = 0;
+        ssize_t r;
+        while ((r = sn_read(st[i], buf + got, sizeof(buf) - got)) > 0) got += (size_t)r;
+        T_EQ(r, 0);
+        T_ASSERT(sn_str_starts(sn_str_of(buf, got), S("HTTP/1.1 101")));
+    }
+    for (bool open = true; open;) { /* the test's time limit is what fails it */
+        struct sn_buf text = {0};
+        T_OK(sn_sleep(20 * SN_MS));
+        T_OK(sn_gateway_stats_json(g->gw, &text));
+        open = !has(sn_buf_view(&text), "\"tunnels\":0");
+        sn_buf_done(&text);
+    }
+    for (int i = 0; i < 2; i++) sn_stream_close(st[i]);
+    return 0;
+}
+SN_TEST_SLOW(gateway_tunnel_with_a_mute_client, 60)
+{
+    struct plan p = {both_config, hang_up, false, mute_body};
+    run_plan(&p);
+}
+
 SN_TEST(gateway_websocket_over_h2)
 {
     struct plan p = {both_config, ws_app, false, ws_body};

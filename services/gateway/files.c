@@ -17,6 +17,7 @@
 #include "core/enc.h"
 #include "core/time.h"
 #include "gateway/gzip.h"
+#include "gateway/range.h"
 
 #define READ_STEP (64u << 10)
 #define REL_MAX 4096u
@@ -174,32 +175,29 @@ static int precondition(const struct sn_http_headers *h, const struct file *f)
     return v.ptr && before_or_at(f, v) ? 304 : 0;
 }
 
-/* One range of bytes; several are answered with the whole file, as §14.2 allows.
- * Returns 200, 206 (off and n set) or 416. */
-static int range_of(const struct sn_http_headers *h, const struct file *f, int64_t *off, int64_t *n)
+/* What of the file is sent. */
+struct selection {
+    int status; /* 200, 206, 416; 304 and 412 by a condition */
+    unsigned n;
+    struct sn_gw_range ranges[SN_GW_RANGES_MAX];
+    struct sn_str heads[SN_GW_RANGES_MAX]; /* of several: what stands before each */
+    struct sn_str tail;
+    int64_t length; /* of the body */
+};
+
+static void select_ranges(const struct sn_http_req *req, const struct file *f, struct selection *s)
 {
+    const struct sn_http_headers *h = &req->headers;
+    s->status = precondition(h, f);
+    if (s->status) return;
+    s->status = 200;
+    s->length = f->st.st_size;
     struct sn_str v = sn_http_headers_get(h, SN_STR("range"));
-    int64_t size = f->st.st_size;
-    if (!v.ptr || !sn_str_starts(v, SN_STR("bytes=")) || sn_str_chr(v, ',') >= 0) return 200;
     struct sn_str cond = sn_http_headers_get(h, SN_STR("if-range"));
-    if (cond.ptr && !sn_str_eqc(cond, f->etag) && !sn_str_eqc(cond, f->modified)) return 200;
-    struct sn_str last = sn_str_trim(sn_str_from(v, 6)), first = sn_str_cut(&last, '-');
-    uint64_t a = 0, b = 0;
-    if (!last.ptr) return 200;
-    if (first.len == 0) { /* the last b bytes */
-        if (sn_str_to_u64(last, &b) < 0) return 200;
-        if (b == 0) return 416;
-        *off = b >= (uint64_t)size ? 0 : size - (int64_t)b;
-        *n = size - *off;
-        return size ? 206 : 416;
-    }
-    if (sn_str_to_u64(first, &a) < 0 || (last.len && sn_str_to_u64(last, &b) < 0)) return 200;
-    if (last.len && b < a) return 200;
-    if (a >= (uint64_t)size) return 416;
-    if (!last.len || b >= (uint64_t)size) b = (uint64_t)size - 1;
-    *off = (int64_t)a;
-    *n = (int64_t)(b - a + 1);
-    return 206;
+    if (!v.ptr || req->method != SN_HTTP_GET) return;
+    if (cond.ptr && !sn_str_eqc(cond, f->etag) && !sn_str_eqc(cond, f->modified)) return;
+    s->status = sn_gw_ranges(v, (uint64_t)f->st.st_size, s->ranges, &s->n);
+    if (s->status == 206) s->length = (int64_t)s->ranges[0].n;
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -270,6 +268,56 @@ static int file_headers(struct gw_req *q, const struct file *f)
     return r;
 }
 
+/* Fields of a whole file, of one range, of none. */
+static int plain_fields(struct gw_req *q, const struct file *f, const struct selection *s)
+{
+    long long size = (long long)f->st.st_size;
+    struct sn_str v = {0};
+    if (s->status == 416) v = sn_arena_printf(q->x->arena, "bytes */%lld", size);
+    if (s->status == 206)
+        v = sn_arena_printf(q->x->arena, "bytes %llu-%llu/%lld", (unsigned long long)s->ranges[0].off,
+                            (unsigned long long)(s->ranges[0].off + s->ranges[0].n - 1), size);
+    int r = 0;
+    if (s->status != 200)
+        r = v.ptr ? sn_http_header_add(q->x, SN_STR("Content-Range"), v) : SN_E_NOMEM;
+    return r == 0 && s->status != 416 ? sn_http_header_add(q->x, SN_STR("Content-Type"), f->type) : r;
+}
+
+/* Several ranges: multipart/byteranges (RFC 9110 section 14.6), whose length is known beforehand. */
+static int multipart_fields(struct gw_req *q, const struct file *f, struct selection *s)
+{
+    struct sn_arena *a = q->x->arena;
+    struct sn_str mark = sn_arena_printf(a, "%016llx%016llx", (unsigned long long)sn_random(),
+                                         (unsigned long long)sn_random());
+    if (!mark.ptr) return SN_E_NOMEM;
+    s->length = 0;
+    for (unsigned i = 0; i < s->n; i++) {
+        const struct sn_gw_range *g = &s->ranges[i];
+        s->heads[i] = sn_arena_printf(
+            a, "%s--%.*s\r\nContent-Type: %.*s\r\nContent-Range: bytes %llu-%llu/%lld\r\n\r\n",
+            i ? "\r\n" : "", SN_STR_ARG(mark), SN_STR_ARG(f->type), (unsigned long long)g->off,
+            (unsigned long long)(g->off + g->n - 1), (long long)f->st.st_size);
+        if (!s->heads[i].ptr) return SN_E_NOMEM;
+        s->length += (int64_t)(s->heads[i].len + g->n);
+    }
+    s->tail = sn_arena_printf(a, "\r\n--%.*s--\r\n", SN_STR_ARG(mark));
+    struct sn_str type = sn_arena_printf(a, "multipart/byteranges; boundary=%.*s", SN_STR_ARG(mark));
+    s->length += (int64_t)s->tail.len;
+    return s->tail.ptr && type.ptr ? sn_http_header_add(q->x, SN_STR("Content-Type"), type)
+                                   : SN_E_NOMEM;
+}
+
+static int send_selection(struct gw_req *q, const struct file *f, const struct selection *s)
+{
+    if (s->status == 200) return send_range(q, f, 0, s->length);
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < s->n; i++) {
+        if (s->heads[i].len) r = sn_http_write(q->x, s->heads[i]);
+        if (r == 0) r = send_range(q, f, (int64_t)s->ranges[i].off, (int64_t)s->ranges[i].n);
+    }
+    return r == 0 && s->tail.len ? sn_http_write(q->x, s->tail) : r;
+}
+
 static int file_send(struct gw_req *q, struct file *f)
 {
     struct sn_http_x *x = q->x;
@@ -277,32 +325,23 @@ static int file_send(struct gw_req *q, struct file *f)
              (unsigned long long)f->st.st_mtim.tv_sec * 1000000 + f->st.st_mtim.tv_nsec / 1000,
              (unsigned long long)f->st.st_size);
     sn_time_http((int64_t)f->st.st_mtim.tv_sec * SN_SEC, f->modified);
-    int64_t off = 0, n = f->st.st_size;
-    int status = precondition(&x->req.headers, f);
-    if (!status)
-        status = x->req.method == SN_HTTP_GET ? range_of(&x->req.headers, f, &off, &n) : 200;
+    struct selection s = {0};
+    select_ranges(&x->req, f, &s);
     int r = file_headers(q, f);
-    q->status = status;
+    q->status = s.status;
     if (r < 0) return r;
-    if (status == 304) {
+    if (s.status == 304) {
         r = sn_http_start(x, 304, 0);
         return r < 0 ? r : sn_http_end(x);
     }
-    if (status == 412) return sn_http_reply(x, 412, (struct sn_str){0}, SN_STR(""));
-    struct sn_str content_range = {0};
-    if (status == 416)
-        content_range = sn_arena_printf(x->arena, "bytes */%lld", (long long)f->st.st_size);
-    if (status == 206)
-        content_range = sn_arena_printf(x->arena, "bytes %lld-%lld/%lld", (long long)off,
-                                        (long long)(off + n - 1), (long long)f->st.st_size);
-    if (content_range.ptr) r = sn_http_header_add(x, SN_STR("Content-Range"), content_range);
-    if (r == 0 && status == 416) return sn_http_reply(x, 416, (struct sn_str){0}, SN_STR(""));
-    if (r == 0) r = sn_http_header_add(x, SN_STR("Content-Type"), f->type);
+    if (s.status != 412) r = s.n > 1 ? multipart_fields(q, f, &s) : plain_fields(q, f, &s);
+    if (r < 0) return r;
+    if (s.status >= 400) return sn_http_reply(x, s.status, (struct sn_str){0}, SN_STR(""));
     struct gw_gzip *gzip SN_CLEANUP(gzip_freep) = NULL;
-    if (r == 0) r = gw_gzip_begin(q, status, n, &gzip);
-    if (r == 0) r = sn_http_start(x, status, gzip ? -1 : n);
+    r = gw_gzip_begin(q, s.status, s.length, &gzip);
+    if (r == 0) r = sn_http_start(x, s.status, gzip ? -1 : s.length);
     if (r == 0 && x->req.method != SN_HTTP_HEAD)
-        r = gzip ? send_gzip(q, f, gzip) : send_range(q, f, off, n);
+        r = gzip ? send_gzip(q, f, gzip) : send_selection(q, f, &s);
     return r < 0 ? r : sn_http_end(x);
 }
 

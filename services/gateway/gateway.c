@@ -92,17 +92,23 @@ static int retire_main(void *arg)
     return 0;
 }
 
-static int publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
+bool gw_go(struct sn_gateway *gw, const char *name, int (*fn)(void *arg), void *arg)
+{
+    int r;
+    while ((r = sn_scope_go(gw->scope, name, fn, arg)) < 0 && r != SN_E_CANCELLED)
+        if (sn_sleep(SN_MS) < 0) sn_yield();
+    return r == 0;
+}
+
+/* From the store on nothing fails. */
+static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
 {
     struct gw_snap *old = gw->snap;
     __atomic_store_n(&gw->snap, s, __ATOMIC_RELEASE);
-    int r = gw_listeners_commit(gw, s, plan);
-    if (r == 0) r = gw_health_start(gw, s);
-    if (old) {
-        int e = sn_scope_go(gw->scope, "gateway retire", retire_main, old);
-        if (e < 0) gw_snap_retire(old);
-    }
-    return r;
+    gw_listeners_commit(gw, s, plan);
+    gw_health_start(gw, s);
+    if (gw_go(gw, "gateway retire", retire_main, old)) return;
+    s->older = old;
 }
 
 static int reload_locked(struct sn_gateway *gw)
@@ -111,10 +117,7 @@ static int reload_locked(struct sn_gateway *gw)
     struct gw_listener_plan plan;
     struct sn_buf errors = {0};
     int r = build(gw, &s, &plan, &errors);
-    if (r == 0) {
-        r = publish(gw, s, &plan);
-        if (r < 0) sn_buf_printf(&errors, "%s: %s\n", config_name(&gw->opts), sn_diag_str(r));
-    }
+    if (r == 0) publish(gw, s, &plan);
     remember_error(gw, &errors);
     if (r == 0)
         gw_event(gw, "info", "%s: generation %llu in force, %zu routes, %zu upstreams",
@@ -175,8 +178,7 @@ int sn_gateway_new(const struct sn_gateway_opts *opts, struct sn_gateway **ret,
     if (r == 0) r = build(gw, &s, &plan, &errors);
     if (r == 0) {
         gw->snap = s;
-        for (size_t i = 0; r == 0 && i < s->conf->n_listeners; i++)
-            r = sn_vec_push(&gw->listeners, plan.per_conf[i]);
+        gw_listeners_commit(gw, s, &plan);
     }
     if (r < 0) {
         if (ret_errors) sn_buf_put(ret_errors, errors.ptr, errors.len);
@@ -195,7 +197,10 @@ void sn_gateway_free(struct sn_gateway *gw)
     if (!gw) return;
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_free(gw->listeners.ptr[i]);
     sn_vec_done(&gw->listeners);
-    gw_snap_free(gw->snap);
+    for (struct gw_snap *s = gw->snap, *older; s; s = older) {
+        older = s->older;
+        gw_snap_free(s);
+    }
     sn_buf_done(&gw->last_error);
     sn_hist_done(&gw->all);
     sn_free((void *)gw->text.ptr);
@@ -238,11 +243,9 @@ static int ticker(void *arg)
 
 static int start_all(struct sn_gateway *gw)
 {
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < gw->listeners.len; i++)
-        r = gw_listener_serve(gw->listeners.ptr[i]);
-    if (r == 0) r = gw_health_start(gw, gw->snap);
-    if (r == 0) r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
+    for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_serve(gw->listeners.ptr[i]);
+    gw_health_start(gw, gw->snap);
+    int r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
     if (r == 0 && gw->opts.config_path && !gw->opts.watch_off)
         r = sn_scope_go(gw->scope, "gateway watch", gw_watch, gw);
     return r;

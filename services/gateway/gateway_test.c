@@ -457,6 +457,28 @@ static void write_file(const char *dir, const char *name, const char *text)
     fclose(f);
 }
 
+static void several_ranges(struct rig *g)
+{
+    static const struct sn_http_header h = {SN_STR_INIT("Range"), SN_STR_INIT("bytes=8-,1-2")};
+    struct answer a;
+    char want[600];
+    T_OK(ask(g, "GET", "/s/a.txt", &h, 1, (struct sn_str){0}, &a));
+    T_EQ(a.status, 206);
+    struct sn_str type = sn_http_headers_get(&a.headers, S("content-type"));
+    struct sn_str start = S("multipart/byteranges; boundary=");
+    T_ASSERT(sn_str_starts(type, start) && type.len == start.len + 32);
+    T_ASSERT(!sn_http_headers_get(&a.headers, S("content-range")).ptr);
+    struct sn_str mark = sn_str_from(type, start.len);
+    snprintf(want, sizeof(want),
+             "--%.*s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Range: bytes 8-9/10\r\n\r\n"
+             "89\r\n--%.*s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+             "Content-Range: bytes 1-2/10\r\n\r\n12\r\n--%.*s--\r\n",
+             SN_STR_ARG(mark), SN_STR_ARG(mark), SN_STR_ARG(mark));
+    T_STR(a.text, want);
+    T_EQ(a.resp->content_length, (int64_t)a.text.len);
+    DONE(a);
+}
+
 static int files_body(struct rig *g)
 {
     struct answer a = ASK("GET", "/s/a.txt", 200);
@@ -478,7 +500,8 @@ static int files_body(struct rig *g)
         {"/s/a.txt", "Range", "bytes=-3", 206, "789"},
         {"/s/a.txt", "Range", "bytes=50-", 416, ""},
         {"/s/a.txt", "Range", "bytes=4-2", 200, "0123456789"},
-        {"/s/a.txt", "Range", "bytes=0-1,4-5", 200, "0123456789"},
+        {"/s/a.txt", "Range", "bytes=0-9,4-5", 200, "0123456789"}, /* more than there is */
+        {"/s/a.txt", "Range", "bytes=2-4,50-", 206, "234"},
         {"/s/a.txt", "If-None-Match", etag, 304, ""},
         {"/s/a.txt", "If-None-Match", "\"x\", *", 304, ""},
         {"/s/a.txt", "If-None-Match", "\"x\"", 200, "0123456789"},
@@ -506,6 +529,7 @@ static int files_body(struct rig *g)
         if (rows[i].body) T_STR(a.text, rows[i].body);
         DONE(a);
     }
+    several_ranges(g);
     a = ASK("POST", "/s/a.txt", 405);
     DONE(a);
     a = ASK("GET", "/s/big", 200);

@@ -74,6 +74,7 @@ struct gw_cidr {
 
 struct gw_snap {
     struct sn_gateway *gw;
+    struct gw_snap *older; /* replaced when the gateway was ending: freed with it */
     struct sn_arena arena;
     const struct sn_gw_conf *conf;
     uint64_t generation;
@@ -86,8 +87,9 @@ struct gw_snap {
     struct sn_str via[3];     /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
     struct gw_log *log;       /* reference; NULL = off */
     struct gw_active *active; /* requests per worker */
-    struct sn_event retired;  /* health checks end */
-    int64_t checkers;         /* their fibers */
+    struct gw_checker *checks; /* room for every check */
+    struct sn_event retired;   /* health checks end */
+    int64_t checkers;          /* their fibers */
 };
 
 /* A bound address and its server. Changed settings make a new server on the same socket, under the
@@ -149,6 +151,10 @@ struct gw_req {
 /* gw_event - a line for on_event. */
 void gw_event(struct sn_gateway *gw, const char *level, const char *fmt, ...) SN_PRINTF(3, 4);
 
+/* gw_go - a fiber of the gateway's scope, as soon as there is memory for one: for steps that cannot be
+ * taken back. May suspend. Returns false where the scope is cancelled: the gateway is ending. */
+bool gw_go(struct sn_gateway *gw, const char *name, int (*fn)(void *arg), void *arg);
+
 /* snapshot.c */
 struct gw_load { /* stage one of a load: everything that needs no fiber */
     struct sn_arena arena;
@@ -169,6 +175,7 @@ void gw_snap_publish(struct sn_gateway *gw, struct gw_snap *s);
 /* gw_snap_retire - waits for the last request of `s` and frees it. In a fiber of its own. */
 void gw_snap_retire(struct gw_snap *s);
 void gw_snap_free(struct gw_snap *s);
+void gw_client_unref(struct gw_client *c); /* suspends: the last one closes the pool */
 /* gw_on_workers - fn(arg) once on every worker; waits for all. */
 void gw_on_workers(struct sn_gateway *gw, void (*fn)(void *arg), void *arg);
 static inline struct gw_snap *gw_snap_enter(struct sn_gateway *gw, unsigned worker)
@@ -194,7 +201,7 @@ int gw_response_headers(struct gw_req *q);
 
 /* proxy.c, tunnel.c, files.c, action.c */
 int gw_proxy(struct gw_req *q);
-int gw_tunnel(struct gw_req *q, struct sn_http_resp *resp);
+int gw_tunnel(struct gw_req *q, struct gw_client *client, struct sn_http_resp *resp);
 int gw_files(struct gw_req *q);
 int gw_redirect(struct gw_req *q);
 int gw_respond(struct gw_req *q);
@@ -234,22 +241,25 @@ void gw_log_flush(struct gw_log *l);
 uint64_t gw_log_dropped(const struct gw_log *l);
 
 /* health.c */
-int gw_health_start(struct sn_gateway *gw, struct gw_snap *s) SN_MUST_CHECK;
+/* gw_health_prepare - memory for the checks of a new snapshot. Returns 0 or SN_E_NOMEM. */
+int gw_health_prepare(struct gw_snap *s) SN_MUST_CHECK;
+void gw_health_start(struct sn_gateway *gw, struct gw_snap *s);
 
 /* listeners.c */
 struct gw_listener_plan {
     struct gw_listener *per_conf[GW_LISTENERS_MAX]; /* one per conf->listeners entry */
     bool fresh[GW_LISTENERS_MAX];
+    SN_VEC(struct gw_listener *) next; /* room for the gateway's list */
 };
 /* gw_listeners_prepare - finds or opens a listener for every entry and fills s->by_slot; on failure
  * closes what it opened. Under gw->reload. */
 int gw_listeners_prepare(struct sn_gateway *gw, struct gw_snap *s,
                          struct gw_listener_plan *plan) SN_MUST_CHECK;
-/* gw_listeners_commit - after publishing: serves the fresh ones, lets the others go. */
-int gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s,
-                        struct gw_listener_plan *plan) SN_MUST_CHECK;
+/* gw_listeners_commit - after publishing: serves the fresh ones if the gateway runs, lets the others
+ * go. Does not fail: what is published cannot be taken back. */
+void gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan);
 void gw_listeners_abandon(struct gw_listener_plan *plan, size_t n);
-int gw_listener_serve(struct gw_listener *l) SN_MUST_CHECK;
+void gw_listener_serve(struct gw_listener *l);
 /* gw_listener_close - no more accepting; waits until its fiber has left. */
 void gw_listener_close(struct gw_listener *l);
 void gw_listener_free(struct gw_listener *l);

@@ -3,16 +3,15 @@
  * belongs to the endpoint and so survives the snapshot. */
 #include <stdio.h>
 
-#include "core/alloc.h"
 #include "gateway/gw_int.h"
 
-struct checker {
+struct gw_checker {
     struct gw_snap *snap;
     struct gw_pool *pool;
     struct sn_gw_endpoint *ep;
 };
 
-static bool check(const struct checker *k)
+static bool check(const struct gw_checker *k)
 {
     const struct sn_gw_conf_health *h = &k->pool->conf->health;
     struct sn_http_header headers[] = {
@@ -51,7 +50,7 @@ static bool pause_for(struct gw_snap *s, int64_t ns)
 
 static int checker_main(void *arg)
 {
-    struct checker *k = arg;
+    struct gw_checker *k = arg;
     const struct sn_gw_conf_health *h = &k->pool->conf->health;
     /* Spread over the interval, so that a thousand endpoints are not asked in one moment. */
     int64_t wait = (int64_t)(sn_random() % (uint64_t)SN_MIN(h->interval, 500 * SN_MS));
@@ -64,12 +63,21 @@ static int checker_main(void *arg)
         wait = h->interval;
     }
     __atomic_sub_fetch(&k->snap->checkers, 1, __ATOMIC_RELEASE);
-    sn_free(k);
     return 0;
 }
 
-int gw_health_start(struct sn_gateway *gw, struct gw_snap *s)
+int gw_health_prepare(struct gw_snap *s)
 {
+    size_t n = 0;
+    for (size_t i = 0; i < s->conf->n_upstreams; i++)
+        if (s->pools[i].conf->health.enabled) n += s->pools[i].pool->n;
+    s->checks = SN_ARENA_ARRAY(&s->arena, struct gw_checker, n + 1);
+    return s->checks ? 0 : SN_E_NOMEM;
+}
+
+void gw_health_start(struct sn_gateway *gw, struct gw_snap *s)
+{
+    struct gw_checker *k = s->checks;
     for (size_t i = 0; i < s->conf->n_upstreams; i++) {
         struct gw_pool *p = &s->pools[i];
         for (uint32_t e = 0; e < p->pool->n; e++) {
@@ -78,17 +86,10 @@ int gw_health_start(struct sn_gateway *gw, struct gw_snap *s)
                 __atomic_store_n(&p->pool->eps[e]->down, 0, __ATOMIC_RELAXED);
                 continue;
             }
-            struct checker *k = SN_NEW(struct checker);
-            if (!k) return SN_E_NOMEM;
-            *k = (struct checker){s, p, p->pool->eps[e]};
+            *k = (struct gw_checker){s, p, p->pool->eps[e]};
             __atomic_add_fetch(&s->checkers, 1, __ATOMIC_RELAXED);
-            int r = sn_scope_go(gw->scope, "health check", checker_main, k);
-            if (r < 0) {
+            if (!gw_go(gw, "health check", checker_main, k++))
                 __atomic_sub_fetch(&s->checkers, 1, __ATOMIC_RELEASE);
-                sn_free(k);
-                return r;
-            }
         }
     }
-    return 0;
 }

@@ -143,31 +143,30 @@ static struct gw_listener *find_by_addr(struct sn_gateway *gw, struct sn_str add
 int gw_listeners_prepare(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
 {
     memset(plan, 0, sizeof(*plan));
-    for (size_t i = 0; i < s->conf->n_listeners; i++) {
+    int r = sn_vec_reserve(&plan->next, s->conf->n_listeners);
+    for (size_t i = 0; r == 0 && i < s->conf->n_listeners; i++) {
         const struct sn_gw_conf_listener *conf = &s->conf->listeners[i];
         struct gw_listener *old = find_by_addr(gw, conf->address, conf->name);
         struct sn_buf key = {0};
         listener_key(s->conf, conf, &key);
-        bool same = old && key.err == 0 && sn_str_eq(sn_buf_view(&key), sn_buf_view(&old->key));
+        bool same = old && sn_str_eq(sn_buf_view(&key), sn_buf_view(&old->key));
+        r = key.err;
         sn_buf_done(&key);
-        /* Renewed certificates keep their file names. */
-        int r = same ? gw_tls_reload(old->tls) : 0;
-        if (r < 0) r = sn_wrap(r, "listener %.*s", SN_STR_ARG(conf->name));
-        plan->per_conf[i] = old;
-        if (!same) {
+        if (r == 0 && same) {
+            r = gw_tls_reload(old->tls); /* renewed certificates keep their file names */
+            if (r < 0) r = sn_wrap(r, "listener %.*s", SN_STR_ARG(conf->name));
+            plan->per_conf[i] = old;
+        } else if (r == 0) {
             r = listener_new(gw, s, conf, old, &plan->per_conf[i]);
-            if (r == 0)
-                plan->fresh[i] = true;
-            else
-                plan->per_conf[i] = NULL;
+            plan->fresh[i] = r == 0;
         }
-        if (r < 0) {
+        if (r < 0)
             gw_listeners_abandon(plan, i);
-            return r;
-        }
-        s->by_slot[plan->per_conf[i]->slot] = &s->tables[i];
+        else
+            s->by_slot[plan->per_conf[i]->slot] = &s->tables[i];
     }
-    return 0;
+    if (r < 0) sn_vec_done(&plan->next);
+    return r;
 }
 
 void gw_listeners_abandon(struct gw_listener_plan *plan, size_t n)
@@ -192,12 +191,10 @@ static int serve_main(void *arg)
     return 0;
 }
 
-int gw_listener_serve(struct gw_listener *l)
+void gw_listener_serve(struct gw_listener *l)
 {
     l->serving = true;
-    int r = sn_scope_go(l->gw->scope, "gateway listener", serve_main, l);
-    if (r < 0) l->serving = false;
-    return r;
+    if (!gw_go(l->gw, "gateway listener", serve_main, l)) l->serving = false;
 }
 
 static void wait_served(struct gw_listener *l)
@@ -244,42 +241,37 @@ static int drain_removed(void *arg)
     return 0;
 }
 
-static int let_go(struct sn_gateway *gw, struct gw_listener *l, bool replaced)
+static void let_go(struct sn_gateway *gw, struct gw_listener *l, bool replaced)
 {
     gw_listener_close(l);
     __atomic_add_fetch(&gw->old_listeners, 1, __ATOMIC_RELAXED);
-    int r = sn_scope_go(gw->scope, replaced ? "gateway old listener" : "gateway drain",
-                        replaced ? outlive : drain_removed, l);
-    if (r < 0) __atomic_sub_fetch(&gw->old_listeners, 1, __ATOMIC_RELAXED);
-    return r;
+    if (gw_go(gw, replaced ? "gateway old listener" : "gateway drain",
+              replaced ? outlive : drain_removed, l))
+        return;
+    (void)sn_http_server_drain(l->srv, gw->snap->conf->drain_grace);
+    gw_listener_free(l);
+    __atomic_sub_fetch(&gw->old_listeners, 1, __ATOMIC_RELEASE);
 }
 
-int gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
+void gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
 {
-    SN_VEC(struct gw_listener *) before = {0};
-    before.ptr = gw->listeners.ptr;
-    before.len = gw->listeners.len;
-    before.cap = gw->listeners.cap;
-    gw->listeners.ptr = NULL;
-    gw->listeners.len = gw->listeners.cap = 0;
-    int r = 0;
+    struct gw_listener **before = gw->listeners.ptr;
+    size_t n_before = gw->listeners.len;
+    gw->listeners.ptr = plan->next.ptr;
+    gw->listeners.cap = plan->next.cap;
+    gw->listeners.len = s->conf->n_listeners;
+    memset(&plan->next, 0, sizeof(plan->next));
     for (size_t i = 0; i < s->conf->n_listeners; i++) {
-        struct gw_listener *l = plan->per_conf[i];
-        int e = sn_vec_push(&gw->listeners, l);
-        if (e == 0 && plan->fresh[i]) e = gw_listener_serve(l);
-        if (e < 0) r = e;
+        gw->listeners.ptr[i] = plan->per_conf[i];
+        if (plan->fresh[i] && gw->running) gw_listener_serve(plan->per_conf[i]);
     }
-    for (size_t k = 0; k < before.len; k++) {
-        struct gw_listener *old = before.ptr[k];
+    for (size_t k = 0; k < n_before; k++) {
         bool kept = false, replaced = false;
         for (size_t i = 0; i < s->conf->n_listeners; i++) {
-            kept |= plan->per_conf[i] == old;
-            replaced |= plan->per_conf[i] != old && plan->per_conf[i]->slot == old->slot;
+            kept |= plan->per_conf[i] == before[k];
+            replaced |= plan->per_conf[i] != before[k] && plan->per_conf[i]->slot == before[k]->slot;
         }
-        if (kept) continue;
-        int e = let_go(gw, old, replaced);
-        if (e < 0) r = e;
+        if (!kept) let_go(gw, before[k], replaced);
     }
-    sn_vec_done(&before);
-    return r;
+    sn_free(before);
 }

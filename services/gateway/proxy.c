@@ -100,35 +100,55 @@ static struct sn_str call_target(struct proxy *p)
 static int upgrade_plan(struct proxy *p)
 {
     struct gw_req *q = p->q;
-    p->upgrade.protocol = gw_upgrade(&q->x->req);
-    bool extended = q->x->req.protocol.ptr;
-    if (p->pool->conf->h2) {
-        p->upgrade.protocol = (struct sn_str){0}; /* there is none on h2: the field is ignored */
-        if (!extended) return 0;
-        int r = gw_answer(q, 501, "protocol switch to an h2 upstream");
+    const struct sn_http_req *req = &q->x->req;
+    char accept[SN_WS_ACCEPT_LEN];
+    int r = 0;
+    p->upgrade.protocol = gw_upgrade(req);
+    bool ws = sn_str_ieq(p->upgrade.protocol, SN_STR("websocket"));
+    if (req->protocol.ptr) {
+        if (!ws) {
+            r = gw_answer(q, 501, "unknown protocol of an extended CONNECT");
+            return r < 0 ? r : 1;
+        }
+        uint64_t nonce[2] = {sn_random(), sn_random()};
+        char *key = sn_arena_alloc(q->x->arena, SN_WS_KEY_LEN);
+        if (!key) return SN_E_NOMEM;
+        sn_base64_encode(nonce, sizeof(nonce), SN_BASE64_STD, key);
+        p->upgrade.key = sn_str_of(key, SN_WS_KEY_LEN);
+    } else if (p->pool->conf->h2 && !ws) {
+        p->upgrade.protocol = (struct sn_str){0}; /* h2 knows no other switch: the field is ignored */
+    } else if (p->pool->conf->h2 &&
+               sn_ws_accept_of(sn_http_headers_get(&req->headers, SN_STR("sec-websocket-key")),
+                               accept) < 0) {
+        r = gw_answer(q, 400, "malformed Sec-WebSocket-Key");
         return r < 0 ? r : 1;
     }
-    if (!extended) return 0;
-    if (!sn_str_ieq(p->upgrade.protocol, SN_STR("websocket"))) {
-        int r = gw_answer(q, 501, "unknown protocol of an extended CONNECT");
-        return r < 0 ? r : 1;
-    }
-    uint64_t nonce[2] = {sn_random(), sn_random()};
-    char *key = sn_arena_alloc(q->x->arena, SN_WS_KEY_LEN);
-    if (!key) return SN_E_NOMEM;
-    sn_base64_encode(nonce, sizeof(nonce), SN_BASE64_STD, key);
-    p->upgrade.key = sn_str_of(key, SN_WS_KEY_LEN);
     return 0;
 }
 
-/* A 101 to a handshake whose key is ours must prove that it was read. */
+/* A 101 to a handshake whose key is ours must prove that it was read; an h2 stream proves itself. */
 static bool switched(const struct proxy *p)
 {
     char want[SN_WS_ACCEPT_LEN];
-    if (!p->upgrade.key.ptr) return true;
+    if (!p->upgrade.key.ptr || p->resp->version == 20) return true;
     struct sn_str got = sn_http_headers_get(&p->resp->headers, SN_STR("sec-websocket-accept"));
     return sn_ws_accept_of(p->upgrade.key, want) == 0 &&
            sn_str_eq(got, sn_str_of(want, SN_WS_ACCEPT_LEN));
+}
+
+/* What an h2 upstream's 200 does not say to a client that waits for a 101. */
+static int complete_handshake(struct proxy *p)
+{
+    struct sn_http_x *x = p->q->x;
+    if (p->resp->version != 20 || x->req.version == 20) return 0;
+    char *accept = sn_arena_alloc(x->arena, SN_WS_ACCEPT_LEN);
+    if (!accept) return SN_E_NOMEM;
+    int r = sn_ws_accept_of(sn_http_headers_get(&x->req.headers, SN_STR("sec-websocket-key")), accept);
+    if (r == 0) r = sn_http_header_add(x, SN_STR("Upgrade"), SN_STR("websocket"));
+    if (r == 0)
+        r = sn_http_header_add(x, SN_STR("Sec-WebSocket-Accept"),
+                               sn_str_of(accept, SN_WS_ACCEPT_LEN));
+    return r;
 }
 
 static int call_build(struct proxy *p)
@@ -142,6 +162,7 @@ static int call_build(struct proxy *p)
         .body_length = r->content_length,
     };
     if (!p->call.target.ptr) return SN_E_NOMEM;
+    if (p->pool->conf->h2) p->call.protocol = p->upgrade.protocol;
     if (r->content_length != 0 && !r->protocol.ptr) {
         p->call.body_fn = body_pull;
         p->call.body_arg = &p->body;
@@ -217,6 +238,13 @@ static bool never_connected(int r)
            r == SN_E_UNAUTHENTICATED;
 }
 
+/* Nothing that another attempt would change, and no failure of the endpoint. */
+static bool not_the_endpoints(int r)
+{
+    return r == SN_E_CANCELLED || r == SN_E_NOMEM || r == SN_E_INVALID_ARGUMENT || r == SN_E_FILES ||
+           r == SN_E_UNIMPLEMENTED;
+}
+
 static bool bad_gateway(int status) { return status >= 502 && status <= 504; }
 
 static bool may_repeat(const struct proxy *p, int r)
@@ -228,8 +256,7 @@ static bool may_repeat(const struct proxy *p, int r)
         kind = SN_GW_RETRY_CONNECT;
     else if (r == SN_E_DEADLINE_EXCEEDED)
         kind = SN_GW_RETRY_TIMEOUT;
-    else if (r == SN_E_CANCELLED || r == SN_E_NOMEM || r == SN_E_INVALID_ARGUMENT ||
-             r == SN_E_FILES)
+    else if (not_the_endpoints(r))
         return false;
     if (!(p->conf->retry_on & kind) || p->tried.n > p->conf->retries || p->body.started)
         return false;
@@ -240,9 +267,7 @@ static bool may_repeat(const struct proxy *p, int r)
 
 static enum sn_gw_result result_of(const struct proxy *p, int r)
 {
-    if (p->body.err < 0 || r == SN_E_CANCELLED || r == SN_E_NOMEM || r == SN_E_INVALID_ARGUMENT ||
-        r == SN_E_FILES)
-        return SN_GW_RESULT_ABANDONED;
+    if (p->body.err < 0 || not_the_endpoints(r)) return SN_GW_RESULT_ABANDONED;
     if (r < 0) return SN_GW_RESULT_FAILED;
     int status = p->resp->status;
     return bad_gateway(status) || (status >= 500 && p->pool->conf->outlier.count_5xx)
@@ -299,6 +324,7 @@ static int answer_failure(struct proxy *p, int r)
     case SN_E_REFUSED:
     case SN_E_UNAVAILABLE:
     case SN_E_NOT_FOUND: return gw_answer(q, 502, "upstream unreachable");
+    case SN_E_UNIMPLEMENTED: return gw_answer(q, 501, "upstream admits no WebSockets over h2");
     case SN_E_UNAUTHENTICATED: return gw_answer(q, 502, "upstream's certificate refused");
     case SN_E_RESET: return gw_answer(q, 502, "upstream closed the connection");
     default: return gw_answer(q, 502, "upstream answered badly");
@@ -349,10 +375,12 @@ static int forward(struct proxy *p)
     struct gw_req *q = p->q;
     int status = p->resp->status;
     enum sn_gw_result result = result_of(p, 0);
-    if (status == 101) {
+    bool h2 = p->resp->version == 20;
+    if (h2 ? p->call.protocol.len && status / 100 == 2 : status == 101) {
         if (p->upgrade.protocol.len && switched(p)) {
             int r = gw_headers_downstream(q, p->resp, true);
-            if (r == 0) r = gw_tunnel(q, p->resp);
+            if (r == 0) r = complete_handshake(p);
+            if (r == 0) r = gw_tunnel(q, p->pool->client, p->resp);
             attempt_end(p, r < 0 ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_OK);
             return r;
         }

@@ -37,7 +37,7 @@ int echo(struct sn_http_x *x, void *arg)
     sn_buf_byte(&b, '\n');
     struct sn_str body;
     int r = sn_http_body_all(x, 64 << 20, &body);
-    if (r == 0) sn_buf_str(&b, body);
+    if (r == 0) r = sn_buf_str(&b, body);
     if (r == 0) r = sn_http_header_add(x, S("X-Upstream"), sn_str(u->name));
     if (r == 0) r = sn_http_header_add(x, S("Proxy-Connection"), S("close"));
     if (r == 0) r = sn_http_reply(x, 200, S("text/plain"), sn_buf_view(&b));

@@ -107,7 +107,7 @@ void gw_load_done(struct gw_load *l)
 
 /* ---- stage two: state ----------------------------------------------------------------------- */
 
-static void client_unref(struct gw_client *c)
+void gw_client_unref(struct gw_client *c)
 {
     if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL)) return;
     sn_http_client_free(c->http);
@@ -385,6 +385,7 @@ int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret)
     if (r == 0) r = via_build(s);
     if (r == 0) r = pools_build(s, old, &pools, &l->cf);
     if (r == 0) r = routes_build(s, old, &pools, &l->cf);
+    if (r == 0) r = gw_health_prepare(s);
     if (r == 0) r = log_open(s, old);
     sn_map_done(&pools);
     __atomic_add_fetch(&gw->snaps_live, 1, __ATOMIC_RELAXED);
@@ -415,7 +416,7 @@ void gw_snap_free(struct gw_snap *s)
     for (size_t i = 0; c && i < c->n_upstreams; i++) {
         struct gw_pool *p = &s->pools[i];
         sn_gw_pool_free(p->pool);
-        client_unref(p->client);
+        gw_client_unref(p->client);
         if (p->up && !__atomic_sub_fetch(&p->up->refs, 1, __ATOMIC_ACQ_REL)) sn_free(p->up);
     }
     for (size_t i = 0; s->tables && i < c->n_listeners; i++) sn_gw_router_free(s->tables[i].router);

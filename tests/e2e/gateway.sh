@@ -90,6 +90,20 @@ etag=$(sed -n 's/^etag: //Ip' "$tmp/head" | tr -d '\r')
 check compressed_not_modified "$(curl -sS -H 'Accept-Encoding: gzip' -H "If-None-Match: $etag" -o /dev/null -w '%{http_code}' "$url/site/seq.txt")" 304
 check weak_tag_is_no_match "$(curl -sS -H "If-Match: $etag" -o /dev/null -w '%{http_code}' "$url/site/seq.txt")" 412
 check range_is_not_compressed "$(curl -sS -H 'Accept-Encoding: gzip' -r 0-5 "$url/site/seq.txt" | tr '\n' ' ')" "1 2 3 "
+curl -sS -D "$tmp/head" -o "$tmp/parts" -r 0-5,-6,1000-1999 "$url/site/seq.txt"
+check several_ranges "$(python3 - "$tmp" <<'PY' 2>&1 | tail -1
+import email, sys
+tmp = sys.argv[1]
+whole = open(tmp + "/site/seq.txt", "rb").read()
+head = open(tmp + "/head", "rb").read().partition(b"\r\n")[2]
+parts = email.message_from_bytes(head + open(tmp + "/parts", "rb").read()).get_payload()
+assert len(parts) == 3
+for p, (a, b) in zip(parts, [(0, 5), (len(whole) - 6, len(whole) - 1), (1000, 1999)]):
+    assert p["Content-Range"] == f"bytes {a}-{b}/{len(whole)}", p["Content-Range"]
+    assert p.get_payload(decode=True) == whole[a:b + 1]
+print("fine")
+PY
+)" fine
 if [ $have_ws = yes ]; then
   check websocket_survives_reloads "$($wspy "$tmp/ws_client.py" "ws://127.0.0.1:$web/chat" $gw 2>&1 | tail -1)" fine
 else

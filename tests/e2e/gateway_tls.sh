@@ -27,7 +27,7 @@ issue unknown stranger DNS:a.test
 "$peer" serve "$tmp/a.pem" "$tmp/a.key" >"$tmp/peer" 2>"$tmp/peer.err" & pids+=($!)
 for _ in $(seq 100); do [ -s "$tmp/peer" ] && break; sleep 0.05; done
 echo_port=$(head -1 "$tmp/peer"); echo_port=${echo_port##*:}
-read -r web inner h2 h1 foreign <<<"$(free_ports 5)"
+read -r web inner h2 h1 foreign secure <<<"$(free_ports 6)"
 nginx=no
 if command -v nginx >/dev/null; then
   mkdir -p "$tmp/ng"
@@ -56,6 +56,7 @@ mine="ca: $tmp/ca.pem, cert: $tmp/client.pem, key: $tmp/client.key"
 cat >"$tmp/gw.yaml" <<YAML
 listeners:
   - {name: web, address: "127.0.0.1:$web"}
+  - {name: secure, address: "127.0.0.1:$secure", tls: {cert: $tmp/b.pem, key: $tmp/b.key}}
   - name: inner
     address: "127.0.0.1:$inner"
     tls: {cert: $tmp/a.pem, key: $tmp/a.key, client_ca: $tmp/ca.pem, client_required: true,
@@ -78,10 +79,10 @@ routes:
 $(for u in echo_h2 echo_h1 h2 h1 wrong_name wrong_ca unchecked no_cert not_h2; do
   echo "  - {name: $u, listeners: [web], match: [{prefix: /$u}], proxy: {to: [{upstream: $u}], strip_prefix: /$u, host: a.test}}"; done)
 $(for u in own_h2 own_h1 own_nobody; do
-  echo "  - {name: $u, listeners: [web], match: [{prefix: /$u}], proxy: {to: [{upstream: $u}], host: a.test}}"; done)
+  echo "  - {name: $u, listeners: [web, secure], match: [{prefix: /$u}], proxy: {to: [{upstream: $u}], host: a.test}}"; done)
 access_log: {format: json, path: $tmp/access.log}
 YAML
-"$sennit" gateway -c "$tmp/gw.yaml" 2>"$tmp/gw.log" & gw=$!; pids+=($gw)
+"$sennit" gateway -c "$tmp/gw.yaml" --io-uring 2>"$tmp/gw.log" & gw=$!; pids+=($gw)
 wait_port "$web" || { echo "FAIL start: $(cat "$tmp/gw.log")"; exit 1; }
 url=http://127.0.0.1:$web
 get() { curl -sS -m 20 "$@"; }
@@ -117,6 +118,26 @@ if [ $nginx = yes ]; then
   check upstream_without_h2 "$(status "$url/not_h2/")" 502
 else
   skipped=$((skipped + 9)); echo "SKIP nginx rows: nginx is not installed"
+fi
+# Reloads under load, TLS on both sides of the gateway, HTTP/1.1 and h2; every second one changes what a
+# listener's server is made with, the others a route.
+if command -v h2load >/dev/null && command -v wrk >/dev/null; then
+  cp "$tmp/gw.yaml" "$tmp/gw.first"
+  h2load -c 8 -m 4 -n 4000 --rps 125 "https://127.0.0.1:$secure/own_h2" >"$tmp/h2load" 2>&1 & two=$!
+  wrk -t1 -c8 -d4s "https://127.0.0.1:$secure/own_h1" >"$tmp/wrk" 2>&1 & one=$!
+  for i in $(seq 30); do
+    { cat "$tmp/gw.first"; echo "limits: {headers: $((100 + i / 2 % 8))}"; [ $((i % 2)) = 0 ] || echo "via: other"; } >"$tmp/gw.next"
+    mv "$tmp/gw.next" "$tmp/gw.yaml"; kill -HUP $gw; sleep 0.1
+  done
+  wait $one $two
+  if grep -q '4000 succeeded, 0 failed, 0 errored, 0 timeout' "$tmp/h2load"; then ok reload_under_load_h2
+  else fail reload_under_load_h2 "$(grep requests: "$tmp/h2load")"; fi
+  if grep -q 'Requests/sec' "$tmp/wrk" && ! grep -q 'Non-2xx\|Socket errors' "$tmp/wrk"; then ok reload_under_load_h1
+  else fail reload_under_load_h1 "$(tail -3 "$tmp/wrk")"; fi
+  [ "$(grep -c 'in force, ' "$tmp/gw.log")" -ge 5 ] && ok reloads_happened || fail reloads_happened "$(tail -2 "$tmp/gw.log")"
+  mv "$tmp/gw.first" "$tmp/gw.yaml"; kill -HUP $gw; sleep 0.3
+else
+  skipped=$((skipped + 3)); echo "SKIP reload_under_load: h2load or wrk is not installed"
 fi
 # Renewed files are used after a reload, connections and upstreams go on.
 cp "$tmp/wild.pem" "$tmp/a.pem"; cp "$tmp/wild.key" "$tmp/a.key"

@@ -91,6 +91,7 @@ if [ -n "$py" ]; then
 else skip websockets "no python with the package"; fi
 expect "our websocket both sides" ok "$peer" ws "ws://$plain/ws" 300
 expect "our websocket compressed" ok "$peer" ws "ws://$plain/ws" 300 deflate
+expect "our websocket over h2" ok "$peer" ws "ws://$plain/ws" 300 deflate h2
 
 # Node's ws, on its own and through the gateway; the package is kept in a cache.
 cat >"$tmp/gw.yaml" <<YAML
@@ -98,8 +99,12 @@ listeners: [{name: web, address: "127.0.0.1:0"}]
 upstreams: [{name: peer, endpoints: [{address: "$plain"}]}]
 routes: [{name: all, proxy: {to: [{upstream: peer}]}}]
 YAML
-"$sennit" gateway -c "$tmp/gw.yaml" 2>"$tmp/gw.log" & pids+=($!)
-for _ in $(seq 100); do gw=$(grep -oE '127\.0\.0\.1:[0-9]+' "$tmp/gw.log" | head -1); [ -n "$gw" ] && break; sleep 0.05; done
+# gateway CONFIG - starts one; its address goes to $gw.
+gateway() {
+  "$sennit" gateway -c "$1" 2>"$1.log" & pids+=($!)
+  for _ in $(seq 100); do gw=$(grep -oE '127\.0\.0\.1:[0-9]+' "$1.log" | head -1); [ -n "$gw" ] && break; sleep 0.05; done
+}
+gateway "$tmp/gw.yaml"
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/sennit/npm-ws
 if have node && have npm && { [ -d "$cache/node_modules/ws" ] ||
   { mkdir -p "$cache" && npm install --no-audit --no-fund --loglevel=error --prefix "$cache" ws@8.18.0 >/dev/null 2>&1; }; }; then
@@ -112,6 +117,13 @@ if have node && have npm && { [ -d "$cache/node_modules/ws" ] ||
   start "$tmp/node" node "$js" server
   expect "our websocket client, node" ok "$peer" ws "ws://127.0.0.1:$first/" 300
   expect "our websocket client, node, compressed" ok "$peer" ws "ws://127.0.0.1:$first/" 300 deflate
+  # The other way round: Node's http2 server admits extended CONNECT.
+  start "$tmp/nodeh2" node "$js" h2server
+  expect "our websocket client over h2, node" ok "$peer" ws "ws://127.0.0.1:$first/" 300 h2
+  sed "s/endpoints: .*/h2: true, endpoints: [{address: \"127.0.0.1:$first\"}]}]/" "$tmp/gw.yaml" >"$tmp/gw2.yaml"
+  gateway "$tmp/gw2.yaml"
+  expect "node ws client to a node h2 server, through the gateway" ok node "$js" client "ws://$gw/" nodeflate
+  expect "node h2 websocket to a node h2 server, through the gateway" ok node "$js" h2 "http://$gw" /
 else skip "node ws" "node, npm or the package is missing"; fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

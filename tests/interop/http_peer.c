@@ -3,7 +3,7 @@
  *
  *   http_peer serve [CERT KEY]          serves on a free port, printed; h1, h2 and WebSocket
  *   http_peer get URL [h2|tls] [BODY]   one call with our client; status, version and body printed
- *   http_peer ws URL COUNT [deflate]    COUNT round trips with our WebSocket client */
+ *   http_peer ws URL COUNT [deflate] [h2]    COUNT round trips with our WebSocket client */
 #include <signal.h>
 #include <stdio.h>
 
@@ -130,11 +130,16 @@ static int run_ws(struct app *a)
 {
     struct sn_http_client *c;
     uint64_t count;
+    struct sn_http_client_opts co = {0};
+    struct sn_ws_opts o = {0};
+    for (int i = 4; i < a->argc; i++) {
+        co.h2_prior_knowledge |= strcmp(a->argv[i], "h2") == 0;
+        o.deflate |= strcmp(a->argv[i], "deflate") == 0;
+    }
     int r = sn_str_to_u64(sn_str(a->argv[3]), &count);
-    if (r >= 0) r = sn_http_client_new(NULL, &c);
+    if (r >= 0) r = sn_http_client_new(&co, &c);
     if (r < 0) return r;
     struct sn_ws *ws;
-    struct sn_ws_opts o = {.deflate = a->argc > 4};
     r = sn_ws_dial(c, sn_str(a->argv[2]), &o, &ws);
     struct sn_buf big = {0}, m = {0};
     for (uint64_t i = 0; i < count && r >= 0; i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The `ws` package as the other side:  client URL | server | h2 HTTP_URL PATH.
-// h2 opens the WebSocket as an extended CONNECT (RFC 8441) with Node's http2.
+// The `ws` package as the other side:  client URL [nodeflate] | server | h2 HTTP_URL PATH | h2server.
+// h2 opens the WebSocket as an extended CONNECT (RFC 8441) with Node's http2, h2server admits such.
 'use strict';
 const assert = require('assert');
 const http2 = require('http2');
@@ -21,8 +21,8 @@ async function echoes(ws, label) {
   }
 }
 
-async function client(url) {
-  const offers = [false, true, { threshold: 0 }, { clientMaxWindowBits: 10, serverMaxWindowBits: 10, threshold: 0 },
+async function client(url, nodeflate) {
+  const offers = nodeflate ? [false] : [false, true, { threshold: 0 }, { clientMaxWindowBits: 10, serverMaxWindowBits: 10, threshold: 0 },
     { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 }, { serverMaxWindowBits: 9, threshold: 0 }];
   for (const perMessageDeflate of offers) {
     const label = JSON.stringify(perMessageDeflate);
@@ -38,6 +38,7 @@ async function client(url) {
     ws.close(1000, 'done');
     assert.strictEqual((await once(ws, 'close'))[0], 1000, label);
   }
+  if (nodeflate) return console.log('ok');
   // Grows to 16 MiB: over the server's limit, whatever it shrinks to.
   const ws = new WebSocket(url, { perMessageDeflate: { threshold: 0 } });
   ws.on('error', () => {});
@@ -82,5 +83,23 @@ async function h2(base, path) {
   console.log('ok');
 }
 
+async function h2server() {
+  const s = http2.createServer({ settings: { enableConnectProtocol: true } });
+  s.on('stream', (st, h) => {
+    if (h[':method'] !== 'CONNECT' || h[':protocol'] !== 'websocket' || h['sec-websocket-key'] || h.upgrade)
+      return st.respond({ ':status': 400 }, { endStream: true });
+    st.respond({ ':status': 200 });
+    const sender = new Sender(st), receiver = new Receiver({ isServer: true });
+    st.on('data', (d) => receiver.write(d));
+    st.on('error', () => {});
+    receiver.on('message', (m, binary) => sender.send(m, { binary, compress: false, fin: true, mask: false }));
+    receiver.on('ping', (m) => sender.pong(m, false));
+    receiver.on('conclude', (code) => { sender.close(code, '', false); st.end(); });
+  });
+  s.listen(0, '127.0.0.1');
+  await once(s, 'listening');
+  console.log(s.address().port);
+}
+
 const [mode, ...args] = process.argv.slice(2);
-({ client, server, h2 })[mode](...args).catch((e) => { console.error(e); process.exit(1); });
+({ client, server, h2, h2server })[mode](...args).catch((e) => { console.error(e); process.exit(1); });

@@ -52,6 +52,13 @@ node_start() {
   [ -n "$url" ] || { cat "$tmp/anvil.log"; exit 1; }
   url=http://$url
 }
+# The scripted node of the gas checks, for all of them.
+gas_node_start() {
+  node "$here/gas_node.mjs" "$here/gas.json" >"$tmp/gas_node" &
+  pids+=($!)
+  for _ in $(seq 200); do [ -s "$tmp/gas_node" ] && break; sleep 0.05; done
+  gas=("$here/gas.json" "$(cat "$tmp/gas_node")")
+}
 node_stop() { kill "$node" 2>/dev/null || :; wait "$node" 2>/dev/null || :; }
 
 node "$here/compile.mjs" "$cache/npm/node_modules/solc/index.js" "$tmp" "$here/Kitchen.sol"
@@ -85,12 +92,12 @@ run_ts() {
   mkdir -p "$sdk/ts/scenario" && cp "$here/ts.ts" "$sdk/ts/scenario/main.ts"
   (cd "$sdk/ts" && sed 's/"src"\]/"src", "scenario"]/; s/"rootDir": "src"/"rootDir": "."/; s/"types": \[\]/"types": ["node"]/' \
       tsconfig.json >tsconfig.all.json && "$bin/tsc" -p tsconfig.all.json --outDir out &&
-    node out/scenario/main.js "$url" "$account")
+    node out/scenario/main.js "$url" "$account" "${gas[@]}")
 }
-run_py() { PYTHONPATH=$sdk/py/src "$cache/py/bin/python" "$here/py.py" "$url" "$account"; }
+run_py() { PYTHONPATH=$sdk/py/src "$cache/py/bin/python" "$here/py.py" "$url" "$account" "${gas[@]}"; }
 run_go() {
   mkdir -p "$sdk/go/scenario" && cp "$here/go.go" "$sdk/go/scenario/main.go"
-  (cd "$sdk/go" && go vet ./scenario && go run ./scenario "$url" "$account" "$key")
+  (cd "$sdk/go" && go vet ./scenario && go run ./scenario "$url" "$account" "$key" "${gas[@]}")
 }
 run_rust() {
   mkdir -p "$sdk/rust/examples" && cp "$here/rust.rs" "$sdk/rust/examples/scenario.rs"
@@ -102,7 +109,7 @@ tokio = { version = "1", features = ["macros", "rt"] }
 [profile.dev]
 debug = 0
 TOML
-  (cd "$sdk/rust" && cargo run -q --example scenario "$url" "$account" "$key")
+  (cd "$sdk/rust" && cargo run -q --example scenario "$url" "$account" "$key" "${gas[@]}")
 }
 
 run_c() {
@@ -111,10 +118,11 @@ run_c() {
     -include "$sdk/c/shelf.h" -o "$tmp/scenario" "$here/c.c" "$sdk"/c/*.c -Wl,--as-needed -Wl,--start-group \
     "$build"/chains/evm/gen/libsn_evm_sdk.a "$build"/chains/evm/libsn_evm.a \
     "$build"/base/{kit,fiber,wire,crypto,core}/libsn_*.a -lssl -lcrypto -lnghttp2 -lyaml -lz -lsecp256k1 \
-    -ldw -lelf -lpcre2-8 -lm -pthread -Wl,--end-group && "$tmp/scenario" "$url" "$account"
+    -ldw -lelf -lpcre2-8 -lm -pthread -Wl,--end-group && "$tmp/scenario" "$url" "$account" "${gas[@]}"
 }
 
 failed=0
+gas_node_start
 for lang in $langs; do
   "check_$lang" "$sdk/$lang" >"$tmp/$lang.check" 2>&1 ||
     { echo "FAIL $lang: checks"; head -40 "$tmp/$lang.check"; failed=1; continue; }

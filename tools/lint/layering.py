@@ -14,6 +14,7 @@ MAY = {"core": {"core"}, "wire": {"core", "wire"}, "crypto": {"core", "crypto"},
 ANY = BASE | {"services", "clusters", "chains", "cmd", "harness", "tests", "bpf"}
 ROOMS = {p.name for s in ("services", "clusters", "chains") for p in (csrc.ROOT / s).iterdir()
          if p.is_dir()}
+EXAMPLES = {p.name for p in (csrc.ROOT / "examples").iterdir() if p.is_dir()}
 SANS_IO = {"core", "wire", "crypto"}
 IO_HEADERS = re.compile(r"<(pthread|threads|time|fcntl|poll|sched|dlfcn|sys/(socket|epoll|select|wait"
                         r"|eventfd|timerfd|uio|un|file)|netinet/\w+|arpa/\w+)\.h>")
@@ -29,9 +30,11 @@ def check(path, target, angle):
     if target is None:
         bad = own in SANS_IO and not test and IO_HEADERS.match(angle)
         return f"{own} does no I/O, keeps no clock and no threads: {angle}" if bad else None
-    program = path.parts[0] in ("cmd", "bench")  # one folder, one program: its files are one room
+    program = path.parts[0] in ("cmd", "bench", "examples")  # one folder, one program: its files are one room
     if program and (csrc.ROOT / path.parent / target).is_file():
         return None
+    if own == "examples" and (csrc.ROOT / path.parent / (target[:-2].capitalize() + ".json")).is_file():
+        return None  # generated from a contract's artifact
     if target.endswith((".pb.h", ".pb-c.h")):
         return None  # generated, rooted where its .proto is
     if "/" not in target or target.startswith("."):
@@ -46,12 +49,16 @@ def check(path, target, angle):
     allowed = MAY.get(own, ANY) | ({"harness"} if test else set())
     if own in ("services", "clusters", "chains", "cmd"):
         allowed = allowed | {path.parts[1]}  # services/load includes "load/stats.h"
-    if own in ("cmd", "tests", "bench"):
+    if own in ("cmd", "tests", "bench", "examples"):
         allowed = allowed | ROOMS
+    if own == "examples":
+        allowed = allowed | EXAMPLES
+    if own == "tests":
+        allowed = allowed | {"sennit"}  # of cmd: what is a library there
     if parts[0] not in allowed:
         return f'{own} may not include "{target}"'
     here = [csrc.ROOT / p / target
-            for p in ("base", "", "tests", own, "services", "clusters", "chains")]
+            for p in ("base", "", "tests", own, "services", "clusters", "chains", "cmd")]
     if not any(p.is_file() for p in here):
         return f'"{target}" does not exist'
     return None

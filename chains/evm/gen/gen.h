@@ -30,8 +30,8 @@ struct sn_abigen_file {
     struct sn_str text;
 };
 
-/* A JSON text that holds contracts: an ABI (its file name is the contract's), an artifact of
- * Foundry, Hardhat or Truffle, solc's standard output or a Hardhat build-info file. */
+/* A text that holds contracts, whatever sn_abi_load reads; of a bare ABI the file's name is the
+ * contract's. */
 struct sn_abigen_source {
     struct sn_str path; /* for messages and, without a better one, the name */
     struct sn_str text;
@@ -44,10 +44,11 @@ struct sn_abigen_result {
 /* sn_abigen - the files of the asked languages. Of contracts with one name the equal ones are one;
  * different ones get a number, in the order of their sources' names.
  * sources: what holds no ABI (a compiler's cache, package.json) is passed over.
- * Returns 0; SN_E_INVALID_ARGUMENT for options that name nothing, a type that does not exist;
- * SN_E_SYNTAX for text that is not JSON; SN_E_NOT_FOUND without any contract; SN_E_ALREADY_EXISTS
- * where two functions or two errors of a contract share a selector, or two events a topic;
- * SN_E_DEPTH, SN_E_TOO_LARGE for tuples or lists beyond the limits in gen_int.h; SN_E_NOMEM.
+ * Returns 0; SN_E_INVALID_ARGUMENT for options that name nothing; SN_E_SYNTAX for text that is
+ * neither; SN_E_NOT_FOUND without any contract; SN_E_ALREADY_EXISTS where two functions or two errors
+ * of a contract share a selector; SN_E_UNIMPLEMENTED for fixed-point numbers and arrays of no
+ * elements; SN_E_DEPTH, SN_E_TOO_LARGE for what is beyond the limits in abi.h or nests deeper than 24
+ * levels; SN_E_NOMEM.
  * Owns: everything is the arena's, except texts borrowed from `sources`. Context: anywhere, never
  * suspends. Source: the Solidity documentation, "Contract ABI Specification". */
 int sn_abigen(struct sn_arena *a, const struct sn_abigen_source *sources, size_t n_sources,

@@ -6,6 +6,7 @@
 #include "core/buf.h"
 #include "core/map.h"
 #include "core/vec.h"
+#include "evm/abi.h"
 #include "evm/gen/gen.h"
 
 /* The arena, and whether it ever said no: helpers then answer "" and sn_abigen fails at its end. */
@@ -114,17 +115,15 @@ struct gen_contract {
 struct gen_params gen_select(struct gen_mem *a, const struct gen_params *ps, bool indexed);
 /* gen_is_hashed - whether an indexed value of the type is its hash in a log. */
 bool gen_is_hashed(const struct gen_type *t);
-/* gen_finish - sorts, names overloads, drops repeated entries, refuses selectors that collide. */
-int gen_finish(struct gen_mem *a, struct gen_contract *c);
+/* gen_finish - sorts, so that an ABI's order changes nothing; drops the errors that every contract
+ * has. */
+void gen_finish(struct gen_contract *c);
 
 /* ---- load.c ---------------------------------------------------------------------------------- */
 
-#define GEN_TUPLE_DEPTH_MAX 16
-#define GEN_DIMENSIONS_MAX 16
-#define GEN_PARAMS_MAX 1024
-#define GEN_ITEMS_MAX 65536
+#define GEN_DEPTH_MAX 24 /* of types: the emitters recurse on a fiber's stack */
 typedef SN_VEC(struct gen_contract) gen_contracts;
-/* gen_load - adds the contracts in one JSON text, finished. Returns as sn_abigen. */
+/* gen_load - adds the contracts in one text, finished. Returns as sn_abigen. */
 int gen_load(struct gen_mem *a, const struct sn_abigen_source *src, gen_contracts *ret);
 
 struct gen_package {

@@ -334,8 +334,9 @@ int sn_sdk_call(const struct sn_sdk_item *item, const struct sn_sdk_at *at, stru
 static int check_gas(const struct sn_sdk_at *at, struct sn_arena *a, const struct sn_gas_call *call,
                      const struct sn_sdk_tx *tx, uint64_t *ret_limit, struct sn_str *ret_revert)
 {
+    static const struct sn_gas_opts quick = {.drift_blocks = 1, .quick = true};
     struct sn_gas_estimate est;
-    int r = sn_gas_estimate(at->rpc, call, NULL, a, &est);
+    int r = sn_gas_estimate(at->rpc, call, &quick, a, &est);
     if (r < 0) return r;
     if (est.reverts) {
         tell_revert(a, est.revert_data, ret_revert);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The scenario of tests/interop/sdk.sh, in C; the generated headers come in by -include.
- * usage: scenario URL ACCOUNT */
+ * usage: scenario URL ACCOUNT GAS_CASES GAS_NODE */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -282,11 +282,39 @@ static void failures(void)
     struct kitchen_total_result total;
     printf("empty %s\n", kitchen_total_call(&nobody, &arena, &total, NULL) < 0 ? "error" : "accepted");
 }
+/* gas_checks - the gas check against the node of gas.json, as the generated packages ask for it. */
+static void gas_checks(const char *file, const char *url)
+{
+    static const char *const methods[] = {"", "simulate", "trace", "bisect"};
+    char text[16384];
+    FILE *f = fopen(file, "r");
+    if (!f) exit(1);
+    size_t n = fread(text, 1, sizeof(text), f);
+    const struct sn_json *cases;
+    fclose(f);
+    must(sn_json_parse(&arena, sn_str_of(text, n), NULL, &cases));
+    for (size_t i = 0; i < sn_json_len(cases); i++) {
+        const struct sn_json *c = sn_json_at(cases, i);
+        struct sn_str name = sn_json_str(sn_json_get(c, "name"));
+        struct sn_eth_rpc *rpc;
+        struct sn_gas_estimate g;
+        struct sn_gas_call call = {.from = SN_STR("0x0101010101010101010101010101010101010101"),
+                                   .to = SN_STR("0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+                                   .data = sn_json_str(sn_json_get(c, "data"))};
+        struct sn_gas_opts opts = {.quick = true, .drift_blocks = (unsigned)sn_json_i64_or(sn_json_get(c, "drift"), 0)};
+        struct sn_str at_case = sn_arena_printf(&arena, "%s/c/%.*s", url, SN_STR_ARG(name));
+        must(sn_eth_open(&(struct sn_eth_opts){.url = at_case}, &rpc));
+        must(sn_gas_estimate(rpc, &call, &opts, &arena, &g));
+        printf("gas %.*s %llu %llu %llu %llu %s %s\n", SN_STR_ARG(name), (unsigned long long)g.limit, (unsigned long long)g.used,
+               (unsigned long long)g.used_low, (unsigned long long)g.used_high, methods[g.method], g.steady ? "steady" : "moves");
+        sn_eth_close(rpc);
+    }
+}
 static int scenario(void *arg)
 {
     char **argv = arg;
     sn_arena_init(&arena, NULL, 0);
-    must(sn_eth_http_open(&(struct sn_eth_http_opts){.url = sn_str(argv[1])}, &at.rpc));
+    must(sn_eth_open(&(struct sn_eth_opts){.url = sn_str(argv[1])}, &at.rpc));
     must(sn_address_parse(sn_str(argv[2]), at.from.bytes));
     encodings();
     deploy_all();
@@ -308,12 +336,13 @@ static int scenario(void *arg)
     printf("total %s\n", num(total.ret0));
     events();
     failures();
-    sn_eth_http_close(at.rpc);
+    gas_checks(argv[3], argv[4]);
+    sn_eth_close(at.rpc);
     sn_arena_done(&arena);
     return 0;
 }
 int main(int argc, char **argv)
 {
-    if (argc != 3) return 2;
+    if (argc != 5) return 2;
     return sn_rt_run(&(struct sn_rt_opts){.workers = 1}, scenario, argv);
 }

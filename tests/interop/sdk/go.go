@@ -19,9 +19,11 @@ import (
 	ethereum "github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/accounts/abi/bind/v2"
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/ethclient"
+	"github.com/ethereum/go-ethereum/rpc"
 )
 
 func must[T any](v T, err error) T {
@@ -149,6 +151,27 @@ func main() {
 	}
 	if _, err = kitchen.At(client, common.HexToAddress(strings.Repeat("33", 20))).Total(nil); err != nil {
 		fmt.Println("empty error")
+	}
+	gasChecks(os.Args[4], os.Args[5])
+}
+
+// gasChecks asks the node of gas.json.
+func gasChecks(file, url string) {
+	var cases []struct {
+		Name  string
+		Data  hexutil.Bytes
+		Drift uint64
+	}
+	if err := json.Unmarshal(must(os.ReadFile(file)), &cases); err != nil {
+		panic(err)
+	}
+	to := common.HexToAddress(strings.Repeat("aa", 20))
+	for _, c := range cases {
+		client := must(rpc.Dial(url + "/go/" + c.Name))
+		msg := ethereum.CallMsg{From: common.HexToAddress(strings.Repeat("01", 20)), To: &to, Data: c.Data}
+		g := must(abirt.GasCheckAfter(context.Background(), client, msg, c.Drift))
+		fmt.Println("gas", c.Name, g.Limit, g.Used, g.Interval[0], g.Interval[1], g.Method, map[bool]string{true: "steady", false: "moves"}[g.Steady])
+		client.Close()
 	}
 }
 func second(_ any, tx *types.Transaction, err error) (*types.Transaction, error) { return tx, err }

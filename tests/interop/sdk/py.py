@@ -2,13 +2,15 @@
 """The scenario of tests/interop/sdk.sh, in Python: sync for the most, async at the end."""
 
 import asyncio
+import json
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from eth_utils.crypto import keccak
 from web3 import AsyncHTTPProvider, AsyncWeb3, HTTPProvider, Web3
 
-from kitchen import ContractError, Options, PanicError, RevertError, UnknownError
+from kitchen import ContractError, Options, PanicError, RevertError, UnknownError, gas_check, gas_check_async
 from kitchen import kitchen as k
 from kitchen import shelf as s
 
@@ -119,3 +121,21 @@ async def last() -> None:
 
 
 asyncio.run(last())
+
+# The gas check against the node of gas.json.
+for c in json.loads(Path(sys.argv[3]).read_text()):
+    node = Web3(Web3.HTTPProvider(f"{sys.argv[4]}/py/{c['name']}"))
+    tx = {"from": "0x" + "01" * 20, "to": "0x" + "aa" * 20, "data": c["data"]}
+    g = gas_check(node, cast(Any, tx), c["drift"])
+    say("gas", c["name"], g.limit, g.used, *g.interval, g.method, "steady" if g.steady else "moves")
+
+
+async def check_async() -> None:
+    provider = AsyncHTTPProvider(f"{sys.argv[4]}/pya/neighbours")
+    tx = {"from": "0x" + "01" * 20, "to": "0x" + "aa" * 20, "data": "0x11223344" + "00" * 31 + "ff"}
+    g = await gas_check_async(AsyncWeb3(provider), cast(Any, tx))
+    assert g == gas_check(Web3(Web3.HTTPProvider(f"{sys.argv[4]}/pyb/neighbours")), cast(Any, tx)), g
+    await provider.disconnect()
+
+
+asyncio.run(check_async())

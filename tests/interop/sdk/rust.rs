@@ -6,7 +6,7 @@ use alloy::providers::ProviderBuilder;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
 use kitchen::kitchen::*;
-use kitchen::runtime::BuiltinError;
+use kitchen::runtime::{BuiltinError, CallBuilder};
 use kitchen::{gas, shelf};
 
 fn order(id: u64, mood: u8) -> Order {
@@ -147,6 +147,29 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if Kitchen::new(Address::repeat_byte(0x33), provider).total().call().await.is_err() {
         println!("empty error");
+    }
+    gas_checks(&args[4], &args[5]).await
+}
+
+/// The gas check against the node of gas.json.
+async fn gas_checks(file: &str, url: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let cases: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file)?)?;
+    for c in cases.as_array().expect("a list") {
+        let (name, data) = (c["name"].as_str().unwrap_or(""), c["data"].as_str().unwrap_or(""));
+        let provider = ProviderBuilder::new().connect_http(format!("{url}/rust/{name}").parse()?);
+        let call = CallBuilder::new_raw(provider, data.parse()?)
+            .from(Address::repeat_byte(0x01))
+            .to(Address::repeat_byte(0xaa));
+        let g = gas::check_after(&call, c["drift"].as_u64().unwrap_or(0)).await?;
+        println!(
+            "gas {name} {} {} {} {} {} {}",
+            g.limit,
+            g.used,
+            g.interval.0,
+            g.interval.1,
+            format!("{:?}", g.method).to_lowercase(),
+            if g.steady { "steady" } else { "moves" }
+        );
     }
     Ok(())
 }

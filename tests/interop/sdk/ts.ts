@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scenario of tests/interop/sdk.sh, in TypeScript: every language prints the same lines.
-import { createWalletClient, createPublicClient, http, keccak256, toHex, getAddress } from 'viem';
+import { readFileSync } from 'node:fs';
+import { createWalletClient, createPublicClient, http, keccak256, toHex, getAddress, type Hex } from 'viem';
 import { waitForTransactionReceipt } from 'viem/actions';
-import { Kitchen, Shelf, ContractRevert, type GasReport } from '../src/index.js';
+import { Kitchen, Shelf, ContractRevert, gasCheck, type GasReport } from '../src/index.js';
 
 const [url, account] = process.argv.slice(2) as [string, `0x${string}`];
 const transport = http(url, { retryCount: 0 });
@@ -80,4 +81,12 @@ try {
   say('empty', 'accepted');
 } catch {
   say('empty', 'error');
+}
+
+// The gas check against the node of gas.json.
+interface GasCase { readonly name: string; readonly data: Hex; readonly drift: number }
+for (const c of JSON.parse(readFileSync(process.argv[4] ?? '', 'utf8')) as readonly GasCase[]) {
+  const client = createPublicClient({ transport: http(`${process.argv[5] ?? ''}/ts/${c.name}`) });
+  const g = await gasCheck(client, { from: `0x${'01'.repeat(20)}`, to: `0x${'aa'.repeat(20)}`, data: c.data, value: undefined }, c.drift);
+  say('gas', c.name, g.limit, g.used, ...g.interval, g.method, g.steady ? 'steady' : 'moves');
 }
