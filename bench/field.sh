@@ -35,7 +35,7 @@ while IFS='|' read -r what text; do
 done <<EOF
 mul_portable|BN254 Fr product, portable C
 mul_scalar|BN254 Fr product, ADX
-mul_ifma|BN254 Fr product, arrays (IFMA)
+mul_ifma|BN254 Fr product, arrays (AVX-512)
 inverse|BN254 Fr inverse
 ntt|BN254 transform of 2^$log
 ntt_to_coset|BN254 from domain to coset, 2^$log
@@ -48,4 +48,4 @@ pairing_bls|BLS12-381 pairing
 pairing4_bls|BLS12-381 product of four pairings
 EOF
 s=$(cell sennit mul_scalar) v=$(cell sennit mul_ifma)
-[ "$v" = - ] || printf '\nIFMA over arrays against one scalar product: %s times.\n' "$(bench_div "$s" "$v")"
+[ "$v" = - ] || printf '\nVectors over arrays against one scalar product: %s times.\n' "$(bench_div "$s" "$v")"

@@ -233,35 +233,6 @@ void sn_glv_split(const struct sn_glv *glv, const struct sn_field *fr, const str
 }
 
 #define MUL_CHUNK 64
-struct mul_job {
-    const struct sn_group *g;
-    char *ret;
-    const char *points;
-    const struct sn_fe *scalars;
-    size_t n, step; /* step 0: one scalar for all */
-};
-static void mul_chunk(void *arg, size_t chunk)
-{
-    const struct mul_job *j = arg;
-    size_t size = j->g->affine_size, end = SN_MIN((chunk + 1) * MUL_CHUNK, j->n);
-    struct sn_point t[8];
-    for (size_t i = chunk * MUL_CHUNK; i < end; i += SN_COUNT_OF(t)) {
-        size_t m = SN_MIN(end - i, SN_COUNT_OF(t));
-        for (size_t k = 0; k < m; k++) {
-            j->g->ops->from_affine(&t[k], j->points + (i + k) * size);
-            j->g->ops->mul(&t[k], &t[k], &j->scalars[(i + k) * j->step]);
-        }
-        j->g->ops->to_affine(j->ret + i * size, t, sizeof(t[0]), m);
-    }
-}
-int sn_group_mul_many(const struct sn_group *g, void *ret_affine, const void *points,
-                      const struct sn_fe *scalars, bool same, size_t n, const struct sn_par *par)
-{
-    struct mul_job j = {g, ret_affine, points, scalars, n, same ? 0 : 1};
-    sn_par_run(par, mul_chunk, &j, (n + MUL_CHUNK - 1) / MUL_CHUNK);
-    return 0;
-}
-
 /* Tables of d * 2^(8w) * base for d = 1..255, w = 0..31: a product is 32 mixed additions. */
 #define FIXED_WINDOWS 32
 #define FIXED_DIGITS 255

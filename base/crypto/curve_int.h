@@ -5,6 +5,7 @@
 #include "crypto/field_int.h"
 #include "crypto/pairing.h"
 
+struct sn_glv;
 struct sn_group_ops {
     void (*add)(void *ret, const void *a, const void *b);
     void (*add_affine)(void *ret, const void *a, const void *affine_b);
@@ -21,6 +22,8 @@ struct sn_group_ops {
     bool (*from_x)(void *ret_affine, const void *x);
     void (*clear_cofactor)(void *ret_affine, const void *affine);
     const struct sn_msm_engine *engine; /* the scalar one */
+    const struct sn_glv *glv;           /* of the endomorphism (beta x, y) */
+    const uint64_t *beta;               /* a base field element, Montgomery */
 };
 
 /* A short basis of the lattice of (a, b) with a + b*lambda = 0 mod r, ready for use: with C1 and C2

@@ -4,7 +4,7 @@
 
 #include "core/status.h"
 #include "crypto/field_int.h"
-#include "crypto/ifma_int.h"
+#include "crypto/vec_int.h"
 
 /* Constants: field_test.c derives all of them from p again with GMP. */
 const struct sn_field sn_bn254_fr = {
@@ -44,10 +44,22 @@ const struct sn_field sn_bls12_381_fr = {
 #if defined(SN_FIELD_ASM) && !defined(sn_field_adx)
 bool sn_field_adx;
 #endif
-bool sn_field_ifma;
+const struct sn_vec_engine *sn_field_vec;
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+
+size_t sn_vec_engines(const struct sn_vec_engine *ret[2])
+{
+    size_t n = 0;
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") ||
+        !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512bw"))
+        return 0;
+    if (__builtin_cpu_supports("avx512ifma")) ret[n++] = &sn_vec_ifma_engine;
+    ret[n++] = &sn_vec_fma_engine;
+    return n;
+}
 
 /* ADX has no name in gcc 12's __builtin_cpu_supports. */
 __attribute__((constructor)) static void probe(void)
@@ -60,14 +72,16 @@ __attribute__((constructor)) static void probe(void)
 #else
     (void)a, (void)b, (void)c, (void)d;
 #endif
-    sn_field_ifma = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512ifma");
+    const struct sn_vec_engine *vec[2];
+    if (sn_vec_engines(vec) > 0) sn_field_vec = vec[0];
 }
+#else
+size_t sn_vec_engines(const struct sn_vec_engine *ret[2]) { return 0; }
 #endif
 
 const char *sn_field_engine(void)
 {
-    if (sn_field_ifma) return "ifma";
+    if (sn_field_vec) return sn_field_vec->name;
 #ifdef SN_FIELD_ASM
     if (sn_field_adx) return "adx";
 #endif
@@ -136,7 +150,7 @@ void sn_fe_dbl(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *
 void sn_fe_mul_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
                     const struct sn_fe *b, size_t n)
 {
-    size_t done = sn_ifma_mul_many(f, ret, a, b, n);
+    size_t done = sn_field_vec ? sn_field_vec->mul_many(f, ret, a, b, n) : 0;
     for (size_t i = done; i < n; i++) mul(f, &ret[i], &a[i], &b[i]);
 }
 void sn_fe_add_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
@@ -241,14 +255,14 @@ void sn_fe_from_mont(const struct sn_field *f, struct sn_fe *ret_plain, const st
 void sn_fe_to_mont_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *plain,
                         size_t n)
 {
-    size_t done = sn_ifma_scale_many(f, ret, plain, &f->r2, n);
+    size_t done = sn_field_vec ? sn_field_vec->scale_many(f, ret, plain, &f->r2, n) : 0;
     for (size_t i = done; i < n; i++) sn_fe_to_mont(f, &ret[i], &plain[i]);
 }
 void sn_fe_from_mont_many(const struct sn_field *f, struct sn_fe *ret_plain, const struct sn_fe *a,
                           size_t n)
 {
     static const struct sn_fe one = {{1}};
-    size_t done = sn_ifma_scale_many(f, ret_plain, a, &one, n);
+    size_t done = sn_field_vec ? sn_field_vec->scale_many(f, ret_plain, a, &one, n) : 0;
     for (size_t i = done; i < n; i++) sn_fe_from_mont(f, &ret_plain[i], &a[i]);
 }
 void sn_fe_reduce(const struct sn_field *f, struct sn_fe *ret_plain, const struct sn_fe *a)

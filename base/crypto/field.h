@@ -61,7 +61,7 @@ void sn_fe_mul(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *
                const struct sn_fe *b);
 void sn_fe_sqr(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a);
 /* sn_fe_mul_many, add_many, sub_many - element by element over arrays of n; `ret` may be `a` or
- * `b`. Eight lanes at a time where the processor has AVX-512 IFMA. */
+ * `b`. Eight lanes at a time where the processor has AVX-512. */
 void sn_fe_mul_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
                     const struct sn_fe *b, size_t n);
 void sn_fe_add_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
@@ -145,6 +145,6 @@ void sn_par_run(const struct sn_par *par, void (*job)(void *arg, size_t i), void
 /* sn_par_width - par->width, 1 where par is NULL or says 0. */
 unsigned sn_par_width(const struct sn_par *par);
 
-/* sn_field_engine - how products are computed here: "ifma" (AVX-512, eight lanes), "adx" (MULX,
- * ADCX, ADOX) or "portable". Static string. */
+/* sn_field_engine - how products are computed here: "ifma" (AVX-512 IFMA, eight lanes), "avx512"
+ * (eight lanes without IFMA), "adx" (MULX, ADCX, ADOX) or "portable". Static string. */
 const char *sn_field_engine(void);

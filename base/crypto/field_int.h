@@ -28,8 +28,6 @@ typedef unsigned __int128 sn_u128;
 extern bool sn_field_adx;
 #endif
 #endif
-/* Whether AVX-512 IFMA may be used; set before main. Tests clear it to compare the two paths. */
-extern bool sn_field_ifma;
 
 /* A base field in as many words as it takes: what curves are built over. Starts like a modulus. */
 struct sn_fx {

@@ -5,6 +5,7 @@
 
 #include "core/status.h"
 #include "crypto/field_int.h"
+#include "crypto/vec_int.h"
 #include "harness/test.h"
 
 #ifdef SN_HAVE_GMP
@@ -211,12 +212,32 @@ SN_TEST(six_words_against_gmp)
 #endif
 }
 
+enum { PATHS_N = 67 };
+static void check_arrays(const struct sn_field *f, const struct sn_fe *a, const struct sn_fe *b,
+                         const struct sn_fe *product, size_t n)
+{
+    struct sn_fe r[PATHS_N], mont;
+    sn_fe_mul_many(f, r, a, b, n);
+    T_ASSERT(memcmp(r, product, n * sizeof(r[0])) == 0);
+    sn_fe_to_mont_many(f, r, a, n);
+    for (size_t j = 0; j < n; j++) {
+        sn_fe_to_mont(f, &mont, &a[j]);
+        T_ASSERT(sn_fe_equal(&r[j], &mont));
+    }
+    sn_fe_from_mont_many(f, r, r, n);
+    T_ASSERT(memcmp(r, a, n * sizeof(r[0])) == 0);
+    sn_fe_add_many(f, r, a, b, n);
+    sn_fe_sub_many(f, r, r, b, n);
+    T_ASSERT(memcmp(r, a, n * sizeof(r[0])) == 0);
+}
+
 /* Every path gives the same words. */
 SN_TEST(field_paths_agree)
 {
-    enum { N = 67 };
+    enum { N = PATHS_N };
     struct sn_field f;
-    bool ifma = sn_field_ifma;
+    const struct sn_vec_engine *engines[3] = {0};
+    size_t n_engines = sn_vec_engines(engines) + 1; /* the last is none */
     for (unsigned i = 0; i < N_FIELDS; i++) {
         field_at(&f, i);
         for (unsigned k = sn_test_cases(60); k-- > 0;) {
@@ -229,22 +250,10 @@ SN_TEST(field_paths_agree)
                 fx_mul_portable(r[j].v, a[j].v, b[j].v, f.p.v, f.inv, 4);
                 T_ASSERT(sn_fe_equal(&r[j], &want[j]));
             }
-            sn_fe_mul_many(&f, r, a, b, n);
-            T_ASSERT(memcmp(r, want, n * sizeof(r[0])) == 0);
-            sn_field_ifma = false;
-            sn_fe_mul_many(&f, r, a, b, n);
-            sn_field_ifma = ifma;
-            T_ASSERT(memcmp(r, want, n * sizeof(r[0])) == 0);
-            sn_fe_to_mont_many(&f, r, a, n);
-            for (size_t j = 0; j < n; j++) {
-                sn_fe_to_mont(&f, &want[j], &a[j]);
-                T_ASSERT(sn_fe_equal(&r[j], &want[j]));
+            for (size_t e = 0; e < n_engines; e++) {
+                sn_field_vec = engines[e];
+                check_arrays(&f, a, b, want, n);
             }
-            sn_fe_from_mont_many(&f, r, r, n);
-            T_ASSERT(memcmp(r, a, n * sizeof(r[0])) == 0);
-            sn_fe_add_many(&f, r, a, b, n);
-            sn_fe_sub_many(&f, r, r, b, n);
-            T_ASSERT(memcmp(r, a, n * sizeof(r[0])) == 0);
         }
     }
 }

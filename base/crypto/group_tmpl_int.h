@@ -515,6 +515,52 @@ static void G_(export)(void *ret_affine, const void *point)
 {
     memcpy(ret_affine, point, sizeof(struct G_(affine)));
 }
+static void G_(double_batch)(struct G_(affine) * p, size_t n, struct G_(sum) * s)
+{
+    F_T acc, inv, t, l;
+    F_(one)(&acc);
+    for (size_t i = 0; i < n; i++) {
+        F_(dbl)(&s[i].den, &p[i].y);
+        if (F_(is_zero)(&s[i].den)) F_(one)(&s[i].den);
+        s[i].before = acc;
+        F_(mul)(&acc, &acc, &s[i].den);
+    }
+    F_(inv)(&acc, &acc);
+    for (size_t i = n; i-- > 0;) {
+        F_(mul)(&inv, &acc, &s[i].before);
+        F_(mul)(&acc, &acc, &s[i].den);
+        if (F_(is_zero)(&p[i].y)) { /* infinity, or a point of order two */
+            memset(&p[i], 0, sizeof(p[i]));
+            continue;
+        }
+        F_(sqr)(&t, &p[i].x);
+        F_(dbl)(&l, &t);
+        F_(add)(&l, &l, &t);
+        F_(mul)(&l, &l, &inv);
+        F_(sqr)(&t, &l);
+        F_(sub)(&t, &t, &p[i].x);
+        F_(sub)(&t, &t, &p[i].x);
+        F_(sub)(&inv, &p[i].x, &t);
+        F_(mul)(&inv, &inv, &l);
+        F_(sub)(&p[i].y, &inv, &p[i].y);
+        p[i].x = t;
+    }
+}
+static void G_(double_all)(void *points, size_t n, void *scratch)
+{
+    struct G_(affine) *p = points;
+    for (size_t from = 0; from < n; from += SN_PAIR_BATCH)
+        G_(double_batch)(p + from, SN_MIN(n - from, (size_t)SN_PAIR_BATCH), scratch);
+}
+static void G_(image)(void *ret, const void *src, size_t n)
+{
+    const struct G_(affine) *p = src;
+    struct G_(affine) *r = ret;
+    for (size_t i = 0; i < n; i++) {
+        r[i].y = p[i].y;
+        F_(mul_fq)(&r[i].x, &p[i].x, &G_(beta));
+    }
+}
 static const struct sn_msm_engine G_(engine) = {
     .point_size = sizeof(struct G_(affine)),
     .scratch_size = SN_PAIR_BATCH * sizeof(struct G_(sum)),
@@ -522,6 +568,8 @@ static const struct sn_msm_engine G_(engine) = {
     .export = G_(export),
     .neg = G_(neg_affine),
     .add_pairs = G_(add_pairs),
+    .double_all = G_(double_all),
+    .image = G_(image),
 };
 
 static const struct sn_group_ops G_(ops) = {
@@ -540,4 +588,6 @@ static const struct sn_group_ops G_(ops) = {
     .from_x = G_(from_x),
     .clear_cofactor = G_(clear_cofactor),
     .engine = &G_(engine),
+    .glv = &glv,
+    .beta = G_(beta).v,
 };

@@ -35,6 +35,7 @@ struct sn_lanes {
     const struct sn_lanes_ops *ops;
     const struct sn_field *f;
     struct sn_fe8 p, zero;
+    struct sn_fe8 p_factors, step; /* for the reduction, as the kernels multiply */
     _Alignas(64) uint64_t inv[8];
     struct sn_fe8 enter, leave, r2, unit; /* 2^264, 2^256, 2^520 mod p; 1: all plain */
 };

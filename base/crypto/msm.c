@@ -14,7 +14,7 @@
 
 #include "core/alloc.h"
 #include "core/status.h"
-#include "crypto/msm_int.h"
+#include "crypto/vec_int.h"
 
 #define SMALL_N 12         /* below: one product after the other */
 #define PREPARE_CHUNK 2048 /* points to a job */
@@ -22,7 +22,7 @@
 
 const struct sn_msm_engine *sn_msm_engine_of(const struct sn_group *g)
 {
-    const struct sn_msm_engine *e = sn_ifma_msm_engine(g);
+    const struct sn_msm_engine *e = sn_field_vec ? sn_field_vec->msm_engine(g) : NULL;
     return e ? e : g->ops->engine;
 }
 

@@ -22,8 +22,32 @@ struct sn_msm_engine {
     /* At most SN_PAIR_BATCH independent sums; `ret` may be `src`: all is read before any is written. */
     void (*add_pairs)(void *ret, const void *src, const struct sn_pair *pairs, size_t n,
                       void *scratch);
+    /* n points doubled in place, n a multiple of eight; scratch for SN_PAIR_BATCH at a time. */
+    void (*double_all)(void *points, size_t n, void *scratch);
+    /* Images under the group's endomorphism (beta x, y). */
+    void (*image)(void *ret, const void *src, size_t n);
 };
+
+/* Products of many points by a scalar each: signed digits of both halves of a scalar, and affine
+ * steps that a whole batch takes together, an inversion for all. */
+struct sn_mul_batch {
+    const struct sn_group *g;
+    const struct sn_msm_engine *e;
+    size_t cap;      /* points, a multiple of eight */
+    char *in;        /* cap engine points to multiply; used up by run */
+    char *out;       /* where run leaves the products */
+    struct sn_fe *k; /* their scalars, plain */
+    char *extra;     /* room for cap points more, after `out`; run uses it first */
+    int8_t *digits;
+    bool *started;
+    struct sn_pair *pairs;
+    char *scratch;
+    void *block;
+};
+/* sn_mul_batch_init - Returns 0 or SN_E_NOMEM. Owns: sn_mul_batch_done. */
+int sn_mul_batch_init(struct sn_mul_batch *b, const struct sn_group *g) SN_MUST_CHECK;
+void sn_mul_batch_done(struct sn_mul_batch *b);
+/* sn_mul_batch_run - out[i] = k[i] * in[i] for i < n <= cap. Time depends on the scalars. */
+void sn_mul_batch_run(struct sn_mul_batch *b, size_t n);
 /* sn_msm_engine_of - the fastest one for the group here. */
 const struct sn_msm_engine *sn_msm_engine_of(const struct sn_group *g);
-/* NULL where the group has no vector engine. */
-const struct sn_msm_engine *sn_ifma_msm_engine(const struct sn_group *g);

@@ -2,6 +2,7 @@
 /* crypto/msm_test.c - sums of products against one product after the other, on scalars and points
  * chosen to meet each special case: doublings and cancellations inside a batch above all. */
 #include "crypto/msm.h"
+#include "crypto/vec_int.h"
 
 #include "core/alloc.h"
 #include "core/status.h"
@@ -126,14 +127,18 @@ SN_TEST(msm_kinds)
             for (int s = 0; s < N_SCALARS; s++)
                 check(groups[i], (enum points)p, (enum scalars)s, 12 + sn_test_rand_below(90), 0);
 }
-SN_TEST(msm_kinds_scalar_engine)
+SN_TEST(msm_kinds_other_engines)
 {
-    if (!sn_field_ifma) sn_test_skip("the scalar engine is the only one here");
-    sn_field_ifma = false;
-    for (unsigned i = 0; i < 2; i++)
+    const struct sn_vec_engine *engines[3] = {0};
+    size_t n_engines = sn_vec_engines(engines);
+    if (n_engines == 0) sn_test_skip("the scalar engine is the only one here");
+    for (unsigned i = 0; i < 2 * n_engines; i++)
         for (int p = 0; p < N_POINTS; p++)
             for (int s = 0; s < N_SCALARS; s++)
-                check(groups[i], (enum points)p, (enum scalars)s, 12 + sn_test_rand_below(50), 0);
+            {
+                sn_field_vec = engines[1 + i / 2]; /* the last is none */
+                check(groups[i % 2], (enum points)p, (enum scalars)s, 12 + sn_test_rand_below(50), 0);
+            }
 }
 SN_TEST(msm_windows)
 {

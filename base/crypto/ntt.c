@@ -10,7 +10,7 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "crypto/curve_int.h"
-#include "crypto/ifma_int.h"
+#include "crypto/vec_int.h"
 
 struct sn_ntt {
     const struct sn_field *f;
@@ -19,7 +19,8 @@ struct sn_ntt {
     struct sn_fe root, n_inv;
     struct sn_fe *twiddles; /* [h + j] = (root^(n/2h))^j for h = 1, 2, 4 .. n/2 and j < h */
     struct sn_fe *shift;    /* [k] = g^k/n; NULL where the field has no g */
-    struct sn_ifma_ntt *vec;
+    const struct sn_vec_engine *engine; /* of vec; NULL without */
+    struct sn_vec_ntt *vec;
 };
 
 static size_t bit_reverse(size_t i, unsigned bits)
@@ -37,7 +38,7 @@ static void powers(const struct sn_field *f, struct sn_fe *out, size_t n, const 
     out[0] = *first;
     for (size_t have = 1; have < n; have *= 2) {
         size_t more = SN_MIN(have, n - have);
-        size_t done = sn_ifma_scale_many(f, out + have, out, &jump, more);
+        size_t done = sn_field_vec ? sn_field_vec->scale_many(f, out + have, out, &jump, more) : 0;
         for (size_t i = done; i < more; i++) sn_fe_mul(f, &out[have + i], &out[i], &jump);
         sn_fe_sqr(f, &jump, &jump);
     }
@@ -66,7 +67,9 @@ int sn_ntt_new(const struct sn_field *f, unsigned log_n, struct sn_ntt **ret)
         if (!t->shift) goto nomem;
         powers(f, t->shift, n, &g, &t->n_inv);
     }
-    int r = sn_ifma_ntt_new(f, log_n, t->twiddles + n / 2, t->shift, &t->n_inv, &t->vec);
+    t->engine = sn_field_vec;
+    int r = t->engine ? t->engine->ntt_new(f, log_n, t->twiddles + n / 2, t->shift, &t->n_inv, &t->vec)
+                      : SN_E_UNIMPLEMENTED;
     if (r == 0) {
         sn_free(t->twiddles);
         t->twiddles = NULL;
@@ -87,7 +90,7 @@ nomem:
 void sn_ntt_free(struct sn_ntt *t)
 {
     if (!t) return;
-    sn_ifma_ntt_free(t->vec);
+    if (t->vec) t->engine->ntt_free(t->vec);
     sn_free(t->twiddles);
     sn_free(t->shift);
     sn_free(t);
@@ -191,14 +194,14 @@ static void negate_index(const struct sn_ntt *t, struct sn_fe *a)
 
 int sn_ntt_forward(const struct sn_ntt *t, struct sn_fe *a, const struct sn_par *par)
 {
-    if (t->vec) return sn_ifma_ntt_run(t->vec, a, SN_NTT_FORWARD, par);
+    if (t->vec) return t->engine->ntt_run(t->vec, a, SN_NTT_FORWARD, par);
     dif(t, a, par);
     reorder(t, a);
     return 0;
 }
 int sn_ntt_inverse(const struct sn_ntt *t, struct sn_fe *a, const struct sn_par *par)
 {
-    if (t->vec) return sn_ifma_ntt_run(t->vec, a, SN_NTT_INVERSE, par);
+    if (t->vec) return t->engine->ntt_run(t->vec, a, SN_NTT_INVERSE, par);
     dif(t, a, par);
     reorder(t, a);
     negate_index(t, a);
@@ -209,7 +212,7 @@ int sn_ntt_to_coset(const struct sn_ntt *t, struct sn_fe *a, const struct sn_par
 {
     if (t->log_n >= t->f->two_adicity)
         return sn_fail(SN_E_OUT_OF_RANGE, "%s has no root of order 2^%u", t->f->name, t->log_n + 1);
-    if (t->vec) return sn_ifma_ntt_run(t->vec, a, SN_NTT_COSET, par);
+    if (t->vec) return t->engine->ntt_run(t->vec, a, SN_NTT_COSET, par);
     dif(t, a, par);
     for (size_t p = 0; p < t->n; p++) {
         size_t k = (t->n - bit_reverse(p, t->log_n)) & (t->n - 1);

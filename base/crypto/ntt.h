@@ -32,3 +32,10 @@ int sn_ntt_to_coset(const struct sn_ntt *t, struct sn_fe *a,
  * SN_E_OUT_OF_RANGE as sn_ntt_new. */
 int sn_ntt_points(const struct sn_group *g, unsigned log_n, bool inverse, void *affine,
                   const struct sn_par *par) SN_MUST_CHECK;
+/* sn_lagrange_points - the inverse transforms of the first 2^k powers for k = 0 .. log_max, each given
+ * to `put` in turn: the Lagrange sections of a powers-of-tau file. `powers`: 2^log_max affine points.
+ * Returns 0, as sn_ntt_points, or what put returned below 0. Needs four times the powers' memory. */
+int sn_lagrange_points(const struct sn_group *g, unsigned log_max, const void *powers,
+                       const struct sn_par *par,
+                       int (*put)(void *ctx, const void *affine, size_t n),
+                       void *ctx) SN_MUST_CHECK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/ntt_test.c - transforms against their definition, and the two engines against each other. */
 #include "crypto/ntt.h"
+#include "crypto/vec_int.h"
 
 #include "core/alloc.h"
 #include "core/status.h"
@@ -73,27 +74,28 @@ SN_TEST(ntt_against_definition)
 {
     for (unsigned i = 0; i < SN_COUNT_OF(fields); i++)
         for (unsigned log_n = 0; log_n <= 10; log_n++) check_size(fields[i], log_n, &pars[i]);
-    if (!sn_field_ifma) return;
-    sn_field_ifma = false;
+    if (!sn_field_vec) return;
+    sn_field_vec = NULL;
     for (unsigned i = 0; i < SN_COUNT_OF(fields); i++)
         for (unsigned log_n = 0; log_n <= 9; log_n++) check_size(fields[i], log_n, &pars[i]);
 }
 
 SN_TEST(ntt_engines_agree)
 {
-    bool ifma = sn_field_ifma;
-    if (!ifma) sn_test_skip("this processor has no AVX-512 IFMA");
-    for (unsigned i = 0; i < SN_COUNT_OF(fields); i++)
+    const struct sn_vec_engine *engines[2];
+    size_t n_engines = sn_vec_engines(engines);
+    if (n_engines == 0) sn_test_skip("this processor has no AVX-512");
+    for (unsigned i = 0; i < SN_COUNT_OF(fields) * n_engines; i++)
         for (unsigned log_n = 8; log_n <= 14; log_n++) {
-            const struct sn_field *f = fields[i];
+            const struct sn_field *f = fields[i / n_engines];
             size_t n = (size_t)1 << log_n;
             struct sn_fe *a = sn_alloc(3 * n * sizeof(*a)), *b = a + n, *c = a + 2 * n;
             struct sn_ntt *vec = NULL, *scalar = NULL;
-            sn_test_row("%s 2^%u", f->name, log_n);
+            sn_field_vec = engines[i % n_engines];
+            sn_test_row("%s 2^%u %s", f->name, log_n, sn_field_engine());
             T_EQ(sn_ntt_new(f, log_n, &vec), 0);
-            sn_field_ifma = false;
+            sn_field_vec = NULL;
             T_EQ(sn_ntt_new(f, log_n, &scalar), 0);
-            sn_field_ifma = ifma;
             fill(f, a, n);
             for (unsigned p = 0; p < SN_COUNT_OF(pars); p++) {
                 memcpy(b, a, n * sizeof(*a)), memcpy(c, a, n * sizeof(*a));

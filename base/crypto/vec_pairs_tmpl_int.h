@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/vec_pairs_tmpl_int.h - sums of pairs of affine points, eight at a time.
- * A template, included by ifma_msm.c once for each coordinate field: V_T is eight coordinates, V_(x)
+ * A template, included by vec_msm.c once for each coordinate field: V_T is eight coordinates, V_(x)
  * their operations and the names made here, V_ROWS the cache lines of a point. Points are reduced
  * below 2p, Montgomery with 2^260, zeros at infinity.
  *
@@ -113,5 +113,74 @@ static void V_(add_pairs)(void *ret, const void *src, const struct sn_pair *pair
         for (unsigned k = 0; k < 8; k++)
             out[k] = (char *)ret + (size_t)pairs[SN_MIN(8 * i + k, n - 1)].out * (64 * V_ROWS);
         V_(store)(out, &s[i].x1, &s[i].y1);
+    }
+}
+
+/* One doubling pass forward. Points of order two have y = 0 too, and no inverse: with `careful` they
+ * are found, and double to infinity as infinity does. */
+static SN_ALWAYS_INLINE void V_(tangent)(struct V_(group) * s, V_T *acc, const V_(mod_t) * m,
+                                         bool careful)
+{
+    V_T one = V_(one)(m);
+    s->den = V_(add)(&s->y1, &s->y1);
+    if (careful) s->inf1 |= V_(is_zero)(&s->den, m);
+    s->den = V_(blend)(s->inf1, &s->den, &one);
+    s->before = *acc;
+    *acc = V_(mul)(acc, &s->den, m);
+}
+static void V_(double_batch)(char *points, size_t groups, struct V_(group) * s, const V_(mod_t) * m)
+{
+    V_T acc = V_(one)(m);
+    for (size_t i = 0; i < groups; i++) {
+        const char *in[8];
+        for (unsigned k = 0; k < 8; k++) in[k] = points + (8 * i + k) * (64 * V_ROWS);
+        s[i].inf1 = V_(load)(&s[i].x1, &s[i].y1, in);
+        V_(tangent)(&s[i], &acc, m, false);
+    }
+    if (!V_(invert)(&acc, m)) {
+        acc = V_(one)(m);
+        for (size_t i = 0; i < groups; i++) V_(tangent)(&s[i], &acc, m, true);
+        bool invertible = V_(invert)(&acc, m);
+        SN_ASSERT(invertible);
+    }
+    for (size_t i = groups; i-- > 0;) {
+        V_T inv = V_(mul)(&acc, &s[i].before, m), sq = V_(sqr)(&s[i].x1, m);
+        acc = V_(mul)(&acc, &s[i].den, m);
+        V_T num = V_(triple)(&sq, m), l = V_(mul)(&num, &inv, m), x3 = V_(sqr)(&l, m);
+        V_T xs = V_(add)(&s[i].x1, &s[i].x1);
+        x3 = V_(sub_reduce)(&x3, &xs, m);
+        V_T t = V_(sub)(&s[i].x1, &x3, m);
+        t = V_(mul)(&t, &l, m);
+        V_T y3 = V_(sub_once)(&t, &s[i].y1, m);
+        x3 = V_(clear)(s[i].inf1, &x3), y3 = V_(clear)(s[i].inf1, &y3);
+        char *out[8];
+        for (unsigned k = 0; k < 8; k++) out[k] = points + (8 * i + k) * (64 * V_ROWS);
+        V_(store)(out, &x3, &y3);
+    }
+}
+static void V_(double_all)(void *points, size_t n, void *scratch)
+{
+    V_(mod_t) mod;
+    V_(mod_init)(&mod);
+    for (size_t from = 0; from < n; from += SN_PAIR_BATCH)
+        V_(double_batch)((char *)points + from * (64 * V_ROWS),
+                         SN_MIN(n - from, (size_t)SN_PAIR_BATCH) / 8, scratch, &mod);
+}
+static void V_(image)(void *ret, const void *src, size_t n)
+{
+    V_(mod_t) mod;
+    V_(mod_init)(&mod);
+    V_T beta = V_(beta)(&mod);
+    for (size_t i = 0; i < n; i += 8) {
+        const char *in[8];
+        char *out[8];
+        V_T x, y;
+        for (unsigned k = 0; k < 8; k++) {
+            in[k] = (const char *)src + (i + k) * (64 * V_ROWS);
+            out[k] = (char *)ret + (i + k) * (64 * V_ROWS);
+        }
+        (void)V_(load)(&x, &y, in);
+        x = V_(mul)(&x, &beta, &mod);
+        V_(store)(out, &x, &y);
     }
 }

@@ -12,6 +12,7 @@
 #include "crypto/msm.h"
 #include "crypto/ntt.h"
 #include "crypto/pairing.h"
+#include "crypto/vec_int.h"
 
 #define REPEAT 5
 
@@ -53,14 +54,14 @@ static void products(struct sn_rand *rnd)
 {
     enum { N = 512, ROUNDS = 2000 };
     static struct sn_fe a[N], b[N], r[N];
-    bool adx_was = true, ifma = sn_field_ifma;
+    bool adx_was = true;
     double ns;
     random_fe(rnd, &sn_bn254_fr, a, N), random_fe(rnd, &sn_bn254_fr, b, N);
     BEST(ns, (double)N * ROUNDS,
          for (int k = 0; k < ROUNDS; k++) for (int i = 0; i < N; i++)
              sn_bn254_fr_mul(&r[i], &a[i], &b[i]));
     say("mul_scalar", ns);
-    if (ifma) {
+    if (sn_field_vec) {
         BEST(ns, (double)N * ROUNDS,
              for (int k = 0; k < ROUNDS; k++) sn_fe_mul_many(&sn_bn254_fr, r, a, b, N));
         say("mul_ifma", ns);

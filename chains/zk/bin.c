@@ -61,18 +61,20 @@ int sn_out_begin(struct sn_out *o, const struct sn_zk_sink *sink)
     return o->buf ? 0 : SN_E_NOMEM;
 }
 
-static void flush(struct sn_out *o)
+int sn_out_flush(struct sn_out *o)
 {
     if (o->err == 0 && o->len) {
         int r = o->sink->write(o->sink->ctx, o->buf, o->len);
         if (r < 0) o->err = r;
     }
     o->len = 0;
+    return o->err;
 }
 
 void sn_out_put(struct sn_out *o, const void *data, size_t n)
 {
-    if (n > SN_OUT_BYTES - o->len) flush(o);
+    o->total += n;
+    if (n > SN_OUT_BYTES - o->len) (void)sn_out_flush(o);
     if (n > SN_OUT_BYTES) {
         int r = o->err ? 0 : o->sink->write(o->sink->ctx, data, n);
         if (r < 0) o->err = r;
@@ -111,7 +113,7 @@ void sn_out_header(struct sn_out *o, const char *magic, uint32_t version, uint32
 
 int sn_out_end(struct sn_out *o)
 {
-    flush(o);
+    (void)sn_out_flush(o);
     if (o->buf) explicit_bzero(o->buf, SN_OUT_BYTES); /* of a witness or a toxic secret */
     sn_free(o->buf);
     o->buf = NULL;

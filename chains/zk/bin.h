@@ -72,6 +72,7 @@ static inline uint64_t sn_take64(struct sn_cursor *c)
 struct sn_out {
     const struct sn_zk_sink *sink;
     int err;
+    uint64_t total; /* bytes put so far */
     size_t len;
     uint8_t *buf; /* SN_OUT_BYTES */
 };
@@ -83,5 +84,7 @@ void sn_out_u32(struct sn_out *o, uint32_t v);
 void sn_out_u64(struct sn_out *o, uint64_t v);
 void sn_out_section(struct sn_out *o, uint32_t id, uint64_t size);
 void sn_out_header(struct sn_out *o, const char *magic, uint32_t version, uint32_t n_sections);
+/* sn_out_flush - everything put so far is the sink's. Returns 0 or the first failure. */
+int sn_out_flush(struct sn_out *o);
 /* sn_out_end - flushes and frees. Returns 0 or the first failure. */
 int sn_out_end(struct sn_out *o);

@@ -1,20 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk/ceremony.c - the hashes and the repeatable random numbers of a setup. */
 #include "core/status.h"
+#include "crypto/pairing.h"
 #include "zk/setup_int.h"
 
-void sn_ceremony_put_point(struct sn_hasher *h, const struct sn_group *g, const void *affine)
+static bool is_negative(const struct sn_group *g, const void *affine);
+
+size_t sn_ceremony_point_bytes(const struct sn_group *g, const void *affine, bool compressed,
+                               uint8_t out[SN_AFFINE_MAX])
 {
-    uint8_t out[SN_AFFINE_MAX] = {0};
-    unsigned parts = (unsigned)(g->coord_size / g->q_size);
-    size_t q = g->q_size;
-    for (unsigned i = 0; i < 2 * parts && !sn_affine_is_zero(g, affine); i++) {
+    unsigned parts = (unsigned)(g->coord_size / g->q_size), coords = compressed ? 1 : 2;
+    size_t q = g->q_size, n = coords * g->coord_size;
+    memset(out, 0, n);
+    if (sn_affine_is_zero(g, affine)) {
+        if (compressed) out[0] = 0x40;
+        return n;
+    }
+    for (unsigned i = 0; i < coords * parts; i++) {
         uint8_t le[SN_FQ_BYTES_MAX];
         unsigned at = i / parts * parts + (parts - 1 - i % parts);
         sn_affine_get_le(g, affine, at, le);
         for (size_t b = 0; b < q; b++) out[i * q + b] = le[q - 1 - b];
     }
-    sn_hasher_put(h, out, g->affine_size);
+    if (compressed && is_negative(g, affine)) out[0] |= 0x80;
+    return n;
+}
+
+void sn_ceremony_put_point(struct sn_hasher *h, const struct sn_group *g, const void *affine)
+{
+    uint8_t out[SN_AFFINE_MAX];
+    sn_hasher_put(h, out, sn_ceremony_point_bytes(g, affine, false, out));
 }
 
 void sn_ceremony_put_points(struct sn_hasher *h, const struct sn_group *g, const void *affine,
@@ -150,4 +165,92 @@ int sn_ceremony_beacon(const uint8_t *value, size_t len, unsigned iterations_exp
     }
     memcpy(ret, h, 32);
     return 0;
+}
+
+/* ---- options, parameters --------------------------------------------------------------------- */
+
+int sn_contribution_check(const struct sn_contribution_opts *o)
+{
+    if (!o->random && !o->beacon)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "a contribution needs random bytes or a beacon");
+    if (o->beacon && (o->beacon_len > SN_BEACON_BYTES_MAX || o->iterations_exp > SN_BEACON_EXP_MAX))
+        return sn_fail(SN_E_INVALID_ARGUMENT, "a beacon of %zu bytes and 2^%u hashes",
+                       o->beacon_len, o->iterations_exp);
+    return 0;
+}
+
+int sn_contribution_rng(const struct sn_contribution_opts *o, struct sn_ceremony_rng *ret)
+{
+    uint8_t h[64];
+    int r = o->beacon ? sn_ceremony_beacon(o->beacon, o->beacon_len, o->iterations_exp, h)
+                      : sn_hash_once(SN_BLAKE2B_512, o->random, 64, h);
+    if (r == 0) sn_ceremony_rng_init(ret, h);
+    sn_wipe(h, sizeof(h));
+    return r;
+}
+
+void sn_contribution_params(const struct sn_contribution_opts *o, struct sn_buf *b)
+{
+    size_t name = SN_MIN(o->name.len, (size_t)SN_CONTRIBUTION_NAME_MAX);
+    if (name) {
+        (void)sn_buf_byte(b, 1);
+        (void)sn_buf_byte(b, (uint8_t)name);
+        (void)sn_buf_put(b, o->name.ptr, name);
+    }
+    if (!o->beacon) return;
+    (void)sn_buf_byte(b, 2);
+    (void)sn_buf_byte(b, (uint8_t)o->iterations_exp);
+    (void)sn_buf_byte(b, 3);
+    (void)sn_buf_byte(b, (uint8_t)o->beacon_len);
+    (void)sn_buf_put(b, o->beacon, o->beacon_len);
+}
+
+/* A parameter of a contribution; false where it is absent. */
+static bool param(struct sn_str params, uint8_t id, struct sn_str *ret)
+{
+    struct sn_cursor c = sn_cursor(params);
+    for (;;) {
+        const uint8_t *tag = sn_take(&c, 2);
+        if (!tag) return false;
+        size_t len = tag[0] == 2 ? 0 : tag[1];
+        const uint8_t *p = sn_take(&c, len);
+        if (!p) return false;
+        if (tag[0] != id) continue;
+        *ret = id == 2 ? sn_str_of((const char *)tag + 1, 1) : sn_str_of((const char *)p, len);
+        return true;
+    }
+}
+
+int sn_contribution_beacon_of(struct sn_str params, struct sn_contribution_opts *ret)
+{
+    struct sn_str iterations, value;
+    if (!param(params, 2, &iterations) || !param(params, 3, &value))
+        return sn_fail(SN_E_FAILED_PRECONDITION, "a beacon without its value");
+    *ret = (struct sn_contribution_opts){.beacon = (const uint8_t *)value.ptr,
+                                         .beacon_len = value.len,
+                                         .iterations_exp = (uint8_t)iterations.ptr[0]};
+    return sn_contribution_check(ret);
+}
+
+struct sn_str sn_contribution_name(struct sn_str params)
+{
+    struct sn_str name;
+    return param(params, 1, &name) ? name : (struct sn_str){0};
+}
+
+bool sn_same_ratio(const struct sn_curve *curve, const void *a, const void *b, const void *c,
+                   const void *d)
+{
+    uint64_t minus[SN_G1_MAX / 8];
+    sn_affine_neg(&curve->g1, minus, a);
+    const void *g1[2] = {minus, b}, *g2[2] = {d, c};
+    return sn_pairing_is_one(curve, g1, g2, 2);
+}
+
+void sn_mul_affine_ct(const struct sn_group *g, void *ret, const void *p, const struct sn_fe *k)
+{
+    struct sn_point t;
+    sn_point_from_affine(g, &t, p);
+    sn_point_mul_ct(g, &t, &t, k);
+    sn_point_to_affine(g, ret, &t);
 }

@@ -20,6 +20,12 @@ struct sn_zk_sink {
 /* sn_zk_sink_buf - appends to a buffer. */
 struct sn_zk_sink sn_zk_sink_buf(struct sn_buf *b);
 
+/* Reads back what went into a sink: exactly n bytes from byte `at` on, all of them written. < 0 stops
+ * the reader and is what it returns. */
+struct sn_zk_reread {
+    int (*read)(void *ctx, uint64_t at, void *out, size_t n);
+    void *ctx;
+};
 /* sn_zk_field - "bn128" (also "bn254"), "bls12381", "goldilocks", "grumpkin", "pallas", "vesta",
  * "secq256r1": the primes circom names; NULL for others. Any thread. */
 const struct sn_field *sn_zk_field(struct sn_str name);

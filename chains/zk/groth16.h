@@ -83,6 +83,9 @@ struct sn_zkey {
     uint64_t alpha1[SN_G1_MAX / 8], beta1[SN_G1_MAX / 8], beta2[SN_G2_MAX / 8];
     uint64_t gamma2[SN_G2_MAX / 8], delta1[SN_G1_MAX / 8], delta2[SN_G2_MAX / 8];
     const uint8_t *ic, *a, *b1, *b2, *c, *h; /* point arrays, 8-aligned */
+    /* Where set, proving calls it for each long array it needs no more: the owner of a mapped file may
+     * let the pages go. They are read again if another proof follows. */
+    void (*used)(const void *p, size_t n);
     const uint8_t *coefs; /* entries of 12 + q bytes: matrix, row, wire, value * R^2 */
     struct sn_str contributions; /* section 10 */
     void *owned[6];       /* copies of arrays the file does not align */

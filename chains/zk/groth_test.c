@@ -63,7 +63,7 @@ static void witness(const struct sn_field *f, struct sn_fe w[WIRES])
 
 /* ---- powers of tau whose secrets the test knows ------------------------------------------------ */
 
-#define POWER 4u
+#define POWER 4u /* the circuit's domain */
 
 static void put_powers(struct sn_out *o, uint32_t id, const struct sn_group *g, size_t n,
                        const struct sn_fe *tau, const struct sn_fe *factor)
@@ -83,13 +83,13 @@ static void put_powers(struct sn_out *o, uint32_t id, const struct sn_group *g, 
     sn_free(p);
 }
 
-static void powers(const struct sn_curve *c, struct sn_buf *ret)
+static void powers_of(const struct sn_curve *c, unsigned power, struct sn_buf *ret)
 {
     struct sn_buf raw;
     struct sn_out o;
     struct sn_ptau p;
     struct sn_fe tau, alpha, beta;
-    size_t n = (size_t)1 << POWER;
+    size_t n = (size_t)1 << power;
     sn_buf_init(&raw, 0);
     struct sn_zk_sink sink = sn_zk_sink_buf(&raw);
     sn_fe_set_u64(c->fr, &tau, sn_test_rand());
@@ -100,8 +100,8 @@ static void powers(const struct sn_curve *c, struct sn_buf *ret)
     sn_out_section(&o, 1, 4 + c->q_size + 8);
     sn_out_u32(&o, (uint32_t)c->q_size);
     sn_out_put(&o, c->q_le, c->q_size);
-    sn_out_u32(&o, POWER);
-    sn_out_u32(&o, POWER);
+    sn_out_u32(&o, power);
+    sn_out_u32(&o, power);
     put_powers(&o, 2, &c->g1, 2 * n - 1, &tau, &c->fr->one);
     put_powers(&o, 3, &c->g2, n, &tau, &c->fr->one);
     put_powers(&o, 4, &c->g1, n, &tau, &alpha);
@@ -135,11 +135,11 @@ static void contribute(struct sn_buf *key, const struct sn_contribution_opts *o)
     *key = next;
 }
 
-static void make(const struct sn_curve *c, struct made *m)
+static void make_with(const struct sn_curve *c, unsigned power, struct made *m)
 {
     uint8_t random[64];
     circuit(c->fr, &m->s);
-    powers(c, &m->powers);
+    powers_of(c, power, &m->powers);
     T_OK(sn_ptau_open(sn_buf_view(&m->powers), &m->p));
     sn_buf_init(&m->key, 0);
     struct sn_zk_sink sink = sn_zk_sink_buf(&m->key);
@@ -149,6 +149,8 @@ static void make(const struct sn_curve *c, struct made *m)
     contribute(&m->key, &(struct sn_contribution_opts){.name = SN_STR("two"), .beacon = random,
                                                        .beacon_len = 20, .iterations_exp = 3});
 }
+
+static void make(const struct sn_curve *c, struct made *m) { make_with(c, POWER, m); }
 
 static void made_done(struct made *m)
 {
@@ -335,5 +337,187 @@ SN_TEST(truncated_keys_and_powers_are_refused)
         T_ASSERTF(sn_zkey_open(sn_str_of((char *)m.key.ptr, n), &z) < 0, "key cut at %zu", n);
     for (size_t n = 0; n < m.powers.len; n += 1 + n / 100)
         T_ASSERTF(sn_ptau_open(sn_str_of((char *)m.powers.ptr, n), &p) < 0, "powers cut at %zu", n);
+    made_done(&m);
+}
+
+/* ---- determinism, other circuits, other powers ------------------------------------------------- */
+
+/* Last job first, and finely cut. */
+static void backward_run(void *ctx, void (*job)(void *arg, size_t i), void *arg, size_t n)
+{
+    while (n-- > 0) job(arg, n);
+}
+
+SN_TEST(proofs_do_not_depend_on_threads)
+{
+    struct made m;
+    struct sn_zkey z;
+    struct sn_groth_proof one, other;
+    struct sn_fe w[WIRES];
+    uint8_t random[SN_GROTH_RANDOM_BYTES];
+    make(&sn_bn254, &m);
+    T_OK(sn_zkey_open(sn_buf_view(&m.key), &z));
+    witness(z.curve->fr, w);
+    for (size_t i = 0; i < sizeof(random); i++) random[i] = (uint8_t)sn_test_rand();
+    T_OK(sn_groth_prove(&z, w, WIRES, random, NULL, &one));
+    for (unsigned width = 1; width <= 9; width += 4) {
+        struct sn_par par = {.run = backward_run, .width = width};
+        T_OK(sn_groth_prove(&z, w, WIRES, random, &par, &other));
+        T_ASSERT(memcmp(&one, &other, sizeof(one)) == 0);
+    }
+    T_EQ(sn_groth_prove(&z, w, WIRES - 1, random, NULL, &other), SN_E_INVALID_ARGUMENT);
+    sn_zkey_done(&z);
+    made_done(&m);
+}
+
+/* Keys from powers larger than the circuit's domain. */
+SN_TEST(proofs_from_powers_of_any_size)
+{
+    for (size_t i = 0; i < SN_COUNT_OF(curves); i++)
+        for (unsigned power = POWER; power <= POWER + 2; power += i ? 1 : 2) {
+            struct made m;
+            struct sn_zkey z;
+            struct sn_groth_vkey k;
+            struct sn_groth_proof p;
+            struct sn_fe w[WIRES];
+            sn_test_row("%s, powers of 2^%u", curves[i]->name, power);
+            make_with(curves[i], power, &m);
+            T_OK(sn_zkey_open(sn_buf_view(&m.key), &z));
+            T_OK(sn_zkey_vkey(&z, &k));
+            witness(curves[i]->fr, w);
+            prove(&z, w, &p);
+            T_OK(sn_groth_verify(&k, &p, w + 1, 2));
+            sn_groth_vkey_done(&k);
+            sn_zkey_done(&z);
+            made_done(&m);
+        }
+}
+
+/* With any one constraint changed, the witness of the circuit as it was proves nothing. */
+SN_TEST(every_constraint_counts)
+{
+    struct made m;
+    struct sn_fe w[WIRES];
+    make(&sn_bn254, &m);
+    witness(m.s.field, w);
+    for (uint32_t row = 0; row < m.s.n_rows; row++) {
+        struct sn_r1cs s;
+        struct sn_buf key;
+        struct sn_zkey z;
+        struct sn_groth_vkey k;
+        struct sn_groth_proof p;
+        circuit(m.s.field, &s);
+        /* The first entry of A takes the coefficient of another wire's. */
+        uint32_t entry = s.row_at[3 * (size_t)row];
+        s.wire[entry] = s.wire[entry] == 2 ? 3 : 2;
+        sn_test_row("row %u", row);
+        sn_buf_init(&key, 0);
+        struct sn_zk_sink sink = sn_zk_sink_buf(&key);
+        T_OK(sn_zkey_new(&s, &m.p, NULL, &sink));
+        T_OK(sn_zkey_open(sn_buf_view(&key), &z));
+        T_OK(sn_zkey_vkey(&z, &k));
+        prove(&z, w, &p);
+        T_EQ(sn_groth_verify(&k, &p, w + 1, 2), SN_E_FAILED_PRECONDITION);
+        sn_groth_vkey_done(&k);
+        sn_zkey_done(&z);
+        sn_buf_done(&key);
+        sn_r1cs_done(&s);
+    }
+    made_done(&m);
+}
+
+/* ---- ceremonies -------------------------------------------------------------------------------- */
+
+static int read_back(void *ctx, uint64_t at, void *out, size_t n)
+{
+    const struct sn_buf *b = ctx;
+    T_ASSERT(at + n <= b->len);
+    memcpy(out, b->ptr + at, n);
+    return 0;
+}
+static void ptau_contribute(struct sn_buf *b, const struct sn_contribution_opts *o)
+{
+    struct sn_buf next;
+    struct sn_ptau p;
+    uint8_t hash[64];
+    sn_buf_init(&next, 0);
+    struct sn_zk_sink sink = sn_zk_sink_buf(&next);
+    struct sn_zk_reread reread = {read_back, &next};
+    T_OK(sn_ptau_open(sn_buf_view(b), &p));
+    T_OK(sn_ptau_contribute(&p, o, NULL, &sink, &reread, hash));
+    sn_buf_done(b);
+    *b = next;
+}
+static int ptau_verdict(const struct sn_buf *b)
+{
+    static const uint8_t random[32] = {1, 2, 3};
+    struct sn_ptau p;
+    int r = sn_ptau_open(sn_buf_view(b), &p);
+    return r < 0 ? r : sn_ptau_verify(&p, random, NULL);
+}
+
+SN_TEST(ceremonies_verify_and_nothing_else_does)
+{
+    for (size_t i = 0; i < SN_COUNT_OF(curves); i++) {
+        struct sn_buf b, prepared;
+        struct sn_ptau p;
+        uint8_t random[64];
+        unsigned power = 2 - (unsigned)i;
+        sn_test_row("%s", curves[i]->name);
+        for (size_t k = 0; k < sizeof(random); k++) random[k] = (uint8_t)sn_test_rand();
+        sn_buf_init(&b, 0);
+        struct sn_zk_sink sink = sn_zk_sink_buf(&b);
+        T_OK(sn_ptau_new(curves[i], power, NULL, &sink));
+        T_EQ(ptau_verdict(&b), SN_E_FAILED_PRECONDITION); /* nobody contributed */
+        ptau_contribute(&b, &(struct sn_contribution_opts){.name = SN_STR("one"), .random = random});
+        T_OK(ptau_verdict(&b));
+        ptau_contribute(&b, &(struct sn_contribution_opts){.beacon = random, .beacon_len = 9,
+                                                           .iterations_exp = 2});
+        T_OK(ptau_verdict(&b));
+        sn_buf_init(&prepared, 0);
+        sink = sn_zk_sink_buf(&prepared);
+        T_OK(sn_ptau_open(sn_buf_view(&b), &p));
+        T_OK(sn_ptau_prepare(&p, NULL, &sink));
+        T_OK(ptau_verdict(&prepared));
+        /* Names and what lies behind a half-done hash's bytes are not signed; all else is. */
+        size_t step = prepared.len / sn_test_cases(8) + 1;
+        size_t section7 = (size_t)(p.contributions.ptr - (const char *)b.ptr);
+        for (size_t at = 80 + curves[i]->q_size; at < prepared.len; at += step) {
+            if (at >= section7 && at < section7 + p.contributions.len) continue;
+            prepared.ptr[at] ^= 1;
+            T_ASSERTF(ptau_verdict(&prepared) < 0, "byte %zu of %zu changed", at, prepared.len);
+            prepared.ptr[at] ^= 1;
+        }
+        for (size_t at = section7 + 4; at < section7 + 4 + 11 * curves[i]->g1.affine_size; at += 149) {
+            b.ptr[at] ^= 1;
+            T_ASSERTF(ptau_verdict(&b) < 0, "byte %zu of a contribution changed", at - section7);
+            b.ptr[at] ^= 1;
+        }
+        sn_buf_done(&b);
+        sn_buf_done(&prepared);
+    }
+}
+
+/* A section twice, bytes behind the last, a section that says it is longer than the file. */
+SN_TEST(containers_that_lie_are_refused)
+{
+    struct made m;
+    struct sn_zkey z;
+    struct sn_buf b;
+    make(&sn_bn254, &m);
+    sn_buf_init(&b, 0);
+    T_OK(sn_buf_put(&b, m.key.ptr, m.key.len));
+    T_OK(sn_buf_put(&b, m.key.ptr + 12, 16)); /* section 1 again */
+    sn_put_le32(b.ptr + 8, sn_le32(b.ptr + 8) + 1);
+    T_EQ(sn_zkey_open(sn_buf_view(&b), &z), SN_E_SYNTAX);
+    sn_buf_reset(&b);
+    T_OK(sn_buf_put(&b, m.key.ptr, m.key.len));
+    T_OK(sn_buf_byte(&b, 0));
+    T_ASSERT(sn_zkey_open(sn_buf_view(&b), &z) < 0);
+    sn_buf_reset(&b);
+    T_OK(sn_buf_put(&b, m.key.ptr, m.key.len));
+    sn_put_le64(b.ptr + 16, UINT64_MAX - 7);
+    T_ASSERT(sn_zkey_open(sn_buf_view(&b), &z) < 0);
+    sn_buf_done(&b);
     made_done(&m);
 }

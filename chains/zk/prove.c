@@ -15,6 +15,13 @@
 
 #define GATHER 512u /* products multiplied at a time: 32 KiB of operands */
 
+static void used(const struct sn_zkey *z, const void *p, size_t n)
+{
+    for (size_t i = 0; i < SN_COUNT_OF(z->owned); i++)
+        if (z->owned[i] == p) return; /* a copy, no part of the file */
+    if (z->used) z->used(p, n);
+}
+
 /* ---- rows ------------------------------------------------------------------------------------ */
 
 struct rows {
@@ -112,6 +119,7 @@ static int quotient(const struct sn_zkey *z, const struct sn_fe *w_plain, const 
     cut_rows(&rows);
     sn_par_run(par, rows_job, &rows, rows.n_jobs);
     if (rows.failed) return SN_E_NOMEM;
+    used(z, z->coefs, (size_t)z->n_coefs * SN_ZKEY_COEF_BYTES);
     struct pointwise p = {.f = z->curve->fr, .a = v, .b = v + n, .c = v + 2 * n, .n = n,
                           .n_jobs = 4 * (size_t)sn_par_width(par)};
     sn_par_run(par, pointwise_job, &p, p.n_jobs);
@@ -137,11 +145,16 @@ static int sum_all(const struct sn_zkey *z, const struct sn_fe *w_plain, const s
     const struct sn_group *g1 = &z->curve->g1, *g2 = &z->curve->g2;
     struct sn_msm_opts plain = {.par = par}, mont = {.par = par, .montgomery = true};
     uint32_t skip = z->n_public + 1;
-    int r = sn_msm(g1, &s->a, z->a, w_plain, z->n_vars, &plain);
-    if (r == 0) r = sn_msm(g1, &s->b1, z->b1, w_plain, z->n_vars, &plain);
-    if (r == 0) r = sn_msm(g2, &s->b2, z->b2, w_plain, z->n_vars, &plain);
-    if (r == 0) r = sn_msm(g1, &s->c, z->c, w_plain + skip, z->n_vars - skip, &plain);
-    if (r == 0) r = sn_msm(g1, &s->h, z->h, h, (size_t)1 << z->domain_log, &mont);
+    size_t n = z->n_vars, domain = (size_t)1 << z->domain_log, s1 = g1->affine_size;
+    int r = sn_msm(g1, &s->h, z->h, h, domain, &mont);
+    used(z, z->h, domain * s1);
+    if (r == 0) r = sn_msm(g2, &s->b2, z->b2, w_plain, n, &plain);
+    used(z, z->b2, n * g2->affine_size);
+    if (r == 0) r = sn_msm(g1, &s->a, z->a, w_plain, n, &plain);
+    used(z, z->a, n * s1);
+    if (r == 0) r = sn_msm(g1, &s->b1, z->b1, w_plain, n, &plain);
+    used(z, z->b1, n * s1);
+    if (r == 0) r = sn_msm(g1, &s->c, z->c, w_plain + skip, n - skip, &plain);
     return r;
 }
 

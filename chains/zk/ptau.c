@@ -60,8 +60,8 @@ int sn_ptau_open(struct sn_str file, struct sn_ptau *ret)
     return r;
 }
 
-static void put_header(struct sn_out *o, const struct sn_curve *c, unsigned power,
-                       unsigned ceremony_power)
+void sn_ptau_put_header(struct sn_out *o, const struct sn_curve *c, unsigned power,
+                        unsigned ceremony_power)
 {
     sn_out_section(o, 1, 4 + c->q_size + 8);
     sn_out_u32(o, (uint32_t)c->q_size);
@@ -87,7 +87,7 @@ int sn_ptau_new(const struct sn_curve *c, unsigned power, const struct sn_par *p
     if (r < 0) return r;
     uint64_t n = (uint64_t)1 << power;
     sn_out_header(&o, "ptau", 1, 7);
-    put_header(&o, c, power, power);
+    sn_ptau_put_header(&o, c, power, power);
     put_repeated(&o, 2, &c->g1, 2 * n - 1);
     put_repeated(&o, 3, &c->g2, n);
     put_repeated(&o, 4, &c->g1, n);
@@ -100,24 +100,29 @@ int sn_ptau_new(const struct sn_curve *c, unsigned power, const struct sn_par *p
 
 /* ---- preparing ------------------------------------------------------------------------------- */
 
+struct lagrange_sink {
+    struct sn_out *out;
+    size_t affine_size;
+};
+static int put_points(void *ctx, const void *affine, size_t n)
+{
+    const struct lagrange_sink *s = ctx;
+    sn_out_put(s->out, affine, n * s->affine_size);
+    return s->out->err;
+}
 /* Lagrange points of every power 0..log_max of one section, in a row; beyond the section's points
  * come infinities (the one power tau's section is short of). */
 static int put_lagrange(struct sn_out *o, uint32_t id, const struct sn_group *g, struct sn_str s,
                         unsigned log_max, const struct sn_par *par)
 {
-    size_t size = g->affine_size, total = (((size_t)2 << log_max) - 1) * size;
-    uint8_t *points SN_CLEANUP(sn_freep) = sn_alloc(((size_t)1 << log_max) * size);
+    size_t size = g->affine_size, bytes = ((size_t)1 << log_max) * size;
+    uint8_t *points SN_CLEANUP(sn_freep) = sn_alloc(bytes);
     if (!points) return SN_E_NOMEM;
-    sn_out_section(o, id, total);
-    for (unsigned k = 0; k <= log_max && o->err == 0; k++) {
-        size_t bytes = ((size_t)1 << k) * size, have = SN_MIN(bytes, s.len);
-        memcpy(points, s.ptr, have);
-        memset(points + have, 0, bytes - have);
-        int r = k ? sn_ntt_points(g, k, true, points, par) : 0;
-        if (r < 0) return r;
-        sn_out_put(o, points, bytes);
-    }
-    return 0;
+    memcpy(points, s.ptr, SN_MIN(bytes, s.len));
+    if (bytes > s.len) memset(points + s.len, 0, bytes - s.len);
+    sn_out_section(o, id, 2 * bytes - size);
+    return sn_lagrange_points(g, log_max, points, par, put_points,
+                              &(struct lagrange_sink){o, size});
 }
 
 /* Points that are none would make the transform's answer meaningless. */
@@ -144,7 +149,7 @@ int sn_ptau_prepare(const struct sn_ptau *p, const struct sn_par *par,
     if (r == 0) r = sn_out_begin(&o, sink);
     if (r < 0) return r;
     sn_out_header(&o, "ptau", 1, 11);
-    put_header(&o, p->curve, p->power, p->ceremony_power);
+    sn_ptau_put_header(&o, p->curve, p->power, p->ceremony_power);
     const struct sn_str *same[] = {&p->tau1, &p->tau2, &p->alpha1, &p->beta1, &p->beta2,
                                    &p->contributions};
     for (uint32_t i = 0; i < SN_COUNT_OF(same); i++) {

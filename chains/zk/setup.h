@@ -12,6 +12,18 @@
 #define SN_BEACON_EXP_MAX 63u
 #define SN_BEACON_BYTES_MAX 255u
 
+/* ---- contributions --------------------------------------------------------------------------- */
+
+/* Who contributes what. Either secret random bytes, or a public beacon value hashed
+ * 2^iterations_exp times. */
+struct sn_contribution_opts {
+    struct sn_str name;     /* at most 64 bytes are kept */
+    const uint8_t *random;  /* 64 secret bytes; NULL for a beacon */
+    const uint8_t *beacon;  /* public bytes */
+    size_t beacon_len;      /* at most SN_BEACON_BYTES_MAX */
+    unsigned iterations_exp; /* at most SN_BEACON_EXP_MAX; each step doubles the time */
+};
+
 /* ---- powers of tau --------------------------------------------------------------------------- */
 
 /* A .ptau file's view, which must outlive it. Points in the file may lie 4 bytes off alignment. */
@@ -29,6 +41,20 @@ int sn_ptau_open(struct sn_str file, struct sn_ptau *ret) SN_MUST_CHECK;
  * Returns 0, SN_E_OUT_OF_RANGE (power 1..SN_PTAU_POWER_MAX), SN_E_NOMEM or the sink's. */
 int sn_ptau_new(const struct sn_curve *c, unsigned power, const struct sn_par *par,
                 const struct sn_zk_sink *out) SN_MUST_CHECK;
+/* sn_ptau_contribute - multiplies secrets into tau, alpha and beta; Lagrange points are left out.
+ * ret_hash: what the contributor publishes, the hash of his response. Points stream through a few
+ * MiB; what was written is read once more through `reread`.
+ * Returns 0, SN_E_INVALID_ARGUMENT (options, a point that is none), SN_E_DATA_LOSS, SN_E_NOMEM, the
+ * sink's or the reader's. */
+int sn_ptau_contribute(const struct sn_ptau *p, const struct sn_contribution_opts *o,
+                       const struct sn_par *par, const struct sn_zk_sink *out,
+                       const struct sn_zk_reread *reread, uint8_t ret_hash[64]) SN_MUST_CHECK;
+/* sn_ptau_verify - whether every contribution proves its secrets and follows the one before, the
+ * sections are powers of what the last left, under the hash it signed, and Lagrange points, where
+ * the file has them, are their transforms. random: 32 fresh bytes for the random combinations.
+ * Returns 0, SN_E_FAILED_PRECONDITION with the reason (also: no contribution), and as readers. */
+int sn_ptau_verify(const struct sn_ptau *p, const uint8_t *random,
+                   const struct sn_par *par) SN_MUST_CHECK;
 /* sn_ptau_prepare - the same file with Lagrange points (sections 12-15).
  * Returns 0, SN_E_NOMEM, SN_E_INVALID_ARGUMENT (a point that is none) or the sink's. */
 int sn_ptau_prepare(const struct sn_ptau *p, const struct sn_par *par,
@@ -42,15 +68,6 @@ int sn_ptau_prepare(const struct sn_ptau *p, const struct sn_par *par,
 int sn_zkey_new(const struct sn_r1cs *s, const struct sn_ptau *p, const struct sn_par *par,
                 const struct sn_zk_sink *out) SN_MUST_CHECK;
 
-/* Who contributes what. Either secret random bytes, or a public beacon value hashed
- * 2^iterations_exp times. */
-struct sn_contribution_opts {
-    struct sn_str name;     /* at most 64 bytes are kept */
-    const uint8_t *random;  /* 64 secret bytes; NULL for a beacon */
-    const uint8_t *beacon;  /* public bytes */
-    size_t beacon_len;      /* at most SN_BEACON_BYTES_MAX */
-    unsigned iterations_exp; /* at most SN_BEACON_EXP_MAX; each step doubles the time */
-};
 /* sn_zkey_contribute - multiplies a secret into delta. ret_hash: what the contributor publishes.
  * Returns 0, SN_E_INVALID_ARGUMENT (options), as readers, SN_E_NOMEM or the sink's. */
 int sn_zkey_contribute(struct sn_str zkey, const struct sn_contribution_opts *o,

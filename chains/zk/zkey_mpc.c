@@ -7,11 +7,8 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "crypto/msm.h"
-#include "crypto/pairing.h"
 #include "zk/setup_int.h"
 #include "zk/zkey_int.h"
-
-#define NAME_MAX_BYTES 64u
 
 struct contribution {
     uint64_t delta1[SN_G1_MAX / 8], s[SN_G1_MAX / 8], sx[SN_G1_MAX / 8], spx[SN_G2_MAX / 8];
@@ -120,72 +117,25 @@ static int hash_of(const struct sn_curve *curve, const struct contribution *c, u
 
 /* ---- contributing ---------------------------------------------------------------------------- */
 
-static void mul_affine(const struct sn_group *g, void *ret, const void *p, const struct sn_fe *k)
-{
-    struct sn_point t;
-    sn_point_from_affine(g, &t, p);
-    sn_point_mul_ct(g, &t, &t, k);
-    sn_point_to_affine(g, ret, &t);
-}
-
-static int check_opts(const struct sn_contribution_opts *o)
-{
-    if (!o->random && !o->beacon)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "a contribution needs random bytes or a beacon");
-    if (o->beacon && (o->beacon_len > SN_BEACON_BYTES_MAX || o->iterations_exp > SN_BEACON_EXP_MAX))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "a beacon of %zu bytes and 2^%u hashes",
-                       o->beacon_len, o->iterations_exp);
-    return 0;
-}
-
-static int seed_of(const struct sn_contribution_opts *o, uint8_t ret[32])
-{
-    uint8_t h[64];
-    if (o->beacon) return sn_ceremony_beacon(o->beacon, o->beacon_len, o->iterations_exp, ret);
-    int r = sn_hash_once(SN_BLAKE2B_512, o->random, 64, h);
-    memcpy(ret, h, 32);
-    sn_wipe(h, sizeof(h));
-    return r;
-}
-
 /* Fills everything but delta; *ret_x is the secret, plain. */
 static int make_key(const struct sn_zkey *z, uint32_t n, const struct sn_contribution_opts *o,
                     struct contribution *c, struct sn_fe *ret_x)
 {
     const struct sn_curve *curve = z->curve;
     struct sn_ceremony_rng rng;
-    uint8_t seed[32];
     uint64_t sp[SN_G2_MAX / 8];
-    int r = seed_of(o, seed);
+    int r = sn_contribution_rng(o, &rng);
     if (r < 0) return r;
-    sn_ceremony_rng_init(&rng, seed);
     sn_ceremony_fr(&rng, curve->fr, ret_x);
     sn_ceremony_point(&rng, &curve->g1, c->s);
     sn_wipe(&rng, sizeof(rng));
-    sn_wipe(seed, sizeof(seed));
-    mul_affine(&curve->g1, c->sx, c->s, ret_x);
+    sn_mul_affine_ct(&curve->g1, c->sx, c->s, ret_x);
     r = transcript_of(z, n, c, c->transcript);
     if (r < 0) return r;
     sp_of(curve, c->transcript, sp);
-    mul_affine(&curve->g2, c->spx, sp, ret_x);
+    sn_mul_affine_ct(&curve->g2, c->spx, sp, ret_x);
     c->type = o->beacon ? 1 : 0;
     return 0;
-}
-
-static void put_params(const struct sn_contribution_opts *o, struct sn_buf *b)
-{
-    size_t name = SN_MIN(o->name.len, (size_t)NAME_MAX_BYTES);
-    if (name) {
-        (void)sn_buf_byte(b, 1);
-        (void)sn_buf_byte(b, (uint8_t)name);
-        (void)sn_buf_put(b, o->name.ptr, name);
-    }
-    if (!o->beacon) return;
-    (void)sn_buf_byte(b, 2);
-    (void)sn_buf_byte(b, (uint8_t)o->iterations_exp);
-    (void)sn_buf_byte(b, 3);
-    (void)sn_buf_byte(b, (uint8_t)o->beacon_len);
-    (void)sn_buf_put(b, o->beacon, o->beacon_len);
 }
 
 static void put_section10(struct sn_out *o, const struct sn_zkey *z, const struct contribution *c,
@@ -259,16 +209,16 @@ static int contribute(struct sn_str file, struct sn_zkey *z, const struct sn_con
     struct sn_cursor cur;
     struct sn_fe x;
     struct sn_buf params;
-    uint8_t circuit_hash[64], params_mem[2 + NAME_MAX_BYTES + 2 + 2 + SN_BEACON_BYTES_MAX];
+    uint8_t circuit_hash[64], params_mem[SN_CONTRIBUTION_PARAMS_MAX];
     uint32_t n;
     int r = open_section(z, &cur, circuit_hash, &n);
     if (r == 0) r = make_key(z, n, o, &c, &x);
     if (r == 0) {
-        mul_affine(&z->curve->g1, z->delta1, z->delta1, &x);
-        mul_affine(&z->curve->g2, z->delta2, z->delta2, &x);
+        sn_mul_affine_ct(&z->curve->g1, z->delta1, z->delta1, &x);
+        sn_mul_affine_ct(&z->curve->g2, z->delta2, z->delta2, &x);
         memcpy(c.delta1, z->delta1, sizeof(c.delta1));
         sn_buf_init_fixed(&params, params_mem, sizeof(params_mem));
-        put_params(o, &params);
+        sn_contribution_params(o, &params);
         r = write_contributed(file, z, &c, &x, &params, par, sink);
     }
     if (r == 0) r = hash_of(z->curve, &c, ret_hash);
@@ -281,7 +231,7 @@ int sn_zkey_contribute(struct sn_str file, const struct sn_contribution_opts *o,
                        uint8_t ret_hash[64])
 {
     struct sn_zkey z;
-    int r = check_opts(o);
+    int r = sn_contribution_check(o);
     if (r == 0) r = sn_zkey_open(file, &z);
     if (r < 0) return r;
     r = contribute(file, &z, o, par, sink, ret_hash);
@@ -291,43 +241,13 @@ int sn_zkey_contribute(struct sn_str file, const struct sn_contribution_opts *o,
 
 /* ---- verifying ------------------------------------------------------------------------------- */
 
-/* b/a in G1 equals d/c in G2. */
-static bool same_ratio(const struct sn_curve *curve, const void *a, const void *b, const void *c,
-                       const void *d)
-{
-    uint64_t minus[SN_G1_MAX / 8];
-    sn_affine_neg(&curve->g1, minus, a);
-    const void *g1[2] = {minus, b}, *g2[2] = {d, c};
-    return sn_pairing_is_one(curve, g1, g2, 2);
-}
-
-/* A parameter of a beacon contribution; false where it is absent. */
-static bool param(struct sn_str params, uint8_t id, struct sn_str *ret)
-{
-    struct sn_cursor c = sn_cursor(params);
-    for (;;) {
-        const uint8_t *tag = sn_take(&c, 2);
-        if (!tag) return false;
-        size_t len = tag[0] == 2 ? 0 : tag[1];
-        const uint8_t *p = sn_take(&c, len);
-        if (!p) return false;
-        if (tag[0] != id) continue;
-        *ret = id == 2 ? sn_str_of((const char *)tag + 1, 1) : sn_str_of((const char *)p, len);
-        return true;
-    }
-}
-
 /* A beacon's secret is public: anyone can make its key again. */
 static int verify_beacon(const struct sn_zkey *z, uint32_t n, const struct contribution *c)
 {
-    struct sn_str iterations, value;
     struct contribution again = {0};
+    struct sn_contribution_opts o;
     struct sn_fe x;
-    if (!param(c->params, 2, &iterations) || !param(c->params, 3, &value))
-        return sn_fail(SN_E_FAILED_PRECONDITION, "a beacon without its value");
-    struct sn_contribution_opts o = {.beacon = (const uint8_t *)value.ptr, .beacon_len = value.len,
-                                     .iterations_exp = (uint8_t)iterations.ptr[0]};
-    int r = check_opts(&o);
+    int r = sn_contribution_beacon_of(c->params, &o);
     if (r == 0) r = make_key(z, n, &o, &again, &x);
     if (r < 0) return r;
     size_t s1 = z->curve->g1.affine_size;
@@ -347,9 +267,9 @@ static int verify_one(const struct sn_zkey *z, uint32_t n, const struct contribu
     if (memcmp(transcript, c->transcript, 64) != 0)
         return sn_fail(SN_E_FAILED_PRECONDITION, "signs another transcript");
     sp_of(z->curve, transcript, sp);
-    if (!same_ratio(z->curve, c->s, c->sx, sp, c->spx))
+    if (!sn_same_ratio(z->curve, c->s, c->sx, sp, c->spx))
         return sn_fail(SN_E_FAILED_PRECONDITION, "does not know its secret");
-    if (!same_ratio(z->curve, delta_before, c->delta1, sp, c->spx))
+    if (!sn_same_ratio(z->curve, delta_before, c->delta1, sp, c->spx))
         return sn_fail(SN_E_FAILED_PRECONDITION, "delta does not follow the one before");
     return c->type == 1 ? verify_beacon(z, n, c) : 0;
 }
@@ -376,7 +296,7 @@ static int verify_contributions(const struct sn_zkey *z, const struct sn_zk_key_
     if (c.p != c.end) return sn_fail(SN_E_DATA_LOSS, ".zkey section 10 is too long");
     if (memcmp(delta, z->delta1, curve->g1.affine_size) != 0)
         return sn_fail(SN_E_FAILED_PRECONDITION, "delta is not the last contribution's");
-    if (!same_ratio(curve, curve->g1.generator, z->delta1, curve->g2.generator, z->delta2))
+    if (!sn_same_ratio(curve, curve->g1.generator, z->delta1, curve->g2.generator, z->delta2))
         return sn_fail(SN_E_FAILED_PRECONDITION, "delta differs between G1 and G2");
     return 0;
 }
@@ -422,7 +342,7 @@ static int verify_scaled(const struct sn_zkey *z, const char *name, const uint8_
     if (r < 0) return r;
     sn_point_to_affine(g1, a1, &a);
     sn_point_to_affine(g1, b1, &b);
-    if (!same_ratio(z->curve, a1, b1, z->curve->g2.generator, z->delta2))
+    if (!sn_same_ratio(z->curve, a1, b1, z->curve->g2.generator, z->delta2))
         return sn_fail(SN_E_FAILED_PRECONDITION, "%s is not the circuit's divided by delta", name);
     return 0;
 }

@@ -58,14 +58,28 @@ int files_open(struct files_out *o, struct sn_str path)
     if (sn_str_cz(path, o->path, sizeof(o->path)) < 0)
         return sn_fail(SN_E_INVALID_ARGUMENT, "a path of %zu bytes", path.len);
     (void)snprintf(o->temp, sizeof(o->temp), "%s.%d.tmp", o->path, (int)getpid());
-    o->fd = open(o->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    o->no_sync = false;
+    o->fd = open(o->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (o->fd < 0) return sn_fail_errno(errno, "create %s", o->temp);
+    return 0;
+}
+
+int files_reread(void *ctx, uint64_t at, void *out, size_t n)
+{
+    struct files_out *o = ctx;
+    char *p = out;
+    while (n) {
+        ssize_t got = pread(o->fd, p, n, (off_t)at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return sn_fail_errno(got < 0 ? errno : EIO, "read back %s", o->path);
+        p += got, at += (uint64_t)got, n -= (size_t)got;
+    }
     return 0;
 }
 
 int files_commit(struct files_out *o, int r)
 {
-    if (r >= 0 && fsync(o->fd) < 0) r = sn_fail_errno(errno, "sync %s", o->path);
+    if (r >= 0 && !o->no_sync && fsync(o->fd) < 0) r = sn_fail_errno(errno, "sync %s", o->path);
     (void)close(o->fd);
     if (r >= 0 && rename(o->temp, o->path) < 0)
         r = sn_fail_errno(errno, "rename %s to %s", o->temp, o->path);

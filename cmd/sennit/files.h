@@ -16,11 +16,14 @@ void files_unmap(struct sn_str *view);
 struct files_out {
     char path[FILES_PATH_MAX], temp[FILES_PATH_MAX + 16];
     int fd;
+    bool no_sync; /* set after opening: losing the file to a power cut is no harm */
 };
 /* files_open - Returns 0, SN_E_INVALID_ARGUMENT (path), SN_E_* of open. Owns: files_commit. */
 int files_open(struct files_out *o, struct sn_str path) SN_MUST_CHECK;
 /* files_write - all of it; ctx is the struct files_out. Returns 0 or SN_E_*. */
 int files_write(void *ctx, const void *data, size_t n) SN_MUST_CHECK;
+/* files_reread - n of the bytes written, from byte `at` on. Returns 0 or SN_E_*. */
+int files_reread(void *ctx, uint64_t at, void *out, size_t n) SN_MUST_CHECK;
 /* files_commit - with r < 0 removes the file and returns r, else syncs and renames. */
 int files_commit(struct files_out *o, int r) SN_MUST_CHECK;
 /* files_print - what a command found out, and a line's end, on standard output. Returns 0, the buffer's

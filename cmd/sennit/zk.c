@@ -30,37 +30,76 @@ static void set_u64(struct sn_arena *a, struct sn_json *o, const char *key, uint
     (void)sn_json_add(a, o, sn_str(key), sn_json_u64(v));
 }
 
-struct work {
+#define THREADS_MAX 64u
+
+/* Threads that wait for work from one run to the next: a proof of a small circuit is dozens of runs of
+ * less than a millisecond. They live until the process ends. One run at a time. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t work, done;
+    unsigned threads, busy; /* that exist; that have not left the current run */
+    uint64_t run;
     void (*job)(void *arg, size_t i);
     void *arg;
     size_t n;
     _Atomic size_t next;
-};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER,
+          .done = PTHREAD_COND_INITIALIZER};
 
-static void *work_loop(void *arg)
+static _Thread_local bool in_run;
+
+static void work_loop(void)
 {
-    struct work *w = arg;
+    in_run = true;
     for (;;) {
-        size_t i = atomic_fetch_add_explicit(&w->next, 1, memory_order_relaxed);
-        if (i >= w->n) return NULL;
-        w->job(w->arg, i);
+        size_t i = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed);
+        if (i >= pool.n) break;
+        pool.job(pool.arg, i);
         zk_progress_add(0, 1);
     }
+    in_run = false;
 }
-
-#define THREADS_MAX 64u
-
+static void *pool_thread(void *arg)
+{
+    (void)arg;
+    (void)pthread_mutex_lock(&pool.lock);
+    uint64_t seen = pool.run - 1; /* the run it was made for counts on it */
+    for (;;) {
+        while (pool.run == seen) (void)pthread_cond_wait(&pool.work, &pool.lock);
+        seen = pool.run;
+        (void)pthread_mutex_unlock(&pool.lock);
+        work_loop();
+        (void)pthread_mutex_lock(&pool.lock);
+        if (--pool.busy == 0) (void)pthread_cond_signal(&pool.done);
+    }
+    return NULL;
+}
 static void par_run(void *ctx, void (*job)(void *arg, size_t i), void *arg, size_t n)
 {
     const struct sn_par *par = ctx;
-    struct work w = {.job = job, .arg = arg, .n = n};
-    pthread_t threads[THREADS_MAX];
-    size_t started = 0, want = SN_MIN((size_t)par->width, n);
     zk_progress_add(n, 0);
-    while (started + 1 < want && pthread_create(&threads[started], NULL, work_loop, &w) == 0)
-        started++;
-    (void)work_loop(&w);
-    while (started) pthread_join(threads[--started], NULL);
+    if (in_run) { /* a job with jobs of its own */
+        for (size_t i = 0; i < n; i++) job(arg, i);
+        zk_progress_add(0, n);
+        return;
+    }
+    (void)pthread_mutex_lock(&pool.lock);
+    pool.job = job, pool.arg = arg, pool.n = n;
+    atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
+    while (pool.threads + 1 < par->width) {
+        pthread_t t;
+        if (pthread_create(&t, NULL, pool_thread, NULL) != 0) break;
+        (void)pthread_detach(t);
+        pool.threads++;
+    }
+    pool.busy = pool.threads;
+    pool.run++;
+    (void)pthread_cond_broadcast(&pool.work);
+    (void)pthread_mutex_unlock(&pool.lock);
+    work_loop();
+    (void)pthread_mutex_lock(&pool.lock);
+    while (pool.busy) (void)pthread_cond_wait(&pool.done, &pool.lock);
+    (void)pthread_mutex_unlock(&pool.lock);
 }
 
 const struct sn_par *zk_par(void)
@@ -128,6 +167,7 @@ int zk_write_text(struct sn_str path, const struct sn_buf *text)
     if (text->err < 0) return text->err;
     int r = zk_out_open(&out, path);
     if (r < 0) return r;
+    out.file.no_sync = true; /* proofs and exports can be made again */
     return zk_out_commit(&out, out.sink.write(out.sink.ctx, text->ptr, text->len));
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit zk prove, verify, export - Groth16 with snarkjs' files. */
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/status.h"
@@ -48,6 +50,14 @@ static int prove_with(const struct sn_cli_call *call, const struct sn_zkey *z)
     return r;
 }
 
+/* Pages wholly inside an array of the mapped key that is not needed again. */
+static void let_go(const void *p, size_t n)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)p + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)p + n) & ~(page - 1);
+    if (from < end) (void)madvise((void *)from, end - from, MADV_DONTNEED);
+}
+
 static int prove_run(const struct sn_cli_call *call)
 {
     struct sn_str file;
@@ -58,6 +68,7 @@ static int prove_run(const struct sn_cli_call *call)
     if (r < 0) {
         r = sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0]));
     } else {
+        z.used = let_go;
         r = prove_with(call, &z);
         sn_zkey_done(&z);
     }

@@ -9,6 +9,60 @@
 #include "sennit/zk_cmd.h"
 #include "zk/setup.h"
 
+/* ---- contributions --------------------------------------------------------------------------- */
+
+struct contribute_opts {
+    struct sn_str name, beacon;
+    uint64_t iterations;
+};
+static const struct sn_conf_field contribute_fields[] = {
+    SN_CONF_STRING(struct contribute_opts, name, "name", .letter = 'n', .max = 64,
+                   .help = "Who contributes; stands in the file."),
+    SN_CONF_STRING(struct contribute_opts, beacon, "beacon", .metavar = "HEX",
+                   .help = "Contribute a public value instead of a secret."),
+    SN_CONF_UINT(struct contribute_opts, iterations, "iterations", .def = "10", .max = 63,
+                 .help = "Hash the beacon 2^N times."),
+};
+static const struct sn_conf_table contribute_table =
+    SN_CONF_TABLE(struct contribute_opts, contribute_fields);
+
+
+/* What a contribution is made of, from options and the kernel; `fn` makes it from a mapped file. */
+static int contribute_with(const struct sn_cli_call *call,
+                           int (*fn)(const struct sn_cli_call *call, struct sn_str file,
+                                     const struct sn_contribution_opts *o))
+{
+    const struct contribute_opts *opts = call->opts;
+    struct sn_contribution_opts o = {.name = opts->name,
+                                     .iterations_exp = (unsigned)opts->iterations};
+    uint8_t random[64], beacon[SN_BEACON_BYTES_MAX];
+    struct sn_str file;
+    int r = zk_random(random, sizeof(random));
+    if (r < 0) return r;
+    if (opts->beacon.len) {
+        ssize_t n = opts->beacon.len <= 2 * sizeof(beacon) ? sn_hex_decode(opts->beacon, beacon) : -1;
+        if (n < 0)
+            return sn_fail(SN_E_INVALID_ARGUMENT, "--beacon: expected up to 255 bytes in hex");
+        o.beacon = beacon;
+        o.beacon_len = (size_t)n;
+    } else {
+        o.random = random;
+    }
+    r = files_map(call->args[0], &file);
+    if (r == 0) {
+        r = fn(call, file, &o);
+        files_unmap(&file);
+    }
+    sn_wipe(random, sizeof(random));
+    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0])) : 0;
+}
+static void print_hash(const uint8_t hash[64])
+{
+    char hex[129];
+    sn_hex_encode(hash, 64, hex);
+    printf("contribution hash %.128s\n", hex);
+}
+
 /* ---- powers of tau --------------------------------------------------------------------------- */
 
 struct ptau_new_opts {
@@ -54,6 +108,50 @@ static int ptau_prepare(const struct sn_cli_call *call)
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0])) : 0;
 }
 
+static int ptau_contribute_to(const struct sn_cli_call *call, struct sn_str file,
+                              const struct sn_contribution_opts *o)
+{
+    uint8_t hash[64];
+    struct sn_ptau p;
+    struct zk_out out;
+    int r = sn_ptau_open(file, &p);
+    if (r == 0) r = zk_out_open(&out, call->args[1]);
+    if (r < 0) return r;
+    struct sn_zk_reread reread = {files_reread, &out.file};
+    r = zk_out_commit(&out, sn_ptau_contribute(&p, o, zk_par(), &out.sink, &reread, hash));
+    if (r == 0) print_hash(hash);
+    return r;
+}
+
+static int ptau_contribute(const struct sn_cli_call *call)
+{
+    return contribute_with(call, ptau_contribute_to);
+}
+
+static int ptau_verify(const struct sn_cli_call *call)
+{
+    uint8_t random[32];
+    struct sn_str file;
+    struct sn_ptau p;
+    int r = zk_random(random, sizeof(random));
+    if (r == 0) r = files_map(call->args[0], &file);
+    if (r < 0) return r;
+    r = sn_ptau_open(file, &p);
+    if (r == 0) r = sn_ptau_verify(&p, random, zk_par());
+    files_unmap(&file);
+    if (r == 0) printf("OK\n");
+    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0])) : 0;
+}
+
+static const struct sn_cli_command cmd_ptau_contribute = {
+    .name = "contribute", .brief = "Adds a secret, or a public beacon, to powers of tau.",
+    .usage = "IN.ptau OUT.ptau", .table = &contribute_table, .args_min = 2, .args_max = 2,
+    .run = ptau_contribute,
+};
+static const struct sn_cli_command cmd_ptau_verify = {
+    .name = "verify", .brief = "Whether powers of tau and their contributions are sound.",
+    .usage = "POWERS.ptau", .args_min = 1, .args_max = 1, .run = ptau_verify,
+};
 static const struct sn_cli_command cmd_ptau_new = {
     .name = "new", .brief = "Powers of tau before the first contribution.", .usage = "OUT.ptau",
     .table = &ptau_new_table, .args_min = 1, .args_max = 1, .run = ptau_new,
@@ -62,7 +160,8 @@ static const struct sn_cli_command cmd_ptau_prepare = {
     .name = "prepare", .brief = "Adds the Lagrange points that circuit keys are made of.",
     .usage = "IN.ptau OUT.ptau", .args_min = 2, .args_max = 2, .run = ptau_prepare,
 };
-static const struct sn_cli_command *const ptau_subs[] = {&cmd_ptau_new, &cmd_ptau_prepare, NULL};
+static const struct sn_cli_command *const ptau_subs[] = {&cmd_ptau_new, &cmd_ptau_contribute,
+                                                         &cmd_ptau_verify, &cmd_ptau_prepare, NULL};
 const struct sn_cli_command zk_cmd_ptau = {
     .name = "ptau", .brief = "Powers of tau: the setup all circuits share.", .subs = ptau_subs,
 };
@@ -95,63 +194,23 @@ static const struct sn_cli_command cmd_setup_new = {
     .name = "new", .brief = "The key of a circuit before the first contribution.",
     .usage = "CIRCUIT.r1cs POWERS.ptau OUT.zkey", .args_min = 3, .args_max = 3, .run = setup_new,
 };
-struct contribute_opts {
-    struct sn_str name, beacon;
-    uint64_t iterations;
-};
-static const struct sn_conf_field contribute_fields[] = {
-    SN_CONF_STRING(struct contribute_opts, name, "name", .letter = 'n', .max = 64,
-                   .help = "Who contributes; stands in the file."),
-    SN_CONF_STRING(struct contribute_opts, beacon, "beacon", .metavar = "HEX",
-                   .help = "Contribute a public value instead of a secret."),
-    SN_CONF_UINT(struct contribute_opts, iterations, "iterations", .def = "10", .max = 63,
-                 .help = "Hash the beacon 2^N times."),
-};
-static const struct sn_conf_table contribute_table =
-    SN_CONF_TABLE(struct contribute_opts, contribute_fields);
-
 static int contribute_to(const struct sn_cli_call *call, struct sn_str file,
                          const struct sn_contribution_opts *o)
 {
     uint8_t hash[64];
-    char hex[129];
     struct zk_out out;
     int r = zk_out_open(&out, call->args[1]);
     if (r < 0) return r;
     zk_progress_begin("contribution");
     r = zk_out_commit(&out, sn_zkey_contribute(file, o, zk_par(), &out.sink, hash));
     zk_progress_end();
-    if (r < 0) return sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0]));
-    sn_hex_encode(hash, 64, hex);
-    printf("contribution hash %.128s\n", hex);
-    return 0;
+    if (r == 0) print_hash(hash);
+    return r;
 }
 
 static int setup_contribute(const struct sn_cli_call *call)
 {
-    const struct contribute_opts *opts = call->opts;
-    struct sn_contribution_opts o = {.name = opts->name,
-                                     .iterations_exp = (unsigned)opts->iterations};
-    uint8_t random[64], beacon[SN_BEACON_BYTES_MAX];
-    struct sn_str file;
-    int r = zk_random(random, sizeof(random));
-    if (r < 0) return r;
-    if (opts->beacon.len) {
-        ssize_t n = opts->beacon.len <= 2 * sizeof(beacon) ? sn_hex_decode(opts->beacon, beacon) : -1;
-        if (n < 0)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "--beacon: expected up to 255 bytes in hex");
-        o.beacon = beacon;
-        o.beacon_len = (size_t)n;
-    } else {
-        o.random = random;
-    }
-    r = files_map(call->args[0], &file);
-    if (r == 0) {
-        r = contribute_to(call, file, &o);
-        files_unmap(&file);
-    }
-    sn_wipe(random, sizeof(random));
-    return r;
+    return contribute_with(call, contribute_to);
 }
 
 static int verify_key(const struct sn_cli_call *call, const struct sn_r1cs *s,

@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/ifma_msm.c - the vector engines of sn_msm for BN254: G1 over eight Fq, G2 over eight Fq2. */
-#include "crypto/ifma_int.h"
-#include "crypto/msm_int.h"
+/* crypto/vec_msm.c - the vector engines of sn_msm for BN254: G1 over eight Fq, G2 over eight Fq2. */
+#include "crypto/vec_int.h"
 
-#ifdef __AVX512IFMA__
-#include "crypto/ifma_vec_int.h"
+#ifdef __AVX512F__
+#include "crypto/curve_int.h"
+#include "crypto/vec_f5_int.h"
 
 /* p of BN254 has 254 bits: factors of a product may reach 8p. */
 struct bn_mod {
     struct f5_mod m;
     struct f5 one; /* 2^260 mod p */
 };
+static struct f5 bn_broadcast(const uint64_t *mont)
+{
+    struct sn_fe t;
+    memcpy(t.v, mont, sizeof(t.v));
+    for (unsigned i = 0; i < 4; i++) sn_fe_dbl(&sn_bn254_fq, &t, &t);
+    return f5_set(t.v);
+}
 static void bn_mod_init(struct bn_mod *m)
 {
-    struct sn_fe one = sn_bn254_fq.one;
-    for (unsigned i = 0; i < 4; i++) sn_fe_dbl(&sn_bn254_fq, &one, &one);
     f5_mod_init(&m->m, sn_bn254_fq.p.v, sn_bn254_fq.inv);
-    m->one = f5_set(one.v);
+    m->one = bn_broadcast(sn_bn254_fq.one.v);
 }
 /* Below 4p: which lanes are 0 modulo p. */
 static SN_ALWAYS_INLINE __mmask8 bn_is_zero(const struct f5 *a, const struct bn_mod *m)
@@ -51,6 +56,7 @@ static SN_NOINLINE bool bn_invert(struct f5 *a, const struct bn_mod *m)
 typedef struct bn_mod v1_mod_t;
 static void v1_mod_init(struct bn_mod *m) { bn_mod_init(m); }
 static SN_ALWAYS_INLINE struct f5 v1_one(const struct bn_mod *m) { return m->one; }
+static struct f5 v1_beta(const struct bn_mod *m) { return bn_broadcast(sn_bn254.g1.ops->beta); }
 static SN_ALWAYS_INLINE struct f5 v1_add(const struct f5 *a, const struct f5 *b)
 {
     return f5_add(a, b);
@@ -153,6 +159,12 @@ static SN_ALWAYS_INLINE struct f5x2 v2_one(const struct bn_mod *m)
     r.c1 = v1_clear(0xff, &r.c1);
     return r;
 }
+static struct f5x2 v2_beta(const struct bn_mod *m)
+{
+    struct f5x2 r = {.c0 = bn_broadcast(sn_bn254.g2.ops->beta)};
+    r.c1 = v1_clear(0xff, &r.c0);
+    return r;
+}
 static SN_ALWAYS_INLINE struct f5x2 v2_add(const struct f5x2 *a, const struct f5x2 *b)
 {
     return (struct f5x2){f5_add(&a->c0, &b->c0), f5_add(&a->c1, &b->c1)};
@@ -246,7 +258,7 @@ static SN_ALWAYS_INLINE void v2_store(char *const p[8], const struct f5x2 *x, co
 /* Coordinates one after the other, from 2^256 to 2^260 and back. */
 static void scale(void *ret, const void *in, size_t coords, const struct sn_fe *by)
 {
-    size_t done = sn_ifma_scale_many(&sn_bn254_fq, ret, in, by, coords);
+    size_t done = VEC_(scale_many)(&sn_bn254_fq, ret, in, by, coords);
     for (size_t i = done; i < coords; i++)
         sn_bn254_fq_mul((struct sn_fe *)ret + i, (const struct sn_fe *)in + i, by);
 }
@@ -292,17 +304,14 @@ static void v2_import(void *ret, const void *a, size_t n) { import_coords(ret, a
 static void v2_export(void *ret, const void *a) { export_coords(ret, a, 4); }
 static void v2_opposite(void *ret, const void *a) { neg_coords(ret, a, 2); }
 
-const struct sn_msm_engine *sn_ifma_msm_engine(const struct sn_group *g)
+const struct sn_msm_engine *VEC_(msm_engine)(const struct sn_group *g)
 {
     static const struct sn_msm_engine g1 = {
         64, SN_PAIR_BATCH / 8 * sizeof(struct v1_group), v1_import, v1_export, v1_opposite,
-        v1_add_pairs};
+        v1_add_pairs, v1_double_all, v1_image};
     static const struct sn_msm_engine g2 = {
         128, SN_PAIR_BATCH / 8 * sizeof(struct v2_group), v2_import, v2_export, v2_opposite,
-        v2_add_pairs};
-    if (!sn_field_ifma) return NULL;
+        v2_add_pairs, v2_double_all, v2_image};
     return g == &sn_bn254.g1 ? &g1 : g == &sn_bn254.g2 ? &g2 : NULL;
 }
-#else
-const struct sn_msm_engine *sn_ifma_msm_engine(const struct sn_group *g) { return NULL; }
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/ifma_vec_int.h - eight field elements side by side in AVX-512 registers.
- * Only for files compiled with the AVX-512 flags; run only where sn_field_ifma is set.
+/* crypto/vec_f5_int.h - eight field elements side by side in AVX-512 registers.
+ * Only for the files vec_int.h names.
  *
  * An element is five limbs of 52 bits, one register per limb. The Montgomery radix is 2^260, so a
  * product of a and b is a*b/2^260: four bits of headroom over 256, which buys laziness. Values are
@@ -21,49 +21,63 @@
 struct f5 {
     __m512i l[F5_LIMBS];
 };
+/* What a product takes: limbs below 2^52 with IFMA, the same as doubles without. */
+#ifdef SN_VEC_FMA
+typedef __m512d f5_factor;
+#else
+typedef __m512i f5_factor;
+#endif
 /* A modulus and its small multiples, broadcast. */
 struct f5_mod {
     struct f5 p, p2, p4, p8, p16;
-    __m512i inv; /* -1/p mod 2^52 */
+    f5_factor pf[F5_LIMBS];
+    f5_factor step[F5_LIMBS]; /* (p*inv + 1)/2^52 */
+    f5_factor inv;            /* -1/p mod 2^52 */
 };
 
-#ifdef __AVX512IFMA__
-static SN_ALWAYS_INLINE __m512i f5_lo(__m512i acc, __m512i a, __m512i b)
+#ifdef SN_VEC_FMA
+/* Exact products of integers below 2^52 by rounding toward zero: a*b + 2^104 keeps the high half in
+ * its mantissa, and a*b less that half, plus 2^52, the low one. Read as integers both are the half
+ * plus the bits of the power: what F5_BIAS takes back, for all terms of a column at once.
+ * Source: Emmart, Zheng, Weems, "Faster Modular Exponentiation Using Double Precision Floating Point
+ * Arithmetic on the GPU" (2018). */
+#define F5_ROUND (_MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
+#define F5_BIAS(n_lo, n_hi) (0 - ((uint64_t)(n_lo) * 0x433 + (uint64_t)(n_hi) * 0x467) * ((uint64_t)1 << 52))
+static SN_ALWAYS_INLINE __m512d f5_low(__m512d *ret_high, __m512d a, __m512d b)
 {
-    return _mm512_madd52lo_epu64(acc, a, b);
+    *ret_high = _mm512_fmadd_round_pd(a, b, _mm512_set1_pd(0x1p104), F5_ROUND);
+    __m512d rest = _mm512_sub_pd(_mm512_set1_pd(0x1p104 + 0x1p52), *ret_high);
+    return _mm512_fmadd_round_pd(a, b, rest, F5_ROUND);
 }
-static SN_ALWAYS_INLINE __m512i f5_hi(__m512i acc, __m512i a, __m512i b)
+static SN_ALWAYS_INLINE void f5_mac(__m512i *lo, __m512i *hi, f5_factor a, f5_factor b)
 {
-    return _mm512_madd52hi_epu64(acc, a, b);
+    __m512d h, l = f5_low(&h, a, b);
+    *lo = _mm512_add_epi64(*lo, _mm512_castpd_si512(l));
+    *hi = _mm512_add_epi64(*hi, _mm512_castpd_si512(h));
 }
-#else
-/* Without the instructions, in doubles: 2^104 + a*b rounded towards zero has the upper half of the
- * product as its fraction; a*b minus that is the lower half, exactly. Source: Emmart, Zheng, Weems,
- * "Faster modular exponentiation using double precision floating point arithmetic on the GPU"
- * (2018). Operands are read to 52 bits, as the instructions do. */
-#define F5_RZ (_MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
-static SN_ALWAYS_INLINE __m512d f5_double(__m512i a)
+static SN_ALWAYS_INLINE f5_factor f5_as_factor(__m512i a) { return _mm512_cvtepu64_pd(a); }
+static SN_ALWAYS_INLINE f5_factor f5_low_factor(__m512i a)
 {
     return _mm512_cvtepu64_pd(_mm512_and_si512(a, _mm512_set1_epi64((int64_t)F5_LOW)));
 }
-static SN_ALWAYS_INLINE __m512i f5_fraction(__m512i acc, __m512d x)
+static SN_ALWAYS_INLINE f5_factor f5_quotient(__m512i t, f5_factor inv)
 {
-    return _mm512_add_epi64(acc, _mm512_and_si512(_mm512_castpd_si512(x),
-                                                  _mm512_set1_epi64((int64_t)F5_LOW)));
+    __m512d h;
+    return _mm512_sub_pd(f5_low(&h, f5_low_factor(t), inv), _mm512_set1_pd(0x1p52));
 }
-static SN_ALWAYS_INLINE __m512d f5_upper(__m512d a, __m512d b)
+#else
+#define F5_BIAS(n_lo, n_hi) (0 * ((uint64_t)(n_lo) + (n_hi)))
+static SN_ALWAYS_INLINE void f5_mac(__m512i *lo, __m512i *hi, f5_factor a, f5_factor b)
 {
-    return _mm512_fmadd_round_pd(a, b, _mm512_set1_pd(0x1p104), F5_RZ);
+    *lo = _mm512_madd52lo_epu64(*lo, a, b);
+    *hi = _mm512_madd52hi_epu64(*hi, a, b);
 }
-static SN_ALWAYS_INLINE __m512i f5_lo(__m512i acc, __m512i a, __m512i b)
+static SN_ALWAYS_INLINE f5_factor f5_as_factor(__m512i a) { return a; }
+/* The multiplier reads 52 bits. */
+static SN_ALWAYS_INLINE f5_factor f5_low_factor(__m512i a) { return a; }
+static SN_ALWAYS_INLINE f5_factor f5_quotient(__m512i t, f5_factor inv)
 {
-    __m512d x = f5_double(a), y = f5_double(b), hi = f5_upper(x, y);
-    hi = _mm512_sub_round_pd(_mm512_set1_pd(0x1p104 + 0x1p52), hi, F5_RZ);
-    return f5_fraction(acc, _mm512_fmadd_round_pd(x, y, hi, F5_RZ));
-}
-static SN_ALWAYS_INLINE __m512i f5_hi(__m512i acc, __m512i a, __m512i b)
-{
-    return f5_fraction(acc, f5_upper(f5_double(a), f5_double(b)));
+    return _mm512_madd52lo_epu64(_mm512_setzero_si512(), t, inv);
 }
 #endif
 
@@ -165,81 +179,95 @@ static SN_ALWAYS_INLINE __mmask8 f5_zero_mask(const struct f5 *a)
     return _mm512_testn_epi64_mask(any, any);
 }
 
-/* Five Montgomery steps on ten column sums: (t + q*p)/2^260, carried. */
-static SN_ALWAYS_INLINE struct f5 f5_redc(__m512i t[10], const struct f5_mod *m)
+/* Where column c of ten begins, so that after n_products whole products and a reduction it holds
+ * just its sum. Terms by column, one place up: of a product, of a reduction. */
+static SN_ALWAYS_INLINE uint64_t f5_start(unsigned c, unsigned n_products)
 {
-    const __m512i zero = _mm512_setzero_si512();
-    struct f5 r;
-#pragma GCC unroll 5
-    for (unsigned i = 0; i < 5; i++) {
-        __m512i q = f5_lo(zero, t[i], m->inv);
-        t[i] = f5_lo(t[i], q, m->p.l[0]);
-        t[i + 1] = f5_hi(t[i + 1], q, m->p.l[0]);
+    static const uint8_t product[11] = {0, 1, 2, 3, 4, 5, 4, 3, 2, 1, 0};
+    static const uint8_t reduction[11] = {0, 0, 1, 2, 4, 5, 5, 4, 3, 1, 0};
+    return F5_BIAS(n_products * product[c + 1] + reduction[c + 1],
+                   n_products * product[c] + reduction[c]);
+}
+/* One Montgomery step on ten columns: column i goes, carried into the next. The first three make do
+ * without a product for the quotient: a multiple k*p = 2^52*step - 1 takes column i itself as one.
+ * Such a multiple is 2^52 times as large, so the last two steps use p, and the result is as small
+ * as if all had (but for 2^-50). */
+static SN_ALWAYS_INLINE void f5_step(__m512i t[10], unsigned i, const struct f5_mod *m)
+{
+    if (i < 3) {
+        f5_factor q = f5_low_factor(t[i]);
         t[i + 1] = _mm512_add_epi64(t[i + 1], _mm512_srli_epi64(t[i], F5_BITS));
 #pragma GCC unroll 5
-        for (unsigned j = 1; j < 5; j++) {
-            t[i + j] = f5_lo(t[i + j], q, m->p.l[j]);
-            t[i + j + 1] = f5_hi(t[i + j + 1], q, m->p.l[j]);
-        }
+        for (unsigned j = 0; j < 5; j++) f5_mac(&t[i + j + 1], &t[i + j + 2], q, m->step[j]);
+    } else {
+        f5_factor q = f5_quotient(t[i], m->inv);
+#pragma GCC unroll 5
+        for (unsigned j = 0; j < 5; j++) f5_mac(&t[i + j], &t[i + j + 1], q, m->pf[j]);
+        t[i + 1] = _mm512_add_epi64(t[i + 1], _mm512_srli_epi64(t[i], F5_BITS));
     }
+}
+static SN_ALWAYS_INLINE struct f5 f5_top(const __m512i t[10])
+{
+    struct f5 r;
 #pragma GCC unroll 5
     for (unsigned i = 0; i < 5; i++) r.l[i] = t[i + 5];
     return f5_carry(r);
 }
+static SN_ALWAYS_INLINE struct f5 f5_redc(__m512i t[10], const struct f5_mod *m)
+{
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++) f5_step(t, i, m);
+    return f5_top(t);
+}
+static SN_ALWAYS_INLINE void f5_factors(f5_factor r[5], const struct f5 *a)
+{
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++) r[i] = f5_as_factor(a->l[i]);
+}
 static SN_ALWAYS_INLINE void f5_accumulate(__m512i t[10], const struct f5 *a, const struct f5 *b)
 {
+    f5_factor x[5], y[5];
+    f5_factors(x, a);
+    f5_factors(y, b);
 #pragma GCC unroll 5
     for (unsigned i = 0; i < 5; i++)
 #pragma GCC unroll 5
-        for (unsigned j = 0; j < 5; j++) {
-            t[i + j] = f5_lo(t[i + j], a->l[i], b->l[j]);
-            t[i + j + 1] = f5_hi(t[i + j + 1], a->l[i], b->l[j]);
-        }
+        for (unsigned j = 0; j < 5; j++) f5_mac(&t[i + j], &t[i + j + 1], x[i], y[j]);
 }
-/* a*b/2^260, below 2p; bounds above. Rows and reduction interleaved: six live sums. */
+/* a*b/2^260, below 2p; bounds above. Rows and reduction interleaved: few live sums. */
 static SN_ALWAYS_INLINE struct f5 f5_mul(const struct f5 *a, const struct f5 *b,
                                          const struct f5_mod *m)
 {
-    const __m512i zero = _mm512_setzero_si512();
-    __m512i t0 = zero, t1 = zero, t2 = zero, t3 = zero, t4 = zero, t5;
+    __m512i t[10];
+    f5_factor x[5];
+    f5_factors(x, a);
+#pragma GCC unroll 10
+    for (unsigned i = 0; i < 10; i++) t[i] = _mm512_set1_epi64((int64_t)f5_start(i, 1));
 #pragma GCC unroll 5
     for (unsigned i = 0; i < 5; i++) {
-        __m512i x = b->l[i];
-        t0 = f5_lo(t0, a->l[0], x);
-        __m512i q = f5_lo(zero, t0, m->inv);
-        t1 = f5_lo(t1, a->l[1], x), t2 = f5_lo(t2, a->l[2], x);
-        t3 = f5_lo(t3, a->l[3], x), t4 = f5_lo(t4, a->l[4], x);
-        t0 = f5_lo(t0, m->p.l[0], q);
-        t1 = f5_hi(t1, a->l[0], x), t2 = f5_hi(t2, a->l[1], x), t3 = f5_hi(t3, a->l[2], x);
-        t4 = f5_hi(t4, a->l[3], x), t5 = f5_hi(zero, a->l[4], x);
-        t1 = _mm512_add_epi64(t1, _mm512_srli_epi64(t0, F5_BITS));
-        t1 = f5_lo(t1, m->p.l[1], q), t2 = f5_lo(t2, m->p.l[2], q);
-        t3 = f5_lo(t3, m->p.l[3], q), t4 = f5_lo(t4, m->p.l[4], q);
-        t0 = f5_hi(t1, m->p.l[0], q), t1 = f5_hi(t2, m->p.l[1], q);
-        t2 = f5_hi(t3, m->p.l[2], q), t3 = f5_hi(t4, m->p.l[3], q), t4 = f5_hi(t5, m->p.l[4], q);
+        f5_factor y = f5_as_factor(b->l[i]);
+#pragma GCC unroll 5
+        for (unsigned j = 0; j < 5; j++) f5_mac(&t[i + j], &t[i + j + 1], x[j], y);
+        f5_step(t, i, m);
     }
-    return f5_carry((struct f5){{t0, t1, t2, t3, t4}});
+    return f5_top(t);
 }
 /* a*a/2^260: the products off the diagonal once, doubled. */
 static SN_ALWAYS_INLINE struct f5 f5_sqr(const struct f5 *a, const struct f5_mod *m)
 {
     __m512i t[10];
+    f5_factor x[5];
+    f5_factors(x, a);
 #pragma GCC unroll 10
-    for (unsigned i = 0; i < 10; i++) t[i] = _mm512_setzero_si512();
+    for (unsigned i = 0; i < 10; i++) t[i] = _mm512_set1_epi64((int64_t)(f5_start(i, 1) / 2));
 #pragma GCC unroll 5
     for (unsigned i = 0; i < 5; i++)
 #pragma GCC unroll 5
-        for (unsigned j = i + 1; j < 5; j++) {
-            t[i + j] = f5_lo(t[i + j], a->l[i], a->l[j]);
-            t[i + j + 1] = f5_hi(t[i + j + 1], a->l[i], a->l[j]);
-        }
+        for (unsigned j = i + 1; j < 5; j++) f5_mac(&t[i + j], &t[i + j + 1], x[i], x[j]);
 #pragma GCC unroll 10
-    for (unsigned i = 1; i < 9; i++) t[i] = _mm512_add_epi64(t[i], t[i]);
+    for (unsigned i = 0; i < 10; i++) t[i] = _mm512_add_epi64(t[i], t[i]);
 #pragma GCC unroll 5
-    for (unsigned i = 0; i < 5; i++) {
-        t[2 * i] = f5_lo(t[2 * i], a->l[i], a->l[i]);
-        t[2 * i + 1] = f5_hi(t[2 * i + 1], a->l[i], a->l[i]);
-    }
+    for (unsigned i = 0; i < 5; i++) f5_mac(&t[2 * i], &t[2 * i + 1], x[i], x[i]);
     return f5_redc(t, m);
 }
 /* (a*b + c*d)/2^260 with one reduction; the sum of both products below 2^260 * p. */
@@ -249,7 +277,7 @@ static SN_ALWAYS_INLINE struct f5 f5_dot2(const struct f5 *a, const struct f5 *b
 {
     __m512i t[10];
 #pragma GCC unroll 10
-    for (unsigned i = 0; i < 10; i++) t[i] = _mm512_setzero_si512();
+    for (unsigned i = 0; i < 10; i++) t[i] = _mm512_set1_epi64((int64_t)f5_start(i, 2));
     f5_accumulate(t, a, b);
     f5_accumulate(t, c, d);
     return f5_redc(t, m);
@@ -257,12 +285,23 @@ static SN_ALWAYS_INLINE struct f5 f5_dot2(const struct f5 *a, const struct f5 *b
 
 static inline void f5_mod_init(struct f5_mod *m, const uint64_t *p, uint64_t inv)
 {
+    uint64_t k = inv & F5_LOW, s[4], low = 0;
+    unsigned __int128 c = 1;
+    for (unsigned i = 0; i < 5; i++) { /* s = (p*k + 1) >> 52 */
+        c += (unsigned __int128)(i < 4 ? p[i] : 0) * k;
+        if (i > 0) s[i - 1] = low >> F5_BITS | (uint64_t)c << (64 - F5_BITS);
+        low = (uint64_t)c;
+        c >>= 64;
+    }
+    struct f5 step = f5_set(s);
     m->p = f5_set(p);
     m->p2 = f5_add(&m->p, &m->p);
     m->p4 = f5_add(&m->p2, &m->p2);
     m->p8 = f5_add(&m->p4, &m->p4);
     m->p16 = f5_add(&m->p8, &m->p8);
-    m->inv = _mm512_set1_epi64((int64_t)(inv & F5_LOW));
+    f5_factors(m->pf, &m->p);
+    f5_factors(m->step, &step);
+    m->inv = f5_as_factor(_mm512_set1_epi64((int64_t)k));
 }
 
 /* Eight elements of four words to one register per word, and back. The lanes are in the order

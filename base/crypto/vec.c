@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/ifma.c - products of whole arrays, eight at a time. */
-#include "crypto/ifma_int.h"
+/* crypto/vec.c - products of whole arrays, eight at a time, and the table of a build's kernels. */
+#include "crypto/vec_int.h"
 
-#ifdef __AVX512IFMA__
-#include "crypto/ifma_vec_int.h"
+#ifdef __AVX512F__
+#include "crypto/vec_f5_int.h"
 
 /* Elements in memory carry 2^256, products here divide by 2^260: one factor enters times 2^4. */
-size_t sn_ifma_mul_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
-                        const struct sn_fe *b, size_t n)
+size_t VEC_(mul_many)(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
+                      const struct sn_fe *b, size_t n)
 {
     struct f5_mod m;
     size_t i = 0;
-    if (!sn_field_ifma || n < 8) return 0;
+    if (n < 8) return 0;
     f5_mod_init(&m, f->p.v, f->inv);
     for (; i + 8 <= n; i += 8) {
         __m512i w[4];
@@ -26,12 +26,12 @@ size_t sn_ifma_mul_many(const struct sn_field *f, struct sn_fe *ret, const struc
     }
     return i;
 }
-size_t sn_ifma_scale_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
+size_t VEC_(scale_many)(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
                           const struct sn_fe *c, size_t n)
 {
     struct f5_mod m;
     size_t i = 0;
-    if (!sn_field_ifma || n < 8) return 0;
+    if (n < 8) return 0;
     f5_mod_init(&m, f->p.v, f->inv);
     __m512i w[4];
     for (unsigned k = 0; k < 4; k++) w[k] = _mm512_set1_epi64((int64_t)c->v[k]);
@@ -46,15 +46,19 @@ size_t sn_ifma_scale_many(const struct sn_field *f, struct sn_fe *ret, const str
     }
     return i;
 }
+
+const struct sn_vec_engine VEC_(engine) = {
+#ifdef SN_VEC_FMA
+    .name = "avx512",
 #else
-size_t sn_ifma_mul_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
-                        const struct sn_fe *b, size_t n)
-{
-    return 0;
-}
-size_t sn_ifma_scale_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
-                          const struct sn_fe *c, size_t n)
-{
-    return 0;
-}
+    .name = "ifma",
+#endif
+    .mul_many = VEC_(mul_many),
+    .scale_many = VEC_(scale_many),
+    .lanes = &VEC_(lanes),
+    .ntt_new = VEC_(ntt_new),
+    .ntt_free = VEC_(ntt_free),
+    .ntt_run = VEC_(ntt_run),
+    .msm_engine = VEC_(msm_engine),
+};
 #endif

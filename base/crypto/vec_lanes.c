@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/lanes_vec.c - the kernels of lanes.h; built with IFMA and without. */
-#include "crypto/lanes_int.h"
+/* crypto/vec_lanes.c - the kernels of lanes.h. */
+#include "crypto/lanes.h"
+#include "crypto/vec_int.h"
 
-#ifdef __AVX512DQ__
-#include "crypto/ifma_vec_int.h"
+#ifdef __AVX512F__
+#include "crypto/vec_f5_int.h"
 
 static SN_ALWAYS_INLINE struct f5 get(const struct sn_fe8 *a)
 {
@@ -17,13 +18,15 @@ static SN_ALWAYS_INLINE void put(struct sn_fe8 *r, const struct f5 *a)
 #pragma GCC unroll 5
     for (unsigned i = 0; i < 5; i++) _mm512_store_si512(r->l[i], a->l[i]);
 }
-/* The parts of f5_mod a product reads. */
+/* The parts of f5_mod that a product reads; factors may be doubles, kept as their bits. */
 static SN_ALWAYS_INLINE struct f5 times(const struct sn_lanes *c, const struct f5 *a,
                                         const struct f5 *b)
 {
     struct f5_mod m;
     m.p = get(&c->p);
-    m.inv = _mm512_load_si512(c->inv);
+    memcpy(m.pf, &c->p_factors, sizeof(m.pf));
+    memcpy(m.step, &c->step, sizeof(m.step));
+    memcpy(&m.inv, c->inv, sizeof(m.inv));
     struct f5 r = f5_mul(a, b, &m);
     return f5_reduce(&r, &m.p);
 }
@@ -47,7 +50,9 @@ static void init(struct sn_lanes *c, const struct sn_field *f)
     f5_mod_init(&m, f->p.v, f->inv);
     put(&c->p, &m.p);
     memset(&c->zero, 0, sizeof(c->zero));
-    _mm512_store_si512(c->inv, m.inv);
+    memcpy(&c->p_factors, m.pf, sizeof(m.pf));
+    memcpy(&c->step, m.step, sizeof(m.step));
+    memcpy(c->inv, &m.inv, sizeof(m.inv));
     struct sn_fe x = power_of_two(f, 264);
     constant(&c->enter, &x);
     constant(&c->leave, &f->one);
@@ -152,20 +157,17 @@ static void fe8_inv(const struct sn_lanes *c, struct sn_fe8 *ret, const struct s
     explicit_bzero(scratch, sizeof(scratch));
 }
 
-#ifdef __AVX512IFMA__
-const struct sn_lanes_ops sn_lanes_ifma
-#else
-const struct sn_lanes_ops sn_lanes_fma
-#endif
-    = {.init = init,
-       .add = fe8_add,
-       .sub = fe8_sub,
-       .mul = fe8_mul,
-       .inv = fe8_inv,
-       .equal = fe8_equal,
-       .select = fe8_select,
-       .from_fe = fe8_from_fe,
-       .to_fe = fe8_to_fe,
-       .to_plain = fe8_to_plain,
-       .from_i64 = fe8_from_i64};
+const struct sn_lanes_ops VEC_(lanes) = {
+    .init = init,
+    .add = fe8_add,
+    .sub = fe8_sub,
+    .mul = fe8_mul,
+    .inv = fe8_inv,
+    .equal = fe8_equal,
+    .select = fe8_select,
+    .from_fe = fe8_from_fe,
+    .to_fe = fe8_to_fe,
+    .to_plain = fe8_to_plain,
+    .from_i64 = fe8_from_i64,
+};
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/ifma_ntt.c - transforms with eight elements to a vector.
+/* crypto/vec_ntt.c - transforms with eight elements to a vector.
  *
  * While a transform runs its elements lie in blocks of eight, five limbs to an element (320 bytes a
  * block). Stages that pair elements eight or more apart pair vectors, two stages at a time; the last
@@ -11,12 +11,12 @@
  * Bounds are in multiples of p, which has at most 255 bits: factors of a twiddle stay below 32p. */
 #include "core/alloc.h"
 #include "core/status.h"
-#include "crypto/ifma_int.h"
+#include "crypto/vec_int.h"
 
-#ifdef __AVX512IFMA__
-#include "crypto/ifma_vec_int.h"
+#ifdef __AVX512F__
+#include "crypto/vec_f5_int.h"
 
-struct sn_ifma_ntt {
+struct sn_vec_ntt {
     const struct sn_field *f;
     unsigned log_n;
     size_t n;
@@ -35,7 +35,7 @@ static size_t bit_reverse(size_t i, unsigned bits)
     for (unsigned k = 0; k < bits; k++) r |= (i >> k & 1) << (bits - 1 - k);
     return r;
 }
-/* 2^260 mod p as a factor for sn_ifma_scale_many: from 2^256 to 2^260. */
+/* 2^260 mod p as a factor for VEC_(scale_many): from 2^256 to 2^260. */
 static void radix_step(const struct sn_field *f, struct sn_fe *ret)
 {
     *ret = f->one;
@@ -58,10 +58,10 @@ static inline size_t reversed_in(size_t base_rev, unsigned b, unsigned e, unsign
 static void scale(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
                   const struct sn_fe *by, size_t n)
 {
-    size_t done = sn_ifma_scale_many(f, ret, a, by, n);
+    size_t done = VEC_(scale_many)(f, ret, a, by, n);
     SN_ASSERT(done == n);
 }
-static int make_tables(struct sn_ifma_ntt *t, const struct sn_fe *powers, const struct sn_fe *shift)
+static int make_tables(struct sn_vec_ntt *t, const struct sn_fe *powers, const struct sn_fe *shift)
 {
     size_t n = t->n;
     struct sn_fe *row = sn_alloc(n * sizeof(struct sn_fe)), step;
@@ -93,11 +93,11 @@ static int make_tables(struct sn_ifma_ntt *t, const struct sn_fe *powers, const 
     return 0;
 }
 
-int sn_ifma_ntt_new(const struct sn_field *f, unsigned log_n, const struct sn_fe *powers,
-                    const struct sn_fe *shift, const struct sn_fe *n_inv, struct sn_ifma_ntt **ret)
+int VEC_(ntt_new)(const struct sn_field *f, unsigned log_n, const struct sn_fe *powers,
+                    const struct sn_fe *shift, const struct sn_fe *n_inv, struct sn_vec_ntt **ret)
 {
-    if (!sn_field_ifma || log_n < SN_IFMA_NTT_LOG_MIN || f->bits > 255) return SN_E_UNIMPLEMENTED;
-    struct sn_ifma_ntt *t = sn_aligned_alloc(64, sizeof(*t));
+    if (log_n < SN_VEC_NTT_LOG_MIN || f->bits > 255) return SN_E_UNIMPLEMENTED;
+    struct sn_vec_ntt *t = sn_aligned_alloc(64, sizeof(*t));
     if (!t) return SN_E_NOMEM;
     memset(t, 0, sizeof(*t));
     t->f = f, t->log_n = log_n, t->n = (size_t)1 << log_n;
@@ -107,13 +107,13 @@ int sn_ifma_ntt_new(const struct sn_field *f, unsigned log_n, const struct sn_fe
     t->twiddles = sn_aligned_alloc(64, t->n / 8 * sizeof(struct f5));
     if (shift) t->shift = sn_aligned_alloc(64, t->n / 8 * sizeof(struct f5));
     if (!t->twiddles || (shift && !t->shift) || make_tables(t, powers, shift) < 0) {
-        sn_ifma_ntt_free(t);
+        VEC_(ntt_free)(t);
         return SN_E_NOMEM;
     }
     *ret = t;
     return 0;
 }
-void sn_ifma_ntt_free(struct sn_ifma_ntt *t)
+void VEC_(ntt_free)(struct sn_vec_ntt *t)
 {
     if (!t) return;
     sn_free(t->twiddles);
@@ -122,7 +122,7 @@ void sn_ifma_ntt_free(struct sn_ifma_ntt *t)
 }
 
 struct run {
-    const struct sn_ifma_ntt *t;
+    const struct sn_vec_ntt *t;
     struct sn_fe *a;
     struct f5 *buf;
     enum sn_ntt_mode mode;
@@ -131,7 +131,7 @@ struct run {
 };
 
 /* Two stages down, halves of 2q and q vectors apart: inputs below 4p, outputs below 4p. */
-static SN_ALWAYS_INLINE void dif4_at(const struct sn_ifma_ntt *t, struct f5 *x, size_t q, size_t j)
+static SN_ALWAYS_INLINE void dif4_at(const struct sn_vec_ntt *t, struct f5 *x, size_t q, size_t j)
 {
     const struct f5_mod *m = &t->m;
     const struct f5 *tw2 = t->twiddles + 2 * q, *tw1 = t->twiddles + q;
@@ -150,7 +150,7 @@ static SN_ALWAYS_INLINE void dif4_at(const struct sn_ifma_ntt *t, struct f5 *x, 
     x[j + 3 * q] = f5_mul(&y, &tw1[j], m);
 }
 /* One stage down, q vectors apart: below 4p to below 4p. */
-static SN_ALWAYS_INLINE void dif2_at(const struct sn_ifma_ntt *t, struct f5 *x, size_t q, size_t j)
+static SN_ALWAYS_INLINE void dif2_at(const struct sn_vec_ntt *t, struct f5 *x, size_t q, size_t j)
 {
     const struct f5_mod *m = &t->m;
     struct f5 a = x[j], b = x[j + q], y = f5_add(&a, &b);
@@ -159,7 +159,7 @@ static SN_ALWAYS_INLINE void dif2_at(const struct sn_ifma_ntt *t, struct f5 *x, 
     x[j + q] = f5_mul(&y, &t->twiddles[q + j], m);
 }
 /* Two stages up: outputs 4p above the inputs, which are at most 28p; below 4p if asked to reduce. */
-static SN_ALWAYS_INLINE void dit4_at(const struct sn_ifma_ntt *t, struct f5 *x, size_t q, size_t j,
+static SN_ALWAYS_INLINE void dit4_at(const struct sn_vec_ntt *t, struct f5 *x, size_t q, size_t j,
                                      bool reduce)
 {
     const struct f5_mod *m = &t->m;
@@ -184,7 +184,7 @@ static SN_ALWAYS_INLINE void dit4_at(const struct sn_ifma_ntt *t, struct f5 *x, 
         x[j + i * q] = y[i];
     }
 }
-static SN_ALWAYS_INLINE void dit2_at(const struct sn_ifma_ntt *t, struct f5 *x, size_t q, size_t j)
+static SN_ALWAYS_INLINE void dit2_at(const struct sn_vec_ntt *t, struct f5 *x, size_t q, size_t j)
 {
     const struct f5_mod *m = &t->m;
     struct f5 b = f5_carry(x[j + q]);
@@ -204,7 +204,7 @@ static SN_NOINLINE void turn(struct f5 *out, const struct f5 *in, bool back)
     }
 }
 /* The three lane stages down, on turned elements: from below 4p to below 32p. */
-static SN_NOINLINE void lanes_down(const struct sn_ifma_ntt *t, struct f5 x[8])
+static SN_NOINLINE void lanes_down(const struct sn_vec_ntt *t, struct f5 x[8])
 {
     const struct f5_mod *m = &t->m;
     struct f5 y;
@@ -230,7 +230,7 @@ static SN_NOINLINE void lanes_down(const struct sn_ifma_ntt *t, struct f5 x[8])
     }
 }
 /* The same up: from below 2p to below 16p. */
-static SN_NOINLINE void lanes_up(const struct sn_ifma_ntt *t, struct f5 x[8])
+static SN_NOINLINE void lanes_up(const struct sn_vec_ntt *t, struct f5 x[8])
 {
     const struct f5_mod *m = &t->m;
     for (unsigned g = 0; g < 8; g += 2) {
@@ -271,7 +271,7 @@ static void scatter(const struct run *r, size_t base_rev, unsigned e, const stru
 /* 64 elements where the passes meet. */
 static void turn_point(const struct run *r, size_t base)
 {
-    const struct sn_ifma_ntt *t = r->t;
+    const struct sn_vec_ntt *t = r->t;
     struct f5 x[8];
     size_t rev = bit_reverse(base, t->log_n);
     turn(x, r->buf + base / 8, false);
@@ -290,7 +290,7 @@ static void turn_point(const struct run *r, size_t base)
 /* All stages of `size` elements from `base` on, down and (to a coset) up again. */
 static void solve(const struct run *r, size_t base, size_t size)
 {
-    const struct sn_ifma_ntt *t = r->t;
+    const struct sn_vec_ntt *t = r->t;
     struct f5 *x = r->buf + base / 8;
     bool up = r->mode == SN_NTT_COSET;
     if (size == 64) {
@@ -363,7 +363,7 @@ static void store_chunk(void *arg, size_t i)
     }
 }
 
-int sn_ifma_ntt_run(const struct sn_ifma_ntt *t, struct sn_fe *a, enum sn_ntt_mode mode,
+int VEC_(ntt_run)(const struct sn_vec_ntt *t, struct sn_fe *a, enum sn_ntt_mode mode,
                     const struct sn_par *par)
 {
     struct run r = {.t = t, .a = a, .mode = mode};
@@ -391,17 +391,5 @@ int sn_ifma_ntt_run(const struct sn_ifma_ntt *t, struct sn_fe *a, enum sn_ntt_mo
     }
     sn_free(r.buf);
     return 0;
-}
-#else
-int sn_ifma_ntt_new(const struct sn_field *f, unsigned log_n, const struct sn_fe *powers,
-                    const struct sn_fe *shift, const struct sn_fe *n_inv, struct sn_ifma_ntt **ret)
-{
-    return SN_E_UNIMPLEMENTED;
-}
-void sn_ifma_ntt_free(struct sn_ifma_ntt *t) {}
-int sn_ifma_ntt_run(const struct sn_ifma_ntt *t, struct sn_fe *a, enum sn_ntt_mode mode,
-                    const struct sn_par *par)
-{
-    return SN_E_UNIMPLEMENTED;
 }
 #endif
