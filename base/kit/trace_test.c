@@ -472,7 +472,7 @@ static int into_bytes(void *arg, struct sn_str b)
     (void)arg;
     return sn_buf_str(&trace_bytes, b);
 }
-static const struct sn_trace_opts plain = {.write = into_bytes};
+static const struct sn_trace_opts plain = {.write = into_bytes, .generation_ns = SN_HOUR};
 
 static void in_runtime(unsigned workers, int (*fn)(void *))
 {
