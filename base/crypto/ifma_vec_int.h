@@ -27,6 +27,7 @@ struct f5_mod {
     __m512i inv; /* -1/p mod 2^52 */
 };
 
+#ifdef __AVX512IFMA__
 static SN_ALWAYS_INLINE __m512i f5_lo(__m512i acc, __m512i a, __m512i b)
 {
     return _mm512_madd52lo_epu64(acc, a, b);
@@ -35,6 +36,36 @@ static SN_ALWAYS_INLINE __m512i f5_hi(__m512i acc, __m512i a, __m512i b)
 {
     return _mm512_madd52hi_epu64(acc, a, b);
 }
+#else
+/* Without the instructions, in doubles: 2^104 + a*b rounded towards zero has the upper half of the
+ * product as its fraction; a*b minus that is the lower half, exactly. Source: Emmart, Zheng, Weems,
+ * "Faster modular exponentiation using double precision floating point arithmetic on the GPU"
+ * (2018). Operands are read to 52 bits, as the instructions do. */
+#define F5_RZ (_MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
+static SN_ALWAYS_INLINE __m512d f5_double(__m512i a)
+{
+    return _mm512_cvtepu64_pd(_mm512_and_si512(a, _mm512_set1_epi64((int64_t)F5_LOW)));
+}
+static SN_ALWAYS_INLINE __m512i f5_fraction(__m512i acc, __m512d x)
+{
+    return _mm512_add_epi64(acc, _mm512_and_si512(_mm512_castpd_si512(x),
+                                                  _mm512_set1_epi64((int64_t)F5_LOW)));
+}
+static SN_ALWAYS_INLINE __m512d f5_upper(__m512d a, __m512d b)
+{
+    return _mm512_fmadd_round_pd(a, b, _mm512_set1_pd(0x1p104), F5_RZ);
+}
+static SN_ALWAYS_INLINE __m512i f5_lo(__m512i acc, __m512i a, __m512i b)
+{
+    __m512d x = f5_double(a), y = f5_double(b), hi = f5_upper(x, y);
+    hi = _mm512_sub_round_pd(_mm512_set1_pd(0x1p104 + 0x1p52), hi, F5_RZ);
+    return f5_fraction(acc, _mm512_fmadd_round_pd(x, y, hi, F5_RZ));
+}
+static SN_ALWAYS_INLINE __m512i f5_hi(__m512i acc, __m512i a, __m512i b)
+{
+    return f5_fraction(acc, f5_upper(f5_double(a), f5_double(b)));
+}
+#endif
 
 /* Words of 64 bits to limbs of 52; `shift` multiplies by 2^shift (0 or 4) on the way. */
 static SN_ALWAYS_INLINE struct f5 f5_split(const __m512i w[4], unsigned shift)
