@@ -7,7 +7,7 @@
 use crate::runtime::{CallBuilder, Error, Network, Provider, Result};
 use alloy::contract::CallDecoder;
 use alloy::providers::PendingTransactionBuilder;
-use alloy::rpc::client::ClientRef;
+use alloy::rpc::client::{BatchRequest, ClientRef};
 use alloy::transports::{TransportError, TransportErrorKind};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -206,7 +206,7 @@ impl Checker<'_> {
     }
     /// Tries the call in each scene with its limit, in one batch.
     async fn probe(&self, how: Method, tries: &[(Scene, Option<u64>)]) -> Checked<Vec<Outcome>> {
-        let mut batch = self.client.new_batch();
+        let mut batch = BatchRequest::new(self.client);
         let mut waiters = Vec::with_capacity(tries.len());
         for (scene, gas) in tries {
             let (method, params) = self.question(how, scene, *gas);
@@ -236,7 +236,7 @@ impl Checker<'_> {
             return Ok(found);
         }
         while from < BLOCKS && from <= newest && found.len() < ENOUGH && looked < LOOK_MAX {
-            let mut batch = self.client.new_batch();
+            let mut batch = BatchRequest::new(self.client);
             let mut waiters = Vec::new();
             for n in (from..from + BATCH).take_while(|n| *n <= newest) {
                 let params = json!([hex(newest - n), true]);
