@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Compiling circuits: sennit zk compile against npm circom2 (WebAssembly, under node), O2, .r1cs and .sym
-# written (the peer's .wasm too, ours the .snw: each its witness program). Time is of the whole process,
-# memory its peak resident set; the least of BENCH_RUNS runs, interleaved.
-#   bench/zk/compile.sh    BENCH_RUNS=3; BENCH_ONLY_CIRCUITS="Poseidon(2) ..."
+# written (the peer's .wasm too, ours the .snw: each its witness program). Wall and CPU time are of the
+# whole process, memory its peak resident set; the least of BENCH_RUNS runs, interleaved.
+#   bench/zk/compile.sh    BENCH_RUNS=3; BENCH_CIRCUITS="poseidon2 ..."; BENCH_NO_PEER=1
 set -u
 cd "$(dirname "$0")/../.."
 . bench/lib.sh
@@ -53,7 +53,8 @@ who, name, *cmd = sys.argv[1:]
 start = time.monotonic()
 p = subprocess.Popen(cmd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 _, status, usage = os.wait4(p.pid, 0)
-print(who, name, "%.4f" % (time.monotonic() - start), usage.ru_maxrss, os.waitstatus_to_exitcode(status))
+print(who, name, "%.4f" % (time.monotonic() - start), usage.ru_maxrss, os.waitstatus_to_exitcode(status),
+      "%.4f" % (usage.ru_utime + usage.ru_stime))
 PY
 }
 : >rows
@@ -71,13 +72,17 @@ echo "### Compiling, O2 (least of ${BENCH_RUNS:-3} interleaved runs, chains by t
 echo
 echo "\`bench/zk/compile.sh\`; circom2 0.2.23 (circom 2.2.3 as WebAssembly under node $(node --version)), $(bench_machine)"
 echo
-echo "| circuit | Sennit s | circom2 s | circom2/Sennit | Sennit MiB | circom2 MiB | circom2/Sennit |"
-echo "|---|---|---|---|---|---|---|"
+echo "| circuit | Sennit: wall s, CPU s, MiB | circom2: wall s, CPU s, MiB | wall | CPU | memory |"
+echo "|---|---|---|---|---|---|"
 while IFS='|' read -r name text; do
   s=$(cell ours "$name" 3) t=$(cell theirs "$name" 3) sm=$(cell ours "$name" 4) tm=$(cell theirs "$name" 4)
+  sc=$(cell ours "$name" 6) tc=$(cell theirs "$name" 6)
   [ "$s" = - ] && continue
-  if [ "$t" = - ]; then ratio=- mratio=- tmib=-; else ratio=$(bench_div "$t" "$s" %.0f) mratio=$(bench_div "$tm" "$sm" %.1f) tmib=$(bench_div "$tm" 1024 %.0f); fi
-  echo "| $text | $s | $t | $ratio | $(bench_div "$sm" 1024 %.0f) | $tmib | $mratio |"
+  if [ "$t" = - ]; then peer=- wall=- cpu=- mem=-; else
+    peer="$t, $tc, $(bench_div "$tm" 1024 %.0f)"
+    wall=$(bench_div "$t" "$s" %.1f) cpu=$(bench_div "$tc" "$sc" %.1f) mem=$(bench_div "$tm" "$sm" %.1f)
+  fi
+  echo "| $text | $s, $sc, $(bench_div "$sm" 1024 %.0f) | $peer | $wall | $cpu | $mem |"
 done <<'END'
 poseidon2|Poseidon(2)
 eddsaposeidon|EdDSAPoseidonVerifier

@@ -3,14 +3,19 @@
  * are declared once per scope and before they are used, calls name something, functions return, and
  * signals and components are not declared in loops. All findings are reported, up to
  * SN_CIRCOM_ERRORS_MAX. */
+#include "core/alloc.h"
 #include "core/status.h"
 #include "zk/circom/exec_int.h"
 
+struct declared {
+    uint32_t sym, hidden; /* what `at` said before */
+};
 struct names {
     struct cx_source *s;
     const struct cx_def *def;
-    SN_VEC(uint32_t) syms; /* in scope, innermost last */
-    size_t scope;          /* where the innermost begins */
+    SN_VEC(struct declared) syms; /* in scope, innermost last */
+    uint32_t *at;                 /* by symbol: its innermost place in syms + 1; 0 = not declared */
+    size_t scope;                 /* where the innermost begins */
     unsigned loops;
     int r; /* the first failure; only SN_E_INVALID_ARGUMENT goes on */
 };
@@ -24,19 +29,22 @@ static bool stop(const struct names *n)
     return (n->r < 0 && n->r != SN_E_INVALID_ARGUMENT) || n->s->n_errors >= SN_CIRCOM_ERRORS_MAX;
 }
 
-static bool visible(const struct names *n, uint32_t sym, size_t from)
+static void leave(struct names *n, size_t to)
 {
-    for (size_t i = n->syms.len; i > from; i--)
-        if (n->syms.ptr[i - 1] == sym) return true;
-    return false;
+    while (n->syms.len > to) {
+        struct declared d = n->syms.ptr[--n->syms.len];
+        n->at[d.sym] = d.hidden;
+    }
 }
 static void declare(struct names *n, uint32_t sym, uint32_t pos)
 {
     struct sn_str name = cx_name(n->s, sym);
-    if (visible(n, sym, n->scope))
+    if (n->at[sym] > n->scope)
         finding(n, cx_error(n->s, pos, pos + (uint32_t)name.len,
                             "\"%.*s\" is declared a second time here", SN_STR_ARG(name)));
-    finding(n, sn_vec_push(&n->syms, sym));
+    int r = sn_vec_push(&n->syms, (struct declared){sym, n->at[sym]});
+    if (r == 0) n->at[sym] = (uint32_t)n->syms.len;
+    finding(n, r);
 }
 
 static void call(struct names *n, const struct cx_expr *e, bool bus)
@@ -60,7 +68,7 @@ static void expr(struct names *n, const struct cx_expr *e)
     if (!e || stop(n)) return;
     switch (e->kind) {
     case CX_NAME:
-        if (!visible(n, e->sym, 0))
+        if (!n->at[e->sym])
             finding(n, cx_error(n->s, e->pos, e->pos + (uint32_t)cx_name(n->s, e->sym).len,
                                 "\"%.*s\" is not declared", SN_STR_ARG(cx_name(n->s, e->sym))));
         for (uint32_t i = 0; i < e->n_acc; i++) expr(n, e->acc[i].index);
@@ -108,7 +116,7 @@ static void stmt(struct names *n, const struct cx_stmt *s)
         if (s->scope && s != n->def->body) n->scope = syms; /* the body shares its parameters' */
         for (uint32_t i = 0; i < s->n; i++) stmt(n, s->list[i]);
         n->scope = scope;
-        if (s->scope) n->syms.len = syms;
+        if (s->scope) leave(n, syms);
         return;
     default: break;
     }
@@ -134,10 +142,12 @@ static bool returns(const struct cx_stmt *s)
 
 int cx_check_names(struct cx_source *s)
 {
-    struct names n = {.s = s};
+    struct names n = {.s = s, .at = SN_NEW_ARRAY(uint32_t, s->names.len + 1)};
+    if (!n.at) return SN_E_NOMEM;
     SN_VEC_EACH (&s->defs, it) {
         const struct cx_def *d = n.def = *it;
-        n.syms.len = n.scope = 0;
+        leave(&n, 0);
+        n.scope = 0;
         for (uint32_t i = 0; i < d->n_params; i++) declare(&n, d->params[i], d->pos);
         stmt(&n, d->body);
         if (d->kind == CX_FUNCTION && !returns(d->body) && !stop(&n))
@@ -145,5 +155,6 @@ int cx_check_names(struct cx_source *s)
                                  "there are ways through this function without a return"));
     }
     sn_vec_done(&n.syms);
+    sn_free(n.at);
     return n.r;
 }
