@@ -49,8 +49,8 @@ int sn_witness_write(const struct sn_witness_prog *p, const struct sn_r1cs *s,
                      const struct sn_zk_sink *out) SN_MUST_CHECK;
 /* sn_witness_read - a program from a file's bytes, which are borrowed as long as it lives (map the
  * file) and lie at a multiple of four. Everything is checked: a sum over the bytes, bounds, each
- * instruction. Returns 0, SN_E_SYNTAX, SN_E_DATA_LOSS, SN_E_OUT_OF_RANGE, SN_E_UNIMPLEMENTED (version, prime),
- * SN_E_INVALID_ARGUMENT (alignment), SN_E_NOMEM. Owns: *ret, sn_witness_free. */
+ * instruction. Returns 0, SN_E_SYNTAX, SN_E_DATA_LOSS, SN_E_OUT_OF_RANGE, SN_E_UNIMPLEMENTED
+ * (version, prime), SN_E_INVALID_ARGUMENT (alignment), SN_E_NOMEM. Owns: *ret, sn_witness_free. */
 int sn_witness_read(struct sn_str file, struct sn_witness_prog **ret) SN_MUST_CHECK;
 /* sn_witness_verify - compares the SHA-256 a file carries of itself. Returns 0, SN_E_DATA_LOSS,
  * SN_E_INVALID_ARGUMENT for a program that was not read, as sn_hash_once. */
