@@ -8,7 +8,7 @@
 #include "core/map.h"
 #include "core/status.h"
 #include "zk/elim_int.h"
-#include "zk/gates_int.h"
+#include "zk/gates.h"
 
 #define INDEX_SEED 0x7a6b636f65660000ull /* coefficients are no attacker's choice of collision: the
                                           * table only costs time, and is at most half full */

@@ -145,8 +145,8 @@ struct sn_simplify_stats {
     unsigned rounds;
 };
 /* sn_r1cs_simplify - an equivalent system with fewer rows and wires. The constant one, outputs and
- * public inputs stay, in place, and so do the signals of custom gates; private inputs may go (then their label has no wire). ret->label_of
- * maps wires to labels of `s`. ret_stats may be NULL.
+ * public inputs stay, in place, and so do the signals of custom gates; private inputs may go (then
+ * their label has no wire). ret->label_of maps wires to labels of `s`. ret_stats may be NULL.
  * A row without a solution (0 = 1) stays: the result is unsatisfiable exactly where `s` is.
  * Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE. */
 int sn_r1cs_simplify(const struct sn_r1cs *s, const struct sn_simplify_opts *o, struct sn_r1cs *ret,

@@ -9,7 +9,7 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "zk/elim_int.h"
-#include "zk/gates_int.h"
+#include "zk/gates.h"
 
 struct pass1 {
     const struct sn_r1cs *s;

@@ -35,12 +35,16 @@ struct circuit {
     struct sn_r1cs sys;
     unsigned level;
     bool reported; /* the reasons of a failure were printed */
+    struct zk_cache *cache; /* told of the sources; may be NULL */
 };
 
 static int read_source(void *ctx, const char *path, struct sn_buf *ret)
 {
+    const struct circuit *k = ctx;
     struct sn_str file;
     int r = files_map(sn_str(path), &file);
+    if (k->cache && (r == 0 || r == SN_E_NOT_FOUND))
+        zk_cache_saw(k->cache, path, r == 0 ? &file : NULL);
     if (r < 0) return r;
     r = sn_buf_put(ret, file.ptr, file.len);
     files_unmap(&file);
@@ -272,11 +276,13 @@ const struct sn_cli_command zk_cmd_compile = {
 
 struct witness_opts {
     struct circuit_opts circuit;
-    bool strict;
+    bool strict, cache;
 };
 static const struct sn_conf_field witness_fields[] = {
     SN_CONF_BOOL(struct witness_opts, strict, "strict",
                  .help = "Refuse inputs that are not below the prime instead of reducing them."),
+    SN_CONF_BOOL(struct witness_opts, cache, "cache", .def = "true",
+                 .help = "Keep the program of a source for the next time; --no-cache does not."),
     CIRCUIT_FIELDS(struct witness_opts),
 };
 static const struct sn_conf_table witness_table =
@@ -322,10 +328,10 @@ static int program_work(const struct sn_cli_call *call, struct sn_str file)
 }
 
 /* From the source by way of the program's file, so that both give the same. */
-static int source_work(const struct sn_cli_call *call)
+static int compile_program(const struct sn_cli_call *call, struct zk_cache *cache)
 {
     const struct witness_opts *o = call->opts;
-    struct circuit k = {0};
+    struct circuit k = {.cache = cache};
     struct sn_buf program;
     sn_buf_init(&program, 0);
     int r = circuit_load(call, &o->circuit, false, &k);
@@ -334,8 +340,37 @@ static int source_work(const struct sn_cli_call *call)
         r = sn_witness_write(sn_circom_witness(k.c), k.level ? &k.sys : NULL, &sink);
     }
     circuit_done(&k);
+    if (r == 0 && cache) zk_cache_put(cache, sn_buf_view(&program));
     if (r == 0) r = program_work(call, sn_buf_view(&program));
     sn_buf_done(&program);
+    return r;
+}
+
+static int source_work(const struct sn_cli_call *call)
+{
+    const struct witness_opts *o = call->opts;
+    const struct circuit_opts *co = &o->circuit;
+    struct sn_simplify_opts level;
+    int r = circuit_level(co, &level);
+    if (r < 0) return r;
+    if (!o->cache) return compile_program(call, NULL);
+    struct sn_buf flags;
+    struct zk_cache cache;
+    struct sn_str program;
+    sn_buf_init(&flags, 0);
+    (void)sn_buf_printf(&flags, "%u %u %.*s %.*s", level.level, level.rounds_max,
+                        SN_STR_ARG(co->prime), SN_STR_ARG(call->args[0]));
+    for (size_t i = 0; i < co->n_dirs; i++)
+        (void)sn_buf_printf(&flags, "\n%.*s", SN_STR_ARG(co->dirs[i]));
+    zk_cache_open(&cache, &flags);
+    if (zk_cache_find(&cache, &program)) {
+        r = program_work(call, program);
+        files_unmap(&program);
+    } else {
+        r = compile_program(call, &cache);
+    }
+    zk_cache_close(&cache);
+    sn_buf_done(&flags);
     return r;
 }
 
@@ -364,7 +399,7 @@ const struct sn_cli_command zk_cmd_witness = {
     .usage = "CIRCUIT.snw|CIRCUIT.circom INPUT.json OUT.wtns", .table = &witness_table, .args_min = 3,
     .args_max = 3,
     .about = "From the program `zk compile --snw` wrote, or from the source: then it belongs to the "
-             ".r1cs that `zk compile` writes with the same flags. What the circuit logs goes to "
-             "standard output.",
+             ".r1cs that `zk compile` writes with the same flags, and its program is kept for the "
+             "next time. What the circuit logs goes to standard output.",
     .run = witness_run,
 };

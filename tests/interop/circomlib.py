@@ -4,7 +4,7 @@
 tests. Constraint counts equal at O0 and O1, equal or fewer at O2; names and numbers of signals
 equal; the peer's witness satisfies our system at each level, and what the peer's system rejects of a
 mutated one ours rejects too.
-usage: circomlib.py SENNIT SOURCE_ROOT CACHE [REGEX]: only circuits it matches"""
+usage: circomlib.py SENNIT SOURCE_ROOT [REGEX]: only circuits it matches"""
 import json
 import os
 import random
@@ -15,8 +15,12 @@ import subprocess
 import sys
 import tempfile
 
-SENNIT, ROOT, CACHE = sys.argv[1:4]
-ONLY = re.compile(sys.argv[4] if len(sys.argv) > 4 else "")
+SENNIT, ROOT = map(os.path.abspath, sys.argv[1:3])
+ONLY = re.compile(sys.argv[3] if len(sys.argv) > 3 else "")
+CACHE = os.environ.get("SENNIT_PEER_CACHE") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sennit-peers")
+CACHE = os.path.join(CACHE, "circom")
+PEERS = ["circom2@0.2.23", "snarkjs@0.7.6", "circomlib@2.0.5"]
 MUTATIONS = 24
 P = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 
@@ -169,11 +173,12 @@ def circuits():
         if line.startswith("#"):
             continue
         file, main = line.split(maxsplit=1)
-        name = "%s_%s" % (file.replace("/", "_"), re.sub(r"\W.*", "", main.strip()))
+        files = file.split("+")
+        name = "%s_%s" % (files[0].replace("/", "_"), re.sub(r"\W.*", "", main.strip()))
         size = re.search(r"\((\d+)\)", main)
         yield ("t_" + name + (size.group(1) if size else ""),
-               'pragma circom 2.1.6;\ninclude "circomlib/circuits/%s.circom";\ncomponent main = %s;\n' %
-               (file, main.strip()), given.get(main.strip().replace(" ", "")))
+               "pragma circom 2.1.6;\n" + "".join('include "circomlib/circuits/%s.circom";\n' % f for f in files) +
+               "component main = %s;\n" % main.strip(), given.get(main.strip().replace(" ", "")))
     tests = "lib/circomlib/test/circuits"
     for file in sorted(os.listdir(tests)):
         text = open(os.path.join(tests, file)).read()
@@ -184,7 +189,23 @@ def circuits():
                given.get(main))
 
 
+def install():
+    """The peers from npm; what is missing, or None."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        return "node and npm are not installed"
+    os.makedirs(CACHE, exist_ok=True)
+    if all(os.path.isdir(os.path.join(CACHE, "node_modules", p.split("@")[0])) for p in PEERS):
+        return None
+    done = subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", *PEERS], cwd=CACHE,
+                          capture_output=True)
+    return "circom2 and circomlib from npm are out of reach" if done.returncode else None
+
+
 def main():
+    missing = install()
+    if missing:
+        print("SKIP: " + missing)
+        return 77
     work = tempfile.mkdtemp(prefix="sennit-circomlib.")
     os.chdir(work)
     os.mkdir("lib")

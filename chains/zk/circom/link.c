@@ -5,7 +5,7 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "zk/circom/exec_int.h"
-#include "zk/gates_int.h"
+#include "zk/gates.h"
 
 /* ---- layout ---------------------------------------------------------------------------------- */
 
