@@ -4,7 +4,7 @@
 # from it against the same server without, ours and Go's in one run; and with TRACE_BASE=PROGRAM, a
 # build of examples/profiled from before there were traces, what they cost while off. As
 # bench/profiling.sh: short slices in turn, several starts, the median of all pairwise ratios.
-#   TRACE_STARTS=4 TRACE_ROUNDS=60 TRACE_SLICE_MS=60 TRACE_CONNS=64 TRACE_BASE= bench/trace.sh
+#   TRACE_WHAT="sennit go off" TRACE_STARTS=4 TRACE_ROUNDS=60 TRACE_SLICE_MS=60 TRACE_CONNS=64 TRACE_BASE= bench/trace.sh
 . "$(dirname "$0")/lib.sh"
 starts=${TRACE_STARTS:-4} rounds=${TRACE_ROUNDS:-60} slice=${TRACE_SLICE_MS:-60} conns=${TRACE_CONNS:-64}
 command -v curl >/dev/null || { echo "SKIP: curl is not installed"; exit 0; }
@@ -16,6 +16,7 @@ if command -v go >/dev/null; then
   what+=(go)
 fi
 [ -z "${TRACE_BASE:-}" ] || what+=(off)
+[ -z "${TRACE_WHAT:-}" ] || read -ra what <<<"$TRACE_WHAT"
 port=18700
 # server WHAT - in the background on the next port: its pid is in BENCH_PID.
 server() {
@@ -41,7 +42,7 @@ one() {
   fi
   taskset -c 1 "$BENCH_BUILD/bench/pairs" -c "$conns" -n "$rounds" -s "$slice" -o "$BENCH_TMP/ratios.$1" \
     "without=$a:$first" "with=$b:$second" >"$BENCH_TMP/table" || exit 1
-  awk -F'|' '$2 == " without " || $2 == " with " {printf "%s ", $3} END {print ""}' "$BENCH_TMP/table" >>"$BENCH_TMP/rates.$1"
+  awk -F'|' '$2 == " without " || $2 == " with " {printf "%d ", $3} END {print ""}' "$BENCH_TMP/table" >>"$BENCH_TMP/rates.$1"
   if [ -n "$trace" ]; then
     kill -0 "$trace" 2>/dev/null || { echo "bench: the trace ended before the measurement" >&2; exit 1; }
     bench_stop "$trace"

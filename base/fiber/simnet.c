@@ -853,7 +853,7 @@ int sn_simnet_listen(const struct sn_net_name *n, const char *text, struct sn_li
 
 int sn_simnet_resolve(struct sn_str host, char (*ret)[SN_ADDR_TEXT_MAX], int max)
 {
-    struct sn_sim_host *h;
+    struct sn_sim_host *h = NULL;
     char text[SN_ADDR_TEXT_MAX];
     snprintf(text, sizeof text, "%.*s", SN_STR_ARG(host));
     int r = host_lookup(host, text, &h);

@@ -587,8 +587,7 @@ static unsigned tn_state(void *of)
     const struct cl_stream *st = ((struct cl_call *)of)->stream;
     return (st->hold_off < st->hold.len || st->in.len ? H2_TUNNEL_READABLE : 0) |
            (st->end ? H2_TUNNEL_IN_END : 0) |
-           (st->closed || st->h->err < 0 ? H2_TUNNEL_OVER : 0) |
-           (st->writer.f ? H2_TUNNEL_WRITING : 0);
+           (st->closed || st->h->err < 0 ? H2_TUNNEL_OVER : 0);
 }
 
 static void tn_stop(void *of)

@@ -367,7 +367,7 @@ static unsigned tn_state(void *of)
 {
     struct h2_x *x = of;
     return (x->in_off < x->in.len ? H2_TUNNEL_READABLE : 0) | (x->in_end ? H2_TUNNEL_IN_END : 0) |
-           (x->closed || x->h->err < 0 ? H2_TUNNEL_OVER : 0) | (x->writer.f ? H2_TUNNEL_WRITING : 0);
+           (x->closed || x->h->err < 0 ? H2_TUNNEL_OVER : 0);
 }
 static void tn_stop(void *of)
 {

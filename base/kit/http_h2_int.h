@@ -27,9 +27,8 @@ static inline void h2_wake(struct h2_waiter *w)
 
 enum {
     H2_TUNNEL_READABLE = 1,
-    H2_TUNNEL_IN_END = 2,  /* the peer has sent everything */
-    H2_TUNNEL_OVER = 4,    /* the stream or its connection is gone */
-    H2_TUNNEL_WRITING = 8, /* a fiber waits in `write` */
+    H2_TUNNEL_IN_END = 2, /* the peer has sent everything */
+    H2_TUNNEL_OVER = 4,   /* the stream or its connection is gone */
 };
 struct h2_tunnel;
 /* What a tunnel stands on; `of` is the exchange or the call. */

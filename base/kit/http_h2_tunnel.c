@@ -19,7 +19,9 @@ struct h2_tunnel {
     void *of;
     int worker;
     unsigned refs; /* the owner, the handler or response, operations in progress */
-    bool closed, shut, firing;
+    bool closed, firing;
+    bool writing;        /* a fiber is in ops->write, whose bytes are borrowed */
+    bool shut, shut_due; /* the end was written; will be, by who is writing */
     struct sn_timer timer; /* parked: the idle limit, or another attempt to fire */
     sn_stream_ready_fn fn; /* parked */
     void *arg;
@@ -54,10 +56,25 @@ static ssize_t tunnel_read(struct sn_stream *s, void *buf, size_t cap)
     return n;
 }
 
+static int tunnel_put(struct h2_tunnel *t, struct sn_str data, bool last)
+{
+    t->writing = true;
+    int r = t->ops->write(t->of, data, last);
+    t->writing = false;
+    return t->closed ? SN_E_CLOSED : r;
+}
+
+static int tunnel_end_out(struct h2_tunnel *t)
+{
+    if (t->shut || (t->ops->state(t->of) & H2_TUNNEL_OVER)) return 0;
+    t->shut = true;
+    return tunnel_put(t, (struct sn_str){0}, true);
+}
+
 static ssize_t tunnel_writev(struct sn_stream *s, struct iovec *iov, int n)
 {
     struct h2_tunnel *t = tunnel_of(s);
-    if (t->shut) return SN_E_CLOSED;
+    if (t->shut || t->shut_due) return SN_E_CLOSED;
     struct sn_buf joined;
     sn_buf_init(&joined, 0);
     ssize_t total = 0;
@@ -74,28 +91,22 @@ static ssize_t tunnel_writev(struct sn_stream *s, struct iovec *iov, int n)
         } else {
             i++;
         }
-        if (r == 0 && piece.len) r = t->ops->write(t->of, piece, false);
-        if (t->closed) r = SN_E_CLOSED;
+        if (r == 0 && piece.len) r = tunnel_put(t, piece, false);
         total += (ssize_t)piece.len;
     }
     sn_buf_done(&joined);
+    if (r == 0 && t->shut_due) r = tunnel_end_out(t);
     h2_tunnel_unref(t);
     return r < 0 ? r : total;
-}
-
-static int tunnel_end_out(struct h2_tunnel *t)
-{
-    if (t->shut || (t->ops->state(t->of) & H2_TUNNEL_OVER)) return 0;
-    t->shut = true;
-    return t->ops->write(t->of, (struct sn_str){0}, true);
 }
 
 static int tunnel_shutdown(struct sn_stream *s)
 {
     struct h2_tunnel *t = tunnel_of(s);
+    t->shut_due = true;
+    if (t->writing) return 0; /* who writes ends it behind the last byte */
     t->refs++;
     int r = tunnel_end_out(t);
-    if (t->closed) r = SN_E_CLOSED;
     h2_tunnel_unref(t);
     return r;
 }
@@ -165,10 +176,10 @@ static bool tunnel_unpark(struct sn_stream *s)
 static void close_main(void *arg)
 {
     struct h2_tunnel *t = arg;
-    int r = t->ops->state(t->of) & H2_TUNNEL_WRITING ? SN_E_CLOSED : tunnel_end_out(t);
+    bool whole = !t->writing && tunnel_end_out(t) >= 0;
     unsigned state = t->ops->state(t->of);
-    if (!(state & H2_TUNNEL_OVER) && (r < 0 || !(state & H2_TUNNEL_IN_END)))
-        t->ops->reset(t->of, r == 0, true);
+    if (!(state & H2_TUNNEL_OVER) && (!whole || !(state & H2_TUNNEL_IN_END)))
+        t->ops->reset(t->of, whole, true);
     h2_tunnel_unref(t);
 }
 

@@ -232,7 +232,7 @@ ssize_t http_body_copy(struct http_body *b, struct http_in *in, void *buf, size_
         if (b->left == 0) b->eof = true;
         return r;
     }
-    const char *p;
+    const char *p = NULL;
     ssize_t n = http_body_next(b, in, cap, &p);
     if (n > 0) memcpy(buf, p, (size_t)n);
     return n;

@@ -17,6 +17,7 @@ struct wenv {
     int (*body)(struct wenv *e);
     int64_t ping_ns;
     bool h2; /* dial over h2 (RFC 8441) */
+    struct sn_event shut;
     unsigned closed;
     int close_code;
     struct sn_event closed_ev;
@@ -54,10 +55,28 @@ static int shout(struct sn_http_x *x)
     return 0;
 }
 
+/* Reads only once the client has shut down, and says how much that was. */
+static int sink(struct sn_http_x *x, struct wenv *e)
+{
+    struct sn_stream *st;
+    struct sn_str rest;
+    char buf[4096];
+    size_t total = 0;
+    int r = sn_http_hijack(x, 200, &st, &rest);
+    if (r < 0) return r;
+    T_OK(sn_event_wait(&e->shut));
+    for (ssize_t n; (n = sn_read(st, buf, sizeof(buf))) > 0;) total += (size_t)n;
+    r = snprintf(buf, sizeof(buf), "%zu", total);
+    T_EQ(sn_write(st, buf, (size_t)r), r);
+    sn_stream_close(st);
+    return 0;
+}
+
 static int wapp(struct sn_http_x *x, void *arg)
 {
     struct wenv *e = arg;
     struct sn_ws *ws;
+    if (sn_str_eqc(x->req.path, "/sink")) return sink(x, e);
     if (sn_str_eqc(x->req.path, "/refused")) return SN_E_PERMISSION_DENIED;
     if (sn_str_eqc(x->req.path, "/raw")) return shout(x);
     if (sn_str_eqc(x->req.path, "/parked")) {
@@ -327,6 +346,45 @@ static int t_ws_shared(struct wenv *e)
     }
     T_OK(sn_event_wait(&e->closed_ev));
     return 0;
+}
+
+/* A shutdown while another fiber writes more than the peer's window: the end comes behind the last byte. */
+#define FLOOD_BYTES (1u << 20)
+static int flood(void *arg)
+{
+    char *big = sn_zalloc(1, FLOOD_BYTES);
+    T_EQ(sn_write(arg, big, FLOOD_BYTES), FLOOD_BYTES);
+    sn_free(big);
+    return 0;
+}
+static int t_shut_while_writing(struct wenv *e)
+{
+    char url[160], buf[16] = {0};
+    struct sn_http_resp *r;
+    struct sn_stream *st;
+    struct sn_str rest;
+    snprintf(url, sizeof(url), "%s/sink", e->base);
+    struct sn_http_call call = {.url = sn_str(url), .protocol = SN_STR("sink")};
+    T_OK(sn_http_do(e->client, &call, &r));
+    T_OK(sn_http_resp_hijack(r, &st, &rest));
+    sn_http_resp_close(r);
+    struct sn_scope_storage mem;
+    struct sn_scope *s = sn_scope_begin(&mem);
+    T_OK(sn_scope_go_on(s, (unsigned)sn_worker_id(), "flood", flood, st));
+    T_OK(sn_sleep(20 * SN_MS)); /* until the window is full */
+    T_OK(sn_stream_shutdown(st));
+    T_EQ(sn_write(st, "x", 1), SN_E_CLOSED);
+    sn_event_set(&e->shut);
+    T_OK(sn_read_full(st, buf, 7));
+    T_STR(sn_str(buf), "1048576");
+    T_OK(sn_scope_end(s));
+    sn_stream_close(st);
+    return 0;
+}
+SN_TEST(h2_shutdown_while_writing)
+{
+    struct wenv e = {.body = t_shut_while_writing, .h2 = true};
+    wrun(&e, 1);
 }
 SN_TEST(ws_shared_h2_connection)
 {

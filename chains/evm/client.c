@@ -13,6 +13,14 @@
 
 /* ---- values ---- */
 
+int sn_eth_number(const struct sn_json *v, const char *what, uint64_t *ret)
+{
+    struct sn_str s = sn_json_str(v);
+    if (sn_eth_quantity(v, what, ret) == 0) return 0;
+    return sn_fail(SN_E_PROTOCOL,
+                   "%s: \"0x...\" of at most 64 bits expected, the node said \"%.*s\"", what,
+                   (int)SN_MIN(s.len, (size_t)80), s.ptr ? s.ptr : "");
+}
 int sn_eth_bytes(const struct sn_json *v, const char *what, void *ret, size_t n)
 {
     struct sn_str s = sn_json_str(v);
@@ -59,7 +67,7 @@ static int chain_of(struct sn_eth_rpc *rpc, uint64_t *ret)
     const struct sn_json *v;
     sn_arena_init(&a, NULL, 0);
     int r = sn_eth_call(rpc, &a, &v, NULL, "eth_chainId", "[]");
-    if (r >= 0) r = sn_eth_quantity(v, "eth_chainId", ret);
+    if (r >= 0) r = sn_eth_number(v, "eth_chainId", ret);
     sn_arena_done(&a);
     return r;
 }
@@ -93,11 +101,10 @@ int sn_eth_client_check(const struct sn_eth_client *c)
 int sn_eth_block_read(const struct sn_json *v, struct sn_eth_block *ret)
 {
     struct sn_eth_block b = {.json = v};
-    int r = sn_eth_quantity(sn_json_get(v, "number"), "block number", &b.number);
-    if (r == 0) r = sn_eth_quantity(sn_json_get(v, "timestamp"), "block timestamp", &b.timestamp);
-    if (r < 0) return sn_wrap(SN_E_PROTOCOL, "block");
-    if ((r = sn_eth_bytes(sn_json_get(v, "hash"), "block hash", b.hash, 32)) < 0) return r;
-    r = sn_eth_bytes(sn_json_get(v, "parentHash"), "parentHash", b.parent, 32);
+    int r = sn_eth_number(sn_json_get(v, "number"), "block number", &b.number);
+    if (r == 0) r = sn_eth_number(sn_json_get(v, "timestamp"), "block timestamp", &b.timestamp);
+    if (r == 0) r = sn_eth_bytes(sn_json_get(v, "hash"), "block hash", b.hash, 32);
+    if (r == 0) r = sn_eth_bytes(sn_json_get(v, "parentHash"), "parentHash", b.parent, 32);
     if (r == 0) *ret = b;
     return r;
 }

@@ -43,6 +43,9 @@ int sn_eth_block_get(const struct sn_eth_client *c, struct sn_str what, struct s
                      struct sn_eth_block *ret) SN_MUST_CHECK;
 /* sn_eth_block_read - from a header as nodes write it. Returns 0, SN_E_PROTOCOL naming the member. */
 int sn_eth_block_read(const struct sn_json *v, struct sn_eth_block *ret) SN_MUST_CHECK;
+/* sn_eth_number - a "0x..." number of at most 64 bits in a node's answer. Returns 0, SN_E_PROTOCOL;
+ * `what` names it. (sn_eth_quantity is for input: it tells absent and too large apart.) */
+int sn_eth_number(const struct sn_json *v, const char *what, uint64_t *ret) SN_MUST_CHECK;
 /* sn_eth_bytes - exactly n bytes of "0x..." text. Returns 0, SN_E_PROTOCOL; `what` names it. */
 int sn_eth_bytes(const struct sn_json *v, const char *what, void *ret, size_t n) SN_MUST_CHECK;
 /* sn_eth_data - any number of bytes of "0x..." text, into the arena. Returns as sn_eth_bytes. */
@@ -217,7 +220,8 @@ int sn_eth_multicall(struct sn_eth_client *c, struct sn_eth_multi *calls, size_t
 #define SN_ETH_FROM_NOW UINT64_MAX
 
 struct sn_eth_watch_opts {
-    uint64_t from;          /* the first block; SN_ETH_FROM_NOW: the one after the newest */
+    uint64_t from;          /* the first block; SN_ETH_FROM_NOW: the one after the newest at the
+                             * first sn_eth_watch_next */
     struct sn_eth_filter filter;
     bool no_logs;           /* blocks alone */
     uint64_t confirmations; /* a block is told once so many are on top of it; 0 = at once */

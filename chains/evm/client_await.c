@@ -35,17 +35,19 @@ static int read_receipt(const struct sn_json *v, struct sn_eth_receipt *ret)
     const struct sn_json *contract = sn_json_get(v, "contractAddress");
     int r = sn_eth_bytes(sn_json_get(v, "transactionHash"), "transactionHash", t.hash, 32);
     if (r == 0) r = sn_eth_bytes(sn_json_get(v, "blockHash"), "blockHash", t.block_hash, 32);
-    if (r == 0) r = sn_eth_quantity(sn_json_get(v, "blockNumber"), "blockNumber", &t.block);
-    if (r == 0) r = sn_eth_quantity(sn_json_get(v, "transactionIndex"), "transactionIndex", &t.index);
-    if (r == 0) r = sn_eth_quantity(sn_json_get(v, "gasUsed"), "gasUsed", &t.gas_used);
+    if (r == 0) r = sn_eth_number(sn_json_get(v, "blockNumber"), "blockNumber", &t.block);
+    if (r == 0) r = sn_eth_number(sn_json_get(v, "transactionIndex"), "transactionIndex", &t.index);
+    if (r == 0) r = sn_eth_number(sn_json_get(v, "gasUsed"), "gasUsed", &t.gas_used);
     if (r == 0 && sn_json_get(v, "status"))
-        r = sn_eth_quantity(sn_json_get(v, "status"), "status", &status);
-    if (r == 0 && price.len) r = sn_u256_parse(price, &t.gas_price);
+        r = sn_eth_number(sn_json_get(v, "status"), "status", &status);
+    if (r == 0 && price.len && sn_u256_parse(price, &t.gas_price) < 0)
+        r = sn_fail(SN_E_PROTOCOL, "effectiveGasPrice: \"%.*s\" is no number",
+                    (int)SN_MIN(price.len, (size_t)80), price.ptr);
     if (r == 0 && sn_json_is(contract, SN_JSON_STRING)) {
         r = sn_eth_bytes(contract, "contractAddress", t.contract, SN_ADDRESS_LEN);
         t.created = true;
     }
-    if (r < 0) return sn_wrap(SN_E_PROTOCOL, "receipt");
+    if (r < 0) return sn_wrap(r, "receipt");
     t.success = status == 1;
     *ret = t;
     return 0;
@@ -108,7 +110,7 @@ static int check_gone(struct waiting *w, const struct look *l, uint64_t head)
 {
     uint64_t count;
     if (!w->raw.len) return 0;
-    int r = sn_eth_quantity(l->replies[l->n - 1].result, "eth_getTransactionCount", &count);
+    int r = sn_eth_number(l->replies[l->n - 1].result, "eth_getTransactionCount", &count);
     if (r < 0) return r;
     if (count <= w->s->tx.nonce) w->gone = 0;
     else if (w->gone++ == 0) w->gone_head = head;
@@ -133,7 +135,7 @@ static int look(struct waiting *w, struct sn_arena *a)
     struct sn_eth_receipt t = {0};
     uint64_t head;
     int r = l ? ask(w, a, l) : SN_E_NOMEM;
-    if (r == 0) r = sn_eth_quantity(l->replies[w->s->n].result, "eth_blockNumber", &head);
+    if (r == 0) r = sn_eth_number(l->replies[w->s->n].result, "eth_blockNumber", &head);
     if (r == 0) r = receipt_in(w, l, &t);
     if (r < 0) return r;
     unsigned reorgs = w->found.reorgs;

@@ -64,9 +64,9 @@ static int hand_out(struct walk *w, const struct sn_json *logs, uint64_t from, u
                        sn_json_kind_name(sn_json_kind(logs)));
     for (SN_JSON_EACH(logs, it)) {
         uint64_t block, index;
-        int r = sn_eth_quantity(sn_json_get(it, "blockNumber"), "blockNumber", &block);
-        if (r == 0) r = sn_eth_quantity(sn_json_get(it, "logIndex"), "logIndex", &index);
-        if (r < 0) return sn_wrap(SN_E_PROTOCOL, "eth_getLogs");
+        int r = sn_eth_number(sn_json_get(it, "blockNumber"), "blockNumber", &block);
+        if (r == 0) r = sn_eth_number(sn_json_get(it, "logIndex"), "logIndex", &index);
+        if (r < 0) return sn_wrap(r, "eth_getLogs");
         if (block < from || block > to)
             return sn_fail(SN_E_PROTOCOL, "eth_getLogs: a log of block %llu for blocks %llu to %llu",
                            (unsigned long long)block, (unsigned long long)from,

@@ -128,7 +128,7 @@ static int contract_answers(struct multi *m, struct sn_str data, struct sn_eth_m
     int r = sn_abi_params_parse(m->a, SN_STR("((bool,bytes)[])"), &p);
     if (r == 0) r = sn_abi_params_type(m->a, p, &t);
     if (r == 0) r = sn_abi_decode(m->a, t, data, NULL, &v);
-    if (r < 0) return r == SN_E_NOMEM ? r : sn_wrap(SN_E_PROTOCOL, "Multicall3");
+    if (r < 0) return r == SN_E_NOMEM ? r : sn_fail(SN_E_PROTOCOL, "Multicall3's answer is no encoding");
     if (v.items[0].len != n)
         return sn_fail(SN_E_PROTOCOL, "Multicall3: %u answers to %zu calls", v.items[0].len, n);
     for (size_t i = 0; i < n; i++) {
@@ -263,7 +263,7 @@ int sn_eth_multicall(struct sn_eth_client *c, struct sn_eth_multi *calls, size_t
         const struct sn_json *v;
         uint64_t head;
         r = sn_eth_call(c->rpc, a, &v, NULL, "eth_blockNumber", "[]");
-        if (r >= 0) r = sn_eth_quantity(v, "eth_blockNumber", &head);
+        if (r >= 0) r = sn_eth_number(v, "eth_blockNumber", &head);
         if (r < 0) return r;
         m.block = sn_arena_printf(a, "0x%llx", (unsigned long long)head);
         if (!m.block.ptr) return SN_E_NOMEM;

@@ -331,7 +331,7 @@ static void unsubscribe(struct ask *q)
     if (q->conn) q->conn->subscribed = false;
     sn_jsonw_kbool(q->w, "result", true);
 }
-static void chain_id(struct ask *q) { result_quantity(q, NODE_CHAIN); }
+static void chain_id(struct ask *q) { result_quantity(q, q->n->chain_id); }
 static void block_number(struct ask *q) { result_quantity(q, tip(q->n)->number); }
 static void tip_fee(struct ask *q) { result_quantity(q, 1); }
 
@@ -551,6 +551,7 @@ static void miner(void *arg)
 void node_start(struct node *n, unsigned fault_percent)
 {
     n->fault_percent = fault_percent;
+    n->chain_id = NODE_CHAIN;
     n->host = sn_sim_host_new("node");
     add_block(n);
     T_OK(sn_sim_host_go(n->host, "node", host_main, n));

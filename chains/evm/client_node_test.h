@@ -30,6 +30,7 @@ struct node {
     struct sn_sim_host *host;
     struct sn_http_server *server;
     struct sn_event listening, served;
+    uint64_t chain_id; /* NODE_CHAIN; tests may change it */
     bool calm;   /* no faults any more */
     bool halted; /* no blocks any more */
     unsigned fault_percent;

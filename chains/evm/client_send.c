@@ -44,7 +44,7 @@ static int count_of(struct sn_eth_account *acc, struct sn_arena *a, uint64_t *re
     if (!from.ptr) return SN_E_NOMEM;
     int r = sn_eth_call(acc->c->rpc, a, &v, NULL, "eth_getTransactionCount", "[\"%s\",\"pending\"]",
                         from.ptr);
-    return r < 0 ? r : sn_eth_quantity(v, "eth_getTransactionCount", ret);
+    return r < 0 ? r : sn_eth_number(v, "eth_getTransactionCount", ret);
 }
 /* ask - the node's count moves ours forward, never back: a node that lags would have nonces of
  * transactions on their way used again. With the lock held. */
@@ -203,12 +203,18 @@ static enum outcome transmit_once(struct outgoing *o, bool *ret_again)
     struct sn_eth_request call = {.method = "eth_sendRawTransaction", .params = params};
     struct sn_eth_reply reply;
     *ret_again = false;
-    o->err = params.ptr ? sn_eth_batch(o->acc->c->rpc, &call, 1, o->a, &reply) : SN_E_NOMEM;
-    if (o->err < 0) { /* not answered, or turned away before it was looked at */
+    if (!params.ptr) {
+        o->err = SN_E_NOMEM;
+        return o->maybe ? MAYBE : REFUSED;
+    }
+    o->err = sn_eth_batch(o->acc->c->rpc, &call, 1, o->a, &reply);
+    if (o->err == SN_E_RESOURCE_EXHAUSTED || o->err == SN_E_REFUSED ||
+        o->err == SN_E_PERMISSION_DENIED) { /* turned away before it was looked at */
         *ret_again = sn_eth_transient(o->err);
-        if (o->err == SN_E_RESOURCE_EXHAUSTED || o->err == SN_E_REFUSED || o->err == SN_E_NOMEM ||
-            o->err == SN_E_PERMISSION_DENIED)
-            return o->maybe ? MAYBE : REFUSED;
+        return o->maybe ? MAYBE : REFUSED;
+    }
+    if (o->err < 0) { /* not answered, or the answer was lost here, for want of memory too */
+        *ret_again = sn_eth_transient(o->err);
         o->maybe = true;
         return MAYBE;
     }
@@ -316,7 +322,8 @@ static int fill_gas(struct sn_eth_account *acc, struct sn_arena *a, struct sn_tx
     if (tx->n_access || tx->n_auths)
         return sn_fail(SN_E_INVALID_ARGUMENT,
                        "gas: give a limit where there are access lists or authorisations");
-    int r = sn_gas_estimate(acc->c->rpc, &call, &(struct sn_gas_opts){.no_history = true}, a, &e);
+    static const struct sn_gas_opts quick = {.drift_blocks = 1, .quick = true};
+    int r = sn_gas_estimate(acc->c->rpc, &call, &quick, a, &e);
     if (r < 0) return r;
     if (e.reverts) {
         struct sn_json data = sn_json_string(e.revert_data);

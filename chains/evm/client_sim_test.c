@@ -383,3 +383,96 @@ SN_TEST(eth_subscription_gaps)
         T_ASSERT(w.dropped > 10);
     }
 }
+
+/* ---- a watch where following ends ---- */
+
+/* Takes events up to block `to`. */
+static int follow(struct sn_eth_watch *watch, uint64_t to, struct sn_eth_event *ret)
+{
+    do {
+        int r = sn_eth_watch_next(watch, ret);
+        if (r < 0) return r;
+    } while (ret->kind != SN_ETH_EVENT_BLOCK || ret->number < to);
+    return 0;
+}
+static void mine_to(struct node *n, uint64_t to)
+{
+    while (n->chain.len <= to) node_mine(n);
+}
+static void limits_client(void *arg)
+{
+    struct raw_world *w = arg;
+    struct sn_eth_client c;
+    struct sn_eth_rpc *rpc;
+    struct sn_eth_watch *watch;
+    struct sn_eth_event e;
+    char url[64];
+    struct sn_eth_opts o = {.url = node_url(&w->node, true, url, sizeof(url))};
+    T_OK(sn_eth_open(&o, &rpc));
+    T_OK(sn_eth_client_init(&c, rpc, NODE_CHAIN, 0));
+    T_OK(sn_eth_watch_open(&c, &(struct sn_eth_watch_opts){.from = 1}, &watch));
+    mine_to(&w->node, 400);
+    T_OK(follow(watch, 400, &e));
+    /* As deep as it remembers: told, and from where on. */
+    node_reorg(&w->node, 200);
+    do T_OK(sn_eth_watch_next(watch, &e));
+    while (e.kind == SN_ETH_EVENT_LOG);
+    T_EQ(e.kind, SN_ETH_EVENT_REORG);
+    T_EQ(e.number, 201);
+    T_OK(follow(watch, 401, &e));
+    /* With blocks to be sure of, a shallow reorg is no event at all. */
+    struct sn_eth_watch *sure;
+    T_OK(sn_eth_watch_open(&c, &(struct sn_eth_watch_opts){.from = 390, .confirmations = 6}, &sure));
+    T_OK(follow(sure, 395, &e));
+    node_reorg(&w->node, 5);
+    mine_to(&w->node, 410);
+    do {
+        T_OK(sn_eth_watch_next(sure, &e));
+        T_ASSERT(e.kind != SN_ETH_EVENT_REORG && e.number <= 404);
+    } while (e.kind != SN_ETH_EVENT_BLOCK || e.number < 404);
+    sn_eth_watch_close(sure);
+    T_OK(follow(watch, 410, &e));
+    /* Deeper: nobody can tell any more what is void. */
+    node_reorg(&w->node, 300);
+    int r = follow(watch, 411, &e);
+    T_EQ(r, SN_E_OUT_OF_RANGE);
+    sn_eth_watch_close(watch);
+    /* Behind the address is another chain all of a sudden. */
+    T_OK(sn_eth_watch_open(&c, &(struct sn_eth_watch_opts){.from = SN_ETH_FROM_NOW, .no_logs = true},
+                           &watch));
+    int64_t prev = sn_deadline_tighten(sn_now() + SN_SEC);
+    T_EQ(sn_eth_watch_next(watch, &e), SN_E_DEADLINE_EXCEEDED); /* it has its place now */
+    sn_deadline_restore(prev);
+    node_mine(&w->node);
+    T_OK(follow(watch, 1, &e));
+    w->node.chain_id++;
+    node_drop_sockets(&w->node);
+    do r = sn_eth_watch_next(watch, &e);
+    while (r == 0);
+    T_EQ(r, SN_E_FAILED_PRECONDITION);
+    sn_eth_watch_close(watch);
+    sn_eth_close(rpc);
+    sn_event_set(&w->done);
+}
+static int limits_main(void *arg)
+{
+    struct raw_world *w = arg;
+    w->node.calm = true;
+    node_start(&w->node, 0);
+    struct sn_sim_host *ch = sn_sim_host_new("client");
+    w->node.halted = true; /* the test mines */
+    T_OK(sn_sleep(3 * SN_SEC));
+    T_OK(sn_sim_host_go(ch, "client", limits_client, w));
+    T_OK(sn_event_wait(&w->done));
+    node_stop(&w->node);
+    return 0;
+}
+SN_TEST(eth_watch_limits)
+{
+    static struct raw_world w;
+    for (unsigned i = 0; i < 3; i++) {
+        memset(&w, 0, sizeof(w));
+        int r = sn_sim_run(&(struct sn_sim_opts){.seed = sn_test_seed() + i}, limits_main, &w, NULL);
+        T_ASSERTF(r >= 0, "%s", sn_diag_str(r));
+    }
+}

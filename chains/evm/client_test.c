@@ -32,6 +32,7 @@ static int script_batch(struct sn_eth_rpc *rpc, const struct sn_eth_request *cal
         s->sends += strcmp(calls[i].method, "eth_sendRawTransaction") == 0;
         const char *said = s->says(s, calls[i].method, calls[i].params);
         if (!said) return sn_fail(SN_E_RESET, "script");
+        if (said[0] == '!') return SN_E_NOMEM; /* done, and the answer found no room */
         struct sn_str text = sn_arena_printf(a, "{%s}", said);
         int r = text.ptr ? sn_eth_answer_parse(a, text, &ret[i]) : SN_E_NOMEM;
         if (r < 0) return r;
@@ -207,7 +208,8 @@ SN_TEST(eth_client_refuses_another_chain)
     s.text = "\"result\":\"0x1\"";
     T_EQ(sn_eth_client_check(&c), SN_E_FAILED_PRECONDITION);
     s.text = "\"result\":\"main\"";
-    T_EQ(sn_eth_client_init(&c, &s.rpc, 0, 0), SN_E_INVALID_ARGUMENT);
+    T_EQ(sn_eth_client_init(&c, &s.rpc, 0, 0), SN_E_PROTOCOL);
+    T_ASSERT(strstr(sn_diag_str(SN_E_PROTOCOL), "eth_chainId: \"0x...\""));
 }
 #define HASH1 "0x1111111111111111111111111111111111111111111111111111111111111111"
 #define HEADER(number) "\"result\":{\"number\":\"" number "\",\"timestamp\":\"0x1\",\"hash\":\"" HASH1 \
@@ -471,6 +473,8 @@ SN_TEST(eth_sends_once)
         {{ERR("insufficient funds")}, false, SN_E_FAILED_PRECONDITION, false, 1, 5},
         /* No answer: the node is asked, and the same bytes go out again. */
         {{NULL}, true, 0, true, 1, 6},
+        {{"!"}, true, 0, true, 1, 6},
+        {{"!"}, false, 0, false, 1, 6},
         {{ERR("internal error"), "."}, false, 0, true, 2, 6},
         {{ERR("internal error"), ERR("already known")}, false, 0, true, 2, 6},
         /* After an answer that did not come, "nonce too low" may mean this very transaction. */

@@ -118,9 +118,8 @@ static int check_logs(const struct sn_json *logs, const struct sn_eth_block *b)
     for (size_t i = 0; i < sn_json_len(logs); i++) {
         const struct sn_json *it = sn_json_at(logs, i);
         int r = sn_eth_bytes(sn_json_get(it, "blockHash"), "blockHash", hash, 32);
-        if (r == 0 && sn_eth_quantity(sn_json_get(it, "logIndex"), "logIndex", &index) < 0)
-            r = sn_wrap(SN_E_PROTOCOL, "eth_getLogs");
-        if (r < 0) return r;
+        if (r == 0) r = sn_eth_number(sn_json_get(it, "logIndex"), "logIndex", &index);
+        if (r < 0) return sn_wrap(r, "eth_getLogs");
         if (memcmp(hash, b->hash, 32) != 0 || (i && index <= before))
             return sn_fail(SN_E_PROTOCOL, "eth_getLogs: a log of another block, or out of order");
         before = index;

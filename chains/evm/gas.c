@@ -226,7 +226,7 @@ static void interval_stage(struct work *w)
     e->scenes = w->n_scenes;
     e->limit = e->limit_min;
     e->used = low;
-    if (e->method == SN_GAS_BISECT) { /* refunds are a fifth at most, a 64th stays at nested calls */
+    if (e->method == SN_GAS_BISECT) { /* a fifth is refunded at most, a 64th stays at calls */
         e->used = high = e->limit_min;
         low = high - high / 5 - high / 32;
         reason(w, "by bisection: refunds cannot be seen");

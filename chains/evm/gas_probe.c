@@ -97,9 +97,8 @@ bool gas_text_is_out_of_gas(struct sn_str text)
 /* gas_used - what fits into 56 bits: sums and shares of it then fit into 64. */
 static int gas_used(const struct sn_json *v, const char *what, uint64_t *ret)
 {
-    if (sn_eth_quantity(v, what, ret) < 0) return sn_wrap(SN_E_PROTOCOL, "the node's answer");
-    if (*ret >> 56) return sn_fail(SN_E_PROTOCOL, "the node's answer: %s: beyond 56 bits", what);
-    return 0;
+    if (sn_eth_quantity(v, what, ret) >= 0 && *ret >> 56 == 0) return 0;
+    return sn_fail(SN_E_PROTOCOL, "%s: \"0x...\" of at most 56 bits expected", what);
 }
 static int read_simulated(const struct sn_json *v, struct gas_probe *p)
 {

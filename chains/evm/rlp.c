@@ -62,7 +62,7 @@ int sn_rlp_take_str(struct sn_str *in, const char *what, struct sn_str *ret)
 }
 int sn_rlp_take_fixed(struct sn_str *in, const char *what, void *ret, size_t n)
 {
-    struct sn_str s;
+    struct sn_str s = {0};
     int r = take(in, what, false, &s);
     if (r < 0) return r;
     if (s.len != n) return sn_fail(SN_E_SYNTAX, "%s: %zu bytes, expected %zu", what, s.len, n);
@@ -71,7 +71,7 @@ int sn_rlp_take_fixed(struct sn_str *in, const char *what, void *ret, size_t n)
 }
 int sn_rlp_take_u256(struct sn_str *in, const char *what, struct sn_u256 *ret)
 {
-    struct sn_str s;
+    struct sn_str s = {0};
     uint8_t word[32] = {0};
     int r = take(in, what, false, &s);
     if (r < 0) return r;

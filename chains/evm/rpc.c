@@ -61,7 +61,7 @@ int sn_eth_answers_parse(struct sn_arena *a, struct sn_str text, size_t n, struc
     const struct sn_json *v, *one;
     struct sn_json_opts o = {.bytes_max = SN_ETH_ANSWER_BYTES_MAX};
     int r = sn_json_parse(a, text, &o, &v);
-    if (r < 0) return r == SN_E_NOMEM ? r : sn_wrap(SN_E_PROTOCOL, "JSON-RPC answer");
+    if (r < 0) return r == SN_E_NOMEM ? r : sn_fail(SN_E_PROTOCOL, "JSON-RPC answer that is no JSON");
     memset(ret, 0, n * sizeof *ret);
     if (sn_json_is(v, SN_JSON_OBJECT) && n > 1) { /* the batch as a whole was refused */
         const struct sn_json *error = sn_json_get(v, "error");
@@ -87,7 +87,7 @@ int sn_eth_answer_parse(struct sn_arena *a, struct sn_str text, struct sn_eth_re
     const struct sn_json *v;
     struct sn_json_opts o = {.bytes_max = SN_ETH_ANSWER_BYTES_MAX};
     int r = sn_json_parse(a, text, &o, &v);
-    if (r < 0) return r == SN_E_NOMEM ? r : sn_wrap(SN_E_PROTOCOL, "JSON-RPC answer");
+    if (r < 0) return r == SN_E_NOMEM ? r : sn_fail(SN_E_PROTOCOL, "JSON-RPC answer that is no JSON");
     return take_outcome(v, ret);
 }
 

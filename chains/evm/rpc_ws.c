@@ -395,7 +395,7 @@ static int sub_start(struct ws_sub *s)
         r = sn_fail(sn_eth_status(reply.code, reply.message), "eth_subscribe: error %lld: %.*s",
                     (long long)reply.code, (int)SN_MIN(reply.message.len, (size_t)200),
                     reply.message.ptr);
-    size_t len = sn_json_str(reply.result).len;
+    size_t len = r == 0 ? sn_json_str(reply.result).len : 0;
     if (r == 0 && (len == 0 || len >= SUB_ID_MAX))
         r = sn_fail(SN_E_PROTOCOL, "eth_subscribe: no name for the subscription");
     sn_arena_done(&a);

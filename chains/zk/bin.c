@@ -3,7 +3,7 @@
 #include <pthread.h>
 
 #include "core/alloc.h"
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 
 int sn_bin_open(struct sn_str file, const char *magic, uint32_t version, const char *what,
                 struct sn_bin *ret)
@@ -114,6 +114,7 @@ void sn_out_header(struct sn_out *o, const char *magic, uint32_t version, uint32
 int sn_out_end(struct sn_out *o)
 {
     (void)sn_out_flush(o);
+    if (o->buf) explicit_bzero(o->buf, SN_OUT_BYTES); /* of a witness or a toxic secret */
     sn_free(o->buf);
     o->buf = NULL;
     return o->err;

@@ -153,7 +153,7 @@ static uint32_t best_pivot(const struct sn_elim *e, const struct sn_elim_row *ro
     uint32_t best = 0;
     for (uint32_t k = 0; k < row->n; k++) {
         uint32_t w = row->terms[k].wire;
-        if (w < e->n_fixed) continue;
+        if (e->fixed[w]) continue;
         if (best == 0 || e->occ[w] < e->occ[best] ||
             (e->occ[w] == e->occ[best] && e->quad_occ[w] <= e->quad_occ[best]))
             best = w;
@@ -174,8 +174,8 @@ static int peel(struct sn_elim *e)
 {
     SN_VEC(uint32_t) queue = {0};
     int r = 0;
-    for (uint32_t w = e->s->n_wires; w-- > e->n_fixed && r == 0;)
-        if (e->occ[w] == 1) r = sn_vec_push(&queue, w);
+    for (uint32_t w = e->s->n_wires; w-- > 0 && r == 0;)
+        if (!e->fixed[w] && e->occ[w] == 1) r = sn_vec_push(&queue, w);
     for (size_t q = 0; q < queue.len && r == 0; q++) {
         uint32_t w = queue.ptr[q];
         if (e->occ[w] != 1) continue; /* its row went with another wire */
@@ -184,7 +184,7 @@ static int peel(struct sn_elim *e)
         r = define(e, i, best_pivot(e, row));
         for (uint32_t k = 0; k < row->n && r == 0; k++) {
             uint32_t v = row->terms[k].wire;
-            if (v >= e->n_fixed && e->occ[v] == 1) r = sn_vec_push(&queue, v);
+            if (!e->fixed[v] && e->occ[v] == 1) r = sn_vec_push(&queue, v);
         }
     }
     sn_vec_done(&queue);
@@ -229,7 +229,7 @@ static int chain_row(struct sn_elim *e, struct chains *c, uint32_t i)
     const struct sn_elim_row *row = &e->rows.ptr[i];
     for (uint32_t k = 0; k < row->n; k++) {
         uint32_t w = row->terms[k].wire;
-        if (w < e->n_fixed) continue;
+        if (e->fixed[w]) continue;
         int r = sn_vec_push(&c->entries, (struct link){i, c->head[w]});
         if (r < 0) return r;
         c->head[w] = (uint32_t)c->entries.len;
@@ -304,9 +304,9 @@ static int solve_core(struct sn_elim *e)
     return r;
 }
 
-int sn_elim_solve(struct sn_elim *e, const struct sn_r1cs *s, uint32_t n_fixed)
+int sn_elim_solve(struct sn_elim *e, const struct sn_r1cs *s, const uint8_t *fixed)
 {
-    *e = (struct sn_elim){.s = s, .n_fixed = n_fixed};
+    *e = (struct sn_elim){.s = s, .fixed = fixed};
     sn_arena_init(&e->arena, NULL, 0);
     e->def_of = SN_NEW_ARRAY(uint32_t, s->n_wires);
     e->occ = SN_NEW_ARRAY(uint32_t, s->n_wires);
@@ -424,11 +424,11 @@ static int rewrite_row(struct sn_elim *e, struct sn_r1cs_builder *b, uint32_t i,
     for (int m = 0; m < 3; m++) abc[m] = (struct sn_lc){terms.ptr + end[m], end[m + 1] - end[m]};
     if (r == 0) r = sn_r1cs_add(b, abc);
     if (r == 0) {
-        sn_row_drop_trivial(b);
+        sn_row_tidy(b);
         uint32_t last = b->sys.n_rows - 1;
         if (b->sys.n_rows && sn_row_is_linear(&b->sys, last)) {
             const uint32_t *row = b->sys.row_at + 3 * (size_t)last;
-            for (uint32_t k = row[0]; k < row[3]; k++) *more |= b->sys.wire[k] >= e->n_fixed;
+            for (uint32_t k = row[0]; k < row[3]; k++) *more |= !e->fixed[b->sys.wire[k]];
         }
     }
     sn_vec_done(&terms);

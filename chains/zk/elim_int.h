@@ -17,7 +17,7 @@ struct sn_elim_def {
 };
 struct sn_elim {
     const struct sn_r1cs *s;
-    uint32_t n_fixed;
+    const uint8_t *fixed; /* wire -> stays */
     struct sn_arena arena;
     SN_VEC(struct sn_elim_row) rows;
     SN_VEC(struct sn_elim_def) defs;
@@ -30,9 +30,11 @@ struct sn_elim {
     SN_VEC(struct sn_lc_term) sum;
 };
 
-/* sn_elim_solve - takes the linear rows of `s`; wires below n_fixed are never solved for.
+/* sn_elim_solve - takes the linear rows of `s`; wires marked in `fixed` (borrowed; the one among
+ * them) are never solved for.
  * Returns 0, SN_E_NOMEM. Owns: sn_elim_done, after a failure too it is done. */
-int sn_elim_solve(struct sn_elim *e, const struct sn_r1cs *s, uint32_t n_fixed) SN_MUST_CHECK;
+int sn_elim_solve(struct sn_elim *e, const struct sn_r1cs *s,
+                  const uint8_t *fixed) SN_MUST_CHECK;
 /* sn_elim_rewrite - the quadratic rows with every solved wire replaced, and the linear rows that
  * could not be solved. *ret_more: some row turned linear in a wire that is not fixed. */
 int sn_elim_rewrite(struct sn_elim *e, struct sn_r1cs_builder *b, bool *ret_more) SN_MUST_CHECK;
@@ -40,7 +42,7 @@ void sn_elim_done(struct sn_elim *e);
 
 /* sn_row_is_linear - one factor of row i is a number. */
 bool sn_row_is_linear(const struct sn_r1cs *s, uint32_t i);
-/* sn_row_drop_trivial - takes back the row just added if it says 0 = 0. */
-void sn_row_drop_trivial(struct sn_r1cs_builder *b);
+/* sn_row_tidy - the row just added without a product that is zero; without the row if it says 0 = 0. */
+void sn_row_tidy(struct sn_r1cs_builder *b);
 /* sn_r1cs_row_max - entries of the longest row. */
 uint32_t sn_r1cs_row_max(const struct sn_r1cs *s);

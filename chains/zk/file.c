@@ -4,6 +4,7 @@
 
 #include "core/alloc.h"
 #include "zk/bin_int.h"
+#include "zk/gates_int.h"
 
 /* Bytes a field element takes in files: whole 64-bit words of the modulus. */
 static uint32_t n8_of(const struct sn_field *f) { return (f->bits + 63) / 64 * 8; }
@@ -154,6 +155,15 @@ static int r1cs_labels(struct sn_str text, const struct sn_r1cs *head, uint64_t 
     return 0;
 }
 
+static int r1cs_gates(const struct sn_bin *bin, struct sn_r1cs *head)
+{
+    struct sn_str gates = bin->section[4], uses = bin->section[5];
+    if (!gates.ptr && !uses.ptr) return 0;
+    if (!gates.ptr || !uses.ptr)
+        return sn_fail(SN_E_SYNTAX, ".r1cs: of the sections 4 and 5 (custom gates) one is missing");
+    return sn_r1cs_gates_read(gates, uses, head->field, head->n_wires, &head->gates);
+}
+
 int sn_r1cs_read(struct sn_str file, struct sn_r1cs *ret)
 {
     struct sn_bin bin;
@@ -167,11 +177,9 @@ int sn_r1cs_read(struct sn_str file, struct sn_r1cs *ret)
     if (r == 0) r = sn_bin_section(&bin, 2, UINT64_MAX, ".r1cs", &rows);
     if (r == 0) r = sn_bin_section(&bin, 3, 8ull * head.n_wires, ".r1cs", &labels);
     if (r < 0) return r;
-    if (bin.section[4].len > 4 || bin.section[5].len > 4)
-        return sn_fail(SN_E_UNIMPLEMENTED, ".r1cs with custom gates");
-    r = r1cs_labels(labels, &head, &label_of);
-    if (r < 0) return r;
-    r = sn_r1cs_builder_init(&b, head.field);
+    r = r1cs_gates(&bin, &head);
+    if (r == 0) r = r1cs_labels(labels, &head, &label_of);
+    if (r == 0) r = sn_r1cs_builder_init(&b, head.field);
     if (r == 0) {
         r = r1cs_rows(rows, &head, &b);
         struct sn_r1cs_signals n = {.n_outputs = head.n_outputs, .n_public = head.n_public,
@@ -185,10 +193,12 @@ int sn_r1cs_read(struct sn_str file, struct sn_r1cs *ret)
             done.n_private = head.n_private;
             done.n_labels = head.n_labels;
             done.label_of = label_of;
+            done.gates = head.gates;
             *ret = done;
             return 0;
         }
     }
+    sn_r1cs_gates_free(head.gates);
     sn_free(label_of);
     return r;
 }
@@ -205,7 +215,7 @@ int sn_r1cs_write(const struct sn_r1cs *s, const struct sn_zk_sink *sink)
     for (uint32_t i = 0; plain && i < s->n_dict; i++)
         sn_fe_to_bytes_le(s->field, plain[i], &s->dict[i]);
     /* Constraints first, then the header: as circom itself does. */
-    sn_out_header(&o, "r1cs", 1, 3);
+    sn_out_header(&o, "r1cs", 1, s->gates ? 5 : 3);
     sn_out_section(&o, 2, 12ull * s->n_rows + (uint64_t)entries * (4 + n8));
     for (size_t i = 0; i < 3 * (size_t)s->n_rows && o.err == 0; i++) {
         sn_out_u32(&o, s->row_at[i + 1] - s->row_at[i]);
@@ -224,6 +234,7 @@ int sn_r1cs_write(const struct sn_r1cs *s, const struct sn_zk_sink *sink)
     sn_out_u32(&o, s->n_rows);
     sn_out_section(&o, 3, 8ull * s->n_wires);
     for (uint32_t w = 0; w < s->n_wires; w++) sn_out_u64(&o, s->label_of ? s->label_of[w] : w);
+    if (s->gates) sn_r1cs_gates_write(s->gates, s->field, &o);
     return sn_out_end(&o);
 }
 

@@ -32,7 +32,7 @@ const struct sn_field *sn_zk_field(struct sn_str name);
 /* sn_zk_field_of - the field with that modulus (plain little-endian bytes); NULL for others. */
 const struct sn_field *sn_zk_field_of(const uint8_t *prime, size_t n);
 
-/* sn_r1cs_read, write - .r1cs version 1. Custom gates (sections 4, 5) are SN_E_UNIMPLEMENTED.
+/* sn_r1cs_read, write - .r1cs version 1, with custom gates (sections 4, 5) where it has them.
  * Owns: *ret, sn_r1cs_done. */
 int sn_r1cs_read(struct sn_str file, struct sn_r1cs *ret) SN_MUST_CHECK;
 int sn_r1cs_write(const struct sn_r1cs *s, const struct sn_zk_sink *out) SN_MUST_CHECK;

@@ -8,6 +8,7 @@
 #include "core/map.h"
 #include "core/status.h"
 #include "zk/elim_int.h"
+#include "zk/gates.h"
 
 #define INDEX_SEED 0x7a6b636f65660000ull /* coefficients are no attacker's choice of collision: the
                                           * table only costs time, and is at most half full */
@@ -19,6 +20,7 @@ void sn_r1cs_done(struct sn_r1cs *s)
     sn_free(s->coef);
     sn_free(s->dict);
     sn_free(s->label_of);
+    sn_r1cs_gates_free(s->gates);
     *s = (struct sn_r1cs){0};
 }
 
@@ -313,6 +315,7 @@ void sn_r1cs_stats(const struct sn_r1cs *s, struct sn_r1cs_stats *ret)
     uint8_t *seen SN_CLEANUP(sn_freep) = sn_zalloc(s->n_wires ? s->n_wires : 1, 1);
     if (seen) {
         for (uint64_t e = 0; e < t.entries; e++) seen[s->wire[e]] = 1;
+        for (uint64_t i = 0; s->gates && i < s->gates->n_signals; i++) seen[s->gates->signal[i]] = 1;
         for (uint32_t w = 1; w < s->n_wires; w++) t.wires_unused += !seen[w];
     }
     *ret = t;

@@ -35,6 +35,25 @@ struct sn_lc {
     size_t n;
 };
 
+/* Custom gates, as circom's custom templates ask for: relations a proof system has to know by name,
+ * since no constraint says what they mean. Their signals keep their wires. */
+struct sn_r1cs_gate {
+    struct sn_str name;
+    struct sn_fe *params; /* Montgomery */
+    uint32_t n_params;
+};
+struct sn_r1cs_use {
+    uint32_t gate, n; /* which, and how many signals */
+    uint64_t at;      /* the first one's place in `signal` */
+};
+struct sn_r1cs_gates {
+    const struct sn_r1cs_gate *gate;
+    const struct sn_r1cs_use *use;
+    uint64_t *signal; /* wires */
+    uint32_t n_gates, n_uses;
+    uint64_t n_signals;
+};
+
 struct sn_r1cs {
     const struct sn_field *field;
     uint32_t n_wires; /* with the constant one */
@@ -48,6 +67,7 @@ struct sn_r1cs {
     uint32_t *coef;     /* of each entry: index into dict */
     struct sn_fe *dict; /* Montgomery; SN_COEF_ONE and SN_COEF_MINUS_ONE come first */
     uint64_t *label_of; /* n_wires: which label each wire carries; NULL = the identity */
+    struct sn_r1cs_gates *gates; /* NULL = none, and none were announced */
 };
 static inline uint32_t sn_r1cs_n_entries(const struct sn_r1cs *s)
 {
@@ -125,8 +145,8 @@ struct sn_simplify_stats {
     unsigned rounds;
 };
 /* sn_r1cs_simplify - an equivalent system with fewer rows and wires. The constant one, outputs and
- * public inputs stay, in place; private inputs may go (then their label has no wire). ret->label_of
- * maps wires to labels of `s`. ret_stats may be NULL.
+ * public inputs stay, in place, and so do the signals of custom gates; private inputs may go (then
+ * their label has no wire). ret->label_of maps wires to labels of `s`. ret_stats may be NULL.
  * A row without a solution (0 = 1) stays: the result is unsatisfiable exactly where `s` is.
  * Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE. */
 int sn_r1cs_simplify(const struct sn_r1cs *s, const struct sn_simplify_opts *o, struct sn_r1cs *ret,
@@ -140,9 +160,26 @@ struct sn_r1cs_stats {
     uint32_t wires, outputs, public_inputs, private_inputs;
     uint64_t labels, entries, entries_unit /* +-1 */;
     uint32_t coefficients, row_max; /* different coefficients; entries of the longest row */
-    uint32_t wires_unused;          /* in no constraint */
+    uint32_t wires_unused;          /* in no constraint and no custom gate */
 };
 void sn_r1cs_stats(const struct sn_r1cs *s, struct sn_r1cs_stats *ret);
+
+/* Constraints that are not needed, or cannot all hold. Rows in increasing order of the work they
+ * take, not of their number. */
+struct sn_r1cs_dep_list {
+    uint32_t *row, n;
+};
+struct sn_r1cs_deps {
+    uint32_t rank;                         /* linear rows that are independent of each other */
+    struct sn_r1cs_dep_list dependent;     /* linear rows that follow from other linear rows */
+    struct sn_r1cs_dep_list contradicting; /* linear rows no witness satisfies beside the others */
+    struct sn_r1cs_dep_list repeated;      /* rows, linear or not, equal to an earlier one */
+};
+#define SN_R1CS_DEPS_WORK_MAX (1ull << 34) /* terms added up */
+/* sn_r1cs_deps - by elimination of the linear rows among themselves. Returns 0, SN_E_TOO_LARGE,
+ * SN_E_NOMEM. Owns: *ret, sn_r1cs_deps_done. */
+int sn_r1cs_deps(const struct sn_r1cs *s, struct sn_r1cs_deps *ret) SN_MUST_CHECK;
+void sn_r1cs_deps_done(struct sn_r1cs_deps *d);
 
 /* sn_r1cs_check - whether a witness (n_wires Montgomery elements, w[0] = 1) satisfies every row;
  * *ret_row is the first row that fails. Runs on par (NULL: the caller alone).

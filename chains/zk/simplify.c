@@ -9,11 +9,14 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "zk/elim_int.h"
+#include "zk/gates.h"
 
 struct pass1 {
     const struct sn_r1cs *s;
-    uint32_t n_fixed;      /* wires below stay */
-    uint32_t *parent;      /* union-find; the root is the smallest wire of its class */
+    const uint8_t *fixed;  /* wire -> stays */
+    uint32_t *parent;      /* union-find; the root is the smallest fixed wire of its class, else the
+                            * smallest */
+    uint32_t *tied;        /* union-find of roots that are fixed: which ones kept rows make equal */
     uint8_t *has_value;    /* of a root: equal to the number in `value` */
     struct sn_fe *value;
     struct sn_r1cs_builder b;
@@ -49,7 +52,8 @@ static uint32_t plain_linear(const struct sn_r1cs *s, uint32_t i, uint32_t *ret_
     return row[3] - row[2];
 }
 
-/* a = b: unites the classes. Two fixed wires stay two, and their row stays. */
+/* a = b: unites the classes. Two fixed wires stay two, and their row stays where no row before it
+ * has said the same. */
 static bool take_equality(struct pass1 *p, uint32_t i)
 {
     uint32_t at, n = plain_linear(p->s, i, &at);
@@ -58,15 +62,17 @@ static bool take_equality(struct pass1 *p, uint32_t i)
     sn_fe_add(p->s->field, &sum, &p->s->dict[p->s->coef[at]], &p->s->dict[p->s->coef[at + 1]]);
     if (!sn_fe_is_zero(&sum)) return false;
     uint32_t a = root_of(p->parent, p->s->wire[at]), b = root_of(p->parent, p->s->wire[at + 1]);
-    if (a == b) return true;
-    if (a > b) {
-        uint32_t t = a;
-        a = b;
-        b = t;
+    uint32_t *of = p->parent;
+    bool both = p->fixed[a] && p->fixed[b];
+    if (both) {
+        of = p->tied;
+        a = root_of(of, a);
+        b = root_of(of, b);
     }
-    if (b < p->n_fixed) return false;
-    p->parent[b] = a;
-    return true;
+    if (a == b) return true;
+    bool a_first = p->fixed[a] != p->fixed[b] ? p->fixed[a] : a < b;
+    of[a_first ? b : a] = a_first ? a : b;
+    return !both;
 }
 
 /* k*a = number, a not fixed and not yet known: a gets its value. */
@@ -77,7 +83,7 @@ static bool take_value(struct pass1 *p, uint32_t i)
     bool with_number = n == 2 && s->wire[at] == 0;
     if (n != 1 && !with_number) return false;
     uint32_t last = at + n - 1, a = root_of(p->parent, s->wire[last]);
-    if (a < p->n_fixed || p->has_value[a]) return false;
+    if (p->fixed[a] || p->has_value[a]) return false;
     struct sn_fe v = {{0}};
     if (with_number) {
         sn_fe_neg(s->field, &v, &s->dict[s->coef[at]]);
@@ -110,15 +116,24 @@ static int pass1_row(struct pass1 *p, uint32_t i, struct sn_lc_term *terms)
         }
     }
     int r = sn_r1cs_add(&p->b, abc);
-    if (r == 0) sn_row_drop_trivial(&p->b);
+    if (r == 0) sn_row_tidy(&p->b);
     return r;
 }
 
-/* Takes the row just added back where one factor and C vanish: it says nothing. */
-void sn_row_drop_trivial(struct sn_r1cs_builder *b)
+/* Of the row just added: where one factor is zero the other goes too, and where then nothing is left
+ * the row does. */
+void sn_row_tidy(struct sn_r1cs_builder *b)
 {
-    const uint32_t *row = b->sys.row_at + 3 * (size_t)(b->sys.n_rows - 1);
-    if (row[2] == row[3] && (row[0] == row[1] || row[1] == row[2])) b->sys.n_rows--;
+    uint32_t *row = b->sys.row_at + 3 * (size_t)(b->sys.n_rows - 1);
+    if (row[0] != row[1] && row[1] != row[2]) return;
+    uint32_t gone = row[2] - row[0], n = row[3] - row[2];
+    if (gone && n) {
+        memmove(b->sys.wire + row[0], b->sys.wire + row[2], n * sizeof(*b->sys.wire));
+        memmove(b->sys.coef + row[0], b->sys.coef + row[2], n * sizeof(*b->sys.coef));
+    }
+    row[1] = row[2] = row[0];
+    row[3] = row[0] + n;
+    b->sys.n_rows -= n == 0;
 }
 
 static int pass1_run(struct pass1 *p)
@@ -138,15 +153,17 @@ static int pass1_run(struct pass1 *p)
     return 0;
 }
 
-static int level1(const struct sn_r1cs *s, struct sn_r1cs *ret)
+static int level1(const struct sn_r1cs *s, const uint8_t *fixed, struct sn_r1cs *ret)
 {
-    struct pass1 p = {.s = s, .n_fixed = 1 + s->n_outputs + s->n_public};
+    struct pass1 p = {.s = s, .fixed = fixed};
     p.parent = sn_alloc((size_t)s->n_wires * sizeof(*p.parent));
+    p.tied = sn_alloc((size_t)s->n_wires * sizeof(*p.tied));
     p.has_value = sn_zalloc(s->n_wires, 1);
     p.value = sn_alloc((size_t)s->n_wires * sizeof(*p.value));
-    int r = p.parent && p.has_value && p.value ? sn_r1cs_builder_init(&p.b, s->field) : SN_E_NOMEM;
+    bool got = p.parent && p.tied && p.has_value && p.value;
+    int r = got ? sn_r1cs_builder_init(&p.b, s->field) : SN_E_NOMEM;
     if (r == 0) {
-        for (uint32_t w = 0; w < s->n_wires; w++) p.parent[w] = w;
+        for (uint32_t w = 0; w < s->n_wires; w++) p.parent[w] = p.tied[w] = w;
         r = pass1_run(&p);
         struct sn_r1cs_signals n = {.n_total = s->n_wires};
         if (r == 0)
@@ -155,6 +172,7 @@ static int level1(const struct sn_r1cs *s, struct sn_r1cs *ret)
             sn_r1cs_builder_done(&p.b);
     }
     sn_free(p.parent);
+    sn_free(p.tied);
     sn_free(p.has_value);
     sn_free(p.value);
     return r;
@@ -164,12 +182,12 @@ static int level1(const struct sn_r1cs *s, struct sn_r1cs *ret)
 
 /* One round on *s: solves its linear rows and substitutes. *ret_more: rows turned linear that a
  * further round could solve. */
-static int round2(struct sn_r1cs *s, uint32_t n_fixed, bool *ret_more)
+static int round2(struct sn_r1cs *s, const uint8_t *fixed, bool *ret_more)
 {
     struct sn_elim e;
     struct sn_r1cs_builder b;
     struct sn_r1cs next;
-    int r = sn_elim_solve(&e, s, n_fixed);
+    int r = sn_elim_solve(&e, s, fixed);
     if (r < 0) return r;
     r = sn_r1cs_builder_init(&b, s->field);
     if (r == 0) {
@@ -189,14 +207,25 @@ static int round2(struct sn_r1cs *s, uint32_t n_fixed, bool *ret_more)
 
 /* ---- both ------------------------------------------------------------------------------------ */
 
-/* Wires in no row go, the others move together; `from` says what labels were. */
-static int compact(struct sn_r1cs *s, const struct sn_r1cs *from)
+/* The one, outputs, public inputs, signals of custom gates. */
+static uint8_t *fixed_wires(const struct sn_r1cs *s)
 {
-    uint32_t n_fixed = 1 + from->n_outputs + from->n_public, n = 0;
+    uint8_t *fixed = sn_zalloc(s->n_wires, 1);
+    uint32_t n = 1 + s->n_outputs + s->n_public;
+    for (uint32_t w = 0; fixed && w < n; w++) fixed[w] = 1;
+    for (uint64_t i = 0; fixed && s->gates && i < s->gates->n_signals; i++)
+        fixed[s->gates->signal[i]] = 1;
+    return fixed;
+}
+
+/* Wires in no row go, the others move together; `from` says what labels were. */
+static int compact(struct sn_r1cs *s, const struct sn_r1cs *from, const uint8_t *fixed)
+{
+    uint32_t n = 0;
     uint32_t *to SN_CLEANUP(sn_freep) = sn_zalloc(s->n_wires, sizeof(*to));
     if (!to) return SN_E_NOMEM;
     uint32_t entries = sn_r1cs_n_entries(s);
-    for (uint32_t w = 0; w < n_fixed; w++) to[w] = 1;
+    for (uint32_t w = 0; w < s->n_wires; w++) to[w] = fixed[w];
     for (uint32_t e = 0; e < entries; e++) to[s->wire[e]] = 1;
     for (uint32_t w = 0; w < s->n_wires; w++) n += to[w];
     uint64_t *label_of = sn_alloc((size_t)n * sizeof(*label_of));
@@ -208,6 +237,8 @@ static int compact(struct sn_r1cs *s, const struct sn_r1cs *from)
         to[w] = n++;
     }
     for (uint32_t e = 0; e < entries; e++) s->wire[e] = to[s->wire[e]];
+    for (uint64_t i = 0; s->gates && i < s->gates->n_signals; i++)
+        s->gates->signal[i] = to[s->gates->signal[i]];
     s->label_of = label_of;
     s->n_wires = n;
     s->n_outputs = from->n_outputs;
@@ -260,15 +291,17 @@ int sn_r1cs_simplify(const struct sn_r1cs *s, const struct sn_simplify_opts *o, 
 {
     struct sn_r1cs out = {0};
     unsigned rounds = 0;
-    int r = o->level == 0 ? copy(s, &out) : level1(s, &out);
+    uint8_t *fixed SN_CLEANUP(sn_freep) = fixed_wires(s);
+    if (!fixed) return SN_E_NOMEM;
+    int r = o->level == 0 ? copy(s, &out) : level1(s, fixed, &out);
     if (r < 0) return r;
-    uint32_t n_fixed = 1 + s->n_outputs + s->n_public;
     bool more = o->level >= 2;
     while (r == 0 && more && (o->rounds_max == 0 || rounds < o->rounds_max)) {
-        r = round2(&out, n_fixed, &more);
+        r = round2(&out, fixed, &more);
         rounds++;
     }
-    if (r == 0 && o->level > 0) r = compact(&out, s);
+    if (r == 0) r = sn_r1cs_gates_copy(s->gates, &out.gates);
+    if (r == 0 && o->level > 0) r = compact(&out, s, fixed);
     if (r < 0) {
         sn_r1cs_done(&out);
         return r;

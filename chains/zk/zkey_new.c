@@ -403,6 +403,8 @@ static void maker_done(struct maker *m)
 
 static int make(struct maker *m, const struct sn_ptau *p)
 {
+    if (m->s->gates && m->s->gates->n_uses)
+        return sn_fail(SN_E_UNIMPLEMENTED, "a circuit with custom gates: Groth16 has none");
     int r = begin(m, p);
     if (r == 0) r = make_columns(m);
     if (r == 0) r = take_powers(m, p);

@@ -144,7 +144,7 @@ static struct sn_str text_of(const struct ask *k, const char *key)
     return s.ptr ? s : SN_STR("");
 }
 
-/* "contract": one of the configuration's; else "abi": a text, or the array that "open" gave. */
+/* "contract": one of the configuration's; else "abi": the array that "open" gave. */
 static int find_contract(struct ask *k)
 {
     struct sn_str name = text_of(k, "contract");
@@ -179,13 +179,15 @@ static int answer_open(struct ask *k)
 
 /* What was typed for a parameter: lists and tuples are JSON, everything else is the text itself, so
  * that no digit is lost and no quotes are needed. */
-static int argument(struct ask *k, const struct sn_abi_param *p, size_t i, struct sn_str text,
+static int argument(struct ask *k, const struct sn_abi_param *p, size_t i,
                     struct sn_abi_value *ret)
 {
-    const struct sn_json *tree;
+    const struct sn_json *tree = sn_json_at(sn_json_get(k->q, "args"), i);
+    struct sn_str text = sn_json_str(tree);
     struct sn_json plain = sn_json_string(text);
-    int r = 0;
-    switch (p->type->kind) {
+    int r = sn_json_is(tree, SN_JSON_STRING) ? 0 : sn_fail(SN_E_INVALID_ARGUMENT, "expected a text");
+    switch (r < 0 ? 0 : p->type->kind) {
+    case 0: break;
     case SN_ABI_LIST:
     case SN_ABI_ARRAY:
     case SN_ABI_TUPLE: r = sn_json_parse(k->a, sn_str_trim(text), NULL, &tree); break;
@@ -223,7 +225,7 @@ static int encode(struct ask *k)
     struct sn_abi_value *v = SN_ARENA_ARRAY(k->a, struct sn_abi_value, in.len + 1);
     r = v ? sn_abi_params_type(k->a, in, &t) : SN_E_NOMEM;
     for (size_t i = 0; r >= 0 && i < in.len; i++)
-        r = argument(k, &in.ptr[i], i, sn_json_str(sn_json_at(args, i)), &v[i]);
+        r = argument(k, &in.ptr[i], i, &v[i]);
     if (r < 0) return r;
     struct sn_buf raw SN_CLEANUP(sn_buf_done);
     sn_buf_init(&raw, 0);

@@ -341,8 +341,8 @@ static void settle(struct run *run, int code)
     const char *limit = x->every_ns ? "ran" : "said nothing for";
     run->tail[run->tail_len] = 0;
     if (code == SN_E_DEADLINE_EXCEEDED)
-        snprintf(why, sizeof(why), "%s longer than %lld s; stopped", limit,
-                 (long long)(x->timeout_ns / SN_SEC));
+        snprintf(why, sizeof(why), "%s longer than %g s; stopped", limit,
+                 (double)x->timeout_ns / SN_SEC);
     else if (code < 0)
         snprintf(why, sizeof(why), "did not start: %s", sn_diag_str(code));
     else if (code && run->tail_len)

@@ -2,10 +2,13 @@
 #include "sennit/exhibit.h"
 
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/torture.h"
+#include "fiber/fiber.h"
 #include "harness/test.h"
 
 SN_TEST(exhibit_card_rows)
@@ -95,4 +98,74 @@ SN_TEST(exhibit_find)
     T_CSTR(out, file);
     T_EQ(sn_exhibit_find(path, SN_STR("tool"), out, 4), SN_E_TOO_LARGE);
     T_EQ(sn_exhibit_find(dir, SN_STR("."), out, sizeof(out)), SN_E_NOT_FOUND); /* a folder */
+}
+
+/* ---- running them ---- */
+
+#define SH(script) (const char *const[]){"sh", "-c", script, NULL}
+static struct sn_exhibit all[] = {
+    {.name = "again", .every_ns = 20 * SN_MS, .timeout_ns = 30 * SN_SEC,
+     .argv = SH("echo '{\"text\":\"hello\"}'")},
+    {.name = "stays", .timeout_ns = 30 * SN_SEC,
+     .argv = SH("sleep 1000 & echo '{\"text\":\"here\"}'; wait")},
+    {.name = "slow", .every_ns = SN_HOUR, .timeout_ns = 50 * SN_MS,
+     .argv = SH("trap '' TERM; while :; do sleep 0.01; done")},
+    {.name = "breaks", .every_ns = SN_HOUR, .timeout_ns = 30 * SN_SEC,
+     .argv = SH("echo one >&2; echo two >&2; exit 3")},
+    {.name = "text", .every_ns = SN_HOUR, .timeout_ns = 30 * SN_SEC, .argv = SH("echo nonsense")},
+};
+static struct sn_exhibits set = {
+    .list = all, .n = SN_COUNT_OF(all), .path = "/usr/local/bin:/usr/bin:/bin",
+    .grace_ns = 50 * SN_MS};
+static pid_t stays_pid;
+
+static int run_set(void *arg) { return sn_exhibits_run(&set); }
+
+static bool says(const struct sn_json *x, const char *state, const char *error, const char *text)
+{
+    return sn_str_eqc(sn_json_str(sn_json_get(x, "state")), state) &&
+           (!error || sn_str_find(sn_json_str(sn_json_get(x, "error")), sn_str(error)) >= 0) &&
+           (!text || sn_str_eqc(sn_json_str(sn_json_path(x, "card.text")), text));
+}
+static bool settled(void)
+{
+    struct sn_arena a;
+    struct sn_buf b;
+    struct sn_jsonw w;
+    const struct sn_json *v;
+    sn_arena_init(&a, NULL, 0);
+    sn_buf_init(&b, 0);
+    sn_jsonw_init(&w, &b, NULL);
+    sn_exhibits_json(&set, &w);
+    T_OK(sn_json_parse(&a, sn_buf_view(&b), NULL, &v));
+    stays_pid = (pid_t)sn_json_i64_or(sn_json_path(v, "1.pid"), 0);
+    bool done = sn_json_i64_or(sn_json_path(v, "0.runs"), 0) >= 3 &&
+                says(sn_json_at(v, 1), "running", NULL, "here") && stays_pid > 0 &&
+                says(sn_json_at(v, 2), "failed", "ran longer than 0.05 s; stopped", NULL) &&
+                says(sn_json_at(v, 3), "failed", "two", NULL) &&
+                says(sn_json_at(v, 4), "done", "no card", NULL);
+    sn_buf_done(&b);
+    sn_arena_done(&a);
+    return done;
+}
+static int exhibits_main(void *arg)
+{
+    struct sn_scope_storage mem;
+    struct sn_scope *scope = sn_scope_begin(&mem);
+    for (size_t i = 0; i < set.n; i++) all[i].log_fd = -1;
+    T_OK(sn_scope_go(scope, "set", run_set, NULL));
+    for (int i = 0; i < 1500 && !settled(); i++) T_OK(sn_sleep(10 * SN_MS));
+    T_ASSERT(settled());
+    sn_scope_cancel(scope);
+    (void)sn_scope_end(scope);
+    return 0;
+}
+SN_TEST_SLOW(exhibits_run, 60)
+{
+    int status;
+    T_OK(prctl(PR_SET_CHILD_SUBREAPER, 1)); /* its child's child becomes ours */
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 2}, exhibits_main, NULL));
+    T_ASSERT(waitpid(-stays_pid, &status, 0) > 0 && WIFSIGNALED(status)); /* else it hangs */
+    T_ASSERT(waitpid(-stays_pid, &status, 0) < 0);
+    sn_exhibits_done(&set);
 }

@@ -185,14 +185,68 @@ int zk_random(void *out, size_t n)
 /* ---- info ------------------------------------------------------------------------------------ */
 
 struct info_opts {
-    bool json;
+    bool json, deps;
+    struct sn_str sym;
 };
 static const struct sn_conf_field info_fields[] = {
     SN_CONF_BOOL(struct info_opts, json, "json", .help = "Print a JSON object."),
+    SN_CONF_BOOL(struct info_opts, deps, "deps",
+                 .help = "Which constraints follow from others, contradict them or stand twice."),
+    SN_CONF_STRING(struct info_opts, sym, "sym", .metavar = "FILE",
+                   .help = "With --deps: name signals by this .sym file."),
 };
 static const struct sn_conf_table info_table = SN_CONF_TABLE(struct info_opts, info_fields);
 
-static int info_r1cs(struct sn_arena *a, struct sn_str file, struct sn_json *o)
+/* A list of constraints, as text each: the first DEPS_SHOWN of them. */
+#define DEPS_SHOWN 100u
+static int deps_list(struct sn_arena *a, struct sn_json *o, const char *key, const struct sn_r1cs *s,
+                     const struct sn_r1cs_dep_list *l, const struct sn_sym_source *names)
+{
+    struct sn_json list = sn_json_array();
+    struct sn_buf b;
+    bool ok = true;
+    sn_buf_init(&b, 1 << 16);
+    for (uint32_t i = 0; ok && i < l->n && i < DEPS_SHOWN; i++) {
+        sn_buf_reset(&b);
+        (void)sn_buf_printf(&b, "%u: ", l->row[i]);
+        sn_r1cs_row_text(s, l->row[i], names, &b);
+        struct sn_str text = sn_arena_str(a, sn_buf_view(&b));
+        ok = text.ptr && sn_json_push(a, &list, sn_json_string(text));
+    }
+    sn_buf_done(&b);
+    return ok && sn_json_add(a, o, sn_str(key), list) ? 0 : SN_E_NOMEM;
+}
+
+static int info_deps(struct sn_arena *a, const struct sn_r1cs *s, struct sn_str sym_path,
+                     struct sn_json *o)
+{
+    struct sn_r1cs_deps d = {0};
+    struct sn_sym sym = {0};
+    struct sn_str file = {0};
+    int r = sym_path.len ? files_map(sym_path, &file) : 0;
+    if (r == 0 && sym_path.len) r = sn_sym_read(file, &sym);
+    zk_progress_begin("dependencies");
+    if (r == 0) r = sn_r1cs_deps(s, &d);
+    zk_progress_end();
+    struct sn_sym_source src = sn_sym_source_of(&sym);
+    const struct sn_sym_source *names = sym_path.len ? &src : NULL;
+    if (r == 0) {
+        set_u64(a, o, "linearRank", d.rank);
+        set_u64(a, o, "dependentConstraints", d.dependent.n);
+        set_u64(a, o, "contradictingConstraints", d.contradicting.n);
+        set_u64(a, o, "repeatedConstraints", d.repeated.n);
+        r = deps_list(a, o, "dependent", s, &d.dependent, names);
+    }
+    if (r == 0) r = deps_list(a, o, "contradicting", s, &d.contradicting, names);
+    if (r == 0) r = deps_list(a, o, "repeated", s, &d.repeated, names);
+    sn_r1cs_deps_done(&d);
+    sn_sym_done(&sym);
+    files_unmap(&file);
+    return r;
+}
+
+static int info_r1cs(struct sn_arena *a, struct sn_str file, const struct info_opts *opts,
+                     struct sn_json *o)
 {
     struct sn_r1cs s;
     struct sn_r1cs_stats t;
@@ -214,8 +268,13 @@ static int info_r1cs(struct sn_arena *a, struct sn_str file, struct sn_json *o)
     set_u64(a, o, "coefficientsPlusMinusOne", t.entries_unit);
     set_u64(a, o, "longestConstraint", t.row_max);
     set_u64(a, o, "unusedWires", t.wires_unused);
+    if (s.gates) {
+        set_u64(a, o, "customGates", s.gates->n_gates);
+        set_u64(a, o, "customGateUses", s.gates->n_uses);
+    }
+    if (opts->deps) r = info_deps(a, &s, opts->sym, o);
     sn_r1cs_done(&s);
-    return 0;
+    return r;
 }
 
 static int info_wtns(struct sn_arena *a, struct sn_str file, struct sn_json *o)
@@ -237,10 +296,11 @@ static int info_run(const struct sn_cli_call *call)
     const struct info_opts *opts = call->opts;
     struct sn_str file;
     struct sn_json o = sn_json_object();
+    set_u64(call->arena, &o, "version", 1);
     int r = files_map(call->args[0], &file);
     if (r < 0) return r;
     if (sn_str_starts(file, SN_STR("r1cs")))
-        r = info_r1cs(call->arena, file, &o);
+        r = info_r1cs(call->arena, file, opts, &o);
     else if (sn_str_starts(file, SN_STR("wtns")))
         r = info_wtns(call->arena, file, &o);
     else
@@ -248,7 +308,10 @@ static int info_run(const struct sn_cli_call *call)
     if (r == 0 && opts->json) r = zk_print_json(&o);
     for (SN_JSON_MEMBERS(r == 0 && !opts->json ? &o : NULL, m)) {
         struct sn_str text = sn_json_str(&m->value);
-        if (text.ptr)
+        if (sn_json_is(&m->value, SN_JSON_ARRAY)) {
+            for (SN_JSON_EACH(&m->value, it))
+                printf("%.*s %.*s\n", SN_STR_ARG(sn_json_str(&m->key)), SN_STR_ARG(sn_json_str(it)));
+        } else if (text.ptr)
             printf("%-26.*s %.*s\n", SN_STR_ARG(sn_json_str(&m->key)), SN_STR_ARG(text));
         else
             printf("%-26.*s %lld\n", SN_STR_ARG(sn_json_str(&m->key)),

@@ -42,6 +42,23 @@ int zk_random(void *out, size_t n) SN_MUST_CHECK;
 /* zk_print_json - a tree on standard output. */
 int zk_print_json(const struct sn_json *v) SN_MUST_CHECK;
 
+/* Witness programs of sources already compiled, below $SENNIT_CACHE or the user's cache folder. A
+ * program is used again where every source, the flags and this executable are the same. Without a
+ * folder there is no cache, and no failure either.
+ * zk_cache_open - flags: what decides beside the sources. zk_cache_find - the program, mapped (Owns:
+ * files_unmap). zk_cache_saw - a source that was read, or a path where there was none (NULL).
+ * zk_cache_put - the program made of them. */
+struct zk_cache {
+    char dir[FILES_PATH_MAX], key[65];
+    struct sn_buf deps;
+    bool on;
+};
+void zk_cache_open(struct zk_cache *c, const struct sn_buf *flags);
+bool zk_cache_find(const struct zk_cache *c, struct sn_str *ret);
+void zk_cache_saw(struct zk_cache *c, const char *path, const struct sn_str *text);
+void zk_cache_put(struct zk_cache *c, struct sn_str program);
+void zk_cache_close(struct zk_cache *c);
+
 /* One line on a terminal for work that takes more than a second: what is being done, for how long,
  * and how many jobs of zk_par are finished. A thread draws it, so that no computation has to know.
  * zk_progress_begin - from here on; one at a time. zk_progress_stage - the step that starts now

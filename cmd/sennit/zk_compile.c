@@ -35,12 +35,16 @@ struct circuit {
     struct sn_r1cs sys;
     unsigned level;
     bool reported; /* the reasons of a failure were printed */
+    struct zk_cache *cache; /* told of the sources; may be NULL */
 };
 
 static int read_source(void *ctx, const char *path, struct sn_buf *ret)
 {
+    const struct circuit *k = ctx;
     struct sn_str file;
     int r = files_map(sn_str(path), &file);
+    if (k->cache && (r == 0 || r == SN_E_NOT_FOUND))
+        zk_cache_saw(k->cache, path, r == 0 ? &file : NULL);
     if (r < 0) return r;
     r = sn_buf_put(ret, file.ptr, file.len);
     files_unmap(&file);
@@ -115,7 +119,7 @@ static void circuit_done(struct circuit *k)
 struct compile_opts {
     struct circuit_opts circuit;
     struct sn_str output;
-    bool r1cs, sym, json, inspect, stats;
+    bool r1cs, sym, json, snw, inspect, stats;
 };
 static const struct sn_conf_field compile_fields[] = {
     SN_CONF_STRING(struct compile_opts, output, "output", .letter = 'o', .def = ".",
@@ -124,6 +128,8 @@ static const struct sn_conf_field compile_fields[] = {
     SN_CONF_BOOL(struct compile_opts, sym, "sym", .help = "Write NAME.sym."),
     SN_CONF_BOOL(struct compile_opts, json, "json",
                  .help = "Write NAME_constraints.json, the constraints (for figures take --stats)."),
+    SN_CONF_BOOL(struct compile_opts, snw, "snw",
+                 .help = "Write NAME.snw, the program that computes witnesses."),
     SN_CONF_BOOL(struct compile_opts, inspect, "inspect",
                  .help = "Warn about signals in no constraint and about <-- that could be <==."),
     SN_CONF_BOOL(struct compile_opts, stats, "stats", .help = "Print the figures as JSON."),
@@ -189,23 +195,25 @@ static void print_figures(const struct figures *f)
            (unsigned long long)f->s.labels);
 }
 
-enum { OUT_R1CS, OUT_SYM, OUT_JSON, OUT_N };
+enum { OUT_R1CS, OUT_SYM, OUT_JSON, OUT_SNW, OUT_N };
 static int write_one(const struct circuit *k, unsigned what, const struct sn_zk_sink *sink)
 {
     struct sn_sym_source names = sn_circom_sym(k->c);
     switch (what) {
     case OUT_R1CS: return sn_r1cs_write(&k->sys, sink);
     case OUT_SYM: return sn_sym_write(&k->sys, &names, sink);
-    default: return sn_r1cs_write_json(&k->sys, sink);
+    case OUT_JSON: return sn_r1cs_write_json(&k->sys, sink);
+    default: return sn_witness_write(sn_circom_witness(k->c), k->level ? &k->sys : NULL, sink);
     }
 }
 
 /* All files or none: they get their names when every one is complete. */
 static int write_files(const struct sn_cli_call *call, const struct circuit *k)
 {
-    static const char *const suffix[OUT_N] = {".r1cs", ".sym", "_constraints.json"};
+    static const char *const suffix[OUT_N] = {".r1cs", ".sym", "_constraints.json",
+                                               ".snw"};
     const struct compile_opts *o = call->opts;
-    const bool wanted[OUT_N] = {o->r1cs, o->sym, o->json};
+    const bool wanted[OUT_N] = {o->r1cs, o->sym, o->json, o->snw};
     struct zk_out *out = sn_arena_array(call->arena, OUT_N, sizeof(*out)); /* large for a stack */
     struct sn_str base = call->args[0];
     base = sn_str_from(base, (size_t)(sn_str_rchr(base, '/') + 1));
@@ -268,11 +276,13 @@ const struct sn_cli_command zk_cmd_compile = {
 
 struct witness_opts {
     struct circuit_opts circuit;
-    bool strict;
+    bool strict, cache;
 };
 static const struct sn_conf_field witness_fields[] = {
     SN_CONF_BOOL(struct witness_opts, strict, "strict",
                  .help = "Refuse inputs that are not below the prime instead of reducing them."),
+    SN_CONF_BOOL(struct witness_opts, cache, "cache", .def = "true",
+                 .help = "Keep the program of a source for the next time; --no-cache does not."),
     CIRCUIT_FIELDS(struct witness_opts),
 };
 static const struct sn_conf_table witness_table =
@@ -284,53 +294,95 @@ static void print_log(void *ctx, struct sn_str line)
     printf("%.*s\n", SN_STR_ARG(line));
 }
 
-/* The values of the wires that simplification left, in place of all signals'. */
-static int write_witness(struct sn_str path, const struct sn_field *f, const struct sn_r1cs *sys,
-                         struct sn_fe *values)
-{
-    struct zk_out out;
-    for (uint32_t w = 0; sys->label_of && w < sys->n_wires; w++) values[w] = values[sys->label_of[w]];
-    int r = zk_out_open(&out, path);
-    if (r < 0) return r;
-    return zk_out_commit(&out, sn_wtns_write(f, values, sys->n_wires, &out.sink));
-}
-
-static int witness_of(const struct sn_cli_call *call, const struct circuit *k, struct sn_str json)
+static int witness_of(const struct sn_cli_call *call, const struct sn_witness_prog *p)
 {
     const struct witness_opts *o = call->opts;
-    const struct sn_witness_prog *p = sn_circom_witness(k->c);
     uint32_t first, n = sn_witness_n_inputs(p, &first);
-    uint64_t n_labels = sn_witness_n_labels(p);
     struct sn_witness_opts wo = {.log = print_log};
+    struct sn_str json;
+    struct zk_out out;
+    int r = files_map(call->args[1], &json);
+    if (r < 0) return r;
     struct sn_fe *in = SN_NEW_ARRAY(struct sn_fe, SN_MAX(n, 1u));
-    struct sn_fe *out = SN_NEW_ARRAY(struct sn_fe, n_labels);
-    int r = in && out ? 0 : SN_E_NOMEM;
+    if (!in) r = SN_E_NOMEM;
     if (r == 0)
         r = sn_witness_inputs_json(p, json, o->strict ? SN_WITNESS_STRICT : SN_WITNESS_REDUCE, in);
+    files_unmap(&json);
     if (r < 0) r = sn_wrap(r, "%.*s", SN_STR_ARG(call->args[1]));
     zk_progress_stage("witness");
-    if (r == 0) r = sn_witness_run(p, in, &wo, out);
-    if (r == 0) r = write_witness(call->args[2], sn_circom_field(k->c), &k->sys, out);
+    if (r == 0) r = zk_out_open(&out, call->args[2]);
+    if (r == 0) r = zk_out_commit(&out, sn_witness_run_wtns(p, in, &wo, &out.sink));
     if (in) sn_wipe(in, n * sizeof(*in));
-    if (out) sn_wipe(out, n_labels * sizeof(*out));
     sn_free(in);
-    sn_free(out);
+    return r;
+}
+
+static int program_work(const struct sn_cli_call *call, struct sn_str file)
+{
+    struct sn_witness_prog *p;
+    int r = sn_witness_read(file, &p);
+    if (r < 0) return sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0]));
+    r = witness_of(call, p);
+    sn_witness_free(p);
+    return r;
+}
+
+/* From the source by way of the program's file, so that both give the same. */
+static int compile_program(const struct sn_cli_call *call, struct zk_cache *cache)
+{
+    const struct witness_opts *o = call->opts;
+    struct circuit k = {.cache = cache};
+    struct sn_buf program;
+    sn_buf_init(&program, 0);
+    int r = circuit_load(call, &o->circuit, false, &k);
+    if (r == 0) {
+        struct sn_zk_sink sink = sn_zk_sink_buf(&program);
+        r = sn_witness_write(sn_circom_witness(k.c), k.level ? &k.sys : NULL, &sink);
+    }
+    circuit_done(&k);
+    if (r == 0 && cache) zk_cache_put(cache, sn_buf_view(&program));
+    if (r == 0) r = program_work(call, sn_buf_view(&program));
+    sn_buf_done(&program);
+    return r;
+}
+
+static int source_work(const struct sn_cli_call *call)
+{
+    const struct witness_opts *o = call->opts;
+    const struct circuit_opts *co = &o->circuit;
+    struct sn_simplify_opts level;
+    int r = circuit_level(co, &level);
+    if (r < 0) return r;
+    if (!o->cache) return compile_program(call, NULL);
+    struct sn_buf flags;
+    struct zk_cache cache;
+    struct sn_str program;
+    sn_buf_init(&flags, 0);
+    (void)sn_buf_printf(&flags, "%u %u %.*s %.*s", level.level, level.rounds_max,
+                        SN_STR_ARG(co->prime), SN_STR_ARG(call->args[0]));
+    for (size_t i = 0; i < co->n_dirs; i++)
+        (void)sn_buf_printf(&flags, "\n%.*s", SN_STR_ARG(co->dirs[i]));
+    zk_cache_open(&cache, &flags);
+    if (zk_cache_find(&cache, &program)) {
+        r = program_work(call, program);
+        files_unmap(&program);
+    } else {
+        r = compile_program(call, &cache);
+    }
+    zk_cache_close(&cache);
+    sn_buf_done(&flags);
     return r;
 }
 
 static int witness_work(void *arg)
 {
     const struct sn_cli_call *call = arg;
-    const struct witness_opts *o = call->opts;
-    struct circuit k = {0};
-    struct sn_str json;
-    int r = circuit_load(call, &o->circuit, false, &k);
-    if (r == 0) r = files_map(call->args[1], &json);
-    if (r == 0) {
-        r = witness_of(call, &k, json);
-        files_unmap(&json);
-    }
-    circuit_done(&k);
+    struct sn_str file;
+    if (sn_str_ends(call->args[0], SN_STR(".circom"))) return source_work(call);
+    int r = files_map(call->args[0], &file);
+    if (r < 0) return r;
+    r = program_work(call, file);
+    files_unmap(&file);
     return r;
 }
 
@@ -344,9 +396,10 @@ static int witness_run(const struct sn_cli_call *call)
 
 const struct sn_cli_command zk_cmd_witness = {
     .name = "witness", .brief = "Computes the witness of a circuit from its inputs.",
-    .usage = "CIRCUIT.circom INPUT.json OUT.wtns", .table = &witness_table, .args_min = 3,
+    .usage = "CIRCUIT.snw|CIRCUIT.circom INPUT.json OUT.wtns", .table = &witness_table, .args_min = 3,
     .args_max = 3,
-    .about = "The witness belongs to the .r1cs that `zk compile` writes with the same flags. What "
-             "the circuit logs goes to standard output.",
+    .about = "From the program `zk compile --snw` wrote, or from the source: then it belongs to the "
+             ".r1cs that `zk compile` writes with the same flags, and its program is kept for the "
+             "next time. What the circuit logs goes to standard output.",
     .run = witness_run,
 };

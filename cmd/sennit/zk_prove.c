@@ -40,7 +40,9 @@ static int prove_with(const struct sn_cli_call *call, const struct sn_zkey *z)
         r = sn_fail(SN_E_INVALID_ARGUMENT, "a witness over %s for a key over %s", f->name,
                     z->curve->name);
     if (r == 0) r = zk_random(random, sizeof(random));
+    zk_progress_begin("prove");
     if (r == 0) r = sn_groth_prove(z, w, n, random, zk_par(), &proof);
+    zk_progress_end();
     sn_wipe(random, sizeof(random));
     if (r == 0) r = prove_write(call, &proof, w + 1, z->n_public);
     sn_wipe(w, n * sizeof(*w));

@@ -86,7 +86,10 @@ static int ptau_new(const struct sn_cli_call *call)
     int r = zk_out_open(&out, call->args[0]);
     if (r < 0) return r;
     const struct sn_curve *c = sn_str_eqc(o->curve, "bn128") ? &sn_bn254 : &sn_bls12_381;
-    return zk_out_commit(&out, sn_ptau_new(c, (unsigned)o->power, zk_par(), &out.sink));
+    zk_progress_begin("powers of tau");
+    r = zk_out_commit(&out, sn_ptau_new(c, (unsigned)o->power, zk_par(), &out.sink));
+    zk_progress_end();
+    return r;
 }
 
 static int ptau_prepare(const struct sn_cli_call *call)
@@ -98,7 +101,9 @@ static int ptau_prepare(const struct sn_cli_call *call)
     if (r < 0) return r;
     r = sn_ptau_open(file, &p);
     if (r == 0) r = zk_out_open(&out, call->args[1]);
+    zk_progress_begin("Lagrange points");
     if (r == 0) r = zk_out_commit(&out, sn_ptau_prepare(&p, zk_par(), &out.sink));
+    zk_progress_end();
     files_unmap(&file);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0])) : 0;
 }
@@ -113,7 +118,9 @@ static int ptau_contribute_to(const struct sn_cli_call *call, struct sn_str file
     if (r == 0) r = zk_out_open(&out, call->args[1]);
     if (r < 0) return r;
     struct sn_zk_reread reread = {files_reread, &out.file};
+    zk_progress_begin("contribution");
     r = zk_out_commit(&out, sn_ptau_contribute(&p, o, zk_par(), &out.sink, &reread, hash));
+    zk_progress_end();
     if (r == 0) print_hash(hash);
     return r;
 }
@@ -176,7 +183,9 @@ static int setup_new(const struct sn_cli_call *call)
         r = sn_ptau_open(file, &p);
         if (r < 0) r = sn_wrap(r, "%.*s", SN_STR_ARG(call->args[1]));
         if (r == 0) r = zk_out_open(&out, call->args[2]);
+        zk_progress_begin("key");
         if (r == 0) r = zk_out_commit(&out, sn_zkey_new(&s, &p, zk_par(), &out.sink));
+        zk_progress_end();
         files_unmap(&file);
     }
     sn_r1cs_done(&s);
@@ -194,7 +203,9 @@ static int contribute_to(const struct sn_cli_call *call, struct sn_str file,
     struct zk_out out;
     int r = zk_out_open(&out, call->args[1]);
     if (r < 0) return r;
+    zk_progress_begin("contribution");
     r = zk_out_commit(&out, sn_zkey_contribute(file, o, zk_par(), &out.sink, hash));
+    zk_progress_end();
     if (r == 0) print_hash(hash);
     return r;
 }
@@ -212,7 +223,9 @@ static int verify_key(const struct sn_cli_call *call, const struct sn_r1cs *s,
     int r = zk_random(random, sizeof(random));
     if (r == 0) r = files_map(call->args[2], &file);
     if (r < 0) return r;
+    zk_progress_begin("verify the key");
     r = sn_zkey_verify(file, s, p, random, zk_par());
+    zk_progress_end();
     files_unmap(&file);
     if (r == 0) printf("OK\n");
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(call->args[2])) : 0;

@@ -59,7 +59,7 @@ static int compile(struct sn_arena *a, const struct sn_groth_vkey *key, struct s
 {
     const char *tmp = getenv("TMPDIR");
     struct sn_buf source SN_CLEANUP(sn_buf_done);
-    struct sn_str dir = sn_arena_printf(a, "%s/sennit-merkle-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    struct sn_str dir = sn_arena_printf(a, "%s/sennit-verifier-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     sn_buf_init(&source, 0);
     int r = sn_groth_solidity(key, &source);
     if (r < 0 || !dir.ptr) return r < 0 ? r : SN_E_NOMEM;

@@ -206,6 +206,7 @@ def refusals():
     refuses("an unknown function, with those there are", "/encode", fake("nme"), "name()")
     refuses("an ambiguous name", "/encode", fake("withdrw"), "withdraw")
     refuses("too few arguments", "/encode", fake("transfer", OTHER), "transfer(address,uint256) takes 2")
+    refuses("an argument that is no text", "/encode", fake("transfer", OTHER, 7), "value: expected a text")
     refuses("an argument that is none", "/encode", fake("transfer", "0x12", "1"), "to: address: expected 0x and 40 hex digits")
     refuses("an address with a wrong checksum", "/encode",
             fake("transfer", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD".replace("5aA", "5Aa"), "1"), "checksum")

@@ -114,7 +114,7 @@ static void set_scene(char **argv)
     snprintf(url, sizeof(url), "ws://%s", wire.addr);
     must(sn_eth_open(&(struct sn_eth_opts){.url = sn_str(url)}, &ws), "ws");
     int r = sn_eth_client_init(&client, http, 1, 0);
-    CHECK(r == SN_E_FAILED_PRECONDITION, "a node of another chain was taken");
+    CHECK(r == SN_E_FAILED_PRECONDITION, "a node of another chain: %s", sn_diag_str(r));
     must(sn_eth_client_init(&client, http, 31337, 100 * SN_MS), "client");
     must(sn_eth_client_init(&live, ws, 31337, 100 * SN_MS), "client over WebSocket");
     must(sn_eth_account_new(&client, signer, NULL, &account), "account");
@@ -126,8 +126,9 @@ static void set_scene(char **argv)
 
 /* ---- 64 fibers send at once, a watcher sees each log once, the wire is cut ---- */
 
-static unsigned seen[TOTAL + 1], n_seen, n_sent;
-static bool stop_watching;
+static unsigned seen[TOTAL + 1]; /* the watcher's until it has ended */
+static _Atomic unsigned n_seen, n_sent;
+static _Atomic bool stop_watching;
 static struct sn_eth_watch_stats watched;
 
 static int watch_main(void *arg)
@@ -201,7 +202,8 @@ static void many_senders(void)
         must(sn_scope_go(s, "sender", sender_fiber, (void *)(uintptr_t)i), "sender");
     for (unsigned i = 0; i < 3; i++) {
         must(sn_sleep(700 * SN_MS), "sleep");
-        wire_cut();
+        for (unsigned k = 0; k < 600 && n_seen == 0; k++) must(sn_sleep(50 * SN_MS), "sleep");
+        wire_cut(); /* under a watch that has begun */
     }
     must(sn_scope_end(s), "senders");
     check_nonces(TOTAL);

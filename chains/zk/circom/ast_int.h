@@ -17,7 +17,7 @@ enum cx_expr_kind {
     CX_UNARY,
     CX_COND,
     CX_CALL,  /* function, template or bus: sym, list */
-    CX_ANON,  /* template with signals: sym, list, list2 (names2, ops2 where named) */
+    CX_ANON,  /* template with signals: sym, list, list2 (names2 where named) */
     CX_ARRAY, /* list */
     CX_TUPLE, /* list */
     CX_UNDERSCORE,
@@ -44,7 +44,6 @@ struct cx_expr {
         struct {
             struct cx_expr **list, **list2;
             uint32_t *names2;
-            uint8_t *ops2;
             uint32_t n, n2;
         };
         struct sn_str text;
@@ -157,6 +156,8 @@ uint32_t cx_intern(struct cx_source *s, struct sn_str name);
 
 /* cx_parse_all - the file and all it includes. */
 int cx_parse_all(struct cx_source *s, const char *path);
+/* cx_check_names - every definition, see names.c. */
+int cx_check_names(struct cx_source *s);
 
 /* ---- lexer ----------------------------------------------------------------------------------- */
 enum cx_tok {

@@ -81,7 +81,7 @@ static int run_main(struct cx_exec *x)
 static int compile(struct sn_circom *c, const char *path)
 {
     int r = cx_parse_all(&c->src, path);
-    if (r < 0) return r;
+    if (r < 0 || (r = cx_check_names(&c->src)) < 0) return r;
     struct cx_exec x;
     exec_init(&x, c);
     if ((r = sn_buf_reserve(&x.trace, 4096)) < 0) { /* findings need no memory later */

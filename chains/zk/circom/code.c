@@ -271,6 +271,24 @@ static int put_effect(struct gen *g, struct cx_node *n)
     default: return put(g, n, SN_WOP_LOG_END, 0, 0, 0, 0);
     }
 }
+/* x >> k & 1, of a shift that nobody else uses and that was just written, is one instruction. */
+static bool put_bit(struct gen *g, uint32_t i)
+{
+    struct cx_node *n = &g->n[i];
+    if (n->op != SN_ZOP_AND || g->ins.len == 0) return false;
+    const struct cx_node *a = &g->n[n->a], *b = &g->n[n->b];
+    const struct sn_zv *consts = g->x->c->consts.ptr;
+    struct sn_wins *last = &g->ins.ptr[g->ins.len - 1];
+    if (a->op != SN_ZOP_SHR || b->op != CXN_CONST || a->last != i || a->region != n->region ||
+        last->op != SN_ZOP_SHR || last->d != a->reg || a->reg >> 30 != SN_WARG_REG ||
+        last->b >> 30 != SN_WARG_CONST)
+        return false;
+    const struct sn_zv *one = &consts[b->a - 1], *k = &consts[SN_WARG_INDEX(last->b)];
+    if (one->kind != SN_ZV_SMALL || one->s != 1 || k->kind != SN_ZV_SMALL || k->s < 0 || k->s > 255)
+        return false;
+    *last = (struct sn_wins){SN_WOP_BIT, n->reg, last->a, 0, (uint32_t)k->s};
+    return true;
+}
 static int put_value(struct gen *g, uint32_t i)
 {
     struct cx_node *n = &g->n[i], *v = g->n;
@@ -282,6 +300,7 @@ static int put_value(struct gen *g, uint32_t i)
     int r = give_reg(g, i);
     if (r < 0) return r;
     uint32_t d = n->reg;
+    if (put_bit(g, i)) return 0;
     if (n->op < SN_ZOP_N) return put(g, n, (enum sn_wop)n->op, d, a, b, 0);
     switch (n->op) {
     case CXN_GET: return put(g, n, SN_WOP_MOV, d, SN_WARG(SN_WARG_REG, n->a), 0, 0);
@@ -290,6 +309,102 @@ static int put_value(struct gen *g, uint32_t i)
     case CXN_LOAD: return put(g, n, SN_WOP_LOAD, d, SN_WARG(SN_WARG_REG, n->a), b, n->c);
     default: return put(g, n, SN_WOP_LOAD, d, SN_WARG(SN_WARG_SIGNAL, g->remap[n->a]), b, n->c);
     }
+}
+
+/* ---- copies ---------------------------------------------------------------------------------- */
+
+/* Ports of components are connected signal by signal, several ports in turn. Within a stretch of
+ * such moves every destination is written once and the order does not matter unless one reads what
+ * another wrote, which ends the stretch: moves that continue each other become one COPY. */
+#define STRETCH_MAX 64u /* instructions a stretch may come down to */
+struct fuse {
+    struct sn_wins *out[STRETCH_MAX];
+    unsigned n;
+};
+
+static bool plain_move(const struct sn_wins *i)
+{
+    return i->op == SN_WOP_MOV && i->d >> 30 == SN_WARG_SIGNAL &&
+           (i->a >> 30 == SN_WARG_SIGNAL || i->a >> 30 == SN_WARG_CONST);
+}
+static bool fits16(int64_t x) { return x == (int16_t)x; }
+
+/* Whether one of the stretch's instructions may have written signal x. */
+static bool written(const struct fuse *f, uint32_t x)
+{
+    for (unsigned k = 0; k < f->n; k++) {
+        const struct sn_wins *o = f->out[k];
+        int64_t d = o->d, last = d;
+        if (o->op == SN_WOP_COPY) last += (int64_t)(o->c - 1) * SN_WSTEP_D(o->b);
+        if (x >= SN_MIN(d, last) && x <= SN_MAX(d, last)) return true;
+    }
+    return false;
+}
+/* The move as one more element of an instruction that was written. */
+static bool continues(struct sn_wins *o, const struct sn_wins *i)
+{
+    if (o->a >> 30 != SN_WARG_SIGNAL) return false;
+    if (o->op == SN_WOP_COPY) {
+        if (i->d != o->d + (uint32_t)((int64_t)o->c * SN_WSTEP_D(o->b)) ||
+            i->a != o->a + (uint32_t)((int64_t)o->c * SN_WSTEP_A(o->b)))
+            return false;
+        o->c++;
+        return true;
+    }
+    int64_t sd = (int64_t)i->d - o->d, sa = (int64_t)i->a - o->a;
+    if (!fits16(sd) || !fits16(sa) || sd == 0 || (sd != 1 && sd != -1 && sa != 1 && sa != -1))
+        return false;
+    *o = (struct sn_wins){SN_WOP_COPY, o->d, o->a, SN_WSTEPS(sd, sa), 2};
+    return true;
+}
+
+static bool absorb(struct fuse *f, const struct sn_wins *i)
+{
+    if (i->a >> 30 != SN_WARG_SIGNAL) return false;
+    for (int two = 1; two >= 0; two--) /* those that know their steps first */
+        for (unsigned k = f->n; k-- > 0;)
+            if ((f->out[k]->op == SN_WOP_COPY) == two && continues(f->out[k], i)) return true;
+    return false;
+}
+
+/* Rewrites the instructions in place; to[i] is where instruction i went. */
+static void fuse_copies(struct gen *g, uint32_t *to, const bool *target)
+{
+    struct fuse f = {.n = 0};
+    size_t at = 0;
+    for (size_t i = 0; i < g->ins.len; i++) {
+        struct sn_wins ins = g->ins.ptr[i];
+        bool move = plain_move(&ins);
+        if (!move || target[i] || f.n == STRETCH_MAX ||
+            (ins.a >> 30 == SN_WARG_SIGNAL && written(&f, ins.a)))
+            f.n = 0;
+        to[i] = (uint32_t)at;
+        if (move && absorb(&f, &ins)) continue;
+        g->ins.ptr[at] = ins;
+        g->place.ptr[at] = g->place.ptr[i];
+        if (move) f.out[f.n++] = &g->ins.ptr[at];
+        at++;
+    }
+    to[g->ins.len] = (uint32_t)at;
+    g->ins.len = g->place.len = at;
+}
+
+static int fuse_all(struct gen *g)
+{
+    size_t n = g->ins.len;
+    uint32_t *to SN_CLEANUP(sn_freep) = sn_alloc((n + 1) * sizeof(*to));
+    bool *target SN_CLEANUP(sn_freep) = sn_zalloc(n + 1, sizeof(*target));
+    if (!to || !target) return SN_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        const struct sn_wins *w = &g->ins.ptr[i];
+        if (w->op == SN_WOP_JZ || w->op == SN_WOP_JMP) target[w->c] = true;
+    }
+    fuse_copies(g, to, target);
+    for (size_t i = 0; i < g->ins.len; i++) {
+        struct sn_wins *w = &g->ins.ptr[i];
+        if (w->op == SN_WOP_JZ || w->op == SN_WOP_JMP) w->c = to[w->c];
+    }
+    return 0;
 }
 
 static int emit_all(struct gen *g)
@@ -310,7 +425,7 @@ static int emit_all(struct gen *g)
         struct sn_wins *w = &g->ins.ptr[i];
         if (w->op == SN_WOP_JZ || w->op == SN_WOP_JMP) w->c = g->label[w->c];
     }
-    return r;
+    return r == 0 ? fuse_all(g) : r;
 }
 
 int cx_finish_code(struct cx_exec *x, struct cx_code *code, const uint32_t *remap,
@@ -341,13 +456,15 @@ int cx_finish_code(struct cx_exec *x, struct cx_code *code, const uint32_t *rema
     if (r == 0) {
         ret->n = (uint32_t)g.ins.len;
         ret->n_regs = g.n_regs;
-        ret->ins = sn_arena_array(x->arena, g.ins.len, sizeof(struct sn_wins));
-        ret->place = sn_arena_array(x->arena, g.ins.len, sizeof(uint32_t));
-        if (!ret->ins || !ret->place) r = SN_E_NOMEM;
-    }
-    if (r == 0 && g.ins.len) {
-        memcpy(ret->ins, g.ins.ptr, g.ins.len * sizeof(struct sn_wins));
-        memcpy(ret->place, g.place.ptr, g.ins.len * sizeof(uint32_t));
+        struct sn_wins *ins = sn_arena_array(x->arena, g.ins.len, sizeof(*ins));
+        uint32_t *place = sn_arena_array(x->arena, g.ins.len, sizeof(*place));
+        if (ins && place && g.ins.len) {
+            memcpy(ins, g.ins.ptr, g.ins.len * sizeof(*ins));
+            memcpy(place, g.place.ptr, g.ins.len * sizeof(*place));
+        }
+        if (!ins || !place) r = SN_E_NOMEM;
+        ret->ins = ins;
+        ret->place = place;
     }
     sn_vec_done(&g.free_regs);
     sn_vec_done(&g.ins);

@@ -91,6 +91,10 @@ static int expand(struct flat *f, uint32_t i, const struct sn_fe *c)
         sn_fe_inv(fd, &t, &t);
         sn_fe_mul(fd, &t, &t, c);
         return add(f, n->a, &t);
+    case SN_ZOP_POW: /* a square */
+        f->product = i;
+        f->product_coef = *c;
+        return 0;
     default: break; /* MUL: the degree says that nothing else comes here */
     }
     if (f->n[n->a].deg != CX_DEG_CONST && f->n[n->b].deg != CX_DEG_CONST) {
@@ -146,7 +150,8 @@ static int put_empty(struct cx_exec *x) { return sn_vec_push(&x->f->inst->row_n,
 
 static int put_product(struct cx_exec *x, struct flat *f)
 {
-    uint32_t sides[2] = {f->n[f->product].a, f->n[f->product].b};
+    const struct cx_node *p = &f->n[f->product];
+    uint32_t sides[2] = {p->a, p->op == SN_ZOP_POW ? p->a : p->b};
     struct sn_fe one = x->field->one;
     int r = 0;
     for (unsigned k = 0; k < 2 && r == 0; k++) {
@@ -163,6 +168,10 @@ int cx_constrain(struct cx_exec *x, const struct sn_zv *l, const struct sn_zv *r
                  uint32_t end)
 {
     struct cx_inst *inst = x->f->inst;
+    if (inst->def->custom)
+        return cx_error(x->s, pos, end,
+                        "a constraint in a custom template\nwhat it means is the proof system's "
+                        "business: assign with <--");
     uint32_t a = cx_node_of(x, l), b = cx_node_of(x, rhs);
     if (!a || !b) return SN_E_NOMEM;
     struct flat f = {.x = x, .n = x->f->code->nodes.ptr};

@@ -77,7 +77,7 @@ static uint8_t degree_of(const struct cx_exec *x, uint32_t n)
 
 /* What a constraint may make of the result; circom knows constants, linear expressions and one
  * product of two of them plus a linear one. */
-static uint8_t result_degree(enum sn_zop op, uint8_t a, uint8_t b)
+static uint8_t result_degree(enum sn_zop op, uint8_t a, uint8_t b, bool square)
 {
     uint8_t most = a > b ? a : b;
     switch (op) {
@@ -87,6 +87,7 @@ static uint8_t result_degree(enum sn_zop op, uint8_t a, uint8_t b)
         if (a == CX_DEG_CONST || b == CX_DEG_CONST) return most;
         return most == CX_DEG_LINEAR ? CX_DEG_QUADRATIC : CX_DEG_NONE;
     case SN_ZOP_DIV: return b == CX_DEG_CONST ? a : CX_DEG_NONE;
+    case SN_ZOP_POW: return square && a == CX_DEG_LINEAR ? CX_DEG_QUADRATIC : CX_DEG_NONE;
     case SN_ZOP_NEG: return a;
     default: return CX_DEG_NONE;
     }
@@ -103,7 +104,8 @@ int cx_op(struct cx_exec *x, enum sn_zop op, struct sn_zv *ret, const struct sn_
     if (a->kind <= SN_ZV_FE && known_b) return sn_zv_op(x->field, op, ret, a, b);
     struct cx_node n = {.op = (uint8_t)op, .pos = pos};
     if (!(n.a = cx_node_of(x, a)) || (!unary && !(n.b = cx_node_of(x, b)))) return SN_E_NOMEM;
-    n.deg = result_degree(op, degree_of(x, n.a), unary ? CX_DEG_CONST : degree_of(x, n.b));
+    bool square = known_b && b->kind == SN_ZV_SMALL && b->s == 2;
+    n.deg = result_degree(op, degree_of(x, n.a), unary ? CX_DEG_CONST : degree_of(x, n.b), square);
     uint32_t id = cx_node(x, n);
     if (!id)
         return cx_limit(x->s, SN_E_TOO_LARGE, pos, "more than %u operations in one template",
@@ -146,6 +148,7 @@ int cx_eval_size(struct cx_exec *x, const struct cx_expr *e, uint32_t *ret)
     struct sn_zv v;
     int r = cx_eval_scalar(x, e, &v);
     if (r < 0) return r;
+    if (v.kind > SN_ZV_FE && x->f->kind == CX_IN_PORTS) return CX_UNSIZED;
     if (v.kind > SN_ZV_FE)
         return cx_error(x->s, e->pos, e->end, "the size of an array must be known when compiling");
     int64_t n = sn_zv_index(x->field, &v, (uint64_t)x->s->array_max + 1);
@@ -180,17 +183,26 @@ static bool same_shape(const struct cx_val *a, const struct cx_val *b)
 static SN_NOINLINE int eval_array(struct cx_exec *x, const struct cx_expr *e, struct cx_val *ret)
 {
     struct cx_val out = {0}, first = {0}, v;
+    struct cx_tags *tags = NULL;
     for (uint32_t i = 0; i < e->n; i++) {
         int r = cx_eval(x, e->list[i], &v);
         if (r < 0) return r;
+        if (i == 0 && cx_any_tag(v.tags)) {
+            if (!(tags = SN_ARENA_NEW(&x->f->arena, struct cx_tags))) return SN_E_NOMEM;
+            r = cx_copy_tags(x, tags, v.tags);
+        } else if (tags) {
+            r = cx_common_tags(x, tags, v.tags);
+        }
+        if (r < 0) return r;
         if (i == 0) {
-            if (v.n_dims + 1 > CX_DIMS_MAX || v.is_tuple || v.bus)
+            if (v.n_dims + 1 > CX_DIMS_MAX || v.is_tuple)
                 return cx_error(x->s, e->pos, e->end, "this cannot be an element of an array");
             first = v;
             out.n_dims = v.n_dims + 1;
             out.dims[0] = e->n;
             memcpy(out.dims + 1, v.dims, v.n_dims * sizeof(v.dims[0]));
             out.n = e->n * v.n;
+            out.bus = v.bus;
             out.many = sn_arena_array(&x->f->arena, out.n, sizeof(struct sn_zv));
             if (!out.many) return SN_E_NOMEM;
         } else if (!same_shape(&first, &v)) {
@@ -199,6 +211,7 @@ static SN_NOINLINE int eval_array(struct cx_exec *x, const struct cx_expr *e, st
         }
         memcpy(out.many + (size_t)i * first.n, cx_elems(&v), first.n * sizeof(struct sn_zv));
     }
+    out.tags = tags;
     *ret = out;
     return 0;
 }

@@ -69,11 +69,19 @@ struct cx_bus;
 struct cx_tag {
     uint32_t sym;
     bool has_value;
+    bool declared; /* with the signal; else from an assignment, and not to be named */
+    bool given;    /* of a component's input: it was assigned, at least in part */
     struct sn_zv value;
 };
 struct cx_tags {
     struct cx_tag *ptr;
-    uint32_t n;
+    struct cx_tags *fields; /* of a bus, by field */
+    uint32_t n, n_fields;
+    /* Of an array assigned by elements: what those so far have in common, how many they are, and
+     * whether one had none. */
+    struct cx_tags *part;
+    uint32_t part_n;
+    bool part_lost;
 };
 /* Scalars in `one`; arrays and buses flat in `many`. */
 struct cx_val {
@@ -112,6 +120,7 @@ struct cx_ent {
     uint8_t kind, dir;
     bool spilled;   /* slots were given */
     bool synced;    /* and hold what elems says, although depth is 0 */
+    bool unsized;   /* CX_IN_PORTS: its size depends on a tag without value yet */
     uint32_t depth; /* regions that assign it and are open: writes go to the slots too */
     uint32_t sym, pos;
     uint32_t n_dims, dims[CX_DIMS_MAX];
@@ -122,7 +131,8 @@ struct cx_ent {
     uint32_t prov; /* signals: the first one's provisional number */
     const struct cx_bus *bus;
     struct cx_tags tags;
-    uint32_t *comps; /* components: index + 1 each */
+    uint32_t *comps;     /* components: index + 1 each */
+    uint32_t first_comp; /* the one that was made first, index + 1 */
 };
 
 /* An input or output of a template as its parent sees it. */
@@ -148,12 +158,18 @@ struct cx_comp {
     const struct cx_def *def;
     struct cx_val *args;
     struct cx_ports ports;
+    uint32_t *port_prov;       /* first provisional signal by port; NULL: they lie from prov on */
     struct cx_tags *port_tags; /* what its inputs were given, by port */
+    bool deferred;             /* there may be more ports, which depend on tags */
     uint8_t *assigned;         /* by signal of its inputs and outputs */
     uint32_t left;             /* inputs to come */
     uint32_t prov;
     uint32_t offset; /* when laid out */
 };
+static inline uint32_t cx_port_prov(const struct cx_comp *c, uint32_t port)
+{
+    return c->port_prov ? c->port_prov[port] : c->prov + c->ports.ptr[port].offset;
+}
 /* Signals in order of declaration: for layout and names. */
 struct cx_own {
     uint32_t sym, prov, n, offset;
@@ -168,6 +184,7 @@ struct cx_inst {
     const struct cx_def *def;
     struct cx_val *args;
     bool building, is_main;
+    bool has_custom; /* is a custom template or contains one */
     SN_VEC(struct cx_own) own;
     SN_VEC(struct cx_comp) comps;
     SN_VEC(uint8_t) assigned; /* by provisional signal: 1 assigned, 2 in a constraint */
@@ -209,6 +226,7 @@ struct cx_frame {
     uint32_t nodes_at_start;
     SN_VEC(struct cx_field) fields; /* CX_IN_BUS */
     uint32_t ports_left;            /* CX_IN_PORTS */
+    bool deferred;                  /* CX_IN_PORTS: something depends on a tag without value yet */
 };
 
 struct sn_circom {
@@ -265,6 +283,9 @@ int cx_constrain(struct cx_exec *x, const struct sn_zv *l, const struct sn_zv *r
 /* exec_expr.c */
 int cx_eval(struct cx_exec *x, const struct cx_expr *e, struct cx_val *ret);
 int cx_eval_scalar(struct cx_exec *x, const struct cx_expr *e, struct sn_zv *ret);
+/* cx_eval_size - an array's size. Returns 0, CX_UNSIZED where it depends on a tag without value yet
+ * (CX_IN_PORTS only), or an error. */
+#define CX_UNSIZED 1
 int cx_eval_size(struct cx_exec *x, const struct cx_expr *e, uint32_t *ret);
 int cx_op(struct cx_exec *x, enum sn_zop op, struct sn_zv *ret, const struct sn_zv *a,
           const struct sn_zv *b, uint32_t pos, uint32_t end);
@@ -297,7 +318,10 @@ struct cx_place {
     struct cx_tags *tags;
     int32_t comp, port; /* index of the component, or -1 */
     uint32_t tag;       /* the place is this tag */
-    bool is_tag, is_comp, whole;
+    bool is_tag, is_comp;
+    bool indexed;       /* an index stands in the last name */
+    bool tag_deep;      /* or in one before */
+    uint32_t tag_total; /* signals that `tags` are for */
     uint32_t n_index, index[CX_DIMS_MAX]; /* of a component array */
 };
 int cx_resolve(struct cx_exec *x, const struct cx_expr *e, struct cx_place *ret);
@@ -308,12 +332,33 @@ int cx_write_var(struct cx_exec *x, const struct cx_place *p, const struct cx_va
 int cx_declare(struct cx_exec *x, const struct cx_decl *d);
 int cx_spill(struct cx_exec *x, struct cx_ent *ent);
 
+/* tags.c */
+struct cx_tag *cx_find_tag(const struct cx_tags *t, uint32_t sym);
+bool cx_any_tag(const struct cx_tags *t);
+int cx_copy_tags(struct cx_exec *x, struct cx_tags *ret, const struct cx_tags *from);
+int cx_declared_tags(struct cx_exec *x, const struct cx_decl *d, const struct cx_bus *bus,
+                     struct cx_tags *ret);
+/* cx_require_tags - an input takes the tags it asks for, with their values; all must be there.
+ * cx_take_tags - the values of tags declared alike. */
+int cx_require_tags(struct cx_exec *x, struct cx_tags *to, const struct cx_tags *from, uint32_t pos,
+                    uint32_t end);
+void cx_take_tags(struct cx_tags *to, const struct cx_tags *from);
+/* cx_common_tags - leaves in t what `with` (NULL: nothing) has too. */
+int cx_common_tags(struct cx_exec *x, struct cx_tags *t, const struct cx_tags *with);
+int cx_inherit_tags(struct cx_exec *x, const struct cx_place *p, const struct cx_tags *from);
+int cx_read_tag(struct cx_exec *x, const struct cx_place *p, const struct cx_expr *e,
+                struct cx_val *ret);
+int cx_set_tag(struct cx_exec *x, const struct cx_place *p, const struct cx_stmt *s);
+int cx_key_tags(struct cx_exec *x, const struct cx_tags *t);
+
 /* exec_sig.c */
 int cx_assign_signal(struct cx_exec *x, const struct cx_place *p, const struct cx_val *v,
                      bool constrain, uint32_t pos, uint32_t end);
 int cx_new_component(struct cx_exec *x, uint32_t sym, const struct cx_place *at,
                      const struct cx_expr *call, struct cx_comp **ret);
 int cx_anonymous(struct cx_exec *x, const struct cx_expr *e, struct cx_val *ret);
+/* cx_count_ports - inputs and outputs declared in a statement, whatever the conditions. */
+uint32_t cx_count_ports(const struct cx_stmt *s);
 int cx_comp_ready(struct cx_exec *x, uint32_t comp);
 int cx_find_bus(struct cx_exec *x, const struct cx_expr *e, const struct cx_bus **ret);
 int cx_instance(struct cx_exec *x, const struct cx_def *d, const struct cx_val *args,
@@ -328,7 +373,3 @@ void cx_inspect(struct cx_exec *x, struct cx_inst *inst);
 /* link.c */
 int cx_layout(struct cx_exec *x, struct cx_inst *inst, struct cx_code *code);
 int cx_link(struct cx_exec *x);
-/* cx_put_signal - ".name[1].field[2]" of element `at` of a signal. */
-void cx_put_signal(const struct cx_source *s, struct sn_buf *out, uint32_t sym,
-                   const uint32_t *dims, uint32_t n_dims, const struct cx_bus *bus, uint32_t at);
-void cx_label_name(const struct sn_circom *c, uint64_t label, struct sn_buf *out);

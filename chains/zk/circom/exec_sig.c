@@ -6,51 +6,7 @@
 #include "core/status.h"
 #include "zk/circom/exec_int.h"
 
-/* ---- tags ------------------------------------------------------------------------------------ */
-
-static struct cx_tag *find_tag(const struct cx_tags *t, uint32_t sym)
-{
-    for (uint32_t i = 0; t && i < t->n; i++)
-        if (t->ptr[i].sym == sym) return &t->ptr[i];
-    return NULL;
-}
-
-/* An input takes the tags it asks for, with their values; all must be there. */
-static int require_tags(struct cx_exec *x, struct cx_tags *to, const struct cx_tags *from,
-                        uint32_t pos, uint32_t end)
-{
-    for (uint32_t i = 0; i < to->n; i++) {
-        const struct cx_tag *t = find_tag(from, to->ptr[i].sym);
-        if (!t)
-            return cx_error(x->s, pos, end,
-                            "this input wants the tag \"%.*s\", the value has not\n"
-                            "tag the signal, or constrain it with a template that gives the tag",
-                            SN_STR_ARG(cx_name(x->s, to->ptr[i].sym)));
-        to->ptr[i] = *t;
-    }
-    return 0;
-}
-
-/* A whole signal inherits what it is assigned from. */
-static int inherit_tags(struct cx_exec *x, struct cx_ent *ent, const struct cx_tags *from)
-{
-    struct cx_tags out = {
-        .ptr = sn_arena_array(x->arena, ent->tags.n + from->n, sizeof(struct cx_tag))};
-    if (!out.ptr) return SN_E_NOMEM;
-    for (uint32_t i = 0; i < ent->tags.n; i++) out.ptr[out.n++] = ent->tags.ptr[i];
-    for (uint32_t i = 0; i < from->n; i++) {
-        struct cx_tag *t = find_tag(&out, from->ptr[i].sym);
-        if (!t)
-            out.ptr[out.n++] = from->ptr[i];
-        else if (!t->has_value)
-            *t = from->ptr[i];
-    }
-    ent->tags = out;
-    struct cx_inst *inst = x->f->inst;
-    for (size_t i = 0; i < inst->own.len; i++)
-        if (inst->own.ptr[i].prov == ent->prov) inst->own.ptr[i].tags = out;
-    return 0;
-}
+static int find_ports(struct cx_exec *x, uint32_t comp);
 
 /* ---- assignment ------------------------------------------------------------------------------ */
 
@@ -88,10 +44,9 @@ int cx_assign_signal(struct cx_exec *x, const struct cx_place *p, const struct c
                         "when compiling\nassign with <-- here and constrain outside");
     int r = check_target(x, p, pos, end);
     if (r < 0) return r;
-    if (p->comp >= 0 && (r = require_tags(x, p->tags, v->tags, pos, end)) < 0) return r;
-    if (p->comp < 0 && p->whole && v->tags && v->tags->n &&
-        (r = inherit_tags(x, p->ent, v->tags)) < 0)
-        return r;
+    const struct cx_tags *tags = constrain ? v->tags : NULL;
+    r = p->comp >= 0 ? cx_require_tags(x, p->tags, tags, pos, end) : cx_inherit_tags(x, p, tags);
+    if (r < 0) return r;
     const struct sn_zv *e = cx_elems(v);
     bool quadratic = x->s->opts->inspect && !constrain && !x->f->code->region;
     for (uint32_t i = 0; i < p->n; i++) {
@@ -107,7 +62,9 @@ int cx_assign_signal(struct cx_exec *x, const struct cx_place *p, const struct c
     }
     if (quadratic && !inst->def->custom)
         cx_warn(x->s, pos, end, "this value could be constrained\nwrite <== in place of <--");
-    if (p->comp < 0 || inst->comps.ptr[p->comp].left || x->f->code->region) return 0;
+    if (p->comp < 0 || x->f->code->region) return 0;
+    if (inst->comps.ptr[p->comp].deferred && (r = find_ports(x, (uint32_t)p->comp)) < 0) return r;
+    if (inst->comps.ptr[p->comp].left) return 0;
     return cx_comp_ready(x, (uint32_t)p->comp);
 }
 
@@ -189,12 +146,12 @@ static int make_ports(struct cx_exec *x, struct cx_inst *inst, struct cx_ports *
     return 0;
 }
 
-static uint32_t count_ports(const struct cx_stmt *s)
+uint32_t cx_count_ports(const struct cx_stmt *s)
 {
     if (!s) return 0;
     if (s->kind == CX_DECL) return s->decl->kind == CX_SIGNAL && s->decl->dir != CX_MIDDLE;
-    uint32_t n = count_ports(s->then) + count_ports(s->other);
-    for (uint32_t i = 0; s->list && i < s->n; i++) n += count_ports(s->list[i]);
+    uint32_t n = cx_count_ports(s->then) + cx_count_ports(s->other);
+    for (uint32_t i = 0; s->list && i < s->n; i++) n += cx_count_ports(s->list[i]);
     return n;
 }
 
@@ -210,20 +167,24 @@ static void inst_drop(struct cx_inst *inst)
 }
 
 /* The inputs and outputs of a template that must wait for the tags of its inputs: its
- * declarations only are executed. */
-static int ports_ahead(struct cx_exec *x, const struct cx_def *d, const struct cx_val *args,
-                       uint32_t pos, struct cx_ports *ret)
+ * declarations only are executed, with the values of tags known so far. Ports that depend on others
+ * are left out, and *ret_deferred says so. */
+static int ports_ahead(struct cx_exec *x, const struct cx_comp *c, struct cx_ports *ret,
+                       bool *ret_deferred)
 {
+    const struct cx_def *d = c->def;
     struct cx_inst inst = {.def = d};
     struct cx_code code = {.n_slots = 1};
     struct cx_frame f = {.kind = CX_IN_PORTS,
                          .def = d,
                          .inst = &inst,
                          .code = &code,
-                         .ports_left = count_ports(d->body)};
-    int r = cx_push_frame(x, &f, pos);
+                         .from = c,
+                         .ports_left = cx_count_ports(d->body)};
+    int r = cx_push_frame(x, &f, c->pos);
     if (r < 0) return r;
-    if ((r = cx_bind(x, d, args)) == 0) r = cx_exec(x, d->body);
+    if ((r = cx_bind(x, d, c->args)) == 0) r = cx_exec(x, d->body);
+    *ret_deferred = f.deferred;
     cx_pop_frame(x);
     cx_code_done(&code);
     if (r == 0) r = make_ports(x, &inst, ret);
@@ -263,14 +224,8 @@ static int instance_key(struct cx_exec *x, const struct cx_def *d, const struct 
     sn_buf_reset(&x->key);
     (void)sn_buf_put(&x->key, &d, sizeof(d));
     for (uint32_t i = 0; i < d->n_params; i++) (void)cx_key_val(x, &args[i], false);
-    for (uint32_t i = 0; tags && i < ports->n; i++) {
-        for (uint32_t k = 0; ports->ptr[i].dir == CX_INPUT && k < tags[i].n; k++) {
-            (void)sn_buf_byte(&x->key, tags[i].ptr[k].has_value);
-            if (!tags[i].ptr[k].has_value) continue;
-            struct cx_val v = {.one = tags[i].ptr[k].value, .n = 1};
-            (void)cx_key_val(x, &v, false);
-        }
-    }
+    for (uint32_t i = 0; tags && i < ports->n; i++)
+        if (ports->ptr[i].dir == CX_INPUT) (void)cx_key_tags(x, &tags[i]);
     return x->key.err;
 }
 
@@ -339,19 +294,68 @@ static int template_of(struct cx_exec *x, const struct cx_expr *e, struct cx_def
     return r;
 }
 
+/* Room for n more signals as their parent numbers them. */
+static int more_signals(struct cx_exec *x, uint32_t n, uint32_t pos, uint32_t *ret_first)
+{
+    struct cx_inst *inst = x->f->inst;
+    *ret_first = inst->n_prov;
+    inst->n_prov += n;
+    if (inst->n_prov > x->s->signals_max)
+        return cx_limit(x->s, SN_E_TOO_LARGE, pos, "more than %u signals", x->s->signals_max);
+    int r = sn_vec_reserve(&inst->assigned, inst->n_prov);
+    if (r < 0) return r;
+    memset(inst->assigned.ptr + inst->assigned.len, 0, inst->n_prov - inst->assigned.len);
+    inst->assigned.len = inst->n_prov;
+    return 0;
+}
+
 static int copy_port_tags(struct cx_exec *x, struct cx_comp *c)
 {
     c->port_tags = sn_arena_array(x->arena, c->ports.n, sizeof(struct cx_tags));
     if (!c->port_tags) return SN_E_NOMEM;
     for (uint32_t i = 0; i < c->ports.n; i++) {
-        const struct cx_tags *t = &c->ports.ptr[i].tags;
-        c->port_tags[i].n = t->n;
-        if (t->n == 0) continue;
-        c->port_tags[i].ptr = sn_arena_array(x->arena, t->n, sizeof(struct cx_tag));
-        if (!c->port_tags[i].ptr) return SN_E_NOMEM;
-        memcpy(c->port_tags[i].ptr, t->ptr, t->n * sizeof(struct cx_tag));
+        int r = cx_copy_tags(x, &c->port_tags[i], &c->ports.ptr[i].tags);
+        if (r < 0) return r;
     }
     return 0;
+}
+
+/* The component has these ports now; the ones it had keep their signals and tags. */
+static int set_ports(struct cx_exec *x, struct cx_comp *c, const struct cx_ports *now)
+{
+    struct cx_comp old = *c;
+    c->ports = *now;
+    int r = copy_port_tags(x, c);
+    c->port_prov = sn_arena_array(x->arena, now->n, sizeof(uint32_t));
+    if (r < 0 || !c->port_prov) return SN_E_NOMEM;
+    for (uint32_t i = 0; i < now->n; i++) {
+        const struct cx_port *q = &now->ptr[i];
+        uint32_t k = 0;
+        while (k < old.ports.n && old.ports.ptr[k].sym != q->sym) k++;
+        if (k < old.ports.n && old.ports.ptr[k].n == q->n) {
+            c->port_prov[i] = cx_port_prov(&old, k);
+            if (q->dir == CX_INPUT) c->port_tags[i] = old.port_tags[k];
+        } else if (k < old.ports.n && q->dir == CX_INPUT) {
+            return cx_error(x->s, c->pos, c->pos + 1,
+                            "the size of the input \"%.*s\" changes with the tags of others",
+                            SN_STR_ARG(cx_name(x->s, q->sym)));
+        } else {
+            if ((r = more_signals(x, q->n, c->pos, &c->port_prov[i])) < 0) return r;
+            if (q->dir == CX_INPUT) c->left += q->n;
+        }
+    }
+    return 0;
+}
+
+/* Ports that depend on the tags of inputs, with what is known by now. */
+static int find_ports(struct cx_exec *x, uint32_t i)
+{
+    struct cx_comp c = x->f->inst->comps.ptr[i];
+    struct cx_ports ports;
+    int r = ports_ahead(x, &c, &ports, &c.deferred);
+    if (r == 0) r = set_ports(x, &c, &ports);
+    if (r == 0) x->f->inst->comps.ptr[i] = c;
+    return r;
 }
 
 int cx_new_component(struct cx_exec *x, uint32_t sym, const struct cx_place *at,
@@ -363,6 +367,8 @@ int cx_new_component(struct cx_exec *x, uint32_t sym, const struct cx_place *at,
     if (x->f->kind != CX_IN_TEMPLATE || x->f->code->region)
         return cx_error(x->s, call->pos, call->end, "a component cannot be created %s",
                         x->f->kind == CX_IN_TEMPLATE ? "where a signal decides whether" : "here");
+    if (inst->def->custom)
+        return cx_error(x->s, call->pos, call->end, "a component in a custom template");
     struct cx_val *args;
     int r = template_of(x, call, &d, &args);
     if (r < 0) return r;
@@ -376,23 +382,17 @@ int cx_new_component(struct cx_exec *x, uint32_t sym, const struct cx_place *at,
         if (!c.args) return SN_E_NOMEM;
         for (uint32_t i = 0; r == 0 && i < d->n_params; i++)
             r = cx_copy_val(x, x->arena, &c.args[i], &args[i]);
-        if (r == 0) r = ports_ahead(x, d, args, call->pos, &c.ports);
+        if (r == 0) r = ports_ahead(x, &c, &c.ports, &c.deferred);
     } else {
         if ((r = instance_key(x, d, args, NULL, NULL)) == 0)
             r = cx_instance(x, d, args, NULL, call->pos, &c.inst);
         if (r == 0) c.ports = c.inst->ports;
     }
     if (r < 0 || (r = copy_port_tags(x, &c)) < 0) return r;
-    c.prov = inst->n_prov;
     c.left = c.ports.n_in;
-    inst->n_prov += c.ports.n_in + c.ports.n_out;
-    if (inst->n_prov > x->s->signals_max)
-        return cx_limit(x->s, SN_E_TOO_LARGE, call->pos, "more than %u signals", x->s->signals_max);
-    if ((r = sn_vec_reserve(&inst->assigned, inst->n_prov)) < 0 ||
+    if ((r = more_signals(x, c.ports.n_in + c.ports.n_out, call->pos, &c.prov)) < 0 ||
         (r = sn_vec_push(&inst->comps, c)) < 0)
         return r;
-    memset(inst->assigned.ptr + inst->assigned.len, 0, inst->n_prov - inst->assigned.len);
-    inst->assigned.len = inst->n_prov;
     if (at) at->ent->comps[at->at] = (uint32_t)inst->comps.len;
     uint32_t index = (uint32_t)inst->comps.len - 1;
     if (c.left == 0 && (r = cx_comp_ready(x, index)) < 0) return r;
@@ -408,12 +408,15 @@ int cx_comp_ready(struct cx_exec *x, uint32_t i)
     if (!c.inst) {
         if ((r = instance_key(x, c.def, c.args, &c.ports, c.port_tags)) < 0) return r;
         if ((r = cx_instance(x, c.def, c.args, &c, c.pos, &c.inst)) < 0) return r;
-        for (uint32_t k = 0; k < c.ports.n; k++)
-            if (c.ports.ptr[k].dir == CX_OUTPUT) c.port_tags[k] = c.inst->ports.ptr[k].tags;
+        if ((r = set_ports(x, &c, &c.inst->ports)) < 0) return r;
+        if (c.left)
+            return cx_error(x->s, c.pos, c.pos + 1, "there are inputs that depend on tags");
     }
     c.ran = true;
     inst->comps.ptr[i] = c;
-    for (uint32_t k = 0; k < c.ports.n_out + c.ports.n_in; k++) inst->assigned.ptr[c.prov + k] |= 1;
+    for (uint32_t k = 0; k < c.ports.n; k++)
+        for (uint32_t s = 0; s < c.ports.ptr[k].n; s++)
+            inst->assigned.ptr[cx_port_prov(&c, k) + s] |= 1;
     return cx_effect(x, CXN_RUN, 0, 0, i, c.pos);
 }
 
@@ -466,13 +469,13 @@ static void port_as_place(struct cx_comp *c, uint32_t index, uint32_t port, stru
     *ret = (struct cx_place){.is_signal = true,
                              .comp = (int32_t)index,
                              .port = (int32_t)port,
-                             .prov = c->prov + q->offset,
+                             .prov = cx_port_prov(c, port),
                              .n = q->n,
                              .total = q->n,
+                             .tag_total = q->n,
                              .n_dims = q->n_dims,
                              .bus = q->bus,
-                             .tags = &c->port_tags[port],
-                             .whole = true};
+                             .tags = &c->port_tags[port]};
     memcpy(ret->dims, q->dims, sizeof(ret->dims));
 }
 
@@ -480,6 +483,10 @@ int cx_anonymous(struct cx_exec *x, const struct cx_expr *e, struct cx_val *ret)
 {
     struct cx_place at, p;
     uint32_t sym = 0, port;
+    if (x->f->kind == CX_IN_PORTS) {
+        *ret = (struct cx_val){.n = 1, .one = {.kind = SN_ZV_SLOT}};
+        return 0;
+    }
     int r = x->f->kind == CX_IN_TEMPLATE
                 ? anon_name(x, e, &at, &sym)
                 : cx_error(x->s, e->pos, e->end, "components stand in templates only");
@@ -498,9 +505,7 @@ int cx_anonymous(struct cx_exec *x, const struct cx_expr *e, struct cx_val *ret)
         c = &x->f->inst->comps.ptr[index];
         if ((r = port_of(x, c, e, k, &port)) < 0) return r;
         port_as_place(c, index, port, &p);
-        bool constrain = !e->ops2 || e->ops2[k] == CX_CONSTRAIN;
-        if ((r = cx_assign_signal(x, &p, &in[k], constrain, e->list2[k]->pos, e->list2[k]->end)) <
-            0)
+        if ((r = cx_assign_signal(x, &p, &in[k], true, e->list2[k]->pos, e->list2[k]->end)) < 0)
             return r;
     }
     c = &x->f->inst->comps.ptr[index];

@@ -120,6 +120,19 @@ static int region_body(struct cx_exec *x, const struct cx_stmt *s)
     return r;
 }
 
+/* While the ports of a template are looked for: what depends on tags without value yet is left out,
+ * and variables it would assign are unknown from there on. */
+static int skip_unknown(struct cx_exec *x, const struct cx_stmt *s)
+{
+    struct touch t = {.x = x};
+    touch_stmt(&t, s);
+    forget(&t);
+    x->f->deferred |= cx_count_ports(s) > 0;
+    int r = t.err;
+    touch_done(&t);
+    return r;
+}
+
 static int may_branch(struct cx_exec *x, const struct cx_stmt *s)
 {
     enum cx_frame_kind k = x->f->kind;
@@ -156,6 +169,7 @@ static void restore(struct touch *t, struct saved *s)
 
 static int unknown_if(struct cx_exec *x, const struct cx_stmt *s, uint32_t cond)
 {
+    if (x->f->kind == CX_IN_PORTS) return skip_unknown(x, s);
     int r = may_branch(x, s);
     if (r < 0) return r;
     struct cx_code *code = x->f->code;
@@ -193,6 +207,7 @@ static int if_stmt(struct cx_exec *x, const struct cx_stmt *s)
 
 static int unknown_while(struct cx_exec *x, const struct cx_stmt *s)
 {
+    if (x->f->kind == CX_IN_PORTS) return skip_unknown(x, s);
     int r = may_branch(x, s);
     if (r < 0) return r;
     struct cx_code *code = x->f->code;
@@ -278,27 +293,6 @@ static int return_stmt(struct cx_exec *x, const struct cx_stmt *s)
 
 /* ---- assignments ----------------------------------------------------------------------------- */
 
-static int set_tag(struct cx_exec *x, const struct cx_place *p, const struct cx_stmt *s)
-{
-    struct cx_val v;
-    int r = cx_eval(x, s->b, &v);
-    if (r < 0) return r;
-    if (s->assign != CX_SET || v.n_dims || v.is_tuple || v.one.kind > SN_ZV_FE)
-        return cx_error(x->s, s->pos, s->end, "a tag is set by = to a number known when compiling");
-    if (p->comp >= 0 || !p->whole)
-        return cx_error(x->s, s->pos, s->end, "only tags of signals declared here can be set");
-    if (p->ent->dir == CX_INPUT)
-        return cx_error(x->s, s->pos, s->end, "tags of inputs come from outside");
-    for (uint32_t i = 0; i < p->tags->n; i++) {
-        if (p->tags->ptr[i].sym != p->tag) continue;
-        p->tags->ptr[i].has_value = true;
-        p->tags->ptr[i].value = v.one;
-        return 0;
-    }
-    return cx_error(x->s, s->pos, s->end,
-                    "this signal has no such tag\nadd it where it is declared");
-}
-
 static int set_component(struct cx_exec *x, const struct cx_expr *target, struct cx_place *p,
                          const struct cx_stmt *s)
 {
@@ -310,12 +304,22 @@ static int set_component(struct cx_exec *x, const struct cx_expr *target, struct
     if (x->f->kind == CX_IN_PORTS) return 0;
     if (p->ent->comps[p->at])
         return cx_error(x->s, target->pos, target->end, "this component has its template already");
-    return cx_new_component(x, target->sym, p, s->b, NULL);
+    uint32_t first = p->ent->first_comp;
+    if (first && x->f->inst->comps.ptr[first - 1].def->sym != s->b->sym)
+        return cx_error(x->s, s->pos, s->end,
+                        "the components of an array are all of one template, here \"%.*s\"",
+                        SN_STR_ARG(cx_name(x->s, x->f->inst->comps.ptr[first - 1].def->sym)));
+    int r = cx_new_component(x, target->sym, p, s->b, NULL);
+    if (r == 0 && !first) p->ent->first_comp = p->ent->comps[p->at];
+    return r;
 }
 
 static int assign_value(struct cx_exec *x, const struct cx_expr *target, const struct cx_stmt *s,
                         const struct cx_val *v)
 {
+    if (target->kind == CX_UNDERSCORE && v->is_tuple)
+        return cx_error(x->s, s->pos, s->end, "_ is one value, here are %u\nwrite (_, _)",
+                        v->n_items);
     if (target->kind == CX_UNDERSCORE) return 0;
     if (target->kind == CX_TUPLE) {
         if (!v->is_tuple || v->n_items != target->n)
@@ -372,6 +376,7 @@ static int assign_stmt(struct cx_exec *x, const struct cx_stmt *s)
     int r;
     if (s->a->kind == CX_TUPLE && s->b->kind == CX_TUPLE && s->a->n == s->b->n)
         return assign_pairs(x, s);
+    if (x->f->kind == CX_IN_PORTS && s->assign != CX_SET) return 0;
     if (s->a->kind == CX_NAME) {
         struct cx_ent *e = cx_find(x, s->a->sym);
         if (e && e->kind == CX_ENT_VAR && e->n_dims == 0 && s->assign == CX_SET && !s->a->n_acc) {
@@ -389,7 +394,7 @@ static int assign_stmt(struct cx_exec *x, const struct cx_stmt *s)
         }
         if (!e || e->kind != CX_ENT_VAR) {
             if ((r = cx_resolve(x, s->a, &p)) < 0) return r;
-            if (p.is_tag) return set_tag(x, &p, s);
+            if (p.is_tag) return cx_set_tag(x, &p, s);
             if (p.is_comp) return set_component(x, s->a, &p, s);
         }
     }

@@ -26,6 +26,7 @@ static int index_place(struct cx_exec *x, const struct cx_access *a, struct cx_p
     int r = cx_eval_scalar(x, e, &v);
     if (r < 0) return r;
     uint32_t stride = stride_of(p), size = p->dims[0];
+    if (p->ent->unsized) v = sn_zv_small(0);
     if (v.kind <= SN_ZV_FE) {
         int64_t i = sn_zv_index(x->field, &v, size);
         if (i < 0)
@@ -46,7 +47,7 @@ static int index_place(struct cx_exec *x, const struct cx_access *a, struct cx_p
         if (p->dyn && (r = cx_op(x, SN_ZOP_ADD, &t, &sum, &t, e->pos, e->end)) < 0) return r;
         p->dyn = t.node;
     }
-    p->whole = false;
+    p->indexed = true;
     drop_dim(p);
     return 0;
 }
@@ -69,18 +70,20 @@ static int port_place(struct cx_exec *x, const struct cx_expr *e, const struct c
         p->is_signal = true;
         p->comp = (int32_t)c - 1;
         p->port = (int32_t)i;
-        p->prov = comp->prov + port->offset;
+        p->prov = cx_port_prov(comp, i);
         p->at = 0;
-        p->n = p->total = port->n;
+        p->n = p->total = p->tag_total = port->n;
         p->n_dims = port->n_dims;
         memcpy(p->dims, port->dims, sizeof(p->dims));
         p->bus = port->bus;
         p->tags = &comp->port_tags[i];
-        p->whole = true;
+        p->indexed = false;
         return 0;
     }
     return cx_error(x->s, a->pos + 1, a->pos + 1 + (uint32_t)cx_name(x->s, a->sym).len,
-                    "\"%.*s\" has no input or output \"%.*s\"",
+                    comp->deferred ? "\"%.*s\" has no input or output \"%.*s\" yet\n"
+                                     "some depend on the tags of inputs: assign those first"
+                                   : "\"%.*s\" has no input or output \"%.*s\"",
                     SN_STR_ARG(cx_name(x->s, comp->def->sym)), SN_STR_ARG(cx_name(x->s, a->sym)));
 }
 
@@ -96,8 +99,10 @@ static int field_place(struct cx_exec *x, const struct cx_expr *e, const struct 
         p->n_dims = f->n_dims;
         memcpy(p->dims, f->dims, sizeof(p->dims));
         p->bus = f->bus;
-        p->tags = (struct cx_tags *)&f->tags;
-        p->whole = false;
+        p->tags = &p->tags->fields[i];
+        p->tag_deep |= p->indexed;
+        p->indexed = false;
+        p->tag_total = f->n;
         return 0;
     }
     p->is_tag = true;
@@ -117,7 +122,7 @@ int cx_resolve(struct cx_exec *x, const struct cx_expr *e, struct cx_place *ret)
                              .total = ent->n,
                              .comp = -1,
                              .port = -1,
-                             .whole = true,
+                             .tag_total = ent->n,
                              .bus = ent->bus,
                              .prov = ent->prov};
     memcpy(ret->dims, ent->dims, sizeof(ret->dims));
@@ -138,27 +143,6 @@ int cx_resolve(struct cx_exec *x, const struct cx_expr *e, struct cx_place *ret)
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
-
-static int read_tag(struct cx_exec *x, const struct cx_place *p, const struct cx_expr *e,
-                    struct cx_val *ret)
-{
-    *ret = (struct cx_val){.n = 1};
-    for (uint32_t i = 0; i < p->tags->n; i++) {
-        if (p->tags->ptr[i].sym != p->tag) continue;
-        if (p->tags->ptr[i].has_value) {
-            ret->one = p->tags->ptr[i].value;
-            return 0;
-        }
-        if (x->f->kind == CX_IN_PORTS) {
-            ret->one.kind = SN_ZV_SLOT;
-            return 0;
-        }
-        return cx_error(x->s, e->pos, e->end, "the tag \"%.*s\" has no value here",
-                        SN_STR_ARG(cx_name(x->s, p->tag)));
-    }
-    return cx_error(x->s, e->pos, e->end, "\"%.*s\" is neither a field nor a tag of this signal",
-                    SN_STR_ARG(cx_name(x->s, p->tag)));
-}
 
 static int load_elem(struct cx_exec *x, const struct cx_place *p, uint32_t k, uint32_t pos,
                      struct sn_zv *ret)
@@ -196,7 +180,7 @@ static int check_assigned(struct cx_exec *x, const struct cx_place *p, const str
 int cx_read(struct cx_exec *x, const struct cx_place *p, const struct cx_expr *e,
             struct cx_val *ret)
 {
-    if (p->is_tag && p->tags) return read_tag(x, p, e, ret);
+    if (p->is_tag && p->tags) return cx_read_tag(x, p, e, ret);
     if (p->is_comp) return cx_error(x->s, e->pos, e->end, "a component has no value");
     struct cx_val out = {.n = p->n, .n_dims = p->n_dims, .bus = p->bus, .tags = p->tags};
     memcpy(out.dims, p->dims, sizeof(out.dims));
@@ -296,7 +280,7 @@ static int write_part(struct cx_exec *x, struct cx_ent *ent, uint32_t at, const 
         vs *= vd[i];
     }
     int r = 0;
-    for (uint32_t i = 0; r == 0 && i < vd[0]; i++)
+    for (uint32_t i = 0; r == 0 && i < vd[0] && i < pd[0]; i++)
         r = write_part(x, ent, at + i * ps, pd + 1, vd + 1, n_dims - 1, v + (size_t)i * vs, pos);
     return r;
 }
@@ -307,26 +291,24 @@ int cx_write_var(struct cx_exec *x, const struct cx_place *p, const struct cx_va
     if (v->is_tuple || v->bus)
         return cx_error(x->s, e->pos, e->end, "a variable cannot hold %s",
                         v->is_tuple ? "a tuple" : "a bus");
-    bool fits = v->n_dims == p->n_dims;
-    for (uint32_t i = 0; fits && i < v->n_dims; i++) fits = v->dims[i] <= p->dims[i];
-    if (!fits)
-        return cx_error(x->s, e->pos, e->end, "the value has %u dimensions%s, the variable %u",
-                        v->n_dims, v->n_dims == p->n_dims ? " and more elements" : "", p->n_dims);
+    if (x->f->kind == CX_IN_PORTS && (p->ent->unsized || p->dyn || v->n_dims != p->n_dims)) {
+        for (uint32_t i = 0; i < p->ent->n; i++)
+            p->ent->elems[i] = (struct sn_zv){.kind = SN_ZV_SLOT};
+        return 0;
+    }
+    if (v->n_dims != p->n_dims)
+        return cx_error(x->s, e->pos, e->end, "the value has %u dimensions, the variable %u",
+                        v->n_dims, p->n_dims);
+    for (uint32_t i = 0; i < v->n_dims; i++)
+        if (v->dims[i] > p->dims[i])
+            cx_warn(x->s, e->pos, e->end, "the variable holds %u elements, the value has %u: the "
+                    "rest is dropped", p->dims[i], v->dims[i]);
     if (p->dyn) return write_dynamic(x, p, v, e);
     if (p->n_dims == 0) return write_elem(x, p->ent, p->at, cx_elems(v), e->pos);
     return write_part(x, p->ent, p->at, p->dims, v->dims, p->n_dims, cx_elems(v), e->pos);
 }
 
 /* ---- declarations ---------------------------------------------------------------------------- */
-
-static int declared_tags(struct cx_exec *x, const struct cx_decl *d, struct cx_tags *ret)
-{
-    ret->n = d->n_tags;
-    ret->ptr = sn_arena_array(x->arena, d->n_tags, sizeof(struct cx_tag));
-    if (!ret->ptr) return SN_E_NOMEM;
-    for (uint32_t i = 0; i < d->n_tags; i++) ret->ptr[i].sym = d->tags[i];
-    return 0;
-}
 
 static int declare_field(struct cx_exec *x, const struct cx_decl *d, struct cx_ent *e)
 {
@@ -344,18 +326,15 @@ static int declare_field(struct cx_exec *x, const struct cx_decl *d, struct cx_e
 /* What the parent gave the input's tags. */
 static void take_tag_values(const struct cx_comp *from, uint32_t sym, struct cx_tags *tags)
 {
-    for (uint32_t i = 0; i < from->ports.n; i++) {
-        if (from->ports.ptr[i].sym != sym) continue;
-        for (uint32_t k = 0; k < tags->n && k < from->port_tags[i].n; k++)
-            tags->ptr[k] = from->port_tags[i].ptr[k];
-    }
+    for (uint32_t i = 0; i < from->ports.n && from->port_tags; i++)
+        if (from->ports.ptr[i].sym == sym) cx_take_tags(tags, &from->port_tags[i]);
 }
 
 static int declare_signal(struct cx_exec *x, const struct cx_decl *d, struct cx_ent *e)
 {
     struct cx_frame *f = x->f;
-    int r = declared_tags(x, d, &e->tags);
-    if (r == 0 && d->bus) r = cx_find_bus(x, d->bus, &e->bus);
+    int r = d->bus ? cx_find_bus(x, d->bus, &e->bus) : 0;
+    if (r == 0) r = cx_declared_tags(x, d, e->bus, &e->tags);
     if (r < 0) return r;
     uint64_t n = (uint64_t)e->n * (e->bus ? e->bus->size : 1);
     if (n > x->s->array_max)
@@ -370,6 +349,13 @@ static int declare_signal(struct cx_exec *x, const struct cx_decl *d, struct cx_
                         "a signal cannot be declared where a signal decides whether");
     if (f->from && d->dir == CX_INPUT) take_tag_values(f->from, d->sym, &e->tags);
     struct cx_inst *inst = f->inst;
+    if (e->unsized) {
+        f->deferred |= d->dir != CX_MIDDLE;
+        return 0;
+    }
+    if (inst->def->custom && d->dir == CX_MIDDLE && f->kind == CX_IN_TEMPLATE)
+        cx_warn(x->s, d->pos, d->end,
+                "a signal of a custom template that is neither input nor output");
     struct cx_own own = {.sym = d->sym,
                          .prov = inst->n_prov,
                          .n = e->n,
@@ -397,6 +383,10 @@ static int declare_signal(struct cx_exec *x, const struct cx_decl *d, struct cx_
 
 static int declare_var(struct cx_exec *x, struct cx_ent *e)
 {
+    if (e->unsized) {
+        e->one.kind = SN_ZV_SLOT;
+        return 0;
+    }
     if (e->n > 1 || e->n_dims) {
         e->elems = sn_zalloc(SN_MAX(e->n, 1u), sizeof(struct sn_zv));
         if (!e->elems) {
@@ -418,9 +408,14 @@ int cx_declare(struct cx_exec *x, const struct cx_decl *d)
     uint64_t n = 1;
     if (d->n_dims > CX_DIMS_MAX)
         return cx_limit(x->s, SN_E_TOO_LARGE, d->pos, "more than %u dimensions", CX_DIMS_MAX);
+    bool unsized = false;
     for (uint32_t i = 0; i < d->n_dims; i++) {
         int r = cx_eval_size(x, d->dims[i], &dims[i]);
         if (r < 0) return r;
+        if (r == CX_UNSIZED) {
+            unsized = true;
+            dims[i] = 1;
+        }
         n *= dims[i];
         if (n > x->s->array_max)
             return cx_limit(x->s, SN_E_TOO_LARGE, d->pos, "an array of more than %u elements",
@@ -435,6 +430,7 @@ int cx_declare(struct cx_exec *x, const struct cx_decl *d)
     e->n_dims = d->n_dims;
     memcpy(e->dims, dims, d->n_dims * sizeof(dims[0]));
     e->n = (uint32_t)n;
+    e->unsized = unsized;
     if (kind == CX_ENT_VAR) return declare_var(x, e);
     if (kind == CX_ENT_SIGNAL) return declare_signal(x, d, e);
     if (x->f->kind != CX_IN_TEMPLATE && x->f->kind != CX_IN_PORTS)

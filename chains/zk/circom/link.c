@@ -5,6 +5,7 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "zk/circom/exec_int.h"
+#include "zk/gates.h"
 
 /* ---- layout ---------------------------------------------------------------------------------- */
 
@@ -63,8 +64,10 @@ static int place_comps(struct cx_exec *x, struct cx_inst *inst)
         if (inst->size >= x->s->signals_max)
             return cx_limit(x->s, SN_E_TOO_LARGE, inst->def->pos, "more than %u signals",
                             x->s->signals_max);
-        for (uint32_t k = 0; k < c->ports.n_in + c->ports.n_out; k++)
-            inst->remap[c->prov + k] = c->offset + k;
+        for (uint32_t p = 0; p < c->ports.n; p++)
+            for (uint32_t k = 0; k < c->ports.ptr[p].n; k++)
+                inst->remap[cx_port_prov(c, p) + k] = c->offset + c->ports.ptr[p].offset + k;
+        inst->has_custom |= c->inst->has_custom;
         inst->all_nonlinear += c->inst->all_nonlinear;
         inst->all_linear += c->inst->all_linear;
         if (c->inst->depth + 1 > inst->depth) inst->depth = c->inst->depth + 1;
@@ -93,29 +96,7 @@ static void place_rows(struct cx_inst *inst)
     }
 }
 
-int cx_layout(struct cx_exec *x, struct cx_inst *inst, struct cx_code *code)
-{
-    inst->remap = sn_arena_array(x->arena, inst->n_prov + 1u, sizeof(uint32_t));
-    if (!inst->remap) return SN_E_NOMEM;
-    place_own(x, inst);
-    inst->all_nonlinear = inst->nonlinear;
-    inst->all_linear = inst->linear;
-    int r = place_comps(x, inst);
-    if (r < 0) return r;
-    place_rows(inst);
-    struct sn_winstance w = {.n_subs = (uint32_t)inst->comps.len};
-    w.subs = sn_arena_array(x->arena, inst->comps.len, sizeof(struct sn_wsub));
-    if (!w.subs) return SN_E_NOMEM;
-    for (uint32_t i = 0; i < w.n_subs; i++) {
-        w.subs[i].instance = inst->comps.ptr[i].inst->id;
-        w.subs[i].offset = inst->comps.ptr[i].offset;
-    }
-    if ((r = cx_finish_code(x, code, inst->remap, &w.code)) < 0) return r;
-    inst->remap = NULL;
-    return sn_vec_push(&x->c->winsts, w);
-}
-
-/* ---- inputs ---------------------------------------------------------------------------------- */
+/* ---- shapes ---------------------------------------------------------------------------------- */
 
 static int bus_shape(struct cx_exec *x, const struct cx_bus *b, struct sn_witness_shape *ret)
 {
@@ -136,55 +117,108 @@ static int bus_shape(struct cx_exec *x, const struct cx_bus *b, struct sn_witnes
     return 0;
 }
 
+static int own_shape(struct cx_exec *x, const struct cx_own *o, struct sn_witness_shape *ret)
+{
+    uint32_t *dims = sn_arena_array(x->arena, o->n_dims, sizeof(*dims));
+    if (!dims) return SN_E_NOMEM;
+    memcpy(dims, o->dims, o->n_dims * sizeof(*dims));
+    *ret = (struct sn_witness_shape){.name = cx_name(x->s, o->sym),
+                                     .dims = dims,
+                                     .n_dims = o->n_dims,
+                                     .label = o->offset,
+                                     .n_signals = o->n};
+    return o->bus ? bus_shape(x, o->bus, ret) : 0;
+}
+static int own_shapes(struct cx_exec *x, const struct cx_inst *inst, struct sn_winstance *w)
+{
+    struct sn_witness_shape *s = sn_arena_array(x->arena, inst->own.len, sizeof(*s));
+    if (!s) return SN_E_NOMEM;
+    for (size_t i = 0; i < inst->own.len; i++) {
+        int r = own_shape(x, &inst->own.ptr[i], &s[i]);
+        if (r < 0) return r;
+    }
+    w->signals = s;
+    w->n_signals = (uint32_t)inst->own.len;
+    return 0;
+}
+
+int cx_layout(struct cx_exec *x, struct cx_inst *inst, struct cx_code *code)
+{
+    inst->remap = sn_arena_array(x->arena, inst->n_prov + 1u, sizeof(uint32_t));
+    if (!inst->remap) return SN_E_NOMEM;
+    place_own(x, inst);
+    inst->has_custom = inst->def->custom;
+    inst->all_nonlinear = inst->nonlinear;
+    inst->all_linear = inst->linear;
+    int r = place_comps(x, inst);
+    if (r < 0) return r;
+    place_rows(inst);
+    struct sn_winstance w = {.n_subs = (uint32_t)inst->comps.len,
+                             .order = inst->order,
+                             .size = (uint32_t)inst->size};
+    struct sn_wsub *subs = sn_arena_array(x->arena, inst->comps.len, sizeof(*subs));
+    if (!subs) return SN_E_NOMEM;
+    for (uint32_t i = 0; i < w.n_subs; i++) {
+        const struct cx_comp *c = &inst->comps.ptr[i];
+        uint32_t *index = sn_arena_array(x->arena, c->n_index, sizeof(*index));
+        if (!index) return SN_E_NOMEM;
+        memcpy(index, c->index, c->n_index * sizeof(*index));
+        subs[i] = (struct sn_wsub){
+            c->inst->id, c->offset, cx_name(x->s, c->sym), index, c->n_index};
+    }
+    w.subs = subs;
+    if ((r = own_shapes(x, inst, &w)) < 0) return r;
+    if ((r = cx_finish_code(x, code, inst->remap, &w.code)) < 0) return r;
+    inst->remap = NULL;
+    return sn_vec_push(&x->c->winsts, w);
+}
+
+/* ---- inputs ---------------------------------------------------------------------------------- */
+
 static int link_inputs(struct cx_exec *x, struct cx_inst *m)
 {
     struct sn_witness_prog *p = &x->c->prog;
     struct sn_witness_shape *s = sn_arena_array(x->arena, m->own.len, sizeof(*s));
     if (!s) return SN_E_NOMEM;
-    uint32_t n_out = 0, found = 0;
+    uint32_t n_out = 0;
     SN_VEC_EACH (&m->own, o) {
         if (o->dir == CX_OUTPUT) n_out += o->n;
         if (o->dir != CX_INPUT) continue;
         struct sn_witness_shape *q = &s[p->n_shapes++];
-        *q = (struct sn_witness_shape){.name = cx_name(x->s, o->sym),
-                                       .dims = o->dims,
-                                       .n_dims = o->n_dims,
-                                       .label = o->offset + 1,
-                                       .n_signals = o->n,
-                                       .is_public = is_public(x->s, o->sym)};
-        if (q->is_public) x->c->n_public += o->n;
-        found += q->is_public;
-        p->n_inputs += o->n;
-        int r = o->bus ? bus_shape(x, o->bus, q) : 0;
+        int r = own_shape(x, o, q);
         if (r < 0) return r;
-        if (o->tags.n) return cx_error(x->s, o->pos, o->pos + 1, "inputs of main have no tags");
+        q->label++; /* the constant one comes first */
+        q->is_public = is_public(x->s, o->sym);
+        if (q->is_public) x->c->n_public += o->n;
+        p->n_inputs += o->n;
+        if (cx_any_tag(&o->tags))
+            return cx_error(x->s, o->pos, o->pos + (uint32_t)cx_name(x->s, o->sym).len,
+                            "inputs of main have no tags, nor have the fields of their buses\n"
+                            "tag a signal inside of main, and constrain it");
     }
-    if (found < x->s->n_publics)
-        return cx_error(x->s, x->s->main_pos, 0,
-                        "a public signal of main is no input of its "
-                        "template, or named twice");
+    for (uint32_t k = 0; k < x->s->n_publics; k++) {
+        uint32_t sym = x->s->publics[k];
+        bool found = false;
+        SN_VEC_EACH (&m->own, o) found |= o->dir == CX_INPUT && o->sym == sym;
+        if (!found)
+            return cx_error(x->s, x->s->main_pos, 0, "main has no input \"%.*s\" to make public",
+                            SN_STR_ARG(cx_name(x->s, sym)));
+    }
     p->inputs = s;
     p->first_input = n_out + 1;
     return 0;
 }
 
-static void describe(void *ctx, uint32_t place, uint64_t label, struct sn_buf *out)
+static bool place(void *ctx, uint32_t pos, struct sn_wplace *ret)
 {
     const struct sn_circom *c = ctx;
-    uint32_t line = 0, column = 0;
-    const struct cx_file *f = cx_place(&c->src, place, &line, &column);
-    if (f) {
-        struct sn_str text = sn_str_trim(cx_line(f, line));
-        (void)sn_buf_printf(out, "%.*s:%u:%u: %.*s", SN_STR_ARG(f->path), line, column + 1,
-                            (int)SN_MIN(text.len, (size_t)120), text.ptr);
-    }
-    struct sn_buf name;
-    sn_buf_init(&name, 0);
-    cx_label_name(c, label, &name);
-    struct sn_str n = sn_buf_view(&name);
-    ssize_t dot = sn_str_rchr(n, '.');
-    (void)sn_buf_printf(out, ", in %.*s", (int)(dot < 0 ? (ssize_t)n.len : dot), n.ptr);
-    sn_buf_done(&name);
+    uint32_t column = 0;
+    const struct cx_file *f = cx_place(&c->src, pos, &ret->line, &column);
+    if (!f) return false;
+    ret->file = f->path;
+    ret->column = column + 1;
+    ret->text = sn_str_trim(cx_line(f, ret->line));
+    return true;
 }
 
 int cx_link(struct cx_exec *x)
@@ -204,91 +238,20 @@ int cx_link(struct cx_exec *x)
     p->n_strings = (uint32_t)c->strings.len;
     p->main = c->main->id;
     p->n_labels = c->main->size + 1;
-    p->describe = describe;
+    p->place = place;
     p->ctx = c;
     return 0;
 }
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-static void put_index(struct sn_buf *out, const uint32_t *dims, uint32_t n_dims, uint32_t at)
-{
-    uint32_t stride = 1;
-    for (uint32_t i = 0; i < n_dims; i++) stride *= dims[i];
-    for (uint32_t i = 0; i < n_dims; i++) {
-        stride /= dims[i];
-        (void)sn_buf_byte(out, '[');
-        (void)sn_buf_u64(out, at / stride % dims[i]);
-        (void)sn_buf_byte(out, ']');
-    }
-}
-void cx_put_signal(const struct cx_source *s, struct sn_buf *out, uint32_t sym,
-                   const uint32_t *dims, uint32_t n_dims, const struct cx_bus *bus, uint32_t at)
-{
-    (void)sn_buf_byte(out, '.');
-    (void)sn_buf_str(out, cx_name(s, sym));
-    put_index(out, dims, n_dims, bus ? at / bus->size : at);
-    if (!bus) return;
-    at %= bus->size;
-    const struct cx_field *f = bus->fields;
-    while (at >= f->offset + f->n) f++;
-    cx_put_signal(s, out, f->sym, f->dims, f->n_dims, f->bus, at - f->offset);
-}
-
-/* The component of inst that holds the signal at this offset. */
-static const struct cx_comp *holder(const struct cx_inst *inst, uint64_t at)
-{
-    size_t lo = 0, hi = inst->comps.len;
-    while (hi - lo > 1) {
-        size_t mid = (lo + hi) / 2;
-        if (inst->comps.ptr[inst->order[mid]].offset <= at)
-            lo = mid;
-        else
-            hi = mid;
-    }
-    return &inst->comps.ptr[inst->order[lo]];
-}
-
-void cx_label_name(const struct sn_circom *c, uint64_t label, struct sn_buf *out)
-{
-    const struct cx_inst *inst = c->main;
-    if (label == 0 || label > inst->size) {
-        (void)sn_buf_cstr(out, "one");
-        return;
-    }
-    uint64_t at = label - 1;
-    (void)sn_buf_cstr(out, "main");
-    while (at >= inst->n_own) {
-        const struct cx_comp *k = holder(inst, at);
-        (void)sn_buf_byte(out, '.');
-        (void)sn_buf_str(out, cx_name(&c->src, k->sym));
-        for (uint32_t i = 0; i < k->n_index; i++) (void)sn_buf_printf(out, "[%u]", k->index[i]);
-        at -= k->offset;
-        inst = k->inst;
-    }
-    SN_VEC_EACH (&inst->own, o) {
-        if (at < o->offset || at >= o->offset + o->n) continue;
-        cx_put_signal(&c->src, out, o->sym, o->dims, o->n_dims, o->bus, (uint32_t)at - o->offset);
-        return;
-    }
-}
-
 static void sym_name(void *ctx, uint64_t label, struct sn_buf *out)
 {
-    cx_label_name(ctx, label, out);
+    sn_wlabel_name(sn_circom_witness(ctx), label, out);
 }
 static uint64_t sym_node(void *ctx, uint64_t label)
 {
-    const struct sn_circom *c = ctx;
-    const struct cx_inst *inst = c->main;
-    if (label == 0 || label > inst->size) return 0;
-    uint64_t at = label - 1;
-    while (at >= inst->n_own) {
-        const struct cx_comp *k = holder(inst, at);
-        at -= k->offset;
-        inst = k->inst;
-    }
-    return inst->id;
+    return label ? sn_wlabel_instance(sn_circom_witness(ctx), label) : 0;
 }
 struct sn_sym_source sn_circom_sym(const struct sn_circom *c)
 {
@@ -331,6 +294,76 @@ static int add_rows(struct linker *l, const struct cx_inst *inst, uint32_t base)
     return 0;
 }
 
+/* ---- custom gates ---------------------------------------------------------------------------- */
+
+struct by_param {
+    const struct cx_source *s;
+    const struct cx_def *def;
+};
+static int param_cmp(const void *a, const void *b, void *ctx)
+{
+    const struct by_param *c = ctx;
+    uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+    return sn_str_cmp(cx_name(c->s, c->def->params[i]), cx_name(c->s, c->def->params[j]));
+}
+
+/* The gate an instance is: parameters in the order of their names, arrays flat. */
+static int add_gate(const struct sn_circom *c, const struct cx_inst *inst, struct sn_r1cs_gates *g)
+{
+    const struct cx_def *d = inst->def;
+    uint32_t *order SN_CLEANUP(sn_freep) = sn_alloc((d->n_params + 1u) * sizeof(*order));
+    SN_VEC(struct sn_fe) values = {0};
+    if (!order) return SN_E_NOMEM;
+    for (uint32_t i = 0; i < d->n_params; i++) order[i] = i;
+    struct by_param ctx = {&c->src, d};
+    qsort_r(order, d->n_params, sizeof(*order), param_cmp, &ctx);
+    int r = 0;
+    for (uint32_t i = 0; i < d->n_params; i++) {
+        const struct cx_val *v = &inst->args[order[i]];
+        for (uint32_t k = 0; r == 0 && k < v->n; k++) {
+            struct sn_fe m;
+            sn_zv_fe(c->src.field, &m, &cx_elems(v)[k]);
+            r = sn_vec_push(&values, m);
+        }
+    }
+    if (r == 0)
+        r = sn_r1cs_gates_add(g, cx_name(&c->src, d->sym), values.ptr, (uint32_t)values.len);
+    sn_vec_done(&values);
+    return r;
+}
+
+/* Uses below inst, whose first signal is wire `base`; signals in order of declaration. */
+static int add_uses(const struct cx_inst *inst, uint64_t base, const uint32_t *gate_of,
+                    struct sn_r1cs_gates *g)
+{
+    int r = 0;
+    if (inst->def->custom) {
+        r = sn_r1cs_gates_use(g, gate_of[inst->id]);
+        SN_VEC_EACH (&inst->own, o)
+            for (uint32_t k = 0; r == 0 && k < o->n; k++)
+                r = sn_r1cs_gates_signal(g, base + o->offset + k);
+    }
+    for (uint32_t i = 0; r == 0 && i < inst->comps.len; i++) {
+        const struct cx_comp *k = &inst->comps.ptr[inst->order[i]];
+        if (k->inst->has_custom) r = add_uses(k->inst, base + k->offset, gate_of, g);
+    }
+    return r;
+}
+
+static int add_gates(const struct sn_circom *c, struct sn_r1cs *s)
+{
+    if (!c->src.custom_pragma) return 0;
+    uint32_t *gate_of SN_CLEANUP(sn_freep) = sn_alloc((c->insts.len + 1) * sizeof(*gate_of));
+    s->gates = sn_r1cs_gates_new();
+    int r = s->gates && gate_of ? 0 : SN_E_NOMEM;
+    for (size_t i = 0; r == 0 && i < c->insts.len; i++) {
+        if (!c->insts.ptr[i]->def->custom) continue;
+        gate_of[i] = s->gates->n_gates;
+        r = add_gate(c, c->insts.ptr[i], s->gates);
+    }
+    return r < 0 ? r : add_uses(c->main, 1, gate_of, s->gates);
+}
+
 int sn_circom_r1cs(const struct sn_circom *c, struct sn_r1cs *ret)
 {
     struct linker l = {.c = c};
@@ -355,6 +388,7 @@ int sn_circom_r1cs(const struct sn_circom *c, struct sn_r1cs *ret)
         r = sn_r1cs_builder_finish(&l.b, &s, ret);
     else
         sn_r1cs_builder_done(&l.b);
+    if (r == 0 && (r = add_gates(c, ret)) < 0) sn_r1cs_done(ret);
     sn_free(l.coef);
     sn_vec_done(&l.wire);
     sn_vec_done(&l.ids);
@@ -381,5 +415,5 @@ void sn_circom_row_place(const struct sn_circom *c, uint32_t row, struct sn_buf 
         base += k->offset;
         inst = k->inst;
     }
-    describe((void *)c, inst->row_pos.ptr[at], base, out);
+    sn_wplace_text(&c->prog, inst->row_pos.ptr[at], base, out);
 }

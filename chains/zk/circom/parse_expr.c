@@ -92,7 +92,6 @@ static int anon_inputs(struct cx_parser *p, struct cx_expr *e)
 {
     struct expr_vec v = {0};
     SN_VEC(uint32_t) names = {0};
-    SN_VEC(uint8_t) ops = {0};
     int r = cxp_take(p, ')');
     while (r == 0) {
         struct cx_expr *x;
@@ -106,12 +105,17 @@ static int anon_inputs(struct cx_parser *p, struct cx_expr *e)
             break;
         }
         if (op >= 0) {
+            if (op != CX_CONSTRAIN) {
+                r = cx_syntax(p->s, p->l.pos, p->l.tok_end,
+                              "inputs of an anonymous component are given by <==");
+                break;
+            }
             if (x->kind != CX_NAME || x->n_acc) {
                 r = cx_syntax(p->s, x->pos, x->end, "expected the name of an input");
                 break;
             }
-            if ((r = sn_vec_push(&names, x->sym)) < 0 || (r = sn_vec_push(&ops, (uint8_t)op)) < 0 ||
-                (r = cx_next(&p->l)) < 0 || (r = cxp_expr(p, &x)) < 0)
+            if ((r = sn_vec_push(&names, x->sym)) < 0 || (r = cx_next(&p->l)) < 0 ||
+                (r = cxp_expr(p, &x)) < 0)
                 break;
         }
         if ((r = sn_vec_push(&v, x)) < 0 || (r = cxp_take(p, ')')) != 0) break;
@@ -120,17 +124,13 @@ static int anon_inputs(struct cx_parser *p, struct cx_expr *e)
     if (r >= 0) r = move_list(p, &v, &e->list2, &e->n2);
     if (r >= 0 && names.len) {
         e->names2 = SN_ARENA_ARRAY(&p->s->arena, uint32_t, names.len);
-        e->ops2 = SN_ARENA_ARRAY(&p->s->arena, uint8_t, names.len);
-        if (e->names2 && e->ops2) {
+        if (e->names2)
             memcpy(e->names2, names.ptr, names.len * sizeof(uint32_t));
-            memcpy(e->ops2, ops.ptr, names.len);
-        } else {
+        else
             r = SN_E_NOMEM;
-        }
     }
     sn_vec_done(&v);
     sn_vec_done(&names);
-    sn_vec_done(&ops);
     return r < 0 ? r : 0;
 }
 

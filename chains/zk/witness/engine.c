@@ -2,18 +2,27 @@
 /* zk/witness/engine.c - the interpreter of witness programs. */
 #include "core/alloc.h"
 #include "core/status.h"
+#include "zk/bin.h"
 #include "zk/witness/prog.h"
 
+/* A number is a small integer in s, or FE there and an element in m: circuits made of bits touch
+ * eight bytes a signal, and m stays unmapped. */
+#define FE INT64_MIN
+struct slots {
+    int64_t *s;
+    struct sn_fe *m;
+};
 struct engine {
     const struct sn_witness_prog *p;
     const struct sn_witness_opts *o;
-    struct sn_zv *sig; /* by label */
-    struct sn_zv *regs;
+    struct slots sig; /* by label */
+    struct slots consts, regs;
     size_t regs_cap;
-    uint64_t steps;
+    uint64_t steps, steps_max;
     unsigned calls;
     struct sn_buf line;
     uint64_t base; /* label of the running component's first signal */
+    struct sn_fe bits[2]; /* the element last taken apart, and the same as an integer */
 };
 
 static SN_NOINLINE SN_COLD int failed(struct engine *e, const struct sn_wcode *code, uint32_t at,
@@ -21,17 +30,70 @@ static SN_NOINLINE SN_COLD int failed(struct engine *e, const struct sn_wcode *c
 {
     struct sn_buf b;
     sn_buf_init(&b, 0);
-    if (e->p->describe) e->p->describe(e->p->ctx, code->place[at], e->base, &b);
+    sn_wplace_text(e->p, code->place[at], e->base, &b);
     int r = sn_fail(status, "%s: %.*s", what, (int)b.len, b.ptr ? (const char *)b.ptr : "");
     sn_buf_done(&b);
     return r;
 }
 
-static void log_number(struct engine *e, const struct sn_zv *v)
+/* ---- numbers --------------------------------------------------------------------------------- */
+
+static struct sn_zv get(struct slots a, size_t i)
+{
+    if (a.s[i] != FE) return sn_zv_small(a.s[i]);
+    return (struct sn_zv){.kind = SN_ZV_FE, .m = a.m[i]};
+}
+static void set(struct slots d, size_t i, const struct sn_zv *v)
+{
+    d.s[i] = v->kind == SN_ZV_FE ? FE : v->s;
+    if (v->kind == SN_ZV_FE) d.m[i] = v->m;
+}
+static SN_ALWAYS_INLINE void move(struct slots d, size_t i, struct slots a, size_t k)
+{
+    d.s[i] = a.s[k];
+    if (a.s[k] == FE) d.m[i] = a.m[k];
+}
+static bool is_zero(struct slots a, size_t i)
+{
+    return a.s[i] == FE ? sn_fe_is_zero(&a.m[i]) : a.s[i] == 0;
+}
+static void element(const struct sn_field *f, struct sn_fe *ret, struct slots a, size_t i)
+{
+    int64_t s = a.s[i];
+    if (s == FE)
+        *ret = a.m[i];
+    else if (s == 0)
+        *ret = (struct sn_fe){{0}};
+    else if (s == 1)
+        *ret = f->one;
+    else
+        sn_fe_set_i64(f, ret, s);
+}
+static int slots_init(struct slots *a, size_t n)
+{
+    a->s = sn_zalloc(n + 1, sizeof(*a->s));
+    a->m = sn_alloc((n + 1) * sizeof(*a->m));
+    return a->s && a->m ? 0 : SN_E_NOMEM;
+}
+/* Every signal is written once, so an element is behind FE or nowhere; registers are not. */
+static void slots_done(struct slots *a, size_t n, bool all)
+{
+    for (size_t i = 0; !all && a->s && a->m && i < n; i++)
+        if (a->s[i] == FE) explicit_bzero(&a->m[i], sizeof(a->m[i]));
+    if (all && a->m) explicit_bzero(a->m, n * sizeof(*a->m));
+    if (a->s) explicit_bzero(a->s, n * sizeof(*a->s));
+    sn_free(a->s);
+    sn_free(a->m);
+    *a = (struct slots){0};
+}
+
+/* ---- log ------------------------------------------------------------------------------------- */
+
+static void log_number(struct engine *e, struct slots a, size_t i)
 {
     char text[SN_FE_DEC_MAX];
     struct sn_fe m;
-    sn_zv_fe(e->p->field, &m, v);
+    element(e->p->field, &m, a, i);
     size_t n = sn_fe_to_dec(e->p->field, &m, text);
     (void)sn_buf_put(&e->line, text, n);
 }
@@ -41,23 +103,29 @@ static void log_end(struct engine *e)
     sn_buf_reset(&e->line);
 }
 
+/* ---- frames ---------------------------------------------------------------------------------- */
+
 /* Registers from `at` on for one more frame. They may move: frames know them by index. */
 static int frame(struct engine *e, size_t at, uint32_t n)
 {
     size_t need = at + n;
-    if (need > e->regs_cap) {
+    if (need > e->regs_cap || !e->regs.s) {
         size_t cap = need + need / 2 + 64;
-        struct sn_zv *regs = sn_alloc(cap * sizeof(*regs));
-        if (!regs) return SN_E_NOMEM;
-        if (e->regs) {
-            memcpy(regs, e->regs, e->regs_cap * sizeof(*regs));
-            explicit_bzero(e->regs, e->regs_cap * sizeof(*regs));
+        struct slots grown;
+        int r = slots_init(&grown, cap);
+        if (r == 0 && e->regs.s) {
+            memcpy(grown.s, e->regs.s, at * sizeof(*grown.s));
+            memcpy(grown.m, e->regs.m, at * sizeof(*grown.m));
         }
-        sn_free(e->regs);
-        e->regs = regs;
+        if (r < 0) {
+            slots_done(&grown, 0, true);
+            return r;
+        }
+        slots_done(&e->regs, e->regs_cap, true);
+        e->regs = grown;
         e->regs_cap = cap;
     }
-    if (n) memset(e->regs + at, 0, n * sizeof(*e->regs));
+    if (n) memset(e->regs.s + at, 0, n * sizeof(*e->regs.s));
     return 0;
 }
 
@@ -70,9 +138,10 @@ static int call(struct engine *e, const struct sn_wins *i, size_t regs_at, uint3
     size_t to = regs_at + n_regs;
     int r = frame(e, to, fn->n_regs);
     if (r < 0) return r;
-    memcpy(e->regs + to, e->regs + regs_at + i->a, fn->n_args * sizeof(struct sn_zv));
+    for (uint32_t k = 0; k < fn->n_args; k++) move(e->regs, to + k, e->regs, regs_at + i->a + k);
     if ((r = run(e, fn, NULL, e->base, to)) < 0) return r;
-    memcpy(e->regs + regs_at + i->d, e->regs + to + fn->ret_at, fn->n_ret * sizeof(struct sn_zv));
+    for (uint32_t k = 0; k < fn->n_ret; k++)
+        move(e->regs, regs_at + i->d + k, e->regs, to + fn->ret_at + k);
     return 0;
 }
 
@@ -89,139 +158,282 @@ static int run_sub(struct engine *e, const struct sn_winstance *inst, const stru
     return r;
 }
 
-/* The frequent cases inline: both small, results small. */
-static inline int arith(const struct sn_field *f, uint32_t op, struct sn_zv *d,
-                        const struct sn_zv *a, const struct sn_zv *b)
+/* ---- instructions ---------------------------------------------------------------------------- */
+
+/* One small operand that is 0 or 1: bits times powers, sums that begin with nothing. */
+static bool unit_op(uint32_t op, struct slots d, size_t i, struct slots a, size_t j, struct slots b,
+                    size_t k)
 {
-    if (SN_LIKELY((a->kind | b->kind) == SN_ZV_SMALL && f->bits > 64)) {
-        int64_t r;
-        bool ok = false;
-        if (op == SN_ZOP_ADD)
-            ok = (r = a->s + b->s, true);
-        else if (op == SN_ZOP_SUB)
-            ok = (r = a->s - b->s, true);
-        else if (op == SN_ZOP_MUL)
-            ok = !__builtin_mul_overflow(a->s, b->s, &r);
-        if (ok && r <= SN_ZV_SMALL_MAX && r >= -SN_ZV_SMALL_MAX) {
-            d->kind = SN_ZV_SMALL;
-            d->s = r;
-            return 0;
-        }
-    } else if (a->kind == SN_ZV_FE && b->kind == SN_ZV_FE) {
-        if (op == SN_ZOP_MUL)
-            sn_fe_mul(f, &d->m, &a->m, &b->m);
-        else if (op == SN_ZOP_ADD)
-            sn_fe_add(f, &d->m, &a->m, &b->m);
-        else if (op == SN_ZOP_SUB)
-            sn_fe_sub(f, &d->m, &a->m, &b->m);
+    int64_t x = a.s[j], y = b.s[k], small = x == FE ? y : x;
+    if (op == SN_ZOP_MUL) {
+        if ((uint64_t)small > 1) return false;
+        if (small == 0)
+            d.s[i] = 0;
+        else if (x == FE)
+            move(d, i, a, j);
         else
-            return sn_zv_op(f, (enum sn_zop)op, d, a, b);
-        d->kind = SN_ZV_FE;
-        return 0;
+            move(d, i, b, k);
+        return true;
     }
-    return sn_zv_op(f, (enum sn_zop)op, d, a, b);
+    if (op == SN_ZOP_ADD && x == 0)
+        move(d, i, b, k);
+    else if ((op == SN_ZOP_ADD || op == SN_ZOP_SUB) && y == 0)
+        move(d, i, a, j);
+    else
+        return false;
+    return true;
+}
+/* Any operator on any numbers; run() has done what is quick. */
+static SN_NOINLINE int operate(const struct sn_field *f, uint32_t op, struct slots d, size_t i,
+                               struct slots a, size_t j, struct slots b, size_t k)
+{
+    if (op <= SN_ZOP_MUL && (a.s[j] == FE) != (b.s[k] == FE) && unit_op(op, d, i, a, j, b, k))
+        return 0;
+    struct sn_zv x = get(a, j), y = op < SN_ZOP_NEG ? get(b, k) : sn_zv_small(0), r;
+    int err = sn_zv_op(f, (enum sn_zop)op, &r, &x, &y);
+    if (err == 0) set(d, i, &r);
+    return err;
 }
 
-#define ARG(x) (bases[(x) >> 30] + SN_WARG_INDEX(x))
+/* Bit k. Decompositions ask for one bit of the same element after the other. */
+static int64_t bit(struct engine *e, struct slots a, size_t i, uint32_t k)
+{
+    if (a.s[i] >= 0) return k > 62 ? 0 : a.s[i] >> k & 1;
+    struct sn_fe m;
+    element(e->p->field, &m, a, i);
+    if (!sn_fe_equal(&m, &e->bits[0])) {
+        sn_fe_from_mont(e->p->field, &e->bits[1], &m);
+        e->bits[0] = m;
+    }
+    return k > 255 ? 0 : (int64_t)(e->bits[1].v[k / 64] >> k % 64 & 1);
+}
+
+static void copy(struct slots sig, const struct sn_wins *i)
+{
+    ptrdiff_t step_d = SN_WSTEP_D(i->b), step_a = SN_WSTEP_A(i->b);
+    ptrdiff_t d = SN_WARG_INDEX(i->d), a = SN_WARG_INDEX(i->a);
+    for (uint32_t n = i->c; n > 0; n--, d += step_d, a += step_a) {
+        int64_t s = sig.s[a];
+        sig.s[d] = s;
+        if (SN_UNLIKELY(s == FE)) sig.m[d] = sig.m[a];
+    }
+}
+
+static bool equal(const struct sn_field *f, struct slots a, size_t i, struct slots b, size_t k)
+{
+    if (a.s[i] == b.s[k] && a.s[i] != FE) return true;
+    struct sn_fe x, y;
+    if (a.s[i] != FE && b.s[k] != FE && f->bits > 64) return false;
+    element(f, &x, a, i);
+    element(f, &y, b, k);
+    return sn_fe_equal(&x, &y);
+}
+
+/* Jumps, calls and components pay for the code they lead to. */
+static bool spend(struct engine *e, uint32_t n)
+{
+    e->steps += n + 1u;
+    return e->steps <= e->steps_max;
+}
+
+#define BANK(x) (bank[(x) >> 30])
+#define AT(x) SN_WARG_INDEX(x)
+#define ARG(x) BANK(x), AT(x)
+#define INT(x) (BANK(x).s[AT(x)])
+#define ELEMENT(x) (&BANK(x).m[AT(x)])
+/* Both small and the result too; both elements; or whatever it is. */
+#define ARITH(small, fe)                                                                    \
+    {                                                                                       \
+        int64_t x = INT(i->a), y = INT(i->b), z;                                            \
+        if (SN_LIKELY(x != FE && y != FE)) {                                                \
+            if (big && (small) && z <= SN_ZV_SMALL_MAX && z >= -SN_ZV_SMALL_MAX) {          \
+                INT(i->d) = z;                                                              \
+                break;                                                                      \
+            }                                                                               \
+        } else if (x == y) {                                                                \
+            fe(f, ELEMENT(i->d), ELEMENT(i->a), ELEMENT(i->b));                             \
+            INT(i->d) = FE;                                                                 \
+            break;                                                                          \
+        }                                                                                   \
+        (void)operate(f, i->op, ARG(i->d), ARG(i->a), ARG(i->b)); /* these do not fail */   \
+        break;                                                                              \
+    }
 
 /* long: one case for each instruction. */
 static int run(struct engine *e, const struct sn_wcode *code, const struct sn_winstance *inst,
                uint64_t base, size_t regs_at)
 {
     const struct sn_field *f = e->p->field;
+    const bool big = f->bits > 64; /* small integers and their sums are below the modulus */
     if (++e->calls > SN_WITNESS_CALLS_MAX)
         return sn_fail(SN_E_DEPTH, "more than %u functions within each other",
                        SN_WITNESS_CALLS_MAX);
     e->base = base;
-    struct sn_zv *bases[4] = {e->regs + regs_at, e->p->consts, e->sig + base, NULL};
-    uint32_t pc = 0;
+    struct slots bank[4] = {{e->regs.s + regs_at, e->regs.m + regs_at},
+                            e->consts,
+                            {e->sig.s + base, e->sig.m + base},
+                            {0}};
     int r = 0;
-    for (; pc < code->n; pc++) {
+    for (uint32_t pc = 0; pc < code->n; pc++) {
         const struct sn_wins *i = &code->ins[pc];
-        if (i->op < SN_ZOP_N) {
-            r = arith(f, i->op, ARG(i->d), ARG(i->a), ARG(i->b));
-            if (SN_UNLIKELY(r < 0)) return failed(e, code, pc, r, "division by zero");
-            continue;
-        }
         switch (i->op) {
-        case SN_WOP_MOV: *ARG(i->d) = *ARG(i->a); break;
-        case SN_WOP_SELECT: *ARG(i->d) = sn_zv_is_zero(ARG(i->a)) ? *ARG(i->c) : *ARG(i->b); break;
+        case SN_ZOP_ADD: ARITH((z = x + y, true), sn_fe_add)
+        case SN_ZOP_SUB: ARITH((z = x - y, true), sn_fe_sub)
+        case SN_ZOP_MUL: ARITH(!__builtin_mul_overflow(x, y, &z), sn_fe_mul)
+        case SN_WOP_MOV: move(ARG(i->d), ARG(i->a)); break;
+        case SN_WOP_COPY: copy(bank[SN_WARG_SIGNAL], i); break;
+        case SN_WOP_BIT: INT(i->d) = bit(e, ARG(i->a), i->c); break;
+        case SN_WOP_SELECT:
+            if (is_zero(ARG(i->a)))
+                move(ARG(i->d), ARG(i->c));
+            else
+                move(ARG(i->d), ARG(i->b));
+            break;
         case SN_WOP_BOUND: {
-            int64_t k = sn_zv_index(f, ARG(i->a), i->c);
+            struct sn_zv v = get(ARG(i->a));
+            int64_t k = sn_zv_index(f, &v, i->c);
             if (k < 0) return failed(e, code, pc, SN_E_OUT_OF_RANGE, "index out of range");
-            *ARG(i->d) = sn_zv_small(k);
+            INT(i->d) = k;
             break;
         }
-        case SN_WOP_LOAD: {
-            int64_t k = ARG(i->b)->s;
-            if ((uint64_t)k >= i->c)
+        case SN_WOP_LOAD:
+            if ((uint64_t)INT(i->b) >= i->c)
                 return failed(e, code, pc, SN_E_OUT_OF_RANGE, "index out of range");
-            *ARG(i->d) = ARG(i->a)[k];
+            move(ARG(i->d), BANK(i->a), AT(i->a) + (size_t)INT(i->b));
             break;
-        }
-        case SN_WOP_STORE: {
-            int64_t k = ARG(i->a)->s;
-            if ((uint64_t)k >= i->c)
+        case SN_WOP_STORE:
+            if ((uint64_t)INT(i->a) >= i->c)
                 return failed(e, code, pc, SN_E_OUT_OF_RANGE, "index out of range");
-            ARG(i->d)[k] = *ARG(i->b);
+            move(BANK(i->d), AT(i->d) + (size_t)INT(i->a), ARG(i->b));
             break;
-        }
         case SN_WOP_JZ:
-            if (sn_zv_is_zero(ARG(i->a))) pc = i->c - 1;
+            if (is_zero(ARG(i->a))) pc = i->c - 1;
             break;
         case SN_WOP_JMP:
-            e->steps += code->n;
-            if (e->steps > (e->o && e->o->steps_max ? e->o->steps_max : SN_WITNESS_STEPS_MAX))
+            if (!spend(e, code->n))
                 return failed(e, code, pc, SN_E_RESOURCE_EXHAUSTED, "too many steps");
             pc = i->c - 1;
             break;
         case SN_WOP_CHECK:
-            if (!sn_zv_equal(f, ARG(i->a), ARG(i->b)))
+            if (!equal(f, ARG(i->a), ARG(i->b)))
                 return failed(e, code, pc, SN_E_FAILED_PRECONDITION, "constraint not satisfied");
             break;
         case SN_WOP_ASSERT:
-            if (sn_zv_is_zero(ARG(i->a)))
+            if (is_zero(ARG(i->a)))
                 return failed(e, code, pc, SN_E_FAILED_PRECONDITION, "assert failed");
             break;
         case SN_WOP_RUN:
+            if (!spend(e, e->p->instances[inst->subs[i->c].instance].code.n))
+                return failed(e, code, pc, SN_E_RESOURCE_EXHAUSTED, "too many steps");
             if ((r = run_sub(e, inst, i, regs_at)) < 0) return r;
-            bases[0] = e->regs + regs_at;
+            bank[0] = (struct slots){e->regs.s + regs_at, e->regs.m + regs_at};
             break;
         case SN_WOP_CALL:
-            e->steps += code->n;
+            if (!spend(e, e->p->functions[i->c].n))
+                return failed(e, code, pc, SN_E_RESOURCE_EXHAUSTED, "too many steps");
             if ((r = call(e, i, regs_at, code->n_regs)) < 0) return r;
-            bases[0] = e->regs + regs_at;
+            bank[0] = (struct slots){e->regs.s + regs_at, e->regs.m + regs_at};
             break;
         case SN_WOP_RET: pc = code->n - 1; break;
         case SN_WOP_LOG_NUM: log_number(e, ARG(i->a)); break;
         case SN_WOP_LOG_STR: (void)sn_buf_str(&e->line, e->p->strings[i->c]); break;
-        default: log_end(e); break;
+        case SN_WOP_LOG_END: log_end(e); break;
+        default:
+            r = operate(f, i->op, ARG(i->d), ARG(i->a), ARG(i->b));
+            if (SN_UNLIKELY(r < 0)) return failed(e, code, pc, r, "division by zero");
+            break;
         }
     }
     e->calls--;
     return 0;
 }
 
+/* ---- entry ----------------------------------------------------------------------------------- */
+
+static void engine_done(struct engine *e)
+{
+    slots_done(&e->sig, e->p->n_labels, false);
+    slots_done(&e->regs, e->regs_cap, true);
+    slots_done(&e->consts, 0, true);
+    explicit_bzero(e->bits, sizeof(e->bits));
+    sn_buf_done(&e->line);
+}
+
+/* Every signal into e->sig. Owns: engine_done, also where it fails. */
+static int solve(struct engine *e, const struct sn_fe *inputs)
+{
+    const struct sn_witness_prog *p = e->p;
+    const struct sn_winstance *main = &p->instances[p->main];
+    sn_buf_init(&e->line, 1u << 20);
+    e->steps_max = e->o && e->o->steps_max ? e->o->steps_max : SN_WITNESS_STEPS_MAX;
+    int r = slots_init(&e->sig, p->n_labels);
+    if (r == 0) r = slots_init(&e->consts, p->n_consts);
+    if (r == 0) r = frame(e, 0, main->code.n_regs);
+    if (r < 0) return r;
+    for (uint32_t i = 0; i < p->n_consts; i++) set(e->consts, i, &p->consts[i]);
+    e->sig.s[0] = 1;
+    for (uint32_t i = 0; i < p->n_inputs; i++) {
+        struct sn_zv v = sn_zv_from_fe(p->field, &inputs[i]);
+        set(e->sig, p->first_input + i, &v);
+    }
+    return run(e, &main->code, main, 1, 0);
+}
+
 int sn_witness_run(const struct sn_witness_prog *p, const struct sn_fe *inputs,
                    const struct sn_witness_opts *o, struct sn_fe *ret)
 {
     struct engine e = {.p = p, .o = o};
-    const struct sn_winstance *main = &p->instances[p->main];
-    sn_buf_init(&e.line, 1u << 20);
-    e.sig = sn_zalloc(p->n_labels, sizeof(struct sn_zv));
-    int r = e.sig ? frame(&e, 0, main->code.n_regs) : SN_E_NOMEM;
-    if (r == 0) {
-        e.sig[0] = sn_zv_small(1);
-        for (uint32_t i = 0; i < p->n_inputs; i++)
-            e.sig[p->first_input + i] = sn_zv_from_fe(p->field, &inputs[i]);
-        r = run(&e, &main->code, main, 1, 0);
+    int r = solve(&e, inputs);
+    for (uint64_t i = 0; r == 0 && i < p->n_labels; i++) element(p->field, &ret[i], e.sig, i);
+    engine_done(&e);
+    return r;
+}
+
+int sn_witness_run_wires(const struct sn_witness_prog *p, const struct sn_fe *inputs,
+                         const struct sn_witness_opts *o, struct sn_fe *ret)
+{
+    struct engine e = {.p = p, .o = o};
+    int r = solve(&e, inputs);
+    uint64_t n = sn_witness_n_wires(p);
+    for (uint64_t i = 0; r == 0 && i < n; i++)
+        element(p->field, &ret[i], e.sig, p->wires ? p->wires[i] : i);
+    engine_done(&e);
+    return r;
+}
+
+/* Values go out plain: the small ones never see Montgomery form. */
+static int put_wtns(const struct engine *e, const struct sn_zk_sink *sink)
+{
+    const struct sn_field *f = e->p->field;
+    uint64_t n = sn_witness_n_wires(e->p);
+    uint32_t n8 = (f->bits + 63) / 64 * 8;
+    struct sn_out o;
+    if (n > SN_R1CS_WIRES_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "a witness of %llu values", (unsigned long long)n);
+    int r = sn_out_begin(&o, sink);
+    if (r < 0) return r;
+    sn_out_header(&o, "wtns", 2, 2);
+    sn_out_section(&o, 1, 4 + n8 + 4);
+    sn_out_u32(&o, n8);
+    sn_out_put(&o, f->p.v, n8);
+    sn_out_u32(&o, (uint32_t)n);
+    sn_out_section(&o, 2, n * n8);
+    for (uint64_t i = 0; i < n; i++) {
+        struct sn_zv v = get(e->sig, e->p->wires ? e->p->wires[i] : i);
+        struct sn_fe plain;
+        sn_zv_plain(f, &plain, &v);
+        sn_out_put(&o, plain.v, n8);
     }
-    for (uint64_t i = 0; r == 0 && i < p->n_labels; i++) sn_zv_fe(p->field, &ret[i], &e.sig[i]);
-    if (e.sig) explicit_bzero(e.sig, p->n_labels * sizeof(struct sn_zv));
-    if (e.regs) explicit_bzero(e.regs, e.regs_cap * sizeof(struct sn_zv));
-    sn_free(e.sig);
-    sn_free(e.regs);
-    sn_buf_done(&e.line);
+    return sn_out_end(&o);
+}
+
+int sn_witness_run_wtns(const struct sn_witness_prog *p, const struct sn_fe *inputs,
+                        const struct sn_witness_opts *o, const struct sn_zk_sink *out)
+{
+    struct engine e = {.p = p, .o = o};
+    int r = solve(&e, inputs);
+    if (r == 0) r = put_wtns(&e, out);
+    engine_done(&e);
     return r;
 }
 
@@ -236,4 +448,8 @@ uint32_t sn_witness_n_inputs(const struct sn_witness_prog *p, uint32_t *ret_firs
 {
     *ret_first = p->first_input;
     return p->n_inputs;
+}
+uint64_t sn_witness_n_wires(const struct sn_witness_prog *p)
+{
+    return p->wires ? p->n_wires : p->n_labels;
 }

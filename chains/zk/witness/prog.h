@@ -35,38 +35,71 @@ enum sn_wop {
     SN_WOP_LOG_NUM, /* a */
     SN_WOP_LOG_STR, /* string c */
     SN_WOP_LOG_END,
+    SN_WOP_COPY, /* c signals from a on to d on, in steps of SN_WSTEP_D(b) and SN_WSTEP_A(b) */
+    SN_WOP_BIT,  /* d = a >> c & 1 */
     SN_WOP_N,
 };
 struct sn_wins {
     uint32_t op, d, a, b, c;
 };
+/* The steps of a COPY, -32768 .. 32767 each. */
+#define SN_WSTEPS(d, a) ((uint32_t)(uint16_t)(d) | (uint32_t)(uint16_t)(a) << 16)
+#define SN_WSTEP_D(b) ((int32_t)(int16_t)(b))
+#define SN_WSTEP_A(b) ((int32_t)(int16_t)((b) >> 16))
 struct sn_wcode {
-    struct sn_wins *ins;
-    uint32_t *place; /* of each instruction: what describe() takes */
+    const struct sn_wins *ins;
+    const uint32_t *place; /* of each instruction: what place() takes */
     uint32_t n;
     uint32_t n_regs;
     uint32_t n_args, ret_at, n_ret; /* functions: arguments are registers 0 .. n_args-1 */
 };
 struct sn_wsub {
     uint32_t instance, offset; /* signals from the parent's first to its own */
+    struct sn_str name;
+    const uint32_t *index; /* "name[index[0]][index[1]]" */
+    uint32_t n_index;
 };
+/* Sub-components come before the instances they stand in. */
 struct sn_winstance {
     struct sn_wcode code;
-    struct sn_wsub *subs;
+    const struct sn_wsub *subs;
+    const uint32_t *order; /* subs by offset */
     uint32_t n_subs;
+    uint32_t size; /* signals, with those of sub-components */
+    const struct sn_witness_shape *signals; /* its own; labels count from its first signal */
+    uint32_t n_signals;
+};
+/* Where an instruction came from; line and column are 1-based. */
+struct sn_wplace {
+    struct sn_str file, text; /* the source line */
+    uint32_t line, column;
 };
 struct sn_witness_prog {
     const struct sn_field *field;
-    struct sn_winstance *instances;
-    struct sn_wcode *functions;
-    struct sn_zv *consts;
-    struct sn_str *strings;
+    const struct sn_winstance *instances;
+    const struct sn_wcode *functions;
+    const struct sn_zv *consts;
+    const struct sn_str *strings;
     uint32_t n_instances, n_functions, n_consts, n_strings, main;
     uint32_t n_inputs, first_input; /* signals, label */
     uint64_t n_labels;
     const struct sn_witness_shape *inputs;
     size_t n_shapes;
-    /* Appends what stands at a place, and the name of the component whose first signal is `label`. */
-    void (*describe)(void *ctx, uint32_t place, uint64_t label, struct sn_buf *out);
+    const uint32_t *wires; /* labels of the wires of the simplified system; NULL = all labels */
+    uint32_t n_wires;      /* where wires is not NULL */
+    /* Where a place is in the source; false where it is nowhere. */
+    bool (*place)(void *ctx, uint32_t place, struct sn_wplace *ret);
     void *ctx;
+    uint8_t digest[32]; /* of programs read from a file; zero otherwise */
 };
+
+/* sn_wshape_name - appends ".out[1].x": the signal at `at` from the shape's first. */
+void sn_wshape_name(const struct sn_witness_shape *s, uint32_t at, struct sn_buf *out);
+/* sn_wlabel_name - appends "main.c[3].out[1]". */
+void sn_wlabel_name(const struct sn_witness_prog *p, uint64_t label, struct sn_buf *out);
+/* sn_wlabel_instance - which instance a label's signal belongs to; main's for 0. */
+uint32_t sn_wlabel_instance(const struct sn_witness_prog *p, uint64_t label);
+/* sn_wplace_text - appends "FILE:LINE:COLUMN: source text, in main.a.b": a place in the component
+ * whose first signal is `label`. */
+void sn_wplace_text(const struct sn_witness_prog *p, uint32_t place, uint64_t label,
+                    struct sn_buf *out);

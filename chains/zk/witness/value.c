@@ -4,20 +4,16 @@
 
 #include "core/status.h"
 
-static void plain_of(const struct sn_field *f, struct sn_fe *ret, const struct sn_zv *a)
+void sn_zv_plain(const struct sn_field *f, struct sn_fe *ret, const struct sn_zv *a)
 {
     if (a->kind == SN_ZV_FE) {
         sn_fe_from_mont(f, ret, &a->m);
         return;
     }
     struct sn_fe v = {{(uint64_t)(a->s < 0 ? -a->s : a->s), 0, 0, 0}};
-    if (a->s >= 0) {
-        sn_fe_reduce(f, ret, &v);
-        return;
-    }
-    struct sn_fe m;
-    sn_fe_set_i64(f, &m, a->s);
-    sn_fe_from_mont(f, ret, &m);
+    if (f->bits <= 64) sn_fe_reduce(f, &v, &v);
+    if (a->s < 0) sn_fe_neg(f, &v, &v);
+    *ret = v;
 }
 
 /* Of a plain integer below p. */
@@ -135,8 +131,8 @@ static int compare(const struct sn_field *f, const struct sn_zv *a, const struct
     if (a->kind == SN_ZV_SMALL && b->kind == SN_ZV_SMALL && f->bits > 64)
         return a->s < b->s ? -1 : a->s > b->s;
     struct sn_fe x, y;
-    plain_of(f, &x, a);
-    plain_of(f, &y, b);
+    sn_zv_plain(f, &x, a);
+    sn_zv_plain(f, &y, b);
     bool nx = negative(f, &x), ny = negative(f, &y);
     if (nx != ny) return nx ? -1 : 1;
     return sn_fe_cmp(&x, &y);
@@ -146,8 +142,8 @@ static struct sn_zv shift(const struct sn_field *f, const struct sn_zv *a, const
                           bool left)
 {
     struct sn_fe x, k;
-    plain_of(f, &x, a);
-    plain_of(f, &k, b);
+    sn_zv_plain(f, &x, a);
+    sn_zv_plain(f, &k, b);
     if (negative(f, &k)) {
         sub_int(&k, &f->p, &k);
         left = !left;
@@ -169,8 +165,8 @@ static struct sn_zv bitwise(const struct sn_field *f, enum sn_zop op, const stru
                             const struct sn_zv *b)
 {
     struct sn_fe x, y = {{0}};
-    plain_of(f, &x, a);
-    if (op != SN_ZOP_NOT) plain_of(f, &y, b);
+    sn_zv_plain(f, &x, a);
+    if (op != SN_ZOP_NOT) sn_zv_plain(f, &y, b);
     for (int i = 0; i < 4; i++) {
         if (op == SN_ZOP_AND)
             x.v[i] &= y.v[i];
@@ -257,7 +253,7 @@ static void power(const struct sn_field *f, struct sn_zv *ret, const struct sn_z
     }
     struct sn_fe x, e;
     sn_zv_fe(f, &x, a);
-    plain_of(f, &e, b);
+    sn_zv_plain(f, &e, b);
     ret->kind = SN_ZV_FE;
     sn_fe_pow(f, &ret->m, &x, &e);
 }
@@ -267,8 +263,8 @@ static int divide(const struct sn_field *f, enum sn_zop op, struct sn_zv *ret,
 {
     struct sn_fe x, y, q, r;
     if (sn_zv_is_zero(b)) return SN_E_INVALID_ARGUMENT;
-    plain_of(f, &x, a);
-    plain_of(f, &y, b);
+    sn_zv_plain(f, &x, a);
+    sn_zv_plain(f, &y, b);
     div_int(&q, &r, &x, &y);
     *ret = from_plain(f, op == SN_ZOP_IDIV ? &q : &r);
     return 0;

@@ -70,6 +70,8 @@ static inline void sn_zv_fe(const struct sn_field *f, struct sn_fe *ret, const s
     }
     sn_fe_set_i64(f, ret, a->s);
 }
+/* sn_zv_plain - the integer 0 .. p-1. */
+void sn_zv_plain(const struct sn_field *f, struct sn_fe *ret, const struct sn_zv *a);
 /* sn_zv_is_zero - works on both forms. */
 static inline bool sn_zv_is_zero(const struct sn_zv *a)
 {

@@ -6,7 +6,7 @@ use alloy::providers::ProviderBuilder;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
 use kitchen::kitchen::*;
-use kitchen::runtime::{BuiltinError, CallBuilder};
+use kitchen::runtime::{BuiltinError, Ethereum, RawCallBuilder};
 use kitchen::{gas, shelf};
 
 fn order(id: u64, mood: u8) -> Order {
@@ -157,7 +157,7 @@ async fn gas_checks(file: &str, url: &str) -> Result<(), Box<dyn std::error::Err
     for c in cases.as_array().expect("a list") {
         let (name, data) = (c["name"].as_str().unwrap_or(""), c["data"].as_str().unwrap_or(""));
         let provider = ProviderBuilder::new().connect_http(format!("{url}/rust/{name}").parse()?);
-        let call = CallBuilder::new_raw(provider, data.parse()?)
+        let call = RawCallBuilder::<_, Ethereum>::new_raw(provider, data.parse()?)
             .from(Address::repeat_byte(0x01))
             .to(Address::repeat_byte(0xaa));
         let g = gas::check_after(&call, c["drift"].as_u64().unwrap_or(0)).await?;

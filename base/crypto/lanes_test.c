@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crypto/lanes_test.c - eight lanes give what one gives, on random values and edges. */
+#include "crypto/lanes.h"
+
+#include "crypto/field_int.h"
+#include "crypto/vec_int.h"
+#include "harness/test.h"
+
+static struct sn_fe some(const struct sn_field *f)
+{
+    struct sn_fe x = {{sn_test_rand(), sn_test_rand(), sn_test_rand(), sn_test_rand()}};
+    switch (sn_test_rand_below(6)) {
+    case 0: return (struct sn_fe){{0}};
+    case 1: return f->one;
+    case 2: /* p - 1, p - 2, ... */
+        x = f->p;
+        x.v[0] -= 1 + sn_test_rand_below(4);
+        return x;
+    case 3: /* limbs of ones */
+        for (unsigned i = 0; i < 4; i++) x.v[i] = sn_test_rand_below(2) ? UINT64_MAX : 0;
+        break;
+    default: break;
+    }
+    sn_fe_reduce(f, &x, &x);
+    return x;
+}
+
+static void compare(const struct sn_lanes *c, const char *what, const struct sn_fe8 *got,
+                    const struct sn_fe want[8])
+{
+    struct sn_fe out[8];
+    sn_fe8_to_fe(c, out, got);
+    for (unsigned i = 0; i < 8; i++)
+        T_ASSERTF(sn_fe_equal(&out[i], &want[i]), "%s, lane %u, %s", what, i, c->f->name);
+}
+
+static void round_of(const struct sn_lanes *c)
+{
+    struct sn_fe a[8], b[8], r[8], p[8], q[8];
+    struct sn_fe8 x, y, z;
+    int64_t s[8];
+    const struct sn_field *f = c->f;
+    for (unsigned i = 0; i < 8; i++) {
+        a[i] = some(f), b[i] = sn_test_rand_below(5) ? some(f) : a[i];
+        s[i] = (int64_t)(sn_test_rand() >> 2 >> sn_test_rand_below(62)) * (sn_test_rand_below(2) ? 1 : -1);
+    }
+    sn_fe8_from_fe(c, &x, a);
+    sn_fe8_from_fe(c, &y, b);
+    compare(c, "load", &x, a);
+    for (unsigned i = 0; i < 8; i++) sn_fe_add(f, &r[i], &a[i], &b[i]);
+    sn_fe8_add(c, &z, &x, &y);
+    compare(c, "add", &z, r);
+    for (unsigned i = 0; i < 8; i++) sn_fe_sub(f, &r[i], &a[i], &b[i]);
+    sn_fe8_sub(c, &z, &x, &y);
+    compare(c, "sub", &z, r);
+    for (unsigned i = 0; i < 8; i++) sn_fe_mul(f, &r[i], &a[i], &b[i]);
+    sn_fe8_mul(c, &z, &x, &y);
+    compare(c, "mul", &z, r);
+    for (unsigned i = 0; i < 8; i++) sn_fe_inv(f, &r[i], &a[i]);
+    sn_fe8_inv(c, &z, &x);
+    compare(c, "inv", &z, r);
+    for (unsigned i = 0; i < 8; i++) sn_fe_set_i64(f, &r[i], s[i]);
+    sn_fe8_from_i64(c, &z, s);
+    compare(c, "from_i64", &z, r);
+    uint8_t mask = (uint8_t)sn_test_rand(), equal = sn_fe8_equal(c, &x, &y);
+    for (unsigned i = 0; i < 8; i++) r[i] = mask >> i & 1 ? b[i] : a[i];
+    sn_fe8_select(c, &z, mask, &x, &y);
+    compare(c, "select", &z, r);
+    sn_fe8_to_plain(c, p, &x);
+    for (unsigned i = 0; i < 8; i++) {
+        T_EQ(equal >> i & 1, sn_fe_equal(&a[i], &b[i]));
+        sn_fe_from_mont(f, &q[i], &a[i]);
+        T_ASSERTF(sn_fe_equal(&p[i], &q[i]), "plain, lane %u, %s", i, f->name);
+    }
+}
+
+static void all_fields(void)
+{
+    static const struct sn_field *const fields[] = {&sn_bn254_fr, &sn_bn254_fq, &sn_bls12_381_fr};
+    struct sn_fe big = {{(uint64_t)-189, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    struct sn_field full;
+    struct sn_lanes c;
+    T_EQ(sn_field_init(&full, "2^256-189", &big), 0);
+    for (unsigned k = 0; k < sn_test_cases(1000); k++) {
+        const struct sn_field *f = k % 4 == 3 ? &full : fields[k % 4];
+        T_EQ(sn_lanes_init(&c, f), 0);
+        round_of(&c);
+    }
+}
+
+SN_TEST(lanes_agree)
+{
+    struct sn_lanes c;
+    if (sn_lanes_init(&c, &sn_bn254_fr) < 0) sn_test_skip("this processor has no AVX-512");
+    all_fields();
+    sn_field_vec = NULL; /* the other build of the kernels */
+    all_fields();
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crypto/lanes_vec.c - the kernels of lanes.h; built with IFMA and without. */
+#include "crypto/lanes_int.h"
+
+#ifdef __AVX512DQ__
+#include "crypto/vec_f5_int.h"
+
+static SN_ALWAYS_INLINE struct f5 get(const struct sn_fe8 *a)
+{
+    struct f5 r;
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++) r.l[i] = _mm512_load_si512(a->l[i]);
+    return r;
+}
+static SN_ALWAYS_INLINE void put(struct sn_fe8 *r, const struct f5 *a)
+{
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++) _mm512_store_si512(r->l[i], a->l[i]);
+}
+/* The parts of f5_mod a product reads. */
+static SN_ALWAYS_INLINE struct f5 times(const struct sn_lanes *c, const struct f5 *a,
+                                        const struct f5 *b)
+{
+    struct f5_mod m;
+    m.p = get(&c->p);
+    memcpy(m.pf, c->factors, sizeof(m.pf));
+    memcpy(m.step, c->factors + 5, sizeof(m.step));
+    memcpy(&m.inv, c->factors + 10, sizeof(m.inv));
+    struct f5 r = f5_mul(a, b, &m);
+    return f5_reduce(&r, &m.p);
+}
+
+/* 2^k mod p, plain, from the Montgomery form of 1 (2^256) by doubling. */
+static struct sn_fe power_of_two(const struct sn_field *f, unsigned k)
+{
+    struct sn_fe x = f->one;
+    for (unsigned i = 256; i < k; i++) sn_fe_dbl(f, &x, &x);
+    return x;
+}
+static void constant(struct sn_fe8 *ret, const struct sn_fe *plain)
+{
+    struct f5 x = f5_set(plain->v);
+    put(ret, &x);
+}
+
+static void init(struct sn_lanes *c, const struct sn_field *f)
+{
+    struct f5_mod m;
+    f5_mod_init(&m, f->p.v, f->inv);
+    put(&c->p, &m.p);
+    memset(&c->zero, 0, sizeof(c->zero));
+    memcpy(c->factors, m.pf, sizeof(m.pf));
+    memcpy(c->factors + 5, m.step, sizeof(m.step));
+    memcpy(c->factors + 10, &m.inv, sizeof(m.inv));
+    struct sn_fe x = power_of_two(f, 264);
+    constant(&c->enter, &x);
+    constant(&c->leave, &f->one);
+    x = power_of_two(f, 520);
+    constant(&c->r2, &x);
+    constant(&c->unit, &(struct sn_fe){{1}});
+    c->f = f;
+}
+
+static void fe8_add(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a,
+                const struct sn_fe8 *b)
+{
+    struct f5 x = get(a), y = get(b), p = get(&c->p);
+    x = f5_add(&x, &y);
+    x = f5_reduce(&x, &p);
+    put(ret, &x);
+}
+static void fe8_sub(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a,
+                const struct sn_fe8 *b)
+{
+    struct f5 x = get(a), y = get(b), p = get(&c->p);
+    x = f5_sub(&x, &y, &p);
+    x = f5_reduce(&x, &p);
+    put(ret, &x);
+}
+static void fe8_mul(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a,
+                const struct sn_fe8 *b)
+{
+    struct f5 x = get(a), y = get(b);
+    x = times(c, &x, &y);
+    put(ret, &x);
+}
+static uint8_t fe8_equal(const struct sn_fe8 *a, const struct sn_fe8 *b)
+{
+    __m512i any = _mm512_setzero_si512();
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++)
+        any = _mm512_or_si512(any, _mm512_xor_si512(_mm512_load_si512(a->l[i]),
+                                                    _mm512_load_si512(b->l[i])));
+    return _mm512_testn_epi64_mask(any, any);
+}
+static void fe8_select(struct sn_fe8 *ret, uint8_t mask, const struct sn_fe8 *a,
+                   const struct sn_fe8 *b)
+{
+    struct f5 x = get(a), y = get(b);
+    x = f5_blend(mask, &x, &y);
+    put(ret, &x);
+}
+/* f5_load_words permutes lanes: here lane i is element i. */
+static const uint64_t to_lanes[8] = {0, 2, 4, 6, 1, 3, 5, 7};
+static const uint64_t to_words[8] = {0, 4, 1, 5, 2, 6, 3, 7};
+
+static void fe8_from_fe(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe a[8])
+{
+    __m512i w[4], order = _mm512_loadu_si512(to_lanes);
+    f5_load_words(w, a);
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < 4; i++) w[i] = _mm512_permutexvar_epi64(order, w[i]);
+    struct f5 x = f5_split(w, 0), y = get(&c->enter);
+    x = times(c, &x, &y);
+    put(ret, &x);
+}
+static void out(const struct sn_lanes *c, struct sn_fe ret[8], const struct sn_fe8 *a,
+                const struct sn_fe8 *factor)
+{
+    __m512i w[4], order = _mm512_loadu_si512(to_words);
+    struct f5 x = get(a), y = get(factor);
+    x = times(c, &x, &y);
+    f5_join(w, &x);
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < 4; i++) w[i] = _mm512_permutexvar_epi64(order, w[i]);
+    f5_store_words(ret, w);
+}
+static void fe8_to_fe(const struct sn_lanes *c, struct sn_fe ret[8], const struct sn_fe8 *a)
+{
+    out(c, ret, a, &c->leave);
+}
+static void fe8_to_plain(const struct sn_lanes *c, struct sn_fe ret[8], const struct sn_fe8 *a)
+{
+    out(c, ret, a, &c->unit);
+}
+static void fe8_from_i64(const struct sn_lanes *c, struct sn_fe8 *ret, const int64_t a[8])
+{
+    const __m512i low = _mm512_set1_epi64((int64_t)F5_LOW), zero = _mm512_setzero_si512();
+    __m512i s = _mm512_loadu_si512(a);
+    __mmask8 negative = _mm512_movepi64_mask(s);
+    s = _mm512_abs_epi64(s);
+    struct f5 x = {{_mm512_and_si512(s, low), _mm512_srli_epi64(s, F5_BITS), zero, zero, zero}};
+    struct f5 p = get(&c->p), r2 = get(&c->r2), none = {{zero, zero, zero, zero, zero}};
+    struct f5 minus = f5_sub(&none, &x, &p);
+    x = f5_blend(negative, &x, &minus);
+    x = times(c, &x, &r2);
+    put(ret, &x);
+}
+static void fe8_inv(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a)
+{
+    struct sn_fe x[8], scratch[8];
+    fe8_to_fe(c, x, a);
+    sn_fe_batch_inv(c->f, x, 8, scratch);
+    fe8_from_fe(c, ret, x);
+    explicit_bzero(x, sizeof(x));
+    explicit_bzero(scratch, sizeof(scratch));
+}
+
+#ifdef __AVX512IFMA__
+const struct sn_lanes_ops sn_lanes_ifma
+#else
+const struct sn_lanes_ops sn_lanes_fma
+#endif
+    = {.init = init,
+       .add = fe8_add,
+       .sub = fe8_sub,
+       .mul = fe8_mul,
+       .inv = fe8_inv,
+       .equal = fe8_equal,
+       .select = fe8_select,
+       .from_fe = fe8_from_fe,
+       .to_fe = fe8_to_fe,
+       .to_plain = fe8_to_plain,
+       .from_i64 = fe8_from_i64};
+#endif

@@ -1,0 +1,786 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* zk/witness/batch.c - the interpreter for eight witnesses at a time.
+ *
+ * One instruction stream, a value in each of eight lanes. A value is eight 64-bit integers for as
+ * long as they are small in every lane, and eight field elements from then on. Where the lanes
+ * disagree about a jump each keeps its place: the lanes furthest behind run, the others wait until
+ * these come by, so that branches and loops meet again at their ends.
+ *
+ * A lane that fails goes on with whatever it has (its errors count once); the caller runs it alone
+ * to learn what went wrong. Compiled for AVX-512, entered only where the processor has it. */
+#include "zk/witness/batch_int.h"
+
+#ifdef __AVX512DQ__
+#include <immintrin.h>
+
+#include "core/alloc.h"
+#include "core/status.h"
+#include "crypto/lanes.h"
+
+#define LANES 8
+#define ALL 0xffu
+
+typedef int64_t v8 __attribute__((vector_size(64)));
+
+/* A tag: bits 0 or 1 of the lanes in its low byte, or where the value is. Most signals of most
+ * circuits are bits: they take two bytes for all eight lanes, and s and m stay unmapped. */
+enum {
+    INT = 0x100,     /* eight integers in s */
+    FE = 0x200,      /* eight elements in m */
+    USED_S = 0x400,  /* s or m held something at some time */
+    USED_M = 0x800,
+    USED = USED_S | USED_M,
+};
+
+/* Values by index: registers, constants or signals. */
+struct bank {
+    uint16_t *tag;
+    v8 *s;
+    struct sn_fe8 *m;
+    size_t cap;
+};
+struct ref {
+    uint16_t *tag;
+    v8 *s;
+    struct sn_fe8 *m;
+};
+struct sn_wbatch {
+    const struct sn_witness_prog *p;
+    struct sn_lanes lanes;
+    struct bank bank[3]; /* by SN_WARG_REG, _CONST, _SIGNAL */
+    uint64_t base, steps, steps_max;
+    unsigned calls;
+    uint8_t failed;
+};
+/* A running piece of code. */
+struct frame {
+    const struct sn_wcode *code;
+    const struct sn_winstance *inst;
+    uint64_t base;
+    size_t regs_at;
+    uint8_t all, mask;  /* lanes that entered; those that run now */
+    uint32_t next;      /* the closest place where others wait */
+    uint32_t at[LANES]; /* where each waits; meaningful outside of mask */
+};
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static int bank_init(struct bank *b, size_t n)
+{
+    b->cap = n;
+    b->tag = sn_zalloc(n + 1, sizeof(*b->tag));
+    b->s = sn_aligned_alloc(64, (n + 1) * sizeof(*b->s));
+    b->m = sn_aligned_alloc(64, (n + 1) * sizeof(*b->m));
+    return b->tag && b->s && b->m ? 0 : SN_E_NOMEM;
+}
+static void bank_wipe(struct bank *b)
+{
+    for (size_t i = 0; b->tag && b->s && b->m && i < b->cap; i++) {
+        if (b->tag[i] & USED_S) explicit_bzero(&b->s[i], sizeof(b->s[i]));
+        if (b->tag[i] & USED_M) explicit_bzero(&b->m[i], sizeof(b->m[i]));
+    }
+    if (b->tag) explicit_bzero(b->tag, b->cap * sizeof(*b->tag));
+}
+static void bank_done(struct bank *b)
+{
+    bank_wipe(b);
+    sn_free(b->tag);
+    sn_free(b->s);
+    sn_free(b->m);
+    *b = (struct bank){0};
+}
+static SN_ALWAYS_INLINE struct ref ref_at(const struct bank *b, size_t i)
+{
+    return (struct ref){b->tag + i, b->s + i, b->m + i};
+}
+
+/* Fresh registers for one more frame. */
+static int enter(struct sn_wbatch *b, size_t at, uint32_t n)
+{
+    struct bank *r = &b->bank[SN_WARG_REG];
+    if (at + n > r->cap) {
+        struct bank grown = {0};
+        int e = bank_init(&grown, (at + n) * 2 + 64);
+        for (size_t i = 0; e == 0 && i < at; i++) {
+            grown.tag[i] = r->tag[i];
+            if (r->tag[i] & INT) grown.s[i] = r->s[i];
+            if (r->tag[i] & FE) grown.m[i] = r->m[i];
+        }
+        if (e < 0) {
+            bank_done(&grown);
+            return e;
+        }
+        bank_done(r);
+        *r = grown;
+    }
+    for (size_t i = at; i < at + n; i++) r->tag[i] &= USED;
+    return 0;
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+static bool is_fe(struct ref r) { return *r.tag & FE; }
+static bool is_bits(struct ref r) { return !(*r.tag & (INT | FE)); }
+static v8 splat(int64_t x) { return (v8){x, x, x, x, x, x, x, x}; }
+/* A lane's bit from each element of a comparison's result. */
+static SN_ALWAYS_INLINE uint8_t mask_of(v8 truth)
+{
+    return _mm512_movepi64_mask((__m512i)truth);
+}
+static v8 bools(uint8_t mask)
+{
+    return splat(mask) >> (v8){0, 1, 2, 3, 4, 5, 6, 7} & 1;
+}
+static v8 blend(uint8_t mask, v8 a, v8 b)
+{
+    v8 take = -bools(mask);
+    return (a & ~take) | (b & take);
+}
+/* The integers of a value that is no element. */
+static SN_ALWAYS_INLINE v8 ints(struct ref r)
+{
+    return *r.tag & INT ? *r.s : bools((uint8_t)*r.tag);
+}
+static const struct sn_fe8 *as_fe(const struct sn_wbatch *b, struct ref r, struct sn_fe8 *tmp)
+{
+    if (is_fe(r)) return r.m;
+    v8 s = ints(r);
+    sn_fe8_from_i64(&b->lanes, tmp, (const int64_t *)&s);
+    return tmp;
+}
+
+static void put_fe(const struct sn_wbatch *b, const struct frame *f, struct ref d,
+                   const struct sn_fe8 *v)
+{
+    if (f->mask == f->all) {
+        if (d.m != v) *d.m = *v;
+    } else {
+        struct sn_fe8 tmp;
+        const struct sn_fe8 *old = as_fe(b, d, &tmp);
+        sn_fe8_select(&b->lanes, d.m, f->mask, old, v);
+    }
+    *d.tag = (uint16_t)(FE | USED_M | (*d.tag & USED));
+}
+static void put_small(const struct sn_wbatch *b, const struct frame *f, struct ref d, v8 v)
+{
+    if (f->mask != f->all) {
+        if (is_fe(d)) {
+            struct sn_fe8 x;
+            sn_fe8_from_i64(&b->lanes, &x, (const int64_t *)&v);
+            put_fe(b, f, d, &x);
+            return;
+        }
+        v = blend(f->mask, ints(d), v);
+    }
+    if (mask_of((v & ~(int64_t)1) != 0) == 0) {
+        *d.tag = (uint16_t)(mask_of(v != 0) | (*d.tag & USED));
+    } else {
+        *d.s = v;
+        *d.tag = (uint16_t)(INT | USED_S | (*d.tag & USED));
+    }
+}
+static void put_bools(const struct sn_wbatch *b, const struct frame *f, struct ref d, uint8_t mask)
+{
+    if (f->mask == f->all)
+        *d.tag = (uint16_t)(mask | (*d.tag & USED));
+    else
+        put_small(b, f, d, bools(mask));
+}
+static void put_ref(const struct sn_wbatch *b, const struct frame *f, struct ref d, struct ref a)
+{
+    if (is_bits(a))
+        put_bools(b, f, d, (uint8_t)*a.tag);
+    else if (is_fe(a))
+        put_fe(b, f, d, a.m);
+    else
+        put_small(b, f, d, *a.s);
+}
+
+static uint8_t zeros(const struct sn_wbatch *b, struct ref a)
+{
+    if (is_bits(a)) return (uint8_t) ~*a.tag;
+    return is_fe(a) ? sn_fe8_equal(&b->lanes, a.m, &b->lanes.zero) : mask_of(*a.s == 0);
+}
+static uint8_t equals(const struct sn_wbatch *b, struct ref x, struct ref y)
+{
+    struct sn_fe8 p, q;
+    if (is_bits(x) && is_bits(y)) return (uint8_t) ~(*x.tag ^ *y.tag);
+    if (!is_fe(x) && !is_fe(y)) return mask_of(ints(x) == ints(y));
+    return sn_fe8_equal(&b->lanes, as_fe(b, x, &p), as_fe(b, y, &q));
+}
+
+/* ---- operators ------------------------------------------------------------------------------- */
+
+static void lanes_of(const struct sn_wbatch *b, struct ref a, struct sn_zv ret[LANES])
+{
+    struct sn_fe m[LANES];
+    v8 s = is_fe(a) ? splat(0) : ints(a);
+    if (is_fe(a)) sn_fe8_to_fe(&b->lanes, m, a.m);
+    for (unsigned i = 0; i < LANES; i++) {
+        if (is_fe(a))
+            ret[i] = (struct sn_zv){.kind = SN_ZV_FE, .m = m[i]};
+        else
+            ret[i] = sn_zv_small(s[i]);
+    }
+}
+/* Any operator, lane by lane. */
+static void each_lane(struct sn_wbatch *b, const struct frame *f, enum sn_zop op, struct ref d,
+                      struct ref x, struct ref y)
+{
+    struct sn_zv p[LANES], q[LANES] = {{0}}, r[LANES];
+    bool small = true;
+    lanes_of(b, x, p);
+    if (op < SN_ZOP_NEG) lanes_of(b, y, q);
+    for (unsigned i = 0; i < LANES; i++) {
+        r[i] = sn_zv_small(0);
+        if (sn_zv_op(b->p->field, op, &r[i], &p[i], &q[i]) < 0) b->failed |= f->mask & 1u << i;
+        small &= r[i].kind == SN_ZV_SMALL;
+    }
+    if (small) {
+        v8 v;
+        for (unsigned i = 0; i < LANES; i++) v[i] = r[i].s;
+        put_small(b, f, d, v);
+    } else {
+        struct sn_fe m[LANES];
+        struct sn_fe8 v;
+        for (unsigned i = 0; i < LANES; i++) sn_zv_fe(b->p->field, &m[i], &r[i]);
+        sn_fe8_from_fe(&b->lanes, &v, m);
+        put_fe(b, f, d, &v);
+    }
+}
+
+static bool in_range(v8 r)
+{
+    return mask_of((r > SN_ZV_SMALL_MAX) | (r < -SN_ZV_SMALL_MAX)) == 0;
+}
+/* Whether x * y stays below 2^60: by the product of their nearest doubles, which is off by far less
+ * than the margin. */
+static bool product_small(v8 x, v8 y)
+{
+    typedef double d8 __attribute__((vector_size(64)));
+    d8 e = __builtin_convertvector(x, d8) * __builtin_convertvector(y, d8);
+    const double max = (double)SN_ZV_SMALL_MAX * 0.999;
+    return mask_of((v8)((e > max) | (e < -max))) == 0;
+}
+static bool nonnegative(v8 x) { return mask_of(x < 0) == 0; }
+
+/* Both operands small: the result where it is too, without leaving the registers. */
+static bool small_op(uint32_t op, v8 x, v8 y, v8 *ret)
+{
+    const v8 one = splat(1);
+    switch (op) {
+    case SN_ZOP_ADD: *ret = x + y; return in_range(*ret);
+    case SN_ZOP_SUB: *ret = x - y; return in_range(*ret);
+    case SN_ZOP_MUL:
+        if (!product_small(x, y)) return false;
+        *ret = x * y;
+        return true;
+    case SN_ZOP_NEG: *ret = -x; return true;
+    case SN_ZOP_AND: *ret = x & y; return nonnegative(x | y);
+    case SN_ZOP_OR: *ret = x | y; return nonnegative(x | y);
+    case SN_ZOP_XOR: *ret = x ^ y; return nonnegative(x | y);
+    case SN_ZOP_SHR:
+        if (!nonnegative(x | y)) return false;
+        *ret = x >> (v8)_mm512_min_epi64((__m512i)y, _mm512_set1_epi64(63));
+        return true;
+    case SN_ZOP_LT: *ret = (x < y) & one; return true;
+    case SN_ZOP_LE: *ret = (x <= y) & one; return true;
+    case SN_ZOP_GT: *ret = (x > y) & one; return true;
+    case SN_ZOP_GE: *ret = (x >= y) & one; return true;
+    case SN_ZOP_EQ: *ret = (x == y) & one; return true;
+    case SN_ZOP_NE: *ret = (x != y) & one; return true;
+    case SN_ZOP_LAND: *ret = (x != 0) & (y != 0) & one; return true;
+    case SN_ZOP_LOR: *ret = ((x | y) != 0) & one; return true;
+    case SN_ZOP_LNOT: *ret = (x == 0) & one; return true;
+    default: return false;
+    }
+}
+
+/* Both operands bits: where the result is too. */
+static bool bit_op(uint32_t op, uint8_t x, uint8_t y, uint8_t *ret)
+{
+    switch (op) {
+    case SN_ZOP_MUL:
+    case SN_ZOP_AND:
+    case SN_ZOP_LAND: *ret = x & y; return true;
+    case SN_ZOP_OR:
+    case SN_ZOP_LOR: *ret = x | y; return true;
+    case SN_ZOP_XOR:
+    case SN_ZOP_NE: *ret = x ^ y; return true;
+    case SN_ZOP_EQ: *ret = (uint8_t) ~(x ^ y); return true;
+    default: return false;
+    }
+}
+
+/* Bits times elements, sums that begin with nothing. */
+static bool unit_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
+                    struct ref x, struct ref y)
+{
+    struct ref s = is_fe(x) ? y : x, m = is_fe(x) ? x : y;
+    if (op == SN_ZOP_MUL) {
+        if (!is_bits(s)) return false;
+        uint8_t keep = (uint8_t)*s.tag;
+        struct sn_fe8 v;
+        if (keep == 0) {
+            put_bools(b, f, d, 0);
+            return true;
+        }
+        sn_fe8_select(&b->lanes, &v, keep, &b->lanes.zero, m.m);
+        put_fe(b, f, d, &v);
+        return true;
+    }
+    if (!is_bits(s) || (uint8_t)*s.tag || (op == SN_ZOP_SUB && s.tag != y.tag)) return false;
+    put_fe(b, f, d, m.m);
+    return true;
+}
+
+static void field_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
+                     struct ref x, struct ref y)
+{
+    struct sn_fe8 p, q, out, *to = f->mask == f->all ? d.m : &out;
+    const struct sn_fe8 *u = as_fe(b, x, &p), *v;
+    if (op == SN_ZOP_NEG) {
+        v = u;
+        u = &b->lanes.zero;
+        op = SN_ZOP_SUB;
+    } else {
+        v = as_fe(b, y, &q);
+    }
+    if (op == SN_ZOP_ADD)
+        sn_fe8_add(&b->lanes, to, u, v);
+    else if (op == SN_ZOP_SUB)
+        sn_fe8_sub(&b->lanes, to, u, v);
+    else {
+        if (op == SN_ZOP_DIV) {
+            sn_fe8_inv(&b->lanes, &q, v);
+            v = &q;
+        }
+        sn_fe8_mul(&b->lanes, to, u, v);
+    }
+    put_fe(b, f, d, to);
+}
+
+static void operate(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
+                    struct ref x, struct ref y)
+{
+    bool unary = op >= SN_ZOP_NEG;
+    uint8_t mask;
+    if (!unary && is_bits(x) && is_bits(y) && bit_op(op, (uint8_t)*x.tag, (uint8_t)*y.tag, &mask)) {
+        put_bools(b, f, d, mask);
+        return;
+    }
+    if (!is_fe(x) && (unary || !is_fe(y))) {
+        v8 r;
+        if (small_op(op, ints(x), unary ? splat(0) : ints(y), &r)) {
+            put_small(b, f, d, r);
+            return;
+        }
+    } else if (op <= SN_ZOP_MUL && is_fe(x) != is_fe(y) && unit_op(b, f, op, d, x, y)) {
+        return;
+    }
+    switch (op) {
+    case SN_ZOP_ADD:
+    case SN_ZOP_SUB:
+    case SN_ZOP_MUL:
+    case SN_ZOP_DIV:
+    case SN_ZOP_NEG: field_op(b, f, op, d, x, y); break;
+    case SN_ZOP_EQ: put_bools(b, f, d, equals(b, x, y)); break;
+    case SN_ZOP_NE: put_bools(b, f, d, (uint8_t)~equals(b, x, y)); break;
+    case SN_ZOP_LAND: put_bools(b, f, d, (uint8_t) ~(zeros(b, x) | zeros(b, y))); break;
+    case SN_ZOP_LOR: put_bools(b, f, d, (uint8_t) ~(zeros(b, x) & zeros(b, y))); break;
+    case SN_ZOP_LNOT: put_bools(b, f, d, zeros(b, x)); break;
+    default: each_lane(b, f, (enum sn_zop)op, d, x, y); break;
+    }
+}
+
+static void take_bit(struct sn_wbatch *b, const struct frame *f, struct ref d, struct ref a,
+                     uint32_t k)
+{
+    v8 r;
+    if (!is_fe(a) && nonnegative(ints(a))) {
+        r = k > 62 ? splat(0) : ints(a) >> (int64_t)k & 1;
+    } else {
+        struct sn_fe8 tmp;
+        struct sn_fe x[LANES];
+        sn_fe8_to_plain(&b->lanes, x, as_fe(b, a, &tmp));
+        for (unsigned i = 0; i < LANES; i++)
+            r[i] = k > 255 ? 0 : (int64_t)(x[i].v[k / 64] >> k % 64 & 1);
+    }
+    put_small(b, f, d, r);
+}
+
+static void select_op(struct sn_wbatch *b, const struct frame *f, struct ref d, uint8_t zero,
+                      struct ref x, struct ref y)
+{
+    if (zero == 0 || zero == ALL) {
+        put_ref(b, f, d, zero ? y : x);
+    } else if (!is_fe(x) && !is_fe(y)) {
+        put_small(b, f, d, blend(zero, ints(x), ints(y)));
+    } else {
+        struct sn_fe8 p, q, r;
+        sn_fe8_select(&b->lanes, &r, zero, as_fe(b, x, &p), as_fe(b, y, &q));
+        put_fe(b, f, d, &r);
+    }
+}
+
+/* ---- indexes --------------------------------------------------------------------------------- */
+
+static void bound(struct sn_wbatch *b, const struct frame *f, struct ref d, struct ref a, uint32_t n)
+{
+    struct sn_zv x[LANES];
+    v8 r;
+    lanes_of(b, a, x);
+    for (unsigned i = 0; i < LANES; i++) {
+        int64_t k = sn_zv_index(b->p->field, &x[i], n);
+        if (k < 0) b->failed |= f->mask & 1u << i;
+        r[i] = k < 0 ? 0 : k;
+    }
+    put_small(b, f, d, r);
+}
+
+/* The index of each lane, 0 where it is none: lanes that do not run hold anything. An index is an
+ * element where its register held one for the lanes that wait. Returns whether the running lanes
+ * agree. */
+static bool indexes(const struct sn_wbatch *b, const struct frame *f, struct ref k, uint32_t n,
+                    uint32_t ret[LANES])
+{
+    struct sn_fe x[LANES];
+    unsigned first = (unsigned)__builtin_ctz(f->mask);
+    v8 s = is_fe(k) ? splat(0) : ints(k);
+    if (is_fe(k)) sn_fe8_to_plain(&b->lanes, x, k.m);
+    for (unsigned i = 0; i < LANES; i++) {
+        uint64_t at = (uint64_t)s[i];
+        if (is_fe(k)) at = x[i].v[1] | x[i].v[2] | x[i].v[3] ? UINT64_MAX : x[i].v[0];
+        ret[i] = at < n ? (uint32_t)at : 0;
+    }
+    for (unsigned i = 0; i < LANES; i++)
+        if (f->mask >> i & 1 && ret[i] != ret[first]) return false;
+    ret[0] = ret[first];
+    return true;
+}
+
+static void load(struct sn_wbatch *b, const struct frame *f, struct ref d, const struct bank *from,
+                 size_t at, struct ref k, uint32_t n)
+{
+    uint32_t at_lane[LANES];
+    if (n == 0) {
+        b->failed |= f->mask;
+        return;
+    }
+    if (indexes(b, f, k, n, at_lane)) {
+        put_ref(b, f, d, ref_at(from, at + at_lane[0]));
+        return;
+    }
+    v8 s;
+    bool fe = false;
+    for (unsigned i = 0; i < LANES; i++) {
+        struct ref e = ref_at(from, at + at_lane[i]);
+        fe |= is_fe(e);
+        s[i] = is_fe(e) ? 0 : ints(e)[i];
+    }
+    if (!fe) {
+        put_small(b, f, d, s);
+        return;
+    }
+    struct sn_fe8 r, tmp;
+    for (unsigned i = 0; i < LANES; i++) {
+        const struct sn_fe8 *e = as_fe(b, ref_at(from, at + at_lane[i]), &tmp);
+        for (unsigned l = 0; l < 5; l++) r.l[l][i] = e->l[l][i];
+    }
+    put_fe(b, f, d, &r);
+}
+
+static void store(struct sn_wbatch *b, const struct frame *f, const struct bank *to, size_t at,
+                  struct ref k, struct ref v, uint32_t n)
+{
+    uint32_t at_lane[LANES];
+    if (n == 0) {
+        b->failed |= f->mask;
+        return;
+    }
+    if (indexes(b, f, k, n, at_lane)) {
+        put_ref(b, f, ref_at(to, at + at_lane[0]), v);
+        return;
+    }
+    struct frame single = *f;
+    single.all = ALL; /* never the same as one lane: the others keep what they have */
+    for (unsigned i = 0; i < LANES; i++) {
+        if (!(f->mask >> i & 1)) continue;
+        single.mask = (uint8_t)(1u << i);
+        put_ref(b, &single, ref_at(to, at + at_lane[i]), v);
+    }
+}
+
+/* ---- control --------------------------------------------------------------------------------- */
+
+/* Puts the running lanes to wait at `to` and wakes those furthest behind. Returns where they are. */
+static uint32_t regroup(struct frame *f, uint32_t to)
+{
+    uint32_t low = UINT32_MAX;
+    f->next = UINT32_MAX;
+    for (unsigned i = 0; i < LANES; i++) {
+        if (f->mask >> i & 1) f->at[i] = to;
+        if (f->all >> i & 1 && f->at[i] < low) low = f->at[i];
+    }
+    f->mask = 0;
+    for (unsigned i = 0; i < LANES; i++) {
+        if (!(f->all >> i & 1)) continue;
+        if (f->at[i] == low)
+            f->mask |= (uint8_t)(1u << i);
+        else if (f->at[i] < f->next)
+            f->next = f->at[i];
+    }
+    return low;
+}
+/* A jump of the lanes in `jump` to `to`; the others of the mask go on at pc. */
+static uint32_t diverge(struct sn_wbatch *b, struct frame *f, uint8_t jump, uint32_t pc, uint32_t to)
+{
+    uint8_t good = f->mask & (uint8_t)~b->failed;
+    if (good && (jump & good) == good) jump = f->mask; /* failed lanes go where the others go */
+    if (good && (jump & good) == 0) jump = 0;
+    if (jump == 0) return pc;
+    if (jump == f->mask) return f->mask == f->all ? to : regroup(f, to);
+    for (unsigned i = 0; i < LANES; i++)
+        if (f->mask >> i & 1) f->at[i] = jump >> i & 1 ? to : pc;
+    uint8_t stay = f->mask & (uint8_t)~jump;
+    f->mask = stay;
+    return regroup(f, pc);
+}
+static bool spend(struct sn_wbatch *b, uint32_t n)
+{
+    b->steps += n + 1u;
+    if (b->steps <= b->steps_max) return true;
+    b->failed = ALL;
+    return false;
+}
+
+static int run(struct sn_wbatch *b, struct frame *f);
+
+static int call(struct sn_wbatch *b, const struct frame *f, const struct sn_wins *i)
+{
+    const struct sn_wcode *fn = &b->p->functions[i->c];
+    size_t to = f->regs_at + f->code->n_regs;
+    int r = enter(b, to, fn->n_regs);
+    if (r < 0) return r;
+    struct bank *regs = &b->bank[SN_WARG_REG];
+    struct frame in = {.code = fn, .base = f->base, .regs_at = to, .all = f->mask, .mask = f->mask};
+    for (uint32_t k = 0; k < fn->n_args; k++)
+        put_ref(b, &in, ref_at(regs, to + k), ref_at(regs, f->regs_at + i->a + k));
+    if ((r = run(b, &in)) < 0) return r;
+    for (uint32_t k = 0; k < fn->n_ret; k++)
+        put_ref(b, f, ref_at(regs, f->regs_at + i->d + k), ref_at(regs, to + fn->ret_at + k));
+    return 0;
+}
+static int run_sub(struct sn_wbatch *b, const struct frame *f, const struct sn_wins *i)
+{
+    const struct sn_wsub *sub = &f->inst->subs[i->c];
+    const struct sn_winstance *to = &b->p->instances[sub->instance];
+    struct frame in = {.code = &to->code,
+                       .inst = to,
+                       .base = f->base + sub->offset,
+                       .regs_at = f->regs_at + f->code->n_regs,
+                       .all = f->mask,
+                       .mask = f->mask};
+    int r = enter(b, in.regs_at, to->code.n_regs);
+    return r < 0 ? r : run(b, &in);
+}
+
+static void copy(struct sn_wbatch *b, const struct frame *f, const struct sn_wins *i)
+{
+    const struct bank *sig = &b->bank[SN_WARG_SIGNAL];
+    size_t d = f->base + SN_WARG_INDEX(i->d), a = f->base + SN_WARG_INDEX(i->a);
+    for (uint32_t n = i->c; n > 0; n--) {
+        if (SN_LIKELY(f->mask == f->all && !(sig->tag[a] & (INT | FE))))
+            sig->tag[d] = (uint16_t)((uint8_t)sig->tag[a] | (sig->tag[d] & USED));
+        else
+            put_ref(b, f, ref_at(sig, d), ref_at(sig, a));
+        d += (size_t)(ptrdiff_t)SN_WSTEP_D(i->b);
+        a += (size_t)(ptrdiff_t)SN_WSTEP_A(i->b);
+    }
+}
+
+/* Frames of other code, in and out. */
+static int transfer(struct sn_wbatch *b, const struct frame *f, const struct sn_wins *i)
+{
+    uint32_t n = i->op == SN_WOP_RUN ? b->p->instances[f->inst->subs[i->c].instance].code.n
+                                     : b->p->functions[i->c].n;
+    if (!spend(b, n)) return SN_E_RESOURCE_EXHAUSTED;
+    return i->op == SN_WOP_RUN ? run_sub(b, f, i) : call(b, f, i);
+}
+
+/* long: one case for each instruction. */
+static int run(struct sn_wbatch *b, struct frame *f)
+{
+    if (++b->calls > SN_WITNESS_CALLS_MAX) {
+        b->failed = ALL;
+        return SN_E_DEPTH;
+    }
+    f->next = UINT32_MAX;
+    size_t base[3] = {f->regs_at, 0, f->base};
+    int r = 0;
+#define BANK(x) (&b->bank[(x) >> 30])
+#define AT(x) (base[(x) >> 30] + SN_WARG_INDEX(x))
+#define ARG(x) ref_at(BANK(x), AT(x))
+    for (uint32_t pc = 0;;) {
+        if (SN_UNLIKELY(pc >= f->next)) pc = regroup(f, pc); /* others wait here */
+        if (pc >= f->code->n) break;
+        const struct sn_wins *i = &f->code->ins[pc++];
+        if (i->op < SN_ZOP_N) {
+            operate(b, f, i->op, ARG(i->d), ARG(i->a), ARG(i->b));
+            continue;
+        }
+        switch (i->op) {
+        case SN_WOP_MOV: put_ref(b, f, ARG(i->d), ARG(i->a)); break;
+        case SN_WOP_COPY: copy(b, f, i); break;
+        case SN_WOP_BIT: take_bit(b, f, ARG(i->d), ARG(i->a), i->c); break;
+        case SN_WOP_SELECT:
+            select_op(b, f, ARG(i->d), zeros(b, ARG(i->a)), ARG(i->b), ARG(i->c));
+            break;
+        case SN_WOP_BOUND: bound(b, f, ARG(i->d), ARG(i->a), i->c); break;
+        case SN_WOP_LOAD: load(b, f, ARG(i->d), BANK(i->a), AT(i->a), ARG(i->b), i->c); break;
+        case SN_WOP_STORE: store(b, f, BANK(i->d), AT(i->d), ARG(i->a), ARG(i->b), i->c); break;
+        case SN_WOP_JZ: pc = diverge(b, f, zeros(b, ARG(i->a)) & f->mask, pc, i->c); break;
+        case SN_WOP_JMP:
+            if (!spend(b, f->code->n)) return SN_E_RESOURCE_EXHAUSTED;
+            pc = f->mask == f->all ? i->c : regroup(f, i->c);
+            break;
+        case SN_WOP_CHECK:
+            b->failed |= f->mask & (uint8_t)~equals(b, ARG(i->a), ARG(i->b));
+            break;
+        case SN_WOP_ASSERT: b->failed |= f->mask & zeros(b, ARG(i->a)); break;
+        case SN_WOP_RUN:
+        case SN_WOP_CALL:
+            if ((r = transfer(b, f, i)) < 0) return r;
+            break;
+        case SN_WOP_RET: pc = f->mask == f->all ? f->code->n : regroup(f, f->code->n); break;
+        default: break; /* log: programs that log run one at a time */
+        }
+    }
+    b->calls--;
+    return 0;
+}
+
+/* ---- entry ----------------------------------------------------------------------------------- */
+
+static int set_consts(struct sn_wbatch *b)
+{
+    const struct sn_witness_prog *p = b->p;
+    struct bank *c = &b->bank[SN_WARG_CONST];
+    int r = bank_init(c, p->n_consts);
+    if (r < 0) return r;
+    for (uint32_t i = 0; i < p->n_consts; i++) {
+        const struct sn_zv *v = &p->consts[i];
+        if (v->kind == SN_ZV_SMALL) {
+            put_small(b, &(struct frame){0}, ref_at(c, i), splat(v->s));
+            continue;
+        }
+        struct sn_fe m[LANES];
+        for (unsigned k = 0; k < LANES; k++) m[k] = v->m;
+        sn_fe8_from_fe(&b->lanes, &c->m[i], m);
+        c->tag[i] = FE | USED_M;
+    }
+    return 0;
+}
+
+int sn_wbatch_new(const struct sn_witness_prog *p, struct sn_wbatch **ret)
+{
+    if (p->field->bits <= 64) return SN_E_UNIMPLEMENTED;
+    struct sn_wbatch *b = sn_aligned_alloc(64, sizeof(*b));
+    if (!b) return SN_E_NOMEM;
+    memset(b, 0, sizeof(*b));
+    b->p = p;
+    int r = sn_lanes_init(&b->lanes, p->field);
+    if (r == 0) r = set_consts(b);
+    if (r == 0) r = bank_init(&b->bank[SN_WARG_SIGNAL], p->n_labels);
+    if (r < 0) {
+        sn_wbatch_free(b);
+        return r;
+    }
+    *ret = b;
+    return 0;
+}
+void sn_wbatch_free(struct sn_wbatch *b)
+{
+    if (!b) return;
+    for (unsigned i = 0; i < 3; i++) bank_done(&b->bank[i]);
+    sn_free(b);
+}
+
+static void set_inputs(struct sn_wbatch *b, const struct sn_fe *const inputs[LANES])
+{
+    const struct sn_field *f = b->p->field;
+    struct bank *sig = &b->bank[SN_WARG_SIGNAL];
+    struct frame whole = {.mask = ALL, .all = ALL};
+    sig->tag[0] = ALL;
+    for (uint32_t i = 0; i < b->p->n_inputs; i++) {
+        size_t at = b->p->first_input + i;
+        struct sn_fe m[LANES];
+        v8 s = splat(0);
+        bool small = true;
+        for (unsigned k = 0; k < LANES; k++) {
+            struct sn_zv v = sn_zv_from_fe(f, &inputs[k][i]);
+            m[k] = inputs[k][i];
+            small &= v.kind == SN_ZV_SMALL;
+            if (small) s[k] = v.s;
+        }
+        if (small) {
+            put_small(b, &whole, ref_at(sig, at), s);
+        } else {
+            sn_fe8_from_fe(&b->lanes, &sig->m[at], m);
+            sig->tag[at] = FE | USED_M;
+        }
+    }
+}
+
+static void get_wires(const struct sn_wbatch *b, struct sn_fe *const ret[LANES])
+{
+    const struct sn_field *f = b->p->field;
+    uint64_t n = sn_witness_n_wires(b->p);
+    for (uint64_t i = 0; i < n; i++) {
+        struct ref v = ref_at(&b->bank[SN_WARG_SIGNAL], b->p->wires ? b->p->wires[i] : i);
+        struct sn_fe m[LANES];
+        struct sn_fe8 tmp;
+        if (is_bits(v)) {
+            for (unsigned k = 0; k < LANES; k++)
+                ret[k][i] = *v.tag >> k & 1 ? f->one : (struct sn_fe){{0}};
+            continue;
+        }
+        sn_fe8_to_fe(&b->lanes, m, as_fe(b, v, &tmp));
+        for (unsigned k = 0; k < LANES; k++) ret[k][i] = m[k];
+    }
+}
+
+int sn_wbatch_run(struct sn_wbatch *b, const struct sn_fe *const inputs[LANES], uint64_t steps_max,
+                  struct sn_fe *const ret[LANES])
+{
+    const struct sn_witness_prog *p = b->p;
+    const struct sn_winstance *main = &p->instances[p->main];
+    struct frame f = {.code = &main->code, .inst = main, .base = 1, .all = ALL, .mask = ALL};
+    b->failed = 0;
+    b->steps = 0;
+    b->calls = 0;
+    b->steps_max = steps_max;
+    int r = enter(b, 0, main->code.n_regs);
+    if (r == 0) {
+        set_inputs(b, inputs);
+        r = run(b, &f);
+    }
+    if (r == 0) get_wires(b, ret);
+    bank_wipe(&b->bank[SN_WARG_SIGNAL]);
+    bank_wipe(&b->bank[SN_WARG_REG]);
+    return r == SN_E_NOMEM ? r : b->failed;
+}
+#else
+#include "core/status.h"
+
+int sn_wbatch_new(const struct sn_witness_prog *p, struct sn_wbatch **ret)
+{
+    return SN_E_UNIMPLEMENTED;
+}
+void sn_wbatch_free(struct sn_wbatch *b) {}
+int sn_wbatch_run(struct sn_wbatch *b, const struct sn_fe *const inputs[8], uint64_t steps_max,
+                  struct sn_fe *const ret[8])
+{
+    return SN_E_UNIMPLEMENTED;
+}
+#endif

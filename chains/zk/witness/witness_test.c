@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* zk/witness/witness_test.c - compiled programs as files, and that every way to run one agrees. */
+#include "zk/witness/prog.h"
+
+#include "core/alloc.h"
+#include "core/status.h"
+#include "core/torture.h"
+#include "tests/harness/test.h"
+#include "zk/circom/circom.h"
+
+#define HEAD "pragma circom 2.1.6;\n"
+
+static int read_text(void *ctx, const char *path, struct sn_buf *ret)
+{
+    return strcmp(path, "main.circom") == 0 ? sn_buf_cstr(ret, ctx) : SN_E_NOT_FOUND;
+}
+
+/* Everything a program can hold: sub-components in arrays, buses, functions, logs, branches. */
+static const char everything[] = HEAD
+    "bus P() { signal x; signal y[2]; }\n"
+    "function f(n, k) { if (n == 0) { return k; } return f(n - 1, k * 2 + 1); }\n"
+    "template S(n) { signal input a; signal output b; b <== a * a + n; }\n"
+    "template M() {\n"
+    " signal input x; signal input v[2][3]; P() input p; signal output o; signal output q[3];\n"
+    " component s[2][2];\n"
+    " for (var i = 0; i < 2; i++) { for (var j = 0; j < 2; j++) {\n"
+    "   s[i][j] = S(i); s[i][j].a <== v[i][j]; } }\n"
+    " var t = 0; var w[3] = [7, 8, 9];\n"
+    " if (x > 5) { t = f(3, x); } else { t = x \\ 3; }\n"
+    " w[x & 1] = t; var n = x & 7; var acc = 0;\n"
+    " while (n > 0) { acc += w[n % 3]; n--; }\n"
+    " o <-- acc; q[0] <== s[0][1].b * s[1][0].b; q[1] <-- x != 0 ? 1 / x : 0;\n"
+    " q[2] <-- p.y[1] >> 3; log(\"sum\", acc); signal m; m <== q[1] * x; assert(m == 1 || x == 0);\n"
+    " p.x * p.y[0] === p.y[1];\n"
+    "}\ncomponent main {public [x]} = M();\n";
+static const char everything_json[] =
+    "{\"x\": 6, \"v\": [[1, 2, 3], [4, 5, -1]], \"p\": {\"x\": 12, \"y\": [100, 1200]}}";
+
+struct loaded {
+    struct sn_circom *c;
+    struct sn_r1cs o0, o2;
+    struct sn_buf file;
+    struct sn_witness_prog *p;
+};
+/* False where the text does not compile: random ones may divide by zero. */
+static bool try_load(struct loaded *l, const char *text)
+{
+    struct sn_circom_opts o = {.read = read_text, .ctx = (void *)text};
+    *l = (struct loaded){0};
+    if (sn_circom_compile(&o, "main.circom", &l->c) < 0) return false;
+    T_OK(sn_circom_r1cs(l->c, &l->o0));
+    T_OK(sn_r1cs_simplify(&l->o0, &(struct sn_simplify_opts){.level = 2}, &l->o2, NULL));
+    struct sn_zk_sink sink = sn_zk_sink_buf(&l->file);
+    T_OK(sn_witness_write(sn_circom_witness(l->c), &l->o2, &sink));
+    int r = sn_witness_read(sn_buf_view(&l->file), &l->p);
+    T_ASSERTF(r == 0, "%s", sn_diag_str(r));
+    return true;
+}
+static void load(struct loaded *l, const char *text) { T_ASSERT(try_load(l, text)); }
+static void unload(struct loaded *l)
+{
+    sn_witness_free(l->p);
+    sn_buf_done(&l->file);
+    sn_r1cs_done(&l->o0);
+    sn_r1cs_done(&l->o2);
+    sn_circom_free(l->c);
+}
+
+SN_TEST(witness_file_round_trip)
+{
+    struct loaded l;
+    load(&l, everything);
+    const struct sn_witness_prog *a = sn_circom_witness(l.c), *b = l.p;
+    uint64_t n = sn_witness_n_labels(a);
+    T_EQ(n, sn_witness_n_labels(b));
+    T_EQ(sn_witness_n_wires(b), l.o2.n_wires);
+    struct sn_fe in[16], w[2][64], wires[64];
+    T_ASSERT(n <= 64 && a->n_inputs <= 16);
+    T_OK(sn_witness_inputs_json(b, sn_str(everything_json), SN_WITNESS_REDUCE, in));
+    T_OK(sn_witness_run(a, in, NULL, w[0]));
+    T_OK(sn_witness_run(b, in, NULL, w[1]));
+    T_OK(sn_witness_run_wires(b, in, NULL, wires));
+    uint32_t row;
+    T_OK(sn_r1cs_check(&l.o2, wires, NULL, &row));
+    struct sn_buf x, y;
+    sn_buf_init(&x, 0);
+    sn_buf_init(&y, 0);
+    for (uint64_t i = 0; i < n; i++) {
+        T_ASSERT(sn_fe_equal(&w[0][i], &w[1][i]));
+        sn_wlabel_name(a, i, &x);
+        sn_wlabel_name(b, i, &y);
+        T_EQ(sn_wlabel_instance(a, i), sn_wlabel_instance(b, i));
+    }
+    T_ASSERT(sn_str_eq(sn_buf_view(&x), sn_buf_view(&y)));
+    for (uint32_t i = 0; i < l.o2.n_wires; i++)
+        T_ASSERT(sn_fe_equal(&wires[i], &w[0][l.o2.label_of[i]]));
+    /* The .wtns file is what the ordinary writer makes of the wires. */
+    sn_buf_reset(&x);
+    sn_buf_reset(&y);
+    struct sn_zk_sink sx = sn_zk_sink_buf(&x), sy = sn_zk_sink_buf(&y);
+    T_OK(sn_witness_run_wtns(b, in, NULL, &sx));
+    T_OK(sn_wtns_write(b->field, wires, l.o2.n_wires, &sy));
+    T_ASSERT(sn_str_eq(sn_buf_view(&x), sn_buf_view(&y)));
+    sn_buf_done(&x);
+    sn_buf_done(&y);
+    unload(&l);
+}
+
+/* A failure reads the same from a file as from the compiler. */
+SN_TEST(witness_file_failures)
+{
+    struct loaded l;
+    load(&l, everything);
+    struct sn_fe in[16], w[64];
+    T_OK(sn_witness_inputs_json(l.p, sn_str(everything_json), SN_WITNESS_REDUCE, in));
+    in[7] = l.p->field->one; /* p.x */
+    char text[512];
+    T_EQ(sn_witness_run(sn_circom_witness(l.c), in, NULL, w), SN_E_FAILED_PRECONDITION);
+    snprintf(text, sizeof(text), "%s", sn_diag_str(SN_E_FAILED_PRECONDITION));
+    T_EQ(sn_witness_run(l.p, in, NULL, w), SN_E_FAILED_PRECONDITION);
+    T_ASSERTF(strcmp(text, sn_diag_str(SN_E_FAILED_PRECONDITION)) == 0, "\"%s\" and \"%s\"", text,
+              sn_diag_str(SN_E_FAILED_PRECONDITION));
+    T_ASSERTF(strstr(text, "main.circom:16:") && strstr(text, "p.x * p.y[0] === p.y[1];"), "%s", text);
+    unload(&l);
+}
+
+static void damaged(struct sn_buf *file, const char *what)
+{
+    struct sn_witness_prog *p;
+    int r = sn_witness_read(sn_buf_view(file), &p);
+    T_ASSERTF(r < 0, "%s was accepted", what);
+}
+SN_TEST(witness_file_damage)
+{
+    struct loaded l;
+    load(&l, everything);
+    struct sn_buf *f = &l.file;
+    for (size_t i = 0; i < f->len; i += 1 + i / 64) { /* any byte */
+        f->ptr[i] ^= 0x10;
+        damaged(f, "a changed byte");
+        f->ptr[i] ^= 0x10;
+    }
+    size_t len = f->len;
+    for (f->len = 0; f->len < len; f->len += 1 + f->len / 16) damaged(f, "a shortened file");
+    f->len = len;
+    T_OK(sn_buf_byte(f, 0));
+    damaged(f, "a lengthened file");
+    f->len = len;
+    unload(&l);
+}
+
+static int torture_file(void *arg)
+{
+    struct sn_witness_prog *p;
+    struct loaded *l = arg;
+    struct sn_fe in[16], w[64];
+    struct sn_buf b;
+    sn_buf_init(&b, 0);
+    struct sn_zk_sink sink = sn_zk_sink_buf(&b);
+    int r = sn_witness_write(l->p, &l->o2, &sink);
+    if (r == 0 && (r = sn_witness_read(sn_buf_view(&b), &p)) == 0) {
+        r = sn_witness_inputs_json(p, sn_str(everything_json), SN_WITNESS_REDUCE, in);
+        if (r == 0) r = sn_witness_run(p, in, NULL, w);
+        if (r == 0) r = sn_witness_run_wires(p, in, NULL, w);
+        sn_witness_free(p);
+    }
+    sn_buf_done(&b);
+    return r;
+}
+SN_TEST(witness_file_without_memory)
+{
+    struct loaded l;
+    load(&l, everything);
+    /* Lenient: a line of log() may be lost. */
+    int r = sn_torture_lenient(torture_file, &l);
+    T_ASSERTF(r > 0, "%s", sn_diag_str(r));
+    unload(&l);
+}
+
+/* ---- random programs ------------------------------------------------------------------------- */
+
+#define N_X 6u     /* inputs */
+#define N_JOBS 19u /* two groups of eight and three */
+
+struct gen {
+    struct sn_buf b;
+    unsigned loops;
+};
+static unsigned pick(unsigned n) { return (unsigned)sn_test_rand_below(n); }
+
+static void expr(struct gen *g, unsigned depth)
+{
+    static const char *const binary[] = {"+", "-", "*", "+", "-", "*", "&", "|", "^",
+                                         "<", "<=", ">", ">=", "==", "!=", "&&", "||"};
+    switch (depth ? pick(12) : pick(4)) {
+    case 0: (void)sn_buf_printf(&g->b, "x[%u]", pick(N_X)); break;
+    case 1: (void)sn_buf_printf(&g->b, "%u", pick(3) ? pick(9) : pick(1u << 30)); break;
+    case 2: (void)sn_buf_printf(&g->b, "v%u", pick(3)); break;
+    case 3: (void)sn_buf_printf(&g->b, "w[%u]", pick(4)); break;
+    case 4:
+        (void)sn_buf_cstr(&g->b, "w[(");
+        expr(g, depth - 1);
+        (void)sn_buf_cstr(&g->b, ") & 3]");
+        break;
+    case 5:
+        (void)sn_buf_cstr(&g->b, pick(2) ? "(-(" : "(~(");
+        expr(g, depth - 1);
+        (void)sn_buf_cstr(&g->b, "))");
+        break;
+    case 6:
+        (void)sn_buf_cstr(&g->b, "f(");
+        expr(g, depth - 1);
+        (void)sn_buf_cstr(&g->b, ", ");
+        expr(g, depth - 1);
+        (void)sn_buf_cstr(&g->b, ")");
+        break;
+    case 7: { /* a right operand that is a number */
+        static const char *const ops[] = {">>", "<<", "\\", "%", "**", "/"};
+        unsigned op = pick(6);
+        (void)sn_buf_cstr(&g->b, "((");
+        expr(g, depth - 1);
+        (void)sn_buf_printf(&g->b, ") %s %u)", ops[op], 1 + pick(op < 2 ? 260 : 5));
+        break;
+    }
+    case 8: /* fails where it is zero */
+        (void)sn_buf_cstr(&g->b, "((");
+        expr(g, depth - 1);
+        (void)sn_buf_printf(&g->b, ") %s (x[%u] + 1))", pick(2) ? "\\" : "%", pick(N_X));
+        break;
+    case 9:
+        (void)sn_buf_cstr(&g->b, "(((");
+        expr(g, depth - 1);
+        (void)sn_buf_printf(&g->b, ") >> %u) & 1)", pick(256));
+        break;
+    default:
+        (void)sn_buf_cstr(&g->b, "((");
+        expr(g, depth - 1);
+        (void)sn_buf_printf(&g->b, ") %s (", binary[pick(SN_COUNT_OF(binary))]);
+        expr(g, depth - 1);
+        (void)sn_buf_cstr(&g->b, "))");
+        break;
+    }
+}
+
+static void statement(struct gen *g, unsigned depth)
+{
+    switch (depth ? pick(6) : pick(3)) {
+    case 0:
+    case 1:
+        (void)sn_buf_printf(&g->b, " v%u = ", pick(3));
+        expr(g, 3);
+        break;
+    case 2:
+        (void)sn_buf_cstr(&g->b, " w[(");
+        expr(g, 1);
+        (void)sn_buf_cstr(&g->b, ") & 3] = ");
+        expr(g, 2);
+        break;
+    case 3:
+        (void)sn_buf_printf(&g->b, " if (x[%u] %s ", pick(N_X), pick(2) ? ">" : "!=");
+        expr(g, 1);
+        (void)sn_buf_cstr(&g->b, ") {");
+        statement(g, depth - 1);
+        (void)sn_buf_cstr(&g->b, " } else {");
+        statement(g, depth - 1);
+        (void)sn_buf_cstr(&g->b, " }\n");
+        return;
+    case 4: {
+        unsigned l = g->loops++;
+        (void)sn_buf_printf(&g->b, " var k%u = (", l);
+        expr(g, 1);
+        (void)sn_buf_printf(&g->b, ") & 7; while (k%u > 0) {", l);
+        statement(g, depth - 1);
+        (void)sn_buf_printf(&g->b, " k%u--; }\n", l);
+        return;
+    }
+    default:
+        (void)sn_buf_printf(&g->b, " assert(x[%u] + (", pick(N_X));
+        expr(g, 1);
+        (void)sn_buf_printf(&g->b, ") != %u)", pick(4));
+        break;
+    }
+    (void)sn_buf_cstr(&g->b, ";\n");
+}
+
+/* Variables computed by anything, and signals bound by constraints. */
+static void program(struct gen *g)
+{
+    (void)sn_buf_cstr(&g->b, HEAD
+                      "function f(a, b) { var r = a; if (a > b) { r = r * b + 1; }\n"
+                      " for (var i = 0; i < (b & 3); i++) { r = r + a; } return r; }\n"
+                      "template S(n) { signal input a[4]; signal output b[4];\n"
+                      " for (var i = 0; i < 4; i++) { b[i] <== a[3 - i] * a[i] + n; } }\n"
+                      "template T() { signal input a[4]; signal output b[4]; component s = S(7);\n"
+                      " for (var i = 0; i < 4; i++) { s.a[i] <== a[i]; }\n"
+                      " for (var i = 0; i < 4; i++) { b[i] <== s.b[i] - a[0]; } }\n"
+                      "template M() {\n signal input x[6]; signal output o[7]; signal m[4];\n"
+                      " var v0 = 0; var v1 = 1; var v2 = 2; var w[4] = [1, 2, 3, 4];\n");
+    for (unsigned i = 0; i < 3 + pick(5); i++) statement(g, 3);
+    (void)sn_buf_cstr(&g->b, " component s[3]; component t[2];\n"
+                             " for (var i = 0; i < 4; i++) { m[i] <== x[i] * x[5 - i] + i; }\n"
+                             " for (var i = 0; i < 3; i++) { s[i] = S(i); }\n"
+                             " for (var i = 0; i < 4; i++) { s[0].a[i] <== x[i];\n"
+                             "  s[1].a[i] <== m[i]; s[2].a[3 - i] <== x[i + 1]; }\n"
+                             " for (var i = 0; i < 2; i++) { t[i] = T();\n"
+                             "  for (var j = 0; j < 4; j++) { t[i].a[j] <== s[i].b[j]; } }\n"
+                             " for (var i = 0; i < 3; i++) { o[i] <== t[i & 1].b[i] + s[2].b[i]; }\n"
+                             " o[3] <-- v0; o[4] <-- v1; o[5] <-- v2; o[6] <-- w[1];\n"
+                             "}\ncomponent main = M();\n");
+}
+
+static void random_input(const struct sn_field *f, struct sn_fe *ret)
+{
+    struct sn_fe x = {{sn_test_rand(), sn_test_rand(), sn_test_rand(), sn_test_rand()}};
+    switch (pick(5)) {
+    case 0: sn_fe_reduce(f, &x, &x), *ret = x; break;
+    case 1: sn_fe_set_u64(f, ret, x.v[0] >> pick(64)); break;
+    case 2: sn_fe_set_i64(f, ret, -(int64_t)(x.v[0] >> (4 + pick(59)))); break;
+    default: sn_fe_set_u64(f, ret, pick(10)); break;
+    }
+}
+
+/* Runs jobs in another order than they are numbered: nothing may depend on it. */
+static void backwards(void *ctx, void (*job)(void *arg, size_t i), void *arg, size_t n)
+{
+    while (n > 0) job(arg, --n);
+}
+
+static void check_mutations(const struct sn_r1cs *sys, struct sn_fe *w)
+{
+    uint32_t row[2] = {0}, i = sn_r1cs_n_entries(sys) ? pick(sn_r1cs_n_entries(sys)) : 0;
+    T_OK(sn_r1cs_check(sys, w, NULL, row));
+    uint32_t wire = sys->wire[i];
+    struct sn_fe was = w[wire];
+    sn_fe_add(sys->field, &w[wire], &was, &sys->field->one);
+    int r = sn_r1cs_check(sys, w, NULL, row);
+    T_EQ(r, sn_r1cs_check_scalar(sys, w, row + 1));
+    T_ASSERT(r == 0 || row[0] == row[1]);
+    w[wire] = was;
+    /* An output of a product is bound: any other value is refused. */
+    sn_fe_add(sys->field, &w[1], &w[1], &sys->field->one);
+    T_EQ(sn_r1cs_check(sys, w, NULL, row), SN_E_FAILED_PRECONDITION);
+    sn_fe_sub(sys->field, &w[1], &w[1], &sys->field->one);
+}
+
+static unsigned engines_agree_on(struct loaded *l)
+{
+    enum { WIRES_MAX = 128 };
+    static struct sn_fe in[N_JOBS][N_X], one[N_JOBS][WIRES_MAX], many[N_JOBS][WIRES_MAX];
+    struct sn_witness_job jobs[N_JOBS];
+    struct sn_par par = {.run = backwards, .width = 3};
+    struct sn_witness_opts o = {.steps_max = 1u << 22}, op = {.steps_max = 1u << 22, .par = &par};
+    int status[N_JOBS], first = 0;
+    unsigned passed = 0;
+    char text[2][512];
+    T_ASSERT(l->o2.n_wires <= WIRES_MAX);
+    for (unsigned i = 0; i < N_JOBS; i++) {
+        for (unsigned k = 0; k < N_X; k++) random_input(l->p->field, &in[i][k]);
+        status[i] = sn_witness_run_wires(l->p, in[i], &o, one[i]);
+        if (status[i] < 0 && first == 0) {
+            first = status[i];
+            snprintf(text[0], sizeof(text[0]), "%s", sn_diag_str(first));
+        }
+        jobs[i] = (struct sn_witness_job){.inputs = in[i], .ret = many[i]};
+        T_EQ(sn_witness_run_wires(l->p, in[i], &op, many[i]), status[i]);
+        if (status[i] == 0) T_EQ(memcmp(one[i], many[i], l->o2.n_wires * sizeof(one[i][0])), 0);
+    }
+    memset(many, 0, sizeof(many));
+    int r = sn_witness_run_many(l->p, jobs, N_JOBS, pick(2) ? &op : &o);
+    T_EQ(r, first);
+    if (r < 0) {
+        snprintf(text[1], sizeof(text[1]), "%s", sn_diag_str(r));
+        T_ASSERTF(strcmp(text[0], text[1]) == 0, "\"%s\" and \"%s\"", text[0], text[1]);
+    }
+    for (unsigned i = 0; i < N_JOBS; i++) {
+        T_EQ(jobs[i].status, status[i]);
+        for (uint32_t k = 0; status[i] == 0 && k < l->o2.n_wires; k++)
+            T_ASSERTF(sn_fe_equal(&one[i][k], &many[i][k]), "witness %u, wire %u", i, k);
+        if (status[i] == 0) check_mutations(&l->o2, one[i]);
+        passed += status[i] == 0;
+    }
+    return passed;
+}
+
+SN_TEST_SLOW(witness_engines_agree, 120)
+{
+    unsigned passed = 0;
+    for (unsigned i = 0; i < sn_test_cases(150); i++) {
+        struct gen g = {0};
+        struct loaded l;
+        program(&g);
+        sn_test_row("%s", sn_buf_cz(&g.b));
+        if (try_load(&l, sn_buf_cz(&g.b))) {
+            passed += engines_agree_on(&l);
+            unload(&l);
+        }
+        sn_buf_done(&g.b);
+    }
+    T_ASSERTF(passed > 100, "only %u runs succeeded", passed);
+}
+
+/* ---- cache ----------------------------------------------------------------------------------- */
+
+static const char square[] = HEAD
+    "template M() { signal input x; signal output o; o <== x * x + 5; assert(x != 9); }\n"
+    "component main = M();\n";
+
+/* x squared plus five, through the cache. */
+static int squared(struct sn_witness_cache *c, uint64_t x, struct sn_fe w[8])
+{
+    struct sn_fe in, want;
+    sn_fe_set_u64(&sn_bn254_fr, &in, x);
+    sn_fe_set_u64(&sn_bn254_fr, &want, x * x + 5);
+    int r = sn_witness_cache_run(c, &in, NULL, w);
+    T_ASSERT(r < 0 || sn_fe_equal(&w[1], &want));
+    return r;
+}
+
+SN_TEST(witness_cache_keeps_the_recently_used)
+{
+    struct loaded l;
+    struct sn_fe w[8];
+    struct sn_witness_cache *c;
+    struct sn_witness_cache_stats st;
+    load(&l, square);
+    T_ASSERT(l.o2.n_wires <= 8);
+    T_EQ(sn_witness_cache_new(sn_circom_witness(l.c), 1000, &c), SN_E_INVALID_ARGUMENT);
+    T_OK(sn_witness_cache_new(l.p, 1u << 20, &c));
+    T_OK(squared(c, 1, w));
+    sn_witness_cache_stats(c, &st);
+    size_t each = st.bytes;
+    sn_witness_cache_free(c);
+
+    T_OK(sn_witness_cache_new(l.p, 3 * each + each / 2, &c)); /* three of them */
+    static const struct {
+        uint64_t x;
+        bool hit;
+    } steps[] = {{1, false}, {2, false}, {3, false}, {1, true}, {2, true}, {4, false},
+                 {3, false}, {2, true},  {4, true},  {1, false}};
+    uint64_t hits = 0;
+    for (size_t i = 0; i < SN_COUNT_OF(steps); i++) {
+        sn_test_row("step %zu", i);
+        T_OK(squared(c, steps[i].x, w));
+        hits += steps[i].hit;
+        sn_witness_cache_stats(c, &st);
+        T_EQ(st.hits, hits);
+        T_EQ(st.misses, i + 1 - hits);
+        T_ASSERT(st.bytes <= st.bytes_max);
+    }
+    T_EQ(st.evicted, 3);
+    T_EQ(squared(c, 9, w), SN_E_FAILED_PRECONDITION);
+    T_EQ(squared(c, 9, w), SN_E_FAILED_PRECONDITION); /* failures are not kept */
+    sn_witness_cache_free(c);
+
+    T_OK(sn_witness_cache_new(l.p, each - 1, &c)); /* none fits */
+    T_OK(squared(c, 1, w));
+    T_OK(squared(c, 1, w));
+    sn_witness_cache_stats(c, &st);
+    T_EQ(st.hits, 0);
+    T_EQ(st.bytes, 0);
+    sn_witness_cache_free(c);
+    unload(&l);
+}
+
+static int torture_cache(void *arg)
+{
+    struct sn_witness_cache *c = NULL;
+    struct sn_fe w[8];
+    int r = sn_witness_cache_new(arg, 1000, &c);
+    for (uint64_t x = 0; r == 0 && x < 6; x++) r = squared(c, x % 4, w);
+    sn_witness_cache_free(c);
+    return r;
+}
+SN_TEST(witness_cache_without_memory)
+{
+    struct loaded l;
+    load(&l, square);
+    /* Lenient: what cannot be kept is computed again. */
+    int r = sn_torture_lenient(torture_cache, l.p);
+    T_ASSERTF(r > 0, "%s", sn_diag_str(r));
+    unload(&l);
+}
