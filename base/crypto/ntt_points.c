@@ -12,8 +12,8 @@
 struct transform {
     const struct sn_group *g;
     const struct sn_msm_engine *e;
-    unsigned log_max;       /* w is for transforms of up to 2^log_max points */
-    struct sn_fe *w;        /* plain w^j, j < 2^log_max / 2 */
+    unsigned log_max; /* w is for transforms of up to 2^log_max points */
+    struct sn_fe *w;  /* plain w^j, j < 2^log_max / 2 */
     const struct sn_par *par;
     /* One transform, or stage of it. */
     char *a;
@@ -28,7 +28,7 @@ struct transform {
 static void butterflies(const struct transform *t, struct sn_mul_batch *b, size_t from, size_t end)
 {
     size_t size = t->e->point_size, stride = ((size_t)1 << t->log_max) / 2 / t->half, active = 0;
-    uint32_t cap = (uint32_t)b->cap;
+    size_t cap = b->cap, extra = (size_t)(b->extra - b->in) / size; /* its first place */
     /* Products of those with j > 0, in the order of x. */
     for (size_t x = from; x < end; x++) {
         size_t j = x % t->half;
@@ -38,7 +38,7 @@ static void butterflies(const struct transform *t, struct sn_mul_batch *b, size_
     }
     if (active) sn_mul_batch_run(b, active);
     /* Then a in the last row, b in the first and w b in the second, sums in the third and fourth. */
-    size_t row = b->cap * size;
+    size_t row = cap * size;
     active = 0;
     for (size_t x = from; x < end; x++) {
         size_t j = x % t->half, i = x - from;
@@ -48,7 +48,7 @@ static void butterflies(const struct transform *t, struct sn_mul_batch *b, size_
     }
     for (unsigned minus = 0; minus < 2; minus++) {
         for (size_t i = 0; i < end - from; i++)
-            b->pairs[i] = (struct sn_pair){(uint32_t)((b->extra - b->in) / (ptrdiff_t)size + (ptrdiff_t)i),
+            b->pairs[i] = (struct sn_pair){(uint32_t)(extra + i),
                                            (uint32_t)(cap + i) | (minus ? SN_PAIR_MINUS : 0),
                                            (uint32_t)((2 + minus) * cap + i)};
         t->e->add_pairs(b->in, b->in, b->pairs, end - from, b->scratch);

@@ -42,7 +42,8 @@ struct f5_mod {
  * Source: Emmart, Zheng, Weems, "Faster Modular Exponentiation Using Double Precision Floating Point
  * Arithmetic on the GPU" (2018). */
 #define F5_ROUND (_MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
-#define F5_BIAS(n_lo, n_hi) (0 - ((uint64_t)(n_lo) * 0x433 + (uint64_t)(n_hi) * 0x467) * ((uint64_t)1 << 52))
+#define F5_BIAS(n_lo, n_hi) \
+    (0 - (((uint64_t)(n_lo) * 0x433 + (uint64_t)(n_hi) * 0x467) << F5_BITS))
 static SN_ALWAYS_INLINE __m512d f5_low(__m512d *ret_high, __m512d a, __m512d b)
 {
     *ret_high = _mm512_fmadd_round_pd(a, b, _mm512_set1_pd(0x1p104), F5_ROUND);

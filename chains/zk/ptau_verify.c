@@ -142,7 +142,7 @@ static int two_sums(struct verifier *v, const struct sn_group *g, struct sn_str 
     sn_point_zero(g, &high);
     for (size_t from = 0; from < total; from += CHUNK) {
         size_t n = SN_MIN(total - from, CHUNK), pairs = SN_MIN(n, total - from - 1);
-        memcpy(v->points, s.ptr + from * size, (pairs + 1 > n ? pairs + 1 : n) * size);
+        memcpy(v->points, s.ptr + from * size, (pairs + 1) * size);
         int r = sn_affine_check_many(g, v->points, n, v->par, &bad);
         if (r < 0) return sn_wrap(r, "[%zu]", from + bad);
         draw(v, pairs);
@@ -177,8 +177,10 @@ static SN_NOINLINE int verify_sections(struct verifier *v)
         return refuse(".ptau tau1 does not begin with 1 and tau");
     if (!begins(p->tau2, g2, 0, g2->generator) || !begins(p->tau2, g2, 1, v->last.tau2))
         return refuse(".ptau tau2 does not begin with 1 and tau");
-    if (!begins(p->alpha1, g1, 0, v->last.alpha1)) return refuse(".ptau alpha1 does not begin with alpha");
-    if (!begins(p->beta1, g1, 0, v->last.beta1)) return refuse(".ptau beta1 does not begin with beta");
+    if (!begins(p->alpha1, g1, 0, v->last.alpha1))
+        return refuse(".ptau alpha1 does not begin with alpha");
+    if (!begins(p->beta1, g1, 0, v->last.beta1))
+        return refuse(".ptau beta1 does not begin with beta");
     if (!begins(p->beta2, g2, 0, v->last.beta2)) return refuse(".ptau beta2 is not beta");
     int r = verify_powers(v, "tau1", g1, p->tau1);
     if (r == 0) r = verify_powers(v, "tau2", g2, p->tau2);

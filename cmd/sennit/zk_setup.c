@@ -118,7 +118,9 @@ static int ptau_contribute_to(const struct sn_cli_call *call, struct sn_str file
     if (r == 0) r = zk_out_open(&out, call->args[1]);
     if (r < 0) return r;
     struct sn_zk_reread reread = {files_reread, &out.file};
+    zk_progress_begin("contribution");
     r = zk_out_commit(&out, sn_ptau_contribute(&p, o, zk_par(), &out.sink, &reread, hash));
+    zk_progress_end();
     if (r == 0) print_hash(hash);
     return r;
 }

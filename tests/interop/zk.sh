@@ -144,7 +144,8 @@ for name in poseidon2 poseidon16 mimc7 num2bits_strict babypbk escalarmulfix ped
     "$sennit" zk setup new "$name.r1cs" d.ptau k0.zkey && "$sennit" zk setup contribute k0.zkey k.zkey >/dev/null &&
     "$sennit" zk export vkey k.zkey k.json && "$sennit" zk prove k.zkey "$name.wtns" p.json q.json || fail "$name"
   snarkjs groth16 verify k.json q.json p.json || { cat snarkjs.log; fail "snarkjs refuses our proof of $name"; }
-  snarkjs groth16 prove k.zkey "$name.wtns" ps.json qs.json && cmp q.json qs.json || fail "$name: public signals differ"
+  snarkjs groth16 prove k.zkey "$name.wtns" ps.json qs.json &&
+    [ "$(tr -d ' \n' <q.json)" = "$(tr -d ' \n' <qs.json)" ] || fail "$name: public signals differ"
   "$sennit" zk verify k.json qs.json ps.json >/dev/null || fail "we refuse snarkjs' proof of $name"
 done
 echo "ok a dozen circuits, proofs both ways"

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "prover.h"
+#include <prover.h>
 
 static void *map(const char *path, size_t *ret_n)
 {
