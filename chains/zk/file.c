@@ -3,7 +3,7 @@
 #include "zk/file.h"
 
 #include "core/alloc.h"
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 #include "zk/gates_int.h"
 
 /* Bytes a field element takes in files: whole 64-bit words of the modulus. */

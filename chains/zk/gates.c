@@ -3,7 +3,7 @@
 #include "core/alloc.h"
 #include "core/arena.h"
 #include "core/vec.h"
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 #include "zk/gates_int.h"
 
 /* The public part comes first, so a pointer to it is a pointer to the whole. */

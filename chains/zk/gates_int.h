@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk/gates_int.h - custom gates in .r1cs files. */
 #pragma once
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 #include "zk/gates.h"
 
 /* sn_r1cs_gates_read - from sections 4 and 5. Returns 0, SN_E_DATA_LOSS, SN_E_OUT_OF_RANGE,

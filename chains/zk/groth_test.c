@@ -4,7 +4,7 @@
 #include "core/status.h"
 #include "crypto/msm.h"
 #include "harness/test.h"
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 #include "zk/setup.h"
 
 /* ---- a circuit: out = (a*b + c)^3 + c, with `steps` more squarings that tie down wires ---------- */

@@ -10,7 +10,7 @@
 #include "crypto/hash.h"
 #include "crypto/msm.h"
 #include "crypto/ntt.h"
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 #include "zk/zkey_int.h"
 
 #define GATHER 512u /* products multiplied at a time: 32 KiB of operands */

@@ -2,7 +2,7 @@
 /* zk/setup_int.h - what the files of a setup share: key parts, the ceremony's hashes and numbers. */
 #pragma once
 #include "crypto/hash.h"
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 #include "zk/setup.h"
 
 /* A key with delta = 1, as arrays. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "core/alloc.h"
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 #include "zk/file.h"
 
 static void put_buf(struct sn_out *o, struct sn_buf *b)

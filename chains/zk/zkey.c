@@ -4,7 +4,7 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "crypto/ntt.h"
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 #include "zk/groth16.h"
 #include "zk/zkey_int.h"
 

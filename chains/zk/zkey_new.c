@@ -9,7 +9,7 @@
 #include "core/status.h"
 #include "crypto/hash.h"
 #include "crypto/msm.h"
-#include "zk/bin_int.h"
+#include "zk/bin.h"
 #include "zk/setup.h"
 #include "zk/setup_int.h"
 #include "zk/zkey_int.h"
