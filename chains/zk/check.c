@@ -2,15 +2,20 @@
 /* zk/check.c - whether a witness satisfies a system.
  *
  * The fast way takes rows in blocks: the products of a block's entries are gathered, multiplied
- * eight at a time (sn_fe_mul_many), summed, and then A.w * B.w of the whole block likewise. Entries
- * of +-1 and wires that are 0 or 1, which is most of both, need no product. Time depends on the
- * witness, as the program that made it does. */
+ * eight at a time (sn_fe_mul_many), summed, and then A.w * B.w of the whole block likewise. A sum
+ * of eight products and more is reduced as a whole (sn_fe_dot_many). Entries of +-1 and wires that
+ * are 0 or 1, which is most of both, need no product. Time depends on the witness, as the program
+ * that made it does. */
 #include "core/alloc.h"
 #include "core/status.h"
+#include "crypto/lanes.h"
 #include "zk/r1cs.h"
 
-#define BLOCK_ROWS 256u
-#define BLOCK_PRODUCTS 1024u /* gathered before they are multiplied: 64 KiB of operands */
+#define BLOCK_ROWS 128u
+#define BLOCK_PRODUCTS 512u /* gathered before they are multiplied: 32 KiB of operands */
+#define DENSE 8u            /* products of a sum from which on it is reduced as a whole */
+#define BLOCK_PAIRS 1024u   /* of such sums */
+#define BLOCK_DOTS (BLOCK_PAIRS / DENSE)
 #define ROWS_PER_JOB 8192u
 
 static void scalar_lc(const struct sn_r1cs *s, const struct sn_fe *w, uint32_t lo, uint32_t hi,
@@ -48,8 +53,19 @@ struct block {
     struct sn_fe x[BLOCK_PRODUCTS], y[BLOCK_PRODUCTS];
     struct sn_fe *to[BLOCK_PRODUCTS]; /* the sum each product goes to */
     unsigned n;
+    struct sn_fe_pair pair[BLOCK_PAIRS];
+    uint32_t end[BLOCK_DOTS];          /* of each dense sum's pairs */
+    struct sn_fe dot[BLOCK_DOTS], *dot_to[BLOCK_DOTS];
+    unsigned n_pairs, n_dots; /* the pairs behind the last dot's end are of the sum at hand */
 };
 
+static void dots_flush(const struct sn_r1cs *s, struct block *b)
+{
+    sn_fe_dot_many(s->field, b->dot, b->pair, b->end, b->n_dots);
+    for (unsigned i = 0; i < b->n_dots; i++)
+        sn_fe_add(s->field, b->dot_to[i], b->dot_to[i], &b->dot[i]);
+    b->n_pairs = b->n_dots = 0;
+}
 static void block_flush(const struct sn_r1cs *s, struct block *b)
 {
     sn_fe_mul_many(s->field, b->x, b->x, b->y, b->n);
@@ -57,6 +73,24 @@ static void block_flush(const struct sn_r1cs *s, struct block *b)
     b->n = 0;
 }
 
+/* Puts the pairs of the sum at hand where they are multiplied. */
+static void sum_end(const struct sn_r1cs *s, struct sn_fe *sum, struct block *b)
+{
+    unsigned from = b->n_dots ? b->end[b->n_dots - 1] : 0;
+    if (b->n_pairs - from >= DENSE) {
+        b->end[b->n_dots] = b->n_pairs;
+        b->dot_to[b->n_dots++] = sum;
+    } else {
+        for (unsigned i = from; i < b->n_pairs; i++) {
+            if (b->n == BLOCK_PRODUCTS) block_flush(s, b);
+            b->x[b->n] = *b->pair[i].a;
+            b->y[b->n] = *b->pair[i].b;
+            b->to[b->n++] = sum;
+        }
+        b->n_pairs = from;
+    }
+    if (b->n_pairs == BLOCK_PAIRS) dots_flush(s, b);
+}
 static void block_entry(const struct sn_r1cs *s, const struct sn_fe *w, uint32_t e,
                         struct sn_fe *sum, struct block *b)
 {
@@ -69,10 +103,8 @@ static void block_entry(const struct sn_r1cs *s, const struct sn_fe *w, uint32_t
     } else if (sn_fe_equal(v, &s->field->one)) {
         sn_fe_add(s->field, sum, sum, &s->dict[s->coef[e]]);
     } else {
-        if (b->n == BLOCK_PRODUCTS) block_flush(s, b);
-        b->x[b->n] = *v;
-        b->y[b->n] = s->dict[s->coef[e]];
-        b->to[b->n++] = sum;
+        if (b->n_pairs == BLOCK_PAIRS) sum_end(s, sum, b);
+        b->pair[b->n_pairs++] = (struct sn_fe_pair){v, &s->dict[s->coef[e]]};
     }
 }
 
@@ -103,15 +135,18 @@ static uint32_t check_rows(const struct sn_r1cs *s, const struct sn_fe *w, uint3
 {
     for (uint32_t at = lo; at < hi; at += BLOCK_ROWS) {
         uint32_t n = SN_MIN(BLOCK_ROWS, hi - at);
-        b->n = 0;
+        b->n = b->n_pairs = b->n_dots = 0;
         for (int m = 0; m < 3; m++) memset(b->sum[m], 0, n * sizeof(b->sum[m][0]));
         for (uint32_t i = 0; i < n; i++) {
             const uint32_t *row = s->row_at + 3 * (size_t)(at + i);
-            for (int m = 0; m < 3; m++)
+            for (int m = 0; m < 3; m++) {
                 for (uint32_t e = row[m]; e < row[m + 1]; e++)
                     block_entry(s, w, e, &b->sum[m][i], b);
+                sum_end(s, &b->sum[m][i], b);
+            }
         }
         block_flush(s, b);
+        dots_flush(s, b);
         block_rows(s, b, n);
         for (uint32_t i = 0; i < n; i++)
             if (!sn_fe_equal(&b->sum[0][i], &b->sum[2][i])) return at + i;

@@ -334,6 +334,24 @@ static bool unit_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, str
     return true;
 }
 
+/* 1/a, without an inversion where the lanes agree on what the program knows. */
+static void invert(const struct sn_wbatch *b, struct sn_fe8 *ret, const struct sn_fe8 *a)
+{
+    struct sn_fe x[LANES];
+    bool same = b->p->inverse_at;
+    for (unsigned l = 0; same && l < 5; l++)
+        for (unsigned i = 1; i < LANES; i++) same &= a->l[l][i] == a->l[l][0];
+    if (same) {
+        sn_fe8_to_fe(&b->lanes, x, a);
+        same = sn_winverse(b->p, &x[0], &x[0]);
+    }
+    if (!same) {
+        sn_fe8_inv(&b->lanes, ret, a);
+        return;
+    }
+    for (unsigned i = 1; i < LANES; i++) x[i] = x[0];
+    sn_fe8_from_fe(&b->lanes, ret, x);
+}
 static void field_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
                      struct ref x, struct ref y)
 {
@@ -352,7 +370,7 @@ static void field_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, st
         sn_fe8_sub(&b->lanes, to, u, v);
     else {
         if (op == SN_ZOP_DIV) {
-            sn_fe8_inv(&b->lanes, &q, v);
+            invert(b, &q, v);
             v = &q;
         }
         sn_fe8_mul(&b->lanes, to, u, v);

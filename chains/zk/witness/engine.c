@@ -22,15 +22,67 @@ struct engine {
     unsigned calls;
     struct sn_buf line;
     uint64_t base; /* label of the running component's first signal */
+    struct sn_wdivisors *learn; /* where divisors are collected: failures do not end such a run */
     struct sn_fe bits[2]; /* the element last taken apart, and the same as an integer */
 };
 
+/* The instruction that computed register x before `at`; -1 where more than one may have. */
+static int64_t computed_at(const struct sn_wcode *code, uint32_t at, uint32_t x)
+{
+    while (at-- > 0) {
+        const struct sn_wins *i = &code->ins[at];
+        bool writes = i->op <= SN_WOP_LOAD || i->op == SN_WOP_BIT;
+        if (writes && i->d == x) return at;
+        if (!writes && i->op != SN_WOP_CHECK && i->op != SN_WOP_ASSERT && i->op != SN_WOP_COPY &&
+            i->op != SN_WOP_RUN)
+            return -1;
+    }
+    return -1;
+}
+/* Appends the signals that what failed at `at` was computed from, the first few of them. */
+static void put_signals(const struct engine *e, const struct sn_wcode *code, uint32_t at,
+                        struct sn_buf *out)
+{
+    enum { SHOWN = 4, LOOKED_AT = 64 };
+    struct {
+        uint32_t arg, at;
+    } todo[LOOKED_AT];
+    uint64_t shown[SHOWN];
+    unsigned n = 0, k = 0, done = 0;
+#define TODO(x, before) \
+    if (n < LOOKED_AT) todo[n].arg = (x), todo[n++].at = (before)
+    TODO(code->ins[at].a, at);
+    if (code->ins[at].op == SN_WOP_CHECK) TODO(code->ins[at].b, at);
+    for (; k < n; k++) {
+        uint32_t arg = todo[k].arg;
+        if (arg >> 30 == SN_WARG_SIGNAL) {
+            uint64_t label = e->base + SN_WARG_INDEX(arg);
+            bool again = false;
+            for (unsigned s = 0; s < done; s++) again |= shown[s] == label;
+            if (again) continue;
+            if (done == SHOWN) break;
+            (void)sn_buf_cstr(out, done == 0 ? "; signals " : ", ");
+            sn_wlabel_name(e->p, label, out);
+            shown[done++] = label;
+        } else if (arg >> 30 == SN_WARG_REG) {
+            int64_t from = computed_at(code, todo[k].at, arg);
+            if (from < 0) continue;
+            const struct sn_wins *i = &code->ins[from];
+            TODO(i->a, (uint32_t)from);
+            if (i->op < SN_ZOP_NEG || i->op == SN_WOP_SELECT) TODO(i->b, (uint32_t)from);
+            if (i->op == SN_WOP_SELECT) TODO(i->c, (uint32_t)from);
+        }
+    }
+#undef TODO
+    if (k < n) (void)sn_buf_cstr(out, ", ...");
+}
 static SN_NOINLINE SN_COLD int failed(struct engine *e, const struct sn_wcode *code, uint32_t at,
                                       int status, const char *what)
 {
     struct sn_buf b;
     sn_buf_init(&b, 0);
     sn_wplace_text(e->p, code->place[at], e->base, &b);
+    put_signals(e, code, at, &b);
     int r = sn_fail(status, "%s: %.*s", what, (int)b.len, b.ptr ? (const char *)b.ptr : "");
     sn_buf_done(&b);
     return r;
@@ -195,6 +247,22 @@ static SN_NOINLINE int operate(const struct sn_field *f, uint32_t op, struct slo
     return err;
 }
 
+/* a / b by an inverse that the program knows; false where that takes an inversion. */
+static bool divide_known(struct engine *e, struct slots d, size_t i, struct slots a, size_t j,
+                         struct slots b, size_t k)
+{
+    struct sn_fe x, y;
+    if (a.s[j] != FE && b.s[k] != FE && (b.s[k] == 0 || a.s[j] % b.s[k] == 0)) return false;
+    element(e->p->field, &y, b, k);
+    if (e->learn && !sn_fe_is_zero(&y) && e->learn->v.len < SN_WINVERSES_MAX)
+        (void)sn_vec_push(&e->learn->v, y);
+    if (!sn_winverse(e->p, &y, &y)) return false;
+    element(e->p->field, &x, a, j);
+    sn_fe_mul(e->p->field, &d.m[i], &x, &y);
+    d.s[i] = FE;
+    return true;
+}
+
 /* Bit k. Decompositions ask for one bit of the same element after the other. */
 static int64_t bit(struct engine *e, struct slots a, size_t i, uint32_t k)
 {
@@ -315,11 +383,11 @@ static int run(struct engine *e, const struct sn_wcode *code, const struct sn_wi
             pc = i->c - 1;
             break;
         case SN_WOP_CHECK:
-            if (!equal(f, ARG(i->a), ARG(i->b)))
+            if (!equal(f, ARG(i->a), ARG(i->b)) && !e->learn)
                 return failed(e, code, pc, SN_E_FAILED_PRECONDITION, "constraint not satisfied");
             break;
         case SN_WOP_ASSERT:
-            if (is_zero(ARG(i->a)))
+            if (is_zero(ARG(i->a)) && !e->learn)
                 return failed(e, code, pc, SN_E_FAILED_PRECONDITION, "assert failed");
             break;
         case SN_WOP_RUN:
@@ -338,6 +406,9 @@ static int run(struct engine *e, const struct sn_wcode *code, const struct sn_wi
         case SN_WOP_LOG_NUM: log_number(e, ARG(i->a)); break;
         case SN_WOP_LOG_STR: (void)sn_buf_str(&e->line, e->p->strings[i->c]); break;
         case SN_WOP_LOG_END: log_end(e); break;
+        case SN_ZOP_DIV:
+            if (divide_known(e, ARG(i->d), ARG(i->a), ARG(i->b))) break;
+            __attribute__((fallthrough));
         default:
             r = operate(f, i->op, ARG(i->d), ARG(i->a), ARG(i->b));
             if (SN_UNLIKELY(r < 0)) return failed(e, code, pc, r, "division by zero");
@@ -365,7 +436,7 @@ static int solve(struct engine *e, const struct sn_fe *inputs)
     const struct sn_witness_prog *p = e->p;
     const struct sn_winstance *main = &p->instances[p->main];
     sn_buf_init(&e->line, 1u << 20);
-    e->steps_max = e->o && e->o->steps_max ? e->o->steps_max : SN_WITNESS_STEPS_MAX;
+    if (!e->steps_max) e->steps_max = e->o && e->o->steps_max ? e->o->steps_max : SN_WITNESS_STEPS_MAX;
     int r = slots_init(&e->sig, p->n_labels);
     if (r == 0) r = slots_init(&e->consts, p->n_consts);
     if (r == 0) r = frame(e, 0, main->code.n_regs);
@@ -399,6 +470,15 @@ int sn_witness_run_wires(const struct sn_witness_prog *p, const struct sn_fe *in
         element(p->field, &ret[i], e.sig, p->wires ? p->wires[i] : i);
     engine_done(&e);
     return r;
+}
+
+int sn_wdivisors_run(const struct sn_witness_prog *p, const struct sn_fe *inputs,
+                     uint64_t steps_max, struct sn_wdivisors *ret)
+{
+    struct engine e = {.p = p, .steps_max = steps_max, .learn = ret};
+    int r = solve(&e, inputs);
+    engine_done(&e);
+    return r == SN_E_NOMEM ? r : 0;
 }
 
 /* Values go out plain: the small ones never see Montgomery form. */

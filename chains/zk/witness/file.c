@@ -237,6 +237,14 @@ static int read_wires(struct snw_file *f)
     return 0;
 }
 
+static int read_inverses(struct snw_file *f)
+{
+    const uint32_t *pairs;
+    uint32_t n;
+    int r = snw_table(f, SNW_INVERSES, SN_WINVERSE_WORDS, &pairs, &n);
+    return r < 0 ? r : sn_winverses_set(&f->prog, &f->arena, pairs, n);
+}
+
 static int read_all(struct snw_file *f, struct sn_str file)
 {
     int r = read_head(f, file);
@@ -248,7 +256,8 @@ static int read_all(struct snw_file *f, struct sn_str file)
     if (r < 0) return r;
     f->prog.n_labels = 1 + (uint64_t)f->prog.instances[f->prog.main].size;
     r = read_inputs(f);
-    return r < 0 ? r : read_wires(f);
+    if (r == 0) r = read_wires(f);
+    return r < 0 ? r : read_inverses(f);
 }
 
 int sn_witness_read(struct sn_str file, struct sn_witness_prog **ret)

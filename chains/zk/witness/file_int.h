@@ -5,7 +5,7 @@
 #include "zk/bin.h"
 #include "zk/witness/prog.h"
 
-#define SNW_VERSION 1u
+#define SNW_VERSION 2u
 #define SNW_RECORDS_MAX (1u << 28) /* of one table */
 #define SNW_DIMS_MAX 64u
 #define SNW_REGS_MAX (1u << 26) /* of one frame */
@@ -28,6 +28,7 @@ enum {
     SNW_PLACES,     /* file, text, line, column */
     SNW_STRINGS,    /* 1: where each ends in the text; those of log() first */
     SNW_WIRES,      /* 1: label of each wire */
+    SNW_INVERSES,   /* SN_WINVERSE_WORDS: constant divisors and inverses, times 2^256 mod p */
     SNW_N,
     SNW_TEXT = SNW_N, /* bytes */
 };

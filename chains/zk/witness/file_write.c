@@ -154,6 +154,17 @@ static void put_program(struct writer *w, const struct sn_r1cs *s)
     if (w->err == 0) w->err = w->text.err;
 }
 
+static void put_inverses(struct writer *w)
+{
+    struct sn_fe *pairs SN_CLEANUP(sn_freep) = NULL;
+    uint32_t n;
+    int r = sn_winverses_learn(w->p, &pairs, &n);
+    if (r < 0) w->err = r;
+    for (uint32_t i = 0; r == 0 && i < 2 * n; i++)
+        for (unsigned k = 0; k < 8; k++)
+            word(w, SNW_INVERSES, (uint32_t)(pairs[i].v[k / 2] >> k % 2 * 32));
+}
+
 static int emit(struct writer *w, const struct sn_zk_sink *sink)
 {
     struct sn_buf b;
@@ -191,6 +202,7 @@ int sn_witness_write(const struct sn_witness_prog *p, const struct sn_r1cs *s,
     sn_map_init(&w.string_of, 1, false);
     sn_map_init(&w.place_of, 1, true);
     put_program(&w, s);
+    if (w.err == 0) put_inverses(&w);
     int r = w.err;
     if (r == 0) r = emit(&w, out);
     for (unsigned i = 0; i < SNW_N; i++) sn_vec_done(&w.table[i]);

@@ -6,9 +6,11 @@
  * and those of its sub-components lie in one run of labels, so code is the same wherever an
  * instance stands. */
 #pragma once
+#include "core/arena.h"
 #include "core/base.h"
 #include "core/buf.h"
 #include "core/str.h"
+#include "core/vec.h"
 #include "zk/witness/value.h"
 #include "zk/witness/witness.h"
 
@@ -90,8 +92,31 @@ struct sn_witness_prog {
     /* Where a place is in the source; false where it is nowhere. */
     bool (*place)(void *ctx, uint32_t place, struct sn_wplace *ret);
     void *ctx;
+    const uint32_t *inverses;   /* pairs of Montgomery elements: a divisor, its inverse */
+    const uint32_t *inverse_at; /* hashed by the divisor: pair + 1; NULL where there are none */
+    uint32_t inverse_mask;
     uint8_t digest[32]; /* of programs read from a file; zero otherwise */
 };
+
+#define SN_WINVERSE_WORDS 16u
+#define SN_WINVERSES_MAX (1u << 16)
+/* sn_winverse - *ret = 1/a where the program knows it, or false. */
+bool sn_winverse(const struct sn_witness_prog *p, const struct sn_fe *a, struct sn_fe *ret);
+/* sn_winverses_set - gives a program n pairs, which are checked and borrowed. Returns 0,
+ * SN_E_OUT_OF_RANGE, SN_E_DATA_LOSS, SN_E_TOO_LARGE, SN_E_NOMEM. */
+int sn_winverses_set(struct sn_witness_prog *p, struct sn_arena *arena, const uint32_t *pairs,
+                     uint32_t n) SN_MUST_CHECK;
+/* sn_winverses_learn - the pairs worth knowing: *ret_n of them, each two elements (inverses.c).
+ * Returns 0, SN_E_NOMEM. Owns: *ret, sn_free. */
+int sn_winverses_learn(const struct sn_witness_prog *p, struct sn_fe **ret,
+                       uint32_t *ret_n) SN_MUST_CHECK;
+struct sn_wdivisors {
+    SN_VEC(struct sn_fe) v;
+};
+/* sn_wdivisors_run - one run that goes on where constraints and asserts fail, for what it divides
+ * by. Returns 0 however it ends but for SN_E_NOMEM. Owns: ret->v, sn_vec_done, also on failure. */
+int sn_wdivisors_run(const struct sn_witness_prog *p, const struct sn_fe *inputs,
+                     uint64_t steps_max, struct sn_wdivisors *ret) SN_MUST_CHECK;
 
 /* sn_wshape_name - appends ".out[1].x": the signal at `at` from the shape's first. */
 void sn_wshape_name(const struct sn_witness_shape *s, uint32_t at, struct sn_buf *out);

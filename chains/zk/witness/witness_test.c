@@ -124,6 +124,78 @@ SN_TEST(witness_file_failures)
     unload(&l);
 }
 
+/* What failed names the signals it was computed from, also in a component of an array. */
+SN_TEST(witness_failures_name_signals)
+{
+    static const struct {
+        const char *statement, *names;
+    } rows[] = {
+        {"a === b[1];", "in main.c[1]; signals main.c[1].a, main.c[1].b[1]"},
+        {"assert(a + 3 == b[0] * b[1]);",
+         "in main.c[1]; signals main.c[1].a, main.c[1].b[0], main.c[1].b[1]"},
+        {"var s = a; for (var i = 0; i < 5; i++) { s += o[i]; } assert(s == b[0]);",
+         ", ..."},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        struct loaded l;
+        struct sn_fe in[3], w[64];
+        char text[1024];
+        snprintf(text, sizeof(text),
+                 HEAD "template C() { signal input a; signal input b[2]; signal output o[5];\n"
+                      " for (var i = 0; i < 5; i++) { o[i] <== a * b[0] + i; }\n %s }\n"
+                      "template M() { signal input a; signal input b[2]; component c[2];\n"
+                      " for (var i = 0; i < 2; i++) { c[i] = C(); c[i].b <== b; }\n"
+                      " c[0].a <== 0; c[1].a <== a; }\ncomponent main = M();\n",
+                 rows[i].statement);
+        if (i == 0) memcpy(strstr(text, "c[0].a <== 0"), "c[0].a <== 5", 12);
+        if (i == 1) memcpy(strstr(text, "c[0].a <== 0"), "c[0].a <== 7", 12);
+        load(&l, text);
+        T_ASSERT(sn_witness_n_labels(l.p) <= 64);
+        sn_fe_set_u64(l.p->field, &in[0], 77);
+        sn_fe_set_u64(l.p->field, &in[1], i == 2 ? 0 : 2);
+        sn_fe_set_u64(l.p->field, &in[2], 5);
+        if (i == 2) sn_fe_set_u64(l.p->field, &in[0], 78);
+        T_EQ(sn_witness_run(l.p, in, NULL, w), SN_E_FAILED_PRECONDITION);
+        T_ASSERTF(strstr(sn_diag_str(SN_E_FAILED_PRECONDITION), rows[i].names), "%s",
+                  sn_diag_str(SN_E_FAILED_PRECONDITION));
+        unload(&l);
+    }
+}
+
+/* Divisors that no input reaches come with their inverses; the others do not. */
+SN_TEST(witness_inverses)
+{
+    struct loaded l;
+    struct sn_fe c, y, x[2], *pairs;
+    uint32_t n;
+    load(&l, HEAD "template D() { signal input a; signal input c; signal output o;\n"
+                  " o <-- a / (c + 1) + 1 / (a + c); o * 0 === 0; }\n"
+                  "template M() { signal input x; signal output o; component d = D();\n"
+                  " d.a <== x; d.c <== 123456789012345678901234567890123456789; o <== d.o; }\n"
+                  "component main = M();\n");
+    const struct sn_field *f = l.p->field;
+    T_OK(sn_winverses_learn(sn_circom_witness(l.c), &pairs, &n));
+    T_EQ(n, 1);
+    T_OK(sn_fe_from_dec(f, &c, sn_str("123456789012345678901234567890123456790")));
+    T_ASSERT(sn_fe_equal(&pairs[0], &c));
+    T_ASSERT(sn_winverse(l.p, &c, &y));
+    sn_fe_mul(f, &y, &y, &c);
+    T_ASSERT(sn_fe_equal(&y, &f->one));
+    T_ASSERT(!sn_winverse(l.p, &f->one, &y) && !sn_winverse(sn_circom_witness(l.c), &c, &y));
+    /* A file's are not believed. */
+    struct sn_witness_prog p = {.field = f};
+    struct sn_arena a;
+    sn_arena_init(&a, NULL, 0);
+    T_OK(sn_winverses_set(&p, &a, (const uint32_t *)pairs, 1));
+    x[0] = pairs[0], x[1] = pairs[1], x[1].v[0] ^= 1;
+    T_EQ(sn_winverses_set(&p, &a, (const uint32_t *)x, 1), SN_E_DATA_LOSS);
+    x[0] = f->p;
+    T_EQ(sn_winverses_set(&p, &a, (const uint32_t *)x, 1), SN_E_OUT_OF_RANGE);
+    sn_arena_done(&a);
+    sn_free(pairs);
+    unload(&l);
+}
+
 static void damaged(struct sn_buf *file, const char *what)
 {
     struct sn_witness_prog *p;
@@ -294,6 +366,9 @@ static void program(struct gen *g)
                       "template T() { signal input a[4]; signal output b[4]; component s = S(7);\n"
                       " for (var i = 0; i < 4; i++) { s.a[i] <== a[i]; }\n"
                       " for (var i = 0; i < 4; i++) { b[i] <== s.b[i] - a[0]; } }\n"
+                      "template D() { signal input c; signal input a; signal output o[2];\n"
+                      " o[0] <-- (a + 1) / (c + 3); o[0] * (c + 3) === a + 1;\n"
+                      " o[1] <-- c / (a * c + 1); o[1] * 0 === 0; }\n"
                       "template M() {\n signal input x[6]; signal output o[7]; signal m[4];\n"
                       " var v0 = 0; var v1 = 1; var v2 = 2; var w[4] = [1, 2, 3, 4];\n");
     for (unsigned i = 0; i < 3 + pick(5); i++) statement(g, 3);
@@ -304,6 +379,8 @@ static void program(struct gen *g)
                              "  s[1].a[i] <== m[i]; s[2].a[3 - i] <== x[i + 1]; }\n"
                              " for (var i = 0; i < 2; i++) { t[i] = T();\n"
                              "  for (var j = 0; j < 4; j++) { t[i].a[j] <== s[i].b[j]; } }\n"
+                             " component d[2]; for (var i = 0; i < 2; i++) { d[i] = D();\n"
+                             "  d[i].a <== x[i]; d[i].c <== i * 123456789012345678901234567890 + 4; }\n"
                              " for (var i = 0; i < 3; i++) { o[i] <== t[i & 1].b[i] + s[2].b[i]; }\n"
                              " o[3] <-- v0; o[4] <-- v1; o[5] <-- v2; o[6] <-- w[1];\n"
                              "}\ncomponent main = M();\n");
