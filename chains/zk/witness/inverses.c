@@ -5,6 +5,8 @@
  * an inversion that takes as long as fifty products. Which they are is learned once, when a program
  * is written: those that two runs on unrelated inputs have in common. A run compares its divisor
  * with the known ones, so one that was taken for constant by accident costs a few bytes, no more. */
+#include <stdlib.h>
+
 #include "core/alloc.h"
 #include "core/rand.h"
 #include "core/status.h"
