@@ -3,9 +3,9 @@
  *
  * The fast way takes rows in blocks: the products of a block's entries are gathered, multiplied
  * eight at a time (sn_fe_mul_many), summed, and then A.w * B.w of the whole block likewise. A sum
- * of eight products and more is reduced as a whole (sn_fe_dot_many). Entries of +-1 and wires that
- * are 0 or 1, which is most of both, need no product. Time depends on the witness, as the program
- * that made it does. */
+ * of several products is reduced as a whole (sn_fe_dot_many). Entries of +-1 and wires that are 0
+ * or 1, which is most of both, need no product; in long rows a product costs less than to find out,
+ * and only zeros are left out. Time depends on the witness, as the program that made it does. */
 #include "core/alloc.h"
 #include "core/status.h"
 #include "crypto/lanes.h"
@@ -13,9 +13,10 @@
 
 #define BLOCK_ROWS 128u
 #define BLOCK_PRODUCTS 512u /* gathered before they are multiplied: 32 KiB of operands */
-#define DENSE 8u            /* products of a sum from which on it is reduced as a whole */
+#define DENSE 4u            /* products of a sum from which on it is reduced as a whole */
 #define BLOCK_PAIRS 1024u   /* of such sums */
 #define BLOCK_DOTS (BLOCK_PAIRS / DENSE)
+#define LONG 16u /* entries of a sum from which on all are multiplied */
 #define ROWS_PER_JOB 8192u
 
 static void scalar_lc(const struct sn_r1cs *s, const struct sn_fe *w, uint32_t lo, uint32_t hi,
@@ -108,6 +109,25 @@ static void block_entry(const struct sn_r1cs *s, const struct sn_fe *w, uint32_t
     }
 }
 
+/* Entries lo .. hi of a long row. */
+static void long_sum(const struct sn_r1cs *s, const struct sn_fe *w, uint32_t lo, uint32_t hi,
+                     struct sn_fe *sum, struct block *b)
+{
+    const uint32_t *wire = s->wire, *coef = s->coef;
+    const struct sn_fe *dict = s->dict;
+    while (lo < hi) {
+        uint32_t n = SN_MIN(hi - lo, BLOCK_PAIRS);
+        if (b->n_pairs + n > BLOCK_PAIRS) dots_flush(s, b);
+        struct sn_fe_pair *to = b->pair + b->n_pairs;
+        for (uint32_t end = lo + n; lo < end; lo++) {
+            *to = (struct sn_fe_pair){&w[wire[lo]], &dict[coef[lo]]};
+            to += !sn_fe_is_zero(to->a);
+        }
+        b->n_pairs = (unsigned)(to - b->pair);
+        sum_end(s, sum, b);
+    }
+}
+
 /* sum[0] = sum[0] * sum[1] of the block's rows, without the products that bits make trivial. */
 static void block_rows(const struct sn_r1cs *s, struct block *b, uint32_t n)
 {
@@ -140,9 +160,13 @@ static uint32_t check_rows(const struct sn_r1cs *s, const struct sn_fe *w, uint3
         for (uint32_t i = 0; i < n; i++) {
             const uint32_t *row = s->row_at + 3 * (size_t)(at + i);
             for (int m = 0; m < 3; m++) {
-                for (uint32_t e = row[m]; e < row[m + 1]; e++)
-                    block_entry(s, w, e, &b->sum[m][i], b);
-                sum_end(s, &b->sum[m][i], b);
+                struct sn_fe *sum = &b->sum[m][i];
+                if (row[m + 1] - row[m] >= LONG) {
+                    long_sum(s, w, row[m], row[m + 1], sum, b);
+                    continue;
+                }
+                for (uint32_t e = row[m]; e < row[m + 1]; e++) block_entry(s, w, e, sum, b);
+                sum_end(s, sum, b);
             }
         }
         block_flush(s, b);

@@ -199,6 +199,64 @@ SN_TEST(mutated_witnesses_are_rejected)
     }
 }
 
+/* Rows of any length, longer than the check gathers at once too, over bits, zeros and anything. */
+#define LONG_WIRES 1500u
+#define LONG_ROWS 150u
+static struct sn_fe anything(void)
+{
+    struct sn_fe x = {{sn_test_rand(), sn_test_rand(), sn_test_rand(), sn_test_rand()}};
+    uint64_t kind = sn_test_rand_below(4);
+    sn_fe_reduce(F, &x, &x);
+    return kind < 2 ? fe((int64_t)kind) : kind == 2 ? fe(-1) : x;
+}
+static struct sn_lc long_lc(struct sn_lc_term *t, const struct sn_fe *w, struct sn_fe *ret)
+{
+    static const unsigned most[] = {3, 8, 40, LONG_WIRES};
+    size_t n = sn_test_rand_below(most[sn_test_rand_below(20) ? sn_test_rand_below(3) : 3]);
+    struct sn_fe x;
+    *ret = fe(0);
+    for (size_t i = 0; i < n; i++) {
+        t[i] = (struct sn_lc_term){(uint32_t)sn_test_rand_below(LONG_WIRES), anything()};
+        sn_fe_mul(F, &x, &w[t[i].wire], &t[i].coef);
+        sn_fe_add(F, ret, ret, &x);
+    }
+    return (struct sn_lc){t, n};
+}
+SN_TEST(long_rows_are_checked)
+{
+    static struct sn_lc_term t[2][LONG_WIRES];
+    static struct sn_fe w[LONG_WIRES + LONG_ROWS];
+    for (unsigned n = 0; n < sn_test_cases(10); n++) {
+        struct sn_r1cs_builder b;
+        struct sn_r1cs s;
+        struct sn_fe x, y;
+        uint32_t bad = 0, bad2 = 0;
+        T_OK(sn_r1cs_builder_init(&b, F));
+        for (uint32_t i = 0; i < LONG_WIRES; i++) w[i] = i ? anything() : F->one;
+        for (uint32_t i = 0; i < LONG_ROWS; i++) {
+            struct sn_lc_term o = {LONG_WIRES + i, F->one};
+            struct sn_lc abc[3] = {long_lc(t[0], w, &x), long_lc(t[1], w, &y), {&o, 1}};
+            sn_fe_mul(F, &w[LONG_WIRES + i], &x, &y);
+            T_OK(sn_r1cs_add(&b, abc));
+        }
+        struct sn_r1cs_signals signals = {.n_total = LONG_WIRES + LONG_ROWS};
+        signals.n_private = LONG_WIRES + LONG_ROWS - 1;
+        T_OK(sn_r1cs_builder_finish(&b, &signals, &s));
+        T_OK(sn_r1cs_check(&s, w, NULL, &bad));
+        for (unsigned k = 0; k < 60; k++) {
+            uint32_t i = 1 + (uint32_t)sn_test_rand_below(LONG_WIRES + LONG_ROWS - 1);
+            struct sn_fe old = w[i];
+            w[i] = anything();
+            int r = sn_r1cs_check(&s, w, NULL, &bad);
+            T_EQ(sn_r1cs_check_scalar(&s, w, &bad2), r);
+            if (r < 0) T_EQ(bad, bad2);
+            if (i >= LONG_WIRES && !sn_fe_equal(&w[i], &old)) T_EQ(r, SN_E_FAILED_PRECONDITION);
+            w[i] = old;
+        }
+        sn_r1cs_done(&s);
+    }
+}
+
 SN_TEST(unsatisfiable_stays_unsatisfiable)
 {
     struct sn_r1cs_builder b;
