@@ -104,8 +104,8 @@ static inline void sn_fe8_from_i64(const struct sn_lanes *c, struct sn_fe8 *ret,
     c->ops->from_i64(c, ret, a);
 }
 
-/* sn_fe_dot_many - ret[i] = the sum of a*b over pairs end[i-1] .. end[i]-1 (from 0 where i is 0),
- * for i < n: on any processor. With AVX-512 a sum is reduced once for every 16 to 64 products: for sums of eight and
- * more, shorter ones leave lanes empty. */
+/* sn_fe_dot_many - ret[i] = the sum of a*b over pairs end[i-1] .. end[i]-1 (from 0 where i is 0), i < n,
+ * on any processor. With AVX-512 a sum is reduced once for every 16 to 64 products, eight sums at a
+ * time: for sums of several products, single ones leave lanes empty. */
 void sn_fe_dot_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe_pair *pairs,
                     const uint32_t *end, size_t n);

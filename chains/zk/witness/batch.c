@@ -295,7 +295,6 @@ static bool small_op(uint32_t op, v8 x, v8 y, v8 *ret)
     default: return false;
     }
 }
-
 /* Both operands bits: where the result is too. */
 static bool bit_op(uint32_t op, uint8_t x, uint8_t y, uint8_t *ret)
 {
@@ -341,16 +340,13 @@ static void invert(const struct sn_wbatch *b, struct sn_fe8 *ret, const struct s
     bool same = b->p->inverse_at;
     for (unsigned l = 0; same && l < 5; l++)
         for (unsigned i = 1; i < LANES; i++) same &= a->l[l][i] == a->l[l][0];
-    if (same) {
-        sn_fe8_to_fe(&b->lanes, x, a);
-        same = sn_winverse(b->p, &x[0], &x[0]);
-    }
-    if (!same) {
+    if (same) sn_fe8_to_fe(&b->lanes, x, a);
+    if (same && sn_winverse(b->p, &x[0], &x[0])) {
+        for (unsigned i = 1; i < LANES; i++) x[i] = x[0];
+        sn_fe8_from_fe(&b->lanes, ret, x);
+    } else {
         sn_fe8_inv(&b->lanes, ret, a);
-        return;
     }
-    for (unsigned i = 1; i < LANES; i++) x[i] = x[0];
-    sn_fe8_from_fe(&b->lanes, ret, x);
 }
 static void field_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
                      struct ref x, struct ref y)

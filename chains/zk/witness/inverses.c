@@ -34,7 +34,8 @@ int sn_winverses_set(struct sn_witness_prog *p, struct sn_arena *arena, const ui
     uint32_t size = 16;
     if (n == 0) return 0;
     if (n > SN_WINVERSES_MAX)
-        return sn_fail(SN_E_TOO_LARGE, ".snw file with %u inverses, the limit is %u", n, SN_WINVERSES_MAX);
+        return sn_fail(SN_E_TOO_LARGE, ".snw file with %u inverses, the limit is %u", n,
+                       SN_WINVERSES_MAX);
     while (size < 2 * n) size *= 2;
     uint32_t *at = sn_arena_array(arena, size, sizeof(*at));
     if (!at) return SN_E_NOMEM;
