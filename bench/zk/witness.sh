@@ -46,7 +46,7 @@ echo
 echo "\`bench/zk/witness.sh\`; circom 2.2.3 (npm circom2 0.2.23) C++ at -O3, $(bench_machine)"
 echo
 echo "A process reads its program and input.json and writes the .wtns file: medians of ${BENCH_RUNS:-31}, wall and CPU milliseconds."
-echo "Library calls: CPU microseconds, the least of several."
+echo "Library calls: CPU microseconds, the least of 30 to 90."
 echo
 echo "| circuit | process | C++ process | / C++ wall | / C++ CPU | load | one | one of 16 in lanes | lanes / one | rows | check | rows / check |"
 echo "|---|---|---|---|---|---|---|---|---|---|---|---|"
@@ -58,9 +58,12 @@ for name in "$@"; do
   read -r wall cpu < <("$ours" spawn "${BENCH_RUNS:-31}" "$runner" "$snw" "$BENCH_TMP/$name.json" "$BENCH_TMP/$name.wtns")
   theirs=$(peer "$name") peer_wall=- peer_cpu=-
   [ -n "$theirs" ] && read -r peer_wall peer_cpu < <("$ours" spawn "${BENCH_RUNS:-31}" "$theirs" "$BENCH_TMP/$name.json" "$BENCH_TMP/peer.wtns")
-  "$ours" time "$snw" "$BENCH_TMP/$name.json" >"$BENCH_TMP/times" || exit 1
-  "$ours" check "$snw.r1cs" "$BENCH_TMP/$name.wtns" >>"$BENCH_TMP/times" || exit 1
-  t() { awk -v w="$1" '$1==w {print $2}' "$BENCH_TMP/times"; }
+  : >"$BENCH_TMP/times"
+  for _ in 1 2 3; do
+    "$ours" time "$snw" "$BENCH_TMP/$name.json" >>"$BENCH_TMP/times" || exit 1
+    "$ours" check "$snw.r1cs" "$BENCH_TMP/$name.wtns" >>"$BENCH_TMP/times" || exit 1
+  done
+  t() { awk -v w="$1" '$1==w && (!n++ || $2 < m) {m = $2} END {print m}' "$BENCH_TMP/times"; }
   lane=$(bench_div "$(t many16)" 16 %.1f)
   echo "| $name | $wall ($cpu) | $peer_wall ($peer_cpu) | $(bench_div "$peer_wall" "$wall")x | $(bench_div "$peer_cpu" "$cpu")x" \
     "| $(t load) | $(t one16 | awk '{printf "%.1f", $1 / 16}') | $lane | $(bench_div "$(t one16)" "$(t many16)")x" \
