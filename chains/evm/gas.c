@@ -31,6 +31,7 @@ struct work {
     struct sn_str block;
     enum sn_gas_method only;
     unsigned drift;
+    bool quick;
     /* The newest block, its clock, the most gas a transaction may ask for, its state root. */
     uint64_t newest, time, cap;
     struct sn_str state;
@@ -188,7 +189,9 @@ static int least_limit(struct work *w, const struct gas_probe *scene, uint64_t *
     struct sn_gas_estimate *e = w->ret;
     uint64_t base = e->method == SN_GAS_BISECT ? SN_MAX(e->intrinsic, e->floor)
                                                : SN_MAX(scene->used, e->floor);
-    int r = gas_least_limit(w->rpc, e->method, scene, base, w->cap, w->a, ret);
+    bool looks = e->class == SN_GAS_METERED && !w->quick;
+    uint64_t least = looks ? SN_MIN(SN_MAX(e->intrinsic, e->floor), base) : base;
+    int r = gas_least_limit(w->rpc, e->method, scene, least, base, w->cap, w->a, ret);
     if (r == 1) reason(w, "no limit up to %llu succeeds", (unsigned long long)w->cap);
     return r < 0 ? r : 0;
 }
@@ -311,7 +314,8 @@ static void align_stage(struct work *w, struct gas_residuals *h, double coverage
     uint64_t by_high = (uint64_t)ceil((double)e->used * fmin(high, 100));
     e->used_low = SN_MIN(e->used_low, SN_MAX((uint64_t)floor((double)e->used * low), e->floor));
     e->used_high = SN_MAX(e->used_high, by_high);
-    e->limit = SN_MAX(e->limit, SN_MIN(by_high, w->cap));
+    /* On this very state the limit that was found suffices, whatever moved earlier ones. */
+    if (w->drift) e->limit = SN_MAX(e->limit, SN_MIN(by_high, w->cap));
     e->used_high = SN_MIN(e->used_high, e->limit);
 }
 /* try_once - everything that depends on the state. */
@@ -353,6 +357,7 @@ int sn_gas_estimate(struct sn_eth_rpc *rpc, const struct sn_gas_call *call,
                        .ret = &e,
                        .only = o->only,
                        .drift = o->drift_blocks,
+                       .quick = o->quick,
                        .pasts = pasts,
                        .block = o->block.len ? o->block : SN_STR("pending")};
     int r = static_stage(w);
