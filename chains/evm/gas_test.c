@@ -378,6 +378,15 @@ SN_TEST(fees_follow_the_history)
     T_OK(sn_fees_from_history(b, 128, 1000000000, 0, &(struct sn_fee_opts){.blocks = 2}, &arena,
                               &f));
     T_EQ(f.priority_fee, 10); /* the cheap block of the two */
+    /* A tenth of a full block's gas tips less than its tenth percentile, and gets in: a tip that one
+     * block in ten would refuse by that is enough for 95 %, one in five is not. */
+    for (unsigned every = 10; every >= 5; every -= 5) {
+        for (unsigned i = 0; i < 128; i++)
+            b[i] = (struct sn_fee_block){1000000000, 1, {i % every ? 10 : 50, 60, 70, 80, 90}};
+        T_OK(sn_fees_from_history(b, 128, 1000000000, 0, &(struct sn_fee_opts){.blocks = 1}, &arena,
+                                  &f));
+        T_ASSERT(every == 10 ? f.priority_fee == 10 : f.priority_fee > 10);
+    }
     /* A climb at the protocol's pace is projected, and never more. */
     for (unsigned i = 0; i < 128; i++) {
         b[i].base_fee = (uint64_t)(1e6 * (i ? (double)b[i - 1].base_fee * 1.125 / 1e6 : 1));
