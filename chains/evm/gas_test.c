@@ -58,6 +58,8 @@ struct node {
     struct sn_eth_rpc rpc;
     uint64_t used, limit_min; /* of the one contract's call */
     bool no_simulate, no_trace, reverts;
+    uint64_t does_less; /* with less gas than this the call uses what it is given, and */
+    bool says_less;     /* returns something else */
     unsigned blocks_moving; /* the state moves at each look while this is not 0 */
     unsigned state, calls;
     const char *code;
@@ -88,6 +90,8 @@ static uint64_t gas_of(struct sn_str params)
     ssize_t at = sn_str_find(params, SN_STR("\"gas\":\"0x"));
     return at < 0 ? 0 : strtoull(params.ptr + at + 9, NULL, 16);
 }
+static const char less_said[] =
+    "[{\"calls\":[{\"status\":\"0x1\",\"gasUsed\":\"0x%llx\",\"returnData\":\"0x01\"}]}]";
 static void simulate(struct node *n, const struct sn_eth_request *c, struct sn_arena *a,
                      struct sn_eth_reply *r, const char *form, const char *failed)
 {
@@ -98,8 +102,10 @@ static void simulate(struct node *n, const struct sn_eth_request *c, struct sn_a
         more += more ? 1000 : 17000;
         rest = sn_str_from(rest, (size_t)at + 1);
     }
+    uint64_t used = gas && gas < n->does_less ? gas : n->used;
+    if (used != n->used && n->says_less) form = less_said;
     bool ok = !n->reverts && (gas == 0 || gas >= n->limit_min + more + (more ? 3000 : 0));
-    struct sn_str s = sn_arena_printf(a, ok ? form : failed, (unsigned long long)(n->used + more));
+    struct sn_str s = sn_arena_printf(a, ok ? form : failed, (unsigned long long)(used + more));
     ssize_t first = sn_str_find(c->params, SN_STR("\"calls\""));
     struct sn_str rest = first < 0 ? SN_STR("") : sn_str_from(c->params, (size_t)first + 1);
     if (s.ptr && sn_str_find(rest, SN_STR("\"calls\"")) >= 0)
@@ -249,6 +255,46 @@ SN_TEST(gas_history_widens_and_narrows)
     n = NODE(.past = 60);
     T_OK(sn_gas_estimate(&n.rpc, &call, &(struct sn_gas_opts){.no_history = true}, &arena, &e));
     T_EQ(e.samples, 0);
+}
+SN_TEST(gas_history_moves_limits_only_where_others_come)
+{
+    struct sn_gas_estimate e;
+    struct sn_gas_opts six = {.drift_blocks = 6};
+    arena_on();
+    struct node n = NODE(.past = 5, .past_ratio = 1.5);
+    T_OK(sn_gas_estimate(&n.rpc, &call, NULL, &arena, &e));
+    T_EQ(e.samples, 5);
+    T_ASSERT(e.limit <= 100103); /* this very state: what succeeded does */
+    n = NODE(.past = 5, .past_ratio = 1.5);
+    T_OK(sn_gas_estimate(&n.rpc, &call, &six, &arena, &e));
+    T_EQ(e.limit, 120000);
+    n = NODE(.past = 5); /* as simulated, six blocks later: no slot on top */
+    T_OK(sn_gas_estimate(&n.rpc, &call, &six, &arena, &e));
+    T_EQ(e.limit, e.limit_min);
+    n = NODE(.past = 1);
+    T_OK(sn_gas_estimate(&n.rpc, &call, &six, &arena, &e));
+    T_EQ(e.limit, e.limit_min + 2900); /* one tells nothing */
+}
+SN_TEST(gas_of_a_program_that_looks_at_it)
+{
+    struct sn_gas_estimate e;
+    struct sn_gas_opts quick = {.quick = true};
+    arena_on();
+    struct node n = NODE(.does_less = 80000);
+    n.limit_min = 30001, n.code = "\"0x5a5000\"";
+    T_OK(sn_gas_estimate(&n.rpc, &call, NULL, &arena, &e));
+    T_EQ(e.class, SN_GAS_METERED);
+    T_ASSERT(e.limit >= 30001 && e.limit <= 30031);
+    T_EQ(e.used, e.limit); /* what it uses with that limit */
+    n.says_less = true;    /* but does something else then */
+    T_OK(sn_gas_estimate(&n.rpc, &call, NULL, &arena, &e));
+    T_EQ(e.limit, 80000);
+    n.says_less = false, n.code = "\"0x600160005500\""; /* or does not look */
+    T_OK(sn_gas_estimate(&n.rpc, &call, NULL, &arena, &e));
+    T_EQ(e.limit, 80000);
+    n.code = "\"0x5a5000\""; /* quick: no lower than what it uses with plenty */
+    T_OK(sn_gas_estimate(&n.rpc, &call, &quick, &arena, &e));
+    T_EQ(e.limit, 80000);
 }
 SN_TEST(gas_others_come_first)
 {
