@@ -17,7 +17,7 @@
  * first and its refund by the second (EIP-2200, 3529). */
 #define SLOT_FIRST 17100u
 #define SLOT_REFUND 4800u
-/* With scenes and several blocks to come: one write that none of the simulated orders shows, unless
+/* With scenes and blocks to come: one write that none of the simulated orders shows, unless
  * so many earlier transactions of the kind say what to expect. */
 #define SLOT_AGAIN 2900u
 #define SAMPLES_TELL 2u
@@ -252,7 +252,7 @@ static void interval_stage(struct work *w)
             e->limit += SLOT_FIRST;
             e->steady = false;
             reason(w, "what others do first cannot be simulated here: one slot's price for it");
-        } else if (w->drift > 1) {
+        } else if (w->drift) {
             e->limit += SLOT_AGAIN;
             w->again = true;
         }

@@ -304,7 +304,7 @@ SN_TEST(gas_others_come_first)
         uint64_t low, high, limit_from, limit_to;
     } rows[] = {
         {0, false, 79040, 80960, 100003, 100103},       /* nobody does */
-        {1, false, 79040, 98164, 120003, 120123},       /* the other method: 97,000 and 120,003 */
+        {1, false, 79040, 98164, 122903, 123023},       /* the other method: 97,000 and 120,003 */
         {6, false, 79040, 103224, 125003, 128200},      /* six of it, and a slot unseen */
         {1, true, 79040 - 21900, 98060, 117103, 117203}, /* cannot be tried: a slot's price */
     };
