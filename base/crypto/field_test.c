@@ -4,6 +4,7 @@
 #include "crypto/field.h"
 
 #include "core/status.h"
+#include "crypto/fence_test.h"
 #include "crypto/field_int.h"
 #include "crypto/vec_int.h"
 #include "harness/test.h"
@@ -256,6 +257,30 @@ SN_TEST(field_paths_agree)
             }
         }
     }
+}
+
+/* A step over either end is a fault. */
+SN_TEST(field_kernels_stay_within_their_arrays)
+{
+    enum { N = 40 };
+    const struct sn_field *f = &sn_bn254_fr;
+    const struct sn_vec_engine *engines[3] = {0};
+    size_t n_engines = sn_vec_engines(engines) + 1;
+    struct fence fence[3];
+    for (unsigned i = 0; i < 3; i++) T_ASSERT(fence_init(&fence[i], N * sizeof(struct sn_fe)));
+    for (size_t e = 0; e < n_engines; e++) {
+        sn_field_vec = engines[e];
+        for (size_t n = 0; n <= N; n++) {
+            struct sn_fe *a[3];
+            for (unsigned i = 0; i < 3; i++) a[i] = fence_at(&fence[i], n * sizeof(*a[i]), n % 2);
+            for (size_t j = 0; j < n; j++) any_below(f, &a[0][j]), any_below(f, &a[1][j]);
+            sn_fe_mul_many(f, a[2], a[0], a[1], n);
+            sn_fe_to_mont_many(f, a[2], a[0], n);
+            sn_fe_from_mont_many(f, a[2], a[2], n);
+            for (size_t j = 0; j < n; j++) T_ASSERT(sn_fe_equal(&a[2][j], &a[0][j]));
+        }
+    }
+    for (unsigned i = 0; i < 3; i++) fence_done(&fence[i]);
 }
 
 SN_TEST(field_laws)

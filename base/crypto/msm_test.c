@@ -6,6 +6,7 @@
 
 #include "core/alloc.h"
 #include "core/status.h"
+#include "crypto/fence_test.h"
 #include "crypto/msm_int.h"
 #include "harness/test.h"
 
@@ -99,8 +100,12 @@ static void expected(const struct sn_group *g, const struct sn_fe *mult, const s
 static void check(const struct sn_group *g, enum points points_kind, enum scalars scalars_kind,
                   size_t n, unsigned window)
 {
-    struct sn_fe *mult = sn_alloc(2 * (n + 1) * sizeof(*mult)), *k = mult + n + 1;
-    char *points = sn_alloc((n + 1) * g->affine_size);
+    struct fence scalars_room, points_room;
+    T_ASSERT(fence_init(&scalars_room, n * sizeof(struct sn_fe)));
+    T_ASSERT(fence_init(&points_room, n * g->affine_size));
+    struct sn_fe *mult = sn_alloc((n + 1) * sizeof(*mult));
+    struct sn_fe *k = fence_at(&scalars_room, n * sizeof(*k), n % 2);
+    char *points = fence_at(&points_room, n * g->affine_size, n % 2);
     struct sn_msm_opts o = {.par = n % 2 ? &par2 : NULL, .window_bits = window};
     struct sn_point want, got;
     sn_test_row("%s: %zu points of kind %d, scalars %d, window %u", g->name, n, points_kind,
@@ -116,7 +121,8 @@ static void check(const struct sn_group *g, enum points points_kind, enum scalar
         T_EQ(sn_msm(g, &got, points, k, n, &o), 0);
         T_ASSERT(sn_point_equal(g, &got, &want));
     }
-    sn_free(points);
+    fence_done(&points_room);
+    fence_done(&scalars_room);
     sn_free(mult);
 }
 
