@@ -7,7 +7,8 @@
  * with room otherwise, so that a rush long past is not paid for now. The climb is the wanted
  * quantile of the windows' climbs (and never more than the protocol allows). The tip is a
  * percentile of what the newest block took: the lowest one that, by the same rule, enough windows
- * would have taken. */
+ * would have taken. A full block is held to take what reaches its tenth percentile: a tenth of its
+ * gas tipped less and got in as well, so nine tenths of the wanted share are enough. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -20,6 +21,7 @@
 #define BLOCKS_MAX 64u
 #define PROBABILITY_DEFAULT 0.95
 #define STEP_MAX 1.125 /* EIP-1559: one eighth a block */
+#define TIP_LOWEST 0.10 /* of the percentiles asked for: what a full block surely takes */
 #define FULL_MIN 0.10  /* emptier blocks say nothing about tips */
 #define ROOM_MAX 0.95  /* below this a block had room for anyone */
 #define TIP_MIN 1u     /* wei: producers may refuse none at all */
@@ -130,7 +132,7 @@ int sn_fees_from_history(const struct sn_fee_block *blocks, size_t n, uint64_t n
     double *work = SN_ARENA_ARRAY(a, double, n + 1);
     if (!work) return SN_E_NOMEM;
     double share, climb = climb_of(blocks, n, want, p, work);
-    uint64_t tip = tip_of(blocks, n, want, p, tip_hint, &share);
+    uint64_t tip = tip_of(blocks, n, want, p * (1 - TIP_LOWEST), tip_hint, &share);
     *ret = (struct sn_fees){.priority_fee = tip,
                             .base_fee = next_base,
                             .base_fee_high = scaled(next_base, climb),
@@ -141,7 +143,7 @@ int sn_fees_from_history(const struct sn_fee_block *blocks, size_t n, uint64_t n
         sn_arena_printf(a,
                         "%zu blocks%s: within %u blocks the base fee stayed below %.3f times the "
                         "next one's in %.0f %% of cases; a tip by this rule, now %llu wei, was "
-                        "taken in %.1f %%",
+                        "surely taken in %.1f %%",
                         n, n && rush(&blocks[n - 1]) ? ", the newest full" : "", want, climb,
                         100 * p, (unsigned long long)tip, 100 * share);
     return ret->reason.ptr ? 0 : SN_E_NOMEM;

@@ -17,8 +17,10 @@
  * first and its refund by the second (EIP-2200, 3529). */
 #define SLOT_FIRST 17100u
 #define SLOT_REFUND 4800u
-/* With scenes and several blocks to come: one write that none of the simulated orders shows. */
+/* With scenes and blocks to come: one write that none of the simulated orders shows, unless
+ * so many earlier transactions of the kind say what to expect. */
 #define SLOT_AGAIN 2900u
+#define SAMPLES_TELL 2u
 
 /* What is known about a class before its history: shares within 1.2 %, from bench/gas.sh. */
 static const double near_alone[] = {1, 0.99, 0.98, 0.98, 0.9, 0.99};
@@ -31,6 +33,8 @@ struct work {
     struct sn_str block;
     enum sn_gas_method only;
     unsigned drift;
+    bool quick;
+    bool again; /* SLOT_AGAIN is in the limit */
     /* The newest block, its clock, the most gas a transaction may ask for, its state root. */
     uint64_t newest, time, cap;
     struct sn_str state;
@@ -188,7 +192,9 @@ static int least_limit(struct work *w, const struct gas_probe *scene, uint64_t *
     struct sn_gas_estimate *e = w->ret;
     uint64_t base = e->method == SN_GAS_BISECT ? SN_MAX(e->intrinsic, e->floor)
                                                : SN_MAX(scene->used, e->floor);
-    int r = gas_least_limit(w->rpc, e->method, scene, base, w->cap, w->a, ret);
+    bool looks = e->class == SN_GAS_METERED && !w->quick;
+    uint64_t least = looks ? SN_MIN(SN_MAX(e->intrinsic, e->floor), base) : base;
+    int r = gas_least_limit(w->rpc, e->method, scene, least, base, w->cap, w->a, ret);
     if (r == 1) reason(w, "no limit up to %llu succeeds", (unsigned long long)w->cap);
     return r < 0 ? r : 0;
 }
@@ -224,6 +230,7 @@ static void interval_stage(struct work *w)
     struct sn_gas_estimate *e = w->ret;
     uint64_t low = w->scenes[0].used, high = dearest(w->scenes, w->n_scenes)->used;
     e->scenes = w->n_scenes;
+    w->again = false;
     e->limit = e->limit_min;
     e->used = low;
     if (e->method == SN_GAS_BISECT) { /* a fifth is refunded at most, a 64th stays at calls */
@@ -245,8 +252,9 @@ static void interval_stage(struct work *w)
             e->limit += SLOT_FIRST;
             e->steady = false;
             reason(w, "what others do first cannot be simulated here: one slot's price for it");
-        } else if (w->drift > 1) {
+        } else if (w->drift) {
             e->limit += SLOT_AGAIN;
+            w->again = true;
         }
     }
     e->limit = SN_MAX(SN_MIN(e->limit, w->cap), SN_MAX(e->limit_min, e->floor));
@@ -311,7 +319,9 @@ static void align_stage(struct work *w, struct gas_residuals *h, double coverage
     uint64_t by_high = (uint64_t)ceil((double)e->used * fmin(high, 100));
     e->used_low = SN_MIN(e->used_low, SN_MAX((uint64_t)floor((double)e->used * low), e->floor));
     e->used_high = SN_MAX(e->used_high, by_high);
-    e->limit = SN_MAX(e->limit, SN_MIN(by_high, w->cap));
+    if (w->again && h->n >= SAMPLES_TELL) e->limit = SN_MAX(e->limit_min, e->floor);
+    /* On this very state the limit that was found suffices, whatever moved earlier ones. */
+    if (w->drift) e->limit = SN_MAX(e->limit, SN_MIN(by_high, w->cap));
     e->used_high = SN_MIN(e->used_high, e->limit);
 }
 /* try_once - everything that depends on the state. */
@@ -353,6 +363,7 @@ int sn_gas_estimate(struct sn_eth_rpc *rpc, const struct sn_gas_call *call,
                        .ret = &e,
                        .only = o->only,
                        .drift = o->drift_blocks,
+                       .quick = o->quick,
                        .pasts = pasts,
                        .block = o->block.len ? o->block : SN_STR("pending")};
     int r = static_stage(w);

@@ -116,7 +116,7 @@ struct sn_fees {
     uint64_t base_fee;              /* of the next block */
     uint64_t base_fee_high;         /* projected for the last of the blocks asked for */
     unsigned blocks_seen;           /* of history */
-    double inclusion;               /* share of the history's windows that would have taken it */
+    double inclusion;         /* share of the history's windows that surely would have taken it */
     struct sn_str reason;
 };
 /* One block of eth_feeHistory, oldest first. */

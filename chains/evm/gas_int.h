@@ -78,11 +78,14 @@ int gas_scenes(const struct gas_probe *plain, uint64_t later, unsigned drift,
                const struct gas_pasts *pasts, struct sn_arena *a,
                struct gas_probe scenes[GAS_PROBES_MAX]) SN_MUST_CHECK;
 
-/* gas_least_limit - the least limit at which the try succeeds, within 0.1 %: a ladder from `base`
- * up to `cap`, then the rung divided; `cap` where none succeeds. Returns 0, 1 where none succeeds,
- * else as gas_probe. */
+/* gas_least_limit - the least limit at which the try succeeds, within 0.1 %: a ladder from `base`,
+ * what it uses with plenty, up to `cap`, then the rung divided; `cap` where none succeeds. A program
+ * that looks at its gas may do with less: `least` below `base` looks there too, for limits with
+ * which it returns what it returned with plenty. Returns 0, 1 where none succeeds, else as
+ * gas_probe. */
 int gas_least_limit(struct sn_eth_rpc *rpc, enum sn_gas_method method, const struct gas_probe *try,
-                    uint64_t base, uint64_t cap, struct sn_arena *a, uint64_t *ret) SN_MUST_CHECK;
+                    uint64_t least, uint64_t base, uint64_t cap, struct sn_arena *a,
+                    uint64_t *ret) SN_MUST_CHECK;
 
 /* gas_by_value - orders doubles for qsort. */
 int gas_by_value(const void *a, const void *b);

@@ -58,6 +58,8 @@ struct node {
     struct sn_eth_rpc rpc;
     uint64_t used, limit_min; /* of the one contract's call */
     bool no_simulate, no_trace, reverts;
+    uint64_t does_less; /* with less gas than this the call uses what it is given, and */
+    bool says_less;     /* returns something else */
     unsigned blocks_moving; /* the state moves at each look while this is not 0 */
     unsigned state, calls;
     const char *code;
@@ -88,6 +90,8 @@ static uint64_t gas_of(struct sn_str params)
     ssize_t at = sn_str_find(params, SN_STR("\"gas\":\"0x"));
     return at < 0 ? 0 : strtoull(params.ptr + at + 9, NULL, 16);
 }
+static const char less_said[] =
+    "[{\"calls\":[{\"status\":\"0x1\",\"gasUsed\":\"0x%llx\",\"returnData\":\"0x01\"}]}]";
 static void simulate(struct node *n, const struct sn_eth_request *c, struct sn_arena *a,
                      struct sn_eth_reply *r, const char *form, const char *failed)
 {
@@ -98,8 +102,10 @@ static void simulate(struct node *n, const struct sn_eth_request *c, struct sn_a
         more += more ? 1000 : 17000;
         rest = sn_str_from(rest, (size_t)at + 1);
     }
+    uint64_t used = gas && gas < n->does_less ? gas : n->used;
+    if (used != n->used && n->says_less) form = less_said;
     bool ok = !n->reverts && (gas == 0 || gas >= n->limit_min + more + (more ? 3000 : 0));
-    struct sn_str s = sn_arena_printf(a, ok ? form : failed, (unsigned long long)(n->used + more));
+    struct sn_str s = sn_arena_printf(a, ok ? form : failed, (unsigned long long)(used + more));
     ssize_t first = sn_str_find(c->params, SN_STR("\"calls\""));
     struct sn_str rest = first < 0 ? SN_STR("") : sn_str_from(c->params, (size_t)first + 1);
     if (s.ptr && sn_str_find(rest, SN_STR("\"calls\"")) >= 0)
@@ -250,6 +256,46 @@ SN_TEST(gas_history_widens_and_narrows)
     T_OK(sn_gas_estimate(&n.rpc, &call, &(struct sn_gas_opts){.no_history = true}, &arena, &e));
     T_EQ(e.samples, 0);
 }
+SN_TEST(gas_history_moves_limits_only_where_others_come)
+{
+    struct sn_gas_estimate e;
+    struct sn_gas_opts six = {.drift_blocks = 6};
+    arena_on();
+    struct node n = NODE(.past = 5, .past_ratio = 1.5);
+    T_OK(sn_gas_estimate(&n.rpc, &call, NULL, &arena, &e));
+    T_EQ(e.samples, 5);
+    T_ASSERT(e.limit <= 100103); /* this very state: what succeeded does */
+    n = NODE(.past = 5, .past_ratio = 1.5);
+    T_OK(sn_gas_estimate(&n.rpc, &call, &six, &arena, &e));
+    T_EQ(e.limit, 120000);
+    n = NODE(.past = 5); /* as simulated, six blocks later: no slot on top */
+    T_OK(sn_gas_estimate(&n.rpc, &call, &six, &arena, &e));
+    T_EQ(e.limit, e.limit_min);
+    n = NODE(.past = 1);
+    T_OK(sn_gas_estimate(&n.rpc, &call, &six, &arena, &e));
+    T_EQ(e.limit, e.limit_min + 2900); /* one tells nothing */
+}
+SN_TEST(gas_of_a_program_that_looks_at_it)
+{
+    struct sn_gas_estimate e;
+    struct sn_gas_opts quick = {.quick = true};
+    arena_on();
+    struct node n = NODE(.does_less = 80000);
+    n.limit_min = 30001, n.code = "\"0x5a5000\"";
+    T_OK(sn_gas_estimate(&n.rpc, &call, NULL, &arena, &e));
+    T_EQ(e.class, SN_GAS_METERED);
+    T_ASSERT(e.limit >= 30001 && e.limit <= 30031);
+    T_EQ(e.used, e.limit); /* what it uses with that limit */
+    n.says_less = true;    /* but does something else then */
+    T_OK(sn_gas_estimate(&n.rpc, &call, NULL, &arena, &e));
+    T_EQ(e.limit, 80000);
+    n.says_less = false, n.code = "\"0x600160005500\""; /* or does not look */
+    T_OK(sn_gas_estimate(&n.rpc, &call, NULL, &arena, &e));
+    T_EQ(e.limit, 80000);
+    n.code = "\"0x5a5000\""; /* quick: no lower than what it uses with plenty */
+    T_OK(sn_gas_estimate(&n.rpc, &call, &quick, &arena, &e));
+    T_EQ(e.limit, 80000);
+}
 SN_TEST(gas_others_come_first)
 {
     static const struct {
@@ -258,7 +304,7 @@ SN_TEST(gas_others_come_first)
         uint64_t low, high, limit_from, limit_to;
     } rows[] = {
         {0, false, 79040, 80960, 100003, 100103},       /* nobody does */
-        {1, false, 79040, 98164, 120003, 120123},       /* the other method: 97,000 and 120,003 */
+        {1, false, 79040, 98164, 122903, 123023},       /* the other method: 97,000 and 120,003 */
         {6, false, 79040, 103224, 125003, 128200},      /* six of it, and a slot unseen */
         {1, true, 79040 - 21900, 98060, 117103, 117203}, /* cannot be tried: a slot's price */
     };
@@ -378,6 +424,15 @@ SN_TEST(fees_follow_the_history)
     T_OK(sn_fees_from_history(b, 128, 1000000000, 0, &(struct sn_fee_opts){.blocks = 2}, &arena,
                               &f));
     T_EQ(f.priority_fee, 10); /* the cheap block of the two */
+    /* A tenth of a full block's gas tips less than its tenth percentile, and gets in: a tip that one
+     * block in ten would refuse by that is enough for 95 %, one in five is not. */
+    for (unsigned every = 10; every >= 5; every -= 5) {
+        for (unsigned i = 0; i < 128; i++)
+            b[i] = (struct sn_fee_block){1000000000, 1, {i % every ? 10 : 50, 60, 70, 80, 90}};
+        T_OK(sn_fees_from_history(b, 128, 1000000000, 0, &(struct sn_fee_opts){.blocks = 1}, &arena,
+                                  &f));
+        T_ASSERT(every == 10 ? f.priority_fee == 10 : f.priority_fee > 10);
+    }
     /* A climb at the protocol's pace is projected, and never more. */
     for (unsigned i = 0; i < 128; i++) {
         b[i].base_fee = (uint64_t)(1e6 * (i ? (double)b[i - 1].base_fee * 1.125 / 1e6 : 1));

@@ -426,7 +426,7 @@ func (g *gasChecker) report(how string, good []gasTry, enough, cap uint64) GasRe
 			high += gasSlotFirst
 			r.Limit += gasSlotFirst
 			r.Steady = false
-		} else if g.drift > 1 {
+		} else if g.drift > 0 {
 			r.Limit += gasSlotAgain // one write that none of the simulated orders shows
 		}
 	}

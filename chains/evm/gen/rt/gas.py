@@ -289,7 +289,7 @@ def _report(
             high += _SLOT_FIRST
             limit += _SLOT_FIRST
             steady = False
-        elif drift > 1:
+        elif drift > 0:
             limit += _SLOT_AGAIN  # One write that none of the simulated orders shows.
     limit = max(min(limit, cap), enough, floor)
     return GasReport(limit, used, (min(max(low, floor), used), max(min(high, limit), used)), method, steady)

@@ -370,7 +370,7 @@ impl Checker<'_> {
                 high += SLOT_FIRST;
                 limit += SLOT_FIRST;
                 steady = false;
-            } else if self.drift > 1 {
+            } else if self.drift > 0 {
                 limit += SLOT_AGAIN; // one write that none of the simulated orders shows
             }
         }

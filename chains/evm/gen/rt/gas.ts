@@ -251,7 +251,7 @@ async function once(prober: Prober, request: GasRequest, all: readonly Scene[], 
       high += SLOT_FIRST;
       limit += SLOT_FIRST;
       steady = false;
-    } else if (drift > 1) {
+    } else if (drift > 0) {
       limit += SLOT_AGAIN; // One write that none of the simulated orders shows.
     }
   }
