@@ -155,8 +155,9 @@ int sn_ceremony_beacon(const uint8_t *value, size_t len, unsigned iterations_exp
 {
     uint8_t h[SN_BEACON_BYTES_MAX];
     if (len > sizeof(h) || iterations_exp > SN_BEACON_EXP_MAX)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "a beacon of %zu bytes and 2^%u hashes", len,
-                       iterations_exp);
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "a beacon of %zu bytes and 2^%u hashes (at most %u and 2^%u)",
+                       len, iterations_exp, SN_BEACON_BYTES_MAX, SN_BEACON_EXP_MAX);
     memcpy(h, value, len);
     for (uint64_t i = 0; i < (uint64_t)1 << iterations_exp; i++) {
         int r = sn_hash_once(SN_SHA256, h, len, h);
@@ -174,8 +175,9 @@ int sn_contribution_check(const struct sn_contribution_opts *o)
     if (!o->random && !o->beacon)
         return sn_fail(SN_E_INVALID_ARGUMENT, "a contribution needs random bytes or a beacon");
     if (o->beacon && (o->beacon_len > SN_BEACON_BYTES_MAX || o->iterations_exp > SN_BEACON_EXP_MAX))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "a beacon of %zu bytes and 2^%u hashes",
-                       o->beacon_len, o->iterations_exp);
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "a beacon of %zu bytes and 2^%u hashes (at most %u and 2^%u)",
+                       o->beacon_len, o->iterations_exp, SN_BEACON_BYTES_MAX, SN_BEACON_EXP_MAX);
     return 0;
 }
 

@@ -456,6 +456,17 @@ static int ptau_verdict(const struct sn_buf *b)
     return r < 0 ? r : sn_ptau_verify(&p, random, NULL);
 }
 
+/* The beacon's exponent stands before its value: 2^63 hashes are refused, not made. */
+static void asks_for_years(struct sn_buf *b, const uint8_t *beacon)
+{
+    uint8_t params[8] = {2, 2, 3, 9, beacon[0], beacon[1], beacon[2], beacon[3]};
+    char *at = memmem(b->ptr, b->len, params, sizeof(params));
+    T_ASSERT(at != NULL);
+    at[1] = 63;
+    T_EQ(ptau_verdict(b), SN_E_INVALID_ARGUMENT);
+    at[1] = 2;
+}
+
 SN_TEST(ceremonies_verify_and_nothing_else_does)
 {
     for (size_t i = 0; i < SN_COUNT_OF(curves); i++) {
@@ -474,6 +485,7 @@ SN_TEST(ceremonies_verify_and_nothing_else_does)
         ptau_contribute(&b, &(struct sn_contribution_opts){.beacon = random, .beacon_len = 9,
                                                            .iterations_exp = 2});
         T_OK(ptau_verdict(&b));
+        asks_for_years(&b, random);
         sn_buf_init(&prepared, 0);
         sink = sn_zk_sink_buf(&prepared);
         T_OK(sn_ptau_open(sn_buf_view(&b), &p));

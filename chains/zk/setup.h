@@ -9,7 +9,7 @@
 #include "zk/groth16.h"
 
 #define SN_PTAU_POWER_MAX 28u
-#define SN_BEACON_EXP_MAX 63u
+#define SN_BEACON_EXP_MAX 24u /* seconds: a file must not be able to ask its verifier for years */
 #define SN_BEACON_BYTES_MAX 255u
 
 /* ---- contributions --------------------------------------------------------------------------- */

@@ -20,7 +20,7 @@ static const struct sn_conf_field contribute_fields[] = {
                    .help = "Who contributes; stands in the file."),
     SN_CONF_STRING(struct contribute_opts, beacon, "beacon", .metavar = "HEX",
                    .help = "Contribute a public value instead of a secret."),
-    SN_CONF_UINT(struct contribute_opts, iterations, "iterations", .def = "10", .max = 63,
+    SN_CONF_UINT(struct contribute_opts, iterations, "iterations", .def = "10", .max = SN_BEACON_EXP_MAX,
                  .help = "Hash the beacon 2^N times."),
 };
 static const struct sn_conf_table contribute_table =
