@@ -2,6 +2,9 @@
 /* gateway/rig_test.c - see rig_test.h. */
 #include "gateway/rig_test.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 #include "harness/test.h"
 
 /* ---- upstreams ------------------------------------------------------------------------------ */
@@ -53,13 +56,24 @@ static int upstream_serve(void *arg)
     return 0;
 }
 
+/* A loopback address of this process's own: one that starts again needs its port back, which on
+ * 127.0.0.1 any client of another test may hold by then. Certificates are for 127.0.0.1. */
+static const char *own_address(const struct upstream *u, char *buf, size_t n)
+{
+    unsigned pid = (unsigned)getpid();
+    if (u->tls) return "127.0.0.1:0";
+    (void)snprintf(buf, n, "127.%u.%u.%u:0", 64 + (pid >> 16) % 64, (pid >> 8) % 256, pid % 254 + 1);
+    return buf;
+}
+
 void upstream_start(struct upstream *u, const char *name, sn_http_handler fn)
 {
+    char own[32];
     u->name = name;
     u->gone = (struct sn_event){0};
     struct sn_http_server_opts o = {.handler = fn, .arg = u, .tls = u->tls};
     T_OK(sn_http_server_new(&o, &u->srv));
-    T_OK(sn_listen(u->addr[0] ? u->addr : "127.0.0.1:0", NULL, &u->l));
+    T_OK(sn_listen(u->addr[0] ? u->addr : own_address(u, own, sizeof(own)), NULL, &u->l));
     T_OK(sn_listener_addr(u->l, u->addr, sizeof(u->addr)));
     T_OK(sn_scope_go(sn_scope_current(), "upstream", upstream_serve, u));
 }
