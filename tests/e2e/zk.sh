@@ -4,7 +4,7 @@
 # a command that fails leaves the files there were. Every other tool of the field stays out: see interop.
 # usage: zk.sh SENNIT
 set -u
-sennit=$1
+sennit=$(realpath "$1")
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp" || exit 1
