@@ -3,7 +3,7 @@
 # The gas estimator against anvil behind a proxy: each of its ways, and providers that fail or lie.
 # usage: gas.sh SENNIT SOURCE_ROOT
 set -eu
-sennit=$1 root=$2
+sennit=$(realpath "$1") root=$2
 peers=${SENNIT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit}/gas
 for tool in node npm; do command -v "$tool" >/dev/null || { echo "SKIP: $tool is not installed"; exit 77; }; done
 mkdir -p "$peers"
