@@ -6,6 +6,19 @@
 #include "crypto/vec_f5_int.h"
 
 /* Elements in memory carry 2^256, products here divide by 2^260: one factor enters times 2^4. */
+static SN_ALWAYS_INLINE struct f5 times_16(const __m512i w[4]) { return f5_split(w, 4); }
+/* Eight elements of `a` times y, which entered times 2^4, reduced. */
+static SN_ALWAYS_INLINE void eight(struct sn_fe *ret, const struct sn_fe *a, const struct f5 *y,
+                                   const struct f5_mod *m)
+{
+    __m512i w[4];
+    f5_load_words(w, a);
+    struct f5 x = f5_split(w, 0);
+    x = f5_mul(&x, y, m);
+    x = f5_reduce(&x, &m->p);
+    f5_join(w, &x);
+    f5_store_words(ret, w);
+}
 size_t VEC_(mul_many)(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
                       const struct sn_fe *b, size_t n)
 {
@@ -15,19 +28,14 @@ size_t VEC_(mul_many)(const struct sn_field *f, struct sn_fe *ret, const struct 
     f5_mod_init(&m, f->p.v, f->inv);
     for (; i + 8 <= n; i += 8) {
         __m512i w[4];
-        f5_load_words(w, a + i);
-        struct f5 x = f5_split(w, 0);
         f5_load_words(w, b + i);
-        struct f5 y = f5_split(w, 4);
-        x = f5_mul(&x, &y, &m);
-        x = f5_reduce(&x, &m.p);
-        f5_join(w, &x);
-        f5_store_words(ret + i, w);
+        struct f5 y = times_16(w);
+        eight(ret + i, a + i, &y, &m);
     }
     return i;
 }
 size_t VEC_(scale_many)(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
-                          const struct sn_fe *c, size_t n)
+                        const struct sn_fe *c, size_t n)
 {
     struct f5_mod m;
     size_t i = 0;
@@ -35,15 +43,8 @@ size_t VEC_(scale_many)(const struct sn_field *f, struct sn_fe *ret, const struc
     f5_mod_init(&m, f->p.v, f->inv);
     __m512i w[4];
     for (unsigned k = 0; k < 4; k++) w[k] = _mm512_set1_epi64((int64_t)c->v[k]);
-    struct f5 y = f5_split(w, 4);
-    for (; i + 8 <= n; i += 8) {
-        f5_load_words(w, a + i);
-        struct f5 x = f5_split(w, 0);
-        x = f5_mul(&x, &y, &m);
-        x = f5_reduce(&x, &m.p);
-        f5_join(w, &x);
-        f5_store_words(ret + i, w);
-    }
+    struct f5 y = times_16(w);
+    for (; i + 8 <= n; i += 8) eight(ret + i, a + i, &y, &m);
     return i;
 }
 
