@@ -314,8 +314,10 @@ static void align_stage(struct work *w, struct gas_residuals *h, double coverage
     uint64_t by_high = (uint64_t)ceil((double)e->used * fmin(high, 100));
     e->used_low = SN_MIN(e->used_low, SN_MAX((uint64_t)floor((double)e->used * low), e->floor));
     e->used_high = SN_MAX(e->used_high, by_high);
-    /* On this very state the limit that was found suffices, whatever moved earlier ones. */
-    if (w->drift) e->limit = SN_MAX(e->limit, SN_MIN(by_high, w->cap));
+    /* On this very state the limit that was found suffices, whatever moved earlier ones; and a few
+     * of them, from a contract's first days, say little about a limit. */
+    if (w->drift && h->n >= GAS_RESIDUALS_ENOUGH)
+        e->limit = SN_MAX(e->limit, SN_MIN(by_high, w->cap));
     e->used_high = SN_MIN(e->used_high, e->limit);
 }
 /* try_once - everything that depends on the state. */

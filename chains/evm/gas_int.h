@@ -8,7 +8,7 @@
 
 #define GAS_PROBES_MAX 48u       /* of one question */
 #define GAS_WORDS_MAX 4u         /* of arguments that are tried with other values */
-#define GAS_RESIDUALS_ENOUGH 20u /* for a 95 % bound on one side; fewer do not narrow anything */
+#define GAS_RESIDUALS_ENOUGH 20u /* for a 95 % bound on one side: fewer move no limit */
 
 /* One try of a call. */
 struct gas_probe {

@@ -265,7 +265,11 @@ SN_TEST(gas_history_moves_limits_only_where_others_come)
     T_OK(sn_gas_estimate(&n.rpc, &call, NULL, &arena, &e));
     T_EQ(e.samples, 5);
     T_EQ(e.limit, 100003); /* this very state: what succeeded does */
-    n = NODE(.past = 5, .past_ratio = 1.5);
+    n = NODE(.past = 5, .past_ratio = 1.5); /* too few to say something about a limit */
+    T_OK(sn_gas_estimate(&n.rpc, &call, &six, &arena, &e));
+    T_EQ(e.limit, 100003 + 80000 / 50);
+    T_EQ(e.used_high, e.limit);
+    n = NODE(.past = 25, .past_ratio = 1.5);
     T_OK(sn_gas_estimate(&n.rpc, &call, &six, &arena, &e));
     T_EQ(e.limit, 120000);
     n = NODE(.past = 5); /* as simulated, six blocks later: what no scene shows is on top */
