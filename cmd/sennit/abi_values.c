@@ -58,7 +58,8 @@ int abi_find_method(struct sn_arena *a, const struct abi_file_opts *file, struct
                            SN_STR_ARG(what));
         it = found;
     }
-    if (!it) return last < 0 ? last : sn_fail(SN_E_NOT_FOUND, "no contract %.*s", SN_STR_ARG(file->contract));
+    if (!it && last < 0) return last;
+    if (!it) return sn_fail(SN_E_NOT_FOUND, "no contract %.*s", SN_STR_ARG(file->contract));
     *ret = *it;
     return 0;
 }
