@@ -568,6 +568,7 @@ struct handshake {
 /* The request's headers; what is a secret among the caller's is not shown where it is refused. */
 static int handshake_init(struct handshake *k, const struct sn_ws_opts *o)
 {
+    static const struct sn_str own = SN_STR_INIT("sec-websocket-");
     uint64_t nonce[2] = {sn_random(), sn_random()};
     sn_base64_encode(nonce, sizeof(nonce), SN_BASE64_STD, k->key);
     k->n = 0;
@@ -589,7 +590,7 @@ static int handshake_init(struct handshake *k, const struct sn_ws_opts *o)
     for (unsigned i = 0; i < o->n_headers; i++) {
         struct sn_str name = o->headers[i].name;
         if (sn_str_ieq(name, SN_STR("connection")) || sn_str_ieq(name, SN_STR("upgrade")) ||
-            (name.len > 14 && sn_str_ieq(sn_str_of(name.ptr, 14), SN_STR("sec-websocket-"))))
+            sn_str_ieq(sn_str_sub(name, 0, own.len), own))
             return sn_fail(SN_E_INVALID_ARGUMENT, "websocket: header %.*s is the handshake's own",
                            SN_STR_ARG(name));
         k->hs[k->n++] = o->headers[i];

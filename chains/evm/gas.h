@@ -81,7 +81,7 @@ struct sn_gas_opts {
 struct sn_gas_estimate {
     uint64_t used;            /* most likely gasUsed */
     uint64_t used_low, used_high; /* interval of the asked coverage */
-    uint64_t limit;           /* to put into the transaction; with drift 2 % of used above limit_min */
+    uint64_t limit;           /* to put into the transaction; with drift 3 % of used above limit_min */
     uint64_t limit_min;       /* the least that succeeded in every simulated order */
     uint64_t intrinsic, floor;
     double confidence;        /* that gasUsed is within 1.2 % of `used`, 0..1 */

@@ -267,7 +267,7 @@ SN_TEST(gas_history_moves_limits_only_where_others_come)
     T_EQ(e.limit, 100003); /* this very state: what succeeded does */
     n = NODE(.past = 5, .past_ratio = 1.5); /* too few to say something about a limit */
     T_OK(sn_gas_estimate(&n.rpc, &call, &six, &arena, &e));
-    T_EQ(e.limit, 100003 + 80000 / 50);
+    T_EQ(e.limit, 100003 + 2400);
     T_EQ(e.used_high, e.limit);
     n = NODE(.past = 25, .past_ratio = 1.5);
     T_OK(sn_gas_estimate(&n.rpc, &call, &six, &arena, &e));
@@ -275,7 +275,7 @@ SN_TEST(gas_history_moves_limits_only_where_others_come)
     n = NODE(.past = 5); /* as simulated, six blocks later: what no scene shows is on top */
     T_OK(sn_gas_estimate(&n.rpc, &call, &six, &arena, &e));
     T_EQ(e.limit_min, 100003);
-    T_EQ(e.limit, 100003 + 80000 / 50);
+    T_EQ(e.limit, 100003 + 2400);
 }
 SN_TEST(gas_of_a_program_that_looks_at_it)
 {
@@ -341,8 +341,8 @@ SN_TEST(gas_others_come_first)
         uint64_t low, high, limit;
     } rows[] = {
         {0, false, 79040, 80960, 100003},         /* nobody does */
-        {1, false, 79040, 98164, 120003 + 1600},  /* the other method, and 2 % unseen */
-        {6, false, 79040, 103224, 125003 + 1600}, /* six of it */
+        {1, false, 79040, 98164, 120003 + 2400},  /* the other method, and 3 % unseen */
+        {6, false, 79040, 103224, 125003 + 2400}, /* six of it */
         {1, true, 79040 - 21900, 98060, 117103},  /* cannot be tried: a slot's price */
     };
     arena_on();

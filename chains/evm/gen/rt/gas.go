@@ -42,7 +42,7 @@ const (
 	// Calls that are tried first, argument words that are changed for it, times that each is repeated.
 	gasNeighbours, gasWords, gasRepeatMax         = 23, 4, 6
 	gasLaterS, gasRounds, gasRetries              = 60, 3, 3
-	gasSlotFirst, gasSlotRefund, gasUnseenPercent = 17_100, 4_800, 2
+	gasSlotFirst, gasSlotRefund, gasUnseenPercent = 17_100, 4_800, 3
 )
 
 var (

@@ -24,7 +24,7 @@ _BLOCKS, _BATCH, _LOOK_MAX, _ENOUGH, _KEPT = 32, 8, 1500, 16, 64
 # Calls that are tried first, argument words that are changed for it, times that each is repeated.
 _NEIGHBOURS, _WORDS, _REPEAT_MAX = 23, 4, 6
 _LATER_S, _ROUNDS, _RETRIES = 60, 3, 3
-_SLOT_FIRST, _SLOT_REFUND, _UNSEEN_PERCENT = 17_100, 4_800, 2
+_SLOT_FIRST, _SLOT_REFUND, _UNSEEN_PERCENT = 17_100, 4_800, 3
 # In per cent: a 64th for each nested call, a quarter for a refund at its cap, loops.
 _LADDER = (0, 1, 2, 4, 6, 8, 12, 16, 20, 25, 28, 34, 50, 75, 100, 300, 1000)
 _LIMITED = re.compile("rate limit|too many requests", re.I)

@@ -31,7 +31,7 @@ const ROUNDS: u32 = 3;
 const RETRIES: u32 = 3;
 const SLOT_FIRST: u64 = 17_100;
 const SLOT_REFUND: u64 = 4_800;
-const UNSEEN_PERCENT: u64 = 2;
+const UNSEEN_PERCENT: u64 = 3;
 /// In per cent: a 64th for each nested call, a quarter for a refund at its cap, loops.
 const LADDER: [u64; 17] = [0, 1, 2, 4, 6, 8, 12, 16, 20, 25, 28, 34, 50, 75, 100, 300, 1000];
 

@@ -31,7 +31,7 @@ const TX_GAS_MAX = 16_777_216n;
 const BLOCKS = 32, BATCH = 8, LOOK_MAX = 1500, ENOUGH = 16, KEPT = 64;
 /** Calls that are tried first, argument words that are changed for it, times that each is repeated. */
 const NEIGHBOURS = 23, WORDS = 4, REPEAT_MAX = 6, LATER_S = 60n, ROUNDS = 3, RETRIES = 3;
-const SLOT_FIRST = 17_100n, SLOT_REFUND = 4_800n, UNSEEN_PERCENT = 2n;
+const SLOT_FIRST = 17_100n, SLOT_REFUND = 4_800n, UNSEEN_PERCENT = 3n;
 /** In per cent: a 64th for each nested call, a quarter for a refund at its cap, loops. */
 const LADDER = [0n, 1n, 2n, 4n, 6n, 8n, 12n, 16n, 20n, 25n, 28n, 34n, 50n, 75n, 100n, 300n, 1000n];
 
