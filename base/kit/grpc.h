@@ -54,6 +54,7 @@ struct sn_grpc_call {
     int64_t start_ns, deadline_ns; /* sn_now's clock; SN_FOREVER */
     int64_t received_bytes, sent_bytes; /* of messages, before compression */
     uint64_t received_msgs, sent_msgs;
+    bool received_compressed;           /* the last message received was */
     struct sn_grpc_server *server;     /* NULL on the client's side */
     struct sn_grpc_channel *channel;   /* NULL on the server's side */
     struct sn_http_x *http;            /* server: the exchange below (peer, TLS, raw headers) */
@@ -103,6 +104,12 @@ int sn_grpc_recv_raw(struct sn_grpc_call *c, struct sn_str *ret) SN_MUST_CHECK;
  * limit), as sn_pb_encode. One fiber may send while another receives, on the call's worker. */
 int sn_grpc_send(struct sn_grpc_call *c, const void *msg) SN_MUST_CHECK;
 int sn_grpc_send_raw(struct sn_grpc_call *c, struct sn_str msg) SN_MUST_CHECK;
+/* sn_grpc_recv_only - server: the one request of a method that streams only its answers; in c->arena.
+ * Returns 0, or the failure to end the call with. For generated code. */
+int sn_grpc_recv_only(struct sn_grpc_call *c, void **ret) SN_MUST_CHECK;
+/* sn_grpc_send_only - server: the one answer of a method that streams its requests; NULL is an empty
+ * one. It leaves with the call's end. For generated code. */
+int sn_grpc_send_only(struct sn_grpc_call *c, const void *msg) SN_MUST_CHECK;
 /* sn_grpc_send_head - server: sends the initial metadata now, before any message. */
 int sn_grpc_send_head(struct sn_grpc_call *c) SN_MUST_CHECK;
 /* sn_grpc_hold - server: messages sent from now on may wait for a following one or the end (on =
@@ -349,6 +356,10 @@ int sn_grpc_unary_raw(struct sn_grpc_channel *ch, struct sn_str path, struct sn_
  * Owns: sn_grpc_close. Suspends until a connection is there. */
 int sn_grpc_open(struct sn_grpc_channel *ch, const struct sn_pb_method *m, struct sn_str path,
                  const struct sn_grpc_opts *o, struct sn_grpc_call **ret) SN_MUST_CHECK;
+/* sn_grpc_open_with - the same for a method that streams only its answers: the request is sent, and
+ * it was the last. For generated code. */
+int sn_grpc_open_with(struct sn_grpc_channel *ch, const struct sn_pb_method *m, const void *req,
+                      const struct sn_grpc_opts *o, struct sn_grpc_call **ret) SN_MUST_CHECK;
 /* sn_grpc_close_send - client: no more messages. Returns as sn_grpc_send. */
 int sn_grpc_close_send(struct sn_grpc_call *c) SN_MUST_CHECK;
 /* sn_grpc_recv_head - client: waits for the initial metadata (c->received). Returns 0 or the call's

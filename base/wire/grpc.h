@@ -21,12 +21,6 @@ int sn_grpc_code_from_http(int http_status);
 int sn_grpc_code_parse(struct sn_str s);
 /* sn_connect_code_name - "not_found"; "canceled" is spelled as Connect does. */
 struct sn_str sn_connect_code_name(int code);
-/* sn_connect_code_parse - the SN_E_*; 0 where it is none. */
-int sn_connect_code_parse(struct sn_str name);
-/* sn_connect_code_http - the HTTP status of a unary Connect error. */
-int sn_connect_code_http(int code);
-/* sn_connect_code_from_http - what a Connect client takes for an answer that is no Connect error. */
-int sn_connect_code_from_http(int http_status);
 
 /* ---- timeouts --------------------------------------------------------------------------------- */
 
@@ -96,8 +90,8 @@ int sn_grpc_unpack(enum sn_grpc_encoding e, struct sn_str in, size_t bytes_max,
 struct sn_str sn_grpc_message_encode(struct sn_str s, struct sn_arena *a);
 /* sn_grpc_message_decode - malformed escapes stay as they are. */
 struct sn_str sn_grpc_message_decode(struct sn_str s, struct sn_arena *a);
-/* sn_base64_encode - standard alphabet; pad as asked. .ptr NULL without memory. */
-struct sn_str sn_grpc_bin_encode(struct sn_str bytes, bool pad, struct sn_arena *a);
+/* sn_grpc_bin_encode - standard base64 without padding. .ptr NULL without memory. */
+struct sn_str sn_grpc_bin_encode(struct sn_str bytes, struct sn_arena *a);
 /* sn_grpc_bin_decode - standard or URL alphabet, padded or not. Returns 0, SN_E_SYNTAX, SN_E_NOMEM. */
 int sn_grpc_bin_decode(struct sn_str text, struct sn_arena *a, struct sn_str *ret) SN_MUST_CHECK;
 /* sn_grpc_is_bin - whether the name ends in "-bin". */
@@ -131,9 +125,6 @@ struct sn_str sn_grpc_content_type_name(enum sn_grpc_protocol p, enum sn_grpc_co
 
 /* ---- google.rpc.Status ------------------------------------------------------------------------ */
 
-/* sn_grpc_details_parse - code and message of a serialised google.rpc.Status, for checks.
- * Returns 0 or SN_E_SYNTAX. */
-int sn_grpc_details_parse(struct sn_str in, int *ret_code, struct sn_str *ret_message) SN_MUST_CHECK;
 /* sn_grpc_details_put - appends a serialised google.rpc.Status of code (0..16) and message with
  * `details`, its encoded field 3 entries. */
 void sn_grpc_details_put(struct sn_buf *out, int code, struct sn_str message, struct sn_str details);
