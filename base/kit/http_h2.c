@@ -510,8 +510,10 @@ static void h2_handler(void *arg)
     if (!x->closed && h->err == 0 && !x->tunnel) {
         /* Cut short: reset it. Complete, but the request's body is not wanted: say so kindly. */
         bool complete = x->xi.begun && x->xi.ended && x->xi.err == 0;
-        if (!complete || !x->in_end)
-            sn_h2_reset(h->s, x->id, complete ? SN_H2_NO_ERROR : SN_H2_INTERNAL_ERROR);
+        if (!complete)
+            sn_h2_reset(h->s, x->id, SN_H2_INTERNAL_ERROR);
+        else if (!x->in_end)
+            sn_h2_reset_when_sent(h->s, x->id);
         h2_flush(h);
     }
     x->w->n.requests_active--;

@@ -19,7 +19,7 @@ struct stream {
     unsigned n_trailers_out;
     size_t field_bytes;
     unsigned n_cookies;
-    bool head_done, is_trailers, piece_end;
+    bool head_done, is_trailers, piece_end, reset_when_sent;
     const char *piece; /* the body bytes announced to nghttp2, until send_data */
 };
 
@@ -411,6 +411,9 @@ static int on_frame_send(nghttp2_session *s, const nghttp2_frame *f, void *ctx)
         earn(&h->control, 2000);
         h->pinged_ns = -1;
         h->ping_strikes = 0;
+        struct stream *st = f->hd.flags & NGHTTP2_FLAG_END_STREAM ? stream_of(h, f->hd.stream_id)
+                                                                  : NULL;
+        if (st && st->reset_when_sent) sn_h2_reset(h, f->hd.stream_id, SN_H2_NO_ERROR);
     }
     return 0;
 }
@@ -729,6 +732,16 @@ void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n)
 void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code)
 {
     nghttp2_submit_rst_stream(h->s, NGHTTP2_FLAG_NONE, id, code);
+}
+
+void sn_h2_reset_when_sent(struct sn_h2 *h, int32_t id)
+{
+    struct stream *st = stream_of(h, id);
+    if (!st) return;
+    if (nghttp2_session_get_stream_local_close(h->s, id) == 1)
+        sn_h2_reset(h, id, SN_H2_NO_ERROR);
+    else
+        st->reset_when_sent = true;
 }
 
 void sn_h2_drop(struct sn_h2 *h, int32_t id, void *user, uint32_t code)

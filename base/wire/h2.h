@@ -135,6 +135,9 @@ void sn_h2_resume(struct sn_h2 *h, int32_t id);
 /* sn_h2_consumed - n body bytes were used up: the peer may send as many again. */
 void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n);
 void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code);
+/* sn_h2_reset_when_sent - server: when the response has left in full, the rest of the request is told
+ * not to come (NO_ERROR). A reset at once would take back what nghttp2 has not yet written. */
+void sn_h2_reset_when_sent(struct sn_h2 *h, int32_t id);
 /* sn_h2_drop - resets the stream if it is still open and forgets its object: `closed` is called
  * from within, `user` is not mentioned afterwards. */
 void sn_h2_drop(struct sn_h2 *h, int32_t id, void *user, uint32_t code);

@@ -11,8 +11,8 @@
 #define SIZE_MAX_BYTES (64 << 20)
 
 static struct sn_mutex oob_lock;
-static struct grpc_testing_test_orca_report oob; /* scalars only */
-static bool oob_set;
+static uint8_t oob[4096]; /* the last out-of-band report, encoded */
+static size_t oob_len;
 
 static int echo_metadata(struct sn_grpc_call *c)
 {
@@ -54,29 +54,35 @@ static int empty_call(struct sn_grpc_call *c, const struct grpc_testing_empty *r
     return echo_metadata(c);
 }
 
-/* The report goes into the trailers as xds.data.orca.v3.OrcaLoadReport. */
-static int orca_trailer(struct sn_grpc_call *c, const struct grpc_testing_test_orca_report *from)
+/* As xds.data.orca.v3.OrcaLoadReport, appended to `out`. */
+static int orca_encode(const struct grpc_testing_test_orca_report *from, struct sn_arena *a,
+                       struct sn_buf *out)
 {
     struct xds_data_orca_v3_orca_load_report to = {.cpu_utilization = from->cpu_utilization,
                                                    .mem_utilization = from->memory_utilization};
-    struct sn_buf b = {0};
     for (uint32_t i = 0; i < from->request_cost.len; i++) {
         struct xds_data_orca_v3_orca_load_report_request_cost_entry *e =
-            xds_data_orca_v3_orca_load_report_add_request_cost(&to, c->arena);
+            xds_data_orca_v3_orca_load_report_add_request_cost(&to, a);
         if (!e) return SN_E_NOMEM;
         e->key = from->request_cost.ptr[i]->key;
         e->value = from->request_cost.ptr[i]->value;
     }
     for (uint32_t i = 0; i < from->utilization.len; i++) {
         struct xds_data_orca_v3_orca_load_report_utilization_entry *e =
-            xds_data_orca_v3_orca_load_report_add_utilization(&to, c->arena);
+            xds_data_orca_v3_orca_load_report_add_utilization(&to, a);
         if (!e) return SN_E_NOMEM;
         e->key = from->utilization.ptr[i]->key;
         e->value = from->utilization.ptr[i]->value;
     }
-    ssize_t n = xds_data_orca_v3_orca_load_report_encode(&to, &b);
-    int r = n < 0 ? (int)n
-                  : sn_grpc_trailer_add(c, SN_STR("endpoint-load-metrics-bin"), sn_buf_view(&b));
+    ssize_t n = xds_data_orca_v3_orca_load_report_encode(&to, out);
+    return n < 0 ? (int)n : 0;
+}
+
+static int orca_trailer(struct sn_grpc_call *c, const struct grpc_testing_test_orca_report *from)
+{
+    struct sn_buf b = {0};
+    int r = orca_encode(from, c->arena, &b);
+    if (r == 0) r = sn_grpc_trailer_add(c, SN_STR("endpoint-load-metrics-bin"), sn_buf_view(&b));
     sn_buf_done(&b);
     return r;
 }
@@ -144,13 +150,15 @@ static int streaming_input(struct sn_grpc_call *c,
     return 0;
 }
 
-static void set_oob(const struct grpc_testing_test_orca_report *from)
+static int set_oob(struct sn_grpc_call *c, const struct grpc_testing_test_orca_report *from)
 {
+    struct sn_buf b;
     sn_mutex_lock_always(&oob_lock);
-    oob.cpu_utilization = from->cpu_utilization;
-    oob.memory_utilization = from->memory_utilization;
-    oob_set = true;
+    sn_buf_init_fixed(&b, oob, sizeof(oob));
+    int r = orca_encode(from, c->arena, &b);
+    oob_len = r < 0 ? 0 : b.len;
     sn_mutex_unlock(&oob_lock);
+    return r;
 }
 
 static int full_duplex(struct sn_grpc_call *c)
@@ -158,7 +166,7 @@ static int full_duplex(struct sn_grpc_call *c)
     struct grpc_testing_streaming_output_call_request *q;
     int r = echo_metadata(c);
     while (r >= 0 && (r = grpc_testing_test_service_full_duplex_call_request(c, &q)) > 0) {
-        if (q->orca_oob_report) set_oob(q->orca_oob_report);
+        if (q->orca_oob_report && (r = set_oob(c, q->orca_oob_report)) < 0) return r;
         r = fail_as(c, q->response_status);
         if (r == 0) r = send_all(c, q);
     }
@@ -192,12 +200,12 @@ static int core_metrics(struct sn_grpc_call *c,
         every = req->report_interval->seconds * SN_SEC + req->report_interval->nanos;
     every = SN_MAX(every, 100 * SN_MS);
     for (int r = 0; r == 0; r = sn_sleep(every)) {
-        struct xds_data_orca_v3_orca_load_report rep = {0};
+        uint8_t now[sizeof(oob)];
         sn_mutex_lock_always(&oob_lock);
-        rep.cpu_utilization = oob.cpu_utilization;
-        rep.mem_utilization = oob.memory_utilization;
+        size_t n = oob_len;
+        memcpy(now, oob, n);
         sn_mutex_unlock(&oob_lock);
-        r = xds_service_orca_v3_open_rca_service_stream_core_metrics_reply(c, &rep);
+        r = sn_grpc_send_raw(c, sn_str_of((char *)now, n));
         if (r < 0) return r;
     }
     return SN_E_CANCELLED;
