@@ -45,9 +45,40 @@ static int serve(struct app *a)
     return r;
 }
 
+/* case NAME TARGET [CA HOST]: NAME may be a list of names between commas; channel_soak opens a channel
+ * for every call. */
+static int run_cases(struct app *a)
+{
+    struct sn_grpc_channel_opts o = {0};
+    struct sn_grpc_channel *ch = NULL;
+    int r = 0;
+    if (a->argc > 5) {
+        struct sn_tls_opts t = {.ca_file = a->argv[4], .alpn = "h2"};
+        o.authority = a->argv[5];
+        if ((r = sn_tls_config_new(&t, &o.tls)) < 0) return r;
+    }
+    struct sn_str list = sn_str(a->argv[2]);
+    while (list.ptr && r == 0) {
+        char name[64];
+        r = sn_str_cz(sn_str_cut(&list, ','), name, sizeof(name));
+        bool soak = strcmp(name, "channel_soak") == 0;
+        for (int i = 0; i < (soak ? 50 : 1) && r == 0; i++) {
+            r = sn_grpc_channel_new(a->argv[3], &o, &ch);
+            if (r == 0) r = peer_case(ch, soak ? "large_unary" : name);
+            if (r < 0) fprintf(stderr, "%s: %s\n", name, sn_diag_str(r));
+            sn_grpc_channel_free(ch);
+            ch = NULL;
+        }
+        if (r == 0) printf("ok %s\n", name);
+    }
+    sn_tls_config_unref(o.tls);
+    return r;
+}
+
 static int app_main(void *arg)
 {
     struct app *a = arg;
+    if (a->argc > 3 && strcmp(a->argv[1], "case") == 0) return run_cases(a);
     if (a->argc > 1 && strcmp(a->argv[1], "serve") == 0) return serve(a);
     return sn_fail(SN_E_INVALID_ARGUMENT, "usage: grpc_peer serve | case NAME TARGET");
 }
