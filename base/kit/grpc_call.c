@@ -312,7 +312,10 @@ int sn_grpc_send_raw(struct sn_grpc_call *c, struct sn_str msg)
 int sn_grpc_next(struct sn_grpc_call *c, struct sn_grpc_chain *next)
 {
     struct grpc_call *g = next->g;
+    if (next->ran && next->used)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "a handler runs once per call");
     struct sn_grpc_chain rest = *next;
+    next->used = true;
     for (; rest.i < g->n_interceptors; rest.i++) {
         const struct sn_grpc_interceptor *it = &g->interceptors[rest.i];
         if (g->entered <= rest.i) g->entered = rest.i + 1;
@@ -320,8 +323,6 @@ int sn_grpc_next(struct sn_grpc_call *c, struct sn_grpc_chain *next)
         rest.i++;
         return it->around(c, &rest, it->arg);
     }
-    if (rest.ran && *rest.ran)
-        return sn_fail(SN_E_FAILED_PRECONDITION, "a handler runs once per call");
     if (rest.ran) *rest.ran = true;
     return rest.end(g, rest.arg);
 }

@@ -69,7 +69,8 @@ int grpc_bad_message(const struct sn_pb_desc *d, int r);
 struct sn_grpc_chain {
     struct grpc_call *g;
     unsigned i;
-    bool *ran;                           /* server: the end was reached; NULL: may be again */
+    bool used;
+    bool *ran; /* server: the end was reached; NULL: it may be reached again */
     int (*end)(struct grpc_call *g, void *arg);
     void *arg;
 };
@@ -99,6 +100,7 @@ struct grpc_counters {
     uint64_t started, ok, failed, last_started_wall_ns;
 } SN_ALIGNED(SN_CACHE_LINE);
 struct grpc_health;
+void grpc_health_free(struct grpc_health *h);
 struct grpc_rest;
 struct sn_grpc_server {
     struct sn_grpc_server_opts o;

@@ -43,6 +43,7 @@ void sn_grpc_server_free(struct sn_grpc_server *s)
         s->services = next;
     }
     sn_map_done(&s->by_path);
+    grpc_health_free(s->health);
     sn_free(s->n);
     sn_free(s->interceptors);
     sn_free(s);

@@ -29,6 +29,8 @@ static int serve(struct app *a)
     }
     int r = sn_grpc_server_new(NULL, &s);
     if (r == 0) r = peer_register(s);
+    if (r == 0) r = sn_grpc_health_add(s);
+    if (r == 0) r = sn_grpc_reflection_add(s);
     if (r < 0) return r;
     struct sn_http_server_opts o = {.handler = sn_grpc_handle, .arg = s, .tls = tls};
     sn_grpc_http_defaults(&o);
