@@ -180,7 +180,7 @@ int sn_grpc_server_new(const struct sn_grpc_server_opts *opts, struct sn_grpc_se
     SN_MUST_CHECK;
 void sn_grpc_server_free(struct sn_grpc_server *s);
 /* sn_grpc_server_add - registers a service; before the first call. Borrows all but the handlers' array.
- * Returns 0, SN_E_ALREADY_EXISTS, SN_E_NOMEM. */
+ * Returns 0, SN_E_ALREADY_EXISTS, SN_E_SYNTAX (a google.api.http annotation), SN_E_NOMEM. */
 int sn_grpc_server_add(struct sn_grpc_server *s, const struct sn_pb_service *svc,
                        const struct sn_grpc_handler *handlers, const void *impl,
                        void *arg) SN_MUST_CHECK;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "core/alloc.h"
-#include "kit/grpc_int.h"
+#include "kit/grpc_proto_int.h"
 
 void grpc_call_init(struct grpc_call *g, const struct grpc_call_ops *ops, struct sn_arena *a)
 {
@@ -126,6 +126,18 @@ uint8_t *grpc_room(struct grpc_call *g, size_t *ret_cap)
     return sn_grpc_in_room(&g->in, want, ret_cap);
 }
 
+ssize_t grpc_put_in(struct grpc_call *g, struct sn_str m, uint8_t flags)
+{
+    size_t cap;
+    if (m.len > UINT32_MAX) return SN_E_RESOURCE_EXHAUSTED;
+    uint8_t *p = sn_grpc_in_room(&g->in, m.len + SN_GRPC_PREFIX_LEN, &cap);
+    if (!p) return SN_E_RESOURCE_EXHAUSTED;
+    sn_grpc_prefix(p, flags, (uint32_t)m.len);
+    if (m.len) memcpy(p + SN_GRPC_PREFIX_LEN, m.ptr, m.len);
+    sn_grpc_in_add(&g->in, m.len + SN_GRPC_PREFIX_LEN);
+    return 1;
+}
+
 int grpc_bad_message(const struct sn_pb_desc *d, int r)
 {
     if (r == SN_E_NOMEM) return SN_E_RESOURCE_EXHAUSTED;
@@ -136,7 +148,7 @@ int grpc_decode(struct grpc_call *g, const struct sn_pb_desc *d, struct sn_str m
                 struct sn_arena *a, void **ret)
 {
     int r;
-    if (g->codec == SN_GRPC_PROTO) {
+    if (g->in_proto || g->codec == SN_GRPC_PROTO) {
         r = sn_pb_parse(d, m, copy ? SN_PB_COPY : 0, a, ret);
     } else {
         void *msg = sn_pb_new(d, a);
@@ -244,7 +256,12 @@ static ssize_t encode(struct grpc_call *g, const void *msg, struct sn_buf *to)
 {
     if (g->codec == SN_GRPC_PROTO) return sn_pb_encode(g->out_desc, msg, to);
     size_t before = to->len;
-    int r = sn_pb_to_json(g->out_desc, msg, g->json, to);
+    const struct sn_pb_desc *d = g->out_desc;
+    if (g->out_field) {
+        msg = sn_pb_get(msg, g->out_field).msg;
+        d = g->out_field->sub.msg;
+    }
+    int r = msg ? sn_pb_to_json(d, msg, g->json, to) : sn_buf_cstr(to, "{}");
     return r < 0 ? r : (ssize_t)(to->len - before);
 }
 

@@ -23,6 +23,7 @@ struct grpc_call {
     struct sn_grpc_call c;
     const struct grpc_call_ops *ops;
     const struct sn_pb_desc *in_desc, *out_desc; /* of what is received and sent; NULL: raw only */
+    const struct sn_pb_field *out_field; /* REST: only this message field of what is sent */
     const struct sn_grpc_interceptor *interceptors;
     unsigned n_interceptors, entered; /* entered: whose `around` began */
     struct sn_arena own_arena; /* c.arena, where the call has its own */
@@ -33,6 +34,7 @@ struct grpc_call {
     size_t recv_max, send_max;
     const struct sn_pb_json_opts *json;
     uint8_t codec;           /* enum sn_grpc_codec */
+    bool in_proto;           /* what comes in is binary whatever the codec */
     uint8_t enc_in, enc_out; /* enum sn_grpc_encoding, as agreed */
     bool compress, hold, head_sent, out_closed, in_ended;
     int fail_code;
@@ -90,6 +92,7 @@ struct grpc_method {
     struct sn_grpc_handler h;
     const void *impl;
     void *arg;
+    bool no_side_effects; /* its option idempotency_level says so: GET may call it */
 };
 struct grpc_service { /* one registration */
     struct grpc_service *next;
@@ -120,11 +123,16 @@ struct grpc_scall { /* a call on the server */
     struct sn_grpc_server *s;
     const struct grpc_method *method;
     uint8_t protocol; /* enum sn_grpc_protocol */
+    bool filled;      /* the whole body was taken */
     bool text;        /* gRPC-Web in base64 */
     uint8_t text_n;   /* characters of an unfinished quantum */
     char text_tail[4];
     const struct grpc_end_ops *end;
 };
+static inline struct grpc_scall *grpc_scall_of(struct grpc_call *g)
+{
+    return SN_CONTAINER_OF(g, struct grpc_scall, g);
+}
 /* How a protocol writes heads and ends. */
 struct grpc_end_ops {
     int (*head)(struct grpc_scall *sc);
@@ -134,6 +142,7 @@ struct grpc_end_ops {
 /* grpc_server_run - the call of `method` (NULL: unknown) over these ops, to its end. Returns 0: it was
  * answered. */
 int grpc_server_run(struct grpc_scall *sc) SN_MUST_CHECK;
+void grpc_scall_done(struct grpc_scall **sc); /* for SN_CLEANUP */
 struct grpc_scall *grpc_scall_new(struct sn_grpc_server *s, struct sn_http_x *x,
                                   const struct grpc_call_ops *ops, const struct grpc_end_ops *end);
 ssize_t grpc_http_fill(struct grpc_call *g);

@@ -44,6 +44,7 @@ void sn_grpc_server_free(struct sn_grpc_server *s)
     }
     sn_map_done(&s->by_path);
     grpc_health_free(s->health);
+    grpc_rest_free(s->rest);
     sn_free(s->n);
     sn_free(s->interceptors);
     sn_free(s);
@@ -72,7 +73,7 @@ int sn_grpc_server_add(struct sn_grpc_server *s, const struct sn_pb_service *svc
     }
     *s->tail = g;
     s->tail = &g->next;
-    return 0;
+    return grpc_rest_add(s, g);
 }
 
 void sn_grpc_server_stats(const struct sn_grpc_server *s, struct sn_grpc_server_stats *ret)
@@ -101,7 +102,7 @@ void sn_grpc_http_defaults(struct sn_http_server_opts *o)
 
 /* ---- a call ----------------------------------------------------------------------------------- */
 
-static void scall_done(struct grpc_scall **sc)
+void grpc_scall_done(struct grpc_scall **sc)
 {
     if (*sc) grpc_call_done(&(*sc)->g);
 }
@@ -149,7 +150,7 @@ static int unary(struct grpc_scall *sc)
     void *req = NULL, *rep = NULL;
     int r = 0;
     /* Most requests are here already: they are decoded where they lie. */
-    if (!sc->text && g->in.buf.len == 0 && xi->ops->body_whole && xi->ops->body_whole(xi, &whole)) {
+    if (g->ops->fill == grpc_http_fill && g->in.buf.len == 0 && xi->ops->body_whole && xi->ops->body_whole(xi, &whole)) {
         g->in.buf = (struct sn_buf){.ptr = (uint8_t *)whole.ptr, .len = whole.len, .cap = whole.len,
                                     .limit = whole.len, .fixed = true};
         g->in_ended = true;
@@ -267,7 +268,7 @@ int grpc_status_trailers(struct grpc_scall *sc, int code, struct sn_str message,
     return r;
 }
 
-static int head_fields(struct grpc_scall *sc)
+int grpc_head_fields(struct grpc_scall *sc)
 {
     struct grpc_call *g = &sc->g;
     struct http_xi *xi = http_xi_of(g->c.http);
@@ -289,13 +290,13 @@ static int h2_head(struct grpc_scall *sc)
 {
     struct grpc_call *g = &sc->g;
     if (g->head_sent) return 0;
-    int r = head_fields(sc);
+    int r = grpc_head_fields(sc);
     return r < 0 ? r : sn_http_start(g->c.http, 200, -1);
 }
 
 static int h2_push(struct grpc_call *g)
 {
-    struct grpc_scall *sc = SN_CONTAINER_OF(g, struct grpc_scall, g);
+    struct grpc_scall *sc = grpc_scall_of(g);
     int r = h2_head(sc);
     if (r == 0) r = sn_http_write(g->c.http, sn_buf_view(&g->out));
     sn_buf_reset(&g->out);
@@ -309,7 +310,7 @@ static void h2_end(struct grpc_scall *sc, int code, struct sn_str message)
     if (xi->err < 0) return;
     if (code) sn_buf_reset(&g->out);
     if (!g->head_sent && g->out.len == 0) { /* Trailers-Only */
-        if (head_fields(sc) == 0 && grpc_status_trailers(sc, code, message, &xi->resp) == 0 &&
+        if (grpc_head_fields(sc) == 0 && grpc_status_trailers(sc, code, message, &xi->resp) == 0 &&
             sn_http_start(g->c.http, 200, 0) == 0)
             (void)!sn_http_end(g->c.http);
         return;
@@ -334,7 +335,7 @@ int sn_grpc_send_head(struct sn_grpc_call *c)
 {
     struct grpc_call *g = grpc_call_of(c);
     if (!c->server) return sn_fail(SN_E_FAILED_PRECONDITION, "a client's head leaves with the call");
-    struct grpc_scall *sc = SN_CONTAINER_OF(g, struct grpc_scall, g);
+    struct grpc_scall *sc = grpc_scall_of(g);
     int r = sc->end->head(sc);
     return r < 0 ? r : sn_http_flush(c->http);
 }
@@ -400,7 +401,7 @@ int grpc_refuse(struct grpc_scall *sc, int code)
 
 static int handle_h2(struct sn_grpc_server *s, struct sn_http_x *x, enum sn_grpc_codec codec)
 {
-    struct grpc_scall *sc SN_CLEANUP(scall_done) = grpc_scall_new(s, x, &h2_ops, &h2_end_ops);
+    struct grpc_scall *sc SN_CLEANUP(grpc_scall_done) = grpc_scall_new(s, x, &h2_ops, &h2_end_ops);
     if (!sc) return SN_E_NOMEM;
     http_xi_of(x)->bare = true;
     sc->protocol = SN_GRPC_HTTP2;
