@@ -4,6 +4,7 @@
 #include "tests/interop/grpc/peer.h"
 
 #include "orca.grpc.h"
+#include "rest.grpc.h"
 #include "test.grpc.h"
 
 #define ECHO_INITIAL "x-grpc-test-echo-initial"
@@ -45,6 +46,7 @@ static int check_compressed(struct sn_grpc_call *c, const struct grpc_testing_bo
 static int fail_as(struct sn_grpc_call *c, const struct grpc_testing_echo_status *s)
 {
     if (!s || s->code == 0) return 0;
+    if (sn_grpc_detail(c, &grpc_testing_echo_status_desc, s) < 0) return SN_E_NOMEM;
     return sn_grpc_fail(c, -(s->code & 31), "%.*s", SN_STR_ARG(s->message));
 }
 
@@ -224,9 +226,23 @@ static const struct xds_service_orca_v3_open_rca_service_handlers orca_service =
     .stream_core_metrics = core_metrics,
 };
 
+static int sum(struct sn_grpc_call *c, const struct sennit_interop_sum_request *req,
+               struct sennit_interop_sum_reply **ret)
+{
+    *ret = sennit_interop_sum_reply_new(c->arena);
+    if (!*ret) return SN_E_NOMEM;
+    uint64_t n = (uint64_t)req->a + (uint64_t)req->b;
+    for (uint32_t i = 0; i < req->more.len; i++) n += (uint64_t)req->more.ptr[i];
+    (*ret)->sum = (int64_t)n;
+    return 0;
+}
+
+static const struct sennit_interop_rest_handlers rest_service = {.sum = sum};
+
 int peer_register(struct sn_grpc_server *s)
 {
     int r = grpc_testing_test_service_register(s, &test_service, NULL);
+    if (r == 0) r = sennit_interop_rest_register(s, &rest_service, NULL);
     if (r == 0) r = xds_service_orca_v3_open_rca_service_register(s, &orca_service, NULL);
     return r;
 }
