@@ -199,6 +199,7 @@ static struct gr_sub *sub_new(struct gr_worker *w, const struct sn_grpc_address 
     s->ep.at.labels = sn_str_of(p, a->labels.len);
     s->ep.state = SN_GRPC_IDLE;
     s->w = w;
+    s->id = grpc_z_id();
     s->refs = 1;
     if (w->lb.ops->endpoint_bytes && !(s->ep.user = sn_zalloc(1, w->lb.ops->endpoint_bytes))) {
         sn_free(s);
@@ -496,6 +497,7 @@ int sn_grpc_channel_new(const char *target, const struct sn_grpc_channel_opts *o
         channel_destroy(ch);
         return r;
     }
+    grpc_z_add_channel(ch);
     *ret = ch;
     return 0;
 }
@@ -528,6 +530,7 @@ static void free_worker(void *arg)
 void sn_grpc_channel_free(struct sn_grpc_channel *ch)
 {
     if (!ch) return;
+    grpc_z_del(&ch->link);
     __atomic_store_n(&ch->closing, 1, __ATOMIC_SEQ_CST);
     gr_resolve_stop(ch);
     while (__atomic_load_n(&ch->updates, __ATOMIC_ACQUIRE)) sn_yield();

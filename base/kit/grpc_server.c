@@ -30,6 +30,7 @@ int sn_grpc_server_new(const struct sn_grpc_server_opts *opts, struct sn_grpc_se
         return r;
     }
     memset(s->n, 0, s->n_workers * sizeof(*s->n));
+    grpc_z_add_server(s);
     *ret = s;
     return 0;
 }
@@ -37,6 +38,7 @@ int sn_grpc_server_new(const struct sn_grpc_server_opts *opts, struct sn_grpc_se
 void sn_grpc_server_free(struct sn_grpc_server *s)
 {
     if (!s) return;
+    grpc_z_del(&s->link);
     while (s->services) {
         struct grpc_service *next = s->services->next;
         sn_free(s->services);
