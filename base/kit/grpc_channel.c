@@ -9,6 +9,8 @@
 
 #define BACKOFF_FACTOR 1.6
 #define BACKOFF_JITTER 0.2
+/* A call that waits looks again by itself so often: news may have been lost for want of memory. */
+#define LOOK_NS (500 * SN_MS)
 
 /* ---- subchannels ------------------------------------------------------------------------------ */
 
@@ -317,7 +319,7 @@ static void worker_start(struct gr_worker *w)
     if (s)
         apply(w, s);
     else
-        gr_resolve_start(w->ch);
+        (void)!gr_resolve_start(w->ch); /* without memory: who waits tries again */
 }
 
 struct gr_worker *gr_worker_here(struct sn_grpc_channel *ch)
@@ -388,12 +390,22 @@ static int pick_failed(struct gr_worker *w)
     return sn_fail(SN_E_UNAVAILABLE, "no connection to %s", w->ch->target);
 }
 
+/* What the resolver has published meanwhile, whether or not its message came through. */
+static int first_snapshot(struct gr_worker *w)
+{
+    struct gr_snapshot *s = snapshot_get(w->ch);
+    if (!s) return gr_resolve_start(w->ch);
+    apply(w, s);
+    return 0;
+}
+
 int gr_pick(struct gr_worker *w, struct sn_grpc_call *c, bool wait_for_ready, struct gr_sub **ret_sub,
             struct gr_conn **ret_conn)
 {
     for (;;) {
         if (gr_closing(w->ch)) return sn_fail(SN_E_UNAVAILABLE, "channel is closing");
-        int i = SN_E_AGAIN;
+        int i = SN_E_AGAIN, r = w->now ? 0 : first_snapshot(w);
+        if (r < 0) return r;
         if (w->now && w->lb.n == 0) {
             gr_resolve_again(w->ch);
             if (!wait_for_ready)
@@ -414,7 +426,9 @@ int gr_pick(struct gr_worker *w, struct sn_grpc_call *c, bool wait_for_ready, st
         } else if (i != SN_E_AGAIN && !wait_for_ready) {
             return pick_failed(w);
         }
-        int r = wait_change(w, "grpc connection", c->deadline_ns);
+        int64_t look_at = sn_now() + LOOK_NS;
+        r = wait_change(w, "grpc connection", SN_MIN(c->deadline_ns, look_at));
+        if (r == SN_E_DEADLINE_EXCEEDED && sn_now() < SN_MIN(c->deadline_ns, sn_deadline())) r = 0;
         if (r < 0) return r;
     }
 }

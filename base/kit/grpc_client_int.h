@@ -161,7 +161,7 @@ void grpc_z_add_channel(struct sn_grpc_channel *ch);
 int gr_resolver_of(struct sn_grpc_channel *ch, struct sn_str target,
                    const struct sn_grpc_resolver **ret, struct sn_str *ret_rest,
                    struct sn_str *ret_authority) SN_MUST_CHECK;
-void gr_resolve_start(struct sn_grpc_channel *ch);
+int gr_resolve_start(struct sn_grpc_channel *ch) SN_MUST_CHECK; /* 0, or no memory for its fiber */
 void gr_resolve_again(struct sn_grpc_channel *ch);
 void gr_resolve_stop(struct sn_grpc_channel *ch);
 /* gr_publish - takes the caller's reference. */
