@@ -180,7 +180,8 @@ static int look(struct look *l, struct sn_grpc_channel *ch)
     return l->err;
 }
 
-static int fill_channel(struct grpc_channelz_v1_channel *to, struct sn_grpc_channel *ch, struct sn_arena *a)
+static int fill_channel(struct grpc_channelz_v1_channel *to, struct sn_grpc_channel *ch,
+                        struct sn_arena *a)
 {
     struct sn_grpc_channel_stats n;
     struct grpc_channelz_v1_channel_ref *ref = grpc_channelz_v1_channel_mut_ref(to, a);
@@ -203,7 +204,10 @@ static int fill_channel(struct grpc_channelz_v1_channel *to, struct sn_grpc_chan
 
 /* ---- the service ------------------------------------------------------------------------------ */
 
-static int64_t results(int64_t wanted) { return wanted > 0 && wanted < RESULTS_MAX ? wanted : RESULTS_MAX; }
+static int64_t results(int64_t wanted)
+{
+    return wanted > 0 && wanted < RESULTS_MAX ? wanted : RESULTS_MAX;
+}
 
 static int get_top_channels(struct sn_grpc_call *c,
                             const struct grpc_channelz_v1_get_top_channels_request *q,

@@ -3,7 +3,8 @@
 #include "grpc/channelz/v1/channelz.grpc.h"
 #include "grpc/health/v1/health.grpc.h"
 #include "grpc/reflection/v1/reflection.grpc.h"
-#include "kit/grpc_test.h"
+#include "kit/grpc_env_test.h"
+#include "tests/harness/test.h"
 
 static int health_of(struct grpc_env *e, const char *service)
 {

@@ -6,7 +6,8 @@
 
 #include "core/alloc.h"
 #include "fiber/sim.h"
-#include "kit/grpc_test.h"
+#include "kit/grpc_env_test.h"
+#include "tests/harness/test.h"
 
 #define CALLERS 4
 #define CALLS 25

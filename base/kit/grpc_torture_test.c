@@ -3,7 +3,8 @@
  * gets through untouched: an error or an answer each time, and the next call works. And peers that
  * mean no good: PINGs without end, resets without end, windows that never open. */
 #include "core/alloc.h"
-#include "kit/grpc_test.h"
+#include "kit/grpc_env_test.h"
+#include "tests/harness/test.h"
 #include "tests/harness/h2_bare.h"
 
 static int64_t torture_left; /* allocations until the one that fails; < 0: none */

@@ -8,7 +8,7 @@
 
 #include "fiber/os.h"
 #include "kit/tls.h"
-#include "tests/interop/grpc/peer.h"
+#include "peer.h"
 
 struct app {
     int argc;
