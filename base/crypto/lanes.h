@@ -11,9 +11,6 @@
 struct sn_fe8 {
     _Alignas(64) uint64_t l[5][8];
 };
-struct sn_fe_pair {
-    const struct sn_fe *a, *b;
-};
 struct sn_lanes;
 /* The kernels, for one set of instructions. */
 struct sn_lanes_ops {
@@ -32,8 +29,6 @@ struct sn_lanes_ops {
     void (*to_fe)(const struct sn_lanes *c, struct sn_fe ret[8], const struct sn_fe8 *a);
     void (*to_plain)(const struct sn_lanes *c, struct sn_fe ret[8], const struct sn_fe8 *a);
     void (*from_i64)(const struct sn_lanes *c, struct sn_fe8 *ret, const int64_t a[8]);
-    void (*dot_many)(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe_pair *pairs,
-                     const uint32_t *end, size_t n);
 };
 /* A field as the kernels need it; constant after sn_lanes_init. */
 struct sn_lanes {
@@ -103,9 +98,3 @@ static inline void sn_fe8_from_i64(const struct sn_lanes *c, struct sn_fe8 *ret,
 {
     c->ops->from_i64(c, ret, a);
 }
-
-/* sn_fe_dot_many - ret[i] = the sum of a*b over pairs end[i-1] .. end[i]-1 (from 0 where i is 0), i < n,
- * on any processor. With AVX-512 a sum is reduced once for every 16 to 64 products, eight sums at a
- * time: for sums of several products, single ones leave lanes empty. */
-void sn_fe_dot_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe_pair *pairs,
-                    const uint32_t *end, size_t n);
