@@ -18,7 +18,21 @@ static SN_ALWAYS_INLINE void put(struct sn_fe8 *r, const struct f5 *a)
 #pragma GCC unroll 5
     for (unsigned i = 0; i < 5; i++) _mm512_store_si512(r->l[i], a->l[i]);
 }
-/* The parts of f5_mod that a product reads; factors may be doubles, kept as their bits. */
+/* 16a below 2^260, carried as a was. */
+static SN_ALWAYS_INLINE struct f5 times_16(const struct f5 *a)
+{
+    const __m512i low = _mm512_set1_epi64((int64_t)F5_LOW);
+    struct f5 r;
+    r.l[0] = _mm512_and_si512(_mm512_slli_epi64(a->l[0], 4), low);
+#pragma GCC unroll 4
+    for (unsigned i = 1; i < 5; i++)
+        r.l[i] = _mm512_and_si512(_mm512_or_si512(_mm512_slli_epi64(a->l[i], 4),
+                                                  _mm512_srli_epi64(a->l[i - 1], F5_BITS - 4)),
+                                  low);
+    return r;
+}
+/* The product in the form with 2^256. The parts of f5_mod that a product reads; factors may be
+ * doubles, kept as their bits. */
 static SN_ALWAYS_INLINE struct f5 times(const struct sn_lanes *c, const struct f5 *a,
                                         const struct f5 *b)
 {
@@ -27,17 +41,10 @@ static SN_ALWAYS_INLINE struct f5 times(const struct sn_lanes *c, const struct f
     memcpy(m.pf, &c->p_factors, sizeof(m.pf));
     memcpy(m.step, &c->step, sizeof(m.step));
     memcpy(&m.inv, c->inv, sizeof(m.inv));
-    struct f5 r = f5_mul(a, b, &m);
+    struct f5 y = times_16(b), r = f5_mul(a, &y, &m);
     return f5_reduce(&r, &m.p);
 }
 
-/* 2^k mod p, plain, from the Montgomery form of 1 (2^256) by doubling. */
-static struct sn_fe power_of_two(const struct sn_field *f, unsigned k)
-{
-    struct sn_fe x = f->one;
-    for (unsigned i = 256; i < k; i++) sn_fe_dbl(f, &x, &x);
-    return x;
-}
 static void constant(struct sn_fe8 *ret, const struct sn_fe *plain)
 {
     struct f5 x = f5_set(plain->v);
@@ -53,11 +60,7 @@ static void init(struct sn_lanes *c, const struct sn_field *f)
     memcpy(&c->p_factors, m.pf, sizeof(m.pf));
     memcpy(&c->step, m.step, sizeof(m.step));
     memcpy(c->inv, &m.inv, sizeof(m.inv));
-    struct sn_fe x = power_of_two(f, 264);
-    constant(&c->enter, &x);
-    constant(&c->leave, &f->one);
-    x = power_of_two(f, 520);
-    constant(&c->r2, &x);
+    constant(&c->r2, &f->r2);
     constant(&c->unit, &(struct sn_fe){{1}});
     c->f = f;
 }
@@ -105,34 +108,33 @@ static void fe8_select(struct sn_fe8 *ret, uint8_t mask, const struct sn_fe8 *a,
 static const uint64_t to_lanes[8] = {0, 2, 4, 6, 1, 3, 5, 7};
 static const uint64_t to_words[8] = {0, 4, 1, 5, 2, 6, 3, 7};
 
-static void fe8_from_fe(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe a[8])
+static void fe8_from_fe(struct sn_fe8 *ret, const struct sn_fe a[8])
 {
     __m512i w[4], order = _mm512_loadu_si512(to_lanes);
     f5_load_words(w, a);
 #pragma GCC unroll 4
     for (unsigned i = 0; i < 4; i++) w[i] = _mm512_permutexvar_epi64(order, w[i]);
-    struct f5 x = f5_split(w, 0), y = get(&c->enter);
-    x = times(c, &x, &y);
+    struct f5 x = f5_split(w, 0);
     put(ret, &x);
 }
-static void out(const struct sn_lanes *c, struct sn_fe ret[8], const struct sn_fe8 *a,
-                const struct sn_fe8 *factor)
+static SN_ALWAYS_INLINE void out(struct sn_fe ret[8], const struct f5 *a)
 {
     __m512i w[4], order = _mm512_loadu_si512(to_words);
-    struct f5 x = get(a), y = get(factor);
-    x = times(c, &x, &y);
-    f5_join(w, &x);
+    f5_join(w, a);
 #pragma GCC unroll 4
     for (unsigned i = 0; i < 4; i++) w[i] = _mm512_permutexvar_epi64(order, w[i]);
     f5_store_words(ret, w);
 }
-static void fe8_to_fe(const struct sn_lanes *c, struct sn_fe ret[8], const struct sn_fe8 *a)
+static void fe8_to_fe(struct sn_fe ret[8], const struct sn_fe8 *a)
 {
-    out(c, ret, a, &c->leave);
+    struct f5 x = get(a);
+    out(ret, &x);
 }
 static void fe8_to_plain(const struct sn_lanes *c, struct sn_fe ret[8], const struct sn_fe8 *a)
 {
-    out(c, ret, a, &c->unit);
+    struct f5 x = get(a), unit = get(&c->unit);
+    x = times(c, &x, &unit);
+    out(ret, &x);
 }
 static void fe8_from_i64(const struct sn_lanes *c, struct sn_fe8 *ret, const int64_t a[8])
 {
@@ -150,9 +152,9 @@ static void fe8_from_i64(const struct sn_lanes *c, struct sn_fe8 *ret, const int
 static void fe8_inv(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a)
 {
     struct sn_fe x[8], scratch[8];
-    fe8_to_fe(c, x, a);
+    fe8_to_fe(x, a);
     sn_fe_batch_inv(c->f, x, 8, scratch);
-    fe8_from_fe(c, ret, x);
+    fe8_from_fe(ret, x);
     explicit_bzero(x, sizeof(x));
     explicit_bzero(scratch, sizeof(scratch));
 }
