@@ -101,6 +101,14 @@ static SN_ALWAYS_INLINE struct ref ref_at(const struct bank *b, size_t i)
     return (struct ref){b->tag + i, b->s + i, b->m + i};
 }
 
+/* Where each bank begins for a frame. */
+static void frame_refs(const struct sn_wbatch *b, const struct frame *f, struct ref ret[3])
+{
+    ret[SN_WARG_REG] = ref_at(&b->bank[SN_WARG_REG], f->regs_at);
+    ret[SN_WARG_CONST] = ref_at(&b->bank[SN_WARG_CONST], 0);
+    ret[SN_WARG_SIGNAL] = ref_at(&b->bank[SN_WARG_SIGNAL], f->base);
+}
+
 /* Fresh registers for one more frame. */
 static int enter(struct sn_wbatch *b, size_t at, uint32_t n)
 {
@@ -151,16 +159,21 @@ static const struct sn_fe8 *as_fe(const struct sn_wbatch *b, struct ref r, struc
     return tmp;
 }
 
-static void put_fe(const struct sn_wbatch *b, const struct frame *f, struct ref d,
-                   const struct sn_fe8 *v)
+static SN_NOINLINE void put_fe_some(const struct sn_wbatch *b, uint8_t mask, const uint16_t *tag,
+                                    const v8 *s, struct sn_fe8 *m, const struct sn_fe8 *v)
 {
-    if (f->mask == f->all) {
-        if (d.m != v) *d.m = *v;
-    } else {
-        struct sn_fe8 tmp;
-        const struct sn_fe8 *old = as_fe(b, d, &tmp);
-        sn_fe8_select(&b->lanes, d.m, f->mask, old, v);
-    }
+    struct sn_fe8 tmp;
+    struct ref d = {(uint16_t *)tag, (v8 *)s, m};
+    const struct sn_fe8 *old = as_fe(b, d, &tmp);
+    sn_fe8_select(&b->lanes, m, mask, old, v);
+}
+static SN_ALWAYS_INLINE void put_fe(const struct sn_wbatch *b, const struct frame *f, struct ref d,
+                                    const struct sn_fe8 *v)
+{
+    if (SN_UNLIKELY(f->mask != f->all))
+        put_fe_some(b, f->mask, d.tag, d.s, d.m, v);
+    else if (d.m != v)
+        *d.m = *v;
     *d.tag = (uint16_t)(FE | USED_M | (*d.tag & USED));
 }
 /* For all lanes. */
@@ -194,7 +207,7 @@ static void put_bools(const struct sn_wbatch *b, const struct frame *f, struct r
     else
         put_small(b, f, d, bools(mask));
 }
-static void put_ref(const struct sn_wbatch *b, const struct frame *f, struct ref d, struct ref a)
+static SN_ALWAYS_INLINE void put_ref(const struct sn_wbatch *b, const struct frame *f, struct ref d, struct ref a)
 {
     if (is_bits(a))
         put_bools(b, f, d, (uint8_t)*a.tag);
@@ -328,7 +341,7 @@ static bool bit_op(uint32_t op, uint8_t x, uint8_t y, uint8_t *ret)
 }
 
 /* Bits times elements, sums that begin with nothing. */
-static bool unit_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
+static SN_ALWAYS_INLINE bool unit_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
                     struct ref x, struct ref y)
 {
     struct ref s = is_fe(x) ? y : x, m = is_fe(x) ? x : y;
@@ -364,7 +377,7 @@ static void invert(const struct sn_wbatch *b, struct sn_fe8 *ret, const struct s
         sn_fe8_inv(&b->lanes, ret, a);
     }
 }
-static void field_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
+static SN_ALWAYS_INLINE void field_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
                      struct ref x, struct ref y)
 {
     struct sn_fe8 p, q, out, *to = f->mask == f->all ? d.m : &out;
@@ -413,10 +426,21 @@ static SN_ALWAYS_INLINE bool quick(uint32_t op, struct ref d, struct ref x, stru
     put_ints(d, r);
     return true;
 }
-static SN_NOINLINE void operate(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
-                                struct ref x, struct ref y)
+/* What begins at first[] for the operand's bank. */
+static SN_ALWAYS_INLINE struct ref ref_of(const struct ref first[3], uint32_t arg)
 {
+    const struct ref *r = &first[arg >> 30];
+    size_t i = SN_WARG_INDEX(arg);
+    return (struct ref){r->tag + i, r->s + i, r->m + i};
+}
+/* Takes the instruction, not three references: copies of these through the stack cost more than a sum. */
+static SN_NOINLINE void operate(struct sn_wbatch *b, const struct frame *f, const struct ref first[3],
+                                const struct sn_wins *i)
+{
+    struct ref d = ref_of(first, i->d), x = ref_of(first, i->a);
+    uint32_t op = i->op;
     bool unary = op >= SN_ZOP_NEG;
+    struct ref y = unary ? x : ref_of(first, i->b);
     uint8_t mask;
     if (!unary && is_bits(x) && is_bits(y) && bit_op(op, (uint8_t)*x.tag, (uint8_t)*y.tag, &mask)) {
         put_bools(b, f, d, mask);
@@ -662,11 +686,11 @@ static void copy(struct sn_wbatch *b, const struct frame *f, const struct sn_win
     /* Not where one would read what it wrote. */
     bool dense = step_d == 1 && step_a == 1 && f->mask == f->all && (d + i->c <= a || a + i->c <= d);
     for (uint32_t n = i->c; n > 0;) {
-        uint32_t done = dense ? copy_bits(sig->tag + d, sig->tag + a, n) : 0;
-        if (done == 0) {
+        uint32_t done = 1;
+        if (dense && n > 3 && is_bits(ref_at(sig, a)))
+            done = copy_bits(sig->tag + d, sig->tag + a, n);
+        else
             put_ref(b, f, ref_at(sig, d), ref_at(sig, a));
-            done = 1;
-        }
         d += done * step_d;
         a += done * step_a;
         n -= done;
@@ -690,18 +714,19 @@ static int run(struct sn_wbatch *b, struct frame *f)
         return SN_E_DEPTH;
     }
     f->next = UINT32_MAX;
-    size_t base[3] = {f->regs_at, 0, f->base};
+    struct ref first[3];
+    frame_refs(b, f, first);
     int r = 0;
 #define BANK(x) (&b->bank[(x) >> 30])
-#define AT(x) (base[(x) >> 30] + SN_WARG_INDEX(x))
-#define ARG(x) ref_at(BANK(x), AT(x))
+#define AT(x) ((size_t)(first[(x) >> 30].tag - BANK(x)->tag) + SN_WARG_INDEX(x))
+#define ARG(x) ref_of(first, x)
     for (uint32_t pc = 0;;) {
         if (SN_UNLIKELY(pc >= f->next)) pc = regroup(f, pc); /* others wait here */
         if (pc >= f->code->n) break;
         const struct sn_wins *i = &f->code->ins[pc++];
         if (i->op < SN_ZOP_N) {
             if (i->op > SN_ZOP_MUL || f->mask != f->all || !quick(i->op, ARG(i->d), ARG(i->a), ARG(i->b)))
-                operate(b, f, i->op, ARG(i->d), ARG(i->a), ARG(i->b));
+                operate(b, f, first, i);
             continue;
         }
         switch (i->op) {
@@ -726,6 +751,7 @@ static int run(struct sn_wbatch *b, struct frame *f)
         case SN_WOP_RUN:
         case SN_WOP_CALL:
             if ((r = transfer(b, f, i)) < 0) return r;
+            frame_refs(b, f, first); /* registers may have moved */
             break;
         case SN_WOP_RET: pc = f->mask == f->all ? f->code->n : regroup(f, f->code->n); break;
         default: break; /* log: programs that log run one at a time */
