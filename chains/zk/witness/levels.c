@@ -35,8 +35,8 @@ static void each(struct analysis *a, uint32_t arg, uint32_t n, ptrdiff_t step, u
 static void one(struct analysis *a, uint32_t arg, use_fn *use) { each(a, arg, 1, 1, use); }
 
 /* All that an instruction reads and writes. Returns false for those that decide what comes next. */
-static bool uses(struct analysis *a, const struct sn_witness_prog *p, const struct sn_winstance *inst,
-                 const struct sn_wins *i, use_fn *read, use_fn *write)
+static bool uses(struct analysis *a, const struct sn_witness_prog *p, const struct sn_wins *i,
+                 use_fn *read, use_fn *write)
 {
     switch (i->op) {
     case SN_WOP_SELECT: one(a, i->c, read); break;
@@ -54,13 +54,6 @@ static bool uses(struct analysis *a, const struct sn_witness_prog *p, const stru
         each(a, SN_WARG(SN_WARG_REG, i->a), p->functions[i->c].n_args, 1, read);
         each(a, SN_WARG(SN_WARG_REG, i->d), p->functions[i->c].n_ret, 1, write);
         return true;
-    case SN_WOP_RUN: {
-        const struct sn_wsub *sub = &inst->subs[i->c];
-        uint32_t first = SN_WARG(SN_WARG_SIGNAL, sub->offset), n = p->instances[sub->instance].size;
-        each(a, first, n, 1, read);
-        each(a, first, n, 1, write);
-        return true;
-    }
     case SN_WOP_CHECK:
     case SN_WOP_ASSERT:
     case SN_WOP_MOV:
@@ -77,6 +70,21 @@ static bool uses(struct analysis *a, const struct sn_witness_prog *p, const stru
     return true;
 }
 
+/* A sub-component reads and writes what is its own, which is most of all signals: once over them before
+ * and once behind. */
+static void need_sub(struct analysis *a, const struct sn_wsub *sub, uint32_t n)
+{
+    const struct seen *s = a->of[SN_WARG_SIGNAL] + sub->offset;
+    uint32_t level = 0;
+    for (uint32_t i = 0; i < n; i++) level = SN_MAX(level, SN_MAX(s[i].written, s[i].read));
+    a->level = level;
+}
+static void did_sub(struct analysis *a, const struct sn_wsub *sub, uint32_t n)
+{
+    struct seen *s = a->of[SN_WARG_SIGNAL] + sub->offset;
+    for (uint32_t i = 0; i < n; i++) s[i] = (struct seen){a->level, a->level};
+}
+
 static bool is_heavy(const struct sn_winstance *inst, const struct sn_wins *i, struct sn_wheavy h)
 {
     return i->op == SN_WOP_RUN && h.cost[inst->subs[i->c].instance] >= h.min;
@@ -91,10 +99,18 @@ static uint32_t find_levels(struct analysis *a, const struct sn_witness_prog *p,
         const struct sn_wins *i = &inst->code.ins[k];
         bool heavy = is_heavy(inst, i, h);
         a->level = 0;
-        if (!uses(a, p, inst, i, need_read, need_write)) return 0;
-        ret[k] = a->level;
-        a->level += heavy; /* it runs when its level's instructions have */
-        (void)uses(a, p, inst, i, did_read, did_write);
+        if (i->op == SN_WOP_RUN) {
+            const struct sn_wsub *sub = &inst->subs[i->c];
+            uint32_t n = p->instances[sub->instance].size;
+            need_sub(a, sub, n);
+            ret[k] = a->level;
+            a->level += heavy; /* it runs when its level's instructions have */
+            did_sub(a, sub, n);
+        } else {
+            if (!uses(a, p, i, need_read, need_write)) return 0;
+            ret[k] = a->level;
+            (void)uses(a, p, i, did_read, did_write);
+        }
         levels = SN_MAX(levels, ret[k] + 1);
         n_heavy += heavy;
         heavy_levels = SN_MAX(heavy_levels, heavy ? ret[k] + 1 : 0);
@@ -132,6 +148,9 @@ static int sort(struct sn_wlevels *l, const struct sn_winstance *inst, struct sn
 int sn_wlevels_make(const struct sn_witness_prog *p, const struct sn_winstance *inst,
                     struct sn_wheavy heavy, struct sn_wlevels *ret)
 {
+    uint32_t n_heavy = 0;
+    for (uint32_t k = 0; k < inst->code.n; k++) n_heavy += is_heavy(inst, &inst->code.ins[k], heavy);
+    if (n_heavy < 2) return 0;
     struct seen *regs SN_CLEANUP(sn_freep) = sn_zalloc(inst->code.n_regs + 1u, sizeof(*regs));
     struct seen *signals SN_CLEANUP(sn_freep) = sn_zalloc(inst->size + 1u, sizeof(*signals));
     uint32_t *level SN_CLEANUP(sn_freep) = sn_alloc((inst->code.n + 1u) * sizeof(*level));
