@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/vec_int.h - the doors to the AVX-512 kernels, eight elements at a time.
- * vec.c, vec_lanes.c, vec_msm.c, vec_ntt.c and vec_rows.c are compiled twice: for AVX-512 IFMA, and for processors
- * that have AVX-512 without it, where products of 52-bit limbs come from fused multiply-adds of
- * doubles. The two builds differ in vec_f5_int.h's products only. */
+ * vec.c, vec_lanes.c, vec_msm.c, vec_ntt.c and vec_rows.c are compiled twice: for AVX-512 IFMA, and
+ * for processors that have AVX-512 without it, where products of 52-bit limbs come from fused
+ * multiply-adds of doubles. The two builds differ in vec_f5_int.h's products only. */
 #pragma once
 #include "crypto/field_int.h"
 #include "crypto/msm_int.h"

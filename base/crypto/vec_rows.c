@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/vec_rows.c - rows eight at a time: the kernel of rows.h.
  *
- * Eight rows of about the same shape are eight lanes, and lane k takes entry j of its sum in step j: elements
- * are loaded and transposed from where they lie (gather instructions are several times slower on
- * processors whose microcode guards them). A long sum is taken apart by itself, eight of its entries to a step. Products
- * are added up in ten columns without being reduced; an entry of +-1 is added to the upper five, which
- * stand for 2^260 and more, and costs no product. A wire that is 0 or 1 in all eight lanes turns the
- * product into an addition as well. A long sum that was met shortly before, or its negation, is not made
- * again: x^5 is three rows, and x, which may be a sum of sixty, stands in them three times.
+ * Eight rows of about the same shape are eight lanes, and lane k takes entry j of its sum in step j:
+ * elements are loaded and transposed from where they lie (gather instructions are several times
+ * slower on processors whose microcode guards them). A long sum is taken apart by itself, eight of
+ * its entries to a step. Products are added up in ten columns without being reduced; an entry of +-1
+ * is added to the upper five, which stand for 2^260 and more, and costs no product. A wire that is 0
+ * or 1 in all eight lanes turns the product into an addition as well. A long sum that was met shortly
+ * before, or its negation, is not made again: x^5 is three rows, and x, which may be a sum of sixty,
+ * stands in them three times.
  *
  * Elements are taken as they lie in memory, x*2^256 for x; coefficients enter times 2^4, so a sum's
  * columns hold s*2^516, and (-a*2^256)(b*2^256)*2^4 added to those of c is (c - ab)*2^516: reduced

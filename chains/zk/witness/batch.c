@@ -207,7 +207,8 @@ static void put_bools(const struct sn_wbatch *b, const struct frame *f, struct r
     else
         put_small(b, f, d, bools(mask));
 }
-static SN_ALWAYS_INLINE void put_ref(const struct sn_wbatch *b, const struct frame *f, struct ref d, struct ref a)
+static SN_ALWAYS_INLINE void put_ref(const struct sn_wbatch *b, const struct frame *f, struct ref d,
+                                     struct ref a)
 {
     if (is_bits(a))
         put_bools(b, f, d, (uint8_t)*a.tag);
@@ -341,8 +342,8 @@ static bool bit_op(uint32_t op, uint8_t x, uint8_t y, uint8_t *ret)
 }
 
 /* Bits times elements, sums that begin with nothing. */
-static SN_ALWAYS_INLINE bool unit_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
-                    struct ref x, struct ref y)
+static SN_ALWAYS_INLINE bool unit_op(struct sn_wbatch *b, const struct frame *f, uint32_t op,
+                                     struct ref d, struct ref x, struct ref y)
 {
     struct ref s = is_fe(x) ? y : x, m = is_fe(x) ? x : y;
     if (op == SN_ZOP_MUL) {
@@ -377,8 +378,8 @@ static void invert(const struct sn_wbatch *b, struct sn_fe8 *ret, const struct s
         sn_fe8_inv(&b->lanes, ret, a);
     }
 }
-static SN_ALWAYS_INLINE void field_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
-                     struct ref x, struct ref y)
+static SN_ALWAYS_INLINE void field_op(struct sn_wbatch *b, const struct frame *f, uint32_t op,
+                                      struct ref d, struct ref x, struct ref y)
 {
     struct sn_fe8 p, q, out, *to = f->mask == f->all ? d.m : &out;
     const struct sn_fe8 *u = as_fe(b, x, &p), *v;
@@ -725,7 +726,8 @@ static int run(struct sn_wbatch *b, struct frame *f)
         if (pc >= f->code->n) break;
         const struct sn_wins *i = &f->code->ins[pc++];
         if (i->op < SN_ZOP_N) {
-            if (i->op > SN_ZOP_MUL || f->mask != f->all || !quick(i->op, ARG(i->d), ARG(i->a), ARG(i->b)))
+            if (i->op > SN_ZOP_MUL || f->mask != f->all ||
+                !quick(i->op, ARG(i->d), ARG(i->a), ARG(i->b)))
                 operate(b, f, first, i);
             continue;
         }
