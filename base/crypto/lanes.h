@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/lanes.h - eight field elements at a time, for code that does the same to eight of them.
  *
- * A struct sn_fe8 is one element in each of eight lanes, in a form of its own (five limbs of 52
- * bits, Montgomery with 2^260), always fully reduced. Needs AVX-512 (F, DQ, VL, BW); products are
+ * A struct sn_fe8 is one element in each of eight lanes: the integer of the ordinary Montgomery form
+ * in five limbs of 52 bits, always fully reduced. Needs AVX-512 (F, DQ, VL, BW); products are
  * several times faster with IFMA. Time does not depend on the values, but for sn_fe8_inv. Outputs
  * may be the inputs. Nothing here allocates or suspends; any thread may call it. */
 #pragma once
@@ -10,9 +10,6 @@
 
 struct sn_fe8 {
     _Alignas(64) uint64_t l[5][8];
-};
-struct sn_fe_pair {
-    const struct sn_fe *a, *b;
 };
 struct sn_lanes;
 /* The kernels, for one set of instructions. */
@@ -28,12 +25,10 @@ struct sn_lanes_ops {
     uint8_t (*equal)(const struct sn_fe8 *a, const struct sn_fe8 *b);
     void (*select)(struct sn_fe8 *ret, uint8_t mask, const struct sn_fe8 *a,
                    const struct sn_fe8 *b);
-    void (*from_fe)(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe a[8]);
-    void (*to_fe)(const struct sn_lanes *c, struct sn_fe ret[8], const struct sn_fe8 *a);
+    void (*from_fe)(struct sn_fe8 *ret, const struct sn_fe a[8]);
+    void (*to_fe)(struct sn_fe ret[8], const struct sn_fe8 *a);
     void (*to_plain)(const struct sn_lanes *c, struct sn_fe ret[8], const struct sn_fe8 *a);
     void (*from_i64)(const struct sn_lanes *c, struct sn_fe8 *ret, const int64_t a[8]);
-    void (*dot_many)(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe_pair *pairs,
-                     const uint32_t *end, size_t n);
 };
 /* A field as the kernels need it; constant after sn_lanes_init. */
 struct sn_lanes {
@@ -42,7 +37,7 @@ struct sn_lanes {
     struct sn_fe8 p, zero;
     struct sn_fe8 p_factors, step; /* for the reduction, as the kernels multiply */
     _Alignas(64) uint64_t inv[8];
-    struct sn_fe8 enter, leave, r2, unit; /* 2^264, 2^256, 2^520 mod p; 1: all plain */
+    struct sn_fe8 r2, unit; /* 2^512 mod p; 1 */
 };
 
 /* sn_lanes_init - Returns 0, SN_E_UNIMPLEMENTED (no diagnostic) where the processor has not the
@@ -86,12 +81,12 @@ static inline void sn_fe8_select(const struct sn_lanes *c, struct sn_fe8 *ret, u
 static inline void sn_fe8_from_fe(const struct sn_lanes *c, struct sn_fe8 *ret,
                                   const struct sn_fe a[8])
 {
-    c->ops->from_fe(c, ret, a);
+    c->ops->from_fe(ret, a);
 }
 static inline void sn_fe8_to_fe(const struct sn_lanes *c, struct sn_fe ret[8],
                                 const struct sn_fe8 *a)
 {
-    c->ops->to_fe(c, ret, a);
+    c->ops->to_fe(ret, a);
 }
 static inline void sn_fe8_to_plain(const struct sn_lanes *c, struct sn_fe ret[8],
                                    const struct sn_fe8 *a)
@@ -103,9 +98,3 @@ static inline void sn_fe8_from_i64(const struct sn_lanes *c, struct sn_fe8 *ret,
 {
     c->ops->from_i64(c, ret, a);
 }
-
-/* sn_fe_dot_many - ret[i] = the sum of a*b over pairs end[i-1] .. end[i]-1 (from 0 where i is 0), i < n,
- * on any processor. With AVX-512 a sum is reduced once for every 16 to 64 products, eight sums at a
- * time: for sums of several products, single ones leave lanes empty. */
-void sn_fe_dot_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe_pair *pairs,
-                    const uint32_t *end, size_t n);

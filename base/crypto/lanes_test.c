@@ -2,7 +2,6 @@
 /* crypto/lanes_test.c - eight lanes give what one gives, on random values and edges. */
 #include "crypto/lanes.h"
 
-#include "crypto/fence_test.h"
 #include "crypto/vec_int.h"
 #include "harness/test.h"
 
@@ -74,40 +73,6 @@ static void round_of(const struct sn_lanes *c)
     }
 }
 
-/* Sums of products of elements that lie anywhere: none, a few, more than one reduction takes; the
- * first element is p - 1, and some sums are of its square only. */
-static void dots(const struct sn_field *f)
-{
-    enum { N = 29, DOTS = 11, PAIRS = DOTS * 150 };
-    static struct sn_fe_pair pairs[PAIRS];
-    struct fence room[3];
-    for (unsigned i = 0; i < 3; i++) T_ASSERT(fence_init(&room[i], sizeof(pairs)));
-    struct sn_fe *v = fence_at(&room[0], N * sizeof(*v), true), want[DOTS] = {0}, t;
-    uint32_t end[DOTS], at = 0;
-    size_t n = sn_test_rand_below(DOTS + 1);
-    for (unsigned i = 0; i < N; i++) v[i] = some(f);
-    v[0] = f->p;
-    v[0].v[0]--;
-    for (size_t i = 0; i < n; i++) {
-        bool worst = sn_test_rand_below(4) == 0;
-        for (uint64_t k = sn_test_rand_below(sn_test_rand_below(3) ? 20 : 150); k > 0; k--, at++) {
-            pairs[at].a = &v[worst ? 0 : sn_test_rand_below(N)];
-            pairs[at].b = &v[worst ? 0 : sn_test_rand_below(N)];
-            sn_fe_mul(f, &t, pairs[at].a, pairs[at].b);
-            sn_fe_add(f, &want[i], &want[i], &t);
-        }
-        end[i] = at;
-    }
-    /* What is read and written ends where memory does. */
-    struct sn_fe_pair *p = fence_at(&room[1], at * sizeof(*p), true);
-    struct sn_fe *got = fence_at(&room[2], n * sizeof(*got), true);
-    memcpy(p, pairs, at * sizeof(*p));
-    sn_fe_dot_many(f, got, p, end, n);
-    for (size_t i = 0; i < n; i++)
-        T_ASSERTF(sn_fe_equal(&got[i], &want[i]), "sum %zu of %zu, %s", i, n, f->name);
-    for (unsigned i = 0; i < 3; i++) fence_done(&room[i]);
-}
-
 static void all_fields(void)
 {
     static const struct sn_field *const fields[] = {&sn_bn254_fr, &sn_bn254_fq, &sn_bls12_381_fr};
@@ -117,7 +82,6 @@ static void all_fields(void)
     T_EQ(sn_field_init(&full, "2^256-189", &big), 0);
     for (unsigned k = 0; k < sn_test_cases(1000); k++) {
         const struct sn_field *f = k % 4 == 3 ? &full : fields[k % 4];
-        if (k % 8 < 4) dots(f);
         if (!sn_field_vec) continue;
         T_EQ(sn_lanes_init(&c, f), 0);
         round_of(&c);

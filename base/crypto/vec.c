@@ -57,6 +57,7 @@ const struct sn_vec_engine VEC_(engine) = {
     .mul_many = VEC_(mul_many),
     .scale_many = VEC_(scale_many),
     .lanes = &VEC_(lanes),
+    .rows_check = VEC_(rows_check),
     .ntt_new = VEC_(ntt_new),
     .ntt_free = VEC_(ntt_free),
     .ntt_run = VEC_(ntt_run),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/vec_int.h - the doors to the AVX-512 kernels, eight elements at a time.
- * vec.c, vec_lanes.c, vec_msm.c and vec_ntt.c are compiled twice: for AVX-512 IFMA, and for processors
- * that have AVX-512 without it, where products of 52-bit limbs come from fused multiply-adds of
- * doubles. The two builds differ in vec_f5_int.h's products only. */
+ * vec.c, vec_lanes.c, vec_msm.c, vec_ntt.c and vec_rows.c are compiled twice: for AVX-512 IFMA, and
+ * for processors that have AVX-512 without it, where products of 52-bit limbs come from fused
+ * multiply-adds of doubles. The two builds differ in vec_f5_int.h's products only. */
 #pragma once
 #include "crypto/field_int.h"
 #include "crypto/msm_int.h"
@@ -15,8 +15,13 @@
 
 /* A transform's tables in vector form, for domains of 2^SN_VEC_NTT_LOG_MIN elements and more. */
 #define SN_VEC_NTT_LOG_MIN 8
+/* Where rows of a field of fewer bits are checked one by one: the kernel estimates quotients by the top
+ * limb. */
+#define SN_VEC_ROWS_BITS_MIN 240
+#define SN_VEC_ROWS_LONG 8u /* entries of a sum from which on it is taken apart by itself */
 struct sn_vec_ntt;
 struct sn_lanes_ops;
+struct sn_fe_rows;
 enum sn_ntt_mode { SN_NTT_FORWARD, SN_NTT_INVERSE, SN_NTT_COSET };
 
 struct sn_vec_engine {
@@ -36,6 +41,9 @@ struct sn_vec_engine {
     int (*ntt_run)(const struct sn_vec_ntt *t, struct sn_fe *a, enum sn_ntt_mode mode,
                    const struct sn_par *par);
     const struct sn_lanes_ops *lanes; /* of lanes.h */
+    /* sn_fe_rows_check, for SN_VEC_ROWS_BITS_MIN and more. */
+    uint32_t (*rows_check)(const struct sn_field *f, const struct sn_fe_rows *r, uint32_t lo,
+                           uint32_t hi);
     /* NULL where the group has no vector engine. */
     const struct sn_msm_engine *(*msm_engine)(const struct sn_group *g);
 };
@@ -56,6 +64,8 @@ void VEC_(ntt_free)(struct sn_vec_ntt *t);
 int VEC_(ntt_run)(const struct sn_vec_ntt *t, struct sn_fe *a, enum sn_ntt_mode mode,
                   const struct sn_par *par);
 extern const struct sn_lanes_ops VEC_(lanes);
+uint32_t VEC_(rows_check)(const struct sn_field *f, const struct sn_fe_rows *r, uint32_t lo,
+                          uint32_t hi);
 const struct sn_msm_engine *VEC_(msm_engine)(const struct sn_group *g);
 #ifdef __x86_64__
 extern const struct sn_vec_engine sn_vec_ifma_engine, sn_vec_fma_engine;

@@ -4,13 +4,17 @@
  *                                                     and OUT.snw.r1cs
  *   witness run PROGRAM.snw INPUT.json OUT.wtns       the whole process a user runs
  *   witness time PROGRAM.snw INPUT.json               library calls: lines of "WHAT MICROSECONDS"
- *   witness check SYSTEM.r1cs WITNESS.wtns            rows one by one and sn_r1cs_check
+ *   witness check SYSTEM.r1cs WITNESS.wtns            rows one by one, the same without products by
+ *                                                     1 and -1, and sn_r1cs_check
+ *   witness beside PROGRAM.snw INPUT.json             "ONE_MS TWO_MS": one witness on one thread and on
+ *                                                     two, wall, medians
  *   witness cache PROGRAM.snw INPUT.json              "HIT_RATE MS_WITHOUT MS_WITH" of a mix
  *   witness spawn N COMMAND...                        N processes: "WALL_MS CPU_MS", the medians
  * Times are CPU time, the least of some repetitions: the machine is shared. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -23,6 +27,7 @@
 #include "core/alloc.h"
 #include "core/rand.h"
 #include "core/status.h"
+#include "crypto/vec_int.h"
 #include "zk/circom/circom.h"
 #include "zk/witness/prog.h"
 
@@ -199,13 +204,58 @@ static void checks(const char *system, const char *wtns)
     must(sn_wtns_read(map(wtns), &f, &w, &n), wtns);
     must(n == s.n_wires ? 0 : sn_fail(SN_E_INVALID_ARGUMENT, "another circuit"), wtns);
     BEST("rows", 30, must(sn_r1cs_check_scalar(&s, w, &row), "rows"));
+    const struct sn_vec_engine *used = sn_field_vec;
+    sn_field_vec = NULL;
+    BEST("plain", 30, must(sn_r1cs_check(&s, w, NULL, &row), "check"));
+    sn_field_vec = used;
     BEST("check", 30, must(sn_r1cs_check(&s, w, NULL, &row), "check"));
+}
+
+/* Two threads, one of them the caller's. */
+struct pair {
+    void (*job)(void *arg, size_t i);
+    void *arg;
+    size_t n;
+    _Atomic size_t next;
+};
+static void *pair_member(void *arg)
+{
+    struct pair *p = arg;
+    for (size_t i; (i = atomic_fetch_add(&p->next, 1)) < p->n;) p->job(p->arg, i);
+    return NULL;
+}
+static void pair_run(void *ctx, void (*job)(void *arg, size_t i), void *arg, size_t n)
+{
+    struct pair p = {.job = job, .arg = arg, .n = n};
+    pthread_t other;
+    bool two = pthread_create(&other, NULL, pair_member, &p) == 0; /* banned: a bench has no runtime */
+    (void)pair_member(&p);
+    if (two) (void)pthread_join(other, NULL);
 }
 
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return x < y ? -1 : x > y;
+}
+static void beside(const char *program, const char *json)
+{
+    enum { RUNS = 31 };
+    struct sn_witness_prog *p;
+    struct sn_par par = {.run = pair_run, .width = 2};
+    struct sn_witness_opts o[2] = {{0}, {.par = &par}};
+    double ms[2][RUNS];
+    must(sn_witness_read(map(program), &p), program);
+    struct sn_fe *in = inputs_of(p, json), *w = sn_alloc(sn_witness_n_wires(p) * sizeof(*w));
+    for (unsigned i = 0; i < 2 * RUNS; i++) {
+        struct timespec a, b;
+        clock_gettime(CLOCK_MONOTONIC, &a); /* banned: a bench measures time */
+        must(sn_witness_run_wires(p, in, &o[i % 2], w), program);
+        clock_gettime(CLOCK_MONOTONIC, &b); /* banned: a bench measures time */
+        ms[i % 2][i / 2] = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6;
+    }
+    for (unsigned k = 0; k < 2; k++) qsort(ms[k], RUNS, sizeof(double), by_value);
+    printf("%.3f %.3f\n", ms[0][RUNS / 2], ms[1][RUNS / 2]);
 }
 static void spawn(int n, char **argv)
 {
@@ -248,6 +298,8 @@ int main(int argc, char **argv)
         caches(argv[2], argv[3]);
     } else if (argc == 4 && strcmp(argv[1], "check") == 0) {
         checks(argv[2], argv[3]);
+    } else if (argc == 4 && strcmp(argv[1], "beside") == 0) {
+        beside(argv[2], argv[3]);
     } else if (argc >= 4 && strcmp(argv[1], "spawn") == 0) {
         spawn(atoi(argv[2]), argv + 3);
     } else {

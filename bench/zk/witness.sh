@@ -48,8 +48,10 @@ echo
 echo "A process reads its program and input.json and writes the .wtns file: medians of ${BENCH_RUNS:-31}, wall and CPU milliseconds."
 echo "Library calls: CPU microseconds, the least of 30 to 90."
 echo
-echo "| circuit | process | C++ process | / C++ wall | / C++ CPU | load | one | one of 16 in lanes | lanes / one | rows | check | rows / check |"
-echo "|---|---|---|---|---|---|---|---|---|---|---|---|"
+echo "Rows: products entry by entry over compressed sparse rows; plain: without products by 1 and -1 and of zeros; check: eight at a time."
+echo
+echo "| circuit | process | C++ process | C++ / ours wall | C++ / ours CPU | load | one | one of 16 in lanes | one / lanes | rows | plain | check | rows / check | plain / check |"
+echo "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
 for name in "$@"; do
   circuit "$name" >"$BENCH_TMP/$name.circom"
   inputs "$name" >"$BENCH_TMP/$name.json"
@@ -67,8 +69,26 @@ for name in "$@"; do
   lane=$(bench_div "$(t many16)" 16 %.1f)
   echo "| $name | $wall ($cpu) | $peer_wall ($peer_cpu) | $(bench_div "$peer_wall" "$wall")x | $(bench_div "$peer_cpu" "$cpu")x" \
     "| $(t load) | $(t one16 | awk '{printf "%.1f", $1 / 16}') | $lane | $(bench_div "$(t one16)" "$(t many16)")x" \
-    "| $(t rows) | $(t check) | $(bench_div "$(t rows)" "$(t check)")x |"
+    "| $(t rows) | $(t plain) | $(t check) | $(bench_div "$(t rows)" "$(t check)")x | $(bench_div "$(t plain)" "$(t check)")x |"
 done
+echo
+echo "One witness of a circuit with four EdDSA verifiers that do not depend on each other: wall milliseconds, medians of 31 in turn."
+echo
+sed -e 's/component main.*//' tests/interop/zk/eddsa_poseidon.circom >"$BENCH_TMP/four.circom"
+cat >>"$BENCH_TMP/four.circom" <<'END'
+template Four() {
+  signal input enabled; signal input Ax; signal input Ay; signal input S; signal input R8x; signal input R8y; signal input M;
+  component v[4];
+  for (var i = 0; i < 4; i++) {
+    v[i] = EdDSAPoseidonVerifier();
+    v[i].enabled <== enabled; v[i].Ax <== Ax; v[i].Ay <== Ay; v[i].S <== S; v[i].R8x <== R8x; v[i].R8y <== R8y; v[i].M <== M;
+  }
+}
+component main = Four();
+END
+"$ours" compile "$BENCH_TMP/four.circom" "$BENCH_TMP/four.snw" -l "$cache/node_modules" || exit 1
+read -r alone two < <("$ours" beside "$BENCH_TMP/four.snw" tests/interop/zk/eddsa_poseidon.json)
+echo "One thread $alone, two threads $two: $(bench_div "$alone" "$two")x."
 echo
 echo "Cache: 4,000 requests for 500 different inputs, Zipf with exponent 1, the cache holds 125 witnesses."
 echo

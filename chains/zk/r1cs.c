@@ -7,6 +7,7 @@
 #include "core/alloc.h"
 #include "core/map.h"
 #include "core/status.h"
+#include "crypto/rows.h"
 #include "zk/elim_int.h"
 #include "zk/gates.h"
 
@@ -16,9 +17,11 @@
 void sn_r1cs_done(struct sn_r1cs *s)
 {
     sn_free(s->row_at);
+    sn_free(s->row_order);
     sn_free(s->wire);
     sn_free(s->coef);
     sn_free(s->dict);
+    sn_free(s->negation);
     sn_free(s->label_of);
     sn_r1cs_gates_free(s->gates);
     *s = (struct sn_r1cs){0};
@@ -71,26 +74,48 @@ static int index_grow(struct sn_r1cs_builder *b)
     return 0;
 }
 
+static int grow_dict(struct sn_r1cs_builder *b)
+{
+    size_t cap = 2 * b->dict_cap + 32;
+    struct sn_fe *dict = sn_realloc(b->sys.dict, cap * sizeof(*dict));
+    if (!dict) return SN_E_NOMEM;
+    b->sys.dict = dict;
+    uint32_t *negation = sn_realloc(b->sys.negation, cap * sizeof(*negation));
+    if (!negation) return SN_E_NOMEM;
+    b->sys.negation = negation;
+    b->dict_cap = cap;
+    return 0;
+}
+/* Where the index has the coefficient, or has room for it. */
+static size_t index_at(const struct sn_r1cs_builder *b, const struct sn_fe *coef)
+{
+    size_t mask = b->index_cap - 1, at = sn_hash(coef, sizeof(*coef), INDEX_SEED) & mask;
+    while (b->index[at] && !sn_fe_equal(&b->sys.dict[b->index[at] - 1], coef)) at = (at + 1) & mask;
+    return at;
+}
+
 int64_t sn_r1cs_coef(struct sn_r1cs_builder *b, const struct sn_fe *coef)
 {
     struct sn_r1cs *s = &b->sys;
+    struct sn_fe minus;
     if (2 * ((size_t)s->n_dict + 1) > b->index_cap) {
         int r = index_grow(b);
         if (r < 0) return r;
     }
-    size_t at = sn_hash(coef, sizeof(*coef), INDEX_SEED) & (b->index_cap - 1);
-    for (; b->index[at]; at = (at + 1) & (b->index_cap - 1))
-        if (sn_fe_equal(&s->dict[b->index[at] - 1], coef)) return b->index[at] - 1;
+    size_t at = index_at(b, coef);
+    if (b->index[at]) return b->index[at] - 1;
     if (s->n_dict == b->dict_cap) {
-        size_t cap = 2 * b->dict_cap + 32;
-        struct sn_fe *p = sn_realloc(s->dict, cap * sizeof(*p));
-        if (!p) return SN_E_NOMEM;
-        s->dict = p;
-        b->dict_cap = cap;
+        int r = grow_dict(b);
+        if (r < 0) return r;
     }
-    s->dict[s->n_dict++] = *coef;
-    b->index[at] = s->n_dict;
-    return s->n_dict - 1;
+    uint32_t id = s->n_dict++;
+    s->dict[id] = *coef;
+    b->index[at] = id + 1;
+    sn_fe_neg(s->field, &minus, coef);
+    uint32_t found = b->index[index_at(b, &minus)];
+    s->negation[id] = found ? found - 1 : id;
+    s->negation[s->negation[id]] = id;
+    return id;
 }
 
 int sn_r1cs_builder_init(struct sn_r1cs_builder *b, const struct sn_field *f)
@@ -271,6 +296,11 @@ int sn_r1cs_builder_finish(struct sn_r1cs_builder *b, const struct sn_r1cs_signa
     struct sn_r1cs *s = &b->sys;
     int r = check_signals(s, n);
     if (r == 0) {
+        s->row_order = sn_alloc(s->n_rows + 1u);
+        if (!s->row_order) r = SN_E_NOMEM;
+    }
+    if (r == 0) {
+        sn_fe_rows_order(s->row_at, s->n_rows, s->row_order);
         /* Shrinking may not fail the caller: the larger block serves as well. */
         size_t entries = SN_MAX(sn_r1cs_n_entries(s), 1u);
         void *p = sn_realloc(s->wire, entries * sizeof(*s->wire));

@@ -63,9 +63,11 @@ struct sn_r1cs {
     uint32_t n_dict;    /* different coefficients */
     uint32_t *row_at;   /* 3*n_rows+1: entries row_at[3*i+m] .. row_at[3*i+m+1] are row i of A, B, C
                          * for m = 0, 1, 2 */
+    uint8_t *row_order; /* n_rows: how sn_r1cs_check takes them, see crypto/rows.h */
     uint32_t *wire;     /* of each entry */
     uint32_t *coef;     /* of each entry: index into dict */
     struct sn_fe *dict; /* Montgomery; SN_COEF_ONE and SN_COEF_MINUS_ONE come first */
+    uint32_t *negation; /* n_dict: the place of -dict[i], i where it is in no place */
     uint64_t *label_of; /* n_wires: which label each wire carries; NULL = the identity */
     struct sn_r1cs_gates *gates; /* NULL = none, and none were announced */
 };

@@ -47,7 +47,9 @@ static int write_all(void *ctx, const void *data, size_t n)
     return 0;
 }
 
-/* The file gets its name when it is complete. */
+/* The file gets its name when it is complete. An older one of that name goes first: where a rename
+ * replaces a file, ext4 has the new one's bytes written before it returns, which takes several times as
+ * long as everything else here. */
 static int run_to(const struct sn_witness_prog *p, const struct sn_fe *inputs, const char *path)
 {
     char temp[PATH_BYTES_MAX];
@@ -59,6 +61,7 @@ static int run_to(const struct sn_witness_prog *p, const struct sn_fe *inputs, c
     struct sn_zk_sink sink = {write_all, &fd};
     int r = sn_witness_run_wtns(p, inputs, NULL, &sink);
     (void)close(fd);
+    if (r == 0 && unlink(path) < 0 && errno != ENOENT) r = sn_fail_errno(errno, "replace %s", path);
     if (r == 0 && rename(temp, path) < 0) r = sn_fail_errno(errno, "rename %s to %s", temp, path);
     if (r < 0) (void)unlink(temp);
     return r;

@@ -21,6 +21,7 @@
 #define ALL 0xffu
 
 typedef int64_t v8 __attribute__((vector_size(64)));
+static SN_ALWAYS_INLINE v8 splat(int64_t x) { return (v8)_mm512_set1_epi64(x); }
 
 /* A tag: bits 0 or 1 of the lanes in its low byte, or where the value is. Most signals of most
  * circuits are bits: they take two bytes for all eight lanes, and s and m stay unmapped. */
@@ -48,6 +49,8 @@ struct sn_wbatch {
     const struct sn_witness_prog *p;
     struct sn_lanes lanes;
     struct bank bank[3]; /* by SN_WARG_REG, _CONST, _SIGNAL */
+    struct sn_fe8 taken; /* the elements last taken apart, and the same as integers */
+    struct sn_fe taken_plain[LANES];
     uint64_t base, steps, steps_max;
     unsigned calls;
     uint8_t failed;
@@ -73,13 +76,17 @@ static int bank_init(struct bank *b, size_t n)
     b->m = sn_aligned_alloc(64, (n + 1) * sizeof(*b->m));
     return b->tag && b->s && b->m ? 0 : SN_E_NOMEM;
 }
+/* Stores of zeros that stay: the compiler is told that memory is read afterwards. */
 static void bank_wipe(struct bank *b)
 {
-    for (size_t i = 0; b->tag && b->s && b->m && i < b->cap; i++) {
-        if (b->tag[i] & USED_S) explicit_bzero(&b->s[i], sizeof(b->s[i]));
-        if (b->tag[i] & USED_M) explicit_bzero(&b->m[i], sizeof(b->m[i]));
+    static const struct sn_fe8 zero;
+    if (!b->tag || !b->s || !b->m) return;
+    for (size_t i = 0; i < b->cap; i++) {
+        if (b->tag[i] & USED_S) b->s[i] = splat(0);
+        if (b->tag[i] & USED_M) b->m[i] = zero;
     }
-    if (b->tag) explicit_bzero(b->tag, b->cap * sizeof(*b->tag));
+    memset(b->tag, 0, b->cap * sizeof(*b->tag));
+    __asm__ volatile("" : : "r"(b->tag), "r"(b->s), "r"(b->m) : "memory");
 }
 static void bank_done(struct bank *b)
 {
@@ -92,6 +99,14 @@ static void bank_done(struct bank *b)
 static SN_ALWAYS_INLINE struct ref ref_at(const struct bank *b, size_t i)
 {
     return (struct ref){b->tag + i, b->s + i, b->m + i};
+}
+
+/* Where each bank begins for a frame. */
+static void frame_refs(const struct sn_wbatch *b, const struct frame *f, struct ref ret[3])
+{
+    ret[SN_WARG_REG] = ref_at(&b->bank[SN_WARG_REG], f->regs_at);
+    ret[SN_WARG_CONST] = ref_at(&b->bank[SN_WARG_CONST], 0);
+    ret[SN_WARG_SIGNAL] = ref_at(&b->bank[SN_WARG_SIGNAL], f->base);
 }
 
 /* Fresh registers for one more frame. */
@@ -121,20 +136,15 @@ static int enter(struct sn_wbatch *b, size_t at, uint32_t n)
 
 static bool is_fe(struct ref r) { return *r.tag & FE; }
 static bool is_bits(struct ref r) { return !(*r.tag & (INT | FE)); }
-static v8 splat(int64_t x) { return (v8){x, x, x, x, x, x, x, x}; }
 /* A lane's bit from each element of a comparison's result. */
 static SN_ALWAYS_INLINE uint8_t mask_of(v8 truth)
 {
     return _mm512_movepi64_mask((__m512i)truth);
 }
-static v8 bools(uint8_t mask)
+static SN_ALWAYS_INLINE v8 bools(uint8_t mask) { return (v8)_mm512_maskz_set1_epi64(mask, 1); }
+static SN_ALWAYS_INLINE v8 blend(uint8_t mask, v8 a, v8 b)
 {
-    return splat(mask) >> (v8){0, 1, 2, 3, 4, 5, 6, 7} & 1;
-}
-static v8 blend(uint8_t mask, v8 a, v8 b)
-{
-    v8 take = -bools(mask);
-    return (a & ~take) | (b & take);
+    return (v8)_mm512_mask_mov_epi64((__m512i)a, mask, (__m512i)b);
 }
 /* The integers of a value that is no element. */
 static SN_ALWAYS_INLINE v8 ints(struct ref r)
@@ -149,17 +159,33 @@ static const struct sn_fe8 *as_fe(const struct sn_wbatch *b, struct ref r, struc
     return tmp;
 }
 
-static void put_fe(const struct sn_wbatch *b, const struct frame *f, struct ref d,
-                   const struct sn_fe8 *v)
+static SN_NOINLINE void put_fe_some(const struct sn_wbatch *b, uint8_t mask, const uint16_t *tag,
+                                    const v8 *s, struct sn_fe8 *m, const struct sn_fe8 *v)
 {
-    if (f->mask == f->all) {
-        if (d.m != v) *d.m = *v;
-    } else {
-        struct sn_fe8 tmp;
-        const struct sn_fe8 *old = as_fe(b, d, &tmp);
-        sn_fe8_select(&b->lanes, d.m, f->mask, old, v);
-    }
+    struct sn_fe8 tmp;
+    struct ref d = {(uint16_t *)tag, (v8 *)s, m};
+    const struct sn_fe8 *old = as_fe(b, d, &tmp);
+    sn_fe8_select(&b->lanes, m, mask, old, v);
+}
+static SN_ALWAYS_INLINE void put_fe(const struct sn_wbatch *b, const struct frame *f, struct ref d,
+                                    const struct sn_fe8 *v)
+{
+    if (SN_UNLIKELY(f->mask != f->all))
+        put_fe_some(b, f->mask, d.tag, d.s, d.m, v);
+    else if (d.m != v)
+        *d.m = *v;
     *d.tag = (uint16_t)(FE | USED_M | (*d.tag & USED));
+}
+/* For all lanes. */
+static SN_ALWAYS_INLINE void put_ints(struct ref d, v8 v)
+{
+    uint16_t used = *d.tag & USED;
+    if (_mm512_test_epi64_mask((__m512i)v, _mm512_set1_epi64(~INT64_C(1))) == 0) {
+        *d.tag = _mm512_test_epi64_mask((__m512i)v, (__m512i)v) | used;
+    } else {
+        *d.s = v;
+        *d.tag = (uint16_t)(INT | USED_S | used);
+    }
 }
 static void put_small(const struct sn_wbatch *b, const struct frame *f, struct ref d, v8 v)
 {
@@ -172,12 +198,7 @@ static void put_small(const struct sn_wbatch *b, const struct frame *f, struct r
         }
         v = blend(f->mask, ints(d), v);
     }
-    if (mask_of((v & ~(int64_t)1) != 0) == 0) {
-        *d.tag = (uint16_t)(mask_of(v != 0) | (*d.tag & USED));
-    } else {
-        *d.s = v;
-        *d.tag = (uint16_t)(INT | USED_S | (*d.tag & USED));
-    }
+    put_ints(d, v);
 }
 static void put_bools(const struct sn_wbatch *b, const struct frame *f, struct ref d, uint8_t mask)
 {
@@ -186,7 +207,8 @@ static void put_bools(const struct sn_wbatch *b, const struct frame *f, struct r
     else
         put_small(b, f, d, bools(mask));
 }
-static void put_ref(const struct sn_wbatch *b, const struct frame *f, struct ref d, struct ref a)
+static SN_ALWAYS_INLINE void put_ref(const struct sn_wbatch *b, const struct frame *f, struct ref d,
+                                     struct ref a)
 {
     if (is_bits(a))
         put_bools(b, f, d, (uint8_t)*a.tag);
@@ -249,9 +271,11 @@ static void each_lane(struct sn_wbatch *b, const struct frame *f, enum sn_zop op
     }
 }
 
-static bool in_range(v8 r)
+static SN_ALWAYS_INLINE bool in_range(v8 r)
 {
-    return mask_of((r > SN_ZV_SMALL_MAX) | (r < -SN_ZV_SMALL_MAX)) == 0;
+    __m512i max = _mm512_set1_epi64(SN_ZV_SMALL_MAX);
+    __m512i up = _mm512_add_epi64((__m512i)r, max);
+    return _mm512_cmpgt_epu64_mask(up, _mm512_add_epi64(max, max)) == 0;
 }
 /* Whether x * y stays below 2^60: by the product of their nearest doubles, which is off by far less
  * than the margin. */
@@ -262,7 +286,13 @@ static bool product_small(v8 x, v8 y)
     const double max = (double)SN_ZV_SMALL_MAX * 0.999;
     return mask_of((v8)((e > max) | (e < -max))) == 0;
 }
-static bool nonnegative(v8 x) { return mask_of(x < 0) == 0; }
+static bool nonnegative(v8 x) { return mask_of(x) == 0; }
+/* Both below 2^29: their product is small for certain. */
+static SN_ALWAYS_INLINE bool both_short(v8 x, v8 y)
+{
+    __m512i any = _mm512_or_si512(_mm512_abs_epi64((__m512i)x), _mm512_abs_epi64((__m512i)y));
+    return _mm512_test_epi64_mask(any, _mm512_set1_epi64(~((INT64_C(1) << 29) - 1))) == 0;
+}
 
 /* Both operands small: the result where it is too, without leaving the registers. */
 static bool small_op(uint32_t op, v8 x, v8 y, v8 *ret)
@@ -312,8 +342,8 @@ static bool bit_op(uint32_t op, uint8_t x, uint8_t y, uint8_t *ret)
 }
 
 /* Bits times elements, sums that begin with nothing. */
-static bool unit_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
-                    struct ref x, struct ref y)
+static SN_ALWAYS_INLINE bool unit_op(struct sn_wbatch *b, const struct frame *f, uint32_t op,
+                                     struct ref d, struct ref x, struct ref y)
 {
     struct ref s = is_fe(x) ? y : x, m = is_fe(x) ? x : y;
     if (op == SN_ZOP_MUL) {
@@ -348,8 +378,8 @@ static void invert(const struct sn_wbatch *b, struct sn_fe8 *ret, const struct s
         sn_fe8_inv(&b->lanes, ret, a);
     }
 }
-static void field_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
-                     struct ref x, struct ref y)
+static SN_ALWAYS_INLINE void field_op(struct sn_wbatch *b, const struct frame *f, uint32_t op,
+                                      struct ref d, struct ref x, struct ref y)
 {
     struct sn_fe8 p, q, out, *to = f->mask == f->all ? d.m : &out;
     const struct sn_fe8 *u = as_fe(b, x, &p), *v;
@@ -374,10 +404,44 @@ static void field_op(struct sn_wbatch *b, const struct frame *f, uint32_t op, st
     put_fe(b, f, d, to);
 }
 
-static void operate(struct sn_wbatch *b, const struct frame *f, uint32_t op, struct ref d,
-                    struct ref x, struct ref y)
+/* What circuits of bits are made of: sums, differences and products of small numbers in all lanes.
+ * Returns false where it takes more. */
+static SN_ALWAYS_INLINE bool quick(uint32_t op, struct ref d, struct ref x, struct ref y)
 {
+    uint16_t a = *x.tag, b = *y.tag;
+    if ((a | b) & FE) return false;
+    v8 u = ints(x), v = ints(y), r;
+    if (op == SN_ZOP_MUL) {
+        if (!(a & INT))
+            r = (v8)_mm512_maskz_mov_epi64((__mmask8)a, (__m512i)v);
+        else if (!(b & INT))
+            r = (v8)_mm512_maskz_mov_epi64((__mmask8)b, (__m512i)u);
+        else if (both_short(u, v))
+            r = u * v;
+        else
+            return false;
+    } else {
+        r = op == SN_ZOP_ADD ? u + v : u - v;
+        if ((a | b) & INT && !in_range(r)) return false;
+    }
+    put_ints(d, r);
+    return true;
+}
+/* What begins at first[] for the operand's bank. */
+static SN_ALWAYS_INLINE struct ref ref_of(const struct ref first[3], uint32_t arg)
+{
+    const struct ref *r = &first[arg >> 30];
+    size_t i = SN_WARG_INDEX(arg);
+    return (struct ref){r->tag + i, r->s + i, r->m + i};
+}
+/* Takes the instruction, not three references: copies of these through the stack cost more than a sum. */
+static SN_NOINLINE void operate(struct sn_wbatch *b, const struct frame *f, const struct ref first[3],
+                                const struct sn_wins *i)
+{
+    struct ref d = ref_of(first, i->d), x = ref_of(first, i->a);
+    uint32_t op = i->op;
     bool unary = op >= SN_ZOP_NEG;
+    struct ref y = unary ? x : ref_of(first, i->b);
     uint8_t mask;
     if (!unary && is_bits(x) && is_bits(y) && bit_op(op, (uint8_t)*x.tag, (uint8_t)*y.tag, &mask)) {
         put_bools(b, f, d, mask);
@@ -415,10 +479,13 @@ static void take_bit(struct sn_wbatch *b, const struct frame *f, struct ref d, s
         r = k > 62 ? splat(0) : ints(a) >> (int64_t)k & 1;
     } else {
         struct sn_fe8 tmp;
-        struct sn_fe x[LANES];
-        sn_fe8_to_plain(&b->lanes, x, as_fe(b, a, &tmp));
+        const struct sn_fe8 *x = as_fe(b, a, &tmp);
+        if (sn_fe8_equal(&b->lanes, &b->taken, x) != ALL) {
+            sn_fe8_to_plain(&b->lanes, b->taken_plain, x);
+            b->taken = *x;
+        }
         for (unsigned i = 0; i < LANES; i++)
-            r[i] = k > 255 ? 0 : (int64_t)(x[i].v[k / 64] >> k % 64 & 1);
+            r[i] = k > 255 ? 0 : (int64_t)(b->taken_plain[i].v[k / 64] >> k % 64 & 1);
     }
     put_small(b, f, d, r);
 }
@@ -599,17 +666,35 @@ static int run_sub(struct sn_wbatch *b, const struct frame *f, const struct sn_w
     return r < 0 ? r : run(b, &in);
 }
 
+/* As many bits as there are at the start of a run without gaps, at most 32. Returns how many. */
+static SN_ALWAYS_INLINE uint32_t copy_bits(uint16_t *d, const uint16_t *a, uint32_t n)
+{
+    n = SN_MIN(n, 32u);
+    __mmask32 all = (__mmask32)((UINT64_C(1) << n) - 1);
+    __m512i x = _mm512_maskz_loadu_epi16(all, a), y = _mm512_maskz_loadu_epi16(all, d);
+    __mmask32 no_bits = _mm512_test_epi16_mask(x, _mm512_set1_epi16(INT | FE));
+    if (no_bits) n = (uint32_t)__builtin_ctz(no_bits);
+    x = _mm512_and_si512(x, _mm512_set1_epi16(0xff));
+    y = _mm512_and_si512(y, _mm512_set1_epi16(USED));
+    _mm512_mask_storeu_epi16(d, (__mmask32)((UINT64_C(1) << n) - 1), _mm512_or_si512(x, y));
+    return n;
+}
 static void copy(struct sn_wbatch *b, const struct frame *f, const struct sn_wins *i)
 {
     const struct bank *sig = &b->bank[SN_WARG_SIGNAL];
     size_t d = f->base + SN_WARG_INDEX(i->d), a = f->base + SN_WARG_INDEX(i->a);
-    for (uint32_t n = i->c; n > 0; n--) {
-        if (SN_LIKELY(f->mask == f->all && !(sig->tag[a] & (INT | FE))))
-            sig->tag[d] = (uint16_t)((uint8_t)sig->tag[a] | (sig->tag[d] & USED));
+    size_t step_d = (size_t)(ptrdiff_t)SN_WSTEP_D(i->b), step_a = (size_t)(ptrdiff_t)SN_WSTEP_A(i->b);
+    /* Not where one would read what it wrote. */
+    bool dense = step_d == 1 && step_a == 1 && f->mask == f->all && (d + i->c <= a || a + i->c <= d);
+    for (uint32_t n = i->c; n > 0;) {
+        uint32_t done = 1;
+        if (dense && n > 3 && is_bits(ref_at(sig, a)))
+            done = copy_bits(sig->tag + d, sig->tag + a, n);
         else
             put_ref(b, f, ref_at(sig, d), ref_at(sig, a));
-        d += (size_t)(ptrdiff_t)SN_WSTEP_D(i->b);
-        a += (size_t)(ptrdiff_t)SN_WSTEP_A(i->b);
+        d += done * step_d;
+        a += done * step_a;
+        n -= done;
     }
 }
 
@@ -630,17 +715,20 @@ static int run(struct sn_wbatch *b, struct frame *f)
         return SN_E_DEPTH;
     }
     f->next = UINT32_MAX;
-    size_t base[3] = {f->regs_at, 0, f->base};
+    struct ref first[3];
+    frame_refs(b, f, first);
     int r = 0;
 #define BANK(x) (&b->bank[(x) >> 30])
-#define AT(x) (base[(x) >> 30] + SN_WARG_INDEX(x))
-#define ARG(x) ref_at(BANK(x), AT(x))
+#define AT(x) ((size_t)(first[(x) >> 30].tag - BANK(x)->tag) + SN_WARG_INDEX(x))
+#define ARG(x) ref_of(first, x)
     for (uint32_t pc = 0;;) {
         if (SN_UNLIKELY(pc >= f->next)) pc = regroup(f, pc); /* others wait here */
         if (pc >= f->code->n) break;
         const struct sn_wins *i = &f->code->ins[pc++];
         if (i->op < SN_ZOP_N) {
-            operate(b, f, i->op, ARG(i->d), ARG(i->a), ARG(i->b));
+            if (i->op > SN_ZOP_MUL || f->mask != f->all ||
+                !quick(i->op, ARG(i->d), ARG(i->a), ARG(i->b)))
+                operate(b, f, first, i);
             continue;
         }
         switch (i->op) {
@@ -665,6 +753,7 @@ static int run(struct sn_wbatch *b, struct frame *f)
         case SN_WOP_RUN:
         case SN_WOP_CALL:
             if ((r = transfer(b, f, i)) < 0) return r;
+            frame_refs(b, f, first); /* registers may have moved */
             break;
         case SN_WOP_RET: pc = f->mask == f->all ? f->code->n : regroup(f, f->code->n); break;
         default: break; /* log: programs that log run one at a time */
@@ -717,6 +806,8 @@ void sn_wbatch_free(struct sn_wbatch *b)
 {
     if (!b) return;
     for (unsigned i = 0; i < 3; i++) bank_done(&b->bank[i]);
+    explicit_bzero(&b->taken, sizeof(b->taken));
+    explicit_bzero(b->taken_plain, sizeof(b->taken_plain));
     sn_free(b);
 }
 
@@ -725,7 +816,9 @@ static void set_inputs(struct sn_wbatch *b, const struct sn_fe *const inputs[LAN
     const struct sn_field *f = b->p->field;
     struct bank *sig = &b->bank[SN_WARG_SIGNAL];
     struct frame whole = {.mask = ALL, .all = ALL};
-    sig->tag[0] = ALL;
+    /* What the last eight left is overwritten or, when all is done, wiped. */
+    for (size_t i = 0; i < sig->cap; i++) sig->tag[i] &= USED;
+    sig->tag[0] |= ALL;
     for (uint32_t i = 0; i < b->p->n_inputs; i++) {
         size_t at = b->p->first_input + i;
         struct sn_fe m[LANES];
@@ -741,22 +834,24 @@ static void set_inputs(struct sn_wbatch *b, const struct sn_fe *const inputs[LAN
             put_small(b, &whole, ref_at(sig, at), s);
         } else {
             sn_fe8_from_fe(&b->lanes, &sig->m[at], m);
-            sig->tag[at] = FE | USED_M;
+            sig->tag[at] |= FE | USED_M;
         }
     }
 }
 
 static void get_wires(const struct sn_wbatch *b, struct sn_fe *const ret[LANES])
 {
-    const struct sn_field *f = b->p->field;
     uint64_t n = sn_witness_n_wires(b->p);
+    __m256i one = _mm256_loadu_si256((const __m256i *)&b->p->field->one);
     for (uint64_t i = 0; i < n; i++) {
         struct ref v = ref_at(&b->bank[SN_WARG_SIGNAL], b->p->wires ? b->p->wires[i] : i);
         struct sn_fe m[LANES];
         struct sn_fe8 tmp;
         if (is_bits(v)) {
+#pragma GCC unroll 8
             for (unsigned k = 0; k < LANES; k++)
-                ret[k][i] = *v.tag >> k & 1 ? f->one : (struct sn_fe){{0}};
+                _mm256_storeu_si256((__m256i *)&ret[k][i],
+                                    _mm256_maskz_mov_epi64((__mmask8) - (*v.tag >> k & 1), one));
             continue;
         }
         sn_fe8_to_fe(&b->lanes, m, as_fe(b, v, &tmp));
@@ -780,8 +875,6 @@ int sn_wbatch_run(struct sn_wbatch *b, const struct sn_fe *const inputs[LANES], 
         r = run(b, &f);
     }
     if (r == 0) get_wires(b, ret);
-    bank_wipe(&b->bank[SN_WARG_SIGNAL]);
-    bank_wipe(&b->bank[SN_WARG_REG]);
     return r == SN_E_NOMEM ? r : b->failed;
 }
 #else

@@ -3,7 +3,7 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "zk/bin.h"
-#include "zk/witness/prog.h"
+#include "zk/witness/levels_int.h"
 
 /* A number is a small integer in s, or FE there and an element in m: circuits made of bits touch
  * eight bytes a signal, and m stays unmapped. */
@@ -24,6 +24,9 @@ struct engine {
     uint64_t base; /* label of the running component's first signal */
     struct sn_wdivisors *learn; /* where divisors are collected: failures do not end such a run */
     struct sn_fe bits[2]; /* the element last taken apart, and the same as an integer */
+    const struct sn_par *par; /* where heavy components run beside each other; NULL: nowhere */
+    struct sn_wheavy heavy;   /* with par */
+    uint64_t *cost;           /* heavy.cost, owned */
 };
 
 /* The instruction that computed register x before `at`; -1 where more than one may have. */
@@ -181,8 +184,18 @@ static int frame(struct engine *e, size_t at, uint32_t n)
     return 0;
 }
 
+/* Jumps, calls and components pay for the code they lead to. */
+static bool spend(struct engine *e, uint32_t n)
+{
+    e->steps += n + 1u;
+    return e->steps <= e->steps_max;
+}
+
 static int run(struct engine *e, const struct sn_wcode *code, const struct sn_winstance *inst,
                uint64_t base, size_t regs_at);
+
+static int run_instance(struct engine *e, const struct sn_winstance *inst, uint64_t base,
+                        size_t regs_at);
 
 static int call(struct engine *e, const struct sn_wins *i, size_t regs_at, uint32_t n_regs)
 {
@@ -205,8 +218,85 @@ static int run_sub(struct engine *e, const struct sn_winstance *inst, const stru
     uint64_t base = e->base;
     size_t at = regs_at + inst->code.n_regs;
     int r = frame(e, at, to->code.n_regs);
-    if (r == 0) r = run(e, &to->code, to, base + sub->offset, at);
+    if (r == 0) r = run_instance(e, to, base + sub->offset, at);
     e->base = base;
+    return r;
+}
+
+/* Components that run at the same time: each with registers of its own, all with the signals. */
+struct beside {
+    struct engine *e;
+    const struct sn_winstance *inst;
+    const uint32_t *subs;
+    uint64_t base, *steps;
+    int *status;
+};
+static void beside_job(void *arg, size_t j)
+{
+    struct beside *b = arg;
+    const struct sn_wsub *sub = &b->inst->subs[b->subs[j]];
+    const struct sn_winstance *to = &b->e->p->instances[sub->instance];
+    struct engine e = {.p = b->e->p,
+                       .sig = b->e->sig,
+                       .consts = b->e->consts,
+                       .steps_max = b->e->steps_max - b->e->steps,
+                       .calls = b->e->calls};
+    int r = frame(&e, 0, to->code.n_regs);
+    if (r == 0) r = run(&e, &to->code, to, b->base + sub->offset, 0);
+    b->status[j] = r;
+    b->steps[j] = e.steps;
+    slots_done(&e.regs, e.regs_cap, true);
+    explicit_bzero(e.bits, sizeof(e.bits));
+}
+static int run_beside(struct engine *e, const struct sn_winstance *inst, uint64_t base,
+                      const uint32_t *subs, uint32_t n)
+{
+    uint64_t *steps SN_CLEANUP(sn_freep) = sn_zalloc(n, sizeof(*steps));
+    int *status SN_CLEANUP(sn_freep) = sn_zalloc(n, sizeof(*status));
+    struct beside b = {e, inst, subs, base, steps, status};
+    int r = 0;
+    if (!steps || !status) return SN_E_NOMEM;
+    sn_par_run(e->par, beside_job, &b, n);
+    for (uint32_t i = 0; i < n; i++) {
+        e->steps += steps[i];
+        if (r == 0) r = status[i];
+    }
+    return r == 0 && e->steps > e->steps_max ? SN_E_RESOURCE_EXHAUSTED : r;
+}
+static int run_levels(struct engine *e, const struct sn_winstance *inst, uint64_t base,
+                      size_t regs_at, const struct sn_wlevels *l)
+{
+    uint32_t ins = 0, sub = 0;
+    int r = 0;
+    for (uint32_t k = 0; r == 0 && k < l->n_levels; k++) {
+        struct sn_wcode code = inst->code;
+        uint32_t n = l->level[k].subs_end - sub;
+        for (uint32_t i = sub; i < sub + n; i++)
+            if (!spend(e, e->p->instances[inst->subs[l->subs[i]].instance].code.n))
+                return SN_E_RESOURCE_EXHAUSTED;
+        code.ins = l->ins + ins;
+        code.n = l->level[k].ins_end - ins;
+        r = run(e, &code, inst, base, regs_at);
+        if (r == 0 && n == 1)
+            r = run_sub(e, inst, &(struct sn_wins){.op = SN_WOP_RUN, .c = l->subs[sub]}, regs_at);
+        else if (r == 0 && n > 1)
+            r = run_beside(e, inst, base, l->subs + sub, n);
+        ins = l->level[k].ins_end;
+        sub = l->level[k].subs_end;
+    }
+    return r;
+}
+static int run_instance(struct engine *e, const struct sn_winstance *inst, uint64_t base,
+                        size_t regs_at)
+{
+    struct sn_wlevels l;
+    if (!e->par || e->heavy.cost[inst - e->p->instances] < 2 * e->heavy.min)
+        return run(e, &inst->code, inst, base, regs_at);
+    int r = sn_wlevels_make(e->p, inst, e->heavy, &l);
+    if (r == 0) return run(e, &inst->code, inst, base, regs_at);
+    if (r < 0) return r;
+    r = run_levels(e, inst, base, regs_at, &l);
+    sn_wlevels_done(&l);
     return r;
 }
 
@@ -295,13 +385,6 @@ static bool equal(const struct sn_field *f, struct slots a, size_t i, struct slo
     element(f, &x, a, i);
     element(f, &y, b, k);
     return sn_fe_equal(&x, &y);
-}
-
-/* Jumps, calls and components pay for the code they lead to. */
-static bool spend(struct engine *e, uint32_t n)
-{
-    e->steps += n + 1u;
-    return e->steps <= e->steps_max;
 }
 
 #define BANK(x) (bank[(x) >> 30])
@@ -421,6 +504,17 @@ static int run(struct engine *e, const struct sn_wcode *code, const struct sn_wi
 
 /* ---- entry ----------------------------------------------------------------------------------- */
 
+/* Where the caller has threads to spare and the program something to do on them. */
+static int engine_par(struct engine *e)
+{
+    const struct sn_par *par = e->o ? e->o->par : NULL;
+    if (sn_par_width(par) < 2 || sn_wlogs(e->p)) return 0;
+    e->heavy.min = e->o->par_min ? e->o->par_min : SN_WITNESS_PAR_MIN;
+    e->heavy.cost = e->cost = sn_wcosts(e->p);
+    if (!e->cost) return SN_E_NOMEM;
+    if (e->cost[e->p->main] >= 2 * e->heavy.min) e->par = par;
+    return 0;
+}
 static void engine_done(struct engine *e)
 {
     slots_done(&e->sig, e->p->n_labels, false);
@@ -428,10 +522,12 @@ static void engine_done(struct engine *e)
     slots_done(&e->consts, 0, true);
     explicit_bzero(e->bits, sizeof(e->bits));
     sn_buf_done(&e->line);
+    sn_free(e->cost);
+    e->cost = NULL;
 }
 
 /* Every signal into e->sig. Owns: engine_done, also where it fails. */
-static int solve(struct engine *e, const struct sn_fe *inputs)
+static int solve_once(struct engine *e, const struct sn_fe *inputs)
 {
     const struct sn_witness_prog *p = e->p;
     const struct sn_winstance *main = &p->instances[p->main];
@@ -447,7 +543,20 @@ static int solve(struct engine *e, const struct sn_fe *inputs)
         struct sn_zv v = sn_zv_from_fe(p->field, &inputs[i]);
         set(e->sig, p->first_input + i, &v);
     }
-    return run(e, &main->code, main, 1, 0);
+    return run_instance(e, main, 1, 0);
+}
+
+/* With o->par heavy components run beside each other. Which of two failures comes first is then a matter
+ * of luck, so whatever fails runs once more in order, for the same diagnostic each time. */
+static int solve(struct engine *e, const struct sn_fe *inputs)
+{
+    int r = engine_par(e);
+    if (r == 0) r = solve_once(e, inputs);
+    if (r == 0 || !e->par) return r;
+    struct engine again = {.p = e->p, .o = e->o};
+    engine_done(e);
+    *e = again;
+    return solve_once(e, inputs);
 }
 
 int sn_witness_run(const struct sn_witness_prog *p, const struct sn_fe *inputs,

@@ -2,6 +2,7 @@
 /* zk/witness/many.c - many witnesses of one program: groups of eight, and whoever is left alone. */
 #include "core/status.h"
 #include "zk/witness/batch_int.h"
+#include "zk/witness/levels_int.h"
 
 #define LANES 8u
 #define PENDING 1 /* status of jobs to run alone */
@@ -38,17 +39,6 @@ static void groups_job(void *arg, size_t first)
     sn_wbatch_free(b);
 }
 
-static bool logs(const struct sn_witness_prog *p)
-{
-    for (uint32_t i = 0; i < p->n_instances + p->n_functions; i++) {
-        const struct sn_wcode *c =
-            i < p->n_instances ? &p->instances[i].code : &p->functions[i - p->n_instances];
-        for (uint32_t k = 0; k < c->n; k++)
-            if (c->ins[k].op >= SN_WOP_LOG_NUM && c->ins[k].op <= SN_WOP_LOG_END) return true;
-    }
-    return false;
-}
-
 int sn_witness_run_many(const struct sn_witness_prog *p, struct sn_witness_job *jobs, size_t n,
                         const struct sn_witness_opts *o)
 {
@@ -59,7 +49,7 @@ int sn_witness_run_many(const struct sn_witness_prog *p, struct sn_witness_job *
     m.groups = n / LANES + (n % LANES > 2);
     m.stride = SN_MIN(m.groups, (size_t)sn_par_width(par));
     for (size_t i = 0; i < n; i++) jobs[i].status = PENDING;
-    if (m.groups && !(o && o->log && logs(p))) sn_par_run(par, groups_job, &m, m.stride);
+    if (m.groups && !(o && o->log && sn_wlogs(p))) sn_par_run(par, groups_job, &m, m.stride);
     int first = 0;
     struct sn_diag diag;
     for (size_t i = 0; i < n; i++) {

@@ -18,6 +18,7 @@
 #define SN_WITNESS_STEPS_MAX (1ull << 36) /* instructions of one run */
 #define SN_WITNESS_CALLS_MAX 256u         /* functions within each other */
 #define SN_WITNESS_JSON_BYTES_MAX (256u << 20)
+#define SN_WITNESS_PAR_MIN 4096u /* instructions of a component that is worth a thread */
 
 struct sn_witness_prog;
 
@@ -79,7 +80,11 @@ struct sn_witness_opts {
     void (*log)(void *ctx, struct sn_str line);
     void *ctx;
     uint64_t steps_max; /* 0 = SN_WITNESS_STEPS_MAX */
-    const struct sn_par *par; /* sn_witness_run_many: where groups run; NULL: on the caller */
+    /* sn_witness_run_many: where groups run. The others: where components that do not depend on each
+     * other run, where they have par_min instructions or more; results and failures are the same as
+     * without. NULL: on the caller. */
+    const struct sn_par *par;
+    uint32_t par_min; /* 0 = SN_WITNESS_PAR_MIN */
 };
 /* sn_witness_run - all signals: ret has room for sn_witness_n_labels elements, Montgomery form,
  * ret[0] = 1. o: NULL for defaults.

@@ -2,6 +2,9 @@
 /* zk/witness/witness_test.c - compiled programs as files, and that every way to run one agrees. */
 #include "zk/witness/prog.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "core/alloc.h"
 #include "core/status.h"
 #include "core/torture.h"
@@ -426,7 +429,9 @@ static unsigned engines_agree_on(struct loaded *l)
     static struct sn_fe in[N_JOBS][N_X], one[N_JOBS][WIRES_MAX], many[N_JOBS][WIRES_MAX];
     struct sn_witness_job jobs[N_JOBS];
     struct sn_par par = {.run = backwards, .width = 3};
-    struct sn_witness_opts o = {.steps_max = 1u << 22}, op = {.steps_max = 1u << 22, .par = &par};
+    struct sn_witness_opts o = {.steps_max = 1u << 22}, op = o;
+    op.par = &par;
+    op.par_min = 1;
     int status[N_JOBS], first = 0;
     unsigned passed = 0;
     char text[2][512];
@@ -474,6 +479,92 @@ SN_TEST_SLOW(witness_engines_agree, 120)
         sn_buf_done(&g.b);
     }
     T_ASSERTF(passed > 100, "only %u runs succeeded", passed);
+}
+
+/* ---- components beside each other ------------------------------------------------------------- */
+
+struct crew {
+    void (*job)(void *arg, size_t i);
+    void *arg;
+    size_t n, most; /* of the calls so far */
+    _Atomic size_t next;
+};
+static void *crew_member(void *arg)
+{
+    struct crew *c = arg;
+    for (size_t i; (i = atomic_fetch_add(&c->next, 1)) < c->n;) c->job(c->arg, i);
+    return NULL;
+}
+static void crew_run(void *ctx, void (*job)(void *arg, size_t i), void *arg, size_t n)
+{
+    struct crew *c = ctx;
+    pthread_t t[3];
+    c->job = job, c->arg = arg, c->n = n;
+    c->most = SN_MAX(c->most, n);
+    atomic_store(&c->next, 0);
+    for (unsigned i = 0; i < 3; i++)
+        T_EQ(pthread_create(&t[i], NULL, crew_member, c), 0); /* banned: the program has no runtime */
+    (void)crew_member(c);
+    for (unsigned i = 0; i < 3; i++) T_EQ(pthread_join(t[i], NULL), 0);
+}
+/* A tree of squares over eight leaves; what fails is leaf `x - 100`. Registers are used again and again,
+ * and a leaf's input depends on the one before where `chained` says so. */
+static const char tree[] = HEAD
+    "template L(n) { signal input a; signal input at; signal output b; signal s[n+1]; s[0] <== a;\n"
+    " for (var i = 0; i < n; i++) { s[i+1] <== s[i] * s[i] + i; } b <== s[n]; assert(at != n); }\n"
+    "template T() { signal input x; signal output o; signal h[8]; component l[8]; component m[4];\n"
+    " var t = x; for (var i = 0; i < 8; i++) { l[i] = L(i + 20); h[i] <-- t * t + (t \\ (i + 3)); t = t * 3 + i;\n"
+    "   l[i].at <== x - 100; l[i].a <== i == 5 ? l[2].b : h[i]; }\n"
+    " for (var i = 0; i < 4; i++) { m[i] = L(40); m[i].at <== l[2 * i].b;\n"
+    "   m[i].a <== l[2 * i].b + l[2 * i + 1].b; }\n"
+    " o <== m[0].b * m[1].b + m[2].b - m[3].b; o * 0 === 0; }\n"
+    "component main = T();\n";
+SN_TEST(witness_components_beside_each_other)
+{
+    struct loaded l;
+    struct crew crew = {0};
+    struct sn_par par = {.run = crew_run, .ctx = &crew, .width = 4};
+    struct sn_witness_opts o = {.par = &par, .par_min = 10};
+    load(&l, tree);
+    uint64_t n = sn_witness_n_labels(l.p);
+    struct sn_fe in, *a = sn_zalloc(n, sizeof(*a)), *b = sn_zalloc(n, sizeof(*b));
+    for (uint64_t x = 90; x < 150; x++) {
+        char text[2][512] = {"", ""};
+        sn_fe_set_u64(l.p->field, &in, x);
+        int r = sn_witness_run(l.p, &in, NULL, a);
+        if (r < 0) snprintf(text[0], sizeof(text[0]), "%s", sn_diag_str(r));
+        T_EQ(sn_witness_run(l.p, &in, &o, b), r);
+        if (r < 0) snprintf(text[1], sizeof(text[1]), "%s", sn_diag_str(r));
+        T_ASSERTF(strcmp(text[0], text[1]) == 0, "\"%s\" and \"%s\"", text[0], text[1]);
+        T_EQ(r, x >= 120 && x < 128 ? SN_E_FAILED_PRECONDITION : 0);
+        T_ASSERT(r < 0 || memcmp(a, b, n * sizeof(*a)) == 0);
+    }
+    T_EQ(crew.most, 7); /* all leaves but the one that waits for another */
+    o.steps_max = 100;
+    T_EQ(sn_witness_run(l.p, &in, &o, b), SN_E_RESOURCE_EXHAUSTED);
+    sn_free(a);
+    sn_free(b);
+    unload(&l);
+}
+static int torture_beside(void *arg)
+{
+    struct loaded *l = arg;
+    struct sn_par par = {.run = backwards, .width = 2};
+    struct sn_witness_opts o = {.par = &par, .par_min = 10};
+    struct sn_fe in, *w = sn_alloc(sn_witness_n_labels(l->p) * sizeof(*w));
+    if (!w) return SN_E_NOMEM;
+    sn_fe_set_u64(l->p->field, &in, 7);
+    int r = sn_witness_run(l->p, &in, &o, w);
+    sn_free(w);
+    return r;
+}
+SN_TEST(witness_components_without_memory)
+{
+    struct loaded l;
+    load(&l, tree);
+    int r = sn_torture_lenient(torture_beside, &l);
+    T_ASSERTF(r > 0, "%s", sn_diag_str(r));
+    unload(&l);
 }
 
 /* ---- cache ----------------------------------------------------------------------------------- */
