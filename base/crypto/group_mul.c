@@ -151,7 +151,7 @@ static void mul_chunk(void *arg, size_t chunk)
     }
     for (size_t n; from < end; from += n) {
         n = SN_MIN(end - from, b.cap);
-        b.e->import(b.in, j->points + from * size, n);
+        memcpy(b.in, j->points + from * size, n * size);
         for (size_t i = 0; i < n; i++) b.k[i] = j->scalars[(from + i) * j->step];
         sn_mul_batch_run(&b, n);
         for (size_t i = 0; i < n; i++)

@@ -31,14 +31,17 @@ static void set_u64(struct sn_arena *a, struct sn_json *o, const char *key, uint
 }
 
 #define THREADS_MAX 64u
+#define LOOKS 400u /* some 20 us, before a thread that waits for others sleeps */
 
-/* Threads that wait for work from one run to the next: a proof of a small circuit is dozens of runs of
- * less than a millisecond. They live until the process ends. One run at a time. */
+/* Threads that wait for work from one run to the next: a proof of a small circuit is a dozen runs of less
+ * than a millisecond, and waking a thread takes a tenth of one. They live until the process ends. One run
+ * at a time. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t work, done;
-    unsigned threads, busy; /* that exist; that have not left the current run */
-    uint64_t run;
+    unsigned threads;
+    _Atomic unsigned busy; /* threads that have not left the current run */
+    _Atomic uint64_t run;
     void (*job)(void *arg, size_t i);
     void *arg;
     size_t n;
@@ -59,26 +62,36 @@ static void work_loop(void)
     }
     in_run = false;
 }
+static inline void look_again(void)
+{
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#endif
+}
 static void *pool_thread(void *arg)
 {
-    (void)arg;
-    (void)pthread_mutex_lock(&pool.lock);
-    uint64_t seen = pool.run - 1; /* the run it was made for counts on it */
+    uint64_t seen = *(const uint64_t *)arg; /* the run it was made for counts on it */
     for (;;) {
-        while (pool.run == seen) (void)pthread_cond_wait(&pool.work, &pool.lock);
+        for (unsigned i = 0; i < LOOKS && pool.run == seen; i++) look_again();
+        if (pool.run == seen) {
+            (void)pthread_mutex_lock(&pool.lock);
+            while (pool.run == seen) (void)pthread_cond_wait(&pool.work, &pool.lock);
+            (void)pthread_mutex_unlock(&pool.lock);
+        }
         seen = pool.run;
-        (void)pthread_mutex_unlock(&pool.lock);
         work_loop();
         (void)pthread_mutex_lock(&pool.lock);
         if (--pool.busy == 0) (void)pthread_cond_signal(&pool.done);
+        (void)pthread_mutex_unlock(&pool.lock);
     }
     return NULL;
 }
 static void par_run(void *ctx, void (*job)(void *arg, size_t i), void *arg, size_t n)
 {
     const struct sn_par *par = ctx;
+    static uint64_t before; /* of the threads a run makes; all that exist have read it */
     zk_progress_add(n, 0);
-    if (in_run) { /* a job with jobs of its own */
+    if (in_run || n < 2) { /* a job with jobs of its own; nothing to share */
         for (size_t i = 0; i < n; i++) job(arg, i);
         zk_progress_add(0, n);
         return;
@@ -86,9 +99,10 @@ static void par_run(void *ctx, void (*job)(void *arg, size_t i), void *arg, size
     (void)pthread_mutex_lock(&pool.lock);
     pool.job = job, pool.arg = arg, pool.n = n;
     atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
+    if (pool.threads + 1 < par->width) before = pool.run;
     while (pool.threads + 1 < par->width) {
         pthread_t t;
-        if (pthread_create(&t, NULL, pool_thread, NULL) != 0) break;
+        if (pthread_create(&t, NULL, pool_thread, &before) != 0) break;
         (void)pthread_detach(t);
         pool.threads++;
     }
@@ -97,6 +111,8 @@ static void par_run(void *ctx, void (*job)(void *arg, size_t i), void *arg, size
     (void)pthread_cond_broadcast(&pool.work);
     (void)pthread_mutex_unlock(&pool.lock);
     work_loop();
+    for (unsigned i = 0; i < LOOKS && pool.busy; i++) look_again();
+    if (pool.busy == 0) return;
     (void)pthread_mutex_lock(&pool.lock);
     while (pool.busy) (void)pthread_cond_wait(&pool.done, &pool.lock);
     (void)pthread_mutex_unlock(&pool.lock);
