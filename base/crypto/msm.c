@@ -54,7 +54,8 @@ struct msm {
     uint64_t any[4]; /* the or of all sizes: how long they get */
     unsigned c, windows, per_job;
     size_t buckets, n_bits, ones_jobs;
-    uint16_t *digits; /* [window * n_full + i]: size << 1 | sign */
+    uint16_t *digits; /* [window * row + i]: size << 1 | sign */
+    size_t row;       /* not a power of two: the digits of a scalar should not share a cache set */
     char *parts;      /* affine: for each bit of the scalars, then for each chunk of ones */
     size_t from, left; /* its first job of the phase; jobs that are not done */
 };
@@ -135,7 +136,7 @@ static void tree_sum(const struct sn_msm_engine *e, const struct work *w, const 
 static uint32_t sort_digits(const struct msm *m, struct layer *l, uint32_t *end, unsigned window,
                             uint32_t at)
 {
-    const uint16_t *digits = m->digits + window * m->n_full;
+    const uint16_t *digits = m->digits + window * m->row;
     memset(end, 0, m->buckets * sizeof(*end));
     for (size_t i = 0; i < m->n_full; i++) {
         unsigned d = digits[i] >> 1;
@@ -409,7 +410,7 @@ static void digits_chunk(void *arg, size_t chunk)
             if (s + m->c > 64 && j < 3) x |= (j == 2 ? top : k[j + 1]) << (64 - s);
             unsigned d = ((unsigned)x & mask) + carry;
             carry = d >= half;
-            m->digits[w * m->n_full + i] =
+            m->digits[w * m->row + i] =
                 (uint16_t)(carry ? (2 * half - d) << 1 | (neg ^ 1) : d << 1 | neg);
         }
     }
@@ -466,7 +467,8 @@ static int cut_digits(struct many *all, unsigned window_bits)
     for (size_t i = 0; i < all->n; i++) {
         struct msm *m = &all->m[i];
         choose_window(m, all, window_bits);
-        m->digits = sn_alloc(m->windows * m->n_full * sizeof(*m->digits));
+        m->row = ((m->n_full + 31) & ~(size_t)31) + 32;
+        m->digits = sn_alloc(m->windows * m->row * sizeof(*m->digits));
         m->parts = sn_alloc((m->n_bits + m->ones_jobs) * m->e->point_size);
         if (!m->digits || !m->parts) return SN_E_NOMEM;
         m->from = jobs;
@@ -514,7 +516,7 @@ static void many_done(struct many *all)
         struct msm *m = &all->m[i];
         /* What tells the scalars, which may be a witness. */
         if (m->plain) explicit_bzero(m->plain, m->sum->n * sizeof(*m->plain));
-        if (m->digits) explicit_bzero(m->digits, m->windows * m->n_full * sizeof(*m->digits));
+        if (m->digits) explicit_bzero(m->digits, m->windows * m->row * sizeof(*m->digits));
         void *own[] = {m->copy, m->plain, m->full, m->ones, m->digits, m->parts};
         for (size_t k = 0; k < SN_COUNT_OF(own); k++) sn_free(own[k]);
     }

@@ -53,12 +53,12 @@ static SN_ALWAYS_INLINE struct f5 bn_swap(const struct f5 *a, unsigned by)
  * form and returns 2^-4 of it: 2^8 makes it right again. */
 static SN_NOINLINE bool bn_invert(struct f5 *a, const struct bn_mod *m, int twos)
 {
-    struct f5 s1 = bn_swap(a, 1), two = f5_mul(a, &s1, &m->m);
-    struct f5 s2 = bn_swap(&two, 2), four = f5_mul(&two, &s2, &m->m);
-    struct f5 s4 = bn_swap(&four, 4), all = f5_mul(&four, &s4, &m->m);
+    struct f5 s1 = bn_swap(a, 1), two = f5_product(a, &s1, &m->m);
+    struct f5 s2 = bn_swap(&two, 2), four = f5_product(&two, &s2, &m->m);
+    struct f5 s4 = bn_swap(&four, 4), all = f5_product(&four, &s4, &m->m);
     if (bn_is_zero(&all, m)) return false;
-    struct f5 others = f5_mul(&s1, &s2, &m->m);
-    others = f5_mul(&others, &s4, &m->m);
+    struct f5 others = f5_product(&s1, &s2, &m->m);
+    others = f5_product(&others, &s4, &m->m);
     __m512i w[4];
     struct sn_fe x;
     all = f5_reduce(&all, &m->m.p);
@@ -68,7 +68,7 @@ static SN_NOINLINE bool bn_invert(struct f5 *a, const struct bn_mod *m, int twos
     sn_fe_inv(&sn_bn254_fq, &x, &x);
     for (int i = 0; i < 8 + twos; i++) sn_fe_dbl(&sn_bn254_fq, &x, &x);
     all = f5_set(x.v);
-    *a = f5_mul(&others, &all, &m->m);
+    *a = f5_product(&others, &all, &m->m);
     return true;
 }
 
@@ -115,15 +115,23 @@ static SN_ALWAYS_INLINE struct f5 v1_neg(const struct f5 *a, const struct bn_mod
 static SN_ALWAYS_INLINE struct f5 v1_mul(const struct f5 *a, const struct f5 *b,
                                          const struct bn_mod *m)
 {
-    return f5_mul(a, b, &m->m);
+    return f5_product(a, b, &m->m);
+}
+/* *r = a*b, then *b = c*b. */
+static SN_ALWAYS_INLINE void v1_mul_both(struct f5 *r, const struct f5 *a, struct f5 *b,
+                                         const struct f5 *c, const struct bn_mod *m)
+{
+    struct f5 both[2];
+    f5_product2(both, b, a, c, &m->m);
+    *r = both[0], *b = both[1];
 }
 static SN_ALWAYS_INLINE struct f5 v1_sqr(const struct f5 *a, const struct bn_mod *m)
 {
-    return f5_sqr(a, &m->m);
+    return f5_square(a, &m->m);
 }
 static SN_ALWAYS_INLINE struct f5 v1_times_16(const struct f5 *a, const struct bn_mod *m)
 {
-    return f5_mul(a, &m->sixteen, &m->m);
+    return f5_product(a, &m->sixteen, &m->m);
 }
 /* From below 4p to below 16p. */
 static SN_ALWAYS_INLINE struct f5 v1_quadruple(const struct f5 *a)
@@ -222,13 +230,13 @@ static SN_ALWAYS_INLINE struct f5x2 v2_neg(const struct f5x2 *a, const struct bn
     return (struct f5x2){v1_neg(&a->c0, m), v1_neg(&a->c1, m)};
 }
 /* Coordinates of a below 16p, of b below 2p: a0 b0 + a1 (2p - b1) is below 64 p^2. */
-static SN_NOINLINE void v2_product(struct f5x2 *r, const struct f5x2 *a, const struct f5x2 *b,
+static SN_ALWAYS_INLINE void v2_product(struct f5x2 *r, const struct f5x2 *a, const struct f5x2 *b,
                                    const struct bn_mod *m)
 {
     const struct f5 zero = {0};
     struct f5 nb1 = f5_sub(&zero, &b->c1, &m->m.p2);
-    struct f5 c0 = f5_dot2(&a->c0, &b->c0, &a->c1, &nb1, &m->m);
-    r->c1 = f5_dot2(&a->c0, &b->c1, &a->c1, &b->c0, &m->m);
+    struct f5 c0 = f5_products(&a->c0, &b->c0, &a->c1, &nb1, &m->m);
+    r->c1 = f5_products(&a->c0, &b->c1, &a->c1, &b->c0, &m->m);
     r->c0 = c0;
 }
 static SN_ALWAYS_INLINE struct f5x2 v2_mul(const struct f5x2 *a, const struct f5x2 *b,
@@ -238,12 +246,18 @@ static SN_ALWAYS_INLINE struct f5x2 v2_mul(const struct f5x2 *a, const struct f5
     v2_product(&r, a, b, m);
     return r;
 }
+static SN_ALWAYS_INLINE void v2_mul_both(struct f5x2 *r, const struct f5x2 *a, struct f5x2 *b,
+                                         const struct f5x2 *c, const struct bn_mod *m)
+{
+    *r = v2_mul(a, b, m);
+    *b = v2_mul(c, b, m);
+}
 /* Coordinates below 2p. */
 static SN_ALWAYS_INLINE struct f5x2 v2_sqr(const struct f5x2 *a, const struct bn_mod *m)
 {
     struct f5 s = f5_add(&a->c0, &a->c1), d = f5_sub(&a->c0, &a->c1, &m->m.p2);
     struct f5 t = f5_add(&a->c0, &a->c0);
-    return (struct f5x2){f5_mul(&s, &d, &m->m), f5_mul(&t, &a->c1, &m->m)};
+    return (struct f5x2){f5_product(&s, &d, &m->m), f5_product(&t, &a->c1, &m->m)};
 }
 static SN_ALWAYS_INLINE struct f5x2 v2_times_16(const struct f5x2 *a, const struct bn_mod *m)
 {
@@ -272,10 +286,10 @@ static SN_ALWAYS_INLINE struct f5x2 v2_clear(__mmask8 k, const struct f5x2 *a)
 /* 1/(c0 + c1 u) = (c0 - c1 u)/(c0^2 + c1^2). */
 static bool v2_invert(struct f5x2 *a, const struct bn_mod *m, int twos)
 {
-    struct f5 n = f5_dot2(&a->c0, &a->c0, &a->c1, &a->c1, &m->m), neg = v1_neg(&a->c1, m);
+    struct f5 n = f5_products(&a->c0, &a->c0, &a->c1, &a->c1, &m->m), neg = v1_neg(&a->c1, m);
     if (!bn_invert(&n, m, twos)) return false;
-    a->c0 = f5_mul(&a->c0, &n, &m->m);
-    a->c1 = f5_mul(&neg, &n, &m->m);
+    a->c0 = f5_product(&a->c0, &n, &m->m);
+    a->c1 = f5_product(&neg, &n, &m->m);
     return true;
 }
 static SN_ALWAYS_INLINE __mmask8 v2_load(struct f5x2 *x, struct f5x2 *y, const char *const p[8])

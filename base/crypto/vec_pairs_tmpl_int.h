@@ -36,8 +36,8 @@ static SN_ALWAYS_INLINE void V_(forward)(struct V_(group) * s, V_T *acc, const V
 static SN_ALWAYS_INLINE void V_(backward)(struct V_(group) * s, V_T *acc, const V_(mod_t) * m,
                                           bool careful)
 {
-    V_T inv = V_(mul)(acc, &s->before, m); /* a quarter of it: acc has the factor */
-    *acc = V_(mul)(&s->den, acc, m);
+    V_T inv; /* a quarter of it: acc has the factor */
+    V_(mul_both)(&inv, &s->before, acc, &s->den, m);
     V_T num = V_(sub)(&s->y2, &s->y1, m);
     if (careful) {
         V_T sq = V_(sqr)(&s->x1, m);
@@ -76,6 +76,7 @@ static SN_ALWAYS_INLINE void V_(gather)(struct V_(group) * s, const char *src,
     }
     s->inf1 = V_(load)(&s->x1, &s->y1, a);
     s->inf2 = V_(load)(&s->x2, &s->y2, b);
+    if (!(minus_a | minus_b)) return; /* all levels of a tree but the first */
     V_T neg = V_(neg)(&s->y1, m);
     s->y1 = V_(blend)(minus_a & (__mmask8)~s->inf1, &s->y1, &neg);
     neg = V_(neg)(&s->y2, m);
@@ -150,8 +151,8 @@ static void V_(double_batch)(char *points, size_t groups, struct V_(group) * s, 
         SN_ASSERT(invertible);
     }
     for (size_t i = groups; i-- > 0;) {
-        V_T inv = V_(mul)(&acc, &s[i].before, m), sq = V_(sqr)(&s[i].x1, m);
-        acc = V_(mul)(&s[i].den, &acc, m);
+        V_T inv, sq = V_(sqr)(&s[i].x1, m);
+        V_(mul_both)(&inv, &s[i].before, &acc, &s[i].den, m);
         V_T num = V_(triple)(&sq, m), l = V_(mul)(&num, &inv, m), x3 = V_(sqr)(&l, m);
         V_T xs = V_(add)(&s[i].x1, &s[i].x1);
         x3 = V_(sub_reduce)(&x3, &xs, m);

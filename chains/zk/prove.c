@@ -18,8 +18,6 @@
 
 static void used(const struct sn_zkey *z, const void *p, size_t n)
 {
-    for (size_t i = 0; i < SN_COUNT_OF(z->owned); i++)
-        if (z->owned[i] == p) return; /* a copy, no part of the file */
     if (z->used) z->used(p, n);
 }
 
@@ -39,14 +37,11 @@ static uint32_t row_of(const struct sn_zkey *z, uint32_t i)
     return sn_le32(z->coefs + (size_t)i * SN_ZKEY_COEF_BYTES + 4);
 }
 
-/* Jobs take runs of whole rows, which needs the entries sorted by row, as every known writer
- * leaves them; otherwise one job does it all. */
+/* Jobs take runs of whole rows where the entries are sorted; otherwise one job does it all. */
 static void cut_rows(struct rows *r)
 {
     const struct sn_zkey *z = r->z;
-    bool sorted = true;
-    for (uint32_t i = 1; i < z->n_coefs && sorted; i++) sorted = row_of(z, i - 1) <= row_of(z, i);
-    if (!sorted) r->n_jobs = 1;
+    if (!z->coefs_sorted) r->n_jobs = 1;
     r->from[0] = 0;
     for (size_t j = 1; j < r->n_jobs; j++) {
         uint32_t at = (uint32_t)((uint64_t)z->n_coefs * j / r->n_jobs);
@@ -126,9 +121,10 @@ static int quotient(const struct sn_zkey *z, const struct sn_fe *w_plain, const 
     sn_par_run(par, pointwise_job, &p, p.n_jobs);
     struct sn_ntt *t;
     int r = sn_ntt_new(z->curve->fr, z->domain_log, &t);
-    for (int i = 0; i < 3 && r == 0; i++) r = sn_ntt_to_coset(t, v + (size_t)i * n, par);
     if (r < 0) return r;
+    for (int i = 0; i < 3 && r == 0; i++) r = sn_ntt_to_coset(t, v + (size_t)i * n, par);
     sn_ntt_free(t);
+    if (r < 0) return r;
     p.last = true;
     sn_par_run(par, pointwise_job, &p, p.n_jobs);
     return 0;
@@ -196,7 +192,7 @@ static void blind_all(struct blind *b, size_t n, const struct sn_par *par)
 }
 
 /* A = alpha + a + r delta, B = beta + b + s delta, C = c + h + s A + r B1 - r s delta. */
-static void assemble(const struct sn_zkey *z, struct sums *m, const uint8_t *random,
+static SN_NOINLINE void assemble(const struct sn_zkey *z, struct sums *m, const uint8_t *random,
                      const struct sn_par *par, struct sn_groth_proof *ret)
 {
     const struct sn_group *g1 = &z->curve->g1, *g2 = &z->curve->g2;
