@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "$0")/../.."
 . bench/lib.sh
 bench_build
-here=$PWD/bench/zk/prove sennit=$BENCH_BUILD/cmd/sennit/sennit prove=$BENCH_BUILD/cmd/sennit-prove/sennit-prove
+here=$PWD/bench/zk/prove sennit=$BENCH_BUILD/cmd/sennit/sennit prove=$BENCH_BUILD/cmd/sennit/sennit-prove
 cache=${SENNIT_PEERS:-$HOME/.cache/sennit-peers}/zk-prove
 rapidsnark_version=v0.0.15
 die() { echo "bench: $*" >&2; exit 1; }

@@ -81,8 +81,9 @@ struct sn_zkey_contribution {
     struct sn_str beacon_value;
     unsigned iterations_exp;
 };
-/* sn_zkey_contributions - the circuit's hash, and `each` contribution in order; what they say is not
- * checked (sn_zkey_verify). Views are the key's. Returns 0, as readers, or what `each` returned below 0. */
+/* sn_zkey_contributions - the circuit's hash, and `each` contribution in order; what they say is
+ * not checked (sn_zkey_verify). Views are the key's.
+ * Returns 0, as readers, or what `each` returned below 0. */
 int sn_zkey_contributions(const struct sn_zkey *z, uint8_t ret_circuit_hash[64],
                           int (*each)(void *ctx, const struct sn_zkey_contribution *c),
                           void *ctx) SN_MUST_CHECK;

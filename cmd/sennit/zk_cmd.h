@@ -45,8 +45,8 @@ int zk_prove_files(struct sn_str key, struct sn_str wtns, struct sn_str proof,
                    struct sn_str pub) SN_MUST_CHECK;
 /* zk_random - secret bytes from the kernel. Returns 0 or SN_E_IO. */
 int zk_random(void *out, size_t n) SN_MUST_CHECK;
-/* zk_info_zkey - what a proving key holds and who contributed to it, into *o. Returns 0, SN_E_NOMEM and as
- * sn_zkey_open. */
+/* zk_info_zkey - what a proving key holds and who contributed to it, into *o. Returns 0,
+ * SN_E_NOMEM and as sn_zkey_open. */
 int zk_info_zkey(struct sn_arena *a, struct sn_str file, struct sn_json *o) SN_MUST_CHECK;
 /* zk_print_json - a tree on standard output. */
 int zk_print_json(const struct sn_json *v) SN_MUST_CHECK;
