@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Circuits against circom, snarkjs and rapidsnark: runs the parts in bench/zk that stand there, or those named.
-# usage: bench/zk.sh [compile|witness|prove]...
+# usage: bench/zk.sh [compile|witness|prove|prepare]...
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-[ $# -gt 0 ] || set -- compile witness prove
+[ $# -gt 0 ] || set -- compile witness prove prepare
 status=0
 for part in "$@"; do
   if [ -x "$here/zk/$part.sh" ]; then

@@ -105,7 +105,9 @@ static void check_chunk(void *arg, size_t chunk)
     struct check_job *j = arg;
     size_t end = SN_MIN((chunk + 1) * CHECK_CHUNK, j->n);
     for (size_t i = chunk * CHECK_CHUNK; i < end; i++) {
-        if (j->g->ops->check(j->points + i * j->g->affine_size) == 0) continue;
+        uint64_t point[SN_AFFINE_MAX / 8];
+        memcpy(point, j->points + i * j->g->affine_size, j->g->affine_size);
+        if (j->g->ops->check(point) == 0) continue;
         size_t seen = __atomic_load_n(&j->bad, __ATOMIC_RELAXED);
         while (i < seen && !__atomic_compare_exchange_n(&j->bad, &seen, i, false, __ATOMIC_RELAXED,
                                                         __ATOMIC_RELAXED)) {
@@ -119,8 +121,10 @@ int sn_affine_check_many(const struct sn_group *g, const void *affine, size_t n,
     struct check_job j = {g, affine, n, n};
     sn_par_run(par, check_chunk, &j, (n + CHECK_CHUNK - 1) / CHECK_CHUNK);
     if (j.bad == n) return 0;
+    uint64_t point[SN_AFFINE_MAX / 8];
     *ret_bad = j.bad;
-    return sn_affine_check(g, j.points + j.bad * g->affine_size);
+    memcpy(point, j.points + j.bad * g->affine_size, g->affine_size);
+    return sn_affine_check(g, point);
 }
 bool sn_affine_from_x(const struct sn_group *g, void *ret_affine, const void *x)
 {

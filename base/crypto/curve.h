@@ -4,8 +4,8 @@
  * A struct sn_group is G1 or G2 of one curve. Affine points are plain bytes of g->affine_size:
  * x then y, each coord_size bytes, an Fq2 coordinate as c0 then c1, every Fq element Montgomery
  * little-endian words: exactly the points of .zkey and .ptau files, so a section of a mapped file
- * is an array of points (8-byte alignment is enough). The point at infinity is all zeros, which
- * is on neither curve.
+ * is an array of points (8-byte alignment is enough; functions on many points take any address).
+ * The point at infinity is all zeros, which is on neither curve.
  * Running sums are struct sn_point (Jacobian coordinates, big enough for any group).
  *
  * All operations are complete: equal, opposite and infinite operands give the right answer. Time

@@ -151,7 +151,7 @@ static void mul_chunk(void *arg, size_t chunk)
     }
     for (size_t n; from < end; from += n) {
         n = SN_MIN(end - from, b.cap);
-        b.e->import(b.in, j->points + from * size, n);
+        memcpy(b.in, j->points + from * size, n * size);
         for (size_t i = 0; i < n; i++) b.k[i] = j->scalars[(from + i) * j->step];
         sn_mul_batch_run(&b, n);
         for (size_t i = 0; i < n; i++)
@@ -166,7 +166,9 @@ static void mul_few(const struct mul_job *j)
     size_t size = j->g->affine_size;
     struct sn_point t;
     for (size_t i = 0; i < j->n; i++) {
-        j->g->ops->from_affine(&t, j->points + i * size);
+        uint64_t point[SN_AFFINE_MAX / 8];
+        memcpy(point, j->points + i * size, size);
+        j->g->ops->from_affine(&t, point);
         j->g->ops->mul(&t, &t, &j->scalars[i * j->step]);
         j->g->ops->to_affine(j->ret + i * size, &t, sizeof(t), 1);
     }

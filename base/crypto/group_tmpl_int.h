@@ -507,10 +507,6 @@ static void G_(add_pairs)(void *ret, const void *src, const struct sn_pair *pair
         G_(sum_end)((struct G_(affine) *)ret + pairs[i].out, &s[i], &inv);
     }
 }
-static void G_(import)(void *ret, const void *affine, size_t n)
-{
-    memcpy(ret, affine, n * sizeof(struct G_(affine)));
-}
 static void G_(export)(void *ret_affine, const void *point)
 {
     memcpy(ret_affine, point, sizeof(struct G_(affine)));
@@ -564,7 +560,6 @@ static void G_(image)(void *ret, const void *src, size_t n)
 static const struct sn_msm_engine G_(engine) = {
     .point_size = sizeof(struct G_(affine)),
     .scratch_size = SN_PAIR_BATCH * sizeof(struct G_(sum)),
-    .import = G_(import),
     .export = G_(export),
     .neg = G_(neg_affine),
     .add_pairs = G_(add_pairs),

@@ -108,5 +108,3 @@ void sn_hasher_done(struct sn_hasher *h)
 }
 
 bool sn_equal_ct(const void *a, const void *b, size_t n) { return CRYPTO_memcmp(a, b, n) == 0; }
-
-void sn_wipe(void *p, size_t n) { OPENSSL_cleanse(p, n); }

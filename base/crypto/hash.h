@@ -38,4 +38,4 @@ void sn_hasher_done(struct sn_hasher *h);
 /* sn_equal_ct - whether n bytes are equal, in time that depends on n alone. */
 bool sn_equal_ct(const void *a, const void *b, size_t n);
 /* sn_wipe - zeroes memory in a way the compiler does not remove. */
-void sn_wipe(void *p, size_t n);
+static inline void sn_wipe(void *p, size_t n) { explicit_bzero(p, n); }

@@ -10,13 +10,13 @@ struct sn_pair {
 #define SN_PAIR_MINUS (1u << 31) /* on a or b: the opposite point */
 #define SN_PAIR_BATCH 1024       /* pairs that share an inversion */
 
-/* Points of an engine are point_size bytes, all zeros at infinity, in a form of its own. */
+/* Points of an engine are affine points of point_size bytes, all zeros at infinity, with coordinates
+ * that may not be fully reduced. */
 struct sn_msm_engine {
     size_t point_size;
     size_t scratch_size; /* bytes add_pairs works in, 64-aligned */
-    /* n affine points in. */
-    void (*import)(void *ret, const void *affine, size_t n);
-    /* One point out, affine. */
+    bool any_address;    /* reads points at any address, not only at multiples of eight */
+    /* One point out, reduced. */
     void (*export)(void *ret_affine, const void *point);
     void (*neg)(void *ret, const void *point);
     /* At most SN_PAIR_BATCH independent sums; `ret` may be `src`: all is read before any is written. */

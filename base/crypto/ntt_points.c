@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/ntt_points.c - the transform over points: n/2 products by powers of w at each of log n
- * stages, taken a batch at a time (group_mul.c). Points stay affine in the engine's form between
+ * stages, taken a batch at a time (group_mul.c). Points stay affine, as the engine leaves them, between
  * stages. */
 #include "core/alloc.h"
 #include "core/status.h"
@@ -182,7 +182,7 @@ static int scaled(const struct transform *t, const void *affine, size_t n, unsig
         sn_free(out);
         return r;
     }
-    t->e->import(out, log ? mid : affine, n);
+    memcpy(out, log ? mid : affine, n * t->g->affine_size);
     *ret = out;
     return 0;
 }

@@ -284,6 +284,50 @@ static SN_ALWAYS_INLINE struct f5 f5_dot2(const struct f5 *a, const struct f5 *b
     return f5_redc(t, m);
 }
 
+/* f5_mul where many follow each other. Without IFMA a product is some 450 instructions of six bytes and
+ * more: a loop with five of them in line is no longer in the decoded cache, and decoding, not the
+ * multipliers, sets its pace. */
+#ifdef SN_VEC_FMA
+#define F5_PRODUCT static SN_NOINLINE SN_UNUSED struct f5
+#define F5_PRODUCTS static SN_NOINLINE SN_UNUSED void
+#else
+#define F5_PRODUCT static SN_ALWAYS_INLINE struct f5
+#define F5_PRODUCTS static SN_ALWAYS_INLINE void
+#endif
+F5_PRODUCT f5_product(const struct f5 *a, const struct f5 *b, const struct f5_mod *m)
+{
+    return f5_mul(a, b, m);
+}
+/* ret[0] = a*b, ret[1] = a*c: two chains side by side. */
+F5_PRODUCTS f5_product2(struct f5 ret[2], const struct f5 *a, const struct f5 *b, const struct f5 *c,
+                        const struct f5_mod *m)
+{
+    __m512i t[10], u[10];
+    f5_factor x[5];
+    f5_factors(x, a);
+#pragma GCC unroll 10
+    for (unsigned i = 0; i < 10; i++) t[i] = u[i] = _mm512_set1_epi64((int64_t)f5_start(i, 1));
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++) {
+        f5_factor y = f5_as_factor(b->l[i]), z = f5_as_factor(c->l[i]);
+#pragma GCC unroll 5
+        for (unsigned j = 0; j < 5; j++) {
+            f5_mac(&t[i + j], &t[i + j + 1], x[j], y);
+            f5_mac(&u[i + j], &u[i + j + 1], x[j], z);
+        }
+        f5_step(t, i, m);
+        f5_step(u, i, m);
+    }
+    ret[0] = f5_top(t);
+    ret[1] = f5_top(u);
+}
+F5_PRODUCT f5_square(const struct f5 *a, const struct f5_mod *m) { return f5_sqr(a, m); }
+F5_PRODUCT f5_products(const struct f5 *a, const struct f5 *b, const struct f5 *c,
+                       const struct f5 *d, const struct f5_mod *m)
+{
+    return f5_dot2(a, b, c, d, m);
+}
+
 static inline void f5_mod_init(struct f5_mod *m, const uint64_t *p, uint64_t inv)
 {
     uint64_t k = inv & F5_LOW, s[4], low = 0;

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/vec_msm.c - the vector engines of sn_msm for BN254: G1 over eight Fq, G2 over eight Fq2. */
+/* crypto/vec_msm.c - the vector engines of sn_msm for BN254: G1 over eight Fq, G2 over eight Fq2.
+ *
+ * A coordinate in memory carries 2^256; read with the radix 2^260 of the products it is a sixteenth of
+ * itself. Both coordinates of every point are, so slopes come out as they are, and the formulas need a
+ * factor in two places only (vec_pairs_tmpl_int.h): points are used where they lie, in a mapped file. */
 #include "crypto/vec_int.h"
 
 #ifdef __AVX512F__
@@ -9,7 +13,7 @@
 /* p of BN254 has 254 bits: factors of a product may reach 8p. */
 struct bn_mod {
     struct f5_mod m;
-    struct f5 one; /* 2^260 mod p */
+    struct f5 one, sixteen; /* times 2^260 */
 };
 static struct f5 bn_broadcast(const uint64_t *mont)
 {
@@ -22,6 +26,9 @@ static void bn_mod_init(struct bn_mod *m)
 {
     f5_mod_init(&m->m, sn_bn254_fq.p.v, sn_bn254_fq.inv);
     m->one = bn_broadcast(sn_bn254_fq.one.v);
+    struct sn_fe sixteen;
+    sn_fe_set_u64(&sn_bn254_fq, &sixteen, 16);
+    m->sixteen = bn_broadcast(sixteen.v);
 }
 /* Below 4p: which lanes are 0 modulo p. */
 static SN_ALWAYS_INLINE __mmask8 bn_is_zero(const struct f5 *a, const struct bn_mod *m)
@@ -30,22 +37,38 @@ static SN_ALWAYS_INLINE __mmask8 bn_is_zero(const struct f5 *a, const struct bn_
     t = f5_reduce(&t, &m->m.p);
     return f5_zero_mask(&t);
 }
-/* Inverts eight values below 2p at once; false, and nothing done, if any is zero.
- * The scalar inverse sees a*2^260 as 16a in its own form and returns 2^-4 of it: 2^8 makes it
- * right again. */
-static SN_NOINLINE bool bn_invert(struct f5 *a, const struct bn_mod *m)
+/* Lanes k and k ^ 1, k ^ 2 or k ^ 4 exchanged. */
+static SN_ALWAYS_INLINE struct f5 bn_swap(const struct f5 *a, unsigned by)
 {
-    struct sn_fe x[8], scratch[8];
+    struct f5 r;
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++)
+        r.l[i] = by == 1   ? _mm512_permutex_epi64(a->l[i], 0xb1)
+                 : by == 2 ? _mm512_permutex_epi64(a->l[i], 0x4e)
+                           : _mm512_shuffle_i64x2(a->l[i], a->l[i], 0x4e);
+    return r;
+}
+/* 2^twos times the inverses of eight values below 2p; false, and nothing done, if any is zero. The lanes
+ * are multiplied across, one inversion serves for all. The scalar inverse sees x*2^260 as 16x in its own
+ * form and returns 2^-4 of it: 2^8 makes it right again. */
+static SN_NOINLINE bool bn_invert(struct f5 *a, const struct bn_mod *m, int twos)
+{
+    struct f5 s1 = bn_swap(a, 1), two = f5_product(a, &s1, &m->m);
+    struct f5 s2 = bn_swap(&two, 2), four = f5_product(&two, &s2, &m->m);
+    struct f5 s4 = bn_swap(&four, 4), all = f5_product(&four, &s4, &m->m);
+    if (bn_is_zero(&all, m)) return false;
+    struct f5 others = f5_product(&s1, &s2, &m->m);
+    others = f5_product(&others, &s4, &m->m);
     __m512i w[4];
-    struct f5 t = f5_reduce(a, &m->m.p);
-    if (f5_zero_mask(&t)) return false;
-    f5_join(w, &t);
-    f5_store_words(x, w);
-    sn_fe_batch_inv(&sn_bn254_fq, x, 8, scratch);
-    for (unsigned k = 0; k < 8; k++)
-        for (unsigned i = 0; i < 8; i++) sn_fe_dbl(&sn_bn254_fq, &x[k], &x[k]);
-    f5_load_words(w, x);
-    *a = f5_split(w, 0);
+    struct sn_fe x;
+    all = f5_reduce(&all, &m->m.p);
+    f5_join(w, &all);
+    for (unsigned k = 0; k < 4; k++)
+        x.v[k] = (uint64_t)_mm_cvtsi128_si64(_mm512_castsi512_si128(w[k]));
+    sn_fe_inv(&sn_bn254_fq, &x, &x);
+    for (int i = 0; i < 8 + twos; i++) sn_fe_dbl(&sn_bn254_fq, &x, &x);
+    all = f5_set(x.v);
+    *a = f5_product(&others, &all, &m->m);
     return true;
 }
 
@@ -92,11 +115,29 @@ static SN_ALWAYS_INLINE struct f5 v1_neg(const struct f5 *a, const struct bn_mod
 static SN_ALWAYS_INLINE struct f5 v1_mul(const struct f5 *a, const struct f5 *b,
                                          const struct bn_mod *m)
 {
-    return f5_mul(a, b, &m->m);
+    return f5_product(a, b, &m->m);
+}
+/* *r = a*b, then *b = c*b. */
+static SN_ALWAYS_INLINE void v1_mul_both(struct f5 *r, const struct f5 *a, struct f5 *b,
+                                         const struct f5 *c, const struct bn_mod *m)
+{
+    struct f5 both[2];
+    f5_product2(both, b, a, c, &m->m);
+    *r = both[0], *b = both[1];
 }
 static SN_ALWAYS_INLINE struct f5 v1_sqr(const struct f5 *a, const struct bn_mod *m)
 {
-    return f5_sqr(a, &m->m);
+    return f5_square(a, &m->m);
+}
+static SN_ALWAYS_INLINE struct f5 v1_times_16(const struct f5 *a, const struct bn_mod *m)
+{
+    return f5_product(a, &m->sixteen, &m->m);
+}
+/* From below 4p to below 16p. */
+static SN_ALWAYS_INLINE struct f5 v1_quadruple(const struct f5 *a)
+{
+    struct f5 t = f5_add_raw(a, a);
+    return f5_add(&t, &t);
 }
 /* From below 2p to below 6p. */
 static SN_ALWAYS_INLINE struct f5 v1_triple(const struct f5 *a, const struct bn_mod *m)
@@ -118,12 +159,12 @@ static SN_ALWAYS_INLINE struct f5 v1_clear(__mmask8 k, const struct f5 *a)
     for (unsigned i = 0; i < 5; i++) r.l[i] = _mm512_maskz_mov_epi64((__mmask8)~k, a->l[i]);
     return r;
 }
-static bool v1_invert(struct f5 *a, const struct bn_mod *m) { return bn_invert(a, m); }
-/* Eight points, one cache line each. Returns the lanes that are infinite. */
+static bool v1_invert(struct f5 *a, const struct bn_mod *m, int twos) { return bn_invert(a, m, twos); }
+/* Eight points of 64 bytes, at any address. Returns the lanes that are infinite. */
 static SN_ALWAYS_INLINE __mmask8 v1_load(struct f5 *x, struct f5 *y, const char *const p[8])
 {
     __m512i row[8], w[8];
-    for (unsigned k = 0; k < 8; k++) row[k] = _mm512_load_si512(p[k]);
+    for (unsigned k = 0; k < 8; k++) row[k] = _mm512_loadu_si512(p[k]);
     f5_transpose(w, row);
     *x = f5_split(w, 0);
     *y = f5_split(w + 4, 0);
@@ -137,7 +178,7 @@ static SN_ALWAYS_INLINE void v1_store(char *const p[8], const struct f5 *x, cons
     f5_join(w, x);
     f5_join(w + 4, y);
     f5_transpose(row, w);
-    for (unsigned k = 0; k < 8; k++) _mm512_store_si512(p[k], row[k]);
+    for (unsigned k = 0; k < 8; k++) _mm512_storeu_si512(p[k], row[k]);
 }
 #include "crypto/vec_pairs_tmpl_int.h"
 #undef V_T
@@ -188,14 +229,14 @@ static SN_ALWAYS_INLINE struct f5x2 v2_neg(const struct f5x2 *a, const struct bn
 {
     return (struct f5x2){v1_neg(&a->c0, m), v1_neg(&a->c1, m)};
 }
-/* Coordinates of a below 6p, of b below 4p: a0 b0 + a1 (4p - b1) is below 48 p^2. */
-static SN_NOINLINE void v2_product(struct f5x2 *r, const struct f5x2 *a, const struct f5x2 *b,
+/* Coordinates of a below 16p, of b below 2p: a0 b0 + a1 (2p - b1) is below 64 p^2. */
+static SN_ALWAYS_INLINE void v2_product(struct f5x2 *r, const struct f5x2 *a, const struct f5x2 *b,
                                    const struct bn_mod *m)
 {
     const struct f5 zero = {0};
-    struct f5 nb1 = f5_sub(&zero, &b->c1, &m->m.p4);
-    struct f5 c0 = f5_dot2(&a->c0, &b->c0, &a->c1, &nb1, &m->m);
-    r->c1 = f5_dot2(&a->c0, &b->c1, &a->c1, &b->c0, &m->m);
+    struct f5 nb1 = f5_sub(&zero, &b->c1, &m->m.p2);
+    struct f5 c0 = f5_products(&a->c0, &b->c0, &a->c1, &nb1, &m->m);
+    r->c1 = f5_products(&a->c0, &b->c1, &a->c1, &b->c0, &m->m);
     r->c0 = c0;
 }
 static SN_ALWAYS_INLINE struct f5x2 v2_mul(const struct f5x2 *a, const struct f5x2 *b,
@@ -205,12 +246,26 @@ static SN_ALWAYS_INLINE struct f5x2 v2_mul(const struct f5x2 *a, const struct f5
     v2_product(&r, a, b, m);
     return r;
 }
+static SN_ALWAYS_INLINE void v2_mul_both(struct f5x2 *r, const struct f5x2 *a, struct f5x2 *b,
+                                         const struct f5x2 *c, const struct bn_mod *m)
+{
+    *r = v2_mul(a, b, m);
+    *b = v2_mul(c, b, m);
+}
 /* Coordinates below 2p. */
 static SN_ALWAYS_INLINE struct f5x2 v2_sqr(const struct f5x2 *a, const struct bn_mod *m)
 {
     struct f5 s = f5_add(&a->c0, &a->c1), d = f5_sub(&a->c0, &a->c1, &m->m.p2);
     struct f5 t = f5_add(&a->c0, &a->c0);
-    return (struct f5x2){f5_mul(&s, &d, &m->m), f5_mul(&t, &a->c1, &m->m)};
+    return (struct f5x2){f5_product(&s, &d, &m->m), f5_product(&t, &a->c1, &m->m)};
+}
+static SN_ALWAYS_INLINE struct f5x2 v2_times_16(const struct f5x2 *a, const struct bn_mod *m)
+{
+    return (struct f5x2){v1_times_16(&a->c0, m), v1_times_16(&a->c1, m)};
+}
+static SN_ALWAYS_INLINE struct f5x2 v2_quadruple(const struct f5x2 *a)
+{
+    return (struct f5x2){v1_quadruple(&a->c0), v1_quadruple(&a->c1)};
 }
 static SN_ALWAYS_INLINE struct f5x2 v2_triple(const struct f5x2 *a, const struct bn_mod *m)
 {
@@ -229,12 +284,12 @@ static SN_ALWAYS_INLINE struct f5x2 v2_clear(__mmask8 k, const struct f5x2 *a)
     return (struct f5x2){v1_clear(k, &a->c0), v1_clear(k, &a->c1)};
 }
 /* 1/(c0 + c1 u) = (c0 - c1 u)/(c0^2 + c1^2). */
-static bool v2_invert(struct f5x2 *a, const struct bn_mod *m)
+static bool v2_invert(struct f5x2 *a, const struct bn_mod *m, int twos)
 {
-    struct f5 n = f5_dot2(&a->c0, &a->c0, &a->c1, &a->c1, &m->m), neg = v1_neg(&a->c1, m);
-    if (!bn_invert(&n, m)) return false;
-    a->c0 = f5_mul(&a->c0, &n, &m->m);
-    a->c1 = f5_mul(&neg, &n, &m->m);
+    struct f5 n = f5_products(&a->c0, &a->c0, &a->c1, &a->c1, &m->m), neg = v1_neg(&a->c1, m);
+    if (!bn_invert(&n, m, twos)) return false;
+    a->c0 = f5_product(&a->c0, &n, &m->m);
+    a->c1 = f5_product(&neg, &n, &m->m);
     return true;
 }
 static SN_ALWAYS_INLINE __mmask8 v2_load(struct f5x2 *x, struct f5x2 *y, const char *const p[8])
@@ -255,62 +310,43 @@ static SN_ALWAYS_INLINE void v2_store(char *const p[8], const struct f5x2 *x, co
 
 /* --- engines ------------------------------------------------------------------------------------ */
 
-/* Coordinates one after the other, from 2^256 to 2^260 and back. */
-static void scale(void *ret, const void *in, size_t coords, const struct sn_fe *by)
+/* From below 2p to below p. */
+static void export_coords(uint64_t *ret, const void *in, size_t coords)
 {
-    size_t done = VEC_(scale_many)(&sn_bn254_fq, ret, in, by, coords);
-    for (size_t i = done; i < coords; i++)
-        sn_bn254_fq_mul((struct sn_fe *)ret + i, (const struct sn_fe *)in + i, by);
-}
-static void import_coords(void *ret, const void *in, size_t coords)
-{
-    struct sn_fe by = sn_bn254_fq.one;
-    for (unsigned i = 0; i < 4; i++) sn_fe_dbl(&sn_bn254_fq, &by, &by);
-    scale(ret, in, coords, &by);
-}
-static void export_coords(void *ret, const void *in, size_t coords)
-{
-    /* 2^252: times it over 2^256 divides by 16. Inputs are below 2p, so is the product. */
-    struct sn_fe by = sn_bn254_fq.one, sixteen;
-    sn_fe_set_u64(&sn_bn254_fq, &sixteen, 16);
-    sn_fe_inv(&sn_bn254_fq, &by, &sixteen);
-    for (size_t i = 0; i < coords; i++) {
-        struct sn_fe t = ((const struct sn_fe *)in)[i];
-        if (sn_fe_cmp(&t, &sn_bn254_fq.p) >= 0) {
-            uint64_t borrow = 0;
-            for (unsigned k = 0; k < 4; k++) t.v[k] = fx_sbb(t.v[k], sn_bn254_fq.p.v[k], &borrow);
-        }
-        sn_bn254_fq_mul((struct sn_fe *)ret + i, &t, &by);
+    memcpy(ret, in, coords * 32);
+    for (size_t i = 0; i < coords; i++, ret += 4) {
+        struct sn_fe t;
+        uint64_t borrow = 0;
+        for (unsigned k = 0; k < 4; k++) t.v[k] = fx_sbb(ret[k], sn_bn254_fq.p.v[k], &borrow);
+        if (!borrow) memcpy(ret, t.v, sizeof(t.v));
     }
 }
 /* 2p - y; infinity stays zero. */
-static void neg_coords(uint64_t *ret, const uint64_t *in, size_t coords)
+static void neg_coords(uint64_t *ret, const void *in, size_t coords)
 {
     uint64_t any = 0;
     memcpy(ret, in, coords * 64);
-    for (size_t i = 0; i < 8 * coords; i++) any |= in[i];
+    for (size_t i = 0; i < 8 * coords; i++) any |= ret[i];
     for (size_t i = coords; i < 2 * coords && any; i++) {
         uint64_t borrow = 0;
         for (unsigned k = 0; k < 4; k++) {
             uint64_t p2 = sn_bn254_fq.p.v[k] << 1 | (k ? sn_bn254_fq.p.v[k - 1] >> 63 : 0);
-            ret[4 * i + k] = fx_sbb(p2, in[4 * i + k], &borrow);
+            ret[4 * i + k] = fx_sbb(p2, ret[4 * i + k], &borrow);
         }
     }
 }
-static void v1_import(void *ret, const void *a, size_t n) { import_coords(ret, a, 2 * n); }
 static void v1_export(void *ret, const void *a) { export_coords(ret, a, 2); }
 static void v1_opposite(void *ret, const void *a) { neg_coords(ret, a, 1); }
-static void v2_import(void *ret, const void *a, size_t n) { import_coords(ret, a, 4 * n); }
 static void v2_export(void *ret, const void *a) { export_coords(ret, a, 4); }
 static void v2_opposite(void *ret, const void *a) { neg_coords(ret, a, 2); }
 
 const struct sn_msm_engine *VEC_(msm_engine)(const struct sn_group *g)
 {
     static const struct sn_msm_engine g1 = {
-        64, SN_PAIR_BATCH / 8 * sizeof(struct v1_group), v1_import, v1_export, v1_opposite,
+        64, SN_PAIR_BATCH / 8 * sizeof(struct v1_group), true, v1_export, v1_opposite,
         v1_add_pairs, v1_double_all, v1_image};
     static const struct sn_msm_engine g2 = {
-        128, SN_PAIR_BATCH / 8 * sizeof(struct v2_group), v2_import, v2_export, v2_opposite,
+        128, SN_PAIR_BATCH / 8 * sizeof(struct v2_group), true, v2_export, v2_opposite,
         v2_add_pairs, v2_double_all, v2_image};
     return g == &sn_bn254.g1 ? &g1 : g == &sn_bn254.g2 ? &g2 : NULL;
 }

@@ -2,7 +2,9 @@
 /* crypto/vec_pairs_tmpl_int.h - sums of pairs of affine points, eight at a time.
  * A template, included by vec_msm.c once for each coordinate field: V_T is eight coordinates, V_(x)
  * their operations and the names made here, V_ROWS the cache lines of a point. Points are reduced
- * below 2p, Montgomery with 2^260, zeros at infinity.
+ * below 2p, zeros at infinity, and their coordinates a sixteenth of themselves (vec_msm.c): the slope
+ * of a sum is right, its square must be divided by 16, which a quarter of the slope does; a tangent's
+ * 3x^2/2y must be 16 times as large.
  *
  * One pass forward multiplies up the denominators x2 - x1, lane by lane; after one inversion a pass
  * backward finishes the sums. Equal or opposite points make the product zero, infinite ones show on
@@ -29,22 +31,25 @@ static SN_ALWAYS_INLINE void V_(forward)(struct V_(group) * s, V_T *acc, const V
         s->den = V_(blend)(inf | s->cancel, &s->den, &one);
     }
     s->before = *acc;
-    *acc = V_(mul)(acc, &s->den, m);
+    *acc = V_(mul)(&s->den, acc, m);
 }
 static SN_ALWAYS_INLINE void V_(backward)(struct V_(group) * s, V_T *acc, const V_(mod_t) * m,
                                           bool careful)
 {
-    V_T inv = V_(mul)(acc, &s->before, m);
-    *acc = V_(mul)(acc, &s->den, m);
+    V_T inv; /* a quarter of it: acc has the factor */
+    V_(mul_both)(&inv, &s->before, acc, &s->den, m);
     V_T num = V_(sub)(&s->y2, &s->y1, m);
     if (careful) {
-        V_T sq = V_(sqr)(&s->x1, m), three = V_(triple)(&sq, m);
+        V_T sq = V_(sqr)(&s->x1, m);
+        sq = V_(times_16)(&sq, m);
+        V_T three = V_(triple)(&sq, m);
         num = V_(blend)(s->tangent, &num, &three);
     }
     V_T l = V_(mul)(&num, &inv, m), x3 = V_(sqr)(&l, m);
     V_T xs = V_(add)(&s->x1, &s->x2);
     x3 = V_(sub_reduce)(&x3, &xs, m);
     V_T t = V_(sub)(&s->x1, &x3, m);
+    t = V_(quadruple)(&t);
     t = V_(mul)(&t, &l, m);
     V_T y3 = V_(sub_once)(&t, &s->y1, m);
     if (careful) {
@@ -71,6 +76,7 @@ static SN_ALWAYS_INLINE void V_(gather)(struct V_(group) * s, const char *src,
     }
     s->inf1 = V_(load)(&s->x1, &s->y1, a);
     s->inf2 = V_(load)(&s->x2, &s->y2, b);
+    if (!(minus_a | minus_b)) return; /* all levels of a tree but the first */
     V_T neg = V_(neg)(&s->y1, m);
     s->y1 = V_(blend)(minus_a & (__mmask8)~s->inf1, &s->y1, &neg);
     neg = V_(neg)(&s->y2, m);
@@ -97,11 +103,11 @@ static void V_(add_pairs)(void *ret, const void *src, const struct sn_pair *pair
         odd |= s[i].inf1 | s[i].inf2;
         V_(forward)(&s[i], &acc, m, false);
     }
-    bool careful = odd != 0 || !V_(invert)(&acc, m);
+    bool careful = odd != 0 || !V_(invert)(&acc, m, -2);
     if (careful) {
         acc = V_(one)(m);
         for (size_t i = 0; i < groups; i++) V_(forward)(&s[i], &acc, m, true);
-        bool invertible = V_(invert)(&acc, m);
+        bool invertible = V_(invert)(&acc, m, -2);
         SN_ASSERT(invertible);
     }
     for (size_t i = groups; i-- > 0;) {
@@ -126,7 +132,7 @@ static SN_ALWAYS_INLINE void V_(tangent)(struct V_(group) * s, V_T *acc, const V
     if (careful) s->inf1 |= V_(is_zero)(&s->den, m);
     s->den = V_(blend)(s->inf1, &s->den, &one);
     s->before = *acc;
-    *acc = V_(mul)(acc, &s->den, m);
+    *acc = V_(mul)(&s->den, acc, m);
 }
 static void V_(double_batch)(char *points, size_t groups, struct V_(group) * s, const V_(mod_t) * m)
 {
@@ -137,19 +143,21 @@ static void V_(double_batch)(char *points, size_t groups, struct V_(group) * s, 
         s[i].inf1 = V_(load)(&s[i].x1, &s[i].y1, in);
         V_(tangent)(&s[i], &acc, m, false);
     }
-    if (!V_(invert)(&acc, m)) {
+    /* 16 for the tangent, a quarter for its square. */
+    if (!V_(invert)(&acc, m, 2)) {
         acc = V_(one)(m);
         for (size_t i = 0; i < groups; i++) V_(tangent)(&s[i], &acc, m, true);
-        bool invertible = V_(invert)(&acc, m);
+        bool invertible = V_(invert)(&acc, m, 2);
         SN_ASSERT(invertible);
     }
     for (size_t i = groups; i-- > 0;) {
-        V_T inv = V_(mul)(&acc, &s[i].before, m), sq = V_(sqr)(&s[i].x1, m);
-        acc = V_(mul)(&acc, &s[i].den, m);
+        V_T inv, sq = V_(sqr)(&s[i].x1, m);
+        V_(mul_both)(&inv, &s[i].before, &acc, &s[i].den, m);
         V_T num = V_(triple)(&sq, m), l = V_(mul)(&num, &inv, m), x3 = V_(sqr)(&l, m);
         V_T xs = V_(add)(&s[i].x1, &s[i].x1);
         x3 = V_(sub_reduce)(&x3, &xs, m);
         V_T t = V_(sub)(&s[i].x1, &x3, m);
+        t = V_(quadruple)(&t);
         t = V_(mul)(&t, &l, m);
         V_T y3 = V_(sub_once)(&t, &s[i].y1, m);
         x3 = V_(clear)(s[i].inf1, &x3), y3 = V_(clear)(s[i].inf1, &y3);

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Groth16 proofs: sennit, rapidsnark (the static library in iden3/go-rapidsnark's Go module) and snarkjs, each as a
-# whole process from .zkey and .wtns to proof and public JSON, on the same files.
+# whole process from .zkey and .wtns to proof and public JSON, on the same files. Ours is sennit-prove; what loading the
+# libraries of the whole command adds is in the last line.
 #   bench/zk/prove.sh     BENCH_RUNS=7 of each, in turn; SNARKJS_RUNS=3. Every proof is verified by us and by snarkjs.
 # The first run makes powers of tau of 2^16 with a contribution, keys and witnesses, and keeps them with the peers.
 set -u
 cd "$(dirname "$0")/../.."
 . bench/lib.sh
 bench_build
-here=$PWD/bench/zk/prove sennit=$BENCH_BUILD/cmd/sennit/sennit
+here=$PWD/bench/zk/prove sennit=$BENCH_BUILD/cmd/sennit/sennit prove=$BENCH_BUILD/cmd/sennit/sennit-prove
 cache=${SENNIT_PEERS:-$HOME/.cache/sennit-peers}/zk-prove
 rapidsnark_version=v0.0.15
 die() { echo "bench: $*" >&2; exit 1; }
@@ -57,7 +58,7 @@ echo "| circuit | Sennit | rapidsnark | / Sennit (target 3) | snarkjs | / Sennit
 echo "|---|---|---|---|---|---|---|---|"
 while IFS='|' read -r name text; do
   out=$BENCH_TMP/$name
-  peers=("sennit=$sennit zk prove $name.zkey $name.wtns $out.p $out.q")
+  peers=("sennit=$prove $name.zkey $name.wtns $out.p $out.q")
   [ -x rapidsnark ] && peers+=("rapidsnark=./rapidsnark $name.zkey $name.wtns $out.rp $out.rq")
   python3 "$here/run.py" "${BENCH_RUNS:-7}" "${peers[@]}" >"$out.t" || die "$name"
   python3 "$here/run.py" "${SNARKJS_RUNS:-3}" "snarkjs=node $snarkjs groth16 prove $name.zkey $name.wtns $out.sp $out.sq" \
@@ -76,3 +77,7 @@ eddsaposeidon|EdDSAPoseidon
 smtverifier|SMTVerifier(32)
 sha256|Sha256(512)
 EOF
+python3 "$here/run.py" "${BENCH_RUNS:-7}" "command=$sennit zk prove poseidon.zkey poseidon.wtns $BENCH_TMP/p $BENCH_TMP/q" \
+  "alone=$prove poseidon.zkey poseidon.wtns $BENCH_TMP/p $BENCH_TMP/q" >"$BENCH_TMP/t" || die "poseidon"
+awk '{w[$1]=$2} END {printf "\nPoseidon(2) by `sennit zk prove`: %.3g ms; by `sennit-prove` in the same runs %.3g ms.\n", w["command"], w["alone"]}' \
+  "$BENCH_TMP/t"

@@ -82,13 +82,14 @@ struct sn_zkey {
     unsigned domain_log;
     uint64_t alpha1[SN_G1_MAX / 8], beta1[SN_G1_MAX / 8], beta2[SN_G2_MAX / 8];
     uint64_t gamma2[SN_G2_MAX / 8], delta1[SN_G1_MAX / 8], delta2[SN_G2_MAX / 8];
-    const uint8_t *ic, *a, *b1, *b2, *c, *h; /* point arrays, 8-aligned */
+    uint8_t *ic;                        /* a copy */
+    const uint8_t *a, *b1, *b2, *c, *h; /* arrays of points in the file, at any address */
     /* Where set, proving calls it for each long array it needs no more: the owner of a mapped file may
      * let the pages go. They are read again if another proof follows. */
     void (*used)(const void *p, size_t n);
     const uint8_t *coefs; /* entries of 12 + q bytes: matrix, row, wire, value * R^2 */
+    bool coefs_sorted;    /* by row, as every known writer leaves them */
     struct sn_str contributions; /* section 10 */
-    void *owned[6];       /* copies of arrays the file does not align */
 };
 /* sn_zkey_open - reads the header, checks its points and those of IC, and every size; coefficients'
  * wires, rows and matrices too. The long point arrays are taken as they are: sn_zkey_check_points.

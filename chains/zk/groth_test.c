@@ -2,6 +2,7 @@
 /* Groth16 from powers of tau to verified proofs, over both curves, and what must be refused. */
 #include "core/alloc.h"
 #include "core/status.h"
+#include "core/torture.h"
 #include "crypto/msm.h"
 #include "harness/test.h"
 #include "zk/bin.h"
@@ -532,4 +533,124 @@ SN_TEST(containers_that_lie_are_refused)
     T_ASSERT(sn_zkey_open(sn_buf_view(&b), &z) < 0);
     sn_buf_done(&b);
     made_done(&m);
+}
+
+/* ---- who contributed --------------------------------------------------------------------------- */
+
+static int note(void *ctx, const struct sn_zkey_contribution *c)
+{
+    struct sn_zkey_contribution **next = ctx;
+    *(*next)++ = *c;
+    return 0;
+}
+SN_TEST(contributions_are_told_in_order)
+{
+    struct made m;
+    struct sn_zkey z;
+    struct sn_zkey_contribution all[3], *next = all;
+    uint8_t circuit_hash[64], hash[64], random[64] = {7};
+    struct sn_buf out;
+    make(&sn_bn254, &m);
+    sn_buf_init(&out, 0);
+    struct sn_zk_sink sink = sn_zk_sink_buf(&out);
+    struct sn_contribution_opts o = {.name = SN_STR("three"), .random = random};
+    T_OK(sn_zkey_contribute(sn_buf_view(&m.key), &o, NULL, &sink, hash));
+    T_OK(sn_zkey_open(sn_buf_view(&out), &z));
+    T_OK(sn_zkey_contributions(&z, circuit_hash, note, &next));
+    T_EQ(next - all, 3);
+    T_ASSERT(sn_str_eq(all[0].name, SN_STR("one")) && !all[0].beacon);
+    T_ASSERT(sn_str_eq(all[1].name, SN_STR("two")) && all[1].beacon);
+    T_EQ(all[1].beacon_value.len, 20);
+    T_EQ(all[1].iterations_exp, 3);
+    T_ASSERT(memcmp(all[2].hash, hash, sizeof(hash)) == 0);
+    z.contributions.len--;
+    next = all;
+    T_ASSERT(sn_zkey_contributions(&z, circuit_hash, note, &next) < 0);
+    sn_zkey_done(&z);
+    sn_buf_done(&out);
+    made_done(&m);
+}
+
+/* ---- no memory --------------------------------------------------------------------------------- */
+
+static const uint8_t torture_random[SN_GROTH_RANDOM_BYTES] = {5};
+
+static int torture_prove(void *arg)
+{
+    struct made *m = arg;
+    struct sn_zkey z;
+    struct sn_groth_proof p;
+    struct sn_fe w[WIRES];
+    struct sn_par par = {.run = backward_run, .width = 3};
+    int r = sn_zkey_open(sn_buf_view(&m->key), &z);
+    if (r < 0) return r;
+    witness(z.curve->fr, w);
+    r = sn_groth_prove(&z, w, WIRES, torture_random, &par, &p);
+    sn_zkey_done(&z);
+    return r;
+}
+static int torture_zkey(void *arg)
+{
+    struct made *m = arg;
+    struct sn_buf key, next;
+    uint8_t hash[64];
+    sn_buf_init(&key, 0);
+    sn_buf_init(&next, 0);
+    struct sn_zk_sink sink = sn_zk_sink_buf(&key);
+    int r = sn_zkey_new(&m->s, &m->p, NULL, &sink);
+    sink = sn_zk_sink_buf(&next);
+    struct sn_contribution_opts o = {.name = SN_STR("x"), .random = torture_random};
+    if (r == 0) r = sn_zkey_contribute(sn_buf_view(&key), &o, NULL, &sink, hash);
+    if (r == 0) r = sn_zkey_verify(sn_buf_view(&next), &m->s, &m->p, torture_random, NULL);
+    sn_buf_done(&key);
+    sn_buf_done(&next);
+    return r;
+}
+static int torture_ptau(void *arg)
+{
+    const struct sn_curve *curve = arg;
+    struct sn_buf b, next, prepared;
+    struct sn_ptau p;
+    uint8_t hash[64];
+    sn_buf_init(&b, 0);
+    sn_buf_init(&next, 0);
+    sn_buf_init(&prepared, 0);
+    struct sn_zk_sink sink = sn_zk_sink_buf(&b);
+    struct sn_zk_reread reread = {read_back, &next};
+    struct sn_contribution_opts o = {.name = SN_STR("x"), .random = torture_random};
+    int r = sn_ptau_new(curve, 1, NULL, &sink);
+    if (r == 0) r = sn_ptau_open(sn_buf_view(&b), &p);
+    sink = sn_zk_sink_buf(&next);
+    if (r == 0) r = sn_ptau_contribute(&p, &o, NULL, &sink, &reread, hash);
+    if (r == 0) r = sn_ptau_open(sn_buf_view(&next), &p);
+    sink = sn_zk_sink_buf(&prepared);
+    if (r == 0) r = sn_ptau_prepare(&p, NULL, &sink);
+    if (r == 0) r = sn_ptau_open(sn_buf_view(&prepared), &p);
+    if (r == 0) r = sn_ptau_verify(&p, torture_random, NULL);
+    sn_buf_done(&b);
+    sn_buf_done(&next);
+    sn_buf_done(&prepared);
+    return r;
+}
+/* Each allocation fails in turn: an error, and nothing leaks. */
+SN_TEST(allocations_that_fail_in_proving)
+{
+    struct made m;
+    make(&sn_bn254, &m);
+    int r = sn_torture(torture_prove, &m);
+    T_ASSERTF(r > 20, "%d", r);
+    made_done(&m);
+}
+SN_TEST(allocations_that_fail_in_keys)
+{
+    struct made m;
+    make(&sn_bn254, &m);
+    int r = sn_torture(torture_zkey, &m);
+    T_ASSERTF(r > 50, "%d", r);
+    made_done(&m);
+}
+SN_TEST(allocations_that_fail_in_powers)
+{
+    int r = sn_torture(torture_ptau, (void *)(uintptr_t)&sn_bn254);
+    T_ASSERTF(r > 50, "%d", r);
 }

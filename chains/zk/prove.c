@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk/prove.c - the Groth16 prover.
  *
+ * Four multi-scalar products take the witness as it is, and come first: their points are let go before
+ * the quotient needs its room.
  * A.w and B.w are evaluated per row, C.w is their product (a satisfied row needs no third sum).
  * All three go from the domain <w> to its odd coset, where A*B - C is the quotient up to a constant
- * that the key's H points (Lagrange points of that coset) have absorbed: no division. Then five
- * multi-scalar products. */
+ * that the key's H points (Lagrange points of that coset) have absorbed: no division. */
 #include "core/alloc.h"
 #include "core/status.h"
 #include "crypto/hash.h"
@@ -17,8 +18,6 @@
 
 static void used(const struct sn_zkey *z, const void *p, size_t n)
 {
-    for (size_t i = 0; i < SN_COUNT_OF(z->owned); i++)
-        if (z->owned[i] == p) return; /* a copy, no part of the file */
     if (z->used) z->used(p, n);
 }
 
@@ -38,14 +37,11 @@ static uint32_t row_of(const struct sn_zkey *z, uint32_t i)
     return sn_le32(z->coefs + (size_t)i * SN_ZKEY_COEF_BYTES + 4);
 }
 
-/* Jobs take runs of whole rows, which needs the entries sorted by row, as every known writer
- * leaves them; otherwise one job does it all. */
+/* Jobs take runs of whole rows where the entries are sorted; otherwise one job does it all. */
 static void cut_rows(struct rows *r)
 {
     const struct sn_zkey *z = r->z;
-    bool sorted = true;
-    for (uint32_t i = 1; i < z->n_coefs && sorted; i++) sorted = row_of(z, i - 1) <= row_of(z, i);
-    if (!sorted) r->n_jobs = 1;
+    if (!z->coefs_sorted) r->n_jobs = 1;
     r->from[0] = 0;
     for (size_t j = 1; j < r->n_jobs; j++) {
         uint32_t at = (uint32_t)((uint64_t)z->n_coefs * j / r->n_jobs);
@@ -125,9 +121,10 @@ static int quotient(const struct sn_zkey *z, const struct sn_fe *w_plain, const 
     sn_par_run(par, pointwise_job, &p, p.n_jobs);
     struct sn_ntt *t;
     int r = sn_ntt_new(z->curve->fr, z->domain_log, &t);
-    for (int i = 0; i < 3 && r == 0; i++) r = sn_ntt_to_coset(t, v + (size_t)i * n, par);
     if (r < 0) return r;
+    for (int i = 0; i < 3 && r == 0; i++) r = sn_ntt_to_coset(t, v + (size_t)i * n, par);
     sn_ntt_free(t);
+    if (r < 0) return r;
     p.last = true;
     sn_par_run(par, pointwise_job, &p, p.n_jobs);
     return 0;
@@ -139,23 +136,25 @@ struct sums {
     struct sn_point a, b1, b2, c, h;
 };
 
-static int sum_all(const struct sn_zkey *z, const struct sn_fe *w_plain, const struct sn_fe *h,
-                   const struct sn_par *par, struct sums *s)
+/* What the witness weighs, all at once: one queue of jobs, the dearest first. */
+static int sum_witness(const struct sn_zkey *z, const struct sn_fe *w_plain,
+                       const struct sn_par *par, struct sums *ret)
 {
     const struct sn_group *g1 = &z->curve->g1, *g2 = &z->curve->g2;
-    struct sn_msm_opts plain = {.par = par}, mont = {.par = par, .montgomery = true};
     uint32_t skip = z->n_public + 1;
-    size_t n = z->n_vars, domain = (size_t)1 << z->domain_log, s1 = g1->affine_size;
-    int r = sn_msm(g1, &s->h, z->h, h, domain, &mont);
-    used(z, z->h, domain * s1);
-    if (r == 0) r = sn_msm(g2, &s->b2, z->b2, w_plain, n, &plain);
-    used(z, z->b2, n * g2->affine_size);
-    if (r == 0) r = sn_msm(g1, &s->a, z->a, w_plain, n, &plain);
-    used(z, z->a, n * s1);
-    if (r == 0) r = sn_msm(g1, &s->b1, z->b1, w_plain, n, &plain);
-    used(z, z->b1, n * s1);
-    if (r == 0) r = sn_msm(g1, &s->c, z->c, w_plain + skip, n - skip, &plain);
-    return r;
+    size_t n = z->n_vars;
+    struct sn_msm_sum sums[] = {
+        {.g = g2, .points = z->b2, .scalars = w_plain, .n = n},
+        {.g = g1, .points = z->c, .scalars = w_plain + skip, .n = n - skip},
+        {.g = g1, .points = z->a, .scalars = w_plain, .n = n},
+        {.g = g1, .points = z->b1, .scalars = w_plain, .n = n},
+    };
+    int r = sn_msm_many(sums, SN_COUNT_OF(sums), &(struct sn_msm_opts){.par = par});
+    if (r < 0) return r;
+    for (size_t i = 0; i < SN_COUNT_OF(sums); i++)
+        used(z, sums[i].points, sums[i].n * sums[i].g->affine_size);
+    ret->b2 = sums[0].ret, ret->c = sums[1].ret, ret->a = sums[2].ret, ret->b1 = sums[3].ret;
+    return 0;
 }
 
 /* 64 random bytes modulo the group order: as good as uniform. Montgomery. */
@@ -174,29 +173,32 @@ static void random_scalar(const struct sn_field *f, const uint8_t *bytes, struct
     sn_wipe(&hi, sizeof(hi));
 }
 
-static void add_scaled(const struct sn_group *g, struct sn_point *sum, const struct sn_point *p,
-                       const struct sn_fe *plain)
+/* sum += k * point, for secret k. */
+struct blind {
+    const struct sn_group *g;
+    struct sn_point *sum, point;
+    struct sn_fe k;
+};
+static void blind_job(void *arg, size_t i)
 {
-    struct sn_point t;
-    sn_point_mul_ct(g, &t, p, plain);
-    sn_point_add(g, sum, sum, &t);
+    struct blind *b = (struct blind *)arg + i;
+    sn_point_mul_ct(b->g, &b->point, &b->point, &b->k);
 }
-
-static void add_scaled_affine(const struct sn_group *g, struct sn_point *sum, const void *affine,
-                              const struct sn_fe *plain)
+static void blind_all(struct blind *b, size_t n, const struct sn_par *par)
 {
-    struct sn_point t;
-    sn_point_from_affine(g, &t, affine);
-    add_scaled(g, sum, &t, plain);
+    sn_par_run(par, blind_job, b, n);
+    for (size_t i = 0; i < n; i++) sn_point_add(b[i].g, b[i].sum, b[i].sum, &b[i].point);
+    sn_wipe(b, n * sizeof(*b));
 }
 
 /* A = alpha + a + r delta, B = beta + b + s delta, C = c + h + s A + r B1 - r s delta. */
-static void assemble(const struct sn_zkey *z, struct sums *m, const uint8_t *random,
-                     struct sn_groth_proof *ret)
+static SN_NOINLINE void assemble(const struct sn_zkey *z, struct sums *m, const uint8_t *random,
+                     const struct sn_par *par, struct sn_groth_proof *ret)
 {
     const struct sn_group *g1 = &z->curve->g1, *g2 = &z->curve->g2;
     const struct sn_field *f = z->curve->fr;
     struct sn_fe r, s, minus_rs;
+    struct sn_point delta1, delta2;
     random_scalar(f, random, &r);
     random_scalar(f, random + 64, &s);
     sn_fe_mul(f, &minus_rs, &r, &s);
@@ -204,16 +206,17 @@ static void assemble(const struct sn_zkey *z, struct sums *m, const uint8_t *ran
     sn_fe_from_mont(f, &r, &r);
     sn_fe_from_mont(f, &s, &s);
     sn_fe_from_mont(f, &minus_rs, &minus_rs);
+    sn_point_from_affine(g1, &delta1, z->delta1);
+    sn_point_from_affine(g2, &delta2, z->delta2);
+    struct blind first[] = {{g2, &m->b2, delta2, s}, {g1, &m->a, delta1, r},
+                            {g1, &m->b1, delta1, s}, {g1, &m->c, delta1, minus_rs}};
+    blind_all(first, SN_COUNT_OF(first), par);
     sn_point_add_affine(g1, &m->a, &m->a, z->alpha1);
-    add_scaled_affine(g1, &m->a, z->delta1, &r);
     sn_point_add_affine(g1, &m->b1, &m->b1, z->beta1);
-    add_scaled_affine(g1, &m->b1, z->delta1, &s);
     sn_point_add_affine(g2, &m->b2, &m->b2, z->beta2);
-    add_scaled_affine(g2, &m->b2, z->delta2, &s);
     sn_point_add(g1, &m->c, &m->c, &m->h);
-    add_scaled(g1, &m->c, &m->a, &s);
-    add_scaled(g1, &m->c, &m->b1, &r);
-    add_scaled_affine(g1, &m->c, z->delta1, &minus_rs);
+    struct blind then[] = {{g1, &m->c, m->a, s}, {g1, &m->c, m->b1, r}};
+    blind_all(then, SN_COUNT_OF(then), par);
     *ret = (struct sn_groth_proof){.curve = z->curve};
     sn_point_to_affine(g1, ret->a, &m->a);
     sn_point_to_affine(g2, ret->b, &m->b2);
@@ -230,18 +233,23 @@ int sn_groth_prove(const struct sn_zkey *z, const struct sn_fe *w, size_t n, con
     if (n != z->n_vars)
         return sn_fail(SN_E_INVALID_ARGUMENT, "a witness of %zu values for a key of %u", n,
                        z->n_vars);
-    struct sn_fe *plain = sn_alloc(n * sizeof(*plain)), *v = sn_alloc(3 * domain * sizeof(*v));
+    size_t room = 3 * domain * sizeof(struct sn_fe);
+    struct sn_fe *plain = sn_alloc(n * sizeof(*plain)), *v = NULL;
     struct sums sums;
-    int r = plain && v ? 0 : SN_E_NOMEM;
+    int r = plain ? 0 : SN_E_NOMEM;
     if (r == 0) {
         sn_fe_from_mont_many(z->curve->fr, plain, w, n);
-        r = quotient(z, plain, par, v);
+        r = sum_witness(z, plain, par, &sums);
     }
-    if (r == 0) r = sum_all(z, plain, v, par, &sums);
-    if (r == 0) assemble(z, &sums, random, ret);
+    if (r == 0 && !(v = sn_alloc(room))) r = SN_E_NOMEM;
+    if (r == 0) r = quotient(z, plain, par, v);
+    if (r == 0)
+        r = sn_msm(&z->curve->g1, &sums.h, z->h, v, domain,
+                   &(struct sn_msm_opts){.par = par, .montgomery = true});
+    if (r == 0) assemble(z, &sums, random, par, ret);
     /* Both hold the witness, or what gives it away. */
     if (plain) sn_wipe(plain, n * sizeof(*plain));
-    if (v) sn_wipe(v, 3 * domain * sizeof(*v));
+    if (v) sn_wipe(v, room);
     sn_free(plain);
     sn_free(v);
     return r;

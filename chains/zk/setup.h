@@ -73,6 +73,20 @@ int sn_zkey_new(const struct sn_r1cs *s, const struct sn_ptau *p, const struct s
 int sn_zkey_contribute(struct sn_str zkey, const struct sn_contribution_opts *o,
                        const struct sn_par *par, const struct sn_zk_sink *out,
                        uint8_t ret_hash[64]) SN_MUST_CHECK;
+/* What a key says of one contribution to it. */
+struct sn_zkey_contribution {
+    struct sn_str name; /* whatever its owner wrote; may be empty */
+    uint8_t hash[64];   /* what he published */
+    bool beacon;
+    struct sn_str beacon_value;
+    unsigned iterations_exp;
+};
+/* sn_zkey_contributions - the circuit's hash, and `each` contribution in order; what they say is
+ * not checked (sn_zkey_verify). Views are the key's.
+ * Returns 0, as readers, or what `each` returned below 0. */
+int sn_zkey_contributions(const struct sn_zkey *z, uint8_t ret_circuit_hash[64],
+                          int (*each)(void *ctx, const struct sn_zkey_contribution *c),
+                          void *ctx) SN_MUST_CHECK;
 /* sn_zkey_verify - whether the key is the circuit's over these powers: every contribution proves
  * its secret and follows the one before, everything that does not depend on delta equals a key made
  * anew, and what does (H, C) has the right ratio. random: 32 fresh bytes for the ratio checks.

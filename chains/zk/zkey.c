@@ -76,20 +76,13 @@ static int header(struct sn_str text, struct sn_zkey *z)
     return r;
 }
 
-/* Arrays the file happens to place off 8 bytes are copied. */
 static int take_array(const struct sn_bin *bin, unsigned id, size_t n, size_t size,
-                      const uint8_t **ret, void **ret_owned)
+                      const uint8_t **ret)
 {
     struct sn_str s;
     int r = sn_bin_section(bin, id, (uint64_t)n * size, ".zkey", &s);
-    if (r < 0) return r;
-    *ret = (const uint8_t *)s.ptr;
-    if (((uintptr_t)s.ptr & 7) == 0) return 0;
-    void *copy = sn_alloc(s.len);
-    if (!copy) return SN_E_NOMEM;
-    memcpy(copy, s.ptr, s.len);
-    *ret = *ret_owned = copy;
-    return 0;
+    if (r == 0) *ret = (const uint8_t *)s.ptr;
+    return r;
 }
 
 static int take_coefs(const struct sn_bin *bin, struct sn_zkey *z)
@@ -103,6 +96,8 @@ static int take_coefs(const struct sn_bin *bin, struct sn_zkey *z)
         return sn_fail(SN_E_DATA_LOSS, ".zkey section 4 of %zu bytes for %u coefficients", s.len,
                        z->n_coefs);
     z->coefs = c.p;
+    z->coefs_sorted = true;
+    uint32_t last = 0;
     for (uint32_t i = 0; i < z->n_coefs; i++) {
         const uint8_t *e = z->coefs + (size_t)i * SN_ZKEY_COEF_BYTES;
         struct sn_fe v;
@@ -110,6 +105,8 @@ static int take_coefs(const struct sn_bin *bin, struct sn_zkey *z)
         if (sn_le32(e) > 1 || sn_le32(e + 4) >> z->domain_log || sn_le32(e + 8) >= z->n_vars ||
             sn_fe_cmp(&v, &z->curve->fr->p) >= 0)
             return sn_fail(SN_E_OUT_OF_RANGE, ".zkey coefficient %u", i);
+        z->coefs_sorted &= last <= sn_le32(e + 4);
+        last = sn_le32(e + 4);
     }
     return 0;
 }
@@ -118,14 +115,17 @@ static int arrays(const struct sn_bin *bin, struct sn_zkey *z)
 {
     size_t s1 = z->curve->g1.affine_size, s2 = z->curve->g2.affine_size;
     size_t n_private = (size_t)z->n_vars - z->n_public - 1;
-    int r = take_array(bin, 3, (size_t)z->n_public + 1, s1, &z->ic, &z->owned[0]);
-    if (r == 0) r = take_array(bin, 5, z->n_vars, s1, &z->a, &z->owned[1]);
-    if (r == 0) r = take_array(bin, 6, z->n_vars, s1, &z->b1, &z->owned[2]);
-    if (r == 0) r = take_array(bin, 7, z->n_vars, s2, &z->b2, &z->owned[3]);
-    if (r == 0) r = take_array(bin, 8, n_private, s1, &z->c, &z->owned[4]);
-    if (r == 0) r = take_array(bin, 9, (size_t)1 << z->domain_log, s1, &z->h, &z->owned[5]);
-    size_t bad;
+    size_t n_ic = (size_t)z->n_public + 1, bad;
+    const uint8_t *ic = NULL;
+    int r = take_array(bin, 3, n_ic, s1, &ic);
+    if (r == 0) r = take_array(bin, 5, z->n_vars, s1, &z->a);
+    if (r == 0) r = take_array(bin, 6, z->n_vars, s1, &z->b1);
+    if (r == 0) r = take_array(bin, 7, z->n_vars, s2, &z->b2);
+    if (r == 0) r = take_array(bin, 8, n_private, s1, &z->c);
+    if (r == 0) r = take_array(bin, 9, (size_t)1 << z->domain_log, s1, &z->h);
+    if (r == 0 && !(z->ic = sn_alloc(n_ic * s1))) r = SN_E_NOMEM;
     if (r == 0) {
+        memcpy(z->ic, ic, n_ic * s1);
         r = sn_affine_check_many(&z->curve->g1, z->ic, (size_t)z->n_public + 1, NULL, &bad);
         if (r < 0) r = sn_wrap(r, ".zkey IC[%zu]", bad);
     }
@@ -157,7 +157,7 @@ int sn_zkey_open(struct sn_str file, struct sn_zkey *ret)
 
 void sn_zkey_done(struct sn_zkey *z)
 {
-    for (size_t i = 0; i < SN_COUNT_OF(z->owned); i++) sn_free(z->owned[i]);
+    sn_free(z->ic);
     *z = (struct sn_zkey){0};
 }
 

@@ -115,6 +115,29 @@ static int hash_of(const struct sn_curve *curve, const struct contribution *c, u
     return r;
 }
 
+int sn_zkey_contributions(const struct sn_zkey *z, uint8_t ret_circuit_hash[64],
+                          int (*each)(void *ctx, const struct sn_zkey_contribution *c), void *ctx)
+{
+    struct sn_cursor c;
+    uint32_t n;
+    int r = open_section(z, &c, ret_circuit_hash, &n);
+    for (uint32_t i = 0; i < n && r >= 0; i++) {
+        struct contribution k = {0};
+        struct sn_contribution_opts o = {0};
+        struct sn_zkey_contribution told = {0};
+        r = take_contribution(&c, z->curve, &k);
+        if (r == 0) r = hash_of(z->curve, &k, told.hash);
+        if (r == 0 && k.type == 1) r = sn_contribution_beacon_of(k.params, &o);
+        if (r < 0) return sn_wrap(r, "contribution %u", i + 1);
+        told.name = sn_contribution_name(k.params);
+        told.beacon = k.type == 1;
+        told.beacon_value = sn_str_of((const char *)o.beacon, o.beacon_len);
+        told.iterations_exp = o.iterations_exp;
+        r = each(ctx, &told);
+    }
+    return r < 0 ? r : 0;
+}
+
 /* ---- contributing ---------------------------------------------------------------------------- */
 
 /* Fills everything but delta; *ret_x is the secret, plain. */

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit zk - circuits: constraint systems, proofs and their files, with the names circom and
  * snarkjs users know. */
-#include <errno.h>
 #include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <sys/random.h>
 
 #include "core/alloc.h"
 #include "core/status.h"
@@ -28,88 +24,6 @@ int zk_print_json(const struct sn_json *v)
 static void set_u64(struct sn_arena *a, struct sn_json *o, const char *key, uint64_t v)
 {
     (void)sn_json_add(a, o, sn_str(key), sn_json_u64(v));
-}
-
-#define THREADS_MAX 64u
-
-/* Threads that wait for work from one run to the next: a proof of a small circuit is dozens of runs of
- * less than a millisecond. They live until the process ends. One run at a time. */
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t work, done;
-    unsigned threads, busy; /* that exist; that have not left the current run */
-    uint64_t run;
-    void (*job)(void *arg, size_t i);
-    void *arg;
-    size_t n;
-    _Atomic size_t next;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER,
-          .done = PTHREAD_COND_INITIALIZER};
-
-static _Thread_local bool in_run;
-
-static void work_loop(void)
-{
-    in_run = true;
-    for (;;) {
-        size_t i = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed);
-        if (i >= pool.n) break;
-        pool.job(pool.arg, i);
-        zk_progress_add(0, 1);
-    }
-    in_run = false;
-}
-static void *pool_thread(void *arg)
-{
-    (void)arg;
-    (void)pthread_mutex_lock(&pool.lock);
-    uint64_t seen = pool.run - 1; /* the run it was made for counts on it */
-    for (;;) {
-        while (pool.run == seen) (void)pthread_cond_wait(&pool.work, &pool.lock);
-        seen = pool.run;
-        (void)pthread_mutex_unlock(&pool.lock);
-        work_loop();
-        (void)pthread_mutex_lock(&pool.lock);
-        if (--pool.busy == 0) (void)pthread_cond_signal(&pool.done);
-    }
-    return NULL;
-}
-static void par_run(void *ctx, void (*job)(void *arg, size_t i), void *arg, size_t n)
-{
-    const struct sn_par *par = ctx;
-    zk_progress_add(n, 0);
-    if (in_run) { /* a job with jobs of its own */
-        for (size_t i = 0; i < n; i++) job(arg, i);
-        zk_progress_add(0, n);
-        return;
-    }
-    (void)pthread_mutex_lock(&pool.lock);
-    pool.job = job, pool.arg = arg, pool.n = n;
-    atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
-    while (pool.threads + 1 < par->width) {
-        pthread_t t;
-        if (pthread_create(&t, NULL, pool_thread, NULL) != 0) break;
-        (void)pthread_detach(t);
-        pool.threads++;
-    }
-    pool.busy = pool.threads;
-    pool.run++;
-    (void)pthread_cond_broadcast(&pool.work);
-    (void)pthread_mutex_unlock(&pool.lock);
-    work_loop();
-    (void)pthread_mutex_lock(&pool.lock);
-    while (pool.busy) (void)pthread_cond_wait(&pool.done, &pool.lock);
-    (void)pthread_mutex_unlock(&pool.lock);
-}
-
-const struct sn_par *zk_par(void)
-{
-    static struct sn_par par;
-    cpu_set_t cpus;
-    unsigned width = 1;
-    if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0) width = (unsigned)CPU_COUNT(&cpus);
-    par = (struct sn_par){.run = par_run, .ctx = &par, .width = SN_MIN(width, THREADS_MAX)};
-    return &par;
 }
 
 struct on_stack {
@@ -148,38 +62,6 @@ int zk_read_r1cs(struct sn_str path, struct sn_r1cs *ret)
     r = sn_r1cs_read(file, ret);
     files_unmap(&file);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
-}
-
-int zk_read_wtns(struct sn_str path, const struct sn_field **ret_f, struct sn_fe **ret,
-                 size_t *ret_n)
-{
-    struct sn_str file;
-    int r = files_map(path, &file);
-    if (r < 0) return r;
-    r = sn_wtns_read(file, ret_f, ret, ret_n);
-    files_unmap(&file);
-    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
-}
-
-int zk_write_text(struct sn_str path, const struct sn_buf *text)
-{
-    struct zk_out out;
-    if (text->err < 0) return text->err;
-    int r = zk_out_open(&out, path);
-    if (r < 0) return r;
-    out.file.no_sync = true; /* proofs and exports can be made again */
-    return zk_out_commit(&out, out.sink.write(out.sink.ctx, text->ptr, text->len));
-}
-
-int zk_random(void *out, size_t n)
-{
-    for (size_t at = 0; at < n;) {
-        ssize_t r = getrandom((char *)out + at, n - at, 0);
-        if (r < 0 && errno == EINTR) continue;
-        if (r <= 0) return sn_fail_errno(r < 0 ? errno : EIO, "random bytes");
-        at += (size_t)r;
-    }
-    return 0;
 }
 
 /* ---- info ------------------------------------------------------------------------------------ */
@@ -303,8 +185,10 @@ static int info_run(const struct sn_cli_call *call)
         r = info_r1cs(call->arena, file, opts, &o);
     else if (sn_str_starts(file, SN_STR("wtns")))
         r = info_wtns(call->arena, file, &o);
+    else if (sn_str_starts(file, SN_STR("zkey")))
+        r = zk_info_zkey(call->arena, file, &o);
     else
-        r = sn_fail(SN_E_SYNTAX, "neither .r1cs nor .wtns");
+        r = sn_fail(SN_E_SYNTAX, "neither .r1cs nor .wtns nor .zkey");
     if (r == 0 && opts->json) r = zk_print_json(&o);
     for (SN_JSON_MEMBERS(r == 0 && !opts->json ? &o : NULL, m)) {
         struct sn_str text = sn_json_str(&m->value);
@@ -322,7 +206,7 @@ static int info_run(const struct sn_cli_call *call)
 }
 
 static const struct sn_cli_command cmd_info = {
-    .name = "info", .brief = "What a .r1cs or .wtns file holds.", .usage = "FILE",
+    .name = "info", .brief = "What a .r1cs, .wtns or .zkey file holds.", .usage = "FILE",
     .table = &info_table, .args_min = 1, .args_max = 1, .run = info_run,
 };
 

@@ -28,6 +28,8 @@ static inline int zk_out_commit(struct zk_out *o, int r) { return files_commit(&
 
 /* zk_par - plain threads on every processor this process may use: the commands have no runtime. */
 const struct sn_par *zk_par(void);
+/* zk_par_progress - told of n more jobs announced and of done finished; NULL until somebody cares. */
+extern void (*zk_par_progress)(size_t n, size_t done);
 /* zk_on_stack - fn(arg) on a thread with that much stack. Returns what fn does, its diagnostic
  * moved to the caller; SN_E_RESOURCE_EXHAUSTED without a thread. */
 int zk_on_stack(size_t stack_bytes, int (*fn)(void *arg), void *arg) SN_MUST_CHECK;
@@ -37,8 +39,15 @@ int zk_read_wtns(struct sn_str path, const struct sn_field **ret_f, struct sn_fe
                  size_t *ret_n) SN_MUST_CHECK;
 /* zk_write_text - the whole file at once. */
 int zk_write_text(struct sn_str path, const struct sn_buf *text) SN_MUST_CHECK;
+/* zk_prove_files - a proof and its public signals, from the files of a key and of a witness. Returns 0,
+ * as sn_zkey_open, sn_wtns_read and sn_groth_prove, or what writing failed with. */
+int zk_prove_files(struct sn_str key, struct sn_str wtns, struct sn_str proof,
+                   struct sn_str pub) SN_MUST_CHECK;
 /* zk_random - secret bytes from the kernel. Returns 0 or SN_E_IO. */
 int zk_random(void *out, size_t n) SN_MUST_CHECK;
+/* zk_info_zkey - what a proving key holds and who contributed to it, into *o. Returns 0,
+ * SN_E_NOMEM and as sn_zkey_open. */
+int zk_info_zkey(struct sn_arena *a, struct sn_str file, struct sn_json *o) SN_MUST_CHECK;
 /* zk_print_json - a tree on standard output. */
 int zk_print_json(const struct sn_json *v) SN_MUST_CHECK;
 
@@ -68,5 +77,3 @@ void zk_progress_begin(const char *stage);
 void zk_progress_stage(const char *stage);
 void zk_progress_clear(void);
 void zk_progress_end(void);
-/* zk_progress_add - n more jobs announced, done of them finished; zk_par calls it. */
-void zk_progress_add(size_t n, size_t done);

@@ -49,6 +49,12 @@ static void *loop(void *unused)
     return NULL;
 }
 
+static void count(size_t n, size_t done)
+{
+    if (n) atomic_fetch_add_explicit(&line.jobs, n, memory_order_relaxed);
+    if (done) atomic_fetch_add_explicit(&line.done, done, memory_order_relaxed);
+}
+
 void zk_progress_begin(const char *stage)
 {
     line.start_ns = sn_now();
@@ -56,6 +62,7 @@ void zk_progress_begin(const char *stage)
     if (!isatty(2) || line.running) return;
     line.stop_fd = eventfd(0, EFD_CLOEXEC);
     if (line.stop_fd < 0) return;
+    zk_par_progress = count;
     line.running = pthread_create(&line.thread, NULL, loop, NULL) == 0;
     if (!line.running) (void)close(line.stop_fd);
 }
@@ -70,12 +77,6 @@ void zk_progress_stage(const char *stage)
 void zk_progress_clear(void)
 {
     if (line.running) fputs("\r\x1b[K", stderr);
-}
-
-void zk_progress_add(size_t n, size_t done)
-{
-    if (n) atomic_fetch_add_explicit(&line.jobs, n, memory_order_relaxed);
-    if (done) atomic_fetch_add_explicit(&line.done, done, memory_order_relaxed);
 }
 
 void zk_progress_end(void)

@@ -1,78 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit zk prove, verify, export - Groth16 with snarkjs' files. */
 #include <stdio.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/status.h"
-#include "crypto/hash.h"
 #include "sennit/zk_cmd.h"
 
 /* ---- prove ----------------------------------------------------------------------------------- */
 
-static int prove_write(const struct sn_cli_call *call, const struct sn_groth_proof *p,
-                       const struct sn_fe *pub, size_t n)
-{
-    struct sn_str proof_path = call->n_args > 2 ? call->args[2] : SN_STR("proof.json");
-    struct sn_str public_path = call->n_args > 3 ? call->args[3] : SN_STR("public.json");
-    struct sn_buf b;
-    sn_buf_init(&b, 0);
-    (void)sn_groth_proof_write_json(p, &b);
-    int r = zk_write_text(proof_path, &b);
-    sn_buf_reset(&b);
-    (void)sn_groth_public_write_json(p->curve->fr, pub, n, &b);
-    if (r == 0) r = zk_write_text(public_path, &b);
-    sn_buf_done(&b);
-    return r;
-}
-
-static int prove_with(const struct sn_cli_call *call, const struct sn_zkey *z)
-{
-    const struct sn_field *f;
-    struct sn_groth_proof proof;
-    struct sn_fe *w;
-    size_t n;
-    uint8_t random[SN_GROTH_RANDOM_BYTES];
-    int r = zk_read_wtns(call->args[1], &f, &w, &n);
-    if (r < 0) return r;
-    if (f != z->curve->fr)
-        r = sn_fail(SN_E_INVALID_ARGUMENT, "a witness over %s for a key over %s", f->name,
-                    z->curve->name);
-    if (r == 0) r = zk_random(random, sizeof(random));
-    zk_progress_begin("prove");
-    if (r == 0) r = sn_groth_prove(z, w, n, random, zk_par(), &proof);
-    zk_progress_end();
-    sn_wipe(random, sizeof(random));
-    if (r == 0) r = prove_write(call, &proof, w + 1, z->n_public);
-    sn_wipe(w, n * sizeof(*w));
-    sn_free(w);
-    return r;
-}
-
-/* Pages wholly inside an array of the mapped key that is not needed again. */
-static void let_go(const void *p, size_t n)
-{
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)p + page - 1) & ~(page - 1);
-    uintptr_t end = ((uintptr_t)p + n) & ~(page - 1);
-    if (from < end) (void)madvise((void *)from, end - from, MADV_DONTNEED);
-}
-
 static int prove_run(const struct sn_cli_call *call)
 {
-    struct sn_str file;
-    struct sn_zkey z;
-    int r = files_map(call->args[0], &file);
-    if (r < 0) return r;
-    r = sn_zkey_open(file, &z);
-    if (r < 0) {
-        r = sn_wrap(r, "%.*s", SN_STR_ARG(call->args[0]));
-    } else {
-        z.used = let_go;
-        r = prove_with(call, &z);
-        sn_zkey_done(&z);
-    }
-    files_unmap(&file);
+    zk_progress_begin("prove");
+    int r = zk_prove_files(call->args[0], call->args[1],
+                           call->n_args > 2 ? call->args[2] : SN_STR("proof.json"),
+                           call->n_args > 3 ? call->args[3] : SN_STR("public.json"));
+    zk_progress_end();
     return r;
 }
 

@@ -26,7 +26,6 @@ static const struct sn_conf_field contribute_fields[] = {
 static const struct sn_conf_table contribute_table =
     SN_CONF_TABLE(struct contribute_opts, contribute_fields);
 
-
 /* What a contribution is made of, from options and the kernel; `fn` makes it from a mapped file. */
 static int contribute_with(const struct sn_cli_call *call,
                            int (*fn)(const struct sn_cli_call *call, struct sn_str file,
@@ -263,3 +262,61 @@ static const struct sn_cli_command *const setup_subs[] = {&cmd_setup_new, &cmd_s
 const struct sn_cli_command zk_cmd_setup = {
     .name = "setup", .brief = "Keys of a circuit, from powers of tau.", .subs = setup_subs,
 };
+
+/* ---- info ------------------------------------------------------------------------------------ */
+
+struct told {
+    struct sn_arena *arena;
+    struct sn_json list;
+};
+/* One line: the hash, then a beacon's value, then the name, whose bytes a stranger chose. */
+static int tell(void *ctx, const struct sn_zkey_contribution *c)
+{
+    struct told *t = ctx;
+    struct sn_buf b;
+    sn_buf_init(&b, 0);
+    (void)sn_buf_hex(&b, c->hash, sizeof(c->hash));
+    if (c->beacon) {
+        (void)sn_buf_printf(&b, " beacon ");
+        (void)sn_buf_hex(&b, c->beacon_value.ptr, c->beacon_value.len);
+        (void)sn_buf_printf(&b, " 2^%u", c->iterations_exp);
+    }
+    if (c->name.len) (void)sn_buf_byte(&b, ' ');
+    for (size_t i = 0; i < c->name.len; i++) {
+        char x = c->name.ptr[i];
+        (void)sn_buf_byte(&b, x >= ' ' && x <= '~' ? (uint8_t)x : '?');
+    }
+    struct sn_str text = b.err < 0 ? (struct sn_str){0} : sn_arena_str(t->arena, sn_buf_view(&b));
+    sn_buf_done(&b);
+    return text.ptr && sn_json_push(t->arena, &t->list, sn_json_string(text)) ? 0 : SN_E_NOMEM;
+}
+
+int zk_info_zkey(struct sn_arena *a, struct sn_str file, struct sn_json *o)
+{
+    struct sn_zkey z;
+    struct told told = {a, sn_json_array()};
+    uint8_t hash[64];
+    char hex[2 * sizeof(hash)];
+    int r = sn_zkey_open(file, &z);
+    if (r < 0) return r;
+    r = sn_zkey_contributions(&z, hash, tell, &told);
+    if (r == 0) {
+        const struct {
+            const char *key;
+            uint64_t v;
+        } numbers[] = {{"wires", z.n_vars}, {"publicSignals", z.n_public},
+                       {"domain", (uint64_t)1 << z.domain_log}, {"coefficients", z.n_coefs}};
+        (void)sn_hex_encode(hash, sizeof(hash), hex);
+        bool ok = sn_json_add(a, o, SN_STR("format"), sn_json_cstr("zkey")) &&
+                  sn_json_add(a, o, SN_STR("protocol"), sn_json_cstr("groth16")) &&
+                  sn_json_add(a, o, SN_STR("curve"), sn_json_cstr(z.curve->name));
+        for (size_t i = 0; i < SN_COUNT_OF(numbers); i++)
+            ok = ok && sn_json_add(a, o, sn_str(numbers[i].key), sn_json_u64(numbers[i].v));
+        struct sn_str text = sn_arena_str(a, sn_str_of(hex, sizeof(hex)));
+        ok = ok && text.ptr && sn_json_add(a, o, SN_STR("circuitHash"), sn_json_string(text)) &&
+             sn_json_add(a, o, SN_STR("contribution"), told.list);
+        if (!ok) r = SN_E_NOMEM;
+    }
+    sn_zkey_done(&z);
+    return r;
+}
