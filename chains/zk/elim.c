@@ -369,12 +369,12 @@ static int expand(struct sn_elim *e, const struct sn_elim_def *d)
     return sum_to_row(e, row);
 }
 
-static int expand_needed(struct sn_elim *e)
+static int expand_needed(struct sn_elim *e, bool all)
 {
     uint8_t *need SN_CLEANUP(sn_freep) = sn_zalloc(SN_MAX(e->defs.len, (size_t)1), 1);
     if (!need) return SN_E_NOMEM;
     for (size_t d = 0; d < e->defs.len; d++) {
-        need[d] |= e->quad_occ[e->defs.ptr[d].pivot] > 0;
+        need[d] |= all || e->quad_occ[e->defs.ptr[d].pivot] > 0;
         if (!need[d]) continue;
         const struct sn_elim_row *row = &e->rows.ptr[e->defs.ptr[d].row];
         for (uint32_t k = 0; k < row->n; k++) {
@@ -435,11 +435,16 @@ static int rewrite_row(struct sn_elim *e, struct sn_r1cs_builder *b, uint32_t i,
     return r;
 }
 
-int sn_elim_rewrite(struct sn_elim *e, struct sn_r1cs_builder *b, bool *ret_more)
+int sn_elim_rewrite(struct sn_elim *e, struct sn_r1cs_builder *b, const struct sn_simplify_opts *o,
+                    bool *ret_more)
 {
     const struct sn_r1cs *s = e->s;
     bool more = false;
-    int r = expand_needed(e);
+    int r = expand_needed(e, o->replaced != NULL);
+    for (size_t d = 0; d < e->defs.len && r == 0 && o->replaced; d++) {
+        const struct sn_elim_row *row = &e->rows.ptr[e->defs.ptr[d].row];
+        r = o->replaced(o->ctx, e->defs.ptr[d].pivot, &(struct sn_lc){row->terms, row->n});
+    }
     for (uint32_t i = 0; i < s->n_rows && r == 0; i++) {
         if (sn_row_is_linear(s, i)) continue;
         /* Rows without a solved wire, too, go by value: the dictionary is built anew. */

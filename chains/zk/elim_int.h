@@ -36,8 +36,10 @@ struct sn_elim {
 int sn_elim_solve(struct sn_elim *e, const struct sn_r1cs *s,
                   const uint8_t *fixed) SN_MUST_CHECK;
 /* sn_elim_rewrite - the quadratic rows with every solved wire replaced, and the linear rows that
- * could not be solved. *ret_more: some row turned linear in a wire that is not fixed. */
-int sn_elim_rewrite(struct sn_elim *e, struct sn_r1cs_builder *b, bool *ret_more) SN_MUST_CHECK;
+ * could not be solved; o->replaced is told of each. *ret_more: some row turned linear in a wire
+ * that is not fixed. */
+int sn_elim_rewrite(struct sn_elim *e, struct sn_r1cs_builder *b, const struct sn_simplify_opts *o,
+                    bool *ret_more) SN_MUST_CHECK;
 void sn_elim_done(struct sn_elim *e);
 
 /* sn_row_is_linear - one factor of row i is a number. */
