@@ -211,7 +211,8 @@ static int round2(struct sn_r1cs *s, const uint8_t *fixed, const struct sn_simpl
     if (r < 0) return r;
     r = sn_r1cs_builder_init(&b, s->field);
     if (r == 0) {
-        r = sn_elim_rewrite(&e, &b, o, ret_more);
+        r = sn_elim_expand(&e, o);
+        if (r == 0) r = sn_elim_rewrite(&e, &b, ret_more);
         struct sn_r1cs_signals n = {.n_total = s->n_wires};
         if (r == 0)
             r = sn_r1cs_builder_finish(&b, &n, &next);
@@ -315,11 +316,12 @@ int sn_r1cs_simplify(const struct sn_r1cs *s, const struct sn_simplify_opts *o, 
     if (!fixed) return SN_E_NOMEM;
     int r = o->level == 0 ? copy(s, &out) : level1(s, fixed, o, &out);
     if (r < 0) return r;
-    bool more = o->level >= 2;
-    while (r == 0 && more && (o->rounds_max == 0 || rounds < o->rounds_max)) {
+    bool more = false;
+    if (o->level >= 2) {
         r = round2(&out, fixed, o, &more);
-        rounds++;
+        rounds = 1;
     }
+    if (r == 0 && more) r = sn_rounds_run(&out, fixed, o, &rounds);
     if (r == 0) r = sn_r1cs_gates_copy(s->gates, &out.gates);
     if (r == 0 && o->level > 0) r = compact(&out, s, fixed);
     if (r < 0) {
