@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk/rounds.c - the later rounds of level 2, each at the cost of what it changes.
  *
- * The first round solves nearly all linear rows there are. Then a row turns linear here and there, solving
- * it turns another, and a chain of additions on a curve takes a thousand rounds of a few rows each. A round
- * here takes the rows that turned linear and every row that mentions a wire of theirs, makes a small system
- * of them (their wires numbered anew, in the same order), solves that and puts the rows back. Nothing else
- * can change in the round, so the result is what rounds over the whole system give. */
+ * The first round solves nearly all linear rows there are. Then a row turns linear here and there,
+ * solving it turns another, and a chain of additions on a curve takes a thousand rounds of a few
+ * rows each. A round here takes the rows that turned linear and every row that mentions a wire of
+ * theirs, makes a small system of them (their wires numbered anew, in the same order), solves that
+ * and puts the rows back. Nothing else can change in the round, so the result is what rounds over the
+ * whole system give. */
 #include <stdlib.h>
 
 #include "core/alloc.h"

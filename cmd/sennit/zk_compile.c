@@ -25,7 +25,8 @@ struct circuit_opts {
     SN_CONF_LIST(S, circuit.dirs, circuit.n_dirs, "library", SN_CONF_T_STRING, .letter = 'l',      \
                  .metavar = "DIR", .help = "Look for included files in this folder too."),         \
         SN_CONF_STRING(S, circuit.prime, "prime", .letter = 'p', .def = "bn128",                   \
-                       .help = "bn128, bls12377, bls12381, goldilocks, grumpkin, pallas, secq256r1, vesta."), \
+                       .help = "bn128, bls12377, bls12381, goldilocks, grumpkin, pallas, "          \
+                               "secq256r1, vesta."),                                               \
         SN_CONF_BOOL(S, circuit.o0, "O0", .help = "No simplification."),                           \
         SN_CONF_BOOL(S, circuit.o1, "O1",                                                          \
                      .help = "Equal and constant signals go (what happens without a flag)."),      \
@@ -91,7 +92,8 @@ static int find_prime(struct sn_str name, const struct sn_field **ret)
                    SN_STR_ARG(name));
 }
 
-/* Compiles and simplifies; subst is told what went, NULL: nobody is. Returns 0, SN_EXIT_FAILED where the findings were printed, SN_E_*. */
+/* Compiles and simplifies; subst is told what went, NULL: nobody is. Returns 0, SN_EXIT_FAILED where the
+ * findings were printed, SN_E_*. */
 static int circuit_load(const struct sn_cli_call *call, const struct circuit_opts *o, bool inspect,
                         struct sn_subst *subst, struct circuit *ret)
 {
@@ -270,12 +272,13 @@ static int out_path(const struct sn_cli_call *call, unsigned what, struct sn_str
                                suffix[what]);
         return ret->ptr ? 0 : SN_E_NOMEM;
     }
-    struct sn_str dir = sn_arena_printf(call->arena, "%.*s/%.*s_js", SN_STR_ARG(o->output), SN_STR_ARG(base));
+    struct sn_str dir = sn_arena_printf(call->arena, "%.*s/%.*s_js", SN_STR_ARG(o->output),
+                                        SN_STR_ARG(base));
     if (!dir.ptr) return SN_E_NOMEM;
     if (what == OUT_WASM && mkdir(dir.ptr, 0777) < 0 && errno != EEXIST)
         return sn_fail_errno(errno, "the folder %s", dir.ptr);
-    *ret = sn_arena_printf(call->arena, "%s/%.*s%s", dir.ptr, what == OUT_WASM ? (int)base.len : 0, base.ptr,
-                           suffix[what]);
+    if (what != OUT_WASM) base.len = 0;
+    *ret = sn_arena_printf(call->arena, "%s/%.*s%s", dir.ptr, SN_STR_ARG(base), suffix[what]);
     return ret->ptr ? 0 : SN_E_NOMEM;
 }
 
@@ -310,8 +313,8 @@ static int write_files(const struct sn_cli_call *call, const struct circuit *k,
 static int refuse_flags(const struct compile_opts *o)
 {
     if (o->wasm && !sn_wasm_here())
-        return sn_fail(SN_E_UNIMPLEMENTED, "--wasm: this build has no WebAssembly runtime: it was made without "
-                       "clang, lld, wasi-libc and libclang-rt-14-dev-wasm32");
+        return sn_fail(SN_E_UNIMPLEMENTED, "--wasm: this build has no WebAssembly runtime: it was made "
+                       "without clang, lld, wasi-libc and libclang-rt-14-dev-wasm32");
     if (o->cpp)
         return sn_fail(SN_E_UNIMPLEMENTED, "--c: there is no C++ generator here; --snw writes the "
                        "witness program, which `sennit zk witness` runs natively");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk/circom/circom_limits_test.c - every named limit of circom.h ends a compilation with its own error, at a
  * place in the source: bombs of size and of recursion. */
-#include "zk/circom/circom_test_int.h"
+#include "tests/harness/test.h"
+#include "zk/circom/circom_env_test.h"
 
 /* Sources made as they are read. */
 struct bomb {

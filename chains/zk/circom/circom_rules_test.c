@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk/circom/circom_rules_test.c - tags, buses, names, custom templates: what circom 2.2 allows. */
-#include "zk/circom/circom_test_int.h"
+#include "tests/harness/test.h"
+#include "zk/circom/circom_env_test.h"
 
 /* ---- tags, buses, names ---------------------------------------------------------------------- */
 

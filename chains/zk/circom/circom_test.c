@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk/circom/circom_test.c - the language: what compiles to what, what is refused and where, what fails
  * when it runs. */
-#include "zk/circom/circom_test_int.h"
+#include "tests/harness/test.h"
+#include "zk/circom/circom_env_test.h"
 
 /* ---- programs and their values --------------------------------------------------------------- */
 

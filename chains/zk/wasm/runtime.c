@@ -94,7 +94,8 @@ int sn_wrap(int code, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(diag, sizeof(diag), fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof(diag)) (void)snprintf(diag + n, sizeof(diag) - (size_t)n, ": %s", inner);
+    if (n >= 0 && (size_t)n < sizeof(diag))
+        (void)snprintf(diag + n, sizeof(diag) - (size_t)n, ": %s", inner);
     return code;
 }
 /* The C library's formatter knows files: what it would import for them is here, and there are none. */

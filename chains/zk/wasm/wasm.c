@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* zk/wasm/wasm.c - see wasm.h. The runtime was linked to an initial memory of 16 pages, in which everything
- * of its own lies; the program is one more data segment behind them.
+/* zk/wasm/wasm.c - see wasm.h. The runtime was linked to an initial memory of 16 pages, in which
+ * everything of its own lies; the program is one more data segment behind them.
  * Source: the WebAssembly core specification, 5.5 Modules. */
 #include "zk/wasm/wasm.h"
 
@@ -69,8 +69,8 @@ int sn_wasm_write(const struct sn_witness_prog *p, const struct sn_r1cs *s, cons
 {
     struct sn_buf program, head;
     if (!sn_wasm_here())
-        return sn_fail(SN_E_UNIMPLEMENTED, "this build has no WebAssembly runtime: it was made without clang, "
-                       "wasm-ld and wasi-libc");
+        return sn_fail(SN_E_UNIMPLEMENTED, "this build has no WebAssembly runtime: it was made "
+                       "without clang, lld, wasi-libc and libclang-rt-14-dev-wasm32");
     sn_buf_init(&program, 0);
     sn_buf_init(&head, 0);
     struct sn_zk_sink into = sn_zk_sink_buf(&program);

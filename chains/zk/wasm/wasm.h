@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk/wasm/wasm.h - a circuit's witness calculator as a WebAssembly module with the exports and imports of
- * circom's, for snarkjs and what is built on it: the engine of zk/witness, compiled for wasm32 once, with the
- * circuit's program behind it. */
+ * circom's, for snarkjs and what is built on it: the engine of zk/witness, compiled for wasm32 once, with
+ * the circuit's program behind it. */
 #pragma once
 #include "zk/witness/witness.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* zk/circom/circom_test_int.h - what the tests of the language share: files in memory, findings counted,
- * a compiler thread with the stack it asks for. */
+/* zk/circom/circom_env_test.h - what the tests of the language share: files in memory, findings counted,
+ * a compiler thread with the stack it asks for. Include tests/harness/test.h first. */
 #pragma once
 #include "zk/circom/circom.h"
 
@@ -9,7 +9,6 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "core/torture.h"
-#include "tests/harness/test.h"
 #include "zk/file.h"
 
 #define HEAD "pragma circom 2.1.6;\n"
@@ -105,7 +104,8 @@ static inline uint64_t label_of(const struct sn_circom *c, const char *name)
 }
 
 /* A witness from JSON; the caller frees it. r: what the run said. */
-static inline struct sn_fe *witness(struct env *e, const struct sn_circom *c, const char *json, int *ret_r)
+static inline struct sn_fe *witness(struct env *e, const struct sn_circom *c, const char *json,
+                                    int *ret_r)
 {
     const struct sn_witness_prog *p = sn_circom_witness(c);
     uint32_t first, n = sn_witness_n_inputs(p, &first);
