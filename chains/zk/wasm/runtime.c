@@ -78,7 +78,7 @@ void sn_free(void *ptr) { (void)ptr; }
 
 static char diag[SN_DIAG_BYTES];
 
-int sn_fail(int code, const char *fmt, ...)
+int (sn_fail)(int code, const char *fmt, ...) /* also a macro */
 {
     va_list ap;
     va_start(ap, fmt);
@@ -86,7 +86,7 @@ int sn_fail(int code, const char *fmt, ...)
     va_end(ap);
     return code;
 }
-int sn_wrap(int code, const char *fmt, ...)
+int (sn_wrap)(int code, const char *fmt, ...)
 {
     char inner[SN_DIAG_BYTES];
     va_list ap;
