@@ -127,6 +127,8 @@ head -c 500 out1/main.snw >short.snw
 expect 1 "a truncated program" "$sennit" zk witness short.snw in.json 1.wtns
 expect 2 "two levels" "$sennit" zk compile main.circom --O1 --O2
 expect 2 "an unknown prime" "$sennit" zk compile main.circom --prime bn256
+expect 1 "no file" "$sennit" zk compile none.circom
+has err 'none.circom: there is no such file' "the reason"
 expect 1 "no folder" "$sennit" zk compile lib/none.circom --r1cs -o nowhere
 [ -z "$(find . -name '*.tmp')" ] || { failed=$((failed + 1)); echo "FAIL temporary files are left"; }
 echo "$passed passed, $failed failed, 0 skipped"
