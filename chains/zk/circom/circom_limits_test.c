@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* zk/circom/circom_limits_test.c - every named limit of circom.h ends a compilation with its own error, at a
  * place in the source: bombs of size and of recursion. */
+#include <stdlib.h>
+
 #include "tests/harness/test.h"
 #include "zk/circom/circom_env_test.h"
 
@@ -14,9 +16,8 @@ struct bomb {
 static int read_bomb(void *ctx, const char *path, struct sn_buf *ret)
 {
     struct bomb *b = ctx;
-    unsigned n = 0;
-    if (sscanf(path, "f%u.circom", &n) == 1 && n > 0)
-        return sn_buf_printf(ret, "include \"f%u.circom\";\n", n + 1);
+    unsigned long n = path[0] == 'f' ? strtoul(path + 1, NULL, 10) : 0;
+    if (n > 0) return sn_buf_printf(ret, "include \"f%lu.circom\";\n", n + 1);
     (void)sn_buf_cstr(ret, HEAD);
     if (b->files) (void)sn_buf_cstr(ret, "include \"f1.circom\";\n");
     static const char spaces[1 << 16] = {[0 ...(1 << 16) - 1] = ' '};
