@@ -52,8 +52,10 @@ bench: build ## every claim's script, into bench/RESULTS.md (long)
 	@tools/deps.sh bench
 	@bench/all.sh
 
-interop: build ## the matrices against real peers (long)
-	@tools/deps.sh test bench
+interop: ## the matrices against real peers (long)
+	@tools/deps.sh build test bench interop
+	@[ ! -f $(BUILD)/build.ninja ] || [ -f $(BUILD)/chains/zk/runtime.wasm ] || meson setup --reconfigure $(BUILD) >/dev/null
+	@$(MAKE) --no-print-directory build
 	@tools/run-tests.py --suite interop $(BUILD)
 
 install: build ## program, manual pages, completions, the tour; DESTDIR and meson's prefix count

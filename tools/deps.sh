@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing from Debian's packages, and says so.  tools/deps.sh build|test|bench...
+# Installs what is missing from Debian's packages, and says so.  tools/deps.sh build|test|bench|interop...
 # Groups add up: bench includes test, every group includes build.
 set -euo pipefail
 
@@ -8,6 +8,8 @@ build=(gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libnghttp2-
   libdw-dev zlib1g-dev libsecp256k1-dev libpcre2-dev protobuf-compiler libprotobuf-dev)
 test=(spin libgmp-dev curl openssl procps iproute2 nghttp2-client nginx-light wrk gdb chromium python3-websockets)
 bench=(nghttp2-server haproxy linux-perf libprotobuf-c-dev protobuf-c-compiler libjansson-dev)
+# The peers of the circuits: circom's C++ witness generator (nasm, nlohmann-json3-dev) and ours for WebAssembly.
+interop=(nasm nlohmann-json3-dev libgmp-dev g++ clang lld wasi-libc libclang-rt-14-dev-wasm32)
 fuzz=(clang lld llvm libclang-rt-14-dev)
 
 want=("${build[@]}")
@@ -16,8 +18,9 @@ for group in "$@"; do
     build) ;;
     test) want+=("${test[@]}") ;;
     bench) want+=("${test[@]}" "${bench[@]}") ;;
+    interop) want+=("${test[@]}" "${interop[@]}") ;;
     fuzz) want+=("${fuzz[@]}") ;;
-    *) echo "deps: unknown group '$group' (build, test, bench, fuzz)" >&2; exit 2 ;;
+    *) echo "deps: unknown group '$group' (build, test, bench, interop, fuzz)" >&2; exit 2 ;;
   esac
 done
 

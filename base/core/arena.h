@@ -12,7 +12,7 @@
 struct sn_arena_chunk {
     struct sn_arena_chunk *next;
     size_t size; /* usable bytes after the header */
-};
+} SN_ALIGNED(SN_ARENA_ALIGN); /* where pointers have four bytes, too */
 
 /* A LIFO of equal chunks that arenas of one worker hand around, so that a request costs no
  * malloc. Single-threaded, like its arenas. */

@@ -369,12 +369,12 @@ static int expand(struct sn_elim *e, const struct sn_elim_def *d)
     return sum_to_row(e, row);
 }
 
-static int expand_needed(struct sn_elim *e)
+static int expand_needed(struct sn_elim *e, bool all)
 {
     uint8_t *need SN_CLEANUP(sn_freep) = sn_zalloc(SN_MAX(e->defs.len, (size_t)1), 1);
     if (!need) return SN_E_NOMEM;
     for (size_t d = 0; d < e->defs.len; d++) {
-        need[d] |= e->quad_occ[e->defs.ptr[d].pivot] > 0;
+        need[d] |= all || e->quad_occ[e->defs.ptr[d].pivot] > 0;
         if (!need[d]) continue;
         const struct sn_elim_row *row = &e->rows.ptr[e->defs.ptr[d].row];
         for (uint32_t k = 0; k < row->n; k++) {
@@ -405,7 +405,7 @@ static int rewrite_lc(struct sn_elim *e, uint32_t lo, uint32_t hi)
     return 0;
 }
 
-static int rewrite_row(struct sn_elim *e, struct sn_r1cs_builder *b, uint32_t i, bool *more)
+int sn_elim_rewrite_row(struct sn_elim *e, struct sn_r1cs_builder *b, uint32_t i)
 {
     const uint32_t *at = e->s->row_at + 3 * (size_t)i;
     SN_VEC(struct sn_lc_term) terms = {0};
@@ -423,15 +423,28 @@ static int rewrite_row(struct sn_elim *e, struct sn_r1cs_builder *b, uint32_t i,
     struct sn_lc abc[3];
     for (int m = 0; m < 3; m++) abc[m] = (struct sn_lc){terms.ptr + end[m], end[m + 1] - end[m]};
     if (r == 0) r = sn_r1cs_add(b, abc);
-    if (r == 0) {
-        sn_row_tidy(b);
-        uint32_t last = b->sys.n_rows - 1;
-        if (b->sys.n_rows && sn_row_is_linear(&b->sys, last)) {
-            const uint32_t *row = b->sys.row_at + 3 * (size_t)last;
-            for (uint32_t k = row[0]; k < row[3]; k++) *more |= !e->fixed[b->sys.wire[k]];
-        }
-    }
+    if (r == 0) sn_row_tidy(b);
     sn_vec_done(&terms);
+    return r;
+}
+
+/* Whether row i is linear in a wire that is not fixed: a further round solves it. */
+static bool solvable(const struct sn_elim *e, const struct sn_r1cs *s, uint32_t i)
+{
+    const uint32_t *row = s->row_at + 3 * (size_t)i;
+    if (!sn_row_is_linear(s, i)) return false;
+    for (uint32_t k = row[0]; k < row[3]; k++)
+        if (!e->fixed[s->wire[k]]) return true;
+    return false;
+}
+
+int sn_elim_expand(struct sn_elim *e, const struct sn_simplify_opts *o)
+{
+    int r = expand_needed(e, o->replaced != NULL);
+    for (size_t d = 0; d < e->defs.len && r == 0 && o->replaced; d++) {
+        const struct sn_elim_row *row = &e->rows.ptr[e->defs.ptr[d].row];
+        r = o->replaced(o->ctx, e->defs.ptr[d].pivot, &(struct sn_lc){row->terms, row->n});
+    }
     return r;
 }
 
@@ -439,11 +452,13 @@ int sn_elim_rewrite(struct sn_elim *e, struct sn_r1cs_builder *b, bool *ret_more
 {
     const struct sn_r1cs *s = e->s;
     bool more = false;
-    int r = expand_needed(e);
+    int r = 0;
     for (uint32_t i = 0; i < s->n_rows && r == 0; i++) {
         if (sn_row_is_linear(s, i)) continue;
+        uint32_t before = b->sys.n_rows;
         /* Rows without a solved wire, too, go by value: the dictionary is built anew. */
-        r = rewrite_row(e, b, i, &more);
+        r = sn_elim_rewrite_row(e, b, i);
+        more |= r == 0 && b->sys.n_rows > before && solvable(e, &b->sys, before);
     }
     for (size_t i = 0; i < e->rows.len && r == 0; i++) {
         const struct sn_elim_row *row = &e->rows.ptr[i];

@@ -35,10 +35,20 @@ struct sn_elim {
  * Returns 0, SN_E_NOMEM. Owns: sn_elim_done, after a failure too it is done. */
 int sn_elim_solve(struct sn_elim *e, const struct sn_r1cs *s,
                   const uint8_t *fixed) SN_MUST_CHECK;
-/* sn_elim_rewrite - the quadratic rows with every solved wire replaced, and the linear rows that
- * could not be solved. *ret_more: some row turned linear in a wire that is not fixed. */
+/* sn_elim_expand - the solved wires' values in terms of wires that stay, where a quadratic row needs
+ * them; o->replaced is told of each, and then all are expanded. Returns 0, SN_E_NOMEM, replaced's. */
+int sn_elim_expand(struct sn_elim *e, const struct sn_simplify_opts *o) SN_MUST_CHECK;
+/* sn_elim_rewrite - after it: the quadratic rows with every solved wire replaced, and the linear rows
+ * that could not be solved. *ret_more: some row turned linear in a wire that is not fixed.
+ * sn_elim_rewrite_row - quadratic row i alone; none where it says 0 = 0 now. */
 int sn_elim_rewrite(struct sn_elim *e, struct sn_r1cs_builder *b, bool *ret_more) SN_MUST_CHECK;
+int sn_elim_rewrite_row(struct sn_elim *e, struct sn_r1cs_builder *b, uint32_t i) SN_MUST_CHECK;
 void sn_elim_done(struct sn_elim *e);
+
+/* sn_rounds_run - all rounds after the first on *s, which is replaced; *rounds counts on, up to
+ * o->rounds_max. Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE, o->replaced's failures; *s is untouched then. */
+int sn_rounds_run(struct sn_r1cs *s, const uint8_t *fixed, const struct sn_simplify_opts *o,
+                  unsigned *rounds) SN_MUST_CHECK;
 
 /* sn_row_is_linear - one factor of row i is a number. */
 bool sn_row_is_linear(const struct sn_r1cs *s, uint32_t i);

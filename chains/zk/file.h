@@ -40,6 +40,21 @@ int sn_r1cs_write(const struct sn_r1cs *s, const struct sn_zk_sink *out) SN_MUST
  * circom --json. */
 int sn_r1cs_write_json(const struct sn_r1cs *s, const struct sn_zk_sink *out) SN_MUST_CHECK;
 
+/* What simplification replaced as JSON, {"5" : {"0":"3","2":"2"}, ...}: by signal its value, in the order
+ * it happened, as circom --simplification_substitution.
+ * sn_subst_init - zero text. sn_subst_add - is sn_simplify_opts.replaced, with the struct as ctx;
+ * returns 0, SN_E_NOMEM. sn_subst_write - once, at the end; returns 0, SN_E_NOMEM, the sink's
+ * failures. Owns: sn_subst_done. */
+struct sn_subst {
+    const struct sn_field *field;
+    struct sn_buf text;
+    uint32_t n;
+};
+void sn_subst_init(struct sn_subst *s, const struct sn_field *f);
+int sn_subst_add(void *ctx, uint32_t wire, const struct sn_lc *value) SN_MUST_CHECK;
+int sn_subst_write(struct sn_subst *s, const struct sn_zk_sink *out) SN_MUST_CHECK;
+void sn_subst_done(struct sn_subst *s);
+
 /* sn_sym_write - label,wire,node,name per line; wire -1 where simplification dropped the signal. */
 int sn_sym_write(const struct sn_r1cs *s, const struct sn_sym_source *src,
                  const struct sn_zk_sink *out) SN_MUST_CHECK;

@@ -139,6 +139,11 @@ struct sn_sym_source {
 struct sn_simplify_opts {
     unsigned level;      /* 0, 1, 2 */
     unsigned rounds_max; /* of level 2; 0 = until nothing changes */
+    /* Told of each wire that was replaced and by what, in wires of the system simplified, in the
+     * order it happened: a value may mention a wire replaced later. Terms are sorted by wire and
+     * borrowed. < 0 ends simplification and is what it returns. NULL: nobody asks. */
+    int (*replaced)(void *ctx, uint32_t wire, const struct sn_lc *value);
+    void *ctx;
 };
 /* What happened, for reports. */
 struct sn_simplify_stats {
@@ -150,7 +155,7 @@ struct sn_simplify_stats {
  * public inputs stay, in place, and so do the signals of custom gates; private inputs may go (then
  * their label has no wire). ret->label_of maps wires to labels of `s`. ret_stats may be NULL.
  * A row without a solution (0 = 1) stays: the result is unsatisfiable exactly where `s` is.
- * Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE. */
+ * Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE, replaced's failures. */
 int sn_r1cs_simplify(const struct sn_r1cs *s, const struct sn_simplify_opts *o, struct sn_r1cs *ret,
                      struct sn_simplify_stats *ret_stats) SN_MUST_CHECK;
 

@@ -2,6 +2,7 @@
 /* Constraint systems: building, simplifying, checking, files. */
 #include "core/alloc.h"
 #include "core/status.h"
+#include "core/torture.h"
 #include "harness/test.h"
 #include "zk/file.h"
 
@@ -164,6 +165,109 @@ SN_TEST(simplified_systems_accept_the_same_witnesses)
         }
         sn_r1cs_done(&c.s);
     }
+}
+
+/* What simplification says it replaced holds of a witness, and every wire that is gone was said once. */
+struct told {
+    const struct sn_fe *w;
+    uint8_t times[WIRES_MAX];
+};
+static int tell(void *ctx, uint32_t wire, const struct sn_lc *value)
+{
+    struct told *t = ctx;
+    struct sn_fe sum = {{0}}, one;
+    for (size_t i = 0; i < value->n; i++) {
+        sn_fe_mul(F, &one, &value->terms[i].coef, &t->w[value->terms[i].wire]);
+        sn_fe_add(F, &sum, &sum, &one);
+        T_ASSERT(i == 0 || value->terms[i - 1].wire < value->terms[i].wire);
+    }
+    T_ASSERTF(sn_fe_equal(&sum, &t->w[wire]), "wire %u is not what replaces it", wire);
+    t->times[wire]++;
+    return 0;
+}
+static void check_told(const struct sn_r1cs *s, const struct sn_fe *w, unsigned level, unsigned rounds_max)
+{
+    struct told t = {.w = w};
+    struct sn_r1cs small;
+    struct sn_simplify_opts o = {.level = level, .rounds_max = rounds_max, .replaced = tell, .ctx = &t};
+    T_OK(sn_r1cs_simplify(s, &o, &small, NULL));
+    for (uint32_t i = 0; i < small.n_wires; i++) T_EQ(t.times[small.label_of[i]], 0);
+    for (uint32_t i = 0; i < s->n_wires; i++) T_ASSERT(t.times[i] <= 1);
+    sn_r1cs_done(&small);
+}
+SN_TEST(replaced_wires_are_told)
+{
+    for (unsigned n = 0; n < sn_test_cases(100); n++) {
+        struct made c;
+        random_circuit(&c);
+        for (unsigned level = 1; level <= 2; level++) {
+            sn_test_row("case %u level %u", n, level);
+            check_told(&c.s, c.w, level, 0);
+        }
+        sn_r1cs_done(&c.s);
+    }
+}
+
+/* w[i] * w[i+1] = k[i] with w[1] = 3 last: each row turns linear when the one before it is solved, so there
+ * are as many rounds as rows, but for the last wire, an output, whose row stays. A row beside them mentions
+ * every wire. */
+#define CHAIN 40u
+static void chain_system(struct sn_r1cs *ret, struct sn_fe w[CHAIN + 3])
+{
+    struct sn_r1cs_builder b;
+    struct sn_r1cs_signals n = {1, 0, 1, CHAIN + 3};
+    struct sn_lc_term all[CHAIN];
+    const uint32_t last = CHAIN + 2;
+    T_OK(sn_r1cs_builder_init(&b, F));
+    w[0] = fe(1);
+    for (uint32_t i = 2; i <= last; i++) w[i] = fe(i + 1);
+    w[1] = fe(0);
+    for (uint32_t i = 2; i < last; i++) { /* wires 2 .. last */
+        struct terms m[3];
+        struct sn_fe k;
+        sn_fe_mul(F, &k, &w[i], &w[i + 1]);
+        struct sn_lc abc[3] = {LC(m[0], i, 1), LC(m[1], i + 1, 1), LC(m[2], 0, 1)};
+        m[2].t[0].coef = k;
+        T_OK(sn_r1cs_add(&b, abc));
+        all[i - 2] = (struct sn_lc_term){i, fe(1)};
+        sn_fe_add(F, &w[1], &w[1], &w[i]);
+    }
+    struct terms m[2];
+    sn_fe_mul(F, &w[1], &w[1], &w[last]);
+    T_OK(sn_r1cs_add(&b, (struct sn_lc[3]){{all, CHAIN}, LC(m[0], last, 1), LC(m[1], 1, 1)}));
+    T_OK(sn_r1cs_add(&b, (struct sn_lc[3]){{0}, {0}, LC(m[0], 2, 1, 0, -3)}));
+    T_OK(sn_r1cs_builder_finish(&b, &n, ret));
+}
+static int simplify_once(void *arg)
+{
+    struct sn_r1cs small;
+    int r = sn_r1cs_simplify(arg, &(struct sn_simplify_opts){.level = 2}, &small, NULL);
+    if (r == 0) sn_r1cs_done(&small);
+    return r;
+}
+SN_TEST(rows_turn_linear_one_by_one)
+{
+    struct sn_r1cs s, small;
+    struct sn_fe w[CHAIN + 3], v[CHAIN + 3];
+    uint32_t bad;
+    chain_system(&s, w);
+    T_OK(sn_r1cs_check(&s, w, NULL, &bad));
+    for (unsigned max = 1; max <= CHAIN + 2; max++) {
+        struct sn_simplify_stats st;
+        sn_test_row("rounds %u", max);
+        T_OK(sn_r1cs_simplify(&s, &(struct sn_simplify_opts){.level = 2, .rounds_max = max}, &small, &st));
+        /* The first wire is a number from level 1 on, the second after the first round. */
+        T_EQ(small.n_rows, max <= CHAIN ? CHAIN + 1 - max : 1);
+        T_EQ(st.rounds, SN_MIN(max, CHAIN));
+        project(&small, w, v);
+        T_OK(sn_r1cs_check(&small, v, NULL, &bad));
+        v[1] = fe(1);
+        T_EQ(sn_r1cs_check(&small, v, NULL, &bad), SN_E_FAILED_PRECONDITION);
+        sn_r1cs_done(&small);
+        check_told(&s, w, 2, max);
+    }
+    T_ASSERT(sn_torture_lenient(simplify_once, &s) > 0);
+    sn_r1cs_done(&s);
 }
 
 /* What a system says about a wire: changing it must break a row at every level, unless it was free

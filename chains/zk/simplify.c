@@ -153,7 +153,25 @@ static int pass1_run(struct pass1 *p)
     return 0;
 }
 
-static int level1(const struct sn_r1cs *s, const uint8_t *fixed, struct sn_r1cs *ret)
+/* Every wire that is now another one or a number. */
+static int pass1_tell(struct pass1 *p, const struct sn_simplify_opts *o)
+{
+    int r = 0;
+    for (uint32_t w = 0; w < p->s->n_wires && r == 0; w++) {
+        uint32_t root = root_of(p->parent, w);
+        struct sn_lc_term t = {root, p->s->field->one};
+        struct sn_lc value = {&t, 1};
+        if (p->has_value[root]) {
+            t = (struct sn_lc_term){0, p->value[root]};
+            value.n = !sn_fe_is_zero(&t.coef);
+        }
+        if (root != w || p->has_value[root]) r = o->replaced(o->ctx, w, &value);
+    }
+    return r;
+}
+
+static int level1(const struct sn_r1cs *s, const uint8_t *fixed, const struct sn_simplify_opts *o,
+                  struct sn_r1cs *ret)
 {
     struct pass1 p = {.s = s, .fixed = fixed};
     p.parent = sn_alloc((size_t)s->n_wires * sizeof(*p.parent));
@@ -165,6 +183,7 @@ static int level1(const struct sn_r1cs *s, const uint8_t *fixed, struct sn_r1cs 
     if (r == 0) {
         for (uint32_t w = 0; w < s->n_wires; w++) p.parent[w] = p.tied[w] = w;
         r = pass1_run(&p);
+        if (r == 0 && o->replaced) r = pass1_tell(&p, o);
         struct sn_r1cs_signals n = {.n_total = s->n_wires};
         if (r == 0)
             r = sn_r1cs_builder_finish(&p.b, &n, ret);
@@ -182,7 +201,8 @@ static int level1(const struct sn_r1cs *s, const uint8_t *fixed, struct sn_r1cs 
 
 /* One round on *s: solves its linear rows and substitutes. *ret_more: rows turned linear that a
  * further round could solve. */
-static int round2(struct sn_r1cs *s, const uint8_t *fixed, bool *ret_more)
+static int round2(struct sn_r1cs *s, const uint8_t *fixed, const struct sn_simplify_opts *o,
+                  bool *ret_more)
 {
     struct sn_elim e;
     struct sn_r1cs_builder b;
@@ -191,7 +211,8 @@ static int round2(struct sn_r1cs *s, const uint8_t *fixed, bool *ret_more)
     if (r < 0) return r;
     r = sn_r1cs_builder_init(&b, s->field);
     if (r == 0) {
-        r = sn_elim_rewrite(&e, &b, ret_more);
+        r = sn_elim_expand(&e, o);
+        if (r == 0) r = sn_elim_rewrite(&e, &b, ret_more);
         struct sn_r1cs_signals n = {.n_total = s->n_wires};
         if (r == 0)
             r = sn_r1cs_builder_finish(&b, &n, &next);
@@ -293,13 +314,14 @@ int sn_r1cs_simplify(const struct sn_r1cs *s, const struct sn_simplify_opts *o, 
     unsigned rounds = 0;
     uint8_t *fixed SN_CLEANUP(sn_freep) = fixed_wires(s);
     if (!fixed) return SN_E_NOMEM;
-    int r = o->level == 0 ? copy(s, &out) : level1(s, fixed, &out);
+    int r = o->level == 0 ? copy(s, &out) : level1(s, fixed, o, &out);
     if (r < 0) return r;
-    bool more = o->level >= 2;
-    while (r == 0 && more && (o->rounds_max == 0 || rounds < o->rounds_max)) {
-        r = round2(&out, fixed, &more);
-        rounds++;
+    bool more = false;
+    if (o->level >= 2) {
+        r = round2(&out, fixed, o, &more);
+        rounds = 1;
     }
+    if (r == 0 && more) r = sn_rounds_run(&out, fixed, o, &rounds);
     if (r == 0) r = sn_r1cs_gates_copy(s->gates, &out.gates);
     if (r == 0 && o->level > 0) r = compact(&out, s, fixed);
     if (r < 0) {

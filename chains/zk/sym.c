@@ -134,6 +134,33 @@ struct sn_sym_source sn_sym_source_of(const struct sn_sym *s)
 
 /* ---- constraint JSON ------------------------------------------------------------------------- */
 
+void sn_subst_init(struct sn_subst *s, const struct sn_field *f)
+{
+    *s = (struct sn_subst){.field = f};
+    sn_buf_init(&s->text, 0);
+    (void)sn_buf_cstr(&s->text, "{");
+}
+
+int sn_subst_add(void *ctx, uint32_t wire, const struct sn_lc *value)
+{
+    struct sn_subst *s = ctx;
+    (void)sn_buf_printf(&s->text, "%s\n\"%u\" : {", s->n++ ? "," : "", wire);
+    for (size_t i = 0; i < value->n; i++) {
+        char dec[SN_FE_DEC_MAX];
+        (void)sn_fe_to_dec(s->field, &value->terms[i].coef, dec);
+        (void)sn_buf_printf(&s->text, "%s\"%u\":\"%s\"", i ? "," : "", value->terms[i].wire, dec);
+    }
+    return sn_buf_cstr(&s->text, "}");
+}
+
+int sn_subst_write(struct sn_subst *s, const struct sn_zk_sink *sink)
+{
+    int r = sn_buf_cstr(&s->text, "\n}");
+    return r < 0 ? r : sink->write(sink->ctx, s->text.ptr, s->text.len);
+}
+
+void sn_subst_done(struct sn_subst *s) { sn_buf_done(&s->text); }
+
 int sn_r1cs_write_json(const struct sn_r1cs *s, const struct sn_zk_sink *sink)
 {
     struct sn_out o;

@@ -253,74 +253,8 @@ static const struct sn_cli_command cmd_simplify = {
     .run = simplify_run,
 };
 
-/* ---- check ----------------------------------------------------------------------------------- */
-
-struct check_opts {
-    struct sn_str sym;
-};
-static const struct sn_conf_field check_fields[] = {
-    SN_CONF_STRING(struct check_opts, sym, "sym", .metavar = "FILE",
-                   .help = "Name signals by this .sym file."),
-};
-static const struct sn_conf_table check_table = SN_CONF_TABLE(struct check_opts, check_fields);
-
-static int check_failed(const struct sn_r1cs *s, uint32_t row, struct sn_str sym_path)
-{
-    struct sn_str file = {0};
-    struct sn_sym sym = {0};
-    struct sn_sym_source src;
-    struct sn_buf b;
-    if (row == s->n_rows)
-        return sn_fail(SN_E_FAILED_PRECONDITION, "the witness does not begin with 1");
-    int r = sym_path.len ? files_map(sym_path, &file) : 0;
-    if (r == 0 && sym_path.len) r = sn_sym_read(file, &sym);
-    if (r == 0) {
-        sn_buf_init(&b, 1 << 16);
-        src = sn_sym_source_of(&sym);
-        sn_r1cs_row_text(s, row, sym_path.len ? &src : NULL, &b);
-        printf("constraint %u does not hold: %s\n", row, sn_buf_cz(&b));
-        sn_buf_done(&b);
-    }
-    sn_sym_done(&sym);
-    files_unmap(&file);
-    return r < 0 ? r : SN_EXIT_FAILED;
-}
-
-static int check_run(const struct sn_cli_call *call)
-{
-    const struct check_opts *opts = call->opts;
-    const struct sn_field *f;
-    struct sn_r1cs s;
-    struct sn_fe *w;
-    size_t n;
-    uint32_t row;
-    int r = zk_read_r1cs(call->args[0], &s);
-    if (r < 0) return r;
-    r = zk_read_wtns(call->args[1], &f, &w, &n);
-    if (r == 0) {
-        if (f != s.field || n != s.n_wires)
-            r = sn_fail(SN_E_INVALID_ARGUMENT, "a witness of %zu values over %s for %u wires over "
-                        "%s", n, f->name, s.n_wires, s.field->name);
-        else
-            r = sn_r1cs_check(&s, w, zk_par(), &row);
-        sn_free(w);
-        if (r == SN_E_FAILED_PRECONDITION)
-            r = check_failed(&s, row, opts->sym);
-        else if (r == 0)
-            printf("ok: %u constraints hold\n", s.n_rows);
-    }
-    sn_r1cs_done(&s);
-    return r;
-}
-
-static const struct sn_cli_command cmd_check = {
-    .name = "check", .brief = "Whether a witness satisfies a constraint system.",
-    .usage = "CIRCUIT.r1cs WITNESS.wtns", .table = &check_table, .args_min = 2, .args_max = 2,
-    .run = check_run,
-};
-
 static const struct sn_cli_command *const subs[] = {
-    &zk_cmd_compile, &zk_cmd_witness, &zk_cmd_setup, &zk_cmd_prove, &zk_cmd_verify, &cmd_check,
+    &zk_cmd_compile, &zk_cmd_witness, &zk_cmd_setup, &zk_cmd_prove, &zk_cmd_verify, &zk_cmd_check,
     &cmd_info, &cmd_simplify, &zk_cmd_export, &zk_cmd_ptau, NULL,
 };
 const struct sn_cli_command sn_cmd_zk = {

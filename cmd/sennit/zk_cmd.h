@@ -6,6 +6,7 @@
 #include "wire/json.h"
 #include "zk/groth16.h"
 
+extern const struct sn_cli_command zk_cmd_check;
 extern const struct sn_cli_command zk_cmd_compile;
 extern const struct sn_cli_command zk_cmd_export;
 extern const struct sn_cli_command zk_cmd_prove;
@@ -71,9 +72,11 @@ void zk_cache_close(struct zk_cache *c);
 /* One line on a terminal for work that takes more than a second: what is being done, for how long,
  * and how many jobs of zk_par are finished. A thread draws it, so that no computation has to know.
  * zk_progress_begin - from here on; one at a time. zk_progress_stage - the step that starts now
- * (a static string). zk_progress_clear - before other text is printed. zk_progress_end - clears the
+ * (a static string). zk_progress_verbose - from here on each step and the time it took is a line of
+ * standard error. zk_progress_clear - before other text is printed. zk_progress_end - clears the
  * line, ends the thread. */
 void zk_progress_begin(const char *stage);
 void zk_progress_stage(const char *stage);
+void zk_progress_verbose(bool on);
 void zk_progress_clear(void);
 void zk_progress_end(void);

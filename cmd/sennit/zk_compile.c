@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit zk compile, witness - circuits in the circom language: circom's flags and file names. */
+#include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "core/alloc.h"
 #include "core/status.h"
 #include "crypto/hash.h"
 #include "sennit/zk_cmd.h"
 #include "zk/circom/circom.h"
+#include "zk/wasm/wasm.h"
 
 /* ---- the circuit of a source file ------------------------------------------------------------ */
 
@@ -22,13 +25,20 @@ struct circuit_opts {
     SN_CONF_LIST(S, circuit.dirs, circuit.n_dirs, "library", SN_CONF_T_STRING, .letter = 'l',      \
                  .metavar = "DIR", .help = "Look for included files in this folder too."),         \
         SN_CONF_STRING(S, circuit.prime, "prime", .letter = 'p', .def = "bn128",                   \
-                       .help = "bn128, bls12381, goldilocks, grumpkin, pallas, secq256r1, vesta."), \
+                       .help = "bn128, bls12377, bls12381, goldilocks, grumpkin, pallas, "          \
+                               "secq256r1, vesta."),                                               \
         SN_CONF_BOOL(S, circuit.o0, "O0", .help = "No simplification."),                           \
         SN_CONF_BOOL(S, circuit.o1, "O1",                                                          \
                      .help = "Equal and constant signals go (what happens without a flag)."),      \
         SN_CONF_BOOL(S, circuit.o2, "O2", .help = "Every linear constraint goes."),                \
         SN_CONF_UINT(S, circuit.o2round, "O2round", .max = 1000, .metavar = "N",                   \
                      .help = "--O2 with N rounds at most.")
+
+/* The source: circom's name where none is given. */
+static struct sn_str source_of(const struct sn_cli_call *call)
+{
+    return call->n_args ? call->args[0] : SN_STR("circuit.circom");
+}
 
 struct circuit {
     struct sn_circom *c;
@@ -72,25 +82,38 @@ static int circuit_level(const struct circuit_opts *o, struct sn_simplify_opts *
     return 0;
 }
 
-/* Compiles and simplifies. Returns 0, SN_EXIT_FAILED where the findings were printed, SN_E_*. */
+static int find_prime(struct sn_str name, const struct sn_field **ret)
+{
+    *ret = sn_zk_field(name);
+    if (*ret) return 0;
+    return sn_fail(SN_E_INVALID_ARGUMENT,
+                   "--prime %.*s: expected bn128, bls12377, bls12381, goldilocks, grumpkin, pallas, "
+                   "secq256r1 or vesta",
+                   SN_STR_ARG(name));
+}
+
+/* Compiles and simplifies; subst is told what went, NULL: nobody is. Returns 0, SN_EXIT_FAILED where the
+ * findings were printed, SN_E_*. */
 static int circuit_load(const struct sn_cli_call *call, const struct circuit_opts *o, bool inspect,
-                        struct circuit *ret)
+                        struct sn_subst *subst, struct circuit *ret)
 {
     struct sn_simplify_opts level;
     struct sn_circom_opts co = {.read = read_source, .report = print_finding, .ctx = ret,
                                 .inspect = inspect, .n_include_dirs = o->n_dirs};
     const char **dirs = sn_arena_array(call->arena, o->n_dirs, sizeof(*dirs));
-    struct sn_str path = sn_arena_str(call->arena, call->args[0]);
+    struct sn_str path = sn_arena_str(call->arena, source_of(call));
     if (!dirs || !path.ptr) return SN_E_NOMEM;
     for (size_t i = 0; i < o->n_dirs; i++)
         if (!(dirs[i] = sn_arena_str(call->arena, o->dirs[i]).ptr)) return SN_E_NOMEM;
     co.include_dirs = dirs;
-    co.field = sn_zk_field(o->prime);
-    if (!co.field)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "--prime %.*s: no such prime here",
-                       SN_STR_ARG(o->prime));
-    int r = circuit_level(o, &level);
+    int r = find_prime(o->prime, &co.field);
+    if (r == 0) r = circuit_level(o, &level);
     if (r < 0) return r;
+    if (subst) {
+        sn_subst_init(subst, co.field);
+        level.replaced = sn_subst_add;
+        level.ctx = subst;
+    }
     zk_progress_stage("compile");
     r = sn_circom_compile(&co, path.ptr, &ret->c);
     if (r < 0) return ret->reported ? SN_EXIT_FAILED : r;
@@ -119,7 +142,9 @@ static void circuit_done(struct circuit *k)
 struct compile_opts {
     struct circuit_opts circuit;
     struct sn_str output;
-    bool r1cs, sym, json, snw, inspect, stats;
+    bool r1cs, sym, json, snw, wasm, subst, inspect, stats, verbose;
+    bool cpp, wat, old_heuristics, no_asm, no_init;
+    uint64_t sanity;
 };
 static const struct sn_conf_field compile_fields[] = {
     SN_CONF_STRING(struct compile_opts, output, "output", .letter = 'o', .def = ".",
@@ -130,9 +155,23 @@ static const struct sn_conf_field compile_fields[] = {
                  .help = "Write NAME_constraints.json, the constraints (for figures take --stats)."),
     SN_CONF_BOOL(struct compile_opts, snw, "snw",
                  .help = "Write NAME.snw, the program that computes witnesses."),
+    SN_CONF_BOOL(struct compile_opts, wasm, "wasm",
+                 .help = "Write NAME_js: the witness calculator for WebAssembly, as snarkjs takes it."),
+    SN_CONF_BOOL(struct compile_opts, subst, "simplification_substitution",
+                 .help = "Write NAME_substitutions.json: what simplification replaced, and by what."),
     SN_CONF_BOOL(struct compile_opts, inspect, "inspect",
                  .help = "Warn about signals in no constraint and about <-- that could be <==."),
     SN_CONF_BOOL(struct compile_opts, stats, "stats", .help = "Print the figures as JSON."),
+    SN_CONF_BOOL(struct compile_opts, verbose, "verbose", .help = "Say what each step took."),
+    SN_CONF_BOOL(struct compile_opts, cpp, "c", .letter = 'c',
+                 .help = "circom's C++ generator: not here, an error that says what to use."),
+    SN_CONF_BOOL(struct compile_opts, wat, "wat", .hidden = true),
+    SN_CONF_BOOL(struct compile_opts, old_heuristics, "use_old_simplification_heuristics",
+                 .hidden = true),
+    SN_CONF_BOOL(struct compile_opts, no_asm, "no_asm", .hidden = true),
+    SN_CONF_BOOL(struct compile_opts, no_init, "no_init", .hidden = true),
+    SN_CONF_UINT(struct compile_opts, sanity, "sanity_check", .def = "2", .max = 3,
+                 .help = "Accepted from 0 to 3: asserts and constraints are checked at every one."),
     CIRCUIT_FIELDS(struct compile_opts),
 };
 static const struct sn_conf_table compile_table =
@@ -195,40 +234,72 @@ static void print_figures(const struct figures *f)
            (unsigned long long)f->s.labels);
 }
 
-enum { OUT_R1CS, OUT_SYM, OUT_JSON, OUT_SNW, OUT_N };
-static int write_one(const struct circuit *k, unsigned what, const struct sn_zk_sink *sink)
+enum { OUT_SUBST, OUT_R1CS, OUT_SYM, OUT_JSON, OUT_SNW, OUT_WASM, OUT_JS, OUT_JS_CALC, OUT_N };
+static int put_text(const struct sn_zk_sink *sink, struct sn_str text)
+{
+    return sink->write(sink->ctx, text.ptr, text.len);
+}
+static int write_one(const struct circuit *k, struct sn_subst *subst, unsigned what,
+                     const struct sn_zk_sink *sink)
 {
     struct sn_sym_source names = sn_circom_sym(k->c);
+    const struct sn_r1cs *wires = k->level ? &k->sys : NULL;
     switch (what) {
+    case OUT_SUBST: return sn_subst_write(subst, sink);
     case OUT_R1CS: return sn_r1cs_write(&k->sys, sink);
     case OUT_SYM: return sn_sym_write(&k->sys, &names, sink);
     case OUT_JSON: return sn_r1cs_write_json(&k->sys, sink);
-    default: return sn_witness_write(sn_circom_witness(k->c), k->level ? &k->sys : NULL, sink);
+    case OUT_WASM: return sn_wasm_write(sn_circom_witness(k->c), wires, sink);
+    case OUT_JS: return put_text(sink, sn_wasm_generate_js());
+    case OUT_JS_CALC: return put_text(sink, sn_wasm_calculator_js());
+    default: return sn_witness_write(sn_circom_witness(k->c), wires, sink);
     }
 }
 
-/* All files or none: they get their names when every one is complete. */
-static int write_files(const struct sn_cli_call *call, const struct circuit *k)
+/* The path of an output; the calculator's files have a folder, which is made. */
+static int out_path(const struct sn_cli_call *call, unsigned what, struct sn_str *ret)
 {
-    static const char *const suffix[OUT_N] = {".r1cs", ".sym", "_constraints.json",
-                                               ".snw"};
+    static const char *const suffix[OUT_N] = {"_substitutions.json", ".r1cs", ".sym", "_constraints.json",
+                                              ".snw", ".wasm", "generate_witness.js",
+                                              "witness_calculator.js"};
     const struct compile_opts *o = call->opts;
-    const bool wanted[OUT_N] = {o->r1cs, o->sym, o->json, o->snw};
-    struct zk_out *out = sn_arena_array(call->arena, OUT_N, sizeof(*out)); /* large for a stack */
-    struct sn_str base = call->args[0];
+    struct sn_str base = source_of(call);
     base = sn_str_from(base, (size_t)(sn_str_rchr(base, '/') + 1));
     if (sn_str_ends(base, SN_STR(".circom"))) base.len -= strlen(".circom");
+    zk_progress_stage(suffix[what]);
+    if (what < OUT_WASM) {
+        *ret = sn_arena_printf(call->arena, "%.*s/%.*s%s", SN_STR_ARG(o->output), SN_STR_ARG(base),
+                               suffix[what]);
+        return ret->ptr ? 0 : SN_E_NOMEM;
+    }
+    struct sn_str dir = sn_arena_printf(call->arena, "%.*s/%.*s_js", SN_STR_ARG(o->output),
+                                        SN_STR_ARG(base));
+    if (!dir.ptr) return SN_E_NOMEM;
+    if (what == OUT_WASM && mkdir(dir.ptr, 0777) < 0 && errno != EEXIST)
+        return sn_fail_errno(errno, "the folder %s", dir.ptr);
+    if (what != OUT_WASM) base.len = 0;
+    *ret = sn_arena_printf(call->arena, "%s/%.*s%s", dir.ptr, SN_STR_ARG(base), suffix[what]);
+    return ret->ptr ? 0 : SN_E_NOMEM;
+}
+
+/* All files or none: they get their names when every one is complete. */
+static int write_files(const struct sn_cli_call *call, const struct circuit *k,
+                       struct sn_subst *subst)
+{
+    const struct compile_opts *o = call->opts;
+    const bool wanted[OUT_N] = {o->subst, o->r1cs, o->sym, o->json, o->snw, o->wasm, o->wasm, o->wasm};
+    struct zk_out *out = sn_arena_array(call->arena, OUT_N, sizeof(*out)); /* large for a stack */
     bool open[OUT_N] = {0};
     int r = out ? 0 : SN_E_NOMEM;
     for (unsigned i = 0; r == 0 && i < OUT_N; i++) {
+        struct sn_str path;
         if (!wanted[i]) continue;
-        struct sn_str path = sn_arena_printf(call->arena, "%.*s/%.*s%s", SN_STR_ARG(o->output),
-                                             SN_STR_ARG(base), suffix[i]);
-        r = path.ptr ? zk_out_open(&out[i], path) : SN_E_NOMEM;
+        r = out_path(call, i, &path);
+        if (r == 0) r = zk_out_open(&out[i], path);
         open[i] = r == 0;
-        zk_progress_stage(suffix[i]);
-        if (r == 0) r = write_one(k, i, &out[i].sink);
+        if (r == 0) r = write_one(k, subst, i, &out[i].sink);
     }
+    zk_progress_stage("files to disk");
     for (unsigned i = 0; i < OUT_N; i++) {
         if (!open[i]) continue;
         int s = zk_out_commit(&out[i], r);
@@ -238,27 +309,49 @@ static int write_files(const struct sn_cli_call *call, const struct circuit *k)
     return r;
 }
 
+/* circom's flags that mean nothing here, each with what to do instead. */
+static int refuse_flags(const struct compile_opts *o)
+{
+    if (o->wasm && !sn_wasm_here())
+        return sn_fail(SN_E_UNIMPLEMENTED, "--wasm: this build has no WebAssembly runtime: it was made "
+                       "without clang, lld, wasi-libc and libclang-rt-14-dev-wasm32");
+    if (o->cpp)
+        return sn_fail(SN_E_UNIMPLEMENTED, "--c: there is no C++ generator here; --snw writes the "
+                       "witness program, which `sennit zk witness` runs natively");
+    if (o->wat)
+        return sn_fail(SN_E_UNIMPLEMENTED, "--wat: there is no text form of the witness program");
+    if (o->old_heuristics)
+        return sn_fail(SN_E_UNIMPLEMENTED, "--use_old_simplification_heuristics: there is one way "
+                       "of simplifying here; leave the flag out");
+    return 0;
+}
+
 static int compile_work(void *arg)
 {
     const struct sn_cli_call *call = arg;
     const struct compile_opts *o = call->opts;
     struct circuit k = {0};
+    struct sn_subst subst = {0};
     struct figures f;
-    int r = circuit_load(call, &o->circuit, o->inspect, &k);
+    int r = refuse_flags(o);
+    if (r == 0) r = circuit_load(call, &o->circuit, o->inspect, o->subst ? &subst : NULL, &k);
     if (r == 0) {
         count(&k, &f);
         zk_progress_clear();
         if (!o->stats) print_figures(&f);
-        r = write_files(call, &k);
+        r = write_files(call, &k, &subst);
         if (r == 0 && o->stats) r = print_stats(call->arena, &k, &f);
     }
+    sn_subst_done(&subst);
     circuit_done(&k);
     return r;
 }
 
 static int compile_run(const struct sn_cli_call *call)
 {
-    zk_progress_begin("compile");
+    const struct compile_opts *o = call->opts;
+    zk_progress_begin("start");
+    zk_progress_verbose(o->verbose);
     int r = zk_on_stack(2 * SN_CIRCOM_STACK_BYTES, compile_work, (void *)(uintptr_t)call);
     zk_progress_end();
     return r;
@@ -266,9 +359,10 @@ static int compile_run(const struct sn_cli_call *call)
 
 const struct sn_cli_command zk_cmd_compile = {
     .name = "compile", .brief = "Compiles a circuit in the circom language.",
-    .usage = "CIRCUIT.circom", .table = &compile_table, .args_min = 1, .args_max = 1,
-    .about = "Flags, file names and printed figures are circom's. Nothing is written without a "
-             "flag that asks for it; files get their names when all of them are complete.",
+    .usage = "[CIRCUIT.circom]", .table = &compile_table, .args_min = 0, .args_max = 1,
+    .about = "Flags, file names and printed figures are circom's, and so is the source where none is "
+             "named: circuit.circom. Nothing is written without a flag that asks for it; files get "
+             "their names when all of them are complete.",
     .run = compile_run,
 };
 
@@ -334,7 +428,7 @@ static int compile_program(const struct sn_cli_call *call, struct zk_cache *cach
     struct circuit k = {.cache = cache};
     struct sn_buf program;
     sn_buf_init(&program, 0);
-    int r = circuit_load(call, &o->circuit, false, &k);
+    int r = circuit_load(call, &o->circuit, false, NULL, &k);
     if (r == 0) {
         struct sn_zk_sink sink = sn_zk_sink_buf(&program);
         r = sn_witness_write(sn_circom_witness(k.c), k.level ? &k.sys : NULL, &sink);

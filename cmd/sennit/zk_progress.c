@@ -17,8 +17,8 @@
 static struct {
     pthread_t thread;
     int stop_fd;
-    bool running;
-    int64_t start_ns;
+    bool running, verbose;
+    int64_t start_ns, stage_ns;
     _Atomic(const char *) stage;
     _Atomic size_t jobs, done;
 } line;
@@ -57,7 +57,7 @@ static void count(size_t n, size_t done)
 
 void zk_progress_begin(const char *stage)
 {
-    line.start_ns = sn_now();
+    line.start_ns = line.stage_ns = sn_now();
     zk_progress_stage(stage);
     if (!isatty(2) || line.running) return;
     line.stop_fd = eventfd(0, EFD_CLOEXEC);
@@ -67,8 +67,21 @@ void zk_progress_begin(const char *stage)
     if (!line.running) (void)close(line.stop_fd);
 }
 
+void zk_progress_verbose(bool on) { line.verbose = on; }
+
+/* Under --verbose the step that ends is said. */
+static void say_stage(void)
+{
+    const char *stage = atomic_load_explicit(&line.stage, memory_order_relaxed);
+    int64_t now = sn_now();
+    zk_progress_clear();
+    fprintf(stderr, "%-18s %9.3f ms\n", stage, (double)(now - line.stage_ns) / 1e6);
+    line.stage_ns = now;
+}
+
 void zk_progress_stage(const char *stage)
 {
+    if (line.verbose) say_stage();
     atomic_store_explicit(&line.stage, stage, memory_order_relaxed);
     atomic_store_explicit(&line.jobs, 0, memory_order_relaxed);
     atomic_store_explicit(&line.done, 0, memory_order_relaxed);
@@ -81,6 +94,8 @@ void zk_progress_clear(void)
 
 void zk_progress_end(void)
 {
+    if (line.verbose) say_stage();
+    line.verbose = false;
     if (!line.running) return;
     uint64_t one = 1;
     (void)!write(line.stop_fd, &one, sizeof(one));

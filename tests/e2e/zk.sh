@@ -72,6 +72,42 @@ expect 2 "a witness of another level" "$sennit" zk check out1/main.r1cs 2.wtns
 expect 0 "info" "$sennit" zk info out2/main.r1cs --deps --sym out2/main.sym
 has out '^dependentConstraints  *0$' "info"
 
+# A witness that does not fit is shown with names and values; a bit of its third wire is turned.
+python3 - 1.wtns wrong.wtns <<'END'
+import sys
+d = bytearray(open(sys.argv[1], "rb").read())
+d[76 + 32 * 3] ^= 1
+open(sys.argv[2], "wb").write(d)
+END
+expect 1 "check of a wrong witness" "$sennit" zk check out1/main.r1cs wrong.wtns --sym out1/main.sym
+has out '^constraint [0-9]* does not hold: (' "the constraint"
+has out '^  main\.[a-z].* = -\?[0-9]*$' "values of signals"
+has out '^  left .*, right ' "sides"
+expect 1 "the same as JSON" "$sennit" zk check out1/main.r1cs wrong.wtns --json
+has out '"holds": false' "JSON"
+expect 0 "check as JSON" "$sennit" zk check out1/main.r1cs 1.wtns --json
+has out '"holds": true' "JSON"
+
+# circom's other flags: taken, or answered with what to do.
+expect 0 "substitutions" "$sennit" zk compile main.circom -l lib --O2 --simplification_substitution --verbose \
+  --sanity_check 0 --no_init -o out2
+has err '^simplify  *[0-9.]* ms$' "--verbose"
+python3 -c 'import json; assert json.load(open("out2/main_substitutions.json"))' ||
+  { failed=$((failed + 1)); echo "FAIL the substitutions are no JSON"; }
+expect 1 "--c" "$sennit" zk compile main.circom -l lib --c
+has err '--snw writes the witness' "what to use"
+expect 1 "--wat" "$sennit" zk compile main.circom -l lib --wat
+expect 1 "old heuristics" "$sennit" zk compile main.circom -l lib --use_old_simplification_heuristics
+if "$sennit" zk compile main.circom -l lib --O2 --wasm -o out1 >out 2>err; then
+  for f in main.wasm generate_witness.js witness_calculator.js; do
+    [ -s "out1/main_js/$f" ] || { failed=$((failed + 1)); echo "FAIL no main_js/$f"; }
+  done
+  [ "$(head -c 4 out1/main_js/main.wasm | tail -c 3)" = asm ] || { failed=$((failed + 1)); echo "FAIL main.wasm"; }
+  passed=$((passed + 1))
+else
+  has err 'no WebAssembly runtime' "the reason"
+fi
+
 # What fails: exit status 1, and what was there stays.
 cp out1/main.r1cs before.r1cs
 sed 's/z <== t \* y/z <== t * y * x/' main.circom >bad.circom && mv bad.circom main.circom
@@ -91,6 +127,8 @@ head -c 500 out1/main.snw >short.snw
 expect 1 "a truncated program" "$sennit" zk witness short.snw in.json 1.wtns
 expect 2 "two levels" "$sennit" zk compile main.circom --O1 --O2
 expect 2 "an unknown prime" "$sennit" zk compile main.circom --prime bn256
+expect 1 "no file" "$sennit" zk compile none.circom
+has err 'none.circom: there is no such file' "the reason"
 expect 1 "no folder" "$sennit" zk compile lib/none.circom --r1cs -o nowhere
 [ -z "$(find . -name '*.tmp')" ] || { failed=$((failed + 1)); echo "FAIL temporary files are left"; }
 echo "$passed passed, $failed failed, 0 skipped"

@@ -133,6 +133,20 @@ snarkjs zkey export soliditycalldata public.json proof.json && sed -n '/0x/p' sn
 [ "$(tr -d ' ' <call.txt)" = "$(tr -d ' ' <calls.txt)" ] || fail "call data differ: $(cat calls.txt)"
 echo "ok proofs both ways"
 
+# The witness by our calculator in WebAssembly, called by snarkjs: the same bytes.
+if "$sennit" zk compile "$root/tests/interop/zk/poseidon2.circom" --O2 --wasm -l "$cache/node_modules" -o . >/dev/null 2>wasm.log; then
+  snarkjs wtns calculate poseidon2_js/poseidon2.wasm "$root/tests/interop/zk/poseidon2.json" js.wtns ||
+    { cat snarkjs.log; fail "snarkjs on our calculator"; }
+  "$sennit" zk witness "$root/tests/interop/zk/poseidon2.circom" "$root/tests/interop/zk/poseidon2.json" n.wtns --O2 \
+    -l "$cache/node_modules" && cmp js.wtns n.wtns || fail "another witness by WebAssembly"
+  sed 's/"[0-9]/"x/' "$root/tests/interop/zk/poseidon2.json" >bad.json
+  snarkjs wtns calculate poseidon2_js/poseidon2.wasm bad.json js.wtns && fail "the calculator takes what is no number"
+  echo "ok witness calculator in WebAssembly under snarkjs"
+else
+  grep -q 'no WebAssembly runtime' wasm.log || { cat wasm.log; fail "zk compile --wasm"; }
+  echo "SKIP calculators in WebAssembly: this build has no runtime for them"
+fi
+
 # A dozen circuits from source to a proof that the other accepts, all made here but the checks.
 "$sennit" zk ptau new --power 10 d0.ptau && "$sennit" zk ptau contribute d0.ptau d1.ptau >/dev/null &&
   "$sennit" zk ptau prepare d1.ptau d.ptau || fail "powers of 2^10"

@@ -113,7 +113,7 @@ struct cx_source {
     const struct sn_circom_opts *opts;
     const struct sn_field *field;
     uint64_t steps_max;
-    uint32_t nodes_max, signals_max, array_max;
+    uint32_t nodes_max, signals_max, array_max, instances_max;
     SN_VEC(struct cx_file) files;
     struct sn_map syms;
     SN_VEC(struct sn_str) names; /* of symbols */

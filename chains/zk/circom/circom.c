@@ -105,6 +105,7 @@ int sn_circom_compile(const struct sn_circom_opts *o, const char *path, struct s
     c->src.steps_max = o->steps_max ? o->steps_max : SN_CIRCOM_STEPS_MAX;
     c->src.nodes_max = o->nodes_max ? o->nodes_max : SN_CIRCOM_NODES_MAX;
     c->src.signals_max = o->signals_max ? o->signals_max : SN_CIRCOM_SIGNALS_MAX;
+    c->src.instances_max = o->instances_max ? o->instances_max : SN_CIRCOM_INSTANCES_MAX;
     c->src.array_max = o->array_max ? o->array_max : SN_CIRCOM_ARRAY_MAX;
     sn_arena_init(&c->src.arena, NULL, 0);
     sn_map_init(&c->src.syms, 1, false);

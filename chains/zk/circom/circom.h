@@ -63,7 +63,7 @@ struct sn_circom_opts {
     bool inspect; /* warnings about every signal in no constraint and <-- that could be <== */
     /* Lower limits than the ones above; 0 = those. */
     uint64_t steps_max;
-    uint32_t nodes_max, signals_max, array_max;
+    uint32_t nodes_max, signals_max, array_max, instances_max;
 };
 struct sn_circom; /* a compiled circuit; read-only */
 

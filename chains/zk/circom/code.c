@@ -39,35 +39,54 @@ uint32_t cx_node(struct cx_exec *x, struct cx_node n)
     return sn_vec_push(&c->nodes, n) < 0 ? 0 : (uint32_t)c->nodes.len - 1;
 }
 
-/* The node remembered at v[i], where a roll-back has not taken it away. */
-static uint32_t known_node(const struct cx_code *c, const uint32_t *v, size_t len, uint32_t i,
-                           uint8_t op)
+/* The remembered node n, where a roll-back has not taken it away. */
+static bool still_there(const struct cx_code *c, uint32_t n, uint8_t op, uint32_t a)
 {
-    uint32_t n = i < len ? v[i] : 0;
-    if (n == 0 || n >= c->nodes.len) return 0;
-    const struct cx_node *p = &c->nodes.ptr[n];
-    return p->op == op && p->a == i ? n : 0;
-}
-static uint32_t leaf(struct cx_exec *x, uint32_t **ptr, size_t *len, size_t *cap, uint32_t i,
-                     struct cx_node n)
-{
-    uint32_t id = known_node(x->f->code, *ptr, *len, i, n.op);
-    if (id) return id;
-    if (i >= *len) {
-        if (i >= *cap && sn_vec_grow_((void **)ptr, cap, (size_t)i + 1, sizeof(uint32_t)) < 0)
-            return 0;
-        memset(*ptr + *len, 0, (i + 1 - *len) * sizeof(uint32_t));
-        *len = (size_t)i + 1;
-    }
-    id = cx_node(x, n);
-    (*ptr)[i] = id;
-    return id;
+    return n && n < c->nodes.len && c->nodes.ptr[n].op == op && c->nodes.ptr[n].a == a;
 }
 uint32_t cx_signal_node(struct cx_exec *x, uint32_t prov)
 {
     struct cx_code *c = x->f->code;
     struct cx_node n = {.op = CXN_SIGNAL, .deg = CX_DEG_LINEAR, .a = prov};
-    return leaf(x, &c->signal_node.ptr, &c->signal_node.len, &c->signal_node.cap, prov, n);
+    if (prov >= c->signal_node.len) {
+        size_t len = c->signal_node.len;
+        if (sn_vec_reserve(&c->signal_node, (size_t)prov + 1) < 0) return 0;
+        memset(c->signal_node.ptr + len, 0, (prov + 1 - len) * sizeof(uint32_t));
+        c->signal_node.len = (size_t)prov + 1;
+    }
+    uint32_t *at = &c->signal_node.ptr[prov];
+    if (!still_there(c, *at, CXN_SIGNAL, prov)) *at = cx_node(x, n);
+    return *at;
+}
+
+static struct cx_const_node *const_place(struct cx_const_node *table, uint32_t cap, uint32_t k)
+{
+    uint32_t at = (k * 0x9e3779b1u) & (cap - 1);
+    while (table[at].k && table[at].k != k) at = (at + 1) & (cap - 1);
+    return &table[at];
+}
+static bool const_grow(struct cx_code *c)
+{
+    uint32_t cap = c->const_cap ? 2 * c->const_cap : 16;
+    struct cx_const_node *table = SN_NEW_ARRAY(struct cx_const_node, cap);
+    if (!table) return false;
+    for (uint32_t i = 0; i < c->const_cap; i++)
+        if (c->const_node[i].k) *const_place(table, cap, c->const_node[i].k) = c->const_node[i];
+    sn_free(c->const_node);
+    c->const_node = table;
+    c->const_cap = cap;
+    return true;
+}
+static uint32_t const_node(struct cx_exec *x, uint32_t k)
+{
+    struct cx_code *c = x->f->code;
+    if (k == 0 || (2 * (c->const_n + 1) > c->const_cap && !const_grow(c))) return 0;
+    struct cx_const_node *at = const_place(c->const_node, c->const_cap, k);
+    c->const_n += at->k == 0;
+    at->k = k;
+    if (!still_there(c, at->node, CXN_CONST, k))
+        at->node = cx_node(x, (struct cx_node){.op = CXN_CONST, .deg = CX_DEG_CONST, .a = k});
+    return at->node;
 }
 /* The node of any value; 0 without memory. */
 uint32_t cx_node_of(struct cx_exec *x, const struct sn_zv *v)
@@ -75,10 +94,7 @@ uint32_t cx_node_of(struct cx_exec *x, const struct sn_zv *v)
     if (v->kind == SN_ZV_NODE) return v->node;
     if (v->kind == SN_ZV_SLOT)
         return cx_node(x, (struct cx_node){.op = CXN_GET, .deg = CX_DEG_NONE, .a = v->node});
-    struct cx_code *c = x->f->code;
-    uint32_t k = cx_const(x, v);
-    struct cx_node n = {.op = CXN_CONST, .deg = CX_DEG_CONST, .a = k};
-    return k ? leaf(x, &c->const_node.ptr, &c->const_node.len, &c->const_node.cap, k, n) : 0;
+    return const_node(x, cx_const(x, v));
 }
 int cx_effect(struct cx_exec *x, enum cx_node_op op, uint32_t a, uint32_t b, uint32_t c,
               uint32_t pos)
@@ -89,7 +105,7 @@ int cx_effect(struct cx_exec *x, enum cx_node_op op, uint32_t a, uint32_t b, uin
 void cx_code_done(struct cx_code *code)
 {
     sn_vec_done(&code->nodes);
-    sn_vec_done(&code->const_node);
+    sn_free(code->const_node);
     sn_vec_done(&code->signal_node);
 }
 

@@ -57,7 +57,11 @@ struct cx_node {
 #define CX_NO_REG 0xffffffffu
 struct cx_code {
     SN_VEC(struct cx_node) nodes; /* [0] unused */
-    SN_VEC(uint32_t) const_node;  /* by constant */
+    /* By constant, open addressing: a template uses few of a program's constants. */
+    struct cx_const_node {
+        uint32_t k, node; /* k 0 = free */
+    } *const_node;
+    uint32_t const_cap, const_n;
     SN_VEC(uint32_t) signal_node; /* by provisional signal */
     uint32_t n_slots, n_labels;
     uint32_t region, n_regions;

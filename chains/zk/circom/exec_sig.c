@@ -235,9 +235,9 @@ static int new_instance(struct cx_exec *x, const struct cx_def *d, const struct 
     struct sn_str key = sn_arena_str(x->arena, sn_buf_view(&x->key));
     struct cx_inst *inst = SN_ARENA_NEW(x->arena, struct cx_inst);
     if (!key.ptr || !inst) return SN_E_NOMEM;
-    if (x->c->insts.len >= SN_CIRCOM_INSTANCES_MAX)
+    if (x->c->insts.len >= x->s->instances_max)
         return cx_limit(x->s, SN_E_TOO_LARGE, pos, "more than %u different template instances",
-                        SN_CIRCOM_INSTANCES_MAX);
+                        x->s->instances_max);
     inst->def = d;
     inst->building = true;
     inst->is_main = x->f == NULL || x->f->up == NULL;

@@ -499,7 +499,9 @@ static int block(struct cx_exec *x, const struct cx_stmt *s)
 static int budget(struct cx_exec *x, const struct cx_stmt *s)
 {
     if (++x->steps > x->s->steps_max)
-        return cx_limit(x->s, SN_E_TOO_LARGE, s->pos, "too many steps\ndoes this loop end?");
+        return cx_limit(x->s, SN_E_TOO_LARGE, s->pos,
+                        "more than %llu statements executed\ndoes this loop end?",
+                        (unsigned long long)x->s->steps_max);
     if (x->f->kind == CX_IN_INLINE &&
         x->f->code->nodes.len - x->f->nodes_at_start > CX_INLINE_NODES_MAX)
         return CX_NEED_CALL;

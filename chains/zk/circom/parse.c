@@ -721,7 +721,8 @@ int cx_parse_all(struct cx_source *s, const char *path)
     if (!p.ptr) return SN_E_NOMEM;
     int r = load(s, p);
     if (r < 0) {
-        (void)cx_limit(s, r, 0, "%s: cannot read the file", path);
+        (void)cx_limit(s, r, 0, r == SN_E_NOT_FOUND ? "%s: there is no such file"
+                                                    : "%s: cannot read the file", path);
         return sn_wrap(r, "read %s", path);
     }
     for (size_t i = 0; i < s->files.len; i++)
