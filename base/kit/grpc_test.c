@@ -99,7 +99,7 @@ static int limits_body(struct grpc_env *e)
     struct sn_grpc_status st;
     struct sn_grpc_opts o = {.ret_status = &st};
     char *pad = sn_arena_zalloc(&e->a, 5u << 20);
-    /* SPDX of the number: 4 MiB is what every gRPC peer receives by default. */
+    /* 4 MiB is what every gRPC peer receives by default. */
     T_EQ(grpc_env_ask(e, ASK(.pad = sn_str_of(pad, (4u << 20) + 1)), &s, &o),
          SN_E_RESOURCE_EXHAUSTED);
     T_ASSERT(sn_str_find(st.message, SN_STR("larger than max")) >= 0);
