@@ -18,7 +18,7 @@ trap 'exit 130' INT TERM
 
 BENCH_TARGETS="bench/pairs bench/fiber/bench_fiber bench/protobuf/pb-ours bench/json/bench_json bench/p99-server
   cmd/sennit/sennit examples/hello examples/profiled/profiled"
-# bench_build - a release build (asserts on, debug checks off) of every bench's programs, before the
+# bench_build [TARGET...] - a release build (asserts on, debug checks off) of every bench's programs, or these, before the
 # first measurement: no measurement has a compiler beside it. Done once per run of all.sh. What is
 # started afterwards, peers and generators alike, runs before other work of the machine where that is
 # allowed: a tail of the scheduler's slices says nothing about a server.
@@ -26,7 +26,7 @@ bench_build() {
   if [ -z "${BENCH_BUILT:-}" ]; then
     [ -f "$BENCH_BUILD/build.ninja" ] || meson setup "$BENCH_BUILD" "$BENCH_ROOT" --buildtype=release -Dwerror=false >/dev/null || exit 1
     # shellcheck disable=SC2086
-    ninja -C "$BENCH_BUILD" --quiet $BENCH_TARGETS >&2 || exit 1
+    ninja -C "$BENCH_BUILD" --quiet ${*:-$BENCH_TARGETS} >&2 || exit 1
     export BENCH_BUILT=1
   fi
   renice -n "${BENCH_NICE:--10}" -p $$ >/dev/null 2>&1

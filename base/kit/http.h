@@ -217,12 +217,16 @@ int sn_http_get(struct sn_http_client *c, struct sn_str url, struct sn_arena *a,
 
 /* ---- WebSocket (RFC 6455) ------------------------------------------------------------------- */
 
+#define SN_WS_HEADERS_MAX 16u
 enum sn_ws_kind { SN_WS_TEXT = 1, SN_WS_BINARY = 2, SN_WS_CLOSE = 8 };
 struct sn_ws;
 struct sn_ws_opts {
     size_t message_bytes_max;     /* 0 = 1 MiB */
     int64_t ping_ns;              /* 0 = 30 s; dead peer after two missed */
     struct sn_str subprotocol;
+    /* sn_ws_dial: sent beside the handshake's own, SN_WS_HEADERS_MAX at most (a token, an origin). */
+    const struct sn_http_header *headers;
+    unsigned n_headers;
     /* Agree on permessage-deflate where the peer can (RFC 7692, without context takeover): messages
      * of at least deflate_bytes_min bytes (0 = 256) are sent compressed if that makes them shorter.
      * Secrets beside text of an attacker's choice do not belong into one compressed message. */
@@ -246,7 +250,8 @@ int sn_ws_accept(struct sn_http_x *x, const struct sn_ws_opts *o, struct sn_ws *
 /* sn_ws_dial - "ws://host/path", "wss://..."; over h2 where the client speaks that with the server
  * (RFC 8441): then the WebSocket is only for this worker.
  * Returns 0, SN_E_PROTOCOL (refused, or a malformed answer), SN_E_UNIMPLEMENTED (an h2 server that
- * admits none: dial with h2_off), as sn_http_do. Suspends. */
+ * admits none: dial with h2_off), SN_E_INVALID_ARGUMENT (a header that belongs to the handshake, or
+ * too many), as sn_http_do. Suspends. */
 int sn_ws_dial(struct sn_http_client *c, struct sn_str url, const struct sn_ws_opts *o,
                struct sn_ws **ret) SN_MUST_CHECK;
 /* sn_ws_read - next whole message into `out` (reset first). Returns the kind; SN_E_EOF after a

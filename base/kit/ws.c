@@ -559,32 +559,59 @@ static int check_answer(struct sn_http_resp *resp, struct sn_str key, const stru
     return 0;
 }
 
+#define HANDSHAKE_HEADERS 6u
+struct handshake {
+    char key[SN_WS_KEY_LEN];
+    struct sn_http_header hs[HANDSHAKE_HEADERS + SN_WS_HEADERS_MAX];
+    unsigned n;
+};
+/* The request's headers; what is a secret among the caller's is not shown where it is refused. */
+static int handshake_init(struct handshake *k, const struct sn_ws_opts *o)
+{
+    static const struct sn_str own = SN_STR_INIT("sec-websocket-");
+    uint64_t nonce[2] = {sn_random(), sn_random()};
+    sn_base64_encode(nonce, sizeof(nonce), SN_BASE64_STD, k->key);
+    k->n = 0;
+    k->hs[k->n++] = (struct sn_http_header){SN_STR("Connection"), SN_STR("Upgrade")};
+    k->hs[k->n++] = (struct sn_http_header){SN_STR("Upgrade"), SN_STR("websocket")};
+    k->hs[k->n++] = (struct sn_http_header){SN_STR("Sec-WebSocket-Version"), SN_STR("13")};
+    k->hs[k->n++] = (struct sn_http_header){SN_STR("Sec-WebSocket-Key"),
+                                            sn_str_of(k->key, sizeof(k->key))};
+    if (!o) return 0;
+    if (o->subprotocol.len)
+        k->hs[k->n++] =
+            (struct sn_http_header){SN_STR("Sec-WebSocket-Protocol"), o->subprotocol};
+    if (o->deflate)
+        k->hs[k->n++] = (struct sn_http_header){SN_STR("Sec-WebSocket-Extensions"),
+                                                SN_STR(SN_WS_DEFLATE_OFFER)};
+    if (o->n_headers > SN_WS_HEADERS_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "websocket: %u headers, at most %u expected",
+                       o->n_headers, SN_WS_HEADERS_MAX);
+    for (unsigned i = 0; i < o->n_headers; i++) {
+        struct sn_str name = o->headers[i].name;
+        if (sn_str_ieq(name, SN_STR("connection")) || sn_str_ieq(name, SN_STR("upgrade")) ||
+            sn_str_ieq(sn_str_sub(name, 0, own.len), own))
+            return sn_fail(SN_E_INVALID_ARGUMENT, "websocket: header %.*s is the handshake's own",
+                           SN_STR_ARG(name));
+        k->hs[k->n++] = o->headers[i];
+    }
+    return 0;
+}
+
 int sn_ws_dial(struct sn_http_client *c, struct sn_str url, const struct sn_ws_opts *o,
                struct sn_ws **ret)
 {
-    uint64_t nonce[2] = {sn_random(), sn_random()};
-    char key[SN_WS_KEY_LEN];
-    sn_base64_encode(nonce, sizeof(nonce), SN_BASE64_STD, key);
-    struct sn_http_header hs[6] = {
-        {SN_STR("Connection"), SN_STR("Upgrade")},
-        {SN_STR("Upgrade"), SN_STR("websocket")},
-        {SN_STR("Sec-WebSocket-Version"), SN_STR("13")},
-        {SN_STR("Sec-WebSocket-Key"), sn_str_of(key, sizeof(key))},
-    };
-    unsigned n = 4;
-    if (o && o->subprotocol.len)
-        hs[n++] = (struct sn_http_header){SN_STR("Sec-WebSocket-Protocol"), o->subprotocol};
-    if (o && o->deflate)
-        hs[n++] = (struct sn_http_header){SN_STR("Sec-WebSocket-Extensions"),
-                                          SN_STR(SN_WS_DEFLATE_OFFER)};
-    struct sn_http_call call = {.url = url, .protocol = SN_STR("websocket"), .headers = hs,
-                                .n_headers = n, .no_retry = true};
+    struct handshake k;
+    int r = handshake_init(&k, o);
+    if (r < 0) return r;
+    struct sn_http_call call = {.url = url, .protocol = SN_STR("websocket"), .headers = k.hs,
+                                .n_headers = k.n, .no_retry = true};
     struct sn_http_resp *resp;
-    int r = sn_http_do(c, &call, &resp);
+    r = sn_http_do(c, &call, &resp);
     if (r < 0) return r;
     struct sn_stream *st = NULL;
     struct sn_str rest = {0};
-    r = check_answer(resp, sn_str_of(key, sizeof(key)), o);
+    r = check_answer(resp, sn_str_of(k.key, sizeof(k.key)), o);
     if (r == 0) r = sn_http_resp_hijack(resp, &st, &rest);
     struct sn_ws *ws = NULL;
     if (r == 0 && (r = ws_new(st, o, true, rest, &ws)) < 0) sn_stream_close(st);

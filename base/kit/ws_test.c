@@ -78,6 +78,9 @@ static int wapp(struct sn_http_x *x, void *arg)
     struct sn_ws *ws;
     if (sn_str_eqc(x->req.path, "/sink")) return sink(x, e);
     if (sn_str_eqc(x->req.path, "/refused")) return SN_E_PERMISSION_DENIED;
+    if (sn_str_eqc(x->req.path, "/token") &&
+        !sn_str_eqc(sn_http_headers_get(&x->req.headers, SN_STR("authorization")), "Bearer sesame"))
+        return SN_E_PERMISSION_DENIED;
     if (sn_str_eqc(x->req.path, "/raw")) return shout(x);
     if (sn_str_eqc(x->req.path, "/parked")) {
         struct sn_ws_opts o = {.on_message = echo_message, .on_close = echo_close, .arg = e,
@@ -178,6 +181,46 @@ SN_TEST(ws_echo_both_modes)
 SN_TEST(ws_echo_both_modes_h2)
 {
     struct wenv e = {.body = t_ws_echo, .h2 = true};
+    wrun(&e, 1);
+}
+
+/* Headers of the caller's go along; those of the handshake are not the caller's. */
+static int t_ws_headers(struct wenv *e)
+{
+    static const char *const own[] = {"connection", "Upgrade", "Sec-WebSocket-Key",
+                                      "sec-websocket-extensions"};
+    struct sn_http_header one = {SN_STR("Authorization"), SN_STR("Bearer sesame")};
+    struct sn_http_header many[SN_WS_HEADERS_MAX + 1];
+    struct sn_ws_opts o = {.headers = &one, .n_headers = 1, .deflate = true};
+    struct sn_ws *ws;
+    char url[160];
+    snprintf(url, sizeof(url), "%s/token", e->base);
+    T_EQ(sn_ws_dial(e->client, sn_str(url), NULL, &ws), SN_E_PROTOCOL);
+    ws = wdial(e, "/token", &o);
+    round_trip(ws, SN_WS_TEXT, SN_STR("open"));
+    sn_ws_close(ws, 1000, (struct sn_str){0});
+    for (unsigned i = 0; i < SN_COUNT_OF(many); i++) many[i] = one;
+    o.headers = many, o.n_headers = SN_WS_HEADERS_MAX;
+    ws = wdial(e, "/fiber", &o);
+    sn_ws_close(ws, 1000, (struct sn_str){0});
+    o.n_headers++;
+    T_EQ(sn_ws_dial(e->client, sn_str(url), &o, &ws), SN_E_INVALID_ARGUMENT);
+    o.n_headers = 2;
+    for (unsigned i = 0; i < SN_COUNT_OF(own); i++) {
+        many[1] = (struct sn_http_header){sn_str(own[i]), SN_STR("sesame")};
+        T_EQ(sn_ws_dial(e->client, sn_str(url), &o, &ws), SN_E_INVALID_ARGUMENT);
+        T_ASSERT(!strstr(sn_diag_str(SN_E_INVALID_ARGUMENT), "sesame"));
+    }
+    return 0;
+}
+SN_TEST(ws_headers_of_the_caller)
+{
+    struct wenv e = {.body = t_ws_headers};
+    wrun(&e, 1);
+}
+SN_TEST(ws_headers_of_the_caller_h2)
+{
+    struct wenv e = {.body = t_ws_headers, .h2 = true};
     wrun(&e, 1);
 }
 

@@ -60,6 +60,26 @@ export function replay(history) {
   })
   return { chain, next: Number(history.baseFeePerGas.at(-1)) }
 }
+/** Recorded blocks ({number, base_fee_per_gas, gas_used, gas_limit, avg_priority_fee}): base fees, which must follow
+ *  from each other, and how full they were. Of tips they have the mean alone: it is spread as in the demands above. */
+export function replayBlocks(rows) {
+  const spread = [-1.2816, -0.6745, 0, 0.6745, 1.2816].map(z => Math.exp(0.9 * z - (0.9 * 0.9) / 2)) // of a mean of 1
+  const after = b => {
+    const target = BigInt(b.gas_limit) / 2n, base = BigInt(b.base_fee_per_gas), used = BigInt(b.gas_used)
+    const d = (base * (used > target ? used - target : target - used)) / target / 8n
+    return Number(used > target ? base + (d > 1n ? d : 1n) : base - d)
+  }
+  const chain = rows.map((b, i) => {
+    for (const key of ['number', 'base_fee_per_gas', 'gas_used', 'gas_limit', 'avg_priority_fee'])
+      if (!Number.isSafeInteger(b[key])) throw new Error(`replay: block ${i}: ${key}: a number expected, found ${b[key]}`)
+    const next = rows[i + 1]
+    if (next && (next.number !== b.number + 1 || next.base_fee_per_gas !== after(b)))
+      throw new Error(`replay: block ${next.number} with base fee ${next.base_fee_per_gas} does not follow ${b.number}: ${after(b)} expected`)
+    const ratio = b.gas_used / b.gas_limit, tips = spread.map(x => Math.round(x * b.avg_priority_fee))
+    return { base: b.base_fee_per_gas, ratio, least: ratio > 0.95 ? tips[0] + 1 : 1, lowest: tips.slice(0, 1), tips }
+  })
+  return { chain, next: after(rows.at(-1)) }
+}
 
 /** What a node says after block `at`: fee history, and geth's own suggestion of a tip. */
 export class Node {

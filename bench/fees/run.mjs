@@ -8,7 +8,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import readline from 'node:readline'
 import { mean, pct, quantile, randomOf } from '../gas/stats.mjs'
-import { cheapest, demandNames, include, Node, replay, simulate } from './chain.mjs'
+import { cheapest, demandNames, include, Node, replay, replayBlocks, simulate } from './chain.mjs'
 
 const [sennit, peers, ...rest] = process.argv.slice(2)
 const opt = (name, other) => { const i = rest.indexOf('--' + name); return i < 0 ? other : rest[i + 1] }
@@ -59,7 +59,8 @@ for _ in sys.stdin:\n    t = fill_transaction_defaults(w3, {"gas": 21000, "value
 suggesters['go-ethereum bind'] = async () => { const tip = node.tip(); return [tip + 2 * node.chain[node.at].base, tip] }
 
 // ---- the evaluation
-const paths = opt('replay') ? { replayed: replay(JSON.parse(readFileSync(opt('replay')))) }
+const recorded = opt('replay') && JSON.parse(readFileSync(opt('replay'), 'utf8'))
+const paths = recorded ? { replayed: (Array.isArray(recorded) ? replayBlocks : replay)(recorded) }
   : Object.fromEntries(demandNames.map((d, i) => [d, simulate(d, randomOf(Number(seed) * 1000 + i), HISTORY + probes * STEP + 20)]))
 const rows = [], totals = new Map()
 for (const [name, road] of Object.entries(paths)) {
@@ -92,7 +93,7 @@ function row(key, list) {
 }
 const table = (heads, lines) => [heads, heads.map(() => '---'), ...lines].map(l => `| ${l.join(' | ')} |`).join('\n') + '\n'
 for (const [key, list] of totals) rows.push(row(key, list))
-console.log(`${Object.keys(paths).join(', ')}; ${probes} suggestions on each, seed ${seed}\n`)
+console.log(`${Object.keys(paths).join(', ')}; ${recorded ? `${Object.values(paths)[0].chain.length} blocks` : `${probes} suggestions on each, seed ${seed}`}\n`)
 console.log(table(['within blocks', 'by', 'suggestions', 'included, %', 'paid over the least, mean %', 'where all got in, mean %', '95th percentile %', 'tip, median gwei', 'max fee over paid, mean'], rows))
 const parts = []
 for (const [key, list] of totals) {

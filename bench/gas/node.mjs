@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An anvil of one's own, with contracts on it: what the evaluation stands on.
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import readline from 'node:readline'
@@ -12,6 +13,7 @@ export async function startNode(peers, random) {
   const anvil = spawn(path.join(modules, `@foundry-rs/anvil-linux-${process.arch === 'x64' ? 'amd64' : process.arch}/bin/anvil`),
     ['--port', '0', '--accounts', '8', '--balance', '1000000', '--order', 'fifo'], { stdio: ['ignore', 'pipe', 'ignore'] })
   process.on('exit', () => anvil.kill())
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1)) // or nobody ends anvil
   const url = await new Promise((found, failed) => {
     readline.createInterface({ input: anvil.stdout }).on('line', l => { if (l.startsWith('Listening on ')) found('http://' + l.slice(13)) })
     anvil.on('exit', () => failed(new Error('anvil ended')))
@@ -65,14 +67,20 @@ export async function startNode(peers, random) {
       if (!r.ok) throw new Error('deploying ' + n + ' failed')
       return name(n, r.at, c)
     },
+    /** What solc makes of the file; kept beside the packages, whose versions are fixed, by the input's digest. */
     compile(file) {
       const input = { language: 'Solidity', sources: { main: { content: readFileSync(file, 'utf8') } },
         settings: { optimizer: { enabled: true, runs: 200 }, outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } } } }
+      const kept = path.join(peers, `solc-${createHash('sha256').update(JSON.stringify(input)).digest('hex')}.json`)
+      if (existsSync(kept)) return JSON.parse(readFileSync(kept, 'utf8'))
       const find = p => { try { return { contents: readFileSync(path.join(modules, p), 'utf8') } } catch (e) { return { error: String(e) } } }
       const out = JSON.parse(require('solc').compile(JSON.stringify(input), { import: find }))
       const bad = (out.errors ?? []).filter(e => e.severity === 'error')
       if (bad.length) throw new Error(bad.map(e => e.formattedMessage).join('\n'))
-      return Object.fromEntries(Object.entries(out.contracts.main).map(([n, c]) => [n, { abi: c.abi, code: c.evm.bytecode.object }]))
+      const built = Object.fromEntries(Object.entries(out.contracts.main).map(([n, c]) => [n, { abi: c.abi, code: c.evm.bytecode.object }]))
+      writeFileSync(`${kept}.${process.pid}`, JSON.stringify(built))
+      renameSync(`${kept}.${process.pid}`, kept)
+      return built
     },
   }
   const hex = digits => Array.from({ length: digits }, () => Math.floor(random() * 16).toString(16)).join('')

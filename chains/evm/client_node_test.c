@@ -499,6 +499,7 @@ static int handle(struct sn_http_x *x, void *arg)
 {
     struct node *n = arg;
     struct sn_str body;
+    T_STR(sn_http_headers_get(&x->req.headers, SN_STR("x-token")), "sesame");
     if (x->req.method == SN_HTTP_GET) {
         struct node_conn *c = SN_NEW(struct node_conn);
         T_ASSERT(c);

@@ -9,6 +9,7 @@
 #include "kit/http.h"
 
 #define NODE_CHAIN 4242u
+#define NODE_HEADER "X-Token: sesame" /* which it demands of every request and handshake */
 #define NODE_RANGE_MAX 25u      /* blocks of one eth_getLogs */
 #define NODE_ANSWER_MAX 65536u  /* what the client under test takes */
 #define NODE_BLOCKS_MAX 4000u

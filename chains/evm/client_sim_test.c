@@ -212,6 +212,7 @@ static int open_client(struct world *w)
 {
     char url[64];
     struct sn_eth_opts o = {.url = node_url(&w->node, w->ws, url, sizeof(url)),
+                            .headers = SN_STR(NODE_HEADER),
                             .timeout_ns = 5 * SN_SEC,
                             .answer_bytes_max = NODE_ANSWER_MAX,
                             .ping_ns = 3 * SN_SEC};
@@ -332,7 +333,9 @@ static void raw_client(void *arg)
     char url[64];
     struct sn_eth_rpc *rpc;
     struct sn_eth_sub *sub;
-    struct sn_eth_opts o = {.url = node_url(&w->node, true, url, sizeof(url)), .timeout_ns = 5 * SN_SEC};
+    struct sn_eth_opts o = {.url = node_url(&w->node, true, url, sizeof(url)),
+                            .headers = SN_STR(NODE_HEADER),
+                            .timeout_ns = 5 * SN_SEC};
     T_OK(sn_eth_open(&o, &rpc));
     T_OK(sn_eth_subscribe(rpc, SN_STR("[\"newHeads\"]"), 4, &sub));
     uint64_t last = 0;
@@ -407,7 +410,8 @@ static void limits_client(void *arg)
     struct sn_eth_watch *watch;
     struct sn_eth_event e;
     char url[64];
-    struct sn_eth_opts o = {.url = node_url(&w->node, true, url, sizeof(url))};
+    struct sn_eth_opts o = {.url = node_url(&w->node, true, url, sizeof(url)),
+                            .headers = SN_STR(NODE_HEADER)};
     T_OK(sn_eth_open(&o, &rpc));
     T_OK(sn_eth_client_init(&c, rpc, NODE_CHAIN, 0));
     T_OK(sn_eth_watch_open(&c, &(struct sn_eth_watch_opts){.from = 1}, &watch));

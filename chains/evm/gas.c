@@ -17,10 +17,8 @@
  * first and its refund by the second (EIP-2200, 3529). */
 #define SLOT_FIRST 17100u
 #define SLOT_REFUND 4800u
-/* With scenes and blocks to come: one write that none of the simulated orders shows, unless
- * so many earlier transactions of the kind say what to expect. */
-#define SLOT_AGAIN 2900u
-#define SAMPLES_TELL 2u
+/* With scenes and blocks to come: for what none of the simulated orders shows, of what is used. */
+#define UNSEEN_PERCENT 3u
 
 /* What is known about a class before its history: shares within 1.2 %, from bench/gas.sh. */
 static const double near_alone[] = {1, 0.99, 0.98, 0.98, 0.9, 0.99};
@@ -34,7 +32,6 @@ struct work {
     enum sn_gas_method only;
     unsigned drift;
     bool quick;
-    bool again; /* SLOT_AGAIN is in the limit */
     /* The newest block, its clock, the most gas a transaction may ask for, its state root. */
     uint64_t newest, time, cap;
     struct sn_str state;
@@ -230,7 +227,6 @@ static void interval_stage(struct work *w)
     struct sn_gas_estimate *e = w->ret;
     uint64_t low = w->scenes[0].used, high = dearest(w->scenes, w->n_scenes)->used;
     e->scenes = w->n_scenes;
-    w->again = false;
     e->limit = e->limit_min;
     e->used = low;
     if (e->method == SN_GAS_BISECT) { /* a fifth is refunded at most, a 64th stays at calls */
@@ -253,8 +249,7 @@ static void interval_stage(struct work *w)
             e->steady = false;
             reason(w, "what others do first cannot be simulated here: one slot's price for it");
         } else if (w->drift) {
-            e->limit += SLOT_AGAIN;
-            w->again = true;
+            e->limit += e->used * UNSEEN_PERCENT / 100;
         }
     }
     e->limit = SN_MAX(SN_MIN(e->limit, w->cap), SN_MAX(e->limit_min, e->floor));
@@ -319,9 +314,10 @@ static void align_stage(struct work *w, struct gas_residuals *h, double coverage
     uint64_t by_high = (uint64_t)ceil((double)e->used * fmin(high, 100));
     e->used_low = SN_MIN(e->used_low, SN_MAX((uint64_t)floor((double)e->used * low), e->floor));
     e->used_high = SN_MAX(e->used_high, by_high);
-    if (w->again && h->n >= SAMPLES_TELL) e->limit = SN_MAX(e->limit_min, e->floor);
-    /* On this very state the limit that was found suffices, whatever moved earlier ones. */
-    if (w->drift) e->limit = SN_MAX(e->limit, SN_MIN(by_high, w->cap));
+    /* On this very state the limit that was found suffices, whatever moved earlier ones; and a few
+     * of them, from a contract's first days, say little about a limit. */
+    if (w->drift && h->n >= GAS_RESIDUALS_ENOUGH)
+        e->limit = SN_MAX(e->limit, SN_MIN(by_high, w->cap));
     e->used_high = SN_MIN(e->used_high, e->limit);
 }
 /* try_once - everything that depends on the state. */

@@ -9,8 +9,9 @@
  * Estimation has three stages: static (intrinsic gas, calldata floor, what the code may do),
  * simulation on the newest state (eth_simulateV1, else a trace, else bisection) and alignment with
  * earlier transactions. What others may change before inclusion is simulated too: the contract's
- * own recent transactions, and the call itself from others, are put in front of it. The interval is
- * what comes out of that, and the limit suffices for all of it. Every number says how it came about.
+ * own recent transactions, and the call itself from others and with other arguments, are put in
+ * front of it. The interval is what comes out of that, and the limit suffices for all of it. Every
+ * number says how it came about.
  *
  * Sources: EIP-1559, 2028, 2929, 2930, 3529, 3860, 7623, 7702, 7825; execution-apis. */
 #pragma once
@@ -80,7 +81,7 @@ struct sn_gas_opts {
 struct sn_gas_estimate {
     uint64_t used;            /* most likely gasUsed */
     uint64_t used_low, used_high; /* interval of the asked coverage */
-    uint64_t limit;           /* to put into the transaction */
+    uint64_t limit;           /* to put into the transaction; with drift 3 % of used above limit_min */
     uint64_t limit_min;       /* the least that succeeded in every simulated order */
     uint64_t intrinsic, floor;
     double confidence;        /* that gasUsed is within 1.2 % of `used`, 0..1 */

@@ -6,8 +6,9 @@
 #include "core/buf.h"
 #include "evm/gas.h"
 
-#define GAS_PROBES_MAX 24u       /* of one question */
-#define GAS_RESIDUALS_ENOUGH 20u /* for a 95 % bound on one side; fewer do not narrow anything */
+#define GAS_PROBES_MAX 48u       /* of one question */
+#define GAS_WORDS_MAX 4u         /* of arguments that are tried with other values */
+#define GAS_RESIDUALS_ENOUGH 20u /* for a 95 % bound on one side: fewer move no limit */
 
 /* One try of a call. */
 struct gas_probe {
@@ -71,14 +72,14 @@ int gas_residuals(struct sn_eth_rpc *rpc, enum sn_gas_method method, const struc
                   struct gas_residuals *ret) SN_MUST_CHECK;
 
 /* gas_scenes - what others may do first, as tries of the call: [0] nothing, [1] a later clock; with
- * drift, the call itself from its own and from another sender, and each kind of past transaction as
- * it was and with this call's arguments: once and, for a drift of more, that many times. Returns
- * how many, at most GAS_PROBES_MAX; SN_E_NOMEM. */
+ * drift, the call itself from its own and from another sender, the call with each of its first
+ * arguments changed, and the past transactions, one of each kind first: once and, for a drift of
+ * more, that many times. Returns how many, at most GAS_PROBES_MAX; SN_E_NOMEM. */
 int gas_scenes(const struct gas_probe *plain, uint64_t later, unsigned drift,
                const struct gas_pasts *pasts, struct sn_arena *a,
                struct gas_probe scenes[GAS_PROBES_MAX]) SN_MUST_CHECK;
 
-/* gas_least_limit - the least limit at which the try succeeds, within 0.1 %: a ladder from `base`,
+/* gas_least_limit - the least limit at which the try succeeds: a ladder from `base`,
  * what it uses with plenty, up to `cap`, then the rung divided; `cap` where none succeeds. A program
  * that looks at its gas may do with less: `least` below `base` looks there too, for limits with
  * which it returns what it returned with plenty. Returns 0, 1 where none succeeds, else as

@@ -43,8 +43,8 @@ int gas_least_limit(struct sn_eth_rpc *rpc, enum sn_gas_method method, const str
     if ((unsigned)first == n) return 1;
     high = gas[first];
     low = first ? gas[first - 1] : high;
-    /* Each round divides the bracket by 16; 0.1 % is finer than any drift. */
-    while (high - low > 1 + high / 1000) {
+    /* Each round divides the bracket by 16: three or four of them. */
+    while (high - low > 1) {
         for (n = 0; n < 15; n++) gas[n] = low + (high - low) * (n + 1) / 16;
         if ((first = rungs(rpc, method, try, base, gas, n, a)) < 0) return first;
         high = (unsigned)first < n ? gas[first] : high;

@@ -3,11 +3,14 @@
  * simulation and receipt lay apart for those of the call's own kind. */
 #include <math.h>
 
+#include "core/enc.h"
 #include "core/status.h"
 #include "evm/gas_int.h"
+#include "evm/u256.h"
 
 #define BLOCKS_A_BATCH 8u
 #define SELECTOR_TEXT 10u /* "0x" and four bytes */
+#define WORD_TEXT 64u
 #define EXACT 1e-3
 
 static struct sn_str selector_of(const struct sn_gas_call *c)
@@ -69,15 +72,45 @@ int gas_pasts(struct sn_eth_rpc *rpc, const struct sn_gas_call *call, uint64_t n
 
 /* ---- what others may do first ---- */
 
-/* with_data_of - `past`'s method and sender, this call's arguments. */
-static int with_data_of(const struct gas_past *past, const struct sn_gas_call *call,
-                        struct sn_arena *a, struct sn_gas_call *ret)
+/* word_set - the data with another value in its argument word `w`: "0x", selector, words. */
+static int word_set(struct sn_str data, unsigned w, struct sn_u256 v, struct sn_arena *a,
+                    struct sn_str *ret)
 {
-    *ret = past->call;
-    ret->data =
-        sn_arena_printf(a, "%.*s%.*s", (int)SELECTOR_TEXT, past->call.data.ptr,
-                        (int)(call->data.len - SELECTOR_TEXT), call->data.ptr + SELECTOR_TEXT);
-    return ret->data.ptr ? 0 : SN_E_NOMEM;
+    uint8_t bytes[32];
+    char *text = sn_arena_alloc(a, data.len);
+    if (!text) return SN_E_NOMEM;
+    memcpy(text, data.ptr, data.len);
+    sn_u256_store(v, bytes);
+    sn_hex_encode(bytes, sizeof bytes, text + SELECTOR_TEXT + WORD_TEXT * w);
+    *ret = sn_str_of(text, data.len);
+    return 0;
+}
+/* changed_calls - the call with one of its first words one more, one less or 0: what others of its
+ * sender may have asked for. A slot that it leaves as it is, or that is set at present, may then be
+ * written anew. Returns how many. */
+static int changed_calls(const struct sn_gas_call *call, struct sn_arena *a,
+                         struct sn_gas_call ret[3 * GAS_WORDS_MAX])
+{
+    unsigned n = 0;
+    for (unsigned w = 0; w < GAS_WORDS_MAX; w++) {
+        uint8_t bytes[32];
+        struct sn_u256 zero = sn_u256(0), one = sn_u256(1), v;
+        if (call->data.len < SELECTOR_TEXT + WORD_TEXT * (w + 1)) break;
+        if (sn_hex_decode(sn_str_of(call->data.ptr + SELECTOR_TEXT + WORD_TEXT * w, WORD_TEXT),
+                          bytes) < 0)
+            break;
+        v = sn_u256_load(bytes);
+        struct sn_u256 to[3] = {zero, zero, zero}; /* the largest has 0 for its next one */
+        (void)sn_u256_add(v, one, &to[0]);
+        (void)sn_u256_sub(v, one, &to[1]);
+        for (unsigned i = 0; i < SN_COUNT_OF(to); i++) {
+            if (i > 0 && sn_u256_cmp(v, i == 1 ? one : zero) <= 0) continue;
+            ret[n] = *call;
+            int r = word_set(call->data, w, to[i], a, &ret[n++].data);
+            if (r < 0) return r;
+        }
+    }
+    return (int)n;
 }
 /* known_kind - whether one of the first n is of the same kind as tx[n]. */
 static bool known_kind(const struct gas_pasts *pasts, unsigned n)
@@ -90,27 +123,21 @@ static bool known_kind(const struct gas_pasts *pasts, unsigned n)
 static int neighbours(const struct sn_gas_call *call, const struct gas_pasts *pasts,
                       struct sn_arena *a, struct sn_gas_call *ret, unsigned max)
 {
+    struct sn_gas_call changed[3 * GAS_WORDS_MAX];
     unsigned n = 0;
-    ret[n] = (struct sn_gas_call){call->from, call->to, call->data, call->value};
-    n++;
+    ret[n++] = (struct sn_gas_call){call->from, call->to, call->data, call->value};
     for (unsigned i = 0; i < pasts->n && n == 1; i++) {
         if (sn_str_ieq(pasts->tx[i].call.from, call->from)) continue;
         ret[n] = ret[0];
         ret[n++].from = pasts->tx[i].call.from;
     }
-    for (unsigned i = 0; i < pasts->n && n < max; i++) {
-        const struct gas_past *p = &pasts->tx[i];
-        if (known_kind(pasts, i)) continue;
-        ret[n++] = p->call;
-        if (n == max || gas_same_kind(&p->call, call) || p->call.data.len != call->data.len ||
-            call->data.len < SELECTOR_TEXT)
-            continue;
-        int r = with_data_of(p, call, a, &ret[n++]);
-        if (r < 0) return r;
-    }
+    int m = changed_calls(&ret[0], a, changed);
+    for (int i = 0; i < m && n < max; i++) ret[n++] = changed[i];
+    for (unsigned i = 0; i < pasts->n && n < max; i++)
+        if (!known_kind(pasts, i)) ret[n++] = pasts->tx[i].call;
     for (unsigned i = 0; i < pasts->n && n < max; i++) /* more of the kinds, with other arguments */
         if (known_kind(pasts, i)) ret[n++] = pasts->tx[i].call;
-    return (int)n;
+    return m < 0 ? m : (int)n;
 }
 int gas_scenes(const struct gas_probe *plain, uint64_t later, unsigned drift,
                const struct gas_pasts *pasts, struct sn_arena *a,

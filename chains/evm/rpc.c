@@ -176,6 +176,21 @@ bool sn_eth_sends(const struct sn_eth_request *calls, size_t n)
 
 /* ---- transports ---- */
 
+int sn_eth_headers_parse(struct sn_str lines, struct sn_http_header *ret)
+{
+    unsigned n = 0;
+    while (lines.ptr && lines.len) {
+        struct sn_str line = sn_str_trim(sn_str_cut(&lines, '\n'));
+        if (!line.len) continue;
+        struct sn_str name = sn_str_cut(&line, ':');
+        if (!line.ptr)
+            return sn_fail(SN_E_INVALID_ARGUMENT, "headers: \"Name: value\" expected, a ':' is missing");
+        if (n == SN_ETH_HEADERS_MAX)
+            return sn_fail(SN_E_TOO_LARGE, "headers: at most %u expected", SN_ETH_HEADERS_MAX);
+        ret[n++] = (struct sn_http_header){sn_str_trim(name), sn_str_trim(line)};
+    }
+    return (int)n;
+}
 struct sn_str sn_eth_host_of(struct sn_str url)
 {
     ssize_t at = sn_str_find(url, SN_STR("://"));

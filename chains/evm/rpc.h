@@ -71,8 +71,8 @@ int sn_eth_quantity(const struct sn_json *v, const char *what, uint64_t *ret) SN
 
 struct sn_eth_opts {
     struct sn_str url;       /* "http://127.0.0.1:8545", "https://...", "ws://...", "wss://..." */
-    struct sn_str headers;   /* "Name: value\n..." sent with each request; secrets stay out of logs.
-                              * Not with WebSocket. */
+    struct sn_str headers;   /* "Name: value\n..." of each request, or of the WebSocket's handshake;
+                              * secrets stay out of logs */
     unsigned retries_max;    /* after the first try; 0 = SN_ETH_RETRIES_DEFAULT */
     unsigned batch_max;      /* 0 = SN_ETH_BATCH_MAX; 1 = never batch */
     int64_t timeout_ns;      /* of one try; 0 = 30 s */

@@ -6,7 +6,6 @@
 #include "fiber/fiber.h"
 #include "kit/http.h"
 
-#define HEADERS_MAX 16u
 #define TIMEOUT_NS_DEFAULT (30 * SN_SEC)
 #define RETRY_AFTER_S_MAX 30u
 
@@ -15,7 +14,7 @@ struct http_rpc {
     struct sn_http_client *client;
     struct sn_arena arena;   /* copies of the options' texts */
     struct sn_str url, host; /* host: what diagnostics may show; paths and queries hold API keys */
-    struct sn_http_header headers[HEADERS_MAX];
+    struct sn_http_header headers[1 + SN_ETH_HEADERS_MAX];
     unsigned n_headers, retries_max;
     size_t batch_max, answer_bytes_max;
     int64_t timeout_ns;
@@ -85,29 +84,17 @@ static int http_batch(struct sn_eth_rpc *rpc, const struct sn_eth_request *calls
     return 0;
 }
 
-static int add_header(struct http_rpc *h, struct sn_str line)
-{
-    struct sn_str name = sn_str_cut(&line, ':');
-    if (!line.ptr)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "header without ':'"); /* not shown: secret */
-    if (h->n_headers == HEADERS_MAX)
-        return sn_fail(SN_E_TOO_LARGE, "more than %u headers", HEADERS_MAX);
-    h->headers[h->n_headers++] =
-        (struct sn_http_header){.name = sn_str_trim(name), .value = sn_str_trim(line)};
-    return 0;
-}
 static int configure(struct http_rpc *h, const struct sn_eth_opts *o)
 {
     h->url = sn_arena_str(&h->arena, o->url);
     struct sn_str lines = sn_arena_str(&h->arena, o->headers);
     if (!h->url.ptr || !lines.ptr) return SN_E_NOMEM;
     h->host = sn_eth_host_of(h->url);
-    int r = add_header(h, SN_STR("content-type: application/json"));
-    while (r >= 0 && lines.ptr && lines.len) {
-        struct sn_str line = sn_str_trim(sn_str_cut(&lines, '\n'));
-        if (line.len) r = add_header(h, line);
-    }
-    return r;
+    h->headers[0] =
+        (struct sn_http_header){SN_STR("content-type"), SN_STR("application/json")};
+    int n = sn_eth_headers_parse(lines, h->headers + 1);
+    h->n_headers = 1 + (unsigned)SN_MAX(n, 0);
+    return n < 0 ? n : 0;
 }
 static void http_close(struct sn_eth_rpc *rpc)
 {

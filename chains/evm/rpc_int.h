@@ -3,6 +3,7 @@
 #pragma once
 #include "core/buf.h"
 #include "evm/rpc.h"
+#include "kit/http.h"
 
 /* sn_eth_requests_write - the message for n calls: an object for one, an array for several; ids are
  * 1..n. Returns 0 or the buffer's error. */
@@ -44,5 +45,10 @@ int sn_eth_backoff(int64_t *delay_ns) SN_MUST_CHECK;
 
 int sn_eth_http_open(const struct sn_eth_opts *opts, struct sn_eth_rpc **ret) SN_MUST_CHECK;
 int sn_eth_ws_open(const struct sn_eth_opts *opts, struct sn_eth_rpc **ret) SN_MUST_CHECK;
+#define SN_ETH_HEADERS_MAX 15u
+/* sn_eth_headers_parse - the lines "Name: value" of the options' headers into ret[SN_ETH_HEADERS_MAX].
+ * Returns how many; SN_E_INVALID_ARGUMENT, SN_E_TOO_LARGE: without the text, which is a secret. Owns:
+ * borrows `lines`. */
+int sn_eth_headers_parse(struct sn_str lines, struct sn_http_header *ret) SN_MUST_CHECK;
 /* sn_eth_host_of - the part of an address that diagnostics may show. */
 struct sn_str sn_eth_host_of(struct sn_str url);

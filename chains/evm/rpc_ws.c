@@ -67,7 +67,10 @@ struct ws_sub {
 struct ws_rpc {
     struct sn_eth_rpc rpc;
     struct sn_http_client *client;
-    struct sn_str url, host; /* host borrows url */
+    struct sn_arena arena;   /* copies of the options' texts */
+    struct sn_str url, host; /* host: what diagnostics may show */
+    struct sn_http_header headers[SN_ETH_HEADERS_MAX];
+    unsigned n_headers;
     unsigned retries_max, refs; /* refs: the owner's and one per connection; under lock */
     size_t batch_max, answer_bytes_max;
     int64_t timeout_ns, ping_ns;
@@ -126,7 +129,7 @@ static void ws_rpc_unref(struct ws_rpc *w)
     unsigned left = --w->refs;
     sn_mutex_unlock(&w->lock);
     if (left) return;
-    sn_free((char *)w->url.ptr);
+    sn_arena_done(&w->arena);
     sn_free(w);
 }
 
@@ -234,6 +237,8 @@ static int dial(struct ws_rpc *w)
     c->w = w;
     struct sn_ws_opts o = {.message_bytes_max = w->answer_bytes_max,
                            .ping_ns = w->ping_ns,
+                           .headers = w->headers,
+                           .n_headers = w->n_headers,
                            .on_message = on_message,
                            .on_close = on_close,
                            .arg = c};
@@ -532,25 +537,32 @@ static void ws_close(struct sn_eth_rpc *rpc)
     sn_http_client_free(w->client);
     ws_rpc_unref(w);
 }
+static int configure(struct ws_rpc *w, const struct sn_eth_opts *o)
+{
+    sn_arena_init(&w->arena, NULL, 0);
+    w->url = sn_arena_str(&w->arena, o->url);
+    struct sn_str lines = sn_arena_str(&w->arena, o->headers);
+    if (!w->url.ptr || !lines.ptr) return SN_E_NOMEM;
+    w->host = sn_eth_host_of(w->url);
+    int n = sn_eth_headers_parse(lines, w->headers);
+    w->n_headers = (unsigned)SN_MAX(n, 0);
+    return n < 0 ? n : 0;
+}
 int sn_eth_ws_open(const struct sn_eth_opts *o, struct sn_eth_rpc **ret)
 {
-    if (o->headers.len)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "headers: a WebSocket's handshake takes none");
     if (o->answer_bytes_max > SN_ETH_ANSWER_BYTES_MAX)
         return sn_fail(SN_E_INVALID_ARGUMENT, "answers of at most %u bytes",
                        SN_ETH_ANSWER_BYTES_MAX);
     struct ws_rpc *w = SN_NEW(struct ws_rpc);
-    char *url = sn_alloc(o->url.len + 1);
-    int r = w && url ? sn_http_client_new(&(struct sn_http_client_opts){0}, &w->client) : SN_E_NOMEM;
+    if (!w) return SN_E_NOMEM;
+    int r = configure(w, o);
+    if (r >= 0) r = sn_http_client_new(&(struct sn_http_client_opts){0}, &w->client);
     if (r < 0) {
-        sn_free(url);
+        sn_arena_done(&w->arena);
         sn_free(w);
         return r;
     }
-    memcpy(url, o->url.ptr, o->url.len);
     w->rpc = (struct sn_eth_rpc){ws_batch, ws_subscribe, ws_close};
-    w->url = sn_str_of(url, o->url.len);
-    w->host = sn_eth_host_of(w->url);
     w->retries_max = o->retries_max ? o->retries_max : SN_ETH_RETRIES_DEFAULT;
     w->batch_max = o->batch_max ? o->batch_max : SN_ETH_BATCH_MAX;
     w->answer_bytes_max = o->answer_bytes_max ? o->answer_bytes_max : SN_ETH_ANSWER_BYTES_MAX;

@@ -14,12 +14,11 @@
 /* ---- encode ---------------------------------------------------------------------------------- */
 
 struct encode_opts {
-    struct sn_str abi, contract;
+    struct abi_file_opts file;
     bool packed, params, json;
 };
 static const struct sn_conf_field encode_fields[] = {
-    SN_CONF_STRING(struct encode_opts, abi, "abi", .help = "File with the ABI: then a name suffices."),
-    SN_CONF_STRING(struct encode_opts, contract, "contract", .help = "Which contract of the file."),
+    ABI_FILE_FIELDS(struct encode_opts, file),
     SN_CONF_BOOL(struct encode_opts, params, "params", .help = "Only the parameters, no selector."),
     SN_CONF_BOOL(struct encode_opts, packed, "packed", .help = "As abi.encodePacked does."),
     SN_CONF_BOOL(struct encode_opts, json, "json", .help = "Print a JSON object."),
@@ -33,7 +32,7 @@ static int encode_run(const struct sn_cli_call *call)
     struct sn_abi_item it;
     sn_buf_init(&data, 0);
     sn_buf_init(&out, 0);
-    int r = abi_find_method(call->arena, o->abi, o->contract, call->args[0], &it);
+    int r = abi_find_method(call->arena, &o->file, call->args[0], &it);
     const struct abi_encoding how = {.packed = o->packed, .params = o->params};
     if (r == 0)
         r = abi_encode_args(call->arena, &it, call->args + 1, call->n_args - 1, &how, &data);
@@ -64,12 +63,11 @@ const struct sn_cli_command sn_cmd_abi_encode = {
 /* ---- decode ---------------------------------------------------------------------------------- */
 
 struct decode_opts {
-    struct sn_str abi, contract;
+    struct abi_file_opts file;
     bool output, params, lenient, json;
 };
 static const struct sn_conf_field decode_fields[] = {
-    SN_CONF_STRING(struct decode_opts, abi, "abi", .help = "File with the ABI: then a name suffices."),
-    SN_CONF_STRING(struct decode_opts, contract, "contract", .help = "Which contract of the file."),
+    ABI_FILE_FIELDS(struct decode_opts, file),
     SN_CONF_BOOL(struct decode_opts, output, "output", .help = "DATA is what the call returned."),
     SN_CONF_BOOL(struct decode_opts, params, "params", .help = "DATA has no selector."),
     SN_CONF_BOOL(struct decode_opts, lenient, "lenient",
@@ -88,7 +86,7 @@ static int decode_run(const struct sn_cli_call *call)
     struct sn_abi_value v;
     struct sn_str data;
     sn_buf_init(&out, 0);
-    int r = abi_find_method(call->arena, o->abi, o->contract, call->args[0], &it);
+    int r = abi_find_method(call->arena, &o->file, call->args[0], &it);
     if (r == 0) r = abi_read_hex(call->arena, call->args[1], &data);
     if (r == 0) r = sn_abi_params_type(call->arena, o->output ? it.out : it.in, &t);
     if (r < 0) return r;

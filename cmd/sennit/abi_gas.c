@@ -6,21 +6,17 @@
 #include "core/status.h"
 #include "evm/gas.h"
 #include "fiber/fiber.h"
+#include "sennit/abi_cmd.h"
 #include "sennit/commands.h"
+#include "sennit/files.h"
 
 #define LINE_BYTES_MAX (4u << 20)
-#define NODE_DEFAULT "http://127.0.0.1:8545"
-
-static void print(struct sn_buf *b)
-{
-    if (b->err == 0) printf("%.*s\n", SN_STR_ARG(sn_buf_view(b)));
-    fflush(stdout);
-}
 
 /* ---- gas ------------------------------------------------------------------------------------- */
 
 struct gas_opts {
-    struct sn_str rpc, header, from, to, data, value, access_list, block;
+    struct abi_node_opts node;
+    struct sn_str from, to, data, value, access_list, block;
     uint64_t drift;
     int64_t method;
     double coverage;
@@ -33,10 +29,7 @@ static const struct sn_conf_enum methods[] = {{"best", 0},
                                               {0}};
 static const char *const method_names[] = {"", "simulate", "trace", "bisect"};
 static const struct sn_conf_field gas_fields[] = {
-    SN_CONF_STRING(struct gas_opts, rpc, "rpc", .def = NODE_DEFAULT,
-                   .help = "The node's JSON-RPC address."),
-    SN_CONF_STRING(struct gas_opts, header, "header",
-                   .help = "An HTTP header for the node: \"Name: value\"."),
+    ABI_NODE_FIELDS(struct gas_opts, node),
     SN_CONF_STRING(struct gas_opts, from, "from", .help = "The sender."),
     SN_CONF_STRING(struct gas_opts, to, "to", .help = "The recipient; none creates a contract."),
     SN_CONF_STRING(struct gas_opts, data, "data", .help = "Call data or init code, 0x..."),
@@ -91,24 +84,24 @@ static void gas_json(const struct sn_gas_estimate *e, struct sn_buf *out)
     sn_jsonw_array_end(&w);
     sn_jsonw_object_end(&w);
 }
-static void gas_text(const struct sn_gas_estimate *e)
+static void gas_text(const struct sn_gas_estimate *e, struct sn_buf *out)
 {
     if (e->reverts) {
-        printf("fails        %.*s\n", SN_STR_ARG(e->revert_data));
+        sn_buf_printf(out, "fails        %.*s\n", SN_STR_ARG(e->revert_data));
     } else {
-        printf("gas used     %llu   (%llu to %llu; within 1.2 %%: %.0f %%)\n",
-               (unsigned long long)e->used, (unsigned long long)e->used_low,
-               (unsigned long long)e->used_high, 100 * e->confidence);
-        printf("gas limit    %llu   (the least that succeeds: %llu)\n",
-               (unsigned long long)e->limit, (unsigned long long)e->limit_min);
+        sn_buf_printf(out, "gas used     %llu   (%llu to %llu; within 1.2 %%: %.0f %%)\n",
+                      (unsigned long long)e->used, (unsigned long long)e->used_low,
+                      (unsigned long long)e->used_high, 100 * e->confidence);
+        sn_buf_printf(out, "gas limit    %llu   (the least that succeeds: %llu)\n",
+                      (unsigned long long)e->limit, (unsigned long long)e->limit_min);
     }
-    printf("before code  %llu   (calldata floor: %llu)\n", (unsigned long long)e->intrinsic,
-           (unsigned long long)e->floor);
-    printf("class        %s, %s, by %s in %u orders, %u earlier transactions of the kind\n",
-           sn_gas_class_name(e->class), e->steady ? "steady" : "moved by others",
-           method_names[e->method], e->scenes, e->samples);
+    sn_buf_printf(out, "before code  %llu   (calldata floor: %llu)\n",
+                  (unsigned long long)e->intrinsic, (unsigned long long)e->floor);
+    sn_buf_printf(out, "class        %s, %s, by %s in %u orders, %u earlier transactions of the kind",
+                  sn_gas_class_name(e->class), e->steady ? "steady" : "moved by others",
+                  method_names[e->method], e->scenes, e->samples);
     for (unsigned i = 0; i < e->n_reasons; i++)
-        printf("             %.*s\n", SN_STR_ARG(e->reasons[i]));
+        sn_buf_printf(out, "\n             %.*s", SN_STR_ARG(e->reasons[i]));
 }
 static struct sn_gas_opts estimate_opts(const struct gas_opts *o)
 {
@@ -128,17 +121,14 @@ static int gas_once(const struct gas_opts *o, struct sn_eth_rpc *rpc, struct sn_
                                .access_list = o->access_list};
     struct sn_gas_opts eo = estimate_opts(o);
     struct sn_gas_estimate e;
+    struct sn_buf out SN_CLEANUP(sn_buf_done);
+    sn_buf_init(&out, 0);
     int r = sn_gas_estimate(rpc, &call, &eo, a, &e);
     if (r < 0) return r;
-    if (o->json) {
-        struct sn_buf b SN_CLEANUP(sn_buf_done);
-        sn_buf_init(&b, 0);
-        gas_json(&e, &b);
-        print(&b);
-    } else {
-        gas_text(&e);
-    }
-    return e.reverts ? SN_EXIT_FAILED : SN_EXIT_OK;
+    if (o->json) gas_json(&e, &out);
+    else gas_text(&e, &out);
+    r = files_print(&out);
+    return r < 0 ? r : e.reverts ? SN_EXIT_FAILED : SN_EXIT_OK;
 }
 /* One line in, one line out; a line that cannot be estimated says why in "error". */
 static int gas_line(const struct gas_opts *o, struct sn_eth_rpc *rpc, struct sn_str line,
@@ -163,8 +153,7 @@ static int gas_line(const struct gas_opts *o, struct sn_eth_rpc *rpc, struct sn_
         sn_json_write_string(&b, sn_str(sn_diag_str(r)));
         sn_buf_byte(&b, '}');
     }
-    print(&b);
-    return b.err;
+    return files_print(&b);
 }
 static int read_line(void *arg)
 {
@@ -198,7 +187,7 @@ static int gas_main(void *arg)
     const struct sn_cli_call *call = arg;
     const struct gas_opts *o = call->opts;
     struct sn_eth_rpc *rpc;
-    int r = sn_eth_open(&(struct sn_eth_opts){.url = o->rpc, .headers = o->header}, &rpc);
+    int r = sn_eth_open(&(struct sn_eth_opts){.url = o->node.rpc, .headers = o->node.header}, &rpc);
     if (r < 0) return r;
     r = o->lines ? gas_lines(o, rpc) : gas_once(o, rpc, call->arena);
     sn_eth_close(rpc);
@@ -212,15 +201,12 @@ const struct sn_cli_command sn_cmd_abi_gas = {
     .name = "gas",
     .brief = "Predicts gas used, the limit to ask for, and how sure that is.",
     .about =
-        "Three different numbers: what the receipt will say, what must be allowed so that the "
-        "call\n"
+        "Three different numbers: what the receipt will say, what must be allowed so that the call\n"
         "does not run out on the way, and the interval the first will lie in. Asks the node to\n"
-        "simulate the call (eth_simulateV1, else a trace, else by trying limits) alone and after "
-        "what\n"
-        "others may do first: the contract's own recent transactions and this call from others. "
-        "The\n"
-        "limit suffices for all of it. Then the last 128 blocks' transactions of the same kind are\n"
-        "simulated again and compared with their receipts.",
+        "simulate the call (eth_simulateV1, else a trace, else by trying limits) alone and after what\n"
+        "others may do first: the contract's own recent transactions, this call from others and with\n"
+        "other arguments. The limit suffices for all of it. Then the last 128 blocks' transactions of\n"
+        "the same kind are simulated again and compared with their receipts.",
     .table = &gas_table,
     .run = gas_run,
 };
@@ -228,16 +214,13 @@ const struct sn_cli_command sn_cmd_abi_gas = {
 /* ---- fees ------------------------------------------------------------------------------------ */
 
 struct fees_opts {
-    struct sn_str rpc, header;
+    struct abi_node_opts node;
     uint64_t blocks;
     double probability;
     bool json;
 };
 static const struct sn_conf_field fees_fields[] = {
-    SN_CONF_STRING(struct fees_opts, rpc, "rpc", .def = NODE_DEFAULT,
-                   .help = "The node's JSON-RPC address."),
-    SN_CONF_STRING(struct fees_opts, header, "header",
-                   .help = "An HTTP header for the node: \"Name: value\"."),
+    ABI_NODE_FIELDS(struct fees_opts, node),
     SN_CONF_UINT(struct fees_opts, blocks, "blocks", .def = "3", .help = "To be included within."),
     SN_CONF_DOUBLE(struct fees_opts, probability, "probability", .def = "0.95",
                    .help = "Of inclusion."),
@@ -245,12 +228,10 @@ static const struct sn_conf_field fees_fields[] = {
 };
 static const struct sn_conf_table fees_table = SN_CONF_TABLE(struct fees_opts, fees_fields);
 
-static void fees_json(const struct sn_fees *f)
+static void fees_json(const struct sn_fees *f, struct sn_buf *out)
 {
-    struct sn_buf b SN_CLEANUP(sn_buf_done);
     struct sn_jsonw w;
-    sn_buf_init(&b, 0);
-    sn_jsonw_init(&w, &b, NULL);
+    sn_jsonw_init(&w, out, NULL);
     sn_jsonw_object(&w);
     sn_jsonw_ku64(&w, "maxFeePerGas", f->max_fee);
     sn_jsonw_ku64(&w, "maxPriorityFeePerGas", f->priority_fee);
@@ -260,29 +241,32 @@ static void fees_json(const struct sn_fees *f)
     sn_jsonw_kdouble(&w, "inclusion", f->inclusion);
     sn_jsonw_kstr(&w, "reason", f->reason);
     sn_jsonw_object_end(&w);
-    print(&b);
+}
+static void fees_text(const struct sn_fees *f, struct sn_buf *out)
+{
+    sn_buf_printf(out, "maxFeePerGas          %llu wei\nmaxPriorityFeePerGas  %llu wei\n",
+                  (unsigned long long)f->max_fee, (unsigned long long)f->priority_fee);
+    sn_buf_printf(out, "base fee              %llu next, up to %llu\n%.*s",
+                  (unsigned long long)f->base_fee, (unsigned long long)f->base_fee_high,
+                  SN_STR_ARG(f->reason));
 }
 static int fees_main(void *arg)
 {
     const struct sn_cli_call *call = arg;
     const struct fees_opts *o = call->opts;
     struct sn_fee_opts fo = {.blocks = (unsigned)o->blocks, .probability = o->probability};
+    struct sn_buf out SN_CLEANUP(sn_buf_done);
     struct sn_eth_rpc *rpc;
     struct sn_fees f;
-    int r = sn_eth_open(&(struct sn_eth_opts){.url = o->rpc, .headers = o->header}, &rpc);
+    sn_buf_init(&out, 0);
+    int r = sn_eth_open(&(struct sn_eth_opts){.url = o->node.rpc, .headers = o->node.header}, &rpc);
     if (r < 0) return r;
     r = sn_fees_suggest(rpc, &fo, call->arena, &f);
     sn_eth_close(rpc);
     if (r < 0) return r;
-    if (o->json) {
-        fees_json(&f);
-        return 0;
-    }
-    printf("maxFeePerGas          %llu wei\nmaxPriorityFeePerGas  %llu wei\n",
-           (unsigned long long)f.max_fee, (unsigned long long)f.priority_fee);
-    printf("base fee              %llu next, up to %llu\n%.*s\n", (unsigned long long)f.base_fee,
-           (unsigned long long)f.base_fee_high, SN_STR_ARG(f.reason));
-    return 0;
+    if (o->json) fees_json(&f, &out);
+    else fees_text(&f, &out);
+    return files_print(&out);
 }
 static int fees_run(const struct sn_cli_call *call)
 {

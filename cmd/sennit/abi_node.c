@@ -12,23 +12,17 @@
 #include "sennit/commands.h"
 #include "sennit/files.h"
 
-#define NODE_DEFAULT "http://127.0.0.1:8545"
-
 /* Each command's options begin with these. */
 struct node_opts {
-    struct sn_str rpc, header, abi, contract;
+    struct abi_node_opts at;
+    struct abi_file_opts file;
     uint64_t chain;
     bool json;
 };
 #define NODE_FIELDS(S)                                                                              \
-    SN_CONF_STRING(S, node.rpc, "rpc", .def = NODE_DEFAULT,                                         \
-                   .help = "The node: http, https, ws or wss."),                                    \
-        SN_CONF_STRING(S, node.header, "header",                                                    \
-                       .help = "An HTTP header for the node: \"Name: value\"."),                    \
+    ABI_NODE_FIELDS(S, node.at), ABI_FILE_FIELDS(S, node.file),                                     \
         SN_CONF_UINT(S, node.chain, "chain",                                                        \
                      .help = "Refuse a node of another chain than this number."),                   \
-        SN_CONF_STRING(S, node.abi, "abi", .help = "File with the ABI: then a name suffices."),     \
-        SN_CONF_STRING(S, node.contract, "contract", .help = "Which contract of the file."),        \
         SN_CONF_BOOL(S, node.json, "json", .help = "Print JSON.")
 
 struct session {
@@ -42,7 +36,7 @@ struct session {
 static int session_main(void *arg)
 {
     struct session *s = arg;
-    int r = sn_eth_open(&(struct sn_eth_opts){.url = s->o->rpc, .headers = s->o->header}, &s->rpc);
+    int r = sn_eth_open(&(struct sn_eth_opts){.url = s->o->at.rpc, .headers = s->o->at.header}, &s->rpc);
     if (r < 0) return r;
     r = sn_eth_client_init(&s->client, s->rpc, s->o->chain, 0);
     if (r == 0) r = s->run(s);
@@ -74,7 +68,7 @@ static int reverted(struct session *s, struct sn_str data)
     struct sn_buf b SN_CLEANUP(sn_buf_done);
     sn_buf_init(&b, 400);
     if (data.len == 0) return sn_fail(SN_E_ABORTED, "it reverts without data");
-    if (s->o->abi.len && abi_load_file(s->a, s->o->abi, &c) < 0) c.len = 0;
+    if (s->o->file.abi.len && abi_load_file(s->a, s->o->file.abi, &c) < 0) c.len = 0;
     for (size_t i = 0; i <= c.len; i++) {
         const struct sn_abi *abi = i < c.len ? &c.ptr[i].abi : NULL;
         if (sn_abi_decode_error(s->a, abi, data, &it, &v) < 0) continue;
@@ -130,7 +124,7 @@ static int call_session(struct session *s)
     struct sn_str got;
     sn_buf_init(&data, 0);
     sn_buf_init(&out, 0);
-    int r = abi_find_method(s->a, s->o->abi, s->o->contract, s->call->args[1], &it);
+    int r = abi_find_method(s->a, &s->o->file, s->call->args[1], &it);
     if (r == 0) r = abi_encode_args(s->a, &it, s->call->args + 2, s->call->n_args - 2, NULL, &data);
     if (r == 0) r = ask(s, sn_buf_view(&data), &got);
     if (r < 0) return r;
@@ -284,7 +278,7 @@ static int send_session(struct session *s)
         r = sn_fail(SN_E_INVALID_ARGUMENT, "--value: an amount such as \"1.5 ether\", not \"%.*s\"",
                     SN_STR_ARG(o->value));
     if (r == 0 && call->n_args > 1) {
-        r = abi_find_method(s->a, s->o->abi, s->o->contract, call->args[1], &it);
+        r = abi_find_method(s->a, &s->o->file, call->args[1], &it);
         if (r == 0) r = abi_encode_args(s->a, &it, call->args + 2, call->n_args - 2, NULL, &data);
         tx.data = sn_buf_view(&data);
     }
@@ -428,15 +422,15 @@ static int find_event(struct session *s, struct sn_str what, struct sn_abi_item 
     struct sn_abi_contracts c;
     const struct sn_abi_item *it = NULL;
     int r = SN_E_NOT_FOUND;
-    if (!s->o->abi.len) {
+    if (!s->o->file.abi.len) {
         if (sn_str_starts(what, SN_STR("event "))) return sn_abi_item_parse(s->a, what, ret);
         struct sn_str text = sn_arena_printf(s->a, "event %.*s", SN_STR_ARG(what));
         return text.ptr ? sn_abi_item_parse(s->a, text, ret) : SN_E_NOMEM;
     }
-    int loaded = abi_load_file(s->a, s->o->abi, &c);
+    int loaded = abi_load_file(s->a, s->o->file.abi, &c);
     if (loaded < 0) return loaded;
     for (size_t i = 0; i < c.len && r < 0; i++)
-        if (!s->o->contract.len || sn_str_eq(s->o->contract, c.ptr[i].name))
+        if (!s->o->file.contract.len || sn_str_eq(s->o->file.contract, c.ptr[i].name))
             r = sn_abi_event(&c.ptr[i].abi, what, &it);
     if (r == 0) *ret = *it;
     return r;

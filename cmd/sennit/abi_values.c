@@ -37,17 +37,17 @@ int abi_load_file(struct sn_arena *a, struct sn_str path, struct sn_abi_contract
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(path)) : 0;
 }
 /* The method named `what` in the file, or what `what` itself says. */
-int abi_find_method(struct sn_arena *a, struct sn_str file, struct sn_str contract,
-                       struct sn_str what, struct sn_abi_item *ret)
+int abi_find_method(struct sn_arena *a, const struct abi_file_opts *file, struct sn_str what,
+                    struct sn_abi_item *ret)
 {
     struct sn_abi_contracts c;
     const struct sn_abi_item *it = NULL;
-    if (!file.len) return sn_abi_item_parse(a, what, ret);
-    int r = abi_load_file(a, file, &c), last = 0;
+    if (!file->abi.len) return sn_abi_item_parse(a, what, ret);
+    int r = abi_load_file(a, file->abi, &c), last = 0;
     if (r < 0) return r;
     for (size_t i = 0; i < c.len; i++) {
         const struct sn_abi_item *found;
-        if (contract.len && !sn_str_eq(contract, c.ptr[i].name)) continue;
+        if (file->contract.len && !sn_str_eq(file->contract, c.ptr[i].name)) continue;
         r = sn_abi_method(&c.ptr[i].abi, what, &found);
         if (r < 0) {
             last = r;
@@ -58,7 +58,8 @@ int abi_find_method(struct sn_arena *a, struct sn_str file, struct sn_str contra
                            SN_STR_ARG(what));
         it = found;
     }
-    if (!it) return last < 0 ? last : sn_fail(SN_E_NOT_FOUND, "no contract %.*s", SN_STR_ARG(contract));
+    if (!it && last < 0) return last;
+    if (!it) return sn_fail(SN_E_NOT_FOUND, "no contract %.*s", SN_STR_ARG(file->contract));
     *ret = *it;
     return 0;
 }

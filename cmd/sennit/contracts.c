@@ -384,11 +384,16 @@ static int answer_gas(struct ask *k)
 {
     struct sn_gas_estimate e;
     struct sn_fees f;
+    int64_t drift = sn_json_i64_or(sn_json_get(k->q, "drift"), 1);
+    if (drift < 0 || drift > SN_CONTRACT_DRIFT_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "drift: expected 0 to %u blocks in between",
+                       SN_CONTRACT_DRIFT_MAX);
     int r = prepare_call(k);
     if (r < 0) return r;
     sn_jsonw_kstr(&k->w, "data", k->data);
     struct sn_gas_call call = {.from = k->from, .to = k->to, .data = k->data, .value = k->value};
-    r = sn_gas_estimate(k->rpc, &call, NULL, k->a, &e);
+    struct sn_gas_opts o = {.drift_blocks = (unsigned)drift};
+    r = sn_gas_estimate(k->rpc, &call, &o, k->a, &e);
     if (r < 0) return r;
     if (e.reverts) return put_revert(k, e.revert_data);
     r = sn_fees_suggest(k->rpc, NULL, k->a, &f);

@@ -11,6 +11,7 @@
 #define SN_CONTRACTS_MAX 64
 #define SN_CONTRACT_ABI_MAX (4u << 20)   /* bytes of one ABI or artifact, pasted or in a file */
 #define SN_CONTRACT_BLOCKS_MAX 10000u    /* looked through for events */
+#define SN_CONTRACT_DRIFT_MAX 64u        /* blocks between a gas estimate and its transaction */
 #define SN_CONTRACT_EVENTS_MAX 100u      /* shown, the newest */
 #define SN_CONTRACT_ASK_NS (20 * SN_SEC) /* for one answer */
 #define SN_CONTRACT_NODE "http://127.0.0.1:8545"

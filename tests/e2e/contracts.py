@@ -224,6 +224,8 @@ def refusals():
     refuses("more blocks than allowed", "/events", fake("name", blocks=10**9), "blocks: expected 1 to 10000")
     refuses("a node that is away", "/call", fake("name", node=1), f"127.0.0.1:{away}", 502)
     refuses("a node that is none", "/call", fake("name", node=2), f"127.0.0.1:{garbage}", 502)
+    for drift in (-1, 65):
+        refuses(f"a drift of {drift} blocks", "/gas", fake("transfer", OTHER, "1", drift=drift), "drift: expected 0 to 64")
     refuses("a node that cannot estimate", "/gas", fake("transfer", OTHER, "1"), "", 404)
     refuses("an unknown question", "/send", fake("transfer", OTHER, "1"), "no question is called send", 404)
     refuses("data that is no data", "/decode", {"contract": "Fake", "data": "0xabc"}, "even number of hex digits")

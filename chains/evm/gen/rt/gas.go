@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"regexp"
 	"strconv"
 	"strings"
@@ -24,7 +25,8 @@ const TxGasMax = 16_777_216
 // GasReport says what a transaction will use and what limit to give it, in units of gas. These are
 // different numbers: refunds come back only at the end, and a call keeps a 64th back from its callee.
 // What others may change first is simulated: the contract's recent transactions, and this call from
-// others, are put in front of it. The same algorithm, to the unit, runs in every language of sennit.
+// others and with other arguments, are put in front of it. The same algorithm, to the unit, runs in every
+// language of sennit.
 type GasReport struct {
 	Limit    uint64    // to put into the transaction: it suffices in every simulated order
 	Used     uint64    // most likely the receipt's gasUsed
@@ -37,9 +39,10 @@ const (
 	// Of history: blocks, a batch of them, transactions in them, those to the contract that are enough
 	// and kept.
 	gasBlocks, gasBatch, gasLookMax, gasEnough, gasKept = 32, 8, 1500, 16, 64
-	gasNeighbours, gasRepeatMax, gasLaterS              = 11, 6, 60
-	gasRounds, gasRetries                               = 3, 3
-	gasSlotFirst, gasSlotRefund, gasSlotAgain           = 17_100, 4_800, 2_900
+	// Calls that are tried first, argument words that are changed for it, times that each is repeated.
+	gasNeighbours, gasWords, gasRepeatMax         = 23, 4, 6
+	gasLaterS, gasRounds, gasRetries              = 60, 3, 3
+	gasSlotFirst, gasSlotRefund, gasUnseenPercent = 17_100, 4_800, 3
 )
 
 var (
@@ -251,19 +254,44 @@ func (g *gasChecker) pasts(ctx context.Context, newest uint64) (found []gasCall,
 	return found, nil
 }
 
+// variants are the call with one of its first words one more, one less or 0: what others of its sender
+// may have asked for.
+func (c gasCall) variants() (all []gasCall) {
+	data, one, zero := c.text("input"), big.NewInt(1), new(big.Int)
+	for at := 10; at < 10+64*gasWords && len(data) >= at+64; at += 64 {
+		v, ok := new(big.Int).SetString(data[at:at+64], 16)
+		if !ok {
+			break
+		}
+		to := []*big.Int{new(big.Int).Add(v, one)}
+		if v.Cmp(one) > 0 {
+			to = append(to, new(big.Int).Sub(v, one))
+		}
+		if v.Sign() > 0 {
+			to = append(to, zero)
+		}
+		for _, x := range to {
+			word := common.BigToHash(x).Hex()[2:] // modulo 2^256
+			all = append(all, c.with("input", data[:at]+word+data[at+64:]))
+		}
+	}
+	return all
+}
+
 // scenes says what others may do first, likeliest first.
 func (g *gasChecker) scenes(history []gasCall, time uint64) []gasTry {
 	all := []gasTry{{}, {scene: gasScene{time: time + gasLaterS}}}
 	if g.drift == 0 || g.call.text("to") == "" {
 		return all
 	}
-	first, kinds, input := []gasCall{g.call}, map[string]bool{}, g.call.text("input")
+	first, kinds := []gasCall{g.call}, map[string]bool{}
 	for _, past := range history {
 		if !strings.EqualFold(past.text("from"), g.call.text("from")) {
 			first = append(first, g.call.with("from", past["from"]))
 			break
 		}
 	}
+	first = append(first, g.call.variants()...)
 	var more []gasCall // of the same kinds, with other arguments
 	for _, past := range history {
 		if kinds[past.kind()] {
@@ -272,9 +300,6 @@ func (g *gasChecker) scenes(history []gasCall, time uint64) []gasTry {
 		}
 		kinds[past.kind()] = true
 		first = append(first, past)
-		if theirs := past.text("input"); past.kind() != g.call.kind() && len(theirs) == len(input) && len(input) >= 10 {
-			first = append(first, past.with("input", theirs[:10]+input[10:]))
-		}
 	}
 	first = append(first, more...)
 	for _, before := range first[:min(len(first), gasNeighbours)] {
@@ -300,7 +325,7 @@ func (g *gasChecker) rungs(ctx context.Context, how string, scene gasScene, gas 
 	return first, err
 }
 
-// least finds the least limit at which the try succeeds, within 0.1 %; cap where none does.
+// least finds the least limit at which the try succeeds; cap where none does.
 func (g *gasChecker) least(ctx context.Context, how string, t gasTry, cap uint64) (uint64, error) {
 	base := max(t.used, g.floor)
 	if how == "bisect" {
@@ -317,7 +342,7 @@ func (g *gasChecker) least(ctx context.Context, how string, t gasTry, cap uint64
 		return cap, err
 	}
 	low, high := gas[max(first-1, 0)], gas[first]
-	for high-low > 1+high/1000 {
+	for high-low > 1 {
 		gas = gas[:0]
 		for i := uint64(1); i < 16; i++ {
 			gas = append(gas, low+(high-low)*i/16)
@@ -427,7 +452,7 @@ func (g *gasChecker) report(how string, good []gasTry, enough, cap uint64) GasRe
 			r.Limit += gasSlotFirst
 			r.Steady = false
 		} else if g.drift > 0 {
-			r.Limit += gasSlotAgain // one write that none of the simulated orders shows
+			r.Limit += r.Used * gasUnseenPercent / 100 // what none of the simulated orders shows
 		}
 	}
 	r.Limit = max(min(r.Limit, cap), enough, g.floor)

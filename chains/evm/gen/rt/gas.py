@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gas check: what a transaction will use and what limit to give it, before it is sent. These are
 different numbers: refunds come back only at the end, and a call keeps a 64th back from its callee. What
-others may change first is simulated: the contract's recent transactions, and this call from others, are
-put in front of it. The same algorithm, to the unit, runs in every language of sennit."""
+others may change first is simulated: the contract's recent transactions, and this call from others and
+with other arguments, are put in front of it. The same algorithm, to the unit, runs in every language of
+sennit."""
 
 from __future__ import annotations
 
@@ -20,8 +21,10 @@ TX_GAS_MAX = 16_777_216
 
 # Of history: blocks, a batch of them, transactions in them, those to the contract that are enough and kept.
 _BLOCKS, _BATCH, _LOOK_MAX, _ENOUGH, _KEPT = 32, 8, 1500, 16, 64
-_NEIGHBOURS, _REPEAT_MAX, _LATER_S, _ROUNDS, _RETRIES = 11, 6, 60, 3, 3
-_SLOT_FIRST, _SLOT_REFUND, _SLOT_AGAIN = 17_100, 4_800, 2_900
+# Calls that are tried first, argument words that are changed for it, times that each is repeated.
+_NEIGHBOURS, _WORDS, _REPEAT_MAX = 23, 4, 6
+_LATER_S, _ROUNDS, _RETRIES = 60, 3, 3
+_SLOT_FIRST, _SLOT_REFUND, _UNSEEN_PERCENT = 17_100, 4_800, 3
 # In per cent: a 64th for each nested call, a quarter for a refund at its cap, loops.
 _LADDER = (0, 1, 2, 4, 6, 8, 12, 16, 20, 25, 28, 34, 50, 75, 100, 300, 1000)
 _LIMITED = re.compile("rate limit|too many requests", re.I)
@@ -174,6 +177,17 @@ def _kind(call: _Call) -> tuple[str, int]:
     return call["input"][:10].lower(), len(call["input"])
 
 
+def _variants(call: _Call) -> list[_Call]:
+    """The call with one of its first words one more, one less or 0: what others of its sender may have asked for."""
+    calls: list[_Call] = []
+    data = call["input"]
+    for at in range(10, min(len(data) - 63, 10 + 64 * _WORDS), 64):
+        v = int(data[at : at + 64], 16)
+        for to in [(v + 1) % 2**256, *([v - 1] if v > 1 else []), *([0] if v > 0 else [])]:
+            calls.append({**call, "input": f"{data[:at]}{to:064x}{data[at + 64 :]}"})
+    return calls
+
+
 def _scenes(call: _Call, history: list[_Call], drift: int, time: int) -> list[_Scene]:
     """What others may do first, likeliest first."""
     scenes = [_Scene(), _Scene(time=time + _LATER_S)]
@@ -183,6 +197,7 @@ def _scenes(call: _Call, history: list[_Call], drift: int, time: int) -> list[_S
     other = next((p for p in history if p["from"].lower() != call["from"].lower()), None)
     if other is not None:
         first.append({**call, "from": other["from"]})
+    first += _variants(call)
     kinds: set[tuple[str, int]] = set()
     more: list[_Call] = []  # Of the same kinds, with other arguments.
     for past in history:
@@ -191,8 +206,6 @@ def _scenes(call: _Call, history: list[_Call], drift: int, time: int) -> list[_S
             continue
         kinds.add(_kind(past))
         first.append(past)
-        if _kind(past) != _kind(call) and len(past["input"]) == len(call["input"]) >= 10:
-            first.append({**past, "input": past["input"][:10] + call["input"][10:]})
     for before in (first + more)[:_NEIGHBOURS]:
         scenes.append(_Scene(before))
         if drift > 1:
@@ -209,14 +222,14 @@ def _first_good(outcomes: list[_Outcome]) -> int:
 
 
 def _least_limit(how: str, call: _Call, scene: _Scene, base: int, cap: int) -> _Asking:
-    """The least limit at which the scene succeeds, within 0.1 %; `cap` where none does."""
+    """The least limit at which the scene succeeds; `cap` where none does."""
     base = min(base, cap)
     gas = [min(base + base * rung // 100, cap) for rung in _LADDER] + [cap]
     first = _first_good((yield from _probe(how, call, [(scene, g) for g in gas])))
     if first == len(gas):
         return cap
     low, high = gas[max(first - 1, 0)], gas[first]
-    while high - low > 1 + high // 1000:
+    while high - low > 1:
         gas = [low + (high - low) * i // 16 for i in range(1, 16)]
         first = _first_good((yield from _probe(how, call, [(scene, g) for g in gas])))
         low = gas[first - 1] if first > 0 else low
@@ -290,7 +303,7 @@ def _report(
             limit += _SLOT_FIRST
             steady = False
         elif drift > 0:
-            limit += _SLOT_AGAIN  # One write that none of the simulated orders shows.
+            limit += used * _UNSEEN_PERCENT // 100  # What none of the simulated orders shows.
     limit = max(min(limit, cap), enough, floor)
     return GasReport(limit, used, (min(max(low, floor), used), max(min(high, limit), used)), method, steady)
 

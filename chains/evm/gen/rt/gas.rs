@@ -2,10 +2,11 @@
 //! The gas check: what a transaction will use and what limit to give it, before it is sent. These are
 //! different numbers: refunds come back only at the end, and a call keeps a 64th back from its callee.
 //! What others may change first is simulated: the contract's recent transactions, and this call from
-//! others, are put in front of it. The same algorithm, to the unit, runs in every language of sennit.
+//! others and with other arguments, are put in front of it. The same algorithm, to the unit, runs in every language of sennit.
 
 use crate::runtime::{CallBuilder, Error, Network, Provider, Result};
 use alloy::contract::CallDecoder;
+use alloy::primitives::{U256, hex::encode};
 use alloy::providers::PendingTransactionBuilder;
 use alloy::rpc::client::{BatchRequest, ClientRef};
 use alloy::transports::{TransportError, TransportErrorKind};
@@ -21,14 +22,16 @@ const BATCH: u64 = 8;
 const LOOK_MAX: usize = 1500;
 const ENOUGH: usize = 16;
 const KEPT: usize = 64;
-const NEIGHBOURS: usize = 11;
+// Calls that are tried first, argument words that are changed for it, times that each is repeated.
+const NEIGHBOURS: usize = 23;
+const WORDS: usize = 4;
 const REPEAT_MAX: u64 = 6;
 const LATER_S: u64 = 60;
 const ROUNDS: u32 = 3;
 const RETRIES: u32 = 3;
 const SLOT_FIRST: u64 = 17_100;
 const SLOT_REFUND: u64 = 4_800;
-const SLOT_AGAIN: u64 = 2_900;
+const UNSEEN_PERCENT: u64 = 3;
 /// In per cent: a 64th for each nested call, a quarter for a refund at its cap, loops.
 const LADDER: [u64; 17] = [0, 1, 2, 4, 6, 8, 12, 16, 20, 25, 28, 34, 50, 75, 100, 300, 1000];
 
@@ -117,6 +120,25 @@ fn changed(call: &Value, key: &str, value: Value) -> Value {
     let mut call = call.clone();
     call[key] = value;
     call
+}
+/// The call with one of its first words one more, one less or 0: what others of its sender may have asked for.
+fn variants(call: &Value) -> Vec<Value> {
+    let (data, mut all) = (text(call, "input"), Vec::new());
+    for at in (10..).step_by(64).take(WORDS) {
+        let Some(v) = data.get(at..at + 64).and_then(|word| U256::from_str_radix(word, 16).ok()) else {
+            break;
+        };
+        let to = [
+            Some(v.wrapping_add(U256::ONE)),
+            (v > U256::ONE).then(|| v - U256::ONE),
+            (!v.is_zero()).then_some(U256::ZERO),
+        ];
+        for word in to.into_iter().flatten().map(|x| encode(x.to_be_bytes::<32>())) {
+            let input = format!("{}{word}{}", &data[..at], &data[at + 64..]);
+            all.push(changed(call, "input", input.into()));
+        }
+    }
+    all
 }
 /// The first from which on all succeed.
 fn first_good(outcomes: &[Outcome]) -> usize {
@@ -273,21 +295,17 @@ impl Checker<'_> {
             return all;
         }
         let (mut first, mut more, mut kinds) = (vec![self.call.clone()], Vec::new(), HashSet::new());
-        let (mine, input) = (text(&self.call, "from"), text(&self.call, "input"));
+        let mine = text(&self.call, "from");
         if let Some(other) = history.iter().find(|p| !text(p, "from").eq_ignore_ascii_case(mine)) {
             first.push(changed(&self.call, "from", other["from"].clone()));
         }
+        first.append(&mut variants(&self.call));
         for past in history {
             if !kinds.insert(kind(past)) {
                 more.push(past.clone()); // of the same kinds, with other arguments
                 continue;
             }
             first.push(past.clone());
-            let theirs = text(past, "input");
-            if kind(past) != kind(&self.call) && theirs.len() == input.len() && input.len() >= 10 {
-                let with_mine = format!("{}{}", theirs.get(..10).unwrap_or(theirs), &input[10..]);
-                first.push(changed(past, "input", with_mine.into()));
-            }
         }
         first.append(&mut more);
         for before in first.into_iter().take(NEIGHBOURS) {
@@ -298,7 +316,7 @@ impl Checker<'_> {
         }
         all
     }
-    /// The least limit at which the scene succeeds, within 0.1 %; `cap` where none does.
+    /// The least limit at which the scene succeeds; `cap` where none does.
     async fn least(&self, how: Method, o: &Outcome, cap: u64) -> Checked<u64> {
         let base = self.floor.max(if how == Method::Bisect { self.intrinsic } else { o.used }).min(cap);
         let mut gas: Vec<u64> = LADDER.iter().map(|l| cap.min(base + base * l / 100)).collect();
@@ -309,7 +327,7 @@ impl Checker<'_> {
             return Ok(cap);
         }
         let (mut low, mut high) = (gas[first.saturating_sub(1)], gas[first]);
-        while high - low > 1 + high / 1000 {
+        while high - low > 1 {
             gas = (1..16).map(|i| low + (high - low) * i / 16).collect();
             first = first_good(&self.probe(how, &tries(&gas)).await?);
             low = if first > 0 { gas[first - 1] } else { low };
@@ -371,7 +389,7 @@ impl Checker<'_> {
                 limit += SLOT_FIRST;
                 steady = false;
             } else if self.drift > 0 {
-                limit += SLOT_AGAIN; // one write that none of the simulated orders shows
+                limit += used * UNSEEN_PERCENT / 100; // what none of the simulated orders shows
             }
         }
         limit = limit.min(cap).max(enough).max(self.floor);

@@ -2,7 +2,7 @@
 // The gas check: what a transaction will use and what limit to give it, before it is sent. These are
 // different numbers: refunds come back only at the end, and a call keeps a 64th back from its callee.
 // What others may change first is simulated: the contract's recent transactions, and this call from
-// others, are put in front of it. The same algorithm, to the unit, runs in every language of sennit.
+// others and with other arguments, are put in front of it. The same algorithm, to the unit, runs in every language of sennit.
 import { toHex, type Account, type Address, type Chain, type Client, type Hex, type Transport } from 'viem';
 import { estimateGas } from 'viem/actions';
 
@@ -29,8 +29,9 @@ export interface GasRequest {
 const TX_GAS_MAX = 16_777_216n;
 /** Of history: blocks, a batch of them, transactions in them, those to the contract that are enough and kept. */
 const BLOCKS = 32, BATCH = 8, LOOK_MAX = 1500, ENOUGH = 16, KEPT = 64;
-const NEIGHBOURS = 11, REPEAT_MAX = 6, LATER_S = 60n, ROUNDS = 3, RETRIES = 3;
-const SLOT_FIRST = 17_100n, SLOT_REFUND = 4_800n, SLOT_AGAIN = 2_900n;
+/** Calls that are tried first, argument words that are changed for it, times that each is repeated. */
+const NEIGHBOURS = 23, WORDS = 4, REPEAT_MAX = 6, LATER_S = 60n, ROUNDS = 3, RETRIES = 3;
+const SLOT_FIRST = 17_100n, SLOT_REFUND = 4_800n, UNSEEN_PERCENT = 3n;
 /** In per cent: a 64th for each nested call, a quarter for a refund at its cap, loops. */
 const LADDER = [0n, 1n, 2n, 4n, 6n, 8n, 12n, 16n, 20n, 25n, 28n, 34n, 50n, 75n, 100n, 300n, 1000n];
 
@@ -143,13 +144,26 @@ async function pasts(client: AnyClient, to: string, newest: bigint): Promise<Cal
   return found;
 }
 const kindOf = (c: Call): string => `${(c.input ?? '').slice(0, 10).toLowerCase()} ${(c.input ?? '').length}`;
+/** The call with one of its first words one more, one less or 0: what others of its sender may have asked for. */
+function variants(call: Call): Call[] {
+  const input = call.input ?? '', all: Call[] = [];
+  for (let w = 0, at = 10; w < WORDS && input.length >= at + 64; w++, at += 64) {
+    const v = BigInt('0x' + input.slice(at, at + 64));
+    for (const to of [v + 1n, ...(v > 1n ? [v - 1n] : []), ...(v > 0n ? [0n] : [])]) {
+      const word = BigInt.asUintN(256, to).toString(16).padStart(64, '0');
+      all.push({ ...call, input: input.slice(0, at) + word + input.slice(at + 64) });
+    }
+  }
+  return all;
+}
 /** What others may do first, likeliest first. */
 function scenes(call: Call, history: readonly Call[], drift: number, time: bigint): Scene[] {
   const all: Scene[] = [{ repeat: 1 }, { repeat: 1, time: time + LATER_S }];
   if (drift === 0 || call.to === undefined) return all;
-  const first: Call[] = [call], kinds = new Set<string>(), input = call.input ?? '';
+  const first: Call[] = [call], kinds = new Set<string>();
   const other = history.find((p) => p.from?.toLowerCase() !== call.from?.toLowerCase());
   if (other) first.push({ ...call, from: other.from });
+  first.push(...variants(call));
   const more: Call[] = []; // Of the same kinds, with other arguments.
   for (const past of history) {
     if (kinds.has(kindOf(past))) {
@@ -158,9 +172,6 @@ function scenes(call: Call, history: readonly Call[], drift: number, time: bigin
     }
     kinds.add(kindOf(past));
     first.push(past);
-    const theirs = past.input ?? '';
-    if (kindOf(past) !== kindOf(call) && theirs.length === input.length && input.length >= 10)
-      first.push({ ...past, input: theirs.slice(0, 10) + input.slice(10) });
   }
   for (const before of [...first, ...more].slice(0, NEIGHBOURS)) {
     all.push({ before, repeat: 1 });
@@ -174,14 +185,14 @@ function firstGood(list: readonly Outcome[]): number {
   while (i > 0 && list[i - 1]?.ok) i--;
   return i;
 }
-/** The least limit at which the scene succeeds, within 0.1 %; `cap` where none does. */
+/** The least limit at which the scene succeeds; `cap` where none does. */
 async function leastLimit(prober: Prober, how: Method, scene: Scene, need: bigint, cap: bigint): Promise<bigint> {
   const base = min(need, cap);
   let gas = [...LADDER.map((l) => min(base + (base * l) / 100n, cap)), cap];
   let first = firstGood(await prober.all(how, gas.map((g) => [scene, g])));
   let high = gas[first], low = gas[Math.max(first - 1, 0)];
   if (high === undefined || low === undefined) return cap;
-  while (high - low > 1n + high / 1000n) {
+  while (high - low > 1n) {
     const from: bigint = low, width: bigint = high - low;
     gas = Array.from({ length: 15 }, (_, i) => from + (width * BigInt(i + 1)) / 16n);
     first = firstGood(await prober.all(how, gas.map((g) => [scene, g])));
@@ -252,7 +263,7 @@ async function once(prober: Prober, request: GasRequest, all: readonly Scene[], 
       limit += SLOT_FIRST;
       steady = false;
     } else if (drift > 0) {
-      limit += SLOT_AGAIN; // One write that none of the simulated orders shows.
+      limit += (used * UNSEEN_PERCENT) / 100n; // What none of the simulated orders shows.
     }
   }
   limit = max(min(limit, cap), max(enough, floor));
