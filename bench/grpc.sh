@@ -83,5 +83,5 @@ versions="grpc-go ${go_grpc#v} ($(go version 2>/dev/null | cut -d' ' -f3)), grpc
 echo "Machine: $(bench_machine). $versions. Medians of $ROUNDS rounds in turn, $CALLS calls each."
 table "Empty unary calls, 4 connections of 25 streams:" EmptyCall empty "$CALLS" 4 25 calls 1
 table "Unary calls with 100 bytes of answer, 4 connections of 25 streams:" UnaryCall unary "$CALLS" 4 25 calls 1
-table "Unary calls, one at a time:" UnaryCall unary "$((CALLS / 10))" 1 1 calls 1
-table "One stream of 256 messages of 64 KiB (16 MiB) after the other:" StreamingOutputCall stream "$((CALLS / 2000 + 1))" 1 1 MB 16.777216
+table "Unary calls, one at a time:" UnaryCall unary "$((CALLS / 2))" 1 1 calls 1
+table "One stream of 256 messages of 64 KiB (16 MiB) after the other:" StreamingOutputCall stream "$((CALLS / 500 + 1))" 1 1 MB 16.777216

@@ -111,6 +111,18 @@ void sn_grpc_hold(struct sn_grpc_call *c, bool on) { grpc_call_of(c)->hold = on;
 
 void sn_grpc_compress(struct sn_grpc_call *c, bool on) { grpc_call_of(c)->compress = on; }
 
+/* A fault of what came over the wire, or of its size, is told to the peer in our words: they say nothing
+ * about the program. */
+static int told(struct grpc_call *g, int r)
+{
+    bool ours = r == SN_E_INTERNAL || r == SN_E_RESOURCE_EXHAUSTED || r == SN_E_INVALID_ARGUMENT;
+    if (!g->c.server || !ours || sn_diag()->code != r) return r;
+    struct sn_diag d = *sn_diag();
+    r = sn_grpc_fail(&g->c, r, "%s", sn_diag_str(r));
+    *sn_diag() = d;
+    return r;
+}
+
 /* ---- messages in ------------------------------------------------------------------------------ */
 
 uint8_t *grpc_room(struct grpc_call *g, size_t *ret_cap)
@@ -155,9 +167,9 @@ int grpc_decode(struct grpc_call *g, const struct sn_pb_desc *d, struct sn_str m
         r = msg ? sn_pb_from_json(d, msg, m, g->json, a) : SN_E_NOMEM;
         if (r == 0) *ret = msg;
         else if (r != SN_E_NOMEM)
-            return sn_wrap(SN_E_INVALID_ARGUMENT, "%.*s", SN_STR_ARG(d->full_name));
+            return told(g, sn_wrap(SN_E_INVALID_ARGUMENT, "%.*s", SN_STR_ARG(d->full_name)));
     }
-    return r < 0 ? grpc_bad_message(d, r) : 0;
+    return r < 0 ? told(g, grpc_bad_message(d, r)) : 0;
 }
 
 int grpc_unframe(struct grpc_call *g, struct sn_str *ret)
@@ -190,10 +202,10 @@ static int recv_bytes(struct grpc_call *g, struct sn_str *ret)
     for (;;) {
         int r = grpc_unframe(g, ret);
         if (r == 1) return 1;
-        if (r < 0) return g->ops->failed ? g->ops->failed(g, r) : r;
+        if (r < 0) return g->ops->failed ? g->ops->failed(g, r) : told(g, r);
         if (g->in_ended) return g->ops->over ? g->ops->over(g) : 0;
         ssize_t n = g->ops->fill(g);
-        if (n < 0) return g->ops->failed ? g->ops->failed(g, (int)n) : (int)n;
+        if (n < 0) return g->ops->failed ? g->ops->failed(g, (int)n) : told(g, (int)n);
         if (n > 0) continue;
         g->in_ended = true;
         if (!sn_grpc_in_partial(&g->in)) continue;
@@ -201,7 +213,7 @@ static int recv_bytes(struct grpc_call *g, struct sn_str *ret)
         r = g->ops->over ? g->ops->over(g) : 0;
         if (r < 0) return r;
         r = sn_fail(SN_E_INTERNAL, "stream ended inside a message");
-        return g->ops->failed ? g->ops->failed(g, r) : r;
+        return g->ops->failed ? g->ops->failed(g, r) : told(g, r);
     }
 }
 
@@ -241,7 +253,7 @@ static int frame_end(struct grpc_call *g, size_t at, size_t plain, uint8_t flags
     if (r < 0) {
         g->out.len = at;
         g->out.err = 0;
-        return r == SN_E_NOMEM ? SN_E_RESOURCE_EXHAUSTED : r;
+        return r == SN_E_NOMEM ? SN_E_RESOURCE_EXHAUSTED : told(g, r);
     }
     sn_grpc_prefix(g->out.ptr + at, flags, (uint32_t)n);
     g->c.sent_msgs++;

@@ -416,6 +416,10 @@ int gr_pick(struct gr_worker *w, struct sn_grpc_call *c, bool wait_for_ready, st
         }
         if (i >= 0 && (unsigned)i < w->lb.n) {
             struct gr_sub *s = SN_CONTAINER_OF(w->lb.eps[i], struct gr_sub, ep);
+            if (s->ep.state == SN_GRPC_READY && s->conn && !sn_h2_takes_requests(s->conn->s)) {
+                gr_conn_retire(s->conn);
+                continue;
+            }
             if (s->ep.state == SN_GRPC_READY && s->conn && sn_h2_streams_left(s->conn->s)) {
                 s->refs++;
                 s->conn->refs++;

@@ -65,7 +65,7 @@ struct gr_conn {
     struct sn_buf out;
     unsigned refs; /* its fiber and every call */
     unsigned calls;
-    bool flushing, again, collecting, closed, settings, goaway_calm, woke;
+    bool flushing, again, collecting, closed, settings, woke;
     int err;
     int64_t heard_ns, pinged_ns, used_ns;
     uint64_t id; /* of channelz */
@@ -81,6 +81,8 @@ int gr_conn_flush(struct gr_conn *c);
 /* gr_conn_break - no more bytes either way; every stream ends. */
 void gr_conn_break(struct gr_conn *c, int err);
 void gr_conn_unref(struct gr_conn *c);
+/* gr_conn_retire - it takes no more calls and ends with those it has. */
+void gr_conn_retire(struct gr_conn *c);
 
 /* ---- a subchannel: one endpoint --------------------------------------------------------------- */
 
@@ -118,6 +120,7 @@ struct gr_worker {
     enum sn_grpc_state state;
     uint32_t started; /* __atomic */
     bool updating, dirty;
+    unsigned calm; /* the keepalive interval is doubled so often: a server said too_many_pings */
     double tokens; /* retryThrottling */
     struct sn_grpc_channel_stats n;
 } SN_ALIGNED(SN_CACHE_LINE);

@@ -7,7 +7,7 @@
 #define WRITE_BYTES (64u << 10)
 #define WRITE_STALL_NS (30 * SN_SEC)
 #define SETTINGS_NS_MAX (20 * SN_SEC)
-#define KEEPALIVE_NS_MIN (10 * SN_SEC)
+#define CALM_MAX 10u
 
 /* ---- session events --------------------------------------------------------------------------- */
 
@@ -80,7 +80,7 @@ static void conn_detach(struct gr_conn *c)
 static void ev_goaway(void *ctx, int32_t last_id, uint32_t code)
 {
     struct gr_conn *c = ctx;
-    c->goaway_calm = code == SN_H2_ENHANCE_YOUR_CALM;
+    if (code == SN_H2_ENHANCE_YOUR_CALM && c->w->calm < CALM_MAX) c->w->calm++;
     conn_detach(c);
 }
 static void ev_settings(void *ctx)
@@ -185,20 +185,32 @@ int gr_conn_flush(struct gr_conn *c)
     return err;
 }
 
+void gr_conn_retire(struct gr_conn *c)
+{
+    conn_detach(c);
+    if (c->calls == 0) gr_conn_break(c, SN_E_CLOSED);
+}
+
+static int64_t keepalive_ns(const struct gr_conn *c)
+{
+    int64_t ns = c->w->ch->o.keepalive_ns;
+    return ns > SN_HOUR ? ns : ns << c->w->calm;
+}
+
 /* Until when to wait for bytes, and what is due then. */
 static int64_t next_due(const struct gr_conn *c)
 {
     const struct sn_grpc_channel_opts *o = &c->w->ch->o;
+    int64_t keepalive = keepalive_ns(c);
     if (!c->settings) return c->used_ns + SETTINGS_NS_MAX;
     int64_t at = SN_FOREVER;
     if (c->pinged_ns)
         at = c->pinged_ns + o->keepalive_timeout_ns;
-    else if (o->keepalive_ns && (c->calls || o->keepalive_idle))
-        at = c->heard_ns + o->keepalive_ns;
+    else if (keepalive && (c->calls || o->keepalive_idle))
+        at = c->heard_ns + keepalive;
     if (c->calls == 0) at = SN_MIN(at, c->used_ns + o->idle_ns);
     /* A call may begin while this waits: it does not wake the reader. */
-    else if (!o->keepalive_ns) at = SN_FOREVER;
-    return o->keepalive_ns ? SN_MIN(at, sn_now() + o->keepalive_ns) : at;
+    return keepalive ? SN_MIN(at, sn_now() + keepalive) : at;
 }
 
 /* Nothing came until then. Returns whether the connection goes on. */
@@ -217,8 +229,9 @@ static bool on_silence(struct gr_conn *c)
         gr_conn_flush(c);
         return false;
     }
-    if (o->keepalive_ns && !c->pinged_ns && (c->calls || o->keepalive_idle) &&
-        now - c->heard_ns >= o->keepalive_ns && sn_h2_ping(c->s) == 0) {
+    int64_t keepalive = keepalive_ns(c);
+    if (keepalive && !c->pinged_ns && (c->calls || o->keepalive_idle) &&
+        now - c->heard_ns >= keepalive && sn_h2_ping(c->s) == 0) {
         c->pinged_ns = now;
         c->keepalives++;
         gr_conn_flush(c);

@@ -13,6 +13,7 @@ static int maybe_fail(struct sn_grpc_call *c, const ask_t *q)
         if (r < 0) return r;
     }
     if (q->code == 99) sn_panic("deliberate");
+    if (q->code == 98) return sn_fail(SN_E_INTERNAL, "secret");
     if (q->code) {
         if (q->n && sn_grpc_detail(c, &sennit_grpctest_ask_desc, q) < 0) return SN_E_NOMEM;
         return sn_grpc_fail(c, -q->code, "%.*s", SN_STR_ARG(q->text));

@@ -159,7 +159,7 @@ static int unary(struct grpc_scall *sc)
         g->in_ended = true;
     }
     r = sn_grpc_recv_raw(&g->c, &m);
-    if (r == 0) r = sn_fail(SN_E_INTERNAL, "request without a message");
+    if (r == 0) return sn_grpc_fail(&g->c, SN_E_INTERNAL, "request without a message");
     if (r < 0) return r;
     r = grpc_decode(g, sc->method->m->input, m, false, g->c.arena, &req);
     if (r < 0) return r;
@@ -173,7 +173,7 @@ static int unary(struct grpc_scall *sc)
         r = g->in.buf.err < 0 ? SN_E_RESOURCE_EXHAUSTED : sn_grpc_recv_raw(&g->c, &more);
         sn_grpc_in_done(&g->in);
         g->in = first;
-        if (r > 0) r = sn_fail(SN_E_INTERNAL, "a second message in a unary call");
+        if (r > 0) return sn_grpc_fail(&g->c, SN_E_INTERNAL, "a second message in a unary call");
         if (r < 0) return r;
     }
     r = sc->method->h.unary(&g->c, sc->method->impl, req, &rep);
@@ -210,17 +210,6 @@ static int run_guarded(void *arg)
     return grpc_run_chain(&sc->g, true, run_end, sc);
 }
 
-/* Faults of the wire are told in our words: they say nothing about the program. */
-static struct sn_str end_message(struct grpc_call *g, int r)
-{
-    if (r >= 0) return (struct sn_str){0};
-    if (g->fail_message.ptr && g->fail_code == r) return g->fail_message;
-    if ((r == SN_E_INTERNAL || r == SN_E_RESOURCE_EXHAUSTED || r == SN_E_INVALID_ARGUMENT) &&
-        g->c.sent_msgs == 0 && g->c.received_msgs <= 1 && sn_diag()->code == r)
-        return sn_arena_str(g->c.arena, sn_str(sn_diag_str(r)));
-    return (struct sn_str){0};
-}
-
 int grpc_server_run(struct grpc_scall *sc)
 {
     struct grpc_call *g = &sc->g;
@@ -238,7 +227,8 @@ int grpc_server_run(struct grpc_scall *sc)
     int64_t prev = sn_deadline_tighten(g->c.deadline_ns);
     int r = sn_try(run_guarded, sc);
     sn_deadline_restore(prev);
-    struct sn_str message = end_message(g, r);
+    struct sn_str message = {0};
+    if (r < 0 && g->fail_code == r) message = g->fail_message;
     int code = sn_status_canonical(r);
     g->c.status = (struct sn_grpc_status){.code = -code, .message = message};
     sc->end->end(sc, -code, message);

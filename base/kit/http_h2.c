@@ -189,7 +189,7 @@ static void ev_closed(void *ctx, void *user, uint32_t code)
     struct h2_x *x = user;
     x->closed = true;
     x->code = code;
-    if (x->cancel && !x->out_ended) sn_fiber_cancel(x->cancel);
+    if (x->cancel && (code || !x->xi.ended)) sn_fiber_cancel(x->cancel);
     /* What the handler never read still counts against the connection's window. */
     if (x->in.len > x->in_off) sn_h2_consumed(h->s, 0, x->in.len - x->in_off);
     x->in_off = x->in.len;

@@ -784,6 +784,11 @@ bool sn_h2_connect_protocol(const struct sn_h2 *h)
     return nghttp2_session_get_remote_settings(h->s, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
+bool sn_h2_takes_requests(struct sn_h2 *h)
+{
+    return nghttp2_session_check_request_allowed(h->s) != 0;
+}
+
 unsigned sn_h2_streams_left(const struct sn_h2 *h)
 {
     uint32_t max =

@@ -149,5 +149,7 @@ size_t sn_h2_send_room(struct sn_h2 *h, int32_t id);
 void sn_h2_shutdown(struct sn_h2 *h, bool final);
 /* sn_h2_connect_protocol - client: the peer's SETTINGS admit extended CONNECT. */
 bool sn_h2_connect_protocol(const struct sn_h2 *h);
+/* sn_h2_takes_requests - client: false for good after a GOAWAY or when the stream ids are used up. */
+bool sn_h2_takes_requests(struct sn_h2 *h);
 /* sn_h2_streams_left - client: how many more streams the peer admits at once. */
 unsigned sn_h2_streams_left(const struct sn_h2 *h);

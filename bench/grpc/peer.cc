@@ -21,7 +21,7 @@ struct Stream : ServerWriteReactor<StreamingOutputCallResponse> {
     int i_ = 0;
 };
 
-struct Service : TestService::CallbackService {
+struct Bench : TestService::CallbackService {
     ServerUnaryReactor *EmptyCall(CallbackServerContext *c, const Empty *, Empty *) override {
         auto *r = c->DefaultReactor();
         r->Finish(Status::OK);
@@ -40,7 +40,7 @@ struct Service : TestService::CallbackService {
 };
 
 int main(int, char **argv) {
-    Service s;
+    Bench s;
     ServerBuilder b;
     b.AddListeningPort(argv[1], InsecureServerCredentials());
     b.RegisterService(&s);
