@@ -2,18 +2,17 @@
 /* kit/redis.c - see redis.h. All of a connection happens on its worker, so plain fields suffice. */
 #include "kit/redis.h"
 
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
-
 #include "core/alloc.h"
 #include "core/enc.h"
 #include "core/list.h"
+#include "crypto/hash.h"
 #include "fiber/net.h"
 #include "fiber/sync.h"
 #include "kit/tls.h"
 
 #define WORDS_MAX 65536u
 #define READ_BYTES 16384u
+#define GATHER_BYTES 65536u
 #define BACKOFF_MIN_NS (100 * SN_MS)
 #define BACKOFF_MAX_NS (2 * SN_SEC)
 
@@ -165,12 +164,16 @@ static int write_out(void *arg)
 }
 
 /* Whoever comes first writes for all, shielded: one caller's cancellation must not cut the others' commands in
- * the middle. Giving way once lets the fibers that are ready add theirs. */
+ * the middle. Giving way lets the fibers that are ready add theirs. */
 static void flush(struct conn *c)
 {
     if (c->flushing) return;
     c->flushing = true;
-    sn_yield();
+    size_t was;
+    do {
+        was = c->out.len;
+        sn_yield();
+    } while (c->out.len > was && c->out.len < GATHER_BYTES);
     (void)sn_shield(c->r->o.call_ns_max, write_out, c);
     c->flushing = false;
 }
@@ -184,7 +187,7 @@ static int ask(struct sn_stream *st, const struct sn_str *words, size_t n, struc
     struct sn_resp_scan scan = {0};
     int r = sn_resp_command(&b, words, n);
     if (r == 0) r = (int)SN_MIN(sn_write(st, b.ptr, b.len), 0);
-    OPENSSL_cleanse(b.ptr, b.len);
+    sn_wipe(b.ptr, b.len);
     sn_buf_reset(&b);
     b.limit = 64u << 10;
     ssize_t len = SN_E_AGAIN;
@@ -386,24 +389,30 @@ int sn_redis_do(struct sn_redis *r, const struct sn_str *words, size_t n, struct
     return sn_redis_pipeline(r, &c, 1, a, ret);
 }
 
-/* The digest is a function of the text: whoever makes it writes the same. */
-static void script_ready(struct sn_redis_script *s)
+/* The digest is a function of the text: one makes it, the others wait the moment. */
+static int script_ready(struct sn_redis_script *s)
 {
     int none = 0;
-    if (__atomic_load_n(&s->ready, __ATOMIC_ACQUIRE) == 2) return;
-    if (__atomic_compare_exchange_n(&s->ready, &none, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-        uint8_t digest[SHA_DIGEST_LENGTH];
-        SHA1((const unsigned char *)s->text, strlen(s->text), digest);
-        sn_hex_encode(digest, sizeof(digest), s->sha);
-        __atomic_store_n(&s->ready, 2, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&s->ready, __ATOMIC_ACQUIRE) != 2) {
+        none = 0;
+        if (!__atomic_compare_exchange_n(&s->ready, &none, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+            sn_yield();
+            continue;
+        }
+        uint8_t digest[SN_HASH_MAX];
+        int r = sn_hash_once(SN_SHA1, s->text, strlen(s->text), digest);
+        if (r == 0) sn_hex_encode(digest, 20, s->sha);
+        __atomic_store_n(&s->ready, r == 0 ? 2 : 0, __ATOMIC_RELEASE);
+        if (r < 0) return r;
     }
-    while (__atomic_load_n(&s->ready, __ATOMIC_ACQUIRE) != 2) sn_yield();
+    return 0;
 }
 
 int sn_redis_eval(struct sn_redis *r, struct sn_redis_script *s, const struct sn_str *words, size_t n_keys,
                   size_t n_words, struct sn_arena *a, struct sn_resp *ret)
 {
-    script_ready(s);
+    int e = script_ready(s);
+    if (e < 0) return e;
     struct sn_str *all = n_words <= WORDS_MAX - 3 ? SN_ARENA_ARRAY(a, struct sn_str, n_words + 3) : NULL;
     struct sn_str count = sn_arena_printf(a, "%zu", n_keys);
     if (!all || !count.ptr) return SN_E_NOMEM;
@@ -411,7 +420,7 @@ int sn_redis_eval(struct sn_redis *r, struct sn_redis_script *s, const struct sn
     all[1] = sn_str_of(s->sha, 40);
     all[2] = count;
     for (size_t i = 0; i < n_words; i++) all[3 + i] = words[i];
-    int e = sn_redis_do(r, all, n_words + 3, a, ret);
+    e = sn_redis_do(r, all, n_words + 3, a, ret);
     if (e < 0 || ret->type != SN_RESP_ERROR || !sn_str_starts(ret->str, SN_STR("NOSCRIPT"))) return e;
     all[0] = SN_STR("EVAL");
     all[1] = sn_str(s->text);
@@ -508,7 +517,7 @@ void sn_redis_free(struct sn_redis *r)
         sn_free(r->workers[i].conns);
     }
     sn_free(r->workers);
-    if (r->password) OPENSSL_cleanse(r->password, r->password_len);
+    if (r->password) sn_wipe(r->password, r->password_len);
     sn_free(r->password);
     sn_free(r->user);
     sn_free(r->host);
