@@ -225,7 +225,6 @@ int sn_gov_pick(struct sn_gov_picker *p, const struct sn_gov_ask *ask, struct sn
     sn_latency_begin(&ep->latency, ask->now_ns);
     if (p->opts.policy >= SN_GOV_RING) ADD(&p->inflight, 1);
     STORE(&ep->picked_at_ns, ask->now_ns);
-    ADD(&ep->picks, 1);
     *ret = ep;
     return 0;
 }

@@ -56,7 +56,7 @@ struct sn_gov_endpoint {
     int64_t up_since_ns;            /* for slow start; 0 = from the beginning */
     uint32_t success;               /* SN_GOV_ONE = no failure lately */
     uint32_t down;                  /* health check, drain: not used while another is up */
-    uint64_t picks, failures;
+    uint64_t failures;
     uint64_t report_milli; /* weight by load reports, in thousandths; 0 = none */
     int64_t report_since_ns, report_at_ns;
 };

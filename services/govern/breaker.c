@@ -141,7 +141,6 @@ static void recovering(struct sn_gov_breaker *b, int64_t start, int64_t now)
 void sn_gov_breaker_mark(struct sn_gov_breaker *b, int64_t start_ns, int64_t now_ns, bool ok)
 {
     ready(b);
-    ADD(&b->passed, 1);
     if (!ok && start_ns < LOAD(&b->cleared_start_ns)) return;
     sn_gov_window_add(&b->w, now_ns, 1, ok);
     if (SN_UNLIKELY(!ok))

@@ -37,7 +37,7 @@ struct sn_gov_breaker { /* zero-initialised is closed and new */
     int64_t cleared_start_ns; /* calls begun before do not count any more where they fail */
     uint32_t clean;  /* good answers in a row */
     int32_t grants;  /* calls that may pass while dropping */
-    uint64_t passed, dropped, trips;
+    uint64_t dropped, trips;
     uint32_t open;   /* whether the last question met a positive drop ratio */
 };
 

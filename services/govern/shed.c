@@ -101,10 +101,7 @@ static bool too_many(struct sn_gov_shed *s, int64_t n, int64_t now)
 bool sn_gov_shed_enter(struct sn_gov_shed *s, int64_t now_ns)
 {
     int64_t n = ADD(&s->inflight, 1);
-    if (SN_LIKELY(!too_many(s, n, now_ns))) {
-        ADD(&s->admitted, 1);
-        return true;
-    }
+    if (SN_LIKELY(!too_many(s, n, now_ns))) return true;
     ADD(&s->inflight, -1);
     ADD(&s->refused, 1);
     /* The cool-off follows CPU, not itself, or it would never end. */
@@ -123,5 +120,5 @@ void sn_gov_shed_leave(struct sn_gov_shed *s, int64_t start_ns, int64_t now_ns, 
     int64_t took = SN_MAX(now_ns - start_ns, 0);
     uint64_t head = sn_gov_window_roll(&s->w, now_ns);
     ADD(&s->took_ns[head % SN_GOV_SHED_BUCKETS], (uint64_t)took);
-    sn_gov_window_add(&s->w, now_ns, 1, 0);
+    sn_gov_window_add_bucket(&s->w, head, 1, 0);
 }

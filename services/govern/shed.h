@@ -39,7 +39,7 @@ struct sn_gov_shed {
     int64_t least_ns;       /* duration that the limit rests on; 0 = none yet */
     uint64_t pass_most;     /* calls in the best bucket */
     uint64_t made_head;     /* bucket for which these were made */
-    uint64_t admitted, refused;
+    uint64_t refused;
 };
 void sn_gov_shed_init(struct sn_gov_shed *s, const struct sn_gov_shed_opts *opts);
 /* sn_gov_shed_cpu - CPU use, per mille of what the process may use: the average and the latest sample

@@ -36,6 +36,11 @@ static inline void sn_gov_window_add(struct sn_gov_window *w, int64_t now_ns, ui
     __atomic_add_fetch(&w->sum, v, __ATOMIC_RELAXED);
     __atomic_add_fetch(&w->bucket[b % w->n], v, __ATOMIC_RELAXED);
 }
+/* sn_gov_window_add_bucket - the same where nobody asks for the sum: one addition. `head` is of a roll just now. */
+static inline void sn_gov_window_add_bucket(struct sn_gov_window *w, uint64_t head, uint32_t hi, uint32_t lo)
+{
+    __atomic_add_fetch(&w->bucket[head % w->n], (uint64_t)hi << 32 | lo, __ATOMIC_RELAXED);
+}
 /* sn_gov_window_sum - both counters over the whole window; roll first. */
 static inline uint64_t sn_gov_window_sum(const struct sn_gov_window *w)
 {
