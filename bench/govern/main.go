@@ -158,12 +158,18 @@ func (m *model) arrive(s *server, e *event) {
 		s.queue = append(s.queue, e)
 	}
 }
-func (m *model) leave(s *server) {
+
+// leave begins the next in line; expired (or nil) takes those that waited longer than the handler's deadline.
+func (m *model) leave(s *server, expired func(*event)) {
 	s.busy--
-	if len(s.queue) > 0 {
+	for len(s.queue) > 0 {
 		e := s.queue[0]
 		s.queue = s.queue[1:]
-		m.begin(s, e)
+		if expired == nil || m.now-e.start <= 3*sec {
+			m.begin(s, e)
+			return
+		}
+		expired(e)
 	}
 }
 
@@ -204,7 +210,7 @@ func ejection(mood int, seed int64) (bad int) {
 		}
 		if e.kind == finish {
 			e.done(nil)
-			m.leave(&m.servers[e.server])
+			m.leave(&m.servers[e.server], nil)
 		} else {
 			code := codes.Unavailable
 			if m.servers[e.server].mood == stuck {
@@ -292,7 +298,7 @@ func overload(service int64, processors int, seed int64) float64 {
 			}
 		default:
 			e.promise.Pass()
-			m.leave(s)
+			m.leave(s, func(e *event) { e.promise.Fail() })
 			if m.now >= end-20*sec && m.now < end && m.now-e.start <= 10*service {
 				good++
 			}
