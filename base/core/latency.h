@@ -2,9 +2,10 @@
 /* core/latency.h - what one server can be expected to take, for balancers: a peak-sensitive moving
  * average of its answers, and the age of what is still on the way.
  *
- * The age is kept as (count, sum of starts), so it costs O(1) however much is in flight; a server that
- * goes silent grows slow before its first answer or timeout. Updated by any worker with relaxed
- * atomics; a reader may see a value that is a moment old, and only ever errs towards "younger".
+ * The age is kept as (count, sum of starts), so it costs O(1) however much is in flight; a server
+ * that goes silent grows slow before its first answer or timeout. Updated by any worker with
+ * relaxed atomics; a reader may see a value that is a moment old, and only ever errs towards
+ * "younger".
  *
  * Sources: peak EWMA as in Finagle's p2c; the age of calls in flight as in Kratos' balancer, which
  * scans stamps where this sums them. */
@@ -22,8 +23,8 @@ struct sn_latency { /* zero-initialised is ready */
     int64_t ewma_ns, ewma_at_ns;
 };
 
-/* sn_latency_begin, sn_latency_end - bracket every attempt; start_ns is the same in both. The order of
- * the two sums makes a reader between them see too young an age, never one of hours. */
+/* sn_latency_begin, sn_latency_end - bracket every attempt; start_ns is the same in both. The order
+ * of the two sums makes a reader between them see too young an age, never one of hours. */
 static inline void sn_latency_begin(struct sn_latency *l, int64_t start_ns)
 {
     __atomic_add_fetch(&l->start_sum_us, start_ns / SN_US, __ATOMIC_RELAXED);
@@ -35,8 +36,8 @@ static inline void sn_latency_end(struct sn_latency *l, int64_t start_ns)
     __atomic_add_fetch(&l->start_sum_us, -(start_ns / SN_US), __ATOMIC_RELEASE);
 }
 
-/* sn_latency_add - an answer took rtt_ns. Up at once, down slowly: one slow answer is a warning, one
- * fast answer proves nothing. */
+/* sn_latency_add - an answer took rtt_ns. Up at once, down slowly: one slow answer is a warning,
+ * one fast answer proves nothing. */
 static inline void sn_latency_add(struct sn_latency *l, int64_t rtt_ns, int64_t now_ns)
 {
     int64_t old = __atomic_load_n(&l->ewma_ns, __ATOMIC_RELAXED);
@@ -50,8 +51,8 @@ static inline void sn_latency_add(struct sn_latency *l, int64_t rtt_ns, int64_t 
     __atomic_store_n(&l->ewma_at_ns, now_ns, __ATOMIC_RELAXED);
 }
 
-/* sn_latency_cost - expected wait of one more call, ns: what answers took lately, or how long the present
- * calls have been waiting, times the queue in front of a new one. */
+/* sn_latency_cost - expected wait of one more call, ns: what answers took lately, or how long the
+ * present calls have been waiting, times the queue in front of a new one. */
 static inline double sn_latency_cost(const struct sn_latency *l, int64_t now_ns)
 {
     int64_t n = __atomic_load_n(&l->inflight, __ATOMIC_ACQUIRE);

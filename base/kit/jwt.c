@@ -55,7 +55,8 @@ int jwt_openssl(int code, const char *what)
 static int hmac(const struct jwt_key *k, const struct jwt_alg *g, struct sn_str in, uint8_t *out)
 {
     unsigned len = 0;
-    if (!HMAC(EVP_get_digestbyname(g->digest), k->secret, (int)k->secret_len, (const uint8_t *)in.ptr, in.len, out, &len))
+    if (!HMAC(EVP_get_digestbyname(g->digest), k->secret, (int)k->secret_len,
+              (const uint8_t *)in.ptr, in.len, out, &len))
         return jwt_openssl(SN_E_INTERNAL, "HMAC");
     return (int)len;
 }
@@ -97,7 +98,8 @@ static int from_der(const struct jwt_alg *g, const uint8_t *der, size_t n, uint8
 }
 
 /* Returns whether the signature is the key's; OpenSSL's reasons for "no" do not matter. */
-static bool matches(const struct jwt_key *k, const struct jwt_alg *g, struct sn_str in, struct sn_str sig)
+static bool matches(const struct jwt_key *k, const struct jwt_alg *g, struct sn_str in,
+                    struct sn_str sig)
 {
     uint8_t buf[SIGNATURE_MAX];
     if (g->kind == EVP_PKEY_HMAC) {
@@ -116,8 +118,8 @@ static bool matches(const struct jwt_key *k, const struct jwt_alg *g, struct sn_
     }
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     EVP_PKEY_CTX *c = NULL;
-    bool ok = md && EVP_DigestVerifyInit_ex(md, &c, g->digest, NULL, NULL, k->pkey, NULL) == 1 && pss(c, g) &&
-              EVP_DigestVerify(md, raw, len, (const uint8_t *)in.ptr, in.len) == 1;
+    bool ok = md && EVP_DigestVerifyInit_ex(md, &c, g->digest, NULL, NULL, k->pkey, NULL) == 1 &&
+              pss(c, g) && EVP_DigestVerify(md, raw, len, (const uint8_t *)in.ptr, in.len) == 1;
     EVP_MD_CTX_free(md);
     ERR_clear_error();
     return ok;
@@ -130,8 +132,8 @@ static int sign(const struct jwt_key *k, const struct jwt_alg *g, struct sn_str 
     size_t len = sizeof(der);
     EVP_MD_CTX *md = EVP_MD_CTX_new();
     EVP_PKEY_CTX *c = NULL;
-    bool ok = md && EVP_DigestSignInit_ex(md, &c, g->digest, NULL, NULL, k->pkey, NULL) == 1 && pss(c, g) &&
-              EVP_DigestSign(md, der, &len, (const uint8_t *)in.ptr, in.len) == 1;
+    bool ok = md && EVP_DigestSignInit_ex(md, &c, g->digest, NULL, NULL, k->pkey, NULL) == 1 &&
+              pss(c, g) && EVP_DigestSign(md, der, &len, (const uint8_t *)in.ptr, in.len) == 1;
     EVP_MD_CTX_free(md);
     if (!ok) return jwt_openssl(SN_E_INTERNAL, "signing");
     if (g->kind == EVP_PKEY_EC) return from_der(g, der, len, out);
@@ -159,7 +161,8 @@ static int decode(struct sn_arena *a, struct sn_str part, struct sn_str *ret)
     return 0;
 }
 
-static int object(struct sn_arena *a, struct sn_str text, const char *what, const struct sn_json **ret)
+static int object(struct sn_arena *a, struct sn_str text, const char *what,
+                  const struct sn_json **ret)
 {
     struct sn_json_opts o = {.depth_max = DEPTH_MAX, .dup = SN_JSON_DUP_ERROR};
     int r = sn_json_parse(a, text, &o, ret);
@@ -172,7 +175,8 @@ static int split(struct sn_arena *a, struct sn_str token, struct token *t)
 {
     struct sn_str rest = token, header = sn_str_cut(&rest, '.');
     struct sn_str claims = rest.ptr ? sn_str_cut(&rest, '.') : (struct sn_str){0};
-    if (!rest.ptr || sn_str_chr(rest, '.') >= 0) return refuse("three parts with '.' between them are expected");
+    if (!rest.ptr || sn_str_chr(rest, '.') >= 0)
+        return refuse("three parts with '.' between them are expected");
     t->signed_part = sn_str_sub(token, 0, header.len + 1 + claims.len);
     struct sn_str text;
     int r = decode(a, header, &text);
@@ -188,12 +192,15 @@ static bool fits(const struct jwt_key *k, int alg, struct sn_str kid)
     return k->algs >> alg & 1 && (!kid.ptr || !k->kid[0] || sn_str_eqc(kid, k->kid));
 }
 
-static int check_signature(const struct sn_jwt_keys *keys, const struct token *t, struct sn_jwt *ret)
+static int check_signature(const struct sn_jwt_keys *keys, const struct token *t,
+                           struct sn_jwt *ret)
 {
     const struct sn_json *kid = sn_json_get(t->header, "kid");
     struct sn_str name = sn_json_str(sn_json_get(t->header, "alg"));
     int alg = sn_jwt_alg_find(name);
-    if (alg < 0) return sn_fail(SN_E_UNAUTHENTICATED, "jwt: algorithm '%.*s' is not accepted", SN_STR_ARG(name));
+    if (alg < 0)
+        return sn_fail(SN_E_UNAUTHENTICATED, "jwt: algorithm '%.*s' is not accepted",
+                       SN_STR_ARG(name));
     if (sn_json_get(t->header, "crit") || sn_json_get(t->header, "b64"))
         return refuse("an extension that must be understood (crit) is not");
     if (kid && !sn_json_is(kid, SN_JSON_STRING)) return refuse("'kid' is no string");
@@ -207,7 +214,8 @@ static int check_signature(const struct sn_jwt_keys *keys, const struct token *t
         if (matches(&keys->keys[i], &jwt_algs[alg], t->signed_part, t->signature)) return 0;
     }
     if (!named) return sn_fail(SN_E_NOT_FOUND, "jwt: no key is named '%.*s'", SN_STR_ARG(ret->kid));
-    if (!any) return sn_fail(SN_E_UNAUTHENTICATED, "jwt: no key may be used with %s", jwt_algs[alg].name);
+    if (!any)
+        return sn_fail(SN_E_UNAUTHENTICATED, "jwt: no key may be used with %s", jwt_algs[alg].name);
     return refuse("the signature is not by a known key");
 }
 
@@ -234,9 +242,11 @@ static int dates(const struct sn_json *claims, const struct sn_jwt_check *c, str
     int64_t now = c->now_ns, leeway = c->leeway_ns;
     if (!ret->exp_ns && !c->exp_optional) return refuse("'exp' is missing");
     if (ret->exp_ns && now >= ret->exp_ns + leeway)
-        return sn_fail(SN_E_UNAUTHENTICATED, "jwt: expired %lld s ago", (long long)((now - ret->exp_ns) / SN_SEC));
+        return sn_fail(SN_E_UNAUTHENTICATED, "jwt: expired %lld s ago",
+                       (long long)((now - ret->exp_ns) / SN_SEC));
     if (ret->nbf_ns > now + leeway)
-        return sn_fail(SN_E_UNAUTHENTICATED, "jwt: not valid for another %lld s", (long long)((ret->nbf_ns - now) / SN_SEC));
+        return sn_fail(SN_E_UNAUTHENTICATED, "jwt: not valid for another %lld s",
+                       (long long)((ret->nbf_ns - now) / SN_SEC));
     if (ret->iat_ns > now + leeway) return refuse("issued in the future");
     if (c->age_ns_max && (!ret->iat_ns || now - ret->iat_ns > c->age_ns_max + leeway))
         return refuse("'iat' is missing or too long ago");
@@ -254,19 +264,21 @@ static int audience(const struct sn_json *claims, struct sn_str want)
     const struct sn_json *aud = sn_json_get(claims, "aud");
     bool ok = !want.len || sn_str_eq(sn_json_str(aud), want);
     for (SN_JSON_EACH(aud, it)) ok |= sn_str_eq(sn_json_str(it), want);
-    return ok ? 0 : sn_fail(SN_E_UNAUTHENTICATED, "jwt: 'aud' does not hold '%.*s'", SN_STR_ARG(want));
+    return ok ? 0
+              : sn_fail(SN_E_UNAUTHENTICATED, "jwt: 'aud' does not hold '%.*s'", SN_STR_ARG(want));
 }
 
 static int typ(const struct sn_json *header, struct sn_str want)
 {
     struct sn_str v = sn_json_str(sn_json_get(header, "typ")), prefix = SN_STR("application/");
-    if (v.len > prefix.len && sn_str_ieq(sn_str_sub(v, 0, prefix.len), prefix)) v = sn_str_from(v, prefix.len);
+    if (v.len > prefix.len && sn_str_ieq(sn_str_sub(v, 0, prefix.len), prefix))
+        v = sn_str_from(v, prefix.len);
     if (!want.len || sn_str_ieq(v, want)) return 0;
     return sn_fail(SN_E_UNAUTHENTICATED, "jwt: 'typ' is not '%.*s'", SN_STR_ARG(want));
 }
 
-int sn_jwt_verify(const struct sn_jwt_keys *keys, struct sn_str token, const struct sn_jwt_check *check, struct sn_arena *a,
-                  struct sn_jwt *ret)
+int sn_jwt_verify(const struct sn_jwt_keys *keys, struct sn_str token,
+                  const struct sn_jwt_check *check, struct sn_arena *a, struct sn_jwt *ret)
 {
     struct token t = {0};
     struct sn_jwt j = {0};
@@ -303,12 +315,13 @@ static int head_text(struct sn_buf *b, enum sn_jwt_alg alg, const char *kid, str
     return sn_buf_byte(b, '}');
 }
 
-int sn_jwt_sign(const struct sn_jwt_keys *keys, enum sn_jwt_alg alg, struct sn_str kid, struct sn_str claims,
-                struct sn_str typ_text, struct sn_buf *out)
+int sn_jwt_sign(const struct sn_jwt_keys *keys, enum sn_jwt_alg alg, struct sn_str kid,
+                struct sn_str claims, struct sn_str typ_text, struct sn_buf *out)
 {
     const struct jwt_key *k = NULL;
     for (size_t i = 0; i < keys->n && !k; i++)
-        if (keys->keys[i].algs >> alg & 1 && keys->keys[i].private && (!kid.len || sn_str_eqc(kid, keys->keys[i].kid)))
+        if (keys->keys[i].algs >> alg & 1 && keys->keys[i].private &&
+            (!kid.len || sn_str_eqc(kid, keys->keys[i].kid)))
             k = &keys->keys[i];
     if (!k) return sn_fail(SN_E_NOT_FOUND, "jwt: no key can sign with %s", sn_jwt_alg_name(alg));
     struct sn_arena a;
@@ -317,7 +330,8 @@ int sn_jwt_sign(const struct sn_jwt_keys *keys, enum sn_jwt_alg alg, struct sn_s
     uint8_t signature[SIGNATURE_MAX];
     sn_arena_init(&a, NULL, 4u << 20);
     int r = sn_json_parse(&a, claims, &(struct sn_json_opts){.dup = SN_JSON_DUP_ERROR}, &parsed);
-    if (r == 0 && !sn_json_is(parsed, SN_JSON_OBJECT)) r = sn_fail(SN_E_SYNTAX, "jwt: the claims are no JSON object");
+    if (r == 0 && !sn_json_is(parsed, SN_JSON_OBJECT))
+        r = sn_fail(SN_E_SYNTAX, "jwt: the claims are no JSON object");
     sn_arena_done(&a);
     size_t from = out->len;
     if (r == 0) r = head_text(&head, alg, k->kid, typ_text);

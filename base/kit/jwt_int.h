@@ -23,8 +23,8 @@ struct jwt_alg {
     const char *digest; /* NULL for EdDSA */
     int kind;           /* EVP_PKEY_HMAC, _RSA, _EC, _ED25519 */
     bool pss;
-    size_t half;        /* EC: bytes of r and of s */
-    const char *curve;  /* EC: OpenSSL's group */
+    size_t half;       /* EC: bytes of r and of s */
+    const char *curve; /* EC: OpenSSL's group */
 };
 extern const struct jwt_alg jwt_algs[SN_JWT_EDDSA + 1];
 /* jwt_openssl - a failure of OpenSSL with its reason. */

@@ -65,7 +65,8 @@ static int add(struct sn_jwt_keys *k, struct jwt_key key, struct sn_str kid)
             r = sn_fail(SN_E_INVALID_ARGUMENT, "jwt: two keys are named '%.*s'", SN_STR_ARG(kid));
     if (r == 0 && k->n == SN_JWT_KEYS_MAX)
         r = sn_fail(SN_E_RESOURCE_EXHAUSTED, "jwt: more than %u keys", SN_JWT_KEYS_MAX);
-    if (r == 0 && memchr(kid.len ? kid.ptr : "x", 0, kid.len)) r = sn_fail(SN_E_SYNTAX, "jwt: NUL in the name of a key");
+    if (r == 0 && memchr(kid.len ? kid.ptr : "x", 0, kid.len))
+        r = sn_fail(SN_E_SYNTAX, "jwt: NUL in the name of a key");
     key.kid = r == 0 ? sn_alloc(kid.len + 1) : NULL;
     if (r == 0 && !key.kid) r = SN_E_NOMEM;
     if (r < 0) {
@@ -84,15 +85,21 @@ static int add_secret(struct sn_jwt_keys *k, uint32_t algs, struct sn_str secret
     for (int i = SN_JWT_HS256; i <= SN_JWT_HS512; i++)
         if (secret.len < jwt_algs[i].half) algs &= ~bit(i);
     if (!algs)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "jwt: a secret of %zu bytes, at least as many as the digest's (32, 48, 64) "
-                                              "are expected", secret.len);
-    struct jwt_key key = {.algs = algs, .secret = sn_alloc(secret.len), .secret_len = secret.len, .private = true};
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "jwt: a secret of %zu bytes, at least as many as the digest's (32, 48, 64) "
+                       "are expected",
+                       secret.len);
+    struct jwt_key key = {.algs = algs,
+                          .secret = sn_alloc(secret.len),
+                          .secret_len = secret.len,
+                          .private = true};
     if (!key.secret) return SN_E_NOMEM;
     memcpy(key.secret, secret.ptr, secret.len);
     return add(k, key, kid);
 }
 
-int sn_jwt_keys_add_secret(struct sn_jwt_keys *k, enum sn_jwt_alg alg, struct sn_str secret, struct sn_str kid)
+int sn_jwt_keys_add_secret(struct sn_jwt_keys *k, enum sn_jwt_alg alg, struct sn_str secret,
+                           struct sn_str kid)
 {
     if (!(bit(alg) & HS_BITS))
         return sn_fail(SN_E_INVALID_ARGUMENT, "jwt: %s takes no secret", sn_jwt_alg_name(alg));
@@ -108,35 +115,41 @@ static uint32_t algs_of(EVP_PKEY *p)
     int bits = EVP_PKEY_get_bits(p);
     if (EVP_PKEY_is_a(p, "RSA")) {
         if (bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX) return RSA_BITS;
-        (void)sn_fail(SN_E_INVALID_ARGUMENT, "jwt: an RSA key of %d bits, %d to %d are expected", bits, RSA_BITS_MIN,
-                      RSA_BITS_MAX);
+        (void)sn_fail(SN_E_INVALID_ARGUMENT, "jwt: an RSA key of %d bits, %d to %d are expected",
+                      bits, RSA_BITS_MIN, RSA_BITS_MAX);
         return 0;
     }
     if (EVP_PKEY_is_a(p, "ED25519") || EVP_PKEY_is_a(p, "ED448")) return bit(SN_JWT_EDDSA);
     if (EVP_PKEY_is_a(p, "EC") && EVP_PKEY_get_group_name(p, curve, sizeof(curve), NULL) == 1)
         for (int i = SN_JWT_ES256; i <= SN_JWT_ES512; i++)
             if (strcmp(curve, jwt_algs[i].curve) == 0) return bit(i);
-    (void)sn_fail(SN_E_INVALID_ARGUMENT, "jwt: no algorithm here takes a key of kind %s %s", EVP_PKEY_get0_type_name(p), curve);
+    (void)sn_fail(SN_E_INVALID_ARGUMENT, "jwt: no algorithm here takes a key of kind %s %s",
+                  EVP_PKEY_get0_type_name(p), curve);
     return 0;
 }
 
-static int add_pkey(struct sn_jwt_keys *k, uint32_t algs, EVP_PKEY *p, bool private, struct sn_str kid)
+static int add_pkey(struct sn_jwt_keys *k, uint32_t algs, EVP_PKEY *p, bool private,
+                    struct sn_str kid)
 {
     uint32_t can = algs_of(p);
     if (!can || !(can & algs)) {
         EVP_PKEY_free(p);
-        return can ? sn_fail(SN_E_INVALID_ARGUMENT, "jwt: the key is not for this algorithm") : SN_E_INVALID_ARGUMENT;
+        return can ? sn_fail(SN_E_INVALID_ARGUMENT, "jwt: the key is not for this algorithm")
+                   : SN_E_INVALID_ARGUMENT;
     }
     return add(k, (struct jwt_key){.algs = can & algs, .pkey = p, .private = private}, kid);
 }
 
 static int no_password(char *buf, int size, int rw, void *arg) { return -1; }
 
-int sn_jwt_keys_add_pem(struct sn_jwt_keys *k, enum sn_jwt_alg alg, struct sn_str pem, struct sn_str kid)
+int sn_jwt_keys_add_pem(struct sn_jwt_keys *k, enum sn_jwt_alg alg, struct sn_str pem,
+                        struct sn_str kid)
 {
     if (pem.len > 1u << 20) return sn_fail(SN_E_SYNTAX, "jwt: a PEM of %zu bytes", pem.len);
     if (alg < SN_JWT_RS256 || alg > SN_JWT_EDDSA)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "jwt: %s takes no PEM: a public key must never be a secret", sn_jwt_alg_name(alg));
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "jwt: %s takes no PEM: a public key must never be a secret",
+                       sn_jwt_alg_name(alg));
     BIO *b = BIO_new_mem_buf(pem.ptr, (int)pem.len);
     if (!b) return SN_E_NOMEM;
     bool private = true;
@@ -154,13 +167,15 @@ int sn_jwt_keys_add_pem(struct sn_jwt_keys *k, enum sn_jwt_alg alg, struct sn_st
     }
     BIO_free(b);
     ERR_clear_error();
-    if (!p) return sn_fail(SN_E_SYNTAX, "jwt: no PEM with a public key, private key or certificate");
+    if (!p)
+        return sn_fail(SN_E_SYNTAX, "jwt: no PEM with a public key, private key or certificate");
     return add_pkey(k, bit(alg), p, private, kid);
 }
 
 /* ---- JWK ------------------------------------------------------------------------------------- */
 
-static int member(const struct sn_json *jwk, const char *name, struct sn_arena *a, struct sn_str *ret)
+static int member(const struct sn_json *jwk, const char *name, struct sn_arena *a,
+                  struct sn_str *ret)
 {
     struct sn_str v = sn_json_str(sn_json_get(jwk, name));
     char *out = sn_arena_alloc(a, sn_base64_decoded_max(v.len));
@@ -176,7 +191,8 @@ static EVP_PKEY *from_params(const char *type, OSSL_PARAM_BLD *b)
     OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(b);
     EVP_PKEY_CTX *c = params ? EVP_PKEY_CTX_new_from_name(NULL, type, NULL) : NULL;
     EVP_PKEY *p = NULL;
-    if (c && EVP_PKEY_fromdata_init(c) == 1) (void)EVP_PKEY_fromdata(c, &p, EVP_PKEY_PUBLIC_KEY, params);
+    if (c && EVP_PKEY_fromdata_init(c) == 1)
+        (void)EVP_PKEY_fromdata(c, &p, EVP_PKEY_PUBLIC_KEY, params);
     EVP_PKEY_CTX_free(c);
     OSSL_PARAM_free(params);
     return p;
@@ -188,8 +204,10 @@ static int jwk_rsa(const struct sn_json *jwk, struct sn_arena *a, EVP_PKEY **ret
     int r = member(jwk, "n", a, &n);
     if (r == 0) r = member(jwk, "e", a, &e);
     if (r < 0) return r;
-    if (n.len > RSA_BITS_MAX / 8 || e.len > 8) return sn_fail(SN_E_SYNTAX, "jwk: 'n' or 'e' is too long");
-    BIGNUM *bn = BN_bin2bn((const uint8_t *)n.ptr, (int)n.len, NULL), *be = BN_bin2bn((const uint8_t *)e.ptr, (int)e.len, NULL);
+    if (n.len > RSA_BITS_MAX / 8 || e.len > 8)
+        return sn_fail(SN_E_SYNTAX, "jwk: 'n' or 'e' is too long");
+    BIGNUM *bn = BN_bin2bn((const uint8_t *)n.ptr, (int)n.len, NULL),
+           *be = BN_bin2bn((const uint8_t *)e.ptr, (int)e.len, NULL);
     OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
     if (bn && be && b && OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_N, bn) &&
         OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_E, be))
@@ -211,7 +229,8 @@ static int jwk_ec(const struct sn_json *jwk, struct sn_arena *a, EVP_PKEY **ret)
     int r = member(jwk, "x", a, &x);
     if (r == 0) r = member(jwk, "y", a, &y);
     if (r < 0) return r;
-    if (x.len != g->half || y.len != g->half) return sn_fail(SN_E_SYNTAX, "jwk: 'x' and 'y' of %zu bytes are expected", g->half);
+    if (x.len != g->half || y.len != g->half)
+        return sn_fail(SN_E_SYNTAX, "jwk: 'x' and 'y' of %zu bytes are expected", g->half);
     uint8_t point[1 + 2 * 66] = {4};
     memcpy(point + 1, x.ptr, x.len);
     memcpy(point + 1 + x.len, y.ptr, y.len);
@@ -226,7 +245,9 @@ static int jwk_ec(const struct sn_json *jwk, struct sn_arena *a, EVP_PKEY **ret)
 static int jwk_okp(const struct sn_json *jwk, struct sn_arena *a, EVP_PKEY **ret)
 {
     struct sn_str crv = sn_json_str(sn_json_get(jwk, "crv")), x;
-    int type = sn_str_eqc(crv, "Ed25519") ? EVP_PKEY_ED25519 : sn_str_eqc(crv, "Ed448") ? EVP_PKEY_ED448 : 0;
+    int type = sn_str_eqc(crv, "Ed25519") ? EVP_PKEY_ED25519
+               : sn_str_eqc(crv, "Ed448") ? EVP_PKEY_ED448
+                                          : 0;
     if (!type) return SN_E_UNIMPLEMENTED;
     int r = member(jwk, "x", a, &x);
     if (r < 0) return r;
@@ -241,7 +262,8 @@ static uint32_t jwk_algs(const struct sn_json *jwk)
     struct sn_str use = sn_json_str(sn_json_get(jwk, "use"));
     if (use.ptr && !sn_str_eqc(use, "sig")) return 0;
     bool verifies = !ops;
-    for (SN_JSON_EACH(ops, it)) verifies |= sn_str_eqc(sn_json_str(it), "verify") || sn_str_eqc(sn_json_str(it), "sign");
+    for (SN_JSON_EACH(ops, it))
+        verifies |= sn_str_eqc(sn_json_str(it), "verify") || sn_str_eqc(sn_json_str(it), "sign");
     if (!verifies) return 0;
     int a = alg ? sn_jwt_alg_find(sn_json_str(alg)) : 0;
     return !alg ? ~0u : a < 0 ? 0 : bit(a);
@@ -250,15 +272,18 @@ static uint32_t jwk_algs(const struct sn_json *jwk)
 /* Returns 1 added, 0 passed over. */
 static int jwk_add(struct sn_jwt_keys *k, const struct sn_json *jwk, struct sn_arena *a)
 {
-    struct sn_str kty = sn_json_str(sn_json_get(jwk, "kty")), kid = sn_json_str(sn_json_get(jwk, "kid")), secret;
-    if (!sn_json_is(jwk, SN_JSON_OBJECT) || !kty.ptr) return sn_fail(SN_E_SYNTAX, "jwk: an object with 'kty' is expected");
+    struct sn_str kty = sn_json_str(sn_json_get(jwk, "kty")),
+                  kid = sn_json_str(sn_json_get(jwk, "kid")), secret;
+    if (!sn_json_is(jwk, SN_JSON_OBJECT) || !kty.ptr)
+        return sn_fail(SN_E_SYNTAX, "jwk: an object with 'kty' is expected");
     uint32_t algs = jwk_algs(jwk);
     if (!algs) return 0;
     EVP_PKEY *p = NULL;
     int r = SN_E_UNIMPLEMENTED;
     if (sn_str_eqc(kty, "oct")) {
         r = member(jwk, "k", a, &secret);
-        if (r == 0) r = algs & HS_BITS ? add_secret(k, algs & HS_BITS, secret, kid) : SN_E_UNIMPLEMENTED;
+        if (r == 0)
+            r = algs & HS_BITS ? add_secret(k, algs & HS_BITS, secret, kid) : SN_E_UNIMPLEMENTED;
         if (r == 0) return 1;
     }
     if (sn_str_eqc(kty, "RSA")) r = jwk_rsa(jwk, a, &p);
@@ -274,12 +299,16 @@ int sn_jwt_keys_add_jwks(struct sn_jwt_keys *k, struct sn_str json)
     struct sn_arena a;
     const struct sn_json *root;
     int n = 0;
-    if (json.len > SN_JWKS_BYTES_MAX) return sn_fail(SN_E_TOO_LARGE, "jwks: %zu bytes, at most %u", json.len, SN_JWKS_BYTES_MAX);
+    if (json.len > SN_JWKS_BYTES_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "jwks: %zu bytes, at most %u", json.len, SN_JWKS_BYTES_MAX);
     sn_arena_init(&a, NULL, 16u << 20);
-    int r = sn_json_parse(&a, json, &(struct sn_json_opts){.depth_max = 16, .dup = SN_JSON_DUP_ERROR}, &root);
+    int r = sn_json_parse(&a, json,
+                          &(struct sn_json_opts){.depth_max = 16, .dup = SN_JSON_DUP_ERROR}, &root);
     const struct sn_json *keys = r == 0 ? sn_json_get(root, "keys") : NULL;
-    if (r == 0 && !keys && sn_json_get(root, "kty")) r = n = jwk_add(k, root, &a);
-    else if (r == 0 && !sn_json_is(keys, SN_JSON_ARRAY)) r = sn_fail(SN_E_SYNTAX, "jwks: an array 'keys' is expected");
+    if (r == 0 && !keys && sn_json_get(root, "kty"))
+        r = n = jwk_add(k, root, &a);
+    else if (r == 0 && !sn_json_is(keys, SN_JSON_ARRAY))
+        r = sn_fail(SN_E_SYNTAX, "jwks: an array 'keys' is expected");
     for (size_t i = 0; r >= 0 && i < sn_json_len(keys); i++) {
         r = jwk_add(k, sn_json_at(keys, i), &a);
         if (r < 0) r = sn_wrap(r, "jwks: key %zu", i);
@@ -352,15 +381,18 @@ static int fetch(struct sn_jwt_store *s, struct sn_http_client *c, struct sn_str
     return r;
 }
 
-int sn_jwt_store_follow(struct sn_jwt_store *s, struct sn_http_client *c, struct sn_str url, int64_t every_ns)
+int sn_jwt_store_follow(struct sn_jwt_store *s, struct sn_http_client *c, struct sn_str url,
+                        int64_t every_ns)
 {
     if (!every_ns) every_ns = SN_JWKS_EVERY_NS;
     for (;;) {
         s->wanted = false;
         int r = fetch(s, c, url);
         if (sn_cancelled()) return SN_E_CANCELLED;
-        if (r < 0) SN_LOG_WARN("key set not read; the last good one stays", SN_L("url", url), SN_L_ERR(r));
-        int64_t early = sn_now() + SN_MIN(SN_JWKS_WANT_NS, every_ns), at = sn_now() + (r < 0 ? SN_JWKS_WANT_NS : every_ns);
+        if (r < 0)
+            SN_LOG_WARN("key set not read; the last good one stays", SN_L("url", url), SN_L_ERR(r));
+        int64_t early = sn_now() + SN_MIN(SN_JWKS_WANT_NS, every_ns),
+                at = sn_now() + (r < 0 ? SN_JWKS_WANT_NS : every_ns);
         while (sn_now() < at && !(s->wanted && sn_now() >= early)) {
             r = sn_sleep(SN_MIN(SN_SEC, SN_MAX(at - sn_now(), SN_MS)));
             if (r < 0) return r;

@@ -99,13 +99,17 @@ SN_TEST(jwt_vectors)
     struct sn_jwt_keys *k = sn_jwt_keys_new();
     struct sn_jwt j;
     /* SPEC: RFC 7515 A.1 */
-    T_EQ(sn_jwt_keys_add_jwks(k, SN_STR("{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow\"}")), 1);
-    struct sn_str token = SN_STR("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
+    T_EQ(sn_jwt_keys_add_jwks(k, SN_STR("{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75"
+        "aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow\"}")), 1);
+    struct sn_str token = SN_STR("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsD"
+        "QogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk");
     T_OK(verify(k, token, &(struct sn_jwt_check){.now_ns = 1300819379 * SN_SEC, .issuer = SN_STR("joe")}, &j));
     T_EQ(verify(k, token, &(struct sn_jwt_check){.now_ns = 1300819380 * SN_SEC}, &j), SN_E_UNAUTHENTICATED);
     /* SPEC: RFC 8037 A.4: the signature is good, its payload is no claims. */
-    T_EQ(sn_jwt_keys_add_jwks(k, SN_STR("{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}")), 1);
-    T_EQ(verify(k, SN_STR("eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"), NULL, &j), SN_E_UNAUTHENTICATED);
+    T_EQ(sn_jwt_keys_add_jwks(k, SN_STR("{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7"
+        "hcvPapiMlrwIaaPcHURo\"}]}")), 1);
+    T_EQ(verify(k, SN_STR("eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg"
+        "3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg"), NULL, &j), SN_E_UNAUTHENTICATED);
     T_CSTR(sn_diag_str(SN_E_UNAUTHENTICATED), "jwt: the payload is no JSON object");
     sn_jwt_keys_unref(k);
     sn_arena_done(&arena);
@@ -270,9 +274,12 @@ SN_TEST(jwt_keys_refused)
         {"{\"keys\":[]}", 0}, {"{}", SN_E_SYNTAX}, {"x", SN_E_SYNTAX}, {"{\"keys\":[1]}", SN_E_SYNTAX},
         {"{\"keys\":[{\"kty\":\"XX\"}]}", 0}, {"{\"keys\":[{\"kty\":\"RSA\",\"use\":\"enc\"}]}", 0},
         {"{\"keys\":[{\"kty\":\"RSA\",\"alg\":\"RSA-OAEP\"}]}", 0}, {"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"secp256k1\"}]}", 0},
-        {"{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\"}]}", SN_E_SYNTAX}, {"{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}", SN_E_INVALID_ARGUMENT},
-        {"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}]}", SN_E_SYNTAX}, {"{\"kty\":\"oct\",\"k\":\"AAAA\"}", SN_E_INVALID_ARGUMENT},
-        {"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"y\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}]}", SN_E_SYNTAX},
+        {"{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\"}]}", SN_E_SYNTAX}, {"{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e"
+            "\":\"AQAB\"}]}", SN_E_INVALID_ARGUMENT},
+        {"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}]}", SN_E_SYNTAX}, {"{\"kty\":\"oct\","
+            "\"k\":\"AAAA\"}", SN_E_INVALID_ARGUMENT},
+        {"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"y\":\"AAA"
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}]}", SN_E_SYNTAX},
         {"{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}]}", SN_E_SYNTAX}};
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         sn_test_row("%s", rows[i].json);

@@ -77,8 +77,8 @@ static void pending_finish(struct conn *c, struct pending *p, int result)
         sn_free(p); /* its caller has left */
 }
 
-/* Ends the connection and its calls. Whoever is inside the stream gets SN_E_CLOSED and sees that it is not
- * the connection's any more. */
+/* Ends the connection and its calls. Whoever is inside the stream gets SN_E_CLOSED and sees that it
+ * is not the connection's any more. */
 static void conn_cut(struct conn *c, int result)
 {
     struct sn_stream *st = c->st;
@@ -95,14 +95,16 @@ static void conn_cut(struct conn *c, int result)
 static int reply_take(struct conn *c, struct sn_str bytes)
 {
     if (bytes.ptr[0] == '>') return 0; /* a push message, to nobody here */
-    if (sn_list_empty(&c->line)) return sn_fail(SN_E_PROTOCOL, "redis %s: a reply to no command", c->r->addr);
+    if (sn_list_empty(&c->line))
+        return sn_fail(SN_E_PROTOCOL, "redis %s: a reply to no command", c->r->addr);
     struct pending *p = SN_LIST_ENTRY(c->line.next, struct pending, link);
     if (p->arena && p->result == 0) {
         struct sn_str own = sn_arena_str(p->arena, bytes);
         ssize_t n = own.ptr ? sn_resp_parse(own, p->arena, &p->rets[p->got]) : SN_E_NOMEM;
         if (n < 0) p->result = (int)n;
     }
-    /* What the caller's arena does not hold is the caller's failure; what is no RESP is the connection's. */
+    /* What the caller's arena does not hold is the caller's failure; what is no RESP is the
+     * connection's. */
     int result = p->result;
     if (++p->got == p->n) pending_finish(c, p, result);
     return result == SN_E_NOMEM ? 0 : result;
@@ -163,8 +165,8 @@ static int write_out(void *arg)
     return 0;
 }
 
-/* Whoever comes first writes for all, shielded: one caller's cancellation must not cut the others' commands in
- * the middle. Giving way lets the fibers that are ready add theirs. */
+/* Whoever comes first writes for all, shielded: one caller's cancellation must not cut the others'
+ * commands in the middle. Giving way lets the fibers that are ready add theirs. */
 static void flush(struct conn *c)
 {
     if (c->flushing) return;
@@ -181,7 +183,8 @@ static void flush(struct conn *c)
 /* ---- connecting ------------------------------------------------------------------------------ */
 
 /* Before the reader runs: one command, its reply. */
-static int ask(struct sn_stream *st, const struct sn_str *words, size_t n, struct sn_arena *a, struct sn_resp *ret)
+static int ask(struct sn_stream *st, const struct sn_str *words, size_t n, struct sn_arena *a,
+               struct sn_resp *ret)
 {
     struct sn_buf b = {0};
     struct sn_resp_scan scan = {0};
@@ -207,9 +210,12 @@ static int ask(struct sn_stream *st, const struct sn_str *words, size_t n, struc
 
 static int refused(struct sn_redis *r, const struct sn_resp *v)
 {
-    bool auth = sn_str_starts(v->str, SN_STR("WRONGPASS")) || sn_str_starts(v->str, SN_STR("NOAUTH")) ||
-                sn_str_starts(v->str, SN_STR("ERR invalid password")) || sn_str_starts(v->str, SN_STR("NOPERM"));
-    return sn_fail(auth ? SN_E_UNAUTHENTICATED : SN_E_UNAVAILABLE, "redis %s: %.*s", r->addr, SN_STR_ARG(v->str));
+    bool auth = sn_str_starts(v->str, SN_STR("WRONGPASS")) ||
+                sn_str_starts(v->str, SN_STR("NOAUTH")) ||
+                sn_str_starts(v->str, SN_STR("ERR invalid password")) ||
+                sn_str_starts(v->str, SN_STR("NOPERM"));
+    return sn_fail(auth ? SN_E_UNAUTHENTICATED : SN_E_UNAVAILABLE, "redis %s: %.*s", r->addr,
+                   SN_STR_ARG(v->str));
 }
 
 /* HELLO 3 with AUTH; a server that does not know it speaks RESP2, and AUTH by itself. */
@@ -220,8 +226,9 @@ static int greet(struct sn_redis *r, struct sn_stream *st, struct sn_arena *a)
     struct sn_str pass = sn_str_of(r->password, r->password_len);
     struct sn_str hello[5] = {SN_STR("HELLO"), SN_STR("3"), SN_STR("AUTH"), user, pass};
     int e = ask(st, hello, pass.len ? 5 : 2, a, &v);
-    if (e == 0 && v.type == SN_RESP_ERROR && (sn_str_starts(v.str, SN_STR("ERR unknown command")) ||
-                                             sn_str_starts(v.str, SN_STR("NOPROTO")))) {
+    if (e == 0 && v.type == SN_RESP_ERROR &&
+        (sn_str_starts(v.str, SN_STR("ERR unknown command")) ||
+         sn_str_starts(v.str, SN_STR("NOPROTO")))) {
         v.type = SN_RESP_STR;
         struct sn_str auth[3] = {SN_STR("AUTH"), user, pass};
         if (!r->user[0]) auth[1] = pass;
@@ -262,7 +269,8 @@ static int conn_open(struct conn *c)
 {
     struct sn_redis *r = c->r;
     int64_t now = sn_now();
-    if (now < c->retry_at_ns) return sn_fail(c->fail, "redis %s: waits before it dials again", r->addr);
+    if (now < c->retry_at_ns)
+        return sn_fail(c->fail, "redis %s: waits before it dials again", r->addr);
     int64_t prev = sn_deadline_tighten(now + r->o.connect_ns_max);
     c->w->dials++;
     struct sn_stream *st;
@@ -319,7 +327,8 @@ static int enqueue(struct conn *c, const struct sn_redis_command *commands, size
     size_t was = c->out.len;
     for (size_t i = 0; i < n; i++) {
         if (!commands[i].n || commands[i].n > WORDS_MAX)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "redis: a command of %zu words, 1 to %u are expected", commands[i].n,
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "redis: a command of %zu words, 1 to %u are expected", commands[i].n,
                            WORDS_MAX);
         int r = sn_resp_command(&c->out, commands[i].words, commands[i].n);
         if (r < 0) {
@@ -345,8 +354,8 @@ static int call_wait(struct conn *c, struct pending *p)
     return r;
 }
 
-static int call(struct sn_redis *r, const struct sn_redis_command *commands, size_t n, struct sn_arena *a,
-                struct sn_resp *rets)
+static int call(struct sn_redis *r, const struct sn_redis_command *commands, size_t n,
+                struct sn_arena *a, struct sn_resp *rets)
 {
     struct conn *c = NULL;
     int e = conn_get(r, &c);
@@ -371,19 +380,21 @@ static int call(struct sn_redis *r, const struct sn_redis_command *commands, siz
     return call_wait(c, p);
 }
 
-int sn_redis_pipeline(struct sn_redis *r, const struct sn_redis_command *commands, size_t n, struct sn_arena *a,
-                      struct sn_resp *rets)
+int sn_redis_pipeline(struct sn_redis *r, const struct sn_redis_command *commands, size_t n,
+                      struct sn_arena *a, struct sn_resp *rets)
 {
     struct worker *w = &r->workers[sn_worker_id()];
     w->calls++;
     int e = n && n <= r->o.pending_max
                 ? call(r, commands, n, a, rets)
-                : sn_fail(SN_E_INVALID_ARGUMENT, "redis: %zu commands, 1 to %u are expected", n, r->o.pending_max);
+                : sn_fail(SN_E_INVALID_ARGUMENT, "redis: %zu commands, 1 to %u are expected", n,
+                          r->o.pending_max);
     if (e < 0) w->failed++;
     return e;
 }
 
-int sn_redis_do(struct sn_redis *r, const struct sn_str *words, size_t n, struct sn_arena *a, struct sn_resp *ret)
+int sn_redis_do(struct sn_redis *r, const struct sn_str *words, size_t n, struct sn_arena *a,
+                struct sn_resp *ret)
 {
     struct sn_redis_command c = {words, n};
     return sn_redis_pipeline(r, &c, 1, a, ret);
@@ -395,7 +406,8 @@ static int script_ready(struct sn_redis_script *s)
     int none = 0;
     while (__atomic_load_n(&s->ready, __ATOMIC_ACQUIRE) != 2) {
         none = 0;
-        if (!__atomic_compare_exchange_n(&s->ready, &none, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        if (!__atomic_compare_exchange_n(&s->ready, &none, 1, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_ACQUIRE)) {
             sn_yield();
             continue;
         }
@@ -408,12 +420,13 @@ static int script_ready(struct sn_redis_script *s)
     return 0;
 }
 
-int sn_redis_eval(struct sn_redis *r, struct sn_redis_script *s, const struct sn_str *words, size_t n_keys,
-                  size_t n_words, struct sn_arena *a, struct sn_resp *ret)
+int sn_redis_eval(struct sn_redis *r, struct sn_redis_script *s, const struct sn_str *words,
+                  size_t n_keys, size_t n_words, struct sn_arena *a, struct sn_resp *ret)
 {
     int e = script_ready(s);
     if (e < 0) return e;
-    struct sn_str *all = n_words <= WORDS_MAX - 3 ? SN_ARENA_ARRAY(a, struct sn_str, n_words + 3) : NULL;
+    struct sn_str *all =
+        n_words <= WORDS_MAX - 3 ? SN_ARENA_ARRAY(a, struct sn_str, n_words + 3) : NULL;
     struct sn_str count = sn_arena_printf(a, "%zu", n_keys);
     if (!all || !count.ptr) return SN_E_NOMEM;
     all[0] = SN_STR("EVALSHA");
@@ -421,7 +434,8 @@ int sn_redis_eval(struct sn_redis *r, struct sn_redis_script *s, const struct sn
     all[2] = count;
     for (size_t i = 0; i < n_words; i++) all[3 + i] = words[i];
     e = sn_redis_do(r, all, n_words + 3, a, ret);
-    if (e < 0 || ret->type != SN_RESP_ERROR || !sn_str_starts(ret->str, SN_STR("NOSCRIPT"))) return e;
+    if (e < 0 || ret->type != SN_RESP_ERROR || !sn_str_starts(ret->str, SN_STR("NOSCRIPT")))
+        return e;
     all[0] = SN_STR("EVAL");
     all[1] = sn_str(s->text);
     return sn_redis_do(r, all, n_words + 3, a, ret);
@@ -465,7 +479,8 @@ static int init(struct sn_redis *r, const struct sn_redis_opts *o)
 int sn_redis_new(const struct sn_redis_opts *opts, struct sn_redis **ret)
 {
     if (!opts->addr || !opts->addr[0] || opts->conns > 64)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "redis: an address and at most 64 connections are expected");
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "redis: an address and at most 64 connections are expected");
     struct sn_redis *r = SN_NEW(struct sn_redis);
     if (!r) return SN_E_NOMEM;
     r->o = *opts;
@@ -499,8 +514,10 @@ static int close_all(void *arg)
     struct sn_scope_storage mem;
     struct sn_scope *s = sn_scope_begin(&mem);
     for (unsigned i = 0; i < r->n_workers; i++)
-        if (r->workers[i].n_conns && sn_scope_go_on(s, i, "redis-close", cut_all, &r->workers[i]) < 0)
-            (void)sn_shield(SN_SEC, cut_all, &r->workers[i]); /* without memory for a fiber: better than a leak */
+        if (r->workers[i].n_conns &&
+            sn_scope_go_on(s, i, "redis-close", cut_all, &r->workers[i]) < 0)
+            (void)sn_shield(SN_SEC, cut_all,
+                            &r->workers[i]); /* without memory for a fiber: better than a leak */
     sn_scope_end(s);
     return sn_waitgroup_wait(&r->readers);
 }

@@ -7,7 +7,6 @@
 
 #include "fiber/net.h"
 #include "fiber/os.h"
-#include "harness/test.h"
 #include "kit/redis.h"
 
 #define RIG_PASSWORD "open sesame"
@@ -21,9 +20,12 @@ static inline void rig_start(struct redis_rig *g)
 {
     snprintf(g->sock, sizeof(g->sock), "%s/r.sock", sn_test_tmpdir());
     snprintf(g->addr, sizeof(g->addr), "unix:%s", g->sock);
-    const char *argv[] = {"redis-server", "--port", "0", "--unixsocket", g->sock, "--requirepass", RIG_PASSWORD,
-                          "--save", "", "--appendonly", "no", NULL};
-    int r = sn_proc_start(&(struct sn_proc_opts){.argv = argv, .fds = {-1, -1, -1}, .die_with_parent = true}, &g->proc);
+    const char *argv[] = {"redis-server", "--port", "0", "--unixsocket", g->sock, "--requirepass",
+                          RIG_PASSWORD,   "--save", "",  "--appendonly", "no",    NULL};
+    int r = sn_proc_start(&(struct sn_proc_opts){.argv = argv,
+                                                 .fds = {-1, -1, -1},
+                                                 .die_with_parent = true},
+                          &g->proc);
     if (r == SN_E_NOT_FOUND) sn_test_skip("redis-server is not installed");
     T_OK(r);
     for (int i = 0; i < 500; i++) {
@@ -48,7 +50,9 @@ static inline void rig_stop(struct redis_rig *g)
 static inline struct sn_redis *rig_client(struct redis_rig *g)
 {
     struct sn_redis *r;
-    T_OK(sn_redis_new(&(struct sn_redis_opts){.addr = g->addr, .password = SN_STR(RIG_PASSWORD), .call_ns_max = 300 * SN_MS},
+    T_OK(sn_redis_new(&(struct sn_redis_opts){.addr = g->addr,
+                                              .password = SN_STR(RIG_PASSWORD),
+                                              .call_ns_max = 300 * SN_MS},
                       &r));
     return r;
 }

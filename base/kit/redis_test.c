@@ -7,6 +7,8 @@
 #include "core/alloc.h"
 #include "fiber/sim.h"
 #include "fiber/sync.h"
+#include "tests/harness/test.h"
+
 #include "kit/redis_rig_test.h"
 
 static struct redis_rig rig;

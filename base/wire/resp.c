@@ -7,27 +7,31 @@
 /* One value's head: its line, and what follows it. */
 struct head {
     char kind;
-    struct sn_str line;   /* without kind and CR LF */
-    size_t len;           /* bytes of the head with CR LF, and of the payload with its CR LF */
-    struct sn_str bulk;   /* payload of "$", "!", "=" */
+    struct sn_str line; /* without kind and CR LF */
+    size_t len;         /* bytes of the head with CR LF, and of the payload with its CR LF */
+    struct sn_str bulk; /* payload of "$", "!", "=" */
     bool null;
-    uint32_t items;       /* of an aggregate; a map's count is doubled */
+    uint32_t items; /* of an aggregate; a map's count is doubled */
 };
 
 static int bad(struct sn_str in, size_t at, const char *what)
 {
-    return sn_fail(SN_E_SYNTAX, "RESP: byte %zu, 0x%02x: %s", at, at < in.len ? (uint8_t)in.ptr[at] : 0, what);
+    return sn_fail(SN_E_SYNTAX, "RESP: byte %zu, 0x%02x: %s", at,
+                   at < in.len ? (uint8_t)in.ptr[at] : 0, what);
 }
 
 static int head_line(struct sn_str in, size_t at, struct head *h)
 {
-    const char *from = in.ptr + at, *lf = memchr(from, '\n', SN_MIN(in.len - at, SN_RESP_LINE_MAX + 3));
+    const char *from = in.ptr + at,
+               *lf = memchr(from, '\n', SN_MIN(in.len - at, SN_RESP_LINE_MAX + 3));
     if (!lf)
-        return in.len - at < SN_RESP_LINE_MAX + 3 ? SN_E_AGAIN
-                                                  : sn_fail(SN_E_TOO_LARGE, "RESP: byte %zu: a line of more than %u bytes",
-                                                            at, SN_RESP_LINE_MAX);
+        return in.len - at < SN_RESP_LINE_MAX + 3
+                   ? SN_E_AGAIN
+                   : sn_fail(SN_E_TOO_LARGE, "RESP: byte %zu: a line of more than %u bytes", at,
+                             SN_RESP_LINE_MAX);
     size_t n = (size_t)(lf - from);
-    if (!n || memchr(from, '\r', n) != lf - 1) return bad(in, at, "a line that ends in CR LF is expected");
+    if (!n || memchr(from, '\r', n) != lf - 1)
+        return bad(in, at, "a line that ends in CR LF is expected");
     if (n == 1) return bad(in, at, "a type is expected");
     h->kind = *from;
     h->line = sn_str_of(from + 1, n - 2);
@@ -38,8 +42,8 @@ static int head_line(struct sn_str in, size_t at, struct head *h)
 static int head_bulk(struct sn_str in, size_t at, struct head *h, int64_t n)
 {
     if (n > SN_RESP_BYTES_MAX)
-        return sn_fail(SN_E_TOO_LARGE, "RESP: byte %zu: a string of %lld bytes, at most %u", at, (long long)n,
-                       SN_RESP_BYTES_MAX);
+        return sn_fail(SN_E_TOO_LARGE, "RESP: byte %zu: a string of %lld bytes, at most %u", at,
+                       (long long)n, SN_RESP_BYTES_MAX);
     size_t from = at + h->len, need = (size_t)n + 2;
     if (in.len - from < need) return SN_E_AGAIN;
     if (in.ptr[from + (size_t)n] != '\r' || in.ptr[from + (size_t)n + 1] != '\n')
@@ -73,8 +77,8 @@ static int head_read(struct sn_str in, size_t at, struct head *h)
     case '~':
     case '>':
         if (n > SN_RESP_ITEMS_MAX)
-            return sn_fail(SN_E_TOO_LARGE, "RESP: byte %zu: %lld values, at most %u", at, (long long)n,
-                           SN_RESP_ITEMS_MAX);
+            return sn_fail(SN_E_TOO_LARGE, "RESP: byte %zu: %lld values, at most %u", at,
+                           (long long)n, SN_RESP_ITEMS_MAX);
         h->items = (uint32_t)n;
         return 0;
     case '+':
@@ -96,14 +100,17 @@ ssize_t sn_resp_scan(struct sn_resp_scan *s, struct sn_str in)
         struct head h;
         int r = head_read(in, s->at, &h);
         if (r == SN_E_AGAIN && in.len > SN_RESP_BYTES_MAX)
-            return sn_fail(SN_E_TOO_LARGE, "RESP: a reply of more than %u bytes", SN_RESP_BYTES_MAX);
+            return sn_fail(SN_E_TOO_LARGE, "RESP: a reply of more than %u bytes",
+                           SN_RESP_BYTES_MAX);
         if (r < 0) return r;
         s->at += h.len;
         if (++s->items > SN_RESP_ITEMS_MAX)
-            return sn_fail(SN_E_TOO_LARGE, "RESP: more than %u values in a reply", SN_RESP_ITEMS_MAX);
+            return sn_fail(SN_E_TOO_LARGE, "RESP: more than %u values in a reply",
+                           SN_RESP_ITEMS_MAX);
         if (aggregate(&h) && (h.items || h.kind == '|')) {
             if (s->depth == SN_RESP_DEPTH_MAX)
-                return sn_fail(SN_E_DEPTH, "RESP: byte %zu: nested deeper than %u", s->at, SN_RESP_DEPTH_MAX);
+                return sn_fail(SN_E_DEPTH, "RESP: byte %zu: nested deeper than %u", s->at,
+                               SN_RESP_DEPTH_MAX);
             s->left[++s->depth] = h.items;
             s->attribute[s->depth] = h.kind == '|';
             if (h.items) continue;
@@ -145,10 +152,14 @@ static int number(struct parse *p, const struct head *h, struct sn_resp *v)
         return sn_str_to_i64(t, &v->i) < 0 ? bad(p->in, p->at, "an integer is expected") : 0;
     case ',':
         v->type = SN_RESP_DOUBLE;
-        if (sn_str_eqc(t, "inf")) v->d = INFINITY;
-        else if (sn_str_eqc(t, "-inf")) v->d = -INFINITY;
-        else if (sn_str_eqc(t, "nan")) v->d = NAN;
-        else if (sn_str_to_double(t, &v->d) < 0) return bad(p->in, p->at, "a number is expected");
+        if (sn_str_eqc(t, "inf"))
+            v->d = INFINITY;
+        else if (sn_str_eqc(t, "-inf"))
+            v->d = -INFINITY;
+        else if (sn_str_eqc(t, "nan"))
+            v->d = NAN;
+        else if (sn_str_to_double(t, &v->d) < 0)
+            return bad(p->in, p->at, "a number is expected");
         return 0;
     case '#':
         v->type = SN_RESP_BOOL;
@@ -180,7 +191,8 @@ static int scalar(struct parse *p, const struct head *h, struct sn_resp *v)
         v->str = h->bulk;
         return 0;
     case '=':
-        if (h->bulk.len < 4 || h->bulk.ptr[3] != ':') return bad(p->in, p->at, "a format and ':' are expected");
+        if (h->bulk.len < 4 || h->bulk.ptr[3] != ':')
+            return bad(p->in, p->at, "a format and ':' are expected");
         v->type = SN_RESP_STR;
         v->str = sn_str_from(h->bulk, 4);
         return 0;
@@ -203,14 +215,18 @@ static int value(struct parse *p, struct sn_resp *v, unsigned depth)
         return r;
     }
     if (depth == SN_RESP_DEPTH_MAX)
-        return sn_fail(SN_E_DEPTH, "RESP: byte %zu: nested deeper than %u", p->at, SN_RESP_DEPTH_MAX);
+        return sn_fail(SN_E_DEPTH, "RESP: byte %zu: nested deeper than %u", p->at,
+                       SN_RESP_DEPTH_MAX);
     p->at += h.len;
     if (h.kind == '|') {
         struct sn_resp skip;
         for (uint32_t i = 0; i < h.items && r == 0; i++) r = value(p, &skip, depth + 1);
         return r < 0 ? r : value(p, v, depth + 1);
     }
-    v->type = h.kind == '*' ? SN_RESP_ARRAY : h.kind == '~' ? SN_RESP_SET : h.kind == '%' ? SN_RESP_MAP : SN_RESP_PUSH;
+    v->type = h.kind == '*'   ? SN_RESP_ARRAY
+              : h.kind == '~' ? SN_RESP_SET
+              : h.kind == '%' ? SN_RESP_MAP
+                              : SN_RESP_PUSH;
     v->n = h.items;
     /* A value is three bytes at least: a count beyond what is there takes no memory. */
     if (h.items > (p->in.len - p->at) / 3) return SN_E_AGAIN;
@@ -249,6 +265,7 @@ const struct sn_resp *sn_resp_find(const struct sn_resp *map, struct sn_str key)
 {
     if (map->type != SN_RESP_MAP && map->type != SN_RESP_ARRAY) return NULL;
     for (uint32_t i = 0; i + 1 < map->n; i += 2)
-        if (map->items[i].type == SN_RESP_STR && sn_str_eq(map->items[i].str, key)) return &map->items[i + 1];
+        if (map->items[i].type == SN_RESP_STR && sn_str_eq(map->items[i].str, key))
+            return &map->items[i + 1];
     return NULL;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench/govern/bench_govern.c - what a decision costs, and how the algorithms behave in a model of servers and clients;
- * bench/govern/main.go runs go-zero's own through the same model. Prints "NAME VALUE" lines.
+/* bench/govern/bench_govern.c - what a decision costs, and how the algorithms behave in a model of
+ * servers and clients; bench/govern/main.go runs go-zero's own through the same model. Prints "NAME
+ * VALUE" lines.
  *
- * The model: calls come at random (Poisson); a server has processors and a first-come queue; service times are
- * exponential. Events in a heap, a virtual clock, one thread. */
+ * The model: calls come at random (Poisson); a server has processors and a first-come queue;
+ * service times are exponential. Events in a heap, a virtual clock, one thread. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,18 +30,18 @@ static int64_t clock_ns(void)
 }
 
 #define COST_N 2000000
-#define COST(name, ...)                                                                      \
-    do {                                                                                     \
-        double best = 1e9;                                                                   \
-        for (int run = 0; run < 5; run++) {                                                  \
-            int64_t t0 = clock_ns();                                                         \
-            for (int i = 0; i < COST_N; i++) {                                               \
-                now += 10000;                                                                \
-                __VA_ARGS__;                                                                 \
-            }                                                                                \
-            best = fmin(best, (double)(clock_ns() - t0) / COST_N);                           \
-        }                                                                                    \
-        printf("cost_%s %.1f\n", name, best);                                                \
+#define COST(name, ...)                                            \
+    do {                                                           \
+        double best = 1e9;                                         \
+        for (int run = 0; run < 5; run++) {                        \
+            int64_t t0 = clock_ns();                               \
+            for (int i = 0; i < COST_N; i++) {                     \
+                now += 10000;                                      \
+                __VA_ARGS__;                                       \
+            }                                                      \
+            best = fmin(best, (double)(clock_ns() - t0) / COST_N); \
+        }                                                          \
+        printf("cost_%s %.1f\n", name, best);                      \
     } while (0)
 
 static void costs(void)
@@ -48,7 +49,8 @@ static void costs(void)
     int64_t now = SN_HOUR;
     struct sn_gov_breaker b = {0};
     COST("breaker", {
-        if (sn_gov_breaker_allow(&b, now, sn_rand_u64(&rnd))) sn_gov_breaker_mark(&b, now, now, true);
+        if (sn_gov_breaker_allow(&b, now, sn_rand_u64(&rnd)))
+            sn_gov_breaker_mark(&b, now, now, true);
     });
     struct sn_gov_shed s;
     sn_gov_shed_init(&s, NULL);
@@ -65,9 +67,12 @@ static void costs(void)
     static const char *const policies[] = {"p2c", "wrr", "ring", "maglev"};
     for (int k = 0; k < 4; k++) {
         struct sn_gov_balance_opts o = {.policy = (enum sn_gov_policy)k, .slow_start_ns = -1};
-        if (sn_gov_picker_new(&o, 1, &p) < 0 || sn_gov_picker_update(p, specs, 10, now) < 0) exit(1);
+        if (sn_gov_picker_new(&o, 1, &p) < 0 || sn_gov_picker_update(p, specs, 10, now) < 0)
+            exit(1);
         COST(policies[k], {
-            struct sn_gov_ask a = {.now_ns = now, .rnd = sn_rand_u64(&rnd), .hash = sn_rand_u64(&rnd)};
+            struct sn_gov_ask a = {.now_ns = now,
+                                   .rnd = sn_rand_u64(&rnd),
+                                   .hash = sn_rand_u64(&rnd)};
             struct sn_gov_endpoint *ep;
             if (sn_gov_pick(p, &a, &ep) == 0) sn_gov_done(p, ep, now, now + 2000000, SN_GOV_OK);
         });
@@ -133,7 +138,8 @@ static void model_reset(uint64_t seed, int n, int processors, int64_t service_ns
     while (sn_heap_peek(&heap)) event_free(SN_CONTAINER_OF(sn_heap_pop(&heap), struct event, node));
     heap.less = sooner;
     memset(servers, 0, sizeof(servers));
-    for (int i = 0; i < n; i++) servers[i] = (struct server){.processors = processors, .service_ns = service_ns};
+    for (int i = 0; i < n; i++)
+        servers[i] = (struct server){.processors = processors, .service_ns = service_ns};
     now_ns = SN_HOUR;
 }
 
@@ -160,7 +166,8 @@ static void arrive(struct server *s, struct event *e)
         s->first = e;
     s->last = e;
 }
-/* The next in line; `expired` (or NULL) takes those that waited longer than the handler's deadline. */
+/* The next in line; `expired` (or NULL) takes those that waited longer than the handler's deadline.
+ */
 #define DEADLINE_NS (3 * SN_SEC)
 static void leave(struct server *s, void (*expired)(struct event *e))
 {
@@ -175,14 +182,16 @@ static void leave(struct server *s, void (*expired)(struct event *e))
     }
 }
 
-/* ---- one of ten hangs or refuses -------------------------------------------------------------- */
+/* ---- one of ten hangs or refuses --------------------------------------------------------------
+ */
 
 struct outcome {
     unsigned calls, bad;
     int64_t last_bad_ns;
 };
 
-/* Calls at 500 a second to ten servers of two processors and 5 ms; after 5 s number 3 changes its mood for 20 s. */
+/* Calls at 500 a second to ten servers of two processors and 5 ms; after 5 s number 3 changes its
+ * mood for 20 s. */
 static void ejection(enum mood mood, uint64_t seed, struct outcome *ret)
 {
     model_reset(seed, 10, 2, 5 * SN_MS);
@@ -234,14 +243,16 @@ static void ejection(enum mood mood, uint64_t seed, struct outcome *ret)
     sn_gov_picker_free(p);
 }
 
-/* ---- breaker ---------------------------------------------------------------------------------- */
+/* ---- breaker ----------------------------------------------------------------------------------
+ */
 
 /* 300 calls a second; 60 s of outage in which calls fail after fail_ns. */
 static void outage(int64_t fail_ns, uint64_t seed, double *ret_sent, double *ret_back_ms)
 {
     model_reset(seed, 1, 64, 2 * SN_MS);
     struct sn_gov_breaker b = {0};
-    int64_t from = now_ns + 10 * SN_SEC, to = from + 60 * SN_SEC, end = to + 60 * SN_SEC, last_drop = to;
+    int64_t from = now_ns + 10 * SN_SEC, to = from + 60 * SN_SEC, end = to + 60 * SN_SEC,
+            last_drop = to;
     event_new(ARRIVE, now_ns);
     struct sn_heap_node *node;
     while ((node = sn_heap_pop(&heap))) {
@@ -253,7 +264,8 @@ static void outage(int64_t fail_ns, uint64_t seed, double *ret_sent, double *ret
             if (sn_gov_breaker_allow(&b, now_ns, sn_rand_u64(&rnd))) {
                 /* The first 12 s are how long it takes to notice. */
                 if (down && now_ns > from + 12 * SN_SEC) *ret_sent += 1;
-                struct event *f = event_new(down ? EXPIRE : FINISH, now_ns + (down ? fail_ns : exponential(2e6)));
+                struct event *f =
+                    event_new(down ? EXPIRE : FINISH, now_ns + (down ? fail_ns : exponential(2e6)));
                 f->start = now_ns;
             } else if (now_ns >= to) {
                 last_drop = now_ns;
@@ -266,7 +278,8 @@ static void outage(int64_t fail_ns, uint64_t seed, double *ret_sent, double *ret
     *ret_back_ms += (double)(last_drop - to) / SN_MS;
 }
 
-/* ---- overload --------------------------------------------------------------------------------- */
+/* ---- overload ---------------------------------------------------------------------------------
+ */
 
 static struct sn_gov_shed shed;
 static void shed_expired(struct event *e)
@@ -275,8 +288,9 @@ static void shed_expired(struct event *e)
     event_free(e);
 }
 
-/* One server at five times what it can do; clients give up after ten times the mean service time, which the server does
- * not see; its own deadline of 3 s ends what still waits. Goodput of the last 20 of 40 s over the capacity. */
+/* One server at five times what it can do; clients give up after ten times the mean service time,
+ * which the server does not see; its own deadline of 3 s ends what still waits. Goodput of the last
+ * 20 of 40 s over the capacity. */
 static double overload(int64_t service_ns, int processors, uint64_t seed)
 {
     model_reset(seed, 1, processors, service_ns);
@@ -299,7 +313,9 @@ static double overload(int64_t service_ns, int processors, uint64_t seed)
             if (now_ns < end) event_new(TICK, now_ns + 250 * SN_MS);
             event_free(e);
         } else if (e->kind == ARRIVE) {
-            if (now_ns < end) event_new(ARRIVE, now_ns + exponential(SN_SEC / (capacity * (now_ns < hot ? 0.6 : 5))));
+            if (now_ns < end)
+                event_new(ARRIVE,
+                          now_ns + exponential(SN_SEC / (capacity * (now_ns < hot ? 0.6 : 5))));
             if (sn_gov_shed_enter(&shed, now_ns)) {
                 e->start = now_ns;
                 arrive(s, e);
@@ -309,7 +325,8 @@ static double overload(int64_t service_ns, int processors, uint64_t seed)
         } else {
             sn_gov_shed_leave(&shed, e->start, now_ns, true);
             leave(s, shed_expired);
-            if (now_ns >= end - 20 * SN_SEC && now_ns < end && now_ns - e->start <= 10 * service_ns) good++;
+            if (now_ns >= end - 20 * SN_SEC && now_ns < end && now_ns - e->start <= 10 * service_ns)
+                good++;
             event_free(e);
         }
     }
@@ -333,8 +350,10 @@ int main(int argc, char **argv)
         slow += overload(10 * SN_MS, 4, (uint64_t)i + 1) / 3;
         fast += overload(500 * SN_US, 2, (uint64_t)i + 1) / 3;
     }
-    printf("stuck_errors %.1f\nrefusing_errors %.1f\n", (double)stuck.bad / seeds, (double)refusing.bad / seeds);
-    printf("outage_sent_per_s %.2f\noutage_sent_timeouts_per_s %.2f\n", sent[0] / seeds / 48, sent[1] / seeds / 48);
+    printf("stuck_errors %.1f\nrefusing_errors %.1f\n", (double)stuck.bad / seeds,
+           (double)refusing.bad / seeds);
+    printf("outage_sent_per_s %.2f\noutage_sent_timeouts_per_s %.2f\n", sent[0] / seeds / 48,
+           sent[1] / seeds / 48);
     printf("recovery_ms %.0f\nrecovery_timeouts_ms %.0f\n", back[0] / seeds, back[1] / seeds);
     printf("goodput_10ms %.3f\ngoodput_500us %.3f\n", slow, fast);
     return 0;

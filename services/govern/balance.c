@@ -12,7 +12,8 @@
 /* One that only fails costs a thousand times what it would: more than any slow one. */
 #define SUCCESS_MIN 0.001
 
-int sn_gov_picker_new(const struct sn_gov_balance_opts *opts, uint32_t slots, struct sn_gov_picker **ret)
+int sn_gov_picker_new(const struct sn_gov_balance_opts *opts, uint32_t slots,
+                      struct sn_gov_picker **ret)
 {
     if (!slots || slots > 4096)
         return sn_fail(SN_E_INVALID_ARGUMENT, "picker: %u slots, 1 to 4096 are expected", slots);
@@ -48,8 +49,8 @@ void sn_gov_picker_free(struct sn_gov_picker *p)
 
 /* ---- the snapshot ---------------------------------------------------------------------------- */
 
-/* A reader makes its turn odd before it loads the set; who replaced the set waits for each turn that was odd
- * then to move on. Both are sequentially consistent, so one of them sees the other. */
+/* A reader makes its turn odd before it loads the set; who replaced the set waits for each turn
+ * that was odd then to move on. Both are sequentially consistent, so one of them sees the other. */
 static struct gov_set *set_enter(struct sn_gov_picker *p, uint32_t slot)
 {
     struct gov_slot *s = &p->slots[slot];
@@ -64,8 +65,8 @@ static void set_leave(struct sn_gov_picker *p, uint32_t slot)
     __atomic_store_n(&s->turn, s->turn + 1, __ATOMIC_RELEASE);
 }
 
-int sn_gov_picker_update(struct sn_gov_picker *p, const struct sn_gov_endpoint_spec *specs, size_t n,
-                         int64_t now_ns)
+int sn_gov_picker_update(struct sn_gov_picker *p, const struct sn_gov_endpoint_spec *specs,
+                         size_t n, int64_t now_ns)
 {
     struct gov_set *fresh, *old = p->set;
     int r = gov_set_new(p, specs, n, old, now_ns, &fresh);
@@ -73,7 +74,8 @@ int sn_gov_picker_update(struct sn_gov_picker *p, const struct sn_gov_endpoint_s
     __atomic_store_n(&p->set, fresh, __ATOMIC_SEQ_CST);
     for (uint32_t i = 0; i < p->n_slots; i++) {
         uint64_t seen = __atomic_load_n(&p->slots[i].turn, __ATOMIC_SEQ_CST);
-        for (unsigned spins = 1; seen & 1 && __atomic_load_n(&p->slots[i].turn, __ATOMIC_ACQUIRE) == seen; spins++)
+        for (unsigned spins = 1;
+             seen & 1 && __atomic_load_n(&p->slots[i].turn, __ATOMIC_ACQUIRE) == seen; spins++)
             if (spins % 1024 == 0) sched_yield(); /* its thread lost the processor in between */
     }
     gov_set_free(old);
@@ -101,8 +103,8 @@ static bool usable(const struct sn_gov_ask *k, const struct sn_gov_endpoint *ep,
     return panic || !LOAD(&ep->down);
 }
 
-/* Nobody would learn that the loser is well again (or faster now) if it were never asked. Not while a
- * call is on its way there: that one will tell. */
+/* Nobody would learn that the loser is well again (or faster now) if it were never asked. Not while
+ * a call is on its way there: that one will tell. */
 static bool force(struct sn_gov_endpoint *ep, int64_t now)
 {
     int64_t at = LOAD(&ep->picked_at_ns), gap = LOAD(&ep->force_ns);
@@ -115,6 +117,18 @@ static bool force(struct sn_gov_endpoint *ep, int64_t now)
     return true;
 }
 
+struct sn_gov_endpoint *sn_gov_better(struct sn_gov_endpoint *a, struct sn_gov_endpoint *b,
+                                      int64_t now_ns, int64_t slow_start_ns)
+{
+    if (sn_gov_endpoint_cost(b, now_ns, slow_start_ns) <
+        sn_gov_endpoint_cost(a, now_ns, slow_start_ns)) {
+        struct sn_gov_endpoint *t = a;
+        a = b;
+        b = t;
+    }
+    return force(b, now_ns) ? b : a;
+}
+
 static struct sn_gov_endpoint *pick_p2c(const struct sn_gov_picker *p, const struct gov_set *s,
                                         const struct sn_gov_ask *k, bool panic)
 {
@@ -125,7 +139,8 @@ static struct sn_gov_endpoint *pick_p2c(const struct sn_gov_picker *p, const str
     for (int i = 0; i < DRAWS && !b; i++) {
         rnd = rnd * 6364136223846793005ull + 1442695040888963407ull;
         /* A zone without anybody usable: the other one, before anybody is asked twice. */
-        if (i == DRAWS / 2 && !a && s->far.n_schedule && s->near.n_schedule) t = near ? &s->far : &s->near;
+        if (i == DRAWS / 2 && !a && s->far.n_schedule && s->near.n_schedule)
+            t = near ? &s->far : &s->near;
         struct sn_gov_endpoint *ep = s->eps[t->schedule[(rnd >> 32) * t->n_schedule >> 32]];
         if (!usable(k, ep, panic)) continue;
         if (!a)
@@ -133,19 +148,12 @@ static struct sn_gov_endpoint *pick_p2c(const struct sn_gov_picker *p, const str
         else if (ep != a)
             b = ep;
     }
-    if (!a || !b) return a;
-    double x = sn_gov_endpoint_cost(a, k->now_ns, p->opts.slow_start_ns);
-    double y = sn_gov_endpoint_cost(b, k->now_ns, p->opts.slow_start_ns);
-    if (y < x) {
-        struct sn_gov_endpoint *t2 = a;
-        a = b;
-        b = t2;
-    }
-    return force(b, k->now_ns) ? b : a;
+    return a && b ? sn_gov_better(a, b, k->now_ns, p->opts.slow_start_ns) : a;
 }
 
-/* Static stride: call number k looks at endpoint k mod n in generation k / n, and skips it in the share
- * of the generations that its weight falls short of the greatest. The heaviest is never skipped. */
+/* Static stride: call number k looks at endpoint k mod n in generation k / n, and skips it in the
+ * share of the generations that its weight falls short of the greatest. The heaviest is never
+ * skipped. */
 static struct sn_gov_endpoint *pick_wrr(struct sn_gov_picker *p, struct gov_set *s,
                                         const struct sn_gov_ask *k, bool panic)
 {
@@ -175,9 +183,11 @@ static struct sn_gov_endpoint *pick_hash(const struct sn_gov_picker *p, const st
                                          const struct sn_gov_ask *k, bool panic)
 {
     uint32_t size = s->ring ? s->n_ring : SN_SPREAD_MAGLEV;
-    uint32_t at = s->ring ? sn_spread_ring_find(s->ring, size, k->hash) : (uint32_t)(k->hash % size);
+    uint32_t at =
+        s->ring ? sn_spread_ring_find(s->ring, size, k->hash) : (uint32_t)(k->hash % size);
     struct sn_gov_endpoint *spare = NULL;
-    /* 8 places per endpoint pass nearly all of them; a key that finds all full goes to its first. */
+    /* 8 places per endpoint pass nearly all of them; a key that finds all full goes to its first.
+     */
     for (uint32_t i = 0; i < 8 * s->n + 8 && i < size; i++) {
         uint32_t place = (at + i) % size, e = s->ring ? s->ring[place].index : s->maglev[place];
         if (!usable(k, s->eps[e], panic)) continue;
@@ -213,8 +223,9 @@ int sn_gov_pick(struct sn_gov_picker *p, const struct sn_gov_ask *ask, struct sn
         return SN_E_UNAVAILABLE;
     }
     struct sn_gov_endpoint *ep = pick_by_policy(p, s, ask, false);
-    if (SN_UNLIKELY(!ep)) ep = pick_by_policy(p, s, ask, true); /* all down: a guess beats a sure refusal */
-    if (SN_UNLIKELY(!ep)) {                                    /* all tried */
+    if (SN_UNLIKELY(!ep))
+        ep = pick_by_policy(p, s, ask, true); /* all down: a guess beats a sure refusal */
+    if (SN_UNLIKELY(!ep)) {                   /* all tried */
         struct sn_gov_ask again = *ask;
         again.n_tried = 0;
         ep = pick_by_policy(p, s, &again, false);
@@ -222,9 +233,8 @@ int sn_gov_pick(struct sn_gov_picker *p, const struct sn_gov_ask *ask, struct sn
     }
     ADD(&ep->refs, 1);
     set_leave(p, ask->slot);
-    sn_latency_begin(&ep->latency, ask->now_ns);
+    sn_gov_endpoint_begin(ep, ask->now_ns);
     if (p->opts.policy >= SN_GOV_RING) ADD(&p->inflight, 1);
-    STORE(&ep->picked_at_ns, ask->now_ns);
     *ret = ep;
     return 0;
 }
@@ -240,18 +250,30 @@ static void success_add(struct sn_gov_endpoint *ep, bool ok, int64_t dt)
         return;
     }
     if (SN_LIKELY(old == SN_GOV_ONE)) return;
-    /* One good answer after a while of silence is a quarter of the way back; many fast ones are one. */
+    /* One good answer after a while of silence is a quarter of the way back; many fast ones are
+     * one. */
     double back = SN_MIN((double)dt / (double)(SN_LATENCY_TAU_NS + dt), 0.25);
     double now = (double)old + (SN_GOV_ONE - (double)old) * back;
     STORE(&ep->success, now > SN_GOV_ONE * 0.99 ? SN_GOV_ONE : (uint32_t)now + 1);
     STORE(&ep->force_ns, SN_GOV_FORCE_NS);
 }
 
-void sn_gov_done(struct sn_gov_picker *p, struct sn_gov_endpoint *ep, int64_t start_ns, int64_t now_ns,
-                 enum sn_gov_result result)
+void sn_gov_endpoint_reset(struct sn_gov_endpoint *ep)
+{
+    ep->success = SN_GOV_ONE;
+    ep->force_ns = SN_GOV_FORCE_NS;
+}
+
+void sn_gov_endpoint_begin(struct sn_gov_endpoint *ep, int64_t start_ns)
+{
+    sn_latency_begin(&ep->latency, start_ns);
+    STORE(&ep->picked_at_ns, start_ns);
+}
+
+void sn_gov_endpoint_end(struct sn_gov_endpoint *ep, int64_t start_ns, int64_t now_ns,
+                         enum sn_gov_result result)
 {
     sn_latency_end(&ep->latency, start_ns);
-    if (p->opts.policy >= SN_GOV_RING) ADD(&p->inflight, -1);
     int64_t dt = now_ns - LOAD(&ep->latency.ewma_at_ns);
     if (result == SN_GOV_OK) {
         success_add(ep, true, SN_MAX(dt, 0));
@@ -262,6 +284,13 @@ void sn_gov_done(struct sn_gov_picker *p, struct sn_gov_endpoint *ep, int64_t st
         int64_t old = LOAD(&ep->latency.ewma_ns), rtt = now_ns - start_ns;
         if (rtt > old) sn_latency_add(&ep->latency, rtt, now_ns);
     }
+}
+
+void sn_gov_done(struct sn_gov_picker *p, struct sn_gov_endpoint *ep, int64_t start_ns,
+                 int64_t now_ns, enum sn_gov_result result)
+{
+    if (p->opts.policy >= SN_GOV_RING) ADD(&p->inflight, -1);
+    sn_gov_endpoint_end(ep, start_ns, now_ns, result);
     gov_endpoint_unref(ep);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* govern/balance.h - which instance gets the next call. Sans-I/O: time comes in as a number, randomness
- * as 64 bits; a decision allocates nothing and takes no lock.
+/* govern/balance.h - which instance gets the next call. Sans-I/O: time comes in as a number,
+ * randomness as 64 bits; a decision allocates nothing and takes no lock.
  *
  * A set is an immutable snapshot of endpoints with the tables of its policy; a picker holds the
  * present one and publishes the next with one store. Endpoints outlive sets: a new set takes over
@@ -8,22 +8,26 @@
  *
  * Policies
  *   P2C      two candidates drawn by weight; the one with the lower cost. Cost = expected wait
- *            (core/latency.h: peak-sensitive EWMA, tau 600 ms, or the age of what is in flight) times
- *            the queue, divided by the success rate (halved by a failure, tau 600 ms back up), and by the
- *            share during slow start. The loser is picked by force when it was not picked for 1 s and
- *            nothing is in flight there, or a better one would never be found out; after a failed
- *            forced pick the next comes twice as late, up to 10 s.
+ *            (core/latency.h: peak-sensitive EWMA, tau 600 ms, or the age of what is in flight)
+ *            times the queue, over the success rate (halved by a failure, tau 600 ms back up) and
+ *            the share during slow start. The loser is picked by force when it was not picked for
+ *            1 s and nothing is in flight there, or a better one would never be found out; after
+ *            a failed forced pick the next comes twice as late, up to 10 s.
  *   WRR      exact shares by weight without shared state but one counter (a static stride). With
  *            load_reports the weights follow the endpoints' ORCA reports: qps / (utilization +
  *            penalty * eps / qps), from 10 s after the first report until 3 min after the last.
  *   RING     hash ring with bounded loads: an endpoint over 1.25 times the average passes a key on.
  *   MAGLEV   the same over a Maglev table: O(1) look-up, the most even shares.
- * Zones (P2C): candidates come from the picker's own zone with the probability that its share of the
- * endpoints allows, so that a small zone is not overrun; 1 where endpoints and clients are spread alike.
- * Subsets: with subset_size each client number uses its own subset (sn_spread_subset), all evenly loaded.
  *
- * Sources: go-zero and Kratos p2c (constants), gRFC A58 (load reports), V. Mirrokni et al. "Consistent
- * Hashing with Bounded Loads" (2016), Envoy's zone aware routing, SRE book chapter 20. */
+ * Zones (P2C): candidates come from the picker's own zone with the probability that its share of
+ * the endpoints allows, so that a small zone is not overrun; 1 where endpoints and clients are
+ * spread alike.
+ *
+ * Subsets: with subset_size each client number uses its own subset (sn_spread_subset), all evenly
+ * loaded.
+ *
+ * Sources: go-zero and Kratos p2c (constants), gRFC A58 (load reports), V. Mirrokni et al.
+ * "Consistent Hashing with Bounded Loads" (2016), Envoy's zone aware routing, SRE book chapter 20. */
 #pragma once
 #include "core/base.h"
 #include "core/latency.h"
@@ -68,12 +72,13 @@ struct sn_gov_endpoint_spec {
 struct sn_gov_balance_opts {
     enum sn_gov_policy policy;
     struct sn_str zone;        /* the client's own; empty: zones do not matter */
-    double zone_clients_share; /* of all clients those in this zone; 0 = the zone's share of endpoints */
+    double zone_clients_share; /* of all clients those in this zone; 0 = the zone's share of
+                                  endpoints */
     uint32_t subset_size;      /* 0 = all */
     uint64_t subset_client;    /* this client's number */
     bool load_reports;         /* WRR: follow ORCA reports */
     int64_t slow_start_ns;     /* 0 = SN_GOV_SLOW_START_NS; -1 = none */
-    double bound;              /* RING, MAGLEV: load over the average at which keys move on; 0 = 1.25 */
+    double bound; /* RING, MAGLEV: load over the average at which keys move on; 0 = 1.25 */
 };
 
 struct sn_gov_picker;
@@ -83,20 +88,20 @@ int sn_gov_picker_new(const struct sn_gov_balance_opts *opts, uint32_t slots,
                       struct sn_gov_picker **ret) SN_MUST_CHECK;
 /* sn_gov_picker_free - every pick must be done. NULL is accepted. */
 void sn_gov_picker_free(struct sn_gov_picker *p);
-/* sn_gov_picker_update - publishes a new set of endpoints; n may be 0. Addresses that were there keep
- * their state; new ones in a running set start slowly with the others' average latency.
+/* sn_gov_picker_update - publishes a new set of endpoints; n may be 0. Addresses that were there
+ * keep their state; new ones in a running set start slowly with the others' average latency.
  * Returns 0, SN_E_INVALID_ARGUMENT (over SN_GOV_ENDPOINTS_MAX, an address twice, an empty one),
  * SN_E_NOMEM: then the old set stays. Context: one at a time; spins until picks that run now
  * (nanoseconds) are through. */
-int sn_gov_picker_update(struct sn_gov_picker *p, const struct sn_gov_endpoint_spec *specs, size_t n,
-                         int64_t now_ns) SN_MUST_CHECK;
+int sn_gov_picker_update(struct sn_gov_picker *p, const struct sn_gov_endpoint_spec *specs,
+                         size_t n, int64_t now_ns) SN_MUST_CHECK;
 
 #define SN_GOV_TRIED_MAX 8u
 struct sn_gov_ask {
-    uint32_t slot;   /* the calling worker */
+    uint32_t slot; /* the calling worker */
     int64_t now_ns;
-    uint64_t rnd;    /* 64 random bits */
-    uint64_t hash;   /* of the call's key: RING, MAGLEV */
+    uint64_t rnd;          /* 64 random bits */
+    uint64_t hash;         /* of the call's key: RING, MAGLEV */
     const uint64_t *tried; /* keys of endpoints to avoid while another is there */
     uint32_t n_tried;
 };
@@ -105,9 +110,10 @@ struct sn_gov_ask {
  * Context: one caller per slot at a time; never suspends. */
 int sn_gov_pick(struct sn_gov_picker *p, const struct sn_gov_ask *ask,
                 struct sn_gov_endpoint **ret) SN_MUST_CHECK;
-/* sn_gov_done - ends the attempt that began at start_ns. ABANDONED (the caller left) counts neither way. */
-void sn_gov_done(struct sn_gov_picker *p, struct sn_gov_endpoint *ep, int64_t start_ns, int64_t now_ns,
-                 enum sn_gov_result result);
+/* sn_gov_done - ends the attempt that began at start_ns. ABANDONED (the caller left) counts neither
+ * way. */
+void sn_gov_done(struct sn_gov_picker *p, struct sn_gov_endpoint *ep, int64_t start_ns,
+                 int64_t now_ns, enum sn_gov_result result);
 /* sn_gov_endpoint_health - a check's or the registry's word. Up again means slow start. */
 void sn_gov_endpoint_health(struct sn_gov_endpoint *ep, bool up, int64_t now_ns);
 /* sn_gov_endpoint_report - an ORCA load report; penalty as gRFC A58 (default 1).
@@ -115,8 +121,19 @@ void sn_gov_endpoint_health(struct sn_gov_endpoint *ep, bool up, int64_t now_ns)
 void sn_gov_endpoint_report(struct sn_gov_endpoint *ep, double utilization, double qps, double eps,
                             double penalty, int64_t now_ns);
 /* sn_gov_endpoint_cost - what P2C compares. */
-double sn_gov_endpoint_cost(const struct sn_gov_endpoint *ep, int64_t now_ns, int64_t slow_start_ns);
-/* sn_gov_picker_each - calls fn for each endpoint of the present set. Context: as sn_gov_pick, slot is
- * the caller's; fn must not suspend. */
+double sn_gov_endpoint_cost(const struct sn_gov_endpoint *ep, int64_t now_ns,
+                            int64_t slow_start_ns);
+/* For balancers that keep their own lists (govern/grpc.c): P2C's pieces on endpoints of theirs.
+ * sn_gov_endpoint_reset - a zeroed endpoint is ready for use. sn_gov_better - of two candidates the
+ * one to ask; may be the worse one, by force. sn_gov_endpoint_begin, _end - bracket an attempt;
+ * start_ns is the same in both. */
+void sn_gov_endpoint_reset(struct sn_gov_endpoint *ep);
+struct sn_gov_endpoint *sn_gov_better(struct sn_gov_endpoint *a, struct sn_gov_endpoint *b,
+                                      int64_t now_ns, int64_t slow_start_ns);
+void sn_gov_endpoint_begin(struct sn_gov_endpoint *ep, int64_t start_ns);
+void sn_gov_endpoint_end(struct sn_gov_endpoint *ep, int64_t start_ns, int64_t now_ns,
+                         enum sn_gov_result result);
+/* sn_gov_picker_each - calls fn for each endpoint of the present set. Context: as sn_gov_pick, slot
+ * is the caller's; fn must not suspend. */
 void sn_gov_picker_each(struct sn_gov_picker *p, uint32_t slot,
                         void (*fn)(struct sn_gov_endpoint *ep, void *arg), void *arg);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* govern/balance_int.h - sets and pickers, for balance.c (choosing) and balance_set.c (building). */
+/* govern/balance_int.h - sets and pickers, for balance.c (choosing) and balance_set.c (building).
+ */
 #pragma once
 #include "govern/balance.h"
 

@@ -29,8 +29,7 @@ static struct sn_gov_endpoint *endpoint_new(const struct sn_gov_endpoint_spec *s
     memset(ep, 0, sizeof(*ep));
     ep->refs = 1;
     ep->key = key;
-    ep->success = SN_GOV_ONE;
-    ep->force_ns = SN_GOV_FORCE_NS;
+    sn_gov_endpoint_reset(ep);
     ep->addr = copy_str(spec->addr);
     ep->zone = copy_str(spec->zone);
     if (ep->addr && ep->zone) return ep;
@@ -58,10 +57,11 @@ static int endpoint_add(struct gov_set *s, const struct sn_gov_endpoint_spec *sp
 {
     struct sn_gov_endpoint *ep = find(old, spec->addr, old->n);
     if (!spec->addr.len || find(s, spec->addr, s->n) || spec->weight > 1000000)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "endpoint %u, '%.*s': %s", s->n, SN_STR_ARG(spec->addr),
-                       !spec->addr.len           ? "an address is expected"
+        return sn_fail(SN_E_INVALID_ARGUMENT, "endpoint %u, '%.*s': %s", s->n,
+                       SN_STR_ARG(spec->addr),
+                       !spec->addr.len          ? "an address is expected"
                        : spec->weight > 1000000 ? "a weight of at most 1000000 is expected"
-                                                 : "listed twice");
+                                                : "listed twice");
     bool same = ep && sn_str_eqc(spec->zone, ep->zone);
     if (same) {
         ADD(&ep->refs, 1);
@@ -84,7 +84,8 @@ static int tier_build(struct gov_set *s, struct gov_tier *t, const char *zone, b
 {
     uint64_t w[SN_GOV_ENDPOINTS_MAX / 4], *ws = w; /* 2 KiB; larger sets from the heap */
     uint16_t *index SN_CLEANUP(sn_freep) = SN_NEW_ARRAY(uint16_t, s->n);
-    uint64_t *heap SN_CLEANUP(sn_freep) = s->n > SN_COUNT_OF(w) ? SN_NEW_ARRAY(uint64_t, s->n) : NULL;
+    uint64_t *heap SN_CLEANUP(sn_freep) =
+        s->n > SN_COUNT_OF(w) ? SN_NEW_ARRAY(uint64_t, s->n) : NULL;
     if (s->n > SN_COUNT_OF(w)) ws = heap;
     if (!index || !ws) return SN_E_NOMEM;
     size_t n = 0;
@@ -169,7 +170,8 @@ static int tables_build(struct gov_set *s, const struct sn_gov_picker *p, int64_
         return r;
     }
     s->maglev = SN_NEW_ARRAY(uint16_t, SN_SPREAD_MAGLEV);
-    return s->maglev ? sn_spread_maglev(keys, s->weights, s->n, s->maglev, SN_SPREAD_MAGLEV) : SN_E_NOMEM;
+    return s->maglev ? sn_spread_maglev(keys, s->weights, s->n, s->maglev, SN_SPREAD_MAGLEV)
+                     : SN_E_NOMEM;
 }
 
 int gov_set_new(const struct sn_gov_picker *p, const struct sn_gov_endpoint_spec *specs, size_t n,
@@ -185,7 +187,8 @@ int gov_set_new(const struct sn_gov_picker *p, const struct sn_gov_endpoint_spec
     if (r == 0 && n) {
         s->eps = SN_NEW_ARRAY(struct sn_gov_endpoint *, n);
         s->weights = SN_NEW_ARRAY(uint64_t, n);
-        r = s->eps && s->weights ? sn_spread_subset(p->opts.subset_client, n, size, pick) : SN_E_NOMEM;
+        r = s->eps && s->weights ? sn_spread_subset(p->opts.subset_client, n, size, pick)
+                                 : SN_E_NOMEM;
         for (size_t i = 0; r >= 0 && i < size; i++) r = endpoint_add(s, &specs[pick[i]], old, now);
         if (r >= 0) r = tables_build(s, p, now);
     }

@@ -52,7 +52,7 @@ static struct sn_gov_endpoint *pick(struct rig *r, uint64_t hash, const uint64_t
     return ep;
 }
 
-static size_t index_of(const struct sn_gov_endpoint *ep) { return (size_t)atoi(ep->addr + 1); }
+static size_t index_of(const struct sn_gov_endpoint *ep) { return (size_t)strtoul(ep->addr + 1, NULL, 10); }
 
 static size_t call(struct rig *r, int64_t took, enum sn_gov_result result)
 {

@@ -15,7 +15,8 @@ static void prepare(struct sn_gov_breaker *b)
 {
     /* All who come first write the same values. */
     STORE(&b->w.n, SN_GOV_BREAKER_BUCKETS);
-    __atomic_store_n(&b->w.width_ns, SN_GOV_BREAKER_SPAN_NS / SN_GOV_BREAKER_BUCKETS, __ATOMIC_RELEASE);
+    __atomic_store_n(&b->w.width_ns, SN_GOV_BREAKER_SPAN_NS / SN_GOV_BREAKER_BUCKETS,
+                     __ATOMIC_RELEASE);
 }
 
 static SN_ALWAYS_INLINE void ready(struct sn_gov_breaker *b)
@@ -29,14 +30,15 @@ static uint32_t failures_at(const struct sn_gov_breaker *b, uint64_t bucket)
     return v >> 16 == bucket ? (uint32_t)(v & 0xffff) : 0;
 }
 
-/* The latest buckets in a row with failures only (hopeless), and with none at all (clean). Buckets in
- * which nothing was answered are passed over. */
+/* The latest buckets in a row with failures only (hopeless), and with none at all (clean). Buckets
+ * in which nothing was answered are passed over. */
 static void trail(const struct sn_gov_breaker *b, uint64_t head, unsigned *ret_hopeless,
                   unsigned *ret_clean)
 {
     unsigned hopeless = 0, clean = 0;
     for (uint32_t i = 0; i < SN_GOV_BREAKER_BUCKETS && i <= head; i++) {
-        uint32_t failed = failures_at(b, head - i), ok = sn_gov_lo(sn_gov_window_at(&b->w, head, i));
+        uint32_t failed = failures_at(b, head - i),
+                 ok = sn_gov_lo(sn_gov_window_at(&b->w, head, i));
         if (!failed && !ok) continue;
         if (failed && !ok && !clean)
             hopeless++;
@@ -49,7 +51,8 @@ static void trail(const struct sn_gov_breaker *b, uint64_t head, unsigned *ret_h
     *ret_clean = clean;
 }
 
-/* How far calls outnumber what the accepted ones allow, at the least strict K: > 0 needs a closer look. */
+/* How far calls outnumber what the accepted ones allow, at the least strict K: > 0 needs a closer
+ * look. */
 static double excess(uint64_t sum, double k)
 {
     return (double)sn_gov_hi(sum) - SN_GOV_BREAKER_PROTECT - k * (double)sn_gov_lo(sum);
@@ -74,12 +77,14 @@ double sn_gov_breaker_ratio(struct sn_gov_breaker *b, int64_t now_ns)
     return ratio(b, sn_gov_window_sum(&b->w), now_ns);
 }
 
-/* A call that passes although the ratio says no: the probe, or one that a good answer has granted. */
+/* A call that passes although the ratio says no: the probe, or one that a good answer has granted.
+ */
 static bool passes_by_force(struct sn_gov_breaker *b, int64_t now)
 {
     int64_t at = LOAD(&b->pass_at_ns);
     if (now - at >= SN_GOV_BREAKER_PROBE_NS &&
-        __atomic_compare_exchange_n(&b->pass_at_ns, &at, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        __atomic_compare_exchange_n(&b->pass_at_ns, &at, now, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED))
         return true;
     int32_t grants = LOAD(&b->grants);
     while (grants > 0)
@@ -130,7 +135,8 @@ static void recovering(struct sn_gov_breaker *b, int64_t start, int64_t now)
         STORE(&b->clean_since_ns, now);
     }
     ADD(&b->grants, 2);
-    if (row < SN_GOV_BREAKER_CLEAR_OK || now - LOAD(&b->clean_since_ns) < SN_GOV_BREAKER_CLEAR_NS) return;
+    if (row < SN_GOV_BREAKER_CLEAR_OK || now - LOAD(&b->clean_since_ns) < SN_GOV_BREAKER_CLEAR_NS)
+        return;
     sn_gov_window_clear(&b->w);
     STORE(&b->cleared_start_ns, LOAD(&b->clean_start_ns));
     STORE(&b->open, 0);
@@ -180,5 +186,6 @@ static void forget(void *item)
 
 int sn_gov_breakers_init(struct sn_gov_keyed *t, uint32_t max)
 {
-    return sn_gov_keyed_init(t, sizeof(struct sn_gov_breaker), max ? max : SN_GOV_BREAKERS_DEFAULT, forget);
+    return sn_gov_keyed_init(t, sizeof(struct sn_gov_breaker), max ? max : SN_GOV_BREAKERS_DEFAULT,
+                             forget);
 }

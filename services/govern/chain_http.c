@@ -28,11 +28,12 @@ static void trace_begin(struct run *r)
     const struct sn_http_headers *h = &r->x->req.headers;
     struct sn_span_ctx parent;
     struct sn_gov_server *s = r->route->s;
-    struct sn_str name = sn_str(r->route->name), state = sn_http_headers_get(h, SN_STR("tracestate"));
+    struct sn_str name = sn_str(r->route->name),
+                  state = sn_http_headers_get(h, SN_STR("tracestate"));
     uint64_t rnd[3] = {sn_random(), sn_random(), sn_random()};
     bool has = sn_traceparent_parse(sn_http_headers_get(h, SN_STR("traceparent")), &parent) == 0;
-    sn_span_init(&r->call.span, has ? &parent : NULL, name, SN_SPAN_SERVER, s->o.trace_off ? 0 : s->o.trace_ratio,
-                 sn_wall_now(), rnd);
+    sn_span_init(&r->call.span, has ? &parent : NULL, name, SN_SPAN_SERVER,
+                 s->o.trace_off ? 0 : s->o.trace_ratio, sn_wall_now(), rnd);
     if (has && sn_tracestate_ok(state)) r->call.span.state = state;
     struct sn_str baggage = sn_http_headers_get(h, SN_STR("baggage"));
     if (baggage.len <= SN_BAGGAGE_MAX) r->call.baggage = baggage;
@@ -50,13 +51,20 @@ static void log_raw(const struct run *r, int status, int64_t took)
     size_t n = sn_time_rfc3339(sn_wall_now(), 6, ts);
     sn_hex_encode(r->call.span.ctx.trace_id, 16, trace);
     sn_hex_encode(r->call.span.ctx.span_id, 8, id);
-    sn_buf_printf(&b, "{\"ts\":\"%.*s\",\"mod\":\"access\",\"trace\":\"%.32s\",\"span\":\"%.16s\",\"status\":%d,"
-                      "\"ms\":%.3f,\"in\":%llu,\"out\":%llu", (int)n, ts, trace, id, status, (double)took * 1e-6,
-                  (unsigned long long)r->x->bytes_in, (unsigned long long)r->x->bytes_out);
+    sn_buf_printf(
+        &b,
+        "{\"ts\":\"%.*s\",\"mod\":\"access\",\"trace\":\"%.32s\",\"span\":\"%.16s\",\"status\":%d,"
+        "\"ms\":%.3f,\"in\":%llu,\"out\":%llu",
+        (int)n, ts, trace, id, status, (double)took * 1e-6, (unsigned long long)r->x->bytes_in,
+        (unsigned long long)r->x->bytes_out);
     if (r->call.why) sn_buf_printf(&b, ",\"refused\":\"%s\"", sn_gov_why_name(r->call.why));
-    struct { const char *key; struct sn_str v; } text[] = {{"route", sn_str(r->route->name)}, {"peer", r->peer},
-                                                           {"method", sn_str_sub(r->x->req.method_text, 0, 32)},
-                                                           {"path", sn_str_sub(r->x->req.path, 0, 256)}};
+    struct {
+        const char *key;
+        struct sn_str v;
+    } text[] = {{"route", sn_str(r->route->name)},
+                {"peer", r->peer},
+                {"method", sn_str_sub(r->x->req.method_text, 0, 32)},
+                {"path", sn_str_sub(r->x->req.path, 0, 256)}};
     for (size_t i = 0; i < SN_COUNT_OF(text); i++) {
         sn_buf_printf(&b, ",\"%s\":", text[i].key);
         sn_json_write_string(&b, text[i].v);
@@ -74,8 +82,9 @@ static void log_access(const struct run *r, int status)
         log_raw(r, status, took);
         return;
     }
-    SN_LOG_INFO("request", SN_L("route", r->route->name), SN_L("status", status), SN_L_DURATION("took", took),
-                SN_L("peer", r->peer), SN_L("path", r->x->req.path), SN_L("refused", sn_gov_why_name(r->call.why)));
+    SN_LOG_INFO("request", SN_L("route", r->route->name), SN_L("status", status),
+                SN_L_DURATION("took", took), SN_L("peer", r->peer), SN_L("path", r->x->req.path),
+                SN_L("refused", sn_gov_why_name(r->call.why)));
 }
 
 static void run_done(struct run *r)
@@ -128,11 +137,14 @@ static int token(struct run *r)
 {
     struct sn_jwt_store *store = r->route->o.jwt;
     struct sn_str auth = sn_http_headers_get(&r->x->req.headers, SN_STR("authorization"));
-    if (auth.len < 8 || !sn_str_ieq(sn_str_sub(auth, 0, 7), SN_STR("Bearer "))) return unauthenticated(r, false);
+    if (auth.len < 8 || !sn_str_ieq(sn_str_sub(auth, 0, 7), SN_STR("Bearer ")))
+        return unauthenticated(r, false);
     struct sn_jwt_keys *keys = sn_jwt_store_get(store);
     struct sn_jwt_check check = r->route->o.jwt_check;
     check.now_ns = sn_wall_now();
-    int e = keys ? sn_jwt_verify(keys, sn_str_trim(sn_str_from(auth, 7)), &check, r->x->arena, &r->call.jwt) : SN_E_NOT_FOUND;
+    int e = keys ? sn_jwt_verify(keys, sn_str_trim(sn_str_from(auth, 7)), &check, r->x->arena,
+                                 &r->call.jwt)
+                 : SN_E_NOT_FOUND;
     sn_jwt_keys_unref(keys);
     if (e == 0) return 1;
     if (e == SN_E_NOT_FOUND) sn_jwt_store_want(store);
@@ -156,7 +168,8 @@ static int serve(struct run *r)
     int e = sn_try(call_handler, r);
     sn_deadline_restore(prev);
     r->result = e < 0 ? e : 0;
-    if (e == SN_E_PANIC) SN_LOG_ERROR("handler panicked", SN_L("route", r->route->name), SN_L_ERR(e));
+    if (e == SN_E_PANIC)
+        SN_LOG_ERROR("handler panicked", SN_L("route", r->route->name), SN_L_ERR(e));
     return e;
 }
 
@@ -178,7 +191,8 @@ int sn_gov_handle(struct sn_http_x *x, void *route)
     if (e < 0) {
         r.result = e;
         return answer(&r, e == SN_E_RESOURCE_EXHAUSTED ? 429 : 503,
-                      e == SN_E_RESOURCE_EXHAUSTED ? "429 Too Many Requests\n" : "503 Service Unavailable\n");
+                      e == SN_E_RESOURCE_EXHAUSTED ? "429 Too Many Requests\n"
+                                                   : "503 Service Unavailable\n");
     }
     if (r.route->o.jwt && (e = token(&r)) <= 0) return e;
     if (r.route->o.body_bytes_max >= 0 && x->req.content_length > r.route->o.body_bytes_max) {

@@ -3,7 +3,7 @@
 #pragma once
 #include "govern/chain.h"
 
-#define GOV_CODES 500u /* statuses 100..599 */
+#define GOV_CODES 600u /* HTTP's statuses, gRPC's codes */
 
 struct sn_gov_server {
     struct sn_gov_server_opts o;

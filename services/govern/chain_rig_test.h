@@ -9,7 +9,6 @@
 #include "fiber/sync.h"
 #include "govern/chain.h"
 #include "govern/client.h"
-#include "harness/test.h"
 #include "kit/http.h"
 
 #define RIG_SERVERS 10
@@ -28,7 +27,8 @@ static inline int rig_serve(void *arg)
     return sn_http_serve(s->server, s->l);
 }
 /* The server listens from its return on; it ends with rig_close. */
-static inline void rig_open(struct sn_scope *scope, struct rig_server *s, int port, sn_http_handler handler, void *arg)
+static inline void rig_open(struct sn_scope *scope, struct rig_server *s, int port,
+                            sn_http_handler handler, void *arg)
 {
     s->handler = handler;
     s->arg = arg;
@@ -39,19 +39,18 @@ static inline void rig_open(struct sn_scope *scope, struct rig_server *s, int po
     T_OK(sn_listen(s->addr, NULL, &s->l));
     T_OK(sn_scope_go(scope, "serve", rig_serve, s));
 }
-static inline void rig_close(struct rig_server *s)
-{
-    sn_http_server_drain(s->server, SN_SEC);
-}
+static inline void rig_close(struct rig_server *s) { sn_http_server_drain(s->server, SN_SEC); }
 /* One request; returns the status, or the failure. */
-static inline int rig_get(struct sn_http_client *c, const char *addr, const char *path, const struct sn_http_header *h,
-                          unsigned n, struct sn_str *ret_retry_after)
+static inline int rig_get(struct sn_http_client *c, const char *addr, const char *path,
+                          const struct sn_http_header *h, unsigned n,
+                          struct sn_str *ret_retry_after)
 {
     static char text[40];
     char url[128];
     struct sn_http_resp *resp;
     snprintf(url, sizeof(url), "http://%s%s", addr, path);
-    int r = sn_http_do(c, &(struct sn_http_call){.url = sn_str(url), .headers = h, .n_headers = n}, &resp);
+    int r = sn_http_do(c, &(struct sn_http_call){.url = sn_str(url), .headers = h, .n_headers = n},
+                       &resp);
     if (r < 0) return r;
     r = resp->status;
     if (ret_retry_after) {

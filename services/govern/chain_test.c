@@ -3,6 +3,8 @@
 #include "govern/chain.h"
 
 #include "core/enc.h"
+#include "harness/test.h"
+
 #include "govern/chain_rig_test.h"
 #include "govern/life.h"
 #include "kit/log.h"

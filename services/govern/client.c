@@ -42,24 +42,33 @@ static void method_forget(void *item)
     __atomic_store_n(&m->p95.value_ns, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&m->duration, NULL, __ATOMIC_RELAXED);
 }
-static void code_forget(void *item) { __atomic_store_n(&((struct code *)item)->n, NULL, __ATOMIC_RELAXED); }
+static void code_forget(void *item)
+{
+    __atomic_store_n(&((struct code *)item)->n, NULL, __ATOMIC_RELAXED);
+}
 
 static int metrics_new(struct sn_gov_client *c)
 {
     struct sn_labels l = {.n = 1, .l = {{SN_STR("service"), sn_str(c->o.service)}}};
     struct sn_metrics *m = c->o.metrics;
-    c->m_attempts = sn_counter_new(m, "govern_client_attempts_total", "Attempts sent to instances.", &l);
-    c->m_retries = sn_counter_new(m, "govern_client_retries_total", "Attempts that repeat a failed one.", &l);
-    c->m_hedges = sn_counter_new(m, "govern_client_hedges_total", "Attempts beside a slow one.", &l);
-    c->m_refused = sn_counter_new(m, "govern_client_refused_total", "Calls that a breaker refused.", &l);
+    c->m_attempts =
+        sn_counter_new(m, "govern_client_attempts_total", "Attempts sent to instances.", &l);
+    c->m_retries =
+        sn_counter_new(m, "govern_client_retries_total", "Attempts that repeat a failed one.", &l);
+    c->m_hedges =
+        sn_counter_new(m, "govern_client_hedges_total", "Attempts beside a slow one.", &l);
+    c->m_refused =
+        sn_counter_new(m, "govern_client_refused_total", "Calls that a breaker refused.", &l);
     return c->m_attempts && c->m_retries && c->m_hedges && c->m_refused ? 0 : SN_E_NOMEM;
 }
 
 int sn_gov_client_new(const struct sn_gov_client_opts *o, struct sn_gov_client **ret)
 {
     if (!o->http || !o->service || o->attempts > SN_GOV_RETRY_ATTEMPTS_MAX)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "govern: an HTTP client, a service's name and at most %u attempts are expected",
-                       SN_GOV_RETRY_ATTEMPTS_MAX);
+        return sn_fail(
+            SN_E_INVALID_ARGUMENT,
+            "govern: an HTTP client, a service's name and at most %u attempts are expected",
+            SN_GOV_RETRY_ATTEMPTS_MAX);
     struct sn_gov_client *c = SN_NEW(struct sn_gov_client);
     if (!c) return SN_E_NOMEM;
     c->o = *o;
@@ -69,7 +78,8 @@ int sn_gov_client_new(const struct sn_gov_client_opts *o, struct sn_gov_client *
     sn_gov_budget_init(&c->budget, &o->budget);
     int r = sn_gov_picker_new(&o->balance, sn_worker_count(), &c->picker);
     if (r == 0) r = sn_gov_breakers_init(&c->breakers, 0);
-    if (r == 0) r = sn_gov_keyed_init(&c->methods, sizeof(struct method), METHODS_MAX, method_forget);
+    if (r == 0)
+        r = sn_gov_keyed_init(&c->methods, sizeof(struct method), METHODS_MAX, method_forget);
     if (r == 0) r = sn_gov_keyed_init(&c->codes, sizeof(struct code), 4 * METHODS_MAX, code_forget);
     if (r == 0) r = metrics_new(c);
     if (r < 0) {
@@ -90,15 +100,16 @@ void sn_gov_client_free(struct sn_gov_client *c)
     sn_free(c);
 }
 
-int sn_gov_client_update(struct sn_gov_client *c, const struct sn_gov_endpoint_spec *specs, size_t n)
+int sn_gov_client_update(struct sn_gov_client *c, const struct sn_gov_endpoint_spec *specs,
+                         size_t n)
 {
     return sn_gov_picker_update(c->picker, specs, n, sn_now());
 }
 
 void sn_gov_client_stats(const struct sn_gov_client *c, struct sn_gov_client_stats *ret)
 {
-    *ret = (struct sn_gov_client_stats){LOAD(&c->calls), LOAD(&c->attempts), LOAD(&c->retries), LOAD(&c->hedges),
-                                        LOAD(&c->refused)};
+    *ret = (struct sn_gov_client_stats){LOAD(&c->calls), LOAD(&c->attempts), LOAD(&c->retries),
+                                        LOAD(&c->hedges), LOAD(&c->refused)};
 }
 
 /* ---- one attempt ----------------------------------------------------------------------------- */
@@ -117,7 +128,7 @@ struct attempt {
     struct work *w;
     struct sn_http_resp *resp;
     int result;
-    bool sent;   /* something may have reached the instance */
+    bool sent;           /* something may have reached the instance */
     int64_t pushback_ns; /* -2 nothing said, -1 do not */
 };
 
@@ -129,7 +140,9 @@ static unsigned headers_of(const struct work *w, struct sn_http_header *h, char 
     const struct sn_http_call *call = w->q->call;
     unsigned n = call->n_headers;
     if (n) memcpy(h, call->headers, n * sizeof(*h));
-    h[n++] = (struct sn_http_header){SN_STR("traceparent"), sn_str_of(parent, sn_traceparent_format(&w->span->ctx, parent))};
+    h[n++] =
+        (struct sn_http_header){SN_STR("traceparent"),
+                                sn_str_of(parent, sn_traceparent_format(&w->span->ctx, parent))};
     if (w->span->state.len) h[n++] = (struct sn_http_header){SN_STR("tracestate"), w->span->state};
     if (w->baggage.len) h[n++] = (struct sn_http_header){SN_STR("baggage"), w->baggage};
     return n;
@@ -138,7 +151,8 @@ static unsigned headers_of(const struct work *w, struct sn_http_header *h, char 
 static int send_to(struct attempt *a, const struct sn_gov_endpoint *ep)
 {
     const struct sn_http_call *call = a->w->q->call;
-    struct sn_http_header *h SN_CLEANUP(sn_freep) = SN_NEW_ARRAY(struct sn_http_header, call->n_headers + HEADERS_EXTRA);
+    struct sn_http_header *h SN_CLEANUP(sn_freep) =
+        SN_NEW_ARRAY(struct sn_http_header, call->n_headers + HEADERS_EXTRA);
     char parent[SN_TRACEPARENT_LEN];
     if (!h) return SN_E_NOMEM;
     struct sn_http_call mine = *call;
@@ -154,8 +168,12 @@ static void attempt_run(struct attempt *a)
     struct work *w = a->w;
     struct sn_gov_client *c = w->c;
     struct sn_gov_endpoint *ep;
-    struct sn_gov_ask ask = {.slot = (uint32_t)sn_worker_id(), .now_ns = sn_now(), .rnd = sn_random(), .hash = w->q->hash,
-                             .tried = w->tried, .n_tried = w->n_tried};
+    struct sn_gov_ask ask = {.slot = (uint32_t)sn_worker_id(),
+                             .now_ns = sn_now(),
+                             .rnd = sn_random(),
+                             .hash = w->q->hash,
+                             .tried = w->tried,
+                             .n_tried = w->n_tried};
     a->pushback_ns = -2;
     a->result = sn_gov_pick(c->picker, &ask, &ep);
     if (a->result < 0) {
@@ -164,10 +182,14 @@ static void attempt_run(struct attempt *a)
         return;
     }
     if (w->n_tried < SN_GOV_TRIED_MAX) w->tried[w->n_tried++] = ep->key;
-    struct sn_gov_breaker *b = c->o.breaker_off ? NULL : sn_gov_breakers_get(&c->breakers, sn_gov_key2(w->key, ep->key), ask.now_ns);
+    struct sn_gov_breaker *b =
+        c->o.breaker_off
+            ? NULL
+            : sn_gov_breakers_get(&c->breakers, sn_gov_key2(w->key, ep->key), ask.now_ns);
     if (b && !sn_gov_breaker_allow(b, ask.now_ns, sn_random())) {
         sn_gov_done(c->picker, ep, ask.now_ns, ask.now_ns, SN_GOV_ABANDONED);
-        a->result = sn_fail(SN_E_UNAVAILABLE, "%s: the breaker of this instance drops the call", c->o.service);
+        a->result = sn_fail(SN_E_UNAVAILABLE, "%s: the breaker of this instance drops the call",
+                            c->o.service);
         return;
     }
     ADD(&c->attempts, 1);
@@ -175,14 +197,20 @@ static void attempt_run(struct attempt *a)
     a->result = send_to(a, ep);
     int64_t now = sn_now();
     bool left = a->result == SN_E_CANCELLED; /* the caller's wish, nobody's failure */
-    bool failed = !left && (a->result < 0 ? sn_gov_is_failure(a->result) : status_failed(a->resp->status));
+    bool failed =
+        !left && (a->result < 0 ? sn_gov_is_failure(a->result) : status_failed(a->resp->status));
     a->sent = a->result != SN_E_REFUSED;
-    sn_gov_done(c->picker, ep, ask.now_ns, now, left ? SN_GOV_ABANDONED : failed ? SN_GOV_FAILED : SN_GOV_OK);
+    sn_gov_done(c->picker, ep, ask.now_ns, now,
+                left     ? SN_GOV_ABANDONED
+                : failed ? SN_GOV_FAILED
+                         : SN_GOV_OK);
     if (b && !left) sn_gov_breaker_mark(b, ask.now_ns, now, !failed);
     if (a->result < 0) return;
     if (status_failed(a->resp->status) || a->resp->status == 429)
-        a->pushback_ns = sn_gov_pushback((struct sn_str){0}, sn_http_headers_get(&a->resp->headers, SN_STR("retry-after")),
-                                         PUSHBACK_MAX_NS);
+        a->pushback_ns =
+            sn_gov_pushback((struct sn_str){0},
+                            sn_http_headers_get(&a->resp->headers, SN_STR("retry-after")),
+                            PUSHBACK_MAX_NS);
     struct method *m = sn_gov_keyed_get(&c->methods, w->key, now);
     m->p95.q = P95;
     if (!failed) sn_gov_quantile_add(&m->p95, now - ask.now_ns);
@@ -190,7 +218,8 @@ static void attempt_run(struct attempt *a)
 
 static bool attempt_failed(const struct attempt *a)
 {
-    return a->result < 0 || status_failed(a->resp->status) || (a->resp->status == 429 && a->pushback_ns >= 0);
+    return a->result < 0 || status_failed(a->resp->status) ||
+           (a->resp->status == 429 && a->pushback_ns >= 0);
 }
 
 static void attempt_drop(struct attempt *a)
@@ -231,7 +260,8 @@ static int lane_start(struct sn_scope *s, struct lane *l)
     return e;
 }
 
-/* Runs the attempt, and another one beside it when it takes longer than usual. The better one is left in *a. */
+/* Runs the attempt, and another one beside it when it takes longer than usual. The better one is
+ * left in *a. */
 static void attempt_hedged(struct attempt *a, int64_t delay)
 {
     struct sn_gov_client *c = a->w->c;
@@ -254,7 +284,8 @@ static void attempt_hedged(struct attempt *a, int64_t delay)
     if (second) sn_gov_budget_give(&c->budget);
     int w = r.winner >= 0 ? r.winner : 0;
     *a = r.a[w];
-    if (e < 0 && r.winner < 0 && !a->resp && a->result == 0) a->result = e; /* the first lane never ran */
+    if (e < 0 && r.winner < 0 && !a->resp && a->result == 0)
+        a->result = e; /* the first lane never ran */
     attempt_drop(&r.a[!w]);
 }
 
@@ -280,7 +311,8 @@ static int64_t pause_before(const struct work *w, const struct attempt *a, uint3
 {
     if (a->pushback_ns == -1 || !may_repeat(w, a) || sn_cancelled()) return -1;
     int64_t ns = a->pushback_ns >= 0 ? a->pushback_ns
-                                     : sn_gov_backoff(k, w->c->o.backoff_base_ns, w->c->o.backoff_max_ns, sn_random());
+                                     : sn_gov_backoff(k, w->c->o.backoff_base_ns,
+                                                      w->c->o.backoff_max_ns, sn_random());
     return sn_deadline() - sn_now() > ns ? ns : -1; /* nobody would be there for the answer */
 }
 
@@ -292,7 +324,9 @@ static void attempts(struct work *w, struct attempt *a)
         *a = (struct attempt){.w = w};
         int64_t delay = SN_FOREVER;
         if (w->q->hedge && w->q->idempotent && !w->q->call->body_fn)
-            delay = sn_gov_hedge_delay(&((struct method *)sn_gov_keyed_get(&c->methods, w->key, sn_now()))->p95, HEDGE_MIN_NS);
+            delay = sn_gov_hedge_delay(
+                &((struct method *)sn_gov_keyed_get(&c->methods, w->key, sn_now()))->p95,
+                HEDGE_MIN_NS);
         if (delay < SN_FOREVER)
             attempt_hedged(a, delay);
         else
@@ -320,11 +354,13 @@ static int guarded(struct work *w, struct attempt *a)
 {
     struct sn_gov_client *c = w->c;
     int64_t start = sn_now();
-    struct sn_gov_breaker *b = c->o.breaker_off ? NULL : sn_gov_breakers_get(&c->breakers, w->key, start);
+    struct sn_gov_breaker *b =
+        c->o.breaker_off ? NULL : sn_gov_breakers_get(&c->breakers, w->key, start);
     if (b && !sn_gov_breaker_allow(b, start, sn_random())) {
         ADD(&c->refused, 1);
         sn_counter_add(c->m_refused, 1);
-        return sn_fail(SN_E_UNAVAILABLE, "%s %s: the method's breaker drops the call", c->o.service, w->q->method);
+        return sn_fail(SN_E_UNAVAILABLE, "%s %s: the method's breaker drops the call", c->o.service,
+                       w->q->method);
     }
     sn_gov_budget_begin(&c->budget);
     attempts(w, a);
@@ -346,19 +382,24 @@ static void measure(struct sn_gov_client *c, const struct work *w, int64_t took,
     struct sn_buf b;
     sn_buf_init_fixed(&b, text, sizeof(text));
     sn_buf_i64(&b, code);
-    struct sn_labels l = {.n = 1, .l = {{SN_STR("path"), sn_str(w->q->method)}, {SN_STR("code"), sn_buf_view(&b)}}};
+    struct sn_labels l = {.n = 1,
+                          .l = {{SN_STR("path"), sn_str(w->q->method)},
+                                {SN_STR("code"), sn_buf_view(&b)}}};
     if (!h)
         h = sn_histogram_new(c->o.metrics, "http_client_requests_duration_ms",
-                             "Duration of calls in milliseconds, retries included.", &l, bounds, SN_COUNT_OF(bounds));
+                             "Duration of calls in milliseconds, retries included.", &l, bounds,
+                             SN_COUNT_OF(bounds));
     l.n = 2;
-    if (!n) n = sn_counter_new(c->o.metrics, "http_client_requests_code_total", "Calls by status.", &l);
+    if (!n)
+        n = sn_counter_new(c->o.metrics, "http_client_requests_code_total", "Calls by status.", &l);
     __atomic_store_n(&m->duration, h, __ATOMIC_RELEASE);
     __atomic_store_n(&k->n, n, __ATOMIC_RELEASE);
     if (h) sn_histogram_observe(h, (double)took * 1e-6);
     if (n) sn_counter_add(n, 1);
 }
 
-int sn_gov_client_do(struct sn_gov_client *c, const struct sn_gov_request *q, struct sn_http_resp **ret)
+int sn_gov_client_do(struct sn_gov_client *c, const struct sn_gov_request *q,
+                     struct sn_http_resp **ret)
 {
     const struct sn_gov_call *current = sn_gov_current();
     struct sn_span span;
@@ -366,7 +407,10 @@ int sn_gov_client_do(struct sn_gov_client *c, const struct sn_gov_request *q, st
     sn_span_init(&span, current ? &current->span.ctx : NULL, sn_str(q->method), SN_SPAN_CLIENT,
                  c->o.trace_ratio < 0 ? 0 : c->o.trace_ratio, sn_wall_now(), rnd);
     if (current) span.state = current->span.state;
-    struct work w = {.c = c, .q = q, .span = &span, .key = sn_hash(q->method, strlen(q->method), 0)};
+    struct work w = {.c = c,
+                     .q = q,
+                     .span = &span,
+                     .key = sn_hash(q->method, strlen(q->method), 0)};
     if (current) w.baggage = current->baggage;
     struct attempt a = {.w = &w};
     int64_t start = sn_now(), prev = sn_deadline();

@@ -4,6 +4,8 @@
 #include "govern/client.h"
 
 #include "core/enc.h"
+#include "harness/test.h"
+
 #include "govern/chain_rig_test.h"
 #include "govern/otlp.h"
 

@@ -9,7 +9,8 @@
 #include "fiber/fiber.h"
 #include "fiber/os.h"
 
-uint32_t sn_gov_cpu_sample(struct sn_gov_cpu *c, int64_t now_ns, int64_t used_ns, int64_t millicores)
+uint32_t sn_gov_cpu_sample(struct sn_gov_cpu *c, int64_t now_ns, int64_t used_ns,
+                           int64_t millicores)
 {
     int64_t span = now_ns - c->at_ns, used = used_ns - c->used_ns;
     bool first = !c->at_ns || span <= 0 || used < 0 || millicores <= 0;
@@ -47,9 +48,10 @@ int sn_gov_cpu_v2_max(struct sn_str text, int64_t *ret_millicores)
         *ret_millicores = 0;
         return 0;
     }
-    if (!rest.ptr || sn_str_to_i64(quota, &q) < 0 || sn_str_to_i64(rest, &p) < 0 || q <= 0 || p <= 0 ||
-        q > INT64_MAX / 1000)
-        return sn_fail(SN_E_SYNTAX, "cpu.max: 'max PERIOD' or 'QUOTA PERIOD' is expected, not '%.*s'",
+    if (!rest.ptr || sn_str_to_i64(quota, &q) < 0 || sn_str_to_i64(rest, &p) < 0 || q <= 0 ||
+        p <= 0 || q > INT64_MAX / 1000)
+        return sn_fail(SN_E_SYNTAX,
+                       "cpu.max: 'max PERIOD' or 'QUOTA PERIOD' is expected, not '%.*s'",
                        SN_STR_ARG(sn_str_trim(text)));
     *ret_millicores = SN_MAX(q * 1000 / p, 1);
     return 0;
@@ -60,14 +62,18 @@ int sn_gov_cpu_v1_quota(struct sn_str quota, struct sn_str period, int64_t *ret_
     int64_t q, p;
     quota = sn_str_trim(quota);
     period = sn_str_trim(period);
-    if (sn_str_to_i64(quota, &q) < 0 || sn_str_to_i64(period, &p) < 0 || p <= 0 || q > INT64_MAX / 1000)
-        return sn_fail(SN_E_SYNTAX, "cpu.cfs_quota_us, cpu.cfs_period_us: numbers are expected, not "
-                                    "'%.*s', '%.*s'", SN_STR_ARG(quota), SN_STR_ARG(period));
+    if (sn_str_to_i64(quota, &q) < 0 || sn_str_to_i64(period, &p) < 0 || p <= 0 ||
+        q > INT64_MAX / 1000)
+        return sn_fail(SN_E_SYNTAX,
+                       "cpu.cfs_quota_us, cpu.cfs_period_us: numbers are expected, not "
+                       "'%.*s', '%.*s'",
+                       SN_STR_ARG(quota), SN_STR_ARG(period));
     *ret_millicores = q <= 0 ? 0 : SN_MAX(q * 1000 / p, 1);
     return 0;
 }
 
-int sn_gov_cpu_proc_stat(struct sn_str text, int64_t tick_hz, int64_t *ret_used_ns, unsigned *ret_cpus)
+int sn_gov_cpu_proc_stat(struct sn_str text, int64_t tick_hz, int64_t *ret_used_ns,
+                         unsigned *ret_cpus)
 {
     struct sn_str first = sn_str_cut(&text, '\n');
     if (!sn_str_starts(first, SN_STR("cpu ")) || tick_hz <= 0)
@@ -78,7 +84,8 @@ int sn_gov_cpu_proc_stat(struct sn_str text, int64_t tick_hz, int64_t *ret_used_
     while (first.ptr && column < 8) {
         struct sn_str word = sn_str_cut(&first, ' ');
         if (sn_str_to_i64(word, &ticks) < 0 || ticks < 0 || ticks > INT64_MAX / 16 / SN_SEC)
-            return sn_fail(SN_E_SYNTAX, "/proc/stat: '%.*s' is no number of ticks", SN_STR_ARG(word));
+            return sn_fail(SN_E_SYNTAX, "/proc/stat: '%.*s' is no number of ticks",
+                           SN_STR_ARG(word));
         /* idle and iowait do nothing */
         if (column != 3 && column != 4) busy += ticks;
         column++;
@@ -121,14 +128,15 @@ struct reader {
     int64_t used_ns, millicores;
 };
 
-static int file(struct reader *r, struct sn_str *ret, const char *dir, const char *own, const char *name)
+static int file(struct reader *r, struct sn_str *ret, const char *dir, const char *own,
+                const char *name)
 {
     struct sn_str path = sn_arena_printf(&r->arena, "%s%s%s/%s", r->root, dir, own, name);
     return path.ptr ? sn_file_read(&r->arena, path.ptr, 64u << 10, ret) : SN_E_NOMEM;
 }
 
-/* Inside a container the path in /proc/self/cgroup is often the host's, while its own group is mounted as
- * the top: both places are looked at. */
+/* Inside a container the path in /proc/self/cgroup is often the host's, while its own group is
+ * mounted as the top: both places are looked at. */
 static int file_of_group(struct reader *r, struct sn_str *ret, const char *dir, const char *name)
 {
     int e = file(r, ret, dir, r->own, name);
@@ -176,7 +184,8 @@ static void own_path(struct reader *r, struct sn_str name)
     r->own[0] = 0;
     if (file(r, &text, "/proc/self", "", "cgroup") < 0) return;
     if (sn_gov_cpu_cgroup_path(text, name, &path) < 0 || path.len <= 1) return;
-    if (sn_str_find(path, SN_STR("..")) >= 0 || sn_str_cz(path, r->own, sizeof(r->own)) < 0) r->own[0] = 0;
+    if (sn_str_find(path, SN_STR("..")) >= 0 || sn_str_cz(path, r->own, sizeof(r->own)) < 0)
+        r->own[0] = 0;
 }
 
 /* A group without a quota may use the whole machine: then the machine's use is what counts. */

@@ -15,7 +15,8 @@ struct place {
     char item[] SN_ALIGNED(16);
 };
 
-int sn_gov_keyed_init(struct sn_gov_keyed *t, size_t item_bytes, uint32_t max, void (*forget)(void *item))
+int sn_gov_keyed_init(struct sn_gov_keyed *t, size_t item_bytes, uint32_t max,
+                      void (*forget)(void *item))
 {
     *t = (struct sn_gov_keyed){.forget = forget};
     t->n_sets = (SN_MIN(SN_MAX(max, 1u), SN_GOV_KEYED_MAX) + WAYS - 1) / WAYS;
@@ -53,7 +54,8 @@ void *sn_gov_keyed_get(struct sn_gov_keyed *t, uint64_t key, int64_t now_ns)
             if (!spot || !k || LOAD(&p->used_at_ns) < LOAD(&spot->used_at_ns)) spot = p;
         }
         uint64_t k = LOAD(&spot->key);
-        if (!__atomic_compare_exchange_n(&spot->key, &k, key, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        if (!__atomic_compare_exchange_n(&spot->key, &k, key, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_RELAXED))
             continue; /* another worker was first, perhaps with this key */
         STORE(&spot->used_at_ns, now_ns);
         if (k) t->forget(spot->item);
@@ -61,7 +63,8 @@ void *sn_gov_keyed_get(struct sn_gov_keyed *t, uint64_t key, int64_t now_ns)
     }
 }
 
-void sn_gov_keyed_each(struct sn_gov_keyed *t, void (*fn)(uint64_t key, void *item, void *arg), void *arg)
+void sn_gov_keyed_each(struct sn_gov_keyed *t, void (*fn)(uint64_t key, void *item, void *arg),
+                       void *arg)
 {
     for (size_t i = 0; i < (size_t)t->n_sets * WAYS; i++) {
         struct place *p = place_at(t, i);

@@ -15,7 +15,10 @@ void sn_gov_life_init(struct sn_gov_life *l, const struct sn_gov_life_opts *o)
     if (!l->o.grace_ns) l->o.grace_ns = SN_GOV_GRACE_NS;
 }
 
-enum sn_gov_state sn_gov_life_state(const struct sn_gov_life *l) { return (enum sn_gov_state)l->state; }
+enum sn_gov_state sn_gov_life_state(const struct sn_gov_life *l)
+{
+    return (enum sn_gov_state)l->state;
+}
 
 const char *sn_gov_state_name(enum sn_gov_state s)
 {
@@ -59,7 +62,8 @@ static int drain(void *arg)
     l->state = SN_GOV_DRAINING;
     tell(l, false);
     if (l->o.settle_ns > 0) r = sn_sleep(l->o.settle_ns);
-    /* One deadline for all: servers drain one after the other, but new calls end everywhere by then. */
+    /* One deadline for all: servers drain one after the other, but new calls end everywhere by
+     * then. */
     int64_t end = sn_now() + SN_MAX(l->o.grace_ns, 0);
     for (unsigned i = 0; i < l->o.n_servers; i++)
         cut += sn_http_server_drain(l->o.servers[i], SN_MAX(end - sn_now(), SN_MS));
@@ -70,7 +74,8 @@ static int drain(void *arg)
 
 int64_t sn_gov_life_drain(struct sn_gov_life *l)
 {
-    int64_t most = SN_GOV_STEP_NS + SN_MAX(l->o.settle_ns, 0) + SN_MAX(l->o.grace_ns, 0) + 5 * SN_SEC;
+    int64_t most =
+        SN_GOV_STEP_NS + SN_MAX(l->o.settle_ns, 0) + SN_MAX(l->o.grace_ns, 0) + 5 * SN_SEC;
     int r = sn_shield(most, drain, l);
     return r < 0 ? 0 : r;
 }
@@ -78,5 +83,6 @@ int64_t sn_gov_life_drain(struct sn_gov_life *l)
 int sn_gov_readiness(struct sn_http_x *x, void *life)
 {
     enum sn_gov_state s = sn_gov_life_state(life);
-    return sn_http_reply(x, s == SN_GOV_SERVING ? 200 : 503, SN_STR("text/plain"), sn_str(sn_gov_state_name(s)));
+    return sn_http_reply(x, s == SN_GOV_SERVING ? 200 : 503, SN_STR("text/plain"),
+                         sn_str(sn_gov_state_name(s)));
 }

@@ -13,8 +13,8 @@ static double token_ns(const struct sn_gov_rate *r)
 
 static uint32_t burst_of(const struct sn_gov_rate *r) { return r->burst ? r->burst : 1; }
 
-bool sn_gov_bucket_take(struct sn_gov_bucket *b, const struct sn_gov_rate *r, uint32_t n, int64_t now_ns,
-                        int64_t *ret_wait_ns)
+bool sn_gov_bucket_take(struct sn_gov_bucket *b, const struct sn_gov_rate *r, uint32_t n,
+                        int64_t now_ns, int64_t *ret_wait_ns)
 {
     int64_t wait = 0, at = LOAD(&b->full_at_ns), next;
     double each = token_ns(r);
@@ -24,7 +24,8 @@ bool sn_gov_bucket_take(struct sn_gov_bucket *b, const struct sn_gov_rate *r, ui
     while (ok) {
         next = SN_MAX(at, now_ns) + (int64_t)SN_MIN(each * n, (double)(INT64_MAX / 4));
         wait = next - now_ns - span;
-        if (wait > 0) ok = false;
+        if (wait > 0)
+            ok = false;
         else if (__atomic_compare_exchange_n(&b->full_at_ns, &at, next, true, __ATOMIC_RELAXED,
                                              __ATOMIC_RELAXED))
             break;
@@ -33,7 +34,8 @@ bool sn_gov_bucket_take(struct sn_gov_bucket *b, const struct sn_gov_rate *r, ui
     return ok;
 }
 
-uint32_t sn_gov_bucket_left(const struct sn_gov_bucket *b, const struct sn_gov_rate *r, int64_t now_ns)
+uint32_t sn_gov_bucket_left(const struct sn_gov_bucket *b, const struct sn_gov_rate *r,
+                            int64_t now_ns)
 {
     int64_t behind = LOAD(&b->full_at_ns) - now_ns;
     if (behind <= 0) return burst_of(r);
@@ -50,11 +52,15 @@ enum sn_gov_quota sn_gov_period_take(struct sn_gov_period *p, uint32_t quota, in
         uint64_t taken = old >> 32 == number ? old & 0xffffffffu : 0;
         if (taken >= quota) return SN_GOV_OVER;
         next = number << 32 | (taken + 1);
-    } while (!__atomic_compare_exchange_n(&p->word, &old, next, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(&p->word, &old, next, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
     return (next & 0xffffffffu) == quota ? SN_GOV_LAST : SN_GOV_WITHIN;
 }
 
-static void forget(void *item) { __atomic_store_n(&((struct sn_gov_bucket *)item)->full_at_ns, 0, __ATOMIC_RELAXED); }
+static void forget(void *item)
+{
+    __atomic_store_n(&((struct sn_gov_bucket *)item)->full_at_ns, 0, __ATOMIC_RELAXED);
+}
 
 int sn_gov_buckets_init(struct sn_gov_keyed *t, uint32_t max)
 {

@@ -34,11 +34,14 @@ struct sn_otlp {
 
 static int strings_copy(struct sn_otlp *o)
 {
-    struct sn_str *all[] = {&o->o.url, &o->o.service, &o->o.version, &o->o.instance, &o->o.authorization};
+    struct sn_str *all[] = {&o->o.url, &o->o.service, &o->o.version, &o->o.instance,
+                            &o->o.authorization};
     size_t n = 0;
     struct sn_str rest = o->o.url;
     ssize_t scheme = sn_str_find(rest, SN_STR("://"));
-    if (scheme < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "otlp: 'http://HOST:PORT' is expected, not '%.*s'", SN_STR_ARG(rest));
+    if (scheme < 0)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "otlp: 'http://HOST:PORT' is expected, not '%.*s'",
+                       SN_STR_ARG(rest));
     bool path = sn_str_chr(sn_str_from(rest, (size_t)scheme + 3), '/') >= 0;
     for (size_t i = 0; i < SN_COUNT_OF(all); i++) n += all[i]->len;
     char *p = o->strings = sn_alloc(n + 16);
@@ -98,7 +101,8 @@ static size_t kept(struct sn_str s) { return SN_MIN(s.len, SN_SPAN_TEXT_MAX); }
 static void keep(struct sn_str *s, char **at)
 {
     size_t n = kept(*s);
-    while (n < s->len && n && ((uint8_t)s->ptr[n] & 0xc0) == 0x80) n--; /* not in the middle of a character */
+    while (n < s->len && n && ((uint8_t)s->ptr[n] & 0xc0) == 0x80)
+        n--; /* not in the middle of a character */
     if (n) memcpy(*at, s->ptr, n);
     *s = sn_str_of(*at, n);
     *at += n;
@@ -134,7 +138,8 @@ typedef struct opentelemetry_proto_common_v1_key_value key_value;
 
 static bool value_of(key_value *kv, const struct sn_attr *t, struct sn_arena *a)
 {
-    struct opentelemetry_proto_common_v1_any_value *v = kv ? opentelemetry_proto_common_v1_key_value_mut_value(kv, a) : NULL;
+    struct opentelemetry_proto_common_v1_any_value *v =
+        kv ? opentelemetry_proto_common_v1_key_value_mut_value(kv, a) : NULL;
     if (!v) return false;
     kv->key = sn_str(t->key);
     switch (t->type) {
@@ -148,10 +153,12 @@ static bool value_of(key_value *kv, const struct sn_attr *t, struct sn_arena *a)
 
 static struct sn_str valid(struct sn_str s) { return sn_utf8_valid(s) ? s : SN_STR("(not UTF-8)"); }
 
-static int span_put(struct opentelemetry_proto_trace_v1_scope_spans *to, struct record *r, struct sn_arena *a)
+static int span_put(struct opentelemetry_proto_trace_v1_scope_spans *to, struct record *r,
+                    struct sn_arena *a)
 {
     static const uint8_t none[8];
-    struct opentelemetry_proto_trace_v1_span *p = opentelemetry_proto_trace_v1_scope_spans_add_spans(to, a);
+    struct opentelemetry_proto_trace_v1_span *p =
+        opentelemetry_proto_trace_v1_scope_spans_add_spans(to, a);
     if (!p) return SN_E_NOMEM;
     struct sn_span *s = &r->s;
     p->trace_id = sn_str_of((const char *)s->ctx.trace_id, 16);
@@ -166,10 +173,12 @@ static int span_put(struct opentelemetry_proto_trace_v1_scope_spans *to, struct 
     p->dropped_attributes_count = s->dropped_attrs;
     for (unsigned i = 0; i < s->n_attrs; i++) {
         s->attrs[i].str = valid(s->attrs[i].str);
-        if (!value_of(opentelemetry_proto_trace_v1_span_add_attributes(p, a), &s->attrs[i], a)) return SN_E_NOMEM;
+        if (!value_of(opentelemetry_proto_trace_v1_span_add_attributes(p, a), &s->attrs[i], a))
+            return SN_E_NOMEM;
     }
     if (!s->error) return 0;
-    struct opentelemetry_proto_trace_v1_status *st = opentelemetry_proto_trace_v1_span_mut_status(p, a);
+    struct opentelemetry_proto_trace_v1_status *st =
+        opentelemetry_proto_trace_v1_span_mut_status(p, a);
     if (!st) return SN_E_NOMEM;
     st->code = 2; /* STATUS_CODE_ERROR */
     st->message = valid(s->message);
@@ -183,7 +192,9 @@ static int encode(struct sn_otlp *o, struct record **batch, size_t n, struct sn_
     struct opentelemetry_proto_collector_trace_v1_export_trace_service_request *m =
         opentelemetry_proto_collector_trace_v1_export_trace_service_request_new(&a);
     struct opentelemetry_proto_trace_v1_resource_spans *rs =
-        m ? opentelemetry_proto_collector_trace_v1_export_trace_service_request_add_resource_spans(m, &a) : NULL;
+        m ? opentelemetry_proto_collector_trace_v1_export_trace_service_request_add_resource_spans(
+                m, &a)
+          : NULL;
     struct opentelemetry_proto_resource_v1_resource *res =
         rs ? opentelemetry_proto_trace_v1_resource_spans_mut_resource(rs, &a) : NULL;
     struct opentelemetry_proto_trace_v1_scope_spans *ss =
@@ -191,17 +202,21 @@ static int encode(struct sn_otlp *o, struct record **batch, size_t n, struct sn_
     struct opentelemetry_proto_common_v1_instrumentation_scope *scope =
         ss ? opentelemetry_proto_trace_v1_scope_spans_mut_scope(ss, &a) : NULL;
     int r = res && scope ? 0 : SN_E_NOMEM;
-    const struct sn_attr attrs[] = {
-        {.key = "service.name", .str = valid(o->o.service)}, {.key = "service.version", .str = valid(o->o.version)},
-        {.key = "service.instance.id", .str = valid(o->o.instance)}, {.key = "telemetry.sdk.name", .str = SN_STR("sennit")},
-        {.key = "telemetry.sdk.language", .str = SN_STR("c")}};
+    const struct sn_attr attrs[] = {{.key = "service.name", .str = valid(o->o.service)},
+                                    {.key = "service.version", .str = valid(o->o.version)},
+                                    {.key = "service.instance.id", .str = valid(o->o.instance)},
+                                    {.key = "telemetry.sdk.name", .str = SN_STR("sennit")},
+                                    {.key = "telemetry.sdk.language", .str = SN_STR("c")}};
     for (size_t i = 0; r == 0 && i < SN_COUNT_OF(attrs); i++)
-        if (attrs[i].str.len && !value_of(opentelemetry_proto_resource_v1_resource_add_attributes(res, &a), &attrs[i], &a))
+        if (attrs[i].str.len &&
+            !value_of(opentelemetry_proto_resource_v1_resource_add_attributes(res, &a), &attrs[i],
+                      &a))
             r = SN_E_NOMEM;
     if (scope) scope->name = SN_STR("sennit/govern");
     for (size_t i = 0; r == 0 && i < n; i++) r = span_put(ss, batch[i], &a);
     if (r == 0) {
-        ssize_t len = opentelemetry_proto_collector_trace_v1_export_trace_service_request_encode(m, out);
+        ssize_t len =
+            opentelemetry_proto_collector_trace_v1_export_trace_service_request_encode(m, out);
         if (len < 0) r = (int)len;
     }
     sn_arena_done(&a);
@@ -217,7 +232,9 @@ static int64_t rejected_in(struct sn_str body)
     struct opentelemetry_proto_collector_trace_v1_export_trace_service_response *m;
     int64_t n = 0;
     sn_arena_init(&a, NULL, 1u << 20);
-    if (opentelemetry_proto_collector_trace_v1_export_trace_service_response_parse(body, 0, &a, &m) == 0 && m->partial_success)
+    if (opentelemetry_proto_collector_trace_v1_export_trace_service_response_parse(body, 0, &a,
+                                                                                   &m) == 0 &&
+        m->partial_success)
         n = m->partial_success->rejected_spans;
     sn_arena_done(&a);
     return n;
@@ -228,8 +245,12 @@ static int post(struct sn_otlp *o, struct sn_str body, size_t n, int64_t *ret_wa
 {
     struct sn_http_header h[2] = {{SN_STR("content-type"), SN_STR("application/x-protobuf")},
                                   {SN_STR("authorization"), o->o.authorization}};
-    struct sn_http_call call = {.method = SN_STR("POST"), .url = o->o.url, .headers = h,
-                                .n_headers = o->o.authorization.len ? 2 : 1, .body = body, .answer_ns_max = 10 * SN_SEC};
+    struct sn_http_call call = {.method = SN_STR("POST"),
+                                .url = o->o.url,
+                                .headers = h,
+                                .n_headers = o->o.authorization.len ? 2 : 1,
+                                .body = body,
+                                .answer_ns_max = 10 * SN_SEC};
     struct sn_http_resp *resp;
     struct sn_str answer = {0};
     *ret_wait = -2;
@@ -262,7 +283,9 @@ static int deliver(struct sn_otlp *o, struct sn_str body, size_t n)
         if (wait < 0) wait = pause + (int64_t)(sn_random() % (uint64_t)(pause / 4));
         wait = SN_MAX(wait, 100 * SN_MS);
         pause = SN_MIN(2 * pause, 30 * SN_SEC);
-        if (sn_now() + wait > end) return sn_fail(SN_E_UNAVAILABLE, "no answer or refusals for %lld s", (long long)(RETRY_FOR_NS / SN_SEC));
+        if (sn_now() + wait > end)
+            return sn_fail(SN_E_UNAVAILABLE, "no answer or refusals for %lld s",
+                           (long long)(RETRY_FOR_NS / SN_SEC));
         r = sn_sleep(wait);
         if (r < 0) return r;
     }
@@ -280,7 +303,8 @@ static size_t send_batch(struct sn_otlp *o)
         if (r == 0) r = deliver(o, sn_buf_view(&b), n);
         if (r < 0) {
             ADD(&o->dropped, n);
-            if (!sn_cancelled()) SN_LOG_WARN("spans lost", SN_L("spans", n), SN_L("url", o->o.url), SN_L_ERR(r));
+            if (!sn_cancelled())
+                SN_LOG_WARN("spans lost", SN_L("spans", n), SN_L("url", o->o.url), SN_L_ERR(r));
         }
         ADD(&o->batches, 1);
         sn_buf_done(&b);
@@ -317,6 +341,7 @@ int sn_otlp_run(struct sn_otlp *o)
 
 void sn_otlp_stats(const struct sn_otlp *o, struct sn_otlp_stats *ret)
 {
-    *ret = (struct sn_otlp_stats){LOAD(&o->queued),  LOAD(&o->sent),     LOAD(&o->dropped), LOAD(&o->rejected),
-                                  LOAD(&o->batches), LOAD(&o->failures), LOAD(&o->waiting)};
+    *ret = (struct sn_otlp_stats){LOAD(&o->queued),   LOAD(&o->sent),    LOAD(&o->dropped),
+                                  LOAD(&o->rejected), LOAD(&o->batches), LOAD(&o->failures),
+                                  LOAD(&o->waiting)};
 }

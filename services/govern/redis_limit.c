@@ -12,8 +12,9 @@
 #define KEY_MAX 256u
 #define PROBE_NS SN_SEC
 
-/* The bucket as the time at which it is full again (govern/limit.h), in microseconds of the server's clock.
- * KEYS[1]; ARGV: microseconds per token, burst, tokens. Answers {1, 0} or {0, microseconds to wait}. */
+/* The bucket as the time at which it is full again (govern/limit.h), in microseconds of the
+ * server's clock. KEYS[1]; ARGV: microseconds per token, burst, tokens. Answers {1, 0} or {0,
+ * microseconds to wait}. */
 static struct sn_redis_script bucket_script = {
     .text = "local t = redis.call('TIME')\n"
             "local now = t[1] * 1000000 + t[2]\n"
@@ -23,15 +24,17 @@ static struct sn_redis_script bucket_script = {
             "local after = full + each * n\n"
             "local wait = math.ceil(after - now - each * burst)\n"
             "if wait > 0 then return {0, wait} end\n"
-            "redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000) + 1)\n"
+            "redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - "
+            "now) / 1000) + 1)\n"
             "return {1, 0}\n"};
 /* KEYS[1]; ARGV: quota, period in ms. Answers {1, 0} or {0, ms to wait}. */
 static struct sn_redis_script period_script = {
-    .text = "local n = redis.call('INCR', KEYS[1])\n"
-            "local left = redis.call('PTTL', KEYS[1])\n"
-            "if left < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) left = tonumber(ARGV[2]) end\n"
-            "if n <= tonumber(ARGV[1]) then return {1, 0} end\n"
-            "return {0, left}\n"};
+    .text =
+        "local n = redis.call('INCR', KEYS[1])\n"
+        "local left = redis.call('PTTL', KEYS[1])\n"
+        "if left < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) left = tonumber(ARGV[2]) end\n"
+        "if n <= tonumber(ARGV[1]) then return {1, 0} end\n"
+        "return {0, left}\n"};
 
 struct sn_gov_shared {
     struct sn_gov_shared_opts o;
@@ -45,17 +48,24 @@ struct sn_gov_shared {
 int sn_gov_shared_new(const struct sn_gov_shared_opts *o, struct sn_gov_shared **ret)
 {
     bool period = o->quota != 0;
-    if (!o->redis || o->prefix.len > PREFIX_MAX || (period ? o->period_ns < SN_MS : !(o->rate.per_s > 0)))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "shared limit: a client, a prefix of at most %u bytes, and a rate or a quota "
-                                              "with a period of at least 1 ms are expected", PREFIX_MAX);
+    if (!o->redis || o->prefix.len > PREFIX_MAX ||
+        (period ? o->period_ns < SN_MS : !(o->rate.per_s > 0)))
+        return sn_fail(
+            SN_E_INVALID_ARGUMENT,
+            "shared limit: a client, a prefix of at most %u bytes, and a rate or a quota "
+            "with a period of at least 1 ms are expected",
+            PREFIX_MAX);
     struct sn_gov_shared *s = SN_NEW(struct sn_gov_shared);
     if (!s) return SN_E_NOMEM;
     s->o = *o;
     memcpy(s->prefix, o->prefix.len ? o->prefix.ptr : "", o->prefix.len);
     if (!s->o.call_ns_max) s->o.call_ns_max = 50 * SN_MS;
     uint32_t peers = o->peers ? o->peers : 1;
-    /* A period's quota as a bucket that it fills: nearly the same over the period, smoother within. */
-    s->local_rate = period ? (struct sn_gov_rate){(double)o->quota * SN_SEC / (double)o->period_ns, o->quota} : o->rate;
+    /* A period's quota as a bucket that it fills: nearly the same over the period, smoother within.
+     */
+    s->local_rate =
+        period ? (struct sn_gov_rate){(double)o->quota * SN_SEC / (double)o->period_ns, o->quota}
+               : o->rate;
     s->local_rate.per_s /= peers;
     s->local_rate.burst = SN_MAX(s->local_rate.burst / peers, 1u);
     int r = sn_gov_buckets_init(&s->local, o->keys_max ? o->keys_max : 4096);
@@ -79,8 +89,8 @@ static bool ask_redis(struct sn_gov_shared *s, int64_t now)
 {
     int64_t until = __atomic_load_n(&s->local_until_ns, __ATOMIC_RELAXED);
     if (SN_LIKELY(!until)) return true;
-    return now >= until && __atomic_compare_exchange_n(&s->local_until_ns, &until, now + PROBE_NS, false,
-                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return now >= until && __atomic_compare_exchange_n(&s->local_until_ns, &until, now + PROBE_NS,
+                                                       false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 static int take_redis(struct sn_gov_shared *s, struct sn_str key, uint32_t n, int64_t *ret_wait)
@@ -107,10 +117,13 @@ static int take_redis(struct sn_gov_shared *s, struct sn_str key, uint32_t n, in
         n_words = 4;
     }
     int64_t prev = sn_deadline_tighten(sn_now() + s->o.call_ns_max);
-    int r = words[0].ptr ? sn_redis_eval(s->o.redis, script, words, 1, n_words, &a, &v) : SN_E_NOMEM;
+    int r =
+        words[0].ptr ? sn_redis_eval(s->o.redis, script, words, 1, n_words, &a, &v) : SN_E_NOMEM;
     sn_deadline_restore(prev);
-    if (r == 0 && v.type == SN_RESP_ERROR) r = sn_fail(SN_E_UNAVAILABLE, "redis: %.*s", SN_STR_ARG(v.str));
-    if (r == 0 && (v.type != SN_RESP_ARRAY || v.n != 2 || v.items[0].type != SN_RESP_INT || v.items[1].type != SN_RESP_INT))
+    if (r == 0 && v.type == SN_RESP_ERROR)
+        r = sn_fail(SN_E_UNAVAILABLE, "redis: %.*s", SN_STR_ARG(v.str));
+    if (r == 0 && (v.type != SN_RESP_ARRAY || v.n != 2 || v.items[0].type != SN_RESP_INT ||
+                   v.items[1].type != SN_RESP_INT))
         r = sn_fail(SN_E_PROTOCOL, "redis: the limiter's script answered something else");
     if (r == 0) {
         *ret_wait = v.items[1].i * (s->o.quota ? SN_MS : SN_US);
@@ -124,7 +137,8 @@ int sn_gov_shared_take(struct sn_gov_shared *s, struct sn_str key, uint32_t n, i
 {
     int64_t now = sn_now(), wait = 0;
     if (key.len > KEY_MAX || (s->o.quota && n != 1))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "shared limit: a key of %zu bytes, %u calls", key.len, n);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "shared limit: a key of %zu bytes, %u calls", key.len,
+                       n);
     if (ask_redis(s, now)) {
         int r = take_redis(s, key, n, &wait);
         if (r >= 0) {

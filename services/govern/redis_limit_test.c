@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "fiber/fiber.h"
+#include "harness/test.h"
+
 #include "kit/redis_rig_test.h"
 
 static struct redis_rig rig;

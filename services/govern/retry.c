@@ -28,7 +28,8 @@ static void purse_add(struct sn_gov_budget *b, int64_t d)
     do {
         now = SN_MIN(SN_MAX(old + d, 0), full);
         if (now == old) return; /* full is the usual case and costs one load */
-    } while (!__atomic_compare_exchange_n(&b->milli, &old, now, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(&b->milli, &old, now, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
 }
 
 void sn_gov_budget_result(struct sn_gov_budget *b, bool failed)
@@ -54,7 +55,8 @@ int64_t sn_gov_backoff(uint32_t attempt, int64_t base_ns, int64_t max_ns, uint64
     if (base_ns <= 0) base_ns = SN_GOV_BACKOFF_BASE_NS;
     if (max_ns <= 0) max_ns = SN_GOV_BACKOFF_MAX_NS;
     int64_t top = base_ns;
-    for (uint32_t i = 1; i < attempt && top < max_ns; i++) top = top > INT64_MAX / 2 ? max_ns : top * 2;
+    for (uint32_t i = 1; i < attempt && top < max_ns; i++)
+        top = top > INT64_MAX / 2 ? max_ns : top * 2;
     top = SN_MIN(top, max_ns);
     return (int64_t)((double)(rnd >> 11) * 0x1p-53 * (double)top);
 }

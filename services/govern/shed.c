@@ -66,7 +66,8 @@ static void look(struct sn_gov_shed *s, int64_t now)
 {
     uint64_t head = sn_gov_window_roll(&s->w, now), made = LOAD(&s->made_head);
     if (SN_LIKELY(made == head)) return;
-    if (!__atomic_compare_exchange_n(&s->made_head, &made, head, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&s->made_head, &made, head, false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED))
         return;
     STORE(&s->took_ns[head % SN_GOV_SHED_BUCKETS], 0);
     remake(s, head, now);
@@ -80,7 +81,8 @@ int64_t sn_gov_shed_limit(struct sn_gov_shed *s, int64_t now_ns)
     double per_s = (double)most * (double)SN_SEC / (double)s->w.width_ns;
     double use = per_s * (double)LOAD(&s->least_ns) / SN_SEC * HEADROOM;
     uint32_t cpu = SN_MIN(LOAD(&s->cpu), CPU_TOP), from = s->opts.cpu_threshold;
-    if (cpu > from && from < CPU_TOP) use *= 1.0 - CUT_MOST * (double)(cpu - from) / (double)(CPU_TOP - from);
+    if (cpu > from && from < CPU_TOP)
+        use *= 1.0 - CUT_MOST * (double)(cpu - from) / (double)(CPU_TOP - from);
     int64_t floor = s->opts.processors + 1;
     return SN_MAX((int64_t)use, floor);
 }
@@ -114,7 +116,8 @@ void sn_gov_shed_leave(struct sn_gov_shed *s, int64_t start_ns, int64_t now_ns, 
 {
     int64_t n = ADD(&s->inflight, -1) + 1;
     int64_t old = LOAD(&s->inflight_ewma_milli);
-    STORE(&s->inflight_ewma_milli, (int64_t)((double)old * EWMA_KEEP + (double)(n * 1000) * (1.0 - EWMA_KEEP)));
+    STORE(&s->inflight_ewma_milli,
+          (int64_t)((double)old * EWMA_KEEP + (double)(n * 1000) * (1.0 - EWMA_KEEP)));
     if (!ok) return;
     look(s, now_ns);
     int64_t took = SN_MAX(now_ns - start_ns, 0);

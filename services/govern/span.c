@@ -25,11 +25,15 @@ int sn_traceparent_parse(struct sn_str s, struct sn_span_ctx *ret)
     struct sn_span_ctx c;
     uint8_t version;
     s = sn_str_trim(s);
-    if (s.len < SN_TRACEPARENT_LEN || s.ptr[2] != '-' || s.ptr[35] != '-' || s.ptr[52] != '-') return SN_E_SYNTAX;
-    if (!hex_at(s, 0, 1, &version) || version == 0xff) return SN_E_SYNTAX;
-    if (version == 0 ? s.len != SN_TRACEPARENT_LEN : s.len > SN_TRACEPARENT_LEN && s.ptr[SN_TRACEPARENT_LEN] != '-')
+    if (s.len < SN_TRACEPARENT_LEN || s.ptr[2] != '-' || s.ptr[35] != '-' || s.ptr[52] != '-')
         return SN_E_SYNTAX;
-    if (!hex_at(s, 3, 16, c.trace_id) || !hex_at(s, 36, 8, c.span_id) || !hex_at(s, 53, 1, &c.flags)) return SN_E_SYNTAX;
+    if (!hex_at(s, 0, 1, &version) || version == 0xff) return SN_E_SYNTAX;
+    if (version == 0 ? s.len != SN_TRACEPARENT_LEN
+                     : s.len > SN_TRACEPARENT_LEN && s.ptr[SN_TRACEPARENT_LEN] != '-')
+        return SN_E_SYNTAX;
+    if (!hex_at(s, 3, 16, c.trace_id) || !hex_at(s, 36, 8, c.span_id) ||
+        !hex_at(s, 53, 1, &c.flags))
+        return SN_E_SYNTAX;
     if (zero(c.trace_id, 16) || zero(c.span_id, 8)) return SN_E_SYNTAX;
     if (version) c.flags &= SN_SPAN_SAMPLED; /* the only bit that later versions promise */
     *ret = c;
@@ -77,7 +81,9 @@ bool sn_tracestate_ok(struct sn_str s)
     while (s.ptr) {
         struct sn_str member = sn_str_trim(sn_str_cut(&s, ',')), key = sn_str_cut(&member, '=');
         if (!key.len && !member.ptr) continue; /* empty members are allowed */
-        if (n == SN_TRACESTATE_MEMBERS_MAX || !member.ptr || !state_key(key) || !state_value(member)) return false;
+        if (n == SN_TRACESTATE_MEMBERS_MAX || !member.ptr || !state_key(key) ||
+            !state_value(member))
+            return false;
         for (unsigned i = 0; i < n; i++)
             if (sn_str_eq(keys[i], key)) return false;
         keys[n++] = key;
@@ -90,14 +96,17 @@ bool sn_tracestate_ok(struct sn_str s)
 static bool token(struct sn_str s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] <= ' ' || s.ptr[i] > '~' || strchr("\"(),/:;<=>?@[\\]{}", s.ptr[i])) return false;
+        if (s.ptr[i] <= ' ' || s.ptr[i] > '~' || strchr("\"(),/:;<=>?@[\\]{}", s.ptr[i]))
+            return false;
     return s.len > 0;
 }
 
-int sn_baggage_next(struct sn_str *rest, struct sn_arena *a, struct sn_str *ret_key, struct sn_str *ret_value)
+int sn_baggage_next(struct sn_str *rest, struct sn_arena *a, struct sn_str *ret_key,
+                    struct sn_str *ret_value)
 {
     while (rest->ptr) {
-        struct sn_str member = sn_str_cut(rest, ','), pair = sn_str_cut(&member, ';'), key = sn_str_trim(sn_str_cut(&pair, '='));
+        struct sn_str member = sn_str_cut(rest, ','), pair = sn_str_cut(&member, ';'),
+                      key = sn_str_trim(sn_str_cut(&pair, '='));
         if (!pair.ptr || !token(key)) continue;
         struct sn_str v = sn_str_trim(pair);
         char *out = sn_arena_alloc(a, v.len + 1);
@@ -124,14 +133,16 @@ struct sn_str sn_baggage_get(struct sn_str header, struct sn_str key, struct sn_
 
 int sn_baggage_put(struct sn_buf *header, struct sn_str key, struct sn_str value)
 {
-    if (!token(key)) return sn_fail(SN_E_INVALID_ARGUMENT, "baggage: '%.*s' is no key", SN_STR_ARG(key));
+    if (!token(key))
+        return sn_fail(SN_E_INVALID_ARGUMENT, "baggage: '%.*s' is no key", SN_STR_ARG(key));
     size_t was = header->len;
     if (was) sn_buf_byte(header, ',');
     sn_buf_str(header, key);
     sn_buf_byte(header, '=');
     sn_buf_pct(header, value, SN_PCT_UNRESERVED);
     if (header->err == 0 && header->len <= SN_BAGGAGE_MAX) return 0;
-    int r = header->err ? header->err : sn_fail(SN_E_TOO_LARGE, "baggage: more than %u bytes", SN_BAGGAGE_MAX);
+    int r = header->err ? header->err
+                        : sn_fail(SN_E_TOO_LARGE, "baggage: more than %u bytes", SN_BAGGAGE_MAX);
     header->len = was;
     return r;
 }
@@ -146,8 +157,8 @@ static bool ratio_says(const uint8_t trace_id[16], double ratio)
     return (double)v < ratio * 0x1p56;
 }
 
-void sn_span_init(struct sn_span *s, const struct sn_span_ctx *parent, struct sn_str name, enum sn_span_kind kind,
-                  double ratio, int64_t wall_ns, const uint64_t rnd[3])
+void sn_span_init(struct sn_span *s, const struct sn_span_ctx *parent, struct sn_str name,
+                  enum sn_span_kind kind, double ratio, int64_t wall_ns, const uint64_t rnd[3])
 {
     memset(s, 0, offsetof(struct sn_span, attrs));
     s->name = name;

@@ -4,6 +4,8 @@
 
 #include "core/enc.h"
 #include "core/rand.h"
+#include "harness/test.h"
+
 #include "govern/chain_rig_test.h"
 #include "govern/otlp.h"
 #include "opentelemetry/proto/collector/trace/v1/trace_service.pb.h"

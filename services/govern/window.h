@@ -20,7 +20,8 @@ static inline uint32_t sn_gov_lo(uint64_t v) { return (uint32_t)v; }
 
 /* sn_gov_window_init - n buckets (1..SN_GOV_BUCKETS_MAX) that together span span_ns. */
 void sn_gov_window_init(struct sn_gov_window *w, int64_t span_ns, uint32_t n);
-/* sn_gov_window_roll - takes out the buckets whose time is over. Returns the present bucket's number. */
+/* sn_gov_window_roll - takes out the buckets whose time is over. Returns the present bucket's
+ * number. */
 uint64_t sn_gov_window_roll_slow(struct sn_gov_window *w, uint64_t now_bucket);
 static inline uint64_t sn_gov_window_roll(struct sn_gov_window *w, int64_t now_ns)
 {
@@ -29,15 +30,18 @@ static inline uint64_t sn_gov_window_roll(struct sn_gov_window *w, int64_t now_n
     return SN_LIKELY(b <= head) ? head : sn_gov_window_roll_slow(w, b);
 }
 /* sn_gov_window_add - adds to the two counters of the present bucket. */
-static inline void sn_gov_window_add(struct sn_gov_window *w, int64_t now_ns, uint32_t hi, uint32_t lo)
+static inline void sn_gov_window_add(struct sn_gov_window *w, int64_t now_ns, uint32_t hi,
+                                     uint32_t lo)
 {
     uint64_t b = sn_gov_window_roll(w, now_ns), v = (uint64_t)hi << 32 | lo;
     /* The sum first: what is taken out of a bucket is then never more than the sum holds. */
     __atomic_add_fetch(&w->sum, v, __ATOMIC_RELAXED);
     __atomic_add_fetch(&w->bucket[b % w->n], v, __ATOMIC_RELAXED);
 }
-/* sn_gov_window_add_bucket - the same where nobody asks for the sum: one addition. `head` is of a roll just now. */
-static inline void sn_gov_window_add_bucket(struct sn_gov_window *w, uint64_t head, uint32_t hi, uint32_t lo)
+/* sn_gov_window_add_bucket - the same where nobody asks for the sum: one addition. `head` is of a
+ * roll just now. */
+static inline void sn_gov_window_add_bucket(struct sn_gov_window *w, uint64_t head, uint32_t hi,
+                                            uint32_t lo)
 {
     __atomic_add_fetch(&w->bucket[head % w->n], (uint64_t)hi << 32 | lo, __ATOMIC_RELAXED);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz/fuzz_jwt.c - the first byte says whether the rest is a token or a key set; whatever it is, nothing that was
- * not signed here passes. */
+/* fuzz/fuzz_jwt.c - the first byte says whether the rest is a token or a key set; whatever it is,
+ * nothing that was not signed here passes. */
 #include "core/base.h"
 #include "kit/jwt.h"
 
@@ -10,8 +10,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct sn_jwt_keys *keys;
     if (!keys) {
         keys = sn_jwt_keys_new();
-        SN_ASSERT(keys && sn_jwt_keys_add_secret(keys, SN_JWT_HS256, SN_STR("a secret that no fuzzer can guess"), SN_STR("")) == 0);
-        SN_ASSERT(sn_jwt_keys_add_jwks(keys, SN_STR("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}")) == 1);
+        SN_ASSERT(keys && sn_jwt_keys_add_secret(keys, SN_JWT_HS256,
+                                                 SN_STR("a secret that no fuzzer can guess"),
+                                                 SN_STR("")) == 0);
+        SN_ASSERT(
+            sn_jwt_keys_add_jwks(keys,
+                                 SN_STR("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":"
+                                        "\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}")) == 1);
     }
     if (!size) return 0;
     struct sn_str in = {(const char *)data + 1, size - 1};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* interop/govern_peer.c - what tests/interop/govern.sh runs against real peers: tokens, span export, Redis over TLS. */
+/* interop/govern_peer.c - what tests/interop/govern.sh runs against real peers: tokens, span
+ * export, Redis over TLS. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -60,7 +61,9 @@ static int jwt_main(void *arg)
         r = sn_jwt_sign(k, (enum sn_jwt_alg)alg, SN_STR(""), sn_str(argv_[5]), SN_STR(""), &b);
         if (r == 0) puts(sn_buf_cz(&b));
     } else if (r >= 0) {
-        struct sn_jwt_check check = {.now_ns = sn_wall_now(), .issuer = SN_STR("issuer"), .audience = SN_STR("us")};
+        struct sn_jwt_check check = {.now_ns = sn_wall_now(),
+                                     .issuer = SN_STR("issuer"),
+                                     .audience = SN_STR("us")};
         r = stdin_read(&token);
         if (r == 0) r = sn_jwt_verify(k, token, &check, &arena, &j);
         if (r == 0) printf("%s %.*s\n", sn_jwt_alg_name(j.alg), SN_STR_ARG(j.subject));
@@ -78,18 +81,25 @@ static int otlp_main(void *arg)
     struct sn_otlp *o;
     struct sn_otlp_stats st;
     struct sn_scope_storage mem;
-    int n = atoi(argv_[3]), r = sn_http_client_new(&(struct sn_http_client_opts){0}, &c);
+    long n = strtol(argv_[3], NULL, 10);
+    int r = sn_http_client_new(&(struct sn_http_client_opts){0}, &c);
     if (r < 0) return fail(r);
-    r = sn_otlp_new(&(struct sn_otlp_opts){.client = c, .url = sn_str(argv_[2]), .service = SN_STR("shop"),
-                                           .version = SN_STR("1.2"), .instance = SN_STR("a-1")}, &o);
+    r = sn_otlp_new(&(struct sn_otlp_opts){.client = c,
+                                           .url = sn_str(argv_[2]),
+                                           .service = SN_STR("shop"),
+                                           .version = SN_STR("1.2"),
+                                           .instance = SN_STR("a-1")},
+                    &o);
     if (r < 0) return fail(r);
     struct sn_scope *s = sn_scope_begin(&mem);
     r = sn_scope_go(s, "otlp", exporter, o);
-    for (int i = 0; i < n && r == 0; i++) {
+    for (long i = 0; i < n && r == 0; i++) {
         struct sn_span parent, child;
         uint64_t rnd[3] = {sn_random(), sn_random(), sn_random()}, rnd2[3] = {0, 0, sn_random()};
-        sn_span_init(&parent, NULL, SN_STR("GET /orders/:id"), SN_SPAN_SERVER, 1.0, sn_wall_now(), rnd);
-        sn_span_init(&child, &parent.ctx, SN_STR("query"), SN_SPAN_CLIENT, 1.0, sn_wall_now(), rnd2);
+        sn_span_init(&parent, NULL, SN_STR("GET /orders/:id"), SN_SPAN_SERVER, 1.0, sn_wall_now(),
+                     rnd);
+        sn_span_init(&child, &parent.ctx, SN_STR("query"), SN_SPAN_CLIENT, 1.0, sn_wall_now(),
+                     rnd2);
         child.state = SN_STR("vendor=x");
         sn_span_str(&child, "db.system", SN_STR("postgresql ä"));
         sn_span_int(&child, "rows", -5);
@@ -118,10 +128,15 @@ static int redis_main(void *arg)
     struct sn_resp v;
     int e = sn_tls_config_new(&(struct sn_tls_opts){.ca_file = argv_[4]}, &tls);
     if (e == 0)
-        e = sn_redis_new(&(struct sn_redis_opts){.addr = argv_[2], .password = sn_str(argv_[3]), .tls = tls,
-                                                 .tls_host = SN_STR("localhost"), .db = 3}, &r);
+        e = sn_redis_new(&(struct sn_redis_opts){.addr = argv_[2],
+                                                 .password = sn_str(argv_[3]),
+                                                 .tls = tls,
+                                                 .tls_host = SN_STR("localhost"),
+                                                 .db = 3},
+                         &r);
     if (e < 0) return fail(e);
-    struct sn_str set[] = {SN_STR("SET"), SN_STR("k"), SN_STR("over tls")}, get[] = {SN_STR("GET"), SN_STR("k")};
+    struct sn_str set[] = {SN_STR("SET"), SN_STR("k"), SN_STR("over tls")},
+                  get[] = {SN_STR("GET"), SN_STR("k")};
     e = sn_redis_do(r, set, 3, &arena, &v);
     if (e == 0) e = sn_redis_do(r, get, 2, &arena, &v);
     if (e == 0) printf("%.*s\n", SN_STR_ARG(v.str));
@@ -137,12 +152,14 @@ int main(int argc, char **argv)
     const char *verb = argc > 1 ? argv[1] : "";
     int (*fn)(void *) = strcmp(verb, "otlp") == 0 && argc == 4    ? otlp_main
                         : strcmp(verb, "redis") == 0 && argc == 5 ? redis_main
-                        : (strcmp(verb, "sign") == 0 && argc == 6) || (strcmp(verb, "verify") == 0 && argc == 4) ||
+                        : (strcmp(verb, "sign") == 0 && argc == 6) ||
+                                (strcmp(verb, "verify") == 0 && argc == 4) ||
                                 (strcmp(verb, "jwks") == 0 && argc == 3)
                             ? jwt_main
                             : NULL;
     if (!fn) {
-        fputs("usage: govern_peer sign ALG KEYFILE KID CLAIMS | verify ALG KEYFILE | jwks FILE | otlp URL N | redis ADDR PASSWORD CA\n",
+        fputs("usage: govern_peer sign ALG KEYFILE KID CLAIMS | verify ALG KEYFILE | jwks FILE | "
+              "otlp URL N | redis ADDR PASSWORD CA\n",
               stderr);
         return 2;
     }
