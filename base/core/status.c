@@ -142,7 +142,7 @@ static void append_frame(struct sn_diag *d, const char *suffix, const char *fmt,
     d->frame_end[d->frames++] = d->used;
 }
 
-int sn_fail(int code, const char *fmt, ...)
+int (sn_fail)(int code, const char *fmt, ...)
 {
     struct sn_diag *d = sn_diag();
     sn_diag_clear();
@@ -154,7 +154,7 @@ int sn_fail(int code, const char *fmt, ...)
     return code;
 }
 
-int sn_wrap(int code, const char *fmt, ...)
+int (sn_wrap)(int code, const char *fmt, ...)
 {
     struct sn_diag *d = sn_diag();
     if (d->code != code) sn_diag_clear(); /* left by an earlier failure: not this one's */

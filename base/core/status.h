@@ -85,6 +85,16 @@ int sn_fail(int code, const char *fmt, ...) SN_PRINTF(2, 3);
 int sn_wrap(int code, const char *fmt, ...) SN_PRINTF(2, 3);
 /* sn_fail_errno - sn_fail with the mapped errno, ": <strerror>" appended. */
 int sn_fail_errno(int err, const char *fmt, ...) SN_PRINTF(2, 3);
+/* The result is the code that went in: said to the compiler, which otherwise takes a returned
+ * sn_fail for a possible success and warns about outputs it left unset. */
+#define sn_fail(code, ...) SN_CODE_OF(sn_fail, code, __VA_ARGS__)
+#define sn_wrap(code, ...) SN_CODE_OF(sn_wrap, code, __VA_ARGS__)
+#define SN_CODE_OF(fn, code, ...)           \
+    __extension__({                         \
+        const int sn_code_of_ = (code);     \
+        (void)(fn)(sn_code_of_, __VA_ARGS__); \
+        sn_code_of_;                        \
+    })
 void sn_diag_clear(void);
 /* sn_diag_format - "outer: middle: inner" for the failure `code`; the code's name where it has no
  * diagnostic. Always NUL-terminates within cap (cap >= 1). Returns `out`. */

@@ -340,6 +340,15 @@ static int t_errors(struct env *e)
         call.url = sn_str(bad[i]);
         T_EQ(sn_http_do(e->client, &call, &r), SN_E_SYNTAX);
     }
+    static const char *const secret[] = {"http://u:hunter2@a/", "redis://u:hunter2@a/",
+                                         "http://u:hunter2@a:0/", "http://u@hunter2@a b/x"};
+    for (size_t i = 0; i < SN_COUNT_OF(secret); i++) {
+        sn_test_row("%s", secret[i]);
+        call.url = sn_str(secret[i]);
+        T_EQ(sn_http_do(e->client, &call, &r), SN_E_SYNTAX);
+        T_ASSERT(!strstr(sn_diag_str(SN_E_SYNTAX), "hunter2"));
+        T_ASSERT(strstr(sn_diag_str(SN_E_SYNTAX), "***@a"));
+    }
     struct sn_http_header h = {SN_STR_INIT("X"), SN_STR_INIT("a\r\nInjected: b")};
     call =
         (struct sn_http_call){.url = SN_STR("http://127.0.0.1:1/"), .headers = &h, .n_headers = 1};

@@ -9,10 +9,23 @@ static bool scheme_is(struct sn_str *url, struct sn_str scheme)
     return true;
 }
 
+/* Where a user part ends in what may be a URL; 0: it has none. */
+static size_t userinfo_end(struct sn_str url)
+{
+    ssize_t scheme = sn_str_find(url, SN_STR("://"));
+    size_t end = scheme < 0 ? 0 : (size_t)scheme + 3, at = 0;
+    for (; end < url.len && url.ptr[end] != '/' && url.ptr[end] != '?' && url.ptr[end] != '#'; end++)
+        if (url.ptr[end] == '@') at = end;
+    return at;
+}
+
+/* A user part is a secret and is never shown. */
 static int url_fail(struct sn_str url, const char *why)
 {
-    return sn_fail(SN_E_SYNTAX, "URL \"%.*s\": %s", (int)SN_MIN(url.len, (size_t)200), url.ptr,
-                   why);
+    size_t hidden = userinfo_end(url);
+    struct sn_str shown = sn_str_from(url, hidden);
+    return sn_fail(SN_E_SYNTAX, "URL \"%s%.*s\": %s", hidden ? "***" : "",
+                   (int)SN_MIN(shown.len, (size_t)200), shown.ptr, why);
 }
 
 int http_url_parse(struct sn_str url, struct http_url *ret)
@@ -32,6 +45,8 @@ int http_url_parse(struct sn_str url, struct http_url *ret)
     size_t n = 0;
     while (n < rest.len && rest.ptr[n] != '/' && rest.ptr[n] != '?' && rest.ptr[n] != '#') n++;
     u.authority = sn_str_sub(rest, 0, n);
+    if (sn_str_chr(u.authority, '@') >= 0)
+        return url_fail(url, "a user and password are not taken here; send an Authorization header");
     if (!sn_http_host_valid(u.authority)) return url_fail(url, "malformed host");
     u.host = u.authority;
     u.port = u.tls ? 443 : 80;
