@@ -16,24 +16,27 @@ if [ ! -d "$cache/go-zero-$GOZERO" ]; then
     { echo "SKIP: go-zero is out of the Go proxy's reach"; exit 0; }
   cp -r "$(go env GOMODCACHE)/github.com/zeromicro/go-zero@$GOZERO" "$cache/go-zero-$GOZERO" && chmod -R u+w "$cache/go-zero-$GOZERO"
 fi
-# build NAME - with the files of bench/govern in their packages; the clock is the model's or the real one.
+# build NAME - with the files of bench/govern in their packages; the clock is the model's or the real one. Kept in the
+# cache for as long as these files are the same.
+bin=$cache/bin-$GOZERO-$(cat "$src"/*.go | sha256sum | cut -c1-16)
 build() {
   local d=$cache/$1
+  [ -x "$bin/$1" ] && return
   rm -rf "$d" && cp -r "$cache/go-zero-$GOZERO" "$d"
-  mkdir -p "$d/zrpc/govern-bench"
+  mkdir -p "$d/zrpc/govern-bench" "$bin"
   cp "$src/main.go" "$d/zrpc/govern-bench/"
   cp "$src/p2c_export.go" "$d/zrpc/internal/balancer/p2c/"
   cp "$src/stat_export.go" "$d/core/stat/"
   if [ "$1" = virtual ]; then cp "$src/timex_virtual.go" "$d/core/timex/relativetime.go"; else cp "$src/timex_real.go" "$d/core/timex/"; fi
-  (cd "$d" && GOFLAGS=-mod=mod go build -o "$BENCH_TMP/go-$1" ./zrpc/govern-bench) || exit 1
+  (cd "$d" && GOFLAGS=-mod=mod go build -o "$bin/$1" ./zrpc/govern-bench) || exit 1
   rm -rf "$d"
 }
 build real
 build virtual
 ours=$BENCH_BUILD/bench/govern/bench_govern
 { taskset -c 0 "$ours" "$SEEDS" | sed 's/^/ours /'
-  taskset -c 0 "$BENCH_TMP/go-real" | sed 's/^/go /'
-  "$BENCH_TMP/go-virtual" "$SEEDS" | sed 's/^/go /'; } >"$BENCH_TMP/out"
+  taskset -c 0 "$bin/real" | sed 's/^/go /'
+  "$bin/virtual" "$SEEDS" | sed 's/^/go /'; } >"$BENCH_TMP/out"
 python3 - "$BENCH_TMP/out" "$SEEDS" "$GOZERO" <<'PY'
 import sys
 v = {}

@@ -27,7 +27,7 @@ static struct sn_resp ask_n(struct sn_redis *r, size_t n, const char *const *wor
 static int commands_main(void *arg)
 {
     rig_start(&rig);
-    struct sn_redis *r = rig_client(&rig);
+    struct sn_redis *r = rig_client(&rig, 30 * SN_SEC);
     T_STR(ASK(r, "SET", "k", "v\r\n1").str, "OK");
     T_STR(ASK(r, "GET", "k").str, "v\r\n1");
     T_EQ(ASK(r, "GET", "none").type, SN_RESP_NULL);
@@ -88,7 +88,7 @@ static void many(struct sn_redis *r, int n)
 static int pipelining_main(void *arg)
 {
     rig_start(&rig);
-    struct sn_redis *r = rig_client(&rig);
+    struct sn_redis *r = rig_client(&rig, 30 * SN_SEC);
     T_STR(ASK(r, "PING").str, "PONG"); /* connects */
     many(r, 20);
     T_EQ(ASK(r, "GET", "n").str.len, 3);
@@ -106,7 +106,7 @@ SN_TEST(redis_calls_of_many_fibers_share_writes) { T_OK(sn_rt_run(&(struct sn_rt
 static int faults_main(void *arg)
 {
     rig_start(&rig);
-    struct sn_redis *wrong, *r = rig_client(&rig), *other = rig_client(&rig);
+    struct sn_redis *wrong, *r = rig_client(&rig, SN_SEC), *other = rig_client(&rig, 10 * SN_SEC);
     struct sn_str ping[1] = {SN_STR("PING")};
     struct sn_resp v;
     T_OK(sn_redis_new(&(struct sn_redis_opts){.addr = rig.addr, .password = SN_STR("x")}, &wrong));
@@ -118,10 +118,10 @@ static int faults_main(void *arg)
     sn_redis_free(wrong);
     /* A server that is busy: the call gives up, its late reply is not taken for the next one's. */
     T_STR(ASK(r, "PING").str, "PONG");
-    T_STR(ASK(other, "CLIENT", "PAUSE", "450", "ALL").str, "OK");
+    T_STR(ASK(other, "CLIENT", "PAUSE", "1500", "ALL").str, "OK");
     struct sn_str incr[2] = {SN_STR("INCR"), SN_STR("late")};
     T_EQ(sn_redis_do(r, incr, 2, &arena, &v), SN_E_DEADLINE_EXCEEDED);
-    T_OK(sn_sleep(200 * SN_MS));
+    T_OK(sn_sleep(SN_SEC));
     T_STR(ASK(r, "PING").str, "PONG");
     T_STR(ASK(r, "GET", "late").str, "1");
     /* Scripts that the server forgot are sent again. */

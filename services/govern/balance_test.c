@@ -319,7 +319,7 @@ SN_TEST(balance_threads_and_updates)
     T_OK(sn_gov_picker_new(&(struct sn_gov_balance_opts){0}, 3, &shared));
     pthread_t t[3];
     for (uintptr_t i = 0; i < 3; i++) T_EQ(pthread_create(&t[i], NULL, picker_thread, (void *)i), 0);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 40; i++) {
         T_OK(sn_gov_picker_update(shared, r.specs + i % 10, 1 + (size_t)i % 20, SN_HOUR));
         sched_yield();
     }
