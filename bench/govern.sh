@@ -43,7 +43,7 @@ v = {}
 for line in open(sys.argv[1]):
     who, name, x = line.split()
     v[who, name] = float(x)
-print(f"Cost of a decision and its result, one thread, best of 5 (peer: go-zero {sys.argv[3]}).\n")
+print(f"Cost of a decision and its result in CPU time, one thread, least of 5 (peer: go-zero {sys.argv[3]}).\n")
 print("| decision | sennit ns | go-zero ns | go-zero / sennit |\n|---|---|---|---|")
 for n, text in [("breaker", "breaker"), ("shedder", "shedder"), ("p2c", "p2c, 10 instances"), ("wrr", "weighted round robin"),
                 ("ring", "ring hash, bounded"), ("maglev", "Maglev, bounded"), ("token_bucket", "token bucket, local")]:
