@@ -102,9 +102,9 @@ struct sn_str grpc_details_of(struct grpc_call *g, int code, struct sn_str messa
 
 struct sn_str grpc_code_text(int code)
 {
-    static const char digits[] = "0\0001\0002\0003\0004\0005\0006\0007\0008\0009\00010\00011\00012\00013\00014\00015\00016";
-    unsigned n = (unsigned)sn_status_canonical(code);
-    return n < 10 ? sn_str_of(digits + 2 * n, 1) : sn_str_of(digits + 20 + 3 * (n - 10), 2);
+    static const char *const texts[] = {"0", "1", "2",  "3",  "4",  "5",  "6",  "7", "8",
+                                        "9", "10", "11", "12", "13", "14", "15", "16"};
+    return sn_str(texts[sn_status_canonical(code)]);
 }
 
 void sn_grpc_hold(struct sn_grpc_call *c, bool on) { grpc_call_of(c)->hold = on; }

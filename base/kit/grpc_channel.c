@@ -9,6 +9,8 @@
 
 #define BACKOFF_FACTOR 1.6
 #define BACKOFF_JITTER 0.2
+/* A call that waits looks again by itself so often: news may have been lost for want of memory. */
+#define LOOK_NS (500 * SN_MS)
 
 /* ---- subchannels ------------------------------------------------------------------------------ */
 
@@ -199,6 +201,7 @@ static struct gr_sub *sub_new(struct gr_worker *w, const struct sn_grpc_address 
     s->ep.at.labels = sn_str_of(p, a->labels.len);
     s->ep.state = SN_GRPC_IDLE;
     s->w = w;
+    s->id = grpc_z_id();
     s->refs = 1;
     if (w->lb.ops->endpoint_bytes && !(s->ep.user = sn_zalloc(1, w->lb.ops->endpoint_bytes))) {
         sn_free(s);
@@ -316,7 +319,7 @@ static void worker_start(struct gr_worker *w)
     if (s)
         apply(w, s);
     else
-        gr_resolve_start(w->ch);
+        (void)!gr_resolve_start(w->ch); /* without memory: who waits tries again */
 }
 
 struct gr_worker *gr_worker_here(struct sn_grpc_channel *ch)
@@ -387,12 +390,22 @@ static int pick_failed(struct gr_worker *w)
     return sn_fail(SN_E_UNAVAILABLE, "no connection to %s", w->ch->target);
 }
 
+/* What the resolver has published meanwhile, whether or not its message came through. */
+static int first_snapshot(struct gr_worker *w)
+{
+    struct gr_snapshot *s = snapshot_get(w->ch);
+    if (!s) return gr_resolve_start(w->ch);
+    apply(w, s);
+    return 0;
+}
+
 int gr_pick(struct gr_worker *w, struct sn_grpc_call *c, bool wait_for_ready, struct gr_sub **ret_sub,
             struct gr_conn **ret_conn)
 {
     for (;;) {
         if (gr_closing(w->ch)) return sn_fail(SN_E_UNAVAILABLE, "channel is closing");
-        int i = SN_E_AGAIN;
+        int i = SN_E_AGAIN, r = w->now ? 0 : first_snapshot(w);
+        if (r < 0) return r;
         if (w->now && w->lb.n == 0) {
             gr_resolve_again(w->ch);
             if (!wait_for_ready)
@@ -413,7 +426,9 @@ int gr_pick(struct gr_worker *w, struct sn_grpc_call *c, bool wait_for_ready, st
         } else if (i != SN_E_AGAIN && !wait_for_ready) {
             return pick_failed(w);
         }
-        int r = wait_change(w, "grpc connection", c->deadline_ns);
+        int64_t look_at = sn_now() + LOOK_NS;
+        r = wait_change(w, "grpc connection", SN_MIN(c->deadline_ns, look_at));
+        if (r == SN_E_DEADLINE_EXCEEDED && sn_now() < SN_MIN(c->deadline_ns, sn_deadline())) r = 0;
         if (r < 0) return r;
     }
 }
@@ -496,6 +511,7 @@ int sn_grpc_channel_new(const char *target, const struct sn_grpc_channel_opts *o
         channel_destroy(ch);
         return r;
     }
+    grpc_z_add_channel(ch);
     *ret = ch;
     return 0;
 }
@@ -528,6 +544,7 @@ static void free_worker(void *arg)
 void sn_grpc_channel_free(struct sn_grpc_channel *ch)
 {
     if (!ch) return;
+    grpc_z_del(&ch->link);
     __atomic_store_n(&ch->closing, 1, __ATOMIC_SEQ_CST);
     gr_resolve_stop(ch);
     while (__atomic_load_n(&ch->updates, __ATOMIC_ACQUIRE)) sn_yield();

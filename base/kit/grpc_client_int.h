@@ -69,7 +69,7 @@ struct gr_conn {
     int err;
     int64_t heard_ns, pinged_ns, used_ns;
     uint64_t id; /* of channelz */
-    uint64_t streams_started, msgs_sent, msgs_received, keepalives;
+    uint64_t streams_started, keepalives;
 };
 /* gr_conn_new - over a fresh stream, which it owns from then on. */
 int gr_conn_new(struct gr_worker *w, struct gr_sub *sub, struct sn_stream *st,
@@ -156,11 +156,12 @@ static inline bool gr_closing(const struct sn_grpc_channel *ch)
 {
     return __atomic_load_n(&ch->closing, __ATOMIC_ACQUIRE) != 0;
 }
+void grpc_z_add_channel(struct sn_grpc_channel *ch);
 /* gr_resolver_of - the resolver of a target; *ret_rest is what it gets. */
 int gr_resolver_of(struct sn_grpc_channel *ch, struct sn_str target,
                    const struct sn_grpc_resolver **ret, struct sn_str *ret_rest,
                    struct sn_str *ret_authority) SN_MUST_CHECK;
-void gr_resolve_start(struct sn_grpc_channel *ch);
+int gr_resolve_start(struct sn_grpc_channel *ch) SN_MUST_CHECK; /* 0, or no memory for its fiber */
 void gr_resolve_again(struct sn_grpc_channel *ch);
 void gr_resolve_stop(struct sn_grpc_channel *ch);
 /* gr_publish - takes the caller's reference. */

@@ -120,6 +120,7 @@ int gr_conn_new(struct gr_worker *w, struct gr_sub *sub, struct sn_stream *st, s
         return r;
     }
     c->w = w;
+    c->id = grpc_z_id();
     c->sub = sub;
     c->st = st;
     c->refs = 1;

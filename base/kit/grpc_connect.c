@@ -280,7 +280,8 @@ int grpc_connect(struct sn_grpc_server *s, struct sn_http_x *x, enum sn_grpc_pro
     if (!m && !stream) return 1;
     if (get && (!m->no_side_effects || m->m->client_streaming || m->m->server_streaming)) return 1;
     struct grpc_scall *sc SN_CLEANUP(grpc_scall_done) =
-        grpc_scall_new(s, x, stream ? &stream_ops : &unary_ops, stream ? &stream_end_ops : &unary_end_ops);
+        stream ? grpc_scall_new(s, x, &stream_ops, &stream_end_ops)
+               : grpc_scall_new(s, x, &unary_ops, &unary_end_ops);
     if (!sc) return SN_E_NOMEM;
     sc->protocol = (uint8_t)(stream ? SN_GRPC_CONNECT_STREAM : SN_GRPC_CONNECT_UNARY);
     sc->g.codec = (uint8_t)codec;

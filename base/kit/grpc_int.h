@@ -102,6 +102,10 @@ struct grpc_service { /* one registration */
 struct grpc_counters {
     uint64_t started, ok, failed, last_started_wall_ns;
 } SN_ALIGNED(SN_CACHE_LINE);
+/* grpc_z_id - the next id of channelz. grpc_z_add_server, grpc_z_del - what channelz can see. */
+uint64_t grpc_z_id(void);
+void grpc_z_add_server(struct sn_grpc_server *s);
+void grpc_z_del(struct sn_list *link);
 struct grpc_health;
 void grpc_health_free(struct grpc_health *h);
 struct grpc_rest;

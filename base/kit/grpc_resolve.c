@@ -5,6 +5,7 @@
 
 #define DNS_AGAIN_NS (30 * SN_SEC) /* between look-ups of one name that was found */
 #define DNS_FAILED_NS (1 * SN_SEC)
+#define NOMEM_AGAIN_NS (100 * SN_MS)
 #define ADDRS_MAX 64 /* of a list */
 #define DNS_ADDRS_MAX 32
 
@@ -85,12 +86,17 @@ static void resolver_main(void *arg)
     sn_mutex_unlock(&r->lock);
 }
 
-void gr_resolve_start(struct sn_grpc_channel *ch)
+int gr_resolve_start(struct sn_grpc_channel *ch)
 {
     struct sn_grpc_resolving *r = &ch->res;
+    int e = 0;
     sn_mutex_lock_always(&r->lock);
-    if (!r->started && !r->stop) r->started = sn_stream_go(resolver_main, r) == 0;
+    if (!r->started && !r->stop) {
+        e = sn_stream_go(resolver_main, r);
+        r->started = e == 0;
+    }
     sn_mutex_unlock(&r->lock);
+    return e;
 }
 
 void gr_resolve_again(struct sn_grpc_channel *ch)
@@ -124,7 +130,9 @@ void gr_resolve_stop(struct sn_grpc_channel *ch)
 
 static int publish_once(struct sn_grpc_resolving *r, const struct sn_grpc_address *addrs, unsigned n)
 {
-    int e = sn_grpc_resolved(r, addrs, n, true, (struct sn_str){0}, 0);
+    int e;
+    while ((e = sn_grpc_resolved(r, addrs, n, true, (struct sn_str){0}, 0)) == SN_E_NOMEM)
+        if ((e = sn_grpc_resolve_wait(r, sn_now() + NOMEM_AGAIN_NS)) < 0) return e;
     while (e >= 0) e = sn_grpc_resolve_wait(r, SN_FOREVER);
     return e;
 }
@@ -204,12 +212,12 @@ static int run_dns(struct sn_grpc_resolving *r, struct sn_str target, void *arg)
     do {
         int e = dns_once(r, host, port);
         if (e < 0 && e != SN_E_NOMEM) return e;
-        earliest = sn_now() + (has_endpoints(r->ch) ? DNS_AGAIN_NS : DNS_FAILED_NS);
+        bool known = has_endpoints(r->ch);
+        int64_t again = e == SN_E_NOMEM ? NOMEM_AGAIN_NS : known ? DNS_AGAIN_NS : DNS_FAILED_NS;
+        earliest = sn_now() + again;
         /* Who asks earlier has to wait: look-ups are not for hammering. */
-        e = sn_grpc_resolve_wait(r, SN_FOREVER);
-        while (e == 0 && sn_now() < earliest) {
-            e = sn_grpc_resolve_wait(r, earliest);
-        }
+        e = sn_grpc_resolve_wait(r, known ? SN_FOREVER : earliest);
+        while (e == 0 && sn_now() < earliest) e = sn_grpc_resolve_wait(r, earliest);
         if (e < 0) return e;
     } while (!gr_closing(r->ch));
     return SN_E_CANCELLED;

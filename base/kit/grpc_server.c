@@ -30,6 +30,7 @@ int sn_grpc_server_new(const struct sn_grpc_server_opts *opts, struct sn_grpc_se
         return r;
     }
     memset(s->n, 0, s->n_workers * sizeof(*s->n));
+    grpc_z_add_server(s);
     *ret = s;
     return 0;
 }
@@ -37,6 +38,7 @@ int sn_grpc_server_new(const struct sn_grpc_server_opts *opts, struct sn_grpc_se
 void sn_grpc_server_free(struct sn_grpc_server *s)
 {
     if (!s) return;
+    grpc_z_del(&s->link);
     while (s->services) {
         struct grpc_service *next = s->services->next;
         sn_free(s->services);
@@ -150,9 +152,10 @@ static int unary(struct grpc_scall *sc)
     void *req = NULL, *rep = NULL;
     int r = 0;
     /* Most requests are here already: they are decoded where they lie. */
-    if (g->ops->fill == grpc_http_fill && g->in.buf.len == 0 && xi->ops->body_whole && xi->ops->body_whole(xi, &whole)) {
-        g->in.buf = (struct sn_buf){.ptr = (uint8_t *)whole.ptr, .len = whole.len, .cap = whole.len,
-                                    .limit = whole.len, .fixed = true};
+    bool first = g->ops->fill == grpc_http_fill && g->in.buf.len == 0 && xi->ops->body_whole;
+    if (first && xi->ops->body_whole(xi, &whole)) {
+        sn_buf_init_fixed(&g->in.buf, (char *)whole.ptr, whole.len);
+        g->in.buf.len = whole.len;
         g->in_ended = true;
     }
     r = sn_grpc_recv_raw(&g->c, &m);

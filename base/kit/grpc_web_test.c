@@ -2,7 +2,8 @@
 /* kit/grpc_web_test.c - the other protocols of a gRPC server's port: gRPC-Web, Connect, REST, CORS. Bytes
  * are written by hand, as the specifications show them. */
 #include "core/enc.h"
-#include "kit/grpc_test.h"
+#include "kit/grpc_env_test.h"
+#include "tests/harness/test.h"
 
 struct row { /* a request and what its answer must be */
     const char *what, *method, *path, *type, *body;

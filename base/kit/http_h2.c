@@ -552,6 +552,18 @@ static void start_handlers(struct http_h2 *h)
     h->collecting = false;
 }
 
+/* The connection ends before they began. */
+static void drop_starting(struct http_h2 *h)
+{
+    struct sn_list *n;
+    while ((n = sn_list_pop_front(&h->starting))) {
+        struct h2_x *x = SN_LIST_ENTRY(n, struct h2_x, link);
+        h->handlers--;
+        x->handler_done = true;
+        if (x->closed) x_free(x);
+    }
+}
+
 /* ---- the connection ------------------------------------------------------------------------- */
 
 static struct http_h2 *h2_new(struct http_conn *c)
@@ -599,6 +611,7 @@ static bool h2_feed(struct http_h2 *h, struct sn_str data)
     if (r < 0) {
         http_server_worker(h->c->srv)->n.errors_parse++;
         h->notice = true; /* no new requests; GOAWAY leaves with the flush */
+        drop_starting(h);
         h2_flush(h);
         return false;
     }

@@ -719,7 +719,12 @@ int sn_h2_trailers(struct sn_h2 *h, int32_t id, const struct sn_http_headers *t,
     return 0;
 }
 
-void sn_h2_resume(struct sn_h2 *h, int32_t id) { nghttp2_session_resume_data(h->s, id); }
+void sn_h2_resume(struct sn_h2 *h, int32_t id)
+{
+    /* Rather an end that both sides see than a body that never comes. */
+    if (nghttp2_session_resume_data(h->s, id) == NGHTTP2_ERR_NOMEM)
+        sn_h2_reset(h, id, SN_H2_INTERNAL_ERROR);
+}
 
 void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n)
 {

@@ -3,7 +3,7 @@
  * Source: grpc/grpc doc/interop-test-descriptions.md. */
 #include <stdio.h>
 
-#include "tests/interop/grpc/peer.h"
+#include "peer.h"
 
 #include "test.grpc.h"
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests/interop/grpc/main.c - our side of tests/interop/grpc.sh.
  *
- *   grpc_peer serve [CERT KEY]            serves on a free port, printed, until SIGTERM
+ *   grpc_peer serve [CERT KEY | ADDR]     serves on a free port or ADDR, printed, until SIGTERM
  *   grpc_peer case NAME TARGET [CA NAME]  an interop case with our client; "ok NAME" or what failed */
 #include <signal.h>
 #include <stdio.h>
 
 #include "fiber/os.h"
 #include "kit/tls.h"
-#include "tests/interop/grpc/peer.h"
+#include "peer.h"
 
 struct app {
     int argc;
@@ -31,11 +31,12 @@ static int serve(struct app *a)
     if (r == 0) r = peer_register(s);
     if (r == 0) r = sn_grpc_health_add(s);
     if (r == 0) r = sn_grpc_reflection_add(s);
+    if (r == 0) r = sn_grpc_channelz_add(s);
     if (r < 0) return r;
     struct sn_http_server_opts o = {.handler = sn_grpc_handle, .arg = s, .tls = tls};
     sn_grpc_http_defaults(&o);
     r = sn_http_server_new(&o, &h);
-    if (r == 0) r = sn_listen("127.0.0.1:0", NULL, &l);
+    if (r == 0) r = sn_listen(a->argc == 3 ? a->argv[2] : "127.0.0.1:0", NULL, &l);
     if (r < 0) return r;
     char addr[64];
     sn_listener_addr(l, addr, sizeof(addr));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests/interop/grpc/serve.c - grpc.testing.TestService and what belongs to it, served.
  * Source: grpc/grpc doc/interop-test-descriptions.md, "Server". */
-#include "tests/interop/grpc/peer.h"
+#include "peer.h"
 
 #include "orca.grpc.h"
 #include "rest.grpc.h"

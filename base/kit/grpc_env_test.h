@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kit/grpc_test.h - a server and a channel to test against, real or simulated. */
+/* kit/grpc_env_test.h - a server and a channel to test against, real or simulated. */
 #pragma once
 #include "fiber/sync.h"
 #include "grpc_test.grpc.h"
 #include "kit/grpc.h"
-#include "tests/harness/test.h"
 
 typedef struct sennit_grpctest_ask ask_t;
 typedef struct sennit_grpctest_said said_t;
@@ -23,7 +22,7 @@ struct grpc_env {
     char addr[64];
     struct sn_arena a;
     /* what handlers saw */
-    int64_t deadline_left;
+    int64_t deadline_left; /* __atomic */
     unsigned calls, cancelled, panics; /* __atomic */
     struct sn_event entered, served;
 };

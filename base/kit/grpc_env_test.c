@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kit/grpc_test_env.c - the service under test. */
-#include "kit/grpc_test.h"
+/* kit/grpc_env_test.c - the service under test. */
+#include "kit/grpc_env_test.h"
+#include "tests/harness/test.h"
 
 static int maybe_fail(struct sn_grpc_call *c, const ask_t *q)
 {
@@ -23,7 +24,8 @@ static int unary(struct sn_grpc_call *c, const ask_t *q, said_t **ret)
 {
     struct grpc_env *e = c->arg;
     __atomic_add_fetch(&e->calls, 1, __ATOMIC_RELAXED);
-    e->deadline_left = c->deadline_ns == SN_FOREVER ? SN_FOREVER : c->deadline_ns - sn_now();
+    int64_t left = c->deadline_ns == SN_FOREVER ? SN_FOREVER : c->deadline_ns - sn_now();
+    __atomic_store_n(&e->deadline_left, left, __ATOMIC_RELAXED);
     struct sn_str md = sn_grpc_metadata(c, "x-echo");
     if (md.ptr && (sn_grpc_metadata_add(c, SN_STR("x-head"), md) < 0 ||
                    sn_grpc_trailer_add(c, SN_STR("x-tail-bin"), md) < 0))
