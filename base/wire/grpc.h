@@ -96,8 +96,9 @@ struct sn_str sn_grpc_bin_encode(struct sn_str bytes, struct sn_arena *a);
 int sn_grpc_bin_decode(struct sn_str text, struct sn_arena *a, struct sn_str *ret) SN_MUST_CHECK;
 /* sn_grpc_is_bin - whether the name ends in "-bin". */
 static inline bool sn_grpc_is_bin(struct sn_str name) { return sn_str_ends(name, SN_STR("-bin")); }
-/* sn_grpc_reserved - whether metadata may not carry this (lower-case) name: pseudo fields, "grpc-",
- * "connect-" framing names, content-type, te and what belongs to the connection. */
+/* sn_grpc_reserved - whether metadata may not carry this (lower-case) name: pseudo fields, "grpc-"
+ * (but for grpc-retry-pushback-ms), "connect-" framing names, content-type, te and what belongs to
+ * the connection. */
 bool sn_grpc_reserved(struct sn_str name);
 /* sn_grpc_metadata_of - the user's fields among `h`: reserved ones left out, -bin values decoded and
  * split at commas. Malformed -bin values are SN_E_SYNTAX. Returns 0, SN_E_SYNTAX, SN_E_NOMEM. */

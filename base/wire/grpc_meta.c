@@ -91,6 +91,8 @@ bool sn_grpc_reserved(struct sn_str n)
         SN_STR_INIT("connect-content-encoding"),
         SN_STR_INIT("connect-protocol-version"),
     };
+    /* The one name of gRPC's own that a server's program sets itself (gRFC A6). */
+    if (sn_str_eq(n, SN_STR("grpc-retry-pushback-ms"))) return false;
     if (n.len == 0 || n.ptr[0] == ':' || sn_str_starts(n, SN_STR("grpc-"))) return true;
     for (size_t i = 0; i < SN_COUNT_OF(names); i++)
         if (sn_str_eq(n, names[i])) return true;

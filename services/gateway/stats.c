@@ -49,7 +49,7 @@ static void put_upstream(struct sn_jsonw *w, const struct gw_pool *p, int64_t no
         sn_jsonw_kstr(w, "addr", sn_str(ep->addr));
         sn_jsonw_kstr(w, "state", sn_str(sn_gw_endpoint_state(p->pool, ep, now)));
         put_window(w, &ep->meter->window);
-        sn_jsonw_ki64(w, "inflight", __atomic_load_n(&ep->inflight, __ATOMIC_RELAXED));
+        sn_jsonw_ki64(w, "inflight", __atomic_load_n(&ep->latency.inflight, __ATOMIC_RELAXED));
         sn_jsonw_ku64(w, "requests", t.requests);
         sn_jsonw_ku64(w, "ejections", __atomic_load_n(&ep->ejections, __ATOMIC_RELAXED));
         sn_jsonw_object_end(w);

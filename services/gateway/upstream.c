@@ -12,18 +12,9 @@
 #define STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define ADD(p, v) __atomic_add_fetch((p), (v), __ATOMIC_RELAXED)
 
-/* Half of an old latency is forgotten after about this long without a new one. */
-#define EWMA_TAU_NS (600 * SN_MS)
-/* Added to every latency, so that microseconds of noise between idle endpoints decide nothing. */
-#define EWMA_FLOOR_NS (200 * SN_US)
 /* How stale the count of available endpoints may be: panic is a state of seconds. */
 #define COUNT_EVERY_NS (20 * SN_MS)
 #define SLOW_START_SHARE_MIN 0.1
-
-struct sn_gw_ring_point {
-    uint64_t hash;
-    uint32_t index;
-};
 
 /* ---- endpoints ------------------------------------------------------------------------------ */
 
@@ -101,80 +92,23 @@ bool sn_gw_budget_take(struct sn_gw_budget *b)
 
 /* ---- pools ---------------------------------------------------------------------------------- */
 
-static uint64_t gcd(uint64_t a, uint64_t b)
+/* Weights and hash keys of the endpoints, and the tables made of them. */
+static int tables_build(struct sn_gw_pool *p, uint64_t *w, uint64_t *keys)
 {
-    while (b) {
-        uint64_t t = a % b;
-        a = b;
-        b = t;
-    }
-    return a;
-}
-
-/* Weights divided by their common divisor, and scaled down together if their sum is still more than
- * `max`; none falls below 1. */
-static uint64_t weights_reduce(const struct sn_gw_conf_upstream *c, uint64_t max, uint64_t *w)
-{
-    uint64_t g = 0, sum = 0, total = 0;
-    for (size_t i = 0; i < c->n_endpoints; i++) g = gcd(g, c->endpoints[i].weight);
-    for (size_t i = 0; i < c->n_endpoints; i++) sum += w[i] = c->endpoints[i].weight / (g ? g : 1);
-    for (size_t i = 0; i < c->n_endpoints; i++) {
-        if (sum > max) w[i] = w[i] * max / sum;
-        if (!w[i]) w[i] = 1;
-        total += w[i];
-    }
-    return total;
-}
-
-/* Smooth weighted round robin, played once: every step each endpoint gains its weight, the richest
- * is chosen and pays the total. Endpoints of weight 5,1,1 come as aabacaa. */
-static int schedule_build(struct sn_gw_pool *p, const uint64_t *w, uint64_t total)
-{
-    int64_t *credit = SN_NEW_ARRAY(int64_t, p->n);
-    p->schedule = SN_NEW_ARRAY(uint16_t, total);
-    if (!credit || !p->schedule) {
-        sn_free(credit);
-        return SN_E_NOMEM;
-    }
-    for (uint64_t s = 0; s < total; s++) {
-        uint32_t best = 0;
-        for (uint32_t i = 0; i < p->n; i++) {
-            credit[i] += (int64_t)w[i];
-            if (credit[i] > credit[best]) best = i;
-        }
-        credit[best] -= (int64_t)total;
-        p->schedule[s] = (uint16_t)best;
-    }
-    p->n_schedule = (uint32_t)total;
-    sn_free(credit);
-    return 0;
-}
-
-static int ring_cmp(const void *a, const void *b)
-{
-    const struct sn_gw_ring_point *x = a, *y = b;
-    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
-    return x->index < y->index ? -1 : x->index > y->index;
-}
-
-static int ring_build(struct sn_gw_pool *p, const uint64_t *w, uint64_t total)
-{
-    size_t points = 0;
-    for (uint32_t i = 0; i < p->n; i++)
-        points += SN_MAX(1u, w[i] * SN_GW_RING_POINTS * p->n / total);
-    p->ring = SN_NEW_ARRAY(struct sn_gw_ring_point, points);
-    if (!p->ring) return SN_E_NOMEM;
     for (uint32_t i = 0; i < p->n; i++) {
-        uint64_t mine = SN_MAX(1u, w[i] * SN_GW_RING_POINTS * p->n / total);
-        /* The point depends on the address alone, so a changed set moves only its own keys. */
-        uint64_t h = sn_hash(p->eps[i]->addr, strlen(p->eps[i]->addr), 0);
-        for (uint64_t k = 0; k < mine; k++) {
-            uint64_t key[2] = {h, k};
-            p->ring[p->n_ring++] = (struct sn_gw_ring_point){sn_hash(key, sizeof(key), 0), i};
-        }
+        w[i] = p->conf->endpoints[i].weight;
+        keys[i] = sn_hash(p->eps[i]->addr, strlen(p->eps[i]->addr), 0);
     }
-    qsort(p->ring, p->n_ring, sizeof(*p->ring), ring_cmp);
-    return 0;
+    uint64_t total = sn_spread_reduce(w, p->n, SN_SPREAD_SCHEDULE_MAX - p->n);
+    p->schedule = SN_NEW_ARRAY(uint16_t, total);
+    if (!p->schedule) return SN_E_NOMEM;
+    p->n_schedule = (uint32_t)total;
+    int r = sn_spread_smooth(w, p->n, total, p->schedule);
+    if (r == 0 && p->conf->balance == SN_GW_RING_HASH) {
+        r = sn_spread_ring(keys, w, p->n, &p->ring);
+        if (r > 0) p->n_ring = (uint32_t)r;
+    }
+    return r < 0 ? r : 0;
 }
 
 int sn_gw_pool_new(const struct sn_gw_conf_upstream *conf, struct sn_gw_endpoint **eps,
@@ -184,15 +118,13 @@ int sn_gw_pool_new(const struct sn_gw_conf_upstream *conf, struct sn_gw_endpoint
         return sn_fail(SN_E_INVALID_ARGUMENT, "upstream %.*s: %zu endpoints, expected 1 to %u",
                        SN_STR_ARG(conf->name), conf->n_endpoints, SN_GW_ENDPOINTS_MAX);
     struct sn_gw_pool *p = SN_NEW(struct sn_gw_pool);
-    uint64_t *w = p ? SN_NEW_ARRAY(uint64_t, conf->n_endpoints) : NULL;
+    uint64_t *w = p ? SN_NEW_ARRAY(uint64_t, 2 * conf->n_endpoints) : NULL;
     int r = w ? 0 : SN_E_NOMEM;
     if (r == 0) {
         p->conf = conf;
         p->n = (uint32_t)conf->n_endpoints;
         p->eps = eps;
-        uint64_t total = weights_reduce(conf, SN_GW_SCHEDULE_MAX - conf->n_endpoints, w);
-        r = schedule_build(p, w, total);
-        if (r == 0 && conf->balance == SN_GW_RING_HASH) r = ring_build(p, w, total);
+        r = tables_build(p, w, w + p->n);
     }
     sn_free(w);
     if (r == 0) p->eps = SN_NEW_ARRAY(struct sn_gw_endpoint *, conf->n_endpoints);
@@ -238,24 +170,16 @@ static bool usable(const struct pick *k, const struct sn_gw_endpoint *ep)
     return (k->panic || sn_gw_endpoint_available(ep, k->now)) && !was_tried(k->tried, ep);
 }
 
-/* Expected wait: what answers took lately, or how long the present ones have been waiting, times
- * the queue in front of a new one, over the endpoint's share. */
+/* Expected wait over the endpoint's share. */
 static double load_of(const struct pick *k, const struct sn_gw_endpoint *ep)
 {
-    int64_t n = LOAD(&ep->inflight), lat = LOAD(&ep->ewma_ns);
-    int64_t idle = k->now - LOAD(&ep->ewma_at_ns);
-    double wait = idle > 0 ? (double)lat * EWMA_TAU_NS / (double)(EWMA_TAU_NS + idle) : (double)lat;
-    if (n > 0) {
-        double age = ((double)(k->now / SN_US) - (double)LOAD(&ep->start_sum_us) / (double)n) * 1e3;
-        if (age > wait) wait = age;
-    }
     double share = 1.0;
     int64_t since = LOAD(&ep->up_since_ns), slow = k->p->conf->slow_start;
     if (since && k->now - since < slow) {
         share = (double)(k->now - since) / (double)slow;
         if (share < SLOW_START_SHARE_MIN) share = SLOW_START_SHARE_MIN;
     }
-    return (wait + EWMA_FLOOR_NS) * (double)(n + 1) / share;
+    return sn_latency_cost(&ep->latency, k->now) / share;
 }
 
 static struct sn_gw_endpoint *pick_p2c(const struct pick *k, uint64_t rnd)
@@ -288,14 +212,7 @@ static struct sn_gw_endpoint *pick_scan(const struct pick *k, uint32_t from)
 static struct sn_gw_endpoint *pick_ring(const struct pick *k, uint64_t hash)
 {
     struct sn_gw_pool *p = k->p;
-    uint32_t lo = 0, hi = p->n_ring;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (p->ring[mid].hash < hash)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
+    uint32_t lo = sn_spread_ring_find(p->ring, p->n_ring, hash);
     for (uint32_t i = 0; i < p->n_ring; i++) {
         struct sn_gw_endpoint *ep = p->eps[p->ring[(lo + i) % p->n_ring].index];
         if (usable(k, ep)) return ep;
@@ -348,21 +265,7 @@ struct sn_gw_endpoint *sn_gw_pool_pick(struct sn_gw_pool *p, int64_t now_ns, uin
 
 void sn_gw_endpoint_begin(struct sn_gw_endpoint *ep, int64_t now_ns)
 {
-    ADD(&ep->inflight, 1);
-    ADD(&ep->start_sum_us, now_ns / SN_US);
-}
-
-static void latency_add(struct sn_gw_endpoint *ep, int64_t rtt, int64_t now)
-{
-    int64_t old = LOAD(&ep->ewma_ns), dt = now - LOAD(&ep->ewma_at_ns);
-    if (dt < 0) dt = 0;
-    /* Up at once, down slowly: one slow answer is a warning, one fast answer proves nothing. */
-    if (rtt < old) {
-        double keep = (double)EWMA_TAU_NS / (double)(EWMA_TAU_NS + dt);
-        rtt = (int64_t)((double)old * keep + (double)rtt * (1.0 - keep));
-    }
-    STORE(&ep->ewma_ns, rtt);
-    STORE(&ep->ewma_at_ns, now);
+    sn_latency_begin(&ep->latency, now_ns);
 }
 
 static uint32_t ejected_count(const struct sn_gw_pool *p, int64_t now)
@@ -394,11 +297,10 @@ static bool eject(struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int64_t now)
 bool sn_gw_endpoint_finish(struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int64_t start_ns,
                            int64_t now_ns, enum sn_gw_result result)
 {
-    ADD(&ep->inflight, -1);
-    ADD(&ep->start_sum_us, -(start_ns / SN_US));
+    sn_latency_end(&ep->latency, start_ns);
     if (result == SN_GW_RESULT_ABANDONED) return false;
     if (result == SN_GW_RESULT_OK) {
-        latency_add(ep, now_ns - start_ns, now_ns);
+        sn_latency_add(&ep->latency, now_ns - start_ns, now_ns);
         if (LOAD(&ep->fail_row)) STORE(&ep->fail_row, 0);
         /* Back-off is forgiven when an endpoint has lasted as long as its last ejection. */
         int64_t until = LOAD(&ep->ejected_until_ns);
@@ -410,8 +312,8 @@ bool sn_gw_endpoint_finish(struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int6
     }
     /* A failure is as bad as a slow answer, however fast it came: an endpoint that refuses at once
      * must not look like the fastest. */
-    int64_t old = LOAD(&ep->ewma_ns), rtt = now_ns - start_ns;
-    latency_add(ep, SN_MAX(rtt, SN_MIN(2 * old + 10 * SN_MS, SN_SEC)), now_ns);
+    int64_t old = LOAD(&ep->latency.ewma_ns), rtt = now_ns - start_ns;
+    sn_latency_add(&ep->latency, SN_MAX(rtt, SN_MIN(2 * old + 10 * SN_MS, SN_SEC)), now_ns);
     uint32_t row = ADD(&ep->fail_row, 1);
     /* Fresh from an ejection one failure is enough: it was the probe. */
     bool probe = LOAD(&ep->eject_row) > 0;

@@ -11,6 +11,8 @@
  * hashing" (1997) for ring_hash. */
 #pragma once
 #include "core/base.h"
+#include "core/latency.h"
+#include "core/spread.h"
 #include "core/status.h"
 #include "core/str.h"
 #include "gateway/conf.h"
@@ -21,12 +23,7 @@ struct sn_gw_endpoint {
     uint32_t refs;
     uint64_t id; /* unique in the process, for tests and logs */
     char *addr;  /* as configured, a net.h address */
-    /* Latency: a peak-sensitive moving average, and what is still on the way as count and sum of
-     * starts, so that an endpoint that does not answer at all grows slow before its first answer.
-     */
-    int64_t inflight;
-    int64_t start_sum_us;
-    int64_t ewma_ns, ewma_at_ns;
+    struct sn_latency latency;
     /* Active health. */
     uint32_t down;      /* 1 = the health check says so */
     uint32_t check_row; /* consecutive results against the present state */
@@ -55,9 +52,7 @@ void sn_gw_budget_deposit(struct sn_gw_budget *b, uint64_t percent);
 /* sn_gw_budget_take - whether a retry may be made; takes its token. */
 bool sn_gw_budget_take(struct sn_gw_budget *b);
 
-#define SN_GW_ENDPOINTS_MAX 1024u
-#define SN_GW_SCHEDULE_MAX 4096u
-#define SN_GW_RING_POINTS 160u /* per unit of relative weight */
+#define SN_GW_ENDPOINTS_MAX SN_SPREAD_MAX
 
 struct sn_gw_pool {
     const struct sn_gw_conf_upstream *conf; /* borrowed */
@@ -65,7 +60,7 @@ struct sn_gw_pool {
     uint32_t n;
     uint16_t *schedule; /* endpoint indices in smooth weighted order */
     uint32_t n_schedule;
-    struct sn_gw_ring_point *ring; /* sorted; ring_hash only */
+    struct sn_ring_point *ring; /* sorted; ring_hash only */
     uint32_t n_ring;
     uint32_t next;         /* round robin position */
     int64_t counted_at_ns; /* when n_up was counted */
