@@ -5,7 +5,7 @@
 #include "kit/suggest.h"
 #include "registry/backend_int.h"
 
-static const struct reg_backend *const backends[] = {NULL};
+static const struct reg_backend *const backends[] = {&reg_consul, &reg_nacos, &reg_apollo, NULL};
 
 static int bad(struct sn_str url, const char *what)
 {
