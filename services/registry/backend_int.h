@@ -113,12 +113,14 @@ int reg_instance_copy(struct sn_arena *a, const struct sn_instance *in,
 struct reg_guard {
     int64_t confirm_ns;
     int64_t since_ns;  /* when the suspicion began; 0 = none */
+    int64_t outage_ns; /* when a question was last not answered; 0 = never */
     bool empty;        /* what is suspected */
 };
 enum reg_verdict { REG_TAKE, REG_HOLD };
 /* reg_guard_judge - n_have: what is in force; n_keep: how many of these the answer still has; n_new:
- * the answer. Suspicious is an answer without instances, and one that keeps fewer than half of at least
- * SN_REG_GUARD_MIN; it is taken once every answer has been so for confirm_ns. An empty answer after a
+ * the answer. Suspicious is an answer without instances, one that keeps fewer than half of at least
+ * SN_REG_GUARD_MIN, and, for confirm_ns after an outage, one that lost any: the registry may have been
+ * restarted, and those who have found it again may be the first of many. It is taken once every answer has been so for confirm_ns. An empty answer after a
  * partial loss begins anew: the two are not each other's confirmation. */
 #define SN_REG_GUARD_MIN 4u
 enum reg_verdict reg_guard_judge(struct reg_guard *g, int64_t now_ns, size_t n_have, size_t n_keep,
@@ -126,6 +128,7 @@ enum reg_verdict reg_guard_judge(struct reg_guard *g, int64_t now_ns, size_t n_h
 /* reg_guard_broken - a question was not answered: what was suspected has to persist from here. */
 static inline void reg_guard_broken(struct reg_guard *g, int64_t now_ns)
 {
+    g->outage_ns = now_ns;
     if (g->since_ns) g->since_ns = now_ns;
 }
 /* reg_endpoints_kept - how many of have's ids the list has. */

@@ -105,14 +105,12 @@ int reg_checks_run(void *server)
 {
     struct sn_regserver *s = server;
     struct job **jobs = SN_NEW_ARRAY(struct job *, AT_ONCE_MAX);
-    struct sn_http_client *http = NULL;
-    struct sn_http_client_opts o = {.idle_per_addr_max = 1};
-    int r = jobs ? sn_http_client_new(&o, &http) : SN_E_NOMEM;
+    int r = jobs ? 0 : SN_E_NOMEM;
     uint32_t running = 0;
     struct sn_scope_storage mem;
     struct sn_scope *scope = sn_scope_begin(&mem);
     while (r >= 0 && (r = sn_sleep(ROUND_NS)) >= 0) {
-        unsigned n = due(s, http, jobs, AT_ONCE_MAX - __atomic_load_n(&running, __ATOMIC_ACQUIRE));
+        unsigned n = due(s, s->http, jobs, AT_ONCE_MAX - __atomic_load_n(&running, __ATOMIC_ACQUIRE));
         for (unsigned i = 0; i < n; i++) {
             jobs[i]->running = &running;
             __atomic_add_fetch(&running, 1, __ATOMIC_RELAXED);
@@ -123,7 +121,6 @@ int reg_checks_run(void *server)
     }
     sn_scope_cancel(scope);
     (void)!sn_scope_end(scope);
-    if (http) sn_http_client_free(http);
     sn_free(jobs);
     return r == SN_E_NOMEM ? r : 0;
 }

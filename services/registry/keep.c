@@ -152,6 +152,7 @@ enum reg_verdict reg_guard_judge(struct reg_guard *g, int64_t now_ns, size_t n_h
 {
     bool empty = n_new == 0 && n_have > 0;
     bool lost = n_have >= SN_REG_GUARD_MIN && n_keep * 2 < n_have;
+    if (g->outage_ns && now_ns - g->outage_ns < g->confirm_ns) lost |= n_keep < n_have;
     if (!empty && !lost) {
         g->since_ns = 0;
         return REG_TAKE;

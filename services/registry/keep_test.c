@@ -78,6 +78,17 @@ SN_TEST(guard_table)
     }
 }
 
+SN_TEST(guard_after_an_outage)
+{
+    struct reg_guard g = {.confirm_ns = 15 * SN_SEC};
+    T_EQ(reg_guard_judge(&g, SN_SEC, 2, 1, 1), REG_TAKE); /* one of two went: believed at once */
+    reg_guard_broken(&g, 10 * SN_SEC);
+    T_EQ(reg_guard_judge(&g, 11 * SN_SEC, 2, 1, 1), REG_HOLD);
+    T_EQ(reg_guard_judge(&g, 12 * SN_SEC, 2, 2, 3), REG_TAKE); /* all there again, and more */
+    T_EQ(reg_guard_judge(&g, 13 * SN_SEC, 3, 2, 2), REG_HOLD);
+    T_EQ(reg_guard_judge(&g, 25 * SN_SEC, 3, 2, 2), REG_TAKE);
+}
+
 SN_TEST(union_keeps_what_was_lost)
 {
     struct sn_instance l[] = {inst("a", "10.0.0.1", 1, true), inst("b", "10.0.0.2", 2, true),

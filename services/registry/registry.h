@@ -14,9 +14,9 @@
  * What happens when the registry does not behave is decided here, once, for all of them:
  * - No answer: the last known endpoints and values stay in force, also over a restart of this program
  *   where a cache folder is given.
- * - An empty answer, or one that lost more than half of at least four instances, is not believed until
- *   it has been repeated for confirm_ns: a registry that was restarted empty, or whose heartbeats got
- *   lost, does not take the traffic away.
+ * - An empty answer, one that lost more than half of at least four instances, and one that lost any
+ *   just after an outage is not believed until it has been repeated for confirm_ns: a registry that was
+ *   restarted empty, or whose heartbeats got lost, does not take the traffic away.
  * - A registration that the registry has forgotten is made again at the next heartbeat, so within a
  *   third of its time to live.
  * - Reconnecting backs off, with jitter, and never beyond a third of the time to live.
@@ -77,7 +77,8 @@ struct sn_registry_opts {
  * diagnostic says where and what was expected), SN_E_NOMEM. Owns: *ret until sn_registry_close. */
 int sn_registry_open(const struct sn_registry_opts *opts, struct sn_registry **ret) SN_MUST_CHECK;
 /* sn_registry_close - takes registrations out (at most two seconds for all), ends the fibers, frees
- * everything that sn_registry_watch, _config and _register gave. Accepts NULL. Suspends. */
+ * everything that sn_registry_watch, _config and _register gave. Accepts NULL. Suspends.
+ * Context: a fiber whose scope is not cancelled (the HTTP client's end needs fibers of its own). */
 void sn_registry_close(struct sn_registry *r);
 /* sn_registry_url_check - whether the URL is one sn_registry_open takes. Returns as that. */
 int sn_registry_url_check(struct sn_str url) SN_MUST_CHECK;

@@ -312,6 +312,7 @@ int sn_regserver_new(const struct sn_regserver_opts *opts, struct sn_regserver *
     int r = copy_opts(s, opts);
     if (r >= 0) r = reg_store_init(&s->store, &lim, sn_random());
     if (r >= 0 && !(s->tick = sn_chan_new(0, 1))) r = SN_E_NOMEM;
+    if (r >= 0) r = sn_http_client_new(&(struct sn_http_client_opts){.idle_per_addr_max = 1}, &s->http);
     if (r >= 0) r = open_journal(s);
     if (r >= 0) r = open_face(s, "consul", s->o.consul, reg_consul_handler);
     if (r >= 0) r = open_face(s, "nacos", s->o.nacos, reg_nacos_handler);
@@ -335,6 +336,7 @@ void sn_regserver_free(struct sn_regserver *s)
         if (s->faces[i].listener) sn_listener_close(s->faces[i].listener);
         if (s->faces[i].http) sn_http_server_free(s->faces[i].http);
     }
+    sn_http_client_free(s->http);
     if (s->store.events) reg_store_done(&s->store);
     if (s->has_journal) reg_journal_done(&s->journal);
     sn_chan_free(s->tick);

@@ -27,6 +27,7 @@ struct sn_regserver {
     struct reg_face_srv faces[3];
     unsigned n_faces;
     struct sn_event stop;
+    struct sn_http_client *http; /* of checks; freed where no scope is cancelled, which its free needs */
     struct sn_chan *tick;        /* something earlier than planned is due */
     int64_t tick_at_ns;
     uint64_t requests, refused;

@@ -71,6 +71,8 @@ void reg_store_done(struct reg_store *s)
 {
     struct sn_map_slot *slot;
     size_t it = 0;
+    sn_heap_done(&s->inst_due); /* touches its members: before they go */
+    sn_heap_done(&s->lease_due);
     while ((slot = sn_map_next(&s->by_id, &it))) {
         struct reg_inst *in = slot->value;
         sn_list_del(&in->lease_node);
@@ -82,8 +84,6 @@ void reg_store_done(struct reg_store *s)
     reg_store_leases_done(s);
     sn_map_done(&s->by_id);
     sn_map_done(&s->services);
-    sn_heap_done(&s->inst_due);
-    sn_heap_done(&s->lease_due);
     sn_buf_done(&s->rec);
 }
 

@@ -120,15 +120,21 @@ int reg_store_kv_add(struct reg_store *s, struct sn_str key, struct reg_kv **ret
     return 0;
 }
 
+static void forget_past(struct reg_store *s, struct reg_kv *kv)
+{
+    for (uint32_t i = 0; i < kv->n_past; i++) {
+        s->kv_bytes -= kv->past[i].value->len;
+        reg_value_unref(kv->past[i].value);
+    }
+    kv->n_past = 0;
+}
+
 static void kv_free(struct reg_store *s, struct reg_kv *kv)
 {
     sn_list_del(&kv->lease_node);
     if (kv->value) s->kv_bytes -= kv->value->len;
     reg_value_unref(kv->value);
-    for (uint32_t i = 0; i < kv->n_past; i++) {
-        s->kv_bytes -= kv->past[i].value->len;
-        reg_value_unref(kv->past[i].value);
-    }
+    forget_past(s, kv);
     sn_free(kv);
 }
 
@@ -158,7 +164,8 @@ bool reg_key_keeps_history(struct sn_str key)
 void reg_kv_set(struct reg_store *s, struct reg_kv *kv, struct reg_value *v)
 {
     s->kv_bytes += v->len;
-    if (kv->value && reg_key_keeps_history(kv->key)) {
+    bool passing = kv->lease && !kv->lease->session; /* what dies with a lease is no history */
+    if (kv->value && reg_key_keeps_history(kv->key) && !passing) {
         if (kv->n_past == REG_HISTORY_MAX) {
             s->kv_bytes -= kv->past[0].value->len;
             reg_value_unref(kv->past[0].value);
@@ -244,6 +251,7 @@ int reg_store_put(struct reg_store *s, int64_t now_ns, const struct reg_put *p)
     if (!p->keep_flags) kv->flags = p->flags;
     if (p->acquire.len && kv->lease != l) kv->lock_index++;
     attach(kv, l);
+    if (!durable(kv)) forget_past(s, kv);
     event_add(s, kv, prev, prev_mod, false, rev);
     reg_value_unref(prev);
     if (durable(kv)) reg_log_put(s, kv);
