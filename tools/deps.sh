@@ -6,7 +6,7 @@ set -euo pipefail
 
 build=(gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libnghttp2-dev libpcre2-dev libyaml-dev
   libdw-dev zlib1g-dev libsecp256k1-dev libpcre2-dev protobuf-compiler libprotobuf-dev)
-test=(spin libgmp-dev curl openssl procps iproute2 nghttp2-client nginx-light wrk gdb chromium python3-websockets)
+test=(spin libgmp-dev curl openssl procps iproute2 nghttp2-client nginx-light wrk gdb chromium python3-websockets zookeeper)
 bench=(nghttp2-server haproxy linux-perf libprotobuf-c-dev protobuf-c-compiler libjansson-dev)
 fuzz=(clang lld llvm libclang-rt-14-dev)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/hash.h - SHA-1, SHA-256, SHA-512, BLAKE2b, MD5 and HMAC over OpenSSL's libcrypto, and the
- * comparison secrets need. SHA-1 and MD5 are here for protocols that name them (WebSocket, Nacos), not for
- * security. */
+ * comparison secrets need. SHA-1 and MD5 are here for protocols that name them (WebSocket, Nacos),
+ * not for security. */
 #pragma once
 #include "core/base.h"
 

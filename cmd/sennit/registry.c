@@ -21,20 +21,25 @@ struct serve_opts {
     uint64_t workers;
 };
 static const struct sn_conf_field serve_fields[] = {
-    SN_CONF_STRING(struct serve_opts, consul, "consul", .def = "127.0.0.1:8500", .metavar = "ADDRESS",
+    SN_CONF_STRING(struct serve_opts, consul, "consul", .def = "127.0.0.1:8500",
+                   .metavar = "ADDRESS",
                    .help = "Where the Consul face listens; \"off\": nowhere."),
     SN_CONF_STRING(struct serve_opts, nacos, "nacos", .def = "127.0.0.1:8848", .metavar = "ADDRESS",
                    .help = "Where the Nacos face listens; \"off\": nowhere."),
-    SN_CONF_STRING(struct serve_opts, apollo, "apollo", .def = "127.0.0.1:8180", .metavar = "ADDRESS",
-                   .help = "Where the Apollo face listens; \"off\": nowhere. (Apollo's own port, 8080, is "
-                           "too often taken.)"),
-    SN_CONF_STRING(struct serve_opts, data, "data", .letter = 'd', .metavar = "FOLDER",
-                   .help = "Values and permanent instances are kept there; without it they die with the process."),
+    SN_CONF_STRING(
+        struct serve_opts, apollo, "apollo", .def = "127.0.0.1:8180", .metavar = "ADDRESS",
+        .help = "Where the Apollo face listens; \"off\": nowhere. (Apollo's own port, 8080, is "
+                "too often taken.)"),
+    SN_CONF_STRING(
+        struct serve_opts, data, "data", .letter = 'd', .metavar = "FOLDER",
+        .help =
+            "Values and permanent instances are kept there; without it they die with the process."),
     SN_CONF_STRING(struct serve_opts, token_file, "token-file", .metavar = "FILE",
                    .help = "Its first line is asked of every write."),
     SN_CONF_STRING(struct serve_opts, apollo_secret_file, "apollo-secret-file", .metavar = "FILE",
                    .help = "Its first line is the access key Apollo clients must sign with."),
-    SN_CONF_STRING(struct serve_opts, datacenter, "datacenter", .def = "dc1", .help = "Consul's name of this place."),
+    SN_CONF_STRING(struct serve_opts, datacenter, "datacenter", .def = "dc1",
+                   .help = "Consul's name of this place."),
     SN_CONF_STRING(struct serve_opts, debug, "debug", .metavar = "ADDRESS",
                    .help = "Serve /metrics, /healthz and /debug/pprof/ there."),
     SN_CONF_UINT(struct serve_opts, workers, "workers", .letter = 'w', .max = 1024,
@@ -58,11 +63,13 @@ static void on_scrape(struct sn_metrics_writer *w, void *arg)
                 {"sennit_registry_instances", "gauge", "Instances.", st.instances},
                 {"sennit_registry_keys", "gauge", "Keys.", st.keys},
                 {"sennit_registry_leases", "gauge", "Leases and sessions.", st.leases},
-                {"sennit_registry_waiting", "gauge", "Waits for a change, over all requests.", st.waiting},
+                {"sennit_registry_waiting", "gauge", "Waits for a change, over all requests.",
+                 st.waiting},
                 {"sennit_registry_revision", "gauge", "The last change's number.", st.revision},
-                {"sennit_registry_requests_total", "counter", "Requests over all faces.", st.requests},
-                {"sennit_registry_refused_total", "counter", "Requests without the right token or of other sites' pages.",
-                 st.refused}};
+                {"sennit_registry_requests_total", "counter", "Requests over all faces.",
+                 st.requests},
+                {"sennit_registry_refused_total", "counter",
+                 "Requests without the right token or of other sites' pages.", st.refused}};
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++)
         sn_metrics_write(w, rows[i].name, rows[i].kind, rows[i].help, NULL, (double)rows[i].v);
 }
@@ -104,8 +111,10 @@ static int serve_main(void *arg)
     struct serve_job *j = arg;
     const struct serve_opts *o = j->call->opts;
     struct sn_arena *a = j->call->arena;
-    struct sn_regserver_opts so = {.consul = text_or_null(a, o->consul), .nacos = text_or_null(a, o->nacos),
-                                   .apollo = text_or_null(a, o->apollo), .data_dir = text_or_null(a, o->data),
+    struct sn_regserver_opts so = {.consul = text_or_null(a, o->consul),
+                                   .nacos = text_or_null(a, o->nacos),
+                                   .apollo = text_or_null(a, o->apollo),
+                                   .data_dir = text_or_null(a, o->data),
                                    .datacenter = text_or_null(a, o->datacenter)};
     int r = secret_of(a, o->token_file, &so.token);
     if (r >= 0) r = secret_of(a, o->apollo_secret_file, &so.apollo_secret);
@@ -137,20 +146,22 @@ struct client_opts {
     int64_t timeout;
     bool once;
 };
-#define CLIENT_FIELDS                                                                                          \
-    SN_CONF_STRING(struct client_opts, url, "url", .letter = 'u', .def = "consul://127.0.0.1:8500",            \
-                   .metavar = "URL", .help = "The registry: consul, nacos, apollo, zk, etcd or file, "         \
-                                             "`scheme://host:port[,...][?options]`."),                         \
-    SN_CONF_STRING(struct client_opts, token_file, "token-file", .metavar = "FILE",                            \
-                   .help = "Its first line is sent as the token (Apollo: the access key)."),                   \
-    SN_CONF_DURATION(struct client_opts, timeout, "timeout", .def = "5s", .min = SN_MS,    \
-                     .max = SN_HOUR, .help = "For one answer.")
+#define CLIENT_FIELDS                                                                            \
+    SN_CONF_STRING(struct client_opts, url, "url", .letter = 'u',                                \
+                   .def = "consul://127.0.0.1:8500", .metavar = "URL",                           \
+                   .help = "The registry: consul, nacos, apollo, zk, etcd or file, "             \
+                           "`scheme://host:port[,...][?options]`."),                             \
+        SN_CONF_STRING(struct client_opts, token_file, "token-file", .metavar = "FILE",          \
+                       .help = "Its first line is sent as the token (Apollo: the access key)."), \
+        SN_CONF_DURATION(struct client_opts, timeout, "timeout", .def = "5s", .min = SN_MS,      \
+                         .max = SN_HOUR, .help = "For one answer.")
 static const struct sn_conf_field plain_fields[] = {CLIENT_FIELDS};
 static const struct sn_conf_table plain_table = SN_CONF_TABLE(struct client_opts, plain_fields);
 static const struct sn_conf_field watch_fields[] = {
     CLIENT_FIELDS,
     SN_CONF_BOOL(struct client_opts, once, "once", .help = "Print the first answer and end."),
-    SN_CONF_STRING(struct client_opts, cache, "cache", .metavar = "FOLDER", .help = "Last known good on disk."),
+    SN_CONF_STRING(struct client_opts, cache, "cache", .metavar = "FOLDER",
+                   .help = "Last known good on disk."),
 };
 static const struct sn_conf_table watch_table = SN_CONF_TABLE(struct client_opts, watch_fields);
 
@@ -164,7 +175,8 @@ struct client_job {
 static int client_main(void *arg)
 {
     struct client_job *j = arg;
-    struct sn_registry_opts ro = {.url = sn_arena_str(j->call->arena, j->o->url).ptr, .call_ns_max = j->o->timeout,
+    struct sn_registry_opts ro = {.url = sn_arena_str(j->call->arena, j->o->url).ptr,
+                                  .call_ns_max = j->o->timeout,
                                   .cache_dir = text_or_null(j->call->arena, j->o->cache)};
     if (!ro.url) return SN_E_NOMEM;
     int r = secret_of(j->call->arena, j->o->token_file, &ro.token);
@@ -196,7 +208,8 @@ static int do_put(struct client_job *j)
     struct sn_str text = j->call->args[1];
     if (sn_str_starts(text, SN_STR("@"))) {
         struct sn_str path = sn_arena_str(j->call->arena, sn_str_from(text, 1));
-        int r = path.ptr ? sn_file_read(j->call->arena, path.ptr, SN_REG_CONFIG_MAX, &text) : SN_E_NOMEM;
+        int r = path.ptr ? sn_file_read(j->call->arena, path.ptr, SN_REG_CONFIG_MAX, &text)
+                         : SN_E_NOMEM;
         if (r < 0) return r;
     }
     return sn_registry_publish(j->reg, j->call->args[0], text);
@@ -206,12 +219,13 @@ static void print_endpoints(struct sn_service *s, const struct sn_endpoints *e)
 {
     struct sn_service_stats st;
     sn_service_stats(s, &st);
-    printf("# version %llu, %u instances, %u healthy, %s\n", (unsigned long long)e->version, e->n, e->n_healthy,
-           sn_freshness_name(st.fresh));
+    printf("# version %llu, %u instances, %u healthy, %s\n", (unsigned long long)e->version, e->n,
+           e->n_healthy, sn_freshness_name(st.fresh));
     for (uint32_t i = 0; i < e->n; i++) {
         const struct sn_instance *in = &e->list[i];
         printf("%.*s:%u\t%s\tweight=%u\tid=%.*s\tzone=%.*s", SN_STR_ARG(in->address), in->port,
-               in->healthy ? "healthy" : "unhealthy", in->weight, SN_STR_ARG(in->id), SN_STR_ARG(in->zone));
+               in->healthy ? "healthy" : "unhealthy", in->weight, SN_STR_ARG(in->id),
+               SN_STR_ARG(in->zone));
         for (uint32_t k = 0; k < in->n_labels; k++)
             printf("\t%.*s=%.*s", SN_STR_ARG(in->labels[k].name), SN_STR_ARG(in->labels[k].value));
         printf("\n");
@@ -227,7 +241,8 @@ static int do_watch(struct client_job *j)
     while (r >= 0) {
         r = sn_service_wait(s, seen, j->o->once ? sn_now() + j->o->timeout : SN_FOREVER);
         if (r == SN_E_DEADLINE_EXCEEDED)
-            return sn_fail(SN_E_UNAVAILABLE, "%.*s: no answer within the time", SN_STR_ARG(j->o->url));
+            return sn_fail(SN_E_UNAVAILABLE, "%.*s: no answer within the time",
+                           SN_STR_ARG(j->o->url));
         if (r < 0) break;
         const struct sn_endpoints *e = sn_service_get(s);
         print_endpoints(s, e);
@@ -245,10 +260,13 @@ static int do_config(struct client_job *j)
     int r = sn_registry_config(j->reg, j->call->args[0], NULL, &i);
     while (r >= 0) {
         r = sn_config_wait(i, seen, j->o->once ? sn_now() + j->o->timeout : SN_FOREVER);
-        if (r == SN_E_DEADLINE_EXCEEDED) return sn_fail(SN_E_NOT_FOUND, "%.*s: no value within the time", SN_STR_ARG(j->call->args[0]));
+        if (r == SN_E_DEADLINE_EXCEEDED)
+            return sn_fail(SN_E_NOT_FOUND, "%.*s: no value within the time",
+                           SN_STR_ARG(j->call->args[0]));
         if (r < 0) break;
         const struct sn_config *c = sn_config_get(i);
-        printf("# version %llu, %zu bytes\n%.*s\n", (unsigned long long)c->version, c->text.len, SN_STR_ARG(c->text));
+        printf("# version %llu, %zu bytes\n%.*s\n", (unsigned long long)c->version, c->text.len,
+               SN_STR_ARG(c->text));
         fflush(stdout);
         seen = c->version;
         sn_config_unref(c);
@@ -261,21 +279,29 @@ static int do_config(struct client_job *j)
 static int do_register(struct client_job *j)
 {
     struct sn_label labels[SN_REG_LABELS_MAX];
-    struct sn_instance in = {.service = j->call->args[0], .labels = labels, .weight = 1, .healthy = true};
+    struct sn_instance in = {.service = j->call->args[0],
+                             .labels = labels,
+                             .weight = 1,
+                             .healthy = true};
     struct sn_str at = j->call->args[1];
     ssize_t colon = sn_str_rchr(at, ':');
     uint64_t port;
-    if (colon <= 0 || sn_str_to_u64(sn_str_from(at, (size_t)colon + 1), &port) < 0 || port == 0 || port > 65535)
+    if (colon <= 0 || sn_str_to_u64(sn_str_from(at, (size_t)colon + 1), &port) < 0 || port == 0 ||
+        port > 65535)
         return sn_fail(SN_E_INVALID_ARGUMENT, "%.*s: expected HOST:PORT", SN_STR_ARG(at));
     in.address = sn_str_sub(at, 0, (size_t)colon);
     in.port = (uint16_t)port;
     for (size_t i = 2; i < j->call->n_args; i++) {
         struct sn_str v = j->call->args[i], k = sn_str_cut(&v, '=');
         if (!v.ptr || in.n_labels == SN_REG_LABELS_MAX)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "%.*s: expected NAME=VALUE, at most %u", SN_STR_ARG(k), SN_REG_LABELS_MAX);
-        if (sn_str_eqc(k, "id")) in.id = v;
-        else if (sn_str_eqc(k, "zone")) in.zone = v;
-        else labels[in.n_labels++] = (struct sn_label){k, v};
+            return sn_fail(SN_E_INVALID_ARGUMENT, "%.*s: expected NAME=VALUE, at most %u",
+                           SN_STR_ARG(k), SN_REG_LABELS_MAX);
+        if (sn_str_eqc(k, "id"))
+            in.id = v;
+        else if (sn_str_eqc(k, "zone"))
+            in.zone = v;
+        else
+            labels[in.n_labels++] = (struct sn_label){k, v};
     }
     struct sn_registration *g;
     static const int wanted[] = {SIGTERM, SIGINT, 0};
@@ -300,34 +326,63 @@ static int run_register(const struct sn_cli_call *c) { return client(c, do_regis
 
 static const struct sn_cli_command cmd_serve = {
     .name = "serve",
-    .brief = "Runs a registry and configuration centre that Consul, Nacos and Apollo clients can use.",
-    .about = "One store behind the HTTP interfaces of Consul, Nacos (v1) and Apollo's configuration service: "
-             "what is registered through one is seen through the others. SIGTERM answers what waits and ends.",
-    .table = &serve_table, .run = run_serve,
+    .brief =
+        "Runs a registry and configuration centre that Consul, Nacos and Apollo clients can use.",
+    .about = "One store behind the HTTP interfaces of Consul, Nacos (v1) and Apollo's "
+             "configuration service: "
+             "what is registered through one is seen through the others. SIGTERM answers what "
+             "waits and ends.",
+    .table = &serve_table,
+    .run = run_serve,
 };
 static const struct sn_cli_command cmd_watch = {
-    .name = "watch", .brief = "Prints a service's endpoints, and again when they change.", .usage = "SERVICE",
-    .table = &watch_table, .args_min = 1, .args_max = 1, .run = run_watch,
+    .name = "watch",
+    .brief = "Prints a service's endpoints, and again when they change.",
+    .usage = "SERVICE",
+    .table = &watch_table,
+    .args_min = 1,
+    .args_max = 1,
+    .run = run_watch,
 };
 static const struct sn_cli_command cmd_config = {
-    .name = "config", .brief = "Prints a configuration's value, and again when it changes.", .usage = "KEY",
-    .table = &watch_table, .args_min = 1, .args_max = 1, .run = run_config,
+    .name = "config",
+    .brief = "Prints a configuration's value, and again when it changes.",
+    .usage = "KEY",
+    .table = &watch_table,
+    .args_min = 1,
+    .args_max = 1,
+    .run = run_config,
 };
 static const struct sn_cli_command cmd_get = {
-    .name = "get", .brief = "Prints a configuration's value.", .usage = "KEY",
-    .table = &plain_table, .args_min = 1, .args_max = 1, .run = run_get,
+    .name = "get",
+    .brief = "Prints a configuration's value.",
+    .usage = "KEY",
+    .table = &plain_table,
+    .args_min = 1,
+    .args_max = 1,
+    .run = run_get,
 };
 static const struct sn_cli_command cmd_put = {
-    .name = "put", .brief = "Stores a configuration's value: text, or @FILE.", .usage = "KEY VALUE",
-    .table = &plain_table, .args_min = 2, .args_max = 2, .run = run_put,
+    .name = "put",
+    .brief = "Stores a configuration's value: text, or @FILE.",
+    .usage = "KEY VALUE",
+    .table = &plain_table,
+    .args_min = 2,
+    .args_max = 2,
+    .run = run_put,
 };
 static const struct sn_cli_command cmd_register = {
-    .name = "register", .brief = "Announces an instance until it is told to end (SIGTERM, SIGINT).",
+    .name = "register",
+    .brief = "Announces an instance until it is told to end (SIGTERM, SIGINT).",
     .usage = "SERVICE HOST:PORT [id=ID] [zone=ZONE] [NAME=VALUE...]",
-    .table = &plain_table, .args_min = 2, .args_max = 64, .run = run_register,
+    .table = &plain_table,
+    .args_min = 2,
+    .args_max = 64,
+    .run = run_register,
 };
-static const struct sn_cli_command *const subs[] = {&cmd_serve, &cmd_watch, &cmd_register, &cmd_config, &cmd_get,
-                                                    &cmd_put, NULL};
+static const struct sn_cli_command *const subs[] = {&cmd_serve,  &cmd_watch, &cmd_register,
+                                                    &cmd_config, &cmd_get,   &cmd_put,
+                                                    NULL};
 const struct sn_cli_command sn_cmd_registry = {
     .name = "registry",
     .brief = "Registry and configuration centre: serves one, asks any.",

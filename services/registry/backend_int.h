@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/backend_int.h - what a registry must be able to do. Everything that is hard (holding on to
- * what was known, announcing again, backing off) is above this table, in registry.c and keep.c.
+/* registry/backend_int.h - what a registry must be able to do. Everything that is hard (holding on
+ * to what was known, announcing again, backing off) is above this table, in registry.c and keep.c.
  *
- * Calls run in the registry's fibers, several at once but one per pull and one per lease; each has the
- * fiber's deadline and must end at it. */
+ * Calls run in the registry's fibers, several at once but one per pull and one per lease; each has
+ * the fiber's deadline and must end at it. */
 #pragma once
 #include "registry/registry.h"
 
@@ -11,10 +11,11 @@ struct sn_http_client;
 
 #define REG_SERVERS_MAX 16u
 struct reg_url {
-    struct sn_str scheme, path; /* path of file:; for others what follows the servers, without '/' */
+    struct sn_str scheme,
+        path; /* path of file:; for others what follows the servers, without '/' */
     struct sn_str servers[REG_SERVERS_MAX]; /* host:port, the port filled in */
     uint32_t n_servers;
-    struct sn_label opts[16];   /* decoded */
+    struct sn_label opts[16]; /* decoded */
     uint32_t n_opts;
     bool tls;
 };
@@ -32,9 +33,9 @@ struct sn_str reg_url_opt(const struct reg_url *u, const char *name, const char 
 /* One watched service or key, kept between calls. */
 struct reg_pull {
     struct sn_str name;
-    uint64_t cursor;       /* the backend's: index, revision, digest */
-    void *state;           /* the backend's; freed by its pull_done */
-    bool fresh;            /* ask for everything now: the first call, or history was lost */
+    uint64_t cursor;        /* the backend's: index, revision, digest */
+    void *state;            /* the backend's; freed by its pull_done */
+    bool fresh;             /* ask for everything now: the first call, or history was lost */
     struct sn_arena *arena; /* what is returned lives here, until the next call */
     /* Answer: for services the whole list, in no order. */
     struct sn_instance *list;
@@ -53,19 +54,19 @@ struct reg_lease {
 
 struct reg_backend {
     const char *scheme;
-    uint16_t port;     /* default */
-    const char *opts;  /* names of the URL's options, separated by spaces */
+    uint16_t port;    /* default */
+    const char *opts; /* names of the URL's options, separated by spaces */
     int (*open)(struct reg_env *env, void **ret);
     void (*close)(void *b);
     /* pull - the service's instances when they are others than at the last call; at once with
-     * p->fresh. Returns 1 with an answer, 0 when nothing changed in its time, SN_E_OUT_OF_RANGE where
-     * the history since the cursor is gone, other errors. */
+     * p->fresh. Returns 1 with an answer, 0 when nothing changed in its time, SN_E_OUT_OF_RANGE
+     * where the history since the cursor is gone, other errors. */
     int (*pull)(void *b, struct reg_pull *p);
-    int (*config)(void *b, struct reg_pull *p); /* the same for a key; NULL: none */
+    int (*config)(void *b, struct reg_pull *p);     /* the same for a key; NULL: none */
     void (*pull_done)(void *b, struct reg_pull *p); /* may be NULL */
     int (*publish)(void *b, struct sn_str key, struct sn_str text);
-    /* put announces (again). renew is the heartbeat, every third of ttl_ns: SN_E_NOT_FOUND means that
-     * the registry knows it no more. remove takes it out. */
+    /* put announces (again). renew is the heartbeat, every third of ttl_ns: SN_E_NOT_FOUND means
+     * that the registry knows it no more. remove takes it out. */
     int (*put)(void *b, struct reg_lease *l);
     int (*renew)(void *b, struct reg_lease *l);
     int (*remove)(void *b, struct reg_lease *l);
@@ -79,19 +80,19 @@ int reg_url_parse(struct sn_str url, struct sn_arena *a, struct reg_url *ret,
 /* ---- HTTP, for the backends that speak it ---- */
 struct reg_call {
     const char *method;
-    struct sn_str target;  /* path and query */
+    struct sn_str target; /* path and query */
     struct sn_str body, content_type;
     const struct sn_label *headers;
     uint32_t n_headers;
-    int64_t ns_max;        /* 0 = env->call_ns_max */
+    int64_t ns_max; /* 0 = env->call_ns_max */
 };
 struct reg_answer {
     int status;
-    struct sn_str body;    /* in the arena */
-    struct sn_str index;   /* of X-Consul-Index, .ptr NULL without */
+    struct sn_str body;  /* in the arena */
+    struct sn_str index; /* of X-Consul-Index, .ptr NULL without */
 };
-/* reg_http - one call to the server that answered last; where it does not, the next call asks the next
- * one. Returns 0 whatever the status, transport errors, SN_E_TOO_LARGE. */
+/* reg_http - one call to the server that answered last; where it does not, the next call asks the
+ * next one. Returns 0 whatever the status, transport errors, SN_E_TOO_LARGE. */
 int reg_http(struct reg_env *env, struct sn_http_client *c, struct sn_arena *a,
              const struct reg_call *call, struct reg_answer *ret) SN_MUST_CHECK;
 /* reg_status - 0 for 2xx, else SN_E_* by the status, with the body's beginning as diagnostic. */
@@ -117,11 +118,12 @@ struct reg_guard {
     bool empty;        /* what is suspected */
 };
 enum reg_verdict { REG_TAKE, REG_HOLD };
-/* reg_guard_judge - n_have: what is in force; n_keep: how many of these the answer still has; n_new:
- * the answer. Suspicious is an answer without instances, one that keeps fewer than half of at least
- * SN_REG_GUARD_MIN, and, for confirm_ns after an outage, one that lost any: the registry may have been
- * restarted, and those who have found it again may be the first of many. It is taken once every answer has been so for confirm_ns. An empty answer after a
- * partial loss begins anew: the two are not each other's confirmation. */
+/* reg_guard_judge - n_have: what is in force; n_keep: how many of these the answer still has;
+ * n_new: the answer. Suspicious is an answer without instances, one that keeps fewer than half of
+ * at least SN_REG_GUARD_MIN, and, for confirm_ns after an outage, one that lost any: the registry
+ * may have been restarted, and those who have found it again may be the first of many. It is taken
+ * once every answer has been so for confirm_ns. An empty answer after a partial loss begins anew:
+ * the two are not each other's confirmation. */
 #define SN_REG_GUARD_MIN 4u
 enum reg_verdict reg_guard_judge(struct reg_guard *g, int64_t now_ns, size_t n_have, size_t n_keep,
                                  size_t n_new);
@@ -133,7 +135,8 @@ static inline void reg_guard_broken(struct reg_guard *g, int64_t now_ns)
 }
 /* reg_endpoints_kept - how many of have's ids the list has. */
 size_t reg_endpoints_kept(const struct sn_endpoints *have, const struct sn_endpoints *answer);
-/* reg_endpoints_union - the answer, and what it lost: what is in force while a partial loss is held. */
+/* reg_endpoints_union - the answer, and what it lost: what is in force while a partial loss is
+ * held. */
 int reg_endpoints_union(const struct sn_endpoints *have, const struct sn_endpoints *answer,
                         struct sn_endpoints **ret) SN_MUST_CHECK;
 
@@ -145,16 +148,17 @@ int reg_instances_parse(const struct sn_json *array, struct sn_str service, stru
 
 /* ---- a slot: one current object, taken by readers without a lock (slot.c) ---- */
 
-/* The pointer and, in its upper 16 bits, how many references readers have taken from it since it was
- * put there. Taking is one addition; whoever replaces the pointer adds that number to the object's own
- * count. */
+/* The pointer and, in its upper 16 bits, how many references readers have taken from it since it
+ * was put there. Taking is one addition; whoever replaces the pointer adds that number to the
+ * object's own count. */
 struct reg_slot {
     uint64_t word;
 };
 /* reg_slot_take - the object, and a reference. count(obj, n) adds n to the object's count. */
 void *reg_slot_take(struct reg_slot *s, void (*count)(const void *obj, int64_t n));
-/* reg_slot_put - `obj` with one reference, which becomes the slot's; the old one's reference is given
- * up: count(old, ...) and then drop(old) once. NULL empties the slot, when no reader can come. */
+/* reg_slot_put - `obj` with one reference, which becomes the slot's; the old one's reference is
+ * given up: count(old, ...) and then drop(old) once. NULL empties the slot, when no reader can
+ * come. */
 void reg_slot_put(struct reg_slot *s, const void *obj, void (*count)(const void *obj, int64_t n),
                   void (*drop)(const void *obj));
 static inline void *reg_slot_peek(const struct reg_slot *s) /* for the one writer */

@@ -58,8 +58,9 @@ SN_TEST(jute_messages)
     struct sn_buf b = {0};
     struct zk_session s = {.id = 0x123456789, .timeout_ms = 4000}, got;
     zk_put_connect(&b, &s, 7);
-    static const uint8_t want[] = {0, 0, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0x0f, 0xa0,
-                                   0, 0, 0, 1, 0x23, 0x45, 0x67, 0x89, 0, 0, 0, 16};
+    static const uint8_t want[] = {0, 0, 0,    45,   0,    0,    0, 0,    0,    0, 0,
+                                   0, 0, 0,    0,    7,    0,    0, 0x0f, 0xa0, 0, 0,
+                                   0, 1, 0x23, 0x45, 0x67, 0x89, 0, 0,    0,    16};
     T_EQ(b.len, 49);
     T_ASSERT(memcmp(b.ptr, want, sizeof(want)) == 0);
     sn_buf_reset(&b);
@@ -69,7 +70,8 @@ SN_TEST(jute_messages)
     jute_put_str(&b, SN_STR("0123456789abcdef"));
     T_OK(zk_get_connect(sn_buf_view(&b), &got));
     T_EQ(got.id, 99);
-    for (size_t n = 0; n < b.len; n++) T_EQ(zk_get_connect(sn_str_of((char *)b.ptr, n), &got), SN_E_PROTOCOL);
+    for (size_t n = 0; n < b.len; n++)
+        T_EQ(zk_get_connect(sn_str_of((char *)b.ptr, n), &got), SN_E_PROTOCOL);
     /* A list that says it is longer than the message. */
     struct sn_arena a;
     struct sn_str *list;
@@ -92,13 +94,18 @@ SN_TEST(jute_messages)
 
 static int folder_main(void *arg)
 {
-    struct sn_registry_opts o = {.url = "file:///srv/reg", .poll_ns = 200 * SN_MS, .confirm_ns = 5 * SN_SEC};
+    struct sn_registry_opts o = {.url = "file:///srv/reg",
+                                 .poll_ns = 200 * SN_MS,
+                                 .confirm_ns = 5 * SN_SEC};
     struct sn_registry *r;
     struct sn_service *s;
     struct sn_config_item *i;
     T_OK(sn_mkdirs("/srv/reg/services", 0755));
-    T_OK(sn_file_write("/srv/reg/services/web.yaml", SN_STR("- {address: 10.0.0.1, port: 80}\n"
-                                                            "- {id: b, address: 10.0.0.2, port: 81, weight: 3, labels: {v: '2'}}\n"), 0644));
+    T_OK(sn_file_write("/srv/reg/services/web.yaml",
+                       SN_STR(
+                           "- {address: 10.0.0.1, port: 80}\n"
+                           "- {id: b, address: 10.0.0.2, port: 81, weight: 3, labels: {v: '2'}}\n"),
+                       0644));
     T_OK(sn_registry_open(&o, &r));
     T_OK(sn_registry_watch(r, SN_STR("web"), &s));
     T_OK(sn_service_wait(s, 0, sn_now() + SN_SEC));
@@ -110,7 +117,8 @@ static int folder_main(void *arg)
     /* A broken file changes nothing; a good one does. */
     T_OK(sn_file_write("/srv/reg/services/web.yaml", SN_STR("- {address: 10.0.0.1}\n"), 0644));
     T_EQ(sn_service_wait(s, 1, sn_now() + 2 * SN_SEC), SN_E_DEADLINE_EXCEEDED);
-    T_OK(sn_file_write("/srv/reg/services/web.yaml", SN_STR("- {address: 10.0.0.3, port: 1}\n"), 0644));
+    T_OK(sn_file_write("/srv/reg/services/web.yaml", SN_STR("- {address: 10.0.0.3, port: 1}\n"),
+                       0644));
     T_OK(sn_service_wait(s, 1, sn_now() + 20 * SN_SEC));
     T_OK(sn_registry_publish(r, SN_STR("app/one.yaml"), SN_STR("limit: 1\n")));
     T_OK(sn_registry_config(r, SN_STR("app/one.yaml"), NULL, &i));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/checks.c - the checks a registry makes itself: a connection, or a GET that answers 2xx. */
+/* registry/checks.c - the checks a registry makes itself: a connection, or a GET that answers 2xx.
+ */
 #include "core/alloc.h"
 #include "fiber/net.h"
 #include "registry/server_int.h"
@@ -13,7 +14,8 @@ struct job {
     uint32_t *running;
     enum reg_check_kind kind;
     int64_t timeout_ns;
-    char ns[SN_REG_NAME_MAX + 1], inst[SN_REG_NAME_MAX + 1], check[SN_REG_NAME_MAX + 1], target[2049];
+    char ns[SN_REG_NAME_MAX + 1], inst[SN_REG_NAME_MAX + 1], check[SN_REG_NAME_MAX + 1],
+        target[2049];
 };
 
 static int try_http(struct job *j, int *ret_status)
@@ -46,12 +48,16 @@ static int check_main(void *arg)
     struct sn_buf b;
     sn_buf_init_fixed(&b, out, sizeof(out) - 1);
     char why[200];
-    if (r < 0) (void)sn_buf_cstr(&b, sn_diag_format(r, why, sizeof(why)));
-    else if (j->kind == REG_CHECK_HTTP) (void)sn_buf_printf(&b, "HTTP GET: %d", status);
-    else (void)sn_buf_cstr(&b, "TCP connect: Success");
-    enum reg_status st = r < 0 ? REG_CRITICAL
-                         : status == 429 ? REG_WARNING
-                         : status >= 200 && status < 300 ? REG_PASSING : REG_CRITICAL;
+    if (r < 0)
+        (void)sn_buf_cstr(&b, sn_diag_format(r, why, sizeof(why)));
+    else if (j->kind == REG_CHECK_HTTP)
+        (void)sn_buf_printf(&b, "HTTP GET: %d", status);
+    else
+        (void)sn_buf_cstr(&b, "TCP connect: Success");
+    enum reg_status st = r < 0                           ? REG_CRITICAL
+                         : status == 429                 ? REG_WARNING
+                         : status >= 200 && status < 300 ? REG_PASSING
+                                                         : REG_CRITICAL;
     if (!sn_cancelled()) {
         reg_srv_lock(j->s);
         struct reg_inst *in = reg_store_instance(&j->s->store, sn_str(j->ns), sn_str(j->inst));
@@ -65,23 +71,25 @@ static int check_main(void *arg)
     return 0;
 }
 
-static struct job *job_of(struct sn_regserver *s, struct sn_http_client *http, const struct reg_inst *in,
-                          const struct reg_check *c)
+static struct job *job_of(struct sn_regserver *s, struct sn_http_client *http,
+                          const struct reg_inst *in, const struct reg_check *c)
 {
     struct job *j = SN_NEW(struct job);
     if (!j) return NULL;
     *j = (struct job){.s = s, .http = http, .kind = c->kind, .timeout_ns = c->timeout_ns};
     if (sn_str_cz(in->svc->ns, j->ns, sizeof(j->ns)) == 0 &&
         sn_str_cz(in->spec.in.id, j->inst, sizeof(j->inst)) == 0 &&
-        sn_str_cz(c->id, j->check, sizeof(j->check)) == 0 && sn_str_cz(c->target, j->target, sizeof(j->target)) == 0)
+        sn_str_cz(c->id, j->check, sizeof(j->check)) == 0 &&
+        sn_str_cz(c->target, j->target, sizeof(j->target)) == 0)
         return j;
     sn_free(j);
     return NULL;
 }
 
-/* What is due now; each is due again an interval later, spread by up to a tenth, and not before it must
- * have ended. */
-static unsigned due(struct sn_regserver *s, struct sn_http_client *http, struct job **ret, unsigned max)
+/* What is due now; each is due again an interval later, spread by up to a tenth, and not before it
+ * must have ended. */
+static unsigned due(struct sn_regserver *s, struct sn_http_client *http, struct job **ret,
+                    unsigned max)
 {
     unsigned n = 0;
     int64_t now = sn_now();
@@ -91,8 +99,10 @@ static unsigned due(struct sn_regserver *s, struct sn_http_client *http, struct 
         struct reg_inst *in = slot->value;
         for (uint32_t i = 0; i < in->spec.n_checks && n < max; i++) {
             struct reg_check *c = &in->spec.checks[i];
-            if ((c->kind != REG_CHECK_TCP && c->kind != REG_CHECK_HTTP) || c->due_ns > now) continue;
-            int64_t pause = c->interval_ns - (int64_t)(sn_random() % (uint64_t)(c->interval_ns / 10 + 1));
+            if ((c->kind != REG_CHECK_TCP && c->kind != REG_CHECK_HTTP) || c->due_ns > now)
+                continue;
+            int64_t pause =
+                c->interval_ns - (int64_t)(sn_random() % (uint64_t)(c->interval_ns / 10 + 1));
             c->due_ns = now + SN_MAX(pause, c->timeout_ns + ROUND_NS);
             if ((ret[n] = job_of(s, http, in, c))) n++;
         }
@@ -110,7 +120,8 @@ int reg_checks_run(void *server)
     struct sn_scope_storage mem;
     struct sn_scope *scope = sn_scope_begin(&mem);
     while (r >= 0 && (r = sn_sleep(ROUND_NS)) >= 0) {
-        unsigned n = due(s, s->http, jobs, AT_ONCE_MAX - __atomic_load_n(&running, __ATOMIC_ACQUIRE));
+        unsigned n =
+            due(s, s->http, jobs, AT_ONCE_MAX - __atomic_load_n(&running, __ATOMIC_ACQUIRE));
         for (unsigned i = 0; i < n; i++) {
             jobs[i]->running = &running;
             __atomic_add_fetch(&running, 1, __ATOMIC_RELAXED);

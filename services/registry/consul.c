@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/consul.c - Consul as a backend: blocking queries, TTL checks, keys. SPEC: the HTTP API of
- * Consul 1.16; "Blocking Queries" for what an index means. */
+/* registry/consul.c - Consul as a backend: blocking queries, TTL checks, keys. SPEC: the HTTP API
+ * of Consul 1.16; "Blocking Queries" for what an index means. */
 #include "core/alloc.h"
 #include "core/enc.h"
 #include "core/time.h"
@@ -21,8 +21,10 @@ static int consul_open(struct reg_env *env, void **ret)
     c->env = env;
     c->token = (struct sn_label){SN_STR("x-consul-token"), env->token};
     int r = sn_http_client_new(&(struct sn_http_client_opts){.h2_off = true}, &c->http);
-    if (r < 0) sn_free(c);
-    else *ret = c;
+    if (r < 0)
+        sn_free(c);
+    else
+        *ret = c;
     return r;
 }
 
@@ -36,8 +38,12 @@ static void consul_close(void *b)
 static int ask(struct consul *c, struct sn_arena *a, const char *method, struct sn_buf *target,
                struct sn_str body, int64_t ns_max, struct reg_answer *ret)
 {
-    struct reg_call call = {.method = method, .target = sn_buf_view(target), .body = body, .ns_max = ns_max,
-                            .headers = &c->token, .n_headers = c->token.value.len ? 1 : 0};
+    struct reg_call call = {.method = method,
+                            .target = sn_buf_view(target),
+                            .body = body,
+                            .ns_max = ns_max,
+                            .headers = &c->token,
+                            .n_headers = c->token.value.len ? 1 : 0};
     if (target->err < 0) return target->err;
     if (body.ptr) call.content_type = SN_STR("application/json");
     return reg_http(c->env, c->http, a, &call, ret);
@@ -51,15 +57,17 @@ static void option(struct consul *c, struct sn_buf *t, const char *name)
     (void)sn_buf_pct(t, v, SN_PCT_QUERY);
 }
 
-/* A blocking query. Returns 1 with an answer to be read, 0 where nothing changed. The rules: without an
- * index the first time and after every failure; an index that went backwards is forgotten. */
+/* A blocking query. Returns 1 with an answer to be read, 0 where nothing changed. The rules:
+ * without an index the first time and after every failure; an index that went backwards is
+ * forgotten. */
 static int block(struct consul *c, struct reg_pull *p, const char *path, struct reg_answer *ans)
 {
     struct sn_buf t;
     sn_buf_init(&t, 8192);
     if (p->fresh) p->cursor = 0;
     (void)sn_buf_cstr(&t, path);
-    (void)sn_buf_pct(&t, p->name, sn_str_starts(sn_str(path), SN_STR("/v1/kv/")) ? SN_PCT_PATH : SN_PCT_SEGMENT);
+    (void)sn_buf_pct(&t, p->name,
+                     sn_str_starts(sn_str(path), SN_STR("/v1/kv/")) ? SN_PCT_PATH : SN_PCT_SEGMENT);
     (void)sn_buf_printf(&t, "?index=%llu&wait=%llds", (unsigned long long)p->cursor,
                         (long long)(c->env->wait_ns / SN_SEC));
     option(c, &t, "dc");
@@ -110,7 +118,8 @@ static int labels(struct sn_arena *a, const struct sn_json *svc, struct sn_insta
 static int entry(struct sn_arena *a, const struct sn_json *e, struct sn_instance *ret)
 {
     const struct sn_json *svc = sn_json_get(e, "Service"), *node = sn_json_get(e, "Node");
-    struct sn_instance in = {.id = sn_json_str(sn_json_get(svc, "ID")), .healthy = true,
+    struct sn_instance in = {.id = sn_json_str(sn_json_get(svc, "ID")),
+                             .healthy = true,
                              .service = sn_json_str(sn_json_get(svc, "Service")),
                              .address = sn_json_str(sn_json_get(svc, "Address")),
                              .zone = sn_json_str(sn_json_get(node, "Datacenter"))};
@@ -162,13 +171,15 @@ static int consul_config(void *b, struct reg_pull *p)
     if (!text.ptr) text = SN_STR(""); /* null: an empty value */
     char *out = sn_arena_alloc(p->arena, sn_base64_decoded_max(text.len));
     ssize_t n = out ? sn_base64_decode(text, SN_BASE64_STD, out) : SN_E_NOMEM;
-    if (n < 0) return n == SN_E_NOMEM ? (int)n : sn_fail(SN_E_PROTOCOL, "consul: Value is not base64");
+    if (n < 0)
+        return n == SN_E_NOMEM ? (int)n : sn_fail(SN_E_PROTOCOL, "consul: Value is not base64");
     p->text = sn_str_of(out, (size_t)n);
     return 1;
 }
 
 /* A call of a few bytes whose answer's body does not matter. */
-static int command(struct consul *c, const char *method, struct sn_buf *target, struct sn_str body, const char *what)
+static int command(struct consul *c, const char *method, struct sn_buf *target, struct sn_str body,
+                   const char *what)
 {
     struct sn_arena a;
     struct reg_answer ans = {0};
@@ -176,7 +187,8 @@ static int command(struct consul *c, const char *method, struct sn_buf *target, 
     int r = ask(c, &a, method, target, body, 0, &ans);
     if (r >= 0) r = reg_status(what, &ans);
     /* Agents before 1.13 answer 500 for a check they do not know. */
-    if (r == SN_E_UNAVAILABLE && sn_str_find(ans.body, SN_STR("associated TTL")) >= 0) r = SN_E_NOT_FOUND;
+    if (r == SN_E_UNAVAILABLE && sn_str_find(ans.body, SN_STR("associated TTL")) >= 0)
+        r = SN_E_NOT_FOUND;
     sn_arena_done(&a);
     sn_buf_done(target);
     return r;
@@ -253,7 +265,15 @@ static int consul_publish(void *b, struct sn_str key, struct sn_str text)
 }
 
 const struct reg_backend reg_consul = {
-    .scheme = "consul", .port = 8500, .opts = "dc tag ns", .open = consul_open, .close = consul_close,
-    .pull = consul_pull, .config = consul_config, .publish = consul_publish, .put = consul_put,
-    .renew = consul_renew, .remove = consul_remove,
+    .scheme = "consul",
+    .port = 8500,
+    .opts = "dc tag ns",
+    .open = consul_open,
+    .close = consul_close,
+    .pull = consul_pull,
+    .config = consul_config,
+    .publish = consul_publish,
+    .put = consul_put,
+    .renew = consul_renew,
+    .remove = consul_remove,
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/consul_face.c - Consul's HTTP API: agent, catalogue, health. Everything is on one node. */
+/* registry/consul_face.c - Consul's HTTP API: agent, catalogue, health. Everything is on one node.
+ */
 #include "core/alloc.h"
 #include "registry/consul_int.h"
 
@@ -23,7 +24,8 @@ int consul_wait(struct reg_req *q, const struct consul_ask *ask, uint64_t *ret)
         return sn_fail(SN_E_INVALID_ARGUMENT, "Invalid index");
     }
     wait = SN_MIN(wait ? wait : WAIT_DEFAULT, s->o.wait_ns_max);
-    wait += (int64_t)(sn_random() % (uint64_t)(wait / 16 + 1)); /* as Consul: clients do not stay in step */
+    wait += (int64_t)(sn_random() %
+                      (uint64_t)(wait / 16 + 1)); /* as Consul: clients do not stay in step */
     int64_t until = sn_now() + wait;
     reg_srv_lock(s);
     int r = 0;
@@ -54,7 +56,10 @@ static uint64_t service_index(struct sn_regserver *s, struct sn_str name)
     struct reg_service *svc = reg_store_service(&s->store, SN_STR(""), name);
     return svc ? svc->mod_rev : s->store.catalog_rev;
 }
-static uint64_t catalog_index(struct sn_regserver *s, struct sn_str name) { return s->store.catalog_rev; }
+static uint64_t catalog_index(struct sn_regserver *s, struct sn_str name)
+{
+    return s->store.catalog_rev;
+}
 
 /* Under the lock: releases it and answers. */
 static int finish(struct reg_req *q, uint64_t index, int r, struct sn_buf *b)
@@ -74,7 +79,9 @@ static int parse_body(struct reg_req *q, const struct sn_json **ret)
     if (r < 0) return r;
     r = sn_json_parse(q->a, q->body, NULL, ret);
     if (r < 0) return r;
-    return sn_json_is(*ret, SN_JSON_OBJECT) ? 0 : sn_fail(SN_E_INVALID_ARGUMENT, "Request decode failed: expected an object");
+    return sn_json_is(*ret, SN_JSON_OBJECT)
+               ? 0
+               : sn_fail(SN_E_INVALID_ARGUMENT, "Request decode failed: expected an object");
 }
 
 static int register_service(struct reg_req *q)
@@ -101,16 +108,20 @@ static int deregister_service(struct reg_req *q, struct sn_str id)
     int c = reg_srv_commit(q->srv);
     if (c < 0) return reg_text_of(q, c);
     if (r < 0) {
-        struct sn_str t = sn_arena_printf(q->a, "Unknown service ID \"%.*s\". Ensure that the service ID is "
-                                          "passed, not the service name.", SN_STR_ARG(sn_str_sub(id, 0, 200)));
+        struct sn_str t =
+            sn_arena_printf(q->a,
+                            "Unknown service ID \"%.*s\". Ensure that the service ID is "
+                            "passed, not the service name.",
+                            SN_STR_ARG(sn_str_sub(id, 0, 200)));
         return reg_text(q, 404, t.ptr ? t.ptr : "");
     }
     return sn_http_reply(q->x, 200, (struct sn_str){0}, SN_STR(""));
 }
 
-/* The instance a check belongs to. Check ids are unique on a node, so in the namespace; the usual ones
- * name the service's id. */
-static struct reg_inst *check_owner(struct sn_regserver *s, struct sn_str id, struct reg_check **ret)
+/* The instance a check belongs to. Check ids are unique on a node, so in the namespace; the usual
+ * ones name the service's id. */
+static struct reg_inst *check_owner(struct sn_regserver *s, struct sn_str id,
+                                    struct reg_check **ret)
 {
     if (sn_str_starts(id, SN_STR("service:"))) {
         struct sn_str rest = sn_str_from(id, 8);
@@ -131,7 +142,8 @@ static struct reg_inst *check_owner(struct sn_regserver *s, struct sn_str id, st
     return NULL;
 }
 
-static int update_check(struct reg_req *q, struct sn_str id, enum reg_status st, struct sn_str output)
+static int update_check(struct reg_req *q, struct sn_str id, enum reg_status st,
+                        struct sn_str output)
 {
     struct reg_check *c;
     if (!consul_writes(q)) return consul_forbidden(q);
@@ -151,12 +163,15 @@ static int update_check_json(struct reg_req *q, struct sn_str id)
     int r = parse_body(q, &j);
     if (r < 0) return reg_text_of(q, r);
     struct sn_str st = reg_json_str(j, "Status");
-    enum reg_status s = sn_str_eqc(st, "passing") ? REG_PASSING : sn_str_eqc(st, "warning") ? REG_WARNING : REG_CRITICAL;
+    enum reg_status s = sn_str_eqc(st, "passing")   ? REG_PASSING
+                        : sn_str_eqc(st, "warning") ? REG_WARNING
+                                                    : REG_CRITICAL;
     return update_check(q, id, s, reg_json_str(j, "Output"));
 }
 
 /* Registers an instance again with other checks: one more, or one less. */
-static int with_checks(struct reg_req *q, struct reg_inst *in, const struct reg_check *add, struct sn_str drop)
+static int with_checks(struct reg_req *q, struct reg_inst *in, const struct reg_check *add,
+                       struct sn_str drop)
 {
     struct reg_spec sp = in->spec;
     uint32_t n = 0;
@@ -183,8 +198,11 @@ static int register_check(struct reg_req *q)
     struct sn_str service = reg_json_str(j, "ServiceID");
     reg_srv_lock(q->srv);
     struct reg_inst *in = reg_store_instance(&q->srv->store, SN_STR(""), service);
-    if (!in) r = sn_fail(SN_E_NOT_FOUND, "ServiceID \"%.*s\" does not exist (checks of the node itself are not "
-                         "kept here)", SN_STR_ARG(sn_str_sub(service, 0, 200)));
+    if (!in)
+        r = sn_fail(SN_E_NOT_FOUND,
+                    "ServiceID \"%.*s\" does not exist (checks of the node itself are not "
+                    "kept here)",
+                    SN_STR_ARG(sn_str_sub(service, 0, 200)));
     if (r >= 0) r = consul_check(q, j, &in->spec, 0, 1, &c);
     if (r >= 0 && !reg_json_str(j, "CheckID").len && !reg_json_str(j, "ID").len) c.id = c.name;
     if (r >= 0) r = with_checks(q, in, &c, SN_STR(""));
@@ -200,7 +218,8 @@ static int deregister_check(struct reg_req *q, struct sn_str id)
     reg_srv_lock(q->srv);
     struct reg_inst *in = check_owner(q->srv, id, &c);
     int r = in ? with_checks(q, in, NULL, id)
-               : sn_fail(SN_E_NOT_FOUND, "Unknown check ID \"%.*s\"", SN_STR_ARG(sn_str_sub(id, 0, 200)));
+               : sn_fail(SN_E_NOT_FOUND, "Unknown check ID \"%.*s\"",
+                         SN_STR_ARG(sn_str_sub(id, 0, 200)));
     int e = reg_srv_commit(q->srv);
     if (r >= 0) r = e;
     return r < 0 ? reg_text_of(q, r) : sn_http_reply(q->x, 200, (struct sn_str){0}, SN_STR(""));
@@ -213,7 +232,9 @@ static int maintenance(struct reg_req *q, struct sn_str id)
     if (!enable.len) return reg_text(q, 400, "Missing value for enable");
     reg_srv_lock(q->srv);
     struct reg_inst *in = reg_store_instance(&q->srv->store, SN_STR(""), id), *out;
-    int r = in ? 0 : sn_fail(SN_E_NOT_FOUND, "Unknown service ID \"%.*s\"", SN_STR_ARG(sn_str_sub(id, 0, 200)));
+    int r = in ? 0
+               : sn_fail(SN_E_NOT_FOUND, "Unknown service ID \"%.*s\"",
+                         SN_STR_ARG(sn_str_sub(id, 0, 200)));
     if (in) {
         struct reg_spec sp = in->spec;
         sp.disabled = sn_str_eqc(enable, "true");
@@ -268,11 +289,15 @@ static int agent_service(struct reg_req *q, struct sn_str id)
 
 static int agent_self(struct reg_req *q)
 {
-    struct sn_str t = sn_arena_printf(q->a, "{\"Config\":{\"Datacenter\":\"%s\",\"NodeName\":\"%s\",\"NodeID\":"
-        "\"00000000-0000-0000-0000-000000000001\",\"Server\":true,\"Revision\":\"\",\"Version\":\"1.16.0\"},"
-        "\"DebugConfig\":{},\"Member\":{\"Name\":\"%s\",\"Addr\":\"127.0.0.1\",\"Port\":8301,\"Status\":1,\"Tags\":{}},"
-        "\"Meta\":{\"implementation\":\"sennit\"}}",
-        q->srv->o.datacenter, q->srv->o.node, q->srv->o.node);
+    struct sn_str t =
+        sn_arena_printf(q->a,
+                        "{\"Config\":{\"Datacenter\":\"%s\",\"NodeName\":\"%s\",\"NodeID\":"
+                        "\"00000000-0000-0000-0000-000000000001\",\"Server\":true,\"Revision\":"
+                        "\"\",\"Version\":\"1.16.0\"},"
+                        "\"DebugConfig\":{},\"Member\":{\"Name\":\"%s\",\"Addr\":\"127.0.0.1\","
+                        "\"Port\":8301,\"Status\":1,\"Tags\":{}},"
+                        "\"Meta\":{\"implementation\":\"sennit\"}}",
+                        q->srv->o.datacenter, q->srv->o.node, q->srv->o.node);
     return t.ptr ? sn_http_reply(q->x, 200, SN_STR("application/json"), t) : SN_E_NOMEM;
 }
 
@@ -296,7 +321,8 @@ int consul_agent(struct reg_req *q, struct sn_str rest)
     if (sn_str_eqc(what, "self") && get) return agent_self(q);
     if (sn_str_eqc(what, "services") && get) return agent_list(q, false);
     if (sn_str_eqc(what, "checks") && get) return agent_list(q, true);
-    if (sn_str_eqc(what, "members") && get) return sn_http_reply(q->x, 200, SN_STR("application/json"), SN_STR("[]"));
+    if (sn_str_eqc(what, "members") && get)
+        return sn_http_reply(q->x, 200, SN_STR("application/json"), SN_STR("[]"));
     if (sn_str_eqc(what, "check") && put) return agent_check(q, id);
     if (!sn_str_eqc(what, "service")) return reg_text(q, 404, "no such agent call");
     if (get) return agent_service(q, id);
@@ -317,9 +343,10 @@ static bool has_tag(const struct reg_inst *in, struct sn_str tag)
     return false;
 }
 
-static bool tag_seen_before(const struct reg_service *svc, const struct reg_inst *upto, struct sn_str tag)
+static bool tag_seen_before(const struct reg_service *svc, const struct reg_inst *upto,
+                            struct sn_str tag)
 {
-    SN_LIST_EACH(&svc->insts, n) {
+    SN_LIST_EACH (&svc->insts, n) {
         const struct reg_inst *in = SN_LIST_ENTRY(n, struct reg_inst, node);
         if (in == upto) return false;
         if (has_tag(in, tag)) return true;
@@ -345,7 +372,7 @@ static int catalog_services(struct reg_req *q)
     for (size_t it = 0; (svc = reg_store_services(&q->srv->store, SN_STR(""), &it));) {
         sn_jsonw_key(&w, svc->name);
         sn_jsonw_array(&w);
-        SN_LIST_EACH(&svc->insts, n) {
+        SN_LIST_EACH (&svc->insts, n) {
             const struct reg_inst *in = SN_LIST_ENTRY(n, struct reg_inst, node);
             for (uint32_t i = 0; i < in->spec.n_tags; i++)
                 if (!tag_seen_before(svc, in, in->spec.tags[i])) sn_jsonw_str(&w, in->spec.tags[i]);
@@ -400,10 +427,14 @@ static void health_entry(struct sn_jsonw *w, struct reg_req *q, const struct reg
     consul_service_json(w, q, in);
     sn_jsonw_key(w, SN_STR("Checks"));
     sn_jsonw_array(w);
-    for (uint32_t i = 0; i < in->spec.n_checks; i++) consul_check_json(w, q, in, &in->spec.checks[i]);
+    for (uint32_t i = 0; i < in->spec.n_checks; i++)
+        consul_check_json(w, q, in, &in->spec.checks[i]);
     if (in->spec.disabled) {
-        struct reg_check c = {.id = SN_STR("_service_maintenance"), .name = SN_STR("Service Maintenance Mode"),
-                              .status = REG_CRITICAL, .output = SN_STR(""), .notes = SN_STR("")};
+        struct reg_check c = {.id = SN_STR("_service_maintenance"),
+                              .name = SN_STR("Service Maintenance Mode"),
+                              .status = REG_CRITICAL,
+                              .output = SN_STR(""),
+                              .notes = SN_STR("")};
         consul_check_json(w, q, in, &c);
     }
     sn_jsonw_array_end(w);
@@ -428,8 +459,10 @@ static int service_list(struct reg_req *q, struct sn_str name, enum entry kind)
     for (struct sn_list *n = svc ? svc->insts.next : NULL; svc && n != &svc->insts; n = n->next) {
         const struct reg_inst *in = SN_LIST_ENTRY(n, struct reg_inst, node);
         if (!has_tag(in, tag) || (passing && reg_inst_status(in) != REG_PASSING)) continue;
-        if (kind == ENTRY_CATALOG) catalog_entry(&w, q, in);
-        else if (kind == ENTRY_HEALTH) health_entry(&w, q, in);
+        if (kind == ENTRY_CATALOG)
+            catalog_entry(&w, q, in);
+        else if (kind == ENTRY_HEALTH)
+            health_entry(&w, q, in);
         for (uint32_t i = 0; kind == ENTRY_CHECKS && i < in->spec.n_checks; i++)
             consul_check_json(&w, q, in, &in->spec.checks[i]);
     }
@@ -481,7 +514,8 @@ static int catalog_write(struct reg_req *q, bool add)
         int c = reg_srv_commit(q->srv);
         if (r >= 0) r = c;
     }
-    return r < 0 ? reg_text_of(q, r) : sn_http_reply(q->x, 200, SN_STR("application/json"), SN_STR("true"));
+    return r < 0 ? reg_text_of(q, r)
+                 : sn_http_reply(q->x, 200, SN_STR("application/json"), SN_STR("true"));
 }
 
 static int catalog_nodes(struct reg_req *q)
@@ -504,8 +538,10 @@ static int catalog_nodes(struct reg_req *q)
 int consul_catalog(struct reg_req *q, struct sn_str rest)
 {
     struct sn_str arg = rest, what = sn_str_cut(&arg, '/');
-    if (q->x->req.method == SN_HTTP_PUT && sn_str_eqc(what, "register")) return catalog_write(q, true);
-    if (q->x->req.method == SN_HTTP_PUT && sn_str_eqc(what, "deregister")) return catalog_write(q, false);
+    if (q->x->req.method == SN_HTTP_PUT && sn_str_eqc(what, "register"))
+        return catalog_write(q, true);
+    if (q->x->req.method == SN_HTTP_PUT && sn_str_eqc(what, "deregister"))
+        return catalog_write(q, false);
     if (q->x->req.method != SN_HTTP_GET) return reg_text(q, 405, "method not allowed");
     if (sn_str_eqc(what, "services")) return catalog_services(q);
     if (sn_str_eqc(what, "service") && arg.len) return service_list(q, arg, ENTRY_CATALOG);
@@ -544,7 +580,8 @@ int reg_consul_handler(struct sn_http_x *x, void *server)
     int r = reg_req_init(&q, server, x);
     if (r != 0) return r < 0 ? r : 0;
     struct sn_str rest = q.path;
-    if (!sn_str_starts(rest, SN_STR("/v1/"))) return reg_text(&q, 404, "expected a path below /v1/");
+    if (!sn_str_starts(rest, SN_STR("/v1/")))
+        return reg_text(&q, 404, "expected a path below /v1/");
     rest = sn_str_from(rest, 4);
     struct sn_str room = sn_str_cut(&rest, '/');
     if (!rest.ptr) rest = SN_STR("");

@@ -4,8 +4,8 @@
 #include "core/time.h"
 #include "registry/consul_int.h"
 
-/* Of everything asked for the newest change, and the last deletion of any key: an index may come too
- * early, never too late. */
+/* Of everything asked for the newest change, and the last deletion of any key: an index may come
+ * too early, never too late. */
 static uint64_t key_index(struct sn_regserver *s, struct sn_str key)
 {
     struct reg_kv *kv = reg_store_get(&s->store, key);
@@ -30,8 +30,10 @@ static void kv_json(struct sn_jsonw *w, struct reg_req *q, const struct reg_kv *
     sn_jsonw_ku64(w, "Flags", kv->flags);
     sn_jsonw_key(w, SN_STR("Value"));
     if (!text) w->out->err = SN_E_NOMEM;
-    if (!text || !v.len) sn_jsonw_null(w);
-    else sn_jsonw_str(w, sn_str_of(text, sn_base64_encode(v.ptr, v.len, SN_BASE64_STD, text)));
+    if (!text || !v.len)
+        sn_jsonw_null(w);
+    else
+        sn_jsonw_str(w, sn_str_of(text, sn_base64_encode(v.ptr, v.len, SN_BASE64_STD, text)));
     if (kv->lease && kv->lease->session) sn_jsonw_kstr(w, "Session", kv->lease->id);
     sn_jsonw_ku64(w, "CreateIndex", kv->create_rev);
     sn_jsonw_ku64(w, "ModifyIndex", kv->mod_rev);
@@ -39,7 +41,8 @@ static void kv_json(struct sn_jsonw *w, struct reg_req *q, const struct reg_kv *
 }
 
 /* With a separator, keys are shown up to it, each once. */
-static void keys_json(struct sn_jsonw *w, struct sn_regserver *s, struct sn_str prefix, struct sn_str sep)
+static void keys_json(struct sn_jsonw *w, struct sn_regserver *s, struct sn_str prefix,
+                      struct sn_str sep)
 {
     struct sn_str last = {0};
     for (size_t i = reg_store_lower(&s->store, prefix); i < s->store.kvs.len; i++) {
@@ -70,7 +73,8 @@ static int kv_raw(struct reg_req *q, uint64_t index, struct sn_str key)
     struct reg_value *v = kv ? reg_value_ref(kv->value) : NULL;
     reg_srv_unlock(q->srv);
     int r = consul_index_header(q, index);
-    if (r >= 0 && !v) r = sn_http_reply(q->x, 404, (struct sn_str){0}, SN_STR(""));
+    if (r >= 0 && !v)
+        r = sn_http_reply(q->x, 404, (struct sn_str){0}, SN_STR(""));
     else if (r >= 0) {
         /* A page must not be made of what somebody stored. */
         r = sn_http_header_add(q->x, SN_STR("X-Content-Type-Options"), SN_STR("nosniff"));
@@ -87,7 +91,8 @@ static int kv_get(struct reg_req *q, struct sn_str key)
     uint64_t index;
     bool keys = reg_flag(q, "keys"), many = keys || reg_flag(q, "recurse");
     struct sn_str sep = reg_param_or(q, "separator", "");
-    struct consul_ask ask = {.kind = many ? REG_WAIT_PREFIX : REG_WAIT_KEY, .name = key,
+    struct consul_ask ask = {.kind = many ? REG_WAIT_PREFIX : REG_WAIT_KEY,
+                             .name = key,
                              .index = many ? prefix_index : key_index};
     sn_buf_init(&b, 0);
     int r = consul_wait(q, &ask, &index);
@@ -98,11 +103,13 @@ static int kv_get(struct reg_req *q, struct sn_str key)
     if (!many && reg_flag(q, "raw")) return kv_raw(q, index, key);
     struct reg_store *st = &q->srv->store;
     size_t at = reg_store_lower(st, key);
-    bool any = at < st->kvs.len && (many ? sn_str_starts(st->kvs.ptr[at]->key, key) : sn_str_eq(st->kvs.ptr[at]->key, key));
+    bool any = at < st->kvs.len && (many ? sn_str_starts(st->kvs.ptr[at]->key, key)
+                                         : sn_str_eq(st->kvs.ptr[at]->key, key));
     if (!any) return kv_finish(q, index, 404, &b);
     sn_jsonw_init(&w, &b, NULL);
     sn_jsonw_array(&w);
-    if (keys) keys_json(&w, q->srv, key, sep);
+    if (keys)
+        keys_json(&w, q->srv, key, sep);
     else
         for (; at < st->kvs.len && sn_str_starts(st->kvs.ptr[at]->key, key); at++) {
             kv_json(&w, q, st->kvs.ptr[at]);
@@ -115,7 +122,8 @@ static int kv_get(struct reg_req *q, struct sn_str key)
 static int answer_bool(struct reg_req *q, int r)
 {
     if (r < 0) return reg_text_of(q, r);
-    return sn_http_reply(q->x, 200, SN_STR("application/json"), r ? SN_STR("true") : SN_STR("false"));
+    return sn_http_reply(q->x, 200, SN_STR("application/json"),
+                         r ? SN_STR("true") : SN_STR("false"));
 }
 
 static int number(struct reg_req *q, const char *name, uint64_t *ret, bool *given)
@@ -128,7 +136,8 @@ static int number(struct reg_req *q, const char *name, uint64_t *ret, bool *give
 
 static int kv_put(struct reg_req *q, struct sn_str key)
 {
-    struct reg_put p = {.key = key, .acquire = reg_param_or(q, "acquire", ""),
+    struct reg_put p = {.key = key,
+                        .acquire = reg_param_or(q, "acquire", ""),
                         .release = reg_param_or(q, "release", "")};
     bool flags;
     int r = number(q, "flags", &p.flags, &flags);
@@ -154,7 +163,8 @@ static int kv_delete(struct reg_req *q, struct sn_str key)
     bool done = true;
     reg_srv_lock(q->srv);
     if (reg_flag(q, "recurse")) {
-        for (size_t at; (at = reg_store_lower(st, key)) < st->kvs.len && sn_str_starts(st->kvs.ptr[at]->key, key);)
+        for (size_t at; (at = reg_store_lower(st, key)) < st->kvs.len &&
+                        sn_str_starts(st->kvs.ptr[at]->key, key);)
             (void)reg_store_del(st, st->kvs.ptr[at]->key, 0);
     } else {
         struct reg_kv *kv = reg_store_get(st, key);
@@ -198,8 +208,9 @@ static void uuid(char out[37])
     uint64_t a = sn_random(), b = sn_random();
     struct sn_buf t;
     sn_buf_init_fixed(&t, out, 37);
-    (void)sn_buf_printf(&t, "%08x-%04x-4%03x-%04x-%012llx", (uint32_t)a, (uint32_t)(a >> 32 & 0xffff),
-                        (uint32_t)(a >> 48 & 0xfff), (uint32_t)(0x8000 | (b >> 48 & 0x3fff)),
+    (void)sn_buf_printf(&t, "%08x-%04x-4%03x-%04x-%012llx", (uint32_t)a,
+                        (uint32_t)(a >> 32 & 0xffff), (uint32_t)(a >> 48 & 0xfff),
+                        (uint32_t)(0x8000 | (b >> 48 & 0x3fff)),
                         (unsigned long long)(b & 0xffffffffffffull));
     out[36] = 0;
 }
@@ -240,7 +251,8 @@ static int session_list(struct reg_req *q, struct sn_str id, bool renew)
     sn_jsonw_array(&w);
     if (l) session_json(&w, q, l);
     struct sn_map_slot *slot;
-    for (size_t it = 0; !id.len && (slot = sn_map_next(&st->sessions, &it));) session_json(&w, q, slot->value);
+    for (size_t it = 0; !id.len && (slot = sn_map_next(&st->sessions, &it));)
+        session_json(&w, q, slot->value);
     sn_jsonw_array_end(&w);
     if (renew && !l) {
         reg_srv_unlock(q->srv);
@@ -269,6 +281,7 @@ int consul_session(struct reg_req *q, struct sn_str rest)
     if (put && sn_str_eqc(verb, "destroy")) return session_destroy(q, id);
     if (put && sn_str_eqc(verb, "renew")) return session_list(q, id, true);
     if (get && sn_str_eqc(verb, "info")) return session_list(q, id.len ? id : SN_STR("-"), false);
-    if (get && (sn_str_eqc(verb, "list") || sn_str_eqc(verb, "node"))) return session_list(q, SN_STR(""), false);
+    if (get && (sn_str_eqc(verb, "list") || sn_str_eqc(verb, "node")))
+        return session_list(q, SN_STR(""), false);
     return reg_text(q, 404, "no such session call");
 }

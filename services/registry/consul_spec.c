@@ -22,23 +22,29 @@ static int duration_of(const struct sn_json *j, const char *name, int64_t *ret)
 
 static int status_of(struct sn_str s, enum reg_status *ret)
 {
-    if (!s.len || sn_str_eqc(s, "critical")) *ret = REG_CRITICAL;
-    else if (sn_str_eqc(s, "passing")) *ret = REG_PASSING;
-    else if (sn_str_eqc(s, "warning")) *ret = REG_WARNING;
-    else return sn_fail(SN_E_INVALID_ARGUMENT, "Status: expected passing, warning or critical");
+    if (!s.len || sn_str_eqc(s, "critical"))
+        *ret = REG_CRITICAL;
+    else if (sn_str_eqc(s, "passing"))
+        *ret = REG_PASSING;
+    else if (sn_str_eqc(s, "warning"))
+        *ret = REG_WARNING;
+    else
+        return sn_fail(SN_E_INVALID_ARGUMENT, "Status: expected passing, warning or critical");
     return 0;
 }
 
-int consul_check(struct reg_req *q, const struct sn_json *j, const struct reg_spec *sp, unsigned nth,
-                 unsigned of, struct reg_check *ret)
+int consul_check(struct reg_req *q, const struct sn_json *j, const struct reg_spec *sp,
+                 unsigned nth, unsigned of, struct reg_check *ret)
 {
-    struct reg_check c = {.id = reg_json_str(j, "CheckID"), .name = reg_json_str(j, "Name"),
+    struct reg_check c = {.id = reg_json_str(j, "CheckID"),
+                          .name = reg_json_str(j, "Name"),
                           .notes = reg_json_str(j, "Notes")};
     if (!c.id.len) c.id = reg_json_str(j, "ID");
     if (!c.id.len)
         c.id = of > 1 ? sn_arena_printf(q->a, "service:%.*s:%u", SN_STR_ARG(sp->in.id), nth + 1)
                       : sn_arena_printf(q->a, "service:%.*s", SN_STR_ARG(sp->in.id));
-    if (!c.name.len) c.name = sn_arena_printf(q->a, "Service '%.*s' check", SN_STR_ARG(sp->in.service));
+    if (!c.name.len)
+        c.name = sn_arena_printf(q->a, "Service '%.*s' check", SN_STR_ARG(sp->in.service));
     if (!c.id.ptr || !c.name.ptr) return SN_E_NOMEM;
     int r = status_of(reg_json_str(j, "Status"), &c.status);
     if (r >= 0) r = duration_of(j, "TTL", &c.ttl_ns);
@@ -48,12 +54,17 @@ int consul_check(struct reg_req *q, const struct sn_json *j, const struct reg_sp
     if (r < 0) return r;
     if (c.remove_after_ns) c.remove_after_ns = SN_MAX(c.remove_after_ns, (int64_t)REMOVE_AFTER_MIN);
     struct sn_str tcp = reg_json_str(j, "TCP"), http = reg_json_str(j, "HTTP");
-    if (c.ttl_ns) c.kind = REG_CHECK_TTL;
-    else if (http.len) c.kind = REG_CHECK_HTTP;
-    else if (tcp.len) c.kind = REG_CHECK_TCP;
+    if (c.ttl_ns)
+        c.kind = REG_CHECK_TTL;
+    else if (http.len)
+        c.kind = REG_CHECK_HTTP;
+    else if (tcp.len)
+        c.kind = REG_CHECK_TCP;
     else
-        return sn_fail(SN_E_INVALID_ARGUMENT, "check %.*s: expected one of TTL, TCP, HTTP (scripts, gRPC, "
-                       "UDP, Docker and aliases are not run here)", SN_STR_ARG(sn_str_sub(c.id, 0, 64)));
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "check %.*s: expected one of TTL, TCP, HTTP (scripts, gRPC, "
+                       "UDP, Docker and aliases are not run here)",
+                       SN_STR_ARG(sn_str_sub(c.id, 0, 64)));
     c.target = http.len ? http : tcp;
     if (c.kind != REG_CHECK_TTL && c.interval_ns < SN_SEC)
         return sn_fail(SN_E_INVALID_ARGUMENT, "check %.*s: Interval: expected at least 1s",
@@ -116,7 +127,8 @@ static int checks_of(struct reg_req *q, const struct sn_json *j, struct reg_spec
 int consul_spec(struct reg_req *q, const struct sn_json *j, struct reg_spec *ret)
 {
     struct reg_spec sp = {.face = REG_FACE_CONSUL,
-                          .in = {.id = reg_json_str(j, "ID"), .service = reg_json_str(j, "Name"),
+                          .in = {.id = reg_json_str(j, "ID"),
+                                 .service = reg_json_str(j, "Name"),
                                  .address = reg_json_str(j, "Address")}};
     if (!sp.in.service.len) sp.in.service = reg_json_str(j, "Service"); /* of the catalogue */
     if (!sp.in.service.len) return sn_fail(SN_E_INVALID_ARGUMENT, "Missing service name");
@@ -176,7 +188,8 @@ void consul_service_json(struct sn_jsonw *w, struct reg_req *q, const struct reg
     sn_jsonw_object_end(w);
 }
 
-void consul_check_json(struct sn_jsonw *w, struct reg_req *q, const struct reg_inst *in, const struct reg_check *c)
+void consul_check_json(struct sn_jsonw *w, struct reg_req *q, const struct reg_inst *in,
+                       const struct reg_check *c)
 {
     static const char *const status[] = {"passing", "warning", "critical"};
     static const char *const kind[] = {"", "ttl", "tcp", "http"};

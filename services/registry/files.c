@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/files.c - a folder as a backend: services/NAME.yaml (or .json) holds a list of instances,
- * config/KEY a value. Looked at every poll_ns; what is replaced by renaming is read whole. */
+/* registry/files.c - a folder as a backend: services/NAME.yaml (or .json) holds a list of
+ * instances, config/KEY a value. Looked at every poll_ns; what is replaced by renaming is read
+ * whole. */
 #include <sys/stat.h>
 
 #include "core/alloc.h"
@@ -30,7 +31,8 @@ static int name_ok(struct sn_str name, bool slash)
 {
     if (!name.len || name.ptr[0] == '/' || sn_str_find(name, SN_STR("..")) >= 0 ||
         (!slash && sn_str_chr(name, '/') >= 0) || sn_str_chr(name, 0) >= 0)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "\"%.*s\" is no name of a file", SN_STR_ARG(sn_str_sub(name, 0, 80)));
+        return sn_fail(SN_E_INVALID_ARGUMENT, "\"%.*s\" is no name of a file",
+                       SN_STR_ARG(sn_str_sub(name, 0, 80)));
     return 0;
 }
 
@@ -50,8 +52,11 @@ static int read_changed(struct folder *f, struct reg_pull *p, struct sn_str path
         p->found = r >= 0;
         uint64_t now = r >= 0 ? stamp(&st) : 2;
         if (p->fresh || now != p->cursor) {
-            if (p->found && (r = sn_file_read(p->arena, path.ptr, FILE_MAX, &p->text)) == SN_E_NOT_FOUND) p->found = false;
-            else if (p->found && r < 0) return r;
+            if (p->found &&
+                (r = sn_file_read(p->arena, path.ptr, FILE_MAX, &p->text)) == SN_E_NOT_FOUND)
+                p->found = false;
+            else if (p->found && r < 0)
+                return r;
             p->cursor = now;
             return 1;
         }
@@ -69,7 +74,8 @@ static int folder_pull(void *b, struct reg_pull *p)
     int r = name_ok(p->name, false);
     if (r < 0) return r;
     for (size_t i = 0; i < SN_COUNT_OF(ends); i++) {
-        path = sn_arena_printf(p->arena, "%.*s/services/%.*s.%s", SN_STR_ARG(f->env->url.path), SN_STR_ARG(p->name), ends[i]);
+        path = sn_arena_printf(p->arena, "%.*s/services/%.*s.%s", SN_STR_ARG(f->env->url.path),
+                               SN_STR_ARG(p->name), ends[i]);
         if (!path.ptr) return SN_E_NOMEM;
         if (sn_file_stat(path.ptr, &st) >= 0) break;
     }
@@ -87,7 +93,8 @@ static int folder_config(void *b, struct reg_pull *p)
     struct folder *f = b;
     int r = name_ok(p->name, true);
     if (r < 0) return r;
-    struct sn_str path = sn_arena_printf(p->arena, "%.*s/config/%.*s", SN_STR_ARG(f->env->url.path), SN_STR_ARG(p->name));
+    struct sn_str path = sn_arena_printf(p->arena, "%.*s/config/%.*s", SN_STR_ARG(f->env->url.path),
+                                         SN_STR_ARG(p->name));
     return path.ptr ? read_changed(f, p, path) : SN_E_NOMEM;
 }
 
@@ -98,8 +105,10 @@ static int folder_publish(void *b, struct sn_str key, struct sn_str text)
     int r = name_ok(key, true);
     if (r < 0) return r;
     sn_arena_init(&a, NULL, 1 << 16);
-    struct sn_str path = sn_arena_printf(&a, "%.*s/config/%.*s", SN_STR_ARG(f->env->url.path), SN_STR_ARG(key));
-    struct sn_str dir = path.ptr ? sn_arena_str(&a, sn_str_sub(path, 0, (size_t)sn_str_rchr(path, '/'))) : path;
+    struct sn_str path =
+        sn_arena_printf(&a, "%.*s/config/%.*s", SN_STR_ARG(f->env->url.path), SN_STR_ARG(key));
+    struct sn_str dir =
+        path.ptr ? sn_arena_str(&a, sn_str_sub(path, 0, (size_t)sn_str_rchr(path, '/'))) : path;
     if (!dir.ptr) r = SN_E_NOMEM;
     if (r >= 0) r = sn_mkdirs(dir.ptr, 0755);
     if (r >= 0) r = sn_file_write(path.ptr, text, 0644);
@@ -108,6 +117,12 @@ static int folder_publish(void *b, struct sn_str key, struct sn_str text)
 }
 
 const struct reg_backend reg_files = {
-    .scheme = "file", .port = 0, .opts = "", .open = folder_open, .close = folder_close, .pull = folder_pull,
-    .config = folder_config, .publish = folder_publish,
+    .scheme = "file",
+    .port = 0,
+    .opts = "",
+    .open = folder_open,
+    .close = folder_close,
+    .pull = folder_pull,
+    .config = folder_config,
+    .publish = folder_publish,
 };

@@ -164,7 +164,8 @@ static int round_of(struct sn_config_item *i)
 {
     struct sn_registry *r = i->reg;
     sn_arena_reset(&i->arena);
-    int64_t prev = sn_deadline_tighten(sn_now() + r->o.wait_ns + r->o.wait_ns / 8 + r->o.call_ns_max);
+    int64_t prev =
+        sn_deadline_tighten(sn_now() + r->o.wait_ns + r->o.wait_ns / 8 + r->o.call_ns_max);
     int e = r->be->config(r->b, &i->pull);
     sn_deadline_restore(prev);
     if (e == SN_E_OUT_OF_RANGE && !i->pull.fresh) {
@@ -211,8 +212,10 @@ static int item_new(struct sn_registry *r, struct sn_str key, const struct sn_co
     }
     if (e < 0) {
         sn_free(none);
-        if (i && i->reg) reg_item_free(i);
-        else sn_free(i);
+        if (i && i->reg)
+            reg_item_free(i);
+        else
+            sn_free(i);
         return e;
     }
     r->n_objects++;
@@ -225,8 +228,8 @@ static int check_key(struct sn_registry *r, struct sn_str key)
     if (!r->be->config)
         return sn_fail(SN_E_UNIMPLEMENTED, "%s has no configuration", r->be->scheme);
     if (!key.len || key.len > SN_REG_NAME_MAX || !sn_utf8_valid(key))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "key of %zu bytes: expected UTF-8, 1 to %u bytes", key.len,
-                       SN_REG_NAME_MAX);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "key of %zu bytes: expected UTF-8, 1 to %u bytes",
+                       key.len, SN_REG_NAME_MAX);
     return sn_event_wait(&r->started);
 }
 
@@ -237,13 +240,15 @@ int sn_registry_config(struct sn_registry *r, struct sn_str key, const struct sn
     if (e < 0) return e;
     struct sn_config_item *i = NULL;
     sn_mutex_lock_always(&r->lock);
-    if (r->closing) e = SN_E_CANCELLED;
+    if (r->closing)
+        e = SN_E_CANCELLED;
     else if (sn_map_get(&r->items, key))
         e = sn_fail(SN_E_ALREADY_EXISTS, "key %.*s is watched already", SN_STR_ARG(key));
     else if (r->n_objects >= SN_REG_OBJECTS_MAX)
         e = sn_fail(SN_E_RESOURCE_EXHAUSTED, "key %.*s: %u objects already", SN_STR_ARG(key),
                     SN_REG_OBJECTS_MAX);
-    else e = item_new(r, key, opts, &i);
+    else
+        e = item_new(r, key, opts, &i);
     sn_mutex_unlock(&r->lock);
     if (e >= 0) *ret = i;
     return e;
@@ -286,7 +291,8 @@ int sn_registry_publish(struct sn_registry *r, struct sn_str key, struct sn_str 
     return e;
 }
 
-int sn_registry_config_once(struct sn_registry *r, struct sn_str key, struct sn_arena *a, struct sn_str *ret)
+int sn_registry_config_once(struct sn_registry *r, struct sn_str key, struct sn_arena *a,
+                            struct sn_str *ret)
 {
     int e = check_key(r, key);
     if (e < 0) return e;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/journal.c - see journal.h. A frame is length, CRC-32C of the length and the record (4 bytes
- * each, little-endian), and the record: a run of zeroes is no frame. */
+/* registry/journal.c - see journal.h. A frame is length, CRC-32C of the length and the record (4
+ * bytes each, little-endian), and the record: a run of zeroes is no frame. */
 #include "registry/journal.h"
 
 #include <fcntl.h>
@@ -61,11 +61,12 @@ static int set_aside(struct reg_journal *j, struct sn_str tail)
     return r;
 }
 
-static int replay_all(struct reg_journal *j, struct sn_str all, int (*replay)(void *, struct sn_str),
-                      void *arg, int64_t *ret_cut)
+static int replay_all(struct reg_journal *j, struct sn_str all,
+                      int (*replay)(void *, struct sn_str), void *arg, int64_t *ret_cut)
 {
     if (!sn_str_starts(all, SN_STR(MAGIC)))
-        return sn_fail(SN_E_DATA_LOSS, "%s is no registry journal; move it away to begin anew", j->path);
+        return sn_fail(SN_E_DATA_LOSS, "%s is no registry journal; move it away to begin anew",
+                       j->path);
     struct sn_str rest = sn_str_from(all, MAGIC_BYTES), record;
     while (next_frame(&rest, &record)) {
         int r = replay(arg, record);
@@ -84,8 +85,8 @@ static int begin_file(struct reg_journal *j)
     return r;
 }
 
-int reg_journal_open(struct reg_journal *j, const char *path, int (*replay)(void *arg, struct sn_str record),
-                     void *arg, int64_t *ret_cut)
+int reg_journal_open(struct reg_journal *j, const char *path,
+                     int (*replay)(void *arg, struct sn_str record), void *arg, int64_t *ret_cut)
 {
     size_t n = strlen(path);
     *j = (struct reg_journal){.fd = -1, .path = sn_alloc(n + 1), .rewrite_min = 4 << 20};
@@ -97,8 +98,10 @@ int reg_journal_open(struct reg_journal *j, const char *path, int (*replay)(void
     struct sn_str all;
     sn_arena_init(&a, NULL, 0);
     int r = sn_file_read(&a, path, FILE_MAX, &all);
-    if (r == SN_E_NOT_FOUND || (r >= 0 && all.len == 0)) r = begin_file(j);
-    else if (r >= 0) r = replay_all(j, all, replay, arg, ret_cut);
+    if (r == SN_E_NOT_FOUND || (r >= 0 && all.len == 0))
+        r = begin_file(j);
+    else if (r >= 0)
+        r = replay_all(j, all, replay, arg, ret_cut);
     sn_arena_done(&a);
     if (r >= 0) r = sn_file_open(path, O_RDWR, 0600, &j->fd);
     if (r >= 0 && *ret_cut) {
@@ -172,8 +175,10 @@ static int rewrite(struct reg_journal *j, uint64_t *ret_seq)
 static void finished(struct reg_journal *j, int r, uint64_t seq)
 {
     sn_mutex_lock_always(&j->lock);
-    if (r < 0) j->failed = true;
-    else j->synced = seq;
+    if (r < 0)
+        j->failed = true;
+    else
+        j->synced = seq;
     sn_cond_broadcast(&j->done);
     sn_mutex_unlock(&j->lock);
     if (r < 0) SN_LOG_ERROR("journal: nothing is stored any more", SN_L_ERR(r));
@@ -184,7 +189,8 @@ static int flush(void *journal)
     struct reg_journal *j = journal;
     for (;;) {
         sn_mutex_lock_always(&j->lock);
-        while (!j->stop && !j->failed && j->pending.len == 0) (void)!sn_cond_wait(&j->work, &j->lock);
+        while (!j->stop && !j->failed && j->pending.len == 0)
+            (void)!sn_cond_wait(&j->work, &j->lock);
         struct sn_buf b = j->pending;
         uint64_t seq = j->seq;
         bool end = j->failed || b.len == 0;

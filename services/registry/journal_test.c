@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/journal_test.c - the journal on the simulated disk, whose host crashes at a random moment:
- * every acknowledged record is there afterwards, in order, and none that was never appended. */
+/* registry/journal_test.c - the journal on the simulated disk, whose host crashes at a random
+ * moment: every acknowledged record is there afterwards, in order, and none that was never
+ * appended. */
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -49,7 +50,9 @@ static void writer(void *arg)
     while (w->appended < RECORDS) {
         hold(w);
         unsigned n = ++w->appended;
-        uint64_t seq = reg_journal_append(&w->j, sn_str_of(text, (size_t)snprintf(text, sizeof(text), "%u content", n)));
+        uint64_t seq =
+            reg_journal_append(&w->j, sn_str_of(text, (size_t)snprintf(text, sizeof(text),
+                                                                       "%u content", n)));
         release(w);
         if (sn_sim_rand() % 4) continue;
         T_OK(reg_journal_wait(&w->j, seq));
@@ -81,7 +84,8 @@ static void after_crash(void *arg)
     int64_t cut;
     w->read = 0;
     T_OK(reg_journal_open(&j, "/data/j", replay, w, &cut));
-    T_ASSERTF(w->read >= w->acked, "record %u was acknowledged, the journal ends with %u", w->acked, w->read);
+    T_ASSERTF(w->read >= w->acked, "record %u was acknowledged, the journal ends with %u", w->acked,
+              w->read);
     T_ASSERT(w->read <= w->appended);
     reg_journal_done(&j);
     sn_event_set(&w->up);
@@ -111,8 +115,9 @@ SN_TEST_SLOW(journal_crashes, 120)
         acked += w.acked > 0;
         lost += w.read < w.appended;
     }
-    T_ASSERTF(acked > 100 && lost > 20, "%u runs with acknowledged records, %u with lost ones: the crash says nothing",
-              acked, lost);
+    T_ASSERTF(acked > 100 && lost > 20,
+              "%u runs with acknowledged records, %u with lost ones: the crash says nothing", acked,
+              lost);
 }
 
 static int count_only(void *arg, struct sn_str record)

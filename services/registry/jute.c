@@ -82,7 +82,8 @@ int zk_get_connect(struct sn_str frame, struct zk_session *s)
     struct sn_str password = jute_str(&r);
     if (r.bad || password.len != sizeof(got.password)) return bad("connect response");
     /* An expired session's answer has time-out 0 and id 0. */
-    if (got.id != 0 && (got.timeout_ms < 100 || got.timeout_ms > 3600000)) return bad("session time-out");
+    if (got.id != 0 && (got.timeout_ms < 100 || got.timeout_ms > 3600000))
+        return bad("session time-out");
     memcpy(got.password, password.ptr, sizeof(got.password));
     *s = got;
     return 0;
@@ -137,7 +138,8 @@ int zk_get_children(struct sn_str body, struct sn_arena *a, struct sn_str **ret,
     int32_t n = jute_i32(&r);
     if (n == -1) n = 0;
     /* Each takes at least its length's four bytes: no array larger than the message. */
-    if (r.bad || n < 0 || (size_t)n > r.in.len / 4 || (uint32_t)n > JUTE_CHILDREN_MAX) return bad("list of children");
+    if (r.bad || n < 0 || (size_t)n > r.in.len / 4 || (uint32_t)n > JUTE_CHILDREN_MAX)
+        return bad("list of children");
     struct sn_str *list = SN_ARENA_ARRAY(a, struct sn_str, (size_t)n);
     if (!list) return SN_E_NOMEM;
     for (int32_t i = 0; i < n; i++) list[i] = jute_str(&r);
@@ -192,7 +194,8 @@ void zk_put_set(struct sn_buf *b, int32_t xid, struct sn_str path, struct sn_str
     jute_end(b, at);
 }
 
-void zk_put_create(struct sn_buf *b, int32_t xid, struct sn_str path, struct sn_str data, bool ephemeral, bool mine)
+void zk_put_create(struct sn_buf *b, int32_t xid, struct sn_str path, struct sn_str data,
+                   bool ephemeral, bool mine)
 {
     size_t at = request(b, xid, ZK_CREATE);
     jute_put_str(b, path);

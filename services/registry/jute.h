@@ -1,22 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/jute.h - ZooKeeper's messages: big-endian numbers, strings and buffers behind a 4-byte length.
- * Sans-I/O. SPEC: zookeeper.jute of ZooKeeper 3.8. */
+/* registry/jute.h - ZooKeeper's messages: big-endian numbers, strings and buffers behind a 4-byte
+ * length. Sans-I/O. SPEC: zookeeper.jute of ZooKeeper 3.8. */
 #pragma once
 #include "core/arena.h"
 #include "core/buf.h"
 #include "core/status.h"
 #include "core/str.h"
 
-#define JUTE_FRAME_MAX (4u << 20)   /* of ours: the server's own default is 1 MiB */
+#define JUTE_FRAME_MAX (4u << 20) /* of ours: the server's own default is 1 MiB */
 #define JUTE_CHILDREN_MAX 100000u
 
 enum zk_op {
-    ZK_CREATE = 1, ZK_DELETE = 2, ZK_EXISTS = 3, ZK_GET = 4, ZK_SET = 5, ZK_CHILDREN = 8, ZK_PING = 11,
-    ZK_AUTH = 100, ZK_CLOSE = -11,
+    ZK_CREATE = 1,
+    ZK_DELETE = 2,
+    ZK_EXISTS = 3,
+    ZK_GET = 4,
+    ZK_SET = 5,
+    ZK_CHILDREN = 8,
+    ZK_PING = 11,
+    ZK_AUTH = 100,
+    ZK_CLOSE = -11,
 };
 enum zk_xid { ZK_XID_EVENT = -1, ZK_XID_PING = -2, ZK_XID_AUTH = -4 };
-enum zk_error { ZK_NO_NODE = -101, ZK_NO_AUTH = -102, ZK_NODE_EXISTS = -110, ZK_NOT_EMPTY = -111,
-                ZK_SESSION_EXPIRED = -112, ZK_AUTH_FAILED = -115 };
+enum zk_error {
+    ZK_NO_NODE = -101,
+    ZK_NO_AUTH = -102,
+    ZK_NODE_EXISTS = -110,
+    ZK_NOT_EMPTY = -111,
+    ZK_SESSION_EXPIRED = -112,
+    ZK_AUTH_FAILED = -115
+};
 
 struct jute_in {
     struct sn_str in;
@@ -31,7 +44,8 @@ struct sn_str jute_str(struct jute_in *r);
 void jute_put_i32(struct sn_buf *b, int32_t v);
 void jute_put_i64(struct sn_buf *b, int64_t v);
 void jute_put_str(struct sn_buf *b, struct sn_str s);
-/* jute_begin, jute_end - a frame: its length is filled in at the end. Several may follow each other. */
+/* jute_begin, jute_end - a frame: its length is filled in at the end. Several may follow each
+ * other. */
 size_t jute_begin(struct sn_buf *b);
 void jute_end(struct sn_buf *b, size_t at);
 
@@ -61,7 +75,8 @@ struct zk_stat {
 };
 int zk_get_stat(struct jute_in *r, struct zk_stat *ret) SN_MUST_CHECK;
 /* zk_get_children - names, borrowed; the array is the arena's. */
-int zk_get_children(struct sn_str body, struct sn_arena *a, struct sn_str **ret, size_t *ret_n) SN_MUST_CHECK;
+int zk_get_children(struct sn_str body, struct sn_arena *a, struct sn_str **ret,
+                    size_t *ret_n) SN_MUST_CHECK;
 /* zk_get_data - the reply to ZK_GET. */
 int zk_get_data(struct sn_str body, struct sn_str *ret, struct zk_stat *ret_stat) SN_MUST_CHECK;
 
@@ -70,6 +85,7 @@ void zk_put_path(struct sn_buf *b, int32_t xid, enum zk_op op, struct sn_str pat
 void zk_put_delete(struct sn_buf *b, int32_t xid, struct sn_str path);
 void zk_put_set(struct sn_buf *b, int32_t xid, struct sn_str path, struct sn_str data);
 /* zk_put_create - for everybody, or with `mine` for those authenticated as we are. */
-void zk_put_create(struct sn_buf *b, int32_t xid, struct sn_str path, struct sn_str data, bool ephemeral, bool mine);
+void zk_put_create(struct sn_buf *b, int32_t xid, struct sn_str path, struct sn_str data,
+                   bool ephemeral, bool mine);
 void zk_put_auth(struct sn_buf *b, struct sn_str scheme, struct sn_str auth);
 void zk_put_bare(struct sn_buf *b, int32_t xid, enum zk_op op);

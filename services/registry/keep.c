@@ -14,7 +14,10 @@ static int check_lengths(const struct sn_instance *in)
     const struct {
         const char *what;
         struct sn_str s;
-    } f[] = {{"id", in->id}, {"service", in->service}, {"address", in->address}, {"zone", in->zone}};
+    } f[] = {{"id", in->id},
+             {"service", in->service},
+             {"address", in->address},
+             {"zone", in->zone}};
     for (size_t i = 0; i < SN_COUNT_OF(f); i++)
         if (f[i].s.len > SN_REG_NAME_MAX)
             return sn_fail(SN_E_INVALID_ARGUMENT, "instance %.*s: %s of %zu bytes, at most %u",
@@ -25,8 +28,9 @@ static int check_lengths(const struct sn_instance *in)
         bytes += in->labels[i].name.len + in->labels[i].value.len;
     if (in->n_labels > SN_REG_LABELS_MAX || bytes > SN_REG_LABEL_BYTES_MAX)
         return sn_fail(SN_E_INVALID_ARGUMENT,
-                       "instance %.*s: %u labels of %zu bytes, at most %u of %u", SN_STR_ARG(in->id),
-                       in->n_labels, bytes, SN_REG_LABELS_MAX, SN_REG_LABEL_BYTES_MAX);
+                       "instance %.*s: %u labels of %zu bytes, at most %u of %u",
+                       SN_STR_ARG(in->id), in->n_labels, bytes, SN_REG_LABELS_MAX,
+                       SN_REG_LABEL_BYTES_MAX);
     return 0;
 }
 
@@ -37,7 +41,8 @@ int reg_instance_copy(struct sn_arena *a, const struct sn_instance *in, struct s
     struct sn_instance out = *in;
     struct sn_label *labels = SN_ARENA_ARRAY(a, struct sn_label, in->n_labels);
     if (!labels) return SN_E_NOMEM;
-    bool ok = (out.id = sn_arena_str(a, in->id)).ptr && (out.service = sn_arena_str(a, in->service)).ptr &&
+    bool ok = (out.id = sn_arena_str(a, in->id)).ptr &&
+              (out.service = sn_arena_str(a, in->service)).ptr &&
               (out.address = sn_arena_str(a, in->address)).ptr &&
               (out.zone = sn_arena_str(a, in->zone)).ptr;
     for (uint32_t i = 0; ok && i < in->n_labels; i++)
@@ -109,8 +114,9 @@ int reg_endpoints_new(const struct sn_instance *list, size_t n, struct sn_endpoi
         if ((r = reg_instance_copy(&e->arena_, &list[i], &copy[i])) < 0) break;
         if (copy[i].weight == 0) copy[i].weight = 1;
         if (copy[i].id.len == 0 &&
-            !(copy[i].id = sn_arena_printf(&e->arena_, "%.*s:%u", SN_STR_ARG(copy[i].address),
-                                           copy[i].port)).ptr)
+            !(copy[i].id =
+                  sn_arena_printf(&e->arena_, "%.*s:%u", SN_STR_ARG(copy[i].address), copy[i].port))
+                 .ptr)
             r = SN_E_NOMEM;
     }
     if (r < 0) {
@@ -173,8 +179,10 @@ static const struct sn_instance *find_id(const struct sn_endpoints *e, struct sn
             size_t mid = lo + (hi - lo) / 2;
             int c = sn_str_cmp(e->list[mid].id, id);
             if (c == 0) return &e->list[mid];
-            if (c < 0) lo = mid + 1;
-            else hi = mid;
+            if (c < 0)
+                lo = mid + 1;
+            else
+                hi = mid;
         }
     }
     return NULL;
@@ -256,12 +264,13 @@ int reg_instances_parse(const struct sn_json *array, struct sn_str service, stru
                        SN_STR_ARG(service), sn_json_kind_name(sn_json_kind(array)));
     size_t n = 0, max = sn_json_len(array);
     if (max > SN_REG_INSTANCES_MAX)
-        return sn_fail(SN_E_TOO_LARGE, "%zu instances of %.*s, at most %u", max, SN_STR_ARG(service),
-                       SN_REG_INSTANCES_MAX);
+        return sn_fail(SN_E_TOO_LARGE, "%zu instances of %.*s, at most %u", max,
+                       SN_STR_ARG(service), SN_REG_INSTANCES_MAX);
     struct sn_instance *list = SN_ARENA_ARRAY(a, struct sn_instance, max);
     if (!list) return SN_E_NOMEM;
     for (SN_JSON_EACH(array, it)) {
-        struct sn_instance in = {.service = service, .healthy = sn_json_bool_or(sn_json_get(it, "healthy"), true),
+        struct sn_instance in = {.service = service,
+                                 .healthy = sn_json_bool_or(sn_json_get(it, "healthy"), true),
                                  .id = sn_json_str(sn_json_get(it, "id")),
                                  .address = sn_json_str(sn_json_get(it, "address")),
                                  .zone = sn_json_str(sn_json_get(it, "zone"))};
@@ -272,7 +281,8 @@ int reg_instances_parse(const struct sn_json *array, struct sn_str service, stru
                            "service %.*s, instance %zu: expected an address and a port in 1..65535",
                            SN_STR_ARG(service), n);
         if (weight < 0 || weight > 1000000)
-            return sn_fail(SN_E_SYNTAX, "service %.*s, instance %zu: weight %lld is not in 0..1000000",
+            return sn_fail(SN_E_SYNTAX,
+                           "service %.*s, instance %zu: weight %lld is not in 0..1000000",
                            SN_STR_ARG(service), n, (long long)weight);
         in.port = (uint16_t)port;
         in.weight = (uint32_t)weight;

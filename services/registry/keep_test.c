@@ -8,8 +8,11 @@
 
 static struct sn_instance inst(const char *id, const char *addr, uint16_t port, bool healthy)
 {
-    return (struct sn_instance){.id = sn_str(id), .service = SN_STR("s"), .address = sn_str(addr),
-                                .port = port, .healthy = healthy};
+    return (struct sn_instance){.id = sn_str(id),
+                                .service = SN_STR("s"),
+                                .address = sn_str(addr),
+                                .port = port,
+                                .healthy = healthy};
 }
 
 SN_TEST(endpoints_are_sorted_and_single)
@@ -31,7 +34,8 @@ SN_TEST(endpoints_are_sorted_and_single)
 
 SN_TEST(endpoints_digest_sees_every_field)
 {
-    struct sn_label x = {SN_STR_INIT("v"), SN_STR_INIT("1")}, y = {SN_STR_INIT("v"), SN_STR_INIT("2")};
+    struct sn_label x = {SN_STR_INIT("v"), SN_STR_INIT("1")},
+                    y = {SN_STR_INIT("v"), SN_STR_INIT("2")};
     struct sn_instance base = inst("a", "10.0.0.1", 1, true), v[6];
     base.labels = &x;
     base.n_labels = 1;
@@ -58,9 +62,9 @@ SN_TEST(guard_table)
     static const struct {
         size_t have, keep, now;
         bool suspicious;
-    } rows[] = {{0, 0, 0, false}, {0, 0, 5, false}, {1, 0, 0, true},  {1, 0, 1, false}, {3, 1, 1, false},
-                {4, 2, 2, false}, {4, 1, 1, true},  {4, 1, 9, true},  {10, 5, 5, false}, {10, 4, 4, true},
-                {10, 10, 20, false}, {100, 0, 0, true}};
+    } rows[] = {{0, 0, 0, false},  {0, 0, 5, false}, {1, 0, 0, true},     {1, 0, 1, false},
+                {3, 1, 1, false},  {4, 2, 2, false}, {4, 1, 1, true},     {4, 1, 9, true},
+                {10, 5, 5, false}, {10, 4, 4, true}, {10, 10, 20, false}, {100, 0, 0, true}};
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         sn_test_row("row %zu", i);
         struct reg_guard g = {.confirm_ns = 15 * SN_SEC};
@@ -68,13 +72,16 @@ SN_TEST(guard_table)
         enum reg_verdict v = reg_guard_judge(&g, t, rows[i].have, rows[i].keep, rows[i].now);
         T_EQ(v, rows[i].suspicious ? REG_HOLD : REG_TAKE);
         if (!rows[i].suspicious) continue;
-        T_EQ(reg_guard_judge(&g, t + 15 * SN_SEC - 1, rows[i].have, rows[i].keep, rows[i].now), REG_HOLD);
-        T_EQ(reg_guard_judge(&g, t + 15 * SN_SEC, rows[i].have, rows[i].keep, rows[i].now), REG_TAKE);
+        T_EQ(reg_guard_judge(&g, t + 15 * SN_SEC - 1, rows[i].have, rows[i].keep, rows[i].now),
+             REG_HOLD);
+        T_EQ(reg_guard_judge(&g, t + 15 * SN_SEC, rows[i].have, rows[i].keep, rows[i].now),
+             REG_TAKE);
         /* A good answer in between ends the suspicion. */
         g.since_ns = 0;
         T_EQ(reg_guard_judge(&g, t, rows[i].have, rows[i].keep, rows[i].now), REG_HOLD);
         T_EQ(reg_guard_judge(&g, t + SN_SEC, rows[i].have, rows[i].have, rows[i].have), REG_TAKE);
-        T_EQ(reg_guard_judge(&g, t + 16 * SN_SEC, rows[i].have, rows[i].keep, rows[i].now), REG_HOLD);
+        T_EQ(reg_guard_judge(&g, t + 16 * SN_SEC, rows[i].have, rows[i].keep, rows[i].now),
+             REG_HOLD);
     }
 }
 
@@ -149,7 +156,8 @@ SN_TEST(instances_refused)
                 {"[{\"address\":\"a\",\"port\":0}]", "expected an address and a port"},
                 {"[{\"address\":\"a\",\"port\":65536}]", "expected an address and a port"},
                 {"[{\"address\":\"a\",\"port\":1,\"weight\":-1}]", "weight -1"},
-                {"[{\"address\":\"a\",\"port\":1,\"labels\":{\"k\":1}}]", "expected a string, got number"}};
+                {"[{\"address\":\"a\",\"port\":1,\"labels\":{\"k\":1}}]",
+                 "expected a string, got number"}};
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         sn_test_row("%s", rows[i].json);
         struct sn_arena a;
@@ -165,7 +173,8 @@ SN_TEST(instances_refused)
     }
     struct sn_instance big = inst("a", "h", 1, true);
     struct sn_label many[SN_REG_LABELS_MAX + 1];
-    for (size_t i = 0; i < SN_COUNT_OF(many); i++) many[i] = (struct sn_label){SN_STR("k"), SN_STR("v")};
+    for (size_t i = 0; i < SN_COUNT_OF(many); i++)
+        many[i] = (struct sn_label){SN_STR("k"), SN_STR("v")};
     big.labels = many;
     big.n_labels = SN_COUNT_OF(many);
     struct sn_endpoints *e;

@@ -64,7 +64,8 @@ static int64_t failed(struct sn_registration *g, const char *what, int e)
         SN_LOG_WARN("registration", SN_L("step", what), SN_L("service", g->lease.in.service),
                     SN_L("id", g->lease.in.id), SN_L_ERR(e));
     const struct sn_registry_opts *o = &g->reg->o;
-    return reg_backoff_next(&g->backoff, o->retry_ns_min, SN_MIN(o->retry_ns_max, g->lease.ttl_ns / 3));
+    return reg_backoff_next(&g->backoff, o->retry_ns_min,
+                            SN_MIN(o->retry_ns_max, g->lease.ttl_ns / 3));
 }
 
 static int64_t announce(struct sn_registration *g)
@@ -100,8 +101,10 @@ static int64_t step(struct sn_registration *g, enum reg_want want)
     int64_t pause = SN_HOUR;
     if (g->maybe) {
         int e = reg_lease_remove(g);
-        if (e < 0) pause = failed(g, "pause", e);
-        else g->backoff.next_ns = 0;
+        if (e < 0)
+            pause = failed(g, "pause", e);
+        else
+            g->backoff.next_ns = 0;
     }
     set_state(g, SN_REG_PAUSED);
     return pause;
@@ -171,10 +174,15 @@ int sn_registration_wait(struct sn_registration *g, int64_t at_ns)
 
 static int check_instance(const struct sn_instance *in)
 {
-    const char *missing = !in->service.len ? "service" : !in->address.len ? "address" : !in->port ? "port" : NULL;
-    if (missing) return sn_fail(SN_E_INVALID_ARGUMENT, "registration: the instance has no %s", missing);
+    const char *missing = !in->service.len   ? "service"
+                          : !in->address.len ? "address"
+                          : !in->port        ? "port"
+                                             : NULL;
+    if (missing)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "registration: the instance has no %s", missing);
     if (in->weight > 1000000)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "registration: weight %u, at most 1000000", in->weight);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "registration: weight %u, at most 1000000",
+                       in->weight);
     return 0;
 }
 
@@ -191,7 +199,8 @@ static int registration_new(struct sn_registry *r, const struct sn_instance *in,
     int e = reg_instance_copy(&g->arena, in, mine);
     if (e >= 0 && !mine->id.len &&
         !(mine->id = sn_arena_printf(&g->arena, "%.*s-%.*s-%u", SN_STR_ARG(in->service),
-                                     SN_STR_ARG(in->address), in->port)).ptr)
+                                     SN_STR_ARG(in->address), in->port))
+             .ptr)
         e = SN_E_NOMEM;
     if (!mine->weight) mine->weight = 1;
     if (e >= 0 && !(g->poke = sn_chan_new(0, 1))) e = SN_E_NOMEM;
@@ -211,16 +220,20 @@ int sn_registry_register(struct sn_registry *r, const struct sn_instance *in,
         e = sn_fail(SN_E_INVALID_ARGUMENT, "registration: ttl_ns is %lld, at least one second",
                     (long long)opts->ttl_ns);
     if (e >= 0 && !r->be->put)
-        e = sn_fail(SN_E_UNIMPLEMENTED, "%s is no registry to announce instances at", r->be->scheme);
+        e = sn_fail(SN_E_UNIMPLEMENTED, "%s is no registry to announce instances at",
+                    r->be->scheme);
     if (e >= 0) e = sn_event_wait(&r->started);
     struct sn_registration *g;
     if (e >= 0) e = registration_new(r, in, opts, &g);
     if (e < 0) return e;
     sn_mutex_lock_always(&r->lock);
-    if (r->closing) e = SN_E_CANCELLED;
+    if (r->closing)
+        e = SN_E_CANCELLED;
     else if (r->n_objects >= SN_REG_OBJECTS_MAX)
-        e = sn_fail(SN_E_RESOURCE_EXHAUSTED, "registration: %u objects already", SN_REG_OBJECTS_MAX);
-    else e = sn_scope_go(r->scope, "registration", reg_lease_main, g);
+        e = sn_fail(SN_E_RESOURCE_EXHAUSTED, "registration: %u objects already",
+                    SN_REG_OBJECTS_MAX);
+    else
+        e = sn_scope_go(r->scope, "registration", reg_lease_main, g);
     if (e >= 0) {
         sn_list_push_back(&r->leases, &g->node);
         r->n_objects++;

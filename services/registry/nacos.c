@@ -24,8 +24,10 @@ static int nacos_open(struct reg_env *env, void **ret)
     c->namespace = reg_url_opt(&env->url, "namespace", "");
     c->cluster = reg_url_opt(&env->url, "cluster", "DEFAULT");
     int r = sn_http_client_new(&(struct sn_http_client_opts){.h2_off = true}, &c->http);
-    if (r < 0) sn_free(c);
-    else *ret = c;
+    if (r < 0)
+        sn_free(c);
+    else
+        *ret = c;
     return r;
 }
 
@@ -56,7 +58,8 @@ static void service_params(struct nacos *c, struct sn_buf *b, struct sn_str serv
     if (c->env->token.len) param(b, "accessToken", c->env->token);
 }
 
-static int ask(struct nacos *c, struct sn_arena *a, struct reg_call *call, struct sn_buf *target, struct reg_answer *ret)
+static int ask(struct nacos *c, struct sn_arena *a, struct reg_call *call, struct sn_buf *target,
+               struct reg_answer *ret)
 {
     if (target->err < 0) return target->err;
     call->target = sn_buf_view(target);
@@ -65,9 +68,11 @@ static int ask(struct nacos *c, struct sn_arena *a, struct reg_call *call, struc
 
 /* ---- naming --------------------------------------------------------------------------------- */
 
-static int host_of(struct sn_arena *a, const struct sn_json *h, struct sn_str service, struct sn_instance *ret)
+static int host_of(struct sn_arena *a, const struct sn_json *h, struct sn_str service,
+                   struct sn_instance *ret)
 {
-    struct sn_instance in = {.id = sn_json_str(sn_json_get(h, "instanceId")), .service = service,
+    struct sn_instance in = {.id = sn_json_str(sn_json_get(h, "instanceId")),
+                             .service = service,
                              .address = sn_json_str(sn_json_get(h, "ip")),
                              .zone = sn_json_str(sn_json_get(h, "clusterName")),
                              .healthy = sn_json_bool_or(sn_json_get(h, "healthy"), true) &&
@@ -106,8 +111,10 @@ static int list_once(struct nacos *c, struct reg_pull *p)
     if (r >= 0) r = sn_json_parse(p->arena, ans.body, NULL, &j);
     if (r < 0) return r;
     const struct sn_json *hosts = sn_json_get(j, "hosts");
-    if (!sn_json_is(hosts, SN_JSON_ARRAY)) return sn_fail(SN_E_PROTOCOL, "nacos: a list without \"hosts\"");
-    if (!(p->list = SN_ARENA_ARRAY(p->arena, struct sn_instance, sn_json_len(hosts)))) return SN_E_NOMEM;
+    if (!sn_json_is(hosts, SN_JSON_ARRAY))
+        return sn_fail(SN_E_PROTOCOL, "nacos: a list without \"hosts\"");
+    if (!(p->list = SN_ARENA_ARRAY(p->arena, struct sn_instance, sn_json_len(hosts))))
+        return SN_E_NOMEM;
     p->n = 0;
     for (SN_JSON_EACH(hosts, it)) {
         if ((r = host_of(p->arena, it, p->name, &p->list[p->n])) < 0) return r;
@@ -127,7 +134,8 @@ static int nacos_pull(void *b, struct reg_pull *p)
     return list_once(c, p);
 }
 
-static void instance_params(struct nacos *c, struct sn_buf *b, const struct reg_lease *l, bool whole)
+static void instance_params(struct nacos *c, struct sn_buf *b, const struct reg_lease *l,
+                            bool whole)
 {
     char port[8];
     struct sn_buf t;
@@ -154,7 +162,8 @@ static void instance_params(struct nacos *c, struct sn_buf *b, const struct reg_
     const struct {
         const char *name;
         int64_t ns;
-    } times[] = {{"preserved.heart.beat.interval", l->ttl_ns / 3}, {"preserved.heart.beat.timeout", l->ttl_ns},
+    } times[] = {{"preserved.heart.beat.interval", l->ttl_ns / 3},
+                 {"preserved.heart.beat.timeout", l->ttl_ns},
                  {"preserved.ip.delete.timeout", 2 * l->ttl_ns}};
     for (size_t i = 0; i < SN_COUNT_OF(times); i++) {
         sn_buf_init_fixed(&t, ms, sizeof(ms));
@@ -168,8 +177,9 @@ static void instance_params(struct nacos *c, struct sn_buf *b, const struct reg_
     sn_buf_done(&meta);
 }
 
-static int on_instance(struct nacos *c, const char *method, const char *path, const struct reg_lease *l, bool whole,
-                       const char *what, struct sn_arena *a, struct reg_answer *ans)
+static int on_instance(struct nacos *c, const char *method, const char *path,
+                       const struct reg_lease *l, bool whole, const char *what, struct sn_arena *a,
+                       struct reg_answer *ans)
 {
     struct sn_buf t;
     struct reg_call call = {.method = method};
@@ -199,7 +209,8 @@ static int nacos_renew(void *b, struct reg_lease *l)
     struct reg_answer ans;
     const struct sn_json *j;
     sn_arena_init(&a, NULL, 1 << 20);
-    int r = on_instance(b, "PUT", "/nacos/v1/ns/instance/beat?", l, false, "nacos: heartbeat", &a, &ans);
+    int r = on_instance(b, "PUT", "/nacos/v1/ns/instance/beat?", l, false, "nacos: heartbeat", &a,
+                        &ans);
     if (r >= 0) r = sn_json_parse(&a, ans.body, NULL, &j);
     if (r >= 0 && sn_json_i64_or(sn_json_get(j, "code"), 0) == CODE_NOT_FOUND) r = SN_E_NOT_FOUND;
     sn_arena_done(&a);
@@ -211,7 +222,8 @@ static int nacos_remove(void *b, struct reg_lease *l)
     struct sn_arena a;
     struct reg_answer ans;
     sn_arena_init(&a, NULL, 1 << 20);
-    int r = on_instance(b, "DELETE", "/nacos/v1/ns/instance?", l, false, "nacos: deregister", &a, &ans);
+    int r =
+        on_instance(b, "DELETE", "/nacos/v1/ns/instance?", l, false, "nacos: deregister", &a, &ans);
     sn_arena_done(&a);
     return r;
 }
@@ -261,7 +273,8 @@ static int listen(struct nacos *c, struct reg_pull *p, const struct seen *s)
     sn_buf_init(&entry, 4096);
     sn_buf_init(&body, 16384);
     sn_buf_init(&t, 4096);
-    (void)sn_buf_printf(&entry, "%.*s\x02%.*s\x02%s", SN_STR_ARG(p->name), SN_STR_ARG(c->group), s->md5);
+    (void)sn_buf_printf(&entry, "%.*s\x02%.*s\x02%s", SN_STR_ARG(p->name), SN_STR_ARG(c->group),
+                        s->md5);
     if (c->namespace.len) (void)sn_buf_printf(&entry, "\x02%.*s", SN_STR_ARG(c->namespace));
     (void)sn_buf_byte(&entry, 1);
     (void)sn_buf_cstr(&body, "Listening-Configs=");
@@ -275,7 +288,10 @@ static int listen(struct nacos *c, struct reg_pull *p, const struct seen *s)
     sn_buf_init_fixed(&num, ms, sizeof(ms));
     (void)sn_buf_i64(&num, c->env->wait_ns / SN_MS);
     struct sn_label wait = {SN_STR("long-pulling-timeout"), sn_buf_view(&num)};
-    struct reg_call call = {.method = "POST", .body = sn_buf_view(&body), .headers = &wait, .n_headers = 1,
+    struct reg_call call = {.method = "POST",
+                            .body = sn_buf_view(&body),
+                            .headers = &wait,
+                            .n_headers = 1,
                             .content_type = SN_STR("application/x-www-form-urlencoded"),
                             .ns_max = SN_MAX(c->env->wait_ns, 10 * SN_SEC) + c->env->call_ns_max};
     int r = entry.err < 0 ? entry.err : body.err < 0 ? body.err : ask(c, p->arena, &call, &t, &ans);
@@ -317,7 +333,8 @@ static int nacos_publish(void *b, struct sn_str key, struct sn_str text)
     config_params(c, &t, key);
     (void)sn_buf_cstr(&body, "content=");
     (void)sn_buf_pct(&body, text, SN_PCT_UNRESERVED);
-    struct reg_call call = {.method = "POST", .body = sn_buf_view(&body),
+    struct reg_call call = {.method = "POST",
+                            .body = sn_buf_view(&body),
                             .content_type = SN_STR("application/x-www-form-urlencoded")};
     int r = body.err;
     if (r >= 0) r = ask(c, &a, &call, &t, &ans);
@@ -329,7 +346,16 @@ static int nacos_publish(void *b, struct sn_str key, struct sn_str text)
 }
 
 const struct reg_backend reg_nacos = {
-    .scheme = "nacos", .port = 8848, .opts = "namespace group cluster", .open = nacos_open, .close = nacos_close,
-    .pull = nacos_pull, .config = nacos_config, .pull_done = nacos_pull_done, .publish = nacos_publish,
-    .put = nacos_put, .renew = nacos_renew, .remove = nacos_remove,
+    .scheme = "nacos",
+    .port = 8848,
+    .opts = "namespace group cluster",
+    .open = nacos_open,
+    .close = nacos_close,
+    .pull = nacos_pull,
+    .config = nacos_config,
+    .pull_done = nacos_pull_done,
+    .publish = nacos_publish,
+    .put = nacos_put,
+    .renew = nacos_renew,
+    .remove = nacos_remove,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/nacos_config.c - Nacos's configurations: read, publish, listen. SPEC: the Open API of Nacos;
- * a key of the store is nacos/TENANT/GROUP/DATAID. */
+/* registry/nacos_config.c - Nacos's configurations: read, publish, listen. SPEC: the Open API of
+ * Nacos; a key of the store is nacos/TENANT/GROUP/DATAID. */
 #include "core/alloc.h"
 #include "core/enc.h"
 #include "core/time.h"
@@ -28,8 +28,10 @@ int nacos_listening(struct sn_str *text, struct nacos_listen *ret)
     l.md5 = entry.ptr ? sn_str_cut(&entry, 2) : (struct sn_str){0};
     l.tenant = entry.ptr ? sn_str_cut(&entry, 2) : (struct sn_str){0};
     if (!l.data_id.len || !l.group.len || !l.md5.ptr)
-        return sn_fail(SN_E_SYNTAX, "Listening-Configs: expected dataId, group and md5 between bytes 2, "
-                       "got an entry of %zu bytes", all.len);
+        return sn_fail(SN_E_SYNTAX,
+                       "Listening-Configs: expected dataId, group and md5 between bytes 2, "
+                       "got an entry of %zu bytes",
+                       all.len);
     *ret = l;
     return 1;
 }
@@ -39,19 +41,23 @@ static bool name_ok(struct sn_str s)
 {
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i], l = sn_ascii_lower(c);
-        if (!(l >= 'a' && l <= 'z') && !(c >= '0' && c <= '9') && c != '.' && c != ':' && c != '_' && c != '-')
+        if (!(l >= 'a' && l <= 'z') && !(c >= '0' && c <= '9') && c != '.' && c != ':' &&
+            c != '_' && c != '-')
             return false;
     }
     return s.len > 0 && s.len <= 256;
 }
 
-static int key_of(struct reg_req *q, struct sn_str tenant, struct sn_str group, struct sn_str id, struct sn_str *ret)
+static int key_of(struct reg_req *q, struct sn_str tenant, struct sn_str group, struct sn_str id,
+                  struct sn_str *ret)
 {
     if (!tenant.len) tenant = SN_STR(REG_STORE_NS);
     if (!name_ok(tenant) || !name_ok(group) || !name_ok(id))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "invalid dataId, group or tenant: expected letters, digits and "
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "invalid dataId, group or tenant: expected letters, digits and "
                        ". : _ -, at most 256");
-    *ret = sn_arena_printf(q->a, "nacos/%.*s/%.*s/%.*s", SN_STR_ARG(tenant), SN_STR_ARG(group), SN_STR_ARG(id));
+    *ret = sn_arena_printf(q->a, "nacos/%.*s/%.*s/%.*s", SN_STR_ARG(tenant), SN_STR_ARG(group),
+                           SN_STR_ARG(id));
     return ret->ptr ? 0 : SN_E_NOMEM;
 }
 
@@ -101,7 +107,8 @@ static int config_publish(struct reg_req *q)
     int c = reg_srv_commit(q->srv);
     if (r >= 0) r = c;
     if (r < 0) return reg_text_of(q, r);
-    return stale ? reg_text(q, 500, "Cas publish fail,server md5 may have changed.") : nacos_ok(q, "true");
+    return stale ? reg_text(q, 500, "Cas publish fail,server md5 may have changed.")
+                 : nacos_ok(q, "true");
 }
 
 static int config_delete(struct reg_req *q)
@@ -130,7 +137,8 @@ static int parse_listen(struct reg_req *q, struct listener *ret)
     size_t n = 0;
     for (size_t i = 0; i < text.len; i++) n += text.ptr[i] == 1;
     if (!text.len) return sn_fail(SN_E_INVALID_ARGUMENT, "Listening-Configs is missing");
-    if (n > LISTEN_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "Listening-Configs: at most %u entries", LISTEN_MAX);
+    if (n > LISTEN_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "Listening-Configs: at most %u entries", LISTEN_MAX);
     struct listener t = {.l = SN_ARENA_ARRAY(q->a, struct nacos_listen, n + 1),
                          .w = SN_ARENA_ARRAY(q->a, struct reg_waiter, n + 1)};
     if (!t.l || !t.w) return SN_E_NOMEM;
@@ -174,7 +182,8 @@ static int64_t hold_of(struct reg_req *q)
     int64_t ms = 0;
     struct sn_str v = sn_http_headers_get(h, SN_STR("long-pulling-timeout"));
     if (!v.len) return 0; /* a client that does not wait */
-    if (sn_str_eqc(sn_http_headers_get(h, SN_STR("long-pulling-timeout-no-hangup")), "true")) return 0;
+    if (sn_str_eqc(sn_http_headers_get(h, SN_STR("long-pulling-timeout-no-hangup")), "true"))
+        return 0;
     if (sn_str_to_i64(v, &ms) < 0 || ms < 0) return HOLD_DEFAULT;
     ms = SN_MIN(ms, (int64_t)86400000);
     return SN_MIN(SN_MAX(ms * SN_MS - HOLD_EARLY, (int64_t)HOLD_MIN), q->srv->o.wait_ns_max);
@@ -208,7 +217,8 @@ static int config_listen(struct reg_req *q)
 
 /* ---- history -------------------------------------------------------------------------------- */
 
-static void past_json(struct sn_jsonw *w, struct reg_req *q, const struct reg_value *v, uint64_t rev, int64_t wall)
+static void past_json(struct sn_jsonw *w, struct reg_req *q, const struct reg_value *v,
+                      uint64_t rev, int64_t wall)
 {
     char md5[NACOS_MD5_LEN], time[SN_RFC3339_MAX];
     (void)sn_time_rfc3339(wall, 3, time);

@@ -20,16 +20,19 @@ bool nacos_writes(struct reg_req *q) { return reg_may_write(q, "accesstoken", "a
 
 int nacos_forbidden(struct reg_req *q)
 {
-    return sn_http_reply(q->x, 403, SN_STR("application/json"),
-                         SN_STR("{\"status\":403,\"error\":\"Forbidden\",\"message\":\"access token expected\"}"));
+    return sn_http_reply(
+        q->x, 403, SN_STR("application/json"),
+        SN_STR("{\"status\":403,\"error\":\"Forbidden\",\"message\":\"access token expected\"}"));
 }
 
 struct sn_str nacos_ns(struct reg_req *q) { return reg_param_or(q, "namespaceId", REG_STORE_NS); }
 
 /* serviceName may carry its group: "group@@name". */
-static int names(struct reg_req *q, struct sn_str *ret_group, struct sn_str *ret_name, struct sn_str *ret_stored)
+static int names(struct reg_req *q, struct sn_str *ret_group, struct sn_str *ret_name,
+                 struct sn_str *ret_stored)
 {
-    struct sn_str name = reg_param(q, "serviceName"), group = reg_param_or(q, "groupName", DEFAULT_GROUP);
+    struct sn_str name = reg_param(q, "serviceName"),
+                  group = reg_param_or(q, "groupName", DEFAULT_GROUP);
     ssize_t at = name.ptr ? sn_str_find(name, SN_STR("@@")) : -1;
     if (at >= 0) {
         group = sn_str_sub(name, 0, (size_t)at);
@@ -40,7 +43,8 @@ static int names(struct reg_req *q, struct sn_str *ret_group, struct sn_str *ret
     *ret_group = group;
     *ret_name = name;
     *ret_stored = sn_str_eqc(group, DEFAULT_GROUP)
-                      ? name : sn_arena_printf(q->a, "%.*s@@%.*s", SN_STR_ARG(group), SN_STR_ARG(name));
+                      ? name
+                      : sn_arena_printf(q->a, "%.*s@@%.*s", SN_STR_ARG(group), SN_STR_ARG(name));
     return ret_stored->ptr ? 0 : SN_E_NOMEM;
 }
 
@@ -57,8 +61,8 @@ static int64_t ms_label(const struct reg_spec *sp, const char *name, int64_t def
 {
     int64_t v;
     for (uint32_t i = 0; i < sp->in.n_labels; i++)
-        if (sn_str_eqc(sp->in.labels[i].name, name) && sn_str_to_i64(sp->in.labels[i].value, &v) == 0 &&
-            v >= 1000 && v < 86400000)
+        if (sn_str_eqc(sp->in.labels[i].name, name) &&
+            sn_str_to_i64(sp->in.labels[i].value, &v) == 0 && v >= 1000 && v < 86400000)
             return v * SN_MS;
     return def;
 }
@@ -96,7 +100,8 @@ static int metadata(struct reg_req *q, struct sn_str text, struct reg_spec *sp)
     if (!l) return SN_E_NOMEM;
     while (text.ptr && sp->in.n_labels < SN_REG_LABELS_MAX) {
         struct sn_str v = sn_str_cut(&text, ','), k = sn_str_cut(&v, '=');
-        if (!v.ptr) return sn_fail(SN_E_INVALID_ARGUMENT, "metadata: expected a JSON object or k=v,k=v");
+        if (!v.ptr)
+            return sn_fail(SN_E_INVALID_ARGUMENT, "metadata: expected a JSON object or k=v,k=v");
         l[sp->in.n_labels++] = (struct sn_label){k, v};
     }
     sp->in.labels = l;
@@ -107,17 +112,22 @@ static void add_beat(struct reg_spec *sp)
 {
     int64_t unhealthy = ms_label(sp, "preserved.heart.beat.timeout", UNHEALTHY_NS);
     int64_t gone = ms_label(sp, "preserved.ip.delete.timeout", DELETE_NS);
-    sp->checks[0] = (struct reg_check){.id = SN_STR("beat"), .name = SN_STR("Nacos heartbeat"),
-                                       .kind = REG_CHECK_TTL, .status = REG_PASSING, .ttl_ns = unhealthy,
-                                       .remove_after_ns = SN_MAX(gone - unhealthy, (int64_t)SN_SEC)};
+    sp->checks[0] =
+        (struct reg_check){.id = SN_STR("beat"),
+                           .name = SN_STR("Nacos heartbeat"),
+                           .kind = REG_CHECK_TTL,
+                           .status = REG_PASSING,
+                           .ttl_ns = unhealthy,
+                           .remove_after_ns = SN_MAX(gone - unhealthy, (int64_t)SN_SEC)};
     sp->n_checks = 1;
 }
 
-static int place(struct reg_req *q, struct sn_str stored, struct sn_str ip, int64_t port, struct sn_str cluster,
-                 struct reg_spec *sp)
+static int place(struct reg_req *q, struct sn_str stored, struct sn_str ip, int64_t port,
+                 struct sn_str cluster, struct reg_spec *sp)
 {
     if (!ip.len || port < 0 || port > 65535)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "caused: Param 'ip' and 'port' (0..65535) are required.");
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "caused: Param 'ip' and 'port' (0..65535) are required.");
     if (!cluster.len) cluster = SN_STR("DEFAULT");
     sp->ns = nacos_ns(q);
     sp->face = REG_FACE_NACOS;
@@ -140,7 +150,8 @@ static int spec_of(struct reg_req *q, struct reg_spec *sp)
     struct sn_str cluster = reg_param(q, "clusterName");
     if (!cluster.len) cluster = reg_param(q, "cluster");
     if ((r = place(q, stored, reg_param(q, "ip"), port, cluster, sp)) < 0) return r;
-    if ((text = reg_param(q, "weight")).len && (sn_str_to_double(text, &sp->weight) < 0 || sp->weight < 0))
+    if ((text = reg_param(q, "weight")).len &&
+        (sn_str_to_double(text, &sp->weight) < 0 || sp->weight < 0))
         return sn_fail(SN_E_INVALID_ARGUMENT, "weight: expected a number from 0 to 1000000");
     struct sn_str enabled = reg_param_or(q, "enabled", "true");
     if (reg_param(q, "enable").len) enabled = reg_param(q, "enable");
@@ -206,9 +217,12 @@ static void host_json(struct sn_jsonw *w, struct reg_req *q, const struct reg_in
         sn_jsonw_str(w, sp->in.labels[i].value);
     }
     sn_jsonw_object_end(w);
-    sn_jsonw_ki64(w, "instanceHeartBeatInterval", ms_label(sp, "preserved.heart.beat.interval", BEAT_NS) / SN_MS);
-    sn_jsonw_ki64(w, "instanceHeartBeatTimeOut", ms_label(sp, "preserved.heart.beat.timeout", UNHEALTHY_NS) / SN_MS);
-    sn_jsonw_ki64(w, "ipDeleteTimeout", ms_label(sp, "preserved.ip.delete.timeout", DELETE_NS) / SN_MS);
+    sn_jsonw_ki64(w, "instanceHeartBeatInterval",
+                  ms_label(sp, "preserved.heart.beat.interval", BEAT_NS) / SN_MS);
+    sn_jsonw_ki64(w, "instanceHeartBeatTimeOut",
+                  ms_label(sp, "preserved.heart.beat.timeout", UNHEALTHY_NS) / SN_MS);
+    sn_jsonw_ki64(w, "ipDeleteTimeout",
+                  ms_label(sp, "preserved.ip.delete.timeout", DELETE_NS) / SN_MS);
     sn_jsonw_object_end(w);
 }
 
@@ -266,8 +280,10 @@ static int instance_list(struct reg_req *q)
     for (struct sn_list *n = svc ? svc->insts.next : NULL; svc && n != &svc->insts; n = n->next) {
         const struct reg_inst *in = SN_LIST_ENTRY(n, struct reg_inst, node);
         struct sn_str zone = in->spec.in.zone.len ? in->spec.in.zone : SN_STR("DEFAULT");
-        /* Clients drop what is disabled or has no weight; the server leaves out the disabled ones. */
-        if (in->spec.disabled || (only_healthy && !healthy(in)) || !in_clusters(clusters, zone)) continue;
+        /* Clients drop what is disabled or has no weight; the server leaves out the disabled ones.
+         */
+        if (in->spec.disabled || (only_healthy && !healthy(in)) || !in_clusters(clusters, zone))
+            continue;
         host_json(&w, q, in);
     }
     reg_srv_unlock(q->srv);
@@ -278,13 +294,14 @@ static int instance_list(struct reg_req *q)
 
 static int beat_answer(struct reg_req *q, int code)
 {
-    struct sn_str t = sn_arena_printf(q->a, "{\"clientBeatInterval\":%lld,\"code\":%d,\"lightBeatEnabled\":true}",
-                                      (long long)(BEAT_NS / SN_MS), code);
+    struct sn_str t =
+        sn_arena_printf(q->a, "{\"clientBeatInterval\":%lld,\"code\":%d,\"lightBeatEnabled\":true}",
+                        (long long)(BEAT_NS / SN_MS), code);
     return t.ptr ? sn_http_reply(q->x, 200, SN_STR("application/json"), t) : SN_E_NOMEM;
 }
 
-/* A heartbeat names the instance by parameters, or brings it along as JSON: then an instance we do not
- * know is registered, which is how Nacos fills up again after a restart. */
+/* A heartbeat names the instance by parameters, or brings it along as JSON: then an instance we do
+ * not know is registered, which is how Nacos fills up again after a restart. */
 static int beat(struct reg_req *q)
 {
     struct sn_str group, name, stored, beat_text = reg_param(q, "beat");
@@ -293,10 +310,12 @@ static int beat(struct reg_req *q)
     const struct sn_json *j = NULL;
     if (!nacos_writes(q)) return nacos_forbidden(q);
     int r = names(q, &group, &name, &stored);
-    if (r >= 0 && beat_text.len && ((r = sn_json_parse(q->a, beat_text, NULL, &j)) < 0 || !sn_json_is(j, SN_JSON_OBJECT)))
+    if (r >= 0 && beat_text.len &&
+        ((r = sn_json_parse(q->a, beat_text, NULL, &j)) < 0 || !sn_json_is(j, SN_JSON_OBJECT)))
         r = sn_fail(SN_E_INVALID_ARGUMENT, "beat: expected a JSON object");
     if (r >= 0 && j) {
-        r = place(q, stored, sn_json_str(sn_json_get(j, "ip")), sn_json_i64_or(sn_json_get(j, "port"), -1),
+        r = place(q, stored, sn_json_str(sn_json_get(j, "ip")),
+                  sn_json_i64_or(sn_json_get(j, "port"), -1),
                   sn_json_str(sn_json_get(j, "cluster")), &sp);
         sp.weight = sn_json_double_or(sn_json_get(j, "weight"), 1);
         if (r >= 0) r = metadata_json(q, sn_json_get(j, "metadata"), &sp);
@@ -308,8 +327,10 @@ static int beat(struct reg_req *q)
     reg_srv_lock(q->srv);
     in = reg_store_instance(&q->srv->store, sp.ns, sp.in.id);
     struct reg_check *c = in ? reg_inst_check(in, SN_STR("beat")) : NULL;
-    if (c) r = reg_store_check(&q->srv->store, sn_now(), in, c, REG_PASSING, SN_STR(""));
-    else if (!in && j) r = reg_store_register(&q->srv->store, sn_now(), &sp, &in);
+    if (c)
+        r = reg_store_check(&q->srv->store, sn_now(), in, c, REG_PASSING, SN_STR(""));
+    else if (!in && j)
+        r = reg_store_register(&q->srv->store, sn_now(), &sp, &in);
     reg_srv_unlock(q->srv);
     if (r < 0) return reg_text_of(q, r);
     return beat_answer(q, in ? 10200 : 20404);
@@ -317,7 +338,10 @@ static int beat(struct reg_req *q)
 
 /* ---- services ------------------------------------------------------------------------------- */
 
-static int by_name(const void *a, const void *b) { return sn_str_cmp(*(const struct sn_str *)a, *(const struct sn_str *)b); }
+static int by_name(const void *a, const void *b)
+{
+    return sn_str_cmp(*(const struct sn_str *)a, *(const struct sn_str *)b);
+}
 
 static int service_list(struct reg_req *q)
 {
@@ -348,7 +372,8 @@ static int service_list(struct reg_req *q)
     sn_jsonw_ku64(&w, "count", all.len);
     sn_jsonw_key(&w, SN_STR("doms"));
     sn_jsonw_array(&w);
-    for (size_t i = (page - 1) * size; i < all.len && i < page * size; i++) sn_jsonw_str(&w, all.ptr[i]);
+    for (size_t i = (page - 1) * size; i < all.len && i < page * size; i++)
+        sn_jsonw_str(&w, all.ptr[i]);
     sn_jsonw_array_end(&w);
     sn_jsonw_object_end(&w);
     sn_vec_done(&all);
@@ -386,8 +411,9 @@ static int login(struct reg_req *q)
     struct sn_str want = q->srv->o.token;
     bool ok = !want.len || (given.len == want.len && sn_equal_ct(given.ptr, want.ptr, want.len));
     if (!ok) return reg_text(q, 403, "unknown user!");
-    struct sn_str t = sn_arena_printf(q->a, "{\"accessToken\":\"%s\",\"tokenTtl\":18000,\"globalAdmin\":true}",
-                                      q->srv->token_nonce);
+    struct sn_str t =
+        sn_arena_printf(q->a, "{\"accessToken\":\"%s\",\"tokenTtl\":18000,\"globalAdmin\":true}",
+                        q->srv->token_nonce);
     return t.ptr ? sn_http_reply(q->x, 200, SN_STR("application/json"), t) : SN_E_NOMEM;
 }
 
@@ -396,7 +422,8 @@ static int operator_call(struct reg_req *q, struct sn_str what)
     if (sn_str_eqc(what, "metrics"))
         return sn_http_reply(q->x, 200, SN_STR("application/json"), SN_STR("{\"status\":\"UP\"}"));
     if (sn_str_eqc(what, "servers")) {
-        struct sn_str t = sn_arena_printf(q->a, "{\"servers\":[{\"ip\":\"127.0.0.1\",\"servePort\":%s,\"alive\":true}]}", "8848");
+        struct sn_str t = sn_arena_printf(
+            q->a, "{\"servers\":[{\"ip\":\"127.0.0.1\",\"servePort\":%s,\"alive\":true}]}", "8848");
         return t.ptr ? sn_http_reply(q->x, 200, SN_STR("application/json"), t) : SN_E_NOMEM;
     }
     return reg_text(q, 404, "no such operator call");
@@ -411,7 +438,8 @@ static int naming(struct reg_req *q, struct sn_str what)
         if (m == SN_HTTP_GET) return instance_get(q);
     }
     if (sn_str_eqc(what, "instance/list") && m == SN_HTTP_GET) return instance_list(q);
-    if (sn_str_eqc(what, "instance/beat") && (m == SN_HTTP_PUT || m == SN_HTTP_POST)) return beat(q);
+    if (sn_str_eqc(what, "instance/beat") && (m == SN_HTTP_PUT || m == SN_HTTP_POST))
+        return beat(q);
     if (sn_str_eqc(what, "service/list") && m == SN_HTTP_GET) return service_list(q);
     if (sn_str_eqc(what, "service")) return m == SN_HTTP_GET ? service_get(q) : nacos_ok(q, "ok");
     if (sn_str_starts(what, SN_STR("operator/"))) return operator_call(q, sn_str_from(what, 9));

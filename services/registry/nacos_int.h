@@ -15,8 +15,8 @@ int nacos_config(struct reg_req *q, struct sn_str what);
 #define NACOS_MD5_LEN 32u
 /* nacos_md5 - hexadecimal digest of a configuration's content. Returns as sn_hash_once. */
 int nacos_md5(struct sn_str content, char ret[NACOS_MD5_LEN]) SN_MUST_CHECK;
-/* nacos_listening - one entry of a Listening-Configs text: dataId^2group^2md5[^2tenant]^1. Returns 1,
- * 0 at the end, SN_E_SYNTAX. */
+/* nacos_listening - one entry of a Listening-Configs text: dataId^2group^2md5[^2tenant]^1. Returns
+ * 1, 0 at the end, SN_E_SYNTAX. */
 struct nacos_listen {
     struct sn_str data_id, group, md5, tenant;
 };

@@ -8,17 +8,17 @@
 #include "registry/backend_int.h"
 
 struct sn_registry {
-    struct sn_registry_opts o;   /* defaults filled in */
-    struct sn_arena arena;       /* URL, options, names of objects */
+    struct sn_registry_opts o; /* defaults filled in */
+    struct sn_arena arena;     /* URL, options, names of objects */
     struct reg_env env;
     const struct reg_backend *be;
     void *b;
-    struct sn_mutex lock;        /* the lists below, and each object's plain fields */
+    struct sn_mutex lock; /* the lists below, and each object's plain fields */
     struct sn_map services, items;
     struct sn_list leases;
     uint32_t n_objects;
     bool closing;
-    struct sn_scope *scope;      /* of the root fiber; valid between started and ended */
+    struct sn_scope *scope; /* of the root fiber; valid between started and ended */
     struct sn_event started, close, ended;
 };
 
@@ -37,12 +37,12 @@ int reg_pace(struct reg_pace *p) SN_MUST_CHECK;
 struct sn_service {
     struct sn_registry *reg;
     struct sn_str name;
-    struct reg_slot slot;        /* struct sn_endpoints */
+    struct reg_slot slot; /* struct sn_endpoints */
     struct sn_cond changed;
     struct sn_service_stats stats;
     struct reg_guard guard;
     struct reg_pull pull;
-    struct sn_arena arena;       /* of one answer */
+    struct sn_arena arena; /* of one answer */
     struct reg_backoff backoff;
     struct reg_pace pace;
     bool cache_tried;
@@ -54,7 +54,7 @@ struct sn_config_item {
     struct sn_registry *reg;
     struct sn_str key;
     struct sn_config_opts opts;
-    struct reg_slot slot;        /* struct sn_config */
+    struct reg_slot slot; /* struct sn_config */
     struct sn_cond changed;
     struct sn_config_stats stats;
     struct reg_pull pull;
@@ -62,7 +62,7 @@ struct sn_config_item {
     struct reg_backoff backoff;
     struct reg_pace pace;
     bool cache_tried;
-    uint64_t refused_digest;     /* the text refused last: it is told once */
+    uint64_t refused_digest; /* the text refused last: it is told once */
 };
 int reg_item_main(void *item);
 void reg_item_free(struct sn_config_item *i);
@@ -73,12 +73,12 @@ struct sn_registration {
     struct sn_registry *reg;
     struct reg_lease lease;
     struct sn_arena arena;
-    enum reg_want want;          /* under reg->lock */
-    int state;                   /* enum sn_registration_state, atomic */
-    bool maybe;                  /* the registry may have it: a failed put may have arrived */
+    enum reg_want want; /* under reg->lock */
+    int state;          /* enum sn_registration_state, atomic */
+    bool maybe;         /* the registry may have it: a failed put may have arrived */
     struct sn_chan *poke;
     struct sn_cond changed;
-    struct sn_event ended;       /* its fiber is gone */
+    struct sn_event ended; /* its fiber is gone */
     struct reg_backoff backoff;
     uint64_t lost;
 };
@@ -88,8 +88,8 @@ int reg_lease_remove(struct sn_registration *g);
 void reg_lease_free(struct sn_registration *g);
 
 /* cache.c: the last known good on disk. kind: "service", "config". */
-int reg_cache_write(struct sn_registry *r, const char *kind, struct sn_str name, struct sn_str text)
-    SN_MUST_CHECK;
+int reg_cache_write(struct sn_registry *r, const char *kind, struct sn_str name,
+                    struct sn_str text) SN_MUST_CHECK;
 /* reg_cache_read - Returns 0, SN_E_NOT_FOUND, SN_E_DATA_LOSS (damaged), SN_E_NOMEM. */
 int reg_cache_read(struct sn_registry *r, const char *kind, struct sn_str name, struct sn_arena *a,
                    struct sn_str *ret) SN_MUST_CHECK;

@@ -73,8 +73,11 @@ static int fill(struct sn_registry *r, const struct sn_registry_opts *opts)
     if (opts->cache_dir && !(r->o.cache_dir = sn_arena_str(&r->arena, sn_str(opts->cache_dir)).ptr))
         return SN_E_NOMEM;
     if (!(r->o.token = sn_arena_str(&r->arena, opts->token)).ptr) return SN_E_NOMEM;
-    r->env = (struct reg_env){.token = r->o.token, .call_ns_max = r->o.call_ns_max,
-                              .wait_ns = r->o.wait_ns, .poll_ns = r->o.poll_ns, .arena = &r->arena,
+    r->env = (struct reg_env){.token = r->o.token,
+                              .call_ns_max = r->o.call_ns_max,
+                              .wait_ns = r->o.wait_ns,
+                              .poll_ns = r->o.poll_ns,
+                              .arena = &r->arena,
                               .arg = opts->backend_arg};
     if (opts->backend) {
         r->be = opts->backend;
@@ -115,7 +118,7 @@ static void join(struct sn_event *e)
 static int take_out_all(void *arg)
 {
     struct sn_registry *r = arg;
-    SN_LIST_EACH(&r->leases, n) {
+    SN_LIST_EACH (&r->leases, n) {
         struct sn_registration *g = SN_LIST_ENTRY(n, struct sn_registration, node);
         if (g->maybe) (void)!reg_lease_remove(g);
     }
@@ -252,7 +255,8 @@ static int apply(struct sn_service *s)
     s->stats.answers++;
     s->stats.answered_ns = sn_now();
     sn_mutex_unlock(&s->reg->lock);
-    if (reg_guard_judge(&s->guard, sn_now(), have->n, reg_endpoints_kept(have, e), e->n) == REG_HOLD) {
+    if (reg_guard_judge(&s->guard, sn_now(), have->n, reg_endpoints_kept(have, e), e->n) ==
+        REG_HOLD) {
         r = hold(s, have, e);
         sn_endpoints_unref(e);
         return r;
@@ -289,7 +293,8 @@ static int round_of(struct sn_service *s)
     sn_arena_reset(&s->arena);
     s->pull.list = NULL;
     s->pull.n = 0;
-    int64_t prev = sn_deadline_tighten(sn_now() + r->o.wait_ns + r->o.wait_ns / 8 + r->o.call_ns_max);
+    int64_t prev =
+        sn_deadline_tighten(sn_now() + r->o.wait_ns + r->o.wait_ns / 8 + r->o.call_ns_max);
     int e = r->be->pull(r->b, &s->pull);
     sn_deadline_restore(prev);
     if (e == SN_E_OUT_OF_RANGE && !s->pull.fresh) {
@@ -299,8 +304,10 @@ static int round_of(struct sn_service *s)
         sn_mutex_unlock(&r->lock);
         return reg_pace(&s->pace);
     }
-    if (e > 0) e = apply(s);
-    else if (e == 0) set_fresh(s, s->guard.since_ns ? SN_HELD : SN_FRESH);
+    if (e > 0)
+        e = apply(s);
+    else if (e == 0)
+        set_fresh(s, s->guard.since_ns ? SN_HELD : SN_FRESH);
     if (e < 0) return sn_cancelled() ? SN_E_CANCELLED : sn_sleep(after_failure(s, e));
     s->backoff.next_ns = 0;
     /* What is held is asked for again from the beginning, and not only when it changes. */
@@ -324,7 +331,8 @@ static int service_new(struct sn_registry *r, struct sn_str name, struct sn_serv
     struct sn_service *s = SN_NEW(struct sn_service);
     struct sn_endpoints *none = NULL;
     if (!s) return SN_E_NOMEM;
-    *s = (struct sn_service){.reg = r, .guard.confirm_ns = r->o.confirm_ns, .stats.fresh = SN_STALE};
+    *s =
+        (struct sn_service){.reg = r, .guard.confirm_ns = r->o.confirm_ns, .stats.fresh = SN_STALE};
     sn_arena_init(&s->arena, NULL, 256u << 20);
     s->name = sn_arena_str(&r->arena, name);
     int e = s->name.ptr ? reg_endpoints_new(NULL, 0, &none) : SN_E_NOMEM;
@@ -347,17 +355,20 @@ static int service_new(struct sn_registry *r, struct sn_str name, struct sn_serv
 int sn_registry_watch(struct sn_registry *r, struct sn_str service, struct sn_service **ret)
 {
     if (!service.len || service.len > SN_REG_NAME_MAX || !sn_utf8_valid(service))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "service name of %zu bytes: expected UTF-8, 1 to %u bytes",
-                       service.len, SN_REG_NAME_MAX);
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "service name of %zu bytes: expected UTF-8, 1 to %u bytes", service.len,
+                       SN_REG_NAME_MAX);
     int e = sn_event_wait(&r->started);
     if (e < 0) return e;
     sn_mutex_lock_always(&r->lock);
     struct sn_service *s = sn_map_get(&r->services, service);
-    if (r->closing) e = SN_E_CANCELLED;
+    if (r->closing)
+        e = SN_E_CANCELLED;
     else if (!s && r->n_objects >= SN_REG_OBJECTS_MAX)
         e = sn_fail(SN_E_RESOURCE_EXHAUSTED, "watch %.*s: %u objects are watched already",
                     SN_STR_ARG(service), SN_REG_OBJECTS_MAX);
-    else if (!s) e = service_new(r, service, &s);
+    else if (!s)
+        e = service_new(r, service, &s);
     sn_mutex_unlock(&r->lock);
     if (e >= 0) *ret = s;
     return e < 0 ? e : 0;
@@ -371,8 +382,10 @@ int sn_service_wait(struct sn_service *s, uint64_t seen, int64_t at_ns)
     int64_t prev = sn_deadline_tighten(at_ns);
     const struct sn_endpoints *have;
     while ((have = reg_slot_peek(&s->slot))->version == seen && e >= 0) {
-        if (r->closing) e = SN_E_CLOSED;
-        else e = sn_cond_wait(&s->changed, &r->lock);
+        if (r->closing)
+            e = SN_E_CLOSED;
+        else
+            e = sn_cond_wait(&s->changed, &r->lock);
     }
     sn_deadline_restore(prev);
     sn_mutex_unlock(&r->lock);

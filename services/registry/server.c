@@ -90,8 +90,8 @@ int reg_srv_block_any(struct sn_regserver *s, struct reg_waiter *w, size_t n, in
     return r;
 }
 
-int reg_srv_block(struct sn_regserver *s, enum reg_wait_kind kind, struct sn_str ns, struct sn_str name,
-                  int64_t at_ns)
+int reg_srv_block(struct sn_regserver *s, enum reg_wait_kind kind, struct sn_str ns,
+                  struct sn_str name, int64_t at_ns)
 {
     struct reg_waiter w = {.kind = kind, .ns = ns, .name = name};
     return reg_srv_block_any(s, &w, 1, at_ns);
@@ -99,8 +99,8 @@ int reg_srv_block(struct sn_regserver *s, enum reg_wait_kind kind, struct sn_str
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
-/* A page of another site can make a browser on this machine send us requests. Programs send neither of
- * these fields; a page served by us would send "same-origin". */
+/* A page of another site can make a browser on this machine send us requests. Programs send neither
+ * of these fields; a page served by us would send "same-origin". */
 static bool foreign_page(const struct sn_http_req *r)
 {
     struct sn_str site = sn_http_headers_get(&r->headers, SN_STR("sec-fetch-site"));
@@ -174,7 +174,8 @@ static bool is_token(const struct sn_regserver *s, struct sn_str got)
     uint8_t a[32], b[32]; /* digests: the comparison tells nothing about the length either */
     struct sn_str nonce = sn_str(s->token_nonce);
     if (!got.ptr || sn_hash_once(SN_SHA256, got.ptr, got.len, a) < 0) return false;
-    if (sn_hash_once(SN_SHA256, s->o.token.ptr, s->o.token.len, b) >= 0 && sn_equal_ct(a, b, 32)) return true;
+    if (sn_hash_once(SN_SHA256, s->o.token.ptr, s->o.token.len, b) >= 0 && sn_equal_ct(a, b, 32))
+        return true;
     return sn_hash_once(SN_SHA256, nonce.ptr, nonce.len, b) >= 0 && sn_equal_ct(a, b, 32);
 }
 
@@ -183,9 +184,10 @@ bool reg_may_write(struct reg_req *q, const char *header, const char *param)
     if (!q->srv->o.token.len) return true;
     const struct sn_http_headers *h = &q->x->req.headers;
     struct sn_str bearer = sn_http_headers_get(h, SN_STR("authorization"));
-    bool ok = (header && is_token(q->srv, sn_http_headers_get(h, sn_str(header)))) ||
-              (sn_str_starts(bearer, SN_STR("Bearer ")) && is_token(q->srv, sn_str_from(bearer, 7))) ||
-              (param && is_token(q->srv, reg_param(q, param)));
+    bool ok =
+        (header && is_token(q->srv, sn_http_headers_get(h, sn_str(header)))) ||
+        (sn_str_starts(bearer, SN_STR("Bearer ")) && is_token(q->srv, sn_str_from(bearer, 7))) ||
+        (param && is_token(q->srv, reg_param(q, param)));
     if (!ok) __atomic_add_fetch(&q->srv->refused, 1, __ATOMIC_RELAXED);
     return ok;
 }
@@ -258,14 +260,16 @@ static int open_journal(struct sn_regserver *s)
     if (r >= 0) r = reg_journal_open(&s->journal, path.ptr, replay_one, s, &cut);
     if (r < 0) return r;
     if (cut)
-        SN_LOG_WARN("journal: an unfinished end was cut off", SN_L("bytes", cut), SN_L("kept", "registry.journal.damaged"));
+        SN_LOG_WARN("journal: an unfinished end was cut off", SN_L("bytes", cut),
+                    SN_L("kept", "registry.journal.damaged"));
     s->has_journal = true;
     s->journal.dump = dump_all;
     s->journal.hold = hold;
     s->journal.release = release;
     s->journal.arg = s;
     s->store.rev = SN_MAX(s->store.rev, s->store.rev_reserved) + 1;
-    s->store.rev_reserved = s->store.catalog_rev = s->store.del_rev = s->store.compacted = s->store.rev;
+    s->store.rev_reserved = s->store.catalog_rev = s->store.del_rev = s->store.compacted =
+        s->store.rev;
     s->store.log = log_record;
     s->store.log_arg = s;
     return 0;
@@ -275,8 +279,8 @@ static int open_face(struct sn_regserver *s, const char *name, const char *addr,
 {
     if (!addr) return 0;
     struct reg_face_srv *f = &s->faces[s->n_faces];
-    struct sn_http_server_opts o = {.handler = h, .arg = s, .ctx = s, .server_name = "sennit",
-                                    .body_bytes_max = REG_BODY_MAX};
+    struct sn_http_server_opts o = {
+        .handler = h, .arg = s, .ctx = s, .server_name = "sennit", .body_bytes_max = REG_BODY_MAX};
     int r = sn_listen(addr, NULL, &f->listener);
     if (r < 0) return sn_wrap(r, "%s face", name);
     f->name = name;
@@ -287,12 +291,14 @@ static int open_face(struct sn_regserver *s, const char *name, const char *addr,
 static int copy_opts(struct sn_regserver *s, const struct sn_regserver_opts *o)
 {
     s->o = *o;
-    const char **texts[] = {&s->o.consul, &s->o.nacos, &s->o.apollo, &s->o.data_dir, &s->o.datacenter, &s->o.node};
+    const char **texts[] = {&s->o.consul,   &s->o.nacos,      &s->o.apollo,
+                            &s->o.data_dir, &s->o.datacenter, &s->o.node};
     if (!s->o.datacenter) s->o.datacenter = "dc1";
     if (!s->o.node) s->o.node = "sennit";
     if (!s->o.wait_ns_max) s->o.wait_ns_max = 10 * SN_MINUTE;
     for (size_t i = 0; i < SN_COUNT_OF(texts); i++)
-        if (*texts[i] && !(*texts[i] = sn_arena_str(&s->arena, sn_str(*texts[i])).ptr)) return SN_E_NOMEM;
+        if (*texts[i] && !(*texts[i] = sn_arena_str(&s->arena, sn_str(*texts[i])).ptr))
+            return SN_E_NOMEM;
     if (!(s->o.token = sn_arena_str(&s->arena, o->token)).ptr ||
         !(s->o.apollo_secret = sn_arena_str(&s->arena, o->apollo_secret)).ptr)
         return SN_E_NOMEM;
@@ -306,20 +312,24 @@ int sn_regserver_new(const struct sn_regserver_opts *opts, struct sn_regserver *
     struct sn_regserver *s = SN_NEW(struct sn_regserver);
     if (!s) return SN_E_NOMEM;
     sn_arena_init(&s->arena, NULL, 0);
-    struct reg_store_limits lim = {.instances_max = opts->instances_max, .keys_max = opts->keys_max,
-                                   .key_bytes_max = opts->key_bytes_max, .waiters_max = opts->waiters_max};
+    struct reg_store_limits lim = {.instances_max = opts->instances_max,
+                                   .keys_max = opts->keys_max,
+                                   .key_bytes_max = opts->key_bytes_max,
+                                   .waiters_max = opts->waiters_max};
     s->tick_at_ns = SN_FOREVER;
     int r = copy_opts(s, opts);
     if (r >= 0) r = reg_store_init(&s->store, &lim, sn_random());
     if (r >= 0 && !(s->tick = sn_chan_new(0, 1))) r = SN_E_NOMEM;
-    if (r >= 0) r = sn_http_client_new(&(struct sn_http_client_opts){.idle_per_addr_max = 1}, &s->http);
+    if (r >= 0)
+        r = sn_http_client_new(&(struct sn_http_client_opts){.idle_per_addr_max = 1}, &s->http);
     if (r >= 0) r = open_journal(s);
     if (r >= 0) r = open_face(s, "consul", s->o.consul, reg_consul_handler);
     if (r >= 0) r = open_face(s, "nacos", s->o.nacos, reg_nacos_handler);
     if (r >= 0) r = open_face(s, "apollo", s->o.apollo, reg_apollo_handler);
     uint64_t nonce[2] = {sn_random(), sn_random()};
     uint8_t digest[32];
-    if (r >= 0) r = sn_hmac_once(SN_SHA256, s->o.token.ptr, s->o.token.len, nonce, sizeof(nonce), digest);
+    if (r >= 0)
+        r = sn_hmac_once(SN_SHA256, s->o.token.ptr, s->o.token.len, nonce, sizeof(nonce), digest);
     if (r < 0) {
         sn_regserver_free(s);
         return r;
@@ -362,7 +372,8 @@ static int drain(void *arg)
     sn_mutex_lock_always(&s->lock);
     reg_store_wake_all(&s->store);
     sn_mutex_unlock(&s->lock);
-    for (unsigned i = 0; i < s->n_faces; i++) (void)sn_http_server_drain(s->faces[i].http, DRAIN_NS);
+    for (unsigned i = 0; i < s->n_faces; i++)
+        (void)sn_http_server_drain(s->faces[i].http, DRAIN_NS);
     if (s->has_journal) reg_journal_stop(&s->journal);
     return 0;
 }
@@ -407,11 +418,15 @@ void sn_regserver_stats(struct sn_regserver *s, struct sn_regserver_stats *ret)
 {
     reg_srv_lock(s);
     const struct reg_store *st = &s->store;
-    *ret = (struct sn_regserver_stats){.instances = st->n_insts, .keys = st->kvs.len, .leases = st->leases.len,
-                                       .waiting = st->n_waiters, .revision = st->rev};
+    *ret = (struct sn_regserver_stats){.instances = st->n_insts,
+                                       .keys = st->kvs.len,
+                                       .leases = st->leases.len,
+                                       .waiting = st->n_waiters,
+                                       .revision = st->rev};
     struct sn_map_slot *slot;
     size_t it = 0;
-    while ((slot = sn_map_next(&st->services, &it))) ret->services += ((struct reg_service *)slot->value)->n > 0;
+    while ((slot = sn_map_next(&st->services, &it)))
+        ret->services += ((struct reg_service *)slot->value)->n > 0;
     reg_srv_unlock(s);
     ret->requests = __atomic_load_n(&s->requests, __ATOMIC_RELAXED);
     ret->refused = __atomic_load_n(&s->refused, __ATOMIC_RELAXED);

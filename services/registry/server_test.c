@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/server_test.c - our clients against our server, in simulation: what is registered through one
- * face is seen through another, values and indexes survive a crash of the server's host, registrations
- * are made again after it, and all the while nobody's endpoints are lost. */
+/* registry/server_test.c - our clients against our server, in simulation: what is registered
+ * through one face is seen through another, values and indexes survive a crash of the server's
+ * host, registrations are made again after it, and all the while nobody's endpoints are lost. */
 #include <stdio.h>
 
 #include "core/alloc.h"
@@ -23,8 +23,12 @@ static void server_main(void *arg)
 {
     struct world *w = arg;
     static const unsigned ports[] = {8500, 8848, 8080};
-    for (int i = 0; i < 3; i++) snprintf(w->at[i], sizeof(w->at[i]), "%s:%u", sn_sim_host_addr(w->server_host), ports[i]);
-    struct sn_regserver_opts o = {.consul = w->at[0], .nacos = w->at[1], .apollo = w->at[2], .data_dir = "/data",
+    for (int i = 0; i < 3; i++)
+        snprintf(w->at[i], sizeof(w->at[i]), "%s:%u", sn_sim_host_addr(w->server_host), ports[i]);
+    struct sn_regserver_opts o = {.consul = w->at[0],
+                                  .nacos = w->at[1],
+                                  .apollo = w->at[2],
+                                  .data_dir = "/data",
                                   .apollo_secret = SN_STR("sesame")};
     T_OK(sn_regserver_new(&o, &w->server));
     sn_event_set(&w->up);
@@ -33,8 +37,12 @@ static void server_main(void *arg)
 
 static struct sn_registry *open_at(const char *url, struct sn_str token)
 {
-    struct sn_registry_opts o = {.url = url, .wait_ns = 10 * SN_SEC, .call_ns_max = 2 * SN_SEC, .confirm_ns = 20 * SN_SEC,
-                                 .retry_ns_max = 2 * SN_SEC, .token = token};
+    struct sn_registry_opts o = {.url = url,
+                                 .wait_ns = 10 * SN_SEC,
+                                 .call_ns_max = 2 * SN_SEC,
+                                 .confirm_ns = 20 * SN_SEC,
+                                 .retry_ns_max = 2 * SN_SEC,
+                                 .token = token};
     struct sn_registry *r;
     T_OK(sn_registry_open(&o, &r));
     return r;
@@ -91,10 +99,17 @@ static void restart(struct world *w)
 static void client_main(void *arg)
 {
     struct world *w = arg;
-    struct sn_registry *c = open_at(w->consul, (struct sn_str){0}), *n = open_at(w->nacos, (struct sn_str){0});
+    struct sn_registry *c = open_at(w->consul, (struct sn_str){0}),
+                       *n = open_at(w->nacos, (struct sn_str){0});
     struct sn_registry *a = open_at(w->apollo, SN_STR("sesame"));
-    struct sn_instance one = {.id = SN_STR("one"), .service = SN_STR("orders"), .address = SN_STR("10.9.0.1"), .port = 1};
-    struct sn_instance two = {.service = SN_STR("orders"), .address = SN_STR("10.9.0.2"), .port = 2, .weight = 5};
+    struct sn_instance one = {.id = SN_STR("one"),
+                              .service = SN_STR("orders"),
+                              .address = SN_STR("10.9.0.1"),
+                              .port = 1};
+    struct sn_instance two = {.service = SN_STR("orders"),
+                              .address = SN_STR("10.9.0.2"),
+                              .port = 2,
+                              .weight = 5};
     struct sn_register_opts ro = {.ttl_ns = 6 * SN_SEC};
     struct sn_registration *g1, *g2;
     struct sn_service *sc, *sn;
@@ -126,7 +141,8 @@ static void client_main(void *arg)
         }
         T_OK(sn_event_wait(&w->up));
         int64_t until = sn_now() + 6 * SN_SEC;
-        while (sn_registration_lost(g1) < (uint64_t)i + 1 || sn_registration_lost(g2) < (uint64_t)i + 1) {
+        while (sn_registration_lost(g1) < (uint64_t)i + 1 ||
+               sn_registration_lost(g2) < (uint64_t)i + 1) {
             T_ASSERTF(sn_now() < until, "not announced again within a time to live");
             T_OK(sn_sleep(20 * SN_MS));
         }
@@ -188,7 +204,8 @@ static void run_server(void *arg)
     sn_event_set(&server_ended);
 }
 
-static void call(struct calls *c, int face, const char *line, const char *headers, int status, const char *has)
+static void call(struct calls *c, int face, const char *line, const char *headers, int status,
+                 const char *has)
 {
     struct sn_http_client *h;
     struct sn_http_resp *resp;
@@ -196,7 +213,8 @@ static void call(struct calls *c, int face, const char *line, const char *header
     const char *path = strchr(line, ' ');
     memcpy(method, line, (size_t)(path - line));
     const char *body = strchr(path + 1, ' ');
-    snprintf(url, sizeof(url), "%s%.*s", c->base[face], body ? (int)(body - path - 1) : (int)strlen(path + 1), path + 1);
+    snprintf(url, sizeof(url), "%s%.*s", c->base[face],
+             body ? (int)(body - path - 1) : (int)strlen(path + 1), path + 1);
     struct sn_http_header hd[2];
     unsigned n = 0;
     if (headers) {
@@ -204,22 +222,94 @@ static void call(struct calls *c, int face, const char *line, const char *header
         hd[n++] = (struct sn_http_header){k, v};
     }
     T_OK(sn_http_client_new(&(struct sn_http_client_opts){0}, &h));
-    struct sn_http_call q = {.method = sn_str(method), .url = sn_str(url), .headers = hd, .n_headers = n,
+    struct sn_http_call q = {.method = sn_str(method),
+                             .url = sn_str(url),
+                             .headers = hd,
+                             .n_headers = n,
                              .body = body ? sn_str(body + 1) : (struct sn_str){0}};
     struct sn_str text;
     sn_test_row("%s", line);
     T_OK(sn_http_do(h, &q, &resp));
     T_OK(sn_http_resp_all(resp, 1 << 20, &text));
     T_ASSERTF(resp->status == status, "status %d: %.*s", resp->status, SN_STR_ARG(text));
-    T_ASSERTF(!has || sn_str_find(text, sn_str(has)) >= 0, "no \"%s\" in \"%.*s\"", has, SN_STR_ARG(text));
+    T_ASSERTF(!has || sn_str_find(text, sn_str(has)) >= 0, "no \"%s\" in \"%.*s\"", has,
+              SN_STR_ARG(text));
     sn_http_resp_close(resp);
     sn_http_client_free(h);
 }
 
+static const struct {
+    int face;
+    const char *line, *header;
+    int status;
+    const char *has;
+} call_rows[] = {
+    /* Writes need the token, in each face's way. */
+    {0, "PUT /v1/kv/a 1", NULL, 403, "token"},
+    {0, "PUT /v1/kv/a 1", "X-Consul-Token=let me", 403, "token"},
+    {0, "PUT /v1/kv/a 1", "Authorization=Bearer let me in", 200, "true"},
+    {0, "PUT /v1/agent/service/register {\"Name\":\"x\"}", NULL, 403, "token"},
+    {0, "PUT /v1/agent/service/deregister/x", NULL, 403, "token"},
+    {0, "PUT /v1/session/create", NULL, 403, "token"},
+    {0, "DELETE /v1/kv/a", NULL, 403, "token"},
+    {1, "POST /nacos/v1/ns/instance?serviceName=s&ip=1.1.1.1&port=1", NULL, 403,
+     "access token"},
+    {1, "POST /nacos/v1/cs/configs?dataId=d&group=g&content=c", NULL, 403, "access token"},
+    {1, "DELETE /nacos/v1/cs/configs?dataId=d&group=g", NULL, 403, "access token"},
+    {1, "POST /nacos/v1/auth/login?username=nacos&password=wrong", NULL, 403, "unknown user"},
+    {1, "POST /nacos/v1/auth/login?username=nacos&password=let%20me%20in", NULL, 200,
+     "accessToken"},
+    {1, "POST /nacos/v1/cs/configs?dataId=d&group=g&content=c&accessToken=let%20me%20in", NULL,
+     200, "true"},
+    {2, "PUT /configs/a/default/n {}", NULL, 403, "token"},
+    {2, "PUT /configs/a/default/n?token=let%20me%20in {}", NULL, 200, "published"},
+    {2, "GET /configs/a/default/n", NULL, 401, "signature"},
+    {2, "GET /configs/a/default/n", "Authorization=Apollo a:AAAAAAAAAAAAAAAAAAAAAAAAAAA=", 401,
+     "signature"},
+    /* Pages of other sites. */
+    {0, "GET /v1/kv/a", "Sec-Fetch-Site=cross-site", 403, "other sites"},
+    {1, "POST /nacos/v1/auth/login", "Origin=http://evil.example", 403, "other sites"},
+    /* What is wrong is said. */
+    {0, "GET /v2/x", NULL, 404, "/v1/"},
+    {0, "GET /v1/health/service/x?wait=soon", NULL, 400, "Invalid wait"},
+    {0, "GET /v1/health/service/x?index=-1", NULL, 400, "Invalid index"},
+    {0, "GET /v1/kv/none", NULL, 404, NULL},
+    {0, "PUT /v1/agent/service/register {\"Name\":", "X-Consul-Token=let me in", 400, "1:"},
+    {0, "PUT /v1/agent/service/register []", "X-Consul-Token=let me in", 400,
+     "expected an object"},
+    {0, "PUT /v1/agent/service/register {\"Port\":1}", "X-Consul-Token=let me in", 400,
+     "Missing service name"},
+    {0, "PUT /v1/agent/service/register {\"Name\":\"x\",\"Port\":70000}",
+     "X-Consul-Token=let me in", 400, "Port"},
+    {0, "PUT /v1/agent/service/register {\"Name\":\"x\",\"Check\":{\"TTL\":\"soon\"}}",
+     "X-Consul-Token=let me in", 400, "TTL"},
+    {0, "PUT /v1/agent/service/register {\"Name\":\"x\",\"Check\":{\"Args\":[\"sh\"]}}",
+     "X-Consul-Token=let me in", 400, "scripts"},
+    {0, "PUT /v1/agent/check/pass/service:x", "X-Consul-Token=let me in", 404,
+     "associated TTL"},
+    {0, "PUT /v1/agent/service/deregister/x", "X-Consul-Token=let me in", 404,
+     "Unknown service ID"},
+    {0, "PUT /v1/kv/l?acquire=nobody v", "X-Consul-Token=let me in", 500, "invalid session"},
+    {0, "PUT /v1/session/create {\"TTL\":\"1s\"}", "X-Consul-Token=let me in", 400,
+     "10s to 24h"},
+    {1, "GET /nacos/v1/ns/instance/list", NULL, 400, "serviceName"},
+    {1, "GET /nacos/v1/cs/configs?dataId=../x&group=g", NULL, 400, "dataId"},
+    {1, "GET /nacos/v1/cs/configs?dataId=none&group=g", NULL, 404, "not exist"},
+    {1, "POST /nacos/v1/cs/configs/listener x", NULL, 400, "Listening-Configs"},
+    {1, "POST /nacos/v1/cs/configs/listener Listening-Configs=d%02g%01", NULL, 400,
+     "expected dataId"},
+    {1, "POST /nacos/v1/cs/configs/listener Listening-Configs=d%02g%02%01", NULL, 200,
+     "d%02g%01"},
+    {2, "GET /notifications/v2?appId=a&notifications=x", NULL, 401, NULL},
+};
+
 static int calls_main(void *arg)
 {
     struct calls c;
-    struct sn_regserver_opts o = {.consul = ":0", .nacos = ":0", .apollo = ":0", .token = SN_STR("let me in"),
+    struct sn_regserver_opts o = {.consul = ":0",
+                                  .nacos = ":0",
+                                  .apollo = ":0",
+                                  .token = SN_STR("let me in"),
                                   .apollo_secret = SN_STR("sesame")};
     static const char *const faces[] = {"consul", "nacos", "apollo"};
     T_OK(sn_regserver_new(&o, &c.s));
@@ -229,59 +319,15 @@ static int calls_main(void *arg)
     }
     T_OK(sn_go("server", run_server, c.s));
     const char *t = "X-Consul-Token=let me in";
-    static const struct {
-        int face;
-        const char *line, *header;
-        int status;
-        const char *has;
-    } rows[] = {
-        /* Writes need the token, in each face's way. */
-        {0, "PUT /v1/kv/a 1", NULL, 403, "token"},
-        {0, "PUT /v1/kv/a 1", "X-Consul-Token=let me", 403, "token"},
-        {0, "PUT /v1/kv/a 1", "Authorization=Bearer let me in", 200, "true"},
-        {0, "PUT /v1/agent/service/register {\"Name\":\"x\"}", NULL, 403, "token"},
-        {0, "PUT /v1/agent/service/deregister/x", NULL, 403, "token"},
-        {0, "PUT /v1/session/create", NULL, 403, "token"},
-        {0, "DELETE /v1/kv/a", NULL, 403, "token"},
-        {1, "POST /nacos/v1/ns/instance?serviceName=s&ip=1.1.1.1&port=1", NULL, 403, "access token"},
-        {1, "POST /nacos/v1/cs/configs?dataId=d&group=g&content=c", NULL, 403, "access token"},
-        {1, "DELETE /nacos/v1/cs/configs?dataId=d&group=g", NULL, 403, "access token"},
-        {1, "POST /nacos/v1/auth/login?username=nacos&password=wrong", NULL, 403, "unknown user"},
-        {1, "POST /nacos/v1/auth/login?username=nacos&password=let%20me%20in", NULL, 200, "accessToken"},
-        {1, "POST /nacos/v1/cs/configs?dataId=d&group=g&content=c&accessToken=let%20me%20in", NULL, 200, "true"},
-        {2, "PUT /configs/a/default/n {}", NULL, 403, "token"},
-        {2, "PUT /configs/a/default/n?token=let%20me%20in {}", NULL, 200, "published"},
-        {2, "GET /configs/a/default/n", NULL, 401, "signature"},
-        {2, "GET /configs/a/default/n", "Authorization=Apollo a:AAAAAAAAAAAAAAAAAAAAAAAAAAA=", 401, "signature"},
-        /* Pages of other sites. */
-        {0, "GET /v1/kv/a", "Sec-Fetch-Site=cross-site", 403, "other sites"},
-        {1, "POST /nacos/v1/auth/login", "Origin=http://evil.example", 403, "other sites"},
-        /* What is wrong is said. */
-        {0, "GET /v2/x", NULL, 404, "/v1/"},
-        {0, "GET /v1/health/service/x?wait=soon", NULL, 400, "Invalid wait"},
-        {0, "GET /v1/health/service/x?index=-1", NULL, 400, "Invalid index"},
-        {0, "GET /v1/kv/none", NULL, 404, NULL},
-        {0, "PUT /v1/agent/service/register {\"Name\":", "X-Consul-Token=let me in", 400, "1:"},
-        {0, "PUT /v1/agent/service/register []", "X-Consul-Token=let me in", 400, "expected an object"},
-        {0, "PUT /v1/agent/service/register {\"Port\":1}", "X-Consul-Token=let me in", 400, "Missing service name"},
-        {0, "PUT /v1/agent/service/register {\"Name\":\"x\",\"Port\":70000}", "X-Consul-Token=let me in", 400, "Port"},
-        {0, "PUT /v1/agent/service/register {\"Name\":\"x\",\"Check\":{\"TTL\":\"soon\"}}", "X-Consul-Token=let me in", 400, "TTL"},
-        {0, "PUT /v1/agent/service/register {\"Name\":\"x\",\"Check\":{\"Args\":[\"sh\"]}}", "X-Consul-Token=let me in", 400, "scripts"},
-        {0, "PUT /v1/agent/check/pass/service:x", "X-Consul-Token=let me in", 404, "associated TTL"},
-        {0, "PUT /v1/agent/service/deregister/x", "X-Consul-Token=let me in", 404, "Unknown service ID"},
-        {0, "PUT /v1/kv/l?acquire=nobody v", "X-Consul-Token=let me in", 500, "invalid session"},
-        {0, "PUT /v1/session/create {\"TTL\":\"1s\"}", "X-Consul-Token=let me in", 400, "10s to 24h"},
-        {1, "GET /nacos/v1/ns/instance/list", NULL, 400, "serviceName"},
-        {1, "GET /nacos/v1/cs/configs?dataId=../x&group=g", NULL, 400, "dataId"},
-        {1, "GET /nacos/v1/cs/configs?dataId=none&group=g", NULL, 404, "not exist"},
-        {1, "POST /nacos/v1/cs/configs/listener x", NULL, 400, "Listening-Configs"},
-        {1, "POST /nacos/v1/cs/configs/listener Listening-Configs=d%02g%01", NULL, 400, "expected dataId"},
-        {1, "POST /nacos/v1/cs/configs/listener Listening-Configs=d%02g%02%01", NULL, 200, "d%02g%01"},
-        {2, "GET /notifications/v2?appId=a&notifications=x", NULL, 401, NULL},
-    };
-    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) call(&c, rows[i].face, rows[i].line, rows[i].header, rows[i].status, rows[i].has);
-    call(&c, 0, "PUT /v1/agent/service/register {\"name\":\"web\",\"id\":\"w\",\"port\":1,\"check\":{\"tcp\":\"127.0.0.1:1\",\"interval\":\"1s\"}}", t, 200, NULL);
-    int64_t until = sn_now() + 5 * SN_SEC; /* its check is made, and fails: nobody listens at port 1 */
+    for (size_t i = 0; i < SN_COUNT_OF(call_rows); i++)
+        call(&c, call_rows[i].face, call_rows[i].line, call_rows[i].header, call_rows[i].status, call_rows[i].has);
+    call(&c, 0,
+         "PUT /v1/agent/service/register "
+         "{\"name\":\"web\",\"id\":\"w\",\"port\":1,\"check\":{\"tcp\":\"127.0.0.1:1\","
+         "\"interval\":\"1s\"}}",
+         t, 200, NULL);
+    int64_t until =
+        sn_now() + 5 * SN_SEC; /* its check is made, and fails: nobody listens at port 1 */
     struct sn_regserver_stats st;
     do {
         T_OK(sn_sleep(100 * SN_MS));

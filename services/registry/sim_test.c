@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/sim_test.c - the client against a scripted registry, in simulation. The registry goes away,
- * comes back empty, forgets leases, loses its history, and pushes empty lists; what must hold:
+/* registry/sim_test.c - the client against a scripted registry, in simulation. The registry goes
+ * away, comes back empty, forgets leases, loses its history, and pushes empty lists; what must
+ * hold:
  *   - a list that was not empty never becomes empty by any of it,
  *   - our instance is announced again within a time to live of the end of the trouble,
  *   - in the end the list is the registry's, and the same seed gives the same run. */
@@ -9,8 +10,8 @@
 #include "core/alloc.h"
 #include "fiber/sim.h"
 #include "kit/config.h"
-#include "registry/registry.h"
 #include "registry/backend_int.h"
+#include "registry/registry.h"
 #include "tests/harness/test.h"
 
 #define OTHERS 8
@@ -23,7 +24,7 @@ struct script {
     bool ours;
     int64_t ours_until;
     bool down, hang, push_empty;
-    struct sn_str text;      /* configuration; .ptr NULL = none */
+    struct sn_str text; /* configuration; .ptr NULL = none */
     unsigned puts, renews, removes;
     int64_t put_at;
     /* of the run */
@@ -68,13 +69,18 @@ static int pull_script(void *b, struct reg_pull *p)
     if (!p->list) return SN_E_NOMEM;
     for (int i = 0; i < OTHERS && !s->push_empty; i++) {
         if (!s->other[i]) continue;
-        p->list[p->n++] = (struct sn_instance){.id = sn_arena_printf(p->arena, "o%d", i), .service = p->name,
-                                               .address = SN_STR("10.0.0.9"), .port = (uint16_t)(1000 + i),
+        p->list[p->n++] = (struct sn_instance){.id = sn_arena_printf(p->arena, "o%d", i),
+                                               .service = p->name,
+                                               .address = SN_STR("10.0.0.9"),
+                                               .port = (uint16_t)(1000 + i),
                                                .healthy = true};
     }
     if (s->ours && !s->push_empty)
-        p->list[p->n++] = (struct sn_instance){.id = SN_STR("ours"), .service = p->name, .healthy = true,
-                                               .address = SN_STR("10.0.0.1"), .port = 80};
+        p->list[p->n++] = (struct sn_instance){.id = SN_STR("ours"),
+                                               .service = p->name,
+                                               .healthy = true,
+                                               .address = SN_STR("10.0.0.1"),
+                                               .port = 80};
     return 1;
 }
 
@@ -123,22 +129,35 @@ static int remove_script(void *b, struct reg_lease *l)
 }
 
 static const struct reg_backend scripted = {
-    .scheme = "script", .opts = "", .open = open_script, .close = close_script, .pull = pull_script,
-    .config = config_script, .put = put_script, .renew = renew_script, .remove = remove_script,
+    .scheme = "script",
+    .opts = "",
+    .open = open_script,
+    .close = close_script,
+    .pull = pull_script,
+    .config = config_script,
+    .put = put_script,
+    .renew = renew_script,
+    .remove = remove_script,
 };
 
 static struct sn_registry *open_it(struct script *s, const char *cache)
 {
-    struct sn_registry_opts o = {.backend = &scripted, .backend_arg = s, .confirm_ns = CONFIRM,
-                                 .retry_ns_max = 4 * SN_SEC, .call_ns_max = 2 * SN_SEC, .wait_ns = 5 * SN_SEC,
+    struct sn_registry_opts o = {.backend = &scripted,
+                                 .backend_arg = s,
+                                 .confirm_ns = CONFIRM,
+                                 .retry_ns_max = 4 * SN_SEC,
+                                 .call_ns_max = 2 * SN_SEC,
+                                 .wait_ns = 5 * SN_SEC,
                                  .cache_dir = cache};
     struct sn_registry *r;
     T_OK(sn_registry_open(&o, &r));
     return r;
 }
 
-static const struct sn_instance me = {.id = SN_STR_INIT("ours"), .service = SN_STR_INIT("orders"),
-                                      .address = SN_STR_INIT("10.0.0.1"), .port = 80};
+static const struct sn_instance me = {.id = SN_STR_INIT("ours"),
+                                      .service = SN_STR_INIT("orders"),
+                                      .address = SN_STR_INIT("10.0.0.1"),
+                                      .port = 80};
 
 /* ---- chaos ---------------------------------------------------------------------------------- */
 
@@ -393,11 +412,13 @@ static const struct sn_conf_table settings_table = SN_CONF_TABLE(struct settings
 static int check_mode(const struct sn_config *c, void *arg)
 {
     const struct settings *s = c->value;
-    return sn_str_eqc(s->mode, "forbidden") ? sn_fail(SN_E_INVALID_ARGUMENT, "mode forbidden is not for us")
-                                             : 0;
+    return sn_str_eqc(s->mode, "forbidden")
+               ? sn_fail(SN_E_INVALID_ARGUMENT, "mode forbidden is not for us")
+               : 0;
 }
 
-static void expect_limit(struct sn_config_item *i, uint64_t limit, uint64_t version, const char *error)
+static void expect_limit(struct sn_config_item *i, uint64_t limit, uint64_t version,
+                         const char *error)
 {
     const struct sn_config *c = sn_config_get(i);
     T_EQ(c->version, version);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* registry/slot.c - a pointer that readers take with one addition.
- * The object's own count holds BIAS for the slot, so that references given back before the slot's own
- * number has been added to it never bring it to zero. */
+ * The object's own count holds BIAS for the slot, so that references given back before the slot's
+ * own number has been added to it never bring it to zero. */
 #include "registry/backend_int.h"
 
 #define BIAS (1LL << 40)
 #define ONE (1ull << 48)
-/* From so many references taken, readers move them over to the object: the 16 bits never run out. */
+/* From so many references taken, readers move them over to the object: the 16 bits never run out.
+ */
 #define MOVE 0x4000ull
 
 static void *ptr_of(uint64_t word) { return (void *)(uintptr_t)(word & (ONE - 1)); }

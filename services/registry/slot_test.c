@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/slot_test.c - readers and a writer on one slot: nothing is freed under a reader, everything
- * is freed in the end, and the counters of taken references never run over. */
+/* registry/slot_test.c - readers and a writer on one slot: nothing is freed under a reader,
+ * everything is freed in the end, and the counters of taken references never run over. */
 #include "core/alloc.h"
 #include "fiber/fiber.h"
 #include "registry/backend_int.h"

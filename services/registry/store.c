@@ -24,7 +24,8 @@ static struct sn_str pair(struct pair_key *k, struct sn_str a, struct sn_str b)
 
 static bool inst_less(const struct sn_heap_node *a, const struct sn_heap_node *b)
 {
-    return SN_CONTAINER_OF(a, struct reg_inst, due)->due_ns < SN_CONTAINER_OF(b, struct reg_inst, due)->due_ns;
+    return SN_CONTAINER_OF(a, struct reg_inst, due)->due_ns <
+           SN_CONTAINER_OF(b, struct reg_inst, due)->due_ns;
 }
 static bool lease_less(const struct sn_heap_node *a, const struct sn_heap_node *b)
 {
@@ -126,7 +127,7 @@ static bool concerns(const struct reg_waiter *w, const struct reg_waiter *like)
 
 void reg_store_woke(struct reg_store *s, struct sn_list *list, const struct reg_waiter *like)
 {
-    SN_LIST_EACH(list, n) {
+    SN_LIST_EACH (list, n) {
         struct reg_waiter *w = SN_LIST_ENTRY(n, struct reg_waiter, node);
         if (like && !concerns(w, like)) continue;
         sn_list_del(n);
@@ -155,7 +156,8 @@ static void service_changed(struct reg_store *s, struct reg_service *svc, bool c
 
 /* ---- services ------------------------------------------------------------------------------- */
 
-struct reg_service *reg_store_service(const struct reg_store *s, struct sn_str ns, struct sn_str name)
+struct reg_service *reg_store_service(const struct reg_store *s, struct sn_str ns,
+                                      struct sn_str name)
 {
     struct pair_key k;
     if (name.len > SN_REG_NAME_MAX || ns.len > SN_REG_NAME_MAX) return NULL;
@@ -181,7 +183,8 @@ static struct sn_str dup_str(struct sn_str s)
     return sn_str_of(p, s.len);
 }
 
-static int service_get(struct reg_store *s, struct sn_str ns, struct sn_str name, struct reg_service **ret)
+static int service_get(struct reg_store *s, struct sn_str ns, struct sn_str name,
+                       struct reg_service **ret)
 {
     struct pair_key k;
     if ((*ret = sn_map_get(&s->services, pair(&k, ns, name)))) return 0;
@@ -199,8 +202,8 @@ static int service_get(struct reg_store *s, struct sn_str ns, struct sn_str name
     return 0;
 }
 
-/* A service is forgotten with its last instance where nobody waits for it; its revision goes on in the
- * catalogue's. Kept while the table is small: clients ask again with the index they have. */
+/* A service is forgotten with its last instance where nobody waits for it; its revision goes on in
+ * the catalogue's. Kept while the table is small: clients ask again with the index they have. */
 #define EMPTY_SERVICES_KEPT 10000u
 static void service_maybe_forget(struct reg_store *s, struct reg_service *svc)
 {
@@ -220,7 +223,8 @@ struct reg_inst *reg_store_instance(const struct reg_store *s, struct sn_str ns,
 enum reg_status reg_inst_status(const struct reg_inst *in)
 {
     enum reg_status worst = in->spec.disabled ? REG_CRITICAL : REG_PASSING;
-    for (uint32_t i = 0; i < in->spec.n_checks; i++) worst = SN_MAX(worst, in->spec.checks[i].status);
+    for (uint32_t i = 0; i < in->spec.n_checks; i++)
+        worst = SN_MAX(worst, in->spec.checks[i].status);
     return worst;
 }
 
@@ -243,14 +247,16 @@ static int64_t check_due(const struct reg_check *c)
 static void reschedule(struct reg_store *s, struct reg_inst *in)
 {
     int64_t due = SN_FOREVER;
-    for (uint32_t i = 0; i < in->spec.n_checks; i++) due = SN_MIN(due, check_due(&in->spec.checks[i]));
+    for (uint32_t i = 0; i < in->spec.n_checks; i++)
+        due = SN_MIN(due, check_due(&in->spec.checks[i]));
     in->due_ns = due;
     sn_heap_update(&s->inst_due, &in->due);
 }
 
 static void set_status(struct reg_check *c, int64_t now_ns, enum reg_status st)
 {
-    if (st == REG_CRITICAL && (c->status != REG_CRITICAL || !c->critical_ns)) c->critical_ns = now_ns;
+    if (st == REG_CRITICAL && (c->status != REG_CRITICAL || !c->critical_ns))
+        c->critical_ns = now_ns;
     if (st != REG_CRITICAL) c->critical_ns = 0;
     c->status = st;
     if (c->kind == REG_CHECK_TTL) c->due_ns = now_ns + c->ttl_ns;
@@ -356,7 +362,8 @@ int64_t reg_store_next(const struct reg_store *s)
 static int check_spec(const struct reg_spec *sp)
 {
     if (!sp->in.service.len || !sp->in.address.len || !sp->in.id.len)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "registration: expected a service, an id and an address");
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "registration: expected a service, an id and an address");
     struct sn_str names[] = {sp->in.service, sp->in.id, sp->in.address, sp->in.zone, sp->ns};
     for (size_t i = 0; i < SN_COUNT_OF(names); i++) {
         if (names[i].len > SN_REG_NAME_MAX)
@@ -375,7 +382,8 @@ static int check_spec(const struct reg_spec *sp)
             return sn_fail(SN_E_INVALID_ARGUMENT, "registration: check %u is too long", i);
     }
     if (sp->weight < 0 || sp->weight > 1e6)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "registration: weight %g is not in 0..1000000", sp->weight);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "registration: weight %g is not in 0..1000000",
+                       sp->weight);
     return 0;
 }
 
@@ -433,8 +441,10 @@ static bool spec_equal(const struct reg_spec *a, const struct reg_spec *b)
     for (uint32_t i = 0; i < a->n_tags; i++)
         if (!sn_str_eq(a->tags[i], b->tags[i])) return false;
     for (uint32_t i = 0; i < a->n_checks; i++)
-        if (!sn_str_eq(a->checks[i].id, b->checks[i].id) || a->checks[i].ttl_ns != b->checks[i].ttl_ns ||
-            !sn_str_eq(a->checks[i].target, b->checks[i].target) || a->checks[i].kind != b->checks[i].kind ||
+        if (!sn_str_eq(a->checks[i].id, b->checks[i].id) ||
+            a->checks[i].ttl_ns != b->checks[i].ttl_ns ||
+            !sn_str_eq(a->checks[i].target, b->checks[i].target) ||
+            a->checks[i].kind != b->checks[i].kind ||
             a->checks[i].remove_after_ns != b->checks[i].remove_after_ns ||
             a->checks[i].interval_ns != b->checks[i].interval_ns)
             return false;
@@ -447,7 +457,8 @@ static void inherit(struct reg_inst *in, const struct reg_inst *old, int64_t now
 {
     for (uint32_t i = 0; i < in->spec.n_checks; i++) {
         struct reg_check *c = &in->spec.checks[i];
-        struct reg_check *was = old ? reg_inst_check((struct reg_inst *)(uintptr_t)old, c->id) : NULL;
+        struct reg_check *was =
+            old ? reg_inst_check((struct reg_inst *)(uintptr_t)old, c->id) : NULL;
         if (was && was->kind == c->kind && c->status == REG_CRITICAL) {
             c->status = was->status;
             c->critical_ns = was->critical_ns;
@@ -491,7 +502,8 @@ static int registered_again(struct reg_store *s, int64_t now_ns, struct reg_inst
                             const struct reg_spec *spec)
 {
     for (uint32_t i = 0; i < in->spec.n_checks; i++) {
-        if (spec->checks[i].status == REG_CRITICAL || in->spec.checks[i].kind != REG_CHECK_TTL) continue;
+        if (spec->checks[i].status == REG_CRITICAL || in->spec.checks[i].kind != REG_CHECK_TTL)
+            continue;
         int r = reg_store_check(s, now_ns, in, &in->spec.checks[i], spec->checks[i].status,
                                 in->spec.checks[i].output);
         if (r < 0) return r;
@@ -499,12 +511,14 @@ static int registered_again(struct reg_store *s, int64_t now_ns, struct reg_inst
     return 0;
 }
 
-int reg_store_register(struct reg_store *s, int64_t now_ns, const struct reg_spec *spec, struct reg_inst **ret)
+int reg_store_register(struct reg_store *s, int64_t now_ns, const struct reg_spec *spec,
+                       struct reg_inst **ret)
 {
     int r = check_spec(spec);
     if (r < 0) return r;
     struct reg_lease_rec *lease = spec->lease ? reg_store_lease_of(s, spec->lease) : NULL;
-    if (spec->lease && !lease) return sn_fail(SN_E_NOT_FOUND, "lease %llu", (unsigned long long)spec->lease);
+    if (spec->lease && !lease)
+        return sn_fail(SN_E_NOT_FOUND, "lease %llu", (unsigned long long)spec->lease);
     struct reg_inst *old = reg_store_instance(s, spec->ns, spec->in.id), *in;
     if (old && spec_equal(&old->spec, spec)) {
         *ret = old;
@@ -529,7 +543,8 @@ int reg_store_register(struct reg_store *s, int64_t now_ns, const struct reg_spe
         sn_list_del(&old->node);
         was->n--;
         if (was != in->svc) service_changed(s, was, true);
-        if (old->spec.permanent && !spec->permanent) reg_log_inst_del(s, was->ns, old->spec.in.id, s->rev);
+        if (old->spec.permanent && !spec->permanent)
+            reg_log_inst_del(s, was->ns, old->spec.in.id, s->rev);
         inst_free(old);
     } else {
         s->n_insts++;

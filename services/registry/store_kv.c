@@ -56,11 +56,17 @@ static void event_add(struct reg_store *s, const struct reg_kv *kv, struct reg_v
         return;
     }
     memcpy(key, kv->key.ptr, kv->key.len);
-    struct reg_event e = {.deleted = deleted, .key = key, .key_len = (uint32_t)kv->key.len,
-                          .value = deleted ? NULL : reg_value_ref(kv->value), .prev = reg_value_ref(prev),
-                          .create_rev = deleted ? 0 : kv->create_rev, .mod_rev = rev,
-                          .version = deleted ? 0 : kv->version, .prev_mod_rev = prev_mod,
-                          .lease = kv->lease && !deleted && !kv->lease->session ? kv->lease->num : 0};
+    struct reg_event e = {.deleted = deleted,
+                          .key = key,
+                          .key_len = (uint32_t)kv->key.len,
+                          .value = deleted ? NULL : reg_value_ref(kv->value),
+                          .prev = reg_value_ref(prev),
+                          .create_rev = deleted ? 0 : kv->create_rev,
+                          .mod_rev = rev,
+                          .version = deleted ? 0 : kv->version,
+                          .prev_mod_rev = prev_mod,
+                          .lease =
+                              kv->lease && !deleted && !kv->lease->session ? kv->lease->num : 0};
     if (s->ev_n == REG_EVENTS_MAX) event_drop_first(s);
     s->ev_bytes += e.key_len + (e.value ? e.value->len : 0);
     s->events[(s->ev_first + s->ev_n++) % REG_EVENTS_MAX] = e;
@@ -74,8 +80,10 @@ int reg_store_events(const struct reg_store *s, uint64_t after,
     size_t lo = 0, hi = s->ev_n; /* the ring is sorted by revision */
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (s->events[(s->ev_first + mid) % REG_EVENTS_MAX].mod_rev <= after) lo = mid + 1;
-        else hi = mid;
+        if (s->events[(s->ev_first + mid) % REG_EVENTS_MAX].mod_rev <= after)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     for (; lo < s->ev_n; lo++) {
         int r = fn(&s->events[(s->ev_first + lo) % REG_EVENTS_MAX], arg);
@@ -91,8 +99,10 @@ size_t reg_store_lower(const struct reg_store *s, struct sn_str key)
     size_t lo = 0, hi = s->kvs.len;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (sn_str_cmp(s->kvs.ptr[mid]->key, key) < 0) lo = mid + 1;
-        else hi = mid;
+        if (sn_str_cmp(s->kvs.ptr[mid]->key, key) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo;
 }
@@ -184,7 +194,9 @@ void reg_kv_set(struct reg_store *s, struct reg_kv *kv, struct reg_value *v)
 void reg_store_key_changed(struct reg_store *s, struct sn_str key)
 {
     struct reg_waiter like = {.kind = REG_WAIT_KEY, .name = key};
-    reg_store_woke(s, &s->waiting[sn_hash(key.ptr, key.len, s->seed + REG_WAIT_KEY) % REG_WAIT_BUCKETS], &like);
+    reg_store_woke(
+        s, &s->waiting[sn_hash(key.ptr, key.len, s->seed + REG_WAIT_KEY) % REG_WAIT_BUCKETS],
+        &like);
     reg_store_woke(s, &s->waiting_prefix, &like);
 }
 
@@ -200,9 +212,11 @@ static bool durable(const struct reg_kv *kv) { return !kv->lease || kv->lease->s
 static int check_put(struct reg_store *s, const struct reg_put *p, const struct reg_kv *kv)
 {
     if (!p->key.len || p->key.len > REG_KEY_MAX)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "key of %zu bytes, expected 1 to %u", p->key.len, REG_KEY_MAX);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "key of %zu bytes, expected 1 to %u", p->key.len,
+                       REG_KEY_MAX);
     if (p->value.len > SN_REG_CONFIG_MAX)
-        return sn_fail(SN_E_TOO_LARGE, "value of %zu bytes, at most %u", p->value.len, SN_REG_CONFIG_MAX);
+        return sn_fail(SN_E_TOO_LARGE, "value of %zu bytes, at most %u", p->value.len,
+                       SN_REG_CONFIG_MAX);
     if (!kv && s->kvs.len >= s->lim.keys_max)
         return sn_fail(SN_E_RESOURCE_EXHAUSTED, "%zu keys already", s->kvs.len);
     if (s->kv_bytes + p->value.len > s->lim.key_bytes_max)
@@ -210,8 +224,8 @@ static int check_put(struct reg_store *s, const struct reg_put *p, const struct 
     return 0;
 }
 
-/* Consul's locks: acquire takes a free key (or one's own), release gives one's own back. Returns 1 to go
- * on, 0 where the condition does not hold. */
+/* Consul's locks: acquire takes a free key (or one's own), release gives one's own back. Returns 1
+ * to go on, 0 where the condition does not hold. */
 static int lock_step(struct reg_store *s, const struct reg_put *p, const struct reg_kv *kv,
                      struct reg_lease_rec **ret)
 {
@@ -254,8 +268,10 @@ int reg_store_put(struct reg_store *s, int64_t now_ns, const struct reg_put *p)
     if (!durable(kv)) forget_past(s, kv);
     event_add(s, kv, prev, prev_mod, false, rev);
     reg_value_unref(prev);
-    if (durable(kv)) reg_log_put(s, kv);
-    else if (was_durable) reg_log_del(s, kv->key, rev);
+    if (durable(kv))
+        reg_log_put(s, kv);
+    else if (was_durable)
+        reg_log_del(s, kv->key, rev);
     reg_store_key_changed(s, kv->key);
     return 1;
 }
@@ -305,19 +321,23 @@ void reg_store_leases_done(struct reg_store *s)
     sn_map_done(&s->sessions);
 }
 
-int reg_store_lease(struct reg_store *s, int64_t now_ns, uint64_t num, struct sn_str id, int64_t ttl_ns,
-                    struct reg_lease_rec **ret)
+int reg_store_lease(struct reg_store *s, int64_t now_ns, uint64_t num, struct sn_str id,
+                    int64_t ttl_ns, struct reg_lease_rec **ret)
 {
     if (s->leases.len >= s->lim.leases_max)
         return sn_fail(SN_E_RESOURCE_EXHAUSTED, "%zu leases already", s->leases.len);
     if (num && reg_store_lease_of(s, num))
         return sn_fail(SN_E_ALREADY_EXISTS, "lease %llu", (unsigned long long)num);
-    /* Chosen ones are positive int64s that nobody has: etcd's clients print and parse them as such. */
+    /* Chosen ones are positive int64s that nobody has: etcd's clients print and parse them as such.
+     */
     for (uint64_t k = s->rev; !num || reg_store_lease_of(s, num); k++)
         num = (sn_hash_u64(k, s->seed) >> 1) | 1;
     struct reg_lease_rec *l = SN_NEW(struct reg_lease_rec);
     if (!l) return SN_E_NOMEM;
-    *l = (struct reg_lease_rec){.num = num, .ttl_ns = ttl_ns, .session = id.len != 0, .create_rev = s->rev,
+    *l = (struct reg_lease_rec){.num = num,
+                                .ttl_ns = ttl_ns,
+                                .session = id.len != 0,
+                                .create_rev = s->rev,
                                 .due_ns = ttl_ns ? now_ns + ttl_ns : SN_FOREVER};
     sn_list_init(&l->keys);
     sn_list_init(&l->insts);
@@ -328,8 +348,9 @@ int reg_store_lease(struct reg_store *s, int64_t now_ns, uint64_t num, struct sn
         l->id = sn_str_of(copy, id.len);
         r = sn_heap_push(&s->lease_due, &l->due);
     }
-    if (r >= 0 && (r = sn_map_put(&s->leases, sn_str_of((char *)&num, sizeof(num)), l, NULL)) >= 0 && id.len &&
-        (r = sn_map_put(&s->sessions, l->id, l, NULL)) < 0)
+    if (r >= 0 &&
+        (r = sn_map_put(&s->leases, sn_str_of((char *)&num, sizeof(num)), l, NULL)) >= 0 &&
+        id.len && (r = sn_map_put(&s->sessions, l->id, l, NULL)) < 0)
         (void)sn_map_del(&s->leases, sn_str_of((char *)&num, sizeof(num)));
     if (r < 0) {
         sn_heap_remove(&s->lease_due, &l->due);
@@ -360,8 +381,10 @@ void reg_store_lease_end(struct reg_store *s, struct reg_lease_rec *l)
 {
     while (!sn_list_empty(&l->keys)) {
         struct reg_kv *kv = SN_LIST_ENTRY(l->keys.next, struct reg_kv, lease_node);
-        if (l->session && !l->delete_keys) unlock(s, kv);
-        else kv_delete(s, kv);
+        if (l->session && !l->delete_keys)
+            unlock(s, kv);
+        else
+            kv_delete(s, kv);
     }
     while (!sn_list_empty(&l->insts))
         reg_store_unlink(s, SN_LIST_ENTRY(l->insts.next, struct reg_inst, lease_node));

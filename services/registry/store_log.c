@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/store_log.c - the records from which the store is made again: values (with their history) and
- * permanent instances. A record is an operation byte and fields; numbers are 8 bytes little-endian,
- * strings a 4-byte length and bytes. The journal around it has lengths and checksums. */
+/* registry/store_log.c - the records from which the store is made again: values (with their
+ * history) and permanent instances. A record is an operation byte and fields; numbers are 8 bytes
+ * little-endian, strings a 4-byte length and bytes. The journal around it has lengths and
+ * checksums. */
 #include "core/alloc.h"
 #include "registry/store.h"
 
@@ -73,8 +74,8 @@ static void reserve(struct reg_store *s)
     emit(s);
 }
 
-static void put_record(struct sn_buf *b, const struct reg_kv *kv, const struct reg_value *v, uint64_t mod,
-                       uint64_t version, int64_t wall)
+static void put_record(struct sn_buf *b, const struct reg_kv *kv, const struct reg_value *v,
+                       uint64_t mod, uint64_t version, int64_t wall)
 {
     wstr(b, kv->key);
     wstr(b, reg_value_str(v));
@@ -179,9 +180,11 @@ static void seen(struct reg_store *s, uint64_t rev) { s->rev = SN_MAX(s->rev, re
 static int replay_put(struct reg_store *s, struct reader *r)
 {
     struct sn_str key = rstr(r), value = rstr(r);
-    uint64_t create = rn(r, 8), mod = rn(r, 8), version = rn(r, 8), flags = rn(r, 8), lock = rn(r, 8);
+    uint64_t create = rn(r, 8), mod = rn(r, 8), version = rn(r, 8), flags = rn(r, 8),
+             lock = rn(r, 8);
     int64_t wall = (int64_t)rn(r, 8);
-    if (r->bad || r->in.len || !key.len || key.len > REG_KEY_MAX || value.len > SN_REG_CONFIG_MAX || !version)
+    if (r->bad || r->in.len || !key.len || key.len > REG_KEY_MAX || value.len > SN_REG_CONFIG_MAX ||
+        !version)
         return damaged("value");
     struct reg_value *v = reg_value_new(value);
     if (!v) return SN_E_NOMEM;
@@ -192,8 +195,10 @@ static int replay_put(struct reg_store *s, struct reader *r)
         return e;
     }
     /* A lock taken or given back changes no value, and is no history. */
-    if (kv->value && sn_str_eq(reg_value_str(kv->value), value) && kv->version == version) reg_value_unref(v);
-    else reg_kv_set(s, kv, v);
+    if (kv->value && sn_str_eq(reg_value_str(kv->value), value) && kv->version == version)
+        reg_value_unref(v);
+    else
+        reg_kv_set(s, kv, v);
     kv->create_rev = create;
     kv->mod_rev = mod;
     kv->version = version;
@@ -225,7 +230,8 @@ struct inst_parts {
     struct sn_str tags[SN_REG_LABELS_MAX];
 };
 
-static int read_inst(struct reader *r, struct inst_parts *parts, uint64_t *ret_create, uint64_t *ret_mod)
+static int read_inst(struct reader *r, struct inst_parts *parts, uint64_t *ret_create,
+                     uint64_t *ret_mod)
 {
     struct reg_spec sp = {.permanent = true};
     sp.ns = rstr(r);
@@ -268,7 +274,8 @@ static int replay_inst(struct reg_store *s, struct reader *r)
     struct reg_inst *in;
     uint64_t create, mod;
     int e = read_inst(r, parts, &create, &mod);
-    if (e >= 0 && (e = reg_store_register(s, 0, &parts->sp, &in)) < 0 && e != SN_E_NOMEM) e = damaged("instance");
+    if (e >= 0 && (e = reg_store_register(s, 0, &parts->sp, &in)) < 0 && e != SN_E_NOMEM)
+        e = damaged("instance");
     if (e >= 0) {
         in->create_rev = create;
         in->mod_rev = in->svc->mod_rev = mod;
@@ -287,7 +294,8 @@ int reg_store_replay(struct reg_store *s, struct sn_str record)
     struct sn_str a = op == OP_DEL || op == OP_INST_DEL ? rstr(&r) : SN_STR("");
     struct sn_str b = op == OP_INST_DEL ? rstr(&r) : SN_STR("");
     uint64_t rev = rn(&r, 8);
-    if (r.bad || r.in.len || (op != OP_REV && op != OP_DEL && op != OP_INST_DEL)) return damaged("record");
+    if (r.bad || r.in.len || (op != OP_REV && op != OP_DEL && op != OP_INST_DEL))
+        return damaged("record");
     if (op == OP_DEL) {
         struct reg_kv *kv = reg_store_get(s, a);
         if (kv) reg_store_kv_drop(s, kv);
@@ -304,14 +312,17 @@ int reg_store_replay(struct reg_store *s, struct sn_str record)
 
 static bool durable(const struct reg_kv *kv) { return !kv->lease || kv->lease->session; }
 
-static int dump_key(const struct reg_kv *kv, struct sn_buf *b, int (*emit_fn)(void *, struct sn_str), void *arg)
+static int dump_key(const struct reg_kv *kv, struct sn_buf *b,
+                    int (*emit_fn)(void *, struct sn_str), void *arg)
 {
     for (uint32_t i = 0; i <= kv->n_past; i++) {
         bool last = i == kv->n_past;
         sn_buf_reset(b);
         (void)sn_buf_byte(b, OP_PUT);
-        put_record(b, kv, last ? kv->value : kv->past[i].value, last ? kv->mod_rev : kv->past[i].mod_rev,
-                   SN_MAX(kv->version - (kv->n_past - i), (uint64_t)1), last ? kv->wall_ns : kv->past[i].wall_ns);
+        put_record(b, kv, last ? kv->value : kv->past[i].value,
+                   last ? kv->mod_rev : kv->past[i].mod_rev,
+                   SN_MAX(kv->version - (kv->n_past - i), (uint64_t)1),
+                   last ? kv->wall_ns : kv->past[i].wall_ns);
         int r = b->err < 0 ? b->err : emit_fn(arg, sn_buf_view(b));
         if (r < 0) return r;
     }

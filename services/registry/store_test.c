@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/store_test.c - the server's store: time, revisions, waiting, locks, history, limits, and that
- * a replay of what was logged makes the same store. */
+/* registry/store_test.c - the server's store: time, revisions, waiting, locks, history, limits, and
+ * that a replay of what was logged makes the same store. */
 #include <stdio.h>
 
 #include "core/alloc.h"
@@ -9,9 +9,15 @@
 
 static struct reg_spec spec(const char *service, const char *id, int64_t ttl, int64_t gone)
 {
-    struct reg_spec s = {.in = {.id = sn_str(id), .service = sn_str(service), .address = SN_STR("10.0.0.1"), .port = 80}};
+    struct reg_spec s = {.in = {.id = sn_str(id),
+                                .service = sn_str(service),
+                                .address = SN_STR("10.0.0.1"),
+                                .port = 80}};
     if (ttl) {
-        s.checks[0] = (struct reg_check){.id = SN_STR("c"), .kind = REG_CHECK_TTL, .status = REG_PASSING, .ttl_ns = ttl,
+        s.checks[0] = (struct reg_check){.id = SN_STR("c"),
+                                         .kind = REG_CHECK_TTL,
+                                         .status = REG_PASSING,
+                                         .ttl_ns = ttl,
                                          .remove_after_ns = gone};
         s.n_checks = 1;
     } else {
@@ -35,7 +41,7 @@ SN_TEST(store_ttl_runs_out)
     T_EQ(reg_store_register(&s, 2 * SN_SEC, &sp, &in), 0);
     T_EQ(reg_store_next(&s), 5 * SN_SEC);
     T_OK(reg_store_check(&s, 4 * SN_SEC, in, &in->spec.checks[0], REG_PASSING, SN_STR("")));
-    T_EQ(in->svc->mod_rev, rev); /* heartbeats are no news */
+    T_EQ(in->svc->mod_rev, rev);    /* heartbeats are no news */
     reg_store_tick(&s, 8 * SN_SEC); /* late: it was critical from 7 s on */
     T_EQ(reg_inst_status(in), REG_CRITICAL);
     T_ASSERT(in->svc->mod_rev > rev);
@@ -59,9 +65,14 @@ SN_TEST(store_wakes_who_is_concerned)
     struct reg_store s;
     struct reg_inst *in;
     T_OK(reg_store_init(&s, NULL, 1));
-    struct reg_waiter w[] = {{.kind = REG_WAIT_SERVICE, .name = SN_STR("web")}, {.kind = REG_WAIT_SERVICE, .name = SN_STR("api")},
-                             {.kind = REG_WAIT_KEY, .name = SN_STR("a/b")}, {.kind = REG_WAIT_PREFIX, .name = SN_STR("a/")},
-                             {.kind = REG_WAIT_CATALOG}, {.kind = REG_WAIT_SERVICE, .ns = SN_STR("other"), .name = SN_STR("web")}};
+    struct reg_waiter w[] = {{.kind = REG_WAIT_SERVICE, .name = SN_STR("web")},
+                             {.kind = REG_WAIT_SERVICE, .name = SN_STR("api")},
+                             {.kind = REG_WAIT_KEY, .name = SN_STR("a/b")},
+                             {.kind = REG_WAIT_PREFIX, .name = SN_STR("a/")},
+                             {.kind = REG_WAIT_CATALOG},
+                             {.kind = REG_WAIT_SERVICE,
+                              .ns = SN_STR("other"),
+                              .name = SN_STR("web")}};
     for (size_t i = 0; i < SN_COUNT_OF(w); i++) {
         w[i].wake = count_wake;
         T_OK(reg_store_wait(&s, &w[i]));
@@ -69,7 +80,8 @@ SN_TEST(store_wakes_who_is_concerned)
     struct reg_spec sp = spec("web", "w1", SN_SEC, 0);
     T_OK(reg_store_register(&s, 0, &sp, &in));
     T_EQ(n_woken, 2); /* the service and the catalogue */
-    T_ASSERT(!sn_list_linked(&w[0].node) && !sn_list_linked(&w[4].node) && sn_list_linked(&w[5].node));
+    T_ASSERT(!sn_list_linked(&w[0].node) && !sn_list_linked(&w[4].node) &&
+             sn_list_linked(&w[5].node));
     T_EQ(reg_store_put(&s, 0, &(struct reg_put){.key = SN_STR("a/c"), .value = SN_STR("1")}), 1);
     T_EQ(n_woken, 3);
     T_EQ(reg_store_put(&s, 0, &(struct reg_put){.key = SN_STR("a/b"), .value = SN_STR("1")}), 1);
@@ -150,16 +162,22 @@ SN_TEST(store_limits)
 {
     struct reg_store s;
     struct reg_inst *in;
-    struct reg_store_limits lim = {.instances_max = 1, .keys_max = 1, .key_bytes_max = 10, .waiters_max = 1};
+    struct reg_store_limits lim = {.instances_max = 1,
+                                   .keys_max = 1,
+                                   .key_bytes_max = 10,
+                                   .waiters_max = 1};
     T_OK(reg_store_init(&s, &lim, 1));
     struct reg_spec a = spec("web", "a", SN_SEC, 0), b = spec("web", "b", SN_SEC, 0);
     T_EQ(reg_store_register(&s, 0, &a, &in), 1);
     T_EQ(reg_store_register(&s, 0, &b, &in), SN_E_RESOURCE_EXHAUSTED);
     T_EQ(reg_store_put(&s, 0, &(struct reg_put){.key = SN_STR("a"), .value = SN_STR("12345")}), 1);
-    T_EQ(reg_store_put(&s, 0, &(struct reg_put){.key = SN_STR("b"), .value = SN_STR("1")}), SN_E_RESOURCE_EXHAUSTED);
-    T_EQ(reg_store_put(&s, 0, &(struct reg_put){.key = SN_STR("a"), .value = SN_STR("123456")}), SN_E_RESOURCE_EXHAUSTED);
+    T_EQ(reg_store_put(&s, 0, &(struct reg_put){.key = SN_STR("b"), .value = SN_STR("1")}),
+         SN_E_RESOURCE_EXHAUSTED);
+    T_EQ(reg_store_put(&s, 0, &(struct reg_put){.key = SN_STR("a"), .value = SN_STR("123456")}),
+         SN_E_RESOURCE_EXHAUSTED);
     T_EQ(reg_store_put(&s, 0, &(struct reg_put){.key = SN_STR("")}), SN_E_INVALID_ARGUMENT);
-    struct reg_waiter w[2] = {{.kind = REG_WAIT_CATALOG, .wake = count_wake}, {.kind = REG_WAIT_CATALOG, .wake = count_wake}};
+    struct reg_waiter w[2] = {{.kind = REG_WAIT_CATALOG, .wake = count_wake},
+                              {.kind = REG_WAIT_CATALOG, .wake = count_wake}};
     T_OK(reg_store_wait(&s, &w[0]));
     T_EQ(reg_store_wait(&s, &w[1]), SN_E_RESOURCE_EXHAUSTED);
     struct reg_spec bad = spec("", "x", 0, 0);
@@ -192,7 +210,8 @@ static void tape_done(struct tape *t)
 }
 static void play(struct tape *t, struct reg_store *s)
 {
-    for (size_t i = 0; i < t->records.len; i++) T_OK(reg_store_replay(s, sn_buf_view(&t->records.ptr[i])));
+    for (size_t i = 0; i < t->records.len; i++)
+        T_OK(reg_store_replay(s, sn_buf_view(&t->records.ptr[i])));
 }
 
 /* What must survive, as text. */
@@ -201,9 +220,10 @@ static void picture(const struct reg_store *s, struct sn_buf *b)
     for (size_t i = 0; i < s->kvs.len; i++) {
         const struct reg_kv *kv = s->kvs.ptr[i];
         if (kv->lease && !kv->lease->session) continue;
-        T_OK(sn_buf_printf(b, "%.*s=%.*s c%llu m%llu v%llu f%llu", SN_STR_ARG(kv->key), SN_STR_ARG(reg_value_str(kv->value)),
-                           (unsigned long long)kv->create_rev, (unsigned long long)kv->mod_rev,
-                           (unsigned long long)kv->version, (unsigned long long)kv->flags));
+        T_OK(sn_buf_printf(b, "%.*s=%.*s c%llu m%llu v%llu f%llu", SN_STR_ARG(kv->key),
+                           SN_STR_ARG(reg_value_str(kv->value)), (unsigned long long)kv->create_rev,
+                           (unsigned long long)kv->mod_rev, (unsigned long long)kv->version,
+                           (unsigned long long)kv->flags));
         for (uint32_t k = 0; k < kv->n_past; k++)
             T_OK(sn_buf_printf(b, " [%.*s m%llu]", SN_STR_ARG(reg_value_str(kv->past[k].value)),
                                (unsigned long long)kv->past[k].mod_rev));
@@ -214,8 +234,8 @@ static void picture(const struct reg_store *s, struct sn_buf *b)
         snprintf(id, sizeof(id), "i%d", i);
         const struct reg_inst *in = reg_store_instance(s, SN_STR(""), sn_str(id));
         if (in && in->spec.permanent)
-            T_OK(sn_buf_printf(b, "%s %.*s:%u w%g m%llu\n", id, SN_STR_ARG(in->spec.in.service), in->spec.in.port,
-                               in->spec.weight, (unsigned long long)in->mod_rev));
+            T_OK(sn_buf_printf(b, "%s %.*s:%u w%g m%llu\n", id, SN_STR_ARG(in->spec.in.service),
+                               in->spec.in.port, in->spec.weight, (unsigned long long)in->mod_rev));
     }
 }
 
@@ -228,16 +248,23 @@ static void random_change(struct reg_store *s)
     snprintf(text, sizeof(text), "v%u", (unsigned)sn_test_rand_below(1000));
     snprintf(id, sizeof(id), "i%u", (unsigned)sn_test_rand_below(6));
     struct sn_str key = sn_str(keys[sn_test_rand_below(4)]);
-    struct reg_spec sp = spec(sn_test_rand_below(2) ? "web" : "api", id, sn_test_rand_below(2) ? 5 * SN_SEC : 0, SN_SEC);
+    struct reg_spec sp = spec(sn_test_rand_below(2) ? "web" : "api", id,
+                              sn_test_rand_below(2) ? 5 * SN_SEC : 0, SN_SEC);
     sp.in.port = (uint16_t)(1 + sn_test_rand_below(9));
     switch (sn_test_rand_below(7)) {
-    case 0: case 1: T_EQ(reg_store_put(s, 0, &(struct reg_put){.key = key, .value = sn_str(text), .flags = 3}), 1); break;
+    case 0:
+    case 1:
+        T_EQ(reg_store_put(s, 0, &(struct reg_put){.key = key, .value = sn_str(text), .flags = 3}),
+             1);
+        break;
     case 2: (void)reg_store_del(s, key, 0); break;
     case 3: T_OK(reg_store_register(s, 0, &sp, &in)); break;
     case 4: (void)reg_store_deregister(s, SN_STR(""), sn_str(id)); break;
     case 5: /* a key of a lease is not kept */
         T_OK(reg_store_lease(s, 0, 0, SN_STR(""), SN_SEC, &l));
-        T_EQ(reg_store_put(s, 0, &(struct reg_put){.key = key, .value = sn_str(text), .lease = l->num}), 1);
+        T_EQ(reg_store_put(s, 0,
+                           &(struct reg_put){.key = key, .value = sn_str(text), .lease = l->num}),
+             1);
         break;
     default: reg_store_tick(s, (int64_t)sn_test_rand_below(4) * SN_SEC);
     }
@@ -258,13 +285,15 @@ SN_TEST(store_replays_to_the_same)
         T_OK(reg_store_init(&again, NULL, c + 1));
         play(&t, &again);
         picture(&again, &got);
-        T_ASSERTF(sn_str_eq(sn_buf_view(&want), sn_buf_view(&got)), "replayed:\n%s\nexpected:\n%s", sn_buf_cz(&got), sn_buf_cz(&want));
+        T_ASSERTF(sn_str_eq(sn_buf_view(&want), sn_buf_view(&got)), "replayed:\n%s\nexpected:\n%s",
+                  sn_buf_cz(&got), sn_buf_cz(&want));
         T_ASSERT(SN_MAX(again.rev, again.rev_reserved) >= s.rev || t.records.len == 0);
         T_OK(reg_store_dump(&s, tape_emit, &dump));
         T_OK(reg_store_init(&third, NULL, c + 2));
         play(&dump, &third);
         picture(&third, &got2);
-        T_ASSERTF(sn_str_eq(sn_buf_view(&want), sn_buf_view(&got2)), "dumped:\n%s\nexpected:\n%s", sn_buf_cz(&got2), sn_buf_cz(&want));
+        T_ASSERTF(sn_str_eq(sn_buf_view(&want), sn_buf_view(&got2)), "dumped:\n%s\nexpected:\n%s",
+                  sn_buf_cz(&got2), sn_buf_cz(&want));
         reg_store_done(&s);
         reg_store_done(&again);
         reg_store_done(&third);

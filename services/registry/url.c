@@ -5,7 +5,8 @@
 #include "kit/suggest.h"
 #include "registry/backend_int.h"
 
-static const struct reg_backend *const backends[] = {&reg_consul, &reg_nacos, &reg_apollo, &reg_zk, &reg_files, NULL};
+static const struct reg_backend *const backends[] = {&reg_consul, &reg_nacos, &reg_apollo,
+                                                     &reg_zk,     &reg_files, NULL};
 
 static int bad(struct sn_str url, const char *what)
 {
@@ -33,8 +34,8 @@ static int one_server(struct sn_str url, struct sn_str s, uint16_t port, struct 
     if (colon >= 0 && (sn_str_to_u64(sn_str_from(s, (size_t)colon + 1), &given) < 0 || given == 0 ||
                        given > 65535))
         return bad(url, "port is not in 1..65535");
-    struct sn_str full = colon >= 0 ? sn_arena_str(a, s)
-                                    : sn_arena_printf(a, "%.*s:%u", SN_STR_ARG(s), port);
+    struct sn_str full =
+        colon >= 0 ? sn_arena_str(a, s) : sn_arena_printf(a, "%.*s:%u", SN_STR_ARG(s), port);
     if (!full.ptr) return SN_E_NOMEM;
     u->servers[u->n_servers++] = full;
     return 0;
@@ -98,7 +99,8 @@ int reg_url_parse(struct sn_str url, struct sn_arena *a, struct reg_url *ret,
     } else {
         struct sn_str path = rest, servers = sn_str_cut(&path, '/');
         if (sn_str_chr(servers, '@') >= 0)
-            return sn_fail(SN_E_SYNTAX, "registry URL: a user part is not taken; give the token apart");
+            return sn_fail(SN_E_SYNTAX,
+                           "registry URL: a user part is not taken; give the token apart");
         while (servers.ptr)
             if ((r = one_server(url, sn_str_cut(&servers, ','), be->port, a, &u)) < 0) return r;
         if ((r = decode(a, path, &u.path)) < 0) return r == SN_E_NOMEM ? r : bad(url, "bad escape");
@@ -118,6 +120,26 @@ int sn_registry_url_check(struct sn_str url)
     int r = reg_url_parse(url, &a, &u, &be);
     sn_arena_done(&a);
     return r;
+}
+
+int sn_registry_split(struct sn_str url, struct sn_arena *a, struct sn_str *ret_registry,
+                      struct sn_str *ret_service)
+{
+    struct sn_str query = url, head = sn_str_cut(&query, '?');
+    ssize_t sep = sn_str_find(head, SN_STR("://")), slash = sn_str_rchr(head, '/');
+    if (sep < 0 || slash <= sep + 2 || slash + 1 == (ssize_t)head.len)
+        return bad(url, "expected a service at the end, as in consul://127.0.0.1:8500/orders");
+    struct sn_str registry =
+        query.ptr ? sn_arena_printf(a, "%.*s?%.*s", (int)slash, head.ptr, SN_STR_ARG(query))
+                  : sn_arena_str(a, sn_str_sub(head, 0, (size_t)slash));
+    if (!registry.ptr) return SN_E_NOMEM;
+    struct sn_str service;
+    int r = decode(a, sn_str_from(head, (size_t)slash + 1), &service);
+    if (r < 0) return r == SN_E_NOMEM ? r : bad(url, "bad escape");
+    if ((r = sn_registry_url_check(registry)) < 0) return r;
+    *ret_registry = registry;
+    *ret_service = service;
+    return 0;
 }
 
 struct sn_str reg_url_opt(const struct reg_url *u, const char *name, const char *def)
@@ -161,7 +183,9 @@ int reg_http(struct reg_env *env, struct sn_http_client *c, struct sn_arena *a,
         headers[n] = (struct sn_http_header){rc->headers[n].name, rc->headers[n].value};
     if (rc->content_type.len)
         headers[n++] = (struct sn_http_header){SN_STR("content-type"), rc->content_type};
-    struct sn_http_call call = {.method = sn_str(rc->method), .headers = headers, .n_headers = n,
+    struct sn_http_call call = {.method = sn_str(rc->method),
+                                .headers = headers,
+                                .n_headers = n,
                                 .body = rc->body};
     call.url = sn_arena_printf(a, "http%s://%.*s%.*s", env->url.tls ? "s" : "",
                                SN_STR_ARG(env->url.servers[at]), SN_STR_ARG(rc->target));
@@ -178,8 +202,9 @@ int reg_status(const char *what, const struct reg_answer *ans)
 {
     static const struct {
         int status, code;
-    } codes[] = {{400, SN_E_INVALID_ARGUMENT}, {401, SN_E_UNAUTHENTICATED}, {403, SN_E_PERMISSION_DENIED},
-                 {404, SN_E_NOT_FOUND}, {409, SN_E_ABORTED}, {429, SN_E_RESOURCE_EXHAUSTED}};
+    } codes[] = {{400, SN_E_INVALID_ARGUMENT},  {401, SN_E_UNAUTHENTICATED},
+                 {403, SN_E_PERMISSION_DENIED}, {404, SN_E_NOT_FOUND},
+                 {409, SN_E_ABORTED},           {429, SN_E_RESOURCE_EXHAUSTED}};
     if (ans->status >= 200 && ans->status < 300) return 0;
     int code = ans->status >= 500 ? SN_E_UNAVAILABLE : SN_E_UNKNOWN;
     for (size_t i = 0; i < SN_COUNT_OF(codes); i++)

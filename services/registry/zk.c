@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/zk.c - ZooKeeper as a backend: one session, ephemeral nodes, watches. SPEC: ZooKeeper 3.8's
- * client protocol; the nodes are those of Curator's service discovery (/services/NAME/ID, JSON), values
- * are /config/KEY.
+/* registry/zk.c - ZooKeeper as a backend: one session, ephemeral nodes, watches. SPEC:
+ * ZooKeeper 3.8's client protocol; the nodes are those of Curator's service discovery
+ * (/services/NAME/ID, JSON), values are /config/KEY.
  *
- * One fiber owns the connection: it connects, reads, answers heartbeats and hands replies and events to
- * those who wait. A lost connection fails what is under way and wakes every watch: reading again is
- * always right, so watches are not carried over. An expired session has another number, by which a
- * registration learns that its node is gone. */
+ * One fiber owns the connection: it connects, reads, answers heartbeats and hands replies and
+ * events to those who wait. A lost connection fails what is under way and wakes every watch:
+ * reading again is always right, so watches are not carried over. An expired session has another
+ * number, by which a registration learns that its node is gone. */
 #include "core/alloc.h"
 #include "core/list.h"
 #include "crypto/hash.h"
@@ -25,13 +25,14 @@ SN_LOG_MODULE("registry");
 struct zk_call {
     struct sn_list node;
     int32_t xid;
-    int err;                /* SN_E_*, or 0 and the server's */
+    int err; /* SN_E_*, or 0 and the server's */
     int32_t zk_err;
     struct sn_arena *arena;
     struct sn_str body;
     struct sn_event done;
 };
-/* Who waits for a change: set by events of paths that begin with `path`, and by a lost connection. */
+/* Who waits for a change: set by events of paths that begin with `path`, and by a lost connection.
+ */
 struct zk_watch {
     struct sn_list node;
     struct sn_str path;
@@ -42,7 +43,7 @@ struct zk {
     struct reg_env *env;
     struct sn_str base, config;
     struct sn_mutex lock;
-    struct sn_stream *stream;   /* NULL while not connected */
+    struct sn_stream *stream; /* NULL while not connected */
     struct zk_session session;
     int64_t last_zxid;
     int32_t xid;
@@ -66,13 +67,15 @@ static int read_more(struct zk *z, struct sn_stream *st)
     return 0;
 }
 
-/* Returns 1 with a frame at the beginning of z->in (skip it with sn_buf_consume(4 + len)), 0 without. */
+/* Returns 1 with a frame at the beginning of z->in (skip it with sn_buf_consume(4 + len)), 0
+ * without. */
 static int frame_of(struct zk *z, struct sn_str *ret)
 {
     if (z->in.len < 4) return 0;
     struct jute_in r = {.in = sn_str_of((char *)z->in.ptr, 4)};
     int32_t n = jute_i32(&r);
-    if (n < 0 || (uint32_t)n > JUTE_FRAME_MAX) return sn_fail(SN_E_PROTOCOL, "zookeeper: a frame of %d bytes", n);
+    if (n < 0 || (uint32_t)n > JUTE_FRAME_MAX)
+        return sn_fail(SN_E_PROTOCOL, "zookeeper: a frame of %d bytes", n);
     if (z->in.len - 4 < (size_t)n) return 0;
     *ret = sn_str_of((char *)z->in.ptr + 4, (size_t)n);
     return 1;
@@ -121,7 +124,7 @@ static int handshake(struct zk *z, struct sn_stream *st)
 
 static void wake_watches(struct zk *z, struct sn_str path, bool all)
 {
-    SN_LIST_EACH(&z->watches, n) {
+    SN_LIST_EACH (&z->watches, n) {
         struct zk_watch *w = SN_LIST_ENTRY(n, struct zk_watch, node);
         if (!all && !sn_str_starts(path, w->path)) continue;
         w->changed = true;
@@ -144,7 +147,8 @@ static int deliver(struct zk *z, struct sn_str frame)
         wake_watches(z, ev.path, false);
     } else if (sn_list_empty(&z->calls) ||
                SN_LIST_ENTRY(z->calls.next, struct zk_call, node)->xid != rep.xid) {
-        r = sn_fail(SN_E_PROTOCOL, "zookeeper: a reply out of order"); /* answers come in the order of questions */
+        r = sn_fail(SN_E_PROTOCOL,
+                    "zookeeper: a reply out of order"); /* answers come in the order of questions */
     } else {
         struct zk_call *c = SN_LIST_ENTRY(sn_list_pop_front(&z->calls), struct zk_call, node);
         c->zk_err = rep.err;
@@ -166,8 +170,8 @@ static int ping(struct zk *z)
     return r;
 }
 
-/* Reads until the connection is lost; a heartbeat each third of the time-out, and silence for two thirds
- * is a loss. */
+/* Reads until the connection is lost; a heartbeat each third of the time-out, and silence for two
+ * thirds is a loss. */
 static int serve(struct zk *z, struct sn_stream *st)
 {
     int64_t third = z->session.timeout_ms * SN_MS / 3, heard = sn_now(), next = heard + third;
@@ -182,8 +186,10 @@ static int serve(struct zk *z, struct sn_stream *st)
         int64_t prev = sn_deadline_tighten(next);
         r = read_more(z, st);
         sn_deadline_restore(prev);
-        if (r >= 0) heard = sn_now();
-        else if (r != SN_E_DEADLINE_EXCEEDED || sn_cancelled()) return r;
+        if (r >= 0)
+            heard = sn_now();
+        else if (r != SN_E_DEADLINE_EXCEEDED || sn_cancelled())
+            return r;
         if (sn_now() - heard > 2 * third) return sn_fail(SN_E_UNAVAILABLE, "zookeeper: silent");
         if (sn_now() < next) continue;
         next = sn_now() + third;
@@ -226,7 +232,6 @@ static int connect_once(struct zk *z, uint32_t server)
     return r;
 }
 
-
 static int session_reader(void *arg)
 {
     struct zk *z = arg;
@@ -265,8 +270,9 @@ static void session_main(void *arg)
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
-/* Sends what `make` writes and waits for the reply. Returns 0 with the body in the arena; SN_E_NOT_FOUND,
- * SN_E_ALREADY_EXISTS, SN_E_PERMISSION_DENIED by the server's word; SN_E_UNAVAILABLE. */
+/* Sends what `make` writes and waits for the reply. Returns 0 with the body in the arena;
+ * SN_E_NOT_FOUND, SN_E_ALREADY_EXISTS, SN_E_PERMISSION_DENIED by the server's word;
+ * SN_E_UNAVAILABLE. */
 struct ask {
     enum zk_op op;
     struct sn_str path, data;
@@ -279,14 +285,19 @@ static int begin_call(struct zk *z, const struct ask *q, struct zk_call *c)
     sn_buf_init(&b, JUTE_FRAME_MAX);
     int r = sn_mutex_lock(&z->lock);
     if (r < 0) return r;
-    while (r >= 0 && !z->stream) r = z->closing ? SN_E_CANCELLED : sn_cond_wait(&z->connected, &z->lock);
+    while (r >= 0 && !z->stream)
+        r = z->closing ? SN_E_CANCELLED : sn_cond_wait(&z->connected, &z->lock);
     if (r >= 0) {
         c->xid = ++z->xid;
         if (z->xid == INT32_MAX) z->xid = 0;
-        if (q->op == ZK_CREATE) zk_put_create(&b, c->xid, q->path, q->data, q->ephemeral, z->env->token.len > 0);
-        else if (q->op == ZK_SET) zk_put_set(&b, c->xid, q->path, q->data);
-        else if (q->op == ZK_DELETE) zk_put_delete(&b, c->xid, q->path);
-        else zk_put_path(&b, c->xid, q->op, q->path, q->watch);
+        if (q->op == ZK_CREATE)
+            zk_put_create(&b, c->xid, q->path, q->data, q->ephemeral, z->env->token.len > 0);
+        else if (q->op == ZK_SET)
+            zk_put_set(&b, c->xid, q->path, q->data);
+        else if (q->op == ZK_DELETE)
+            zk_put_delete(&b, c->xid, q->path);
+        else
+            zk_put_path(&b, c->xid, q->op, q->path, q->watch);
         sn_list_push_back(&z->calls, &c->node);
         if ((r = send_all(z->stream, &b)) < 0) {
             sn_list_del(&c->node);
@@ -303,10 +314,13 @@ static int call(struct zk *z, struct sn_arena *a, const struct ask *q, struct sn
 {
     struct zk_call c = {.arena = a, .body = SN_STR("")};
     int r = begin_call(z, q, &c);
-    if (r < 0) return r == SN_E_DEADLINE_EXCEEDED ? sn_fail(SN_E_UNAVAILABLE, "zookeeper is not connected") : r;
+    if (r < 0)
+        return r == SN_E_DEADLINE_EXCEEDED ? sn_fail(SN_E_UNAVAILABLE, "zookeeper is not connected")
+                                           : r;
     r = sn_event_wait(&c.done);
     if (r < 0) {
-        /* Answers come in order, so a place in the queue cannot be left: the connection goes with it. */
+        /* Answers come in order, so a place in the queue cannot be left: the connection goes with
+         * it. */
         sn_mutex_lock_always(&z->lock);
         bool queued = sn_list_linked(&c.node);
         if (queued && z->stream) (void)!sn_stream_shutdown(z->stream);
@@ -315,14 +329,18 @@ static int call(struct zk *z, struct sn_arena *a, const struct ask *q, struct sn
         if (!queued) (void)!sn_shield(SN_SEC, wait_done, &c.done);
         return r;
     }
-    if (c.err < 0) return c.err == SN_E_NOMEM ? c.err : sn_fail(c.err, "zookeeper: the connection was lost");
+    if (c.err < 0)
+        return c.err == SN_E_NOMEM ? c.err : sn_fail(c.err, "zookeeper: the connection was lost");
     *ret = c.body;
     switch (c.zk_err) {
     case 0: return 0;
     case ZK_NO_NODE: return SN_E_NOT_FOUND;
     case ZK_NODE_EXISTS: return SN_E_ALREADY_EXISTS;
-    case ZK_NO_AUTH: return sn_fail(SN_E_PERMISSION_DENIED, "zookeeper: no rights on %.*s", SN_STR_ARG(q->path));
-    default: return sn_fail(SN_E_UNAVAILABLE, "zookeeper: error %d on %.*s", c.zk_err, SN_STR_ARG(q->path));
+    case ZK_NO_AUTH:
+        return sn_fail(SN_E_PERMISSION_DENIED, "zookeeper: no rights on %.*s", SN_STR_ARG(q->path));
+    default:
+        return sn_fail(SN_E_UNAVAILABLE, "zookeeper: error %d on %.*s", c.zk_err,
+                       SN_STR_ARG(q->path));
     }
 }
 
@@ -363,7 +381,8 @@ static int wait_change(struct zk *z, struct reg_pull *p, struct zk_watch *w)
     int64_t prev = sn_deadline_tighten(sn_now() + z->env->wait_ns);
     int r = sn_mutex_lock(&z->lock);
     if (r >= 0) {
-        while (r >= 0 && !w->changed && !p->fresh && !z->closing) r = sn_cond_wait(&w->cond, &z->lock);
+        while (r >= 0 && !w->changed && !p->fresh && !z->closing)
+            r = sn_cond_wait(&w->cond, &z->lock);
         w->changed = false;
         sn_mutex_unlock(&z->lock);
     }
@@ -401,8 +420,8 @@ static int absent(struct zk *z, struct sn_arena *a, struct sn_str path)
     return r == SN_E_NOT_FOUND ? 0 : r < 0 ? r : 1;
 }
 
-static int instance_of(struct sn_arena *a, struct sn_str data, struct sn_str id, struct sn_str service,
-                       struct sn_instance *ret)
+static int instance_of(struct sn_arena *a, struct sn_str data, struct sn_str id,
+                       struct sn_str service, struct sn_instance *ret)
 {
     const struct sn_json *j;
     int r = sn_json_parse(a, data, NULL, &j);
@@ -414,11 +433,15 @@ static int instance_of(struct sn_arena *a, struct sn_str data, struct sn_str id,
         if (!port) port = sn_json_i64_or(sn_json_get(j, "sslPort"), 0);
     }
     if (r < 0 || !in.address.len || port < 1 || port > 65535)
-        return r == SN_E_NOMEM ? r : sn_fail(SN_E_SYNTAX, "zookeeper: node %.*s of %.*s: expected JSON with address and port",
-                                             SN_STR_ARG(id), SN_STR_ARG(service));
+        return r == SN_E_NOMEM
+                   ? r
+                   : sn_fail(SN_E_SYNTAX,
+                             "zookeeper: node %.*s of %.*s: expected JSON with address and port",
+                             SN_STR_ARG(id), SN_STR_ARG(service));
     in.port = (uint16_t)port;
     const struct sn_json *labels = sn_json_get(j, "payload");
-    if (sn_json_is(sn_json_get(labels, "metadata"), SN_JSON_OBJECT)) labels = sn_json_get(labels, "metadata");
+    if (sn_json_is(sn_json_get(labels, "metadata"), SN_JSON_OBJECT))
+        labels = sn_json_get(labels, "metadata");
     struct sn_label *l = SN_ARENA_ARRAY(a, struct sn_label, sn_json_len(labels));
     if (!l) return SN_E_NOMEM;
     for (SN_JSON_MEMBERS(labels, m)) {
@@ -426,7 +449,8 @@ static int instance_of(struct sn_arena *a, struct sn_str data, struct sn_str id,
         uint64_t weight;
         if (!v.ptr) continue;
         if (sn_str_eqc(k, "zone")) in.zone = v;
-        if (sn_str_eqc(k, "weight") && sn_str_to_u64(v, &weight) == 0 && weight <= 1000000) in.weight = (uint32_t)weight;
+        if (sn_str_eqc(k, "weight") && sn_str_to_u64(v, &weight) == 0 && weight <= 1000000)
+            in.weight = (uint32_t)weight;
         l[in.n_labels++] = (struct sn_label){k, v};
     }
     in.labels = l;
@@ -439,13 +463,16 @@ static int read_instances(struct zk *z, struct reg_pull *p, struct zk_watch *w)
     struct sn_str body, *names, data;
     struct zk_stat st;
     size_t n;
-    int r = call(z, p->arena, &(struct ask){.op = ZK_CHILDREN, .path = w->path, .watch = true}, &body);
+    int r =
+        call(z, p->arena, &(struct ask){.op = ZK_CHILDREN, .path = w->path, .watch = true}, &body);
     if (r == SN_E_NOT_FOUND && (r = absent(z, p->arena, w->path)) <= 0) return r; /* no instances */
-    if (r > 0) return sn_fail(SN_E_ABORTED, "zookeeper: %.*s came while it was read", SN_STR_ARG(w->path));
+    if (r > 0)
+        return sn_fail(SN_E_ABORTED, "zookeeper: %.*s came while it was read", SN_STR_ARG(w->path));
     if (r >= 0) r = zk_get_children(body, p->arena, &names, &n);
     if (r >= 0 && !(p->list = SN_ARENA_ARRAY(p->arena, struct sn_instance, n))) r = SN_E_NOMEM;
     for (size_t i = 0; r >= 0 && i < n; i++) {
-        struct sn_str path = sn_arena_printf(p->arena, "%.*s/%.*s", SN_STR_ARG(w->path), SN_STR_ARG(names[i]));
+        struct sn_str path =
+            sn_arena_printf(p->arena, "%.*s/%.*s", SN_STR_ARG(w->path), SN_STR_ARG(names[i]));
         if (!path.ptr) return SN_E_NOMEM;
         r = call(z, p->arena, &(struct ask){.op = ZK_GET, .path = path, .watch = true}, &body);
         if (r == SN_E_NOT_FOUND) { /* gone since: its event is on the way */
@@ -455,7 +482,8 @@ static int read_instances(struct zk *z, struct reg_pull *p, struct zk_watch *w)
         if (r >= 0) r = zk_get_data(body, &data, &st);
         if (r < 0) break;
         /* One unreadable node does not take the others away. */
-        if ((r = instance_of(p->arena, data, names[i], p->name, &p->list[p->n])) >= 0) p->n++;
+        if ((r = instance_of(p->arena, data, names[i], p->name, &p->list[p->n])) >= 0)
+            p->n++;
         else if (r == SN_E_SYNTAX) {
             SN_LOG_WARN("zookeeper", SN_L_ERR(r));
             r = 0;
@@ -487,8 +515,10 @@ static int zk_config(void *b, struct reg_pull *p)
     if (r <= 0) return r;
     p->found = false;
     r = call(z, p->arena, &(struct ask){.op = ZK_GET, .path = w->path, .watch = true}, &body);
-    if (r == SN_E_NOT_FOUND) r = absent(z, p->arena, w->path);
-    else if (r >= 0 && (r = zk_get_data(body, &p->text, &st)) >= 0) p->found = true;
+    if (r == SN_E_NOT_FOUND)
+        r = absent(z, p->arena, w->path);
+    else if (r >= 0 && (r = zk_get_data(body, &p->text, &st)) >= 0)
+        p->found = true;
     if (r > 0) r = SN_E_ABORTED;
     return r < 0 ? unread(z, w, r) : 1;
 }
@@ -500,10 +530,12 @@ static int zk_publish(void *b, struct sn_str key, struct sn_str text)
     struct sn_str none;
     sn_arena_init(&a, NULL, 8u << 20);
     struct sn_str path = sn_arena_printf(&a, "%.*s/%.*s", SN_STR_ARG(z->config), SN_STR_ARG(key));
-    int r = path.ptr ? call(z, &a, &(struct ask){.op = ZK_SET, .path = path, .data = text}, &none) : SN_E_NOMEM;
+    int r = path.ptr ? call(z, &a, &(struct ask){.op = ZK_SET, .path = path, .data = text}, &none)
+                     : SN_E_NOMEM;
     if (r == SN_E_NOT_FOUND) {
         r = make_parents(z, &a, path);
-        if (r >= 0) r = call(z, &a, &(struct ask){.op = ZK_CREATE, .path = path, .data = text}, &none);
+        if (r >= 0)
+            r = call(z, &a, &(struct ask){.op = ZK_CREATE, .path = path, .data = text}, &none);
     }
     sn_arena_done(&a);
     return r;
@@ -513,7 +545,8 @@ static int zk_publish(void *b, struct sn_str key, struct sn_str text)
 
 static struct sn_str node_of(struct zk *z, struct sn_arena *a, const struct reg_lease *l)
 {
-    return sn_arena_printf(a, "%.*s/%.*s/%.*s", SN_STR_ARG(z->base), SN_STR_ARG(l->in.service), SN_STR_ARG(l->in.id));
+    return sn_arena_printf(a, "%.*s/%.*s/%.*s", SN_STR_ARG(z->base), SN_STR_ARG(l->in.service),
+                           SN_STR_ARG(l->in.id));
 }
 
 static int64_t session_id(struct zk *z)
@@ -555,8 +588,8 @@ static void node_json(struct sn_buf *b, const struct reg_lease *l)
     sn_jsonw_object_end(&w);
 }
 
-/* The node of an earlier session (this program before its restart) stands in the way until that session
- * has expired: it is replaced, or it would vanish under us. */
+/* The node of an earlier session (this program before its restart) stands in the way until that
+ * session has expired: it is replaced, or it would vanish under us. */
 static int zk_put(void *b, struct reg_lease *l)
 {
     struct zk *z = b;
@@ -567,9 +600,13 @@ static int zk_put(void *b, struct reg_lease *l)
     sn_buf_init(&data, 0);
     node_json(&data, l);
     struct sn_str path = node_of(z, &a, l);
-    struct ask create = {.op = ZK_CREATE, .path = path, .data = sn_buf_view(&data), .ephemeral = true};
+    struct ask create = {.op = ZK_CREATE,
+                         .path = path,
+                         .data = sn_buf_view(&data),
+                         .ephemeral = true};
     int r = data.err < 0 ? data.err : path.ptr ? call(z, &a, &create, &none) : SN_E_NOMEM;
-    if (r == SN_E_NOT_FOUND && (r = make_parents(z, &a, path)) >= 0) r = call(z, &a, &create, &none);
+    if (r == SN_E_NOT_FOUND && (r = make_parents(z, &a, path)) >= 0)
+        r = call(z, &a, &create, &none);
     if (r == SN_E_ALREADY_EXISTS) {
         r = call(z, &a, &(struct ask){.op = ZK_DELETE, .path = path}, &none);
         if (r >= 0 || r == SN_E_NOT_FOUND) r = call(z, &a, &create, &none);
@@ -588,7 +625,8 @@ static int zk_renew(void *b, struct reg_lease *l)
     struct zk_stat st;
     sn_arena_init(&a, NULL, 1 << 20);
     struct sn_str path = node_of(z, &a, l);
-    int r = path.ptr ? call(z, &a, &(struct ask){.op = ZK_EXISTS, .path = path}, &body) : SN_E_NOMEM;
+    int r =
+        path.ptr ? call(z, &a, &(struct ask){.op = ZK_EXISTS, .path = path}, &body) : SN_E_NOMEM;
     struct jute_in in = {.in = body};
     if (r >= 0) r = zk_get_stat(&in, &st);
     if (r >= 0 && st.ephemeral_owner != session_id(z)) r = SN_E_NOT_FOUND;
@@ -603,7 +641,8 @@ static int zk_remove(void *b, struct reg_lease *l)
     struct sn_str none;
     sn_arena_init(&a, NULL, 1 << 20);
     struct sn_str path = node_of(z, &a, l);
-    int r = path.ptr ? call(z, &a, &(struct ask){.op = ZK_DELETE, .path = path}, &none) : SN_E_NOMEM;
+    int r =
+        path.ptr ? call(z, &a, &(struct ask){.op = ZK_DELETE, .path = path}, &none) : SN_E_NOMEM;
     sn_arena_done(&a);
     return r;
 }
@@ -625,17 +664,23 @@ static int zk_open(struct reg_env *env, void **ret)
     int64_t timeout = SESSION_DEFAULT;
     int r = root_of(env, "base", "/services", &base);
     if (r >= 0) r = root_of(env, "config", "/config", &config);
-    if (r >= 0 && session.len && (sn_str_to_duration(session, &timeout) < 0 || timeout < SN_SEC || timeout > SN_HOUR))
+    if (r >= 0 && session.len &&
+        (sn_str_to_duration(session, &timeout) < 0 || timeout < SN_SEC || timeout > SN_HOUR))
         r = sn_fail(SN_E_SYNTAX, "registry URL: session: expected a duration from 1s to 1h");
     if (r < 0) return r;
     struct zk *z = SN_NEW(struct zk);
     if (!z) return SN_E_NOMEM;
-    *z = (struct zk){.env = env, .base = base, .config = config, .session.timeout_ms = (int32_t)(timeout / SN_MS)};
+    *z = (struct zk){.env = env,
+                     .base = base,
+                     .config = config,
+                     .session.timeout_ms = (int32_t)(timeout / SN_MS)};
     sn_list_init(&z->calls);
     sn_list_init(&z->watches);
     sn_buf_init(&z->in, JUTE_FRAME_MAX + 8192);
-    if ((r = sn_go("zookeeper", session_main, z)) < 0) sn_free(z);
-    else *ret = z;
+    if ((r = sn_go("zookeeper", session_main, z)) < 0)
+        sn_free(z);
+    else
+        *ret = z;
     return r;
 }
 
@@ -652,7 +697,16 @@ static void zk_close(void *b)
 }
 
 const struct reg_backend reg_zk = {
-    .scheme = "zk", .port = 2181, .opts = "base config session", .open = zk_open, .close = zk_close,
-    .pull = zk_pull, .config = zk_config, .pull_done = zk_pull_done, .publish = zk_publish, .put = zk_put,
-    .renew = zk_renew, .remove = zk_remove,
+    .scheme = "zk",
+    .port = 2181,
+    .opts = "base config session",
+    .open = zk_open,
+    .close = zk_close,
+    .pull = zk_pull,
+    .config = zk_config,
+    .pull_done = zk_pull_done,
+    .publish = zk_publish,
+    .put = zk_put,
+    .renew = zk_renew,
+    .remove = zk_remove,
 };
