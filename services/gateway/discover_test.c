@@ -31,7 +31,8 @@ static void write_list(const char *dir, const struct rig *g, int from, int to)
     char path[512];
     for (int i = from; i <= to; i++) {
         const char *colon = strrchr(g->up[i].addr, ':');
-        sn_buf_printf(&b, "- {address: 127.0.0.1, port: %s}\n", colon + 1);
+        sn_buf_printf(&b, "- {address: %.*s, port: %s}\n", (int)(colon - g->up[i].addr),
+                      g->up[i].addr, colon + 1);
     }
     snprintf(path, sizeof(path), "%s/services/orders.yaml", dir);
     T_OK(sn_file_write(path, sn_buf_view(&b), 0644));

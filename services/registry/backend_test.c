@@ -120,6 +120,11 @@ static int folder_main(void *arg)
     T_OK(sn_file_write("/srv/reg/services/web.yaml", SN_STR("- {address: 10.0.0.3, port: 1}\n"),
                        0644));
     T_OK(sn_service_wait(s, 1, sn_now() + 20 * SN_SEC));
+    struct sn_service *later; /* its file comes when it is watched already */
+    T_OK(sn_registry_watch(r, SN_STR("later"), &later));
+    T_OK(sn_service_wait(later, 0, sn_now() + SN_SEC));
+    T_OK(sn_file_write("/srv/reg/services/later.yaml", SN_STR("- {address: a, port: 1}\n"), 0644));
+    T_OK(sn_service_wait(later, 1, sn_now() + SN_SEC));
     T_OK(sn_registry_publish(r, SN_STR("app/one.yaml"), SN_STR("limit: 1\n")));
     T_OK(sn_registry_config(r, SN_STR("app/one.yaml"), NULL, &i));
     T_OK(sn_config_wait(i, 0, sn_now() + SN_SEC));

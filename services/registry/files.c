@@ -42,20 +42,36 @@ static uint64_t stamp(const struct stat *st)
     return sn_hash_u64((uint64_t)st->st_mtim.tv_sec, h + (uint64_t)st->st_mtim.tv_nsec) | 1;
 }
 
-/* Returns 1 with the file's text (or found = false), 0 where it is as it was. */
-static int read_changed(struct folder *f, struct reg_pull *p, struct sn_str path)
+/* Of several names the first that is there; *ret_now says which and how it looks. */
+static int look(const struct sn_str *paths, size_t n, struct sn_str *ret, uint64_t *ret_now)
 {
     struct stat st;
+    for (size_t i = 0; i < n; i++) {
+        int r = sn_file_stat(paths[i].ptr, &st);
+        if (r == SN_E_NOT_FOUND) continue;
+        if (r < 0) return r;
+        *ret = paths[i];
+        *ret_now = sn_hash_u64(stamp(&st), i) | 1;
+        return 1;
+    }
+    *ret_now = 2;
+    return 0;
+}
+
+/* Returns 1 with the file's text (or found = false), 0 where it is as it was. */
+static int read_changed(struct folder *f, struct reg_pull *p, const struct sn_str *paths, size_t n,
+                        struct sn_str *ret_path)
+{
     for (int64_t until = sn_now() + f->env->wait_ns;;) {
-        int r = sn_file_stat(path.ptr, &st);
-        if (r < 0 && r != SN_E_NOT_FOUND) return r;
-        p->found = r >= 0;
-        uint64_t now = r >= 0 ? stamp(&st) : 2;
+        uint64_t now;
+        int r = look(paths, n, ret_path, &now);
+        if (r < 0) return r;
         if (p->fresh || now != p->cursor) {
-            if (p->found &&
-                (r = sn_file_read(p->arena, path.ptr, FILE_MAX, &p->text)) == SN_E_NOT_FOUND)
-                p->found = false;
-            else if (p->found && r < 0)
+            p->found = r > 0;
+            if (p->found) r = sn_file_read(p->arena, ret_path->ptr, FILE_MAX, &p->text);
+            if (r == SN_E_NOT_FOUND)
+                p->found = false; /* gone since */
+            else if (r < 0)
                 return r;
             p->cursor = now;
             return 1;
@@ -69,17 +85,15 @@ static int folder_pull(void *b, struct reg_pull *p)
 {
     struct folder *f = b;
     static const char *const ends[] = {"yaml", "json"};
-    struct stat st;
-    struct sn_str path = {0};
+    struct sn_str paths[SN_COUNT_OF(ends)], path;
     int r = name_ok(p->name, false);
     if (r < 0) return r;
     for (size_t i = 0; i < SN_COUNT_OF(ends); i++) {
-        path = sn_arena_printf(p->arena, "%.*s/services/%.*s.%s", SN_STR_ARG(f->env->url.path),
-                               SN_STR_ARG(p->name), ends[i]);
-        if (!path.ptr) return SN_E_NOMEM;
-        if (sn_file_stat(path.ptr, &st) >= 0) break;
+        paths[i] = sn_arena_printf(p->arena, "%.*s/services/%.*s.%s", SN_STR_ARG(f->env->url.path),
+                                   SN_STR_ARG(p->name), ends[i]);
+        if (!paths[i].ptr) return SN_E_NOMEM;
     }
-    if ((r = read_changed(f, p, path)) <= 0) return r;
+    if ((r = read_changed(f, p, paths, SN_COUNT_OF(ends), &path)) <= 0) return r;
     if (!p->found) return 1; /* an empty list, which has to be confirmed */
     struct sn_yaml_doc doc;
     if ((r = sn_yaml_parse(p->arena, p->text, NULL, &doc)) >= 0)
@@ -94,8 +108,9 @@ static int folder_config(void *b, struct reg_pull *p)
     int r = name_ok(p->name, true);
     if (r < 0) return r;
     struct sn_str path = sn_arena_printf(p->arena, "%.*s/config/%.*s", SN_STR_ARG(f->env->url.path),
-                                         SN_STR_ARG(p->name));
-    return path.ptr ? read_changed(f, p, path) : SN_E_NOMEM;
+                                         SN_STR_ARG(p->name)),
+                  found;
+    return path.ptr ? read_changed(f, p, &path, 1, &found) : SN_E_NOMEM;
 }
 
 static int folder_publish(void *b, struct sn_str key, struct sn_str text)

@@ -50,12 +50,12 @@ def consul_client():
 def nacos_client():
     import nacos
     n = nacos.NacosClient(f"127.0.0.1:{nacos_port}", namespace="")
-    n.add_naming_instance("py-pay", "10.6.0.1", 87, metadata={"v": "5"}, ephemeral=True)
+    n.add_naming_instance("py-pay", "10.6.0.1", 87, cluster_name="DEFAULT", metadata={"v": "5"}, ephemeral=True)
     hosts = n.list_naming_instance("py-pay")["hosts"]
     hold("nacos-sdk-python: registered", len(hosts) == 1 and hosts[0]["metadata"]["v"] == "5", hosts)
-    beat = n.send_heartbeat("py-pay", "10.6.0.1", 87)
+    beat = n.send_heartbeat("py-pay", "10.6.0.1", 87, cluster_name="DEFAULT")
     hold("nacos-sdk-python: heartbeat", beat["clientBeatInterval"] == 5000, beat)
-    n.remove_naming_instance("py-pay", "10.6.0.1", 87)
+    n.remove_naming_instance("py-pay", "10.6.0.1", 87, cluster_name="DEFAULT")
     hold("nacos-sdk-python: removed", n.list_naming_instance("py-pay")["hosts"] == [])
     n.publish_config("py.txt", "G", "one")
     hold("nacos-sdk-python: configuration", n.get_config("py.txt", "G") == "one")
