@@ -12,7 +12,8 @@ static char key_text[KEYS][24];
 
 static struct sn_str key_of(size_t i)
 {
-    snprintf(key_text[i], sizeof(key_text[i]), "%s%zu", i % 3 ? "k" : "a-much-longer-", i);
+    snprintf(key_text[i], sizeof(key_text[i]), "%s%u", i % 3 ? "k" : "a-much-longer-",
+             (unsigned)i);
     return i == 0 ? (struct sn_str){0} : sn_str(key_text[i]);
 }
 

@@ -619,6 +619,7 @@ static int race_main(void *arg)
     T_EQ(r->received, r->sent);
     return 0;
 }
+#ifndef NDEBUG
 /* 0 to 4 us, every other time none. */
 static void dawdle(void)
 {
@@ -629,6 +630,7 @@ static void dawdle(void)
     while (sn_now() < until) {
     }
 }
+#endif
 static void race(unsigned workers, unsigned chans, unsigned fibers, unsigned ops, size_t cap)
 {
     struct race r = {.chans = chans, .fibers = fibers, .ops = ops};

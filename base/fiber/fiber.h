@@ -110,6 +110,9 @@ int sn_scope_end(struct sn_scope *s);
 struct sn_scope *sn_scope_current(void);
 /* sn_cancelled - whether the running fiber is cancelled (or past its deadline). For long loops. */
 bool sn_cancelled(void);
+/* sn_fiber_cancel - every blocking call of `f` returns SN_E_CANCELLED from now on, as if its scope were
+ * cancelled. The caller knows that `f` has not ended. Any thread. */
+void sn_fiber_cancel(struct sn_fiber *f);
 /* sn_shield - runs fn(arg) with cancellation and deadline held back: cleanup that must block.
  * Bounded by `max_ns`, after which blocking calls return SN_E_DEADLINE_EXCEEDED. */
 int sn_shield(int64_t max_ns, int (*fn)(void *arg), void *arg);

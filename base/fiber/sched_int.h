@@ -174,8 +174,6 @@ int sn_scope_enter(struct sn_scope *s, struct sn_fiber *f);
 void sn_scope_leave(struct sn_scope *s, struct sn_fiber *f, int result);
 void sn_cancel_all(void);
 void sn_stop_workers(void);
-/* sn_fiber_cancel - from any thread; the record must be live or type-stable. */
-void sn_fiber_cancel(struct sn_fiber *f);
 
 /* offload.c */
 void sn_offload_init(unsigned max);

@@ -73,6 +73,12 @@ int sn_http_flush(struct sn_http_x *x) SN_MUST_CHECK;
 int sn_http_trailer(struct sn_http_x *x, struct sn_str name, struct sn_str value) SN_MUST_CHECK;
 /* sn_http_end - completes a streamed response; implied when the handler returns. */
 int sn_http_end(struct sn_http_x *x) SN_MUST_CHECK;
+/* sn_http_finish - the last body bytes, the trailers and the end of a streamed response in one write.
+ * `data` may be sent after the return: it must live as long as the exchange (x->arena does). */
+int sn_http_finish(struct sn_http_x *x, struct sn_str data) SN_MUST_CHECK;
+/* sn_http_cancel_on_reset - whether the calling fiber is cancelled when the client resets the request
+ * or is gone (h2; on 1.1 nobody reads beside the handler). Off at first; ends with the handler. */
+void sn_http_cancel_on_reset(struct sn_http_x *x, bool on);
 /* sn_http_send_file - streams [off, off+n) of fd as the body after sn_http_start. */
 int sn_http_send_file(struct sn_http_x *x, int fd, int64_t off, int64_t n) SN_MUST_CHECK;
 /* sn_http_hijack - after writing an upgrade reply: the raw stream and the bytes already read past
@@ -102,6 +108,12 @@ struct sn_http_server_opts {
     int64_t write_stall_ns_max;  /* no progress writing; 0 = 30 s */
     int64_t body_stall_ns_max;   /* no byte of a body that is waited for, else 408; 0 = 30 s */
     uint32_t h2_streams_max;     /* 0 = 250 */
+    uint32_t h2_window_max;      /* receive windows follow the bandwidth up to this; 0 = fixed, 256 KiB */
+    int64_t h2_ping_min_ns;      /* PINGs of a client closer together: too_many_pings; 0 = h2's budget */
+    int64_t h2_keepalive_ns;     /* PING an active connection after so long without a byte; 0 = none */
+    int64_t h2_keepalive_timeout_ns; /* ... and close it without an answer; 0 = 20 s */
+    int64_t h2_age_ns_max;       /* GOAWAY after so long, +-10 %; 0 = none */
+    int64_t h2_age_grace_ns;     /* ... and what still runs is cut after this; 0 = never */
     uint32_t requests_per_conn_max; /* 0 = unlimited */
     uint64_t conns_max;
     /* Called after each exchange, same fiber: access log, metrics. May be NULL. */

@@ -12,6 +12,8 @@
 #define H2_WRITE_BYTES (64u << 10) /* per write */
 /* How long the reader waits for more before an unused connection parks. */
 #define H2_LINGER_NS (200 * SN_MS)
+/* Ends of responses up to here are left to the next flush. */
+#define FINISH_MAX (16u << 10)
 
 struct http_h2 {
     struct sn_h2 *s;
@@ -21,6 +23,8 @@ struct http_h2 {
     unsigned handlers;
     bool flushing, again, collecting, notice;
     int err; /* the connection is broken: no more writes */
+    int64_t age_at_ns; /* GOAWAY is due; SN_FOREVER */
+    int64_t heard_ns, pinged_ns; /* the last byte; the keepalive PING that is out, 0 = none */
     int64_t head_at_ns; /* when heads that have begun must be complete; 0 = none is waited for */
     struct h2_waiter idle; /* the reader, waiting for handlers to end */
 };
@@ -44,6 +48,7 @@ struct h2_x {
     bool out_end, out_ended, body;
     struct h2_waiter writer;
     struct h2_tunnel *tunnel; /* after a hijack */
+    struct sn_fiber *cancel;  /* the handler's fiber, where it wants to be cancelled by a reset */
 };
 
 static struct h2_x *h2_x_of(struct http_xi *xi) { return SN_CONTAINER_OF(xi, struct h2_x, xi); }
@@ -77,7 +82,7 @@ static void *ev_open(void *ctx, int32_t id, struct sn_arena **ret_arena)
     x->id = id;
     x->handler_done = true; /* until one is started */
     sn_list_init(&x->link);
-    sn_buf_init(&x->in, SN_H2_STREAM_WINDOW + (16u << 10));
+    sn_buf_init(&x->in, SN_MAX(s->o.h2_window_max, SN_H2_STREAM_WINDOW) + (16u << 10));
     *ret_arena = &x->arena;
     return x;
 }
@@ -184,6 +189,7 @@ static void ev_closed(void *ctx, void *user, uint32_t code)
     struct h2_x *x = user;
     x->closed = true;
     x->code = code;
+    if (x->cancel && !x->out_ended) sn_fiber_cancel(x->cancel);
     /* What the handler never read still counts against the connection's window. */
     if (x->in.len > x->in_off) sn_h2_consumed(h->s, 0, x->in.len - x->in_off);
     x->in_off = x->in.len;
@@ -290,6 +296,17 @@ static ssize_t h2_body_read(struct http_xi *xi, void *buf, size_t cap)
     return (ssize_t)n;
 }
 
+static int h2_standard_headers(struct h2_x *x, struct sn_http_headers *hs)
+{
+    struct sn_arena *a = &x->arena;
+    char *date = sn_arena_alloc(a, SN_HTTP_DATE_LEN);
+    if (!date) return SN_E_NOMEM;
+    memcpy(date, http_date(&x->w->pools), SN_HTTP_DATE_LEN);
+    int r = sn_http_headers_add(hs, a, SN_STR("date"), sn_str_of(date, SN_HTTP_DATE_LEN));
+    const char *name = x->xi.srv->o.server_name;
+    return r == 0 && name ? sn_http_headers_add(hs, a, SN_STR("server"), sn_str(name)) : r;
+}
+
 static int h2_begin(struct http_xi *xi, int64_t length)
 {
     struct h2_x *x = h2_x_of(xi);
@@ -297,16 +314,11 @@ static int h2_begin(struct http_xi *xi, int64_t length)
     if (x->closed) return SN_E_RESET;
     if (x->h->err < 0) return x->h->err;
     struct sn_http_headers hs = {0};
-    char *date = sn_arena_alloc(a, SN_HTTP_DATE_LEN);
-    if (!date) return SN_E_NOMEM;
-    memcpy(date, http_date(&x->w->pools), SN_HTTP_DATE_LEN);
-    int r = sn_http_headers_add(&hs, a, SN_STR("date"), sn_str_of(date, SN_HTTP_DATE_LEN));
-    if (r == 0 && xi->srv->o.server_name)
-        r = sn_http_headers_add(&hs, a, SN_STR("server"), sn_str(xi->srv->o.server_name));
+    int r = xi->bare ? 0 : h2_standard_headers(x, &hs);
     if (r == 0 && xi->content_type.ptr)
         r = sn_http_headers_add(&hs, a, SN_STR("content-type"), xi->content_type);
     int status = xi->x.status;
-    if (r == 0 && length >= 0 && status != 204 && (status != 304 || length > 0)) {
+    if (r == 0 && length >= 0 && !xi->bare && status != 204 && (status != 304 || length > 0)) {
         struct sn_str text = sn_arena_printf(a, "%lld", (long long)length);
         r = text.ptr ? sn_http_headers_add(&hs, a, SN_STR("content-length"), text) : SN_E_NOMEM;
     }
@@ -323,7 +335,8 @@ static int h2_drain_out(struct h2_x *x)
     int r = h2_flush(x->h);
     while (r >= 0 && !x->closed && (x->out.len || (x->out_end && !x->out_ended))) {
         size_t before = x->out.len;
-        int64_t at = sn_now_coarse() + x->xi.srv->o.write_stall_ns_max;
+        int64_t stall = x->xi.srv->o.write_stall_ns_max;
+        int64_t at = x->xi.patient ? SN_FOREVER : sn_now_coarse() + stall;
         r = h2_wait(&x->writer, "http2 write", at);
         if (x->h->err < 0) r = x->h->err;
         if (r == SN_E_DEADLINE_EXCEEDED && x->out.len < before) r = 0; /* slow, not stalled */
@@ -333,20 +346,55 @@ static int h2_drain_out(struct h2_x *x)
     return r;
 }
 
-static int h2_write(struct http_xi *xi, struct sn_str data, bool last)
+static int h2_put(struct h2_x *x, struct sn_str data, bool last)
 {
-    struct h2_x *x = h2_x_of(xi);
-    if (x->h->err < 0) return x->h->err;
-    if (!x->body) return last ? h2_flush(x->h) : 0;
     if (x->closed) return SN_E_RESET;
-    if (last && xi->trailers.len) {
-        int r = sn_h2_trailers(x->h->s, x->id, &xi->trailers, &x->arena);
+    if (last && x->xi.trailers.len) {
+        int r = sn_h2_trailers(x->h->s, x->id, &x->xi.trailers, &x->arena);
         if (r < 0) return r;
     }
     x->out = data;
     x->out_end = last;
     sn_h2_resume(x->h->s, x->id);
-    return h2_drain_out(x);
+    return 0;
+}
+
+static int h2_write(struct http_xi *xi, struct sn_str data, bool last)
+{
+    struct h2_x *x = h2_x_of(xi);
+    if (x->h->err < 0) return x->h->err;
+    if (!x->body) return last ? h2_flush(x->h) : 0;
+    int r = h2_put(x, data, last);
+    return r < 0 ? r : h2_drain_out(x);
+}
+
+/* What the peer admits now leaves with somebody's flush; the handler need not wait for it. */
+static int h2_finish(struct http_xi *xi, struct sn_str data)
+{
+    struct h2_x *x = h2_x_of(xi);
+    if (x->h->err < 0 || !x->body || data.len > FINISH_MAX ||
+        data.len > sn_h2_send_room(x->h->s, x->id))
+        return h2_write(xi, data, true);
+    int r = h2_put(x, data, true);
+    return r < 0 ? r : h2_flush(x->h);
+}
+
+static bool h2_body_whole(struct http_xi *xi, struct sn_str *ret)
+{
+    struct h2_x *x = h2_x_of(xi);
+    if (!x->in_end || x->in_off == x->in.len) return false;
+    *ret = sn_str_from(sn_buf_view(&x->in), x->in_off);
+    x->in_off = x->in.len;
+    if (x->h->err == 0) sn_h2_consumed(x->h->s, x->id, ret->len);
+    xi->x.bytes_in += ret->len;
+    return true;
+}
+
+static void h2_cancel_on_reset(struct http_xi *xi, bool on)
+{
+    struct h2_x *x = h2_x_of(xi);
+    x->cancel = on ? sn_self() : NULL;
+    if (on && x->closed) sn_fiber_cancel(x->cancel);
 }
 
 static int h2_flush_op(struct http_xi *xi) { return h2_flush(h2_x_of(xi)->h); }
@@ -415,6 +463,9 @@ static const struct http_x_ops h2_ops = {
     .write = h2_write,
     .flush = h2_flush_op,
     .hijack = h2_hijack,
+    .finish = h2_finish,
+    .body_whole = h2_body_whole,
+    .cancel_on_reset = h2_cancel_on_reset,
 };
 
 /* ---- handlers ------------------------------------------------------------------------------- */
@@ -453,13 +504,16 @@ static void h2_handler(void *arg)
     x->w->n.requests_active++;
     x->w->n.h2_streams++;
     int r = run_exchange(x);
+    x->cancel = NULL;
     if (r == SN_E_PANIC) x->w->n.panics++;
     if (x->bad || x->too_large) x->w->n.errors_parse++;
     if (!x->closed && h->err == 0 && !x->tunnel) {
         /* Cut short: reset it. Complete, but the request's body is not wanted: say so kindly. */
         bool complete = x->xi.begun && x->xi.ended && x->xi.err == 0;
-        if (!complete || !x->in_end)
-            sn_h2_reset(h->s, x->id, complete ? SN_H2_NO_ERROR : SN_H2_INTERNAL_ERROR);
+        if (!complete)
+            sn_h2_reset(h->s, x->id, SN_H2_INTERNAL_ERROR);
+        else if (!x->in_end)
+            sn_h2_reset_when_sent(h->s, x->id);
         h2_flush(h);
     }
     x->w->n.requests_active--;
@@ -498,6 +552,18 @@ static void start_handlers(struct http_h2 *h)
     h->collecting = false;
 }
 
+/* The connection ends before they began. */
+static void drop_starting(struct http_h2 *h)
+{
+    struct sn_list *n;
+    while ((n = sn_list_pop_front(&h->starting))) {
+        struct h2_x *x = SN_LIST_ENTRY(n, struct h2_x, link);
+        h->handlers--;
+        x->handler_done = true;
+        if (x->closed) x_free(x);
+    }
+}
+
 /* ---- the connection ------------------------------------------------------------------------- */
 
 static struct http_h2 *h2_new(struct http_conn *c)
@@ -506,8 +572,15 @@ static struct http_h2 *h2_new(struct http_conn *c)
     if (!h) return NULL;
     h->c = c;
     sn_list_init(&h->starting);
+    h->heard_ns = sn_now_coarse();
+    h->age_at_ns = SN_FOREVER;
+    int64_t age = c->srv->o.h2_age_ns_max;
+    if (age) /* a tenth more or less, so that a fleet's connections do not end together */
+        h->age_at_ns = h->heard_ns + age - age / 10 + (int64_t)(sn_random() % (uint64_t)(age / 5 + 1));
     struct sn_h2_opts o = {
         .streams_max = c->srv->o.h2_streams_max,
+        .window_max = c->srv->o.h2_window_max,
+        .ping_min_ns = c->srv->o.h2_ping_min_ns,
         .connect_protocol = true,
         .field_bytes_max = c->srv->o.head_bytes_max,
         .fields_max = c->srv->o.headers_max,
@@ -532,10 +605,13 @@ void http_h2_free(struct http_h2 *h)
 
 static bool h2_feed(struct http_h2 *h, struct sn_str data)
 {
-    int r = sn_h2_recv(h->s, data, sn_now_coarse());
+    h->heard_ns = sn_now_coarse();
+    h->pinged_ns = 0;
+    int r = sn_h2_recv(h->s, data, h->c->srv->o.h2_window_max ? sn_now() : h->heard_ns);
     if (r < 0) {
         http_server_worker(h->c->srv)->n.errors_parse++;
         h->notice = true; /* no new requests; GOAWAY leaves with the flush */
+        drop_starting(h);
         h2_flush(h);
         return false;
     }
@@ -548,7 +624,9 @@ static bool h2_draining(struct http_h2 *h)
 {
     struct http_conn *c = h->c;
     uint32_t max = c->srv->o.requests_per_conn_max;
-    if (!http_draining(c->srv) && (!max || c->requests < max)) return false;
+    int64_t now = sn_now_coarse(), grace = c->srv->o.h2_age_grace_ns;
+    if (!http_draining(c->srv) && (!max || c->requests < max) && now < h->age_at_ns) return false;
+    if (grace && h->age_at_ns != SN_FOREVER && now - h->age_at_ns > grace) return true;
     if (!h->notice) sn_h2_shutdown(h->s, false);
     h->notice = true;
     if (h->handlers || sn_h2_streams(h->s)) {
@@ -577,12 +655,27 @@ static bool h2_heads_late(struct http_h2 *h)
     return true;
 }
 
+/* A peer that is gone without a word: a PING asks it, and its silence ends the connection. */
+static bool h2_silent(struct http_h2 *h)
+{
+    const struct sn_http_server_opts *o = &h->c->srv->o;
+    int64_t now = sn_now_coarse();
+    if (!o->h2_keepalive_ns) return false;
+    if (h->pinged_ns) return now - h->pinged_ns > o->h2_keepalive_timeout_ns;
+    if (now - h->heard_ns < o->h2_keepalive_ns) return false;
+    h->pinged_ns = now;
+    if (sn_h2_ping(h->s) == 0) h2_flush(h);
+    return false;
+}
+
 /* Returns true to park, false to close. */
 static bool h2_loop(struct http_h2 *h, char *buf)
 {
     struct http_conn *c = h->c;
     for (;;) {
-        if (h->err < 0 || c->cut || h2_draining(h) || h2_heads_late(h)) return false;
+        if (h->err < 0 || c->cut || h2_draining(h) || h2_heads_late(h) ||
+            h2_silent(h))
+            return false;
         int64_t prev = sn_deadline_tighten(sn_now_coarse() + H2_LINGER_NS);
         ssize_t n = sn_read(c->st, buf, HTTP_BUF_BYTES);
         sn_deadline_restore(prev);

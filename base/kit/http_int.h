@@ -97,6 +97,13 @@ struct http_x_ops { /* HTTP/1.1 and h2 behind kit/http.h */
     int (*write)(struct http_xi *xi, struct sn_str data, bool last);
     int (*flush)(struct http_xi *xi);
     int (*hijack)(struct http_xi *xi, struct sn_stream **ret, struct sn_str *ret_rest);
+    /* body_whole - whether the rest of the body is here: it is consumed, and its bytes stay as long as
+     * the exchange. NULL: never. */
+    bool (*body_whole)(struct http_xi *xi, struct sn_str *ret);
+    /* finish - as write with `last`, of bytes that live as long as the exchange; NULL: write. */
+    int (*finish)(struct http_xi *xi, struct sn_str data);
+    /* cancel_on_reset - NULL: not known here. */
+    void (*cancel_on_reset)(struct http_xi *xi, bool on);
     /* send_file - NULL: by copying. The length is announced and not exceeded. */
     int (*send_file)(struct http_xi *xi, int fd, int64_t off, int64_t n);
 };
@@ -109,6 +116,8 @@ struct http_xi {
     struct sn_str content_type; /* of sn_http_reply */
     int64_t resp_length;        /* announced; -1 unknown */
     bool begun, ended, hijacked, body_large, body_bad, body_slow;
+    bool bare;    /* no Date, no Server, no Content-Length: gRPC's answers have none */
+    bool patient; /* a reader may be slow as long as it likes: streams of messages */
     int err; /* the write side failed: every later write repeats it */
 };
 static inline struct http_xi *http_xi_of(struct sn_http_x *x)

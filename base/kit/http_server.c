@@ -15,6 +15,7 @@ static void defaults(struct sn_http_server_opts *o)
     if (!o->head_bytes_max) o->head_bytes_max = SN_H1_HEAD_BYTES_MAX;
     if (!o->headers_max) o->headers_max = SN_H1_HEADERS_MAX;
     if (!o->idle_ns) o->idle_ns = 75 * SN_SEC;
+    if (!o->h2_keepalive_timeout_ns) o->h2_keepalive_timeout_ns = 20 * SN_SEC;
     if (!o->head_ns_max) o->head_ns_max = 10 * SN_SEC;
     if (!o->write_stall_ns_max) o->write_stall_ns_max = 30 * SN_SEC;
     if (!o->body_stall_ns_max) o->body_stall_ns_max = 30 * SN_SEC;

@@ -203,6 +203,27 @@ int sn_http_end(struct sn_http_x *x)
     return x_fail(xi, xi->ops->write(xi, (struct sn_str){0}, true));
 }
 
+int sn_http_finish(struct sn_http_x *x, struct sn_str data)
+{
+    struct http_xi *xi = http_xi_of(x);
+    if (!xi->begun || xi->ended) return sn_fail(SN_E_FAILED_PRECONDITION, "end outside a response");
+    if (xi->err < 0) return xi->err;
+    if (xi->resp_length >= 0 && xi->resp_length != (int64_t)(x->bytes_out + data.len))
+        return x_fail(xi, sn_fail(SN_E_FAILED_PRECONDITION, "response ended at %llu of %lld bytes",
+                                  (unsigned long long)(x->bytes_out + data.len),
+                                  (long long)xi->resp_length));
+    xi->ended = true;
+    x->bytes_out += data.len;
+    if (http_no_body(xi)) data = (struct sn_str){0};
+    return x_fail(xi, xi->ops->finish ? xi->ops->finish(xi, data) : xi->ops->write(xi, data, true));
+}
+
+void sn_http_cancel_on_reset(struct sn_http_x *x, bool on)
+{
+    struct http_xi *xi = http_xi_of(x);
+    if (xi->ops->cancel_on_reset) xi->ops->cancel_on_reset(xi, on);
+}
+
 #define SEND_FILE_STEP (64u << 10)
 
 struct pread_job {

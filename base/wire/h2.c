@@ -19,7 +19,7 @@ struct stream {
     unsigned n_trailers_out;
     size_t field_bytes;
     unsigned n_cookies;
-    bool head_done, is_trailers, piece_end;
+    bool head_done, is_trailers, piece_end, reset_when_sent;
     const char *piece; /* the body bytes announced to nghttp2, until send_data */
 };
 
@@ -29,6 +29,15 @@ struct budget {
     unsigned per_sec;
 };
 
+/* Bandwidth-delay product, by PINGs sent beside data: what arrives in one round trip and fills two
+ * thirds of the estimate, faster than ever before, doubles it. */
+struct bdp {
+    int64_t sent_ns; /* of the PING that is out; -1 = none */
+    uint64_t sample; /* bytes since */
+    double rtt_ns, rate_max;
+    uint32_t estimate;
+};
+
 struct sn_h2 {
     nghttp2_session *s;
     struct sn_h2_opts o;
@@ -36,6 +45,9 @@ struct sn_h2 {
     unsigned n_streams;
     int64_t now_ns;
     struct budget resets, control;
+    struct bdp bdp;
+    int64_t pinged_ns; /* the peer's last PING; -1 = none since data of ours */
+    unsigned ping_strikes;
     bool spent, in_recv, settings_seen;
     struct sn_buf *out; /* of the sn_h2_send in progress */
 };
@@ -63,6 +75,67 @@ static void spend(struct sn_h2 *h, struct budget *b)
 static void earn(struct budget *b, int64_t milli)
 {
     b->milli = SN_MIN(b->milli + milli, b->max_milli);
+}
+
+/* ---- PING and windows ----------------------------------------------------------------------- */
+
+static const uint8_t ping_bdp[8] = {2, 4, 16, 16, 9, 14, 7, 7};
+static const uint8_t ping_life[8] = {'s', 'e', 'n', 'n', 'i', 't', 0, 1};
+#define PING_STRIKES_MAX 2u
+
+static void bdp_data(struct sn_h2 *h, size_t n)
+{
+    if (!h->o.window_max || h->bdp.estimate >= h->o.window_max) return;
+    h->bdp.sample += n;
+    if (h->bdp.sent_ns >= 0) return;
+    h->bdp.sample = n;
+    if (nghttp2_submit_ping(h->s, NGHTTP2_FLAG_NONE, ping_bdp) == 0) h->bdp.sent_ns = h->now_ns;
+}
+
+static void bdp_pong(struct sn_h2 *h)
+{
+    struct bdp *b = &h->bdp;
+    double rtt = (double)SN_MAX(h->now_ns - b->sent_ns, (int64_t)1);
+    b->sent_ns = -1;
+    b->rtt_ns = b->rtt_ns ? b->rtt_ns + (rtt - b->rtt_ns) * 0.9 : rtt;
+    double rate = (double)b->sample / (b->rtt_ns * 1.5);
+    bool faster = rate > b->rate_max;
+    if (faster) b->rate_max = rate;
+    if ((double)b->sample < 0.66 * b->estimate || !faster) return;
+    b->estimate = (uint32_t)SN_MIN(b->sample * 2, (uint64_t)h->o.window_max);
+    if (b->estimate <= SN_H2_STREAM_WINDOW) return;
+    nghttp2_settings_entry iv = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, b->estimate};
+    /* A window that could not be raised stays as it is: slower, not wrong. */
+    if (nghttp2_submit_settings(h->s, NGHTTP2_FLAG_NONE, &iv, 1) == 0)
+        (void)nghttp2_session_set_local_window_size(
+            h->s, NGHTTP2_FLAG_NONE, 0, (int32_t)SN_MAX(b->estimate, SN_H2_CONN_WINDOW));
+}
+
+static void on_ping(struct sn_h2 *h, const nghttp2_ping *f)
+{
+    if (f->hd.flags & NGHTTP2_FLAG_ACK) {
+        if (h->bdp.sent_ns >= 0 && memcmp(f->opaque_data, ping_bdp, 8) == 0)
+            bdp_pong(h);
+        else if (h->o.events->pong && memcmp(f->opaque_data, ping_life, 8) == 0)
+            h->o.events->pong(h->o.ctx);
+        else
+            spend(h, &h->control);
+        return;
+    }
+    spend(h, &h->control);
+    int64_t last = h->pinged_ns;
+    h->pinged_ns = h->now_ns;
+    if (!h->o.ping_min_ns || last < 0 || h->now_ns - last >= h->o.ping_min_ns) return;
+    if (++h->ping_strikes <= PING_STRIKES_MAX || h->spent) return;
+    static const char why[] = "too_many_pings";
+    h->spent = true;
+    nghttp2_submit_goaway(h->s, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h->s),
+                          NGHTTP2_ENHANCE_YOUR_CALM, (const uint8_t *)why, sizeof(why) - 1);
+}
+
+int sn_h2_ping(struct sn_h2 *h)
+{
+    return nghttp2_submit_ping(h->s, NGHTTP2_FLAG_NONE, ping_life) == 0 ? 0 : SN_E_NOMEM;
 }
 
 /* ---- fields --------------------------------------------------------------------------------- */
@@ -188,7 +261,7 @@ static void check_request(struct stream *st)
 
 static struct stream *stream_new(struct sn_h2 *h, int32_t id, void *user, struct sn_arena *arena)
 {
-    struct stream *st = SN_NEW(struct stream);
+    struct stream *st = SN_ARENA_NEW(arena, struct stream);
     if (!st) return NULL;
     st->id = id;
     st->user = user;
@@ -272,6 +345,7 @@ static int on_frame_recv(nghttp2_session *s, const nghttp2_frame *f, void *ctx)
         h->settings_seen = true;
         if (h->o.events->settings) h->o.events->settings(h->o.ctx);
         break;
+    case NGHTTP2_PING: on_ping(h, &f->ping); break;
     default: spend(h, &h->control); break;
     }
     return 0;
@@ -283,6 +357,7 @@ static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t 
     struct sn_h2 *h = ctx;
     struct stream *st = stream_of(h, id);
     earn(&h->control, 1000);
+    bdp_data(h, n);
     if (st)
         h->o.events->data(h->o.ctx, st->user, sn_str_of((const char *)data, n));
     else
@@ -294,8 +369,7 @@ static void stream_drop(struct sn_h2 *h, struct stream *st, uint32_t code)
 {
     sn_list_del(&st->link);
     h->n_streams--;
-    h->o.events->closed(h->o.ctx, st->user, code);
-    sn_free(st);
+    h->o.events->closed(h->o.ctx, st->user, code); /* st may be gone with its arena */
 }
 
 static int on_stream_close(nghttp2_session *s, int32_t id, uint32_t code, void *ctx)
@@ -333,8 +407,14 @@ static int on_frame_send(nghttp2_session *s, const nghttp2_frame *f, void *ctx)
         f->rst_stream.error_code != NGHTTP2_NO_ERROR &&
         f->rst_stream.error_code != NGHTTP2_REFUSED_STREAM)
         spend(h, &h->resets);
-    else if (f->hd.type == NGHTTP2_HEADERS || f->hd.type == NGHTTP2_DATA)
+    else if (f->hd.type == NGHTTP2_HEADERS || f->hd.type == NGHTTP2_DATA) {
         earn(&h->control, 2000);
+        h->pinged_ns = -1;
+        h->ping_strikes = 0;
+        struct stream *st = f->hd.flags & NGHTTP2_FLAG_END_STREAM ? stream_of(h, f->hd.stream_id)
+                                                                  : NULL;
+        if (st && st->reset_when_sent) sn_h2_reset(h, f->hd.stream_id, SN_H2_NO_ERROR);
+    }
     return 0;
 }
 
@@ -457,7 +537,8 @@ int sn_h2_new(const struct sn_h2_opts *opts, struct sn_h2 **ret)
     sn_list_init(&h->streams);
     budget_init(&h->resets, SN_H2_RESETS_BURST, SN_H2_RESETS_PER_SEC);
     budget_init(&h->control, SN_H2_CONTROL_BURST, SN_H2_CONTROL_PER_SEC);
-    h->now_ns = -1;
+    h->now_ns = h->bdp.sent_ns = h->pinged_ns = -1;
+    h->bdp.estimate = SN_H2_STREAM_WINDOW;
     if (make_session(h) < 0) {
         sn_free(h);
         return SN_E_NOMEM;
@@ -616,7 +697,6 @@ int32_t sn_h2_request(struct sn_h2 *h, const struct sn_h2_request *req, struct s
     if (id < 0) {
         sn_list_del(&st->link);
         h->n_streams--;
-        sn_free(st);
         return id == NGHTTP2_ERR_NOMEM ? SN_E_NOMEM : SN_E_UNAVAILABLE;
     }
     st->id = id;
@@ -639,7 +719,12 @@ int sn_h2_trailers(struct sn_h2 *h, int32_t id, const struct sn_http_headers *t,
     return 0;
 }
 
-void sn_h2_resume(struct sn_h2 *h, int32_t id) { nghttp2_session_resume_data(h->s, id); }
+void sn_h2_resume(struct sn_h2 *h, int32_t id)
+{
+    /* Rather an end that both sides see than a body that never comes. */
+    if (nghttp2_session_resume_data(h->s, id) == NGHTTP2_ERR_NOMEM)
+        sn_h2_reset(h, id, SN_H2_INTERNAL_ERROR);
+}
 
 void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n)
 {
@@ -654,6 +739,16 @@ void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code)
     nghttp2_submit_rst_stream(h->s, NGHTTP2_FLAG_NONE, id, code);
 }
 
+void sn_h2_reset_when_sent(struct sn_h2 *h, int32_t id)
+{
+    struct stream *st = stream_of(h, id);
+    if (!st) return;
+    if (nghttp2_session_get_stream_local_close(h->s, id) == 1)
+        sn_h2_reset(h, id, SN_H2_NO_ERROR);
+    else
+        st->reset_when_sent = true;
+}
+
 void sn_h2_drop(struct sn_h2 *h, int32_t id, void *user, uint32_t code)
 {
     struct stream *st = stream_of(h, id);
@@ -666,6 +761,14 @@ void sn_h2_drop(struct sn_h2 *h, int32_t id, void *user, uint32_t code)
     nghttp2_session_set_stream_user_data(h->s, id, NULL);
     sn_h2_reset(h, id, code);
     stream_drop(h, st, code);
+}
+
+size_t sn_h2_send_room(struct sn_h2 *h, int32_t id)
+{
+    int32_t stream = nghttp2_session_get_stream_remote_window_size(h->s, id);
+    int32_t conn = nghttp2_session_get_remote_window_size(h->s);
+    int32_t room = SN_MIN(stream, conn);
+    return room > 0 ? (size_t)room : 0;
 }
 
 void sn_h2_shutdown(struct sn_h2 *h, bool final)

@@ -15,6 +15,7 @@
 #define SN_H2_FIELDS_MAX 128u
 #define SN_H2_STREAM_WINDOW (256u << 10)
 #define SN_H2_CONN_WINDOW (1u << 20)
+#define SN_H2_WINDOW_MAX (16u << 20) /* what opts.window_max should be where it is wanted */
 /* Streams a peer may have reset (or made us reset) in a burst, and per second in the long run. */
 #define SN_H2_RESETS_BURST 500u
 #define SN_H2_RESETS_PER_SEC 50u
@@ -71,6 +72,8 @@ struct sn_h2_events {
     void (*goaway)(void *ctx, int32_t last_id, uint32_t code);
     /* settings - the peer's first: what it admits is known. May be NULL. */
     void (*settings)(void *ctx);
+    /* pong - the answer to an sn_h2_ping. May be NULL. */
+    void (*pong)(void *ctx);
 };
 struct sn_h2_opts {
     bool client;
@@ -78,6 +81,12 @@ struct sn_h2_opts {
     uint32_t streams_max;     /* 0 = SN_H2_STREAMS_MAX */
     size_t field_bytes_max;   /* per head; 0 = SN_H2_FIELD_BYTES_MAX */
     unsigned fields_max;      /* 0 = SN_H2_FIELDS_MAX */
+    /* Receive windows grow with the bandwidth-delay product, measured by PING beside data, up to this
+     * many bytes; 0 = fixed windows. Wants an exact now_ns in sn_h2_recv. */
+    uint32_t window_max;
+    /* Server: PINGs closer together than this without data of ours between them are strikes, and the
+     * third ends the connection (GOAWAY ENHANCE_YOUR_CALM "too_many_pings"). 0 = the common budget. */
+    int64_t ping_min_ns;
     const struct sn_h2_events *events;
     void *ctx;
 };
@@ -126,9 +135,16 @@ void sn_h2_resume(struct sn_h2 *h, int32_t id);
 /* sn_h2_consumed - n body bytes were used up: the peer may send as many again. */
 void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n);
 void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code);
+/* sn_h2_reset_when_sent - server: when the response has left in full, the rest of the request is told
+ * not to come (NO_ERROR). A reset at once would take back what nghttp2 has not yet written. */
+void sn_h2_reset_when_sent(struct sn_h2 *h, int32_t id);
 /* sn_h2_drop - resets the stream if it is still open and forgets its object: `closed` is called
  * from within, `user` is not mentioned afterwards. */
 void sn_h2_drop(struct sn_h2 *h, int32_t id, void *user, uint32_t code);
+/* sn_h2_ping - asks for a sign of life: `pong`. Returns 0 or SN_E_NOMEM. */
+int sn_h2_ping(struct sn_h2 *h) SN_MUST_CHECK;
+/* sn_h2_send_room - bytes of body the peer admits on this stream now. */
+size_t sn_h2_send_room(struct sn_h2 *h, int32_t id);
 /* sn_h2_shutdown - final = false announces it (streams in flight still count), true ends it. */
 void sn_h2_shutdown(struct sn_h2 *h, bool final);
 /* sn_h2_connect_protocol - client: the peer's SETTINGS admit extended CONNECT. */

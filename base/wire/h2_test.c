@@ -240,7 +240,7 @@ SN_TEST(h2_bad_requests)
         sn_test_row("%s", b->what);
         peer_new(&c, true);
         peer_new(&s, false);
-        struct sn_arena *a;
+        struct sn_arena *a = NULL;
         struct peer_stream *q = p_open(&c, 0, &a);
         struct sn_http_header hv = {sn_str(b->name), sn_str(b->value)};
         struct sn_http_headers hs = {&hv, b->name ? 1 : 0, 1};

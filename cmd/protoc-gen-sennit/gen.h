@@ -55,6 +55,8 @@ void gen_done(struct gen *g);
 int gen_message(struct gen *g, const struct gen_type *t, struct gen_msg *ret);
 /* gen_snake - "HTTPServerV2" as "http_server_v2"; in the arena. */
 const char *gen_snake(struct gen *g, struct sn_str s);
+/* gen_ident - a method's name as a C member: snake case, no keyword. */
+const char *gen_ident(struct gen *g, struct sn_str name);
 /* gen_path_ident - "a/b-c.proto" as "a_b_c_proto". */
 const char *gen_path_ident(struct gen *g, struct sn_str path);
 /* gen_upper - ASCII upper case copy. */
@@ -66,5 +68,8 @@ uint32_t gen_tag(const struct gen_field *f);
 
 int gen_header(struct gen *g, const struct file_proto *f, struct sn_buf *out);
 int gen_source(struct gen *g, const struct file_proto *f, struct sn_buf *out);
+/* gen_grpc_header, gen_grpc_source - x.grpc.h and x.grpc.c, where "grpc" is asked for. */
+int gen_grpc_header(struct gen *g, const struct file_proto *f, struct sn_buf *out);
+int gen_grpc_source(struct gen *g, const struct file_proto *f, struct sn_buf *out);
 /* gen_c_string - `s` as the inside of a C string literal. */
 void gen_c_string(struct sn_buf *out, struct sn_str s);

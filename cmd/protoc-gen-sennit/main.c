@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* protoc-gen-sennit - the protoc plugin: reads a CodeGeneratorRequest from stdin and writes a
- * CodeGeneratorResponse with x.pb.h and x.pb.c for each x.proto asked for. It runs on the tables
+ * CodeGeneratorResponse with x.pb.h and x.pb.c for each x.proto asked for (with the parameter "grpc",
+ * instead, x.grpc.h and x.grpc.c for its services). It runs on the tables
  * it generates: boot/ holds its own output for descriptor.proto and plugin.proto.
  * SPEC: google/protobuf/compiler/plugin.proto. */
 #include <errno.h>
@@ -61,7 +62,8 @@ static int generate(struct gen *g, const struct request *req, struct response *r
 {
     int r = gen_init(g, req);
     if (r < 0) return r;
-    if (req->parameter.len)
+    bool grpc = sn_str_eqc(req->parameter, "grpc");
+    if (req->parameter.len && !grpc)
         return sn_fail(SN_E_INVALID_ARGUMENT, "unknown parameter \"%.*s\"",
                        SN_STR_ARG(req->parameter));
     for (uint32_t i = 0; i < req->file_to_generate.len; i++) {
@@ -72,8 +74,11 @@ static int generate(struct gen *g, const struct request *req, struct response *r
         if (!f)
             return sn_fail(SN_E_NOT_FOUND, "%.*s is not in the request",
                            SN_STR_ARG(req->file_to_generate.ptr[i]));
-        r = add_file(g, resp, f, ".pb.h", gen_header);
-        if (r == 0) r = add_file(g, resp, f, ".pb.c", gen_source);
+        r = grpc ? add_file(g, resp, f, ".grpc.h", gen_grpc_header)
+                 : add_file(g, resp, f, ".pb.h", gen_header);
+        if (r == 0)
+            r = grpc ? add_file(g, resp, f, ".grpc.c", gen_grpc_source)
+                     : add_file(g, resp, f, ".pb.c", gen_source);
         if (r < 0) return r;
     }
     return 0;

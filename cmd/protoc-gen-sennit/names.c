@@ -128,6 +128,11 @@ static const char *member_name(struct gen *g, struct sn_str name)
             return sn_arena_printf(&g->arena, "%.*s_", SN_STR_ARG(name)).ptr;
     return sn_arena_str(&g->arena, name).ptr;
 }
+const char *gen_ident(struct gen *g, struct sn_str name)
+{
+    const char *c = gen_snake(g, name);
+    return c ? member_name(g, sn_str(c)) : NULL;
+}
 static const char *scalar_type(int type)
 {
     static const char *const names[19] = {

@@ -30,12 +30,12 @@ def check(path, target, angle):
     if target is None:
         bad = own in SANS_IO and not test and IO_HEADERS.match(angle)
         return f"{own} does no I/O, keeps no clock and no threads: {angle}" if bad else None
-    program = path.parts[0] in ("cmd", "bench", "examples")  # one folder, one program: its files are one room
+    program = path.parts[0] in ("cmd", "bench", "examples", "tests")  # one folder, one program: its files are one room
     if program and (csrc.ROOT / path.parent / target).is_file():
         return None
     if own == "examples" and (csrc.ROOT / path.parent / (target[:-2].capitalize() + ".json")).is_file():
         return None  # generated from a contract's artifact
-    if target.endswith((".pb.h", ".pb-c.h")):
+    if target.endswith((".pb.h", ".grpc.h", ".pb-c.h")):
         return None  # generated, rooted where its .proto is
     if "/" not in target or target.startswith("."):
         return f'"{target}" is not rooted'
