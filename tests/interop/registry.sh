@@ -5,7 +5,7 @@
 # client beside it; a restart of the server in the middle. Peers are installed once, outside the checkout.
 # usage: registry.sh SENNIT SOURCE_ROOT; REGISTRY_PEERS="npm py go zk"
 set -eu
-sennit=$1 root=$2
+sennit=$(realpath "$1") root=$(realpath "$2")
 here=$root/tests/interop/registry
 cache=${SENNIT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit}/registry
 want=" ${REGISTRY_PEERS:-npm py go zk} "
@@ -31,7 +31,7 @@ count() {
 }
 peer() {
   local name=$1; shift
-  if timeout 240 "$@" >"$tmp/$name.out" 2>"$tmp/$name.err"; then count "$name"
+  if (cd "$tmp" && timeout 240 "$@") >"$tmp/$name.out" 2>"$tmp/$name.err"; then count "$name"
   else count "$name"; fail "$name" "$(tail -n 5 "$tmp/$name.err" | tr '\n' ' ')"; fi
 }
 serve || { cat "$tmp/serve.log"; exit 1; }
@@ -81,7 +81,7 @@ check "indexes go on" "$([ "$after" -gt "$before" ] && echo yes)" yes
 # Ours against a real ZooKeeper.
 zk_client() { timeout 30 "$sennit" registry "$@" -u "zk://127.0.0.1:$zkport?session=4s"; }
 zk_start() {
-  java -cp "/usr/share/java/zookeeper.jar:/usr/share/java/*" org.apache.zookeeper.server.ZooKeeperServerMain "$zkport" "$tmp/zk" \
+  java -Dzookeeper.admin.enableServer=false -cp "/usr/share/java/zookeeper.jar:/usr/share/java/*" org.apache.zookeeper.server.ZooKeeperServerMain "$zkport" "$tmp/zk" \
     >>"$tmp/zk.log" 2>&1 &
   zk=$!
   pids+=("$zk")
@@ -93,7 +93,7 @@ case $want in *" zk "*)
   else
     mkdir -p "$tmp/zk"
     if ! zk_start; then fail "zookeeper starts" "$(tail -n 3 "$tmp/zk.log")"; else
-      zk_client put a/b hello || :
+      for _ in 1 2 3 4 5 6; do zk_client put a/b hello 2>/dev/null && break; done # it listens before it serves
       check "zookeeper: a value is stored and read" "$(zk_client get a/b)" hello
       "$sennit" registry watch web -u "zk://127.0.0.1:$zkport?session=4s" >"$tmp/zk.watch" 2>/dev/null &
       pids+=($!)
