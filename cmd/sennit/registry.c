@@ -149,7 +149,7 @@ struct client_opts {
 #define CLIENT_FIELDS                                                                            \
     SN_CONF_STRING(struct client_opts, url, "url", .letter = 'u',                                \
                    .def = "consul://127.0.0.1:8500", .metavar = "URL",                           \
-                   .help = "The registry: consul, nacos, apollo, zk, etcd or file, "             \
+                   .help = "The registry: consul, nacos, apollo, zk or file, "             \
                            "`scheme://host:port[,...][?options]`."),                             \
         SN_CONF_STRING(struct client_opts, token_file, "token-file", .metavar = "FILE",          \
                        .help = "Its first line is sent as the token (Apollo: the access key)."), \

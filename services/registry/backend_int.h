@@ -71,7 +71,7 @@ struct reg_backend {
     int (*renew)(void *b, struct reg_lease *l);
     int (*remove)(void *b, struct reg_lease *l);
 };
-extern const struct reg_backend reg_consul, reg_nacos, reg_apollo, reg_files, reg_zk, reg_etcd;
+extern const struct reg_backend reg_consul, reg_nacos, reg_apollo, reg_files, reg_zk;
 
 /* reg_url_parse - strings go to the arena. Returns 0, SN_E_SYNTAX, SN_E_NOMEM. */
 int reg_url_parse(struct sn_str url, struct sn_arena *a, struct reg_url *ret,
