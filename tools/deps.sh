@@ -8,8 +8,9 @@ build=(gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libnghttp2-
   libdw-dev zlib1g-dev libsecp256k1-dev libpcre2-dev protobuf-compiler libprotobuf-dev)
 test=(spin libgmp-dev curl openssl procps iproute2 nghttp2-client nginx-light redis-server wrk gdb chromium python3-websockets)
 bench=(nghttp2-server haproxy linux-perf libprotobuf-c-dev protobuf-c-compiler libjansson-dev)
-# The peers of the circuits: circom's C++ witness generator (nasm, nlohmann-json3-dev) and ours for WebAssembly.
-interop=(nasm nlohmann-json3-dev libgmp-dev g++ clang lld wasi-libc libclang-rt-14-dev-wasm32)
+# Peers: of the circuits (circom's C++ generator needs nasm and nlohmann-json3-dev; ours for WebAssembly clang), of the registry.
+interop=(nasm nlohmann-json3-dev libgmp-dev g++ clang lld wasi-libc libclang-rt-14-dev-wasm32
+  zookeeper default-jre-headless)
 fuzz=(clang lld llvm libclang-rt-14-dev)
 
 want=("${build[@]}")

@@ -17,7 +17,8 @@ static const struct {
 } kinds[] = {[SN_SHA1] = {"SHA1", 20},
              [SN_SHA256] = {"SHA256", 32},
              [SN_SHA512] = {"SHA512", 64},
-             [SN_BLAKE2B_512] = {"BLAKE2B-512", 64}};
+             [SN_BLAKE2B_512] = {"BLAKE2B-512", 64},
+             [SN_MD5] = {"MD5", 16}};
 
 size_t sn_hash_len(enum sn_hash_kind kind) { return kinds[kind].len; }
 

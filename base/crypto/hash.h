@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/hash.h - SHA-1, SHA-256, SHA-512, BLAKE2b and HMAC over OpenSSL's libcrypto, and the
- * comparison secrets need. SHA-1 is here for protocols that name it (WebSocket), not for security. */
+/* crypto/hash.h - SHA-1, SHA-256, SHA-512, BLAKE2b, MD5 and HMAC over OpenSSL's libcrypto, and the
+ * comparison secrets need. SHA-1 and MD5 are here for protocols that name them (WebSocket, Nacos),
+ * not for security. */
 #pragma once
 #include "core/base.h"
 
-enum sn_hash_kind { SN_SHA1, SN_SHA256, SN_SHA512, SN_BLAKE2B_512 };
+enum sn_hash_kind { SN_SHA1, SN_SHA256, SN_SHA512, SN_BLAKE2B_512, SN_MD5 };
 #define SN_HASH_MAX 64 /* bytes of the longest digest */
 
-/* sn_hash_len - bytes of the digest: 20, 32, 64, 64. */
+/* sn_hash_len - bytes of the digest: 20, 32, 64, 64, 16. */
 size_t sn_hash_len(enum sn_hash_kind kind);
 
 /* sn_hash_once - the digest of n bytes to out (sn_hash_len bytes).

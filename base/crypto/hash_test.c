@@ -22,6 +22,8 @@ SN_TEST(crypto_hash_known_answers)
         {SN_BLAKE2B_512, "abc",
          "ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d1"
          "7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923"},
+        {SN_MD5, "", "d41d8cd98f00b204e9800998ecf8427e"},
+        {SN_MD5, "abc", "900150983cd24fb0d6963f7d28e17f72"},
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         uint8_t md[SN_HASH_MAX];

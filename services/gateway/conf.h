@@ -57,6 +57,7 @@ struct sn_gw_conf_tls_client {
 };
 struct sn_gw_conf_upstream {
     struct sn_str name;
+    struct sn_str discover; /* registry URL with a service; .ptr NULL = none */
     struct sn_gw_conf_endpoint *endpoints;
     size_t n_endpoints;
     enum sn_gw_balance balance;

@@ -6,6 +6,7 @@
 
 #include "core/map.h"
 #include "gateway/gw_int.h"
+#include "services/registry/registry.h"
 
 #define PORT_MAX 65535
 #define DAY_NS (24 * SN_HOUR)
@@ -140,8 +141,11 @@ static const struct sn_conf_field upstream_fields[] = {
     SN_CONF_STRING(struct sn_gw_conf_upstream, name, "name", .required = true, .min = 1, .max = 128,
                    .help = "Unique; routes refer to it, and state is carried over reloads by it."),
     SN_CONF_LIST(struct sn_gw_conf_upstream, endpoints, n_endpoints, "endpoints", SN_CONF_T_STRUCT,
-                 .sub = &endpoint_table, .required = true, .min = 1, .max = SN_GW_ENDPOINTS_MAX,
-                 .help = "Where requests go."),
+                 .sub = &endpoint_table, .max = SN_GW_ENDPOINTS_MAX,
+                 .help = "Where requests go. With `discover`: until the registry has named others."),
+    SN_CONF_STRING(struct sn_gw_conf_upstream, discover, "discover", .max = 2048,
+                   .help = "A service in a registry whose instances are the endpoints, "
+                           "`consul://127.0.0.1:8500/orders`; see registry.md for the URLs."),
     SN_CONF_ENUM(struct sn_gw_conf_upstream, balance, "balance", balance_names, .def = "p2c",
                  .help =
                      "`p2c`: the less loaded of two random endpoints, by latency and requests in "
@@ -496,6 +500,18 @@ static void check_ops(struct sn_conf *c, const char *path, const char *which,
     }
 }
 
+static void check_discover(struct sn_conf *c, const char *at, struct sn_str url)
+{
+    struct sn_arena a;
+    struct sn_str registry, service;
+    char why[SN_DIAG_BYTES];
+    if (!url.len) return;
+    sn_arena_init(&a, NULL, 1 << 16);
+    int r = sn_registry_split(url, &a, &registry, &service);
+    if (r < 0) sn_conf_error(c, at, "%s", sn_diag_format(r, why, sizeof(why)));
+    sn_arena_done(&a);
+}
+
 static int check_upstreams(struct sn_conf *c, const struct sn_gw_conf *g, struct sn_map *names)
 {
     char at[96];
@@ -504,6 +520,11 @@ static int check_upstreams(struct sn_conf *c, const struct sn_gw_conf *g, struct
         const struct sn_gw_conf_upstream *u = &g->upstreams[i];
         snprintf(at, sizeof(at), "upstreams[%zu].name", i);
         r = check_unique(c, names, u->name, at);
+        snprintf(at, sizeof(at), "upstreams[%zu]", i);
+        if (!u->n_endpoints && !u->discover.len)
+            sn_conf_error(c, at, "expected endpoints (at least one) or discover");
+        snprintf(at, sizeof(at), "upstreams[%zu].discover", i);
+        check_discover(c, at, u->discover);
         struct sn_map addrs;
         sn_map_init(&addrs, 0, false);
         for (size_t k = 0; r == 0 && k < u->n_endpoints; k++) {

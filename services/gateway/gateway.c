@@ -64,15 +64,33 @@ static void remember_error(struct sn_gateway *gw, const struct sn_buf *errors)
         gw->last_error.len--;
 }
 
-/* Both stages and the listeners; publishes nothing. Under gw->reload. */
-static int build(struct sn_gateway *gw, struct gw_snap **ret, struct gw_listener_plan *plan,
+static int keep_text(struct sn_gateway *gw, struct sn_str text)
+{
+    char *p = sn_alloc(text.len + 1);
+    if (!p) return SN_E_NOMEM;
+    if (text.len) memcpy(p, text.ptr, text.len);
+    sn_free((void *)(uintptr_t)gw->good.ptr);
+    gw->good = sn_str_of(p, text.len);
+    return 0;
+}
+
+/* Both stages and the listeners; publishes nothing. Under gw->reload. again: of the text in force, and
+ * not of what the file says by now. */
+static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret, struct gw_listener_plan *plan,
                  struct sn_buf *errors)
 {
     struct gw_load load;
-    int r = gw_load_run(&gw->opts, gw->text, gw->workers, &load, errors);
+    struct sn_gateway_opts opts = gw->opts;
+    if (again && opts.config_path) {
+        opts.config_name = opts.config_path;
+        opts.config_path = NULL;
+    }
+    int r = gw_load_run(&opts, again ? gw->good : gw->text, gw->workers, &load, errors);
     if (r < 0) return r;
     struct gw_snap *s = NULL;
-    r = gw_snap_new(gw, &load, &s);
+    r = gw_discover(gw, &load);
+    if (r == 0 && !again) r = keep_text(gw, load.text);
+    if (r == 0) r = gw_snap_new(gw, &load, &s);
     if (r < 0 && load.cf.n_errors) sn_conf_report(&load.cf, errors);
     if (r == 0) {
         r = gw_listeners_prepare(gw, s, plan);
@@ -107,6 +125,7 @@ static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener
     __atomic_store_n(&gw->snap, s, __ATOMIC_RELEASE);
     gw_listeners_commit(gw, s, plan);
     gw_health_start(gw, s);
+    gw_discover_start(gw);
     if (gw_go(gw, "gateway retire", retire_main, old)) return;
     s->older = old;
 }
@@ -116,7 +135,7 @@ static int reload_locked(struct sn_gateway *gw)
     struct gw_snap *s = NULL;
     struct gw_listener_plan plan;
     struct sn_buf errors = {0};
-    int r = build(gw, &s, &plan, &errors);
+    int r = build(gw, false, &s, &plan, &errors);
     if (r == 0) publish(gw, s, &plan);
     remember_error(gw, &errors);
     if (r == 0)
@@ -139,6 +158,27 @@ int sn_gateway_reload(struct sn_gateway *gw)
             ? reload_locked(gw)
             : sn_fail(SN_E_FAILED_PRECONDITION, "the gateway is not running");
     sn_mutex_unlock(&gw->reload);
+    return r;
+}
+
+int gw_rebuild(struct sn_gateway *gw)
+{
+    struct gw_snap *s = NULL;
+    struct gw_listener_plan plan;
+    struct sn_buf errors = {0};
+    int r = sn_mutex_lock(&gw->reload);
+    if (r < 0) return r;
+    if (gw->running && !gw->draining) {
+        r = build(gw, true, &s, &plan, &errors);
+        if (r == 0) publish(gw, s, &plan);
+        if (r == 0)
+            gw_event(gw, "info", "endpoints changed, generation %llu",
+                     (unsigned long long)s->generation);
+        else
+            gw_event(gw, "error", "new endpoints refused: %s", sn_buf_cz(&errors));
+    }
+    sn_mutex_unlock(&gw->reload);
+    sn_buf_done(&errors);
     return r;
 }
 
@@ -175,7 +215,7 @@ int sn_gateway_new(const struct sn_gateway_opts *opts, struct sn_gateway **ret,
     struct gw_snap *s = NULL;
     int r = sn_gw_hist_init(&gw->all);
     if (r == 0) r = text_set(gw, opts->config_text);
-    if (r == 0) r = build(gw, &s, &plan, &errors);
+    if (r == 0) r = build(gw, false, &s, &plan, &errors);
     if (r == 0) {
         gw->snap = s;
         gw_listeners_commit(gw, s, &plan);
@@ -201,6 +241,8 @@ void sn_gateway_free(struct sn_gateway *gw)
         older = s->older;
         gw_snap_free(s);
     }
+    gw_sources_free(gw);
+    sn_free((void *)(uintptr_t)gw->good.ptr);
     sn_buf_done(&gw->last_error);
     sn_hist_done(&gw->all);
     sn_free((void *)gw->text.ptr);
@@ -245,6 +287,7 @@ static int start_all(struct sn_gateway *gw)
 {
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_serve(gw->listeners.ptr[i]);
     gw_health_start(gw, gw->snap);
+    gw_discover_start(gw);
     int r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
     if (r == 0 && gw->opts.config_path && !gw->opts.watch_off)
         r = sn_scope_go(gw->scope, "gateway watch", gw_watch, gw);

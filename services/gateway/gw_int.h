@@ -63,6 +63,7 @@ struct gw_table {
     uint32_t *map;
 };
 
+struct gw_source;
 struct gw_active {
     int64_t n;
 } SN_ALIGNED(SN_CACHE_LINE);
@@ -125,6 +126,8 @@ struct sn_gateway {
     double all_rps;
     int64_t tick_ns;
     struct gw_log *log; /* newest; reference */
+    SN_VEC(struct gw_source *) sources; /* registries; under reload */
+    struct sn_str good; /* the text of the snapshot in force, heap; .ptr NULL before the first */
     int64_t snaps_live;
 };
 
@@ -161,6 +164,7 @@ struct gw_load { /* stage one of a load: everything that needs no fiber */
     struct sn_gw_conf *conf;
     struct gw_table *tables;
     struct sn_conf cf; /* where errors are collected */
+    struct sn_str text; /* what was read; the arena's */
     unsigned workers;
 };
 /* gw_load_run - reads, checks and compiles. On failure ret_errors has the report and nothing is
@@ -192,6 +196,16 @@ static inline void gw_snap_leave(struct gw_snap *s, unsigned worker)
     int64_t *n = &s->active[worker].n;
     __atomic_store_n(n, *n - 1, __ATOMIC_RELEASE);
 }
+
+/* discover.c */
+/* gw_discover - puts the instances that registries name in the place of configured endpoints. Under
+ * gw->reload; opens registries that are new, and waits a moment for their first answer. */
+int gw_discover(struct sn_gateway *gw, struct gw_load *l) SN_MUST_CHECK;
+/* gw_discover_start - a fiber for each new source. While running. */
+void gw_discover_start(struct sn_gateway *gw);
+void gw_sources_free(struct sn_gateway *gw);
+/* gw_rebuild - a new snapshot of the text in force. Returns 0, SN_E_*. Suspends. */
+int gw_rebuild(struct sn_gateway *gw) SN_MUST_CHECK;
 
 /* handler.c */
 int gw_handle(struct sn_http_x *x, void *listener);

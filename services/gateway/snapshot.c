@@ -82,6 +82,7 @@ int gw_load_run(const struct sn_gateway_opts *opts, struct sn_str text, unsigned
         sn_diag_format(r, why, sizeof(why));
         sn_buf_printf(ret_errors, "%s: %s\n", name, why);
     } else {
+        l->text = text;
         struct load_job job = {l, text};
         /* Compiling expressions and reading a large file are too much for a fiber: its stack, and
          * the other fibers' time. */
