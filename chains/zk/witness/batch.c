@@ -741,7 +741,10 @@ static int run(struct sn_wbatch *b, struct frame *f)
         case SN_WOP_BOUND: bound(b, f, ARG(i->d), ARG(i->a), i->c); break;
         case SN_WOP_LOAD: load(b, f, ARG(i->d), BANK(i->a), AT(i->a), ARG(i->b), i->c); break;
         case SN_WOP_STORE: store(b, f, BANK(i->d), AT(i->d), ARG(i->a), ARG(i->b), i->c); break;
-        case SN_WOP_JZ: pc = diverge(b, f, zeros(b, ARG(i->a)) & f->mask, pc, i->c); break;
+        case SN_WOP_JZ:
+            if (i->c < pc && !spend(b, f->code->n)) return SN_E_RESOURCE_EXHAUSTED;
+            pc = diverge(b, f, zeros(b, ARG(i->a)) & f->mask, pc, i->c);
+            break;
         case SN_WOP_JMP:
             if (!spend(b, f->code->n)) return SN_E_RESOURCE_EXHAUSTED;
             pc = f->mask == f->all ? i->c : regroup(f, i->c);

@@ -458,7 +458,10 @@ static int run(struct engine *e, const struct sn_wcode *code, const struct sn_wi
             move(BANK(i->d), AT(i->d) + (size_t)INT(i->a), ARG(i->b));
             break;
         case SN_WOP_JZ:
-            if (is_zero(ARG(i->a))) pc = i->c - 1;
+            if (!is_zero(ARG(i->a))) break;
+            if (i->c <= pc && !spend(e, code->n)) /* no compiler's loop, a damaged file's */
+                return failed(e, code, pc, SN_E_RESOURCE_EXHAUSTED, "too many steps");
+            pc = i->c - 1;
             break;
         case SN_WOP_JMP:
             if (!spend(e, code->n))
