@@ -43,6 +43,10 @@ int sn_rt_run(const struct sn_rt_opts *opts, int (*fn)(void *arg), void *arg);
 int sn_go(const char *name, sn_fiber_fn fn, void *arg) SN_MUST_CHECK;
 /* sn_go_on - as sn_go, but the fiber starts on worker `worker` (0-based) and is never stolen. */
 int sn_go_on(unsigned worker, const char *name, sn_fiber_fn fn, void *arg) SN_MUST_CHECK;
+/* sn_go_cleanup - as sn_go_on, but of no scope and without a deadline: what must be tidied up on a
+ * worker although the caller is cancelled. The caller waits for it by means of its own.
+ * Returns 0, SN_E_NOMEM, SN_E_RESOURCE_EXHAUSTED, SN_E_INVALID_ARGUMENT. */
+int sn_go_cleanup(unsigned worker, const char *name, sn_fiber_fn fn, void *arg) SN_MUST_CHECK;
 
 /* sn_self - the running fiber; NULL on an ordinary thread. */
 struct sn_fiber *sn_self(void);

@@ -185,6 +185,38 @@ static int scope_tree(void *arg)
     return 0;
 }
 
+/* What tidies up runs although who asked for it is cancelled, on the worker it names. */
+static void tidy(void *arg)
+{
+    if ((unsigned)sn_worker_id() == sn_worker_count() - 1 && sn_sleep(SN_US) == 0)
+        __atomic_store_n((int *)arg, 1, __ATOMIC_RELEASE);
+    else
+        __atomic_store_n((int *)arg, -1, __ATOMIC_RELEASE);
+}
+static int cancelled_child(void *arg)
+{
+    while (sn_sleep(SN_HOUR) >= 0) {}
+    T_EQ(sn_go("refused", tidy, arg), SN_E_CANCELLED);
+    T_OK(sn_go_cleanup(sn_worker_count() - 1, "tidy", tidy, arg));
+    while (!__atomic_load_n((int *)arg, __ATOMIC_ACQUIRE)) sn_yield();
+    return 0;
+}
+static int cleanup_main(void *arg)
+{
+    struct sn_scope_storage m;
+    int done = 0;
+    struct sn_scope *s = sn_scope_begin(&m);
+    T_OK(sn_scope_go(s, "child", cancelled_child, &done));
+    T_OK(sn_sleep(SN_MS));
+    sn_scope_cancel(s);
+    T_OK(sn_scope_end(s));
+    T_EQ(done, 1);
+    T_EQ(sn_go_cleanup(sn_worker_count(), "nowhere", tidy, &done), SN_E_INVALID_ARGUMENT);
+    return 0;
+}
+SN_TEST(go_cleanup) { T_OK(run_n(1, cleanup_main, NULL)); }
+SN_TEST(go_cleanup_4_workers) { T_OK(run_n(4, cleanup_main, NULL)); }
+
 SN_TEST(scope_cancel_tree) { T_OK(run_n(1, scope_tree, NULL)); }
 SN_TEST(scope_cancel_tree_4_workers) { T_OK(run_n(4, scope_tree, NULL)); }
 

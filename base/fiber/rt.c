@@ -173,7 +173,7 @@ int sn_spawn(struct sn_worker *w, struct sn_scope *scope, const char *name, void
     int r = 0;
     if (scope != &sn_rt.root)
         r = sn_scope_enter(scope, f);
-    else if (SN_UNLIKELY(SN_LOAD(&sn_rt.root_cancelled)))
+    else if (SN_UNLIKELY(SN_LOAD(&sn_rt.root_cancelled)) && !(flags & SN_FF_CLEANUP))
         r = SN_E_CANCELLED;
     if (SN_UNLIKELY(r < 0)) {
         record_return(w, f);
@@ -215,6 +215,14 @@ int sn_go_on(unsigned worker, const char *name, sn_fiber_fn fn, void *arg)
         return sn_fail(SN_E_INVALID_ARGUMENT, "worker %u of %u", worker, sn_rt.n);
     return sn_spawn(w, w->cur->scope, name, (void *)(uintptr_t)fn, arg, SN_FF_PINNED, (int)worker,
                     NULL);
+}
+
+int sn_go_cleanup(unsigned worker, const char *name, sn_fiber_fn fn, void *arg)
+{
+    if (worker >= sn_rt.n)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "worker %u of %u", worker, sn_rt.n);
+    return sn_spawn(sn_worker_cur(), &sn_rt.root, name, (void *)(uintptr_t)fn, arg,
+                    SN_FF_PINNED | SN_FF_DETACHED | SN_FF_CLEANUP, (int)worker, NULL);
 }
 
 /* The door for other threads. It outlives the runtime: a thread may come when everything is gone. */

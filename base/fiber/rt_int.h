@@ -90,6 +90,7 @@ enum {
     SN_FF_PINNED = 1, /* never stolen, even unstarted */
     SN_FF_INT = 2,    /* entry is int (*)(void *): result goes to the scope */
     SN_FF_DETACHED = 4, /* root scope whatever the creator's scope is */
+    SN_FF_CLEANUP = 8,  /* also where the root scope is cancelled */
 };
 
 struct sn_try_frame;

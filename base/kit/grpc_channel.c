@@ -554,7 +554,7 @@ void sn_grpc_channel_free(struct sn_grpc_channel *ch)
     while (__atomic_load_n(&ch->updates, __ATOMIC_ACQUIRE)) sn_yield();
     struct free_job j = {.ch = ch, .left = ch->n_workers};
     for (unsigned i = 0; i < ch->n_workers; i++)
-        while (sn_go_on(i, "grpc channel free", free_worker, &j) < 0) sn_yield();
+        while (sn_go_cleanup(i, "grpc channel free", free_worker, &j) < 0) sn_yield();
     while (__atomic_load_n(&j.left, __ATOMIC_ACQUIRE))
         if (sn_sleep(SN_MS / 4) < 0) sn_yield();
     channel_destroy(ch);

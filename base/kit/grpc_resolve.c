@@ -274,6 +274,7 @@ int gr_resolver_of(struct sn_grpc_channel *ch, struct sn_str target,
     if (rest.len == 0) return sn_fail(SN_E_SYNTAX, "gRPC target %.*s names nothing", SN_STR_ARG(target));
     *ret = how;
     *ret_rest = rest;
-    *ret_authority = is_unix ? SN_STR("localhost") : rest;
+    /* Of a list of addresses the first stands for all: a list is no host. */
+    *ret_authority = is_unix ? SN_STR("localhost") : sn_str_cut(&rest, ',');
     return 0;
 }

@@ -470,7 +470,7 @@ void sn_http_client_free(struct sn_http_client *c)
     if (!c) return;
     struct free_job j = {.c = c, .left = c->n_workers};
     for (unsigned i = 0; i < c->n_workers; i++)
-        while (sn_go_on(i, "http client free", free_worker, &j) < 0) sn_yield();
+        while (sn_go_cleanup(i, "http client free", free_worker, &j) < 0) sn_yield();
     while (__atomic_load_n(&j.left, __ATOMIC_ACQUIRE)) sn_yield();
     sn_free(c->workers);
     sn_free(c);

@@ -77,8 +77,7 @@ struct sn_registry_opts {
  * diagnostic says where and what was expected), SN_E_NOMEM. Owns: *ret until sn_registry_close. */
 int sn_registry_open(const struct sn_registry_opts *opts, struct sn_registry **ret) SN_MUST_CHECK;
 /* sn_registry_close - takes registrations out (at most two seconds for all), ends the fibers, frees
- * everything that sn_registry_watch, _config and _register gave. Accepts NULL. Suspends.
- * Context: a fiber whose scope is not cancelled (the HTTP client's end needs fibers of its own). */
+ * everything that sn_registry_watch, _config and _register gave. Accepts NULL. Suspends. */
 void sn_registry_close(struct sn_registry *r);
 /* sn_registry_url_check - whether the URL is one sn_registry_open takes. Returns as that. */
 int sn_registry_url_check(struct sn_str url) SN_MUST_CHECK;
