@@ -183,6 +183,7 @@ struct sn_net_worker {
     size_t chunks_n, chunks_cap;
     uint64_t open, parked; /* owner writes, anybody reads */
     uint32_t ops;          /* since this worker last yielded on our behalf */
+    uint64_t late;         /* the fiber whose operation was let through although it is cancelled */
     struct sn_post sweep;
     struct sn_spin sweep_lock;
     bool sweep_posted;

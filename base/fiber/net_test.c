@@ -578,6 +578,30 @@ static void wait_ready(int n)
     while (ready_n < n) T_OK(sn_sleep(SN_MS));
 }
 
+/* A write under a deadline that has passed tries once, wherever the worker's count of operations stands:
+ * a TLS close_notify depends on it. A fiber that goes on nevertheless is told. */
+NET_TEST(late_writes_try_once)
+{
+    struct pair p;
+    char b;
+    pair_open(&p, ":0");
+    for (int i = 0; i < 300; i++) {
+        int64_t prev = sn_deadline_tighten(0);
+        T_EQ(sn_write(p.a, "x", 1), 1);
+        sn_deadline_restore(prev);
+        T_EQ(sn_read(p.b, &b, 1), 1);
+    }
+    int64_t prev = sn_deadline_tighten(0);
+    int n = 0;
+    while (n < 1000 && sn_write(p.a, "x", 1) == 1) n++;
+    sn_deadline_restore(prev);
+    T_ASSERTF(n < 300, "%d writes after the deadline", n);
+    sn_stream_close(p.a);
+    sn_stream_close(p.b);
+    sn_listener_close(p.l);
+    return 0;
+}
+
 NET_TEST(parked_reasons)
 {
     struct pair p;

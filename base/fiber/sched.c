@@ -569,6 +569,7 @@ int sn_sleep(int64_t ns)
 static SN_ALWAYS_INLINE void finish(struct sn_worker *w, struct sn_fiber *f, int result)
 {
     if (f->timer.state) sn_timer_cancel(&f->timer);
+    SN_STORE(&w->finished, w->finished + 1); /* first: who joins it counts it no more */
     if (f->home != &sn_rt.root) sn_scope_leave(f->home, f, result);
     if (SN_UNLIKELY(w->trace)) sn_trace_on_end(w, f);
     SN_STORE(&f->state, SN_FIBER_FREE);
@@ -576,7 +577,6 @@ static SN_ALWAYS_INLINE void finish(struct sn_worker *w, struct sn_fiber *f, int
     f->post.next = w->free_head ? &w->free_head->post : NULL;
     w->free_head = f;
     w->free_n++;
-    SN_STORE(&w->finished, w->finished + 1);
 }
 
 /* sn_fiber_main - every stack's outermost C frame (called by sn_ctx_boot): runs one fiber after
