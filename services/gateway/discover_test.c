@@ -45,9 +45,11 @@ static void expect_only(struct rig *g, int from, int to)
     int64_t until = sn_now() + 20 * SN_SEC;
     for (;;) {
         int wrong = 0, right = 0;
-        for (int i = 0; i < 3; i++) g->up[i].requests = 0;
+        for (int i = 0; i < 3; i++) __atomic_store_n(&g->up[i].requests, 0, __ATOMIC_RELAXED);
         T_OK(sn_sleep(200 * SN_MS));
-        for (int i = 0; i < 3; i++) *(i >= from && i <= to ? &right : &wrong) += g->up[i].requests;
+        for (int i = 0; i < 3; i++)
+            *(i >= from && i <= to ? &right : &wrong) +=
+                __atomic_load_n(&g->up[i].requests, __ATOMIC_RELAXED);
         if (wrong == 0 && right > 0) return;
         T_ASSERTF(sn_now() < until, "requests still go elsewhere: %d wrong, %d right", wrong,
                   right);
