@@ -39,10 +39,11 @@ static void write_list(const char *dir, const struct rig *g, int from, int to)
     sn_buf_done(&b);
 }
 
-/* Until only these have answered for a while. */
+/* Until only these have answered for a while. The file may have been read half written: then what is
+ * lost counts as an outage's and is held for 15 s. */
 static void expect_only(struct rig *g, int from, int to)
 {
-    int64_t until = sn_now() + 20 * SN_SEC;
+    int64_t until = sn_now() + 40 * SN_SEC;
     for (;;) {
         int wrong = 0, right = 0;
         for (int i = 0; i < 3; i++) __atomic_store_n(&g->up[i].requests, 0, __ATOMIC_RELAXED);
