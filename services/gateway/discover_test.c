@@ -8,7 +8,7 @@
 
 struct hammer {
     struct rig *g;
-    bool stop;
+    _Atomic bool stop;
     int n, bad;
 };
 
