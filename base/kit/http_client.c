@@ -268,19 +268,6 @@ void cl_call_free(struct cl_call *k)
     sn_arena_done(&a);
 }
 
-static bool idempotent(struct sn_str m)
-{
-    switch (sn_http_method_of(m)) {
-    case SN_HTTP_GET:
-    case SN_HTTP_HEAD:
-    case SN_HTTP_PUT:
-    case SN_HTTP_DELETE:
-    case SN_HTTP_OPTIONS:
-    case SN_HTTP_TRACE: return true;
-    default: return m.len == 0;
-    }
-}
-
 static bool may_retry(const struct cl_call *k, const struct sn_http_call *call, int r)
 {
     if (call->no_retry || call->body_fn) return false;
@@ -288,7 +275,7 @@ static bool may_retry(const struct cl_call *k, const struct sn_http_call *call, 
     return k->pub.reused && !k->got_bytes &&
            (r == SN_E_RESET || r == SN_E_UNAVAILABLE || r == SN_E_EOF || r == SN_E_CLOSED ||
             r == SN_E_IO) &&
-           idempotent(call->method);
+           (call->method.len == 0 || sn_http_idempotent(sn_http_method_of(call->method)));
 }
 
 static int call_check(const struct sn_http_call *call)

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire/grpc_pack.c - compression of single messages by zlib. */
-#include <zlib.h>
-
-#include "core/alloc.h"
 #include "wire/grpc.h"
-
-#define STEP_MIN 4096u
+#include "wire/zlib_int.h"
 
 int sn_grpc_encoding_of(struct sn_str name)
 {
@@ -24,16 +20,13 @@ struct sn_str sn_grpc_encoding_name(enum sn_grpc_encoding e)
     }
 }
 
-static voidpf z_alloc(voidpf ctx, uInt n, uInt size) { return sn_zalloc(n, size); }
-static void z_free(voidpf ctx, voidpf p) { sn_free(p); }
-
 /* "deflate" is zlib's format (RFC 1950), as everywhere in HTTP. */
 static int window_bits(enum sn_grpc_encoding e) { return e == SN_GRPC_GZIP ? 15 + 16 : 15; }
 
 int sn_grpc_pack(enum sn_grpc_encoding e, struct sn_str in, struct sn_buf *out)
 {
     if (e == SN_GRPC_IDENTITY) return sn_buf_str(out, in);
-    z_stream z = {.zalloc = z_alloc, .zfree = z_free};
+    z_stream z = WIRE_Z_STREAM;
     if (in.len > UINT32_MAX / 2) return SN_E_TOO_LARGE;
     if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, window_bits(e), 8, Z_DEFAULT_STRATEGY))
         return SN_E_NOMEM;
@@ -57,21 +50,13 @@ static int inflate_to(z_stream *z, size_t bytes_max, struct sn_buf *out)
 {
     size_t begin = out->len;
     for (;;) {
-        size_t have = out->len - begin, step = SN_MAX((size_t)STEP_MIN, have);
-        /* One byte over the limit may be produced: it proves the excess. */
-        step = SN_MIN(SN_MIN(step, bytes_max - have + 1), (size_t)UINT32_MAX / 2);
-        int r = sn_buf_reserve(out, step);
-        if (r < 0) return r;
-        z->next_out = out->ptr + out->len;
-        z->avail_out = (uInt)step;
-        int e = inflate(z, Z_NO_FLUSH);
-        out->len += step - z->avail_out;
-        if (out->len - begin > bytes_max)
+        int e, r = wire_inflate(z, Z_NO_FLUSH, begin, bytes_max, out, &e);
+        if (r == SN_E_TOO_LARGE)
             return sn_fail(SN_E_RESOURCE_EXHAUSTED, "message decompresses to more than %zu bytes",
                            bytes_max);
+        if (r < 0) return r;
         if (e == Z_STREAM_END)
             return z->avail_in ? sn_fail(SN_E_INTERNAL, "bytes behind a compressed message") : 0;
-        if (e == Z_MEM_ERROR) return SN_E_NOMEM;
         if (e != Z_OK || (z->avail_in == 0 && z->avail_out))
             return sn_fail(SN_E_INTERNAL, "compressed message is damaged or cut");
     }
@@ -80,7 +65,7 @@ static int inflate_to(z_stream *z, size_t bytes_max, struct sn_buf *out)
 int sn_grpc_unpack(enum sn_grpc_encoding e, struct sn_str in, size_t bytes_max, struct sn_buf *out)
 {
     if (e == SN_GRPC_IDENTITY) return sn_buf_str(out, in);
-    z_stream z = {.zalloc = z_alloc, .zfree = z_free};
+    z_stream z = WIRE_Z_STREAM;
     if (in.len > UINT32_MAX / 2) return SN_E_TOO_LARGE;
     if (inflateInit2(&z, window_bits(e)) != Z_OK) return SN_E_NOMEM;
     z.next_in = (Bytef *)in.ptr;

@@ -19,6 +19,19 @@ enum sn_http_method sn_http_method_of(struct sn_str t)
 #undef IS
 }
 
+bool sn_http_idempotent(enum sn_http_method m)
+{
+    switch (m) {
+    case SN_HTTP_GET:
+    case SN_HTTP_HEAD:
+    case SN_HTTP_PUT:
+    case SN_HTTP_DELETE:
+    case SN_HTTP_OPTIONS:
+    case SN_HTTP_TRACE: return true;
+    default: return false;
+    }
+}
+
 struct sn_str sn_http_headers_get(const struct sn_http_headers *h, struct sn_str name)
 {
     for (unsigned i = 0; i < h->len; i++)

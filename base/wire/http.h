@@ -9,6 +9,9 @@ enum sn_http_method {
     SN_HTTP_CONNECT, SN_HTTP_OPTIONS, SN_HTTP_TRACE, SN_HTTP_PATCH,
 };
 enum sn_http_method sn_http_method_of(struct sn_str text);
+/* sn_http_idempotent - whether a request of this method may be sent again where the first one's fate is
+ * not known. Source: RFC 9110 section 9.2.2. */
+bool sn_http_idempotent(enum sn_http_method m);
 
 struct sn_http_header {
     struct sn_str name, value; /* name as received on 1.1, lower case on h2; compare with ieq */

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire/ws_deflate.c - compressed WebSocket messages (RFC 7692), always without context takeover:
  * between messages a connection keeps no compressor, which would be 300 KiB for each idle one. */
-#include <zlib.h>
-
-#include "core/alloc.h"
-#include "core/status.h"
 #include "wire/ws.h"
-
-static voidpf z_alloc(voidpf ctx, uInt n, uInt size) { return sn_zalloc(n, size); }
-static void z_free(voidpf ctx, voidpf p) { sn_free(p); }
+#include "wire/zlib_int.h"
 
 /* ---- negotiation ---------------------------------------------------------------------------- */
 
@@ -87,7 +81,7 @@ bool sn_ws_deflate_answered(struct sn_str answer)
 
 int sn_ws_deflate(struct sn_str in, unsigned window_bits, struct sn_buf *out)
 {
-    z_stream z = {.zalloc = z_alloc, .zfree = z_free};
+    z_stream z = WIRE_Z_STREAM;
     /* A window beyond the message is memory for nothing. */
     unsigned bits = 9;
     while (bits < window_bits && bits < 15 && (1u << bits) < in.len) bits++;
@@ -112,25 +106,12 @@ int sn_ws_deflate(struct sn_str in, unsigned window_bits, struct sn_buf *out)
     return r;
 }
 
-#define INFLATE_STEP_MIN 4096u
-
 /* Everything of z.next_in. Returns 0, SN_E_SYNTAX, SN_E_TOO_LARGE, SN_E_NOMEM. */
 static int inflate_all(z_stream *z, size_t begin, size_t bytes_max, struct sn_buf *out)
 {
     while (z->avail_in) {
-        size_t have = out->len - begin;
-        size_t step = SN_MAX((size_t)INFLATE_STEP_MIN, have);
-        /* One byte over the limit may be produced: it proves the excess. */
-        if (step > bytes_max - have + 1) step = bytes_max - have + 1;
-        if (step > UINT32_MAX / 2) step = UINT32_MAX / 2;
-        int r = sn_buf_reserve(out, step);
+        int e, r = wire_inflate(z, Z_SYNC_FLUSH, begin, bytes_max, out, &e);
         if (r < 0) return r;
-        z->next_out = out->ptr + out->len;
-        z->avail_out = (uInt)step;
-        int e = inflate(z, Z_SYNC_FLUSH);
-        out->len += step - z->avail_out;
-        if (out->len - begin > bytes_max) return SN_E_TOO_LARGE;
-        if (e == Z_MEM_ERROR) return SN_E_NOMEM;
         if (e == Z_STREAM_END && inflateReset(z) == Z_OK) continue; /* a final block; more may come */
         if (e != Z_OK && e != Z_BUF_ERROR) return SN_E_SYNTAX;
     }
@@ -140,7 +121,7 @@ static int inflate_all(z_stream *z, size_t begin, size_t bytes_max, struct sn_bu
 int sn_ws_inflate(struct sn_str in, size_t bytes_max, struct sn_buf *out)
 {
     static const uint8_t tail[4] = {0, 0, 0xff, 0xff};
-    z_stream z = {.zalloc = z_alloc, .zfree = z_free};
+    z_stream z = WIRE_Z_STREAM;
     size_t begin = out->len;
     if (in.len > UINT32_MAX / 2) return SN_E_TOO_LARGE;
     if (inflateInit2(&z, -15) != Z_OK) return SN_E_NOMEM;

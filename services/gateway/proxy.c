@@ -220,18 +220,6 @@ static int attempt(struct proxy *p)
 
 /* ---- once more? ----------------------------------------------------------------------------- */
 
-static bool idempotent(enum sn_http_method m)
-{
-    switch (m) {
-    case SN_HTTP_GET:
-    case SN_HTTP_HEAD:
-    case SN_HTTP_PUT:
-    case SN_HTTP_DELETE:
-    case SN_HTTP_OPTIONS: return true;
-    default: return false;
-    }
-}
-
 static bool never_connected(int r)
 {
     return r == SN_E_REFUSED || r == SN_E_UNAVAILABLE || r == SN_E_NOT_FOUND ||
@@ -260,9 +248,8 @@ static bool may_repeat(const struct proxy *p, int r)
         return false;
     if (!(p->conf->retry_on & kind) || p->tried.n > p->conf->retries || p->body.started)
         return false;
-    if (kind != SN_GW_RETRY_CONNECT && (!idempotent(p->q->x->req.method) || p->upgrade.protocol.len))
-        return false;
-    return sn_now() < p->deadline;
+    bool repeatable = sn_http_idempotent(p->q->x->req.method) && !p->upgrade.protocol.len;
+    return (kind == SN_GW_RETRY_CONNECT || repeatable) && sn_now() < p->deadline;
 }
 
 static enum sn_gw_result result_of(const struct proxy *p, int r)

@@ -63,6 +63,15 @@ static inline int rig_get(struct sn_http_client *c, const char *addr, const char
     sn_http_resp_close(resp);
     return r;
 }
+/* The metrics have this line. */
+static inline void rig_metric(struct sn_metrics *m, const char *line)
+{
+    struct sn_buf b = {0};
+    struct sn_str type;
+    T_OK(sn_metrics_text(m, (struct sn_str){0}, &b, &type));
+    T_ASSERTF(sn_str_find(sn_buf_view(&b), sn_str(line)) >= 0, "'%s' is not in\n%s", line, sn_buf_cz(&b));
+    sn_buf_done(&b);
+}
 static inline void rig_simulate(int (*fn)(void *), unsigned seeds)
 {
     for (unsigned i = 0; i < sn_test_cases(seeds); i++) {

@@ -296,14 +296,8 @@ static bool may_repeat(const struct work *w, const struct attempt *a)
     const struct sn_http_call *call = w->q->call;
     if (call->body_fn) return false; /* its bytes are gone */
     if (w->q->idempotent || (a->result < 0 && !a->sent)) return true;
-    switch (call->method.len ? sn_http_method_of(call->method) : SN_HTTP_GET) {
-    case SN_HTTP_GET:
-    case SN_HTTP_HEAD:
-    case SN_HTTP_PUT:
-    case SN_HTTP_DELETE:
-    case SN_HTTP_OPTIONS: return true;
-    default: return false;
-    }
+    enum sn_http_method m = call->method.len ? sn_http_method_of(call->method) : SN_HTTP_GET;
+    return m != SN_HTTP_TRACE && sn_http_idempotent(m); /* a trace is of one path */
 }
 
 /* Pause before attempt k, or < 0: not again. */

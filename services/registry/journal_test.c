@@ -11,18 +11,6 @@
 #include "registry/journal.h"
 #include "tests/harness/test.h"
 
-/* The fibers of a host that crashes free nothing: that is what a crash is. */
-#ifdef SN_ASAN
-void __lsan_disable(void);
-#endif
-static void crashed_hosts_leak(void)
-{
-    sn_test_allow_live("heap blocks");
-#ifdef SN_ASAN
-    __lsan_disable();
-#endif
-}
-
 #define RECORDS 400
 
 struct world {
@@ -118,7 +106,7 @@ static int crash_main(void *arg)
 
 SN_TEST_SLOW(journal_crashes, 120)
 {
-    crashed_hosts_leak();
+    sn_test_allow_crash_leaks();
     unsigned acked = 0, lost = 0;
     for (unsigned i = 0; i < sn_test_cases(300); i++) {
         sn_test_row("case %u", i);

@@ -12,18 +12,6 @@
 #include "registry/server.h"
 #include "tests/harness/test.h"
 
-/* The fibers of a host that crashes free nothing: that is what a crash is. */
-#ifdef SN_ASAN
-void __lsan_disable(void);
-#endif
-static void crashed_hosts_leak(void)
-{
-    sn_test_allow_live("heap blocks");
-#ifdef SN_ASAN
-    __lsan_disable();
-#endif
-}
-
 struct world {
     struct sn_sim_host *server_host;
     struct sn_regserver *server;
@@ -194,7 +182,7 @@ static int world_main(void *arg)
 
 SN_TEST_SLOW(server_and_clients_with_crashes, 120)
 {
-    crashed_hosts_leak();
+    sn_test_allow_crash_leaks();
     for (unsigned i = 0; i < sn_test_cases(12); i++) {
         sn_test_row("case %u", i);
         struct world w = {0};

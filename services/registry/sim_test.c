@@ -328,14 +328,20 @@ SN_TEST(registry_empty_is_believed_in_the_end)
     T_OK(sn_sim_run(&(struct sn_sim_opts){.seed = sn_test_seed()}, empty_main, &s, NULL));
 }
 
-static int pause_main(void *arg)
+static struct sn_registration *announced(struct sn_registry *r)
 {
-    struct script *s = arg;
-    struct sn_registry *r = open_it(s, NULL);
     struct sn_registration *g;
     struct sn_register_opts ro = {.ttl_ns = TTL};
     T_OK(sn_registry_register(r, &me, &ro, &g));
     T_OK(sn_registration_wait(g, sn_now() + 5 * SN_SEC));
+    return g;
+}
+
+static int pause_main(void *arg)
+{
+    struct script *s = arg;
+    struct sn_registry *r = open_it(s, NULL);
+    struct sn_registration *g = announced(r);
     T_ASSERT(s->ours);
     T_OK(sn_sleep(60 * SN_SEC));
     T_ASSERT(s->ours && s->renews >= 60 / 3 && s->puts == 1);
@@ -373,10 +379,7 @@ static int lost_main(void *arg)
 {
     struct script *s = arg;
     struct sn_registry *r = open_it(s, NULL);
-    struct sn_registration *g;
-    struct sn_register_opts ro = {.ttl_ns = TTL};
-    T_OK(sn_registry_register(r, &me, &ro, &g));
-    T_OK(sn_registration_wait(g, sn_now() + 5 * SN_SEC));
+    struct sn_registration *g = announced(r);
     for (int i = 0; i < 20; i++) {
         T_OK(sn_sleep(ms(10000)));
         s->ours = false;

@@ -8,7 +8,6 @@ for tool in curl python3 openssl; do
   command -v $tool >/dev/null || { echo "SKIP: $tool is not installed"; exit 77; }
 done
 . "$(dirname "$0")/lib.sh"
-skipped=0
 
 # authority NAME; issue NAME AUTHORITY SAN
 authority() {

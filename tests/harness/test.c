@@ -192,6 +192,17 @@ void sn_test_allow_live(const char *what)
         if (strcmp(counters[i].what, what) == 0) counters[i].allowed = true;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+void __lsan_disable(void);
+#endif
+void sn_test_allow_crash_leaks(void)
+{
+    sn_test_allow_live("heap blocks");
+#ifdef __SANITIZE_ADDRESS__
+    __lsan_disable();
+#endif
+}
+
 /* ---- one test, inside its process ---- */
 
 static unsigned open_fds(int fds[FDS_MAX])

@@ -65,6 +65,9 @@ void sn_test_leak_counter(const char *what, int64_t (*live)(void));
 /* sn_test_allow_live - the test may end with live objects of that counter ("heap blocks" is the
  * built-in one). For tests of caches that outlive their users by design; say so beside the call. */
 void sn_test_allow_live(const char *what);
+/* sn_test_allow_crash_leaks - the test may end with heap blocks, which LeakSanitizer does not look for
+ * either: the fibers of a simulated host that crashes free nothing. */
+void sn_test_allow_crash_leaks(void);
 
 #define T_ASSERT(cond)                                                        \
     do {                                                                      \

@@ -5,21 +5,12 @@
 set -u
 peer=$(realpath "$1") root=$2
 cache=${SENNIT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit}/govern
-tmp=$(mktemp -d) passed=0 failed=0 skipped=0 pids=()
-cleanup() {
-  for p in "${pids[@]:-}"; do [ -n "$p" ] && kill "$p" 2>/dev/null; done
-  wait 2>/dev/null
-  rm -rf "$tmp"
-}
-trap cleanup EXIT
-ok() { passed=$((passed + 1)); echo "ok $1"; }
-bad() { failed=$((failed + 1)); echo "FAIL $1: ${2:0:300}"; }
-skip() { skipped=$((skipped + 1)); echo "SKIP $1: $2"; }
+. "$root/tests/e2e/lib.sh"
 # expect NAME WANTED COMMAND... - the output, stdin from $token, must be WANTED.
 expect() {
   local name=$1 wanted=$2 out; shift 2
   out=$(timeout 30 "$@" <<<"${token:-}" 2>&1)
-  if [ "$out" = "$wanted" ]; then ok "$name"; else bad "$name" "expected \"$wanted\", got: $out"; fi
+  if [ "$out" = "$wanted" ]; then ok "$name"; else fail "$name" "expected \"$wanted\", got: $out"; fi
 }
 mkdir -p "$cache"
 py=$cache/venv/bin/python
@@ -65,7 +56,7 @@ if command -v redis-server >/dev/null; then
   token=
   expect "redis over TLS, AUTH, SELECT" "over tls" "$peer" redis "127.0.0.1:$port" secret "$tmp/cert.pem"
   if "$peer" redis "127.0.0.1:$port" wrong "$tmp/cert.pem" 2>&1 | grep -q WRONGPASS; then ok "redis refuses a wrong password"
-  else bad "redis refuses a wrong password" "no WRONGPASS"; fi
+  else fail "redis refuses a wrong password" "no WRONGPASS"; fi
 else skip redis "redis-server is not installed"; fi
 
 echo "$passed passed, $failed failed, $skipped skipped"

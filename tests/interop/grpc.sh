@@ -8,33 +8,12 @@ peer=$1 root=$2 here=$2/tests/interop/grpc
 cache=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/grpc
 go_grpc=v1.68.0 grpcurl=v1.9.1
 mkdir -p "$cache"
-tmp=$(mktemp -d) passed=0 failed=0 skipped=0 pids=()
-cleanup() {
-  for p in "${pids[@]:-}"; do [ -n "$p" ] && kill "$p" 2>/dev/null; done
-  wait 2>/dev/null
-  rm -rf "$tmp"
-}
-trap cleanup EXIT
-ok() { passed=$((passed + 1)); echo "ok $1"; }
-bad() { failed=$((failed + 1)); echo "FAIL $1: $2"; }
-skip() { skipped=$((skipped + 1)); echo "SKIP $1: $2"; }
+. "$root/tests/e2e/lib.sh"
 # expect NAME WANTED COMMAND... - the output must contain WANTED.
 expect() {
   local name=$1 wanted=$2 out; shift 2
   out=$(timeout 60 "$@" 2>&1)
-  if grep -qF -- "$wanted" <<<"$out"; then ok "$name"; else bad "$name" "no \"$wanted\" in: ${out:0:400}"; fi
-}
-# start FILE COMMAND... - in the background; waits for the first line, which goes to $first.
-start() {
-  local file=$1; shift
-  "$@" >"$file" 2>"$file.err" & pids+=($!)
-  for _ in $(seq 200); do [ -s "$file" ] && break; sleep 0.05; done
-  first=$(head -1 "$file")
-  [ -n "$first" ] || { echo "FAIL start $1: $(cat "$file.err")"; exit 1; }
-}
-free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
-wait_port() {
-  for _ in $(seq 200); do (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return; sleep 0.05; done
+  if grep -qF -- "$wanted" <<<"$out"; then ok "$name"; else fail "$name" "no \"$wanted\" in: ${out:0:400}"; fi
 }
 
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$tmp/key.pem" -out "$tmp/cert.pem" -days 2 \
@@ -61,7 +40,7 @@ fi
 go_case() {
   local c=$1 addr=$2 out; shift 2
   if out=$(timeout 60 "$cache/go/client/client" -server_host="${addr%:*}" -server_port="${addr##*:}" -test_case="$c" \
-    -soak_iterations=200 -soak_overall_timeout_seconds=50 "$@" 2>&1); then ok "go client $c"; else bad "go client $c" "${out:0:400}"; fi
+    -soak_iterations=200 -soak_overall_timeout_seconds=50 "$@" 2>&1); then ok "go client $c"; else fail "go client $c" "${out:0:400}"; fi
 }
 if [ -x "$cache/go/client/client" ] && [ -x "$cache/go/server/server" ]; then
   for c in $cases orca_oob; do
@@ -73,11 +52,11 @@ if [ -x "$cache/go/client/client" ] && [ -x "$cache/go/server/server" ]; then
   for c in empty_unary large_unary ping_pong; do
     go_case "$c" "localhost:${tls##*:}" -use_tls -use_test_ca -ca_file="$tmp/cert.pem" -server_host_override=localhost
   done
-  port=$(free_port)
+  port=$(free_ports 1)
   "$cache/go/server/server" -port="$port" >/dev/null 2>&1 & pids+=($!)
   wait_port "$port"
   for c in $cases; do expect "ours to go $c" "ok $c" "$peer" case "$c" "localhost:$port"; done
-  tlsport=$(free_port)
+  tlsport=$(free_ports 1)
   "$cache/go/server/server" -port="$tlsport" -use_tls -tls_cert_file="$tmp/cert.pem" -tls_key_file="$tmp/key.pem" >/dev/null 2>&1 & pids+=($!)
   wait_port "$tlsport"
   for c in empty_unary large_unary ping_pong; do
@@ -130,7 +109,7 @@ if [ -d "$cache/node_modules/@connectrpc/connect-node" ]; then
       --es_opt=target=js,import_extension=js messages.proto test.proto
   out=$(cd "$tmp/es" && timeout 60 node connect.mjs "$plain" 2>&1)
   for n in "connect json h1" "connect binary h2" "grpc-web h1" "grpc-web h2" "grpc"; do
-    if grep -qxF "ok $n" <<<"$out"; then ok "connect-node $n"; else bad "connect-node $n" "${out:0:400}"; fi
+    if grep -qxF "ok $n" <<<"$out"; then ok "connect-node $n"; else fail "connect-node $n" "${out:0:400}"; fi
   done
 else skip node "@grpc/grpc-js and @connectrpc/connect-node are not installable"; fi
 

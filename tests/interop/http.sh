@@ -5,30 +5,13 @@
 # missing peer is a SKIP of its rows.
 set -u
 peer=$1 root=$2 sennit=$3
-tmp=$(mktemp -d) passed=0 failed=0 skipped=0 pids=()
-cleanup() {
-  for p in "${pids[@]:-}"; do [ -n "$p" ] && kill "$p" 2>/dev/null; done
-  wait 2>/dev/null
-  rm -rf "$tmp"
-}
-trap cleanup EXIT
-ok() { passed=$((passed + 1)); echo "ok $1"; }
-bad() { failed=$((failed + 1)); echo "FAIL $1: $2"; }
-skip() { skipped=$((skipped + 1)); echo "SKIP $1: $2"; }
+. "$root/tests/e2e/lib.sh"
 have() { command -v "$1" >/dev/null; }
 # expect NAME WANTED COMMAND... - the output must contain WANTED.
 expect() {
   local name=$1 wanted=$2 out; shift 2
   out=$(timeout 30 "$@" 2>&1)
-  if grep -qF -- "$wanted" <<<"$out"; then ok "$name"; else bad "$name" "no \"$wanted\" in: ${out:0:300}"; fi
-}
-# start FILE COMMAND... - in the background; waits for the first line, which goes to $first.
-start() {
-  local file=$1; shift
-  "$@" >"$file" 2>"$file.err" & pids+=($!)
-  for _ in $(seq 100); do [ -s "$file" ] && break; sleep 0.05; done
-  first=$(head -1 "$file")
-  [ -n "$first" ] || { echo "FAIL start $1: $(cat "$file.err")"; exit 1; }
+  if grep -qF -- "$wanted" <<<"$out"; then ok "$name"; else fail "$name" "no \"$wanted\" in: ${out:0:300}"; fi
 }
 
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$tmp/key.pem" -out "$tmp/cert.pem" -days 2 \
@@ -66,7 +49,7 @@ if have wrk; then
   if grep -q "Requests/sec" <<<"$out" && ! grep -qE "Socket errors|Non-2xx" <<<"$out"; then ok wrk; else bad wrk "$out"; fi
 else skip wrk missing; fi
 if have go; then
-  (cd "$root/tests/interop/http" && GOFLAGS=-mod=mod go build -o "$tmp/gopeer" main.go) || bad "go build" "see above"
+  (cd "$root/tests/interop/http" && GOFLAGS=-mod=mod go build -o "$tmp/gopeer" main.go) || fail "go build" "see above"
   expect "go client h1" "ok HTTP/1.1" "$tmp/gopeer" get "http://$plain"
   expect "go client tls h2" "ok HTTP/2.0" "$tmp/gopeer" get "https://$tls"
   start "$tmp/go" "$tmp/gopeer" serve; go=$first

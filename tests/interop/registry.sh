@@ -10,8 +10,6 @@ here=$root/tests/interop/registry
 cache=${SENNIT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit}/registry
 want=" ${REGISTRY_PEERS:-npm py go zk} "
 . "$root/tests/e2e/lib.sh"
-left_out() { skipped=$((skipped + 1)); echo "SKIP $*"; }
-skipped=0
 mkdir -p "$cache"
 
 read -r consul nacos apollo zkport < <(free_ports 4)
@@ -37,11 +35,11 @@ peer() {
 serve || { cat "$tmp/serve.log"; exit 1; }
 
 case $want in *" npm "*)
-  if ! command -v npm >/dev/null; then left_out "npm: not installed"
+  if ! command -v npm >/dev/null; then skip npm "not installed"
   elif [ ! -d "$cache/npm/node_modules/ctrip-apollo" ] &&
     ! (mkdir -p "$cache/npm" && cd "$cache/npm" && { [ -f package.json ] || npm init -y; } &&
       timeout 600 npm i --no-audit --no-fund consul@2 nacos@2 ctrip-apollo@4) >"$tmp/npm.log" 2>&1; then
-    left_out "npm: the packages are out of reach"
+    skip npm "the packages are out of reach"
   else NODE_PATH=$cache/npm/node_modules peer npm node "$here/clients.cjs" "$consul" "$nacos" "$apollo"; fi ;;
 esac
 case $want in *" py "*)
@@ -51,16 +49,16 @@ case $want in *" py "*)
   fi
   if "$cache/py/bin/python" -c 'import consul, nacos' 2>/dev/null; then
     peer py "$cache/py/bin/python" "$here/clients.py" "$consul" "$nacos"
-  else left_out "py: the packages are out of reach"; fi ;;
+  else skip py "the packages are out of reach"; fi ;;
 esac
 case $want in *" go "*)
-  if ! command -v go >/dev/null; then left_out "go: not installed"
+  if ! command -v go >/dev/null; then skip go "not installed"
   else
     mkdir -p "$cache/go" && cp "$here/go/main.go" "$cache/go/main.go"
     if ! (cd "$cache/go" && export GOFLAGS=-mod=mod GOTOOLCHAIN=local && { [ -f go.mod ] || go mod init peer; } &&
       go get github.com/hashicorp/consul/api@v1.20.0 github.com/nacos-group/nacos-sdk-go@v1.1.4 \
         github.com/apolloconfig/agollo/v4@v4.4.0 && go build -o peer .) >"$tmp/go.log" 2>&1; then
-      left_out "go: the modules are out of reach"
+      skip go "the modules are out of reach"
     else peer go "$cache/go/peer" "$consul" "$nacos" "$apollo"; fi
   fi ;;
 esac
@@ -89,7 +87,7 @@ zk_start() {
 }
 until_text() { for _ in $(seq 150); do grep -q "$2" "$1" && return 0; sleep 0.1; done; return 1; }
 case $want in *" zk "*)
-  if ! command -v java >/dev/null || [ ! -e /usr/share/java/zookeeper.jar ]; then left_out "zk: Debian's zookeeper is not installed"
+  if ! command -v java >/dev/null || [ ! -e /usr/share/java/zookeeper.jar ]; then skip zk "Debian's zookeeper is not installed"
   else
     mkdir -p "$tmp/zk"
     if ! zk_start; then fail "zookeeper starts" "$(tail -n 3 "$tmp/zk.log")"; else
@@ -112,7 +110,7 @@ k.create('/services/web/two', json.dumps({'address': '10.8.0.2', 'port': 89}).en
 import time; time.sleep(2); k.stop()")" "10.8.0.1 88 1"
         if until_text "$tmp/zk.watch" '10.8.0.2:89'; then ok "zookeeper: a watch sees kazoo's node"
         else fail "zookeeper: a watch sees kazoo's node" "$(cat "$tmp/zk.watch")"; fi
-      else left_out "zk: kazoo is out of reach"; fi
+      else skip zk "kazoo is out of reach"; fi
       # The server dies and comes back without its memory: the instance is announced again.
       kill -9 "$zk"; wait "$zk" 2>/dev/null || :
       rm -rf "$tmp/zk" && mkdir "$tmp/zk"

@@ -52,10 +52,10 @@ static void put_signals(const struct engine *e, const struct sn_wcode *code, uin
     } todo[LOOKED_AT];
     uint64_t shown[SHOWN];
     unsigned n = 0, k = 0, done = 0;
-#define TODO(x, before) \
+#define LOOK_AT(x, before) \
     if (n < LOOKED_AT) todo[n].arg = (x), todo[n++].at = (before)
-    TODO(code->ins[at].a, at);
-    if (code->ins[at].op == SN_WOP_CHECK) TODO(code->ins[at].b, at);
+    LOOK_AT(code->ins[at].a, at);
+    if (code->ins[at].op == SN_WOP_CHECK) LOOK_AT(code->ins[at].b, at);
     for (; k < n; k++) {
         uint32_t arg = todo[k].arg;
         if (arg >> 30 == SN_WARG_SIGNAL) {
@@ -71,12 +71,12 @@ static void put_signals(const struct engine *e, const struct sn_wcode *code, uin
             int64_t from = computed_at(code, todo[k].at, arg);
             if (from < 0) continue;
             const struct sn_wins *i = &code->ins[from];
-            TODO(i->a, (uint32_t)from);
-            if (i->op < SN_ZOP_NEG || i->op == SN_WOP_SELECT) TODO(i->b, (uint32_t)from);
-            if (i->op == SN_WOP_SELECT) TODO(i->c, (uint32_t)from);
+            LOOK_AT(i->a, (uint32_t)from);
+            if (i->op < SN_ZOP_NEG || i->op == SN_WOP_SELECT) LOOK_AT(i->b, (uint32_t)from);
+            if (i->op == SN_WOP_SELECT) LOOK_AT(i->c, (uint32_t)from);
         }
     }
-#undef TODO
+#undef LOOK_AT
     if (k < n) (void)sn_buf_cstr(out, ", ...");
 }
 static SN_NOINLINE SN_COLD int failed(struct engine *e, const struct sn_wcode *code, uint32_t at,
