@@ -33,8 +33,8 @@ static int call(int (*fn)(void *arg), void *arg, unsigned k, int64_t *ret_leaked
     return r;
 }
 
-/* The count is of all threads, and another one (the runtime's watchdog) may hold a block just now: a leak is what
- * leaks each time. */
+/* The count is of all threads, and another one (the runtime's watchdog) may hold a block just now:
+ * a leak is what leaks each time. */
 #define LEAKS 3
 
 static int run(int (*fn)(void *arg), void *arg, bool lenient)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/mempool/mempool.c - shards of keys, and the order.
  *
- * A shard's lock guards its table, the order's lock the list, the cursors and every tx's state; neither is
- * ever taken inside the other. A transaction that leaves is unlinked first and its key forgotten after:
- * in between it counts as a duplicate, which costs its sender one repetition. */
+ * A shard's lock guards its table, the order's lock the list, the cursors and every tx's state;
+ * neither is ever taken inside the other. A transaction that leaves is unlinked first and its key
+ * forgotten after: in between it counts as a duplicate, which costs its sender one repetition. */
 #include "consensus/mempool/mempool.h"
 
 #include <stdatomic.h>
@@ -98,7 +98,10 @@ static struct sn_mempool_tx *tx_new(struct sn_str data, const uint8_t *key, uint
 
 /* ---- shards ---- */
 
-static struct sn_str key_str(const uint8_t *key) { return (struct sn_str){(const char *)key, SN_MEMPOOL_KEY}; }
+static struct sn_str key_str(const uint8_t *key)
+{
+    return (struct sn_str){(const char *)key, SN_MEMPOOL_KEY};
+}
 
 static struct shard *shard_of(struct sn_mempool *mp, const uint8_t *key)
 {
@@ -139,7 +142,8 @@ static void remember(struct sn_mempool *mp, struct shard *s, struct record *rec)
         sn_list_del(&rec->lru);
     }
     sn_list_push_back(&s->lru, &rec->lru);
-    while (s->cached > mp->cache_max) record_free(s, SN_LIST_ENTRY(s->lru.next, struct record, lru));
+    while (s->cached > mp->cache_max)
+        record_free(s, SN_LIST_ENTRY(s->lru.next, struct record, lru));
 }
 
 /* After tx has left the order. */
@@ -164,7 +168,8 @@ static struct sn_mempool_tx *tx_after(struct sn_mempool *mp, struct sn_list *nod
     return node->next == &mp->order ? NULL : SN_LIST_ENTRY(node->next, struct sn_mempool_tx, order);
 }
 
-static void cursor_move(struct sn_mempool *mp, struct sn_mempool_cursor *c, struct sn_mempool_tx *to)
+static void cursor_move(struct sn_mempool *mp, struct sn_mempool_cursor *c,
+                        struct sn_mempool_tx *to)
 {
     sn_list_del(&c->at);
     c->next = to;
@@ -184,7 +189,7 @@ static void link_tx(struct sn_mempool *mp, struct sn_mempool_tx *tx)
     atomic_fetch_add_explicit(&mp->txs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&mp->bytes, tx->data.len, memory_order_relaxed);
     mp->added++;
-    SN_LIST_EACH(&mp->at_end, n) {
+    SN_LIST_EACH (&mp->at_end, n) {
         struct sn_mempool_cursor *c = SN_LIST_ENTRY(n, struct sn_mempool_cursor, at);
         cursor_move(mp, c, tx);
         if (c->wake) c->wake(c->arg);
@@ -196,7 +201,8 @@ static void unlink_tx(struct sn_mempool *mp, struct sn_mempool_tx *tx)
 {
     struct holder *h = &mp->holders[tx->from];
     struct sn_mempool_tx *next = tx_after(mp, &tx->order);
-    SN_LIST_EACH(&tx->cursors, n) cursor_move(mp, SN_LIST_ENTRY(n, struct sn_mempool_cursor, at), next);
+    SN_LIST_EACH (&tx->cursors, n)
+        cursor_move(mp, SN_LIST_ENTRY(n, struct sn_mempool_cursor, at), next);
     sn_list_del(&tx->order);
     sn_list_del(&tx->of_sender);
     tx->state = GONE;
@@ -232,10 +238,11 @@ static struct sn_mempool_tx *displaceable(struct sn_mempool *mp, uint16_t from, 
 static int is_full(struct sn_mempool *mp)
 {
     COUNT(mp->full);
-    return sn_fail(SN_E_RESOURCE_EXHAUSTED,
-                   "mempool is full: number of txs %llu (max: %u), total txs bytes %llu (max: %llu)",
-                   (unsigned long long)mp->txs, mp->o.txs_max, (unsigned long long)mp->bytes,
-                   (unsigned long long)mp->o.bytes_max);
+    return sn_fail(
+        SN_E_RESOURCE_EXHAUSTED,
+        "mempool is full: number of txs %llu (max: %u), total txs bytes %llu (max: %llu)",
+        (unsigned long long)mp->txs, mp->o.txs_max, (unsigned long long)mp->bytes,
+        (unsigned long long)mp->o.bytes_max);
 }
 
 /* ---- coming ---- */
@@ -243,7 +250,8 @@ static int is_full(struct sn_mempool *mp)
 static int admit(struct sn_mempool *mp, struct sn_str data, uint16_t from)
 {
     if (data.len > mp->o.tx_bytes_max)
-        return sn_fail(SN_E_TOO_LARGE, "Tx too large. Max size is %u, but got %zu", mp->o.tx_bytes_max, data.len);
+        return sn_fail(SN_E_TOO_LARGE, "Tx too large. Max size is %u, but got %zu",
+                       mp->o.tx_bytes_max, data.len);
     if (fits(mp, data.len)) return 0;
     sn_mutex_lock_always(&mp->order_lock);
     bool room = fits(mp, data.len) || displaceable(mp, from, data.len);
@@ -301,7 +309,8 @@ int sn_mempool_finish(struct sn_mempool *mp, struct sn_mempool_tx *tx, bool ok, 
     sn_list_init(&out);
     sn_mutex_lock_always(&mp->order_lock);
     bool wanted = tx->state == CHECKING, linked = false;
-    while (wanted && !fits(mp, tx->data.len) && (victim = displaceable(mp, tx->from, tx->data.len))) {
+    while (wanted && !fits(mp, tx->data.len) &&
+           (victim = displaceable(mp, tx->from, tx->data.len))) {
         unlink_tx(mp, victim);
         sn_list_push_back(&out, &victim->of_sender);
         mp->displaced++;
@@ -314,7 +323,7 @@ int sn_mempool_finish(struct sn_mempool *mp, struct sn_mempool_tx *tx, bool ok, 
         linked = true;
     }
     sn_mutex_unlock(&mp->order_lock);
-    SN_LIST_EACH(&out, n) {
+    SN_LIST_EACH (&out, n) {
         victim = SN_LIST_ENTRY(n, struct sn_mempool_tx, of_sender);
         forget(mp, victim, false);
         sn_mempool_tx_unref(victim);
@@ -385,8 +394,8 @@ static struct sn_mempool_tx *expired(struct sn_mempool *mp, int64_t now_ns)
     return tx;
 }
 
-int sn_mempool_update(struct sn_mempool *mp, int64_t height, int64_t now_ns, const struct sn_mempool_done *txs,
-                      size_t n)
+int sn_mempool_update(struct sn_mempool *mp, int64_t height, int64_t now_ns,
+                      const struct sn_mempool_done *txs, size_t n)
 {
     int r = 0;
     sn_mutex_lock_always(&mp->order_lock);
@@ -447,7 +456,8 @@ struct sn_mempool_tx *sn_mempool_recheck_take(struct sn_mempool *mp)
     if (mp->o.no_recheck) return NULL;
     sn_mutex_lock_always(&mp->order_lock);
     struct sn_mempool_tx *tx = mp->recheck.next;
-    while (tx && tx->seq <= mp->recheck_until && tx->checked == mp->state) tx = tx_after(mp, &tx->order);
+    while (tx && tx->seq <= mp->recheck_until && tx->checked == mp->state)
+        tx = tx_after(mp, &tx->order);
     if (tx && tx->seq > mp->recheck_until) {
         cursor_move(mp, &mp->recheck, tx);
         tx = NULL;
@@ -491,7 +501,7 @@ bool sn_mempool_rechecked(struct sn_mempool *mp)
 {
     bool all = true;
     sn_mutex_lock_always(&mp->order_lock);
-    SN_LIST_EACH(&mp->order, n) {
+    SN_LIST_EACH (&mp->order, n) {
         all = all && is_checked(mp, SN_LIST_ENTRY(n, struct sn_mempool_tx, order));
         if (!all) break;
     }
@@ -509,13 +519,14 @@ static int64_t field_bytes(size_t len)
     return n;
 }
 
-size_t sn_mempool_reap(struct sn_mempool *mp, const struct sn_mempool_limits *l, struct sn_mempool_tx **txs,
-                       size_t n_max)
+size_t sn_mempool_reap(struct sn_mempool *mp, const struct sn_mempool_limits *l,
+                       struct sn_mempool_tx **txs, size_t n_max)
 {
     int64_t bytes = 0, gas = 0;
     size_t n = 0;
     sn_mutex_lock_always(&mp->order_lock);
-    for (struct sn_mempool_tx *tx = tx_after(mp, &mp->order); tx && n < n_max; tx = tx_after(mp, &tx->order)) {
+    for (struct sn_mempool_tx *tx = tx_after(mp, &mp->order); tx && n < n_max;
+         tx = tx_after(mp, &tx->order)) {
         bytes += field_bytes(tx->data.len);
         gas += tx->gas;
         if (!l->unchecked && !is_checked(mp, tx)) break;
@@ -553,15 +564,16 @@ void sn_mempool_cursor_close(struct sn_mempool *mp, struct sn_mempool_cursor *c)
     uint64_t others = ~(1ull << c->peer % 64);
     sn_mutex_lock_always(&mp->order_lock);
     sn_list_del(&c->at);
-    SN_LIST_EACH(&mp->order, n) {
+    SN_LIST_EACH (&mp->order, n) {
         struct sn_mempool_tx *tx = SN_LIST_ENTRY(n, struct sn_mempool_tx, order);
         atomic_fetch_and_explicit(&tx->senders[c->peer / 64], others, memory_order_relaxed);
     }
     sn_mutex_unlock(&mp->order_lock);
 }
 
-size_t sn_mempool_cursor_take(struct sn_mempool *mp, struct sn_mempool_cursor *c, int64_t peer_height,
-                              uint64_t bytes_max, struct sn_mempool_tx **txs, size_t n_max)
+size_t sn_mempool_cursor_take(struct sn_mempool *mp, struct sn_mempool_cursor *c,
+                              int64_t peer_height, uint64_t bytes_max, struct sn_mempool_tx **txs,
+                              size_t n_max)
 {
     uint64_t bytes = 0;
     size_t n = 0;
@@ -587,9 +599,16 @@ void sn_mempool_stats(struct sn_mempool *mp, struct sn_mempool_stats *ret)
         sn_mutex_unlock(&mp->shards[i].lock);
     }
     sn_mutex_lock_always(&mp->order_lock);
-    *ret = (struct sn_mempool_stats){.txs = mp->txs, .bytes = mp->bytes, .cached = cached, .added = mp->added,
-        .duplicates = mp->duplicates, .refused = mp->refused, .full = mp->full, .displaced = mp->displaced,
-        .expired = mp->expired, .failed_recheck = mp->failed_recheck};
+    *ret = (struct sn_mempool_stats){.txs = mp->txs,
+                                     .bytes = mp->bytes,
+                                     .cached = cached,
+                                     .added = mp->added,
+                                     .duplicates = mp->duplicates,
+                                     .refused = mp->refused,
+                                     .full = mp->full,
+                                     .displaced = mp->displaced,
+                                     .expired = mp->expired,
+                                     .failed_recheck = mp->failed_recheck};
     sn_mutex_unlock(&mp->order_lock);
 }
 
@@ -599,7 +618,8 @@ int sn_mempool_new(const struct sn_mempool_opts *o, struct sn_mempool **ret)
 {
     uint32_t shards = o->shards ? o->shards : 16;
     if (shards > SN_MEMPOOL_SHARDS_MAX || (shards & (shards - 1)))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "mempool: %u shards; a power of two up to %d is expected", shards,
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "mempool: %u shards; a power of two up to %d is expected", shards,
                        SN_MEMPOOL_SHARDS_MAX);
     struct sn_mempool *mp = sn_zalloc(1, sizeof(*mp) + shards * sizeof(mp->shards[0]));
     if (!mp) return SN_E_NOMEM;

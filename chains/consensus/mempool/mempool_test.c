@@ -40,7 +40,8 @@ static uint32_t number(const struct sn_mempool_tx *tx)
     return n;
 }
 /* The numbers of what a block would get, unreferenced again. */
-static size_t reap(struct sn_mempool *mp, const struct sn_mempool_limits *l, uint32_t *out, size_t max)
+static size_t reap(struct sn_mempool *mp, const struct sn_mempool_limits *l, uint32_t *out,
+                   size_t max)
 {
     struct sn_mempool_tx **txs = SN_NEW_ARRAY(struct sn_mempool_tx *, max);
     size_t n = sn_mempool_reap(mp, l, txs, max);
@@ -96,13 +97,17 @@ static int basics_main(void *arg)
     sn_mempool_free(mp);
     return 0;
 }
-SN_TEST(mempool_basics) { in_runtime(1, basics_main, NULL); }
+SN_TEST(mempool_basics)
+{
+    in_runtime(1, basics_main, NULL);
+}
 
 static int limits_main(void *arg)
 {
     struct sn_mempool *mp;
     uint32_t got[8];
-    T_OK(sn_mempool_new(&(struct sn_mempool_opts){.cache_max = 4, .shards = 1, .ttl_blocks = 2}, &mp));
+    T_OK(sn_mempool_new(&(struct sn_mempool_opts){.cache_max = 4, .shards = 1, .ttl_blocks = 2},
+                        &mp));
     for (uint32_t i = 1; i <= 5; i++) T_EQ(add(mp, i, 0), 1);
     /* Four bytes each, six as a field. */
     T_EQ(reap(mp, &(struct sn_mempool_limits){.bytes = 18, .gas = -1}, got, 8), 3);
@@ -120,7 +125,10 @@ static int limits_main(void *arg)
     sn_mempool_free(mp);
     return 0;
 }
-SN_TEST(mempool_limits) { in_runtime(1, limits_main, NULL); }
+SN_TEST(mempool_limits)
+{
+    in_runtime(1, limits_main, NULL);
+}
 
 static int recheck_main(void *arg)
 {
@@ -162,7 +170,10 @@ static int recheck_main(void *arg)
     sn_mempool_free(mp);
     return 0;
 }
-SN_TEST(mempool_recheck) { in_runtime(1, recheck_main, NULL); }
+SN_TEST(mempool_recheck)
+{
+    in_runtime(1, recheck_main, NULL);
+}
 
 /* One peer has filled the pool: others still get in, its users always keep theirs. */
 static int displace_main(void *arg)
@@ -189,10 +200,14 @@ static int displace_main(void *arg)
     sn_mempool_free(mp);
     return 0;
 }
-SN_TEST(mempool_displaces) { in_runtime(1, displace_main, NULL); }
+SN_TEST(mempool_displaces)
+{
+    in_runtime(1, displace_main, NULL);
+}
 
 static void woken(void *arg) { ++*(int *)arg; }
-static size_t take(struct sn_mempool *mp, struct sn_mempool_cursor *c, int64_t height, uint64_t bytes, uint32_t *got)
+static size_t take(struct sn_mempool *mp, struct sn_mempool_cursor *c, int64_t height,
+                   uint64_t bytes, uint32_t *got)
 {
     struct sn_mempool_tx *txs[8];
     size_t n = sn_mempool_cursor_take(mp, c, height, bytes, txs, 8);
@@ -239,7 +254,10 @@ static int gossip_main(void *arg)
     sn_mempool_free(mp);
     return 0;
 }
-SN_TEST(mempool_gossip) { in_runtime(1, gossip_main, NULL); }
+SN_TEST(mempool_gossip)
+{
+    in_runtime(1, gossip_main, NULL);
+}
 
 /* ---- against a model: the order is an array, everything else follows from it ---- */
 
@@ -248,7 +266,8 @@ SN_TEST(mempool_gossip) { in_runtime(1, gossip_main, NULL); }
 struct model {
     uint32_t order[NUMBERS];
     size_t n;
-    bool cached[NUMBERS + 1]; /* in a block, or refused where that is kept: the cache is larger than this */
+    bool cached[NUMBERS +
+                1]; /* in a block, or refused where that is kept: the cache is larger than this */
 };
 
 static bool model_has(const struct model *m, uint32_t x)
@@ -318,7 +337,10 @@ static int model_main(void *arg)
     }
     return 0;
 }
-SN_TEST(mempool_as_a_list) { in_runtime(1, model_main, NULL); }
+SN_TEST(mempool_as_a_list)
+{
+    in_runtime(1, model_main, NULL);
+}
 
 /* ---- many at once ---- */
 
@@ -371,8 +393,8 @@ static int gossiper(void *arg)
     for (unsigned i = 0; i < 2000; i++) {
         size_t n = sn_mempool_cursor_take(c->mp, &cur, 1000, 64 << 10, txs, 64);
         for (size_t k = 0; k < n; k++) {
-            T_ASSERTF(txs[k]->seq > last, "sequence %llu after %llu", (unsigned long long)txs[k]->seq,
-                      (unsigned long long)last);
+            T_ASSERTF(txs[k]->seq > last, "sequence %llu after %llu",
+                      (unsigned long long)txs[k]->seq, (unsigned long long)last);
             last = txs[k]->seq;
             sn_mempool_tx_unref(txs[k]);
         }
@@ -402,7 +424,10 @@ static int crowd_main(void *arg)
     sn_mempool_free(c.mp);
     return 0;
 }
-SN_TEST(mempool_many_fibers) { in_runtime(4, crowd_main, NULL); }
+SN_TEST(mempool_many_fibers)
+{
+    in_runtime(4, crowd_main, NULL);
+}
 
 static int no_memory(void *arg)
 {
@@ -421,4 +446,7 @@ static int torture_main(void *arg)
     T_ASSERTF(n >= 8, "%d failures injected", n);
     return 0;
 }
-SN_TEST(mempool_torture) { in_runtime(1, torture_main, NULL); }
+SN_TEST(mempool_torture)
+{
+    in_runtime(1, torture_main, NULL);
+}
