@@ -17,7 +17,7 @@
 #define HALF_DIGITS 26u /* of five bits: 128 and a carry */
 #define Z_BITS 127u     /* leaves the top digit of four bits room for a carry */
 #define Z_DIGITS 32u
-#define SINGLES_MAX 4u /* so few are looked at one by one */
+#define SINGLES_MAX 8u /* so few that are not good together are looked at one by one */
 
 struct item {
     struct ed_terms t;
@@ -107,16 +107,16 @@ static bool sum_vanishes(struct batch *b, size_t lo, size_t hi)
 /* Names the bad ones among lo..hi-1: halves that are good together need no further look. */
 static void search(struct batch *b, size_t lo, size_t hi)
 {
+    if (sum_vanishes(b, lo, hi)) return;
+    if (b->stop) {
+        b->item[lo].good = false;
+        return;
+    }
     if (hi - lo <= SINGLES_MAX) {
         for (size_t i = lo; i < hi; i++) {
             struct item *it = &b->item[i];
             if (it->good) it->good = ed_check_one(it->key, &it->a, &it->t) == 0;
         }
-        return;
-    }
-    if (sum_vanishes(b, lo, hi)) return;
-    if (b->stop) {
-        b->item[lo].good = false;
         return;
     }
     size_t mid = lo + (hi - lo) / 2;

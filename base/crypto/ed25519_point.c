@@ -237,31 +237,33 @@ static int hash(uint8_t (*ret)[64], const struct ed_hash_in *in, size_t n)
     return r;
 }
 
-/* Rows that hold x, y and z become rows with z = 1: the 64 divisions share one inversion. */
-static SN_NOINLINE void normalise(struct sn_ed25519_key *k)
+/* Half of the rows, which hold x, y and z, become rows with z = 1: the divisions share one inversion. */
+#define NORMALISED (ED_KEY_PIECES / 2 * ED_KEY_ENTRIES)
+static SN_NOINLINE void normalise(struct sn_ed25519_key *k, unsigned half)
 {
-    const unsigned n = ED_KEY_PIECES * ED_KEY_ENTRIES;
-    struct fe51 before[ED_KEY_PIECES * ED_KEY_ENTRIES + 1], inv;
+    uint64_t *row[NORMALISED];
+    struct fe51 before[NORMALISED + 1], inv;
     fe51_set(&before[0], 1);
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < NORMALISED; i++) {
         struct fe51 z;
-        memcpy(&z, k->row[i / ED_KEY_ENTRIES][i % ED_KEY_ENTRIES] + 10, sizeof(z));
+        row[i] = k->row[half * (ED_KEY_PIECES / 2) + i / ED_KEY_ENTRIES][i % ED_KEY_ENTRIES];
+        memcpy(&z, row[i] + 10, sizeof(z));
         fe51_mul(&before[i + 1], &before[i], &z);
     }
-    fe51_inv(&inv, &before[n]);
-    for (unsigned i = n; i-- > 0;) {
-        uint64_t *to = k->row[i / ED_KEY_ENTRIES][i % ED_KEY_ENTRIES], row[ED_POINT_ROW];
+    fe51_inv(&inv, &before[NORMALISED]);
+    for (unsigned i = NORMALISED; i-- > 0;) {
+        uint64_t to[ED_POINT_ROW];
         struct fe51 p[3], z;
         struct ed_affine a;
         struct ed_point q;
-        memcpy(p, to, sizeof(p));
+        memcpy(p, row[i], sizeof(p));
         fe51_mul(&z, &inv, &before[i]);
         fe51_mul(&inv, &inv, &p[2]);
         fe51_mul(&a.x, &p[0], &z);
         fe51_mul(&a.y, &p[1], &z);
         ed_point_of_affine(&q, &a);
-        ed_point_row(row, &q);
-        memcpy(to, row, 15 * sizeof(row[0]));
+        ed_point_row(to, &q);
+        memcpy(row[i], to, 15 * sizeof(to[0]));
     }
 }
 static void put_xyz(uint64_t *row, const struct ed_point *p)
@@ -286,7 +288,7 @@ void ed_key_tables(struct sn_ed25519_key *ret, const struct ed_affine *a)
             put_xyz(ret->row[piece][k], &p);
         }
     }
-    normalise(ret);
+    for (unsigned half = 0; half < 2; half++) normalise(ret, half);
 }
 
 const struct ed_engine ed_portable = {
