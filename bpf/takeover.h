@@ -69,6 +69,8 @@ struct sn_tk_control {
     __u64 deadline_ns; /* CLOCK_MONOTONIC; past it every service is lapsed */
     __u32 gateway;     /* its process: never redirected; 0 = none */
     __u32 shortcut;    /* sockets of services are joined by sk_msg */
+    __u32 layout;      /* SN_TK_LAYOUT of the programs, for the next loader */
+    __u32 zero;
 };
 
 /* Of a socket: where its owner believes to be connected to, and where it is. */
