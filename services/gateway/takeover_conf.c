@@ -120,6 +120,37 @@ static void check_listener(struct sn_conf *c, const char *at, const struct sn_gw
         sn_conf_error(c, at, "via and address must be of one address family");
 }
 
+/* Address, port and protocol as a key. */
+struct place {
+    uint8_t bytes[19];
+};
+static bool place_of(struct sn_str address, bool udp, struct place *ret)
+{
+    uint16_t port;
+    *ret = (struct place){{0}};
+    if (sn_tkw_addr_parse(address, ret->bytes, &port) < 0) return false;
+    memcpy(ret->bytes + 16, &port, sizeof(port));
+    ret->bytes[18] = udp;
+    return true;
+}
+static struct sn_str place_str(const struct place *p)
+{
+    return sn_str_of((const char *)p->bytes, sizeof(p->bytes));
+}
+
+/* A back-end that is a service would not be redirected again: nobody means that. Names that resolve to
+ * one are found when the loader is told. */
+static void check_chain(struct sn_conf *c, const char *at, const struct sn_gw_conf *g, const SERVICE *v,
+                        const struct sn_map *places)
+{
+    const struct sn_gw_conf_upstream *u = upstream_of(g, v->upstream);
+    struct place p;
+    for (size_t i = 0; u && i < u->n_endpoints; i++)
+        if (place_of(u->endpoints[i].address, v->udp, &p) && sn_map_find(places, place_str(&p)))
+            sn_conf_error(c, at, "upstream %.*s has the endpoint %.*s, which is a service itself",
+                          SN_STR_ARG(v->upstream), SN_STR_ARG(u->endpoints[i].address));
+}
+
 int sn_gw_takeover_check(struct sn_conf *c, const struct sn_gw_conf *g)
 {
     const TAKEOVER *t = &g->takeover;
@@ -130,23 +161,25 @@ int sn_gw_takeover_check(struct sn_conf *c, const struct sn_gw_conf *g)
     for (size_t i = 0; r >= 0 && i < t->n_services; i++) {
         const SERVICE *v = &t->services[i];
         char at[64];
-        uint8_t place[19] = {0};
-        uint16_t port;
+        struct place place;
         snprintf(at, sizeof(at), "takeover.services[%zu]", i);
         if (!v->name.ptr || !v->address.ptr) continue; /* was reported by the table */
         r = sn_map_put(&names, v->name, (void *)1, NULL);
         if (r == 0) sn_conf_error(c, at, "\"%.*s\" is already taken", SN_STR_ARG(v->name));
         check_names(c, at, g, v);
-        if (sn_tkw_addr_parse(v->address, place, &port) < 0) {
+        if (!place_of(v->address, v->udp, &place)) {
             sn_conf_error(c, at, "address: %s", sn_diag_str(SN_E_SYNTAX));
             continue;
         }
-        check_listener(c, at, g, v, place);
-        memcpy(place + 16, &port, sizeof(port));
-        place[18] = v->udp;
-        if (r >= 0) r = sn_map_put(&places, sn_str_of((char *)place, sizeof(place)), (void *)1, NULL);
+        check_listener(c, at, g, v, place.bytes);
+        if (r >= 0) r = sn_map_put(&places, place_str(&place), (void *)1, NULL);
         if (r == 0)
             sn_conf_error(c, at, "address %.*s is another service's already", SN_STR_ARG(v->address));
+    }
+    for (size_t i = 0; r >= 0 && i < t->n_services; i++) {
+        char at[64];
+        snprintf(at, sizeof(at), "takeover.services[%zu]", i);
+        check_chain(c, at, g, &t->services[i], &places);
     }
     sn_map_done(&names);
     sn_map_done(&places);
