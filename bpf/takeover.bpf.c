@@ -199,6 +199,13 @@ static __always_inline bool is_gateway(const struct sn_tk_control *control)
     return control->gateway && control->gateway == (__u32)(bpf_get_current_pid_tgid() >> 32);
 }
 
+/* Not ours. A socket may be connected again: what it was before is then no longer true. */
+static __always_inline int leave(struct bpf_sock_addr *ctx, bool datagram)
+{
+    if (!datagram && ctx->sk) bpf_sk_storage_delete(&sn_peers, ctx->sk);
+    return ALLOW;
+}
+
 static __always_inline int steer(struct bpf_sock_addr *ctx, bool v6, bool datagram)
 {
     const __u32 zero = 0;
@@ -207,17 +214,13 @@ static __always_inline int steer(struct bpf_sock_addr *ctx, bool v6, bool datagr
     key.proto = ctx->protocol;
     struct sn_tk_table *t = service(&key);
     struct sn_tk_control *control = bpf_map_lookup_elem(&sn_control, &zero);
-    if (!t || !control || is_gateway(control)) {
-        /* A socket may be connected again: what it was before is no longer true. */
-        if (!datagram && ctx->sk) bpf_sk_storage_delete(&sn_peers, ctx->sk);
-        return ALLOW;
-    }
+    if (!t || !control || is_gateway(control)) return leave(ctx, datagram);
     struct sn_tk_set *set = &t->live;
     struct sn_tk_counters *c = bpf_map_lookup_elem(&sn_counters, &t->counters);
     if (bpf_ktime_get_ns() > *(volatile __u64 *)&control->deadline_ns) {
         if (t->lapsed == SN_TK_REFUSE) return refuse(c);
         if (c) c->lapsed++;
-        if (t->lapsed == SN_TK_PASS) return ALLOW;
+        if (t->lapsed == SN_TK_PASS) return leave(ctx, datagram);
         set = &t->direct;
     }
     struct sn_tk_backend *b = set->n ? pick(ctx, t, set) : 0;
