@@ -50,7 +50,8 @@ void sn_doctor_answer(struct sn_probe *p, long r, int err, const char *without)
 {
     const char *why = strerrordesc_np(err);
     if (r >= 0) p->state = SN_PROBE_YES;
-    else sn_doctor_say(p, SN_PROBE_NO, "%s: %s", why ? why : "refused", without);
+    else
+        sn_doctor_say(p, SN_PROBE_NO, "%s: %s", why ? why : "refused", without);
 }
 
 /* The first line of a small file, trimmed; false where it cannot be read. */
@@ -89,14 +90,16 @@ static void probe_cpu(struct sn_doctor *d)
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         struct sn_probe *p = sn_doctor_add(d, "cpu", rows[i].name);
-        sn_doctor_say(p, rows[i].has ? SN_PROBE_YES : SN_PROBE_NO, "%s", rows[i].has ? "" : rows[i].without);
+        sn_doctor_say(p, rows[i].has ? SN_PROBE_YES : SN_PROBE_NO, "%s",
+                      rows[i].has ? "" : rows[i].without);
     }
 #endif
     cpu_set_t set;
     struct sn_probe *p = sn_doctor_add(d, "cpu", "cpus");
     if (sched_getaffinity(0, sizeof(set), &set) == 0) {
         p->value = CPU_COUNT(&set);
-        sn_doctor_say(p, SN_PROBE_YES, "%ld usable of %ld", (long)p->value, sysconf(_SC_NPROCESSORS_ONLN));
+        sn_doctor_say(p, SN_PROBE_YES, "%ld usable of %ld", (long)p->value,
+                      sysconf(_SC_NPROCESSORS_ONLN));
     }
 }
 
@@ -125,7 +128,7 @@ static void probe_guard(struct sn_doctor *d)
         return;
     }
     sn_doctor_answer(p, madvise(m, page, MADV_GUARD_INSTALL_), errno,
-           "stack guards are mprotect pages, one more mapping for each stack");
+                     "stack guards are mprotect pages, one more mapping for each stack");
     munmap(m, page);
 }
 
@@ -164,8 +167,8 @@ static void probe_ktls(struct sn_doctor *d)
         sn_doctor_say(p, SN_PROBE_YES, "tcp_available_ulp: %s", ulps);
     else
         sn_doctor_say(p, SN_PROBE_NO,
-            "no tls in tcp_available_ulp (module tls not loaded): TLS records are made "
-            "in user space");
+                      "no tls in tcp_available_ulp (module tls not loaded): TLS records are made "
+                      "in user space");
 }
 
 static void probe_userns(struct sn_doctor *d)
@@ -181,7 +184,8 @@ static void probe_userns(struct sn_doctor *d)
     if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
         sn_doctor_say(p, SN_PROBE_NO, "could not be tried");
     else
-        sn_doctor_answer(p, WEXITSTATUS(status) ? -1 : 0, WEXITSTATUS(status), "containers need root");
+        sn_doctor_answer(p, WEXITSTATUS(status) ? -1 : 0, WEXITSTATUS(status),
+                         "containers need root");
 }
 
 /* ---- control groups and limits ---- */
@@ -201,20 +205,23 @@ static void probe_cgroups(struct sn_doctor *d)
         p->value = 2;
         p = sn_doctor_add(d, "cgroup", "controllers");
         bool got = read_line("/sys/fs/cgroup/cgroup.controllers", line, sizeof(line));
-        sn_doctor_say(p, got && line[0] ? SN_PROBE_YES : SN_PROBE_LIMITED, "%.100s", line[0] ? line : "none");
+        sn_doctor_say(p, got && line[0] ? SN_PROBE_YES : SN_PROBE_LIMITED, "%.100s",
+                      line[0] ? line : "none");
         p = sn_doctor_add(d, "cgroup", "writable");
         sn_doctor_answer(p, access("/sys/fs/cgroup/cgroup.procs", W_OK), errno,
-               "containers get no limits of their own");
+                         "containers get no limits of their own");
         return;
     }
     bool hybrid = on_cgroup2("/sys/fs/cgroup/unified");
     bool v1 = access("/sys/fs/cgroup/memory", F_OK) == 0;
     p->value = hybrid ? 12 : v1 ? 1 : 0;
     sn_doctor_say(p, hybrid || v1 ? SN_PROBE_LIMITED : SN_PROBE_NO, "%s",
-        hybrid ? "hybrid: v1 controllers beside an empty v2 tree" : v1 ? "v1" : "none is mounted");
+                  hybrid ? "hybrid: v1 controllers beside an empty v2 tree"
+                  : v1   ? "v1"
+                         : "none is mounted");
     p = sn_doctor_add(d, "cgroup", "writable");
     sn_doctor_answer(p, access("/sys/fs/cgroup/memory/cgroup.procs", W_OK), errno,
-           "containers get no limits of their own");
+                     "containers get no limits of their own");
 }
 
 /* The tightest memory limit above this process; v1 and v2 write it differently. */
@@ -231,8 +238,8 @@ static void probe_memory(struct sn_doctor *d)
             limit < (uint64_t)p->value)
             p->value = (int64_t)limit;
     bool limited = (uint64_t)p->value < total;
-    sn_doctor_say(p, limited ? SN_PROBE_LIMITED : SN_PROBE_YES, "%lld MiB%s", (long long)(p->value >> 20),
-        limited ? " by control group" : " of the machine");
+    sn_doctor_say(p, limited ? SN_PROBE_LIMITED : SN_PROBE_YES, "%lld MiB%s",
+                  (long long)(p->value >> 20), limited ? " by control group" : " of the machine");
 }
 
 static void probe_limits(struct sn_doctor *d)
@@ -241,8 +248,9 @@ static void probe_limits(struct sn_doctor *d)
     struct sn_probe *p = sn_doctor_add(d, "limit", "open_files");
     if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
         p->value = (int64_t)SN_MIN(r.rlim_max, (rlim_t)INT64_MAX);
-        sn_doctor_say(p, r.rlim_max < FDS_WANTED ? SN_PROBE_LIMITED : SN_PROBE_YES, "%llu now, at most %llu",
-            (unsigned long long)r.rlim_cur, (unsigned long long)r.rlim_max);
+        sn_doctor_say(p, r.rlim_max < FDS_WANTED ? SN_PROBE_LIMITED : SN_PROBE_YES,
+                      "%llu now, at most %llu", (unsigned long long)r.rlim_cur,
+                      (unsigned long long)r.rlim_max);
     }
     char line[64];
     uint64_t v;
@@ -256,8 +264,8 @@ static void probe_limits(struct sn_doctor *d)
     if (read_line("/proc/sys/net/core/somaxconn", line, sizeof(line)) &&
         sn_str_to_u64(sn_str(line), &v) == 0) {
         p->value = (int64_t)v;
-        sn_doctor_say(p, v < 4096 ? SN_PROBE_LIMITED : SN_PROBE_YES, "%llu connections wait in one listener",
-            (unsigned long long)v);
+        sn_doctor_say(p, v < 4096 ? SN_PROBE_LIMITED : SN_PROBE_YES,
+                      "%llu connections wait in one listener", (unsigned long long)v);
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kit/doctor_bpf.c - what the kernel lets this process do with BPF: by doing it, with the least program
- * of each type and the smallest map of each kind. The rows of the group "bpf" are what sennit-bpf
- * needs (docs/takeover.md). */
+/* kit/doctor_bpf.c - what the kernel lets this process do with BPF: by doing it, with the least
+ * program of each type and the smallest map of each kind. The rows of the group "bpf" are what
+ * sennit-bpf needs (docs/takeover.md). */
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
@@ -12,7 +12,10 @@
 #include "core/str.h"
 #include "kit/doctor_int.h"
 
-static long bpf(int cmd, union bpf_attr *attr) { return syscall(SYS_bpf, cmd, attr, sizeof(*attr)); }
+static long bpf(int cmd, union bpf_attr *attr)
+{
+    return syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+}
 
 /* "return 1". */
 static long load(uint32_t type, uint32_t attach)
@@ -39,7 +42,7 @@ static void say_fd(struct sn_probe *p, long fd, int err, const char *without)
     if (fd >= 0) close((int)fd);
 }
 
-/* ---- programs --------------------------------------------------------------------------------- */
+/* ---- programs -------------------------------------------------------------------------------- */
 
 void sn_doctor_bpf(struct sn_doctor *d)
 {
@@ -87,10 +90,12 @@ static void probe_programs(struct sn_doctor *d)
     }
     p->value = good;
     if (good == SN_COUNT_OF(rows))
-        sn_doctor_say(p, SN_PROBE_YES, "all %u types load: cgroup addresses and options, sockops, sk_msg", good);
+        sn_doctor_say(p, SN_PROBE_YES,
+                      "all %u types load: cgroup addresses and options, sockops, sk_msg", good);
 }
 
-/* Told by the error: a link to a descriptor that is none fails as such only where links are known. */
+/* Told by the error: a link to a descriptor that is none fails as such only where links are known.
+ */
 static void probe_links(struct sn_doctor *d)
 {
     struct sn_probe *p = sn_doctor_add(d, "bpf", "cgroup_links");
@@ -106,7 +111,7 @@ static void probe_links(struct sn_doctor *d)
     if (prog >= 0) close((int)prog);
 }
 
-/* ---- maps --------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------------ */
 
 static long map(uint32_t type, uint32_t key, uint32_t value, uint32_t inner)
 {
@@ -124,7 +129,11 @@ static long map(uint32_t type, uint32_t key, uint32_t value, uint32_t inner)
 static long describe_int(void)
 {
     struct {
-        struct { uint16_t magic; uint8_t version, flags; uint32_t hdr_len, type_off, type_len, str_off, str_len; } head;
+        struct {
+            uint16_t magic;
+            uint8_t version, flags;
+            uint32_t hdr_len, type_off, type_len, str_off, str_len;
+        } head;
         uint32_t type[4];
         char names[8];
     } btf = {
@@ -172,7 +181,7 @@ static void probe_maps(struct sn_doctor *d)
     say_fd(p, fd, errno, "no short-cut; all else works");
 }
 
-/* ---- places and rights --------------------------------------------------------------------------- */
+/* ---- places and rights ----------------------------------------------------------------------- */
 
 /* The first mount of a kind; false where there is none. */
 static bool mounted(const char *kind, char *out, size_t cap)
@@ -203,7 +212,9 @@ static void probe_places(struct sn_doctor *d)
     if (mounted("bpf", at, sizeof(at)))
         sn_doctor_say(p, SN_PROBE_YES, "%s", at);
     else
-        sn_doctor_say(p, SN_PROBE_NO, "none is mounted (mount -t bpf bpf /sys/fs/bpf): redirection ends with its loader");
+        sn_doctor_say(
+            p, SN_PROBE_NO,
+            "none is mounted (mount -t bpf bpf /sys/fs/bpf): redirection ends with its loader");
 }
 
 static void probe_rights(struct sn_doctor *d)
@@ -212,12 +223,14 @@ static void probe_rights(struct sn_doctor *d)
     struct __user_cap_data_struct data[2] = {0};
     struct sn_probe *p = sn_doctor_add(d, "bpf", "capabilities");
     long r = syscall(SYS_capget, &head, data);
-    bool net = data[0].effective >> CAP_NET_ADMIN & 1, bpf = data[1].effective >> (CAP_BPF - 32) & 1,
+    bool net = data[0].effective >> CAP_NET_ADMIN & 1,
+         bpf = data[1].effective >> (CAP_BPF - 32) & 1,
          all = data[0].effective >> CAP_SYS_ADMIN & 1;
     if (r == 0 && net && (bpf || all))
         sn_doctor_say(p, SN_PROBE_YES, "CAP_NET_ADMIN and %s", bpf ? "CAP_BPF" : "CAP_SYS_ADMIN");
     else
-        sn_doctor_say(p, SN_PROBE_NO, "CAP_NET_ADMIN and CAP_BPF are needed: sennit-bpf load runs as root");
+        sn_doctor_say(p, SN_PROBE_NO,
+                      "CAP_NET_ADMIN and CAP_BPF are needed: sennit-bpf load runs as root");
 }
 
 void sn_doctor_takeover(struct sn_doctor *d)

@@ -47,7 +47,8 @@ int tk_client_call(int fd, const struct sn_buf *frame, enum sn_tkw_type want, st
     struct sn_str text = sn_str_of((const char *)body, n), why;
     if (type == SN_TKW_REFUSED && sn_tkw_get_refused(text, &why) == 0)
         return sn_fail(SN_E_FAILED_PRECONDITION, "%.*s", SN_STR_ARG(why));
-    if (type != want) return sn_fail(SN_E_PROTOCOL, "expected an answer of type %d, got %d", want, type);
+    if (type != want)
+        return sn_fail(SN_E_PROTOCOL, "expected an answer of type %d, got %d", want, type);
     *ret_body = text;
     return 0;
 }

@@ -50,11 +50,11 @@ static void on_signal(int sig)
 static int64_t now_ns(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t); /* banned: the clock the programs compare with; no runtime here */
+    clock_gettime(CLOCK_MONOTONIC, &t); /* banned: the programs compare with this clock */
     return (int64_t)t.tv_sec * SN_SEC + t.tv_nsec;
 }
 
-/* ---- who may speak, and who may not be redirected --------------------------------------------- */
+/* ---- who may speak, and who may not be redirected -------------------------------------------- */
 
 /* The path below the mount of the cgroup v2 tree. */
 static int below_mount(const char *cgroup, char out[PATH_MAX])
@@ -86,7 +86,8 @@ static bool inside(const struct daemon *d, pid_t pid)
     while (f && fgets(line, sizeof(line), f)) {
         if (strncmp(line, "0::", 3) != 0) continue;
         line[strcspn(line, "\n")] = 0;
-        in = n == 1 || (strncmp(line + 3, d->cgroup, n) == 0 && (!line[3 + n] || line[3 + n] == '/'));
+        in = n == 1 ||
+             (strncmp(line + 3, d->cgroup, n) == 0 && (!line[3 + n] || line[3 + n] == '/'));
     }
     if (f) (void)fclose(f);
     return in;
@@ -97,7 +98,7 @@ static bool welcome_peer(const struct daemon *d, const struct ucred *peer)
     return peer->uid == 0 || peer->uid == d->o->uid;
 }
 
-/* ---- frames ------------------------------------------------------------------------------------ */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 static int refuse(struct conn *c, int code)
 {
@@ -112,12 +113,13 @@ static int on_hello(struct daemon *d, struct conn *c, struct sn_str body)
     int r = sn_tkw_get_hello(body, &version);
     if (r < 0) return r;
     if (version != SN_TKW_VERSION)
-        return refuse(c, sn_fail(SN_E_UNIMPLEMENTED, "version %u of the protocol, this is %u", version,
-                                 SN_TKW_VERSION));
+        return refuse(c, sn_fail(SN_E_UNIMPLEMENTED, "version %u of the protocol, this is %u",
+                                 version, SN_TKW_VERSION));
     c->greeted = true;
-    return sn_tkw_put_welcome(&c->out, &(struct sn_tkw_welcome){.version = SN_TKW_VERSION,
-                                                                .shortcut = d->state->control.shortcut,
-                                                                .cgroup = sn_str(d->o->cgroup)});
+    return sn_tkw_put_welcome(&c->out,
+                              &(struct sn_tkw_welcome){.version = SN_TKW_VERSION,
+                                                       .shortcut = d->state->control.shortcut,
+                                                       .cgroup = sn_str(d->o->cgroup)});
 }
 
 static int on_snapshot(struct daemon *d, struct conn *c, struct sn_str body)
@@ -128,7 +130,8 @@ static int on_snapshot(struct daemon *d, struct conn *c, struct sn_str body)
     sn_arena_init(&a, NULL, 0);
     int r = sn_tkw_get_snapshot(&a, body, &s);
     if (r == 0 && s.ttl_ms && inside(d, c->peer.pid))
-        r = sn_fail(SN_E_FAILED_PRECONDITION, "process %d is itself in %s: its connections would be redirected",
+        r = sn_fail(SN_E_FAILED_PRECONDITION,
+                    "process %d is itself in %s: its connections would be redirected",
                     (int)c->peer.pid, d->o->cgroup);
     if (r == 0)
         r = tk_state_apply(d->state, &s, s.ttl_ms ? (uint32_t)c->peer.pid : 0, now_ns(), &applied);
@@ -159,9 +162,11 @@ static int on_ask(struct daemon *d, struct conn *c)
 
 static int on_end(struct daemon *d, struct conn *c)
 {
-    if (c->peer.uid != 0) return refuse(c, sn_fail(SN_E_PERMISSION_DENIED, "only root ends the loader"));
+    if (c->peer.uid != 0)
+        return refuse(c, sn_fail(SN_E_PERMISSION_DENIED, "only root ends the loader"));
     d->ending = true;
-    return sn_tkw_put_applied(&c->out, &(struct sn_tkw_applied){.generation = d->state->generation});
+    return sn_tkw_put_applied(&c->out,
+                              &(struct sn_tkw_applied){.generation = d->state->generation});
 }
 
 static int on_frame(struct daemon *d, struct conn *c, enum sn_tkw_type type, struct sn_str body)
@@ -182,7 +187,7 @@ static int on_frame(struct daemon *d, struct conn *c, enum sn_tkw_type type, str
     return sn_fail(SN_E_PROTOCOL, "a frame of type %d is for the loader to send", type);
 }
 
-/* ---- connections ------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 static void conn_close(struct daemon *d, struct conn *c, int why)
 {
@@ -204,7 +209,8 @@ static void conn_close(struct daemon *d, struct conn *c, int why)
 static void conn_accept(struct daemon *d)
 {
     struct conn *c = NULL;
-    int fd = accept4(d->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); /* banned: no runtime here */
+    const int flags = SOCK_CLOEXEC | SOCK_NONBLOCK;
+    int fd = accept4(d->listener, NULL, NULL, flags); /* banned: no runtime here */
     if (fd < 0) return;
     for (size_t i = 0; i < TK_CONNS_MAX && !c; i++)
         if (d->conns[i].fd < 0) c = &d->conns[i];
@@ -212,8 +218,9 @@ static void conn_accept(struct daemon *d)
     socklen_t n = sizeof(peer);
     bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0;
     if (!c || !known || !welcome_peer(d, &peer)) {
-        if (known) fprintf(stderr, "sennit-bpf: process %d of user %u: %s\n", (int)peer.pid, peer.uid,
-                           c ? "not allowed" : "too many connections");
+        if (known)
+            fprintf(stderr, "sennit-bpf: process %d of user %u: %s\n", (int)peer.pid, peer.uid,
+                    c ? "not allowed" : "too many connections");
         (void)close(fd);
         return;
     }
@@ -246,8 +253,9 @@ static int conn_read(struct daemon *d, struct conn *c)
     int64_t whole = 0;
     while (r == 0 && (whole = sn_tkw_head(c->in.ptr + at, c->in.len - at, &type)) > 0 &&
            (uint64_t)whole <= c->in.len - at) {
-        r = on_frame(d, c, type, sn_str_of((const char *)c->in.ptr + at + SN_TKW_HEAD,
-                                           (size_t)whole - SN_TKW_HEAD));
+        r = on_frame(d, c, type,
+                     sn_str_of((const char *)c->in.ptr + at + SN_TKW_HEAD,
+                               (size_t)whole - SN_TKW_HEAD));
         at += (size_t)whole;
     }
     sn_buf_consume(&c->in, at);
@@ -260,8 +268,9 @@ static int serve(struct daemon *d)
     while (!stopped && !d->ending) {
         struct pollfd p[TK_CONNS_MAX + 1] = {{.fd = d->listener, .events = POLLIN}};
         for (size_t i = 0; i < TK_CONNS_MAX; i++)
-            p[i + 1] = (struct pollfd){.fd = d->conns[i].fd,
-                                       .events = (short)(POLLIN | (d->conns[i].out.len ? POLLOUT : 0))};
+            p[i + 1] =
+                (struct pollfd){.fd = d->conns[i].fd,
+                                .events = (short)(POLLIN | (d->conns[i].out.len ? POLLOUT : 0))};
         int n = poll(p, SN_COUNT_OF(p), -1); /* banned: no runtime here */
         if (n < 0 && errno != EINTR) return sn_fail_errno(errno, "poll");
         if (n <= 0) continue;
@@ -278,14 +287,15 @@ static int serve(struct daemon *d)
     return 0;
 }
 
-/* ---- the socket -------------------------------------------------------------------------------- */
+/* ---- the socket ------------------------------------------------------------------------------ */
 
 static int listen_at(const struct tk_daemon_opts *o, int *ret)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     int r = sn_str_cz(sn_str(o->socket), a.sun_path, sizeof(a.sun_path));
     if (r < 0) return sn_fail(r, "%s: longer than %zu bytes", o->socket, sizeof(a.sun_path) - 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* banned: no runtime here */
+    const int kind = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    int fd = socket(AF_UNIX, kind, 0); /* banned: no runtime here */
     if (fd < 0) return sn_fail_errno(errno, "socket");
     /* A file nobody listens at is left over; one that answers is another loader's. */
     if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0) { /* banned: no runtime here */
@@ -294,13 +304,17 @@ static int listen_at(const struct tk_daemon_opts *o, int *ret)
     }
     if (errno == ECONNREFUSED) (void)unlink(o->socket);
     mode_t mask = umask(0177);
-    r = bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? sn_fail_errno(errno, "listen at %s", o->socket) : 0;
+    r = bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0
+            ? sn_fail_errno(errno, "listen at %s", o->socket)
+            : 0;
     (void)umask(mask);
     if (r == 0 && chown(o->socket, o->uid, (gid_t)-1) < 0)
         r = sn_fail_errno(errno, "give %s to user %u", o->socket, o->uid);
     if (r == 0 && listen(fd, TK_CONNS_MAX) < 0) r = sn_fail_errno(errno, "listen at %s", o->socket);
-    if (r < 0) (void)close(fd);
-    else *ret = fd;
+    if (r < 0)
+        (void)close(fd);
+    else
+        *ret = fd;
     return r;
 }
 
@@ -330,7 +344,8 @@ int tk_daemon_run(struct tk_state *state, const struct tk_daemon_opts *o)
         conn_close(d, &d->conns[i], 0);
     }
     if (d->listener >= 0) (void)close(d->listener);
-    (void)unlink(o->socket); /* works where the folder is the loader's; else the next one removes it */
+    (void)unlink(
+        o->socket); /* works where the folder is the loader's; else the next one removes it */
     sn_free(d);
     return r;
 }

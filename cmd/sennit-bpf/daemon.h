@@ -12,6 +12,6 @@ struct tk_daemon_opts {
     unsigned run_as;    /* user and group from here on */
 };
 
-/* tk_daemon_run - listens, drops every privilege but CAP_BPF, prints a line on stdout, and serves until
- * SIGTERM, SIGINT or an END frame. Returns 0 or SN_E_*. */
+/* tk_daemon_run - listens, drops every privilege but CAP_BPF, prints a line on stdout, and serves
+ * until SIGTERM, SIGINT or an END frame. Returns 0 or SN_E_*. */
 int tk_daemon_run(struct tk_state *state, const struct tk_daemon_opts *o) SN_MUST_CHECK;

@@ -124,10 +124,10 @@ static int load_fresh(struct tk_kernel *k, const struct tk_load_opts *o)
     if (r == 0 && k->pin && mkdir(k->pin, 0700) < 0)
         return sn_fail_errno(errno, "make the folder %s", k->pin);
     if (r == 0 && k->pin && !on_fs(k->pin, BPF_FS_MAGIC_))
-        r = sn_fail(SN_E_INVALID_ARGUMENT, "%s is not on a BPF file system (mount -t bpf bpf FOLDER)",
-                    k->pin);
-    /* The deadline has passed in the record's first state: without the gateway's first snapshot there
-     * is no service, so nothing is refused by that. */
+        r = sn_fail(SN_E_INVALID_ARGUMENT,
+                    "%s is not on a BPF file system (mount -t bpf bpf FOLDER)", k->pin);
+    /* The deadline has passed in the record's first state: without the gateway's first snapshot
+     * there is no service, so nothing is refused by that. */
     struct sn_tk_control c = {.layout = SN_TK_LAYOUT, .shortcut = o->shortcut};
     if (r == 0) r = tk_control_set(k, &c);
     if (r == 0 && k->pin) r = pin_maps(k);
@@ -152,15 +152,17 @@ static int open_pinned(struct tk_kernel *k)
         if (r < 0) return r;
         *fds[i] = bpf_obj_get(path);
         if (*fds[i] < 0)
-            return sn_fail_errno(-*fds[i], "%s is not complete (sennit-bpf unload --pin removes it): %s",
+            return sn_fail_errno(-*fds[i],
+                                 "%s is not complete (sennit-bpf unload --pin removes it): %s",
                                  k->pin, pinned_maps[i]);
     }
     struct sn_tk_control c;
     int r = tk_control_get(k, &c);
     if (r == 0 && c.layout != SN_TK_LAYOUT)
-        r = sn_fail(SN_E_FAILED_PRECONDITION,
-                    "%s holds programs of layout %u, this loader writes %u: sennit-bpf unload first",
-                    k->pin, c.layout, SN_TK_LAYOUT);
+        r = sn_fail(
+            SN_E_FAILED_PRECONDITION,
+            "%s holds programs of layout %u, this loader writes %u: sennit-bpf unload first",
+            k->pin, c.layout, SN_TK_LAYOUT);
     return r < 0 ? r : 1;
 }
 
@@ -192,7 +194,8 @@ int tk_kernel_unpin(const char *pin)
     DIR *d = opendir(pin);
     if (!d) return sn_fail_errno(errno, "%s", pin);
     int r = 0;
-    if (!on_fs(pin, BPF_FS_MAGIC_)) r = sn_fail(SN_E_INVALID_ARGUMENT, "%s is not on a BPF file system", pin);
+    if (!on_fs(pin, BPF_FS_MAGIC_))
+        r = sn_fail(SN_E_INVALID_ARGUMENT, "%s is not on a BPF file system", pin);
     for (struct dirent *e; r == 0 && (e = readdir(d));) {
         struct sn_str name = sn_str(e->d_name);
         if (name.ptr[0] == '.') continue;

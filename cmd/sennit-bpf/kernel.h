@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit-bpf/kernel.h - the programs and maps of takeover in the kernel: load, attach, pin, write. */
+/* sennit-bpf/kernel.h - the programs and maps of takeover in the kernel: load, attach, pin, write.
+ */
 #pragma once
 #include "bpf/takeover.h"
 #include "core/base.h"
@@ -22,13 +23,13 @@ struct tk_load_opts {
     bool shortcut, verbose;
 };
 
-/* tk_kernel_load - loads and attaches the programs, or finds those that an earlier loader has pinned
- * in o->pin. On failure nothing stays behind. Returns 1 where they were found, 0; SN_E_*. */
+/* tk_kernel_load - loads and attaches the programs, or finds those that an earlier loader has
+ * pinned in o->pin. On failure nothing stays behind. Returns 1 where they were found, 0; SN_E_*. */
 int tk_kernel_load(struct tk_kernel *k, const struct tk_load_opts *o) SN_MUST_CHECK;
 /* tk_kernel_done - closes; what is pinned lives on, the rest ends. */
 void tk_kernel_done(struct tk_kernel *k);
-/* tk_kernel_unpin - removes a folder of pins, with which the programs end. Returns 0, SN_E_NOT_FOUND
- * where there is none, SN_E_IO. */
+/* tk_kernel_unpin - removes a folder of pins, with which the programs end. Returns 0,
+ * SN_E_NOT_FOUND where there is none, SN_E_IO. */
 int tk_kernel_unpin(const char *pin) SN_MUST_CHECK;
 
 /* tk_control_set - the record that the programs read at each decision. */

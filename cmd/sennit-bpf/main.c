@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit-bpf - loads the takeover programs and keeps their tables; the only part of Sennit that needs
- * privileges for it. Deliberately little: base/core, the protocol, libbpf, and this folder. */
+/* sennit-bpf - loads the takeover programs and keeps their tables; the only part of Sennit that
+ * needs privileges for it. Deliberately little: base/core, the protocol, libbpf, and this folder.
+ */
 #include <getopt.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -28,7 +29,8 @@ static const char usage_text[] =
     "       sennit-bpf sync [--socket PATH] FILE\n"
     "       sennit-bpf unload [--socket PATH] [--pin FOLDER]\n"
     "\n"
-    "load     loads the programs, redirects what is in the cgroup, serves the socket until SIGTERM\n"
+    "load     loads the programs, redirects what is in the cgroup, serves the socket until "
+    "SIGTERM\n"
     "status   services, their back-ends and counters, and whether the gateway is heard of\n"
     "sync     puts the services of a text file in force, where no gateway does (docs/takeover.md)\n"
     "unload   ends the loader and removes its pins: nothing is redirected any more\n"
@@ -54,10 +56,17 @@ static int parse(int argc, char **argv, struct args *ret)
 {
     enum { CGROUP = 1, GATEWAY, PIN, SOCKET, UID, RUN_AS, SHORTCUT, JSON, VERBOSE, HELP };
     static const struct option options[] = {
-        {"cgroup", 1, 0, CGROUP}, {"gateway-cgroup", 1, 0, GATEWAY}, {"pin", 1, 0, PIN},
-        {"socket", 1, 0, SOCKET}, {"uid", 1, 0, UID},                {"run-as", 1, 0, RUN_AS},
-        {"shortcut", 0, 0, SHORTCUT}, {"json", 0, 0, JSON},          {"verbose", 0, 0, VERBOSE},
-        {"help", 0, 0, HELP},     {0},
+        {"cgroup", 1, 0, CGROUP},
+        {"gateway-cgroup", 1, 0, GATEWAY},
+        {"pin", 1, 0, PIN},
+        {"socket", 1, 0, SOCKET},
+        {"uid", 1, 0, UID},
+        {"run-as", 1, 0, RUN_AS},
+        {"shortcut", 0, 0, SHORTCUT},
+        {"json", 0, 0, JSON},
+        {"verbose", 0, 0, VERBOSE},
+        {"help", 0, 0, HELP},
+        {0},
     };
     *ret = (struct args){.socket = SOCKET_DEFAULT, .run_as = NOBODY};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -81,22 +90,31 @@ static int parse(int argc, char **argv, struct args *ret)
     return optind < argc ? sn_fail(SN_E_INVALID_ARGUMENT, "unexpected \"%s\"", argv[optind]) : 0;
 }
 
-/* ---- load -------------------------------------------------------------------------------------- */
+/* ---- load ------------------------------------------------------------------------------------ */
 
 static int load(const struct args *g)
 {
     if (!g->cgroup || g->operand)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "load needs --cgroup and no operand; see sennit-bpf --help");
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "load needs --cgroup and no operand; see sennit-bpf --help");
     struct tk_kernel k;
     struct tk_state s;
-    const struct tk_load_opts lo = {.cgroup = g->cgroup, .gateway_cgroup = g->gateway_cgroup,
-                                    .pin = g->pin, .shortcut = g->shortcut, .verbose = g->verbose};
+    const struct tk_load_opts lo = {.cgroup = g->cgroup,
+                                    .gateway_cgroup = g->gateway_cgroup,
+                                    .pin = g->pin,
+                                    .shortcut = g->shortcut,
+                                    .verbose = g->verbose};
     int found = tk_kernel_load(&k, &lo);
     if (found < 0) return found;
-    if (found) fprintf(stderr, "sennit-bpf: programs found in %s, with the cgroups they were attached to\n", g->pin);
+    if (found)
+        fprintf(stderr,
+                "sennit-bpf: programs found in %s, with the cgroups they were attached to\n",
+                g->pin);
     int r = tk_state_init(&s, &k, found);
     if (r == 0) {
-        const struct tk_daemon_opts o = {.socket = g->socket, .cgroup = g->cgroup, .uid = g->uid,
+        const struct tk_daemon_opts o = {.socket = g->socket,
+                                         .cgroup = g->cgroup,
+                                         .uid = g->uid,
                                          .run_as = g->run_as};
         r = tk_daemon_run(&s, &o);
         tk_state_done(&s);
@@ -105,22 +123,26 @@ static int load(const struct args *g)
     return r;
 }
 
-/* ---- the others -------------------------------------------------------------------------------- */
+/* ---- the others ------------------------------------------------------------------------------ */
 
 static void print_text(const struct sn_tkw_stats *s)
 {
     char at[SN_TKW_ADDR_TEXT_MAX];
-    if (s->left_ms == INT64_MAX) printf("generation %llu, no gateway needed\n", (unsigned long long)s->generation);
-    else printf("generation %llu, gateway %s (%lld ms)\n", (unsigned long long)s->generation,
-                s->left_ms >= 0 ? "heard of" : "silent", (long long)s->left_ms);
+    if (s->left_ms == INT64_MAX)
+        printf("generation %llu, no gateway needed\n", (unsigned long long)s->generation);
+    else
+        printf("generation %llu, gateway %s (%lld ms)\n", (unsigned long long)s->generation,
+               s->left_ms >= 0 ? "heard of" : "silent", (long long)s->left_ms);
     for (uint32_t i = 0; i < s->n; i++) {
         const struct sn_tkw_stat *v = &s->services[i];
-        printf("%-20.*s %s %-24s live %u direct %u  connects %llu datagrams %llu replies %llu refused "
-               "%llu lapsed %llu\n",
-               SN_STR_ARG(v->name), v->proto == 17 ? "udp" : "tcp", sn_tkw_addr_text(v->ip, v->port, at),
-               v->n_live, v->n_direct, (unsigned long long)v->connects, (unsigned long long)v->datagrams,
-               (unsigned long long)v->replies, (unsigned long long)v->refused,
-               (unsigned long long)v->lapsed);
+        printf(
+            "%-20.*s %s %-24s live %u direct %u  connects %llu datagrams %llu replies %llu refused "
+            "%llu lapsed %llu\n",
+            SN_STR_ARG(v->name), v->proto == 17 ? "udp" : "tcp",
+            sn_tkw_addr_text(v->ip, v->port, at), v->n_live, v->n_direct,
+            (unsigned long long)v->connects, (unsigned long long)v->datagrams,
+            (unsigned long long)v->replies, (unsigned long long)v->refused,
+            (unsigned long long)v->lapsed);
     }
 }
 
@@ -143,18 +165,19 @@ static void print_json(const struct sn_tkw_stats *s)
         const struct sn_tkw_stat *v = &s->services[i];
         printf("%s{\"name\":\"", i ? "," : "");
         print_name(v->name);
-        printf("\",\"address\":\"%s\",\"protocol\":\"%s\",\"live\":%u,\"direct\":%u,\"connects\":%llu,"
-               "\"datagrams\":%llu,\"replies\":%llu,\"refused\":%llu,\"lapsed\":%llu}",
-               sn_tkw_addr_text(v->ip, v->port, at), v->proto == 17 ? "udp" : "tcp", v->n_live, v->n_direct,
-               (unsigned long long)v->connects, (unsigned long long)v->datagrams,
-               (unsigned long long)v->replies, (unsigned long long)v->refused,
-               (unsigned long long)v->lapsed);
+        printf(
+            "\",\"address\":\"%s\",\"protocol\":\"%s\",\"live\":%u,\"direct\":%u,\"connects\":%llu,"
+            "\"datagrams\":%llu,\"replies\":%llu,\"refused\":%llu,\"lapsed\":%llu}",
+            sn_tkw_addr_text(v->ip, v->port, at), v->proto == 17 ? "udp" : "tcp", v->n_live,
+            v->n_direct, (unsigned long long)v->connects, (unsigned long long)v->datagrams,
+            (unsigned long long)v->replies, (unsigned long long)v->refused,
+            (unsigned long long)v->lapsed);
     }
     printf("]}\n");
 }
 
-static int call(const struct args *g, struct sn_buf *frame, enum sn_tkw_type want, struct sn_arena *a,
-                struct sn_str *ret)
+static int call(const struct args *g, struct sn_buf *frame, enum sn_tkw_type want,
+                struct sn_arena *a, struct sn_str *ret)
 {
     int fd = tk_client_open(g->socket);
     if (fd < 0) return fd;
@@ -182,7 +205,8 @@ static int read_file(const char *path, struct sn_arena *a, struct sn_str *ret)
     if (!f) return sn_fail(SN_E_NOT_FOUND, "cannot open %s", path);
     size_t n = fread(text, 1, TK_TEXT_MAX, f);
     (void)fclose(f);
-    if (n == TK_TEXT_MAX) return sn_fail(SN_E_TOO_LARGE, "%s: more than %u bytes", path, TK_TEXT_MAX - 1);
+    if (n == TK_TEXT_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "%s: more than %u bytes", path, TK_TEXT_MAX - 1);
     *ret = sn_str_of(text, n);
     return 0;
 }
@@ -192,7 +216,8 @@ static int sync_file(const struct args *g, struct sn_arena *a, struct sn_buf *b)
     struct sn_str text, body;
     struct sn_tkw_snapshot s;
     struct sn_tkw_applied p;
-    if (!g->operand) return sn_fail(SN_E_INVALID_ARGUMENT, "sync needs a FILE; see sennit-bpf --help");
+    if (!g->operand)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "sync needs a FILE; see sennit-bpf --help");
     int r = read_file(g->operand, a, &text);
     if (r == 0) r = tk_text_read(a, text, &s);
     if (r < 0) return sn_wrap(r, "%s", g->operand);
@@ -223,12 +248,18 @@ int main(int argc, char **argv)
     int r = argc > 1 && verb[0] != '-' ? parse(argc - 1, argv + 1, &g) : parse(argc, argv, &g);
     if (r > 0) return 0;
     sn_arena_init(&a, NULL, 0);
-    if (r < 0) {}
-    else if (strcmp(verb, "load") == 0) r = load(&g);
-    else if (strcmp(verb, "status") == 0) r = status(&g, &a, &b);
-    else if (strcmp(verb, "sync") == 0) r = sync_file(&g, &a, &b);
-    else if (strcmp(verb, "unload") == 0) r = unload(&g, &a, &b);
-    else r = sn_fail(SN_E_INVALID_ARGUMENT, "expected load, status, sync or unload; see sennit-bpf --help");
+    if (r < 0) {
+    } else if (strcmp(verb, "load") == 0)
+        r = load(&g);
+    else if (strcmp(verb, "status") == 0)
+        r = status(&g, &a, &b);
+    else if (strcmp(verb, "sync") == 0)
+        r = sync_file(&g, &a, &b);
+    else if (strcmp(verb, "unload") == 0)
+        r = unload(&g, &a, &b);
+    else
+        r = sn_fail(SN_E_INVALID_ARGUMENT,
+                    "expected load, status, sync or unload; see sennit-bpf --help");
     if (r < 0) fprintf(stderr, "sennit-bpf: %s\n", sn_diag_str(r));
     sn_buf_done(&b);
     sn_arena_done(&a);

@@ -25,8 +25,8 @@ int tk_privileges_drop(unsigned uid)
         if (c != CAP_BPF && prctl(PR_CAPBSET_READ, c) == 1 && prctl(PR_CAPBSET_DROP, c) < 0)
             return sn_fail_errno(errno, "drop capability %u", c);
     if (geteuid() == 0) {
-        if (prctl(PR_SET_KEEPCAPS, 1) < 0 || setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 ||
-            setresuid(uid, uid, uid) < 0)
+        if (prctl(PR_SET_KEEPCAPS, 1) < 0 || setgroups(0, NULL) < 0 ||
+            setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
             return sn_fail_errno(errno, "become user %u", uid);
     }
     if (keep_only(CAP_BPF) < 0) return sn_fail_errno(errno, "keep CAP_BPF alone");

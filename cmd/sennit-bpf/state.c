@@ -11,7 +11,7 @@
 #define COUNTERS_UNKNOWN UINT32_MAX
 #define NEVER UINT64_MAX
 
-/* ---- numbers of counters ---------------------------------------------------------------------- */
+/* ---- numbers of counters --------------------------------------------------------------------- */
 
 static int counters_take(struct tk_state *s, uint32_t *ret)
 {
@@ -31,7 +31,7 @@ static void counters_give(struct tk_state *s, uint32_t i)
     if (i != COUNTERS_UNKNOWN) s->counters_used[i / 64] &= ~(1ull << (i % 64));
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 int tk_state_init(struct tk_state *s, struct tk_kernel *k, bool found)
 {
@@ -41,8 +41,10 @@ int tk_state_init(struct tk_state *s, struct tk_kernel *k, bool found)
     for (bool more = found && tk_service_next(k, NULL, &key); r == 0 && more;
          more = tk_service_next(k, &key, &key)) {
         struct tk_service *v = sn_vec_add(&s->services);
-        if (!v) r = SN_E_NOMEM;
-        else *v = (struct tk_service){.key = key, .name = "?", .counters = COUNTERS_UNKNOWN};
+        if (!v)
+            r = SN_E_NOMEM;
+        else
+            *v = (struct tk_service){.key = key, .name = "?", .counters = COUNTERS_UNKNOWN};
     }
     if (r < 0) tk_state_done(s);
     return r;
@@ -72,7 +74,7 @@ int tk_state_gone(struct tk_state *s, int64_t now_ns)
     return control_write(s, s->ttl_ms ? (uint64_t)now_ns : NEVER, 0);
 }
 
-/* ---- applying a snapshot ---------------------------------------------------------------------- */
+/* ---- applying a snapshot --------------------------------------------------------------------- */
 
 /* What will become of one service of the snapshot. */
 struct change {
@@ -97,8 +99,10 @@ static int prepare(struct tk_state *s, const struct sn_tkw_service *v, struct sn
     c->next = (struct tk_service){.key = key, .n_live = v->n_live, .n_direct = v->n_direct};
     memcpy(c->next.name, v->name.ptr, v->name.len);
     c->fresh = !old || old->counters == COUNTERS_UNKNOWN;
-    if (c->fresh) r = counters_take(s, &c->next.counters);
-    else c->next.counters = old->counters;
+    if (c->fresh)
+        r = counters_take(s, &c->next.counters);
+    else
+        c->next.counters = old->counters;
     if (r < 0) {
         c->fresh = false;
         return r;
@@ -179,7 +183,7 @@ int tk_state_apply(struct tk_state *s, const struct sn_tkw_snapshot *snap, uint3
     return r;
 }
 
-/* ---- statistics ------------------------------------------------------------------------------- */
+/* ---- statistics ------------------------------------------------------------------------------ */
 
 int tk_state_stats(struct tk_state *s, struct sn_arena *a, int64_t now_ns, struct sn_tkw_stats *ret)
 {
@@ -195,11 +199,16 @@ int tk_state_stats(struct tk_state *s, struct sn_arena *a, int64_t now_ns, struc
         struct sn_tk_counters c = {0};
         int r = v->counters == COUNTERS_UNKNOWN ? 0 : tk_counters_get(s->kernel, v->counters, &c);
         if (r < 0) return r;
-        *t = (struct sn_tkw_stat){.name = sn_str(v->name), .port = ntohs(v->key.vip.port),
-                                  .proto = (uint8_t)v->key.proto, .n_live = v->n_live,
-                                  .n_direct = v->n_direct, .connects = c.connects,
-                                  .datagrams = c.datagrams, .replies = c.replies,
-                                  .refused = c.refused, .lapsed = c.lapsed};
+        *t = (struct sn_tkw_stat){.name = sn_str(v->name),
+                                  .port = ntohs(v->key.vip.port),
+                                  .proto = (uint8_t)v->key.proto,
+                                  .n_live = v->n_live,
+                                  .n_direct = v->n_direct,
+                                  .connects = c.connects,
+                                  .datagrams = c.datagrams,
+                                  .replies = c.replies,
+                                  .refused = c.refused,
+                                  .lapsed = c.lapsed};
         memcpy(t->ip, v->key.vip.ip, sizeof(t->ip));
     }
     return 0;

@@ -21,8 +21,8 @@ struct tk_state {
     uint32_t ttl_ms; /* 0: never lapses */
 };
 
-/* tk_state_init - found: the kernel holds services of an earlier loader; they stay as they are until
- * the first snapshot. Returns 0 or SN_E_*. */
+/* tk_state_init - found: the kernel holds services of an earlier loader; they stay as they are
+ * until the first snapshot. Returns 0 or SN_E_*. */
 int tk_state_init(struct tk_state *s, struct tk_kernel *k, bool found) SN_MUST_CHECK;
 void tk_state_done(struct tk_state *s);
 /* tk_state_apply - makes the kernel's services those of the snapshot: tables are built and filled

@@ -37,8 +37,9 @@ static void shares(const struct sn_tk_set *s, unsigned out[SN_TK_BACKENDS_MAX])
 
 SN_TEST(takeover_table_has_what_was_said)
 {
-    struct sn_tk_table *t = build("service s udp [fd00::5]:53 open sticky\n live [fd00::1]:5300\n via [fd00::2]:80\n"
-                                  " direct [fd00::1]:5300 9 # last\n");
+    struct sn_tk_table *t =
+        build("service s udp [fd00::5]:53 open sticky\n live [fd00::1]:5300\n via [fd00::2]:80\n"
+              " direct [fd00::1]:5300 9 # last\n");
     T_EQ(t->counters, 7);
     T_EQ(t->lapsed, SN_TK_DIRECT);
     T_EQ(t->affinity, SN_TK_BY_CGROUP);
@@ -51,8 +52,9 @@ SN_TEST(takeover_table_has_what_was_said)
 
 SN_TEST(takeover_table_shares_follow_weights)
 {
-    struct sn_tk_table *t = build("service s tcp 10.0.0.1:80 closed\n live 10.1.0.1:80 1\n live 10.1.0.2:80 2\n"
-                                  " live 10.1.0.3:80 5\n");
+    struct sn_tk_table *t =
+        build("service s tcp 10.0.0.1:80 closed\n live 10.1.0.1:80 1\n live 10.1.0.2:80 2\n"
+              " live 10.1.0.3:80 5\n");
     unsigned n[SN_TK_BACKENDS_MAX];
     shares(&t->live, n);
     const unsigned want[] = {1, 2, 5};
@@ -69,7 +71,9 @@ static void list(char *out, size_t cap, unsigned n, unsigned without, bool backw
     size_t at = (size_t)snprintf(out, cap, "service s tcp 10.0.0.1:80 closed\n");
     for (unsigned k = 0; k < n; k++) {
         unsigned i = backwards ? n - 1 - k : k;
-        if (i != without) at += (size_t)snprintf(out + at, cap - at, " live 10.1.%u.%u:80\n", i / 200, i % 200 + 1);
+        if (i != without)
+            at +=
+                (size_t)snprintf(out + at, cap - at, " live 10.1.%u.%u:80\n", i / 200, i % 200 + 1);
     }
 }
 
@@ -85,11 +89,13 @@ SN_TEST(takeover_table_is_the_same_in_any_order_and_moves_little)
     struct sn_tk_table *c = build(text);
     unsigned moved = 0, had = 0;
     for (unsigned i = 0; i < SN_TK_SLOTS; i++) {
-        const struct sn_tk_backend *x = &a->live.backend[a->live.slot[i]], *y = &c->live.backend[c->live.slot[i]];
+        const struct sn_tk_backend *x = &a->live.backend[a->live.slot[i]],
+                                   *y = &c->live.backend[c->live.slot[i]];
         had += a->live.slot[i] == 17;
         moved += a->live.slot[i] != 17 && memcmp(x, y, sizeof(*x)) != 0;
     }
-    T_ASSERTF(had > 0 && moved < SN_TK_SLOTS / 8, "%u of the others' slots moved when %u had to", moved, had);
+    T_ASSERTF(had > 0 && moved < SN_TK_SLOTS / 8, "%u of the others' slots moved when %u had to",
+              moved, had);
     sn_free(a);
     sn_free(b);
     sn_free(c);
@@ -102,7 +108,8 @@ SN_TEST(takeover_table_of_most_backends)
     struct sn_tk_table *t = build(text);
     unsigned n[SN_TK_BACKENDS_MAX];
     shares(&t->live, n);
-    for (unsigned i = 0; i < SN_TK_BACKENDS_MAX; i++) T_ASSERTF(n[i] >= 10, "back-end %u has %u slots", i, n[i]);
+    for (unsigned i = 0; i < SN_TK_BACKENDS_MAX; i++)
+        T_ASSERTF(n[i] >= 10, "back-end %u has %u slots", i, n[i]);
     sn_free(t);
 }
 
@@ -113,18 +120,23 @@ SN_TEST(takeover_text_errors_name_the_line)
         int code;
     } rows[] = {
         {"service s tcp 10.0.0.1:80\n", "line 1: expected: service NAME", SN_E_SYNTAX},
-        {"\n\nservice s sctp 10.0.0.1:80 open\n", "line 3: expected tcp or udp, got \"sctp\"", SN_E_SYNTAX},
+        {"\n\nservice s sctp 10.0.0.1:80 open\n", "line 3: expected tcp or udp, got \"sctp\"",
+         SN_E_SYNTAX},
         {"service s tcp ten:80 open\n", "line 1: expected an address", SN_E_SYNTAX},
-        {"service s tcp 10.0.0.1:80 ajar\n", "expected closed, open or pass, got \"ajar\"", SN_E_SYNTAX},
+        {"service s tcp 10.0.0.1:80 ajar\n", "expected closed, open or pass, got \"ajar\"",
+         SN_E_SYNTAX},
         {"service s tcp 10.0.0.1:80 open clingy\n", "expected sticky", SN_E_SYNTAX},
         {"live 10.0.0.1:80\n", "line 1: a back-end before the first service", SN_E_SYNTAX},
-        {"service s tcp 10.0.0.1:80 open\nlive 10.0.0.2:80 0\n", "line 2: expected a weight", SN_E_SYNTAX},
+        {"service s tcp 10.0.0.1:80 open\nlive 10.0.0.2:80 0\n", "line 2: expected a weight",
+         SN_E_SYNTAX},
         {"service s tcp 10.0.0.1:80 open\nlive\n", "line 2: expected: live ADDRESS", SN_E_SYNTAX},
         {"ttl soon\n", "expected: ttl DURATION", SN_E_SYNTAX},
         {"frob\n", "expected service, live, via, direct or ttl", SN_E_SYNTAX},
         {"a b c d e f g h i\n", "line 1: more than 8 words", SN_E_SYNTAX},
-        {"service s tcp 10.0.0.1:80 open\nlive [::1]:80\n", "not of the service's address family", SN_E_INVALID_ARGUMENT},
-        {"service s tcp 10.0.0.1:80 open\nlive 10.0.0.1:80\n", "it is a service itself", SN_E_INVALID_ARGUMENT},
+        {"service s tcp 10.0.0.1:80 open\nlive [::1]:80\n", "not of the service's address family",
+         SN_E_INVALID_ARGUMENT},
+        {"service s tcp 10.0.0.1:80 open\nlive 10.0.0.1:80\n", "it is a service itself",
+         SN_E_INVALID_ARGUMENT},
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         struct sn_arena a;
@@ -132,7 +144,8 @@ SN_TEST(takeover_text_errors_name_the_line)
         sn_test_row("%s", rows[i].says);
         sn_arena_init(&a, NULL, 0);
         T_EQ(tk_text_read(&a, sn_str(rows[i].text), &s), rows[i].code);
-        T_ASSERTF(strstr(sn_diag_str(rows[i].code), rows[i].says), "said: %s", sn_diag_str(rows[i].code));
+        T_ASSERTF(strstr(sn_diag_str(rows[i].code), rows[i].says), "said: %s",
+                  sn_diag_str(rows[i].code));
         sn_arena_done(&a);
     }
 }
@@ -142,7 +155,8 @@ static int torture_body(void *arg)
     struct sn_arena a;
     struct sn_tkw_snapshot s;
     sn_arena_init(&a, NULL, 0);
-    int r = tk_text_read(&a, sn_str("ttl 2s\nservice s tcp 10.0.0.1:80 open\nlive 10.0.0.2:80\n"), &s);
+    int r =
+        tk_text_read(&a, sn_str("ttl 2s\nservice s tcp 10.0.0.1:80 open\nlive 10.0.0.2:80\n"), &s);
     if (r == 0) r = tk_table_build(&s.services[0], 0, arg);
     sn_arena_done(&a);
     return r;

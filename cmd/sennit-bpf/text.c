@@ -29,7 +29,8 @@ static bool split(struct sn_str line, struct words *ret)
 static int read_service(const struct words *l, struct sn_tkw_service *v)
 {
     if (l->n < 5)
-        return sn_fail(SN_E_SYNTAX, "expected: service NAME tcp|udp ADDRESS closed|open|pass [sticky]");
+        return sn_fail(SN_E_SYNTAX,
+                       "expected: service NAME tcp|udp ADDRESS closed|open|pass [sticky]");
     v->name = l->w[1];
     bool udp = sn_str_eqc(l->w[2], "udp");
     if (!udp && !sn_str_eqc(l->w[2], "tcp"))
@@ -41,7 +42,8 @@ static int read_service(const struct words *l, struct sn_tkw_service *v)
     unsigned p = 0;
     while (p < SN_COUNT_OF(policies) && !sn_str_eqc(l->w[4], policies[p])) p++;
     if (p == SN_COUNT_OF(policies))
-        return sn_fail(SN_E_SYNTAX, "expected closed, open or pass, got \"%.*s\"", SN_STR_ARG(l->w[4]));
+        return sn_fail(SN_E_SYNTAX, "expected closed, open or pass, got \"%.*s\"",
+                       SN_STR_ARG(l->w[4]));
     v->lapsed = (uint8_t)p;
     for (unsigned i = 5; i < l->n; i++) {
         if (!sn_str_eqc(l->w[i], "sticky"))
@@ -62,10 +64,12 @@ static int read_endpoint(struct sn_arena *a, const struct words *l, struct sn_tk
     if (*n == SN_TKW_ENDPOINTS_MAX)
         return sn_fail(SN_E_SYNTAX, "more than %u back-ends", SN_TKW_ENDPOINTS_MAX);
     struct sn_tkw_endpoint *e = &(*list)[*n];
-    if (l->n < 2 || l->n > 3) return sn_fail(SN_E_SYNTAX, "expected: %.*s ADDRESS [WEIGHT]", SN_STR_ARG(l->w[0]));
-    if (l->n == 3 && (sn_str_to_u64(l->w[2], &weight) < 0 || weight < 1 || weight > SN_TKW_WEIGHT_MAX))
-        return sn_fail(SN_E_SYNTAX, "expected a weight from 1 to %u, got \"%.*s\"", SN_TKW_WEIGHT_MAX,
-                       SN_STR_ARG(l->w[2]));
+    if (l->n < 2 || l->n > 3)
+        return sn_fail(SN_E_SYNTAX, "expected: %.*s ADDRESS [WEIGHT]", SN_STR_ARG(l->w[0]));
+    if (l->n == 3 &&
+        (sn_str_to_u64(l->w[2], &weight) < 0 || weight < 1 || weight > SN_TKW_WEIGHT_MAX))
+        return sn_fail(SN_E_SYNTAX, "expected a weight from 1 to %u, got \"%.*s\"",
+                       SN_TKW_WEIGHT_MAX, SN_STR_ARG(l->w[2]));
     int r = sn_tkw_addr_parse(l->w[1], e->ip, &e->port);
     if (r < 0) return r;
     e->weight = (uint16_t)weight;

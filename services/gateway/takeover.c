@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/takeover.c - the gateway's side of the takeover by the kernel. A fiber looks every LOOK_NS at
- * what the services should be, sends it whole when it has changed, and a beat when it has not. What it
- * looks at changes in many places (health, ejection, reload, discovery); looking costs microseconds and
- * cannot miss one. */
+/* gateway/takeover.c - the gateway's side of the takeover by the kernel. A fiber looks every
+ * LOOK_NS at what the services should be, sends it whole when it has changed, and a beat when it
+ * has not. What it looks at changes in many places (health, ejection, reload, discovery); looking
+ * costs microseconds and cannot miss one. */
 #include "gateway/takeover.h"
 
 #include <netinet/in.h>
@@ -30,13 +30,13 @@ struct gw_takeover {
     struct sn_buf sent;          /* the last snapshot's frame, generation 0 */
     uint64_t generation;
     int64_t beat_at, stats_at, dial_at;
-    bool complained; /* the loader's absence was told */
+    bool complained;          /* the loader's absence was told */
     struct sn_tkw_stats last; /* counters as last read, for the metrics' increments */
     struct sn_arena mem[2];   /* of `last` and of the one before */
     unsigned mem_at;
 };
 
-/* ---- what should be ---------------------------------------------------------------------------- */
+/* ---- what should be -------------------------------------------------------------------------- */
 
 static struct gw_pool *pool_of(struct gw_snap *s, struct sn_str name)
 {
@@ -60,7 +60,8 @@ static bool endpoint_place(const char *addr, bool v4, struct sn_tkw_endpoint *e)
         bool v6 = strchr(found[i], ':') != NULL;
         struct sn_buf b;
         sn_buf_init_fixed(&b, text, sizeof(text));
-        sn_buf_printf(&b, v6 ? "[%s]%.*s" : "%s%.*s", found[i], SN_STR_ARG(sn_str_from(s, (size_t)colon)));
+        sn_buf_printf(&b, v6 ? "[%s]%.*s" : "%s%.*s", found[i],
+                      SN_STR_ARG(sn_str_from(s, (size_t)colon)));
         if (b.err == 0 && sn_tkw_addr_parse(sn_buf_view(&b), e->ip, &e->port) == 0 &&
             sn_tkw_is_v4(e->ip) == v4)
             return true;
@@ -88,8 +89,8 @@ static int upstream_list(const struct gw_pool *p, bool v4, int64_t now, struct s
     return 0;
 }
 
-/* The address a listener has. A reload holds the lock for as long as it likes: then SN_E_BUSY, because
- * beats must not wait. */
+/* The address a listener has. A reload holds the lock for as long as it likes: then SN_E_BUSY,
+ * because beats must not wait. */
 static int listener_addr(struct sn_gateway *gw, struct sn_str name, char *out, size_t cap)
 {
     int r = SN_E_NOT_FOUND;
@@ -102,8 +103,8 @@ static int listener_addr(struct sn_gateway *gw, struct sn_str name, char *out, s
 }
 
 /* The listener as the one back-end; none while it is closed. */
-static int listener_list(struct sn_gateway *gw, const struct sn_gw_conf_takeover_service *c, bool v4,
-                         struct sn_arena *a, struct sn_tkw_endpoint **ret, uint32_t *ret_n)
+static int listener_list(struct sn_gateway *gw, const struct sn_gw_conf_takeover_service *c,
+                         bool v4, struct sn_arena *a, struct sn_tkw_endpoint **ret, uint32_t *ret_n)
 {
     struct sn_tkw_endpoint *e = SN_ARENA_NEW(a, struct sn_tkw_endpoint);
     char addr[256];
@@ -119,8 +120,8 @@ static int listener_list(struct sn_gateway *gw, const struct sn_gw_conf_takeover
 }
 
 static int service_fill(struct sn_gateway *gw, struct gw_snap *s,
-                        const struct sn_gw_conf_takeover_service *c, struct sn_arena *a, int64_t now,
-                        struct sn_tkw_service *v)
+                        const struct sn_gw_conf_takeover_service *c, struct sn_arena *a,
+                        int64_t now, struct sn_tkw_service *v)
 {
     v->name = c->name;
     v->proto = c->udp ? IPPROTO_UDP : IPPROTO_TCP;
@@ -140,21 +141,22 @@ static int service_fill(struct sn_gateway *gw, struct gw_snap *s,
     return r;
 }
 
-int gw_takeover_snapshot(struct sn_gateway *gw, struct gw_snap *s, struct sn_arena *a, int64_t now_ns,
-                         struct sn_tkw_snapshot *ret)
+int gw_takeover_snapshot(struct sn_gateway *gw, struct gw_snap *s, struct sn_arena *a,
+                         int64_t now_ns, struct sn_tkw_snapshot *ret)
 {
     const struct sn_gw_conf_takeover *t = &s->conf->takeover;
     *ret = (struct sn_tkw_snapshot){.ttl_ms = (uint32_t)(t->ttl / SN_MS)};
     ret->services = SN_ARENA_ARRAY(a, struct sn_tkw_service, t->n_services + 1);
     int r = ret->services ? 0 : SN_E_NOMEM;
-    int64_t prev = sn_deadline_tighten(now_ns + t->ttl / 4); /* resolving names must not cost a beat */
+    int64_t prev =
+        sn_deadline_tighten(now_ns + t->ttl / 4); /* resolving names must not cost a beat */
     for (size_t i = 0; r == 0 && i < t->n_services; i++)
         r = service_fill(gw, s, &t->services[i], a, now_ns, &ret->services[ret->n++]);
     sn_deadline_restore(prev);
     return r;
 }
 
-/* ---- the link ----------------------------------------------------------------------------------- */
+/* ---- the link -------------------------------------------------------------------------------- */
 
 static void link_close(struct gw_takeover *t)
 {
@@ -185,10 +187,13 @@ static int exchange(struct gw_takeover *t, struct sn_buf *frame, enum sn_tkw_typ
     *ret_body = sn_str_of(body, len);
     if (type == SN_TKW_REFUSED && sn_tkw_get_refused(*ret_body, &why) == 0)
         return sn_fail(SN_E_FAILED_PRECONDITION, "sennit-bpf refuses: %.*s", SN_STR_ARG(why));
-    return type == want ? 0 : sn_fail(SN_E_PROTOCOL, "sennit-bpf: expected a frame of type %d, got %d", want, type);
+    return type == want ? 0
+                        : sn_fail(SN_E_PROTOCOL, "sennit-bpf: expected a frame of type %d, got %d",
+                                  want, type);
 }
 
-static int link_open(struct sn_gateway *gw, struct gw_takeover *t, struct sn_str socket, struct sn_arena *a)
+static int link_open(struct sn_gateway *gw, struct gw_takeover *t, struct sn_str socket,
+                     struct sn_arena *a)
 {
     struct sn_tkw_welcome w;
     struct sn_buf b = {0};
@@ -206,15 +211,17 @@ static int link_open(struct sn_gateway *gw, struct gw_takeover *t, struct sn_str
     return r;
 }
 
-/* ---- counters ------------------------------------------------------------------------------------ */
+/* ---- counters -------------------------------------------------------------------------------- */
 
-static void count(const char *name, const char *help, const struct sn_labels *l, uint64_t now, uint64_t before)
+static void count(const char *name, const char *help, const struct sn_labels *l, uint64_t now,
+                  uint64_t before)
 {
     struct sn_counter *c = sn_counter_new(NULL, name, help, l);
     if (c && now > before) sn_counter_add(c, now - before);
 }
 
-static const struct sn_tkw_stat *stat_before(const struct gw_takeover *t, const struct sn_tkw_stat *v)
+static const struct sn_tkw_stat *stat_before(const struct gw_takeover *t,
+                                             const struct sn_tkw_stat *v)
 {
     static const struct sn_tkw_stat none;
     for (uint32_t i = 0; i < t->last.n; i++) {
@@ -232,14 +239,19 @@ static void export_stats(struct gw_takeover *t, const struct sn_tkw_stats *s)
     for (uint32_t i = 0; i < s->n; i++) {
         const struct sn_tkw_stat *v = &s->services[i], *o = stat_before(t, v);
         const struct sn_labels l = {.n = 1, .l = {{SN_STR("service"), v->name}}};
-        count("sennit_takeover_connects_total", "Connections redirected by the kernel.", &l, v->connects, o->connects);
-        count("sennit_takeover_datagrams_total", "Datagrams of unconnected sockets redirected by the kernel.", &l,
-              v->datagrams, o->datagrams);
-        count("sennit_takeover_replies_total", "Datagrams whose source was put back.", &l, v->replies, o->replies);
-        count("sennit_takeover_refused_total", "Connections refused: no back-end, or fail closed.", &l, v->refused,
-              o->refused);
-        count("sennit_takeover_lapsed_total", "Connections let through without a gateway.", &l, v->lapsed, o->lapsed);
-        struct sn_gauge *g = sn_gauge_new(NULL, "sennit_takeover_backends", "Back-ends in the kernel's table.", &l);
+        count("sennit_takeover_connects_total", "Connections redirected by the kernel.", &l,
+              v->connects, o->connects);
+        count("sennit_takeover_datagrams_total",
+              "Datagrams of unconnected sockets redirected by the kernel.", &l, v->datagrams,
+              o->datagrams);
+        count("sennit_takeover_replies_total", "Datagrams whose source was put back.", &l,
+              v->replies, o->replies);
+        count("sennit_takeover_refused_total", "Connections refused: no back-end, or fail closed.",
+              &l, v->refused, o->refused);
+        count("sennit_takeover_lapsed_total", "Connections let through without a gateway.", &l,
+              v->lapsed, o->lapsed);
+        struct sn_gauge *g =
+            sn_gauge_new(NULL, "sennit_takeover_backends", "Back-ends in the kernel's table.", &l);
         if (g) sn_gauge_set(g, v->n_live);
     }
 }
@@ -262,9 +274,10 @@ static int read_stats(struct gw_takeover *t)
     return 0;
 }
 
-/* ---- the fiber ------------------------------------------------------------------------------------ */
+/* ---- the fiber ------------------------------------------------------------------------------- */
 
-static int send_snapshot(struct sn_gateway *gw, struct gw_takeover *t, struct sn_tkw_snapshot *s, struct sn_arena *a)
+static int send_snapshot(struct sn_gateway *gw, struct gw_takeover *t, struct sn_tkw_snapshot *s,
+                         struct sn_arena *a)
 {
     struct sn_buf b = {0};
     struct sn_str body;
@@ -275,8 +288,8 @@ static int send_snapshot(struct sn_gateway *gw, struct gw_takeover *t, struct sn
     if (r == 0) r = sn_tkw_get_applied(body, &p);
     sn_buf_done(&b);
     if (r == 0)
-        gw_event(gw, "info", "takeover: %u services in the kernel, %u changed, %u removed", s->n, p.changed,
-                 p.removed);
+        gw_event(gw, "info", "takeover: %u services in the kernel, %u changed, %u removed", s->n,
+                 p.changed, p.removed);
     return r;
 }
 
@@ -315,7 +328,8 @@ static int look(struct sn_gateway *gw, struct gw_takeover *t, struct gw_snap *s,
 
 static void set_up(bool up)
 {
-    struct sn_gauge *g = sn_gauge_new(NULL, "sennit_takeover_up", "Whether sennit-bpf answers.", NULL);
+    struct sn_gauge *g =
+        sn_gauge_new(NULL, "sennit_takeover_up", "Whether sennit-bpf answers.", NULL);
     if (g) sn_gauge_set(g, up);
 }
 
@@ -337,7 +351,8 @@ static bool turn(struct sn_gateway *gw, struct gw_takeover *t)
     set_up(r == 0 && wanted);
     if (r == 0) return wanted;
     if (!t->complained && r != SN_E_CANCELLED)
-        gw_event(gw, "error", "takeover: %s; connections are not redirected by this configuration", sn_diag_str(r));
+        gw_event(gw, "error", "takeover: %s; connections are not redirected by this configuration",
+                 sn_diag_str(r));
     t->complained = true;
     link_close(t);
     return true;
@@ -384,10 +399,12 @@ void gw_takeover_start(struct sn_gateway *gw)
         sn_arena_init(&gw->takeover->mem[1], NULL, 0);
     }
     struct gw_takeover *t = gw->takeover;
-    if (__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE) || __atomic_exchange_n(&t->running, true, __ATOMIC_ACQ_REL))
+    if (__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE) ||
+        __atomic_exchange_n(&t->running, true, __ATOMIC_ACQ_REL))
         return;
     t->dial_at = 0;
-    if (!gw_go(gw, "gateway takeover", takeover_main, gw)) __atomic_store_n(&t->running, false, __ATOMIC_RELEASE);
+    if (!gw_go(gw, "gateway takeover", takeover_main, gw))
+        __atomic_store_n(&t->running, false, __ATOMIC_RELEASE);
 }
 
 void gw_takeover_stop(struct sn_gateway *gw)
@@ -411,7 +428,7 @@ void gw_takeover_free(struct gw_takeover *t)
     sn_free(t);
 }
 
-/* ---- where a connection was meant to go ------------------------------------------------------------ */
+/* ---- where a connection was meant to go ------------------------------------------------------ */
 
 int gw_takeover_prepare(struct gw_snap *s)
 {
@@ -441,9 +458,10 @@ struct gw_route *gw_takeover_route(struct gw_req *q, const struct gw_listener *l
     while (i < s->n_origins && !sn_str_eqc(s->origins[i].listener, l->name)) i++;
     if (i == s->n_origins) return NULL;
     int fd = sn_sim_active() ? -1 : sn_http_fd(q->x);
-    /* The program answers at this level for IPv4 too; without it the kernel says no such option, or,
-     * where netfilter redirects, what that has changed, which is as good. */
-    if (fd < 0 || getsockopt(fd, SOL_IPV6_, SO_ORIGINAL_DST_, &at, &n) < 0 || n != sizeof(at)) return NULL;
+    /* The program answers at this level for IPv4 too; without it the kernel says no such option,
+     * or, where netfilter redirects, what that has changed, which is as good. */
+    if (fd < 0 || getsockopt(fd, SOL_IPV6_, SO_ORIGINAL_DST_, &at, &n) < 0 || n != sizeof(at))
+        return NULL;
     for (; i < s->n_origins; i++) {
         const struct gw_origin *o = &s->origins[i];
         if (ntohs(at.sin6_port) == o->port && memcmp(&at.sin6_addr, o->ip, 16) == 0 &&

@@ -16,15 +16,17 @@
 static const struct sn_conf_field service_fields[] = {
     SN_CONF_STRING(SERVICE, name, "name", .required = true, .min = 1, .max = 128,
                    .help = "Unique; names the service in metrics and in `sennit-bpf status`."),
-    SN_CONF_STRING(SERVICE, address, "address", .required = true, .min = 2, .max = 64,
-                   .help = "What workloads connect to, `10.96.0.10:80` or `[fd00::10]:80`. Nothing needs "
-                           "to have this address."),
+    SN_CONF_STRING(
+        SERVICE, address, "address", .required = true, .min = 2, .max = 64,
+        .help = "What workloads connect to, `10.96.0.10:80` or `[fd00::10]:80`. Nothing needs "
+                "to have this address."),
     SN_CONF_BOOL(SERVICE, udp, "udp", .help = "Datagrams; TCP without it."),
     SN_CONF_STRING(SERVICE, upstream, "upstream",
                    .help = "Back-ends. Without `listener` connections go straight to them."),
     SN_CONF_STRING(SERVICE, listener, "listener",
-                   .help = "Connections go to this listener; to the back-ends only when the gateway is "
-                           "gone, if `open`."),
+                   .help =
+                       "Connections go to this listener; to the back-ends only when the gateway is "
+                       "gone, if `open`."),
     SN_CONF_STRING(SERVICE, via, "via", .max = 64,
                    .help = "Where workloads reach the listener, when that is not the address it "
                            "listens at (`0.0.0.0`, another network namespace)."),
@@ -44,15 +46,16 @@ static const struct sn_conf_table service_table = SN_CONF_TABLE(SERVICE, service
 static const struct sn_conf_field takeover_fields[] = {
     SN_CONF_STRING(TAKEOVER, socket, "socket", .def = "/run/sennit-bpf.sock", .min = 1, .max = 107,
                    .help = "Where sennit-bpf listens."),
-    SN_CONF_DURATION(TAKEOVER, ttl, "ttl", .def = "2s", .min = TTL_MIN, .max = SN_HOUR,
-                     .help = "So long without a sign of life and the gateway counts as gone (at once if "
-                             "its process ends)."),
-    SN_CONF_LIST(TAKEOVER, services, n_services, "services", SN_CONF_T_STRUCT, .sub = &service_table,
-                 .max = SN_TKW_SERVICES_MAX, .help = "What is taken over."),
+    SN_CONF_DURATION(
+        TAKEOVER, ttl, "ttl", .def = "2s", .min = TTL_MIN, .max = SN_HOUR,
+        .help = "So long without a sign of life and the gateway counts as gone (at once if "
+                "its process ends)."),
+    SN_CONF_LIST(TAKEOVER, services, n_services, "services", SN_CONF_T_STRUCT,
+                 .sub = &service_table, .max = SN_TKW_SERVICES_MAX, .help = "What is taken over."),
 };
 const struct sn_conf_table sn_gw_takeover_table = SN_CONF_TABLE(TAKEOVER, takeover_fields);
 
-/* ---- checks ----------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
 static const struct sn_gw_conf_listener *listener_of(const struct sn_gw_conf *g, struct sn_str name)
 {
@@ -83,8 +86,10 @@ static void check_names(struct sn_conf *c, const char *at, const struct sn_gw_co
         sn_conf_error(c, at, "no upstream is called \"%.*s\"", SN_STR_ARG(v->upstream));
     for (size_t i = 0; u && i < u->n_endpoints; i++)
         if (sn_str_starts(u->endpoints[i].address, SN_STR("unix:")))
-            sn_conf_error(c, at, "upstream %.*s has the endpoint %.*s: connections cannot be sent to a Unix socket",
-                          SN_STR_ARG(v->upstream), SN_STR_ARG(u->endpoints[i].address));
+            sn_conf_error(
+                c, at,
+                "upstream %.*s has the endpoint %.*s: connections cannot be sent to a Unix socket",
+                SN_STR_ARG(v->upstream), SN_STR_ARG(u->endpoints[i].address));
     if (u && u->n_endpoints > SN_TKW_ENDPOINTS_MAX)
         sn_conf_error(c, at, "upstream %.*s has %zu endpoints, takeover serves at most %u",
                       SN_STR_ARG(v->upstream), u->n_endpoints, SN_TKW_ENDPOINTS_MAX);
@@ -110,9 +115,11 @@ static void check_listener(struct sn_conf *c, const char *at, const struct sn_gw
     if (l && sn_str_starts(l->address, SN_STR("unix:")))
         sn_conf_error(c, at, "listener %.*s is a Unix socket", SN_STR_ARG(v->listener));
     if (l && !v->via.ptr &&
-        (sn_str_starts(l->address, SN_STR("0.0.0.0:")) || sn_str_starts(l->address, SN_STR("[::]:"))))
-        sn_conf_error(c, at, "listener %.*s listens at every address: via must say which one workloads reach",
-                      SN_STR_ARG(v->listener));
+        (sn_str_starts(l->address, SN_STR("0.0.0.0:")) ||
+         sn_str_starts(l->address, SN_STR("[::]:"))))
+        sn_conf_error(
+            c, at, "listener %.*s listens at every address: via must say which one workloads reach",
+            SN_STR_ARG(v->listener));
     if (!v->via.ptr) return;
     if (sn_tkw_addr_parse(v->via, via, &port) < 0)
         sn_conf_error(c, at, "via: %s", sn_diag_str(SN_E_SYNTAX));
@@ -138,10 +145,10 @@ static struct sn_str place_str(const struct place *p)
     return sn_str_of((const char *)p->bytes, sizeof(p->bytes));
 }
 
-/* A back-end that is a service would not be redirected again: nobody means that. Names that resolve to
- * one are found when the loader is told. */
-static void check_chain(struct sn_conf *c, const char *at, const struct sn_gw_conf *g, const SERVICE *v,
-                        const struct sn_map *places)
+/* A back-end that is a service would not be redirected again: nobody means that. Names that resolve
+ * to one are found when the loader is told. */
+static void check_chain(struct sn_conf *c, const char *at, const struct sn_gw_conf *g,
+                        const SERVICE *v, const struct sn_map *places)
 {
     const struct sn_gw_conf_upstream *u = upstream_of(g, v->upstream);
     struct place p;
@@ -174,7 +181,8 @@ int sn_gw_takeover_check(struct sn_conf *c, const struct sn_gw_conf *g)
         check_listener(c, at, g, v, place.bytes);
         if (r >= 0) r = sn_map_put(&places, place_str(&place), (void *)1, NULL);
         if (r == 0)
-            sn_conf_error(c, at, "address %.*s is another service's already", SN_STR_ARG(v->address));
+            sn_conf_error(c, at, "address %.*s is another service's already",
+                          SN_STR_ARG(v->address));
     }
     for (size_t i = 0; r >= 0 && i < t->n_services; i++) {
         char at[64];

@@ -12,9 +12,10 @@ struct sn_gw_conf_takeover_service {
     struct sn_str name, address; /* address: what workloads connect to, literal */
     bool udp, open, sticky;
     struct sn_str upstream; /* back-ends; .ptr NULL = none */
-    struct sn_str listener; /* set: connections go there, and to the back-ends only without a gateway */
-    struct sn_str via;      /* where workloads reach the listener; .ptr NULL = its own address */
-    struct sn_str route;    /* for all requests that come this way; .ptr NULL = as the listener's */
+    struct sn_str
+        listener;      /* set: connections go there, and to the back-ends only without a gateway */
+    struct sn_str via; /* where workloads reach the listener; .ptr NULL = its own address */
+    struct sn_str route; /* for all requests that come this way; .ptr NULL = as the listener's */
 };
 struct sn_gw_conf_takeover {
     bool enabled;
@@ -26,6 +27,6 @@ struct sn_gw_conf_takeover {
 
 /* sn_gw_takeover_table - the keys, for the configuration's table. */
 extern const struct sn_conf_table sn_gw_takeover_table;
-/* sn_gw_takeover_check - what must hold between the services and the rest of the file; problems go to
- * `c`. Returns 0 or SN_E_NOMEM. */
+/* sn_gw_takeover_check - what must hold between the services and the rest of the file; problems go
+ * to `c`. Returns 0 or SN_E_NOMEM. */
 int sn_gw_takeover_check(struct sn_conf *c, const struct sn_gw_conf *g) SN_MUST_CHECK;

@@ -1,32 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/takeover_test.c - a gateway and a loader that is played by the test; what the kernel makes of
- * it is tests/e2e/takeover.sh. */
+/* gateway/takeover_test.c - a gateway and a loader that is played by the test; what the kernel
+ * makes of it is tests/e2e/takeover.sh. */
 #include "gateway/config.h"
 #include "gateway/gw_int.h"
 #include "gateway/rig_test.h"
 #include "gateway/takeover_wire.h"
 #include "tests/harness/test.h"
 
-/* ---- configuration ------------------------------------------------------------------------------ */
+/* ---- configuration --------------------------------------------------------------------------- */
 
 SN_TEST(takeover_conf_errors_say_what_was_expected)
 {
     static const struct {
         const char *service, *says;
     } rows[] = {
-        {"{name: a, address: '10.96.0.1', upstream: u}", "address: expected an address such as 10.0.0.1:80"},
+        {"{name: a, address: '10.96.0.1', upstream: u}",
+         "address: expected an address such as 10.0.0.1:80"},
         {"{name: a, address: '10.96.0.1:80'}", "expected upstream, listener or both"},
         {"{name: a, address: '10.96.0.1:80', upstream: x}", "no upstream is called \"x\""},
         {"{name: a, address: '10.96.0.1:80', upstream: s}", "cannot be sent to a Unix socket"},
         {"{name: a, address: '10.96.0.1:80', listener: x}", "no listener is called \"x\""},
         {"{name: a, address: '10.96.0.1:80', listener: w, udp: true}", "listeners take TCP"},
-        {"{name: a, address: '10.96.0.1:80', listener: all}", "via must say which one workloads reach"},
-        {"{name: a, address: '10.96.0.1:80', listener: w, via: '[fd00::1]:80'}", "must be of one address family"},
+        {"{name: a, address: '10.96.0.1:80', listener: all}",
+         "via must say which one workloads reach"},
+        {"{name: a, address: '10.96.0.1:80', listener: w, via: '[fd00::1]:80'}",
+         "must be of one address family"},
         {"{name: a, address: '10.96.0.1:80', listener: w, via: here}", "via: expected an address"},
-        {"{name: a, address: '10.96.0.1:80', upstream: u, via: '10.0.0.1:80'}", "via is for services with listener"},
+        {"{name: a, address: '10.96.0.1:80', upstream: u, via: '10.0.0.1:80'}",
+         "via is for services with listener"},
         {"{name: a, address: '10.96.0.1:80', listener: w, route: x}", "no route is called \"x\""},
         {"{name: a, address: '10.96.0.1:80', upstream: u, route: r}", "route needs listener"},
-        {"{name: a, address: '10.1.0.1:80', listener: w}", "10.1.0.1:80, which is a service itself"},
+        {"{name: a, address: '10.1.0.1:80', listener: w}",
+         "10.1.0.1:80, which is a service itself"},
         {"{name: b, address: '10.96.0.1:80', upstream: u}", "\"b\" is already taken"},
         {"{name: a, address: '10.96.0.9:80', upstream: u}", "is another service's already"},
     };
@@ -38,18 +43,21 @@ SN_TEST(takeover_conf_errors_say_what_was_expected)
         sn_test_row("%s", rows[i].service);
         sn_arena_init(&a, NULL, 0);
         sn_conf_init(&cf, &a, "gateway.yaml");
-        sn_buf_printf(&text,
-                      "listeners: [{name: w, address: '127.0.0.1:1'}, {name: all, address: '0.0.0.0:2'}]\n"
-                      "upstreams: [{name: u, endpoints: [{address: '10.1.0.1:80'}]},"
-                      " {name: s, endpoints: [{address: 'unix:/x'}]}]\n"
-                      "routes: [{name: r, respond: {}}]\n"
-                      "takeover:\n  services:\n"
-                      "  - {name: b, address: '10.96.0.9:80', upstream: u}\n  - %s\n",
-                      rows[i].service);
+        sn_buf_printf(
+            &text,
+            "listeners: [{name: w, address: '127.0.0.1:1'}, {name: all, address: '0.0.0.0:2'}]\n"
+            "upstreams: [{name: u, endpoints: [{address: '10.1.0.1:80'}]},"
+            " {name: s, endpoints: [{address: 'unix:/x'}]}]\n"
+            "routes: [{name: r, respond: {}}]\n"
+            "takeover:\n  services:\n"
+            "  - {name: b, address: '10.96.0.9:80', upstream: u}\n  - %s\n",
+            rows[i].service);
         int r = sn_gw_conf_read(&cf, sn_buf_view(&text), &g);
         sn_conf_report(&cf, &errors);
-        T_ASSERTF(r < 0 && strstr(sn_buf_cz(&errors), rows[i].says), "said: %s", sn_buf_cz(&errors));
-        T_ASSERTF(strstr(sn_buf_cz(&errors), "gateway.yaml:6:") || strstr(sn_buf_cz(&errors), "gateway.yaml:7:"),
+        T_ASSERTF(r < 0 && strstr(sn_buf_cz(&errors), rows[i].says), "said: %s",
+                  sn_buf_cz(&errors));
+        T_ASSERTF(strstr(sn_buf_cz(&errors), "gateway.yaml:6:") ||
+                      strstr(sn_buf_cz(&errors), "gateway.yaml:7:"),
                   "no place: %s", sn_buf_cz(&errors));
         sn_buf_done(&text);
         sn_buf_done(&errors);
@@ -57,7 +65,7 @@ SN_TEST(takeover_conf_errors_say_what_was_expected)
     }
 }
 
-/* ---- a loader ------------------------------------------------------------------------------------- */
+/* ---- a loader -------------------------------------------------------------------------------- */
 
 struct loader {
     struct sn_listener *l;
@@ -133,13 +141,13 @@ static void loader_open(struct loader *d)
     T_OK(sn_listen(at, NULL, &d->l));
 }
 
-#define WAIT(cond)                                                  \
-    do {                                                            \
-        int64_t until_ = sn_now() + 15 * SN_SEC;                    \
-        while (!(cond)) {                                           \
-            T_ASSERTF(sn_now() < until_, "never came: %s", #cond);  \
-            T_OK(sn_sleep(10 * SN_MS));                             \
-        }                                                           \
+#define WAIT(cond)                                                 \
+    do {                                                           \
+        int64_t until_ = sn_now() + 15 * SN_SEC;                   \
+        while (!(cond)) {                                          \
+            T_ASSERTF(sn_now() < until_, "never came: %s", #cond); \
+            T_OK(sn_sleep(10 * SN_MS));                            \
+        }                                                          \
     } while (0)
 
 /* Whether the last snapshot has these numbers of back-ends. */
@@ -168,19 +176,21 @@ static int in_runtime(void *arg)
 
 static void run(const char *services, int (*body)(struct rig *))
 {
-    sn_test_allow_live("heap blocks"); /* metrics live as long as the process; LeakSanitizer sees the rest */
+    sn_test_allow_live(
+        "heap blocks"); /* metrics live as long as the process; LeakSanitizer sees the rest */
     snprintf(sock, sizeof(sock), "%s/l.sock", sn_test_tmpdir());
     snprintf(config, sizeof(config),
              "listeners: [{name: web, address: '127.0.0.1:0'}]\n"
              "upstreams:\n- name: app\n  endpoints: [{address: @0, weight: 3}, {address: @1}]\n"
              "  health: {path: /healthz, interval: 20ms, unhealthy: 2, healthy: 1}\n"
-             "routes: [{name: r, proxy: {to: [{upstream: app}]}}, {name: other, respond: {status: 222}}]\n"
+             "routes: [{name: r, proxy: {to: [{upstream: app}]}}, {name: other, respond: {status: "
+             "222}}]\n"
              "takeover:\n  socket: %s\n  ttl: 300ms\n  services:\n%s",
              sock, services);
     T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 2}, in_runtime, (void *)body));
 }
 
-/* ---- what it is told -------------------------------------------------------------------------------- */
+/* ---- what it is told ------------------------------------------------------------------------- */
 
 static int withdraws(struct rig *g)
 {
@@ -206,7 +216,8 @@ static int withdraws(struct rig *g)
 }
 SN_TEST(takeover_health_withdraws_and_brings_back)
 {
-    run("  - {name: shop, address: '10.96.0.1:80', upstream: app, open: true, sticky: true}\n", withdraws);
+    run("  - {name: shop, address: '10.96.0.1:80', upstream: app, open: true, sticky: true}\n",
+        withdraws);
     T_EQ(loader.ended, 1); /* the gateway took its leave */
 }
 
@@ -227,7 +238,8 @@ static int through(struct rig *g)
 }
 SN_TEST(takeover_sends_to_the_listener)
 {
-    run("  - {name: shop, address: '10.96.0.1:80', listener: web, route: other, upstream: app}\n", through);
+    run("  - {name: shop, address: '10.96.0.1:80', listener: web, route: other, upstream: app}\n",
+        through);
 }
 
 static int reloads(struct rig *g)

@@ -11,13 +11,13 @@
 #define PROTO_TCP 6
 #define PROTO_UDP 17
 #define STATS_MAX SN_TKW_SERVICES_MAX
-/* The least bytes an element takes: a count that promises more than the body holds is refused before
- * memory is taken for it. */
+/* The least bytes an element takes: a count that promises more than the body holds is refused
+ * before memory is taken for it. */
 #define ENDPOINT_BYTES 21u
 #define SERVICE_BYTES 30u
 #define STAT_BYTES 68u
 
-/* ---- numbers -------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 static void put_le(struct sn_buf *b, uint64_t v, unsigned n)
 {
@@ -31,7 +31,8 @@ static void put_text(struct sn_buf *b, struct sn_str s)
     sn_buf_put(b, s.ptr, n);
 }
 
-/* A frame is begun with an unknown length and ended by filling it in; a failed one is taken back. */
+/* A frame is begun with an unknown length and ended by filling it in; a failed one is taken back.
+ */
 static size_t frame_begin(struct sn_buf *b, enum sn_tkw_type type)
 {
     size_t at = b->len;
@@ -110,7 +111,8 @@ static int reader_end(const struct reader *r, const char *what)
 {
     if (r->bad) return sn_fail(SN_E_PROTOCOL, "%s: the frame ends too early", what);
     if (r->p != r->end)
-        return sn_fail(SN_E_PROTOCOL, "%s: %zu bytes behind its end", what, (size_t)(r->end - r->p));
+        return sn_fail(SN_E_PROTOCOL, "%s: %zu bytes behind its end", what,
+                       (size_t)(r->end - r->p));
     return 0;
 }
 
@@ -337,7 +339,8 @@ static int check_endpoints(const struct sn_tkw_service *v, const struct sn_tkw_e
     for (uint32_t i = 0; i < n; i++) {
         const struct place p = place_of(e[i].ip, e[i].port, v->proto);
         const char *why = NULL;
-        if (e[i].port == 0) why = "a port above 0 was expected";
+        if (e[i].port == 0)
+            why = "a port above 0 was expected";
         else if (e[i].weight == 0 || e[i].weight > SN_TKW_WEIGHT_MAX)
             why = "a weight from 1 to 1000 was expected";
         else if (sn_tkw_is_v4(e[i].ip) != sn_tkw_is_v4(v->ip))
@@ -354,10 +357,14 @@ static int check_endpoints(const struct sn_tkw_service *v, const struct sn_tkw_e
 static int check_service(const struct sn_tkw_service *v)
 {
     const char *why = NULL;
-    if (v->name.len == 0 || v->name.len > SN_TKW_TEXT_MAX) why = "a name of 1 to 255 bytes";
-    else if (v->port == 0) why = "a port above 0";
-    else if (v->proto != PROTO_TCP && v->proto != PROTO_UDP) why = "TCP (6) or UDP (17)";
-    else if (v->lapsed > SN_TKW_PASS) why = "a policy from 0 to 2";
+    if (v->name.len == 0 || v->name.len > SN_TKW_TEXT_MAX)
+        why = "a name of 1 to 255 bytes";
+    else if (v->port == 0)
+        why = "a port above 0";
+    else if (v->proto != PROTO_TCP && v->proto != PROTO_UDP)
+        why = "TCP (6) or UDP (17)";
+    else if (v->lapsed > SN_TKW_PASS)
+        why = "a policy from 0 to 2";
     if (!why) return 0;
     return sn_fail(SN_E_INVALID_ARGUMENT, "service %.*s: expected %s", SN_STR_ARG(v->name), why);
 }
@@ -470,7 +477,8 @@ int sn_tkw_addr_parse(struct sn_str s, uint8_t ret_ip[16], uint16_t *ret_port)
               port > 0 && port <= UINT16_MAX && sn_str_cz(h, host, sizeof(host)) == 0 &&
               inet_pton(v6 ? AF_INET6 : AF_INET, host, v6 ? ip : ip + 12) == 1;
     if (!ok)
-        return sn_fail(SN_E_SYNTAX, "expected an address such as 10.0.0.1:80 or [fd00::1]:80, got \"%.*s\"",
+        return sn_fail(SN_E_SYNTAX,
+                       "expected an address such as 10.0.0.1:80 or [fd00::1]:80, got \"%.*s\"",
                        SN_STR_ARG(s));
     if (!v6) ip[10] = ip[11] = 0xff;
     memcpy(ret_ip, ip, 16);

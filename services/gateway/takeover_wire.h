@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/takeover_wire.h - what the gateway and the loader of the kernel programs (sennit-bpf) say to
- * each other over a Unix socket: the protocol as bytes, for both sides, without I/O.
+/* gateway/takeover_wire.h - what the gateway and the loader of the kernel programs (sennit-bpf) say
+ * to each other over a Unix socket: the protocol as bytes, for both sides, without I/O.
  *
  * A frame is a head of 8 bytes (length of the body, u32; type, u8; three zeros) and a body. Numbers
  * are little-endian, texts a u8 length and bytes, addresses 16 bytes with IPv4 as ::ffff:a.b.c.d.
@@ -48,10 +48,10 @@ enum sn_tkw_lapsed { SN_TKW_REFUSE, SN_TKW_DIRECT, SN_TKW_PASS };
 struct sn_tkw_service {
     struct sn_str name;
     uint8_t ip[16];
-    uint16_t port;   /* host order */
-    uint8_t proto;   /* 6 TCP, 17 UDP */
-    uint8_t lapsed;  /* enum sn_tkw_lapsed: once the gateway was not heard of for ttl_ms */
-    bool by_cgroup;  /* one workload, one back-end; else each socket for itself */
+    uint16_t port;  /* host order */
+    uint8_t proto;  /* 6 TCP, 17 UDP */
+    uint8_t lapsed; /* enum sn_tkw_lapsed: once the gateway was not heard of for ttl_ms */
+    bool by_cgroup; /* one workload, one back-end; else each socket for itself */
     struct sn_tkw_endpoint *live, *direct; /* direct: for SN_TKW_DIRECT */
     uint32_t n_live, n_direct;             /* none: connections are refused */
 };

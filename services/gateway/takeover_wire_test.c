@@ -42,7 +42,11 @@ SN_TEST(takeover_wire_snapshot_there_and_back)
     v[1].direct = direct;
     v[1].n_direct = 1;
     v[1].lapsed = SN_TKW_DIRECT;
-    struct sn_tkw_snapshot s = {.generation = 0x0102030405060708, .ttl_ms = 2000, .services = v, .n = 2}, t;
+    struct sn_tkw_snapshot s = {.generation = 0x0102030405060708,
+                                .ttl_ms = 2000,
+                                .services = v,
+                                .n = 2},
+                           t;
     struct sn_buf b = {0};
     struct sn_arena a;
     sn_arena_init(&a, NULL, 0);
@@ -68,7 +72,8 @@ SN_TEST(takeover_wire_snapshot_there_and_back)
         T_EQ(sn_tkw_get_snapshot(&a, sn_str_of(body.ptr, n), &t), SN_E_PROTOCOL);
     sn_buf_byte(&b, 0);
     body.len++;
-    T_EQ(sn_tkw_get_snapshot(&a, sn_str_of((char *)b.ptr + SN_TKW_HEAD, body.len), &t), SN_E_PROTOCOL);
+    T_EQ(sn_tkw_get_snapshot(&a, sn_str_of((char *)b.ptr + SN_TKW_HEAD, body.len), &t),
+         SN_E_PROTOCOL);
     sn_arena_done(&a);
     sn_buf_done(&b);
 }
@@ -79,7 +84,10 @@ SN_TEST(takeover_wire_small_frames)
     uint16_t version;
     uint32_t ttl;
     struct sn_str why;
-    struct sn_tkw_welcome w = {.version = 3, .shortcut = true, .cgroup = SN_STR("/sys/fs/cgroup/x")}, w2;
+    struct sn_tkw_welcome w = {.version = 3,
+                               .shortcut = true,
+                               .cgroup = SN_STR("/sys/fs/cgroup/x")},
+                          w2;
     struct sn_tkw_applied p = {.generation = 5, .changed = 2, .removed = 1}, p2;
     T_OK(sn_tkw_put_hello(&b));
     T_OK(sn_tkw_get_hello(body_of(&b, SN_TKW_HELLO), &version));
@@ -114,8 +122,15 @@ SN_TEST(takeover_wire_small_frames)
 
 SN_TEST(takeover_wire_stats)
 {
-    struct sn_tkw_stat v[2] = {{.name = SN_STR("a"), .port = 80, .proto = 6, .n_live = 3, .connects = 1,
-                                .datagrams = 2, .replies = 3, .refused = 4, .lapsed = UINT64_MAX},
+    struct sn_tkw_stat v[2] = {{.name = SN_STR("a"),
+                                .port = 80,
+                                .proto = 6,
+                                .n_live = 3,
+                                .connects = 1,
+                                .datagrams = 2,
+                                .replies = 3,
+                                .refused = 4,
+                                .lapsed = UINT64_MAX},
                                {.name = SN_STR("b"), .n_direct = 9}};
     struct sn_tkw_stats s = {.generation = 7, .left_ms = -20, .services = v, .n = 2}, t;
     struct sn_buf b = {0};
@@ -160,7 +175,8 @@ SN_TEST(takeover_wire_nonsense_is_named)
         const char *vip2, *says;
         unsigned proto, lapsed;
     } rows[] = {
-        {v6, "10.96.0.2:80", "back-end [fd00::1]:80: it is not of the service's address family", 6, 0},
+        {v6, "10.96.0.2:80", "back-end [fd00::1]:80: it is not of the service's address family", 6,
+         0},
         {itself, "10.96.0.2:80", "back-end 10.96.0.1:80: it is a service itself", 6, 0},
         {light, "10.96.0.2:80", "a weight from 1 to 1000 was expected", 6, 0},
         {portless, "10.96.0.2:80", "a port above 0 was expected", 6, 0},
@@ -197,8 +213,10 @@ SN_TEST(takeover_wire_nonsense_is_named)
 SN_TEST(takeover_wire_addresses)
 {
     static const char *const good[] = {"10.0.0.1:80", "[fd00::1]:65535", "127.0.0.1:1"};
-    static const char *const bad[] = {"",           "10.0.0.1",    "10.0.0.1:0", "10.0.0.1:65536", "fd00::1:80",
-                                      "a.example:80", "[10.0.0.1]:80", ":80",        "10.0.0.1:",      "[::1]"};
+    static const char *const bad[] = {
+        "",           "10.0.0.1",     "10.0.0.1:0",    "10.0.0.1:65536",
+        "fd00::1:80", "a.example:80", "[10.0.0.1]:80", ":80",
+        "10.0.0.1:",  "[::1]"};
     for (size_t i = 0; i < SN_COUNT_OF(good); i++) {
         uint8_t ip[16];
         uint16_t port;
@@ -231,4 +249,7 @@ static int everything(void *arg)
     return r;
 }
 
-SN_TEST(takeover_wire_without_memory) { T_OK(sn_torture(everything, NULL)); }
+SN_TEST(takeover_wire_without_memory)
+{
+    T_OK(sn_torture(everything, NULL));
+}

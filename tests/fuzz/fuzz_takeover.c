@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz/fuzz_takeover.c - frames between gateway and sennit-bpf. What is accepted as a snapshot is sound,
- * and written again it is the same bytes. */
+/* fuzz/fuzz_takeover.c - frames between gateway and sennit-bpf. What is accepted as a snapshot is
+ * sound, and written again it is the same bytes. */
 #include <stdint.h>
 
 #include "core/status.h"
@@ -29,7 +29,8 @@ static void stats(struct sn_arena *a, struct sn_str body)
     struct sn_buf b = {0};
     if (sn_tkw_get_stats(a, body, &s) < 0 || s.n > SN_TKW_SERVICES_MAX) return;
     SN_ASSERT(sn_tkw_put_stats(&b, &s) == 0);
-    SN_ASSERT(b.len == SN_TKW_HEAD + body.len && memcmp(b.ptr + SN_TKW_HEAD, body.ptr, body.len) == 0);
+    SN_ASSERT(b.len == SN_TKW_HEAD + body.len &&
+              memcmp(b.ptr + SN_TKW_HEAD, body.ptr, body.len) == 0);
     sn_buf_done(&b);
 }
 
@@ -38,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum sn_tkw_type type;
     int64_t whole = sn_tkw_head(data, size, &type);
     if (whole <= 0 || (uint64_t)whole > size) return 0;
-    struct sn_str body = sn_str_of((const char *)data + SN_TKW_HEAD, (size_t)whole - SN_TKW_HEAD), text;
+    struct sn_str body = sn_str_of((const char *)data + SN_TKW_HEAD, (size_t)whole - SN_TKW_HEAD),
+                  text;
     struct sn_tkw_welcome w;
     struct sn_tkw_applied p;
     uint16_t version;
