@@ -7,6 +7,7 @@
 #include "core/alloc.h"
 #include "gateway/config.h"
 #include "gateway/gw_int.h"
+#include "gateway/takeover.h"
 
 #define TICK_NS SN_SEC
 #define DRAIN_POLL_NS (10 * SN_MS)
@@ -126,6 +127,7 @@ static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener
     gw_listeners_commit(gw, s, plan);
     gw_health_start(gw, s);
     gw_discover_start(gw);
+    gw_takeover_start(gw);
     if (gw_go(gw, "gateway retire", retire_main, old)) return;
     s->older = old;
 }
@@ -242,6 +244,7 @@ void sn_gateway_free(struct sn_gateway *gw)
         gw_snap_free(s);
     }
     gw_sources_free(gw);
+    gw_takeover_free(gw->takeover);
     sn_free((void *)(uintptr_t)gw->good.ptr);
     sn_buf_done(&gw->last_error);
     sn_hist_done(&gw->all);
@@ -288,6 +291,7 @@ static int start_all(struct sn_gateway *gw)
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_serve(gw->listeners.ptr[i]);
     gw_health_start(gw, gw->snap);
     gw_discover_start(gw);
+    gw_takeover_start(gw);
     int r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
     if (r == 0 && gw->opts.config_path && !gw->opts.watch_off)
         r = sn_scope_go(gw->scope, "gateway watch", gw_watch, gw);
@@ -301,6 +305,7 @@ static int drain_all(void *arg)
     sn_mutex_lock_always(&gw->reload);
     __atomic_store_n(&gw->draining, true, __ATOMIC_RELEASE);
     sn_mutex_unlock(&gw->reload);
+    gw_takeover_stop(gw);
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_close(gw->listeners.ptr[i]);
     for (size_t i = 0; i < gw->listeners.len; i++)
         cut += sn_http_server_drain(gw->listeners.ptr[i]->srv, SN_MAX(0, at - sn_now()));

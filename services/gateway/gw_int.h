@@ -64,6 +64,8 @@ struct gw_table {
 };
 
 struct gw_source;
+struct gw_origin;
+struct gw_takeover;
 struct gw_active {
     int64_t n;
 } SN_ALIGNED(SN_CACHE_LINE);
@@ -85,6 +87,8 @@ struct gw_snap {
     struct gw_table *tables;                    /* one per conf->listeners entry */
     struct gw_table *by_slot[GW_LISTENERS_MAX]; /* of a live listener's slot; NULL = removed */
     struct gw_cidr *trusted;
+    struct gw_origin *origins; /* takeover: routes by original destination */
+    size_t n_origins;
     struct sn_str via[3];     /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
     struct gw_log *log;       /* reference; NULL = off */
     struct gw_active *active; /* requests per worker */
@@ -127,6 +131,7 @@ struct sn_gateway {
     int64_t tick_ns;
     struct gw_log *log; /* newest; reference */
     SN_VEC(struct gw_source *) sources; /* registries; under reload */
+    struct gw_takeover *takeover; /* NULL before it is first wanted */
     struct sn_str good; /* the text of the snapshot in force, heap; .ptr NULL before the first */
     int64_t snaps_live;
 };
@@ -206,6 +211,8 @@ void gw_discover_start(struct sn_gateway *gw);
 void gw_sources_free(struct sn_gateway *gw);
 /* gw_rebuild - a new snapshot of the text in force. Returns 0, SN_E_*. Suspends. */
 int gw_rebuild(struct sn_gateway *gw) SN_MUST_CHECK;
+
+void gw_takeover_free(struct gw_takeover *t); /* takeover.h has the rest */
 
 /* handler.c */
 int gw_handle(struct sn_http_x *x, void *listener);
