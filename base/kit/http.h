@@ -79,6 +79,10 @@ int sn_http_finish(struct sn_http_x *x, struct sn_str data) SN_MUST_CHECK;
 /* sn_http_cancel_on_reset - whether the calling fiber is cancelled when the client resets the request
  * or is gone (h2; on 1.1 nobody reads beside the handler). Off at first; ends with the handler. */
 void sn_http_cancel_on_reset(struct sn_http_x *x, bool on);
+/* sn_http_message_stream - before the reply starts: on h2 the exchange is a stream of messages, as of
+ * gRPC. Its head is the handler's alone (no Date, Server, Content-Length), and neither side of it has a
+ * stall limit. On 1.1 nothing changes: there silence is the only sign of a dead peer. */
+void sn_http_message_stream(struct sn_http_x *x);
 /* sn_http_send_file - streams [off, off+n) of fd as the body after sn_http_start. */
 int sn_http_send_file(struct sn_http_x *x, int fd, int64_t off, int64_t n) SN_MUST_CHECK;
 /* sn_http_hijack - after writing an upgrade reply: the raw stream and the bytes already read past

@@ -98,6 +98,7 @@ struct sn_gw_conf_proxy {
     struct sn_str strip_prefix, replace_prefix, replace_path;
     struct sn_str host; /* .ptr NULL = the client's, "upstream" = the endpoint's, else literal */
     int64_t timeout, try_timeout;
+    int64_t grpc_timeout; /* longest time of a gRPC call; 0 = what the client gives it */
     uint64_t retries; /* further attempts; at most SN_GW_RETRIES_MAX */
     uint32_t retry_on;
 };

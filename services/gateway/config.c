@@ -250,6 +250,10 @@ static const struct sn_conf_field proxy_fields[] = {
                          "with a body after the body's last byte. 0: none."),
     SN_CONF_DURATION(struct sn_gw_conf_proxy, try_timeout, "try_timeout", .def = "0s",
                      .max = DAY_NS, .help = "The same for one attempt. 0: none."),
+    SN_CONF_DURATION(struct sn_gw_conf_proxy, grpc_timeout, "grpc_timeout", .def = "0s",
+                     .max = DAY_NS,
+                     .help = "For gRPC calls in place of `timeout`: longest time of a whole call, "
+                             "whatever `grpc-timeout` its client sends. 0: the client's alone."),
     SN_CONF_UINT(struct sn_gw_conf_proxy, retries, "retries", .def = "2", .max = SN_GW_RETRIES_MAX,
                  .help = "Further attempts, on other endpoints where there are any."),
     SN_CONF_FLAGS(struct sn_gw_conf_proxy, retry_on, "retry_on", retry_names,

@@ -149,6 +149,10 @@ struct gw_req {
     const char *fault;   /* why an answer is ours: static text */
     struct sn_str error; /* what the upstream did, in the request arena */
     bool metered, tunnel;
+    /* gRPC over h2: failures are told as grpc-status, time is the call's. */
+    bool grpc;
+    int grpc_status;        /* of the answer, as canonical SN_E_* or 0; 1 = none came */
+    int64_t grpc_deadline;  /* sn_now's clock; SN_FOREVER = none */
 };
 
 /* gw_event - a line for on_event. */
@@ -212,6 +216,20 @@ int gw_handle(struct sn_http_x *x, void *listener);
 /* gw_answer - an answer of our own with a short text. */
 int gw_answer(struct gw_req *q, int status, const char *fault);
 int gw_response_headers(struct gw_req *q);
+
+/* grpc.c */
+/* gw_grpc_begin - whether the request is a gRPC call, and its deadline: what the client gives it and the
+ * route allows. Returns 0, or SN_E_SYNTAX (a malformed grpc-timeout). */
+int gw_grpc_begin(struct gw_req *q, int64_t ns_max) SN_MUST_CHECK;
+bool gw_is_grpc(const struct sn_http_req *r);
+/* gw_grpc_answer - an answer of our own in gRPC's form; code: 0 or SN_E_*. */
+int gw_grpc_answer(struct gw_req *q, int code, const char *message);
+/* gw_grpc_code - the code that an HTTP status of ours stands for. */
+int gw_grpc_code(int http_status);
+/* gw_grpc_status - grpc-status among these fields, or 1 where there is none. */
+int gw_grpc_status(const struct sn_http_headers *h);
+/* gw_grpc_end - ends a stream whose head was sent with a status of our own. */
+int gw_grpc_end(struct gw_req *q, int code, const char *message);
 
 /* proxy.c, tunnel.c, files.c, action.c */
 int gw_proxy(struct gw_req *q);

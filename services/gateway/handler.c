@@ -8,6 +8,7 @@ int gw_answer(struct gw_req *q, int status, const char *fault)
     q->status = status;
     sn_http_response_headers(q->x)->len = 0;
     if (q->route && gw_response_headers(q) < 0) sn_http_response_headers(q->x)->len = 0;
+    if (q->grpc || gw_is_grpc(&q->x->req)) return gw_grpc_answer(q, gw_grpc_code(status), fault);
     struct sn_str body =
         sn_arena_printf(q->x->arena, "%d %s\n", status, sn_http_status_text(status));
     if (!body.ptr) return SN_E_NOMEM;

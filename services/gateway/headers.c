@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include "gateway/gw_int.h"
+#include "wire/grpc.h"
 
 /* ---- hop by hop ----------------------------------------------------------------------------- */
 
@@ -221,7 +222,7 @@ static void put_forwarded(struct out *o, struct gw_req *q, const struct sn_str o
     }
 }
 
-#define FIELDS_OWN 13u /* Host, forwarded ones, Via, TE, Connection, Upgrade and its key */
+#define FIELDS_OWN 14u /* Host, forwarded ones, Via, TE, grpc-timeout, Connection, Upgrade and its key */
 
 int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct sn_gw_conf_proxy *p,
                         const struct gw_upgrade *up, struct sn_http_header **ret, unsigned *ret_n)
@@ -247,6 +248,7 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
         }
         if (n.len == 4 && sn_str_ieq(n, SN_STR("host"))) continue;
         if (n.len == 6 && sn_str_ieq(n, SN_STR("expect"))) continue; /* answered here */
+        if (q->grpc && sn_str_eqc(n, "grpc-timeout")) continue; /* what is left of it, below */
         if (n.len == 2 && sn_str_ieq(n, SN_STR("te")) && in_list(v, SN_STR("trailers")))
             put(&o, SN_STR("TE"), SN_STR("trailers"));
         if (up->key.ptr && n.len == 17 && sn_str_ieq(n, SN_STR("sec-websocket-key"))) continue;
@@ -256,6 +258,12 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
     put_forwarded(&o, q, old);
     for (size_t i = 0; i < ops->n_set; i++) put(&o, ops->set[i].name, ops->set[i].value);
     for (size_t i = 0; i < ops->n_add; i++) put(&o, ops->add[i].name, ops->add[i].value);
+    if (q->grpc && q->grpc_deadline != SN_FOREVER) {
+        char *text = sn_arena_alloc(a, SN_GRPC_TIMEOUT_LEN);
+        if (!text) return SN_E_NOMEM;
+        unsigned len = sn_grpc_timeout_format(q->grpc_deadline - sn_now(), text);
+        put(&o, SN_STR("grpc-timeout"), sn_str_of(text, len));
+    }
     if (up->protocol.len) {
         put(&o, SN_STR("Connection"), SN_STR("Upgrade"));
         put(&o, SN_STR("Upgrade"), up->protocol);

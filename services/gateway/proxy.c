@@ -206,8 +206,9 @@ static int attempt(struct proxy *p)
     p->call.headers = h;
     /* A stale pooled connection is retried below us once, for what may be repeated. */
     int64_t at = p->deadline;
-    if (p->conf->try_timeout && now + p->conf->try_timeout < at) at = now + p->conf->try_timeout;
-    if (p->call.body_fn) { /* a client may take its time for a body; the upstream may not after it */
+    if (p->conf->try_timeout && !q->grpc && now + p->conf->try_timeout < at)
+        at = now + p->conf->try_timeout;
+    if (p->call.body_fn && !q->grpc) { /* a client may take its time for a body; the upstream may not after it */
         p->call.answer_ns_max = at == SN_FOREVER ? 0 : SN_MAX(at - now, (int64_t)1);
         at = SN_FOREVER;
     }
@@ -235,6 +236,14 @@ static bool not_the_endpoints(int r)
 
 static bool bad_gateway(int status) { return status >= 502 && status <= 504; }
 
+/* What a gRPC status says about who sent it: UNAVAILABLE is its 503, and these its other 5xx. */
+static bool grpc_bad(const struct proxy *p, int code)
+{
+    if (code == SN_E_UNAVAILABLE) return true;
+    return p->pool->conf->outlier.count_5xx && (code == SN_E_UNKNOWN || code == SN_E_INTERNAL ||
+                                                code == SN_E_DATA_LOSS || code == SN_E_UNIMPLEMENTED);
+}
+
 static bool may_repeat(const struct proxy *p, int r)
 {
     uint32_t kind = SN_GW_RETRY_RESET;
@@ -257,6 +266,7 @@ static enum sn_gw_result result_of(const struct proxy *p, int r)
     if (p->body.err < 0 || not_the_endpoints(r)) return SN_GW_RESULT_ABANDONED;
     if (r < 0) return SN_GW_RESULT_FAILED;
     int status = p->resp->status;
+    if (p->q->grpc && grpc_bad(p, gw_grpc_status(&p->resp->headers))) return SN_GW_RESULT_FAILED;
     return bad_gateway(status) || (status >= 500 && p->pool->conf->outlier.count_5xx)
                ? SN_GW_RESULT_FAILED
                : SN_GW_RESULT_OK;
@@ -330,17 +340,34 @@ static int forward_trailers(struct proxy *p)
     return 0;
 }
 
+/* How a gRPC call ended, for the log and the endpoint's reputation. */
+static void grpc_over(struct proxy *p, enum sn_gw_result *result)
+{
+    int code = gw_grpc_status(&p->resp->headers);
+    if (code == 1) code = gw_grpc_status(&p->resp->trailers);
+    p->q->grpc_status = code;
+    if (grpc_bad(p, code)) *result = SN_GW_RESULT_FAILED;
+}
+
 static int forward_body(struct proxy *p, enum sn_gw_result *result)
 {
     int64_t stall = p->q->snap->conf->limits.stall_timeout;
+    bool grpc = p->q->grpc;
     for (;;) {
         const void *piece;
-        int64_t prev = sn_deadline_tighten(sn_now_coarse() + stall);
+        int64_t prev = sn_deadline_tighten(grpc ? p->q->grpc_deadline : sn_now_coarse() + stall);
         ssize_t n = sn_http_resp_peek(p->resp, &piece);
         sn_deadline_restore(prev);
         if (n == 0) {
+            if (grpc) grpc_over(p, result);
             int r = p->gzip ? gw_gzip_end(p->gzip) : 0;
             return r < 0 ? r : forward_trailers(p);
+        }
+        if (n < 0 && grpc && n != SN_E_CANCELLED && p->body.err == 0) {
+            bool late = n == SN_E_DEADLINE_EXCEEDED;
+            *result = late ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_FAILED;
+            p->q->fault = late ? "call's deadline passed" : "answer cut short by the upstream";
+            return gw_grpc_end(p->q, late ? SN_E_DEADLINE_EXCEEDED : SN_E_UNAVAILABLE, p->q->fault);
         }
         if (n < 0) {
             *result = p->body.err < 0 ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_FAILED;
@@ -377,6 +404,8 @@ static int forward(struct proxy *p)
     }
     int r = gw_headers_downstream(q, p->resp, false);
     int64_t length = p->resp->content_length;
+    /* Trailers-Only: the status is in the head, which must end the stream. */
+    if (q->grpc && gw_grpc_status(&p->resp->headers) != 1) length = 0;
     if (r == 0) r = gw_gzip_begin(q, status, length, &p->gzip);
     if (r == 0) {
         q->status = status;
@@ -404,7 +433,11 @@ int gw_proxy(struct gw_req *q)
     int r = upgrade_plan(&p);
     if (r != 0) return r < 0 ? r : 0;
     if (p.pool->conf->balance == SN_GW_RING_HASH) p.hash = hash_key(q, p.pool->conf);
-    p.deadline = p.conf->timeout ? q->x->req.start_ns + p.conf->timeout : SN_FOREVER;
+    if (q->x->req.version == 20 && gw_grpc_begin(q, p.conf->grpc_timeout) < 0)
+        return gw_answer(q, 400, "malformed grpc-timeout");
+    p.deadline = q->grpc            ? q->grpc_deadline
+                 : p.conf->timeout ? q->x->req.start_ns + p.conf->timeout
+                                   : SN_FOREVER;
     uint64_t max = p.body.bytes_max = q->route->conf->body_bytes_max;
     if (max && q->x->req.content_length > 0 && (uint64_t)q->x->req.content_length > max)
         return gw_answer(q, 413, "request body too large");
