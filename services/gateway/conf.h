@@ -92,6 +92,15 @@ enum sn_gw_retry_on {
     SN_GW_RETRY_5XX = 4,     /* 502, 503, 504 answers; idempotent requests only */
     SN_GW_RETRY_TIMEOUT = 8, /* try_timeout passed without an answer; idempotent requests only */
 };
+enum sn_gw_transcode_protocol { SN_GW_WEB = 1, SN_GW_CONNECT = 2, SN_GW_REST = 4 };
+struct sn_gw_conf_transcode {
+    bool enabled;
+    struct sn_str descriptors; /* file; .ptr NULL = none: gRPC-Web alone */
+    struct sn_str *services;   /* of it; none = all */
+    size_t n_services;
+    uint32_t protocols;
+    uint64_t message_bytes_max;
+};
 struct sn_gw_conf_proxy {
     struct sn_gw_conf_target *to;
     size_t n_to;
@@ -101,6 +110,7 @@ struct sn_gw_conf_proxy {
     int64_t grpc_timeout; /* longest time of a gRPC call; 0 = what the client gives it */
     uint64_t retries; /* further attempts; at most SN_GW_RETRIES_MAX */
     uint32_t retry_on;
+    struct sn_gw_conf_transcode transcode;
 };
 #define SN_GW_RETRIES_MAX 5u
 

@@ -231,6 +231,24 @@ static const struct sn_conf_enum retry_names[] = {{"connect", SN_GW_RETRY_CONNEC
                                                   {"timeout", SN_GW_RETRY_TIMEOUT},
                                                   {0}};
 
+static const struct sn_conf_enum transcode_names[] = {
+    {"web", SN_GW_WEB}, {"connect", SN_GW_CONNECT}, {"rest", SN_GW_REST}, {0}};
+
+#define TRANSCODE struct sn_gw_conf_transcode
+static const struct sn_conf_field transcode_fields[] = {
+    SN_CONF_STRING(TRANSCODE, descriptors, "descriptors", .max = 4096,
+                   .help = "File with a serialised FileDescriptorSet, as `protoc --include_imports -o` "
+                           "writes it. Without it only gRPC-Web, whose messages pass as they are."),
+    SN_CONF_LIST(TRANSCODE, services, n_services, "services", SN_CONF_T_STRING, .max = 1024,
+                 .help = "Full names of services; all of the file without it."),
+    SN_CONF_FLAGS(TRANSCODE, protocols, "protocols", transcode_names, .def = "web,connect,rest",
+                  .help = "`web`: gRPC-Web. `connect`: Connect. `rest`: JSON by the methods' "
+                          "`google.api.http` options."),
+    SN_CONF_BYTES(TRANSCODE, message_bytes_max, "message_bytes_max", .def = "4MiB", .min = 1024,
+                  .max = 1 << 30, .help = "Largest message, either way."),
+};
+static const struct sn_conf_table transcode_table = SN_CONF_TABLE(TRANSCODE, transcode_fields);
+
 static const struct sn_conf_field proxy_fields[] = {
     SN_CONF_LIST(struct sn_gw_conf_proxy, to, n_to, "to", SN_CONF_T_STRUCT, .sub = &target_table,
                  .required = true, .min = 1, .max = 64,
@@ -261,6 +279,9 @@ static const struct sn_conf_field proxy_fields[] = {
                   .help = "`connect`: nothing was sent, any method. The others only for idempotent "
                           "methods whose body was not begun: `reset`, `5xx` (502, 503, 504), "
                           "`timeout` (of one attempt)."),
+    SN_CONF_STRUCT(struct sn_gw_conf_proxy, transcode, "transcode", &transcode_table,
+                   SN_CONF_GIVEN(struct sn_gw_conf_proxy, transcode.enabled),
+                   .help = "Clients may speak gRPC-Web, Connect and JSON to the gRPC services behind."),
 };
 static const struct sn_conf_table proxy_table =
     SN_CONF_TABLE(struct sn_gw_conf_proxy, proxy_fields);

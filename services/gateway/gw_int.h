@@ -19,6 +19,7 @@
 #define GW_CERTS_MAX 256u /* of one listener */
 
 struct gw_log;
+struct gw_transcoder;
 struct sn_tls_config;
 
 /* A connection pool shared by the snapshots whose upstream has the same connection settings. */
@@ -54,6 +55,7 @@ struct gw_route {
     struct gw_target *targets;
     uint64_t weight_total;
     int root_fd;         /* static files; -1 otherwise */
+    struct gw_transcoder *transcoder; /* owned; NULL = gRPC passes only as such */
     struct sn_str match; /* for the board */
     struct sn_str target;
 };
@@ -151,6 +153,7 @@ struct gw_req {
     bool metered, tunnel;
     /* gRPC over h2: failures are told as grpc-status, time is the call's. */
     bool grpc;
+    bool plain; /* no request of a transcoder's */
     int grpc_status;        /* of the answer, as canonical SN_E_* or 0; 1 = none came */
     int64_t grpc_deadline;  /* sn_now's clock; SN_FOREVER = none */
 };
@@ -231,7 +234,21 @@ int gw_grpc_status(const struct sn_http_headers *h);
 /* gw_grpc_end - ends a stream whose head was sent with a status of our own. */
 int gw_grpc_end(struct gw_req *q, int code, const char *message);
 
+/* transcode.c */
+/* gw_transcoder_new - the other protocols in front of a route's gRPC services, by a descriptor set. Returns
+ * 0, SN_E_NOT_FOUND (file, service), SN_E_SYNTAX and others of sn_pb_load. Suspends. */
+int gw_transcoder_new(const struct sn_gw_conf_transcode *c, struct gw_transcoder **ret) SN_MUST_CHECK;
+void gw_transcoder_free(struct gw_transcoder *t);
+/* gw_transcode - answers a request of gRPC-Web, Connect or REST. Returns 0, SN_E_*, or 1: it is none. */
+int gw_transcode(struct gw_req *q);
+
 /* proxy.c, tunnel.c, files.c, action.c */
+/* gw_choose_pool - one of the route's upstreams, by weight. */
+struct gw_pool *gw_choose_pool(struct gw_req *q);
+/* gw_hash_key - what ring_hash goes by, random where the request has nothing of it. */
+uint64_t gw_hash_key(const struct gw_req *q, const struct sn_gw_conf_upstream *c);
+/* gw_never_connected - whether a call failed before anything was sent. */
+bool gw_never_connected(int r);
 int gw_proxy(struct gw_req *q);
 int gw_tunnel(struct gw_req *q, struct gw_client *client, struct sn_http_resp *resp);
 int gw_files(struct gw_req *q);

@@ -44,7 +44,7 @@ struct proxy {
 
 /* ---- where to ------------------------------------------------------------------------------- */
 
-static struct gw_pool *choose_pool(struct gw_req *q)
+struct gw_pool *gw_choose_pool(struct gw_req *q)
 {
     const struct gw_route *r = q->route;
     if (r->conf->proxy.n_to == 1) return &q->snap->pools[r->targets[0].pool];
@@ -65,7 +65,7 @@ static struct sn_str cookie_value(const struct sn_http_headers *h, struct sn_str
     return (struct sn_str){0};
 }
 
-static uint64_t hash_key(const struct gw_req *q, const struct sn_gw_conf_upstream *c)
+uint64_t gw_hash_key(const struct gw_req *q, const struct sn_gw_conf_upstream *c)
 {
     const struct sn_gw_conf_hash *k = &c->hash;
     const struct sn_http_headers *h = &q->x->req.headers;
@@ -221,7 +221,7 @@ static int attempt(struct proxy *p)
 
 /* ---- once more? ----------------------------------------------------------------------------- */
 
-static bool never_connected(int r)
+bool gw_never_connected(int r)
 {
     return r == SN_E_REFUSED || r == SN_E_UNAVAILABLE || r == SN_E_NOT_FOUND ||
            r == SN_E_UNAUTHENTICATED;
@@ -249,7 +249,7 @@ static bool may_repeat(const struct proxy *p, int r)
     uint32_t kind = SN_GW_RETRY_RESET;
     if (r >= 0)
         kind = SN_GW_RETRY_5XX;
-    else if (never_connected(r))
+    else if (gw_never_connected(r))
         kind = SN_GW_RETRY_CONNECT;
     else if (r == SN_E_DEADLINE_EXCEEDED)
         kind = SN_GW_RETRY_TIMEOUT;
@@ -427,12 +427,16 @@ static void proxy_finish(struct proxy *p)
 int gw_proxy(struct gw_req *q)
 {
     struct proxy p SN_CLEANUP(proxy_finish) = {.q = q, .conf = &q->route->conf->proxy};
+    if (q->route->transcoder && !gw_is_grpc(&q->x->req)) {
+        int r = gw_transcode(q);
+        if (r <= 0) return r;
+    }
     p.body.x = q->x;
-    p.pool = choose_pool(q);
+    p.pool = gw_choose_pool(q);
     q->upstream = p.pool->conf->name;
     int r = upgrade_plan(&p);
     if (r != 0) return r < 0 ? r : 0;
-    if (p.pool->conf->balance == SN_GW_RING_HASH) p.hash = hash_key(q, p.pool->conf);
+    if (p.pool->conf->balance == SN_GW_RING_HASH) p.hash = gw_hash_key(q, p.pool->conf);
     if (q->x->req.version == 20 && gw_grpc_begin(q, p.conf->grpc_timeout) < 0)
         return gw_answer(q, 400, "malformed grpc-timeout");
     p.deadline = q->grpc            ? q->grpc_deadline

@@ -282,6 +282,21 @@ static struct sn_str match_text(struct gw_snap *s, const struct sn_gw_rule *rule
     return text;
 }
 
+static int proxy_build(struct gw_snap *s, struct gw_route *r, const struct sn_map *pools,
+                       struct sn_conf *cf)
+{
+    const struct sn_gw_conf_transcode *t = &r->conf->proxy.transcode;
+    int e = targets_build(s, r, pools);
+    if (e < 0 || !t->enabled) return e;
+    e = gw_transcoder_new(t, &r->transcoder);
+    if (e < 0 && e != SN_E_NOMEM) {
+        char at[80], why[SN_DIAG_BYTES];
+        snprintf(at, sizeof(at), "routes[%zu].proxy.transcode", (size_t)(r - s->routes));
+        sn_conf_error(cf, at, "%s", sn_diag_format(e, why, sizeof(why)));
+    }
+    return e;
+}
+
 static int route_build(struct gw_snap *s, struct gw_route *r, struct gw_route *old,
                        const struct sn_map *pools, struct sn_conf *cf)
 {
@@ -290,7 +305,7 @@ static int route_build(struct gw_snap *s, struct gw_route *r, struct gw_route *o
     r->match = match_text(s, &r->conf->rule);
     if (!r->meter || !r->match.ptr) return SN_E_NOMEM;
     switch (r->conf->action) {
-    case SN_GW_PROXY: return targets_build(s, r, pools);
+    case SN_GW_PROXY: return proxy_build(s, r, pools, cf);
     case SN_GW_STATIC: {
         r->target = r->conf->files.root;
         char at[64];
@@ -412,6 +427,7 @@ void gw_snap_free(struct gw_snap *s)
     const struct sn_gw_conf *c = s->conf;
     for (size_t i = 0; c && i < c->n_routes; i++) {
         sn_gw_meter_unref(s->routes[i].meter);
+        gw_transcoder_free(s->routes[i].transcoder);
         if (s->routes[i].conf && s->routes[i].root_fd >= 0) (void)close(s->routes[i].root_fd);
     }
     for (size_t i = 0; c && i < c->n_upstreams; i++) {

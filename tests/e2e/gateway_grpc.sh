@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # gRPC through the gateway between grpc-go's interop programs, and grpcurl; then without a back-end, with a
-# slow one, and with one that goes away. usage: gateway_grpc.sh SENNIT
+# slow one, and with one that goes away. usage: gateway_grpc.sh SENNIT SOURCE_ROOT GRPC_PEER
 set -u
-sennit=$1
+sennit=$1 root=$2 here=$2/tests/interop/grpc peer=$3
 . "$(dirname "$0")/lib.sh"
 cache=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/grpc
 command -v go >/dev/null || { echo "SKIP: go is not installed"; exit 77; }
@@ -15,20 +15,32 @@ grpcurl=$cache/go/grpcurl
 [ -x "$grpcurl" ] || { GOBIN=$cache/go go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.1 >/dev/null 2>&1; grpcurl=$cache/go/grpcurl; }
 [ -x "$cache/go/client/client" ] && [ -x "$cache/go/server/server" ] || { echo "SKIP: grpc-go's interop programs cannot be built"; exit 77; }
 
-read -r web secure app dead slow <<<"$(free_ports 5)"
+read -r web secure app dead node <<<"$(free_ports 5)"
+start "$tmp/ours" "$peer" serve; ours=$first
 openssl req -x509 -newkey rsa:2048 -nodes -keyout "$tmp/key.pem" -out "$tmp/cert.pem" -days 2 \
   -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null || exit 1
+mkdir "$tmp/p"
+sed -e 's|^import "messages.proto";|import "messages.proto";\nimport "google/api/annotations.proto";|' \
+  -e 's|rpc UnaryCall(SimpleRequest) returns (SimpleResponse);|rpc UnaryCall(SimpleRequest) returns (SimpleResponse) { option (google.api.http) = { post: "/v1/unary" body: "*" additional_bindings { get: "/v1/size/{response_size}" } }; }|' \
+  -e 's|returns (stream StreamingOutputCallResponse);|returns (stream StreamingOutputCallResponse) { option (google.api.http) = { post: "/v1/stream" body: "*" }; }|' \
+  "$here/test.proto" >"$tmp/p/test.proto"
+cp "$here/messages.proto" "$tmp/p/"
+protoc -I"$tmp/p" -I"$root/api" --include_imports -o "$tmp/set.pb" test.proto || { echo "SKIP: no protoc"; exit 77; }
 cat >"$tmp/gw.yaml" <<YAML
 listeners:
   - {name: web, address: "127.0.0.1:$web"}
   - {name: secure, address: "127.0.0.1:$secure", tls: {cert: $tmp/cert.pem, key: $tmp/key.pem}}
+  - {name: node, address: "127.0.0.1:$node"}
 upstreams:
+  - {name: ours, h2: true, endpoints: [{address: "$ours"}]}
   - {name: app, h2: true, endpoints: [{address: "127.0.0.1:$app"}]}
   - {name: dead, h2: true, endpoints: [{address: "127.0.0.1:$dead"}]}
 routes:
+  - {name: ours, listeners: [node], proxy: {to: [{upstream: ours}], transcode: {descriptors: $tmp/set.pb}}}
   - {name: dead, match: [{prefix: /grpc.testing.UnimplementedService}], proxy: {to: [{upstream: dead}]}}
   - {name: short, match: [{prefix: /, headers: [{name: x-short, exact: "1"}]}], proxy: {to: [{upstream: app}], grpc_timeout: 300ms}}
-  - {name: app, match: [{prefix: /grpc.testing.TestService}], proxy: {to: [{upstream: app}]}}
+  - {name: app, listeners: [web, secure], match: [{prefix: /grpc.testing.TestService}, {prefix: /v1}], proxy: {to: [{upstream: app}],
+     transcode: {descriptors: $tmp/set.pb}}}
 access_log: {format: json, path: $tmp/access.log}
 limits: {stall_timeout: 1s}
 YAML
@@ -53,6 +65,33 @@ done
 for c in large_unary ping_pong status_code_and_message; do
   go_case "$c" "$secure" -use_tls -use_test_ca -ca_file="$tmp/cert.pem" -server_host_override=localhost
 done
+
+# ---- other protocols in front: REST, Connect, gRPC-Web ----
+for v in --http1.1 --http2-prior-knowledge; do
+  c() { curl -sS --max-time 20 $v "$@" 2>&1; }
+  check "REST body $v" "$(c -d '{"responseSize":3}' "http://127.0.0.1:$web/v1/unary")" '{"payload":{"body":"AAAA"}}'
+  check "REST path $v" "$(c "http://127.0.0.1:$web/v1/size/2?response_type=COMPRESSABLE")" '{"payload":{"body":"AAA="}}'
+  check "REST bad $v" "$(c -o /dev/null -w '%{http_code}' "http://127.0.0.1:$web/v1/size/x")" 400
+  check "REST error $v" "$(c -w ' %{http_code}' -d '{"responseStatus":{"code":5,"message":"no such"}}' "http://127.0.0.1:$web/v1/unary")" '{"code":5,"message":"no such"} 404'
+  check "REST stream $v" "$(c -d '{"responseParameters":[{"size":1},{"size":2}]}' "http://127.0.0.1:$web/v1/stream" | tr '\n' ' ')" '{"result":{"payload":{"body":"AA=="}}} {"result":{"payload":{"body":"AAA="}}} '
+  check "Connect $v" "$(c -H 'Content-Type: application/json' -d '{"responseSize":1}' "http://127.0.0.1:$web/grpc.testing.TestService/UnaryCall")" '{"payload":{"body":"AA=="}}'
+  check "gRPC-Web $v" "$(printf '\0\0\0\0\2\x10\x01' | c -H 'Content-Type: application/grpc-web+proto' --data-binary @- "http://127.0.0.1:$web/grpc.testing.TestService/UnaryCall" | tr -d '\0' | grep -ac 'grpc-status: 0')" 1
+  check "not gRPC $v" "$(c -o /dev/null -w '%{http_code}' "http://127.0.0.1:$web/v1/nothing")" 415
+done
+if command -v npm >/dev/null && [ ! -d "$cache/node_modules/@connectrpc/connect-node" ]; then
+  (cd "$cache" && npm install --silent --no-audit --no-fund @grpc/grpc-js@1.14.7 @grpc/proto-loader@0.8.1 \
+    @connectrpc/connect@2.1.2 @connectrpc/connect-node@2.1.2 @bufbuild/protobuf@2.17.0 @bufbuild/protoc-gen-es@2.13.0) >/dev/null 2>&1
+fi
+if [ -d "$cache/node_modules/@connectrpc/connect-node" ]; then
+  mkdir "$tmp/es" && ln -s "$cache/node_modules" "$tmp/es/node_modules" && cp "$here/connect.mjs" "$tmp/es/" &&
+    echo '{"type":"module"}' >"$tmp/es/package.json" &&
+    protoc --plugin=protoc-gen-es="$cache/node_modules/.bin/protoc-gen-es" -I"$here" --es_out="$tmp/es" \
+      --es_opt=target=js,import_extension=js messages.proto test.proto
+  out=$(cd "$tmp/es" && timeout 60 node connect.mjs "127.0.0.1:$node" 2>&1)
+  for n in "connect json h1" "connect binary h2" "grpc-web h1" "grpc-web h2" "grpc"; do
+    if grep -qxF "ok $n" <<<"$out"; then ok "connect-node $n"; else fail "connect-node $n" "${out:0:600}"; fi
+  done
+else skip node "@connectrpc/connect-node is not installable"; fi
 
 if [ -x "$grpcurl" ]; then
   g() { timeout 20 "$grpcurl" -plaintext "$@" 2>&1; }
