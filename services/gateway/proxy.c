@@ -299,7 +299,8 @@ static int attempts(struct proxy *p)
 static int answer_failure(struct proxy *p, int r)
 {
     struct gw_req *q = p->q;
-    switch (p->body.err) {
+    bool late = q->grpc && p->body.err == SN_E_DEADLINE_EXCEEDED; /* the call's: nothing stalls here */
+    switch (late ? 0 : p->body.err) {
     case 0: break;
     case SN_E_TOO_LARGE: return gw_answer(q, 413, "request body too large");
     case SN_E_PROTOCOL: return gw_answer(q, 400, "malformed request body");
@@ -309,7 +310,7 @@ static int answer_failure(struct proxy *p, int r)
         q->fault = "client left";
         return p->body.err;
     }
-    switch (r) {
+    switch (late ? SN_E_DEADLINE_EXCEEDED : r) {
     case SN_E_CANCELLED:
         q->status = 499;
         q->fault = "cancelled";
@@ -363,8 +364,8 @@ static int forward_body(struct proxy *p, enum sn_gw_result *result)
             int r = p->gzip ? gw_gzip_end(p->gzip) : 0;
             return r < 0 ? r : forward_trailers(p);
         }
-        if (n < 0 && grpc && n != SN_E_CANCELLED && p->body.err == 0) {
-            bool late = n == SN_E_DEADLINE_EXCEEDED;
+        bool late = n == SN_E_DEADLINE_EXCEEDED || p->body.err == SN_E_DEADLINE_EXCEEDED;
+        if (n < 0 && grpc && n != SN_E_CANCELLED && (p->body.err == 0 || late)) {
             *result = late ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_FAILED;
             p->q->fault = late ? "call's deadline passed" : "answer cut short by the upstream";
             return gw_grpc_end(p->q, late ? SN_E_DEADLINE_EXCEEDED : SN_E_UNAVAILABLE, p->q->fault);

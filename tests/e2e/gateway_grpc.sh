@@ -52,7 +52,7 @@ wait_port "$web" || { echo "FAIL start: $(cat "$tmp/gw.log")"; exit 1; }
 go_case() { # NAME PORT ARGS...
   local c=$1 port=$2 out; shift 2
   if out=$(timeout 60 "$cache/go/client/client" -server_host="${host:-127.0.0.1}" -server_port="$port" -test_case="$c" \
-    -soak_iterations=100 -soak_overall_timeout_seconds=50 "$@" 2>&1); then ok "go client $c"; else fail "go client $c" "${out: -600}"; fi
+    -soak_iterations=100 -soak_overall_timeout_seconds=50 "$@" 2>&1); then ok "go client $c"; else fail "go client $c" "$(tail -c 600 <<<"$out")"; fi
 }
 for c in empty_unary large_unary client_streaming server_streaming ping_pong empty_stream timeout_on_sleeping_server \
   cancel_after_begin cancel_after_first_response status_code_and_message special_status_message custom_metadata \
