@@ -125,6 +125,7 @@ static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener
     __atomic_store_n(&gw->snap, s, __ATOMIC_RELEASE);
     gw_listeners_commit(gw, s, plan);
     gw_health_start(gw, s);
+    gw_auth_start(gw, s);
     gw_discover_start(gw);
     if (gw_go(gw, "gateway retire", retire_main, old)) return;
     s->older = old;
@@ -210,6 +211,7 @@ int sn_gateway_new(const struct sn_gateway_opts *opts, struct sn_gateway **ret,
     if (!gw) return SN_E_NOMEM;
     gw->opts = *opts;
     gw->workers = sn_worker_count();
+    gw->rate_seed = sn_random();
     struct sn_buf errors = {0};
     struct gw_listener_plan plan;
     struct gw_snap *s = NULL;
@@ -287,6 +289,7 @@ static int start_all(struct sn_gateway *gw)
 {
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_serve(gw->listeners.ptr[i]);
     gw_health_start(gw, gw->snap);
+    gw_auth_start(gw, gw->snap);
     gw_discover_start(gw);
     int r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
     if (r == 0 && gw->opts.config_path && !gw->opts.watch_off)

@@ -20,6 +20,11 @@
 
 struct gw_log;
 struct gw_transcoder;
+struct gw_keys;
+struct gw_redis;
+struct gw_limiter;
+struct gw_mirror;
+struct sn_json;
 struct sn_tls_config;
 
 /* A connection pool shared by the snapshots whose upstream has the same connection settings. */
@@ -56,6 +61,12 @@ struct gw_route {
     uint64_t weight_total;
     int root_fd;         /* static files; -1 otherwise */
     struct gw_transcoder *transcoder; /* owned; NULL = gRPC passes only as such */
+    bool policies;                    /* there are some: gw_policies is called */
+    uint32_t provider;                /* of tokens: index */
+    struct gw_limiter *limiter;       /* reference; NULL = none */
+    struct sn_gw_regex *rewrite;      /* owned; NULL = none */
+    struct gw_pool *mirror;           /* NULL = none */
+    int64_t mirroring;                /* copies under way */
     struct sn_str match; /* for the board */
     struct sn_str target;
 };
@@ -89,6 +100,9 @@ struct gw_snap {
     struct gw_cidr *trusted;
     struct sn_str via[3];     /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
     struct gw_log *log;       /* reference; NULL = off */
+    struct gw_keys **keys;    /* references; one per conf->jwt_providers entry */
+    struct gw_redis *redis;   /* reference; NULL = none */
+    struct sn_gw_regex_ctx **rewriting; /* one per worker; NULL without rewrites */
     struct gw_active *active; /* requests per worker */
     struct gw_checker *checks; /* room for every check */
     struct sn_event retired;   /* health checks end */
@@ -131,6 +145,7 @@ struct sn_gateway {
     SN_VEC(struct gw_source *) sources; /* registries; under reload */
     struct sn_str good; /* the text of the snapshot in force, heap; .ptr NULL before the first */
     int64_t snaps_live;
+    uint64_t rate_seed; /* of rate limits' keys */
 };
 
 /* One request in the gateway, on the handler's stack. */
@@ -150,7 +165,10 @@ struct gw_req {
     int64_t upstream_ns;
     const char *fault;   /* why an answer is ours: static text */
     struct sn_str error; /* what the upstream did, in the request arena */
-    bool metered, tunnel;
+    bool metered, tunnel, preflight;
+    struct sn_str origin;         /* of a page that may call; .ptr NULL otherwise */
+    const struct sn_json *claims; /* of a good token; NULL without one */
+    struct sn_http_header more;   /* goes with gw_answer */
     /* gRPC over h2: failures are told as grpc-status, time is the call's. */
     bool grpc;
     bool plain; /* no request of a transcoder's */
@@ -170,6 +188,8 @@ struct gw_load { /* stage one of a load: everything that needs no fiber */
     struct sn_arena arena;
     struct sn_gw_conf *conf;
     struct gw_table *tables;
+    struct sn_gw_regex **rewrites; /* one per route, NULL where it has none */
+    struct sn_gw_regex_ctx **rewriting;
     struct sn_conf cf; /* where errors are collected */
     struct sn_str text; /* what was read; the arena's */
     unsigned workers;
@@ -204,6 +224,15 @@ static inline void gw_snap_leave(struct gw_snap *s, unsigned worker)
     __atomic_store_n(n, *n - 1, __ATOMIC_RELEASE);
 }
 
+/* gw_snap_again - one more use of a snapshot that the caller's request holds, for a fiber of this worker;
+ * gw_snap_leave ends it. */
+static inline struct gw_snap *gw_snap_again(struct gw_snap *s, unsigned worker)
+{
+    int64_t *n = &s->active[worker].n;
+    __atomic_store_n(n, *n + 1, __ATOMIC_RELAXED);
+    return s;
+}
+
 /* discover.c */
 /* gw_discover - puts the instances that registries name in the place of configured endpoints. Under
  * gw->reload; opens registries that are new, and waits a moment for their first answer. */
@@ -213,6 +242,45 @@ void gw_discover_start(struct sn_gateway *gw);
 void gw_sources_free(struct sn_gateway *gw);
 /* gw_rebuild - a new snapshot of the text in force. Returns 0, SN_E_*. Suspends. */
 int gw_rebuild(struct sn_gateway *gw) SN_MUST_CHECK;
+
+/* policy.c */
+/* gw_policies - origin, token, rate, in this order. Returns 0: the request may go on; 1: it is answered;
+ * SN_E_*. May suspend. */
+int gw_policies(struct gw_req *q);
+/* gw_cors_headers - what a page of another origin is told with every answer of the route. */
+int gw_cors_headers(struct gw_req *q) SN_MUST_CHECK;
+/* gw_preflight_method - the method a preflight asks for; .ptr NULL where the request is none. */
+struct sn_str gw_preflight_method(const struct sn_http_req *r);
+
+/* auth.c */
+int gw_keys_get(const struct gw_snap *old, const struct sn_gw_conf_provider *c,
+                struct gw_keys **ret) SN_MUST_CHECK;
+void gw_keys_unref(struct gw_keys *k); /* suspends: the last one ends its fiber */
+/* gw_auth_start - fibers that follow keys by URL. While running. */
+void gw_auth_start(struct sn_gateway *gw, struct gw_snap *s);
+int gw_auth(struct gw_req *q); /* as gw_policies */
+/* gw_claim_text - a claim of the token as text, lists with commas; .ptr NULL where there is none. */
+struct sn_str gw_claim_text(struct gw_req *q, struct sn_str path);
+/* gw_auth_drops - whether the route's token rules keep this request field from upstreams. */
+bool gw_auth_drops(const struct gw_req *q, struct sn_str name);
+
+/* ratelimit.c */
+int gw_redis_get(const struct gw_snap *old, const struct sn_gw_conf_redis *c,
+                 struct gw_redis **ret) SN_MUST_CHECK;
+void gw_redis_unref(struct gw_redis *r); /* suspends */
+int gw_limiter_get(struct gw_snap *s, const struct sn_gw_conf_route *c, struct gw_limiter *old,
+                   struct gw_limiter **ret) SN_MUST_CHECK;
+void gw_limiter_unref(struct gw_limiter *l);
+int gw_limit(struct gw_req *q); /* as gw_policies */
+
+/* mirror.c */
+/* gw_mirror_wanted - whether this request is to be copied: by chance, and within the bounds. */
+bool gw_mirror_wanted(struct gw_req *q);
+/* gw_mirror_begin - the copy of the head; NULL where there is no memory for one. */
+struct gw_mirror *gw_mirror_begin(struct gw_req *q, const struct sn_http_call *call);
+void gw_mirror_body(struct gw_mirror *m, const void *data, size_t n);
+/* gw_mirror_end - sends the copy, or drops it where its body is not whole. NULL is accepted. */
+void gw_mirror_end(struct gw_mirror *m, bool whole);
 
 /* handler.c */
 int gw_handle(struct sn_http_x *x, void *listener);
@@ -259,6 +327,9 @@ int gw_respond(struct gw_req *q);
 struct sn_str gw_rewrite_path(struct gw_req *q, struct sn_str replace_path,
                               struct sn_str replace_prefix, struct sn_str strip_prefix);
 
+/* gw_rewrite_regex - the path by the route's expression, as it is where that does not fit; as above. */
+struct sn_str gw_rewrite_regex(struct gw_req *q);
+
 /* headers.c */
 /* gw_is_hop - whether a field is meant for one connection only, by name or by `connection`. */
 bool gw_is_hop(struct sn_str name, struct sn_str connection);
@@ -276,6 +347,9 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_resp *resp,
                           bool upgrade) SN_MUST_CHECK;
 int gw_cidr_parse(struct sn_str s, struct gw_cidr *ret) SN_MUST_CHECK;
 bool gw_trusted(const struct gw_snap *s, struct sn_str peer);
+/* gw_client_address - the client's, as trusted proxies in front of us tell it; else the peer's. */
+struct sn_str gw_client_address(const struct gw_req *q);
+struct sn_str gw_cookie(const struct sn_http_headers *h, struct sn_str name); /* .ptr NULL: none */
 /* gw_upgrade - the protocol of a request that asks to switch; .ptr NULL otherwise. */
 struct sn_str gw_upgrade(const struct sn_http_req *r);
 

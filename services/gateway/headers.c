@@ -132,6 +132,39 @@ bool gw_trusted(const struct gw_snap *s, struct sn_str peer)
     return false;
 }
 
+struct sn_str gw_client_address(const struct gw_req *q)
+{
+    struct sn_str peer = q->peer, list = {0};
+    const struct sn_http_headers *h = &q->x->req.headers;
+    if (!gw_trusted(q->snap, peer)) return peer;
+    for (unsigned i = h->len; i-- > 0;) {
+        if (!sn_str_ieq(h->ptr[i].name, SN_STR("x-forwarded-for"))) continue;
+        list = h->ptr[i].value;
+        /* From the right: the nearest proxy wrote last, and what it vouches for counts. */
+        while (list.len) {
+            ssize_t comma = sn_str_rchr(list, ',');
+            struct sn_str one = sn_str_trim(sn_str_from(list, (size_t)(comma + 1)));
+            struct gw_cidr ip;
+            if (gw_cidr_parse(one, &ip) < 0) return peer;
+            peer = one;
+            if (!gw_trusted(q->snap, peer)) return peer;
+            list = comma < 0 ? (struct sn_str){0} : sn_str_sub(list, 0, (size_t)comma);
+        }
+    }
+    return peer;
+}
+
+struct sn_str gw_cookie(const struct sn_http_headers *h, struct sn_str name)
+{
+    struct sn_str all = sn_http_headers_get(h, SN_STR("cookie"));
+    while (all.ptr) {
+        struct sn_str part = sn_str_trim(sn_str_cut(&all, ';'));
+        struct sn_str key = sn_str_cut(&part, '=');
+        if (sn_str_eq(key, name)) return part;
+    }
+    return (struct sn_str){0};
+}
+
 /* ---- requests ------------------------------------------------------------------------------- */
 
 enum forwarded { FWD_NO, FWD_FOR, FWD_PROTO, FWD_HOST, FWD_PORT, FWD_RFC7239, FWD_VIA, FWD_FORGED };
@@ -231,7 +264,7 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
     const struct sn_gw_conf_header_ops *ops = &q->route->conf->request_headers;
     struct sn_arena *a = q->x->arena;
     struct out o = {.a = a};
-    o.h = sn_arena_alloc(a, (in->len + ops->n_set + ops->n_add + FIELDS_OWN) * sizeof(*o.h));
+    o.h = sn_arena_alloc(a, (in->len + ops->n_set + ops->n_add + q->route->conf->jwt.n_headers + FIELDS_OWN) * sizeof(*o.h));
     struct sn_str conn = {0}, old[FWD_VIA + 1] = {{0}};
     if (!o.h || connection_options(a, in, &conn) < 0) return SN_E_NOMEM;
     struct sn_str host = q->x->req.authority;
@@ -253,9 +286,15 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
             put(&o, SN_STR("TE"), SN_STR("trailers"));
         if (up->key.ptr && n.len == 17 && sn_str_ieq(n, SN_STR("sec-websocket-key"))) continue;
         if (gw_is_hop(n, conn) || ((ops->n_set || ops->n_remove) && overridden(ops, n))) continue;
+        if (q->route->policies && gw_auth_drops(q, n)) continue;
         put(&o, n, v);
     }
     put_forwarded(&o, q, old);
+    const struct sn_gw_conf_jwt *jwt = &q->route->conf->jwt;
+    for (size_t i = 0; q->claims && i < jwt->n_headers; i++) {
+        struct sn_str text = gw_claim_text(q, jwt->headers[i].value);
+        if (text.ptr && sn_http_is_value(text)) put(&o, jwt->headers[i].name, text);
+    }
     for (size_t i = 0; i < ops->n_set; i++) put(&o, ops->set[i].name, ops->set[i].value);
     for (size_t i = 0; i < ops->n_add; i++) put(&o, ops->add[i].name, ops->add[i].value);
     if (q->grpc && q->grpc_deadline != SN_FOREVER) {
@@ -299,6 +338,9 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_resp *resp, boo
         if (!up && gw_is_hop(n, conn)) continue;
         if (q->x->req.protocol.ptr && (up || sn_str_ieq(n, SN_STR("sec-websocket-accept")))) continue;
         if ((ops->n_set || ops->n_remove) && overridden(ops, n)) continue;
+        if (q->route->conf->cors.enabled && n.len > 15 &&
+            sn_str_ieq(sn_str_sub(n, 0, 15), SN_STR("access-control-")))
+            continue; /* the route says it */
         if (n.len == 3 && q->snap->conf->via.len && sn_str_ieq(n, SN_STR("via"))) {
             struct out o = {.a = a};
             via = join(&o, via, v);
@@ -320,6 +362,10 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_resp *resp, boo
 int gw_response_headers(struct gw_req *q)
 {
     const struct sn_gw_conf_header_ops *ops = &q->route->conf->response_headers;
+    if (q->route->conf->cors.enabled) {
+        int r = gw_cors_headers(q);
+        if (r < 0) return r;
+    }
     for (size_t i = 0; i < ops->n_set; i++) {
         int r = sn_http_header_add(q->x, ops->set[i].name, ops->set[i].value);
         if (r < 0) return r;

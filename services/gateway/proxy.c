@@ -15,6 +15,7 @@ struct body {
     uint64_t bytes_max; /* the route's; 0 = none */
     bool started;
     int err;
+    struct gw_mirror *copy; /* also gets what is read; NULL = none */
 };
 
 static ssize_t body_pull(void *arg, void *buf, size_t cap)
@@ -24,6 +25,7 @@ static ssize_t body_pull(void *arg, void *buf, size_t cap)
     ssize_t n = sn_http_body_read(b->x, buf, cap);
     if (n > 0 && b->bytes_max && b->x->bytes_in > b->bytes_max) n = SN_E_TOO_LARGE;
     if (n < 0) b->err = (int)n;
+    if (n > 0 && b->copy) gw_mirror_body(b->copy, buf, (size_t)n);
     return n;
 }
 
@@ -54,24 +56,13 @@ struct gw_pool *gw_choose_pool(struct gw_req *q)
     return &q->snap->pools[r->targets[i].pool];
 }
 
-static struct sn_str cookie_value(const struct sn_http_headers *h, struct sn_str name)
-{
-    struct sn_str all = sn_http_headers_get(h, SN_STR("cookie"));
-    while (all.ptr) {
-        struct sn_str part = sn_str_trim(sn_str_cut(&all, ';'));
-        struct sn_str key = sn_str_cut(&part, '=');
-        if (sn_str_eq(key, name)) return part;
-    }
-    return (struct sn_str){0};
-}
-
 uint64_t gw_hash_key(const struct gw_req *q, const struct sn_gw_conf_upstream *c)
 {
     const struct sn_gw_conf_hash *k = &c->hash;
     const struct sn_http_headers *h = &q->x->req.headers;
     struct sn_str v = {0};
     if (k->header.ptr) v = sn_http_headers_get(h, k->header);
-    if (!v.ptr && k->cookie.ptr) v = cookie_value(h, k->cookie);
+    if (!v.ptr && k->cookie.ptr) v = gw_cookie(h, k->cookie);
     if (!v.ptr && k->source_ip) v = q->peer;
     if (!v.ptr && k->path) v = q->path;
     return v.ptr ? sn_hash(v.ptr, v.len, 0) : sn_random();
@@ -83,7 +74,9 @@ static struct sn_str call_target(struct proxy *p)
 {
     struct gw_req *q = p->q;
     struct sn_str path =
-        gw_rewrite_path(q, p->conf->replace_path, p->conf->replace_prefix, p->conf->strip_prefix);
+        q->route->rewrite
+            ? gw_rewrite_regex(q)
+            : gw_rewrite_path(q, p->conf->replace_path, p->conf->replace_prefix, p->conf->strip_prefix);
     struct sn_str query = q->x->req.query;
     if (!path.ptr || !query.ptr) return path;
     /* In the usual case path and query still lie side by side as they came. */
@@ -423,6 +416,7 @@ static void proxy_finish(struct proxy *p)
 {
     if (p->ep) attempt_end(p, SN_GW_RESULT_ABANDONED);
     gw_gzip_free(p->gzip);
+    gw_mirror_end(p->body.copy, false);
 }
 
 int gw_proxy(struct gw_req *q)
@@ -447,7 +441,14 @@ int gw_proxy(struct gw_req *q)
     if (max && q->x->req.content_length > 0 && (uint64_t)q->x->req.content_length > max)
         return gw_answer(q, 413, "request body too large");
     r = call_build(&p);
+    if (r == 0 && q->route->mirror && gw_mirror_wanted(q))
+        p.body.copy = gw_mirror_begin(q, &p.call);
     if (r == 0) r = attempts(&p);
+    if (p.body.copy) {
+        bool whole = p.body.err == 0 && (uint64_t)q->x->req.content_length == q->x->bytes_in;
+        gw_mirror_end(p.body.copy, whole);
+        p.body.copy = NULL;
+    }
     /* An endpoint may have answered the part of the body it got: what is wrong with it counts. */
     if (r >= 0 && p.body.err < 0) r = p.body.err;
     if (r < 0) {
