@@ -93,6 +93,8 @@ int sn_http_hijack(struct sn_http_x *x, int status, struct sn_stream **ret, stru
     SN_MUST_CHECK;
 /* sn_http_peer - "ip:port" of the client, in the arena. */
 struct sn_str sn_http_peer(struct sn_http_x *x);
+/* sn_http_local - "ip:port" that the client connected to, in the arena; .ptr NULL where not known. */
+struct sn_str sn_http_local(struct sn_http_x *x);
 struct sn_http_headers *sn_http_response_headers(struct sn_http_x *x);
 
 /* ---- server --------------------------------------------------------------------------------- */
@@ -120,6 +122,11 @@ struct sn_http_server_opts {
     int64_t h2_age_grace_ns;     /* ... and what still runs is cut after this; 0 = never */
     uint32_t requests_per_conn_max; /* 0 = unlimited */
     uint64_t conns_max;
+    /* first - before TLS and HTTP, when a connection's first bytes are here: may read from st what a
+     * load balancer in front has put before them (PROXY protocol), and not a byte more. *ret_peer: the
+     * client's address, "ip:port", in place of the socket's: on the heap, the server's from then on; may
+     * stay NULL. A failure closes the connection. Suspends; within head_ns_max. May be NULL. */
+    int (*first)(struct sn_stream *st, void *arg, char **ret_peer);
     /* Called after each exchange, same fiber: access log, metrics. May be NULL. */
     void (*on_done)(struct sn_http_x *x, int result, void *arg);
 };
@@ -169,6 +176,9 @@ struct sn_http_call {
      * HTTP/1.1 upgrade; on h2 they become an extended CONNECT (RFC 8441), answered 2xx instead of 101.
      * A server that admits none: SN_E_UNIMPLEMENTED. */
     struct sn_str protocol;
+    /* Sent first, before TLS, on an HTTP/1.1 connection that is this call's alone and is not kept
+     * afterwards (PROXY protocol). .ptr NULL: none. */
+    struct sn_str preface;
     const struct sn_http_header *headers;
     unsigned n_headers;
     bool no_default_headers;      /* send exactly `headers` (proxies); framing is still ours */

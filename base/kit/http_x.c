@@ -309,9 +309,18 @@ int sn_http_hijack(struct sn_http_x *x, int status, struct sn_stream **ret, stru
 
 struct sn_str sn_http_peer(struct sn_http_x *x)
 {
+    if (http_xi_of(x)->peer) return sn_str(http_xi_of(x)->peer);
     char *out = sn_arena_alloc(x->arena, SN_ADDR_TEXT_MAX + 8);
     if (!out) return (struct sn_str){0};
     int n = sn_stream_addr(http_xi_of(x)->st, true, out, SN_ADDR_TEXT_MAX + 8);
+    return n < 0 ? (struct sn_str){0} : sn_str_of(out, (size_t)n);
+}
+
+struct sn_str sn_http_local(struct sn_http_x *x)
+{
+    char *out = sn_arena_alloc(x->arena, SN_ADDR_TEXT_MAX + 8);
+    if (!out) return (struct sn_str){0};
+    int n = sn_stream_addr(http_xi_of(x)->st, false, out, SN_ADDR_TEXT_MAX + 8);
     return n < 0 ? (struct sn_str){0} : sn_str_of(out, (size_t)n);
 }
 

@@ -269,6 +269,11 @@ int gw_check_policies(struct sn_conf *c, const struct sn_gw_conf *g, const struc
     }
     sn_map_done(&names);
     for (size_t i = 0; i < g->n_routes; i++) check_route(c, g, i, upstreams);
+    for (size_t i = 0; i < g->n_upstreams; i++) {
+        snprintf(at, sizeof(at), "upstreams[%zu].proxy_protocol", i);
+        if (g->upstreams[i].proxy_protocol && g->upstreams[i].h2)
+            sn_conf_error(c, at, "not with h2, whose connections many clients share");
+    }
     for (size_t i = 0; i < g->n_listeners; i++)
         for (size_t k = 0; k < g->listeners[i].proxy_protocol.n_from; k++) {
             struct gw_cidr cidr;

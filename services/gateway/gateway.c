@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/alloc.h"
+#include "crypto/hash.h"
 #include "gateway/config.h"
 #include "gateway/gw_int.h"
 
@@ -212,10 +213,11 @@ int sn_gateway_new(const struct sn_gateway_opts *opts, struct sn_gateway **ret,
     gw->opts = *opts;
     gw->workers = sn_worker_count();
     gw->rate_seed = sn_random();
+    int secret = sn_secret_bytes(gw->secret, sizeof(gw->secret));
     struct sn_buf errors = {0};
     struct gw_listener_plan plan;
     struct gw_snap *s = NULL;
-    int r = sn_gw_hist_init(&gw->all);
+    int r = secret < 0 ? secret : sn_gw_hist_init(&gw->all);
     if (r == 0) r = text_set(gw, opts->config_text);
     if (r == 0) r = build(gw, false, &s, &plan, &errors);
     if (r == 0) {
@@ -265,6 +267,13 @@ static void tick(struct sn_gateway *gw)
     for (size_t i = 0; i < s->conf->n_upstreams; i++)
         for (uint32_t e = 0; e < s->pools[i].pool->n; e++)
             sn_gw_meter_tick(s->pools[i].pool->eps[e]->meter, now, NULL);
+    for (size_t i = 0; i < s->conf->n_upstreams; i++) {
+        struct gw_pool *p = &s->pools[i];
+        uint32_t out = sn_gw_pool_judge(p->pool, now);
+        if (out)
+            gw_event(gw, "warn", "upstream %.*s: %u endpoint%s ejected by success rate",
+                     SN_STR_ARG(p->conf->name), out, out == 1 ? "" : "s");
+    }
     if (gw->tick_ns && now > gw->tick_ns)
         gw->all_rps = (double)gw->all.count * 1e9 / (double)(now - gw->tick_ns);
     gw->tick_ns = now;

@@ -48,6 +48,7 @@ struct gw_pool {
     struct gw_client *client; /* reference */
     const struct sn_gw_conf_upstream *conf;
     struct sn_str url; /* scheme and authority that calls are made with */
+    struct sn_str *sticky; /* the cookie's value for each endpoint; NULL = not sticky */
 };
 
 struct gw_target {
@@ -119,6 +120,9 @@ struct gw_listener {
     struct sn_listener *l; /* NULL once closed */
     struct sn_http_server *srv;
     struct sn_tls_config *tls;
+    struct gw_cidr *proxies; /* whose connections begin with a PROXY header */
+    size_t n_proxies;
+    int64_t proxy_timeout;
     bool serving; /* its fiber is in sn_http_serve */
 };
 
@@ -146,6 +150,7 @@ struct sn_gateway {
     struct sn_str good; /* the text of the snapshot in force, heap; .ptr NULL before the first */
     int64_t snaps_live;
     uint64_t rate_seed; /* of rate limits' keys */
+    uint8_t secret[32]; /* of cookies without a key file */
 };
 
 /* One request in the gateway, on the handler's stack. */
@@ -273,6 +278,14 @@ int gw_limiter_get(struct gw_snap *s, const struct sn_gw_conf_route *c, struct g
 void gw_limiter_unref(struct gw_limiter *l);
 int gw_limit(struct gw_req *q); /* as gw_policies */
 
+/* sticky.c */
+int gw_sticky_build(struct gw_snap *s, struct gw_pool *p) SN_MUST_CHECK; /* suspends */
+/* gw_sticky_pick - the endpoint that the request's cookie names, where it is available; else NULL. */
+struct sn_gw_endpoint *gw_sticky_pick(const struct gw_req *q, const struct gw_pool *p, int64_t now_ns);
+/* gw_sticky_cookie - Set-Cookie for this endpoint, where the client has not got it. */
+int gw_sticky_cookie(struct gw_req *q, const struct gw_pool *p,
+                     const struct sn_gw_endpoint *ep) SN_MUST_CHECK;
+
 /* mirror.c */
 /* gw_mirror_wanted - whether this request is to be copied: by chance, and within the bounds. */
 bool gw_mirror_wanted(struct gw_req *q);
@@ -347,6 +360,8 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_resp *resp,
                           bool upgrade) SN_MUST_CHECK;
 int gw_cidr_parse(struct sn_str s, struct gw_cidr *ret) SN_MUST_CHECK;
 bool gw_trusted(const struct gw_snap *s, struct sn_str peer);
+/* gw_cidr_holds - whether one of the networks holds the address. */
+bool gw_cidr_holds(const struct gw_cidr *list, size_t n, struct sn_str addr);
 /* gw_client_address - the client's, as trusted proxies in front of us tell it; else the peer's. */
 struct sn_str gw_client_address(const struct gw_req *q);
 struct sn_str gw_cookie(const struct sn_http_headers *h, struct sn_str name); /* .ptr NULL: none */

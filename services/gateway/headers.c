@@ -118,18 +118,23 @@ int gw_cidr_parse(struct sn_str s, struct gw_cidr *ret)
     return 0;
 }
 
-bool gw_trusted(const struct gw_snap *s, struct sn_str peer)
+bool gw_cidr_holds(const struct gw_cidr *list, size_t n, struct sn_str addr)
 {
     uint8_t ip[16];
     unsigned max;
-    if (!s->conf->n_trusted_proxies || ip_parse(peer, ip, &max) < 0) return false;
-    for (size_t i = 0; i < s->conf->n_trusted_proxies; i++) {
-        const struct gw_cidr *c = &s->trusted[i];
+    if (!n || ip_parse(addr, ip, &max) < 0) return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct gw_cidr *c = &list[i];
         unsigned whole = c->bits / 8, part = c->bits % 8;
         if (memcmp(ip, c->addr, whole) != 0) continue;
         if (!part || ((ip[whole] ^ c->addr[whole]) & (0xff00u >> part & 0xffu)) == 0) return true;
     }
     return false;
+}
+
+bool gw_trusted(const struct gw_snap *s, struct sn_str peer)
+{
+    return gw_cidr_holds(s->trusted, s->conf->n_trusted_proxies, peer);
 }
 
 struct sn_str gw_client_address(const struct gw_req *q)

@@ -5,6 +5,7 @@
  * it, the answer's is written to the client straight from the upstream connection's read buffer. */
 #include "core/enc.h"
 #include "gateway/gzip.h"
+#include "gateway/proxy_protocol.h"
 
 #define LOG_ERROR_MAX 200u
 
@@ -144,6 +145,16 @@ static int complete_handshake(struct proxy *p)
     return r;
 }
 
+/* The PROXY header for an upstream: from the client, to where it connected. */
+static struct sn_str preface_of(struct gw_req *q, enum sn_gw_proxy_out kind)
+{
+    uint8_t *out = sn_arena_alloc(q->x->arena, SN_PROXYP_OUT_MAX);
+    if (!out) return (struct sn_str){0};
+    struct sn_str local = sn_http_local(q->x), peer = sn_http_peer(q->x);
+    size_t n = sn_proxyp_write(kind == SN_GW_PROXY_V1 ? 1 : 2, peer, local, out);
+    return sn_str_of((const char *)out, n);
+}
+
 static int call_build(struct proxy *p)
 {
     const struct sn_http_req *r = &p->q->x->req;
@@ -155,6 +166,10 @@ static int call_build(struct proxy *p)
         .body_length = r->content_length,
     };
     if (!p->call.target.ptr) return SN_E_NOMEM;
+    if (p->pool->conf->proxy_protocol) {
+        p->call.preface = preface_of(p->q, p->pool->conf->proxy_protocol);
+        if (!p->call.preface.ptr) return SN_E_NOMEM;
+    }
     if (p->pool->conf->h2) p->call.protocol = p->upgrade.protocol;
     if (r->content_length != 0 && !r->protocol.ptr) {
         p->call.body_fn = body_pull;
@@ -183,7 +198,9 @@ static int attempt(struct proxy *p)
 {
     struct gw_req *q = p->q;
     int64_t now = sn_now();
-    p->ep = sn_gw_pool_pick(p->pool->pool, now, sn_random(), p->hash, &p->tried);
+    p->ep = NULL;
+    if (p->pool->sticky && !p->tried.n) p->ep = gw_sticky_pick(q, p->pool, now);
+    if (!p->ep) p->ep = sn_gw_pool_pick(p->pool->pool, now, sn_random(), p->hash, &p->tried);
     p->tried.eps[p->tried.n++] = p->ep;
     p->ep_start_ns = now;
     p->ep_head_ns = 0;
@@ -397,6 +414,7 @@ static int forward(struct proxy *p)
                                                          : "upstream switched protocols unasked");
     }
     int r = gw_headers_downstream(q, p->resp, false);
+    if (r == 0 && p->pool->sticky) r = gw_sticky_cookie(q, p->pool, p->ep);
     int64_t length = p->resp->content_length;
     /* Trailers-Only: the status is in the head, which must end the stream. */
     if (q->grpc && gw_grpc_status(&p->resp->headers) != 1) length = 0;

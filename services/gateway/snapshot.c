@@ -240,7 +240,8 @@ static int pool_build(struct gw_snap *s, struct gw_pool *p, struct gw_pool *old)
                  ? sn_arena_printf(&s->arena, "https://%.*s/", SN_STR_ARG(u->tls.server_name))
                  : SN_STR("http://upstream/");
     if (!p->url.ptr) return SN_E_NOMEM;
-    return client_get(old, u, &p->client);
+    r = client_get(old, u, &p->client);
+    return r < 0 ? r : gw_sticky_build(s, p);
 }
 
 static int pools_build(struct gw_snap *s, const struct gw_snap *old, struct sn_map *by_name,
@@ -257,7 +258,7 @@ static int pools_build(struct gw_snap *s, const struct gw_snap *old, struct sn_m
         r = pool_build(s, p, sn_map_get(&before, p->conf->name));
         if (r < 0 && r != SN_E_NOMEM) {
             char at[64], why[SN_DIAG_BYTES];
-            snprintf(at, sizeof(at), "upstreams[%zu].tls", i);
+            snprintf(at, sizeof(at), "upstreams[%zu]", i);
             sn_conf_error(cf, at, "%s", sn_diag_format(r, why, sizeof(why)));
         }
         if (r >= 0) r = sn_map_put(by_name, p->conf->name, p, NULL);
