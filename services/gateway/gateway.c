@@ -78,7 +78,7 @@ static int keep_text(struct sn_gateway *gw, struct sn_str text)
 /* Both stages and the listeners; publishes nothing. Under gw->reload. again: of the text in force, and
  * not of what the file says by now. */
 static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret, struct gw_listener_plan *plan,
-                 struct sn_buf *errors)
+                 struct gw_admin **ret_admin, struct sn_buf *errors)
 {
     struct gw_load load;
     struct sn_gateway_opts opts = gw->opts;
@@ -95,6 +95,7 @@ static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret, struct
     if (r < 0 && load.cf.n_errors) sn_conf_report(&load.cf, errors);
     if (r == 0) {
         r = gw_listeners_prepare(gw, s, plan);
+        if (r == 0 && (r = gw_admin_prepare(gw, s, ret_admin)) < 0) gw_listeners_drop(plan, s->conf->n_listeners);
         if (r < 0) gw_snap_free(s);
     }
     if (r < 0 && !errors->len)
@@ -120,11 +121,13 @@ bool gw_go(struct sn_gateway *gw, const char *name, int (*fn)(void *arg), void *
 }
 
 /* From the store on nothing fails. */
-static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
+static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan,
+                    struct gw_admin *admin)
 {
     struct gw_snap *old = gw->snap;
     __atomic_store_n(&gw->snap, s, __ATOMIC_RELEASE);
     gw_listeners_commit(gw, s, plan);
+    gw_admin_commit(gw, admin);
     gw_health_start(gw, s);
     gw_auth_start(gw, s);
     gw_discover_start(gw);
@@ -136,9 +139,10 @@ static int reload_locked(struct sn_gateway *gw)
 {
     struct gw_snap *s = NULL;
     struct gw_listener_plan plan;
+    struct gw_admin *admin = NULL;
     struct sn_buf errors = {0};
-    int r = build(gw, false, &s, &plan, &errors);
-    if (r == 0) publish(gw, s, &plan);
+    int r = build(gw, false, &s, &plan, &admin, &errors);
+    if (r == 0) publish(gw, s, &plan, admin);
     remember_error(gw, &errors);
     if (r == 0)
         gw_event(gw, "info", "%s: generation %llu in force, %zu routes, %zu upstreams",
@@ -167,12 +171,13 @@ int gw_rebuild(struct sn_gateway *gw)
 {
     struct gw_snap *s = NULL;
     struct gw_listener_plan plan;
+    struct gw_admin *admin = NULL;
     struct sn_buf errors = {0};
     int r = sn_mutex_lock(&gw->reload);
     if (r < 0) return r;
     if (gw->running && !gw->draining) {
-        r = build(gw, true, &s, &plan, &errors);
-        if (r == 0) publish(gw, s, &plan);
+        r = build(gw, true, &s, &plan, &admin, &errors);
+        if (r == 0) publish(gw, s, &plan, admin);
         if (r == 0)
             gw_event(gw, "info", "endpoints changed, generation %llu",
                      (unsigned long long)s->generation);
@@ -216,13 +221,15 @@ int sn_gateway_new(const struct sn_gateway_opts *opts, struct sn_gateway **ret,
     int secret = sn_secret_bytes(gw->secret, sizeof(gw->secret));
     struct sn_buf errors = {0};
     struct gw_listener_plan plan;
+    struct gw_admin *admin = NULL;
     struct gw_snap *s = NULL;
     int r = secret < 0 ? secret : sn_gw_hist_init(&gw->all);
     if (r == 0) r = text_set(gw, opts->config_text);
-    if (r == 0) r = build(gw, false, &s, &plan, &errors);
+    if (r == 0) r = build(gw, false, &s, &plan, &admin, &errors);
     if (r == 0) {
         gw->snap = s;
         gw_listeners_commit(gw, s, &plan);
+        gw_admin_commit(gw, admin);
     }
     if (r < 0) {
         if (ret_errors) sn_buf_put(ret_errors, errors.ptr, errors.len);
@@ -239,6 +246,7 @@ int sn_gateway_new(const struct sn_gateway_opts *opts, struct sn_gateway **ret,
 void sn_gateway_free(struct sn_gateway *gw)
 {
     if (!gw) return;
+    gw_admin_free(gw->admin);
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_free(gw->listeners.ptr[i]);
     sn_vec_done(&gw->listeners);
     for (struct gw_snap *s = gw->snap, *older; s; s = older) {
@@ -297,6 +305,7 @@ static int ticker(void *arg)
 static int start_all(struct sn_gateway *gw)
 {
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_serve(gw->listeners.ptr[i]);
+    gw_admin_start(gw);
     gw_health_start(gw, gw->snap);
     gw_auth_start(gw, gw->snap);
     gw_discover_start(gw);
@@ -333,6 +342,8 @@ int64_t sn_gateway_run(struct sn_gateway *gw)
     sn_event_set(&gw->started);
     if (r == 0) (void)!sn_event_wait(&gw->stop);
     int cut = sn_shield(gw->snap->conf->drain_grace + DRAIN_MORE_NS, drain_all, gw);
+    gw_admin_free(gw->admin);
+    gw->admin = NULL;
     gw->running = false;
     sn_scope_cancel(gw->scope);
     sn_event_set(&gw->snap->retired);

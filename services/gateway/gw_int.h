@@ -24,6 +24,7 @@ struct gw_keys;
 struct gw_redis;
 struct gw_limiter;
 struct gw_mirror;
+struct gw_admin;
 struct sn_json;
 struct sn_tls_config;
 
@@ -103,6 +104,7 @@ struct gw_snap {
     struct gw_log *log;       /* reference; NULL = off */
     struct gw_keys **keys;    /* references; one per conf->jwt_providers entry */
     struct gw_redis *redis;   /* reference; NULL = none */
+    struct sn_str admin_token;
     struct sn_gw_regex_ctx **rewriting; /* one per worker; NULL without rewrites */
     struct gw_active *active; /* requests per worker */
     struct gw_checker *checks; /* room for every check */
@@ -150,6 +152,7 @@ struct sn_gateway {
     struct sn_str good; /* the text of the snapshot in force, heap; .ptr NULL before the first */
     int64_t snaps_live;
     uint64_t rate_seed; /* of rate limits' keys */
+    struct gw_admin *admin; /* NULL = none; under reload */
     uint8_t secret[32]; /* of cookies without a key file */
 };
 
@@ -286,6 +289,17 @@ struct sn_gw_endpoint *gw_sticky_pick(const struct gw_req *q, const struct gw_po
 int gw_sticky_cookie(struct gw_req *q, const struct gw_pool *p,
                      const struct sn_gw_endpoint *ep) SN_MUST_CHECK;
 
+/* admin.c */
+int gw_admin_token(struct gw_snap *s) SN_MUST_CHECK; /* reads its file. Suspends */
+/* gw_admin_prepare - the admin listener for a new snapshot: the present one where its address stays, a new
+ * one, or NULL. Under gw->reload. */
+int gw_admin_prepare(struct sn_gateway *gw, const struct gw_snap *s, struct gw_admin **ret) SN_MUST_CHECK;
+void gw_admin_commit(struct sn_gateway *gw, struct gw_admin *a);
+void gw_admin_start(struct sn_gateway *gw);
+void gw_admin_free(struct gw_admin *a); /* suspends */
+/* gw_admin_addr - its bound address; as sn_gateway_listener_addr. */
+int gw_admin_addr(struct sn_gateway *gw, char *out, size_t cap);
+
 /* mirror.c */
 /* gw_mirror_wanted - whether this request is to be copied: by chance, and within the bounds. */
 bool gw_mirror_wanted(struct gw_req *q);
@@ -397,6 +411,8 @@ int gw_listeners_prepare(struct sn_gateway *gw, struct gw_snap *s,
  * go. Does not fail: what is published cannot be taken back. */
 void gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan);
 void gw_listeners_abandon(struct gw_listener_plan *plan, size_t n);
+/* gw_listeners_drop - undoes a whole gw_listeners_prepare. */
+void gw_listeners_drop(struct gw_listener_plan *plan, size_t n);
 void gw_listener_serve(struct gw_listener *l);
 /* gw_listener_close - no more accepting; waits until its fiber has left. */
 void gw_listener_close(struct gw_listener *l);

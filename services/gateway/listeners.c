@@ -239,6 +239,12 @@ void gw_listeners_abandon(struct gw_listener_plan *plan, size_t n)
     }
 }
 
+void gw_listeners_drop(struct gw_listener_plan *plan, size_t n)
+{
+    gw_listeners_abandon(plan, n);
+    sn_vec_done(&plan->next);
+}
+
 static int serve_main(void *arg)
 {
     struct gw_listener *l = arg;

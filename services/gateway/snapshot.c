@@ -423,6 +423,11 @@ static int shared_build(struct gw_snap *s, const struct gw_snap *old, struct sn_
         snprintf(at, sizeof(at), "jwt_providers[%zu]", i);
         if (r < 0 && r != SN_E_NOMEM) sn_conf_error(cf, at, "%s", sn_diag_format(r, why, sizeof(why)));
     }
+    if (r == 0) {
+        r = gw_admin_token(s);
+        if (r < 0 && r != SN_E_NOMEM)
+            sn_conf_error(cf, "admin.token_file", "%s", sn_diag_format(r, why, sizeof(why)));
+    }
     if (r < 0 || !c->redis.enabled) return r;
     r = gw_redis_get(old, &c->redis, &s->redis);
     if (r < 0 && r != SN_E_NOMEM) sn_conf_error(cf, "redis", "%s", sn_diag_format(r, why, sizeof(why)));

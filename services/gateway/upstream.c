@@ -52,12 +52,13 @@ void sn_gw_endpoint_unref(struct sn_gw_endpoint *ep)
 
 bool sn_gw_endpoint_available(const struct sn_gw_endpoint *ep, int64_t now_ns)
 {
-    return !LOAD(&ep->down) && LOAD(&ep->ejected_until_ns) <= now_ns;
+    return !LOAD(&ep->down) && !LOAD(&ep->drained) && LOAD(&ep->ejected_until_ns) <= now_ns;
 }
 
 const char *sn_gw_endpoint_state(const struct sn_gw_pool *p, const struct sn_gw_endpoint *ep,
                                  int64_t now_ns)
 {
+    if (LOAD(&ep->drained)) return "drained";
     if (LOAD(&ep->down)) return "unhealthy";
     if (LOAD(&ep->ejected_until_ns) > now_ns) return "ejected";
     int64_t since = LOAD(&ep->up_since_ns);
@@ -168,7 +169,8 @@ static bool was_tried(const struct sn_gw_tried *t, const struct sn_gw_endpoint *
 
 static bool usable(const struct pick *k, const struct sn_gw_endpoint *ep)
 {
-    return (k->panic || sn_gw_endpoint_available(ep, k->now)) && !was_tried(k->tried, ep);
+    bool may = k->panic ? !LOAD(&ep->drained) : sn_gw_endpoint_available(ep, k->now);
+    return may && !was_tried(k->tried, ep);
 }
 
 /* Expected wait over the endpoint's share. */

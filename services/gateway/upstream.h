@@ -26,6 +26,7 @@ struct sn_gw_endpoint {
     struct sn_latency latency;
     /* Active health. */
     uint32_t down;      /* 1 = the health check says so */
+    uint32_t drained;   /* 1 = somebody says so: no new requests, whatever its health */
     uint32_t check_row; /* consecutive results against the present state */
     /* Passive health. */
     uint32_t fail_row;
@@ -103,7 +104,7 @@ uint32_t sn_gw_pool_judge(struct sn_gw_pool *p, int64_t now_ns);
 bool sn_gw_endpoint_checked(const struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int64_t now_ns,
                             bool ok);
 bool sn_gw_endpoint_available(const struct sn_gw_endpoint *ep, int64_t now_ns);
-/* sn_gw_endpoint_state - "healthy", "unhealthy", "ejected", "slow start". */
+/* sn_gw_endpoint_state - "healthy", "unhealthy", "ejected", "slow start", "drained". */
 const char *sn_gw_endpoint_state(const struct sn_gw_pool *p, const struct sn_gw_endpoint *ep,
                                  int64_t now_ns);
 const char *sn_gw_balance_name(enum sn_gw_balance b);
