@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <openssl/hmac.h>
 
 #include "core/status.h"
@@ -134,3 +135,9 @@ void sn_hasher_done(struct sn_hasher *h)
 }
 
 bool sn_equal_ct(const void *a, const void *b, size_t n) { return CRYPTO_memcmp(a, b, n) == 0; }
+
+int sn_secret_bytes(void *out, size_t n)
+{
+    if (RAND_bytes(out, (int)n) == 1) return 0;
+    return sn_fail(SN_E_INTERNAL, "libcrypto has no random bytes");
+}

@@ -46,6 +46,9 @@ int sn_hasher_final(struct sn_hasher *h, void *out) SN_MUST_CHECK;
 /* sn_hasher_done - frees; idempotent. */
 void sn_hasher_done(struct sn_hasher *h);
 
+/* sn_secret_bytes - n bytes nobody can guess, of libcrypto's generator. Returns 0, SN_E_INTERNAL. Not for
+ * what a simulation must repeat. */
+int sn_secret_bytes(void *out, size_t n) SN_MUST_CHECK;
 /* sn_equal_ct - whether n bytes are equal, in time that depends on n alone. */
 bool sn_equal_ct(const void *a, const void *b, size_t n);
 /* sn_wipe - zeroes memory in a way the compiler does not remove. */
