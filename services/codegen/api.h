@@ -27,6 +27,7 @@
 
 struct sn_api_file {
     struct sn_str path, text;
+    bool open; /* it, or what it imports, is being read */
 };
 struct sn_api_pos {
     const struct sn_api_file *file;

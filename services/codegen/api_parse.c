@@ -351,6 +351,7 @@ static int parse_file(struct sn_api *api, const struct sn_api_file *f, sn_api_re
 static struct sn_str beside(struct parse *p, struct sn_str path)
 {
     struct sn_str own = p->l.pos.file->path;
+    while (sn_str_starts(path, SN_STR("./"))) path = sn_str_from(path, 2);
     ssize_t slash = sn_str_rchr(own, '/');
     if (slash < 0 || (path.len && path.ptr[0] == '/')) return sn_arena_str(p->api->arena, path);
     return sn_arena_printf(p->api->arena, "%.*s/%.*s", (int)slash, own.ptr, SN_STR_ARG(path));
@@ -364,8 +365,13 @@ static int import_one(struct parse *p)
         return api_error(p->api, t.pos, "imports nest deeper than %u", SN_API_DEPTH_MAX);
     struct sn_str path = beside(p, t.text), text;
     if (!path.ptr) return SN_E_NOMEM;
-    for (uint32_t i = 0; i < p->api->n_files; i++)
-        if (sn_str_eq(p->api->files[i].path, path)) return api_next(&p->l); /* it is here already */
+    for (uint32_t i = 0; i < p->api->n_files; i++) {
+        if (!sn_str_eq(p->api->files[i].path, path)) continue;
+        if (p->api->files[i].open)
+            return api_error(p->api, t.pos, "\"%.*s\" imports this file, directly or through others",
+                             SN_STR_ARG(path));
+        return api_next(&p->l); /* it is here already */
+    }
     if (p->api->n_files == SN_API_FILES_MAX)
         return api_error(p->api, t.pos, "more than %u files", SN_API_FILES_MAX);
     if (!p->read) return api_error(p->api, t.pos, "imports cannot be read here");
@@ -374,8 +380,9 @@ static int import_one(struct parse *p)
     if (r < 0) return api_error(p->api, t.pos, "cannot import: %s", sn_diag_str(r));
     struct sn_api_file *f = &p->api->files[p->api->n_files++];
     bool info = false;
-    *f = (struct sn_api_file){path, text};
+    *f = (struct sn_api_file){path, text, true};
     r = parse_file(p->api, f, p->read, p->arg, p->depth + 1, &info);
+    f->open = false;
     return r < 0 ? r : api_next(&p->l);
 }
 static int parse_import(struct parse *p)
@@ -445,7 +452,7 @@ int sn_api_parse(struct sn_arena *a, struct sn_str path, struct sn_str text, sn_
     bool info;
     memset(ret, 0, sizeof *ret);
     ret->arena = a;
-    ret->files[ret->n_files++] = (struct sn_api_file){path, text};
+    ret->files[ret->n_files++] = (struct sn_api_file){path, text, true};
     int r = parse_file(ret, &ret->files[0], read, arg, 0, &info);
     if (r < 0) return r;
     ret->c_name = sn_gen_snake(a, ret->name);

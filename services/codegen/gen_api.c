@@ -183,7 +183,8 @@ static int sources(struct gen_api *g)
             if (!seen_before(g, r, m))
                 sn_buf_printf(&b, "    '../middleware/%s.c',\n", gen_file_name(g->arena, m, g->o->style));
     }
-    sn_buf_printf(&b, ")\n%s_test_src = files('%s_test.gen.c')\n%s_inc = include_directories('.', '..')\n", p, p, p);
+    sn_buf_printf(&b, ")\n%s_headers = []\n%s_test_src = files('%s_test.gen.c')\n%s_inc = include_directories('.', '..')\n",
+                  p, p, p, p);
     return gen_add(g->files, SN_GEN_OURS, &b, "gen/meson.build");
 }
 
@@ -204,12 +205,11 @@ static void jwt_config(struct gen_api *g, struct sn_buf *b)
 }
 static int yours(struct gen_api *g)
 {
-    struct sn_buf jwt, version;
+    struct sn_buf jwt;
     const char *p = g->api->c_name;
     ssize_t slash = sn_str_rchr(g->o->source, '/');
     sn_buf_init(&jwt, 0);
     jwt_config(g, &jwt);
-    sn_buf_init(&version, 0);
     const struct gen_var vars[] = {
         {"name", p},
         {"NAME", sn_gen_upper(g->arena, p)},
@@ -218,7 +218,6 @@ static int yours(struct gen_api *g)
         {"kind", "api"},
         {"flag", "api"},
         {"source", sn_arena_str(g->arena, sn_str_from(g->o->source, (size_t)(slash + 1))).ptr},
-        {"protos", ""},
         {0},
     };
     static const struct {
