@@ -206,7 +206,7 @@ static int check_one_put(struct run *run, struct op *op)
     if (q->ignore_lease && reg_kv_leased(kv)) op->p.lease = kv->lease->num;
     const struct reg_lease_rec *l =
         op->p.lease ? reg_store_lease_of(&run->s->store, op->p.lease) : NULL;
-    if (op->p.lease && (!l || l->session)) return etcd_fail(call, ETCD_LEASE_NOT_FOUND);
+    if (op->p.lease && (!l || l->session || l->connection)) return etcd_fail(call, ETCD_LEASE_NOT_FOUND);
     return 0;
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/etcd_lease.c - etcd's Lease service on the store's leases. Consul's sessions live among
- * them and are none of ours. */
+/* registry/etcd_lease.c - etcd's Lease service on the store's leases. Consul's sessions and Nacos's
+ * connections live among them and are none of ours. */
 #include "core/alloc.h"
 #include "registry/etcd_face.h"
 
 static struct reg_lease_rec *lease_of(struct sn_regserver *s, int64_t id)
 {
     struct reg_lease_rec *l = reg_store_lease_of(&s->store, (uint64_t)id);
-    return l && !l->session ? l : NULL;
+    return l && !l->session && !l->connection ? l : NULL;
 }
 
 static int grant(struct sn_grpc_call *call, const struct etcdserverpb_lease_grant_request *q,
@@ -163,7 +163,7 @@ static int leases(struct sn_grpc_call *call, const struct etcdserverpb_lease_lea
     reg_srv_lock(s);
     while (r >= 0 && (slot = sn_map_next(&s->store.leases, &it))) {
         const struct reg_lease_rec *l = slot->value;
-        if (l->session) continue;
+        if (l->session || l->connection) continue;
         struct etcdserverpb_lease_status *st =
             etcdserverpb_lease_leases_response_add_leases(rep, call->arena);
         if (st)

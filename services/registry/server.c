@@ -16,6 +16,8 @@ SN_LOG_MODULE("registry");
 
 #define DRAIN_NS (5 * SN_SEC)
 #define MIRROR_AGAIN_NS (200 * SN_MS)
+/* Nacos's clients are registered while they are connected: a dead one must not stay for long. */
+#define SILENCE_NS (10 * SN_SEC)
 
 /* ---- the lock and the clock ----------------------------------------------------------------- */
 
@@ -333,8 +335,10 @@ static int grpc_handler(struct sn_http_x *x, void *grpc)
     return sn_grpc_handle(x, grpc);
 }
 
+/* silence_ns: a connection with calls that says nothing for so long is asked whether it lives. */
 static int open_grpc_face(struct sn_regserver *s, const char *name, const char *addr,
-                          int (*open)(struct sn_regserver *s, struct sn_grpc_server **ret))
+                          int (*open)(struct sn_regserver *s, struct sn_grpc_server **ret),
+                          int64_t silence_ns)
 {
     if (!addr) return 0;
     struct reg_face_srv *f = &s->faces[s->n_faces];
@@ -346,7 +350,9 @@ static int open_grpc_face(struct sn_regserver *s, const char *name, const char *
     struct sn_http_server_opts o = {.handler = grpc_handler,
                                     .arg = f->grpc,
                                     .server_name = "sennit",
-                                    .body_bytes_max = REG_BODY_MAX};
+                                    .body_bytes_max = REG_BODY_MAX,
+                                    .h2_keepalive_ns = silence_ns,
+                                    .h2_keepalive_timeout_ns = SILENCE_NS};
     sn_grpc_http_defaults(&o);
     /* Clients of etcd and Nacos ping as often as their own servers allow: every 5 s. */
     o.h2_ping_min_ns = 4 * SN_SEC;
@@ -383,6 +389,7 @@ int sn_regserver_new(const struct sn_regserver_opts *opts, struct sn_regserver *
                                    .waiters_max = opts->waiters_max};
     s->tick_at_ns = SN_FOREVER;
     sn_list_init(&s->streams);
+    sn_map_init(&s->nacos_conns, sn_random(), false);
     int r = copy_opts(s, opts);
     if (r >= 0) r = reg_store_init(&s->store, &lim, sn_random());
     if (r >= 0 && !(s->tick = sn_chan_new(0, 1))) r = SN_E_NOMEM;
@@ -392,7 +399,9 @@ int sn_regserver_new(const struct sn_regserver_opts *opts, struct sn_regserver *
     if (r >= 0) r = open_face(s, "consul", s->o.consul, reg_consul_handler);
     if (r >= 0) r = open_face(s, "nacos", s->o.nacos, reg_nacos_handler);
     if (r >= 0) r = open_face(s, "apollo", s->o.apollo, reg_apollo_handler);
-    if (r >= 0) r = open_grpc_face(s, "etcd", s->o.etcd, reg_etcd_open);
+    if (r >= 0) r = open_grpc_face(s, "etcd", s->o.etcd, reg_etcd_open, SN_MINUTE);
+    if (r >= 0)
+        r = open_grpc_face(s, "nacos_grpc", s->o.nacos_grpc, reg_nacos_grpc_open, SILENCE_NS);
     if (r >= 0 && s->o.etcd) reg_mirror_start(s);
     uint64_t nonce[2] = {sn_random(), sn_random()};
     uint8_t digest[32];
@@ -419,6 +428,7 @@ void sn_regserver_free(struct sn_regserver *s)
     if (s->store.events) reg_store_done(&s->store);
     if (s->has_journal) reg_journal_done(&s->journal);
     sn_chan_free(s->tick);
+    sn_map_done(&s->nacos_conns);
     sn_wipe((void *)(uintptr_t)s->o.token.ptr, s->o.token.len);
     sn_wipe((void *)(uintptr_t)s->o.apollo_secret.ptr, s->o.apollo_secret.len);
     sn_arena_done(&s->arena);

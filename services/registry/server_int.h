@@ -41,6 +41,8 @@ struct sn_regserver {
     int64_t tick_at_ns;
     uint64_t requests, refused;
     struct sn_list streams;
+    struct sn_map nacos_conns; /* by peer: nacos_grpc.c */
+    int64_t nacos_ref_ms;
     bool mirror_behind; /* etcd_mirror.c: something could not be shown yet */
     char token_nonce[33]; /* Nacos: what a login gives, good for this run */
 };
@@ -101,6 +103,7 @@ int reg_nacos_handler(struct sn_http_x *x, void *server);
 int reg_apollo_handler(struct sn_http_x *x, void *server);
 /* reg_etcd_open - the gRPC server of etcd's face. Owns: sn_grpc_server_free. */
 int reg_etcd_open(struct sn_regserver *s, struct sn_grpc_server **ret) SN_MUST_CHECK;
+int reg_nacos_grpc_open(struct sn_regserver *s, struct sn_grpc_server **ret) SN_MUST_CHECK;
 /* reg_mirror_start - from now on instances are keys, and keys instances (etcd_mirror.c).
  * reg_mirror_sync - looks at all of them again; the lock is held. */
 void reg_mirror_start(struct sn_regserver *s);

@@ -107,6 +107,7 @@ struct reg_lease_rec {
     int64_t ttl_ns, due_ns; /* ttl 0: no end of its own */
     bool session;           /* keys are locked by it, and released (or deleted) at its end */
     bool delete_keys;
+    bool connection; /* a connection's: no client of etcd sees it */
     uint64_t create_rev;
 };
 struct reg_event {
