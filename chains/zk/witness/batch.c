@@ -31,6 +31,7 @@ enum {
     USED_S = 0x400,  /* s or m held something at some time */
     USED_M = 0x800,
     USED = USED_S | USED_M,
+    ALSO_FE = 0x1000, /* with INT: m has the same as elements; gone when the value is written */
 };
 
 /* Values by index: registers, constants or signals. */
@@ -49,6 +50,9 @@ struct sn_wbatch {
     const struct sn_witness_prog *p;
     struct sn_lanes lanes;
     struct bank bank[3]; /* by SN_WARG_REG, _CONST, _SIGNAL */
+    struct sn_fe8 one;
+    void (*arith[SN_ZOP_MUL + 1])(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a,
+                                  const struct sn_fe8 *b); /* of lanes: by operator */
     struct sn_fe8 taken; /* the elements last taken apart, and the same as integers */
     struct sn_fe taken_plain[LANES];
     uint64_t base, steps, steps_max;
@@ -119,7 +123,7 @@ static int enter(struct sn_wbatch *b, size_t at, uint32_t n)
         for (size_t i = 0; e == 0 && i < at; i++) {
             grown.tag[i] = r->tag[i];
             if (r->tag[i] & INT) grown.s[i] = r->s[i];
-            if (r->tag[i] & FE) grown.m[i] = r->m[i];
+            if (r->tag[i] & (FE | ALSO_FE)) grown.m[i] = r->m[i];
         }
         if (e < 0) {
             bank_done(&grown);
@@ -151,12 +155,18 @@ static SN_ALWAYS_INLINE v8 ints(struct ref r)
 {
     return *r.tag & INT ? *r.s : bools((uint8_t)*r.tag);
 }
+/* The value as elements. Integers are products with 2^512, so that what is asked for once is kept: constants and
+ * coefficients meet elements again and again. */
 static const struct sn_fe8 *as_fe(const struct sn_wbatch *b, struct ref r, struct sn_fe8 *tmp)
 {
-    if (is_fe(r)) return r.m;
-    v8 s = ints(r);
-    sn_fe8_from_i64(&b->lanes, tmp, (const int64_t *)&s);
-    return tmp;
+    if (*r.tag & (FE | ALSO_FE)) return r.m;
+    if (is_bits(r)) {
+        sn_fe8_select(&b->lanes, tmp, (uint8_t)*r.tag, &b->lanes.zero, &b->one);
+        return tmp;
+    }
+    sn_fe8_from_i64(&b->lanes, r.m, (const int64_t *)r.s);
+    *r.tag |= ALSO_FE | USED_M;
+    return r.m;
 }
 
 static SN_NOINLINE void put_fe_some(const struct sn_wbatch *b, uint8_t mask, const uint16_t *tag,
@@ -313,6 +323,10 @@ static bool small_op(uint32_t op, v8 x, v8 y, v8 *ret)
         if (!nonnegative(x | y)) return false;
         *ret = x >> (v8)_mm512_min_epi64((__m512i)y, _mm512_set1_epi64(63));
         return true;
+    case SN_ZOP_SHL:
+        if (!nonnegative(x | y) || _mm512_cmpgt_epi64_mask((__m512i)y, _mm512_set1_epi64(60))) return false;
+        *ret = x << y;
+        return nonnegative(*ret) && in_range(*ret) && mask_of((*ret >> y) != x) == 0;
     case SN_ZOP_LT: *ret = (x < y) & one; return true;
     case SN_ZOP_LE: *ret = (x <= y) & one; return true;
     case SN_ZOP_GT: *ret = (x > y) & one; return true;
@@ -349,13 +363,13 @@ static SN_ALWAYS_INLINE bool unit_op(struct sn_wbatch *b, const struct frame *f,
     if (op == SN_ZOP_MUL) {
         if (!is_bits(s)) return false;
         uint8_t keep = (uint8_t)*s.tag;
-        struct sn_fe8 v;
+        struct sn_fe8 v, *to = f->mask == f->all ? d.m : &v;
         if (keep == 0) {
             put_bools(b, f, d, 0);
             return true;
         }
-        sn_fe8_select(&b->lanes, &v, keep, &b->lanes.zero, m.m);
-        put_fe(b, f, d, &v);
+        sn_fe8_select(&b->lanes, to, keep, &b->lanes.zero, m.m);
+        put_fe(b, f, d, to);
         return true;
     }
     if (!is_bits(s) || (uint8_t)*s.tag || (op == SN_ZOP_SUB && s.tag != y.tag)) return false;
@@ -404,12 +418,11 @@ static SN_ALWAYS_INLINE void field_op(struct sn_wbatch *b, const struct frame *f
     put_fe(b, f, d, to);
 }
 
-/* What circuits of bits are made of: sums, differences and products of small numbers in all lanes.
+/* What circuits of bits are made of: sums, differences and products of small numbers in all lanes, no elements.
  * Returns false where it takes more. */
 static SN_ALWAYS_INLINE bool quick(uint32_t op, struct ref d, struct ref x, struct ref y)
 {
     uint16_t a = *x.tag, b = *y.tag;
-    if ((a | b) & FE) return false;
     v8 u = ints(x), v = ints(y), r;
     if (op == SN_ZOP_MUL) {
         if (!(a & INT))
@@ -471,23 +484,28 @@ static SN_NOINLINE void operate(struct sn_wbatch *b, const struct frame *f, cons
     }
 }
 
+/* Decompositions ask for one bit of the same elements after the other. */
+static uint8_t element_bits(struct sn_wbatch *b, const struct sn_fe8 *x, uint32_t k)
+{
+    uint8_t r = 0;
+    if (k > 255) return 0;
+    if (sn_fe8_equal(&b->lanes, &b->taken, x) != ALL) {
+        sn_fe8_to_plain(&b->lanes, b->taken_plain, x);
+        b->taken = *x;
+    }
+    for (unsigned i = 0; i < LANES; i++)
+        r |= (uint8_t)((b->taken_plain[i].v[k / 64] >> k % 64 & 1) << i);
+    return r;
+}
 static void take_bit(struct sn_wbatch *b, const struct frame *f, struct ref d, struct ref a,
                      uint32_t k)
 {
-    v8 r;
-    if (!is_fe(a) && nonnegative(ints(a))) {
-        r = k > 62 ? splat(0) : ints(a) >> (int64_t)k & 1;
-    } else {
-        struct sn_fe8 tmp;
-        const struct sn_fe8 *x = as_fe(b, a, &tmp);
-        if (sn_fe8_equal(&b->lanes, &b->taken, x) != ALL) {
-            sn_fe8_to_plain(&b->lanes, b->taken_plain, x);
-            b->taken = *x;
-        }
-        for (unsigned i = 0; i < LANES; i++)
-            r[i] = k > 255 ? 0 : (int64_t)(b->taken_plain[i].v[k / 64] >> k % 64 & 1);
-    }
-    put_small(b, f, d, r);
+    v8 s = is_fe(a) ? splat(-1) : ints(a);
+    struct sn_fe8 tmp;
+    if (!nonnegative(s))
+        put_bools(b, f, d, element_bits(b, as_fe(b, a, &tmp), k));
+    else
+        put_bools(b, f, d, k > 62 ? 0 : mask_of(s << (int64_t)(63 - k)));
 }
 
 static void select_op(struct sn_wbatch *b, const struct frame *f, struct ref d, uint8_t zero,
@@ -726,9 +744,16 @@ static int run(struct sn_wbatch *b, struct frame *f)
         if (pc >= f->code->n) break;
         const struct sn_wins *i = &f->code->ins[pc++];
         if (i->op < SN_ZOP_N) {
-            if (i->op > SN_ZOP_MUL || f->mask != f->all ||
-                !quick(i->op, ARG(i->d), ARG(i->a), ARG(i->b)))
-                operate(b, f, first, i);
+            if (i->op <= SN_ZOP_MUL && f->mask == f->all) {
+                struct ref d = ARG(i->d), x = ARG(i->a), y = ARG(i->b);
+                if (*x.tag & *y.tag & FE) {
+                    b->arith[i->op](&b->lanes, d.m, x.m, y.m);
+                    *d.tag = (uint16_t)(FE | USED_M | (*d.tag & USED));
+                    continue;
+                }
+                if (!((*x.tag | *y.tag) & FE) && quick(i->op, d, x, y)) continue;
+            }
+            operate(b, f, first, i);
             continue;
         }
         switch (i->op) {
@@ -796,7 +821,15 @@ int sn_wbatch_new(const struct sn_witness_prog *p, struct sn_wbatch **ret)
     memset(b, 0, sizeof(*b));
     b->p = p;
     int r = sn_lanes_init(&b->lanes, p->field);
-    if (r == 0) r = set_consts(b);
+    if (r == 0) {
+        struct sn_fe one[LANES];
+        for (unsigned i = 0; i < LANES; i++) one[i] = p->field->one;
+        sn_fe8_from_fe(&b->lanes, &b->one, one);
+        b->arith[SN_ZOP_ADD] = b->lanes.ops->add;
+        b->arith[SN_ZOP_SUB] = b->lanes.ops->sub;
+        b->arith[SN_ZOP_MUL] = b->lanes.ops->mul;
+        r = set_consts(b);
+    }
     if (r == 0) r = bank_init(&b->bank[SN_WARG_SIGNAL], p->n_labels);
     if (r < 0) {
         sn_wbatch_free(b);
