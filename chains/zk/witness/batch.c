@@ -32,6 +32,7 @@ enum {
     USED_S = 0x400,  /* s or m held something at some time */
     USED_M = 0x800,
     USED = USED_S | USED_M,
+    SHARED = 0x2000,  /* with FE: m begins with where the elements are, in a signal or constant */
     ALSO_FE = 0x1000, /* with INT: m has the same as elements; gone when the value is written */
 };
 
@@ -118,6 +119,12 @@ static SN_ALWAYS_INLINE struct ref ref_at(const struct bank *b, size_t i)
 {
     return (struct ref){b->tag + i, b->s + i, b->m + i};
 }
+/* To be read: where the elements are. */
+static SN_ALWAYS_INLINE struct ref found(struct ref r)
+{
+    if (*r.tag & SHARED) memcpy(&r.m, r.m, sizeof(r.m));
+    return r;
+}
 
 static void frame_firsts(const struct sn_wbatch *b, const struct frame *f, struct firsts *ret)
 {
@@ -189,7 +196,7 @@ static SN_NOINLINE void put_fe_some(const struct sn_wbatch *b, uint8_t mask, con
 {
     struct sn_fe8 tmp;
     struct ref d = {(uint16_t *)tag, (v8 *)s, m};
-    const struct sn_fe8 *old = as_fe(b, d, &tmp);
+    const struct sn_fe8 *old = as_fe(b, found(d), &tmp);
     sn_fe8_select(&b->lanes, m, mask, old, v);
 }
 static SN_ALWAYS_INLINE void put_fe(const struct sn_wbatch *b, const struct frame *f, struct ref d,
@@ -248,6 +255,19 @@ static SN_ALWAYS_INLINE void put_ref(const struct sn_wbatch *b, const struct fra
         put_fe(b, f, d, a.m);
     else
         put_small(b, f, d, *a.s);
+}
+
+/* As put_ref, of what is not written again: signals are written once, and long ones are passed on from component to
+ * component. */
+static SN_ALWAYS_INLINE void put_stable(const struct sn_wbatch *b, const struct frame *f, struct ref d,
+                                        struct ref a)
+{
+    if (!is_fe(a) || f->mask != f->all || a.m == d.m) {
+        put_ref(b, f, d, a);
+        return;
+    }
+    memcpy(d.m, &a.m, sizeof(a.m));
+    *d.tag = (uint16_t)(FE | SHARED | (*d.tag & USED));
 }
 
 static uint8_t zeros(const struct sn_wbatch *b, struct ref a)
@@ -479,14 +499,19 @@ static SN_ALWAYS_INLINE struct ref ref_of(const struct firsts *first, uint32_t a
     size_t i = SN_WARG_INDEX(arg), bank = arg >> 30;
     return (struct ref){first->tag[bank] + i, first->s[bank] + i, first->m[bank] + i};
 }
+/* The same to be read. */
+static SN_ALWAYS_INLINE struct ref arg_of(const struct firsts *first, uint32_t arg)
+{
+    return found(ref_of(first, arg));
+}
 /* Takes the instruction, not three references: copies of these through the stack cost more than a sum. */
 static SN_NOINLINE void operate(struct sn_wbatch *b, const struct frame *f, const struct firsts *first,
                                 const struct sn_wins *i)
 {
-    struct ref d = ref_of(first, i->d), x = ref_of(first, i->a);
+    struct ref d = ref_of(first, i->d), x = arg_of(first, i->a);
     uint32_t op = i->op;
     bool unary = op >= SN_ZOP_NEG;
-    struct ref y = unary ? x : ref_of(first, i->b);
+    struct ref y = unary ? x : arg_of(first, i->b);
     uint8_t mask;
     if (!unary && is_bits(x) && is_bits(y) && bit_op(op, (uint8_t)*x.tag, (uint8_t)*y.tag, &mask)) {
         put_bools(b, f, d, mask);
@@ -599,7 +624,7 @@ static void load(struct sn_wbatch *b, const struct frame *f, struct ref d, const
         return;
     }
     if (indexes(b, f, k, n, at_lane)) {
-        put_ref(b, f, d, ref_at(from, at + at_lane[0]));
+        put_ref(b, f, d, found(ref_at(from, at + at_lane[0])));
         return;
     }
     v8 s;
@@ -615,7 +640,7 @@ static void load(struct sn_wbatch *b, const struct frame *f, struct ref d, const
     }
     struct sn_fe8 r, tmp;
     for (unsigned i = 0; i < LANES; i++) {
-        const struct sn_fe8 *e = as_fe(b, ref_at(from, at + at_lane[i]), &tmp);
+        const struct sn_fe8 *e = as_fe(b, found(ref_at(from, at + at_lane[i])), &tmp);
         for (unsigned l = 0; l < 5; l++) r.l[l][i] = e->l[l][i];
     }
     put_fe(b, f, d, &r);
@@ -696,10 +721,10 @@ static int call(struct sn_wbatch *b, const struct frame *f, const struct sn_wins
     struct bank *regs = &b->bank[SN_WARG_REG];
     struct frame in = {.code = fn, .base = f->base, .regs_at = to, .all = f->mask, .mask = f->mask};
     for (uint32_t k = 0; k < fn->n_args; k++)
-        put_ref(b, &in, ref_at(regs, to + k), ref_at(regs, f->regs_at + i->a + k));
+        put_ref(b, &in, ref_at(regs, to + k), found(ref_at(regs, f->regs_at + i->a + k)));
     if ((r = run(b, &in)) < 0) return r;
     for (uint32_t k = 0; k < fn->n_ret; k++)
-        put_ref(b, f, ref_at(regs, f->regs_at + i->d + k), ref_at(regs, to + fn->ret_at + k));
+        put_ref(b, f, ref_at(regs, f->regs_at + i->d + k), found(ref_at(regs, to + fn->ret_at + k)));
     return 0;
 }
 static const uint8_t *dots_of(const struct sn_wbatch *b, const struct sn_winstance *i)
@@ -746,7 +771,7 @@ static void copy(struct sn_wbatch *b, const struct frame *f, const struct sn_win
         if (dense && n > 3 && is_bits(ref_at(sig, a)))
             done = copy_bits(sig->tag + d, sig->tag + a, n);
         else
-            put_ref(b, f, ref_at(sig, d), ref_at(sig, a));
+            put_stable(b, f, ref_at(sig, d), found(ref_at(sig, a)));
         d += done * step_d;
         a += done * step_a;
         n -= done;
@@ -769,7 +794,7 @@ static bool sum_products(const struct sn_wbatch *b, const struct firsts *first, 
     unsigned n = SN_WDOT_PRODUCTS(dot);
     const struct sn_wins *last = i + sn_wdots_length(dot) - 1;
     for (unsigned k = 0; k < n; k++) {
-        struct ref u = ref_of(first, i->a), v = ref_of(first, i->b);
+        struct ref u = arg_of(first, i->a), v = arg_of(first, i->b);
         if (!(*u.tag & (FE | ALSO_FE)) || !(*v.tag & (FE | ALSO_FE))) return false;
         x[k] = u.m, y[k] = v.m;
         i += k > 0 || dot & SN_WDOT_ZERO ? 2 : 1;
@@ -792,7 +817,7 @@ static SN_NOINLINE uint32_t straight(const struct sn_wbatch *b, const struct fra
             pc += sn_wdots_length(f->dots[pc]) - 1;
             continue;
         }
-        struct ref d = ref_of(first, i->d), x = ref_of(first, i->a), y = ref_of(first, i->b);
+        struct ref d = ref_of(first, i->d), x = arg_of(first, i->a), y = arg_of(first, i->b);
         if (*x.tag & *y.tag & FE) {
             b->arith[i->op](&b->lanes, d.m, x.m, y.m);
             *d.tag = (uint16_t)(FE | USED_M | (*d.tag & USED));
@@ -816,7 +841,8 @@ static int run(struct sn_wbatch *b, struct frame *f)
     int r = 0;
 #define BANK(x) (&b->bank[(x) >> 30])
 #define AT(x) ((size_t)(first.tag[(x) >> 30] - BANK(x)->tag) + SN_WARG_INDEX(x))
-#define ARG(x) ref_of(&first, x)
+#define ARG(x) arg_of(&first, x)
+#define TO(x) ref_of(&first, x)
     for (uint32_t pc = 0;;) {
         if (SN_UNLIKELY(pc >= f->next)) pc = regroup(f, pc); /* others wait here */
         if (f->mask == f->all) pc = straight(b, f, &first, pc);
@@ -827,14 +853,19 @@ static int run(struct sn_wbatch *b, struct frame *f)
             continue;
         }
         switch (i->op) {
-        case SN_WOP_MOV: put_ref(b, f, ARG(i->d), ARG(i->a)); break;
-        case SN_WOP_COPY: copy(b, f, i); break;
-        case SN_WOP_BIT: take_bit(b, f, ARG(i->d), ARG(i->a), i->c); break;
-        case SN_WOP_SELECT:
-            select_op(b, f, ARG(i->d), zeros(b, ARG(i->a)), ARG(i->b), ARG(i->c));
+        case SN_WOP_MOV:
+            if (i->a >> 30 == SN_WARG_REG)
+                put_ref(b, f, TO(i->d), ARG(i->a));
+            else
+                put_stable(b, f, TO(i->d), ARG(i->a));
             break;
-        case SN_WOP_BOUND: bound(b, f, ARG(i->d), ARG(i->a), i->c); break;
-        case SN_WOP_LOAD: load(b, f, ARG(i->d), BANK(i->a), AT(i->a), ARG(i->b), i->c); break;
+        case SN_WOP_COPY: copy(b, f, i); break;
+        case SN_WOP_BIT: take_bit(b, f, TO(i->d), ARG(i->a), i->c); break;
+        case SN_WOP_SELECT:
+            select_op(b, f, TO(i->d), zeros(b, ARG(i->a)), ARG(i->b), ARG(i->c));
+            break;
+        case SN_WOP_BOUND: bound(b, f, TO(i->d), ARG(i->a), i->c); break;
+        case SN_WOP_LOAD: load(b, f, TO(i->d), BANK(i->a), AT(i->a), ARG(i->b), i->c); break;
         case SN_WOP_STORE: store(b, f, BANK(i->d), AT(i->d), ARG(i->a), ARG(i->b), i->c); break;
         case SN_WOP_JZ:
             if (i->c < pc && !spend(b, f->code->n)) return SN_E_RESOURCE_EXHAUSTED;
@@ -1048,7 +1079,7 @@ static void get_piece(const struct sn_wbatch *b, struct sn_fe *const ret[LANES],
     for (unsigned j = 0; j < words; j++)
         for (; rest[j]; rest[j] &= rest[j] - 1) {
             uint64_t i = from + 64 * j + (unsigned)__builtin_ctzll(rest[j]);
-            put_wire(b, ret, i, ref_at(sig, wires ? wires[i] : i));
+            put_wire(b, ret, i, found(ref_at(sig, wires ? wires[i] : i)));
         }
 }
 /* Piece by piece, since eight rows of memory in turn take twice as long to write as one after the other. */
