@@ -45,7 +45,7 @@ struct sn_lanes {
 #define SN_FE8_DOT_MAX 5u
 
 /* sn_lanes_init - Returns 0, SN_E_UNIMPLEMENTED (no diagnostic) where the processor has not the
- * instructions. Borrows f. */
+ * instructions or p is next to 2^256. Borrows f. */
 int sn_lanes_init(struct sn_lanes *c, const struct sn_field *f) SN_MUST_CHECK;
 
 static inline void sn_fe8_add(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a,

@@ -215,14 +215,40 @@ static void fe8_from_i64(const struct sn_lanes *c, struct sn_fe8 *ret, const int
     x = times(c, &x, &r2);
     put(ret, &x);
 }
+static SN_NOINLINE void product(const struct sn_lanes *c, struct f5 *ret, const struct f5 *a, const struct f5 *b)
+{
+    *ret = times(c, a, b);
+}
+static SN_ALWAYS_INLINE struct f5 permute(const struct f5 *a, __m512i order)
+{
+    struct f5 r;
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++) r.l[i] = _mm512_permutexvar_epi64(order, a->l[i]);
+    return r;
+}
+/* Each lane needs the product of the other seven: of its neighbour, of the two next to these and of the other four. The
+ * two products that make it of these have the time that the inversion takes. */
 static void fe8_inv(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a)
 {
-    struct sn_fe x[8], scratch[8];
-    fe8_to_fe(x, a);
-    sn_fe_batch_inv(c->f, x, 8, scratch);
-    fe8_from_fe(ret, x);
-    explicit_bzero(x, sizeof(x));
-    explicit_bzero(scratch, sizeof(scratch));
+    const __m512i across[3] = {_mm512_setr_epi64(1, 0, 3, 2, 5, 4, 7, 6), _mm512_setr_epi64(2, 3, 0, 1, 6, 7, 4, 5),
+                               _mm512_setr_epi64(4, 5, 6, 7, 0, 1, 2, 3)};
+    struct f5 x = get(a), one = f5_set(c->f->one.v), zero = get(&c->zero), other[3];
+    struct sn_fe all[8];
+    __mmask8 zeros = f5_zero_mask(&x);
+    x = f5_blend(zeros, &x, &one);
+    for (unsigned i = 0; i < 3; i++) {
+        other[i] = permute(&x, across[i]);
+        product(c, &x, &x, &other[i]);
+    }
+    out(all, &x);
+    product(c, &other[0], &other[0], &other[1]);
+    product(c, &other[0], &other[0], &other[2]);
+    sn_fe_inv(c->f, &all[0], &all[0]);
+    x = f5_set(all[0].v);
+    product(c, &x, &x, &other[0]);
+    x = f5_blend(zeros, &x, &zero);
+    put(ret, &x);
+    explicit_bzero(all, sizeof(all));
 }
 
 const struct sn_lanes_ops VEC_(lanes) = {
