@@ -16,6 +16,7 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "crypto/lanes.h"
+#include "zk/witness/dots_int.h"
 
 #define LANES 8
 #define ALL 0xffu
@@ -31,6 +32,7 @@ enum {
     USED_S = 0x400,  /* s or m held something at some time */
     USED_M = 0x800,
     USED = USED_S | USED_M,
+    SHARED = 0x2000,  /* with FE: m begins with where the elements are, in a signal or constant */
     ALSO_FE = 0x1000, /* with INT: m has the same as elements; gone when the value is written */
 };
 
@@ -56,6 +58,8 @@ struct sn_wbatch {
     const struct sn_witness_prog *p;
     struct sn_lanes lanes;
     struct bank bank[3]; /* by SN_WARG_REG, _CONST, _SIGNAL */
+    uint8_t *dots;       /* sums of products, one byte an instruction of all instances; NULL: none */
+    size_t *dots_at;     /* where an instance's begin */
     struct sn_fe8 one;
     void (*arith[SN_ZOP_MUL + 1])(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a,
                                   const struct sn_fe8 *b); /* of lanes: by operator */
@@ -69,6 +73,7 @@ struct sn_wbatch {
 struct frame {
     const struct sn_wcode *code;
     const struct sn_winstance *inst;
+    const uint8_t *dots; /* NULL in functions */
     uint64_t base;
     size_t regs_at;
     uint8_t all, mask;  /* lanes that entered; those that run now */
@@ -98,17 +103,27 @@ static void bank_wipe(struct bank *b)
     memset(b->tag, 0, b->cap * sizeof(*b->tag));
     __asm__ volatile("" : : "r"(b->tag), "r"(b->s), "r"(b->m) : "memory");
 }
-static void bank_done(struct bank *b)
+static void bank_free(struct bank *b)
 {
-    bank_wipe(b);
     sn_free(b->tag);
     sn_free(b->s);
     sn_free(b->m);
     *b = (struct bank){0};
 }
+static void bank_done(struct bank *b)
+{
+    bank_wipe(b);
+    bank_free(b);
+}
 static SN_ALWAYS_INLINE struct ref ref_at(const struct bank *b, size_t i)
 {
     return (struct ref){b->tag + i, b->s + i, b->m + i};
+}
+/* To be read: where the elements are. */
+static SN_ALWAYS_INLINE struct ref found(struct ref r)
+{
+    if (*r.tag & SHARED) memcpy(&r.m, r.m, sizeof(r.m));
+    return r;
 }
 
 static void frame_firsts(const struct sn_wbatch *b, const struct frame *f, struct firsts *ret)
@@ -181,7 +196,7 @@ static SN_NOINLINE void put_fe_some(const struct sn_wbatch *b, uint8_t mask, con
 {
     struct sn_fe8 tmp;
     struct ref d = {(uint16_t *)tag, (v8 *)s, m};
-    const struct sn_fe8 *old = as_fe(b, d, &tmp);
+    const struct sn_fe8 *old = as_fe(b, found(d), &tmp);
     sn_fe8_select(&b->lanes, m, mask, old, v);
 }
 static SN_ALWAYS_INLINE void put_fe(const struct sn_wbatch *b, const struct frame *f, struct ref d,
@@ -240,6 +255,19 @@ static SN_ALWAYS_INLINE void put_ref(const struct sn_wbatch *b, const struct fra
         put_fe(b, f, d, a.m);
     else
         put_small(b, f, d, *a.s);
+}
+
+/* As put_ref, of what is not written again: signals are written once, and long ones are passed on from component to
+ * component. */
+static SN_ALWAYS_INLINE void put_stable(const struct sn_wbatch *b, const struct frame *f, struct ref d,
+                                        struct ref a)
+{
+    if (!is_fe(a) || f->mask != f->all || a.m == d.m) {
+        put_ref(b, f, d, a);
+        return;
+    }
+    memcpy(d.m, &a.m, sizeof(a.m));
+    *d.tag = (uint16_t)(FE | SHARED | (*d.tag & USED));
 }
 
 static uint8_t zeros(const struct sn_wbatch *b, struct ref a)
@@ -471,14 +499,19 @@ static SN_ALWAYS_INLINE struct ref ref_of(const struct firsts *first, uint32_t a
     size_t i = SN_WARG_INDEX(arg), bank = arg >> 30;
     return (struct ref){first->tag[bank] + i, first->s[bank] + i, first->m[bank] + i};
 }
+/* The same to be read. */
+static SN_ALWAYS_INLINE struct ref arg_of(const struct firsts *first, uint32_t arg)
+{
+    return found(ref_of(first, arg));
+}
 /* Takes the instruction, not three references: copies of these through the stack cost more than a sum. */
 static SN_NOINLINE void operate(struct sn_wbatch *b, const struct frame *f, const struct firsts *first,
                                 const struct sn_wins *i)
 {
-    struct ref d = ref_of(first, i->d), x = ref_of(first, i->a);
+    struct ref d = ref_of(first, i->d), x = arg_of(first, i->a);
     uint32_t op = i->op;
     bool unary = op >= SN_ZOP_NEG;
-    struct ref y = unary ? x : ref_of(first, i->b);
+    struct ref y = unary ? x : arg_of(first, i->b);
     uint8_t mask;
     if (!unary && is_bits(x) && is_bits(y) && bit_op(op, (uint8_t)*x.tag, (uint8_t)*y.tag, &mask)) {
         put_bools(b, f, d, mask);
@@ -591,7 +624,7 @@ static void load(struct sn_wbatch *b, const struct frame *f, struct ref d, const
         return;
     }
     if (indexes(b, f, k, n, at_lane)) {
-        put_ref(b, f, d, ref_at(from, at + at_lane[0]));
+        put_ref(b, f, d, found(ref_at(from, at + at_lane[0])));
         return;
     }
     v8 s;
@@ -607,7 +640,7 @@ static void load(struct sn_wbatch *b, const struct frame *f, struct ref d, const
     }
     struct sn_fe8 r, tmp;
     for (unsigned i = 0; i < LANES; i++) {
-        const struct sn_fe8 *e = as_fe(b, ref_at(from, at + at_lane[i]), &tmp);
+        const struct sn_fe8 *e = as_fe(b, found(ref_at(from, at + at_lane[i])), &tmp);
         for (unsigned l = 0; l < 5; l++) r.l[l][i] = e->l[l][i];
     }
     put_fe(b, f, d, &r);
@@ -688,11 +721,15 @@ static int call(struct sn_wbatch *b, const struct frame *f, const struct sn_wins
     struct bank *regs = &b->bank[SN_WARG_REG];
     struct frame in = {.code = fn, .base = f->base, .regs_at = to, .all = f->mask, .mask = f->mask};
     for (uint32_t k = 0; k < fn->n_args; k++)
-        put_ref(b, &in, ref_at(regs, to + k), ref_at(regs, f->regs_at + i->a + k));
+        put_ref(b, &in, ref_at(regs, to + k), found(ref_at(regs, f->regs_at + i->a + k)));
     if ((r = run(b, &in)) < 0) return r;
     for (uint32_t k = 0; k < fn->n_ret; k++)
-        put_ref(b, f, ref_at(regs, f->regs_at + i->d + k), ref_at(regs, to + fn->ret_at + k));
+        put_ref(b, f, ref_at(regs, f->regs_at + i->d + k), found(ref_at(regs, to + fn->ret_at + k)));
     return 0;
+}
+static const uint8_t *dots_of(const struct sn_wbatch *b, const struct sn_winstance *i)
+{
+    return b->dots ? b->dots + b->dots_at[i - b->p->instances] : NULL;
 }
 static int run_sub(struct sn_wbatch *b, const struct frame *f, const struct sn_wins *i)
 {
@@ -700,6 +737,7 @@ static int run_sub(struct sn_wbatch *b, const struct frame *f, const struct sn_w
     const struct sn_winstance *to = &b->p->instances[sub->instance];
     struct frame in = {.code = &to->code,
                        .inst = to,
+                       .dots = dots_of(b, to),
                        .base = f->base + sub->offset,
                        .regs_at = f->regs_at + f->code->n_regs,
                        .all = f->mask,
@@ -733,7 +771,7 @@ static void copy(struct sn_wbatch *b, const struct frame *f, const struct sn_win
         if (dense && n > 3 && is_bits(ref_at(sig, a)))
             done = copy_bits(sig->tag + d, sig->tag + a, n);
         else
-            put_ref(b, f, ref_at(sig, d), ref_at(sig, a));
+            put_stable(b, f, ref_at(sig, d), found(ref_at(sig, a)));
         d += done * step_d;
         a += done * step_a;
         n -= done;
@@ -749,15 +787,37 @@ static int transfer(struct sn_wbatch *b, const struct frame *f, const struct sn_
     return i->op == SN_WOP_RUN ? run_sub(b, f, i) : call(b, f, i);
 }
 
+/* The sum of products that begins at i, where all factors are elements. */
+static bool sum_products(const struct sn_wbatch *b, const struct firsts *first, const struct sn_wins *i, uint8_t dot)
+{
+    const struct sn_fe8 *x[SN_FE8_DOT_MAX], *y[SN_FE8_DOT_MAX];
+    unsigned n = SN_WDOT_PRODUCTS(dot);
+    const struct sn_wins *last = i + sn_wdots_length(dot) - 1;
+    for (unsigned k = 0; k < n; k++) {
+        struct ref u = arg_of(first, i->a), v = arg_of(first, i->b);
+        if (!(*u.tag & (FE | ALSO_FE)) || !(*v.tag & (FE | ALSO_FE))) return false;
+        x[k] = u.m, y[k] = v.m;
+        i += k > 0 || dot & SN_WDOT_ZERO ? 2 : 1;
+    }
+    struct ref d = ref_of(first, last->d);
+    sn_fe8_dot(&b->lanes, d.m, x, y, n);
+    *d.tag = (uint16_t)(FE | USED_M | (*d.tag & USED));
+    return true;
+}
 /* Sums, differences and products in all lanes from pc on, as far as they are quick: most of all instructions. Returns
  * where it takes more. */
-static SN_NOINLINE uint32_t straight(const struct sn_wbatch *b, const struct sn_wcode *code,
-                                     const struct firsts *first, uint32_t pc)
+static SN_NOINLINE uint32_t straight(const struct sn_wbatch *b, const struct frame *f, const struct firsts *first,
+                                     uint32_t pc)
 {
+    const struct sn_wcode *code = f->code;
     for (; pc < code->n; pc++) {
         const struct sn_wins *i = &code->ins[pc];
         if (i->op > SN_ZOP_MUL) break;
-        struct ref d = ref_of(first, i->d), x = ref_of(first, i->a), y = ref_of(first, i->b);
+        if (f->dots && f->dots[pc] && sum_products(b, first, i, f->dots[pc])) {
+            pc += sn_wdots_length(f->dots[pc]) - 1;
+            continue;
+        }
+        struct ref d = ref_of(first, i->d), x = arg_of(first, i->a), y = arg_of(first, i->b);
         if (*x.tag & *y.tag & FE) {
             b->arith[i->op](&b->lanes, d.m, x.m, y.m);
             *d.tag = (uint16_t)(FE | USED_M | (*d.tag & USED));
@@ -781,10 +841,11 @@ static int run(struct sn_wbatch *b, struct frame *f)
     int r = 0;
 #define BANK(x) (&b->bank[(x) >> 30])
 #define AT(x) ((size_t)(first.tag[(x) >> 30] - BANK(x)->tag) + SN_WARG_INDEX(x))
-#define ARG(x) ref_of(&first, x)
+#define ARG(x) arg_of(&first, x)
+#define TO(x) ref_of(&first, x)
     for (uint32_t pc = 0;;) {
         if (SN_UNLIKELY(pc >= f->next)) pc = regroup(f, pc); /* others wait here */
-        if (f->mask == f->all) pc = straight(b, f->code, &first, pc);
+        if (f->mask == f->all) pc = straight(b, f, &first, pc);
         if (pc >= f->code->n) break;
         const struct sn_wins *i = &f->code->ins[pc++];
         if (i->op < SN_ZOP_N) {
@@ -792,14 +853,19 @@ static int run(struct sn_wbatch *b, struct frame *f)
             continue;
         }
         switch (i->op) {
-        case SN_WOP_MOV: put_ref(b, f, ARG(i->d), ARG(i->a)); break;
-        case SN_WOP_COPY: copy(b, f, i); break;
-        case SN_WOP_BIT: take_bit(b, f, ARG(i->d), ARG(i->a), i->c); break;
-        case SN_WOP_SELECT:
-            select_op(b, f, ARG(i->d), zeros(b, ARG(i->a)), ARG(i->b), ARG(i->c));
+        case SN_WOP_MOV:
+            if (i->a >> 30 == SN_WARG_REG)
+                put_ref(b, f, TO(i->d), ARG(i->a));
+            else
+                put_stable(b, f, TO(i->d), ARG(i->a));
             break;
-        case SN_WOP_BOUND: bound(b, f, ARG(i->d), ARG(i->a), i->c); break;
-        case SN_WOP_LOAD: load(b, f, ARG(i->d), BANK(i->a), AT(i->a), ARG(i->b), i->c); break;
+        case SN_WOP_COPY: copy(b, f, i); break;
+        case SN_WOP_BIT: take_bit(b, f, TO(i->d), ARG(i->a), i->c); break;
+        case SN_WOP_SELECT:
+            select_op(b, f, TO(i->d), zeros(b, ARG(i->a)), ARG(i->b), ARG(i->c));
+            break;
+        case SN_WOP_BOUND: bound(b, f, TO(i->d), ARG(i->a), i->c); break;
+        case SN_WOP_LOAD: load(b, f, TO(i->d), BANK(i->a), AT(i->a), ARG(i->b), i->c); break;
         case SN_WOP_STORE: store(b, f, BANK(i->d), AT(i->d), ARG(i->a), ARG(i->b), i->c); break;
         case SN_WOP_JZ:
             if (i->c < pc && !spend(b, f->code->n)) return SN_E_RESOURCE_EXHAUSTED;
@@ -828,6 +894,14 @@ static int run(struct sn_wbatch *b, struct frame *f)
 
 /* ---- entry ----------------------------------------------------------------------------------- */
 
+/* One element in every lane: its limbs of 52 bits. */
+static void same_in_all(struct sn_fe8 *ret, const struct sn_fe *a)
+{
+    const uint64_t low = (UINT64_C(1) << 52) - 1, *w = a->v;
+    const uint64_t limbs[5] = {w[0] & low, (w[0] >> 52 | w[1] << 12) & low, (w[1] >> 40 | w[2] << 24) & low,
+                               (w[2] >> 28 | w[3] << 36) & low, w[3] >> 16};
+    for (unsigned i = 0; i < 5; i++) *(v8 *)ret->l[i] = splat((int64_t)limbs[i]);
+}
 static int set_consts(struct sn_wbatch *b)
 {
     const struct sn_witness_prog *p = b->p;
@@ -840,11 +914,24 @@ static int set_consts(struct sn_wbatch *b)
             put_small(b, &(struct frame){0}, ref_at(c, i), splat(v->s));
             continue;
         }
-        struct sn_fe m[LANES];
-        for (unsigned k = 0; k < LANES; k++) m[k] = v->m;
-        sn_fe8_from_fe(&b->lanes, &c->m[i], m);
+        same_in_all(&c->m[i], &v->m);
         c->tag[i] = FE | USED_M;
     }
+    return 0;
+}
+
+static int find_dots(struct sn_wbatch *b)
+{
+    const struct sn_witness_prog *p = b->p;
+    size_t n = 0;
+    if (b->lanes.dot_max < 2) return 0;
+    b->dots_at = sn_alloc((p->n_instances + 1u) * sizeof(*b->dots_at));
+    if (!b->dots_at) return SN_E_NOMEM;
+    for (uint32_t i = 0; i < p->n_instances; i++) b->dots_at[i] = n, n += p->instances[i].code.n;
+    b->dots = sn_alloc(n + 1);
+    if (!b->dots) return SN_E_NOMEM;
+    for (uint32_t i = 0; i < p->n_instances; i++)
+        sn_wdots_find(p, &p->instances[i].code, b->lanes.dot_max, b->dots + b->dots_at[i]);
     return 0;
 }
 
@@ -857,14 +944,13 @@ int sn_wbatch_new(const struct sn_witness_prog *p, struct sn_wbatch **ret)
     b->p = p;
     int r = sn_lanes_init(&b->lanes, p->field);
     if (r == 0) {
-        struct sn_fe one[LANES];
-        for (unsigned i = 0; i < LANES; i++) one[i] = p->field->one;
-        sn_fe8_from_fe(&b->lanes, &b->one, one);
+        same_in_all(&b->one, &p->field->one);
         b->arith[SN_ZOP_ADD] = b->lanes.ops->add;
         b->arith[SN_ZOP_SUB] = b->lanes.ops->sub;
         b->arith[SN_ZOP_MUL] = b->lanes.ops->mul;
         r = set_consts(b);
     }
+    if (r == 0) r = find_dots(b);
     if (r == 0) r = bank_init(&b->bank[SN_WARG_SIGNAL], p->n_labels);
     if (r < 0) {
         sn_wbatch_free(b);
@@ -876,7 +962,11 @@ int sn_wbatch_new(const struct sn_witness_prog *p, struct sn_wbatch **ret)
 void sn_wbatch_free(struct sn_wbatch *b)
 {
     if (!b) return;
-    for (unsigned i = 0; i < 3; i++) bank_done(&b->bank[i]);
+    bank_done(&b->bank[SN_WARG_REG]);
+    bank_done(&b->bank[SN_WARG_SIGNAL]);
+    bank_free(&b->bank[SN_WARG_CONST]); /* no secrets */
+    sn_free(b->dots);
+    sn_free(b->dots_at);
     explicit_bzero(&b->taken, sizeof(b->taken));
     explicit_bzero(b->taken_plain, sizeof(b->taken_plain));
     sn_free(b);
@@ -989,7 +1079,7 @@ static void get_piece(const struct sn_wbatch *b, struct sn_fe *const ret[LANES],
     for (unsigned j = 0; j < words; j++)
         for (; rest[j]; rest[j] &= rest[j] - 1) {
             uint64_t i = from + 64 * j + (unsigned)__builtin_ctzll(rest[j]);
-            put_wire(b, ret, i, ref_at(sig, wires ? wires[i] : i));
+            put_wire(b, ret, i, found(ref_at(sig, wires ? wires[i] : i)));
         }
 }
 /* Piece by piece, since eight rows of memory in turn take twice as long to write as one after the other. */
@@ -1006,7 +1096,8 @@ int sn_wbatch_run(struct sn_wbatch *b, const struct sn_fe *const inputs[LANES], 
 {
     const struct sn_witness_prog *p = b->p;
     const struct sn_winstance *main = &p->instances[p->main];
-    struct frame f = {.code = &main->code, .inst = main, .base = 1, .all = ALL, .mask = ALL};
+    struct frame f = {
+        .code = &main->code, .inst = main, .dots = dots_of(b, main), .base = 1, .all = ALL, .mask = ALL};
     b->failed = 0;
     b->steps = 0;
     b->calls = 0;
