@@ -95,6 +95,7 @@ struct reg_kv {
     struct reg_lease_rec *lease; /* etcd: dies with it; consul: holds the lock */
     struct sn_list lease_node;
     bool derived; /* shows an instance of another face (etcd_mirror.c): never written to the log */
+    bool unseen;  /* ... and no instance has been found for it yet */
     struct reg_past past[REG_HISTORY_MAX]; /* oldest first */
     uint32_t n_past;
 };
