@@ -591,7 +591,8 @@ static int read_opts(struct etcd *e)
     struct sn_str layout = reg_url_opt(&env->url, "layout", "sennit");
     e->layout = etcd_layout_of(layout);
     if (!e->layout)
-        return sn_fail(SN_E_SYNTAX, "registry URL: layout: expected sennit, go-zero or kratos, got \"%.*s\"",
+        return sn_fail(SN_E_SYNTAX,
+                       "registry URL: layout: expected sennit, go-zero or kratos, got \"%.*s\"",
                        (int)SN_MIN(layout.len, (size_t)64), layout.ptr);
     int r = path_opt(env, "base", e->layout->base, &e->base);
     if (r >= 0) r = path_opt(env, "config", "/config", &e->config);
