@@ -11,7 +11,7 @@ test=(clang libbpf-dev util-linux spin libgmp-dev libleveldb1d curl openssl proc
 bench=(nghttp2-server haproxy linux-perf libprotobuf-c-dev protobuf-c-compiler libjansson-dev libgrpc++-dev protobuf-compiler-grpc)
 # Peers: of the circuits (circom's C++ generator needs nasm and nlohmann-json3-dev; ours for WebAssembly clang), of the registry.
 interop=(nasm nlohmann-json3-dev libgmp-dev g++ clang lld wasi-libc libclang-rt-14-dev-wasm32
-  zookeeper default-jre-headless)
+  zookeeper default-jre-headless etcd-server etcd-client)
 fuzz=(clang lld llvm libclang-rt-14-dev)
 
 want=("${build[@]}")

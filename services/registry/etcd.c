@@ -17,6 +17,9 @@ SN_LOG_MODULE("registry");
 
 #define ADDRS_PER_SERVER 8
 #define RESOLVE_AGAIN_NS (30 * SN_SEC)
+/* A cluster that was wiped and has the same name tells nobody: what it has is compared from time to
+ * time. */
+#define RELOAD_NS (5 * SN_MINUTE)
 #define ANSWER_MAX (64u << 20) /* ten thousand instances with their labels */
 
 struct etcd {
@@ -198,7 +201,8 @@ struct item {
 /* What is known of a service's keys, or of one key. */
 struct follow {
     struct sn_map items; /* key to struct item */
-    uint64_t rev;
+    uint64_t rev, cluster;
+    int64_t loaded_ns;
     bool loaded;
     struct sn_grpc_call *call; /* the watch of one pull */
     int64_t ask_at;
@@ -254,6 +258,8 @@ static int load(struct etcd *e, struct follow *f, struct sn_arena *a, struct sn_
     for (uint32_t i = 0; r >= 0 && i < rep->kvs.len; i++)
         r = set_item(f, rep->kvs.ptr[i]->key, rep->kvs.ptr[i]->value);
     f->rev = (uint64_t)rep->header->revision;
+    f->cluster = rep->header->cluster_id;
+    f->loaded_ns = sn_now();
     f->loaded = r >= 0;
     return r;
 }
@@ -279,7 +285,13 @@ static int apply(struct etcd *e, struct follow *f, const struct etcdserverpb_wat
         return sn_fail(SN_E_UNAVAILABLE, "etcd: the watch was cancelled: %.*s",
                        SN_STR_ARG(sn_str_sub(m->cancel_reason, 0, 200)));
     }
-    if (m->created) return 0;
+    if (m->created) {
+        /* A server that knows fewer revisions than we do began anew, or lags: what it will call the
+         * next one may be long past for us. Another cluster's revisions are others altogether. */
+        const struct etcdserverpb_response_header *h = m->header;
+        bool other = h && ((uint64_t)h->revision < f->rev || h->cluster_id != f->cluster);
+        return other ? SN_E_OUT_OF_RANGE : 0;
+    }
     if (!m->events.len && !m->fragment) return SN_E_AGAIN;
     uint64_t rev = f->rev;
     for (uint32_t i = 0; i < m->events.len; i++) {
@@ -353,7 +365,8 @@ static int watch(struct etcd *e, struct follow *f, struct sn_arena *a, struct sn
 static int follow(struct etcd *e, struct follow *f, struct reg_pull *p, struct sn_str key,
                   struct sn_str end)
 {
-    if (!p->fresh && f->loaded) return watch(e, f, p->arena, key, end);
+    bool young = sn_now() - f->loaded_ns < RELOAD_NS;
+    if (!p->fresh && f->loaded && young) return watch(e, f, p->arena, key, end);
     int r = load(e, f, p->arena, key, end);
     return r < 0 ? r : 1;
 }
@@ -578,7 +591,8 @@ static int read_opts(struct etcd *e)
     struct sn_str layout = reg_url_opt(&env->url, "layout", "sennit");
     e->layout = etcd_layout_of(layout);
     if (!e->layout)
-        return sn_fail(SN_E_SYNTAX, "registry URL: layout: expected sennit, go-zero or kratos, got \"%.*s\"",
+        return sn_fail(SN_E_SYNTAX,
+                       "registry URL: layout: expected sennit, go-zero or kratos, got \"%.*s\"",
                        (int)SN_MIN(layout.len, (size_t)64), layout.ptr);
     int r = path_opt(env, "base", e->layout->base, &e->base);
     if (r >= 0) r = path_opt(env, "config", "/config", &e->config);

@@ -5,7 +5,6 @@
 
 #include "core/alloc.h"
 
-#define CLUSTER_ID 0x73656e6e69740001ull
 #define MEMBER_ID 0x73656e6e69740002ull
 /* What clients may expect of us: progress requests and fragments are there since 3.4. */
 #define VERSION "3.4.0"
@@ -71,7 +70,7 @@ struct etcdserverpb_response_header *etcd_header(const struct sn_regserver *s, s
 {
     struct etcdserverpb_response_header *h = etcdserverpb_response_header_new(a);
     if (!h) return NULL;
-    h->cluster_id = CLUSTER_ID;
+    h->cluster_id = s->store.identity;
     h->member_id = MEMBER_ID;
     h->raft_term = 1;
     h->revision = (int64_t)s->store.rev;

@@ -47,9 +47,10 @@ static int show_in(struct reg_store *s, const struct etcd_layout *l, const struc
     } else if (r >= 0 && (r = l->value(&i, &value)) >= 0) {
         struct reg_put p = {
             .key = sn_buf_view(&key), .value = sn_buf_view(&value), .derived = true};
-        const struct reg_kv *have = reg_store_get(s, p.key);
+        struct reg_kv *have = reg_store_get(s, p.key);
         if (!have || !sn_str_eq(reg_value_str(have->value), p.value))
             r = reg_store_put(s, sn_now(), &p);
+        if (have) have->unseen = false;
     }
     sn_buf_done(&key);
     sn_buf_done(&value);
@@ -128,13 +129,27 @@ void reg_mirror_start(struct sn_regserver *s)
     reg_mirror_sync(s);
 }
 
+static void sweep(struct reg_store *s)
+{
+    for (size_t i = 0; i < s->kvs.len;) {
+        const struct reg_kv *kv = s->kvs.ptr[i];
+        if (kv->derived && kv->unseen)
+            reg_store_undo_derived(s, kv->key);
+        else
+            i++;
+    }
+}
+
 void reg_mirror_sync(struct sn_regserver *s)
 {
     struct sn_map_slot *slot;
     size_t it = 0;
     s->mirror_behind = false;
     if (!s->store.on_inst) return;
+    for (size_t i = 0; i < s->store.kvs.len; i++) s->store.kvs.ptr[i]->unseen = true;
     while ((slot = sn_map_next(&s->store.by_id, &it))) show(s, slot->value, false);
+    /* Where something could not be shown, what was not seen may yet have an instance. */
+    if (!s->mirror_behind) sweep(&s->store);
     for (size_t i = 0; i < s->store.kvs.len; i++) {
         const struct reg_kv *kv = s->store.kvs.ptr[i];
         if (!reg_kv_leased(kv) || reg_store_instance(&s->store, SN_STR(""), kv->key)) continue;

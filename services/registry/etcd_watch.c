@@ -39,6 +39,7 @@ struct stream {
     unsigned n;
     int64_t next_id;
     bool progress_asked;
+    int failed; /* the reader's; both fibers are of one worker */
 };
 
 static void poke(struct stream *st) { (void)!sn_chan_try_send(st->poke, NULL); }
@@ -169,7 +170,11 @@ static int requests(void *arg)
         if (r < 0) break;
     }
     /* A client that has asked for everything may close its side and go on listening. */
-    return r;
+    if (r < 0) {
+        st->failed = r;
+        poke(st);
+    }
+    return 0;
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -377,6 +382,7 @@ static int serve(struct stream *st)
                                      {.chan = st->notes, .op = SN_SELECT_RECV, .elem = &n}};
         r = sn_select(c, 2, progress_at);
         if (sn_event_is_set(&st->s->stop)) return etcd_fail(st->call, ETCD_STOPPED);
+        if (st->failed < 0) return st->failed;
         if (r == 1) r = send_note(st, &n);
         if (r == SN_E_DEADLINE_EXCEEDED && !sn_cancelled() && sn_now() >= progress_at) {
             progress_at = sn_now() + PROGRESS_NS;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/nacos_face.c - Nacos's HTTP API v1: naming, login; what its gRPC shares with it. SPEC: the Open API of Nacos 1.x/2.x.
- * A service of DEFAULT_GROUP is the store's service of that name; others are "group@@name". */
+/* registry/nacos_face.c - Nacos's HTTP API v1: naming, login; what its gRPC shares with it.
+ * SPEC: the Open API of Nacos 1.x/2.x. A service of DEFAULT_GROUP is the store's service of that
+ * name; others are "group@@name". */
 #include "core/alloc.h"
 #include "registry/nacos_int.h"
 

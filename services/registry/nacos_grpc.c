@@ -32,6 +32,7 @@ struct conn {
     uint64_t lease;
     uint64_t sent; /* numbers requests to the client */
     bool set_up;
+    int over; /* the reader's; both fibers are of one worker */
 };
 struct sub {
     struct reg_waiter w;
@@ -616,7 +617,9 @@ static int read_stream(void *arg)
         c->set_up = true;
         reg_srv_unlock(c->s);
     }
-    return r < 0 ? r : SN_E_EOF;
+    c->over = r < 0 ? r : SN_E_CANCELLED; /* a client that closes its side is gone */
+    (void)!sn_chan_try_send(c->poke, NULL);
+    return 0;
 }
 
 /* The request that tells of a change; *ret_type NULL where there is nothing to tell. The lock is
@@ -691,6 +694,7 @@ static int serve_stream(struct conn *c)
     while (r >= 0) {
         r = sn_chan_recv(c->poke, NULL);
         if (sn_event_is_set(&c->s->stop)) return SN_E_UNAVAILABLE;
+        if (c->over < 0) return c->over;
         if (r >= 0) r = push_all(c);
     }
     return r;

@@ -396,6 +396,7 @@ int sn_regserver_new(const struct sn_regserver_opts *opts, struct sn_regserver *
     if (r >= 0)
         r = sn_http_client_new(&(struct sn_http_client_opts){.idle_per_addr_max = 1}, &s->http);
     if (r >= 0) r = open_journal(s);
+    if (r >= 0 && !s->store.identity) reg_store_identify(&s->store, sn_random() | 1);
     if (r >= 0) r = open_face(s, "consul", s->o.consul, reg_consul_handler);
     if (r >= 0) r = open_face(s, "nacos", s->o.nacos, reg_nacos_handler);
     if (r >= 0) r = open_face(s, "apollo", s->o.apollo, reg_apollo_handler);

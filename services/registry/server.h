@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* registry/server.h - one registry and configuration centre with several faces: Consul's and
- * Nacos's HTTP interfaces, Nacos's gRPC, Apollo's configuration service, etcd v3. What is registered or stored through one
- * is seen through the others; docs/registry.md says how names are translated. */
+ * Nacos's HTTP interfaces, Nacos's gRPC, Apollo's configuration service, etcd v3. What is registered
+ * or stored through one is seen through the others; docs/registry.md says how names are translated. */
 #pragma once
 #include "core/buf.h"
 #include "core/status.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/server_int.h - what the faces share. A face is an HTTP handler or a gRPC server: it takes the lock, looks
- * at or changes the store, releases it with reg_srv_commit, and answers. */
+/* registry/server_int.h - what the faces share. A face is an HTTP handler or a gRPC server:
+ * it takes the lock, looks at or changes the store, releases it with reg_srv_commit, and answers. */
 #pragma once
 #include "fiber/sync.h"
 #include "kit/grpc.h"

@@ -95,6 +95,7 @@ struct reg_kv {
     struct reg_lease_rec *lease; /* etcd: dies with it; consul: holds the lock */
     struct sn_list lease_node;
     bool derived; /* shows an instance of another face (etcd_mirror.c): never written to the log */
+    bool unseen;  /* ... and no instance has been found for it yet */
     struct reg_past past[REG_HISTORY_MAX]; /* oldest first */
     uint32_t n_past;
 };
@@ -140,6 +141,7 @@ struct reg_store {
     struct reg_store_limits lim;
     uint64_t rev, rev_reserved;
     uint64_t seed;
+    uint64_t identity; /* of this history of revisions; survives with it. 0 = not given yet */
     uint64_t catalog_rev; /* services came or went, or their tags changed */
     struct sn_map services, by_id, leases, sessions;
     SN_VEC(struct reg_kv *) kvs; /* sorted by key */
@@ -290,6 +292,8 @@ void reg_store_wake_all(struct reg_store *s);
 
 /* ---- surviving (store_log.c) ---- */
 
+/* reg_store_identify - gives the history a number by which clients know it from another. */
+void reg_store_identify(struct reg_store *s, uint64_t identity);
 /* reg_store_replay - applies one record; revisions are those of the record. Returns 0,
  * SN_E_DATA_LOSS (no record of ours), SN_E_NOMEM. */
 int reg_store_replay(struct reg_store *s, struct sn_str record) SN_MUST_CHECK;
