@@ -27,7 +27,8 @@ static int write_out(const struct sn_cli_call *call, const struct gen_opts *o, c
     struct sn_str dir = sn_arena_str(call->arena, o->dir);
     if (!dir.ptr) return SN_E_NOMEM;
     return gen_write(call->arena, files, &(struct gen_write){.dir = dir.ptr, .dry_run = o->dry_run,
-                                                            .force = o->force, .quiet = o->quiet});
+                                                            .force = o->force, .quiet = o->quiet,
+                                                            .touch = o->flat});
 }
 
 /* ---- api ---- */

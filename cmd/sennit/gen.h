@@ -6,6 +6,7 @@
 struct gen_write {
     const char *dir;
     bool dry_run, force, quiet;
+    bool touch; /* write what is the same, too: a build compares times */
 };
 /* gen_write - puts the files below `dir` and says on standard output what became of each: what is ours
  * is written anew, what is yours only where nothing is; handlers no description names any more are

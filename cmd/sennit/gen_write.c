@@ -117,7 +117,8 @@ int gen_write(struct sn_arena *a, const struct sn_gen_files *files, const struct
         const struct sn_gen_file *f = &files->list[i];
         struct sn_str path = full_path(a, o->dir, f->path);
         int r = path.ptr ? 0 : SN_E_NOMEM;
-        if (r == 0 && fates[i] == FATE_WRITE && !o->dry_run) r = write_file(a, path.ptr, f->text);
+        bool due = fates[i] == FATE_WRITE || (fates[i] == FATE_SAME && o->touch);
+        if (r == 0 && due && !o->dry_run) r = write_file(a, path.ptr, f->text);
         if (r < 0) return r;
         if (!o->quiet && fates[i] != FATE_SAME)
             printf("%-8s %.*s%s\n", words[fates[i]], SN_STR_ARG(f->path), fates[i] == FATE_KEEP ? " (yours)" : "");

@@ -306,6 +306,8 @@ int sn_daemon_run(const struct sn_daemon_app *app, const void *conf,
 
 struct main_opts {
     struct sn_str config, listen;
+    struct sn_str *set;
+    size_t n_set;
     bool check;
 };
 struct main_job {
@@ -318,6 +320,19 @@ static int main_fiber(void *arg)
 {
     struct main_job *j = arg;
     return sn_daemon_run(j->app, j->conf, NULL, NULL);
+}
+/* "key=value": one scalar of the top level, instead of what the file says. */
+static int set(const struct sn_daemon_app *app, struct sn_arena *a, struct sn_str pair, void *conf)
+{
+    struct sn_str value = pair, key = sn_str_cut(&value, '=');
+    if (!value.ptr) return sn_fail(SN_E_INVALID_ARGUMENT, "--set: expected key=value, got \"%.*s\"", SN_STR_ARG(pair));
+    for (size_t i = 0; i < app->table->n_fields; i++) {
+        const struct sn_conf_field *f = &app->table->fields[i];
+        if (!sn_str_eqc(key, f->name) || f->type == SN_CONF_T_MAP || f->type == SN_CONF_T_STRUCT) continue;
+        int r = sn_conf_set_text(a, f, value, conf);
+        return r < 0 ? sn_wrap(r, "--set %.*s", SN_STR_ARG(key)) : 0;
+    }
+    return sn_fail(SN_E_INVALID_ARGUMENT, "--set: the configuration has no key \"%.*s\" of one value", SN_STR_ARG(key));
 }
 static int load(const struct sn_daemon_app *app, struct sn_arena *a, const struct main_opts *o, void **ret)
 {
@@ -337,8 +352,9 @@ static int load(const struct sn_daemon_app *app, struct sn_arena *a, const struc
     if (r < 0) return r;
     struct sn_daemon_conf *base = (void *)((char *)conf + app->base_offset);
     if (o->listen.len) base->listen = o->listen;
+    for (size_t i = 0; i < o->n_set && r == 0; i++) r = set(app, a, o->set[i], conf);
     *ret = conf;
-    return 0;
+    return r;
 }
 static int main_run(const struct sn_cli_call *call)
 {
@@ -374,6 +390,8 @@ int sn_daemon_main(const struct sn_daemon_app *app, int argc, char **argv)
                        .help = "The configuration; without it everything has its default."),
         SN_CONF_STRING(struct main_opts, listen, "listen", .letter = 'l', .metavar = "ADDRESS",
                        .help = "Where to serve, instead of what the configuration says."),
+        SN_CONF_LIST(struct main_opts, set, n_set, "set", SN_CONF_T_STRING, .letter = 's', .metavar = "KEY=VALUE",
+                     .help = "A value instead of the configuration's; may be repeated."),
         SN_CONF_BOOL(struct main_opts, check, "check", .help = "Read the configuration, and end."),
     };
     static const struct sn_conf_table table = SN_CONF_TABLE(struct main_opts, fields);

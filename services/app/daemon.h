@@ -93,7 +93,7 @@ struct sn_daemon {
     struct sn_daemon_parts *parts;
 };
 
-/* sn_daemon_main - parses the command line (-f FILE, --listen ADDRESS, --check), reads the configuration
+/* sn_daemon_main - parses the command line (-f FILE, --listen ADDRESS, --set KEY=VALUE, --check), reads the configuration
  * and serves until SIGTERM or SIGINT. Returns the exit status: 0, 1 failed, 2 usage or configuration.
  * Context: the main thread, before any runtime. */
 int sn_daemon_main(const struct sn_daemon_app *app, int argc, char **argv);
