@@ -25,7 +25,8 @@ static int open_job(void *arg)
     struct open_job *j = arg;
     if (sqlite3_open(j->path, &j->db) != SQLITE_OK) return store_error(j->db);
     sqlite3_busy_timeout(j->db, STORE_BUSY_MS);
-    /* A killed process loses nothing that it has answered for: the log is the operating system's. */
+    /* A killed process loses nothing that it has answered for: the log is the operating system's.
+     */
     int r = exec(j->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;");
     return r < 0 ? r : exec(j->db, j->schema);
 }

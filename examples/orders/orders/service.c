@@ -6,12 +6,14 @@
 
 static const struct sn_conf_field fields[] = {
     SN_DAEMON_FIELDS(struct orders_config, base),
-    SN_CONF_STRING(struct orders_config, db, "db", .def = "orders.db", .help = "The database, a file."),
+    SN_CONF_STRING(struct orders_config, db, "db", .def = "orders.db",
+                   .help = "The database, a file."),
 };
 static const struct sn_conf_table table = SN_CONF_TABLE(struct orders_config, fields);
 
 static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS orders(key TEXT PRIMARY KEY, sku TEXT NOT NULL, count INTEGER NOT NULL,"
+    "CREATE TABLE IF NOT EXISTS orders(key TEXT PRIMARY KEY, sku TEXT NOT NULL, count INTEGER NOT "
+    "NULL,"
     " cents INTEGER NOT NULL, customer TEXT NOT NULL, placed_ms INTEGER NOT NULL);";
 
 static int orders_open(struct sn_daemon *d, void **ret)

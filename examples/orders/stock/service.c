@@ -6,14 +6,17 @@
 
 static const struct sn_conf_field fields[] = {
     SN_DAEMON_FIELDS(struct stock_config, base),
-    SN_CONF_STRING(struct stock_config, db, "db", .def = "stock.db", .help = "The database, a file."),
+    SN_CONF_STRING(struct stock_config, db, "db", .def = "stock.db",
+                   .help = "The database, a file."),
 };
 static const struct sn_conf_table table = SN_CONF_TABLE(struct stock_config, fields);
 
-static const char schema[] =
-    "CREATE TABLE IF NOT EXISTS items(sku TEXT PRIMARY KEY, left INTEGER NOT NULL, cents INTEGER NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS reservations(key TEXT PRIMARY KEY, sku TEXT NOT NULL, count INTEGER NOT NULL);"
-    "INSERT OR IGNORE INTO items VALUES('pen', 1000000000, 120), ('book', 1000000, 1990), ('lamp', 3, 4500);";
+static const char schema[] = "CREATE TABLE IF NOT EXISTS items(sku TEXT PRIMARY KEY, left INTEGER "
+                             "NOT NULL, cents INTEGER NOT NULL);"
+                             "CREATE TABLE IF NOT EXISTS reservations(key TEXT PRIMARY KEY, sku "
+                             "TEXT NOT NULL, count INTEGER NOT NULL);"
+                             "INSERT OR IGNORE INTO items VALUES('pen', 1000000000, 120), ('book', "
+                             "1000000, 1990), ('lamp', 3, 4500);";
 
 static int stock_open(struct sn_daemon *d, void **ret)
 {

@@ -2,7 +2,8 @@
 /* GET /v1/stock/:sku - What is left of an item. */
 #include "front.h"
 
-int front_get_item(struct sn_rest_call *call, const struct front_sku_req *req, struct front_item *ret)
+int front_get_item(struct sn_rest_call *call, const struct front_sku_req *req,
+                   struct front_item *ret)
 {
     struct stock_get_request get = {.sku = req->sku};
     struct stock_item *item;

@@ -2,7 +2,8 @@
 /* GET /v1/orders/:key - One order. */
 #include "front.h"
 
-int front_get_order(struct sn_rest_call *call, const struct front_key_req *req, struct front_order *ret)
+int front_get_order(struct sn_rest_call *call, const struct front_key_req *req,
+                    struct front_order *ret)
 {
     struct orders_get_request get = {.key = req->key};
     struct orders_order *order;

@@ -2,7 +2,8 @@
 /* GET /v1/orders - Orders by key, a page at a time. */
 #include "front.h"
 
-int front_list_orders(struct sn_rest_call *call, const struct front_list_req *req, struct front_orders *ret)
+int front_list_orders(struct sn_rest_call *call, const struct front_list_req *req,
+                      struct front_orders *ret)
 {
     struct orders_list_request list = {.limit = req->limit, .after = req->after};
     struct orders_list_reply *page;

@@ -13,8 +13,9 @@ static int list(sqlite3 *db, void *arg)
 {
     struct job *j = arg;
     int64_t limit = j->req->limit < 1 || j->req->limit > LIMIT_MAX ? LIMIT_MAX : j->req->limit;
-    sqlite3_stmt *st = store_ask(db, "SELECT " ORDERS_COLUMNS " FROM orders WHERE key > ? ORDER BY key LIMIT ?", "si",
-                                 j->req->after, limit);
+    sqlite3_stmt *st =
+        store_ask(db, "SELECT " ORDERS_COLUMNS " FROM orders WHERE key > ? ORDER BY key LIMIT ?",
+                  "si", j->req->after, limit);
     if (!st) return store_error(db);
     int r;
     while ((r = store_row(st)) > 0) {
@@ -27,7 +28,7 @@ static int list(sqlite3 *db, void *arg)
 }
 
 int orders_list(struct sn_grpc_call *call, const struct orders_list_request *req,
-    struct orders_list_reply **ret)
+                struct orders_list_reply **ret)
 {
     struct job j = {req, call->arena, orders_list_reply_new(call->arena)};
     if (!j.page) return SN_E_NOMEM;

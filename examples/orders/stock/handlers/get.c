@@ -9,7 +9,8 @@ struct job {
 static int get(sqlite3 *db, void *arg)
 {
     struct job *j = arg;
-    sqlite3_stmt *st = store_ask(db, "SELECT left, cents FROM items WHERE sku = ?", "s", j->req->sku);
+    sqlite3_stmt *st =
+        store_ask(db, "SELECT left, cents FROM items WHERE sku = ?", "s", j->req->sku);
     if (!st) return store_error(db);
     int r = store_row(st);
     if (r > 0) {
@@ -21,7 +22,7 @@ static int get(sqlite3 *db, void *arg)
 }
 
 int stock_get(struct sn_grpc_call *call, const struct stock_get_request *req,
-    struct stock_item **ret)
+              struct stock_item **ret)
 {
     struct job j = {req, stock_item_new(call->arena)};
     if (!j.item) return SN_E_NOMEM;
