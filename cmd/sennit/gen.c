@@ -215,9 +215,85 @@ static const struct sn_cli_command rpc_command = {
     .run = rpc_run,
 };
 
+/* ---- docker, kube ---- */
+
+struct deploy_opts {
+    struct gen_opts gen;
+    struct sn_str config, image, namespace_, cpu, memory;
+    uint64_t port, replicas, replicas_max;
+    bool grpc;
+};
+#define DEPLOY_GEN_FIELDS                                                                        \
+    SN_CONF_STRING(struct deploy_opts, gen.name, "name", .letter = 'n', .required = true,        \
+                   .help = "Of the service's program."),                                         \
+        SN_CONF_STRING(struct deploy_opts, config, "config", .letter = 'c', .metavar = "FILE",   \
+                       .help =                                                                   \
+                           "The service's configuration: its port and drain are read from it."), \
+        SN_CONF_UINT(struct deploy_opts, port, "port", .max = 65535,                             \
+                     .help = "Instead of the configuration's."),                                 \
+        SN_CONF_STRING(struct deploy_opts, image, "image",                                       \
+                       .help = "Name of the image; default NAME:latest."),                       \
+        SN_CONF_STRING(struct deploy_opts, gen.dir, "dir", .letter = 'd', .def = ".",            \
+                       .metavar = "FOLDER", .help = "Where it goes."),                           \
+        SN_CONF_BOOL(struct deploy_opts, gen.dry_run, "dry-run",                                 \
+                     .help = "Say what would be written; write nothing."),                       \
+        SN_CONF_BOOL(struct deploy_opts, gen.quiet, "quiet", .letter = 'q',                      \
+                     .help = "Say nothing.")
+static const struct sn_conf_field docker_fields[] = {DEPLOY_GEN_FIELDS};
+static const struct sn_conf_table docker_table = SN_CONF_TABLE(struct deploy_opts, docker_fields);
+static const struct sn_conf_field kube_fields[] = {
+    DEPLOY_GEN_FIELDS,
+    SN_CONF_STRING(struct deploy_opts, namespace_, "namespace", .help = "Default: default."),
+    SN_CONF_STRING(struct deploy_opts, cpu, "cpu", .def = "250m",
+                   .help = "Asked for; the limit is four times it."),
+    SN_CONF_STRING(struct deploy_opts, memory, "memory", .def = "64Mi", .help = "As cpu."),
+    SN_CONF_UINT(struct deploy_opts, replicas, "replicas", .def = "2", .min = 1, .max = 1000,
+                 .help = "At least."),
+    SN_CONF_UINT(struct deploy_opts, replicas_max, "replicas-max", .def = "10", .min = 1,
+                 .max = 10000, .help = "At most."),
+    SN_CONF_BOOL(struct deploy_opts, grpc, "grpc",
+                 .help = "Ask for readiness by gRPC's health service."),
+};
+static const struct sn_conf_table kube_table = SN_CONF_TABLE(struct deploy_opts, kube_fields);
+
+static int deploy(const struct sn_cli_call *call,
+                  int (*gen)(const struct sn_gen_deploy *d, const struct sn_gen_opts *o,
+                             struct sn_arena *a, struct sn_gen_files *ret))
+{
+    const struct deploy_opts *o = call->opts;
+    struct sn_gen_deploy d = {.name = o->gen.name,
+                              .image = o->image,
+                              .namespace_ = o->namespace_,
+                              .cpu = o->cpu,
+                              .memory = o->memory,
+                              .port = (uint32_t)o->port,
+                              .replicas = (uint32_t)o->replicas,
+                              .replicas_max = (uint32_t)o->replicas_max,
+                              .grpc = o->grpc};
+    struct sn_gen_files files;
+    int r = o->config.len ? read_import(call->arena, o->config, &d.config) : 0;
+    if (r == 0) r = gen(&d, &(struct sn_gen_opts){0}, call->arena, &files);
+    return r < 0 ? r : write_out(call, &o->gen, &files);
+}
+static int docker_run(const struct sn_cli_call *call) { return deploy(call, sn_gen_docker); }
+static int kube_run(const struct sn_cli_call *call) { return deploy(call, sn_gen_kube); }
+static const struct sn_cli_command docker_command = {
+    .name = "docker",
+    .brief = "A Dockerfile: two stages, no root, a health check.",
+    .table = &docker_table,
+    .run = docker_run,
+};
+static const struct sn_cli_command kube_command = {
+    .name = "kube",
+    .brief = "Kubernetes manifests: Deployment, Service, ConfigMap, autoscaler, disruption budget.",
+    .table = &kube_table,
+    .run = kube_run,
+};
+
 /* ---- the command ---- */
 
-static const struct sn_cli_command *const kinds[] = {&api_command, &rpc_command, NULL};
+static const struct sn_cli_command *const kinds[] = {&api_command, &rpc_command, &docker_command,
+                                                     &kube_command, NULL};
 const struct sn_cli_command sn_cmd_gen = {
     .name = "gen",
     .brief = "Generates services in C from .api and .proto, models from tables, deployment files.",

@@ -119,7 +119,7 @@ int gen_write(struct sn_arena *a, const struct sn_gen_files *files, const struct
                            "overwrites it",
                            path.ptr);
         count[fates[i]]++;
-        project = project || f->owner == SN_GEN_YOURS;
+        project = project || sn_str_starts(f->path, SN_STR("handlers/"));
     }
     for (size_t i = 0; i < files->n; i++) {
         const struct sn_gen_file *f = &files->list[i];

@@ -12,8 +12,8 @@ int gen_template(struct sn_buf *out, const unsigned char *text, size_t len,
     for (;;) {
         ssize_t at = sn_str_find(t, SN_STR("{{"));
         if (at < 0) return sn_buf_str(out, t);
-        ssize_t end = sn_str_find(t, SN_STR("}}"));
-        SN_ASSERT(end > at);
+        ssize_t n = sn_str_find(sn_str_from(t, (size_t)at), SN_STR("}}")), end = at + n;
+        SN_ASSERT(n > 0);
         struct sn_str name = sn_str_sub(t, (size_t)at + 2, (size_t)end);
         const struct gen_var *v = vars;
         while (v->name && !sn_str_eqc(name, v->name)) v++;
