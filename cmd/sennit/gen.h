@@ -2,6 +2,7 @@
 /* sennit/gen.h - sennit gen: descriptions read from disk, projects written to it. */
 #pragma once
 #include "codegen/codegen.h"
+#include "kit/cli.h"
 
 struct gen_write {
     const char *dir;
@@ -16,3 +17,4 @@ int gen_write(struct sn_arena *a, const struct sn_gen_files *files,
               const struct gen_write *o) SN_MUST_CHECK;
 /* sn_gen_flags - goctl's "-api", "-dir" as "--api", "--dir", where the command is gen. */
 void sn_gen_flags(int argc, char **argv);
+extern const struct sn_cli_command sn_gen_model_command;

@@ -160,7 +160,7 @@ static int run(void *conn, const char *sql, const struct sn_sql_value *params, u
 {
     PGconn *c = conn;
     struct texts t;
-    PGresult *res;
+    PGresult *res = NULL;
     int r = to_texts(params, n, a, &t);
     if (r < 0) return r;
     if (!PQsendQueryParams(c, sql, (int)n, NULL, t.values, t.lengths, t.formats, 0)) {
