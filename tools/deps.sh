@@ -10,7 +10,7 @@ test=(spin libgmp-dev curl openssl procps iproute2 nghttp2-client nginx-light re
 bench=(nghttp2-server haproxy linux-perf libprotobuf-c-dev protobuf-c-compiler libjansson-dev libgrpc++-dev protobuf-compiler-grpc)
 # Peers: of the circuits (circom's C++ generator needs nasm and nlohmann-json3-dev; ours for WebAssembly clang), of the registry.
 interop=(nasm nlohmann-json3-dev libgmp-dev g++ clang lld wasi-libc libclang-rt-14-dev-wasm32
-  zookeeper default-jre-headless)
+  zookeeper default-jre-headless postgresql mariadb-server libpq-dev libmariadb-dev python3-yaml python3-venv)
 fuzz=(clang lld llvm libclang-rt-14-dev)
 
 want=("${build[@]}")

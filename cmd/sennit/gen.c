@@ -292,7 +292,9 @@ static const struct sn_cli_command kube_command = {
 
 /* ---- the command ---- */
 
-static const struct sn_cli_command *const kinds[] = {&api_command, &rpc_command, &sn_gen_model_command, &docker_command, &kube_command, NULL};
+static const struct sn_cli_command *const kinds[] = {&api_command,          &rpc_command,
+                                                     &sn_gen_model_command, &docker_command,
+                                                     &kube_command,         NULL};
 const struct sn_cli_command sn_cmd_gen = {
     .name = "gen",
     .brief = "Generates services in C from .api and .proto, models from tables, deployment files.",

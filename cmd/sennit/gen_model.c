@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit gen model - typed models from a DDL file or from a server's own description of its tables. */
+/* sennit gen model - typed models from a DDL file or from a server's own description of its tables.
+ */
 #include <stdio.h>
 
 #include "fiber/os.h"
@@ -14,23 +15,29 @@ struct model_opts {
     int server;
     bool dry_run, force, quiet;
 };
-static const struct sn_conf_enum servers[] = {
-    {"mariadb", SN_DDL_MARIADB}, {"mysql", SN_DDL_MARIADB}, {"postgres", SN_DDL_POSTGRES}, {"pg", SN_DDL_POSTGRES}, {0}};
+static const struct sn_conf_enum servers[] = {{"mariadb", SN_DDL_MARIADB},
+                                              {"mysql", SN_DDL_MARIADB},
+                                              {"postgres", SN_DDL_POSTGRES},
+                                              {"pg", SN_DDL_POSTGRES},
+                                              {0}};
 static const struct sn_conf_field fields[] = {
     SN_CONF_STRING(struct model_opts, src, "src", .letter = 's', .metavar = "FILE",
                    .help = "CREATE TABLE statements; or give --url."),
-    SN_CONF_STRING(struct model_opts, url, "url", .letter = 'u', .metavar = "URL",
-                   .help = "A server: `mariadb://user@host:port/database`, `postgres://...`; `?socket=` for "
-                           "its Unix socket."),
+    SN_CONF_STRING(
+        struct model_opts, url, "url", .letter = 'u', .metavar = "URL",
+        .help = "A server: `mariadb://user@host:port/database`, `postgres://...`; `?socket=` for "
+                "its Unix socket."),
     SN_CONF_STRING(struct model_opts, password_file, "password-file", .metavar = "FILE",
                    .help = "Its first line is the password."),
     SN_CONF_ENUM(struct model_opts, server, "server", servers, .def = "mariadb",
                  .help = "Whose statements --src has: mariadb, postgres."),
-    SN_CONF_LIST(struct model_opts, tables, n_tables, "table", SN_CONF_T_STRING, .letter = 't', .metavar = "NAME",
+    SN_CONF_LIST(struct model_opts, tables, n_tables, "table", SN_CONF_T_STRING, .letter = 't',
+                 .metavar = "NAME",
                  .help = "Only these; several with commas or repeated. Default: all."),
     SN_CONF_STRING(struct model_opts, dir, "dir", .letter = 'd', .def = ".", .metavar = "FOLDER",
                    .help = "Where the models go."),
-    SN_CONF_BOOL(struct model_opts, dry_run, "dry-run", .help = "Say what would be written; write nothing."),
+    SN_CONF_BOOL(struct model_opts, dry_run, "dry-run",
+                 .help = "Say what would be written; write nothing."),
     SN_CONF_BOOL(struct model_opts, force, "force", .letter = 'f',
                  .help = "Overwrite files in the way that are not generated."),
     SN_CONF_BOOL(struct model_opts, quiet, "quiet", .letter = 'q', .help = "Say nothing."),
@@ -51,7 +58,8 @@ static const char mariadb_columns[] =
 static const char postgres_columns[] =
     "SELECT c.table_name, c.column_name, c.data_type, c.is_nullable,"
     " CASE WHEN c.is_identity = 'YES' OR c.column_default LIKE 'nextval(%' THEN 't' ELSE 'f' END,"
-    " CASE WHEN lower(c.column_default) SIMILAR TO '(now\\(|current_|localtimestamp|clock_timestamp)%'"
+    " CASE WHEN lower(c.column_default) SIMILAR TO "
+    "'(now\\(|current_|localtimestamp|clock_timestamp)%'"
     " OR c.is_generated = 'ALWAYS' THEN 't' ELSE 'f' END"
     " FROM information_schema.columns c JOIN information_schema.tables t"
     " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
@@ -59,7 +67,8 @@ static const char postgres_columns[] =
     " ORDER BY c.table_name, c.ordinal_position";
 /* Both give: table, key, column (NULL: an expression or a prefix), primary (t). */
 static const char mariadb_keys[] =
-    "SELECT table_name, index_name, IF(sub_part IS NULL, column_name, NULL), IF(index_name = 'PRIMARY', 't', 'f')"
+    "SELECT table_name, index_name, IF(sub_part IS NULL, column_name, NULL), IF(index_name = "
+    "'PRIMARY', 't', 'f')"
     " FROM information_schema.statistics WHERE table_schema = DATABASE() AND non_unique = 0"
     " ORDER BY table_name, index_name <> 'PRIMARY', index_name, seq_in_index";
 static const char postgres_keys[] =
@@ -89,11 +98,14 @@ static int take_columns(struct live *l, const struct sn_sql_rows *rows)
             tail = &t->next;
         }
         if (t->n_cols == SN_DDL_COLUMNS_MAX)
-            return sn_fail(SN_E_TOO_LARGE, "%.*s: more than %u columns", SN_STR_ARG(t->name), SN_DDL_COLUMNS_MAX);
-        t->cols[t->n_cols++] = (struct sn_ddl_column){
-            .name = cell[1], .type = cell[2], .kind = sn_ddl_type(cell[2], l->dialect),
-            .not_null = sn_str_ieq(cell[3], SN_STR("NO")), .numbered = sn_str_eqc(cell[4], "t"),
-            .by_server = sn_str_eqc(cell[5], "t")};
+            return sn_fail(SN_E_TOO_LARGE, "%.*s: more than %u columns", SN_STR_ARG(t->name),
+                           SN_DDL_COLUMNS_MAX);
+        t->cols[t->n_cols++] = (struct sn_ddl_column){.name = cell[1],
+                                                      .type = cell[2],
+                                                      .kind = sn_ddl_type(cell[2], l->dialect),
+                                                      .not_null = sn_str_ieq(cell[3], SN_STR("NO")),
+                                                      .numbered = sn_str_eqc(cell[4], "t"),
+                                                      .by_server = sn_str_eqc(cell[5], "t")};
     }
     return 0;
 }
@@ -110,15 +122,18 @@ static int take_keys(struct live *l, const struct sn_sql_rows *rows)
         if (!t) continue; /* of a view, or of what is no table of ours */
         if (!k || !sn_str_eq(k->name, cell[1])) {
             if (t->n_keys == SN_DDL_KEYS_MAX)
-                return sn_fail(SN_E_TOO_LARGE, "%.*s: more than %u keys", SN_STR_ARG(t->name), SN_DDL_KEYS_MAX);
+                return sn_fail(SN_E_TOO_LARGE, "%.*s: more than %u keys", SN_STR_ARG(t->name),
+                               SN_DDL_KEYS_MAX);
             k = &t->keys[t->n_keys++];
             *k = (struct sn_ddl_key){.name = cell[1], .primary = sn_str_eqc(cell[3], "t")};
         }
         unsigned c = 0;
         while (c < t->n_cols && !(cell[2].ptr && sn_str_eq(t->cols[c].name, cell[2]))) c++;
         /* One over an expression makes no row unique by its columns: it goes, below. */
-        if (c == t->n_cols || k->n == SN_DDL_KEY_COLUMNS_MAX) k->n = UINT16_MAX;
-        else if (k->n != UINT16_MAX) k->cols[k->n++] = (uint16_t)c;
+        if (c == t->n_cols || k->n == SN_DDL_KEY_COLUMNS_MAX)
+            k->n = UINT16_MAX;
+        else if (k->n != UINT16_MAX)
+            k->cols[k->n++] = (uint16_t)c;
     }
     for (t = l->tables; t; t = t->next) {
         uint16_t n = 0;
@@ -186,21 +201,28 @@ static int model_run(const struct sn_cli_call *call)
     int r = dir.ptr ? read_tables(call, &l) : SN_E_NOMEM;
     if (r < 0) return r;
     for (struct sn_ddl_table **at = &l.tables; *at;) {
-        if (wanted(o, (*at)->name)) at = &(*at)->next;
-        else *at = (*at)->next;
+        if (wanted(o, (*at)->name))
+            at = &(*at)->next;
+        else
+            *at = (*at)->next;
     }
     if (!l.tables) return sn_fail(SN_E_NOT_FOUND, "there is no such table");
     struct sn_gen_opts go = {.source = o->src.len ? o->src : SN_STR("the database")};
     r = sn_gen_model(l.tables, l.dialect, &go, call->arena, &files);
     if (r < 0) return r;
-    return gen_write(call->arena, &files, &(struct gen_write){.dir = dir.ptr, .dry_run = o->dry_run, .force = o->force,
-                                                             .quiet = o->quiet});
+    return gen_write(call->arena, &files,
+                     &(struct gen_write){.dir = dir.ptr,
+                                         .dry_run = o->dry_run,
+                                         .force = o->force,
+                                         .quiet = o->quiet});
 }
 const struct sn_cli_command sn_gen_model_command = {
     .name = "model",
     .brief = "Typed models of tables, from a DDL file or a live MariaDB or PostgreSQL.",
-    .about = "Writes NAME_row.gen.h and .c for each table: a struct, insert, find by every unique key, update, "
-             "delete, list by pages, count; parameterised statements only, transactions, on a pool of connections "
+    .about = "Writes NAME_row.gen.h and .c for each table: a struct, insert, find by every unique "
+             "key, update, "
+             "delete, list by pages, count; parameterised statements only, transactions, on a pool "
+             "of connections "
              "(sql/sql.h; link sennit-sql).",
     .table = &table,
     .run = model_run,

@@ -48,11 +48,12 @@ int sn_gen_openapi(const struct sn_api *api, struct sn_buf *out) SN_MUST_CHECK;
 int sn_gen_rpc(struct sn_str set, struct sn_str file, const struct sn_gen_opts *o,
                struct sn_arena *a, struct sn_gen_files *ret) SN_MUST_CHECK;
 
-/* sn_gen_model - NAME_row.gen.h and .c for each table: struct, insert, find by every unique key, update,
- * delete, list by pages, count (sql/model.h). Returns 0, SN_E_UNIMPLEMENTED (a name with a quote in it),
- * SN_E_TOO_LARGE, SN_E_NOMEM. */
-int sn_gen_model(const struct sn_ddl_table *tables, enum sn_ddl_dialect dialect, const struct sn_gen_opts *o,
-                 struct sn_arena *a, struct sn_gen_files *ret) SN_MUST_CHECK;
+/* sn_gen_model - NAME_row.gen.h and .c for each table: struct, insert, find by every unique key,
+ * update, delete, list by pages, count (sql/model.h). Returns 0, SN_E_UNIMPLEMENTED (a name with a
+ * quote in it), SN_E_TOO_LARGE, SN_E_NOMEM. */
+int sn_gen_model(const struct sn_ddl_table *tables, enum sn_ddl_dialect dialect,
+                 const struct sn_gen_opts *o, struct sn_arena *a,
+                 struct sn_gen_files *ret) SN_MUST_CHECK;
 
 /* What Dockerfile and manifests are made from: a service's configuration. */
 struct sn_gen_deploy {

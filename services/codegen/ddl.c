@@ -33,8 +33,8 @@ static int complain(struct ddl *d, size_t at, const char *expected)
     struct sn_str got = sn_str_sub(d->text, at, at + 30);
     ssize_t end = sn_str_chr(got, '\n');
     if (end >= 0) got.len = (size_t)end;
-    return sn_fail(SN_E_SYNTAX, "%.*s:%u:%u: expected %s, got \"%.*s\"", SN_STR_ARG(d->path), line, column, expected,
-                   SN_STR_ARG(got));
+    return sn_fail(SN_E_SYNTAX, "%.*s:%u:%u: expected %s, got \"%.*s\"", SN_STR_ARG(d->path), line,
+                   column, expected, SN_STR_ARG(got));
 }
 
 /* ---- tokens ---- */
@@ -89,7 +89,8 @@ static int next(struct ddl *d)
 {
     int r = skip(d), c = peek(d, 0);
     if (r < 0) return r;
-    if (++d->n_tokens > SN_DDL_TOKENS_MAX) return sn_fail(SN_E_TOO_LARGE, "more than %u words", SN_DDL_TOKENS_MAX);
+    if (++d->n_tokens > SN_DDL_TOKENS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "more than %u words", SN_DDL_TOKENS_MAX);
     size_t from = d->pos;
     d->tok = (struct token){.at = from};
     if (c < 0) return 0;
@@ -111,7 +112,8 @@ static int next(struct ddl *d)
 }
 static bool is(const struct ddl *d, const char *word)
 {
-    return (d->tok.kind == T_WORD || d->tok.kind == T_PUNCT) && sn_str_ieq(d->tok.text, sn_str(word));
+    return (d->tok.kind == T_WORD || d->tok.kind == T_PUNCT) &&
+           sn_str_ieq(d->tok.text, sn_str(word));
 }
 /* Takes the word if it is there. Returns 1, 0, or as next. */
 static int take(struct ddl *d, const char *word)
@@ -170,14 +172,18 @@ enum sn_ddl_kind sn_ddl_type(struct sn_str type, enum sn_ddl_dialect dialect)
     static const struct {
         const char *prefix;
         enum sn_ddl_kind kind;
-    } rows[] = {{"bool", SN_DDL_BOOL},     {"bigint", SN_DDL_INT},    {"bigserial", SN_DDL_INT}, {"smallint", SN_DDL_INT},
-                {"smallserial", SN_DDL_INT}, {"mediumint", SN_DDL_INT}, {"tinyint", SN_DDL_INT},  {"interval", SN_DDL_TEXT},
-                {"integer", SN_DDL_INT},   {"int", SN_DDL_INT},       {"serial", SN_DDL_INT},    {"year", SN_DDL_INT},
-                {"double", SN_DDL_DOUBLE}, {"float", SN_DDL_DOUBLE},  {"real", SN_DDL_DOUBLE},   {"bytea", SN_DDL_BLOB},
-                {"binary", SN_DDL_BLOB},   {"varbinary", SN_DDL_BLOB}, {"blob", SN_DDL_BLOB},    {"tinyblob", SN_DDL_BLOB},
-                {"mediumblob", SN_DDL_BLOB}, {"longblob", SN_DDL_BLOB}};
-    if (type.len && type.ptr[type.len - 1] == ']') return SN_DDL_TEXT; /* arrays, as the server writes them */
-    if (dialect == SN_DDL_MARIADB && sn_str_ieq(sn_str_sub(type, 0, 10), SN_STR("tinyint(1)"))) return SN_DDL_BOOL;
+    } rows[] = {{"bool", SN_DDL_BOOL},     {"bigint", SN_DDL_INT},      {"bigserial", SN_DDL_INT},
+                {"smallint", SN_DDL_INT},  {"smallserial", SN_DDL_INT}, {"mediumint", SN_DDL_INT},
+                {"tinyint", SN_DDL_INT},   {"interval", SN_DDL_TEXT},   {"integer", SN_DDL_INT},
+                {"int", SN_DDL_INT},       {"serial", SN_DDL_INT},      {"year", SN_DDL_INT},
+                {"double", SN_DDL_DOUBLE}, {"float", SN_DDL_DOUBLE},    {"real", SN_DDL_DOUBLE},
+                {"bytea", SN_DDL_BLOB},    {"binary", SN_DDL_BLOB},     {"varbinary", SN_DDL_BLOB},
+                {"blob", SN_DDL_BLOB},     {"tinyblob", SN_DDL_BLOB},   {"mediumblob", SN_DDL_BLOB},
+                {"longblob", SN_DDL_BLOB}};
+    if (type.len && type.ptr[type.len - 1] == ']')
+        return SN_DDL_TEXT; /* arrays, as the server writes them */
+    if (dialect == SN_DDL_MARIADB && sn_str_ieq(sn_str_sub(type, 0, 10), SN_STR("tinyint(1)")))
+        return SN_DDL_BOOL;
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         struct sn_str p = sn_str(rows[i].prefix);
         if (sn_str_ieq(sn_str_sub(type, 0, p.len), p)) return rows[i].kind;
@@ -199,7 +205,8 @@ static int add_key(struct ddl *d, struct sn_ddl_table *t, const struct sn_ddl_ke
 {
     for (unsigned i = 0; k->primary && i < t->n_keys; i++)
         if (t->keys[i].primary) return complain(d, d->tok.at, "one primary key");
-    if (t->n_keys == SN_DDL_KEYS_MAX) return sn_fail(SN_E_TOO_LARGE, "more than %u keys", SN_DDL_KEYS_MAX);
+    if (t->n_keys == SN_DDL_KEYS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "more than %u keys", SN_DDL_KEYS_MAX);
     for (unsigned i = 0; k->primary && i < k->n; i++) t->cols[k->cols[i]].not_null = true;
     t->keys[t->n_keys++] = *k;
     return 0;
@@ -218,13 +225,17 @@ static int key_columns(struct ddl *d, struct sn_ddl_table *t, struct sn_ddl_key 
         } else if ((r = name(d, &col)) == 0) {
             unsigned i = 0;
             while (i < t->n_cols && !sn_str_ieq(t->cols[i].name, col)) i++;
-            if (is(d, "(")) plain = false; /* a function, or a prefix of the text: not unique by itself */
-            else if (i == t->n_cols) return complain(d, at, "a column of the table");
+            if (is(d, "("))
+                plain = false; /* a function, or a prefix of the text: not unique by itself */
+            else if (i == t->n_cols)
+                return complain(d, at, "a column of the table");
             if (k->n == SN_DDL_KEY_COLUMNS_MAX)
-                return sn_fail(SN_E_TOO_LARGE, "a key of more than %u columns", SN_DDL_KEY_COLUMNS_MAX);
+                return sn_fail(SN_E_TOO_LARGE, "a key of more than %u columns",
+                               SN_DDL_KEY_COLUMNS_MAX);
             if (i < t->n_cols) k->cols[k->n++] = (uint16_t)i;
         }
-        while (r == 0 && !is(d, ",") && !is(d, ")") && d->tok.kind != T_END) r = is(d, "(") ? skip_parens(d) : next(d);
+        while (r == 0 && !is(d, ",") && !is(d, ")") && d->tok.kind != T_END)
+            r = is(d, "(") ? skip_parens(d) : next(d);
         if (r == 0 && is(d, ",")) r = next(d);
     }
     if (r == 0) r = want(d, ")");
@@ -241,9 +252,13 @@ static int add_columns(struct ddl *d, struct sn_ddl_table *t, struct sn_str key_
 /* The words that end a type. */
 static bool ends_type(const struct ddl *d)
 {
-    static const char *const words[] = {"not", "null", "default", "primary", "unique", "auto_increment", "comment",
-                                        "references", "check", "collate", "generated", "constraint", "on", "key",
-                                        "as", "virtual", "stored", "invisible", "first", "after"};
+    static const char *const words[] = {"not",     "null",       "default",
+                                        "primary", "unique",     "auto_increment",
+                                        "comment", "references", "check",
+                                        "collate", "generated",  "constraint",
+                                        "on",      "key",        "as",
+                                        "virtual", "stored",     "invisible",
+                                        "first",   "after"};
     for (size_t i = 0; i < SN_COUNT_OF(words); i++)
         if (d->tok.kind == T_WORD && is(d, words[i])) return true;
     return d->tok.kind == T_END || is(d, ",") || is(d, ")") || is(d, ";");
@@ -297,8 +312,10 @@ static int constraint(struct ddl *d, struct sn_ddl_table *t, struct sn_ddl_colum
     if ((r = take(d, "generated")) != 0) { /* ALWAYS | BY DEFAULT AS IDENTITY, or AS (expression) */
         while (r >= 0 && !is(d, "as") && d->tok.kind != T_END) r = next(d);
         if (r >= 0) r = want(d, "as");
-        if (r == 0 && is(d, "identity")) c->numbered = true;
-        else c->by_server = true;
+        if (r == 0 && is(d, "identity"))
+            c->numbered = true;
+        else
+            c->by_server = true;
         return r < 0 ? r : next(d);
     }
     if ((r = take(d, "on")) != 0) { /* UPDATE now(), DELETE CASCADE */
@@ -310,7 +327,8 @@ static int constraint(struct ddl *d, struct sn_ddl_table *t, struct sn_ddl_colum
 }
 static int column(struct ddl *d, struct sn_ddl_table *t)
 {
-    if (t->n_cols == SN_DDL_COLUMNS_MAX) return sn_fail(SN_E_TOO_LARGE, "more than %u columns", SN_DDL_COLUMNS_MAX);
+    if (t->n_cols == SN_DDL_COLUMNS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "more than %u columns", SN_DDL_COLUMNS_MAX);
     struct sn_ddl_column *c = &t->cols[t->n_cols];
     size_t at = d->tok.at;
     int r = name(d, &c->name);
@@ -351,7 +369,8 @@ static int table_constraint(struct ddl *d, struct sn_ddl_table *t)
 {
     struct sn_str key_name = {0};
     int r = take(d, "constraint");
-    if (r > 0 && !is(d, "primary") && !is(d, "unique") && !is(d, "foreign") && !is(d, "check")) r = name(d, &key_name);
+    if (r > 0 && !is(d, "primary") && !is(d, "unique") && !is(d, "foreign") && !is(d, "check"))
+        r = name(d, &key_name);
     if (r < 0) return r;
     if ((r = take(d, "primary")) != 0) {
         if (r > 0) r = want(d, "key");
@@ -367,8 +386,9 @@ static int table_constraint(struct ddl *d, struct sn_ddl_table *t)
 }
 static bool begins_constraint(const struct ddl *d)
 {
-    static const char *const words[] = {"constraint", "primary", "unique", "foreign", "check", "key",
-                                        "index",      "fulltext", "spatial", "exclude", "like", "period"};
+    static const char *const words[] = {"constraint", "primary", "unique", "foreign",
+                                        "check",      "key",     "index",  "fulltext",
+                                        "spatial",    "exclude", "like",   "period"};
     for (size_t i = 0; i < SN_COUNT_OF(words); i++)
         if (d->tok.kind == T_WORD && is(d, words[i])) return true;
     return false;
@@ -380,12 +400,14 @@ static int create_table(struct ddl *d)
 {
     struct sn_ddl_table *t = sn_ddl_table_new(d->a);
     if (!t) return SN_E_NOMEM;
-    if (++d->n_tables > SN_DDL_TABLES_MAX) return sn_fail(SN_E_TOO_LARGE, "more than %u tables", SN_DDL_TABLES_MAX);
+    if (++d->n_tables > SN_DDL_TABLES_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "more than %u tables", SN_DDL_TABLES_MAX);
     int r = take(d, "if");
     while (r > 0 && (is(d, "not") || is(d, "exists"))) r = take(d, is(d, "not") ? "not" : "exists");
     if (r >= 0) r = qualified(d, &t->schema, &t->name);
     if (r < 0) return r;
-    if (!is(d, "(")) return skip_statement(d); /* LIKE, AS SELECT, PARTITION OF: its columns stand elsewhere */
+    if (!is(d, "("))
+        return skip_statement(d); /* LIKE, AS SELECT, PARTITION OF: its columns stand elsewhere */
     r = next(d);
     while (r == 0 && !is(d, ")")) {
         r = begins_constraint(d) ? table_constraint(d, t) : column(d, t);
@@ -444,8 +466,11 @@ static int alter_table(struct ddl *d)
             r = take(d, "constraint");
             if (r > 0) r = name(d, &key_name);
             bool primary = is(d, "primary"), unique = is(d, "unique");
-            while (r >= 0 && (primary || unique) && !is(d, "(") && d->tok.kind != T_END && !is(d, ";")) r = next(d);
-            if (r >= 0 && (primary || unique) && is(d, "(")) r = add_columns(d, t, key_name, primary);
+            while (r >= 0 && (primary || unique) && !is(d, "(") && d->tok.kind != T_END &&
+                   !is(d, ";"))
+                r = next(d);
+            if (r >= 0 && (primary || unique) && is(d, "("))
+                r = add_columns(d, t, key_name, primary);
         } else if (r == 0) {
             r = is(d, "(") ? skip_parens(d) : next(d);
         }
@@ -457,8 +482,8 @@ static int statement(struct ddl *d)
 {
     int r;
     if ((r = take(d, "create")) != 0) {
-        while (r > 0 && (is(d, "or") || is(d, "replace") || is(d, "temporary") || is(d, "unlogged") || is(d, "global") ||
-                         is(d, "local")))
+        while (r > 0 && (is(d, "or") || is(d, "replace") || is(d, "temporary") ||
+                         is(d, "unlogged") || is(d, "global") || is(d, "local")))
             r = next(d) < 0 ? -1 : 1;
         if (r < 0) return SN_E_SYNTAX;
         if (is(d, "table")) return next(d) < 0 ? SN_E_SYNTAX : create_table(d);
@@ -471,12 +496,13 @@ static int statement(struct ddl *d)
     }
     return skip_statement(d);
 }
-int sn_ddl_parse(struct sn_arena *a, struct sn_str path, struct sn_str text, enum sn_ddl_dialect dialect,
-                 struct sn_ddl_table **ret)
+int sn_ddl_parse(struct sn_arena *a, struct sn_str path, struct sn_str text,
+                 enum sn_ddl_dialect dialect, struct sn_ddl_table **ret)
 {
     struct ddl d = {.a = a, .path = path, .text = text, .dialect = dialect};
     d.tail = &d.tables;
-    if (text.len > SN_DDL_BYTES_MAX) return sn_fail(SN_E_TOO_LARGE, "more than %u bytes", SN_DDL_BYTES_MAX);
+    if (text.len > SN_DDL_BYTES_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "more than %u bytes", SN_DDL_BYTES_MAX);
     int r = next(&d);
     while (r == 0 && d.tok.kind != T_END) r = statement(&d);
     if (r < 0) return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* codegen/ddl.h - tables out of CREATE TABLE statements, as MariaDB and PostgreSQL (and their dumps) write
- * them. Other statements are passed over, but for those that add keys (CREATE UNIQUE INDEX, ALTER TABLE
+/* codegen/ddl.h - tables out of CREATE TABLE statements, as MariaDB and PostgreSQL (and their
+ * dumps) write them. Other statements are passed over, but for those that add keys (CREATE UNIQUE
+ * INDEX, ALTER TABLE
  * ... ADD). */
 #pragma once
 #include "core/arena.h"
@@ -37,11 +38,12 @@ struct sn_ddl_table {
     uint16_t n_cols, n_keys;
 };
 
-/* sn_ddl_parse - every table of `text`, which is called `path` in messages. Returns 0; SN_E_SYNTAX with
- * "path:line:column: expected ..., got ...", SN_E_NOT_FOUND without any table, SN_E_TOO_LARGE at a limit,
- * SN_E_NOMEM. Owns: the arena's, borrows the text. Context: anywhere, never suspends. */
-int sn_ddl_parse(struct sn_arena *a, struct sn_str path, struct sn_str text, enum sn_ddl_dialect dialect,
-                 struct sn_ddl_table **ret) SN_MUST_CHECK;
+/* sn_ddl_parse - every table of `text`, which is called `path` in messages. Returns 0; SN_E_SYNTAX
+ * with "path:line:column: expected ..., got ...", SN_E_NOT_FOUND without any table, SN_E_TOO_LARGE
+ * at a limit, SN_E_NOMEM. Owns: the arena's, borrows the text. Context: anywhere, never suspends.
+ */
+int sn_ddl_parse(struct sn_arena *a, struct sn_str path, struct sn_str text,
+                 enum sn_ddl_dialect dialect, struct sn_ddl_table **ret) SN_MUST_CHECK;
 /* sn_ddl_type - the kind of a column of that type, as information_schema or a statement spells it:
  * "tinyint(1)", "character varying". */
 enum sn_ddl_kind sn_ddl_type(struct sn_str type, enum sn_ddl_dialect dialect);

@@ -291,5 +291,6 @@ int sn_gen_api(const struct sn_api *api, const struct sn_gen_opts *o, struct sn_
     r = sources(&g);
     if (r == 0) r = handlers(&g);
     if (r == 0) r = middlewares(&g);
-    return r < 0 ? r : yours(&g);
+    if (r == 0) r = yours(&g);
+    return r < 0 ? r : gen_dockerfile(api->c_name, ret);
 }

@@ -195,6 +195,20 @@ int sn_gen_docker(const struct sn_gen_deploy *d, const struct sn_gen_opts *o, st
     return r < 0 ? r
                  : write_one(&x, gen_t_dockerignore, gen_t_dockerignore_len, ret, ".dockerignore");
 }
+int gen_dockerfile(const char *name, struct sn_gen_files *files)
+{
+    struct sn_gen_files docker;
+    int r =
+        sn_gen_docker(&(struct sn_gen_deploy){.name = sn_str(name)}, NULL, files->arena, &docker);
+    for (size_t i = 0; i < docker.n && r == 0; i++) {
+        struct sn_buf b;
+        sn_buf_init(&b, 0);
+        sn_buf_str(&b, docker.list[i].text);
+        r = gen_add(files, SN_GEN_YOURS, &b, "%.*s", SN_STR_ARG(docker.list[i].path));
+    }
+    return r == SN_E_INVALID_ARGUMENT ? 0
+                                      : r; /* a name that no image can have: the project has none */
+}
 int sn_gen_kube(const struct sn_gen_deploy *d, const struct sn_gen_opts *o, struct sn_arena *a,
                 struct sn_gen_files *ret)
 {

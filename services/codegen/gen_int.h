@@ -31,3 +31,5 @@ const char *gen_file_name(struct sn_arena *a, struct sn_str name, enum sn_gen_st
 void gen_c_string(struct sn_buf *out, struct sn_str s);
 /* gen_head - the comment on top of a file that is ours. */
 void gen_head(struct sn_buf *out, const char *command, struct sn_str source);
+/* gen_dockerfile - adds those of the service `name` to a project. */
+int gen_dockerfile(const char *name, struct sn_gen_files *files) SN_MUST_CHECK;

@@ -275,5 +275,6 @@ int sn_gen_rpc(struct sn_str set, struct sn_str file, const struct sn_gen_opts *
     if (r < 0 || o->flat) return r;
     r = build(&g);
     if (r == 0) r = handlers(&g);
-    return r < 0 ? r : yours(&g);
+    if (r == 0) r = yours(&g);
+    return r < 0 ? r : gen_dockerfile(g.name, ret);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sql/mariadb.c - libmariadb's non-blocking functions, whose sockets are waited for by fibers.
  *
- * Each call X is X_start and X_cont: what they return besides 0 is what to wait for. A wait that fails is
- * answered with MYSQL_WAIT_TIMEOUT: the call then ends, its connection is done with. */
+ * Each call X is X_start and X_cont: what they return besides 0 is what to wait for. A wait that
+ * fails is answered with MYSQL_WAIT_TIMEOUT: the call then ends, its connection is done with. */
 #include "sql/sql_int.h"
 
 #ifdef SN_HAVE_MARIADB
@@ -32,16 +32,22 @@ static int code_of(unsigned e)
     case ER_CONNECTION_KILLED: return SN_E_UNAVAILABLE;
     case ER_DBACCESS_DENIED_ERROR:
     case ER_TABLEACCESS_DENIED_ERROR: return SN_E_PERMISSION_DENIED;
-    default: return e >= CR_MIN_ERROR && e <= CR_MAX_ERROR ? SN_E_UNAVAILABLE : SN_E_INVALID_ARGUMENT;
+    default:
+        return e >= CR_MIN_ERROR && e <= CR_MAX_ERROR ? SN_E_UNAVAILABLE : SN_E_INVALID_ARGUMENT;
     }
 }
 static bool is_broken(unsigned e) { return e && code_of(e) == SN_E_UNAVAILABLE; }
-static int say(unsigned e, const char *text) { return sn_fail(code_of(e), "mariadb: %.400s (%u)", text, e); }
+static int say(unsigned e, const char *text)
+{
+    return sn_fail(code_of(e), "mariadb: %.400s (%u)", text, e);
+}
 
-/* Waits for what the library asks; returns what happened, in its terms. *ret_failed: why a wait failed. */
+/* Waits for what the library asks; returns what happened, in its terms. *ret_failed: why a wait
+ * failed. */
 static int wait_for(MYSQL *m, int status, int *ret_failed)
 {
-    uint32_t events = (status & MYSQL_WAIT_READ ? EPOLLIN : 0) | (status & MYSQL_WAIT_WRITE ? EPOLLOUT : 0) |
+    uint32_t events = (status & MYSQL_WAIT_READ ? EPOLLIN : 0) |
+                      (status & MYSQL_WAIT_WRITE ? EPOLLOUT : 0) |
                       (status & MYSQL_WAIT_EXCEPT ? EPOLLPRI : 0);
     int e = *ret_failed < 0 ? *ret_failed : sn_fd_wait(mysql_get_socket(m), events);
     if (e < 0) {
@@ -53,13 +59,13 @@ static int wait_for(MYSQL *m, int status, int *ret_failed)
     return (got & status) ? (got & status) : status;
 }
 /* AWAIT(m, failed, start, cont): start begins, cont goes on with `status_`. */
-#define AWAIT(m, failed, start, cont)                           \
-    do {                                                        \
-        int status_ = (start);                                  \
-        while (status_) {                                       \
-            int got_ = wait_for((m), status_, (failed));        \
-            status_ = (cont);                                   \
-        }                                                       \
+#define AWAIT(m, failed, start, cont)                    \
+    do {                                                 \
+        int status_ = (start);                           \
+        while (status_) {                                \
+            int got_ = wait_for((m), status_, (failed)); \
+            status_ = (cont);                            \
+        }                                                \
     } while (0)
 
 static void close_conn(void *c)
@@ -84,8 +90,8 @@ static int open_conn(const struct sql_target *t, void **ret)
     mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     /* CLIENT_FOUND_ROWS: an UPDATE that changes nothing has found its row all the same. */
     AWAIT(m, &failed,
-          mysql_real_connect_start(&done, m, host, t->user, t->password, t->database, t->port, t->socket,
-                                   CLIENT_FOUND_ROWS),
+          mysql_real_connect_start(&done, m, host, t->user, t->password, t->database, t->port,
+                                   t->socket, CLIENT_FOUND_ROWS),
           mysql_real_connect_cont(&done, m, got_));
     int r = failed;
     if (r == 0 && !done) r = say(mysql_errno(m), mysql_error(m));
@@ -139,48 +145,59 @@ static int copy_rows(MYSQL_STMT *st, struct sn_arena *a, struct sn_sql_rows *ret
     unsigned long *len = SN_ARENA_ARRAY(a, unsigned long, cols + 1);
     my_bool *null = SN_ARENA_ARRAY(a, my_bool, cols + 1);
     size_t bytes = 0;
-    int r = rows > SN_SQL_ROWS_MAX ? sn_fail(SN_E_TOO_LARGE, "more than %u rows", SN_SQL_ROWS_MAX) : 0;
+    int r =
+        rows > SN_SQL_ROWS_MAX ? sn_fail(SN_E_TOO_LARGE, "more than %u rows", SN_SQL_ROWS_MAX) : 0;
     struct sn_str *cells = r == 0 ? SN_ARENA_ARRAY(a, struct sn_str, rows * cols + 1) : NULL;
     if (r == 0 && (!meta || !b || !len || !null || !cells)) r = SN_E_NOMEM;
     for (unsigned k = 0; k < cols && r == 0; k++) {
-        unsigned long max = mysql_fetch_field_direct(meta, k)->max_length + 64; /* numbers become text */
-        b[k] = (MYSQL_BIND){.buffer_type = MYSQL_TYPE_STRING, .buffer = sn_arena_alloc(a, max),
-                            .buffer_length = max, .length = &len[k], .is_null = &null[k]};
+        unsigned long max =
+            mysql_fetch_field_direct(meta, k)->max_length + 64; /* numbers become text */
+        b[k] = (MYSQL_BIND){.buffer_type = MYSQL_TYPE_STRING,
+                            .buffer = sn_arena_alloc(a, max),
+                            .buffer_length = max,
+                            .length = &len[k],
+                            .is_null = &null[k]};
         if (!b[k].buffer) r = SN_E_NOMEM;
     }
-    if (r == 0 && mysql_stmt_bind_result(st, b)) r = say(mysql_stmt_errno(st), mysql_stmt_error(st));
+    if (r == 0 && mysql_stmt_bind_result(st, b))
+        r = say(mysql_stmt_errno(st), mysql_stmt_error(st));
     for (uint64_t i = 0; i < rows && r == 0; i++) {
         if (mysql_stmt_fetch(st)) r = say(mysql_stmt_errno(st), mysql_stmt_error(st));
         for (unsigned k = 0; k < cols && r == 0; k++) {
             if (null[k]) continue;
             bytes += len[k];
             struct sn_str s = sn_str_of(b[k].buffer, SN_MIN(len[k], b[k].buffer_length));
-            if (bytes > SN_SQL_BYTES_MAX) r = sn_fail(SN_E_TOO_LARGE, "more than %u bytes", SN_SQL_BYTES_MAX);
-            else if (!(cells[i * cols + k] = sn_arena_str(a, s)).ptr) r = SN_E_NOMEM;
+            if (bytes > SN_SQL_BYTES_MAX)
+                r = sn_fail(SN_E_TOO_LARGE, "more than %u bytes", SN_SQL_BYTES_MAX);
+            else if (!(cells[i * cols + k] = sn_arena_str(a, s)).ptr)
+                r = SN_E_NOMEM;
         }
     }
     if (meta) mysql_free_result(meta);
     *ret = (struct sn_sql_rows){.n_cols = cols, .n_rows = (uint32_t)rows, .cells = cells};
     return r;
 }
-static int run_stmt(MYSQL *m, MYSQL_STMT *st, const char *sql, const struct sn_sql_value *params, unsigned n,
-                    struct sn_arena *a, struct sn_sql_rows *ret, int *failed)
+static int run_stmt(MYSQL *m, MYSQL_STMT *st, const char *sql, const struct sn_sql_value *params,
+                    unsigned n, struct sn_arena *a, struct sn_sql_rows *ret, int *failed)
 {
     int e = 0, r;
     my_bool yes = 1;
     mysql_stmt_attr_set(st, STMT_ATTR_UPDATE_MAX_LENGTH, &yes);
-    AWAIT(m, failed, mysql_stmt_prepare_start(&e, st, sql, strlen(sql)), mysql_stmt_prepare_cont(&e, st, got_));
+    AWAIT(m, failed, mysql_stmt_prepare_start(&e, st, sql, strlen(sql)),
+          mysql_stmt_prepare_cont(&e, st, got_));
     if (*failed < 0) return *failed;
     if (e) return say(mysql_stmt_errno(st), mysql_stmt_error(st));
     if (mysql_stmt_param_count(st) != n)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "mariadb: the statement has %lu parameters, %u are given",
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "mariadb: the statement has %lu parameters, %u are given",
                        mysql_stmt_param_count(st), n);
     if (n && (r = bind_params(st, params, n, a)) < 0) return r;
     AWAIT(m, failed, mysql_stmt_execute_start(&e, st), mysql_stmt_execute_cont(&e, st, got_));
     if (*failed < 0) return *failed;
     if (e) return say(mysql_stmt_errno(st), mysql_stmt_error(st));
     if (mysql_stmt_field_count(st)) {
-        AWAIT(m, failed, mysql_stmt_store_result_start(&e, st), mysql_stmt_store_result_cont(&e, st, got_));
+        AWAIT(m, failed, mysql_stmt_store_result_start(&e, st),
+              mysql_stmt_store_result_cont(&e, st, got_));
         if (*failed < 0) return *failed;
         if (e) return say(mysql_stmt_errno(st), mysql_stmt_error(st));
         return copy_rows(st, a, ret);
@@ -189,8 +206,8 @@ static int run_stmt(MYSQL *m, MYSQL_STMT *st, const char *sql, const struct sn_s
     ret->insert_id = (int64_t)mysql_stmt_insert_id(st);
     return 0;
 }
-static int run(void *conn, const char *sql, const struct sn_sql_value *params, unsigned n, struct sn_arena *a,
-               struct sn_sql_rows *ret, bool *broken)
+static int run(void *conn, const char *sql, const struct sn_sql_value *params, unsigned n,
+               struct sn_arena *a, struct sn_sql_rows *ret, bool *broken)
 {
     MYSQL *m = conn;
     MYSQL_STMT *st = mysql_stmt_init(m);

@@ -12,7 +12,8 @@ static struct sn_sql_value value_of(const struct sn_sql_column *c, const char *r
 {
     const void *p = row + c->offset;
     struct sn_sql_value v = {.kind = (enum sn_sql_kind)c->kind};
-    if (c->null_offset != SN_SQL_NOT_NULL && *(const bool *)(row + c->null_offset)) return (struct sn_sql_value){0};
+    if (c->null_offset != SN_SQL_NOT_NULL && *(const bool *)(row + c->null_offset))
+        return (struct sn_sql_value){0};
     switch (v.kind) {
     case SN_SQL_INT: v.i = *(const int64_t *)p; break;
     case SN_SQL_DOUBLE: v.d = *(const double *)p; break;
@@ -23,13 +24,14 @@ static struct sn_sql_value value_of(const struct sn_sql_column *c, const char *r
     }
     return v;
 }
-static struct sn_sql_value *values(const struct sn_sql_model *m, const uint16_t *which, unsigned n, const void *row,
-                                   struct sn_sql_value *out)
+static struct sn_sql_value *values(const struct sn_sql_model *m, const uint16_t *which, unsigned n,
+                                   const void *row, struct sn_sql_value *out)
 {
     for (unsigned i = 0; i < n; i++) out[i] = value_of(&m->cols[which[i]], row);
     return out + n;
 }
-static int scan_one(const struct sn_sql_model *m, const struct sn_sql_column *c, struct sn_str s, char *row)
+static int scan_one(const struct sn_sql_model *m, const struct sn_sql_column *c, struct sn_str s,
+                    char *row)
 {
     void *p = row + c->offset;
     int r = 0;
@@ -40,17 +42,20 @@ static int scan_one(const struct sn_sql_model *m, const struct sn_sql_column *c,
     switch (c->kind) {
     case SN_SQL_INT: r = sn_str_to_i64(s, p); break;
     case SN_SQL_DOUBLE: r = sn_str_to_double(s, p); break;
-    case SN_SQL_BOOL: *(bool *)p = sn_str_eqc(s, "t") || (s.len && s.ptr[0] != '0' && s.ptr[0] != 'f'); break;
+    case SN_SQL_BOOL:
+        *(bool *)p = sn_str_eqc(s, "t") || (s.len && s.ptr[0] != '0' && s.ptr[0] != 'f');
+        break;
     default: *(struct sn_str *)p = s;
     }
-    return r < 0 ? sn_fail(SN_E_OUT_OF_RANGE, "%s.%s: \"%.*s\" does not fit the model", m->table, c->name,
-                           SN_STR_ARG(sn_str_sub(s, 0, 40)))
+    return r < 0 ? sn_fail(SN_E_OUT_OF_RANGE, "%s.%s: \"%.*s\" does not fit the model", m->table,
+                           c->name, SN_STR_ARG(sn_str_sub(s, 0, 40)))
                  : 0;
 }
 static int scan(const struct sn_sql_model *m, const struct sn_sql_rows *rows, uint32_t i, void *row)
 {
     if (rows->n_cols != m->n_cols)
-        return sn_fail(SN_E_INTERNAL, "%s: %u columns came, %u are in the model", m->table, rows->n_cols, m->n_cols);
+        return sn_fail(SN_E_INTERNAL, "%s: %u columns came, %u are in the model", m->table,
+                       rows->n_cols, m->n_cols);
     memset(row, 0, m->size);
     int r = 0;
     for (unsigned k = 0; k < m->n_cols && r == 0; k++)
@@ -78,8 +83,8 @@ int sn_sql_insert(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql
     sn_arena_done(&a);
     return r;
 }
-static int change(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_tx *tx, const char *sql,
-                  const uint16_t *set, unsigned n_set, const void *row)
+static int change(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_tx *tx,
+                  const char *sql, const uint16_t *set, unsigned n_set, const void *row)
 {
     struct sn_arena a;
     struct sn_sql_rows rows;
@@ -94,16 +99,19 @@ static int change(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql
     sn_arena_done(&a);
     return r;
 }
-int sn_sql_update(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_tx *tx, const void *row)
+int sn_sql_update(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_tx *tx,
+                  const void *row)
 {
     return change(m, db, tx, m->update_sql, m->update, m->n_update, row);
 }
-int sn_sql_delete(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_tx *tx, const void *row)
+int sn_sql_delete(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_tx *tx,
+                  const void *row)
 {
     return change(m, db, tx, m->delete_sql, NULL, 0, row);
 }
-int sn_sql_find(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_tx *tx, const char *sql,
-                const struct sn_sql_value *params, unsigned n, struct sn_arena *a, void *ret)
+int sn_sql_find(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_tx *tx,
+                const char *sql, const struct sn_sql_value *params, unsigned n, struct sn_arena *a,
+                void *ret)
 {
     struct sn_sql_rows rows;
     int r = fits(m, db);
@@ -111,20 +119,22 @@ int sn_sql_find(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_t
     if (r == 0 && !rows.n_rows) return sn_fail(SN_E_NOT_FOUND, "%s: no such row", m->table);
     return r < 0 ? r : scan(m, &rows, 0, ret);
 }
-int sn_sql_list(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_tx *tx, const void *after,
-                unsigned limit, struct sn_arena *a, void **ret, size_t *ret_n)
+int sn_sql_list(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_tx *tx,
+                const void *after, unsigned limit, struct sn_arena *a, void **ret, size_t *ret_n)
 {
     struct sn_sql_rows rows;
     int r = fits(m, db);
     if (r < 0) return r;
     if (!m->list_sql) return sn_fail(SN_E_UNIMPLEMENTED, "%s has no primary key", m->table);
     if (limit < 1 || limit > SN_SQL_LIST_MAX)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "expected 1 to %u rows, got %u", SN_SQL_LIST_MAX, limit);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "expected 1 to %u rows, got %u", SN_SQL_LIST_MAX,
+                       limit);
     struct sn_sql_value *v = SN_ARENA_ARRAY(a, struct sn_sql_value, m->n_key + 1u);
     if (!v) return SN_E_NOMEM;
     struct sn_sql_value *end = after ? values(m, m->key, m->n_key, after, v) : v;
     *end++ = (struct sn_sql_value){.kind = SN_SQL_INT, .i = limit};
-    r = sn_sql_do(db, tx, after ? m->list_after_sql : m->list_sql, v, (unsigned)(end - v), a, &rows);
+    r = sn_sql_do(db, tx, after ? m->list_after_sql : m->list_sql, v, (unsigned)(end - v), a,
+                  &rows);
     char *list = r == 0 ? sn_arena_array(a, rows.n_rows + 1u, m->size) : NULL;
     if (r == 0 && !list) r = SN_E_NOMEM;
     for (uint32_t i = 0; r == 0 && i < rows.n_rows; i++) r = scan(m, &rows, i, list + i * m->size);
@@ -133,7 +143,8 @@ int sn_sql_list(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_t
     *ret_n = rows.n_rows;
     return 0;
 }
-int sn_sql_count(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_tx *tx, int64_t *ret)
+int sn_sql_count(const struct sn_sql_model *m, struct sn_sql *db, struct sn_sql_tx *tx,
+                 int64_t *ret)
 {
     struct sn_arena a;
     struct sn_sql_rows rows;

@@ -18,8 +18,9 @@ static int code_of(const char *state)
     static const struct {
         const char *prefix;
         int code;
-    } rows[] = {{"23505", SN_E_ALREADY_EXISTS}, {"23", SN_E_FAILED_PRECONDITION}, {"40", SN_E_ABORTED},
-                {"28", SN_E_UNAUTHENTICATED},   {"08", SN_E_UNAVAILABLE},         {"57", SN_E_UNAVAILABLE},
+    } rows[] = {{"23505", SN_E_ALREADY_EXISTS}, {"23", SN_E_FAILED_PRECONDITION},
+                {"40", SN_E_ABORTED},           {"28", SN_E_UNAUTHENTICATED},
+                {"08", SN_E_UNAVAILABLE},       {"57", SN_E_UNAVAILABLE},
                 {"53", SN_E_UNAVAILABLE},       {"42501", SN_E_PERMISSION_DENIED}};
     for (size_t i = 0; state && i < SN_COUNT_OF(rows); i++)
         if (strncmp(state, rows[i].prefix, strlen(rows[i].prefix)) == 0) return rows[i].code;
@@ -40,8 +41,12 @@ static int open_conn(const struct sql_target *t, void **ret)
         int r = sn_resolve(sn_str(t->host), addr, 1);
         if (r < 0) return r;
     }
-    const char *keys[] = {"host", "hostaddr", "port", "user", "password", "dbname", "client_encoding", NULL};
-    const char *values[] = {host, t->socket ? "" : addr[0], port, t->user, t->password, t->database, "UTF8", NULL};
+    const char *keys[] = {"host",   "hostaddr",        "port", "user", "password",
+                          "dbname", "client_encoding", NULL};
+    const char *values[] = {host,        t->socket ? "" : addr[0],
+                            port,        t->user,
+                            t->password, t->database,
+                            "UTF8",      NULL};
     PGconn *c = PQconnectStartParams(keys, values, 0);
     if (!c) return SN_E_NOMEM;
     int r = PQstatus(c) == CONNECTION_BAD ? say(SN_E_UNAVAILABLE, PQerrorMessage(c)) : 0;
@@ -54,7 +59,8 @@ static int open_conn(const struct sql_target *t, void **ret)
         }
         want = PQconnectPoll(c);
         if (want == PGRES_POLLING_FAILED) {
-            bool who = strstr(PQerrorMessage(c), "authentication") || strstr(PQerrorMessage(c), "role \"");
+            bool who =
+                strstr(PQerrorMessage(c), "authentication") || strstr(PQerrorMessage(c), "role \"");
             r = say(who ? SN_E_UNAUTHENTICATED : SN_E_UNAVAILABLE, PQerrorMessage(c));
         }
     }
@@ -93,7 +99,8 @@ static int next_result(PGconn *c, PGresult **ret)
 /* "\x6869" of bytea's text form. */
 static int bytea(struct sn_arena *a, struct sn_str s, struct sn_str *ret)
 {
-    if (!sn_str_starts(s, SN_STR("\\x"))) return sn_fail(SN_E_PROTOCOL, "postgres: bytea that is not hex");
+    if (!sn_str_starts(s, SN_STR("\\x")))
+        return sn_fail(SN_E_PROTOCOL, "postgres: bytea that is not hex");
     char *p = sn_arena_alloc(a, s.len / 2 + 1);
     if (!p) return SN_E_NOMEM;
     ssize_t n = sn_hex_decode(sn_str_from(s, 2), p);
@@ -105,7 +112,8 @@ static int copy_rows(PGresult *res, struct sn_arena *a, struct sn_sql_rows *ret)
 {
     int rows = PQntuples(res), cols = PQnfields(res);
     size_t bytes = 0;
-    if ((unsigned)rows > SN_SQL_ROWS_MAX) return sn_fail(SN_E_TOO_LARGE, "more than %u rows", SN_SQL_ROWS_MAX);
+    if ((unsigned)rows > SN_SQL_ROWS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "more than %u rows", SN_SQL_ROWS_MAX);
     struct sn_str *cells = SN_ARENA_ARRAY(a, struct sn_str, (size_t)rows * (size_t)cols + 1);
     if (!cells) return SN_E_NOMEM;
     for (int i = 0; i < rows; i++)
@@ -114,10 +122,13 @@ static int copy_rows(PGresult *res, struct sn_arena *a, struct sn_sql_rows *ret)
             if (PQgetisnull(res, i, k)) continue;
             struct sn_str s = sn_str_of(PQgetvalue(res, i, k), (size_t)PQgetlength(res, i, k));
             bytes += s.len;
-            if (bytes > SN_SQL_BYTES_MAX) return sn_fail(SN_E_TOO_LARGE, "more than %u bytes", SN_SQL_BYTES_MAX);
+            if (bytes > SN_SQL_BYTES_MAX)
+                return sn_fail(SN_E_TOO_LARGE, "more than %u bytes", SN_SQL_BYTES_MAX);
             int r = 0;
-            if (PQftype(res, k) == OID_BYTEA) r = bytea(a, s, cell);
-            else if (!(*cell = sn_arena_str(a, s)).ptr) r = SN_E_NOMEM;
+            if (PQftype(res, k) == OID_BYTEA)
+                r = bytea(a, s, cell);
+            else if (!(*cell = sn_arena_str(a, s)).ptr)
+                r = SN_E_NOMEM;
             if (r < 0) return r;
         }
     *ret = (struct sn_sql_rows){.n_cols = (uint32_t)cols, .n_rows = (uint32_t)rows, .cells = cells};
@@ -155,8 +166,8 @@ static int to_texts(const struct sn_sql_value *v, unsigned n, struct sn_arena *a
     }
     return 0;
 }
-static int run(void *conn, const char *sql, const struct sn_sql_value *params, unsigned n, struct sn_arena *a,
-               struct sn_sql_rows *ret, bool *broken)
+static int run(void *conn, const char *sql, const struct sn_sql_value *params, unsigned n,
+               struct sn_arena *a, struct sn_sql_rows *ret, bool *broken)
 {
     PGconn *c = conn;
     struct texts t;
@@ -170,8 +181,10 @@ static int run(void *conn, const char *sql, const struct sn_sql_value *params, u
     int e = send_all(c);
     while (e == 0 && (e = next_result(c, &res)) == 0 && res) {
         ExecStatusType st = PQresultStatus(res);
-        if (r == 0 && (st == PGRES_TUPLES_OK || st == PGRES_COMMAND_OK)) r = copy_rows(res, a, ret);
-        else if (r == 0) r = say(code_of(PQresultErrorField(res, PG_DIAG_SQLSTATE)), PQresultErrorMessage(res));
+        if (r == 0 && (st == PGRES_TUPLES_OK || st == PGRES_COMMAND_OK))
+            r = copy_rows(res, a, ret);
+        else if (r == 0)
+            r = say(code_of(PQresultErrorField(res, PG_DIAG_SQLSTATE)), PQresultErrorMessage(res));
         PQclear(res);
     }
     if (e < 0 || PQstatus(c) != CONNECTION_OK) *broken = true;

@@ -21,7 +21,7 @@ struct sn_sql {
     char *text; /* what the target's strings point into */
     size_t text_len;
     struct sn_sql_opts o;
-    struct sn_sem free; /* connections that may be taken or made */
+    struct sn_sem free;   /* connections that may be taken or made */
     struct sn_mutex lock; /* of what follows */
     struct conn *idle;
     struct sn_sql_stats st;
@@ -49,10 +49,14 @@ static int parse_url(struct sn_sql *s, struct sn_str url)
     ssize_t colon = sn_str_find(url, SN_STR("://"));
     uint64_t n;
     struct sn_str scheme = sn_str_sub(url, 0, colon < 0 ? 0 : (size_t)colon);
-    if (sn_str_eqc(scheme, "mariadb") || sn_str_eqc(scheme, "mysql")) s->driver = &sql_mariadb;
-    else if (sn_str_eqc(scheme, "postgres") || sn_str_eqc(scheme, "postgresql")) s->driver = &sql_postgres;
-    else return sn_fail(SN_E_SYNTAX, "expected mariadb://user@host:port/database or postgres://..., got \"%.*s\"",
-                        SN_STR_ARG(scheme));
+    if (sn_str_eqc(scheme, "mariadb") || sn_str_eqc(scheme, "mysql"))
+        s->driver = &sql_mariadb;
+    else if (sn_str_eqc(scheme, "postgres") || sn_str_eqc(scheme, "postgresql"))
+        s->driver = &sql_postgres;
+    else
+        return sn_fail(SN_E_SYNTAX,
+                       "expected mariadb://user@host:port/database or postgres://..., got \"%.*s\"",
+                       SN_STR_ARG(scheme));
     url = sn_str_from(url, (size_t)colon + 3);
     query = url;
     url = sn_str_cut(&query, '?');
@@ -72,8 +76,10 @@ static int parse_url(struct sn_sql *s, struct sn_str url)
         s->target.port = (uint16_t)n;
     }
     struct sn_str socket = {0};
-    if (query.ptr && sn_str_starts(query, SN_STR("socket="))) socket = sn_str_from(query, 7);
-    else if (query.len) return sn_fail(SN_E_SYNTAX, "expected ?socket=, got \"%.*s\"", SN_STR_ARG(query));
+    if (query.ptr && sn_str_starts(query, SN_STR("socket=")))
+        socket = sn_str_from(query, 7);
+    else if (query.len)
+        return sn_fail(SN_E_SYNTAX, "expected ?socket=, got \"%.*s\"", SN_STR_ARG(query));
     s->text_len = all.len + s->o.password.len + 16;
     char *p = s->text = sn_alloc(s->text_len);
     if (!p) return SN_E_NOMEM;
@@ -105,8 +111,8 @@ static int64_t life_of(struct sn_sql *s, struct conn *c)
     uint64_t n;
     sn_arena_init(&a, NULL, 0);
     int r = s->driver->run(c->c, s->driver->timeout_sql, NULL, 0, &a, &rows, &broken);
-    if (r == 0 && rows.n_rows && rows.n_cols && sn_str_to_u64(rows.cells[0], &n) == 0 && n != SQL_ENDLESS &&
-        n < (uint64_t)(INT64_MAX / s->driver->timeout_unit_ns)) {
+    if (r == 0 && rows.n_rows && rows.n_cols && sn_str_to_u64(rows.cells[0], &n) == 0 &&
+        n != SQL_ENDLESS && n < (uint64_t)(INT64_MAX / s->driver->timeout_unit_ns)) {
         int64_t ns = (int64_t)n * s->driver->timeout_unit_ns;
         life = SN_MIN(life, SN_MAX(ns - SN_MAX(ns / 10, SN_SEC), ns / 2));
     }
@@ -160,16 +166,19 @@ static bool alive(struct sn_sql *s, struct conn *c)
     struct sn_sql_rows rows;
     bool broken = false;
     if (sn_now() - c->used_ns < SN_SQL_CHECK_NS) return true;
+    int64_t before = sn_deadline_tighten(sn_now() + SN_SQL_CONNECT_NS);
     sn_arena_init(&a, NULL, 0);
     int r = s->driver->run(c->c, "SELECT 1", NULL, 0, &a, &rows, &broken);
     sn_arena_done(&a);
+    sn_deadline_restore(before);
     return r == 0 && !broken;
 }
 static int acquire(struct sn_sql *s, struct conn **ret)
 {
     struct conn *c;
     if (!sn_sem_try(&s->free, 1)) {
-        int64_t before = sn_deadline(), at = sn_now() + (s->o.wait_ns ? s->o.wait_ns : SN_SQL_WAIT_NS);
+        int64_t before = sn_deadline(),
+                at = sn_now() + (s->o.wait_ns ? s->o.wait_ns : SN_SQL_WAIT_NS);
         sn_mutex_lock_always(&s->lock);
         s->st.waits++;
         sn_mutex_unlock(&s->lock);
@@ -177,7 +186,8 @@ static int acquire(struct sn_sql *s, struct conn **ret)
         int r = sn_sem_acquire(&s->free, 1);
         sn_deadline_restore(prev);
         if (r == SN_E_DEADLINE_EXCEEDED && at < before)
-            return sn_fail(SN_E_BUSY, "all %u connections to %s are in use", s->o.conns_max, s->target.host);
+            return sn_fail(SN_E_BUSY, "all %u connections to %s are in use", s->o.conns_max,
+                           s->target.host);
         if (r < 0) return r;
     }
     while ((c = take_idle(s))) {
@@ -187,8 +197,10 @@ static int acquire(struct sn_sql *s, struct conn **ret)
             return 0;
         }
         sn_mutex_lock_always(&s->lock);
-        if (expired) s->st.expired++;
-        else s->st.dead++;
+        if (expired)
+            s->st.expired++;
+        else
+            s->st.dead++;
         sn_mutex_unlock(&s->lock);
         conn_free(s, c);
     }
@@ -213,8 +225,8 @@ static void release(struct sn_sql *s, struct conn *c, bool broken)
 
 /* ---- statements ---- */
 
-static int run(struct sn_sql *s, struct conn *c, const char *sql, const struct sn_sql_value *params, unsigned n,
-               struct sn_arena *a, struct sn_sql_rows *ret, bool *broken)
+static int run(struct sn_sql *s, struct conn *c, const char *sql, const struct sn_sql_value *params,
+               unsigned n, struct sn_arena *a, struct sn_sql_rows *ret, bool *broken)
 {
     int64_t before = sn_deadline_tighten(sn_now() + (s->o.call_ns ? s->o.call_ns : SN_SQL_CALL_NS));
     int r = s->driver->run(c->c, sql, params, n, a, ret, broken);
@@ -225,8 +237,9 @@ static int run(struct sn_sql *s, struct conn *c, const char *sql, const struct s
     sn_mutex_unlock(&s->lock);
     return r;
 }
-int sn_sql_do(struct sn_sql *s, struct sn_sql_tx *tx, const char *sql, const struct sn_sql_value *params,
-              unsigned n, struct sn_arena *a, struct sn_sql_rows *ret)
+int sn_sql_do(struct sn_sql *s, struct sn_sql_tx *tx, const char *sql,
+              const struct sn_sql_value *params, unsigned n, struct sn_arena *a,
+              struct sn_sql_rows *ret)
 {
     struct sn_sql_rows none;
     struct conn *c;
@@ -234,7 +247,8 @@ int sn_sql_do(struct sn_sql *s, struct sn_sql_tx *tx, const char *sql, const str
     int r;
     if (!ret) ret = &none;
     *ret = (struct sn_sql_rows){0};
-    if (n > SN_SQL_PARAMS_MAX) return sn_fail(SN_E_TOO_LARGE, "more than %u parameters", SN_SQL_PARAMS_MAX);
+    if (n > SN_SQL_PARAMS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "more than %u parameters", SN_SQL_PARAMS_MAX);
     if (tx) {
         if (tx->broken) return sn_fail(SN_E_UNAVAILABLE, "the transaction's connection is gone");
         return run(s, tx->conn, sql, params, n, a, ret, &tx->broken);
@@ -281,7 +295,8 @@ int sn_sql_begin(struct sn_sql *s, struct sn_sql_tx **ret)
 }
 int sn_sql_commit(struct sn_sql_tx *tx)
 {
-    int r = tx->broken ? sn_fail(SN_E_UNAVAILABLE, "the transaction's connection is gone") : plain(tx, "COMMIT");
+    int r = tx->broken ? sn_fail(SN_E_UNAVAILABLE, "the transaction's connection is gone")
+                       : plain(tx, "COMMIT");
     struct sn_diag why = *sn_diag();
     if (r < 0) tx->broken = true;
     tx_end(tx);
@@ -320,7 +335,8 @@ int sn_sql_open(const struct sn_sql_opts *o, struct sn_sql **ret)
     if (!s->o.conns_max) s->o.conns_max = SN_SQL_CONNS_MAX;
     int r = parse_url(s, o->url);
     if (r == 0 && !s->driver->open)
-        r = sn_fail(SN_E_UNIMPLEMENTED, "built without the client library of %.*s", SN_STR_ARG(o->url));
+        r = sn_fail(SN_E_UNIMPLEMENTED, "built without the client library of %.*s",
+                    SN_STR_ARG(o->url));
     s->o.url = s->o.password = (struct sn_str){0}; /* the caller's, and used */
     if (r < 0) {
         sn_sql_close(s);

@@ -16,8 +16,8 @@ struct sql_driver {
     int (*open)(const struct sql_target *t, void **ret);
     void (*close)(void *c);
     /* run - as sn_sql_do; *ret_broken: the connection is of no use any more. */
-    int (*run)(void *c, const char *sql, const struct sn_sql_value *params, unsigned n, struct sn_arena *a,
-               struct sn_sql_rows *ret, bool *ret_broken);
+    int (*run)(void *c, const char *sql, const struct sn_sql_value *params, unsigned n,
+               struct sn_arena *a, struct sn_sql_rows *ret, bool *ret_broken);
     const char *timeout_sql; /* one number: the session timeout */
     int64_t timeout_unit_ns;
 };

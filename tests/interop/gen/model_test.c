@@ -141,15 +141,19 @@ static void pool(struct sn_sql *db, struct sn_arena *a)
     CHECK("all in use: busy after wait_ns", e == 0 && sn_sql_check(db) == SN_E_BUSY);
     CHECK("the holders end", sn_scope_end(scope) == 0);
 
-    sn_sql_stats(db, &before);
-    const char *kill = pg ? "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user AND "
-                            "pid <> pg_backend_pid() AND backend_type = 'client backend'"
-                          : NULL;
-    if (kill) {
+    e = sn_sql_do(db, NULL, pg ? "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user AND "
+                                 "pid <> pg_backend_pid() AND backend_type = 'client backend'"
+                               : "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()",
+                  NULL, 0, a, &r);
+    struct sn_sql_rows ids = r;
+    for (uint32_t i = 0; !pg && e == 0 && i < ids.n_rows; i++) {
+        char kill[40];
+        snprintf(kill, sizeof kill, "KILL %.*s", SN_STR_ARG(ids.cells[i]));
         e = sn_sql_do(db, NULL, kill, NULL, 0, a, &r);
-        e = e < 0 ? e : sn_sleep(SN_SQL_CHECK_NS + 500 * SN_MS);
-        CHECK("connections the server has ended are not given out", e == 0 && sn_sql_check(db) == 0);
     }
+    CHECK("connections are ended by the server", e == 0 && ids.n_rows > 0);
+    e = sn_sleep(SN_SQL_CHECK_NS + 500 * SN_MS);
+    CHECK("those are not given out", e == 0 && sn_sql_check(db) == 0);
     if (life_s) {
         sn_sql_stats(db, &before);
         CHECK("a life follows the server's session timeout",
