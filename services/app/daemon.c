@@ -9,17 +9,17 @@
 #include "fiber/net.h"
 #include "fiber/os.h"
 #include "fiber/sync.h"
-#include "govern/chain.h"
-#include "govern/grpc.h"
-#include "govern/life.h"
-#include "govern/otlp.h"
 #include "kit/cli.h"
 #include "kit/debug.h"
 #include "kit/grpc.h"
 #include "kit/jwt.h"
 #include "kit/log.h"
 #include "kit/tls.h"
-#include "registry/registry.h"
+#include "services/govern/chain.h"
+#include "services/govern/grpc.h"
+#include "services/govern/life.h"
+#include "services/govern/otlp.h"
+#include "services/registry/registry.h"
 
 SN_LOG_MODULE("daemon");
 
@@ -29,8 +29,10 @@ SN_LOG_MODULE("daemon");
 static const struct sn_conf_field jwt_fields[] = {
     SN_CONF_STRING(struct sn_daemon_jwt, secret, "secret", .secret = true,
                    .help = "Of HS256; better in a file."),
-    SN_CONF_STRING(struct sn_daemon_jwt, secret_file, "secret_file", .help = "Its first line is the secret."),
-    SN_CONF_STRING(struct sn_daemon_jwt, issuer, "issuer", .help = "What \"iss\" must be; empty: anything."),
+    SN_CONF_STRING(struct sn_daemon_jwt, secret_file, "secret_file",
+                   .help = "Its first line is the secret."),
+    SN_CONF_STRING(struct sn_daemon_jwt, issuer, "issuer",
+                   .help = "What \"iss\" must be; empty: anything."),
     SN_CONF_STRING(struct sn_daemon_jwt, audience, "audience", .help = "What \"aud\" must hold."),
 };
 const struct sn_conf_table sn_daemon_jwt_table = SN_CONF_TABLE(struct sn_daemon_jwt, jwt_fields);
@@ -67,9 +69,11 @@ static int jwt_keys(struct sn_daemon *d, const struct sn_daemon_jwt *j, struct s
         secret = sn_str_trim(sn_str_cut(&text, '\n'));
     }
     if (!secret.len)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "jwt.%.*s: expected secret_file or secret", SN_STR_ARG(j->name));
+        return sn_fail(SN_E_INVALID_ARGUMENT, "jwt.%.*s: expected secret_file or secret",
+                       SN_STR_ARG(j->name));
     struct sn_jwt_keys *keys = sn_jwt_keys_new();
-    int r = keys ? sn_jwt_keys_add_secret(keys, SN_JWT_HS256, secret, (struct sn_str){0}) : SN_E_NOMEM;
+    int r =
+        keys ? sn_jwt_keys_add_secret(keys, SN_JWT_HS256, secret, (struct sn_str){0}) : SN_E_NOMEM;
     if (r < 0) {
         sn_jwt_keys_unref(keys);
         return sn_wrap(r, "jwt.%.*s", SN_STR_ARG(j->name));
@@ -98,19 +102,25 @@ static int open_governance(struct sn_daemon *d, struct sn_scope *scope)
     struct sn_str name = c->name.len ? c->name : sn_str(d->app->name);
     int r = sn_http_client_new(&(struct sn_http_client_opts){0}, &d->http);
     if (r == 0 && c->otlp.len) {
-        struct sn_otlp_opts o = {.client = d->http, .url = c->otlp, .service = name,
-                                 .version = sn_str(d->app->version), .flush_ns = SN_SEC};
+        struct sn_otlp_opts o = {.client = d->http,
+                                 .url = c->otlp,
+                                 .service = name,
+                                 .version = sn_str(d->app->version),
+                                 .flush_ns = SN_SEC};
         r = sn_otlp_new(&o, &d->otlp);
         if (r == 0) r = sn_scope_go(scope, "otlp", run_otlp, d->otlp);
     }
     if (r < 0) return r;
-    struct sn_gov_server_opts o = {.inflight_max = (int64_t)c->inflight_max, .shed_off = !c->shed,
-                                   .breaker_off = !c->breaker, .otlp = d->otlp,
+    struct sn_gov_server_opts o = {.inflight_max = (int64_t)c->inflight_max,
+                                   .shed_off = !c->shed,
+                                   .breaker_off = !c->breaker,
+                                   .otlp = d->otlp,
                                    .trace_ratio = c->trace_ratio > 0 ? c->trace_ratio : -1,
                                    .rate = {.per_s = c->rate, .burst = c->rate * 2}};
     r = sn_gov_server_new(&o, &d->gov);
     if (r == 0) r = sn_scope_go(scope, "govern", run_gov, d->gov);
-    d->parts->jwt = SN_ARENA_ARRAY(&d->parts->arena, struct sn_jwt_store *, SN_MAX(c->n_jwt, (size_t)1));
+    d->parts->jwt =
+        SN_ARENA_ARRAY(&d->parts->arena, struct sn_jwt_store *, SN_MAX(c->n_jwt, (size_t)1));
     if (r == 0 && !d->parts->jwt) r = SN_E_NOMEM;
     for (size_t i = 0; i < c->n_jwt && r == 0; i++) r = jwt_keys(d, &c->jwt[i], &d->parts->jwt[i]);
     return r;
@@ -124,8 +134,10 @@ static int open_grpc(struct sn_daemon *d)
         r = sn_gov_grpc_add(p->gov_grpc, d->app->services[i]);
     if (r < 0) return r;
     struct sn_grpc_interceptor guard = sn_gov_grpc_server(p->gov_grpc);
-    struct sn_grpc_server_opts o = {.interceptors = &guard, .n_interceptors = 1,
-                                    .fallback = p->rest ? sn_rest_handle : NULL, .fallback_arg = p->rest};
+    struct sn_grpc_server_opts o = {.interceptors = &guard,
+                                    .n_interceptors = 1,
+                                    .fallback = p->rest ? sn_rest_handle : NULL,
+                                    .fallback_arg = p->rest};
     r = sn_grpc_server_new(&o, &p->grpc);
     if (r == 0) r = d->app->grpc(p->grpc, d->ctx);
     if (r == 0) r = sn_grpc_health_add(p->grpc);
@@ -138,9 +150,14 @@ static int open_routes(struct sn_daemon *d)
     int r = d->app->open ? d->app->open(d, &d->ctx) : 0;
     if (r < 0) return r;
     p->opened = true;
-    struct sn_rest_server_opts o = {.routes = d->app->routes, .n_routes = d->app->n_routes, .gov = d->gov,
-                                    .ctx = d->ctx, .timeout_ns = d->base->timeout, .jwt = find_jwt,
-                                    .jwt_arg = d, .bytes_max = d->base->body_max};
+    struct sn_rest_server_opts o = {.routes = d->app->routes,
+                                    .n_routes = d->app->n_routes,
+                                    .gov = d->gov,
+                                    .ctx = d->ctx,
+                                    .timeout_ns = d->base->timeout,
+                                    .jwt = find_jwt,
+                                    .jwt_arg = d,
+                                    .bytes_max = d->base->body_max};
     if (d->app->n_routes) r = sn_rest_server_new(&o, &p->rest);
     return r < 0 || !d->app->grpc ? r : open_grpc(d);
 }
@@ -160,21 +177,23 @@ static int open_server(struct sn_daemon *d)
     const struct sn_daemon_conf *c = d->base;
     struct sn_http_server_opts o = {.handler = handle, .arg = d, .body_bytes_max = c->body_max};
     for (unsigned i = 0; i < d->app->n_routes; i++)
-        o.body_bytes_max = SN_MAX(o.body_bytes_max, (uint64_t)SN_MAX(d->app->routes[i].bytes_max, 0));
+        o.body_bytes_max =
+            SN_MAX(o.body_bytes_max, (uint64_t)SN_MAX(d->app->routes[i].bytes_max, 0));
     if (d->app->grpc) {
         o.body_bytes_max = 0; /* a stream of messages has no length; each is bounded by itself */
         sn_grpc_http_defaults(&o);
     } else {
         sn_gov_http_defaults(&o);
     }
-    struct sn_str listen = sn_arena_str(&p->arena, c->listen), cert = sn_arena_str(&p->arena, c->tls_cert),
+    struct sn_str listen = sn_arena_str(&p->arena, c->listen),
+                  cert = sn_arena_str(&p->arena, c->tls_cert),
                   key = sn_arena_str(&p->arena, c->tls_key);
     if (!listen.ptr || !cert.ptr || !key.ptr) return SN_E_NOMEM;
     int r = 0;
     if (cert.len || key.len) {
         struct sn_tls_cert pair = {.cert_file = cert.ptr, .key_file = key.ptr};
-        r = sn_tls_config_new(&(struct sn_tls_opts){.certs = &pair, .n_certs = 1, .alpn = "h2,http/1.1"},
-                              &p->tls);
+        r = sn_tls_config_new(
+            &(struct sn_tls_opts){.certs = &pair, .n_certs = 1, .alpn = "h2,http/1.1"}, &p->tls);
         o.tls = p->tls;
     }
     if (r == 0) r = sn_http_server_new(&o, &p->http);
@@ -195,10 +214,13 @@ static int enlist(void *arg)
     ssize_t colon = sn_str_rchr(at, ':');
     uint64_t port;
     if (!url.ptr) return SN_E_NOMEM;
-    if (colon < 0 || sn_str_to_u64(sn_str_from(at, (size_t)colon + 1), &port) < 0 || port > UINT16_MAX)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "advertise: expected host:port, got \"%.*s\"", SN_STR_ARG(at));
+    if (colon < 0 || sn_str_to_u64(sn_str_from(at, (size_t)colon + 1), &port) < 0 ||
+        port > UINT16_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "advertise: expected host:port, got \"%.*s\"",
+                       SN_STR_ARG(at));
     struct sn_instance in = {.service = c->name.len ? c->name : sn_str(d->app->name),
-                             .address = sn_str_sub(at, 0, (size_t)colon), .port = (uint16_t)port};
+                             .address = sn_str_sub(at, 0, (size_t)colon),
+                             .port = (uint16_t)port};
     int r = sn_registry_open(&(struct sn_registry_opts){.url = url.ptr}, &d->parts->registry);
     if (r == 0) r = sn_registry_register(d->parts->registry, &in, NULL, &d->parts->registration);
     return r;
@@ -242,11 +264,15 @@ void sn_daemon_stop(struct sn_daemon *d) { sn_event_set(&d->parts->stop); }
 static int serve(struct sn_daemon *d, struct sn_scope *scope)
 {
     struct sn_daemon_parts *p = d->parts;
-    sn_gov_life_init(&p->life, &(struct sn_gov_life_opts){.enlist = enlist, .delist = delist,
-                                                          .serving = serving, .arg = d,
-                                                          .servers = &p->http, .n_servers = 1,
-                                                          .settle_ns = d->base->settle ? d->base->settle : -1,
-                                                          .grace_ns = d->base->grace ? d->base->grace : -1});
+    sn_gov_life_init(&p->life,
+                     &(struct sn_gov_life_opts){.enlist = enlist,
+                                                .delist = delist,
+                                                .serving = serving,
+                                                .arg = d,
+                                                .servers = &p->http,
+                                                .n_servers = 1,
+                                                .settle_ns = d->base->settle ? d->base->settle : -1,
+                                                .grace_ns = d->base->grace ? d->base->grace : -1});
     int r = sn_scope_go(scope, "accept", accept_main, d);
     if (r == 0) r = sn_gov_life_start(&p->life);
     if (r == 0) r = sn_scope_go(scope, "signals", signals_main, d);
@@ -280,7 +306,9 @@ int sn_daemon_run(const struct sn_daemon_app *app, const void *conf,
                   int (*ready)(struct sn_daemon *d, void *arg), void *arg)
 {
     struct sn_daemon_parts parts = {.ready = ready, .arg = arg};
-    struct sn_daemon d = {.app = app, .conf = conf, .parts = &parts,
+    struct sn_daemon d = {.app = app,
+                          .conf = conf,
+                          .parts = &parts,
                           .base = (const void *)((const char *)conf + app->base_offset)};
     struct sn_scope_storage mem;
     sn_arena_init(&parts.arena, NULL, 0);
@@ -306,6 +334,8 @@ int sn_daemon_run(const struct sn_daemon_app *app, const void *conf,
 
 struct main_opts {
     struct sn_str config, listen;
+    struct sn_str *set;
+    size_t n_set;
     bool check;
 };
 struct main_job {
@@ -319,7 +349,25 @@ static int main_fiber(void *arg)
     struct main_job *j = arg;
     return sn_daemon_run(j->app, j->conf, NULL, NULL);
 }
-static int load(const struct sn_daemon_app *app, struct sn_arena *a, const struct main_opts *o, void **ret)
+/* "key=value": one scalar of the top level, instead of what the file says. */
+static int set(const struct sn_daemon_app *app, struct sn_arena *a, struct sn_str pair, void *conf)
+{
+    struct sn_str value = pair, key = sn_str_cut(&value, '=');
+    if (!value.ptr)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "--set: expected key=value, got \"%.*s\"",
+                       SN_STR_ARG(pair));
+    for (size_t i = 0; i < app->table->n_fields; i++) {
+        const struct sn_conf_field *f = &app->table->fields[i];
+        if (!sn_str_eqc(key, f->name) || f->type == SN_CONF_T_MAP || f->type == SN_CONF_T_STRUCT)
+            continue;
+        int r = sn_conf_set_text(a, f, value, conf);
+        return r < 0 ? sn_wrap(r, "--set %.*s", SN_STR_ARG(key)) : 0;
+    }
+    return sn_fail(SN_E_INVALID_ARGUMENT,
+                   "--set: the configuration has no key \"%.*s\" of one value", SN_STR_ARG(key));
+}
+static int load(const struct sn_daemon_app *app, struct sn_arena *a, const struct main_opts *o,
+                void **ret)
 {
     struct sn_conf c;
     struct sn_str path = sn_arena_str(a, o->config), text = {0};
@@ -337,8 +385,9 @@ static int load(const struct sn_daemon_app *app, struct sn_arena *a, const struc
     if (r < 0) return r;
     struct sn_daemon_conf *base = (void *)((char *)conf + app->base_offset);
     if (o->listen.len) base->listen = o->listen;
+    for (size_t i = 0; i < o->n_set && r == 0; i++) r = set(app, a, o->set[i], conf);
     *ret = conf;
-    return 0;
+    return r;
 }
 static int main_run(const struct sn_cli_call *call)
 {
@@ -374,12 +423,20 @@ int sn_daemon_main(const struct sn_daemon_app *app, int argc, char **argv)
                        .help = "The configuration; without it everything has its default."),
         SN_CONF_STRING(struct main_opts, listen, "listen", .letter = 'l', .metavar = "ADDRESS",
                        .help = "Where to serve, instead of what the configuration says."),
+        SN_CONF_LIST(struct main_opts, set, n_set, "set", SN_CONF_T_STRING, .letter = 's',
+                     .metavar = "KEY=VALUE",
+                     .help = "A value instead of the configuration's; may be repeated."),
         SN_CONF_BOOL(struct main_opts, check, "check", .help = "Read the configuration, and end."),
     };
     static const struct sn_conf_table table = SN_CONF_TABLE(struct main_opts, fields);
-    struct sn_cli_command command = {.name = app->name, .brief = app->about, .table = &table, .run = main_run};
+    struct sn_cli_command command = {.name = app->name,
+                                     .brief = app->about,
+                                     .table = &table,
+                                     .run = main_run};
     const struct sn_cli_command *list[] = {&command, NULL};
-    struct sn_cli_program program = {.name = app->name, .version = app->version, .about = app->about,
+    struct sn_cli_program program = {.name = app->name,
+                                     .version = app->version,
+                                     .about = app->about,
                                      .commands = list};
     main_app = app;
     return sn_cli_main(&program, argc, argv);

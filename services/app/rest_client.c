@@ -3,8 +3,8 @@
 #include "app/rest.h"
 #include "core/alloc.h"
 #include "core/enc.h"
-#include "govern/client.h"
 #include "kit/http.h"
+#include "services/govern/client.h"
 
 #define ANSWER_BYTES_MAX (16u << 20)
 #define TARGETS_MAX 256u
@@ -18,7 +18,8 @@ struct sn_rest_client {
 /* ---- the request ---- */
 
 /* The field's value as text: for path, query and headers. .ptr NULL where it is absent. */
-static int text_of(const struct sn_rest_type *t, const void *p, struct sn_arena *a, struct sn_str *ret)
+static int text_of(const struct sn_rest_type *t, const void *p, struct sn_arena *a,
+                   struct sn_str *ret)
 {
     struct sn_buf b;
     *ret = (struct sn_str){0};
@@ -43,8 +44,8 @@ static bool is_zero(const void *p, size_t n)
         if (((const char *)p)[i]) return false;
     return true;
 }
-static int add_query(struct sn_buf *out, const struct sn_rest_field *f, const void *p, struct sn_arena *a,
-                     bool *first)
+static int add_query(struct sn_buf *out, const struct sn_rest_field *f, const void *p,
+                     struct sn_arena *a, bool *first)
 {
     const struct sn_rest_list *l = p;
     bool many = f->type->kind == SN_REST_LIST;
@@ -88,13 +89,16 @@ static int add_header(struct sn_rest_request *out, const struct sn_rest_field *f
     sn_buf_done(&b);
     return r;
 }
-static const struct sn_rest_field *find(const struct sn_rest_struct *st, struct sn_str name, int where)
+static const struct sn_rest_field *find(const struct sn_rest_struct *st, struct sn_str name,
+                                        int where)
 {
     for (uint32_t i = 0; st && i < st->n_fields; i++)
-        if (st->fields[i].where == where && sn_str_eqc(name, st->fields[i].name)) return &st->fields[i];
+        if (st->fields[i].where == where && sn_str_eqc(name, st->fields[i].name))
+            return &st->fields[i];
     return NULL;
 }
-static int add_path(struct sn_buf *out, const struct sn_rest_method *m, const char *req, struct sn_arena *a)
+static int add_path(struct sn_buf *out, const struct sn_rest_method *m, const char *req,
+                    struct sn_arena *a)
 {
     struct sn_str rest = sn_str_from(sn_str(m->path), 1);
     if (!rest.len) sn_buf_byte(out, '/');
@@ -109,7 +113,9 @@ static int add_path(struct sn_buf *out, const struct sn_rest_method *m, const ch
         const struct sn_rest_field *f = find(m->req, seg, SN_REST_IN_PATH);
         int r = f ? text_of(f->type, req + f->offset, a, &v) : 0;
         if (r < 0) return r;
-        if (!v.len) return sn_fail(SN_E_INVALID_ARGUMENT, "%s: \":%.*s\" is empty", m->name, SN_STR_ARG(seg));
+        if (!v.len)
+            return sn_fail(SN_E_INVALID_ARGUMENT, "%s: \":%.*s\" is empty", m->name,
+                           SN_STR_ARG(seg));
         sn_buf_pct(out, v, SN_PCT_SEGMENT);
     }
     return out->err;
@@ -142,7 +148,8 @@ int sn_rest_request(const struct sn_rest_method *m, const void *req, struct sn_a
         if (r == 0) ret->body = sn_arena_str(a, sn_buf_view(&b));
         if (r == 0 && !ret->body.ptr) r = SN_E_NOMEM;
         if (r == 0)
-            r = sn_http_headers_add(&ret->headers, a, SN_STR("content-type"), SN_STR("application/json"));
+            r = sn_http_headers_add(&ret->headers, a, SN_STR("content-type"),
+                                    SN_STR("application/json"));
     }
     sn_buf_done(&b);
     return r < 0 ? r : ret->target.ptr ? 0 : SN_E_NOMEM;
@@ -154,15 +161,18 @@ static int code_of(int status)
 {
     static const struct {
         int status, code;
-    } rows[] = {{400, SN_E_INVALID_ARGUMENT}, {401, SN_E_UNAUTHENTICATED}, {403, SN_E_PERMISSION_DENIED},
-                {404, SN_E_NOT_FOUND},        {409, SN_E_ALREADY_EXISTS},  {413, SN_E_INVALID_ARGUMENT},
-                {429, SN_E_RESOURCE_EXHAUSTED}, {499, SN_E_CANCELLED},     {501, SN_E_UNIMPLEMENTED},
-                {502, SN_E_UNAVAILABLE},      {503, SN_E_UNAVAILABLE},     {504, SN_E_DEADLINE_EXCEEDED}};
+    } rows[] = {{400, SN_E_INVALID_ARGUMENT},   {401, SN_E_UNAUTHENTICATED},
+                {403, SN_E_PERMISSION_DENIED},  {404, SN_E_NOT_FOUND},
+                {409, SN_E_ALREADY_EXISTS},     {413, SN_E_INVALID_ARGUMENT},
+                {429, SN_E_RESOURCE_EXHAUSTED}, {499, SN_E_CANCELLED},
+                {501, SN_E_UNIMPLEMENTED},      {502, SN_E_UNAVAILABLE},
+                {503, SN_E_UNAVAILABLE},        {504, SN_E_DEADLINE_EXCEEDED}};
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++)
         if (rows[i].status == status) return rows[i].code;
     return status >= 500 ? SN_E_INTERNAL : SN_E_UNKNOWN;
 }
-static int failed(const struct sn_rest_method *m, int status, struct sn_str body, struct sn_arena *a)
+static int failed(const struct sn_rest_method *m, int status, struct sn_str body,
+                  struct sn_arena *a)
 {
     const struct sn_json *v = NULL;
     int code = code_of(status);
@@ -173,7 +183,8 @@ static int failed(const struct sn_rest_method *m, int status, struct sn_str body
     if (!text.ptr) text = sn_str_trim(sn_str_sub(body, 0, 200));
     return sn_fail(code, "%s: status %d: %.*s", m->name, status, SN_STR_ARG(text));
 }
-static int answer(const struct sn_rest_method *m, struct sn_http_resp *resp, struct sn_arena *a, void *ret)
+static int answer(const struct sn_rest_method *m, struct sn_http_resp *resp, struct sn_arena *a,
+                  void *ret)
 {
     struct sn_str body;
     const struct sn_json *v;
@@ -192,12 +203,16 @@ int sn_rest_client_call(struct sn_rest_client *c, const struct sn_rest_method *m
     struct sn_rest_request q;
     struct sn_http_resp *resp;
     int r = sn_rest_request(m, req, a, &q);
-    if (r == 0 && c->token) r = sn_http_headers_add(&q.headers, a, SN_STR("authorization"), sn_str(c->token));
+    if (r == 0 && c->token)
+        r = sn_http_headers_add(&q.headers, a, SN_STR("authorization"), sn_str(c->token));
     if (r < 0) return r;
     struct sn_str url = sn_arena_printf(a, "http://%s%.*s", c->host, SN_STR_ARG(q.target));
     if (!url.ptr) return SN_E_NOMEM;
-    struct sn_http_call call = {.method = sn_str(m->method), .url = url, .headers = q.headers.ptr,
-                                .n_headers = q.headers.len, .body = q.body};
+    struct sn_http_call call = {.method = sn_str(m->method),
+                                .url = url,
+                                .headers = q.headers.ptr,
+                                .n_headers = q.headers.len,
+                                .body = q.body};
     r = sn_gov_client_do(c->gov, &(struct sn_gov_request){.method = m->name, .call = &call}, &resp);
     if (r < 0) return sn_wrap(r, "%s", m->name);
     r = answer(m, resp, a, ret);
@@ -219,7 +234,8 @@ static int set_targets(struct sn_rest_client *c, struct sn_str list)
         else if (one.len)
             specs[n++] = (struct sn_gov_endpoint_spec){.addr = one};
     }
-    if (r == 0 && !n) r = sn_fail(SN_E_INVALID_ARGUMENT, "no target: expected host:port[,host:port...]");
+    if (r == 0 && !n)
+        r = sn_fail(SN_E_INVALID_ARGUMENT, "no target: expected host:port[,host:port...]");
     if (r == 0) {
         c->host = sn_alloc(specs[0].addr.len + 1);
         r = c->host ? sn_str_cz(specs[0].addr, c->host, specs[0].addr.len + 1) : SN_E_NOMEM;
@@ -237,8 +253,10 @@ static int set_up(struct sn_rest_client *c, const struct sn_rest_client_opts *o)
         c->http = c->own_http;
     }
     if (r < 0) return r;
-    r = sn_gov_client_new(&(struct sn_gov_client_opts){.http = c->http, .service = o->service,
-                                                       .timeout_ns = o->timeout_ns, .otlp = o->otlp},
+    r = sn_gov_client_new(&(struct sn_gov_client_opts){.http = c->http,
+                                                       .service = o->service,
+                                                       .timeout_ns = o->timeout_ns,
+                                                       .otlp = o->otlp},
                           &c->gov);
     if (r == 0) r = set_targets(c, o->targets);
     if (r == 0 && o->token.len) {
@@ -246,8 +264,10 @@ static int set_up(struct sn_rest_client *c, const struct sn_rest_client_opts *o)
         sn_buf_init(&b, 0);
         sn_buf_printf(&b, "Bearer %.*s", SN_STR_ARG(o->token));
         sn_buf_byte(&b, 0);
-        if ((r = b.err) == 0) c->token = (char *)b.ptr;
-        else sn_buf_done(&b);
+        if ((r = b.err) == 0)
+            c->token = (char *)b.ptr;
+        else
+            sn_buf_done(&b);
     }
     return r;
 }

@@ -26,7 +26,8 @@ static bool is_number(const struct sn_rest_type *t)
 static double inside(const struct sn_rest_field *f, bool whole)
 {
     double v = f->has_min ? f->min : f->has_max ? f->max : 1;
-    if (f->has_min && f->min_open) v = whole ? floor(v) + 1 : f->has_max ? (f->min + f->max) / 2 : v + 1;
+    if (f->has_min && f->min_open)
+        v = whole ? floor(v) + 1 : f->has_max ? (f->min + f->max) / 2 : v + 1;
     if (!f->has_min && f->has_max && f->max_open) v = v - 1;
     return whole ? ceil(v) : v;
 }

@@ -6,8 +6,8 @@
 #include "app/rest.h"
 #include "core/alloc.h"
 #include "core/enc.h"
-#include "govern/chain.h"
 #include "kit/log.h"
+#include "services/govern/chain.h"
 
 SN_LOG_MODULE("rest");
 
@@ -24,8 +24,8 @@ struct sn_rest_server {
 
 /* ---- patterns ---- */
 
-int sn_rest_match(const char *pattern, struct sn_str path, struct sn_arena *a, struct sn_rest_param *ret,
-                  unsigned *ret_n)
+int sn_rest_match(const char *pattern, struct sn_str path, struct sn_arena *a,
+                  struct sn_rest_param *ret, unsigned *ret_n)
 {
     struct sn_str p = sn_str(pattern);
     unsigned n = 0;
@@ -97,7 +97,8 @@ static int reply_error(struct sn_http_x *x, int status, int code, struct sn_str 
 static int reply_failure(struct sn_rest_call *c, int r)
 {
     struct sn_str text = sn_str(sn_status_name(r));
-    if (c->fail_code == r && c->fail_text.ptr) text = c->fail_text;
+    if (c->fail_code == r && c->fail_text.ptr)
+        text = c->fail_text;
     else if (sn_status_http(r) >= 500)
         SN_LOG_ERROR("handler failed", SN_L("route", c->route->m->name), SN_L_ERR(r));
     return reply_error(c->x, sn_status_http(r), r, text);
@@ -120,8 +121,10 @@ static int read_body(struct sn_rest_call *c, struct sn_rest_input *in)
         in->form = text;
         return 0;
     }
-    if (media.len && !sn_str_ieq(media, SN_STR("application/json")) && !sn_str_ends(media, SN_STR("+json")))
-        return 0; /* go-zero passes over bodies of other kinds: what must be there is then missing */
+    if (media.len && !sn_str_ieq(media, SN_STR("application/json")) &&
+        !sn_str_ends(media, SN_STR("+json")))
+        return 0; /* go-zero passes over bodies of other kinds: what must be there is then missing
+                   */
     r = sn_json_parse(c->arena, text, &jo, &in->body);
     if (r == SN_E_NOMEM) return r;
     return r < 0 ? sn_fail(SN_E_INVALID_ARGUMENT, "body: %s", sn_diag_str(r)) : 0;
@@ -130,8 +133,10 @@ static int read_body(struct sn_rest_call *c, struct sn_rest_input *in)
 static int run_handler(struct sn_rest_call *c)
 {
     const struct sn_rest_method *m = c->route->m;
-    struct sn_rest_input in = {.query = c->x->req.query, .headers = &c->x->req.headers,
-                               .params = c->params, .n_params = c->n_params};
+    struct sn_rest_input in = {.query = c->x->req.query,
+                               .headers = &c->x->req.headers,
+                               .params = c->params,
+                               .n_params = c->n_params};
     void *req = m->req ? sn_arena_alloc(c->arena, SN_MAX(m->req->size, (size_t)1)) : NULL;
     size_t size = m->resp ? sn_rest_size(m->resp) : 1;
     void *resp = sn_arena_zalloc(c->arena, size);
@@ -188,11 +193,13 @@ static int unmatched(struct sn_http_x *x, void *arg)
         if (sn_rest_match(m->path, x->req.path, x->arena, params, &n) == 1)
             sn_buf_printf(&allow, "%s%s", allow.len ? ", " : "", m->method);
     }
-    struct sn_str list = allow.err < 0 ? (struct sn_str){0} : sn_arena_str(x->arena, sn_buf_view(&allow));
+    struct sn_str list =
+        allow.err < 0 ? (struct sn_str){0} : sn_arena_str(x->arena, sn_buf_view(&allow));
     sn_buf_done(&allow);
     if (!list.len) return reply_error(x, 404, SN_E_NOT_FOUND, SN_STR("no such path"));
     int r = sn_http_header_add(x, SN_STR("allow"), list);
-    return r < 0 ? r : reply_error(x, 405, SN_E_UNIMPLEMENTED, SN_STR("this path has other methods"));
+    return r < 0 ? r
+                 : reply_error(x, 405, SN_E_UNIMPLEMENTED, SN_STR("this path has other methods"));
 }
 
 int sn_rest_handle(struct sn_http_x *x, void *server)
@@ -213,15 +220,20 @@ int sn_rest_handle(struct sn_http_x *x, void *server)
 
 static int add_route(struct sn_rest_server *s, struct entry *e, const struct sn_rest_route *r)
 {
-    struct sn_gov_route_opts o = {.name = r->m->name, .handler = serve, .arg = e,
+    struct sn_gov_route_opts o = {.name = r->m->name,
+                                  .handler = serve,
+                                  .arg = e,
                                   .timeout_ns = r->timeout_ns ? r->timeout_ns : s->o.timeout_ns,
-                                  .body_bytes_max = r->bytes_max ? r->bytes_max : (int64_t)s->o.bytes_max};
+                                  .body_bytes_max =
+                                      r->bytes_max ? r->bytes_max : (int64_t)s->o.bytes_max};
     *e = (struct entry){.s = s, .r = r};
     if (r->jwt) {
         o.jwt = s->o.jwt ? s->o.jwt(s->o.jwt_arg, r->jwt) : NULL;
         if (!o.jwt)
-            return sn_fail(SN_E_NOT_FOUND, "%s asks for a token of \"%s\": expected jwt.%s in the "
-                           "configuration", r->m->name, r->jwt, r->jwt);
+            return sn_fail(SN_E_NOT_FOUND,
+                           "%s asks for a token of \"%s\": expected jwt.%s in the "
+                           "configuration",
+                           r->m->name, r->jwt, r->jwt);
     }
     return sn_gov_route_new(s->o.gov, &o, &e->gov);
 }
@@ -246,7 +258,8 @@ static int add_all(struct sn_rest_server *s)
         for (unsigned k = 0; k < i; k++) {
             const struct sn_rest_method *o = s->entries[k].r->m;
             if (strcmp(o->method, m->method) == 0 && same_pattern(o->path, m->path))
-                return sn_fail(SN_E_ALREADY_EXISTS, "%s and %s match the same requests", o->name, m->name);
+                return sn_fail(SN_E_ALREADY_EXISTS, "%s and %s match the same requests", o->name,
+                               m->name);
         }
         r = add_route(s, &s->entries[i], s->entries[i].r);
     }

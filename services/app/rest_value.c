@@ -115,13 +115,16 @@ static const char *expected(const struct sn_rest_type *t)
 {
     switch (t->kind) {
     case SN_REST_BOOL: return "true or false";
-    case SN_REST_INT: return t->size == 8 ? "an integer" : t->size == 4 ? "an integer of 32 bits"
-                                                         : t->size == 2 ? "an integer of 16 bits"
-                                                                        : "an integer of 8 bits";
-    case SN_REST_UINT: return t->size == 8   ? "an integer that is not negative"
-                              : t->size == 4 ? "an integer from 0 to 4294967295"
-                              : t->size == 2 ? "an integer from 0 to 65535"
-                                             : "an integer from 0 to 255";
+    case SN_REST_INT:
+        return t->size == 8   ? "an integer"
+               : t->size == 4 ? "an integer of 32 bits"
+               : t->size == 2 ? "an integer of 16 bits"
+                              : "an integer of 8 bits";
+    case SN_REST_UINT:
+        return t->size == 8   ? "an integer that is not negative"
+               : t->size == 4 ? "an integer from 0 to 4294967295"
+               : t->size == 2 ? "an integer from 0 to 65535"
+                              : "an integer from 0 to 255";
     case SN_REST_FLOAT: return "a number";
     case SN_REST_BYTES: return "text in base64";
     case SN_REST_STRUCT:
@@ -133,8 +136,8 @@ static const char *expected(const struct sn_rest_type *t)
 
 /* ---- from text: path, form, headers, defaults ---- */
 
-static int from_text(struct decode *d, const struct sn_rest_type *t, struct sn_str s, const struct at *at,
-                     void *ret)
+static int from_text(struct decode *d, const struct sn_rest_type *t, struct sn_str s,
+                     const struct at *at, void *ret)
 {
     int64_t i;
     uint64_t u;
@@ -167,7 +170,9 @@ static int from_text(struct decode *d, const struct sn_rest_type *t, struct sn_s
     }
     default: r = SN_E_SYNTAX;
     }
-    return r < 0 ? wrong(at, "expected %s, got \"%.*s\"", expected(t), SN_STR_ARG(sn_str_sub(s, 0, 60))) : 0;
+    return r < 0 ? wrong(at, "expected %s, got \"%.*s\"", expected(t),
+                         SN_STR_ARG(sn_str_sub(s, 0, 60)))
+                 : 0;
 }
 
 /* ---- checks ---- */
@@ -235,8 +240,8 @@ static int check(const struct sn_rest_field *f, const void *p, const struct at *
 
 static int from_json(struct decode *d, const struct sn_rest_type *t, const struct sn_json *v,
                      const struct at *at, void *ret);
-static int struct_from_json(struct decode *d, const struct sn_rest_struct *st, const struct sn_json *v,
-                            const struct at *at, void *ret);
+static int struct_from_json(struct decode *d, const struct sn_rest_struct *st,
+                            const struct sn_json *v, const struct at *at, void *ret);
 
 static int list_from_json(struct decode *d, const struct sn_rest_type *t, const struct sn_json *v,
                           const struct at *at, struct sn_rest_list *ret)
@@ -291,8 +296,11 @@ static int bytes_from_json(struct decode *d, struct sn_str s, struct sn_str *ret
 static int mismatch(const struct sn_rest_type *t, const struct sn_json *v, const struct at *at)
 {
     struct sn_str s = sn_json_str(v);
-    if (s.ptr) return wrong(at, "expected %s, got \"%.*s\"", expected(t), SN_STR_ARG(sn_str_sub(s, 0, 60)));
-    if (sn_json_is(v, SN_JSON_INT)) return wrong(at, "expected %s, got %lld", expected(t), (long long)v->i);
+    if (s.ptr)
+        return wrong(at, "expected %s, got \"%.*s\"", expected(t),
+                     SN_STR_ARG(sn_str_sub(s, 0, 60)));
+    if (sn_json_is(v, SN_JSON_INT))
+        return wrong(at, "expected %s, got %lld", expected(t), (long long)v->i);
     return wrong(at, "expected %s, got a %s", expected(t), sn_json_kind_name(sn_json_kind(v)));
 }
 static int from_json(struct decode *d, const struct sn_rest_type *t, const struct sn_json *v,
@@ -339,9 +347,10 @@ static int absent(struct decode *d, const struct sn_rest_field *f, const struct 
     if (d->lenient) return 0;
     if (f->def) return from_text(d, f->type, sn_str(f->def), at, ret);
     if (f->optional) return 0;
-    if (f->where == SN_REST_IN_JSON && f->type->kind == SN_REST_STRUCT && (!at || at->depth < SN_REST_DEPTH_MAX)) {
-        /* A struct all of whose fields may be absent may be absent itself; else the message names the
-         * field inside that is missing. */
+    if (f->where == SN_REST_IN_JSON && f->type->kind == SN_REST_STRUCT &&
+        (!at || at->depth < SN_REST_DEPTH_MAX)) {
+        /* A struct all of whose fields may be absent may be absent itself; else the message names
+         * the field inside that is missing. */
         static const struct sn_json none = {.kind = SN_JSON_OBJECT};
         return struct_from_json(d, f->type->st, &none, at, ret);
     }
@@ -352,11 +361,12 @@ static int json_field(struct decode *d, const struct sn_rest_field *f, const str
 {
     if (sn_json_kind(v) == SN_JSON_NULL) return absent(d, f, at, ret);
     bool quoted = f->as_string && sn_json_is(v, SN_JSON_STRING) && f->type->kind != SN_REST_STRING;
-    int r = quoted ? from_text(d, f->type, sn_json_str(v), at, ret) : from_json(d, f->type, v, at, ret);
+    int r =
+        quoted ? from_text(d, f->type, sn_json_str(v), at, ret) : from_json(d, f->type, v, at, ret);
     return r < 0 || d->lenient ? r : check(f, ret, at);
 }
-static int struct_from_json(struct decode *d, const struct sn_rest_struct *st, const struct sn_json *v,
-                            const struct at *up, void *ret)
+static int struct_from_json(struct decode *d, const struct sn_rest_struct *st,
+                            const struct sn_json *v, const struct at *up, void *ret)
 {
     for (uint32_t i = 0; i < st->n_fields; i++) {
         const struct sn_rest_field *f = &st->fields[i];
@@ -390,8 +400,10 @@ static int form_read(struct sn_arena *a, struct sn_str text, struct form *f)
         char *p = sn_arena_alloc(a, name.len + value.len + 1);
         if (!p) return SN_E_NOMEM;
         ssize_t n = sn_pct_decode(name, true, p), m = n < 0 ? n : sn_pct_decode(value, true, p + n);
-        if (m < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "the query has a %% without two hex digits");
-        f->list[f->n++] = (struct sn_rest_param){sn_str_of(p, (size_t)n), sn_str_of(p + n, (size_t)m)};
+        if (m < 0)
+            return sn_fail(SN_E_INVALID_ARGUMENT, "the query has a %% without two hex digits");
+        f->list[f->n++] =
+            (struct sn_rest_param){sn_str_of(p, (size_t)n), sn_str_of(p + n, (size_t)m)};
     }
     return 0;
 }
@@ -426,14 +438,15 @@ static int header_list(struct decode *d, const struct sn_rest_field *f, struct s
     }
     return 0;
 }
-static int request_field(struct decode *d, const struct sn_rest_field *f, const struct sn_rest_input *in,
-                         const struct form *form, void *ret)
+static int request_field(struct decode *d, const struct sn_rest_field *f,
+                         const struct sn_rest_input *in, const struct form *form, void *ret)
 {
     struct at at = {.name = f->name, .depth = 1};
     struct sn_str v = {0};
     bool list = f->type->kind == SN_REST_LIST;
     int r;
-    if (f->where == SN_REST_IN_JSON) return json_field(d, f, sn_json_get(in->body, f->name), &at, ret);
+    if (f->where == SN_REST_IN_JSON)
+        return json_field(d, f, sn_json_get(in->body, f->name), &at, ret);
     if (f->where == SN_REST_IN_FORM && list) return form_list(d, f, form, &at, ret);
     if (f->where == SN_REST_IN_FORM) {
         for (unsigned i = 0; i < form->n && !v.ptr; i++)
@@ -450,8 +463,8 @@ static int request_field(struct decode *d, const struct sn_rest_field *f, const 
     return r < 0 || d->lenient || list ? r : check(f, ret, &at);
 }
 
-int sn_rest_decode(const struct sn_rest_struct *st, const struct sn_rest_input *in, struct sn_arena *a,
-                   void *ret)
+int sn_rest_decode(const struct sn_rest_struct *st, const struct sn_rest_input *in,
+                   struct sn_arena *a, void *ret)
 {
     struct decode d = {a, in->lenient};
     struct form form = {0};
@@ -482,7 +495,8 @@ static bool is_zero(const void *p, size_t n)
 }
 static int to_json(struct sn_buf *b, const struct sn_rest_type *t, const void *p, unsigned depth);
 
-static int struct_to_json(struct sn_buf *b, const struct sn_rest_struct *st, const char *p, unsigned depth)
+static int struct_to_json(struct sn_buf *b, const struct sn_rest_struct *st, const char *p,
+                          unsigned depth)
 {
     bool first = true;
     sn_buf_byte(b, '{');
@@ -502,8 +516,8 @@ static int struct_to_json(struct sn_buf *b, const struct sn_rest_struct *st, con
     }
     return sn_buf_byte(b, '}');
 }
-static int many_to_json(struct sn_buf *b, const struct sn_rest_type *t, const struct sn_rest_list *l,
-                        unsigned depth)
+static int many_to_json(struct sn_buf *b, const struct sn_rest_type *t,
+                        const struct sn_rest_list *l, unsigned depth)
 {
     bool map = t->kind == SN_REST_MAP;
     size_t size = map ? entry_size(t->elem) : sn_rest_size(t->elem);

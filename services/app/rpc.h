@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* app/rpc.h - a gRPC client with everything around it: for services that call others.
  *
- * One channel with p2c over its targets, breaker of each method, deadlines, trace headers, and retries
- * of unary calls that end UNAVAILABLE. A call that was not answered may have been executed: methods that
- * change something must bear to be called twice (a request with a key of its own), or the client has
- * attempts = 1. */
+ * One channel with p2c over its targets, breaker of each method, deadlines, trace headers, and
+ * retries of unary calls that end UNAVAILABLE. A call that was not answered may have been executed:
+ * methods that change something must bear to be called twice (a request with a key of its own), or
+ * the client has attempts = 1. */
 #pragma once
 #include "core/status.h"
 #include "core/str.h"
@@ -25,8 +25,8 @@ struct sn_rpc_client {
     struct sn_grpc_channel *channel; /* for the generated calls */
     struct sn_gov_grpc_client *gov;
 };
-/* sn_rpc_client_open - does not connect yet. Returns 0, SN_E_INVALID_ARGUMENT, as sn_grpc_channel_new.
- * Owns: sn_rpc_client_close, when no call is in progress. Context: a fiber. */
+/* sn_rpc_client_open - does not connect yet. Returns 0, SN_E_INVALID_ARGUMENT, as
+ * sn_grpc_channel_new. Owns: sn_rpc_client_close, when no call is in progress. Context: a fiber. */
 int sn_rpc_client_open(const struct sn_rpc_client_opts *o, struct sn_rpc_client *ret) SN_MUST_CHECK;
 /* sn_rpc_client_close - of a zeroed one: nothing. Suspends. */
 void sn_rpc_client_close(struct sn_rpc_client *c);

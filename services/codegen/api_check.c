@@ -14,7 +14,8 @@ struct check {
     size_t n_names, cap_names;
 };
 
-static int resolve(struct check *c, struct sn_api_type *t, bool by_value, const char *hint, unsigned depth);
+static int resolve(struct check *c, struct sn_api_type *t, bool by_value, const char *hint,
+                   unsigned depth);
 
 static struct sn_api_decl *find_decl(struct sn_api *api, struct sn_str name)
 {
@@ -24,7 +25,8 @@ static struct sn_api_decl *find_decl(struct sn_api *api, struct sn_str name)
 }
 
 /* "front_order"; what two names turn into alike gets a '_'. */
-static int name_struct(struct check *c, struct sn_api_type *t, const char *prefix, struct sn_str name)
+static int name_struct(struct check *c, struct sn_api_type *t, const char *prefix,
+                       struct sn_str name)
 {
     struct sn_arena *a = c->api->arena;
     const char *snake = sn_gen_snake(a, name);
@@ -132,8 +134,8 @@ static int check_field(struct check *c, struct sn_api_field *f)
     else if (f->has_range && !is_number(t))
         r = api_error(c->api, f->pos, "range= is for numbers, %.*s is none", SN_STR_ARG(f->name));
     else if (f->def.ptr && (!is_scalar(t) || !number_ok(t, f->def)))
-        r = api_error(c->api, f->pos, "the default \"%.*s\" is no value of %.*s", SN_STR_ARG(f->def),
-                      SN_STR_ARG(f->name));
+        r = api_error(c->api, f->pos, "the default \"%.*s\" is no value of %.*s",
+                      SN_STR_ARG(f->def), SN_STR_ARG(f->name));
     for (uint32_t i = 0; i < f->n_options && r == 0; i++)
         if (!is_scalar(t) || !number_ok(t, f->options[i]))
             r = api_error(c->api, f->pos, "the option \"%.*s\" is no value of %.*s",
@@ -152,14 +154,15 @@ static int name_fields(struct check *c, struct sn_api_type *st)
         if (!f->c_name) return SN_E_NOMEM;
         for (struct sn_api_field *o = st->fields; o != f; o = o->next) {
             if (sn_str_eq(o->name, f->name))
-                return api_error(c->api, f->pos, "two fields are named %.*s: the other is at line %u",
+                return api_error(c->api, f->pos,
+                                 "two fields are named %.*s: the other is at line %u",
                                  SN_STR_ARG(f->name), o->pos.line);
             if (strcmp(o->c_name, f->c_name) == 0)
                 f->c_name = sn_arena_printf(c->api->arena, "%s_", f->c_name).ptr;
             if (!f->c_name) return SN_E_NOMEM;
             if (o->where == f->where && f->where != SN_API_NOWHERE && sn_str_eq(o->wire, f->wire))
-                api_warn(c->api, f->pos, "%.*s and %.*s share the name \"%.*s\"", SN_STR_ARG(o->name),
-                         SN_STR_ARG(f->name), SN_STR_ARG(f->wire));
+                api_warn(c->api, f->pos, "%.*s and %.*s share the name \"%.*s\"",
+                         SN_STR_ARG(o->name), SN_STR_ARG(f->name), SN_STR_ARG(f->wire));
         }
     }
     return 0;
@@ -201,7 +204,8 @@ static int resolve_struct(struct check *c, struct sn_api_type *t, const char *hi
             return r;
         /* What is embedded by a pointer is laid out here as well: it may not hold this one. */
         bool inside = f->embedded && f->type->kind == SN_API_POINTER;
-        if ((r = resolve(c, inside ? f->type->elem : f->type, true, t->c_name, depth + 1)) < 0) return r;
+        if ((r = resolve(c, inside ? f->type->elem : f->type, true, t->c_name, depth + 1)) < 0)
+            return r;
         if (f->embedded) {
             const struct sn_api_field *before = *at;
             if ((r = embed(c, at)) < 0) return r;
@@ -216,7 +220,8 @@ static int resolve_struct(struct check *c, struct sn_api_type *t, const char *hi
     return name_fields(c, t);
 }
 
-static int resolve(struct check *c, struct sn_api_type *t, bool by_value, const char *hint, unsigned depth)
+static int resolve(struct check *c, struct sn_api_type *t, bool by_value, const char *hint,
+                   unsigned depth)
 {
     if (depth > 4 * SN_API_DEPTH_MAX) return api_error(c->api, t->pos, "types nest too deep");
     switch (t->kind) {
@@ -238,7 +243,8 @@ static int resolve(struct check *c, struct sn_api_type *t, bool by_value, const 
 
 /* ---- routes ---- */
 
-static struct sn_str pair(const struct sn_api_route *r, const char *key, const struct sn_api_pair **ret)
+static struct sn_str pair(const struct sn_api_route *r, const char *key,
+                          const struct sn_api_pair **ret)
 {
     for (const struct sn_api_pair *kv = r->server; kv; kv = kv->next)
         if (sn_str_eqc(kv->key, key)) {
@@ -259,8 +265,8 @@ static int check_path(struct check *c, struct sn_api_route *r)
     const struct sn_api_pair *at = NULL;
     struct sn_str prefix = pair(r, "prefix", &at), path = r->path;
     if (!path.len || path.ptr[0] != '/')
-        return api_error(c->api, r->path_pos, "expected a path that begins with \"/\", got \"%.*s\"",
-                         SN_STR_ARG(path));
+        return api_error(c->api, r->path_pos,
+                         "expected a path that begins with \"/\", got \"%.*s\"", SN_STR_ARG(path));
     if (prefix.len && (!only(prefix, "/_-.:~") || sn_str_find(prefix, SN_STR("//")) >= 0))
         return api_error(c->api, at->pos, "expected a path as the prefix, got \"%.*s\"",
                          SN_STR_ARG(prefix));
@@ -272,12 +278,14 @@ static int check_path(struct check *c, struct sn_api_route *r)
         bool param = seg.len && seg.ptr[0] == ':';
         if (param) seg = sn_str_from(seg, 1);
         if (!seg.len || !only(seg, param ? "_-" : "_-.~"))
-            return api_error(c->api, r->path_pos, "\"%.*s\": expected letters, digits, '-', '_', '.' or "
-                             ":name between slashes", SN_STR_ARG(path));
+            return api_error(c->api, r->path_pos,
+                             "\"%.*s\": expected letters, digits, '-', '_', '.' or "
+                             ":name between slashes",
+                             SN_STR_ARG(path));
     }
     if (prefix.len && path.len == 1) path.len = 0;
-    r->path = sn_arena_printf(c->api->arena, "%s%.*s%.*s", prefix.len ? "/" : "", SN_STR_ARG(prefix),
-                              SN_STR_ARG(path));
+    r->path = sn_arena_printf(c->api->arena, "%s%.*s%.*s", prefix.len ? "/" : "",
+                              SN_STR_ARG(prefix), SN_STR_ARG(path));
     return r->path.ptr ? 0 : SN_E_NOMEM;
 }
 
@@ -288,21 +296,25 @@ static int check_server(struct check *c, struct sn_api_route *r)
     while (r->group.len && r->group.ptr[0] == '/') r->group = sn_str_from(r->group, 1);
     while (r->group.len && r->group.ptr[r->group.len - 1] == '/') r->group.len--;
     if (!only(r->group, "/_-") || sn_str_find(r->group, SN_STR("//")) >= 0)
-        return api_error(c->api, at->pos, "expected names between slashes as the group, got \"%.*s\"",
+        return api_error(c->api, at->pos,
+                         "expected names between slashes as the group, got \"%.*s\"",
                          SN_STR_ARG(r->group));
     r->jwt = pair(r, "jwt", &at);
     if (!only(r->jwt, "_"))
-        return api_error(c->api, at->pos, "expected a name as jwt, got \"%.*s\"", SN_STR_ARG(r->jwt));
+        return api_error(c->api, at->pos, "expected a name as jwt, got \"%.*s\"",
+                         SN_STR_ARG(r->jwt));
     r->middleware = pair(r, "middleware", &at);
     if (!only(r->middleware, "_, "))
         return api_error(c->api, at->pos, "expected names and commas as middleware, got \"%.*s\"",
                          SN_STR_ARG(r->middleware));
     struct sn_str v = pair(r, "timeout", &at);
     if (v.len && (sn_str_to_duration(v, &r->timeout_ns) < 0 || r->timeout_ns < 0))
-        return api_error(c->api, at->pos, "expected a duration such as 3s, got \"%.*s\"", SN_STR_ARG(v));
+        return api_error(c->api, at->pos, "expected a duration such as 3s, got \"%.*s\"",
+                         SN_STR_ARG(v));
     v = pair(r, "maxBytes", &at);
     if (v.len && sn_str_to_u64(v, &r->bytes_max) < 0)
-        return api_error(c->api, at->pos, "expected a number of bytes, got \"%.*s\"", SN_STR_ARG(v));
+        return api_error(c->api, at->pos, "expected a number of bytes, got \"%.*s\"",
+                         SN_STR_ARG(v));
     return 0;
 }
 
@@ -338,7 +350,8 @@ static int check_bodies(struct check *c, struct sn_api_route *r)
                          SN_STR_ARG(r->handler));
     for (const struct sn_api_field *f = r->req ? sn_api_body(r->req)->fields : NULL; f; f = f->next)
         if (f->where == SN_API_PATH && !in_path(r->path, f->wire) && !f->optional && !f->def.ptr)
-            api_warn(c->api, r->path_pos, "the request of %.*s wants \":%.*s\", which \"%.*s\" does not have",
+            api_warn(c->api, r->path_pos,
+                     "the request of %.*s wants \":%.*s\", which \"%.*s\" does not have",
                      SN_STR_ARG(r->handler), SN_STR_ARG(f->wire), SN_STR_ARG(r->path));
     return 0;
 }
@@ -350,8 +363,9 @@ static int check_route(struct check *c, struct sn_api_route *r)
     int e = check_path(c, r);
     if (e == 0) e = check_server(c, r);
     if (e < 0) return e;
-    struct sn_str full = sn_arena_printf(c->api->arena, "%s%s%.*s_%.*s", c->api->c_name,
-                                         r->group.len ? "_" : "", SN_STR_ARG(r->group), SN_STR_ARG(base));
+    struct sn_str full =
+        sn_arena_printf(c->api->arena, "%s%s%.*s_%.*s", c->api->c_name, r->group.len ? "_" : "",
+                        SN_STR_ARG(r->group), SN_STR_ARG(base));
     r->c_name = full.ptr ? sn_gen_snake(c->api->arena, full) : NULL;
     if (!r->c_name) return SN_E_NOMEM;
     for (const struct sn_api_route *o = c->api->routes; o != r; o = o->next) {

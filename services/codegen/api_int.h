@@ -5,22 +5,27 @@
 #include "core/status.h"
 
 enum api_tok {
-    API_END, API_IDENT, API_STRING, API_RAW, API_NUMBER, API_AT, /* "@doc": text without '@' */
-    API_PUNCT,                                                   /* text: one byte, or "..." */
+    API_END,
+    API_IDENT,
+    API_STRING,
+    API_RAW,
+    API_NUMBER,
+    API_AT,    /* "@doc": text without '@' */
+    API_PUNCT, /* text: one byte, or "..." */
 };
 struct api_token {
     enum api_tok kind;
     struct sn_str text; /* strings without their quotes */
     struct sn_api_pos pos;
-    struct sn_str doc;  /* the comment that ends on the line before, or on this one */
+    struct sn_str doc; /* the comment that ends on the line before, or on this one */
 };
 struct api_lex {
     struct sn_api *api;
     struct sn_api_pos pos; /* of the next byte */
     size_t at, line_at;
-    struct api_token tok;  /* the present one */
+    struct api_token tok; /* the present one */
     uint32_t n_tokens;
-    uint32_t prev_line;    /* where the token before ended */
+    uint32_t prev_line; /* where the token before ended */
 };
 
 /* api_error - records an error at `pos`. Returns SN_E_SYNTAX with the text as diagnostic. */

@@ -5,7 +5,8 @@
 
 #include "codegen/api_int.h"
 
-static void note(struct sn_api *api, bool warning, struct sn_api_pos pos, const char *fmt, va_list ap)
+static void note(struct sn_api *api, bool warning, struct sn_api_pos pos, const char *fmt,
+                 va_list ap)
 {
     struct sn_buf b;
     char mem[512];
@@ -14,8 +15,10 @@ static void note(struct sn_api *api, bool warning, struct sn_api_pos pos, const 
     if (warning) api->n_warnings++;
     if (api->n_errors >= SN_API_ERRORS_MAX) return;
     struct sn_str text = sn_arena_str(api->arena, sn_buf_view(&b));
+    api->lost = api->lost || !text.ptr;
     if (text.ptr)
-        api->errors[api->n_errors++] = (struct sn_api_error){.pos = pos, .text = text, .warning = warning};
+        api->errors[api->n_errors++] =
+            (struct sn_api_error){.pos = pos, .text = text, .warning = warning};
 }
 int api_error(struct sn_api *api, struct sn_api_pos pos, const char *fmt, ...)
 {
@@ -25,8 +28,8 @@ int api_error(struct sn_api *api, struct sn_api_pos pos, const char *fmt, ...)
     note(api, false, pos, fmt, ap);
     va_end(ap);
     if (api->n_errors == n) return SN_E_SYNTAX;
-    return sn_fail(SN_E_SYNTAX, "%.*s:%u:%u: %.*s", SN_STR_ARG(pos.file->path), pos.line, pos.column,
-                   SN_STR_ARG(api->errors[n].text));
+    return sn_fail(SN_E_SYNTAX, "%.*s:%u:%u: %.*s", SN_STR_ARG(pos.file->path), pos.line,
+                   pos.column, SN_STR_ARG(api->errors[n].text));
 }
 void api_warn(struct sn_api *api, struct sn_api_pos pos, const char *fmt, ...)
 {
@@ -159,7 +162,8 @@ int api_start(struct api_lex *l, struct sn_api *api, const struct sn_api_file *f
 {
     *l = (struct api_lex){.api = api, .pos = {f, 1, 1}};
     if (f->text.len > SN_API_BYTES_MAX)
-        return sn_fail(SN_E_TOO_LARGE, "%.*s: more than %u bytes", SN_STR_ARG(f->path), SN_API_BYTES_MAX);
+        return sn_fail(SN_E_TOO_LARGE, "%.*s: more than %u bytes", SN_STR_ARG(f->path),
+                       SN_API_BYTES_MAX);
     if (sn_str_starts(f->text, SN_STR("\xef\xbb\xbf"))) step(l, 3);
     return api_next(l);
 }

@@ -16,12 +16,12 @@ struct parse {
 };
 
 /* APPEND - 0, or an error where the list has `max` items already. */
-#define APPEND(p, list, item, max, what)                                                    \
-    ({                                                                                      \
-        __typeof__(list) *at_ = &(list);                                                    \
-        unsigned n_ = 0;                                                                    \
-        for (; *at_; n_++) at_ = &(*at_)->next;                                             \
-        *at_ = (item);                                                                      \
+#define APPEND(p, list, item, max, what)                                                     \
+    ({                                                                                       \
+        __typeof__(list) *at_ = &(list);                                                     \
+        unsigned n_ = 0;                                                                     \
+        for (; *at_; n_++) at_ = &(*at_)->next;                                              \
+        *at_ = (item);                                                                       \
         n_ < (max) ? 0 : api_error((p)->api, (item)->pos, "more than %u %s", (max), (what)); \
     })
 
@@ -77,7 +77,8 @@ static int pairs(struct parse *p, const char *what, struct sn_api_pair **ret)
         kv->pos = p->l.tok.pos;
         for (struct sn_api_pair *k = *ret; k; k = k->next)
             if (sn_str_eq(k->key, kv->key))
-                return api_error(p->api, kv->pos, "%.*s is given twice in %s", SN_STR_ARG(kv->key), what);
+                return api_error(p->api, kv->pos, "%.*s is given twice in %s", SN_STR_ARG(kv->key),
+                                 what);
         if ((r = api_next(&p->l)) < 0) return r;
         if (!is(p, ":")) return unexpected(p, "\":\" after the key");
         struct sn_api_pos at;
@@ -92,12 +93,16 @@ static int pairs(struct parse *p, const char *what, struct sn_api_pair **ret)
 static int parse_type(struct parse *p, unsigned depth, struct sn_api_type **ret);
 
 /* A field's doc is the comment above it, not one behind the field before. */
-static int add_field(struct parse *p, struct sn_api_type *st, struct sn_str name, struct sn_api_type *type,
-                     struct sn_str tag, const struct api_token *at)
+static int add_field(struct parse *p, struct sn_api_type *st, struct sn_str name,
+                     struct sn_api_type *type, struct sn_str tag, const struct api_token *at)
 {
     struct sn_api_field *f = SN_ARENA_NEW(p->api->arena, struct sn_api_field);
     if (!f) return SN_E_NOMEM;
-    *f = (struct sn_api_field){.name = name, .type = type, .tag = tag, .pos = at->pos, .doc = at->doc,
+    *f = (struct sn_api_field){.name = name,
+                               .type = type,
+                               .tag = tag,
+                               .pos = at->pos,
+                               .doc = at->doc,
                                .embedded = !name.len};
     return APPEND(p, st->fields, f, SN_API_FIELDS_MAX, "fields");
 }
@@ -141,7 +146,8 @@ static int parse_field(struct parse *p, struct sn_api_type *st, unsigned depth)
         if ((r = api_next(&p->l)) < 0) return r;
         if (p->l.tok.kind != API_IDENT) return unexpected(p, "a field's name");
         if (n == SN_COUNT_OF(names))
-            return api_error(p->api, p->l.tok.pos, "more than %zu names of one type", SN_COUNT_OF(names));
+            return api_error(p->api, p->l.tok.pos, "more than %zu names of one type",
+                             SN_COUNT_OF(names));
         names[n++] = p->l.tok.text;
         if ((r = api_next(&p->l)) < 0) return r;
     }
@@ -178,7 +184,8 @@ static int parse_list(struct parse *p, unsigned depth, struct sn_api_type **ret)
     }
     if (r == 0) r = expect(p, "]", "of a list");
     if (r == 0 && is(p, "{"))
-        return api_error(p->api, p->l.tok.pos, "elements of a list need a named type, got a struct");
+        return api_error(p->api, p->l.tok.pos,
+                         "elements of a list need a named type, got a struct");
     return r < 0 ? r : parse_type(p, depth + 1, &(*ret = t)->elem);
 }
 
@@ -287,18 +294,20 @@ static int parse_doc(struct parse *p, struct sn_str *ret)
     if (!is(p, "(")) return unexpected(p, "a text or \"(\" after @doc");
     if ((r = pairs(p, "@doc", &kv)) < 0) return r;
     for (; kv; kv = kv->next)
-        if (sn_str_eqc(kv->key, "summary") || (sn_str_eqc(kv->key, "desc") && !ret->len)) *ret = kv->value;
+        if (sn_str_eqc(kv->key, "summary") || (sn_str_eqc(kv->key, "desc") && !ret->len))
+            *ret = kv->value;
     return 0;
 }
 
 static int parse_method(struct parse *p, struct sn_api_route *route)
 {
-    static const char *const methods[] = {"get",     "head",    "post",    "put",  "patch",
-                                          "delete",  "connect", "options", "trace"};
+    static const char *const methods[] = {"get",    "head",    "post",    "put",  "patch",
+                                          "delete", "connect", "options", "trace"};
     for (size_t i = 0; i < SN_COUNT_OF(methods); i++) {
         if (!is_word(p, methods[i])) continue;
         route->method = sn_str(sn_gen_upper(p->api->arena, methods[i]));
-        return route->method.ptr ? api_next_path(&p->l, &route->path, &route->path_pos) : SN_E_NOMEM;
+        return route->method.ptr ? api_next_path(&p->l, &route->path, &route->path_pos)
+                                 : SN_E_NOMEM;
     }
     return unexpected(p, "a method: get, post, put, delete, patch, head, options");
 }
@@ -335,8 +344,10 @@ static int parse_service(struct parse *p, struct sn_api_pair *server)
     if (r < 0) return r;
     if (!name.len) return api_error(p->api, at, "expected the service's name");
     if (p->api->name.len && !sn_str_eq(p->api->name, name))
-        return api_error(p->api, at, "one service to a description: this one is \"%.*s\", an earlier "
-                         "block says \"%.*s\"", SN_STR_ARG(name), SN_STR_ARG(p->api->name));
+        return api_error(p->api, at,
+                         "one service to a description: this one is \"%.*s\", an earlier "
+                         "block says \"%.*s\"",
+                         SN_STR_ARG(name), SN_STR_ARG(p->api->name));
     p->api->name = name;
     r = expect(p, "{", "of the service");
     while (r == 0 && !is(p, "}")) r = parse_route(p, server);
@@ -368,7 +379,8 @@ static int import_one(struct parse *p)
     for (uint32_t i = 0; i < p->api->n_files; i++) {
         if (!sn_str_eq(p->api->files[i].path, path)) continue;
         if (p->api->files[i].open)
-            return api_error(p->api, t.pos, "\"%.*s\" imports this file, directly or through others",
+            return api_error(p->api, t.pos,
+                             "\"%.*s\" imports this file, directly or through others",
                              SN_STR_ARG(path));
         return api_next(&p->l); /* it is here already */
     }
@@ -401,7 +413,8 @@ static int parse_syntax(struct parse *p)
     int r = api_next(&p->l);
     if (r == 0) r = expect(p, "=", "after syntax");
     if (r < 0) return r;
-    if (p->l.tok.kind != API_STRING || !sn_str_eqc(p->l.tok.text, "v1")) return unexpected(p, "\"v1\"");
+    if (p->l.tok.kind != API_STRING || !sn_str_eqc(p->l.tok.text, "v1"))
+        return unexpected(p, "\"v1\"");
     return api_next(&p->l);
 }
 static int parse_info(struct parse *p)
@@ -446,8 +459,8 @@ static int parse_file(struct sn_api *api, const struct sn_api_file *f, sn_api_re
     return r;
 }
 
-int sn_api_parse(struct sn_arena *a, struct sn_str path, struct sn_str text, sn_api_read read, void *arg,
-                 struct sn_api *ret)
+int sn_api_parse(struct sn_arena *a, struct sn_str path, struct sn_str text, sn_api_read read,
+                 void *arg, struct sn_api *ret)
 {
     bool info;
     memset(ret, 0, sizeof *ret);
@@ -456,5 +469,6 @@ int sn_api_parse(struct sn_arena *a, struct sn_str path, struct sn_str text, sn_
     int r = parse_file(ret, &ret->files[0], read, arg, 0, &info);
     if (r < 0) return r;
     ret->c_name = sn_gen_snake(a, ret->name);
-    return ret->c_name ? api_check(ret) : SN_E_NOMEM;
+    r = ret->c_name ? api_check(ret) : SN_E_NOMEM;
+    return r == 0 && ret->lost ? SN_E_NOMEM : r;
 }

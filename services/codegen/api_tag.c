@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* codegen/api_tag.c - what a field's tag says: where it travels, under which name, with which values. */
+/* codegen/api_tag.c - what a field's tag says: where it travels, under which name, with which
+ * values. */
 #include "codegen/api_int.h"
 
 bool api_base_type(struct sn_str name, enum sn_api_kind *ret, uint8_t *ret_bits)
@@ -8,12 +9,15 @@ bool api_base_type(struct sn_str name, enum sn_api_kind *ret, uint8_t *ret_bits)
         const char *name;
         enum sn_api_kind kind;
         uint8_t bits;
-    } types[] = {{"bool", SN_API_BOOL, 8},      {"int", SN_API_INT, 64},      {"int8", SN_API_INT, 8},
-                 {"int16", SN_API_INT, 16},     {"int32", SN_API_INT, 32},    {"int64", SN_API_INT, 64},
-                 {"rune", SN_API_INT, 32},      {"uint", SN_API_UINT, 64},    {"uint8", SN_API_UINT, 8},
-                 {"uint16", SN_API_UINT, 16},   {"uint32", SN_API_UINT, 32},  {"uint64", SN_API_UINT, 64},
-                 {"byte", SN_API_UINT, 8},      {"uintptr", SN_API_UINT, 64}, {"float32", SN_API_FLOAT, 32},
-                 {"float64", SN_API_FLOAT, 64}, {"string", SN_API_STRING, 0}, {"any", SN_API_ANY, 0}};
+    } types[] = {{"bool", SN_API_BOOL, 8},      {"int", SN_API_INT, 64},
+                 {"int8", SN_API_INT, 8},       {"int16", SN_API_INT, 16},
+                 {"int32", SN_API_INT, 32},     {"int64", SN_API_INT, 64},
+                 {"rune", SN_API_INT, 32},      {"uint", SN_API_UINT, 64},
+                 {"uint8", SN_API_UINT, 8},     {"uint16", SN_API_UINT, 16},
+                 {"uint32", SN_API_UINT, 32},   {"uint64", SN_API_UINT, 64},
+                 {"byte", SN_API_UINT, 8},      {"uintptr", SN_API_UINT, 64},
+                 {"float32", SN_API_FLOAT, 32}, {"float64", SN_API_FLOAT, 64},
+                 {"string", SN_API_STRING, 0},  {"any", SN_API_ANY, 0}};
     for (size_t i = 0; i < SN_COUNT_OF(types); i++) {
         if (!sn_str_eqc(name, types[i].name)) continue;
         *ret = types[i].kind;
@@ -48,13 +52,14 @@ static int options(struct sn_api *api, struct sn_api_field *f, struct sn_str v)
         v = sn_str_sub(v, 1, v.len - 1);
         if (sn_str_chr(v, '|') < 0) sep = ',';
     }
-    if (!v.len) return api_error(api, f->pos, "options= of %.*s names no value", SN_STR_ARG(f->name));
+    if (!v.len)
+        return api_error(api, f->pos, "options= of %.*s names no value", SN_STR_ARG(f->name));
     f->options = SN_ARENA_ARRAY(api->arena, struct sn_str, SN_API_OPTIONS_MAX);
     if (!f->options) return SN_E_NOMEM;
     while (v.ptr) {
         if (f->n_options == SN_API_OPTIONS_MAX)
-            return api_error(api, f->pos, "options= of %.*s has more than %u values", SN_STR_ARG(f->name),
-                             SN_API_OPTIONS_MAX);
+            return api_error(api, f->pos, "options= of %.*s has more than %u values",
+                             SN_STR_ARG(f->name), SN_API_OPTIONS_MAX);
         f->options[f->n_options++] = sn_str_trim(sn_str_cut(&v, sep));
     }
     return 0;
@@ -112,8 +117,8 @@ static int key_options(struct sn_api *api, struct sn_api_field *f, struct sn_str
         else if (sn_str_eqc(word, "range") && value.ptr)
             r = range(api, f, value);
         else if (word.len && !sn_str_eqc(word, "inherit") && !sn_str_eqc(word, "env"))
-            api_warn(api, f->pos, "the tag of %.*s has the unknown option \"%.*s\"", SN_STR_ARG(f->name),
-                     SN_STR_ARG(word));
+            api_warn(api, f->pos, "the tag of %.*s has the unknown option \"%.*s\"",
+                     SN_STR_ARG(f->name), SN_STR_ARG(word));
         if (r < 0) return r;
     }
     return 0;
@@ -124,7 +129,10 @@ int api_tag(struct sn_api *api, struct sn_api_field *f)
     static const struct {
         const char *key;
         enum sn_api_where where;
-    } keys[] = {{"path", SN_API_PATH}, {"form", SN_API_FORM}, {"header", SN_API_HEADER}, {"json", SN_API_JSON}};
+    } keys[] = {{"path", SN_API_PATH},
+                {"form", SN_API_FORM},
+                {"header", SN_API_HEADER},
+                {"json", SN_API_JSON}};
     struct sn_str t = sn_str_trim(f->tag);
     bool found = false;
     f->where = SN_API_JSON;
@@ -135,7 +143,8 @@ int api_tag(struct sn_api *api, struct sn_api_field *f)
                              SN_STR_ARG(sn_str_sub(f->tag, 0, 80)));
         t = sn_str_from(t, 1);
         if (sn_str_chr(t, '"') < 0)
-            return api_error(api, f->pos, "the tag of %.*s has no closing quote", SN_STR_ARG(f->name));
+            return api_error(api, f->pos, "the tag of %.*s has no closing quote",
+                             SN_STR_ARG(f->name));
         struct sn_str value = sn_str_cut(&t, '"');
         for (size_t i = 0; i < SN_COUNT_OF(keys) && !found; i++) {
             if (!sn_str_eqc(key, keys[i].key)) continue;

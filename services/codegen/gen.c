@@ -5,25 +5,27 @@
 
 #include "codegen/gen_int.h"
 
-int gen_template(struct sn_buf *out, const unsigned char *text, size_t len, const struct gen_var *vars)
+int gen_template(struct sn_buf *out, const unsigned char *text, size_t len,
+                 const struct gen_var *vars)
 {
     struct sn_str t = sn_str_of((const char *)text, len);
     for (;;) {
         ssize_t at = sn_str_find(t, SN_STR("{{"));
         if (at < 0) return sn_buf_str(out, t);
-        ssize_t end = sn_str_find(t, SN_STR("}}"));
-        SN_ASSERT(end > at);
+        ssize_t n = sn_str_find(sn_str_from(t, (size_t)at), SN_STR("}}")), end = at + n;
+        SN_ASSERT(n > 0);
         struct sn_str name = sn_str_sub(t, (size_t)at + 2, (size_t)end);
         const struct gen_var *v = vars;
         while (v->name && !sn_str_eqc(name, v->name)) v++;
         SN_ASSERT(v->name);
         sn_buf_str(out, sn_str_sub(t, 0, (size_t)at));
-        sn_buf_cstr(out, v->value);
+        sn_buf_cstr(out, gen_text(out, v->value));
         t = sn_str_from(t, (size_t)end + 2);
     }
 }
 
-int gen_add(struct sn_gen_files *f, enum sn_gen_owner owner, struct sn_buf *text, const char *path, ...)
+int gen_add(struct sn_gen_files *f, enum sn_gen_owner owner, struct sn_buf *text, const char *path,
+            ...)
 {
     char name[512];
     struct sn_buf p;
@@ -38,7 +40,8 @@ int gen_add(struct sn_gen_files *f, enum sn_gen_owner owner, struct sn_buf *text
     sn_buf_done(text);
     if (r < 0) return r;
     if (!full.ptr || !body.ptr) return SN_E_NOMEM;
-    if (f->n == SN_GEN_FILES_MAX) return sn_fail(SN_E_TOO_LARGE, "more than %u files", SN_GEN_FILES_MAX);
+    if (f->n == SN_GEN_FILES_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "more than %u files", SN_GEN_FILES_MAX);
     if (f->n == f->cap) {
         size_t cap = SN_MAX((size_t)64, 2 * f->cap);
         struct sn_gen_file *more = SN_ARENA_ARRAY(f->arena, struct sn_gen_file, cap);
@@ -67,8 +70,10 @@ const char *gen_file_name(struct sn_arena *a, struct sn_str name, enum sn_gen_st
     char *q = (char *)(uintptr_t)copy.ptr;
     if (!q) return NULL;
     for (const char *p = snake; *p; p++) {
-        if (*p != '_') *q++ = *p;
-        else if (style == SN_GEN_CAMEL && p[1] && p > snake) *q++ = (char)toupper((unsigned char)*++p);
+        if (*p != '_')
+            *q++ = *p;
+        else if (style == SN_GEN_CAMEL && p[1] && p > snake)
+            *q++ = (char)toupper((unsigned char)*++p);
     }
     *q = 0;
     return copy.ptr;
@@ -78,9 +83,12 @@ void gen_c_string(struct sn_buf *out, struct sn_str s)
     sn_buf_byte(out, '"');
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
-        if (c == '"' || c == '\\') sn_buf_printf(out, "\\%c", c);
-        else if (c >= ' ' && c != 127) sn_buf_byte(out, c);
-        else sn_buf_printf(out, "\\%03o", c);
+        if (c == '"' || c == '\\')
+            sn_buf_printf(out, "\\%c", c);
+        else if (c >= ' ' && c != 127)
+            sn_buf_byte(out, c);
+        else
+            sn_buf_printf(out, "\\%03o", c);
     }
     sn_buf_byte(out, '"');
 }

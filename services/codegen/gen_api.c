@@ -14,12 +14,15 @@ GEN_TEMPLATE(gitignore);
 
 /* ---- routes ---- */
 
-static void emit_handler(struct gen_api *g, struct sn_buf *b, const struct sn_api_route *r, const char *end)
+static void emit_handler(struct sn_buf *b, const struct sn_api_route *r, const char *end)
 {
-    const char *answer = gen_api_answer(g, r);
     sn_buf_printf(b, "int %s(struct sn_rest_call *call", r->c_name);
     if (r->req) sn_buf_printf(b, ", const struct %s *req", r->req->c_name);
-    if (answer) sn_buf_printf(b, ",\n    %s *ret", answer);
+    if (r->resp) {
+        sn_buf_cstr(b, ",\n    ");
+        gen_api_answer(b, r);
+        sn_buf_cstr(b, " *ret");
+    }
     sn_buf_printf(b, ")%s\n", end);
 }
 /* The names of a route's middlewares one after the other: false at the end. */
@@ -31,7 +34,8 @@ static bool next_middleware(struct sn_str *list, struct sn_str *ret)
     }
     return false;
 }
-static bool seen_before(const struct gen_api *g, const struct sn_api_route *until, struct sn_str name)
+static bool seen_before(const struct gen_api *g, const struct sn_api_route *until,
+                        struct sn_str name)
 {
     for (const struct sn_api_route *r = g->api->routes; r != until; r = r->next) {
         struct sn_str list = r->middleware, m;
@@ -47,28 +51,31 @@ static int routes_header(struct gen_api *g)
     const char *p = g->api->c_name;
     sn_buf_init(&b, 0);
     gen_head(&b, "sennit gen api", g->o->source);
-    sn_buf_printf(&b, "#pragma once\n#include \"%s.gen.h\"\n\n/* ---- handlers: yours ---- */\n\n", p);
-    for (const struct sn_api_route *r = g->api->routes; r; r = r->next) emit_handler(g, &b, r, ";");
+    sn_buf_printf(&b, "#pragma once\n#include \"%s.gen.h\"\n\n/* ---- handlers: yours ---- */\n\n",
+                  p);
+    for (const struct sn_api_route *r = g->api->routes; r; r = r->next) emit_handler(&b, r, ";");
     sn_buf_cstr(&b, "\n/* ---- middlewares: yours; they go on by sn_rest_next ---- */\n\n");
     for (const struct sn_api_route *r = g->api->routes; r; r = r->next) {
         struct sn_str list = r->middleware, m;
         while (next_middleware(&list, &m))
             if (!seen_before(g, r, m))
                 sn_buf_printf(&b, "int %s_around_%s(struct sn_rest_call *call);\n", p,
-                              sn_gen_snake(g->arena, m));
+                              gen_text(&b, sn_gen_snake(g->arena, m)));
     }
-    sn_buf_printf(&b, "\nextern const struct sn_rest_route %s_routes[]; /* %s_METHODS of them */\n", p,
-                  sn_gen_upper(g->arena, p));
+    sn_buf_printf(&b, "\nextern const struct sn_rest_route %s_routes[]; /* %s_METHODS of them */\n",
+                  p, gen_text(&b, sn_gen_upper(g->arena, p)));
     return gen_add(g->files, SN_GEN_OURS, &b, "%s%s_routes.gen.h", gen_api_dir(g), p);
 }
 
-static void emit_thunk(struct gen_api *g, struct sn_buf *b, const struct sn_api_route *r)
+static void emit_thunk(struct sn_buf *b, const struct sn_api_route *r)
 {
-    const char *answer = gen_api_answer(g, r);
-    sn_buf_printf(b, "static int serve_%s(struct sn_rest_call *call, const void *req, void *ret)\n{\n", r->c_name);
+    sn_buf_printf(b,
+                  "static int serve_%s(struct sn_rest_call *call, const void *req, void *ret)\n{\n",
+                  r->c_name);
     if (!r->req) sn_buf_cstr(b, "    (void)req;\n");
-    if (!answer) sn_buf_cstr(b, "    (void)ret;\n");
-    sn_buf_printf(b, "    return %s(call%s%s);\n}\n", r->c_name, r->req ? ", req" : "", answer ? ", ret" : "");
+    if (!r->resp) sn_buf_cstr(b, "    (void)ret;\n");
+    sn_buf_printf(b, "    return %s(call%s%s);\n}\n", r->c_name, r->req ? ", req" : "",
+                  r->resp ? ", ret" : "");
 }
 static int routes_source(struct gen_api *g)
 {
@@ -78,18 +85,19 @@ static int routes_source(struct gen_api *g)
     sn_buf_init(&b, 0);
     gen_head(&b, "sennit gen api", g->o->source);
     sn_buf_printf(&b, "#include \"%s_routes.gen.h\"\n\n", p);
-    for (const struct sn_api_route *r = g->api->routes; r; r = r->next) emit_thunk(g, &b, r);
+    for (const struct sn_api_route *r = g->api->routes; r; r = r->next) emit_thunk(&b, r);
     sn_buf_printf(&b, "\nconst struct sn_rest_route %s_routes[] = {\n", p);
     for (const struct sn_api_route *r = g->api->routes; r; r = r->next, i++) {
         struct sn_str list = r->middleware, m;
-        sn_buf_printf(&b, "    {.m = &%s_methods[%s], .serve = serve_%s", p, sn_gen_upper(g->arena, r->c_name),
-                      r->c_name);
+        sn_buf_printf(&b, "    {.m = &%s_methods[%s], .serve = serve_%s", p,
+                      gen_text(&b, sn_gen_upper(g->arena, r->c_name)), r->c_name);
         if (r->jwt.len) sn_buf_printf(&b, ", .jwt = \"%.*s\"", SN_STR_ARG(r->jwt));
         if (r->timeout_ns) sn_buf_printf(&b, ", .timeout_ns = %lld", (long long)r->timeout_ns);
-        if (r->bytes_max) sn_buf_printf(&b, ", .bytes_max = %llu", (unsigned long long)r->bytes_max);
+        if (r->bytes_max)
+            sn_buf_printf(&b, ", .bytes_max = %llu", (unsigned long long)r->bytes_max);
         if (next_middleware(&list, &m)) {
             sn_buf_cstr(&b, ",\n     .around = (const sn_rest_around[]){");
-            do sn_buf_printf(&b, "%s_around_%s, ", p, sn_gen_snake(g->arena, m));
+            do sn_buf_printf(&b, "%s_around_%s, ", p, gen_text(&b, sn_gen_snake(g->arena, m)));
             while (next_middleware(&list, &m));
             sn_buf_cstr(&b, "NULL}");
         }
@@ -104,11 +112,12 @@ static int test_source(struct gen_api *g)
     struct sn_buf b;
     sn_buf_init(&b, 0);
     gen_head(&b, "sennit gen api", g->o->source);
-    sn_buf_printf(&b,
-                  "/* Starts the service on a free port and calls every route. */\n#include \"%s.h\"\n\n"
-                  "int main(int argc, char **argv)\n{\n"
-                  "    return sn_daemon_self_test(&%s_app, argc, argv);\n}\n",
-                  g->api->c_name, g->api->c_name);
+    sn_buf_printf(
+        &b,
+        "/* Starts the service on a free port and calls every route. */\n#include \"%s.h\"\n\n"
+        "int main(int argc, char **argv)\n{\n"
+        "    return sn_daemon_self_test(&%s_app, argc, argv);\n}\n",
+        g->api->c_name, g->api->c_name);
     return gen_add(g->files, SN_GEN_OURS, &b, "%s%s_test.gen.c", gen_api_dir(g), g->api->c_name);
 }
 static int openapi(struct gen_api *g)
@@ -130,8 +139,10 @@ static const char *handler_path(struct gen_api *g, const struct sn_api_route *r)
     struct sn_str base = r->handler;
     if (sn_str_ends(base, SN_STR("Handler")) && base.len > 7) base.len -= 7;
     const char *file = gen_file_name(g->arena, base, g->o->style);
-    return sn_arena_printf(g->arena, "handlers/%.*s%s%s.c", SN_STR_ARG(r->group), r->group.len ? "/" : "",
-                           file ? file : "").ptr;
+    if (!file) return NULL;
+    return sn_arena_printf(g->arena, "handlers/%.*s%s%s.c", SN_STR_ARG(r->group),
+                           r->group.len ? "/" : "", file)
+        .ptr;
 }
 static int handlers(struct gen_api *g)
 {
@@ -139,12 +150,15 @@ static int handlers(struct gen_api *g)
     for (const struct sn_api_route *r = g->api->routes; r && e == 0; r = r->next) {
         struct sn_buf b;
         sn_buf_init(&b, 0);
-        sn_buf_printf(&b, "/* %.*s %.*s%s%.*s */\n#include \"%s.h\"\n\n", SN_STR_ARG(r->method), SN_STR_ARG(r->path),
-                      r->summary.len ? " - " : "", SN_STR_ARG(r->summary), g->api->c_name);
-        emit_handler(g, &b, r, "\n{");
-        sn_buf_printf(&b, "    return sn_rest_fail(call, SN_E_UNIMPLEMENTED, \"%.*s is not written yet\");\n}\n",
-                      SN_STR_ARG(r->handler));
-        e = gen_add(g->files, SN_GEN_YOURS, &b, "%s", handler_path(g, r));
+        sn_buf_printf(&b, "/* %.*s %.*s%s%.*s */\n#include \"%s.h\"\n\n", SN_STR_ARG(r->method),
+                      SN_STR_ARG(r->path), r->summary.len ? " - " : "", SN_STR_ARG(r->summary),
+                      g->api->c_name);
+        emit_handler(&b, r, "\n{");
+        sn_buf_printf(
+            &b,
+            "    return sn_rest_fail(call, SN_E_UNIMPLEMENTED, \"%.*s is not written yet\");\n}\n",
+            SN_STR_ARG(r->handler));
+        e = gen_add(g->files, SN_GEN_YOURS, &b, "%s", gen_text(&b, handler_path(g, r)));
     }
     return e;
 }
@@ -158,32 +172,43 @@ static int middlewares(struct gen_api *g)
             const char *snake = sn_gen_snake(g->arena, m), *name = sn_arena_str(g->arena, m).ptr;
             struct sn_buf b;
             if (!snake || !name) return SN_E_NOMEM;
-            const struct gen_var vars[] = {{"name", g->api->c_name}, {"snake", snake}, {"Middleware", name}, {0}};
+            const struct gen_var vars[] = {{"name", g->api->c_name},
+                                           {"snake", snake},
+                                           {"Middleware", name},
+                                           {0}};
             sn_buf_init(&b, 0);
             gen_template(&b, gen_t_middleware, gen_t_middleware_len, vars);
-            e = gen_add(g->files, SN_GEN_YOURS, &b, "middleware/%s.c", gen_file_name(g->arena, m, g->o->style));
+            e = gen_add(g->files, SN_GEN_YOURS, &b, "middleware/%s.c",
+                        gen_text(&b, gen_file_name(g->arena, m, g->o->style)));
         }
     }
     return e;
 }
 
-/* gen/meson.build: every source by name, so that the build above needs no change when routes come. */
+/* gen/meson.build: every source by name, so that the build above needs no change when routes come.
+ */
 static int sources(struct gen_api *g)
 {
     struct sn_buf b;
     const char *p = g->api->c_name;
     sn_buf_init(&b, 0);
-    sn_buf_printf(&b, "# Generated by `sennit gen api`; edits are lost.\n%s_src = files(\n    '%s_routes.gen.c',\n"
-                      "    '%s_types.gen.c',\n    '../service.c',\n", p, p, p);
+    sn_buf_printf(&b,
+                  "# Generated by `sennit gen api`; edits are lost.\n%s_src = files(\n    "
+                  "'%s_routes.gen.c',\n"
+                  "    '%s_types.gen.c',\n    '../service.c',\n",
+                  p, p, p);
     for (const struct sn_api_route *r = g->api->routes; r; r = r->next)
-        sn_buf_printf(&b, "    '../%s',\n", handler_path(g, r));
+        sn_buf_printf(&b, "    '../%s',\n", gen_text(&b, handler_path(g, r)));
     for (const struct sn_api_route *r = g->api->routes; r; r = r->next) {
         struct sn_str list = r->middleware, m;
         while (next_middleware(&list, &m))
             if (!seen_before(g, r, m))
-                sn_buf_printf(&b, "    '../middleware/%s.c',\n", gen_file_name(g->arena, m, g->o->style));
+                sn_buf_printf(&b, "    '../middleware/%s.c',\n",
+                              gen_text(&b, gen_file_name(g->arena, m, g->o->style)));
     }
-    sn_buf_printf(&b, ")\n%s_headers = []\n%s_test_src = files('%s_test.gen.c')\n%s_inc = include_directories('.', '..')\n",
+    sn_buf_printf(&b,
+                  ")\n%s_headers = []\n%s_test_src = files('%s_test.gen.c')\n%s_inc = "
+                  "include_directories('.', '..')\n",
                   p, p, p, p);
     return gen_add(g->files, SN_GEN_OURS, &b, "gen/meson.build");
 }
@@ -197,9 +222,10 @@ static void jwt_config(struct gen_api *g, struct sn_buf *b)
         for (const struct sn_api_route *o = g->api->routes; o != r; o = o->next)
             before = before || sn_str_eq(o->jwt, r->jwt);
         if (before) continue;
-        sn_buf_printf(b, "%s  %.*s:\n    # The first line of this file is the secret of HS256.\n"
-                         "    secret_file: etc/%.*s.secret\n", any ? "" : "jwt:\n", SN_STR_ARG(r->jwt),
-                      SN_STR_ARG(r->jwt));
+        sn_buf_printf(b,
+                      "%s  %.*s:\n    # The first line of this file is the secret of HS256.\n"
+                      "    secret_file: etc/%.*s.secret\n",
+                      any ? "" : "jwt:\n", SN_STR_ARG(r->jwt), SN_STR_ARG(r->jwt));
         any = true;
     }
 }
@@ -230,7 +256,7 @@ static int yours(struct gen_api *g)
                  {"Makefile", gen_t_makefile, &gen_t_makefile_len},
                  {"README.md", gen_t_api_readme, &gen_t_api_readme_len},
                  {".gitignore", gen_t_gitignore, &gen_t_gitignore_len}};
-    int r = 0;
+    int r = jwt.err;
     struct sn_buf b;
     for (size_t i = 0; i < SN_COUNT_OF(files) && r == 0; i++) {
         sn_buf_init(&b, 0);
@@ -265,5 +291,6 @@ int sn_gen_api(const struct sn_api *api, const struct sn_gen_opts *o, struct sn_
     r = sources(&g);
     if (r == 0) r = handlers(&g);
     if (r == 0) r = middlewares(&g);
-    return r < 0 ? r : yours(&g);
+    if (r == 0) r = yours(&g);
+    return r < 0 ? r : gen_dockerfile(api->c_name, ret);
 }

@@ -9,7 +9,8 @@ static void gap(struct sn_buf *b)
 {
     if (!b->len || b->ptr[b->len - 1] != '*') sn_buf_byte(b, ' ');
 }
-void gen_api_c_type(struct gen_api *g, struct sn_buf *b, const struct sn_api_type *t, const char *hint)
+void gen_api_c_type(struct gen_api *g, struct sn_buf *b, const struct sn_api_type *t,
+                    const char *hint)
 {
     switch (t->kind) {
     case SN_API_BOOL: sn_buf_cstr(b, "bool"); break;
@@ -33,7 +34,7 @@ void gen_api_c_type(struct gen_api *g, struct sn_buf *b, const struct sn_api_typ
     case SN_API_MAP: {
         const char *inner = sn_arena_printf(g->arena, "%s_value", hint).ptr;
         sn_buf_printf(b, "struct { struct %s_entry { struct sn_str key; ", hint);
-        gen_api_c_type(g, b, t->elem, inner ? inner : hint);
+        gen_api_c_type(g, b, t->elem, gen_text(b, inner));
         gap(b);
         sn_buf_cstr(b, "value; } *ptr; size_t len; }");
         break;
@@ -55,9 +56,10 @@ void gen_api_node(struct sn_buf *b, const struct sn_api_type *t)
     case SN_API_LIST:
     case SN_API_MAP:
     case SN_API_POINTER:
-        sn_buf_printf(b, "SN_REST_T(%s, .elem = ", t->kind == SN_API_LIST  ? "LIST"
-                                                   : t->kind == SN_API_MAP ? "MAP"
-                                                                           : "POINTER");
+        sn_buf_printf(b, "SN_REST_T(%s, .elem = ",
+                      t->kind == SN_API_LIST  ? "LIST"
+                      : t->kind == SN_API_MAP ? "MAP"
+                                              : "POINTER");
         gen_api_node(b, t->elem);
         sn_buf_byte(b, ')');
         break;
@@ -120,7 +122,7 @@ static void emit_struct(struct gen_api *g, struct sn_buf *b, const struct sn_api
     for (const struct sn_api_field *f = st->fields; f; f = f->next) {
         const char *hint = sn_arena_printf(g->arena, "%s_%s", st->c_name, f->c_name).ptr;
         sn_buf_cstr(b, "    ");
-        gen_api_c_type(g, b, f->type, hint ? hint : st->c_name);
+        gen_api_c_type(g, b, f->type, gen_text(b, hint));
         gap(b);
         sn_buf_printf(b, "%s;", f->c_name);
         if (f->doc.len) {
@@ -134,11 +136,12 @@ static void emit_struct(struct gen_api *g, struct sn_buf *b, const struct sn_api
     sn_buf_cstr(b, "};\n");
 }
 
-const char *gen_api_answer(struct gen_api *g, const struct sn_api_route *r)
+void gen_api_answer(struct sn_buf *b, const struct sn_api_route *r)
 {
-    if (!r->resp) return NULL;
-    if (r->resp->kind == SN_API_STRUCT) return sn_arena_printf(g->arena, "struct %s", r->resp->c_name).ptr;
-    return sn_arena_printf(g->arena, "%s_answer", r->c_name).ptr;
+    if (r->resp->kind == SN_API_STRUCT)
+        sn_buf_printf(b, "struct %s", r->resp->c_name);
+    else
+        sn_buf_printf(b, "%s_answer", r->c_name);
 }
 
 int gen_api_header(struct gen_api *g)
@@ -149,7 +152,8 @@ int gen_api_header(struct gen_api *g)
     sn_buf_init(&b, 0);
     gen_head(&b, "sennit gen api", g->o->source);
     sn_buf_cstr(&b, "#pragma once\n#include \"app/rest.h\"\n\n/* ---- types ---- */\n\n");
-    for (size_t k = 0; k < g->n_structs; k++) sn_buf_printf(&b, "struct %s;\n", g->structs[k]->c_name);
+    for (size_t k = 0; k < g->n_structs; k++)
+        sn_buf_printf(&b, "struct %s;\n", g->structs[k]->c_name);
     sn_buf_byte(&b, '\n');
     for (size_t k = 0; k < g->n_structs; k++) emit_struct(g, &b, g->structs[k]);
     sn_buf_byte(&b, '\n');
@@ -164,21 +168,27 @@ int gen_api_header(struct gen_api *g)
     }
     sn_buf_printf(&b, "enum %s_method {\n", p);
     for (const struct sn_api_route *r = g->api->routes; r; r = r->next)
-        sn_buf_printf(&b, "    %s, /* %.*s %.*s */\n", sn_gen_upper(g->arena, r->c_name),
-                      SN_STR_ARG(r->method), SN_STR_ARG(r->path));
+        sn_buf_printf(&b, "    %s, /* %.*s %.*s */\n",
+                      gen_text(&b, sn_gen_upper(g->arena, r->c_name)), SN_STR_ARG(r->method),
+                      SN_STR_ARG(r->path));
     sn_buf_printf(&b, "    %s_METHODS,\n};\nextern const struct sn_rest_method %s_methods[];\n",
-                  sn_gen_upper(g->arena, p), p);
+                  gen_text(&b, sn_gen_upper(g->arena, p)), p);
     sn_buf_cstr(&b, "\n/* ---- client: sn_rest_client_call, typed ---- */\n\n");
     for (const struct sn_api_route *r = g->api->routes; r; r = r->next, i++) {
-        const char *answer = gen_api_answer(g, r);
         sn_buf_printf(&b, "/* %.*s %.*s", SN_STR_ARG(r->method), SN_STR_ARG(r->path));
         if (r->summary.len) sn_buf_cstr(&b, " - "), comment_text(&b, r->summary);
         sn_buf_printf(&b, " */\nstatic inline int %s_call(struct sn_rest_client *c", r->c_name);
         if (r->req) sn_buf_printf(&b, ", const struct %s *req", r->req->c_name);
         sn_buf_cstr(&b, ", struct sn_arena *a");
-        if (answer) sn_buf_printf(&b, ",\n    %s *ret", answer);
-        sn_buf_printf(&b, ")\n{\n    return sn_rest_client_call(c, &%s_methods[%s], %s, a, %s);\n}\n", p,
-                      sn_gen_upper(g->arena, r->c_name), r->req ? "req" : "NULL", answer ? "ret" : "NULL");
+        if (r->resp) {
+            sn_buf_cstr(&b, ",\n    ");
+            gen_api_answer(&b, r);
+            sn_buf_cstr(&b, " *ret");
+        }
+        sn_buf_printf(&b,
+                      ")\n{\n    return sn_rest_client_call(c, &%s_methods[%s], %s, a, %s);\n}\n",
+                      p, gen_text(&b, sn_gen_upper(g->arena, r->c_name)), r->req ? "req" : "NULL",
+                      r->resp ? "ret" : "NULL");
     }
     return gen_add(g->files, SN_GEN_OURS, &b, "%s%s.gen.h", gen_api_dir(g), p);
 }
@@ -244,14 +254,17 @@ int gen_api_tables(struct gen_api *g)
         gen_c_string(&b, st->decl ? st->decl->name : sn_str(st->c_name));
         sn_buf_printf(&b, ", .size = sizeof(struct %s)", st->c_name);
         if (travels(st))
-            sn_buf_printf(&b, ",\n    .fields = %s_fields,\n    .n_fields = sizeof(%s_fields) / sizeof(%s_fields[0])",
+            sn_buf_printf(&b,
+                          ",\n    .fields = %s_fields,\n    .n_fields = sizeof(%s_fields) / "
+                          "sizeof(%s_fields[0])",
                           st->c_name, st->c_name, st->c_name);
         sn_buf_cstr(&b, "};\n");
     }
     sn_buf_printf(&b, "\nconst struct sn_rest_method %s_methods[] = {\n", p);
     for (const struct sn_api_route *r = g->api->routes; r; r = r->next) {
-        sn_buf_printf(&b, "    {.name = \"%.*s %.*s\", .method = \"%.*s\", .path = \"%.*s\"", SN_STR_ARG(r->method),
-                      SN_STR_ARG(r->path), SN_STR_ARG(r->method), SN_STR_ARG(r->path));
+        sn_buf_printf(&b, "    {.name = \"%.*s %.*s\", .method = \"%.*s\", .path = \"%.*s\"",
+                      SN_STR_ARG(r->method), SN_STR_ARG(r->path), SN_STR_ARG(r->method),
+                      SN_STR_ARG(r->path));
         if (r->req) sn_buf_printf(&b, ",\n     .req = &%s_desc", r->req->c_name);
         if (r->resp) {
             sn_buf_cstr(&b, ", .resp = ");

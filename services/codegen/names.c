@@ -5,12 +5,12 @@
 
 /* Keywords, and names that headers of a hosted C define as macros. */
 static const char *const reserved[] = {
-    "alignas",  "alignof",  "asm",     "assert",  "auto",     "bool",   "break",    "case",    "char",
-    "const",    "continue", "default", "do",      "double",   "else",   "enum",     "errno",   "extern",
-    "false",    "float",    "for",     "goto",    "if",       "inline", "int",      "linux",   "long",
-    "register", "restrict", "return",  "short",   "signed",   "sizeof", "static",   "stderr",  "stdin",
-    "stdout",   "struct",   "switch",  "true",    "typedef",  "typeof", "union",    "unix",    "unsigned",
-    "void",     "volatile", "while",
+    "alignas", "alignof", "asm",      "assert",   "auto",     "bool",   "break",    "case",
+    "char",    "const",   "continue", "default",  "do",       "double", "else",     "enum",
+    "errno",   "extern",  "false",    "float",    "for",      "goto",   "if",       "inline",
+    "int",     "linux",   "long",     "register", "restrict", "return", "short",    "signed",
+    "sizeof",  "static",  "stderr",   "stdin",    "stdout",   "struct", "switch",   "true",
+    "typedef", "typeof",  "union",    "unix",     "unsigned", "void",   "volatile", "while",
 };
 
 const char *sn_gen_snake(struct sn_arena *a, struct sn_str s)

@@ -5,7 +5,10 @@
 #include "codegen/gen_int.h"
 #include "wire/json.h"
 
-static void kstr(struct sn_jsonw *w, const char *key, const char *v) { sn_jsonw_kstr(w, key, sn_str(v)); }
+static void kstr(struct sn_jsonw *w, const char *key, const char *v)
+{
+    sn_jsonw_kstr(w, key, sn_str(v));
+}
 static void raw_number(struct sn_jsonw *w, const char *key, struct sn_str v)
 {
     double d;
@@ -20,13 +23,19 @@ static void literal(struct sn_jsonw *w, const struct sn_api_type *t, struct sn_s
     uint64_t u;
     double d;
     if (t->kind == SN_API_POINTER) t = t->elem;
-    if (t->kind == SN_API_INT && sn_str_to_i64(v, &i) == 0) sn_jsonw_i64(w, i);
-    else if (t->kind == SN_API_UINT && sn_str_to_u64(v, &u) == 0) sn_jsonw_u64(w, u);
-    else if (t->kind == SN_API_FLOAT && sn_str_to_double(v, &d) == 0) sn_jsonw_double(w, d);
-    else if (t->kind == SN_API_BOOL) sn_jsonw_bool(w, sn_str_eqc(v, "true"));
-    else sn_jsonw_str(w, v);
+    if (t->kind == SN_API_INT && sn_str_to_i64(v, &i) == 0)
+        sn_jsonw_i64(w, i);
+    else if (t->kind == SN_API_UINT && sn_str_to_u64(v, &u) == 0)
+        sn_jsonw_u64(w, u);
+    else if (t->kind == SN_API_FLOAT && sn_str_to_double(v, &d) == 0)
+        sn_jsonw_double(w, d);
+    else if (t->kind == SN_API_BOOL)
+        sn_jsonw_bool(w, sn_str_eqc(v, "true"));
+    else
+        sn_jsonw_str(w, v);
 }
-static void schema_members(struct sn_jsonw *w, const struct sn_api_type *t, const struct sn_api_field *f);
+static void schema_members(struct sn_jsonw *w, const struct sn_api_type *t,
+                           const struct sn_api_field *f);
 
 static void schema_ref(struct sn_jsonw *w, const struct sn_api_type *t)
 {
@@ -46,7 +55,8 @@ static void integer(struct sn_jsonw *w, const struct sn_api_type *t)
     kstr(w, "format", t->bits == 64 ? "int64" : "int32");
     if (t->kind == SN_API_UINT) sn_jsonw_ki64(w, "minimum", 0);
 }
-static void schema_members(struct sn_jsonw *w, const struct sn_api_type *t, const struct sn_api_field *f)
+static void schema_members(struct sn_jsonw *w, const struct sn_api_type *t,
+                           const struct sn_api_field *f)
 {
     bool quoted = f && f->as_string;
     if (t->kind == SN_API_POINTER) t = t->elem;
@@ -54,11 +64,13 @@ static void schema_members(struct sn_jsonw *w, const struct sn_api_type *t, cons
     case SN_API_BOOL: kstr(w, "type", quoted ? "string" : "boolean"); break;
     case SN_API_INT:
     case SN_API_UINT:
-        if (quoted) kstr(w, "type", "string");
+        if (quoted)
+            kstr(w, "type", "string");
         else if (f && (f->min.ptr || f->max.ptr)) {
             kstr(w, "type", "integer");
             kstr(w, "format", t->bits == 64 ? "int64" : "int32");
-        } else integer(w, t);
+        } else
+            integer(w, t);
         break;
     case SN_API_FLOAT:
         kstr(w, "type", quoted ? "string" : "number");
@@ -129,7 +141,8 @@ static void object_schema(struct sn_jsonw *w, const struct sn_api_type *st)
 
 static void parameters(struct sn_jsonw *w, const struct sn_api_route *r)
 {
-    static const char *const in[] = {[SN_API_PATH] = "path", [SN_API_FORM] = "query", [SN_API_HEADER] = "header"};
+    static const char *const in[] = {
+        [SN_API_PATH] = "path", [SN_API_FORM] = "query", [SN_API_HEADER] = "header"};
     const struct sn_api_type *st = r->req ? sn_api_body(r->req) : NULL;
     struct sn_str rest = r->path;
     sn_jsonw_key(w, SN_STR("parameters"));
@@ -210,8 +223,9 @@ static void operation(struct sn_jsonw *w, const struct sn_api_route *r)
     if (r->resp) content(w, r->resp);
     sn_jsonw_object_end(w);
     sn_jsonw_key(w, SN_STR("default"));
-    sn_jsonw_raw(w, SN_STR("{\"description\":\"A failure.\",\"content\":{\"application/json\":{\"schema\":"
-                           "{\"$ref\":\"#/components/schemas/Failure\"}}}}"));
+    sn_jsonw_raw(
+        w, SN_STR("{\"description\":\"A failure.\",\"content\":{\"application/json\":{\"schema\":"
+                  "{\"$ref\":\"#/components/schemas/Failure\"}}}}"));
     sn_jsonw_object_end(w);
     sn_jsonw_object_end(w);
 }
@@ -223,10 +237,14 @@ static void write_path(struct sn_jsonw *w, struct sn_str path, struct sn_arena *
     sn_buf_init(&b, 0);
     for (struct sn_str rest = sn_str_from(path, 1); rest.ptr;) {
         struct sn_str seg = sn_str_cut(&rest, '/');
-        if (seg.len && seg.ptr[0] == ':') sn_buf_printf(&b, "/{%.*s}", SN_STR_ARG(sn_str_from(seg, 1)));
-        else sn_buf_printf(&b, "/%.*s", SN_STR_ARG(seg));
+        if (seg.len && seg.ptr[0] == ':')
+            sn_buf_printf(&b, "/{%.*s}", SN_STR_ARG(sn_str_from(seg, 1)));
+        else
+            sn_buf_printf(&b, "/%.*s", SN_STR_ARG(seg));
     }
-    sn_jsonw_key(w, sn_arena_str(a, sn_buf_view(&b)));
+    struct sn_str key = b.err < 0 ? (struct sn_str){0} : sn_arena_str(a, sn_buf_view(&b));
+    if (!key.ptr && w->out->err == 0) w->out->err = SN_E_NOMEM;
+    sn_jsonw_key(w, key);
     sn_buf_done(&b);
 }
 static void paths(struct sn_jsonw *w, const struct sn_api *api)
@@ -271,7 +289,8 @@ static struct sn_str info(const struct sn_api *api, const char *key)
 int sn_gen_openapi(const struct sn_api *api, struct sn_buf *out)
 {
     struct sn_jsonw w;
-    struct sn_str title = info(api, "title"), version = info(api, "version"), desc = info(api, "desc");
+    struct sn_str title = info(api, "title"), version = info(api, "version"),
+                  desc = info(api, "desc");
     bool jwt = false;
     for (const struct sn_api_route *r = api->routes; r; r = r->next) jwt = jwt || r->jwt.len;
     sn_jsonw_init(&w, out, &(struct sn_json_style){.indent = 2});
@@ -296,12 +315,16 @@ int sn_gen_openapi(const struct sn_api *api, struct sn_buf *out)
         nested_schemas(&w, d->type, 0);
     }
     sn_jsonw_key(&w, SN_STR("Failure"));
-    sn_jsonw_raw(&w, SN_STR("{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"integer\"},"
-                            "\"message\":{\"type\":\"string\"}},\"required\":[\"code\",\"message\"]}"));
+    sn_jsonw_raw(&w,
+                 SN_STR("{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"integer\"},"
+                        "\"message\":{\"type\":\"string\"}},\"required\":[\"code\",\"message\"]}"));
     sn_jsonw_object_end(&w);
     if (jwt) {
         sn_jsonw_key(&w, SN_STR("securitySchemes"));
-        sn_jsonw_raw(&w, SN_STR("{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\",\"bearerFormat\":\"JWT\"}}"));
+        sn_jsonw_raw(
+            &w,
+            SN_STR(
+                "{\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\",\"bearerFormat\":\"JWT\"}}"));
     }
     sn_jsonw_object_end(&w);
     sn_jsonw_object_end(&w);
