@@ -44,7 +44,7 @@ struct {
 } sn_control SEC(".maps");
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, SN_TK_SERVICES_MAX);
+    __uint(max_entries, SN_TK_COUNTERS_MAX);
     __type(key, __u32);
     __type(value, struct sn_tk_counters);
 } sn_counters SEC(".maps");

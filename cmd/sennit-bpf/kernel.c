@@ -237,16 +237,27 @@ int tk_table_new(struct tk_kernel *k, const struct sn_tk_table *t)
     return sn_fail_errno(-r, "fill a table");
 }
 
-int tk_service_set(struct tk_kernel *k, const struct sn_tk_key *key, int table_fd)
+/* In one call where the kernel has it: after each call that changes a map of maps it waits until no
+ * program can be looking at an old one, and a thousand such waits take twenty seconds. */
+int tk_services_set(struct tk_kernel *k, const struct sn_tk_key *keys, const int *table_fds,
+                    uint32_t n)
 {
-    int r = bpf_map_update_elem(k->services, key, &table_fd, BPF_ANY);
-    return r < 0 ? sn_fail_errno(-r, "put a table in its place") : 0;
+    uint32_t done = n;
+    if (n == 0) return 0;
+    int r = bpf_map_update_batch(k->services, keys, table_fds, &done, NULL);
+    if (r == 0) return 0;
+    for (uint32_t i = 0; i < n; i++) {
+        r = bpf_map_update_elem(k->services, &keys[i], &table_fds[i], BPF_ANY);
+        if (r < 0) return sn_fail_errno(-r, "put a table in its place");
+    }
+    return 0;
 }
 
-int tk_service_del(struct tk_kernel *k, const struct sn_tk_key *key)
+void tk_services_del(struct tk_kernel *k, const struct sn_tk_key *keys, uint32_t n)
 {
-    int r = bpf_map_delete_elem(k->services, key);
-    return r < 0 ? sn_fail_errno(-r, "remove a service") : 0;
+    uint32_t done = n;
+    if (n == 0 || bpf_map_delete_batch(k->services, keys, &done, NULL) == 0) return;
+    for (uint32_t i = 0; i < n; i++) (void)bpf_map_delete_elem(k->services, &keys[i]);
 }
 
 bool tk_service_next(struct tk_kernel *k, const struct sn_tk_key *at, struct sn_tk_key *ret)
