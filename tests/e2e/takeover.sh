@@ -75,10 +75,21 @@ case $uring in
 esac
 check "io_uring connect: counted" "$(counter a connects)" "$(case $uring in *io_uring_setup*) echo 2 ;; *) echo 3 ;; esac)"
 
+# ---- the original destination, at the accepting end
+sync "service v tcp $vip:86 closed" "via $v4:9400" "service v6 tcp [$vip6]:86 closed" "via [$v6]:9400" "service v2 tcp $vip:87 closed" "live $v4:9400"
+check "a back-end where nobody listens" "$(inwork $client from 40001 $vip 86)" ECONNREFUSED
+bg "$tmp/so" incg gateway $client serve-origin $v4 9400 || finish
+bg "$tmp/so6" incg gateway $client serve-origin $v6 9400 || finish
+check "what a failed connect has left is gone with it" "$(inwork $client from 40001 $v4 9400)" "no original destination"
+check "the accepting end knows the service" "$(inwork $client from 40001 $vip 86)" "$vip 86"
+check "and once only" "$(inwork $client from 40001 $v4 9400)" "no original destination"
+check "the accepting end knows the service, v6" "$(inwork $client from 40001 $vip6 86)" "$vip6 86"
+check "back-ends that do not ask are not told" "$(inwork $client from 40001 $vip 87)" "no original destination"
+
 # ---- changes
 sync "service a tcp $vip:80 closed" "live $v4:$pB"
 check "an update: the next connect; other services go" "$(cat "$tmp/sync.out"), $(inwork $client tcp $vip 80 | cut -c1), $(inwork $client errno $vip6 80)" \
-  "1 services in force, 1 changed, 5 removed, B, ENETUNREACH"
+  "1 services in force, 1 changed, 3 removed, B, ENETUNREACH"
 sync "service a tcp $vip:80 closed" "live $v4:$pB"
 check "the same again changes nothing" "$(cat "$tmp/sync.out")" "1 services in force, 0 changed, 0 removed"
 sync "service a tcp $vip:80 closed sticky" "live $v4:$pA" "live $v4:$pB" "live $v4:$pC"
