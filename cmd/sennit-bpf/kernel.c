@@ -124,9 +124,11 @@ static int load_fresh(struct tk_kernel *k, const struct tk_load_opts *o)
     int r = load_object(k);
     if (r == 0 && k->pin && mkdir(k->pin, 0700) < 0)
         return sn_fail_errno(errno, "make the folder %s", k->pin);
-    if (r == 0 && k->pin && !on_fs(k->pin, BPF_FS_MAGIC_))
-        r = sn_fail(SN_E_INVALID_ARGUMENT,
-                    "%s is not on a BPF file system (mount -t bpf bpf FOLDER)", k->pin);
+    if (r == 0 && k->pin && !on_fs(k->pin, BPF_FS_MAGIC_)) {
+        (void)rmdir(k->pin);
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "%s is not on a BPF file system (mount -t bpf bpf FOLDER)", k->pin);
+    }
     /* The deadline has passed in the record's first state: without the gateway's first snapshot
      * there is no service, so nothing is refused by that. */
     struct sn_tk_control c = {.layout = SN_TK_LAYOUT, .shortcut = o->shortcut};
