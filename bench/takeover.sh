@@ -4,11 +4,11 @@
 # user-space gateway in Go (ReverseProxy, Gin), Sennit's, the kernel, none. Claim: at most 1 us on top of a connect.
 #
 # Needs root: control groups, a network namespace and a BPF file system of its own. Go's gateways have one processor, as
-# Sennit's has; load generator and back-end share the other one. Each figure is a median over the rounds, and within a
-# round all cases come one after the other.
-# Environment: PARTS (connect staged shortcut), ROUNDS (21), CONNECTS (3000), STAGE_ROUNDS (3), STAGE_SECONDS (2), CONNS (32).
+# Sennit's has; load generator and back-end share the other one. Stages are
+# medians over the rounds, and within a round all come one after the other.
+# Environment: PARTS (connect staged shortcut), ROUNDS (400), STAGE_ROUNDS (3), STAGE_SECONDS (2), CONNS (32).
 . "$(dirname "$0")/lib.sh"
-PARTS=${PARTS:-connect staged shortcut}; ROUNDS=${ROUNDS:-21}; CONNECTS=${CONNECTS:-3000}
+PARTS=${PARTS:-connect staged shortcut}; ROUNDS=${ROUNDS:-400}
 STAGE_ROUNDS=${STAGE_ROUNDS:-3}; STAGE_SECONDS=${STAGE_SECONDS:-2}; CONNS=${CONNS:-32}
 GIN=v1.10.0
 tmp=$BENCH_TMP; pids=()
@@ -33,31 +33,24 @@ unload() { kill "$loader"; wait "$loader" 2>/dev/null; }
 sync() { printf '%s\n' "$@" >"$tmp/services"; "$BPF" sync --socket "$sock" "$tmp/services" >/dev/null || exit 1; }
 echo "$(bench_machine)"
 
+# Cases alternate within one process, which accepts its own connections: nobody is woken meanwhile.
 connect_part() {
-  bg "$tmp/serve" inns taskset -c 0 "$PEER" serve $v4 9000 S || exit 1
-  local before=() outside=() beside=() service=() over=() i p
-  # cost CGROUP ADDRESS PORT - the median connect of CONNECTS, ns.
-  cost() { incg "$1" taskset -c "$LAST" "$PEER" latency "$2" "$3" "$CONNECTS" | cut -d' ' -f1; }
-  for i in $(seq 5); do before+=("$(cost work $v4 9000)"); done
-  load
-  local many=() n
+  local many=() n out
   for n in $(seq 1000); do many+=("service s$n tcp 10.97.$((n / 250)).$((n % 250 + 1)):80 closed" "live $v4:9000"); done
-  sync "service s tcp $vip:80 closed" "live $v4:9000" "${many[@]}"
-  for i in $(seq "$ROUNDS"); do
-    outside+=("$(cost other $v4 9000)"); beside+=("$(cost work $v4 9000)"); service+=("$(cost work $vip 80)")
-    over+=($((service[-1] - outside[-1])))
+  echo
+  echo "connect(2) on loopback, 1,001 services, ns; $((ROUNDS * 100)) connects of each kind, 100 in turn."
+  echo
+  echo "| loaded with | another cgroup, P50, P90 | redirected cgroup, no service | a service | on top, median (5th to 95th percentile of $ROUNDS) |"
+  echo "|---|--:|--:|--:|---|"
+  for with in "" "--gateway-cgroup $cg/gateway"; do
+    bg "$tmp/load" "$BPF" load --cgroup "$cg/work" $with --socket "$sock" || exit 1
+    loader=$last
+    sync "service s tcp $vip:80 closed" "live $v4:9000" "${many[@]}"
+    mapfile -t out < <(inns taskset -c "$LAST" "$PEER" latency $v4 9000 $vip 80 "$cg/other" "$cg/work" "$ROUNDS" | tail -4)
+    unload
+    read -r p low high <<<"${out[3]}"
+    echo "| \`--cgroup\`${with:+ and \`--gateway-cgroup\`} | ${out[0]/ /, } | ${out[1]/ /, } | ${out[2]/ /, } | $p ($low to $high) |"
   done
-  unload
-  echo
-  echo "connect(2) on loopback, 1,001 services, median of $CONNECTS, median of $ROUNDS rounds (without programs: 5)."
-  echo
-  echo "| case | ns | on top, ns | least and most |"
-  echo "|---|--:|--:|---|"
-  p=$(bench_median "${outside[@]}")
-  echo "| no programs loaded | $(bench_median "${before[@]}") | | |"
-  echo "| another cgroup | $p | | |"
-  echo "| redirected cgroup, no service | $(bench_median "${beside[@]}") | $(($(bench_median "${beside[@]}") - p)) | |"
-  echo "| redirected cgroup, a service | $(bench_median "${service[@]}") | $(bench_median "${over[@]}") | $(printf '%s\n' "${over[@]}" | sort -g | sed -n '1p;$p' | xargs | sed 's/ / to /') |"
 }
 
 staged_part() {
@@ -74,6 +67,7 @@ takeover:
 CFG
   load
   bg "$tmp/gw" incg gateway bash -c 'exec "$@" 2>&1' _ taskset -c 0 "$SENNIT" gateway -w 1 -c "$tmp/gw.yaml" || exit 1
+  local gw=$last
   bg "$tmp/go" inns taskset -c 0 bash -c 'echo ready; GOMAXPROCS=1 exec "$@"' _ "$tmp/goproxy" $v4:9102 "http://$v4:9100" || exit 1
   local names=(go) n r p
   declare -A url=([go]=http://$v4:9102/ [gin]=http://$v4:9103/ [sennit]=http://$v4:9101/ [through]=http://$vip:81/ [kernel]=http://$vip:80/ [direct]=http://$v4:9100/)
@@ -98,6 +92,7 @@ print(round(d["requests_per_s"]), round(h["p50"] / 1000), round(h["p99"] / 1000)
       p=$(ask "${url[$n]}" -c 4 -d 1s --no-keepalive); set -- $p; fresh[$n]+=" $1"
     done
   done
+  kill "$gw"; wait "$gw" 2>/dev/null # or it would tell the next loader its services
   unload
   echo
   echo "One request through each stage, $CONNS connections, closed loop; one alone; and with a connection for each request."

@@ -44,7 +44,7 @@ struct {
 } sn_control SEC(".maps");
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, SN_TK_SERVICES_MAX);
+    __uint(max_entries, SN_TK_COUNTERS_MAX);
     __type(key, __u32);
     __type(value, struct sn_tk_counters);
 } sn_counters SEC(".maps");
@@ -217,7 +217,8 @@ static __always_inline int steer(struct bpf_sock_addr *ctx, bool v6, bool datagr
     if (!t || !control || is_gateway(control)) return leave(ctx, datagram);
     struct sn_tk_set *set = &t->live;
     struct sn_tk_counters *c = bpf_map_lookup_elem(&sn_counters, &t->counters);
-    if (bpf_ktime_get_ns() > *(volatile __u64 *)&control->deadline_ns) {
+    /* A tick's exactness is enough, and costs a load instead of a look at the clock. */
+    if (bpf_ktime_get_coarse_ns() > *(volatile __u64 *)&control->deadline_ns) {
         if (t->lapsed == SN_TK_REFUSE) return refuse(c);
         if (c) c->lapsed++;
         if (t->lapsed == SN_TK_PASS) return leave(ctx, datagram);
@@ -377,27 +378,42 @@ static __always_inline void ops_tuple(struct bpf_sock_ops *ops, bool active, str
     t->netns = loopback(&t->server) ? bpf_get_netns_cookie(ops) : 0;
 }
 
-/* The client's SYN: leaves for the other end what its socket does not carry. */
-static __always_inline void origin_put(struct bpf_sock_ops *ops)
+static __always_inline bool shortcut(void)
+{
+    const __u32 zero = 0;
+    struct sn_tk_control *control = bpf_map_lookup_elem(&sn_control, &zero);
+    return control && control->shortcut;
+}
+
+/* The client's SYN: leaves for the other end what its socket does not carry, where somebody will ask. A
+ * connect that fails takes it back; so this socket wants to hear of its states until it is connected. */
+static __always_inline void origin_put(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
     struct sn_tk_tuple t;
+    struct sn_tk_flow *p = bpf_sk_storage_get(&sn_peers, sk, 0, 0);
+    if (!p || !(p->via || shortcut())) return;
     ops_tuple(ops, true, &t);
-    struct bpf_sock *sk = ops->sk; /* read once: the verifier checks each reading for itself */
-    struct sn_tk_flow *p = sk ? bpf_sk_storage_get(&sn_peers, sk, 0, 0) : 0;
-    if (!p) {
-        bpf_map_delete_elem(&sn_origins, &t); /* left behind by a connect of these ports that failed */
-        return;
-    }
     struct sn_tk_origin o = {.vip = p->vip, .at_ns = bpf_ktime_get_ns()};
     bpf_map_update_elem(&sn_origins, &t, &o, BPF_ANY);
+    bpf_sock_ops_cb_flags_set(ops, (int)ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+static __always_inline void origin_state(struct bpf_sock_ops *ops)
+{
+    struct sn_tk_tuple t;
+    if (ops->args[0] != BPF_TCP_SYN_SENT) return;
+    if (ops->args[1] == BPF_TCP_CLOSE) {
+        ops_tuple(ops, true, &t);
+        bpf_map_delete_elem(&sn_origins, &t);
+    }
+    bpf_sock_ops_cb_flags_set(ops, (int)ops->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
 /* The server's new socket: takes it. Returns whether the connection came by a service. */
-static __always_inline bool origin_take(struct bpf_sock_ops *ops, const struct sn_tk_tuple *t)
+static __always_inline bool origin_take(struct bpf_sock *sk, const struct sn_tk_tuple *t)
 {
     struct sn_tk_origin *o = bpf_map_lookup_elem(&sn_origins, t);
-    struct bpf_sock *sk = ops->sk;
-    if (!o || !sk) return false;
+    if (!o) return false;
     bool fresh = bpf_ktime_get_ns() - o->at_ns < SN_TK_ORIGIN_NS_MAX;
     struct sn_tk_flow *p =
         fresh ? bpf_sk_storage_get(&sn_peers, sk, 0, BPF_SK_STORAGE_GET_F_CREATE) : 0;
@@ -416,28 +432,32 @@ static __always_inline void end_key(struct sn_tk_tuple *t, bool active)
 
 static __always_inline void join(struct bpf_sock_ops *ops, struct sn_tk_tuple *t, bool active)
 {
-    const __u32 zero = 0;
-    struct sn_tk_control *control = bpf_map_lookup_elem(&sn_control, &zero);
-    if (!control || !control->shortcut) return;
+    if (!shortcut()) return;
     end_key(t, active);
     bpf_sock_hash_update(ops, &sn_shortcut, t, BPF_ANY);
 }
 
+/* Runs some five times for each connect of the cgroup, mostly to be asked about windows and timeouts. */
 SEC("sockops") int sn_sockops(struct bpf_sock_ops *ops)
 {
     struct sn_tk_tuple t;
+    __u32 op = ops->op;
+    if (op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
+        op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && op != BPF_SOCK_OPS_STATE_CB)
+        return ALLOW;
     struct bpf_sock *sk = ops->sk;
     if ((ops->family != AF_INET && ops->family != AF_INET6) || !sk) return ALLOW;
-    switch (ops->op) {
-    case BPF_SOCK_OPS_TCP_CONNECT_CB: origin_put(ops); break;
+    switch (op) {
+    case BPF_SOCK_OPS_TCP_CONNECT_CB: origin_put(ops, sk); break;
+    case BPF_SOCK_OPS_STATE_CB: origin_state(ops); break;
     case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
-        if (!bpf_sk_storage_get(&sn_peers, sk, 0, 0)) break;
+        if (!shortcut() || !bpf_sk_storage_get(&sn_peers, sk, 0, 0)) break;
         ops_tuple(ops, true, &t);
         join(ops, &t, true);
         break;
     case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
         ops_tuple(ops, false, &t);
-        if (origin_take(ops, &t)) join(ops, &t, false);
+        if (origin_take(sk, &t)) join(ops, &t, false);
         break;
     default: break;
     }

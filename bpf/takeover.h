@@ -11,6 +11,7 @@
 #define SN_TK_SLOTS 4093         /* prime: every step of Maglev's permutation reaches every slot */
 #define SN_TK_BACKENDS_MAX 256   /* of one service and state: 15 slots at the least for each */
 #define SN_TK_SERVICES_MAX 1024
+#define SN_TK_COUNTERS_MAX 2048  /* a snapshot's services are counted before the last one's go */
 #define SN_TK_SENT_MAX 4         /* services one UDP socket talks to at a time, without connect */
 #define SN_TK_ORIGINS_MAX 65536  /* connections between their SYN and their accept */
 #define SN_TK_ORIGIN_NS_MAX 60000000000ull /* older ones belong to a connect that failed */

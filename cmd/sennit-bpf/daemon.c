@@ -140,12 +140,14 @@ static int on_snapshot(struct daemon *d, struct conn *c, struct sn_str body)
     return r < 0 ? refuse(c, r) : sn_tkw_put_applied(&c->out, &applied);
 }
 
-/* Beats of a gateway whose snapshot another one has replaced do not count. */
+/* Beats of a gateway whose snapshot another one has replaced do not count. When that one is gone it
+ * is sent away, to come again with a snapshot of its own. */
 static int on_beat(struct daemon *d, struct conn *c, struct sn_str body)
 {
     uint32_t ttl;
     int r = sn_tkw_get_beat(body, &ttl);
-    if (r < 0 || c != d->gateway) return r;
+    if (r < 0 || (c != d->gateway && d->gateway)) return r;
+    if (!d->gateway) return sn_fail(SN_E_FAILED_PRECONDITION, "a beat without a snapshot in force");
     return tk_state_beat(d->state, ttl, now_ns());
 }
 
@@ -265,13 +267,16 @@ static int conn_read(struct daemon *d, struct conn *c)
 
 static int serve(struct daemon *d)
 {
+    /* Signals come only while it waits: one between the question and the wait would be lost. */
+    sigset_t none;
+    (void)sigemptyset(&none);
     while (!stopped && !d->ending) {
         struct pollfd p[TK_CONNS_MAX + 1] = {{.fd = d->listener, .events = POLLIN}};
         for (size_t i = 0; i < TK_CONNS_MAX; i++)
             p[i + 1] =
                 (struct pollfd){.fd = d->conns[i].fd,
                                 .events = (short)(POLLIN | (d->conns[i].out.len ? POLLOUT : 0))};
-        int n = poll(p, SN_COUNT_OF(p), -1); /* banned: no runtime here */
+        int n = ppoll(p, SN_COUNT_OF(p), NULL, &none);
         if (n < 0 && errno != EINTR) return sn_fail_errno(errno, "poll");
         if (n <= 0) continue;
         for (size_t i = 0; i < TK_CONNS_MAX; i++) {
@@ -292,6 +297,7 @@ static int serve(struct daemon *d)
 static int listen_at(const struct tk_daemon_opts *o, int *ret)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct stat st;
     int r = sn_str_cz(sn_str(o->socket), a.sun_path, sizeof(a.sun_path));
     if (r < 0) return sn_fail(r, "%s: longer than %zu bytes", o->socket, sizeof(a.sun_path) - 1);
     const int kind = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
@@ -302,7 +308,8 @@ static int listen_at(const struct tk_daemon_opts *o, int *ret)
         (void)close(fd);
         return sn_fail(SN_E_ALREADY_EXISTS, "%s: another loader listens there", o->socket);
     }
-    if (errno == ECONNREFUSED) (void)unlink(o->socket);
+    if (errno == ECONNREFUSED && lstat(o->socket, &st) == 0 && S_ISSOCK(st.st_mode))
+        (void)unlink(o->socket);
     mode_t mask = umask(0177);
     r = bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0
             ? sn_fail_errno(errno, "listen at %s", o->socket)
@@ -327,8 +334,14 @@ int tk_daemon_run(struct tk_state *state, const struct tk_daemon_opts *o)
     d->listener = -1;
     for (size_t i = 0; i < TK_CONNS_MAX; i++) d->conns[i].fd = -1;
     const struct sigaction act = {.sa_handler = on_signal};
+    sigset_t both;
+    (void)sigemptyset(&both);
+    (void)sigaddset(&both, SIGTERM);
+    (void)sigaddset(&both, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &both, NULL);
     (void)sigaction(SIGTERM, &act, NULL);
     (void)sigaction(SIGINT, &act, NULL);
+    (void)signal(SIGPIPE, SIG_IGN); /* a log nobody reads is no reason to end */
     int r = below_mount(o->cgroup, d->cgroup);
     if (r == 0) r = listen_at(o, &d->listener);
     if (r == 0) r = tk_privileges_drop(o->run_as);
@@ -343,9 +356,10 @@ int tk_daemon_run(struct tk_state *state, const struct tk_daemon_opts *o)
         d->gateway = d->ending ? NULL : d->gateway;
         conn_close(d, &d->conns[i], 0);
     }
-    if (d->listener >= 0) (void)close(d->listener);
-    (void)unlink(
-        o->socket); /* works where the folder is the loader's; else the next one removes it */
+    if (d->listener >= 0) {
+        (void)close(d->listener);
+        (void)unlink(o->socket); /* where the folder is the loader's; else the next one does it */
+    }
     sn_free(d);
     return r;
 }

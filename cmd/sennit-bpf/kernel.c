@@ -25,9 +25,10 @@ extern const size_t sn_takeover_object_len;
 
 /* What is attached to the workloads, and what to the gateway: the latter never redirects. */
 static const char *const workload_programs[] = {
-    "sn_connect4", "sn_connect6", "sn_sendmsg4",     "sn_sendmsg6",     "sn_recvmsg4",
-    "sn_recvmsg6", "sn_sockops",  "sn_getpeername4", "sn_getpeername6", "sn_getsockopt",
+    "sn_connect4", "sn_connect6",     "sn_sendmsg4",     "sn_sendmsg6",   "sn_recvmsg4",
+    "sn_recvmsg6", "sn_getpeername4", "sn_getpeername6", "sn_getsockopt",
 };
+static const char *const tell_programs[] = {"sn_sockops"};
 static const char *const gateway_programs[] = {"sn_sockops", "sn_getsockopt"};
 static const char *const pinned_maps[] = {"sn_services", "sn_control", "sn_counters"};
 
@@ -123,9 +124,11 @@ static int load_fresh(struct tk_kernel *k, const struct tk_load_opts *o)
     int r = load_object(k);
     if (r == 0 && k->pin && mkdir(k->pin, 0700) < 0)
         return sn_fail_errno(errno, "make the folder %s", k->pin);
-    if (r == 0 && k->pin && !on_fs(k->pin, BPF_FS_MAGIC_))
-        r = sn_fail(SN_E_INVALID_ARGUMENT,
-                    "%s is not on a BPF file system (mount -t bpf bpf FOLDER)", k->pin);
+    if (r == 0 && k->pin && !on_fs(k->pin, BPF_FS_MAGIC_)) {
+        (void)rmdir(k->pin);
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "%s is not on a BPF file system (mount -t bpf bpf FOLDER)", k->pin);
+    }
     /* The deadline has passed in the record's first state: without the gateway's first snapshot
      * there is no service, so nothing is refused by that. */
     struct sn_tk_control c = {.layout = SN_TK_LAYOUT, .shortcut = o->shortcut};
@@ -137,6 +140,10 @@ static int load_fresh(struct tk_kernel *k, const struct tk_load_opts *o)
                        "gateway_");
     if (r == 0)
         r = attach_all(k, o->cgroup, workload_programs, SN_COUNT_OF(workload_programs), "link_");
+    /* It costs every connect of the cgroup a tenth of a microsecond: only where somebody will ask
+     * for original destinations, or sockets are to be joined. */
+    if (r == 0 && (o->gateway_cgroup || o->shortcut))
+        r = attach_all(k, o->cgroup, tell_programs, SN_COUNT_OF(tell_programs), "link_");
     if (r < 0 && k->pin) (void)!tk_kernel_unpin(k->pin);
     return r;
 }
@@ -237,16 +244,27 @@ int tk_table_new(struct tk_kernel *k, const struct sn_tk_table *t)
     return sn_fail_errno(-r, "fill a table");
 }
 
-int tk_service_set(struct tk_kernel *k, const struct sn_tk_key *key, int table_fd)
+/* In one call where the kernel has it: after each call that changes a map of maps it waits until no
+ * program can be looking at an old one, and a thousand such waits take twenty seconds. */
+int tk_services_set(struct tk_kernel *k, const struct sn_tk_key *keys, const int *table_fds,
+                    uint32_t n)
 {
-    int r = bpf_map_update_elem(k->services, key, &table_fd, BPF_ANY);
-    return r < 0 ? sn_fail_errno(-r, "put a table in its place") : 0;
+    uint32_t done = n;
+    if (n == 0) return 0;
+    int r = bpf_map_update_batch(k->services, keys, table_fds, &done, NULL);
+    if (r == 0) return 0;
+    for (uint32_t i = 0; i < n; i++) {
+        r = bpf_map_update_elem(k->services, &keys[i], &table_fds[i], BPF_ANY);
+        if (r < 0) return sn_fail_errno(-r, "put a table in its place");
+    }
+    return 0;
 }
 
-int tk_service_del(struct tk_kernel *k, const struct sn_tk_key *key)
+void tk_services_del(struct tk_kernel *k, const struct sn_tk_key *keys, uint32_t n)
 {
-    int r = bpf_map_delete_elem(k->services, key);
-    return r < 0 ? sn_fail_errno(-r, "remove a service") : 0;
+    uint32_t done = n;
+    if (n == 0 || bpf_map_delete_batch(k->services, keys, &done, NULL) == 0) return;
+    for (uint32_t i = 0; i < n; i++) (void)bpf_map_delete_elem(k->services, &keys[i]);
 }
 
 bool tk_service_next(struct tk_kernel *k, const struct sn_tk_key *at, struct sn_tk_key *ret)

@@ -37,10 +37,14 @@ int tk_control_set(struct tk_kernel *k, const struct sn_tk_control *c) SN_MUST_C
 int tk_control_get(struct tk_kernel *k, struct sn_tk_control *ret) SN_MUST_CHECK;
 /* tk_table_new - a filled inner map that no program sees yet. Returns its descriptor or SN_E_*. */
 int tk_table_new(struct tk_kernel *k, const struct sn_tk_table *t) SN_MUST_CHECK;
-/* tk_service_set - from the return on every decision is made by this table; one that is under way
- * ends by the old one, which then is freed. The descriptor stays the caller's. */
-int tk_service_set(struct tk_kernel *k, const struct sn_tk_key *key, int table_fd) SN_MUST_CHECK;
-int tk_service_del(struct tk_kernel *k, const struct sn_tk_key *key);
+/* tk_services_set - from the return on every decision is made by these tables; one that is under
+ * way ends by the old one, which then is freed. Each service has its old table or its new one at any
+ * time; among them there is no order. table_fds stay the caller's. On failure any of them may be in
+ * their places. */
+int tk_services_set(struct tk_kernel *k, const struct sn_tk_key *keys, const int *table_fds,
+                    uint32_t n) SN_MUST_CHECK;
+/* tk_services_del - removes; those that are not there are none of its business. */
+void tk_services_del(struct tk_kernel *k, const struct sn_tk_key *keys, uint32_t n);
 /* tk_service_next - the key after `at` (NULL: the first). Returns false at the end. */
 bool tk_service_next(struct tk_kernel *k, const struct sn_tk_key *at, struct sn_tk_key *ret);
 /* tk_counters_get - the sum over all processors. */

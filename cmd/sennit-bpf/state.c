@@ -15,7 +15,7 @@
 
 static int counters_take(struct tk_state *s, uint32_t *ret)
 {
-    for (uint32_t i = 0; i < SN_TK_SERVICES_MAX; i++) {
+    for (uint32_t i = 0; i < SN_TK_COUNTERS_MAX; i++) {
         if (s->counters_used[i / 64] >> (i % 64) & 1) continue;
         int r = tk_counters_clear(s->kernel, i);
         if (r < 0) return r;
@@ -23,7 +23,7 @@ static int counters_take(struct tk_state *s, uint32_t *ret)
         *ret = i;
         return 0;
     }
-    return sn_fail(SN_E_RESOURCE_EXHAUSTED, "%d services are counted already", SN_TK_SERVICES_MAX);
+    return sn_fail(SN_E_RESOURCE_EXHAUSTED, "%d services are counted already", SN_TK_COUNTERS_MAX);
 }
 
 static void counters_give(struct tk_state *s, uint32_t i)
@@ -118,46 +118,74 @@ static int prepare(struct tk_state *s, const struct sn_tkw_service *v, struct sn
     return 0;
 }
 
-/* Services that the snapshot no longer has. */
-static void remove_others(struct tk_state *s, const struct change *c, uint32_t n,
-                          struct sn_tkw_applied *ret)
+/* Services that the snapshot no longer has. First, so that their successors find room. */
+static int remove_others(struct tk_state *s, const struct change *c, uint32_t n,
+                         struct sn_tkw_applied *ret)
 {
+    struct sn_tk_key *gone = SN_NEW_ARRAY(struct sn_tk_key, s->services.len + 1);
     struct sn_map kept;
     sn_map_init(&kept, 0, false);
-    int r = 0;
+    int r = gone ? 0 : SN_E_NOMEM;
     for (uint32_t i = 0; r >= 0 && i < n; i++)
         r = sn_map_put(&kept, sn_str_of((const char *)&c[i].next.key, sizeof(c[i].next.key)),
                        (void *)(uintptr_t)&c[i], NULL);
-    for (size_t i = 0; r >= 0 && i < s->services.len; i++) {
-        const struct tk_service *v = &s->services.ptr[i];
-        if (sn_map_find(&kept, sn_str_of((const char *)&v->key, sizeof(v->key)))) continue;
-        (void)tk_service_del(s->kernel, &v->key);
-        counters_give(s, v->counters);
-        ret->removed++;
+    for (size_t i = s->services.len; r >= 0 && i-- > 0;) {
+        const struct tk_service v = s->services.ptr[i];
+        if (sn_map_find(&kept, sn_str_of((const char *)&v.key, sizeof(v.key)))) continue;
+        gone[ret->removed++] = v.key;
+        counters_give(s, v.counters);
+        sn_vec_remove_swap(&s->services, i);
     }
+    if (r >= 0) tk_services_del(s->kernel, gone, ret->removed);
     sn_map_done(&kept);
+    sn_free(gone);
+    return r < 0 ? r : 0;
+}
+
+static int swap_tables(struct tk_state *s, const struct change *c, uint32_t n,
+                       struct sn_tkw_applied *ret)
+{
+    struct sn_tk_key *keys = SN_NEW_ARRAY(struct sn_tk_key, n + 1);
+    int *fds = SN_NEW_ARRAY(int, n + 1);
+    int r = keys && fds ? 0 : SN_E_NOMEM;
+    for (uint32_t i = 0; r == 0 && i < n; i++) {
+        if (c[i].fd < 0) continue;
+        keys[ret->changed] = c[i].next.key;
+        fds[ret->changed++] = c[i].fd;
+    }
+    if (r == 0) r = tk_services_set(s->kernel, keys, fds, ret->changed);
+    sn_free(keys);
+    sn_free(fds);
+    return r;
+}
+
+/* Whatever came of it, the state lists what may be in the kernel; where the tables are not known to
+ * be as wanted their hash is nobody's, so that the next snapshot writes them again. */
+static void settle(struct tk_state *s, struct change *c, uint32_t n, bool sure)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct tk_service *old = find(s, &c[i].next.key);
+        c[i].fresh = false;
+        if (!sure && c[i].fd >= 0) memset(c[i].next.hash, 0, sizeof(c[i].next.hash));
+        if (old)
+            *old = c[i].next;
+        else
+            (void)!sn_vec_push(&s->services, c[i].next); /* room was made before */
+    }
 }
 
 static int commit(struct tk_state *s, const struct sn_tkw_snapshot *snap, struct change *c,
                   uint32_t gateway, int64_t now_ns, struct sn_tkw_applied *ret)
 {
-    s->ttl_ms = snap->ttl_ms;
     uint64_t at = snap->ttl_ms ? (uint64_t)(now_ns + (int64_t)snap->ttl_ms * SN_MS) : NEVER;
-    int r = control_write(s, at, gateway);
-    for (uint32_t i = 0; r == 0 && i < snap->n; i++) {
-        if (c[i].fd < 0) continue;
-        r = tk_service_set(s->kernel, &c[i].next.key, c[i].fd);
-        ret->changed += r == 0;
-    }
+    int r = remove_others(s, c, snap->n, ret);
+    if (r == 0) r = control_write(s, at, gateway);
     if (r < 0) return r;
-    remove_others(s, c, snap->n, ret);
-    s->services.len = 0; /* room was made before */
-    for (uint32_t i = 0; i < snap->n; i++) {
-        c[i].fresh = false;
-        (void)!sn_vec_push(&s->services, c[i].next);
-    }
-    s->generation = ret->generation = snap->generation;
-    return 0;
+    s->ttl_ms = snap->ttl_ms;
+    r = swap_tables(s, c, snap->n, ret);
+    settle(s, c, snap->n, r == 0);
+    if (r == 0) s->generation = ret->generation = snap->generation;
+    return r;
 }
 
 int tk_state_apply(struct tk_state *s, const struct sn_tkw_snapshot *snap, uint32_t gateway,
@@ -166,7 +194,7 @@ int tk_state_apply(struct tk_state *s, const struct sn_tkw_snapshot *snap, uint3
     struct sn_tkw_applied applied = {0};
     struct sn_tk_table *t = SN_NEW(struct sn_tk_table);
     struct change *c = SN_NEW_ARRAY(struct change, snap->n + 1);
-    int r = t && c ? sn_vec_reserve(&s->services, snap->n) : SN_E_NOMEM;
+    int r = t && c ? sn_vec_reserve(&s->services, s->services.len + snap->n) : SN_E_NOMEM;
     for (uint32_t i = 0; c && i < snap->n; i++) c[i].fd = -1;
     for (uint32_t i = 0; r == 0 && i < snap->n; i++) {
         r = prepare(s, &snap->services[i], t, &c[i]);

@@ -16,7 +16,7 @@ struct tk_state {
     struct tk_kernel *kernel;
     struct sn_tk_control control;
     SN_VEC(struct tk_service) services;
-    uint64_t counters_used[SN_TK_SERVICES_MAX / 64];
+    uint64_t counters_used[SN_TK_COUNTERS_MAX / 64];
     uint64_t generation;
     uint32_t ttl_ms; /* 0: never lapses */
 };

@@ -104,6 +104,7 @@ struct gw_snap {
     struct gw_cidr *trusted;
     struct gw_origin *origins; /* takeover: routes by original destination */
     size_t n_origins;
+    struct gw_pool **takeover_pools; /* of each service; NULL = none */
     struct sn_str via[3];     /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
     struct gw_log *log;       /* reference; NULL = off */
     struct gw_keys **keys;    /* references; one per conf->jwt_providers entry */

@@ -15,6 +15,8 @@
 #include "kit/metrics.h"
 
 #define LOOK_NS (50 * SN_MS)
+/* Looking takes at most this part of the time: thousands of services are looked at less often. */
+#define LOOK_SHARE 20
 #define STATS_NS SN_SEC
 #define REDIAL_NS SN_SEC
 #define ANSWER_NS_MAX (5 * SN_SEC)
@@ -29,21 +31,14 @@ struct gw_takeover {
     struct sn_stream *link;      /* NULL = no loader */
     struct sn_buf sent;          /* the last snapshot's frame, generation 0 */
     uint64_t generation;
-    int64_t beat_at, stats_at, dial_at;
-    bool complained;          /* the loader's absence was told */
+    int64_t beat_at, stats_at, dial_at, send_at;
+    bool complained;          /* the loader's absence, or its refusal, was told */
     struct sn_tkw_stats last; /* counters as last read, for the metrics' increments */
     struct sn_arena mem[2];   /* of `last` and of the one before */
     unsigned mem_at;
 };
 
 /* ---- what should be -------------------------------------------------------------------------- */
-
-static struct gw_pool *pool_of(struct gw_snap *s, struct sn_str name)
-{
-    for (size_t i = 0; i < s->conf->n_upstreams; i++)
-        if (sn_str_eq(s->conf->upstreams[i].name, name)) return &s->pools[i];
-    return NULL;
-}
 
 /* An endpoint's address; a name is resolved. False: not to be had in this family. */
 static bool endpoint_place(const char *addr, bool v4, struct sn_tkw_endpoint *e)
@@ -119,7 +114,7 @@ static int listener_list(struct sn_gateway *gw, const struct sn_gw_conf_takeover
     return 0;
 }
 
-static int service_fill(struct sn_gateway *gw, struct gw_snap *s,
+static int service_fill(struct sn_gateway *gw, const struct gw_pool *p,
                         const struct sn_gw_conf_takeover_service *c, struct sn_arena *a,
                         int64_t now, struct sn_tkw_service *v)
 {
@@ -129,7 +124,6 @@ static int service_fill(struct sn_gateway *gw, struct gw_snap *s,
     v->lapsed = !c->open ? SN_TKW_REFUSE : c->upstream.ptr ? SN_TKW_DIRECT : SN_TKW_PASS;
     int r = sn_tkw_addr_parse(c->address, v->ip, &v->port);
     bool v4 = sn_tkw_is_v4(v->ip);
-    const struct gw_pool *p = c->upstream.ptr ? pool_of(s, c->upstream) : NULL;
     if (r == 0 && p) r = upstream_list(p, v4, now, a, &v->direct, &v->n_direct);
     if (r == 0 && c->listener.ptr) {
         r = listener_list(gw, c, v4, a, &v->live, &v->n_live);
@@ -151,7 +145,8 @@ int gw_takeover_snapshot(struct sn_gateway *gw, struct gw_snap *s, struct sn_are
     int64_t prev =
         sn_deadline_tighten(now_ns + t->ttl / 4); /* resolving names must not cost a beat */
     for (size_t i = 0; r == 0 && i < t->n_services; i++)
-        r = service_fill(gw, s, &t->services[i], a, now_ns, &ret->services[ret->n++]);
+        r = service_fill(gw, s->takeover_pools[i], &t->services[i], a, now_ns,
+                         &ret->services[ret->n++]);
     sn_deadline_restore(prev);
     return r;
 }
@@ -220,12 +215,13 @@ static void count(const char *name, const char *help, const struct sn_labels *l,
     if (c && now > before) sn_counter_add(c, now - before);
 }
 
+/* The same service a second ago, which mostly is at the same place. */
 static const struct sn_tkw_stat *stat_before(const struct gw_takeover *t,
-                                             const struct sn_tkw_stat *v)
+                                             const struct sn_tkw_stat *v, uint32_t place)
 {
     static const struct sn_tkw_stat none;
-    for (uint32_t i = 0; i < t->last.n; i++) {
-        const struct sn_tkw_stat *o = &t->last.services[i];
+    for (uint32_t k = 0; k < t->last.n; k++) {
+        const struct sn_tkw_stat *o = &t->last.services[(place + k) % t->last.n];
         /* Counters that went back are of a service that was removed and came again. */
         if (sn_str_eq(o->name, v->name) && o->proto == v->proto && o->connects <= v->connects &&
             o->datagrams <= v->datagrams && o->refused <= v->refused && o->lapsed <= v->lapsed)
@@ -237,7 +233,7 @@ static const struct sn_tkw_stat *stat_before(const struct gw_takeover *t,
 static void export_stats(struct gw_takeover *t, const struct sn_tkw_stats *s)
 {
     for (uint32_t i = 0; i < s->n; i++) {
-        const struct sn_tkw_stat *v = &s->services[i], *o = stat_before(t, v);
+        const struct sn_tkw_stat *v = &s->services[i], *o = stat_before(t, v, i);
         const struct sn_labels l = {.n = 1, .l = {{SN_STR("service"), v->name}}};
         count("sennit_takeover_connects_total", "Connections redirected by the kernel.", &l,
               v->connects, o->connects);
@@ -293,6 +289,25 @@ static int send_snapshot(struct sn_gateway *gw, struct gw_takeover *t, struct sn
     return r;
 }
 
+/* A snapshot that the loader, or its check here, does not take changes nothing: what was in force
+ * stays, and beats go on. It is tried again, because the reason may lie outside of it. */
+static void refused(struct sn_gateway *gw, struct gw_takeover *t, int code)
+{
+    if (!t->complained)
+        gw_event(gw, "error", "takeover: %s; what was in force stays", sn_diag_str(code));
+    t->complained = true;
+    t->send_at = sn_now() + REDIAL_NS;
+}
+
+static int beat(struct gw_takeover *t, uint32_t ttl_ms)
+{
+    struct sn_buf b = {0};
+    int r = sn_tkw_put_beat(&b, ttl_ms);
+    ssize_t n = r < 0 ? r : sn_write(t->link, b.ptr, b.len);
+    sn_buf_done(&b);
+    return n < 0 ? (int)n : 0;
+}
+
 /* One look: a snapshot if something has changed, else a beat if one is due. */
 static int look(struct sn_gateway *gw, struct gw_takeover *t, struct gw_snap *s, struct sn_arena *a)
 {
@@ -304,21 +319,26 @@ static int look(struct sn_gateway *gw, struct gw_takeover *t, struct gw_snap *s,
         if (r < 0) return r;
     }
     int r = gw_takeover_snapshot(gw, s, a, now, &want);
+    bool known = r == 0; /* not while a reload is at work */
     if (r == 0) r = sn_tkw_put_snapshot(&b, &want);
-    bool beat = now >= t->beat_at, busy = r == SN_E_BUSY;
-    if (busy) r = 0;
-    if (r == 0 && !busy && !sn_str_eq(sn_buf_view(&b), sn_buf_view(&t->sent))) {
+    if (r == 0 && !sn_str_eq(sn_buf_view(&b), sn_buf_view(&t->sent)) && now >= t->send_at) {
         r = send_snapshot(gw, t, &want, a);
-        sn_buf_reset(&t->sent);
-        if (r == 0) r = sn_buf_put(&t->sent, b.ptr, b.len);
-    } else if (r == 0 && beat) {
-        sn_buf_reset(&b);
-        r = sn_tkw_put_beat(&b, want.ttl_ms);
-        ssize_t n = r < 0 ? r : sn_write(t->link, b.ptr, b.len);
-        if (n < 0) r = (int)n;
+        if (r == 0) {
+            sn_buf_reset(&t->sent);
+            r = sn_buf_put(&t->sent, b.ptr, b.len);
+            t->complained = false;
+        }
     }
-    if (beat) t->beat_at = now + s->conf->takeover.ttl / 4;
     sn_buf_done(&b);
+    if (known && (r == SN_E_FAILED_PRECONDITION || r == SN_E_INVALID_ARGUMENT))
+        refused(gw, t, r);
+    else if (r < 0 && r != SN_E_BUSY)
+        return r;
+    r = 0;
+    if (t->sent.len && now >= t->beat_at) { /* nobody's beats count before a snapshot */
+        t->beat_at = now + s->conf->takeover.ttl / 4;
+        r = beat(t, want.ttl_ms);
+    }
     if (r == 0 && now >= t->stats_at) {
         t->stats_at = now + STATS_NS;
         r = read_stats(t);
@@ -347,7 +367,6 @@ static bool turn(struct sn_gateway *gw, struct gw_takeover *t)
     sn_deadline_restore(prev);
     gw_snap_leave(s, w);
     sn_arena_done(&a);
-    if (r == 0 && wanted) t->complained = false;
     set_up(r == 0 && wanted);
     if (r == 0) return wanted;
     if (!t->complained && r != SN_E_CANCELLED)
@@ -369,20 +388,42 @@ static int take_leave(void *arg)
     return 0;
 }
 
+/* Until the gateway ends (true) or the configuration in force wants no takeover any more. */
+static bool work(struct sn_gateway *gw, struct gw_takeover *t)
+{
+    for (;;) {
+        int64_t from = sn_now();
+        if (!turn(gw, t)) return false;
+        int64_t took = sn_now() - from,
+                prev = sn_deadline_tighten(sn_now() + SN_MAX(LOOK_NS, LOOK_SHARE * took));
+        int r = sn_event_wait(&t->leave);
+        sn_deadline_restore(prev);
+        if (r != SN_E_DEADLINE_EXCEEDED) return true;
+    }
+}
+
+static bool wanted(struct sn_gateway *gw)
+{
+    unsigned w = (unsigned)sn_worker_id();
+    struct gw_snap *s = gw_snap_enter(gw, w);
+    bool yes = s->conf->takeover.enabled;
+    gw_snap_leave(s, w);
+    return yes;
+}
+
 static int takeover_main(void *arg)
 {
     struct sn_gateway *gw = arg;
     struct gw_takeover *t = gw->takeover;
-    while (turn(gw, t)) {
-        int64_t prev = sn_deadline_tighten(sn_now() + LOOK_NS);
-        int r = sn_event_wait(&t->leave);
-        sn_deadline_restore(prev);
-        if (r != SN_E_DEADLINE_EXCEEDED) break;
-    }
-    (void)sn_shield(LEAVE_NS_MAX, take_leave, t);
-    set_up(false);
-    __atomic_store_n(&t->running, false, __ATOMIC_RELEASE);
-    if (__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE)) sn_event_set(&t->left);
+    bool over;
+    do {
+        over = work(gw, t);
+        (void)sn_shield(LEAVE_NS_MAX, take_leave, t);
+        set_up(false);
+        __atomic_store_n(&t->running, false, __ATOMIC_SEQ_CST);
+        /* A reload that wants it again may have found this fiber still running. */
+    } while (!over && wanted(gw) && !__atomic_exchange_n(&t->running, true, __ATOMIC_SEQ_CST));
+    if (__atomic_load_n(&t->stop, __ATOMIC_SEQ_CST)) sn_event_set(&t->left);
     return 0;
 }
 
@@ -399,22 +440,22 @@ void gw_takeover_start(struct sn_gateway *gw)
         sn_arena_init(&gw->takeover->mem[1], NULL, 0);
     }
     struct gw_takeover *t = gw->takeover;
-    if (__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE) ||
-        __atomic_exchange_n(&t->running, true, __ATOMIC_ACQ_REL))
+    if (__atomic_load_n(&t->stop, __ATOMIC_SEQ_CST) ||
+        __atomic_exchange_n(&t->running, true, __ATOMIC_SEQ_CST))
         return;
     t->dial_at = 0;
     if (!gw_go(gw, "gateway takeover", takeover_main, gw))
-        __atomic_store_n(&t->running, false, __ATOMIC_RELEASE);
+        __atomic_store_n(&t->running, false, __ATOMIC_SEQ_CST);
 }
 
 void gw_takeover_stop(struct sn_gateway *gw)
 {
     struct gw_takeover *t = gw->takeover;
     if (!t) return;
-    __atomic_store_n(&t->stop, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&t->stop, true, __ATOMIC_SEQ_CST);
     sn_event_set(&t->leave);
     int64_t prev = sn_deadline_tighten(sn_now() + LEAVE_NS_MAX);
-    if (__atomic_load_n(&t->running, __ATOMIC_ACQUIRE)) (void)!sn_event_wait(&t->left);
+    if (__atomic_load_n(&t->running, __ATOMIC_SEQ_CST)) (void)!sn_event_wait(&t->left);
     sn_deadline_restore(prev);
 }
 
@@ -434,7 +475,12 @@ int gw_takeover_prepare(struct gw_snap *s)
 {
     const struct sn_gw_conf_takeover *t = &s->conf->takeover;
     s->origins = SN_ARENA_ARRAY(&s->arena, struct gw_origin, t->n_services + 1);
-    if (!s->origins) return SN_E_NOMEM;
+    s->takeover_pools = SN_ARENA_ARRAY(&s->arena, struct gw_pool *, t->n_services + 1);
+    if (!s->origins || !s->takeover_pools) return SN_E_NOMEM;
+    for (size_t i = 0; i < t->n_services; i++)
+        for (size_t k = 0; t->services[i].upstream.ptr && k < s->conf->n_upstreams; k++)
+            if (sn_str_eq(s->conf->upstreams[k].name, t->services[i].upstream))
+                s->takeover_pools[i] = &s->pools[k];
     for (size_t i = 0; t->enabled && i < t->n_services; i++) {
         const struct sn_gw_conf_takeover_service *v = &t->services[i];
         struct gw_origin *o = &s->origins[s->n_origins];

@@ -13,7 +13,8 @@ struct gw_origin {
     struct gw_route *route;
 };
 
-/* gw_takeover_prepare - of a new snapshot: which services have a route. Returns 0 or SN_E_NOMEM. */
+/* gw_takeover_prepare - of a new snapshot: the services' pools, and which have a route. Returns 0
+ * or SN_E_NOMEM. */
 int gw_takeover_prepare(struct gw_snap *s) SN_MUST_CHECK;
 /* gw_takeover_start - a fiber that speaks with sennit-bpf, where the configuration in force wants
  * it and it does not run yet. While running. */

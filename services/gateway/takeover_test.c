@@ -72,7 +72,7 @@ struct loader {
     struct sn_mutex lock;
     struct sn_tkw_snapshot snap; /* the last one, in `mem` */
     struct sn_arena mem;
-    int snapshots, beats, links, ended;
+    int snapshots, refusals, beats, links, ended;
     bool refuse, mute; /* mute: hangs up at once */
 };
 static struct loader loader;
@@ -89,6 +89,7 @@ static int answer(struct loader *d, struct sn_stream *s, enum sn_tkw_type type, 
         T_OK(sn_tkw_put_welcome(&b, &(struct sn_tkw_welcome){.version = 1, .cgroup = S("/cg")}));
     } else if (type == SN_TKW_SNAPSHOT && d->refuse) {
         T_OK(sn_tkw_put_refused(&b, S("not today")));
+        d->refusals++;
     } else if (type == SN_TKW_SNAPSHOT) {
         char *copy = sn_arena_alloc(&d->mem, body.len + 1);
         memcpy(copy, body.ptr, body.len);
@@ -272,10 +273,23 @@ static int without(struct rig *g)
     DONE(a);
     loader.refuse = true;
     loader.mute = false;
-    WAIT(loader.ended >= 4);
+    WAIT(loader.refusals >= 2);
+    int ended = loader.ended;
     T_EQ(loader.snapshots, 0);
+    T_EQ(loader.beats, 0);
     loader.refuse = false;
     WAIT(shows(1, 2, 0));
+    WAIT(loader.beats > 2);
+    /* What is refused later leaves what is in force, and the beats that keep it so. */
+    loader.refuse = true;
+    __atomic_store_n(&g->up[0].status, 500, __ATOMIC_RELAXED);
+    int refusals = loader.refusals, beats = loader.beats;
+    WAIT(loader.refusals > refusals + 1);
+    T_ASSERT(loader.beats > beats && shows(1, 2, 0));
+    T_EQ(loader.ended, ended);
+    loader.refuse = false;
+    WAIT(shows(1, 1, 0));
+    T_EQ(loader.ended, ended);
     return 0;
 }
 SN_TEST_SLOW(takeover_survives_a_bad_loader, 60)

@@ -13,6 +13,8 @@ why=$(rig_probe)
 [ -z "$why" ] || { skip takeover "$why"; finish; }
 rig_up || { fail rig "cannot make $cg"; finish; }
 client="python3 $here/takeover_client.py"
+# One that is gone has said everything; the rest would only fail after it.
+alive() { kill -0 "$loader" 2>/dev/null || { fail loader "ended: $(tail -3 "$tmp/load.err")"; finish; }; }
 sync() { printf '%s\n' "$@" >"$tmp/services"; "$bpf" sync --socket "$sock" "$tmp/services" >"$tmp/sync.out" 2>&1; }
 counter() { "$bpf" status --socket "$sock" --json | python3 -c 'import json,sys
 v = [s for s in json.load(sys.stdin)["services"] if s["name"] == sys.argv[1]]
@@ -43,7 +45,16 @@ check "sync: a bad file names its line" "$(sed "s,$tmp/,," "$tmp/sync.out")" 'se
 load2=$("$bpf" load --cgroup "$tmp" --socket "$tmp/x.sock" 2>&1)
 check "load: a folder that is no cgroup" "${load2##*: }" "$tmp is no folder of the cgroup v2 tree"
 
+echo keep >"$tmp/file"
+"$bpf" load --cgroup "$cg/other" --socket "$tmp/file" >"$tmp/out" 2>&1
+check "load: a file in the socket's place is not removed" "$? $(cat "$tmp/file")" "1 keep"
+"$bpf" load --cgroup "$cg/other" --socket "$sock" >"$tmp/out" 2>&1
+check "load: a second loader at the same socket" "$? $(sed 's/.*: //' "$tmp/out")" "1 another loader listens there"
+"$bpf" load --cgroup "$cg/other" --pin "$tmp/nofs" --socket "$tmp/x.sock" >"$tmp/out" 2>&1
+check "load: pins need a BPF file system" "$? $(grep -c 'mount -t bpf' "$tmp/out") $(ls -d "$tmp/nofs" 2>/dev/null)" "2 1 "
+
 # ---- redirection
+alive
 for n in A B C; do bg "$tmp/s$n" inns "$peer" serve $v4 "901$(printf '%d' "'$n" | tail -c1)" $n || finish; eval "pid$n=$last"; done
 pA=9015 pB=9016 pC=9017 # the codes of A, B, C end in 5, 6, 7
 bg "$tmp/s6" inns "$peer" serve $v6 9016 S || finish
@@ -75,10 +86,21 @@ case $uring in
 esac
 check "io_uring connect: counted" "$(counter a connects)" "$(case $uring in *io_uring_setup*) echo 2 ;; *) echo 3 ;; esac)"
 
+# ---- the original destination, at the accepting end
+sync "service v tcp $vip:86 closed" "via $v4:9400" "service v6 tcp [$vip6]:86 closed" "via [$v6]:9400" "service v2 tcp $vip:87 closed" "live $v4:9400"
+check "a back-end where nobody listens" "$(inwork $client from 40001 $vip 86)" ECONNREFUSED
+bg "$tmp/so" incg gateway $client serve-origin $v4 9400 || finish
+bg "$tmp/so6" incg gateway $client serve-origin $v6 9400 || finish
+check "what a failed connect has left is gone with it" "$(inwork $client from 40001 $v4 9400)" "no original destination"
+check "the accepting end knows the service" "$(inwork $client from 40001 $vip 86)" "$vip 86"
+check "and once only" "$(inwork $client from 40001 $v4 9400)" "no original destination"
+check "the accepting end knows the service, v6" "$(inwork $client from 40001 $vip6 86)" "$vip6 86"
+check "back-ends that do not ask are not told" "$(inwork $client from 40001 $vip 87)" "no original destination"
+
 # ---- changes
 sync "service a tcp $vip:80 closed" "live $v4:$pB"
 check "an update: the next connect; other services go" "$(cat "$tmp/sync.out"), $(inwork $client tcp $vip 80 | cut -c1), $(inwork $client errno $vip6 80)" \
-  "1 services in force, 1 changed, 5 removed, B, ENETUNREACH"
+  "1 services in force, 1 changed, 3 removed, B, ENETUNREACH"
 sync "service a tcp $vip:80 closed" "live $v4:$pB"
 check "the same again changes nothing" "$(cat "$tmp/sync.out")" "1 services in force, 0 changed, 0 removed"
 sync "service a tcp $vip:80 closed sticky" "live $v4:$pA" "live $v4:$pB" "live $v4:$pC"
@@ -106,6 +128,7 @@ check "swapped $swaps times under load ($(cut -d, -f1 "$tmp/h1") and $(cut -d, -
   "$(cat "$tmp/h1" "$tmp/h2" | grep -c ', 0 failed, A .*, B .*, C ') $([ $swaps -gt 20 ] && echo many)" "2 many"
 
 # ---- the gateway speaks
+alive
 gateway() { bg "$tmp/gw" incg "${1:-gateway}" bash -c 'exec "$@" 2>&1' _ "$sennit" gateway -c "$tmp/gateway.yaml" --debug $v4:9900; gw=$last; }
 for n in one two; do
   port=$([ $n = one ] && echo 9201 || echo 9202)
@@ -204,6 +227,15 @@ check "a new loader finds the programs" "$(grep -c 'programs found' "$tmp/load.e
 gateway || finish
 until_true 10 sh -c "$bpf status --socket $sock | grep -q 'heard of'"
 check "and the gateway its tables" "$(inwork $client get $vip 85) $(counter special connects)" "222 special 1"
+
+# A successor takes over, and when it dies the one before is asked again.
+sed 's/:8080/:8081/' "$tmp/gateway.yaml" >"$tmp/gateway2.yaml"
+bg "$tmp/gw2" incg gateway bash -c 'exec "$@" 2>&1' _ "$sennit" gateway -c "$tmp/gateway2.yaml" || finish
+gw2=$last
+until_true 10 grep -q 'services in the kernel' "$tmp/gw2"
+kill -9 $gw2; wait $gw2 2>/dev/null
+until_true 10 sh -c "$bpf status --socket $sock | grep -q 'heard of'"
+check "a successor dies: the gateway before it goes on" "$(inwork $client get $vip 85)" "222 special"
 
 # Drained in order: services lapse before the listener is gone.
 inwork bash -c 'for i in $(seq 60); do '"$client"' get '$vip' 84; done' >"$tmp/drain" & h=$!

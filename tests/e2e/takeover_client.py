@@ -7,7 +7,9 @@
   udp2 HOST PORT PORT      one unconnected socket, two services
   get HOST PORT [PATH]     an HTTP answer's status and last line
   errno HOST PORT          the error of a connect
+  from PORT HOST PORT      a connect from a port of its own: what the server says, or the error
   serve-udp HOST PORT NAME answers every datagram with NAME
+  serve-origin HOST PORT   tells each connection its original destination
 """
 import errno
 import socket
@@ -85,6 +87,28 @@ def errno_of(host, port):
     print(errno.errorcode.get(e, "OK"))
 
 
+def from_port(own, host, port):
+    s = socket.socket(family(host), socket.SOCK_STREAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.bind(("fd77::1" if ":" in host else "10.77.0.1", int(own)))
+    s.settimeout(5)
+    s.connect((host, int(port)))
+    print(s.recv(100).decode())
+
+
+def serve_origin(host, port):
+    s = socket.socket(family(host), socket.SOCK_STREAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((host, int(port)))
+    s.listen(64)
+    print("ready", flush=True)
+    while True:
+        c, _ = s.accept()
+        c.sendall(original(c).encode())
+        c.close()
+
+
 def serve_udp(host, port, name):
     s = socket.socket(family(host), socket.SOCK_DGRAM)
     s.bind((host, int(port)))
@@ -94,7 +118,8 @@ def serve_udp(host, port, name):
 
 
 if __name__ == "__main__":
-    verbs = {"tcp": tcp, "udp": udp, "udp2": udp2, "get": get, "errno": errno_of, "serve-udp": serve_udp}
+    verbs = {"tcp": tcp, "udp": udp, "udp2": udp2, "get": get, "errno": errno_of, "from": from_port,
+             "serve-origin": serve_origin, "serve-udp": serve_udp}
     try:
         verbs[sys.argv[1]](*sys.argv[2:])
     except OSError as e:

@@ -5,7 +5,9 @@
  *   takeover_peer uring ADDRESS PORT          connects by io_uring; prints the peer's name
  *   takeover_peer hammer ADDRESS PORT MS      connects until the time is over; prints "N connects, N failed"
  *                                             and how many each server (its first byte) took
- *   takeover_peer latency ADDRESS PORT N      N connects; prints p50 and p90 of connect(2) in ns
+ *   takeover_peer latency ADDRESS PORT VIP VPORT OTHER WORK ROUNDS   listens at ADDRESS and connects to it 100
+ *       times in the cgroup OTHER, in WORK, and from WORK to VIP, ROUNDS times in turn; prints p50 and p90 of
+ *       connect(2) in ns of each, and of what VIP costs more than OTHER the median, the 5th and 95th percentile
  *   takeover_peer serve ADDRESS PORT BYTE     accepts, sends the byte, closes; prints "ready"
  *   takeover_peer pingpong ADDRESS PORT N B   N messages of B bytes there and back; p50 in ns
  *   takeover_peer echo ADDRESS PORT           returns what it gets */
@@ -128,25 +130,6 @@ static void percentiles(int64_t *t, long n)
     printf("%lld %lld\n", (long long)t[n / 2], (long long)t[n * 9 / 10]);
 }
 
-static int latency(const struct sockaddr_storage *a, socklen_t len, long n)
-{
-    int64_t *t = calloc((size_t)n + 1, sizeof(*t));
-    for (long i = 0; t && i < n; i++) {
-        int fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        const struct linger reset = {.l_onoff = 1};
-        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-        int64_t from = now_ns();
-        int r = connect(fd, (const struct sockaddr *)a, len);
-        t[i] = now_ns() - from;
-        if (r < 0) return fail("connect");
-        (void)close(fd);
-    }
-    if (!t) return fail("memory");
-    percentiles(t, n);
-    free(t);
-    return 0;
-}
-
 static int listen_at(const struct sockaddr_storage *a, socklen_t len)
 {
     const int one = 1;
@@ -156,6 +139,59 @@ static int listen_at(const struct sockaddr_storage *a, socklen_t len)
     printf("ready\n");
     (void)fflush(stdout);
     return fd;
+}
+
+#define BATCH 100
+static int join(const char *cgroup)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+    FILE *f = fopen(path, "we");
+    int r = f && fprintf(f, "%d", (int)getpid()) > 0 ? 0 : -1;
+    return f && fclose(f) == 0 ? r : -1;
+}
+
+/* BATCH connects, each accepted in the same thread: nobody is woken, so what is measured is the call. */
+static int batch(int listener, const struct sockaddr_storage *a, socklen_t len, int64_t *t)
+{
+    for (int i = 0; i < BATCH; i++) {
+        int fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const struct linger reset = {.l_onoff = 1};
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        int64_t from = now_ns();
+        int r = connect(fd, (const struct sockaddr *)a, len);
+        t[i] = now_ns() - from;
+        if (r < 0) return fail("connect");
+        int other = accept(listener, NULL, NULL);
+        (void)close(fd);
+        (void)close(other);
+    }
+    return 0;
+}
+
+/* The listener stays in the cgroup it was made in, whatever its process joins. */
+static int latency(const struct sockaddr_storage *own, const struct sockaddr_storage *vip, socklen_t len,
+                   const char *outside, const char *inside, long rounds)
+{
+    int l = listen_at(own, len);
+    int64_t *t[3], one[3][BATCH];
+    for (int k = 0; k < 3; k++) t[k] = calloc((size_t)rounds * BATCH, sizeof(**t));
+    if (l < 0 || !t[0] || !t[1] || !t[2]) return fail("listen");
+    int64_t *over = calloc((size_t)rounds, sizeof(*over));
+    for (long r = 0; over && r < rounds; r++) {
+        if (join(outside) < 0 || batch(l, own, len, one[0])) return fail(outside);
+        if (join(inside) < 0 || batch(l, own, len, one[1]) || batch(l, vip, len, one[2])) return fail(inside);
+        for (int k = 0; k < 3; k++) {
+            qsort(one[k], BATCH, sizeof(**one), by_size);
+            memcpy(t[k] + r * BATCH, one[k], sizeof(one[k]));
+        }
+        over[r] = one[2][BATCH / 2] - one[0][BATCH / 2];
+    }
+    for (int k = 0; k < 3; k++) percentiles(t[k], rounds * BATCH);
+    qsort(over, (size_t)rounds, sizeof(*over), by_size);
+    printf("%lld %lld %lld\n", (long long)over[rounds / 2], (long long)over[rounds / 20],
+           (long long)over[rounds * 19 / 20]);
+    return 0;
 }
 
 static int serve(const struct sockaddr_storage *a, socklen_t len, char who)
@@ -232,7 +268,9 @@ int main(int argc, char **argv)
     if (len && strcmp(verb, "echo") == 0) return echo(&a, len);
     if (len && strcmp(verb, "serve") == 0 && argc > 4) return serve(&a, len, argv[4][0]);
     if (len && strcmp(verb, "hammer") == 0 && arg > 0) return hammer(&a, len, arg);
-    if (len && strcmp(verb, "latency") == 0 && arg > 0) return latency(&a, len, arg);
+    struct sockaddr_storage vip;
+    if (len && strcmp(verb, "latency") == 0 && argc == 9 && address(argv[4], argv[5], &vip) == len)
+        return latency(&a, &vip, len, argv[6], argv[7], strtol(argv[8], NULL, 10));
     if (len && strcmp(verb, "pingpong") == 0 && argc > 5)
         return pingpong(&a, len, arg, strtol(argv[5], NULL, 10));
     fprintf(stderr, "usage: see the head of takeover_peer.c\n");
