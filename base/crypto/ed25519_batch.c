@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/ed25519_batch.c - many signatures by one sum.
  *
- * With random z_i the sum of z_i (s_i B - k_i A_i - R_i), times eight, vanishes for good signatures, and for
- * others with a chance of 2^-127. It is a sum of 2n+1 multiples whose doublings are shared. Kept keys have
- * tables of their 2^128-fold too, so that all scalars are short and the doublings half as many.
+ * With random z_i the sum of z_i (s_i B - k_i A_i - R_i), times eight, vanishes for good
+ * signatures, and for others with a chance of 2^-127. It is a sum of 2n+1 multiples whose doublings
+ * are shared. Kept keys have tables of their 2^128-fold too, so that all scalars are short and the
+ * doublings half as many.
  *
- * Source: Bernstein, Duif, Lange, Schwabe, Yang, "High-speed high-security signatures" (2011), section 5;
- * Straus, "Addition chains of vectors" (1964). */
+ * Source: Bernstein, Duif, Lange, Schwabe, Yang, "High-speed high-security signatures" (2011),
+ * section 5; Straus, "Addition chains of vectors" (1964). */
 #include <openssl/rand.h>
 
 #include "core/alloc.h"
@@ -93,8 +94,10 @@ static bool sum_vanishes(struct batch *b, size_t lo, size_t hi)
         sn_fe_add(&ed_scalars, &base, &base, &x);
         sn_fe_mul(&ed_scalars, &x, &z, &it->t.k);
         put(&f, SHORT, b->table[i].row[0], &it->z, 0, Z_BITS);
-        if (it->key) put_kept(&f, it->key, &x);
-        else put(&f, LONG, b->table[it->a_table].row[0], &x, 0, 256);
+        if (it->key)
+            put_kept(&f, it->key, &x);
+        else
+            put(&f, LONG, b->table[it->a_table].row[0], &x, 0, 256);
     }
     struct ed_point p;
     bool any_long = f.open[LONG] != NULL;
@@ -178,7 +181,8 @@ static void batch_done(struct batch *b)
 }
 static int batch_init(struct batch *b, size_t n)
 {
-    /* Two terms of each kept key and of the base point, one of each R: and a group begun of each kind. */
+    /* Two terms of each kept key and of the base point, one of each R: and a group begun of each
+     * kind. */
     b->groups_max = (2 * n + 2 + n + n) / ED_LANES + 3;
     b->item = sn_aligned_alloc(64, n * sizeof(*b->item));
     b->table = sn_aligned_alloc(64, 2 * n * sizeof(*b->table));
@@ -187,8 +191,8 @@ static int batch_init(struct batch *b, size_t n)
     batch_done(b);
     return sn_fail(SN_E_NOMEM, "ed25519 batch of %zu", n);
 }
-/* At most SN_ED25519_BATCH_MAX signatures with memory for them. Returns 0, SN_E_UNAUTHENTICATED without a
- * diagnostic, others. */
+/* At most SN_ED25519_BATCH_MAX signatures with memory for them. Returns 0, SN_E_UNAUTHENTICATED
+ * without a diagnostic, others. */
 static int verify_some(struct batch *b, struct sn_ed25519_cache *c, bool *ok)
 {
     struct decoding *d SN_CLEANUP(sn_freep) = sn_alloc(sizeof(*d));

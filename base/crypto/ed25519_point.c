@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/ed25519_point.c - the curve and its scalars in portable C.
  *
- * Source: Hisil, Wong, Carter, Dawson, "Twisted Edwards Curves Revisited" (2008), complete formulas for
- * a = -1; RFC 8032 for constants and encodings; ZIP 215 for which encodings have a point. */
+ * Source: Hisil, Wong, Carter, Dawson, "Twisted Edwards Curves Revisited" (2008), complete formulas
+ * for a = -1; RFC 8032 for constants and encodings; ZIP 215 for which encodings have a point. */
 #include "crypto/ed25519_int.h"
 #include "crypto/hash.h"
 
@@ -39,7 +39,8 @@ bool ed_scalar_load(struct sn_fe *ret, const uint8_t in[32])
 }
 void ed_scalar_reduce(struct sn_fe *ret, const uint8_t in[64])
 {
-    /* Montgomery forms of 2^252 and 2^504: the input is taken in pieces that are below the order. */
+    /* Montgomery forms of 2^252 and 2^504: the input is taken in pieces that are below the order.
+     */
     static const struct sn_fe mid = {
         {0xd6cd05405432c2a3, 0x6b5a2d8386929507, 0xdceec73d217f5be6, 0x0b399411b7c309a3}};
     static const struct sn_fe high = {
@@ -154,8 +155,8 @@ bool ed_point_is_small(const struct ed_point *p)
     return fe51_is_zero(&q.x) && fe51_is_zero(&e);
 }
 
-/* x = sqrt((y^2-1)/(dy^2+1)) by one power. Any 255 bits stand for a y, and a sign without an x to carry
- * it is no error: what distinguishes ZIP-215 from RFC 8032. */
+/* x = sqrt((y^2-1)/(dy^2+1)) by one power. Any 255 bits stand for a y, and a sign without an x to
+ * carry it is no error: what distinguishes ZIP-215 from RFC 8032. */
 static bool decompress_one(struct ed_affine *ret, const uint8_t in[32])
 {
     struct fe51 one, u, v, v3, x, t;
@@ -237,7 +238,8 @@ static int hash(uint8_t (*ret)[64], const struct ed_hash_in *in, size_t n)
     return r;
 }
 
-/* Half of the rows, which hold x, y and z, become rows with z = 1: the divisions share one inversion. */
+/* Half of the rows, which hold x, y and z, become rows with z = 1: the divisions share one
+ * inversion. */
 #define NORMALISED (ED_KEY_PIECES / 2 * ED_KEY_ENTRIES)
 static SN_NOINLINE void normalise(struct sn_ed25519_key *k, unsigned half)
 {

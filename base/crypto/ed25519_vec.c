@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/ed25519_vec.c - eight points side by side, in AVX-512 IFMA.
  *
- * A field element is five limbs of 51 bits, one register per limb. "Carried" limbs are below 2^51 + 2^17,
- * which is what a product takes: the multiplier reads 52 bits. A product leaves "raw" limbs below 2^59.2;
- * sums and differences of raw elements stay raw (below 2^63) and are carried once, before the next
- * product. So a point carries y+x and y-x, not x and y: they are sums of raw products anyway.
+ * A field element is five limbs of 51 bits, one register per limb. "Carried" limbs are below 2^51 +
+ * 2^17, which is what a product takes: the multiplier reads 52 bits. A product leaves "raw" limbs
+ * below 2^59.2; sums and differences of raw elements stay raw (below 2^63) and are carried once,
+ * before the next product. So a point carries y+x and y-x, not x and y: they are sums of raw
+ * products anyway.
  *
- * The multiplier gives the halves of a product at bits 0 and 52, the limbs lie 51 apart: high halves
- * count twice. Columns from the sixth on return times 19. */
+ * The multiplier gives the halves of a product at bits 0 and 52, the limbs lie 51 apart: high
+ * halves count twice. Columns from the sixth on return times 19. */
 #include "crypto/ed25519_int.h"
 
 #if defined(__AVX512F__) && defined(__AVX512IFMA__)
@@ -54,7 +55,7 @@ static SN_ALWAYS_INLINE struct v5 v5_sub(const struct v5 *a, const struct v5 *b,
         r.l[i] = _mm512_sub_epi64(vadd(a->l[i], vset(FE51_LOW << bias)), b->l[i]);
     return r;
 }
-#define RAW 9    /* above a product: 2^60 */
+#define RAW 9     /* above a product: 2^60 */
 #define RAW_X2 10 /* above two */
 #define CARRIED 1
 
@@ -68,8 +69,8 @@ static SN_ALWAYS_INLINE struct v5 v5_carry(const struct v5 *a)
         r.l[i] = vadd(_mm512_and_si512(a->l[i], low), _mm512_srli_epi64(a->l[i - 1], 51));
     return r;
 }
-/* Columns 0..9 of low halves and of high ones (already one column on) to raw limbs: low + 2 high, the upper
- * five times 19. */
+/* Columns 0..9 of low halves and of high ones (already one column on) to raw limbs: low + 2 high,
+ * the upper five times 19. */
 static SN_ALWAYS_INLINE struct v5 v5_fold(const __m512i lo[10], const __m512i hi[10])
 {
     struct v5 r;
@@ -107,8 +108,8 @@ static SN_ALWAYS_INLINE struct v5 v5_sqr(const struct v5 *a)
             lo[i + j] = lo52(lo[i + j], a->l[i], a->l[j]);
             hi[i + j + 1] = hi52(hi[i + j + 1], a->l[i], a->l[j]);
         }
-    /* Products of different limbs count twice. High halves of squares count twice too, in odd columns:
-     * they go with the low ones there. */
+        /* Products of different limbs count twice. High halves of squares count twice too, in odd
+         * columns: they go with the low ones there. */
 #pragma GCC unroll 5
     for (unsigned i = 0; i < 5; i++) {
         even[i] = lo52(_mm512_setzero_si512(), a->l[i], a->l[i]);
@@ -192,17 +193,17 @@ static __mmask8 v5_is_zero(const struct v5 *a)
     return _mm512_testn_epi64_mask(any, any);
 }
 
-/* Four words of each of eight rows to four registers, lane i being row i. Halves of two rows share a
- * register when they are loaded, so that two steps of shuffles do. */
+/* Four words of each of eight rows to four registers, lane i being row i. Halves of two rows share
+ * a register when they are loaded, so that two steps of shuffles do. */
 static SN_ALWAYS_INLINE void load_quad(__m512i w[4], const uint64_t *const row[8], unsigned at)
 {
     static const uint8_t low[4] = {0, 1, 4, 5};
     __m512i t[4];
 #pragma GCC unroll 4
     for (unsigned i = 0; i < 4; i++)
-        t[i] = _mm512_inserti64x4(
-            _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(row[low[i]] + at))),
-            _mm256_loadu_si256((const __m256i *)(row[low[i] + 2] + at)), 1);
+        t[i] = _mm512_inserti64x4(_mm512_castsi256_si512(
+                                      _mm256_loadu_si256((const __m256i *)(row[low[i]] + at))),
+                                  _mm256_loadu_si256((const __m256i *)(row[low[i] + 2] + at)), 1);
     __m512i a = _mm512_unpacklo_epi64(t[0], t[1]), b = _mm512_unpackhi_epi64(t[0], t[1]);
     __m512i c = _mm512_unpacklo_epi64(t[2], t[3]), d = _mm512_unpackhi_epi64(t[2], t[3]);
     w[0] = _mm512_shuffle_i64x2(a, c, 0x88);
@@ -232,8 +233,10 @@ static SN_ALWAYS_INLINE void point_add(struct vpoint *p, const struct v5 *ypx, c
                                        const struct v5 *t2d, const struct v5 *z2)
 {
     struct v5 a = v5_mul(&p->d, ymx), b = v5_mul(&p->s, ypx), c = v5_mul(&p->t, t2d), d;
-    if (z2) d = v5_mul(&p->z, z2);
-    else d = v5_add(&p->z, &p->z);
+    if (z2)
+        d = v5_mul(&p->z, z2);
+    else
+        d = v5_add(&p->z, &p->z);
     struct v5 e = v5_sub(&b, &a, RAW), h = v5_add(&b, &a), f = v5_sub(&d, &c, RAW),
               g = v5_add(&d, &c);
     e = v5_carry(&e);
@@ -379,8 +382,10 @@ static void sum(struct ed_point *ret, const struct ed_group *g, size_t n, unsign
         for (size_t i = 0; adds && i < n; i++) {
             unsigned k = bit / g[i].window;
             if (bit % g[i].window != 0 || k >= g[i].digits) continue;
-            if (g[i].kept) add_kept(&p, &g[i], k);
-            else add_point(&p, &g[i], k);
+            if (g[i].kept)
+                add_kept(&p, &g[i], k);
+            else
+                add_point(&p, &g[i], k);
         }
     }
     sum_lanes(ret, &p);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/interop/p2p_peer.c - our node for tests/interop/p2p.sh. On channel 70 it sends every message back; on
- * channel 71 it digests what it gets and answers "END" with the digest.
+/* tests/interop/p2p_peer.c - our node for tests/interop/p2p.sh. On channel 70 it sends every
+ * message back; on channel 71 it digests what it gets and answers "END" with the digest.
  *
  *   p2p_peer serve             prints "listening ID@HOST:PORT", then what happens to each peer
  *   p2p_peer dial ADDR MIB     talks to a peer that does the same; prints "ok ..." or "FAIL ..."
@@ -19,8 +19,9 @@
 #define MESSAGES 200u
 #define HEAD_MAX 6 /* a message is a protobuf wrapper of bytes: tag and length before it */
 
-static const struct sn_mconn_channel channels[] = {{.id = ECHO, .priority = 5, .recv_bytes_max = 2 << 20},
-                                                   {.id = BULK, .priority = 1, .recv_bytes_max = 2 << 20}};
+static const struct sn_mconn_channel channels[] = {
+    {.id = ECHO, .priority = 5, .recv_bytes_max = 2 << 20},
+    {.id = BULK, .priority = 1, .recv_bytes_max = 2 << 20}};
 static uint8_t key[64];
 static struct sn_node_info info = {.p2p_version = SN_P2P_VERSION,
                                    .block_version = SN_BLOCK_VERSION,
@@ -39,7 +40,8 @@ static void must(int r, const char *what)
     exit(1);
 }
 
-/* ---- a stream that changes one bit --------------------------------------------------------------- */
+/* ---- a stream that changes one bit
+ * --------------------------------------------------------------- */
 
 struct tamper {
     struct sn_stream base;
@@ -72,17 +74,23 @@ static void tamper_close(struct sn_stream *s)
 }
 static struct sn_stream *tampered(struct sn_stream *s)
 {
-    static const struct sn_stream_ops ops = {
-        .kind = "tamper", .read = tamper_read, .writev = tamper_writev, .close = tamper_close};
+    static const struct sn_stream_ops ops = {.kind = "tamper",
+                                             .read = tamper_read,
+                                             .writev = tamper_writev,
+                                             .close = tamper_close};
     const char *in = getenv("TAMPER_IN"), *out = getenv("TAMPER_OUT");
     if (!in && !out) return s;
     struct tamper *t = SN_NEW(struct tamper);
     if (!t) exit(1);
-    *t = (struct tamper){{&ops}, s, in ? atoll(in) : -1, out ? atoll(out) : -1};
+    *t = (struct tamper){{&ops},
+                         s,
+                         in ? strtoll(in, NULL, 10) : -1,
+                         out ? strtoll(out, NULL, 10) : -1};
     return &t->base;
 }
 
-/* ---- messages ------------------------------------------------------------------------------------ */
+/* ---- messages
+ * ------------------------------------------------------------------------------------ */
 
 static struct sn_str unwrap(struct sn_str m)
 {
@@ -112,7 +120,8 @@ static int send_wrapped(struct sn_peer *p, uint8_t channel, const void *data, si
     return r;
 }
 
-/* ---- serving ------------------------------------------------------------------------------------- */
+/* ---- serving
+ * ------------------------------------------------------------------------------------- */
 
 static int served(struct sn_peer *p, void *arg, uint8_t channel, struct sn_str message)
 {
@@ -129,10 +138,11 @@ static int served(struct sn_peer *p, void *arg, uint8_t channel, struct sn_str m
 }
 static struct sn_peer_opts opts_of(sn_peer_fn fn, void *arg)
 {
-    return (struct sn_peer_opts){
-        .conn = {.key = key, .self = &info, .mconn = {.channels = channels, .n_channels = 2}},
-        .on_message = fn,
-        .arg = arg};
+    return (struct sn_peer_opts){.conn = {.key = key,
+                                          .self = &info,
+                                          .mconn = {.channels = channels, .n_channels = 2}},
+                                 .on_message = fn,
+                                 .arg = arg};
 }
 static int serve(void *arg)
 {
@@ -166,7 +176,8 @@ static int serve(void *arg)
     return end;
 }
 
-/* ---- dialling ------------------------------------------------------------------------------------ */
+/* ---- dialling
+ * ------------------------------------------------------------------------------------ */
 
 static struct client {
     struct sn_peer *peer;
@@ -223,7 +234,8 @@ static int talk(void *arg)
     must(sn_hasher_final(&digest, client.want), "digest");
     sn_hasher_done(&digest);
     must(sn_event_wait(&client.answered), "digest");
-    if (memcmp(client.want, client.got, 32) != 0) must(sn_fail(SN_E_DATA_LOSS, "another digest"), "bulk");
+    if (memcmp(client.want, client.got, 32) != 0)
+        must(sn_fail(SN_E_DATA_LOSS, "another digest"), "bulk");
     printf("ok we send %u MiB (%.0f MiB/s)\n", client.mib,
            (double)client.mib / ((double)(sn_now() - began) / SN_SEC));
     sn_peer_stop(client.peer, true);
@@ -236,7 +248,7 @@ static int dial(void *arg)
     struct sn_peer_opts o = opts_of(dialled, NULL);
     char addr[200];
     (void)snprintf(addr, sizeof(addr), "%s", argv[2]);
-    client.mib = (unsigned)atoi(argv[3]);
+    client.mib = (unsigned)strtoul(argv[3], NULL, 10);
     if (getenv("TAMPER_IN") || getenv("TAMPER_OUT")) {
         struct sn_stream *s;
         char where[220];

@@ -10,8 +10,8 @@ struct sn_conn {
     struct sn_mconn *mconn;
     const struct sn_node_info *self;
     const char *expected_id;
-    struct sn_buf hello;  /* of the handshake, to be sent */
-    struct sn_buf plain;  /* received, of the receiving half */
+    struct sn_buf hello;   /* of the handshake, to be sent */
+    struct sn_buf plain;   /* received, of the receiving half */
     struct sn_buf packets; /* to be sealed, of the sending half */
     struct sn_node_info peer;
     bool info_sent, open;
@@ -53,7 +53,8 @@ static int identify(struct sn_conn *c)
     int r = sn_node_id(c->secret.peer, id);
     if (r < 0) return r;
     if (c->expected_id && strcmp(c->expected_id, id) != 0)
-        return sn_fail(SN_E_PERMISSION_DENIED, "the peer is node %s, expected %s", id, c->expected_id);
+        return sn_fail(SN_E_PERMISSION_DENIED, "the peer is node %s, expected %s", id,
+                       c->expected_id);
     if (strcmp(c->self->id, id) == 0)
         return sn_fail(SN_E_PERMISSION_DENIED, "the peer is this node itself");
     memcpy(c->peer.id, id, sizeof(id));
@@ -73,15 +74,16 @@ static int take_info(struct sn_conn *c)
     ssize_t n = sn_node_info_get(sn_buf_view(&c->plain), &c->peer);
     if (n <= 0) return (int)n;
     if (strcmp(c->peer.id, id) != 0)
-        return sn_fail(SN_E_PERMISSION_DENIED, "the peer calls itself node %s, its key is node %s's",
-                       c->peer.id, id);
+        return sn_fail(SN_E_PERMISSION_DENIED,
+                       "the peer calls itself node %s, its key is node %s's", c->peer.id, id);
     int r = sn_node_info_fits(c->self, &c->peer);
     if (r < 0) return r;
     sn_buf_consume(&c->plain, (size_t)n);
     c->open = true;
     return 0;
 }
-int sn_conn_feed(struct sn_conn *c, int64_t now, const void *data, size_t n, sn_mconn_fn fn, void *arg)
+int sn_conn_feed(struct sn_conn *c, int64_t now, const void *data, size_t n, sn_mconn_fn fn,
+                 void *arg)
 {
     int r = sn_secret_feed(&c->secret, data, n, &c->hello, &c->plain);
     if (r == 0 && c->secret.state == SN_SECRET_OPEN && !c->info_sent) {
@@ -128,7 +130,10 @@ bool sn_conn_can_send(const struct sn_conn *c, uint8_t channel, size_t n)
 {
     return c->open && sn_mconn_can_send(c->mconn, channel, n);
 }
-int sn_conn_note(struct sn_conn *c, int64_t now) { return c->open ? sn_mconn_note(c->mconn, now) : 0; }
+int sn_conn_note(struct sn_conn *c, int64_t now)
+{
+    return c->open ? sn_mconn_note(c->mconn, now) : 0;
+}
 int64_t sn_conn_deadline(const struct sn_conn *c, int64_t now)
 {
     if (c->hello.len > 0) return now;
@@ -138,7 +143,10 @@ bool sn_conn_pending(const struct sn_conn *c)
 {
     return c->hello.len > 0 || (c->open && sn_mconn_pending(c->mconn));
 }
-int64_t sn_conn_read_at(const struct sn_conn *c, int64_t now) { return sn_mconn_read_at(c->mconn, now); }
+int64_t sn_conn_read_at(const struct sn_conn *c, int64_t now)
+{
+    return sn_mconn_read_at(c->mconn, now);
+}
 bool sn_conn_has_news(const struct sn_conn *c) { return sn_mconn_has_news(c->mconn); }
 void sn_conn_stats(const struct sn_conn *c, struct sn_mconn_stats *ret)
 {

@@ -7,7 +7,12 @@
 #include "core/torture.h"
 #include "harness/test.h"
 
-static const struct sn_mconn_channel channels[] = {{.id = 0x20, .priority = 6}, {.id = 0x30, .priority = 1}};
+static const struct sn_mconn_channel channels[] = {{.id = 0x20, .priority = 6},
+                                                   {.id = 0x30, .priority = 1}};
+static void set_text(char *to, size_t cap, const char *text)
+{
+    T_ASSERT((size_t)snprintf(to, cap, "%s", text) < cap);
+}
 struct end {
     uint8_t key[64];
     struct sn_node_info info;
@@ -20,10 +25,16 @@ static int end_init(struct end *e, uint8_t who)
     uint8_t seed[32] = {who};
     memset(e, 0, sizeof(*e));
     int r = sn_ed25519_from_seed(e->key, seed);
-    e->info = (struct sn_node_info){.p2p_version = 8, .block_version = 11, .listen_addr = "127.0.0.1:1",
-                                    .network = "net", .moniker = "m", .channels = {0x20, 0x30}, .n_channels = 2};
+    e->info = (struct sn_node_info){.p2p_version = 8,
+                                    .block_version = 11,
+                                    .listen_addr = "127.0.0.1:1",
+                                    .network = "net",
+                                    .moniker = "m",
+                                    .channels = {0x20, 0x30},
+                                    .n_channels = 2};
     if (r == 0) r = sn_node_id(e->key + 32, e->info.id);
-    e->opts = (struct sn_conn_opts){.key = e->key, .self = &e->info,
+    e->opts = (struct sn_conn_opts){.key = e->key,
+                                    .self = &e->info,
                                     .mconn = {.channels = channels, .n_channels = 2}};
     return r;
 }
@@ -98,7 +109,8 @@ static int meet(struct end e[2], unsigned *ret_who)
 {
     for (unsigned i = 0; i < 2; i++) T_OK(end_start(&e[i], (uint8_t)(i + 1)));
     int r = run(e, 0, ret_who);
-    for (unsigned i = 0; i < 2; i++) T_ASSERT(r == 0 || !sn_conn_is_open(e[i].conn) || i != *ret_who);
+    for (unsigned i = 0; i < 2; i++)
+        T_ASSERT(r == 0 || !sn_conn_is_open(e[i].conn) || i != *ret_who);
     end_done(&e[0]);
     end_done(&e[1]);
     return r;
@@ -110,16 +122,17 @@ SN_TEST(conn_refuses_peers)
     for (unsigned how = 0; how < 6; how++) {
         T_OK(end_init(&e[0], 1));
         T_OK(end_init(&e[1], how == 1 ? 1 : 2));
-        static const int want[] = {SN_E_PERMISSION_DENIED, SN_E_PERMISSION_DENIED, SN_E_PERMISSION_DENIED,
-                                   SN_E_FAILED_PRECONDITION, SN_E_FAILED_PRECONDITION, SN_E_PROTOCOL};
+        static const int want[] = {SN_E_PERMISSION_DENIED,   SN_E_PERMISSION_DENIED,
+                                   SN_E_PERMISSION_DENIED,   SN_E_FAILED_PRECONDITION,
+                                   SN_E_FAILED_PRECONDITION, SN_E_PROTOCOL};
         sn_test_row("case %u", how);
         switch (how) {
         case 0: e[0].opts.expected_id = "0000000000000000000000000000000000000000"; break;
         case 1: break; /* ourselves */
         case 2: memcpy(e[1].info.id, "0000000000000000000000000000000000000000", 40); break;
-        case 3: strcpy(e[1].info.network, "another"); break;
+        case 3: set_text(e[1].info.network, sizeof(e[1].info.network), "another"); break;
         case 4: e[1].info.block_version = 10; break;
-        case 5: strcpy(e[1].info.moniker, ""); break;
+        case 5: set_text(e[1].info.moniker, sizeof(e[1].info.moniker), ""); break;
         }
         T_EQ(meet(e, &who), want[how]);
     }

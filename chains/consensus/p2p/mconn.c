@@ -8,7 +8,8 @@
 /* What was sent lately counts four fifths after each of these. */
 #define DECAY_NS (2 * SN_SEC)
 #define DECAY_STEPS_MAX 200 /* by then nothing is left of anything */
-/* A limited connection may be ahead of its rate by a tenth of a second, at least by a few packets. */
+/* A limited connection may be ahead of its rate by a tenth of a second, at least by a few packets.
+ */
 #define BURST_PART 10
 #define BURST_MIN (16 << 10)
 /* A received message's memory above this is given back at once. */
@@ -70,18 +71,20 @@ static int check(const struct sn_mconn_opts *o)
     int64_t ping = o->ping_ns ? o->ping_ns : SN_MCONN_PING_NS;
     int64_t pong = o->pong_ns ? o->pong_ns : SN_MCONN_PONG_NS;
     if (o->n_channels == 0 || o->n_channels > SN_MCONN_CHANNELS_MAX)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "connection with %u channels, expected 1 to %u", o->n_channels,
-                       SN_MCONN_CHANNELS_MAX);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "connection with %u channels, expected 1 to %u",
+                       o->n_channels, SN_MCONN_CHANNELS_MAX);
     for (unsigned i = 0; i < o->n_channels; i++) {
         if (seen[o->channels[i].id])
             return sn_fail(SN_E_INVALID_ARGUMENT, "channel %02x is there twice", o->channels[i].id);
         seen[o->channels[i].id] = true;
     }
     if (ping <= 0 || pong <= 0 || pong >= ping)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "a pong is awaited %lld ms, but pings come every %lld ms",
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "a pong is awaited %lld ms, but pings come every %lld ms",
                        (long long)(pong / SN_MS), (long long)(ping / SN_MS));
     if (o->payload > SN_MCONN_PAYLOAD_MAX || o->send_rate < 0 || o->recv_rate < 0)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "packets with %u bytes (limit %u), rates %lld and %lld", o->payload,
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "packets with %u bytes (limit %u), rates %lld and %lld", o->payload,
                        SN_MCONN_PAYLOAD_MAX, (long long)o->send_rate, (long long)o->recv_rate);
     return 0;
 }
@@ -141,7 +144,8 @@ static struct channel *channel_of(const struct sn_mconn *m, int32_t id)
 static bool has_room(const struct sn_mconn *m, const struct channel *c, size_t n)
 {
     if (c->queued >= c->is.messages_max) return false;
-    return m->queued_bytes == 0 || (n <= m->queue_bytes_max && m->queued_bytes <= m->queue_bytes_max - n);
+    return m->queued_bytes == 0 ||
+           (n <= m->queue_bytes_max && m->queued_bytes <= m->queue_bytes_max - n);
 }
 bool sn_mconn_can_send(const struct sn_mconn *m, uint8_t channel, size_t n)
 {
@@ -265,7 +269,9 @@ int64_t sn_mconn_deadline(const struct sn_mconn *m, int64_t now)
 static int got_message(struct sn_mconn *m, const struct mconn_packet *p, sn_mconn_fn fn, void *arg)
 {
     struct channel *c = channel_of(m, p->channel);
-    if (!c) return sn_fail(SN_E_PROTOCOL, "packet for channel %x, which this node does not have", (unsigned)p->channel);
+    if (!c)
+        return sn_fail(SN_E_PROTOCOL, "packet for channel %x, which this node does not have",
+                       (unsigned)p->channel);
     if (p->data.len > c->is.recv_bytes_max - c->received.len)
         return sn_fail(SN_E_TOO_LARGE, "channel %02x: a message of more than %u bytes", c->is.id,
                        c->is.recv_bytes_max);
@@ -277,8 +283,10 @@ static int got_message(struct sn_mconn *m, const struct mconn_packet *p, sn_mcon
     if (r < 0 || !p->eof) return r;
     m->stats.messages_received++;
     r = fn(arg, c->is.id, sn_buf_view(&c->received));
-    if (c->received.cap > KEEP_BYTES) sn_buf_done(&c->received);
-    else sn_buf_reset(&c->received);
+    if (c->received.cap > KEEP_BYTES)
+        sn_buf_done(&c->received);
+    else
+        sn_buf_reset(&c->received);
     return r;
 }
 /* Packets at the head of `in`. Returns the bytes they take, or an error. */
@@ -291,14 +299,18 @@ static ssize_t packets(struct sn_mconn *m, struct sn_str in, sn_mconn_fn fn, voi
         if (n < 0) return n;
         if (n == 0) return (ssize_t)at;
         int r = 0;
-        if (p.kind == MCONN_PING) __atomic_store_n(&m->got_ping, true, __ATOMIC_RELEASE);
-        else if (p.kind == MCONN_PONG) __atomic_store_n(&m->got_pong, true, __ATOMIC_RELEASE);
-        else r = got_message(m, &p, fn, arg);
+        if (p.kind == MCONN_PING)
+            __atomic_store_n(&m->got_ping, true, __ATOMIC_RELEASE);
+        else if (p.kind == MCONN_PONG)
+            __atomic_store_n(&m->got_pong, true, __ATOMIC_RELEASE);
+        else
+            r = got_message(m, &p, fn, arg);
         if (r < 0) return r;
         at += (size_t)n;
     }
 }
-int sn_mconn_feed(struct sn_mconn *m, int64_t now, const void *data, size_t n, sn_mconn_fn fn, void *arg)
+int sn_mconn_feed(struct sn_mconn *m, int64_t now, const void *data, size_t n, sn_mconn_fn fn,
+                  void *arg)
 {
     bucket_fill(&m->in, now);
     if (m->in.rate > 0) m->in.tokens -= (int64_t)n;
@@ -312,7 +324,8 @@ int sn_mconn_feed(struct sn_mconn *m, int64_t now, const void *data, size_t n, s
 }
 bool sn_mconn_has_news(const struct sn_mconn *m)
 {
-    return __atomic_load_n(&m->got_ping, __ATOMIC_ACQUIRE) || __atomic_load_n(&m->got_pong, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&m->got_ping, __ATOMIC_ACQUIRE) ||
+           __atomic_load_n(&m->got_pong, __ATOMIC_ACQUIRE);
 }
 int64_t sn_mconn_read_at(const struct sn_mconn *m, int64_t now) { return bucket_at(&m->in, now); }
 

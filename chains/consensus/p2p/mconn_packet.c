@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/p2p/mconn_packet.c - packets by hand, not by descriptor: at full speed there is one for each
- * kilobyte. */
+/* consensus/p2p/mconn_packet.c - packets by hand, not by descriptor: at full speed there is one for
+ * each kilobyte. */
 #include "consensus/p2p/mconn_int.h"
 #include "core/status.h"
 
@@ -19,7 +19,8 @@ static void put_varint(struct sn_buf *out, uint64_t v)
     for (; v >= 128; v >>= 7) sn_buf_byte(out, (uint8_t)(v | 128));
     sn_buf_byte(out, (uint8_t)v);
 }
-/* Returns the bytes of a varint, 0 where `in` ends before it, SN_E_SYNTAX for one that is too long. */
+/* Returns the bytes of a varint, 0 where `in` ends before it, SN_E_SYNTAX for one that is too long.
+ */
 static int get_varint(struct sn_str in, uint64_t *ret)
 {
     uint64_t v = 0;
@@ -115,9 +116,12 @@ static int get_message(struct sn_str in, struct mconn_packet *ret)
         static const uint8_t wires[] = {0, VARINT, VARINT, BYTES};
         if (f.number > 3) continue;
         if (f.wire != wires[f.number]) return SN_E_SYNTAX;
-        if (f.number == 1) ret->channel = (int32_t)(uint32_t)f.value;
-        else if (f.number == 2) ret->eof = f.value != 0;
-        else ret->data = f.bytes;
+        if (f.number == 1)
+            ret->channel = (int32_t)(uint32_t)f.value;
+        else if (f.number == 2)
+            ret->eof = f.value != 0;
+        else
+            ret->data = f.bytes;
     }
     return 0;
 }
@@ -142,9 +146,11 @@ ssize_t mconn_packet_get(struct sn_str in, size_t max, struct mconn_packet *ret)
     uint64_t len;
     int n = get_varint(sn_str_sub(in, 0, LENGTH_MAX), &len);
     if (n == 0 && in.len < LENGTH_MAX) return 0;
-    if (n <= 0) return sn_fail(SN_E_PROTOCOL, "packet: its length has more than %u bytes", LENGTH_MAX);
+    if (n <= 0)
+        return sn_fail(SN_E_PROTOCOL, "packet: its length has more than %u bytes", LENGTH_MAX);
     if (len > max)
-        return sn_fail(SN_E_PROTOCOL, "packet of %llu bytes, limit %zu: is the peer's payload larger than ours?",
+        return sn_fail(SN_E_PROTOCOL,
+                       "packet of %llu bytes, limit %zu: is the peer's payload larger than ours?",
                        (unsigned long long)len, max);
     if (in.len - (size_t)n < len) return 0;
     if (get_packet(sn_str_sub(in, (size_t)n, (size_t)n + (size_t)len), ret) < 0)

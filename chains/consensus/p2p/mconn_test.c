@@ -10,8 +10,11 @@
 #include "harness/test.h"
 
 static const struct sn_mconn_channel channels[] = {
-    {.id = 0x00, .priority = 1}, {.id = 0x20, .priority = 6}, {.id = 0x21, .priority = 10, .recv_bytes_max = 100000},
-    {.id = 0x30, .priority = 5, .messages_max = 3}, {.id = 0xf0},
+    {.id = 0x00, .priority = 1},
+    {.id = 0x20, .priority = 6},
+    {.id = 0x21, .priority = 10, .recv_bytes_max = 100000},
+    {.id = 0x30, .priority = 5, .messages_max = 3},
+    {.id = 0xf0},
 };
 static struct sn_mconn_opts opts(void)
 {
@@ -78,7 +81,7 @@ SN_TEST(mconn_packet_refuses)
         {"0a1a080a0608ffffffffff", SN_E_PROTOCOL}, /* channel as bytes */
         {"ffffff7f", SN_E_PROTOCOL},               /* beyond the limit */
         {"ffffffffff01", SN_E_PROTOCOL},
-        {"061a0432020801", 7},                     /* an unknown field */
+        {"061a0432020801", 7}, /* an unknown field */
         {"0b1a09080132050102030405", 12},
         {"041a020a00", SN_E_PROTOCOL},
         {"041200", 0},
@@ -88,7 +91,8 @@ SN_TEST(mconn_packet_refuses)
         struct mconn_packet p;
         sn_test_row("row %zu: %s", i, rows[i].hex);
         T_OK(sn_hex_decode(sn_str(rows[i].hex), in));
-        T_EQ(mconn_packet_get(sn_str_of((char *)in, strlen(rows[i].hex) / 2), 1034, &p), rows[i].want);
+        T_EQ(mconn_packet_get(sn_str_of((char *)in, strlen(rows[i].hex) / 2), 1034, &p),
+             rows[i].want);
     }
 }
 
@@ -109,7 +113,9 @@ SN_TEST(mconn_delivers)
                 for (size_t i = 0; i < n; i++) data[i] = (uint8_t)sn_test_rand();
                 int r = sn_mconn_send(a, channels[k].id, data, n);
                 T_ASSERT(r == 0 || (r == SN_E_BUSY && k == 3));
-                if (r == 0) (void)note_message(&want[k], channels[k].id, sn_str_of((char *)data, n)), sent++;
+                if (r == 0)
+                    (void)note_message(&want[k], channels[k].id, sn_str_of((char *)data, n)),
+                        sent++;
                 free(data);
             }
             T_OK(sn_mconn_pull(a, 0, &wire, 1 + sn_test_rand_below(20000) + 1100));
@@ -128,7 +134,8 @@ SN_TEST(mconn_delivers)
             in = sn_str_from(in, n);
         }
         for (unsigned k = 0; k < 5; k++) {
-            T_ASSERTF(sn_str_eq(sn_buf_view(&seen[k]), sn_buf_view(&want[k])), "channel %02x", channels[k].id);
+            T_ASSERTF(sn_str_eq(sn_buf_view(&seen[k]), sn_buf_view(&want[k])), "channel %02x",
+                      channels[k].id);
             sn_buf_done(&seen[k]);
             sn_buf_done(&want[k]);
         }
@@ -267,7 +274,8 @@ SN_TEST(mconn_rates)
     size_t sent = 0, taken = 0;
     unsigned steps = 0;
     for (int64_t now = 0; now < 10 * SN_SEC; steps++) {
-        while (sn_mconn_can_send(a, 0x20, sizeof(data))) T_OK(sn_mconn_send(a, 0x20, data, sizeof(data)));
+        while (sn_mconn_can_send(a, 0x20, sizeof(data)))
+            T_OK(sn_mconn_send(a, 0x20, data, sizeof(data)));
         ssize_t n = sn_mconn_pull(a, now, &wire, 1 << 20);
         T_OK(n);
         sent += (size_t)n;
@@ -301,8 +309,10 @@ static int torture(void *arg)
     if (r == 0) r = sn_mconn_new(&o, 0, &b);
     if (r == 0) r = sn_mconn_send(a, 0x20, data, sizeof(data));
     ssize_t n = r < 0 ? r : sn_mconn_pull(a, 0, &wire, 1 << 16);
-    if (n > 0) r = sn_mconn_feed(b, 0, wire.ptr, wire.len, quiet_message, NULL);
-    else r = (int)n;
+    if (n > 0)
+        r = sn_mconn_feed(b, 0, wire.ptr, wire.len, quiet_message, NULL);
+    else
+        r = (int)n;
     sn_buf_done(&wire);
     sn_mconn_free(a);
     sn_mconn_free(b);

@@ -17,8 +17,9 @@ int sn_node_id(const uint8_t key[SN_ED25519_PUBLIC_LEN], char ret[SN_NODE_ID_LEN
 }
 int sn_node_info_put(const struct sn_node_info *i, struct sn_buf *out)
 {
-    struct tendermint_p2p_protocol_version version = {
-        .p2p = i->p2p_version, .block = i->block_version, .app = i->app_version};
+    struct tendermint_p2p_protocol_version version = {.p2p = i->p2p_version,
+                                                      .block = i->block_version,
+                                                      .app = i->app_version};
     struct tendermint_p2p_default_node_info_other other = {.tx_index = sn_str(i->tx_index),
                                                            .rpc_address = sn_str(i->rpc_address)};
     struct tendermint_p2p_default_node_info msg = {
@@ -55,7 +56,8 @@ static int convert(const struct tendermint_p2p_default_node_info *m, struct sn_n
 {
     static const struct tendermint_p2p_protocol_version no_version;
     static const struct tendermint_p2p_default_node_info_other no_other;
-    const struct tendermint_p2p_protocol_version *v = m->protocol_version ? m->protocol_version : &no_version;
+    const struct tendermint_p2p_protocol_version *v =
+        m->protocol_version ? m->protocol_version : &no_version;
     const struct tendermint_p2p_default_node_info_other *o = m->other ? m->other : &no_other;
     int r = 0;
     memset(ret, 0, sizeof(*ret));
@@ -63,8 +65,8 @@ static int convert(const struct tendermint_p2p_default_node_info *m, struct sn_n
     ret->block_version = v->block;
     ret->app_version = v->app;
     if (m->default_node_id.len != SN_NODE_ID_LEN)
-        return sn_fail(SN_E_PROTOCOL, "node info: the id has %zu bytes, expected %d", m->default_node_id.len,
-                       SN_NODE_ID_LEN);
+        return sn_fail(SN_E_PROTOCOL, "node info: the id has %zu bytes, expected %d",
+                       m->default_node_id.len, SN_NODE_ID_LEN);
     memcpy(ret->id, m->default_node_id.ptr, SN_NODE_ID_LEN);
     if (m->channels.len > SN_NODE_CHANNELS_MAX)
         return sn_fail(SN_E_PROTOCOL, "node info: %zu channels, limit %u", m->channels.len,
@@ -96,8 +98,10 @@ ssize_t sn_node_info_get(struct sn_str in, struct sn_node_info *ret)
     sn_arena_init(&a, NULL, 64u << 10);
     int r = tendermint_p2p_default_node_info_parse(sn_str_sub(in, head, head + len),
                                                    SN_PB_DISCARD_UNKNOWN, &a, &m);
-    if (r < 0) r = r == SN_E_NOMEM ? r : sn_fail(SN_E_PROTOCOL, "node info: not protobuf, or not UTF-8");
-    else r = convert(m, ret);
+    if (r < 0)
+        r = r == SN_E_NOMEM ? r : sn_fail(SN_E_PROTOCOL, "node info: not protobuf, or not UTF-8");
+    else
+        r = convert(m, ret);
     sn_arena_done(&a);
     return r < 0 ? r : (ssize_t)(head + len);
 }
@@ -135,7 +139,8 @@ int sn_node_info_check(const struct sn_node_info *i)
     bool seen[256] = {false};
     for (unsigned k = 0; k < SN_NODE_ID_LEN; k++)
         if (!((i->id[k] >= '0' && i->id[k] <= '9') || (i->id[k] >= 'a' && i->id[k] <= 'f')))
-            return sn_fail(SN_E_PROTOCOL, "node info: the id is not %d lower-case hexadecimal digits",
+            return sn_fail(SN_E_PROTOCOL,
+                           "node info: the id is not %d lower-case hexadecimal digits",
                            SN_NODE_ID_LEN);
     for (unsigned k = 0; k < i->n_channels; k++) {
         if (seen[i->channels[k]])
@@ -156,12 +161,14 @@ int sn_node_info_fits(const struct sn_node_info *self, const struct sn_node_info
 {
     if (self->block_version != other->block_version)
         return sn_fail(SN_E_FAILED_PRECONDITION, "the peer's block version is %llu, ours %llu",
-                       (unsigned long long)other->block_version, (unsigned long long)self->block_version);
+                       (unsigned long long)other->block_version,
+                       (unsigned long long)self->block_version);
     if (strcmp(self->network, other->network) != 0)
-        return sn_fail(SN_E_FAILED_PRECONDITION, "the peer's network is \"%s\", ours \"%s\"", other->network,
-                       self->network);
+        return sn_fail(SN_E_FAILED_PRECONDITION, "the peer's network is \"%s\", ours \"%s\"",
+                       other->network, self->network);
     for (unsigned i = 0; i < self->n_channels; i++)
         if (memchr(other->channels, self->channels[i], other->n_channels)) return 0;
     if (self->n_channels == 0) return 0;
-    return sn_fail(SN_E_FAILED_PRECONDITION, "the peer has none of our %u channels", self->n_channels);
+    return sn_fail(SN_E_FAILED_PRECONDITION, "the peer has none of our %u channels",
+                   self->n_channels);
 }

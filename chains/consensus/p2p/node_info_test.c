@@ -4,6 +4,10 @@
 #include "core/status.h"
 #include "harness/test.h"
 
+static void set_text(char *to, size_t cap, const char *text)
+{
+    T_ASSERT((size_t)snprintf(to, cap, "%s", text) < cap);
+}
 static struct sn_node_info sample(void)
 {
     return (struct sn_node_info){
@@ -22,7 +26,11 @@ static struct sn_node_info sample(void)
     };
 }
 /* The bytes CometBFT's ToProto and its delimited writer give for this. */
-static const char golden[] = "88010a060808100b18011228303132333435363738396162636465663031323334353637383961626364656630313233343536371a137463703a2f2f302e302e302e303a3236363536220a746573742d636861696e2a07302e33382e323532034020213a086e6f6465206f6e65421b0a026f6e12157463703a2f2f3132372e302e302e313a3236363537";
+static const char golden[] =
+    "88010a060808100b1801122830313233343536373839616263646566303132333435363738396162"
+    "6364656630313233343536371a137463703a2f2f302e302e302e303a3236363536220a746573742d"
+    "636861696e2a07302e33382e323532034020213a086e6f6465206f6e65421b0a026f6e1215746370"
+    "3a2f2f3132372e302e302e313a3236363537";
 
 SN_TEST(node_info_bytes)
 {
@@ -42,7 +50,8 @@ SN_TEST(node_info_of_key)
 {
     uint8_t key[32];
     char id[SN_NODE_ID_LEN + 1];
-    T_OK(sn_hex_decode(sn_str("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"), key));
+    T_OK(sn_hex_decode(sn_str("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"),
+                       key));
     T_OK(sn_node_id(key, id));
     T_CSTR(id, "21fe31dfa154a261626bf854046fd2271b7bed4b");
 }
@@ -63,31 +72,32 @@ SN_TEST(node_info_refuses)
     T_EQ(through(&i), SN_E_PROTOCOL);
     i.id[3] = 0;
     T_EQ(through(&i), SN_E_PROTOCOL);
-    static const char *const addresses[] = {"", "host", "host:", ":port", "tcp://h:65536", "h:123456", "h:1x"};
+    static const char *const addresses[] = {"",         "host", "host:", ":port", "tcp://h:65536",
+                                            "h:123456", "h:1x"};
     for (size_t k = 0; k < SN_COUNT_OF(addresses); k++) {
         i = sample();
-        strcpy(i.listen_addr, addresses[k]);
+        set_text(i.listen_addr, sizeof(i.listen_addr), addresses[k]);
         T_EQ(through(&i), SN_E_PROTOCOL);
     }
     i = sample();
-    strcpy(i.moniker, "");
+    set_text(i.moniker, sizeof(i.moniker), "");
     T_EQ(through(&i), SN_E_PROTOCOL);
-    strcpy(i.moniker, "   ");
+    set_text(i.moniker, sizeof(i.moniker), "   ");
     T_EQ(through(&i), SN_E_PROTOCOL);
-    strcpy(i.moniker, "tab\there");
+    set_text(i.moniker, sizeof(i.moniker), "tab\there");
     T_EQ(through(&i), SN_E_PROTOCOL);
-    strcpy(i.moniker, "caf\xc3\xa9");
+    set_text(i.moniker, sizeof(i.moniker), "caf\xc3\xa9");
     T_EQ(through(&i), SN_E_PROTOCOL);
     i = sample();
-    strcpy(i.tx_index, "maybe");
+    set_text(i.tx_index, sizeof(i.tx_index), "maybe");
     T_EQ(through(&i), SN_E_PROTOCOL);
     i = sample();
     i.channels[1] = i.channels[0];
     T_EQ(through(&i), SN_E_PROTOCOL);
     i = sample();
-    strcpy(i.version, "");
-    strcpy(i.rpc_address, "");
-    strcpy(i.tx_index, "");
+    set_text(i.version, sizeof(i.version), "");
+    set_text(i.rpc_address, sizeof(i.rpc_address), "");
+    set_text(i.tx_index, sizeof(i.tx_index), "");
     T_EQ(through(&i), 0);
     /* More than any node info may have, said by its length alone. */
     struct sn_node_info got;
@@ -109,6 +119,6 @@ SN_TEST(node_info_fits)
     b.block_version = 10;
     T_EQ(sn_node_info_fits(&a, &b), SN_E_FAILED_PRECONDITION);
     b = sample();
-    strcpy(b.network, "other");
+    set_text(b.network, sizeof(b.network), "other");
     T_EQ(sn_node_info_fits(&a, &b), SN_E_FAILED_PRECONDITION);
 }

@@ -18,7 +18,7 @@ struct sn_peer {
     struct sn_cond room;  /* for senders */
     bool stopping, flush, ended;
     struct sn_scope *scope; /* of the two fibers, while they are there */
-    struct sn_buf out; /* the writer's */
+    struct sn_buf out;      /* the writer's */
     uint8_t in[SN_PEER_READ];
 };
 
@@ -77,8 +77,8 @@ int sn_peer_open(struct sn_stream *s, const struct sn_peer_opts *o, struct sn_pe
     if (r == 0) r = sn_conn_new(&o->conn, secret, sn_now(), &p->conn);
     sn_wipe(secret, sizeof(secret));
     if (r == 0) {
-        int64_t before =
-            sn_deadline_tighten(sn_now() + (o->handshake_ns ? o->handshake_ns : SN_PEER_HANDSHAKE_NS));
+        int64_t before = sn_deadline_tighten(
+            sn_now() + (o->handshake_ns ? o->handshake_ns : SN_PEER_HANDSHAKE_NS));
         r = handshake(p);
         sn_deadline_restore(before);
     }
@@ -97,7 +97,8 @@ int sn_peer_dial(const char *addr, const struct sn_peer_opts *o, struct sn_peer 
     if (sn_str_starts(at, SN_STR("tcp://"))) at = sn_str_from(at, 6);
     ssize_t sep = sn_str_chr(at, '@');
     if (sep != SN_NODE_ID_LEN || at.len > 256)
-        return sn_fail(SN_E_SYNTAX, "peer address \"%.*s\": expected ID@HOST:PORT with %d digits of id",
+        return sn_fail(SN_E_SYNTAX,
+                       "peer address \"%.*s\": expected ID@HOST:PORT with %d digits of id",
                        (int)SN_MIN(at.len, 256u), at.ptr, SN_NODE_ID_LEN);
     memcpy(id, at.ptr, SN_NODE_ID_LEN);
     id[SN_NODE_ID_LEN] = 0;
@@ -152,8 +153,10 @@ static int write_loop(void *arg)
         }
         r = sn_conn_note(p->conn, now);
         ssize_t n = r < 0 ? r : sn_conn_pull(p->conn, now, &p->out, SN_PEER_WRITE);
-        if (n < 0) r = (int)n;
-        else if (n == 0) r = await_news(p, now);
+        if (n < 0)
+            r = (int)n;
+        else if (n == 0)
+            r = await_news(p, now);
         if (n <= 0) continue;
         sn_cond_broadcast(&p->room);
         sn_mutex_unlock(&p->lock);

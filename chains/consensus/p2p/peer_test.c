@@ -9,6 +9,10 @@
 
 static const struct sn_mconn_channel channels[] = {{.id = 0x20, .priority = 6},
                                                    {.id = 0x30, .priority = 1, .messages_max = 4}};
+static void set_text(char *to, size_t cap, const char *text)
+{
+    T_ASSERT((size_t)snprintf(to, cap, "%s", text) < cap);
+}
 struct node {
     uint8_t key[64];
     struct sn_node_info info;
@@ -19,13 +23,19 @@ static void node_init(struct node *n, uint8_t who, sn_peer_fn fn, void *arg)
     uint8_t seed[32] = {who};
     memset(n, 0, sizeof(*n));
     T_OK(sn_ed25519_from_seed(n->key, seed));
-    n->info = (struct sn_node_info){.p2p_version = 8, .block_version = 11, .listen_addr = "127.0.0.1:1",
-                                    .network = "net", .moniker = "m", .channels = {0x20, 0x30}, .n_channels = 2};
+    n->info = (struct sn_node_info){.p2p_version = 8,
+                                    .block_version = 11,
+                                    .listen_addr = "127.0.0.1:1",
+                                    .network = "net",
+                                    .moniker = "m",
+                                    .channels = {0x20, 0x30},
+                                    .n_channels = 2};
     T_OK(sn_node_id(n->key + 32, n->info.id));
-    n->opts = (struct sn_peer_opts){
-        .conn = {.key = n->key, .self = &n->info, .mconn = {.channels = channels, .n_channels = 2}},
-        .on_message = fn,
-        .arg = arg};
+    n->opts = (struct sn_peer_opts){.conn = {.key = n->key,
+                                             .self = &n->info,
+                                             .mconn = {.channels = channels, .n_channels = 2}},
+                                    .on_message = fn,
+                                    .arg = arg};
 }
 #define MESSAGES 200
 static struct world {
@@ -118,7 +128,7 @@ SN_TEST(peer_echo_on_loopback)
         memset(&w, 0, sizeof(w));
         node_init(&w.server, 1, echo, NULL);
         node_init(&w.client, 2, expect_echo, NULL);
-        strcpy(w.addr, "tcp:127.0.0.1:0");
+        set_text(w.addr, sizeof(w.addr), "tcp:127.0.0.1:0");
         T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = workers}, talk, NULL));
         check_talk();
     }
@@ -133,7 +143,7 @@ SN_TEST(peer_echo_in_simulation)
             memset(&w, 0, sizeof(w));
             node_init(&w.server, 1, echo, NULL);
             node_init(&w.client, 2, expect_echo, NULL);
-            strcpy(w.addr, "tcp:10.0.0.1:26656");
+            set_text(w.addr, sizeof(w.addr), "tcp:10.0.0.1:26656");
             T_OK(sn_sim_run(&o, talk, NULL, &hash[again]));
             check_talk();
         }
@@ -143,7 +153,10 @@ SN_TEST(peer_echo_in_simulation)
 
 /* A peer that vanishes without a word is noticed by the ping nobody answers. */
 static struct sn_sim_host *far;
-static int ignore(struct sn_peer *p, void *arg, uint8_t channel, struct sn_str message) { return 0; }
+static int ignore(struct sn_peer *p, void *arg, uint8_t channel, struct sn_str message)
+{
+    return 0;
+}
 static void far_away(void *arg)
 {
     struct sn_peer *p;
@@ -155,7 +168,8 @@ static int vanish(void *arg)
 {
     struct sn_stream *s;
     struct sn_peer *p;
-    T_OK(sn_listen("tcp:10.0.0.1:26656", &(struct sn_listen_opts){.user_timeout_ms = 3600000}, &w.listener));
+    T_OK(sn_listen("tcp:10.0.0.1:26656", &(struct sn_listen_opts){.user_timeout_ms = 3600000},
+                   &w.listener));
     snprintf(w.addr, sizeof(w.addr), "%s@10.0.0.1:26656", w.server.info.id);
     far = sn_sim_host_new("far");
     T_OK(sn_sim_host_go(far, "far", far_away, NULL));

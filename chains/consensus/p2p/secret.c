@@ -32,11 +32,14 @@ void sn_secret_done(struct sn_secret *c)
 int sn_secret_derive(const uint8_t shared[SN_X25519_LEN], uint8_t ret[96])
 {
     struct sn_str info = SN_STR("TENDERMINT_SECRET_CONNECTION_KEY_AND_CHALLENGE_GEN");
-    struct sn_hkdf_in in = {
-        .secret = shared, .secret_len = SN_X25519_LEN, .info = info.ptr, .info_len = info.len};
+    struct sn_hkdf_in in = {.secret = shared,
+                            .secret_len = SN_X25519_LEN,
+                            .info = info.ptr,
+                            .info_len = info.len};
     return sn_hkdf_once(SN_SHA256, &in, ret, 96);
 }
-static void challenge_of(struct sn_secret *c, const uint8_t *peer, const uint8_t *shared, bool lower)
+static void challenge_of(struct sn_secret *c, const uint8_t *peer, const uint8_t *shared,
+                         bool lower)
 {
     struct sn_merlin m;
     sn_merlin_init(&m, SN_STR("TENDERMINT_SECRET_CONNECTION_TRANSCRIPT_HASH"));
@@ -92,9 +95,10 @@ static int send_auth(struct sn_secret *c, struct sn_buf *out)
 static int feed_hello(struct sn_secret *c, struct sn_buf *out)
 {
     if (memcmp(c->in, hello_head, sizeof(hello_head)) != 0)
-        return sn_fail(SN_E_PROTOCOL,
-                       "secret connection: expected an ephemeral key (22 0a 20), the peer sent %02x %02x %02x",
-                       c->in[0], c->in[1], c->in[2]);
+        return sn_fail(
+            SN_E_PROTOCOL,
+            "secret connection: expected an ephemeral key (22 0a 20), the peer sent %02x %02x %02x",
+            c->in[0], c->in[1], c->in[2]);
     int r = agree(c, c->in + sizeof(hello_head));
     if (r == 0) r = send_auth(c, out);
     if (r == 0) c->state = SN_SECRET_AUTH;
@@ -107,16 +111,20 @@ static int check_auth(struct sn_secret *c, struct sn_str msg)
     struct sn_arena a;
     sn_arena_init(&a, NULL, 16u << 10);
     int r = tendermint_p2p_auth_sig_message_parse(msg, SN_PB_DISCARD_UNKNOWN, &a, &m);
-    if (r < 0 && r != SN_E_NOMEM) r = sn_fail(SN_E_PROTOCOL, "the peer's key and signature: not protobuf");
+    if (r < 0 && r != SN_E_NOMEM)
+        r = sn_fail(SN_E_PROTOCOL, "the peer's key and signature: not protobuf");
     if (r == 0 && (!m->pub_key || m->pub_key->sum_case != TENDERMINT_CRYPTO_PUBLIC_KEY_SUM_ED25519))
         r = sn_fail(SN_E_PROTOCOL, "the peer's key: expected ed25519, got %s",
                     m->pub_key && m->pub_key->sum_case ? "secp256k1" : "none");
-    if (r == 0 && (m->pub_key->ed25519.len != SN_ED25519_PUBLIC_LEN || m->sig.len != SN_ED25519_SIG_LEN))
-        r = sn_fail(SN_E_PROTOCOL, "the peer's key and signature: expected 32 and 64 bytes, got %zu and %zu",
+    if (r == 0 &&
+        (m->pub_key->ed25519.len != SN_ED25519_PUBLIC_LEN || m->sig.len != SN_ED25519_SIG_LEN))
+        r = sn_fail(SN_E_PROTOCOL,
+                    "the peer's key and signature: expected 32 and 64 bytes, got %zu and %zu",
                     m->pub_key->ed25519.len, m->sig.len);
     if (r == 0) {
         memcpy(c->peer, m->pub_key->ed25519.ptr, sizeof(c->peer));
-        r = sn_ed25519_verify(c->peer, c->challenge, sizeof(c->challenge), (const uint8_t *)m->sig.ptr);
+        r = sn_ed25519_verify(c->peer, c->challenge, sizeof(c->challenge),
+                              (const uint8_t *)m->sig.ptr);
         if (r < 0) r = sn_wrap(r, "the peer's signature of the challenge");
     }
     sn_arena_done(&a);
@@ -137,7 +145,8 @@ static int feed_auth(struct sn_secret *c, const uint8_t *data, size_t n, struct 
         head = 2;
     }
     if (len > sizeof(c->auth) - head)
-        return sn_fail(SN_E_PROTOCOL, "the peer's key and signature have %zu bytes or more, limit %u", len,
+        return sn_fail(SN_E_PROTOCOL,
+                       "the peer's key and signature have %zu bytes or more, limit %u", len,
                        SN_SECRET_AUTH_MAX);
     if (c->auth_len < head + len) return 0;
     int r = check_auth(c, sn_str_of((const char *)c->auth + head, len));

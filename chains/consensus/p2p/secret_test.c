@@ -64,7 +64,8 @@ SN_TEST(secret_handshake_and_data)
             T_ASSERT(memcmp(p.end[i].peer, p.key[!i] + 32, 32) == 0);
         }
         for (size_t n = 0, at = 0; n < 4000; n += 1 + n / 2) {
-            for (unsigned i = 0; i < 2; i++) T_OK(sn_secret_seal(&p.end[i], data + at, n, &p.wire[i]));
+            for (unsigned i = 0; i < 2; i++)
+                T_OK(sn_secret_seal(&p.end[i], data + at, n, &p.wire[i]));
             at += n;
             if (n > 100) {
                 T_OK(run(&p, pieces[k]));
@@ -107,8 +108,11 @@ SN_TEST(secret_tampered)
         p.wire[0].ptr[at] ^= (uint8_t)(1u << sn_test_rand_below(8));
         int r = run(&p, 0);
         /* The top bit of an X25519 key does not count; the transcript has it. */
-        if (early) T_ASSERTF(r == SN_E_PROTOCOL || r == SN_E_DATA_LOSS || r == SN_E_UNAUTHENTICATED, "byte %zu: %d", at, r);
-        else T_ASSERTF(r == SN_E_DATA_LOSS, "byte %zu: %d", at, r);
+        if (early)
+            T_ASSERTF(r == SN_E_PROTOCOL || r == SN_E_DATA_LOSS || r == SN_E_UNAUTHENTICATED,
+                      "byte %zu: %d", at, r);
+        else
+            T_ASSERTF(r == SN_E_DATA_LOSS, "byte %zu: %d", at, r);
         if (!early && at >= SN_SECRET_SEALED) T_STR(sn_buf_view(&p.plain[1]), "some data");
         unsigned broken = p.end[0].state == SN_SECRET_BROKEN ? 0 : 1;
         T_EQ(p.end[broken].state, SN_SECRET_BROKEN);
@@ -127,9 +131,12 @@ SN_TEST(secret_frames_keep_their_order)
         T_OK(sn_secret_seal(&p.end[0], "two", 3, &p.wire[0]));
         uint8_t *f = p.wire[0].ptr, copy[SN_SECRET_SEALED];
         memcpy(copy, f, sizeof(copy));
-        if (how == 0) memcpy(f + sizeof(copy), copy, sizeof(copy));
-        else if (how == 1) memcpy(f, f + sizeof(copy), sizeof(copy)), memcpy(f + sizeof(copy), copy, sizeof(copy));
-        else sn_buf_consume(&p.wire[0], sizeof(copy));
+        if (how == 0)
+            memcpy(f + sizeof(copy), copy, sizeof(copy));
+        else if (how == 1)
+            memcpy(f, f + sizeof(copy), sizeof(copy)), memcpy(f + sizeof(copy), copy, sizeof(copy));
+        else
+            sn_buf_consume(&p.wire[0], sizeof(copy));
         T_EQ(run(&p, 0), SN_E_DATA_LOSS);
         pair_done(&p);
     }
@@ -154,7 +161,8 @@ SN_TEST(secret_refuses_bad_ephemeral_keys)
     T_EQ(feed_hello(hello, 35), SN_E_PROTOCOL); /* minus one */
     memset(hello, 0, sizeof(hello));
     T_EQ(feed_hello(hello, 35), SN_E_PROTOCOL);
-    T_EQ(feed_hello((const uint8_t *)"GET / HTTP/1.1\r\nHost: x\r\n\r\n.........", 35), SN_E_PROTOCOL);
+    T_EQ(feed_hello((const uint8_t *)"GET / HTTP/1.1\r\nHost: x\r\n\r\n.........", 35),
+         SN_E_PROTOCOL);
     /* A mirror. */
     struct pair p;
     pair_init(&p);
@@ -231,8 +239,8 @@ SN_TEST(secret_without_memory)
     T_ASSERTF(n > 3, "%s", sn_diag_str(n));
 }
 
-/* Published derivations: shared secret, whether we are the lower side, receive key, send key, and the
- * block of the expansion that serves nothing. */
+/* Published derivations: shared secret, whether we are the lower side, receive key, send key, and
+ * the block of the expansion that serves nothing. */
 SN_TEST(secret_golden_derivations)
 {
     const char *const places[] = {"shared", "../shared", "../../shared"};
@@ -240,20 +248,26 @@ SN_TEST(secret_golden_derivations)
     unsigned n = 0;
     FILE *f = NULL;
     for (size_t i = 0; i < SN_COUNT_OF(places) && !f; i++) {
-        snprintf(line, sizeof(line), SN_SOURCE_ROOT "/%s/vectors/secret_connection/derive_secrets_golden.csv",
+        snprintf(line, sizeof(line),
+                 SN_SOURCE_ROOT "/%s/vectors/secret_connection/derive_secrets_golden.csv",
                  places[i]);
         f = fopen(line, "r");
     }
     if (!f) sn_test_skip("no shared/vectors/secret_connection beside the checkout");
     while (fgets(line, sizeof(line), f)) {
         uint8_t shared[32], keys[96], got[96];
-        char *save, *field = strtok_r(line, ",\n", &save);
-        if (!field) continue;
-        T_OK(sn_hex_decode(sn_str(field), shared));
-        bool lower = strcmp(strtok_r(NULL, ",\n", &save), "true") == 0;
-        T_OK(sn_hex_decode(sn_str(strtok_r(NULL, ",\n", &save)), keys + (lower ? 0 : 32)));
-        T_OK(sn_hex_decode(sn_str(strtok_r(NULL, ",\n", &save)), keys + (lower ? 32 : 0)));
-        T_OK(sn_hex_decode(sn_str(strtok_r(NULL, ",\n", &save)), keys + 64));
+        struct sn_str at = sn_str(line), field[5];
+        for (unsigned i = 0; i < 5; i++) {
+            ssize_t end = sn_str_chr(at, i < 4 ? ',' : '\n');
+            field[i] = sn_str_sub(at, 0, end < 0 ? at.len : (size_t)end);
+            at = sn_str_from(at, field[i].len + 1);
+        }
+        bool lower = sn_str_eqc(field[1], "true");
+        T_ASSERT(lower || sn_str_eqc(field[1], "false"));
+        T_OK(sn_hex_decode(field[0], shared));
+        T_OK(sn_hex_decode(field[2], keys + (lower ? 0 : 32)));
+        T_OK(sn_hex_decode(field[3], keys + (lower ? 32 : 0)));
+        T_OK(sn_hex_decode(field[4], keys + 64));
         T_OK(sn_secret_derive(shared, got));
         T_ASSERTF(memcmp(got, keys, 96) == 0, "line %u", n + 1);
         n++;
