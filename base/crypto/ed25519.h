@@ -64,8 +64,9 @@ struct sn_ed25519_item {
     const void *msg;
     size_t msg_len;
 };
-/* Signatures that are summed up at a time: memory of a call is at most about 3.5 KiB for each. */
-#define SN_ED25519_BATCH_MAX 256u
+/* Signatures that are summed up at a time: memory of a call is at most about 4 KiB for
+ * each and, for long batches, 660 KiB. */
+#define SN_ED25519_BATCH_MAX 1024u
 /* sn_ed25519_verify_batch - whether all n signatures are good. c may be NULL. ret_ok, where not
  * NULL, gets each one's own verdict (n of them), also where the call fails for that reason; without
  * it the first failure ends the work. Returns 0 (n = 0 too), SN_E_UNAUTHENTICATED (with ret_ok the

@@ -42,6 +42,19 @@ struct ed_group {
     uint8_t window, digits;
     SN_ALIGNED(8) int8_t digit[ED_DIGITS_MAX][ED_LANES];
 };
+/* The other way to sum, for many terms: each window of eight bits of the scalars has a bucket for
+ * each digit, points are added to the buckets of their digits, and the buckets come together at the
+ * end. */
+#define ED_BUCKET_BITS 8u
+#define ED_BUCKET_WINDOWS 32u /* of 256 bits */
+#define ED_BUCKET_SLOTS \
+    129u /* of a window: one for each size of a digit; that of zero is never read */
+struct ed_bucket_term {
+    const uint64_t *row;
+    bool kept;
+    uint8_t windows; /* a multiple of eight; the digits from there on are zero */
+    int16_t digit[ED_BUCKET_WINDOWS];
+};
 /* What is hashed for one signature: R, the key and the message. */
 struct ed_hash_in {
     const uint8_t *r, *key, *msg;
@@ -55,6 +68,9 @@ struct ed_engine {
     void (*tables)(struct ed_point_table *ret, const struct ed_affine *p, size_t n);
     /* The sum of all terms; `top` is above every digit's weight: 2^top. */
     void (*sum)(struct ed_point *ret, const struct ed_group *g, size_t n, unsigned top);
+    /* The same sum of n terms by buckets, of which mem has ED_BUCKET_WINDOWS * ED_BUCKET_SLOTS. */
+    void (*buckets)(struct ed_point *ret, const struct ed_bucket_term *t, size_t n,
+                    struct ed_point *mem);
     /* SHA-512 of n inputs. Returns 0, SN_E_NOMEM, SN_E_INTERNAL. */
     int (*hash)(uint8_t (*ret)[64], const struct ed_hash_in *in, size_t n);
 };
@@ -90,6 +106,8 @@ extern const struct sn_field ed_scalars;
 void ed_scalar_reduce(struct sn_fe *ret, const uint8_t in[64]);
 /* ed_scalar_load - 32 little-endian bytes. Returns false for the order and above. */
 bool ed_scalar_load(struct sn_fe *ret, const uint8_t in[32]) SN_MUST_CHECK;
+/* ed_windows - how many windows any of n terms has. */
+unsigned ed_windows(const struct ed_bucket_term *t, size_t n);
 /* ed_recode - lane `lane` of g gets the digits of the n-bit number (n <= 256) at bit `from` of x.
  */
 void ed_recode(struct ed_group *g, unsigned lane, const struct sn_fe *x, unsigned from, unsigned n);

@@ -223,6 +223,47 @@ static void sum(struct ed_point *ret, const struct ed_group *g, size_t n, unsign
     }
     *ret = p;
 }
+unsigned ed_windows(const struct ed_bucket_term *t, size_t n)
+{
+    unsigned most = 0;
+    for (size_t i = 0; i < n; i++) most = SN_MAX(most, (unsigned)t[i].windows);
+    return most;
+}
+/* Every bucket times its digit: sums of sums from the top. */
+static void join_buckets(struct ed_point *ret, const struct ed_point *slot)
+{
+    struct ed_point run;
+    uint64_t row[ED_POINT_ROW];
+    ed_point_zero(ret);
+    ed_point_zero(&run);
+    for (unsigned d = ED_BUCKET_SLOTS - 1; d > 0; d--) {
+        ed_point_row(row, &slot[d]);
+        ed_point_add_row(&run, &run, row, false, false);
+        ed_point_row(row, &run);
+        ed_point_add_row(ret, ret, row, false, false);
+    }
+}
+static void buckets(struct ed_point *ret, const struct ed_bucket_term *t, size_t n,
+                    struct ed_point *mem)
+{
+    unsigned windows = ed_windows(t, n);
+    for (size_t i = 0; i < (size_t)windows * ED_BUCKET_SLOTS; i++) ed_point_zero(&mem[i]);
+    for (size_t i = 0; i < n; i++)
+        for (unsigned w = 0; w < t[i].windows; w++) {
+            int d = t[i].digit[w];
+            struct ed_point *slot = &mem[w * ED_BUCKET_SLOTS + (unsigned)(d < 0 ? -d : d)];
+            if (d != 0) ed_point_add_row(slot, slot, t[i].row, t[i].kept, d < 0);
+        }
+    ed_point_zero(ret);
+    for (unsigned w = windows; w-- > 0;) {
+        struct ed_point sum;
+        uint64_t row[ED_POINT_ROW];
+        for (unsigned i = 0; i < ED_BUCKET_BITS; i++) ed_point_dbl(ret, ret);
+        join_buckets(&sum, mem + (size_t)w * ED_BUCKET_SLOTS);
+        ed_point_row(row, &sum);
+        ed_point_add_row(ret, ret, row, false, false);
+    }
+}
 static int hash(uint8_t (*ret)[64], const struct ed_hash_in *in, size_t n)
 {
     struct sn_hasher h;
@@ -298,5 +339,6 @@ const struct ed_engine ed_portable = {
     .decompress = decompress,
     .tables = tables,
     .sum = sum,
+    .buckets = buckets,
     .hash = hash,
 };

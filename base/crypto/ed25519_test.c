@@ -119,10 +119,10 @@ static void spoil(struct sample *s)
  * single one's. */
 static void batches(void)
 {
-    static const size_t sizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 64, 150, 256, 257, 600};
-    struct sample *s = calloc(600, sizeof(*s));
-    struct sn_ed25519_item *in = calloc(600, sizeof(*in));
-    bool *ok = calloc(600, sizeof(*ok)), *want = calloc(600, sizeof(*want));
+    static const size_t sizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 64, 150, 256, 257, 600, 1100};
+    struct sample *s = calloc(1100, sizeof(*s));
+    struct sn_ed25519_item *in = calloc(1100, sizeof(*in));
+    bool *ok = calloc(1100, sizeof(*ok)), *want = calloc(1100, sizeof(*want));
     struct sn_ed25519_cache *c = sn_ed25519_cache_new(40);
     for (size_t i = 0; i < SN_COUNT_OF(sizes); i++)
         for (unsigned bad = 0; bad < 4; bad++) {
