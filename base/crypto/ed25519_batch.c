@@ -18,10 +18,10 @@
 #define HALF_DIGITS 26u /* of five bits: 128 and a carry */
 #define Z_BITS 127u     /* leaves the top digit of four bits room for a carry */
 #define Z_DIGITS 32u
-/* Signatures from which on buckets are cheaper than digits of each term. */
-#ifndef BUCKETS_MIN
-#define BUCKETS_MIN 512u
-#endif
+/* Signatures from which on buckets are cheaper than digits of each term: measured, with all keys
+ * kept and with one that is not (its windows are twice as many). */
+#define BUCKETS_MIN 112u
+#define BUCKETS_MIN_LONG 192u
 #define SINGLES_MAX 8u /* so few that are not good together are looked at one by one */
 
 struct item {
@@ -40,7 +40,8 @@ struct batch {
     struct ed_bucket_term *term; /* NULL where the batch is too small for buckets */
     struct ed_point *bucket;
     size_t n, groups_max;
-    bool stop; /* the first bad one is enough */
+    bool all_kept; /* keys */
+    bool stop;     /* the first bad one is enough */
 };
 
 /* Groups under construction: one of each kind is open. */
@@ -248,6 +249,7 @@ static int decode(struct batch *b, struct sn_ed25519_cache *c, struct decoding *
         }
         d->in[i] = (struct ed_hash_in){in->sig, in->key, in->msg, in->msg_len};
     }
+    b->all_kept = points == n;
     ed_engine->decompress(d->point, d->ok, d->enc, points);
     for (size_t i = 0; i < points; i++)
         if (!d->ok[i]) d->point[i] = ed_base; /* any point: its item is bad already */
