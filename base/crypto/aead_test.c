@@ -22,7 +22,8 @@ SN_TEST(aead_known_answer)
     T_OK(sn_aead_init(&open, SN_AEAD_OPEN, key));
     T_OK(sn_aead_seal(&seal, nonce, text, n, out));
     sn_hex_encode(out, n + 16, hex);
-    T_CSTR(hex, "de15907d728822d77490e69553a17dc1b4acec1f656805bbfdfebfa737e723d020faae4a8cfa364e98a9d76ebbef0548b84ae9045e6842ba0437d6ef");
+    T_CSTR(hex, "de15907d728822d77490e69553a17dc1b4acec1f656805bbfdfebfa737e723d020faae4a8cfa364e98"
+                "a9d76ebbef0548b84ae9045e6842ba0437d6ef");
     for (unsigned i = 0; i < 3; i++) {
         T_OK(sn_aead_open(&open, nonce, out, n + 16, back));
         T_ASSERT(memcmp(back, text, n) == 0);

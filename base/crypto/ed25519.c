@@ -75,7 +75,8 @@ int ed_check_one(const struct sn_ed25519_key *key, const struct ed_affine *a,
     ed_point_of_affine(&r, &t->r);
     ed_point_row(row, &r);
     ed_point_add_row(&p, &p, row, false, true);
-    return ed_point_is_small(&p) ? 0 : unverified("the signature is not the key's for this message");
+    return ed_point_is_small(&p) ? 0
+                                 : unverified("the signature is not the key's for this message");
 }
 static int verify(const struct sn_ed25519_key *key, const uint8_t *bytes, const void *msg,
                   size_t msg_len, const uint8_t sig[64])
@@ -86,7 +87,8 @@ static int verify(const struct sn_ed25519_key *key, const uint8_t *bytes, const 
     uint8_t digest[1][64];
     const uint8_t *enc[2] = {sig, bytes};
     const struct ed_hash_in in = {.r = sig, .key = bytes, .msg = msg, .msg_len = msg_len};
-    if (!ed_scalar_load(&t.s, sig + 32)) return unverified("the signature's s is not below the order");
+    if (!ed_scalar_load(&t.s, sig + 32))
+        return unverified("the signature's s is not below the order");
     ed_engine->decompress(p, ok, enc, key ? 1 : 2);
     if (!ok[1]) return unverified("the public key is no point of the curve");
     if (!ok[0]) return unverified("the signature's R is no point of the curve");

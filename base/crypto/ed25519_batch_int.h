@@ -18,6 +18,6 @@ int ed_check_one(const struct sn_ed25519_key *key, const struct ed_affine *a,
 
 /* ed_cache_begin - keys that get returns from now on stay until the next begin. */
 void ed_cache_begin(struct sn_ed25519_cache *c);
-/* ed_cache_get - tables of the key, or NULL: seen for the first time, no point, no memory, no room, or
- * c is NULL. */
+/* ed_cache_get - tables of the key, or NULL: seen for the first time, no point, no memory, no room,
+ * or c is NULL. */
 const struct sn_ed25519_key *ed_cache_get(struct sn_ed25519_cache *c, const uint8_t key[32]);

@@ -9,7 +9,7 @@
 #include "crypto/ed25519_batch_int.h"
 
 struct entry {
-    struct sn_list link; /* in the order of use, the latest first */
+    struct sn_list link;        /* in the order of use, the latest first */
     struct sn_ed25519_key *key; /* NULL: seen once */
     uint64_t batch;             /* the one that last used it */
     uint8_t bytes[32];
@@ -46,8 +46,7 @@ static void drop(struct sn_ed25519_cache *c, struct entry *e)
 void sn_ed25519_cache_free(struct sn_ed25519_cache *c)
 {
     if (!c) return;
-    while (!sn_list_empty(&c->used))
-        drop(c, SN_CONTAINER_OF(c->used.next, struct entry, link));
+    while (!sn_list_empty(&c->used)) drop(c, SN_CONTAINER_OF(c->used.next, struct entry, link));
     sn_map_done(&c->map);
     sn_free(c);
 }
@@ -107,8 +106,10 @@ const struct sn_ed25519_key *ed_cache_get(struct sn_ed25519_cache *c, const uint
     e->batch = c->batch;
     sn_list_del(&e->link);
     sn_list_push_front(&c->used, &e->link);
-    if (e->key) c->stats.hits++;
-    else c->stats.misses++;
+    if (e->key)
+        c->stats.hits++;
+    else
+        c->stats.misses++;
     if (!e->key) expand(c, e);
     return e->key;
 }

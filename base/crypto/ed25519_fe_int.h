@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/ed25519_fe_int.h - arithmetic modulo 2^255-19 in five limbs of 51 bits, for ed25519_point.c.
+/* crypto/ed25519_fe_int.h - arithmetic modulo 2^255-19 in five limbs of 51 bits, for
+ * ed25519_point.c.
  *
- * A limb is "carried" below 2^52; sums and differences may stay uncarried, up to 2^54, before the next
- * product. Variable time: nothing here sees a secret. */
+ * A limb is "carried" below 2^52; sums and differences may stay uncarried, up to 2^54, before the
+ * next product. Variable time: nothing here sees a secret. */
 #pragma once
 #include <endian.h>
 
@@ -14,8 +15,8 @@ struct fe51 {
     uint64_t v[5];
 };
 
-/* How to raise to 2^250-1, and what both exponents below share: step i squares r[from] so many times,
- * multiplies by r[times] (NONE: not) and calls the result r[i+1], r[0] being the base. */
+/* How to raise to 2^250-1, and what both exponents below share: step i squares r[from] so many
+ * times, multiplies by r[times] (NONE: not) and calls the result r[i+1], r[0] being the base. */
 #define FE51_POW_NONE 15
 static const struct {
     uint8_t from, squarings, times;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/ed25519_point.c - the curve and its scalars in portable C.
  *
- * Source: Hisil, Wong, Carter, Dawson, "Twisted Edwards Curves Revisited" (2008), complete formulas for
- * a = -1; RFC 8032 for constants and encodings; ZIP 215 for which encodings have a point. */
+ * Source: Hisil, Wong, Carter, Dawson, "Twisted Edwards Curves Revisited" (2008), complete formulas
+ * for a = -1; RFC 8032 for constants and encodings; ZIP 215 for which encodings have a point. */
 #include "crypto/ed25519_int.h"
 #include "crypto/hash.h"
 
@@ -39,7 +39,8 @@ bool ed_scalar_load(struct sn_fe *ret, const uint8_t in[32])
 }
 void ed_scalar_reduce(struct sn_fe *ret, const uint8_t in[64])
 {
-    /* Montgomery forms of 2^252 and 2^504: the input is taken in pieces that are below the order. */
+    /* Montgomery forms of 2^252 and 2^504: the input is taken in pieces that are below the order.
+     */
     static const struct sn_fe mid = {
         {0xd6cd05405432c2a3, 0x6b5a2d8386929507, 0xdceec73d217f5be6, 0x0b399411b7c309a3}};
     static const struct sn_fe high = {
@@ -154,8 +155,8 @@ bool ed_point_is_small(const struct ed_point *p)
     return fe51_is_zero(&q.x) && fe51_is_zero(&e);
 }
 
-/* x = sqrt((y^2-1)/(dy^2+1)) by one power. Any 255 bits stand for a y, and a sign without an x to carry
- * it is no error: what distinguishes ZIP-215 from RFC 8032. */
+/* x = sqrt((y^2-1)/(dy^2+1)) by one power. Any 255 bits stand for a y, and a sign without an x to
+ * carry it is no error: what distinguishes ZIP-215 from RFC 8032. */
 static bool decompress_one(struct ed_affine *ret, const uint8_t in[32])
 {
     struct fe51 one, u, v, v3, x, t;
@@ -222,6 +223,47 @@ static void sum(struct ed_point *ret, const struct ed_group *g, size_t n, unsign
     }
     *ret = p;
 }
+unsigned ed_windows(const struct ed_bucket_term *t, size_t n)
+{
+    unsigned most = 0;
+    for (size_t i = 0; i < n; i++) most = SN_MAX(most, (unsigned)t[i].windows);
+    return most;
+}
+/* Every bucket times its digit: sums of sums from the top. */
+static void join_buckets(struct ed_point *ret, const struct ed_point *slot)
+{
+    struct ed_point run;
+    uint64_t row[ED_POINT_ROW];
+    ed_point_zero(ret);
+    ed_point_zero(&run);
+    for (unsigned d = ED_BUCKET_SLOTS - 1; d > 0; d--) {
+        ed_point_row(row, &slot[d]);
+        ed_point_add_row(&run, &run, row, false, false);
+        ed_point_row(row, &run);
+        ed_point_add_row(ret, ret, row, false, false);
+    }
+}
+static void buckets(struct ed_point *ret, const struct ed_bucket_term *t, size_t n,
+                    struct ed_point *mem)
+{
+    unsigned windows = ed_windows(t, n);
+    for (size_t i = 0; i < (size_t)windows * ED_BUCKET_SLOTS; i++) ed_point_zero(&mem[i]);
+    for (size_t i = 0; i < n; i++)
+        for (unsigned w = 0; w < t[i].windows; w++) {
+            int d = t[i].digit[w];
+            struct ed_point *slot = &mem[w * ED_BUCKET_SLOTS + (unsigned)(d < 0 ? -d : d)];
+            if (d != 0) ed_point_add_row(slot, slot, t[i].row, t[i].kept, d < 0);
+        }
+    ed_point_zero(ret);
+    for (unsigned w = windows; w-- > 0;) {
+        struct ed_point sum;
+        uint64_t row[ED_POINT_ROW];
+        for (unsigned i = 0; i < ED_BUCKET_BITS; i++) ed_point_dbl(ret, ret);
+        join_buckets(&sum, mem + (size_t)w * ED_BUCKET_SLOTS);
+        ed_point_row(row, &sum);
+        ed_point_add_row(ret, ret, row, false, false);
+    }
+}
 static int hash(uint8_t (*ret)[64], const struct ed_hash_in *in, size_t n)
 {
     struct sn_hasher h;
@@ -237,7 +279,8 @@ static int hash(uint8_t (*ret)[64], const struct ed_hash_in *in, size_t n)
     return r;
 }
 
-/* Half of the rows, which hold x, y and z, become rows with z = 1: the divisions share one inversion. */
+/* Half of the rows, which hold x, y and z, become rows with z = 1: the divisions share one
+ * inversion. */
 #define NORMALISED (ED_KEY_PIECES / 2 * ED_KEY_ENTRIES)
 static SN_NOINLINE void normalise(struct sn_ed25519_key *k, unsigned half)
 {
@@ -296,5 +339,6 @@ const struct ed_engine ed_portable = {
     .decompress = decompress,
     .tables = tables,
     .sum = sum,
+    .buckets = buckets,
     .hash = hash,
 };

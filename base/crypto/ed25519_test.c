@@ -33,7 +33,8 @@ static bool verdict(const uint8_t key[32], const void *msg, size_t n, const uint
     bool good = sn_ed25519_verify(key, msg, n, sig) == 0;
     if (sn_ed25519_key_init(&k, key) == 0)
         T_EQ(sn_ed25519_key_verify(&k, msg, n, sig) == 0, good);
-    else T_ASSERT(!good);
+    else
+        T_ASSERT(!good);
     return good;
 }
 
@@ -41,15 +42,18 @@ static bool verdict(const uint8_t key[32], const void *msg, size_t n, const uint
 static const char *const rfc[][4] = {
     {"9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
      "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "",
-     "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf"
+     "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b"
+     "46bd25bf"
      "5f0595bbe24655141438e7a100b"},
     {"4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb",
      "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72",
-     "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2"
+     "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11"
+     "d8c387b2"
      "eaeb4302aeeb00d291612bb0c00"},
     {"c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7",
      "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82",
-     "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c1"
+     "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc"
+     "6594a7c1"
      "5e9716ed28dc027beceea1ec40a"},
 };
 static void rfc_vectors(void)
@@ -73,7 +77,10 @@ static void rfc_vectors(void)
         }
     }
 }
-SN_TEST(ed25519_rfc_8032) { each_engine(rfc_vectors); }
+SN_TEST(ed25519_rfc_8032)
+{
+    each_engine(rfc_vectors);
+}
 
 /* Keys and messages of a random batch; each signature good. */
 #define MSG_MAX 300
@@ -102,18 +109,20 @@ static void spoil(struct sample *s)
     case 1: s->sig[32 + sn_test_rand_below(32)] ^= bit; break;
     case 2: s->secret[32 + sn_test_rand_below(32)] ^= bit; break;
     default:
-        if (s->n == 0) s->n = 1;
-        else s->msg[sn_test_rand_below(s->n)] ^= bit;
+        if (s->n == 0)
+            s->n = 1;
+        else
+            s->msg[sn_test_rand_below(s->n)] ^= bit;
     }
 }
-/* Batches of every size, with few keys or many, with and without a cache: each verdict is the single
- * one's. */
+/* Batches of every size, with few keys or many, with and without a cache: each verdict is the
+ * single one's. */
 static void batches(void)
 {
-    static const size_t sizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 64, 150, 256, 257, 600};
-    struct sample *s = calloc(600, sizeof(*s));
-    struct sn_ed25519_item *in = calloc(600, sizeof(*in));
-    bool *ok = calloc(600, sizeof(*ok)), *want = calloc(600, sizeof(*want));
+    static const size_t sizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 64, 150, 256, 257, 600, 1100};
+    struct sample *s = calloc(1100, sizeof(*s));
+    struct sn_ed25519_item *in = calloc(1100, sizeof(*in));
+    bool *ok = calloc(1100, sizeof(*ok)), *want = calloc(1100, sizeof(*want));
     struct sn_ed25519_cache *c = sn_ed25519_cache_new(40);
     for (size_t i = 0; i < SN_COUNT_OF(sizes); i++)
         for (unsigned bad = 0; bad < 4; bad++) {
@@ -137,7 +146,8 @@ static void batches(void)
                 int r = sn_ed25519_verify_batch(use, in, n, ok);
                 T_EQ(r, all ? 0 : SN_E_UNAUTHENTICATED);
                 for (size_t k = 0; k < n; k++)
-                    T_ASSERTF(ok[k] == want[k], "signature %zu of %zu (way %u, bad %u)", k, n, way, bad);
+                    T_ASSERTF(ok[k] == want[k], "signature %zu of %zu (way %u, bad %u)", k, n, way,
+                              bad);
                 T_EQ(sn_ed25519_verify_batch(use, in, n, NULL), r);
             }
         }
@@ -147,7 +157,10 @@ static void batches(void)
     free(ok);
     free(want);
 }
-SN_TEST_SLOW(ed25519_batch_is_all_singles, 120) { each_engine(batches); }
+SN_TEST_SLOW(ed25519_batch_is_all_singles, 120)
+{
+    each_engine(batches);
+}
 
 /* The multiple of a point, by definition: what the fast ways are held against. */
 static void slow_mul(struct ed_point *r, const struct ed_affine *a, const struct sn_fe *k)
@@ -207,8 +220,8 @@ static void small_order(struct ed_affine ret[8])
     add(&t, &ret[7], &t);
     T_ASSERT(fe51_is_zero(&t.x));
 }
-/* Every encoding ZIP-215 reads as one of them: y or, where it fits, y plus the prime; and both signs where
- * x is zero. Returns how many. */
+/* Every encoding ZIP-215 reads as one of them: y or, where it fits, y plus the prime; and both
+ * signs where x is zero. Returns how many. */
 static unsigned small_encodings(uint8_t ret[20][32])
 {
     struct ed_affine t[8];
@@ -225,7 +238,8 @@ static unsigned small_encodings(uint8_t ret[20][32])
             if (form & 2) {
                 /* y + p = y - 19 + 2^255: fits for y below 19. */
                 bool fits = e[0] < 19;
-                for (unsigned k = 1; k < 32; k++) fits = fits && (e[k] & (k == 31 ? 0x7f : 0xff)) == 0;
+                for (unsigned k = 1; k < 32; k++)
+                    fits = fits && (e[k] & (k == 31 ? 0x7f : 0xff)) == 0;
                 if (!fits) continue;
                 e[0] = (uint8_t)(e[0] - 19);
                 memset(e + 1, 0xff, 30);
@@ -263,7 +277,10 @@ static void small_orders(void)
     sig[0][32] = 1;
     T_ASSERT(!verdict(enc[0], msg, 5, sig[0]));
 }
-SN_TEST(ed25519_zip215_small_orders) { each_engine(small_orders); }
+SN_TEST(ed25519_zip215_small_orders)
+{
+    each_engine(small_orders);
+}
 
 /* Keys and Rs with a part of small order: accepted, alone and in batches, because the equation is
  * multiplied by eight; and with a part too much in s, not. */
@@ -300,13 +317,17 @@ static void mixed_orders(void)
         want[i] = i % 5 != 3;
         if (!want[i]) sn_fe_add(&ed_scalars, &s, &s, &(struct sn_fe){{8}});
         memcpy(sig[i] + 32, s.v, 32);
-        T_ASSERTF(verdict(key[i], msg[i], 8, sig[i]) == want[i], "key + %u T, R + %u T", i % 8, i / 8);
+        T_ASSERTF(verdict(key[i], msg[i], 8, sig[i]) == want[i], "key + %u T, R + %u T", i % 8,
+                  i / 8);
         in[i] = (struct sn_ed25519_item){key[i], sig[i], msg[i], 8};
     }
     T_EQ(sn_ed25519_verify_batch(NULL, in, 64, ok), SN_E_UNAUTHENTICATED);
     T_ASSERT(memcmp(ok, want, sizeof(ok)) == 0);
 }
-SN_TEST(ed25519_mixed_orders) { each_engine(mixed_orders); }
+SN_TEST(ed25519_mixed_orders)
+{
+    each_engine(mixed_orders);
+}
 
 /* Engines are held against each other on anything: encodings, sums, hashes. */
 SN_TEST(ed25519_engines_agree)
@@ -356,7 +377,8 @@ SN_TEST(ed25519_hash_lengths)
     for (size_t i = 0; i < ed_engines(e); i++)
         for (size_t n = 0; n < 560; n += 8) {
             struct ed_hash_in in[8];
-            for (unsigned k = 0; k < 8; k++) in[k] = (struct ed_hash_in){r, msg, msg + 32, n + 7 - k};
+            for (unsigned k = 0; k < 8; k++)
+                in[k] = (struct ed_hash_in){r, msg, msg + 32, n + 7 - k};
             T_OK(e[i]->hash(got, in, 8));
             for (unsigned k = 0; k < 8; k++) {
                 uint8_t all[700];
@@ -402,7 +424,8 @@ SN_TEST(ed25519_recode)
         for (unsigned k = g.digits; k-- > 0;) {
             int d = g.digit[k][3];
             T_ASSERT(d >= (five ? -15 : -7) && d <= (five ? 16 : 8));
-            if (k * g.window < 128) low += (__int128)((unsigned __int128)(__int128)d << (k * g.window));
+            if (k * g.window < 128)
+                low += (__int128)((unsigned __int128)(__int128)d << (k * g.window));
         }
         T_ASSERT((uint64_t)low == x.v[0] && (uint64_t)(low >> 64) == x.v[1]);
     }
@@ -472,8 +495,8 @@ SN_TEST(ed25519_generate)
     T_EQ(sn_ed25519_verify(b + 32, "x", 1, sig), SN_E_UNAUTHENTICATED);
 }
 
-/* Published edge cases: under ZIP-215 all hold but those that hashed other bytes than were sent, where
- * the key makes the hash count. */
+/* Published edge cases: under ZIP-215 all hold but those that hashed other bytes than were sent,
+ * where the key makes the hash count. */
 static char *vectors;
 static bool field(const char **at, const char *name, char *out, size_t cap)
 {
@@ -512,7 +535,8 @@ SN_TEST(ed25519_cctv)
     FILE *f = NULL;
     for (size_t i = 0; i < SN_COUNT_OF(places) && !f; i++) {
         char path[600];
-        snprintf(path, sizeof(path), SN_SOURCE_ROOT "/%s/vectors/ed25519/cctv_half.json", places[i]);
+        snprintf(path, sizeof(path), SN_SOURCE_ROOT "/%s/vectors/ed25519/cctv_half.json",
+                 places[i]);
         f = fopen(path, "r");
     }
     if (!f) sn_test_skip("no shared/vectors/ed25519 beside the checkout");

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/ed25519_vec.c - eight points side by side, in AVX-512 IFMA.
  *
- * A field element is five limbs of 51 bits, one register per limb. "Carried" limbs are below 2^51 + 2^17,
- * which is what a product takes: the multiplier reads 52 bits. A product leaves "raw" limbs below 2^59.2;
- * sums and differences of raw elements stay raw (below 2^63) and are carried once, before the next
- * product. So a point carries y+x and y-x, not x and y: they are sums of raw products anyway.
+ * A field element is five limbs of 51 bits, one register per limb. "Carried" limbs are below 2^51 +
+ * 2^17, which is what a product takes: the multiplier reads 52 bits. A product leaves "raw" limbs
+ * below 2^59.2; sums and differences of raw elements stay raw (below 2^63) and are carried once,
+ * before the next product. So a point carries y+x and y-x, not x and y: they are sums of raw
+ * products anyway.
  *
- * The multiplier gives the halves of a product at bits 0 and 52, the limbs lie 51 apart: high halves
- * count twice. Columns from the sixth on return times 19. */
+ * The multiplier gives the halves of a product at bits 0 and 52, the limbs lie 51 apart: high
+ * halves count twice. Columns from the sixth on return times 19. */
 #include "crypto/ed25519_int.h"
 
 #if defined(__AVX512F__) && defined(__AVX512IFMA__)
@@ -54,7 +55,7 @@ static SN_ALWAYS_INLINE struct v5 v5_sub(const struct v5 *a, const struct v5 *b,
         r.l[i] = _mm512_sub_epi64(vadd(a->l[i], vset(FE51_LOW << bias)), b->l[i]);
     return r;
 }
-#define RAW 9    /* above a product: 2^60 */
+#define RAW 9     /* above a product: 2^60 */
 #define RAW_X2 10 /* above two */
 #define CARRIED 1
 
@@ -68,8 +69,8 @@ static SN_ALWAYS_INLINE struct v5 v5_carry(const struct v5 *a)
         r.l[i] = vadd(_mm512_and_si512(a->l[i], low), _mm512_srli_epi64(a->l[i - 1], 51));
     return r;
 }
-/* Columns 0..9 of low halves and of high ones (already one column on) to raw limbs: low + 2 high, the upper
- * five times 19. */
+/* Columns 0..9 of low halves and of high ones (already one column on) to raw limbs: low + 2 high,
+ * the upper five times 19. */
 static SN_ALWAYS_INLINE struct v5 v5_fold(const __m512i lo[10], const __m512i hi[10])
 {
     struct v5 r;
@@ -107,8 +108,8 @@ static SN_ALWAYS_INLINE struct v5 v5_sqr(const struct v5 *a)
             lo[i + j] = lo52(lo[i + j], a->l[i], a->l[j]);
             hi[i + j + 1] = hi52(hi[i + j + 1], a->l[i], a->l[j]);
         }
-    /* Products of different limbs count twice. High halves of squares count twice too, in odd columns:
-     * they go with the low ones there. */
+        /* Products of different limbs count twice. High halves of squares count twice too, in odd
+         * columns: they go with the low ones there. */
 #pragma GCC unroll 5
     for (unsigned i = 0; i < 5; i++) {
         even[i] = lo52(_mm512_setzero_si512(), a->l[i], a->l[i]);
@@ -192,17 +193,17 @@ static __mmask8 v5_is_zero(const struct v5 *a)
     return _mm512_testn_epi64_mask(any, any);
 }
 
-/* Four words of each of eight rows to four registers, lane i being row i. Halves of two rows share a
- * register when they are loaded, so that two steps of shuffles do. */
+/* Four words of each of eight rows to four registers, lane i being row i. Halves of two rows share
+ * a register when they are loaded, so that two steps of shuffles do. */
 static SN_ALWAYS_INLINE void load_quad(__m512i w[4], const uint64_t *const row[8], unsigned at)
 {
     static const uint8_t low[4] = {0, 1, 4, 5};
     __m512i t[4];
 #pragma GCC unroll 4
     for (unsigned i = 0; i < 4; i++)
-        t[i] = _mm512_inserti64x4(
-            _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(row[low[i]] + at))),
-            _mm256_loadu_si256((const __m256i *)(row[low[i] + 2] + at)), 1);
+        t[i] = _mm512_inserti64x4(_mm512_castsi256_si512(
+                                      _mm256_loadu_si256((const __m256i *)(row[low[i]] + at))),
+                                  _mm256_loadu_si256((const __m256i *)(row[low[i] + 2] + at)), 1);
     __m512i a = _mm512_unpacklo_epi64(t[0], t[1]), b = _mm512_unpackhi_epi64(t[0], t[1]);
     __m512i c = _mm512_unpacklo_epi64(t[2], t[3]), d = _mm512_unpackhi_epi64(t[2], t[3]);
     w[0] = _mm512_shuffle_i64x2(a, c, 0x88);
@@ -232,8 +233,10 @@ static SN_ALWAYS_INLINE void point_add(struct vpoint *p, const struct v5 *ypx, c
                                        const struct v5 *t2d, const struct v5 *z2)
 {
     struct v5 a = v5_mul(&p->d, ymx), b = v5_mul(&p->s, ypx), c = v5_mul(&p->t, t2d), d;
-    if (z2) d = v5_mul(&p->z, z2);
-    else d = v5_add(&p->z, &p->z);
+    if (z2)
+        d = v5_mul(&p->z, z2);
+    else
+        d = v5_add(&p->z, &p->z);
     struct v5 e = v5_sub(&b, &a, RAW), h = v5_add(&b, &a), f = v5_sub(&d, &c, RAW),
               g = v5_add(&d, &c);
     e = v5_carry(&e);
@@ -334,38 +337,41 @@ static SN_NOINLINE void add_point(struct vpoint *p, const struct ed_group *g, un
     negate(&n[0], &n[1], &n[2], negative);
     point_add(p, &n[0], &n[1], &n[2], &n[3]);
 }
-/* The eight lanes' points as one sum. */
-static void sum_lanes(struct ed_point *ret, const struct vpoint *p)
+/* The eight lanes' points. */
+static void split_lanes(struct ed_point ret[ED_LANES], const struct vpoint *p)
 {
     SN_ALIGNED(64) uint64_t w[4][5][8];
-    struct ed_point q, r;
-    uint64_t row[ED_POINT_ROW];
     memcpy(w, p, sizeof(w));
     for (unsigned j = 0; j < ED_LANES; j++) {
+        struct ed_point *q = &ret[j];
         struct fe51 s, d;
         for (unsigned i = 0; i < 5; i++) {
             s.v[i] = w[0][i][j];
             d.v[i] = w[1][i][j];
-            q.z.v[i] = w[2][i][j];
-            q.t.v[i] = w[3][i][j];
+            q->z.v[i] = w[2][i][j];
+            q->t.v[i] = w[3][i][j];
         }
         /* Sum and difference of y+x and y-x are 2y and 2x: so z and t double too. */
-        fe51_sub(&q.x, &s, &d);
-        fe51_add(&q.y, &s, &d);
-        fe51_add(&q.z, &q.z, &q.z);
-        fe51_add(&q.t, &q.t, &q.t);
-        fe51_carry(&q.x);
-        fe51_carry(&q.y);
-        fe51_carry(&q.z);
-        fe51_carry(&q.t);
-        if (j == 0) {
-            r = q;
-            continue;
-        }
-        ed_point_row(row, &q);
-        ed_point_add_row(&r, &r, row, false, false);
+        fe51_sub(&q->x, &s, &d);
+        fe51_add(&q->y, &s, &d);
+        fe51_add(&q->z, &q->z, &q->z);
+        fe51_add(&q->t, &q->t, &q->t);
+        fe51_carry(&q->x);
+        fe51_carry(&q->y);
+        fe51_carry(&q->z);
+        fe51_carry(&q->t);
     }
-    *ret = r;
+}
+static void sum_lanes(struct ed_point *ret, const struct vpoint *p)
+{
+    struct ed_point lane[ED_LANES];
+    split_lanes(lane, p);
+    *ret = lane[0];
+    for (unsigned j = 1; j < ED_LANES; j++) {
+        uint64_t row[ED_POINT_ROW];
+        ed_point_row(row, &lane[j]);
+        ed_point_add_row(ret, ret, row, false, false);
+    }
 }
 static void sum(struct ed_point *ret, const struct ed_group *g, size_t n, unsigned top)
 {
@@ -379,11 +385,111 @@ static void sum(struct ed_point *ret, const struct ed_group *g, size_t n, unsign
         for (size_t i = 0; adds && i < n; i++) {
             unsigned k = bit / g[i].window;
             if (bit % g[i].window != 0 || k >= g[i].digits) continue;
-            if (g[i].kept) add_kept(&p, &g[i], k);
-            else add_point(&p, &g[i], k);
+            if (g[i].kept)
+                add_kept(&p, &g[i], k);
+            else
+                add_point(&p, &g[i], k);
         }
     }
     sum_lanes(ret, &p);
+}
+
+/* Lanes of p to, and from, one slot each. */
+static SN_ALWAYS_INLINE void load_points(struct vpoint *p, uint64_t *const slot[8])
+{
+    __m512i w[20];
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++) load_quad(w + 4 * i, (const uint64_t *const *)slot, 4 * i);
+    memcpy(&p->s, w, sizeof(p->s));
+    memcpy(&p->d, w + 5, sizeof(p->d));
+    memcpy(&p->z, w + 10, sizeof(p->z));
+    memcpy(&p->t, w + 15, sizeof(p->t));
+}
+static SN_ALWAYS_INLINE void store_points(uint64_t *const slot[8], const struct vpoint *p)
+{
+    __m512i w[20];
+    memcpy(w, &p->s, sizeof(p->s));
+    memcpy(w + 5, &p->d, sizeof(p->d));
+    memcpy(w + 10, &p->z, sizeof(p->z));
+    memcpy(w + 15, &p->t, sizeof(p->t));
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++) store_quad(slot, 4 * i, w + 4 * i);
+}
+static SN_ALWAYS_INLINE struct v5 v5_all(const uint64_t *limb)
+{
+    struct v5 r;
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++) r.l[i] = vset(limb[i]);
+    return r;
+}
+/* One term to eight windows from w: each lane has its own buckets, so no two meet. */
+static SN_NOINLINE void add_to_buckets(struct ed_point *mem, const struct ed_bucket_term *t,
+                                       unsigned w)
+{
+    uint64_t *slot[8];
+    unsigned negative = 0;
+#pragma GCC unroll 8
+    for (unsigned j = 0; j < ED_LANES; j++) {
+        int d = t->digit[w + j];
+        slot[j] = (uint64_t *)&mem[(w + j) * ED_BUCKET_SLOTS + (unsigned)(d < 0 ? -d : d)];
+        negative |= (unsigned)(d < 0) << j;
+    }
+    struct v5 ypx = v5_all(t->row), ymx = v5_all(t->row + 5), t2d = v5_all(t->row + 10);
+    struct vpoint p;
+    load_points(&p, slot);
+    negate(&ypx, &ymx, &t2d, (__mmask8)negative);
+    if (t->kept) {
+        point_add(&p, &ypx, &ymx, &t2d, NULL);
+    } else {
+        struct v5 z2 = v5_all(t->row + 15);
+        point_add(&p, &ypx, &ymx, &t2d, &z2);
+    }
+    store_points(slot, &p);
+}
+static SN_NOINLINE void point_add_point(struct vpoint *p, const struct vpoint *q)
+{
+    const struct v5 d2 = v5_of(&ed_d2);
+    struct v5 t2d = v5_mulc(&q->t, &d2), z2 = v5_add(&q->z, &q->z);
+    z2 = v5_carry(&z2);
+    point_add(p, &q->s, &q->d, &t2d, &z2);
+}
+/* Eight windows' buckets, each times its digit, to the lanes of ret. */
+static void join_buckets(struct vpoint *ret, struct ed_point *mem)
+{
+    struct vpoint run;
+    point_zero(ret);
+    point_zero(&run);
+    for (unsigned d = ED_BUCKET_SLOTS - 1; d > 0; d--) {
+        uint64_t *slot[8];
+        struct vpoint q;
+        for (unsigned j = 0; j < ED_LANES; j++) slot[j] = (uint64_t *)&mem[j * ED_BUCKET_SLOTS + d];
+        load_points(&q, slot);
+        point_add_point(&run, &q);
+        point_add_point(ret, &run);
+    }
+}
+static void buckets(struct ed_point *ret, const struct ed_bucket_term *t, size_t n,
+                    struct ed_point *mem)
+{
+    unsigned windows = ed_windows(t, n);
+    /* y+x, y-x, z, t of the neutral element. */
+    static const struct ed_point zero = {{{1}}, {{1}}, {{1}}, {{0}}};
+    for (size_t i = 0; i < (size_t)windows * ED_BUCKET_SLOTS; i++) mem[i] = zero;
+    for (size_t i = 0; i < n; i++)
+        for (unsigned w = 0; w < t[i].windows; w += ED_LANES) add_to_buckets(mem, &t[i], w);
+    ed_point_zero(ret);
+    for (unsigned w = windows; w > 0; w -= ED_LANES) {
+        struct vpoint sum;
+        struct ed_point lane[ED_LANES];
+        join_buckets(&sum, mem + (size_t)(w - ED_LANES) * ED_BUCKET_SLOTS);
+        split_lanes(lane, &sum);
+        for (unsigned j = ED_LANES; j-- > 0;) {
+            uint64_t row[ED_POINT_ROW];
+            for (unsigned i = 0; i < ED_BUCKET_BITS; i++) ed_point_dbl(ret, ret);
+            ed_point_row(row, &lane[j]);
+            ed_point_add_row(ret, ret, row, false, false);
+        }
+    }
 }
 
 /* The x of y, for those lanes that have one: decompress_one of ed25519_point.c. */
@@ -509,6 +615,7 @@ const struct ed_engine ed_ifma = {
     .decompress = decompress,
     .tables = tables,
     .sum = sum,
+    .buckets = buckets,
     .hash = ed_vec_hash,
 };
 #endif

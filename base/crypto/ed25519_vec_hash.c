@@ -101,8 +101,8 @@ static SN_ALWAYS_INLINE __m512i xor3(__m512i a, __m512i b, __m512i c)
 /* One block into the state of the lanes in the mask. */
 static void compress(__m512i h[8], uint8_t block[ED_LANES][BLOCK], __mmask8 lanes)
 {
-    const __m512i swap = _mm512_broadcast_i32x4(
-        _mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+    const __m512i swap =
+        _mm512_broadcast_i32x4(_mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
     __m512i w[16], s[8];
     for (unsigned half = 0; half < 2; half++) {
         for (unsigned i = 0; i < 8; i++)
@@ -116,7 +116,8 @@ static void compress(__m512i h[8], uint8_t block[ED_LANES][BLOCK], __mmask8 lane
         __m512i *x = &w[i % 16];
         if (i >= 16) {
             __m512i a = w[(i + 1) % 16], b = w[(i + 14) % 16];
-            __m512i s0 = xor3(_mm512_ror_epi64(a, 1), _mm512_ror_epi64(a, 8), _mm512_srli_epi64(a, 7));
+            __m512i s0 =
+                xor3(_mm512_ror_epi64(a, 1), _mm512_ror_epi64(a, 8), _mm512_srli_epi64(a, 7));
             __m512i s1 =
                 xor3(_mm512_ror_epi64(b, 19), _mm512_ror_epi64(b, 61), _mm512_srli_epi64(b, 6));
             *x = _mm512_add_epi64(_mm512_add_epi64(*x, s0), _mm512_add_epi64(w[(i + 9) % 16], s1));
@@ -128,11 +129,11 @@ static void compress(__m512i h[8], uint8_t block[ED_LANES][BLOCK], __mmask8 lane
         __m512i t = _mm512_add_epi64(*x, _mm512_set1_epi64((int64_t)round_k[i]));
         t = _mm512_add_epi64(t, *hh);
         t = _mm512_add_epi64(t, _mm512_ternarylogic_epi64(e, f, g, 0xca));
-        t = _mm512_add_epi64(
-            t, xor3(_mm512_ror_epi64(e, 14), _mm512_ror_epi64(e, 18), _mm512_ror_epi64(e, 41)));
-        __m512i t2 = _mm512_add_epi64(
-            _mm512_ternarylogic_epi64(a, b, c, 0xe8),
-            xor3(_mm512_ror_epi64(a, 28), _mm512_ror_epi64(a, 34), _mm512_ror_epi64(a, 39)));
+        t = _mm512_add_epi64(t, xor3(_mm512_ror_epi64(e, 14), _mm512_ror_epi64(e, 18),
+                                     _mm512_ror_epi64(e, 41)));
+        __m512i t2 = _mm512_add_epi64(_mm512_ternarylogic_epi64(a, b, c, 0xe8),
+                                      xor3(_mm512_ror_epi64(a, 28), _mm512_ror_epi64(a, 34),
+                                           _mm512_ror_epi64(a, 39)));
         *d = _mm512_add_epi64(*d, t);
         *hh = _mm512_add_epi64(t, t2);
     }
@@ -161,8 +162,8 @@ static void hash_eight(uint8_t (*ret)[64], const struct ed_hash_in *in, unsigned
         compress(h, block, (__mmask8)mask);
     }
     transpose(h);
-    const __m512i swap = _mm512_broadcast_i32x4(
-        _mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+    const __m512i swap =
+        _mm512_broadcast_i32x4(_mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
     for (unsigned i = 0; i < n; i++) _mm512_storeu_si512(ret[i], _mm512_shuffle_epi8(h[i], swap));
 }
 int ed_vec_hash(uint8_t (*ret)[64], const struct ed_hash_in *in, size_t n)

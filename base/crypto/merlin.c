@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/merlin.c - the three operations of STROBE-128 that transcripts need: meta-data, associated data,
- * pseudo-random output. */
+/* crypto/merlin.c - the three operations of STROBE-128 that transcripts need: meta-data, associated
+ * data, pseudo-random output. */
 #include "crypto/merlin.h"
 
 #include <endian.h>
@@ -49,8 +49,8 @@ static void head(struct sn_merlin *m, struct sn_str label, size_t n)
 
 void sn_merlin_init(struct sn_merlin *m, struct sn_str label)
 {
-    static const uint8_t start[18] = {1, RATE + 2, 1,   0,   1,   96,  'S', 'T', 'R',
-                                      'O', 'B',    'E', 'v', '1', '.', '0', '.', '2'};
+    static const uint8_t start[18] = {1,   RATE + 2, 1,   0,   1,   96,  'S', 'T', 'R',
+                                      'O', 'B',      'E', 'v', '1', '.', '0', '.', '2'};
     uint64_t lane[25] = {0};
     memset(m, 0, sizeof(*m));
     memcpy(lane, start, sizeof(start));

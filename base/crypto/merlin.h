@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/merlin.h - transcripts of a protocol run: both sides append what they said, and challenges
- * depend on all of it. Nothing here fails, allocates or suspends; it holds what was appended, so wipe it
- * (sn_wipe) where that was secret. Source: merlin.cool; STROBE v1.0.2 (strobe.sourceforge.io). */
+ * depend on all of it. Nothing here fails, allocates or suspends; it holds what was appended, so
+ * wipe it (sn_wipe) where that was secret. Source: merlin.cool; STROBE v1.0.2
+ * (strobe.sourceforge.io). */
 #pragma once
 #include "core/str.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/secp256k1.h - Ethereum's and CometBFT's signatures over libsecp256k1: constant time,
- * deterministic nonces (RFC 6979), low s. Keys are only ever read here; wiping them is their owner's work (sn_wipe).
+ * deterministic nonces (RFC 6979), low s. Keys are only ever read here; wiping them is their owner's
+ * work (sn_wipe).
  *
  * Source: SEC 1, SEC 2; libsecp256k1's documentation. */
 #pragma once

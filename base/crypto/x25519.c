@@ -5,7 +5,8 @@
 
 #include "core/status.h"
 
-/* Chooses an implementation for this processor; where it fails, the one for every processor serves. */
+/* Chooses an implementation for this processor; where it fails, the one for every processor serves.
+ */
 static void prepare(void)
 {
     int r = sodium_init();

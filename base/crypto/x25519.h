@@ -8,7 +8,7 @@
 
 /* sn_x25519_public - the public key of any 32 random bytes. */
 void sn_x25519_public(uint8_t ret[SN_X25519_LEN], const uint8_t secret[SN_X25519_LEN]);
-/* sn_x25519_shared - what both sides compute. Returns 0, SN_E_INVALID_ARGUMENT where the peer's key has
- * small order: the result would be zero whatever the secret. */
+/* sn_x25519_shared - what both sides compute. Returns 0, SN_E_INVALID_ARGUMENT where the peer's key
+ * has small order: the result would be zero whatever the secret. */
 int sn_x25519_shared(uint8_t ret[SN_X25519_LEN], const uint8_t secret[SN_X25519_LEN],
                      const uint8_t peer[SN_X25519_LEN]) SN_MUST_CHECK;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench/ed25519/main.c - CPU time of one verification on one thread: lines of "WHO WHAT NANOSECONDS", the
- * best of a few repetitions. WHO is ifma, portable or libsodium; WHAT is single (an unknown key), kept (a
- * key taken apart), or batch_N and cached_N (150 keys in a cache) for batches of N. Messages have 122
- * bytes, as votes do. */
+/* bench/ed25519/main.c - CPU time of one verification on one thread: lines of "WHO WHAT
+ * NANOSECONDS", the best of a few repetitions. WHO is ifma, portable or libsodium; WHAT is single
+ * (an unknown key), kept (a key taken apart), or batch_N and cached_N (150 keys in a cache) for
+ * batches of N. Messages have 122 bytes, as votes do. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,16 +33,16 @@ static void must(int r)
         exit(1);
     }
 }
-#define BEST(who, what, per, body)                           \
-    do {                                                     \
-        double best_ = 1e18;                                 \
-        for (int rep_ = 0; rep_ < REPEAT; rep_++) {          \
-            double t_ = cpu_ns();                            \
-            body;                                            \
-            t_ = (cpu_ns() - t_) / (per);                    \
-            if (t_ < best_) best_ = t_;                      \
-        }                                                    \
-        printf("%s %s %.4g\n", who, what, best_);            \
+#define BEST(who, what, per, body)                  \
+    do {                                            \
+        double best_ = 1e18;                        \
+        for (int rep_ = 0; rep_ < REPEAT; rep_++) { \
+            double t_ = cpu_ns();                   \
+            body;                                   \
+            t_ = (cpu_ns() - t_) / (per);           \
+            if (t_ < best_) best_ = t_;             \
+        }                                           \
+        printf("%s %s %.4g\n", who, what, best_);   \
     } while (0)
 
 static void prepare(void)
@@ -64,8 +64,8 @@ static void batches(const char *who, struct sn_ed25519_cache *c)
         char what[40];
         snprintf(what, sizeof(what), "%s_%zu", c ? "cached" : "batch", n);
         BEST(who, what, (double)(n * rounds),
-             for (size_t k = 0; k < rounds; k++) must(
-                 sn_ed25519_verify_batch(c, items + k * n % (SIGS - n + 1), n, NULL)));
+             for (size_t k = 0; k < rounds; k++)
+                 must(sn_ed25519_verify_batch(c, items + k * n % (SIGS - n + 1), n, NULL)));
     }
 }
 int main(void)
@@ -74,20 +74,23 @@ int main(void)
     size_t engines = ed_engines(e);
     must(sodium_init());
     prepare();
-    BEST("libsodium", "single", 200.0, for (unsigned i = 0; i < 200; i++) must(
-             crypto_sign_verify_detached(items[i].sig, items[i].msg, MSG, items[i].key)));
+    BEST("libsodium", "single", 200.0,
+         for (unsigned i = 0; i < 200; i++)
+             must(crypto_sign_verify_detached(items[i].sig, items[i].msg, MSG, items[i].key)));
     for (size_t i = 0; i < engines; i++) {
         static struct sn_ed25519_key key;
         struct sn_ed25519_cache *c = sn_ed25519_cache_new(0);
         if (!c) return 1;
         ed_engine = e[i];
-        BEST(e[i]->name, "single", 200.0, for (unsigned k = 0; k < 200; k++) must(
-                 sn_ed25519_verify(items[k].key, items[k].msg, MSG, items[k].sig)));
+        BEST(e[i]->name, "single", 200.0,
+             for (unsigned k = 0; k < 200; k++)
+                 must(sn_ed25519_verify(items[k].key, items[k].msg, MSG, items[k].sig)));
         must(sn_ed25519_key_init(&key, items[0].key));
-        BEST(e[i]->name, "kept", 200.0, for (unsigned k = 0; k < 200; k++) must(
-                 sn_ed25519_key_verify(&key, items[0].msg, MSG, items[0].sig)));
-        BEST(e[i]->name, "key_init", 100.0, for (unsigned k = 0; k < 100; k++) must(
-                 sn_ed25519_key_init(&key, items[k].key)));
+        BEST(e[i]->name, "kept", 200.0,
+             for (unsigned k = 0; k < 200; k++)
+                 must(sn_ed25519_key_verify(&key, items[0].msg, MSG, items[0].sig)));
+        BEST(e[i]->name, "key_init", 100.0,
+             for (unsigned k = 0; k < 100; k++) must(sn_ed25519_key_init(&key, items[k].key)));
         for (unsigned k = 0; k < 2; k++) must(sn_ed25519_verify_batch(c, items, SIGS, NULL));
         batches(e[i]->name, NULL);
         batches(e[i]->name, c);

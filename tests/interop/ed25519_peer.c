@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/interop/ed25519_peer.c - holds every way to verify, under every engine, against the verdicts of
- * another implementation: records on standard input as tests/interop/ed25519/main.go writes them.
- * Prints "ok WHAT" for each way that agrees everywhere, "FAIL WHAT: ..." for the others. */
+/* tests/interop/ed25519_peer.c - holds every way to verify, under every engine, against the
+ * verdicts of another implementation: records on standard input as tests/interop/ed25519/main.go
+ * writes them. Prints "ok WHAT" for each way that agrees everywhere, "FAIL WHAT: ..." for the
+ * others. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -75,8 +76,11 @@ int main(void)
     int rc = total > 0 && good > 0 && good < total ? 0 : 1;
     for (unsigned i = 0; i < engines; i++)
         for (unsigned w = 0; w < WAYS; w++) {
-            if (wrong[i][w] == 0) printf("ok %s, %s: %lu signatures, %lu good\n", e[i]->name, ways[w], total, good);
-            else printf("FAIL %s, %s: %lu of %lu differ\n", e[i]->name, ways[w], wrong[i][w], total), rc = 1;
+            if (wrong[i][w] == 0)
+                printf("ok %s, %s: %lu signatures, %lu good\n", e[i]->name, ways[w], total, good);
+            else
+                printf("FAIL %s, %s: %lu of %lu differ\n", e[i]->name, ways[w], wrong[i][w], total),
+                    rc = 1;
         }
     for (unsigned i = 0; i < 2; i++) sn_ed25519_cache_free(c[i]);
     return rc;
