@@ -11,8 +11,8 @@
  *   sn_abci_serve(&app, &(struct sn_abci_server_opts){.addr = "unix:///run/mine.sock"});
  *
  * Requests and responses are the messages of tendermint/abci/types.proto as C structs. A response
- * comes zeroed; what a callback adds to it lives in c->arena, which dies with the call, or longer. A
- * request is borrowed: it is gone when the callback returns.
+ * comes zeroed; what a callback adds to it lives in c->arena, which dies with the call, or longer, or
+ * in the request, which lives until the answer is sent and not beyond: what is kept is copied.
  *
  * A callback that is NULL does the least that keeps a chain going: accepts every transaction and
  * proposal, proposes what fits, extends votes with nothing, has no snapshots.

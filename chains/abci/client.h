@@ -40,7 +40,8 @@ int sn_abci_client_local(struct sn_abci_app *app, const char *name, struct sn_ev
 /* sn_abci_client_close - accepts NULL. No call may be in progress. */
 void sn_abci_client_close(struct sn_abci_client *c);
 
-/* sn_abci_client_call - one request. *ret: the method's response, in `a`.
+/* sn_abci_client_call - one request. *ret: the method's response, in `a`; in this process it may
+ * borrow the request.
  * Returns 0; SN_E_ABORTED (the application reported an exception), SN_E_UNAVAILABLE (the connection
  * has failed; the diagnostic says why), SN_E_PROTOCOL and SN_E_SYNTAX (the answer is none),
  * SN_E_TOO_LARGE; in this process and by gRPC also what the application returned: all of these are
