@@ -58,14 +58,17 @@ int abci_dial_again(const struct sn_abci_client_opts *o, int r)
     if (o->must_connect || r == SN_E_NOMEM || r == SN_E_SYNTAX || r == SN_E_CANCELLED ||
         r == SN_E_DEADLINE_EXCEEDED)
         return r;
-    SN_LOG_WARN("the application cannot be reached yet", SN_L("address", o->addr), SN_L_ERR(r));
-    return sn_sleep(o->retry_ns ? o->retry_ns : SN_ABCI_RETRY_NS);
+    char why[SN_DIAG_BYTES];
+    sn_diag_format(r, why, sizeof(why));
+    SN_LOG_WARN("the application cannot be reached yet", SN_L("address", o->addr), SN_L("error", (const char *)why));
+    r = sn_sleep(o->retry_ns ? o->retry_ns : SN_ABCI_RETRY_NS);
+    return r < 0 ? sn_fail(r, "it could not be reached until then: %s", why) : 0;
 }
 
 int sn_abci_client_open(const struct sn_abci_client_opts *o, struct sn_abci_client **ret)
 {
     int r = o->grpc ? abci_grpc_open(o, ret) : abci_socket_open(o, ret);
-    return r < 0 ? sn_wrap(r, "connection %s to the application", o->name ? o->name : "abci") : r;
+    return r < 0 ? sn_wrap(r, "connection %s to the application at %s", o->name ? o->name : "abci", o->addr) : r;
 }
 
 /* ---- in this process --------------------------------------------------------------------------- */

@@ -281,7 +281,7 @@ static int session_main(void *arg)
     struct job *j = arg;
     struct chain_session s = {.o = j->call->opts};
     struct sn_abci_client_opts co = {.addr = sn_arena_str(j->call->arena, s.o->address).ptr,
-                                     .grpc = s.o->transport == CHAIN_GRPC, .name = "application"};
+                                     .grpc = s.o->transport == CHAIN_GRPC};
     if (!co.addr) return SN_E_NOMEM;
     int64_t d = sn_deadline_tighten(sn_now() + s.o->timeout);
     int r = sn_abci_client_open(&co, &s.c);
