@@ -15,16 +15,21 @@ static int check_tx(struct sn_abci_call *c, const struct tendermint_abci_request
     __atomic_add_fetch(&t->calls, 1, __ATOMIC_RELAXED);
     unsigned in = __atomic_add_fetch(&t->inside, 1, __ATOMIC_RELAXED);
     if (in > t->inside_max) t->inside_max = in;
-    if (sn_str_starts(cmd, SN_STR("ok"))) res->data = cmd;
-    else if (sn_str_starts(cmd, SN_STR("sleep"))) r = sn_sleep((int64_t)n * SN_MS);
+    if (sn_str_starts(cmd, SN_STR("ok")))
+        res->data = cmd;
+    else if (sn_str_starts(cmd, SN_STR("sleep")))
+        r = sn_sleep((int64_t)n * SN_MS);
     else if (sn_str_starts(cmd, SN_STR("big"))) {
         char *p = sn_arena_alloc(c->arena, n);
         if (p) memset(p, 'b', n);
         res->data = sn_str_of(p, n);
         r = p ? 0 : SN_E_NOMEM;
-    } else if (sn_str_starts(cmd, SN_STR("fail"))) r = sn_fail(SN_E_INTERNAL, "told to \xff fail");
-    else if (sn_str_starts(cmd, SN_STR("panic"))) sn_panic("told to panic");
-    else res->code = 7;
+    } else if (sn_str_starts(cmd, SN_STR("fail")))
+        r = sn_fail(SN_E_INTERNAL, "told to \xff fail");
+    else if (sn_str_starts(cmd, SN_STR("panic")))
+        sn_panic("told to panic");
+    else
+        res->code = 7;
     __atomic_sub_fetch(&t->inside, 1, __ATOMIC_RELAXED);
     return r;
 }
@@ -35,7 +40,8 @@ void test_app_init(struct test_app *t)
     t->app.self = t;
 }
 
-int test_check(struct sn_abci_client *c, struct sn_arena *a, const char *tx, struct sn_str *ret_data)
+int test_check(struct sn_abci_client *c, struct sn_arena *a, const char *tx,
+               struct sn_str *ret_data)
 {
     struct tendermint_abci_request_check_tx q = {.tx = sn_str(tx)};
     struct tendermint_abci_response_check_tx *s;

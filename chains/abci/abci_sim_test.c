@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* abci/abci_sim_test.c - a node and its application on the simulated network and disk: the application's
- * host crashes at any moment and comes back, answers are late, or are no answers. What a Commit was
- * answered for is there after every crash, no block is applied twice, no call hangs. */
+/* abci/abci_sim_test.c - a node and its application on the simulated network and disk: the
+ * application's host crashes at any moment and comes back, answers are late, or are no answers.
+ * What a Commit was answered for is there after every crash, no block is applied twice, no call
+ * hangs. */
 #include <stdio.h>
 
 #include "abci/abci_test.h"
@@ -26,7 +27,10 @@ struct world {
 static void app_host(void *arg)
 {
     struct world *w = arg;
-    struct sn_kvstore_opts o = {.dir = "/data", .compact_bytes = 500, .snapshot_interval = 4, .chunk_bytes = 1024};
+    struct sn_kvstore_opts o = {.dir = "/data",
+                                .compact_bytes = 500,
+                                .snapshot_interval = 4,
+                                .chunk_bytes = 1024};
     struct sn_abci_server_opts so = {.addr = w->addr};
     struct sn_abci_server *s;
     struct sn_kvstore *kv;
@@ -64,7 +68,8 @@ static void check_main(void *arg)
     sn_arena_init(&a, NULL, 0);
     while (!k->stop) {
         int r = test_check(k->c, &a, sn_sim_rand() % 2 ? "k=v" : "kv", NULL);
-        T_ASSERTF(r == 0 || r == 2 || r == SN_E_UNAVAILABLE || r == SN_E_RESET || r == SN_E_IO || r == SN_E_CLOSED,
+        T_ASSERTF(r == 0 || r == 2 || r == SN_E_UNAVAILABLE || r == SN_E_RESET || r == SN_E_IO ||
+                      r == SN_E_CLOSED,
                   "%d: %s", r, sn_diag_str(r));
         k->w->checks++;
         k->w->check_failures += r < 0;
@@ -80,7 +85,8 @@ static void check_main(void *arg)
 static void txs_of(int64_t h, unsigned n, char text[TXS_MAX][40], struct sn_str *txs)
 {
     for (unsigned i = 0; i < n; i++)
-        txs[i] = sn_str_of(text[i], (size_t)snprintf(text[i], 40, "k%lld.%u=v%lld", (long long)h, i, (long long)h));
+        txs[i] = sn_str_of(text[i], (size_t)snprintf(text[i], 40, "k%lld.%u=v%lld", (long long)h, i,
+                                                     (long long)h));
 }
 static int64_t size_at(const struct world *w, int64_t h)
 {
@@ -105,7 +111,8 @@ static int run_block(struct world *w, struct sn_abci_conns *cs, struct sn_arena 
     return r;
 }
 
-/* One connection's life: what the application lacks is replayed, then new blocks until it breaks. */
+/* One connection's life: what the application lacks is replayed, then new blocks until it breaks.
+ */
 static int session(struct world *w, struct sn_abci_conns *cs, struct sn_arena *a)
 {
     struct tendermint_abci_response_info *in;
@@ -113,8 +120,8 @@ static int session(struct world *w, struct sn_abci_conns *cs, struct sn_arena *a
     if (r < 0) return r;
     char want[40];
     T_ASSERTF(in->last_block_height >= w->committed && in->last_block_height <= w->decided,
-              "the application is at %lld, committed are %lld, decided %lld", (long long)in->last_block_height,
-              (long long)w->committed, (long long)w->decided);
+              "the application is at %lld, committed are %lld, decided %lld",
+              (long long)in->last_block_height, (long long)w->committed, (long long)w->decided);
     snprintf(want, sizeof(want), "{\"size\":%lld}", (long long)size_at(w, in->last_block_height));
     T_STR(in->data, want);
     for (int64_t h = in->last_block_height + 1; h <= BLOCKS; h++) {
@@ -136,7 +143,9 @@ static int verify(struct world *w, struct sn_abci_conns *cs, struct sn_arena *a)
             struct tendermint_abci_response_query *s;
             snprintf(key, sizeof(key), "k%lld.%u", (long long)h, i);
             snprintf(value, sizeof(value), "v%lld", (long long)h);
-            int r = sn_abci_query(cs->query, &(struct tendermint_abci_request_query){.data = sn_str(key)}, a, &s);
+            int r =
+                sn_abci_query(cs->query,
+                              &(struct tendermint_abci_request_query){.data = sn_str(key)}, a, &s);
             if (r < 0) return r;
             T_STR(s->value, value);
         }
@@ -200,7 +209,8 @@ SN_TEST_SLOW(the_application_crashes_at_any_moment, 300)
     T_ASSERTF(crashes > 20 && checks > 1000, "%u crashes, %u checks", crashes, checks);
 }
 
-/* ---- a server that answers anything ------------------------------------------------------------- */
+/* ---- a server that answers anything -------------------------------------------------------------
+ */
 
 static void noise_host(void *arg)
 {
@@ -212,7 +222,8 @@ static void noise_host(void *arg)
         char buf[256];
         if (sn_read(st, buf, sizeof(buf)) > 0) {
             size_t n = sn_sim_rand() % sizeof(buf);
-            for (size_t i = 0; i < n; i++) buf[i] = (char)(sn_sim_rand() % 3 ? sn_sim_rand() % 12 : sn_sim_rand());
+            for (size_t i = 0; i < n; i++)
+                buf[i] = (char)(sn_sim_rand() % 3 ? sn_sim_rand() % 12 : sn_sim_rand());
             if (n) (void)!sn_write(st, buf, n);
         }
         if (sn_sim_rand() % 2) T_OK(sn_sleep(2 * SN_SEC));
@@ -230,11 +241,14 @@ static int noise_main(void *arg)
     sn_arena_init(&a, NULL, 0);
     for (int i = 0; i < 20; i++) {
         struct sn_abci_client *c;
-        T_OK(sn_abci_client_open(&(struct sn_abci_client_opts){.addr = w->addr, .must_connect = true}, &c));
+        T_OK(sn_abci_client_open(&(struct sn_abci_client_opts){.addr = w->addr,
+                                                               .must_connect = true},
+                                 &c));
         int64_t d = sn_deadline_tighten(sn_now() + SN_SEC);
         int r = test_check(c, &a, "k=v", NULL);
         sn_deadline_restore(d);
-        /* Noise may be an answer; whatever else it is has a name, and none but silence takes all the time. */
+        /* Noise may be an answer; whatever else it is has a name, and none but silence takes all
+         * the time. */
         T_ASSERT(r >= 0 || r == SN_E_DEADLINE_EXCEEDED || sn_abci_client_failure(c) < 0);
         sn_abci_client_close(c);
         sn_arena_reset(&a);

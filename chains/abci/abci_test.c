@@ -8,7 +8,8 @@
 #include "fiber/net.h"
 #include "tests/harness/test.h"
 
-/* ---- codec ------------------------------------------------------------------------------------- */
+/* ---- codec -------------------------------------------------------------------------------------
+ */
 
 SN_TEST(frame_lengths)
 {
@@ -21,11 +22,14 @@ SN_TEST(frame_lengths)
         {"", 0, 10, 0, 0},
         {"\x00", 1, 10, 1, 1},
         {"\x03"
-         "ab", 3, 10, 0, 4},
+         "ab",
+         3, 10, 0, 4},
         {"\x03"
-         "abc", 4, 10, 4, 4},
+         "abc",
+         4, 10, 4, 4},
         {"\x83\x00"
-         "abc", 5, 10, 5, 5}, /* Go reads a length that is longer than it must be */
+         "abc",
+         5, 10, 5, 5}, /* Go reads a length that is longer than it must be */
         {"\x80", 1, 10, 0, 0},
         {"\x0b", 1, 10, SN_E_TOO_LARGE, 0},
         {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 10, 1u << 30, SN_E_TOO_LARGE, 0},
@@ -36,7 +40,8 @@ SN_TEST(frame_lengths)
         struct sn_str body;
         size_t want;
         sn_test_row("%zu", i);
-        T_EQ(sn_abci_frame(sn_str_of(rows[i].in, rows[i].len), rows[i].max, &body, &want), rows[i].used);
+        T_EQ(sn_abci_frame(sn_str_of(rows[i].in, rows[i].len), rows[i].max, &body, &want),
+             rows[i].used);
         T_EQ(want, rows[i].want);
     }
 }
@@ -49,12 +54,14 @@ SN_TEST(messages_are_golden)
     struct sn_arena a;
     void *msg;
     sn_arena_init(&a, NULL, 0);
-    T_OK(sn_abci_put_request(&b, SN_ABCI_ECHO, &(struct tendermint_abci_request_echo){.message = SN_STR("hello")}));
+    T_OK(sn_abci_put_request(&b, SN_ABCI_ECHO,
+                             &(struct tendermint_abci_request_echo){.message = SN_STR("hello")}));
     T_OK(sn_abci_put_request(&b, SN_ABCI_FLUSH, NULL));
-    T_OK(sn_abci_put_response(&b, SN_ABCI_CHECK_TX, &(struct tendermint_abci_response_check_tx){.gas_wanted = 1}));
+    T_OK(sn_abci_put_response(&b, SN_ABCI_CHECK_TX,
+                              &(struct tendermint_abci_response_check_tx){.gas_wanted = 1}));
     T_OK(sn_abci_put_exception(&b, SN_STR("no")));
-    static const uint8_t want[] = {9, 0x0a, 7, 0x0a, 5, 'h', 'e', 'l', 'l', 'o', 2, 0x12, 0, 4, 0x4a, 2, 0x28, 1,
-                                   6, 0x0a, 4, 0x0a, 2, 'n', 'o'};
+    static const uint8_t want[] = {9, 0x0a, 7, 0x0a, 5, 'h', 'e',  'l', 'l',  'o', 2,   0x12, 0,
+                                   4, 0x4a, 2, 0x28, 1, 6,   0x0a, 4,   0x0a, 2,   'n', 'o'};
     T_EQ(b.len, sizeof(want));
     T_ASSERT(memcmp(b.ptr, want, sizeof(want)) == 0);
     ssize_t n = sn_abci_frame(sn_buf_view(&b), 100, &body, NULL);
@@ -72,8 +79,25 @@ SN_TEST(messages_are_golden)
 /* Whatever its length, a message comes back, and its length is written in the fewest bytes. */
 SN_TEST(lengths_of_every_size)
 {
-    static const size_t sizes[] = {0, 1, 100, 120, 121, 122, 123, 124, 125, 126, 127, 128, 200, 16370, 16380, 16400,
-                                   (2u << 20) - 20, 2u << 20, (2u << 20) + 1};
+    static const size_t sizes[] = {0,
+                                   1,
+                                   100,
+                                   120,
+                                   121,
+                                   122,
+                                   123,
+                                   124,
+                                   125,
+                                   126,
+                                   127,
+                                   128,
+                                   200,
+                                   16370,
+                                   16380,
+                                   16400,
+                                   (2u << 20) - 20,
+                                   2u << 20,
+                                   (2u << 20) + 1};
     char *text = calloc(1, 3u << 20);
     struct sn_buf b = {0};
     for (size_t i = 0; i < SN_COUNT_OF(sizes); i++) {
@@ -123,9 +147,12 @@ SN_TEST(addresses)
 {
     static const struct {
         const char *in, *out;
-    } rows[] = {{"tcp://127.0.0.1:26658", "tcp:127.0.0.1:26658"}, {"unix:///run/x.sock", "unix:/run/x.sock"},
-                {"unix://x.sock", "unix:x.sock"}, {"127.0.0.1:1", "tcp:127.0.0.1:1"},
-                {"tcp:127.0.0.1:1", "tcp:127.0.0.1:1"}, {"http://x", NULL}};
+    } rows[] = {{"tcp://127.0.0.1:26658", "tcp:127.0.0.1:26658"},
+                {"unix:///run/x.sock", "unix:/run/x.sock"},
+                {"unix://x.sock", "unix:x.sock"},
+                {"127.0.0.1:1", "tcp:127.0.0.1:1"},
+                {"tcp:127.0.0.1:1", "tcp:127.0.0.1:1"},
+                {"http://x", NULL}};
     char out[SN_ABCI_ADDR_MAX];
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         sn_test_row("%s", rows[i].in);
@@ -136,7 +163,8 @@ SN_TEST(addresses)
     T_EQ(sn_abci_addr("tcp://a-name-that-is-long:1", out, 10), SN_E_TOO_LARGE);
 }
 
-/* ---- the ways in ------------------------------------------------------------------------------- */
+/* ---- the ways in -------------------------------------------------------------------------------
+ */
 
 enum way { LOCAL, UNIX, TCP, GRPC, WAYS };
 static const char *const way_names[] = {"local", "unix", "tcp", "grpc"};
@@ -164,7 +192,9 @@ static void bench_up(struct bench *b)
     T_OK(sn_abci_server_new(&b->t.app, &b->so, &b->server));
     T_OK(sn_abci_server_addr(b->server, b->addr, sizeof(b->addr)));
     T_OK(sn_go("server", serve_main, b));
-    struct sn_abci_client_opts o = {.addr = b->way == UNIX ? b->path : b->addr, .grpc = b->so.grpc, .must_connect = true,
+    struct sn_abci_client_opts o = {.addr = b->way == UNIX ? b->path : b->addr,
+                                    .grpc = b->so.grpc,
+                                    .must_connect = true,
                                     .message_max = b->so.message_max};
     int r = sn_abci_client_open(&o, &b->c);
     T_ASSERTF(r >= 0, "%s", sn_diag_str(r));
@@ -202,7 +232,8 @@ static int every_method(struct bench *b)
     sn_arena_init(&a, NULL, 0);
     struct sn_str txs[] = {SN_STR_INIT("one"), SN_STR_INIT("three")};
     struct tendermint_abci_response_echo *echo;
-    T_OK(sn_abci_echo(b->c, &(struct tendermint_abci_request_echo){.message = SN_STR("h\xff")}, &a, &echo));
+    T_OK(sn_abci_echo(b->c, &(struct tendermint_abci_request_echo){.message = SN_STR("h\xff")}, &a,
+                      &echo));
     T_STR(echo->message, "h\xff");
     struct tendermint_abci_response_flush *flush;
     T_OK(sn_abci_flush(b->c, &(struct tendermint_abci_request_flush){}, &a, &flush));
@@ -215,25 +246,36 @@ static int every_method(struct bench *b)
     T_EQ(pp->txs.len, 1);
     T_STR(pp->txs.ptr[0], "one");
     struct tendermint_abci_response_process_proposal *ps;
-    T_OK(sn_abci_process_proposal(b->c, &(struct tendermint_abci_request_process_proposal){}, &a, &ps));
+    T_OK(sn_abci_process_proposal(b->c, &(struct tendermint_abci_request_process_proposal){}, &a,
+                                  &ps));
     T_EQ(ps->status, TENDERMINT_ABCI_RESPONSE_PROCESS_PROPOSAL_PROPOSAL_STATUS_ACCEPT);
     struct tendermint_abci_response_verify_vote_extension *vv;
-    T_OK(sn_abci_verify_vote_extension(b->c, &(struct tendermint_abci_request_verify_vote_extension){}, &a, &vv));
+    T_OK(sn_abci_verify_vote_extension(b->c,
+                                       &(struct tendermint_abci_request_verify_vote_extension){},
+                                       &a, &vv));
     T_EQ(vv->status, TENDERMINT_ABCI_RESPONSE_VERIFY_VOTE_EXTENSION_VERIFY_STATUS_ACCEPT);
     struct tendermint_abci_response_finalize_block *fb;
-    T_OK(sn_abci_finalize_block(b->c, &(struct tendermint_abci_request_finalize_block){.txs = {txs, 2, 0}}, &a, &fb));
+    T_OK(sn_abci_finalize_block(
+        b->c, &(struct tendermint_abci_request_finalize_block){.txs = {txs, 2, 0}}, &a, &fb));
     T_EQ(fb->tx_results.len, 2);
     for (int m = 0; m < SN_ABCI_METHOD_COUNT; m++) { /* and each of the rest answers */
         void *req = sn_pb_new(sn_abci_method_info((enum sn_abci_method)m)->req, &a), *res;
-        sn_test_row("%s by %s", sn_abci_method_info((enum sn_abci_method)m)->name, way_names[b->way]);
+        sn_test_row("%s by %s", sn_abci_method_info((enum sn_abci_method)m)->name,
+                    way_names[b->way]);
         int r = sn_abci_client_call(b->c, (enum sn_abci_method)m, req, &a, &res);
         T_ASSERTF(r >= 0, "%s", sn_diag_str(r));
     }
     sn_arena_done(&a);
     return 0;
 }
-SN_TEST(every_method_by_every_way) { on_all_ways(every_method, 0); }
-SN_TEST(every_method_where_requests_overtake) { on_all_ways(every_method, 8); }
+SN_TEST(every_method_by_every_way)
+{
+    on_all_ways(every_method, 0);
+}
+SN_TEST(every_method_where_requests_overtake)
+{
+    on_all_ways(every_method, 8);
+}
 
 struct caller {
     struct bench *b;
@@ -268,12 +310,20 @@ static int many_callers(struct bench *b)
     }
     T_OK(sn_waitgroup_wait(&wg));
     T_EQ(b->t.calls, SN_COUNT_OF(cs) * 200);
-    if (b->t.app.concurrent) T_ASSERT(b->t.inside_max > 1);
-    else T_EQ(b->t.inside_max, 1);
+    if (b->t.app.concurrent)
+        T_ASSERT(b->t.inside_max > 1);
+    else
+        T_EQ(b->t.inside_max, 1);
     return 0;
 }
-SN_TEST_SLOW(answers_find_their_callers, 60) { on_all_ways(many_callers, 0); }
-SN_TEST_SLOW(answers_find_their_callers_where_requests_overtake, 60) { on_all_ways(many_callers, 16); }
+SN_TEST_SLOW(answers_find_their_callers, 60)
+{
+    on_all_ways(many_callers, 0);
+}
+SN_TEST_SLOW(answers_find_their_callers_where_requests_overtake, 60)
+{
+    on_all_ways(many_callers, 16);
+}
 
 static int exception(struct bench *b)
 {
@@ -288,8 +338,14 @@ static int exception(struct bench *b)
     sn_arena_done(&a);
     return 0;
 }
-SN_TEST(exceptions_end_a_connection) { on_all_ways(exception, 0); }
-SN_TEST(exceptions_end_a_connection_where_requests_overtake) { on_all_ways(exception, 4); }
+SN_TEST(exceptions_end_a_connection)
+{
+    on_all_ways(exception, 0);
+}
+SN_TEST(exceptions_end_a_connection_where_requests_overtake)
+{
+    on_all_ways(exception, 4);
+}
 
 static int panics(struct bench *b)
 {
@@ -298,7 +354,8 @@ static int panics(struct bench *b)
     if (b->way != LOCAL) { /* there it is the caller's own */
         T_ASSERT(test_check(b->c, &a, "panic", NULL) < 0);
         struct sn_abci_client *again;
-        struct sn_abci_client_opts o = {.addr = b->way == UNIX ? b->path : b->addr, .grpc = b->so.grpc};
+        struct sn_abci_client_opts o = {.addr = b->way == UNIX ? b->path : b->addr,
+                                        .grpc = b->so.grpc};
         T_OK(sn_abci_client_open(&o, &again));
         T_EQ(test_check(again, &a, "ok", NULL), 0); /* the lock is free */
         sn_abci_client_close(again);
@@ -306,8 +363,14 @@ static int panics(struct bench *b)
     sn_arena_done(&a);
     return 0;
 }
-SN_TEST(a_panic_ends_one_connection) { on_all_ways(panics, 0); }
-SN_TEST(a_panic_ends_one_connection_where_requests_overtake) { on_all_ways(panics, 4); }
+SN_TEST(a_panic_ends_one_connection)
+{
+    on_all_ways(panics, 0);
+}
+SN_TEST(a_panic_ends_one_connection_where_requests_overtake)
+{
+    on_all_ways(panics, 4);
+}
 
 static int deadlines(struct bench *b)
 {
@@ -322,7 +385,10 @@ static int deadlines(struct bench *b)
     sn_arena_done(&a);
     return 0;
 }
-SN_TEST(a_caller_that_gives_up_leaves_the_connection_whole) { on_all_ways(deadlines, 0); }
+SN_TEST(a_caller_that_gives_up_leaves_the_connection_whole)
+{
+    on_all_ways(deadlines, 0);
+}
 
 static int large(struct bench *b)
 {
@@ -347,15 +413,20 @@ SN_TEST(large_answers_and_the_limit)
     }
 }
 
-/* ---- peers that are none ----------------------------------------------------------------------- */
+/* ---- peers that are none -----------------------------------------------------------------------
+ */
 
 static int garbage(struct bench *b)
 {
     static const struct {
         const char *bytes;
         size_t len;
-    } rows[] = {{"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11}, {"\xff\xff\xff\xff\x7f", 5},
-                {"\x02\x08", 2}, {"\x03\xff\xff\xff", 4}, {"\x00", 1}, {"GET / HTTP/1.1\r\n\r\n", 18}};
+    } rows[] = {{"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11},
+                {"\xff\xff\xff\xff\x7f", 5},
+                {"\x02\x08", 2},
+                {"\x03\xff\xff\xff", 4},
+                {"\x00", 1},
+                {"GET / HTTP/1.1\r\n\r\n", 18}};
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         struct sn_stream *st;
         char buf[600];
@@ -416,7 +487,8 @@ static void liar_main(void *arg)
     struct sn_stream *st;
     char buf[600];
     while (sn_accept(l->l, &st) >= 0) {
-        if (sn_read(st, buf, sizeof(buf)) > 0 && l->says.len) (void)!sn_write(st, l->says.ptr, l->says.len);
+        if (sn_read(st, buf, sizeof(buf)) > 0 && l->says.len)
+            (void)!sn_write(st, l->says.ptr, l->says.len);
         if (!l->hang_up)
             while (sn_read(st, buf, sizeof(buf)) > 0) {}
         sn_stream_close(st);
@@ -436,11 +508,13 @@ static int lied_to(void *arg)
         {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 10, SN_E_SYNTAX, "64 bits"},
         {"\xff\xff\xff\xff\x7f", 5, SN_E_TOO_LARGE, "limit"},
         {"\x06\x0a\x04\x0a\x02no", 7, SN_E_ABORTED, "the application says: no"},
-        {"\x02\x4a\x00\x02\x1a\x00\x02\x1a\x00", 9, 0, ""}, /* one Flush too many, after the answer */
+        {"\x02\x4a\x00\x02\x1a\x00\x02\x1a\x00", 9, 0,
+         ""}, /* one Flush too many, after the answer */
         {"", 0, SN_E_RESET, "closed the connection"},
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
-        struct liar l = {.says = sn_str_of(rows[i].bytes, rows[i].len), .hang_up = rows[i].len == 0};
+        struct liar l = {.says = sn_str_of(rows[i].bytes, rows[i].len),
+                         .hang_up = rows[i].len == 0};
         struct sn_abci_client *c;
         struct sn_arena a;
         char addr[100];
@@ -464,9 +538,13 @@ static int lied_to(void *arg)
     }
     return 0;
 }
-SN_TEST(answers_that_are_none) { T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, lied_to, NULL)); }
+SN_TEST(answers_that_are_none)
+{
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, lied_to, NULL));
+}
 
-/* ---- the four ---------------------------------------------------------------------------------- */
+/* ---- the four ----------------------------------------------------------------------------------
+ */
 
 static int four(void *arg)
 {
@@ -493,4 +571,7 @@ static int four(void *arg)
     sn_arena_done(&a);
     return 0;
 }
-SN_TEST(four_connections) { T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 2}, four, NULL)); }
+SN_TEST(four_connections)
+{
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 2}, four, NULL));
+}

@@ -12,4 +12,5 @@ struct test_app {
 };
 void test_app_init(struct test_app *t);
 /* test_check - one CheckTx; its code, or the failure. ret_data: may be NULL. */
-int test_check(struct sn_abci_client *c, struct sn_arena *a, const char *tx, struct sn_str *ret_data);
+int test_check(struct sn_abci_client *c, struct sn_arena *a, const char *tx,
+               struct sn_str *ret_data);

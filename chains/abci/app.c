@@ -3,10 +3,10 @@
 #include "abci/app.h"
 
 static const struct sn_abci_method_info infos[] = {
-#define X(lower, UPPER)                                                                            \
-    [SN_ABCI_##UPPER] = {#lower, &tendermint_abci_request_##lower##_desc,                          \
-                         &tendermint_abci_response_##lower##_desc,                                 \
-                         TENDERMINT_ABCI_REQUEST_VALUE_##UPPER,                                    \
+#define X(lower, UPPER)                                                   \
+    [SN_ABCI_##UPPER] = {#lower, &tendermint_abci_request_##lower##_desc, \
+                         &tendermint_abci_response_##lower##_desc,        \
+                         TENDERMINT_ABCI_REQUEST_VALUE_##UPPER,           \
                          TENDERMINT_ABCI_RESPONSE_VALUE_##UPPER},
     SN_ABCI_METHODS(X)
 #undef X
@@ -30,7 +30,8 @@ int sn_abci_method_by_name(struct sn_str name)
     return SN_E_NOT_FOUND;
 }
 
-/* ---- what stands for a callback that is NULL; zero says all where there is no function -------- */
+/* ---- what stands for a callback that is NULL; zero says all where there is no function --------
+ */
 
 static int default_prepare_proposal(struct sn_arena *a,
                                     const struct tendermint_abci_request_prepare_proposal *req,
@@ -76,7 +77,8 @@ static int by_default(enum sn_abci_method m, struct sn_arena *a, const void *req
     }
 }
 
-/* ---- the call --------------------------------------------------------------------------------- */
+/* ---- the call ---------------------------------------------------------------------------------
+ */
 
 static int callback(struct sn_abci_app *app, enum sn_abci_method m, const void *req,
                     struct sn_arena *a, void *res)
@@ -88,7 +90,7 @@ static int callback(struct sn_abci_app *app, enum sn_abci_method m, const void *
             ((const struct tendermint_abci_request_echo *)req)->message;
         return 0;
     case SN_ABCI_FLUSH: return 0;
-#define X(name, NAME)                                                                              \
+#define X(name, NAME) \
     case SN_ABCI_##NAME: return app->name ? app->name(&c, req, res) : by_default(m, a, req, res);
         SN_ABCI_APP_METHODS(X)
 #undef X
@@ -105,8 +107,8 @@ static void unlock(struct sn_mutex **held)
 int sn_abci_app_call(struct sn_abci_app *app, enum sn_abci_method m, const void *req,
                      struct sn_arena *a, void **ret)
 {
-    const unsigned free_of_lock = app->concurrent | SN_ABCI_BIT(SN_ABCI_ECHO) |
-                                  SN_ABCI_BIT(SN_ABCI_FLUSH);
+    const unsigned free_of_lock =
+        app->concurrent | SN_ABCI_BIT(SN_ABCI_ECHO) | SN_ABCI_BIT(SN_ABCI_FLUSH);
     struct sn_mutex *held SN_CLEANUP(unlock) = NULL;
     void *res = sn_pb_new(sn_abci_method_info(m)->res, a);
     if (!res) return SN_E_NOMEM;

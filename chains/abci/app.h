@@ -11,8 +11,8 @@
  *   sn_abci_serve(&app, &(struct sn_abci_server_opts){.addr = "unix:///run/mine.sock"});
  *
  * Requests and responses are the messages of tendermint/abci/types.proto as C structs. A response
- * comes zeroed; what a callback adds to it lives in c->arena, which dies with the call, or longer, or
- * in the request, which lives until the answer is sent and not beyond: what is kept is copied.
+ * comes zeroed; what a callback adds to it lives in c->arena, which dies with the call, or longer,
+ * or in the request, which lives until the answer is sent and not beyond: what is kept is copied.
  *
  * A callback that is NULL does the least that keeps a chain going: accepts every transaction and
  * proposal, proposes what fits, extends votes with nothing, has no snapshots.
@@ -34,13 +34,16 @@
 #define SN_ABCI_MESSAGE_MAX (128u << 20)
 
 /* What an application answers, and behind it all methods, in the order of the service. */
-#define SN_ABCI_APP_METHODS(X)                                                                     \
-    X(info, INFO) X(check_tx, CHECK_TX) X(query, QUERY) X(commit, COMMIT)                          \
-    X(init_chain, INIT_CHAIN) X(list_snapshots, LIST_SNAPSHOTS)                                    \
-    X(offer_snapshot, OFFER_SNAPSHOT) X(load_snapshot_chunk, LOAD_SNAPSHOT_CHUNK)                  \
-    X(apply_snapshot_chunk, APPLY_SNAPSHOT_CHUNK) X(prepare_proposal, PREPARE_PROPOSAL)            \
-    X(process_proposal, PROCESS_PROPOSAL) X(extend_vote, EXTEND_VOTE)                              \
-    X(verify_vote_extension, VERIFY_VOTE_EXTENSION) X(finalize_block, FINALIZE_BLOCK)
+#define SN_ABCI_APP_METHODS(X)                                                                  \
+    X(info, INFO)                                                                               \
+    X(check_tx, CHECK_TX) X(query, QUERY) X(commit, COMMIT) X(init_chain, INIT_CHAIN)           \
+        X(list_snapshots, LIST_SNAPSHOTS) X(offer_snapshot, OFFER_SNAPSHOT)                     \
+            X(load_snapshot_chunk, LOAD_SNAPSHOT_CHUNK)                                         \
+                X(apply_snapshot_chunk, APPLY_SNAPSHOT_CHUNK)                                   \
+                    X(prepare_proposal, PREPARE_PROPOSAL) X(process_proposal, PROCESS_PROPOSAL) \
+                        X(extend_vote, EXTEND_VOTE)                                             \
+                            X(verify_vote_extension, VERIFY_VOTE_EXTENSION)                     \
+                                X(finalize_block, FINALIZE_BLOCK)
 #define SN_ABCI_METHODS(X) X(echo, ECHO) X(flush, FLUSH) SN_ABCI_APP_METHODS(X)
 
 enum sn_abci_method {
@@ -51,8 +54,8 @@ enum sn_abci_method {
 };
 #define SN_ABCI_BIT(method) (1u << (method))
 /* For `concurrent`: all that does not change the state. */
-#define SN_ABCI_READS                                                                              \
-    (SN_ABCI_BIT(SN_ABCI_INFO) | SN_ABCI_BIT(SN_ABCI_CHECK_TX) | SN_ABCI_BIT(SN_ABCI_QUERY) |      \
+#define SN_ABCI_READS                                                                         \
+    (SN_ABCI_BIT(SN_ABCI_INFO) | SN_ABCI_BIT(SN_ABCI_CHECK_TX) | SN_ABCI_BIT(SN_ABCI_QUERY) | \
      SN_ABCI_BIT(SN_ABCI_LIST_SNAPSHOTS) | SN_ABCI_BIT(SN_ABCI_LOAD_SNAPSHOT_CHUNK))
 
 struct sn_abci_app;
@@ -66,12 +69,12 @@ struct sn_abci_app {
     const char *name;    /* in logs and errors */
     void *self;          /* the application's own */
     unsigned concurrent; /* SN_ABCI_BIT of methods called without the lock, from many fibers */
-    /* How many pipelined requests of one connection may be in `concurrent` callbacks at a time, each
-     * in a fiber of its own; up to SN_ABCI_PARALLEL_MAX. 0 and 1: one after the other, the fastest
-     * where callbacks never wait. */
+    /* How many pipelined requests of one connection may be in `concurrent` callbacks at a time,
+     * each in a fiber of its own; up to SN_ABCI_PARALLEL_MAX. 0 and 1: one after the other, the
+     * fastest where callbacks never wait. */
     unsigned parallel;
-#define X(name, NAME)                                                                              \
-    int (*name)(struct sn_abci_call *c, const struct tendermint_abci_request_##name *req,          \
+#define X(name, NAME)                                                                      \
+    int (*name)(struct sn_abci_call * c, const struct tendermint_abci_request_##name *req, \
                 struct tendermint_abci_response_##name *res);
     SN_ABCI_APP_METHODS(X)
 #undef X
@@ -94,10 +97,10 @@ const struct sn_abci_method_info *sn_abci_method_info(enum sn_abci_method m);
  * diagnostic. */
 int sn_abci_method_by_name(struct sn_str name) SN_MUST_CHECK;
 
-/* sn_abci_app_call - what every way in comes to: the callback, or what stands for it, under the lock
- * where it wants that. req and *ret are the method's messages; *ret is in `a`.
- * Returns 0 or what the callback says; SN_E_NOMEM; SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED before it
- * began. A callback's panic goes through, with the lock released. Suspends where callbacks do. */
+/* sn_abci_app_call - what every way in comes to: the callback, or what stands for it, under the
+ * lock where it wants that. req and *ret are the method's messages; *ret is in `a`. Returns 0 or
+ * what the callback says; SN_E_NOMEM; SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED before it began. A
+ * callback's panic goes through, with the lock released. Suspends where callbacks do. */
 int sn_abci_app_call(struct sn_abci_app *app, enum sn_abci_method m, const void *req,
                      struct sn_arena *a, void **ret) SN_MUST_CHECK;
 /* sn_abci_app_try - the same, but a panic is SN_E_PANIC: what servers call. */

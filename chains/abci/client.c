@@ -60,7 +60,8 @@ int abci_dial_again(const struct sn_abci_client_opts *o, int r)
         return r;
     char why[SN_DIAG_BYTES];
     sn_diag_format(r, why, sizeof(why));
-    SN_LOG_WARN("the application cannot be reached yet", SN_L("address", o->addr), SN_L("error", (const char *)why));
+    SN_LOG_WARN("the application cannot be reached yet", SN_L("address", o->addr),
+                SN_L("error", (const char *)why));
     r = sn_sleep(o->retry_ns ? o->retry_ns : SN_ABCI_RETRY_NS);
     return r < 0 ? sn_fail(r, "it could not be reached until then: %s", why) : 0;
 }
@@ -68,10 +69,13 @@ int abci_dial_again(const struct sn_abci_client_opts *o, int r)
 int sn_abci_client_open(const struct sn_abci_client_opts *o, struct sn_abci_client **ret)
 {
     int r = o->grpc ? abci_grpc_open(o, ret) : abci_socket_open(o, ret);
-    return r < 0 ? sn_wrap(r, "connection %s to the application at %s", o->name ? o->name : "abci", o->addr) : r;
+    return r < 0 ? sn_wrap(r, "connection %s to the application at %s", o->name ? o->name : "abci",
+                           o->addr)
+                 : r;
 }
 
-/* ---- in this process --------------------------------------------------------------------------- */
+/* ---- in this process ---------------------------------------------------------------------------
+ */
 
 struct local {
     struct sn_abci_client base;
@@ -84,7 +88,10 @@ static int local_call(struct sn_abci_client *c, enum sn_abci_method m, const voi
     int r = sn_abci_app_call(SN_CONTAINER_OF(c, struct local, base)->app, m, req, a, ret);
     return abci_client_fatal(r) ? abci_client_fail(c, r) : r;
 }
-static void local_close(struct sn_abci_client *c) { sn_free(SN_CONTAINER_OF(c, struct local, base)); }
+static void local_close(struct sn_abci_client *c)
+{
+    sn_free(SN_CONTAINER_OF(c, struct local, base));
+}
 static const struct abci_client_ops local_ops = {local_call, local_close};
 
 int sn_abci_client_local(struct sn_abci_app *app, const char *name, struct sn_event *failed,
@@ -98,7 +105,8 @@ int sn_abci_client_local(struct sn_abci_app *app, const char *name, struct sn_ev
     return 0;
 }
 
-/* ---- the four ---------------------------------------------------------------------------------- */
+/* ---- the four ----------------------------------------------------------------------------------
+ */
 
 #define CONNS 4
 static const char *const conn_names[CONNS] = {"query", "snapshot", "mempool", "consensus"};
@@ -114,7 +122,8 @@ static int open_all(const struct sn_abci_client_opts *o, struct sn_abci_app *app
     *ret = (struct sn_abci_conns){0};
     for (int i = 0; i < CONNS; i++) {
         int r;
-        if (app) r = sn_abci_client_local(app, conn_names[i], &ret->failed, conn_of(ret, i));
+        if (app)
+            r = sn_abci_client_local(app, conn_names[i], &ret->failed, conn_of(ret, i));
         else {
             struct sn_abci_client_opts each = *o;
             each.name = conn_names[i];

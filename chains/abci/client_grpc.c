@@ -12,15 +12,19 @@ struct grpc {
     struct sn_abci_client base;
     struct sn_grpc_channel *ch;
 };
-static struct grpc *grpc_of(struct sn_abci_client *c) { return SN_CONTAINER_OF(c, struct grpc, base); }
+static struct grpc *grpc_of(struct sn_abci_client *c)
+{
+    return SN_CONTAINER_OF(c, struct grpc, base);
+}
 
-static int call(struct sn_abci_client *c, enum sn_abci_method m, const void *req, struct sn_arena *a,
-                void **ret)
+static int call(struct sn_abci_client *c, enum sn_abci_method m, const void *req,
+                struct sn_arena *a, void **ret)
 {
     /* The methods are numbered in the order of the service. */
     const struct sn_pb_method *method = &tendermint_abci_abci_service.methods[m];
     SN_DCHECK(method->input == sn_abci_method_info(m)->req);
-    int r = sn_grpc_unary(grpc_of(c)->ch, method, req, a, ret, &(struct sn_grpc_opts){.no_retry = true});
+    int r = sn_grpc_unary(grpc_of(c)->ch, method, req, a, ret,
+                          &(struct sn_grpc_opts){.no_retry = true});
     return abci_client_fatal(r) ? abci_client_fail(c, r) : r;
 }
 
@@ -42,7 +46,8 @@ static int greet(struct grpc *g, const struct sn_abci_client_opts *o)
     int r;
     sn_arena_init(&a, NULL, 0);
     do {
-        r = sn_grpc_unary(g->ch, &tendermint_abci_abci_service.methods[SN_ABCI_ECHO], &hello, &a, &res, &co);
+        r = sn_grpc_unary(g->ch, &tendermint_abci_abci_service.methods[SN_ABCI_ECHO], &hello, &a,
+                          &res, &co);
     } while (r < 0 && (r = abci_dial_again(o, r)) >= 0);
     sn_arena_done(&a);
     return r;
@@ -58,13 +63,17 @@ int abci_grpc_open(const struct sn_abci_client_opts *o, struct sn_abci_client **
     if (!g) return SN_E_NOMEM;
     abci_client_init(&g->base, &ops, o->name, o->failed);
     snprintf(target, sizeof(target), "passthrough:///%s", addr);
-    struct sn_grpc_channel_opts co = {.authority = "localhost", .retry_off = true, .recv_bytes_max = max,
+    struct sn_grpc_channel_opts co = {.authority = "localhost",
+                                      .retry_off = true,
+                                      .recv_bytes_max = max,
                                       .send_bytes_max = max};
     if ((r = sn_grpc_channel_new(target, &co, &g->ch)) < 0) {
         sn_free(g);
         return r;
     }
-    if ((r = greet(g, o)) < 0) close_grpc(&g->base);
-    else *ret = &g->base;
+    if ((r = greet(g, o)) < 0)
+        close_grpc(&g->base);
+    else
+        *ret = &g->base;
     return r;
 }

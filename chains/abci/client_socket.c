@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* abci/client_socket.c - an application behind a socket.
  *
- * Callers append their requests to one buffer and stand in one line; a writer sends what has gathered
- * while it was away, with a Flush behind it, for which servers may hold their answers back; a reader
- * gives each answer to the head of the line. A caller that gives up leaves its place empty. */
+ * Callers append their requests to one buffer and stand in one line; a writer sends what has
+ * gathered while it was away, with a Flush behind it, for which servers may hold their answers
+ * back; a reader gives each answer to the head of the line. A caller that gives up leaves its place
+ * empty. */
 #include "abci/client_int.h"
 
 #include "abci/codec.h"
@@ -40,9 +41,13 @@ struct sock {
     size_t size;
     struct sn_event close;
 };
-static struct sock *sock_of(struct sn_abci_client *c) { return SN_CONTAINER_OF(c, struct sock, base); }
+static struct sock *sock_of(struct sn_abci_client *c)
+{
+    return SN_CONTAINER_OF(c, struct sock, base);
+}
 
-/* ---- the line; under the lock ------------------------------------------------------------------ */
+/* ---- the line; under the lock ------------------------------------------------------------------
+ */
 
 static struct place *place_at(struct sock *s, uint64_t at) { return &s->line[at & (s->size - 1)]; }
 
@@ -83,7 +88,8 @@ static void fail(struct sock *s, int r)
     sn_mutex_unlock(&s->lock);
 }
 
-/* ---- calls ------------------------------------------------------------------------------------- */
+/* ---- calls -------------------------------------------------------------------------------------
+ */
 
 static int submit(struct sock *s, struct waiter *w, enum sn_abci_method m, const void *req)
 {
@@ -95,13 +101,15 @@ static int submit(struct sock *s, struct waiter *w, enum sn_abci_method m, const
         r = sn_fail(SN_E_TOO_LARGE, "%s: a request of %zu bytes, limit %zu",
                     sn_abci_method_info(m)->name, s->out.len - before, s->message_max);
     if (r >= 0) r = join(s, w, m);
-    if (r < 0) s->out.len = before;
-    else if (before == 0) sn_cond_signal(&s->more);
+    if (r < 0)
+        s->out.len = before;
+    else if (before == 0)
+        sn_cond_signal(&s->more);
     return r;
 }
 
-static int call(struct sn_abci_client *c, enum sn_abci_method m, const void *req, struct sn_arena *a,
-                void **ret)
+static int call(struct sn_abci_client *c, enum sn_abci_method m, const void *req,
+                struct sn_arena *a, void **ret)
 {
     struct sock *s = sock_of(c);
     struct waiter w = {.a = a};
@@ -110,24 +118,31 @@ static int call(struct sn_abci_client *c, enum sn_abci_method m, const void *req
     sn_mutex_lock_always(&s->lock);
     r = submit(s, &w, m, req);
     sn_mutex_unlock(&s->lock);
-    if (r < 0) sn_sem_release(&s->room, 1);
+    if (r < 0)
+        sn_sem_release(&s->room, 1);
     else if ((r = sn_event_wait(&w.done)) < 0) {
         sn_mutex_lock_always(&s->lock);
-        if (sn_event_is_set(&w.done)) r = 0; /* just in time */
-        else place_at(s, w.at)->w = NULL;
+        if (sn_event_is_set(&w.done))
+            r = 0; /* just in time */
+        else
+            place_at(s, w.at)->w = NULL;
         sn_mutex_unlock(&s->lock);
     }
     if (r >= 0) r = w.r;
-    if (r >= 0) *ret = w.res;
-    else if (c->failure < 0) r = sn_fail(r, "%s: connection %s: %s", sn_abci_method_info(m)->name, c->name, c->why);
+    if (r >= 0)
+        *ret = w.res;
+    else if (c->failure < 0)
+        r = sn_fail(r, "%s: connection %s: %s", sn_abci_method_info(m)->name, c->name, c->why);
     return r;
 }
 
-/* ---- reader and writer ------------------------------------------------------------------------- */
+/* ---- reader and writer -------------------------------------------------------------------------
+ */
 
 static int answer(struct sock *s, struct sn_str body, struct sn_arena *scratch)
 {
-    if (s->head == s->tail) return sn_fail(SN_E_PROTOCOL, "abci: a response that nothing asked for");
+    if (s->head == s->tail)
+        return sn_fail(SN_E_PROTOCOL, "abci: a response that nothing asked for");
     struct place *p = place_at(s, s->head);
     void *res = NULL;
     int m = sn_abci_parse_response(body, SN_PB_COPY, p->w ? p->w->a : scratch, &res, NULL);
@@ -222,8 +237,10 @@ static int writer_main(void *arg)
             r = sn_wrap((int)n, "write to the application");
             break;
         }
-        if (batch.cap > KEEP_BYTES) sn_buf_done(&batch);
-        else sn_buf_reset(&batch);
+        if (batch.cap > KEEP_BYTES)
+            sn_buf_done(&batch);
+        else
+            sn_buf_reset(&batch);
     }
     fail(s, r);
     sn_buf_done(&batch);

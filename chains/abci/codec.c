@@ -33,8 +33,8 @@ static unsigned varint_len(uint64_t v)
     return n;
 }
 
-/* The encoder writes a message as a whole, so room for its length is left in front: for the one byte
- * most messages take, and the rest is moved where that was not enough. */
+/* The encoder writes a message as a whole, so room for its length is left in front: for the one
+ * byte most messages take, and the rest is moved where that was not enough. */
 static int put(struct sn_buf *out, const struct sn_pb_desc *d, const void *msg)
 {
     size_t at = out->len;
@@ -102,7 +102,8 @@ int sn_abci_parse_request(struct sn_str body, unsigned flags, struct sn_arena *a
         *ret_msg = q->echo;
         return m;
     }
-    return sn_fail(SN_E_UNIMPLEMENTED, "abci: a request of no kind that ABCI " SN_ABCI_VERSION " has");
+    return sn_fail(SN_E_UNIMPLEMENTED,
+                   "abci: a request of no kind that ABCI " SN_ABCI_VERSION " has");
 }
 
 int sn_abci_parse_response(struct sn_str body, unsigned flags, struct sn_arena *a, void **ret_msg,

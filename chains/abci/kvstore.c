@@ -29,13 +29,15 @@ static struct sn_kvstore *kv_of(struct sn_abci_call *c) { return c->app->self; }
 
 void kv_app_hash(int64_t size, uint8_t out[8])
 {
-    uint64_t v = (uint64_t)size << 1 ^ (uint64_t)(size >> 63); /* a signed varint, as Go's PutVarint */
+    uint64_t v =
+        (uint64_t)size << 1 ^ (uint64_t)(size >> 63); /* a signed varint, as Go's PutVarint */
     memset(out, 0, 8);
     for (unsigned i = 0; i < 8 && (v || i == 0); i++, v >>= 7)
         out[i] = (uint8_t)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));
 }
 
-/* ---- transactions ------------------------------------------------------------------------------ */
+/* ---- transactions ------------------------------------------------------------------------------
+ */
 
 static size_t count(struct sn_str s, char c)
 {
@@ -92,12 +94,15 @@ static bool tx_valid(struct sn_str tx)
 static int check_tx(struct sn_abci_call *c, const struct tendermint_abci_request_check_tx *req,
                     struct tendermint_abci_response_check_tx *res)
 {
-    if (!tx_valid(req->tx)) res->code = CODE_INVALID_TX;
-    else res->gas_wanted = 1;
+    if (!tx_valid(req->tx))
+        res->code = CODE_INVALID_TX;
+    else
+        res->gas_wanted = 1;
     return 0;
 }
 
-/* ---- start, queries ---------------------------------------------------------------------------- */
+/* ---- start, queries ----------------------------------------------------------------------------
+ */
 
 static int info(struct sn_abci_call *c, const struct tendermint_abci_request_info *req,
                 struct tendermint_abci_response_info *res)
@@ -116,7 +121,8 @@ static int info(struct sn_abci_call *c, const struct tendermint_abci_request_inf
     return res->data.ptr ? 0 : SN_E_NOMEM;
 }
 
-static int key_of(const struct tendermint_crypto_public_key *k, uint8_t out[1 + KV_PUBKEY_MAX], size_t *ret_len)
+static int key_of(const struct tendermint_crypto_public_key *k, uint8_t out[1 + KV_PUBKEY_MAX],
+                  size_t *ret_len)
 {
     bool secp = k && k->sum_case == TENDERMINT_CRYPTO_PUBLIC_KEY_SUM_SECP256K1;
     struct sn_str raw = !k || !k->sum_case ? SN_STR("") : secp ? k->secp256k1 : k->ed25519;
@@ -165,7 +171,8 @@ static int init_chain(struct sn_abci_call *c, const struct tendermint_abci_reque
     if (r >= 0 && !hash) r = SN_E_NOMEM;
     for (uint32_t i = 0; i < req->validators.len && r >= 0; i++) {
         r = key_of(req->validators.ptr[i]->pub_key, key, &len);
-        if (r >= 0) r = put_validator(&b, sn_str_of((char *)key, len), req->validators.ptr[i]->power);
+        if (r >= 0)
+            r = put_validator(&b, sn_str_of((char *)key, len), req->validators.ptr[i]->power);
     }
     if (r >= 0 && b.len) r = commit_entries(kv, sn_buf_view(&b));
     sn_buf_done(&b);
@@ -176,16 +183,20 @@ static int init_chain(struct sn_abci_call *c, const struct tendermint_abci_reque
 }
 
 /* The update as Go's kvstore stores it: a ValidatorUpdate behind its length. */
-static int query_validator(struct sn_kvstore *kv, struct sn_str pubkey, struct sn_arena *a, struct sn_str *ret)
+static int query_validator(struct sn_kvstore *kv, struct sn_str pubkey, struct sn_arena *a,
+                           struct sn_str *ret)
 {
     uint8_t key[1 + KV_PUBKEY_MAX];
     if (pubkey.len != 32 && pubkey.len != 33) return 0;
     key[0] = pubkey.len == 33 ? KV_SECP256K1 : KV_ED25519;
     memcpy(key + 1, pubkey.ptr, pubkey.len);
-    const int64_t *power = sn_map_get(&kv->state.validators, sn_str_of((char *)key, 1 + pubkey.len));
+    const int64_t *power =
+        sn_map_get(&kv->state.validators, sn_str_of((char *)key, 1 + pubkey.len));
     if (!power) return 0;
-    struct tendermint_crypto_public_key pk = {.sum_case = pubkey.len == 33 ? TENDERMINT_CRYPTO_PUBLIC_KEY_SUM_SECP256K1
-                                                                           : TENDERMINT_CRYPTO_PUBLIC_KEY_SUM_ED25519,
+    struct tendermint_crypto_public_key pk = {.sum_case =
+                                                  pubkey.len == 33
+                                                      ? TENDERMINT_CRYPTO_PUBLIC_KEY_SUM_SECP256K1
+                                                      : TENDERMINT_CRYPTO_PUBLIC_KEY_SUM_ED25519,
                                               .ed25519 = pubkey};
     struct tendermint_abci_validator_update v = {.pub_key = &pk, .power = *power};
     struct sn_buf b = {0};
@@ -209,7 +220,8 @@ static int query(struct sn_abci_call *c, const struct tendermint_abci_request_qu
     res->key = sn_arena_str(c->arena, req->data);
     int r = res->key.ptr ? sn_rwlock_rdlock(&kv->lock) : SN_E_NOMEM;
     if (r < 0) return r;
-    if (sn_str_eqc(req->path, "/val")) r = query_validator(kv, req->data, c->arena, &res->value);
+    if (sn_str_eqc(req->path, "/val"))
+        r = query_validator(kv, req->data, c->arena, &res->value);
     else {
         const struct kv_value *v = sn_map_get(&kv->state.pairs, req->data);
         if (v && !(value = sn_arena_str(c->arena, sn_str_of(v->bytes, v->len))).ptr) r = SN_E_NOMEM;
@@ -222,14 +234,16 @@ static int query(struct sn_abci_call *c, const struct tendermint_abci_request_qu
     return r;
 }
 
-/* ---- proposals and votes ----------------------------------------------------------------------- */
+/* ---- proposals and votes -----------------------------------------------------------------------
+ */
 
 static struct sn_str extension_of(int64_t height, char out[24])
 {
     return sn_str_of(out, (size_t)snprintf(out, 24, "%lld", (long long)height));
 }
 
-static int prepare_proposal(struct sn_abci_call *c, const struct tendermint_abci_request_prepare_proposal *req,
+static int prepare_proposal(struct sn_abci_call *c,
+                            const struct tendermint_abci_request_prepare_proposal *req,
                             struct tendermint_abci_response_prepare_proposal *res)
 {
     struct sn_kvstore *kv = kv_of(c);
@@ -251,12 +265,13 @@ static int prepare_proposal(struct sn_abci_call *c, const struct tendermint_abci
     return 0;
 }
 
-static int process_proposal(struct sn_abci_call *c, const struct tendermint_abci_request_process_proposal *req,
+static int process_proposal(struct sn_abci_call *c,
+                            const struct tendermint_abci_request_process_proposal *req,
                             struct tendermint_abci_response_process_proposal *res)
 {
     res->status = TENDERMINT_ABCI_RESPONSE_PROCESS_PROPOSAL_PROPOSAL_STATUS_ACCEPT;
-    /* A pair with a colon is no transaction of a block: who proposes writes it with '='. Go's kvstore
-     * lets it through and dies of it in Commit. */
+    /* A pair with a colon is no transaction of a block: who proposes writes it with '='. Go's
+     * kvstore lets it through and dies of it in Commit. */
     for (uint32_t i = 0; i < req->txs.len; i++)
         if (!tx_valid(req->txs.ptr[i]) ||
             (!is_validator_tx(req->txs.ptr[i]) && separator(req->txs.ptr[i]) == ':'))
@@ -264,7 +279,8 @@ static int process_proposal(struct sn_abci_call *c, const struct tendermint_abci
     return 0;
 }
 
-static int extend_vote(struct sn_abci_call *c, const struct tendermint_abci_request_extend_vote *req,
+static int extend_vote(struct sn_abci_call *c,
+                       const struct tendermint_abci_request_extend_vote *req,
                        struct tendermint_abci_response_extend_vote *res)
 {
     char text[24];
@@ -278,13 +294,15 @@ static int verify_vote_extension(struct sn_abci_call *c,
                                  struct tendermint_abci_response_verify_vote_extension *res)
 {
     char text[24];
-    bool ok = !kv_of(c)->o.vote_extensions || sn_str_eq(req->vote_extension, extension_of(req->height, text));
+    bool ok = !kv_of(c)->o.vote_extensions ||
+              sn_str_eq(req->vote_extension, extension_of(req->height, text));
     res->status = ok ? TENDERMINT_ABCI_RESPONSE_VERIFY_VOTE_EXTENSION_VERIFY_STATUS_ACCEPT
                      : TENDERMINT_ABCI_RESPONSE_VERIFY_VOTE_EXTENSION_VERIFY_STATUS_REJECT;
     return 0;
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------ */
+/* ---- blocks ------------------------------------------------------------------------------------
+ */
 
 struct block {
     struct sn_kvstore *kv;
@@ -329,7 +347,8 @@ static int address_of(struct sn_str key, uint8_t out[32])
 {
     int r = sn_hash_once(SN_SHA256, key.ptr + 1, key.len - 1, out);
     unsigned n = 0;
-    if (r >= 0 && key.ptr[0] == KV_SECP256K1 && EVP_Digest(out, 32, out, &n, EVP_ripemd160(), NULL) != 1)
+    if (r >= 0 && key.ptr[0] == KV_SECP256K1 &&
+        EVP_Digest(out, 32, out, &n, EVP_ripemd160(), NULL) != 1)
         r = sn_fail(SN_E_INTERNAL, "libcrypto has no RIPEMD-160");
     return r;
 }
@@ -349,15 +368,17 @@ static int punish(struct block *b, const struct tendermint_abci_misbehavior *m)
     return sn_fail(SN_E_FAILED_PRECONDITION, "evidence against a validator that is not known");
 }
 
-static int add_event(struct block *b, struct tendermint_abci_exec_tx_result *tr, const char *creator,
-                     struct sn_str key)
+static int add_event(struct block *b, struct tendermint_abci_exec_tx_result *tr,
+                     const char *creator, struct sn_str key)
 {
     const struct {
         const char *key;
         struct sn_str value;
         bool index;
-    } attrs[] = {{"creator", sn_str(creator), true}, {"key", key, true},
-                 {"index_key", SN_STR("index is working"), true}, {"noindex_key", SN_STR("index is working"), false}};
+    } attrs[] = {{"creator", sn_str(creator), true},
+                 {"key", key, true},
+                 {"index_key", SN_STR("index is working"), true},
+                 {"noindex_key", SN_STR("index is working"), false}};
     struct tendermint_abci_event *e = tendermint_abci_exec_tx_result_add_events(tr, b->a);
     if (!e) return SN_E_NOMEM;
     e->type = SN_STR("app");
@@ -373,7 +394,8 @@ static int add_event(struct block *b, struct tendermint_abci_exec_tx_result *tr,
 
 static int run_tx(struct block *b, struct sn_str tx)
 {
-    struct tendermint_abci_exec_tx_result *tr = tendermint_abci_response_finalize_block_add_tx_results(b->res, b->a);
+    struct tendermint_abci_exec_tx_result *tr =
+        tendermint_abci_response_finalize_block_add_tx_results(b->res, b->a);
     struct sn_str value = tx, key = tx;
     struct validator_tx v;
     const char *why = NULL;
@@ -386,8 +408,10 @@ static int run_tx(struct block *b, struct sn_str tx)
         vk = sn_str_of((char *)v.key, why ? 0 : v.key_len);
         if (!why && v.power == 0 && !has_validator(b, vk)) why = "there is no such validator";
         if (!why) r = update_validator(b, vk, v.power);
-    } else if (separator(tx) != '=') why = "expected key=value";
-    else r = kv_entry_put(&b->kv->staged, KV_PAIR, key, value);
+    } else if (separator(tx) != '=')
+        why = "expected key=value";
+    else
+        r = kv_entry_put(&b->kv->staged, KV_PAIR, key, value);
     if (why) { /* a proposer that does not check; Go's kvstore would not survive it */
         tr->code = CODE_INVALID_TX;
         tr->log = sn_str(why);
@@ -396,7 +420,8 @@ static int run_tx(struct block *b, struct sn_str tx)
     return r < 0 ? r : add_event(b, tr, "Cosmoshi", value);
 }
 
-static int finalize_block(struct sn_abci_call *c, const struct tendermint_abci_request_finalize_block *req,
+static int finalize_block(struct sn_abci_call *c,
+                          const struct tendermint_abci_request_finalize_block *req,
                           struct tendermint_abci_response_finalize_block *res)
 {
     struct sn_kvstore *kv = kv_of(c);
@@ -408,7 +433,8 @@ static int finalize_block(struct sn_abci_call *c, const struct tendermint_abci_r
     if (r >= 0 && (!hash || !b.keys)) r = SN_E_NOMEM;
     sn_buf_reset(&kv->staged);
     if (r >= 0) r = kv_head_put(&kv->staged, req->height, size);
-    for (uint32_t i = 0; i < req->misbehavior.len && r >= 0; i++) r = punish(&b, req->misbehavior.ptr[i]);
+    for (uint32_t i = 0; i < req->misbehavior.len && r >= 0; i++)
+        r = punish(&b, req->misbehavior.ptr[i]);
     for (uint32_t i = 0; i < req->txs.len && r >= 0; i++) r = run_tx(&b, req->txs.ptr[i]);
     for (uint32_t i = 0; i < res->validator_updates.len && r >= 0; i++)
         r = put_validator(&kv->staged, b.keys[i], res->validator_updates.ptr[i]->power);
@@ -426,7 +452,9 @@ static void compact(struct sn_kvstore *kv)
     uint64_t least = kv->o.compact_bytes ? kv->o.compact_bytes : COMPACT_DEFAULT;
     /* A rewritten file has about the bytes held and a head per entry. */
     uint64_t anew = kv->state.bytes + kv->state.pairs.len * KV_ENTRY_HEAD;
-    if (!kv->file.path || (uint64_t)kv->file.len < least || (uint64_t)kv->file.len < COMPACT_FACTOR * anew) return;
+    if (!kv->file.path || (uint64_t)kv->file.len < least ||
+        (uint64_t)kv->file.len < COMPACT_FACTOR * anew)
+        return;
     int r = kv_file_rewrite(&kv->file, &kv->state);
     if (r < 0) SN_LOG_WARN("the file could not be written anew", SN_L_ERR(r));
 }
@@ -440,7 +468,8 @@ static int commit_all(void *arg)
     bool block = kv->staged.len > 0;
     sn_buf_reset(&kv->staged);
     compact(kv);
-    if (block && kv->o.snapshot_interval && kv->state.height > 0 && kv->state.height % kv->o.snapshot_interval == 0) {
+    if (block && kv->o.snapshot_interval && kv->state.height > 0 &&
+        kv->state.height % kv->o.snapshot_interval == 0) {
         int e = kv_snapshot_take(kv);
         if (e < 0) SN_LOG_WARN("no snapshot", SN_L("height", kv->state.height), SN_L_ERR(e));
     }
@@ -458,18 +487,19 @@ static int commit(struct sn_abci_call *c, const struct tendermint_abci_request_c
     return r;
 }
 
-/* ---- opening and closing ----------------------------------------------------------------------- */
+/* ---- opening and closing -----------------------------------------------------------------------
+ */
 
 static int check_opts(const struct sn_kvstore_opts *o)
 {
     if (o->snapshot_interval < 0 || o->snapshot_keep > SN_KVSTORE_SNAPSHOTS_MAX)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "snapshots: %u to be kept, limit %u", o->snapshot_keep,
-                       SN_KVSTORE_SNAPSHOTS_MAX);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "snapshots: %u to be kept, limit %u",
+                       o->snapshot_keep, SN_KVSTORE_SNAPSHOTS_MAX);
     if (o->snapshot_interval && !o->dir)
         return sn_fail(SN_E_INVALID_ARGUMENT, "snapshots need a folder");
     if (o->chunk_bytes && (o->chunk_bytes < CHUNK_BYTES_LEAST || o->chunk_bytes > CHUNK_BYTES_MOST))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "chunks of %u bytes: expected %u to %u", o->chunk_bytes,
-                       CHUNK_BYTES_LEAST, CHUNK_BYTES_MOST);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "chunks of %u bytes: expected %u to %u",
+                       o->chunk_bytes, CHUNK_BYTES_LEAST, CHUNK_BYTES_MOST);
     return 0;
 }
 
@@ -531,10 +561,16 @@ void sn_kvstore_stats(struct sn_kvstore *kv, struct sn_kvstore_stats *ret)
 {
     *ret = (struct sn_kvstore_stats){0};
     if (sn_rwlock_rdlock(&kv->lock) < 0) return;
-    *ret = (struct sn_kvstore_stats){
-        .height = kv->state.height, .txs = kv->state.size, .pairs = kv->state.pairs.len, .bytes = kv->state.bytes,
-        .validators = kv->state.validators.len, .snapshots = kv->snaps.list.len, .chunks_written = kv->snaps.written,
-        .chunks_reused = kv->snaps.reused, .chunks_applied = kv->snaps.applied, .chunks_known = kv->snaps.known,
-        .vote_extensions = kv->vote_extensions};
+    *ret = (struct sn_kvstore_stats){.height = kv->state.height,
+                                     .txs = kv->state.size,
+                                     .pairs = kv->state.pairs.len,
+                                     .bytes = kv->state.bytes,
+                                     .validators = kv->state.validators.len,
+                                     .snapshots = kv->snaps.list.len,
+                                     .chunks_written = kv->snaps.written,
+                                     .chunks_reused = kv->snaps.reused,
+                                     .chunks_applied = kv->snaps.applied,
+                                     .chunks_known = kv->snaps.known,
+                                     .vote_extensions = kv->vote_extensions};
     sn_rwlock_unlock(&kv->lock);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* abci/kvstore_int.h - the parts of the kvstore: the state and its file (kvstore_state.c), snapshots
- * (kvstore_snapshot.c), what is asked of it (kvstore.c).
+/* abci/kvstore_int.h - the parts of the kvstore: the state and its file (kvstore_state.c),
+ * snapshots (kvstore_snapshot.c), what is asked of it (kvstore.c).
  *
- * Changes have one form everywhere, in the file, in chunks and between FinalizeBlock and Commit: a run
- * of entries, each {u8 kind, u32 key length, u32 value length, key, value}, integers little endian. */
+ * Changes have one form everywhere, in the file, in chunks and between FinalizeBlock and Commit: a
+ * run of entries, each {u8 kind, u32 key length, u32 value length, key, value}, integers little
+ * endian. */
 #pragma once
 #include "abci/kvstore.h"
 #include "core/buf.h"
@@ -53,8 +54,8 @@ struct kv_file {
 /* kv_file_open - reads all of it into *s. */
 int kv_file_open(struct kv_file *f, const char *dir, struct kv_state *s) SN_MUST_CHECK;
 void kv_file_close(struct kv_file *f);
-/* kv_file_append - stored once this has returned 0. After a failure the file is closed for good: what
- * it ends with is not known. */
+/* kv_file_append - stored once this has returned 0. After a failure the file is closed for good:
+ * what it ends with is not known. */
 int kv_file_append(struct kv_file *f, struct sn_str entries) SN_MUST_CHECK;
 /* kv_file_rewrite - the whole state and nothing else; the old content or the new. */
 int kv_file_rewrite(struct kv_file *f, const struct kv_state *s) SN_MUST_CHECK;
@@ -64,8 +65,8 @@ int kv_file_rewrite(struct kv_file *f, const struct kv_state *s) SN_MUST_CHECK;
 struct kv_snapshot {
     int64_t height;
     uint32_t n;
-    uint8_t hash[KV_HASH];     /* of the manifest */
-    uint8_t *manifest;         /* as in Snapshot.metadata */
+    uint8_t hash[KV_HASH]; /* of the manifest */
+    uint8_t *manifest;     /* as in Snapshot.metadata */
     size_t manifest_len;
 };
 struct kv_restore {
@@ -77,7 +78,7 @@ struct kv_restore {
     bool active, finished;
 };
 struct kv_snapshots {
-    char *dir; /* NULL: none */
+    char *dir;                       /* NULL: none */
     SN_VEC(struct kv_snapshot) list; /* ascending height */
     struct kv_restore restore;
     uint64_t written, reused, applied, known;
@@ -101,9 +102,11 @@ int kv_snapshots_open(struct sn_kvstore *kv) SN_MUST_CHECK;
 void kv_snapshots_close(struct kv_snapshots *s);
 /* kv_snapshot_take - of kv->state; those too many are dropped. Suspends. */
 int kv_snapshot_take(struct sn_kvstore *kv) SN_MUST_CHECK;
-int kv_list_snapshots(struct sn_abci_call *c, const struct tendermint_abci_request_list_snapshots *req,
+int kv_list_snapshots(struct sn_abci_call *c,
+                      const struct tendermint_abci_request_list_snapshots *req,
                       struct tendermint_abci_response_list_snapshots *res);
-int kv_offer_snapshot(struct sn_abci_call *c, const struct tendermint_abci_request_offer_snapshot *req,
+int kv_offer_snapshot(struct sn_abci_call *c,
+                      const struct tendermint_abci_request_offer_snapshot *req,
                       struct tendermint_abci_response_offer_snapshot *res);
 int kv_load_snapshot_chunk(struct sn_abci_call *c,
                            const struct tendermint_abci_request_load_snapshot_chunk *req,

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* abci/kvstore_snapshot.c - snapshots of the kvstore, taken, served and restored.
  *
- * Chunk 0 has height, size and validators; the others have the pairs in the order of their keys. Where
- * a chunk ends is decided by the keys in it, not by where it began, so that a change moves the ends
- * near it and no others, and the chunks of two snapshots are mostly the same. They are files named by
- * their SHA-256, and written once. The manifest is the list of these hashes, in the form the
- * Cosmos SDK gives Snapshot.metadata (repeated bytes, field 1); Snapshot.hash is the manifest's.
+ * Chunk 0 has height, size and validators; the others have the pairs in the order of their keys.
+ * Where a chunk ends is decided by the keys in it, not by where it began, so that a change moves
+ * the ends near it and no others, and the chunks of two snapshots are mostly the same. They are
+ * files named by their SHA-256, and written once. The manifest is the list of these hashes, in the
+ * form the Cosmos SDK gives Snapshot.metadata (repeated bytes, field 1); Snapshot.hash is the
+ * manifest's.
  *
  * A restore checks each chunk against the manifest when it comes, takes from the folder what it has
  * already, and replaces the state when all are there. */
@@ -59,7 +60,8 @@ static int snapshot_of(int64_t height, struct sn_str manifest, struct kv_snapsho
     return 0;
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------------------
+ */
 
 static void chunk_path(const struct kv_snapshots *s, const uint8_t *hash, char out[PATH_MAX_])
 {
@@ -73,7 +75,8 @@ static void manifest_path(const struct kv_snapshots *s, int64_t height, char out
 }
 
 /* A chunk that is there and is what its name says. SN_E_NOT_FOUND otherwise. */
-static int chunk_read(struct kv_snapshots *s, const uint8_t *hash, struct sn_arena *a, struct sn_str *ret)
+static int chunk_read(struct kv_snapshots *s, const uint8_t *hash, struct sn_arena *a,
+                      struct sn_str *ret)
 {
     char path[PATH_MAX_];
     uint8_t got[KV_HASH];
@@ -88,7 +91,8 @@ static int chunk_read(struct kv_snapshots *s, const uint8_t *hash, struct sn_are
     return r;
 }
 
-static int chunk_write(struct kv_snapshots *s, struct sn_str chunk, uint8_t hash[KV_HASH], bool *ret_new)
+static int chunk_write(struct kv_snapshots *s, struct sn_str chunk, uint8_t hash[KV_HASH],
+                       bool *ret_new)
 {
     char path[PATH_MAX_];
     struct stat st;
@@ -124,7 +128,8 @@ int kv_snapshots_open(struct sn_kvstore *kv)
     char path[PATH_MAX_];
     if (!kv->o.dir) return 0;
     size_t cap = strlen(kv->o.dir) + sizeof("/snapshots");
-    if (cap + 100 > PATH_MAX_) return sn_fail(SN_E_TOO_LARGE, "%s: a path of %zu bytes", kv->o.dir, cap);
+    if (cap + 100 > PATH_MAX_)
+        return sn_fail(SN_E_TOO_LARGE, "%s: a path of %zu bytes", kv->o.dir, cap);
     if (!(s->dir = sn_alloc(cap))) return SN_E_NOMEM;
     snprintf(s->dir, cap, "%s/snapshots", kv->o.dir);
     snprintf(path, sizeof(path), "%s/chunks", s->dir);
@@ -148,7 +153,7 @@ static void restore_done(struct kv_restore *r)
 void kv_snapshots_close(struct kv_snapshots *s)
 {
     restore_done(&s->restore);
-    SN_VEC_EACH(&s->list, it) snapshot_done(it);
+    SN_VEC_EACH (&s->list, it) snapshot_done(it);
     sn_vec_done(&s->list);
     sn_free(s->dir);
     s->dir = NULL;
@@ -176,11 +181,13 @@ static int drop_old(struct sn_kvstore *kv, struct sn_arena *a)
     }
     sn_map_init(&live, 1, false);
     int r = 0;
-    SN_VEC_EACH(&s->list, it)
+    SN_VEC_EACH (&s->list, it)
         for (uint32_t i = 0; i < it->n && r >= 0; i++) {
             char *hex = sn_arena_alloc(a, 2 * KV_HASH);
-            if (!hex) r = SN_E_NOMEM;
-            else sn_hex_encode(hash_of(it, i), KV_HASH, hex);
+            if (!hex)
+                r = SN_E_NOMEM;
+            else
+                sn_hex_encode(hash_of(it, i), KV_HASH, hex);
             if (r >= 0) r = sn_map_put(&live, sn_str_of(hex, 2 * KV_HASH), (void *)1, NULL);
         }
     snprintf(path, sizeof(path), "%s/chunks", s->dir);
@@ -214,7 +221,8 @@ static int add_snapshot(struct sn_kvstore *kv, int64_t height, struct sn_str man
     if (at < s->list.len && s->list.ptr[at].height == height) {
         snapshot_done(&s->list.ptr[at]);
         s->list.ptr[at] = snap;
-    } else if ((r = sn_vec_push(&s->list, snap)) < 0) snapshot_done(&snap);
+    } else if ((r = sn_vec_push(&s->list, snap)) < 0)
+        snapshot_done(&snap);
     else {
         memmove(s->list.ptr + at + 1, s->list.ptr + at, (s->list.len - 1 - at) * sizeof(snap));
         s->list.ptr[at] = snap;
@@ -223,7 +231,8 @@ static int add_snapshot(struct sn_kvstore *kv, int64_t height, struct sn_str man
     return r;
 }
 
-/* ---- taking ------------------------------------------------------------------------------------ */
+/* ---- taking ------------------------------------------------------------------------------------
+ */
 
 struct taking {
     struct kv_snapshots *s;
@@ -303,7 +312,8 @@ static int take_pairs(struct taking *t, const struct kv_state *s)
 
 int kv_snapshot_take(struct sn_kvstore *kv)
 {
-    struct taking t = {.s = &kv->snaps, .avg = kv->o.chunk_bytes ? kv->o.chunk_bytes : SN_KVSTORE_CHUNK_BYTES};
+    struct taking t = {.s = &kv->snaps,
+                       .avg = kv->o.chunk_bytes ? kv->o.chunk_bytes : SN_KVSTORE_CHUNK_BYTES};
     struct sn_arena a;
     /* Only Commit changes the state, and this is part of it. */
     int r = take_head(&t, &kv->state);
@@ -321,11 +331,13 @@ int kv_snapshot_take(struct sn_kvstore *kv)
     return r;
 }
 
-/* ---- serving ----------------------------------------------------------------------------------- */
+/* ---- serving -----------------------------------------------------------------------------------
+ */
 
 static struct sn_kvstore *kv_of(struct sn_abci_call *c) { return c->app->self; }
 
-int kv_list_snapshots(struct sn_abci_call *c, const struct tendermint_abci_request_list_snapshots *req,
+int kv_list_snapshots(struct sn_abci_call *c,
+                      const struct tendermint_abci_request_list_snapshots *req,
                       struct tendermint_abci_response_list_snapshots *res)
 {
     struct sn_kvstore *kv = kv_of(c);
@@ -333,7 +345,8 @@ int kv_list_snapshots(struct sn_abci_call *c, const struct tendermint_abci_reque
     if (r < 0) return r;
     for (size_t i = kv->snaps.list.len; i-- > 0;) { /* newest first, as far as one looks */
         const struct kv_snapshot *s = &kv->snaps.list.ptr[i];
-        struct tendermint_abci_snapshot *out = tendermint_abci_response_list_snapshots_add_snapshots(res, c->arena);
+        struct tendermint_abci_snapshot *out =
+            tendermint_abci_response_list_snapshots_add_snapshots(res, c->arena);
         if (!out) {
             r = SN_E_NOMEM;
             break;
@@ -342,7 +355,8 @@ int kv_list_snapshots(struct sn_abci_call *c, const struct tendermint_abci_reque
         out->format = KV_FORMAT;
         out->chunks = s->n;
         out->hash = sn_arena_str(c->arena, sn_str_of((const char *)s->hash, KV_HASH));
-        out->metadata = sn_arena_str(c->arena, sn_str_of((const char *)s->manifest, s->manifest_len));
+        out->metadata =
+            sn_arena_str(c->arena, sn_str_of((const char *)s->manifest, s->manifest_len));
         if (!out->hash.ptr || !out->metadata.ptr) r = SN_E_NOMEM;
     }
     sn_rwlock_unlock(&kv->lock);
@@ -358,7 +372,7 @@ int kv_load_snapshot_chunk(struct sn_abci_call *c,
     bool found = false;
     int r = sn_rwlock_rdlock(&kv->lock);
     if (r < 0) return r;
-    SN_VEC_EACH(&kv->snaps.list, it)
+    SN_VEC_EACH (&kv->snaps.list, it)
         if ((uint64_t)it->height == req->height && req->format == KV_FORMAT && req->chunk < it->n) {
             memcpy(hash, hash_of(it, req->chunk), KV_HASH);
             found = true;
@@ -371,7 +385,8 @@ int kv_load_snapshot_chunk(struct sn_abci_call *c,
     return r == SN_E_NOT_FOUND ? 0 : r;
 }
 
-/* ---- restoring --------------------------------------------------------------------------------- */
+/* ---- restoring ---------------------------------------------------------------------------------
+ */
 
 static int take_chunk(struct kv_restore *re, uint32_t i, struct sn_str chunk, enum how how)
 {
@@ -396,20 +411,23 @@ static int take_known(struct sn_kvstore *kv)
         if (e >= 0) {
             r = take_chunk(re, i, chunk, KNOWN);
             kv->snaps.known++;
-        } else if (e != SN_E_NOT_FOUND) r = e;
+        } else if (e != SN_E_NOT_FOUND)
+            r = e;
         sn_arena_reset(&a);
     }
     sn_arena_done(&a);
     return r;
 }
 
-static int begin_restore(struct kv_restore *re, const struct tendermint_abci_request_offer_snapshot *req)
+static int begin_restore(struct kv_restore *re,
+                         const struct tendermint_abci_request_offer_snapshot *req)
 {
     const struct tendermint_abci_snapshot *s = req->snapshot;
     restore_done(re);
     int r = snapshot_of((int64_t)s->height, s->metadata, &re->snap);
     if (r < 0) return r;
-    if (s->chunks != re->snap.n || s->hash.len != KV_HASH || memcmp(s->hash.ptr, re->snap.hash, KV_HASH) != 0)
+    if (s->chunks != re->snap.n || s->hash.len != KV_HASH ||
+        memcmp(s->hash.ptr, re->snap.hash, KV_HASH) != 0)
         return sn_fail(SN_E_SYNTAX, "a snapshot whose hash is not its manifest's");
     kv_state_init(&re->state);
     re->got = sn_zalloc(re->snap.n, 1);
@@ -421,7 +439,8 @@ static int begin_restore(struct kv_restore *re, const struct tendermint_abci_req
 }
 
 #define OFFERED(x) TENDERMINT_ABCI_RESPONSE_OFFER_SNAPSHOT_RESULT_##x
-int kv_offer_snapshot(struct sn_abci_call *c, const struct tendermint_abci_request_offer_snapshot *req,
+int kv_offer_snapshot(struct sn_abci_call *c,
+                      const struct tendermint_abci_request_offer_snapshot *req,
                       struct tendermint_abci_response_offer_snapshot *res)
 {
     struct sn_kvstore *kv = kv_of(c);
@@ -438,7 +457,8 @@ int kv_offer_snapshot(struct sn_abci_call *c, const struct tendermint_abci_reque
         res->result = OFFERED(ACCEPT);
         return 0;
     }
-    SN_LOG_WARN("an offered snapshot is refused", SN_L("height", req->snapshot->height), SN_L_ERR(r));
+    SN_LOG_WARN("an offered snapshot is refused", SN_L("height", req->snapshot->height),
+                SN_L_ERR(r));
     restore_done(re);
     return r == SN_E_SYNTAX || r == SN_E_TOO_LARGE ? 0 : r;
 }
@@ -456,10 +476,11 @@ static int finish_restore(struct sn_kvstore *kv)
     uint8_t hash[8];
     kv_app_hash(re->state.size, hash);
     if (re->state.height != re->snap.height)
-        return sn_fail(SN_E_SYNTAX, "a snapshot of height %lld that says %lld", (long long)re->snap.height,
-                       (long long)re->state.height);
+        return sn_fail(SN_E_SYNTAX, "a snapshot of height %lld that says %lld",
+                       (long long)re->snap.height, (long long)re->state.height);
     if (!sn_str_eq(re->app_hash, sn_str_of((char *)hash, sizeof(hash))))
-        return sn_fail(SN_E_SYNTAX, "a snapshot of another state than the chain's: its size is %lld",
+        return sn_fail(SN_E_SYNTAX,
+                       "a snapshot of another state than the chain's: its size is %lld",
                        (long long)re->state.size);
     int r = kv_file_rewrite(&kv->file, &re->state);
     if (r >= 0) r = sn_rwlock_wrlock(&kv->lock);
@@ -479,16 +500,23 @@ static int finish_restore(struct sn_kvstore *kv)
 
 #define APPLIED(x) TENDERMINT_ABCI_RESPONSE_APPLY_SNAPSHOT_CHUNK_RESULT_##x
 /* The chunk is not the manifest's: once more, and from somebody else. */
-static int refuse(struct sn_abci_call *c, const struct tendermint_abci_request_apply_snapshot_chunk *req,
+static int refuse(struct sn_abci_call *c,
+                  const struct tendermint_abci_request_apply_snapshot_chunk *req,
                   struct tendermint_abci_response_apply_snapshot_chunk *res)
 {
     struct sn_str sender = sn_arena_str(c->arena, req->sender);
-    SN_LOG_WARN("a chunk that is not the snapshot's", SN_L("chunk", req->index), SN_L("sender", req->sender));
+    SN_LOG_WARN("a chunk that is not the snapshot's", SN_L("chunk", req->index),
+                SN_L("sender", req->sender));
     res->result = APPLIED(RETRY);
-    if (tendermint_abci_response_apply_snapshot_chunk_add_refetch_chunks(res, req->index, c->arena) < 0) return SN_E_NOMEM;
+    if (tendermint_abci_response_apply_snapshot_chunk_add_refetch_chunks(res, req->index,
+                                                                         c->arena) < 0)
+        return SN_E_NOMEM;
     if (!sender.ptr) return SN_E_NOMEM;
     if (!sender.len) return 0;
-    return tendermint_abci_response_apply_snapshot_chunk_add_reject_senders(res, sender, c->arena) < 0 ? SN_E_NOMEM : 0;
+    return tendermint_abci_response_apply_snapshot_chunk_add_reject_senders(res, sender, c->arena) <
+                   0
+               ? SN_E_NOMEM
+               : 0;
 }
 
 static int keep_chunk(struct sn_kvstore *kv, struct sn_str chunk)
@@ -509,7 +537,8 @@ int kv_apply_snapshot_chunk(struct sn_abci_call *c,
     res->result = APPLIED(ABORT);
     if (!re->active || req->index >= re->snap.n) return 0;
     res->result = APPLIED(ACCEPT);
-    if (re->got[req->index]) return 0; /* a node that knows no manifest brings what is here already */
+    if (re->got[req->index])
+        return 0; /* a node that knows no manifest brings what is here already */
     if ((r = sn_hash_once(SN_SHA256, req->chunk.ptr, req->chunk.len, hash)) < 0) return r;
     if (memcmp(hash, hash_of(&re->snap, req->index), KV_HASH) != 0) return refuse(c, req, res);
     r = take_chunk(re, req->index, req->chunk, FETCHED);
@@ -519,8 +548,10 @@ int kv_apply_snapshot_chunk(struct sn_abci_call *c,
         r = finish_restore(kv);
         int e = 0;
         if (r >= 0 && kv->snaps.dir) /* and from here on it is served, too */
-            e = add_snapshot(kv, re->snap.height, sn_str_of((char *)re->snap.manifest, re->snap.manifest_len));
-        if (e < 0) SN_LOG_WARN("the snapshot is not served", SN_L("height", re->snap.height), SN_L_ERR(e));
+            e = add_snapshot(kv, re->snap.height,
+                             sn_str_of((char *)re->snap.manifest, re->snap.manifest_len));
+        if (e < 0)
+            SN_LOG_WARN("the snapshot is not served", SN_L("height", re->snap.height), SN_L_ERR(e));
     }
     if (r != SN_E_SYNTAX) return r;
     SN_LOG_WARN("a snapshot is refused", SN_L("height", re->snap.height), SN_L_ERR(r));

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* abci/kvstore_state.c - pairs, validators, and the file they are kept in.
  *
- * The file: eight bytes of magic, then records {u32 length, u32 CRC-32C, entries}. A record is synced
- * before the next is written, so only the last one can be torn, and a torn one was never answered
- * for: it is cut off. Damage with a whole record behind it is not a crash's work and is refused. */
+ * The file: eight bytes of magic, then records {u32 length, u32 CRC-32C, entries}. A record is
+ * synced before the next is written, so only the last one can be torn, and a torn one was never
+ * answered for: it is cut off. Damage with a whole record behind it is not a crash's work and is
+ * refused. */
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -35,7 +36,8 @@ static uint64_t get_le(const void *p, unsigned n)
     return v;
 }
 
-/* ---- entries ----------------------------------------------------------------------------------- */
+/* ---- entries -----------------------------------------------------------------------------------
+ */
 
 int kv_entry_put(struct sn_buf *b, enum kv_kind kind, struct sn_str key, struct sn_str value)
 {
@@ -62,15 +64,16 @@ int kv_entry_next(struct sn_str *in, struct kv_entry *ret)
     uint64_t k = get_le(in->ptr + 1, 4), v = get_le(in->ptr + 5, 4);
     ret->kind = (enum kv_kind)(uint8_t)in->ptr[0];
     if (k + v > in->len - KV_ENTRY_HEAD)
-        return sn_fail(SN_E_SYNTAX, "an entry of %llu bytes where %zu are left", (unsigned long long)(k + v),
-                       in->len - KV_ENTRY_HEAD);
+        return sn_fail(SN_E_SYNTAX, "an entry of %llu bytes where %zu are left",
+                       (unsigned long long)(k + v), in->len - KV_ENTRY_HEAD);
     ret->key = sn_str_of(in->ptr + KV_ENTRY_HEAD, (size_t)k);
     ret->value = sn_str_of(in->ptr + KV_ENTRY_HEAD + k, (size_t)v);
     *in = sn_str_from(*in, KV_ENTRY_HEAD + (size_t)(k + v));
     return 1;
 }
 
-/* ---- the state --------------------------------------------------------------------------------- */
+/* ---- the state ---------------------------------------------------------------------------------
+ */
 
 void kv_state_init(struct kv_state *s)
 {
@@ -126,8 +129,10 @@ static int set_validator(struct kv_state *s, struct sn_str key, int64_t power)
 {
     void *old = NULL;
     int r = 0;
-    if (power == 0) old = sn_map_del(&s->validators, key);
-    else r = set(&s->validators, key, &power, sizeof(power), &old);
+    if (power == 0)
+        old = sn_map_del(&s->validators, key);
+    else
+        r = set(&s->validators, key, &power, sizeof(power), &old);
     sn_free(old);
     return r < 0 ? r : 0;
 }
@@ -145,7 +150,8 @@ static int apply_one(struct kv_state *s, const struct kv_entry *e)
         if (e->value.len != 8 || e->key.len < 2 || e->key.len > 1 + KV_PUBKEY_MAX) break;
         return set_validator(s, e->key, (int64_t)get_le(e->value.ptr, 8));
     }
-    return sn_fail(SN_E_SYNTAX, "an entry of kind %d with %zu bytes of value", (int)e->kind, e->value.len);
+    return sn_fail(SN_E_SYNTAX, "an entry of kind %d with %zu bytes of value", (int)e->kind,
+                   e->value.len);
 }
 
 int kv_state_apply(struct kv_state *s, struct sn_str entries)
@@ -157,7 +163,8 @@ int kv_state_apply(struct kv_state *s, struct sn_str entries)
     return r;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------- */
+/* ---- the file ----------------------------------------------------------------------------------
+ */
 
 static void record_put(struct sn_buf *b, struct sn_str entries)
 {
@@ -168,7 +175,8 @@ static void record_put(struct sn_buf *b, struct sn_str entries)
     sn_buf_str(b, entries);
 }
 
-/* One record at the beginning of `in`. Returns its length; 0 where it is not whole, or not right. */
+/* One record at the beginning of `in`. Returns its length; 0 where it is not whole, or not right.
+ */
 static size_t record_next(struct sn_str in, struct sn_str *ret)
 {
     if (in.len < RECORD_HEAD) return 0;
@@ -192,11 +200,13 @@ static int judge_tail(struct kv_file *f, struct sn_str tail)
     if (!tail.len) return 0;
     struct sn_str ignored;
     uint64_t n = tail.len >= RECORD_HEAD ? get_le(tail.ptr, 4) : 0;
-    bool more = n && n < tail.len - RECORD_HEAD && record_next(sn_str_from(tail, RECORD_HEAD + (size_t)n), &ignored);
+    bool more = n && n < tail.len - RECORD_HEAD &&
+                record_next(sn_str_from(tail, RECORD_HEAD + (size_t)n), &ignored);
     if (more && !zeros(tail))
-        return sn_fail(SN_E_DATA_LOSS, "%s: the record at byte %lld is damaged, and more follow", f->path,
-                       (long long)f->len);
-    SN_LOG_WARN("a torn record is cut off", SN_L("file", f->path), SN_L("at", f->len), SN_L("bytes", tail.len));
+        return sn_fail(SN_E_DATA_LOSS, "%s: the record at byte %lld is damaged, and more follow",
+                       f->path, (long long)f->len);
+    SN_LOG_WARN("a torn record is cut off", SN_L("file", f->path), SN_L("at", f->len),
+                SN_L("bytes", tail.len));
     int r = sn_file_truncate(f->fd, f->len);
     return r < 0 ? r : sn_file_sync(f->fd);
 }
@@ -229,7 +239,8 @@ static int read_file(struct kv_file *f, struct kv_state *s)
     ssize_t n = sn_file_pread(f->fd, magic, MAGIC_LEN, 0);
     if (n < 0) return (int)n;
     if (n < MAGIC_LEN && zeros(sn_str_of(magic, (size_t)n))) n = 0;
-    if (n < MAGIC_LEN && memcmp(magic, MAGIC, (size_t)n) == 0) return kv_file_rewrite(f, s); /* new */
+    if (n < MAGIC_LEN && memcmp(magic, MAGIC, (size_t)n) == 0)
+        return kv_file_rewrite(f, s); /* new */
     if (memcmp(magic, MAGIC, MAGIC_LEN) != 0)
         return sn_fail(SN_E_DATA_LOSS, "%s: not a file of this kvstore", f->path);
     f->len = MAGIC_LEN;
@@ -264,7 +275,8 @@ int kv_file_append(struct kv_file *f, struct sn_str entries)
     if (!f->path) return 0;
     if (f->fd < 0) return sn_fail(SN_E_DATA_LOSS, "%s: closed after a failed write", f->path);
     if (entries.len > RECORD_MAX)
-        return sn_fail(SN_E_TOO_LARGE, "%s: a record of %zu bytes, limit %u", f->path, entries.len, RECORD_MAX);
+        return sn_fail(SN_E_TOO_LARGE, "%s: a record of %zu bytes, limit %u", f->path, entries.len,
+                       RECORD_MAX);
     record_put(&b, entries);
     int r = b.err;
     if (r >= 0) {
@@ -273,7 +285,8 @@ int kv_file_append(struct kv_file *f, struct sn_str entries)
         if (r < 0) {
             sn_file_close(f->fd);
             f->fd = -1;
-        } else f->len += (int64_t)b.len;
+        } else
+            f->len += (int64_t)b.len;
     }
     sn_buf_done(&b);
     return r < 0 ? sn_wrap(r, "%s", f->path) : 0;

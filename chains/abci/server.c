@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* abci/server.c - see server.h: listening, and connections whose requests are answered one by one. */
+/* abci/server.c - see server.h: listening, and connections whose requests are answered one by one.
+ */
 #include "abci/server_int.h"
 
 #include <stdio.h>
@@ -36,12 +37,14 @@ int sn_abci_addr(const char *text, char *out, size_t cap)
                 : snprintf(out, cap, "tcp:%.*s", SN_STR_ARG(path));
     else if (sn_str_eqc(sn_str_sub(t, 0, (size_t)at), "unix"))
         n = snprintf(out, cap, "unix:%.*s", SN_STR_ARG(path));
-    else return sn_fail(SN_E_SYNTAX, "%s: expected tcp://HOST:PORT or unix://PATH", text);
+    else
+        return sn_fail(SN_E_SYNTAX, "%s: expected tcp://HOST:PORT or unix://PATH", text);
     if (n >= 0 && (size_t)n < cap) return 0;
     return sn_fail(SN_E_TOO_LARGE, "%s: an address of more than %zu bytes", text, cap - 1);
 }
 
-/* ---- reading and answering --------------------------------------------------------------------- */
+/* ---- reading and answering ---------------------------------------------------------------------
+ */
 
 static size_t message_max(const struct sn_abci_server *s)
 {
@@ -72,7 +75,8 @@ int abci_conn_read(struct abci_conn *c)
     /* Room grows with what has come, not with what a length has promised. */
     want = want > c->in.len ? SN_MIN(want - c->in.len, c->in.len) : 0;
     want = SN_MAX(want, (size_t)READ_BYTES);
-    if (c->in.cap - c->in.len < READ_BYTES / 2 && sn_buf_reserve(&c->in, want) < 0) return c->in.err;
+    if (c->in.cap - c->in.len < READ_BYTES / 2 && sn_buf_reserve(&c->in, want) < 0)
+        return c->in.err;
     n = sn_read(c->st, c->in.ptr + c->in.len, c->in.cap - c->in.len);
     if (n <= 0) return n < 0 ? (int)n : SN_E_EOF;
     c->in.len += (size_t)n;
@@ -101,8 +105,10 @@ static int flush(struct abci_conn *c, struct sn_buf *out)
 {
     if (!out->len) return 0;
     ssize_t n = sn_write(c->st, out->ptr, out->len);
-    if (out->cap > KEEP_BYTES) sn_buf_done(out);
-    else sn_buf_reset(out);
+    if (out->cap > KEEP_BYTES)
+        sn_buf_done(out);
+    else
+        sn_buf_reset(out);
     return n < 0 ? (int)n : 0;
 }
 
@@ -118,8 +124,10 @@ static int in_turn(struct abci_conn *c, struct sn_buf *out, struct sn_arena *a)
             continue;
         }
         int m = r < 0 ? r : sn_abci_parse_request(body, 0, a, &req);
-        if (m < 0) r = abci_answer_failure(m, out);
-        else r = abci_answer(c->s->app, (enum sn_abci_method)m, req, a, out);
+        if (m < 0)
+            r = abci_answer_failure(m, out);
+        else
+            r = abci_answer(c->s->app, (enum sn_abci_method)m, req, a, out);
         sn_arena_reset(a);
         if (r < 0 || out->len >= WRITE_BYTES) {
             int w = flush(c, out);
@@ -135,8 +143,10 @@ static int conn_main(void *arg)
     struct sn_arena a;
     int r;
     sn_arena_init(&a, NULL, 0);
-    if (c->s->app->parallel > 1) r = abci_conn_parallel(c);
-    else r = in_turn(c, &out, &a);
+    if (c->s->app->parallel > 1)
+        r = abci_conn_parallel(c);
+    else
+        r = in_turn(c, &out, &a);
     if (r != SN_E_EOF && r != SN_E_CANCELLED) SN_LOG_WARN("connection closed", SN_L_ERR(r));
     sn_arena_done(&a);
     sn_buf_done(&out);
@@ -147,7 +157,8 @@ static int conn_main(void *arg)
     return 0; /* one connection's end is no other's */
 }
 
-/* ---- listening --------------------------------------------------------------------------------- */
+/* ---- listening ---------------------------------------------------------------------------------
+ */
 
 static void begin(struct sn_abci_server *s, struct sn_stream *st)
 {
@@ -155,7 +166,8 @@ static void begin(struct sn_abci_server *s, struct sn_stream *st)
     struct abci_conn *c = NULL;
     if (__atomic_add_fetch(&s->conns, 1, __ATOMIC_RELAXED) > max)
         SN_LOG_WARN("one connection too many", SN_L("limit", max));
-    else c = SN_NEW(struct abci_conn);
+    else
+        c = SN_NEW(struct abci_conn);
     if (c) {
         *c = (struct abci_conn){.s = s, .st = st};
         if (sn_scope_go(s->scope, "abci conn", conn_main, c) >= 0) return;

@@ -22,15 +22,15 @@ static int serve(struct sn_grpc_call *call, enum sn_abci_method m, const void *r
     return sn_grpc_fail(call, r, "%s", sn_diag_format(r, why, sizeof(why)));
 }
 
-#define X(name, NAME)                                                                              \
-    static int serve_##name(struct sn_grpc_call *call,                                             \
-                            const struct tendermint_abci_request_##name *req,                      \
-                            struct tendermint_abci_response_##name **ret)                          \
-    {                                                                                              \
-        void *res = NULL;                                                                          \
-        int r = serve(call, SN_ABCI_##NAME, req, &res);                                            \
-        *ret = res;                                                                                \
-        return r;                                                                                  \
+#define X(name, NAME)                                                         \
+    static int serve_##name(struct sn_grpc_call *call,                        \
+                            const struct tendermint_abci_request_##name *req, \
+                            struct tendermint_abci_response_##name **ret)     \
+    {                                                                         \
+        void *res = NULL;                                                     \
+        int r = serve(call, SN_ABCI_##NAME, req, &res);                       \
+        *ret = res;                                                           \
+        return r;                                                             \
     }
 SN_ABCI_METHODS(X)
 #undef X
@@ -45,8 +45,11 @@ int abci_grpc_new(struct sn_abci_app *app, size_t message_max, struct abci_grpc 
 {
     struct abci_grpc *g = SN_NEW(struct abci_grpc);
     if (!g) return SN_E_NOMEM;
-    struct sn_grpc_server_opts o = {.recv_bytes_max = message_max, .send_bytes_max = message_max,
-                                    .web_off = true, .connect_off = true, .rest_off = true};
+    struct sn_grpc_server_opts o = {.recv_bytes_max = message_max,
+                                    .send_bytes_max = message_max,
+                                    .web_off = true,
+                                    .connect_off = true,
+                                    .rest_off = true};
     int r = sn_grpc_server_new(&o, &g->grpc);
     if (r >= 0) r = tendermint_abci_abci_register(g->grpc, &handlers, app);
     if (r >= 0) r = sn_grpc_health_add(g->grpc);
@@ -54,12 +57,17 @@ int abci_grpc_new(struct sn_abci_app *app, size_t message_max, struct abci_grpc 
     struct sn_http_server_opts h = {.handler = sn_grpc_handle, .arg = g->grpc};
     sn_grpc_http_defaults(&h);
     if (r >= 0) r = sn_http_server_new(&h, &g->http);
-    if (r < 0) abci_grpc_free(g);
-    else *ret = g;
+    if (r < 0)
+        abci_grpc_free(g);
+    else
+        *ret = g;
     return r;
 }
 
-int abci_grpc_serve(struct abci_grpc *g, struct sn_listener *l) { return sn_http_serve(g->http, l); }
+int abci_grpc_serve(struct abci_grpc *g, struct sn_listener *l)
+{
+    return sn_http_serve(g->http, l);
+}
 
 void abci_grpc_stop(struct abci_grpc *g) { sn_http_server_drain(g->http, STOP_GRACE_NS); }
 

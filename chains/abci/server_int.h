@@ -6,8 +6,8 @@
 #include "fiber/net.h"
 
 #define READ_BYTES (32u << 10)
-#define WRITE_BYTES (64u << 10)  /* answers are gathered up to here */
-#define KEEP_BYTES (1u << 20)    /* a larger buffer goes back once it is empty */
+#define WRITE_BYTES (64u << 10) /* answers are gathered up to here */
+#define KEEP_BYTES (1u << 20)   /* a larger buffer goes back once it is empty */
 
 struct abci_conn {
     struct sn_abci_server *s;
@@ -33,7 +33,8 @@ int abci_conn_parallel(struct abci_conn *c) SN_MUST_CHECK;
 
 /* server_grpc.c */
 struct abci_grpc;
-int abci_grpc_new(struct sn_abci_app *app, size_t message_max, struct abci_grpc **ret) SN_MUST_CHECK;
+int abci_grpc_new(struct sn_abci_app *app, size_t message_max,
+                  struct abci_grpc **ret) SN_MUST_CHECK;
 int abci_grpc_serve(struct abci_grpc *g, struct sn_listener *l) SN_MUST_CHECK;
 void abci_grpc_stop(struct abci_grpc *g);
 void abci_grpc_free(struct abci_grpc *g);

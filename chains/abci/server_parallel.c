@@ -72,8 +72,10 @@ static int writer_main(void *arg)
     int r = 1;
     while (r > 0 && !last && (r = gather(g, &out, &last)) > 0) {
         if (sn_write(g->c->st, out.ptr, out.len) < 0) r = SN_E_CLOSED;
-        if (out.cap > KEEP_BYTES) sn_buf_done(&out);
-        else sn_buf_reset(&out);
+        if (out.cap > KEEP_BYTES)
+            sn_buf_done(&out);
+        else
+            sn_buf_reset(&out);
     }
     sn_buf_done(&out);
     if (r != 0) sn_fiber_cancel(g->reader); /* it waits for the scope's end, so it is there */
@@ -133,8 +135,10 @@ static int read_all(struct ring *g, struct sn_scope *sc)
     struct sn_str body;
     for (;;) {
         int r = abci_conn_next(g->c, &body);
-        if (r == 0) r = abci_conn_read(g->c);
-        else if (r > 0) r = handle(g, sc, body);
+        if (r == 0)
+            r = abci_conn_read(g->c);
+        else if (r > 0)
+            r = handle(g, sc, body);
         if (r < 0) return r;
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit chain echo, info, check-tx, finalize-block, commit, query, prepare-proposal, process-proposal -
- * one request to an ABCI application, printed as CometBFT's abci-cli prints it. */
+/* sennit chain echo, info, check-tx, finalize-block, commit, query, prepare-proposal,
+ * process-proposal - one request to an ABCI application, printed as CometBFT's abci-cli prints it.
+ */
 #include <limits.h>
 #include <stdio.h>
 
@@ -9,14 +10,18 @@
 #include "sennit/chain_cmd.h"
 #include "sennit/files.h"
 
-const struct sn_conf_enum chain_transports[] = {{"socket", CHAIN_SOCKET}, {"grpc", CHAIN_GRPC}, {NULL, 0}};
+const struct sn_conf_enum chain_transports[] = {{"socket", CHAIN_SOCKET},
+                                                {"grpc", CHAIN_GRPC},
+                                                {NULL, 0}};
 
 static const struct sn_conf_field fields[] = {
     CHAIN_ADDRESS_FIELDS(struct chain_abci_opts),
-    SN_CONF_BOOL(struct chain_abci_opts, verbose, "verbose", .letter = 'v', .help = "Print the command, too."),
-    SN_CONF_DURATION(struct chain_abci_opts, timeout, "timeout", .def = "1m", .min = SN_MS, .max = 24 * SN_HOUR,
-                     .help = "For the connection and for one answer."),
-    SN_CONF_STRING(struct chain_abci_opts, path, "path", .def = "/store", .help = "query: what is asked for."),
+    SN_CONF_BOOL(struct chain_abci_opts, verbose, "verbose", .letter = 'v',
+                 .help = "Print the command, too."),
+    SN_CONF_DURATION(struct chain_abci_opts, timeout, "timeout", .def = "1m", .min = SN_MS,
+                     .max = 24 * SN_HOUR, .help = "For the connection and for one answer."),
+    SN_CONF_STRING(struct chain_abci_opts, path, "path", .def = "/store",
+                   .help = "query: what is asked for."),
     SN_CONF_INT(struct chain_abci_opts, height, "height", .min = 0, .max = INT64_MAX,
                 .help = "query: of which block; 0 is the last."),
     SN_CONF_BOOL(struct chain_abci_opts, prove, "prove", .help = "query: with a proof."),
@@ -25,7 +30,8 @@ const struct sn_conf_table chain_abci_table = SN_CONF_TABLE(struct chain_abci_op
 
 #define CODE_BAD 10u /* abci-cli's for a command that makes no sense */
 
-/* ---- printing ---------------------------------------------------------------------------------- */
+/* ---- printing ----------------------------------------------------------------------------------
+ */
 
 static void put_hex(struct sn_buf *out, struct sn_str s)
 {
@@ -42,7 +48,8 @@ static void put_field(struct sn_buf *out, const char *name, struct sn_str value)
     sn_buf_str(out, value);
     sn_buf_byte(out, '\n');
 }
-static void put_field_hex(struct sn_buf *out, const char *name, const char *prefix, struct sn_str value)
+static void put_field_hex(struct sn_buf *out, const char *name, const char *prefix,
+                          struct sn_str value)
 {
     if (!value.len) return;
     sn_buf_printf(out, "-> %s.hex: %s", name, prefix);
@@ -51,8 +58,10 @@ static void put_field_hex(struct sn_buf *out, const char *name, const char *pref
 }
 static void put_code(struct sn_buf *out, uint32_t code)
 {
-    if (code) sn_buf_printf(out, "-> code: %u\n", code);
-    else sn_buf_cstr(out, "-> code: OK\n");
+    if (code)
+        sn_buf_printf(out, "-> code: %u\n", code);
+    else
+        sn_buf_cstr(out, "-> code: OK\n");
 }
 static void put_data(struct sn_buf *out, struct sn_str data)
 {
@@ -60,7 +69,8 @@ static void put_data(struct sn_buf *out, struct sn_str data)
     put_field_hex(out, "data", "0x", data);
 }
 
-/* ---- commands ---------------------------------------------------------------------------------- */
+/* ---- commands ----------------------------------------------------------------------------------
+ */
 
 struct line {
     struct chain_session *s;
@@ -80,8 +90,10 @@ static int bytes_of(struct line *l, struct sn_str arg, struct sn_str *ret)
         return 0;
     }
     if (arg.len < 2 || arg.ptr[0] != '"' || arg.ptr[arg.len - 1] != '"')
-        return sn_fail(SN_E_INVALID_ARGUMENT, "invalid string arg: \"%.*s\". Must be quoted or a \"0x\"-prefixed hex string",
-                       SN_STR_ARG(arg));
+        return sn_fail(
+            SN_E_INVALID_ARGUMENT,
+            "invalid string arg: \"%.*s\". Must be quoted or a \"0x\"-prefixed hex string",
+            SN_STR_ARG(arg));
     *ret = sn_str_sub(arg, 1, arg.len - 1);
     return 0;
 }
@@ -170,7 +182,9 @@ static int do_commit(struct line *l)
 static int do_query(struct line *l)
 {
     const struct chain_abci_opts *o = l->s->o;
-    struct tendermint_abci_request_query q = {.path = o->path, .height = o->height, .prove = o->prove};
+    struct tendermint_abci_request_query q = {.path = o->path,
+                                              .height = o->height,
+                                              .prove = o->prove};
     struct tendermint_abci_response_query *s;
     if (!l->n) return lacks(l, "want the query");
     int r = bytes_of(l, l->args[0], &q.data);
@@ -214,7 +228,8 @@ static int do_process_proposal(struct line *l)
     if (r >= 0) r = sn_abci_process_proposal(l->s->c, &q, &l->s->arena, &s);
     if (r < 0) return r;
     put_code(&l->out, 0);
-    struct sn_str name = sn_pb_enum_name(&tendermint_abci_response_process_proposal_proposal_status_enum, s->status);
+    struct sn_str name =
+        sn_pb_enum_name(&tendermint_abci_response_process_proposal_proposal_status_enum, s->status);
     sn_buf_cstr(&l->out, "-> status: ");
     sn_buf_str(&l->out, name);
     sn_buf_byte(&l->out, '\n');
@@ -229,7 +244,8 @@ static const struct {
     {SN_ABCI_ECHO, do_echo, "have the application echo a message"},
     {SN_ABCI_CHECK_TX, do_check_tx, "validate a transaction"},
     {SN_ABCI_COMMIT, do_commit, "commit the application state and return the Merkle root hash"},
-    {SN_ABCI_FINALIZE_BLOCK, do_finalize_block, "deliver a block of transactions to the application"},
+    {SN_ABCI_FINALIZE_BLOCK, do_finalize_block,
+     "deliver a block of transactions to the application"},
     {SN_ABCI_INFO, do_info, "get some info about the application"},
     {SN_ABCI_QUERY, do_query, "query the application state"},
     {SN_ABCI_PREPARE_PROPOSAL, do_prepare_proposal, "prepare proposal"},
@@ -243,7 +259,8 @@ static int do_unknown(struct line *l, struct sn_str name)
     for (size_t i = 0; i < l->n; i++) sn_buf_printf(&l->out, " %.*s", SN_STR_ARG(l->args[i]));
     sn_buf_cstr(&l->out, "]\nAvailable commands:\n");
     for (size_t i = 0; i < SN_COUNT_OF(commands); i++)
-        sn_buf_printf(&l->out, "%s: %s\n", sn_abci_method_info(commands[i].m)->name, commands[i].brief);
+        sn_buf_printf(&l->out, "%s: %s\n", sn_abci_method_info(commands[i].m)->name,
+                      commands[i].brief);
     return 0;
 }
 
@@ -253,7 +270,8 @@ int chain_abci_run(struct chain_session *s, struct sn_str name, const struct sn_
     int m = sn_abci_method_by_name(name), r = 1;
     if (s->o->verbose) {
         sn_buf_printf(&l.out, "> %.*s ", SN_STR_ARG(name));
-        for (size_t i = 0; i < n; i++) sn_buf_printf(&l.out, "%s%.*s", i ? " " : "", SN_STR_ARG(args[i]));
+        for (size_t i = 0; i < n; i++)
+            sn_buf_printf(&l.out, "%s%.*s", i ? " " : "", SN_STR_ARG(args[i]));
         sn_buf_byte(&l.out, '\n');
     }
     int64_t d = sn_deadline_tighten(sn_now() + s->o->timeout);
@@ -269,7 +287,8 @@ int chain_abci_run(struct chain_session *s, struct sn_str name, const struct sn_
     return r;
 }
 
-/* ---- a session --------------------------------------------------------------------------------- */
+/* ---- a session ---------------------------------------------------------------------------------
+ */
 
 struct job {
     const struct sn_cli_call *call;
@@ -293,7 +312,8 @@ static int session_main(void *arg)
     sn_abci_client_close(s.c);
     return r;
 }
-int chain_session_run(const struct sn_cli_call *call, int (*work)(struct chain_session *s, void *arg), void *arg)
+int chain_session_run(const struct sn_cli_call *call,
+                      int (*work)(struct chain_session *s, void *arg), void *arg)
 {
     struct job j = {call, work, arg};
     return sn_rt_run(&(struct sn_rt_opts){.workers = 1}, session_main, &j);
@@ -304,23 +324,29 @@ static int one(struct chain_session *s, void *arg)
     const struct sn_cli_call *call = arg;
     return chain_abci_run(s, sn_str(call->command->name), call->args, call->n_args);
 }
-static int run_one(const struct sn_cli_call *call) { return chain_session_run(call, one, (void *)call); }
+static int run_one(const struct sn_cli_call *call)
+{
+    return chain_session_run(call, one, (void *)call);
+}
 
 #define TX_ABOUT "A transaction is a text in quotes of its own, '\"abc=1\"', or hex: 0x6162633d31."
-#define VERB(ident, name_, brief_, usage_, about_, min, max)                                       \
-    const struct sn_cli_command sn_cmd_chain_##ident = {.name = name_,                             \
-                                                        .brief = brief_,                           \
-                                                        .usage = usage_,                           \
-                                                        .about = about_,                           \
-                                                        .table = &chain_abci_table,                \
-                                                        .args_min = min,                           \
-                                                        .args_max = max,                           \
+#define VERB(ident, name_, brief_, usage_, about_, min, max)                        \
+    const struct sn_cli_command sn_cmd_chain_##ident = {.name = name_,              \
+                                                        .brief = brief_,            \
+                                                        .usage = usage_,            \
+                                                        .about = about_,            \
+                                                        .table = &chain_abci_table, \
+                                                        .args_min = min,            \
+                                                        .args_max = max,            \
                                                         .run = run_one}
 VERB(echo, "echo", "Has an ABCI application echo a message.", "MESSAGE", NULL, 1, 1);
 VERB(info, "info", "What an ABCI application says of itself.", NULL, NULL, 0, 0);
 VERB(check_tx, "check-tx", "Has an ABCI application check a transaction.", "TX", TX_ABOUT, 1, 1);
-VERB(finalize_block, "finalize-block", "Gives an ABCI application a block.", "TX...", TX_ABOUT, 1, UINT_MAX);
+VERB(finalize_block, "finalize-block", "Gives an ABCI application a block.", "TX...", TX_ABOUT, 1,
+     UINT_MAX);
 VERB(commit, "commit", "Has an ABCI application commit its block.", NULL, NULL, 0, 0);
 VERB(query, "query", "Asks an ABCI application for a key.", "KEY", TX_ABOUT, 1, 1);
-VERB(prepare_proposal, "prepare-proposal", "Has an ABCI application propose a block.", "[TX...]", TX_ABOUT, 0, UINT_MAX);
-VERB(process_proposal, "process-proposal", "Has an ABCI application judge a block.", "[TX...]", TX_ABOUT, 0, UINT_MAX);
+VERB(prepare_proposal, "prepare-proposal", "Has an ABCI application propose a block.", "[TX...]",
+     TX_ABOUT, 0, UINT_MAX);
+VERB(process_proposal, "process-proposal", "Has an ABCI application judge a block.", "[TX...]",
+     TX_ABOUT, 0, UINT_MAX);

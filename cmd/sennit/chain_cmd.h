@@ -28,10 +28,10 @@ struct chain_abci_opts {
     int64_t height, timeout;
 };
 #define CHAIN_ADDRESS_DEFAULT "tcp://127.0.0.1:26658"
-#define CHAIN_ADDRESS_FIELDS(S)                                                                    \
-    SN_CONF_STRING(S, address, "address", .def = CHAIN_ADDRESS_DEFAULT, .metavar = "ADDRESS",      \
-                   .help = "The application's socket: `tcp://HOST:PORT` or `unix://PATH`."),       \
-        SN_CONF_ENUM(S, transport, "abci", chain_transports, .def = "socket",                      \
+#define CHAIN_ADDRESS_FIELDS(S)                                                               \
+    SN_CONF_STRING(S, address, "address", .def = CHAIN_ADDRESS_DEFAULT, .metavar = "ADDRESS", \
+                   .help = "The application's socket: `tcp://HOST:PORT` or `unix://PATH`."),  \
+        SN_CONF_ENUM(S, transport, "abci", chain_transports, .def = "socket",                 \
                      .help = "How the application is spoken to.")
 
 struct chain_session {
@@ -43,8 +43,9 @@ struct chain_session {
  * is no connection. Context: the main thread; work runs in a fiber. */
 int chain_session_run(const struct sn_cli_call *call,
                       int (*work)(struct chain_session *s, void *arg), void *arg);
-/* chain_abci_run - one command by abci-cli's name ("check_tx", hyphens too) and its words; prints what
- * abci-cli prints. What is wrong with the words is printed as a response; < 0 is the end of the
- * session. */
-int chain_abci_run(struct chain_session *s, struct sn_str name, const struct sn_str *args, size_t n);
+/* chain_abci_run - one command by abci-cli's name ("check_tx", hyphens too) and its words; prints
+ * what abci-cli prints. What is wrong with the words is printed as a response; < 0 is the end of
+ * the session. */
+int chain_abci_run(struct chain_session *s, struct sn_str name, const struct sn_str *args,
+                   size_t n);
 extern const struct sn_conf_table chain_abci_table;

@@ -38,7 +38,8 @@ static int split(struct sn_arena *a, struct sn_str line, struct sn_str **ret, si
         }
         bool quoted = line.ptr[at] == '"';
         do end++;
-        while (end < line.len && (quoted ? line.ptr[end - 1] != '"' || end - at == 1 : line.ptr[end] != ' '));
+        while (end < line.len &&
+               (quoted ? line.ptr[end - 1] != '"' || end - at == 1 : line.ptr[end] != ' '));
         if (n == cap) return sn_fail(SN_E_TOO_LARGE, "more than %zu words in a line", cap);
         words[n++] = sn_str_sub(line, at, end);
         at = end;
@@ -52,7 +53,8 @@ static int one_line(struct chain_session *s, struct sn_str line, struct sn_arena
 {
     struct sn_str *words;
     size_t n;
-    if (line.len > LINE_MAX_) return sn_fail(SN_E_TOO_LARGE, "a line of %zu bytes, limit %u", line.len, LINE_MAX_);
+    if (line.len > LINE_MAX_)
+        return sn_fail(SN_E_TOO_LARGE, "a line of %zu bytes, limit %u", line.len, LINE_MAX_);
     int r = split(a, line, &words, &n);
     if (r < 0 || n == 0) return r;
     return chain_abci_run(s, words[0], words + 1, n - 1);
@@ -85,11 +87,17 @@ static int lines(struct chain_session *s, bool prompt)
 }
 static int console(struct chain_session *s, void *arg) { return lines(s, true); }
 static int batch(struct chain_session *s, void *arg) { return lines(s, false); }
-static int run_console(const struct sn_cli_call *call) { return chain_session_run(call, console, NULL); }
-static int run_batch(const struct sn_cli_call *call) { return chain_session_run(call, batch, NULL); }
+static int run_console(const struct sn_cli_call *call)
+{
+    return chain_session_run(call, console, NULL);
+}
+static int run_batch(const struct sn_cli_call *call)
+{
+    return chain_session_run(call, batch, NULL);
+}
 
-#define ABOUT                                                                                      \
-    "Commands are echo, info, check_tx, finalize_block, commit, query, prepare_proposal and\n"     \
+#define ABOUT                                                                                  \
+    "Commands are echo, info, check_tx, finalize_block, commit, query, prepare_proposal and\n" \
     "process_proposal; transactions and keys stand in quotes or are hex: check_tx \"abc=1\"."
 const struct sn_cli_command sn_cmd_chain_console = {
     .name = "console",
