@@ -5,6 +5,7 @@
 #include "consensus/codec.h"
 #include "consensus/evidence.h"
 #include "consensus/hash.h"
+#include "consensus/valset.h"
 #include "core/alloc.h"
 #include "core/vec.h"
 
