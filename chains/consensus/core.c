@@ -201,6 +201,7 @@ void sn_cons_core_free(struct sn_cons_core *c)
 }
 
 const struct sn_cons_round_state *sn_cons_core_round(const struct sn_cons_core *c) { return &c->rs; }
+bool sn_cons_core_ready(const struct sn_cons_core *c) { return !c->finalizing && !c->halted; }
 struct sn_cons_state *sn_cons_core_state(const struct sn_cons_core *c) { return c->state; }
 int sn_cons_core_last_commit(const struct sn_cons_core *c, struct sn_arena *a,
                              struct sn_cons_commit *ret)
@@ -260,7 +261,9 @@ static int on_timeout(struct sn_cons_core *c, const struct sn_cons_timeout *t)
     int r;
     switch (t->step) {
     case SN_CONS_STEP_NEW_HEIGHT: return sn_cons_enter_new_round(c, t->height, 0);
-    case SN_CONS_STEP_NEW_ROUND: return sn_cons_enter_propose(c, t->height, t->round);
+    case SN_CONS_STEP_NEW_ROUND: /* may have replaced the timer that begins the height */
+        r = rs->step == SN_CONS_STEP_NEW_HEIGHT ? sn_cons_enter_new_round(c, t->height, 0) : 0;
+        return r < 0 ? r : sn_cons_enter_propose(c, t->height, t->round);
     case SN_CONS_STEP_PROPOSE:
         r = sn_cons_emit_note(c, SN_CONS_NOTE_TIMEOUT_PROPOSE);
         return r < 0 ? r : sn_cons_enter_prevote(c, t->height, t->round);
@@ -330,6 +333,8 @@ int sn_cons_core_input(struct sn_cons_core *c, const struct sn_cons_input *in, i
     if (c->halted) return sn_fail(c->halted, "consensus has halted: %s", c->halt_text);
     if (c->actions.len - c->taken > SN_CONS_ACTIONS_MAX)
         return sn_fail(SN_E_BUSY, "more than %d actions were not taken", SN_CONS_ACTIONS_MAX);
+    if (c->finalizing && in->kind <= SN_CONS_IN_TXS_AVAILABLE)
+        return sn_fail(SN_E_BUSY, "block %lld is being executed", (long long)c->rs.height);
     c->now_ns = now_ns;
     int r = dispatch(c, in);
     /* Half a transition may have happened: no further one is safe. */
