@@ -8,10 +8,15 @@
  * log rebuilds the state whatever the answers are then.
  *
  *   peer's message, own signed message -> log (own ones synced) -> sn_cons_core_input
- *   SIGN_VOTE, SIGN_PROPOSAL -> signer -> log and sync -> sn_cons_core_input with no peer -> gossip
+ *   SIGN_VOTE, SIGN_PROPOSAL -> sync the log -> signer -> log and sync -> sn_cons_core_input with no
+ *     peer -> gossip. The first sync is for liveness: a node must come back to the decision it signed.
  *   SCHEDULE -> timer: a timeout for a later height, round, step replaces an earlier one
  *   PREPARE, PROCESS, EXTEND, VERIFY_EXTENSION, FINALIZE, COMMIT -> application -> answer input
  *   SAVE_BLOCK, END_HEIGHT, SAVE_STATE -> disk, durable before the next action is done
+ *
+ * At a start the records behind the end of the last stored height go in again. Where the log has no such
+ * end (the block was stored, then came a crash), the owner writes it before anything else: otherwise
+ * a second crash would find nothing to replay, and the node would forget what it had locked.
  *
  * Source: "The latest gossip on BFT consensus" (arXiv 1807.04938); CometBFT v0.38.25
  * consensus/state.go; spec/consensus. */

@@ -94,7 +94,7 @@ static int count(struct sn_cons_core *c, struct sn_cons_vote_set *set, struct sn
 static int on_late_precommit(struct sn_cons_core *c, const struct sn_cons_vote *v)
 {
     struct sn_cons_vote_set *set = c->rs.last_commit;
-    if (c->rs.step != SN_CONS_STEP_NEW_HEIGHT || !set) return 0;
+    if (c->rs.step != SN_CONS_STEP_NEW_HEIGHT || !set || v->round != set->round) return 0;
     int r = sn_cons_vote_set_admit(set, c->o.verifier, sn_cons_state_chain(c->state), v);
     if (r <= 0) return r;
     struct sn_cons_vote *kept = sn_cons_vote_new(v);

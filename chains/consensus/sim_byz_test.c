@@ -101,11 +101,27 @@ static struct sn_cons_block_id other_block(struct node *n, const struct sn_cons_
     return id;
 }
 
+/* To each group the vote for the block it was shown. */
+static bool plotted_vote(struct node *n, const struct sn_cons_vote *v)
+{
+    struct world *w = n->w;
+    if (!w->o.heavy_byz || w->plot_height != v->height || w->plot_round != v->round) return false;
+    for (int g = 0; g < 2; g++) {
+        struct sn_cons_vote lie = *v;
+        lie.block_id = w->plot[g];
+        sign_vote(n, &lie);
+        if (g == 0) own_vote(n, &lie);
+        some(n, vote_packet(&lie), group_mask(w, g));
+    }
+    return true;
+}
+
 void byz_sign_vote(struct node *n, const struct sn_cons_action *a)
 {
     struct world *w = n->w;
     struct sn_cons_vote v = *a->vote, lie = *a->vote;
     const struct sn_cons_round_state *rs = sn_cons_core_round(n->core);
+    if (n->what == EQUIVOCATE && plotted_vote(n, &v)) return;
     uint64_t all = UINT64_MAX, mask = sn_rand_u64(&w->rand);
     if (n->what == SILENT && world_chance(w, 0.7)) return;
     if (n->what == AMNESIA && rs->has_proposal) /* whatever is on the table, locked or not */
@@ -195,15 +211,20 @@ void byz_sign_proposal(struct node *n, const struct sn_cons_action *a)
     if (n->what == SILENT && world_chance(w, 0.5)) mask = 0;
     sign_proposal(n, &p);
     if (n->what == EQUIVOCATE) {
-        mask = sn_rand_u64(&w->rand);
+        mask = w->o.heavy_byz ? group_mask(w, 0) : sn_rand_u64(&w->rand);
         q = p;
         other = rival(n, a->block, &q.block_id.hash);
         q.block_id.parts = other->header;
         q.pol_round = -1;
         sign_proposal(n, &q);
-        show(n, &q, other, ~mask, other->header.total);
+        w->plot_height = p.height;
+        w->plot_round = p.round;
+        w->plot[0] = p.block_id;
+        w->plot[1] = q.block_id;
+        show(n, &q, other, w->o.heavy_byz ? group_mask(w, 1) : ~mask, other->header.total);
         sn_cons_part_set_unref(other);
     }
+    if (n->what == AMNESIA && w->o.heavy_byz) mask = group_mask(w, (int)world_below(w, 2));
     own_proposal(n, &p, parts);
     uint32_t n_parts = parts->header.total;
     if (n->what == WITHHOLD) { /* the proposal for all, the block for some or none */

@@ -63,7 +63,9 @@ struct results {
 };
 static void execute(struct node *n, const struct sn_cons_block *b, struct results *x)
 {
-    uint64_t hash = fold_txs(n->app.height == b->header.height ? n->app.before : n->app.hash, b);
+    bool again = n->app.height == b->header.height;
+    uint64_t hash = fold_txs(again ? n->app.before : n->app.hash, b);
+    uint64_t present = again ? n->app.present_before : n->app.present;
     memset(x, 0, sizeof(*x));
     T_ASSERT(b->n_txs <= SN_COUNT_OF(x->txs));
     x->res = (struct sn_cons_block_result){.txs = x->txs, .n_txs = b->n_txs, .updates = x->updates,
@@ -74,7 +76,8 @@ static void execute(struct node *n, const struct sn_cons_block *b, struct result
         char text[32];
         x->txs[i] = (struct sn_cons_tx_result){.data = b->txs[i], .gas_used = i};
         if (sn_str_cz(b->txs[i], text, sizeof(text)) < 0 ||
-            sscanf(text, "v:%d:%d", &who, &power) != 2 || x->res.n_updates)
+            sscanf(text, "v:%d:%d", &who, &power) != 2 || x->res.n_updates ||
+            (power == 0 && !(present >> who & 1)))
             continue;
         x->updates[0] = (struct sn_cons_validator){.key = n->w->nodes[who].val.key, .power = power};
         x->res.n_updates = 1;
@@ -84,7 +87,15 @@ static void app_commit(struct node *n, const struct sn_cons_block *b)
 {
     if (n->app.height == b->header.height) return;
     T_EQ(n->app.height + 1, b->header.height);
-    n->app = (struct app){b->header.height, fold_txs(n->app.hash, b), n->app.hash};
+    struct results x;
+    execute(n, b, &x);
+    uint64_t present = n->app.present;
+    for (uint32_t i = 0; i < x.res.n_updates; i++) {
+        uint64_t bit = 1ull << (x.updates[i].key.b[0] - 1);
+        present = x.updates[i].power ? present | bit : present & ~bit;
+    }
+    n->app = (struct app){b->header.height, fold_txs(n->app.hash, b), n->app.hash, present,
+                          n->app.present};
 }
 static bool acceptable(const struct sn_cons_block *b)
 {
@@ -162,9 +173,18 @@ static bool may_sign(struct node *n, struct signer want, struct sn_cons_time *ti
     return node_durable(n);
 }
 
+/* What led to a signature is durable before it is made: a node that came back to another decision in
+ * the same place could not sign it, and might be missed for ever. */
+static bool sync_log(struct node *n)
+{
+    if (!node_durable(n)) return false;
+    n->wal_synced = n->wal.len;
+    return true;
+}
 static void do_sign_vote(struct node *n, const struct sn_cons_action *a)
 {
     struct sn_cons_vote v = *a->vote;
+    if (!sync_log(n)) return;
     if (n->what != HONEST) return byz_sign_vote(n, a);
     if (!may_sign(n, (struct signer){v.height, v.round, v.type, v.block_id, v.time}, &v.time)) return;
     sign_vote(n, &v);
@@ -173,6 +193,7 @@ static void do_sign_vote(struct node *n, const struct sn_cons_action *a)
 static void do_sign_proposal(struct node *n, const struct sn_cons_action *a)
 {
     struct sn_cons_proposal p = a->proposal;
+    if (!sync_log(n)) return;
     if (n->what != HONEST) return byz_sign_proposal(n, a);
     struct signer want = {p.height, p.round, SN_CONS_PROPOSAL_TYPE, p.block_id, p.time};
     if (!may_sign(n, want, &p.time)) return;
@@ -526,7 +547,7 @@ static uint64_t digest(const struct sn_cons_core *core)
 
 /* Records after the end of the last stored height go in again; the core answers with actions, which
  * the node does when all are in. */
-static void replay(struct node *n, struct sn_cons_core *core, int64_t height)
+static bool replay(struct node *n, struct sn_cons_core *core, int64_t height)
 {
     struct sn_arena a;
     struct sn_cons_wal_record rec;
@@ -535,8 +556,10 @@ static void replay(struct node *n, struct sn_cons_core *core, int64_t height)
     while (sn_cons_wal_next(&rest, &a, &rec) == 0)
         if (rec.kind == SN_CONS_WAL_END_HEIGHT && rec.height == height) from = rest;
     if (height == 0) from = all;
-    while (from.ptr && sn_cons_wal_next(&from, &a, &rec) == 0) feed(core, n, &rec);
+    bool found = from.ptr != NULL;
+    while (found && sn_cons_wal_next(&from, &a, &rec) == 0) feed(core, n, &rec);
     sn_arena_done(&a);
+    return found;
 }
 
 static struct sn_cons_core *new_core(struct node *n, struct sn_cons_state *s)
@@ -620,7 +643,9 @@ void node_start(struct node *n)
     n->wal_synced = n->wal.len;
     n->timer = (struct sn_cons_timeout){0};
     n->up = true;
-    replay(n, n->core, s->last_height);
+    /* The block was stored, but not the mark: without it the next start would not find this height. */
+    struct sn_cons_wal_record end = {.kind = SN_CONS_WAL_END_HEIGHT, .height = s->last_height};
+    if (!replay(n, n->core, s->last_height)) log_record(n, &end, true);
     sn_cons_state_unref(s);
     settle(n);
 }

@@ -75,17 +75,22 @@ SN_TEST_SLOW(sim_byzantine, 900)
               (unsigned long long)evidence, (unsigned long long)conflicts, (unsigned long long)rounds);
 }
 
-static uint64_t forks;
+static uint64_t forks, amnesia_forks;
 static void count_forks(const struct world *w) { forks += w->forked; }
+static void count_amnesia_forks(const struct world *w) { amnesia_forks += w->forked; }
 /* A third and more may fork the chain, but not unseen. */
 SN_TEST_SLOW(sim_accountability, 600)
 {
     unsigned n = sn_test_cases(80);
+    static const struct {
+        int n, n_byz;
+    } sizes[] = {{4, 2}, {5, 3}, {7, 3}};
     for (unsigned i = 0; i < n; i++)
-        twice(&(struct world_opts){.seed = sn_test_seed() + i, .n = 4 + (int)(i % 3), .n_byz = 2,
-                                   .heavy_byz = true, .target = 6, .faults = true,
-                                   .byz = i & 1 ? EQUIVOCATE : AMNESIA, .loss = 0.2,
+        twice(&(struct world_opts){.seed = sn_test_seed() + i, .n = sizes[i % 3].n,
+                                   .n_byz = sizes[i % 3].n_byz, .heavy_byz = true, .target = 6,
+                                   .byz = i & 1 ? EQUIVOCATE : AMNESIA, .loss = 0.02,
                                    .heal_at = 30 * SN_SEC, .limit = 40 * SN_SEC},
-              count_forks);
-    T_ASSERTF(forks > 0, "no fork in %u worlds", n);
+              i & 1 ? count_forks : count_amnesia_forks);
+    T_ASSERTF(forks > n / 20 && amnesia_forks > n / 20, "%llu and %llu forks in %u worlds",
+              (unsigned long long)forks, (unsigned long long)amnesia_forks, n);
 }

@@ -64,11 +64,34 @@ void packet_unref(struct packet *p)
 {
     if (p && --p->refs == 0) sn_free(p);
 }
+static int group_of(const struct world *w, int id)
+{
+    return w->nodes[id].what != HONEST ? -1 : (id - w->o.n_byz) % 2;
+}
+uint64_t group_mask(const struct world *w, int group)
+{
+    uint64_t mask = 0;
+    for (int i = 0; i < w->n; i++)
+        if (group_of(w, i) == group || group_of(w, i) < 0) mask |= 1ull << i;
+    return mask;
+}
+/* Liars who want to forget a commit had better not see it: the first group's precommits. */
+static bool unseen(struct node *n, int to, const struct packet *p)
+{
+    struct sn_arena a;
+    struct sn_cons_msg m;
+    if (!n->w->o.heavy_byz || n->w->nodes[to].what != AMNESIA || group_of(n->w, n->id) != 0) return false;
+    sn_arena_init(&a, NULL, 0);
+    bool yes = sn_cons_msg_decode(sn_str_of((const char *)p->data, p->len), &a, &m) >= 0 &&
+               m.kind == SN_CONS_MSG_VOTE && m.vote->type == SN_CONS_PRECOMMIT;
+    sn_arena_done(&a);
+    return yes;
+}
 void world_send(struct node *n, int to, struct packet *p)
 {
     struct world *w = n->w;
     double loss = w->now < w->o.heal_at ? w->o.loss : 0;
-    if (w->cut[n->id][to] || world_chance(w, loss)) {
+    if (w->cut[n->id][to] || world_chance(w, loss) || unseen(n, to, p)) {
         packet_unref(p);
         return;
     }
@@ -191,7 +214,12 @@ void world_committed(struct node *n, int64_t height)
 
 /* ---- faults ---- */
 
-static void heal(struct world *w) { memset(w->cut, 0, sizeof(w->cut)); }
+static void heal(struct world *w)
+{
+    for (int i = 0; i < w->n; i++)
+        for (int k = 0; k < w->n; k++)
+            w->cut[i][k] = w->o.heavy_byz && group_of(w, i) + group_of(w, k) == 1;
+}
 static void split(struct world *w)
 {
     uint64_t side = sn_rand_u64(&w->rand);
@@ -246,6 +274,7 @@ static void make_powers(struct world *w)
         int64_t liars = 0, total = 0;
         for (int i = 0; i < w->n; i++) {
             w->nodes[i].val.power = (int64_t)(1 + world_below(w, w->o.updates ? 3 : 10));
+            if (w->o.heavy_byz) w->nodes[i].val.power = 5;
             total += w->nodes[i].val.power;
             if (i < w->o.n_byz) liars += w->nodes[i].val.power;
         }
@@ -258,6 +287,7 @@ static void make_node(struct world *w, int i)
     struct sn_cons_state *s;
     n->w = w;
     n->id = i;
+    n->app.present = (1ull << w->n) - 1;
     n->skew = 1000 * SN_SEC;
     if (w->o.skew) n->skew += ((int64_t)world_below(w, 4000) - 2000) * SN_MS;
     sn_buf_init(&n->wal, 0);
@@ -287,10 +317,34 @@ static void step(struct world *w, struct event *e)
         break;
     case GOSSIP:
         world_push(w, (struct event){.kind = GOSSIP, .node = n->id, .at = w->now + 100 * SN_MS});
-        if (n->what != SILENT && n->what != WITHHOLD) node_gossip(n, (int)world_below(w, (uint64_t)w->n));
+        if (n->what != SILENT && n->what != WITHHOLD && (n->what == HONEST || !w->o.heavy_byz))
+            node_gossip(n, (int)world_below(w, (uint64_t)w->n));
         break;
     default:
         if (n->up && (e->kind == DELIVER || e->epoch == n->epoch)) node_event(n, e);
+    }
+}
+
+/* Where everybody is: what a world that does not get on is read by. */
+static void dump(const struct world *w)
+{
+    for (int i = 0; i < w->n; i++) {
+        const struct node *n = &w->nodes[i];
+        const struct sn_cons_round_state *rs = sn_cons_core_round(n->core);
+        printf("node %d (%d, power %lld) %s%s %lld/%d %s, %zu blocks, proposal %d, block %d, parts %d of %d, "
+               "locked %d, valid %d, timer %lld/%d/%u, steps %llu crash at %llu\n",
+               i, n->what, (long long)n->val.power, n->up ? "up" : "down", n->halted ? " halted" : "",
+               (long long)rs->height, rs->round, sn_cons_step_name(rs->step), n->blocks.len,
+               rs->has_proposal, rs->block != NULL, rs->parts ? (int)rs->parts->count : -1,
+               rs->parts ? (int)rs->parts->header.total : -1, rs->locked_round, rs->valid_round,
+               (long long)n->timer.height, n->timer.round, n->timer.step,
+               (unsigned long long)n->steps, (unsigned long long)n->crash_at);
+        for (size_t k = 0; k < rs->votes.rounds.len && k < 12; k++) {
+            const struct sn_cons_round_votes *r = &rs->votes.rounds.ptr[k];
+            printf("    round %d: prevotes %llx precommits %llx\n", r->round,
+                   (unsigned long long)r->prevotes->bits.w[0],
+                   r->precommits ? (unsigned long long)r->precommits->bits.w[0] : 0);
+        }
     }
 }
 
@@ -317,6 +371,7 @@ uint64_t world_run(struct world *w, const struct world_opts *o)
             n->what = o->byz != HONEST ? o->byz : (enum behaviour)(1 + world_below(w, N_BEHAVIOURS - 1));
     }
     make_powers(w);
+    heal(w);
     make_genesis(w);
     for (int i = 0; i < w->n; i++) make_node(w, i);
     if (o->faults) plan_faults(w);
@@ -324,6 +379,7 @@ uint64_t world_run(struct world *w, const struct world_opts *o)
         struct event e = pop(w);
         w->now = e.at;
         w->events_run++;
+        if (w->now >= o->limit && !o->heavy_byz) dump(w);
         T_ASSERTF(w->now < o->limit || o->heavy_byz, "height %lld is not reached after %lld s",
                   (long long)o->target, (long long)(w->now / SN_SEC));
         bool over = w->now >= o->limit;

@@ -47,6 +47,7 @@ struct signer {
 struct app {
     int64_t height;
     uint64_t hash, before; /* before: of the height below */
+    uint64_t present, present_before; /* validators, by node */
 };
 struct node {
     struct world *w;
@@ -84,7 +85,9 @@ struct world_opts {
     uint64_t seed;
     int n, n_byz;              /* the first n_byz nodes misbehave */
     enum behaviour byz;        /* HONEST: each its own, by the seed */
-    bool heavy_byz;            /* a third and more of the power */
+    /* A third and more of the power lies, and the honest nodes, in two groups by parity, hear of each
+     * other only what the liars let through. */
+    bool heavy_byz;
     bool faults, skew, extensions, updates;
     double loss;
     int64_t heal_at;           /* faults end here */
@@ -103,6 +106,10 @@ struct world {
     SN_VEC(struct signed_vote) votes;
     struct sn_cons_genesis *genesis;
     struct sn_arena arena;
+    /* A heavy world's plot: the two blocks of a place, one for each group. */
+    int64_t plot_height;
+    int32_t plot_round;
+    struct sn_cons_block_id plot[2];
     bool forked;
     int64_t fork_height;
     int fork_nodes[2];
@@ -132,6 +139,7 @@ void world_committed(struct node *n, int64_t height);
 uint64_t world_below(struct world *w, uint64_t n);
 bool world_chance(struct world *w, double p);
 void sim_sign(const struct sn_cons_key *key, struct sn_str msg, struct sn_cons_sig *ret);
+uint64_t group_mask(const struct world *w, int group); /* its honest nodes, and all liars */
 extern const struct sn_cons_verifier sim_verifier;
 
 /* sim_byz_test.c */
