@@ -14,8 +14,8 @@
  *   PREPARE, PROCESS, EXTEND, VERIFY_EXTENSION, FINALIZE, COMMIT -> application -> answer input
  *   SAVE_BLOCK, END_HEIGHT, SAVE_STATE -> disk, durable before the next action is done
  *
- * At a start the records behind the end of the last stored height go in again. Where the log has no such
- * end (the block was stored, then came a crash), the owner writes it before anything else: otherwise
+ * At a start the records behind the end of the last stored height go in again. Where the log has no
+ * such end (the block was stored, then came a crash), the owner writes it before anything else: otherwise
  * a second crash would find nothing to replay, and the node would forget what it had locked.
  *
  * Source: "The latest gossip on BFT consensus" (arXiv 1807.04938); CometBFT v0.38.25
@@ -189,8 +189,8 @@ void sn_cons_core_free(struct sn_cons_core *c);
 /* sn_cons_core_input - processes one input at unix time now_ns. Stale inputs are ignored.
  * Returns 0; SN_E_INVALID_ARGUMENT, SN_E_TOO_LARGE, SN_E_ALREADY_EXISTS, SN_E_FAILED_PRECONDITION: the
  * message breaks the rules, its sender is at fault, the core is as before; SN_E_RESOURCE_EXHAUSTED: a
- * named limit kept it out; SN_E_BUSY: actions were not taken, or not ready (see below). SN_E_NOMEM, SN_E_INTERNAL,
- * SN_E_DATA_LOSS: the core has halted (more than a third is Byzantine, the application broke its
+ * named limit kept it out; SN_E_BUSY: actions were not taken, or it is not ready (see below);
+ * SN_E_NOMEM, SN_E_INTERNAL, SN_E_DATA_LOSS: the core has halted (more than a third is Byzantine, the application broke its
  * contract, memory ran out), as every later input will tell. */
 int sn_cons_core_input(struct sn_cons_core *c, const struct sn_cons_input *in,
                        int64_t now_ns) SN_MUST_CHECK;

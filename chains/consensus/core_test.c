@@ -5,9 +5,11 @@
 #include <stdlib.h>
 
 #include "consensus/genesis.h"
-#include "consensus/golden_test.h"
 #include "consensus/valset.h"
 #include "consensus/wal.h"
+#include "harness/test.h"
+/* Needs the harness. */
+#include "consensus/golden_test.h"
 
 /* ---- the log of a CometBFT node ---- */
 

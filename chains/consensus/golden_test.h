@@ -4,34 +4,40 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/arena.h"
 #include "core/enc.h"
 #include "core/status.h"
 #include "core/str.h"
-#include "harness/test.h"
+
+/* The including file has "harness/test.h" before. */
 
 #define GOLDEN_FIELDS_MAX 64
 struct golden {
-    char *mem;
+    struct sn_arena arena;
     struct sn_str text, rest;
     struct sn_str fields[GOLDEN_FIELDS_MAX + 1]; /* ends with .ptr NULL */
 };
-/* name: of a file of the folder, or a path with a slash. */
+/* Where golden_bytes decodes to: the file's that was opened last. */
+static struct sn_arena *golden_arena;
+/* name: of a file of the folder, which SN_CONS_GOLDEN in the environment may replace. */
 static inline void golden_open(struct golden *g, const char *name)
 {
     char path[512];
-    if (strchr(name, '/')) snprintf(path, sizeof(path), "%s", name);
-    else snprintf(path, sizeof(path), "%s/%s", SN_CONS_GOLDEN, name);
+    const char *dir = getenv("SN_CONS_GOLDEN");
+    snprintf(path, sizeof(path), "%s/%s", dir ? dir : SN_CONS_GOLDEN, name);
     FILE *f = fopen(path, "rb");
     T_ASSERTF(f, "%s is missing", path);
     fseek(f, 0, SEEK_END);
     long n = ftell(f);
     rewind(f);
-    g->mem = malloc((size_t)n + 1);
-    T_ASSERT(g->mem && fread(g->mem, 1, (size_t)n, f) == (size_t)n);
+    sn_arena_init(&g->arena, NULL, 0);
+    golden_arena = &g->arena;
+    char *mem = sn_arena_alloc(&g->arena, (size_t)n + 1);
+    T_ASSERT(mem && fread(mem, 1, (size_t)n, f) == (size_t)n);
     fclose(f);
-    g->text = g->rest = sn_str_of(g->mem, (size_t)n);
+    g->text = g->rest = sn_str_of(mem, (size_t)n);
 }
-static inline void golden_close(struct golden *g) { free(g->mem); }
+static inline void golden_close(struct golden *g) { sn_arena_done(&g->arena); }
 static inline struct sn_str *golden_line(struct golden *g)
 {
     if (!g->rest.ptr || g->rest.len == 0) return NULL;
@@ -41,23 +47,13 @@ static inline struct sn_str *golden_line(struct golden *g)
     g->fields[n] = (struct sn_str){0};
     return g->fields;
 }
-/* The bytes of a hex field, decoded in place once; later calls find them decoded. */
+/* The bytes of a hex field; "-" is none. */
 static inline struct sn_str golden_bytes(struct sn_str f)
 {
-    static struct {
-        const char *key;
-        char *bytes;
-    } kept[16];
-    static unsigned turn;
     if (sn_str_eqc(f, "-")) return SN_STR("");
-    for (unsigned i = 0; i < 16; i++)
-        if (kept[i].key == f.ptr) return sn_str_of(kept[i].bytes, f.len / 2);
-    unsigned i = turn++ % 16;
-    free(kept[i].bytes);
-    kept[i].bytes = malloc(f.len / 2 + 1);
-    kept[i].key = f.ptr;
-    T_ASSERT(kept[i].bytes && sn_hex_decode(f, kept[i].bytes) == (ssize_t)(f.len / 2));
-    return sn_str_of(kept[i].bytes, f.len / 2);
+    char *mem = sn_arena_alloc(golden_arena, f.len / 2 + 1);
+    T_ASSERT(mem && sn_hex_decode(f, mem) == (ssize_t)(f.len / 2));
+    return sn_str_of(mem, f.len / 2);
 }
 static inline int64_t golden_i64(struct sn_str f)
 {

@@ -72,14 +72,15 @@ static void execute(struct node *n, const struct sn_cons_block *b, struct result
                                            .app_hash.len = 8};
     memcpy(x->res.app_hash.b, &hash, 8);
     for (uint32_t i = 0; i < b->n_txs; i++) {
-        int who, power;
-        char text[32];
-        x->txs[i] = (struct sn_cons_tx_result){.data = b->txs[i], .gas_used = i};
-        if (sn_str_cz(b->txs[i], text, sizeof(text)) < 0 ||
-            sscanf(text, "v:%d:%d", &who, &power) != 2 || x->res.n_updates ||
-            (power == 0 && !(present >> who & 1)))
-            continue;
-        x->updates[0] = (struct sn_cons_validator){.key = n->w->nodes[who].val.key, .power = power};
+        struct sn_str tx = b->txs[i];
+        uint64_t who, power;
+        x->txs[i] = (struct sn_cons_tx_result){.data = tx, .gas_used = i};
+        if (!sn_str_eqc(sn_str_cut(&tx, ':'), "v") || x->res.n_updates) continue;
+        T_OK(sn_str_to_u64(sn_str_cut(&tx, ':'), &who));
+        T_OK(sn_str_to_u64(tx, &power));
+        if (power == 0 && !(present >> who & 1)) continue;
+        x->updates[0] = (struct sn_cons_validator){.key = n->w->nodes[who].val.key,
+                                                   .power = (int64_t)power};
         x->res.n_updates = 1;
     }
 }

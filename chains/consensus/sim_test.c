@@ -46,6 +46,22 @@ SN_TEST_SLOW(sim_faults, 600)
               (unsigned long long)restarts, (unsigned long long)replays, (unsigned long long)equal);
 }
 
+static uint64_t swept;
+static void count_swept(const struct world *w) { swept += w->restarts == 2; }
+/* Node 0 of four (without it nobody gets on) and of one crashes at each of its durable steps in turn:
+ * log, signer, block, end of height, application, state. World checks: no second signature in a place,
+ * equal replays, agreement, and the height is reached. */
+SN_TEST_SLOW(sim_crash_at_every_write, 600)
+{
+    unsigned n = sn_test_cases(160);
+    for (unsigned i = 0; i < n; i++)
+        twice(&(struct world_opts){.seed = sn_test_seed() + i, .n = i & 1 ? 1 : 3, .target = 6,
+                                   .extensions = i % 4 == 2, .crash_step = 1 + i / 2,
+                                   .limit = 120 * SN_SEC},
+              count_swept);
+    T_ASSERTF(swept > n / 2, "%llu of %u crashed twice", (unsigned long long)swept, n);
+}
+
 SN_TEST_SLOW(sim_validator_updates, 300)
 {
     for (unsigned i = 0; i < sn_test_cases(20); i++)

@@ -312,7 +312,7 @@ static void step(struct world *w, struct event *e)
     case CRASH: crash(w, n); break;
     case RESTART:
         w->restarts++;
-        n->crash_at = 0;
+        n->crash_at = w->o.crash_step && w->restarts == 1 ? n->steps + 7 : 0;
         if (!n->halted && !n->up) node_start(n);
         break;
     case GOSSIP:
@@ -375,6 +375,7 @@ uint64_t world_run(struct world *w, const struct world_opts *o)
     make_genesis(w);
     for (int i = 0; i < w->n; i++) make_node(w, i);
     if (o->faults) plan_faults(w);
+    w->nodes[0].crash_at = o->crash_step;
     while (w->heap.len && !reached(w)) {
         struct event e = pop(w);
         w->now = e.at;

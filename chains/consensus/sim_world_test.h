@@ -89,6 +89,7 @@ struct world_opts {
      * other only what the liars let through. */
     bool heavy_byz;
     bool faults, skew, extensions, updates;
+    uint64_t crash_step;       /* node 0 crashes at this durable step, and again 7 later; 0: never */
     double loss;
     int64_t heal_at;           /* faults end here */
     int64_t target;            /* height all honest nodes must reach */

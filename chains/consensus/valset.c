@@ -170,7 +170,8 @@ static int weigh(const struct sn_cons_valset *s, const struct sn_cons_validator 
         int32_t at = sn_cons_valset_find(s, changes[i].addr);
         if (changes[i].power == 0) {
             if (at < 0)
-                return sn_fail(SN_E_NOT_FOUND, "validator %02x%02x%02x%02x... to remove is not in the set",
+                return sn_fail(SN_E_NOT_FOUND,
+                               "validator %02x%02x%02x%02x... to remove is not in the set",
                                changes[i].addr[0], changes[i].addr[1], changes[i].addr[2],
                                changes[i].addr[3]);
             removed += s->vals[at].power;

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "consensus/golden_test.h"
 #include "consensus/wal_file.h"
 #include "fiber/os.h"
 #include "fiber/sim.h"
+#include "harness/test.h"
+/* Needs the harness. */
+#include "consensus/golden_test.h"
 
 SN_TEST(wal_golden_both_ways)
 {
