@@ -190,8 +190,8 @@ void sn_cons_core_free(struct sn_cons_core *c);
  * Returns 0; SN_E_INVALID_ARGUMENT, SN_E_TOO_LARGE, SN_E_ALREADY_EXISTS, SN_E_FAILED_PRECONDITION: the
  * message breaks the rules, its sender is at fault, the core is as before; SN_E_RESOURCE_EXHAUSTED: a
  * named limit kept it out; SN_E_BUSY: actions were not taken, or it is not ready (see below);
- * SN_E_NOMEM, SN_E_INTERNAL, SN_E_DATA_LOSS: the core has halted (more than a third is Byzantine, the application broke its
- * contract, memory ran out), as every later input will tell. */
+ * SN_E_NOMEM, SN_E_INTERNAL, SN_E_DATA_LOSS: the core has halted (more than a third is Byzantine,
+ * the application broke its contract, memory ran out), as every later input will tell. */
 int sn_cons_core_input(struct sn_cons_core *c, const struct sn_cons_input *in,
                        int64_t now_ns) SN_MUST_CHECK;
 /* sn_cons_core_action - takes the oldest action. Returns whether there was one. */

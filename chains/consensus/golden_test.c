@@ -18,6 +18,12 @@
 
 #define CHAIN SN_STR("golden-chain")
 
+const char *golden_dir(void)
+{
+    const char *dir = getenv("SN_CONS_GOLDEN");
+    return dir ? dir : SN_CONS_GOLDEN;
+}
+
 static void expect(const struct sn_buf *got, struct sn_str want, const char *what)
 {
     T_ASSERTF(got->err == 0 && sn_str_eq(sn_buf_view(got), want), "%s: %zu bytes, expected %zu%s",

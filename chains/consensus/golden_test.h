@@ -2,7 +2,6 @@
 /* consensus/golden_test.h - reads the files of tests/golden/consensus, line by line. */
 #pragma once
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "core/arena.h"
 #include "core/enc.h"
@@ -19,12 +18,13 @@ struct golden {
 };
 /* Where golden_bytes decodes to: the file's that was opened last. */
 static struct sn_arena *golden_arena;
-/* name: of a file of the folder, which SN_CONS_GOLDEN in the environment may replace. */
+/* golden_test.c: the folder, which SN_CONS_GOLDEN in the environment may replace. */
+const char *golden_dir(void);
+/* name: of a file of that folder. */
 static inline void golden_open(struct golden *g, const char *name)
 {
     char path[512];
-    const char *dir = getenv("SN_CONS_GOLDEN");
-    snprintf(path, sizeof(path), "%s/%s", dir ? dir : SN_CONS_GOLDEN, name);
+    snprintf(path, sizeof(path), "%s/%s", golden_dir(), name);
     FILE *f = fopen(path, "rb");
     T_ASSERTF(f, "%s is missing", path);
     fseek(f, 0, SEEK_END);
