@@ -18,17 +18,24 @@ static SN_ALWAYS_INLINE void put(struct sn_fe8 *r, const struct f5 *a)
 #pragma GCC unroll 5
     for (unsigned i = 0; i < 5; i++) _mm512_store_si512(r->l[i], a->l[i]);
 }
-/* 16a below 2^260, carried as a was. */
+/* 16a as a factor: below 2^260, carried as a was; loose (vec_f5_int.h) where products take that. */
 static SN_ALWAYS_INLINE struct f5 times_16(const struct f5 *a)
 {
-    const __m512i low = _mm512_set1_epi64((int64_t)F5_LOW);
     struct f5 r;
+#ifdef SN_VEC_FMA
+    const __m512i low = _mm512_set1_epi64((int64_t)F5_LOW);
     r.l[0] = _mm512_and_si512(_mm512_slli_epi64(a->l[0], 4), low);
 #pragma GCC unroll 4
     for (unsigned i = 1; i < 5; i++)
         r.l[i] = _mm512_and_si512(_mm512_or_si512(_mm512_slli_epi64(a->l[i], 4),
                                                   _mm512_srli_epi64(a->l[i - 1], F5_BITS - 4)),
                                   low);
+#else
+    r.l[0] = _mm512_slli_epi64(a->l[0], 4);
+#pragma GCC unroll 4
+    for (unsigned i = 1; i < 5; i++)
+        r.l[i] = _mm512_shrdi_epi64(_mm512_slli_epi64(a->l[i - 1], 12), a->l[i], 60);
+#endif
     return r;
 }
 /* The product in the form with 2^256. The parts of f5_mod that a product reads; factors may be
@@ -41,8 +48,17 @@ static SN_ALWAYS_INLINE struct f5 times(const struct sn_lanes *c, const struct f
     memcpy(m.pf, &c->p_factors, sizeof(m.pf));
     memcpy(m.step, &c->step, sizeof(m.step));
     memcpy(&m.inv, c->inv, sizeof(m.inv));
-    struct f5 y = times_16(b), r = f5_mul(a, &y, &m);
-    return f5_reduce(&r, &m.p);
+    struct f5 y = times_16(b), r;
+#ifdef SN_VEC_FMA
+    r = f5_mul(a, &y, &m);
+    r = f5_reduce(&r, &m.p);
+#else
+    f5_mul_reduced(&r, a, &y, &m, 1);
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < 4; i++)
+        r.l[i] = _mm512_and_si512(r.l[i], _mm512_set1_epi64((int64_t)F5_LOW));
+#endif
+    return r;
 }
 
 static void constant(struct sn_fe8 *ret, const struct sn_fe *plain)

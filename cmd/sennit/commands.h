@@ -19,6 +19,7 @@ extern const struct sn_cli_command sn_cmd_abi_tx;
 extern const struct sn_cli_command sn_cmd_abi_typed;
 extern const struct sn_cli_command sn_cmd_doctor;
 extern const struct sn_cli_command sn_cmd_gateway;
+extern const struct sn_cli_command sn_cmd_gen;
 extern const struct sn_cli_command sn_cmd_load;
 extern const struct sn_cli_command sn_cmd_registry;
 extern const struct sn_cli_command sn_cmd_serve;

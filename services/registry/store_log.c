@@ -310,8 +310,6 @@ int reg_store_replay(struct reg_store *s, struct sn_str record)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-static bool durable(const struct reg_kv *kv) { return !kv->lease || kv->lease->session; }
-
 static int dump_key(const struct reg_kv *kv, struct sn_buf *b,
                     int (*emit_fn)(void *, struct sn_str), void *arg)
 {
@@ -335,7 +333,7 @@ int reg_store_dump(struct reg_store *s, int (*emit_fn)(void *arg, struct sn_str 
     sn_buf_init(&b, 0);
     int r = 0;
     for (size_t i = 0; r >= 0 && i < s->kvs.len; i++)
-        if (durable(s->kvs.ptr[i])) r = dump_key(s->kvs.ptr[i], &b, emit_fn, arg);
+        if (reg_kv_durable(s->kvs.ptr[i])) r = dump_key(s->kvs.ptr[i], &b, emit_fn, arg);
     struct sn_map_slot *slot;
     size_t it = 0;
     while (r >= 0 && (slot = sn_map_next(&s->by_id, &it))) {

@@ -130,11 +130,13 @@ static int slots_init(struct slots *a, size_t n)
     a->m = sn_alloc((n + 1) * sizeof(*a->m));
     return a->s && a->m ? 0 : SN_E_NOMEM;
 }
-/* Every signal is written once, so an element is behind FE or nowhere; registers are not. */
+/* Every signal is written once, so an element is behind FE or nowhere; registers are not. The compiler is told that
+ * the zeros are read. */
 static void slots_done(struct slots *a, size_t n, bool all)
 {
     for (size_t i = 0; !all && a->s && a->m && i < n; i++)
-        if (a->s[i] == FE) explicit_bzero(&a->m[i], sizeof(a->m[i]));
+        if (a->s[i] == FE) a->m[i] = (struct sn_fe){{0}};
+    __asm__ volatile("" : : "r"(a->m) : "memory");
     if (all && a->m) explicit_bzero(a->m, n * sizeof(*a->m));
     if (a->s) explicit_bzero(a->s, n * sizeof(*a->s));
     sn_free(a->s);
