@@ -17,6 +17,17 @@ mkdir -p "$cache" && cp "$root/tests/interop/chain_store/main.go" "$cache/"
 "$peer" dump "$tmp/none" >/dev/null 2>&1; [ $? -eq 77 ] && { skip leveldb "libleveldb1d is not installed"; end; }
 
 home=$tmp/home
+# A validator's two files: whoever made them, both sign the same, and neither goes back where the other has been.
+for maker in ours theirs; do
+  k=$tmp/$maker.key.json t=$tmp/$maker.state.json go="$cache/chain_store pv $k $t" we="$peer pv $k $t"
+  if [ $maker = ours ]; then first=$we; else first=$go; fi
+  a=$($first 5) b=$($go 5) c=$($we 5) d=$($go 6) e=$($we 6) f=$($we 7) g=$($go 6) h=$($go 7) i=$($we 3)
+  if [ "${a##* }" = "${b##* }" ] && [ "$b" = "$c" ] && [ "${d##* }" = "${e##* }" ] && [ "${f##* }" = "${h##* }" ] &&
+    [ "${g##* }" = refused ] && [ "${i##* }" = refused ] && [ "${#h}" -gt 100 ] && [ "${a%% *}" = "${i%% *}" ]; then
+    ok "validator files made by $maker"
+  else fail "validator files made by $maker" "$a | $b | $c | $d | $e | $f | $g | $h | $i"; fi
+done
+
 read -r rpc p2p < <(free_ports 2)
 "$cache/cometbft" init --home "$home" >/dev/null 2>&1 || { fail "cometbft init"; end; }
 sed -i -e 's/^timeout_commit = .*/timeout_commit = "50ms"/' -e "s#tcp://127.0.0.1:26657#tcp://127.0.0.1:$rpc#" \

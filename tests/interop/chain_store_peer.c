@@ -11,6 +11,8 @@
 #include "consensus/answer.h"
 #include "consensus/block_store.h"
 #include "consensus/genesis.h"
+#include "consensus/key.h"
+#include "consensus/privval.h"
 #include "consensus/state_store.h"
 #include "consensus/valset.h"
 #include "core/status.h"
@@ -203,9 +205,30 @@ static int replay(const char *home, struct stores *from, const char *out)
     return r;
 }
 
+static int prevote(char **argv)
+{
+    const struct sn_privval_opts o = {.key_path = argv[2], .state_path = argv[3], .make = true};
+    struct sn_privval *pv;
+    uint8_t addr[SN_CONS_ADDR_LEN];
+    struct sn_cons_vote v = {.type = SN_CONS_PREVOTE,
+                             .height = atoll(argv[4]),
+                             .time = {1700000000, 0}};
+    int r = sn_privval_open(&o, &pv);
+    if (r == 0) r = sn_cons_key_addr(sn_privval_key(pv), addr);
+    if (r < 0) return r;
+    print_hex(addr, sizeof(addr), "%02X");
+    printf(" %" PRId64 " ", sn_privval_height(pv));
+    r = sn_privval_sign_vote(pv, SN_STR("test"), &v);
+    if (r == 0) print_hex(v.sig.b, v.sig.len, "%02x");
+    puts(r < 0 ? "refused" : "");
+    sn_privval_close(pv);
+    return 0;
+}
+
 static int work(void *arg)
 {
     char **argv = arg;
+    if (argv[1][0] == 'p') return prevote(argv);
     char data[512];
     struct stores s = {0};
     bool again = argv[1][0] == 'r';

@@ -3,6 +3,7 @@
 //
 //	chain_store dump DATA    blocks, commits, validators, parameters, answers, states: a line each, in hex
 //	chain_store keys FOLDER  every key and value of one LevelDB folder, in order, in hex
+//	chain_store pv KEY STATE HEIGHT  a prevote by a validator's files: address, last height, signature or "refused"
 package main
 
 import (
@@ -10,11 +11,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	dbm "github.com/cometbft/cometbft-db"
 	"github.com/cosmos/gogoproto/proto"
 
+	"github.com/cometbft/cometbft/privval"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	sm "github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/store"
 )
@@ -50,6 +55,22 @@ func main() {
 		}
 		check(it.Close())
 		check(db.Close())
+		return
+	}
+	if os.Args[1] == "pv" {
+		if _, err := os.Stat(os.Args[2]); err != nil {
+			privval.GenFilePV(os.Args[2], os.Args[3]).Save()
+		}
+		pv := privval.LoadFilePV(os.Args[2], os.Args[3])
+		height, err := strconv.ParseInt(os.Args[4], 10, 64)
+		check(err)
+		fmt.Fprintf(out, "%s %d ", pv.GetAddress(), pv.LastSignState.Height)
+		v := &cmtproto.Vote{Type: cmtproto.PrevoteType, Height: height, Timestamp: time.Unix(1700000000, 0).UTC()}
+		if err := pv.SignVote("test", v); err != nil {
+			fmt.Fprintln(out, "refused")
+		} else {
+			fmt.Fprintf(out, "%x\n", v.Signature)
+		}
 		return
 	}
 	blocks := store.NewBlockStore(open(filepath.Join(os.Args[2], "blockstore.db")))
