@@ -250,7 +250,8 @@ static int deaf_serve(void *arg)
     struct sn_stream *s;
     struct sn_peer *p;
     T_OK(sn_accept(w.listener, &s));
-    T_OK(sn_peer_open(s, &w.server.opts, &p));
+    int r = sn_peer_open(s, &w.server.opts, &p);
+    if (r < 0) return r; /* the other side was ready sooner, and it is over */
     (void)!sn_peer_run(p);
     sn_peer_free(p);
     return 0;
