@@ -26,8 +26,8 @@ group=sennit-overload-$$
 drop_groups() { for c in cpu cpuacct; do for _ in $(seq 30); do rmdir "/sys/fs/cgroup/$c/$group" 2>/dev/null; [ -d "/sys/fs/cgroup/$c/$group" ] || break; sleep 0.1; done; done; }
 trap 'bench_stop "${server:-}"; drop_groups; bench_cleanup' EXIT
 mkdir /sys/fs/cgroup/{cpu,cpuacct}/"$group" || exit 1
-echo 10000 >"/sys/fs/cgroup/cpu/$group/cpu.cfs_period_us"
-echo 8000 >"/sys/fs/cgroup/cpu/$group/cpu.cfs_quota_us"
+echo 100000 >"/sys/fs/cgroup/cpu/$group/cpu.cfs_period_us"
+echo 80000 >"/sys/fs/cgroup/cpu/$group/cpu.cfs_quota_us"
 
 # contained COMMAND... - in the group, which looks like the whole tree from inside.
 # shellcheck disable=SC2016
