@@ -27,7 +27,7 @@ fi
 group=sennit-overload-$$
 drop_groups() { for c in cpu cpuacct; do for _ in $(seq 15); do rmdir "/sys/fs/cgroup/$c/$group" 2>/dev/null; [ -d "/sys/fs/cgroup/$c/$group" ] || break; sleep 0.1; done; done; }
 # An overrun server drains for longer than whoever interrupts this waits.
-trap '[ -n "${server:-}" ] && kill -9 "$server" 2>/dev/null; drop_groups; bench_cleanup' EXIT
+trap 'trap "" INT TERM; [ -n "${server:-}" ] && kill -9 "$server" 2>/dev/null; drop_groups; bench_cleanup' EXIT
 mkdir /sys/fs/cgroup/{cpu,cpuacct}/"$group" || exit 1
 echo 100000 >"/sys/fs/cgroup/cpu/$group/cpu.cfs_period_us"
 echo 100000 >"/sys/fs/cgroup/cpu/$group/cpu.cfs_quota_us"
