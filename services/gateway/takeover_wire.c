@@ -357,6 +357,11 @@ static int check_endpoints(const struct sn_tkw_service *v, const struct sn_tkw_e
 static int check_service(const struct sn_tkw_service *v)
 {
     const char *why = NULL;
+    bool shown = true; /* names go to logs and terminals */
+    for (size_t i = 0; i < v->name.len; i++)
+        shown &= (unsigned char)v->name.ptr[i] >= 0x20 && v->name.ptr[i] != 0x7f;
+    if (!shown)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "a service's name has control characters");
     if (v->name.len == 0 || v->name.len > SN_TKW_TEXT_MAX)
         why = "a name of 1 to 255 bytes";
     else if (v->port == 0)

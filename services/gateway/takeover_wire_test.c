@@ -202,6 +202,8 @@ SN_TEST(takeover_wire_nonsense_is_named)
         T_ASSERT(sn_tkw_put_snapshot(&b, &s) < 0 && b.len == 0);
         sn_buf_done(&b);
     }
+    struct sn_tkw_service loud = service("one\33[2J", "10.96.0.1:80");
+    T_EQ(sn_tkw_check(&(struct sn_tkw_snapshot){.services = &loud, .n = 1}), SN_E_INVALID_ARGUMENT);
     /* The same address over another protocol is another service, and may be a back-end. */
     struct sn_tkw_service v[] = {service("one", "10.96.0.1:80"), service("two", "10.96.0.1:80")};
     v[1].proto = 17;

@@ -41,7 +41,7 @@ rig_down() {
   mountpoint -q "$tmp/bpffs" 2>/dev/null && umount "$tmp/bpffs"
   rm -rf "$tmp"
 }
-trap rig_down EXIT
+trap 'trap "" INT TERM; rig_down' EXIT
 run= # "exec" in the background: the process that is killed there is the program, not a shell before it
 inns() { $run nsenter --net="/run/netns/$ns" "$@"; }
 # shellcheck disable=SC2016
