@@ -16,7 +16,7 @@ bench_cleanup() {
 trap bench_cleanup EXIT
 trap 'exit 130' INT TERM
 
-BENCH_TARGETS="bench/pairs bench/fiber/bench_fiber bench/protobuf/pb-ours bench/json/bench_json bench/p99-server
+BENCH_TARGETS="bench/pairs bench/ed25519/bench_ed25519 bench/fiber/bench_fiber bench/protobuf/pb-ours bench/json/bench_json bench/p99-server
   cmd/sennit/sennit cmd/sennit/sennit-prove examples/hello examples/profiled/profiled"
 # bench_build [TARGET...] - a release build (asserts on, debug checks off) of every bench's programs, or these, before the
 # first measurement: no measurement has a compiler beside it. Done once per run of all.sh. What is

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The peer transport against CometBFT's own p2p package: handshake, echo and bulk in both directions, wrong
-# keys, bits changed on the way.
+# The peer transport against CometBFT's own p2p package: handshake, echo and bulk in both directions, peer
+# exchange and the address book's file, wrong keys, bits changed on the way.
 # usage: p2p.sh P2P_PEER SOURCE_ROOT; P2P_MIB=100
 set -u
 peer=$(realpath "$1") root=$(realpath "$2") mib=${P2P_MIB:-100}
@@ -24,17 +24,27 @@ has() {
   fail "$1" "expected \"$3\", got: $(tail -2 "$2" | tr '\n' ' ')"
 }
 start "$tmp/go" "$go_peer_bin" serve; go_at=${first#listening }
-timeout 120 "$peer" dial "$go_at" "$mib" >"$tmp/dial" 2>&1; rc=$?
+timeout 300 "$peer" dial "$go_at" "$mib" >"$tmp/dial" 2>&1; rc=$?
 lines "$tmp/dial"
 [ "$rc" = 0 ] || fail "we dial Go" "exit $rc: $(tail -1 "$tmp/dial")"
 has "Go's view of us" "$tmp/go" "peer added .* sennit"
 has "Go sees us go" "$tmp/go" "peer removed EOF"
 
 start "$tmp/ours" "$peer" serve; our_at=${first#listening }
-timeout 120 "$go_peer_bin" dial "$our_at" "$mib" >"$tmp/godial" 2>&1; rc=$?
+timeout 300 "$go_peer_bin" dial "$our_at" "$mib" >"$tmp/godial" 2>&1; rc=$?
 lines "$tmp/godial"
 [ "$rc" = 0 ] || fail "Go dials us" "exit $rc: $(tail -1 "$tmp/godial")"
 has "our view of Go" "$tmp/ours" "peer added .* go$"
+
+# Addresses: Go's to us and ours to Go, and the book's file both ways.
+start "$tmp/gopex" "$go_peer_bin" pexserve "$tmp/go-book.json"; pex_at=${first#listening }
+timeout 60 "$peer" pex "$pex_at" "$tmp/go-book.json" "$tmp/our-book.json" >"$tmp/pex" 2>&1; rc=$?
+lines "$tmp/pex"
+[ "$rc" = 0 ] || fail "we ask Go for addresses" "exit $rc: $(tail -1 "$tmp/pex")"
+timeout 60 "$go_peer_bin" pexload "$tmp/our-book.json" >"$tmp/pexload" 2>&1
+check "Go loads our book" "$(tail -1 "$tmp/pexload")" "size 200"
+timeout 60 "$go_peer_bin" pexdial "$our_at" "$tmp/go-empty.json" >"$tmp/pexdial" 2>&1
+has "Go asks us for addresses" "$tmp/pexdial" "size 3[2-9]"
 
 # Somebody else's id: both sides refuse.
 wrong=0000000000000000000000000000000000000000

@@ -3,13 +3,15 @@
  * message back; on channel 71 it digests what it gets and answers "END" with the digest.
  *
  *   p2p_peer serve             prints "listening ID@HOST:PORT", then what happens to each peer
- *   p2p_peer dial ADDR MIB     talks to a peer that does the same; prints "ok ..." or "FAIL ..."
+ *   p2p_peer pex ADDR IN OUT   asks for addresses, adds those of the book's file IN, saves all as
+ * OUT p2p_peer dial ADDR MIB     talks to a peer that does the same; prints "ok ..." or "FAIL ..."
  *
  * TAMPER_IN=N, TAMPER_OUT=N: a bit of the N-th byte read, or written, is another. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "consensus/p2p/peer.h"
+#include "consensus/p2p/pex.h"
 #include "core/alloc.h"
 #include "crypto/hash.h"
 #include "fiber/sync.h"
@@ -21,7 +23,10 @@
 
 static const struct sn_mconn_channel channels[] = {
     {.id = ECHO, .priority = 5, .recv_bytes_max = 2 << 20},
-    {.id = BULK, .priority = 1, .recv_bytes_max = 2 << 20}};
+    {.id = BULK, .priority = 1, .recv_bytes_max = 2 << 20},
+    {.id = SN_PEX_CHANNEL, .priority = 1, .recv_bytes_max = SN_PEX_BYTES_MAX}};
+#define CHANNELS 3u
+static struct sn_book *book;
 static uint8_t key[64];
 static struct sn_node_info info = {.p2p_version = SN_P2P_VERSION,
                                    .block_version = SN_BLOCK_VERSION,
@@ -29,8 +34,8 @@ static struct sn_node_info info = {.p2p_version = SN_P2P_VERSION,
                                    .network = "interop",
                                    .version = "0.38.25+sennit",
                                    .moniker = "sennit",
-                                   .channels = {ECHO, BULK},
-                                   .n_channels = 2};
+                                   .channels = {ECHO, BULK, SN_PEX_CHANNEL},
+                                   .n_channels = CHANNELS};
 
 static void must(int r, const char *what)
 {
@@ -40,8 +45,7 @@ static void must(int r, const char *what)
     exit(1);
 }
 
-/* ---- a stream that changes one bit
- * --------------------------------------------------------------- */
+/* ---- a stream that changes one bit ---- */
 
 struct tamper {
     struct sn_stream base;
@@ -89,8 +93,7 @@ static struct sn_stream *tampered(struct sn_stream *s)
     return &t->base;
 }
 
-/* ---- messages
- * ------------------------------------------------------------------------------------ */
+/* ---- messages ---- */
 
 static struct sn_str unwrap(struct sn_str m)
 {
@@ -120,12 +123,47 @@ static int send_wrapped(struct sn_peer *p, uint8_t channel, const void *data, si
     return r;
 }
 
-/* ---- serving
- * ------------------------------------------------------------------------------------- */
+/* ---- addresses ---- */
+
+static struct sn_pex exchange; /* of the one peer there is at a time */
+static struct sn_event told;
+static int told_count;
+static int exchanged(struct sn_peer *p, struct sn_str message)
+{
+    const struct sn_node_info *who = sn_peer_info(p);
+    struct sn_node_addr from;
+    struct sn_buf out = {0};
+    char at[400];
+    (void)snprintf(at, sizeof(at), "%s@%s", who->id, who->listen_addr);
+    int r = sn_node_addr_parse(&from, sn_str(at));
+    bool asked = exchange.asked;
+    if (r >= 0) r = sn_pex_receive(&exchange, book, sn_wall_now(), &from, message, &out);
+    if (r >= 0 && asked && !exchange.asked) {
+        told_count = r;
+        sn_event_set(&told);
+    }
+    if (r >= 0 && out.len > 0) r = sn_peer_send(p, SN_PEX_CHANNEL, out.ptr, out.len);
+    sn_buf_done(&out);
+    return r < 0 ? r : 0;
+}
+static void fill_book(unsigned n)
+{
+    must(sn_book_new(&(struct sn_book_opts){.seed = 1}, &book), "book");
+    for (unsigned i = 0; i < n; i++) {
+        struct sn_node_addr a;
+        char text[SN_NODE_ADDR_TEXT_MAX];
+        (void)snprintf(text, sizeof(text), "%040x@127.%u.0.1:1", i + 1, i + 1);
+        must(sn_node_addr_parse(&a, sn_str(text)), "book");
+        must(sn_book_add(book, sn_wall_now(), &a, &a), "book");
+    }
+}
+
+/* ---- serving ---- */
 
 static int served(struct sn_peer *p, void *arg, uint8_t channel, struct sn_str message)
 {
     struct sn_hasher *digest = arg;
+    if (channel == SN_PEX_CHANNEL) return exchanged(p, message);
     if (channel == ECHO) return sn_peer_send(p, channel, message.ptr, message.len);
     struct sn_str data = unwrap(message);
     if (sn_str_eqc(data, "END")) {
@@ -140,7 +178,7 @@ static struct sn_peer_opts opts_of(sn_peer_fn fn, void *arg)
 {
     return (struct sn_peer_opts){.conn = {.key = key,
                                           .self = &info,
-                                          .mconn = {.channels = channels, .n_channels = 2}},
+                                          .mconn = {.channels = channels, .n_channels = CHANNELS}},
                                  .on_message = fn,
                                  .arg = arg};
 }
@@ -152,6 +190,7 @@ static int serve(void *arg)
     char at[64];
     must(sn_listen("tcp:127.0.0.1:0", NULL, &l), "listen");
     must(sn_listener_addr(l, at, sizeof(at)), "listen");
+    fill_book(100);
     printf("listening %s@%s\n", info.id, at);
     (void)fflush(stdout);
     int end;
@@ -159,6 +198,7 @@ static int serve(void *arg)
         struct sn_hasher digest;
         must(sn_hasher_init(&digest, SN_SHA256), "digest");
         struct sn_peer_opts o = opts_of(served, &digest);
+        exchange = (struct sn_pex){0};
         int r = sn_peer_open(tampered(s), &o, &p);
         if (r < 0) {
             printf("no peer: %s\n", sn_diag_str(r));
@@ -173,11 +213,11 @@ static int serve(void *arg)
         (void)fflush(stdout);
     }
     sn_listener_close(l);
+    sn_book_free(book);
     return end;
 }
 
-/* ---- dialling
- * ------------------------------------------------------------------------------------ */
+/* ---- dialling ---- */
 
 static struct client {
     struct sn_peer *peer;
@@ -266,13 +306,59 @@ static int dial(void *arg)
     sn_peer_free(client.peer);
     return 0;
 }
+static int ask(void *arg)
+{
+    struct sn_peer *p = arg;
+    struct sn_buf out = {0};
+    must(sn_pex_ask(&exchange, &out), "ask");
+    must(sn_peer_send(p, SN_PEX_CHANNEL, out.ptr, out.len), "ask");
+    sn_buf_done(&out);
+    must(sn_event_wait(&told), "ask");
+    printf("ok Go tells us %d addresses\n", told_count);
+    sn_peer_stop(p, true);
+    return 0;
+}
+static int pex(void *arg)
+{
+    static char text[1 << 20];
+    char **argv = arg;
+    struct sn_scope_storage mem;
+    struct sn_hasher digest;
+    struct sn_peer_opts o = opts_of(served, &digest);
+    struct sn_peer *p;
+    struct sn_buf out = {0};
+    fill_book(0);
+    must(sn_peer_dial(argv[2], &o, &p), "dial");
+    struct sn_scope *s = sn_scope_begin(&mem);
+    must(sn_scope_go(s, "ask", ask, p), "ask");
+    must(sn_peer_run(p), "run");
+    (void)sn_scope_end(s);
+    sn_peer_free(p);
+    FILE *f = fopen(argv[3], "r");
+    size_t n = f ? fread(text, 1, sizeof(text), f) : 0;
+    if (f) (void)fclose(f);
+    int left_out = sn_book_load(book, sn_wall_now(), sn_str_of(text, n));
+    must(left_out, "Go's book");
+    struct sn_book_counts c;
+    sn_book_counts(book, &c);
+    printf("ok with Go's book ours has %zu, %d were there already\n", c.fresh + c.old, left_out);
+    must(sn_book_save(book, &out), "save");
+    f = fopen(argv[4], "w");
+    if (!f || fwrite(out.ptr, 1, out.len, f) != out.len || fclose(f) != 0) must(SN_E_IO, "save");
+    sn_buf_done(&out);
+    sn_book_free(book);
+    return 0;
+}
 int main(int argc, char **argv)
 {
-    if (argc < 2 || (strcmp(argv[1], "dial") == 0 && argc < 4)) {
-        fprintf(stderr, "usage: p2p_peer serve | dial ID@HOST:PORT MIB\n");
+    bool dials = argc >= 4 && strcmp(argv[1], "dial") == 0,
+         asks = argc >= 5 && strcmp(argv[1], "pex") == 0;
+    if (!dials && !asks && (argc != 2 || strcmp(argv[1], "serve") != 0)) {
+        fprintf(stderr,
+                "usage: p2p_peer serve | dial ID@HOST:PORT MIB | pex ID@HOST:PORT IN OUT\n");
         return 2;
     }
     must(sn_ed25519_generate(key), "key");
     must(sn_node_id(key + 32, info.id), "key");
-    return sn_rt_run(NULL, strcmp(argv[1], "dial") == 0 ? dial : serve, argv) < 0;
+    return sn_rt_run(NULL, dials ? dial : asks ? pex : serve, argv) < 0;
 }

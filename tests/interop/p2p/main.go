@@ -4,6 +4,9 @@
 // channel 71 it digests what it gets and answers "END" with the digest.
 //
 //	peer serve              prints "listening ID@HOST:PORT", then what happens to peers
+//	peer pexserve BOOK      the same with a peer exchange reactor and a book of 200 addresses, kept in the file
+//	peer pexdial ADDR BOOK  asks a peer for addresses; prints how many the book has then
+//	peer pexload BOOK       prints how many addresses a book's file has
 //	peer dial ADDR MIB      talks to a peer that does the same; prints "ok ..." or "FAIL ..."
 package main
 
@@ -26,6 +29,7 @@ import (
 	"github.com/cometbft/cometbft/crypto/ed25519"
 	"github.com/cometbft/cometbft/libs/log"
 	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/p2p/pex"
 )
 
 const echoChannel, bulkChannel = 0x70, 0x71
@@ -57,6 +61,7 @@ func (r *reactor) GetChannels() []*p2p.ChannelDescriptor {
 
 func (r *reactor) AddPeer(peer p2p.Peer) {
 	if r.serves {
+		r.digest.Reset()
 		fmt.Println("peer added", peer.ID(), peer.NodeInfo().(p2p.DefaultNodeInfo).Moniker)
 		return
 	}
@@ -91,7 +96,7 @@ func (r *reactor) Receive(e p2p.Envelope) {
 	r.digest.Write(data)
 }
 
-func start(serves bool) (*p2p.Switch, *reactor, p2p.NetAddress) {
+func start(serves bool, book pex.AddrBook) (*p2p.Switch, *reactor, p2p.NetAddress) {
 	key := p2p.NodeKey{PrivKey: ed25519.GenPrivKey()}
 	cfg := config.DefaultP2PConfig()
 	cfg.SendRate, cfg.RecvRate = 1<<40, 1<<40
@@ -107,6 +112,9 @@ func start(serves bool) (*p2p.Switch, *reactor, p2p.NetAddress) {
 		ProtocolVersion: p2p.NewProtocolVersion(8, 11, 0), DefaultNodeID: key.ID(), ListenAddr: at, Network: "interop",
 		Version: "0.38.25", Channels: []byte{echoChannel, bulkChannel}, Moniker: "go",
 		Other: p2p.DefaultNodeInfoOther{TxIndex: "on", RPCAddress: "tcp://127.0.0.1:26657"}}
+	if book != nil {
+		info.Channels = append(info.Channels, pex.PexChannel)
+	}
 	transport := p2p.NewMultiplexTransport(info, key, p2p.MConnConfig(cfg))
 	addr, err := p2p.NewNetAddressString(p2p.IDAddressString(key.ID(), at))
 	if err != nil {
@@ -121,6 +129,12 @@ func start(serves bool) (*p2p.Switch, *reactor, p2p.NetAddress) {
 	sw.SetNodeKey(&key)
 	r := newReactor(serves)
 	sw.AddReactor("interop", r)
+	if book != nil {
+		exchange := pex.NewReactor(book, &pex.ReactorConfig{})
+		exchange.SetLogger(log.NewNopLogger())
+		sw.AddReactor("pex", exchange)
+		sw.SetAddrBook(book)
+	}
 	if err := sw.Start(); err != nil {
 		panic(err)
 	}
@@ -145,14 +159,14 @@ func wait(c chan []byte, what string) []byte {
 	select {
 	case data := <-c:
 		return data
-	case <-time.After(30 * time.Second):
+	case <-time.After(200 * time.Second):
 		fail("%s: nothing came", what)
 	}
 	return nil
 }
 
 func dial(to string, mib int) {
-	sw, r, _ := start(false)
+	sw, r, _ := start(false, nil)
 	addr, err := p2p.NewNetAddressString(to)
 	if err != nil {
 		fail("address: %v", err)
@@ -194,13 +208,56 @@ func dial(to string, mib int) {
 	sw.Stop()
 }
 
+func newBook(file string) pex.AddrBook {
+	book := pex.NewAddrBook(file, false)
+	book.SetLogger(log.NewNopLogger())
+	return book
+}
+
 func main() {
 	if os.Args[1] == "dial" {
 		mib, _ := strconv.Atoi(os.Args[3])
 		dial(os.Args[2], mib)
 		return
 	}
-	_, _, addr := start(true)
+	var book pex.AddrBook
+	switch os.Args[1] {
+	case "pexserve":
+		book = newBook(os.Args[2])
+		for i := 0; i < 200; i++ {
+			addr, err := p2p.NewNetAddressString(fmt.Sprintf("%040x@127.%d.0.1:1", i+1, i+1))
+			if err == nil {
+				err = book.AddAddress(addr, addr)
+			}
+			if err != nil {
+				fail("book: %v", err)
+			}
+		}
+		book.Save()
+	case "pexload":
+		book = newBook(os.Args[2])
+		if err := book.Start(); err != nil {
+			fail("book: %v", err)
+		}
+		fmt.Println("size", book.Size())
+		return
+	case "pexdial":
+		book = newBook(os.Args[3])
+		sw, _, _ := start(true, book)
+		addr, err := p2p.NewNetAddressString(os.Args[2])
+		if err != nil {
+			fail("address: %v", err)
+		}
+		if err := sw.DialPeerWithAddress(addr); err != nil {
+			fail("dial: %v", err)
+		}
+		for i := 0; i < 100 && book.Size() < 32; i++ {
+			time.Sleep(100 * time.Millisecond)
+		}
+		fmt.Println("size", book.Size())
+		return
+	}
+	_, _, addr := start(true, book)
 	fmt.Println("listening", addr.String())
 	select {}
 }
