@@ -56,7 +56,8 @@ size_t sn_vec_engines(const struct sn_vec_engine *ret[2])
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") ||
         !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512bw"))
         return 0;
-    if (__builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vbmi2")) ret[n++] = &sn_vec_ifma_engine;
+    if (__builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vbmi2"))
+        ret[n++] = &sn_vec_ifma_engine;
     ret[n++] = &sn_vec_fma_engine;
     return n;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crypto/field_inv.c - modular inverses by the binary greatest common divisor.
- * Pornin, "Optimized Binary GCD for Modular Inversion" (2020): which of two numbers is larger is decided by
- * their top bits, what to add is decided by their lowest bits, so that one word stands for each while 31 bits
- * go. Two such halves make a pass of 62 over the whole numbers; between them 62-bit windows are brought up to
- * date, not the numbers. In place of one bit a step, all zeros at the end go at once, and nothing in a step
- * branches on values: a wrong guess of the processor would cost as much as four steps. How many steps there
- * are depends on the values: secrets go through Fermat (sn_fe_inv_ct). 0.76 us for four words at 2.7 GHz. */
+ * Pornin, "Optimized Binary GCD for Modular Inversion" (2020): which of two numbers is larger is
+ * decided by their top bits, what to add is decided by their lowest bits, so that one word stands
+ * for each while 31 bits go. Two such halves make a pass of 62 over the whole numbers; between them
+ * 62-bit windows are brought up to date, not the numbers. In place of one bit a step, all zeros at
+ * the end go at once, and nothing in a step branches on values: a wrong guess of the processor
+ * would cost as much as four steps. How many steps there are depends on the values: secrets go
+ * through Fermat (sn_fe_inv_ct). 0.76 us for four words at 2.7 GHz. */
 #include "crypto/field_int.h"
 
 #define STEPS 62
@@ -24,13 +25,16 @@ static SN_ALWAYS_INLINE unsigned zeros_of(uint64_t x)
     return x ? (unsigned)__builtin_ctzll(x) : 64;
 }
 
-/* d = g - f, and all ones where that is negative. Written so that no compiler makes a branch or a detour through
- * bytes of it: of the five cycles of a step it may take two. */
+/* d = g - f, and all ones where that is negative. Written so that no compiler makes a branch or a
+ * detour through bytes of it: of the five cycles of a step it may take two. */
 static SN_ALWAYS_INLINE uint64_t subtract(uint64_t g, uint64_t f, uint64_t *ret_less)
 {
 #ifdef SN_FIELD_ASM
     uint64_t d = g, less;
-    __asm__("subq %[f],%[d]\n\tsbbq %[less],%[less]" : [d] "+r"(d), [less] "=r"(less) : [f] "r"(f) : "cc");
+    __asm__("subq %[f],%[d]\n\tsbbq %[less],%[less]"
+            : [d] "+r"(d), [less] "=r"(less)
+            : [f] "r"(f)
+            : "cc");
     *ret_less = less;
     return d;
 #else
@@ -38,8 +42,9 @@ static SN_ALWAYS_INLINE uint64_t subtract(uint64_t g, uint64_t f, uint64_t *ret_
     return g - f;
 #endif
 }
-/* 31 halvings of g on words whose low 31 bits are those of the numbers and whose high 33 bits are their size. f is
- * odd, f and g below 2^64. A row of the matrix is two numbers of 32 bits in one word. */
+/* 31 halvings of g on words whose low 31 bits are those of the numbers and whose high 33 bits are
+ * their size. f is odd, f and g below 2^64. A row of the matrix is two numbers of 32 bits in one
+ * word. */
 static SN_ALWAYS_INLINE struct matrix half_pass(uint64_t f, uint64_t g)
 {
     const uint64_t bias = 0x7fffffff7fffffff; /* halves are within (-2^31, 2^31] */
@@ -56,16 +61,20 @@ static SN_ALWAYS_INLINE struct matrix half_pass(uint64_t f, uint64_t g)
         row_f += e & less, row_g = (e ^ less) - less;
     }
     row_f = (row_f << left) + bias, row_g += bias;
-    return (struct matrix){(int64_t)(row_f & UINT32_MAX) - 0x7fffffff, (int64_t)(row_f >> 32) - 0x7fffffff,
-                           (int64_t)(row_g & UINT32_MAX) - 0x7fffffff, (int64_t)(row_g >> 32) - 0x7fffffff};
+    return (struct matrix){(int64_t)(row_f & UINT32_MAX) - 0x7fffffff,
+                           (int64_t)(row_f >> 32) - 0x7fffffff,
+                           (int64_t)(row_g & UINT32_MAX) - 0x7fffffff,
+                           (int64_t)(row_g >> 32) - 0x7fffffff};
 }
 
-/* What 62 bits from the highest on are in both numbers, and their low 62: exact where these are all. */
+/* What 62 bits from the highest on are in both numbers, and their low 62: exact where these are
+ * all. */
 struct window {
     uint64_t high, low;
 };
-/* (a*x + b*y)/2^31 of windows; where that is negative, its negative and those of a and b. The high parts stand
- * for numbers that were cut off: a sign may be wrong next to 0, which costs time only. */
+/* (a*x + b*y)/2^31 of windows; where that is negative, its negative and those of a and b. The high
+ * parts stand for numbers that were cut off: a sign may be wrong next to 0, which costs time only.
+ */
 static SN_ALWAYS_INLINE struct window combine(int64_t *a, int64_t *b, const struct window *x,
                                               const struct window *y)
 {
@@ -73,7 +82,8 @@ static SN_ALWAYS_INLINE struct window combine(int64_t *a, int64_t *b, const stru
     uint64_t low = (uint64_t)*a * x->low + (uint64_t)*b * y->low;
     int64_t h = (int64_t)(high >> HALF), sign = h >> 63;
     *a = (*a ^ sign) - sign, *b = (*b ^ sign) - sign;
-    return (struct window){(uint64_t)((h ^ sign) - sign), ((low >> HALF) ^ (uint64_t)sign) - (uint64_t)sign};
+    return (struct window){(uint64_t)((h ^ sign) - sign),
+                           ((low >> HALF) ^ (uint64_t)sign) - (uint64_t)sign};
 }
 
 /* 62 halvings. f and g are not negative; their limbs above *top are 0. */
@@ -91,8 +101,10 @@ static SN_ALWAYS_INLINE struct matrix pass(const int64_t *f, const int64_t *g, u
                                b.q * a.v + b.r * a.r};
     }
     unsigned bits = 64 - (unsigned)__builtin_clzll((uint64_t)(f[i] | g[i]));
-    struct window x = {(uint64_t)f[i] << (STEPS - bits) | (uint64_t)f[i - 1] >> bits, (uint64_t)f[0]};
-    struct window y = {(uint64_t)g[i] << (STEPS - bits) | (uint64_t)g[i - 1] >> bits, (uint64_t)g[0]};
+    struct window x = {(uint64_t)f[i] << (STEPS - bits) | (uint64_t)f[i - 1] >> bits,
+                       (uint64_t)f[0]};
+    struct window y = {(uint64_t)g[i] << (STEPS - bits) | (uint64_t)g[i - 1] >> bits,
+                       (uint64_t)g[0]};
 #define WORD(w, shift) ((w).high >> (shift) << HALF | ((w).low & LOW31))
     struct matrix a = half_pass(WORD(x, STEPS - 33), WORD(y, STEPS - 33));
     struct window p = combine(&a.u, &a.v, &x, &y), q = combine(&a.q, &a.r, &x, &y);
@@ -113,7 +125,8 @@ static SN_NOINLINE SN_COLD void negate(int64_t *a, unsigned n)
         carry = t >> STEPS;
     }
 }
-/* (f, g) = matrix * (f, g) / 2^62, exact, of n limbs; made positive, and the matrix what leads there. */
+/* (f, g) = matrix * (f, g) / 2^62, exact, of n limbs; made positive, and the matrix what leads
+ * there. */
 static SN_ALWAYS_INLINE void update_fg(int64_t *f, int64_t *g, struct matrix *m, unsigned n)
 {
     __int128 cf = 0, cg = 0;
@@ -132,8 +145,8 @@ static SN_ALWAYS_INLINE void update_fg(int64_t *f, int64_t *g, struct matrix *m,
 }
 
 /* (d, e) = matrix * (d, e) / 2^62 mod p, both kept within (-2p, p). */
-static SN_ALWAYS_INLINE void update_de(int64_t *d, int64_t *e, const struct matrix *m, const int64_t *p,
-                                       uint64_t pinv, unsigned n)
+static SN_ALWAYS_INLINE void update_de(int64_t *d, int64_t *e, const struct matrix *m,
+                                       const int64_t *p, uint64_t pinv, unsigned n)
 {
     int64_t sd = d[n - 1] >> 63, se = e[n - 1] >> 63;
     int64_t md = (m->u & sd) + (m->v & se), me = (m->q & sd) + (m->r & se);
@@ -210,12 +223,15 @@ static SN_ALWAYS_INLINE void invert(uint64_t *r, const uint64_t *a, const uint64
 }
 
 #ifdef SN_FIELD_ASM
-/* Shifts that leave the flags alone: the compiler's for any x86-64 take two more cycles of a step's five. */
-__attribute__((target("bmi,bmi2"))) static void invert_4(uint64_t *r, const uint64_t *a, const uint64_t *p)
+/* Shifts that leave the flags alone: the compiler's for any x86-64 take two more cycles of a step's
+ * five. */
+__attribute__((target("bmi,bmi2"))) static void invert_4(uint64_t *r, const uint64_t *a,
+                                                         const uint64_t *p)
 {
     invert(r, a, p, 4);
 }
-__attribute__((target("bmi,bmi2"))) static void invert_6(uint64_t *r, const uint64_t *a, const uint64_t *p)
+__attribute__((target("bmi,bmi2"))) static void invert_6(uint64_t *r, const uint64_t *a,
+                                                         const uint64_t *p)
 {
     invert(r, a, p, 6);
 }

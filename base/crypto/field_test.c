@@ -310,8 +310,9 @@ SN_TEST(field_laws)
     }
 }
 
-/* What makes a greatest common divisor short, long or lopsided: small numbers, lone bits and their neighbours,
- * numbers next to p, fractions of it, and the golden ratio's, whose quotients are all 1. */
+/* What makes a greatest common divisor short, long or lopsided: small numbers, lone bits and their
+ * neighbours, numbers next to p, fractions of it, and the golden ratio's, whose quotients are
+ * all 1. */
 SN_TEST(field_inverse_edges)
 {
     struct sn_field f;
@@ -320,7 +321,8 @@ SN_TEST(field_inverse_edges)
         struct sn_fe a = {{1}}, inv, one, small, x = f.one, y = f.one, sum;
         for (unsigned k = 0; k < 520; k++) {
             sn_fe_set_u64(&f, &small, k % 7 + 1);
-            sn_fe_dbl(&f, &a, &a); /* the plain integer 2^k, which need not be a Montgomery element's */
+            sn_fe_dbl(&f, &a,
+                      &a); /* the plain integer 2^k, which need not be a Montgomery element's */
             sn_fe_add(&f, &sum, &x, &y), y = x, x = sum;
             struct sn_fe around[6] = {a, sum, small};
             sn_fe_sub(&f, &around[3], &a, &(struct sn_fe){{1}});
@@ -337,7 +339,8 @@ SN_TEST(field_inverse_edges)
     }
 }
 
-/* (p-1)*b and the like where the result is next to a multiple of p: one reduction too few shows here only. */
+/* (p-1)*b and the like where the result is next to a multiple of p: one reduction too few shows
+ * here only. */
 SN_TEST(field_products_next_to_p)
 {
     struct sn_field f;

@@ -40,7 +40,8 @@ struct sn_lanes {
     struct sn_fe8 p_factors, step; /* for the reduction, as the kernels multiply */
     _Alignas(64) uint64_t inv[8];
     struct sn_fe8 r2, unit; /* 2^512 mod p; 1 */
-    unsigned dot_max;       /* products that sn_fe8_dot takes: as many as are below p with one subtraction */
+    unsigned
+        dot_max; /* products that sn_fe8_dot takes: as many as are below p with one subtraction */
 };
 #define SN_FE8_DOT_MAX 5u
 
@@ -64,8 +65,9 @@ static inline void sn_fe8_mul(const struct sn_lanes *c, struct sn_fe8 *ret, cons
     c->ops->mul(c, ret, a, b);
 }
 /* sn_fe8_dot - a[0]*b[0] + ... + a[n-1]*b[n-1], n from 1 to c->dot_max: one reduction for all. */
-static inline void sn_fe8_dot(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *const *a,
-                              const struct sn_fe8 *const *b, unsigned n)
+static inline void sn_fe8_dot(const struct sn_lanes *c, struct sn_fe8 *ret,
+                              const struct sn_fe8 *const *a, const struct sn_fe8 *const *b,
+                              unsigned n)
 {
     c->ops->dot(c, ret, a, b, n);
 }

@@ -9,8 +9,12 @@
 #define TIMES_16 4
 #ifdef SN_VEC_FMA
 #define SIDE_BY_SIDE 1
-static SN_ALWAYS_INLINE struct f5 factor(const __m512i w[4], unsigned shift) { return f5_split(w, shift); }
-static SN_ALWAYS_INLINE void multiply(struct f5 *x, const struct f5 *y, const struct f5_mod *m, unsigned n)
+static SN_ALWAYS_INLINE struct f5 factor(const __m512i w[4], unsigned shift)
+{
+    return f5_split(w, shift);
+}
+static SN_ALWAYS_INLINE void multiply(struct f5 *x, const struct f5 *y, const struct f5_mod *m,
+                                      unsigned n)
 {
     *x = f5_mul(x, y, m);
     *x = f5_reduce(x, &m->p);
@@ -18,8 +22,12 @@ static SN_ALWAYS_INLINE void multiply(struct f5 *x, const struct f5 *y, const st
 static SN_ALWAYS_INLINE void join(__m512i w[4], const struct f5 *x) { f5_join(w, x); }
 #else
 #define SIDE_BY_SIDE 2
-static SN_ALWAYS_INLINE struct f5 factor(const __m512i w[4], unsigned shift) { return f5_loose(w, shift); }
-static SN_ALWAYS_INLINE void multiply(struct f5 *x, const struct f5 *y, const struct f5_mod *m, unsigned n)
+static SN_ALWAYS_INLINE struct f5 factor(const __m512i w[4], unsigned shift)
+{
+    return f5_loose(w, shift);
+}
+static SN_ALWAYS_INLINE void multiply(struct f5 *x, const struct f5 *y, const struct f5_mod *m,
+                                      unsigned n)
 {
     f5_mul_reduced(x, x, y, m, n);
 }
@@ -50,8 +58,9 @@ static SN_ALWAYS_INLINE void eights(struct sn_fe *ret, const struct sn_fe *a, co
         f5_store_words(ret + 8 * u, w);
     }
 }
-static SN_ALWAYS_INLINE size_t all(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
-                                   const struct sn_fe *b, const struct f5 *c, size_t n)
+static SN_ALWAYS_INLINE size_t all(const struct sn_field *f, struct sn_fe *ret,
+                                   const struct sn_fe *a, const struct sn_fe *b, const struct f5 *c,
+                                   size_t n)
 {
     struct f5_mod m;
     size_t i = 0;

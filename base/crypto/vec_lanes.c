@@ -90,7 +90,8 @@ static void init(struct sn_lanes *c, const struct sn_field *f)
     constant(&c->unit, &(struct sn_fe){{1}});
     /* n products in the form with 2^256 are below n*p*p/2^256 before what the reduction adds, p. */
     c->dot_max = 1;
-    while (c->dot_max < SN_FE8_DOT_MAX && (c->dot_max + 1) * ((sn_u128)f->p.v[3] + 1) <= UINT64_MAX - UINT32_MAX)
+    while (c->dot_max < SN_FE8_DOT_MAX &&
+           (c->dot_max + 1) * ((sn_u128)f->p.v[3] + 1) <= UINT64_MAX - UINT32_MAX)
         c->dot_max++;
     c->f = f;
 }
@@ -215,7 +216,8 @@ static void fe8_from_i64(const struct sn_lanes *c, struct sn_fe8 *ret, const int
     x = times(c, &x, &r2);
     put(ret, &x);
 }
-static SN_NOINLINE void product(const struct sn_lanes *c, struct f5 *ret, const struct f5 *a, const struct f5 *b)
+static SN_NOINLINE void product(const struct sn_lanes *c, struct f5 *ret, const struct f5 *a,
+                                const struct f5 *b)
 {
     *ret = times(c, a, b);
 }
@@ -226,11 +228,12 @@ static SN_ALWAYS_INLINE struct f5 permute(const struct f5 *a, __m512i order)
     for (unsigned i = 0; i < 5; i++) r.l[i] = _mm512_permutexvar_epi64(order, a->l[i]);
     return r;
 }
-/* Each lane needs the product of the other seven: of its neighbour, of the two next to these and of the other four. The
- * two products that make it of these have the time that the inversion takes. */
+/* Each lane needs the product of the other seven: of its neighbour, of the two next to these and of
+ * the other four. The two products that make it of these have the time that the inversion takes. */
 static void fe8_inv(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a)
 {
-    const __m512i across[3] = {_mm512_setr_epi64(1, 0, 3, 2, 5, 4, 7, 6), _mm512_setr_epi64(2, 3, 0, 1, 6, 7, 4, 5),
+    const __m512i across[3] = {_mm512_setr_epi64(1, 0, 3, 2, 5, 4, 7, 6),
+                               _mm512_setr_epi64(2, 3, 0, 1, 6, 7, 4, 5),
                                _mm512_setr_epi64(4, 5, 6, 7, 0, 1, 2, 3)};
     struct f5 x = get(a), one = f5_set(c->f->one.v), zero = get(&c->zero), other[3];
     struct sn_fe all[8];

@@ -9,6 +9,7 @@
 #include "core/alloc.h"
 #include "core/rand.h"
 #include "crypto/field_int.h"
+#include "crypto/lanes.h"
 #include "crypto/msm.h"
 #include "crypto/ntt.h"
 #include "crypto/pairing.h"
@@ -65,6 +66,16 @@ static void products(struct sn_rand *rnd)
         BEST(ns, (double)N * ROUNDS,
              for (int k = 0; k < ROUNDS; k++) sn_fe_mul_many(&sn_bn254_fr, r, a, b, N));
         say("mul_ifma", ns);
+        enum { EIGHTS = 32 }; /* the first cache */
+        static struct sn_fe8 x[EIGHTS], y[EIGHTS], z[EIGHTS];
+        struct sn_lanes c;
+        must(sn_lanes_init(&c, &sn_bn254_fr));
+        for (int i = 0; i < EIGHTS; i++)
+            sn_fe8_from_fe(&c, &x[i], a + 8 * i), sn_fe8_from_fe(&c, &y[i], b + 8 * i);
+        BEST(ns, 8.0 * EIGHTS * ROUNDS,
+             for (int k = 0; k < ROUNDS; k++) for (int i = 0; i < EIGHTS; i++)
+                 sn_fe8_mul(&c, &z[i], &x[i], &y[i]));
+        say("mul_lanes", ns);
     }
 #ifdef SN_FIELD_ASM
     adx_was = sn_field_adx;

@@ -27,9 +27,9 @@ static SN_ALWAYS_INLINE v8 splat(int64_t x) { return (v8)_mm512_set1_epi64(x); }
 /* A tag: bits 0 or 1 of the lanes in its low byte, or where the value is. Most signals of most
  * circuits are bits: they take two bytes for all eight lanes, and s and m stay unmapped. */
 enum {
-    INT = 0x100,     /* eight integers in s */
-    FE = 0x200,      /* eight elements in m */
-    USED_S = 0x400,  /* s or m held something at some time */
+    INT = 0x100,    /* eight integers in s */
+    FE = 0x200,     /* eight elements in m */
+    USED_S = 0x400, /* s or m held something at some time */
     USED_M = 0x800,
     USED = USED_S | USED_M,
     SHARED = 0x2000,  /* with FE: m begins with where the elements are, in a signal or constant */
@@ -58,10 +58,11 @@ struct sn_wbatch {
     const struct sn_witness_prog *p;
     struct sn_lanes lanes;
     struct bank bank[3]; /* by SN_WARG_REG, _CONST, _SIGNAL */
-    uint8_t *dots;       /* sums of products, one byte an instruction of all instances; NULL: none */
-    size_t *dots_at;     /* where an instance's begin */
+    uint8_t *dots;   /* sums of products, one byte an instruction of all instances; NULL: none */
+    size_t *dots_at; /* where an instance's begin */
     struct sn_fe8 one;
-    void (*arith[SN_ZOP_MUL + 1])(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a,
+    void (*arith[SN_ZOP_MUL + 1])(const struct sn_lanes *c, struct sn_fe8 *ret,
+                                  const struct sn_fe8 *a,
                                   const struct sn_fe8 *b); /* of lanes: by operator */
     struct sn_fe8 taken; /* the elements last taken apart, and the same as integers */
     struct sn_fe taken_plain[LANES];
@@ -177,8 +178,8 @@ static SN_ALWAYS_INLINE v8 ints(struct ref r)
 {
     return *r.tag & INT ? *r.s : bools((uint8_t)*r.tag);
 }
-/* The value as elements. Integers are products with 2^512, so that what is asked for once is kept: constants and
- * coefficients meet elements again and again. */
+/* The value as elements. Integers are products with 2^512, so that what is asked for once is kept:
+ * constants and coefficients meet elements again and again. */
 static const struct sn_fe8 *as_fe(const struct sn_wbatch *b, struct ref r, struct sn_fe8 *tmp)
 {
     if (*r.tag & (FE | ALSO_FE)) return r.m;
@@ -257,10 +258,10 @@ static SN_ALWAYS_INLINE void put_ref(const struct sn_wbatch *b, const struct fra
         put_small(b, f, d, *a.s);
 }
 
-/* As put_ref, of what is not written again: signals are written once, and long ones are passed on from component to
- * component. */
-static SN_ALWAYS_INLINE void put_stable(const struct sn_wbatch *b, const struct frame *f, struct ref d,
-                                        struct ref a)
+/* As put_ref, of what is not written again: signals are written once, and long ones are passed on
+ * from component to component. */
+static SN_ALWAYS_INLINE void put_stable(const struct sn_wbatch *b, const struct frame *f,
+                                        struct ref d, struct ref a)
 {
     if (!is_fe(a) || f->mask != f->all || a.m == d.m) {
         put_ref(b, f, d, a);
@@ -366,7 +367,8 @@ static bool small_op(uint32_t op, v8 x, v8 y, v8 *ret)
         *ret = x >> (v8)_mm512_min_epi64((__m512i)y, _mm512_set1_epi64(63));
         return true;
     case SN_ZOP_SHL:
-        if (!nonnegative(x | y) || _mm512_cmpgt_epi64_mask((__m512i)y, _mm512_set1_epi64(60))) return false;
+        if (!nonnegative(x | y) || _mm512_cmpgt_epi64_mask((__m512i)y, _mm512_set1_epi64(60)))
+            return false;
         *ret = x << y;
         return nonnegative(*ret) && in_range(*ret) && mask_of((*ret >> y) != x) == 0;
     case SN_ZOP_LT: *ret = (x < y) & one; return true;
@@ -460,10 +462,12 @@ static SN_ALWAYS_INLINE void field_op(struct sn_wbatch *b, const struct frame *f
     put_fe(b, f, d, to);
 }
 
-/* What circuits of bits are made of: sums, differences and products of small numbers in all lanes, no elements.
- * Which way this goes hardly depends on values, or the processor would guess wrong at every second sum of two bits:
- * a register holds integers even where they are bits, a signal's are looked at. Returns false where it takes more. */
-static SN_ALWAYS_INLINE bool quick(uint32_t op, struct ref d, struct ref x, struct ref y, bool to_signal)
+/* What circuits of bits are made of: sums, differences and products of small numbers in all lanes,
+ * no elements. Which way this goes hardly depends on values, or the processor would guess wrong at
+ * every second sum of two bits: a register holds integers even where they are bits, a signal's are
+ * looked at. Returns false where it takes more. */
+static SN_ALWAYS_INLINE bool quick(uint32_t op, struct ref d, struct ref x, struct ref y,
+                                   bool to_signal)
 {
     uint16_t a = *x.tag, b = *y.tag;
     v8 r;
@@ -505,8 +509,8 @@ static SN_ALWAYS_INLINE struct ref arg_of(const struct firsts *first, uint32_t a
     return found(ref_of(first, arg));
 }
 /* Takes the instruction, not three references: copies of these through the stack cost more than a sum. */
-static SN_NOINLINE void operate(struct sn_wbatch *b, const struct frame *f, const struct firsts *first,
-                                const struct sn_wins *i)
+static SN_NOINLINE void operate(struct sn_wbatch *b, const struct frame *f,
+                                const struct firsts *first, const struct sn_wins *i)
 {
     struct ref d = ref_of(first, i->d), x = arg_of(first, i->a);
     uint32_t op = i->op;
@@ -724,7 +728,8 @@ static int call(struct sn_wbatch *b, const struct frame *f, const struct sn_wins
         put_ref(b, &in, ref_at(regs, to + k), found(ref_at(regs, f->regs_at + i->a + k)));
     if ((r = run(b, &in)) < 0) return r;
     for (uint32_t k = 0; k < fn->n_ret; k++)
-        put_ref(b, f, ref_at(regs, f->regs_at + i->d + k), found(ref_at(regs, to + fn->ret_at + k)));
+        put_ref(b, f, ref_at(regs, f->regs_at + i->d + k),
+                found(ref_at(regs, to + fn->ret_at + k)));
     return 0;
 }
 static const uint8_t *dots_of(const struct sn_wbatch *b, const struct sn_winstance *i)
@@ -788,7 +793,8 @@ static int transfer(struct sn_wbatch *b, const struct frame *f, const struct sn_
 }
 
 /* The sum of products that begins at i, where all factors are elements. */
-static bool sum_products(const struct sn_wbatch *b, const struct firsts *first, const struct sn_wins *i, uint8_t dot)
+static bool sum_products(const struct sn_wbatch *b, const struct firsts *first,
+                         const struct sn_wins *i, uint8_t dot)
 {
     const struct sn_fe8 *x[SN_FE8_DOT_MAX], *y[SN_FE8_DOT_MAX];
     unsigned n = SN_WDOT_PRODUCTS(dot);
@@ -804,10 +810,10 @@ static bool sum_products(const struct sn_wbatch *b, const struct firsts *first, 
     *d.tag = (uint16_t)(FE | USED_M | (*d.tag & USED));
     return true;
 }
-/* Sums, differences and products in all lanes from pc on, as far as they are quick: most of all instructions. Returns
- * where it takes more. */
-static SN_NOINLINE uint32_t straight(const struct sn_wbatch *b, const struct frame *f, const struct firsts *first,
-                                     uint32_t pc)
+/* Sums, differences and products in all lanes from pc on, as far as they are quick: most of all
+ * instructions. Returns where it takes more. */
+static SN_NOINLINE uint32_t straight(const struct sn_wbatch *b, const struct frame *f,
+                                     const struct firsts *first, uint32_t pc)
 {
     const struct sn_wcode *code = f->code;
     for (; pc < code->n; pc++) {
@@ -898,8 +904,9 @@ static int run(struct sn_wbatch *b, struct frame *f)
 static void same_in_all(struct sn_fe8 *ret, const struct sn_fe *a)
 {
     const uint64_t low = (UINT64_C(1) << 52) - 1, *w = a->v;
-    const uint64_t limbs[5] = {w[0] & low, (w[0] >> 52 | w[1] << 12) & low, (w[1] >> 40 | w[2] << 24) & low,
-                               (w[2] >> 28 | w[3] << 36) & low, w[3] >> 16};
+    const uint64_t limbs[5] = {w[0] & low, (w[0] >> 52 | w[1] << 12) & low,
+                               (w[1] >> 40 | w[2] << 24) & low, (w[2] >> 28 | w[3] << 36) & low,
+                               w[3] >> 16};
     for (unsigned i = 0; i < 5; i++) *(v8 *)ret->l[i] = splat((int64_t)limbs[i]);
 }
 static int set_consts(struct sn_wbatch *b)
@@ -1000,11 +1007,11 @@ static void set_inputs(struct sn_wbatch *b, const struct sn_fe *const inputs[LAN
     }
 }
 
-#define PIECE 512u /* wires */
+#define PIECE 512u                  /* wires */
 #define CACHED_WIRES_MAX (1u << 12) /* times eight lanes of 32 bytes: 1 MiB */
-/* n >= 16 wires of one lane that are bits, 64 to a word. A store is a line of memory, wherever in an element it
- * begins; where eight witnesses are more than the second cache holds it goes past the caches, which would read every
- * line before it is written. */
+/* n >= 16 wires of one lane that are bits, 64 to a word. A store is a line of memory, wherever in
+ * an element it begins; where eight witnesses are more than the second cache holds it goes past the
+ * caches, which would read every line before it is written. */
 static void put_bits(const struct sn_wbatch *b, struct sn_fe *ret, const uint64_t *bits, unsigned n)
 {
     bool past = sn_witness_n_wires(b->p) > CACHED_WIRES_MAX;
@@ -1014,7 +1021,8 @@ static void put_bits(const struct sn_wbatch *b, struct sn_fe *ret, const uint64_
         uint64_t w = 0xf * _pdep_u64(bits[i / 4] >> i % 4 * 16, 0x1111111111111111);
         memcpy(words + 8 * (size_t)i, &w, sizeof(w));
     }
-    unsigned skip = (unsigned)(0 - (uintptr_t)ret / 8) % 8, n_lines = (4 * n - skip) / 8; /* words; whole lines */
+    unsigned skip = (unsigned)(0 - (uintptr_t)ret / 8) % 8,
+             n_lines = (4 * n - skip) / 8; /* words; whole lines */
     __m512i ones = _mm512_setr_epi64((int64_t)one[skip % 4], (int64_t)one[(skip + 1) % 4],
                                      (int64_t)one[(skip + 2) % 4], (int64_t)one[(skip + 3) % 4],
                                      (int64_t)one[skip % 4], (int64_t)one[(skip + 1) % 4],
@@ -1030,10 +1038,11 @@ static void put_bits(const struct sn_wbatch *b, struct sn_fe *ret, const uint64_
         else
             _mm512_store_si512(at, line);
     }
-    for (unsigned i = skip + 8 * n_lines; i < 4 * n; i++) to[i] = words[i / 8] >> i % 8 & 1 ? one[i % 4] : 0;
+    for (unsigned i = skip + 8 * n_lines; i < 4 * n; i++)
+        to[i] = words[i / 8] >> i % 8 & 1 ? one[i % 4] : 0;
 }
-static SN_ALWAYS_INLINE void put_wire(const struct sn_wbatch *b, struct sn_fe *const ret[LANES], uint64_t i,
-                                      struct ref v)
+static SN_ALWAYS_INLINE void put_wire(const struct sn_wbatch *b, struct sn_fe *const ret[LANES],
+                                      uint64_t i, struct ref v)
 {
     __m256i one = _mm256_loadu_si256((const __m256i *)&b->p->field->one);
     struct sn_fe m[LANES];
@@ -1051,7 +1060,8 @@ static SN_ALWAYS_INLINE void put_wire(const struct sn_wbatch *b, struct sn_fe *c
     for (unsigned k = 0; k < LANES; k++) ret[k][i] = m[k];
 }
 /* A piece of all eight witnesses. Where most are bits, these come first, a lane after the other. */
-static void get_piece(const struct sn_wbatch *b, struct sn_fe *const ret[LANES], uint64_t from, unsigned n)
+static void get_piece(const struct sn_wbatch *b, struct sn_fe *const ret[LANES], uint64_t from,
+                      unsigned n)
 {
     const struct bank *sig = &b->bank[SN_WARG_SIGNAL];
     const uint32_t *wires = b->p->wires;
@@ -1075,14 +1085,16 @@ static void get_piece(const struct sn_wbatch *b, struct sn_fe *const ret[LANES],
                                             _mm512_set1_epi8((char)(1 << k)));
         put_bits(b, ret[k] + from, lane, n);
     }
-    for (unsigned j = 0; !bits_first && j < words; j++) rest[j] = UINT64_MAX >> (64 - SN_MIN(n - 64 * j, 64u));
+    for (unsigned j = 0; !bits_first && j < words; j++)
+        rest[j] = UINT64_MAX >> (64 - SN_MIN(n - 64 * j, 64u));
     for (unsigned j = 0; j < words; j++)
         for (; rest[j]; rest[j] &= rest[j] - 1) {
             uint64_t i = from + 64 * j + (unsigned)__builtin_ctzll(rest[j]);
             put_wire(b, ret, i, found(ref_at(sig, wires ? wires[i] : i)));
         }
 }
-/* Piece by piece, since eight rows of memory in turn take twice as long to write as one after the other. */
+/* Piece by piece, since eight rows of memory in turn take twice as long to write as one after the
+ * other. */
 static void get_wires(const struct sn_wbatch *b, struct sn_fe *const ret[LANES])
 {
     uint64_t n = sn_witness_n_wires(b->p);
@@ -1096,8 +1108,12 @@ int sn_wbatch_run(struct sn_wbatch *b, const struct sn_fe *const inputs[LANES], 
 {
     const struct sn_witness_prog *p = b->p;
     const struct sn_winstance *main = &p->instances[p->main];
-    struct frame f = {
-        .code = &main->code, .inst = main, .dots = dots_of(b, main), .base = 1, .all = ALL, .mask = ALL};
+    struct frame f = {.code = &main->code,
+                      .inst = main,
+                      .dots = dots_of(b, main),
+                      .base = 1,
+                      .all = ALL,
+                      .mask = ALL};
     b->failed = 0;
     b->steps = 0;
     b->calls = 0;

@@ -88,8 +88,8 @@ static int make_key(struct sn_witness_cache *c, const struct sn_fe *inputs, uint
     return sn_hasher_final(&c->hasher, key);
 }
 
-/* Keeps the witness if it fits, in the memory of the one that goes: fresh pages cost as much as a third of a witness.
- * Without memory it is not kept, which is no failure. */
+/* Keeps the witness if it fits, in the memory of the one that goes: fresh pages cost as much as a
+ * third of a witness. Without memory it is not kept, which is no failure. */
 static void keep(struct sn_witness_cache *c, const uint8_t key[KEY_BYTES], const struct sn_fe *wires)
 {
     struct entry *e = NULL;

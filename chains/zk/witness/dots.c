@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* zk/witness/dots.c - finds sums of products: rows of a matrix times a vector, as in Poseidon's mixing layers. */
+/* zk/witness/dots.c - finds sums of products: rows of a matrix times a vector, as in Poseidon's
+ * mixing layers. */
 #include "zk/witness/dots_int.h"
 
 #define LOOK_AHEAD 64u /* instructions, for the next use of a register */
@@ -7,7 +8,8 @@
 
 static bool is_reg(uint32_t x) { return x >> 30 == SN_WARG_REG; }
 
-/* Whether no instruction reads register `reg` before one writes it. What is not clear counts as read. */
+/* Whether no instruction reads register `reg` before one writes it. What is not clear counts as
+ * read. */
 static bool dead(const struct sn_wcode *code, uint32_t from, uint32_t reg)
 {
     for (uint32_t k = from; k < code->n; k++) {
@@ -51,7 +53,8 @@ static bool adds(const struct sn_wins *i, uint32_t x, uint32_t y)
     return i->op == SN_ZOP_ADD && ((i->a == x && i->b == y) || (i->a == y && i->b == x));
 }
 
-/* Registers written on the way: what comes later must not read them, since they are not written then. */
+/* Registers written on the way: what comes later must not read them, since they are not written
+ * then. */
 struct written {
     uint32_t reg[PRODUCTS_MAX];
     unsigned n;
@@ -64,7 +67,8 @@ static bool reads_any(const struct sn_wins *i, const struct written *w)
 }
 
 /* The sum that begins with the product at `at`. */
-static uint8_t find(const struct sn_witness_prog *p, const struct sn_wcode *code, uint32_t at, unsigned max)
+static uint8_t find(const struct sn_witness_prog *p, const struct sn_wcode *code, uint32_t at,
+                    unsigned max)
 {
     const struct sn_wins *ins = code->ins;
     uint32_t sum = ins[at].d, next = at + 1;
@@ -72,7 +76,8 @@ static uint8_t find(const struct sn_witness_prog *p, const struct sn_wcode *code
     uint8_t zero = 0;
     unsigned n = 1;
     if (next < code->n && ins[next].op == SN_ZOP_ADD && ins[next].d == sum &&
-        ((is_zero(p, ins[next].a) && ins[next].b == sum) || (is_zero(p, ins[next].b) && ins[next].a == sum)))
+        ((is_zero(p, ins[next].a) && ins[next].b == sum) ||
+         (is_zero(p, ins[next].b) && ins[next].a == sum)))
         zero = SN_WDOT_ZERO, next++;
     for (; n < max && code->n - next >= 2; n++, next += 2) {
         const struct sn_wins *mul = &ins[next], *add = &ins[next + 1];
@@ -89,7 +94,8 @@ static uint8_t find(const struct sn_witness_prog *p, const struct sn_wcode *code
     return n > 1 ? (uint8_t)(n | zero) : 0;
 }
 
-void sn_wdots_find(const struct sn_witness_prog *p, const struct sn_wcode *code, unsigned max, uint8_t *ret)
+void sn_wdots_find(const struct sn_witness_prog *p, const struct sn_wcode *code, unsigned max,
+                   uint8_t *ret)
 {
     for (uint32_t i = 0; i < code->n; i++) {
         bool may = code->ins[i].op == SN_ZOP_MUL && is_reg(code->ins[i].d);

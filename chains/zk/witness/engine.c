@@ -130,8 +130,8 @@ static int slots_init(struct slots *a, size_t n)
     a->m = sn_alloc((n + 1) * sizeof(*a->m));
     return a->s && a->m ? 0 : SN_E_NOMEM;
 }
-/* Every signal is written once, so an element is behind FE or nowhere; registers are not. The compiler is told that
- * the zeros are read. */
+/* Every signal is written once, so an element is behind FE or nowhere; registers are not. The
+ * compiler is told that the zeros are read. */
 static void slots_done(struct slots *a, size_t n, bool all)
 {
     for (size_t i = 0; !all && a->s && a->m && i < n; i++)
@@ -394,24 +394,26 @@ static bool equal(const struct sn_field *f, struct slots a, size_t i, struct slo
 #define ARG(x) BANK(x), AT(x)
 #define INT(x) (BANK(x).s[AT(x)])
 #define ELEMENT(x) (&BANK(x).m[AT(x)])
-/* Of constants m is the element also where s is small; sums with 0 and products with 0 and 1 are cheaper than that. */
-#define IS_ELEMENT(x, v, units) ((v) == FE || ((x) >> 30 == SN_WARG_CONST && (uint64_t)(v) >= (units)))
+/* Of constants m is the element also where s is small; sums with 0 and products with 0 and 1 are
+ * cheaper than that. */
+#define IS_ELEMENT(x, v, units) \
+    ((v) == FE || ((x) >> 30 == SN_WARG_CONST && (uint64_t)(v) >= (units)))
 /* Both small and the result too; both elements; or whatever it is. */
-#define ARITH(small, fe, units)                                                                    \
-    {                                                                                       \
-        int64_t x = INT(i->a), y = INT(i->b), z;                                            \
-        if (SN_LIKELY(x != FE && y != FE)) {                                                \
-            if (big && (small) && z <= SN_ZV_SMALL_MAX && z >= -SN_ZV_SMALL_MAX) {          \
-                INT(i->d) = z;                                                              \
-                break;                                                                      \
-            }                                                                               \
-        } else if (IS_ELEMENT(i->a, x, units) && IS_ELEMENT(i->b, y, units)) {              \
-            fe(f, ELEMENT(i->d), ELEMENT(i->a), ELEMENT(i->b));                             \
-            INT(i->d) = FE;                                                                 \
-            break;                                                                          \
-        }                                                                                   \
-        (void)operate(f, i->op, ARG(i->d), ARG(i->a), ARG(i->b)); /* these do not fail */   \
-        break;                                                                              \
+#define ARITH(small, fe, units)                                                           \
+    {                                                                                     \
+        int64_t x = INT(i->a), y = INT(i->b), z;                                          \
+        if (SN_LIKELY(x != FE && y != FE)) {                                              \
+            if (big && (small) && z <= SN_ZV_SMALL_MAX && z >= -SN_ZV_SMALL_MAX) {        \
+                INT(i->d) = z;                                                            \
+                break;                                                                    \
+            }                                                                             \
+        } else if (IS_ELEMENT(i->a, x, units) && IS_ELEMENT(i->b, y, units)) {            \
+            fe(f, ELEMENT(i->d), ELEMENT(i->a), ELEMENT(i->b));                           \
+            INT(i->d) = FE;                                                               \
+            break;                                                                        \
+        }                                                                                 \
+        (void)operate(f, i->op, ARG(i->d), ARG(i->a), ARG(i->b)); /* these do not fail */ \
+        break;                                                                            \
     }
 
 /* long: one case for each instruction. */

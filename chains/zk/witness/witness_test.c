@@ -10,6 +10,7 @@
 #include "core/torture.h"
 #include "tests/harness/test.h"
 #include "zk/circom/circom.h"
+#include "zk/witness/dots_int.h"
 
 #define HEAD "pragma circom 2.1.6;\n"
 
@@ -479,6 +480,86 @@ SN_TEST_SLOW(witness_engines_agree, 120)
         sn_buf_done(&g.b);
     }
     T_ASSERTF(passed > 100, "only %u runs succeeded", passed);
+}
+
+/* Rows of a matrix times a vector: what lanes take as one sum of products, of any length, begun in
+ * one register and ended in another or in a signal, with factors that are small, 0 or the largest.
+ */
+static const char matrix[] =
+    HEAD "template V() { signal input x[6]; signal output o[9]; signal output q; signal y[4];\n"
+         " for (var i = 0; i < 4; i++) { y[i] <== x[i] * x[i + 1] + x[i + 2]; }\n"
+         " for (var r = 0; r < 8; r++) { var sum = 0;\n"
+         "  for (var i = 0; i < r; i++) { sum += ((r * 31 + i + 2) ** 60) * y[i % 4]; } o[r] <== "
+         "sum; }\n"
+         " var big = -1; o[8] <== big * y[0] + big * y[1] + 3 * y[2] + (7 ** 80) * y[3] + y[0];\n"
+         " q <-- (y[0] * y[1] + y[2] * y[3] + y[1] * y[1]) * (y[0] * y[0] + y[3] * y[2]) + y[0] * "
+         "y[3]; q * 0 === 0; }\n"
+         "component main = V();\n";
+SN_TEST(witness_sums_of_products)
+{
+    struct loaded l;
+    load(&l, matrix);
+    unsigned found = 0, longest = 0;
+    T_EQ(l.p->n_inputs, N_X);
+    for (uint32_t i = 0; i < l.p->n_instances; i++) {
+        const struct sn_wcode *c = &l.p->instances[i].code;
+        uint8_t *dots = sn_alloc(c->n + 1);
+        sn_wdots_find(l.p, c, 5, dots);
+        for (uint32_t k = 0; k < c->n; k++) {
+            found += dots[k] != 0;
+            longest = SN_MAX(longest, SN_WDOT_PRODUCTS(dots[k]));
+            T_ASSERT(dots[k] == 0 || k + sn_wdots_length(dots[k]) <= c->n);
+        }
+        sn_free(dots);
+    }
+    T_ASSERTF(found >= 6 && longest == 5, "%u sums, the longest of %u products", found, longest);
+    for (unsigned i = 0; i < sn_test_cases(100); i++) (void)engines_agree_on(&l);
+    unload(&l);
+}
+
+/* More wires than stay in a cache, and fewer, most of them bits: written a line of memory at a
+ * time, wherever the caller's memory begins. */
+static const char bits[] =
+    HEAD "template B(n, k) { signal input x[6]; signal output o; signal b[n][k]; var any = 0;\n"
+         " for (var i = 0; i < n; i++) { for (var j = 0; j < k; j++) {\n"
+         "   b[i][j] <-- (x[i %% 4] >> j) & 1; b[i][j] * (b[i][j] - 1) === 0; any += b[i][j]; } }\n"
+         " signal p[4]; for (var i = 0; i < 4; i++) { p[i] <== x[i] * x[i]; } o <== any * p[0]; }\n"
+         "component main = B(%u, %u);\n";
+static void write_bits(unsigned n, unsigned k)
+{
+    char text[1024];
+    struct loaded l;
+    snprintf(text, sizeof(text), bits, n, k);
+    load(&l, text);
+    size_t wires = l.o2.n_wires, room = wires * sizeof(struct sn_fe) + 64;
+    char *one = sn_alloc(8 * room), *many = sn_alloc(8 * room);
+    struct sn_fe in[8][N_X];
+    struct sn_witness_job jobs[8];
+    memset(many, 0x5a, 8 * room);
+    for (unsigned i = 0; i < 8; i++) {
+        for (unsigned j = 0; j < N_X; j++) random_input(l.p->field, &in[i][j]);
+        jobs[i] =
+            (struct sn_witness_job){in[i],
+                                    (struct sn_fe *)(void *)(many + i * room + 8 * (size_t)i), 0};
+        T_OK(sn_witness_run_wires(l.p, in[i], NULL, (struct sn_fe *)(void *)(one + i * room)));
+    }
+    T_OK(sn_witness_run_many(l.p, jobs, 8, NULL));
+    for (unsigned i = 0; i < 8; i++) {
+        T_EQ(memcmp(one + i * room, jobs[i].ret, wires * sizeof(struct sn_fe)), 0);
+        for (size_t at = 0; at < room; at++) /* nothing beside it */
+            if (at < 8 * i || at >= 8 * i + wires * sizeof(struct sn_fe))
+                T_EQ(many[i * room + at], 0x5a);
+    }
+    sn_free(one);
+    sn_free(many);
+    unload(&l);
+}
+SN_TEST(witness_lanes_write_bits)
+{
+    write_bits(17, 250);
+    write_bits(4, 150);
+    write_bits(1, 12);
+    write_bits(3, 171);
 }
 
 /* ---- components beside each other ------------------------------------------------------------- */
