@@ -18,6 +18,7 @@
 #define REG_STORE_NS "public" /* the namespace where a face has none */
 #define REG_CHECKS_MAX 8u     /* of an instance */
 #define REG_KEY_MAX 1024u
+#define REG_DERIVED_MAX 3u   /* keys that show one instance: etcd's layouts */
 #define REG_HISTORY_MAX 10u  /* former values kept of a configuration key */
 #define REG_EVENTS_MAX 8192u /* changes of keys kept for watches that come late */
 #define REG_EVENT_BYTES_MAX (64u << 20)
