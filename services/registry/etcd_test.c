@@ -388,6 +388,8 @@ static void mirror_body(struct face *f)
     struct etcdserverpb_delete_range_response *gone;
     T_OK(etcdserverpb_kv_delete_range_call(f->ch, &d, &f->a, &gone, NULL));
     T_EQ(gone->deleted, 0);
+    T_EQ(http_call(f, "DELETE", f->consul, "/v1/kv/?recurse", "", &b), 200); /* nor Consul's */
+    T_ASSERT(value_at(f, "/services/web/w1").len);
     int64_t lease = grant(f, 60);
     etcd_put_at(f, "/services/web/w1", "{\"service\":\"web\",\"address\":\"10.9.9.9\",\"port\":9}",
                 lease);

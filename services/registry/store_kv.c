@@ -318,6 +318,21 @@ int reg_store_del(struct reg_store *s, struct sn_str key, uint64_t cas_rev)
     return 1;
 }
 
+bool reg_store_del_at(struct reg_store *s, size_t *at)
+{
+    struct reg_kv *kv = s->kvs.ptr[*at];
+    char copy[REG_KEY_MAX];
+    if (kv->derived) {
+        ++*at;
+        return false;
+    }
+    struct sn_str key = sn_str_of(copy, kv->key.len);
+    memcpy(copy, kv->key.ptr, kv->key.len);
+    kv_delete(s, kv);
+    *at = reg_store_lower(s, key); /* derived keys may have come and gone on either side */
+    return true;
+}
+
 void reg_store_undo_derived(struct reg_store *s, struct sn_str key)
 {
     struct reg_kv *kv = reg_store_get(s, key);
