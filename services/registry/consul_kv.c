@@ -163,9 +163,9 @@ static int kv_delete(struct reg_req *q, struct sn_str key)
     bool done = true;
     reg_srv_lock(q->srv);
     if (reg_flag(q, "recurse")) {
-        for (size_t at; (at = reg_store_lower(st, key)) < st->kvs.len &&
-                        sn_str_starts(st->kvs.ptr[at]->key, key);)
-            (void)reg_store_del(st, st->kvs.ptr[at]->key, 0);
+        size_t at = reg_store_lower(st, key);
+        while (at < st->kvs.len && sn_str_starts(st->kvs.ptr[at]->key, key))
+            (void)reg_store_del_at(st, &at);
     } else {
         struct reg_kv *kv = reg_store_get(st, key);
         done = !cas || (kv && kv->mod_rev == cas_rev);

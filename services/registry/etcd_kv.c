@@ -273,21 +273,13 @@ static int do_delete(struct run *run, struct op *o)
     int r = 0;
     while (at < st->kvs.len && reg_key_in_range(st->kvs.ptr[at]->key, q->key, q->range_end)) {
         const struct reg_kv *kv = st->kvs.ptr[at];
-        if (kv->derived) { /* an instance of another face: not to be deleted here */
-            at++;
-            continue;
-        }
-        if (q->prev_kv && r >= 0) {
+        if (q->prev_kv && r >= 0 && !kv->derived) {
             key_value *out =
                 etcdserverpb_delete_range_response_add_prev_kvs(o->rep.del, run->call->arena);
             r = out ? prev_of(run, kv, out) : SN_E_NOMEM;
         }
-        o->rep.del->deleted++;
-        /* Deleting may make or take a derived key beside it: the place is looked up anew. */
-        struct sn_str next = sn_arena_str(run->call->arena, kv->key);
-        (void)reg_store_del(st, kv->key, 0);
-        at = reg_store_lower(st, next.ptr ? next : q->key);
-        if (!next.ptr) r = SN_E_NOMEM;
+        /* Derived keys are instances of other faces, and not to be deleted here. */
+        o->rep.del->deleted += reg_store_del_at(st, &at);
     }
     o->rep.del->header = etcd_header(run->s, run->call->arena);
     return o->rep.del->header ? r : SN_E_NOMEM;

@@ -11,6 +11,8 @@
 
 SN_LOG_MODULE("registry");
 
+_Static_assert(REG_ETCD_LAYOUTS <= REG_DERIVED_MAX, "reg_store_prepare makes room for as many");
+
 /* go-zero's keys end in a number: a lease's, positive, below 2^63. */
 static struct sn_str number_of(const struct sn_instance *in, char out[24])
 {

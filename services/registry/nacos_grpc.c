@@ -10,7 +10,8 @@
 #include "registry/nacos_int.h"
 
 #define SUBSCRIPTIONS_MAX 10000u /* of a connection */
-#define LISTEN_MAX 3000u         /* of a request */
+#define LISTEN_MAX 3000u         /* configurations of a request */
+#define BATCH_MAX 1024u          /* instances of a request */
 
 enum { /* Nacos's error codes */
     E_NOT_FOUND = 300,
@@ -330,12 +331,11 @@ static int batch(struct ask *q)
     struct sub svc;
     const struct sn_json *list = sn_json_get(q->j, "instances");
     size_t n = 0, max = sn_json_len(list);
-    struct reg_spec *specs = SN_ARENA_ARRAY(q->a, struct reg_spec, max + 1);
     if (!writes(q)) return refuse(q, E_FORBIDDEN, "access token expected");
-    if (!specs) return SN_E_NOMEM;
-    if (max > SN_REG_LABELS_MAX * 16)
+    if (max > BATCH_MAX)
         return refuse(q, E_BAD_REQUEST, "more than 1024 instances in one request");
-    memset(specs, 0, sizeof(*specs) * (max + 1));
+    struct reg_spec *specs = sn_arena_zalloc(q->a, sizeof(*specs) * (max + 1));
+    if (!specs) return SN_E_NOMEM;
     int r = asked_service(q, &svc);
     for (SN_JSON_EACH(list, it)) {
         if (r < 0) break;

@@ -347,10 +347,10 @@ static int open_grpc_face(struct sn_regserver *s, const char *name, const char *
     f->name = name;
     s->n_faces++;
     if ((r = open(s, &f->grpc)) < 0) return r;
+    /* No limit of bodies: a stream of small requests is one. Messages have theirs. */
     struct sn_http_server_opts o = {.handler = grpc_handler,
                                     .arg = f->grpc,
                                     .server_name = "sennit",
-                                    .body_bytes_max = REG_BODY_MAX,
                                     .h2_keepalive_ns = silence_ns,
                                     .h2_keepalive_timeout_ns = SILENCE_NS};
     sn_grpc_http_defaults(&o);

@@ -18,6 +18,7 @@
 #define REG_STORE_NS "public" /* the namespace where a face has none */
 #define REG_CHECKS_MAX 8u     /* of an instance */
 #define REG_KEY_MAX 1024u
+#define REG_DERIVED_MAX 3u   /* keys that show one instance: etcd's layouts */
 #define REG_HISTORY_MAX 10u  /* former values kept of a configuration key */
 #define REG_EVENTS_MAX 8192u /* changes of keys kept for watches that come late */
 #define REG_EVENT_BYTES_MAX (64u << 20)
@@ -236,6 +237,9 @@ void reg_store_unprepare(struct reg_prepared *prep);
 /* reg_store_del - Returns 1 or, where it is not there (of its own account) or has another revision
  * than cas_rev (if that is not 0), 0. */
 int reg_store_del(struct reg_store *s, struct sn_str key, uint64_t cas_rev);
+/* reg_store_del_at - deletes the key at this index of s->kvs, or passes over it where it is derived;
+ * *at is where the following ones are then. Returns whether it was deleted. */
+bool reg_store_del_at(struct reg_store *s, size_t *at);
 /* reg_store_undo_derived - takes a derived key out; others stay. */
 void reg_store_undo_derived(struct reg_store *s, struct sn_str key);
 /* reg_store_begin, reg_store_end - around changes that are to have one revision. */

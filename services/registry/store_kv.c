@@ -61,6 +61,7 @@ static struct reg_kv *kv_new(struct sn_str key)
 static void kv_insert(struct reg_store *s, struct reg_kv *kv)
 {
     size_t i = reg_store_lower(s, kv->key);
+    SN_ASSERT(s->kvs.len < s->kvs.cap);
     memmove(s->kvs.ptr + i + 1, s->kvs.ptr + i, (s->kvs.len - i) * sizeof(*s->kvs.ptr));
     s->kvs.ptr[i] = kv;
     s->kvs.len++;
@@ -159,7 +160,8 @@ static void attach(struct reg_kv *kv, struct reg_lease_rec *l)
     if (l) sn_list_push_back(&l->keys, &kv->lease_node);
 }
 
-static int check_put(struct reg_store *s, const struct reg_put *p, bool is_new)
+/* before: as many new keys are on their way already. */
+static int check_put(struct reg_store *s, const struct reg_put *p, bool is_new, size_t before)
 {
     if (!p->key.len || p->key.len > REG_KEY_MAX)
         return sn_fail(SN_E_INVALID_ARGUMENT, "key of %zu bytes, expected 1 to %u", p->key.len,
@@ -167,7 +169,7 @@ static int check_put(struct reg_store *s, const struct reg_put *p, bool is_new)
     if (p->value.len > SN_REG_CONFIG_MAX)
         return sn_fail(SN_E_TOO_LARGE, "value of %zu bytes, at most %u", p->value.len,
                        SN_REG_CONFIG_MAX);
-    if (is_new && !p->derived && s->kvs.len - s->n_derived >= s->lim.keys_max)
+    if (is_new && !p->derived && s->kvs.len - s->n_derived + before >= s->lim.keys_max)
         return sn_fail(SN_E_RESOURCE_EXHAUSTED, "%zu keys already", s->kvs.len - s->n_derived);
     if (s->kv_bytes + p->value.len > s->lim.key_bytes_max)
         return sn_fail(SN_E_RESOURCE_EXHAUSTED, "values of %zu bytes already", s->kv_bytes);
@@ -194,13 +196,17 @@ static int lock_step(struct reg_store *s, const struct reg_put *p, const struct 
 int reg_store_prepare(struct reg_store *s, const struct reg_put *p, size_t before,
                       struct reg_prepared *ret)
 {
-    bool is_new = !reg_store_get(s, p->key);
-    int r = check_put(s, p, is_new);
+    const struct reg_kv *have = reg_store_get(s, p->key);
+    int r = check_put(s, p, !have, before);
     if (r < 0) return r;
     *ret = (struct reg_prepared){.value = reg_value_new(p->value)};
-    r = ret->value ? sn_vec_reserve(&s->kvs, s->kvs.len + before + 1) : SN_E_NOMEM;
-    /* A key that is there now may be deleted by what comes before this put. */
-    if (r >= 0 && (is_new || before) && !(ret->kv = kv_new(p->key))) r = SN_E_NOMEM;
+    /* Each put may bring derived keys with it, before the next one is done. */
+    size_t room = s->kvs.len + (before + 1) * (1 + REG_DERIVED_MAX);
+    r = ret->value ? sn_vec_reserve(&s->kvs, room) : SN_E_NOMEM;
+    /* A key that is there now may be gone by what comes before this put, a derived one with the
+     * instance it shows. */
+    bool sure = have && !have->derived && !before;
+    if (r >= 0 && !sure && !(ret->kv = kv_new(p->key))) r = SN_E_NOMEM;
     if (r < 0) reg_store_unprepare(ret);
     return r;
 }
@@ -269,7 +275,7 @@ int reg_store_put_prepared(struct reg_store *s, const struct reg_put *p, struct 
 int reg_store_put(struct reg_store *s, int64_t now_ns, const struct reg_put *p)
 {
     struct reg_kv *kv = reg_store_get(s, p->key);
-    int r = check_put(s, p, !kv);
+    int r = check_put(s, p, !kv, 0);
     if (r < 0) return r;
     if (p->derived && kv && !kv->derived) return 0;
     if (p->cas && (p->cas_rev ? !kv || kv->mod_rev != p->cas_rev : kv != NULL)) return 0;
@@ -310,6 +316,21 @@ int reg_store_del(struct reg_store *s, struct sn_str key, uint64_t cas_rev)
     if (!kv || kv->derived || (cas_rev && kv->mod_rev != cas_rev)) return 0;
     kv_delete(s, kv);
     return 1;
+}
+
+bool reg_store_del_at(struct reg_store *s, size_t *at)
+{
+    struct reg_kv *kv = s->kvs.ptr[*at];
+    char copy[REG_KEY_MAX];
+    if (kv->derived) {
+        ++*at;
+        return false;
+    }
+    struct sn_str key = sn_str_of(copy, kv->key.len);
+    memcpy(copy, kv->key.ptr, kv->key.len);
+    kv_delete(s, kv);
+    *at = reg_store_lower(s, key); /* derived keys may have come and gone on either side */
+    return true;
 }
 
 void reg_store_undo_derived(struct reg_store *s, struct sn_str key)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The registry against what it did not write: unmodified npm, PyPI and Go clients of Consul, Nacos (HTTP and
 # gRPC), Apollo and etcd against `sennit registry serve`; our ZooKeeper client against Debian's server, with a
-# third-party client beside it; our etcd client against Debian's etcd (registry_etcd.sh); a restart of the
+# third-party client beside it; our etcd client against Debian's etcd (registry/etcd_server.sh); a restart of the
 # server in the middle. Peers are installed once, outside the checkout.
 # usage: registry.sh SENNIT SOURCE_ROOT; REGISTRY_PEERS="npm py go etcdctl etcd zk"
 set -eu
