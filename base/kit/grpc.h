@@ -84,6 +84,9 @@ int sn_grpc_fail(struct sn_grpc_call *c, int code, const char *fmt, ...) SN_PRIN
 /* sn_grpc_detail - server: adds an error detail (an Any of google.rpc.Status) to what sn_grpc_fail
  * sends. Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE, as sn_pb_encode. */
 int sn_grpc_detail(struct sn_grpc_call *c, const struct sn_pb_desc *d, const void *msg) SN_MUST_CHECK;
+/* sn_grpc_details_pass - server: the details of a serialised google.rpc.Status that came from elsewhere,
+ * for a proxy. Malformed ones are left out. Returns 0, SN_E_NOMEM. */
+int sn_grpc_details_pass(struct sn_grpc_call *c, struct sn_str status) SN_MUST_CHECK;
 /* sn_grpc_peer - "ip:port", in the call's arena; .ptr NULL where not known. */
 struct sn_str sn_grpc_peer(struct sn_grpc_call *c);
 
@@ -160,6 +163,7 @@ struct sn_grpc_server_opts {
     /* Answers are compressed with an encoding the client accepts if this is set. */
     bool compress;
     bool web_off, connect_off, rest_off; /* the other protocols of the same port */
+    bool json_original_names; /* JSON answers name fields as the .proto does, not in lowerCamelCase */
     /* Origins that may call by gRPC-Web, Connect and REST from a browser: "*", or an exact origin. */
     const struct sn_str *cors_origins;
     unsigned n_cors_origins;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "core/alloc.h"
+#include "google/rpc/status.pb.h"
 #include "kit/grpc_proto_int.h"
 
 void grpc_call_init(struct grpc_call *g, const struct grpc_call_ops *ops, struct sn_arena *a)
@@ -88,6 +89,20 @@ int sn_grpc_detail(struct sn_grpc_call *c, const struct sn_pb_desc *d, const voi
     ssize_t n = sn_pb_encode(d, msg, &b);
     if (n < 0) return (int)n;
     sn_grpc_detail_put(&g->details, d->full_name, sn_buf_view(&b));
+    return g->details.err;
+}
+
+int sn_grpc_details_pass(struct sn_grpc_call *c, struct sn_str status)
+{
+    struct grpc_call *g = grpc_call_of(c);
+    struct google_rpc_status *st;
+    int r = google_rpc_status_parse(status, 0, c->arena, &st);
+    if (r < 0) return r == SN_E_NOMEM ? r : 0;
+    for (uint32_t i = 0; i < st->details.len; i++) {
+        struct sn_str type = st->details.ptr[i]->type_url;
+        sn_grpc_detail_put(&g->details, sn_str_from(type, (size_t)(sn_str_rchr(type, '/') + 1)),
+                           st->details.ptr[i]->value);
+    }
     return g->details.err;
 }
 

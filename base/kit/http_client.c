@@ -112,7 +112,7 @@ void cl_conn_put_idle(struct cl_call *k)
     struct cl_conn *c = k->conn;
     struct cl_pool *p = k->pool;
     k->conn = NULL;
-    if (p->n_idle >= p->client->o.idle_per_addr_max) {
+    if (k->alone || p->n_idle >= p->client->o.idle_per_addr_max) {
         cl_conn_close(c);
     } else {
         sn_list_push_front(&p->idle, &c->link);
@@ -147,6 +147,13 @@ static int conn_dial(struct cl_call *k, struct sn_str addr)
     int64_t t0 = sn_now(), prev = sn_deadline_tighten(t0 + c->o.connect_ns_max);
     struct sn_stream *st = NULL;
     r = sn_dial(text, NULL, &st);
+    if (r == 0 && k->preface.len) {
+        ssize_t n = sn_write(st, k->preface.ptr, k->preface.len);
+        if (n < 0) {
+            sn_stream_close(st);
+            r = (int)n;
+        }
+    }
     if (r == 0 && k->url.tls) {
         struct sn_stream *tls = NULL;
         r = sn_tls_client(st, c->o.tls, k->url.host, &tls);
@@ -302,7 +309,11 @@ int sn_http_do(struct sn_http_client *c, const struct sn_http_call *call, struct
     if (!k) return SN_E_NOMEM;
     r = http_url_parse(call->url, &k->url);
     k->answer_ns_max = call->answer_ns_max ? call->answer_ns_max : c->o.head_ns_max;
-    bool fresh = false;
+    k->preface = call->preface;
+    k->alone = call->preface.len > 0;
+    if (k->alone && may_h2(k))
+        r = sn_fail(SN_E_INVALID_ARGUMENT, "a preface is for HTTP/1.1 connections");
+    bool fresh = k->alone;
     while (r >= 0) {
         int64_t at = call->answer_ns_max ? k->start_ns + call->answer_ns_max : SN_FOREVER;
         int64_t prev = sn_deadline_tighten(at);

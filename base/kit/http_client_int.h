@@ -53,6 +53,8 @@ struct cl_call {
     bool permit;    /* holds one of pool->active */
     bool got_bytes; /* something of the response arrived: no retry */
     bool hijacked, keep;
+    bool alone; /* its connection is nobody else's, before or after */
+    struct sn_str preface; /* of the call, borrowed */
     bool refused;   /* the peer says it did not look at the request: any method may be retried */
     int64_t start_ns;
     int64_t sent_ns;       /* the request's last byte so far */

@@ -433,6 +433,7 @@ static void x_init(struct h1_x *x, struct h1 *h)
         .ops = &h1_ops,
         .srv = h->srv,
         .st = h->c->st,
+        .peer = h->c->peer,
         .resp_length = -1,
     };
     http_body_init(&x->body, p);

@@ -120,6 +120,7 @@ static void ev_head(void *ctx, void *user, const struct sn_h2_head *head, bool e
         .ops = &h2_ops,
         .srv = s,
         .st = h->c->st,
+        .peer = h->c->peer,
         .resp_length = -1,
     };
     x->in_end = end;

@@ -116,6 +116,7 @@ struct http_xi {
     struct sn_str content_type; /* of sn_http_reply */
     int64_t resp_length;        /* announced; -1 unknown */
     bool begun, ended, hijacked, body_large, body_bad, body_slow;
+    const char *peer; /* http_conn.peer */
     bool bare;    /* no Date, no Server, no Content-Length: gRPC's answers have none */
     bool patient; /* a reader may be slow as long as it likes: streams of messages */
     int err; /* the write side failed: every later write repeats it */
@@ -168,8 +169,9 @@ struct http_conn {
     struct sn_http_server *srv;
     struct sn_stream *st;
     struct http_h2 *h2;
+    char *peer; /* the client's address as opts.first told it; NULL = the socket's */
     uint32_t requests;
-    bool tls_done, active, cut;
+    bool first_done, tls_done, active, cut;
 };
 _Static_assert(sizeof(struct http_conn) <= 96, "docs/http.md: memory of an idle connection");
 

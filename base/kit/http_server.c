@@ -87,6 +87,7 @@ void http_conn_close(struct http_conn *c)
     http_h2_free(c->h2);
     if (!c->cut) sn_stream_close(c->st);
     conn_active(c, false);
+    sn_free(c->peer);
     sn_free(c);
     /* Last: the server may be freed once this has reached zero. */
     __atomic_sub_fetch(&s->conns_open, 1, __ATOMIC_RELEASE);
@@ -117,6 +118,16 @@ static int conn_tls(struct http_conn *c)
     return 0;
 }
 
+/* What comes in front of TLS and HTTP. */
+static int conn_first(struct http_conn *c)
+{
+    int64_t prev = sn_deadline_tighten(sn_now() + c->srv->o.head_ns_max);
+    int r = c->srv->o.first(c->st, c->srv->o.arg, &c->peer);
+    sn_deadline_restore(prev);
+    c->first_done = true;
+    return r;
+}
+
 static bool conn_wants_h2(struct http_conn *c)
 {
     return c->srv->o.tls && !c->srv->o.h2_off && c->requests == 0 &&
@@ -138,7 +149,8 @@ static void on_ready(struct sn_stream *st, void *arg, int why)
         return;
     }
     conn_active(c, true);
-    if (SN_UNLIKELY(c->srv->o.tls && !c->tls_done) && conn_tls(c) < 0) {
+    if ((SN_UNLIKELY(c->srv->o.first && !c->first_done) && conn_first(c) < 0) ||
+        (SN_UNLIKELY(c->srv->o.tls && !c->tls_done) && conn_tls(c) < 0)) {
         c->srv->workers[sn_worker_id()].n.errors_parse++;
         http_conn_close(c);
         return;

@@ -16,7 +16,9 @@ ssize_t sn_http_body_read(struct sn_http_x *x, void *buf, size_t cap)
     uint64_t max = xi->srv->o.body_bytes_max;
     /* One byte more than allowed may be asked for: its arrival is what proves the excess. */
     if (max && cap > max - x->bytes_in) cap = (size_t)(max - x->bytes_in) + 1;
-    int64_t own = sn_deadline(), stall_at = sn_now_coarse() + xi->srv->o.body_stall_ns_max;
+    bool patient = xi->patient && x->req.version >= 20;
+    int64_t own = sn_deadline();
+    int64_t stall_at = patient ? SN_FOREVER : sn_now_coarse() + xi->srv->o.body_stall_ns_max;
     int64_t prev = sn_deadline_tighten(stall_at);
     ssize_t n = xi->ops->body_read(xi, buf, cap);
     sn_deadline_restore(prev);
@@ -29,6 +31,12 @@ ssize_t sn_http_body_read(struct sn_http_x *x, void *buf, size_t cap)
         return sn_fail(SN_E_TOO_LARGE, "request body over %llu bytes", (unsigned long long)max);
     }
     return n;
+}
+
+void sn_http_message_stream(struct sn_http_x *x)
+{
+    struct http_xi *xi = http_xi_of(x);
+    xi->bare = xi->patient = x->req.version >= 20;
 }
 
 #define BODY_ALL_FIRST 1024u
@@ -301,9 +309,24 @@ int sn_http_hijack(struct sn_http_x *x, int status, struct sn_stream **ret, stru
 
 struct sn_str sn_http_peer(struct sn_http_x *x)
 {
+    if (http_xi_of(x)->peer) return sn_str(http_xi_of(x)->peer);
     char *out = sn_arena_alloc(x->arena, SN_ADDR_TEXT_MAX + 8);
     if (!out) return (struct sn_str){0};
     int n = sn_stream_addr(http_xi_of(x)->st, true, out, SN_ADDR_TEXT_MAX + 8);
+    return n < 0 ? (struct sn_str){0} : sn_str_of(out, (size_t)n);
+}
+
+int sn_http_fd(struct sn_http_x *x)
+{
+    struct sn_stream *s = http_xi_of(x)->st;
+    return s->ops->fd ? s->ops->fd(s) : -1;
+}
+
+struct sn_str sn_http_local(struct sn_http_x *x)
+{
+    char *out = sn_arena_alloc(x->arena, SN_ADDR_TEXT_MAX + 8);
+    if (!out) return (struct sn_str){0};
+    int n = sn_stream_addr(http_xi_of(x)->st, false, out, SN_ADDR_TEXT_MAX + 8);
     return n < 0 ? (struct sn_str){0} : sn_str_of(out, (size_t)n);
 }
 

@@ -23,6 +23,17 @@ struct sn_str gw_rewrite_path(struct gw_req *q, struct sn_str replace_path,
     return sn_arena_printf(q->x->arena, "%.*s%.*s", SN_STR_ARG(put), SN_STR_ARG(rest));
 }
 
+struct sn_str gw_rewrite_regex(struct gw_req *q)
+{
+    struct sn_str path;
+    int r = sn_gw_regex_replace(q->route->rewrite, q->snap->rewriting[q->worker], q->path,
+                                q->route->conf->proxy.rewrite.replace, q->x->arena, &path);
+    if (r == SN_E_NOT_FOUND) return q->path;
+    if (r < 0) return (struct sn_str){0};
+    if (path.len && path.ptr[0] == '/') return path;
+    return sn_arena_printf(q->x->arena, "/%.*s", SN_STR_ARG(path));
+}
+
 int gw_redirect(struct gw_req *q)
 {
     const struct sn_gw_conf_redirect *c = &q->route->conf->redirect;

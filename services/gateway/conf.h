@@ -5,6 +5,7 @@
 #pragma once
 #include "core/str.h"
 #include "gateway/route.h"
+#include "gateway/takeover_conf.h"
 
 struct sn_gw_conf_cert {
     struct sn_str cert, key; /* PEM files */
@@ -18,9 +19,17 @@ struct sn_gw_conf_tls_server {
     bool client_required;
 };
 
+struct sn_gw_conf_proxy_in { /* PROXY protocol from those in front of us */
+    bool enabled;
+    struct sn_str *from; /* addresses and networks whose connections begin with it */
+    size_t n_from;
+    int64_t timeout;
+};
+
 struct sn_gw_conf_listener {
     struct sn_str name, address;
     bool h2;
+    struct sn_gw_conf_proxy_in proxy_protocol;
     struct sn_gw_conf_tls_server tls;
 };
 
@@ -49,7 +58,19 @@ struct sn_gw_conf_outlier {
     bool count_5xx;           /* every 5xx is a failure, not only those of 502, 503 and 504 */
     int64_t eject, eject_max; /* first ejection, doubling to the most */
     uint64_t ejected_percent_max;
+    double deviation; /* eject whose success rate is so many standard deviations below the mean; 0 = never */
+    int64_t deviation_interval;
+    uint64_t deviation_requests, deviation_endpoints; /* fewer: nothing is concluded */
 };
+enum sn_gw_same_site { SN_GW_SITE_LAX, SN_GW_SITE_STRICT, SN_GW_SITE_NONE };
+struct sn_gw_conf_sticky {
+    bool enabled;
+    struct sn_str cookie, key_file, path;
+    int64_t ttl; /* 0 = as long as the browser's session */
+    bool secure, http_only;
+    enum sn_gw_same_site same_site;
+};
+enum sn_gw_proxy_out { SN_GW_PROXY_NONE, SN_GW_PROXY_V1, SN_GW_PROXY_V2 };
 struct sn_gw_conf_tls_client {
     bool enabled;
     struct sn_str ca, cert, key, server_name;
@@ -65,6 +86,8 @@ struct sn_gw_conf_upstream {
     struct sn_gw_conf_health health;
     struct sn_gw_conf_outlier outlier;
     struct sn_gw_conf_tls_client tls;
+    struct sn_gw_conf_sticky sticky;
+    enum sn_gw_proxy_out proxy_protocol;
     bool h2; /* cleartext HTTP/2 with prior knowledge, or only h2 by ALPN (gRPC) */
     int64_t connect_timeout, keepalive_idle, slow_start;
     uint64_t keepalive_connections, connections_max;
@@ -92,14 +115,75 @@ enum sn_gw_retry_on {
     SN_GW_RETRY_5XX = 4,     /* 502, 503, 504 answers; idempotent requests only */
     SN_GW_RETRY_TIMEOUT = 8, /* try_timeout passed without an answer; idempotent requests only */
 };
+struct sn_gw_conf_mirror {
+    bool enabled;
+    struct sn_str upstream;
+    double percent;
+    uint64_t inflight_max, body_bytes_max;
+    int64_t timeout;
+};
+struct sn_gw_conf_rewrite {
+    bool enabled;
+    struct sn_str regex, replace;
+};
+struct sn_gw_conf_cors {
+    bool enabled;
+    struct sn_str *origins, *methods, *headers, *expose;
+    size_t n_origins, n_methods, n_headers, n_expose;
+    bool credentials;
+    int64_t max_age;
+};
+enum sn_gw_hmac { SN_GW_HS256, SN_GW_HS384, SN_GW_HS512 };
+struct sn_gw_conf_provider { /* of tokens */
+    struct sn_str name, issuer;
+    struct sn_str *audience; /* one of these; none = not checked */
+    size_t n_audience;
+    struct sn_str jwks_file, jwks_url, secret_file; /* one of them */
+    enum sn_gw_hmac algorithm;                      /* of the secret */
+    int64_t refresh, leeway;
+    bool exp_optional;
+};
+struct sn_gw_conf_jwt {
+    bool enabled;
+    struct sn_str provider;
+    bool optional, forward;
+    struct sn_str cookie, query; /* where else a token may be */
+    struct sn_gw_conf_pair *require, *headers;
+    size_t n_require, n_headers;
+};
+enum sn_gw_rate_key { SN_GW_RATE_ROUTE, SN_GW_RATE_ADDRESS, SN_GW_RATE_HEADER, SN_GW_RATE_CLAIM };
+struct sn_gw_conf_rate {
+    bool enabled;
+    double requests;
+    int64_t per;
+    uint64_t burst; /* 0 = requests, at least 1 */
+    enum sn_gw_rate_key key;
+    struct sn_str name; /* of the header or claim */
+    bool shared;        /* by Redis */
+    uint64_t keys_max, gateways;
+};
+
+enum sn_gw_transcode_protocol { SN_GW_WEB = 1, SN_GW_CONNECT = 2, SN_GW_REST = 4 };
+struct sn_gw_conf_transcode {
+    bool enabled;
+    struct sn_str descriptors; /* file; .ptr NULL = none: gRPC-Web alone */
+    struct sn_str *services;   /* of it; none = all */
+    size_t n_services;
+    uint32_t protocols;
+    uint64_t message_bytes_max;
+};
 struct sn_gw_conf_proxy {
     struct sn_gw_conf_target *to;
     size_t n_to;
     struct sn_str strip_prefix, replace_prefix, replace_path;
     struct sn_str host; /* .ptr NULL = the client's, "upstream" = the endpoint's, else literal */
     int64_t timeout, try_timeout;
+    int64_t grpc_timeout; /* longest time of a gRPC call; 0 = what the client gives it */
     uint64_t retries; /* further attempts; at most SN_GW_RETRIES_MAX */
     uint32_t retry_on;
+    struct sn_gw_conf_transcode transcode;
+    struct sn_gw_conf_mirror mirror;
+    struct sn_gw_conf_rewrite rewrite;
 };
 #define SN_GW_RETRIES_MAX 5u
 
@@ -128,6 +212,9 @@ struct sn_gw_conf_route {
     struct sn_gw_conf_redirect redirect;
     struct sn_gw_conf_respond respond;
     struct sn_gw_conf_header_ops request_headers, response_headers;
+    struct sn_gw_conf_cors cors;
+    struct sn_gw_conf_jwt jwt;
+    struct sn_gw_conf_rate rate_limit;
     uint64_t body_bytes_max; /* 0 = the listener's */
     int64_t p99_budget;      /* for the board; 0 = none */
     bool access_log, compress;
@@ -149,7 +236,21 @@ struct sn_gw_conf_limits {
     int64_t head_timeout, idle_timeout, stall_timeout;
 };
 
+struct sn_gw_conf_admin {
+    bool enabled;
+    struct sn_str address, token_file;
+};
+struct sn_gw_conf_redis {
+    bool enabled;
+    struct sn_str address, user, password_file;
+    uint64_t database;
+};
+
 struct sn_gw_conf {
+    struct sn_gw_conf_admin admin;
+    struct sn_gw_conf_redis redis;
+    struct sn_gw_conf_provider *jwt_providers;
+    size_t n_jwt_providers;
     struct sn_gw_conf_listener *listeners;
     size_t n_listeners;
     struct sn_gw_conf_upstream *upstreams;
@@ -159,6 +260,7 @@ struct sn_gw_conf {
     struct sn_gw_conf_access_log access_log;
     struct sn_gw_conf_limits limits;
     struct sn_gw_conf_compress compress;
+    struct sn_gw_conf_takeover takeover;
     struct sn_str *trusted_proxies; /* CIDR; whose X-Forwarded-* and Forwarded are kept */
     size_t n_trusted_proxies;
     bool forwarded;    /* also send RFC 7239 Forwarded */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/map.h"
+#include "gateway/config_int.h"
 #include "gateway/gw_int.h"
 #include "services/registry/registry.h"
 
@@ -49,6 +50,9 @@ static const struct sn_conf_field listener_fields[] = {
                            "`unix:/run/gw.sock`."),
     SN_CONF_BOOL(struct sn_gw_conf_listener, h2, "h2", .def = "true",
                  .help = "HTTP/2: by ALPN with TLS, by prior knowledge without."),
+    SN_CONF_STRUCT(struct sn_gw_conf_listener, proxy_protocol, "proxy_protocol", &sn_gw_proxy_in_table,
+                   SN_CONF_GIVEN(struct sn_gw_conf_listener, proxy_protocol.enabled),
+                   .help = "PROXY protocol, version 1 or 2, from load balancers in front."),
     SN_CONF_STRUCT(struct sn_gw_conf_listener, tls, "tls", &tls_server_table,
                    SN_CONF_GIVEN(struct sn_gw_conf_listener, tls.enabled),
                    .help = "TLS; without it the listener is plain."),
@@ -115,6 +119,18 @@ static const struct sn_conf_field outlier_fields[] = {
     SN_CONF_UINT(struct sn_gw_conf_outlier, ejected_percent_max, "ejected_percent_max", .def = "50",
                  .min = 1, .max = 100,
                  .help = "Never eject more of the endpoints (but always one)."),
+    SN_CONF_DOUBLE(struct sn_gw_conf_outlier, deviation, "deviation", .def = "1.9", .min_real = 0,
+                   .max_real = 100,
+                   .help = "Eject the endpoint whose success rate is so many standard deviations below "
+                           "the mean of all. 0: never."),
+    SN_CONF_DURATION(struct sn_gw_conf_outlier, deviation_interval, "deviation_interval", .def = "10s",
+                     .min = 100 * SN_MS, .max = SN_HOUR, .help = "Success rates are of this time."),
+    SN_CONF_UINT(struct sn_gw_conf_outlier, deviation_requests, "deviation_requests", .def = "100",
+                 .min = 1, .max = 1000000,
+                 .help = "Endpoints with fewer requests in that time are left out of it."),
+    SN_CONF_UINT(struct sn_gw_conf_outlier, deviation_endpoints, "deviation_endpoints", .def = "5",
+                 .min = 3, .max = SN_GW_ENDPOINTS_MAX,
+                 .help = "With fewer endpoints than this nothing is concluded."),
 };
 static const struct sn_conf_table outlier_table =
     SN_CONF_TABLE(struct sn_gw_conf_outlier, outlier_fields);
@@ -160,6 +176,13 @@ static const struct sn_conf_field upstream_fields[] = {
     SN_CONF_STRUCT(struct sn_gw_conf_upstream, tls, "tls", &tls_client_table,
                    SN_CONF_GIVEN(struct sn_gw_conf_upstream, tls.enabled),
                    .help = "TLS to the endpoints; plain without it."),
+    SN_CONF_STRUCT(struct sn_gw_conf_upstream, sticky, "sticky", &sn_gw_sticky_table,
+                   SN_CONF_GIVEN(struct sn_gw_conf_upstream, sticky.enabled),
+                   .help = "A cookie brings a client back to its endpoint while that is available."),
+    SN_CONF_ENUM(struct sn_gw_conf_upstream, proxy_protocol, "proxy_protocol", sn_gw_proxy_out_names,
+                 .def = "none",
+                 .help = "Tell endpoints the client's address by a PROXY header; then connections are "
+                         "not shared between clients, nor kept."),
     SN_CONF_BOOL(struct sn_gw_conf_upstream, h2, "h2",
                  .help =
                      "HTTP/2 to the endpoints: prior knowledge on plain connections, ALPN on TLS. "
@@ -231,6 +254,24 @@ static const struct sn_conf_enum retry_names[] = {{"connect", SN_GW_RETRY_CONNEC
                                                   {"timeout", SN_GW_RETRY_TIMEOUT},
                                                   {0}};
 
+static const struct sn_conf_enum transcode_names[] = {
+    {"web", SN_GW_WEB}, {"connect", SN_GW_CONNECT}, {"rest", SN_GW_REST}, {0}};
+
+#define TRANSCODE struct sn_gw_conf_transcode
+static const struct sn_conf_field transcode_fields[] = {
+    SN_CONF_STRING(TRANSCODE, descriptors, "descriptors", .max = 4096,
+                   .help = "File with a serialised FileDescriptorSet, as `protoc --include_imports -o` "
+                           "writes it. Without it only gRPC-Web, whose messages pass as they are."),
+    SN_CONF_LIST(TRANSCODE, services, n_services, "services", SN_CONF_T_STRING, .max = 1024,
+                 .help = "Full names of services; all of the file without it."),
+    SN_CONF_FLAGS(TRANSCODE, protocols, "protocols", transcode_names, .def = "web,connect,rest",
+                  .help = "`web`: gRPC-Web. `connect`: Connect. `rest`: JSON by the methods' "
+                          "`google.api.http` options."),
+    SN_CONF_BYTES(TRANSCODE, message_bytes_max, "message_bytes_max", .def = "4MiB", .min = 1024,
+                  .max = 1 << 30, .help = "Largest message, either way."),
+};
+static const struct sn_conf_table transcode_table = SN_CONF_TABLE(TRANSCODE, transcode_fields);
+
 static const struct sn_conf_field proxy_fields[] = {
     SN_CONF_LIST(struct sn_gw_conf_proxy, to, n_to, "to", SN_CONF_T_STRUCT, .sub = &target_table,
                  .required = true, .min = 1, .max = 64,
@@ -241,6 +282,12 @@ static const struct sn_conf_field proxy_fields[] = {
                    PATH_PATTERN, .help = "Put this in place of the prefix that matched."),
     SN_CONF_STRING(struct sn_gw_conf_proxy, replace_path, "replace_path", .oneof = 1, PATH_PATTERN,
                    .help = "Put this in place of the whole path."),
+    SN_CONF_STRUCT(struct sn_gw_conf_proxy, rewrite, "rewrite", &sn_gw_rewrite_table, .oneof = 1,
+                   SN_CONF_GIVEN(struct sn_gw_conf_proxy, rewrite.enabled),
+                   .help = "Change the path by an expression; paths it does not fit stay."),
+    SN_CONF_STRUCT(struct sn_gw_conf_proxy, mirror, "mirror", &sn_gw_mirror_table,
+                   SN_CONF_GIVEN(struct sn_gw_conf_proxy, mirror.enabled),
+                   .help = "Send copies of requests elsewhere too; answers are thrown away."),
     SN_CONF_STRING(struct sn_gw_conf_proxy, host, "host",
                    .help = "Host sent on: the client's by default, `upstream` for the endpoint's "
                            "address, anything else literally."),
@@ -250,6 +297,10 @@ static const struct sn_conf_field proxy_fields[] = {
                          "with a body after the body's last byte. 0: none."),
     SN_CONF_DURATION(struct sn_gw_conf_proxy, try_timeout, "try_timeout", .def = "0s",
                      .max = DAY_NS, .help = "The same for one attempt. 0: none."),
+    SN_CONF_DURATION(struct sn_gw_conf_proxy, grpc_timeout, "grpc_timeout", .def = "0s",
+                     .max = DAY_NS,
+                     .help = "For gRPC calls in place of `timeout`: longest time of a whole call, "
+                             "whatever `grpc-timeout` its client sends. 0: the client's alone."),
     SN_CONF_UINT(struct sn_gw_conf_proxy, retries, "retries", .def = "2", .max = SN_GW_RETRIES_MAX,
                  .help = "Further attempts, on other endpoints where there are any."),
     SN_CONF_FLAGS(struct sn_gw_conf_proxy, retry_on, "retry_on", retry_names,
@@ -257,6 +308,9 @@ static const struct sn_conf_field proxy_fields[] = {
                   .help = "`connect`: nothing was sent, any method. The others only for idempotent "
                           "methods whose body was not begun: `reset`, `5xx` (502, 503, 504), "
                           "`timeout` (of one attempt)."),
+    SN_CONF_STRUCT(struct sn_gw_conf_proxy, transcode, "transcode", &transcode_table,
+                   SN_CONF_GIVEN(struct sn_gw_conf_proxy, transcode.enabled),
+                   .help = "Clients may speak gRPC-Web, Connect and JSON to the gRPC services behind."),
 };
 static const struct sn_conf_table proxy_table =
     SN_CONF_TABLE(struct sn_gw_conf_proxy, proxy_fields);
@@ -339,6 +393,13 @@ static const struct sn_conf_field route_fields[] = {
                    .help = "Changes to what upstreams receive."),
     SN_CONF_STRUCT(ROUTE, response_headers, "response_headers", &header_ops_table,
                    .help = "Changes to what clients receive."),
+    SN_CONF_STRUCT(ROUTE, cors, "cors", &sn_gw_cors_table, SN_CONF_GIVEN(ROUTE, cors.enabled),
+                   .help = "Which pages of other origins may call; their preflights are answered here."),
+    SN_CONF_STRUCT(ROUTE, jwt, "jwt", &sn_gw_jwt_table, SN_CONF_GIVEN(ROUTE, jwt.enabled),
+                   .help = "Only with a good token; others are answered 401."),
+    SN_CONF_STRUCT(ROUTE, rate_limit, "rate_limit", &sn_gw_rate_table,
+                   SN_CONF_GIVEN(ROUTE, rate_limit.enabled),
+                   .help = "A token bucket for each key; beyond it 429 with Retry-After."),
     SN_CONF_BYTES(ROUTE, body_bytes_max, "body_bytes_max",
                   .help = "Largest request body of this route. 0: the general limit alone."),
     SN_CONF_DURATION(ROUTE, p99_budget, "p99_budget", .max = SN_HOUR,
@@ -409,11 +470,20 @@ static const struct sn_conf_field conf_fields[] = {
                  .sub = &upstream_table, .max = 10000, .help = "Sets of endpoints."),
     SN_CONF_LIST(CONF, routes, n_routes, "routes", SN_CONF_T_STRUCT, .sub = &route_table,
                  .max = 100000, .help = "Which requests go where."),
+    SN_CONF_LIST(CONF, jwt_providers, n_jwt_providers, "jwt_providers", SN_CONF_T_STRUCT,
+                 .sub = &sn_gw_provider_table, .max = 64, .help = "Who signs tokens."),
+    SN_CONF_STRUCT(CONF, redis, "redis", &sn_gw_redis_table, SN_CONF_GIVEN(CONF, redis.enabled),
+                   .help = "Where shared rate limits are counted."),
+    SN_CONF_STRUCT(CONF, admin, "admin", &sn_gw_admin_table, SN_CONF_GIVEN(CONF, admin.enabled),
+                   .help = "An HTTP API of its own to look and to act; none without it."),
     SN_CONF_STRUCT(CONF, access_log, "access_log", &log_table, .help = "A line per request."),
     SN_CONF_STRUCT(CONF, limits, "limits", &limits_table, .help = "What a client may ask for."),
     SN_CONF_STRUCT(CONF, compress, "compress", &compress_table,
                    SN_CONF_GIVEN(CONF, compress.enabled),
                    .help = "gzip for clients that accept it; none without it."),
+    SN_CONF_STRUCT(CONF, takeover, "takeover", &sn_gw_takeover_table,
+                   SN_CONF_GIVEN(CONF, takeover.enabled),
+                   .help = "Services that the kernel connects by itself; see takeover.md."),
     SN_CONF_LIST(CONF, trusted_proxies, n_trusted_proxies, "trusted_proxies", SN_CONF_T_STRING,
                  .max = 256,
                  .help =
@@ -459,7 +529,7 @@ static bool host_ok(struct sn_str h)
     return true;
 }
 
-static bool address_ok(struct sn_str a, bool listen)
+bool gw_address_ok(struct sn_str a, bool listen)
 {
     if (sn_str_starts(a, SN_STR("unix:"))) return a.len > 5;
     if (sn_str_starts(a, SN_STR("tcp:"))) a = sn_str_from(a, 4);
@@ -529,7 +599,7 @@ static int check_upstreams(struct sn_conf *c, const struct sn_gw_conf *g, struct
         sn_map_init(&addrs, 0, false);
         for (size_t k = 0; r == 0 && k < u->n_endpoints; k++) {
             snprintf(at, sizeof(at), "upstreams[%zu].endpoints[%zu].address", i, k);
-            if (u->endpoints[k].address.ptr && !address_ok(u->endpoints[k].address, false))
+            if (u->endpoints[k].address.ptr && !gw_address_ok(u->endpoints[k].address, false))
                 sn_conf_error(c, at, "expected an address such as 10.0.0.1:8080, got \"%.*s\"",
                               SN_STR_ARG(u->endpoints[k].address));
             r = check_unique(c, &addrs, u->endpoints[k].address, at);
@@ -607,7 +677,7 @@ static int check_listeners(struct sn_conf *c, const struct sn_gw_conf *g, struct
         snprintf(at, sizeof(at), "listeners[%zu].name", i);
         r = check_unique(c, names, g->listeners[i].name, at);
         snprintf(at, sizeof(at), "listeners[%zu].address", i);
-        if (a.ptr && !address_ok(a, true))
+        if (a.ptr && !gw_address_ok(a, true))
             sn_conf_error(c, at, "expected an address such as 127.0.0.1:8080, got \"%.*s\"",
                           SN_STR_ARG(a));
         if (r == 0 && !sn_str_ends(a, SN_STR(":0"))) r = check_unique(c, &addrs, a, at);
@@ -635,6 +705,8 @@ int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *re
     r = check_listeners(c, ret, &listeners);
     if (r == 0) r = check_upstreams(c, ret, &upstreams);
     if (r == 0) r = check_routes(c, ret, &listeners, &upstreams);
+    if (r == 0) r = sn_gw_takeover_check(c, ret);
+    if (r == 0) r = gw_check_policies(c, ret, &upstreams);
     sn_map_done(&listeners);
     sn_map_done(&upstreams);
     return r < 0 ? r : sn_conf_status(c);

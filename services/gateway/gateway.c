@@ -5,8 +5,10 @@
 #include <stdio.h>
 
 #include "core/alloc.h"
+#include "crypto/hash.h"
 #include "gateway/config.h"
 #include "gateway/gw_int.h"
+#include "gateway/takeover.h"
 
 #define TICK_NS SN_SEC
 #define DRAIN_POLL_NS (10 * SN_MS)
@@ -77,7 +79,7 @@ static int keep_text(struct sn_gateway *gw, struct sn_str text)
 /* Both stages and the listeners; publishes nothing. Under gw->reload. again: of the text in force, and
  * not of what the file says by now. */
 static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret, struct gw_listener_plan *plan,
-                 struct sn_buf *errors)
+                 struct gw_admin **ret_admin, struct sn_buf *errors)
 {
     struct gw_load load;
     struct sn_gateway_opts opts = gw->opts;
@@ -94,6 +96,7 @@ static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret, struct
     if (r < 0 && load.cf.n_errors) sn_conf_report(&load.cf, errors);
     if (r == 0) {
         r = gw_listeners_prepare(gw, s, plan);
+        if (r == 0 && (r = gw_admin_prepare(gw, s, ret_admin)) < 0) gw_listeners_drop(plan, s->conf->n_listeners);
         if (r < 0) gw_snap_free(s);
     }
     if (r < 0 && !errors->len)
@@ -119,13 +122,17 @@ bool gw_go(struct sn_gateway *gw, const char *name, int (*fn)(void *arg), void *
 }
 
 /* From the store on nothing fails. */
-static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan)
+static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan,
+                    struct gw_admin *admin)
 {
     struct gw_snap *old = gw->snap;
     __atomic_store_n(&gw->snap, s, __ATOMIC_RELEASE);
     gw_listeners_commit(gw, s, plan);
+    gw_admin_commit(gw, admin);
     gw_health_start(gw, s);
+    gw_auth_start(gw, s);
     gw_discover_start(gw);
+    gw_takeover_start(gw);
     if (gw_go(gw, "gateway retire", retire_main, old)) return;
     s->older = old;
 }
@@ -134,9 +141,10 @@ static int reload_locked(struct sn_gateway *gw)
 {
     struct gw_snap *s = NULL;
     struct gw_listener_plan plan;
+    struct gw_admin *admin = NULL;
     struct sn_buf errors = {0};
-    int r = build(gw, false, &s, &plan, &errors);
-    if (r == 0) publish(gw, s, &plan);
+    int r = build(gw, false, &s, &plan, &admin, &errors);
+    if (r == 0) publish(gw, s, &plan, admin);
     remember_error(gw, &errors);
     if (r == 0)
         gw_event(gw, "info", "%s: generation %llu in force, %zu routes, %zu upstreams",
@@ -165,12 +173,13 @@ int gw_rebuild(struct sn_gateway *gw)
 {
     struct gw_snap *s = NULL;
     struct gw_listener_plan plan;
+    struct gw_admin *admin = NULL;
     struct sn_buf errors = {0};
     int r = sn_mutex_lock(&gw->reload);
     if (r < 0) return r;
     if (gw->running && !gw->draining) {
-        r = build(gw, true, &s, &plan, &errors);
-        if (r == 0) publish(gw, s, &plan);
+        r = build(gw, true, &s, &plan, &admin, &errors);
+        if (r == 0) publish(gw, s, &plan, admin);
         if (r == 0)
             gw_event(gw, "info", "endpoints changed, generation %llu",
                      (unsigned long long)s->generation);
@@ -210,15 +219,19 @@ int sn_gateway_new(const struct sn_gateway_opts *opts, struct sn_gateway **ret,
     if (!gw) return SN_E_NOMEM;
     gw->opts = *opts;
     gw->workers = sn_worker_count();
+    gw->rate_seed = sn_random();
+    int secret = sn_secret_bytes(gw->secret, sizeof(gw->secret));
     struct sn_buf errors = {0};
     struct gw_listener_plan plan;
+    struct gw_admin *admin = NULL;
     struct gw_snap *s = NULL;
-    int r = sn_gw_hist_init(&gw->all);
+    int r = secret < 0 ? secret : sn_gw_hist_init(&gw->all);
     if (r == 0) r = text_set(gw, opts->config_text);
-    if (r == 0) r = build(gw, false, &s, &plan, &errors);
+    if (r == 0) r = build(gw, false, &s, &plan, &admin, &errors);
     if (r == 0) {
         gw->snap = s;
         gw_listeners_commit(gw, s, &plan);
+        gw_admin_commit(gw, admin);
     }
     if (r < 0) {
         if (ret_errors) sn_buf_put(ret_errors, errors.ptr, errors.len);
@@ -235,6 +248,7 @@ int sn_gateway_new(const struct sn_gateway_opts *opts, struct sn_gateway **ret,
 void sn_gateway_free(struct sn_gateway *gw)
 {
     if (!gw) return;
+    gw_admin_free(gw->admin);
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_free(gw->listeners.ptr[i]);
     sn_vec_done(&gw->listeners);
     for (struct gw_snap *s = gw->snap, *older; s; s = older) {
@@ -242,6 +256,7 @@ void sn_gateway_free(struct sn_gateway *gw)
         gw_snap_free(s);
     }
     gw_sources_free(gw);
+    gw_takeover_free(gw->takeover);
     sn_free((void *)(uintptr_t)gw->good.ptr);
     sn_buf_done(&gw->last_error);
     sn_hist_done(&gw->all);
@@ -263,6 +278,13 @@ static void tick(struct sn_gateway *gw)
     for (size_t i = 0; i < s->conf->n_upstreams; i++)
         for (uint32_t e = 0; e < s->pools[i].pool->n; e++)
             sn_gw_meter_tick(s->pools[i].pool->eps[e]->meter, now, NULL);
+    for (size_t i = 0; i < s->conf->n_upstreams; i++) {
+        struct gw_pool *p = &s->pools[i];
+        uint32_t out = sn_gw_pool_judge(p->pool, now);
+        if (out)
+            gw_event(gw, "warn", "upstream %.*s: %u endpoint%s ejected by success rate",
+                     SN_STR_ARG(p->conf->name), out, out == 1 ? "" : "s");
+    }
     if (gw->tick_ns && now > gw->tick_ns)
         gw->all_rps = (double)gw->all.count * 1e9 / (double)(now - gw->tick_ns);
     gw->tick_ns = now;
@@ -286,8 +308,11 @@ static int ticker(void *arg)
 static int start_all(struct sn_gateway *gw)
 {
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_serve(gw->listeners.ptr[i]);
+    gw_admin_start(gw);
     gw_health_start(gw, gw->snap);
+    gw_auth_start(gw, gw->snap);
     gw_discover_start(gw);
+    gw_takeover_start(gw);
     int r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
     if (r == 0 && gw->opts.config_path && !gw->opts.watch_off)
         r = sn_scope_go(gw->scope, "gateway watch", gw_watch, gw);
@@ -301,6 +326,7 @@ static int drain_all(void *arg)
     sn_mutex_lock_always(&gw->reload);
     __atomic_store_n(&gw->draining, true, __ATOMIC_RELEASE);
     sn_mutex_unlock(&gw->reload);
+    gw_takeover_stop(gw);
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_close(gw->listeners.ptr[i]);
     for (size_t i = 0; i < gw->listeners.len; i++)
         cut += sn_http_server_drain(gw->listeners.ptr[i]->srv, SN_MAX(0, at - sn_now()));
@@ -321,6 +347,8 @@ int64_t sn_gateway_run(struct sn_gateway *gw)
     sn_event_set(&gw->started);
     if (r == 0) (void)!sn_event_wait(&gw->stop);
     int cut = sn_shield(gw->snap->conf->drain_grace + DRAIN_MORE_NS, drain_all, gw);
+    gw_admin_free(gw->admin);
+    gw->admin = NULL;
     gw->running = false;
     sn_scope_cancel(gw->scope);
     sn_event_set(&gw->snap->retired);

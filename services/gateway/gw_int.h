@@ -19,6 +19,13 @@
 #define GW_CERTS_MAX 256u /* of one listener */
 
 struct gw_log;
+struct gw_transcoder;
+struct gw_keys;
+struct gw_redis;
+struct gw_limiter;
+struct gw_mirror;
+struct gw_admin;
+struct sn_json;
 struct sn_tls_config;
 
 /* A connection pool shared by the snapshots whose upstream has the same connection settings. */
@@ -42,6 +49,7 @@ struct gw_pool {
     struct gw_client *client; /* reference */
     const struct sn_gw_conf_upstream *conf;
     struct sn_str url; /* scheme and authority that calls are made with */
+    struct sn_str *sticky; /* the cookie's value for each endpoint; NULL = not sticky */
 };
 
 struct gw_target {
@@ -54,6 +62,13 @@ struct gw_route {
     struct gw_target *targets;
     uint64_t weight_total;
     int root_fd;         /* static files; -1 otherwise */
+    struct gw_transcoder *transcoder; /* owned; NULL = gRPC passes only as such */
+    bool policies;                    /* there are some: gw_policies is called */
+    uint32_t provider;                /* of tokens: index */
+    struct gw_limiter *limiter;       /* reference; NULL = none */
+    struct sn_gw_regex *rewrite;      /* owned; NULL = none */
+    struct gw_pool *mirror;           /* NULL = none */
+    int64_t mirroring;                /* copies under way */
     struct sn_str match; /* for the board */
     struct sn_str target;
 };
@@ -64,6 +79,8 @@ struct gw_table {
 };
 
 struct gw_source;
+struct gw_origin;
+struct gw_takeover;
 struct gw_active {
     int64_t n;
 } SN_ALIGNED(SN_CACHE_LINE);
@@ -85,8 +102,15 @@ struct gw_snap {
     struct gw_table *tables;                    /* one per conf->listeners entry */
     struct gw_table *by_slot[GW_LISTENERS_MAX]; /* of a live listener's slot; NULL = removed */
     struct gw_cidr *trusted;
+    struct gw_origin *origins; /* takeover: routes by original destination */
+    size_t n_origins;
+    struct gw_pool **takeover_pools; /* of each service; NULL = none */
     struct sn_str via[3];     /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
     struct gw_log *log;       /* reference; NULL = off */
+    struct gw_keys **keys;    /* references; one per conf->jwt_providers entry */
+    struct gw_redis *redis;   /* reference; NULL = none */
+    struct sn_str admin_token;
+    struct sn_gw_regex_ctx **rewriting; /* one per worker; NULL without rewrites */
     struct gw_active *active; /* requests per worker */
     struct gw_checker *checks; /* room for every check */
     struct sn_event retired;   /* health checks end */
@@ -103,6 +127,9 @@ struct gw_listener {
     struct sn_listener *l; /* NULL once closed */
     struct sn_http_server *srv;
     struct sn_tls_config *tls;
+    struct gw_cidr *proxies; /* whose connections begin with a PROXY header */
+    size_t n_proxies;
+    int64_t proxy_timeout;
     bool serving; /* its fiber is in sn_http_serve */
 };
 
@@ -127,8 +154,12 @@ struct sn_gateway {
     int64_t tick_ns;
     struct gw_log *log; /* newest; reference */
     SN_VEC(struct gw_source *) sources; /* registries; under reload */
+    struct gw_takeover *takeover; /* NULL before it is first wanted */
     struct sn_str good; /* the text of the snapshot in force, heap; .ptr NULL before the first */
     int64_t snaps_live;
+    uint64_t rate_seed; /* of rate limits' keys */
+    struct gw_admin *admin; /* NULL = none; under reload */
+    uint8_t secret[32]; /* of cookies without a key file */
 };
 
 /* One request in the gateway, on the handler's stack. */
@@ -148,7 +179,15 @@ struct gw_req {
     int64_t upstream_ns;
     const char *fault;   /* why an answer is ours: static text */
     struct sn_str error; /* what the upstream did, in the request arena */
-    bool metered, tunnel;
+    bool metered, tunnel, preflight;
+    struct sn_str origin;         /* of a page that may call; .ptr NULL otherwise */
+    const struct sn_json *claims; /* of a good token; NULL without one */
+    struct sn_http_header more;   /* goes with gw_answer */
+    /* gRPC over h2: failures are told as grpc-status, time is the call's. */
+    bool grpc;
+    bool plain; /* no request of a transcoder's */
+    int grpc_status;        /* of the answer, as canonical SN_E_* or 0; 1 = none came */
+    int64_t grpc_deadline;  /* sn_now's clock; SN_FOREVER = none */
 };
 
 /* gw_event - a line for on_event. */
@@ -163,6 +202,8 @@ struct gw_load { /* stage one of a load: everything that needs no fiber */
     struct sn_arena arena;
     struct sn_gw_conf *conf;
     struct gw_table *tables;
+    struct sn_gw_regex **rewrites; /* one per route, NULL where it has none */
+    struct sn_gw_regex_ctx **rewriting;
     struct sn_conf cf; /* where errors are collected */
     struct sn_str text; /* what was read; the arena's */
     unsigned workers;
@@ -197,6 +238,15 @@ static inline void gw_snap_leave(struct gw_snap *s, unsigned worker)
     __atomic_store_n(n, *n - 1, __ATOMIC_RELEASE);
 }
 
+/* gw_snap_again - one more use of a snapshot that the caller's request holds, for a fiber of this worker;
+ * gw_snap_leave ends it. */
+static inline struct gw_snap *gw_snap_again(struct gw_snap *s, unsigned worker)
+{
+    int64_t *n = &s->active[worker].n;
+    __atomic_store_n(n, *n + 1, __ATOMIC_RELAXED);
+    return s;
+}
+
 /* discover.c */
 /* gw_discover - puts the instances that registries name in the place of configured endpoints. Under
  * gw->reload; opens registries that are new, and waits a moment for their first answer. */
@@ -207,13 +257,100 @@ void gw_sources_free(struct sn_gateway *gw);
 /* gw_rebuild - a new snapshot of the text in force. Returns 0, SN_E_*. Suspends. */
 int gw_rebuild(struct sn_gateway *gw) SN_MUST_CHECK;
 
+void gw_takeover_free(struct gw_takeover *t); /* takeover.h has the rest */
+/* policy.c */
+/* gw_policies - origin, token, rate, in this order. Returns 0: the request may go on; 1: it is answered;
+ * SN_E_*. May suspend. */
+int gw_policies(struct gw_req *q);
+/* gw_cors_headers - what a page of another origin is told with every answer of the route. */
+int gw_cors_headers(struct gw_req *q) SN_MUST_CHECK;
+/* gw_preflight_method - the method a preflight asks for; .ptr NULL where the request is none. */
+struct sn_str gw_preflight_method(const struct sn_http_req *r);
+
+/* auth.c */
+int gw_keys_get(const struct gw_snap *old, const struct sn_gw_conf_provider *c,
+                struct gw_keys **ret) SN_MUST_CHECK;
+void gw_keys_unref(struct gw_keys *k); /* suspends: the last one ends its fiber */
+/* gw_auth_start - fibers that follow keys by URL. While running. */
+void gw_auth_start(struct sn_gateway *gw, struct gw_snap *s);
+int gw_auth(struct gw_req *q); /* as gw_policies */
+/* gw_claim_text - a claim of the token as text, lists with commas; .ptr NULL where there is none. */
+struct sn_str gw_claim_text(struct gw_req *q, struct sn_str path);
+/* gw_auth_drops - whether the route's token rules keep this request field from upstreams. */
+bool gw_auth_drops(const struct gw_req *q, struct sn_str name);
+
+/* ratelimit.c */
+int gw_redis_get(const struct gw_snap *old, const struct sn_gw_conf_redis *c,
+                 struct gw_redis **ret) SN_MUST_CHECK;
+void gw_redis_unref(struct gw_redis *r); /* suspends */
+int gw_limiter_get(struct gw_snap *s, const struct sn_gw_conf_route *c, struct gw_limiter *old,
+                   struct gw_limiter **ret) SN_MUST_CHECK;
+void gw_limiter_unref(struct gw_limiter *l);
+int gw_limit(struct gw_req *q); /* as gw_policies */
+
+/* sticky.c */
+int gw_sticky_build(struct gw_snap *s, struct gw_pool *p) SN_MUST_CHECK; /* suspends */
+/* gw_sticky_pick - the endpoint that the request's cookie names, where it is available; else NULL. */
+struct sn_gw_endpoint *gw_sticky_pick(const struct gw_req *q, const struct gw_pool *p, int64_t now_ns);
+/* gw_sticky_cookie - Set-Cookie for this endpoint, where the client has not got it. */
+int gw_sticky_cookie(struct gw_req *q, const struct gw_pool *p,
+                     const struct sn_gw_endpoint *ep) SN_MUST_CHECK;
+
+/* admin.c */
+int gw_admin_token(struct gw_snap *s) SN_MUST_CHECK; /* reads its file. Suspends */
+/* gw_admin_prepare - the admin listener for a new snapshot: the present one where its address stays, a new
+ * one, or NULL. Under gw->reload. */
+int gw_admin_prepare(struct sn_gateway *gw, const struct gw_snap *s, struct gw_admin **ret) SN_MUST_CHECK;
+void gw_admin_commit(struct sn_gateway *gw, struct gw_admin *a);
+void gw_admin_start(struct sn_gateway *gw);
+void gw_admin_free(struct gw_admin *a); /* suspends */
+/* gw_admin_addr - its bound address; as sn_gateway_listener_addr. */
+int gw_admin_addr(struct sn_gateway *gw, char *out, size_t cap);
+
+/* mirror.c */
+/* gw_mirror_wanted - whether this request is to be copied: by chance, and within the bounds. */
+bool gw_mirror_wanted(struct gw_req *q);
+/* gw_mirror_begin - the copy of the head; NULL where there is no memory for one. */
+struct gw_mirror *gw_mirror_begin(struct gw_req *q, const struct sn_http_call *call);
+void gw_mirror_body(struct gw_mirror *m, const void *data, size_t n);
+/* gw_mirror_end - sends the copy, or drops it where its body is not whole. NULL is accepted. */
+void gw_mirror_end(struct gw_mirror *m, bool whole);
+
 /* handler.c */
 int gw_handle(struct sn_http_x *x, void *listener);
 /* gw_answer - an answer of our own with a short text. */
 int gw_answer(struct gw_req *q, int status, const char *fault);
 int gw_response_headers(struct gw_req *q);
 
+/* grpc.c */
+/* gw_grpc_begin - whether the request is a gRPC call, and its deadline: what the client gives it and the
+ * route allows. Returns 0, or SN_E_SYNTAX (a malformed grpc-timeout). */
+int gw_grpc_begin(struct gw_req *q, int64_t ns_max) SN_MUST_CHECK;
+bool gw_is_grpc(const struct sn_http_req *r);
+/* gw_grpc_answer - an answer of our own in gRPC's form; code: 0 or SN_E_*. */
+int gw_grpc_answer(struct gw_req *q, int code, const char *message);
+/* gw_grpc_code - the code that an HTTP status of ours stands for. */
+int gw_grpc_code(int http_status);
+/* gw_grpc_status - grpc-status among these fields, or 1 where there is none. */
+int gw_grpc_status(const struct sn_http_headers *h);
+/* gw_grpc_end - ends a stream whose head was sent with a status of our own. */
+int gw_grpc_end(struct gw_req *q, int code, const char *message);
+
+/* transcode.c */
+/* gw_transcoder_new - the other protocols in front of a route's gRPC services, by a descriptor set. Returns
+ * 0, SN_E_NOT_FOUND (file, service), SN_E_SYNTAX and others of sn_pb_load. Suspends. */
+int gw_transcoder_new(const struct sn_gw_conf_transcode *c, struct gw_transcoder **ret) SN_MUST_CHECK;
+void gw_transcoder_free(struct gw_transcoder *t);
+/* gw_transcode - answers a request of gRPC-Web, Connect or REST. Returns 0, SN_E_*, or 1: it is none. */
+int gw_transcode(struct gw_req *q);
+
 /* proxy.c, tunnel.c, files.c, action.c */
+/* gw_choose_pool - one of the route's upstreams, by weight. */
+struct gw_pool *gw_choose_pool(struct gw_req *q);
+/* gw_hash_key - what ring_hash goes by, random where the request has nothing of it. */
+uint64_t gw_hash_key(const struct gw_req *q, const struct sn_gw_conf_upstream *c);
+/* gw_never_connected - whether a call failed before anything was sent. */
+bool gw_never_connected(int r);
 int gw_proxy(struct gw_req *q);
 int gw_tunnel(struct gw_req *q, struct gw_client *client, struct sn_http_resp *resp);
 int gw_files(struct gw_req *q);
@@ -223,6 +360,9 @@ int gw_respond(struct gw_req *q);
  */
 struct sn_str gw_rewrite_path(struct gw_req *q, struct sn_str replace_path,
                               struct sn_str replace_prefix, struct sn_str strip_prefix);
+
+/* gw_rewrite_regex - the path by the route's expression, as it is where that does not fit; as above. */
+struct sn_str gw_rewrite_regex(struct gw_req *q);
 
 /* headers.c */
 /* gw_is_hop - whether a field is meant for one connection only, by name or by `connection`. */
@@ -241,6 +381,11 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_resp *resp,
                           bool upgrade) SN_MUST_CHECK;
 int gw_cidr_parse(struct sn_str s, struct gw_cidr *ret) SN_MUST_CHECK;
 bool gw_trusted(const struct gw_snap *s, struct sn_str peer);
+/* gw_cidr_holds - whether one of the networks holds the address. */
+bool gw_cidr_holds(const struct gw_cidr *list, size_t n, struct sn_str addr);
+/* gw_client_address - the client's, as trusted proxies in front of us tell it; else the peer's. */
+struct sn_str gw_client_address(const struct gw_req *q);
+struct sn_str gw_cookie(const struct sn_http_headers *h, struct sn_str name); /* .ptr NULL: none */
 /* gw_upgrade - the protocol of a request that asks to switch; .ptr NULL otherwise. */
 struct sn_str gw_upgrade(const struct sn_http_req *r);
 
@@ -273,6 +418,8 @@ int gw_listeners_prepare(struct sn_gateway *gw, struct gw_snap *s,
  * go. Does not fail: what is published cannot be taken back. */
 void gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan);
 void gw_listeners_abandon(struct gw_listener_plan *plan, size_t n);
+/* gw_listeners_drop - undoes a whole gw_listeners_prepare. */
+void gw_listeners_drop(struct gw_listener_plan *plan, size_t n);
 void gw_listener_serve(struct gw_listener *l);
 /* gw_listener_close - no more accepting; waits until its fiber has left. */
 void gw_listener_close(struct gw_listener *l);

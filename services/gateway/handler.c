@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/handler.c - a request's way from the listener to its route's action. */
 #include "gateway/gw_int.h"
+#include "gateway/takeover.h"
 
 int gw_answer(struct gw_req *q, int status, const char *fault)
 {
@@ -8,6 +9,8 @@ int gw_answer(struct gw_req *q, int status, const char *fault)
     q->status = status;
     sn_http_response_headers(q->x)->len = 0;
     if (q->route && gw_response_headers(q) < 0) sn_http_response_headers(q->x)->len = 0;
+    if (q->grpc || gw_is_grpc(&q->x->req)) return gw_grpc_answer(q, gw_grpc_code(status), fault);
+    if (q->more.name.len && sn_http_header_add(q->x, q->more.name, q->more.value) < 0) return SN_E_NOMEM;
     struct sn_str body =
         sn_arena_printf(q->x->arena, "%d %s\n", status, sn_http_status_text(status));
     if (!body.ptr) return SN_E_NOMEM;
@@ -33,6 +36,10 @@ static int find_route(struct gw_req *q, const struct gw_listener *l)
     int rc = sn_gw_host_normalize(r->authority, q->host_buf, &q->host);
     if (rc == 0) rc = sn_gw_path_normalize(q->x->arena, r->path, &q->path);
     if (rc < 0) return rc;
+    if (q->snap->n_origins && (q->route = gw_takeover_route(q, l))) {
+        q->matched = SN_STR("");
+        return 0;
+    }
     /* An extended CONNECT is what a GET with Upgrade is on HTTP/1.1: one rule fits both. */
     bool extended = r->protocol.ptr != NULL;
     struct sn_gw_lookup look = {.method = extended ? SN_HTTP_GET : r->method,
@@ -42,6 +49,16 @@ static int find_route(struct gw_req *q, const struct gw_listener *l)
                                 .query = r->query,
                                 .headers = &r->headers};
     struct sn_gw_hit hit;
+    /* A preflight asks for a route that may have no OPTIONS. */
+    struct sn_str wanted = r->method == SN_HTTP_OPTIONS ? gw_preflight_method(r) : (struct sn_str){0};
+    if (SN_UNLIKELY(wanted.ptr != NULL)) {
+        struct sn_gw_lookup as = look;
+        as.method = sn_http_method_of(wanted);
+        as.method_text = wanted;
+        if (sn_gw_router_match(t->router, &as, q->worker, &hit) == 0 &&
+            q->snap->routes[t->map[hit.rule]].conf->cors.enabled)
+            look = as;
+    }
     rc = sn_gw_router_match(t->router, &look, q->worker, &hit);
     if (rc < 0) return rc;
     q->route = &q->snap->routes[t->map[hit.rule]];
@@ -99,5 +116,9 @@ int gw_handle(struct sn_http_x *x, void *listener)
     if (r < 0) return refuse(&q, r);
     sn_gw_meter_begin(q.route->meter, q.worker);
     q.metered = true;
+    if (SN_UNLIKELY(q.route->policies)) {
+        r = gw_policies(&q);
+        if (r != 0) return r < 0 ? r : 0;
+    }
     return act(&q);
 }

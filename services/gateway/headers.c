@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include "gateway/gw_int.h"
+#include "wire/grpc.h"
 
 /* ---- hop by hop ----------------------------------------------------------------------------- */
 
@@ -117,18 +118,56 @@ int gw_cidr_parse(struct sn_str s, struct gw_cidr *ret)
     return 0;
 }
 
-bool gw_trusted(const struct gw_snap *s, struct sn_str peer)
+bool gw_cidr_holds(const struct gw_cidr *list, size_t n, struct sn_str addr)
 {
     uint8_t ip[16];
     unsigned max;
-    if (!s->conf->n_trusted_proxies || ip_parse(peer, ip, &max) < 0) return false;
-    for (size_t i = 0; i < s->conf->n_trusted_proxies; i++) {
-        const struct gw_cidr *c = &s->trusted[i];
+    if (!n || ip_parse(addr, ip, &max) < 0) return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct gw_cidr *c = &list[i];
         unsigned whole = c->bits / 8, part = c->bits % 8;
         if (memcmp(ip, c->addr, whole) != 0) continue;
         if (!part || ((ip[whole] ^ c->addr[whole]) & (0xff00u >> part & 0xffu)) == 0) return true;
     }
     return false;
+}
+
+bool gw_trusted(const struct gw_snap *s, struct sn_str peer)
+{
+    return gw_cidr_holds(s->trusted, s->conf->n_trusted_proxies, peer);
+}
+
+struct sn_str gw_client_address(const struct gw_req *q)
+{
+    struct sn_str peer = q->peer, list = {0};
+    const struct sn_http_headers *h = &q->x->req.headers;
+    if (!gw_trusted(q->snap, peer)) return peer;
+    for (unsigned i = h->len; i-- > 0;) {
+        if (!sn_str_ieq(h->ptr[i].name, SN_STR("x-forwarded-for"))) continue;
+        list = h->ptr[i].value;
+        /* From the right: the nearest proxy wrote last, and what it vouches for counts. */
+        while (list.len) {
+            ssize_t comma = sn_str_rchr(list, ',');
+            struct sn_str one = sn_str_trim(sn_str_from(list, (size_t)(comma + 1)));
+            struct gw_cidr ip;
+            if (gw_cidr_parse(one, &ip) < 0) return peer;
+            peer = one;
+            if (!gw_trusted(q->snap, peer)) return peer;
+            list = comma < 0 ? (struct sn_str){0} : sn_str_sub(list, 0, (size_t)comma);
+        }
+    }
+    return peer;
+}
+
+struct sn_str gw_cookie(const struct sn_http_headers *h, struct sn_str name)
+{
+    struct sn_str all = sn_http_headers_get(h, SN_STR("cookie"));
+    while (all.ptr) {
+        struct sn_str part = sn_str_trim(sn_str_cut(&all, ';'));
+        struct sn_str key = sn_str_cut(&part, '=');
+        if (sn_str_eq(key, name)) return part;
+    }
+    return (struct sn_str){0};
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -221,7 +260,7 @@ static void put_forwarded(struct out *o, struct gw_req *q, const struct sn_str o
     }
 }
 
-#define FIELDS_OWN 13u /* Host, forwarded ones, Via, TE, Connection, Upgrade and its key */
+#define FIELDS_OWN 14u /* Host, forwarded ones, Via, TE, grpc-timeout, Connection, Upgrade and its key */
 
 int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct sn_gw_conf_proxy *p,
                         const struct gw_upgrade *up, struct sn_http_header **ret, unsigned *ret_n)
@@ -230,7 +269,7 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
     const struct sn_gw_conf_header_ops *ops = &q->route->conf->request_headers;
     struct sn_arena *a = q->x->arena;
     struct out o = {.a = a};
-    o.h = sn_arena_alloc(a, (in->len + ops->n_set + ops->n_add + FIELDS_OWN) * sizeof(*o.h));
+    o.h = sn_arena_alloc(a, (in->len + ops->n_set + ops->n_add + q->route->conf->jwt.n_headers + FIELDS_OWN) * sizeof(*o.h));
     struct sn_str conn = {0}, old[FWD_VIA + 1] = {{0}};
     if (!o.h || connection_options(a, in, &conn) < 0) return SN_E_NOMEM;
     struct sn_str host = q->x->req.authority;
@@ -247,15 +286,28 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
         }
         if (n.len == 4 && sn_str_ieq(n, SN_STR("host"))) continue;
         if (n.len == 6 && sn_str_ieq(n, SN_STR("expect"))) continue; /* answered here */
+        if (q->grpc && sn_str_eqc(n, "grpc-timeout")) continue; /* what is left of it, below */
         if (n.len == 2 && sn_str_ieq(n, SN_STR("te")) && in_list(v, SN_STR("trailers")))
             put(&o, SN_STR("TE"), SN_STR("trailers"));
         if (up->key.ptr && n.len == 17 && sn_str_ieq(n, SN_STR("sec-websocket-key"))) continue;
         if (gw_is_hop(n, conn) || ((ops->n_set || ops->n_remove) && overridden(ops, n))) continue;
+        if (q->route->policies && gw_auth_drops(q, n)) continue;
         put(&o, n, v);
     }
     put_forwarded(&o, q, old);
+    const struct sn_gw_conf_jwt *jwt = &q->route->conf->jwt;
+    for (size_t i = 0; q->claims && i < jwt->n_headers; i++) {
+        struct sn_str text = gw_claim_text(q, jwt->headers[i].value);
+        if (text.ptr && sn_http_is_value(text)) put(&o, jwt->headers[i].name, text);
+    }
     for (size_t i = 0; i < ops->n_set; i++) put(&o, ops->set[i].name, ops->set[i].value);
     for (size_t i = 0; i < ops->n_add; i++) put(&o, ops->add[i].name, ops->add[i].value);
+    if (q->grpc && q->grpc_deadline != SN_FOREVER) {
+        char *text = sn_arena_alloc(a, SN_GRPC_TIMEOUT_LEN);
+        if (!text) return SN_E_NOMEM;
+        unsigned len = sn_grpc_timeout_format(q->grpc_deadline - sn_now(), text);
+        put(&o, SN_STR("grpc-timeout"), sn_str_of(text, len));
+    }
     if (up->protocol.len) {
         put(&o, SN_STR("Connection"), SN_STR("Upgrade"));
         put(&o, SN_STR("Upgrade"), up->protocol);
@@ -291,6 +343,9 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_resp *resp, boo
         if (!up && gw_is_hop(n, conn)) continue;
         if (q->x->req.protocol.ptr && (up || sn_str_ieq(n, SN_STR("sec-websocket-accept")))) continue;
         if ((ops->n_set || ops->n_remove) && overridden(ops, n)) continue;
+        if (q->route->conf->cors.enabled && n.len > 15 &&
+            sn_str_ieq(sn_str_sub(n, 0, 15), SN_STR("access-control-")))
+            continue; /* the route says it */
         if (n.len == 3 && q->snap->conf->via.len && sn_str_ieq(n, SN_STR("via"))) {
             struct out o = {.a = a};
             via = join(&o, via, v);
@@ -312,6 +367,10 @@ int gw_headers_downstream(struct gw_req *q, const struct sn_http_resp *resp, boo
 int gw_response_headers(struct gw_req *q)
 {
     const struct sn_gw_conf_header_ops *ops = &q->route->conf->response_headers;
+    if (q->route->conf->cors.enabled) {
+        int r = gw_cors_headers(q);
+        if (r < 0) return r;
+    }
     for (size_t i = 0; i < ops->n_set; i++) {
         int r = sn_http_header_add(q->x, ops->set[i].name, ops->set[i].value);
         if (r < 0) return r;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "gateway/gw_int.h"
+#include "gateway/proxy_protocol.h"
 
 struct gw_checker {
     struct gw_snap *snap;
@@ -25,6 +26,12 @@ static bool check(const struct gw_checker *k)
                                 .headers = headers,
                                 .n_headers = SN_COUNT_OF(headers),
                                 .no_default_headers = true};
+    uint8_t preface[SN_PROXYP_OUT_MAX];
+    if (k->pool->conf->proxy_protocol) {
+        unsigned version = k->pool->conf->proxy_protocol == SN_GW_PROXY_V1 ? 1 : 2;
+        size_t n = sn_proxyp_write(version, (struct sn_str){0}, (struct sn_str){0}, preface);
+        call.preface = sn_str_of((const char *)preface, n);
+    }
     struct sn_http_resp *resp;
     int64_t prev = sn_deadline_tighten(sn_now() + h->timeout);
     int r = sn_http_do(k->pool->client->http, &call, &resp);

@@ -6,6 +6,7 @@
 #include "core/alloc.h"
 #include "fiber/sim.h"
 #include "gateway/gw_int.h"
+#include "gateway/proxy_protocol.h"
 
 #define OLD_POLL_NS (200 * SN_MS)
 
@@ -27,6 +28,11 @@ static void listener_key(const struct sn_gw_conf *c, const struct sn_gw_conf_lis
                   (unsigned long long)m->body_bytes, (unsigned long long)m->connections,
                   (unsigned long long)m->h2_streams, (long long)m->head_timeout,
                   (long long)m->idle_timeout, (long long)m->stall_timeout);
+    for (size_t i = 0; i < l->proxy_protocol.n_from; i++) {
+        sn_buf_byte(b, ' ');
+        sn_buf_str(b, l->proxy_protocol.from[i]);
+    }
+    sn_buf_printf(b, " %d %lld", l->proxy_protocol.enabled, (long long)l->proxy_protocol.timeout);
     const struct sn_str parts[] = {l->tls.client_ca, l->tls.first.cert, l->tls.first.key};
     for (size_t i = 0; i < SN_COUNT_OF(parts); i++) {
         sn_buf_byte(b, 0);
@@ -40,6 +46,52 @@ static void listener_key(const struct sn_gw_conf *c, const struct sn_gw_conf_lis
     }
 }
 
+/* ---- PROXY protocol ---- */
+
+/* Reads exactly the header, so that what follows is the next reader's. */
+static int proxy_header(struct sn_stream *st, struct sn_proxyp *ret)
+{
+    uint8_t buf[SN_PROXYP_V2_MAX];
+    size_t n = 0, more;
+    for (;;) {
+        int r = sn_proxyp_parse(buf, n, ret, &more);
+        if (r != SN_E_AGAIN) return r < 0 ? r : 0;
+        r = sn_read_full(st, buf + n, more); /* never beyond the parser's own limits */
+        if (r < 0) return r;
+        n += more;
+    }
+}
+
+static int proxy_first(struct sn_stream *st, void *arg, char **ret_peer)
+{
+    struct gw_listener *l = arg;
+    char text[SN_ADDR_TEXT_MAX + 8];
+    int n = sn_stream_addr(st, true, text, sizeof(text));
+    struct sn_str peer = n < 0 ? (struct sn_str){0} : sn_str_of(text, (size_t)n);
+    ssize_t colon = sn_str_rchr(peer, ':');
+    if (colon >= 0) peer.len = (size_t)colon;
+    if (!gw_cidr_holds(l->proxies, l->n_proxies, peer)) return 0;
+    struct sn_proxyp p;
+    int64_t prev = sn_deadline_tighten(sn_now() + l->proxy_timeout);
+    int r = proxy_header(st, &p);
+    sn_deadline_restore(prev);
+    if (r == 0 && p.known && !(*ret_peer = copy_str(sn_str(p.source)))) r = SN_E_NOMEM;
+    return r;
+}
+
+static int proxies_copy(struct gw_listener *l, const struct sn_gw_conf_proxy_in *c)
+{
+    l->proxies = SN_NEW_ARRAY(struct gw_cidr, c->n_from + 1);
+    if (!l->proxies) return SN_E_NOMEM;
+    for (size_t i = 0; i < c->n_from; i++) {
+        int r = gw_cidr_parse(c->from[i], &l->proxies[i]);
+        if (r < 0) return r;
+    }
+    l->n_proxies = c->n_from;
+    l->proxy_timeout = c->timeout;
+    return 0;
+}
+
 static int server_new(struct sn_gateway *gw, const struct sn_gw_conf *c,
                       const struct sn_gw_conf_listener *conf, struct gw_listener *l)
 {
@@ -47,9 +99,14 @@ static int server_new(struct sn_gateway *gw, const struct sn_gw_conf *c,
         int r = gw_tls_server(&conf->tls, conf->h2, &l->tls);
         if (r < 0) return r;
     }
+    if (conf->proxy_protocol.enabled) {
+        int r = proxies_copy(l, &conf->proxy_protocol);
+        if (r < 0) return r;
+    }
     struct sn_http_server_opts o = {
         .handler = gw_handle,
         .arg = l,
+        .first = conf->proxy_protocol.enabled ? proxy_first : NULL,
         .tls = l->tls,
         .h2_off = !conf->h2,
         .head_bytes_max = c->limits.head_bytes,
@@ -121,6 +178,7 @@ void gw_listener_free(struct gw_listener *l)
     gw_listener_close(l);
     sn_http_server_free(l->srv);
     gw_tls_free(l->tls);
+    sn_free(l->proxies);
     sn_buf_done(&l->key);
     sn_free(l->name);
     sn_free(l->addr);
@@ -179,6 +237,12 @@ void gw_listeners_abandon(struct gw_listener_plan *plan, size_t n)
         gw_listener_free(l);
         plan->fresh[i] = false;
     }
+}
+
+void gw_listeners_drop(struct gw_listener_plan *plan, size_t n)
+{
+    gw_listeners_abandon(plan, n);
+    sn_vec_done(&plan->next);
 }
 
 static int serve_main(void *arg)

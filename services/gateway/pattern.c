@@ -6,6 +6,7 @@
 #include <pcre2.h>
 
 #include "core/alloc.h"
+#include "core/buf.h"
 #include "core/status.h"
 
 /* The just-in-time code would put its backtracking on the machine stack unless it is given one. */
@@ -18,6 +19,7 @@ struct sn_gw_regex {
 
 struct sn_gw_regex_ctx {
     pcre2_match_data *data;
+    pcre2_match_data *groups; /* with the spans of $0 to $9 */
     pcre2_match_context *match;
     pcre2_jit_stack *stack;
 };
@@ -77,11 +79,12 @@ struct sn_gw_regex_ctx *sn_gw_regex_ctx_new(void)
     pcre2_general_context *gen = pcre2_general_context_create(re_alloc, re_free, NULL);
     if (gen) {
         c->data = pcre2_match_data_create(1, gen);
+        c->groups = pcre2_match_data_create(10, gen);
         c->match = pcre2_match_context_create(gen);
         c->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, gen);
         pcre2_general_context_free(gen);
     }
-    if (!c->data || !c->match) {
+    if (!c->data || !c->groups || !c->match) {
         sn_gw_regex_ctx_free(c);
         return NULL;
     }
@@ -96,6 +99,7 @@ void sn_gw_regex_ctx_free(struct sn_gw_regex_ctx *c)
 {
     if (!c) return;
     if (c->data) pcre2_match_data_free(c->data);
+    if (c->groups) pcre2_match_data_free(c->groups);
     if (c->match) pcre2_match_context_free(c->match);
     if (c->stack) pcre2_jit_stack_free(c->stack);
     sn_free(c);
@@ -105,4 +109,31 @@ bool sn_gw_regex_match(const struct sn_gw_regex *re, struct sn_gw_regex_ctx *ctx
 {
     return pcre2_match(re->code, (PCRE2_SPTR)(s.ptr ? s.ptr : ""), s.len, 0, 0, ctx->data,
                        ctx->match) >= 0;
+}
+
+int sn_gw_regex_replace(const struct sn_gw_regex *re, struct sn_gw_regex_ctx *ctx, struct sn_str s,
+                        struct sn_str to, struct sn_arena *a, struct sn_str *ret)
+{
+    int n = pcre2_match(re->code, (PCRE2_SPTR)(s.ptr ? s.ptr : ""), s.len, 0, 0, ctx->groups, ctx->match);
+    if (n < 0) return SN_E_NOT_FOUND;
+    if (n == 0) n = 10; /* more groups than there is room for: those that have a name here are there */
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(ctx->groups);
+    struct sn_buf b;
+    sn_buf_init(&b, 0);
+    for (size_t i = 0; i < to.len; i++) {
+        char c = to.ptr[i], next = i + 1 < to.len ? to.ptr[i + 1] : 0;
+        if (c != '$' || !((next >= '0' && next <= '9') || next == '$')) {
+            sn_buf_byte(&b, (uint8_t)c);
+            continue;
+        }
+        i++;
+        int g = next - '0';
+        if (next == '$')
+            sn_buf_byte(&b, '$');
+        else if (g < n && at[2 * g] != PCRE2_UNSET)
+            sn_buf_put(&b, s.ptr + at[2 * g], at[2 * g + 1] - at[2 * g]);
+    }
+    *ret = b.err < 0 ? (struct sn_str){0} : sn_arena_str(a, sn_buf_view(&b));
+    sn_buf_done(&b);
+    return ret->ptr ? 0 : SN_E_NOMEM;
 }

@@ -3,6 +3,7 @@
  * A pattern from a configuration file meets bytes from a stranger, so a match has a step limit
  * (exceeding it counts as "does not match") and never runs on a fiber's small stack. */
 #pragma once
+#include "core/arena.h"
 #include "core/str.h"
 
 struct sn_gw_regex;
@@ -23,3 +24,7 @@ struct sn_gw_regex_ctx *sn_gw_regex_ctx_new(void);
 void sn_gw_regex_ctx_free(struct sn_gw_regex_ctx *ctx);
 /* sn_gw_regex_match - whether all of `s` matches. Context: does not suspend; `ctx` not shared. */
 bool sn_gw_regex_match(const struct sn_gw_regex *re, struct sn_gw_regex_ctx *ctx, struct sn_str s);
+/* sn_gw_regex_replace - `to` with $0 (all of `s`), $1 to $9 (groups; empty where they took no part) and
+ * $$ filled in, in `a`. Returns 0, SN_E_NOT_FOUND (does not match), SN_E_NOMEM. Context: as above. */
+int sn_gw_regex_replace(const struct sn_gw_regex *re, struct sn_gw_regex_ctx *ctx, struct sn_str s,
+                        struct sn_str to, struct sn_arena *a, struct sn_str *ret) SN_MUST_CHECK;

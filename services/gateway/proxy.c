@@ -5,6 +5,7 @@
  * it, the answer's is written to the client straight from the upstream connection's read buffer. */
 #include "core/enc.h"
 #include "gateway/gzip.h"
+#include "gateway/proxy_protocol.h"
 
 #define LOG_ERROR_MAX 200u
 
@@ -15,6 +16,7 @@ struct body {
     uint64_t bytes_max; /* the route's; 0 = none */
     bool started;
     int err;
+    struct gw_mirror *copy; /* also gets what is read; NULL = none */
 };
 
 static ssize_t body_pull(void *arg, void *buf, size_t cap)
@@ -24,6 +26,7 @@ static ssize_t body_pull(void *arg, void *buf, size_t cap)
     ssize_t n = sn_http_body_read(b->x, buf, cap);
     if (n > 0 && b->bytes_max && b->x->bytes_in > b->bytes_max) n = SN_E_TOO_LARGE;
     if (n < 0) b->err = (int)n;
+    if (n > 0 && b->copy) gw_mirror_body(b->copy, buf, (size_t)n);
     return n;
 }
 
@@ -44,7 +47,7 @@ struct proxy {
 
 /* ---- where to ------------------------------------------------------------------------------- */
 
-static struct gw_pool *choose_pool(struct gw_req *q)
+struct gw_pool *gw_choose_pool(struct gw_req *q)
 {
     const struct gw_route *r = q->route;
     if (r->conf->proxy.n_to == 1) return &q->snap->pools[r->targets[0].pool];
@@ -54,24 +57,13 @@ static struct gw_pool *choose_pool(struct gw_req *q)
     return &q->snap->pools[r->targets[i].pool];
 }
 
-static struct sn_str cookie_value(const struct sn_http_headers *h, struct sn_str name)
-{
-    struct sn_str all = sn_http_headers_get(h, SN_STR("cookie"));
-    while (all.ptr) {
-        struct sn_str part = sn_str_trim(sn_str_cut(&all, ';'));
-        struct sn_str key = sn_str_cut(&part, '=');
-        if (sn_str_eq(key, name)) return part;
-    }
-    return (struct sn_str){0};
-}
-
-static uint64_t hash_key(const struct gw_req *q, const struct sn_gw_conf_upstream *c)
+uint64_t gw_hash_key(const struct gw_req *q, const struct sn_gw_conf_upstream *c)
 {
     const struct sn_gw_conf_hash *k = &c->hash;
     const struct sn_http_headers *h = &q->x->req.headers;
     struct sn_str v = {0};
     if (k->header.ptr) v = sn_http_headers_get(h, k->header);
-    if (!v.ptr && k->cookie.ptr) v = cookie_value(h, k->cookie);
+    if (!v.ptr && k->cookie.ptr) v = gw_cookie(h, k->cookie);
     if (!v.ptr && k->source_ip) v = q->peer;
     if (!v.ptr && k->path) v = q->path;
     return v.ptr ? sn_hash(v.ptr, v.len, 0) : sn_random();
@@ -83,7 +75,9 @@ static struct sn_str call_target(struct proxy *p)
 {
     struct gw_req *q = p->q;
     struct sn_str path =
-        gw_rewrite_path(q, p->conf->replace_path, p->conf->replace_prefix, p->conf->strip_prefix);
+        q->route->rewrite
+            ? gw_rewrite_regex(q)
+            : gw_rewrite_path(q, p->conf->replace_path, p->conf->replace_prefix, p->conf->strip_prefix);
     struct sn_str query = q->x->req.query;
     if (!path.ptr || !query.ptr) return path;
     /* In the usual case path and query still lie side by side as they came. */
@@ -151,6 +145,16 @@ static int complete_handshake(struct proxy *p)
     return r;
 }
 
+/* The PROXY header for an upstream: from the client, to where it connected. */
+static struct sn_str preface_of(struct gw_req *q, enum sn_gw_proxy_out kind)
+{
+    uint8_t *out = sn_arena_alloc(q->x->arena, SN_PROXYP_OUT_MAX);
+    if (!out) return (struct sn_str){0};
+    struct sn_str local = sn_http_local(q->x), peer = sn_http_peer(q->x);
+    size_t n = sn_proxyp_write(kind == SN_GW_PROXY_V1 ? 1 : 2, peer, local, out);
+    return sn_str_of((const char *)out, n);
+}
+
 static int call_build(struct proxy *p)
 {
     const struct sn_http_req *r = &p->q->x->req;
@@ -162,6 +166,10 @@ static int call_build(struct proxy *p)
         .body_length = r->content_length,
     };
     if (!p->call.target.ptr) return SN_E_NOMEM;
+    if (p->pool->conf->proxy_protocol) {
+        p->call.preface = preface_of(p->q, p->pool->conf->proxy_protocol);
+        if (!p->call.preface.ptr) return SN_E_NOMEM;
+    }
     if (p->pool->conf->h2) p->call.protocol = p->upgrade.protocol;
     if (r->content_length != 0 && !r->protocol.ptr) {
         p->call.body_fn = body_pull;
@@ -190,7 +198,9 @@ static int attempt(struct proxy *p)
 {
     struct gw_req *q = p->q;
     int64_t now = sn_now();
-    p->ep = sn_gw_pool_pick(p->pool->pool, now, sn_random(), p->hash, &p->tried);
+    p->ep = NULL;
+    if (p->pool->sticky && !p->tried.n) p->ep = gw_sticky_pick(q, p->pool, now);
+    if (!p->ep) p->ep = sn_gw_pool_pick(p->pool->pool, now, sn_random(), p->hash, &p->tried);
     p->tried.eps[p->tried.n++] = p->ep;
     p->ep_start_ns = now;
     p->ep_head_ns = 0;
@@ -206,8 +216,9 @@ static int attempt(struct proxy *p)
     p->call.headers = h;
     /* A stale pooled connection is retried below us once, for what may be repeated. */
     int64_t at = p->deadline;
-    if (p->conf->try_timeout && now + p->conf->try_timeout < at) at = now + p->conf->try_timeout;
-    if (p->call.body_fn) { /* a client may take its time for a body; the upstream may not after it */
+    if (p->conf->try_timeout && !q->grpc && now + p->conf->try_timeout < at)
+        at = now + p->conf->try_timeout;
+    if (p->call.body_fn && !q->grpc) { /* a client may take its time for a body; the upstream may not after it */
         p->call.answer_ns_max = at == SN_FOREVER ? 0 : SN_MAX(at - now, (int64_t)1);
         at = SN_FOREVER;
     }
@@ -220,7 +231,7 @@ static int attempt(struct proxy *p)
 
 /* ---- once more? ----------------------------------------------------------------------------- */
 
-static bool never_connected(int r)
+bool gw_never_connected(int r)
 {
     return r == SN_E_REFUSED || r == SN_E_UNAVAILABLE || r == SN_E_NOT_FOUND ||
            r == SN_E_UNAUTHENTICATED;
@@ -235,12 +246,20 @@ static bool not_the_endpoints(int r)
 
 static bool bad_gateway(int status) { return status >= 502 && status <= 504; }
 
+/* What a gRPC status says about who sent it: UNAVAILABLE is its 503, and these its other 5xx. */
+static bool grpc_bad(const struct proxy *p, int code)
+{
+    if (code == SN_E_UNAVAILABLE) return true;
+    return p->pool->conf->outlier.count_5xx && (code == SN_E_UNKNOWN || code == SN_E_INTERNAL ||
+                                                code == SN_E_DATA_LOSS || code == SN_E_UNIMPLEMENTED);
+}
+
 static bool may_repeat(const struct proxy *p, int r)
 {
     uint32_t kind = SN_GW_RETRY_RESET;
     if (r >= 0)
         kind = SN_GW_RETRY_5XX;
-    else if (never_connected(r))
+    else if (gw_never_connected(r))
         kind = SN_GW_RETRY_CONNECT;
     else if (r == SN_E_DEADLINE_EXCEEDED)
         kind = SN_GW_RETRY_TIMEOUT;
@@ -257,6 +276,7 @@ static enum sn_gw_result result_of(const struct proxy *p, int r)
     if (p->body.err < 0 || not_the_endpoints(r)) return SN_GW_RESULT_ABANDONED;
     if (r < 0) return SN_GW_RESULT_FAILED;
     int status = p->resp->status;
+    if (p->q->grpc && grpc_bad(p, gw_grpc_status(&p->resp->headers))) return SN_GW_RESULT_FAILED;
     return bad_gateway(status) || (status >= 500 && p->pool->conf->outlier.count_5xx)
                ? SN_GW_RESULT_FAILED
                : SN_GW_RESULT_OK;
@@ -289,7 +309,8 @@ static int attempts(struct proxy *p)
 static int answer_failure(struct proxy *p, int r)
 {
     struct gw_req *q = p->q;
-    switch (p->body.err) {
+    bool late = q->grpc && p->body.err == SN_E_DEADLINE_EXCEEDED; /* the call's: nothing stalls here */
+    switch (late ? 0 : p->body.err) {
     case 0: break;
     case SN_E_TOO_LARGE: return gw_answer(q, 413, "request body too large");
     case SN_E_PROTOCOL: return gw_answer(q, 400, "malformed request body");
@@ -299,7 +320,7 @@ static int answer_failure(struct proxy *p, int r)
         q->fault = "client left";
         return p->body.err;
     }
-    switch (r) {
+    switch (late ? SN_E_DEADLINE_EXCEEDED : r) {
     case SN_E_CANCELLED:
         q->status = 499;
         q->fault = "cancelled";
@@ -330,17 +351,34 @@ static int forward_trailers(struct proxy *p)
     return 0;
 }
 
+/* How a gRPC call ended, for the log and the endpoint's reputation. */
+static void grpc_over(struct proxy *p, enum sn_gw_result *result)
+{
+    int code = gw_grpc_status(&p->resp->headers);
+    if (code == 1) code = gw_grpc_status(&p->resp->trailers);
+    p->q->grpc_status = code;
+    if (grpc_bad(p, code)) *result = SN_GW_RESULT_FAILED;
+}
+
 static int forward_body(struct proxy *p, enum sn_gw_result *result)
 {
     int64_t stall = p->q->snap->conf->limits.stall_timeout;
+    bool grpc = p->q->grpc;
     for (;;) {
         const void *piece;
-        int64_t prev = sn_deadline_tighten(sn_now_coarse() + stall);
+        int64_t prev = sn_deadline_tighten(grpc ? p->q->grpc_deadline : sn_now_coarse() + stall);
         ssize_t n = sn_http_resp_peek(p->resp, &piece);
         sn_deadline_restore(prev);
         if (n == 0) {
+            if (grpc) grpc_over(p, result);
             int r = p->gzip ? gw_gzip_end(p->gzip) : 0;
             return r < 0 ? r : forward_trailers(p);
+        }
+        bool late = n == SN_E_DEADLINE_EXCEEDED || p->body.err == SN_E_DEADLINE_EXCEEDED;
+        if (n < 0 && grpc && n != SN_E_CANCELLED && (p->body.err == 0 || late)) {
+            *result = late ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_FAILED;
+            p->q->fault = late ? "call's deadline passed" : "answer cut short by the upstream";
+            return gw_grpc_end(p->q, late ? SN_E_DEADLINE_EXCEEDED : SN_E_UNAVAILABLE, p->q->fault);
         }
         if (n < 0) {
             *result = p->body.err < 0 ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_FAILED;
@@ -376,7 +414,10 @@ static int forward(struct proxy *p)
                                                          : "upstream switched protocols unasked");
     }
     int r = gw_headers_downstream(q, p->resp, false);
+    if (r == 0 && p->pool->sticky) r = gw_sticky_cookie(q, p->pool, p->ep);
     int64_t length = p->resp->content_length;
+    /* Trailers-Only: the status is in the head, which must end the stream. */
+    if (q->grpc && gw_grpc_status(&p->resp->headers) != 1) length = 0;
     if (r == 0) r = gw_gzip_begin(q, status, length, &p->gzip);
     if (r == 0) {
         q->status = status;
@@ -393,23 +434,39 @@ static void proxy_finish(struct proxy *p)
 {
     if (p->ep) attempt_end(p, SN_GW_RESULT_ABANDONED);
     gw_gzip_free(p->gzip);
+    gw_mirror_end(p->body.copy, false);
 }
 
 int gw_proxy(struct gw_req *q)
 {
     struct proxy p SN_CLEANUP(proxy_finish) = {.q = q, .conf = &q->route->conf->proxy};
+    if (q->route->transcoder && !gw_is_grpc(&q->x->req)) {
+        int r = gw_transcode(q);
+        if (r <= 0) return r;
+    }
     p.body.x = q->x;
-    p.pool = choose_pool(q);
+    p.pool = gw_choose_pool(q);
     q->upstream = p.pool->conf->name;
     int r = upgrade_plan(&p);
     if (r != 0) return r < 0 ? r : 0;
-    if (p.pool->conf->balance == SN_GW_RING_HASH) p.hash = hash_key(q, p.pool->conf);
-    p.deadline = p.conf->timeout ? q->x->req.start_ns + p.conf->timeout : SN_FOREVER;
+    if (p.pool->conf->balance == SN_GW_RING_HASH) p.hash = gw_hash_key(q, p.pool->conf);
+    if (q->x->req.version == 20 && gw_grpc_begin(q, p.conf->grpc_timeout) < 0)
+        return gw_answer(q, 400, "malformed grpc-timeout");
+    p.deadline = q->grpc            ? q->grpc_deadline
+                 : p.conf->timeout ? q->x->req.start_ns + p.conf->timeout
+                                   : SN_FOREVER;
     uint64_t max = p.body.bytes_max = q->route->conf->body_bytes_max;
     if (max && q->x->req.content_length > 0 && (uint64_t)q->x->req.content_length > max)
         return gw_answer(q, 413, "request body too large");
     r = call_build(&p);
+    if (r == 0 && q->route->mirror && gw_mirror_wanted(q))
+        p.body.copy = gw_mirror_begin(q, &p.call);
     if (r == 0) r = attempts(&p);
+    if (p.body.copy) {
+        bool whole = p.body.err == 0 && (uint64_t)q->x->req.content_length == q->x->bytes_in;
+        gw_mirror_end(p.body.copy, whole);
+        p.body.copy = NULL;
+    }
     /* An endpoint may have answered the part of the body it got: what is wrong with it counts. */
     if (r >= 0 && p.body.err < 0) r = p.body.err;
     if (r < 0) {

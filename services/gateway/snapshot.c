@@ -8,6 +8,7 @@
 #include "fiber/os.h"
 #include "gateway/config.h"
 #include "gateway/gw_int.h"
+#include "gateway/takeover.h"
 
 #define CONFIG_BYTES_MAX (16u << 20)
 #define RETIRE_POLL_NS (5 * SN_MS)
@@ -42,6 +43,36 @@ static int table_compile(struct gw_load *l, struct gw_table *t, struct sn_str li
     return r;
 }
 
+/* Expressions that change paths, and what each worker needs to run them. */
+static int rewrites_compile(struct gw_load *l)
+{
+    const struct sn_gw_conf *c = l->conf;
+    bool any = false;
+    l->rewrites = SN_ARENA_ARRAY(&l->arena, struct sn_gw_regex *, c->n_routes + 1);
+    if (!l->rewrites) return SN_E_NOMEM;
+    for (size_t i = 0; i < c->n_routes; i++) {
+        if (!c->routes[i].proxy.rewrite.enabled) continue;
+        int r = sn_gw_regex_new(c->routes[i].proxy.rewrite.regex, &l->rewrites[i]);
+        if (r == SN_E_NOMEM) return r;
+        any = true;
+        if (r < 0) {
+            char at[64], why[SN_DIAG_BYTES];
+            snprintf(at, sizeof(at), "routes[%zu].proxy.rewrite.regex", i);
+            sn_conf_error(&l->cf, at, "%s", sn_diag_format(r, why, sizeof(why)));
+        }
+    }
+    if (!any) return 0;
+    l->rewriting = SN_ARENA_ARRAY(&l->arena, struct sn_gw_regex_ctx *, l->workers);
+    for (unsigned i = 0; l->rewriting && i < l->workers; i++)
+        if (!(l->rewriting[i] = sn_gw_regex_ctx_new())) return SN_E_NOMEM;
+    return l->rewriting ? 0 : SN_E_NOMEM;
+}
+
+static void rewriting_free(struct sn_gw_regex_ctx **c, unsigned workers)
+{
+    for (unsigned i = 0; c && i < workers; i++) sn_gw_regex_ctx_free(c[i]);
+}
+
 struct load_job {
     struct gw_load *l;
     struct sn_str text;
@@ -61,7 +92,7 @@ static int load_compile(void *arg)
         if (l->cf.n_errors) break; /* the same expression would be reported once per listener */
         r = table_compile(l, &l->tables[i], l->conf->listeners[i].name);
     }
-    return r;
+    return r < 0 ? r : rewrites_compile(l);
 }
 
 int gw_load_run(const struct sn_gateway_opts *opts, struct sn_str text, unsigned workers,
@@ -103,6 +134,10 @@ void gw_load_done(struct gw_load *l)
     for (size_t i = 0; l->tables && l->conf && i < l->conf->n_listeners; i++)
         sn_gw_router_free(l->tables[i].router);
     l->tables = NULL;
+    for (size_t i = 0; l->rewrites && i < l->conf->n_routes; i++) sn_gw_regex_free(l->rewrites[i]);
+    rewriting_free(l->rewriting, l->workers);
+    l->rewrites = NULL;
+    l->rewriting = NULL;
     sn_arena_done(&l->arena);
 }
 
@@ -206,7 +241,8 @@ static int pool_build(struct gw_snap *s, struct gw_pool *p, struct gw_pool *old)
                  ? sn_arena_printf(&s->arena, "https://%.*s/", SN_STR_ARG(u->tls.server_name))
                  : SN_STR("http://upstream/");
     if (!p->url.ptr) return SN_E_NOMEM;
-    return client_get(old, u, &p->client);
+    r = client_get(old, u, &p->client);
+    return r < 0 ? r : gw_sticky_build(s, p);
 }
 
 static int pools_build(struct gw_snap *s, const struct gw_snap *old, struct sn_map *by_name,
@@ -223,7 +259,7 @@ static int pools_build(struct gw_snap *s, const struct gw_snap *old, struct sn_m
         r = pool_build(s, p, sn_map_get(&before, p->conf->name));
         if (r < 0 && r != SN_E_NOMEM) {
             char at[64], why[SN_DIAG_BYTES];
-            snprintf(at, sizeof(at), "upstreams[%zu].tls", i);
+            snprintf(at, sizeof(at), "upstreams[%zu]", i);
             sn_conf_error(cf, at, "%s", sn_diag_format(r, why, sizeof(why)));
         }
         if (r >= 0) r = sn_map_put(by_name, p->conf->name, p, NULL);
@@ -282,6 +318,32 @@ static struct sn_str match_text(struct gw_snap *s, const struct sn_gw_rule *rule
     return text;
 }
 
+static int policies_build(struct gw_snap *s, struct gw_route *r, const struct gw_route *old)
+{
+    const struct sn_gw_conf_route *c = r->conf;
+    r->policies = c->cors.enabled || c->jwt.enabled || c->rate_limit.enabled;
+    while (c->jwt.enabled && !sn_str_eq(s->conf->jwt_providers[r->provider].name, c->jwt.provider))
+        r->provider++; /* the configuration's check found it */
+    if (!c->rate_limit.enabled) return 0;
+    return gw_limiter_get(s, c, old ? old->limiter : NULL, &r->limiter);
+}
+
+static int proxy_build(struct gw_snap *s, struct gw_route *r, const struct sn_map *pools,
+                       struct sn_conf *cf)
+{
+    const struct sn_gw_conf_transcode *t = &r->conf->proxy.transcode;
+    int e = targets_build(s, r, pools);
+    if (r->conf->proxy.mirror.enabled) r->mirror = sn_map_get(pools, r->conf->proxy.mirror.upstream);
+    if (e < 0 || !t->enabled) return e;
+    e = gw_transcoder_new(t, &r->transcoder);
+    if (e < 0 && e != SN_E_NOMEM) {
+        char at[80], why[SN_DIAG_BYTES];
+        snprintf(at, sizeof(at), "routes[%zu].proxy.transcode", (size_t)(r - s->routes));
+        sn_conf_error(cf, at, "%s", sn_diag_format(e, why, sizeof(why)));
+    }
+    return e;
+}
+
 static int route_build(struct gw_snap *s, struct gw_route *r, struct gw_route *old,
                        const struct sn_map *pools, struct sn_conf *cf)
 {
@@ -289,8 +351,10 @@ static int route_build(struct gw_snap *s, struct gw_route *r, struct gw_route *o
     r->meter = old ? sn_gw_meter_ref(old->meter) : sn_gw_meter_new(s->gw->workers);
     r->match = match_text(s, &r->conf->rule);
     if (!r->meter || !r->match.ptr) return SN_E_NOMEM;
+    int e = policies_build(s, r, old);
+    if (e < 0) return e;
     switch (r->conf->action) {
-    case SN_GW_PROXY: return targets_build(s, r, pools);
+    case SN_GW_PROXY: return proxy_build(s, r, pools, cf);
     case SN_GW_STATIC: {
         r->target = r->conf->files.root;
         char at[64];
@@ -348,6 +412,29 @@ static int via_build(struct gw_snap *s)
     return 0;
 }
 
+static int shared_build(struct gw_snap *s, const struct gw_snap *old, struct sn_conf *cf)
+{
+    const struct sn_gw_conf *c = s->conf;
+    char at[64], why[SN_DIAG_BYTES];
+    int r = 0;
+    s->keys = SN_ARENA_ARRAY(&s->arena, struct gw_keys *, c->n_jwt_providers + 1);
+    if (!s->keys) return SN_E_NOMEM;
+    for (size_t i = 0; r == 0 && i < c->n_jwt_providers; i++) {
+        r = gw_keys_get(old, &c->jwt_providers[i], &s->keys[i]);
+        snprintf(at, sizeof(at), "jwt_providers[%zu]", i);
+        if (r < 0 && r != SN_E_NOMEM) sn_conf_error(cf, at, "%s", sn_diag_format(r, why, sizeof(why)));
+    }
+    if (r == 0) {
+        r = gw_admin_token(s);
+        if (r < 0 && r != SN_E_NOMEM)
+            sn_conf_error(cf, "admin.token_file", "%s", sn_diag_format(r, why, sizeof(why)));
+    }
+    if (r < 0 || !c->redis.enabled) return r;
+    r = gw_redis_get(old, &c->redis, &s->redis);
+    if (r < 0 && r != SN_E_NOMEM) sn_conf_error(cf, "redis", "%s", sn_diag_format(r, why, sizeof(why)));
+    return r;
+}
+
 static int log_open(struct gw_snap *s, const struct gw_snap *old)
 {
     const struct sn_gw_conf_access_log *c = &s->conf->access_log;
@@ -384,8 +471,10 @@ int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret)
     int r = s->pools && s->routes ? trusted_build(s) : SN_E_NOMEM;
     if (!s->routes) s->conf = NULL;
     if (r == 0) r = via_build(s);
+    if (r == 0) r = shared_build(s, old, &l->cf);
     if (r == 0) r = pools_build(s, old, &pools, &l->cf);
     if (r == 0) r = routes_build(s, old, &pools, &l->cf);
+    if (r == 0) r = gw_takeover_prepare(s);
     if (r == 0) r = gw_health_prepare(s);
     if (r == 0) r = log_open(s, old);
     sn_map_done(&pools);
@@ -400,6 +489,10 @@ int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret)
     }
     memset(&l->arena, 0, sizeof(l->arena));
     l->tables = NULL;
+    for (size_t i = 0; i < s->conf->n_routes; i++) s->routes[i].rewrite = l->rewrites[i];
+    s->rewriting = l->rewriting;
+    l->rewrites = NULL;
+    l->rewriting = NULL;
     *ret = s;
     return 0;
 }
@@ -412,8 +505,14 @@ void gw_snap_free(struct gw_snap *s)
     const struct sn_gw_conf *c = s->conf;
     for (size_t i = 0; c && i < c->n_routes; i++) {
         sn_gw_meter_unref(s->routes[i].meter);
+        gw_transcoder_free(s->routes[i].transcoder);
+        gw_limiter_unref(s->routes[i].limiter);
+        sn_gw_regex_free(s->routes[i].rewrite);
         if (s->routes[i].conf && s->routes[i].root_fd >= 0) (void)close(s->routes[i].root_fd);
     }
+    for (size_t i = 0; c && s->keys && i < c->n_jwt_providers; i++) gw_keys_unref(s->keys[i]);
+    gw_redis_unref(s->redis);
+    rewriting_free(s->rewriting, s->gw->workers);
     for (size_t i = 0; c && i < c->n_upstreams; i++) {
         struct gw_pool *p = &s->pools[i];
         sn_gw_pool_free(p->pool);

@@ -52,6 +52,9 @@ static void put_upstream(struct sn_jsonw *w, const struct gw_pool *p, int64_t no
         sn_jsonw_ki64(w, "inflight", __atomic_load_n(&ep->latency.inflight, __ATOMIC_RELAXED));
         sn_jsonw_ku64(w, "requests", t.requests);
         sn_jsonw_ku64(w, "ejections", __atomic_load_n(&ep->ejections, __ATOMIC_RELAXED));
+        int64_t until = __atomic_load_n(&ep->ejected_until_ns, __ATOMIC_RELAXED);
+        if (until > now) sn_jsonw_ki64(w, "ejected_ms", (until - now) / SN_MS);
+        sn_jsonw_ku64(w, "failures_in_a_row", __atomic_load_n(&ep->fail_row, __ATOMIC_RELAXED));
         sn_jsonw_object_end(w);
     }
     sn_jsonw_array_end(w);

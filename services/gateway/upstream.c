@@ -2,6 +2,7 @@
 /* gateway/upstream.c - see upstream.h. */
 #include "gateway/upstream.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "core/alloc.h"
@@ -51,12 +52,13 @@ void sn_gw_endpoint_unref(struct sn_gw_endpoint *ep)
 
 bool sn_gw_endpoint_available(const struct sn_gw_endpoint *ep, int64_t now_ns)
 {
-    return !LOAD(&ep->down) && LOAD(&ep->ejected_until_ns) <= now_ns;
+    return !LOAD(&ep->down) && !LOAD(&ep->drained) && LOAD(&ep->ejected_until_ns) <= now_ns;
 }
 
 const char *sn_gw_endpoint_state(const struct sn_gw_pool *p, const struct sn_gw_endpoint *ep,
                                  int64_t now_ns)
 {
+    if (LOAD(&ep->drained)) return "drained";
     if (LOAD(&ep->down)) return "unhealthy";
     if (LOAD(&ep->ejected_until_ns) > now_ns) return "ejected";
     int64_t since = LOAD(&ep->up_since_ns);
@@ -167,7 +169,8 @@ static bool was_tried(const struct sn_gw_tried *t, const struct sn_gw_endpoint *
 
 static bool usable(const struct pick *k, const struct sn_gw_endpoint *ep)
 {
-    return (k->panic || sn_gw_endpoint_available(ep, k->now)) && !was_tried(k->tried, ep);
+    bool may = k->panic ? !LOAD(&ep->drained) : sn_gw_endpoint_available(ep, k->now);
+    return may && !was_tried(k->tried, ep);
 }
 
 /* Expected wait over the endpoint's share. */
@@ -299,6 +302,7 @@ bool sn_gw_endpoint_finish(struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int6
 {
     sn_latency_end(&ep->latency, start_ns);
     if (result == SN_GW_RESULT_ABANDONED) return false;
+    if (p->conf->outlier.deviation > 0) ADD(result == SN_GW_RESULT_OK ? &ep->good : &ep->bad, 1);
     if (result == SN_GW_RESULT_OK) {
         sn_latency_add(&ep->latency, now_ns - start_ns, now_ns);
         if (LOAD(&ep->fail_row)) STORE(&ep->fail_row, 0);
@@ -319,6 +323,34 @@ bool sn_gw_endpoint_finish(struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int6
     bool probe = LOAD(&ep->eject_row) > 0;
     if (LOAD(&ep->ejected_until_ns) > now_ns) return false;
     return (probe || row >= p->conf->outlier.consecutive) && eject(p, ep, now_ns);
+}
+
+uint32_t sn_gw_pool_judge(struct sn_gw_pool *p, int64_t now_ns)
+{
+    const struct sn_gw_conf_outlier *o = &p->conf->outlier;
+    double sum = 0, squares = 0;
+    uint32_t n = 0, out = 0;
+    if (!o->enabled || o->deviation <= 0) return 0;
+    if (!p->judged_at_ns) p->judged_at_ns = now_ns;
+    if (now_ns - p->judged_at_ns < o->deviation_interval) return 0;
+    p->judged_at_ns = now_ns;
+    for (uint32_t i = 0; i < p->n; i++) {
+        uint32_t good = __atomic_exchange_n(&p->eps[i]->good, 0, __ATOMIC_RELAXED);
+        uint32_t all = good + __atomic_exchange_n(&p->eps[i]->bad, 0, __ATOMIC_RELAXED);
+        p->eps[i]->rate = all >= o->deviation_requests ? (double)good / all : -1;
+        if (p->eps[i]->rate < 0) continue;
+        n++;
+        sum += p->eps[i]->rate;
+    }
+    if (n < o->deviation_endpoints) return 0;
+    double mean = sum / n;
+    for (uint32_t i = 0; i < p->n; i++)
+        if (p->eps[i]->rate >= 0) squares += (p->eps[i]->rate - mean) * (p->eps[i]->rate - mean);
+    double limit = mean - SN_MAX(o->deviation * sqrt(squares / n), SN_GW_RATE_GAP_MIN);
+    for (uint32_t i = 0; i < p->n; i++)
+        if (p->eps[i]->rate >= 0 && p->eps[i]->rate < limit && LOAD(&p->eps[i]->ejected_until_ns) <= now_ns)
+            out += eject(p, p->eps[i], now_ns);
+    return out;
 }
 
 bool sn_gw_endpoint_checked(const struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int64_t now_ns,

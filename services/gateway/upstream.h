@@ -26,6 +26,7 @@ struct sn_gw_endpoint {
     struct sn_latency latency;
     /* Active health. */
     uint32_t down;      /* 1 = the health check says so */
+    uint32_t drained;   /* 1 = somebody says so: no new requests, whatever its health */
     uint32_t check_row; /* consecutive results against the present state */
     /* Passive health. */
     uint32_t fail_row;
@@ -33,6 +34,8 @@ struct sn_gw_endpoint {
     int64_t ejected_until_ns; /* 0 = not ejected */
     int64_t up_since_ns;      /* for slow start; 0 = from the beginning */
     uint64_t ejections;
+    uint32_t good, bad; /* results since the last judgement by success rate */
+    double rate;        /* the ticker's: at the last judgement; negative = too few requests */
     struct sn_gw_meter *meter; /* may be NULL (tests) */
 };
 
@@ -65,6 +68,7 @@ struct sn_gw_pool {
     uint32_t next;         /* round robin position */
     int64_t counted_at_ns; /* when n_up was counted */
     uint32_t n_up;
+    int64_t judged_at_ns; /* the ticker's */
 };
 
 /* sn_gw_pool_new - eps: conf->n_endpoints references, taken over on success. conf is borrowed.
@@ -91,11 +95,16 @@ enum sn_gw_result { SN_GW_RESULT_OK, SN_GW_RESULT_FAILED, SN_GW_RESULT_ABANDONED
 void sn_gw_endpoint_begin(struct sn_gw_endpoint *ep, int64_t now_ns);
 bool sn_gw_endpoint_finish(struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int64_t start_ns,
                            int64_t now_ns, enum sn_gw_result result);
+/* sn_gw_pool_judge - at a steady pace: once deviation_interval has passed, ejects endpoints whose success
+ * rate since then is outlier.deviation standard deviations, and SN_GW_RATE_GAP_MIN, below the mean of all
+ * that had enough requests. Returns how many. One caller. */
+#define SN_GW_RATE_GAP_MIN 0.05
+uint32_t sn_gw_pool_judge(struct sn_gw_pool *p, int64_t now_ns);
 /* sn_gw_endpoint_checked - result of an active check. Returns true where the state changed. */
 bool sn_gw_endpoint_checked(const struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int64_t now_ns,
                             bool ok);
 bool sn_gw_endpoint_available(const struct sn_gw_endpoint *ep, int64_t now_ns);
-/* sn_gw_endpoint_state - "healthy", "unhealthy", "ejected", "slow start". */
+/* sn_gw_endpoint_state - "healthy", "unhealthy", "ejected", "slow start", "drained". */
 const char *sn_gw_endpoint_state(const struct sn_gw_pool *p, const struct sn_gw_endpoint *ep,
                                  int64_t now_ns);
 const char *sn_gw_balance_name(enum sn_gw_balance b);

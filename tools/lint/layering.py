@@ -10,7 +10,7 @@ BASE = {"core", "wire", "crypto", "fiber", "kit"}
 MAY = {"core": {"core"}, "wire": {"core", "wire"}, "crypto": {"core", "crypto"},
        "fiber": {"core", "fiber"}, "kit": BASE, "services": BASE | {"services"},
        "clusters": BASE | {"clusters"}, "chains": BASE | {"chains"},
-       "cmd": BASE | {"services", "clusters", "chains", "cmd"}}
+       "cmd": BASE | {"services", "clusters", "chains", "cmd", "bpf"}}
 ANY = BASE | {"services", "clusters", "chains", "cmd", "harness", "tests", "bpf"}
 ROOMS = {p.name for s in ("services", "clusters", "chains") for p in (csrc.ROOT / s).iterdir()
          if p.is_dir()}

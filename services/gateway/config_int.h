@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/config_int.h - tables of policies, and their checks: config_policy.c for config.c. */
+#pragma once
+#include "core/map.h"
+#include "gateway/conf.h"
+#include "kit/config.h"
+
+extern const struct sn_conf_table sn_gw_proxy_in_table, sn_gw_sticky_table, sn_gw_mirror_table,
+    sn_gw_rewrite_table, sn_gw_cors_table, sn_gw_provider_table, sn_gw_jwt_table, sn_gw_rate_table,
+    sn_gw_admin_table, sn_gw_redis_table;
+extern const struct sn_conf_enum sn_gw_proxy_out_names[];
+
+/* gw_check_policies - what must hold between policies and the rest; problems go to `c`. Returns 0,
+ * SN_E_NOMEM. */
+int gw_check_policies(struct sn_conf *c, const struct sn_gw_conf *g,
+                      const struct sn_map *upstreams) SN_MUST_CHECK;
+/* gw_address_ok - whether it is an address to listen on, or to dial. */
+bool gw_address_ok(struct sn_str a, bool listen);
