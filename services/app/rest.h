@@ -166,7 +166,8 @@ void sn_rest_server_free(struct sn_rest_server *s);
 /* sn_rest_handle - the sn_http_handler; arg: the server. 404, and 405 with Allow, are its own. */
 int sn_rest_handle(struct sn_http_x *x, void *server);
 /* sn_rest_match - whether `path` has the form of `pattern`; *ret_n parameters, values decoded into
- * `a`. A literal segment is compared as it came. Returns 1, 0, SN_E_NOMEM. */
+ * `a`. A literal segment is compared as it came. a NULL: the form alone, `ret` is not written. Returns
+ * 1, 0 (also for a value with a bad %), SN_E_NOMEM. */
 int sn_rest_match(const char *pattern, struct sn_str path, struct sn_arena *a,
                   struct sn_rest_param *ret, unsigned *ret_n) SN_MUST_CHECK;
 

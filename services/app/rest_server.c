@@ -37,6 +37,10 @@ int sn_rest_match(const char *pattern, struct sn_str path, struct sn_arena *a,
             continue;
         }
         if (!got.len || n == SN_REST_PARAMS_MAX) return 0;
+        if (!a) {
+            n++;
+            continue;
+        }
         char *text = sn_arena_alloc(a, got.len);
         if (!text) return SN_E_NOMEM;
         ssize_t len = sn_pct_decode(got, false, text);
@@ -144,7 +148,9 @@ static int run_handler(struct sn_rest_call *c)
     if (m->req) {
         int r = read_body(c, &in);
         if (r == 0) r = sn_rest_decode(m->req, &in, c->arena, req);
-        if (r == SN_E_INVALID_ARGUMENT) return sn_rest_fail(c, r, "%s", sn_diag_str(r));
+        /* What is wrong with a request is said to who sent it. */
+        if (r == SN_E_INVALID_ARGUMENT || r == SN_E_DEPTH || r == SN_E_TOO_LARGE)
+            return sn_rest_fail(c, SN_E_INVALID_ARGUMENT, "%s", sn_diag_str(r));
         if (r < 0) return r;
     }
     int r = c->route->serve(c, req, resp);
@@ -176,6 +182,9 @@ static int serve(struct sn_http_x *x, void *arg)
     c->route = e->r;
     c->ctx = e->s->o.ctx;
     int r = sn_rest_match(e->r->m->path, x->req.path, x->arena, c->params, &c->n_params);
+    if (r == 0)
+        return reply_error(x, 400, SN_E_INVALID_ARGUMENT,
+                           SN_STR("the path has a % without two hex digits"));
     if (r == 1) r = sn_rest_next(c);
     if (r < 0 && !x->status && r != SN_E_CANCELLED) return reply_failure(c, r);
     return r < 0 ? r : 0;
@@ -184,13 +193,12 @@ static int serve(struct sn_http_x *x, void *arg)
 static int unmatched(struct sn_http_x *x, void *arg)
 {
     const struct sn_rest_server *s = arg;
-    struct sn_rest_param params[SN_REST_PARAMS_MAX];
     struct sn_buf allow;
     unsigned n;
     sn_buf_init(&allow, 0);
     for (unsigned i = 0; i < s->o.n_routes; i++) {
         const struct sn_rest_method *m = s->entries[i].r->m;
-        if (sn_rest_match(m->path, x->req.path, x->arena, params, &n) == 1)
+        if (sn_rest_match(m->path, x->req.path, NULL, NULL, &n) == 1)
             sn_buf_printf(&allow, "%s%s", allow.len ? ", " : "", m->method);
     }
     struct sn_str list =
@@ -205,12 +213,11 @@ static int unmatched(struct sn_http_x *x, void *arg)
 int sn_rest_handle(struct sn_http_x *x, void *server)
 {
     struct sn_rest_server *s = server;
-    struct sn_rest_param params[SN_REST_PARAMS_MAX];
     unsigned n;
     for (unsigned i = 0; i < s->o.n_routes; i++) {
         const struct entry *e = &s->entries[i];
         if (!sn_str_eqc(x->req.method_text, e->r->m->method)) continue;
-        if (sn_rest_match(e->r->m->path, x->req.path, x->arena, params, &n) == 1)
+        if (sn_rest_match(e->r->m->path, x->req.path, NULL, NULL, &n) == 1)
             return sn_gov_handle(x, e->gov);
     }
     return sn_gov_handle(x, s->unmatched);

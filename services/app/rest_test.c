@@ -267,6 +267,8 @@ SN_TEST(rest_matches_patterns)
         sn_test_row("%s %s", rows[i].pattern, rows[i].path);
         sn_arena_init(&a, NULL, 0);
         T_EQ(sn_rest_match(rows[i].pattern, sn_str(rows[i].path), &a, p, &n), rows[i].want);
+        bool bad_value = strchr(rows[i].path, '%') && !rows[i].want;
+        T_EQ(sn_rest_match(rows[i].pattern, sn_str(rows[i].path), NULL, NULL, &n), rows[i].want || bad_value);
         if (rows[i].want) T_STR(p[0].value, rows[i].first);
         sn_arena_done(&a);
     }
@@ -375,6 +377,7 @@ static int ask(struct sn_daemon *d, void *arg)
     expect(d, "PUT", "/v1/place/500", good, 500,
            "{\"code\":13,\"message\":\"INTERNAL\"}"); /* no secret */
     expect(d, "PUT", "/v1/place/13", good, 500, "");
+    expect(d, "PUT", "/v1/bad/%zz", good, 404, "no such path");
     expect(d, "PATCH", "/v1/place/5", NULL, 405, "other methods");
     expect(d, "GET", "/v1/none", NULL, 404, "no such path");
     expect(d, "GET", "/v1/bare", NULL, 200, "");

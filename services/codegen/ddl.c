@@ -312,11 +312,10 @@ static int constraint(struct ddl *d, struct sn_ddl_table *t, struct sn_ddl_colum
     if ((r = take(d, "generated")) != 0) { /* ALWAYS | BY DEFAULT AS IDENTITY, or AS (expression) */
         while (r >= 0 && !is(d, "as") && d->tok.kind != T_END) r = next(d);
         if (r >= 0) r = want(d, "as");
-        if (r == 0 && is(d, "identity"))
-            c->numbered = true;
-        else
-            c->by_server = true;
-        return r < 0 ? r : next(d);
+        if (r < 0) return r;
+        bool identity = is(d, "identity");
+        *(identity ? &c->numbered : &c->by_server) = true;
+        return identity ? next(d) : 0; /* the expression is passed over like any parentheses */
     }
     if ((r = take(d, "on")) != 0) { /* UPDATE now(), DELETE CASCADE */
         bool none = false;
@@ -409,11 +408,13 @@ static int create_table(struct ddl *d)
     if (!is(d, "("))
         return skip_statement(d); /* LIKE, AS SELECT, PARTITION OF: its columns stand elsewhere */
     r = next(d);
+    bool like = is(d, "like"); /* its columns stand elsewhere, too */
     while (r == 0 && !is(d, ")")) {
         r = begins_constraint(d) ? table_constraint(d, t) : column(d, t);
         if (r == 0 && !is(d, ")")) r = want(d, ",");
     }
     if (r < 0) return r;
+    if (!t->n_cols && like) return skip_statement(d);
     if (!t->n_cols) return complain(d, d->tok.at, "a column");
     *d->tail = t;
     d->tail = &t->next;
