@@ -483,6 +483,10 @@ static int extensions(void *arg)
         &pp));
     sn_kvstore_stats(g.kv, &st);
     T_EQ(st.vote_extensions, 2);
+    struct tendermint_abci_request_query count = {.path = SN_STR("/vote_extensions")};
+    struct tendermint_abci_response_query *q;
+    T_OK(sn_abci_query(g.c, &count, &g.a, &q));
+    T_STR(q->value, "2");
     down(&g);
     return 0;
 }

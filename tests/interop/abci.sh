@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # ABCI against CometBFT 0.38.25 itself: its abci-cli and its nodes with our kvstore, our client with its kvstore,
 # chains of one and of four validators, kill -9 of the application, state sync from our snapshots.
-# usage: abci.sh SENNIT SOURCE_ROOT; ABCI_PARTS="golden hash kill counter four sync"
+# usage: abci.sh SENNIT SOURCE_ROOT; ABCI_PARTS="golden hash kill counter votes four sync"
 set -eu
 sennit=$(realpath "$1") root=$(realpath "$2")
 version=v0.38.25
 cache=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/cometbft
-parts=" ${ABCI_PARTS:-golden hash kill counter four sync} "
+parts=" ${ABCI_PARTS:-golden hash kill counter votes four sync} "
 . "$root/tests/e2e/lib.sh"
 export PATH=$PATH:/usr/local/go/bin
 finish() { echo "$passed passed, $failed failed, $skipped skipped"; [ "$failed" -eq 0 ]; exit; }
@@ -177,6 +177,20 @@ if [[ $parts == *" counter "* ]]; then
     check "a new one has all blocks played to it" "$(value "$r" any)" 3
     quit "$node"; quit "$app"
   fi
+fi
+
+# ---- votes: extended, verified, and in the next proposal -----------------------------------------------------------
+if [[ $parts == *" votes "* ]]; then
+  read -r r p a < <(free_ports 3)
+  home=$tmp/v
+  "$comet" init --home "$home" >/dev/null 2>&1
+  sed -i 's/"vote_extensions_enable_height": *"0"/"vote_extensions_enable_height": "1"/' "$home/config/genesis.json"
+  app v --address "tcp://127.0.0.1:$a" --abci grpc --vote-extensions; listening --address "127.0.0.1:$a" --abci grpc
+  conf "$home" "$r" "$p" "127.0.0.1:$a" grpc
+  node v "$home"; wait_height "$r" 6 || fail votes "no blocks: $(tail -n 2 "$tmp/v.log")"
+  n=$("$sennit" chain query 0x00 --path /vote_extensions --address "127.0.0.1:$a" --abci grpc | sed -n 's/^-> value: //p')
+  check "vote extensions come back in proposals" "$([ "${n:-0}" -ge 4 ] && echo yes || echo "$n")" yes
+  quit "$node"; quit "$app"
 fi
 
 # ---- four: validators, two with Go's kvstore and two with ours ------------------------------------------------------
