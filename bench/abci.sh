@@ -7,6 +7,7 @@
 ROUNDS=${ROUNDS:-3} CALLS=${CALLS:-100000}
 cd "$BENCH_ROOT" || exit 1
 bench_build cmd/sennit/sennit bench/abci/bench_abci
+[ -x "$BENCH_BUILD/bench/abci/bench_abci" ] || ninja -C "$BENCH_BUILD" --quiet bench/abci/bench_abci >&2 || exit 1
 cache=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/cometbft
 export PATH=$PATH:/usr/local/go/bin
 [ -x "$cache/abci-cli" ] || { echo "SKIP: CometBFT is not built; tests/interop/abci.sh does"; exit 0; }

@@ -212,6 +212,15 @@ static int query_validator(struct sn_kvstore *kv, struct sn_str pubkey, struct s
     return out ? 0 : SN_E_NOMEM;
 }
 
+/* Paths that Go's kvstore has not. */
+static int query_own(struct sn_kvstore *kv, struct sn_abci_call *c, struct sn_str *ret)
+{
+    *ret = sn_arena_printf(c->arena, "%llu",
+                           (unsigned long long)__atomic_load_n(&kv->vote_extensions,
+                                                               __ATOMIC_RELAXED));
+    return ret->ptr ? 0 : SN_E_NOMEM;
+}
+
 static int query(struct sn_abci_call *c, const struct tendermint_abci_request_query *req,
                  struct tendermint_abci_response_query *res)
 {
@@ -222,6 +231,8 @@ static int query(struct sn_abci_call *c, const struct tendermint_abci_request_qu
     if (r < 0) return r;
     if (sn_str_eqc(req->path, "/val"))
         r = query_validator(kv, req->data, c->arena, &res->value);
+    else if (sn_str_eqc(req->path, "/vote_extensions"))
+        r = query_own(kv, c, &res->value);
     else {
         const struct kv_value *v = sn_map_get(&kv->state.pairs, req->data);
         if (v && !(value = sn_arena_str(c->arena, sn_str_of(v->bytes, v->len))).ptr) r = SN_E_NOMEM;
@@ -248,7 +259,9 @@ static int prepare_proposal(struct sn_abci_call *c,
 {
     struct sn_kvstore *kv = kv_of(c);
     for (uint32_t i = 0; req->local_last_commit && i < req->local_last_commit->votes.len; i++)
-        kv->vote_extensions += req->local_last_commit->votes.ptr[i]->vote_extension.len > 0;
+        __atomic_fetch_add(&kv->vote_extensions,
+                           req->local_last_commit->votes.ptr[i]->vote_extension.len > 0,
+                           __ATOMIC_RELAXED);
     res->txs.ptr = SN_ARENA_ARRAY(c->arena, struct sn_str, req->txs.len);
     if (!res->txs.ptr) return SN_E_NOMEM;
     res->txs.cap = req->txs.len;
@@ -571,6 +584,7 @@ void sn_kvstore_stats(struct sn_kvstore *kv, struct sn_kvstore_stats *ret)
                                      .chunks_reused = kv->snaps.reused,
                                      .chunks_applied = kv->snaps.applied,
                                      .chunks_known = kv->snaps.known,
-                                     .vote_extensions = kv->vote_extensions};
+                                     .vote_extensions =
+                                         __atomic_load_n(&kv->vote_extensions, __ATOMIC_RELAXED)};
     sn_rwlock_unlock(&kv->lock);
 }

@@ -91,9 +91,9 @@ struct sn_kvstore {
     struct kv_state state;
     struct kv_file file;
     struct kv_snapshots snaps;
-    struct sn_buf staged; /* what Commit will apply; empty where nothing was finalized */
-    bool broken;          /* memory and file may differ: nothing but a new start helps */
-    uint64_t vote_extensions;
+    struct sn_buf staged;     /* what Commit will apply; empty where nothing was finalized */
+    bool broken;              /* memory and file may differ: nothing but a new start helps */
+    uint64_t vote_extensions; /* __atomic */
 };
 
 void kv_app_hash(int64_t size, uint8_t out[8]);

@@ -322,107 +322,134 @@ static struct tendermint_abci_response_apply_snapshot_chunk *apply(struct rig *g
 #define OFFER(x) TENDERMINT_ABCI_RESPONSE_OFFER_SNAPSHOT_RESULT_##x
 #define APPLY(x) TENDERMINT_ABCI_RESPONSE_APPLY_SNAPSHOT_CHUNK_RESULT_##x
 
-static int snapshots(void *arg)
-{
+/* One chain's application, `g`, takes snapshots; that of another node, `h`, restores them. */
+struct pair {
+    struct rig g, h;
     char one[300], two[300];
+    uint8_t hash[8];
+};
+static struct sn_str hash_of_size(struct pair *p, unsigned size)
+{
+    memset(p->hash, 0, 8);
+    p->hash[0] = (uint8_t)(size << 1 | 0x80);
+    p->hash[1] = (uint8_t)(size >> 6);
+    return sn_str_of((char *)p->hash, 8);
+}
+
+static void chunks_are_shared(struct pair *p)
+{
     struct sn_kvstore_stats st;
-    snprintf(one, sizeof(one), "%s/one", sn_test_tmpdir());
-    snprintf(two, sizeof(two), "%s/two", sn_test_tmpdir());
-    struct rig g = {.o = {.dir = one, .snapshot_interval = 10, .chunk_bytes = 2048}},
-               h = {.o = {.dir = two, .chunk_bytes = 2048}};
-    up(&g);
-    fill(&g, 0, 2000, "first"); /* ten blocks */
-    sn_kvstore_stats(g.kv, &st);
+    fill(&p->g, 0, 2000, "first"); /* ten blocks */
+    sn_kvstore_stats(p->g.kv, &st);
     T_EQ(st.snapshots, 1);
     uint64_t first = st.chunks_written;
     T_ASSERTF(first > 15, "%llu", (unsigned long long)first);
-    fill(&g, 500, 510, "second"); /* ten changes in a row, in nine more blocks of nothing */
-    for (int i = 0; i < 9; i++) block(&g, NULL, 0);
-    sn_kvstore_stats(g.kv, &st);
+    fill(&p->g, 500, 510, "second"); /* ten changes in a row, and nine blocks of nothing */
+    for (int i = 0; i < 9; i++) block(&p->g, NULL, 0);
+    sn_kvstore_stats(p->g.kv, &st);
     T_EQ(st.snapshots, 2);
     T_ASSERTF(st.chunks_written - first <= 5, "%llu new of %llu",
               (unsigned long long)(st.chunks_written - first), (unsigned long long)first);
     T_ASSERT(st.chunks_reused >= first - 5);
+}
 
-    up(&h);
-    struct tendermint_abci_snapshot s =
-        *list(&g)->snapshots.ptr[1]; /* the older; its neighbour is the newest */
+static void restore_whole(struct pair *p)
+{
+    struct rig *g = &p->g, *h = &p->h;
+    struct tendermint_abci_snapshot s = *list(g)->snapshots.ptr[1], bad = s; /* the older one */
+    struct sn_str hash = hash_of_size(p, 2000);
     T_EQ(s.height, 10);
-    uint8_t want[8] = {0xa0, 0x1f}; /* 2000 */
-    struct sn_str hash = sn_str_of((char *)want, 8);
-    struct tendermint_abci_snapshot bad = s;
     bad.format = 7;
-    T_EQ(offer(&h, &bad, hash), OFFER(REJECT_FORMAT));
+    T_EQ(offer(h, &bad, hash), OFFER(REJECT_FORMAT));
     bad = s;
     bad.chunks++;
-    T_EQ(offer(&h, &bad, hash), OFFER(REJECT));
+    T_EQ(offer(h, &bad, hash), OFFER(REJECT));
     bad = s;
     bad.metadata = sn_str_sub(s.metadata, 0, s.metadata.len - 1);
-    T_EQ(offer(&h, &bad, hash), OFFER(REJECT));
-    T_EQ(apply(&h, 0, SN_STR("x"))->result, APPLY(ABORT)); /* nothing was offered */
-    T_EQ(offer(&h, &s, hash), OFFER(ACCEPT));
-    T_ASSERT(!sn_kvstore_app(h.kv)->snapshot_chunk_known(sn_kvstore_app(h.kv), 3));
-    T_EQ(load(&g, &s, s.chunks).len, 0);
+    T_EQ(offer(h, &bad, hash), OFFER(REJECT));
+    T_EQ(apply(h, 0, SN_STR("x"))->result, APPLY(ABORT)); /* nothing was offered */
+    T_EQ(offer(h, &s, hash), OFFER(ACCEPT));
+    T_ASSERT(!sn_kvstore_app(h->kv)->snapshot_chunk_known(sn_kvstore_app(h->kv), 3));
+    T_EQ(load(g, &s, s.chunks).len, 0);
     for (uint32_t i = s.chunks; i-- > 0;) { /* in any order */
         if (i == 7) {                       /* a peer that lies */
-            struct tendermint_abci_response_apply_snapshot_chunk *lie =
-                apply(&h, i, load(&g, &s, 3));
+            struct tendermint_abci_response_apply_snapshot_chunk *lie = apply(h, i, load(g, &s, 3));
             T_EQ(lie->result, APPLY(RETRY));
             T_EQ(lie->refetch_chunks.ptr[0], 7);
             T_STR(lie->reject_senders.ptr[0], "peer1");
         }
-        T_EQ(info(&h)->last_block_height, 0);
-        T_EQ(apply(&h, i, load(&g, &s, i))->result, APPLY(ACCEPT));
+        T_EQ(info(h)->last_block_height, 0);
+        T_EQ(apply(h, i, load(g, &s, i))->result, APPLY(ACCEPT));
     }
-    T_EQ(info(&h)->last_block_height, 10);
-    T_STR(ask(&h, "key00505")->value, "first-505");
-    down(&h);
-    up(&h); /* kept, and served by who has it now */
-    T_EQ(info(&h)->last_block_height, 10);
-    T_EQ(list(&h)->snapshots.len, 1);
-    T_EQ(load(&h, &s, 1).len, load(&g, &s, 1).len);
+    T_EQ(info(h)->last_block_height, 10);
+    T_STR(ask(h, "key00505")->value, "first-505");
+    down(h);
+    up(h); /* kept, and served by who has it now */
+    T_EQ(info(h)->last_block_height, 10);
+    T_EQ(list(h)->snapshots.len, 1);
+    T_EQ(load(h, &s, 1).len, load(g, &s, 1).len);
+}
 
-    /* The next one: only what is new is wanted. */
-    s = *list(&g)->snapshots.ptr[0];
-    T_EQ(s.height, 20);
-    want[0] = 0xb4; /* 2010 */
-    T_EQ(offer(&h, &s, hash), OFFER(ACCEPT));
+/* The next one: only what is new is wanted. Then a whole one of another state than the chain's. */
+static void restore_the_new(struct pair *p)
+{
+    struct rig *g = &p->g, *h = &p->h;
+    struct sn_abci_app *app = sn_kvstore_app(h->kv);
+    struct tendermint_abci_snapshot s = *list(g)->snapshots.ptr[0];
     uint32_t fetched = 0;
+    T_EQ(s.height, 20);
+    T_EQ(offer(h, &s, hash_of_size(p, 2010)), OFFER(ACCEPT));
     for (uint32_t i = 0; i < s.chunks; i++) {
-        if (sn_kvstore_app(h.kv)->snapshot_chunk_known(sn_kvstore_app(h.kv), i)) continue;
-        T_EQ(apply(&h, i, load(&g, &s, i))->result, APPLY(ACCEPT));
+        if (app->snapshot_chunk_known(app, i)) continue;
+        T_EQ(apply(h, i, load(g, &s, i))->result, APPLY(ACCEPT));
         fetched++;
     }
     T_ASSERTF(fetched <= 5 && fetched >= 2, "%u", fetched);
-    T_EQ(info(&h)->last_block_height, 20);
-    T_STR(ask(&h, "key00505")->value, "second-505");
-    T_STR(ask(&h, "key01999")->value, "first-1999");
+    T_EQ(info(h)->last_block_height, 20);
+    T_STR(ask(h, "key00505")->value, "second-505");
+    T_STR(ask(h, "key01999")->value, "first-1999");
+    T_EQ(offer(h, &s, hash_of_size(p, 2011)), OFFER(ACCEPT));
+    T_EQ(apply(h, 0, load(g, &s, 0))->result, APPLY(REJECT_SNAPSHOT));
+    T_EQ(info(h)->last_block_height, 20);
+}
 
-    /* A whole snapshot of another state than the chain's. */
-    want[0] = 2;
-    T_EQ(offer(&h, &s, hash), OFFER(ACCEPT));
-    T_EQ(apply(&h, 0, load(&g, &s, 0))->result, APPLY(REJECT_SNAPSHOT));
-    T_EQ(info(&h)->last_block_height, 20);
-
-    /* Old ones go, with their chunks. */
-    for (int i = 0; i < 20; i++) block(&g, NULL, 0);
-    T_EQ(list(&g)->snapshots.len, 2);
-    T_EQ(list(&g)->snapshots.ptr[1]->height, 30);
+/* Old ones go, with their chunks; a chunk that went bad on disk is not served. */
+static void old_ones_go(struct pair *p)
+{
+    struct rig *g = &p->g;
     struct sn_str *names;
     size_t n;
-    char chunks[400];
-    snprintf(chunks, sizeof(chunks), "%s/snapshots/chunks", one);
-    T_OK(sn_dir_list(&g.a, chunks, &names, &n));
-    T_EQ(n, list(&g)->snapshots.ptr[0]->chunks + 1u); /* two heads, one set of pairs */
-    /* A chunk that went bad on disk is not served. */
-    s = *list(&g)->snapshots.ptr[0];
+    char path[450];
+    for (int i = 0; i < 20; i++) block(g, NULL, 0);
+    T_EQ(list(g)->snapshots.len, 2);
+    T_EQ(list(g)->snapshots.ptr[1]->height, 30);
+    snprintf(path, sizeof(path), "%s/snapshots/chunks", p->one);
+    T_OK(sn_dir_list(&g->a, path, &names, &n));
+    T_EQ(n, list(g)->snapshots.ptr[0]->chunks + 1u); /* two heads, one set of pairs */
+    struct tendermint_abci_snapshot s = *list(g)->snapshots.ptr[0];
     for (size_t i = 0; i < n; i++) {
-        snprintf(chunks, sizeof(chunks), "%s/snapshots/chunks/%.*s", one, SN_STR_ARG(names[i]));
-        T_OK(sn_file_write(chunks, SN_STR("rot"), 0600));
+        snprintf(path, sizeof(path), "%s/snapshots/chunks/%.*s", p->one, SN_STR_ARG(names[i]));
+        T_OK(sn_file_write(path, SN_STR("rot"), 0600));
     }
-    T_EQ(load(&g, &s, 1).len, 0);
-    down(&g);
-    down(&h);
+    T_EQ(load(g, &s, 1).len, 0);
+}
+
+static int snapshots(void *arg)
+{
+    struct pair p = {.g.o = {.snapshot_interval = 10, .chunk_bytes = 2048},
+                     .h.o.chunk_bytes = 2048};
+    snprintf(p.one, sizeof(p.one), "%s/one", sn_test_tmpdir());
+    snprintf(p.two, sizeof(p.two), "%s/two", sn_test_tmpdir());
+    p.g.o.dir = p.one;
+    p.h.o.dir = p.two;
+    up(&p.g);
+    up(&p.h);
+    chunks_are_shared(&p);
+    restore_whole(&p);
+    restore_the_new(&p);
+    old_ones_go(&p);
+    down(&p.g);
+    down(&p.h);
     return 0;
 }
 SN_TEST_SLOW(snapshots_are_taken_served_and_restored, 120)
@@ -456,6 +483,10 @@ static int extensions(void *arg)
         &pp));
     sn_kvstore_stats(g.kv, &st);
     T_EQ(st.vote_extensions, 2);
+    struct tendermint_abci_request_query count = {.path = SN_STR("/vote_extensions")};
+    struct tendermint_abci_response_query *q;
+    T_OK(sn_abci_query(g.c, &count, &g.a, &q));
+    T_STR(q->value, "2");
     down(&g);
     return 0;
 }

@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit chain console, batch - commands to an ABCI application, line by line. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "core/buf.h"
 #include "sennit/chain_cmd.h"
 
 #define WORDS_MAX 10000u
-#define LINE_MAX_ (64u << 20)
+#define LINE_BYTES_MAX (64u << 20)
 
 struct input {
-    char *line;
-    size_t cap;
-    ssize_t len; /* < 0 at the end */
+    struct sn_buf line;
+    bool end;
 };
 /* On a thread that may wait for the terminal. */
 static int read_line(void *arg)
 {
     struct input *in = arg;
-    in->len = getline(&in->line, &in->cap, stdin);
-    if (in->len > 0 && in->line[in->len - 1] == '\n') in->len--;
-    if (in->len > 0 && in->line[in->len - 1] == '\r') in->len--;
+    int c;
+    sn_buf_reset(&in->line);
+    while ((c = getc(stdin)) != EOF && c != '\n')
+        if (sn_buf_byte(&in->line, (uint8_t)c) < 0)
+            return sn_fail(in->line.err, "a line of more than %u bytes", LINE_BYTES_MAX);
+    if (in->line.len && in->line.ptr[in->line.len - 1] == '\r') in->line.len--;
+    in->end = c == EOF && !in->line.len;
     return 0;
 }
 
@@ -53,8 +55,6 @@ static int one_line(struct chain_session *s, struct sn_str line, struct sn_arena
 {
     struct sn_str *words;
     size_t n;
-    if (line.len > LINE_MAX_)
-        return sn_fail(SN_E_TOO_LARGE, "a line of %zu bytes, limit %u", line.len, LINE_MAX_);
     int r = split(a, line, &words, &n);
     if (r < 0 || n == 0) return r;
     return chain_abci_run(s, words[0], words + 1, n - 1);
@@ -62,7 +62,7 @@ static int one_line(struct chain_session *s, struct sn_str line, struct sn_arena
 
 static int lines(struct chain_session *s, bool prompt)
 {
-    struct input in = {0};
+    struct input in = {.line.limit = LINE_BYTES_MAX};
     struct sn_arena a;
     int r;
     sn_arena_init(&a, NULL, 0);
@@ -70,8 +70,8 @@ static int lines(struct chain_session *s, bool prompt)
         if (prompt) fputs("> ", stdout);
         fflush(stdout);
         r = sn_offload(read_line, &in);
-        if (r < 0 || in.len < 0) break;
-        if (in.len > 0) r = one_line(s, sn_str_of(in.line, (size_t)in.len), &a);
+        if (r < 0 || in.end) break;
+        if (in.line.len) r = one_line(s, sn_buf_view(&in.line), &a);
         sn_arena_reset(&a);
         /* At a prompt a mistyped word is no reason to end; a broken connection is. */
         if (r < 0 && prompt && sn_abci_client_failure(s->c) == 0) {
@@ -79,9 +79,9 @@ static int lines(struct chain_session *s, bool prompt)
             r = 0;
         }
         if (r < 0) break;
-        if (!prompt && in.len > 0) putchar('\n');
+        if (!prompt && in.line.len) putchar('\n');
     }
-    free(in.line);
+    sn_buf_done(&in.line);
     sn_arena_done(&a);
     return r;
 }

@@ -26,7 +26,9 @@ static int info(struct sn_abci_call *c, const struct tendermint_abci_request_inf
     res->version = SN_STR(SN_ABCI_VERSION);
     res->last_block_height = k->height;
     res->data = sn_arena_printf(c->arena, "count %lld", (long long)k->count);
-    return res->data.ptr ? 0 : SN_E_NOMEM;
+    /* As FinalizeBlock gave it: a node that starts again compares. */
+    res->last_block_app_hash = sn_arena_printf(c->arena, "%lld", (long long)k->count);
+    return res->data.ptr && res->last_block_app_hash.ptr ? 0 : SN_E_NOMEM;
 }
 
 /* What the mempool takes: any number that is to come. */

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # ABCI against CometBFT 0.38.25 itself: its abci-cli and its nodes with our kvstore, our client with its kvstore,
 # chains of one and of four validators, kill -9 of the application, state sync from our snapshots.
-# usage: abci.sh SENNIT SOURCE_ROOT; ABCI_PARTS="golden hash kill four sync"
+# usage: abci.sh SENNIT SOURCE_ROOT; ABCI_PARTS="golden hash kill counter votes four sync"
 set -eu
 sennit=$(realpath "$1") root=$(realpath "$2")
 version=v0.38.25
 cache=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/cometbft
-parts=" ${ABCI_PARTS:-golden hash kill four sync} "
+parts=" ${ABCI_PARTS:-golden hash kill counter votes four sync} "
 . "$root/tests/e2e/lib.sh"
 export PATH=$PATH:/usr/local/go/bin
 finish() { echo "$passed passed, $failed failed, $skipped skipped"; [ "$failed" -eq 0 ]; exit; }
@@ -153,6 +153,43 @@ if [[ $parts == *" kill "* ]]; then
   check "four times kill -9 of the application: replayed, nothing lost" "$lost" ""
   n=$(rpc "$r" "tx_search?query=\"tx.height>0\"&per_page=1" | field result.total_count)
   check "the application has counted each transaction once" "$("$sennit" chain info --address "$at" | sed -n 's/^-> data: //p')" "{\"size\":$n}"
+  quit "$node"; quit "$app"
+fi
+
+# ---- counter: the example, on a chain; its node dies, then it dies itself -----------------------------------------
+counter=$(dirname "$sennit")/../../examples/abci-counter/abci-counter
+if [[ $parts == *" counter "* ]]; then
+  if [ ! -x "$counter" ]; then skip counter "the example is not built"
+  else
+    read -r r p < <(free_ports 2)
+    home=$tmp/c at=unix://$tmp/c.sock
+    "$comet" init --home "$home" >/dev/null 2>&1
+    conf "$home" "$r" "$p" "$at" socket
+    "$counter" "$at" >>"$tmp/c.log" 2>&1 & app=$!; pids+=("$app"); listening --address "$at"
+    node c "$home"; wait_height "$r" 1 || fail counter "no blocks"
+    check "the counter counts" "$(tx "$r" 1)$(tx "$r" 2)$(tx "$r" 4)" 001
+    kill -9 "$node"; wait "$node" 2>/dev/null || :
+    node c "$home"; h=$(height "$r" || echo 0); wait_height "$r" $((${h:-0} + 2)) || fail counter "the node does not come back"
+    check "and goes on with a new node" "$(tx "$r" 3)" 0
+    quit "$node"; kill -9 "$app"; wait "$app" 2>/dev/null || :
+    "$counter" "$at" >>"$tmp/c.log" 2>&1 & app=$!; pids+=("$app"); listening --address "$at"
+    node c "$home"; wait_height "$r" 1 || fail counter "no replay"
+    check "a new one has all blocks played to it" "$(value "$r" any)" 3
+    quit "$node"; quit "$app"
+  fi
+fi
+
+# ---- votes: extended, verified, and in the next proposal -----------------------------------------------------------
+if [[ $parts == *" votes "* ]]; then
+  read -r r p a < <(free_ports 3)
+  home=$tmp/v
+  "$comet" init --home "$home" >/dev/null 2>&1
+  sed -i 's/"vote_extensions_enable_height": *"0"/"vote_extensions_enable_height": "1"/' "$home/config/genesis.json"
+  app v --address "tcp://127.0.0.1:$a" --abci grpc --vote-extensions; listening --address "127.0.0.1:$a" --abci grpc
+  conf "$home" "$r" "$p" "127.0.0.1:$a" grpc
+  node v "$home"; wait_height "$r" 6 || fail votes "no blocks: $(tail -n 2 "$tmp/v.log")"
+  n=$("$sennit" chain query 0x00 --path /vote_extensions --address "127.0.0.1:$a" --abci grpc | sed -n 's/^-> value: //p')
+  check "vote extensions come back in proposals" "$([ "${n:-0}" -ge 4 ] && echo yes || echo "$n")" yes
   quit "$node"; quit "$app"
 fi
 
