@@ -141,6 +141,10 @@ int sn_http_serve_stream(struct sn_http_server *s, struct sn_stream *st) SN_MUST
 /* sn_http_server_drain - closes listeners and parked connections, answers what is in flight with
  * "Connection: close" (h2: GOAWAY), waits at most grace_ns, then cuts. Returns connections cut. */
 int64_t sn_http_server_drain(struct sn_http_server *s, int64_t grace_ns);
+/* sn_http_server_wind_down - the first half of a drain: listeners are closed, and every connection ends with
+ * the answer to its next request; idle ones are left until then, so that no request meets a closed
+ * connection. Waits at most ns (0: does not wait). Returns connections still open. Suspends. */
+uint64_t sn_http_server_wind_down(struct sn_http_server *s, int64_t ns);
 void sn_http_server_free(struct sn_http_server *s);
 struct sn_http_server_stats {
     uint64_t conns_open, conns_parked, conns_total, requests, requests_active, errors_parse,

@@ -156,9 +156,16 @@ struct sn_http_server {
     struct sn_spin listeners_lock;
     struct http_listener *listeners;
 };
+enum { HTTP_WINDING_DOWN = 1, HTTP_CLOSING };
 static inline bool http_draining(const struct sn_http_server *s)
 {
     return __atomic_load_n(&s->draining, __ATOMIC_ACQUIRE) != 0;
+}
+/* http_closing - and connections between two requests are closed; before that only who asks once more is
+ * told to leave. */
+static inline bool http_closing(const struct sn_http_server *s)
+{
+    return __atomic_load_n(&s->draining, __ATOMIC_ACQUIRE) == HTTP_CLOSING;
 }
 struct http_server_worker *http_server_worker(struct sn_http_server *s);
 

@@ -2,6 +2,8 @@
 /* gateway/admin.c - an HTTP API to look at the gateway and to act on it, on a listener of its own. It lets
  * nobody in by way of a browser: requests with an Origin, or for a host that is a name other than localhost,
  * are refused (a page elsewhere could otherwise act here, also by DNS rebinding). */
+#include <unistd.h>
+
 #include "core/alloc.h"
 #include "core/enc.h"
 #include "crypto/hash.h"
@@ -259,7 +261,10 @@ int gw_admin_prepare(struct sn_gateway *gw, const struct gw_snap *s, struct gw_a
     a->gw = gw;
     struct sn_http_server_opts o = {.handler = handle, .arg = a, .body_bytes_max = 1 << 16};
     int r = sn_http_server_new(&o, &a->srv);
-    if (r == 0) r = sn_listen(addr, NULL, &a->l);
+    int fd = gw_takeover_fd(gw, "admin", addr);
+    struct sn_listen_opts lo = {.fd = fd > 0 ? fd : 0};
+    if (r == 0) r = sn_listen(addr, &lo, &a->l);
+    if (r < 0 && fd > 0) (void)close(fd);
     if (r < 0) {
         gw_admin_free(a);
         return sn_wrap(r, "admin");
@@ -304,3 +309,7 @@ int gw_admin_addr(struct sn_gateway *gw, char *out, size_t cap)
 {
     return gw->admin && gw->admin->l ? sn_listener_addr(gw->admin->l, out, cap) : SN_E_NOT_FOUND;
 }
+
+struct sn_listener *gw_admin_listener(struct sn_gateway *gw) { return gw->admin ? gw->admin->l : NULL; }
+
+const char *gw_admin_name(struct sn_gateway *gw) { return gw->admin ? gw->admin->addr.ptr : ""; }

@@ -105,7 +105,7 @@ static int token_body(struct rig *g)
         if ((r = sn_dial(was, NULL, &st)) == 0) sn_stream_close(st);
         T_OK(sn_sleep(10 * SN_MS));
     }
-    T_EQ(r, SN_E_REFUSED);
+    T_ASSERT(r < 0);
     return 0;
 }
 

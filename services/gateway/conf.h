@@ -264,5 +264,6 @@ struct sn_gw_conf {
     bool forwarded;    /* also send RFC 7239 Forwarded */
     struct sn_str via; /* pseudonym in Via; "" = no Via */
     int64_t drain_grace;
+    struct sn_str upgrade_socket; /* of a successor; .ptr NULL = none */
     bool watch; /* reload when the file changes */
 };

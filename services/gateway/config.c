@@ -492,6 +492,9 @@ static const struct sn_conf_field conf_fields[] = {
                    .help = "Name in `Via`; empty sends none."),
     SN_CONF_DURATION(CONF, drain_grace, "drain_grace", .def = "30s", .max = DAY_NS,
                      .help = "At the end, and for removed listeners: time for requests in flight."),
+    SN_CONF_STRING(CONF, upgrade_socket, "upgrade_socket", .max = 90,
+                   .help = "Unix socket at which a successor (`--upgrade`, SIGUSR2) takes over listening "
+                           "sockets and tunnels; read at the start."),
     SN_CONF_BOOL(CONF, watch, "watch", .def = "true",
                  .help = "Reload when the file changes; SIGHUP reloads in any case."),
 };

@@ -89,7 +89,8 @@ static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret, struct
     int r = gw_load_run(&opts, again ? gw->good : gw->text, gw->workers, &load, errors);
     if (r < 0) return r;
     struct gw_snap *s = NULL;
-    r = gw_discover(gw, &load);
+    if (gw->opts.upgrade && !gw->generation) r = gw_takeover_begin(gw, load.conf->upgrade_socket);
+    if (r == 0) r = gw_discover(gw, &load);
     if (r == 0 && !again) r = keep_text(gw, load.text);
     if (r == 0) r = gw_snap_new(gw, &load, &s);
     if (r < 0 && load.cf.n_errors) sn_conf_report(&load.cf, errors);
@@ -224,6 +225,7 @@ int sn_gateway_new(const struct sn_gateway_opts *opts, struct sn_gateway **ret,
     struct gw_admin *admin = NULL;
     struct gw_snap *s = NULL;
     int r = secret < 0 ? secret : sn_gw_hist_init(&gw->all);
+    if (r == 0) r = gw_tunnels_init(gw);
     if (r == 0) r = text_set(gw, opts->config_text);
     if (r == 0) r = build(gw, false, &s, &plan, &admin, &errors);
     if (r == 0) {
@@ -254,6 +256,9 @@ void sn_gateway_free(struct sn_gateway *gw)
         gw_snap_free(s);
     }
     gw_sources_free(gw);
+    gw_takeover_end(gw);
+    sn_free(gw->tunnel_lists);
+    sn_free(gw->upgrade_path);
     sn_free((void *)(uintptr_t)gw->good.ptr);
     sn_buf_done(&gw->last_error);
     sn_hist_done(&gw->all);
@@ -310,6 +315,7 @@ static int start_all(struct sn_gateway *gw)
     gw_auth_start(gw, gw->snap);
     gw_discover_start(gw);
     int r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
+    if (r == 0) r = gw_takeover_ready(gw);
     if (r == 0 && gw->opts.config_path && !gw->opts.watch_off)
         r = sn_scope_go(gw->scope, "gateway watch", gw_watch, gw);
     return r;
@@ -323,6 +329,8 @@ static int drain_all(void *arg)
     __atomic_store_n(&gw->draining, true, __ATOMIC_RELEASE);
     sn_mutex_unlock(&gw->reload);
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_close(gw->listeners.ptr[i]);
+    for (size_t i = 0; gw->gentle && i < gw->listeners.len; i++)
+        (void)sn_http_server_wind_down(gw->listeners.ptr[i]->srv, SN_MAX(0, at - sn_now()));
     for (size_t i = 0; i < gw->listeners.len; i++)
         cut += sn_http_server_drain(gw->listeners.ptr[i]->srv, SN_MAX(0, at - sn_now()));
     while ((__atomic_load_n(&gw->tunnels, __ATOMIC_ACQUIRE) ||

@@ -25,6 +25,7 @@ struct gw_redis;
 struct gw_limiter;
 struct gw_mirror;
 struct gw_admin;
+struct gw_takeover;
 struct sn_json;
 struct sn_tls_config;
 
@@ -153,6 +154,10 @@ struct sn_gateway {
     int64_t snaps_live;
     uint64_t rate_seed; /* of rate limits' keys */
     struct gw_admin *admin; /* NULL = none; under reload */
+    struct sn_list *tunnel_lists; /* one per worker, its own */
+    bool gentle;                  /* taken over: connections end with their next answer */
+    char *upgrade_path;
+    struct gw_takeover *takeover; /* from the old process; NULL = none, or over */
     uint8_t secret[32]; /* of cookies without a key file */
 };
 
@@ -299,6 +304,35 @@ void gw_admin_start(struct sn_gateway *gw);
 void gw_admin_free(struct gw_admin *a); /* suspends */
 /* gw_admin_addr - its bound address; as sn_gateway_listener_addr. */
 int gw_admin_addr(struct sn_gateway *gw, char *out, size_t cap);
+
+struct sn_listener *gw_admin_listener(struct sn_gateway *gw);
+const char *gw_admin_name(struct sn_gateway *gw); /* its address as configured */
+
+/* tunnel.c, upgrade.c: tunnels from one process to another */
+int gw_tunnels_init(struct sn_gateway *gw) SN_MUST_CHECK;
+struct gw_given {
+    int fd[2];             /* client, upstream */
+    bool over[2];          /* up, down: this direction has come to its end */
+    struct sn_str rest[2]; /* up, down: read and not yet written */
+};
+struct gw_giver {
+    int (*give)(void *arg, const struct gw_given *t); /* may suspend */
+    void *arg;
+    uint64_t given;
+};
+/* gw_tunnels_give - this worker's tunnels between plain sockets. Suspends. */
+void gw_tunnels_give(struct sn_gateway *gw, struct gw_giver *g);
+/* gw_tunnel_take - goes on with one, on this worker. The descriptors are taken over in any case. */
+int gw_tunnel_take(struct sn_gateway *gw, const struct gw_given *in) SN_MUST_CHECK;
+/* gw_upgrade_start - listens for a successor, where the configuration says so. */
+int gw_upgrade_start(struct sn_gateway *gw) SN_MUST_CHECK;
+/* gw_takeover_begin - the running gateway's listening sockets, before ours are bound. Suspends. */
+int gw_takeover_begin(struct sn_gateway *gw, struct sn_str path) SN_MUST_CHECK;
+/* gw_takeover_fd - the inherited socket of this address, once; -1 where there is none. */
+int gw_takeover_fd(struct sn_gateway *gw, const char *name, const char *addr);
+/* gw_takeover_ready - we accept: the old process may stop, and its tunnels come; or there is none. */
+int gw_takeover_ready(struct sn_gateway *gw) SN_MUST_CHECK;
+void gw_takeover_end(struct sn_gateway *gw);
 
 /* mirror.c */
 /* gw_mirror_wanted - whether this request is to be copied: by chance, and within the bounds. */

@@ -133,6 +133,8 @@ static int socket_open(struct gw_listener *l, struct gw_listener *old)
         /* The simulator has no descriptors to share: there the old one closes first. */
         if (fd < 0) gw_listener_close(old);
     }
+    int inherited = old ? -1 : gw_takeover_fd(l->gw, l->name, l->addr);
+    if (inherited > 0) o.fd = inherited;
     int r = sn_listen(l->addr, &o, &l->l);
     if (r < 0 && o.fd > 0) (void)close(o.fd);
     return r;
@@ -284,6 +286,8 @@ static int outlive(void *arg)
         if (sn_sleep(OLD_POLL_NS) < 0) break;
         sn_http_server_stats(l->srv, &st);
     }
+    if (st.conns_open && __atomic_load_n(&l->gw->gentle, __ATOMIC_ACQUIRE))
+        (void)sn_http_server_wind_down(l->srv, l->gw->snap->conf->drain_grace);
     if (st.conns_open) (void)sn_http_server_drain(l->srv, l->gw->snap->conf->drain_grace);
     struct sn_gateway *gw = l->gw;
     gw_listener_free(l);
