@@ -139,10 +139,14 @@ static int print_text(int r, struct sn_buf *b)
     return r < 0 ? r : 0;
 }
 
-static int check(const struct sn_gateway_opts *o)
+static int check(const struct sn_gateway_opts *given)
 {
-    struct sn_buf errors = {0};
+    struct sn_buf errors = {0}, status = {0};
+    struct sn_gateway_opts opts = *given, *o = &opts;
+    opts.ret_status = &status;
     int r = sn_gateway_check(o, &errors);
+    fwrite(status.ptr, 1, status.len, stdout);
+    sn_buf_done(&status);
     if (r < 0)
         fwrite(errors.ptr, 1, errors.len, stderr);
     else

@@ -7,7 +7,8 @@
 #include "gateway/route.h"
 
 struct sn_gw_conf_cert {
-    struct sn_str cert, key; /* PEM files */
+    struct sn_str cert, key;         /* PEM files, or the name of a Kubernetes Secret */
+    struct sn_str cert_pem, key_pem; /* of the Secret; .ptr NULL = files */
 };
 struct sn_gw_conf_tls_server {
     bool enabled;
@@ -245,7 +246,16 @@ struct sn_gw_conf_redis {
     uint64_t database;
 };
 
+struct sn_gw_conf_kube { /* see kube.h */
+    bool enabled;
+    struct sn_str *paths;
+    size_t n_paths;
+    struct sn_str gateway_class, controller, ingress_class, address, cluster_domain;
+    uint64_t port_offset, ingress_http, ingress_https;
+};
+
 struct sn_gw_conf {
+    struct sn_gw_conf_kube kubernetes;
     struct sn_gw_conf_admin admin;
     struct sn_gw_conf_redis redis;
     struct sn_gw_conf_provider *jwt_providers;

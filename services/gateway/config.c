@@ -464,12 +464,14 @@ static const struct sn_conf_table compress_table = SN_CONF_TABLE(COMPRESS, compr
 #define CONF struct sn_gw_conf
 static const struct sn_conf_field conf_fields[] = {
     SN_CONF_LIST(CONF, listeners, n_listeners, "listeners", SN_CONF_T_STRUCT,
-                 .sub = &listener_table, .required = true, .min = 1, .max = GW_LISTENERS_MAX,
-                 .help = "Where clients connect."),
+                 .sub = &listener_table, .max = GW_LISTENERS_MAX,
+                 .help = "Where clients connect; at least one, but for those of `kubernetes`."),
     SN_CONF_LIST(CONF, upstreams, n_upstreams, "upstreams", SN_CONF_T_STRUCT,
                  .sub = &upstream_table, .max = 10000, .help = "Sets of endpoints."),
     SN_CONF_LIST(CONF, routes, n_routes, "routes", SN_CONF_T_STRUCT, .sub = &route_table,
                  .max = 100000, .help = "Which requests go where."),
+    SN_CONF_STRUCT(CONF, kubernetes, "kubernetes", &gw_kube_table, SN_CONF_GIVEN(CONF, kubernetes.enabled),
+                   .help = "Gateway API and Ingress objects that become listeners, upstreams and routes."),
     SN_CONF_LIST(CONF, jwt_providers, n_jwt_providers, "jwt_providers", SN_CONF_T_STRUCT,
                  .sub = &sn_gw_provider_table, .max = 64, .help = "Who signs tokens."),
     SN_CONF_STRUCT(CONF, redis, "redis", &sn_gw_redis_table, SN_CONF_GIVEN(CONF, redis.enabled),
@@ -672,6 +674,7 @@ static int check_listeners(struct sn_conf *c, const struct sn_gw_conf *g, struct
     int r = 0;
     struct sn_map addrs;
     sn_map_init(&addrs, 0, false);
+    if (!g->n_listeners && !g->kubernetes.enabled) sn_conf_error(c, "listeners", "required: where clients connect");
     for (size_t i = 0; r == 0 && i < g->n_listeners; i++) {
         struct sn_str a = g->listeners[i].address;
         snprintf(at, sizeof(at), "listeners[%zu].name", i);
@@ -693,12 +696,15 @@ static int check_listeners(struct sn_conf *c, const struct sn_gw_conf *g, struct
     return r;
 }
 
-int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *ret)
+int sn_gw_conf_read_status(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *ret, struct sn_buf *status)
 {
+    struct gw_kube *kube;
     int r = sn_conf_read(c, text);
+    if (r >= 0) r = gw_kube_expand(c, &kube, status);
     if (r < 0) return r;
     r = sn_conf_bind(c, &sn_gw_conf_table, ret);
     if (r < 0) return r; /* what is not bound cannot be checked further */
+    if (kube) gw_kube_secrets(kube, ret);
     struct sn_map listeners, upstreams;
     sn_map_init(&listeners, 0, false);
     sn_map_init(&upstreams, 0, false);
@@ -709,4 +715,9 @@ int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *re
     sn_map_done(&listeners);
     sn_map_done(&upstreams);
     return r < 0 ? r : sn_conf_status(c);
+}
+
+int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *ret)
+{
+    return sn_gw_conf_read_status(c, text, ret, NULL);
 }

@@ -7,7 +7,7 @@
 
 extern const struct sn_conf_table sn_gw_proxy_in_table, sn_gw_sticky_table, sn_gw_mirror_table,
     sn_gw_rewrite_table, sn_gw_cors_table, sn_gw_provider_table, sn_gw_jwt_table, sn_gw_rate_table,
-    sn_gw_admin_table, sn_gw_redis_table;
+    sn_gw_admin_table, sn_gw_redis_table, gw_kube_table;
 extern const struct sn_conf_enum sn_gw_proxy_out_names[];
 
 /* gw_check_policies - what must hold between policies and the rest; problems go to `c`. Returns 0,
@@ -16,3 +16,9 @@ int gw_check_policies(struct sn_conf *c, const struct sn_gw_conf *g,
                       const struct sn_map *upstreams) SN_MUST_CHECK;
 /* gw_address_ok - whether it is an address to listen on, or to dial. */
 bool gw_address_ok(struct sn_str a, bool listen);
+struct gw_kube;
+/* gw_kube_expand - puts what the objects of the `kubernetes` section make into the document. *ret: the
+ * translation, NULL where there is no such section or it is wrong. Reads files. */
+int gw_kube_expand(struct sn_conf *c, struct gw_kube **ret, struct sn_buf *status) SN_MUST_CHECK;
+/* gw_kube_secrets - the PEM texts of certificates that are Secrets. */
+void gw_kube_secrets(const struct gw_kube *k, struct sn_gw_conf *g);

@@ -19,6 +19,14 @@ static char *copy_str(struct sn_str s)
     return p;
 }
 
+/* A Secret keeps its name when its content changes. */
+static void pem_key(struct sn_buf *b, const struct sn_gw_conf_cert *c)
+{
+    const struct sn_str parts[] = {c->cert_pem, c->key_pem};
+    for (size_t i = 0; i < SN_COUNT_OF(parts); i++)
+        if (parts[i].len) sn_buf_printf(b, " %016llx", (unsigned long long)sn_hash(parts[i].ptr, parts[i].len, 0));
+}
+
 static void listener_key(const struct sn_gw_conf *c, const struct sn_gw_conf_listener *l,
                          struct sn_buf *b)
 {
@@ -33,6 +41,8 @@ static void listener_key(const struct sn_gw_conf *c, const struct sn_gw_conf_lis
         sn_buf_str(b, l->proxy_protocol.from[i]);
     }
     sn_buf_printf(b, " %d %lld", l->proxy_protocol.enabled, (long long)l->proxy_protocol.timeout);
+    pem_key(b, &l->tls.first);
+    for (size_t i = 0; i < l->tls.n_more; i++) pem_key(b, &l->tls.more[i]);
     const struct sn_str parts[] = {l->tls.client_ca, l->tls.first.cert, l->tls.first.key};
     for (size_t i = 0; i < SN_COUNT_OF(parts); i++) {
         sn_buf_byte(b, 0);
