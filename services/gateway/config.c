@@ -674,7 +674,7 @@ static int check_listeners(struct sn_conf *c, const struct sn_gw_conf *g, struct
     int r = 0;
     struct sn_map addrs;
     sn_map_init(&addrs, 0, false);
-    if (!g->n_listeners && !g->kubernetes.enabled) sn_conf_error(c, "listeners", "required: where clients connect");
+    if (!g->n_listeners && !g->kubernetes.enabled) sn_conf_error(c, "listeners", "required, but missing");
     for (size_t i = 0; r == 0 && i < g->n_listeners; i++) {
         struct sn_str a = g->listeners[i].address;
         snprintf(at, sizeof(at), "listeners[%zu].name", i);

@@ -10,7 +10,10 @@ void gw_kube_init(struct gw_kube *k, struct sn_arena *a, const struct gw_kube_op
 {
     *k = (struct gw_kube){.a = a, .o = o, .status = status};
     k->listeners = k->upstreams = k->routes = sn_json_array();
+    sn_map_init(&k->by_name, 0, false);
 }
+
+void gw_kube_done(struct gw_kube *k) { sn_map_done(&k->by_name); }
 
 /* ---- objects ---------------------------------------------------------------------------------- */
 
@@ -25,6 +28,13 @@ struct sn_str kube_namespace(const struct sn_json *o)
 {
     struct sn_str ns = kube_str(o, "metadata.namespace");
     return ns.len ? ns : SN_STR("default");
+}
+
+/* Namespaces and classes lie in no namespace. */
+static struct sn_str key_of(struct sn_arena *a, struct sn_str kind, struct sn_str ns, struct sn_str name)
+{
+    if (sn_str_eqc(kind, "Namespace") || sn_str_eqc(kind, "GatewayClass")) ns = SN_STR("");
+    return sn_arena_printf(a, "%.*s %.*s %.*s", SN_STR_ARG(kind), SN_STR_ARG(ns), SN_STR_ARG(name));
 }
 
 static bool matters(const struct sn_json *o)
@@ -46,6 +56,13 @@ int gw_kube_add(struct gw_kube *k, const struct sn_json *o)
         return 0;
     }
     if (!matters(o)) return 0;
+    struct sn_str key = key_of(k->a, kube_str(o, "kind"), kube_namespace(o), kube_name(o));
+    if (!key.ptr) return SN_E_NOMEM;
+    uintptr_t at = (uintptr_t)sn_map_get(&k->by_name, key);
+    if (at) {
+        k->objects[at - 1] = o;
+        return 0;
+    }
     if (k->n == GW_KUBE_OBJECTS_MAX)
         return sn_fail(SN_E_RESOURCE_EXHAUSTED, "more than %u objects", GW_KUBE_OBJECTS_MAX);
     if (k->n == k->cap) {
@@ -57,17 +74,15 @@ int gw_kube_add(struct gw_kube *k, const struct sn_json *o)
         k->cap = cap;
     }
     k->objects[k->n++] = o;
-    return 0;
+    int r = sn_map_put(&k->by_name, key, (void *)(uintptr_t)k->n, NULL);
+    return r < 0 ? r : 0;
 }
 
 const struct sn_json *kube_find(const struct gw_kube *k, const char *kind, struct sn_str ns, struct sn_str name)
 {
-    bool anywhere = strcmp(kind, "Namespace") == 0 || strcmp(kind, "GatewayClass") == 0;
-    for (size_t i = 0; i < k->n; i++)
-        if (sn_str_eq(kube_name(k->objects[i]), name) && kube_is(k->objects[i], kind) &&
-            (anywhere || sn_str_eq(kube_namespace(k->objects[i]), ns)))
-            return k->objects[i];
-    return NULL;
+    struct sn_str key = key_of(k->a, sn_str(kind), ns, name);
+    uintptr_t at = key.ptr ? (uintptr_t)sn_map_get(&k->by_name, key) : 0;
+    return at ? k->objects[at - 1] : NULL;
 }
 
 bool kube_older(const struct sn_json *a, const struct sn_json *b)

@@ -9,6 +9,7 @@
 #include "core/arena.h"
 #include "core/status.h"
 #include "core/buf.h"
+#include "core/map.h"
 #include "wire/json.h"
 
 #define GW_KUBE_OBJECTS_MAX 100000u
@@ -31,6 +32,7 @@ struct gw_kube {
     const struct gw_kube_opts *o;
     const struct sn_json **objects;
     size_t n, cap;
+    struct sn_map by_name; /* "kind ns name" -> its place in objects, and one more */
     /* What comes out: lists in the form of the configuration file. */
     struct sn_json listeners, upstreams, routes;
     struct gw_kube_secret *secrets;
@@ -41,8 +43,10 @@ struct gw_kube {
 };
 /* gw_kube_init - a: owns everything. */
 void gw_kube_init(struct gw_kube *k, struct sn_arena *a, const struct gw_kube_opts *o, struct sn_buf *status);
-/* gw_kube_add - one document; Lists are taken apart, kinds that do not matter are left out. The tree is
- * borrowed. Returns 0, SN_E_NOMEM, SN_E_RESOURCE_EXHAUSTED beyond GW_KUBE_OBJECTS_MAX. */
+/* gw_kube_done - frees what is not the arena's: no object can be found any more. */
+void gw_kube_done(struct gw_kube *k);
+/* gw_kube_add - one document; Lists are taken apart, kinds that do not matter are left out. An object that was
+ * there already is replaced. The tree is borrowed. Returns 0, SN_E_NOMEM, SN_E_RESOURCE_EXHAUSTED beyond GW_KUBE_OBJECTS_MAX. */
 int gw_kube_add(struct gw_kube *k, const struct sn_json *object) SN_MUST_CHECK;
 /* gw_kube_translate - fills listeners, upstreams, routes and secrets. Returns 0, SN_E_NOMEM. */
 int gw_kube_translate(struct gw_kube *k) SN_MUST_CHECK;

@@ -93,6 +93,21 @@ static int extend(struct sn_arena *a, struct sn_json *root, const char *key, con
     return sn_json_set(a, root, sn_str(key), list) ? 0 : SN_E_NOMEM;
 }
 
+/* Returns 0, SN_E_NOMEM, or 1: an error was recorded. */
+static int objects(struct sn_conf *c, struct gw_kube *k, const struct sn_gw_conf_kube *conf)
+{
+    for (size_t i = 0; i < conf->n_paths; i++) {
+        int r = add_path(k, conf->paths[i]);
+        if (r == SN_E_NOMEM) return r;
+        if (r >= 0) continue;
+        char at[64], why[SN_DIAG_BYTES];
+        snprintf(at, sizeof(at), "kubernetes.paths[%zu]", i);
+        sn_conf_error(c, at, "%s", sn_diag_format(r, why, sizeof(why)));
+        return 1;
+    }
+    return 0;
+}
+
 int gw_kube_expand(struct sn_conf *c, struct gw_kube **ret, struct sn_buf *status)
 {
     const struct sn_json *section = sn_json_get(c->doc.root, "kubernetes");
@@ -113,17 +128,10 @@ int gw_kube_expand(struct sn_conf *c, struct gw_kube **ret, struct sn_buf *statu
     *o = (struct gw_kube_opts){conf->gateway_class, conf->controller,   conf->ingress_class, conf->address,
                                conf->port_offset,   conf->ingress_http, conf->ingress_https, conf->cluster_domain};
     gw_kube_init(k, c->arena, o, status);
-    for (size_t i = 0; i < conf->n_paths; i++) {
-        int r = add_path(k, conf->paths[i]);
-        if (r == SN_E_NOMEM) return r;
-        if (r < 0) {
-            char at[64], why[SN_DIAG_BYTES];
-            snprintf(at, sizeof(at), "kubernetes.paths[%zu]", i);
-            sn_conf_error(c, at, "%s", sn_diag_format(r, why, sizeof(why)));
-            return 0;
-        }
-    }
-    int r = gw_kube_translate(k);
+    int r = objects(c, k, conf);
+    if (r == 0) r = gw_kube_translate(k);
+    gw_kube_done(k);
+    if (r != 0) return r < 0 ? r : 0;
     *root = sn_json_object();
     for (SN_JSON_MEMBERS(c->doc.root, m))
         if (r == 0 && !sn_json_add(c->arena, root, sn_json_str(&m->key), m->value)) r = SN_E_NOMEM;

@@ -198,6 +198,7 @@ static int64_t targets(struct rule_job *j, struct sn_json *to)
     for (SN_JSON_EACH(sn_json_get(j->rule, "backendRefs"), it)) {
         struct sn_str name;
         int64_t weight = sn_json_i64_or(sn_json_get(it, "weight"), 1);
+        if (sn_json_len(sn_json_get(it, "filters"))) j->fault = "UnsupportedValue"; /* not for one back-end alone */
         int r = backend(j, it, &name);
         if (r == 1 && weight > 0) r = nobody(j->k, &name);
         else if (r == 0) good += weight;
