@@ -323,12 +323,13 @@ int sn_stream_adopt(int fd, struct sn_stream **ret)
     socklen_t len = sizeof(a);
     struct sn_sock *k;
     bool good = !sn_sim_active() && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 &&
-                type == SOCK_STREAM && getsockname(fd, (struct sockaddr *)&a, &len) == 0 && fl >= 0 &&
-                fcntl(fd, F_SETFL, fl | O_NONBLOCK) == 0;
+                type == SOCK_STREAM && getsockname(fd, (struct sockaddr *)&a, &len) == 0 &&
+                fl >= 0 && fcntl(fd, F_SETFL, fl | O_NONBLOCK) == 0;
     if (!good) {
         if (!sn_sim_active()) (void)close(fd);
-        return sn_sim_active() ? SN_E_UNIMPLEMENTED
-                               : sn_fail(SN_E_INVALID_ARGUMENT, "descriptor %d is no stream socket", fd);
+        return sn_sim_active()
+                   ? SN_E_UNIMPLEMENTED
+                   : sn_fail(SN_E_INVALID_ARGUMENT, "descriptor %d is no stream socket", fd);
     }
     int r = sn_sock_stream_new(fd, a.ss_family, &k);
     if (r < 0) return r;

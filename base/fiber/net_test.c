@@ -847,7 +847,8 @@ NET_TEST(tunnels_splice)
     return 0;
 }
 
-/* A tunnel stopped at any moment and taken on by other streams of the same sockets loses no byte. */
+/* A tunnel stopped at any moment and taken on by other streams of the same sockets loses no byte.
+ */
 struct stopped {
     struct mover m;
     struct sn_buf rest;
@@ -879,7 +880,8 @@ NET_TEST(tunnels_change_hands)
     struct pair in, out;
     pair_open(&in, ":0");
     pair_open(&out, ":0");
-    struct flood f = {in.a, 24u << 20, 0, false}; /* more than the sockets hold: the copy waits to write */
+    struct flood f = {in.a, 24u << 20, 0,
+                      false}; /* more than the sockets hold: the copy waits to write */
     struct mover reader = {.s = out.b, .n = (int64_t)f.n};
     T_OK(sn_go("flood", flood_write, &f));
     T_OK(sn_go("reader", read_slowly, &reader));

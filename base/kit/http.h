@@ -79,9 +79,9 @@ int sn_http_finish(struct sn_http_x *x, struct sn_str data) SN_MUST_CHECK;
 /* sn_http_cancel_on_reset - whether the calling fiber is cancelled when the client resets the request
  * or is gone (h2; on 1.1 nobody reads beside the handler). Off at first; ends with the handler. */
 void sn_http_cancel_on_reset(struct sn_http_x *x, bool on);
-/* sn_http_message_stream - before the reply starts: on h2 the exchange is a stream of messages, as of
- * gRPC. Its head is the handler's alone (no Date, Server, Content-Length), and neither side of it has a
- * stall limit. On 1.1 nothing changes: there silence is the only sign of a dead peer. */
+/* sn_http_message_stream - before the reply starts: on h2 the exchange is a stream of messages, as
+ * of gRPC. Its head is the handler's alone (no Date, Server, Content-Length), and neither side of
+ * it has a stall limit. On 1.1 nothing changes: there silence is the only sign of a dead peer. */
 void sn_http_message_stream(struct sn_http_x *x);
 /* sn_http_send_file - streams [off, off+n) of fd as the body after sn_http_start. */
 int sn_http_send_file(struct sn_http_x *x, int fd, int64_t off, int64_t n) SN_MUST_CHECK;
@@ -93,7 +93,8 @@ int sn_http_hijack(struct sn_http_x *x, int status, struct sn_stream **ret, stru
     SN_MUST_CHECK;
 /* sn_http_peer - "ip:port" of the client, in the arena. */
 struct sn_str sn_http_peer(struct sn_http_x *x);
-/* sn_http_local - "ip:port" that the client connected to, in the arena; .ptr NULL where not known. */
+/* sn_http_local - "ip:port" that the client connected to, in the arena; .ptr NULL where not known.
+ */
 struct sn_str sn_http_local(struct sn_http_x *x);
 struct sn_http_headers *sn_http_response_headers(struct sn_http_x *x);
 
@@ -122,10 +123,11 @@ struct sn_http_server_opts {
     int64_t h2_age_grace_ns;     /* ... and what still runs is cut after this; 0 = never */
     uint32_t requests_per_conn_max; /* 0 = unlimited */
     uint64_t conns_max;
-    /* first - before TLS and HTTP, when a connection's first bytes are here: may read from st what a
-     * load balancer in front has put before them (PROXY protocol), and not a byte more. *ret_peer: the
-     * client's address, "ip:port", in place of the socket's: on the heap, the server's from then on; may
-     * stay NULL. A failure closes the connection. Suspends; within head_ns_max. May be NULL. */
+    /* first - before TLS and HTTP, when a connection's first bytes are here: may read from st what
+     * a load balancer in front has put before them (PROXY protocol), and not a byte more.
+     * *ret_peer: the client's address, "ip:port", in place of the socket's: on the heap, the
+     * server's from then on; may stay NULL. A failure closes the connection. Suspends; within
+     * head_ns_max. May be NULL. */
     int (*first)(struct sn_stream *st, void *arg, char **ret_peer);
     /* Called after each exchange, same fiber: access log, metrics. May be NULL. */
     void (*on_done)(struct sn_http_x *x, int result, void *arg);
@@ -141,9 +143,10 @@ int sn_http_serve_stream(struct sn_http_server *s, struct sn_stream *st) SN_MUST
 /* sn_http_server_drain - closes listeners and parked connections, answers what is in flight with
  * "Connection: close" (h2: GOAWAY), waits at most grace_ns, then cuts. Returns connections cut. */
 int64_t sn_http_server_drain(struct sn_http_server *s, int64_t grace_ns);
-/* sn_http_server_wind_down - the first half of a drain: listeners are closed, and every connection ends with
- * the answer to its next request; idle ones are left until then, so that no request meets a closed
- * connection. Waits at most ns (0: does not wait). Returns connections still open. Suspends. */
+/* sn_http_server_wind_down - the first half of a drain: listeners are closed, and every connection
+ * ends with the answer to its next request; idle ones are left until then, so that no request meets
+ * a closed connection. Waits at most ns (0: does not wait). Returns connections still open.
+ * Suspends. */
 uint64_t sn_http_server_wind_down(struct sn_http_server *s, int64_t ns);
 void sn_http_server_free(struct sn_http_server *s);
 struct sn_http_server_stats {

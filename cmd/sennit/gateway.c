@@ -34,10 +34,12 @@ static const struct sn_conf_field fields[] = {
                    .help = "Serve /debug/pprof/, /metrics and /healthz there, profiles to loopback "
                            "only; switches profiling on."),
     SN_CONF_BOOL(struct gateway_opts, io_uring, "io-uring",
-                 .help = "Learn of readiness by io_uring instead of epoll, where the kernel has it."),
-    SN_CONF_BOOL(struct gateway_opts, upgrade, "upgrade",
-                 .help = "Take over from the gateway that runs: its listening sockets and tunnels, by the "
-                         "configuration's upgrade_socket; that one then ends."),
+                 .help =
+                     "Learn of readiness by io_uring instead of epoll, where the kernel has it."),
+    SN_CONF_BOOL(
+        struct gateway_opts, upgrade, "upgrade",
+        .help = "Take over from the gateway that runs: its listening sockets and tunnels, by the "
+                "configuration's upgrade_socket; that one then ends."),
     SN_CONF_BOOL(struct gateway_opts, check, "check",
                  .help = "Check the configuration, print every problem, start nothing."),
     SN_CONF_BOOL(struct gateway_opts, print_config, "print-config",
@@ -66,8 +68,8 @@ static void on_event(void *arg, const char *level, const char *text)
         SN_LOG_INFO("gateway", SN_L("event", text));
 }
 
-/* The same command once more, with --upgrade, of the program that lies at our path by now. It takes over
- * from us, or fails and leaves us in service. */
+/* The same command once more, with --upgrade, of the program that lies at our path by now. It takes
+ * over from us, or fails and leaves us in service. */
 static void successor(struct job *j)
 {
     struct sn_arena a;
@@ -104,7 +106,8 @@ static void successor(struct job *j)
 
 static void successor_main(void *arg) { successor(arg); }
 
-/* SIGHUP reloads, SIGUSR2 starts a successor; the first SIGTERM or SIGINT drains, a second one ends at once. */
+/* SIGHUP reloads, SIGUSR2 starts a successor; the first SIGTERM or SIGINT drains, a second one ends
+ * at once. */
 static void signals(void *arg)
 {
     struct job *j = arg;
@@ -199,7 +202,8 @@ static int run_gateway(const struct sn_cli_call *call)
     if (o->reference) return print_text(sn_conf_reference(&sn_gw_conf_table, &text), &text);
     struct sn_str path = sn_arena_str(call->arena, o->config);
     if (!path.ptr) return SN_E_NOMEM;
-    struct job j = {.o = o, .gateway = {.config_path = path.ptr, .on_event = on_event, .upgrade = o->upgrade}};
+    struct job j = {
+        .o = o, .gateway = {.config_path = path.ptr, .on_event = on_event, .upgrade = o->upgrade}};
     if (o->debug.len && !(j.debug = sn_arena_str(call->arena, o->debug).ptr)) return SN_E_NOMEM;
     struct sn_rt_opts rt = {.workers = (unsigned)o->workers, .io_uring = o->io_uring};
     if (j.debug) sn_prof_start(NULL);

@@ -58,7 +58,8 @@ struct sn_gw_conf_outlier {
     bool count_5xx;           /* every 5xx is a failure, not only those of 502, 503 and 504 */
     int64_t eject, eject_max; /* first ejection, doubling to the most */
     uint64_t ejected_percent_max;
-    double deviation; /* eject whose success rate is so many standard deviations below the mean; 0 = never */
+    double deviation; /* eject whose success rate is so many standard deviations below the mean; 0 =
+                         never */
     int64_t deviation_interval;
     uint64_t deviation_requests, deviation_endpoints; /* fewer: nothing is concluded */
 };

@@ -77,8 +77,8 @@ static int keep_text(struct sn_gateway *gw, struct sn_str text)
 
 /* Both stages and the listeners; publishes nothing. Under gw->reload. again: of the text in force, and
  * not of what the file says by now. */
-static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret, struct gw_listener_plan *plan,
-                 struct gw_admin **ret_admin, struct sn_buf *errors)
+static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret,
+                 struct gw_listener_plan *plan, struct gw_admin **ret_admin, struct sn_buf *errors)
 {
     struct gw_load load;
     struct sn_gateway_opts opts = gw->opts;
@@ -96,7 +96,8 @@ static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret, struct
     if (r < 0 && load.cf.n_errors) sn_conf_report(&load.cf, errors);
     if (r == 0) {
         r = gw_listeners_prepare(gw, s, plan);
-        if (r == 0 && (r = gw_admin_prepare(gw, s, ret_admin)) < 0) gw_listeners_drop(plan, s->conf->n_listeners);
+        if (r == 0 && (r = gw_admin_prepare(gw, s, ret_admin)) < 0)
+            gw_listeners_drop(plan, s->conf->n_listeners);
         if (r < 0) gw_snap_free(s);
     }
     if (r < 0 && !errors->len)

@@ -152,13 +152,13 @@ struct sn_gateway {
     SN_VEC(struct gw_source *) sources; /* registries; under reload */
     struct sn_str good; /* the text of the snapshot in force, heap; .ptr NULL before the first */
     int64_t snaps_live;
-    uint64_t rate_seed; /* of rate limits' keys */
-    struct gw_admin *admin; /* NULL = none; under reload */
+    uint64_t rate_seed;           /* of rate limits' keys */
+    struct gw_admin *admin;       /* NULL = none; under reload */
     struct sn_list *tunnel_lists; /* one per worker, its own */
     bool gentle;                  /* taken over: connections end with their next answer */
     char *upgrade_path;
     struct gw_takeover *takeover; /* from the old process; NULL = none, or over */
-    uint8_t secret[32]; /* of cookies without a key file */
+    uint8_t secret[32];           /* of cookies without a key file */
 };
 
 /* One request in the gateway, on the handler's stack. */
@@ -184,9 +184,9 @@ struct gw_req {
     struct sn_http_header more;   /* goes with gw_answer */
     /* gRPC over h2: failures are told as grpc-status, time is the call's. */
     bool grpc;
-    bool plain; /* no request of a transcoder's */
-    int grpc_status;        /* of the answer, as canonical SN_E_* or 0; 1 = none came */
-    int64_t grpc_deadline;  /* sn_now's clock; SN_FOREVER = none */
+    bool plain;            /* no request of a transcoder's */
+    int grpc_status;       /* of the answer, as canonical SN_E_* or 0; 1 = none came */
+    int64_t grpc_deadline; /* sn_now's clock; SN_FOREVER = none */
 };
 
 /* gw_event - a line for on_event. */
@@ -237,8 +237,8 @@ static inline void gw_snap_leave(struct gw_snap *s, unsigned worker)
     __atomic_store_n(n, *n - 1, __ATOMIC_RELEASE);
 }
 
-/* gw_snap_again - one more use of a snapshot that the caller's request holds, for a fiber of this worker;
- * gw_snap_leave ends it. */
+/* gw_snap_again - one more use of a snapshot that the caller's request holds, for a fiber of this
+ * worker; gw_snap_leave ends it. */
 static inline struct gw_snap *gw_snap_again(struct gw_snap *s, unsigned worker)
 {
     int64_t *n = &s->active[worker].n;
@@ -257,8 +257,8 @@ void gw_sources_free(struct sn_gateway *gw);
 int gw_rebuild(struct sn_gateway *gw) SN_MUST_CHECK;
 
 /* policy.c */
-/* gw_policies - origin, token, rate, in this order. Returns 0: the request may go on; 1: it is answered;
- * SN_E_*. May suspend. */
+/* gw_policies - origin, token, rate, in this order. Returns 0: the request may go on; 1: it is
+ * answered; SN_E_*. May suspend. */
 int gw_policies(struct gw_req *q);
 /* gw_cors_headers - what a page of another origin is told with every answer of the route. */
 int gw_cors_headers(struct gw_req *q) SN_MUST_CHECK;
@@ -272,7 +272,8 @@ void gw_keys_unref(struct gw_keys *k); /* suspends: the last one ends its fiber 
 /* gw_auth_start - fibers that follow keys by URL. While running. */
 void gw_auth_start(struct sn_gateway *gw, struct gw_snap *s);
 int gw_auth(struct gw_req *q); /* as gw_policies */
-/* gw_claim_text - a claim of the token as text, lists with commas; .ptr NULL where there is none. */
+/* gw_claim_text - a claim of the token as text, lists with commas; .ptr NULL where there is none.
+ */
 struct sn_str gw_claim_text(struct gw_req *q, struct sn_str path);
 /* gw_auth_drops - whether the route's token rules keep this request field from upstreams. */
 bool gw_auth_drops(const struct gw_req *q, struct sn_str name);
@@ -288,17 +289,20 @@ int gw_limit(struct gw_req *q); /* as gw_policies */
 
 /* sticky.c */
 int gw_sticky_build(struct gw_snap *s, struct gw_pool *p) SN_MUST_CHECK; /* suspends */
-/* gw_sticky_pick - the endpoint that the request's cookie names, where it is available; else NULL. */
-struct sn_gw_endpoint *gw_sticky_pick(const struct gw_req *q, const struct gw_pool *p, int64_t now_ns);
+/* gw_sticky_pick - the endpoint that the request's cookie names, where it is available; else NULL.
+ */
+struct sn_gw_endpoint *gw_sticky_pick(const struct gw_req *q, const struct gw_pool *p,
+                                      int64_t now_ns);
 /* gw_sticky_cookie - Set-Cookie for this endpoint, where the client has not got it. */
 int gw_sticky_cookie(struct gw_req *q, const struct gw_pool *p,
                      const struct sn_gw_endpoint *ep) SN_MUST_CHECK;
 
 /* admin.c */
 int gw_admin_token(struct gw_snap *s) SN_MUST_CHECK; /* reads its file. Suspends */
-/* gw_admin_prepare - the admin listener for a new snapshot: the present one where its address stays, a new
- * one, or NULL. Under gw->reload. */
-int gw_admin_prepare(struct sn_gateway *gw, const struct gw_snap *s, struct gw_admin **ret) SN_MUST_CHECK;
+/* gw_admin_prepare - the admin listener for a new snapshot: the present one where its address
+ * stays, a new one, or NULL. Under gw->reload. */
+int gw_admin_prepare(struct sn_gateway *gw, const struct gw_snap *s,
+                     struct gw_admin **ret) SN_MUST_CHECK;
 void gw_admin_commit(struct sn_gateway *gw, struct gw_admin *a);
 void gw_admin_start(struct sn_gateway *gw);
 void gw_admin_free(struct gw_admin *a); /* suspends */
@@ -330,7 +334,8 @@ int gw_upgrade_start(struct sn_gateway *gw) SN_MUST_CHECK;
 int gw_takeover_begin(struct sn_gateway *gw, struct sn_str path) SN_MUST_CHECK;
 /* gw_takeover_fd - the inherited socket of this address, once; -1 where there is none. */
 int gw_takeover_fd(struct sn_gateway *gw, const char *name, const char *addr);
-/* gw_takeover_ready - we accept: the old process may stop, and its tunnels come; or there is none. */
+/* gw_takeover_ready - we accept: the old process may stop, and its tunnels come; or there is none.
+ */
 int gw_takeover_ready(struct sn_gateway *gw) SN_MUST_CHECK;
 void gw_takeover_end(struct sn_gateway *gw);
 
@@ -350,8 +355,8 @@ int gw_answer(struct gw_req *q, int status, const char *fault);
 int gw_response_headers(struct gw_req *q);
 
 /* grpc.c */
-/* gw_grpc_begin - whether the request is a gRPC call, and its deadline: what the client gives it and the
- * route allows. Returns 0, or SN_E_SYNTAX (a malformed grpc-timeout). */
+/* gw_grpc_begin - whether the request is a gRPC call, and its deadline: what the client gives it
+ * and the route allows. Returns 0, or SN_E_SYNTAX (a malformed grpc-timeout). */
 int gw_grpc_begin(struct gw_req *q, int64_t ns_max) SN_MUST_CHECK;
 bool gw_is_grpc(const struct sn_http_req *r);
 /* gw_grpc_answer - an answer of our own in gRPC's form; code: 0 or SN_E_*. */
@@ -364,11 +369,13 @@ int gw_grpc_status(const struct sn_http_headers *h);
 int gw_grpc_end(struct gw_req *q, int code, const char *message);
 
 /* transcode.c */
-/* gw_transcoder_new - the other protocols in front of a route's gRPC services, by a descriptor set. Returns
- * 0, SN_E_NOT_FOUND (file, service), SN_E_SYNTAX and others of sn_pb_load. Suspends. */
-int gw_transcoder_new(const struct sn_gw_conf_transcode *c, struct gw_transcoder **ret) SN_MUST_CHECK;
+/* gw_transcoder_new - the other protocols in front of a route's gRPC services, by a descriptor set.
+ * Returns 0, SN_E_NOT_FOUND (file, service), SN_E_SYNTAX and others of sn_pb_load. Suspends. */
+int gw_transcoder_new(const struct sn_gw_conf_transcode *c,
+                      struct gw_transcoder **ret) SN_MUST_CHECK;
 void gw_transcoder_free(struct gw_transcoder *t);
-/* gw_transcode - answers a request of gRPC-Web, Connect or REST. Returns 0, SN_E_*, or 1: it is none. */
+/* gw_transcode - answers a request of gRPC-Web, Connect or REST. Returns 0, SN_E_*, or 1: it is
+ * none. */
 int gw_transcode(struct gw_req *q);
 
 /* proxy.c, tunnel.c, files.c, action.c */
@@ -388,7 +395,8 @@ int gw_respond(struct gw_req *q);
 struct sn_str gw_rewrite_path(struct gw_req *q, struct sn_str replace_path,
                               struct sn_str replace_prefix, struct sn_str strip_prefix);
 
-/* gw_rewrite_regex - the path by the route's expression, as it is where that does not fit; as above. */
+/* gw_rewrite_regex - the path by the route's expression, as it is where that does not fit; as
+ * above. */
 struct sn_str gw_rewrite_regex(struct gw_req *q);
 
 /* headers.c */

@@ -6,7 +6,8 @@
 
 #include "gateway/kube_int.h"
 
-void gw_kube_init(struct gw_kube *k, struct sn_arena *a, const struct gw_kube_opts *o, struct sn_buf *status)
+void gw_kube_init(struct gw_kube *k, struct sn_arena *a, const struct gw_kube_opts *o,
+                  struct sn_buf *status)
 {
     *k = (struct gw_kube){.a = a, .o = o, .status = status};
     k->listeners = k->upstreams = k->routes = sn_json_array();
@@ -15,7 +16,8 @@ void gw_kube_init(struct gw_kube *k, struct sn_arena *a, const struct gw_kube_op
 
 void gw_kube_done(struct gw_kube *k) { sn_map_done(&k->by_name); }
 
-/* ---- objects ---------------------------------------------------------------------------------- */
+/* ---- objects ----------------------------------------------------------------------------------
+ */
 
 bool kube_is(const struct sn_json *o, const char *kind)
 {
@@ -31,7 +33,8 @@ struct sn_str kube_namespace(const struct sn_json *o)
 }
 
 /* Namespaces and classes lie in no namespace. */
-static struct sn_str key_of(struct sn_arena *a, struct sn_str kind, struct sn_str ns, struct sn_str name)
+static struct sn_str key_of(struct sn_arena *a, struct sn_str kind, struct sn_str ns,
+                            struct sn_str name)
 {
     if (sn_str_eqc(kind, "Namespace") || sn_str_eqc(kind, "GatewayClass")) ns = SN_STR("");
     return sn_arena_printf(a, "%.*s %.*s %.*s", SN_STR_ARG(kind), SN_STR_ARG(ns), SN_STR_ARG(name));
@@ -39,8 +42,10 @@ static struct sn_str key_of(struct sn_arena *a, struct sn_str kind, struct sn_st
 
 static bool matters(const struct sn_json *o)
 {
-    static const char *const kinds[] = {"Gateway",   "GatewayClass", "HTTPRoute",     "GRPCRoute", "ReferenceGrant",
-                                        "Ingress",   "Service",      "EndpointSlice", "Secret",    "Namespace"};
+    static const char *const kinds[] = {"Gateway",   "GatewayClass",   "HTTPRoute",
+                                        "GRPCRoute", "ReferenceGrant", "Ingress",
+                                        "Service",   "EndpointSlice",  "Secret",
+                                        "Namespace"};
     for (size_t i = 0; i < SN_COUNT_OF(kinds); i++)
         if (kube_is(o, kinds[i])) return kube_name(o).len > 0;
     return false;
@@ -78,7 +83,8 @@ int gw_kube_add(struct gw_kube *k, const struct sn_json *o)
     return r < 0 ? r : 0;
 }
 
-const struct sn_json *kube_find(const struct gw_kube *k, const char *kind, struct sn_str ns, struct sn_str name)
+const struct sn_json *kube_find(const struct gw_kube *k, const char *kind, struct sn_str ns,
+                                struct sn_str name)
 {
     struct sn_str key = key_of(k->a, sn_str(kind), ns, name);
     uintptr_t at = key.ptr ? (uintptr_t)sn_map_get(&k->by_name, key) : 0;
@@ -88,7 +94,8 @@ const struct sn_json *kube_find(const struct gw_kube *k, const char *kind, struc
 bool kube_older(const struct sn_json *a, const struct sn_json *b)
 {
     /* RFC 3339 in UTC sorts as text; objects that were never created come last. */
-    struct sn_str ta = kube_str(a, "metadata.creationTimestamp"), tb = kube_str(b, "metadata.creationTimestamp");
+    struct sn_str ta = kube_str(a, "metadata.creationTimestamp"),
+                  tb = kube_str(b, "metadata.creationTimestamp");
     if (ta.len != tb.len && (!ta.len || !tb.len)) return ta.len > 0;
     int c = sn_str_cmp(ta, tb);
     if (c == 0) c = sn_str_cmp(kube_namespace(a), kube_namespace(b));
@@ -98,7 +105,8 @@ bool kube_older(const struct sn_json *a, const struct sn_json *b)
 
 static int by_age(const void *x, const void *y)
 {
-    const struct sn_json *a = *(const struct sn_json *const *)x, *b = *(const struct sn_json *const *)y;
+    const struct sn_json *a = *(const struct sn_json *const *)x,
+                         *b = *(const struct sn_json *const *)y;
     return kube_older(a, b) ? -1 : kube_older(b, a);
 }
 
@@ -113,8 +121,8 @@ const struct sn_json **kube_sorted(struct gw_kube *k, const char *kind, size_t *
     return list;
 }
 
-bool kube_granted(const struct gw_kube *k, const char *from_kind, struct sn_str from_ns, const char *to_kind,
-                  struct sn_str to_ns, struct sn_str to_name)
+bool kube_granted(const struct gw_kube *k, const char *from_kind, struct sn_str from_ns,
+                  const char *to_kind, struct sn_str to_ns, struct sn_str to_name)
 {
     if (sn_str_eq(from_ns, to_ns)) return true;
     for (size_t i = 0; i < k->n; i++) {
@@ -122,7 +130,8 @@ bool kube_granted(const struct gw_kube *k, const char *from_kind, struct sn_str 
         bool from = false, to = false;
         if (!kube_is(g, "ReferenceGrant") || !sn_str_eq(kube_namespace(g), to_ns)) continue;
         for (SN_JSON_EACH(sn_json_path(g, "spec.from"), it))
-            from |= sn_str_eqc(kube_str(it, "group"), KUBE_GROUP) && sn_str_eqc(kube_str(it, "kind"), from_kind) &&
+            from |= sn_str_eqc(kube_str(it, "group"), KUBE_GROUP) &&
+                    sn_str_eqc(kube_str(it, "kind"), from_kind) &&
                     sn_str_eq(kube_str(it, "namespace"), from_ns);
         for (SN_JSON_EACH(sn_json_path(g, "spec.to"), it)) {
             struct sn_str name = kube_str(it, "name");
@@ -139,7 +148,8 @@ static bool expression_fits(const struct sn_json *e, const struct sn_json *label
     const struct sn_json *v = sn_json_find(labels, kube_str(e, "key"));
     struct sn_str op = kube_str(e, "operator");
     bool in = false;
-    for (SN_JSON_EACH(sn_json_get(e, "values"), it)) in |= v && sn_str_eq(sn_json_str(it), sn_json_str(v));
+    for (SN_JSON_EACH(sn_json_get(e, "values"), it))
+        in |= v && sn_str_eq(sn_json_str(it), sn_json_str(v));
     if (sn_str_eqc(op, "In")) return in;
     if (sn_str_eqc(op, "NotIn")) return !in;
     if (sn_str_eqc(op, "Exists")) return v != NULL;
@@ -157,16 +167,18 @@ bool kube_selected(const struct sn_json *selector, const struct sn_json *labels)
     return true;
 }
 
-void kube_condition(struct gw_kube *k, const struct sn_json *o, const char *where, const char *type, bool good,
-                    const char *reason)
+void kube_condition(struct gw_kube *k, const struct sn_json *o, const char *where, const char *type,
+                    bool good, const char *reason)
 {
     if (!k->status) return;
-    sn_buf_printf(k->status, "%.*s %.*s/%.*s%s%s: %s=%s %s\n", SN_STR_ARG(sn_json_str(sn_json_get(o, "kind"))),
-                  SN_STR_ARG(kube_namespace(o)), SN_STR_ARG(kube_name(o)), where[0] ? " " : "", where, type,
+    sn_buf_printf(k->status, "%.*s %.*s/%.*s%s%s: %s=%s %s\n",
+                  SN_STR_ARG(sn_json_str(sn_json_get(o, "kind"))), SN_STR_ARG(kube_namespace(o)),
+                  SN_STR_ARG(kube_name(o)), where[0] ? " " : "", where, type,
                   good ? "True" : "False", reason);
 }
 
-/* ---- building --------------------------------------------------------------------------------- */
+/* ---- building ---------------------------------------------------------------------------------
+ */
 
 struct sn_json *kube_set(struct gw_kube *k, struct sn_json *o, const char *key, struct sn_json v)
 {
@@ -183,7 +195,8 @@ struct sn_json *kube_push(struct gw_kube *k, struct sn_json *list, struct sn_jso
     return list ? sn_json_push(k->a, list, v) : NULL;
 }
 
-/* ---- Services --------------------------------------------------------------------------------- */
+/* ---- Services ---------------------------------------------------------------------------------
+ */
 
 static const struct sn_json *service_port(const struct sn_json *svc, const struct sn_json *port)
 {
@@ -200,8 +213,8 @@ static const struct sn_json *service_port(const struct sn_json *svc, const struc
 static int add_endpoint(struct gw_kube *k, struct sn_json *list, struct sn_str host, int64_t port)
 {
     bool v6 = sn_str_chr(host, ':') >= 0;
-    struct sn_str addr =
-        sn_arena_printf(k->a, "%s%.*s%s:%lld", v6 ? "[" : "", SN_STR_ARG(host), v6 ? "]" : "", (long long)port);
+    struct sn_str addr = sn_arena_printf(k->a, "%s%.*s%s:%lld", v6 ? "[" : "", SN_STR_ARG(host),
+                                         v6 ? "]" : "", (long long)port);
     if (!host.len || port < 1 || port > 65535) return addr.ptr ? 0 : SN_E_NOMEM;
     for (SN_JSON_EACH(list, it))
         if (sn_str_eq(kube_str(it, "address"), addr)) return 0;
@@ -210,7 +223,8 @@ static int add_endpoint(struct gw_kube *k, struct sn_json *list, struct sn_str h
 }
 
 /* The addresses of a slice for this port of the Service. */
-static int slice_endpoints(struct gw_kube *k, const struct sn_json *slice, struct sn_str port, struct sn_json *to)
+static int slice_endpoints(struct gw_kube *k, const struct sn_json *slice, struct sn_str port,
+                           struct sn_json *to)
 {
     int r = 0;
     for (SN_JSON_EACH(sn_json_get(slice, "ports"), p)) {
@@ -225,17 +239,22 @@ static int slice_endpoints(struct gw_kube *k, const struct sn_json *slice, struc
     return r;
 }
 
-/* Slices say where its pods are; without any the cluster's own balancing is used, by address or name. */
-static int endpoints_of(struct gw_kube *k, const struct sn_json *svc, const struct sn_json *port, struct sn_json *to)
+/* Slices say where its pods are; without any the cluster's own balancing is used, by address or
+ * name. */
+static int endpoints_of(struct gw_kube *k, const struct sn_json *svc, const struct sn_json *port,
+                        struct sn_json *to)
 {
-    struct sn_str ns = kube_namespace(svc), name = kube_name(svc), ip = kube_str(svc, "spec.clusterIP");
+    struct sn_str ns = kube_namespace(svc), name = kube_name(svc),
+                  ip = kube_str(svc, "spec.clusterIP");
     int64_t number = sn_json_i64_or(sn_json_get(port, "port"), 0);
     bool slices = false;
     int r = 0;
     for (size_t i = 0; r == 0 && i < k->n; i++) {
         const struct sn_json *s = k->objects[i], *labels = sn_json_path(s, "metadata.labels");
         if (!kube_is(s, "EndpointSlice") || !sn_str_eq(kube_namespace(s), ns)) continue;
-        if (!sn_str_eq(sn_json_str(sn_json_find(labels, SN_STR("kubernetes.io/service-name"))), name)) continue;
+        if (!sn_str_eq(sn_json_str(sn_json_find(labels, SN_STR("kubernetes.io/service-name"))),
+                       name))
+            continue;
         slices = true;
         r = slice_endpoints(k, s, kube_str(port, "name"), to);
     }
@@ -243,15 +262,16 @@ static int endpoints_of(struct gw_kube *k, const struct sn_json *svc, const stru
     if (sn_str_eqc(kube_str(svc, "spec.type"), "ExternalName"))
         return add_endpoint(k, to, kube_str(svc, "spec.externalName"), number);
     if (ip.len && !sn_str_eqc(ip, "None")) return add_endpoint(k, to, ip, number);
-    struct sn_str host = sn_arena_printf(k->a, "%.*s.%.*s.svc.%.*s", SN_STR_ARG(name), SN_STR_ARG(ns),
-                                         SN_STR_ARG(k->o->cluster_domain));
+    struct sn_str host = sn_arena_printf(k->a, "%.*s.%.*s.svc.%.*s", SN_STR_ARG(name),
+                                         SN_STR_ARG(ns), SN_STR_ARG(k->o->cluster_domain));
     return host.ptr ? add_endpoint(k, to, host, number) : SN_E_NOMEM;
 }
 
-int kube_upstream(struct gw_kube *k, struct sn_str ns, struct sn_str service, const struct sn_json *port, bool h2,
-                  struct sn_str *ret)
+int kube_upstream(struct gw_kube *k, struct sn_str ns, struct sn_str service,
+                  const struct sn_json *port, bool h2, struct sn_str *ret)
 {
-    const struct sn_json *svc = kube_find(k, "Service", ns, service), *p = svc ? service_port(svc, port) : NULL;
+    const struct sn_json *svc = kube_find(k, "Service", ns, service),
+                         *p = svc ? service_port(svc, port) : NULL;
     if (!p) return SN_E_NOT_FOUND;
     struct sn_str app = kube_str(p, "appProtocol");
     h2 |= sn_str_eqc(app, "kubernetes.io/h2c") || sn_str_eqc(app, "grpc");
@@ -264,7 +284,8 @@ int kube_upstream(struct gw_kube *k, struct sn_str ns, struct sn_str service, co
     if (!kube_set_str(k, u, "name", *ret)) return SN_E_NOMEM;
     int r = endpoints_of(k, svc, p, &list);
     if (r < 0) return r;
-    if (!list.len) { /* nobody is ready: an address at which nobody answers, whose name shows in errors */
+    if (!list.len) { /* nobody is ready: an address at which nobody answers, whose name shows in
+                        errors */
         struct sn_json *e = kube_push(k, &list, sn_json_object());
         struct sn_str none = sn_arena_printf(k->a, "unix:@no-endpoints-of-%.*s/%.*s",
                                              (int)SN_MIN(ns.len, (size_t)40), ns.ptr,

@@ -8,16 +8,19 @@
 
 #define PORTS_MAX 64u
 
-/* ---- ports and certificates ------------------------------------------------------------------- */
+/* ---- ports and certificates -------------------------------------------------------------------
+ */
 
 struct kube_port *kube_port_get(struct gw_kube *k, struct sn_str address, uint64_t port, bool tls)
 {
     bool v6 = sn_str_chr(address, ':') >= 0 && address.ptr[0] != '[';
-    struct sn_str text = sn_arena_printf(k->a, "%s%.*s%s:%llu", v6 ? "[" : "", SN_STR_ARG(address), v6 ? "]" : "",
-                                         (unsigned long long)(port + k->o->port_offset));
+    struct sn_str text =
+        sn_arena_printf(k->a, "%s%.*s%s:%llu", v6 ? "[" : "", SN_STR_ARG(address), v6 ? "]" : "",
+                        (unsigned long long)(port + k->o->port_offset));
     if (!text.ptr) return NULL;
     for (size_t i = 0; i < k->n_ports; i++)
-        if (sn_str_eq(k->ports[i].address, text)) return k->ports[i].tls == tls ? &k->ports[i] : NULL;
+        if (sn_str_eq(k->ports[i].address, text))
+            return k->ports[i].tls == tls ? &k->ports[i] : NULL;
     if (!k->ports) k->ports = SN_ARENA_ARRAY(k->a, struct kube_port, PORTS_MAX);
     if (!k->ports || k->n_ports == PORTS_MAX) return NULL;
     struct kube_port *p = &k->ports[k->n_ports++];
@@ -27,11 +30,13 @@ struct kube_port *kube_port_get(struct gw_kube *k, struct sn_str address, uint64
     p->json = sn_arena_zalloc(k->a, sizeof(*p->json)); /* moves into the list at the end */
     if (!p->name.ptr || !p->json) return NULL;
     *p->json = sn_json_object();
-    if (!kube_set_str(k, p->json, "name", p->name) || !kube_set_str(k, p->json, "address", text)) return NULL;
+    if (!kube_set_str(k, p->json, "name", p->name) || !kube_set_str(k, p->json, "address", text))
+        return NULL;
     return p;
 }
 
-static bool pem(struct gw_kube *k, const struct sn_json *secret, const char *key, struct sn_str *ret)
+static bool pem(struct gw_kube *k, const struct sn_json *secret, const char *key,
+                struct sn_str *ret)
 {
     struct sn_str text = sn_json_str(sn_json_find(sn_json_get(secret, "stringData"), sn_str(key)));
     struct sn_str coded = sn_json_str(sn_json_find(sn_json_get(secret, "data"), sn_str(key)));
@@ -49,13 +54,15 @@ static int tls_add(struct gw_kube *k, struct kube_port *p, struct sn_str name)
     const struct sn_json *tls = sn_json_get(p->json, "tls");
     if (!tls) {
         struct sn_json t = sn_json_object();
-        if (!kube_set_str(k, &t, "cert", name) || !kube_set_str(k, &t, "key", name)) return SN_E_NOMEM;
+        if (!kube_set_str(k, &t, "cert", name) || !kube_set_str(k, &t, "key", name))
+            return SN_E_NOMEM;
         return kube_set(k, p->json, "tls", t) ? 0 : SN_E_NOMEM;
     }
     if (sn_str_eq(kube_str(tls, "cert"), name)) return 0;
     for (SN_JSON_EACH(sn_json_get(tls, "more"), it))
         if (sn_str_eq(kube_str(it, "cert"), name)) return 0;
-    struct sn_json t = *tls, more = sn_json_get(tls, "more") ? *sn_json_get(tls, "more") : sn_json_array();
+    struct sn_json t = *tls,
+                   more = sn_json_get(tls, "more") ? *sn_json_get(tls, "more") : sn_json_array();
     struct sn_json *c = kube_push(k, &more, sn_json_object());
     if (!kube_set_str(k, c, "cert", name) || !kube_set_str(k, c, "key", name)) return SN_E_NOMEM;
     return kube_set(k, &t, "more", more) && kube_set(k, p->json, "tls", t) ? 0 : SN_E_NOMEM;
@@ -65,7 +72,8 @@ int kube_secret(struct gw_kube *k, struct kube_port *p, struct sn_str ns, struct
 {
     struct gw_kube_secret s;
     const struct sn_json *o = kube_find(k, "Secret", ns, name);
-    if (!o || !pem(k, o, "tls.crt", &s.cert) || !pem(k, o, "tls.key", &s.key)) return SN_E_NOT_FOUND;
+    if (!o || !pem(k, o, "tls.crt", &s.cert) || !pem(k, o, "tls.key", &s.key))
+        return SN_E_NOT_FOUND;
     s.name = sn_arena_printf(k->a, "secret:%.*s/%.*s", SN_STR_ARG(ns), SN_STR_ARG(name));
     if (!s.name.ptr) return SN_E_NOMEM;
     size_t i = 0;
@@ -84,7 +92,8 @@ int kube_secret(struct gw_kube *k, struct kube_port *p, struct sn_str ns, struct
     return tls_add(k, p, s.name);
 }
 
-/* ---- Gateways --------------------------------------------------------------------------------- */
+/* ---- Gateways ---------------------------------------------------------------------------------
+ */
 
 static bool ours(const struct gw_kube *k, const struct sn_json *g)
 {
@@ -122,7 +131,8 @@ static const char *certificates(struct gw_kube *k, struct kube_listener *l)
     if (mode.len && !sn_str_eqc(mode, "Terminate")) return "UnsupportedProtocol";
     bool any = false;
     for (SN_JSON_EACH(refs, it)) {
-        struct sn_str ns = kube_str(it, "namespace"), name = kube_str(it, "name"), kind = kube_str(it, "kind");
+        struct sn_str ns = kube_str(it, "namespace"), name = kube_str(it, "name"),
+                      kind = kube_str(it, "kind");
         if (!ns.len) ns = from;
         if ((kind.len && !sn_str_eqc(kind, "Secret")) || kube_str(it, "group").len) continue;
         if (!kube_granted(k, "Gateway", from, "Secret", ns, name))
@@ -133,14 +143,15 @@ static const char *certificates(struct gw_kube *k, struct kube_listener *l)
     return any ? NULL : why;
 }
 
-static void listener_status(struct gw_kube *k, struct kube_listener *l, bool accepted, const char *why, bool refs,
-                            const char *refs_why)
+static void listener_status(struct gw_kube *k, struct kube_listener *l, bool accepted,
+                            const char *why, bool refs, const char *refs_why)
 {
     char where[96];
     snprintf(where, sizeof(where), "listener %.*s", SN_STR_ARG(l->name));
     kube_condition(k, l->gateway, where, "Accepted", accepted, why);
     kube_condition(k, l->gateway, where, "ResolvedRefs", refs, refs_why);
-    kube_condition(k, l->gateway, where, "Programmed", l->usable, l->usable ? "Programmed" : "Invalid");
+    kube_condition(k, l->gateway, where, "Programmed", l->usable,
+                   l->usable ? "Programmed" : "Invalid");
 }
 
 static void listener_build(struct gw_kube *k, struct kube_listener *l, struct sn_str address)
@@ -205,43 +216,51 @@ int kube_gateways(struct gw_kube *k, struct kube_listeners *ret)
     return 0;
 }
 
-/* ---- Ingresses -------------------------------------------------------------------------------- */
+/* ---- Ingresses --------------------------------------------------------------------------------
+ */
 
 static bool ingress_ours(const struct gw_kube *k, const struct sn_json *g)
 {
     struct sn_str class = kube_str(g, "spec.ingressClassName");
     if (!class.len)
-        class = sn_json_str(
-            sn_json_find(sn_json_path(g, "metadata.annotations"), SN_STR("kubernetes.io/ingress.class")));
+        class = sn_json_str(sn_json_find(sn_json_path(g, "metadata.annotations"),
+                                         SN_STR("kubernetes.io/ingress.class")));
     return !k->o->ingress_class.ptr || sn_str_eq(class, k->o->ingress_class);
 }
 
-static int ingress_backend(struct gw_kube *k, const struct sn_json *g, const struct sn_json *backend, struct sn_json *route)
+static int ingress_backend(struct gw_kube *k, const struct sn_json *g,
+                           const struct sn_json *backend, struct sn_json *route)
 {
     const struct sn_json *port = sn_json_path(backend, "service.port.name");
     struct sn_str up;
     if (!port) port = sn_json_path(backend, "service.port.number");
-    int r = kube_upstream(k, kube_namespace(g), kube_str(backend, "service.name"), port, false, &up);
+    int r =
+        kube_upstream(k, kube_namespace(g), kube_str(backend, "service.name"), port, false, &up);
     if (r == SN_E_NOT_FOUND) {
         struct sn_json answer = sn_json_object();
         kube_condition(k, g, "", "ResolvedRefs", false, "BackendNotFound");
         if (!kube_set(k, &answer, "status", sn_json_i64(503))) return SN_E_NOMEM;
         return kube_set(k, route, "respond", answer) ? 0 : SN_E_NOMEM;
     }
-    struct sn_json proxy = sn_json_object(), to = sn_json_array(), *t = kube_push(k, &to, sn_json_object());
-    if (r < 0 || !kube_set_str(k, t, "upstream", up) || !kube_set(k, &proxy, "to", to)) return SN_E_NOMEM;
+    struct sn_json proxy = sn_json_object(), to = sn_json_array(),
+                   *t = kube_push(k, &to, sn_json_object());
+    if (r < 0 || !kube_set_str(k, t, "upstream", up) || !kube_set(k, &proxy, "to", to))
+        return SN_E_NOMEM;
     return kube_set(k, route, "proxy", proxy) ? 0 : SN_E_NOMEM;
 }
 
-static int ingress_route(struct gw_kube *k, const struct sn_json *g, const struct sn_json *path, struct sn_str host,
-                         struct sn_json listeners, unsigned number)
+static int ingress_route(struct gw_kube *k, const struct sn_json *g, const struct sn_json *path,
+                         struct sn_str host, struct sn_json listeners, unsigned number)
 {
     struct sn_json route = sn_json_object(), hosts = sn_json_array(), match = sn_json_array();
     struct sn_str type = kube_str(path, "pathType"), text = kube_str(path, "path");
-    struct sn_str name = sn_arena_printf(k->a, "ingress/%.*s/%.*s/%u", SN_STR_ARG(kube_namespace(g)),
-                                         SN_STR_ARG(kube_name(g)), number);
-    bool good = kube_set_str(k, &route, "name", name) && kube_set(k, &route, "listeners", listeners);
-    if (host.len && good) good = kube_push(k, &hosts, sn_json_string(host)) && kube_set(k, &route, "hosts", hosts);
+    struct sn_str name =
+        sn_arena_printf(k->a, "ingress/%.*s/%.*s/%u", SN_STR_ARG(kube_namespace(g)),
+                        SN_STR_ARG(kube_name(g)), number);
+    bool good =
+        kube_set_str(k, &route, "name", name) && kube_set(k, &route, "listeners", listeners);
+    if (host.len && good)
+        good = kube_push(k, &hosts, sn_json_string(host)) && kube_set(k, &route, "hosts", hosts);
     if (text.len && good) {
         struct sn_json *m = kube_push(k, &match, sn_json_object());
         good = kube_set_str(k, m, sn_str_eqc(type, "Exact") ? "exact" : "prefix", text) &&
@@ -257,7 +276,8 @@ static int ingress_route(struct gw_kube *k, const struct sn_json *g, const struc
 /* The listeners an Ingress is served by: plain, and TLS where it has a certificate. */
 static int ingress_listeners(struct gw_kube *k, const struct sn_json *g, struct sn_json *ret)
 {
-    struct kube_port *p = k->o->ingress_http ? kube_port_get(k, k->o->address, k->o->ingress_http, false) : NULL;
+    struct kube_port *p =
+        k->o->ingress_http ? kube_port_get(k, k->o->address, k->o->ingress_http, false) : NULL;
     *ret = sn_json_array();
     if (p && !kube_push(k, ret, sn_json_string(p->name))) return SN_E_NOMEM;
     bool any = false;

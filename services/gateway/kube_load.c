@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/kube_load.c - the `kubernetes` section: files and folders of objects, put into the configuration's
- * tree before it is bound, so that what they make is checked and printed like what the file itself says. */
+/* gateway/kube_load.c - the `kubernetes` section: files and folders of objects, put into the
+ * configuration's tree before it is bound, so that what they make is checked and printed like what
+ * the file itself says. */
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -15,29 +16,35 @@
 
 #define KUBE struct sn_gw_conf_kube
 static const struct sn_conf_field kube_fields[] = {
-    SN_CONF_LIST(KUBE, paths, n_paths, "paths", SN_CONF_T_STRING, .required = true, .min = 1, .max = 64,
-                 .help = "Files, or folders whose `.yaml`, `.yml` and `.json` files count: Gateway, HTTPRoute, "
-                         "GRPCRoute, ReferenceGrant, Ingress, Service, EndpointSlice, Secret, Namespace."),
+    SN_CONF_LIST(
+        KUBE, paths, n_paths, "paths", SN_CONF_T_STRING, .required = true, .min = 1, .max = 64,
+        .help =
+            "Files, or folders whose `.yaml`, `.yml` and `.json` files count: Gateway, HTTPRoute, "
+            "GRPCRoute, ReferenceGrant, Ingress, Service, EndpointSlice, Secret, Namespace."),
     SN_CONF_STRING(KUBE, gateway_class, "gateway_class", .max = 253,
                    .help = "Only Gateways of this class; of every class without it."),
     SN_CONF_STRING(KUBE, controller, "controller", .def = "sennit.dev/gateway", .max = 253,
-                   .help = "Where the GatewayClass itself is among the objects: its `controllerName`."),
+                   .help =
+                       "Where the GatewayClass itself is among the objects: its `controllerName`."),
     SN_CONF_STRING(KUBE, ingress_class, "ingress_class", .max = 253,
                    .help = "Only Ingresses of this class; all without it."),
     SN_CONF_STRING(KUBE, address, "address", .def = "127.0.0.1", .max = 64,
-                   .help = "Where ports are bound, of Gateways whose `addresses` name no IP address."),
+                   .help =
+                       "Where ports are bound, of Gateways whose `addresses` name no IP address."),
     SN_CONF_UINT(KUBE, port_offset, "port_offset", .max = 60000,
                  .help = "Added to every port, for a gateway that may not bind 80."),
     SN_CONF_UINT(KUBE, ingress_http, "ingress_http", .def = "80", .max = 65535,
                  .help = "Port of Ingresses without TLS. 0: none."),
     SN_CONF_UINT(KUBE, ingress_https, "ingress_https", .def = "443", .min = 1, .max = 65535,
                  .help = "Port of Ingresses with TLS."),
-    SN_CONF_STRING(KUBE, cluster_domain, "cluster_domain", .def = "cluster.local", .max = 253,
-                   .help = "For Services without EndpointSlices and clusterIP: `NAME.NS.svc.` and this."),
+    SN_CONF_STRING(
+        KUBE, cluster_domain, "cluster_domain", .def = "cluster.local", .max = 253,
+        .help = "For Services without EndpointSlices and clusterIP: `NAME.NS.svc.` and this."),
 };
 const struct sn_conf_table gw_kube_table = SN_CONF_TABLE(KUBE, kube_fields);
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------
+ */
 
 static int add_file(struct gw_kube *k, const char *path)
 {
@@ -57,8 +64,9 @@ static int add_file(struct gw_kube *k, const char *path)
 
 static bool object_file(struct sn_str n)
 {
-    return n.len && n.ptr[0] != '.' && (sn_str_ends(n, SN_STR(".yaml")) || sn_str_ends(n, SN_STR(".yml")) ||
-                                        sn_str_ends(n, SN_STR(".json")));
+    return n.len && n.ptr[0] != '.' &&
+           (sn_str_ends(n, SN_STR(".yaml")) || sn_str_ends(n, SN_STR(".yml")) ||
+            sn_str_ends(n, SN_STR(".json")));
 }
 
 static int add_path(struct gw_kube *k, struct sn_str path)
@@ -71,7 +79,8 @@ static int add_path(struct gw_kube *k, struct sn_str path)
     if (r < 0) return r;
     if (!S_ISDIR(st.st_mode)) return add_file(k, p.ptr);
     r = sn_dir_list(k->a, p.ptr, &names, &n);
-    if (r == 0 && n > FILES_MAX) r = sn_fail(SN_E_TOO_LARGE, "%s: more than %u files", p.ptr, FILES_MAX);
+    if (r == 0 && n > FILES_MAX)
+        r = sn_fail(SN_E_TOO_LARGE, "%s: more than %u files", p.ptr, FILES_MAX);
     for (size_t i = 0; r == 0 && i < n; i++) {
         if (!object_file(names[i])) continue;
         struct sn_str f = sn_arena_printf(k->a, "%s/%.*s", p.ptr, SN_STR_ARG(names[i]));
@@ -80,9 +89,11 @@ static int add_path(struct gw_kube *k, struct sn_str path)
     return r;
 }
 
-/* ---- into the configuration ------------------------------------------------------------------- */
+/* ---- into the configuration -------------------------------------------------------------------
+ */
 
-static int extend(struct sn_arena *a, struct sn_json *root, const char *key, const struct sn_json *more)
+static int extend(struct sn_arena *a, struct sn_json *root, const char *key,
+                  const struct sn_json *more)
 {
     const struct sn_json *have = sn_json_get(root, key);
     struct sn_json list = sn_json_array();
@@ -125,8 +136,9 @@ int gw_kube_expand(struct sn_conf *c, struct gw_kube **ret, struct sn_buf *statu
     sub.doc = c->doc;
     sub.doc.root = section;
     if (sn_conf_bind(&sub, &one, conf) < 0) return 0;
-    *o = (struct gw_kube_opts){conf->gateway_class, conf->controller,   conf->ingress_class, conf->address,
-                               conf->port_offset,   conf->ingress_http, conf->ingress_https, conf->cluster_domain};
+    *o = (struct gw_kube_opts){conf->gateway_class, conf->controller,    conf->ingress_class,
+                               conf->address,       conf->port_offset,   conf->ingress_http,
+                               conf->ingress_https, conf->cluster_domain};
     gw_kube_init(k, c->arena, o, status);
     int r = objects(c, k, conf);
     if (r == 0) r = gw_kube_translate(k);

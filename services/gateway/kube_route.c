@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/kube_route.c - HTTPRoutes and GRPCRoutes: which listeners they attach to, and each rule as a route of
- * ours for each of them. Precedence between rules is the router's own (route.h); ties go by age and name, which
- * is the order they come out in.
- * Source: sigs.k8s.io/gateway-api, apis/v1/httproute_types.go, grpcroute_types.go. */
+/* gateway/kube_route.c - HTTPRoutes and GRPCRoutes: which listeners they attach to, and each rule
+ * as a route of ours for each of them. Precedence between rules is the router's own (route.h); ties
+ * go by age and name, which is the order they come out in. Source: sigs.k8s.io/gateway-api,
+ * apis/v1/httproute_types.go, grpcroute_types.go. */
 #include <stdio.h>
 
 #include "gateway/kube_int.h"
@@ -17,7 +17,8 @@ struct rule_job {
     const char *refs_fault; /* of its references: requests are answered 500 */
 };
 
-/* ---- hosts ------------------------------------------------------------------------------------ */
+/* ---- hosts ------------------------------------------------------------------------------------
+ */
 
 static bool below(struct sn_str name, struct sn_str wildcard)
 {
@@ -36,8 +37,8 @@ static struct sn_str intersect(struct sn_str a, struct sn_str b)
 }
 
 /* The route's hosts on a listener. Returns false where none is left. */
-static bool hosts_on(struct gw_kube *k, const struct sn_json *route, const struct kube_listener *l, struct sn_json *ret,
-                     bool *ret_oom)
+static bool hosts_on(struct gw_kube *k, const struct sn_json *route, const struct kube_listener *l,
+                     struct sn_json *ret, bool *ret_oom)
 {
     const struct sn_json *names = sn_json_path(route, "spec.hostnames");
     *ret = sn_json_array();
@@ -46,13 +47,15 @@ static bool hosts_on(struct gw_kube *k, const struct sn_json *route, const struc
         return true;
     }
     for (SN_JSON_EACH(names, it)) {
-        struct sn_str h = l->hostname.len ? intersect(sn_json_str(it), l->hostname) : sn_json_str(it);
+        struct sn_str h =
+            l->hostname.len ? intersect(sn_json_str(it), l->hostname) : sn_json_str(it);
         if (h.ptr) *ret_oom |= !kube_push(k, ret, sn_json_string(h));
     }
     return ret->len > 0;
 }
 
-/* ---- matches ---------------------------------------------------------------------------------- */
+/* ---- matches ----------------------------------------------------------------------------------
+ */
 
 static bool regex_ok(struct sn_str s)
 {
@@ -71,14 +74,17 @@ static bool path_ok(struct sn_str s)
 }
 
 /* Conditions on headers or query parameters; only the first of a name counts. */
-static int conditions(struct rule_job *j, const struct sn_json *list, const char *key, bool headers, struct sn_json *m)
+static int conditions(struct rule_job *j, const struct sn_json *list, const char *key, bool headers,
+                      struct sn_json *m)
 {
     struct sn_json out = sn_json_array();
     for (SN_JSON_EACH(list, it)) {
-        struct sn_str name = kube_str(it, "name"), value = kube_str(it, "value"), type = kube_str(it, "type");
+        struct sn_str name = kube_str(it, "name"), value = kube_str(it, "value"),
+                      type = kube_str(it, "type");
         bool twice = false, regex = sn_str_eqc(type, "RegularExpression");
         for (SN_JSON_EACH(&out, o))
-            twice |= headers ? sn_str_ieq(kube_str(o, "name"), name) : sn_str_eq(kube_str(o, "name"), name);
+            twice |= headers ? sn_str_ieq(kube_str(o, "name"), name)
+                             : sn_str_eq(kube_str(o, "name"), name);
         if (twice) continue;
         if (!name.len || name.len > 256 || (regex && !regex_ok(value)) || out.len >= 16) {
             j->fault = "UnsupportedValue";
@@ -106,7 +112,8 @@ static int http_match(struct rule_job *j, const struct sn_json *match, struct sn
     if (!kube_set_str(k, m, regex ? "regex" : exact ? "exact" : "prefix", path)) return SN_E_NOMEM;
     if (method.len) {
         struct sn_json list = sn_json_array();
-        if (!kube_push(k, &list, sn_json_string(method)) || !kube_set(k, m, "methods", list)) return SN_E_NOMEM;
+        if (!kube_push(k, &list, sn_json_string(method)) || !kube_set(k, m, "methods", list))
+            return SN_E_NOMEM;
     }
     int r = conditions(j, sn_json_get(match, "headers"), "headers", true, m);
     return r < 0 ? r : conditions(j, sn_json_get(match, "queryParams"), "query", false, m);
@@ -114,14 +121,15 @@ static int http_match(struct rule_job *j, const struct sn_json *match, struct sn
 
 static int grpc_match(struct rule_job *j, const struct sn_json *match, struct sn_json *m)
 {
-    struct sn_str service = kube_str(match, "method.service"), method = kube_str(match, "method.method"), path;
+    struct sn_str service = kube_str(match, "method.service"),
+                  method = kube_str(match, "method.method"), path;
     bool regex = sn_str_eqc(kube_str(match, "method.type"), "RegularExpression");
     const char *key = "prefix";
     if (regex || (!service.len && method.len)) {
         key = "regex";
         path = sn_arena_printf(j->k->a, "/%.*s/%.*s", service.len ? (int)service.len : 5,
-                               service.len ? service.ptr : "[^/]+", method.len ? (int)method.len : 5,
-                               method.len ? method.ptr : "[^/]+");
+                               service.len ? service.ptr : "[^/]+",
+                               method.len ? (int)method.len : 5, method.len ? method.ptr : "[^/]+");
         if (path.ptr && !regex_ok(path)) {
             j->fault = "UnsupportedValue";
             return 0;
@@ -148,19 +156,23 @@ static int matches(struct rule_job *j, struct sn_json *to)
     }
     if (r == 0 && !out.len) {
         struct sn_json m = sn_json_object();
-        if (!kube_set_str(j->k, &m, "prefix", SN_STR("/")) || !kube_push(j->k, &out, m)) r = SN_E_NOMEM;
+        if (!kube_set_str(j->k, &m, "prefix", SN_STR("/")) || !kube_push(j->k, &out, m))
+            r = SN_E_NOMEM;
     }
     return r < 0 ? r : kube_set(j->k, to, "match", out) ? 0 : SN_E_NOMEM;
 }
 
-/* ---- back-ends -------------------------------------------------------------------------------- */
+/* ---- back-ends --------------------------------------------------------------------------------
+ */
 
 static const char *const route_kind[] = {"HTTPRoute", "GRPCRoute"};
 
-/* A reference as an upstream's name. Returns 0; 1: it cannot be followed, and j->refs_fault says why. */
+/* A reference as an upstream's name. Returns 0; 1: it cannot be followed, and j->refs_fault says
+ * why. */
 static int backend(struct rule_job *j, const struct sn_json *ref, struct sn_str *ret)
 {
-    struct sn_str from = kube_namespace(j->route), ns = kube_str(ref, "namespace"), kind = kube_str(ref, "kind");
+    struct sn_str from = kube_namespace(j->route), ns = kube_str(ref, "namespace"),
+                  kind = kube_str(ref, "kind");
     if (!ns.len) ns = from;
     if ((kind.len && !sn_str_eqc(kind, "Service")) || kube_str(ref, "group").len) {
         j->refs_fault = "InvalidKind";
@@ -170,9 +182,9 @@ static int backend(struct rule_job *j, const struct sn_json *ref, struct sn_str 
         j->refs_fault = "RefNotPermitted";
         return 1;
     }
-    int r = sn_json_get(ref, "port")
-                ? kube_upstream(j->k, ns, kube_str(ref, "name"), sn_json_get(ref, "port"), j->grpc, ret)
-                : SN_E_NOT_FOUND;
+    int r = sn_json_get(ref, "port") ? kube_upstream(j->k, ns, kube_str(ref, "name"),
+                                                     sn_json_get(ref, "port"), j->grpc, ret)
+                                     : SN_E_NOT_FOUND;
     if (r == SN_E_NOT_FOUND) j->refs_fault = "BackendNotFound";
     return r == SN_E_NOT_FOUND ? 1 : r;
 }
@@ -184,7 +196,8 @@ static int nobody(struct gw_kube *k, struct sn_str *ret)
         if (sn_str_eq(kube_str(it, "name"), *ret)) return 0;
     struct sn_json list = sn_json_array(), *u = kube_push(k, &k->upstreams, sn_json_object());
     struct sn_json *e = kube_push(k, &list, sn_json_object());
-    return kube_set_str(k, u, "name", *ret) && kube_set_str(k, e, "address", SN_STR("unix:@kube-no-backend")) &&
+    return kube_set_str(k, u, "name", *ret) &&
+                   kube_set_str(k, e, "address", SN_STR("unix:@kube-no-backend")) &&
                    kube_set(k, u, "endpoints", list)
                ? 0
                : SN_E_NOMEM;
@@ -198,22 +211,28 @@ static int64_t targets(struct rule_job *j, struct sn_json *to)
     for (SN_JSON_EACH(sn_json_get(j->rule, "backendRefs"), it)) {
         struct sn_str name;
         int64_t weight = sn_json_i64_or(sn_json_get(it, "weight"), 1);
-        if (sn_json_len(sn_json_get(it, "filters"))) j->fault = "UnsupportedValue"; /* not for one back-end alone */
+        if (sn_json_len(sn_json_get(it, "filters")))
+            j->fault = "UnsupportedValue"; /* not for one back-end alone */
         int r = backend(j, it, &name);
-        if (r == 1 && weight > 0) r = nobody(j->k, &name);
-        else if (r == 0) good += weight;
+        if (r == 1 && weight > 0)
+            r = nobody(j->k, &name);
+        else if (r == 0)
+            good += weight;
         if (r < 0) return r;
         if (weight < 1 || to->len >= 64) continue;
         struct sn_json *t = kube_push(j->k, to, sn_json_object());
-        if (!kube_set_str(j->k, t, "upstream", name) || !kube_set(j->k, t, "weight", sn_json_i64(SN_MIN(weight, (int64_t)1000000))))
+        if (!kube_set_str(j->k, t, "upstream", name) ||
+            !kube_set(j->k, t, "weight", sn_json_i64(SN_MIN(weight, (int64_t)1000000))))
             return SN_E_NOMEM;
     }
     return good;
 }
 
-/* ---- filters ---------------------------------------------------------------------------------- */
+/* ---- filters ----------------------------------------------------------------------------------
+ */
 
-static int header_ops(struct rule_job *j, const struct sn_json *f, struct sn_json *to, const char *key)
+static int header_ops(struct rule_job *j, const struct sn_json *f, struct sn_json *to,
+                      const char *key)
 {
     static const char *const lists[] = {"set", "add"};
     struct sn_json ops = sn_json_object();
@@ -225,7 +244,8 @@ static int header_ops(struct rule_job *j, const struct sn_json *f, struct sn_jso
                 j->fault = "UnsupportedValue";
                 continue;
             }
-            if (!sn_json_set(j->k->a, &map, name, sn_json_string(value.ptr ? value : SN_STR("")))) return SN_E_NOMEM;
+            if (!sn_json_set(j->k->a, &map, name, sn_json_string(value.ptr ? value : SN_STR(""))))
+                return SN_E_NOMEM;
         }
         if (map.len && !kube_set(j->k, &ops, lists[i], map)) return SN_E_NOMEM;
     }
@@ -235,14 +255,16 @@ static int header_ops(struct rule_job *j, const struct sn_json *f, struct sn_jso
 }
 
 /* ReplacePrefixMatch and ReplaceFullPath, under our names. */
-static int path_change(struct rule_job *j, const struct sn_json *path, struct sn_json *to, const char *full)
+static int path_change(struct rule_job *j, const struct sn_json *path, struct sn_json *to,
+                       const char *full)
 {
     struct sn_str type = kube_str(path, "type"), prefix = kube_str(path, "replacePrefixMatch"),
                   whole = kube_str(path, "replaceFullPath");
     if (!path) return 0;
     if (sn_str_eqc(type, "ReplacePrefixMatch")) {
         if (!prefix.len) prefix = SN_STR("/");
-        if (path_ok(prefix)) return kube_set_str(j->k, to, "replace_prefix", prefix) ? 0 : SN_E_NOMEM;
+        if (path_ok(prefix))
+            return kube_set_str(j->k, to, "replace_prefix", prefix) ? 0 : SN_E_NOMEM;
     } else if (path_ok(whole)) {
         return kube_set_str(j->k, to, full, whole) ? 0 : SN_E_NOMEM;
     }
@@ -250,7 +272,8 @@ static int path_change(struct rule_job *j, const struct sn_json *path, struct sn
     return 0;
 }
 
-static int redirect(struct rule_job *j, const struct sn_json *f, const struct kube_listener *l, struct sn_json *to)
+static int redirect(struct rule_job *j, const struct sn_json *f, const struct kube_listener *l,
+                    struct sn_json *to)
 {
     struct gw_kube *k = j->k;
     struct sn_json out = sn_json_object();
@@ -258,8 +281,12 @@ static int redirect(struct rule_job *j, const struct sn_json *f, const struct ku
     int64_t status = sn_json_i64_or(sn_json_get(f, "statusCode"), 302);
     int64_t port = sn_json_i64_or(sn_json_get(f, "port"), 0);
     /* Without a port: the scheme's own where one is given, else the listener's. */
-    if (!port) port = sn_str_eqc(scheme, "http") ? 80 : sn_str_eqc(scheme, "https") ? 443 : (int64_t)l->port;
-    bool good = kube_set(k, &out, "status", sn_json_i64(status)) && kube_set(k, &out, "port", sn_json_i64(port));
+    if (!port)
+        port = sn_str_eqc(scheme, "http")    ? 80
+               : sn_str_eqc(scheme, "https") ? 443
+                                             : (int64_t)l->port;
+    bool good = kube_set(k, &out, "status", sn_json_i64(status)) &&
+                kube_set(k, &out, "port", sn_json_i64(port));
     if (scheme.len && good) good = kube_set_str(k, &out, "scheme", scheme);
     if (host.len && good) good = kube_set_str(k, &out, "host", host);
     int r = good ? path_change(j, sn_json_get(f, "path"), &out, "path") : SN_E_NOMEM;
@@ -272,7 +299,8 @@ static int mirror(struct rule_job *j, const struct sn_json *f, struct sn_json *p
     struct sn_json m = sn_json_object();
     int64_t of = sn_json_i64_or(sn_json_path(f, "fraction.denominator"), 100);
     double part = sn_json_double_or(sn_json_path(f, "fraction.numerator"), -1);
-    double percent = part >= 0 && of > 0 ? part * 100 / (double)of : sn_json_double_or(sn_json_get(f, "percent"), 100);
+    double percent = part >= 0 && of > 0 ? part * 100 / (double)of
+                                         : sn_json_double_or(sn_json_get(f, "percent"), 100);
     if (sn_json_get(proxy, "mirror")) return 0; /* one copy is made */
     int r = backend(j, sn_json_get(f, "backendRef"), &up);
     if (r != 0) return r < 0 ? r : 0;
@@ -284,8 +312,10 @@ static int mirror(struct rule_job *j, const struct sn_json *f, struct sn_json *p
 
 static int cors(struct rule_job *j, const struct sn_json *f, struct sn_json *to)
 {
-    static const char *const names[][2] = {{"allowOrigins", "origins"},       {"allowMethods", "methods"},
-                                           {"allowHeaders", "headers"},       {"exposeHeaders", "expose"},
+    static const char *const names[][2] = {{"allowOrigins", "origins"},
+                                           {"allowMethods", "methods"},
+                                           {"allowHeaders", "headers"},
+                                           {"exposeHeaders", "expose"},
                                            {"allowCredentials", "credentials"}};
     struct sn_json out = sn_json_object();
     for (size_t i = 0; i < SN_COUNT_OF(names); i++) {
@@ -305,15 +335,16 @@ static int rewrite(struct rule_job *j, const struct sn_json *f, struct sn_json *
     return path_change(j, sn_json_get(f, "path"), proxy, "replace_path");
 }
 
-static int filter(struct rule_job *j, const struct sn_json *f, const struct kube_listener *l, struct sn_json *to,
-                  struct sn_json *proxy)
+static int filter(struct rule_job *j, const struct sn_json *f, const struct kube_listener *l,
+                  struct sn_json *to, struct sn_json *proxy)
 {
     struct sn_str type = kube_str(f, "type");
     if (sn_str_eqc(type, "RequestHeaderModifier"))
         return header_ops(j, sn_json_get(f, "requestHeaderModifier"), to, "request_headers");
     if (sn_str_eqc(type, "ResponseHeaderModifier"))
         return header_ops(j, sn_json_get(f, "responseHeaderModifier"), to, "response_headers");
-    if (sn_str_eqc(type, "RequestRedirect")) return redirect(j, sn_json_get(f, "requestRedirect"), l, to);
+    if (sn_str_eqc(type, "RequestRedirect"))
+        return redirect(j, sn_json_get(f, "requestRedirect"), l, to);
     if (sn_str_eqc(type, "URLRewrite")) return rewrite(j, sn_json_get(f, "urlRewrite"), proxy);
     if (sn_str_eqc(type, "RequestMirror")) return mirror(j, sn_json_get(f, "requestMirror"), proxy);
     if (sn_str_eqc(type, "CORS")) return cors(j, sn_json_get(f, "cors"), to);
@@ -321,12 +352,14 @@ static int filter(struct rule_job *j, const struct sn_json *f, const struct kube
     return 0;
 }
 
-/* ---- rules ------------------------------------------------------------------------------------ */
+/* ---- rules ------------------------------------------------------------------------------------
+ */
 
 /* Gateway API durations are our own, but for "0s", which is the same too. */
 static int timeouts(struct rule_job *j, struct sn_json *proxy)
 {
-    static const char *const names[][2] = {{"timeouts.request", "timeout"}, {"timeouts.backendRequest", "try_timeout"}};
+    static const char *const names[][2] = {{"timeouts.request", "timeout"},
+                                           {"timeouts.backendRequest", "try_timeout"}};
     for (size_t i = 0; i < 2; i++) {
         struct sn_str t = kube_str(j->rule, names[i][0]);
         int64_t ns;
@@ -338,7 +371,9 @@ static int timeouts(struct rule_job *j, struct sn_json *proxy)
         if (!kube_set_str(j->k, proxy, names[i][1], t)) return SN_E_NOMEM;
     }
     int64_t attempts = sn_json_i64_or(sn_json_path(j->rule, "retry.attempts"), -1);
-    if (attempts >= 0 && !kube_set(j->k, proxy, "retries", sn_json_i64(SN_MIN(attempts, (int64_t)5)))) return SN_E_NOMEM;
+    if (attempts >= 0 &&
+        !kube_set(j->k, proxy, "retries", sn_json_i64(SN_MIN(attempts, (int64_t)5))))
+        return SN_E_NOMEM;
     return 0;
 }
 
@@ -364,15 +399,19 @@ static int action(struct rule_job *j, const struct kube_listener *l, struct sn_j
     return r < 0 ? r : kube_set(j->k, route, "proxy", proxy) ? 0 : SN_E_NOMEM;
 }
 
-static int rule_on(struct rule_job *j, const struct kube_listener *l, struct sn_json hosts, unsigned where)
+static int rule_on(struct rule_job *j, const struct kube_listener *l, struct sn_json hosts,
+                   unsigned where)
 {
     struct gw_kube *k = j->k;
     struct sn_json route = sn_json_object(), listeners = sn_json_array();
     struct sn_str name =
-        sn_arena_printf(k->a, "%s/%.*s/%.*s/%u%s%.0u", j->grpc ? "grpc" : "http", SN_STR_ARG(kube_namespace(j->route)),
-                        SN_STR_ARG(kube_name(j->route)), j->number, where ? "@" : "", where);
-    if (!kube_set_str(k, &route, "name", name) || !kube_push(k, &listeners, sn_json_string(l->at->name)) ||
-        !kube_set(k, &route, "listeners", listeners) || (hosts.len && !kube_set(k, &route, "hosts", hosts)))
+        sn_arena_printf(k->a, "%s/%.*s/%.*s/%u%s%.0u", j->grpc ? "grpc" : "http",
+                        SN_STR_ARG(kube_namespace(j->route)), SN_STR_ARG(kube_name(j->route)),
+                        j->number, where ? "@" : "", where);
+    if (!kube_set_str(k, &route, "name", name) ||
+        !kube_push(k, &listeners, sn_json_string(l->at->name)) ||
+        !kube_set(k, &route, "listeners", listeners) ||
+        (hosts.len && !kube_set(k, &route, "hosts", hosts)))
         return SN_E_NOMEM;
     int r = matches(j, &route);
     bool unroutable = j->fault != NULL; /* what does not match right cannot be routed at all */
@@ -381,9 +420,11 @@ static int rule_on(struct rule_job *j, const struct kube_listener *l, struct sn_
     return kube_push(k, &k->routes, route) ? 0 : SN_E_NOMEM;
 }
 
-/* ---- routes ----------------------------------------------------------------------------------- */
+/* ---- routes -----------------------------------------------------------------------------------
+ */
 
-static bool namespace_allowed(const struct gw_kube *k, const struct kube_listener *l, struct sn_str ns)
+static bool namespace_allowed(const struct gw_kube *k, const struct kube_listener *l,
+                              struct sn_str ns)
 {
     const struct sn_json *rule = sn_json_path(l->spec, "allowedRoutes.namespaces");
     struct sn_str from = kube_str(rule, "from");
@@ -400,8 +441,9 @@ struct attached {
 };
 
 /* The listeners of one parentRef that take the route. Returns why there is none, or NULL. */
-static const char *attach(struct gw_kube *k, const struct sn_json *route, bool grpc, const struct sn_json *parent,
-                          struct kube_listeners *all, struct attached *to, bool *ret_oom)
+static const char *attach(struct gw_kube *k, const struct sn_json *route, bool grpc,
+                          const struct sn_json *parent, struct kube_listeners *all,
+                          struct attached *to, bool *ret_oom)
 {
     struct sn_str ns = kube_str(parent, "namespace"), name = kube_str(parent, "name"),
                   section = kube_str(parent, "sectionName");
@@ -411,9 +453,12 @@ static const char *attach(struct gw_kube *k, const struct sn_json *route, bool g
     if (!ns.len) ns = kube_namespace(route);
     for (size_t i = 0; i < all->n && to->n < SN_COUNT_OF(to->l); i++) {
         struct kube_listener *l = &all->ptr[i];
-        if (!sn_str_eq(kube_name(l->gateway), name) || !sn_str_eq(kube_namespace(l->gateway), ns)) continue;
-        if ((section.len && !sn_str_eq(section, l->name)) || (port && (uint64_t)port != l->port)) continue;
-        if (!(grpc ? l->grpc_routes : l->http_routes) || !namespace_allowed(k, l, kube_namespace(route))) {
+        if (!sn_str_eq(kube_name(l->gateway), name) || !sn_str_eq(kube_namespace(l->gateway), ns))
+            continue;
+        if ((section.len && !sn_str_eq(section, l->name)) || (port && (uint64_t)port != l->port))
+            continue;
+        if (!(grpc ? l->grpc_routes : l->http_routes) ||
+            !namespace_allowed(k, l, kube_namespace(route))) {
             if (before == to->n) why = "NotAllowedByListeners";
             continue;
         }
@@ -422,8 +467,10 @@ static const char *attach(struct gw_kube *k, const struct sn_json *route, bool g
             continue;
         }
         l->attached++;
-        if (l->usable) to->l[to->n++] = l;
-        else why = "NoMatchingParent";
+        if (l->usable)
+            to->l[to->n++] = l;
+        else
+            why = "NoMatchingParent";
     }
     return to->n > before ? NULL : why;
 }
@@ -431,11 +478,12 @@ static const char *attach(struct gw_kube *k, const struct sn_json *route, bool g
 static bool is_gateway(const struct sn_json *parent)
 {
     struct sn_str kind = kube_str(parent, "kind"), group = kube_str(parent, "group");
-    return (!kind.len || sn_str_eqc(kind, "Gateway")) && (!group.ptr || sn_str_eqc(group, KUBE_GROUP));
+    return (!kind.len || sn_str_eqc(kind, "Gateway")) &&
+           (!group.ptr || sn_str_eqc(group, KUBE_GROUP));
 }
 
-static int route_build(struct gw_kube *k, const struct sn_json *route, bool grpc, struct kube_listeners *all,
-                       struct attached *on)
+static int route_build(struct gw_kube *k, const struct sn_json *route, bool grpc,
+                       struct kube_listeners *all, struct attached *on)
 {
     const char *refs = NULL, *fault = NULL;
     bool oom = false, mine = false;
@@ -447,12 +495,14 @@ static int route_build(struct gw_kube *k, const struct sn_json *route, bool grpc
         if (!is_gateway(parent)) continue;
         const char *why = attach(k, route, grpc, parent, all, on, &oom);
         snprintf(where, sizeof(where), "parent %.*s%s%.*s", SN_STR_ARG(kube_str(parent, "name")),
-                 kube_str(parent, "sectionName").len ? "/" : "", SN_STR_ARG(kube_str(parent, "sectionName")));
+                 kube_str(parent, "sectionName").len ? "/" : "",
+                 SN_STR_ARG(kube_str(parent, "sectionName")));
         kube_condition(k, route, where, "Accepted", !why, why ? why : "Accepted");
         mine = true;
     }
     for (SN_JSON_EACH(sn_json_path(route, "spec.rules"), rule)) {
-        struct rule_job j = {.k = k, .route = route, .rule = rule, .grpc = grpc, .number = number++};
+        struct rule_job j = {
+            .k = k, .route = route, .rule = rule, .grpc = grpc, .number = number++};
         for (unsigned i = 0; r == 0 && i < on->n; i++) {
             j.fault = NULL;
             r = rule_on(&j, on->l[i], on->hosts[i], i);
@@ -478,7 +528,8 @@ int kube_routes(struct gw_kube *k, struct kube_listeners *l)
     }
     for (size_t i = 0; k->status && i < l->n; i++)
         sn_buf_printf(k->status, "Gateway %.*s/%.*s listener %.*s: AttachedRoutes=%u\n",
-                      SN_STR_ARG(kube_namespace(l->ptr[i].gateway)), SN_STR_ARG(kube_name(l->ptr[i].gateway)),
-                      SN_STR_ARG(l->ptr[i].name), l->ptr[i].attached);
+                      SN_STR_ARG(kube_namespace(l->ptr[i].gateway)),
+                      SN_STR_ARG(kube_name(l->ptr[i].gateway)), SN_STR_ARG(l->ptr[i].name),
+                      l->ptr[i].attached);
     return r;
 }

@@ -24,7 +24,9 @@ static void pem_key(struct sn_buf *b, const struct sn_gw_conf_cert *c)
 {
     const struct sn_str parts[] = {c->cert_pem, c->key_pem};
     for (size_t i = 0; i < SN_COUNT_OF(parts); i++)
-        if (parts[i].len) sn_buf_printf(b, " %016llx", (unsigned long long)sn_hash(parts[i].ptr, parts[i].len, 0));
+        if (parts[i].len)
+            sn_buf_printf(b, " %016llx",
+                          (unsigned long long)sn_hash(parts[i].ptr, parts[i].len, 0));
 }
 
 static void listener_key(const struct sn_gw_conf *c, const struct sn_gw_conf_listener *l,

@@ -74,10 +74,10 @@ uint64_t gw_hash_key(const struct gw_req *q, const struct sn_gw_conf_upstream *c
 static struct sn_str call_target(struct proxy *p)
 {
     struct gw_req *q = p->q;
-    struct sn_str path =
-        q->route->rewrite
-            ? gw_rewrite_regex(q)
-            : gw_rewrite_path(q, p->conf->replace_path, p->conf->replace_prefix, p->conf->strip_prefix);
+    struct sn_str path = q->route->rewrite
+                             ? gw_rewrite_regex(q)
+                             : gw_rewrite_path(q, p->conf->replace_path, p->conf->replace_prefix,
+                                               p->conf->strip_prefix);
     struct sn_str query = q->x->req.query;
     if (!path.ptr || !query.ptr) return path;
     /* In the usual case path and query still lie side by side as they came. */
@@ -218,7 +218,8 @@ static int attempt(struct proxy *p)
     int64_t at = p->deadline;
     if (p->conf->try_timeout && !q->grpc && now + p->conf->try_timeout < at)
         at = now + p->conf->try_timeout;
-    if (p->call.body_fn && !q->grpc) { /* a client may take its time for a body; the upstream may not after it */
+    if (p->call.body_fn &&
+        !q->grpc) { /* a client may take its time for a body; the upstream may not after it */
         p->call.answer_ns_max = at == SN_FOREVER ? 0 : SN_MAX(at - now, (int64_t)1);
         at = SN_FOREVER;
     }
@@ -250,8 +251,9 @@ static bool bad_gateway(int status) { return status >= 502 && status <= 504; }
 static bool grpc_bad(const struct proxy *p, int code)
 {
     if (code == SN_E_UNAVAILABLE) return true;
-    return p->pool->conf->outlier.count_5xx && (code == SN_E_UNKNOWN || code == SN_E_INTERNAL ||
-                                                code == SN_E_DATA_LOSS || code == SN_E_UNIMPLEMENTED);
+    return p->pool->conf->outlier.count_5xx &&
+           (code == SN_E_UNKNOWN || code == SN_E_INTERNAL || code == SN_E_DATA_LOSS ||
+            code == SN_E_UNIMPLEMENTED);
 }
 
 static bool may_repeat(const struct proxy *p, int r)
@@ -309,7 +311,8 @@ static int attempts(struct proxy *p)
 static int answer_failure(struct proxy *p, int r)
 {
     struct gw_req *q = p->q;
-    bool late = q->grpc && p->body.err == SN_E_DEADLINE_EXCEEDED; /* the call's: nothing stalls here */
+    bool late =
+        q->grpc && p->body.err == SN_E_DEADLINE_EXCEEDED; /* the call's: nothing stalls here */
     switch (late ? 0 : p->body.err) {
     case 0: break;
     case SN_E_TOO_LARGE: return gw_answer(q, 413, "request body too large");
@@ -452,7 +455,7 @@ int gw_proxy(struct gw_req *q)
     if (p.pool->conf->balance == SN_GW_RING_HASH) p.hash = gw_hash_key(q, p.pool->conf);
     if (q->x->req.version == 20 && gw_grpc_begin(q, p.conf->grpc_timeout) < 0)
         return gw_answer(q, 400, "malformed grpc-timeout");
-    p.deadline = q->grpc            ? q->grpc_deadline
+    p.deadline = q->grpc           ? q->grpc_deadline
                  : p.conf->timeout ? q->x->req.start_ns + p.conf->timeout
                                    : SN_FOREVER;
     uint64_t max = p.body.bytes_max = q->route->conf->body_bytes_max;

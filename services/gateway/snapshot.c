@@ -333,7 +333,8 @@ static int proxy_build(struct gw_snap *s, struct gw_route *r, const struct sn_ma
 {
     const struct sn_gw_conf_transcode *t = &r->conf->proxy.transcode;
     int e = targets_build(s, r, pools);
-    if (r->conf->proxy.mirror.enabled) r->mirror = sn_map_get(pools, r->conf->proxy.mirror.upstream);
+    if (r->conf->proxy.mirror.enabled)
+        r->mirror = sn_map_get(pools, r->conf->proxy.mirror.upstream);
     if (e < 0 || !t->enabled) return e;
     e = gw_transcoder_new(t, &r->transcoder);
     if (e < 0 && e != SN_E_NOMEM) {
@@ -422,7 +423,8 @@ static int shared_build(struct gw_snap *s, const struct gw_snap *old, struct sn_
     for (size_t i = 0; r == 0 && i < c->n_jwt_providers; i++) {
         r = gw_keys_get(old, &c->jwt_providers[i], &s->keys[i]);
         snprintf(at, sizeof(at), "jwt_providers[%zu]", i);
-        if (r < 0 && r != SN_E_NOMEM) sn_conf_error(cf, at, "%s", sn_diag_format(r, why, sizeof(why)));
+        if (r < 0 && r != SN_E_NOMEM)
+            sn_conf_error(cf, at, "%s", sn_diag_format(r, why, sizeof(why)));
     }
     if (r == 0) {
         r = gw_admin_token(s);
@@ -431,7 +433,8 @@ static int shared_build(struct gw_snap *s, const struct gw_snap *old, struct sn_
     }
     if (r < 0 || !c->redis.enabled) return r;
     r = gw_redis_get(old, &c->redis, &s->redis);
-    if (r < 0 && r != SN_E_NOMEM) sn_conf_error(cf, "redis", "%s", sn_diag_format(r, why, sizeof(why)));
+    if (r < 0 && r != SN_E_NOMEM)
+        sn_conf_error(cf, "redis", "%s", sn_diag_format(r, why, sizeof(why)));
     return r;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/tunnel.c - after a protocol switch: bytes both ways between client and upstream, until
- * either side ends. A tunnel belongs to the gateway, not to a snapshot: reloads do not touch it. Between
- * plain sockets it is stateless, so that it can also go on in another process (upgrade.c). */
+ * either side ends. A tunnel belongs to the gateway, not to a snapshot: reloads do not touch it.
+ * Between plain sockets it is stateless, so that it can also go on in another process (upgrade.c).
+ */
 #include <unistd.h>
 
 #include "core/alloc.h"
@@ -19,7 +20,8 @@ enum { UP, DOWN };
 struct tunnel {
     struct sn_list link; /* of its worker's list */
     struct sn_gateway *gw;
-    struct gw_client *pool; /* reference: an h2 upstream's stream is one of its connections'; or NULL */
+    struct gw_client
+        *pool; /* reference: an h2 upstream's stream is one of its connections'; or NULL */
     struct sn_stream *client, *upstream;
     bool ending;           /* one direction has ended; both are this worker's */
     struct sn_event ended; /* both have */
@@ -90,7 +92,8 @@ static int write_rest(void *arg)
 
 static int copy(struct tunnel *t, int way)
 {
-    struct sn_stream *to = way == UP ? t->upstream : t->client, *from = way == UP ? t->client : t->upstream;
+    struct sn_stream *to = way == UP ? t->upstream : t->client,
+                     *from = way == UP ? t->client : t->upstream;
     t->fiber[way] = sn_self();
     int64_t r = 0;
     if (t->rest[way].len) {
@@ -175,13 +178,15 @@ int gw_tunnel(struct gw_req *q, struct gw_client *client, struct sn_http_resp *r
     return tunnel_start(t);
 }
 
-/* ---- from one process to another -------------------------------------------------------------- */
+/* ---- from one process to another --------------------------------------------------------------
+ */
 
-/* Whether both directions run between plain sockets, nobody has ended, and nobody gives it away yet. */
+/* Whether both directions run between plain sockets, nobody has ended, and nobody gives it away
+ * yet. */
 static bool may_give(const struct tunnel *t)
 {
-    return !t->ending && !t->giving && t->fiber[UP] && t->fiber[DOWN] && sn_stream_fd(t->client) >= 0 &&
-           sn_stream_fd(t->upstream) >= 0;
+    return !t->ending && !t->giving && t->fiber[UP] && t->fiber[DOWN] &&
+           sn_stream_fd(t->client) >= 0 && sn_stream_fd(t->upstream) >= 0;
 }
 
 static void give(struct tunnel *t, struct gw_giver *g)
@@ -201,7 +206,7 @@ void gw_tunnels_give(struct sn_gateway *gw, struct gw_giver *g)
 {
     struct sn_list *list = &gw->tunnel_lists[sn_worker_id()];
     int64_t at = sn_now() + STOP_NS_MAX;
-    SN_LIST_EACH(list, it) {
+    SN_LIST_EACH (list, it) {
         struct tunnel *t = SN_LIST_ENTRY(it, struct tunnel, link);
         if (!may_give(t)) continue;
         t->giving = true;
@@ -210,7 +215,7 @@ void gw_tunnels_give(struct sn_gateway *gw, struct gw_giver *g)
     for (bool waiting = true; waiting && sn_now() < at;) {
         struct tunnel *ready = NULL;
         waiting = false;
-        SN_LIST_EACH(list, it) {
+        SN_LIST_EACH (list, it) {
             struct tunnel *t = SN_LIST_ENTRY(it, struct tunnel, link);
             if (t->giving && t->stopped[UP] && t->stopped[DOWN]) ready = t;
             waiting |= t->giving;

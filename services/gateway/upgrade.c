@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/upgrade.c - one gateway process takes over from another without a connection noticing.
  *
- * The running one listens on a Unix socket of its own (`upgrade_socket`). A new one connects and gets the
- * listening sockets; it binds nothing anew, so that no accept queue is lost, checks its configuration, and
- * begins to accept. Only then it says so, and the old one stops accepting, hands over its tunnels between
- * plain sockets (both descriptors, and the bytes it had read and not yet written), lets every other connection
- * end with the answer to its next request, and exits. Until "ready" nothing has changed: a new process that
- * fails leaves the old one in service.
+ * The running one listens on a Unix socket of its own (`upgrade_socket`). A new one connects and
+ * gets the listening sockets; it binds nothing anew, so that no accept queue is lost, checks its
+ * configuration, and begins to accept. Only then it says so, and the old one stops accepting, hands
+ * over its tunnels between plain sockets (both descriptors, and the bytes it had read and not yet
+ * written), lets every other connection end with the answer to its next request, and exits. Until
+ * "ready" nothing has changed: a new process that fails leaves the old one in service.
  *
- * Messages are datagrams in order (SOCK_SEQPACKET): a type, then its fields; descriptors by SCM_RIGHTS. Both
- * ends must be the same user's (SO_PEERCRED). */
+ * Messages are datagrams in order (SOCK_SEQPACKET): a type, then its fields; descriptors by
+ * SCM_RIGHTS. Both ends must be the same user's (SO_PEERCRED). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,19 +26,21 @@
 #define VERSION 1u
 #define MESSAGE_BYTES_MAX (32u << 10)
 #define TALK_NS_MAX (10 * SN_SEC)
-#define READY_NS_MAX (60 * SN_SEC) /* a new process's start, configuration and registries included */
+#define READY_NS_MAX \
+    (60 * SN_SEC) /* a new process's start, configuration and registries included */
 #define TUNNEL_REST_MAX (1u << 20)
 
 enum type { HELLO = 1, LISTENER, LISTENERS_END, READY, TUNNEL, REST, DONE };
 struct message {
-    uint32_t type, version; /* version: of HELLO */
-    uint32_t over[2], rest[2]; /* of TUNNEL: bytes of REST that follow, up then down */
-    uint32_t n;             /* bytes of data */
+    uint32_t type, version;       /* version: of HELLO */
+    uint32_t over[2], rest[2];    /* of TUNNEL: bytes of REST that follow, up then down */
+    uint32_t n;                   /* bytes of data */
     char data[MESSAGE_BYTES_MAX]; /* LISTENER: "name", NUL, "address"; REST: bytes */
 };
 #define HEAD offsetof(struct message, data)
 
-/* ---- messages --------------------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------------------------------
+ */
 
 static int wait_fd(int fd, uint32_t events, int64_t at_ns)
 {
@@ -66,7 +68,11 @@ static int send_message(int fd, const struct message *m, const int *fds, unsigne
         memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
     }
     for (;;) {
-        if (sendmsg(fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return 0;
+        ssize_t n =
+            sendmsg(fd, &h, /* banned: SCM_RIGHTS */
+                    MSG_NOSIGNAL |
+                        MSG_DONTWAIT);
+        if (n >= 0) return 0;
         if (errno == EINTR) continue;
         if (errno != EAGAIN && errno != ETOOMANYREFS) return sn_fail_errno(errno, "upgrade: send");
         int r = errno == EAGAIN ? wait_fd(fd, EPOLLOUT, sn_now() + TALK_NS_MAX) : sn_sleep(SN_MS);
@@ -101,13 +107,19 @@ static int recv_message(int fd, struct message *m, int fds[2], int64_t at_ns)
     } control;
     for (;;) {
         struct iovec iov = {m, sizeof(*m)};
-        struct msghdr h = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+        struct msghdr h = {.msg_iov = &iov,
+                           .msg_iovlen = 1,
+                           .msg_control = control.bytes,
                            .msg_controllen = sizeof(control.bytes)};
-        ssize_t n = recvmsg(fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        ssize_t n =
+            recvmsg(fd, &h, /* banned: SCM_RIGHTS */
+                    MSG_DONTWAIT |
+                        MSG_CMSG_CLOEXEC);
         if (n == 0) return SN_E_EOF;
         if (n > 0) {
             int k = received_fds(&h, fds);
-            if ((size_t)n >= HEAD && m->n == (size_t)n - HEAD && !(h.msg_flags & MSG_TRUNC)) return k;
+            if ((size_t)n >= HEAD && m->n == (size_t)n - HEAD && !(h.msg_flags & MSG_TRUNC))
+                return k;
             while (k > 0) close(fds[--k]);
             return sn_fail(SN_E_PROTOCOL, "upgrade: a malformed message");
         }
@@ -123,7 +135,9 @@ static int expect(int fd, struct message *m, enum type type, int64_t at_ns)
     int fds[2], n = recv_message(fd, m, fds, at_ns);
     for (int i = 0; i < n; i++) close(fds[i]);
     if (n < 0) return n;
-    return m->type == type ? 0 : sn_fail(SN_E_PROTOCOL, "upgrade: message %u, expected %u", m->type, type);
+    return m->type == type
+               ? 0
+               : sn_fail(SN_E_PROTOCOL, "upgrade: message %u, expected %u", m->type, type);
 }
 
 static int simple(int fd, enum type type)
@@ -137,7 +151,8 @@ static int simple(int fd, enum type type)
     return r;
 }
 
-/* ---- the old process -------------------------------------------------------------------------- */
+/* ---- the old process --------------------------------------------------------------------------
+ */
 
 struct giving {
     struct sn_gateway *gw;
@@ -147,7 +162,8 @@ struct giving {
     struct gw_giver giver;
 };
 
-static int send_listener(struct giving *g, const char *name, const char *addr, struct sn_listener *l)
+static int send_listener(struct giving *g, const char *name, const char *addr,
+                         struct sn_listener *l)
 {
     int fd = l ? sn_listener_fd(l) : -1;
     struct message *m = g->m;
@@ -166,7 +182,8 @@ static int send_listeners(struct giving *g)
         const struct gw_listener *l = gw->listeners.ptr[i];
         r = send_listener(g, l->name, l->addr, l->l);
     }
-    if (r == 0 && gw->admin) r = send_listener(g, "admin", gw_admin_name(gw), gw_admin_listener(gw));
+    if (r == 0 && gw->admin)
+        r = send_listener(g, "admin", gw_admin_name(gw), gw_admin_listener(gw));
     return r < 0 ? r : simple(g->fd, LISTENERS_END);
 }
 
@@ -215,7 +232,8 @@ static int hand_over(struct giving *g)
     struct sn_gateway *gw = g->gw;
     int r = expect(g->fd, g->m, HELLO, sn_now() + TALK_NS_MAX);
     if (r == 0 && g->m->version != VERSION)
-        r = sn_fail(SN_E_FAILED_PRECONDITION, "upgrade: the new process speaks version %u", g->m->version);
+        r = sn_fail(SN_E_FAILED_PRECONDITION, "upgrade: the new process speaks version %u",
+                    g->m->version);
     memset(g->m, 0, HEAD);
     if (r == 0) r = send_listeners(g);
     if (r == 0) r = expect(g->fd, g->m, READY, sn_now() + READY_NS_MAX);
@@ -228,7 +246,8 @@ static int hand_over(struct giving *g)
     memset(g->m, 0, HEAD);
     gw_on_workers(gw, give_on_worker, g);
     gw_event(gw, "info", "upgrade: handed over %llu tunnels, %lld stay to their end",
-             (unsigned long long)g->giver.given, (long long)__atomic_load_n(&gw->tunnels, __ATOMIC_ACQUIRE));
+             (unsigned long long)g->giver.given,
+             (long long)__atomic_load_n(&gw->tunnels, __ATOMIC_ACQUIRE));
     return simple(g->fd, DONE);
 }
 
@@ -236,7 +255,8 @@ static bool same_user(int fd)
 {
     struct ucred c;
     socklen_t n = sizeof(c);
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) == 0 && (c.uid == geteuid() || c.uid == 0);
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) == 0 &&
+           (c.uid == geteuid() || c.uid == 0);
 }
 
 static bool serve_one(struct sn_gateway *gw, int fd)
@@ -257,9 +277,11 @@ static int unix_socket(const char *path, struct sockaddr_un *a)
 {
     *a = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(a->sun_path))
-        return sn_fail(SN_E_TOO_LARGE, "upgrade_socket %s: over %zu bytes", path, sizeof(a->sun_path) - 1);
-    strcpy(a->sun_path, path);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        return sn_fail(SN_E_TOO_LARGE, "upgrade_socket %s: over %zu bytes", path,
+                       sizeof(a->sun_path) - 1);
+    memcpy(a->sun_path, path, strlen(path) + 1);
+    const int type = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
+    int fd = socket(AF_UNIX, type, 0); /* banned: SCM_RIGHTS */
     return fd < 0 ? sn_fail_errno(errno, "upgrade_socket %s", path) : fd;
 }
 
@@ -273,8 +295,8 @@ static int bind_path(const char *path)
     int fd = unix_socket(aside, &a);
     if (fd < 0) return fd;
     (void)unlink(aside);
-    if (bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && chmod(aside, 0600) == 0 && listen(fd, 4) == 0 &&
-        rename(aside, path) == 0)
+    if (bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && chmod(aside, 0600) == 0 &&
+        listen(fd, 4) == 0 && rename(aside, path) == 0)
         return fd;
     int r = sn_fail_errno(errno, "upgrade_socket %s", path);
     (void)unlink(aside);
@@ -294,7 +316,9 @@ static int upgrade_main(void *arg)
     }
     bool known = stat(path, &mine) == 0, over = false;
     while (!over && r >= 0) {
-        int fd = accept4(l, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(l, NULL, NULL, /* banned: SCM_RIGHTS */
+                         SOCK_NONBLOCK |
+                             SOCK_CLOEXEC);
         if (fd >= 0) {
             over = serve_one(gw, fd);
             close(fd);
@@ -323,7 +347,8 @@ int gw_upgrade_start(struct sn_gateway *gw)
     return sn_scope_go(gw->scope, "gateway upgrade", upgrade_main, gw);
 }
 
-/* ---- the new process -------------------------------------------------------------------------- */
+/* ---- the new process --------------------------------------------------------------------------
+ */
 
 struct gw_inherited {
     int fd;
@@ -369,7 +394,8 @@ int gw_takeover_begin(struct sn_gateway *gw, struct sn_str path)
     struct sockaddr_un a;
     char text[sizeof(a.sun_path)];
     if (!path.len)
-        return sn_fail(SN_E_FAILED_PRECONDITION, "expected upgrade_socket in the configuration to upgrade by");
+        return sn_fail(SN_E_FAILED_PRECONDITION,
+                       "expected upgrade_socket in the configuration to upgrade by");
     if (sn_str_cz(path, text, sizeof(text)) < 0)
         return sn_fail(SN_E_TOO_LARGE, "upgrade_socket: over %zu bytes", sizeof(text) - 1);
     struct gw_takeover *t = SN_NEW(struct gw_takeover);
@@ -377,9 +403,10 @@ int gw_takeover_begin(struct sn_gateway *gw, struct sn_str path)
     int r = t && m ? unix_socket(text, &a) : SN_E_NOMEM;
     if (r >= 0) {
         t->fd = r;
-        r = connect(t->fd, (struct sockaddr *)&a, sizeof(a)) == 0
-                ? receive_listeners(t, m)
-                : sn_fail_errno(errno, "no gateway to take over from answers at %s", text);
+        r = connect(t->fd, (struct sockaddr *)&a, /* banned: SCM_RIGHTS */
+                    sizeof(a));
+        r = r == 0 ? receive_listeners(t, m)
+                   : sn_fail_errno(errno, "no gateway to take over from answers at %s", text);
         gw->takeover = t;
         t = NULL;
     }
@@ -396,7 +423,8 @@ int gw_takeover_fd(struct sn_gateway *gw, const char *name, const char *addr)
     bool any_port = n > 2 && strcmp(addr + n - 2, ":0") == 0;
     for (unsigned i = 0; t && i < t->n; i++) {
         struct gw_inherited *l = &t->list[i];
-        if (l->fd < 0 || strcmp(l->addr, addr) != 0 || (any_port && strcmp(l->name, name) != 0)) continue;
+        if (l->fd < 0 || strcmp(l->addr, addr) != 0 || (any_port && strcmp(l->name, name) != 0))
+            continue;
         int fd = l->fd;
         l->fd = -1;
         return fd;
@@ -447,8 +475,8 @@ static int take_tunnels(struct sn_gateway *gw, struct gw_takeover *t, struct mes
         }
     }
     for (int i = 0; i < 2; i++) sn_buf_done(&rest[i]);
-    gw_event(gw, r < 0 ? "warn" : "info", "upgrade: took over, %u tunnels%s%s", taken, r < 0 ? ": " : "",
-             r < 0 ? sn_diag_str(r) : "");
+    gw_event(gw, r < 0 ? "warn" : "info", "upgrade: took over, %u tunnels%s%s", taken,
+             r < 0 ? ": " : "", r < 0 ? sn_diag_str(r) : "");
     return r;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/watch.c - reloads when the configuration file, or an object it is made of, changes. The folder is watched, not the
- * file: editors and orchestrators replace files by renaming, the latter through links. */
+/* gateway/watch.c - reloads when the configuration file, or an object it is made of, changes. The
+ * folder is watched, not the file: editors and orchestrators replace files by renaming, the latter
+ * through links. */
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -61,8 +62,10 @@ static void watch_objects(struct sn_gateway *gw, int fd)
         if (sn_str_cz(k->paths[i], path, sizeof(path) - 1) < 0) continue;
         if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
             char *slash = strrchr(path, '/');
-            if (slash) slash[slash == path] = 0;
-            else strcpy(path, ".");
+            if (slash)
+                slash[slash == path] = 0;
+            else
+                memcpy(path, ".", 2);
         }
         (void)inotify_add_watch(fd, path, EVENTS);
     }
