@@ -127,6 +127,23 @@ static struct sn_str token_of(struct sn_buf *b, const char *secret, const char *
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 
+static int jwt_cookie(struct rig *g)
+{
+    struct sn_buf b = {0};
+    struct sn_str t =
+        token_of(&b, SECRET,
+                 "{\"exp\":4000000000,\"iss\":\"me\",\"aud\":\"shop\",\"sub\":\"ann\"}");
+    char text[1024];
+    snprintf(text, sizeof(text), "x=1; tok=%.*s", (int)t.len - 7, t.ptr + 7);
+    struct sn_http_header cookie = {S("Cookie"), sn_str(text)};
+    struct answer a = {0};
+    T_OK(ask(g, "GET", "/maybe", &cookie, 1, (struct sn_str){0}, &a));
+    T_ASSERT(a.status == 200 && has(a.text, "X-User: ann\n"));
+    DONE(a);
+    sn_buf_done(&b);
+    return 0;
+}
+
 static int jwt_body(struct rig *g)
 {
     static const struct {
@@ -184,19 +201,8 @@ static int jwt_body(struct rig *g)
                   rows[i].secret ? "Bearer error=\"invalid_token\"" : "Bearer");
         DONE(a);
     }
-    /* By cookie and by query. */
-    struct sn_str t =
-        token_of(&b, SECRET,
-                 "{\"exp\":4000000000,\"iss\":\"me\",\"aud\":\"shop\",\"sub\":\"ann\"}");
-    char text[1024];
-    snprintf(text, sizeof(text), "x=1; tok=%.*s", (int)t.len - 7, t.ptr + 7);
-    struct sn_http_header cookie = {S("Cookie"), sn_str(text)};
-    struct answer a = {0};
-    T_OK(ask(g, "GET", "/maybe", &cookie, 1, (struct sn_str){0}, &a));
-    T_ASSERT(a.status == 200 && has(a.text, "X-User: ann\n"));
-    DONE(a);
     sn_buf_done(&b);
-    return 0;
+    return jwt_cookie(g);
 }
 
 static int jwt_main(void *arg)
