@@ -157,7 +157,7 @@ static const struct sn_conf_enum balance_names[] = {{"p2c", SN_GW_P2C},
                                                     {0}};
 
 static const struct sn_conf_field upstream_fields[] = {
-    SN_CONF_STRING(struct sn_gw_conf_upstream, name, "name", .required = true, .min = 1, .max = 128,
+    SN_CONF_STRING(struct sn_gw_conf_upstream, name, "name", .required = true, .min = 1, .max = 512,
                    .help = "Unique; routes refer to it, and state is carried over reloads by it."),
     SN_CONF_LIST(struct sn_gw_conf_upstream, endpoints, n_endpoints, "endpoints", SN_CONF_T_STRUCT,
                  .sub = &endpoint_table, .max = SN_GW_ENDPOINTS_MAX,
@@ -382,7 +382,7 @@ static const struct sn_conf_table header_ops_table =
 
 #define ROUTE struct sn_gw_conf_route
 static const struct sn_conf_field route_fields[] = {
-    SN_CONF_STRING(ROUTE, name, "name", .required = true, .min = 1, .max = 128,
+    SN_CONF_STRING(ROUTE, name, "name", .required = true, .min = 1, .max = 512,
                    .help = "Unique; names the route on the board, in metrics and logs."),
     SN_CONF_LIST(ROUTE, listeners, n_listeners, "listeners", SN_CONF_T_STRING,
                  .max = GW_LISTENERS_MAX, .help = "Only on these listeners; on all without it."),
@@ -555,9 +555,10 @@ bool gw_address_ok(struct sn_str a, bool listen)
     return listen || (port > 0 && colon > 0);
 }
 
+/* m: NULL where names are not looked at. */
 static bool known(const struct sn_map *m, struct sn_str name)
 {
-    return sn_map_find(m, name) != NULL;
+    return !m || sn_map_find(m, name) != NULL;
 }
 
 static void check_ops(struct sn_conf *c, const char *path, const char *which,
@@ -730,6 +731,28 @@ int sn_gw_conf_read_status(struct sn_conf *c, struct sn_str text, struct sn_gw_c
     sn_map_done(&listeners);
     sn_map_done(&upstreams);
     return r < 0 ? r : sn_conf_status(c);
+}
+
+bool gw_conf_route_ok(const struct sn_json *route)
+{
+    struct sn_arena a;
+    struct sn_gw_conf_route t;
+    sn_arena_init(&a, NULL, 0);
+    struct sn_conf *c = SN_ARENA_NEW(&a, struct sn_conf);
+    bool ok = c != NULL;
+    if (ok) {
+        sn_conf_init(c, &a, "");
+        c->doc.root = route;
+        ok = sn_conf_bind(c, &route_table, &t) == 0;
+    }
+    if (ok) {
+        struct sn_gw_conf g = {.routes = &t, .n_routes = 1};
+        ok = check_routes(c, &g, NULL, NULL) == 0;
+        gw_check_route(c, &g, 0, NULL);
+        ok &= c->n_errors == 0;
+    }
+    sn_arena_done(&a);
+    return ok;
 }
 
 int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *ret)

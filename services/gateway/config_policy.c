@@ -244,7 +244,7 @@ static void check_cors(struct sn_conf *c, size_t i, const struct sn_gw_conf_cors
     }
 }
 
-static void check_route(struct sn_conf *c, const struct sn_gw_conf *g, size_t i,
+void gw_check_route(struct sn_conf *c, const struct sn_gw_conf *g, size_t i,
                         const struct sn_map *ups)
 {
     const struct sn_gw_conf_route *t = &g->routes[i];
@@ -274,7 +274,7 @@ static void check_route(struct sn_conf *c, const struct sn_gw_conf *g, size_t i,
         sn_conf_error(c, at, "expected a redis section to share limits by");
     const struct sn_gw_conf_mirror *m = &t->proxy.mirror;
     snprintf(at, sizeof(at), "routes[%zu].proxy.mirror.upstream", i);
-    if (m->enabled && !sn_map_find(ups, m->upstream))
+    if (m->enabled && ups && !sn_map_find(ups, m->upstream))
         sn_conf_error(c, at, "no upstream is called \"%.*s\"", SN_STR_ARG(m->upstream));
     snprintf(at, sizeof(at), "routes[%zu].proxy.rewrite.replace", i);
     if (t->proxy.rewrite.enabled && t->proxy.rewrite.replace.ptr[0] != '/' &&
@@ -304,7 +304,7 @@ int gw_check_policies(struct sn_conf *c, const struct sn_gw_conf *g, const struc
             sn_conf_error(c, at, "\"%.*s\" is already taken", SN_STR_ARG(g->jwt_providers[i].name));
     }
     sn_map_done(&names);
-    for (size_t i = 0; i < g->n_routes; i++) check_route(c, g, i, upstreams);
+    for (size_t i = 0; i < g->n_routes; i++) gw_check_route(c, g, i, upstreams);
     for (size_t i = 0; i < g->n_upstreams; i++) {
         snprintf(at, sizeof(at), "upstreams[%zu].proxy_protocol", i);
         if (g->upstreams[i].proxy_protocol && g->upstreams[i].h2)

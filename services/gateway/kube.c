@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/kube_int.h"
+#include "gateway/upstream.h"
 
 void gw_kube_init(struct gw_kube *k, struct sn_arena *a, const struct gw_kube_opts *o,
                   struct sn_buf *status)
@@ -210,12 +211,23 @@ static const struct sn_json *service_port(const struct sn_json *svc, const struc
     return NULL;
 }
 
+static bool host_ok(struct sn_str h)
+{
+    static const char *const odd = "-.:_[]";
+    for (size_t i = 0; i < h.len; i++) {
+        char c = sn_ascii_lower(h.ptr[i]);
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && (!c || !strchr(odd, c))) return false;
+    }
+    return h.len > 0 && h.len < 180;
+}
+
 static int add_endpoint(struct gw_kube *k, struct sn_json *list, struct sn_str host, int64_t port)
 {
     bool v6 = sn_str_chr(host, ':') >= 0;
     struct sn_str addr = sn_arena_printf(k->a, "%s%.*s%s:%lld", v6 ? "[" : "", SN_STR_ARG(host),
                                          v6 ? "]" : "", (long long)port);
-    if (!host.len || port < 1 || port > 65535) return addr.ptr ? 0 : SN_E_NOMEM;
+    if (!host_ok(host) || port < 1 || port > 65535 || list->len >= SN_GW_ENDPOINTS_MAX)
+        return addr.ptr ? 0 : SN_E_NOMEM;
     for (SN_JSON_EACH(list, it))
         if (sn_str_eq(kube_str(it, "address"), addr)) return 0;
     struct sn_json *e = kube_push(k, list, sn_json_object());

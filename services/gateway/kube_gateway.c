@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #include "core/enc.h"
+#include "gateway/config_int.h"
+#include "gateway/gw_int.h"
 #include "gateway/kube_int.h"
 
 #define PORTS_MAX 64u
@@ -186,7 +188,10 @@ static struct sn_str address_of(const struct gw_kube *k, const struct sn_json *g
 {
     for (SN_JSON_EACH(sn_json_path(g, "spec.addresses"), it)) {
         struct sn_str type = kube_str(it, "type");
-        if (!type.len || sn_str_eqc(type, "IPAddress")) return kube_str(it, "value");
+        struct gw_cidr ip;
+        if ((!type.len || sn_str_eqc(type, "IPAddress")) && gw_cidr_parse(kube_str(it, "value"), &ip) == 0 &&
+            sn_str_chr(kube_str(it, "value"), '/') < 0)
+            return kube_str(it, "value");
     }
     return k->o->address;
 }
@@ -270,6 +275,10 @@ static int ingress_route(struct gw_kube *k, const struct sn_json *g, const struc
     const struct sn_json *backend = sn_json_get(path, "backend");
     int r = ingress_backend(k, g, backend ? backend : path, &route);
     if (r < 0) return r;
+    if (!gw_conf_route_ok(&route)) {
+        kube_condition(k, g, "", "PartiallyInvalid", true, "UnsupportedValue");
+        return 0;
+    }
     return kube_push(k, &k->routes, route) ? 0 : SN_E_NOMEM;
 }
 

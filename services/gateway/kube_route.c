@@ -5,6 +5,7 @@
  * apis/v1/httproute_types.go, grpcroute_types.go. */
 #include <stdio.h>
 
+#include "gateway/config_int.h"
 #include "gateway/kube_int.h"
 #include "gateway/route.h"
 
@@ -417,6 +418,10 @@ static int rule_on(struct rule_job *j, const struct kube_listener *l, struct sn_
     bool unroutable = j->fault != NULL; /* what does not match right cannot be routed at all */
     if (r == 0 && !unroutable) r = action(j, l, &route);
     if (r < 0 || unroutable) return r;
+    if (!gw_conf_route_ok(&route)) {
+        j->fault = "UnsupportedValue";
+        return 0;
+    }
     return kube_push(k, &k->routes, route) ? 0 : SN_E_NOMEM;
 }
 
