@@ -15,7 +15,8 @@ extern const struct sn_conf_enum sn_gw_proxy_out_names[];
 int gw_check_policies(struct sn_conf *c, const struct sn_gw_conf *g,
                       const struct sn_map *upstreams) SN_MUST_CHECK;
 /* gw_check_route - of one route; upstreams: NULL where names are not looked at. */
-void gw_check_route(struct sn_conf *c, const struct sn_gw_conf *g, size_t i, const struct sn_map *upstreams);
+void gw_check_route(struct sn_conf *c, const struct sn_gw_conf *g, size_t i,
+                    const struct sn_map *upstreams);
 /* gw_conf_route_ok - whether a route by itself is one that the configuration takes. */
 bool gw_conf_route_ok(const struct sn_json *route);
 /* gw_address_ok - whether it is an address to listen on, or to dial. */

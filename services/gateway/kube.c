@@ -216,7 +216,8 @@ static bool host_ok(struct sn_str h)
     static const char *const odd = "-.:_[]";
     for (size_t i = 0; i < h.len; i++) {
         char c = sn_ascii_lower(h.ptr[i]);
-        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && (!c || !strchr(odd, c))) return false;
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && (!c || !strchr(odd, c)))
+            return false;
     }
     return h.len > 0 && h.len < 180;
 }

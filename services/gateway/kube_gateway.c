@@ -189,7 +189,8 @@ static struct sn_str address_of(const struct gw_kube *k, const struct sn_json *g
     for (SN_JSON_EACH(sn_json_path(g, "spec.addresses"), it)) {
         struct sn_str type = kube_str(it, "type");
         struct gw_cidr ip;
-        if ((!type.len || sn_str_eqc(type, "IPAddress")) && gw_cidr_parse(kube_str(it, "value"), &ip) == 0 &&
+        if ((!type.len || sn_str_eqc(type, "IPAddress")) &&
+            gw_cidr_parse(kube_str(it, "value"), &ip) == 0 &&
             sn_str_chr(kube_str(it, "value"), '/') < 0)
             return kube_str(it, "value");
     }
