@@ -56,13 +56,7 @@ defaults
   http-reuse always
 frontend f
   bind 127.0.0.1:${PORT[haproxy]}
-  default_frontend f2
-  bind 127.0.0.1:19313 proto h2
-  use_backend rpc if { path_beg /grpc.testing.TestService }
   default_backend b
-backend rpc
-  server s 127.0.0.1:$RPC proto h2
-backend b
 frontend f2
   bind 127.0.0.1:19313 proto h2
   use_backend rpc if { path_beg /grpc.testing.TestService }
