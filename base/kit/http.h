@@ -55,6 +55,9 @@ typedef int (*sn_http_handler)(struct sn_http_x *x, void *arg);
  * fiber's, or nothing came for body_stall_ns_max), transport errors. Sends
  * "100 Continue" first where the client waits for it. Suspends. */
 ssize_t sn_http_body_read(struct sn_http_x *x, void *buf, size_t cap);
+/* sn_http_body_over - whether all of the body was read and its end is known (h2: trailers are there then);
+ * false where only the next read can tell. */
+bool sn_http_body_over(struct sn_http_x *x);
 /* sn_http_body_all - the whole body into the arena, at most max bytes. */
 int sn_http_body_all(struct sn_http_x *x, size_t max, struct sn_str *ret) SN_MUST_CHECK;
 /* sn_http_header_add - response header, before the reply starts. Name and value are borrowed until
@@ -192,6 +195,9 @@ struct sn_http_call {
     struct sn_str body;           /* whole body; or body_fn */
     /* Streams the body: returns > 0 bytes, 0 at the end, SN_E_*. length -1 = unknown. */
     ssize_t (*body_fn)(void *arg, void *buf, size_t cap);
+    /* Whether what body_fn has returned last was all, so that the end leaves with it (h2); NULL: its next
+     * call tells. */
+    bool (*body_over)(void *arg);
     void *body_arg;
     int64_t body_length;
     /* Sent behind a body_fn body of unknown length (on h2: of any); looked at when body_fn has
@@ -223,6 +229,9 @@ ssize_t sn_http_resp_read(struct sn_http_resp *r, void *buf, size_t cap);
 /* sn_http_resp_peek - borrows the next body bytes without a copy (valid until the next call on r),
  * consuming them. Returns the length, 0 at the end, SN_E_*. For proxies. */
 ssize_t sn_http_resp_peek(struct sn_http_resp *r, const void **ret);
+/* sn_http_resp_over - whether all of the body was read and its end is known; the trailers are there then.
+ * False where only the next read can tell. */
+bool sn_http_resp_over(struct sn_http_resp *r);
 int sn_http_resp_all(struct sn_http_resp *r, size_t max, struct sn_str *ret) SN_MUST_CHECK;
 /* sn_http_resp_close - gives the connection back to the pool if the body was read to its end (or
  * little is left), closes it otherwise. NULL accepted. */

@@ -100,6 +100,8 @@ struct http_x_ops { /* HTTP/1.1 and h2 behind kit/http.h */
     /* body_whole - whether the rest of the body is here: it is consumed, and its bytes stay as long as
      * the exchange. NULL: never. */
     bool (*body_whole)(struct http_xi *xi, struct sn_str *ret);
+    /* body_over - whether all of the body was read and its end is here. NULL: not known before a read. */
+    bool (*body_over)(struct http_xi *xi);
     /* finish - as write with `last`, of bytes that live as long as the exchange; NULL: write. */
     int (*finish)(struct http_xi *xi, struct sn_str data);
     /* cancel_on_reset - NULL: not known here. */

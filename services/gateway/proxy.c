@@ -30,6 +30,13 @@ static ssize_t body_pull(void *arg, void *buf, size_t cap)
     return n;
 }
 
+/* The end is told with the last piece where it is known by then. */
+static bool body_over(void *arg)
+{
+    struct body *b = arg;
+    return sn_http_body_over(b->x);
+}
+
 struct proxy {
     struct gw_req *q;
     const struct sn_gw_conf_proxy *conf;
@@ -174,6 +181,7 @@ static int call_build(struct proxy *p)
     if (r->content_length != 0 && !r->protocol.ptr) {
         p->call.body_fn = body_pull;
         p->call.body_arg = &p->body;
+        p->call.body_over = body_over;
         p->call.trailers = &r->trailers; /* there once body_pull has seen the end */
     }
     return 0;
@@ -363,6 +371,26 @@ static void grpc_over(struct proxy *p, enum sn_gw_result *result)
     if (grpc_bad(p, code)) *result = SN_GW_RESULT_FAILED;
 }
 
+/* Small enough to be copied, so that head, piece, trailers and end leave in one write. */
+#define LAST_PIECE_MAX 4096u
+
+/* Whether nothing comes behind these `n` bytes, as far as one can know without waiting. */
+static bool is_last(const struct proxy *p, size_t n)
+{
+    if (p->gzip || p->q->x->req.version < 20 || n > LAST_PIECE_MAX) return false;
+    int64_t length = p->resp->content_length;
+    return length >= 0 ? (uint64_t)length == p->q->x->bytes_out + n : sn_http_resp_over(p->resp);
+}
+
+static int forward_last(struct proxy *p, struct sn_str piece, enum sn_gw_result *result)
+{
+    struct sn_str data = sn_arena_str(p->q->x->arena, piece);
+    if (!data.ptr) return SN_E_NOMEM;
+    if (p->q->grpc) grpc_over(p, result);
+    int r = forward_trailers(p);
+    return r < 0 ? r : sn_http_finish(p->q->x, data);
+}
+
 static int forward_body(struct proxy *p, enum sn_gw_result *result)
 {
     int64_t stall = p->q->snap->conf->limits.stall_timeout;
@@ -389,7 +417,11 @@ static int forward_body(struct proxy *p, enum sn_gw_result *result)
             return (int)n;
         }
         struct sn_str data = sn_str_of(piece, (size_t)n);
-        int r = p->gzip ? gw_gzip_write(p->gzip, data) : sn_http_write(p->q->x, data);
+        bool last = is_last(p, (size_t)n);
+        int r = last      ? forward_last(p, data, result)
+                : p->gzip ? gw_gzip_write(p->gzip, data)
+                          : sn_http_write(p->q->x, data);
+        if (r == 0 && last) return 0;
         if (r < 0) {
             *result = SN_GW_RESULT_ABANDONED;
             p->q->fault = "client left";
