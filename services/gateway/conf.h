@@ -251,6 +251,7 @@ struct sn_gw_conf_kube { /* see kube.h */
     bool enabled;
     struct sn_str *paths;
     size_t n_paths;
+    struct sn_str server, token_file, ca_file; /* of the API server; .ptr NULL = none */
     struct sn_str gateway_class, controller, ingress_class, address, cluster_domain;
     uint64_t port_offset, ingress_http, ingress_https;
 };

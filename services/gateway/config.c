@@ -688,6 +688,8 @@ static int check_listeners(struct sn_conf *c, const struct sn_gw_conf *g, struct
     int r = 0;
     struct sn_map addrs;
     sn_map_init(&addrs, 0, false);
+    if (g->kubernetes.enabled && !g->kubernetes.n_paths && !g->kubernetes.server.len)
+        sn_conf_error(c, "kubernetes", "expected paths (at least one) or server");
     if (!g->n_listeners && !g->kubernetes.enabled)
         sn_conf_error(c, "listeners", "required, but missing");
     for (size_t i = 0; r == 0 && i < g->n_listeners; i++) {
@@ -711,12 +713,12 @@ static int check_listeners(struct sn_conf *c, const struct sn_gw_conf *g, struct
     return r;
 }
 
-int sn_gw_conf_read_status(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *ret,
-                           struct sn_buf *status)
+int sn_gw_conf_read_status(struct sn_conf *c, struct sn_str text, struct sn_str more,
+                           struct sn_gw_conf *ret, struct sn_buf *status)
 {
     struct gw_kube *kube;
     int r = sn_conf_read(c, text);
-    if (r >= 0) r = gw_kube_expand(c, &kube, status);
+    if (r >= 0) r = gw_kube_expand(c, more, &kube, status);
     if (r < 0) return r;
     r = sn_conf_bind(c, &sn_gw_conf_table, ret);
     if (r < 0) return r; /* what is not bound cannot be checked further */
@@ -757,5 +759,5 @@ bool gw_conf_route_ok(const struct sn_json *route)
 
 int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *ret)
 {
-    return sn_gw_conf_read_status(c, text, ret, NULL);
+    return sn_gw_conf_read_status(c, text, (struct sn_str){0}, ret, NULL);
 }

@@ -86,7 +86,11 @@ static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret,
         opts.config_name = opts.config_path;
         opts.config_path = NULL;
     }
-    int r = gw_load_run(&opts, again ? gw->good : gw->text, gw->workers, &load, errors);
+    struct sn_buf objects = {0};
+    int r = gw->kube ? gw_kube_client_text(gw->kube, &objects) : 0;
+    opts.kube_objects = sn_buf_view(&objects);
+    if (r == 0) r = gw_load_run(&opts, again ? gw->good : gw->text, gw->workers, &load, errors);
+    sn_buf_done(&objects); /* what is kept of them was copied */
     if (r < 0) return r;
     struct gw_snap *s = NULL;
     if (gw->opts.upgrade && !gw->generation) r = gw_takeover_begin(gw, load.conf->upgrade_socket);
@@ -317,6 +321,7 @@ static int start_all(struct sn_gateway *gw)
     gw_discover_start(gw);
     int r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
     if (r == 0) r = gw_takeover_ready(gw);
+    if (r == 0) r = gw_kube_client_start(gw);
     if (r == 0 && gw->opts.config_path && !gw->opts.watch_off)
         r = sn_scope_go(gw->scope, "gateway watch", gw_watch, gw);
     return r;
@@ -358,6 +363,8 @@ int64_t sn_gateway_run(struct sn_gateway *gw)
     sn_event_set(&gw->snap->retired);
     (void)!sn_scope_end(gw->scope);
     gw->scope = NULL;
+    gw_kube_client_free(gw->kube);
+    gw->kube = NULL;
     return r < 0 ? r : cut;
 }
 

@@ -26,6 +26,7 @@ struct gw_limiter;
 struct gw_mirror;
 struct gw_admin;
 struct gw_takeover;
+struct gw_kube_client;
 struct sn_json;
 struct sn_tls_config;
 
@@ -157,6 +158,7 @@ struct sn_gateway {
     struct sn_list *tunnel_lists; /* one per worker, its own */
     bool gentle;                  /* taken over: connections end with their next answer */
     char *upgrade_path;
+    struct gw_kube_client *kube; /* of an API server; NULL = none */
     struct gw_takeover *takeover; /* from the old process; NULL = none, or over */
     uint8_t secret[32];           /* of cookies without a key file */
 };
@@ -338,6 +340,13 @@ int gw_takeover_fd(struct sn_gateway *gw, const char *name, const char *addr);
  */
 int gw_takeover_ready(struct sn_gateway *gw) SN_MUST_CHECK;
 void gw_takeover_end(struct sn_gateway *gw);
+
+/* kube_watch.c */
+/* gw_kube_client_start - follows the API server of the configuration, if it names one. While running. */
+int gw_kube_client_start(struct sn_gateway *gw) SN_MUST_CHECK;
+void gw_kube_client_free(struct gw_kube_client *c); /* its fibers have ended. Suspends */
+/* gw_kube_client_text - appends what is known: {"kind":..., "object":...} one after another. */
+int gw_kube_client_text(struct gw_kube_client *c, struct sn_buf *out) SN_MUST_CHECK;
 
 /* mirror.c */
 /* gw_mirror_wanted - whether this request is to be copied: by chance, and within the bounds. */

@@ -21,6 +21,16 @@ static const struct sn_conf_field kube_fields[] = {
         .help =
             "Files, or folders whose `.yaml`, `.yml` and `.json` files count: Gateway, HTTPRoute, "
             "GRPCRoute, ReferenceGrant, Ingress, Service, EndpointSlice, Secret, Namespace."),
+    SN_CONF_STRING(
+        KUBE, server, "server", .max = 512, .pattern = "https?://.+",
+        .pattern_help = "an http or https URL",
+        .help =
+            "Also the objects of this API server, listed and watched; read at the start. What is "
+            "known stays in use while it is away."),
+    SN_CONF_STRING(KUBE, token_file, "token_file", .max = 4096,
+                   .help = "File with the bearer token for it, read for each request."),
+    SN_CONF_STRING(KUBE, ca_file, "ca_file", .max = 4096,
+                   .help = "PEM file of its authorities; the system's without it."),
     SN_CONF_STRING(KUBE, gateway_class, "gateway_class", .max = 253,
                    .help = "Only Gateways of this class; of every class without it."),
     SN_CONF_STRING(KUBE, controller, "controller", .def = "sennit.dev/gateway", .max = 253,
@@ -104,9 +114,31 @@ static int extend(struct sn_arena *a, struct sn_json *root, const char *key,
     return sn_json_set(a, root, sn_str(key), list) ? 0 : SN_E_NOMEM;
 }
 
-/* Returns 0, SN_E_NOMEM, or 1: an error was recorded. */
-static int objects(struct sn_conf *c, struct gw_kube *k, const struct sn_gw_conf_kube *conf)
+/* Objects of an API server, each with its kind beside it. */
+static int add_texts(struct gw_kube *k, struct sn_str text)
 {
+    const struct sn_json *v;
+    struct sn_str all = sn_arena_str(k->a, text); /* the trees borrow it */
+    int r = all.ptr ? 0 : SN_E_NOMEM;
+    while (r == 0 && (r = sn_json_parse_next(k->a, &all, NULL, &v)) == 0) {
+        const struct sn_json *kind = sn_json_get(v, "kind"), *o = sn_json_get(v, "object");
+        struct sn_json *whole = sn_arena_zalloc(k->a, sizeof(*whole));
+        if (!whole) return SN_E_NOMEM;
+        *whole = sn_json_object();
+        for (SN_JSON_MEMBERS(o, m))
+            if (!sn_json_set(k->a, whole, sn_json_str(&m->key), m->value)) return SN_E_NOMEM;
+        if (!kind || !sn_json_set(k->a, whole, SN_STR("kind"), *kind)) return SN_E_NOMEM;
+        r = gw_kube_add(k, whole);
+    }
+    return r == SN_E_EOF ? 0 : r;
+}
+
+/* Returns 0, SN_E_NOMEM, or 1: an error was recorded. */
+static int objects(struct sn_conf *c, struct gw_kube *k, const struct sn_gw_conf_kube *conf,
+                   struct sn_str more)
+{
+    int e = add_texts(k, more);
+    if (e < 0) return e;
     for (size_t i = 0; i < conf->n_paths; i++) {
         int r = add_path(k, conf->paths[i]);
         if (r == SN_E_NOMEM) return r;
@@ -119,7 +151,8 @@ static int objects(struct sn_conf *c, struct gw_kube *k, const struct sn_gw_conf
     return 0;
 }
 
-int gw_kube_expand(struct sn_conf *c, struct gw_kube **ret, struct sn_buf *status)
+int gw_kube_expand(struct sn_conf *c, struct sn_str more, struct gw_kube **ret,
+                   struct sn_buf *status)
 {
     const struct sn_json *section = sn_json_get(c->doc.root, "kubernetes");
     *ret = NULL;
@@ -140,7 +173,7 @@ int gw_kube_expand(struct sn_conf *c, struct gw_kube **ret, struct sn_buf *statu
                                conf->address,       conf->port_offset,   conf->ingress_http,
                                conf->ingress_https, conf->cluster_domain};
     gw_kube_init(k, c->arena, o, status);
-    int r = objects(c, k, conf);
+    int r = objects(c, k, conf, more);
     if (r == 0) r = gw_kube_translate(k);
     gw_kube_done(k);
     if (r != 0) return r < 0 ? r : 0;

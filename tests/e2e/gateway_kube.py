@@ -331,5 +331,98 @@ for _ in range(100):
     time.sleep(0.05)
 ok("folder is watched") if json.loads(body)["backend"] == "ing-b" else fail("folder is watched", body)
 g.stop()
+
+# ---- an API server: list, watch, 410, absence ----
+PATHS = {"gateways": "Gateway", "gatewayclasses": "GatewayClass", "httproutes": "HTTPRoute", "grpcroutes": "GRPCRoute", "referencegrants": "ReferenceGrant",
+         "ingresses": "Ingress", "services": "Service", "secrets": "Secret", "namespaces": "Namespace", "endpointslices": "EndpointSlice"}
+
+
+class Store:
+    def __init__(self): self.rv, self.objects, self.log, self.cond, self.floor = 100, {}, [], threading.Condition(), 0
+    def apply(self, o, kind="MODIFIED"):
+        with self.cond:
+            self.rv += 1
+            o = json.loads(json.dumps(o)); o["metadata"]["resourceVersion"] = str(self.rv)
+            key = (o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"])
+            if kind == "DELETED": self.objects.pop(key)
+            else: self.objects[key] = o
+            self.log.append((self.rv, o["kind"], kind, o)); self.cond.notify_all()
+
+
+store = Store()
+
+
+class Api(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *a): pass
+    def reply(self, code, obj):
+        b = json.dumps(obj).encode()
+        self.send_response(code); self.send_header("Content-Length", str(len(b))); self.end_headers(); self.wfile.write(b)
+    def do_GET(self):
+        u = urlparse(self.path); q = parse_qs(u.query); kind = PATHS.get(u.path.split("/")[-1])
+        if self.headers.get("Authorization") != "Bearer s3cret": return self.reply(401, {"kind": "Status", "code": 401})
+        if kind == "GRPCRoute": return self.reply(404, {"kind": "Status", "code": 404})
+        if "watch" not in q:
+            with store.cond:
+                items = [{k: v for k, v in o.items() if k not in ("kind", "apiVersion")} for (k, _, _), o in store.objects.items() if k == kind]
+                return self.reply(200, {"kind": kind + "List", "metadata": {"resourceVersion": str(store.rv)}, "items": items})
+        at = int(q["resourceVersion"][0])
+        if at < store.floor: return self.reply(410, {"kind": "Status", "code": 410})
+        self.send_response(200); self.send_header("Transfer-Encoding", "chunked"); self.end_headers()
+        end = time.time() + self.server.watch_s
+        try:
+            while time.time() < end and not self.server.closing:
+                with store.cond:
+                    new = [e for e in store.log if e[0] > at and e[1] == kind]
+                    if not new: store.cond.wait(0.2)
+                for rv, _, what, o in new:
+                    line = json.dumps({"type": what, "object": o}).encode() + b"\n"
+                    half = len(line) // 2 # cut where it hurts
+                    for part in (line[:half], line[half:]): self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part)); self.wfile.flush()
+                    at = rv
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError: pass
+
+
+def api_start(port=0, watch_s=30):
+    a = Server(("127.0.0.1", port), Api); a.watch_s, a.closing = watch_s, False
+    threading.Thread(target=a.serve_forever, daemon=True).start()
+    return a
+
+
+def until(want, path="/a", host="shop.example", n=200):
+    got = None
+    for _ in range(n):
+        try:
+            status, _, body = ask(addr, 80, {"Path": path}, host)
+            got = json.loads(body)["backend"] if status == 200 else status
+        except OSError: got = "nobody"
+        if got == want: return True
+        time.sleep(0.05)
+    return got
+
+
+def say(name, got): ok(name) if got is True else fail(name, f"got {got}")
+
+
+for o in objs + [tls_secret, ingress]: store.apply(o)
+api = api_start(); port = api.server_address[1]
+with open(tmp.name + "/token", "w") as f: f.write("s3cret\n")
+g = Gateway([], f", ingress_class: sennit, address: {addr}, server: 'http://127.0.0.1:{port}', token_file: {tmp.name}/token")
+say("api: listed", until("ing-b"))
+def route_to(svc):
+    ingress["spec"]["rules"][0]["http"]["paths"][0] = ing("/a", "Prefix", svc); store.apply(ingress)
+route_to("ing-a"); say("api: watched", until("ing-a"))
+slice_ = next(o for o in objs if o["kind"] == "EndpointSlice" and o["metadata"]["name"] == "ing-a-1")
+slice_["ports"][0]["port"] = pod("ing-c"); store.apply(slice_); say("api: endpoints move", until("ing-c"))
+store.apply(ingress, "DELETED"); say("api: deleted, and its port with it", until("nobody"))
+route_to("ing-b"); say("api: back again", until("ing-b"))
+# The server goes, and what is known stays in use.
+api.closing = True; api.shutdown(); api.server_close(); time.sleep(0.5)
+say("api: outage changes nothing", until("ing-b", n=1))
+route_to("ing-c"); store.floor = store.rv + 1; store.rv += 5 # what happened meanwhile is no longer in its log
+api = api_start(port)
+say("api: listed again after 410", until("ing-c", n=600))
+g.stop()
 print(f"{passed} passed, {failed} failed, {skipped} skipped")
 sys.exit(failed > 0)
