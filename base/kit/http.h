@@ -55,8 +55,8 @@ typedef int (*sn_http_handler)(struct sn_http_x *x, void *arg);
  * fiber's, or nothing came for body_stall_ns_max), transport errors. Sends
  * "100 Continue" first where the client waits for it. Suspends. */
 ssize_t sn_http_body_read(struct sn_http_x *x, void *buf, size_t cap);
-/* sn_http_body_over - whether all of the body was read and its end is known (h2: trailers are there then);
- * false where only the next read can tell. */
+/* sn_http_body_over - whether all of the body was read and its end is known (h2: trailers are there
+ * then); false where only the next read can tell. */
 bool sn_http_body_over(struct sn_http_x *x);
 /* sn_http_body_all - the whole body into the arena, at most max bytes. */
 int sn_http_body_all(struct sn_http_x *x, size_t max, struct sn_str *ret) SN_MUST_CHECK;

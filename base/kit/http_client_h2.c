@@ -531,7 +531,10 @@ static void h2_close(struct cl_call *k)
     st_release(k, true);
 }
 
-static const struct cl_ops h2_ops = {.next = h2_next, .copy = h2_copy, .close = h2_close, .over = h2_over};
+static const struct cl_ops h2_ops = {.next = h2_next,
+                                     .copy = h2_copy,
+                                     .close = h2_close,
+                                     .over = h2_over};
 
 static int st_await_head(struct cl_call *k)
 {

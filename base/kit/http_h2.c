@@ -261,8 +261,8 @@ static int h2_flush(struct http_h2 *h)
     return h->err;
 }
 
-/* For handlers: others that are ready to run, and answer on this connection too, put their frames into the
- * same write. */
+/* For handlers: others that are ready to run, and answer on this connection too, put their frames
+ * into the same write. */
 static int h2_flush_soon(struct http_h2 *h)
 {
     if (h->gathering || h->flushing || h->collecting || h->err < 0) {

@@ -3,6 +3,7 @@
  * JSON, and sets that are none. */
 #include "kit/pb_load.h"
 
+#include "core/torture.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "harness/test.h"
 #include "pb_test.pb.h"
@@ -161,4 +162,24 @@ SN_TEST(pb_load_says_what_is_wrong)
     T_EQ(sn_pb_load(SN_STR("\xff\xff"), &a, &got), SN_E_SYNTAX);
     T_EQ(sn_pb_load(SN_STR(""), &a, &got), SN_E_SYNTAX);
     sn_arena_done(&a);
+}
+
+static struct bag torture_bag;
+
+static int load_round(void *arg)
+{
+    struct sn_arena a;
+    struct sn_pb_set *set = NULL;
+    sn_arena_init(&a, NULL, 0);
+    int r = sn_pb_load(sn_buf_view(&torture_bag.out), &a, &set);
+    if (r == 0) sn_pb_set_done(set);
+    sn_arena_done(&a);
+    return r;
+}
+
+SN_TEST_SLOW(pb_load_without_memory, 60)
+{
+    put_file(&torture_bag, &pb_test_proto_file);
+    T_ASSERT(sn_torture(load_round, NULL) > 10);
+    sn_buf_done(&torture_bag.out);
 }
