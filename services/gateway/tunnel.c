@@ -108,6 +108,11 @@ static int copy(struct tunnel *t, int way)
         if (t->stopped[way]) return 0; /* the giver has the tunnel from here on */
         t->giving = false;
     }
+    if (t->stopped[!way]) { /* it was not given after all, and the other fiber has gone */
+        tunnel_close(t);
+        tunnel_free(t);
+        return 0;
+    }
     tunnel_leave(t);
     return 0;
 }
@@ -212,9 +217,9 @@ void gw_tunnels_give(struct sn_gateway *gw, struct gw_giver *g)
         t->giving = true;
         for (int i = 0; i < 2; i++) sn_fiber_cancel(t->fiber[i]);
     }
-    for (bool waiting = true; waiting && sn_now() < at;) {
+    for (;;) {
         struct tunnel *ready = NULL;
-        waiting = false;
+        bool waiting = false;
         SN_LIST_EACH (list, it) {
             struct tunnel *t = SN_LIST_ENTRY(it, struct tunnel, link);
             if (t->giving && t->stopped[UP] && t->stopped[DOWN]) ready = t;
@@ -222,9 +227,11 @@ void gw_tunnels_give(struct sn_gateway *gw, struct gw_giver *g)
         }
         if (ready)
             give(ready, g); /* suspends: the list is looked at anew */
-        else if (waiting && sn_sleep(SN_MS) < 0)
+        else if (!waiting || sn_now() >= at || sn_sleep(SN_MS) < 0)
             break;
     }
+    /* What did not stop in time ends with the fiber that is still at it. */
+    SN_LIST_EACH (list, it) SN_LIST_ENTRY(it, struct tunnel, link)->giving = false;
 }
 
 int gw_tunnel_take(struct sn_gateway *gw, const struct gw_given *in)
