@@ -6,7 +6,7 @@ set -euo pipefail
 
 build=(gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libnghttp2-dev libpcre2-dev libyaml-dev
   libdw-dev zlib1g-dev libsecp256k1-dev libpcre2-dev protobuf-compiler libprotobuf-dev)
-test=(spin libgmp-dev curl openssl procps iproute2 nghttp2-client nginx-light redis-server wrk gdb chromium python3-websockets)
+test=(spin libgmp-dev curl openssl procps iproute2 nghttp2-client nginx-light redis-server wrk gdb chromium python3-websockets haproxy python3-yaml)
 bench=(nghttp2-server haproxy linux-perf libprotobuf-c-dev protobuf-c-compiler libjansson-dev libgrpc++-dev protobuf-compiler-grpc)
 # Peers: of the circuits (circom's C++ generator needs nasm and nlohmann-json3-dev; ours for WebAssembly clang), of the registry.
 interop=(nasm nlohmann-json3-dev libgmp-dev g++ clang lld wasi-libc libclang-rt-14-dev-wasm32
