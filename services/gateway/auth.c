@@ -38,7 +38,7 @@ void gw_keys_unref(struct gw_keys *k)
         while (!sn_event_is_set(&k->over))
             if (sn_sleep(SN_MS) < 0) sn_yield();
     }
-    sn_jwt_store_free(k->store);
+    if (k->store) sn_jwt_store_free(k->store);
     sn_http_client_free(k->http);
     sn_buf_done(&k->key);
     sn_free(k);

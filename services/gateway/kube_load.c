@@ -17,7 +17,7 @@
 #define KUBE struct sn_gw_conf_kube
 static const struct sn_conf_field kube_fields[] = {
     SN_CONF_LIST(
-        KUBE, paths, n_paths, "paths", SN_CONF_T_STRING, .required = true, .min = 1, .max = 64,
+        KUBE, paths, n_paths, "paths", SN_CONF_T_STRING, .max = 64,
         .help =
             "Files, or folders whose `.yaml`, `.yml` and `.json` files count: Gateway, HTTPRoute, "
             "GRPCRoute, ReferenceGrant, Ingress, Service, EndpointSlice, Secret, Namespace."),

@@ -311,6 +311,34 @@ static int shadowed(struct rig *g, int want)
     return __atomic_load_n(&g->up[1].requests, __ATOMIC_RELAXED);
 }
 
+/* What only the second stage finds out, opening files, is told with its place. */
+RIG_TEST(policy_missing_files_are_told, mirror_config)
+{
+    static const char *const config[][2] = {
+        {"listeners: [{name: web, address: '127.0.0.1:0'}]\n"
+         "upstreams: [{name: u, endpoints: [{address: '127.0.0.1:1'}]}]\n"
+         "routes: [{name: r, proxy: {to: [{upstream: u}]}, jwt: {provider: p}}]\n"
+         "jwt_providers: [{name: p, jwks_file: /nope.json}]\n",
+         "jwt_providers[0]"},
+        {"listeners: [{name: web, address: '127.0.0.1:0'}]\n"
+         "upstreams: [{name: u, h2: true, endpoints: [{address: '127.0.0.1:1'}]}]\n"
+         "routes: [{name: r, proxy: {to: [{upstream: u}], transcode: {descriptors: /nope.pb}}}]\n",
+         "/nope.pb"},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        struct sn_buf errors = {0};
+        struct sn_gateway *gw = NULL;
+        struct sn_gateway_opts o = {.config_text = sn_str(config[i][0])};
+        T_ASSERT(sn_gateway_new(&o, &gw, &errors) < 0);
+        T_ASSERT(has(sn_buf_view(&errors), config[i][1]));
+        sn_buf_done(&errors);
+        T_ASSERT(sn_gateway_set_text(g->gw, sn_str(config[i][0])) < 0); /* and the old one stays */
+    }
+    struct answer a = ASK("GET", "/m", 200);
+    DONE(a);
+    return 0;
+}
+
 RIG_TEST(policy_mirrors, mirror_config)
 {
     char big[2000];

@@ -463,6 +463,7 @@ int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret)
     s->gw = gw;
     s->active = active;
     s->arena = l->arena; /* moves; given back on failure */
+    l->cf.arena = &s->arena; /* whose errors are still to be told */
     s->conf = l->conf;
     s->tables = l->tables;
     s->generation = ++gw->generation;
@@ -483,6 +484,7 @@ int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret)
     __atomic_add_fetch(&gw->snaps_live, 1, __ATOMIC_RELAXED);
     /* The arena, and with it what the tables point to, stays the load's until all has succeeded. */
     l->arena = s->arena;
+    l->cf.arena = &l->arena;
     if (r < 0) {
         s->tables = NULL;
         memset(&s->arena, 0, sizeof(s->arena));
