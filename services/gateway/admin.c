@@ -287,7 +287,7 @@ int gw_admin_prepare(struct sn_gateway *gw, const struct gw_snap *s, struct gw_a
     a->gw = gw;
     struct sn_http_server_opts o = {.handler = handle, .arg = a, .body_bytes_max = 1 << 16};
     int r = sn_http_server_new(&o, &a->srv);
-    int fd = gw_takeover_fd(gw, "admin", addr);
+    int fd = gw_inherit_fd(gw, "admin", addr);
     struct sn_listen_opts lo = {.fd = fd > 0 ? fd : 0};
     if (r == 0) r = sn_listen(addr, &lo, &a->l);
     if (r < 0 && fd > 0) (void)close(fd);

@@ -75,8 +75,8 @@ static int keep_text(struct sn_gateway *gw, struct sn_str text)
     return 0;
 }
 
-/* Both stages and the listeners; publishes nothing. Under gw->reload. again: of the text in force, and
- * not of what the file says by now. */
+/* Both stages and the listeners; publishes nothing. Under gw->reload. again: of the text in force,
+ * and not of what the file says by now. */
 static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret,
                  struct gw_listener_plan *plan, struct gw_admin **ret_admin, struct sn_buf *errors)
 {
@@ -93,7 +93,7 @@ static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret,
     sn_buf_done(&objects); /* what is kept of them was copied */
     if (r < 0) return r;
     struct gw_snap *s = NULL;
-    if (gw->opts.upgrade && !gw->generation) r = gw_takeover_begin(gw, load.conf->upgrade_socket);
+    if (gw->opts.upgrade && !gw->generation) r = gw_inherit_begin(gw, load.conf->upgrade_socket);
     if (r == 0) r = gw_discover(gw, &load);
     if (r == 0 && !again) r = keep_text(gw, load.text);
     if (r == 0) r = gw_snap_new(gw, &load, &s);
@@ -261,7 +261,7 @@ void sn_gateway_free(struct sn_gateway *gw)
         gw_snap_free(s);
     }
     gw_sources_free(gw);
-    gw_takeover_end(gw);
+    gw_inherit_end(gw);
     sn_free(gw->tunnel_lists);
     sn_free(gw->upgrade_path);
     sn_free((void *)(uintptr_t)gw->good.ptr);
@@ -320,7 +320,7 @@ static int start_all(struct sn_gateway *gw)
     gw_auth_start(gw, gw->snap);
     gw_discover_start(gw);
     int r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
-    if (r == 0) r = gw_takeover_ready(gw);
+    if (r == 0) r = gw_inherit_ready(gw);
     if (r == 0) r = gw_kube_client_start(gw);
     if (r == 0 && gw->opts.config_path && !gw->opts.watch_off)
         r = sn_scope_go(gw->scope, "gateway watch", gw_watch, gw);

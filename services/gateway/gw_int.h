@@ -25,7 +25,7 @@ struct gw_redis;
 struct gw_limiter;
 struct gw_mirror;
 struct gw_admin;
-struct gw_takeover;
+struct gw_inherit;
 struct gw_kube_client;
 struct sn_json;
 struct sn_tls_config;
@@ -50,7 +50,7 @@ struct gw_pool {
     struct gw_upstream *up;   /* reference */
     struct gw_client *client; /* reference */
     const struct sn_gw_conf_upstream *conf;
-    struct sn_str url; /* scheme and authority that calls are made with */
+    struct sn_str url;     /* scheme and authority that calls are made with */
     struct sn_str *sticky; /* the cookie's value for each endpoint; NULL = not sticky */
 };
 
@@ -63,7 +63,7 @@ struct gw_route {
     struct sn_gw_meter *meter; /* reference */
     struct gw_target *targets;
     uint64_t weight_total;
-    int root_fd;         /* static files; -1 otherwise */
+    int root_fd;                      /* static files; -1 otherwise */
     struct gw_transcoder *transcoder; /* owned; NULL = gRPC passes only as such */
     bool policies;                    /* there are some: gw_policies is called */
     uint32_t provider;                /* of tokens: index */
@@ -71,7 +71,7 @@ struct gw_route {
     struct sn_gw_regex *rewrite;      /* owned; NULL = none */
     struct gw_pool *mirror;           /* NULL = none */
     int64_t mirroring;                /* copies under way */
-    struct sn_str match; /* for the board */
+    struct sn_str match;              /* for the board */
     struct sn_str target;
 };
 /* The routes one listener serves: the router's rule i is routes[map[i]]. */
@@ -102,16 +102,16 @@ struct gw_snap {
     struct gw_table *tables;                    /* one per conf->listeners entry */
     struct gw_table *by_slot[GW_LISTENERS_MAX]; /* of a live listener's slot; NULL = removed */
     struct gw_cidr *trusted;
-    struct sn_str via[3];     /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
-    struct gw_log *log;       /* reference; NULL = off */
-    struct gw_keys **keys;    /* references; one per conf->jwt_providers entry */
-    struct gw_redis *redis;   /* reference; NULL = none */
+    struct sn_str via[3];   /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
+    struct gw_log *log;     /* reference; NULL = off */
+    struct gw_keys **keys;  /* references; one per conf->jwt_providers entry */
+    struct gw_redis *redis; /* reference; NULL = none */
     struct sn_str admin_token;
     struct sn_gw_regex_ctx **rewriting; /* one per worker; NULL without rewrites */
-    struct gw_active *active; /* requests per worker */
-    struct gw_checker *checks; /* room for every check */
-    struct sn_event retired;   /* health checks end */
-    int64_t checkers;          /* their fibers */
+    struct gw_active *active;           /* requests per worker */
+    struct gw_checker *checks;          /* room for every check */
+    struct sn_event retired;            /* health checks end */
+    int64_t checkers;                   /* their fibers */
 };
 
 /* A bound address and its server. Changed settings make a new server on the same socket, under the
@@ -149,7 +149,7 @@ struct sn_gateway {
     struct sn_hist all;   /* the last second over all routes */
     double all_rps;
     int64_t tick_ns;
-    struct gw_log *log; /* newest; reference */
+    struct gw_log *log;                 /* newest; reference */
     SN_VEC(struct gw_source *) sources; /* registries; under reload */
     struct sn_str good; /* the text of the snapshot in force, heap; .ptr NULL before the first */
     int64_t snaps_live;
@@ -159,8 +159,8 @@ struct sn_gateway {
     bool gentle;                  /* taken over: connections end with their next answer */
     char *upgrade_path;
     struct gw_kube_client *kube; /* of an API server; NULL = none */
-    struct gw_takeover *takeover; /* from the old process; NULL = none, or over */
-    uint8_t secret[32];           /* of cookies without a key file */
+    struct gw_inherit *inherit;  /* from the old process; NULL = none, or over */
+    uint8_t secret[32];          /* of cookies without a key file */
 };
 
 /* One request in the gateway, on the handler's stack. */
@@ -194,8 +194,8 @@ struct gw_req {
 /* gw_event - a line for on_event. */
 void gw_event(struct sn_gateway *gw, const char *level, const char *fmt, ...) SN_PRINTF(3, 4);
 
-/* gw_go - a fiber of the gateway's scope, as soon as there is memory for one: for steps that cannot be
- * taken back. May suspend. Returns false where the scope is cancelled: the gateway is ending. */
+/* gw_go - a fiber of the gateway's scope, as soon as there is memory for one: for steps that cannot
+ * be taken back. May suspend. Returns false where the scope is cancelled: the gateway is ending. */
 bool gw_go(struct sn_gateway *gw, const char *name, int (*fn)(void *arg), void *arg);
 
 /* snapshot.c */
@@ -205,7 +205,7 @@ struct gw_load { /* stage one of a load: everything that needs no fiber */
     struct gw_table *tables;
     struct sn_gw_regex **rewrites; /* one per route, NULL where it has none */
     struct sn_gw_regex_ctx **rewriting;
-    struct sn_conf cf; /* where errors are collected */
+    struct sn_conf cf;  /* where errors are collected */
     struct sn_str text; /* what was read; the arena's */
     unsigned workers;
 };
@@ -332,17 +332,18 @@ void gw_tunnels_give(struct sn_gateway *gw, struct gw_giver *g);
 int gw_tunnel_take(struct sn_gateway *gw, const struct gw_given *in) SN_MUST_CHECK;
 /* gw_upgrade_start - listens for a successor, where the configuration says so. */
 int gw_upgrade_start(struct sn_gateway *gw) SN_MUST_CHECK;
-/* gw_takeover_begin - the running gateway's listening sockets, before ours are bound. Suspends. */
-int gw_takeover_begin(struct sn_gateway *gw, struct sn_str path) SN_MUST_CHECK;
-/* gw_takeover_fd - the inherited socket of this address, once; -1 where there is none. */
-int gw_takeover_fd(struct sn_gateway *gw, const char *name, const char *addr);
-/* gw_takeover_ready - we accept: the old process may stop, and its tunnels come; or there is none.
+/* gw_inherit_begin - the running gateway's listening sockets, before ours are bound. Suspends. */
+int gw_inherit_begin(struct sn_gateway *gw, struct sn_str path) SN_MUST_CHECK;
+/* gw_inherit_fd - the inherited socket of this address, once; -1 where there is none. */
+int gw_inherit_fd(struct sn_gateway *gw, const char *name, const char *addr);
+/* gw_inherit_ready - we accept: the old process may stop, and its tunnels come; or there is none.
  */
-int gw_takeover_ready(struct sn_gateway *gw) SN_MUST_CHECK;
-void gw_takeover_end(struct sn_gateway *gw);
+int gw_inherit_ready(struct sn_gateway *gw) SN_MUST_CHECK;
+void gw_inherit_end(struct sn_gateway *gw);
 
 /* kube_watch.c */
-/* gw_kube_client_start - follows the API server of the configuration, if it names one. While running. */
+/* gw_kube_client_start - follows the API server of the configuration, if it names one. While
+ * running. */
 int gw_kube_client_start(struct sn_gateway *gw) SN_MUST_CHECK;
 void gw_kube_client_free(struct gw_kube_client *c); /* its fibers have ended. Suspends */
 /* gw_kube_client_text - appends what is known: {"kind":..., "object":...} one after another. */
@@ -458,8 +459,8 @@ struct gw_listener_plan {
  * closes what it opened. Under gw->reload. */
 int gw_listeners_prepare(struct sn_gateway *gw, struct gw_snap *s,
                          struct gw_listener_plan *plan) SN_MUST_CHECK;
-/* gw_listeners_commit - after publishing: serves the fresh ones if the gateway runs, lets the others
- * go. Does not fail: what is published cannot be taken back. */
+/* gw_listeners_commit - after publishing: serves the fresh ones if the gateway runs, lets the
+ * others go. Does not fail: what is published cannot be taken back. */
 void gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan);
 void gw_listeners_abandon(struct gw_listener_plan *plan, size_t n);
 /* gw_listeners_drop - undoes a whole gw_listeners_prepare. */

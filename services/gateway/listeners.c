@@ -145,7 +145,7 @@ static int socket_open(struct gw_listener *l, struct gw_listener *old)
         /* The simulator has no descriptors to share: there the old one closes first. */
         if (fd < 0) gw_listener_close(old);
     }
-    int inherited = old ? -1 : gw_takeover_fd(l->gw, l->name, l->addr);
+    int inherited = old ? -1 : gw_inherit_fd(l->gw, l->name, l->addr);
     if (inherited > 0) o.fd = inherited;
     int r = sn_listen(l->addr, &o, &l->l);
     if (r < 0 && o.fd > 0) (void)close(o.fd);
@@ -349,7 +349,8 @@ void gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_lis
         bool kept = false, replaced = false;
         for (size_t i = 0; i < s->conf->n_listeners; i++) {
             kept |= plan->per_conf[i] == before[k];
-            replaced |= plan->per_conf[i] != before[k] && plan->per_conf[i]->slot == before[k]->slot;
+            replaced |=
+                plan->per_conf[i] != before[k] && plan->per_conf[i]->slot == before[k]->slot;
         }
         if (!kept) let_go(gw, before[k], replaced);
     }

@@ -68,10 +68,8 @@ static int send_message(int fd, const struct message *m, const int *fds, unsigne
         memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
     }
     for (;;) {
-        ssize_t n =
-            sendmsg(fd, &h, /* banned: SCM_RIGHTS */
-                    MSG_NOSIGNAL |
-                        MSG_DONTWAIT);
+        ssize_t n = sendmsg(fd, &h, /* banned: SCM_RIGHTS */
+                            MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n >= 0) return 0;
         if (errno == EINTR) continue;
         if (errno != EAGAIN && errno != ETOOMANYREFS) return sn_fail_errno(errno, "upgrade: send");
@@ -111,10 +109,8 @@ static int recv_message(int fd, struct message *m, int fds[2], int64_t at_ns)
                            .msg_iovlen = 1,
                            .msg_control = control.bytes,
                            .msg_controllen = sizeof(control.bytes)};
-        ssize_t n =
-            recvmsg(fd, &h, /* banned: SCM_RIGHTS */
-                    MSG_DONTWAIT |
-                        MSG_CMSG_CLOEXEC);
+        ssize_t n = recvmsg(fd, &h, /* banned: SCM_RIGHTS */
+                            MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n == 0) return SN_E_EOF;
         if (n > 0) {
             int k = received_fds(&h, fds);
@@ -317,8 +313,7 @@ static int upgrade_main(void *arg)
     bool known = stat(path, &mine) == 0, over = false;
     while (!over && r >= 0) {
         int fd = accept4(l, NULL, NULL, /* banned: SCM_RIGHTS */
-                         SOCK_NONBLOCK |
-                             SOCK_CLOEXEC);
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             over = serve_one(gw, fd);
             close(fd);
@@ -354,13 +349,13 @@ struct gw_inherited {
     int fd;
     char *name, *addr; /* one allocation */
 };
-struct gw_takeover {
+struct gw_inherit {
     int fd; /* to the old process */
     struct gw_inherited list[GW_LISTENERS_MAX + 1];
     unsigned n;
 };
 
-static int keep_listener(struct gw_takeover *t, const struct message *m, int fd)
+static int keep_listener(struct gw_inherit *t, const struct message *m, int fd)
 {
     char *text = t->n < SN_COUNT_OF(t->list) ? sn_alloc(m->n + 1) : NULL;
     if (!text) return t->n < SN_COUNT_OF(t->list) ? SN_E_NOMEM : SN_E_TOO_LARGE;
@@ -375,7 +370,7 @@ static int keep_listener(struct gw_takeover *t, const struct message *m, int fd)
     return 0;
 }
 
-static int receive_listeners(struct gw_takeover *t, struct message *m)
+static int receive_listeners(struct gw_inherit *t, struct message *m)
 {
     int r = simple(t->fd, HELLO);
     while (r >= 0) {
@@ -389,7 +384,7 @@ static int receive_listeners(struct gw_takeover *t, struct message *m)
     return r;
 }
 
-int gw_takeover_begin(struct sn_gateway *gw, struct sn_str path)
+int gw_inherit_begin(struct sn_gateway *gw, struct sn_str path)
 {
     struct sockaddr_un a;
     char text[sizeof(a.sun_path)];
@@ -398,7 +393,7 @@ int gw_takeover_begin(struct sn_gateway *gw, struct sn_str path)
                        "expected upgrade_socket in the configuration to upgrade by");
     if (sn_str_cz(path, text, sizeof(text)) < 0)
         return sn_fail(SN_E_TOO_LARGE, "upgrade_socket: over %zu bytes", sizeof(text) - 1);
-    struct gw_takeover *t = SN_NEW(struct gw_takeover);
+    struct gw_inherit *t = SN_NEW(struct gw_inherit);
     struct message *m = SN_NEW(struct message);
     int r = t && m ? unix_socket(text, &a) : SN_E_NOMEM;
     if (r >= 0) {
@@ -407,18 +402,18 @@ int gw_takeover_begin(struct sn_gateway *gw, struct sn_str path)
                     sizeof(a));
         r = r == 0 ? receive_listeners(t, m)
                    : sn_fail_errno(errno, "no gateway to take over from answers at %s", text);
-        gw->takeover = t;
+        gw->inherit = t;
         t = NULL;
     }
     sn_free(t);
     sn_free(m);
-    if (r < 0) gw_takeover_end(gw);
+    if (r < 0) gw_inherit_end(gw);
     return r;
 }
 
-int gw_takeover_fd(struct sn_gateway *gw, const char *name, const char *addr)
+int gw_inherit_fd(struct sn_gateway *gw, const char *name, const char *addr)
 {
-    struct gw_takeover *t = gw->takeover;
+    struct gw_inherit *t = gw->inherit;
     size_t n = strlen(addr);
     bool any_port = n > 2 && strcmp(addr + n - 2, ":0") == 0;
     for (unsigned i = 0; t && i < t->n; i++) {
@@ -432,7 +427,7 @@ int gw_takeover_fd(struct sn_gateway *gw, const char *name, const char *addr)
     return -1;
 }
 
-static int take_rest(struct gw_takeover *t, struct message *m, size_t n, struct sn_buf *to)
+static int take_rest(struct gw_inherit *t, struct message *m, size_t n, struct sn_buf *to)
 {
     sn_buf_reset(to);
     while (to->len < n) {
@@ -444,7 +439,7 @@ static int take_rest(struct gw_takeover *t, struct message *m, size_t n, struct 
     return 0;
 }
 
-static int take_tunnels(struct sn_gateway *gw, struct gw_takeover *t, struct message *m)
+static int take_tunnels(struct sn_gateway *gw, struct gw_inherit *t, struct message *m)
 {
     struct sn_buf rest[2] = {{0}};
     unsigned taken = 0;
@@ -480,27 +475,27 @@ static int take_tunnels(struct sn_gateway *gw, struct gw_takeover *t, struct mes
     return r;
 }
 
-static int takeover_main(void *arg)
+static int inherit_main(void *arg)
 {
     struct sn_gateway *gw = arg;
     struct message *m = SN_NEW(struct message);
-    int r = m ? simple(gw->takeover->fd, READY) : SN_E_NOMEM;
-    if (r == 0) r = take_tunnels(gw, gw->takeover, m);
+    int r = m ? simple(gw->inherit->fd, READY) : SN_E_NOMEM;
+    if (r == 0) r = take_tunnels(gw, gw->inherit, m);
     if (r < 0) gw_event(gw, "warn", "upgrade: the old process: %s", sn_diag_str(r));
     sn_free(m);
-    gw_takeover_end(gw);
+    gw_inherit_end(gw);
     return gw_upgrade_start(gw);
 }
 
-int gw_takeover_ready(struct sn_gateway *gw)
+int gw_inherit_ready(struct sn_gateway *gw)
 {
-    if (!gw->takeover) return gw_upgrade_start(gw);
-    return sn_scope_go(gw->scope, "gateway takeover", takeover_main, gw);
+    if (!gw->inherit) return gw_upgrade_start(gw);
+    return sn_scope_go(gw->scope, "gateway inherit", inherit_main, gw);
 }
 
-void gw_takeover_end(struct sn_gateway *gw)
+void gw_inherit_end(struct sn_gateway *gw)
 {
-    struct gw_takeover *t = gw->takeover;
+    struct gw_inherit *t = gw->inherit;
     if (!t) return;
     for (unsigned i = 0; i < t->n; i++) {
         if (t->list[i].fd >= 0) close(t->list[i].fd);
@@ -508,5 +503,5 @@ void gw_takeover_end(struct sn_gateway *gw)
     }
     close(t->fd);
     sn_free(t);
-    gw->takeover = NULL;
+    gw->inherit = NULL;
 }
