@@ -22,6 +22,7 @@ check: build ## quick: lint, unit, simulation and fuzz-smoke tests of the plain 
 SAN_ARGS = -Db_lundef=false
 test: ## everything CI runs: plain, ASan+UBSan and TSan builds, fuzz smoke, end to end
 	@tools/deps.sh test
+	@[ ! -f $(BUILD)/build.ninja ] || [ -f $(BUILD)/bpf/takeover.bpf.o ] || meson setup --reconfigure $(BUILD) >/dev/null
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory build BUILD=build-asan MESON_ARGS="-Db_sanitize=address,undefined $(SAN_ARGS)"
 	@$(MAKE) --no-print-directory build BUILD=build-tsan MESON_ARGS="-Db_sanitize=thread $(SAN_ARGS)"

@@ -104,10 +104,11 @@ static int three_blocks(void *arg)
 }
 static int leaks_on_error(void *arg)
 {
-    char *a = sn_alloc(1);
+    void **a = sn_alloc(sizeof(*a));
     if (!a) return SN_E_NOMEM;
     char *b = sn_alloc(2);
     if (!b) {
+        *a = *(void **)arg;
         *(void **)arg = a;
         return SN_E_NOMEM;
     }
@@ -127,7 +128,11 @@ SN_TEST(torture_finds_what_it_is_for)
     T_EQ(sn_torture(three_blocks, NULL), 3);
     T_EQ(sn_torture(leaks_on_error, &leaked), SN_E_DATA_LOSS);
     T_CSTR(sn_diag_str(SN_E_DATA_LOSS), "torture: 1 blocks leaked at allocation 2");
-    sn_free(leaked);
+    while (leaked) {
+        void *next = *(void **)leaked;
+        sn_free(leaked);
+        leaked = next;
+    }
     T_EQ(sn_torture(swallows, NULL), SN_E_INTERNAL);
     T_EQ(sn_torture_lenient(swallows, NULL), 1);
 }

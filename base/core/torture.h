@@ -10,7 +10,8 @@
  * fewer than k allocations, so ran untouched; only the calling thread's allocations count. Each
  * call must be complete in itself: build, use and free everything, return < 0 on failure.
  * Returns how many failures were injected, when every injected call returned < 0 and the last one
- * >= 0 and none leaked a block. Otherwise, with a diagnostic that names k: SN_E_DATA_LOSS for a
+ * >= 0 and none leaked a block; a call that seems to have leaked is made again, as other threads' blocks
+ * are counted too. Otherwise, with a diagnostic that names k: SN_E_DATA_LOSS for a
  * leak, SN_E_INTERNAL where a failure was swallowed, the last call's own code where it failed,
  * SN_E_RESOURCE_EXHAUSTED beyond SN_TORTURE_MAX.
  * Context: one at a time per process; installs the allocation hooks and removes them. */

@@ -56,7 +56,7 @@ size_t sn_vec_engines(const struct sn_vec_engine *ret[2])
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") ||
         !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512bw"))
         return 0;
-    if (__builtin_cpu_supports("avx512ifma")) ret[n++] = &sn_vec_ifma_engine;
+    if (__builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vbmi2")) ret[n++] = &sn_vec_ifma_engine;
     ret[n++] = &sn_vec_fma_engine;
     return n;
 }
@@ -150,7 +150,7 @@ void sn_fe_dbl(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *
 void sn_fe_mul_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
                     const struct sn_fe *b, size_t n)
 {
-    size_t done = sn_field_vec ? sn_field_vec->mul_many(f, ret, a, b, n) : 0;
+    size_t done = sn_vec_of(f) ? sn_vec_of(f)->mul_many(f, ret, a, b, n) : 0;
     for (size_t i = done; i < n; i++) mul(f, &ret[i], &a[i], &b[i]);
 }
 void sn_fe_add_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *a,
@@ -255,14 +255,14 @@ void sn_fe_from_mont(const struct sn_field *f, struct sn_fe *ret_plain, const st
 void sn_fe_to_mont_many(const struct sn_field *f, struct sn_fe *ret, const struct sn_fe *plain,
                         size_t n)
 {
-    size_t done = sn_field_vec ? sn_field_vec->scale_many(f, ret, plain, &f->r2, n) : 0;
+    size_t done = sn_vec_of(f) ? sn_vec_of(f)->scale_many(f, ret, plain, &f->r2, n) : 0;
     for (size_t i = done; i < n; i++) sn_fe_to_mont(f, &ret[i], &plain[i]);
 }
 void sn_fe_from_mont_many(const struct sn_field *f, struct sn_fe *ret_plain, const struct sn_fe *a,
                           size_t n)
 {
     static const struct sn_fe one = {{1}};
-    size_t done = sn_field_vec ? sn_field_vec->scale_many(f, ret_plain, a, &one, n) : 0;
+    size_t done = sn_vec_of(f) ? sn_vec_of(f)->scale_many(f, ret_plain, a, &one, n) : 0;
     for (size_t i = done; i < n; i++) sn_fe_from_mont(f, &ret_plain[i], &a[i]);
 }
 void sn_fe_reduce(const struct sn_field *f, struct sn_fe *ret_plain, const struct sn_fe *a)

@@ -310,6 +310,58 @@ SN_TEST(field_laws)
     }
 }
 
+/* What makes a greatest common divisor short, long or lopsided: small numbers, lone bits and their neighbours,
+ * numbers next to p, fractions of it, and the golden ratio's, whose quotients are all 1. */
+SN_TEST(field_inverse_edges)
+{
+    struct sn_field f;
+    for (unsigned i = 0; i < N_FIELDS; i++) {
+        field_at(&f, i);
+        struct sn_fe a = {{1}}, inv, one, small, x = f.one, y = f.one, sum;
+        for (unsigned k = 0; k < 520; k++) {
+            sn_fe_set_u64(&f, &small, k % 7 + 1);
+            sn_fe_dbl(&f, &a, &a); /* the plain integer 2^k, which need not be a Montgomery element's */
+            sn_fe_add(&f, &sum, &x, &y), y = x, x = sum;
+            struct sn_fe around[6] = {a, sum, small};
+            sn_fe_sub(&f, &around[3], &a, &(struct sn_fe){{1}});
+            sn_fe_neg(&f, &around[4], &a);
+            sn_fe_inv(&f, &around[5], &small);
+            for (unsigned j = 0; j < 6; j++) {
+                if (sn_fe_is_zero(&around[j])) continue;
+                sn_fe_inv(&f, &inv, &around[j]);
+                sn_fe_mul(&f, &one, &inv, &around[j]);
+                T_ASSERT(sn_fe_equal(&one, &f.one));
+                T_ASSERT(sn_fe_cmp(&inv, &f.p) < 0);
+            }
+        }
+    }
+}
+
+/* (p-1)*b and the like where the result is next to a multiple of p: one reduction too few shows here only. */
+SN_TEST(field_products_next_to_p)
+{
+    struct sn_field f;
+    for (unsigned i = 0; i < N_FIELDS; i++) {
+        struct sn_fe a[16], b[16], r[16], want;
+        field_at(&f, i);
+        if (f.bits < 32) continue;
+        for (unsigned k = 0; k < 16; k++) {
+            sn_fe_set_u64(&f, &a[k], k / 4 + 1);
+            if (k % 4 == 1) a[k] = (struct sn_fe){{k / 4 + 1}};
+            sn_fe_inv(&f, &b[k], &a[k]);
+            if (k % 4 > 1) sn_fe_neg(&f, &a[k], &a[k]);
+            if (k % 4 > 1) sn_fe_neg(&f, &b[k], &b[k]);
+            if (k % 4 == 3) a[k] = f.p, a[k].v[0] -= 1 + k / 4, sn_fe_inv(&f, &b[k], &a[k]);
+        }
+        sn_fe_mul_many(&f, r, a, b, 16);
+        for (unsigned k = 0; k < 16; k++) {
+            sn_fe_mul(&f, &want, &a[k], &b[k]);
+            T_ASSERTF(sn_fe_equal(&r[k], &want), "product %u, %s", k, f.name);
+            T_ASSERT(sn_fe_equal(&want, &f.one));
+        }
+    }
+}
+
 SN_TEST(field_batch_inverse)
 {
     for (size_t n = 0; n < 20; n++) {

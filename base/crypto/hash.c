@@ -19,7 +19,8 @@ static const struct {
              [SN_SHA256] = {"SHA256", 32},
              [SN_SHA512] = {"SHA512", 64},
              [SN_BLAKE2B_512] = {"BLAKE2B-512", 64},
-             [SN_MD5] = {"MD5", 16}};
+             [SN_MD5] = {"MD5", 16},
+             [SN_RIPEMD160] = {"RIPEMD160", 20}};
 
 size_t sn_hash_len(enum sn_hash_kind kind) { return kinds[kind].len; }
 
@@ -71,6 +72,30 @@ int sn_hmac_once(enum sn_hash_kind kind, const void *key, size_t key_len, const 
     if (!HMAC(md, key ? key : "", (int)key_len, n ? data : (const void *)"", n, out, NULL))
         return refuse("hmac", kind);
     return 0;
+}
+
+int sn_hkdf_once(enum sn_hash_kind kind, const struct sn_hkdf_in *in, void *out, size_t n)
+{
+    static const uint8_t no_salt[SN_HASH_MAX];
+    const size_t len = kinds[kind].len;
+    uint8_t key[SN_HASH_MAX], block[SN_HASH_MAX + SN_HKDF_INFO_MAX + 1], t[SN_HASH_MAX];
+    if (n > 255 * len || in->info_len > SN_HKDF_INFO_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "HKDF of %zu bytes with %zu of info", n, in->info_len);
+    int r = sn_hmac_once(kind, in->salt ? in->salt : no_salt, in->salt ? in->salt_len : len,
+                         in->secret, in->secret_len, key);
+    size_t before = 0; /* bytes of the last block, which each block begins with */
+    for (size_t at = 0, i = 1; at < n && r == 0; at += len, i++) {
+        memcpy(block, t, before);
+        if (in->info_len) memcpy(block + before, in->info, in->info_len);
+        block[before + in->info_len] = (uint8_t)i;
+        r = sn_hmac_once(kind, key, len, block, before + in->info_len + 1, t);
+        if (r == 0) memcpy((uint8_t *)out + at, t, SN_MIN(len, n - at));
+        before = len;
+    }
+    sn_wipe(key, sizeof(key));
+    sn_wipe(block, sizeof(block));
+    sn_wipe(t, sizeof(t));
+    return r;
 }
 
 int sn_hasher_init(struct sn_hasher *h, enum sn_hash_kind kind)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/hash.h - SHA-1, SHA-256, SHA-512, BLAKE2b, MD5 and HMAC over OpenSSL's libcrypto, and the
- * comparison secrets need. SHA-1 and MD5 are here for protocols that name them (WebSocket, Nacos),
- * not for security. */
+/* crypto/hash.h - SHA-1, SHA-256, SHA-512, BLAKE2b, MD5, RIPEMD-160, HMAC and HKDF over OpenSSL's
+ * libcrypto, and the comparison secrets need. SHA-1, MD5 and RIPEMD-160 are here for protocols that name
+ * them (WebSocket, Nacos, addresses of secp256k1 keys), not for security. */
 #pragma once
 #include "core/base.h"
 
-enum sn_hash_kind { SN_SHA1, SN_SHA256, SN_SHA512, SN_BLAKE2B_512, SN_MD5 };
+enum sn_hash_kind { SN_SHA1, SN_SHA256, SN_SHA512, SN_BLAKE2B_512, SN_MD5, SN_RIPEMD160 };
 #define SN_HASH_MAX 64 /* bytes of the longest digest */
 
-/* sn_hash_len - bytes of the digest: 20, 32, 64, 64, 16. */
+/* sn_hash_len - bytes of the digest: 20, 32, 64, 64, 16, 20. */
 size_t sn_hash_len(enum sn_hash_kind kind);
 
 /* sn_hash_once - the digest of n bytes to out (sn_hash_len bytes).
@@ -18,6 +18,16 @@ int sn_hash_once(enum sn_hash_kind kind, const void *data, size_t n, void *out) 
 /* sn_hmac_once - HMAC of n bytes under `key`. Returns as sn_hash_once. Source: RFC 2104. */
 int sn_hmac_once(enum sn_hash_kind kind, const void *key, size_t key_len, const void *data,
                  size_t n, void *out) SN_MUST_CHECK;
+
+/* sn_hkdf_once - n bytes derived from a secret: extract with `salt` (NULL: none), expand with `info`.
+ * At most 255 digests' worth. Returns as sn_hash_once, SN_E_INVALID_ARGUMENT beyond. Source: RFC 5869. */
+struct sn_hkdf_in {
+    const void *secret, *salt, *info;
+    size_t secret_len, salt_len, info_len;
+};
+#define SN_HKDF_INFO_MAX 128 /* bytes of info; more is SN_E_INVALID_ARGUMENT */
+int sn_hkdf_once(enum sn_hash_kind kind, const struct sn_hkdf_in *in, void *out,
+                 size_t n) SN_MUST_CHECK;
 
 /* A digest in progress. */
 struct sn_hasher {

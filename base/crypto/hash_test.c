@@ -3,6 +3,7 @@
 
 #include "core/enc.h"
 #include "core/rand.h"
+#include "core/status.h"
 #include "harness/test.h"
 
 /* SPEC: FIPS 180-4 and RFC 7693 example messages, RFC 2202 and RFC 4231 test cases. */
@@ -24,6 +25,7 @@ SN_TEST(crypto_hash_known_answers)
          "7d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923"},
         {SN_MD5, "", "d41d8cd98f00b204e9800998ecf8427e"},
         {SN_MD5, "abc", "900150983cd24fb0d6963f7d28e17f72"},
+        {SN_RIPEMD160, "abc", "8eb208f7e05d987a9b044a8e98c6b087f15a0bfc"},
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         uint8_t md[SN_HASH_MAX];
@@ -97,4 +99,26 @@ SN_TEST(crypto_equal_ct)
     T_ASSERT(sn_equal_ct(a, b, 0));
     sn_wipe(a, sizeof(a));
     T_EQ(a[0] | a[1] | a[2], 0);
+}
+
+/* SPEC: RFC 5869, test cases 1 and 3. */
+SN_TEST(crypto_hkdf_known_answers)
+{
+    uint8_t secret[22], salt[13], info[10], out[42];
+    char hex[84];
+    memset(secret, 0x0b, sizeof(secret));
+    for (unsigned i = 0; i < 13; i++) salt[i] = (uint8_t)i;
+    for (unsigned i = 0; i < 10; i++) info[i] = (uint8_t)(0xf0 + i);
+    struct sn_hkdf_in in = {secret, salt, info, 22, 13, 10};
+    T_OK(sn_hkdf_once(SN_SHA256, &in, out, sizeof(out)));
+    T_STR(sn_str_of(hex, sn_hex_encode(out, sizeof(out), hex)),
+          "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
+    in = (struct sn_hkdf_in){.secret = secret, .secret_len = 22};
+    T_OK(sn_hkdf_once(SN_SHA256, &in, out, sizeof(out)));
+    T_STR(sn_str_of(hex, sn_hex_encode(out, sizeof(out), hex)),
+          "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
+    in.info_len = SN_HKDF_INFO_MAX + 1;
+    T_EQ(sn_hkdf_once(SN_SHA256, &in, out, 1), SN_E_INVALID_ARGUMENT);
+    in.info_len = 0;
+    T_EQ(sn_hkdf_once(SN_SHA256, &in, out, 255 * 32 + 1), SN_E_INVALID_ARGUMENT);
 }

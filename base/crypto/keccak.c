@@ -46,7 +46,7 @@ static SN_ALWAYS_INLINE void step(const uint64_t a[25], uint64_t e[25], uint64_t
     ROW(15, 4, 27, 5, 36, 11, 10, 17, 15, 23, 56);
     ROW(20, 2, 62, 8, 55, 14, 39, 15, 41, 21, 2);
 }
-static void permute(uint64_t s[25])
+void sn_keccak_permute(uint64_t s[25])
 {
     uint64_t a[25], e[25];
     memcpy(a, s, sizeof(a));
@@ -67,7 +67,7 @@ static void absorb_block(struct sn_keccak *k, const uint8_t *p)
         memcpy(&w, p + 8 * i, 8);
         k->state[i] ^= le64toh(w);
     }
-    permute(k->state);
+    sn_keccak_permute(k->state);
 }
 void sn_keccak_init(struct sn_keccak *k) { *k = (struct sn_keccak){0}; }
 void sn_keccak_put(struct sn_keccak *k, const void *data, size_t n)
@@ -92,7 +92,7 @@ void sn_keccak_put(struct sn_keccak *k, const void *data, size_t n)
             n--;
         }
         if (k->at < SN_KECCAK256_RATE) continue;
-        permute(k->state);
+        sn_keccak_permute(k->state);
         k->at = 0;
     }
 }
@@ -100,7 +100,7 @@ void sn_keccak_final(struct sn_keccak *k, uint8_t out[SN_KECCAK256_LEN])
 {
     absorb(k, k->at, 0x01);
     absorb(k, SN_KECCAK256_RATE - 1, 0x80);
-    permute(k->state);
+    sn_keccak_permute(k->state);
     for (unsigned i = 0; i < SN_KECCAK256_LEN; i++)
         out[i] = (uint8_t)(k->state[i / 8] >> (8 * (i % 8)));
 }

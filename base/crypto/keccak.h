@@ -20,3 +20,5 @@ void sn_keccak_final(struct sn_keccak *k, uint8_t out[SN_KECCAK256_LEN]);
 /* sn_keccak256 - the digest of n bytes. Context: any thread, never suspends.
  * Source: The Keccak reference, version 3.0. */
 void sn_keccak256(const void *data, size_t n, uint8_t out[SN_KECCAK256_LEN]);
+/* sn_keccak_permute - Keccak-f[1600] on 25 lanes, for other sponges. */
+void sn_keccak_permute(uint64_t state[25]);

@@ -7,8 +7,9 @@
 
 int sn_lanes_init(struct sn_lanes *c, const struct sn_field *f)
 {
-    if (!sn_field_vec) return SN_E_UNIMPLEMENTED;
-    c->ops = sn_field_vec->lanes;
+    const struct sn_vec_engine *e = sn_vec_of(f);
+    if (!e) return SN_E_UNIMPLEMENTED;
+    c->ops = e->lanes;
     c->ops->init(c, f);
     return 0;
 }

@@ -21,6 +21,8 @@ struct sn_lanes_ops {
                 const struct sn_fe8 *b);
     void (*mul)(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a,
                 const struct sn_fe8 *b);
+    void (*dot)(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *const *a,
+                const struct sn_fe8 *const *b, unsigned n);
     void (*inv)(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a);
     uint8_t (*equal)(const struct sn_fe8 *a, const struct sn_fe8 *b);
     void (*select)(struct sn_fe8 *ret, uint8_t mask, const struct sn_fe8 *a,
@@ -38,10 +40,12 @@ struct sn_lanes {
     struct sn_fe8 p_factors, step; /* for the reduction, as the kernels multiply */
     _Alignas(64) uint64_t inv[8];
     struct sn_fe8 r2, unit; /* 2^512 mod p; 1 */
+    unsigned dot_max;       /* products that sn_fe8_dot takes: as many as are below p with one subtraction */
 };
+#define SN_FE8_DOT_MAX 5u
 
 /* sn_lanes_init - Returns 0, SN_E_UNIMPLEMENTED (no diagnostic) where the processor has not the
- * instructions. Borrows f. */
+ * instructions or p is next to 2^256. Borrows f. */
 int sn_lanes_init(struct sn_lanes *c, const struct sn_field *f) SN_MUST_CHECK;
 
 static inline void sn_fe8_add(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a,
@@ -58,6 +62,12 @@ static inline void sn_fe8_mul(const struct sn_lanes *c, struct sn_fe8 *ret, cons
                               const struct sn_fe8 *b)
 {
     c->ops->mul(c, ret, a, b);
+}
+/* sn_fe8_dot - a[0]*b[0] + ... + a[n-1]*b[n-1], n from 1 to c->dot_max: one reduction for all. */
+static inline void sn_fe8_dot(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *const *a,
+                              const struct sn_fe8 *const *b, unsigned n)
+{
+    c->ops->dot(c, ret, a, b, n);
 }
 /* sn_fe8_inv - 1/a in each lane, 0 for 0: one inversion for all. */
 static inline void sn_fe8_inv(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a)

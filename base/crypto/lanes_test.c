@@ -2,6 +2,7 @@
 /* crypto/lanes_test.c - eight lanes give what one gives, on random values and edges. */
 #include "crypto/lanes.h"
 
+#include "core/status.h"
 #include "crypto/vec_int.h"
 #include "harness/test.h"
 
@@ -33,6 +34,28 @@ static void compare(const struct sn_lanes *c, const char *what, const struct sn_
         T_ASSERTF(sn_fe_equal(&out[i], &want[i]), "%s, lane %u, %s", what, i, c->f->name);
 }
 
+static void dots_of(const struct sn_lanes *c)
+{
+    struct sn_fe sum[8] = {{{0}}};
+    struct sn_fe8 x[SN_FE8_DOT_MAX], y[SN_FE8_DOT_MAX], z;
+    const struct sn_fe8 *px[SN_FE8_DOT_MAX], *py[SN_FE8_DOT_MAX];
+    T_ASSERT(c->dot_max >= 1 && c->dot_max <= SN_FE8_DOT_MAX);
+    bool most = sn_test_rand_below(4) == 0; /* every factor p - 1 */
+    for (unsigned n = 0; n < c->dot_max; n++) {
+        struct sn_fe a[8], b[8], t;
+        for (unsigned i = 0; i < 8; i++) {
+            a[i] = some(c->f), b[i] = some(c->f);
+            if (most) a[i] = b[i] = c->f->p, a[i].v[0]--, b[i].v[0]--;
+            sn_fe_mul(c->f, &t, &a[i], &b[i]);
+            sn_fe_add(c->f, &sum[i], &sum[i], &t);
+        }
+        sn_fe8_from_fe(c, &x[n], a), sn_fe8_from_fe(c, &y[n], b);
+        px[n] = &x[n], py[n] = &y[n];
+        sn_fe8_dot(c, &z, px, py, n + 1);
+        compare(c, "dot", &z, sum);
+    }
+}
+
 static void round_of(const struct sn_lanes *c)
 {
     struct sn_fe a[8], b[8], r[8], p[8], q[8];
@@ -55,6 +78,7 @@ static void round_of(const struct sn_lanes *c)
     for (unsigned i = 0; i < 8; i++) sn_fe_mul(f, &r[i], &a[i], &b[i]);
     sn_fe8_mul(c, &z, &x, &y);
     compare(c, "mul", &z, r);
+    dots_of(c);
     for (unsigned i = 0; i < 8; i++) sn_fe_inv(f, &r[i], &a[i]);
     sn_fe8_inv(c, &z, &x);
     compare(c, "inv", &z, r);
@@ -76,10 +100,13 @@ static void round_of(const struct sn_lanes *c)
 static void all_fields(void)
 {
     static const struct sn_field *const fields[] = {&sn_bn254_fr, &sn_bn254_fq, &sn_bls12_381_fr};
-    struct sn_fe big = {{(uint64_t)-189, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
-    struct sn_field full;
+    struct sn_fe p256 = {{UINT64_MAX, UINT32_MAX, 0, 0xffffffff00000001}};
+    struct sn_fe last = {{(uint64_t)-189, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+    struct sn_field full, next_to;
     struct sn_lanes c;
-    T_EQ(sn_field_init(&full, "2^256-189", &big), 0);
+    T_EQ(sn_field_init(&full, "P-256", &p256), 0);
+    T_EQ(sn_field_init(&next_to, "2^256-189", &last), 0);
+    T_EQ(sn_lanes_init(&c, &next_to), SN_E_UNIMPLEMENTED);
     for (unsigned k = 0; k < sn_test_cases(1000); k++) {
         const struct sn_field *f = k % 4 == 3 ? &full : fields[k % 4];
         if (!sn_field_vec) continue;

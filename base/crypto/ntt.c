@@ -38,7 +38,7 @@ static void powers(const struct sn_field *f, struct sn_fe *out, size_t n, const 
     out[0] = *first;
     for (size_t have = 1; have < n; have *= 2) {
         size_t more = SN_MIN(have, n - have);
-        size_t done = sn_field_vec ? sn_field_vec->scale_many(f, out + have, out, &jump, more) : 0;
+        size_t done = sn_vec_of(f) ? sn_vec_of(f)->scale_many(f, out + have, out, &jump, more) : 0;
         for (size_t i = done; i < more; i++) sn_fe_mul(f, &out[have + i], &out[i], &jump);
         sn_fe_sqr(f, &jump, &jump);
     }
@@ -67,7 +67,7 @@ int sn_ntt_new(const struct sn_field *f, unsigned log_n, struct sn_ntt **ret)
         if (!t->shift) goto nomem;
         powers(f, t->shift, n, &g, &t->n_inv);
     }
-    t->engine = sn_field_vec;
+    t->engine = sn_vec_of(f);
     int r = t->engine ? t->engine->ntt_new(f, log_n, t->twiddles + n / 2, t->shift, &t->n_inv, &t->vec)
                       : SN_E_UNIMPLEMENTED;
     if (r == 0) {

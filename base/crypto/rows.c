@@ -43,8 +43,8 @@ static void sum(const struct sn_field *f, const struct sn_fe_rows *r, uint32_t l
 uint32_t sn_fe_rows_check(const struct sn_field *f, const struct sn_fe_rows *r, uint32_t lo,
                           uint32_t hi)
 {
-    if (sn_field_vec && f->bits >= SN_VEC_ROWS_BITS_MIN)
-        return sn_field_vec->rows_check(f, r, lo, hi);
+    const struct sn_vec_engine *e = sn_vec_of(f);
+    if (e && f->bits >= SN_VEC_ROWS_BITS_MIN) return e->rows_check(f, r, lo, hi);
     for (uint32_t i = lo; i < hi; i++) {
         const uint32_t *at = r->at + 3 * (size_t)i;
         struct sn_fe v[3];

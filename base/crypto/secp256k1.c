@@ -47,17 +47,55 @@ static void put_public(const secp256k1_context *ctx, const secp256k1_pubkey *key
     memcpy(ret, out + 1, SN_SECP256K1_PUBLIC_LEN);
 }
 
+static int public_of(const uint8_t key[SN_SECP256K1_KEY_LEN], secp256k1_pubkey *ret)
+{
+    struct signing s;
+    int r = signing_init(&s);
+    if (r < 0) return r;
+    if (!secp256k1_ec_pubkey_create(s.ctx, ret, key))
+        r = sn_fail(SN_E_INVALID_ARGUMENT, "not a private key: zero, or beyond the group's order");
+    signing_done(&s);
+    return r;
+}
 int sn_secp256k1_public(const uint8_t key[SN_SECP256K1_KEY_LEN],
                         uint8_t ret[SN_SECP256K1_PUBLIC_LEN])
 {
-    struct signing s;
     secp256k1_pubkey pub;
-    int r = signing_init(&s);
-    if (r < 0) return r;
-    if (secp256k1_ec_pubkey_create(s.ctx, &pub, key)) put_public(s.ctx, &pub, ret);
-    else r = sn_fail(SN_E_INVALID_ARGUMENT, "not a private key: zero, or beyond the group's order");
-    signing_done(&s);
+    int r = public_of(key, &pub);
+    if (r == 0) put_public(secp256k1_context_static, &pub, ret);
     return r;
+}
+int sn_secp256k1_compressed(const uint8_t key[SN_SECP256K1_KEY_LEN],
+                            uint8_t ret[SN_SECP256K1_COMPRESSED_LEN])
+{
+    secp256k1_pubkey pub;
+    size_t n = SN_SECP256K1_COMPRESSED_LEN;
+    int r = public_of(key, &pub);
+    if (r == 0)
+        secp256k1_ec_pubkey_serialize(secp256k1_context_static, ret, &n, &pub, SECP256K1_EC_COMPRESSED);
+    return r;
+}
+int sn_secp256k1_verify(const uint8_t key[SN_SECP256K1_COMPRESSED_LEN], const uint8_t digest[32],
+                        const uint8_t sig[SN_SECP256K1_SIG_LEN])
+{
+    const secp256k1_context *ctx = secp256k1_context_static;
+    secp256k1_pubkey pub;
+    secp256k1_ecdsa_signature s;
+    if (!secp256k1_ec_pubkey_parse(ctx, &pub, key, SN_SECP256K1_COMPRESSED_LEN))
+        return sn_fail(SN_E_UNAUTHENTICATED, "the public key is no point of the curve");
+    if (!sn_secp256k1_is_low(sig))
+        return sn_fail(SN_E_UNAUTHENTICATED, "the signature's s is in the upper half");
+    if (!secp256k1_ecdsa_signature_parse_compact(ctx, &s, sig) ||
+        !secp256k1_ecdsa_verify(ctx, &s, digest, &pub))
+        return sn_fail(SN_E_UNAUTHENTICATED, "the signature is not the key's for this digest");
+    return 0;
+}
+int sn_secp256k1_address(const uint8_t key[SN_SECP256K1_COMPRESSED_LEN],
+                         uint8_t ret[SN_SECP256K1_ADDRESS_LEN])
+{
+    uint8_t digest[32];
+    int r = sn_hash_once(SN_SHA256, key, SN_SECP256K1_COMPRESSED_LEN, digest);
+    return r < 0 ? r : sn_hash_once(SN_RIPEMD160, digest, sizeof(digest), ret);
 }
 int sn_secp256k1_sign(const uint8_t key[SN_SECP256K1_KEY_LEN], const uint8_t digest[32],
                       uint8_t ret[SN_SECP256K1_SIG_LEN], unsigned *ret_recovery)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/enc.h"
 #include "core/status.h"
+#include "crypto/hash.h"
 #include "crypto/keccak.h"
 #include "crypto/secp256k1.h"
 #include "harness/test.h"
@@ -71,4 +72,39 @@ SN_TEST(secp256k1_refuses)
     T_ASSERT(sn_secp256k1_is_low(sig));
     sig[63]++;
     T_ASSERT(!sn_secp256k1_is_low(sig));
+}
+/* A CometBFT key's public key, address and signature of "sennit", which both sides make alike: RFC 6979. */
+SN_TEST(secp256k1_cometbft)
+{
+    uint8_t key[32], pub[33], address[20], sig[64], digest[32], got[64], n[32];
+    char hex[129] = {0};
+    unsigned recovery;
+    unhex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e01", key);
+    T_OK(sn_secp256k1_compressed(key, pub));
+    sn_hex_encode(pub, 33, hex);
+    T_CSTR(hex, "03c11fa4bf3278c2718c92592277ed3bf43735b0ae350c3339ce8ee76f3a8f8a97");
+    memset(hex, 0, sizeof(hex));
+    T_OK(sn_secp256k1_address(pub, address));
+    sn_hex_encode(address, 20, hex);
+    T_CSTR(hex, "4035e416cb4526ed54ea4630727f746a53bc9f38");
+    unhex("f2a89c1f553395752fca76b5fff505dc372615d8951f9d58d9209c5feea8b8c5"
+          "28f6474694600445e6456df178a50c8c937355c1d90c747aa89e7df56528337f",
+          sig);
+    T_OK(sn_hash_once(SN_SHA256, "sennit", 6, digest));
+    T_OK(sn_secp256k1_verify(pub, digest, sig));
+    T_OK(sn_secp256k1_sign(key, digest, got, &recovery));
+    T_ASSERT(memcmp(got, sig, 64) == 0);
+    /* The other form of s is as good to the curve and is refused. */
+    unhex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", n);
+    for (int i = 31, borrow = 0; i >= 0; i--) {
+        int d = n[i] - sig[32 + i] - borrow;
+        got[32 + i] = (uint8_t)d;
+        borrow = d < 0;
+    }
+    T_EQ(sn_secp256k1_verify(pub, digest, got), SN_E_UNAUTHENTICATED);
+    digest[0] ^= 1;
+    T_EQ(sn_secp256k1_verify(pub, digest, sig), SN_E_UNAUTHENTICATED);
+    digest[0] ^= 1;
+    pub[0] = 4;
+    T_EQ(sn_secp256k1_verify(pub, digest, sig), SN_E_UNAUTHENTICATED);
 }

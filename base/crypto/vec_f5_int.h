@@ -284,6 +284,92 @@ static SN_ALWAYS_INLINE struct f5 f5_dot2(const struct f5 *a, const struct f5 *b
     return f5_redc(t, m);
 }
 
+#ifndef SN_VEC_FMA
+/* Words to the factors of a product, which reads the low 52 bits of each limb and no others: what lies above
+ * may stay. `shift` as for f5_split. */
+static SN_ALWAYS_INLINE struct f5 f5_loose(const __m512i w[4], unsigned shift)
+{
+    struct f5 r;
+    r.l[0] = shift ? _mm512_slli_epi64(w[0], 4) : w[0];
+    r.l[1] = shift ? _mm512_shrdi_epi64(w[0], w[1], 48) : _mm512_shrdi_epi64(w[0], w[1], 52);
+    r.l[2] = shift ? _mm512_shrdi_epi64(w[1], w[2], 36) : _mm512_shrdi_epi64(w[1], w[2], 40);
+    r.l[3] = shift ? _mm512_shrdi_epi64(w[2], w[3], 24) : _mm512_shrdi_epi64(w[2], w[3], 28);
+    r.l[4] = _mm512_srli_epi64(w[3], 16 - shift);
+    return r;
+}
+/* f5_join of limbs of which all but the highest may have bits above 52 that count no more. */
+static SN_ALWAYS_INLINE void f5_join_loose(__m512i w[4], const struct f5 *a)
+{
+    w[0] = _mm512_shrdi_epi64(_mm512_slli_epi64(a->l[0], 12), a->l[1], 12);
+    w[1] = _mm512_shrdi_epi64(_mm512_slli_epi64(a->l[1], 12), a->l[2], 24);
+    w[2] = _mm512_shrdi_epi64(_mm512_slli_epi64(a->l[2], 12), a->l[3], 36);
+    w[3] = _mm512_shrdi_epi64(_mm512_slli_epi64(a->l[3], 12), a->l[4], 48);
+}
+/* n sums of products side by side, each t/2^260, reduced below p: begin, add products up, reduce. One alone waits for
+ * itself a third of the time. Factors may be loose; the sum of products stays below 2^260 * p; results are loose.
+ * What is left of a column that a step makes a multiple of 2^52 is known without the product's low half: one more
+ * wherever it was not 0, hence the columns 3 and 4 start at 2^52 - 1, and their quotients at inv. The upper columns
+ * start at -p: where their sum is negative p comes back. */
+#define F5_EACH _Pragma("GCC unroll 2") for (unsigned u = 0; u < n; u++)
+static SN_ALWAYS_INLINE void f5_begin(__m512i t[2][10], const struct f5_mod *m, const unsigned n)
+{
+    const __m512i zero = _mm512_setzero_si512(), ones = _mm512_set1_epi64((int64_t)F5_LOW);
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++)
+        F5_EACH t[u][i] = i < 3 ? zero : ones, t[u][i + 5] = _mm512_sub_epi64(zero, m->p.l[i]);
+}
+static SN_ALWAYS_INLINE void f5_row(__m512i t[2][10], const struct f5 *a, const struct f5 *b, unsigned i,
+                                    const unsigned n)
+{
+#pragma GCC unroll 5
+    for (unsigned j = 0; j < 5; j++) F5_EACH f5_mac(&t[u][i + j], &t[u][i + j + 1], a[u].l[j], b[u].l[i]);
+}
+/* first: column 0 may hold more than 52 bits, those of several products. */
+static SN_ALWAYS_INLINE void f5_step_reduced(__m512i t[2][10], unsigned i, const struct f5_mod *m, const unsigned n,
+                                             const bool first)
+{
+    __m512i q[2];
+    F5_EACH q[u] = i < 3 ? t[u][i] : _mm512_madd52lo_epu64(m->inv, t[u][i], m->inv);
+    if (i > 0 || first)
+        F5_EACH t[u][i + 1] = _mm512_add_epi64(t[u][i + 1], _mm512_srli_epi64(t[u][i], F5_BITS));
+    if (i >= 3) F5_EACH t[u][i + 1] = _mm512_madd52hi_epu64(t[u][i + 1], q[u], m->pf[0]);
+#pragma GCC unroll 5
+    for (unsigned j = i < 3 ? 0 : 1; j < 5; j++)
+        F5_EACH f5_mac(&t[u][i + j + (i < 3)], &t[u][i + j + 1 + (i < 3)], q[u], i < 3 ? m->step[j] : m->pf[j]);
+}
+static SN_ALWAYS_INLINE void f5_end(struct f5 *ret, __m512i t[2][10], const struct f5_mod *m, const unsigned n)
+{
+    __m512i c[2];
+    F5_EACH c[u] = t[u][5];
+#pragma GCC unroll 4
+    for (unsigned i = 1; i < 5; i++)
+        F5_EACH c[u] = _mm512_add_epi64(t[u][i + 5], _mm512_srai_epi64(c[u], F5_BITS));
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++)
+        F5_EACH
+        {
+            __mmask8 negative = _mm512_movepi64_mask(c[u]);
+            ret[u].l[i] = _mm512_mask_add_epi64(t[u][i + 5], negative, t[u][i + 5], m->p.l[i]);
+            if (i > 0)
+                ret[u].l[i] =
+                    _mm512_add_epi64(ret[u].l[i], _mm512_srai_epi64(ret[u].l[i - 1], F5_BITS));
+        }
+}
+/* n products a*b/2^260 below p; a*b < 2^260 * p. Rows and reduction interleaved: few live sums. */
+static SN_ALWAYS_INLINE void f5_mul_reduced(struct f5 *ret, const struct f5 *a, const struct f5 *b,
+                                            const struct f5_mod *m, const unsigned n)
+{
+    __m512i t[2][10];
+    f5_begin(t, m, n);
+#pragma GCC unroll 5
+    for (unsigned i = 0; i < 5; i++) {
+        f5_row(t, a, b, i, n);
+        f5_step_reduced(t, i, m, n, false);
+    }
+    f5_end(ret, t, m, n);
+}
+#endif
+
 /* f5_mul where many follow each other. Without IFMA a product is some 450 instructions of six bytes and
  * more: a loop with five of them in line is no longer in the decoded cache, and decoding, not the
  * multipliers, sets its pace. */

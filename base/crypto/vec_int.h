@@ -49,6 +49,13 @@ struct sn_vec_engine {
 };
 /* The one in use, set before main; NULL where the processor has none. Tests switch it. */
 extern const struct sn_vec_engine *sn_field_vec;
+/* sn_vec_of - the engine for a field, NULL where there is none. Reductions end in one subtraction of p; next to 2^256
+ * a product can be 2p and a little, since three of five steps choose their multiples from one that is 2^-50 off. */
+#define SN_VEC_TOP_MAX (UINT64_MAX - 0xffff)
+static inline const struct sn_vec_engine *sn_vec_of(const struct sn_field *f)
+{
+    return f->p.v[3] < SN_VEC_TOP_MAX ? sn_field_vec : NULL;
+}
 /* sn_vec_engines - those this processor can run, best first; `ret` has room for two. Returns how
  * many. */
 size_t sn_vec_engines(const struct sn_vec_engine *ret[2]);

@@ -2,11 +2,10 @@
 /* kit/doctor.c - the probes.
  * Interfaces newer than the headers we build with are called by number, with the values of the
  * kernel's uapi headers. */
-#include "kit/doctor.h"
+#include "kit/doctor_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <stdio.h>
@@ -30,7 +29,7 @@
 #define CGROUP2_MAGIC 0x63677270
 #define FDS_WANTED 65536         /* below it a gateway's connections are soon limited */
 
-static struct sn_probe *add(struct sn_doctor *d, const char *group, const char *name)
+struct sn_probe *sn_doctor_add(struct sn_doctor *d, const char *group, const char *name)
 {
     SN_ASSERT(d->n < SN_PROBES_MAX);
     struct sn_probe *p = &d->probes[d->n++];
@@ -38,7 +37,7 @@ static struct sn_probe *add(struct sn_doctor *d, const char *group, const char *
     return p;
 }
 
-static SN_PRINTF(3, 4) void say(struct sn_probe *p, enum sn_probe_state state, const char *fmt, ...)
+void sn_doctor_say(struct sn_probe *p, enum sn_probe_state state, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -47,12 +46,12 @@ static SN_PRINTF(3, 4) void say(struct sn_probe *p, enum sn_probe_state state, c
     va_end(ap);
 }
 
-/* Yes where r >= 0, else the kernel's reason and what it costs. */
-static void answer(struct sn_probe *p, long r, int err, const char *without)
+void sn_doctor_answer(struct sn_probe *p, long r, int err, const char *without)
 {
     const char *why = strerrordesc_np(err);
     if (r >= 0) p->state = SN_PROBE_YES;
-    else say(p, SN_PROBE_NO, "%s: %s", why ? why : "refused", without);
+    else
+        sn_doctor_say(p, SN_PROBE_NO, "%s: %s", why ? why : "refused", without);
 }
 
 /* The first line of a small file, trimmed; false where it cannot be read. */
@@ -90,15 +89,17 @@ static void probe_cpu(struct sn_doctor *d)
         {"vaes", "AES-GCM uses narrower vectors", (c >> 9 & 1) != 0},
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
-        struct sn_probe *p = add(d, "cpu", rows[i].name);
-        say(p, rows[i].has ? SN_PROBE_YES : SN_PROBE_NO, "%s", rows[i].has ? "" : rows[i].without);
+        struct sn_probe *p = sn_doctor_add(d, "cpu", rows[i].name);
+        sn_doctor_say(p, rows[i].has ? SN_PROBE_YES : SN_PROBE_NO, "%s",
+                      rows[i].has ? "" : rows[i].without);
     }
 #endif
     cpu_set_t set;
-    struct sn_probe *p = add(d, "cpu", "cpus");
+    struct sn_probe *p = sn_doctor_add(d, "cpu", "cpus");
     if (sched_getaffinity(0, sizeof(set), &set) == 0) {
         p->value = CPU_COUNT(&set);
-        say(p, SN_PROBE_YES, "%ld usable of %ld", (long)p->value, sysconf(_SC_NPROCESSORS_ONLN));
+        sn_doctor_say(p, SN_PROBE_YES, "%ld usable of %ld", (long)p->value,
+                      sysconf(_SC_NPROCESSORS_ONLN));
     }
 }
 
@@ -107,102 +108,72 @@ static void probe_cpu(struct sn_doctor *d)
 static void probe_io_uring(struct sn_doctor *d)
 {
     uint8_t params[120] = {0}; /* struct io_uring_params */
-    struct sn_probe *p = add(d, "kernel", "io_uring");
+    struct sn_probe *p = sn_doctor_add(d, "kernel", "io_uring");
     long fd = syscall(SYS_io_uring_setup, 4, params);
-    answer(p, fd, errno, "epoll is used");
+    sn_doctor_answer(p, fd, errno, "epoll is used");
     if (fd < 0) return;
     uint32_t features;
     memcpy(&features, params + 20, sizeof(features));
-    say(p, SN_PROBE_YES, "features 0x%x", features);
+    sn_doctor_say(p, SN_PROBE_YES, "features 0x%x", features);
     close((int)fd);
 }
 
 static void probe_guard(struct sn_doctor *d)
 {
-    struct sn_probe *p = add(d, "kernel", "madv_guard_install");
+    struct sn_probe *p = sn_doctor_add(d, "kernel", "madv_guard_install");
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     void *m = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (m == MAP_FAILED) {
-        say(p, SN_PROBE_NO, "no memory to try it on");
+        sn_doctor_say(p, SN_PROBE_NO, "no memory to try it on");
         return;
     }
-    answer(p, madvise(m, page, MADV_GUARD_INSTALL_), errno,
-           "stack guards are mprotect pages, one more mapping for each stack");
+    sn_doctor_answer(p, madvise(m, page, MADV_GUARD_INSTALL_), errno,
+                     "stack guards are mprotect pages, one more mapping for each stack");
     munmap(m, page);
 }
 
 static void probe_epoll(struct sn_doctor *d)
 {
-    struct sn_probe *p = add(d, "kernel", "epoll_pwait2");
+    struct sn_probe *p = sn_doctor_add(d, "kernel", "epoll_pwait2");
     int fd = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event e;
     struct timespec zero = {0};
     long r = fd < 0 ? -1 : syscall(SYS_epoll_pwait2, fd, &e, 1, &zero, NULL, 0);
-    answer(p, r, errno, "waits are rounded up to milliseconds");
+    sn_doctor_answer(p, r, errno, "waits are rounded up to milliseconds");
     if (fd >= 0) close(fd);
 }
 
 static void probe_calls(struct sn_doctor *d)
 {
-    struct sn_probe *p = add(d, "kernel", "pidfd");
+    struct sn_probe *p = sn_doctor_add(d, "kernel", "pidfd");
     long fd = syscall(SYS_pidfd_open, getpid(), 0);
-    answer(p, fd, errno, "processes cannot be started and waited for");
+    sn_doctor_answer(p, fd, errno, "processes cannot be started and waited for");
     if (fd >= 0) close((int)fd);
 
     struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
-    p = add(d, "kernel", "openat2");
+    p = sn_doctor_add(d, "kernel", "openat2");
     fd = syscall(SYS_openat2, AT_FDCWD, ".", &how, sizeof(how));
-    answer(p, fd, errno, "static files cannot be served: paths could not be confined");
+    sn_doctor_answer(p, fd, errno, "static files cannot be served: paths could not be confined");
     if (fd >= 0) close((int)fd);
 }
 
 /* By the list of upper layer protocols: attaching one needs a connected socket. */
 static void probe_ktls(struct sn_doctor *d)
 {
-    struct sn_probe *p = add(d, "kernel", "ktls");
+    struct sn_probe *p = sn_doctor_add(d, "kernel", "ktls");
     char ulps[128] = "";
     if (read_line("/proc/sys/net/ipv4/tcp_available_ulp", ulps, sizeof(ulps)) &&
         strstr(ulps, "tls"))
-        say(p, SN_PROBE_YES, "tcp_available_ulp: %s", ulps);
+        sn_doctor_say(p, SN_PROBE_YES, "tcp_available_ulp: %s", ulps);
     else
-        say(p, SN_PROBE_NO,
-            "no tls in tcp_available_ulp (module tls not loaded): TLS records are made "
-            "in user space");
-}
-
-/* "return 0" as a socket filter: the least a program can be. */
-static void probe_bpf(struct sn_doctor *d)
-{
-    static const char license[] = "GPL";
-    const struct bpf_insn program[] = {
-        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 0},
-        {.code = BPF_JMP | BPF_EXIT},
-    };
-    union bpf_attr attr;
-    memset(&attr, 0, sizeof(attr));
-    attr.prog_type = BPF_PROG_TYPE_SOCKET_FILTER;
-    attr.insns = (uint64_t)(uintptr_t)program;
-    attr.insn_cnt = SN_COUNT_OF(program);
-    attr.license = (uint64_t)(uintptr_t)license;
-    struct sn_probe *p = add(d, "kernel", "bpf_socket_filter");
-    long fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
-    answer(p, fd, errno, "no programs are loaded: policy and kernel-side metrics are off");
-    if (fd >= 0) close((int)fd);
-
-    p = add(d, "kernel", "bpf_cgroup_skb");
-    attr.prog_type = BPF_PROG_TYPE_CGROUP_SKB;
-    fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
-    answer(p, fd, errno, "network policy and accounting of pods need it");
-    if (fd >= 0) close((int)fd);
-
-    p = add(d, "kernel", "btf");
-    answer(p, access("/sys/kernel/btf/vmlinux", R_OK), errno,
-           "programs that follow kernel structs do not load");
+        sn_doctor_say(p, SN_PROBE_NO,
+                      "no tls in tcp_available_ulp (module tls not loaded): TLS records are made "
+                      "in user space");
 }
 
 static void probe_userns(struct sn_doctor *d)
 {
-    struct sn_probe *p = add(d, "kernel", "user_namespaces");
+    struct sn_probe *p = sn_doctor_add(d, "kernel", "user_namespaces");
     pid_t pid = fork(); /* banned: only a process of its own can try a namespace */
     if (pid == 0) {
         int r = syscall(SYS_unshare, CLONE_NEWUSER) == 0 ? 0 : errno;
@@ -211,9 +182,10 @@ static void probe_userns(struct sn_doctor *d)
     }
     int status = 0;
     if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-        say(p, SN_PROBE_NO, "could not be tried");
+        sn_doctor_say(p, SN_PROBE_NO, "could not be tried");
     else
-        answer(p, WEXITSTATUS(status) ? -1 : 0, WEXITSTATUS(status), "containers need root");
+        sn_doctor_answer(p, WEXITSTATUS(status) ? -1 : 0, WEXITSTATUS(status),
+                         "containers need root");
 }
 
 /* ---- control groups and limits ---- */
@@ -226,27 +198,30 @@ static bool on_cgroup2(const char *path)
 
 static void probe_cgroups(struct sn_doctor *d)
 {
-    struct sn_probe *p = add(d, "cgroup", "layout");
+    struct sn_probe *p = sn_doctor_add(d, "cgroup", "layout");
     char line[160] = "";
     if (on_cgroup2("/sys/fs/cgroup")) {
-        say(p, SN_PROBE_YES, "v2 (unified)");
+        sn_doctor_say(p, SN_PROBE_YES, "v2 (unified)");
         p->value = 2;
-        p = add(d, "cgroup", "controllers");
+        p = sn_doctor_add(d, "cgroup", "controllers");
         bool got = read_line("/sys/fs/cgroup/cgroup.controllers", line, sizeof(line));
-        say(p, got && line[0] ? SN_PROBE_YES : SN_PROBE_LIMITED, "%.100s", line[0] ? line : "none");
-        p = add(d, "cgroup", "writable");
-        answer(p, access("/sys/fs/cgroup/cgroup.procs", W_OK), errno,
-               "containers get no limits of their own");
+        sn_doctor_say(p, got && line[0] ? SN_PROBE_YES : SN_PROBE_LIMITED, "%.100s",
+                      line[0] ? line : "none");
+        p = sn_doctor_add(d, "cgroup", "writable");
+        sn_doctor_answer(p, access("/sys/fs/cgroup/cgroup.procs", W_OK), errno,
+                         "containers get no limits of their own");
         return;
     }
     bool hybrid = on_cgroup2("/sys/fs/cgroup/unified");
     bool v1 = access("/sys/fs/cgroup/memory", F_OK) == 0;
     p->value = hybrid ? 12 : v1 ? 1 : 0;
-    say(p, hybrid || v1 ? SN_PROBE_LIMITED : SN_PROBE_NO, "%s",
-        hybrid ? "hybrid: v1 controllers beside an empty v2 tree" : v1 ? "v1" : "none is mounted");
-    p = add(d, "cgroup", "writable");
-    answer(p, access("/sys/fs/cgroup/memory/cgroup.procs", W_OK), errno,
-           "containers get no limits of their own");
+    sn_doctor_say(p, hybrid || v1 ? SN_PROBE_LIMITED : SN_PROBE_NO, "%s",
+                  hybrid ? "hybrid: v1 controllers beside an empty v2 tree"
+                  : v1   ? "v1"
+                         : "none is mounted");
+    p = sn_doctor_add(d, "cgroup", "writable");
+    sn_doctor_answer(p, access("/sys/fs/cgroup/memory/cgroup.procs", W_OK), errno,
+                     "containers get no limits of their own");
 }
 
 /* The tightest memory limit above this process; v1 and v2 write it differently. */
@@ -254,7 +229,7 @@ static void probe_memory(struct sn_doctor *d)
 {
     static const char *const files[] = {"/sys/fs/cgroup/memory.max",
                                         "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
-    struct sn_probe *p = add(d, "limit", "memory");
+    struct sn_probe *p = sn_doctor_add(d, "limit", "memory");
     char line[64];
     uint64_t total = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE), limit;
     p->value = (int64_t)total;
@@ -263,33 +238,34 @@ static void probe_memory(struct sn_doctor *d)
             limit < (uint64_t)p->value)
             p->value = (int64_t)limit;
     bool limited = (uint64_t)p->value < total;
-    say(p, limited ? SN_PROBE_LIMITED : SN_PROBE_YES, "%lld MiB%s", (long long)(p->value >> 20),
-        limited ? " by control group" : " of the machine");
+    sn_doctor_say(p, limited ? SN_PROBE_LIMITED : SN_PROBE_YES, "%lld MiB%s",
+                  (long long)(p->value >> 20), limited ? " by control group" : " of the machine");
 }
 
 static void probe_limits(struct sn_doctor *d)
 {
     struct rlimit r;
-    struct sn_probe *p = add(d, "limit", "open_files");
+    struct sn_probe *p = sn_doctor_add(d, "limit", "open_files");
     if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
         p->value = (int64_t)SN_MIN(r.rlim_max, (rlim_t)INT64_MAX);
-        say(p, r.rlim_max < FDS_WANTED ? SN_PROBE_LIMITED : SN_PROBE_YES, "%llu now, at most %llu",
-            (unsigned long long)r.rlim_cur, (unsigned long long)r.rlim_max);
+        sn_doctor_say(p, r.rlim_max < FDS_WANTED ? SN_PROBE_LIMITED : SN_PROBE_YES,
+                      "%llu now, at most %llu", (unsigned long long)r.rlim_cur,
+                      (unsigned long long)r.rlim_max);
     }
     char line[64];
     uint64_t v;
-    p = add(d, "limit", "max_map_count");
+    p = sn_doctor_add(d, "limit", "max_map_count");
     if (read_line("/proc/sys/vm/max_map_count", line, sizeof(line)) &&
         sn_str_to_u64(sn_str(line), &v) == 0) {
         p->value = (int64_t)v;
-        say(p, SN_PROBE_YES, "%llu mappings in one process", (unsigned long long)v);
+        sn_doctor_say(p, SN_PROBE_YES, "%llu mappings in one process", (unsigned long long)v);
     }
-    p = add(d, "limit", "somaxconn");
+    p = sn_doctor_add(d, "limit", "somaxconn");
     if (read_line("/proc/sys/net/core/somaxconn", line, sizeof(line)) &&
         sn_str_to_u64(sn_str(line), &v) == 0) {
         p->value = (int64_t)v;
-        say(p, v < 4096 ? SN_PROBE_LIMITED : SN_PROBE_YES, "%llu connections wait in one listener",
-            (unsigned long long)v);
+        sn_doctor_say(p, v < 4096 ? SN_PROBE_LIMITED : SN_PROBE_YES,
+                      "%llu connections wait in one listener", (unsigned long long)v);
     }
 }
 
@@ -297,16 +273,17 @@ void sn_doctor_run(struct sn_doctor *d)
 {
     struct utsname u;
     d->n = 0;
-    struct sn_probe *p = add(d, "kernel", "release");
-    if (uname(&u) == 0) say(p, SN_PROBE_YES, "%s %s %s", u.sysname, u.release, u.machine);
+    struct sn_probe *p = sn_doctor_add(d, "kernel", "release");
+    if (uname(&u) == 0) sn_doctor_say(p, SN_PROBE_YES, "%s %s %s", u.sysname, u.release, u.machine);
     probe_io_uring(d);
     probe_guard(d);
     probe_epoll(d);
     probe_calls(d);
     probe_ktls(d);
-    probe_bpf(d);
+    sn_doctor_bpf(d);
     probe_userns(d);
     probe_cgroups(d);
+    sn_doctor_takeover(d);
     probe_memory(d);
     probe_limits(d);
     probe_cpu(d);

@@ -16,7 +16,9 @@ SN_TEST(doctor_says_what_is_so)
     static const char *const names[] = {"release",         "io_uring", "madv_guard_install",
                                         "epoll_pwait2",    "ktls",     "bpf_socket_filter",
                                         "user_namespaces", "layout",   "memory",
-                                        "open_files",      "cpus"};
+                                        "open_files",      "cpus",
+                                        "programs",        "cgroup_links", "hash_of_maps",
+                                        "sk_storage",      "cgroup2_tree", "capabilities"};
     for (size_t i = 0; i < SN_COUNT_OF(names); i++) {
         const struct sn_probe *p = sn_doctor_find(&d, names[i]);
         T_ASSERTF(p, "no probe %s", names[i]);

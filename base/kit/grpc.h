@@ -163,6 +163,7 @@ struct sn_grpc_server_opts {
     /* Answers are compressed with an encoding the client accepts if this is set. */
     bool compress;
     bool web_off, connect_off, rest_off; /* the other protocols of the same port */
+    bool json_original_names; /* JSON answers name fields as the .proto does, not in lowerCamelCase */
     /* Origins that may call by gRPC-Web, Connect and REST from a browser: "*", or an exact origin. */
     const struct sn_str *cors_origins;
     unsigned n_cors_origins;

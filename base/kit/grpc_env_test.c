@@ -73,6 +73,14 @@ static int down(struct sn_grpc_call *c, const ask_t *q)
     return r < 0 ? r : maybe_fail(c, q);
 }
 
+static int named(struct sn_grpc_call *c, const ask_t *q, ask_t **ret)
+{
+    *ret = sn_arena_alloc(c->arena, sizeof(*q));
+    if (!*ret) return SN_E_NOMEM;
+    **ret = *q;
+    return 0;
+}
+
 static int both(struct sn_grpc_call *c)
 {
     ask_t *q;
@@ -86,7 +94,7 @@ static int both(struct sn_grpc_call *c)
 }
 
 const struct sennit_grpctest_echo_handlers grpc_env_handlers = {
-    .unary = unary, .up = up, .down = down, .both = both};
+    .unary = unary, .up = up, .down = down, .both = both, .named = named};
 
 int grpc_env_ask(struct grpc_env *e, const ask_t *q, said_t **ret, const struct sn_grpc_opts *o)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kit/grpc_rest.c - REST and JSON in front of gRPC methods, as their google.api.http options say.
  * Source: google/api/http.proto ("HttpRule"), RFC 6570 in so far. Answers of a method that streams are
- * lines of JSON, {"result": ...}, the last perhaps {"error": ...}. */
+ * lines of JSON, {"result": ...}, the last perhaps {"error": ...}; one that streams requests gets the
+ * body as its only one. */
 #include "core/alloc.h"
 #include "core/enc.h"
 #include "google/api/http.pb.h"
@@ -558,7 +559,8 @@ int grpc_rest(struct sn_grpc_server *s, struct sn_http_x *x)
     const struct route *r = s->rest->routes;
     while (r && !(sn_str_eq(r->http_method, x->req.method_text) && matches(r, x->req.path, m)))
         r = r->next;
-    if (!r || r->m->m->client_streaming) return 1;
+    /* A method that streams its requests gets one, the body. */
+    if (!r) return 1;
     struct grpc_scall *sc SN_CLEANUP(grpc_scall_done) = grpc_scall_new(s, x, &rest_ops, &rest_end_ops);
     if (!sc) return SN_E_NOMEM;
     sc->g.codec = SN_GRPC_JSON;

@@ -16,7 +16,9 @@ int sn_grpc_server_new(const struct sn_grpc_server_opts *opts, struct sn_grpc_se
     if (!s->o.send_bytes_max) s->o.send_bytes_max = SN_PB_BYTES_MAX;
     s->o.recv_bytes_max = SN_MIN(s->o.recv_bytes_max, (size_t)SN_PB_BYTES_MAX);
     s->tail = &s->services;
-    s->json = (struct sn_pb_json_opts){.resolve = s->o.resolve, .arg = s->o.resolve_arg};
+    s->json = (struct sn_pb_json_opts){.original_names = s->o.json_original_names,
+                                       .resolve = s->o.resolve,
+                                       .arg = s->o.resolve_arg};
     s->n_workers = sn_worker_count();
     sn_map_init(&s->by_path, sn_random(), false);
     sn_list_init(&s->link);

@@ -61,6 +61,10 @@ static const struct row rest_rows[] = {
      "{\"result\":{\"text\":\"s\"}}\n{\"result\":{\"text\":\"s\",\"n\":1}}\n"},
     {"stream that fails", "GET", "/v1/down?n=1&code=5&text=gone", "", NULL, 0, 200, NULL,
      "{\"error\":{\"code\":5,\"message\":\"gone\"}}\n"},
+    {"the body is a stream's only request", "POST", "/v1/both", "application/json",
+     "{\"text\":\"b\",\"n\":6}", 0, 200, "application/x-ndjson", "{\"result\":{\"text\":\"b\",\"n\":7}}\n"},
+    {"and one answer to it", "POST", "/v1/up", "application/json", "{\"text\":\"u\",\"n\":3}", 0, 200,
+     "application/json", "\"n\":3"},
     {"failure", "GET", "/v1/echo/nope?code=5", "", NULL, 0, 404, "application/json",
      "{\"code\":5,\"message\":\"nope\"}"},
     {"unknown parameter", "GET", "/v1/echo/x?bogus=1", "", NULL, 0, 400, "application/json", "bogus"},
@@ -133,6 +137,24 @@ SN_TEST(grpc_other_protocols)
     static const struct sn_str origins[] = {SN_STR_INIT("http://page.example")};
     struct grpc_env e = {.body = web_body, .rt = {.workers = 1}, .no_channel = true,
                          .gso = {.cors_origins = origins, .n_cors_origins = 1}};
+    grpc_env_run(&e);
+}
+
+static const struct row names_rows[] = {
+    {"a name of the .proto", "POST", "/v1/named", "application/json", "{\"sleepMs\":1,\"n\":2}", 0, 200,
+     "application/json", "\"sleep_ms\":1"},
+};
+
+/* The answer of a method that gives back its request, so that a name of two words is seen. */
+static int names_body(struct grpc_env *e)
+{
+    run_rows(e, names_rows, SN_COUNT_OF(names_rows), false);
+    return 0;
+}
+SN_TEST(grpc_rest_with_original_names)
+{
+    struct grpc_env e = {.body = names_body, .rt = {.workers = 1}, .no_channel = true,
+                         .gso = {.json_original_names = true}};
     grpc_env_run(&e);
 }
 

@@ -96,8 +96,10 @@ int sn_http_hijack(struct sn_http_x *x, int status, struct sn_stream **ret, stru
     SN_MUST_CHECK;
 /* sn_http_peer - "ip:port" of the client, in the arena. */
 struct sn_str sn_http_peer(struct sn_http_x *x);
-/* sn_http_local - "ip:port" that the client connected to, in the arena; .ptr NULL where not known.
- */
+/* sn_http_fd - the connection's descriptor, beneath TLS, to ask socket options of; -1 where there is
+ * none (simulation). It stays the connection's. */
+int sn_http_fd(struct sn_http_x *x);
+/* sn_http_local - "ip:port" that the client connected to, in the arena; .ptr NULL where not known. */
 struct sn_str sn_http_local(struct sn_http_x *x);
 struct sn_http_headers *sn_http_response_headers(struct sn_http_x *x);
 

@@ -322,6 +322,12 @@ struct sn_str sn_http_peer(struct sn_http_x *x)
     return n < 0 ? (struct sn_str){0} : sn_str_of(out, (size_t)n);
 }
 
+int sn_http_fd(struct sn_http_x *x)
+{
+    struct sn_stream *s = http_xi_of(x)->st;
+    return s->ops->fd ? s->ops->fd(s) : -1;
+}
+
 struct sn_str sn_http_local(struct sn_http_x *x)
 {
     char *out = sn_arena_alloc(x->arena, SN_ADDR_TEXT_MAX + 8);

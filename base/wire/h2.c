@@ -49,6 +49,7 @@ struct sn_h2 {
     int64_t pinged_ns; /* the peer's last PING; -1 = none since data of ours */
     unsigned ping_strikes;
     bool spent, in_recv, settings_seen;
+    bool reset_lost; /* a reset could not be queued: only the connection's end can tell the peer */
     struct sn_buf *out; /* of the sn_h2_send in progress */
 };
 
@@ -471,6 +472,7 @@ static int send_data(nghttp2_session *s, nghttp2_frame *f, const uint8_t *head, 
 
 int sn_h2_send(struct sn_h2 *h, struct sn_buf *out, size_t bytes_max)
 {
+    if (h->reset_lost) return SN_E_NOMEM;
     h->out = out;
     while (out->len < bytes_max && out->err == 0) {
         const uint8_t *p;
@@ -736,7 +738,8 @@ void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n)
 
 void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code)
 {
-    nghttp2_submit_rst_stream(h->s, NGHTTP2_FLAG_NONE, id, code);
+    if (nghttp2_submit_rst_stream(h->s, NGHTTP2_FLAG_NONE, id, code) == NGHTTP2_ERR_NOMEM)
+        h->reset_lost = true;
 }
 
 void sn_h2_reset_when_sent(struct sn_h2 *h, int32_t id)

@@ -275,6 +275,29 @@ SN_TEST(h2_field_limits)
     peer_done(&s);
 }
 
+static bool no_memory(size_t size) { return true; }
+
+/* A reset that finds no memory must not leave the peer with a stream nobody hears: the connection
+ * fails at its next write. */
+SN_TEST(h2_reset_without_memory_ends_the_connection)
+{
+    static struct peer c, s;
+    static const struct sn_alloc_hooks hooks = {.fail = no_memory};
+    struct sn_buf w = {0};
+    peer_new(&c, true);
+    peer_new(&s, false);
+    struct peer_stream *q = request(&c, "GET", "/", (struct sn_str){0}, NULL);
+    T_EQ(pump(&c, &s, 0, 4096), 0);
+    T_ASSERT(s.st[0].head && !s.st[0].closed);
+    sn_alloc_set_hooks(&hooks);
+    sn_h2_reset(c.h, q->id, SN_H2_CANCEL);
+    sn_alloc_set_hooks(NULL);
+    T_EQ(sn_h2_send(c.h, &w, 1 << 20), SN_E_NOMEM);
+    sn_buf_done(&w);
+    peer_done(&c);
+    peer_done(&s);
+}
+
 /* CVE-2023-44487: open and reset as fast as possible. */
 SN_TEST(h2_rapid_reset)
 {

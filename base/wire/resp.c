@@ -72,7 +72,7 @@ static int head_read(struct sn_str in, size_t at, struct head *h)
     case '!':
     case '=': return head_bulk(in, at, h, n);
     case '%':
-    case '|': n *= 2; /* fallthrough */
+    case '|': n *= 2; __attribute__((fallthrough));
     case '*':
     case '~':
     case '>':

@@ -5,10 +5,11 @@
 
 #include "kit/debug.h"
 #include "sennit/commands.h"
+#include "sennit/gen.h"
 
 static const struct sn_cli_command *const commands[] = {
     &sn_cmd_up, &sn_cmd_gateway, &sn_cmd_load, &sn_cmd_serve, &sn_cmd_doctor,
-    &sn_cmd_registry,
+    &sn_cmd_registry, &sn_cmd_gen, &sn_cmd_chain,
     &sn_cmd_abi, &sn_cmd_zk, &sn_cmd_version, NULL,
 };
 
@@ -40,5 +41,6 @@ int main(int argc, char **argv)
                  "a board that shows what happens.",
         .commands = commands,
     };
+    sn_gen_flags(argc, argv);
     return sn_cli_main(&program, argc, argv);
 }

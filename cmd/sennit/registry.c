@@ -17,7 +17,8 @@ SN_LOG_MODULE("registry");
 /* ---- serve ---------------------------------------------------------------------------------- */
 
 struct serve_opts {
-    struct sn_str consul, nacos, apollo, data, token_file, apollo_secret_file, datacenter, debug;
+    struct sn_str consul, nacos, nacos_grpc, apollo, etcd, data, token_file, apollo_secret_file,
+        datacenter, debug;
     uint64_t workers;
 };
 static const struct sn_conf_field serve_fields[] = {
@@ -26,6 +27,11 @@ static const struct sn_conf_field serve_fields[] = {
                    .help = "Where the Consul face listens; \"off\": nowhere."),
     SN_CONF_STRING(struct serve_opts, nacos, "nacos", .def = "127.0.0.1:8848", .metavar = "ADDRESS",
                    .help = "Where the Nacos face listens; \"off\": nowhere."),
+    SN_CONF_STRING(struct serve_opts, nacos_grpc, "nacos-grpc", .def = "auto", .metavar = "ADDRESS",
+                   .help = "Where Nacos's gRPC listens; \"auto\": its clients expect it 1000 above "
+                           "the port of --nacos; \"off\": nowhere."),
+    SN_CONF_STRING(struct serve_opts, etcd, "etcd", .def = "127.0.0.1:2379", .metavar = "ADDRESS",
+                   .help = "Where the etcd v3 face listens; \"off\": nowhere."),
     SN_CONF_STRING(
         struct serve_opts, apollo, "apollo", .def = "127.0.0.1:8180", .metavar = "ADDRESS",
         .help = "Where the Apollo face listens; \"off\": nowhere. (Apollo's own port, 8080, is "
@@ -97,9 +103,21 @@ static void stop_on_signal(void *arg)
     if (sn_signal_wait(wanted) > 0) sn_regserver_stop(arg);
 }
 
+/* Nacos's clients know the HTTP port and add 1000. Where there is no such port, there is no face. */
+static const char *nacos_grpc_at(struct sn_arena *a, const struct serve_opts *o)
+{
+    if (!sn_str_eqc(o->nacos_grpc, "auto")) return text_or_null(a, o->nacos_grpc);
+    ssize_t colon = sn_str_rchr(o->nacos, ':');
+    uint64_t port;
+    if (colon < 0 || sn_str_to_u64(sn_str_from(o->nacos, (size_t)colon + 1), &port) < 0 || !port ||
+        port > 65535 - 1000)
+        return NULL;
+    return sn_arena_printf(a, "%.*s:%u", (int)colon, o->nacos.ptr, (unsigned)port + 1000).ptr;
+}
+
 static void say_where(struct sn_regserver *s)
 {
-    static const char *const faces[] = {"consul", "nacos", "apollo"};
+    static const char *const faces[] = {"consul", "nacos", "nacos_grpc", "apollo", "etcd"};
     char at[128];
     for (size_t i = 0; i < SN_COUNT_OF(faces); i++)
         if (sn_regserver_addr(s, faces[i], at, sizeof(at)) > 0)
@@ -113,7 +131,9 @@ static int serve_main(void *arg)
     struct sn_arena *a = j->call->arena;
     struct sn_regserver_opts so = {.consul = text_or_null(a, o->consul),
                                    .nacos = text_or_null(a, o->nacos),
+                                   .nacos_grpc = nacos_grpc_at(a, o),
                                    .apollo = text_or_null(a, o->apollo),
+                                   .etcd = text_or_null(a, o->etcd),
                                    .data_dir = text_or_null(a, o->data),
                                    .datacenter = text_or_null(a, o->datacenter)};
     int r = secret_of(a, o->token_file, &so.token);
@@ -149,10 +169,11 @@ struct client_opts {
 #define CLIENT_FIELDS                                                                            \
     SN_CONF_STRING(struct client_opts, url, "url", .letter = 'u',                                \
                    .def = "consul://127.0.0.1:8500", .metavar = "URL",                           \
-                   .help = "The registry: consul, nacos, apollo, zk or file, "             \
+                   .help = "The registry: consul, nacos, apollo, etcd, zk or file, "       \
                            "`scheme://host:port[,...][?options]`."),                             \
         SN_CONF_STRING(struct client_opts, token_file, "token-file", .metavar = "FILE",          \
-                       .help = "Its first line is sent as the token (Apollo: the access key)."), \
+                       .help = "Its first line is sent as the token (Apollo: the access key; etcd: "  \
+                               "the password)."),                                                \
         SN_CONF_DURATION(struct client_opts, timeout, "timeout", .def = "5s", .min = SN_MS,      \
                          .max = SN_HOUR, .help = "For one answer.")
 static const struct sn_conf_field plain_fields[] = {CLIENT_FIELDS};
@@ -327,9 +348,9 @@ static int run_register(const struct sn_cli_call *c) { return client(c, do_regis
 static const struct sn_cli_command cmd_serve = {
     .name = "serve",
     .brief =
-        "Runs a registry and configuration centre that Consul, Nacos and Apollo clients can use.",
-    .about = "One store behind the HTTP interfaces of Consul, Nacos (v1) and Apollo's "
-             "configuration service: "
+        "Runs a registry and configuration centre for clients of Consul, Nacos, Apollo and etcd.",
+    .about = "One store behind the interfaces of Consul, Nacos (HTTP v1 and gRPC), Apollo's "
+             "configuration service and etcd v3: "
              "what is registered through one is seen through the others. SIGTERM answers what "
              "waits and ends.",
     .table = &serve_table,

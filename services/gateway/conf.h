@@ -5,6 +5,7 @@
 #pragma once
 #include "core/str.h"
 #include "gateway/route.h"
+#include "gateway/takeover_conf.h"
 
 struct sn_gw_conf_cert {
     struct sn_str cert, key;         /* PEM files, or the name of a Kubernetes Secret */
@@ -271,6 +272,7 @@ struct sn_gw_conf {
     struct sn_gw_conf_access_log access_log;
     struct sn_gw_conf_limits limits;
     struct sn_gw_conf_compress compress;
+    struct sn_gw_conf_takeover takeover;
     struct sn_str *trusted_proxies; /* CIDR; whose X-Forwarded-* and Forwarded are kept */
     size_t n_trusted_proxies;
     bool forwarded;    /* also send RFC 7239 Forwarded */

@@ -495,6 +495,9 @@ static const struct sn_conf_field conf_fields[] = {
     SN_CONF_STRUCT(CONF, compress, "compress", &compress_table,
                    SN_CONF_GIVEN(CONF, compress.enabled),
                    .help = "gzip for clients that accept it; none without it."),
+    SN_CONF_STRUCT(CONF, takeover, "takeover", &sn_gw_takeover_table,
+                   SN_CONF_GIVEN(CONF, takeover.enabled),
+                   .help = "Services that the kernel connects by itself; see takeover.md."),
     SN_CONF_LIST(CONF, trusted_proxies, n_trusted_proxies, "trusted_proxies", SN_CONF_T_STRING,
                  .max = 256,
                  .help =
@@ -729,6 +732,7 @@ int sn_gw_conf_read_status(struct sn_conf *c, struct sn_str text, struct sn_str 
     r = check_listeners(c, ret, &listeners);
     if (r == 0) r = check_upstreams(c, ret, &upstreams);
     if (r == 0) r = check_routes(c, ret, &listeners, &upstreams);
+    if (r == 0) r = sn_gw_takeover_check(c, ret);
     if (r == 0) r = gw_check_policies(c, ret, &upstreams);
     sn_map_done(&listeners);
     sn_map_done(&upstreams);

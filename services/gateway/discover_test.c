@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/discover_test.c - upstreams from a registry: a folder that changes under requests, and
- * stays what it was when it breaks. */
+ * stays what it was when it breaks; etcd, in go-zero's layout. */
 #include "fiber/os.h"
 #include "gateway/rig_test.h"
 #include "services/registry/registry.h"
+#include "services/registry/server.h"
 #include "tests/harness/test.h"
 
 struct hammer {
@@ -102,6 +103,77 @@ static int discover_main(void *arg)
 SN_TEST_SLOW(discover_follows_the_registry, 120)
 {
     T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 2}, discover_main, NULL));
+}
+
+/* ---- etcd ----------------------------------------------------------------------------------- */
+
+static char etcd_at[64];
+
+static struct sn_registration *announce(struct sn_registry *r, const struct rig *g, int i)
+{
+    const char *colon = strrchr(g->up[i].addr, ':');
+    uint64_t port = 0;
+    T_OK(sn_str_to_u64(sn_str(colon + 1), &port));
+    struct sn_instance in = {.service = SN_STR("orders.rpc"),
+                             .address = sn_str_of(g->up[i].addr, (size_t)(colon - g->up[i].addr)),
+                             .port = (uint16_t)port};
+    struct sn_registration *reg;
+    T_OK(sn_registry_register(r, &in, NULL, &reg));
+    T_OK(sn_registration_wait(reg, sn_now() + 10 * SN_SEC));
+    return reg;
+}
+
+static int etcd_changes(struct rig *g)
+{
+    struct hammer h = {.g = g};
+    struct sn_scope_storage mem;
+    struct sn_registry *r;
+    char url[128];
+    snprintf(url, sizeof(url), "etcd://%s?layout=go-zero", etcd_at);
+    T_OK(sn_registry_open(&(struct sn_registry_opts){.url = url}, &r));
+    struct sn_scope *s = sn_scope_begin(&mem);
+    T_OK(sn_scope_go(s, "hammer", hammer_main, &h));
+    struct sn_registration *one = announce(r, g, 1);
+    struct sn_registration *two = announce(r, g, 2);
+    expect_only(g, 1, 2);
+    (void)announce(r, g, 0);
+    T_OK(sn_registration_remove(one));
+    T_OK(sn_registration_remove(two));
+    expect_only(g, 0, 0);
+    h.stop = true;
+    T_OK(sn_scope_end(s));
+    T_ASSERT(h.n > 50);
+    T_EQ(h.bad, 0);
+    sn_registry_close(r);
+    return 0;
+}
+
+static void serve_etcd(void *server) { T_OK(sn_regserver_run(server)); }
+
+static int etcd_main(void *arg)
+{
+    struct sn_regserver *server;
+    T_OK(sn_regserver_new(&(struct sn_regserver_opts){.etcd = ":0"}, &server));
+    T_ASSERT(sn_regserver_addr(server, "etcd", etcd_at, sizeof(etcd_at)) > 0);
+    struct sn_scope_storage mem;
+    struct sn_scope *s = sn_scope_begin(&mem);
+    T_OK(sn_go("etcd", serve_etcd, server));
+    snprintf(config, sizeof(config),
+             "listeners: [{name: web, address: 127.0.0.1:0}]\n"
+             "upstreams: [{name: u, discover: 'etcd://%s/orders.rpc?layout=go-zero', "
+             "endpoints: [{address: '@0'}]}]\n"
+             "routes: [{name: all, proxy: {to: [{upstream: u}]}}]\n",
+             etcd_at);
+    with_rig(config, etcd_changes);
+    sn_regserver_stop(server);
+    T_OK(sn_scope_end(s));
+    sn_regserver_free(server);
+    return 0;
+}
+
+SN_TEST_SLOW(discover_follows_etcd, 120)
+{
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 2}, etcd_main, NULL));
 }
 
 static int refused_main(void *arg)

@@ -8,6 +8,7 @@
 #include "crypto/hash.h"
 #include "gateway/config.h"
 #include "gateway/gw_int.h"
+#include "gateway/takeover.h"
 
 #define TICK_NS SN_SEC
 #define DRAIN_POLL_NS (10 * SN_MS)
@@ -137,6 +138,7 @@ static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener
     gw_health_start(gw, s);
     gw_auth_start(gw, s);
     gw_discover_start(gw);
+    gw_takeover_start(gw);
     if (gw_go(gw, "gateway retire", retire_main, old)) return;
     s->older = old;
 }
@@ -264,6 +266,7 @@ void sn_gateway_free(struct sn_gateway *gw)
     gw_inherit_end(gw);
     sn_free(gw->tunnel_lists);
     sn_free(gw->upgrade_path);
+    gw_takeover_free(gw->takeover);
     sn_free((void *)(uintptr_t)gw->good.ptr);
     sn_buf_done(&gw->last_error);
     sn_hist_done(&gw->all);
@@ -319,6 +322,7 @@ static int start_all(struct sn_gateway *gw)
     gw_health_start(gw, gw->snap);
     gw_auth_start(gw, gw->snap);
     gw_discover_start(gw);
+    gw_takeover_start(gw);
     int r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
     if (r == 0) r = gw_inherit_ready(gw);
     if (r == 0) r = gw_kube_client_start(gw);
@@ -334,6 +338,7 @@ static int drain_all(void *arg)
     sn_mutex_lock_always(&gw->reload);
     __atomic_store_n(&gw->draining, true, __ATOMIC_RELEASE);
     sn_mutex_unlock(&gw->reload);
+    gw_takeover_stop(gw);
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_close(gw->listeners.ptr[i]);
     for (size_t i = 0; gw->gentle && i < gw->listeners.len; i++)
         (void)sn_http_server_wind_down(gw->listeners.ptr[i]->srv, SN_MAX(0, at - sn_now()));

@@ -81,6 +81,8 @@ struct gw_table {
 };
 
 struct gw_source;
+struct gw_origin;
+struct gw_takeover;
 struct gw_active {
     int64_t n;
 } SN_ALIGNED(SN_CACHE_LINE);
@@ -102,10 +104,13 @@ struct gw_snap {
     struct gw_table *tables;                    /* one per conf->listeners entry */
     struct gw_table *by_slot[GW_LISTENERS_MAX]; /* of a live listener's slot; NULL = removed */
     struct gw_cidr *trusted;
-    struct sn_str via[3];   /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
-    struct gw_log *log;     /* reference; NULL = off */
-    struct gw_keys **keys;  /* references; one per conf->jwt_providers entry */
-    struct gw_redis *redis; /* reference; NULL = none */
+    struct gw_origin *origins; /* takeover: routes by original destination */
+    size_t n_origins;
+    struct gw_pool **takeover_pools; /* of each service; NULL = none */
+    struct sn_str via[3];            /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
+    struct gw_log *log;              /* reference; NULL = off */
+    struct gw_keys **keys;           /* references; one per conf->jwt_providers entry */
+    struct gw_redis *redis;          /* reference; NULL = none */
     struct sn_str admin_token;
     struct sn_gw_regex_ctx **rewriting; /* one per worker; NULL without rewrites */
     struct gw_active *active;           /* requests per worker */
@@ -151,6 +156,7 @@ struct sn_gateway {
     int64_t tick_ns;
     struct gw_log *log;                 /* newest; reference */
     SN_VEC(struct gw_source *) sources; /* registries; under reload */
+    struct gw_takeover *takeover;       /* NULL before it is first wanted */
     struct sn_str good; /* the text of the snapshot in force, heap; .ptr NULL before the first */
     int64_t snaps_live;
     uint64_t rate_seed;           /* of rate limits' keys */
@@ -258,6 +264,7 @@ void gw_sources_free(struct sn_gateway *gw);
 /* gw_rebuild - a new snapshot of the text in force. Returns 0, SN_E_*. Suspends. */
 int gw_rebuild(struct sn_gateway *gw) SN_MUST_CHECK;
 
+void gw_takeover_free(struct gw_takeover *t); /* takeover.h has the rest */
 /* policy.c */
 /* gw_policies - origin, token, rate, in this order. Returns 0: the request may go on; 1: it is
  * answered; SN_E_*. May suspend. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/handler.c - a request's way from the listener to its route's action. */
 #include "gateway/gw_int.h"
+#include "gateway/takeover.h"
 
 int gw_answer(struct gw_req *q, int status, const char *fault)
 {
@@ -36,6 +37,10 @@ static int find_route(struct gw_req *q, const struct gw_listener *l)
     int rc = sn_gw_host_normalize(r->authority, q->host_buf, &q->host);
     if (rc == 0) rc = sn_gw_path_normalize(q->x->arena, r->path, &q->path);
     if (rc < 0) return rc;
+    if (q->snap->n_origins && (q->route = gw_takeover_route(q, l))) {
+        q->matched = SN_STR("");
+        return 0;
+    }
     /* An extended CONNECT is what a GET with Upgrade is on HTTP/1.1: one rule fits both. */
     bool extended = r->protocol.ptr != NULL;
     struct sn_gw_lookup look = {.method = extended ? SN_HTTP_GET : r->method,

@@ -8,6 +8,7 @@
 #include "fiber/os.h"
 #include "gateway/config.h"
 #include "gateway/gw_int.h"
+#include "gateway/takeover.h"
 
 #define CONFIG_BYTES_MAX (16u << 20)
 #define RETIRE_POLL_NS (5 * SN_MS)
@@ -478,6 +479,7 @@ int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret)
     if (r == 0) r = shared_build(s, old, &l->cf);
     if (r == 0) r = pools_build(s, old, &pools, &l->cf);
     if (r == 0) r = routes_build(s, old, &pools, &l->cf);
+    if (r == 0) r = gw_takeover_prepare(s);
     if (r == 0) r = gw_health_prepare(s);
     if (r == 0) r = log_open(s, old);
     sn_map_done(&pools);

@@ -63,7 +63,7 @@ struct reg_backend {
      * where the history since the cursor is gone, other errors. */
     int (*pull)(void *b, struct reg_pull *p);
     int (*config)(void *b, struct reg_pull *p);     /* the same for a key; NULL: none */
-    void (*pull_done)(void *b, struct reg_pull *p); /* may be NULL */
+    void (*pull_done)(void *b, struct reg_pull *p); /* frees p->state; may be NULL */
     int (*publish)(void *b, struct sn_str key, struct sn_str text);
     /* put announces (again). renew is the heartbeat, every third of ttl_ns: SN_E_NOT_FOUND means
      * that the registry knows it no more. remove takes it out. */
@@ -71,7 +71,7 @@ struct reg_backend {
     int (*renew)(void *b, struct reg_lease *l);
     int (*remove)(void *b, struct reg_lease *l);
 };
-extern const struct reg_backend reg_consul, reg_nacos, reg_apollo, reg_files, reg_zk;
+extern const struct reg_backend reg_consul, reg_nacos, reg_apollo, reg_files, reg_zk, reg_etcd;
 
 /* reg_url_parse - strings go to the arena. Returns 0, SN_E_SYNTAX, SN_E_NOMEM. */
 int reg_url_parse(struct sn_str url, struct sn_arena *a, struct reg_url *ret,
@@ -143,6 +143,12 @@ int reg_endpoints_union(const struct sn_endpoints *have, const struct sn_endpoin
 /* JSON of a list: the cache file, the file: backend. */
 int reg_endpoints_json(const struct sn_endpoints *e, struct sn_buf *out) SN_MUST_CHECK;
 struct sn_json;
+struct sn_jsonw;
+void reg_instance_json(struct sn_jsonw *w, const struct sn_instance *in);
+/* reg_instance_parse - one object of such a list; strings borrow the tree. Returns 0, SN_E_SYNTAX,
+ * SN_E_NOMEM. */
+int reg_instance_parse(const struct sn_json *object, struct sn_str service, struct sn_arena *a,
+                       struct sn_instance *ret) SN_MUST_CHECK;
 int reg_instances_parse(const struct sn_json *array, struct sn_str service, struct sn_arena *a,
                         struct sn_instance **ret, size_t *ret_n) SN_MUST_CHECK;
 

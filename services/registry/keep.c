@@ -211,31 +211,34 @@ int reg_endpoints_union(const struct sn_endpoints *have, const struct sn_endpoin
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
 
+void reg_instance_json(struct sn_jsonw *w, const struct sn_instance *in)
+{
+    sn_jsonw_object(w);
+    sn_jsonw_kstr(w, "id", in->id);
+    sn_jsonw_kstr(w, "service", in->service);
+    sn_jsonw_kstr(w, "address", in->address);
+    sn_jsonw_ku64(w, "port", in->port);
+    sn_jsonw_ku64(w, "weight", in->weight);
+    if (in->zone.len) sn_jsonw_kstr(w, "zone", in->zone);
+    sn_jsonw_kbool(w, "healthy", in->healthy);
+    if (in->n_labels) {
+        sn_jsonw_key(w, SN_STR("labels"));
+        sn_jsonw_object(w);
+        for (uint32_t k = 0; k < in->n_labels; k++) {
+            sn_jsonw_key(w, in->labels[k].name);
+            sn_jsonw_str(w, in->labels[k].value);
+        }
+        sn_jsonw_object_end(w);
+    }
+    sn_jsonw_object_end(w);
+}
+
 int reg_endpoints_json(const struct sn_endpoints *e, struct sn_buf *out)
 {
     struct sn_jsonw w;
     sn_jsonw_init(&w, out, NULL);
     sn_jsonw_array(&w);
-    for (uint32_t i = 0; i < e->n; i++) {
-        const struct sn_instance *in = &e->list[i];
-        sn_jsonw_object(&w);
-        sn_jsonw_kstr(&w, "id", in->id);
-        sn_jsonw_kstr(&w, "address", in->address);
-        sn_jsonw_ku64(&w, "port", in->port);
-        sn_jsonw_ku64(&w, "weight", in->weight);
-        if (in->zone.len) sn_jsonw_kstr(&w, "zone", in->zone);
-        sn_jsonw_kbool(&w, "healthy", in->healthy);
-        if (in->n_labels) {
-            sn_jsonw_key(&w, SN_STR("labels"));
-            sn_jsonw_object(&w);
-            for (uint32_t k = 0; k < in->n_labels; k++) {
-                sn_jsonw_key(&w, in->labels[k].name);
-                sn_jsonw_str(&w, in->labels[k].value);
-            }
-            sn_jsonw_object_end(&w);
-        }
-        sn_jsonw_object_end(&w);
-    }
+    for (uint32_t i = 0; i < e->n; i++) reg_instance_json(&w, &e->list[i]);
     sn_jsonw_array_end(&w);
     return out->err;
 }
@@ -256,6 +259,27 @@ static int labels_parse(const struct sn_json *obj, struct sn_arena *a, struct sn
     return 0;
 }
 
+int reg_instance_parse(const struct sn_json *it, struct sn_str service, struct sn_arena *a,
+                       struct sn_instance *ret)
+{
+    struct sn_instance in = {.service = service,
+                             .healthy = sn_json_bool_or(sn_json_get(it, "healthy"), true),
+                             .id = sn_json_str(sn_json_get(it, "id")),
+                             .address = sn_json_str(sn_json_get(it, "address")),
+                             .zone = sn_json_str(sn_json_get(it, "zone"))};
+    int64_t port = sn_json_i64_or(sn_json_get(it, "port"), 0);
+    int64_t weight = sn_json_i64_or(sn_json_get(it, "weight"), 1);
+    if (!in.address.len || port < 1 || port > 65535)
+        return sn_fail(SN_E_SYNTAX, "expected an address and a port in 1..65535");
+    if (weight < 0 || weight > 1000000)
+        return sn_fail(SN_E_SYNTAX, "weight %lld is not in 0..1000000", (long long)weight);
+    in.port = (uint16_t)port;
+    in.weight = (uint32_t)weight;
+    int r = labels_parse(sn_json_get(it, "labels"), a, &in);
+    if (r >= 0) *ret = in;
+    return r;
+}
+
 int reg_instances_parse(const struct sn_json *array, struct sn_str service, struct sn_arena *a,
                         struct sn_instance **ret, size_t *ret_n)
 {
@@ -269,26 +293,12 @@ int reg_instances_parse(const struct sn_json *array, struct sn_str service, stru
     struct sn_instance *list = SN_ARENA_ARRAY(a, struct sn_instance, max);
     if (!list) return SN_E_NOMEM;
     for (SN_JSON_EACH(array, it)) {
-        struct sn_instance in = {.service = service,
-                                 .healthy = sn_json_bool_or(sn_json_get(it, "healthy"), true),
-                                 .id = sn_json_str(sn_json_get(it, "id")),
-                                 .address = sn_json_str(sn_json_get(it, "address")),
-                                 .zone = sn_json_str(sn_json_get(it, "zone"))};
-        int64_t port = sn_json_i64_or(sn_json_get(it, "port"), 0);
-        int64_t weight = sn_json_i64_or(sn_json_get(it, "weight"), 1);
-        if (!in.address.len || port < 1 || port > 65535)
-            return sn_fail(SN_E_SYNTAX,
-                           "service %.*s, instance %zu: expected an address and a port in 1..65535",
-                           SN_STR_ARG(service), n);
-        if (weight < 0 || weight > 1000000)
-            return sn_fail(SN_E_SYNTAX,
-                           "service %.*s, instance %zu: weight %lld is not in 0..1000000",
-                           SN_STR_ARG(service), n, (long long)weight);
-        in.port = (uint16_t)port;
-        in.weight = (uint32_t)weight;
-        int r = labels_parse(sn_json_get(it, "labels"), a, &in);
-        if (r < 0) return r;
-        list[n++] = in;
+        int r = reg_instance_parse(it, service, a, &list[n]);
+        if (r < 0)
+            return r == SN_E_NOMEM
+                       ? r
+                       : sn_wrap(r, "service %.*s, instance %zu", SN_STR_ARG(service), n);
+        n++;
     }
     *ret = list;
     *ret_n = n;

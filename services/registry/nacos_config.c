@@ -48,15 +48,15 @@ static bool name_ok(struct sn_str s)
     return s.len > 0 && s.len <= 256;
 }
 
-static int key_of(struct reg_req *q, struct sn_str tenant, struct sn_str group, struct sn_str id,
-                  struct sn_str *ret)
+int nacos_key(struct sn_arena *a, struct sn_str tenant, struct sn_str group, struct sn_str id,
+              struct sn_str *ret)
 {
     if (!tenant.len) tenant = SN_STR(REG_STORE_NS);
     if (!name_ok(tenant) || !name_ok(group) || !name_ok(id))
         return sn_fail(SN_E_INVALID_ARGUMENT,
                        "invalid dataId, group or tenant: expected letters, digits and "
                        ". : _ -, at most 256");
-    *ret = sn_arena_printf(q->a, "nacos/%.*s/%.*s/%.*s", SN_STR_ARG(tenant), SN_STR_ARG(group),
+    *ret = sn_arena_printf(a, "nacos/%.*s/%.*s/%.*s", SN_STR_ARG(tenant), SN_STR_ARG(group),
                            SN_STR_ARG(id));
     return ret->ptr ? 0 : SN_E_NOMEM;
 }
@@ -64,7 +64,7 @@ static int key_of(struct reg_req *q, struct sn_str tenant, struct sn_str group, 
 static int asked_key(struct reg_req *q, struct sn_str *ret)
 {
     struct sn_str tenant = reg_param_or(q, "tenant", "");
-    return key_of(q, tenant, reg_param_or(q, "group", ""), reg_param_or(q, "dataId", ""), ret);
+    return nacos_key(q->a, tenant, reg_param_or(q, "group", ""), reg_param_or(q, "dataId", ""), ret);
 }
 
 static int config_get(struct reg_req *q)
@@ -86,6 +86,25 @@ static int config_get(struct reg_req *q)
     return r;
 }
 
+int nacos_publish(struct sn_regserver *s, struct sn_str key, struct sn_str content,
+                  struct sn_str cas_md5)
+{
+    struct reg_put p = {.key = key, .value = content};
+    char md5[NACOS_MD5_LEN];
+    bool stale = false;
+    int r = 0;
+    reg_srv_lock(s);
+    struct reg_kv *kv = reg_store_get(&s->store, key);
+    if (cas_md5.len) {
+        r = nacos_md5(kv ? reg_value_str(kv->value) : SN_STR(""), md5);
+        stale = r >= 0 && !(kv && sn_str_eq(cas_md5, sn_str_of(md5, sizeof(md5))));
+    }
+    if (r >= 0 && !stale) r = reg_store_put(&s->store, sn_now(), &p);
+    int c = reg_srv_commit(s);
+    if (r >= 0) r = c;
+    return r < 0 ? r : !stale;
+}
+
 static int config_publish(struct reg_req *q)
 {
     struct sn_str key, content = reg_param(q, "content"), cas = reg_param(q, "casMd5");
@@ -93,22 +112,10 @@ static int config_publish(struct reg_req *q)
     if (!cas.ptr) cas = sn_http_headers_get(&q->x->req.headers, SN_STR("casmd5"));
     int r = asked_key(q, &key);
     if (r >= 0 && !content.len) r = sn_fail(SN_E_INVALID_ARGUMENT, "Param 'content' is required.");
+    if (r >= 0) r = nacos_publish(q->srv, key, content, cas);
     if (r < 0) return reg_text_of(q, r);
-    struct reg_put p = {.key = key, .value = content};
-    char md5[NACOS_MD5_LEN];
-    bool stale = false;
-    reg_srv_lock(q->srv);
-    struct reg_kv *kv = reg_store_get(&q->srv->store, key);
-    if (cas.len) {
-        r = nacos_md5(kv ? reg_value_str(kv->value) : SN_STR(""), md5);
-        stale = r >= 0 && !(kv && sn_str_eq(cas, sn_str_of(md5, sizeof(md5))));
-    }
-    if (r >= 0 && !stale) r = reg_store_put(&q->srv->store, sn_now(), &p);
-    int c = reg_srv_commit(q->srv);
-    if (r >= 0) r = c;
-    if (r < 0) return reg_text_of(q, r);
-    return stale ? reg_text(q, 500, "Cas publish fail,server md5 may have changed.")
-                 : nacos_ok(q, "true");
+    return r ? nacos_ok(q, "true")
+             : reg_text(q, 500, "Cas publish fail,server md5 may have changed.");
 }
 
 static int config_delete(struct reg_req *q)
@@ -146,7 +153,7 @@ static int parse_listen(struct reg_req *q, struct listener *ret)
     while ((r = nacos_listening(&rest, &t.l[t.n])) > 0) {
         struct nacos_listen *l = &t.l[t.n];
         t.w[t.n].kind = REG_WAIT_KEY;
-        if ((r = key_of(q, l->tenant, l->group, l->data_id, &t.w[t.n].name)) < 0) return r;
+        if ((r = nacos_key(q->a, l->tenant, l->group, l->data_id, &t.w[t.n].name)) < 0) return r;
         if (++t.n > n) break;
     }
     *ret = t;

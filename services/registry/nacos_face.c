@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/nacos_face.c - Nacos's HTTP API v1: naming, login. SPEC: the Open API of Nacos 1.x/2.x.
- * A service of DEFAULT_GROUP is the store's service of that name; others are "group@@name". */
+/* registry/nacos_face.c - Nacos's HTTP API v1: naming, login; what its gRPC shares with it.
+ * SPEC: the Open API of Nacos 1.x/2.x. A service of DEFAULT_GROUP is the store's service of that
+ * name; others are "group@@name". */
 #include "core/alloc.h"
 #include "registry/nacos_int.h"
 
@@ -9,7 +10,7 @@
 #define DELETE_NS (30 * SN_SEC)
 /* How often clients ask again: there is no push over UDP here. */
 #define CACHE_MS 2000
-#define DEFAULT_GROUP "DEFAULT_GROUP"
+#define DEFAULT_GROUP NACOS_DEFAULT_GROUP
 
 int nacos_ok(struct reg_req *q, const char *text)
 {
@@ -27,31 +28,36 @@ int nacos_forbidden(struct reg_req *q)
 
 struct sn_str nacos_ns(struct reg_req *q) { return reg_param_or(q, "namespaceId", REG_STORE_NS); }
 
-/* serviceName may carry its group: "group@@name". */
-static int names(struct reg_req *q, struct sn_str *ret_group, struct sn_str *ret_name,
-                 struct sn_str *ret_stored)
+int nacos_service_of(struct sn_arena *a, struct sn_str group, struct sn_str name,
+                     struct nacos_service *ret)
 {
-    struct sn_str name = reg_param(q, "serviceName"),
-                  group = reg_param_or(q, "groupName", DEFAULT_GROUP);
     ssize_t at = name.ptr ? sn_str_find(name, SN_STR("@@")) : -1;
     if (at >= 0) {
         group = sn_str_sub(name, 0, (size_t)at);
         name = sn_str_from(name, (size_t)at + 2);
     }
-    if (!name.len || !group.len)
+    if (!group.len) group = SN_STR(DEFAULT_GROUP);
+    if (!name.len)
         return sn_fail(SN_E_INVALID_ARGUMENT, "caused: Param 'serviceName' is required.");
-    *ret_group = group;
-    *ret_name = name;
-    *ret_stored = sn_str_eqc(group, DEFAULT_GROUP)
+    *ret = (struct nacos_service){
+        .group = group,
+        .name = name,
+        .stored = sn_str_eqc(group, DEFAULT_GROUP)
                       ? name
-                      : sn_arena_printf(q->a, "%.*s@@%.*s", SN_STR_ARG(group), SN_STR_ARG(name));
-    return ret_stored->ptr ? 0 : SN_E_NOMEM;
+                      : sn_arena_printf(a, "%.*s@@%.*s", SN_STR_ARG(group), SN_STR_ARG(name))};
+    return ret->stored.ptr ? 0 : SN_E_NOMEM;
 }
 
-static struct sn_str full_name(struct reg_req *q, struct sn_str stored)
+static int names(struct reg_req *q, struct nacos_service *ret)
+{
+    return nacos_service_of(q->a, reg_param_or(q, "groupName", DEFAULT_GROUP),
+                            reg_param(q, "serviceName"), ret);
+}
+
+static struct sn_str full_name(struct sn_arena *a, struct sn_str stored)
 {
     if (sn_str_find(stored, SN_STR("@@")) >= 0) return stored;
-    struct sn_str s = sn_arena_printf(q->a, DEFAULT_GROUP "@@%.*s", SN_STR_ARG(stored));
+    struct sn_str s = sn_arena_printf(a, DEFAULT_GROUP "@@%.*s", SN_STR_ARG(stored));
     return s.ptr ? s : SN_STR("");
 }
 
@@ -67,9 +73,9 @@ static int64_t ms_label(const struct reg_spec *sp, const char *name, int64_t def
     return def;
 }
 
-static int metadata_json(struct reg_req *q, const struct sn_json *j, struct reg_spec *sp)
+int nacos_metadata(struct sn_arena *a, const struct sn_json *j, struct reg_spec *sp)
 {
-    struct sn_label *l = SN_ARENA_ARRAY(q->a, struct sn_label, sn_json_len(j));
+    struct sn_label *l = SN_ARENA_ARRAY(a, struct sn_label, sn_json_len(j));
     if (!l) return SN_E_NOMEM;
     for (SN_JSON_MEMBERS(j, m)) {
         struct sn_str v = sn_json_str(&m->value);
@@ -77,7 +83,7 @@ static int metadata_json(struct reg_req *q, const struct sn_json *j, struct reg_
             struct sn_buf b;
             sn_buf_init(&b, 4096);
             (void)!sn_json_write(&b, &m->value, NULL);
-            v = b.err < 0 ? (struct sn_str){0} : sn_arena_str(q->a, sn_buf_view(&b));
+            v = b.err < 0 ? (struct sn_str){0} : sn_arena_str(a, sn_buf_view(&b));
             sn_buf_done(&b);
             if (!v.ptr) return SN_E_NOMEM;
         }
@@ -94,7 +100,7 @@ static int metadata(struct reg_req *q, struct sn_str text, struct reg_spec *sp)
     if (text.ptr[0] == '{') {
         if (sn_json_parse(q->a, text, NULL, &j) < 0 || !sn_json_is(j, SN_JSON_OBJECT))
             return sn_fail(SN_E_INVALID_ARGUMENT, "metadata: expected a JSON object or k=v,k=v");
-        return metadata_json(q, j, sp);
+        return nacos_metadata(q->a, j, sp);
     }
     struct sn_label *l = SN_ARENA_ARRAY(q->a, struct sn_label, SN_REG_LABELS_MAX);
     if (!l) return SN_E_NOMEM;
@@ -122,34 +128,35 @@ static void add_beat(struct reg_spec *sp)
     sp->n_checks = 1;
 }
 
-static int place(struct reg_req *q, struct sn_str stored, struct sn_str ip, int64_t port,
-                 struct sn_str cluster, struct reg_spec *sp)
+int nacos_place(struct sn_arena *a, struct sn_str ns, struct sn_str stored,
+                const struct nacos_place *at, struct reg_spec *sp)
 {
-    if (!ip.len || port < 0 || port > 65535)
+    struct sn_str cluster = at->cluster.len ? at->cluster : SN_STR("DEFAULT");
+    if (!at->ip.len || at->port < 0 || at->port > 65535)
         return sn_fail(SN_E_INVALID_ARGUMENT,
                        "caused: Param 'ip' and 'port' (0..65535) are required.");
-    if (!cluster.len) cluster = SN_STR("DEFAULT");
-    sp->ns = nacos_ns(q);
+    sp->ns = ns;
     sp->face = REG_FACE_NACOS;
     sp->in.service = stored;
-    sp->in.address = ip;
-    sp->in.port = (uint16_t)port;
+    sp->in.address = at->ip;
+    sp->in.port = (uint16_t)at->port;
     sp->in.zone = cluster;
-    sp->in.id = sn_arena_printf(q->a, "%.*s#%lld#%.*s#%.*s", SN_STR_ARG(ip), (long long)port,
-                                SN_STR_ARG(cluster), SN_STR_ARG(full_name(q, stored)));
+    sp->in.id = sn_arena_printf(a, "%.*s#%lld#%.*s#%.*s", SN_STR_ARG(at->ip), (long long)at->port,
+                                SN_STR_ARG(cluster), SN_STR_ARG(full_name(a, stored)));
     return sp->in.id.ptr ? 0 : SN_E_NOMEM;
 }
 
 static int spec_of(struct reg_req *q, struct reg_spec *sp)
 {
-    struct sn_str group, name, stored, text;
-    int64_t port = -1;
-    int r = names(q, &group, &name, &stored);
+    struct nacos_service svc;
+    struct sn_str text;
+    struct nacos_place at = {.ip = reg_param(q, "ip"), .port = -1};
+    int r = names(q, &svc);
     if (r < 0) return r;
-    if ((text = reg_param(q, "port")).len && sn_str_to_i64(text, &port) < 0) port = -1;
-    struct sn_str cluster = reg_param(q, "clusterName");
-    if (!cluster.len) cluster = reg_param(q, "cluster");
-    if ((r = place(q, stored, reg_param(q, "ip"), port, cluster, sp)) < 0) return r;
+    if ((text = reg_param(q, "port")).len && sn_str_to_i64(text, &at.port) < 0) at.port = -1;
+    at.cluster = reg_param(q, "clusterName");
+    if (!at.cluster.len) at.cluster = reg_param(q, "cluster");
+    if ((r = nacos_place(q->a, nacos_ns(q), svc.stored, &at, sp)) < 0) return r;
     if ((text = reg_param(q, "weight")).len &&
         (sn_str_to_double(text, &sp->weight) < 0 || sp->weight < 0))
         return sn_fail(SN_E_INVALID_ARGUMENT, "weight: expected a number from 0 to 1000000");
@@ -197,7 +204,7 @@ static bool healthy(const struct reg_inst *in)
     return true;
 }
 
-static void host_json(struct sn_jsonw *w, struct reg_req *q, const struct reg_inst *in)
+static void host_json(struct sn_jsonw *w, struct sn_arena *a, const struct reg_inst *in)
 {
     const struct reg_spec *sp = &in->spec;
     sn_jsonw_object(w);
@@ -209,7 +216,7 @@ static void host_json(struct sn_jsonw *w, struct reg_req *q, const struct reg_in
     sn_jsonw_kbool(w, "enabled", !sp->disabled);
     sn_jsonw_kbool(w, "ephemeral", !sp->permanent);
     sn_jsonw_kstr(w, "clusterName", sp->in.zone.len ? sp->in.zone : SN_STR("DEFAULT"));
-    sn_jsonw_kstr(w, "serviceName", full_name(q, sp->in.service));
+    sn_jsonw_kstr(w, "serviceName", full_name(a, sp->in.service));
     sn_jsonw_key(w, SN_STR("metadata"));
     sn_jsonw_object(w);
     for (uint32_t i = 0; i < sp->in.n_labels; i++) {
@@ -237,7 +244,7 @@ static int instance_get(struct reg_req *q)
     sn_jsonw_init(&w, &b, NULL);
     reg_srv_lock(q->srv);
     const struct reg_inst *in = reg_store_instance(&q->srv->store, sp.ns, sp.in.id);
-    if (in) host_json(&w, q, in);
+    if (in) host_json(&w, q->a, in);
     reg_srv_unlock(q->srv);
     if (in) return reg_json(q, 200, &b);
     sn_buf_done(&b);
@@ -252,20 +259,37 @@ static bool in_clusters(struct sn_str list, struct sn_str cluster)
     return false;
 }
 
+void nacos_hosts(struct sn_jsonw *w, struct sn_arena *a, const struct reg_service *svc,
+                 struct sn_str clusters, bool only_healthy)
+{
+    sn_jsonw_array(w);
+    for (struct sn_list *n = svc ? svc->insts.next : NULL; svc && n != &svc->insts; n = n->next) {
+        const struct reg_inst *in = SN_LIST_ENTRY(n, struct reg_inst, node);
+        struct sn_str zone = in->spec.in.zone.len ? in->spec.in.zone : SN_STR("DEFAULT");
+        /* Clients drop what is disabled or has no weight; the server leaves out the disabled ones.
+         */
+        if (in->spec.disabled || (only_healthy && !healthy(in)) || !in_clusters(clusters, zone))
+            continue;
+        host_json(w, a, in);
+    }
+    sn_jsonw_array_end(w);
+}
+
 static int instance_list(struct reg_req *q)
 {
-    struct sn_str group, name, stored, clusters = reg_param_or(q, "clusters", "");
+    struct nacos_service svc;
+    struct sn_str clusters = reg_param_or(q, "clusters", "");
     struct sn_buf b;
     struct sn_jsonw w;
     bool only_healthy = sn_str_eqc(reg_param_or(q, "healthyOnly", "false"), "true");
-    int r = names(q, &group, &name, &stored);
+    int r = names(q, &svc);
     if (r < 0) return reg_text_of(q, r);
     sn_buf_init(&b, 0);
     sn_jsonw_init(&w, &b, NULL);
     sn_jsonw_object(&w);
-    sn_jsonw_kstr(&w, "name", full_name(q, stored));
-    sn_jsonw_kstr(&w, "groupName", group);
-    sn_jsonw_kstr(&w, "dom", name);
+    sn_jsonw_kstr(&w, "name", full_name(q->a, svc.stored));
+    sn_jsonw_kstr(&w, "groupName", svc.group);
+    sn_jsonw_kstr(&w, "dom", svc.name);
     sn_jsonw_kstr(&w, "clusters", clusters);
     sn_jsonw_ki64(&w, "cacheMillis", CACHE_MS);
     sn_jsonw_ki64(&w, "lastRefTime", sn_wall_now() / SN_MS);
@@ -274,20 +298,10 @@ static int instance_list(struct reg_req *q)
     sn_jsonw_kbool(&w, "reachProtectionThreshold", false);
     sn_jsonw_kbool(&w, "valid", true);
     sn_jsonw_key(&w, SN_STR("hosts"));
-    sn_jsonw_array(&w);
     reg_srv_lock(q->srv);
-    struct reg_service *svc = reg_store_service(&q->srv->store, nacos_ns(q), stored);
-    for (struct sn_list *n = svc ? svc->insts.next : NULL; svc && n != &svc->insts; n = n->next) {
-        const struct reg_inst *in = SN_LIST_ENTRY(n, struct reg_inst, node);
-        struct sn_str zone = in->spec.in.zone.len ? in->spec.in.zone : SN_STR("DEFAULT");
-        /* Clients drop what is disabled or has no weight; the server leaves out the disabled ones.
-         */
-        if (in->spec.disabled || (only_healthy && !healthy(in)) || !in_clusters(clusters, zone))
-            continue;
-        host_json(&w, q, in);
-    }
+    nacos_hosts(&w, q->a, reg_store_service(&q->srv->store, nacos_ns(q), svc.stored), clusters,
+                only_healthy);
     reg_srv_unlock(q->srv);
-    sn_jsonw_array_end(&w);
     sn_jsonw_object_end(&w);
     return reg_json(q, 200, &b);
 }
@@ -304,21 +318,23 @@ static int beat_answer(struct reg_req *q, int code)
  * not know is registered, which is how Nacos fills up again after a restart. */
 static int beat(struct reg_req *q)
 {
-    struct sn_str group, name, stored, beat_text = reg_param(q, "beat");
+    struct nacos_service svc;
+    struct sn_str beat_text = reg_param(q, "beat");
     struct reg_spec sp = {0};
     struct reg_inst *in;
     const struct sn_json *j = NULL;
     if (!nacos_writes(q)) return nacos_forbidden(q);
-    int r = names(q, &group, &name, &stored);
+    int r = names(q, &svc);
     if (r >= 0 && beat_text.len &&
         ((r = sn_json_parse(q->a, beat_text, NULL, &j)) < 0 || !sn_json_is(j, SN_JSON_OBJECT)))
         r = sn_fail(SN_E_INVALID_ARGUMENT, "beat: expected a JSON object");
     if (r >= 0 && j) {
-        r = place(q, stored, sn_json_str(sn_json_get(j, "ip")),
-                  sn_json_i64_or(sn_json_get(j, "port"), -1),
-                  sn_json_str(sn_json_get(j, "cluster")), &sp);
+        struct nacos_place at = {.ip = sn_json_str(sn_json_get(j, "ip")),
+                                 .port = sn_json_i64_or(sn_json_get(j, "port"), -1),
+                                 .cluster = sn_json_str(sn_json_get(j, "cluster"))};
+        r = nacos_place(q->a, nacos_ns(q), svc.stored, &at, &sp);
         sp.weight = sn_json_double_or(sn_json_get(j, "weight"), 1);
-        if (r >= 0) r = metadata_json(q, sn_json_get(j, "metadata"), &sp);
+        if (r >= 0) r = nacos_metadata(q->a, sn_json_get(j, "metadata"), &sp);
         if (r >= 0) add_beat(&sp);
     } else if (r >= 0) {
         r = spec_of(q, &sp);
@@ -343,27 +359,45 @@ static int by_name(const void *a, const void *b)
     return sn_str_cmp(*(const struct sn_str *)a, *(const struct sn_str *)b);
 }
 
-static int service_list(struct reg_req *q)
+int nacos_service_names(struct sn_regserver *s, struct sn_arena *a, struct sn_str ns,
+                        struct sn_str group, struct nacos_names *ret)
 {
-    struct sn_str want = reg_param_or(q, "groupName", DEFAULT_GROUP);
-    uint64_t page = 1, size = 10;
-    (void)!sn_str_to_u64(reg_param_or(q, "pageNo", "1"), &page);
-    (void)!sn_str_to_u64(reg_param_or(q, "pageSize", "10"), &size);
+    struct reg_service *svc;
+    int r = 0;
+    *ret = (struct nacos_names){0};
+    reg_srv_lock(s);
+    for (size_t it = 0; r >= 0 && (svc = reg_store_services(&s->store, ns, &it));) {
+        struct sn_str full = full_name(a, svc->name);
+        ssize_t at = sn_str_find(full, SN_STR("@@"));
+        if (at < 0 || !sn_str_eq(sn_str_sub(full, 0, (size_t)at), group)) continue;
+        struct sn_str name = sn_arena_str(a, sn_str_from(full, (size_t)at + 2));
+        r = name.ptr ? sn_vec_push(ret, name) : SN_E_NOMEM;
+    }
+    reg_srv_unlock(s);
+    if (r >= 0 && ret->len) qsort(ret->ptr, ret->len, sizeof(*ret->ptr), by_name);
+    if (r < 0) sn_vec_done(ret);
+    return r < 0 ? r : 0;
+}
+
+void nacos_page(struct sn_jsonw *w, const struct nacos_names *all, uint64_t page, uint64_t size)
+{
     size = SN_MIN(SN_MAX(size, (uint64_t)1), (uint64_t)10000);
     page = SN_MIN(SN_MAX(page, (uint64_t)1), (uint64_t)100000);
-    SN_VEC(struct sn_str) all = {0};
-    int r = 0;
-    reg_srv_lock(q->srv);
-    struct reg_service *svc;
-    for (size_t it = 0; r >= 0 && (svc = reg_store_services(&q->srv->store, nacos_ns(q), &it));) {
-        struct sn_str full = full_name(q, svc->name);
-        ssize_t at = sn_str_find(full, SN_STR("@@"));
-        if (at < 0 || !sn_str_eq(sn_str_sub(full, 0, (size_t)at), want)) continue;
-        struct sn_str s = sn_arena_str(q->a, sn_str_from(full, (size_t)at + 2));
-        r = s.ptr ? sn_vec_push(&all, s) : SN_E_NOMEM;
-    }
-    reg_srv_unlock(q->srv);
-    if (all.len) qsort(all.ptr, all.len, sizeof(*all.ptr), by_name);
+    sn_jsonw_array(w);
+    for (size_t i = (page - 1) * size; i < all->len && i < page * size; i++)
+        sn_jsonw_str(w, all->ptr[i]);
+    sn_jsonw_array_end(w);
+}
+
+static int service_list(struct reg_req *q)
+{
+    uint64_t page = 1, size = 10;
+    struct nacos_names all;
+    (void)!sn_str_to_u64(reg_param_or(q, "pageNo", "1"), &page);
+    (void)!sn_str_to_u64(reg_param_or(q, "pageSize", "10"), &size);
+    int r = nacos_service_names(q->srv, q->a, nacos_ns(q),
+                                reg_param_or(q, "groupName", DEFAULT_GROUP), &all);
+    if (r < 0) return r;
     struct sn_buf b;
     struct sn_jsonw w;
     sn_buf_init(&b, 0);
@@ -371,24 +405,19 @@ static int service_list(struct reg_req *q)
     sn_jsonw_object(&w);
     sn_jsonw_ku64(&w, "count", all.len);
     sn_jsonw_key(&w, SN_STR("doms"));
-    sn_jsonw_array(&w);
-    for (size_t i = (page - 1) * size; i < all.len && i < page * size; i++)
-        sn_jsonw_str(&w, all.ptr[i]);
-    sn_jsonw_array_end(&w);
+    nacos_page(&w, &all, page, size);
     sn_jsonw_object_end(&w);
     sn_vec_done(&all);
-    if (r >= 0) return reg_json(q, 200, &b);
-    sn_buf_done(&b);
-    return r;
+    return reg_json(q, 200, &b);
 }
 
 static int service_get(struct reg_req *q)
 {
-    struct sn_str group, name, stored;
-    int r = names(q, &group, &name, &stored);
+    struct nacos_service asked;
+    int r = names(q, &asked);
     if (r < 0) return reg_text_of(q, r);
     reg_srv_lock(q->srv);
-    struct reg_service *svc = reg_store_service(&q->srv->store, nacos_ns(q), stored);
+    struct reg_service *svc = reg_store_service(&q->srv->store, nacos_ns(q), asked.stored);
     bool there = svc && svc->n;
     reg_srv_unlock(q->srv);
     if (!there) return reg_text(q, 404, "service not found");
@@ -397,8 +426,8 @@ static int service_get(struct reg_req *q)
     sn_buf_init(&b, 0);
     sn_jsonw_init(&w, &b, NULL);
     sn_jsonw_object(&w);
-    sn_jsonw_kstr(&w, "name", name);
-    sn_jsonw_kstr(&w, "groupName", group);
+    sn_jsonw_kstr(&w, "name", asked.name);
+    sn_jsonw_kstr(&w, "groupName", asked.group);
     sn_jsonw_kstr(&w, "namespaceId", nacos_ns(q));
     sn_jsonw_ki64(&w, "protectThreshold", 0);
     sn_jsonw_object_end(&w);

@@ -12,6 +12,44 @@ bool nacos_writes(struct reg_req *q);
 struct sn_str nacos_ns(struct reg_req *q);
 int nacos_config(struct reg_req *q, struct sn_str what);
 
+#define NACOS_DEFAULT_GROUP "DEFAULT_GROUP"
+/* A service's name in parts; stored: in the store. */
+struct nacos_service {
+    struct sn_str group, name, stored;
+};
+/* nacos_service_of - `name` may carry its group: "group@@name". Returns 0, SN_E_INVALID_ARGUMENT,
+ * SN_E_NOMEM. */
+int nacos_service_of(struct sn_arena *a, struct sn_str group, struct sn_str name,
+                     struct nacos_service *ret) SN_MUST_CHECK;
+struct nacos_place {
+    struct sn_str ip, cluster;
+    int64_t port;
+};
+/* nacos_place - fills in where an instance is, and its id. Returns as nacos_service_of. */
+int nacos_place(struct sn_arena *a, struct sn_str ns, struct sn_str stored,
+                const struct nacos_place *at, struct reg_spec *sp) SN_MUST_CHECK;
+/* nacos_metadata - labels of a JSON object. */
+int nacos_metadata(struct sn_arena *a, const struct sn_json *j, struct reg_spec *sp) SN_MUST_CHECK;
+/* nacos_hosts - the array of a service's instances; svc may be NULL. The lock is held. */
+void nacos_hosts(struct sn_jsonw *w, struct sn_arena *a, const struct reg_service *svc,
+                 struct sn_str clusters, bool only_healthy);
+struct nacos_names { /* a SN_VEC with a name */
+    struct sn_str *ptr;
+    size_t len, cap;
+};
+/* nacos_service_names - those of a group, sorted. Owns: sn_vec_done on *ret where it returns 0. */
+int nacos_service_names(struct sn_regserver *s, struct sn_arena *a, struct sn_str ns,
+                        struct sn_str group, struct nacos_names *ret) SN_MUST_CHECK;
+void nacos_page(struct sn_jsonw *w, const struct nacos_names *all, uint64_t page, uint64_t size);
+/* nacos_key - where a configuration stands in the store. Returns 0, SN_E_INVALID_ARGUMENT,
+ * SN_E_NOMEM. */
+int nacos_key(struct sn_arena *a, struct sn_str tenant, struct sn_str group, struct sn_str id,
+              struct sn_str *ret) SN_MUST_CHECK;
+/* nacos_publish - cas_md5: only where the content there has it. Returns 1, 0 where it has not,
+ * failures. */
+int nacos_publish(struct sn_regserver *s, struct sn_str key, struct sn_str content,
+                  struct sn_str cas_md5) SN_MUST_CHECK;
+
 #define NACOS_MD5_LEN 32u
 /* nacos_md5 - hexadecimal digest of a configuration's content. Returns as sn_hash_once. */
 int nacos_md5(struct sn_str content, char ret[NACOS_MD5_LEN]) SN_MUST_CHECK;

@@ -9,7 +9,7 @@
  *   sn_endpoints_unref(e);
  *
  * URLs are scheme://host:port[,host:port...][/][?option=value&...]; the schemes are consul, nacos,
- * apollo, zk and file. docs/registry.md lists their options.
+ * apollo, etcd, zk and file. docs/registry.md lists their options.
  *
  * What happens when the registry does not behave is decided here, once, for all of them:
  * - No answer: the last known endpoints and values stay in force, also over a restart of this
@@ -60,7 +60,8 @@ struct sn_conf_table;
 
 struct sn_registry_opts {
     const char *url;
-    struct sn_str token;   /* Consul ACL token, Apollo secret, Nacos accessToken, ZooKeeper digest */
+    struct sn_str token;   /* Consul ACL token, Apollo secret, Nacos accessToken, ZooKeeper digest,
+                            etcd password */
     const char *cache_dir; /* last known good on disk; NULL = in memory only */
     int64_t confirm_ns;    /* how long a suspicious answer must persist; 0 = 15 s */
     int64_t retry_ns_min;  /* first pause after a failure; 0 = 200 ms, doubling */

@@ -7,6 +7,7 @@
 #include "crypto/hash.h"
 #include "fiber/chan.h"
 #include "fiber/os.h"
+#include "kit/grpc.h"
 #include "kit/log.h"
 #include "kit/metrics.h"
 #include "registry/server_int.h"
@@ -14,6 +15,9 @@
 SN_LOG_MODULE("registry");
 
 #define DRAIN_NS (5 * SN_SEC)
+#define MIRROR_AGAIN_NS (200 * SN_MS)
+/* Nacos's clients are registered while they are connected: a dead one must not stay for long. */
+#define SILENCE_NS (10 * SN_SEC)
 
 /* ---- the lock and the clock ----------------------------------------------------------------- */
 
@@ -23,9 +27,15 @@ void reg_srv_lock(struct sn_regserver *s)
     s->store.wall_ns = sn_wall_now();
 }
 
+static int64_t next_tick(const struct sn_regserver *s)
+{
+    int64_t at = reg_store_next(&s->store);
+    return s->mirror_behind ? SN_MIN(at, sn_now() + MIRROR_AGAIN_NS) : at;
+}
+
 void reg_srv_unlock(struct sn_regserver *s)
 {
-    int64_t next = reg_store_next(&s->store);
+    int64_t next = next_tick(s);
     bool earlier = next < s->tick_at_ns;
     sn_mutex_unlock(&s->lock);
     if (earlier) (void)!sn_chan_try_send(s->tick, NULL);
@@ -50,7 +60,8 @@ static int clock_main(void *arg)
     for (;;) {
         reg_srv_lock(s);
         reg_store_tick(&s->store, sn_now());
-        s->tick_at_ns = reg_store_next(&s->store);
+        if (s->mirror_behind) reg_mirror_sync(s);
+        s->tick_at_ns = next_tick(s);
         int64_t at = s->tick_at_ns;
         sn_mutex_unlock(&s->lock);
         struct sn_select_case c = {.chan = s->tick, .op = SN_SELECT_RECV};
@@ -95,6 +106,21 @@ int reg_srv_block(struct sn_regserver *s, enum reg_wait_kind kind, struct sn_str
 {
     struct reg_waiter w = {.kind = kind, .ns = ns, .name = name};
     return reg_srv_block_any(s, &w, 1, at_ns);
+}
+
+void reg_stream_add(struct sn_regserver *s, struct reg_stream *st)
+{
+    sn_mutex_lock_always(&s->lock);
+    sn_list_push_back(&s->streams, &st->node);
+    if (sn_event_is_set(&s->stop)) st->poke(st);
+    sn_mutex_unlock(&s->lock);
+}
+
+void reg_stream_del(struct sn_regserver *s, struct reg_stream *st)
+{
+    sn_mutex_lock_always(&s->lock);
+    sn_list_del(&st->node);
+    sn_mutex_unlock(&s->lock);
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -169,7 +195,7 @@ bool reg_flag(struct reg_req *q, const char *name)
     return v.ptr && !sn_str_eqc(v, "false") && !sn_str_eqc(v, "0");
 }
 
-static bool is_token(const struct sn_regserver *s, struct sn_str got)
+bool reg_is_token(const struct sn_regserver *s, struct sn_str got)
 {
     uint8_t a[32], b[32]; /* digests: the comparison tells nothing about the length either */
     struct sn_str nonce = sn_str(s->token_nonce);
@@ -185,9 +211,9 @@ bool reg_may_write(struct reg_req *q, const char *header, const char *param)
     const struct sn_http_headers *h = &q->x->req.headers;
     struct sn_str bearer = sn_http_headers_get(h, SN_STR("authorization"));
     bool ok =
-        (header && is_token(q->srv, sn_http_headers_get(h, sn_str(header)))) ||
-        (sn_str_starts(bearer, SN_STR("Bearer ")) && is_token(q->srv, sn_str_from(bearer, 7))) ||
-        (param && is_token(q->srv, reg_param(q, param)));
+        (header && reg_is_token(q->srv, sn_http_headers_get(h, sn_str(header)))) ||
+        (sn_str_starts(bearer, SN_STR("Bearer ")) && reg_is_token(q->srv, sn_str_from(bearer, 7))) ||
+        (param && reg_is_token(q->srv, reg_param(q, param)));
     if (!ok) __atomic_add_fetch(&q->srv->refused, 1, __ATOMIC_RELAXED);
     return ok;
 }
@@ -288,11 +314,56 @@ static int open_face(struct sn_regserver *s, const char *name, const char *addr,
     return sn_http_server_new(&o, &f->http);
 }
 
+static int count_call(struct sn_grpc_call *c, struct sn_grpc_chain *next, void *server)
+{
+    struct sn_regserver *s = server;
+    __atomic_add_fetch(&s->requests, 1, __ATOMIC_RELAXED);
+    return sn_grpc_next(c, next);
+}
+
+struct sn_grpc_interceptor reg_count_calls(struct sn_regserver *s)
+{
+    return (struct sn_grpc_interceptor){.name = "registry", .around = count_call, .arg = s};
+}
+
+/* A page of another site could send JSON to the gateway. */
+static int grpc_handler(struct sn_http_x *x, void *grpc)
+{
+    if (foreign_page(&x->req))
+        return sn_http_reply(x, 403, SN_STR("text/plain; charset=utf-8"),
+                             SN_STR("requests of other sites' pages are refused"));
+    return sn_grpc_handle(x, grpc);
+}
+
+/* silence_ns: a connection with calls that says nothing for so long is asked whether it lives. */
+static int open_grpc_face(struct sn_regserver *s, const char *name, const char *addr,
+                          int (*open)(struct sn_regserver *s, struct sn_grpc_server **ret),
+                          int64_t silence_ns)
+{
+    if (!addr) return 0;
+    struct reg_face_srv *f = &s->faces[s->n_faces];
+    int r = sn_listen(addr, NULL, &f->listener);
+    if (r < 0) return sn_wrap(r, "%s face", name);
+    f->name = name;
+    s->n_faces++;
+    if ((r = open(s, &f->grpc)) < 0) return r;
+    struct sn_http_server_opts o = {.handler = grpc_handler,
+                                    .arg = f->grpc,
+                                    .server_name = "sennit",
+                                    .body_bytes_max = REG_BODY_MAX,
+                                    .h2_keepalive_ns = silence_ns,
+                                    .h2_keepalive_timeout_ns = SILENCE_NS};
+    sn_grpc_http_defaults(&o);
+    /* Clients of etcd and Nacos ping as often as their own servers allow: every 5 s. */
+    o.h2_ping_min_ns = 4 * SN_SEC;
+    return sn_http_server_new(&o, &f->http);
+}
+
 static int copy_opts(struct sn_regserver *s, const struct sn_regserver_opts *o)
 {
     s->o = *o;
-    const char **texts[] = {&s->o.consul,   &s->o.nacos,      &s->o.apollo,
-                            &s->o.data_dir, &s->o.datacenter, &s->o.node};
+    const char **texts[] = {&s->o.consul, &s->o.nacos,    &s->o.nacos_grpc, &s->o.apollo,
+                            &s->o.etcd,   &s->o.data_dir, &s->o.datacenter, &s->o.node};
     if (!s->o.datacenter) s->o.datacenter = "dc1";
     if (!s->o.node) s->o.node = "sennit";
     if (!s->o.wait_ns_max) s->o.wait_ns_max = 10 * SN_MINUTE;
@@ -302,7 +373,7 @@ static int copy_opts(struct sn_regserver *s, const struct sn_regserver_opts *o)
     if (!(s->o.token = sn_arena_str(&s->arena, o->token)).ptr ||
         !(s->o.apollo_secret = sn_arena_str(&s->arena, o->apollo_secret)).ptr)
         return SN_E_NOMEM;
-    if (!o->consul && !o->nacos && !o->apollo)
+    if (!o->consul && !o->nacos && !o->nacos_grpc && !o->apollo && !o->etcd)
         return sn_fail(SN_E_INVALID_ARGUMENT, "registry server: every face is off");
     return 0;
 }
@@ -317,15 +388,22 @@ int sn_regserver_new(const struct sn_regserver_opts *opts, struct sn_regserver *
                                    .key_bytes_max = opts->key_bytes_max,
                                    .waiters_max = opts->waiters_max};
     s->tick_at_ns = SN_FOREVER;
+    sn_list_init(&s->streams);
+    sn_map_init(&s->nacos_conns, sn_random(), false);
     int r = copy_opts(s, opts);
     if (r >= 0) r = reg_store_init(&s->store, &lim, sn_random());
     if (r >= 0 && !(s->tick = sn_chan_new(0, 1))) r = SN_E_NOMEM;
     if (r >= 0)
         r = sn_http_client_new(&(struct sn_http_client_opts){.idle_per_addr_max = 1}, &s->http);
     if (r >= 0) r = open_journal(s);
+    if (r >= 0 && !s->store.identity) reg_store_identify(&s->store, sn_random() | 1);
     if (r >= 0) r = open_face(s, "consul", s->o.consul, reg_consul_handler);
     if (r >= 0) r = open_face(s, "nacos", s->o.nacos, reg_nacos_handler);
     if (r >= 0) r = open_face(s, "apollo", s->o.apollo, reg_apollo_handler);
+    if (r >= 0) r = open_grpc_face(s, "etcd", s->o.etcd, reg_etcd_open, SN_MINUTE);
+    if (r >= 0)
+        r = open_grpc_face(s, "nacos_grpc", s->o.nacos_grpc, reg_nacos_grpc_open, SILENCE_NS);
+    if (r >= 0 && s->o.etcd) reg_mirror_start(s);
     uint64_t nonce[2] = {sn_random(), sn_random()};
     uint8_t digest[32];
     if (r >= 0)
@@ -345,11 +423,13 @@ void sn_regserver_free(struct sn_regserver *s)
     for (unsigned i = 0; i < s->n_faces; i++) {
         if (s->faces[i].listener) sn_listener_close(s->faces[i].listener);
         if (s->faces[i].http) sn_http_server_free(s->faces[i].http);
+        sn_grpc_server_free(s->faces[i].grpc);
     }
     sn_http_client_free(s->http);
     if (s->store.events) reg_store_done(&s->store);
     if (s->has_journal) reg_journal_done(&s->journal);
     sn_chan_free(s->tick);
+    sn_map_done(&s->nacos_conns);
     sn_wipe((void *)(uintptr_t)s->o.token.ptr, s->o.token.len);
     sn_wipe((void *)(uintptr_t)s->o.apollo_secret.ptr, s->o.apollo_secret.len);
     sn_arena_done(&s->arena);
@@ -371,6 +451,10 @@ static int drain(void *arg)
     struct sn_regserver *s = arg;
     sn_mutex_lock_always(&s->lock);
     reg_store_wake_all(&s->store);
+    SN_LIST_EACH (&s->streams, n) {
+        struct reg_stream *st = SN_LIST_ENTRY(n, struct reg_stream, node);
+        st->poke(st);
+    }
     sn_mutex_unlock(&s->lock);
     for (unsigned i = 0; i < s->n_faces; i++)
         (void)sn_http_server_drain(s->faces[i].http, DRAIN_NS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* registry/server.h - one registry and configuration centre with several faces: Consul's and
- * Nacos's HTTP interfaces, Apollo's configuration service. What is registered or stored through one
- * is seen through the others; docs/registry.md says how names are translated. */
+ * Nacos's HTTP interfaces, Nacos's gRPC, Apollo's configuration service, etcd v3. What is registered
+ * or stored through one is seen through the others; docs/registry.md says how names are translated. */
 #pragma once
 #include "core/buf.h"
 #include "core/status.h"
@@ -12,7 +12,7 @@ struct sn_http_server_opts;
 
 struct sn_regserver_opts {
     /* net.h addresses; NULL = this face is off. Loopback unless a host is written out. */
-    const char *consul, *nacos, *apollo;
+    const char *consul, *nacos, *nacos_grpc, *apollo, *etcd;
     const char *data_dir; /* values and permanent instances survive there; NULL = they do not */
     struct sn_str token;  /* asked of every write; empty = none is asked */
     struct sn_str apollo_secret;   /* set: Apollo clients must sign their requests with it */
@@ -32,7 +32,8 @@ int sn_regserver_run(struct sn_regserver *s);
 /* sn_regserver_stop - any fiber; does not suspend. */
 void sn_regserver_stop(struct sn_regserver *s);
 void sn_regserver_free(struct sn_regserver *s);
-/* sn_regserver_addr - where a face ("consul", "nacos", "apollo") listens. Returns its length,
+/* sn_regserver_addr - where a face ("consul", "nacos", "nacos_grpc", "apollo",
+ * "etcd") listens. Returns its length,
  * SN_E_NOT_FOUND, SN_E_TOO_LARGE. */
 int sn_regserver_addr(struct sn_regserver *s, const char *face, char *out, size_t cap);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/server_int.h - what the faces share. A face is an HTTP handler: it takes the lock, looks
- * at or changes the store, releases it with reg_srv_commit, and answers. */
+/* registry/server_int.h - what the faces share. A face is an HTTP handler or a gRPC server:
+ * it takes the lock, looks at or changes the store, releases it with reg_srv_commit, and answers. */
 #pragma once
 #include "fiber/sync.h"
+#include "kit/grpc.h"
 #include "kit/http.h"
 #include "registry/journal.h"
 #include "registry/server.h"
@@ -15,6 +16,13 @@ struct reg_face_srv {
     const char *name;
     struct sn_listener *listener;
     struct sn_http_server *http;
+    struct sn_grpc_server *grpc; /* NULL for plain HTTP */
+};
+#define REG_FACES_MAX 5u
+/* A call that lasts, and has to be ended before the server can. */
+struct reg_stream {
+    struct sn_list node;
+    void (*poke)(struct reg_stream *st); /* s->stop is set; under the lock, must not suspend */
 };
 struct sn_regserver {
     struct sn_regserver_opts o;
@@ -24,7 +32,7 @@ struct sn_regserver {
     struct reg_journal journal;
     bool has_journal;
     uint64_t logged; /* last record appended; under the lock */
-    struct reg_face_srv faces[3];
+    struct reg_face_srv faces[REG_FACES_MAX];
     unsigned n_faces;
     struct sn_event stop;
     struct sn_http_client
@@ -32,6 +40,10 @@ struct sn_regserver {
     struct sn_chan *tick; /* something earlier than planned is due */
     int64_t tick_at_ns;
     uint64_t requests, refused;
+    struct sn_list streams;
+    struct sn_map nacos_conns; /* by peer: nacos_grpc.c */
+    int64_t nacos_ref_ms;
+    bool mirror_behind; /* etcd_mirror.c: something could not be shown yet */
     char token_nonce[33]; /* Nacos: what a login gives, good for this run */
 };
 
@@ -48,6 +60,14 @@ int reg_srv_block(struct sn_regserver *s, enum reg_wait_kind kind, struct sn_str
 /* reg_srv_block_any - the same for several keys or services. */
 int reg_srv_block_any(struct sn_regserver *s, struct reg_waiter *w, size_t n,
                       int64_t at_ns) SN_MUST_CHECK;
+
+/* reg_stream_add, reg_stream_del - around a call that lasts. */
+void reg_stream_add(struct sn_regserver *s, struct reg_stream *st);
+void reg_stream_del(struct sn_regserver *s, struct reg_stream *st);
+/* reg_count_calls - an interceptor for sennit_registry_requests_total. */
+struct sn_grpc_interceptor reg_count_calls(struct sn_regserver *s);
+/* reg_is_token - compares in constant time with the token, and with what a login gives. */
+bool reg_is_token(const struct sn_regserver *s, struct sn_str got);
 
 /* Requests. */
 struct reg_req {
@@ -81,5 +101,12 @@ struct sn_str reg_json_str(const struct sn_json *obj, const char *name);
 int reg_consul_handler(struct sn_http_x *x, void *server);
 int reg_nacos_handler(struct sn_http_x *x, void *server);
 int reg_apollo_handler(struct sn_http_x *x, void *server);
+/* reg_etcd_open - the gRPC server of etcd's face. Owns: sn_grpc_server_free. */
+int reg_etcd_open(struct sn_regserver *s, struct sn_grpc_server **ret) SN_MUST_CHECK;
+int reg_nacos_grpc_open(struct sn_regserver *s, struct sn_grpc_server **ret) SN_MUST_CHECK;
+/* reg_mirror_start - from now on instances are keys, and keys instances (etcd_mirror.c).
+ * reg_mirror_sync - looks at all of them again; the lock is held. */
+void reg_mirror_start(struct sn_regserver *s);
+void reg_mirror_sync(struct sn_regserver *s);
 /* reg_checks_run - active checks (TCP, HTTP), until the fiber is cancelled. */
 int reg_checks_run(void *server);

@@ -88,14 +88,31 @@ void reg_store_done(struct reg_store *s)
     sn_buf_done(&s->rec);
 }
 
-uint64_t reg_store_bump(struct reg_store *s) { return ++s->rev; }
+uint64_t reg_store_bump(struct reg_store *s)
+{
+    if (!s->batch) return ++s->rev;
+    if (!s->batch_rev) s->batch_rev = ++s->rev;
+    return s->batch_rev;
+}
+
+void reg_store_begin(struct reg_store *s)
+{
+    s->batch = true;
+    s->batch_rev = 0;
+}
+void reg_store_end(struct reg_store *s) { s->batch = false; }
+
+static void tell(struct reg_store *s, const struct reg_inst *in, bool gone)
+{
+    if (s->on_inst) s->on_inst(s->on_arg, in, gone);
+}
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
 static struct sn_list *bucket(struct reg_store *s, const struct reg_waiter *w)
 {
     if (w->kind == REG_WAIT_CATALOG) return &s->waiting_catalog;
-    if (w->kind == REG_WAIT_PREFIX) return &s->waiting_prefix;
+    if (w->kind == REG_WAIT_PREFIX || w->kind == REG_WAIT_RANGE) return &s->waiting_prefix;
     uint64_t h = sn_hash(w->name.ptr, w->name.len, s->seed + w->kind);
     return &s->waiting[h % REG_WAIT_BUCKETS];
 }
@@ -119,6 +136,7 @@ void reg_store_unwait(struct reg_store *s, struct reg_waiter *w)
 static bool concerns(const struct reg_waiter *w, const struct reg_waiter *like)
 {
     if (w->kind == REG_WAIT_PREFIX) return sn_str_starts(like->name, w->name);
+    if (w->kind == REG_WAIT_RANGE) return reg_key_in_range(like->name, w->name, w->end);
     if (w->kind != like->kind) return false;
     if (w->kind == REG_WAIT_CATALOG) return sn_str_eq(ns_of(w->ns), ns_of(like->ns));
     if (!sn_str_eq(w->name, like->name)) return false;
@@ -294,6 +312,7 @@ int reg_store_check(struct reg_store *s, int64_t now_ns, struct reg_inst *in, st
         service_changed(s, in->svc, false);
         in->mod_rev = in->svc->mod_rev;
     }
+    if (before != status) tell(s, in, false);
     return 0;
 }
 
@@ -309,6 +328,7 @@ void reg_store_unlink(struct reg_store *s, struct reg_inst *in)
     s->n_insts--;
     service_changed(s, svc, true);
     if (in->spec.permanent) reg_log_inst_del(s, svc->ns, in->spec.in.id, svc->mod_rev);
+    tell(s, in, true);
     inst_free(in);
     service_maybe_forget(s, svc);
 }
@@ -333,6 +353,7 @@ static void inst_tick(struct reg_store *s, int64_t now_ns, struct reg_inst *in)
     if (!changed) return;
     service_changed(s, in->svc, false);
     in->mod_rev = in->svc->mod_rev;
+    tell(s, in, false);
 }
 
 void reg_store_tick(struct reg_store *s, int64_t now_ns)
@@ -545,6 +566,7 @@ int reg_store_register(struct reg_store *s, int64_t now_ns, const struct reg_spe
         if (was != in->svc) service_changed(s, was, true);
         if (old->spec.permanent && !spec->permanent)
             reg_log_inst_del(s, was->ns, old->spec.in.id, s->rev);
+        if (was != in->svc) tell(s, old, true);
         inst_free(old);
     } else {
         s->n_insts++;
@@ -555,6 +577,7 @@ int reg_store_register(struct reg_store *s, int64_t now_ns, const struct reg_spe
     service_changed(s, in->svc, true);
     in->mod_rev = in->svc->mod_rev;
     if (spec->permanent) reg_log_inst(s, in);
+    tell(s, in, false);
     *ret = in;
     return 1;
 }

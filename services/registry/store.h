@@ -94,6 +94,8 @@ struct reg_kv {
     int64_t wall_ns;             /* of the last change */
     struct reg_lease_rec *lease; /* etcd: dies with it; consul: holds the lock */
     struct sn_list lease_node;
+    bool derived; /* shows an instance of another face (etcd_mirror.c): never written to the log */
+    bool unseen;  /* ... and no instance has been found for it yet */
     struct reg_past past[REG_HISTORY_MAX]; /* oldest first */
     uint32_t n_past;
 };
@@ -106,6 +108,7 @@ struct reg_lease_rec {
     int64_t ttl_ns, due_ns; /* ttl 0: no end of its own */
     bool session;           /* keys are locked by it, and released (or deleted) at its end */
     bool delete_keys;
+    bool connection; /* a connection's: no client of etcd sees it */
     uint64_t create_rev;
 };
 struct reg_event {
@@ -113,14 +116,22 @@ struct reg_event {
     char *key;
     uint32_t key_len;
     struct reg_value *value, *prev; /* NULL for a deletion; prev NULL where there was none */
-    uint64_t create_rev, mod_rev, version, lease, prev_mod_rev;
+    uint64_t create_rev, mod_rev, version, lease;
+    uint64_t prev_create_rev, prev_mod_rev, prev_version, prev_lease; /* 0 where there was none */
 };
 
-enum reg_wait_kind { REG_WAIT_SERVICE, REG_WAIT_CATALOG, REG_WAIT_KEY, REG_WAIT_PREFIX };
+enum reg_wait_kind {
+    REG_WAIT_SERVICE,
+    REG_WAIT_CATALOG,
+    REG_WAIT_KEY,
+    REG_WAIT_PREFIX,
+    REG_WAIT_RANGE, /* keys from name to before end */
+};
 struct reg_waiter {
     struct sn_list node;
     enum reg_wait_kind kind;
     struct sn_str ns, name; /* borrowed */
+    struct sn_str end;      /* REG_WAIT_RANGE; "\0": no end. Borrowed */
     void (*wake)(
         struct reg_waiter *w); /* once; it is off the list already. Under the server's lock */
 };
@@ -130,6 +141,7 @@ struct reg_store {
     struct reg_store_limits lim;
     uint64_t rev, rev_reserved;
     uint64_t seed;
+    uint64_t identity; /* of this history of revisions; survives with it. 0 = not given yet */
     uint64_t catalog_rev; /* services came or went, or their tags changed */
     struct sn_map services, by_id, leases, sessions;
     SN_VEC(struct reg_kv *) kvs; /* sorted by key */
@@ -146,7 +158,21 @@ struct reg_store {
     void *log_arg;
     struct sn_buf rec;
     int64_t wall_ns; /* set by the server before changes: history's time */
+    /* Changes between reg_store_begin and _end carry one revision: etcd's transactions. */
+    bool batch;
+    uint64_t batch_rev;
+    size_t n_derived; /* keys that do not count against the limit */
+    /* Told of every change, under the lock; must not suspend. NULL: nobody. on_key: kv as it is
+     * now or, where `gone`, was last. on_inst: where `gone`, for the last time. */
+    void (*on_key)(void *arg, const struct reg_kv *kv, bool gone);
+    void (*on_inst)(void *arg, const struct reg_inst *in, bool gone);
+    void *on_arg;
 };
+static inline bool reg_kv_leased(const struct reg_kv *kv) { return kv->lease && !kv->lease->session; }
+static inline bool reg_kv_durable(const struct reg_kv *kv)
+{
+    return !kv->derived && !reg_kv_leased(kv);
+}
 
 /* reg_store_init - empty. seed: of the hash tables. Returns 0, SN_E_NOMEM. Owns: reg_store_done. */
 int reg_store_init(struct reg_store *s, const struct reg_store_limits *lim,
@@ -189,13 +215,32 @@ struct reg_put {
     bool cas;       /* only where mod_rev is cas_rev; 0: only where the key is not there */
     uint64_t cas_rev;
     struct sn_str acquire, release; /* Consul: session */
+    bool derived;                   /* gives way to a key that is there on its own account: 0 */
 };
 /* reg_store_put - Returns 1 done, 0 where a condition did not hold; SN_E_INVALID_ARGUMENT (key,
  * value), SN_E_NOT_FOUND (lease, session), SN_E_RESOURCE_EXHAUSTED, SN_E_NOMEM. */
 int reg_store_put(struct reg_store *s, int64_t now_ns, const struct reg_put *p) SN_MUST_CHECK;
-/* reg_store_del - Returns 1 or, where it is not there or has another revision than cas_rev (if that
- * is not 0), 0. */
+/* What a put needs from the allocator, in advance, so that several puts fail before any is done. */
+struct reg_prepared {
+    struct reg_value *value;
+    struct reg_kv *kv;
+};
+/* reg_store_prepare - memory for one put; `before` others have been prepared and not yet done.
+ * Returns 0, SN_E_INVALID_ARGUMENT, SN_E_TOO_LARGE, SN_E_RESOURCE_EXHAUSTED, SN_E_NOT_FOUND
+ * (lease), SN_E_NOMEM. Owns: what reg_store_put_prepared does not use, reg_store_unprepare frees. */
+int reg_store_prepare(struct reg_store *s, const struct reg_put *p, size_t before,
+                      struct reg_prepared *ret) SN_MUST_CHECK;
+/* reg_store_put_prepared - as reg_store_put, without failures of memory and limits. */
+int reg_store_put_prepared(struct reg_store *s, const struct reg_put *p, struct reg_prepared *prep);
+void reg_store_unprepare(struct reg_prepared *prep);
+/* reg_store_del - Returns 1 or, where it is not there (of its own account) or has another revision
+ * than cas_rev (if that is not 0), 0. */
 int reg_store_del(struct reg_store *s, struct sn_str key, uint64_t cas_rev);
+/* reg_store_undo_derived - takes a derived key out; others stay. */
+void reg_store_undo_derived(struct reg_store *s, struct sn_str key);
+/* reg_store_begin, reg_store_end - around changes that are to have one revision. */
+void reg_store_begin(struct reg_store *s);
+void reg_store_end(struct reg_store *s);
 struct reg_kv *reg_store_get(const struct reg_store *s, struct sn_str key);
 /* reg_store_lower - index in s->kvs of the first key not less than `key`. */
 size_t reg_store_lower(const struct reg_store *s, struct sn_str key);
@@ -209,6 +254,21 @@ static inline struct sn_str reg_value_str(const struct reg_value *v)
  * or they end. Returns 0, fn's, SN_E_OUT_OF_RANGE where some of them are gone. */
 int reg_store_events(const struct reg_store *s, uint64_t after,
                      int (*fn)(const struct reg_event *e, void *arg), void *arg) SN_MUST_CHECK;
+
+/* reg_store_compact - forgets the events up to `rev`. */
+void reg_store_compact(struct reg_store *s, uint64_t rev);
+/* reg_key_in_range - etcd's ranges: end empty: the key itself; end "\0": all keys from `key` on. */
+bool reg_key_in_range(struct sn_str k, struct sn_str key, struct sn_str end);
+/* A key as it was at some revision; borrows from the store. */
+struct reg_view {
+    struct sn_str key;
+    struct reg_value *value;
+    uint64_t create_rev, mod_rev, version, lease;
+};
+/* reg_store_range - the keys of a range at a revision (0: now), ascending; the array is `a`'s.
+ * Returns 0, SN_E_OUT_OF_RANGE where the changes since are no longer known, SN_E_NOMEM. */
+int reg_store_range(const struct reg_store *s, struct sn_str key, struct sn_str end, uint64_t rev,
+                    struct sn_arena *a, struct reg_view **ret, size_t *ret_n) SN_MUST_CHECK;
 
 /* ---- leases (store_kv.c) ---- */
 
@@ -232,6 +292,8 @@ void reg_store_wake_all(struct reg_store *s);
 
 /* ---- surviving (store_log.c) ---- */
 
+/* reg_store_identify - gives the history a number by which clients know it from another. */
+void reg_store_identify(struct reg_store *s, uint64_t identity);
 /* reg_store_replay - applies one record; revisions are those of the record. Returns 0,
  * SN_E_DATA_LOSS (no record of ours), SN_E_NOMEM. */
 int reg_store_replay(struct reg_store *s, struct sn_str record) SN_MUST_CHECK;
@@ -253,6 +315,11 @@ int reg_store_kv_add(struct reg_store *s, struct sn_str key, struct reg_kv **ret
 void reg_kv_set(struct reg_store *s, struct reg_kv *kv, struct reg_value *v);
 void reg_store_kv_drop(struct reg_store *s, struct reg_kv *kv);
 struct reg_value *reg_value_new(struct sn_str s);
+/* reg_event_add - takes over before->prev. reg_events_drop: all, and history begins after `rev`. */
+void reg_event_add(struct reg_store *s, const struct reg_kv *kv, const struct reg_event *before,
+                   bool deleted, uint64_t rev);
+void reg_events_drop(struct reg_store *s, uint64_t rev);
+void reg_events_done(struct reg_store *s);
 void reg_store_leases_done(struct reg_store *s);
 void reg_store_kv_done(struct reg_store *s);
 bool reg_key_keeps_history(struct sn_str key);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry/store_kv.c - keys, values, history, events; leases and sessions. */
+/* registry/store_kv.c - keys, values, history; leases and sessions. */
 #include "core/alloc.h"
 #include "registry/store.h"
 
@@ -26,72 +26,6 @@ void reg_value_unref(struct reg_value *v)
     if (v && __atomic_sub_fetch(&v->refs, 1, __ATOMIC_ACQ_REL) == 0) sn_free(v);
 }
 
-/* ---- events --------------------------------------------------------------------------------- */
-
-static void event_free(struct reg_store *s, struct reg_event *e)
-{
-    s->ev_bytes -= e->key_len + (e->value ? e->value->len : 0);
-    sn_free(e->key);
-    reg_value_unref(e->value);
-    reg_value_unref(e->prev);
-}
-
-static void event_drop_first(struct reg_store *s)
-{
-    struct reg_event *e = &s->events[s->ev_first];
-    s->compacted = e->mod_rev;
-    event_free(s, e);
-    s->ev_first = (s->ev_first + 1) % REG_EVENTS_MAX;
-    s->ev_n--;
-}
-
-/* Without memory for it, history before this change is what is lost: watches are told so. */
-static void event_add(struct reg_store *s, const struct reg_kv *kv, struct reg_value *prev,
-                      uint64_t prev_mod, bool deleted, uint64_t rev)
-{
-    char *key = sn_alloc(kv->key.len + 1);
-    if (!key) {
-        while (s->ev_n) event_drop_first(s);
-        s->compacted = rev;
-        return;
-    }
-    memcpy(key, kv->key.ptr, kv->key.len);
-    struct reg_event e = {.deleted = deleted,
-                          .key = key,
-                          .key_len = (uint32_t)kv->key.len,
-                          .value = deleted ? NULL : reg_value_ref(kv->value),
-                          .prev = reg_value_ref(prev),
-                          .create_rev = deleted ? 0 : kv->create_rev,
-                          .mod_rev = rev,
-                          .version = deleted ? 0 : kv->version,
-                          .prev_mod_rev = prev_mod,
-                          .lease =
-                              kv->lease && !deleted && !kv->lease->session ? kv->lease->num : 0};
-    if (s->ev_n == REG_EVENTS_MAX) event_drop_first(s);
-    s->ev_bytes += e.key_len + (e.value ? e.value->len : 0);
-    s->events[(s->ev_first + s->ev_n++) % REG_EVENTS_MAX] = e;
-    while (s->ev_n > 1 && s->ev_bytes > REG_EVENT_BYTES_MAX) event_drop_first(s);
-}
-
-int reg_store_events(const struct reg_store *s, uint64_t after,
-                     int (*fn)(const struct reg_event *e, void *arg), void *arg)
-{
-    if (after < s->compacted) return SN_E_OUT_OF_RANGE;
-    size_t lo = 0, hi = s->ev_n; /* the ring is sorted by revision */
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        if (s->events[(s->ev_first + mid) % REG_EVENTS_MAX].mod_rev <= after)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    for (; lo < s->ev_n; lo++) {
-        int r = fn(&s->events[(s->ev_first + lo) % REG_EVENTS_MAX], arg);
-        if (r < 0) return r;
-    }
-    return 0;
-}
-
 /* ---- keys ----------------------------------------------------------------------------------- */
 
 size_t reg_store_lower(const struct reg_store *s, struct sn_str key)
@@ -113,19 +47,32 @@ struct reg_kv *reg_store_get(const struct reg_store *s, struct sn_str key)
     return i < s->kvs.len && sn_str_eq(s->kvs.ptr[i]->key, key) ? s->kvs.ptr[i] : NULL;
 }
 
-int reg_store_kv_add(struct reg_store *s, struct sn_str key, struct reg_kv **ret)
+static struct reg_kv *kv_new(struct sn_str key)
 {
-    size_t i = reg_store_lower(s, key);
-    int r = sn_vec_reserve(&s->kvs, s->kvs.len + 1);
-    if (r < 0) return r;
     struct reg_kv *kv = sn_zalloc(1, sizeof(*kv) + key.len + 1);
-    if (!kv) return SN_E_NOMEM;
+    if (!kv) return NULL;
     memcpy(kv + 1, key.ptr, key.len);
     kv->key = sn_str_of((char *)(kv + 1), key.len);
     sn_list_init(&kv->lease_node);
+    return kv;
+}
+
+/* Room has been reserved. */
+static void kv_insert(struct reg_store *s, struct reg_kv *kv)
+{
+    size_t i = reg_store_lower(s, kv->key);
     memmove(s->kvs.ptr + i + 1, s->kvs.ptr + i, (s->kvs.len - i) * sizeof(*s->kvs.ptr));
     s->kvs.ptr[i] = kv;
     s->kvs.len++;
+}
+
+int reg_store_kv_add(struct reg_store *s, struct sn_str key, struct reg_kv **ret)
+{
+    int r = sn_vec_reserve(&s->kvs, s->kvs.len + 1);
+    if (r < 0) return r;
+    struct reg_kv *kv = kv_new(key);
+    if (!kv) return SN_E_NOMEM;
+    kv_insert(s, kv);
     *ret = kv;
     return 0;
 }
@@ -148,18 +95,23 @@ static void kv_free(struct reg_store *s, struct reg_kv *kv)
     sn_free(kv);
 }
 
-void reg_store_kv_drop(struct reg_store *s, struct reg_kv *kv)
+static void kv_unlink(struct reg_store *s, struct reg_kv *kv)
 {
     size_t i = reg_store_lower(s, kv->key);
+    s->n_derived -= kv->derived;
     memmove(s->kvs.ptr + i, s->kvs.ptr + i + 1, (s->kvs.len - i - 1) * sizeof(*s->kvs.ptr));
     s->kvs.len--;
+}
+
+void reg_store_kv_drop(struct reg_store *s, struct reg_kv *kv)
+{
+    kv_unlink(s, kv);
     kv_free(s, kv);
 }
 
 void reg_store_kv_done(struct reg_store *s)
 {
-    while (s->ev_n) event_drop_first(s);
-    sn_free(s->events);
+    reg_events_done(s);
     for (size_t i = 0; i < s->kvs.len; i++) kv_free(s, s->kvs.ptr[i]);
     sn_vec_done(&s->kvs);
 }
@@ -174,7 +126,7 @@ bool reg_key_keeps_history(struct sn_str key)
 void reg_kv_set(struct reg_store *s, struct reg_kv *kv, struct reg_value *v)
 {
     s->kv_bytes += v->len;
-    bool passing = kv->lease && !kv->lease->session; /* what dies with a lease is no history */
+    bool passing = !reg_kv_durable(kv); /* what dies with a lease is no history */
     if (kv->value && reg_key_keeps_history(kv->key) && !passing) {
         if (kv->n_past == REG_HISTORY_MAX) {
             s->kv_bytes -= kv->past[0].value->len;
@@ -207,9 +159,7 @@ static void attach(struct reg_kv *kv, struct reg_lease_rec *l)
     if (l) sn_list_push_back(&l->keys, &kv->lease_node);
 }
 
-static bool durable(const struct reg_kv *kv) { return !kv->lease || kv->lease->session; }
-
-static int check_put(struct reg_store *s, const struct reg_put *p, const struct reg_kv *kv)
+static int check_put(struct reg_store *s, const struct reg_put *p, bool is_new)
 {
     if (!p->key.len || p->key.len > REG_KEY_MAX)
         return sn_fail(SN_E_INVALID_ARGUMENT, "key of %zu bytes, expected 1 to %u", p->key.len,
@@ -217,10 +167,12 @@ static int check_put(struct reg_store *s, const struct reg_put *p, const struct 
     if (p->value.len > SN_REG_CONFIG_MAX)
         return sn_fail(SN_E_TOO_LARGE, "value of %zu bytes, at most %u", p->value.len,
                        SN_REG_CONFIG_MAX);
-    if (!kv && s->kvs.len >= s->lim.keys_max)
-        return sn_fail(SN_E_RESOURCE_EXHAUSTED, "%zu keys already", s->kvs.len);
+    if (is_new && !p->derived && s->kvs.len - s->n_derived >= s->lim.keys_max)
+        return sn_fail(SN_E_RESOURCE_EXHAUSTED, "%zu keys already", s->kvs.len - s->n_derived);
     if (s->kv_bytes + p->value.len > s->lim.key_bytes_max)
         return sn_fail(SN_E_RESOURCE_EXHAUSTED, "values of %zu bytes already", s->kv_bytes);
+    if (p->lease && !reg_store_lease_of(s, p->lease))
+        return sn_fail(SN_E_NOT_FOUND, "lease %llu", (unsigned long long)p->lease);
     return 0;
 }
 
@@ -239,58 +191,131 @@ static int lock_step(struct reg_store *s, const struct reg_put *p, const struct 
     return 1;
 }
 
-int reg_store_put(struct reg_store *s, int64_t now_ns, const struct reg_put *p)
+int reg_store_prepare(struct reg_store *s, const struct reg_put *p, size_t before,
+                      struct reg_prepared *ret)
 {
-    struct reg_kv *kv = reg_store_get(s, p->key);
-    struct reg_lease_rec *l = kv && kv->lease && kv->lease->session ? kv->lease : NULL;
-    int r = check_put(s, p, kv);
+    bool is_new = !reg_store_get(s, p->key);
+    int r = check_put(s, p, is_new);
     if (r < 0) return r;
-    if (p->cas && (p->cas_rev ? !kv || kv->mod_rev != p->cas_rev : kv != NULL)) return 0;
-    bool locking = p->acquire.len || p->release.len;
-    if (locking && (r = lock_step(s, p, kv, &l)) <= 0) return r;
-    if (p->lease && !(l = reg_store_lease_of(s, p->lease)))
-        return sn_fail(SN_E_NOT_FOUND, "lease %llu", (unsigned long long)p->lease);
-    struct reg_value *v = reg_value_new(p->value), *prev = NULL;
-    if (!v) return SN_E_NOMEM;
-    if (!kv && (r = reg_store_kv_add(s, p->key, &kv)) < 0) {
-        reg_value_unref(v);
-        return r;
-    }
-    uint64_t rev = reg_store_bump(s), prev_mod = kv->mod_rev;
-    bool was_durable = kv->version && durable(kv);
-    prev = reg_value_ref(kv->value);
+    *ret = (struct reg_prepared){.value = reg_value_new(p->value)};
+    r = ret->value ? sn_vec_reserve(&s->kvs, s->kvs.len + before + 1) : SN_E_NOMEM;
+    /* A key that is there now may be deleted by what comes before this put. */
+    if (r >= 0 && (is_new || before) && !(ret->kv = kv_new(p->key))) r = SN_E_NOMEM;
+    if (r < 0) reg_store_unprepare(ret);
+    return r;
+}
+
+void reg_store_unprepare(struct reg_prepared *prep)
+{
+    reg_value_unref(prep->value);
+    sn_free(prep->kv);
+    *prep = (struct reg_prepared){0};
+}
+
+/* The lease a put leaves at the key. */
+static struct reg_lease_rec *lease_after(struct reg_store *s, const struct reg_put *p,
+                                         const struct reg_kv *kv)
+{
+    if (p->lease) return reg_store_lease_of(s, p->lease);
+    return kv->lease && kv->lease->session ? kv->lease : NULL;
+}
+
+static void set_derived(struct reg_store *s, struct reg_kv *kv, bool derived)
+{
+    s->n_derived = s->n_derived - kv->derived + derived;
+    kv->derived = derived;
+}
+
+static void put_now(struct reg_store *s, struct reg_kv *kv, const struct reg_put *p,
+                    struct reg_lease_rec *l, struct reg_value *v)
+{
+    uint64_t rev = reg_store_bump(s);
+    struct reg_event before = {.prev = reg_value_ref(kv->value),
+                               .prev_create_rev = kv->create_rev,
+                               .prev_mod_rev = kv->mod_rev,
+                               .prev_version = kv->version,
+                               .prev_lease = reg_kv_leased(kv) ? kv->lease->num : 0};
+    bool was_durable = kv->version && reg_kv_durable(kv);
     reg_kv_set(s, kv, v);
     if (!kv->version++) kv->create_rev = rev;
     kv->mod_rev = rev;
     if (!p->keep_flags) kv->flags = p->flags;
     if (p->acquire.len && kv->lease != l) kv->lock_index++;
     attach(kv, l);
-    if (!durable(kv)) forget_past(s, kv);
-    event_add(s, kv, prev, prev_mod, false, rev);
-    reg_value_unref(prev);
-    if (durable(kv))
+    set_derived(s, kv, p->derived);
+    if (!reg_kv_durable(kv)) forget_past(s, kv);
+    reg_event_add(s, kv, &before, false, rev);
+    if (reg_kv_durable(kv))
         reg_log_put(s, kv);
     else if (was_durable)
         reg_log_del(s, kv->key, rev);
     reg_store_key_changed(s, kv->key);
+    if (s->on_key && !kv->derived) s->on_key(s->on_arg, kv, false);
+}
+
+int reg_store_put_prepared(struct reg_store *s, const struct reg_put *p, struct reg_prepared *prep)
+{
+    struct reg_kv *kv = reg_store_get(s, p->key);
+    if (!kv) {
+        kv_insert(s, prep->kv);
+        kv = prep->kv;
+        prep->kv = NULL;
+    }
+    put_now(s, kv, p, lease_after(s, p, kv), prep->value);
+    prep->value = NULL;
+    return 1;
+}
+
+int reg_store_put(struct reg_store *s, int64_t now_ns, const struct reg_put *p)
+{
+    struct reg_kv *kv = reg_store_get(s, p->key);
+    int r = check_put(s, p, !kv);
+    if (r < 0) return r;
+    if (p->derived && kv && !kv->derived) return 0;
+    if (p->cas && (p->cas_rev ? !kv || kv->mod_rev != p->cas_rev : kv != NULL)) return 0;
+    struct reg_lease_rec *l = kv ? lease_after(s, p, kv) : NULL;
+    bool locking = p->acquire.len || p->release.len;
+    if (locking && (r = lock_step(s, p, kv, &l)) <= 0) return r;
+    if (!locking && p->lease) l = reg_store_lease_of(s, p->lease);
+    struct reg_value *v = reg_value_new(p->value);
+    if (!v) return SN_E_NOMEM;
+    if (!kv && (r = reg_store_kv_add(s, p->key, &kv)) < 0) {
+        reg_value_unref(v);
+        return r;
+    }
+    put_now(s, kv, p, l, v);
     return 1;
 }
 
 static void kv_delete(struct reg_store *s, struct reg_kv *kv)
 {
     uint64_t rev = s->del_rev = reg_store_bump(s);
-    event_add(s, kv, kv->value, kv->mod_rev, true, rev);
-    if (durable(kv)) reg_log_del(s, kv->key, rev);
+    struct reg_event before = {.prev = reg_value_ref(kv->value),
+                               .prev_create_rev = kv->create_rev,
+                               .prev_mod_rev = kv->mod_rev,
+                               .prev_version = kv->version,
+                               .prev_lease = reg_kv_leased(kv) ? kv->lease->num : 0};
+    reg_event_add(s, kv, &before, true, rev);
+    if (reg_kv_durable(kv)) reg_log_del(s, kv->key, rev);
     reg_store_key_changed(s, kv->key);
-    reg_store_kv_drop(s, kv);
+    kv_unlink(s, kv);
+    sn_list_del(&kv->lease_node);
+    if (s->on_key && !kv->derived) s->on_key(s->on_arg, kv, true);
+    kv_free(s, kv);
 }
 
 int reg_store_del(struct reg_store *s, struct sn_str key, uint64_t cas_rev)
 {
     struct reg_kv *kv = reg_store_get(s, key);
-    if (!kv || (cas_rev && kv->mod_rev != cas_rev)) return 0;
+    if (!kv || kv->derived || (cas_rev && kv->mod_rev != cas_rev)) return 0;
     kv_delete(s, kv);
     return 1;
+}
+
+void reg_store_undo_derived(struct reg_store *s, struct sn_str key)
+{
+    struct reg_kv *kv = reg_store_get(s, key);
+    if (kv && kv->derived) kv_delete(s, kv);
 }
 
 /* ---- leases --------------------------------------------------------------------------------- */

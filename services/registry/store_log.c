@@ -6,7 +6,7 @@
 #include "core/alloc.h"
 #include "registry/store.h"
 
-enum { OP_REV = 1, OP_PUT = 2, OP_DEL = 3, OP_INST = 4, OP_INST_DEL = 5 };
+enum { OP_REV = 1, OP_PUT = 2, OP_DEL = 3, OP_INST = 4, OP_INST_DEL = 5, OP_ID = 6 };
 /* Revisions that were given out but not logged (heartbeats, leases) must not be given out again. */
 #define RESERVE 100000u
 
@@ -85,6 +85,15 @@ static void put_record(struct sn_buf *b, const struct reg_kv *kv, const struct r
     w64(b, kv->flags);
     w64(b, kv->lock_index);
     w64(b, (uint64_t)wall);
+}
+
+void reg_store_identify(struct reg_store *s, uint64_t identity)
+{
+    s->identity = identity;
+    if (!s->log) return;
+    start(s, OP_ID);
+    w64(&s->rec, identity);
+    emit(s);
 }
 
 void reg_log_put(struct reg_store *s, const struct reg_kv *kv)
@@ -294,8 +303,12 @@ int reg_store_replay(struct reg_store *s, struct sn_str record)
     struct sn_str a = op == OP_DEL || op == OP_INST_DEL ? rstr(&r) : SN_STR("");
     struct sn_str b = op == OP_INST_DEL ? rstr(&r) : SN_STR("");
     uint64_t rev = rn(&r, 8);
-    if (r.bad || r.in.len || (op != OP_REV && op != OP_DEL && op != OP_INST_DEL))
+    if (r.bad || r.in.len || (op != OP_REV && op != OP_DEL && op != OP_INST_DEL && op != OP_ID))
         return damaged("record");
+    if (op == OP_ID) {
+        s->identity = rev;
+        return 0;
+    }
     if (op == OP_DEL) {
         struct reg_kv *kv = reg_store_get(s, a);
         if (kv) reg_store_kv_drop(s, kv);
@@ -309,8 +322,6 @@ int reg_store_replay(struct reg_store *s, struct sn_str record)
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
-
-static bool durable(const struct reg_kv *kv) { return !kv->lease || kv->lease->session; }
 
 static int dump_key(const struct reg_kv *kv, struct sn_buf *b,
                     int (*emit_fn)(void *, struct sn_str), void *arg)
@@ -335,7 +346,7 @@ int reg_store_dump(struct reg_store *s, int (*emit_fn)(void *arg, struct sn_str 
     sn_buf_init(&b, 0);
     int r = 0;
     for (size_t i = 0; r >= 0 && i < s->kvs.len; i++)
-        if (durable(s->kvs.ptr[i])) r = dump_key(s->kvs.ptr[i], &b, emit_fn, arg);
+        if (reg_kv_durable(s->kvs.ptr[i])) r = dump_key(s->kvs.ptr[i], &b, emit_fn, arg);
     struct sn_map_slot *slot;
     size_t it = 0;
     while (r >= 0 && (slot = sn_map_next(&s->by_id, &it))) {
@@ -350,6 +361,12 @@ int reg_store_dump(struct reg_store *s, int (*emit_fn)(void *arg, struct sn_str 
         sn_buf_reset(&b);
         (void)sn_buf_byte(&b, OP_REV);
         w64(&b, SN_MAX(s->rev_reserved, s->rev));
+        r = b.err < 0 ? b.err : emit_fn(arg, sn_buf_view(&b));
+    }
+    if (r >= 0 && s->identity) {
+        sn_buf_reset(&b);
+        (void)sn_buf_byte(&b, OP_ID);
+        w64(&b, s->identity);
         r = b.err < 0 ? b.err : emit_fn(arg, sn_buf_view(&b));
     }
     sn_buf_done(&b);

@@ -6,7 +6,7 @@
 #include "registry/backend_int.h"
 
 static const struct reg_backend *const backends[] = {&reg_consul, &reg_nacos, &reg_apollo,
-                                                     &reg_zk,     &reg_files, NULL};
+                                                     &reg_etcd,   &reg_zk,    &reg_files, NULL};
 
 static int bad(struct sn_str url, const char *what)
 {
@@ -86,7 +86,7 @@ int reg_url_parse(struct sn_str url, struct sn_arena *a, struct reg_url *ret,
     struct reg_url u = {.scheme = sn_arena_str(a, sn_str_sub(url, 0, (size_t)sep))};
     if (!u.scheme.ptr) return SN_E_NOMEM;
     const struct reg_backend *be = backend_of(u.scheme);
-    if (!be) return bad(url, "expected consul, nacos, apollo, zk or file as scheme");
+    if (!be) return bad(url, "expected consul, nacos, apollo, etcd, zk or file as scheme");
     struct sn_str rest = sn_str_from(url, (size_t)sep + 3), query = rest;
     for (size_t i = 0; i < rest.len; i++)
         if ((unsigned char)rest.ptr[i] <= 0x20 || (unsigned char)rest.ptr[i] >= 0x7f)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz/fuzz_registry.c - what the registry reads from others: ZooKeeper's messages, journal
- * records, Nacos's listening text, URLs, lists of instances. The first byte says which. */
+ * records, Nacos's listening text, URLs, lists of instances, instances as etcd's keys and values.
+ * The first byte says which. */
 #include "core/alloc.h"
 #include "registry/backend_int.h"
+#include "registry/etcd_int.h"
 #include "registry/jute.h"
 #include "registry/nacos_int.h"
 #include "registry/store.h"
@@ -71,11 +73,38 @@ static void texts(struct sn_str in)
     sn_arena_done(&a);
 }
 
+/* A key, a line feed, a value. What reads as an instance can be written and read again. */
+static void etcd(struct sn_str in)
+{
+    struct sn_arena a;
+    struct sn_instance got, again;
+    const struct etcd_layout *l, *found;
+    struct sn_str value = in, key = sn_str_cut(&value, '\n');
+    sn_arena_init(&a, NULL, 16u << 20);
+    struct sn_str end = etcd_range_end(&a, key);
+    if (end.ptr && !(end.len == 1 && end.ptr[0] == 0)) SN_ASSERT(sn_str_cmp(key, end) < 0);
+    if (value.ptr && etcd_instance_of(key, value, &a, &got, &l) > 0) {
+        struct sn_buf b;
+        sn_buf_init(&b, 1 << 20);
+        SN_ASSERT(got.port && got.address.len && got.service.len);
+        if (l->value(&got, &b) >= 0 && sn_utf8_valid(got.address) && !l->key_is_lease) {
+            int r = etcd_instance_of(key, sn_buf_view(&b), &a, &again, &found);
+            SN_ASSERT(r < 0 || (r == 1 && found == l && again.port == got.port));
+        }
+        sn_buf_done(&b);
+    }
+    sn_arena_done(&a);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size) return 0;
     struct sn_str in = sn_str_of((const char *)data + 1, size - 1);
+    if (data[0] == 'e') {
+        etcd(in);
+        return 0;
+    }
     switch (data[0] % 3) {
     case 0: jute(in); break;
     case 1: records(in); break;

@@ -5,7 +5,7 @@
 # tests/interop/zk (the language, and circomlib's). All of circomlib: circomlib.py.
 # usage: circom.sh CIRCOM_PEER SOURCE_ROOT
 set -u
-peer=$1 root=$2 here=$2/tests/interop/zk
+peer=$(realpath "$1") root=$2 here=$2/tests/interop/zk
 cache=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/circom
 command -v node >/dev/null || { echo "SKIP: node is not installed"; exit 77; }
 mkdir -p "$cache"

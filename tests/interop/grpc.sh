@@ -65,9 +65,9 @@ if [ -x "$cache/go/client/client" ] && [ -x "$cache/go/server/server" ]; then
 else skip "grpc-go" "google.golang.org/grpc/interop is not installable"; fi
 
 # ---- grpcurl: reflection, health, calls ----
-[ -x "$cache/go/grpcurl" ] || GOBIN=$cache/go go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$grpcurl" >/dev/null 2>&1
-if [ -x "$cache/go/grpcurl" ]; then
-  g="$cache/go/grpcurl -plaintext"
+[ -x "$cache/go/grpcurl/grpcurl" ] || GOBIN=$cache/go/grpcurl go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$grpcurl" >/dev/null 2>&1
+if [ -x "$cache/go/grpcurl/grpcurl" ]; then
+  g="$cache/go/grpcurl/grpcurl -plaintext"
   expect "grpcurl list" grpc.testing.TestService $g "$plain" list
   expect "grpcurl list v1alpha" grpc.reflection.v1alpha.ServerReflection $g "$plain" list
   expect "grpcurl describe" "rpc FullDuplexCall ( stream .grpc.testing.StreamingOutputCallRequest )" $g "$plain" describe grpc.testing.TestService

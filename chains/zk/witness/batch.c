@@ -16,6 +16,7 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "crypto/lanes.h"
+#include "zk/witness/dots_int.h"
 
 #define LANES 8
 #define ALL 0xffu
@@ -31,6 +32,8 @@ enum {
     USED_S = 0x400,  /* s or m held something at some time */
     USED_M = 0x800,
     USED = USED_S | USED_M,
+    SHARED = 0x2000,  /* with FE: m begins with where the elements are, in a signal or constant */
+    ALSO_FE = 0x1000, /* with INT: m has the same as elements; gone when the value is written */
 };
 
 /* Values by index: registers, constants or signals. */
@@ -45,10 +48,21 @@ struct ref {
     v8 *s;
     struct sn_fe8 *m;
 };
+/* Where each bank begins for a frame. */
+struct firsts {
+    uint16_t *tag[3];
+    v8 *s[3];
+    struct sn_fe8 *m[3];
+};
 struct sn_wbatch {
     const struct sn_witness_prog *p;
     struct sn_lanes lanes;
     struct bank bank[3]; /* by SN_WARG_REG, _CONST, _SIGNAL */
+    uint8_t *dots;       /* sums of products, one byte an instruction of all instances; NULL: none */
+    size_t *dots_at;     /* where an instance's begin */
+    struct sn_fe8 one;
+    void (*arith[SN_ZOP_MUL + 1])(const struct sn_lanes *c, struct sn_fe8 *ret, const struct sn_fe8 *a,
+                                  const struct sn_fe8 *b); /* of lanes: by operator */
     struct sn_fe8 taken; /* the elements last taken apart, and the same as integers */
     struct sn_fe taken_plain[LANES];
     uint64_t base, steps, steps_max;
@@ -59,6 +73,7 @@ struct sn_wbatch {
 struct frame {
     const struct sn_wcode *code;
     const struct sn_winstance *inst;
+    const uint8_t *dots; /* NULL in functions */
     uint64_t base;
     size_t regs_at;
     uint8_t all, mask;  /* lanes that entered; those that run now */
@@ -88,25 +103,36 @@ static void bank_wipe(struct bank *b)
     memset(b->tag, 0, b->cap * sizeof(*b->tag));
     __asm__ volatile("" : : "r"(b->tag), "r"(b->s), "r"(b->m) : "memory");
 }
-static void bank_done(struct bank *b)
+static void bank_free(struct bank *b)
 {
-    bank_wipe(b);
     sn_free(b->tag);
     sn_free(b->s);
     sn_free(b->m);
     *b = (struct bank){0};
 }
+static void bank_done(struct bank *b)
+{
+    bank_wipe(b);
+    bank_free(b);
+}
 static SN_ALWAYS_INLINE struct ref ref_at(const struct bank *b, size_t i)
 {
     return (struct ref){b->tag + i, b->s + i, b->m + i};
 }
-
-/* Where each bank begins for a frame. */
-static void frame_refs(const struct sn_wbatch *b, const struct frame *f, struct ref ret[3])
+/* To be read: where the elements are. */
+static SN_ALWAYS_INLINE struct ref found(struct ref r)
 {
-    ret[SN_WARG_REG] = ref_at(&b->bank[SN_WARG_REG], f->regs_at);
-    ret[SN_WARG_CONST] = ref_at(&b->bank[SN_WARG_CONST], 0);
-    ret[SN_WARG_SIGNAL] = ref_at(&b->bank[SN_WARG_SIGNAL], f->base);
+    if (*r.tag & SHARED) memcpy(&r.m, r.m, sizeof(r.m));
+    return r;
+}
+
+static void frame_firsts(const struct sn_wbatch *b, const struct frame *f, struct firsts *ret)
+{
+    const size_t at[3] = {[SN_WARG_REG] = f->regs_at, [SN_WARG_SIGNAL] = f->base};
+    for (unsigned i = 0; i < 3; i++) {
+        struct ref r = ref_at(&b->bank[i], at[i]);
+        ret->tag[i] = r.tag, ret->s[i] = r.s, ret->m[i] = r.m;
+    }
 }
 
 /* Fresh registers for one more frame. */
@@ -119,7 +145,7 @@ static int enter(struct sn_wbatch *b, size_t at, uint32_t n)
         for (size_t i = 0; e == 0 && i < at; i++) {
             grown.tag[i] = r->tag[i];
             if (r->tag[i] & INT) grown.s[i] = r->s[i];
-            if (r->tag[i] & FE) grown.m[i] = r->m[i];
+            if (r->tag[i] & (FE | ALSO_FE)) grown.m[i] = r->m[i];
         }
         if (e < 0) {
             bank_done(&grown);
@@ -151,12 +177,18 @@ static SN_ALWAYS_INLINE v8 ints(struct ref r)
 {
     return *r.tag & INT ? *r.s : bools((uint8_t)*r.tag);
 }
+/* The value as elements. Integers are products with 2^512, so that what is asked for once is kept: constants and
+ * coefficients meet elements again and again. */
 static const struct sn_fe8 *as_fe(const struct sn_wbatch *b, struct ref r, struct sn_fe8 *tmp)
 {
-    if (is_fe(r)) return r.m;
-    v8 s = ints(r);
-    sn_fe8_from_i64(&b->lanes, tmp, (const int64_t *)&s);
-    return tmp;
+    if (*r.tag & (FE | ALSO_FE)) return r.m;
+    if (is_bits(r)) {
+        sn_fe8_select(&b->lanes, tmp, (uint8_t)*r.tag, &b->lanes.zero, &b->one);
+        return tmp;
+    }
+    sn_fe8_from_i64(&b->lanes, r.m, (const int64_t *)r.s);
+    *r.tag |= ALSO_FE | USED_M;
+    return r.m;
 }
 
 static SN_NOINLINE void put_fe_some(const struct sn_wbatch *b, uint8_t mask, const uint16_t *tag,
@@ -164,7 +196,7 @@ static SN_NOINLINE void put_fe_some(const struct sn_wbatch *b, uint8_t mask, con
 {
     struct sn_fe8 tmp;
     struct ref d = {(uint16_t *)tag, (v8 *)s, m};
-    const struct sn_fe8 *old = as_fe(b, d, &tmp);
+    const struct sn_fe8 *old = as_fe(b, found(d), &tmp);
     sn_fe8_select(&b->lanes, m, mask, old, v);
 }
 static SN_ALWAYS_INLINE void put_fe(const struct sn_wbatch *b, const struct frame *f, struct ref d,
@@ -176,12 +208,19 @@ static SN_ALWAYS_INLINE void put_fe(const struct sn_wbatch *b, const struct fram
         *d.m = *v;
     *d.tag = (uint16_t)(FE | USED_M | (*d.tag & USED));
 }
+/* Whether these are 0 and 1 only, and which. */
+static SN_ALWAYS_INLINE bool are_bits(v8 v, uint8_t *ret)
+{
+    *ret = _mm512_test_epi64_mask((__m512i)v, (__m512i)v);
+    return _mm512_test_epi64_mask((__m512i)v, _mm512_set1_epi64(~INT64_C(1))) == 0;
+}
 /* For all lanes. */
 static SN_ALWAYS_INLINE void put_ints(struct ref d, v8 v)
 {
     uint16_t used = *d.tag & USED;
-    if (_mm512_test_epi64_mask((__m512i)v, _mm512_set1_epi64(~INT64_C(1))) == 0) {
-        *d.tag = _mm512_test_epi64_mask((__m512i)v, (__m512i)v) | used;
+    uint8_t bits;
+    if (are_bits(v, &bits)) {
+        *d.tag = bits | used;
     } else {
         *d.s = v;
         *d.tag = (uint16_t)(INT | USED_S | used);
@@ -216,6 +255,19 @@ static SN_ALWAYS_INLINE void put_ref(const struct sn_wbatch *b, const struct fra
         put_fe(b, f, d, a.m);
     else
         put_small(b, f, d, *a.s);
+}
+
+/* As put_ref, of what is not written again: signals are written once, and long ones are passed on from component to
+ * component. */
+static SN_ALWAYS_INLINE void put_stable(const struct sn_wbatch *b, const struct frame *f, struct ref d,
+                                        struct ref a)
+{
+    if (!is_fe(a) || f->mask != f->all || a.m == d.m) {
+        put_ref(b, f, d, a);
+        return;
+    }
+    memcpy(d.m, &a.m, sizeof(a.m));
+    *d.tag = (uint16_t)(FE | SHARED | (*d.tag & USED));
 }
 
 static uint8_t zeros(const struct sn_wbatch *b, struct ref a)
@@ -313,6 +365,10 @@ static bool small_op(uint32_t op, v8 x, v8 y, v8 *ret)
         if (!nonnegative(x | y)) return false;
         *ret = x >> (v8)_mm512_min_epi64((__m512i)y, _mm512_set1_epi64(63));
         return true;
+    case SN_ZOP_SHL:
+        if (!nonnegative(x | y) || _mm512_cmpgt_epi64_mask((__m512i)y, _mm512_set1_epi64(60))) return false;
+        *ret = x << y;
+        return nonnegative(*ret) && in_range(*ret) && mask_of((*ret >> y) != x) == 0;
     case SN_ZOP_LT: *ret = (x < y) & one; return true;
     case SN_ZOP_LE: *ret = (x <= y) & one; return true;
     case SN_ZOP_GT: *ret = (x > y) & one; return true;
@@ -346,19 +402,19 @@ static SN_ALWAYS_INLINE bool unit_op(struct sn_wbatch *b, const struct frame *f,
                                      struct ref d, struct ref x, struct ref y)
 {
     struct ref s = is_fe(x) ? y : x, m = is_fe(x) ? x : y;
+    uint8_t keep = (uint8_t)*s.tag;
+    if (!is_bits(s) && !are_bits(*s.s, &keep)) return false;
     if (op == SN_ZOP_MUL) {
-        if (!is_bits(s)) return false;
-        uint8_t keep = (uint8_t)*s.tag;
-        struct sn_fe8 v;
+        struct sn_fe8 v, *to = f->mask == f->all ? d.m : &v;
         if (keep == 0) {
             put_bools(b, f, d, 0);
             return true;
         }
-        sn_fe8_select(&b->lanes, &v, keep, &b->lanes.zero, m.m);
-        put_fe(b, f, d, &v);
+        sn_fe8_select(&b->lanes, to, keep, &b->lanes.zero, m.m);
+        put_fe(b, f, d, to);
         return true;
     }
-    if (!is_bits(s) || (uint8_t)*s.tag || (op == SN_ZOP_SUB && s.tag != y.tag)) return false;
+    if (keep || (op == SN_ZOP_SUB && s.tag != y.tag)) return false;
     put_fe(b, f, d, m.m);
     return true;
 }
@@ -404,44 +460,58 @@ static SN_ALWAYS_INLINE void field_op(struct sn_wbatch *b, const struct frame *f
     put_fe(b, f, d, to);
 }
 
-/* What circuits of bits are made of: sums, differences and products of small numbers in all lanes.
- * Returns false where it takes more. */
-static SN_ALWAYS_INLINE bool quick(uint32_t op, struct ref d, struct ref x, struct ref y)
+/* What circuits of bits are made of: sums, differences and products of small numbers in all lanes, no elements.
+ * Which way this goes hardly depends on values, or the processor would guess wrong at every second sum of two bits:
+ * a register holds integers even where they are bits, a signal's are looked at. Returns false where it takes more. */
+static SN_ALWAYS_INLINE bool quick(uint32_t op, struct ref d, struct ref x, struct ref y, bool to_signal)
 {
     uint16_t a = *x.tag, b = *y.tag;
-    if ((a | b) & FE) return false;
-    v8 u = ints(x), v = ints(y), r;
+    v8 r;
     if (op == SN_ZOP_MUL) {
+        if (!((a | b) & INT)) {
+            *d.tag = (uint16_t)((a & b & ALL) | (*d.tag & USED));
+            return true;
+        }
         if (!(a & INT))
-            r = (v8)_mm512_maskz_mov_epi64((__mmask8)a, (__m512i)v);
+            r = (v8)_mm512_maskz_mov_epi64((__mmask8)a, (__m512i)*y.s);
         else if (!(b & INT))
-            r = (v8)_mm512_maskz_mov_epi64((__mmask8)b, (__m512i)u);
-        else if (both_short(u, v))
-            r = u * v;
+            r = (v8)_mm512_maskz_mov_epi64((__mmask8)b, (__m512i)*x.s);
+        else if (both_short(*x.s, *y.s))
+            r = *x.s * *y.s;
         else
             return false;
     } else {
+        v8 u = ints(x), v = ints(y);
         r = op == SN_ZOP_ADD ? u + v : u - v;
         if ((a | b) & INT && !in_range(r)) return false;
     }
-    put_ints(d, r);
+    if (to_signal) {
+        put_ints(d, r);
+    } else {
+        *d.s = r;
+        *d.tag = (uint16_t)(INT | USED_S | (*d.tag & USED));
+    }
     return true;
 }
 /* What begins at first[] for the operand's bank. */
-static SN_ALWAYS_INLINE struct ref ref_of(const struct ref first[3], uint32_t arg)
+static SN_ALWAYS_INLINE struct ref ref_of(const struct firsts *first, uint32_t arg)
 {
-    const struct ref *r = &first[arg >> 30];
-    size_t i = SN_WARG_INDEX(arg);
-    return (struct ref){r->tag + i, r->s + i, r->m + i};
+    size_t i = SN_WARG_INDEX(arg), bank = arg >> 30;
+    return (struct ref){first->tag[bank] + i, first->s[bank] + i, first->m[bank] + i};
+}
+/* The same to be read. */
+static SN_ALWAYS_INLINE struct ref arg_of(const struct firsts *first, uint32_t arg)
+{
+    return found(ref_of(first, arg));
 }
 /* Takes the instruction, not three references: copies of these through the stack cost more than a sum. */
-static SN_NOINLINE void operate(struct sn_wbatch *b, const struct frame *f, const struct ref first[3],
+static SN_NOINLINE void operate(struct sn_wbatch *b, const struct frame *f, const struct firsts *first,
                                 const struct sn_wins *i)
 {
-    struct ref d = ref_of(first, i->d), x = ref_of(first, i->a);
+    struct ref d = ref_of(first, i->d), x = arg_of(first, i->a);
     uint32_t op = i->op;
     bool unary = op >= SN_ZOP_NEG;
-    struct ref y = unary ? x : ref_of(first, i->b);
+    struct ref y = unary ? x : arg_of(first, i->b);
     uint8_t mask;
     if (!unary && is_bits(x) && is_bits(y) && bit_op(op, (uint8_t)*x.tag, (uint8_t)*y.tag, &mask)) {
         put_bools(b, f, d, mask);
@@ -471,23 +541,28 @@ static SN_NOINLINE void operate(struct sn_wbatch *b, const struct frame *f, cons
     }
 }
 
+/* Decompositions ask for one bit of the same elements after the other. */
+static uint8_t element_bits(struct sn_wbatch *b, const struct sn_fe8 *x, uint32_t k)
+{
+    uint8_t r = 0;
+    if (k > 255) return 0;
+    if (sn_fe8_equal(&b->lanes, &b->taken, x) != ALL) {
+        sn_fe8_to_plain(&b->lanes, b->taken_plain, x);
+        b->taken = *x;
+    }
+    for (unsigned i = 0; i < LANES; i++)
+        r |= (uint8_t)((b->taken_plain[i].v[k / 64] >> k % 64 & 1) << i);
+    return r;
+}
 static void take_bit(struct sn_wbatch *b, const struct frame *f, struct ref d, struct ref a,
                      uint32_t k)
 {
-    v8 r;
-    if (!is_fe(a) && nonnegative(ints(a))) {
-        r = k > 62 ? splat(0) : ints(a) >> (int64_t)k & 1;
-    } else {
-        struct sn_fe8 tmp;
-        const struct sn_fe8 *x = as_fe(b, a, &tmp);
-        if (sn_fe8_equal(&b->lanes, &b->taken, x) != ALL) {
-            sn_fe8_to_plain(&b->lanes, b->taken_plain, x);
-            b->taken = *x;
-        }
-        for (unsigned i = 0; i < LANES; i++)
-            r[i] = k > 255 ? 0 : (int64_t)(b->taken_plain[i].v[k / 64] >> k % 64 & 1);
-    }
-    put_small(b, f, d, r);
+    v8 s = is_fe(a) ? splat(-1) : ints(a);
+    struct sn_fe8 tmp;
+    if (!nonnegative(s))
+        put_bools(b, f, d, element_bits(b, as_fe(b, a, &tmp), k));
+    else
+        put_bools(b, f, d, k > 62 ? 0 : mask_of(s << (int64_t)(63 - k)));
 }
 
 static void select_op(struct sn_wbatch *b, const struct frame *f, struct ref d, uint8_t zero,
@@ -549,7 +624,7 @@ static void load(struct sn_wbatch *b, const struct frame *f, struct ref d, const
         return;
     }
     if (indexes(b, f, k, n, at_lane)) {
-        put_ref(b, f, d, ref_at(from, at + at_lane[0]));
+        put_ref(b, f, d, found(ref_at(from, at + at_lane[0])));
         return;
     }
     v8 s;
@@ -565,7 +640,7 @@ static void load(struct sn_wbatch *b, const struct frame *f, struct ref d, const
     }
     struct sn_fe8 r, tmp;
     for (unsigned i = 0; i < LANES; i++) {
-        const struct sn_fe8 *e = as_fe(b, ref_at(from, at + at_lane[i]), &tmp);
+        const struct sn_fe8 *e = as_fe(b, found(ref_at(from, at + at_lane[i])), &tmp);
         for (unsigned l = 0; l < 5; l++) r.l[l][i] = e->l[l][i];
     }
     put_fe(b, f, d, &r);
@@ -646,11 +721,15 @@ static int call(struct sn_wbatch *b, const struct frame *f, const struct sn_wins
     struct bank *regs = &b->bank[SN_WARG_REG];
     struct frame in = {.code = fn, .base = f->base, .regs_at = to, .all = f->mask, .mask = f->mask};
     for (uint32_t k = 0; k < fn->n_args; k++)
-        put_ref(b, &in, ref_at(regs, to + k), ref_at(regs, f->regs_at + i->a + k));
+        put_ref(b, &in, ref_at(regs, to + k), found(ref_at(regs, f->regs_at + i->a + k)));
     if ((r = run(b, &in)) < 0) return r;
     for (uint32_t k = 0; k < fn->n_ret; k++)
-        put_ref(b, f, ref_at(regs, f->regs_at + i->d + k), ref_at(regs, to + fn->ret_at + k));
+        put_ref(b, f, ref_at(regs, f->regs_at + i->d + k), found(ref_at(regs, to + fn->ret_at + k)));
     return 0;
+}
+static const uint8_t *dots_of(const struct sn_wbatch *b, const struct sn_winstance *i)
+{
+    return b->dots ? b->dots + b->dots_at[i - b->p->instances] : NULL;
 }
 static int run_sub(struct sn_wbatch *b, const struct frame *f, const struct sn_wins *i)
 {
@@ -658,6 +737,7 @@ static int run_sub(struct sn_wbatch *b, const struct frame *f, const struct sn_w
     const struct sn_winstance *to = &b->p->instances[sub->instance];
     struct frame in = {.code = &to->code,
                        .inst = to,
+                       .dots = dots_of(b, to),
                        .base = f->base + sub->offset,
                        .regs_at = f->regs_at + f->code->n_regs,
                        .all = f->mask,
@@ -691,7 +771,7 @@ static void copy(struct sn_wbatch *b, const struct frame *f, const struct sn_win
         if (dense && n > 3 && is_bits(ref_at(sig, a)))
             done = copy_bits(sig->tag + d, sig->tag + a, n);
         else
-            put_ref(b, f, ref_at(sig, d), ref_at(sig, a));
+            put_stable(b, f, ref_at(sig, d), found(ref_at(sig, a)));
         d += done * step_d;
         a += done * step_a;
         n -= done;
@@ -707,6 +787,47 @@ static int transfer(struct sn_wbatch *b, const struct frame *f, const struct sn_
     return i->op == SN_WOP_RUN ? run_sub(b, f, i) : call(b, f, i);
 }
 
+/* The sum of products that begins at i, where all factors are elements. */
+static bool sum_products(const struct sn_wbatch *b, const struct firsts *first, const struct sn_wins *i, uint8_t dot)
+{
+    const struct sn_fe8 *x[SN_FE8_DOT_MAX], *y[SN_FE8_DOT_MAX];
+    unsigned n = SN_WDOT_PRODUCTS(dot);
+    const struct sn_wins *last = i + sn_wdots_length(dot) - 1;
+    for (unsigned k = 0; k < n; k++) {
+        struct ref u = arg_of(first, i->a), v = arg_of(first, i->b);
+        if (!(*u.tag & (FE | ALSO_FE)) || !(*v.tag & (FE | ALSO_FE))) return false;
+        x[k] = u.m, y[k] = v.m;
+        i += k > 0 || dot & SN_WDOT_ZERO ? 2 : 1;
+    }
+    struct ref d = ref_of(first, last->d);
+    sn_fe8_dot(&b->lanes, d.m, x, y, n);
+    *d.tag = (uint16_t)(FE | USED_M | (*d.tag & USED));
+    return true;
+}
+/* Sums, differences and products in all lanes from pc on, as far as they are quick: most of all instructions. Returns
+ * where it takes more. */
+static SN_NOINLINE uint32_t straight(const struct sn_wbatch *b, const struct frame *f, const struct firsts *first,
+                                     uint32_t pc)
+{
+    const struct sn_wcode *code = f->code;
+    for (; pc < code->n; pc++) {
+        const struct sn_wins *i = &code->ins[pc];
+        if (i->op > SN_ZOP_MUL) break;
+        if (f->dots && f->dots[pc] && sum_products(b, first, i, f->dots[pc])) {
+            pc += sn_wdots_length(f->dots[pc]) - 1;
+            continue;
+        }
+        struct ref d = ref_of(first, i->d), x = arg_of(first, i->a), y = arg_of(first, i->b);
+        if (*x.tag & *y.tag & FE) {
+            b->arith[i->op](&b->lanes, d.m, x.m, y.m);
+            *d.tag = (uint16_t)(FE | USED_M | (*d.tag & USED));
+        } else if ((*x.tag | *y.tag) & FE || !quick(i->op, d, x, y, i->d >> 30 == SN_WARG_SIGNAL)) {
+            break;
+        }
+    }
+    return pc;
+}
+
 /* long: one case for each instruction. */
 static int run(struct sn_wbatch *b, struct frame *f)
 {
@@ -715,31 +836,36 @@ static int run(struct sn_wbatch *b, struct frame *f)
         return SN_E_DEPTH;
     }
     f->next = UINT32_MAX;
-    struct ref first[3];
-    frame_refs(b, f, first);
+    struct firsts first;
+    frame_firsts(b, f, &first);
     int r = 0;
 #define BANK(x) (&b->bank[(x) >> 30])
-#define AT(x) ((size_t)(first[(x) >> 30].tag - BANK(x)->tag) + SN_WARG_INDEX(x))
-#define ARG(x) ref_of(first, x)
+#define AT(x) ((size_t)(first.tag[(x) >> 30] - BANK(x)->tag) + SN_WARG_INDEX(x))
+#define ARG(x) arg_of(&first, x)
+#define TO(x) ref_of(&first, x)
     for (uint32_t pc = 0;;) {
         if (SN_UNLIKELY(pc >= f->next)) pc = regroup(f, pc); /* others wait here */
+        if (f->mask == f->all) pc = straight(b, f, &first, pc);
         if (pc >= f->code->n) break;
         const struct sn_wins *i = &f->code->ins[pc++];
         if (i->op < SN_ZOP_N) {
-            if (i->op > SN_ZOP_MUL || f->mask != f->all ||
-                !quick(i->op, ARG(i->d), ARG(i->a), ARG(i->b)))
-                operate(b, f, first, i);
+            operate(b, f, &first, i);
             continue;
         }
         switch (i->op) {
-        case SN_WOP_MOV: put_ref(b, f, ARG(i->d), ARG(i->a)); break;
-        case SN_WOP_COPY: copy(b, f, i); break;
-        case SN_WOP_BIT: take_bit(b, f, ARG(i->d), ARG(i->a), i->c); break;
-        case SN_WOP_SELECT:
-            select_op(b, f, ARG(i->d), zeros(b, ARG(i->a)), ARG(i->b), ARG(i->c));
+        case SN_WOP_MOV:
+            if (i->a >> 30 == SN_WARG_REG)
+                put_ref(b, f, TO(i->d), ARG(i->a));
+            else
+                put_stable(b, f, TO(i->d), ARG(i->a));
             break;
-        case SN_WOP_BOUND: bound(b, f, ARG(i->d), ARG(i->a), i->c); break;
-        case SN_WOP_LOAD: load(b, f, ARG(i->d), BANK(i->a), AT(i->a), ARG(i->b), i->c); break;
+        case SN_WOP_COPY: copy(b, f, i); break;
+        case SN_WOP_BIT: take_bit(b, f, TO(i->d), ARG(i->a), i->c); break;
+        case SN_WOP_SELECT:
+            select_op(b, f, TO(i->d), zeros(b, ARG(i->a)), ARG(i->b), ARG(i->c));
+            break;
+        case SN_WOP_BOUND: bound(b, f, TO(i->d), ARG(i->a), i->c); break;
+        case SN_WOP_LOAD: load(b, f, TO(i->d), BANK(i->a), AT(i->a), ARG(i->b), i->c); break;
         case SN_WOP_STORE: store(b, f, BANK(i->d), AT(i->d), ARG(i->a), ARG(i->b), i->c); break;
         case SN_WOP_JZ:
             if (i->c < pc && !spend(b, f->code->n)) return SN_E_RESOURCE_EXHAUSTED;
@@ -756,7 +882,7 @@ static int run(struct sn_wbatch *b, struct frame *f)
         case SN_WOP_RUN:
         case SN_WOP_CALL:
             if ((r = transfer(b, f, i)) < 0) return r;
-            frame_refs(b, f, first); /* registers may have moved */
+            frame_firsts(b, f, &first); /* registers may have moved */
             break;
         case SN_WOP_RET: pc = f->mask == f->all ? f->code->n : regroup(f, f->code->n); break;
         default: break; /* log: programs that log run one at a time */
@@ -768,6 +894,14 @@ static int run(struct sn_wbatch *b, struct frame *f)
 
 /* ---- entry ----------------------------------------------------------------------------------- */
 
+/* One element in every lane: its limbs of 52 bits. */
+static void same_in_all(struct sn_fe8 *ret, const struct sn_fe *a)
+{
+    const uint64_t low = (UINT64_C(1) << 52) - 1, *w = a->v;
+    const uint64_t limbs[5] = {w[0] & low, (w[0] >> 52 | w[1] << 12) & low, (w[1] >> 40 | w[2] << 24) & low,
+                               (w[2] >> 28 | w[3] << 36) & low, w[3] >> 16};
+    for (unsigned i = 0; i < 5; i++) *(v8 *)ret->l[i] = splat((int64_t)limbs[i]);
+}
 static int set_consts(struct sn_wbatch *b)
 {
     const struct sn_witness_prog *p = b->p;
@@ -780,11 +914,24 @@ static int set_consts(struct sn_wbatch *b)
             put_small(b, &(struct frame){0}, ref_at(c, i), splat(v->s));
             continue;
         }
-        struct sn_fe m[LANES];
-        for (unsigned k = 0; k < LANES; k++) m[k] = v->m;
-        sn_fe8_from_fe(&b->lanes, &c->m[i], m);
+        same_in_all(&c->m[i], &v->m);
         c->tag[i] = FE | USED_M;
     }
+    return 0;
+}
+
+static int find_dots(struct sn_wbatch *b)
+{
+    const struct sn_witness_prog *p = b->p;
+    size_t n = 0;
+    if (b->lanes.dot_max < 2) return 0;
+    b->dots_at = sn_alloc((p->n_instances + 1u) * sizeof(*b->dots_at));
+    if (!b->dots_at) return SN_E_NOMEM;
+    for (uint32_t i = 0; i < p->n_instances; i++) b->dots_at[i] = n, n += p->instances[i].code.n;
+    b->dots = sn_alloc(n + 1);
+    if (!b->dots) return SN_E_NOMEM;
+    for (uint32_t i = 0; i < p->n_instances; i++)
+        sn_wdots_find(p, &p->instances[i].code, b->lanes.dot_max, b->dots + b->dots_at[i]);
     return 0;
 }
 
@@ -796,7 +943,14 @@ int sn_wbatch_new(const struct sn_witness_prog *p, struct sn_wbatch **ret)
     memset(b, 0, sizeof(*b));
     b->p = p;
     int r = sn_lanes_init(&b->lanes, p->field);
-    if (r == 0) r = set_consts(b);
+    if (r == 0) {
+        same_in_all(&b->one, &p->field->one);
+        b->arith[SN_ZOP_ADD] = b->lanes.ops->add;
+        b->arith[SN_ZOP_SUB] = b->lanes.ops->sub;
+        b->arith[SN_ZOP_MUL] = b->lanes.ops->mul;
+        r = set_consts(b);
+    }
+    if (r == 0) r = find_dots(b);
     if (r == 0) r = bank_init(&b->bank[SN_WARG_SIGNAL], p->n_labels);
     if (r < 0) {
         sn_wbatch_free(b);
@@ -808,7 +962,11 @@ int sn_wbatch_new(const struct sn_witness_prog *p, struct sn_wbatch **ret)
 void sn_wbatch_free(struct sn_wbatch *b)
 {
     if (!b) return;
-    for (unsigned i = 0; i < 3; i++) bank_done(&b->bank[i]);
+    bank_done(&b->bank[SN_WARG_REG]);
+    bank_done(&b->bank[SN_WARG_SIGNAL]);
+    bank_free(&b->bank[SN_WARG_CONST]); /* no secrets */
+    sn_free(b->dots);
+    sn_free(b->dots_at);
     explicit_bzero(&b->taken, sizeof(b->taken));
     explicit_bzero(b->taken_plain, sizeof(b->taken_plain));
     sn_free(b);
@@ -842,24 +1000,95 @@ static void set_inputs(struct sn_wbatch *b, const struct sn_fe *const inputs[LAN
     }
 }
 
+#define PIECE 512u /* wires */
+#define CACHED_WIRES_MAX (1u << 12) /* times eight lanes of 32 bytes: 1 MiB */
+/* n >= 16 wires of one lane that are bits, 64 to a word. A store is a line of memory, wherever in an element it
+ * begins; where eight witnesses are more than the second cache holds it goes past the caches, which would read every
+ * line before it is written. */
+static void put_bits(const struct sn_wbatch *b, struct sn_fe *ret, const uint64_t *bits, unsigned n)
+{
+    bool past = sn_witness_n_wires(b->p) > CACHED_WIRES_MAX;
+    const uint64_t *one = b->p->field->one.v;
+    uint8_t words[PIECE / 2 + 2] = {0}; /* a bit for each word */
+    for (unsigned i = 0; 16 * i < n; i++) {
+        uint64_t w = 0xf * _pdep_u64(bits[i / 4] >> i % 4 * 16, 0x1111111111111111);
+        memcpy(words + 8 * (size_t)i, &w, sizeof(w));
+    }
+    unsigned skip = (unsigned)(0 - (uintptr_t)ret / 8) % 8, n_lines = (4 * n - skip) / 8; /* words; whole lines */
+    __m512i ones = _mm512_setr_epi64((int64_t)one[skip % 4], (int64_t)one[(skip + 1) % 4],
+                                     (int64_t)one[(skip + 2) % 4], (int64_t)one[(skip + 3) % 4],
+                                     (int64_t)one[skip % 4], (int64_t)one[(skip + 1) % 4],
+                                     (int64_t)one[(skip + 2) % 4], (int64_t)one[(skip + 3) % 4]);
+    uint64_t *to = ret->v;
+    for (unsigned i = 0; i < skip; i++) to[i] = words[0] >> i & 1 ? one[i % 4] : 0;
+    for (unsigned i = 0; i < n_lines; i++) {
+        unsigned w = words[i] | (unsigned)words[i + 1] << 8;
+        __m512i line = _mm512_maskz_mov_epi64((__mmask8)(w >> skip), ones);
+        void *at = to + skip + 8 * (size_t)i;
+        if (past)
+            _mm512_stream_si512(at, line);
+        else
+            _mm512_store_si512(at, line);
+    }
+    for (unsigned i = skip + 8 * n_lines; i < 4 * n; i++) to[i] = words[i / 8] >> i % 8 & 1 ? one[i % 4] : 0;
+}
+static SN_ALWAYS_INLINE void put_wire(const struct sn_wbatch *b, struct sn_fe *const ret[LANES], uint64_t i,
+                                      struct ref v)
+{
+    __m256i one = _mm256_loadu_si256((const __m256i *)&b->p->field->one);
+    struct sn_fe m[LANES];
+    struct sn_fe8 tmp;
+    if (is_bits(v)) {
+        unsigned bits = *v.tag;
+#pragma GCC unroll 8
+        for (unsigned k = 0; k < LANES; k++)
+            _mm256_storeu_si256((__m256i *)&ret[k][i],
+                                _mm256_maskz_mov_epi64((__mmask8) - (bits >> k & 1), one));
+        return;
+    }
+    sn_fe8_to_fe(&b->lanes, m, as_fe(b, v, &tmp));
+#pragma GCC unroll 8
+    for (unsigned k = 0; k < LANES; k++) ret[k][i] = m[k];
+}
+/* A piece of all eight witnesses. Where most are bits, these come first, a lane after the other. */
+static void get_piece(const struct sn_wbatch *b, struct sn_fe *const ret[LANES], uint64_t from, unsigned n)
+{
+    const struct bank *sig = &b->bank[SN_WARG_SIGNAL];
+    const uint32_t *wires = b->p->wires;
+    _Alignas(64) uint8_t bits[PIECE] = {0}, other[PIECE] = {0};
+    uint64_t rest[PIECE / 64], lane[PIECE / 64];
+    unsigned n_other = 0, words = (n + 63) / 64;
+    for (unsigned i = 0; i < n; i++) {
+        uint16_t tag = sig->tag[wires ? wires[from + i] : from + i];
+        bits[i] = (uint8_t)tag;
+        other[i] = (uint8_t)(tag >> 8) & (INT | FE) >> 8;
+    }
+    for (unsigned j = 0; j < words; j++) {
+        __m512i v = _mm512_load_si512(other + 64 * (size_t)j);
+        rest[j] = _mm512_test_epi8_mask(v, v);
+        n_other += (unsigned)__builtin_popcountll(rest[j]);
+    }
+    bool bits_first = n_other < n / 16;
+    for (unsigned k = 0; bits_first && k < LANES; k++) {
+        for (unsigned j = 0; j < words; j++)
+            lane[j] = _mm512_test_epi8_mask(_mm512_load_si512(bits + 64 * (size_t)j),
+                                            _mm512_set1_epi8((char)(1 << k)));
+        put_bits(b, ret[k] + from, lane, n);
+    }
+    for (unsigned j = 0; !bits_first && j < words; j++) rest[j] = UINT64_MAX >> (64 - SN_MIN(n - 64 * j, 64u));
+    for (unsigned j = 0; j < words; j++)
+        for (; rest[j]; rest[j] &= rest[j] - 1) {
+            uint64_t i = from + 64 * j + (unsigned)__builtin_ctzll(rest[j]);
+            put_wire(b, ret, i, found(ref_at(sig, wires ? wires[i] : i)));
+        }
+}
+/* Piece by piece, since eight rows of memory in turn take twice as long to write as one after the other. */
 static void get_wires(const struct sn_wbatch *b, struct sn_fe *const ret[LANES])
 {
     uint64_t n = sn_witness_n_wires(b->p);
-    __m256i one = _mm256_loadu_si256((const __m256i *)&b->p->field->one);
-    for (uint64_t i = 0; i < n; i++) {
-        struct ref v = ref_at(&b->bank[SN_WARG_SIGNAL], b->p->wires ? b->p->wires[i] : i);
-        struct sn_fe m[LANES];
-        struct sn_fe8 tmp;
-        if (is_bits(v)) {
-#pragma GCC unroll 8
-            for (unsigned k = 0; k < LANES; k++)
-                _mm256_storeu_si256((__m256i *)&ret[k][i],
-                                    _mm256_maskz_mov_epi64((__mmask8) - (*v.tag >> k & 1), one));
-            continue;
-        }
-        sn_fe8_to_fe(&b->lanes, m, as_fe(b, v, &tmp));
-        for (unsigned k = 0; k < LANES; k++) ret[k][i] = m[k];
-    }
+    for (uint64_t from = 0; from < n; from += PIECE)
+        get_piece(b, ret, from, (unsigned)SN_MIN(n - from, (uint64_t)PIECE));
+    _mm_sfence(); /* whoever is handed the witnesses sees what went past the caches */
 }
 
 int sn_wbatch_run(struct sn_wbatch *b, const struct sn_fe *const inputs[LANES], uint64_t steps_max,
@@ -867,7 +1096,8 @@ int sn_wbatch_run(struct sn_wbatch *b, const struct sn_fe *const inputs[LANES], 
 {
     const struct sn_witness_prog *p = b->p;
     const struct sn_winstance *main = &p->instances[p->main];
-    struct frame f = {.code = &main->code, .inst = main, .base = 1, .all = ALL, .mask = ALL};
+    struct frame f = {
+        .code = &main->code, .inst = main, .dots = dots_of(b, main), .base = 1, .all = ALL, .mask = ALL};
     b->failed = 0;
     b->steps = 0;
     b->calls = 0;

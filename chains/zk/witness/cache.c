@@ -38,13 +38,17 @@ static void attach(struct sn_witness_cache *c, struct entry *e)
     *(c->newest ? &c->newest->newer : &c->oldest) = e;
     c->newest = e;
 }
-static void drop(struct sn_witness_cache *c, struct entry *e)
+/* Takes an entry out; its memory is the caller's. */
+static void take_out(struct sn_witness_cache *c, struct entry *e)
 {
     detach(c, e);
     (void)sn_map_del(&c->of, key_of(e));
-    sn_wipe(e, c->entry_bytes);
-    sn_free(e);
     c->stats.bytes -= c->entry_bytes;
+}
+static void discard(struct sn_witness_cache *c, struct entry *e)
+{
+    if (e) sn_wipe(e, c->entry_bytes);
+    sn_free(e);
 }
 
 int sn_witness_cache_new(const struct sn_witness_prog *p, size_t bytes_max,
@@ -70,7 +74,7 @@ int sn_witness_cache_new(const struct sn_witness_prog *p, size_t bytes_max,
 void sn_witness_cache_free(struct sn_witness_cache *c)
 {
     if (!c) return;
-    while (c->oldest) drop(c, c->oldest);
+    for (struct entry *e; (e = c->oldest) != NULL; discard(c, e)) take_out(c, e);
     sn_hasher_done(&c->hasher);
     sn_map_done(&c->of);
     sn_free(c);
@@ -84,19 +88,23 @@ static int make_key(struct sn_witness_cache *c, const struct sn_fe *inputs, uint
     return sn_hasher_final(&c->hasher, key);
 }
 
-/* Keeps the witness if it fits; without memory it is not kept, which is no failure. */
+/* Keeps the witness if it fits, in the memory of the one that goes: fresh pages cost as much as a third of a witness.
+ * Without memory it is not kept, which is no failure. */
 static void keep(struct sn_witness_cache *c, const uint8_t key[KEY_BYTES], const struct sn_fe *wires)
 {
+    struct entry *e = NULL;
     if (c->entry_bytes > c->stats.bytes_max) return;
     while (c->stats.bytes + c->entry_bytes > c->stats.bytes_max) {
-        drop(c, c->oldest);
+        discard(c, e);
+        e = c->oldest;
+        take_out(c, e);
         c->stats.evicted++;
     }
-    struct entry *e = sn_alloc(c->entry_bytes);
+    if (!e) e = sn_alloc(c->entry_bytes);
     if (!e) return;
     memcpy(e->key, key, KEY_BYTES);
     if (sn_map_put(&c->of, key_of(e), e, NULL) < 0) {
-        sn_free(e);
+        discard(c, e);
         return;
     }
     memcpy(e->wires, wires, sn_witness_n_wires(c->p) * sizeof(*wires));

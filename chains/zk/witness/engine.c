@@ -130,11 +130,13 @@ static int slots_init(struct slots *a, size_t n)
     a->m = sn_alloc((n + 1) * sizeof(*a->m));
     return a->s && a->m ? 0 : SN_E_NOMEM;
 }
-/* Every signal is written once, so an element is behind FE or nowhere; registers are not. */
+/* Every signal is written once, so an element is behind FE or nowhere; registers are not. The compiler is told that
+ * the zeros are read. */
 static void slots_done(struct slots *a, size_t n, bool all)
 {
     for (size_t i = 0; !all && a->s && a->m && i < n; i++)
-        if (a->s[i] == FE) explicit_bzero(&a->m[i], sizeof(a->m[i]));
+        if (a->s[i] == FE) a->m[i] = (struct sn_fe){{0}};
+    __asm__ volatile("" : : "r"(a->m) : "memory");
     if (all && a->m) explicit_bzero(a->m, n * sizeof(*a->m));
     if (a->s) explicit_bzero(a->s, n * sizeof(*a->s));
     sn_free(a->s);
@@ -392,8 +394,10 @@ static bool equal(const struct sn_field *f, struct slots a, size_t i, struct slo
 #define ARG(x) BANK(x), AT(x)
 #define INT(x) (BANK(x).s[AT(x)])
 #define ELEMENT(x) (&BANK(x).m[AT(x)])
+/* Of constants m is the element also where s is small; sums with 0 and products with 0 and 1 are cheaper than that. */
+#define IS_ELEMENT(x, v, units) ((v) == FE || ((x) >> 30 == SN_WARG_CONST && (uint64_t)(v) >= (units)))
 /* Both small and the result too; both elements; or whatever it is. */
-#define ARITH(small, fe)                                                                    \
+#define ARITH(small, fe, units)                                                                    \
     {                                                                                       \
         int64_t x = INT(i->a), y = INT(i->b), z;                                            \
         if (SN_LIKELY(x != FE && y != FE)) {                                                \
@@ -401,7 +405,7 @@ static bool equal(const struct sn_field *f, struct slots a, size_t i, struct slo
                 INT(i->d) = z;                                                              \
                 break;                                                                      \
             }                                                                               \
-        } else if (x == y) {                                                                \
+        } else if (IS_ELEMENT(i->a, x, units) && IS_ELEMENT(i->b, y, units)) {              \
             fe(f, ELEMENT(i->d), ELEMENT(i->a), ELEMENT(i->b));                             \
             INT(i->d) = FE;                                                                 \
             break;                                                                          \
@@ -428,9 +432,9 @@ static int run(struct engine *e, const struct sn_wcode *code, const struct sn_wi
     for (uint32_t pc = 0; pc < code->n; pc++) {
         const struct sn_wins *i = &code->ins[pc];
         switch (i->op) {
-        case SN_ZOP_ADD: ARITH((z = x + y, true), sn_fe_add)
-        case SN_ZOP_SUB: ARITH((z = x - y, true), sn_fe_sub)
-        case SN_ZOP_MUL: ARITH(!__builtin_mul_overflow(x, y, &z), sn_fe_mul)
+        case SN_ZOP_ADD: ARITH((z = x + y, true), sn_fe_add, 1)
+        case SN_ZOP_SUB: ARITH((z = x - y, true), sn_fe_sub, 1)
+        case SN_ZOP_MUL: ARITH(!__builtin_mul_overflow(x, y, &z), sn_fe_mul, 2)
         case SN_WOP_MOV: move(ARG(i->d), ARG(i->a)); break;
         case SN_WOP_COPY: copy(bank[SN_WARG_SIGNAL], i); break;
         case SN_WOP_BIT: INT(i->d) = bit(e, ARG(i->a), i->c); break;
@@ -540,7 +544,10 @@ static int solve_once(struct engine *e, const struct sn_fe *inputs)
     if (r == 0) r = slots_init(&e->consts, p->n_consts);
     if (r == 0) r = frame(e, 0, main->code.n_regs);
     if (r < 0) return r;
-    for (uint32_t i = 0; i < p->n_consts; i++) set(e->consts, i, &p->consts[i]);
+    for (uint32_t i = 0; i < p->n_consts; i++) {
+        set(e->consts, i, &p->consts[i]);
+        sn_zv_fe(p->field, &e->consts.m[i], &p->consts[i]);
+    }
     e->sig.s[0] = 1;
     for (uint32_t i = 0; i < p->n_inputs; i++) {
         struct sn_zv v = sn_zv_from_fe(p->field, &inputs[i]);

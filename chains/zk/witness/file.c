@@ -117,10 +117,11 @@ static int read_consts(struct snw_file *f)
     struct sn_zv *to = sn_arena_array(&f->arena, p->n_consts, sizeof(*to));
     if (!to) return SN_E_NOMEM;
     for (uint32_t i = 0; i < p->n_consts; i++) {
-        struct sn_fe m;
-        if (sn_fe_from_bytes_le(p->field, &m, v + 8 * (size_t)i) < 0)
+        struct sn_fe plain;
+        memcpy(&plain, v + 8 * (size_t)i, sizeof(plain));
+        if (sn_fe_cmp(&plain, &p->field->p) >= 0)
             return sn_fail(SN_E_OUT_OF_RANGE, ".snw constant %u is not below the prime", i);
-        to[i] = sn_zv_from_fe(p->field, &m);
+        to[i] = sn_zv_from_plain(p->field, &plain);
     }
     p->consts = to;
     return 0;

@@ -16,8 +16,7 @@ void sn_zv_plain(const struct sn_field *f, struct sn_fe *ret, const struct sn_zv
     *ret = v;
 }
 
-/* Of a plain integer below p. */
-static struct sn_zv from_plain(const struct sn_field *f, const struct sn_fe *p)
+struct sn_zv sn_zv_from_plain(const struct sn_field *f, const struct sn_fe *p)
 {
     struct sn_zv r = {.kind = SN_ZV_SMALL};
     if ((p->v[1] | p->v[2] | p->v[3]) == 0 && p->v[0] <= (uint64_t)SN_ZV_SMALL_MAX) {
@@ -33,7 +32,7 @@ struct sn_zv sn_zv_from_fe(const struct sn_field *f, const struct sn_fe *m)
 {
     struct sn_fe p;
     sn_fe_from_mont(f, &p, m);
-    return from_plain(f, &p);
+    return sn_zv_from_plain(f, &p);
 }
 
 bool sn_zv_equal(const struct sn_field *f, const struct sn_zv *a, const struct sn_zv *b)
@@ -152,13 +151,13 @@ static struct sn_zv shift(const struct sn_field *f, const struct sn_zv *a, const
     unsigned n = (unsigned)k.v[0];
     if (!left) {
         shr_int(&x, &x, n);
-        return from_plain(f, &x);
+        return sn_zv_from_plain(f, &x);
     }
     shl_int(&x, &x, n);
     shl_int(&x, &x, 256 - f->bits); /* cut to the modulus's length */
     shr_int(&x, &x, 256 - f->bits);
     sn_fe_reduce(f, &x, &x);
-    return from_plain(f, &x);
+    return sn_zv_from_plain(f, &x);
 }
 
 static struct sn_zv bitwise(const struct sn_field *f, enum sn_zop op, const struct sn_zv *a,
@@ -182,7 +181,7 @@ static struct sn_zv bitwise(const struct sn_field *f, enum sn_zop op, const stru
         shr_int(&x, &x, 256 - f->bits);
     }
     sn_fe_reduce(f, &x, &x);
-    return from_plain(f, &x);
+    return sn_zv_from_plain(f, &x);
 }
 
 static bool small_ok(int64_t s) { return s <= SN_ZV_SMALL_MAX && s >= -SN_ZV_SMALL_MAX; }
@@ -266,7 +265,7 @@ static int divide(const struct sn_field *f, enum sn_zop op, struct sn_zv *ret,
     sn_zv_plain(f, &x, a);
     sn_zv_plain(f, &y, b);
     div_int(&q, &r, &x, &y);
-    *ret = from_plain(f, op == SN_ZOP_IDIV ? &q : &r);
+    *ret = sn_zv_from_plain(f, op == SN_ZOP_IDIV ? &q : &r);
     return 0;
 }
 

@@ -77,7 +77,8 @@ static inline bool sn_zv_is_zero(const struct sn_zv *a)
 {
     return a->kind == SN_ZV_FE ? sn_fe_is_zero(&a->m) : a->s == 0;
 }
-/* sn_zv_from_fe - the value of a Montgomery element, small where it is below 2^60. */
+/* sn_zv_from_plain - of an integer below p, small where it is below 2^60; sn_zv_from_fe - of a Montgomery element. */
+struct sn_zv sn_zv_from_plain(const struct sn_field *f, const struct sn_fe *p);
 struct sn_zv sn_zv_from_fe(const struct sn_field *f, const struct sn_fe *m);
 /* sn_zv_equal - the same element. */
 bool sn_zv_equal(const struct sn_field *f, const struct sn_zv *a, const struct sn_zv *b);

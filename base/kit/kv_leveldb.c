@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kit/kv_leveldb.c - LevelDB by its C interface, loaded at run time. Only the names and types of
+ * the functions used are written down here, so that building needs no package of it. */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "core/alloc.h"
+#include "core/status.h"
+#include "fiber/fiber.h"
+#include "kit/kv_int.h"
+
+#define LIBRARY "libleveldb.so.1d"
+
+typedef unsigned char byte;
+/* X(result, name, arguments) - of leveldb/c.h 1.23; objects are pointers to what only it knows. */
+#define FUNCTIONS(X)                                                                           \
+    X(void *, open, (const void *options, const char *name, char **err))                       \
+    X(void, close, (void *db))                                                                 \
+    X(void, write, (void *db, const void *options, void *batch, char **err))                   \
+    X(char *, get,                                                                             \
+      (void *db, const void *options, const char *key, size_t n, size_t *len, char **err))     \
+    X(void *, create_iterator, (void *db, const void *options))                                \
+    X(const void *, create_snapshot, (void *db))                                               \
+    X(void, release_snapshot, (void *db, const void *snapshot))                                \
+    X(void, compact_range, (void *db, const char *from, size_t n, const char *to, size_t m))   \
+    X(void, iter_destroy, (void *it))                                                          \
+    X(byte, iter_valid, (const void *it))                                                      \
+    X(void, iter_seek_to_last, (void *it))                                                     \
+    X(void, iter_seek, (void *it, const char *key, size_t n))                                  \
+    X(void, iter_next, (void *it))                                                             \
+    X(void, iter_prev, (void *it))                                                             \
+    X(const char *, iter_key, (const void *it, size_t *n))                                     \
+    X(const char *, iter_value, (const void *it, size_t *n))                                   \
+    X(void, iter_get_error, (const void *it, char **err))                                      \
+    X(void *, writebatch_create, (void))                                                       \
+    X(void, writebatch_destroy, (void *b))                                                     \
+    X(void, writebatch_put, (void *b, const char *key, size_t n, const char *value, size_t m)) \
+    X(void, writebatch_delete, (void *b, const char *key, size_t n))                           \
+    X(void *, options_create, (void))                                                          \
+    X(void, options_destroy, (void *o))                                                        \
+    X(void, options_set_create_if_missing, (void *o, byte on))                                 \
+    X(void, options_set_paranoid_checks, (void *o, byte on))                                   \
+    X(void, options_set_write_buffer_size, (void *o, size_t n))                                \
+    X(void, options_set_max_open_files, (void *o, int n))                                      \
+    X(void, options_set_cache, (void *o, void *cache))                                         \
+    X(void, options_set_filter_policy, (void *o, void *policy))                                \
+    X(void *, filterpolicy_create_bloom, (int bits))                                           \
+    X(void, filterpolicy_destroy, (void *policy))                                              \
+    X(void *, cache_create_lru, (size_t n))                                                    \
+    X(void, cache_destroy, (void *cache))                                                      \
+    X(void *, readoptions_create, (void))                                                      \
+    X(void, readoptions_destroy, (void *o))                                                    \
+    X(void, readoptions_set_verify_checksums, (void *o, byte on))                              \
+    X(void, readoptions_set_snapshot, (void *o, const void *snapshot))                         \
+    X(void *, writeoptions_create, (void))                                                     \
+    X(void, writeoptions_destroy, (void *o))                                                   \
+    X(void, writeoptions_set_sync, (void *o, byte on))                                         \
+    X(void, free, (void *p))
+
+static struct {
+#define X(result, name, args) result(*name) args;
+    FUNCTIONS(X)
+#undef X
+} ldb;
+static const char *load_error;
+
+static void load(void)
+{
+    void *lib = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    if (!lib) {
+        load_error = LIBRARY " (Debian's libleveldb1d) cannot be loaded";
+        return;
+    }
+#define X(result, name, args)                                  \
+    if (!(*(void **)&ldb.name = dlsym(lib, "leveldb_" #name))) \
+        load_error = LIBRARY " lacks leveldb_" #name;
+    FUNCTIONS(X)
+#undef X
+}
+
+struct level {
+    struct sn_kv kv;
+    void *db, *cache, *policy, *read, *write[2]; /* write: without and with sync */
+    char *path;
+};
+
+/* What LevelDB says begins with the kind of error. Frees the text. */
+static int failed(const char *path, const char *doing, char *err)
+{
+    struct sn_str text = sn_str(err);
+    int code = SN_E_IO;
+    if (sn_str_find(text, SN_STR("Corruption")) == 0) code = SN_E_DATA_LOSS;
+    if (sn_str_find(text, SN_STR("does not exist")) >= 0) code = SN_E_NOT_FOUND;
+    if (sn_str_find(text, SN_STR("/LOCK")) >= 0) code = SN_E_BUSY;
+    (void)sn_fail(code, "%s %s: %s", doing, path, err);
+    ldb.free(err);
+    return code;
+}
+
+static int level_get(struct sn_kv *kv, struct sn_str key, struct sn_buf *out)
+{
+    struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
+    char *err = NULL;
+    size_t n;
+    char *value = ldb.get(l->db, l->read, key.ptr, key.len, &n, &err);
+    if (err) return failed(l->path, "read", err);
+    if (!value) return 0;
+    int r = sn_buf_put(out, value, n);
+    ldb.free(value);
+    return r < 0 ? r : 1;
+}
+
+static int level_write(struct sn_kv *kv, const struct sn_kv_batch *b, bool sync)
+{
+    struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
+    struct sn_str key, value;
+    char *err = NULL;
+    size_t at = 0;
+    void *batch = ldb.writebatch_create();
+    while (kv_next_op(b, &at, &key, &value)) {
+        if (value.ptr)
+            ldb.writebatch_put(batch, key.ptr, key.len, value.ptr, value.len);
+        else
+            ldb.writebatch_delete(batch, key.ptr, key.len);
+    }
+    ldb.write(l->db, l->write[sync], batch, &err);
+    ldb.writebatch_destroy(batch);
+    return err ? failed(l->path, "write", err) : 0;
+}
+
+static void seek(void *it, const struct sn_kv_range *range)
+{
+    if (!range->backwards) {
+        ldb.iter_seek(it, range->from.ptr ? range->from.ptr : "", range->from.len);
+        return;
+    }
+    if (range->to.len) ldb.iter_seek(it, range->to.ptr, range->to.len);
+    if (range->to.len && ldb.iter_valid(it))
+        ldb.iter_prev(it); /* the first that is not below `to`, or beyond it */
+    else
+        ldb.iter_seek_to_last(it);
+}
+
+static bool inside(const struct sn_kv_range *range, struct sn_str key)
+{
+    return range->backwards ? sn_str_cmp(key, range->from) >= 0
+                            : !range->to.len || sn_str_cmp(key, range->to) < 0;
+}
+
+static int level_scan(struct sn_kv *kv, const struct sn_kv_range *range, struct sn_arena *a,
+                      struct sn_kv_pair **ret, size_t *ret_n)
+{
+    struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
+    struct kv_answer out = {.range = range, .arena = a};
+    char *err = NULL;
+    int r = 0;
+    void *it = ldb.create_iterator(l->db, l->read);
+    for (seek(it, range); r == 0 && ldb.iter_valid(it);
+         range->backwards ? ldb.iter_prev(it) : ldb.iter_next(it)) {
+        struct sn_str key, value;
+        key.ptr = ldb.iter_key(it, &key.len);
+        if (!inside(range, key)) break;
+        value.ptr = ldb.iter_value(it, &value.len);
+        r = kv_full(&out, key, value) ? 1 : kv_take(&out, key, value);
+    }
+    ldb.iter_get_error(it, &err);
+    ldb.iter_destroy(it);
+    if (err) return failed(l->path, "read", err);
+    if (r < 0) return r;
+    *ret = out.pairs;
+    *ret_n = out.n;
+    return r;
+}
+
+static int level_compact(struct sn_kv *kv, struct sn_str from, struct sn_str to)
+{
+    struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
+    ldb.compact_range(l->db, from.len ? from.ptr : NULL, from.len, to.len ? to.ptr : NULL, to.len);
+    return 0;
+}
+
+static void level_close(struct sn_kv *kv)
+{
+    struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
+    if (l->db) ldb.close(l->db);
+    if (l->read) ldb.readoptions_destroy(l->read);
+    for (unsigned i = 0; i < 2; i++)
+        if (l->write[i]) ldb.writeoptions_destroy(l->write[i]);
+    if (l->cache) ldb.cache_destroy(l->cache);
+    if (l->policy) ldb.filterpolicy_destroy(l->policy);
+    sn_free(l->path);
+    sn_free(l);
+}
+
+struct opening {
+    const char *path;
+    struct sn_kv_opts o;
+    struct level *level;
+};
+
+static void *options_of(struct level *l, const struct sn_kv_opts *o)
+{
+    void *options = ldb.options_create();
+    l->cache = ldb.cache_create_lru(o->cache_bytes ? o->cache_bytes : 8u << 20);
+    l->policy = ldb.filterpolicy_create_bloom(10); /* whoever does not use it leaves it aside */
+    ldb.options_set_create_if_missing(options, !o->must_exist);
+    ldb.options_set_cache(options, l->cache);
+    ldb.options_set_filter_policy(options, l->policy);
+    ldb.options_set_write_buffer_size(options, o->buffer_bytes ? o->buffer_bytes : 4u << 20);
+    ldb.options_set_max_open_files(options, 500);
+    return options;
+}
+
+static int opened(void *arg)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct opening *p = arg;
+    struct level *l = p->level;
+    char *err = NULL;
+    struct stat st;
+    (void)pthread_once(&once, load);
+    if (load_error) return sn_fail(SN_E_UNIMPLEMENTED, "open %s: %s", p->path, load_error);
+    if (p->o.must_exist && stat(p->path, &st) < 0)
+        return sn_fail(SN_E_NOT_FOUND, "open %s: there is no such store", p->path);
+    void *options = options_of(l, &p->o);
+    l->read = ldb.readoptions_create();
+    ldb.readoptions_set_verify_checksums(l->read, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        l->write[i] = ldb.writeoptions_create();
+        ldb.writeoptions_set_sync(l->write[i], (byte)i);
+    }
+    l->db = ldb.open(options, p->path, &err);
+    ldb.options_destroy(options);
+    return err ? failed(p->path, "open", err) : 0;
+}
+
+int sn_kv_open(const char *path, const struct sn_kv_opts *o, struct sn_kv **ret)
+{
+    static const struct kv_kind kind = {.blocks = true,
+                                        .close = level_close,
+                                        .get = level_get,
+                                        .write = level_write,
+                                        .scan = level_scan,
+                                        .compact = level_compact};
+    struct level *l = SN_NEW(struct level);
+    size_t n = strlen(path) + 1;
+    if (!l || !(l->path = sn_alloc(n))) {
+        sn_free(l);
+        return SN_E_NOMEM;
+    }
+    memcpy(l->path, path, n);
+    l->kv.kind = &kind;
+    struct opening p = {.path = path, .o = o ? *o : (struct sn_kv_opts){0}, .level = l};
+    int r = sn_offload(opened, &p);
+    if (r < 0) {
+        level_close(&l->kv);
+        return r;
+    }
+    *ret = &l->kv;
+    return 0;
+}

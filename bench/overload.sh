@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# bench/overload.sh - goodput of real processes at five times the load they can carry, beside go-zero's REST service with its
+# own shedder. Claim: >= 95 % of the peak.
+#
+# A call computes TURNS turns of a loop, some milliseconds. The server is on processor 0 and sees itself as in a container that owns 0.8
+# of it by quota: both shedders look at the use of that, and what is left keeps other work of the machine from hiding overload (cgroup v1 cpu and cpuacct, mounted over the machine's in a mount namespace of its own: go-zero reads
+# them there and nowhere else); the generator has the last one. First the peak, by a closed loop; then five times as much, open
+# loop, for as long as the processor's average needs to rise, and after that measured. An answer counts within a second.
+# Environment: TURNS (2500000), WARM_S (14), MEASURE_S (8), GOZERO (v1.8.4), CASES (sennit unguarded gozero).
+. "$(dirname "$0")/lib.sh"
+TURNS=${TURNS:-2500000}; WARM_S=${WARM_S:-14}; MEASURE_S=${MEASURE_S:-8}; GOZERO=${GOZERO:-v1.8.4}
+CASES=${CASES:-sennit unguarded gozero}; LAST=$(($(nproc) - 1)); PORT=19480
+[ "$(id -u)" = 0 ] || { echo "SKIP: control groups need root"; exit 0; }
+for c in cpu cpuacct; do [ -w /sys/fs/cgroup/$c ] || { echo "SKIP: no cgroup v1 controller $c"; exit 0; }; done
+bench_build cmd/sennit/sennit bench/overload/overload-server
+SENNIT=$BENCH_BUILD/cmd/sennit/sennit
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/sennit-bench/overload-$GOZERO
+if [[ $CASES == *gozero* ]]; then
+  command -v go >/dev/null || { echo "SKIP: go is not installed"; exit 0; }
+  mkdir -p "$cache" && cp "$BENCH_ROOT/bench/overload/main.go" "$cache/" &&
+    (cd "$cache" && { [ -f go.mod ] || { go mod init overload && go get "github.com/zeromicro/go-zero@$GOZERO"; }; go mod tidy; go build -o overload .; }) \
+      >"$BENCH_TMP/go.log" 2>&1 || { echo "SKIP: go-zero cannot be built: $(tail -1 "$BENCH_TMP/go.log")"; exit 0; }
+fi
+group=sennit-overload-$$
+drop_groups() { for c in cpu cpuacct; do for _ in $(seq 30); do rmdir "/sys/fs/cgroup/$c/$group" 2>/dev/null; [ -d "/sys/fs/cgroup/$c/$group" ] || break; sleep 0.1; done; done; }
+trap 'bench_stop "${server:-}"; drop_groups; bench_cleanup' EXIT
+mkdir /sys/fs/cgroup/{cpu,cpuacct}/"$group" || exit 1
+echo 10000 >"/sys/fs/cgroup/cpu/$group/cpu.cfs_period_us"
+echo 8000 >"/sys/fs/cgroup/cpu/$group/cpu.cfs_quota_us"
+
+# contained COMMAND... - in the group, which looks like the whole tree from inside.
+# shellcheck disable=SC2016
+contained() {
+  for c in cpu cpuacct; do echo "$BASHPID" >"/sys/fs/cgroup/$c/$group/cgroup.procs"; done
+  exec taskset -c 0 unshare -m bash -c 'for c in cpu cpuacct; do mount --bind "/sys/fs/cgroup/$c/$0" "/sys/fs/cgroup/$c" || exit 1; done; exec "$@"' \
+    "$group" "$@"
+}
+# ask SECONDS OPTION... - good answers a second, P50 and P99 of answers in ms, refused and failed a second.
+ask() {
+  local seconds=$1; shift
+  taskset -c "$LAST" "$SENNIT" load -q --json --timeout 1s "$@" "http://127.0.0.1:$PORT/" 2>/dev/null | python3 -c '
+import json, sys
+d = json.load(sys.stdin); h = d["times_ns"]["latency"]; s = d["status"]
+seconds = float(sys.argv[1])
+print(round(s["2xx"] / seconds, 1), round(h["p50"] / 1e6), round(h["p99"] / 1e6), round(s["5xx"] / seconds),
+      round(d["errors"]["timeout"] / seconds))' "$seconds"
+}
+declare -A what=([sennit]="sennit, govern's defaults" [unguarded]="sennit, shedder and breaker off" [gozero]="go-zero $GOZERO, its defaults")
+echo "$(bench_machine); a call computes $TURNS turns"
+echo
+echo "| service | peak/s | at 5x: good answers/s | of the peak | P50 ms, P99 ms of all answers | refused/s | over 1 s, /s |"
+echo "|---|--:|--:|--:|---|--:|--:|"
+for n in $CASES; do
+  case $n in
+    sennit) (contained "$BENCH_BUILD/bench/overload/overload-server" 127.0.0.1:$PORT "$TURNS") >"$BENCH_TMP/$n.log" 2>&1 & ;;
+    unguarded) (contained "$BENCH_BUILD/bench/overload/overload-server" 127.0.0.1:$PORT "$TURNS" unguarded) >"$BENCH_TMP/$n.log" 2>&1 & ;;
+    gozero) (GOMAXPROCS=1 contained "$cache/overload" $PORT "$TURNS") >"$BENCH_TMP/$n.log" 2>&1 & ;;
+  esac
+  server=$!
+  bench_wait_port $PORT || { cat "$BENCH_TMP/$n.log"; exit 1; }
+  read -r peak _ < <(ask 3 -c 4 -d 4s --warmup 1s)
+  read -r good p50 p99 refused late < <(ask "$MEASURE_S" -c 1000 -r "$(awk -v p="$peak" 'BEGIN {printf "%d", 5 * p}')" -d "$((WARM_S + MEASURE_S))s" --warmup "${WARM_S}s")
+  bench_stop "$server"; server=
+  echo "| ${what[$n]} | $peak | $good | $(bench_div "$(awk -v g="$good" 'BEGIN {print g * 100}')" "$peak" "%.0f %%") | $p50, $p99 | $refused | $late |"
+done

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* consensus/key.c - addresses and signatures through libcrypto and libsecp256k1. */
+#include "consensus/key.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <secp256k1.h>
+
+#include "crypto/hash.h"
+
+static const struct {
+    const char *name;
+    uint8_t len;
+} types[] = {[SN_CONS_ED25519] = {"ed25519", 32}, [SN_CONS_SECP256K1] = {"secp256k1", 33}};
+
+const char *sn_cons_key_type_name(unsigned type)
+{
+    return type < SN_COUNT_OF(types) ? types[type].name : NULL;
+}
+
+int sn_cons_key_set(struct sn_cons_key *k, unsigned type, struct sn_str bytes)
+{
+    const char *name = sn_cons_key_type_name(type);
+    if (!name) return sn_fail(SN_E_INVALID_ARGUMENT, "public key of no known type");
+    if (bytes.len != types[type].len)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "%s public key of %zu bytes, expected %u", name,
+                       bytes.len, types[type].len);
+    *k = (struct sn_cons_key){.type = (uint8_t)type, .len = types[type].len};
+    memcpy(k->b, bytes.ptr, bytes.len);
+    return 0;
+}
+
+int sn_cons_key_addr(const struct sn_cons_key *k, uint8_t ret[SN_CONS_ADDR_LEN])
+{
+    uint8_t h[32];
+    if (!sn_cons_key_type_name(k->type)) return sn_fail(SN_E_INVALID_ARGUMENT, "no public key");
+    int r = sn_hash_once(SN_SHA256, k->b, k->len, h);
+    if (r < 0) return r;
+    if (k->type == SN_CONS_ED25519) {
+        memcpy(ret, h, SN_CONS_ADDR_LEN);
+        return 0;
+    }
+    unsigned n = 0;
+    if (EVP_Digest(h, sizeof(h), ret, &n, EVP_ripemd160(), NULL) == 1 && n == SN_CONS_ADDR_LEN)
+        return 0;
+    ERR_clear_error();
+    return sn_fail(SN_E_INTERNAL, "libcrypto has no RIPEMD-160");
+}
+
+int sn_cons_secp256k1_verify(const struct sn_cons_key *key, struct sn_str msg,
+                             const struct sn_cons_sig *sig)
+{
+    secp256k1_pubkey pub;
+    secp256k1_ecdsa_signature s;
+    uint8_t digest[32];
+    if (sig->len != 64) return 0;
+    const secp256k1_context *ctx = secp256k1_context_static;
+    if (!secp256k1_ec_pubkey_parse(ctx, &pub, key->b, key->len)) return 0;
+    if (!secp256k1_ecdsa_signature_parse_compact(ctx, &s, sig->b)) return 0;
+    int r = sn_hash_once(SN_SHA256, msg.ptr, msg.len, digest);
+    if (r < 0) return r;
+    /* libsecp256k1 refuses an s in the upper half, as CometBFT does. */
+    return secp256k1_ecdsa_verify(ctx, &s, digest, &pub);
+}
+
+static int ed25519_verify(const struct sn_cons_key *key, struct sn_str msg,
+                          const struct sn_cons_sig *sig)
+{
+    if (sig->len != 64) return 0;
+    EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key->b, key->len);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    int r = SN_E_NOMEM;
+    if (pkey && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1)
+        r = EVP_DigestVerify(ctx, sig->b, 64, (const uint8_t *)msg.ptr, msg.len) == 1;
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(pkey);
+    ERR_clear_error();
+    return r;
+}
+
+static int libcrypto_verify(const struct sn_cons_verifier *v, struct sn_cons_check *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int r = c[i].key->type == SN_CONS_SECP256K1
+                    ? sn_cons_secp256k1_verify(c[i].key, c[i].msg, c[i].sig)
+                    : ed25519_verify(c[i].key, c[i].msg, c[i].sig);
+        if (r < 0) return r;
+        c[i].ok = r;
+    }
+    return 0;
+}
+const struct sn_cons_verifier sn_cons_verifier_libcrypto = {libcrypto_verify};
+
+int sn_cons_verify(const struct sn_cons_verifier *v, const struct sn_cons_key *key,
+                   struct sn_str msg, const struct sn_cons_sig *sig)
+{
+    struct sn_cons_check c = {.key = key, .msg = msg, .sig = sig};
+    int r = v->verify(v, &c, 1);
+    return r < 0 ? r : c.ok;
+}

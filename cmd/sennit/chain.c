@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sennit chain - chains: the commands, one file each. */
+#include "sennit/chain_cmd.h"
+
+static const struct sn_cli_command *const subs[] = {
+    &sn_cmd_chain_kvstore,
+    &sn_cmd_chain_console,
+    &sn_cmd_chain_batch,
+    &sn_cmd_chain_echo,
+    &sn_cmd_chain_info,
+    &sn_cmd_chain_check_tx,
+    &sn_cmd_chain_finalize_block,
+    &sn_cmd_chain_commit,
+    &sn_cmd_chain_query,
+    &sn_cmd_chain_prepare_proposal,
+    &sn_cmd_chain_process_proposal,
+    NULL,
+};
+
+const struct sn_cli_command sn_cmd_chain = {
+    .name = "chain",
+    .brief = "Chains: applications and how to talk to them.",
+    .subs = subs,
+};

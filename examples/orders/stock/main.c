@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program: command line and configuration are in app/daemon.h, what it serves in service.c. */
+#include "stock.h"
+
+int main(int argc, char **argv) { return sn_daemon_main(&stock_app, argc, argv); }
