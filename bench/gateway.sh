@@ -7,18 +7,21 @@
 # share the last one. What is compared is the proxy's own CPU time per request, from /proc, so the
 # generator's share of the machine does not matter. Then `sennit load` asks each in turn, open loop, at
 # half of what the weakest of sennit, nginx and HAProxy managed (Go: of its own).
-# Environment: ROUNDS (60), SLICE_MS (80), CONNS (64), P99_ROUNDS (5), P99_SECONDS (3).
+# Then HTTP/2 in front (h2load, one request at a time on many streams) and gRPC through to a back-end that speaks
+# it, beside nginx (grpc_pass) and HAProxy: claim: ahead of both. Go's ReverseProxy has no row there.
+# Environment: ROWS ("h1 h2 grpc"), H2_ROUNDS (12), H2_N (20000), ROUNDS (60), SLICE_MS (80), CONNS (64), P99_ROUNDS (5), P99_SECONDS (3).
 . "$(dirname "$0")/lib.sh"
 ROUNDS=${ROUNDS:-60}; SLICE_MS=${SLICE_MS:-80}; CONNS=${CONNS:-64}
 P99_ROUNDS=${P99_ROUNDS:-5}; P99_SECONDS=${P99_SECONDS:-3}
 LAST=$(($(nproc) - 1)); BACK=19300
+ROWS=${ROWS:-h1 h2 grpc}; H2_ROUNDS=${H2_ROUNDS:-12}; H2_N=${H2_N:-20000}; RPC=19310
 NAMES=(sennit nginx haproxy go)
 declare -A PORT=([sennit]=19301 [nginx]=19302 [haproxy]=19303 [go]=19304) PID P50 P99 VERSION
 
 for tool in nginx haproxy go; do
   command -v "$tool" >/dev/null || { echo "SKIP: $tool is not installed"; exit 0; }
 done
-bench_build
+bench_build cmd/sennit/sennit bench/pairs tests/interop/grpc/grpc_peer
 SENNIT=$BENCH_BUILD/cmd/sennit/sennit
 (cd "$BENCH_ROOT/bench/peers/goproxy" && GOFLAGS=-mod=mod GO111MODULE=off go build -o "$BENCH_TMP/goproxy" .) || exit 1
 
@@ -33,7 +36,12 @@ events { worker_connections 4096; }"
     upstream app { server 127.0.0.1:$BACK; keepalive 256; keepalive_requests 100000000; }
     server { listen 127.0.0.1:${PORT[nginx]} backlog=4096; location / { proxy_pass http://app; proxy_http_version 1.1;
       proxy_set_header Connection ''; proxy_set_header Host \$http_host;
-      proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for; } } }"
+      proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for; } }
+    upstream rpc { server 127.0.0.1:$RPC; keepalive 256; keepalive_requests 100000000; }
+    server { listen 127.0.0.1:19312 http2 backlog=4096; http2_max_requests 100000000;
+      location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header Host \$http_host;
+        proxy_set_header X-Forwarded-For \$proxy_add_x_forwarded_for; }
+      location /grpc.testing.TestService { grpc_pass grpc://rpc; grpc_set_header X-Forwarded-For \$proxy_add_x_forwarded_for; } } }"
 } >"$BENCH_TMP/nginx.conf"
 cat >"$BENCH_TMP/haproxy.cfg" <<CFG
 global
@@ -49,13 +57,23 @@ defaults
 frontend f
   bind 127.0.0.1:${PORT[haproxy]}
   default_backend b
+frontend f2
+  bind 127.0.0.1:19313 proto h2
+  use_backend rpc if { path_beg /grpc.testing.TestService }
+  default_backend b
+backend rpc
+  server s 127.0.0.1:$RPC proto h2
 backend b
   server s 127.0.0.1:$BACK pool-max-conn 256
 CFG
 cat >"$BENCH_TMP/gw.yaml" <<CFG
 listeners: [{name: web, address: "127.0.0.1:${PORT[sennit]}"}]
-upstreams: [{name: app, endpoints: [{address: "127.0.0.1:$BACK"}]}]
-routes: [{name: main, match: [{prefix: /}], proxy: {to: [{upstream: app}]}}]
+upstreams:
+  - {name: app, endpoints: [{address: "127.0.0.1:$BACK"}]}
+  - {name: rpc, h2: true, endpoints: [{address: "127.0.0.1:$RPC"}]}
+routes:
+  - {name: main, match: [{prefix: /}], proxy: {to: [{upstream: app}]}}
+  - {name: rpc, match: [{prefix: /grpc.testing.TestService}], proxy: {to: [{upstream: rpc}]}}
 CFG
 
 bench_start "$LAST" nginx -p "$BENCH_TMP" -c "$BENCH_TMP/backend.conf"
@@ -71,6 +89,7 @@ VERSION[haproxy]="HAProxy $(haproxy -v | sed -n 's/.*version \([^ ]*\).*/\1/p' |
 VERSION[go]="httputil.ReverseProxy, $(go version | cut -d' ' -f3)"
 
 
+h1_rows() {
 echo "Reverse proxy, HTTP/1.1, $CONNS connections, 12-byte answers, one proxy core; $(bench_machine)"
 for n in "${NAMES[@]}"; do echo "- $n: ${VERSION[$n]}"; done
 echo
@@ -99,3 +118,37 @@ for n in "${NAMES[@]}"; do
   echo "| $n | $([ "$n" = go ] && echo "$go_rate" || echo "$rate") | $(bench_median ${P50[$n]}) | $(bench_median ${P99[$n]}) |" \
     "$(printf '%s\n' ${P99[$n]} | sort -g | sed -n '1p;$p' | xargs | tr ' ' '-') |"
 done
+}
+
+# Of each in turn: the proxy's own CPU time for H2_N requests, 16 connections of 8 streams.
+h2_rows() { # TITLE H2LOAD-ARGS...
+  local title=$1 n before after out; shift
+  local -A port=([sennit]=${PORT[sennit]} [nginx]=19312 [haproxy]=19313) per
+  for round in $(seq "$H2_ROUNDS"); do
+    for n in sennit nginx haproxy; do
+      before=$(bench_cpu_s "${PID[$n]}")
+      out=$(taskset -c "$LAST" h2load -n "$H2_N" -c 16 -m 8 "$@" "http://127.0.0.1:${port[$n]}$path" 2>&1)
+      grep -q "$H2_N succeeded, 0 failed" <<<"$out" || { echo "$n: $(grep '^requests:' <<<"$out")"; return 1; }
+      after=$(bench_cpu_s "${PID[$n]}")
+      per[$n]+=" $(python3 -c "print(round($H2_N / max($after - $before, 0.01)))")"
+    done
+  done
+  echo
+  echo "$title, 16 connections of 8 streams, one proxy core, $H2_ROUNDS rounds of $H2_N requests in turn, medians:"
+  echo
+  echo "| proxy | requests per CPU-second | lowest and highest |"
+  echo "|---|--:|---|"
+  for n in sennit nginx haproxy; do
+    echo "| $n | $(bench_median ${per[$n]}) | $(printf '%s\n' ${per[$n]} | sort -g | sed -n '1p;$p' | xargs | tr ' ' '-') |"
+  done
+}
+
+case " $ROWS " in *" h1 "*) h1_rows ;; esac
+case " $ROWS " in *" h2 "*) path=/ h2_rows "Reverse proxy, HTTP/2 in front of HTTP/1.1, 12-byte answers" ;; esac
+if [[ " $ROWS " == *" grpc "* ]]; then
+  bench_start "$LAST" "$BENCH_BUILD/tests/interop/grpc/grpc_peer" serve "127.0.0.1:$RPC"
+  printf '\0\0\0\0\2\x10\x0a' >"$BENCH_TMP/small"
+  bench_wait_port $RPC || exit 1
+  path=/grpc.testing.TestService/UnaryCall h2_rows "Reverse proxy, gRPC unary, 10-byte answers" -d "$BENCH_TMP/small" \
+    -H 'content-type: application/grpc' -H 'te: trailers'
+fi

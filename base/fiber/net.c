@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "core/buf.h"
 #include "fiber/net_int.h"
 #include "fiber/os.h"
+#include "fiber/sim.h"
 
 int sn_dial(const char *addr, const struct sn_dial_opts *opts, struct sn_stream **ret)
 {
@@ -215,17 +217,17 @@ static void pipe_put(int p[2], bool empty)
     close(p[1]);
 }
 
-/* splice_out - `n` bytes of the pipe into dst. */
-static int splice_out(struct sn_sock *dst, int pipe_rd, size_t n)
+/* splice_out - *n bytes of the pipe into dst; *n is what is left of them. */
+static int splice_out(struct sn_sock *dst, int pipe_rd, size_t *n)
 {
     int r = sn_sock_enter(dst, SN_SS_WR_BUSY);
     if (r < 0) return r;
     r = 0;
-    while (n > 0 && r >= 0) {
+    while (*n > 0 && r >= 0) {
         sn_sock_clear(dst, SN_SS_WR_READY);
-        ssize_t w = splice(pipe_rd, NULL, dst->e.fd, NULL, n, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+        ssize_t w = splice(pipe_rd, NULL, dst->e.fd, NULL, *n, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
         if (w > 0) {
-            n -= (size_t)w;
+            *n -= (size_t)w;
         } else if (w == 0 || (errno != EAGAIN && errno != EINTR)) {
             sn_fail_errno(w == 0 ? EPIPE : errno, "splice to peer");
             r = sn_diag()->code = SN_E_RESET;
@@ -272,18 +274,65 @@ static ssize_t splice_in(struct sn_sock *src, int p[2])
     }
 }
 
-int64_t sn_stream_copy(struct sn_stream *dst, struct sn_stream *src)
+/* The bytes of the pipe, for the one who goes on with the copy. */
+static bool pipe_rest(int pipe_rd, size_t n, struct sn_buf *rest)
+{
+    if (sn_buf_reserve(rest, n) < 0) return false;
+    while (n > 0) {
+        ssize_t got = read(pipe_rd, rest->ptr + rest->len, n);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        rest->len += (size_t)got;
+        n -= (size_t)got;
+    }
+    return true;
+}
+
+int64_t sn_stream_copy_rest(struct sn_stream *dst, struct sn_stream *src, struct sn_buf *rest)
 {
     if (!sn_stream_is_sock(dst) || !sn_stream_is_sock(src)) return copy_buffered(dst, src);
     int p[2] = {-1, -1};
     int64_t total = 0;
     for (;;) {
         ssize_t n = splice_in(sn_sock_of(src), p);
-        int r = n > 0 ? splice_out(sn_sock_of(dst), p[0], (size_t)n) : 0;
+        size_t left = n > 0 ? (size_t)n : 0;
+        int r = n > 0 ? splice_out(sn_sock_of(dst), p[0], &left) : 0;
         if (n <= 0 || r < 0) {
-            if (p[0] >= 0) pipe_put(p, r >= 0);
+            bool empty = r >= 0;
+            if (r == SN_E_CANCELLED && rest) empty = pipe_rest(p[0], left, rest);
+            if (r == SN_E_CANCELLED && rest && !empty) r = SN_E_DATA_LOSS;
+            if (p[0] >= 0) pipe_put(p, empty);
             return n < 0 ? n : r < 0 ? r : total;
         }
         total += n;
     }
+}
+
+int64_t sn_stream_copy(struct sn_stream *dst, struct sn_stream *src)
+{
+    return sn_stream_copy_rest(dst, src, NULL);
+}
+
+int sn_stream_fd(struct sn_stream *s) { return sn_stream_is_sock(s) ? sn_sock_of(s)->e.fd : -1; }
+
+int sn_stream_adopt(int fd, struct sn_stream **ret)
+{
+    int type = 0, fl = fcntl(fd, F_GETFL);
+    socklen_t n = sizeof(type);
+    struct sockaddr_storage a;
+    socklen_t len = sizeof(a);
+    struct sn_sock *k;
+    bool good = !sn_sim_active() && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 &&
+                type == SOCK_STREAM && getsockname(fd, (struct sockaddr *)&a, &len) == 0 &&
+                fl >= 0 && fcntl(fd, F_SETFL, fl | O_NONBLOCK) == 0;
+    if (!good) {
+        if (!sn_sim_active()) (void)close(fd);
+        return sn_sim_active()
+                   ? SN_E_UNIMPLEMENTED
+                   : sn_fail(SN_E_INVALID_ARGUMENT, "descriptor %d is no stream socket", fd);
+    }
+    int r = sn_sock_stream_new(fd, a.ss_family, &k);
+    if (r < 0) return r;
+    *ret = &k->s;
+    return 0;
 }

@@ -116,6 +116,19 @@ ssize_t sn_stream_sendfile(struct sn_stream *s, int fd, int64_t off, int64_t n) 
  * copied, or the first failure of either side. Suspends. */
 int64_t sn_stream_copy(struct sn_stream *dst, struct sn_stream *src) SN_MUST_CHECK;
 
+/* sn_stream_copy_rest - sn_stream_copy that loses nothing where it is cancelled: what was read from
+ * src and not written to dst by then is appended to rest. Of plain sockets; of others the copy must
+ * not be cancelled in mid-write. Returns as sn_stream_copy. */
+struct sn_buf;
+int64_t sn_stream_copy_rest(struct sn_stream *dst, struct sn_stream *src, struct sn_buf *rest);
+/* sn_stream_fd - the descriptor of a plain socket, still the stream's; -1 for other streams. */
+int sn_stream_fd(struct sn_stream *s);
+/* sn_stream_adopt - the stream of a connected TCP or Unix socket that came from elsewhere, say
+ * another process. fd is the stream's from the call on, closed also on failure; it is made
+ * non-blocking. Returns 0, SN_E_INVALID_ARGUMENT (no such socket), SN_E_NOMEM, SN_E_UNIMPLEMENTED
+ * in simulation. Context: a fiber, whose worker owns the stream. */
+int sn_stream_adopt(int fd, struct sn_stream **ret) SN_MUST_CHECK;
+
 struct sn_listener;
 struct sn_listen_opts {
     int backlog;     /* 0 = 4096 (the kernel clamps to somaxconn) */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "core/buf.h"
 #include "fiber/net_int.h"
 
 #include "harness/test.h"
@@ -843,6 +844,80 @@ NET_TEST(tunnels_splice)
     T_EQ(m.result, f.n + 20);
     pair_close(&in);
     pair_close(&out);
+    return 0;
+}
+
+/* A tunnel stopped at any moment and taken on by other streams of the same sockets loses no byte.
+ */
+struct stopped {
+    struct mover m;
+    struct sn_buf rest;
+    struct sn_fiber *self;
+};
+static void copy_stopped(void *arg)
+{
+    struct stopped *t = arg;
+    t->self = sn_self();
+    t->m.result = sn_stream_copy_rest(t->m.to, t->m.s, &t->rest);
+    t->m.done = true;
+}
+
+static void read_slowly(void *arg)
+{
+    struct mover *m = arg;
+    char buf[3001];
+    for (m->off = 0; m->off < m->n;) {
+        ssize_t r = sn_read(m->s, buf, sizeof buf);
+        T_ASSERTF(r > 0, "read gave %zd at %lld", r, (long long)m->off);
+        for (ssize_t i = 0; i < r; i++, m->off++) T_ASSERT(buf[i] == (char)(m->off * 31 >> 3));
+        if (m->off % 64 == 0) T_OK(sn_sleep(SN_MS)); /* the writer must wait now and then */
+    }
+    m->done = true;
+}
+
+NET_TEST(tunnels_change_hands)
+{
+    struct pair in, out;
+    pair_open(&in, ":0");
+    pair_open(&out, ":0");
+    struct flood f = {in.a, 24u << 20, 0,
+                      false}; /* more than the sockets hold: the copy waits to write */
+    struct mover reader = {.s = out.b, .n = (int64_t)f.n};
+    T_OK(sn_go("flood", flood_write, &f));
+    T_OK(sn_go("reader", read_slowly, &reader));
+    int left = 0;
+    for (int turn = 0; turn < 20 && !f.done; turn++) {
+        struct stopped t = {.m = {.s = in.b, .to = out.a}};
+        sn_buf_init(&t.rest, 0);
+        T_OK(sn_go("tunnel", copy_stopped, &t));
+        T_OK(sn_sleep(2 * SN_MS));
+        T_ASSERT(!t.m.done);
+        sn_fiber_cancel(t.self);
+        while (!t.m.done) T_OK(sn_sleep(SN_MS));
+        T_EQ(t.m.result, SN_E_CANCELLED);
+        left += t.rest.len > 0;
+        /* Another owner of the same sockets, as another process would be. */
+        int fd[2] = {dup(sn_stream_fd(in.b)), dup(sn_stream_fd(out.a))};
+        sn_stream_close(in.b);
+        sn_stream_close(out.a);
+        T_OK(sn_stream_adopt(fd[0], &in.b));
+        T_OK(sn_stream_adopt(fd[1], &out.a));
+        if (t.rest.len) T_EQ(sn_write(out.a, t.rest.ptr, t.rest.len), t.rest.len);
+        sn_buf_done(&t.rest);
+    }
+    T_ASSERT(left > 0); /* or the hard case was not met */
+    struct mover m = {.s = in.b, .to = out.a};
+    T_OK(sn_go("tunnel", copy_all, &m));
+    while (!f.done) T_OK(sn_sleep(SN_MS));
+    T_OK(sn_stream_shutdown(in.a));
+    while (!m.done || !reader.done) T_OK(sn_sleep(SN_MS));
+    pair_close(&in);
+    pair_close(&out);
+    int p[2];
+    struct sn_stream *none;
+    T_EQ(pipe(p), 0);
+    T_EQ(sn_stream_adopt(p[0], &none), SN_E_INVALID_ARGUMENT);
+    close(p[1]);
     return 0;
 }
 

@@ -55,6 +55,9 @@ typedef int (*sn_http_handler)(struct sn_http_x *x, void *arg);
  * fiber's, or nothing came for body_stall_ns_max), transport errors. Sends
  * "100 Continue" first where the client waits for it. Suspends. */
 ssize_t sn_http_body_read(struct sn_http_x *x, void *buf, size_t cap);
+/* sn_http_body_over - whether all of the body was read and its end is known (h2: trailers are there
+ * then); false where only the next read can tell. */
+bool sn_http_body_over(struct sn_http_x *x);
 /* sn_http_body_all - the whole body into the arena, at most max bytes. */
 int sn_http_body_all(struct sn_http_x *x, size_t max, struct sn_str *ret) SN_MUST_CHECK;
 /* sn_http_header_add - response header, before the reply starts. Name and value are borrowed until
@@ -79,9 +82,9 @@ int sn_http_finish(struct sn_http_x *x, struct sn_str data) SN_MUST_CHECK;
 /* sn_http_cancel_on_reset - whether the calling fiber is cancelled when the client resets the request
  * or is gone (h2; on 1.1 nobody reads beside the handler). Off at first; ends with the handler. */
 void sn_http_cancel_on_reset(struct sn_http_x *x, bool on);
-/* sn_http_message_stream - before the reply starts: on h2 the exchange is a stream of messages, as of
- * gRPC. Its head is the handler's alone (no Date, Server, Content-Length), and neither side of it has a
- * stall limit. On 1.1 nothing changes: there silence is the only sign of a dead peer. */
+/* sn_http_message_stream - before the reply starts: on h2 the exchange is a stream of messages, as
+ * of gRPC. Its head is the handler's alone (no Date, Server, Content-Length), and neither side of
+ * it has a stall limit. On 1.1 nothing changes: there silence is the only sign of a dead peer. */
 void sn_http_message_stream(struct sn_http_x *x);
 /* sn_http_send_file - streams [off, off+n) of fd as the body after sn_http_start. */
 int sn_http_send_file(struct sn_http_x *x, int fd, int64_t off, int64_t n) SN_MUST_CHECK;
@@ -125,10 +128,11 @@ struct sn_http_server_opts {
     int64_t h2_age_grace_ns;     /* ... and what still runs is cut after this; 0 = never */
     uint32_t requests_per_conn_max; /* 0 = unlimited */
     uint64_t conns_max;
-    /* first - before TLS and HTTP, when a connection's first bytes are here: may read from st what a
-     * load balancer in front has put before them (PROXY protocol), and not a byte more. *ret_peer: the
-     * client's address, "ip:port", in place of the socket's: on the heap, the server's from then on; may
-     * stay NULL. A failure closes the connection. Suspends; within head_ns_max. May be NULL. */
+    /* first - before TLS and HTTP, when a connection's first bytes are here: may read from st what
+     * a load balancer in front has put before them (PROXY protocol), and not a byte more.
+     * *ret_peer: the client's address, "ip:port", in place of the socket's: on the heap, the
+     * server's from then on; may stay NULL. A failure closes the connection. Suspends; within
+     * head_ns_max. May be NULL. */
     int (*first)(struct sn_stream *st, void *arg, char **ret_peer);
     /* Called after each exchange, same fiber: access log, metrics. May be NULL. */
     void (*on_done)(struct sn_http_x *x, int result, void *arg);
@@ -144,6 +148,11 @@ int sn_http_serve_stream(struct sn_http_server *s, struct sn_stream *st) SN_MUST
 /* sn_http_server_drain - closes listeners and parked connections, answers what is in flight with
  * "Connection: close" (h2: GOAWAY), waits at most grace_ns, then cuts. Returns connections cut. */
 int64_t sn_http_server_drain(struct sn_http_server *s, int64_t grace_ns);
+/* sn_http_server_wind_down - the first half of a drain: listeners are closed, and every connection
+ * ends with the answer to its next request; idle ones are left until then, so that no request meets
+ * a closed connection. Waits at most ns (0: does not wait). Returns connections still open.
+ * Suspends. */
+uint64_t sn_http_server_wind_down(struct sn_http_server *s, int64_t ns);
 void sn_http_server_free(struct sn_http_server *s);
 struct sn_http_server_stats {
     uint64_t conns_open, conns_parked, conns_total, requests, requests_active, errors_parse,
@@ -188,6 +197,9 @@ struct sn_http_call {
     struct sn_str body;           /* whole body; or body_fn */
     /* Streams the body: returns > 0 bytes, 0 at the end, SN_E_*. length -1 = unknown. */
     ssize_t (*body_fn)(void *arg, void *buf, size_t cap);
+    /* Whether what body_fn has returned last was all, so that the end leaves with it (h2); NULL: its next
+     * call tells. */
+    bool (*body_over)(void *arg);
     void *body_arg;
     int64_t body_length;
     /* Sent behind a body_fn body of unknown length (on h2: of any); looked at when body_fn has
@@ -219,6 +231,9 @@ ssize_t sn_http_resp_read(struct sn_http_resp *r, void *buf, size_t cap);
 /* sn_http_resp_peek - borrows the next body bytes without a copy (valid until the next call on r),
  * consuming them. Returns the length, 0 at the end, SN_E_*. For proxies. */
 ssize_t sn_http_resp_peek(struct sn_http_resp *r, const void **ret);
+/* sn_http_resp_over - whether all of the body was read and its end is known; the trailers are there then.
+ * False where only the next read can tell. */
+bool sn_http_resp_over(struct sn_http_resp *r);
 int sn_http_resp_all(struct sn_http_resp *r, size_t max, struct sn_str *ret) SN_MUST_CHECK;
 /* sn_http_resp_close - gives the connection back to the pool if the body was read to its end (or
  * little is left), closes it otherwise. NULL accepted. */

@@ -352,6 +352,12 @@ ssize_t sn_http_resp_peek(struct sn_http_resp *r, const void **ret)
     return n;
 }
 
+bool sn_http_resp_over(struct sn_http_resp *r)
+{
+    struct cl_call *k = call_of(r);
+    return k->ops->over && k->ops->over(k);
+}
+
 int sn_http_resp_all(struct sn_http_resp *r, size_t max, struct sn_str *ret)
 {
     if (r->content_length > 0 && (uint64_t)r->content_length > max)

@@ -18,7 +18,7 @@ struct cl_h2 {
     struct cl_conn *c;
     struct sn_buf out;
     unsigned refs; /* the reader and every call */
-    bool flushing, again, parked, reading;
+    bool flushing, again, gathering, parked, reading;
     bool gone; /* takes no more streams */
     bool closed; /* the stream below is closed */
     int err;
@@ -177,6 +177,23 @@ static int h2_flush(struct cl_h2 *h)
     return err;
 }
 
+/* For calls: others that are ready to run put their frames into the same write. */
+static int h2_flush_soon(struct cl_h2 *h)
+{
+    if (h->err < 0) return h->err;
+    if (h->gathering || h->flushing) {
+        h->again = true;
+        return 0;
+    }
+    h->gathering = true;
+    h->refs++;
+    sn_yield();
+    h->gathering = false;
+    int r = h2_flush(h);
+    h2_unref(h);
+    return r;
+}
+
 static void h2_ready(struct sn_stream *st, void *arg, int why);
 
 /* Owns one reference. Reads until the connection breaks or nobody needs it. */
@@ -319,7 +336,7 @@ static int st_send(struct cl_stream *st, struct sn_str data, bool end)
     st->out = data;
     st->out_end = end;
     sn_h2_resume(st->h->s, st->id);
-    int r = h2_flush(st->h);
+    int r = h2_flush_soon(st->h);
     while (r >= 0 && !st->closed && (st->out.len || (st->out_end && !st->out_ended))) {
         size_t before = st->out.len;
         r = h2_wait(&st->writer, "http2 request body", sn_now_coarse() + CL_SEND_STALL_NS);
@@ -364,11 +381,13 @@ static int st_send_body(struct cl_call *k, const struct sn_http_call *call, char
             return st_give_up(k->stream, sn_fail(SN_E_FAILED_PRECONDITION,
                                                  "request body is not its announced %lld bytes",
                                                  (long long)call->body_length));
-        int r = n == 0 ? st_trailers(k, call->trailers) : 0;
+        bool last = n == 0 || (call->body_over && call->body_over(call->body_arg) &&
+                               (call->body_length < 0 || sent == (uint64_t)call->body_length));
+        int r = last ? st_trailers(k, call->trailers) : 0;
         if (r < 0) return st_give_up(k->stream, r);
-        r = st_send(k->stream, sn_str_of(buf, (size_t)n), n == 0);
+        r = st_send(k->stream, sn_str_of(buf, (size_t)n), last);
         if (r < 0) return st_give_up(k->stream, r);
-        if (n == 0) return 0;
+        if (last) return 0;
     }
 }
 
@@ -421,11 +440,12 @@ static int st_request(struct cl_call *k, const struct sn_http_call *call)
         return id;
     }
     st->id = id;
-    if (!body) return h2_flush(st->h);
+    if (!body) return h2_flush_soon(st->h);
     if (!call->body_fn) return st_send(st, call->body, true);
     if (len < 0 || len > INLINE_BODY_MAX) {
-        r = h2_flush(st->h);
-        return r < 0 ? r : cl_sender_start(k, call, st_send_body);
+        /* The sender comes to run while frames are gathered: its first piece leaves with the head. */
+        r = cl_sender_start(k, call, st_send_body);
+        return r < 0 ? st_give_up(st, r) : h2_flush_soon(st->h);
     }
     char *buf = http_buf_take(&k->w->pools);
     if (!buf) return SN_E_NOMEM;
@@ -460,6 +480,14 @@ static ssize_t st_fill(struct cl_call *k)
         if (sn_h2_wants_write(st->h->s)) h2_flush(st->h);
     }
     return 1;
+}
+
+static bool h2_over(struct cl_call *k)
+{
+    struct cl_stream *st = k->stream;
+    if (!st->end || st->in.len || st->hold_off < st->hold.len) return false;
+    k->pub.trailers = st->trailers;
+    return true;
 }
 
 static ssize_t h2_next(struct cl_call *k, size_t max, const char **ret)
@@ -503,7 +531,10 @@ static void h2_close(struct cl_call *k)
     st_release(k, true);
 }
 
-static const struct cl_ops h2_ops = {.next = h2_next, .copy = h2_copy, .close = h2_close};
+static const struct cl_ops h2_ops = {.next = h2_next,
+                                     .copy = h2_copy,
+                                     .close = h2_close,
+                                     .over = h2_over};
 
 static int st_await_head(struct cl_call *k)
 {

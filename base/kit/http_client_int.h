@@ -74,6 +74,8 @@ struct cl_ops {
     ssize_t (*copy)(struct cl_call *k, void *buf, size_t cap);
     /* close - gives the connection back or closes it. */
     void (*close)(struct cl_call *k);
+    /* over - as sn_http_resp_over; NULL: never known before a read. */
+    bool (*over)(struct cl_call *k);
 };
 
 /* cl_conn_get - an idle or a fresh connection for the call. */

@@ -21,7 +21,7 @@ struct http_h2 {
     struct sn_buf out;
     struct sn_list starting; /* struct h2_x.link: handlers to start */
     unsigned handlers;
-    bool flushing, again, collecting, notice;
+    bool flushing, again, collecting, gathering, notice;
     int err; /* the connection is broken: no more writes */
     int64_t age_at_ns; /* GOAWAY is due; SN_FOREVER */
     int64_t heard_ns, pinged_ns; /* the last byte; the keepalive PING that is out, 0 = none */
@@ -261,6 +261,20 @@ static int h2_flush(struct http_h2 *h)
     return h->err;
 }
 
+/* For handlers: others that are ready to run, and answer on this connection too, put their frames
+ * into the same write. */
+static int h2_flush_soon(struct http_h2 *h)
+{
+    if (h->gathering || h->flushing || h->collecting || h->err < 0) {
+        h->again = true;
+        return h->err;
+    }
+    h->gathering = true;
+    sn_yield();
+    h->gathering = false;
+    return h2_flush(h);
+}
+
 /* ---- exchange operations -------------------------------------------------------------------- */
 
 static ssize_t h2_body_read(struct http_xi *xi, void *buf, size_t cap)
@@ -333,7 +347,7 @@ static int h2_begin(struct http_xi *xi, int64_t length)
 /* Waits until what was handed over has been pulled: the caller's memory is borrowed until then. */
 static int h2_drain_out(struct h2_x *x)
 {
-    int r = h2_flush(x->h);
+    int r = h2_flush_soon(x->h);
     while (r >= 0 && !x->closed && (x->out.len || (x->out_end && !x->out_ended))) {
         size_t before = x->out.len;
         int64_t stall = x->xi.srv->o.write_stall_ns_max;
@@ -377,7 +391,7 @@ static int h2_finish(struct http_xi *xi, struct sn_str data)
         data.len > sn_h2_send_room(x->h->s, x->id))
         return h2_write(xi, data, true);
     int r = h2_put(x, data, true);
-    return r < 0 ? r : h2_flush(x->h);
+    return r < 0 ? r : h2_flush_soon(x->h);
 }
 
 static bool h2_body_whole(struct http_xi *xi, struct sn_str *ret)
@@ -388,6 +402,14 @@ static bool h2_body_whole(struct http_xi *xi, struct sn_str *ret)
     x->in_off = x->in.len;
     if (x->h->err == 0) sn_h2_consumed(x->h->s, x->id, ret->len);
     xi->x.bytes_in += ret->len;
+    return true;
+}
+
+static bool h2_body_over(struct http_xi *xi)
+{
+    struct h2_x *x = h2_x_of(xi);
+    if (!x->in_end || x->in_off < x->in.len) return false;
+    xi->x.req.trailers = x->trailers_in;
     return true;
 }
 
@@ -466,6 +488,7 @@ static const struct http_x_ops h2_ops = {
     .hijack = h2_hijack,
     .finish = h2_finish,
     .body_whole = h2_body_whole,
+    .body_over = h2_body_over,
     .cancel_on_reset = h2_cancel_on_reset,
 };
 

@@ -100,6 +100,8 @@ struct http_x_ops { /* HTTP/1.1 and h2 behind kit/http.h */
     /* body_whole - whether the rest of the body is here: it is consumed, and its bytes stay as long as
      * the exchange. NULL: never. */
     bool (*body_whole)(struct http_xi *xi, struct sn_str *ret);
+    /* body_over - whether all of the body was read and its end is here. NULL: not known before a read. */
+    bool (*body_over)(struct http_xi *xi);
     /* finish - as write with `last`, of bytes that live as long as the exchange; NULL: write. */
     int (*finish)(struct http_xi *xi, struct sn_str data);
     /* cancel_on_reset - NULL: not known here. */
@@ -156,9 +158,16 @@ struct sn_http_server {
     struct sn_spin listeners_lock;
     struct http_listener *listeners;
 };
+enum { HTTP_WINDING_DOWN = 1, HTTP_CLOSING };
 static inline bool http_draining(const struct sn_http_server *s)
 {
     return __atomic_load_n(&s->draining, __ATOMIC_ACQUIRE) != 0;
+}
+/* http_closing - and connections between two requests are closed; before that only who asks once more is
+ * told to leave. */
+static inline bool http_closing(const struct sn_http_server *s)
+{
+    return __atomic_load_n(&s->draining, __ATOMIC_ACQUIRE) == HTTP_CLOSING;
 }
 struct http_server_worker *http_server_worker(struct sn_http_server *s);
 

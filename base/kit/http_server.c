@@ -97,7 +97,7 @@ static void on_ready(struct sn_stream *st, void *arg, int why);
 
 void http_conn_park(struct http_conn *c)
 {
-    if (c->cut || http_draining(c->srv)) {
+    if (c->cut || http_closing(c->srv)) {
         http_conn_close(c);
         return;
     }
@@ -139,7 +139,7 @@ static void on_ready(struct sn_stream *st, void *arg, int why)
     struct http_conn *c = arg;
     sn_fiber_set_name("http connection");
     if (SN_UNLIKELY(why < 0)) {
-        if (why == SN_E_CANCELLED && !http_draining(c->srv)) {
+        if (why == SN_E_CANCELLED && !http_closing(c->srv)) {
             /* Another server of this process drains: sn_parked_cancel goes by function. */
             sn_stream_park(c->st, sn_now_coarse() + c->srv->o.idle_ns, on_ready, c);
             return;
@@ -245,12 +245,29 @@ static bool drained_by(struct sn_http_server *s, int64_t at_ns)
     return true;
 }
 
-int64_t sn_http_server_drain(struct sn_http_server *s, int64_t grace_ns)
+static void stop_accepting(struct sn_http_server *s, int how)
 {
     sn_spin_lock(&s->listeners_lock);
-    __atomic_store_n(&s->draining, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&s->draining, how, __ATOMIC_RELEASE);
     for (struct http_listener *l = s->listeners; l; l = l->next) sn_listener_close(l->l);
     sn_spin_unlock(&s->listeners_lock);
+}
+
+uint64_t sn_http_server_wind_down(struct sn_http_server *s, int64_t ns)
+{
+    int64_t at = sn_now() + ns;
+    if (!http_draining(s)) stop_accepting(s, HTTP_WINDING_DOWN);
+    while (__atomic_load_n(&s->conns_open, __ATOMIC_ACQUIRE) && sn_now() < at)
+        if (sn_sleep(DRAIN_POLL_NS) < 0) break;
+    return __atomic_load_n(&s->conns_open, __ATOMIC_ACQUIRE);
+}
+
+int64_t sn_http_server_drain(struct sn_http_server *s, int64_t grace_ns)
+{
+    if (!http_draining(s))
+        stop_accepting(s, HTTP_CLOSING);
+    else
+        __atomic_store_n(&s->draining, HTTP_CLOSING, __ATOMIC_RELEASE);
     if (drained_by(s, sn_now() + grace_ns)) return 0;
 
     struct cut_job job = {.s = s, .left = s->n_workers};

@@ -39,6 +39,12 @@ void sn_http_message_stream(struct sn_http_x *x)
     xi->bare = xi->patient = x->req.version >= 20;
 }
 
+bool sn_http_body_over(struct sn_http_x *x)
+{
+    struct http_xi *xi = http_xi_of(x);
+    return xi->ops->body_over && !xi->hijacked && xi->ops->body_over(xi);
+}
+
 #define BODY_ALL_FIRST 1024u
 
 int sn_http_body_all(struct sn_http_x *x, size_t max, struct sn_str *ret)

@@ -43,24 +43,27 @@ static struct sn_str dotted(struct loader *l, struct sn_str scope, struct sn_str
     return sn_arena_printf(l->a, "%.*s.%.*s", SN_STR_ARG(scope), SN_STR_ARG(name));
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ------------------------------------------------------------------------------------
+ */
 
-static struct type *type_new(struct loader *l, struct sn_pb_file *f, bool proto3, struct sn_str scope,
-                             struct sn_str name, int *ret)
+static struct type *type_new(struct loader *l, struct sn_pb_file *f, bool proto3,
+                             struct sn_str scope, struct sn_str name, int *ret)
 {
     struct type *t = SN_ARENA_NEW(l->a, struct type);
     *ret = SN_E_NOMEM;
     if (!t || !(t->name = dotted(l, scope, name)).ptr) return NULL;
     if (!name.len || l->n_types++ >= SN_PB_LOAD_TYPES_MAX) {
-        *ret = sn_fail(name.len ? SN_E_TOO_LARGE : SN_E_INVALID_ARGUMENT, "%.*s: %s",
-                       SN_STR_ARG(f->name), name.len ? "more than 65536 types" : "a type has no name");
+        *ret =
+            sn_fail(name.len ? SN_E_TOO_LARGE : SN_E_INVALID_ARGUMENT, "%.*s: %s",
+                    SN_STR_ARG(f->name), name.len ? "more than 65536 types" : "a type has no name");
         return NULL;
     }
     t->file = f;
     t->proto3 = proto3;
     int r = sn_map_put(&l->types, t->name, t, NULL);
-    if (r == 0) r = sn_fail(SN_E_INVALID_ARGUMENT, "%.*s: %.*s is there twice", SN_STR_ARG(f->name),
-                            SN_STR_ARG(t->name));
+    if (r == 0)
+        r = sn_fail(SN_E_INVALID_ARGUMENT, "%.*s: %.*s is there twice", SN_STR_ARG(f->name),
+                    SN_STR_ARG(t->name));
     if (r < 0) {
         *ret = r;
         return NULL;
@@ -92,7 +95,8 @@ static int add_enum(struct loader *l, struct sn_pb_file *f, bool proto3, struct 
         v[i] = (struct sn_pb_enum_value){e->value.ptr[i]->name, e->value.ptr[i]->number};
         sorted &= i == 0 || v[i - 1].number <= v[i].number;
     }
-    /* Insertion would keep the order of aliases too; long enums come sorted, and few have aliases. */
+    /* Insertion would keep the order of aliases too; long enums come sorted, and few have aliases.
+     */
     if (!sorted) qsort(v, e->value.len, sizeof(*v), by_value);
     *t->tab = (struct sn_pb_enum){t->name, v, e->value.len};
     return 0;
@@ -122,7 +126,8 @@ static struct type *find(const struct loader *l, struct sn_str name)
     return sn_map_get(&l->types, name);
 }
 
-/* ---- messages --------------------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------------------------------
+ */
 
 static uint8_t wkt_of(struct sn_str name)
 {
@@ -217,8 +222,8 @@ static uint32_t place(uint32_t *at, uint32_t size, uint32_t align)
     return off;
 }
 
-/* Presence bits, cases and members, one after another. Every member of a oneof has its own place: a few
- * bytes more than a union, and no two members ever share one. */
+/* Presence bits, cases and members, one after another. Every member of a oneof has its own place: a
+ * few bytes more than a union, and no two members ever share one. */
 static int layout(struct loader *l, const struct type *t, struct sn_pb_field *f, uint32_t n,
                   struct sn_pb_desc *d)
 {
@@ -229,7 +234,8 @@ static int layout(struct loader *l, const struct type *t, struct sn_pb_field *f,
     uint32_t *cases = SN_ARENA_ARRAY(l->a, uint32_t, n_oneof + 1);
     if (!cases) return SN_E_NOMEM;
     for (uint32_t i = 0; i < n_oneof; i++) cases[i] = place(&at, 4, 4);
-    if (at > UINT16_MAX) return sn_fail(SN_E_TOO_LARGE, "%.*s: too many oneofs", SN_STR_ARG(t->name));
+    if (at > UINT16_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "%.*s: too many oneofs", SN_STR_ARG(t->name));
     for (uint32_t i = 0; i < n; i++) {
         bool rep = f[i].flags & SN_PB_F_REPEATED;
         uint32_t size = rep ? sizeof(struct sn_pb_array) : (uint32_t)sn_pb_elem_size(f[i].type);
@@ -241,7 +247,8 @@ static int layout(struct loader *l, const struct type *t, struct sn_pb_field *f,
         }
         f[i].offset = place(&at, size, align);
         if (at > SN_PB_LOAD_STRUCT_MAX)
-            return sn_fail(SN_E_TOO_LARGE, "%.*s: its struct would be over 1 MiB", SN_STR_ARG(t->name));
+            return sn_fail(SN_E_TOO_LARGE, "%.*s: its struct would be over 1 MiB",
+                           SN_STR_ARG(t->name));
     }
     d->size = (at + 7) & ~7u;
     d->n_has = (uint16_t)bits;
@@ -254,7 +261,8 @@ static int by_number(const void *x, const void *y)
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
-static int dense_build(struct loader *l, const struct sn_pb_field *f, uint32_t n, struct sn_pb_desc *d)
+static int dense_build(struct loader *l, const struct sn_pb_field *f, uint32_t n,
+                       struct sn_pb_desc *d)
 {
     uint32_t top = 0;
     for (uint32_t i = 0; i < n; i++)
@@ -264,7 +272,8 @@ static int dense_build(struct loader *l, const struct sn_pb_field *f, uint32_t n
     if (!dense) return SN_E_NOMEM;
     d->n_dense = (uint16_t)SN_MIN(top, (uint32_t)UINT16_MAX);
     memset(dense, 0, d->n_dense * sizeof(*dense));
-    for (uint32_t i = 0; i < n && f[i].number < d->n_dense; i++) dense[f[i].number] = (uint16_t)(i + 1);
+    for (uint32_t i = 0; i < n && f[i].number < d->n_dense; i++)
+        dense[f[i].number] = (uint16_t)(i + 1);
     d->dense = dense;
     return 0;
 }
@@ -302,7 +311,8 @@ static int msg_build(struct loader *l, struct type *t)
     return dense_build(l, f, n, d);
 }
 
-/* ---- files ------------------------------------------------------------------------------------ */
+/* ---- files ------------------------------------------------------------------------------------
+ */
 
 static int service_build(struct loader *l, struct sn_pb_file *f, struct sn_str package,
                          const struct google_protobuf_service_descriptor_proto *s,
@@ -317,13 +327,14 @@ static int service_build(struct loader *l, struct sn_pb_file *f, struct sn_str p
         if (!in || !out || !in->msg || !out->msg)
             return sn_fail(SN_E_NOT_FOUND, "%.*s: %.*s.%.*s: its messages are not in the set",
                            SN_STR_ARG(f->name), SN_STR_ARG(to->full_name), SN_STR_ARG(p->name));
-        m[i] = (struct sn_pb_method){
-            .name = p->name,
-            .path = sn_arena_printf(l->a, "/%.*s/%.*s", SN_STR_ARG(to->full_name), SN_STR_ARG(p->name)),
-            .input = in->desc,
-            .output = out->desc,
-            .client_streaming = p->client_streaming,
-            .server_streaming = p->server_streaming};
+        m[i] = (struct sn_pb_method){.name = p->name,
+                                     .path = sn_arena_printf(l->a, "/%.*s/%.*s",
+                                                             SN_STR_ARG(to->full_name),
+                                                             SN_STR_ARG(p->name)),
+                                     .input = in->desc,
+                                     .output = out->desc,
+                                     .client_streaming = p->client_streaming,
+                                     .server_streaming = p->server_streaming};
         if (!m[i].path.ptr) return SN_E_NOMEM;
     }
     to->methods = m;
@@ -334,8 +345,8 @@ static int service_build(struct loader *l, struct sn_pb_file *f, struct sn_str p
 
 static int deps_build(struct loader *l, struct sn_pb_file *f, const file_proto *p)
 {
-    const struct sn_pb_file **deps = SN_ARENA_ARRAY(l->a, const struct sn_pb_file *,
-                                                    p->dependency.len + 1);
+    const struct sn_pb_file **deps =
+        SN_ARENA_ARRAY(l->a, const struct sn_pb_file *, p->dependency.len + 1);
     if (!deps) return SN_E_NOMEM;
     for (uint32_t i = 0; i < p->dependency.len; i++) {
         for (uint32_t k = 0; k < l->n && !deps[i]; k++)
@@ -380,7 +391,8 @@ static int file_finish(struct loader *l, struct sn_pb_file *f, const file_proto 
         if (t->file == f) t->msg ? n_msgs++ : n_enums++;
     const struct sn_pb_desc **msgs = SN_ARENA_ARRAY(l->a, const struct sn_pb_desc *, n_msgs + 1);
     const struct sn_pb_enum **enums = SN_ARENA_ARRAY(l->a, const struct sn_pb_enum *, n_enums + 1);
-    const struct sn_pb_service **svcs = SN_ARENA_ARRAY(l->a, const struct sn_pb_service *, n_svc + 1);
+    const struct sn_pb_service **svcs =
+        SN_ARENA_ARRAY(l->a, const struct sn_pb_service *, n_svc + 1);
     struct sn_pb_service *svc = SN_ARENA_ARRAY(l->a, struct sn_pb_service, n_svc + 1);
     if (!msgs || !enums || !svcs || !svc) return SN_E_NOMEM;
     for (const struct type *t = l->first; t; t = t->next) {
@@ -408,8 +420,8 @@ static int load(struct loader *l, const struct google_protobuf_file_descriptor_s
     int r = 0;
     l->n = set->file.len;
     if (!l->n || l->n > SN_PB_LOAD_FILES_MAX)
-        return sn_fail(l->n ? SN_E_TOO_LARGE : SN_E_SYNTAX, "descriptor set: %u files, expected 1 to %u",
-                       l->n, SN_PB_LOAD_FILES_MAX);
+        return sn_fail(l->n ? SN_E_TOO_LARGE : SN_E_SYNTAX,
+                       "descriptor set: %u files, expected 1 to %u", l->n, SN_PB_LOAD_FILES_MAX);
     l->files = SN_ARENA_ARRAY(l->a, struct sn_pb_file *, l->n);
     if (!l->files) return SN_E_NOMEM;
     for (uint32_t i = 0; r == 0 && i < l->n; i++) {

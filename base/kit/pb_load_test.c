@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kit/pb_load_test.c - tables made at run time against the generator's: the same bytes and the same JSON,
- * and sets that are none. */
+/* kit/pb_load_test.c - tables made at run time against the generator's: the same bytes and the same
+ * JSON, and sets that are none. */
 #include "kit/pb_load.h"
 
+#include "core/torture.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "harness/test.h"
 #include "pb_test.pb.h"
@@ -48,7 +49,8 @@ static void same(const struct sn_pb_set *set, const struct sn_pb_desc *d, const 
 {
     struct sn_arena a;
     struct sn_buf x = {0}, y = {0}, jx = {0}, jy = {0};
-    struct sn_pb_json_opts ox = {.resolve = any_compiled}, oy = {.resolve = any_of, .arg = (void *)set};
+    struct sn_pb_json_opts ox = {.resolve = any_compiled},
+                           oy = {.resolve = any_of, .arg = (void *)set};
     const struct sn_pb_desc *e = sn_pb_set_find(set, d->full_name);
     sn_arena_init(&a, NULL, 0);
     T_ASSERT(e && e != d);
@@ -90,7 +92,8 @@ SN_TEST(pb_load_equals_the_generator)
         "{\"fDouble\":1.5,\"fInt32\":-3,\"fUint64\":\"18446744073709551615\",\"fSint64\":\"-9\","
         "\"fBool\":true,\"fString\":\"x\",\"fBytes\":\"AQI=\",\"fColor\":\"COLOR_NEGATIVE\","
         "\"fLeaf\":{\"name\":\"n\",\"id\":\"7\"},\"fSelf\":{\"fSelf\":{\"fInt32\":1}}}",
-        "{\"rDouble\":[1,2.5],\"rInt32\":[1,-1],\"rString\":[\"a\",\"\"],\"rLeaf\":[{},{\"id\":\"1\"}],"
+        "{\"rDouble\":[1,2.5],\"rInt32\":[1,-1],\"rString\":[\"a\",\"\"],\"rLeaf\":[{},{\"id\":"
+        "\"1\"}],"
         "\"rColor\":[\"COLOR_RED\",0],\"rBool\":[true,false]}",
     };
     for (size_t i = 0; i < SN_COUNT_OF(all); i++) same(set, &sennit_test_all_desc, all[i]);
@@ -122,7 +125,8 @@ SN_TEST(pb_load_says_what_is_wrong)
 {
     struct google_protobuf_field_descriptor_proto f = {.name = SN_STR("f")}, *fields[] = {&f, &f};
     struct google_protobuf_descriptor_proto m = {.name = SN_STR("M")}, *msgs[] = {&m, &m};
-    struct google_protobuf_file_descriptor_proto file = {.name = SN_STR("a.proto")}, *files[] = {&file};
+    struct google_protobuf_file_descriptor_proto file = {.name = SN_STR("a.proto")},
+                                                 *files[] = {&file};
     struct google_protobuf_file_descriptor_set set = {.file = {files, 1, 0}};
     struct sn_str import[] = {SN_STR("b.proto")};
     google_protobuf_file_descriptor_proto_set_name(&file, SN_STR("a.proto"));
@@ -158,4 +162,24 @@ SN_TEST(pb_load_says_what_is_wrong)
     T_EQ(sn_pb_load(SN_STR("\xff\xff"), &a, &got), SN_E_SYNTAX);
     T_EQ(sn_pb_load(SN_STR(""), &a, &got), SN_E_SYNTAX);
     sn_arena_done(&a);
+}
+
+static struct bag torture_bag;
+
+static int load_round(void *arg)
+{
+    struct sn_arena a;
+    struct sn_pb_set *set = NULL;
+    sn_arena_init(&a, NULL, 0);
+    int r = sn_pb_load(sn_buf_view(&torture_bag.out), &a, &set);
+    if (r == 0) sn_pb_set_done(set);
+    sn_arena_done(&a);
+    return r;
+}
+
+SN_TEST_SLOW(pb_load_without_memory, 60)
+{
+    put_file(&torture_bag, &pb_test_proto_file);
+    T_ASSERT(sn_torture(load_round, NULL) > 10);
+    sn_buf_done(&torture_bag.out);
 }

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "fiber/fiber.h"
@@ -16,10 +17,12 @@
 
 SN_LOG_MODULE("gateway");
 
+#define ARGS_MAX 64u /* words of our own command line */
+
 struct gateway_opts {
     struct sn_str config, debug;
     uint64_t workers;
-    bool check, print_config, schema, reference, io_uring;
+    bool check, print_config, schema, reference, io_uring, upgrade;
 };
 
 static const struct sn_conf_field fields[] = {
@@ -31,7 +34,12 @@ static const struct sn_conf_field fields[] = {
                    .help = "Serve /debug/pprof/, /metrics and /healthz there, profiles to loopback "
                            "only; switches profiling on."),
     SN_CONF_BOOL(struct gateway_opts, io_uring, "io-uring",
-                 .help = "Learn of readiness by io_uring instead of epoll, where the kernel has it."),
+                 .help =
+                     "Learn of readiness by io_uring instead of epoll, where the kernel has it."),
+    SN_CONF_BOOL(
+        struct gateway_opts, upgrade, "upgrade",
+        .help = "Take over from the gateway that runs: its listening sockets and tunnels, by the "
+                "configuration's upgrade_socket; that one then ends."),
     SN_CONF_BOOL(struct gateway_opts, check, "check",
                  .help = "Check the configuration, print every problem, start nothing."),
     SN_CONF_BOOL(struct gateway_opts, print_config, "print-config",
@@ -60,17 +68,60 @@ static void on_event(void *arg, const char *level, const char *text)
         SN_LOG_INFO("gateway", SN_L("event", text));
 }
 
-/* SIGHUP reloads; the first SIGTERM or SIGINT drains, a second one ends at once. */
+/* The same command once more, with --upgrade, of the program that lies at our path by now. It takes
+ * over from us, or fails and leaves us in service. */
+static void successor(struct job *j)
+{
+    struct sn_arena a;
+    struct sn_str text;
+    char exe[1024];
+    struct sn_proc p;
+    sn_arena_init(&a, NULL, 0);
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    int r = n > 0 ? sn_file_read(&a, "/proc/self/cmdline", 1 << 20, &text) : SN_E_NOT_FOUND;
+    const char **argv = SN_ARENA_ARRAY(&a, const char *, ARGS_MAX + 3);
+    if (r == 0 && !argv) r = SN_E_NOMEM;
+    if (r == 0) {
+        /* A program that was replaced shows as deleted; its successor has the same path. */
+        struct sn_str path = sn_str_of(exe, (size_t)n), gone = SN_STR(" (deleted)");
+        if (sn_str_ends(path, gone)) path.len -= gone.len;
+        exe[path.len] = 0;
+        unsigned k = 0;
+        for (size_t at = 0; at < text.len && k < ARGS_MAX; at += strlen(text.ptr + at) + 1)
+            if (strcmp(text.ptr + at, "--upgrade") != 0) argv[k++] = text.ptr + at;
+        argv[0] = exe;
+        argv[k++] = "--upgrade";
+        struct sn_proc_opts o = {.argv = argv, .fds = {-1, -2, -2}};
+        r = sn_proc_start(&o, &p);
+    }
+    if (r == 0)
+        SN_LOG_INFO("successor started", SN_L("pid", (int64_t)p.pid));
+    else
+        SN_LOG_ERROR("successor", SN_L_ERR(r));
+    sn_arena_done(&a);
+    int code;
+    if (r == 0 && sn_proc_wait(&p, &code) == 0)
+        SN_LOG_WARN("successor ended", SN_L("code", (int64_t)code));
+}
+
+static void successor_main(void *arg) { successor(arg); }
+
+/* SIGHUP reloads, SIGUSR2 starts a successor; the first SIGTERM or SIGINT drains, a second one ends
+ * at once. */
 static void signals(void *arg)
 {
     struct job *j = arg;
-    static const int wanted[] = {SIGHUP, SIGTERM, SIGINT, 0};
+    static const int wanted[] = {SIGHUP, SIGUSR2, SIGTERM, SIGINT, 0};
     bool stopping = false;
     for (;;) {
         int sig = sn_signal_wait(wanted);
         if (sig < 0) return;
         if (sig == SIGHUP) {
             (void)!sn_gateway_reload(j->gw);
+            continue;
+        }
+        if (sig == SIGUSR2) {
+            (void)!sn_go("successor", successor_main, j);
             continue;
         }
         if (stopping) {
@@ -91,10 +142,14 @@ static int print_text(int r, struct sn_buf *b)
     return r < 0 ? r : 0;
 }
 
-static int check(const struct sn_gateway_opts *o)
+static int check(const struct sn_gateway_opts *given)
 {
-    struct sn_buf errors = {0};
+    struct sn_buf errors = {0}, status = {0};
+    struct sn_gateway_opts opts = *given, *o = &opts;
+    opts.ret_status = &status;
     int r = sn_gateway_check(o, &errors);
+    fwrite(status.ptr, 1, status.len, stdout);
+    sn_buf_done(&status);
     if (r < 0)
         fwrite(errors.ptr, 1, errors.len, stderr);
     else
@@ -147,7 +202,8 @@ static int run_gateway(const struct sn_cli_call *call)
     if (o->reference) return print_text(sn_conf_reference(&sn_gw_conf_table, &text), &text);
     struct sn_str path = sn_arena_str(call->arena, o->config);
     if (!path.ptr) return SN_E_NOMEM;
-    struct job j = {.o = o, .gateway = {.config_path = path.ptr, .on_event = on_event}};
+    struct job j = {
+        .o = o, .gateway = {.config_path = path.ptr, .on_event = on_event, .upgrade = o->upgrade}};
     if (o->debug.len && !(j.debug = sn_arena_str(call->arena, o->debug).ptr)) return SN_E_NOMEM;
     struct sn_rt_opts rt = {.workers = (unsigned)o->workers, .io_uring = o->io_uring};
     if (j.debug) sn_prof_start(NULL);

@@ -233,7 +233,8 @@ static void line_pairs(struct sn_buf *b, const struct gw_req *q, int64_t took_ns
     put_str(&w, "path", r->path);
     if (r->query.ptr) put_str(&w, "query", r->query);
     put_num(&w, "status", (uint64_t)(q->status ? q->status : q->x->status));
-    if (q->grpc && q->grpc_status <= 0) put_num(&w, "grpc_status", (uint64_t)sn_status_canonical(q->grpc_status));
+    if (q->grpc && q->grpc_status <= 0)
+        put_num(&w, "grpc_status", (uint64_t)sn_status_canonical(q->grpc_status));
     put_num(&w, "us", (uint64_t)took_ns / 1000);
     put_num(&w, "in", q->x->bytes_in);
     put_num(&w, "out", q->x->bytes_out);

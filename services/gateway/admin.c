@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/admin.c - an HTTP API to look at the gateway and to act on it, on a listener of its own. It lets
- * nobody in by way of a browser: requests with an Origin, or for a host that is a name other than localhost,
- * are refused (a page elsewhere could otherwise act here, also by DNS rebinding). */
+/* gateway/admin.c - an HTTP API to look at the gateway and to act on it, on a listener of its own.
+ * It lets nobody in by way of a browser: requests with an Origin, or for a host that is a name
+ * other than localhost, are refused (a page elsewhere could otherwise act here, also by DNS
+ * rebinding). */
+#include <unistd.h>
+
 #include "core/alloc.h"
 #include "core/enc.h"
 #include "crypto/hash.h"
@@ -22,12 +25,14 @@ struct gw_admin {
     bool serving;
 };
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------------
+ */
 
 static int say(struct sn_http_x *x, int status, const char *text)
 {
     struct sn_str body = sn_arena_printf(x->arena, "%s\n", text);
-    return body.ptr ? sn_http_reply(x, status, SN_STR("text/plain; charset=utf-8"), body) : SN_E_NOMEM;
+    return body.ptr ? sn_http_reply(x, status, SN_STR("text/plain; charset=utf-8"), body)
+                    : SN_E_NOMEM;
 }
 
 static int reply_json(struct sn_http_x *x, int r, struct sn_buf *b)
@@ -68,9 +73,18 @@ static int get_part(struct sn_gateway *gw, struct sn_http_x *x, const char *name
     return reply_json(x, r, &b);
 }
 
-static int get_routes(struct sn_gateway *gw, struct sn_http_x *x) { return get_part(gw, x, "routes"); }
-static int get_upstreams(struct sn_gateway *gw, struct sn_http_x *x) { return get_part(gw, x, "upstreams"); }
-static int get_listeners(struct sn_gateway *gw, struct sn_http_x *x) { return get_part(gw, x, "listeners"); }
+static int get_routes(struct sn_gateway *gw, struct sn_http_x *x)
+{
+    return get_part(gw, x, "routes");
+}
+static int get_upstreams(struct sn_gateway *gw, struct sn_http_x *x)
+{
+    return get_part(gw, x, "upstreams");
+}
+static int get_listeners(struct sn_gateway *gw, struct sn_http_x *x)
+{
+    return get_part(gw, x, "listeners");
+}
 
 static int get_ready(struct sn_gateway *gw, struct sn_http_x *x)
 {
@@ -78,7 +92,8 @@ static int get_ready(struct sn_gateway *gw, struct sn_http_x *x)
     return say(x, ending ? 503 : 200, ending ? "draining" : "ready");
 }
 
-/* ---- acts ------------------------------------------------------------------------------------- */
+/* ---- acts -------------------------------------------------------------------------------------
+ */
 
 static int query(struct sn_http_x *x, const char *name, struct sn_str *ret)
 {
@@ -120,18 +135,25 @@ static int set_drained(struct sn_gateway *gw, struct sn_http_x *x, bool on)
     }
     gw_snap_leave(s, w);
     if (!found) return say(x, 404, "no such endpoint");
-    gw_event(gw, "info", "upstream %.*s: endpoint %.*s is %s", SN_STR_ARG(upstream), SN_STR_ARG(endpoint),
-             on ? "drained" : "back");
+    gw_event(gw, "info", "upstream %.*s: endpoint %.*s is %s", SN_STR_ARG(upstream),
+             SN_STR_ARG(endpoint), on ? "drained" : "back");
     return say(x, 200, on ? "drained" : "back");
 }
 
-static int post_drain(struct sn_gateway *gw, struct sn_http_x *x) { return set_drained(gw, x, true); }
-static int post_undrain(struct sn_gateway *gw, struct sn_http_x *x) { return set_drained(gw, x, false); }
+static int post_drain(struct sn_gateway *gw, struct sn_http_x *x)
+{
+    return set_drained(gw, x, true);
+}
+static int post_undrain(struct sn_gateway *gw, struct sn_http_x *x)
+{
+    return set_drained(gw, x, false);
+}
 
 static int post_log(struct sn_gateway *gw, struct sn_http_x *x)
 {
     struct sn_str level;
-    if (query(x, "level", &level) < 0) return say(x, 400, "expected ?level=info or ?level=info,gateway=debug");
+    if (query(x, "level", &level) < 0)
+        return say(x, 400, "expected ?level=info or ?level=info,gateway=debug");
     if (sn_log_set_levels(level) == 0) return say(x, 200, "set");
     char why[SN_DIAG_BYTES];
     return say(x, 400, sn_diag_format(SN_E_INVALID_ARGUMENT, why, sizeof(why)));
@@ -161,12 +183,14 @@ static int get_index(struct sn_gateway *gw, struct sn_http_x *x)
     struct sn_buf b = {0};
     for (size_t i = 0; i < SN_COUNT_OF(acts); i++)
         sn_buf_printf(&b, "%-4s %-10s %s\n", acts[i].method, acts[i].path, acts[i].what);
-    int r = b.err < 0 ? b.err : sn_http_reply(x, 200, SN_STR("text/plain; charset=utf-8"), sn_buf_view(&b));
+    int r = b.err < 0 ? b.err
+                      : sn_http_reply(x, 200, SN_STR("text/plain; charset=utf-8"), sn_buf_view(&b));
     sn_buf_done(&b);
     return r;
 }
 
-/* ---- who may ---------------------------------------------------------------------------------- */
+/* ---- who may ----------------------------------------------------------------------------------
+ */
 
 static bool host_ok(struct sn_str authority)
 {
@@ -188,7 +212,8 @@ static bool token_ok(struct sn_gateway *gw, struct sn_http_x *x)
         /* Digests are compared, so that neither length nor content shows in the time. */
         struct sn_str t = sn_str_trim(sn_str_from(auth, 7));
         ok = sn_hash_once(SN_SHA256, s->admin_token.ptr, s->admin_token.len, want) == 0 &&
-             sn_hash_once(SN_SHA256, t.ptr, t.len, got) == 0 && sn_equal_ct(want, got, sizeof(want));
+             sn_hash_once(SN_SHA256, t.ptr, t.len, got) == 0 &&
+             sn_equal_ct(want, got, sizeof(want));
     }
     gw_snap_leave(s, w);
     return ok;
@@ -209,10 +234,12 @@ static int handle(struct sn_http_x *x, void *arg)
         known = true;
         if (sn_str_eqc(x->req.method_text, acts[i].method)) return acts[i].fn(a->gw, x);
     }
-    return say(x, known ? 405 : 404, known ? "another method is expected" : "no such path; GET / lists all");
+    return say(x, known ? 405 : 404,
+               known ? "another method is expected" : "no such path; GET / lists all");
 }
 
-/* ---- the listener through reloads ------------------------------------------------------------- */
+/* ---- the listener through reloads -------------------------------------------------------------
+ */
 
 int gw_admin_token(struct gw_snap *s)
 {
@@ -225,7 +252,8 @@ int gw_admin_token(struct gw_snap *s)
     s->admin_token = sn_str_trim(s->admin_token);
     return s->admin_token.len >= 16
                ? 0
-               : sn_fail(SN_E_INVALID_ARGUMENT, "%s: a token of 16 characters at least is expected", path.ptr);
+               : sn_fail(SN_E_INVALID_ARGUMENT, "%s: a token of 16 characters at least is expected",
+                         path.ptr);
 }
 
 void gw_admin_free(struct gw_admin *a)
@@ -259,7 +287,10 @@ int gw_admin_prepare(struct sn_gateway *gw, const struct gw_snap *s, struct gw_a
     a->gw = gw;
     struct sn_http_server_opts o = {.handler = handle, .arg = a, .body_bytes_max = 1 << 16};
     int r = sn_http_server_new(&o, &a->srv);
-    if (r == 0) r = sn_listen(addr, NULL, &a->l);
+    int fd = gw_inherit_fd(gw, "admin", addr);
+    struct sn_listen_opts lo = {.fd = fd > 0 ? fd : 0};
+    if (r == 0) r = sn_listen(addr, &lo, &a->l);
+    if (r < 0 && fd > 0) (void)close(fd);
     if (r < 0) {
         gw_admin_free(a);
         return sn_wrap(r, "admin");
@@ -304,3 +335,10 @@ int gw_admin_addr(struct sn_gateway *gw, char *out, size_t cap)
 {
     return gw->admin && gw->admin->l ? sn_listener_addr(gw->admin->l, out, cap) : SN_E_NOT_FOUND;
 }
+
+struct sn_listener *gw_admin_listener(struct sn_gateway *gw)
+{
+    return gw->admin ? gw->admin->l : NULL;
+}
+
+const char *gw_admin_name(struct sn_gateway *gw) { return gw->admin ? gw->admin->addr.ptr : ""; }

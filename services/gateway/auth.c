@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/auth.c - tokens: where they are found, what they must say, and what of them upstreams are told.
- * kit/jwt.h verifies. Keys from a URL are followed by a fiber for as long as a snapshot uses them.
- * Source: RFC 6750 (bearer tokens). */
+/* gateway/auth.c - tokens: where they are found, what they must say, and what of them upstreams are
+ * told. kit/jwt.h verifies. Keys from a URL are followed by a fiber for as long as a snapshot uses
+ * them. Source: RFC 6750 (bearer tokens). */
 #include "core/alloc.h"
 #include "core/enc.h"
 #include "fiber/os.h"
@@ -24,7 +24,8 @@ struct gw_keys {
     struct sn_event over;
 };
 
-/* ---- keys ------------------------------------------------------------------------------------- */
+/* ---- keys -------------------------------------------------------------------------------------
+ */
 
 void gw_keys_unref(struct gw_keys *k)
 {
@@ -37,7 +38,7 @@ void gw_keys_unref(struct gw_keys *k)
         while (!sn_event_is_set(&k->over))
             if (sn_sleep(SN_MS) < 0) sn_yield();
     }
-    sn_jwt_store_free(k->store);
+    if (k->store) sn_jwt_store_free(k->store);
     sn_http_client_free(k->http);
     sn_buf_done(&k->key);
     sn_free(k);
@@ -62,7 +63,8 @@ void gw_auth_start(struct sn_gateway *gw, struct gw_snap *s)
     }
 }
 
-static int file_keys(struct sn_arena *a, const struct sn_gw_conf_provider *c, struct sn_jwt_keys *to)
+static int file_keys(struct sn_arena *a, const struct sn_gw_conf_provider *c,
+                     struct sn_jwt_keys *to)
 {
     bool secret = c->secret_file.len > 0;
     struct sn_str path = sn_arena_str(a, secret ? c->secret_file : c->jwks_file), text;
@@ -71,10 +73,12 @@ static int file_keys(struct sn_arena *a, const struct sn_gw_conf_provider *c, st
     if (r < 0) return r;
     if (!secret) {
         r = sn_jwt_keys_add_jwks(to, text);
-        if (r == 0) return sn_fail(SN_E_INVALID_ARGUMENT, "%s: no key that can verify a token", path.ptr);
+        if (r == 0)
+            return sn_fail(SN_E_INVALID_ARGUMENT, "%s: no key that can verify a token", path.ptr);
         return r < 0 ? sn_wrap(r, "%s", path.ptr) : 0;
     }
-    while (text.len && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r')) text.len--;
+    while (text.len && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r'))
+        text.len--;
     static const enum sn_jwt_alg algs[] = {SN_JWT_HS256, SN_JWT_HS384, SN_JWT_HS512};
     r = sn_jwt_keys_add_secret(to, algs[c->algorithm], text, (struct sn_str){0});
     return r < 0 ? sn_wrap(r, "%s", path.ptr) : 0;
@@ -125,7 +129,8 @@ static int keys_new(const struct sn_gw_conf_provider *c, struct gw_keys **ret)
     int r = 0;
     if (c->jwks_url.len) {
         sn_buf_str(&k->key, c->jwks_url);
-        r = k->key.err < 0 ? k->key.err : sn_http_client_new(&(struct sn_http_client_opts){0}, &k->http);
+        r = k->key.err < 0 ? k->key.err
+                           : sn_http_client_new(&(struct sn_http_client_opts){0}, &k->http);
         k->url = sn_buf_view(&k->key);
     } else {
         r = keys_load(c, &keys);
@@ -143,7 +148,8 @@ static int keys_new(const struct sn_gw_conf_provider *c, struct gw_keys **ret)
     return 0;
 }
 
-int gw_keys_get(const struct gw_snap *old, const struct sn_gw_conf_provider *c, struct gw_keys **ret)
+int gw_keys_get(const struct gw_snap *old, const struct sn_gw_conf_provider *c,
+                struct gw_keys **ret)
 {
     for (size_t i = 0; old && c->jwks_url.len && i < old->conf->n_jwt_providers; i++) {
         struct gw_keys *k = old->keys[i];
@@ -155,7 +161,8 @@ int gw_keys_get(const struct gw_snap *old, const struct sn_gw_conf_provider *c, 
     return keys_new(c, ret);
 }
 
-/* ---- a request's token ------------------------------------------------------------------------ */
+/* ---- a request's token ------------------------------------------------------------------------
+ */
 
 static struct sn_str query_value(struct gw_req *q, struct sn_str name)
 {
@@ -184,8 +191,9 @@ static struct sn_str find_token(struct gw_req *q, const struct sn_gw_conf_jwt *c
 
 static int unauthenticated(struct gw_req *q, bool sent)
 {
-    q->more = (struct sn_http_header){
-        SN_STR("WWW-Authenticate"), sent ? SN_STR("Bearer error=\"invalid_token\"") : SN_STR("Bearer")};
+    q->more =
+        (struct sn_http_header){SN_STR("WWW-Authenticate"),
+                                sent ? SN_STR("Bearer error=\"invalid_token\"") : SN_STR("Bearer")};
     int r = gw_answer(q, 401, sent ? "token refused" : "no token");
     return r < 0 ? r : 1;
 }
@@ -241,7 +249,8 @@ struct sn_str gw_claim_text(struct gw_req *q, struct sn_str path)
 static bool claim_fits(struct gw_req *q, const struct sn_gw_conf_pair *want)
 {
     const struct sn_json *v = claim(q->claims, want->name);
-    if (!sn_json_is(v, SN_JSON_ARRAY)) return sn_str_eq(scalar_text(q->x->arena, v), want->value) && v;
+    if (!sn_json_is(v, SN_JSON_ARRAY))
+        return sn_str_eq(scalar_text(q->x->arena, v), want->value) && v;
     for (SN_JSON_EACH(v, it))
         if (sn_str_eq(scalar_text(q->x->arena, it), want->value)) return true;
     return false;

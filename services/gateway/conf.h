@@ -8,7 +8,8 @@
 #include "gateway/takeover_conf.h"
 
 struct sn_gw_conf_cert {
-    struct sn_str cert, key; /* PEM files */
+    struct sn_str cert, key;         /* PEM files, or the name of a Kubernetes Secret */
+    struct sn_str cert_pem, key_pem; /* of the Secret; .ptr NULL = files */
 };
 struct sn_gw_conf_tls_server {
     bool enabled;
@@ -58,7 +59,8 @@ struct sn_gw_conf_outlier {
     bool count_5xx;           /* every 5xx is a failure, not only those of 502, 503 and 504 */
     int64_t eject, eject_max; /* first ejection, doubling to the most */
     uint64_t ejected_percent_max;
-    double deviation; /* eject whose success rate is so many standard deviations below the mean; 0 = never */
+    double deviation; /* eject whose success rate is so many standard deviations below the mean; 0 =
+                         never */
     int64_t deviation_interval;
     uint64_t deviation_requests, deviation_endpoints; /* fewer: nothing is concluded */
 };
@@ -246,7 +248,17 @@ struct sn_gw_conf_redis {
     uint64_t database;
 };
 
+struct sn_gw_conf_kube { /* see kube.h */
+    bool enabled;
+    struct sn_str *paths;
+    size_t n_paths;
+    struct sn_str server, token_file, ca_file; /* of the API server; .ptr NULL = none */
+    struct sn_str gateway_class, controller, ingress_class, address, cluster_domain;
+    uint64_t port_offset, ingress_http, ingress_https;
+};
+
 struct sn_gw_conf {
+    struct sn_gw_conf_kube kubernetes;
     struct sn_gw_conf_admin admin;
     struct sn_gw_conf_redis redis;
     struct sn_gw_conf_provider *jwt_providers;
@@ -266,5 +278,6 @@ struct sn_gw_conf {
     bool forwarded;    /* also send RFC 7239 Forwarded */
     struct sn_str via; /* pseudonym in Via; "" = no Via */
     int64_t drain_grace;
+    struct sn_str upgrade_socket; /* of a successor; .ptr NULL = none */
     bool watch; /* reload when the file changes */
 };

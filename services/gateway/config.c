@@ -50,7 +50,8 @@ static const struct sn_conf_field listener_fields[] = {
                            "`unix:/run/gw.sock`."),
     SN_CONF_BOOL(struct sn_gw_conf_listener, h2, "h2", .def = "true",
                  .help = "HTTP/2: by ALPN with TLS, by prior knowledge without."),
-    SN_CONF_STRUCT(struct sn_gw_conf_listener, proxy_protocol, "proxy_protocol", &sn_gw_proxy_in_table,
+    SN_CONF_STRUCT(struct sn_gw_conf_listener, proxy_protocol, "proxy_protocol",
+                   &sn_gw_proxy_in_table,
                    SN_CONF_GIVEN(struct sn_gw_conf_listener, proxy_protocol.enabled),
                    .help = "PROXY protocol, version 1 or 2, from load balancers in front."),
     SN_CONF_STRUCT(struct sn_gw_conf_listener, tls, "tls", &tls_server_table,
@@ -121,10 +122,12 @@ static const struct sn_conf_field outlier_fields[] = {
                  .help = "Never eject more of the endpoints (but always one)."),
     SN_CONF_DOUBLE(struct sn_gw_conf_outlier, deviation, "deviation", .def = "1.9", .min_real = 0,
                    .max_real = 100,
-                   .help = "Eject the endpoint whose success rate is so many standard deviations below "
-                           "the mean of all. 0: never."),
-    SN_CONF_DURATION(struct sn_gw_conf_outlier, deviation_interval, "deviation_interval", .def = "10s",
-                     .min = 100 * SN_MS, .max = SN_HOUR, .help = "Success rates are of this time."),
+                   .help =
+                       "Eject the endpoint whose success rate is so many standard deviations below "
+                       "the mean of all. 0: never."),
+    SN_CONF_DURATION(struct sn_gw_conf_outlier, deviation_interval, "deviation_interval",
+                     .def = "10s", .min = 100 * SN_MS, .max = SN_HOUR,
+                     .help = "Success rates are of this time."),
     SN_CONF_UINT(struct sn_gw_conf_outlier, deviation_requests, "deviation_requests", .def = "100",
                  .min = 1, .max = 1000000,
                  .help = "Endpoints with fewer requests in that time are left out of it."),
@@ -154,11 +157,12 @@ static const struct sn_conf_enum balance_names[] = {{"p2c", SN_GW_P2C},
                                                     {0}};
 
 static const struct sn_conf_field upstream_fields[] = {
-    SN_CONF_STRING(struct sn_gw_conf_upstream, name, "name", .required = true, .min = 1, .max = 128,
+    SN_CONF_STRING(struct sn_gw_conf_upstream, name, "name", .required = true, .min = 1, .max = 512,
                    .help = "Unique; routes refer to it, and state is carried over reloads by it."),
     SN_CONF_LIST(struct sn_gw_conf_upstream, endpoints, n_endpoints, "endpoints", SN_CONF_T_STRUCT,
                  .sub = &endpoint_table, .max = SN_GW_ENDPOINTS_MAX,
-                 .help = "Where requests go. With `discover`: until the registry has named others."),
+                 .help =
+                     "Where requests go. With `discover`: until the registry has named others."),
     SN_CONF_STRING(struct sn_gw_conf_upstream, discover, "discover", .max = 2048,
                    .help = "A service in a registry whose instances are the endpoints, "
                            "`consul://127.0.0.1:8500/orders`; see registry.md for the URLs."),
@@ -178,11 +182,13 @@ static const struct sn_conf_field upstream_fields[] = {
                    .help = "TLS to the endpoints; plain without it."),
     SN_CONF_STRUCT(struct sn_gw_conf_upstream, sticky, "sticky", &sn_gw_sticky_table,
                    SN_CONF_GIVEN(struct sn_gw_conf_upstream, sticky.enabled),
-                   .help = "A cookie brings a client back to its endpoint while that is available."),
-    SN_CONF_ENUM(struct sn_gw_conf_upstream, proxy_protocol, "proxy_protocol", sn_gw_proxy_out_names,
-                 .def = "none",
-                 .help = "Tell endpoints the client's address by a PROXY header; then connections are "
-                         "not shared between clients, nor kept."),
+                   .help =
+                       "A cookie brings a client back to its endpoint while that is available."),
+    SN_CONF_ENUM(struct sn_gw_conf_upstream, proxy_protocol, "proxy_protocol",
+                 sn_gw_proxy_out_names, .def = "none",
+                 .help =
+                     "Tell endpoints the client's address by a PROXY header; then connections are "
+                     "not shared between clients, nor kept."),
     SN_CONF_BOOL(struct sn_gw_conf_upstream, h2, "h2",
                  .help =
                      "HTTP/2 to the endpoints: prior knowledge on plain connections, ALPN on TLS. "
@@ -254,14 +260,17 @@ static const struct sn_conf_enum retry_names[] = {{"connect", SN_GW_RETRY_CONNEC
                                                   {"timeout", SN_GW_RETRY_TIMEOUT},
                                                   {0}};
 
-static const struct sn_conf_enum transcode_names[] = {
-    {"web", SN_GW_WEB}, {"connect", SN_GW_CONNECT}, {"rest", SN_GW_REST}, {0}};
+static const struct sn_conf_enum transcode_names[] = {{"web", SN_GW_WEB},
+                                                      {"connect", SN_GW_CONNECT},
+                                                      {"rest", SN_GW_REST},
+                                                      {0}};
 
 #define TRANSCODE struct sn_gw_conf_transcode
 static const struct sn_conf_field transcode_fields[] = {
     SN_CONF_STRING(TRANSCODE, descriptors, "descriptors", .max = 4096,
-                   .help = "File with a serialised FileDescriptorSet, as `protoc --include_imports -o` "
-                           "writes it. Without it only gRPC-Web, whose messages pass as they are."),
+                   .help =
+                       "File with a serialised FileDescriptorSet, as `protoc --include_imports -o` "
+                       "writes it. Without it only gRPC-Web, whose messages pass as they are."),
     SN_CONF_LIST(TRANSCODE, services, n_services, "services", SN_CONF_T_STRING, .max = 1024,
                  .help = "Full names of services; all of the file without it."),
     SN_CONF_FLAGS(TRANSCODE, protocols, "protocols", transcode_names, .def = "web,connect,rest",
@@ -310,7 +319,8 @@ static const struct sn_conf_field proxy_fields[] = {
                           "`timeout` (of one attempt)."),
     SN_CONF_STRUCT(struct sn_gw_conf_proxy, transcode, "transcode", &transcode_table,
                    SN_CONF_GIVEN(struct sn_gw_conf_proxy, transcode.enabled),
-                   .help = "Clients may speak gRPC-Web, Connect and JSON to the gRPC services behind."),
+                   .help =
+                       "Clients may speak gRPC-Web, Connect and JSON to the gRPC services behind."),
 };
 static const struct sn_conf_table proxy_table =
     SN_CONF_TABLE(struct sn_gw_conf_proxy, proxy_fields);
@@ -372,7 +382,7 @@ static const struct sn_conf_table header_ops_table =
 
 #define ROUTE struct sn_gw_conf_route
 static const struct sn_conf_field route_fields[] = {
-    SN_CONF_STRING(ROUTE, name, "name", .required = true, .min = 1, .max = 128,
+    SN_CONF_STRING(ROUTE, name, "name", .required = true, .min = 1, .max = 512,
                    .help = "Unique; names the route on the board, in metrics and logs."),
     SN_CONF_LIST(ROUTE, listeners, n_listeners, "listeners", SN_CONF_T_STRING,
                  .max = GW_LISTENERS_MAX, .help = "Only on these listeners; on all without it."),
@@ -393,8 +403,9 @@ static const struct sn_conf_field route_fields[] = {
                    .help = "Changes to what upstreams receive."),
     SN_CONF_STRUCT(ROUTE, response_headers, "response_headers", &header_ops_table,
                    .help = "Changes to what clients receive."),
-    SN_CONF_STRUCT(ROUTE, cors, "cors", &sn_gw_cors_table, SN_CONF_GIVEN(ROUTE, cors.enabled),
-                   .help = "Which pages of other origins may call; their preflights are answered here."),
+    SN_CONF_STRUCT(
+        ROUTE, cors, "cors", &sn_gw_cors_table, SN_CONF_GIVEN(ROUTE, cors.enabled),
+        .help = "Which pages of other origins may call; their preflights are answered here."),
     SN_CONF_STRUCT(ROUTE, jwt, "jwt", &sn_gw_jwt_table, SN_CONF_GIVEN(ROUTE, jwt.enabled),
                    .help = "Only with a good token; others are answered 401."),
     SN_CONF_STRUCT(ROUTE, rate_limit, "rate_limit", &sn_gw_rate_table,
@@ -464,12 +475,15 @@ static const struct sn_conf_table compress_table = SN_CONF_TABLE(COMPRESS, compr
 #define CONF struct sn_gw_conf
 static const struct sn_conf_field conf_fields[] = {
     SN_CONF_LIST(CONF, listeners, n_listeners, "listeners", SN_CONF_T_STRUCT,
-                 .sub = &listener_table, .required = true, .min = 1, .max = GW_LISTENERS_MAX,
-                 .help = "Where clients connect."),
+                 .sub = &listener_table, .max = GW_LISTENERS_MAX,
+                 .help = "Where clients connect; at least one, but for those of `kubernetes`."),
     SN_CONF_LIST(CONF, upstreams, n_upstreams, "upstreams", SN_CONF_T_STRUCT,
                  .sub = &upstream_table, .max = 10000, .help = "Sets of endpoints."),
     SN_CONF_LIST(CONF, routes, n_routes, "routes", SN_CONF_T_STRUCT, .sub = &route_table,
                  .max = 100000, .help = "Which requests go where."),
+    SN_CONF_STRUCT(
+        CONF, kubernetes, "kubernetes", &gw_kube_table, SN_CONF_GIVEN(CONF, kubernetes.enabled),
+        .help = "Gateway API and Ingress objects that become listeners, upstreams and routes."),
     SN_CONF_LIST(CONF, jwt_providers, n_jwt_providers, "jwt_providers", SN_CONF_T_STRUCT,
                  .sub = &sn_gw_provider_table, .max = 64, .help = "Who signs tokens."),
     SN_CONF_STRUCT(CONF, redis, "redis", &sn_gw_redis_table, SN_CONF_GIVEN(CONF, redis.enabled),
@@ -495,6 +509,10 @@ static const struct sn_conf_field conf_fields[] = {
                    .help = "Name in `Via`; empty sends none."),
     SN_CONF_DURATION(CONF, drain_grace, "drain_grace", .def = "30s", .max = DAY_NS,
                      .help = "At the end, and for removed listeners: time for requests in flight."),
+    SN_CONF_STRING(
+        CONF, upgrade_socket, "upgrade_socket", .max = 90,
+        .help = "Unix socket at which a successor (`--upgrade`, SIGUSR2) takes over listening "
+                "sockets and tunnels; read at the start."),
     SN_CONF_BOOL(CONF, watch, "watch", .def = "true",
                  .help = "Reload when the file changes; SIGHUP reloads in any case."),
 };
@@ -540,9 +558,10 @@ bool gw_address_ok(struct sn_str a, bool listen)
     return listen || (port > 0 && colon > 0);
 }
 
+/* m: NULL where names are not looked at. */
 static bool known(const struct sn_map *m, struct sn_str name)
 {
-    return sn_map_find(m, name) != NULL;
+    return !m || sn_map_find(m, name) != NULL;
 }
 
 static void check_ops(struct sn_conf *c, const char *path, const char *which,
@@ -672,6 +691,10 @@ static int check_listeners(struct sn_conf *c, const struct sn_gw_conf *g, struct
     int r = 0;
     struct sn_map addrs;
     sn_map_init(&addrs, 0, false);
+    if (g->kubernetes.enabled && !g->kubernetes.n_paths && !g->kubernetes.server.len)
+        sn_conf_error(c, "kubernetes", "expected paths (at least one) or server");
+    if (!g->n_listeners && !g->kubernetes.enabled)
+        sn_conf_error(c, "listeners", "required, but missing");
     for (size_t i = 0; r == 0 && i < g->n_listeners; i++) {
         struct sn_str a = g->listeners[i].address;
         snprintf(at, sizeof(at), "listeners[%zu].name", i);
@@ -693,12 +716,16 @@ static int check_listeners(struct sn_conf *c, const struct sn_gw_conf *g, struct
     return r;
 }
 
-int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *ret)
+int sn_gw_conf_read_status(struct sn_conf *c, struct sn_str text, struct sn_str more,
+                           struct sn_gw_conf *ret, struct sn_buf *status)
 {
+    struct gw_kube *kube;
     int r = sn_conf_read(c, text);
+    if (r >= 0) r = gw_kube_expand(c, more, &kube, status);
     if (r < 0) return r;
     r = sn_conf_bind(c, &sn_gw_conf_table, ret);
     if (r < 0) return r; /* what is not bound cannot be checked further */
+    if (kube) gw_kube_secrets(kube, ret);
     struct sn_map listeners, upstreams;
     sn_map_init(&listeners, 0, false);
     sn_map_init(&upstreams, 0, false);
@@ -710,4 +737,31 @@ int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *re
     sn_map_done(&listeners);
     sn_map_done(&upstreams);
     return r < 0 ? r : sn_conf_status(c);
+}
+
+bool gw_conf_route_ok(const struct sn_json *route)
+{
+    struct sn_arena a;
+    struct sn_gw_conf_route t;
+    sn_arena_init(&a, NULL, 0);
+    struct sn_conf *c = SN_ARENA_NEW(&a, struct sn_conf);
+    bool ok = c != NULL;
+    if (ok) {
+        sn_conf_init(c, &a, "");
+        c->doc.root = route;
+        ok = sn_conf_bind(c, &route_table, &t) == 0;
+    }
+    if (ok) {
+        struct sn_gw_conf g = {.routes = &t, .n_routes = 1};
+        ok = check_routes(c, &g, NULL, NULL) == 0;
+        gw_check_route(c, &g, 0, NULL);
+        ok &= c->n_errors == 0;
+    }
+    sn_arena_done(&a);
+    return ok;
+}
+
+int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *ret)
+{
+    return sn_gw_conf_read_status(c, text, (struct sn_str){0}, ret, NULL);
 }

@@ -76,10 +76,10 @@ static int keep_text(struct sn_gateway *gw, struct sn_str text)
     return 0;
 }
 
-/* Both stages and the listeners; publishes nothing. Under gw->reload. again: of the text in force, and
- * not of what the file says by now. */
-static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret, struct gw_listener_plan *plan,
-                 struct gw_admin **ret_admin, struct sn_buf *errors)
+/* Both stages and the listeners; publishes nothing. Under gw->reload. again: of the text in force,
+ * and not of what the file says by now. */
+static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret,
+                 struct gw_listener_plan *plan, struct gw_admin **ret_admin, struct sn_buf *errors)
 {
     struct gw_load load;
     struct sn_gateway_opts opts = gw->opts;
@@ -87,16 +87,22 @@ static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret, struct
         opts.config_name = opts.config_path;
         opts.config_path = NULL;
     }
-    int r = gw_load_run(&opts, again ? gw->good : gw->text, gw->workers, &load, errors);
+    struct sn_buf objects = {0};
+    int r = gw->kube ? gw_kube_client_text(gw->kube, &objects) : 0;
+    opts.kube_objects = sn_buf_view(&objects);
+    if (r == 0) r = gw_load_run(&opts, again ? gw->good : gw->text, gw->workers, &load, errors);
+    sn_buf_done(&objects); /* what is kept of them was copied */
     if (r < 0) return r;
     struct gw_snap *s = NULL;
-    r = gw_discover(gw, &load);
+    if (gw->opts.upgrade && !gw->generation) r = gw_inherit_begin(gw, load.conf->upgrade_socket);
+    if (r == 0) r = gw_discover(gw, &load);
     if (r == 0 && !again) r = keep_text(gw, load.text);
     if (r == 0) r = gw_snap_new(gw, &load, &s);
     if (r < 0 && load.cf.n_errors) sn_conf_report(&load.cf, errors);
     if (r == 0) {
         r = gw_listeners_prepare(gw, s, plan);
-        if (r == 0 && (r = gw_admin_prepare(gw, s, ret_admin)) < 0) gw_listeners_drop(plan, s->conf->n_listeners);
+        if (r == 0 && (r = gw_admin_prepare(gw, s, ret_admin)) < 0)
+            gw_listeners_drop(plan, s->conf->n_listeners);
         if (r < 0) gw_snap_free(s);
     }
     if (r < 0 && !errors->len)
@@ -226,6 +232,7 @@ int sn_gateway_new(const struct sn_gateway_opts *opts, struct sn_gateway **ret,
     struct gw_admin *admin = NULL;
     struct gw_snap *s = NULL;
     int r = secret < 0 ? secret : sn_gw_hist_init(&gw->all);
+    if (r == 0) r = gw_tunnels_init(gw);
     if (r == 0) r = text_set(gw, opts->config_text);
     if (r == 0) r = build(gw, false, &s, &plan, &admin, &errors);
     if (r == 0) {
@@ -256,6 +263,9 @@ void sn_gateway_free(struct sn_gateway *gw)
         gw_snap_free(s);
     }
     gw_sources_free(gw);
+    gw_inherit_end(gw);
+    sn_free(gw->tunnel_lists);
+    sn_free(gw->upgrade_path);
     gw_takeover_free(gw->takeover);
     sn_free((void *)(uintptr_t)gw->good.ptr);
     sn_buf_done(&gw->last_error);
@@ -314,6 +324,8 @@ static int start_all(struct sn_gateway *gw)
     gw_discover_start(gw);
     gw_takeover_start(gw);
     int r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);
+    if (r == 0) r = gw_inherit_ready(gw);
+    if (r == 0) r = gw_kube_client_start(gw);
     if (r == 0 && gw->opts.config_path && !gw->opts.watch_off)
         r = sn_scope_go(gw->scope, "gateway watch", gw_watch, gw);
     return r;
@@ -328,6 +340,8 @@ static int drain_all(void *arg)
     sn_mutex_unlock(&gw->reload);
     gw_takeover_stop(gw);
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_close(gw->listeners.ptr[i]);
+    for (size_t i = 0; gw->gentle && i < gw->listeners.len; i++)
+        (void)sn_http_server_wind_down(gw->listeners.ptr[i]->srv, SN_MAX(0, at - sn_now()));
     for (size_t i = 0; i < gw->listeners.len; i++)
         cut += sn_http_server_drain(gw->listeners.ptr[i]->srv, SN_MAX(0, at - sn_now()));
     while ((__atomic_load_n(&gw->tunnels, __ATOMIC_ACQUIRE) ||
@@ -354,6 +368,8 @@ int64_t sn_gateway_run(struct sn_gateway *gw)
     sn_event_set(&gw->snap->retired);
     (void)!sn_scope_end(gw->scope);
     gw->scope = NULL;
+    gw_kube_client_free(gw->kube);
+    gw->kube = NULL;
     return r < 0 ? r : cut;
 }
 

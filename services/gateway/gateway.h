@@ -16,6 +16,11 @@ struct sn_gateway_opts {
     const char *config_path; /* file to load and reload; NULL = config_text */
     struct sn_str config_text;
     const char *config_name; /* shown in errors for config_text; NULL = "gateway.yaml" */
+    bool
+        upgrade; /* take over from the gateway that listens at the configuration's upgrade_socket */
+    struct sn_buf
+        *ret_status; /* sn_gateway_check: status conditions of Kubernetes objects, a line each */
+    struct sn_str kube_objects; /* {"kind":..., "object":...} one after another, beside those of files */
     bool watch_off;          /* never watch the file, whatever the configuration says */
     /* Told of loads, refusals, ejections and health changes; level "info", "warn" or "error". Must
      * not suspend. May be NULL. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/grpc.c - what is particular about a gRPC call on its way through the gateway: it is told of
- * failures by grpc-status, and its time is the whole call's. Messages and trailers pass as any others do.
- * Sources: grpc/grpc doc/PROTOCOL-HTTP2.md, doc/http-grpc-status-mapping.md. */
+/* gateway/grpc.c - what is particular about a gRPC call on its way through the gateway: it is told
+ * of failures by grpc-status, and its time is the whole call's. Messages and trailers pass as any
+ * others do. Sources: grpc/grpc doc/PROTOCOL-HTTP2.md, doc/http-grpc-status-mapping.md. */
 #include "wire/grpc.h"
 
 #include "gateway/gw_int.h"

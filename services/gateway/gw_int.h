@@ -25,6 +25,8 @@ struct gw_redis;
 struct gw_limiter;
 struct gw_mirror;
 struct gw_admin;
+struct gw_inherit;
+struct gw_kube_client;
 struct sn_json;
 struct sn_tls_config;
 
@@ -48,7 +50,7 @@ struct gw_pool {
     struct gw_upstream *up;   /* reference */
     struct gw_client *client; /* reference */
     const struct sn_gw_conf_upstream *conf;
-    struct sn_str url; /* scheme and authority that calls are made with */
+    struct sn_str url;     /* scheme and authority that calls are made with */
     struct sn_str *sticky; /* the cookie's value for each endpoint; NULL = not sticky */
 };
 
@@ -61,7 +63,7 @@ struct gw_route {
     struct sn_gw_meter *meter; /* reference */
     struct gw_target *targets;
     uint64_t weight_total;
-    int root_fd;         /* static files; -1 otherwise */
+    int root_fd;                      /* static files; -1 otherwise */
     struct gw_transcoder *transcoder; /* owned; NULL = gRPC passes only as such */
     bool policies;                    /* there are some: gw_policies is called */
     uint32_t provider;                /* of tokens: index */
@@ -69,7 +71,7 @@ struct gw_route {
     struct sn_gw_regex *rewrite;      /* owned; NULL = none */
     struct gw_pool *mirror;           /* NULL = none */
     int64_t mirroring;                /* copies under way */
-    struct sn_str match; /* for the board */
+    struct sn_str match;              /* for the board */
     struct sn_str target;
 };
 /* The routes one listener serves: the router's rule i is routes[map[i]]. */
@@ -105,16 +107,16 @@ struct gw_snap {
     struct gw_origin *origins; /* takeover: routes by original destination */
     size_t n_origins;
     struct gw_pool **takeover_pools; /* of each service; NULL = none */
-    struct sn_str via[3];     /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
-    struct gw_log *log;       /* reference; NULL = off */
-    struct gw_keys **keys;    /* references; one per conf->jwt_providers entry */
-    struct gw_redis *redis;   /* reference; NULL = none */
+    struct sn_str via[3];            /* "1.0 name", "1.1 name", "2.0 name"; empty without a name */
+    struct gw_log *log;              /* reference; NULL = off */
+    struct gw_keys **keys;           /* references; one per conf->jwt_providers entry */
+    struct gw_redis *redis;          /* reference; NULL = none */
     struct sn_str admin_token;
     struct sn_gw_regex_ctx **rewriting; /* one per worker; NULL without rewrites */
-    struct gw_active *active; /* requests per worker */
-    struct gw_checker *checks; /* room for every check */
-    struct sn_event retired;   /* health checks end */
-    int64_t checkers;          /* their fibers */
+    struct gw_active *active;           /* requests per worker */
+    struct gw_checker *checks;          /* room for every check */
+    struct sn_event retired;            /* health checks end */
+    int64_t checkers;                   /* their fibers */
 };
 
 /* A bound address and its server. Changed settings make a new server on the same socket, under the
@@ -152,14 +154,19 @@ struct sn_gateway {
     struct sn_hist all;   /* the last second over all routes */
     double all_rps;
     int64_t tick_ns;
-    struct gw_log *log; /* newest; reference */
+    struct gw_log *log;                 /* newest; reference */
     SN_VEC(struct gw_source *) sources; /* registries; under reload */
-    struct gw_takeover *takeover; /* NULL before it is first wanted */
+    struct gw_takeover *takeover;       /* NULL before it is first wanted */
     struct sn_str good; /* the text of the snapshot in force, heap; .ptr NULL before the first */
     int64_t snaps_live;
-    uint64_t rate_seed; /* of rate limits' keys */
-    struct gw_admin *admin; /* NULL = none; under reload */
-    uint8_t secret[32]; /* of cookies without a key file */
+    uint64_t rate_seed;           /* of rate limits' keys */
+    struct gw_admin *admin;       /* NULL = none; under reload */
+    struct sn_list *tunnel_lists; /* one per worker, its own */
+    bool gentle;                  /* taken over: connections end with their next answer */
+    char *upgrade_path;
+    struct gw_kube_client *kube; /* of an API server; NULL = none */
+    struct gw_inherit *inherit;  /* from the old process; NULL = none, or over */
+    uint8_t secret[32];          /* of cookies without a key file */
 };
 
 /* One request in the gateway, on the handler's stack. */
@@ -185,16 +192,16 @@ struct gw_req {
     struct sn_http_header more;   /* goes with gw_answer */
     /* gRPC over h2: failures are told as grpc-status, time is the call's. */
     bool grpc;
-    bool plain; /* no request of a transcoder's */
-    int grpc_status;        /* of the answer, as canonical SN_E_* or 0; 1 = none came */
-    int64_t grpc_deadline;  /* sn_now's clock; SN_FOREVER = none */
+    bool plain;            /* no request of a transcoder's */
+    int grpc_status;       /* of the answer, as canonical SN_E_* or 0; 1 = none came */
+    int64_t grpc_deadline; /* sn_now's clock; SN_FOREVER = none */
 };
 
 /* gw_event - a line for on_event. */
 void gw_event(struct sn_gateway *gw, const char *level, const char *fmt, ...) SN_PRINTF(3, 4);
 
-/* gw_go - a fiber of the gateway's scope, as soon as there is memory for one: for steps that cannot be
- * taken back. May suspend. Returns false where the scope is cancelled: the gateway is ending. */
+/* gw_go - a fiber of the gateway's scope, as soon as there is memory for one: for steps that cannot
+ * be taken back. May suspend. Returns false where the scope is cancelled: the gateway is ending. */
 bool gw_go(struct sn_gateway *gw, const char *name, int (*fn)(void *arg), void *arg);
 
 /* snapshot.c */
@@ -204,7 +211,7 @@ struct gw_load { /* stage one of a load: everything that needs no fiber */
     struct gw_table *tables;
     struct sn_gw_regex **rewrites; /* one per route, NULL where it has none */
     struct sn_gw_regex_ctx **rewriting;
-    struct sn_conf cf; /* where errors are collected */
+    struct sn_conf cf;  /* where errors are collected */
     struct sn_str text; /* what was read; the arena's */
     unsigned workers;
 };
@@ -238,8 +245,8 @@ static inline void gw_snap_leave(struct gw_snap *s, unsigned worker)
     __atomic_store_n(n, *n - 1, __ATOMIC_RELEASE);
 }
 
-/* gw_snap_again - one more use of a snapshot that the caller's request holds, for a fiber of this worker;
- * gw_snap_leave ends it. */
+/* gw_snap_again - one more use of a snapshot that the caller's request holds, for a fiber of this
+ * worker; gw_snap_leave ends it. */
 static inline struct gw_snap *gw_snap_again(struct gw_snap *s, unsigned worker)
 {
     int64_t *n = &s->active[worker].n;
@@ -259,8 +266,8 @@ int gw_rebuild(struct sn_gateway *gw) SN_MUST_CHECK;
 
 void gw_takeover_free(struct gw_takeover *t); /* takeover.h has the rest */
 /* policy.c */
-/* gw_policies - origin, token, rate, in this order. Returns 0: the request may go on; 1: it is answered;
- * SN_E_*. May suspend. */
+/* gw_policies - origin, token, rate, in this order. Returns 0: the request may go on; 1: it is
+ * answered; SN_E_*. May suspend. */
 int gw_policies(struct gw_req *q);
 /* gw_cors_headers - what a page of another origin is told with every answer of the route. */
 int gw_cors_headers(struct gw_req *q) SN_MUST_CHECK;
@@ -274,7 +281,8 @@ void gw_keys_unref(struct gw_keys *k); /* suspends: the last one ends its fiber 
 /* gw_auth_start - fibers that follow keys by URL. While running. */
 void gw_auth_start(struct sn_gateway *gw, struct gw_snap *s);
 int gw_auth(struct gw_req *q); /* as gw_policies */
-/* gw_claim_text - a claim of the token as text, lists with commas; .ptr NULL where there is none. */
+/* gw_claim_text - a claim of the token as text, lists with commas; .ptr NULL where there is none.
+ */
 struct sn_str gw_claim_text(struct gw_req *q, struct sn_str path);
 /* gw_auth_drops - whether the route's token rules keep this request field from upstreams. */
 bool gw_auth_drops(const struct gw_req *q, struct sn_str name);
@@ -290,22 +298,63 @@ int gw_limit(struct gw_req *q); /* as gw_policies */
 
 /* sticky.c */
 int gw_sticky_build(struct gw_snap *s, struct gw_pool *p) SN_MUST_CHECK; /* suspends */
-/* gw_sticky_pick - the endpoint that the request's cookie names, where it is available; else NULL. */
-struct sn_gw_endpoint *gw_sticky_pick(const struct gw_req *q, const struct gw_pool *p, int64_t now_ns);
+/* gw_sticky_pick - the endpoint that the request's cookie names, where it is available; else NULL.
+ */
+struct sn_gw_endpoint *gw_sticky_pick(const struct gw_req *q, const struct gw_pool *p,
+                                      int64_t now_ns);
 /* gw_sticky_cookie - Set-Cookie for this endpoint, where the client has not got it. */
 int gw_sticky_cookie(struct gw_req *q, const struct gw_pool *p,
                      const struct sn_gw_endpoint *ep) SN_MUST_CHECK;
 
 /* admin.c */
 int gw_admin_token(struct gw_snap *s) SN_MUST_CHECK; /* reads its file. Suspends */
-/* gw_admin_prepare - the admin listener for a new snapshot: the present one where its address stays, a new
- * one, or NULL. Under gw->reload. */
-int gw_admin_prepare(struct sn_gateway *gw, const struct gw_snap *s, struct gw_admin **ret) SN_MUST_CHECK;
+/* gw_admin_prepare - the admin listener for a new snapshot: the present one where its address
+ * stays, a new one, or NULL. Under gw->reload. */
+int gw_admin_prepare(struct sn_gateway *gw, const struct gw_snap *s,
+                     struct gw_admin **ret) SN_MUST_CHECK;
 void gw_admin_commit(struct sn_gateway *gw, struct gw_admin *a);
 void gw_admin_start(struct sn_gateway *gw);
 void gw_admin_free(struct gw_admin *a); /* suspends */
 /* gw_admin_addr - its bound address; as sn_gateway_listener_addr. */
 int gw_admin_addr(struct sn_gateway *gw, char *out, size_t cap);
+
+struct sn_listener *gw_admin_listener(struct sn_gateway *gw);
+const char *gw_admin_name(struct sn_gateway *gw); /* its address as configured */
+
+/* tunnel.c, upgrade.c: tunnels from one process to another */
+int gw_tunnels_init(struct sn_gateway *gw) SN_MUST_CHECK;
+struct gw_given {
+    int fd[2];             /* client, upstream */
+    bool over[2];          /* up, down: this direction has come to its end */
+    struct sn_str rest[2]; /* up, down: read and not yet written */
+};
+struct gw_giver {
+    int (*give)(void *arg, const struct gw_given *t); /* may suspend */
+    void *arg;
+    uint64_t given;
+};
+/* gw_tunnels_give - this worker's tunnels between plain sockets. Suspends. */
+void gw_tunnels_give(struct sn_gateway *gw, struct gw_giver *g);
+/* gw_tunnel_take - goes on with one, on this worker. The descriptors are taken over in any case. */
+int gw_tunnel_take(struct sn_gateway *gw, const struct gw_given *in) SN_MUST_CHECK;
+/* gw_upgrade_start - listens for a successor, where the configuration says so. */
+int gw_upgrade_start(struct sn_gateway *gw) SN_MUST_CHECK;
+/* gw_inherit_begin - the running gateway's listening sockets, before ours are bound. Suspends. */
+int gw_inherit_begin(struct sn_gateway *gw, struct sn_str path) SN_MUST_CHECK;
+/* gw_inherit_fd - the inherited socket of this address, once; -1 where there is none. */
+int gw_inherit_fd(struct sn_gateway *gw, const char *name, const char *addr);
+/* gw_inherit_ready - we accept: the old process may stop, and its tunnels come; or there is none.
+ */
+int gw_inherit_ready(struct sn_gateway *gw) SN_MUST_CHECK;
+void gw_inherit_end(struct sn_gateway *gw);
+
+/* kube_watch.c */
+/* gw_kube_client_start - follows the API server of the configuration, if it names one. While
+ * running. */
+int gw_kube_client_start(struct sn_gateway *gw) SN_MUST_CHECK;
+void gw_kube_client_free(struct gw_kube_client *c); /* its fibers have ended. Suspends */
+/* gw_kube_client_text - appends what is known: {"kind":..., "object":...} one after another. */
+int gw_kube_client_text(struct gw_kube_client *c, struct sn_buf *out) SN_MUST_CHECK;
 
 /* mirror.c */
 /* gw_mirror_wanted - whether this request is to be copied: by chance, and within the bounds. */
@@ -323,8 +372,8 @@ int gw_answer(struct gw_req *q, int status, const char *fault);
 int gw_response_headers(struct gw_req *q);
 
 /* grpc.c */
-/* gw_grpc_begin - whether the request is a gRPC call, and its deadline: what the client gives it and the
- * route allows. Returns 0, or SN_E_SYNTAX (a malformed grpc-timeout). */
+/* gw_grpc_begin - whether the request is a gRPC call, and its deadline: what the client gives it
+ * and the route allows. Returns 0, or SN_E_SYNTAX (a malformed grpc-timeout). */
 int gw_grpc_begin(struct gw_req *q, int64_t ns_max) SN_MUST_CHECK;
 bool gw_is_grpc(const struct sn_http_req *r);
 /* gw_grpc_answer - an answer of our own in gRPC's form; code: 0 or SN_E_*. */
@@ -337,11 +386,13 @@ int gw_grpc_status(const struct sn_http_headers *h);
 int gw_grpc_end(struct gw_req *q, int code, const char *message);
 
 /* transcode.c */
-/* gw_transcoder_new - the other protocols in front of a route's gRPC services, by a descriptor set. Returns
- * 0, SN_E_NOT_FOUND (file, service), SN_E_SYNTAX and others of sn_pb_load. Suspends. */
-int gw_transcoder_new(const struct sn_gw_conf_transcode *c, struct gw_transcoder **ret) SN_MUST_CHECK;
+/* gw_transcoder_new - the other protocols in front of a route's gRPC services, by a descriptor set.
+ * Returns 0, SN_E_NOT_FOUND (file, service), SN_E_SYNTAX and others of sn_pb_load. Suspends. */
+int gw_transcoder_new(const struct sn_gw_conf_transcode *c,
+                      struct gw_transcoder **ret) SN_MUST_CHECK;
 void gw_transcoder_free(struct gw_transcoder *t);
-/* gw_transcode - answers a request of gRPC-Web, Connect or REST. Returns 0, SN_E_*, or 1: it is none. */
+/* gw_transcode - answers a request of gRPC-Web, Connect or REST. Returns 0, SN_E_*, or 1: it is
+ * none. */
 int gw_transcode(struct gw_req *q);
 
 /* proxy.c, tunnel.c, files.c, action.c */
@@ -361,7 +412,8 @@ int gw_respond(struct gw_req *q);
 struct sn_str gw_rewrite_path(struct gw_req *q, struct sn_str replace_path,
                               struct sn_str replace_prefix, struct sn_str strip_prefix);
 
-/* gw_rewrite_regex - the path by the route's expression, as it is where that does not fit; as above. */
+/* gw_rewrite_regex - the path by the route's expression, as it is where that does not fit; as
+ * above. */
 struct sn_str gw_rewrite_regex(struct gw_req *q);
 
 /* headers.c */
@@ -414,8 +466,8 @@ struct gw_listener_plan {
  * closes what it opened. Under gw->reload. */
 int gw_listeners_prepare(struct sn_gateway *gw, struct gw_snap *s,
                          struct gw_listener_plan *plan) SN_MUST_CHECK;
-/* gw_listeners_commit - after publishing: serves the fresh ones if the gateway runs, lets the others
- * go. Does not fail: what is published cannot be taken back. */
+/* gw_listeners_commit - after publishing: serves the fresh ones if the gateway runs, lets the
+ * others go. Does not fail: what is published cannot be taken back. */
 void gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener_plan *plan);
 void gw_listeners_abandon(struct gw_listener_plan *plan, size_t n);
 /* gw_listeners_drop - undoes a whole gw_listeners_prepare. */

@@ -10,7 +10,8 @@ int gw_answer(struct gw_req *q, int status, const char *fault)
     sn_http_response_headers(q->x)->len = 0;
     if (q->route && gw_response_headers(q) < 0) sn_http_response_headers(q->x)->len = 0;
     if (q->grpc || gw_is_grpc(&q->x->req)) return gw_grpc_answer(q, gw_grpc_code(status), fault);
-    if (q->more.name.len && sn_http_header_add(q->x, q->more.name, q->more.value) < 0) return SN_E_NOMEM;
+    if (q->more.name.len && sn_http_header_add(q->x, q->more.name, q->more.value) < 0)
+        return SN_E_NOMEM;
     struct sn_str body =
         sn_arena_printf(q->x->arena, "%d %s\n", status, sn_http_status_text(status));
     if (!body.ptr) return SN_E_NOMEM;
@@ -50,7 +51,8 @@ static int find_route(struct gw_req *q, const struct gw_listener *l)
                                 .headers = &r->headers};
     struct sn_gw_hit hit;
     /* A preflight asks for a route that may have no OPTIONS. */
-    struct sn_str wanted = r->method == SN_HTTP_OPTIONS ? gw_preflight_method(r) : (struct sn_str){0};
+    struct sn_str wanted =
+        r->method == SN_HTTP_OPTIONS ? gw_preflight_method(r) : (struct sn_str){0};
     if (SN_UNLIKELY(wanted.ptr != NULL)) {
         struct sn_gw_lookup as = look;
         as.method = sn_http_method_of(wanted);

@@ -260,7 +260,8 @@ static void put_forwarded(struct out *o, struct gw_req *q, const struct sn_str o
     }
 }
 
-#define FIELDS_OWN 14u /* Host, forwarded ones, Via, TE, grpc-timeout, Connection, Upgrade and its key */
+#define FIELDS_OWN \
+    14u /* Host, forwarded ones, Via, TE, grpc-timeout, Connection, Upgrade and its key */
 
 int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct sn_gw_conf_proxy *p,
                         const struct gw_upgrade *up, struct sn_http_header **ret, unsigned *ret_n)
@@ -269,7 +270,9 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
     const struct sn_gw_conf_header_ops *ops = &q->route->conf->request_headers;
     struct sn_arena *a = q->x->arena;
     struct out o = {.a = a};
-    o.h = sn_arena_alloc(a, (in->len + ops->n_set + ops->n_add + q->route->conf->jwt.n_headers + FIELDS_OWN) * sizeof(*o.h));
+    o.h = sn_arena_alloc(a, (in->len + ops->n_set + ops->n_add + q->route->conf->jwt.n_headers +
+                             FIELDS_OWN) *
+                                sizeof(*o.h));
     struct sn_str conn = {0}, old[FWD_VIA + 1] = {{0}};
     if (!o.h || connection_options(a, in, &conn) < 0) return SN_E_NOMEM;
     struct sn_str host = q->x->req.authority;
@@ -286,7 +289,7 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
         }
         if (n.len == 4 && sn_str_ieq(n, SN_STR("host"))) continue;
         if (n.len == 6 && sn_str_ieq(n, SN_STR("expect"))) continue; /* answered here */
-        if (q->grpc && sn_str_eqc(n, "grpc-timeout")) continue; /* what is left of it, below */
+        if (q->grpc && sn_str_eqc(n, "grpc-timeout")) continue;      /* what is left of it, below */
         if (n.len == 2 && sn_str_ieq(n, SN_STR("te")) && in_list(v, SN_STR("trailers")))
             put(&o, SN_STR("TE"), SN_STR("trailers"));
         if (up->key.ptr && n.len == 17 && sn_str_ieq(n, SN_STR("sec-websocket-key"))) continue;

@@ -19,6 +19,16 @@ static char *copy_str(struct sn_str s)
     return p;
 }
 
+/* A Secret keeps its name when its content changes. */
+static void pem_key(struct sn_buf *b, const struct sn_gw_conf_cert *c)
+{
+    const struct sn_str parts[] = {c->cert_pem, c->key_pem};
+    for (size_t i = 0; i < SN_COUNT_OF(parts); i++)
+        if (parts[i].len)
+            sn_buf_printf(b, " %016llx",
+                          (unsigned long long)sn_hash(parts[i].ptr, parts[i].len, 0));
+}
+
 static void listener_key(const struct sn_gw_conf *c, const struct sn_gw_conf_listener *l,
                          struct sn_buf *b)
 {
@@ -33,6 +43,8 @@ static void listener_key(const struct sn_gw_conf *c, const struct sn_gw_conf_lis
         sn_buf_str(b, l->proxy_protocol.from[i]);
     }
     sn_buf_printf(b, " %d %lld", l->proxy_protocol.enabled, (long long)l->proxy_protocol.timeout);
+    pem_key(b, &l->tls.first);
+    for (size_t i = 0; i < l->tls.n_more; i++) pem_key(b, &l->tls.more[i]);
     const struct sn_str parts[] = {l->tls.client_ca, l->tls.first.cert, l->tls.first.key};
     for (size_t i = 0; i < SN_COUNT_OF(parts); i++) {
         sn_buf_byte(b, 0);
@@ -133,6 +145,8 @@ static int socket_open(struct gw_listener *l, struct gw_listener *old)
         /* The simulator has no descriptors to share: there the old one closes first. */
         if (fd < 0) gw_listener_close(old);
     }
+    int inherited = old ? -1 : gw_inherit_fd(l->gw, l->name, l->addr);
+    if (inherited > 0) o.fd = inherited;
     int r = sn_listen(l->addr, &o, &l->l);
     if (r < 0 && o.fd > 0) (void)close(o.fd);
     return r;
@@ -284,6 +298,8 @@ static int outlive(void *arg)
         if (sn_sleep(OLD_POLL_NS) < 0) break;
         sn_http_server_stats(l->srv, &st);
     }
+    if (st.conns_open && __atomic_load_n(&l->gw->gentle, __ATOMIC_ACQUIRE))
+        (void)sn_http_server_wind_down(l->srv, l->gw->snap->conf->drain_grace);
     if (st.conns_open) (void)sn_http_server_drain(l->srv, l->gw->snap->conf->drain_grace);
     struct sn_gateway *gw = l->gw;
     gw_listener_free(l);
@@ -333,7 +349,8 @@ void gw_listeners_commit(struct sn_gateway *gw, struct gw_snap *s, struct gw_lis
         bool kept = false, replaced = false;
         for (size_t i = 0; i < s->conf->n_listeners; i++) {
             kept |= plan->per_conf[i] == before[k];
-            replaced |= plan->per_conf[i] != before[k] && plan->per_conf[i]->slot == before[k]->slot;
+            replaced |=
+                plan->per_conf[i] != before[k] && plan->per_conf[i]->slot == before[k]->slot;
         }
         if (!kept) let_go(gw, before[k], replaced);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/mirror.c - copies of requests to another upstream, whose answers nobody waits for. A copy is made
- * in memory while the request goes its way, and sent by a fiber of its own: neither its time nor its failure
- * touches the request. Both are bounded, and beyond the bounds there is no copy. */
+/* gateway/mirror.c - copies of requests to another upstream, whose answers nobody waits for. A copy
+ * is made in memory while the request goes its way, and sent by a fiber of its own: neither its
+ * time nor its failure touches the request. Both are bounded, and beyond the bounds there is no
+ * copy. */
 #include "core/alloc.h"
 #include "gateway/gw_int.h"
 
@@ -43,7 +44,8 @@ static bool copy_head(struct gw_mirror *m, struct gw_req *q, const struct sn_htt
     struct gw_upgrade none = {0};
     struct sn_http_header *h = NULL, *to;
     unsigned n = 0;
-    if (gw_headers_upstream(q, SN_STR("mirror"), &q->route->conf->proxy, &none, &h, &n) < 0) return false;
+    if (gw_headers_upstream(q, SN_STR("mirror"), &q->route->conf->proxy, &none, &h, &n) < 0)
+        return false;
     to = SN_ARENA_ARRAY(&m->arena, struct sn_http_header, n + 1);
     m->call.method = sn_arena_str(&m->arena, call->method);
     m->call.target = sn_arena_str(&m->arena, call->target);
@@ -87,7 +89,8 @@ static int mirror_main(void *arg)
     struct gw_mirror *m = arg;
     struct sn_http_resp *resp = NULL;
     int64_t start = sn_now(), prev = sn_deadline_tighten(start + m->timeout);
-    struct sn_gw_endpoint *ep = sn_gw_pool_pick(m->pool->pool, start, sn_random(), sn_random(), NULL);
+    struct sn_gw_endpoint *ep =
+        sn_gw_pool_pick(m->pool->pool, start, sn_random(), sn_random(), NULL);
     sn_gw_endpoint_begin(ep, start);
     sn_gw_meter_begin(ep->meter, m->worker);
     m->call.addr = sn_str(ep->addr);

@@ -114,9 +114,11 @@ bool sn_gw_regex_match(const struct sn_gw_regex *re, struct sn_gw_regex_ctx *ctx
 int sn_gw_regex_replace(const struct sn_gw_regex *re, struct sn_gw_regex_ctx *ctx, struct sn_str s,
                         struct sn_str to, struct sn_arena *a, struct sn_str *ret)
 {
-    int n = pcre2_match(re->code, (PCRE2_SPTR)(s.ptr ? s.ptr : ""), s.len, 0, 0, ctx->groups, ctx->match);
+    int n = pcre2_match(re->code, (PCRE2_SPTR)(s.ptr ? s.ptr : ""), s.len, 0, 0, ctx->groups,
+                        ctx->match);
     if (n < 0) return SN_E_NOT_FOUND;
-    if (n == 0) n = 10; /* more groups than there is room for: those that have a name here are there */
+    if (n == 0)
+        n = 10; /* more groups than there is room for: those that have a name here are there */
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(ctx->groups);
     struct sn_buf b;
     sn_buf_init(&b, 0);

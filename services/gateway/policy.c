@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/policy.c - what a request must pass before its route's action: its origin (CORS), its token, its
- * rate. Routes without any of these cost one test of a flag.
- * Source: the Fetch standard, section CORS protocol. */
+/* gateway/policy.c - what a request must pass before its route's action: its origin (CORS), its
+ * token, its rate. Routes without any of these cost one test of a flag. Source: the Fetch standard,
+ * section CORS protocol. */
 #include "gateway/gw_int.h"
 
-/* ---- origins ---------------------------------------------------------------------------------- */
+/* ---- origins ----------------------------------------------------------------------------------
+ */
 
 /* A star in place of the first label fits one label or more. */
 static bool origin_fits(struct sn_str pattern, struct sn_str origin)
@@ -47,7 +48,8 @@ int gw_cors_headers(struct gw_req *q)
     bool any = c->n_origins == 1 && sn_str_eqc(c->origins[0], "*") && !c->credentials;
     int r = any ? 0 : sn_http_header_add(q->x, SN_STR("Vary"), SN_STR("Origin"));
     if (r < 0 || !q->origin.ptr) return r;
-    r = sn_http_header_add(q->x, SN_STR("Access-Control-Allow-Origin"), any ? SN_STR("*") : q->origin);
+    r = sn_http_header_add(q->x, SN_STR("Access-Control-Allow-Origin"),
+                           any ? SN_STR("*") : q->origin);
     if (r == 0 && c->credentials)
         r = sn_http_header_add(q->x, SN_STR("Access-Control-Allow-Credentials"), SN_STR("true"));
     if (r == 0 && c->n_expose && !q->preflight) {
@@ -82,10 +84,10 @@ static int preflight(struct gw_req *q, struct sn_str method)
     if (!q->origin.ptr) return gw_answer(q, 403, "origin not allowed");
     if (!method_allowed(c, method)) return gw_answer(q, 403, "method not allowed to other origins");
     struct sn_str age = sn_arena_printf(a, "%lld", (long long)(c->max_age / SN_SEC));
-    struct sn_str names = c->n_headers
-                              ? join(a, c->headers, c->n_headers)
-                              : sn_http_headers_get(&q->x->req.headers,
-                                                    SN_STR("access-control-request-headers"));
+    struct sn_str names =
+        c->n_headers
+            ? join(a, c->headers, c->n_headers)
+            : sn_http_headers_get(&q->x->req.headers, SN_STR("access-control-request-headers"));
     struct sn_str methods = c->n_methods ? join(a, c->methods, c->n_methods)
                                          : SN_STR("GET, HEAD, POST, PUT, PATCH, DELETE");
     if (!age.ptr || !methods.ptr) return SN_E_NOMEM;
@@ -99,7 +101,8 @@ static int preflight(struct gw_req *q, struct sn_str method)
     return r < 0 ? r : sn_http_reply(q->x, 204, (struct sn_str){0}, (struct sn_str){0});
 }
 
-/* ---- in order --------------------------------------------------------------------------------- */
+/* ---- in order ---------------------------------------------------------------------------------
+ */
 
 int gw_policies(struct gw_req *q)
 {

@@ -30,6 +30,13 @@ static ssize_t body_pull(void *arg, void *buf, size_t cap)
     return n;
 }
 
+/* The end is told with the last piece where it is known by then. */
+static bool body_over(void *arg)
+{
+    struct body *b = arg;
+    return sn_http_body_over(b->x);
+}
+
 struct proxy {
     struct gw_req *q;
     const struct sn_gw_conf_proxy *conf;
@@ -74,10 +81,10 @@ uint64_t gw_hash_key(const struct gw_req *q, const struct sn_gw_conf_upstream *c
 static struct sn_str call_target(struct proxy *p)
 {
     struct gw_req *q = p->q;
-    struct sn_str path =
-        q->route->rewrite
-            ? gw_rewrite_regex(q)
-            : gw_rewrite_path(q, p->conf->replace_path, p->conf->replace_prefix, p->conf->strip_prefix);
+    struct sn_str path = q->route->rewrite
+                             ? gw_rewrite_regex(q)
+                             : gw_rewrite_path(q, p->conf->replace_path, p->conf->replace_prefix,
+                                               p->conf->strip_prefix);
     struct sn_str query = q->x->req.query;
     if (!path.ptr || !query.ptr) return path;
     /* In the usual case path and query still lie side by side as they came. */
@@ -174,6 +181,7 @@ static int call_build(struct proxy *p)
     if (r->content_length != 0 && !r->protocol.ptr) {
         p->call.body_fn = body_pull;
         p->call.body_arg = &p->body;
+        p->call.body_over = body_over;
         p->call.trailers = &r->trailers; /* there once body_pull has seen the end */
     }
     return 0;
@@ -218,7 +226,8 @@ static int attempt(struct proxy *p)
     int64_t at = p->deadline;
     if (p->conf->try_timeout && !q->grpc && now + p->conf->try_timeout < at)
         at = now + p->conf->try_timeout;
-    if (p->call.body_fn && !q->grpc) { /* a client may take its time for a body; the upstream may not after it */
+    if (p->call.body_fn &&
+        !q->grpc) { /* a client may take its time for a body; the upstream may not after it */
         p->call.answer_ns_max = at == SN_FOREVER ? 0 : SN_MAX(at - now, (int64_t)1);
         at = SN_FOREVER;
     }
@@ -250,8 +259,9 @@ static bool bad_gateway(int status) { return status >= 502 && status <= 504; }
 static bool grpc_bad(const struct proxy *p, int code)
 {
     if (code == SN_E_UNAVAILABLE) return true;
-    return p->pool->conf->outlier.count_5xx && (code == SN_E_UNKNOWN || code == SN_E_INTERNAL ||
-                                                code == SN_E_DATA_LOSS || code == SN_E_UNIMPLEMENTED);
+    return p->pool->conf->outlier.count_5xx &&
+           (code == SN_E_UNKNOWN || code == SN_E_INTERNAL || code == SN_E_DATA_LOSS ||
+            code == SN_E_UNIMPLEMENTED);
 }
 
 static bool may_repeat(const struct proxy *p, int r)
@@ -309,7 +319,8 @@ static int attempts(struct proxy *p)
 static int answer_failure(struct proxy *p, int r)
 {
     struct gw_req *q = p->q;
-    bool late = q->grpc && p->body.err == SN_E_DEADLINE_EXCEEDED; /* the call's: nothing stalls here */
+    bool late =
+        q->grpc && p->body.err == SN_E_DEADLINE_EXCEEDED; /* the call's: nothing stalls here */
     switch (late ? 0 : p->body.err) {
     case 0: break;
     case SN_E_TOO_LARGE: return gw_answer(q, 413, "request body too large");
@@ -360,6 +371,26 @@ static void grpc_over(struct proxy *p, enum sn_gw_result *result)
     if (grpc_bad(p, code)) *result = SN_GW_RESULT_FAILED;
 }
 
+/* Small enough to be copied, so that head, piece, trailers and end leave in one write. */
+#define LAST_PIECE_MAX 4096u
+
+/* Whether nothing comes behind these `n` bytes, as far as one can know without waiting. */
+static bool is_last(const struct proxy *p, size_t n)
+{
+    if (p->gzip || p->q->x->req.version < 20 || n > LAST_PIECE_MAX) return false;
+    int64_t length = p->resp->content_length;
+    return length >= 0 ? (uint64_t)length == p->q->x->bytes_out + n : sn_http_resp_over(p->resp);
+}
+
+static int forward_last(struct proxy *p, struct sn_str piece, enum sn_gw_result *result)
+{
+    struct sn_str data = sn_arena_str(p->q->x->arena, piece);
+    if (!data.ptr) return SN_E_NOMEM;
+    if (p->q->grpc) grpc_over(p, result);
+    int r = forward_trailers(p);
+    return r < 0 ? r : sn_http_finish(p->q->x, data);
+}
+
 static int forward_body(struct proxy *p, enum sn_gw_result *result)
 {
     int64_t stall = p->q->snap->conf->limits.stall_timeout;
@@ -386,7 +417,11 @@ static int forward_body(struct proxy *p, enum sn_gw_result *result)
             return (int)n;
         }
         struct sn_str data = sn_str_of(piece, (size_t)n);
-        int r = p->gzip ? gw_gzip_write(p->gzip, data) : sn_http_write(p->q->x, data);
+        bool last = is_last(p, (size_t)n);
+        int r = last      ? forward_last(p, data, result)
+                : p->gzip ? gw_gzip_write(p->gzip, data)
+                          : sn_http_write(p->q->x, data);
+        if (r == 0 && last) return 0;
         if (r < 0) {
             *result = SN_GW_RESULT_ABANDONED;
             p->q->fault = "client left";
@@ -452,7 +487,7 @@ int gw_proxy(struct gw_req *q)
     if (p.pool->conf->balance == SN_GW_RING_HASH) p.hash = gw_hash_key(q, p.pool->conf);
     if (q->x->req.version == 20 && gw_grpc_begin(q, p.conf->grpc_timeout) < 0)
         return gw_answer(q, 400, "malformed grpc-timeout");
-    p.deadline = q->grpc            ? q->grpc_deadline
+    p.deadline = q->grpc           ? q->grpc_deadline
                  : p.conf->timeout ? q->x->req.start_ns + p.conf->timeout
                                    : SN_FOREVER;
     uint64_t max = p.body.bytes_max = q->route->conf->body_bytes_max;

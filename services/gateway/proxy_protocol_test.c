@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/proxy_protocol_test.c - PROXY headers: in pieces, malformed, written; and through a gateway. */
+/* gateway/proxy_protocol_test.c - PROXY headers: in pieces, malformed, written; and through a
+ * gateway. */
 #include "gateway/proxy_protocol.h"
 
 #include "core/crc32c.h"
@@ -31,9 +32,12 @@ static const struct row rows[] = {
     {"v2 local", SIG "\x20\0\0\0", 16, 16, ""},
     {"v2 local with addresses", SIG "\x20\x11\0\x0c\x0a\1\2\3\x0a\0\0\1\x13\x88\0\x50", 28, 28, ""},
     {"v2 UDP", SIG "\x21\x12\0\x0c\x0a\1\2\3\x0a\0\0\1\x13\x88\0\x50", 28, 28, ""},
-    {"v2 with a TLV", SIG "\x21\x11\0\x10\x0a\1\2\3\x0a\0\0\1\x13\x88\0\x50\4\0\1x", 32, 32, "10.1.2.3:5000"},
-    {"v2 cut TLV", SIG "\x21\x11\0\x0f\x0a\1\2\3\x0a\0\0\1\x13\x88\0\x50\4\0\1", 31, SN_E_SYNTAX, NULL},
-    {"v2 wrong checksum", SIG "\x21\x11\0\x13\x0a\1\2\3\x0a\0\0\1\x13\x88\0\x50\3\0\4\1\2\3\4", 35, SN_E_DATA_LOSS, NULL},
+    {"v2 with a TLV", SIG "\x21\x11\0\x10\x0a\1\2\3\x0a\0\0\1\x13\x88\0\x50\4\0\1x", 32, 32,
+     "10.1.2.3:5000"},
+    {"v2 cut TLV", SIG "\x21\x11\0\x0f\x0a\1\2\3\x0a\0\0\1\x13\x88\0\x50\4\0\1", 31, SN_E_SYNTAX,
+     NULL},
+    {"v2 wrong checksum", SIG "\x21\x11\0\x13\x0a\1\2\3\x0a\0\0\1\x13\x88\0\x50\3\0\4\1\2\3\4", 35,
+     SN_E_DATA_LOSS, NULL},
     {"v2 too short", SIG "\x21\x11\0\x0b\x0a\1\2\3\x0a\0\0\1\x13\x88\0", 27, SN_E_SYNTAX, NULL},
     {"v2 version 3", SIG "\x31\x11\0\0", 16, SN_E_SYNTAX, NULL},
     {"v2 command 2", SIG "\x22\x11\0\0", 16, SN_E_SYNTAX, NULL},
@@ -52,7 +56,8 @@ SN_TEST(proxy_protocol_table)
         if (r < 0) continue;
         T_STR(sn_str(p.source), w->source);
         T_EQ(p.known, w->source[0] != 0);
-        for (size_t cut = 0; cut < (size_t)r; cut++) { /* never asks for a byte that is not the header's */
+        for (size_t cut = 0; cut < (size_t)r;
+             cut++) { /* never asks for a byte that is not the header's */
             T_EQ(sn_proxyp_parse(w->bytes, cut, &p, &more), SN_E_AGAIN);
             T_ASSERT(more > 0 && cut + more <= (size_t)r);
         }
@@ -104,7 +109,9 @@ static const char config[] =
 RIG_TEST(proxy_protocol_in, config)
 {
     char buf[4096];
-    struct sn_str s = raw_talk(g, "PROXY TCP4 10.1.2.3 10.0.0.1 5000 80\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n", buf, sizeof(buf));
+    struct sn_str s =
+        raw_talk(g, "PROXY TCP4 10.1.2.3 10.0.0.1 5000 80\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n",
+                 buf, sizeof(buf));
     T_ASSERTF(has(s, "X-Forwarded-For: 10.1.2.3\n"), "%.*s", SN_STR_ARG(s));
     s = raw_talk(g, "PROXY UNKNOWN\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n", buf, sizeof(buf));
     T_ASSERT(has(s, "X-Forwarded-For: 127.0.0.1\n"));
@@ -115,20 +122,21 @@ RIG_TEST(proxy_protocol_in, config)
     char addr[64];
     memcpy(addr, g->addr, sizeof(addr));
     T_OK(sn_gateway_listener_addr(g->gw, S("open"), g->addr, sizeof(g->addr)));
-    s = raw_talk(g, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n", buf, sizeof(buf)); /* from others nothing is asked */
+    s = raw_talk(g, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n", buf,
+                 sizeof(buf)); /* from others nothing is asked */
     T_ASSERT(has(s, "X-Forwarded-For: 127.0.0.1\n"));
-    s = raw_talk(g, "PROXY TCP4 1.1.1.1 10.0.0.1 5000 80\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n", buf, sizeof(buf));
+    s = raw_talk(g, "PROXY TCP4 1.1.1.1 10.0.0.1 5000 80\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n",
+                 buf, sizeof(buf));
     T_ASSERT(sn_str_starts(s, S("HTTP/1.1 400"))); /* nor believed */
     memcpy(g->addr, addr, sizeof(addr));
     return 0;
 }
 
 /* Two gateways in one: the first one's upstream is the second listener. */
-static const char chain_config[] =
-    "listeners:\n"
-    "- {name: web, address: '127.0.0.1:0'}\n"
-    "upstreams: [{name: app, endpoints: [{address: '@0'}]}]\n"
-    "routes: [{name: main, proxy: {to: [{upstream: app}]}}]\n";
+static const char chain_config[] = "listeners:\n"
+                                   "- {name: web, address: '127.0.0.1:0'}\n"
+                                   "upstreams: [{name: app, endpoints: [{address: '@0'}]}]\n"
+                                   "routes: [{name: main, proxy: {to: [{upstream: app}]}}]\n";
 
 RIG_TEST(proxy_protocol_out, chain_config)
 {
@@ -140,18 +148,19 @@ RIG_TEST(proxy_protocol_out, chain_config)
     sn_listener_close(l);
     for (int v = 1; v <= 2; v++) {
         sn_buf_reset(&text);
-        sn_buf_printf(&text,
-                      "listeners:\n"
-                      "- {name: web, address: '127.0.0.1:0'}\n"
-                      "- {name: inner, address: '%s', proxy_protocol: {from: [127.0.0.0/8]}}\n"
-                      "upstreams:\n"
-                      "- {name: app, endpoints: [{address: '%s'}]}\n"
-                      "- {name: next, endpoints: [{address: '%s'}], proxy_protocol: v%d, health: {path: /h,\n"
-                      "   interval: 20ms, unhealthy: 1}}\n"
-                      "routes:\n"
-                      "- {name: out, listeners: [web], proxy: {to: [{upstream: next}]}}\n"
-                      "- {name: in, listeners: [inner], proxy: {to: [{upstream: app}]}}\n",
-                      inner, g->up[0].addr, inner, v);
+        sn_buf_printf(
+            &text,
+            "listeners:\n"
+            "- {name: web, address: '127.0.0.1:0'}\n"
+            "- {name: inner, address: '%s', proxy_protocol: {from: [127.0.0.0/8]}}\n"
+            "upstreams:\n"
+            "- {name: app, endpoints: [{address: '%s'}]}\n"
+            "- {name: next, endpoints: [{address: '%s'}], proxy_protocol: v%d, health: {path: /h,\n"
+            "   interval: 20ms, unhealthy: 1}}\n"
+            "routes:\n"
+            "- {name: out, listeners: [web], proxy: {to: [{upstream: next}]}}\n"
+            "- {name: in, listeners: [inner], proxy: {to: [{upstream: app}]}}\n",
+            inner, g->up[0].addr, inner, v);
         T_OK(sn_gateway_set_text(g->gw, sn_buf_view(&text)));
         for (int i = 0; i < 5; i++) {
             struct answer a = ASK("GET", "/x", 200);

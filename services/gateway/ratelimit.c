@@ -26,7 +26,8 @@ struct gw_limiter {
     struct gw_redis *redis;       /* reference; NULL = none */
 };
 
-/* ---- Redis ------------------------------------------------------------------------------------ */
+/* ---- Redis ------------------------------------------------------------------------------------
+ */
 
 void gw_redis_unref(struct gw_redis *r)
 {
@@ -45,8 +46,10 @@ static int redis_new(const struct sn_gw_conf_redis *c, struct gw_redis *r)
     int e = addr.ptr && file.ptr ? 0 : SN_E_NOMEM;
     if (e == 0 && file.len) e = sn_file_read(&a, file.ptr, PASSWORD_BYTES_MAX, &password);
     while (password.len && password.ptr[password.len - 1] == '\n') password.len--;
-    struct sn_redis_opts o = {
-        .addr = addr.ptr, .user = c->user, .password = password, .db = (uint32_t)c->database};
+    struct sn_redis_opts o = {.addr = addr.ptr,
+                              .user = c->user,
+                              .password = password,
+                              .db = (uint32_t)c->database};
     if (e == 0) e = sn_redis_new(&o, &r->redis);
     sn_arena_done(&a);
     return e;
@@ -64,7 +67,8 @@ int gw_redis_get(const struct gw_snap *old, const struct sn_gw_conf_redis *c, st
         sn_buf_str(&r->key, parts[i]);
     }
     int e = r->key.err;
-    if (e == 0 && old && old->redis && sn_str_eq(sn_buf_view(&old->redis->key), sn_buf_view(&r->key))) {
+    if (e == 0 && old && old->redis &&
+        sn_str_eq(sn_buf_view(&old->redis->key), sn_buf_view(&r->key))) {
         gw_redis_unref(r);
         r = old->redis;
         __atomic_add_fetch(&r->refs, 1, __ATOMIC_RELAXED);
@@ -77,7 +81,8 @@ int gw_redis_get(const struct gw_snap *old, const struct sn_gw_conf_redis *c, st
     return 0;
 }
 
-/* ---- limiters --------------------------------------------------------------------------------- */
+/* ---- limiters ---------------------------------------------------------------------------------
+ */
 
 void gw_limiter_unref(struct gw_limiter *l)
 {
@@ -92,7 +97,9 @@ void gw_limiter_unref(struct gw_limiter *l)
 static int limiter_new(struct gw_snap *s, const struct sn_gw_conf_route *c, struct gw_limiter *l)
 {
     const struct sn_gw_conf_rate *k = &c->rate_limit;
-    if (!k->shared) return sn_gov_buckets_init(&l->local, k->key == SN_GW_RATE_ROUTE ? 8 : (uint32_t)k->keys_max);
+    if (!k->shared)
+        return sn_gov_buckets_init(&l->local,
+                                   k->key == SN_GW_RATE_ROUTE ? 8 : (uint32_t)k->keys_max);
     char prefix[64];
     uint64_t id = sn_hash(c->name.ptr, c->name.len, 1);
     int n = snprintf(prefix, sizeof(prefix), "sennit:gw:%016llx:", (unsigned long long)id);
@@ -115,9 +122,9 @@ int gw_limiter_get(struct gw_snap *s, const struct sn_gw_conf_route *c, struct g
     l->refs = 1;
     l->rate.per_s = k->requests * (double)SN_SEC / (double)k->per;
     l->rate.burst = k->burst ? (uint32_t)k->burst : (uint32_t)SN_MAX(k->requests, 1.0);
-    sn_buf_printf(&l->key, "%.17g %u %d %d %llu %llu %.*s", l->rate.per_s, l->rate.burst, (int)k->key,
-                  k->shared, (unsigned long long)k->keys_max, (unsigned long long)k->gateways,
-                  SN_STR_ARG(k->name));
+    sn_buf_printf(&l->key, "%.17g %u %d %d %llu %llu %.*s", l->rate.per_s, l->rate.burst,
+                  (int)k->key, k->shared, (unsigned long long)k->keys_max,
+                  (unsigned long long)k->gateways, SN_STR_ARG(k->name));
     int r = l->key.err;
     bool same = r == 0 && old && sn_str_eq(sn_buf_view(&old->key), sn_buf_view(&l->key)) &&
                 (!k->shared || old->redis == s->redis);
@@ -136,7 +143,8 @@ int gw_limiter_get(struct gw_snap *s, const struct sn_gw_conf_route *c, struct g
     return 0;
 }
 
-/* ---- a request -------------------------------------------------------------------------------- */
+/* ---- a request --------------------------------------------------------------------------------
+ */
 
 /* What the bucket is found by. An IPv6 client has a /64 for itself, so that is what counts. */
 static struct sn_str key_of(struct gw_req *q, char buf[64])
@@ -151,8 +159,8 @@ static struct sn_str key_of(struct gw_req *q, char buf[64])
     case SN_GW_RATE_ADDRESS:
         v = gw_client_address(q);
         if (sn_str_chr(v, ':') < 0 || gw_cidr_parse(v, &ip) < 0) break;
-        snprintf(buf, 64, "%02x%02x:%02x%02x:%02x%02x:%02x%02x::/64", ip.addr[0], ip.addr[1], ip.addr[2],
-                 ip.addr[3], ip.addr[4], ip.addr[5], ip.addr[6], ip.addr[7]);
+        snprintf(buf, 64, "%02x%02x:%02x%02x:%02x%02x:%02x%02x::/64", ip.addr[0], ip.addr[1],
+                 ip.addr[2], ip.addr[3], ip.addr[4], ip.addr[5], ip.addr[6], ip.addr[7]);
         return sn_str(buf);
     }
     if (v.len <= KEY_BYTES_MAX) return v;
@@ -175,7 +183,8 @@ int gw_limit(struct gw_req *q)
         r = sn_gov_bucket_take(sn_gov_keyed_get(&l->local, h, now), &l->rate, 1, now, &wait);
     }
     if (r) return 0;
-    struct sn_str after = sn_arena_printf(q->x->arena, "%lld", (long long)((wait + SN_SEC - 1) / SN_SEC));
+    struct sn_str after =
+        sn_arena_printf(q->x->arena, "%lld", (long long)((wait + SN_SEC - 1) / SN_SEC));
     if (!after.ptr) return SN_E_NOMEM;
     q->more = (struct sn_http_header){SN_STR("Retry-After"), after};
     r = gw_answer(q, 429, "too many requests");

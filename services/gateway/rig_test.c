@@ -48,7 +48,7 @@ int echo(struct sn_http_x *x, void *arg)
     return r;
 }
 
-static int upstream_serve(void *arg)
+int upstream_run(void *arg)
 {
     struct upstream *u = arg;
     (void)!sn_http_serve(u->srv, u->l);
@@ -75,7 +75,7 @@ void upstream_start(struct upstream *u, const char *name, sn_http_handler fn)
     T_OK(sn_http_server_new(&o, &u->srv));
     T_OK(sn_listen(u->addr[0] ? u->addr : own_address(u, own, sizeof(own)), NULL, &u->l));
     T_OK(sn_listener_addr(u->l, u->addr, sizeof(u->addr)));
-    T_OK(sn_scope_go(sn_scope_current(), "upstream", upstream_serve, u));
+    T_OK(sn_scope_go(sn_scope_current(), "upstream", upstream_run, u));
 }
 
 void upstream_stop(struct upstream *u)

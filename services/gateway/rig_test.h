@@ -47,6 +47,8 @@ struct answer {
 int echo(struct sn_http_x *x, void *arg);
 void upstream_start(struct upstream *u, const char *name, sn_http_handler fn);
 void upstream_stop(struct upstream *u);
+/* upstream_run - serves u->srv on u->l until it drains: for upstreams with servers of their own. */
+int upstream_run(void *u);
 /* config_text - `text` with the upstreams' addresses for @0 to @2. */
 void config_text(struct sn_buf *b, const char *text, const struct rig *g);
 /* rig_start - the gateway with this configuration (see config_text). */

@@ -75,7 +75,8 @@ static void rewriting_free(struct sn_gw_regex_ctx **c, unsigned workers)
 
 struct load_job {
     struct gw_load *l;
-    struct sn_str text;
+    struct sn_str text, objects;
+    struct sn_buf *status;
 };
 
 static int load_compile(void *arg)
@@ -84,7 +85,7 @@ static int load_compile(void *arg)
     struct gw_load *l = j->l;
     l->conf = SN_ARENA_NEW(&l->arena, struct sn_gw_conf);
     if (!l->conf) return SN_E_NOMEM;
-    int r = sn_gw_conf_read(&l->cf, j->text, l->conf);
+    int r = sn_gw_conf_read_status(&l->cf, j->text, j->objects, l->conf, j->status);
     if (r < 0) return r;
     l->tables = SN_ARENA_ARRAY(&l->arena, struct gw_table, l->conf->n_listeners);
     if (!l->tables) return SN_E_NOMEM;
@@ -114,7 +115,7 @@ int gw_load_run(const struct sn_gateway_opts *opts, struct sn_str text, unsigned
         sn_buf_printf(ret_errors, "%s: %s\n", name, why);
     } else {
         l->text = text;
-        struct load_job job = {l, text};
+        struct load_job job = {l, text, opts->kube_objects, opts->ret_status};
         /* Compiling expressions and reading a large file are too much for a fiber: its stack, and
          * the other fibers' time. */
         r = sn_offload(load_compile, &job);
@@ -333,7 +334,8 @@ static int proxy_build(struct gw_snap *s, struct gw_route *r, const struct sn_ma
 {
     const struct sn_gw_conf_transcode *t = &r->conf->proxy.transcode;
     int e = targets_build(s, r, pools);
-    if (r->conf->proxy.mirror.enabled) r->mirror = sn_map_get(pools, r->conf->proxy.mirror.upstream);
+    if (r->conf->proxy.mirror.enabled)
+        r->mirror = sn_map_get(pools, r->conf->proxy.mirror.upstream);
     if (e < 0 || !t->enabled) return e;
     e = gw_transcoder_new(t, &r->transcoder);
     if (e < 0 && e != SN_E_NOMEM) {
@@ -422,7 +424,8 @@ static int shared_build(struct gw_snap *s, const struct gw_snap *old, struct sn_
     for (size_t i = 0; r == 0 && i < c->n_jwt_providers; i++) {
         r = gw_keys_get(old, &c->jwt_providers[i], &s->keys[i]);
         snprintf(at, sizeof(at), "jwt_providers[%zu]", i);
-        if (r < 0 && r != SN_E_NOMEM) sn_conf_error(cf, at, "%s", sn_diag_format(r, why, sizeof(why)));
+        if (r < 0 && r != SN_E_NOMEM)
+            sn_conf_error(cf, at, "%s", sn_diag_format(r, why, sizeof(why)));
     }
     if (r == 0) {
         r = gw_admin_token(s);
@@ -431,7 +434,8 @@ static int shared_build(struct gw_snap *s, const struct gw_snap *old, struct sn_
     }
     if (r < 0 || !c->redis.enabled) return r;
     r = gw_redis_get(old, &c->redis, &s->redis);
-    if (r < 0 && r != SN_E_NOMEM) sn_conf_error(cf, "redis", "%s", sn_diag_format(r, why, sizeof(why)));
+    if (r < 0 && r != SN_E_NOMEM)
+        sn_conf_error(cf, "redis", "%s", sn_diag_format(r, why, sizeof(why)));
     return r;
 }
 
@@ -460,6 +464,7 @@ int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret)
     s->gw = gw;
     s->active = active;
     s->arena = l->arena; /* moves; given back on failure */
+    l->cf.arena = &s->arena; /* whose errors are still to be told */
     s->conf = l->conf;
     s->tables = l->tables;
     s->generation = ++gw->generation;
@@ -481,6 +486,7 @@ int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret)
     __atomic_add_fetch(&gw->snaps_live, 1, __ATOMIC_RELAXED);
     /* The arena, and with it what the tables point to, stays the load's until all has succeeded. */
     l->arena = s->arena;
+    l->cf.arena = &l->arena;
     if (r < 0) {
         s->tables = NULL;
         memset(&s->arena, 0, sizeof(s->arena));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/sticky.c - a cookie that brings a client back to its endpoint. Its value is a keyed digest of the
- * endpoint: who has not the key can neither make one nor read an address out of one, and nothing is stored.
- * A client whose endpoint is gone, down or ejected gets another one and another cookie. */
+/* gateway/sticky.c - a cookie that brings a client back to its endpoint. Its value is a keyed
+ * digest of the endpoint: who has not the key can neither make one nor read an address out of one,
+ * and nothing is stored. A client whose endpoint is gone, down or ejected gets another one and
+ * another cookie. */
 #include "core/alloc.h"
 #include "core/enc.h"
 #include "crypto/hash.h"
@@ -12,7 +13,8 @@
 #define KEY_BYTES_MAX 4096u
 #define VALUE_BYTES 15u /* of the digest: 20 characters */
 
-static int key_of(struct gw_snap *s, const struct sn_gw_conf_sticky *c, struct sn_arena *a, struct sn_str *ret)
+static int key_of(struct gw_snap *s, const struct sn_gw_conf_sticky *c, struct sn_arena *a,
+                  struct sn_str *ret)
 {
     if (!c->key_file.len) {
         *ret = sn_str_of((const char *)s->gw->secret, sizeof(s->gw->secret));
@@ -25,8 +27,8 @@ static int key_of(struct gw_snap *s, const struct sn_gw_conf_sticky *c, struct s
     while (ret->len && ret->ptr[ret->len - 1] == '\n') ret->len--;
     return ret->len >= KEY_BYTES_MIN
                ? 0
-               : sn_fail(SN_E_INVALID_ARGUMENT, "%s: %zu bytes, expected %u at least", path.ptr, ret->len,
-                         KEY_BYTES_MIN);
+               : sn_fail(SN_E_INVALID_ARGUMENT, "%s: %zu bytes, expected %u at least", path.ptr,
+                         ret->len, KEY_BYTES_MIN);
 }
 
 static int value_of(struct gw_snap *s, struct sn_str key, const struct gw_pool *p, const char *addr,
@@ -61,7 +63,8 @@ int gw_sticky_build(struct gw_snap *s, struct gw_pool *p)
     return r;
 }
 
-struct sn_gw_endpoint *gw_sticky_pick(const struct gw_req *q, const struct gw_pool *p, int64_t now_ns)
+struct sn_gw_endpoint *gw_sticky_pick(const struct gw_req *q, const struct gw_pool *p,
+                                      int64_t now_ns)
 {
     struct sn_str v = gw_cookie(&q->x->req.headers, p->conf->sticky.cookie);
     if (!v.len) return NULL;
@@ -78,13 +81,15 @@ int gw_sticky_cookie(struct gw_req *q, const struct gw_pool *p, const struct sn_
     const struct sn_gw_conf_sticky *c = &p->conf->sticky;
     uint32_t i = 0;
     while (i < p->pool->n && p->pool->eps[i] != ep) i++;
-    if (i == p->pool->n || sn_str_eq(gw_cookie(&q->x->req.headers, c->cookie), p->sticky[i])) return 0;
+    if (i == p->pool->n || sn_str_eq(gw_cookie(&q->x->req.headers, c->cookie), p->sticky[i]))
+        return 0;
     struct sn_str age = SN_STR("");
     if (c->ttl) age = sn_arena_printf(q->x->arena, "; Max-Age=%lld", (long long)(c->ttl / SN_SEC));
-    struct sn_str v = sn_arena_printf(q->x->arena, "%.*s=%.*s; Path=%.*s%.*s; SameSite=%s%s%s",
-                                      SN_STR_ARG(c->cookie), SN_STR_ARG(p->sticky[i]), SN_STR_ARG(c->path),
-                                      SN_STR_ARG(age), sites[c->same_site], c->secure ? "; Secure" : "",
-                                      c->http_only ? "; HttpOnly" : "");
+    struct sn_str v =
+        sn_arena_printf(q->x->arena, "%.*s=%.*s; Path=%.*s%.*s; SameSite=%s%s%s",
+                        SN_STR_ARG(c->cookie), SN_STR_ARG(p->sticky[i]), SN_STR_ARG(c->path),
+                        SN_STR_ARG(age), sites[c->same_site], c->secure ? "; Secure" : "",
+                        c->http_only ? "; HttpOnly" : "");
     if (!v.ptr || !age.ptr) return SN_E_NOMEM;
     return sn_http_header_add(q->x, SN_STR("Set-Cookie"), v);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/sticky_test.c - cookies that bring clients back; endpoints judged by their success rate. */
+/* gateway/sticky_test.c - cookies that bring clients back; endpoints judged by their success rate.
+ */
 #include "gateway/rig_test.h"
 
 #include "gateway/upstream.h"
@@ -29,7 +30,8 @@ RIG_TEST(sticky_cookie, config)
 {
     char set[256], who[16], first[16], pair[300], text[300];
     struct sn_str c = visit(g, "", set, first);
-    T_ASSERTF(sn_str_ends(c, S("; Path=/; Max-Age=3600; SameSite=None; Secure; HttpOnly")), "%s", set);
+    T_ASSERTF(sn_str_ends(c, S("; Path=/; Max-Age=3600; SameSite=None; Secure; HttpOnly")), "%s",
+              set);
     struct sn_str value = sn_str_sub(c, 0, (size_t)sn_str_chr(c, ';'));
     snprintf(pair, sizeof(pair), "a=b; %.*s", SN_STR_ARG(value));
     for (int i = 0; i < 20; i++) {
@@ -55,11 +57,18 @@ SN_TEST(outlier_success_rate)
 {
     struct sn_gw_conf_endpoint eps[6];
     struct sn_gw_endpoint *list[6];
-    struct sn_gw_conf_upstream u = {.name = S("u"), .endpoints = eps, .n_endpoints = 6,
-                                    .outlier = {.enabled = true, .consecutive = 1000, .eject = SN_SEC,
-                                                .eject_max = SN_MINUTE, .ejected_percent_max = 50,
-                                                .deviation = 1.9, .deviation_interval = 10 * SN_SEC,
-                                                .deviation_requests = 100, .deviation_endpoints = 5}};
+    struct sn_gw_conf_upstream u = {.name = S("u"),
+                                    .endpoints = eps,
+                                    .n_endpoints = 6,
+                                    .outlier = {.enabled = true,
+                                                .consecutive = 1000,
+                                                .eject = SN_SEC,
+                                                .eject_max = SN_MINUTE,
+                                                .ejected_percent_max = 50,
+                                                .deviation = 1.9,
+                                                .deviation_interval = 10 * SN_SEC,
+                                                .deviation_requests = 100,
+                                                .deviation_endpoints = 5}};
     char addr[6][16];
     for (int i = 0; i < 6; i++) {
         snprintf(addr[i], sizeof(addr[i]), "10.0.0.%d:80", i);
@@ -69,7 +78,8 @@ SN_TEST(outlier_success_rate)
     struct sn_gw_pool *p;
     T_OK(sn_gw_pool_new(&u, list, &p));
     int64_t now = SN_SEC;
-    /* per row: failures of 200 requests at endpoint 5, of the others, requests of endpoint 5, who is out */
+    /* per row: failures of 200 requests at endpoint 5, of the others, requests of endpoint 5, who
+     * is out */
     static const struct {
         const char *what;
         int bad, others, n, want;

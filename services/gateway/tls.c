@@ -53,6 +53,8 @@ static int job_files(struct tls_job *j, const struct sn_gw_conf_cert *first,
     if (!certs) return SN_E_NOMEM;
     for (size_t i = 0; i < n; i++) {
         const struct sn_gw_conf_cert *c = i ? &more[i - 1] : first;
+        certs[i].cert_pem = c->cert_pem; /* copied by whoever makes the configuration */
+        certs[i].key_pem = c->key_pem;
         certs[i].cert_file = sn_arena_str(&j->arena, c->cert).ptr;
         certs[i].key_file = sn_arena_str(&j->arena, c->key).ptr;
         if (!certs[i].cert_file || !certs[i].key_file) return SN_E_NOMEM;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gateway/transcode.c - gRPC-Web, Connect and JSON in front of gRPC services. kit/grpc.h speaks the
- * protocols; here its handlers make the call to an endpoint of the route's upstream, message by message.
- * A unary request is in memory, so that it may go to another endpoint where the first cannot be reached. */
+ * protocols; here its handlers make the call to an endpoint of the route's upstream, message by
+ * message. A unary request is in memory, so that it may go to another endpoint where the first
+ * cannot be reached. */
 #include "core/alloc.h"
 #include "fiber/os.h"
 #include "gateway/gw_int.h"
@@ -18,7 +19,8 @@ struct gw_transcoder {
     struct sn_grpc_server *srv;
 };
 
-/* ---- a call to the upstream ------------------------------------------------------------------- */
+/* ---- a call to the upstream -------------------------------------------------------------------
+ */
 
 struct up {
     struct gw_req *q;
@@ -30,9 +32,9 @@ struct up {
     struct sn_http_resp *resp;
     struct sn_grpc_in in; /* the answer's messages */
     size_t bytes_max;
-    struct sn_buf out;  /* a framed message on its way */
+    struct sn_buf out; /* a framed message on its way */
     size_t out_off;
-    int err;            /* of the client's side of a stream */
+    int err; /* of the client's side of a stream */
 };
 
 static void attempt_over(struct up *u, enum sn_gw_result result)
@@ -40,7 +42,8 @@ static void attempt_over(struct up *u, enum sn_gw_result result)
     if (!u->ep) return;
     int64_t now = sn_now();
     u->q->upstream_ns += now - u->start_ns;
-    sn_gw_meter_end(u->ep->meter, u->q->worker, u->resp ? u->resp->status : 0, now - u->start_ns, 0, 0);
+    sn_gw_meter_end(u->ep->meter, u->q->worker, u->resp ? u->resp->status : 0, now - u->start_ns, 0,
+                    0);
     if (sn_gw_endpoint_finish(u->pool->pool, u->ep, u->start_ns, now, result))
         gw_event(u->q->gw, "warn", "upstream %.*s: endpoint %s ejected",
                  SN_STR_ARG(u->pool->conf->name), u->ep->addr);
@@ -59,9 +62,15 @@ static void up_done(struct up *u)
 /* Fields that belong to the protocol that was spoken to us. */
 static bool protocols_own(struct sn_str n)
 {
-    static const char *const names[] = {"content-type",    "content-encoding", "accept-encoding",
-                                        "accept",          "te",               "x-grpc-web",
-                                        "trailer",         "origin",           "access-control-request-method",
+    static const char *const names[] = {"content-type",
+                                        "content-encoding",
+                                        "accept-encoding",
+                                        "accept",
+                                        "te",
+                                        "x-grpc-web",
+                                        "trailer",
+                                        "origin",
+                                        "access-control-request-method",
                                         "x-user-agent"};
     for (size_t i = 0; i < SN_COUNT_OF(names); i++)
         if (sn_str_ieq(n, sn_str(names[i]))) return true;
@@ -158,7 +167,8 @@ static int up_init(struct up *u, struct sn_grpc_call *c)
     return 0;
 }
 
-/* ---- messages --------------------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------------------------------
+ */
 
 static int frame(struct up *u, const struct sn_pb_desc *d, const void *msg, struct sn_str raw)
 {
@@ -240,20 +250,22 @@ static int final_status(struct up *u)
     if (bin.ptr && sn_grpc_bin_decode(bin, u->c->arena, &details) == 0 &&
         sn_grpc_details_pass(u->c, details) < 0)
         return SN_E_NOMEM;
-    struct sn_str text = sn_grpc_message_decode(sn_http_headers_get(h, SN_STR("grpc-message")),
-                                                u->c->arena);
+    struct sn_str text =
+        sn_grpc_message_decode(sn_http_headers_get(h, SN_STR("grpc-message")), u->c->arena);
     return sn_grpc_fail(u->c, code, "%.*s", SN_STR_ARG(text));
 }
 
 static enum sn_gw_result result_of(const struct up *u, int r)
 {
-    if (u->err < 0 || r == SN_E_CANCELLED || r == SN_E_DEADLINE_EXCEEDED) return SN_GW_RESULT_ABANDONED;
+    if (u->err < 0 || r == SN_E_CANCELLED || r == SN_E_DEADLINE_EXCEEDED)
+        return SN_GW_RESULT_ABANDONED;
     if (r == SN_E_UNAVAILABLE) return SN_GW_RESULT_FAILED;
     bool odd = r == SN_E_UNKNOWN || r == SN_E_INTERNAL || r == SN_E_DATA_LOSS;
     return odd && u->pool->conf->outlier.count_5xx ? SN_GW_RESULT_FAILED : SN_GW_RESULT_OK;
 }
 
-/* ---- handlers --------------------------------------------------------------------------------- */
+/* ---- handlers ---------------------------------------------------------------------------------
+ */
 
 static int unary_answer(struct up *u, void **ret)
 {
@@ -294,7 +306,9 @@ static ssize_t pull(void *arg, void *buf, size_t cap)
         struct sn_str raw = {0};
         void *msg = NULL;
         int r = u->c->method ? sn_grpc_recv(u->c, NULL, &msg) : sn_grpc_recv_raw(u->c, &raw);
-        if (r == 1) r = frame(u, u->c->method ? u->c->method->input : NULL, msg, raw) < 0 ? SN_E_INTERNAL : 1;
+        if (r == 1)
+            r = frame(u, u->c->method ? u->c->method->input : NULL, msg, raw) < 0 ? SN_E_INTERNAL
+                                                                                  : 1;
         if (r <= 0) {
             u->err = r;
             return r;
@@ -354,7 +368,8 @@ static int call_stream(struct sn_grpc_call *c, const void *impl)
 
 static int call_unknown(struct sn_grpc_call *c, void *arg) { return call_stream(c, NULL); }
 
-/* ---- the transcoder of a route ---------------------------------------------------------------- */
+/* ---- the transcoder of a route ----------------------------------------------------------------
+ */
 
 static const struct sn_pb_desc *resolve(struct sn_str full_name, void *arg)
 {
@@ -364,7 +379,8 @@ static const struct sn_pb_desc *resolve(struct sn_str full_name, void *arg)
 
 static int add_service(struct gw_transcoder *t, const struct sn_pb_service *svc)
 {
-    struct sn_grpc_handler *h = SN_ARENA_ARRAY(&t->arena, struct sn_grpc_handler, svc->n_methods + 1);
+    struct sn_grpc_handler *h =
+        SN_ARENA_ARRAY(&t->arena, struct sn_grpc_handler, svc->n_methods + 1);
     if (!h) return SN_E_NOMEM;
     for (uint32_t i = 0; i < svc->n_methods; i++) {
         bool stream = svc->methods[i].client_streaming || svc->methods[i].server_streaming;
@@ -455,7 +471,6 @@ void gw_transcoder_free(struct gw_transcoder *t)
     sn_arena_done(&t->arena);
     sn_free(t);
 }
-
 
 int gw_transcode(struct gw_req *q)
 {

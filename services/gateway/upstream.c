@@ -348,7 +348,8 @@ uint32_t sn_gw_pool_judge(struct sn_gw_pool *p, int64_t now_ns)
         if (p->eps[i]->rate >= 0) squares += (p->eps[i]->rate - mean) * (p->eps[i]->rate - mean);
     double limit = mean - SN_MAX(o->deviation * sqrt(squares / n), SN_GW_RATE_GAP_MIN);
     for (uint32_t i = 0; i < p->n; i++)
-        if (p->eps[i]->rate >= 0 && p->eps[i]->rate < limit && LOAD(&p->eps[i]->ejected_until_ns) <= now_ns)
+        if (p->eps[i]->rate >= 0 && p->eps[i]->rate < limit &&
+            LOAD(&p->eps[i]->ejected_until_ns) <= now_ns)
             out += eject(p, p->eps[i], now_ns);
     return out;
 }

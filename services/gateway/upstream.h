@@ -95,9 +95,9 @@ enum sn_gw_result { SN_GW_RESULT_OK, SN_GW_RESULT_FAILED, SN_GW_RESULT_ABANDONED
 void sn_gw_endpoint_begin(struct sn_gw_endpoint *ep, int64_t now_ns);
 bool sn_gw_endpoint_finish(struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int64_t start_ns,
                            int64_t now_ns, enum sn_gw_result result);
-/* sn_gw_pool_judge - at a steady pace: once deviation_interval has passed, ejects endpoints whose success
- * rate since then is outlier.deviation standard deviations, and SN_GW_RATE_GAP_MIN, below the mean of all
- * that had enough requests. Returns how many. One caller. */
+/* sn_gw_pool_judge - at a steady pace: once deviation_interval has passed, ejects endpoints whose
+ * success rate since then is outlier.deviation standard deviations, and SN_GW_RATE_GAP_MIN, below
+ * the mean of all that had enough requests. Returns how many. One caller. */
 #define SN_GW_RATE_GAP_MIN 0.05
 uint32_t sn_gw_pool_judge(struct sn_gw_pool *p, int64_t now_ns);
 /* sn_gw_endpoint_checked - result of an active check. Returns true where the state changed. */

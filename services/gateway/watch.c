@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway/watch.c - reloads when the configuration file changes. The folder is watched, not the
- * file: editors and orchestrators replace files by renaming, the latter through links. */
+/* gateway/watch.c - reloads when the configuration file, or an object it is made of, changes. The
+ * folder is watched, not the file: editors and orchestrators replace files by renaming, the latter
+ * through links. */
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -32,24 +33,58 @@ static bool differs(const struct stamp *a, const struct stamp *b)
            a->mtime.tv_nsec != b->mtime.tv_nsec;
 }
 
-static void drain_events(int fd)
+#define EVENTS (IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE | IN_MOVED_FROM)
+
+/* Takes the events away. Returns whether one is of another folder than the configuration's own. */
+static bool drain_events(int fd, int own)
 {
-    char buf[1024];
-    while (read(fd, buf, sizeof(buf)) > 0) {}
+    char buf[4096] SN_ALIGNED(8);
+    bool other = false;
+    for (;;) {
+        ssize_t n = read(fd, buf, sizeof(buf));
+        if (n <= 0) return other;
+        for (ssize_t at = 0; at < n;) {
+            const struct inotify_event *e = (const struct inotify_event *)(const void *)(buf + at);
+            other |= e->wd != own && !(e->mask & IN_IGNORED);
+            at += (ssize_t)sizeof(*e) + e->len;
+        }
+    }
 }
 
-static int watch_loop(struct sn_gateway *gw, int fd)
+/* Folders of Kubernetes objects; those of files. One that is watched already stays so. */
+static void watch_objects(struct sn_gateway *gw, int fd)
+{
+    sn_mutex_lock_always(&gw->reload); /* the snapshot stays */
+    const struct sn_gw_conf_kube *k = &gw->snap->conf->kubernetes;
+    for (size_t i = 0; i < k->n_paths; i++) {
+        char path[2048];
+        struct stat st;
+        if (sn_str_cz(k->paths[i], path, sizeof(path) - 1) < 0) continue;
+        if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+            char *slash = strrchr(path, '/');
+            if (slash)
+                slash[slash == path] = 0;
+            else
+                memcpy(path, ".", 2);
+        }
+        (void)inotify_add_watch(fd, path, EVENTS);
+    }
+    sn_mutex_unlock(&gw->reload);
+}
+
+static int watch_loop(struct sn_gateway *gw, int fd, int own)
 {
     const char *path = gw->opts.config_path;
     struct stamp seen = stamp_of(path);
     for (;;) {
+        watch_objects(gw, fd);
         int r = sn_fd_wait(fd, EPOLLIN);
         if (r < 0) return r;
-        drain_events(fd);
+        bool objects = drain_events(fd, own);
         if ((r = sn_sleep(SETTLE_NS)) < 0) return r;
-        drain_events(fd);
+        objects |= drain_events(fd, own);
         struct stamp now = stamp_of(path);
-        if (!differs(&seen, &now) || !now.ino) continue;
+        if ((!differs(&seen, &now) || !now.ino) && !objects) continue;
         seen = now;
         /* Outcome and reason are told by the reload itself. */
         if (gw->snap->conf->watch) (void)!sn_gateway_reload(gw);
@@ -66,11 +101,11 @@ int gw_watch(void *gateway)
     memcpy(folder, slash ? path : ".", n);
     folder[n] = 0;
     int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (fd < 0 ||
-        inotify_add_watch(fd, folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE) < 0)
+    int own = fd < 0 ? -1 : inotify_add_watch(fd, folder, EVENTS);
+    if (own < 0)
         gw_event(gw, "warn", "%s cannot be watched (%m): reload by SIGHUP", path);
     else
-        (void)!watch_loop(gw, fd);
+        (void)!watch_loop(gw, fd, own);
     if (fd >= 0) (void)close(fd);
     return 0;
 }

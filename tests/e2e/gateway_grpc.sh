@@ -11,8 +11,7 @@ for p in client server; do
   [ -x "$cache/go/$p/$p" ] || GOBIN=$cache/go/$p go install "google.golang.org/grpc/interop/$p@v1.68.0" >/dev/null 2>&1
 done
 grpcurl=$cache/go/grpcurl
-[ -d "$grpcurl" ] && grpcurl=$cache/go/grpcurl/grpcurl
-[ -x "$grpcurl" ] || { GOBIN=$cache/go go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.1 >/dev/null 2>&1; grpcurl=$cache/go/grpcurl; }
+[ -x "$grpcurl" ] || { GOBIN=$cache/go go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.1 >/dev/null 2>&1; }
 [ -x "$cache/go/client/client" ] && [ -x "$cache/go/server/server" ] || { echo "SKIP: grpc-go's interop programs cannot be built"; exit 77; }
 
 read -r web secure app dead node <<<"$(free_ports 5)"

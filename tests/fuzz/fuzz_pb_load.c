@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A descriptor set from anywhere: what loads must be fit for use by the decoder and the JSON mapping. */
+/* A descriptor set from anywhere: what loads must be fit for use by the decoder and the JSON
+ * mapping. */
 #include <stdlib.h>
 
 #include "kit/pb_load.h"
@@ -17,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             for (uint32_t k = 0; k < set->files[i]->n_msgs; k++) {
                 const struct sn_pb_desc *d = set->files[i]->msgs[k];
                 void *m = sn_pb_new(d, &a);
-                if (!m || sn_pb_decode(d, m, sn_str_of((const char *)data, size), SN_PB_PARTIAL, &a) < 0)
+                if (!m ||
+                    sn_pb_decode(d, m, sn_str_of((const char *)data, size), SN_PB_PARTIAL, &a) < 0)
                     continue;
                 sn_buf_reset(&b);
                 (void)!sn_pb_to_json(d, m, NULL, &b);

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway/kube_test.c - Kubernetes objects as configuration: what comes out of them, what is said
+ * of them, and no memory. The Gateway API's own cases are tests/e2e/gateway_kube.py. */
+#include "gateway/kube.h"
+
+#include "core/torture.h"
+#include "harness/test.h"
+#include "wire/yaml.h"
+
+static const char base[] =
+    "kind: Gateway\n"
+    "metadata: {name: g, namespace: a}\n"
+    "spec:\n"
+    "  gatewayClassName: c\n"
+    "  listeners:\n"
+    "  - {name: web, port: 80, protocol: HTTP, hostname: '*.x.y', allowedRoutes: {namespaces: "
+    "{from: All}}}\n"
+    "  - {name: tls, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: k, namespace: "
+    "b}]}}\n"
+    "---\n"
+    "{kind: Service, metadata: {name: s, namespace: a}, spec: {clusterIP: 10.0.0.1, ports: [{port: "
+    "80}]}}\n"
+    "---\n"
+    "{kind: Service, metadata: {name: s, namespace: b}, spec: {ports: [{port: 80, name: w}]}}\n"
+    "---\n"
+    "kind: EndpointSlice\n"
+    "metadata: {name: s1, namespace: b, labels: {kubernetes.io/service-name: s}}\n"
+    "ports: [{name: w, port: 8080}]\n"
+    "endpoints: [{addresses: [10.1.1.1]}, {addresses: ['fd00::1']}, {addresses: [10.1.1.9], "
+    "conditions: {ready: false}}]\n"
+    "---\n"
+    "{kind: Secret, metadata: {name: k, namespace: b}, stringData: {tls.crt: '-----BEGIN C', "
+    "tls.key: '-----BEGIN K'}}\n";
+
+struct out {
+    struct sn_arena a;
+    struct sn_buf text, status;
+};
+
+static int translate(struct out *o, const char *more)
+{
+    struct gw_kube_opts opts = {.address = SN_STR("127.0.0.1"),
+                                .port_offset = 8000,
+                                .ingress_http = 80,
+                                .ingress_https = 443,
+                                .cluster_domain = SN_STR("cluster.local")};
+    struct gw_kube k;
+    struct sn_yaml_doc *docs;
+    size_t n;
+    sn_arena_init(&o->a, NULL, 0);
+    sn_buf_init(&o->text, 0);
+    sn_buf_init(&o->status, 0);
+    gw_kube_init(&k, &o->a, &opts, &o->status);
+    const char *parts[] = {base, more};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < 2; i++) {
+        r = sn_yaml_parse_all(&o->a, sn_str(parts[i]), NULL, &docs, &n);
+        for (size_t d = 0; r == 0 && d < n; d++) r = gw_kube_add(&k, docs[d].root);
+    }
+    if (r == 0) r = gw_kube_translate(&k);
+    if (r == 0) r = sn_json_write(&o->text, &k.upstreams, NULL);
+    if (r == 0) r = sn_json_write(&o->text, &k.routes, NULL);
+    if (r == 0) r = sn_json_write(&o->text, &k.listeners, NULL);
+    if (r == 0) r = o->status.err;
+    gw_kube_done(&k);
+    return r;
+}
+
+static void done(struct out *o)
+{
+    sn_buf_done(&o->text);
+    sn_buf_done(&o->status);
+    sn_arena_done(&o->a);
+}
+
+#define GRANT(kind, from, to)                                                                    \
+    "---\n{kind: ReferenceGrant, metadata: {name: x, namespace: " to "}, spec: {from: [{group: " \
+    "gateway.networking.k8s.io, kind: " kind ", namespace: " from                                \
+    "}], to: [{group: '', kind: Service}, {group: '', kind: Secret}]}}\n"
+
+SN_TEST(kube_translates_and_says)
+{
+    static const struct {
+        const char *what, *objects, *has, *says;
+    } rows[] = {
+        {"hosts meet",
+         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [b.x.y, "
+         "z.w], parentRefs: "
+         "[{name: g, sectionName: web}], rules: [{backendRefs: [{name: s, port: 80}]}]}}\n",
+         "\"hosts\":[\"b.x.y\"]", "parent g/web: Accepted=True"},
+        {"hosts do not meet",
+         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [x.y], "
+         "parentRefs: "
+         "[{name: g, sectionName: web}], rules: [{backendRefs: [{name: s, port: 80}]}]}}\n",
+         "][]", "Accepted=False NoMatchingListenerHostname"},
+        {"another namespace without a grant",
+         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: "
+         "[{name: g, sectionName: web}], rules: [{backendRefs: [{name: s, namespace: b, port: "
+         "80}]}]}}\n",
+         "\"respond\":{\"status\":500}", "ResolvedRefs=False RefNotPermitted"},
+        {"with a grant, and pods",
+         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: "
+         "[{name: g, sectionName: web}], rules: [{backendRefs: [{name: s, namespace: b, port: "
+         "80}]}]}}\n" GRANT("HTTPRoute", "a", "b"),
+         "[{\"address\":\"10.1.1.1:8080\"},{\"address\":\"[fd00::1]:8080\"}]",
+         "HTTPRoute a/r: ResolvedRefs=True"},
+        {"a grant for others", GRANT("HTTPRoute", "z", "b"), "",
+         "listener tls: ResolvedRefs=False RefNotPermitted"},
+        {"a certificate with its grant", GRANT("Gateway", "a", "b"), "\"cert\":\"secret:b/k\"",
+         "listener tls: Programmed=True"},
+        {"gRPC goes by h2",
+         "---\n{kind: GRPCRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: [{name: g, "
+         "sectionName: web}], "
+         "rules: [{matches: [{method: {service: p.S, method: M}}], backendRefs: [{name: s, port: "
+         "80}]}]}}\n",
+         "\"match\":[{\"exact\":\"/p.S/M\"}]", "GRPCRoute a/r parent g/web: Accepted=True"},
+        {"the later of two is the one",
+         "---\n{kind: Service, metadata: {name: s, namespace: a}, spec: {clusterIP: 10.0.0.2, "
+         "ports: "
+         "[{port: 80}]}}\n---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: "
+         "{parentRefs: [{name: g}], rules: "
+         "[{backendRefs: [{name: s, port: 80}]}]}}\n",
+         "10.0.0.2:80", "Accepted=True"},
+        {"an expression that is none",
+         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: [{name: "
+         "g}], rules: "
+         "[{matches: [{path: {type: RegularExpression, value: '/('}}], backendRefs: [{name: s, "
+         "port: 80}]}]}}\n",
+         "][]", "PartiallyInvalid=True UnsupportedValue"},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        struct out o;
+        sn_test_row("%s", rows[i].what);
+        T_OK(translate(&o, rows[i].objects));
+        T_ASSERTF(sn_str_find(sn_buf_view(&o.text), sn_str(rows[i].has)) >= 0, "no %s in %s",
+                  rows[i].has, sn_buf_cz(&o.text));
+        T_ASSERTF(sn_str_find(sn_buf_view(&o.status), sn_str(rows[i].says)) >= 0, "no %s in %s",
+                  rows[i].says, sn_buf_cz(&o.status));
+        done(&o);
+    }
+}
+
+static int torture_body(void *arg)
+{
+    struct out o;
+    int r = translate(&o, arg);
+    done(&o);
+    return r;
+}
+
+SN_TEST_SLOW(kube_without_memory, 60)
+{
+    static const char objects[] =
+        "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: [{name: g}], "
+        "rules: [{matches: [{path: "
+        "{value: /p}, headers: [{name: h, value: v}]}], filters: [{type: RequestHeaderModifier, "
+        "requestHeaderModifier: {set: "
+        "[{name: A, value: b}]}}, {type: RequestMirror, requestMirror: {backendRef: {name: s, "
+        "port: 80}}}], backendRefs: "
+        "[{name: s, port: 80}, {name: t, port: 80}], timeouts: {request: 5s}}]}}\n"
+        "---\n{kind: Ingress, metadata: {name: i, namespace: a}, spec: {rules: [{host: q.r, http: "
+        "{paths: [{path: /x, pathType: "
+        "Prefix, backend: {service: {name: s, port: {number: 80}}}}]}}]}}\n";
+    T_ASSERT(sn_torture_lenient(torture_body, (void *)objects) > 10);
+}
