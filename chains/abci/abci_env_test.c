@@ -14,7 +14,9 @@ static int check_tx(struct sn_abci_call *c, const struct tendermint_abci_request
     unsigned long n = n_text.ptr ? strtoul(sn_arena_str(c->arena, n_text).ptr, NULL, 10) : 0;
     __atomic_add_fetch(&t->calls, 1, __ATOMIC_RELAXED);
     unsigned in = __atomic_add_fetch(&t->inside, 1, __ATOMIC_RELAXED);
-    if (in > t->inside_max) t->inside_max = in;
+    unsigned max = __atomic_load_n(&t->inside_max, __ATOMIC_RELAXED);
+    while (in > max && !__atomic_compare_exchange_n(&t->inside_max, &max, in, true,
+                                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
     if (sn_str_starts(cmd, SN_STR("ok")))
         res->data = cmd;
     else if (sn_str_starts(cmd, SN_STR("sleep")))
