@@ -3,8 +3,9 @@
 # removed at the end, whatever happens.
 tmp=$(mktemp -d); pids=(); passed=0; failed=0; skipped=0
 cleanup() {
-  for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
-  for p in "${pids[@]}"; do wait "$p" 2>/dev/null; done
+  # Under `set -e` one that has ended already must not keep the others alive.
+  for p in "${pids[@]}"; do kill "$p" 2>/dev/null || :; done
+  for p in "${pids[@]}"; do wait "$p" 2>/dev/null || :; done
   rm -rf "$tmp"
 }
 trap cleanup EXIT
