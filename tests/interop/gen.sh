@@ -125,11 +125,12 @@ model() { # SERVER URL
 }
 read -r pg_port <<<"$(free_ports 1)"
 pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1)
-as() { if [ "$(id -u)" = 0 ]; then setpriv --reuid="$1" --regid="$1" --clear-groups env HOME="$tmp" "${@:2}"; else "${@:2}"; fi; }
+# Replaces the shell it runs in, so that $! is the server itself.
+as() { if [ "$(id -u)" = 0 ]; then exec setpriv --reuid="$1" --regid="$1" --clear-groups env HOME="$tmp" "${@:2}"; else exec "${@:2}"; fi; }
 chmod 755 "$tmp"
 if [ -x "$pg/postgres" ] && { [ "$(id -u)" != 0 ] || id postgres >/dev/null 2>&1; }; then
   mkdir "$tmp/pg"; [ "$(id -u)" = 0 ] && chown postgres "$tmp/pg"
-  as postgres "$pg/initdb" -D "$tmp/pg/data" -A trust -U shop --no-sync >"$tmp/out" 2>&1
+  (as postgres "$pg/initdb" -D "$tmp/pg/data" -A trust -U shop --no-sync) >"$tmp/out" 2>&1
   as postgres "$pg/postgres" -D "$tmp/pg/data" -k "$tmp/pg" -p "$pg_port" -c listen_addresses=127.0.0.1 -c fsync=off \
     -c idle_session_timeout=8s >"$tmp/pg.log" 2>&1 & pids+=($!)
   wait_port "$pg_port"; sleep 1
