@@ -23,7 +23,7 @@ start "$tmp/tls" "$peer" serve "$tmp/cert.pem" "$tmp/key.pem"; tls=$first
 
 cases="empty_unary large_unary client_streaming server_streaming ping_pong empty_stream timeout_on_sleeping_server
   cancel_after_begin cancel_after_first_response status_code_and_message special_status_message custom_metadata
-  unimplemented_method unimplemented_service orca_per_rpc rpc_soak channel_soak"
+  unimplemented_method unimplemented_service orca_per_rpc orca_oob rpc_soak channel_soak"
 compressed="client_compressed_unary server_compressed_unary client_compressed_streaming server_compressed_streaming"
 for c in $cases $compressed; do expect "ours to ours $c" "ok $c" "$peer" case "$c" "$plain"; done
 for c in empty_unary large_unary ping_pong; do
@@ -43,7 +43,7 @@ go_case() {
     -soak_iterations=200 -soak_overall_timeout_seconds=50 "$@" 2>&1); then ok "go client $c"; else fail "go client $c" "${out:0:400}"; fi
 }
 if [ -x "$cache/go/client/client" ] && [ -x "$cache/go/server/server" ]; then
-  for c in $cases orca_oob; do
+  for c in $cases; do
     case $c in
       orca_*) go_case "$c" "$plain" '-service_config_json={"loadBalancingConfig":[{"test_backend_metrics_load_balancer":{}}]}' ;;
       *) go_case "$c" "$plain" ;;
@@ -65,9 +65,9 @@ if [ -x "$cache/go/client/client" ] && [ -x "$cache/go/server/server" ]; then
 else skip "grpc-go" "google.golang.org/grpc/interop is not installable"; fi
 
 # ---- grpcurl: reflection, health, calls ----
-[ -x "$cache/go/grpcurl/grpcurl" ] || GOBIN=$cache/go/grpcurl go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$grpcurl" >/dev/null 2>&1
-if [ -x "$cache/go/grpcurl/grpcurl" ]; then
-  g="$cache/go/grpcurl/grpcurl -plaintext"
+[ -x "$cache/go/grpcurl" ] || GOBIN=$cache/go go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$grpcurl" >/dev/null 2>&1
+if [ -x "$cache/go/grpcurl" ]; then
+  g="$cache/go/grpcurl -plaintext"
   expect "grpcurl list" grpc.testing.TestService $g "$plain" list
   expect "grpcurl list v1alpha" grpc.reflection.v1alpha.ServerReflection $g "$plain" list
   expect "grpcurl describe" "rpc FullDuplexCall ( stream .grpc.testing.StreamingOutputCallRequest )" $g "$plain" describe grpc.testing.TestService

@@ -5,10 +5,11 @@
 
 #include "peer.h"
 
+#include "orca.grpc.h"
 #include "test.grpc.h"
 
-#define CHECK(cond, ...)                                   \
-    do {                                                   \
+#define CHECK(cond, ...)                                        \
+    do {                                                        \
         if (!(cond)) return sn_fail(SN_E_UNKNOWN, __VA_ARGS__); \
     } while (0)
 
@@ -56,7 +57,9 @@ static int server_compressed_unary(struct run *t)
 {
     struct grpc_testing_bool_value yes = {.value = true}, no = {0};
     int r = large(t, &(struct grpc_testing_simple_request){.response_compressed = &yes}, NULL);
-    return r < 0 ? r : large(t, &(struct grpc_testing_simple_request){.response_compressed = &no}, NULL);
+    return r < 0
+               ? r
+               : large(t, &(struct grpc_testing_simple_request){.response_compressed = &no}, NULL);
 }
 
 static int client_compressed_unary(struct run *t)
@@ -81,8 +84,8 @@ static int client_stream(struct run *t, bool compressed)
     struct sn_grpc_opts o = {.compress = compressed ? SN_GRPC_GZIP : 0};
     int r = grpc_testing_test_service_streaming_input_call_open(t->ch, &o, &c);
     for (unsigned i = 0; i < (compressed ? 2 : 4) && r == 0; i++) {
-        struct grpc_testing_streaming_input_call_request q = {.payload =
-                                                                  payload(&t->a, (size_t)sizes_in[i])};
+        struct grpc_testing_streaming_input_call_request q = {
+            .payload = payload(&t->a, (size_t)sizes_in[i])};
         if (compressed) q.expect_compressed = &flags[i];
         if (compressed) sn_grpc_compress(c, i == 0);
         r = grpc_testing_test_service_streaming_input_call_send(c, &q);
@@ -95,7 +98,8 @@ static int client_stream(struct run *t, bool compressed)
     (void)sn_grpc_close(c);
     if (r < 0 || end < 0) return SN_MIN(r, end);
     int32_t want = compressed ? 27182 + 8 : 74922;
-    CHECK(rep && rep->aggregated_payload_size == want, "sum %d", rep ? rep->aggregated_payload_size : 0);
+    CHECK(rep && rep->aggregated_payload_size == want, "sum %d",
+          rep ? rep->aggregated_payload_size : 0);
     return 0;
 }
 
@@ -120,7 +124,8 @@ static int server_stream(struct run *t, bool compressed)
     unsigned got = 0;
     while ((r = grpc_testing_test_service_streaming_output_call_recv(c, NULL, &rep)) > 0) {
         CHECK(got < n && rep->payload->body.len == (size_t)sizes_out[got], "answer %u", got);
-        CHECK(!compressed || c->received_compressed == (got == 0), "answer %u compressed wrongly", got);
+        CHECK(!compressed || c->received_compressed == (got == 0), "answer %u compressed wrongly",
+              got);
         got++;
     }
     (void)sn_grpc_close(c);
@@ -240,16 +245,20 @@ static int status_code_and_message(struct run *t)
 }
 static int special_status_message(struct run *t)
 {
-    return status_case(t, "\t\ntest with whitespace\r\nand Unicode BMP \xe2\x98\xba and non-BMP "
-                          "\xf0\x9f\x98\x88\t\n", false);
+    return status_case(t,
+                       "\t\ntest with whitespace\r\nand Unicode BMP \xe2\x98\xba and non-BMP "
+                       "\xf0\x9f\x98\x88\t\n",
+                       false);
 }
 
 static int check_echo(const struct sn_http_headers *head, const struct sn_http_headers *tail)
 {
     CHECK(sn_str_eqc(sn_http_headers_get(head, SN_STR("x-grpc-test-echo-initial")),
-                     "test_initial_metadata_value"), "initial metadata is not echoed");
+                     "test_initial_metadata_value"),
+          "initial metadata is not echoed");
     struct sn_str bin = sn_http_headers_get(tail, SN_STR("x-grpc-test-echo-trailing-bin"));
-    CHECK(bin.len == 3 && memcmp(bin.ptr, "\xab\xab\xab", 3) == 0, "trailing metadata is not echoed");
+    CHECK(bin.len == 3 && memcmp(bin.ptr, "\xab\xab\xab", 3) == 0,
+          "trailing metadata is not echoed");
     return 0;
 }
 
@@ -260,7 +269,9 @@ static int custom_metadata(struct run *t)
         {SN_STR_INIT("x-grpc-test-echo-trailing-bin"), SN_STR_INIT("\xab\xab\xab")},
     };
     struct sn_http_headers head = {0}, tail = {0};
-    struct sn_grpc_opts o = {.metadata = md, .n_metadata = 2, .ret_metadata = &head,
+    struct sn_grpc_opts o = {.metadata = md,
+                             .n_metadata = 2,
+                             .ret_metadata = &head,
                              .ret_trailers = &tail};
     struct grpc_testing_simple_request q = {.response_size = 1, .payload = payload(&t->a, 1)};
     struct grpc_testing_simple_response *rep;
@@ -287,7 +298,8 @@ static int unimplemented_method(struct run *t)
 static int unimplemented_service(struct run *t)
 {
     struct grpc_testing_empty q = {0}, *rep;
-    int r = grpc_testing_unimplemented_service_unimplemented_call_call(t->ch, &q, &t->a, &rep, NULL);
+    int r =
+        grpc_testing_unimplemented_service_unimplemented_call_call(t->ch, &q, &t->a, &rep, NULL);
     CHECK(r == SN_E_UNIMPLEMENTED, "ended with %s", sn_status_name(r));
     return 0;
 }
@@ -304,6 +316,61 @@ static int orca_per_rpc(struct run *t)
     struct sn_str m = sn_http_headers_get(&tail, SN_STR("endpoint-load-metrics-bin"));
     CHECK(m.len == 9 && memcmp(m.ptr, "\x09\0\0\0\0\0\0\xe0\x3f", 9) == 0, "no load report of 0.5");
     return 0;
+}
+
+/* Has the server report that load beside its calls from now on. */
+static int report_load(struct run *t, struct sn_grpc_call *c, double cpu, double memory,
+                       double util)
+{
+    struct grpc_testing_test_orca_report report = {.cpu_utilization = cpu,
+                                                   .memory_utilization = memory};
+    struct grpc_testing_streaming_output_call_request q = {.orca_oob_report = &report};
+    struct grpc_testing_streaming_output_call_response *rep;
+    struct grpc_testing_test_orca_report_utilization_entry *e =
+        grpc_testing_test_orca_report_add_utilization(&report, &t->a);
+    struct grpc_testing_response_parameters *p =
+        grpc_testing_streaming_output_call_request_add_response_parameters(&q, &t->a);
+    if (!e || !p) return SN_E_NOMEM;
+    e->key = SN_STR("util");
+    e->value = util;
+    p->size = 1;
+    int r = grpc_testing_test_service_full_duplex_call_send(c, &q);
+    if (r == 0) r = grpc_testing_test_service_full_duplex_call_recv(c, NULL, &rep);
+    CHECK(r != 0, "stream ended before the answer");
+    return r < 0 ? r : 0;
+}
+/* Reads reports until one says that, or the case's time is over. */
+static int await_load(struct run *t, struct sn_grpc_call *c, double cpu, double memory, double util)
+{
+    struct xds_data_orca_v3_orca_load_report *m;
+    for (;;) {
+        int r = xds_service_orca_v3_open_rca_service_stream_core_metrics_recv(c, &t->a, &m);
+        CHECK(r != 0, "reports ended");
+        if (r < 0) return r;
+        if (m->cpu_utilization == cpu && m->mem_utilization == memory && m->utilization.len == 1 &&
+            sn_str_eqc(m->utilization.ptr[0]->key, "util") && m->utilization.ptr[0]->value == util)
+            return 0;
+    }
+}
+static int orca_oob(struct run *t)
+{
+    struct google_protobuf_duration second = {.seconds = 1};
+    struct xds_service_orca_v3_orca_load_report_request q = {.report_interval = &second};
+    struct sn_grpc_call *c, *reports;
+    int r = grpc_testing_test_service_full_duplex_call_open(t->ch, NULL, &c);
+    if (r < 0) return r;
+    r = xds_service_orca_v3_open_rca_service_stream_core_metrics_open(t->ch, &q, NULL, &reports);
+    if (r == 0) {
+        r = report_load(t, c, 0.8210, 0.5847, 0.30499);
+        if (r == 0) r = await_load(t, reports, 0.8210, 0.5847, 0.30499);
+        if (r == 0) r = report_load(t, c, 0.29309, 0.2, 0.2039);
+        if (r == 0) r = await_load(t, reports, 0.29309, 0.2, 0.2039);
+        sn_grpc_cancel(reports);
+        (void)sn_grpc_close(reports);
+    }
+    sn_grpc_cancel(c);
+    (void)sn_grpc_close(c);
+    return r;
 }
 
 static int rpc_soak(struct run *t)
@@ -342,6 +409,7 @@ static const struct {
     {"unimplemented_method", unimplemented_method},
     {"unimplemented_service", unimplemented_service},
     {"orca_per_rpc", orca_per_rpc},
+    {"orca_oob", orca_oob},
     {"rpc_soak", rpc_soak},
 };
 
