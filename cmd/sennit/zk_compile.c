@@ -392,7 +392,7 @@ static int witness_of(const struct sn_cli_call *call, const struct sn_witness_pr
 {
     const struct witness_opts *o = call->opts;
     uint32_t first, n = sn_witness_n_inputs(p, &first);
-    struct sn_witness_opts wo = {.log = print_log};
+    struct sn_witness_opts wo = {.log = print_log, .par = zk_par()};
     struct sn_str json;
     struct zk_out out;
     int r = files_map(call->args[1], &json);

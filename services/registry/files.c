@@ -85,7 +85,7 @@ static int folder_pull(void *b, struct reg_pull *p)
 {
     struct folder *f = b;
     static const char *const ends[] = {"yaml", "json"};
-    struct sn_str paths[SN_COUNT_OF(ends)], path;
+    struct sn_str paths[SN_COUNT_OF(ends)], path = {0};
     int r = name_ok(p->name, false);
     if (r < 0) return r;
     for (size_t i = 0; i < SN_COUNT_OF(ends); i++) {

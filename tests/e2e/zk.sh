@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # sennit zk compile, witness, check, info from the command line: files, figures, exit statuses, and that
 # a command that fails leaves the files there were. Every other tool of the field stays out: see interop.
-# usage: zk.sh SENNIT
+# usage: zk.sh SENNIT SENNIT_WITNESS
 set -u
-sennit=$(realpath "$1")
+sennit=$(realpath "$1") runner=$(realpath "$2")
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp" || exit 1
@@ -123,6 +123,16 @@ echo '{"x": 3, "y": 1000}' >large.json
 expect 1 "a failing assert" "$sennit" zk witness out1/main.snw large.json 1.wtns
 has err 'assert failed: main.circom:6' "place"
 same 1.wtns before.wtns
+# The small program for one witness: the same file, the same words, and what fails leaves none half made.
+expect 0 "sennit-witness" "$runner" out1/main.snw in.json small.wtns
+same small.wtns before.wtns
+expect 1 "sennit-witness, a missing input" "$runner" out1/main.snw missing.json none.wtns
+expect 1 "sennit-witness, a failing assert" "$runner" out1/main.snw large.json none.wtns
+has err 'assert failed: main.circom:6' "where it fails"
+expect 1 "sennit-witness, no program" "$runner" none.snw in.json none.wtns
+has err 'none.snw' "which file"
+expect 2 "sennit-witness, usage" "$runner" out1/main.snw
+ls none.wtns* >none 2>/dev/null; same none /dev/null
 head -c 500 out1/main.snw >short.snw
 expect 1 "a truncated program" "$sennit" zk witness short.snw in.json 1.wtns
 expect 2 "two levels" "$sennit" zk compile main.circom --O1 --O2
