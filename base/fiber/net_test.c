@@ -862,10 +862,12 @@ static void copy_stopped(void *arg)
     t->m.done = true;
 }
 
+static _Atomic bool reads; /* the sockets have been full once */
 static void read_slowly(void *arg)
 {
     struct mover *m = arg;
     char buf[3001];
+    while (!reads) T_OK(sn_sleep(SN_MS));
     for (m->off = 0; m->off < m->n;) {
         ssize_t r = sn_read(m->s, buf, sizeof buf);
         T_ASSERTF(r > 0, "read gave %zd at %lld", r, (long long)m->off);
@@ -886,7 +888,8 @@ NET_TEST(tunnels_change_hands)
     T_OK(sn_go("flood", flood_write, &f));
     T_OK(sn_go("reader", read_slowly, &reader));
     int left = 0;
-    for (int turn = 0; turn < 20 && !f.done; turn++) {
+    reads = false;
+    for (int turn = 0; (turn < 20 || !left) && turn < 2000 && !f.done; turn++) {
         struct stopped t = {.m = {.s = in.b, .to = out.a}};
         sn_buf_init(&t.rest, 0);
         T_OK(sn_go("tunnel", copy_stopped, &t));
@@ -896,6 +899,7 @@ NET_TEST(tunnels_change_hands)
         while (!t.m.done) T_OK(sn_sleep(SN_MS));
         T_EQ(t.m.result, SN_E_CANCELLED);
         left += t.rest.len > 0;
+        reads = left > 0;
         /* Another owner of the same sockets, as another process would be. */
         int fd[2] = {dup(sn_stream_fd(in.b)), dup(sn_stream_fd(out.a))};
         sn_stream_close(in.b);

@@ -445,7 +445,7 @@ static ssize_t tls_read(struct sn_stream *s, void *buf, size_t cap)
     return r < 0 ? r : op_exit(t, read_loop(t, buf, cap));
 }
 
-/* seal - one record's worth into `out`. */
+/* seal - one record's worth into `out`. Returns 1 where there is enough of it to be sent, else 0. */
 static int seal(struct tls_stream *t, const void *data, size_t n)
 {
     sn_spin_lock(&t->lock);
@@ -456,9 +456,12 @@ static int seal(struct tls_stream *t, const void *data, size_t n)
         int w = SSL_write(t->ssl, data, (int)n);
         if (w != (int)n) err = SSL_get_error(t->ssl, w);
     }
+    int out_err = t->out.err;
+    bool enough = t->out.len >= OUT_FLUSH;
     sn_spin_unlock(&t->lock);
-    if (t->out.err < 0) return t->out.err;
-    return err == SSL_ERROR_NONE ? r : tls_error(t, err, "write to");
+    if (out_err < 0) return out_err;
+    if (err != SSL_ERROR_NONE) return tls_error(t, err, "write to");
+    return r < 0 ? r : enough;
 }
 
 static ssize_t write_plain(struct tls_stream *t, const char *data, size_t n)
@@ -466,7 +469,7 @@ static ssize_t write_plain(struct tls_stream *t, const char *data, size_t n)
     for (size_t at = 0; at < n;) {
         size_t part = SN_MIN(n - at, (size_t)RECORD_MAX);
         int r = seal(t, data + at, part);
-        if (r >= 0 && t->out.len >= OUT_FLUSH) r = flush(t, true);
+        if (r > 0) r = flush(t, true);
         if (r < 0) return r;
         at += part;
     }

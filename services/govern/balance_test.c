@@ -294,6 +294,7 @@ SN_TEST(balance_property_any_state)
 
 static struct sn_gov_picker *shared;
 static _Atomic bool stop;
+static _Atomic unsigned picking; /* threads that have picked once */
 static void *picker_thread(void *arg)
 {
     struct sn_rand rnd;
@@ -304,6 +305,7 @@ static void *picker_thread(void *arg)
         struct sn_gov_ask a = {.slot = (uint32_t)(uintptr_t)arg, .now_ns = now, .rnd = sn_rand_u64(&rnd)};
         struct sn_gov_endpoint *ep;
         if (sn_gov_pick(shared, &a, &ep) == 0) {
+            if (n == 0) picking++;
             n += ep->addr[0] == 'h';
             sn_gov_done(shared, ep, now, now + SN_MS, SN_GOV_OK);
         }
@@ -323,6 +325,7 @@ SN_TEST(balance_threads_and_updates)
         T_OK(sn_gov_picker_update(shared, r.specs + i % 10, 1 + (size_t)i % 20, SN_HOUR));
         sched_yield();
     }
+    while (picking < 3) sched_yield();
     atomic_store(&stop, true);
     for (int i = 0; i < 3; i++) {
         void *n;
