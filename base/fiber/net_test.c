@@ -852,7 +852,7 @@ NET_TEST(tunnels_splice)
 struct stopped {
     struct mover m;
     struct sn_buf rest;
-    struct sn_fiber *self;
+    struct sn_fiber *_Atomic self;
 };
 static void copy_stopped(void *arg)
 {
@@ -894,6 +894,7 @@ NET_TEST(tunnels_change_hands)
         sn_buf_init(&t.rest, 0);
         T_OK(sn_go("tunnel", copy_stopped, &t));
         T_OK(sn_sleep(2 * SN_MS));
+        while (!t.self) T_OK(sn_sleep(SN_MS));
         T_ASSERT(!t.m.done);
         sn_fiber_cancel(t.self);
         while (!t.m.done) T_OK(sn_sleep(SN_MS));
