@@ -67,7 +67,7 @@ SN_TEST(core_follows_a_cometbft_log)
     struct sn_cons_wal_record rec;
     struct follower f = {0};
     struct sn_cons_core_opts o = {.config = sn_cons_config_default(),
-                                  .verifier = &sn_cons_verifier_libcrypto};
+                                  .verifier = &sn_cons_verifier_zip215};
     golden_open(&doc, "wal_genesis.json");
     golden_open(&log, "wal");
     sn_arena_init(&a, NULL, 0);

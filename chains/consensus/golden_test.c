@@ -15,6 +15,7 @@
 #include "harness/test.h"
 /* Needs the harness. */
 #include "consensus/golden_test.h"
+#include "crypto/ed25519.h"
 
 #define CHAIN SN_STR("golden-chain")
 
@@ -46,10 +47,10 @@ static void key_line(const struct sn_str *f, struct sn_buf *b)
     T_OK(sn_cons_key_addr(&k, addr));
     T_ASSERT(memcmp(addr, golden_bytes(f[3]).ptr, 20) == 0);
     memcpy(sig.b, golden_bytes(f[4]).ptr, 64);
-    T_EQ(sn_cons_verify(&sn_cons_verifier_libcrypto, &k, SN_STR("sennit"), &sig), 1);
-    T_EQ(sn_cons_verify(&sn_cons_verifier_libcrypto, &k, SN_STR("Sennit"), &sig), 0);
+    T_EQ(sn_cons_verify(&sn_cons_verifier_zip215, &k, SN_STR("sennit"), &sig), 1);
+    T_EQ(sn_cons_verify(&sn_cons_verifier_zip215, &k, SN_STR("Sennit"), &sig), 0);
     sig.b[40] ^= 1;
-    T_EQ(sn_cons_verify(&sn_cons_verifier_libcrypto, &k, SN_STR("sennit"), &sig), 0);
+    T_EQ(sn_cons_verify(&sn_cons_verifier_zip215, &k, SN_STR("sennit"), &sig), 0);
 }
 
 static unsigned n_votes, n_proposals;
@@ -315,7 +316,7 @@ SN_TEST(golden_commit_verdicts)
         memcpy(id.hash.b, golden_bytes(f[5]).ptr, 32);
         id.parts.total = (uint32_t)golden_i64(f[6]);
         memcpy(id.parts.hash.b, golden_bytes(f[7]).ptr, 32);
-        const struct sn_cons_verifier *v = &sn_cons_verifier_libcrypto;
+        const struct sn_cons_verifier *v = &sn_cons_verifier_zip215;
         int got[] = {
             sn_cons_commit_verify(v, CHAIN, vals, &c, height, &id),
             sn_cons_commit_verify_light(v, CHAIN, vals, &c, height, &id, 0),
@@ -484,4 +485,34 @@ SN_TEST(golden_genesis)
     sn_buf_done(&b);
     sn_arena_done(&a);
     golden_close(&g);
+}
+
+/* More than one batch, with bad ones among them: each gets its own verdict. */
+SN_TEST(verifier_batches)
+{
+    enum { N = 150 };
+    static struct sn_cons_key keys[N];
+    static struct sn_cons_sig sigs[N];
+    static struct sn_cons_check checks[N];
+    uint8_t secret[SN_ED25519_SECRET_LEN], seed[SN_ED25519_SEED_LEN] = {0};
+    const struct sn_str msg = SN_STR("vote");
+    for (unsigned i = 0; i < N; i++) {
+        seed[0] = (uint8_t)i;
+        T_OK(sn_ed25519_from_seed(secret, seed));
+        keys[i] = (struct sn_cons_key){.type = SN_CONS_ED25519, .len = 32};
+        memcpy(keys[i].b, secret + 32, 32);
+        sigs[i].len = 64;
+        T_OK(sn_ed25519_sign(secret, msg.ptr, msg.len, sigs[i].b));
+        checks[i] = (struct sn_cons_check){.key = &keys[i], .msg = msg, .sig = &sigs[i]};
+    }
+    sigs[3].b[5] ^= 1;
+    sigs[70].len = 0;
+    checks[100].msg = SN_STR("other");
+    keys[140] = (struct sn_cons_key){.type = SN_CONS_SECP256K1, .len = 33};
+    T_OK(sn_cons_verifier_zip215.verify(&sn_cons_verifier_zip215, checks, N));
+    for (unsigned i = 0; i < N; i++) {
+        sn_test_row("%u", i);
+        T_EQ(checks[i].ok, i != 3 && i != 70 && i != 100 && i != 140);
+    }
+    T_OK(sn_cons_verifier_zip215.verify(&sn_cons_verifier_zip215, checks, 0));
 }

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <secp256k1.h>
 
+#include "crypto/ed25519.h"
 #include "crypto/hash.h"
 
 static const struct {
@@ -63,33 +64,47 @@ int sn_cons_secp256k1_verify(const struct sn_cons_key *key, struct sn_str msg,
     return secp256k1_ecdsa_verify(ctx, &s, digest, &pub);
 }
 
-static int ed25519_verify(const struct sn_cons_key *key, struct sn_str msg,
-                          const struct sn_cons_sig *sig)
-{
-    if (sig->len != 64) return 0;
-    EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key->b, key->len);
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    int r = SN_E_NOMEM;
-    if (pkey && ctx && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1)
-        r = EVP_DigestVerify(ctx, sig->b, 64, (const uint8_t *)msg.ptr, msg.len) == 1;
-    EVP_MD_CTX_free(ctx);
-    EVP_PKEY_free(pkey);
-    ERR_clear_error();
-    return r;
-}
+/* Ed25519 signatures that are checked together. */
+#define BATCH 64
 
-static int libcrypto_verify(const struct sn_cons_verifier *v, struct sn_cons_check *c, size_t n)
+struct batch {
+    size_t n;
+    struct sn_cons_check *checks[BATCH];
+    struct sn_ed25519_item items[BATCH];
+};
+
+static int batch_verify(struct batch *b)
 {
-    for (size_t i = 0; i < n; i++) {
-        int r = c[i].key->type == SN_CONS_SECP256K1
-                    ? sn_cons_secp256k1_verify(c[i].key, c[i].msg, c[i].sig)
-                    : ed25519_verify(c[i].key, c[i].msg, c[i].sig);
-        if (r < 0) return r;
-        c[i].ok = r;
-    }
+    bool ok[BATCH];
+    int r = b->n ? sn_ed25519_verify_batch(NULL, b->items, b->n, ok) : 0;
+    if (r < 0 && r != SN_E_UNAUTHENTICATED) return r;
+    for (size_t i = 0; i < b->n; i++) b->checks[i]->ok = ok[i];
+    b->n = 0;
     return 0;
 }
-const struct sn_cons_verifier sn_cons_verifier_libcrypto = {libcrypto_verify};
+
+static int zip215_verify(const struct sn_cons_verifier *v, struct sn_cons_check *c, size_t n)
+{
+    struct batch b;
+    int r = 0;
+    b.n = 0;
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        c[i].ok = false;
+        if (c[i].key->type == SN_CONS_SECP256K1) {
+            r = sn_cons_secp256k1_verify(c[i].key, c[i].msg, c[i].sig);
+            c[i].ok = r > 0;
+        } else if (c[i].sig->len == SN_ED25519_SIG_LEN) {
+            b.checks[b.n] = &c[i];
+            b.items[b.n++] = (struct sn_ed25519_item){.key = c[i].key->b,
+                                                      .sig = c[i].sig->b,
+                                                      .msg = c[i].msg.ptr,
+                                                      .msg_len = c[i].msg.len};
+            if (b.n == BATCH) r = batch_verify(&b);
+        }
+    }
+    return r < 0 ? r : batch_verify(&b);
+}
+const struct sn_cons_verifier sn_cons_verifier_zip215 = {zip215_verify};
 
 int sn_cons_verify(const struct sn_cons_verifier *v, const struct sn_cons_key *key,
                    struct sn_str msg, const struct sn_cons_sig *sig)

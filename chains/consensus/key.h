@@ -38,6 +38,5 @@ int sn_cons_verify(const struct sn_cons_verifier *v, const struct sn_cons_key *k
  * half of the order; else 0; SN_E_* where it could not decide. */
 int sn_cons_secp256k1_verify(const struct sn_cons_key *key, struct sn_str msg,
                              const struct sn_cons_sig *sig) SN_MUST_CHECK;
-/* libcrypto for Ed25519, libsecp256k1 for the other. Its Ed25519 rule is stricter than ZIP-215 (and
- * so not for a network of others): for tests and single-vendor chains until crypto/ed25519.h. */
-extern const struct sn_cons_verifier sn_cons_verifier_libcrypto;
+/* crypto/ed25519.h in batches, libsecp256k1 for the other keys. */
+extern const struct sn_cons_verifier sn_cons_verifier_zip215;

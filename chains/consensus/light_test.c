@@ -125,7 +125,7 @@ static void run(const struct sn_json *doc, struct sn_arena *a)
     const struct sn_json *init = sn_json_get(doc, "initial");
     struct sn_cons_header trusted;
     struct sn_cons_light_trusted t = {&trusted, vals_of(sn_json_get(init, "next_validator_set"), a)};
-    struct sn_cons_light_opts o = {.verifier = &sn_cons_verifier_libcrypto, .drift_ns = SN_SEC,
+    struct sn_cons_light_opts o = {.verifier = &sn_cons_verifier_zip215, .drift_ns = SN_SEC,
                                    .trusting_ns = num_of(init, "trusting_period")};
     header_of(sn_json_path(init, "signed_header.header"), &trusted);
     unsigned step = 0;

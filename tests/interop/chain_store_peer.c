@@ -137,7 +137,7 @@ static int replay_block(struct stores *from, struct stores *to, int64_t h,
     sn_buf_init(&b, 0);
     sn_buf_init(&answer, 0);
     int r = sn_cons_block_store_block(from->blocks, h, &block);
-    if (r == 0) r = sn_cons_state_validate(*state, &sn_cons_verifier_libcrypto, block);
+    if (r == 0) r = sn_cons_state_validate(*state, &sn_cons_verifier_zip215, block);
     if (r == 0) r = sn_cons_block_encode(block, &b);
     if (r == 0) r = sn_cons_part_set_split(sn_buf_view(&b), &parts);
     if (r == 0) r = sn_cons_block_store_seen(from->blocks, h, &a, &seen);
