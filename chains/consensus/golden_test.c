@@ -16,6 +16,8 @@
 /* Needs the harness. */
 #include "consensus/golden_test.h"
 #include "crypto/ed25519.h"
+#include "crypto/hash.h"
+#include "crypto/secp256k1.h"
 
 #define CHAIN SN_STR("golden-chain")
 
@@ -494,7 +496,8 @@ SN_TEST(verifier_batches)
     static struct sn_cons_key keys[N];
     static struct sn_cons_sig sigs[N];
     static struct sn_cons_check checks[N];
-    uint8_t secret[SN_ED25519_SECRET_LEN], seed[SN_ED25519_SEED_LEN] = {0};
+    uint8_t secret[SN_ED25519_SECRET_LEN], seed[SN_ED25519_SEED_LEN] = {0}, digest[32];
+    unsigned recovery;
     const struct sn_str msg = SN_STR("vote");
     for (unsigned i = 0; i < N; i++) {
         seed[0] = (uint8_t)i;
@@ -508,7 +511,11 @@ SN_TEST(verifier_batches)
     sigs[3].b[5] ^= 1;
     sigs[70].len = 0;
     checks[100].msg = SN_STR("other");
-    keys[140] = (struct sn_cons_key){.type = SN_CONS_SECP256K1, .len = 33};
+    keys[140] = keys[141] = (struct sn_cons_key){.type = SN_CONS_SECP256K1, .len = 33};
+    seed[0] = 1;
+    T_OK(sn_secp256k1_compressed(seed, keys[141].b));
+    T_OK(sn_hash_once(SN_SHA256, msg.ptr, msg.len, digest));
+    T_OK(sn_secp256k1_sign(seed, digest, sigs[141].b, &recovery));
     T_OK(sn_cons_verifier_zip215.verify(&sn_cons_verifier_zip215, checks, N));
     for (unsigned i = 0; i < N; i++) {
         sn_test_row("%u", i);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/key.c - addresses and signatures through libcrypto and libsecp256k1. */
+/* consensus/key.c - what the two kinds of keys have in common. */
 #include "consensus/key.h"
-
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <secp256k1.h>
 
 #include "crypto/ed25519.h"
 #include "crypto/hash.h"
+#include "crypto/secp256k1.h"
 
 static const struct {
     const char *name;
@@ -35,33 +32,20 @@ int sn_cons_key_addr(const struct sn_cons_key *k, uint8_t ret[SN_CONS_ADDR_LEN])
 {
     uint8_t h[32];
     if (!sn_cons_key_type_name(k->type)) return sn_fail(SN_E_INVALID_ARGUMENT, "no public key");
+    if (k->type == SN_CONS_SECP256K1) return sn_secp256k1_address(k->b, ret);
     int r = sn_hash_once(SN_SHA256, k->b, k->len, h);
-    if (r < 0) return r;
-    if (k->type == SN_CONS_ED25519) {
-        memcpy(ret, h, SN_CONS_ADDR_LEN);
-        return 0;
-    }
-    unsigned n = 0;
-    if (EVP_Digest(h, sizeof(h), ret, &n, EVP_ripemd160(), NULL) == 1 && n == SN_CONS_ADDR_LEN)
-        return 0;
-    ERR_clear_error();
-    return sn_fail(SN_E_INTERNAL, "libcrypto has no RIPEMD-160");
+    if (r == 0) memcpy(ret, h, SN_CONS_ADDR_LEN);
+    return r;
 }
 
-int sn_cons_secp256k1_verify(const struct sn_cons_key *key, struct sn_str msg,
-                             const struct sn_cons_sig *sig)
+static int secp256k1_verify(struct sn_cons_check *c)
 {
-    secp256k1_pubkey pub;
-    secp256k1_ecdsa_signature s;
     uint8_t digest[32];
-    if (sig->len != 64) return 0;
-    const secp256k1_context *ctx = secp256k1_context_static;
-    if (!secp256k1_ec_pubkey_parse(ctx, &pub, key->b, key->len)) return 0;
-    if (!secp256k1_ecdsa_signature_parse_compact(ctx, &s, sig->b)) return 0;
-    int r = sn_hash_once(SN_SHA256, msg.ptr, msg.len, digest);
+    if (c->sig->len != SN_SECP256K1_SIG_LEN) return 0;
+    int r = sn_hash_once(SN_SHA256, c->msg.ptr, c->msg.len, digest);
     if (r < 0) return r;
-    /* libsecp256k1 refuses an s in the upper half, as CometBFT does. */
-    return secp256k1_ecdsa_verify(ctx, &s, digest, &pub);
+    c->ok = sn_secp256k1_verify(c->key->b, digest, c->sig->b) == 0;
+    return 0;
 }
 
 /* Ed25519 signatures that are checked together. */
@@ -91,8 +75,7 @@ static int zip215_verify(const struct sn_cons_verifier *v, struct sn_cons_check 
     for (size_t i = 0; i < n && r >= 0; i++) {
         c[i].ok = false;
         if (c[i].key->type == SN_CONS_SECP256K1) {
-            r = sn_cons_secp256k1_verify(c[i].key, c[i].msg, c[i].sig);
-            c[i].ok = r > 0;
+            r = secp256k1_verify(&c[i]);
         } else if (c[i].sig->len == SN_ED25519_SIG_LEN) {
             b.checks[b.n] = &c[i];
             b.items[b.n++] = (struct sn_ed25519_item){.key = c[i].key->b,

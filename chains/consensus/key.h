@@ -34,9 +34,5 @@ struct sn_cons_verifier {
 /* sn_cons_verify - one signature. Returns 1 valid, 0 not, or SN_E_*. */
 int sn_cons_verify(const struct sn_cons_verifier *v, const struct sn_cons_key *key,
                    struct sn_str msg, const struct sn_cons_sig *sig) SN_MUST_CHECK;
-/* sn_cons_secp256k1_verify - 1 where sig is r and s over SHA-256 of the message, with s in the lower
- * half of the order; else 0; SN_E_* where it could not decide. */
-int sn_cons_secp256k1_verify(const struct sn_cons_key *key, struct sn_str msg,
-                             const struct sn_cons_sig *sig) SN_MUST_CHECK;
-/* crypto/ed25519.h in batches, libsecp256k1 for the other keys. */
+/* crypto/ed25519.h in batches, crypto/secp256k1.h for the other keys. */
 extern const struct sn_cons_verifier sn_cons_verifier_zip215;
