@@ -5,7 +5,6 @@
  * that was never ours, is not overwritten; one that is no longer generated goes away. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -19,6 +18,7 @@
 #include "fiber/os.h"
 #include "kit/cli.h"
 #include "sennit/commands.h"
+#include "sennit/files.h"
 
 #define MANIFEST ".sennit-abigen"
 #define INPUT_BYTES_MAX (64u << 20)
@@ -147,35 +147,6 @@ struct writer {
     struct sn_map manifest, made; /* made: path -> "" of what is generated now */
     size_t written, same, removed, edited;
 };
-static int make_folders(char *path)
-{
-    for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-        *p = 0;
-        int r = mkdir(path, 0777) < 0 && errno != EEXIST ? -1 : 0;
-        int err = errno;
-        *p = '/';
-        if (r < 0) return sn_fail_errno(err, "cannot make the folder of %s", path);
-    }
-    return 0;
-}
-static int write_text(struct writer *w, const char *path, struct sn_str text)
-{
-    struct sn_str tmp = sn_arena_printf(w->arena, "%s.tmp", path);
-    if (!tmp.ptr) return SN_E_NOMEM;
-    int r = make_folders((char *)tmp.ptr);
-    if (r < 0) return r;
-    int fd = open(tmp.ptr, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return sn_fail_errno(errno, "%s", tmp.ptr);
-    for (size_t at = 0; at < text.len && r == 0;) {
-        ssize_t n = write(fd, text.ptr + at, text.len - at);
-        if (n < 0 && errno != EINTR) r = sn_fail_errno(errno, "%s", tmp.ptr);
-        at += n > 0 ? (size_t)n : 0;
-    }
-    if (close(fd) < 0 && r == 0) r = sn_fail_errno(errno, "%s", tmp.ptr);
-    if (r == 0 && rename(tmp.ptr, path) < 0) r = sn_fail_errno(errno, "%s", path);
-    if (r < 0) unlink(tmp.ptr);
-    return r;
-}
 static void complain(struct writer *w, const char *path)
 {
     if (w->edited++ < EDITED_SHOWN)
@@ -204,7 +175,7 @@ static int put(struct writer *w, const struct sn_abigen_file *f, bool dry)
         return 0;
     }
     w->written += found == 0;
-    return found > 0 ? 0 : write_text(w, path.ptr, f->text);
+    return found > 0 ? 0 : files_replace(w->arena, path.ptr, f->text);
 }
 /* Files of an earlier run that this one does not make, in the languages it makes. */
 static int sweep(struct writer *w, unsigned langs, struct sn_buf *keep)
@@ -256,7 +227,7 @@ static int write_manifest(struct writer *w, const struct sn_abigen_result *res, 
         sn_buf_printf(&sorted, "%.*s\n", SN_STR_ARG(lines.ptr[i]));
     if (r == 0) r = sorted.err;
     struct sn_str path = sn_arena_printf(w->arena, "%s/" MANIFEST, w->folder);
-    if (r == 0) r = path.ptr ? write_text(w, path.ptr, sn_buf_view(&sorted)) : SN_E_NOMEM;
+    if (r == 0) r = path.ptr ? files_replace(w->arena, path.ptr, sn_buf_view(&sorted)) : SN_E_NOMEM;
     sn_buf_done(&sorted);
     sn_vec_done(&lines);
     return r;

@@ -87,6 +87,37 @@ int files_commit(struct files_out *o, int r)
     return r;
 }
 
+static int make_folders(char *path)
+{
+    for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
+        *p = 0;
+        int r = mkdir(path, 0777) < 0 && errno != EEXIST ? -1 : 0;
+        int err = errno;
+        *p = '/';
+        if (r < 0) return sn_fail_errno(err, "cannot make the folder of %s", path);
+    }
+    return 0;
+}
+
+int files_replace(struct sn_arena *a, const char *path, struct sn_str text)
+{
+    struct sn_str tmp = sn_arena_printf(a, "%s.tmp", path);
+    if (!tmp.ptr) return SN_E_NOMEM;
+    int r = make_folders((char *)(uintptr_t)tmp.ptr);
+    if (r < 0) return r;
+    int fd = open(tmp.ptr, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return sn_fail_errno(errno, "%s", tmp.ptr);
+    for (size_t at = 0; at < text.len && r == 0;) {
+        ssize_t n = write(fd, text.ptr + at, text.len - at);
+        if (n < 0 && errno != EINTR) r = sn_fail_errno(errno, "%s", tmp.ptr);
+        at += n > 0 ? (size_t)n : 0;
+    }
+    if (close(fd) < 0 && r == 0) r = sn_fail_errno(errno, "%s", tmp.ptr);
+    if (r == 0 && rename(tmp.ptr, path) < 0) r = sn_fail_errno(errno, "%s", path);
+    if (r < 0) unlink(tmp.ptr);
+    return r;
+}
+
 int files_print(struct sn_buf *b)
 {
     if (sn_buf_byte(b, '\n') < 0) return b->err;

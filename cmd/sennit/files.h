@@ -2,6 +2,7 @@
 /* sennit/files.h - files of the commands: mapped for reading, replaced whole when written; and what
  * they print. */
 #pragma once
+#include "core/arena.h"
 #include "core/base.h"
 #include "core/buf.h"
 #include "core/str.h"
@@ -26,6 +27,9 @@ int files_write(void *ctx, const void *data, size_t n) SN_MUST_CHECK;
 int files_reread(void *ctx, uint64_t at, void *out, size_t n) SN_MUST_CHECK;
 /* files_commit - with r < 0 removes the file and returns r, else syncs and renames. */
 int files_commit(struct files_out *o, int r) SN_MUST_CHECK;
+/* files_replace - a generated file, whole, and the folders it lies in: written beside its name, then
+ * renamed; not synced. The arena is for names. Returns 0, SN_E_NOMEM, SN_E_* with the path. */
+int files_replace(struct sn_arena *a, const char *path, struct sn_str text) SN_MUST_CHECK;
 /* files_print - what a command found out, and a line's end, on standard output. Returns 0, the buffer's
  * error, SN_E_IO where the output takes no more. */
 int files_print(struct sn_buf *b) SN_MUST_CHECK;

@@ -2,12 +2,12 @@
 /* sennit gen - generated files on disk; see gen.h. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "fiber/os.h"
+#include "sennit/files.h"
 #include "sennit/gen.h"
 
 #define FILE_BYTES_MAX (64u << 20)
@@ -40,36 +40,6 @@ static int fate_of(struct sn_arena *a, const char *path, const struct sn_gen_fil
         *ret = FATE_FOREIGN;
     return 0;
 }
-static int make_folders(char *path)
-{
-    for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-        *p = 0;
-        int r = mkdir(path, 0777) < 0 && errno != EEXIST ? -1 : 0, err = errno;
-        *p = '/';
-        if (r < 0) return sn_fail_errno(err, "cannot make the folder of %s", path);
-    }
-    return 0;
-}
-/* Never half a file under the name: written beside it, then renamed. */
-static int write_file(struct sn_arena *a, const char *path, struct sn_str text)
-{
-    struct sn_str tmp = sn_arena_printf(a, "%s.tmp", path);
-    if (!tmp.ptr) return SN_E_NOMEM;
-    int r = make_folders((char *)(uintptr_t)tmp.ptr);
-    if (r < 0) return r;
-    int fd = open(tmp.ptr, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return sn_fail_errno(errno, "%s", tmp.ptr);
-    for (size_t at = 0; at < text.len && r == 0;) {
-        ssize_t n = write(fd, text.ptr + at, text.len - at);
-        if (n < 0 && errno != EINTR) r = sn_fail_errno(errno, "%s", tmp.ptr);
-        at += n > 0 ? (size_t)n : 0;
-    }
-    if (close(fd) < 0 && r == 0) r = sn_fail_errno(errno, "%s", tmp.ptr);
-    if (r == 0 && rename(tmp.ptr, path) < 0) r = sn_fail_errno(errno, "%s", path);
-    if (r < 0) unlink(tmp.ptr);
-    return r;
-}
-
 /* ---- what the description no longer names ---- */
 
 static bool is_named(const struct sn_gen_files *files, struct sn_str path)
@@ -126,7 +96,7 @@ int gen_write(struct sn_arena *a, const struct sn_gen_files *files, const struct
         struct sn_str path = full_path(a, o->dir, f->path);
         int r = path.ptr ? 0 : SN_E_NOMEM;
         bool due = fates[i] == FATE_WRITE || (fates[i] == FATE_SAME && o->touch);
-        if (r == 0 && due && !o->dry_run) r = write_file(a, path.ptr, f->text);
+        if (r == 0 && due && !o->dry_run) r = files_replace(a, path.ptr, f->text);
         if (r < 0) return r;
         if (!o->quiet && fates[i] != FATE_SAME)
             printf("%-8s %.*s%s\n", words[fates[i]], SN_STR_ARG(f->path),
