@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire/grpc_meta.c - metadata, messages of statuses, error details. */
 #include "core/enc.h"
+#include "core/varint.h"
 #include "wire/grpc.h"
 
 /* ---- grpc-message ----------------------------------------------------------------------------- */
@@ -143,20 +144,12 @@ bool sn_grpc_metadata_valid(struct sn_str name, struct sn_str value)
 
 /* ---- google.rpc.Status ------------------------------------------------------------------------ */
 
-static size_t varint(uint64_t v, uint8_t out[10])
-{
-    size_t n = 0;
-    for (; v >= 0x80; v >>= 7) out[n++] = (uint8_t)(v | 0x80);
-    out[n++] = (uint8_t)v;
-    return n;
-}
-
 /* A length-delimited field of a number below 16. */
 static void put_bytes(struct sn_buf *out, unsigned number, struct sn_str s)
 {
     uint8_t len[10];
     sn_buf_byte(out, (uint8_t)(number << 3 | 2));
-    sn_buf_put(out, len, varint(s.len, len));
+    sn_buf_put(out, len, sn_varint_put(len, s.len));
     sn_buf_str(out, s);
 }
 
@@ -175,11 +168,12 @@ void sn_grpc_detail_put(struct sn_buf *out, struct sn_str type_name, struct sn_s
     static const struct sn_str prefix = SN_STR_INIT("type.googleapis.com/");
     uint8_t n[10];
     size_t url = prefix.len + type_name.len;
-    size_t any = 1 + varint(url, n) + url + (value.len ? 1 + varint(value.len, n) + value.len : 0);
+    size_t any = 1 + sn_varint_len(url) + url;
+    if (value.len) any += 1 + sn_varint_len(value.len) + value.len;
     sn_buf_byte(out, 3 << 3 | 2);
-    sn_buf_put(out, n, varint(any, n));
+    sn_buf_put(out, n, sn_varint_put(n, any));
     sn_buf_byte(out, 1 << 3 | 2);
-    sn_buf_put(out, n, varint(url, n));
+    sn_buf_put(out, n, sn_varint_put(n, url));
     sn_buf_str(out, prefix);
     sn_buf_str(out, type_name);
     if (value.len) put_bytes(out, 2, value);

@@ -2,35 +2,22 @@
 /* abci/codec.c - see codec.h. */
 #include "abci/codec.h"
 
-#define LENGTH_BYTES_MAX 10
+#include "core/varint.h"
 
 ssize_t sn_abci_frame(struct sn_str in, size_t body_max, struct sn_str *ret_body, size_t *ret_want)
 {
     uint64_t len = 0;
-    size_t n = 0;
-    uint8_t c;
     if (ret_want) *ret_want = 0;
-    do {
-        if (n == in.len) return 0;
-        c = (uint8_t)in.ptr[n];
-        if (n == LENGTH_BYTES_MAX - 1 && c > 1)
-            return sn_fail(SN_E_SYNTAX, "abci: the length of a message has more than 64 bits");
-        len |= (uint64_t)(c & 0x7f) << 7 * n++;
-    } while (c & 0x80);
+    int n = sn_varint_get(in, &len);
+    if (n < 0) return sn_fail(SN_E_SYNTAX, "abci: the length of a message has more than 64 bits");
+    if (n == 0) return 0;
     if (len > body_max)
         return sn_fail(SN_E_TOO_LARGE, "abci: message of %llu bytes, limit %zu",
                        (unsigned long long)len, body_max);
-    if (ret_want) *ret_want = n + (size_t)len;
-    if (in.len - n < len) return 0;
+    if (ret_want) *ret_want = (size_t)n + (size_t)len;
+    if (in.len - (size_t)n < len) return 0;
     *ret_body = sn_str_of(in.ptr + n, (size_t)len);
-    return (ssize_t)(n + (size_t)len);
-}
-
-static unsigned varint_len(uint64_t v)
-{
-    unsigned n = 1;
-    while (v >>= 7) n++;
-    return n;
+    return (ssize_t)((size_t)n + (size_t)len);
 }
 
 /* The encoder writes a message as a whole, so room for its length is left in front: for the one
@@ -44,7 +31,7 @@ static int put(struct sn_buf *out, const struct sn_pb_desc *d, const void *msg)
         out->len = at;
         return (int)len;
     }
-    unsigned n = varint_len((uint64_t)len);
+    size_t n = sn_varint_len((uint64_t)len);
     if (n > 1) {
         if (sn_buf_reserve(out, n - 1) < 0) {
             out->len = at;
@@ -53,8 +40,7 @@ static int put(struct sn_buf *out, const struct sn_pb_desc *d, const void *msg)
         memmove(out->ptr + at + n, out->ptr + at + 1, (size_t)len);
         out->len += n - 1;
     }
-    for (unsigned i = 0; i < n; i++, len >>= 7)
-        out->ptr[at + i] = (uint8_t)((len & 0x7f) | (i + 1 < n ? 0x80 : 0));
+    (void)sn_varint_put(out->ptr + at, (uint64_t)len);
     return 0;
 }
 

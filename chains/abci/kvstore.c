@@ -9,6 +9,7 @@
 #include "abci/kvstore_int.h"
 #include "core/alloc.h"
 #include "core/enc.h"
+#include "core/varint.h"
 #include "crypto/hash.h"
 #include "fiber/fiber.h"
 #include "kit/log.h"
@@ -29,8 +30,7 @@ static struct sn_kvstore *kv_of(struct sn_abci_call *c) { return c->app->self; }
 
 void kv_app_hash(int64_t size, uint8_t out[8])
 {
-    uint64_t v =
-        (uint64_t)size << 1 ^ (uint64_t)(size >> 63); /* a signed varint, as Go's PutVarint */
+    uint64_t v = sn_zigzag(size); /* a signed varint, as Go's PutVarint, in eight bytes */
     memset(out, 0, 8);
     for (unsigned i = 0; i < 8 && (v || i == 0); i++, v >>= 7)
         out[i] = (uint8_t)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));

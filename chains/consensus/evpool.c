@@ -7,6 +7,7 @@
 #include "consensus/hash.h"
 #include "consensus/valset.h"
 #include "core/alloc.h"
+#include "core/varint.h"
 #include "core/vec.h"
 
 struct piece {
@@ -65,12 +66,6 @@ void sn_cons_evpool_free(struct sn_cons_evpool *p)
     sn_free(p);
 }
 
-static size_t varint_len(size_t v)
-{
-    size_t n = 1;
-    for (; v >= 0x80; v >>= 7) n++;
-    return n;
-}
 /* A copy in its own memory, through its encoding. */
 static int piece_new(const struct sn_cons_evidence *ev, struct piece **ret)
 {
@@ -87,7 +82,7 @@ static int piece_new(const struct sn_cons_evidence *ev, struct piece **ret)
         return r;
     }
     x->height = sn_cons_evidence_height(&x->ev);
-    x->bytes = 1 + varint_len(b.len) + b.len;
+    x->bytes = 1 + sn_varint_len(b.len) + b.len;
     *ret = x;
     return 0;
 }

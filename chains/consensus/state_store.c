@@ -9,6 +9,7 @@
 #include "consensus/state_int.h"
 #include "consensus/valset.h"
 #include "core/alloc.h"
+#include "core/varint.h"
 #include "tendermint/state/types.pb.h"
 #include "tendermint/types/params.pb.h"
 
@@ -386,24 +387,18 @@ int sn_cons_state_store_offline(struct sn_cons_state_store *s, int64_t *ret)
     sn_buf_init(&value, 0);
     int r = sn_kv_get(s->kv, offline_key, &value);
     if (r < 0) return r;
-    for (size_t i = 0; i < value.len; i++) {
-        if (i == 10 || (i + 1 == value.len && value.ptr[i] & 0x80))
-            return sn_fail(SN_E_DATA_LOSS, "state store: %.*s cannot be read", (int)offline_key.len,
-                           offline_key.ptr);
-        n |= (uint64_t)(value.ptr[i] & 0x7f) << 7 * i;
-    }
-    *ret = (int64_t)(n >> 1) ^ -(int64_t)(n & 1);
+    if (value.len && sn_varint_get(sn_buf_view(&value), &n) != (int)value.len)
+        return sn_fail(SN_E_DATA_LOSS, "state store: %.*s cannot be read", (int)offline_key.len,
+                       offline_key.ptr);
+    *ret = sn_unzigzag(n);
     return 0;
 }
 
 int sn_cons_state_store_set_offline(struct sn_cons_state_store *s, int64_t height)
 {
     struct sn_kv_batch b SN_CLEANUP(sn_kv_batch_done) = {0};
-    char text[10];
-    size_t n = 0;
-    uint64_t v = (uint64_t)height << 1 ^ (uint64_t)(height >> 63);
-    do text[n++] = (char)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));
-    while (v >>= 7);
-    int r = sn_kv_batch_put(&b, offline_key, sn_str_of(text, n));
+    uint8_t value[SN_VARINT_MAX];
+    size_t n = sn_varint_put(value, sn_zigzag(height));
+    int r = sn_kv_batch_put(&b, offline_key, sn_str_of((const char *)value, n));
     return r < 0 ? r : sn_kv_write(s->kv, &b, true);
 }

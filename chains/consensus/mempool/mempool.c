@@ -11,6 +11,7 @@
 #include "core/alloc.h"
 #include "core/map.h"
 #include "core/status.h"
+#include "core/varint.h"
 #include "crypto/hash.h"
 #include "fiber/sync.h"
 
@@ -512,12 +513,7 @@ bool sn_mempool_rechecked(struct sn_mempool *mp)
 /* ---- reading ---- */
 
 /* Bytes of a transaction in a block's Data: tag, length, content. */
-static int64_t field_bytes(size_t len)
-{
-    int64_t n = 2 + (int64_t)len;
-    for (size_t v = len; v >= 128; v >>= 7) n++;
-    return n;
-}
+static int64_t field_bytes(size_t len) { return (int64_t)(1 + sn_varint_len(len) + len); }
 
 size_t sn_mempool_reap(struct sn_mempool *mp, const struct sn_mempool_limits *l,
                        struct sn_mempool_tx **txs, size_t n_max)

@@ -3,56 +3,33 @@
  * each kilobyte. */
 #include "consensus/p2p/mconn_int.h"
 #include "core/status.h"
+#include "core/varint.h"
 
-#define VARINT_MAX 10
 #define LENGTH_MAX 4 /* bytes of a packet's length: below 2^28 */
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
-static size_t varint_len(uint64_t v)
-{
-    size_t n = 1;
-    for (; v >= 128; v >>= 7) n++;
-    return n;
-}
 static void put_varint(struct sn_buf *out, uint64_t v)
 {
-    for (; v >= 128; v >>= 7) sn_buf_byte(out, (uint8_t)(v | 128));
-    sn_buf_byte(out, (uint8_t)v);
-}
-/* Returns the bytes of a varint, 0 where `in` ends before it, SN_E_SYNTAX for one that is too long.
- */
-static int get_varint(struct sn_str in, uint64_t *ret)
-{
-    uint64_t v = 0;
-    for (unsigned i = 0; i < VARINT_MAX; i++) {
-        if (i == in.len) return 0;
-        uint8_t c = (uint8_t)in.ptr[i];
-        if (i == VARINT_MAX - 1 && c > 1) break;
-        v |= (uint64_t)(c & 127) << 7 * i;
-        if (c < 128) {
-            *ret = v;
-            return (int)i + 1;
-        }
-    }
-    return SN_E_SYNTAX;
+    uint8_t b[SN_VARINT_MAX];
+    sn_buf_put(out, b, sn_varint_put(b, v));
 }
 static size_t message_len(const struct mconn_packet *p)
 {
     size_t n = 0;
-    if (p->channel != 0) n += 1 + varint_len((uint64_t)p->channel);
+    if (p->channel != 0) n += 1 + sn_varint_len((uint64_t)p->channel);
     if (p->eof) n += 2;
-    if (p->data.len > 0) n += 1 + varint_len(p->data.len) + p->data.len;
+    if (p->data.len > 0) n += 1 + sn_varint_len(p->data.len) + p->data.len;
     return n;
 }
 size_t mconn_packet_max(uint32_t payload)
 {
-    size_t inner = 2 + 2 + 1 + varint_len(payload) + payload;
-    return 1 + varint_len(inner) + inner;
+    size_t inner = 2 + 2 + 1 + sn_varint_len(payload) + payload;
+    return 1 + sn_varint_len(inner) + inner;
 }
 void mconn_packet_put(struct sn_buf *out, const struct mconn_packet *p)
 {
     size_t inner = p->kind == MCONN_MSG ? message_len(p) : 0;
-    put_varint(out, 1 + varint_len(inner) + inner);
+    put_varint(out, 1 + sn_varint_len(inner) + inner);
     sn_buf_byte(out, (uint8_t)(p->kind << 3 | BYTES));
     put_varint(out, inner);
     if (p->kind != MCONN_MSG) return;
@@ -77,7 +54,7 @@ struct field {
 static int get_field(struct sn_str *in, struct field *f)
 {
     uint64_t tag, len;
-    int n = get_varint(*in, &tag);
+    int n = sn_varint_get(*in, &tag);
     if (n <= 0) return SN_E_SYNTAX;
     *in = sn_str_from(*in, (size_t)n);
     f->number = tag >> 3;
@@ -87,12 +64,12 @@ static int get_field(struct sn_str *in, struct field *f)
     if (f->number == 0 || f->number > UINT32_MAX >> 3) return SN_E_SYNTAX;
     switch (f->wire) {
     case VARINT:
-        n = get_varint(*in, &f->value);
+        n = sn_varint_get(*in, &f->value);
         if (n <= 0) return SN_E_SYNTAX;
         len = (uint64_t)n;
         break;
     case BYTES:
-        n = get_varint(*in, &len);
+        n = sn_varint_get(*in, &len);
         if (n <= 0) return SN_E_SYNTAX;
         *in = sn_str_from(*in, (size_t)n);
         if (len > in->len) return SN_E_SYNTAX;
@@ -144,7 +121,7 @@ static int get_packet(struct sn_str in, struct mconn_packet *ret)
 ssize_t mconn_packet_get(struct sn_str in, size_t max, struct mconn_packet *ret)
 {
     uint64_t len;
-    int n = get_varint(sn_str_sub(in, 0, LENGTH_MAX), &len);
+    int n = sn_varint_get(sn_str_sub(in, 0, LENGTH_MAX), &len);
     if (n == 0 && in.len < LENGTH_MAX) return 0;
     if (n <= 0)
         return sn_fail(SN_E_PROTOCOL, "packet: its length has more than %u bytes", LENGTH_MAX);
