@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* consensus/node/txs.h - the mempool (mempool/mempool.h) with its application: every way in for a
+ * transaction (RPC, gossip) comes here, and is checked in the fiber that brought it, many at a
+ * time. */
+#pragma once
+#include "abci/client.h"
+#include "consensus/mempool/mempool.h"
+
+struct sn_txs;
+struct sn_txs_opts {
+    struct sn_mempool_opts pool;
+    struct sn_abci_client *app; /* the mempool connection; borrowed */
+    uint32_t recheck_parallel;  /* 0: 32 */
+    /* The first transaction since sn_txs_update, or at it where some are left. From any fiber; must
+     * not suspend. */
+    void (*on_available)(void *arg);
+    void *arg;
+};
+/* sn_txs_new - Returns 0, as sn_mempool_new. */
+int sn_txs_new(const struct sn_txs_opts *o, struct sn_txs **ret) SN_MUST_CHECK;
+void sn_txs_free(struct sn_txs *t);
+struct sn_mempool *sn_txs_pool(struct sn_txs *t);
+/* sn_txs_on_available - sets the hook, before anything is checked. */
+void sn_txs_on_available(struct sn_txs *t, void (*fn)(void *arg), void *arg);
+/* sn_txs_check - a transaction of `from` (0: a user of this node): asks the application, and keeps
+ * it where it says OK. Returns 0 with the application's answer (its code says whether it was
+ * taken), in `a`; as sn_mempool_begin and sn_mempool_finish; as sn_abci_client_call. Suspends. */
+int sn_txs_check(struct sn_txs *t, struct sn_str tx, uint16_t from, struct sn_arena *a,
+                 struct tendermint_abci_response_check_tx **ret) SN_MUST_CHECK;
+/* sn_txs_hold, _release - while held no CheckTx begins, and those that had begun are answered:
+ * around the application's Commit and sn_txs_update. Returns 0, SN_E_CANCELLED. Suspends. */
+int sn_txs_hold(struct sn_txs *t) SN_MUST_CHECK;
+void sn_txs_release(struct sn_txs *t);
+/* sn_txs_update - a block is decided, while held. Returns as sn_mempool_update. */
+int sn_txs_update(struct sn_txs *t, int64_t height, int64_t now_ns,
+                  const struct sn_mempool_done *txs, size_t n) SN_MUST_CHECK;
+/* sn_txs_run - rechecks after blocks, until cancelled: one fiber of the node's. */
+int sn_txs_run(struct sn_txs *t) SN_MUST_CHECK;
