@@ -9,7 +9,7 @@
  *
  * Source: CometBFT v0.38.25 state/execution.go, consensus/replay.go; docs/app-dev, spec/abci. */
 #pragma once
-#include "abci/client.h"
+#include "chains/abci/client.h"
 #include "consensus/block_store.h"
 #include "consensus/genesis.h"
 #include "consensus/node/evidence_keeper.h"

@@ -3,7 +3,7 @@
  * transaction (RPC, gossip) comes here, and is checked in the fiber that brought it, many at a
  * time. */
 #pragma once
-#include "abci/client.h"
+#include "chains/abci/client.h"
 #include "consensus/mempool/mempool.h"
 
 struct sn_txs;
