@@ -189,8 +189,7 @@ int sn_switch_connect(struct sn_switch *sw, const char *addr)
 /* With the lock. */
 static void start_targets(struct sn_switch *sw)
 {
-    SN_LIST_EACH(&sw->targets, it)
-    {
+    SN_LIST_EACH (&sw->targets, it) {
         struct target *t = SN_LIST_ENTRY(it, struct target, link);
         if (t->started) continue;
         t->started = true;
@@ -220,8 +219,7 @@ static int run(struct accepting *a, struct sn_scope *s)
     }
     /* No newcomer from here on. */
     sw->scope = NULL;
-    SN_LIST_EACH(&sw->targets, it)
-    {
+    SN_LIST_EACH (&sw->targets, it) {
         struct target *t = SN_LIST_ENTRY(it, struct target, link);
         if (t->started || sn_event_is_set(&t->settled)) continue;
         t->result = SN_E_CLOSED;

@@ -80,7 +80,7 @@ struct sn_switch_peer *switch_conn_of(struct sn_switch *sw, const char *id, enum
 bool switch_is_persistent(struct sn_switch *sw, const char *id);
 void switch_count(struct sn_switch *sw, struct sn_switch_counts *ret);
 void target_unref(struct target *t);
-int target_run(void *arg);    /* the fiber of a target */
+int target_run(void *arg); /* the fiber of a target */
 struct accepting {
     struct sn_switch *sw;
     struct sn_listener *l;
