@@ -44,7 +44,9 @@ const struct sn_cli_command *sn_cli_find_(const struct sn_cli_command *const *li
                                           struct sn_str name)
 {
     for (; list && *list; list++)
-        if (sn_str_eqc(name, (*list)->name)) return *list;
+        if (sn_str_eqc(name, (*list)->name) ||
+            ((*list)->alias && sn_str_eqc(name, (*list)->alias)))
+            return *list;
     return NULL;
 }
 
@@ -106,6 +108,8 @@ static int parse_long(struct parse *p, char **argv, int left)
     int words = 1;
     if (!value.ptr && f->type == SN_CONF_T_BOOL) {
         value = SN_STR("true");
+    } else if (!value.ptr && f->bare) {
+        value = sn_str(f->bare);
     } else if (!value.ptr) {
         if (left < 2)
             return sn_fail(SN_E_INVALID_ARGUMENT, "--%s: its value is missing", f->name);

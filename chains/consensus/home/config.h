@@ -160,6 +160,11 @@ int sn_home_config_check(const struct sn_home_config *c) SN_MUST_CHECK;
 /* sn_home_config_print - appends config.toml; reading it gives c again, here and in CometBFT.
  * Returns 0 or the buffer's error. */
 int sn_home_config_print(const struct sn_home_config *c, struct sn_buf *out) SN_MUST_CHECK;
+/* sn_home_config_write - prints it into a file, mode 0644. sn_home_config_read_file - the reverse,
+ * over c; warnings go to stderr. Return as print, read and sn_file_write, sn_file_read. */
+int sn_home_config_write(const struct sn_home_config *c, const char *path) SN_MUST_CHECK;
+int sn_home_config_read_file(struct sn_arena *a, const char *path,
+                             struct sn_home_config *c) SN_MUST_CHECK;
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
@@ -176,7 +181,46 @@ struct sn_home_flags {
     struct sn_str priv_validator_laddr, proxy_app, rpc_grpc_laddr, rpc_laddr, rpc_pprof_laddr;
     struct sn_str rpc_unsafe;
 };
-/* sn_home_config_load - all of it: the home folder (CMTHOME, TMHOME, --home, then $HOME/.cometbft),
+#define SN_HOME_FLAG_(S, m, field, name, text) \
+    SN_CONF_STRING(S, m.field, name, .metavar = "VALUE", .help = text)
+#define SN_HOME_SWITCH_(S, m, field, name, text) \
+    SN_CONF_STRING(S, m.field, name, .metavar = "[=BOOL]", .bare = "true", .help = text)
+#define SN_HOME_FLAGS(S, m)                                                                     \
+    SN_HOME_FLAG_(S, m, home, "home", "The home folder; CMTHOME, else ~/.cometbft."),           \
+        SN_HOME_FLAG_(S, m, log_level, "log_level", "debug, info, error or none; by module, too."), \
+        SN_CONF_BOOL(S, m.trace, "trace", .help = "Accepted for CometBFT's sake.")
+#define SN_HOME_START_FLAGS(S, m)                                                               \
+    SN_HOME_FLAG_(S, m, abci, "abci", "socket or grpc."),                                       \
+        SN_HOME_SWITCH_(S, m, consensus_create_empty_blocks, "consensus.create_empty_blocks",     \
+                      "false: blocks only for transactions and changed application hashes."),   \
+        SN_HOME_FLAG_(S, m, consensus_create_empty_blocks_interval,                             \
+                      "consensus.create_empty_blocks_interval", "The pause before an empty block."), \
+        SN_HOME_FLAG_(S, m, consensus_double_sign_check_height,                                 \
+                      "consensus.double_sign_check_height",                                     \
+                      "Refuse to start where so many last blocks have our signature."),         \
+        SN_HOME_FLAG_(S, m, db_backend, "db_backend", "goleveldb."),                            \
+        SN_HOME_FLAG_(S, m, db_dir, "db_dir", "The databases' folder."),                        \
+        SN_HOME_FLAG_(S, m, genesis_hash, "genesis_hash", "SHA-256 of the genesis file, in hex."), \
+        SN_HOME_FLAG_(S, m, moniker, "moniker", "This node's name for people."),                \
+        SN_HOME_FLAG_(S, m, p2p_external_address, "p2p.external-address",                       \
+                      "HOST:PORT that peers are told to dial."),                                \
+        SN_HOME_FLAG_(S, m, p2p_laddr, "p2p.laddr", "Where peers connect to."),                 \
+        SN_HOME_FLAG_(S, m, p2p_persistent_peers, "p2p.persistent_peers", "ID@HOST:PORT,..."),  \
+        SN_HOME_SWITCH_(S, m, p2p_pex, "p2p.pex", "false: no exchange of addresses."),            \
+        SN_HOME_FLAG_(S, m, p2p_private_peer_ids, "p2p.private_peer_ids", "IDs nobody is told of."), \
+        SN_HOME_SWITCH_(S, m, p2p_seed_mode, "p2p.seed_mode", "true: only look for nodes."),      \
+        SN_HOME_FLAG_(S, m, p2p_seeds, "p2p.seeds", "ID@HOST:PORT,..."),                        \
+        SN_HOME_FLAG_(S, m, p2p_unconditional_peer_ids, "p2p.unconditional_peer_ids",           \
+                      "IDs no limit applies to."),                                              \
+        SN_HOME_FLAG_(S, m, priv_validator_laddr, "priv_validator_laddr",                       \
+                      "Where a remote signer connects to."),                                    \
+        SN_HOME_FLAG_(S, m, proxy_app, "proxy_app",                                             \
+                      "The application's socket, or kvstore, persistent_kvstore, noop."),       \
+        SN_HOME_FLAG_(S, m, rpc_grpc_laddr, "rpc.grpc_laddr", "Where gRPC (BroadcastTx) listens."), \
+        SN_HOME_FLAG_(S, m, rpc_laddr, "rpc.laddr", "Where the RPC server listens."),           \
+        SN_HOME_FLAG_(S, m, rpc_pprof_laddr, "rpc.pprof_laddr", "Where /debug/pprof/ is served."), \
+        SN_HOME_SWITCH_(S, m, rpc_unsafe, "rpc.unsafe", "true: serve unsafe methods.")
+/* sn_home_config_load - all of it: the home folder (CMTHOME, --home, TMHOME, then $HOME/.cometbft),
  * its file where there is one, environment, flags, checks. make: the folder, config/, data/ and the
  * file are made where they are missing. Warnings go to stderr. flags->genesis_hash is the caller's
  * to check. Returns 0 or as the functions above; SN_E_IO and its kin. Context: the main thread,
