@@ -35,13 +35,16 @@ void sn_engine_own_done(struct sn_engine_own *own)
 
 /* A signer that does not sign costs a vote; a disk that fails ends the node, because what it will
  * remember is unknown. */
-static int refused(int r, const char *what, int64_t height, int32_t round)
+static int refused(const struct sn_engine *e, int r, const char *what, int64_t height,
+                   int32_t round)
 {
     if (r == SN_E_IO || r == SN_E_RESOURCE_EXHAUSTED || r == SN_E_NOMEM || r == SN_E_CANCELLED ||
         r == SN_E_DATA_LOSS)
         return sn_wrap(r, "%s at %lld/%d", what, (long long)height, round);
-    SN_LOG_WARN("not signed", SN_L("what", what), SN_L("height", height), SN_L("round", round),
-                SN_L_ERR(r));
+    /* In a replay old places come by again. */
+    if (!e->replaying)
+        SN_LOG_WARN("not signed", SN_L("what", what), SN_L("height", height),
+                    SN_L("round", round), SN_L_ERR(r));
     return 1;
 }
 
@@ -55,14 +58,17 @@ static int keep_own(struct sn_engine *e, struct sn_engine_own own)
 static int sign_vote(struct sn_engine *e, const struct sn_cons_action *a)
 {
     struct sn_cons_vote v = *a->vote;
+    const struct sn_cons_state *s = sn_cons_core_state(e->core);
     if (!e->o.signer) return 0;
     int r = sn_engine_sync(e);
     if (r < 0) return r;
-    r = e->o.signer->sign_vote(e->o.signer, sn_cons_state_chain(sn_cons_core_state(e->core)), &v);
+    r = e->o.signer->sign_vote(e->o.signer, sn_cons_state_chain(s), &v);
     if (r < 0) {
-        r = refused(r, "vote", v.height, v.round);
+        r = refused(e, r, "vote", v.height, v.round);
         return r < 0 ? r : 0;
     }
+    /* Signers sign an extension with every precommit, also where the chain has none. */
+    if (!sn_cons_params_extensions(&s->params, v.height)) v.ext_sig = (struct sn_cons_sig){0};
     e->n_signatures++;
     struct sn_engine_own own = {.vote = sn_cons_vote_new(&v)};
     if (!own.vote) return SN_E_NOMEM;
@@ -91,7 +97,7 @@ static int sign_proposal(struct sn_engine *e, const struct sn_cons_action *a)
     r = e->o.signer->sign_proposal(
         e->o.signer, sn_cons_state_chain(sn_cons_core_state(e->core)), &own.proposal);
     if (r < 0) {
-        r = refused(r, "proposal", a->proposal.height, a->proposal.round);
+        r = refused(e, r, "proposal", a->proposal.height, a->proposal.round);
         return r < 0 ? r : 0;
     }
     e->n_signatures++;
