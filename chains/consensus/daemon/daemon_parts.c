@@ -159,6 +159,20 @@ static struct sn_cons_config timeouts_of(const struct sn_home_consensus *c)
                                    .empty_blocks_interval_ns = c->create_empty_blocks_interval};
 }
 
+static void fill_view(struct sn_daemon *d)
+{
+    struct sn_node_view *v = &d->view;
+    v->genesis_json = d->genesis_json;
+    v->genesis = &d->genesis;
+    v->blocks = d->blocks;
+    v->states = d->states;
+    v->app = &d->app;
+    v->exec = d->exec;
+    v->engine = d->engine;
+    v->verifier = &sn_cons_verifier_zip215;
+    v->validator_key = d->signer ? &d->signer->key : NULL;
+}
+
 int sn_daemon_make_engine(struct sn_daemon *d)
 {
     struct sn_exec_opts eo = {.app = &d->app,
@@ -174,11 +188,14 @@ int sn_daemon_make_engine(struct sn_daemon *d)
                                .signer = d->signer,
                                .wal_path = sn_daemon_path(d, d->c->consensus.wal_file),
                                .double_sign_check = d->c->consensus.double_sign_check_height};
-    return o.wal_path ? sn_engine_new(&o, &d->engine) : SN_E_NOMEM;
+    r = o.wal_path ? sn_engine_new(&o, &d->engine) : SN_E_NOMEM;
+    if (r >= 0) fill_view(d);
+    return r;
 }
 
 void sn_daemon_done(struct sn_daemon *d)
 {
+    sn_daemon_close_net(d);
     sn_engine_free(d->engine);
     sn_exec_free(d->exec);
     sn_cons_state_unref(d->state);
