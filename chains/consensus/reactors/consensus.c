@@ -114,6 +114,7 @@ static int on_step(struct sn_gossip_link *l, const struct sn_cons_msg *m)
     bool moved = sn_gossip_heard(&l->state, m, sn_wall_now());
     sn_mutex_unlock(&l->lock);
     if (!moved) return 0;
+    sn_switch_peer_set_height(l->sp, m->height);
     sn_gossip_wake(&l->votes, SN_WAKE_RELAY);
     sn_gossip_wake(&l->data, SN_WAKE_RELAY);
     return 0;
@@ -274,6 +275,8 @@ static int add_peer(void *arg, struct sn_switch_peer *sp)
 {
     struct sn_consensus_reactor *r = arg;
     struct sn_gossip_link *l = NULL;
+    for (size_t i = 0; i < SN_COUNT_OF(channels); i++)
+        if (!sn_switch_peer_has_channel(sp, channels[i].id)) return 0; /* a seed: no consensus there */
     int s = link_new(r, sp, &l);
     if (s < 0) return s;
     sn_spin_lock(&r->lock);

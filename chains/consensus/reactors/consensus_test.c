@@ -5,6 +5,7 @@
 
 #include "consensus/reactors/consensus_world_test.h"
 #include "fiber/sim.h"
+#include "consensus/valset.h"
 #include "harness/test.h"
 
 static struct world *w;
@@ -208,143 +209,130 @@ static struct sn_cons_block_id some_id(uint8_t c)
     memset(id.parts.hash.b, c, 32);
     return id;
 }
-/* The k-th way to be hostile, at the height the others are at. Returns false where there is no more.
- * ret_ends: the connection must end of it, at the latest when it is sent twenty times. */
-static bool hostile(unsigned k, int64_t height, struct sn_buf *out, uint8_t *ret_channel,
-                    bool *ret_ends, const char **ret_what)
+/* What a hostile peer sends. */
+struct attack {
+    const char *what;
+    struct sn_str raw; /* instead of m */
+    struct sn_cons_msg m;
+    uint8_t channel;
+};
+static uint64_t all_ones[160];
+static int32_t index_of_silent(void)
 {
-    static uint64_t words[160];
+    return sn_cons_valset_find(sn_cons_core_round(w->nodes[0].engine.core)->vals, w->nodes[4].val.addr);
+}
+/* The k-th after which the connection ends, at the latest when it is sent twenty times. */
+static bool fatal(unsigned k, int64_t height, struct attack *ret)
+{
     static struct sn_cons_vote vote;
     static char bytes[100];
-    struct sn_cons_msg m = {.height = height, .vote_type = SN_CONS_PREVOTE, .step = 3};
-    memset(words, 0xff, sizeof(words));
     vote = (struct sn_cons_vote){.type = SN_CONS_PREVOTE, .height = height, .sig.len = 64};
-    *ret_channel = SN_STATE_CHANNEL;
-    *ret_ends = true;
-    const char *what = NULL;
-    struct sn_str raw = {0};
+    struct attack a = {.channel = SN_STATE_CHANNEL, .m = {.height = height, .step = 3}};
+    struct sn_cons_msg *m = &a.m;
     switch (k) {
-    case 0: what = "junk"; raw = SN_STR("\xff\xff\xff\xff\x01junk"); break;
-    case 1: what = "nothing"; raw = SN_STR("\x7a"); break;
-    /* ASA-2025-003: a NewValidBlock whose array says 64,000 bits and brings one word. */
-    case 2:
-        what = "bits without words";
-        raw = SN_STR("\x12\x0f\x08\x01\x1a\x04\x08\x80\xf4\x03\x22\x05\x08\x80\xf4\x03\x12");
+    case 0: a.what = "junk"; a.raw = SN_STR("\xff\xff\xff\xff\x01junk"); break;
+    case 1: a.what = "nothing"; a.raw = SN_STR("\x7a"); break;
+    case 2: /* ASA-2025-003: an array that says 64,000 bits and brings one word */
+        a.what = "bits without words";
+        a.raw = SN_STR("\x12\x0f\x08\x01\x1a\x04\x08\x80\xf4\x03\x22\x05\x08\x80\xf4\x03\x12");
         break;
-    case 3: what = "height 0"; m.kind = SN_CONS_MSG_NEW_ROUND_STEP; m.height = 0; break;
+    case 3: a.what = "height 0"; m->kind = SN_CONS_MSG_NEW_ROUND_STEP; m->height = 0; break;
     case 4:
-        what = "no last commit round";
-        m.kind = SN_CONS_MSG_NEW_ROUND_STEP;
-        m.height = 5;
-        m.last_commit_round = -1;
+        a.what = "no last commit round";
+        *m = (struct sn_cons_msg){.kind = SN_CONS_MSG_NEW_ROUND_STEP, .height = 5, .step = 3,
+                                  .last_commit_round = -1};
         break;
-    /* ASA-2025-002: the part's index is not its proof's. */
-    case 5:
-        what = "part of another index";
-        m.kind = SN_CONS_MSG_BLOCK_PART;
-        *ret_channel = SN_DATA_CHANNEL;
-        m.part = (struct sn_cons_part){.index = 1, .proof_total = 2, .proof_index = 0,
-                                       .bytes = sn_str_of(bytes, 100)};
+    case 5: /* ASA-2025-002: the part's index is not its proof's */
+        a.what = "part of another index";
+        a.channel = SN_DATA_CHANNEL;
+        m->kind = SN_CONS_MSG_BLOCK_PART;
+        m->part = (struct sn_cons_part){.index = 1, .proof_total = 2, .proof_index = 0,
+                                        .bytes = sn_str_of(bytes, 100)};
         break;
     case 6:
-        what = "too many bits";
-        m.kind = SN_CONS_MSG_VOTE_SET_BITS;
-        *ret_channel = SN_VOTE_BITS_CHANNEL;
-        m.block_id = some_id(1);
-        m.bits = (struct sn_cons_bits){10001, words};
+        a.what = "too many bits";
+        a.channel = SN_VOTE_BITS_CHANNEL;
+        *m = (struct sn_cons_msg){.kind = SN_CONS_MSG_VOTE_SET_BITS, .height = height,
+                                  .vote_type = SN_CONS_PREVOTE, .block_id = some_id(1),
+                                  .bits = {10001, all_ones}};
         break;
     case 7:
-        what = "vote of nobody";
-        m.kind = SN_CONS_MSG_VOTE;
-        *ret_channel = SN_VOTE_CHANNEL;
-        vote.index = 4000;
-        m.vote = &vote;
-        break;
     case 8:
-        what = "wrong signature";
-        m.kind = SN_CONS_MSG_VOTE;
-        *ret_channel = SN_VOTE_CHANNEL;
+        a.what = k == 7 ? "vote of nobody" : "wrong signature";
+        a.channel = SN_VOTE_CHANNEL;
         memcpy(vote.addr, w->nodes[4].val.addr, SN_CONS_ADDR_LEN);
-        for (uint32_t i = 0; i < w->genesis.n_validators; i++)
-            if (memcmp(sn_cons_core_round(w->nodes[0].engine.core)->vals->vals[i].addr, vote.addr,
-                       SN_CONS_ADDR_LEN) == 0)
-                vote.index = (int32_t)i;
-        m.vote = &vote;
+        vote.index = k == 7 ? 4000 : index_of_silent();
+        *m = (struct sn_cons_msg){.kind = SN_CONS_MSG_VOTE, .vote = &vote};
         break;
-    /* From here on it stays: what it says harms nobody but itself. */
-    case 9:
-        what = "vote of a validator that cannot be";
-        *ret_ends = false;
-        m.kind = SN_CONS_MSG_HAS_VOTE;
-        m.index = INT32_MAX;
-        break;
-    case 10:
-        what = "height lowered after an absurd one";
-        *ret_ends = false;
-        m.kind = SN_CONS_MSG_NEW_ROUND_STEP;
-        m.height = INT64_MAX - height;
-        break;
-    case 11:
-        what = "a vote on the channel of bits";
-        *ret_ends = false;
-        *ret_channel = SN_VOTE_BITS_CHANNEL;
-        m.kind = SN_CONS_MSG_HAS_VOTE;
-        break;
-    case 12:
-        what = "a proof of lock of no proposal";
-        *ret_ends = false;
-        *ret_channel = SN_DATA_CHANNEL;
-        m.kind = SN_CONS_MSG_PROPOSAL_POL;
-        m.bits = (struct sn_cons_bits){10000, words};
-        break;
-    case 13:
-        what = "a claim for a block nobody knows";
-        *ret_ends = false;
-        m.kind = SN_CONS_MSG_VOTE_SET_MAJ23;
-        m.block_id = some_id(9);
-        break;
-    case 14:
-        what = "it has all votes and parts";
-        *ret_ends = false;
-        m.kind = SN_CONS_MSG_NEW_VALID_BLOCK;
-        m.parts = some_id(3).parts;
-        m.parts.total = 1601;
-        m.bits = (struct sn_cons_bits){1601, words};
+    case 9: /* ASA-2024-011: an extension where none is due */
+        a.what = "extension of a prevote";
+        a.channel = SN_VOTE_CHANNEL;
+        vote.ext = SN_STR("x");
+        vote.ext_sig.len = 64;
+        *m = (struct sn_cons_msg){.kind = SN_CONS_MSG_VOTE, .vote = &vote};
         break;
     default: return false;
     }
-    sn_buf_reset(out);
-    if (raw.len) T_OK(sn_buf_str(out, raw));
-    else T_OK(sn_cons_msg_encode(&m, out));
-    *ret_what = what;
+    *ret = a;
     return true;
+}
+/* The k-th that harms nobody but its sender. */
+static bool harmless(unsigned k, int64_t height, struct attack *ret)
+{
+    const struct attack a[] = {
+        {.what = "vote of a validator that cannot be", .channel = SN_STATE_CHANNEL,
+         .m = {.kind = SN_CONS_MSG_HAS_VOTE, .height = height, .vote_type = SN_CONS_PREVOTE,
+               .index = INT32_MAX}},
+        {.what = "an absurd height, then lower ones", .channel = SN_STATE_CHANNEL,
+         .m = {.kind = SN_CONS_MSG_NEW_ROUND_STEP, .height = INT64_MAX - height, .step = 3}},
+        {.what = "a message on another's channel", .channel = SN_VOTE_BITS_CHANNEL,
+         .m = {.kind = SN_CONS_MSG_HAS_VOTE, .height = height, .vote_type = SN_CONS_PREVOTE}},
+        {.what = "a proof of lock of no proposal", .channel = SN_DATA_CHANNEL,
+         .m = {.kind = SN_CONS_MSG_PROPOSAL_POL, .height = height, .bits = {10000, all_ones}}},
+        {.what = "a claim for a block nobody knows", .channel = SN_STATE_CHANNEL,
+         .m = {.kind = SN_CONS_MSG_VOTE_SET_MAJ23, .height = height, .vote_type = SN_CONS_PREVOTE,
+               .block_id = some_id(9)}},
+        {.what = "it has all parts of another block", .channel = SN_STATE_CHANNEL,
+         .m = {.kind = SN_CONS_MSG_NEW_VALID_BLOCK, .height = height,
+               .parts = {.total = SN_CONS_PARTS_MAX, .hash = some_id(3).hash},
+               .bits = {SN_CONS_PARTS_MAX, all_ones}}},
+    };
+    if (k >= SN_COUNT_OF(a)) return false;
+    *ret = a[k];
+    return true;
+}
+/* Sends one attack over and over, on a connection of its own, while the others make blocks. */
+static void attack(unsigned k, bool (*of)(unsigned k, int64_t height, struct attack *ret))
+{
+    struct sn_buf out SN_CLEANUP(sn_buf_done);
+    struct attack a;
+    sn_buf_init(&out, 0);
+    struct world_conn *c = world_connect(w, 0, 4);
+    for (unsigned i = 0; i < 20 && !c->closed; i++) {
+        T_ASSERT(of(k, sn_cons_core_round(w->nodes[0].engine.core)->height, &a));
+        sn_test_row("%s", a.what);
+        sn_buf_reset(&out);
+        if (a.raw.len) T_OK(sn_buf_str(&out, a.raw));
+        else T_OK(sn_cons_msg_encode(&a.m, &out));
+        if (sn_switch_peer_send(&c->end[1], a.channel, out.ptr, out.len) == SN_E_CLOSED) break;
+        T_OK(sn_sleep(50 * SN_MS));
+    }
+    T_EQ(c->closed, of == fatal);
+    T_EQ(c->end[0].why < 0, of == fatal);
+    world_cut(c);
+    world_until(w, 4, world_height(&w->nodes[0]) + 2, 60 * SN_SEC);
 }
 static void adversary(uint64_t seed)
 {
-    struct sn_buf out SN_CLEANUP(sn_buf_done);
-    uint8_t channel;
-    bool ends;
-    const char *what;
-    sn_buf_init(&out, 0);
+    struct attack a;
+    memset(all_ones, 0xff, sizeof(all_ones));
     world_init(w, 5);
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < i; j++) world_connect(w, i, j);
     for (int i = 0; i < 4; i++) world_start(w, i);
     w->nodes[4].sw.reactor = &mute;
-    for (unsigned k = 0; hostile(k, 1, &out, &channel, &ends, &what); k++) {
-        sn_test_row("%s", what);
-        struct world_conn *c = world_connect(w, 0, 4);
-        for (unsigned i = 0; i < 20 && !c->closed; i++) {
-            int64_t h = sn_cons_core_round(w->nodes[0].engine.core)->height;
-            T_ASSERT(hostile(k, h, &out, &channel, &ends, &what));
-            if (sn_switch_peer_send(&c->end[1], channel, out.ptr, out.len) == SN_E_CLOSED) break;
-            T_OK(sn_sleep(50 * SN_MS));
-        }
-        T_EQ(c->closed, ends);
-        if (ends) T_ASSERT(c->end[0].why < 0);
-        world_cut(c);
-        world_until(w, 4, world_height(&w->nodes[0]) + 2, 60 * SN_SEC);
-    }
+    for (unsigned k = 0; fatal(k, 1, &a); k++) attack(k, fatal);
+    for (unsigned k = 0; harmless(k, 1, &a); k++) attack(k, harmless);
     world_check(w, 4);
 }
 SN_TEST_SLOW(consensus_adversary, 120)

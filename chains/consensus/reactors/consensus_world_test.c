@@ -281,12 +281,32 @@ int sn_switch_add_reactor(struct sn_switch *sw, const struct sn_reactor *r)
     sw->reactor = r;
     return 0;
 }
+bool sn_switch_peer_has_channel(const struct sn_switch_peer *p, uint8_t channel) { return true; }
+void sn_switch_peer_set_height(struct sn_switch_peer *p, int64_t height) {}
 const char *sn_switch_peer_id(const struct sn_switch_peer *p) { return p->other->peer_id; }
 void *sn_switch_peer_get(const struct sn_switch_peer *p, int slot) { return p->slot; }
 void sn_switch_peer_set(struct sn_switch_peer *p, int slot, void *value) { p->slot = value; }
+struct job {
+    struct sn_switch_peer *p;
+    int (*fn)(void *arg);
+    void *arg;
+};
+static int job_fiber(void *arg)
+{
+    struct job j = *(struct job *)arg;
+    sn_free(arg);
+    int r = j.fn(j.arg);
+    if (r >= 0 || r == SN_E_CANCELLED || r == SN_E_CLOSED) return 0;
+    if (!j.p->why) j.p->why = r;
+    world_cut(j.p->conn);
+    return 0;
+}
 int sn_switch_peer_go(struct sn_switch_peer *p, const char *name, int (*fn)(void *arg), void *arg)
 {
-    return sn_scope_go(p->scope, name, fn, arg);
+    struct job *j = SN_NEW(struct job);
+    T_ASSERT(j);
+    *j = (struct job){p, fn, arg};
+    return sn_scope_go(p->scope, name, job_fiber, j);
 }
 void sn_switch_peer_stop(struct sn_switch_peer *p, int why, int64_t ban_ns)
 {
@@ -320,8 +340,7 @@ static int end_fiber(void *arg)
     world_cut(p->conn);
     while (sn_chan_try_recv(peer->out, &k) >= 0) free(k);
     sn_scope_cancel(p->scope);
-    int t = sn_scope_end(p->scope);
-    if (t < 0 && t != SN_E_CANCELLED && t != SN_E_CLOSED && !p->why) p->why = t;
+    (void)!sn_scope_end(p->scope);
     r->remove_peer(r->arg, p, p->why);
     p->conn->running--;
     return 0;
