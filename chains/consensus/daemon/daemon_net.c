@@ -114,6 +114,20 @@ static int make_switch(struct sn_daemon *d)
     return sn_switch_new(&o, &d->sw);
 }
 
+static int add_mempool(struct sn_daemon *d)
+{
+    const struct sn_home_mempool *m = &d->c->mempool;
+    struct sn_mempool_reactor_opts o = {
+        .sw = d->sw,
+        .txs = d->txs,
+        .no_broadcast = !m->broadcast,
+        .tx_bytes_max = (uint32_t)m->max_tx_bytes,
+        .batch_bytes_max = m->max_batch_bytes,
+        .persistent_max = (unsigned)m->experimental_max_gossip_connections_to_persistent_peers,
+        .others_max = (unsigned)m->experimental_max_gossip_connections_to_non_persistent_peers};
+    return d->txs ? sn_mempool_reactor_new(&o, &d->mempool) : 0;
+}
+
 static int add_pex(struct sn_daemon *d)
 {
     struct sn_pex_reactor_opts o = {.sw = d->sw,
@@ -133,6 +147,7 @@ int sn_daemon_open_net(struct sn_daemon *d)
     if (r >= 0) d->view.sw = d->sw;
     if (r >= 0) d->view.self = sn_switch_self(d->sw);
     if (r >= 0) r = sn_consensus_reactor_new(&d->view, &d->gossip);
+    if (r >= 0) r = add_mempool(d);
     if (r >= 0) r = add_pex(d);
     return r < 0 ? sn_wrap(r, "network") : 0;
 }
@@ -140,6 +155,7 @@ int sn_daemon_open_net(struct sn_daemon *d)
 void sn_daemon_close_net(struct sn_daemon *d)
 {
     sn_pex_reactor_free(d->pex);
+    sn_mempool_reactor_free(d->mempool);
     sn_consensus_reactor_free(d->gossip);
     sn_switch_free(d->sw);
     sn_book_free(d->book);

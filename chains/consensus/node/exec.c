@@ -28,8 +28,17 @@ void sn_exec_free(struct sn_exec *x)
 
 /* ---- Commit ---- */
 
+void sn_exec_set_limits(struct sn_exec *x, const struct sn_cons_state *s)
+{
+    const struct sn_cons_params *p = &s->params;
+    if (x->o.txs)
+        sn_txs_set_limits(
+            x->o.txs, sn_cons_data_bytes_max(sn_cons_params_block_bytes(p), 0, s->vals->n),
+            p->block_max_gas);
+}
+
 static int update_txs(struct sn_exec *x, const struct sn_cons_block *b,
-                      const struct sn_exec_run *run)
+                      const struct sn_exec_run *run, const struct sn_cons_state *after)
 {
     struct sn_arena a SN_CLEANUP(sn_arena_done);
     sn_arena_init(&a, NULL, 0);
@@ -37,6 +46,7 @@ static int update_txs(struct sn_exec *x, const struct sn_cons_block *b,
     if (!done) return SN_E_NOMEM;
     for (uint32_t i = 0; i < b->n_txs; i++)
         done[i] = (struct sn_mempool_done){b->txs[i], run->result.txs[i].code == 0};
+    sn_exec_set_limits(x, after);
     return sn_txs_update(x->o.txs, b->header.height, sn_now(), done, b->n_txs);
 }
 
@@ -61,7 +71,7 @@ int sn_exec_commit(struct sn_exec *x, const struct sn_cons_block *b, const struc
     int r = x->o.txs ? sn_txs_hold(x->o.txs) : 0;
     if (r < 0) return r;
     r = sn_abci_commit(x->o.app->consensus, &q, &a, &res);
-    if (r >= 0 && x->o.txs) r = update_txs(x, b, run);
+    if (r >= 0 && x->o.txs) r = update_txs(x, b, run, after);
     if (x->o.txs) sn_txs_release(x->o.txs);
     if (r < 0) return sn_wrap(r, "Commit of block %lld", (long long)b->header.height);
     retain_from(x, res->retain_height, after);

@@ -48,6 +48,10 @@ void sn_exec_free(struct sn_exec *x);
 int sn_exec_handshake(struct sn_exec *x, const struct sn_cons_genesis *g,
                       struct sn_cons_state *state, struct sn_cons_state **ret) SN_MUST_CHECK;
 
+/* sn_exec_set_limits - tells the mempool what a block of this state has room for; after each block
+ * it is told anyway. */
+void sn_exec_set_limits(struct sn_exec *x, const struct sn_cons_state *s);
+
 /* sn_exec_apply - a block that others agreed on (block sync, replay): it is validated against
  * `state` and executed. The caller has stored it. Returns 0 with the state after (one reference);
  * SN_E_INVALID_ARGUMENT: the block does not follow; anything else ends the node. Suspends. */
