@@ -3,8 +3,8 @@
  * data/blockstore.db: parts, what is known of a block (meta), the commit its successor carries, and
  * the commit this node saw.
  *
- * Heights from base to height are whole; a block is there as soon as its meta is. One writer at a
- * time; readers any time. What readers get is in the arena they bring. Source: CometBFT v0.38.25
+ * Heights from base to height are whole; a block is there as soon as its meta is. Writers wait for
+ * each other, pruning lets others in between; readers any time. What readers get is in the arena they bring. Source: CometBFT v0.38.25
  * store/. Context: fibers; every call suspends. */
 #pragma once
 #include "consensus/part_set.h"

@@ -3,9 +3,8 @@
  * and what is on the disk at each point in between, so that a crash anywhere leads back to one
  * history.
  *
- *   validate -> FinalizeBlock -> answer stored -> state applied and stored -> Commit -> mempool,
- * evidence
- *   -> on_block (events, index, metrics)
+ *   validate -> FinalizeBlock -> answer stored -> state applied -> Commit -> mempool, evidence
+ *   -> state stored -> on_block (events, index, metrics)
  *
  * Source: CometBFT v0.38.25 state/execution.go, consensus/replay.go; docs/app-dev, spec/abci. */
 #pragma once
@@ -54,3 +53,8 @@ int sn_exec_handshake(struct sn_exec *x, const struct sn_cons_genesis *g,
  * SN_E_INVALID_ARGUMENT: the block does not follow; anything else ends the node. Suspends. */
 int sn_exec_apply(struct sn_exec *x, struct sn_cons_state *state, struct sn_cons_block *b,
                   const struct sn_cons_block_id *id, struct sn_cons_state **ret) SN_MUST_CHECK;
+
+/* sn_exec_run_pruner - removes the blocks and states that the application's Commit lets go of, some
+ * at a time and holding nobody up, until cancelled: one fiber of the node's. Returns
+ * SN_E_CANCELLED. */
+int sn_exec_run_pruner(struct sn_exec *x) SN_MUST_CHECK;
