@@ -150,7 +150,7 @@ static int h2_write_out(void *arg)
     return n < 0 ? (int)n : 0;
 }
 
-static int h2_flush(struct cl_h2 *h)
+static int h2_flush_now(struct cl_h2 *h)
 {
     if (h->err < 0) return h->err;
     if (h->flushing) {
@@ -177,6 +177,9 @@ static int h2_flush(struct cl_h2 *h)
     return err;
 }
 
+/* While a fiber gathers, what others have to send leaves in its write: it is in the run queue already. */
+static int h2_flush(struct cl_h2 *h) { return h->gathering ? h->err : h2_flush_now(h); }
+
 /* For calls: others that are ready to run put their frames into the same write. */
 static int h2_flush_soon(struct cl_h2 *h)
 {
@@ -189,7 +192,7 @@ static int h2_flush_soon(struct cl_h2 *h)
     h->refs++;
     sn_yield();
     h->gathering = false;
-    int r = h2_flush(h);
+    int r = h2_flush_now(h);
     h2_unref(h);
     return r;
 }
@@ -226,7 +229,7 @@ static void h2_reader(void *arg)
         }
         int r = sn_h2_recv(h->s, sn_str_of(buf, (size_t)n), sn_now_coarse());
         if (r < 0 || sn_h2_done(h->s)) {
-            h2_flush(h);
+            h2_flush_now(h);
             h2_break(h, r < 0 ? r : SN_E_RESET);
         } else {
             h2_flush(h);
@@ -243,7 +246,7 @@ static void h2_ready(struct sn_stream *st, void *arg, int why)
     h->parked = false;
     if (why < 0 && h->refs == 1) {
         sn_h2_shutdown(h->s, true);
-        h2_flush(h);
+        h2_flush_now(h);
         h2_leave_pool(h);
         h2_unref(h);
         return;

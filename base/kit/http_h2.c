@@ -229,7 +229,7 @@ static int h2_write_out(void *arg)
     return n < 0 ? (int)n : 0;
 }
 
-static int h2_flush(struct http_h2 *h)
+static int h2_flush_now(struct http_h2 *h)
 {
     if (h->c->cut && h->err == 0) h->err = SN_E_CLOSED;
     if (h->err < 0) return h->err;
@@ -261,6 +261,12 @@ static int h2_flush(struct http_h2 *h)
     return h->err;
 }
 
+/* While a fiber gathers, what others have to send leaves in its write: it is in the run queue already. */
+static int h2_flush(struct http_h2 *h)
+{
+    return h->gathering ? h->err : h2_flush_now(h);
+}
+
 /* For handlers: others that are ready to run, and answer on this connection too, put their frames
  * into the same write. */
 static int h2_flush_soon(struct http_h2 *h)
@@ -272,7 +278,7 @@ static int h2_flush_soon(struct http_h2 *h)
     h->gathering = true;
     sn_yield();
     h->gathering = false;
-    return h2_flush(h);
+    return h2_flush_now(h);
 }
 
 /* ---- exchange operations -------------------------------------------------------------------- */
@@ -636,7 +642,7 @@ static bool h2_feed(struct http_h2 *h, struct sn_str data)
         http_server_worker(h->c->srv)->n.errors_parse++;
         h->notice = true; /* no new requests; GOAWAY leaves with the flush */
         drop_starting(h);
-        h2_flush(h);
+        h2_flush_now(h);
         return false;
     }
     start_handlers(h);
@@ -658,7 +664,7 @@ static bool h2_draining(struct http_h2 *h)
         return false;
     }
     sn_h2_shutdown(h->s, true);
-    h2_flush(h);
+    h2_flush_now(h);
     return true;
 }
 
@@ -675,7 +681,7 @@ static bool h2_heads_late(struct http_h2 *h)
     if (now < h->head_at_ns) return false;
     http_server_worker(h->c->srv)->n.errors_parse++;
     sn_h2_shutdown(h->s, true);
-    h2_flush(h);
+    h2_flush_now(h);
     return true;
 }
 
