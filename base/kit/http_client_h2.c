@@ -419,7 +419,7 @@ static int st_request(struct cl_call *k, const struct sn_http_call *call)
     int64_t len = call->body_fn ? call->body_length : (int64_t)call->body.len;
     bool body = call->body_fn || call->body.len;
     if (r == 0 && body && len >= 0) {
-        struct sn_str text = sn_arena_printf(a, "%lld", (long long)len);
+        struct sn_str text = http_decimal(a, (uint64_t)len);
         r = text.ptr ? sn_http_headers_add(&hs, a, SN_STR("content-length"), text) : SN_E_NOMEM;
     }
     if (r < 0) return r;
@@ -585,7 +585,7 @@ int cl_h2_do(struct cl_call *k, const struct sn_http_call *call)
         st->closed = true; /* it never was a stream */
     else
         r = st_request(k, call);
-    k->sent_ns = sn_now();
+    if (k->answer_ns_max) k->sent_ns = sn_now();
     /* A server that refuses early says why before it resets the stream. */
     if (r >= 0 || (st->closed && st->head_done)) r = st_await_head(k);
     if (r >= 0 && st->head.too_large) r = sn_fail(SN_E_TOO_LARGE, "response head over the limit");

@@ -340,7 +340,7 @@ static int h2_begin(struct http_xi *xi, int64_t length)
         r = sn_http_headers_add(&hs, a, SN_STR("content-type"), xi->content_type);
     int status = xi->x.status;
     if (r == 0 && length >= 0 && !xi->bare && status != 204 && (status != 304 || length > 0)) {
-        struct sn_str text = sn_arena_printf(a, "%lld", (long long)length);
+        struct sn_str text = http_decimal(a, (uint64_t)length);
         r = text.ptr ? sn_http_headers_add(&hs, a, SN_STR("content-length"), text) : SN_E_NOMEM;
     }
     for (unsigned i = 0; r == 0 && i < xi->resp.len; i++)

@@ -206,3 +206,14 @@ struct http_url {
 };
 /* http_url_parse - http, https, ws, wss. Returns 0 or SN_E_SYNTAX with a diagnostic. */
 int http_url_parse(struct sn_str url, struct http_url *ret) SN_MUST_CHECK;
+
+/* http_decimal - digits in the arena; without text if there is no memory. */
+static inline struct sn_str http_decimal(struct sn_arena *a, uint64_t v)
+{
+    struct sn_buf b;
+    char *p = sn_arena_alloc(a, 20);
+    if (!p) return (struct sn_str){0};
+    sn_buf_init_fixed(&b, p, 20);
+    (void)!sn_buf_u64(&b, v);
+    return sn_buf_view(&b);
+}
