@@ -8,6 +8,8 @@
 #include "kit/http_h2_int.h"
 #include "wire/h2.h"
 
+/* Answers that lie unread on a connection without holding up its others: a proxy's slow clients. */
+#define UNREAD_MAX (4u << 20)
 #define H2_WRITE_BYTES (64u << 10)
 #define H2_LINGER_NS (200 * SN_MS)
 #define INLINE_BODY_MAX (64u << 10)
@@ -282,6 +284,7 @@ int cl_h2_new(struct cl_conn *c)
     if (!h) return SN_E_NOMEM;
     h->c = c;
     struct sn_h2_opts o = {.client = true,
+                           .unread_max = UNREAD_MAX,
                            .field_bytes_max = c->pool->client->o.head_bytes_max,
                            .events = &events,
                            .ctx = h};

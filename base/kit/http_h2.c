@@ -610,6 +610,7 @@ static struct http_h2 *h2_new(struct http_conn *c)
     struct sn_h2_opts o = {
         .streams_max = c->srv->o.h2_streams_max,
         .window_max = c->srv->o.h2_window_max,
+        .unread_max = c->srv->o.h2_unread_max,
         .ping_min_ns = c->srv->o.h2_ping_min_ns,
         .connect_protocol = true,
         .field_bytes_max = c->srv->o.head_bytes_max,
