@@ -27,7 +27,7 @@ static const char *const *list_of(struct sn_daemon *d, struct sn_str text)
     return all;
 }
 
-static int read_node_key(struct sn_daemon *d)
+int sn_daemon_read_node_key(struct sn_daemon *d)
 {
     char id[SN_NODE_ID_LEN + 1];
     const char *path = sn_daemon_path(d, d->c->node_key_file);
@@ -140,8 +140,7 @@ static int add_pex(struct sn_daemon *d)
 
 int sn_daemon_open_net(struct sn_daemon *d)
 {
-    int r = read_node_key(d);
-    if (r >= 0) r = fill_self(d);
+    int r = fill_self(d);
     if (r >= 0) r = open_book(d);
     if (r >= 0) r = make_switch(d);
     if (r >= 0) d->view.sw = d->sw;
