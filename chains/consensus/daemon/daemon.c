@@ -20,6 +20,7 @@ static int start(struct sn_daemon *d)
     if (r >= 0) r = sn_daemon_open_signer(d);
     if (r >= 0) r = sn_daemon_handshake(d);
     if (r >= 0) r = sn_daemon_make_txs(d);
+    if (r >= 0) r = sn_daemon_open_evidence(d);
     if (r >= 0) r = sn_daemon_make_engine(d);
     if (r >= 0) r = sn_daemon_open_net(d);
     if (r >= 0) r = sn_daemon_open_rpc(d);

@@ -9,6 +9,7 @@
 #include "consensus/node/signer_remote.h"
 #include "consensus/node/view.h"
 #include "consensus/reactors/consensus.h"
+#include "consensus/reactors/evidence.h"
 #include "consensus/reactors/mempool.h"
 #include "consensus/reactors/pex.h"
 #include "consensus/rpc/server.h"
@@ -33,6 +34,7 @@ struct sn_daemon {
     struct sn_signer *signer;
     struct sn_cons_state *state; /* to go on from: one reference */
     struct sn_txs *txs; /* NULL: the mempool "nop" */
+    struct sn_evidence_keeper *evidence;
     struct sn_exec *exec;
     struct sn_engine *engine;
     struct sn_event_bus *bus;
@@ -46,6 +48,7 @@ struct sn_daemon {
     struct sn_switch *sw;
     struct sn_consensus_reactor *gossip;
     struct sn_mempool_reactor *mempool;
+    struct sn_evidence_reactor *accuse;
     struct sn_pex_reactor *pex; /* NULL: not wanted */
     struct sn_scope *scope; /* of the fibers that serve the parts */
     bool stopping;          /* by a signal */
@@ -60,6 +63,7 @@ int sn_daemon_open_app(struct sn_daemon *d) SN_MUST_CHECK;
 int sn_daemon_load_state(struct sn_daemon *d) SN_MUST_CHECK;
 int sn_daemon_handshake(struct sn_daemon *d) SN_MUST_CHECK;
 int sn_daemon_make_txs(struct sn_daemon *d) SN_MUST_CHECK;
+int sn_daemon_open_evidence(struct sn_daemon *d) SN_MUST_CHECK;
 int sn_daemon_make_engine(struct sn_daemon *d) SN_MUST_CHECK;
 /* daemon_rpc.c. _open_events sets the executor's hook. */
 int sn_daemon_open_events(struct sn_daemon *d, struct sn_exec_opts *eo) SN_MUST_CHECK;

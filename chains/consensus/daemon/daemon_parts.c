@@ -197,6 +197,18 @@ int sn_daemon_make_txs(struct sn_daemon *d)
     return sn_txs_new(&o, &d->txs);
 }
 
+int sn_daemon_open_evidence(struct sn_daemon *d)
+{
+    struct sn_evidence_keeper_opts o = {.blocks = d->blocks,
+                                        .states = d->states,
+                                        .verifier = &sn_cons_verifier_zip215};
+    int r = sn_daemon_open_kv(d, "evidence", &o.kv);
+    if (r < 0) return r;
+    r = sn_evidence_keeper_new(&o, d->state, &d->evidence);
+    if (r < 0) sn_kv_close(o.kv);
+    return r < 0 ? sn_wrap(r, "evidence.db") : 0;
+}
+
 static void fill_view(struct sn_daemon *d)
 {
     struct sn_node_view *v = &d->view;
@@ -206,6 +218,7 @@ static void fill_view(struct sn_daemon *d)
     v->states = d->states;
     v->app = &d->app;
     v->txs = d->txs;
+    v->evidence = d->evidence;
     v->exec = d->exec;
     v->engine = d->engine;
     v->bus = d->bus;
@@ -220,7 +233,8 @@ int sn_daemon_make_engine(struct sn_daemon *d)
                               .blocks = d->blocks,
                               .states = d->states,
                               .verifier = &sn_cons_verifier_zip215,
-                              .txs = d->txs};
+                              .txs = d->txs,
+                              .evidence = d->evidence};
     int r = sn_daemon_open_events(d, &eo);
     if (r >= 0) r = sn_exec_new(&eo, &d->exec);
     if (r < 0) return r;
@@ -246,6 +260,7 @@ void sn_daemon_done(struct sn_daemon *d)
     sn_daemon_close_net(d);
     sn_engine_free(d->engine);
     sn_exec_free(d->exec);
+    sn_evidence_keeper_free(d->evidence);
     sn_txs_free(d->txs);
     if (d->bus) sn_event_bus_free(d->bus);
     sn_cons_state_unref(d->state);
