@@ -453,7 +453,7 @@ static int world_main(void *arg)
     T_ASSERT(w->poke = sn_chan_new(sizeof(int), 1));
     for (int i = 0; i < w->o.n; i++) {
         struct world_node *n = &w->nodes[i];
-        char name[8];
+        char name[16];
         snprintf(name, sizeof(name), "n%d", i);
         *n = (struct world_node){.w = w, .id = i, .host = sn_sim_host_new(name)};
         T_OK(sn_kv_open_memory(&n->blocks_kv));
