@@ -17,7 +17,9 @@ static int start(struct sn_daemon *d)
     if (r >= 0) r = sn_daemon_load_state(d);
     if (r >= 0) r = sn_daemon_open_app(d);
     if (r >= 0) r = sn_daemon_handshake(d);
+    if (r >= 0) r = sn_daemon_make_txs(d);
     if (r >= 0) r = sn_daemon_make_engine(d);
+    if (r >= 0) r = sn_daemon_open_net(d);
     return r;
 }
 
@@ -25,6 +27,12 @@ static int start(struct sn_daemon *d)
 
 static int wait_app(void *arg) { return sn_abci_conns_wait(&((struct sn_daemon *)arg)->app); }
 static int prune(void *arg) { return sn_exec_run_pruner(((struct sn_daemon *)arg)->exec); }
+static int recheck(void *arg) { return sn_txs_run(((struct sn_daemon *)arg)->txs); }
+static int meet(void *arg) { return sn_switch_run(((struct sn_daemon *)arg)->sw); }
+static int look_for_peers(void *arg)
+{
+    return sn_pex_reactor_run(((struct sn_daemon *)arg)->pex);
+}
 static int agree(void *arg)
 {
     struct sn_daemon *d = arg;
@@ -47,7 +55,10 @@ static int run(struct sn_daemon *d)
     struct sn_scope *s = sn_scope_begin(&mem);
     int r = sn_scope_go(s, "application", wait_app, d);
     if (r >= 0) r = sn_scope_go(s, "prune", prune, d);
+    if (r >= 0 && d->txs) r = sn_scope_go(s, "recheck", recheck, d);
     if (r >= 0) r = sn_scope_go(s, "consensus", agree, d);
+    if (r >= 0) r = sn_scope_go(s, "switch", meet, d);
+    if (r >= 0 && d->pex) r = sn_scope_go(s, "pex", look_for_peers, d);
     if (r >= 0 && !d->o->no_signals) r = sn_scope_go(s, "signals", wait_signal, d);
     if (r >= 0 && d->o->on_ready) d->o->on_ready(d->o->arg, "", "");
     if (r < 0) sn_scope_cancel(s);

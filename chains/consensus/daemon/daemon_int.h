@@ -6,6 +6,10 @@
 #include "consensus/daemon/daemon.h"
 #include "consensus/genesis.h"
 #include "consensus/node/view.h"
+#include "consensus/reactors/consensus.h"
+#include "consensus/reactors/mempool.h"
+#include "consensus/reactors/pex.h"
+#include "crypto/ed25519.h"
 
 struct sn_daemon {
     const struct sn_daemon_opts *o;
@@ -24,9 +28,18 @@ struct sn_daemon {
     struct sn_signer_file file_signer;
     struct sn_signer *signer;
     struct sn_cons_state *state; /* to go on from: one reference */
+    struct sn_txs *txs; /* NULL: the mempool "nop" */
     struct sn_exec *exec;
     struct sn_engine *engine;
     struct sn_node_view view;
+    uint8_t node_key[SN_ED25519_SECRET_LEN];
+    struct sn_node_info self;
+    const char *book_path;
+    struct sn_book *book;
+    struct sn_switch *sw;
+    struct sn_consensus_reactor *gossip;
+    struct sn_mempool_reactor *mempool;
+    struct sn_pex_reactor *pex; /* NULL: not wanted */
     bool stopping; /* by a signal */
 };
 
@@ -36,6 +49,10 @@ int sn_daemon_open_stores(struct sn_daemon *d) SN_MUST_CHECK;
 int sn_daemon_open_app(struct sn_daemon *d) SN_MUST_CHECK;
 int sn_daemon_load_state(struct sn_daemon *d) SN_MUST_CHECK;
 int sn_daemon_handshake(struct sn_daemon *d) SN_MUST_CHECK;
+int sn_daemon_make_txs(struct sn_daemon *d) SN_MUST_CHECK;
 int sn_daemon_make_engine(struct sn_daemon *d) SN_MUST_CHECK;
+/* daemon_net.c: _close_net after everything has ended. */
+int sn_daemon_open_net(struct sn_daemon *d) SN_MUST_CHECK;
+void sn_daemon_close_net(struct sn_daemon *d);
 void sn_daemon_done(struct sn_daemon *d);
 const char *sn_daemon_path(struct sn_daemon *d, struct sn_str path);

@@ -159,14 +159,46 @@ static struct sn_cons_config timeouts_of(const struct sn_home_consensus *c)
                                    .empty_blocks_interval_ns = c->create_empty_blocks_interval};
 }
 
+int sn_daemon_make_txs(struct sn_daemon *d)
+{
+    const struct sn_home_mempool *m = &d->c->mempool;
+    if (sn_str_eqc(m->type, "nop")) return 0;
+    struct sn_txs_opts o = {.app = d->app.mempool,
+                            .pool = {.txs_max = (uint32_t)m->size,
+                                     .bytes_max = (uint64_t)m->max_txs_bytes,
+                                     .cache_max = (uint32_t)m->cache_size,
+                                     .tx_bytes_max = (uint32_t)m->max_tx_bytes,
+                                     .keep_invalid = m->keep_invalid_txs_in_cache,
+                                     .no_recheck = !m->recheck,
+                                     .seed = sn_random()}};
+    return sn_txs_new(&o, &d->txs);
+}
+
+static void fill_view(struct sn_daemon *d)
+{
+    struct sn_node_view *v = &d->view;
+    v->genesis_json = d->genesis_json;
+    v->genesis = &d->genesis;
+    v->blocks = d->blocks;
+    v->states = d->states;
+    v->app = &d->app;
+    v->txs = d->txs;
+    v->exec = d->exec;
+    v->engine = d->engine;
+    v->verifier = &sn_cons_verifier_zip215;
+    v->validator_key = d->signer ? &d->signer->key : NULL;
+}
+
 int sn_daemon_make_engine(struct sn_daemon *d)
 {
     struct sn_exec_opts eo = {.app = &d->app,
                               .blocks = d->blocks,
                               .states = d->states,
-                              .verifier = &sn_cons_verifier_zip215};
+                              .verifier = &sn_cons_verifier_zip215,
+                              .txs = d->txs};
     int r = sn_exec_new(&eo, &d->exec);
     if (r < 0) return r;
+    sn_exec_set_limits(d->exec, d->state);
     struct sn_engine_opts o = {.config = timeouts_of(&d->c->consensus),
                                .verifier = &sn_cons_verifier_zip215,
                                .exec = d->exec,
@@ -174,13 +206,19 @@ int sn_daemon_make_engine(struct sn_daemon *d)
                                .signer = d->signer,
                                .wal_path = sn_daemon_path(d, d->c->consensus.wal_file),
                                .double_sign_check = d->c->consensus.double_sign_check_height};
-    return o.wal_path ? sn_engine_new(&o, &d->engine) : SN_E_NOMEM;
+    r = o.wal_path ? sn_engine_new(&o, &d->engine) : SN_E_NOMEM;
+    if (r < 0) return r;
+    if (d->txs) sn_txs_on_available(d->txs, sn_engine_txs_available, d->engine);
+    fill_view(d);
+    return 0;
 }
 
 void sn_daemon_done(struct sn_daemon *d)
 {
+    sn_daemon_close_net(d);
     sn_engine_free(d->engine);
     sn_exec_free(d->exec);
+    sn_txs_free(d->txs);
     sn_cons_state_unref(d->state);
     if (d->has_app) sn_abci_conns_close(&d->app);
     sn_kvstore_close(d->kvstore);

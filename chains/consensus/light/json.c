@@ -48,7 +48,7 @@ static int get_hash(const struct sn_json *o, const char *name, struct sn_cons_ha
 static int get_base64(const struct sn_json *o, const char *name, size_t max, uint8_t *ret,
                       uint8_t *ret_len)
 {
-    uint8_t raw[SN_CONS_SIG_MAX + 4];
+    uint8_t raw[SN_CONS_SIG_MAX + 8];
     struct sn_str s = sn_json_str(sn_json_get(o, name));
     SN_ASSERT(max <= SN_CONS_SIG_MAX);
     if (!s.ptr || sn_base64_decoded_max(s.len) > sizeof(raw)) return bad(name, "bytes in Base64");
@@ -224,7 +224,7 @@ static void put_block_id(struct sn_jsonw *w, const char *name, const struct sn_c
     sn_jsonw_object_end(w);
     sn_jsonw_object_end(w);
 }
-static void put_header(struct sn_jsonw *w, const struct sn_cons_header *h)
+void sn_light_json_put_header(struct sn_jsonw *w, const struct sn_cons_header *h)
 {
     sn_jsonw_object(w);
     sn_jsonw_key(w, SN_STR("version"));
@@ -247,7 +247,7 @@ static void put_header(struct sn_jsonw *w, const struct sn_cons_header *h)
     put_hex(w, "proposer_address", h->proposer, h->proposer_len);
     sn_jsonw_object_end(w);
 }
-static void put_commit(struct sn_jsonw *w, const struct sn_cons_commit *c)
+void sn_light_json_put_commit(struct sn_jsonw *w, const struct sn_cons_commit *c)
 {
     sn_jsonw_object(w);
     put_num(w, "height", c->height);
@@ -273,7 +273,7 @@ static void put_commit(struct sn_jsonw *w, const struct sn_cons_commit *c)
     sn_jsonw_array_end(w);
     sn_jsonw_object_end(w);
 }
-static void put_validator(struct sn_jsonw *w, const struct sn_cons_validator *v)
+void sn_light_json_put_validator(struct sn_jsonw *w, const struct sn_cons_validator *v)
 {
     sn_jsonw_object(w);
     put_hex(w, "address", v->addr, SN_CONS_ADDR_LEN);
@@ -293,19 +293,19 @@ static void put_light_block(struct sn_jsonw *w, const struct sn_cons_light_block
     sn_jsonw_key(w, SN_STR("signed_header"));
     sn_jsonw_object(w);
     sn_jsonw_key(w, SN_STR("header"));
-    put_header(w, &b->header);
+    sn_light_json_put_header(w, &b->header);
     sn_jsonw_key(w, SN_STR("commit"));
-    put_commit(w, &b->commit);
+    sn_light_json_put_commit(w, &b->commit);
     sn_jsonw_object_end(w);
     sn_jsonw_key(w, SN_STR("validator_set"));
     sn_jsonw_object(w);
     sn_jsonw_key(w, SN_STR("validators"));
     sn_jsonw_array(w);
-    for (uint32_t i = 0; i < b->vals->n; i++) put_validator(w, &b->vals->vals[i]);
+    for (uint32_t i = 0; i < b->vals->n; i++) sn_light_json_put_validator(w, &b->vals->vals[i]);
     sn_jsonw_array_end(w);
     if (b->vals->has_proposer) {
         sn_jsonw_key(w, SN_STR("proposer"));
-        put_validator(w, &b->vals->proposer);
+        sn_light_json_put_validator(w, &b->vals->proposer);
     }
     sn_jsonw_object_end(w);
     sn_jsonw_object_end(w);
@@ -325,7 +325,7 @@ int sn_light_json_evidence(const struct sn_cons_evidence *ev, struct sn_buf *out
     put_num(&w, "CommonHeight", ev->common_height);
     sn_jsonw_key(&w, SN_STR("ByzantineValidators"));
     sn_jsonw_array(&w);
-    for (uint32_t i = 0; i < ev->n_byzantine; i++) put_validator(&w, &ev->byzantine[i]);
+    for (uint32_t i = 0; i < ev->n_byzantine; i++) sn_light_json_put_validator(&w, &ev->byzantine[i]);
     sn_jsonw_array_end(&w);
     put_num(&w, "TotalVotingPower", ev->total_power);
     put_time(&w, "Timestamp", ev->time);

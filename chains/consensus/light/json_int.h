@@ -12,6 +12,10 @@ int sn_light_json_signed_header(const struct sn_json *o, struct sn_arena *a,
                                 struct sn_cons_light_block *ret) SN_MUST_CHECK;
 /* One member of `validators`. */
 int sn_light_json_validator(const struct sn_json *o, struct sn_cons_validator *ret) SN_MUST_CHECK;
+/* The other way round: one JSON value each. */
+void sn_light_json_put_header(struct sn_jsonw *w, const struct sn_cons_header *h);
+void sn_light_json_put_commit(struct sn_jsonw *w, const struct sn_cons_commit *c);
+void sn_light_json_put_validator(struct sn_jsonw *w, const struct sn_cons_validator *v);
 /* The evidence as a parameter of broadcast_evidence. */
 int sn_light_json_evidence(const struct sn_cons_evidence *ev, struct sn_buf *out) SN_MUST_CHECK;
 int sn_light_json_i64(const struct sn_json *o, const char *name, int64_t *ret) SN_MUST_CHECK;

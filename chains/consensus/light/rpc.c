@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/light/rpc.c - JSON-RPC over HTTP. */
+#include "consensus/light/rpc_int.h"
 #include "core/alloc.h"
 #include "core/status.h"
-#include "consensus/light/rpc_int.h"
+#include "core/enc.h"
+#include "crypto/hash.h"
 #include "fiber/fiber.h"
 #include "kit/http.h"
 
 struct sn_light_rpc {
     struct sn_http_client *http;
-    char *url, *name;
+    char *url, *name, *auth; /* auth: of "user:password@" in the URL, NULL without */
 };
 
 const char *sn_light_rpc_name(const struct sn_light_rpc *c) { return c->name; }
@@ -19,6 +21,8 @@ void sn_light_rpc_close(struct sn_light_rpc *c)
     sn_http_client_free(c->http);
     sn_free(c->url);
     sn_free(c->name);
+    if (c->auth) sn_wipe(c->auth, strlen(c->auth));
+    sn_free(c->auth);
     sn_free(c);
 }
 
@@ -30,6 +34,16 @@ static char *text(const char *scheme, struct sn_str rest)
     memcpy(s, scheme, n);
     memcpy(s + n, rest.ptr, rest.len);
     s[n + rest.len] = 0;
+    return s;
+}
+static char *basic(struct sn_str user)
+{
+    struct sn_buf b;
+    sn_buf_init(&b, 0);
+    sn_buf_cstr(&b, "Basic ");
+    sn_buf_base64(&b, user.ptr, user.len, SN_BASE64_STD);
+    char *s = b.err < 0 ? NULL : text("", sn_buf_view(&b));
+    sn_buf_done(&b);
     return s;
 }
 int sn_light_rpc_open(const char *url, struct sn_light_rpc **ret)
@@ -44,15 +58,19 @@ int sn_light_rpc_open(const char *url, struct sn_light_rpc **ret)
             return sn_fail(SN_E_SYNTAX, "RPC address: expected http://, https:// or tcp://");
         rest = sn_str_from(rest, (size_t)at + 3);
     }
-    struct sn_str path = rest, host = sn_str_cut(&path, '/');
-    at = sn_str_rchr(host, '@');
-    struct sn_str shown = at >= 0 ? sn_str_from(host, (size_t)at + 1) : host;
-    if (shown.len == 0) return sn_fail(SN_E_SYNTAX, "RPC address without a host");
+    struct sn_str path = rest, host = sn_str_cut(&path, '/'), user = {0};
+    if ((at = sn_str_rchr(host, '@')) >= 0) {
+        user = sn_str_sub(host, 0, (size_t)at);
+        rest = sn_str_from(rest, (size_t)at + 1);
+        host = sn_str_from(host, (size_t)at + 1);
+    }
+    if (host.len == 0) return sn_fail(SN_E_SYNTAX, "RPC address without a host");
     struct sn_light_rpc *c = SN_NEW(struct sn_light_rpc);
     if (!c) return SN_E_NOMEM;
     c->url = text(scheme, rest);
-    c->name = text(scheme, shown);
-    int r = c->url && c->name ? 0 : SN_E_NOMEM;
+    c->name = text(scheme, host);
+    if (user.ptr) c->auth = basic(user);
+    int r = c->url && c->name && (c->auth || !user.ptr) ? 0 : SN_E_NOMEM;
     if (r >= 0) r = sn_http_client_new(&(struct sn_http_client_opts){0}, &c->http);
     if (r < 0) {
         sn_light_rpc_close(c);
@@ -74,9 +92,10 @@ static int64_t retry_after(const struct sn_http_resp *resp)
 static int attempt(struct sn_light_rpc *c, struct sn_str body, struct sn_arena *a,
                    struct sn_str *ret, int64_t *ret_pause)
 {
-    static const struct sn_http_header type = {SN_STR("content-type"), SN_STR("application/json")};
-    struct sn_http_call call = {.method = SN_STR("POST"), .url = sn_str(c->url), .headers = &type,
-                                .n_headers = 1, .body = body, .no_retry = true};
+    struct sn_http_header headers[] = {{SN_STR("content-type"), SN_STR("application/json")},
+                                       {SN_STR("authorization"), sn_str(c->auth ? c->auth : "")}};
+    struct sn_http_call call = {.method = SN_STR("POST"), .url = sn_str(c->url), .headers = headers,
+                                .n_headers = c->auth ? 2 : 1, .body = body, .no_retry = true};
     struct sn_http_resp *resp = NULL;
     struct sn_str got;
     int r = sn_http_do(c->http, &call, &resp);

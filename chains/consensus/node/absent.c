@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/node/absent.c - stands in until txs.c and evidence_keeper.c are merged, and goes with
+/* consensus/node/absent.c - stands in until evidence_keeper.c is merged, and goes with
  * that merge: nothing makes the objects these take, so none is ever called. */
 #include "consensus/node/evidence_keeper.h"
-#include "consensus/node/txs.h"
 
-int sn_txs_hold(struct sn_txs *t) { return SN_E_UNIMPLEMENTED; }
-void sn_txs_release(struct sn_txs *t) {}
-int sn_txs_update(struct sn_txs *t, int64_t height, int64_t now_ns,
-                  const struct sn_mempool_done *txs, size_t n)
-{
-    return SN_E_UNIMPLEMENTED;
-}
-struct sn_mempool *sn_txs_pool(struct sn_txs *t) { return NULL; }
 int sn_evidence_keeper_report(struct sn_evidence_keeper *k, struct sn_cons_vote *a,
                               struct sn_cons_vote *b)
 {

@@ -24,7 +24,12 @@ int sn_engine_sync(struct sn_engine *e)
     return 0;
 }
 
-/* ---- signatures ---- */
+/* ---- signatures ----
+ *
+ * A vote: the log is synced before it is signed. Then the decision is durable, and should a crash
+ * take the vote's own record, replay comes to the same decision and the signer gives the same
+ * signature again. What need not be the same the second time, a proposal's content and an extension,
+ * is synced before it leaves. So there is one sync for a signature, not two. */
 
 void sn_engine_own_done(struct sn_engine_own *own)
 {
@@ -74,7 +79,7 @@ static int sign_vote(struct sn_engine *e, const struct sn_cons_action *a)
     if (!own.vote) return SN_E_NOMEM;
     struct sn_cons_msg m = {.kind = SN_CONS_MSG_VOTE, .vote = own.vote};
     r = sn_engine_log(e, &(struct sn_cons_wal_record){.kind = SN_CONS_WAL_MSG, .msg = m});
-    if (r >= 0) r = sn_engine_sync(e);
+    if (r >= 0 && v.ext_sig.len) r = sn_engine_sync(e);
     if (r >= 0) return keep_own(e, own);
     sn_engine_own_done(&own);
     return r;
@@ -92,9 +97,7 @@ static int sign_proposal(struct sn_engine *e, const struct sn_cons_action *a)
 {
     struct sn_engine_own own = {.proposal = a->proposal};
     if (!e->o.signer) return 0;
-    int r = sn_engine_sync(e);
-    if (r < 0) return r;
-    r = e->o.signer->sign_proposal(
+    int r = e->o.signer->sign_proposal(
         e->o.signer, sn_cons_state_chain(sn_cons_core_state(e->core)), &own.proposal);
     if (r < 0) {
         r = refused(e, r, "proposal", a->proposal.height, a->proposal.round);
@@ -146,7 +149,8 @@ static int end_height(struct sn_engine *e, int64_t height)
 
 static int save_state(struct sn_engine *e, struct sn_cons_state *s)
 {
-    int r = sn_cons_state_store_save(e->o.env.states, s);
+    /* On the disk with the next block's answer: block and answer, which are, make it again. */
+    int r = sn_cons_state_store_save_soon(e->o.env.states, s);
     if (r < 0) return sn_wrap(r, "storing the state of height %lld", (long long)s->last_height);
     e->n_stores++;
     e->n_heights++;

@@ -140,7 +140,8 @@ bool sn_switch_peer_outbound(const struct sn_switch_peer *p);
 bool sn_switch_peer_persistent(const struct sn_switch_peer *p);
 bool sn_switch_peer_unconditional(const struct sn_switch_peer *p);
 /* sn_switch_peer_set_height - the chain's height at the peer, as the reactor learns it that knows
- * (consensus, block sync); the others are told. sn_switch_peer_height: 0 where nobody knows. */
+ * (consensus, block sync) in `receive` or a fiber of the peer; the others are told.
+ * sn_switch_peer_height: 0 where nobody knows. */
 void sn_switch_peer_set_height(struct sn_switch_peer *p, int64_t height);
 int64_t sn_switch_peer_height(const struct sn_switch_peer *p);
 bool sn_switch_peer_has_channel(const struct sn_switch_peer *p, uint8_t channel);

@@ -1,123 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "consensus/reactors/pex.h"
 
-#include "core/status.h"
-#include "fiber/sim.h"
-#include "fiber/sync.h"
-#include "harness/test.h"
+#include "consensus/reactors/net_test.h"
 
 #define NODES_MAX 40
 static struct node {
-    unsigned who;
-    uint8_t key[64];
-    struct sn_switch_opts o;
+    struct net_node net;
     struct sn_pex_reactor_opts pex_opts;
     struct sn_reactor stranger; /* of a node without peer exchange */
-    struct sn_switch *sw;
     struct sn_pex_reactor *pex;
-    struct sn_sim_host *host;
-    char addr[128], listen[64];
-    struct sn_event up, down, stop;
 } nodes[NODES_MAX];
 static const struct sn_mconn_channel other_channel[] = {{.id = 0x20, .priority = 6},
                                                         {.id = SN_PEX_CHANNEL, .priority = 1}};
 
-static void node_init(struct node *n, unsigned who)
+static void make(struct net_node *net)
 {
-    uint8_t seed[32] = {(uint8_t)who, 9};
-    memset(n, 0, sizeof(*n));
-    n->who = who;
-    T_OK(sn_ed25519_from_seed(n->key, seed));
-    n->o.key = n->key;
-    n->o.self = (struct sn_node_info){.p2p_version = 8,
-                                      .block_version = 11,
-                                      .network = "net",
-                                      .version = "0.38.25",
-                                      .moniker = "m"};
-    T_OK(sn_node_id(n->key + 32, n->o.self.id));
-    n->host = sn_sim_host_new("n");
-    T_ASSERT(snprintf(n->listen, sizeof(n->listen), "tcp://%s:26656", sn_sim_host_addr(n->host)) <
-             (int)sizeof(n->listen));
-    n->o.listen = n->listen;
-    T_ASSERT(snprintf(n->addr, sizeof(n->addr), "%s@%s", n->o.self.id, n->listen + 6) <
-             (int)sizeof(n->addr));
-}
-static int run_switch(void *arg)
-{
-    T_EQ(sn_switch_run(((struct node *)arg)->sw), SN_E_CANCELLED);
-    return 0;
+    struct node *n = (struct node *)net;
+    n->pex_opts.sw = net->sw;
+    if (n->stranger.channels)
+        T_OK(sn_switch_add_reactor(net->sw, &n->stranger));
+    else
+        T_OK(sn_pex_reactor_new(&n->pex_opts, &n->pex));
 }
 static int run_pex(void *arg)
 {
-    T_EQ(sn_pex_reactor_run(((struct node *)arg)->pex), SN_E_CANCELLED);
+    struct node *n = arg;
+    if (n->pex) T_EQ(sn_pex_reactor_run(n->pex), SN_E_CANCELLED);
     return 0;
 }
-static void node_main(void *arg)
+static void unmake(struct net_node *net)
+{
+    struct node *n = (struct node *)net;
+    sn_pex_reactor_free(n->pex);
+    n->pex = NULL;
+    sn_book_free(net->o.book);
+}
+static void node_init(struct node *n, unsigned who)
+{
+    memset(n, 0, sizeof(*n));
+    net_node_init(&n->net, who);
+    n->net.make = make;
+    n->net.run = run_pex;
+    n->net.unmake = unmake;
+}
+/* The book's file is on the node's host: it is read in a fiber of its. */
+static void open_book(void *arg)
 {
     struct node *n = arg;
-    struct sn_scope_storage mem;
-    struct sn_book_opts bo = {.seed = n->who};
-    T_OK(sn_pex_book_open(n->pex_opts.book_path, &bo, NULL, &n->o.book));
-    T_OK(sn_switch_new(&n->o, &n->sw));
-    n->pex_opts.sw = n->sw;
-    if (n->stranger.channels)
-        T_OK(sn_switch_add_reactor(n->sw, &n->stranger));
-    else
-        T_OK(sn_pex_reactor_new(&n->pex_opts, &n->pex));
-    struct sn_scope *s = sn_scope_begin(&mem);
-    T_OK(sn_scope_go(s, "switch", run_switch, n));
-    while (!sn_switch_listening(n->sw)) T_OK(sn_sleep(SN_MS));
-    if (n->pex) T_OK(sn_scope_go(s, "pex", run_pex, n));
-    sn_event_set(&n->up);
-    (void)!sn_event_wait(&n->stop);
-    sn_scope_cancel(s);
-    (void)sn_scope_end(s);
-    sn_switch_free(n->sw);
-    sn_pex_reactor_free(n->pex);
-    sn_book_free(n->o.book);
-    n->sw = NULL;
-    n->pex = NULL;
-    sn_event_set(&n->down);
+    struct sn_book_opts bo = {.seed = n->net.who};
+    T_OK(sn_pex_book_open(n->pex_opts.book_path, &bo, NULL, &n->net.o.book));
 }
 static void node_start(struct node *n)
 {
-    n->up = n->down = n->stop = (struct sn_event){0};
-    T_OK(sn_sim_host_go(n->host, "node", node_main, n));
-    T_OK(sn_event_wait(&n->up));
+    n->net.o.book = NULL;
+    T_OK(sn_sim_host_go(n->net.host, "book", open_book, n));
+    while (!n->net.o.book) T_OK(sn_sleep(SN_MS));
+    net_node_start(&n->net);
 }
-static void node_stop(struct node *n)
-{
-    sn_event_set(&n->stop);
-    T_OK(sn_event_wait(&n->down));
-}
-static struct sn_switch_counts counts(struct node *n)
-{
-    struct sn_switch_counts c;
-    sn_switch_counts(n->sw, &c);
-    return c;
-}
+static void node_stop(struct node *n) { net_node_stop(&n->net); }
+static struct sn_switch_counts counts(struct node *n) { return net_counts(&n->net); }
 static size_t in_book(struct node *n)
 {
     struct sn_book_counts c;
-    sn_book_counts(sn_switch_book_lock(n->sw), &c);
-    sn_switch_book_unlock(n->sw);
+    sn_book_counts(sn_switch_book_lock(n->net.sw), &c);
+    sn_switch_book_unlock(n->net.sw);
     return c.fresh + c.old;
 }
-static void simulate(int (*fn)(void *arg), unsigned cases, bool lossy)
-{
-    for (unsigned i = 0; i < sn_test_cases(cases); i++) {
-        uint64_t hash[2];
-        for (unsigned again = 0; again < 2; again++) {
-            struct sn_sim_opts o = {.seed = sn_test_seed() + i,
-                                    .loss = lossy && i % 2 ? 0.01 : 0,
-                                    .time_limit_ns = 100 * SN_HOUR};
-            sn_test_row("seed %llu", (unsigned long long)o.seed);
-            T_OK(sn_sim_run(&o, fn, NULL, &hash[again]));
-        }
-        T_EQ(hash[0], hash[1]);
-    }
-}
-
 /* Everybody knows one node, and comes to know all; after a restart the book's file is enough. */
 static int grows(void *arg)
 {
@@ -125,8 +73,8 @@ static int grows(void *arg)
     for (unsigned i = 0; i < NODES_MAX; i++) {
         struct node *n = &nodes[i];
         node_init(n, i);
-        first[0] = nodes[0].addr;
-        n->o.outbound_max = 4;
+        first[0] = nodes[0].net.addr;
+        n->net.o.outbound_max = 4;
         n->pex_opts.seeds = i ? first : NULL;
         n->pex_opts.book_path = "/book.json";
         node_start(n);
@@ -153,7 +101,7 @@ static int grows(void *arg)
 }
 SN_TEST_SLOW(pex_network_grows, 120)
 {
-    simulate(grows, 2, true);
+    net_simulate(grows, 2, true);
 }
 
 /* A seed answers and hangs up; it finds out about nodes that have not come to it. */
@@ -162,8 +110,8 @@ static int seed_main(void *arg)
     const char *seed[] = {NULL, NULL}, *second[] = {NULL, NULL};
     for (unsigned i = 0; i < 8; i++) {
         node_init(&nodes[i], i);
-        seed[0] = nodes[0].addr;
-        second[0] = nodes[1].addr;
+        seed[0] = nodes[0].net.addr;
+        second[0] = nodes[1].net.addr;
         nodes[i].pex_opts.seed_mode = i == 0;
         /* Only node 1 knows the seed; the others know node 1. */
         if (i) nodes[i].pex_opts.seeds = i == 1 ? seed : second;
@@ -180,7 +128,7 @@ static int seed_main(void *arg)
 }
 SN_TEST(pex_seed)
 {
-    simulate(seed_main, 2, false);
+    net_simulate(seed_main, 2, false);
 }
 
 /* ---- those who break the rules ---- */
@@ -215,10 +163,10 @@ static int breaks_rules(void *arg)
         node_start(&nodes[0]);
         node_start(&nodes[1]);
         left = 0;
-        T_OK(sn_switch_connect(nodes[1].sw, nodes[0].addr));
+        T_OK(sn_switch_connect(nodes[1].net.sw, nodes[0].net.addr));
         T_OK(sn_sleep(SN_SEC));
         T_EQ(counts(&nodes[0]).peers, 1);
-        struct sn_switch_peer *p = sn_switch_find(nodes[1].sw, nodes[0].o.self.id);
+        struct sn_switch_peer *p = sn_switch_find(nodes[1].net.sw, nodes[0].net.o.self.id);
         for (unsigned k = 0; k < bad[i].times; k++)
             T_OK(sn_switch_peer_send(p, SN_PEX_CHANNEL, bad[i].bytes, bad[i].n));
         sn_switch_peer_unref(p);
@@ -226,7 +174,7 @@ static int breaks_rules(void *arg)
         T_EQ(left, 1);
         T_EQ(counts(&nodes[0]).peers, 0);
         T_EQ(counts(&nodes[0]).banned, 1);
-        (void)!sn_switch_connect(nodes[1].sw, nodes[0].addr);
+        (void)!sn_switch_connect(nodes[1].net.sw, nodes[0].net.addr);
         T_OK(sn_sleep(SN_SEC));
         T_EQ(counts(&nodes[0]).peers, 0);
         node_stop(&nodes[0]);
@@ -236,7 +184,7 @@ static int breaks_rules(void *arg)
 }
 SN_TEST(pex_breaks_rules)
 {
-    simulate(breaks_rules, 1, false);
+    net_simulate(breaks_rules, 1, false);
 }
 
 /* A node that is never there is not dialled for ever: its address is banned in the end. */
@@ -248,8 +196,8 @@ static int never_there(void *arg)
     T_OK(sn_node_addr_set(&gone, SN_STR("00112233445566778899aabbccddeeff00112233"),
                           SN_STR("10.9.9.9"), 26656));
     src = gone;
-    T_OK(sn_book_add(sn_switch_book_lock(nodes[0].sw), sn_wall_now(), &gone, &src));
-    sn_switch_book_unlock(nodes[0].sw);
+    T_OK(sn_book_add(sn_switch_book_lock(nodes[0].net.sw), sn_wall_now(), &gone, &src));
+    sn_switch_book_unlock(nodes[0].net.sw);
     T_OK(sn_sleep(SN_HOUR));
     unsigned after_hour = (unsigned)counts(&nodes[0]).dialed;
     T_ASSERTF(after_hour >= 8 && after_hour <= 14, "%u dials in an hour", after_hour);
@@ -262,5 +210,5 @@ static int never_there(void *arg)
 }
 SN_TEST(pex_never_there)
 {
-    simulate(never_there, 1, false);
+    net_simulate(never_there, 1, false);
 }
