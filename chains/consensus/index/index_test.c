@@ -89,7 +89,7 @@ SN_TEST(index_keys)
     T_ASSERT(sn_index_block_key_parse(sn_buf_view(&b), &scratch, &k) && k.seq == 0 && k.height == 7);
     sn_index_put_i64(&b, 3);
     T_ASSERT(sn_index_block_key_parse(sn_buf_view(&b), &scratch, &k) && k.seq == 3);
-    for (size_t cut = 0; cut < 10; cut++)
+    for (size_t cut = 0; cut < 9; cut++)
         T_ASSERT(!sn_index_block_key_parse(sn_str_of((char *)b.ptr, cut), &scratch, &k));
     sn_buf_done(&b);
     sn_buf_done(&scratch);
