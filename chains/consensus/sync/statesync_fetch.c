@@ -200,6 +200,7 @@ static int apply_one(struct session *s, uint32_t chunk, unsigned *retries)
     }
     if (r < 0) return sn_wrap(r, "chunk %u", chunk);
     r = judge(s, chunk, res, retries);
+    if (s->done[chunk]) sn_cond_broadcast(&s->st->changed); /* more may be asked for ahead of it */
     if (r == 0 && s->done[chunk]) sn_chunk_store_drop(&s->store, chunk, false);
     return r;
 }
