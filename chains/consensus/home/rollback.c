@@ -46,7 +46,9 @@ int sn_home_state_before(struct sn_cons_block_store *blocks, struct sn_cons_stat
     p->last_block_id = before.block_id;
     p->last_time = before.header.time;
     p->params = params;
-    p->app_version = params.app_version;
+    /* CometBFT takes it from the parameters, where it is 0 unless the application changed it there:
+     * its node then refuses the very block that is to be executed again. */
+    p->app_version = last.header.app_version;
     p->vals_changed = SN_MIN(s->vals_changed, height + 1);
     p->params_changed = SN_MIN(s->params_changed, height);
     p->last_results_hash = last.header.last_results_hash;
