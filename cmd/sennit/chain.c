@@ -11,6 +11,8 @@ static const struct sn_cli_command *const subs[] = {
     &sn_cmd_chain_gen_validator,
     &sn_cmd_chain_rollback,
     &sn_cmd_chain_compact,
+    &sn_cmd_chain_replay,
+    &sn_cmd_chain_replay_console,
     &sn_cmd_chain_reset_state,
     &sn_cmd_chain_unsafe_reset_all,
     &sn_cmd_chain_unsafe_reset_priv_validator,

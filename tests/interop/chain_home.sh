@@ -106,6 +106,25 @@ s experimental-compact-goleveldb --home "$tmp/ours" >/dev/null || fail "compacti
 "$cache/chain_store" dump "$tmp/ours/data" >"$tmp/a2" 2>&1; cmp -s "$tmp/a" "$tmp/a2" && ok "compaction loses nothing" || fail "compaction loses nothing"
 "$go" start --home "$tmp/theirs" --proxy_app persistent_kvstore $net >"$tmp/node.log" 2>&1 & node=$!; pids+=("$node")
 wait_blocks "$tmp/node.log" 5; kill -9 "$node"; wait "$node" 2>/dev/null
+# Its log through our core: every block comes out again, and nothing is written.
+before=$(cd "$tmp/theirs/data" && find cs.wal -type f -exec sha256sum {} +)
+s replay --height 2 --home "$tmp/theirs" >"$tmp/replay"; code=$?
+last=$(grep -o 'stores block [0-9]*' "$tmp/replay" | tail -1 | tr -dc 0-9)
+if [ $code -eq 0 ] && [ "$(grep -c '^    stores block' "$tmp/replay")" = $((last - 1)) ] && grep -q "^$((last + 1))/0/RoundStep" "$tmp/replay"; then
+  ok "replay of Go's log, $(grep -c '^[0-9]* [0-9]*-' "$tmp/replay") records, blocks 2 to $last"
+else fail "replay of Go's log" "code $code, last $last: $(tail -3 "$tmp/replay")"; fi
+grep -q refused "$tmp/replay" && fail "replay of Go's log" "$(grep -m1 refused "$tmp/replay")"
+check "replay leaves the log as it is" "$(cd "$tmp/theirs/data" && find cs.wal -type f -exec sha256sum {} +)" "$before"
+check "replay-console" "$(printf 'next 2\nn\nback 1\nn\nback 9\nrs short\nwhat\n' | s replay-console --height 3 --home "$tmp/theirs" | grep -v '^ ' |
+  sed -e 's/ [0-9TZ:.-]* entered/ T entered/' -e 's/ [0-9TZ:.-]* timeout/ T timeout/')" '> 1 T entered 3/0 RoundStepNewHeight
+2 T timeout 3/0 RoundStepNewHeight
+> 2
+> Resetting from 2 to 1
+> 1
+> argument to back must not be larger than the current count (1)
+> 3/0/RoundStepNewHeight
+> next [N], back [N], rs [short|validators|proposal|proposal_block|locked_round|locked_block|votes], n
+> '
 s rollback --home "$tmp/theirs" >/dev/null || fail "rollback on Go's folder"
 "$go" start --home "$tmp/theirs" --proxy_app persistent_kvstore $net >"$tmp/node.log" 2>&1 & node=$!; pids+=("$node")
 if wait_blocks "$tmp/node.log" 5; then ok "after our rollback CometBFT goes on"; else fail "after our rollback CometBFT goes on" "$(tail -2 "$tmp/node.log")"; fi
