@@ -275,16 +275,30 @@ static int join_part(struct sn_cons_block_store *s, int64_t height, uint32_t ind
     return r < 0 ? damaged(key_of(&k, "P", height, index), r) : sn_buf_str(out, m->bytes);
 }
 
+static int join_block(struct sn_cons_block_store *s, int64_t height, struct sn_buf *out)
+{
+    struct sn_cons_block_meta meta;
+    int r = sn_cons_block_store_meta(s, height, &meta);
+    for (uint32_t i = 0; r == 0 && i < meta.block_id.parts.total; i++)
+        r = join_part(s, height, i, out);
+    return r;
+}
+int sn_cons_block_store_encoded(struct sn_cons_block_store *s, int64_t height, struct sn_buf *block,
+                                struct sn_buf *ext)
+{
+    struct key k;
+    int r = join_block(s, height, block);
+    if (r >= 0) r = sn_kv_get(s->kv, key_of(&k, "EC", height, -1), ext);
+    return r < 0 ? r : 0;
+}
+
 int sn_cons_block_store_block(struct sn_cons_block_store *s, int64_t height,
                               struct sn_cons_block **ret)
 {
-    struct sn_cons_block_meta meta;
     struct sn_buf whole SN_CLEANUP(sn_buf_done);
     struct key k;
     sn_buf_init(&whole, 0);
-    int r = sn_cons_block_store_meta(s, height, &meta);
-    for (uint32_t i = 0; r == 0 && i < meta.block_id.parts.total; i++)
-        r = join_part(s, height, i, &whole);
+    int r = join_block(s, height, &whole);
     if (r < 0) return r;
     r = sn_cons_block_decode(sn_buf_view(&whole), ret);
     return r < 0 ? damaged(key_of(&k, "P", height, 0), r) : 0;

@@ -3,6 +3,7 @@
 #include "sennit/chain_cmd.h"
 
 static const struct sn_cli_command *const subs[] = {
+    &sn_cmd_chain_start,
     &sn_cmd_chain_init,
     &sn_cmd_chain_testnet,
     &sn_cmd_chain_show_node_id,

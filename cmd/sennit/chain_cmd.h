@@ -15,6 +15,7 @@ extern const struct sn_cli_command sn_cmd_chain_kvstore;
 extern const struct sn_cli_command sn_cmd_chain_prepare_proposal;
 extern const struct sn_cli_command sn_cmd_chain_process_proposal;
 extern const struct sn_cli_command sn_cmd_chain_query;
+extern const struct sn_cli_command sn_cmd_chain_start;
 /* A node's home folder. */
 extern const struct sn_cli_command sn_cmd_chain_compact;
 extern const struct sn_cli_command sn_cmd_chain_gen_node_key;

@@ -189,7 +189,9 @@ static int put_own_msg(struct sn_engine *e, const struct sn_cons_msg *m)
         e->core, &(struct sn_cons_input){.kind = SN_CONS_IN_MSG, .msg = m}, sn_engine_now());
     sn_mutex_unlock(&e->lock);
     if (r < 0 && !sn_engine_fatal(r)) {
-        SN_LOG_WARN("own message not taken", SN_L("kind", (int)m->kind), SN_L_ERR(r));
+        /* A vote that comes when its block is being executed already is no news. */
+        if (r != SN_E_BUSY)
+            SN_LOG_WARN("own message not taken", SN_L("kind", (int)m->kind), SN_L_ERR(r));
         r = 0;
     }
     return r;

@@ -24,7 +24,12 @@ int sn_engine_sync(struct sn_engine *e)
     return 0;
 }
 
-/* ---- signatures ---- */
+/* ---- signatures ----
+ *
+ * A vote: the log is synced before it is signed. Then the decision is durable, and should a crash
+ * take the vote's own record, replay comes to the same decision and the signer gives the same
+ * signature again. What need not be the same the second time, a proposal's content and an extension,
+ * is synced before it leaves. So there is one sync for a signature, not two. */
 
 void sn_engine_own_done(struct sn_engine_own *own)
 {
@@ -35,13 +40,16 @@ void sn_engine_own_done(struct sn_engine_own *own)
 
 /* A signer that does not sign costs a vote; a disk that fails ends the node, because what it will
  * remember is unknown. */
-static int refused(int r, const char *what, int64_t height, int32_t round)
+static int refused(const struct sn_engine *e, int r, const char *what, int64_t height,
+                   int32_t round)
 {
     if (r == SN_E_IO || r == SN_E_RESOURCE_EXHAUSTED || r == SN_E_NOMEM || r == SN_E_CANCELLED ||
         r == SN_E_DATA_LOSS)
         return sn_wrap(r, "%s at %lld/%d", what, (long long)height, round);
-    SN_LOG_WARN("not signed", SN_L("what", what), SN_L("height", height), SN_L("round", round),
-                SN_L_ERR(r));
+    /* In a replay old places come by again. */
+    if (!e->replaying)
+        SN_LOG_WARN("not signed", SN_L("what", what), SN_L("height", height),
+                    SN_L("round", round), SN_L_ERR(r));
     return 1;
 }
 
@@ -55,20 +63,23 @@ static int keep_own(struct sn_engine *e, struct sn_engine_own own)
 static int sign_vote(struct sn_engine *e, const struct sn_cons_action *a)
 {
     struct sn_cons_vote v = *a->vote;
+    const struct sn_cons_state *s = sn_cons_core_state(e->core);
     if (!e->o.signer) return 0;
     int r = sn_engine_sync(e);
     if (r < 0) return r;
-    r = e->o.signer->sign_vote(e->o.signer, sn_cons_state_chain(sn_cons_core_state(e->core)), &v);
+    r = e->o.signer->sign_vote(e->o.signer, sn_cons_state_chain(s), &v);
     if (r < 0) {
-        r = refused(r, "vote", v.height, v.round);
+        r = refused(e, r, "vote", v.height, v.round);
         return r < 0 ? r : 0;
     }
+    /* Signers sign an extension with every precommit, also where the chain has none. */
+    if (!sn_cons_params_extensions(&s->params, v.height)) v.ext_sig = (struct sn_cons_sig){0};
     e->n_signatures++;
     struct sn_engine_own own = {.vote = sn_cons_vote_new(&v)};
     if (!own.vote) return SN_E_NOMEM;
     struct sn_cons_msg m = {.kind = SN_CONS_MSG_VOTE, .vote = own.vote};
     r = sn_engine_log(e, &(struct sn_cons_wal_record){.kind = SN_CONS_WAL_MSG, .msg = m});
-    if (r >= 0) r = sn_engine_sync(e);
+    if (r >= 0 && v.ext_sig.len) r = sn_engine_sync(e);
     if (r >= 0) return keep_own(e, own);
     sn_engine_own_done(&own);
     return r;
@@ -86,12 +97,10 @@ static int sign_proposal(struct sn_engine *e, const struct sn_cons_action *a)
 {
     struct sn_engine_own own = {.proposal = a->proposal};
     if (!e->o.signer) return 0;
-    int r = sn_engine_sync(e);
-    if (r < 0) return r;
-    r = e->o.signer->sign_proposal(
+    int r = e->o.signer->sign_proposal(
         e->o.signer, sn_cons_state_chain(sn_cons_core_state(e->core)), &own.proposal);
     if (r < 0) {
-        r = refused(r, "proposal", a->proposal.height, a->proposal.round);
+        r = refused(e, r, "proposal", a->proposal.height, a->proposal.round);
         return r < 0 ? r : 0;
     }
     e->n_signatures++;
@@ -140,7 +149,8 @@ static int end_height(struct sn_engine *e, int64_t height)
 
 static int save_state(struct sn_engine *e, struct sn_cons_state *s)
 {
-    int r = sn_cons_state_store_save(e->o.env.states, s);
+    /* On the disk with the next block's answer: block and answer, which are, make it again. */
+    int r = sn_cons_state_store_save_soon(e->o.env.states, s);
     if (r < 0) return sn_wrap(r, "storing the state of height %lld", (long long)s->last_height);
     e->n_stores++;
     e->n_heights++;

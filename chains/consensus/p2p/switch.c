@@ -32,6 +32,11 @@ int switch_addr(struct sn_str addr, char ret_id[SN_NODE_ID_LEN + 1],
     ret_addr[addr.len] = 0;
     return 0;
 }
+int sn_switch_addr_check(const char *addr)
+{
+    char id[SN_NODE_ID_LEN + 1], to[SN_SWITCH_ADDR_MAX + 1];
+    return switch_addr(sn_str(addr), id, to);
+}
 static int listen_at(struct sn_switch *sw, const char *at)
 {
     struct sn_str s = sn_str(at);

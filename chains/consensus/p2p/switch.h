@@ -89,6 +89,9 @@ int sn_switch_run(struct sn_switch *sw) SN_MUST_CHECK;
  * persistent already), SN_E_RESOURCE_EXHAUSTED (outbound_max, SN_SWITCH_TARGETS_MAX), SN_E_NOMEM.
  */
 int sn_switch_dial(struct sn_switch *sw, const char *addr, bool persistent) SN_MUST_CHECK;
+/* sn_switch_addr_check - whether it is "ID@HOST:PORT", "tcp://" before it or not. Returns 0,
+ * SN_E_SYNTAX. */
+int sn_switch_addr_check(const char *addr) SN_MUST_CHECK;
 /* sn_switch_connect - the same, once, and waits until the peer has joined or not. Returns also as
  * sn_peer_dial, SN_E_PERMISSION_DENIED (another node is there, the filter, banned), SN_E_CANCELLED
  * (the dialling goes on). While the switch does not run: SN_E_CLOSED. Suspends. */
@@ -132,11 +135,13 @@ void sn_switch_peer_unref(struct sn_switch_peer *p);
 const char *sn_switch_peer_id(const struct sn_switch_peer *p);
 const struct sn_node_info *sn_switch_peer_info(const struct sn_switch_peer *p);
 const char *sn_switch_peer_remote_ip(const struct sn_switch_peer *p);
+const char *sn_switch_peer_remote(const struct sn_switch_peer *p); /* "IP:PORT" */
 bool sn_switch_peer_outbound(const struct sn_switch_peer *p);
 bool sn_switch_peer_persistent(const struct sn_switch_peer *p);
 bool sn_switch_peer_unconditional(const struct sn_switch_peer *p);
 /* sn_switch_peer_set_height - the chain's height at the peer, as the reactor learns it that knows
- * (consensus, block sync); the others are told. sn_switch_peer_height: 0 where nobody knows. */
+ * (consensus, block sync) in `receive` or a fiber of the peer; the others are told.
+ * sn_switch_peer_height: 0 where nobody knows. */
 void sn_switch_peer_set_height(struct sn_switch_peer *p, int64_t height);
 int64_t sn_switch_peer_height(const struct sn_switch_peer *p);
 bool sn_switch_peer_has_channel(const struct sn_switch_peer *p, uint8_t channel);

@@ -22,6 +22,7 @@ const struct sn_node_info *sn_switch_peer_info(const struct sn_switch_peer *p)
     return sn_peer_info(p->conn);
 }
 const char *sn_switch_peer_remote_ip(const struct sn_switch_peer *p) { return p->ip; }
+const char *sn_switch_peer_remote(const struct sn_switch_peer *p) { return p->remote; }
 bool sn_switch_peer_outbound(const struct sn_switch_peer *p) { return p->outbound; }
 bool sn_switch_peer_persistent(const struct sn_switch_peer *p) { return p->persistent; }
 bool sn_switch_peer_unconditional(const struct sn_switch_peer *p) { return p->unconditional; }
