@@ -22,6 +22,7 @@ struct instance {
     struct sn_http_server *http;
     struct sn_listener *listener;
     struct sn_registration *reg;
+    struct sn_event served;
     char addr[64];
     unsigned hits;
 };
@@ -48,6 +49,7 @@ static void serve(void *arg)
 {
     struct instance *in = arg;
     (void)!sn_http_serve(in->http, in->listener);
+    sn_event_set(&in->served);
 }
 static void up(struct instance *in)
 {
@@ -66,6 +68,7 @@ static void up(struct instance *in)
 static void down(struct instance *in)
 {
     sn_http_server_drain(in->http, 0);
+    T_OK(sn_event_wait(&in->served));
     sn_http_server_free(in->http);
     sn_grpc_server_free(in->grpc);
 }
