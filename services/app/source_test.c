@@ -237,6 +237,8 @@ static int late(void *arg)
     T_EQ(ask(&c, true), SN_E_UNAVAILABLE);
     write_list(path, &w, 2);
     wait_for(&c);
+    close_both(&c); /* with breakers that have seen so many failures */
+    open_both(url, &c);
     expect_both(&w, &c, 0, 2);
     write_list(path, &w, 3);
     expect_both(&w, &c, 0, 3);
