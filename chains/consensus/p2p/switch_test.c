@@ -9,7 +9,7 @@
 #include "harness/test.h"
 
 #define TALK 0x20
-#define NODES_MAX 120
+#define NODES_MAX 210
 
 static const struct sn_mconn_channel talk_channel[] = {{.id = TALK, .priority = 6}};
 static void __attribute__((format(printf, 3, 4))) print(char *to, size_t cap, const char *fmt, ...)
@@ -608,4 +608,44 @@ static int crowd(void *arg)
 SN_TEST_SLOW(switch_network, 120)
 {
     simulate(crowd, 1, false);
+}
+
+/* One node with two hundred peers: it hears and reaches all of them, and lets all go. */
+#define STAR 200
+static int star(void *arg)
+{
+    struct node *hub = &nodes[STAR];
+    start_all(STAR + 1);
+    hub->o.inbound_max = STAR;
+    node_start(hub);
+    for (unsigned i = 0; i < STAR; i++) {
+        node_start(&nodes[i]);
+        T_OK(sn_switch_dial(nodes[i].sw, hub->addr, i % 2 == 0));
+    }
+    until(hub, STAR);
+    T_OK(sn_sleep(SN_SEC));
+    uint64_t numbers[4] = {0};
+    for (unsigned i = 0; i < STAR; i++) {
+        struct sn_switch_peer *p = sn_switch_find(hub->sw, nodes[i].o.self.id);
+        unsigned k = sn_switch_peer_number(p);
+        T_ASSERT(k >= 1 && k <= SN_SWITCH_PEERS_MAX && !(numbers[k / 64] >> k % 64 & 1));
+        numbers[k / 64] |= 1ull << k % 64;
+        sn_switch_peer_unref(p);
+        say(&nodes[i], hub, "ping");
+    }
+    T_EQ(sn_switch_broadcast(hub->sw, TALK, "news", 4), STAR);
+    T_OK(sn_sleep(5 * SN_SEC));
+    T_EQ(hub->received, STAR);
+    for (unsigned i = 0; i < STAR; i++) T_EQ(nodes[i].received, 2);
+    node_stop(hub);
+    T_OK(sn_sleep(SN_SEC));
+    for (unsigned i = 0; i < STAR; i++) {
+        T_EQ(counts(&nodes[i]).peers, 0);
+        node_stop(&nodes[i]);
+    }
+    return 0;
+}
+SN_TEST_SLOW(switch_star, 120)
+{
+    simulate(star, 1, false);
 }

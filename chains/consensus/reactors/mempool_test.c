@@ -7,6 +7,7 @@
 #include "core/alloc.h"
 #include "core/buf.h"
 #include "core/torture.h"
+#include "harness/test.h"
 
 #define NODES_MAX 32
 static const struct sn_mconn_channel height_channel[] = {{.id = 0x20, .priority = 6}};

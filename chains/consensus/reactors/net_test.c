@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "consensus/reactors/net_test.h"
+#include "harness/test.h"
 
 void net_node_init(struct net_node *n, unsigned who)
 {

@@ -5,7 +5,6 @@
 #include "core/status.h"
 #include "fiber/sim.h"
 #include "fiber/sync.h"
-#include "harness/test.h"
 
 struct net_node {
     unsigned who;

@@ -2,6 +2,7 @@
 #include "consensus/reactors/pex.h"
 
 #include "consensus/reactors/net_test.h"
+#include "harness/test.h"
 
 #define NODES_MAX 40
 static struct node {
