@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reactors/consensus_peer_test.c - a peer's state under messages, honest and hostile; that picking
- * sends everything the other lacks, once. */
+/* reactors/consensus_peer_test.c - a peer's state under messages, honest and hostile; that picking sends
+ * everything the other lacks, once. */
 #include "consensus/reactors/consensus_peer.h"
 
 #include "consensus/reactors/consensus_int.h"
@@ -52,11 +52,8 @@ static void ours_done(struct ours *o)
 }
 static void add_to(struct sn_cons_vote_set *s, uint32_t i, uint8_t block)
 {
-    struct sn_cons_vote *other, v = {.type = s->type,
-                                     .height = s->height,
-                                     .round = s->round,
-                                     .index = (int32_t)i,
-                                     .sig.len = 64};
+    struct sn_cons_vote *other, v = {.type = s->type, .height = s->height, .round = s->round,
+                                     .index = (int32_t)i, .sig.len = 64};
     if (block) v.block_id = id_of(block);
     memcpy(v.addr, s->vals->vals[i].addr, SN_CONS_ADDR_LEN);
     struct sn_cons_vote *kept = sn_cons_vote_new(&v);
@@ -73,23 +70,14 @@ static void add_vote(struct ours *o, int32_t round, uint8_t type, uint32_t i, ui
 }
 static struct sn_cons_msg step_msg(int64_t height, int32_t round, uint8_t step, int32_t lcr)
 {
-    return (struct sn_cons_msg){.kind = SN_CONS_MSG_NEW_ROUND_STEP,
-                                .height = height,
-                                .round = round,
-                                .step = step,
-                                .last_commit_round = lcr};
+    return (struct sn_cons_msg){.kind = SN_CONS_MSG_NEW_ROUND_STEP, .height = height, .round = round,
+                                .step = step, .last_commit_round = lcr};
 }
-static bool hear(struct sn_gossip_peer *p, struct sn_cons_msg m)
-{
-    return sn_gossip_heard(p, &m, 0);
-}
+static bool hear(struct sn_gossip_peer *p, struct sn_cons_msg m) { return sn_gossip_heard(p, &m, 0); }
 static struct sn_cons_msg has_vote(int64_t height, int32_t round, uint8_t type, int32_t index)
 {
-    return (struct sn_cons_msg){.kind = SN_CONS_MSG_HAS_VOTE,
-                                .height = height,
-                                .round = round,
-                                .vote_type = type,
-                                .index = index};
+    return (struct sn_cons_msg){.kind = SN_CONS_MSG_HAS_VOTE, .height = height, .round = round,
+                                .vote_type = type, .index = index};
 }
 
 /* ---- places ---- */
@@ -101,8 +89,8 @@ SN_TEST(gossip_places_only_grow)
         int32_t round;
         uint8_t step;
         bool taken;
-    } rows[] = {{5, 1, 3, true},  {5, 1, 3, false},        {5, 1, 2, false}, {5, 0, 8, false},
-                {4, 9, 8, false}, {5, 1, 4, true},         {5, 2, 1, true},  {6, 0, 1, true},
+    } rows[] = {{5, 1, 3, true},  {5, 1, 3, false}, {5, 1, 2, false}, {5, 0, 8, false},
+                {4, 9, 8, false}, {5, 1, 4, true},  {5, 2, 1, true},  {6, 0, 1, true},
                 {1, 0, 1, false}, {INT64_MAX, 0, 1, true}, {6, 0, 2, false}};
     struct sn_gossip_peer p;
     sn_gossip_peer_init(&p);
@@ -118,14 +106,9 @@ SN_TEST(gossip_step_must_fit_the_chain)
         int64_t height, initial;
         int32_t lcr;
         int want;
-    } rows[] = {{1, 1, -1, 0},
-                {1, 1, 0, SN_E_INVALID_ARGUMENT},
-                {2, 1, -1, SN_E_INVALID_ARGUMENT},
-                {2, 1, 0, 0},
-                {9, 10, 0, SN_E_INVALID_ARGUMENT},
-                {10, 10, -1, 0},
-                {0, 1, -1, SN_E_INVALID_ARGUMENT},
-                {2, 1, -7, SN_E_INVALID_ARGUMENT}};
+    } rows[] = {{1, 1, -1, 0}, {1, 1, 0, SN_E_INVALID_ARGUMENT}, {2, 1, -1, SN_E_INVALID_ARGUMENT},
+                {2, 1, 0, 0},  {9, 10, 0, SN_E_INVALID_ARGUMENT}, {10, 10, -1, 0},
+                {0, 1, -1, SN_E_INVALID_ARGUMENT}, {2, 1, -7, SN_E_INVALID_ARGUMENT}};
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         struct sn_cons_msg m = step_msg(rows[i].height, 0, 1, rows[i].lcr);
         sn_test_row("%zu", i);
@@ -163,10 +146,8 @@ SN_TEST(gossip_catchup_commit)
     uint32_t i;
     sn_rand_seed(&rand, 1);
     sn_gossip_peer_init(&p);
-    struct sn_cons_commit_sig sigs[4] = {{.flag = SN_CONS_COMMIT},
-                                         {.flag = SN_CONS_ABSENT},
-                                         {.flag = SN_CONS_NIL},
-                                         {.flag = SN_CONS_COMMIT}};
+    struct sn_cons_commit_sig sigs[4] = {{.flag = SN_CONS_COMMIT}, {.flag = SN_CONS_ABSENT},
+                                         {.flag = SN_CONS_NIL}, {.flag = SN_CONS_COMMIT}};
     struct sn_cons_commit c = {.height = 5, .round = 2, .n = 4, .sigs = sigs};
     T_ASSERT(!sn_gossip_pick_commit(&p, &c, &rand, &i)); /* it has not said where it is */
     T_ASSERT(hear(&p, step_msg(5, 1, 3, 0)));
@@ -196,9 +177,7 @@ SN_TEST(gossip_parts_of_the_block_it_wants)
     sn_rand_seed(&rand, 1);
     T_OK(sn_cons_part_set_split(sn_str_of(data, sizeof(data)), &o.rs.parts));
     o.rs.has_proposal = true;
-    o.rs.proposal = (struct sn_cons_proposal){.height = 5,
-                                              .round = 1,
-                                              .pol_round = 0,
+    o.rs.proposal = (struct sn_cons_proposal){.height = 5, .round = 1, .pol_round = 0,
                                               .block_id = {.parts = o.rs.parts->header}};
     add_vote(&o, 0, SN_CONS_PREVOTE, 2, 1);
     sn_gossip_peer_init(&p);
@@ -224,11 +203,8 @@ SN_TEST(gossip_parts_of_the_block_it_wants)
     T_EQ(pols, 1);
     /* It asks for the block again, having two of its parts. */
     uint64_t have = 3;
-    struct sn_cons_msg valid = {.kind = SN_CONS_MSG_NEW_VALID_BLOCK,
-                                .height = 5,
-                                .round = 1,
-                                .parts = o.rs.parts->header,
-                                .bits = {5, &have}};
+    struct sn_cons_msg valid = {.kind = SN_CONS_MSG_NEW_VALID_BLOCK, .height = 5, .round = 1,
+                                .parts = o.rs.parts->header, .bits = {5, &have}};
     T_ASSERT(hear(&p, valid));
     for (parts = 0; sn_gossip_pick_data(&p, &o.rs, &rand, &m); parts++) T_ASSERT(m.part.index >= 2);
     T_EQ(parts, 3);
@@ -291,10 +267,8 @@ SN_TEST(gossip_old_part_is_a_message)
     sn_buf_init(&got, 0);
     T_OK(sn_cons_part_set_split(sn_str_of(data, sizeof(data)), &s));
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
-        struct sn_cons_msg m = {.kind = SN_CONS_MSG_BLOCK_PART,
-                                .height = rows[i].height,
-                                .round = rows[i].round,
-                                .part = *s->parts[1]};
+        struct sn_cons_msg m = {.kind = SN_CONS_MSG_BLOCK_PART, .height = rows[i].height,
+                                .round = rows[i].round, .part = *s->parts[1]};
         sn_buf_reset(&want);
         sn_buf_reset(&got);
         sn_buf_reset(&part);
@@ -326,13 +300,11 @@ SN_TEST(gossip_votes_converge)
         for (int32_t r = 0; r <= round; r++)
             for (uint32_t i = 0; i < n; i++)
                 for (uint8_t t = SN_CONS_PREVOTE; t <= SN_CONS_PRECOMMIT; t++)
-                    if (sn_test_rand_below(3))
-                        add_vote(&o, r, t, i, (uint8_t)sn_test_rand_below(3));
+                    if (sn_test_rand_below(3)) add_vote(&o, r, t, i, (uint8_t)sn_test_rand_below(3));
         sn_gossip_peer_init(&p);
         T_ASSERT(hear(&p, step_msg(9, peer_round, (uint8_t)(1 + sn_test_rand_below(6)), 0)));
         for (uint32_t i = 0; i < n; i++)
-            if (sn_test_rand_below(2))
-                hear(&p, has_vote(9, peer_round, SN_CONS_PREVOTE, (int32_t)i));
+            if (sn_test_rand_below(2)) hear(&p, has_vote(9, peer_round, SN_CONS_PREVOTE, (int32_t)i));
         struct sn_gossip_peer before = p;
         uint64_t sent = 0, lacked = 0;
         const struct sn_cons_vote_set *pre =
@@ -455,23 +427,17 @@ SN_TEST(gossip_hostile_indexes)
         sn_gossip_has(&p, &(struct sn_cons_msg){.kind = SN_CONS_MSG_VOTE, .vote = &v});
         v.index = -bad[i];
         sn_gossip_has(&p, &(struct sn_cons_msg){.kind = SN_CONS_MSG_VOTE, .vote = &v});
-        T_ASSERT(
-            !sn_gossip_known(&o.rs, &(struct sn_cons_msg){.kind = SN_CONS_MSG_VOTE, .vote = &v}));
+        T_ASSERT(!sn_gossip_known(&o.rs, &(struct sn_cons_msg){.kind = SN_CONS_MSG_VOTE, .vote = &v}));
     }
-    struct sn_cons_proposal prop = {.height = 9,
-                                    .pol_round = -1,
-                                    .block_id.parts.total = UINT32_MAX};
+    struct sn_cons_proposal prop = {.height = 9, .pol_round = -1, .block_id.parts.total = UINT32_MAX};
     sn_gossip_has(&p, &(struct sn_cons_msg){.kind = SN_CONS_MSG_PROPOSAL, .proposal = prop});
     for (uint32_t i = 0; i < 40; i++)
-        sn_gossip_has(&p, &(struct sn_cons_msg){.kind = SN_CONS_MSG_BLOCK_PART,
-                                                .height = 9,
+        sn_gossip_has(&p, &(struct sn_cons_msg){.kind = SN_CONS_MSG_BLOCK_PART, .height = 9,
                                                 .part = {.index = 1u << (i % 32) | i}});
     static const uint32_t sizes[] = {0, 1, 63, 64, 65, 10000, (SN_GOSSIP_VOTE_WORDS + 8) * 64};
     for (size_t i = 0; i < SN_COUNT_OF(sizes); i++) {
-        m = (struct sn_cons_msg){.kind = SN_CONS_MSG_VOTE_SET_BITS,
-                                 .height = 9,
-                                 .vote_type = SN_CONS_PREVOTE,
-                                 .bits = {sizes[i], words}};
+        m = (struct sn_cons_msg){.kind = SN_CONS_MSG_VOTE_SET_BITS, .height = 9,
+                                 .vote_type = SN_CONS_PREVOTE, .bits = {sizes[i], words}};
         sn_gossip_bits(&p, &m, NULL);
         m.kind = SN_CONS_MSG_NEW_VALID_BLOCK;
         hear(&p, m);

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "consensus/reactors/consensus_world_test.h"
-#include "consensus/valset.h"
 #include "fiber/sim.h"
+#include "consensus/valset.h"
 #include "harness/test.h"
 
 static struct world *w;
@@ -143,7 +143,7 @@ static void partition(uint64_t seed)
         }
     for (int i = 0; i < w->n; i++) world_start(w, i);
     T_OK(sn_sleep((int64_t)(sn_sim_rand() % 5000) * SN_MS));
-    SN_VEC_EACH (&cut, c) world_cut(*c);
+    SN_VEC_EACH(&cut, c) world_cut(*c);
     sn_vec_done(&cut);
     T_OK(sn_sleep(20 * SN_SEC));
     int64_t stuck = 0, high = 0;
@@ -219,8 +219,7 @@ struct attack {
 static uint64_t all_ones[160];
 static int32_t index_of_silent(void)
 {
-    return sn_cons_valset_find(sn_cons_core_round(w->nodes[0].engine.core)->vals,
-                               w->nodes[4].val.addr);
+    return sn_cons_valset_find(sn_cons_core_round(w->nodes[0].engine.core)->vals, w->nodes[4].val.addr);
 }
 /* The k-th after which the connection ends, at the latest when it is sent twenty times. */
 static bool fatal(unsigned k, int64_t height, struct attack *ret)
@@ -231,46 +230,30 @@ static bool fatal(unsigned k, int64_t height, struct attack *ret)
     struct attack a = {.channel = SN_STATE_CHANNEL, .m = {.height = height, .step = 3}};
     struct sn_cons_msg *m = &a.m;
     switch (k) {
-    case 0:
-        a.what = "junk";
-        a.raw = SN_STR("\xff\xff\xff\xff\x01junk");
-        break;
-    case 1:
-        a.what = "nothing";
-        a.raw = SN_STR("\x7a");
-        break;
+    case 0: a.what = "junk"; a.raw = SN_STR("\xff\xff\xff\xff\x01junk"); break;
+    case 1: a.what = "nothing"; a.raw = SN_STR("\x7a"); break;
     case 2: /* ASA-2025-003: an array that says 64,000 bits and brings one word */
         a.what = "bits without words";
         a.raw = SN_STR("\x12\x0f\x08\x01\x1a\x04\x08\x80\xf4\x03\x22\x05\x08\x80\xf4\x03\x12");
         break;
-    case 3:
-        a.what = "height 0";
-        m->kind = SN_CONS_MSG_NEW_ROUND_STEP;
-        m->height = 0;
-        break;
+    case 3: a.what = "height 0"; m->kind = SN_CONS_MSG_NEW_ROUND_STEP; m->height = 0; break;
     case 4:
         a.what = "no last commit round";
-        *m = (struct sn_cons_msg){.kind = SN_CONS_MSG_NEW_ROUND_STEP,
-                                  .height = 5,
-                                  .step = 3,
+        *m = (struct sn_cons_msg){.kind = SN_CONS_MSG_NEW_ROUND_STEP, .height = 5, .step = 3,
                                   .last_commit_round = -1};
         break;
     case 5: /* ASA-2025-002: the part's index is not its proof's */
         a.what = "part of another index";
         a.channel = SN_DATA_CHANNEL;
         m->kind = SN_CONS_MSG_BLOCK_PART;
-        m->part = (struct sn_cons_part){.index = 1,
-                                        .proof_total = 2,
-                                        .proof_index = 0,
+        m->part = (struct sn_cons_part){.index = 1, .proof_total = 2, .proof_index = 0,
                                         .bytes = sn_str_of(bytes, 100)};
         break;
     case 6:
         a.what = "too many bits";
         a.channel = SN_VOTE_BITS_CHANNEL;
-        *m = (struct sn_cons_msg){.kind = SN_CONS_MSG_VOTE_SET_BITS,
-                                  .height = height,
-                                  .vote_type = SN_CONS_PREVOTE,
-                                  .block_id = some_id(1),
+        *m = (struct sn_cons_msg){.kind = SN_CONS_MSG_VOTE_SET_BITS, .height = height,
+                                  .vote_type = SN_CONS_PREVOTE, .block_id = some_id(1),
                                   .bits = {10001, all_ones}};
         break;
     case 7:
@@ -297,31 +280,20 @@ static bool fatal(unsigned k, int64_t height, struct attack *ret)
 static bool harmless(unsigned k, int64_t height, struct attack *ret)
 {
     const struct attack a[] = {
-        {.what = "vote of a validator that cannot be",
-         .channel = SN_STATE_CHANNEL,
-         .m = {.kind = SN_CONS_MSG_HAS_VOTE,
-               .height = height,
-               .vote_type = SN_CONS_PREVOTE,
+        {.what = "vote of a validator that cannot be", .channel = SN_STATE_CHANNEL,
+         .m = {.kind = SN_CONS_MSG_HAS_VOTE, .height = height, .vote_type = SN_CONS_PREVOTE,
                .index = INT32_MAX}},
-        {.what = "an absurd height, then lower ones",
-         .channel = SN_STATE_CHANNEL,
+        {.what = "an absurd height, then lower ones", .channel = SN_STATE_CHANNEL,
          .m = {.kind = SN_CONS_MSG_NEW_ROUND_STEP, .height = INT64_MAX - height, .step = 3}},
-        {.what = "a message on another's channel",
-         .channel = SN_VOTE_BITS_CHANNEL,
+        {.what = "a message on another's channel", .channel = SN_VOTE_BITS_CHANNEL,
          .m = {.kind = SN_CONS_MSG_HAS_VOTE, .height = height, .vote_type = SN_CONS_PREVOTE}},
-        {.what = "a proof of lock of no proposal",
-         .channel = SN_DATA_CHANNEL,
+        {.what = "a proof of lock of no proposal", .channel = SN_DATA_CHANNEL,
          .m = {.kind = SN_CONS_MSG_PROPOSAL_POL, .height = height, .bits = {10000, all_ones}}},
-        {.what = "a claim for a block nobody knows",
-         .channel = SN_STATE_CHANNEL,
-         .m = {.kind = SN_CONS_MSG_VOTE_SET_MAJ23,
-               .height = height,
-               .vote_type = SN_CONS_PREVOTE,
+        {.what = "a claim for a block nobody knows", .channel = SN_STATE_CHANNEL,
+         .m = {.kind = SN_CONS_MSG_VOTE_SET_MAJ23, .height = height, .vote_type = SN_CONS_PREVOTE,
                .block_id = some_id(9)}},
-        {.what = "it has all parts of another block",
-         .channel = SN_STATE_CHANNEL,
-         .m = {.kind = SN_CONS_MSG_NEW_VALID_BLOCK,
-               .height = height,
+        {.what = "it has all parts of another block", .channel = SN_STATE_CHANNEL,
+         .m = {.kind = SN_CONS_MSG_NEW_VALID_BLOCK, .height = height,
                .parts = {.total = SN_CONS_PARTS_MAX, .hash = some_id(3).hash},
                .bits = {SN_CONS_PARTS_MAX, all_ones}}},
     };
@@ -340,10 +312,8 @@ static void attack(unsigned k, bool (*of)(unsigned k, int64_t height, struct att
         T_ASSERT(of(k, sn_cons_core_round(w->nodes[0].engine.core)->height, &a));
         sn_test_row("%s", a.what);
         sn_buf_reset(&out);
-        if (a.raw.len)
-            T_OK(sn_buf_str(&out, a.raw));
-        else
-            T_OK(sn_cons_msg_encode(&a.m, &out));
+        if (a.raw.len) T_OK(sn_buf_str(&out, a.raw));
+        else T_OK(sn_cons_msg_encode(&a.m, &out));
         if (sn_switch_peer_send(&c->end[1], a.channel, out.ptr, out.len) == SN_E_CLOSED) break;
         T_OK(sn_sleep(50 * SN_MS));
     }

@@ -108,10 +108,8 @@ static void prepare(struct sn_engine *e, const struct sn_cons_action *a)
     for (size_t i = 0; i < n; i++) tx[i] = (char)(i * 7 + (size_t)a->height + (size_t)e->n->id);
     struct sn_str s = sn_str_of(tx, n);
     struct sn_cons_block_content c = {.txs = &s, .n_txs = n ? 1 : 0};
-    put_in(e, &(struct sn_cons_input){.kind = SN_CONS_IN_PREPARED,
-                                      .height = a->height,
-                                      .round = a->round,
-                                      .content = &c});
+    put_in(e, &(struct sn_cons_input){.kind = SN_CONS_IN_PREPARED, .height = a->height,
+                                      .round = a->round, .content = &c});
     free(tx);
 }
 static void answer(struct sn_engine *e, const struct sn_cons_action *a)
@@ -402,8 +400,7 @@ void world_start(struct world *w, int i)
 {
     struct world_node *x = &w->nodes[i];
     struct sn_cons_state *s;
-    struct sn_cons_core_opts o = {.config = sn_cons_config_default(),
-                                  .verifier = &verifier,
+    struct sn_cons_core_opts o = {.config = sn_cons_config_default(), .verifier = &verifier,
                                   .has_key = true};
     memcpy(o.addr, x->val.addr, sizeof(o.addr));
     o.config.commit_ns = 100 * SN_MS;
@@ -439,7 +436,7 @@ void world_check(struct world *w, int n)
 }
 void world_end(struct world *w)
 {
-    SN_VEC_EACH (&w->conns, c) {
+    SN_VEC_EACH(&w->conns, c) {
         world_cut(*c);
         while ((*c)->running) T_OK(sn_sleep(SN_MS));
         for (int k = 0; k < 2; k++) sn_chan_free((*c)->end[k].out);
@@ -457,7 +454,7 @@ void world_end(struct world *w)
         }
         sn_chan_free(x->engine.inbox);
         sn_cons_core_free(x->engine.core);
-        SN_VEC_EACH (&x->engine.own, b) sn_buf_done(b);
+        SN_VEC_EACH(&x->engine.own, b) sn_buf_done(b);
         sn_vec_done(&x->engine.own);
         sn_consensus_reactor_free(x->reactor);
         sn_cons_block_store_free(x->blocks);
