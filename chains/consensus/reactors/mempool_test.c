@@ -22,7 +22,8 @@ static struct node {
     struct sn_reactor height; /* stands for consensus: peers are where it says */
     int64_t peers_at, slow_ns;
     bool stranger; /* has the channel, and says what it likes */
-    unsigned checks, messages, left;
+    _Atomic unsigned checks;
+    unsigned messages, left;
     int why;
 } nodes[NODES_MAX];
 
@@ -317,6 +318,57 @@ static int rules(void *arg)
 SN_TEST(mempool_rules)
 {
     net_simulate(rules, 2, false);
+}
+
+/* On real threads and sockets, while blocks come: what is sent in on any node is everywhere. */
+#define MESH 5
+#define EACH 150
+static int submit_many(void *arg)
+{
+    struct node *n = arg;
+    char tx[32];
+    for (unsigned i = 0; i < EACH; i++) {
+        snprintf(tx, sizeof(tx), "%u-%u", n->net.who, i);
+        submit(n, sn_str(tx));
+        if (i % 10 == 0) T_OK(sn_sleep(SN_MS));
+    }
+    return 0;
+}
+static int blocks(void *arg)
+{
+    struct node *n = arg;
+    for (unsigned i = 0; i < 50; i++) {
+        T_OK(sn_txs_hold(n->txs));
+        T_OK(sn_txs_update(n->txs, 0, sn_now(), NULL, 0));
+        sn_txs_release(n->txs);
+        T_OK(sn_sleep(SN_MS));
+    }
+    return 0;
+}
+static int mesh(void *arg)
+{
+    struct sn_scope_storage mem;
+    for (unsigned i = 0; i < MESH; i++) net_node_start(&init(i)->net);
+    for (unsigned i = 0; i < MESH; i++)
+        for (unsigned k = 0; k < i; k++) net_connect(&nodes[i].net, &nodes[k].net);
+    struct sn_scope *s = sn_scope_begin(&mem);
+    for (unsigned i = 0; i < MESH; i++) {
+        T_OK(sn_scope_go(s, "submit", submit_many, &nodes[i]));
+        T_OK(sn_scope_go(s, "blocks", blocks, &nodes[i]));
+    }
+    T_OK(sn_scope_end(s));
+    for (unsigned i = 0; i < MESH; i++)
+        for (unsigned t = 0; waiting(&nodes[i]) != MESH * EACH; t++) {
+            T_ASSERTF(t < 4000, "node %u has %llu", i, (unsigned long long)waiting(&nodes[i]));
+            T_OK(sn_sleep(5 * SN_MS));
+        }
+    for (unsigned i = 0; i < MESH; i++) net_node_stop(&nodes[i].net);
+    return 0;
+}
+SN_TEST_SLOW(mempool_on_loopback, 60)
+{
+    for (unsigned workers = 1; workers <= 4; workers *= 4)
+        T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = workers}, mesh, NULL));
 }
 
 /* ---- bad peers ---- */
