@@ -217,7 +217,10 @@ static int run(struct accepting *a, struct sn_scope *s)
     struct sn_switch *sw = a->sw;
     sn_mutex_lock_always(&sw->lock);
     sw->scope = s;
-    int r = a->l ? sn_scope_go(s, "p2p-accept", switch_accept, a) : 0;
+    int r = 0;
+    /* They queue for connections, which are thus dealt to the workers in turn. */
+    for (unsigned i = 0; a->l && r == 0 && i < sn_worker_count(); i++)
+        r = sn_scope_go_on(s, i, "p2p-accept", switch_accept, a);
     while (r == 0) {
         start_targets(sw);
         r = sn_cond_wait(&sw->news, &sw->lock);

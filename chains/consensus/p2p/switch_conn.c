@@ -306,7 +306,7 @@ static void take_in(struct sn_switch *sw, struct sn_stream *s)
     int r = sw->scope && has_room(sw, p) ? 0 : SN_E_BUSY;
     if (r == 0) {
         sn_list_push_back(&sw->conns, &p->link);
-        r = sn_scope_go(sw->scope, "p2p-peer", inbound, p);
+        r = sn_scope_go_on(sw->scope, (unsigned)sn_worker_id(), "p2p-peer", inbound, p);
         if (r < 0) sn_list_del(&p->link);
     }
     if (r < 0) sw->counts.crowded++;

@@ -473,6 +473,51 @@ SN_TEST(mempool_flood)
     net_simulate(flood, 2, false);
 }
 
+/* Whichever allocation fails, once, while transactions come and go: nothing leaks, and what comes
+ * later arrives. */
+static uint64_t allocs, fail_at;
+static bool fails(size_t size) { return ++allocs == fail_at; }
+static const struct sn_alloc_hooks failing = {.fail = fails};
+static int without_memory(void *arg)
+{
+    struct tendermint_abci_response_check_tx *res;
+    struct node *a = init(0), *b = init(1);
+    char tx[16];
+    net_node_start(&a->net);
+    net_node_start(&b->net);
+    T_OK(sn_switch_dial(a->net.sw, b->net.addr, true));
+    T_OK(sn_sleep(SN_SEC));
+    allocs = 0;
+    sn_alloc_set_hooks(&failing);
+    for (unsigned i = 0; i < 6; i++) {
+        struct sn_arena mem;
+        snprintf(tx, sizeof(tx), "tx%u", i);
+        sn_arena_init(&mem, NULL, 0);
+        (void)!sn_txs_check(i % 2 ? a->txs : b->txs, sn_str(tx), 0, &mem, &res);
+        sn_arena_done(&mem);
+        if (i == 3) (void)!sn_sleep(20 * SN_MS);
+    }
+    (void)!sn_sleep(SN_SEC);
+    sn_alloc_set_hooks(NULL);
+    T_OK(sn_sleep(SN_MINUTE));
+    uint64_t before = waiting(b);
+    T_ASSERTF(before >= 5, "%llu", (unsigned long long)before);
+    submit(a, SN_STR("later"));
+    T_OK(sn_sleep(SN_SEC));
+    T_EQ(waiting(b), before + 1);
+    net_node_stop(&a->net);
+    net_node_stop(&b->net);
+    return 0;
+}
+SN_TEST_SLOW(mempool_without_memory, 60)
+{
+    struct sn_sim_opts o = {.seed = 5};
+    for (fail_at = 1; fail_at == 1 || allocs >= fail_at; fail_at++) {
+        sn_test_row("allocation %llu", (unsigned long long)fail_at);
+        T_OK(sn_sim_run(&o, without_memory, NULL, NULL));
+    }
+    T_ASSERTF(fail_at > 40, "%llu allocations", (unsigned long long)fail_at);
+}
 static int no_memory(void *arg)
 {
     struct sn_mempool_tx *tx = arg;
