@@ -163,7 +163,7 @@ int sn_switch_peer_send(struct sn_switch_peer *p, uint8_t channel, const void *d
 int sn_switch_peer_try_send(struct sn_switch_peer *p, uint8_t channel, const void *data,
                             size_t n) SN_MUST_CHECK;
 /* sn_switch_peer_stop - ends it with that error, in the log; ban_ns > 0: and does not want it back
- * for so long. Does not wait. */
+ * for so long, unless it is persistent or unconditional. Does not wait. */
 void sn_switch_peer_stop(struct sn_switch_peer *p, int why, int64_t ban_ns);
 /* sn_switch_peer_finish - ends it in peace, after everything queued is written. Does not wait. */
 void sn_switch_peer_finish(struct sn_switch_peer *p);

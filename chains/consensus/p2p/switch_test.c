@@ -442,6 +442,15 @@ static int banned(void *arg)
     T_EQ(counts(&nodes[0]).banned, 1);
     T_OK(sn_sleep(20 * SN_HOUR)); /* and the pauses between dials have grown meanwhile */
     T_EQ(counts(&nodes[0]).peers, 1);
+    /* Whom we have named ourselves is not banned. */
+    T_OK(sn_switch_dial(nodes[0].sw, nodes[1].addr, true));
+    say(&nodes[1], &nodes[0], "bad");
+    T_OK(sn_sleep(SN_MINUTE));
+    T_EQ(counts(&nodes[0]).peers, 1);
+    say(&nodes[1], &nodes[0], "worse");
+    T_OK(sn_sleep(SN_MINUTE));
+    T_EQ(counts(&nodes[0]).peers, 1);
+    T_EQ(counts(&nodes[0]).banned, 1);
     node_stop(&nodes[0]);
     node_stop(&nodes[1]);
     sn_book_free(book);
