@@ -17,6 +17,7 @@
 #define SN_SWITCH_HANDSHAKES_IP 32u   /* of these from one address */
 #define SN_SWITCH_TARGETS_MAX 512u    /* addresses to dial, persistent ones included */
 #define SN_SWITCH_ADDR_MAX 300u       /* bytes of one */
+#define SN_SWITCH_NONE UINT32_MAX
 #define SN_SWITCH_FILTER_NS (5 * SN_SEC)
 /* Dialling a persistent peer again: so many tries with this pause, then 3, 9, 27 ... seconds; to
  * each pause up to SN_SWITCH_JITTER_NS is added. A connection shorter than SN_SWITCH_STABLE_NS
@@ -63,7 +64,8 @@ struct sn_switch_opts {
     const char *const
         *persistent; /* "ID@HOST:PORT", NULL-ended: dialled again for ever, with growing pauses */
     const char *const *unconditional;   /* ids that no limit keeps out, NULL-ended */
-    unsigned inbound_max, outbound_max; /* 0: 40, 10 */
+    unsigned inbound_max, outbound_max; /* 0: 40, 10; SN_SWITCH_NONE: none but unconditional ones
+                                           and, outbound, persistent ones */
     bool allow_duplicate_ip;
     int64_t handshake_ns, dial_ns;  /* 0: SN_PEER_HANDSHAKE_NS, SN_PEER_DIAL_NS */
     int64_t persistent_max_dial_ns; /* longest pause between dials; 0: no limit but the schedule */

@@ -287,6 +287,24 @@ SN_TEST(switch_limits)
     simulate(limits, 3, false);
 }
 
+static int none_wanted(void *arg)
+{
+    struct node *a = &nodes[0], *b = &nodes[1], *c = &nodes[2];
+    start_all(3);
+    a->o.inbound_max = a->o.outbound_max = SN_SWITCH_NONE;
+    for (unsigned i = 0; i < 3; i++) node_start(&nodes[i]);
+    T_ASSERT(sn_switch_connect(b->sw, a->addr) < 0);
+    T_EQ(sn_switch_connect(a->sw, b->addr), SN_E_RESOURCE_EXHAUSTED);
+    T_OK(sn_switch_dial(a->sw, c->addr, true));
+    until(a, 1);
+    for (unsigned i = 0; i < 3; i++) node_stop(&nodes[i]);
+    return 0;
+}
+SN_TEST(switch_none_wanted)
+{
+    simulate(none_wanted, 2, false);
+}
+
 static int refuse_third(void *arg, const char *remote, const char *id)
 {
     T_ASSERT(strchr(remote, ':') != NULL);
