@@ -13,6 +13,7 @@
 #include "consensus/reactors/mempool.h"
 #include "consensus/reactors/pex.h"
 #include "consensus/rpc/server.h"
+#include "consensus/sync/sync.h"
 #include "crypto/ed25519.h"
 
 struct sn_daemon {
@@ -49,6 +50,7 @@ struct sn_daemon {
     struct sn_consensus_reactor *gossip;
     struct sn_mempool_reactor *mempool;
     struct sn_evidence_reactor *accuse;
+    struct sn_blocksync *blocksync;
     struct sn_pex_reactor *pex; /* NULL: not wanted */
     struct sn_scope *scope; /* of the fibers that serve the parts */
     bool stopping;          /* by a signal */

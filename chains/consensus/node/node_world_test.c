@@ -347,8 +347,8 @@ static void count_case(struct world_node *n, struct sn_kvstore *kv, const struct
 
 static int engine_fiber(void *arg)
 {
-    struct world_node *n = ((void **)arg)[0];
-    int r = sn_engine_run(n->engine, ((void **)arg)[1], false);
+    struct world_node *n = arg;
+    int r = sn_engine_run(n->engine, n->start, false);
     sn_diag_format(r, n->why, sizeof(n->why));
     n->result = r;
     n->engine = NULL;
@@ -386,7 +386,8 @@ static void live(struct world_node *n, struct sn_kvstore *kv, struct sn_signer *
     T_OK(sn_engine_new(&o, &engine));
     n->engine = engine;
     struct sn_scope *s = sn_scope_begin(&mem);
-    T_OK(sn_scope_go(s, "engine", engine_fiber, (void *[]){n, after}));
+    n->start = after;
+    T_OK(sn_scope_go(s, "engine", engine_fiber, n));
     T_OK(sn_scope_go(s, "sender", sender, n));
     T_OK(sn_scope_go(s, "repeater", repeater, n));
     T_OK(sn_scope_go(s, "pruner", (int (*)(void *))sn_exec_run_pruner, exec));

@@ -33,6 +33,7 @@ struct world_node {
     struct sn_cons_block_store *blocks;
     struct sn_engine *engine; /* NULL: down */
     struct sn_chan *out;      /* of struct packet * */
+    struct sn_cons_state *start; /* of the engine */
     unsigned life;
     struct sn_buf state, before; /* the last two states stored, encoded */
     int result; /* of the last life, where it ended by itself */
