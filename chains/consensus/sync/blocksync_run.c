@@ -414,9 +414,9 @@ static int lacks_extensions(const struct run *x)
 {
     struct sn_arena a SN_CLEANUP(sn_arena_done);
     struct sn_cons_commit c;
+    sn_arena_init(&a, NULL, 0);
     int64_t h = x->state->last_height;
     if (h == 0 || x->blocks > 0 || !sn_cons_params_extensions(&x->state->params, h)) return 0;
-    sn_arena_init(&a, NULL, 0);
     int r = sn_cons_block_store_extended(x->b->view->blocks, h, &a, &c);
     return r == SN_E_NOT_FOUND ? 1 : r;
 }

@@ -36,6 +36,7 @@ import (
 	ctypes "github.com/cometbft/cometbft/rpc/core/types"
 	blockkv "github.com/cometbft/cometbft/state/indexer/block/kv"
 	txkv "github.com/cometbft/cometbft/state/txindex/kv"
+	"github.com/google/orderedcode"
 )
 
 func check(err error) {
@@ -67,7 +68,10 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 		if strings.HasPrefix(k, "bad") {
 			t.Code, t.Log, t.Codespace, t.Info = 7, "no <b>"+v+"</b>\t\x01\n", "odd", "\xff\xfe"
 		} else {
-			t.Data = []byte(v)
+			// What is empty comes back from the store as nil, so it is that at once.
+			if v != "" {
+				t.Data = []byte(v)
+			}
 			t.Events = []abci.Event{
 				{Type: "transfer", Attributes: []abci.EventAttribute{
 					attr("sender", k, true), attr("amount", fmt.Sprint(len(v)), true), attr("note", v, false)}},
@@ -208,8 +212,12 @@ func main() {
 		seq := regexp.MustCompile(`\$es\$[0-9]+$`)
 		for ; it.Valid(); it.Next() {
 			key := seq.ReplaceAll(it.Key(), []byte("$$es$$N"))
-			if bytes.HasPrefix(key, []byte("block_events")) && bytes.Contains(key, []byte("block_end")) {
-				key = key[:bytes.LastIndex(key, []byte("\x00\x01"))]
+			var tag, value string
+			var height, number int64
+			if of, is := bytes.CutPrefix(key, []byte("block_events")); is {
+				if rest, err := orderedcode.Parse(string(of), &tag, &value, &height, &number); err == nil && rest == "" {
+					key = []byte(fmt.Sprintf("block_events %q %q %d", tag, value, height))
+				}
 			}
 			fmt.Printf("%x %x\n", key, sha256.Sum256(it.Value()))
 		}
