@@ -18,7 +18,8 @@ static int start(struct sn_daemon *d)
     if (r >= 0) r = sn_daemon_load_state(d);
     if (r >= 0) r = sn_daemon_open_app(d);
     if (r >= 0) r = sn_daemon_open_signer(d);
-    if (r >= 0) r = sn_daemon_handshake(d);
+    if (r >= 0) d->wants_snapshot = sn_daemon_wants_snapshot(d);
+    if (r >= 0 && !d->wants_snapshot) r = sn_daemon_handshake(d);
     if (r >= 0) r = sn_daemon_make_txs(d);
     if (r >= 0) r = sn_daemon_open_evidence(d);
     if (r >= 0) r = sn_daemon_make_engine(d);
@@ -39,28 +40,6 @@ static int look_for_peers(void *arg)
 }
 static int index_blocks(void *arg) { return sn_indexer_run(((struct sn_daemon *)arg)->indexer); }
 static int serve(void *arg) { return sn_rpc_run(((struct sn_daemon *)arg)->rpc); }
-/* To where the others are, before taking part. */
-static int sync_blocks(struct sn_daemon *d, bool *ret_synced)
-{
-    struct sn_cons_state *after;
-    int64_t n;
-    int r = sn_blocksync_run(d->blocksync, d->state, &after, &n);
-    if (r < 0) return r;
-    sn_cons_state_unref(d->state);
-    d->state = after;
-    *ret_synced = n > 0;
-    /* Block sync leaves the last state to the next synced write; consensus stores a block first. */
-    return n > 0 ? sn_cons_state_store_save(d->states, after) : 0;
-}
-
-static int agree(void *arg)
-{
-    struct sn_daemon *d = arg;
-    bool synced = false;
-    int r = sync_blocks(d, &synced);
-    return r < 0 ? r : sn_engine_run(d->engine, d->state, synced);
-}
-
 static int start_fibers(struct sn_daemon *d)
 {
     const struct {
@@ -70,7 +49,7 @@ static int start_fibers(struct sn_daemon *d)
     } all[] = {
         {true, "application", wait_app}, {true, "prune", prune},
         {d->txs, "recheck", recheck},    {d->indexer, "index", index_blocks},
-        {d->rpc, "rpc", serve},          {true, "consensus", agree},
+        {d->rpc, "rpc", serve},          {true, "consensus", sn_daemon_agree},
         {true, "switch", meet},          {d->pex, "pex", look_for_peers},
     };
     int r = 0;

@@ -51,6 +51,8 @@ struct sn_daemon {
     struct sn_mempool_reactor *mempool;
     struct sn_evidence_reactor *accuse;
     struct sn_blocksync *blocksync;
+    struct sn_statesync *statesync;
+    bool wants_snapshot; /* the application has not been talked to yet */
     struct sn_pex_reactor *pex; /* NULL: not wanted */
     struct sn_scope *scope; /* of the fibers that serve the parts */
     bool stopping;          /* by a signal */
@@ -77,6 +79,9 @@ void sn_daemon_close_rpc(struct sn_daemon *d);
 int sn_daemon_read_node_key(struct sn_daemon *d) SN_MUST_CHECK;
 int sn_daemon_open_net(struct sn_daemon *d) SN_MUST_CHECK;
 void sn_daemon_close_net(struct sn_daemon *d);
+/* daemon_sync.c: the fiber that syncs and then runs the engine. */
+bool sn_daemon_wants_snapshot(const struct sn_daemon *d);
+int sn_daemon_agree(void *daemon) SN_MUST_CHECK;
 void sn_daemon_done(struct sn_daemon *d);
 /* A path of the configuration: below the home folder unless it is absolute. NULL without memory. */
 const char *sn_daemon_path(struct sn_daemon *d, struct sn_str path);
