@@ -25,6 +25,7 @@ static int start(struct sn_daemon *d)
     if (r >= 0) r = sn_daemon_make_engine(d);
     if (r >= 0) r = sn_daemon_open_net(d);
     if (r >= 0) r = sn_daemon_open_rpc(d);
+    if (r >= 0) r = sn_daemon_open_metrics(d);
     return r;
 }
 

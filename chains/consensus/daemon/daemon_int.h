@@ -79,6 +79,9 @@ void sn_daemon_close_rpc(struct sn_daemon *d);
 int sn_daemon_read_node_key(struct sn_daemon *d) SN_MUST_CHECK;
 int sn_daemon_open_net(struct sn_daemon *d) SN_MUST_CHECK;
 void sn_daemon_close_net(struct sn_daemon *d);
+/* daemon_metrics.c: served where the configuration says; _close before the parts go. */
+int sn_daemon_open_metrics(struct sn_daemon *d) SN_MUST_CHECK;
+void sn_daemon_close_metrics(struct sn_daemon *d);
 /* daemon_sync.c: the fiber that syncs and then runs the engine. */
 bool sn_daemon_wants_snapshot(const struct sn_daemon *d);
 int sn_daemon_agree(void *daemon) SN_MUST_CHECK;
