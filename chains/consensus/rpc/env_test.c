@@ -13,11 +13,14 @@ static void on_block(void *arg, const struct sn_exec_block *b)
 {
     struct env *e = arg;
     T_OK(sn_publish_block(e->view.bus, b));
+    sn_chain_metrics_block(e->metrics, b);
     sn_indexer_wake(e->view.indexer, b->block->header.height);
 }
 static void on_event(void *arg, const struct sn_cons_action *a, const struct sn_cons_round_state *rs)
 {
-    T_OK(sn_publish_action(((struct env *)arg)->view.bus, a, rs));
+    struct env *e = arg;
+    T_OK(sn_publish_action(e->view.bus, a, rs));
+    sn_chain_metrics_event(e->metrics, a, rs);
 }
 
 static void make_genesis(struct env *e)
@@ -108,6 +111,8 @@ static void open_rpc(struct env *e)
     e->o.view = &e->view;
     e->o.listen = "tcp://127.0.0.1:0";
     T_OK(sn_rpc_new(&e->o, &e->rpc));
+    T_OK(sn_chain_metrics_new(
+        &(struct sn_chain_metrics_opts){.view = &e->view, .listen = "127.0.0.1:0"}, &e->metrics));
     T_OK(sn_rpc_addr(e->rpc, 0, false, e->url + 7, sizeof(e->url) - 7));
     memcpy(e->url, "http://", 7);
     T_OK(sn_http_client_new(&(struct sn_http_client_opts){0}, &e->client));
@@ -127,6 +132,10 @@ static int run_engine(void *arg)
     return ended("engine", sn_engine_run(e->view.engine, e->state, false));
 }
 static int run_rpc(void *arg) { return ended("rpc", sn_rpc_run(((struct env *)arg)->rpc)); }
+static int run_metrics(void *arg)
+{
+    return ended("metrics", sn_chain_metrics_run(((struct env *)arg)->metrics));
+}
 static int run_index(void *arg)
 {
     return ended("index", sn_indexer_run(((struct env *)arg)->view.indexer));
@@ -137,6 +146,7 @@ static void close_all(struct env *e)
 {
     sn_http_client_free(e->client);
     sn_rpc_free(e->rpc);
+    sn_chain_metrics_free(e->metrics);
     sn_engine_free(e->view.engine);
     sn_exec_free(e->view.exec);
     sn_txs_free(e->view.txs);
@@ -167,6 +177,7 @@ static int env_main(void *arg)
     T_OK(sn_scope_go(s, "engine", run_engine, e));
     T_OK(sn_scope_go(s, "rpc", run_rpc, e));
     T_OK(sn_scope_go(s, "index", run_index, e));
+    T_OK(sn_scope_go(s, "metrics", run_metrics, e));
     T_OK(sn_scope_go(s, "recheck", run_txs, e));
     T_OK(sn_indexer_wait(e->view.indexer, e->commit_ns > SN_SEC ? 1 : 2));
     int r = e->body(e);

@@ -4,6 +4,7 @@
 #pragma once
 #include "chains/abci/kvstore.h"
 #include "consensus/genesis.h"
+#include "consensus/rpc/metrics.h"
 #include "consensus/rpc/publish.h"
 #include "consensus/rpc/rpc_int.h"
 
@@ -23,6 +24,7 @@ struct env {
     struct sn_signer_file signer;
     struct sn_cons_state *state;
     struct sn_rpc *rpc;
+    struct sn_chain_metrics *metrics;
     struct sn_http_client *client;
     char url[64]; /* "http://HOST:PORT" */
 };

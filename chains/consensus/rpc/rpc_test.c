@@ -596,6 +596,39 @@ SN_TEST(rpc_commit_waits)
     env_run(&e, 1);
 }
 
+/* ---- metrics ---- */
+
+static int metrics_body(struct env *e)
+{
+    static const char *const lines[] = {
+        "cometbft_consensus_validators{chain_id=\"rpc-test\"} 1\n",
+        "cometbft_consensus_validators_power{chain_id=\"rpc-test\"} 10\n",
+        "cometbft_consensus_missing_validators{chain_id=\"rpc-test\"} 0\n",
+        "cometbft_mempool_size{chain_id=\"rpc-test\"} ",
+        "cometbft_consensus_step_duration_seconds_count{chain_id=\"rpc-test\",step=\"Propose\"} ",
+        "cometbft_consensus_proposal_create_count{chain_id=\"rpc-test\"} ",
+        "cometbft_consensus_validator_last_signed_height{chain_id=\"rpc-test\",validator_address=\"",
+        "cometbft_blocksync_syncing{chain_id=\"rpc-test\"} 0\n",
+        "process_resident_memory_bytes ",
+    };
+    char addr[64];
+    struct sn_str body;
+    int status;
+    T_OK(sn_chain_metrics_addr(e->metrics, addr, sizeof(addr)));
+    T_OK(sn_indexer_wait(e->view.indexer, 3));
+    struct sn_str url = sn_arena_printf(&e->arena, "http://%s/metrics", addr);
+    T_OK(sn_http_get(e->client, url, &e->arena, &status, &body));
+    T_EQ(status, 200);
+    for (size_t i = 0; i < SN_COUNT_OF(lines); i++)
+        T_ASSERTF(sn_str_find(body, sn_str(lines[i])) > 0, "no %s", lines[i]);
+    return 0;
+}
+SN_TEST(rpc_metrics)
+{
+    struct env e = {.body = metrics_body};
+    env_run(&e, 2);
+}
+
 /* ---- without memory ---- */
 
 struct tortured {
