@@ -184,19 +184,6 @@ static int run(void *arg)
     return r;
 }
 
-/* Until the mempool with its application is merged: nothing here has one. */
-__attribute__((weak)) int sn_txs_check(struct sn_txs *t, struct sn_str tx, uint16_t from,
-                                       struct sn_arena *a,
-                                       struct tendermint_abci_response_check_tx **ret)
-{
-    return SN_E_UNIMPLEMENTED;
-}
-__attribute__((weak)) int sn_evidence_keeper_add(struct sn_evidence_keeper *k,
-                                                 const struct sn_cons_evidence *ev)
-{
-    return SN_E_UNIMPLEMENTED;
-}
-
 int main(int argc, char **argv)
 {
     args = argv;

@@ -253,10 +253,3 @@ struct sn_ws *env_ws(struct env *e)
     T_OK(sn_ws_dial(e->client, url, &(struct sn_ws_opts){.message_bytes_max = 16 << 20}, &ws));
     return ws;
 }
-
-/* Until the evidence keeper is merged: nothing here has one. */
-__attribute__((weak)) int sn_evidence_keeper_add(struct sn_evidence_keeper *k,
-                                                 const struct sn_cons_evidence *ev)
-{
-    return SN_E_UNIMPLEMENTED;
-}
