@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Our side of tests/interop/chain_rpc.sh.
- *   chain_rpc_peer inspect HOME    the stores of HOME over RPC, until stdin ends; prints its address
- *   chain_rpc_peer events HOME     what subscribers of everything get of each block, a line an event
- *   chain_rpc_peer index HOME OUT  OUT/data/tx_index.db of the chain in HOME
- *   chain_rpc_peer search HOME QUERY  what chain_rpc/main.go prints for it */
+ *   chain_rpc_peer inspect HOME    the stores of HOME over RPC, until stdin ends; prints its
+ * address chain_rpc_peer events HOME     what subscribers of everything get of each block, a line
+ * an event chain_rpc_peer index HOME OUT  OUT/data/tx_index.db of the chain in HOME chain_rpc_peer
+ * search HOME QUERY  what chain_rpc/main.go prints for it */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -16,7 +16,8 @@ static void on_block(void *arg, const struct sn_exec_block *b)
     sn_chain_metrics_block(e->metrics, b);
     sn_indexer_wake(e->view.indexer, b->block->header.height);
 }
-static void on_event(void *arg, const struct sn_cons_action *a, const struct sn_cons_round_state *rs)
+static void on_event(void *arg, const struct sn_cons_action *a,
+                     const struct sn_cons_round_state *rs)
 {
     struct env *e = arg;
     T_OK(sn_publish_action(e->view.bus, a, rs));
@@ -78,7 +79,9 @@ static void open_engine(struct env *e)
     char wal[256];
     struct sn_cons_state *s;
     struct sn_exec *x;
-    struct sn_exec_opts eo = {.app = &e->app, .blocks = e->view.blocks, .states = e->view.states,
+    struct sn_exec_opts eo = {.app = &e->app,
+                              .blocks = e->view.blocks,
+                              .states = e->view.states,
                               .verifier = &sn_cons_verifier_zip215};
     T_OK(sn_cons_genesis_state(&e->genesis, &s));
     T_OK(sn_exec_new(&eo, &x));
@@ -90,8 +93,11 @@ static void open_engine(struct env *e)
     eo.on_block = on_block;
     eo.arg = e;
     T_OK(sn_exec_new(&eo, &e->view.exec));
-    struct sn_engine_opts o = {.config = sn_cons_config_default(), .verifier = eo.verifier,
-                               .exec = e->view.exec, .env = eo, .signer = &e->signer.s,
+    struct sn_engine_opts o = {.config = sn_cons_config_default(),
+                               .verifier = eo.verifier,
+                               .exec = e->view.exec,
+                               .env = eo,
+                               .signer = &e->signer.s,
                                .wal_path = wal};
     o.config.commit_ns = e->commit_ns ? e->commit_ns : 5 * SN_MS;
     path_of("wal", wal, sizeof(wal));
@@ -104,15 +110,21 @@ static void open_rpc(struct env *e)
 {
     e->view.genesis = &e->genesis;
     e->view.app = &e->app;
-    e->self = (struct sn_node_info){.p2p_version = 8, .block_version = 11, .channels = {0x20, 0x21},
-                                    .n_channels = 2, .network = "rpc-test", .version = "0.38.25",
-                                    .moniker = "m<", .tx_index = "on"};
+    e->self = (struct sn_node_info){.p2p_version = 8,
+                                    .block_version = 11,
+                                    .channels = {0x20, 0x21},
+                                    .n_channels = 2,
+                                    .network = "rpc-test",
+                                    .version = "0.38.25",
+                                    .moniker = "m<",
+                                    .tx_index = "on"};
     e->view.self = &e->self;
     e->o.view = &e->view;
     e->o.listen = "tcp://127.0.0.1:0";
     T_OK(sn_rpc_new(&e->o, &e->rpc));
-    T_OK(sn_chain_metrics_new(
-        &(struct sn_chain_metrics_opts){.view = &e->view, .listen = "127.0.0.1:0"}, &e->metrics));
+    T_OK(sn_chain_metrics_new(&(struct sn_chain_metrics_opts){.view = &e->view,
+                                                              .listen = "127.0.0.1:0"},
+                              &e->metrics));
     T_OK(sn_rpc_addr(e->rpc, 0, false, e->url + 7, sizeof(e->url) - 7));
     memcpy(e->url, "http://", 7);
     T_OK(sn_http_client_new(&(struct sn_http_client_opts){0}, &e->client));
@@ -140,7 +152,10 @@ static int run_index(void *arg)
 {
     return ended("index", sn_indexer_run(((struct env *)arg)->view.indexer));
 }
-static int run_txs(void *arg) { return ended("recheck", sn_txs_run(((struct env *)arg)->view.txs)); }
+static int run_txs(void *arg)
+{
+    return ended("recheck", sn_txs_run(((struct env *)arg)->view.txs));
+}
 
 static void close_all(struct env *e)
 {
@@ -227,8 +242,9 @@ const struct sn_json *env_json(struct env *e, struct sn_str body)
 
 static const struct sn_json *call(struct env *e, const char *method, const char *params)
 {
-    struct sn_str body = sn_arena_printf(
-        &e->arena, "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"%s\",\"params\":%s}", method, params);
+    struct sn_str body =
+        sn_arena_printf(&e->arena, "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"%s\",\"params\":%s}",
+                        method, params);
     const struct sn_json *v = env_json(e, env_post(e, body.ptr, NULL));
     T_EQ(sn_json_i64_or(sn_json_get(v, "id"), 0), 7);
     return v;
@@ -236,7 +252,8 @@ static const struct sn_json *call(struct env *e, const char *method, const char 
 const struct sn_json *env_result(struct env *e, const char *method, const char *params)
 {
     const struct sn_json *v = call(e, method, params), *r = sn_json_get(v, "result");
-    T_ASSERTF(r, "%s %s: %.*s", method, params, SN_STR_ARG(sn_json_str(sn_json_path(v, "error.data"))));
+    T_ASSERTF(r, "%s %s: %.*s", method, params,
+              SN_STR_ARG(sn_json_str(sn_json_path(v, "error.data"))));
     return r;
 }
 struct sn_str env_error(struct env *e, const char *method, const char *params)

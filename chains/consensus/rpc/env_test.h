@@ -9,9 +9,9 @@
 #include "consensus/rpc/rpc_int.h"
 
 struct env {
-    struct sn_rpc_opts o;      /* set before env_run */
+    struct sn_rpc_opts o; /* set before env_run */
     struct sn_event_bus_opts bus;
-    int64_t commit_ns;         /* between blocks; 0: 5 ms */
+    int64_t commit_ns; /* between blocks; 0: 5 ms */
     int (*body)(struct env *e);
 
     struct sn_cons_genesis genesis;

@@ -42,8 +42,8 @@ struct sn_chain_metrics {
     struct sn_gauge *height, *rounds, *validators, *validators_power, *missing, *missing_power,
         *byzantine, *byzantine_power, *num_txs, *block_size, *total_txs, *latest, *power, *missed,
         *signed_at;
-    struct sn_counter *chain_size, *proposals_made, *proposals_received,
-        *param_updates, *validator_updates;
+    struct sn_counter *chain_size, *proposals_made, *proposals_received, *param_updates,
+        *validator_updates;
     struct sn_histogram *interval, *round_duration, *steps[STEPS], *processing;
 };
 
@@ -54,7 +54,8 @@ static const char *name_of(struct sn_chain_metrics *m, const char *name, char ou
     snprintf(out, NAME_MAX_, "%s_%s", m->ns, name);
     return out;
 }
-static struct sn_labels with(const struct sn_chain_metrics *m, const char *name, struct sn_str value)
+static struct sn_labels with(const struct sn_chain_metrics *m, const char *name,
+                             struct sn_str value)
 {
     struct sn_labels l = m->chain;
     l.l[l.n].name = sn_str(name);
@@ -78,11 +79,13 @@ static struct sn_counter *counter(struct sn_chain_metrics *m, const char *name, 
     char text[NAME_MAX_];
     return sn_counter_new(m->registry, name_of(m, name, text), help, l ? l : &m->chain);
 }
-static struct sn_histogram *histogram(struct sn_chain_metrics *m, const char *name, const char *help,
-                                      const struct sn_labels *l, const double *bounds, unsigned n)
+static struct sn_histogram *histogram(struct sn_chain_metrics *m, const char *name,
+                                      const char *help, const struct sn_labels *l,
+                                      const double *bounds, unsigned n)
 {
     char text[NAME_MAX_];
-    return sn_histogram_new(m->registry, name_of(m, name, text), help, l ? l : &m->chain, bounds, n);
+    return sn_histogram_new(m->registry, name_of(m, name, text), help, l ? l : &m->chain, bounds,
+                            n);
 }
 
 static bool make_gauges(struct sn_chain_metrics *m)
@@ -93,7 +96,8 @@ static bool make_gauges(struct sn_chain_metrics *m)
     m->validators_power = gauge(m, "consensus_validators_power", "Power of all validators.");
     m->missing = gauge(m, "consensus_missing_validators", "Validators that did not sign.");
     m->missing_power = gauge(m, "consensus_missing_validators_power", "Power of those.");
-    m->byzantine = gauge(m, "consensus_byzantine_validators", "Validators accused in the last block.");
+    m->byzantine =
+        gauge(m, "consensus_byzantine_validators", "Validators accused in the last block.");
     m->byzantine_power = gauge(m, "consensus_byzantine_validators_power", "Power of those.");
     m->num_txs = gauge(m, "consensus_num_txs", "Transactions of the last block.");
     m->block_size = gauge(m, "consensus_block_size_bytes", "Bytes of the last block.");
@@ -114,16 +118,17 @@ static bool make_gauges(struct sn_chain_metrics *m)
 static bool make_counters(struct sn_chain_metrics *m)
 {
     struct sn_labels accepted = with(m, "status", SN_STR("accepted"));
-    m->chain_size = counter(m, "consensus_chain_size_bytes", "Bytes of all blocks since the start.", NULL);
+    m->chain_size =
+        counter(m, "consensus_chain_size_bytes", "Bytes of all blocks since the start.", NULL);
     m->proposals_made = counter(m, "consensus_proposal_create_count", "Proposals made here.", NULL);
-    m->proposals_received =
-        counter(m, "consensus_proposal_receive_count", "Whole proposals by what became of them.", &accepted);
+    m->proposals_received = counter(m, "consensus_proposal_receive_count",
+                                    "Whole proposals by what became of them.", &accepted);
     m->param_updates = counter(m, "state_consensus_param_updates",
                                "Blocks whose answer changed parameters.", NULL);
-    m->validator_updates = counter(m, "state_validator_set_updates",
-                                   "Blocks whose answer changed validators.", NULL);
-    m->interval = histogram(m, "consensus_block_interval_seconds", "Time between two blocks.", NULL,
-                            NULL, 0);
+    m->validator_updates =
+        counter(m, "state_validator_set_updates", "Blocks whose answer changed validators.", NULL);
+    m->interval =
+        histogram(m, "consensus_block_interval_seconds", "Time between two blocks.", NULL, NULL, 0);
     m->round_duration = histogram(m, "consensus_round_duration_seconds", "Length of rounds.", NULL,
                                   range_bounds, SN_COUNT_OF(range_bounds));
     m->processing = histogram(m, "state_block_processing_time", "Length of FinalizeBlock in ms.",
@@ -132,8 +137,8 @@ static bool make_counters(struct sn_chain_metrics *m)
               m->validator_updates && m->interval && m->round_duration && m->processing;
     for (int i = 1; i < STEPS && ok; i++) {
         /* "RoundStepPropose" is step="Propose". */
-        struct sn_str step = sn_str_from(sn_str(sn_cons_step_name((enum sn_cons_step)i)),
-                                         strlen("RoundStep"));
+        struct sn_str step =
+            sn_str_from(sn_str(sn_cons_step_name((enum sn_cons_step)i)), strlen("RoundStep"));
         struct sn_labels l = with(m, "step", step);
         m->steps[i] = histogram(m, "consensus_step_duration_seconds", "Length of steps.", &l,
                                 range_bounds, SN_COUNT_OF(range_bounds));
@@ -169,7 +174,8 @@ static void put_peer(void *arg, struct sn_switch_peer *p)
         put(s, "p2p_peer_receive_bytes_total", "counter", "Bytes from a peer.", &l,
             (double)st.bytes_received);
     if (s->what == 2)
-        put(s, "p2p_peer_send_bytes_total", "counter", "Bytes to a peer.", &l, (double)st.bytes_sent);
+        put(s, "p2p_peer_send_bytes_total", "counter", "Bytes to a peer.", &l,
+            (double)st.bytes_sent);
     if (s->what == 3)
         put(s, "p2p_peer_pending_send_bytes", "gauge", "Bytes that wait for a peer.", &l,
             (double)st.queued_bytes);
@@ -185,8 +191,8 @@ static void put_mempool(struct scrape *s, struct sn_txs *txs)
         (double)(st.refused + st.failed_recheck));
     put(s, "mempool_rejected_txs", "counter", "Transactions there was no room for.", NULL,
         (double)st.full);
-    put(s, "mempool_evicted_txs", "counter", "Transactions that made room or waited too long.", NULL,
-        (double)(st.displaced + st.expired));
+    put(s, "mempool_evicted_txs", "counter", "Transactions that made room or waited too long.",
+        NULL, (double)(st.displaced + st.expired));
     put(s, "mempool_duplicate_txs", "counter", "Transactions that were known.", NULL,
         (double)st.duplicates);
 }
@@ -203,8 +209,7 @@ static void collect(struct sn_metrics_writer *w, void *arg)
             (double)sn_cons_block_store_height(v->blocks));
     for (; v->sw && s.what < 4; s.what++) {
         sn_switch_each(v->sw, put_peer, &s);
-        if (s.what == 0)
-            put(&s, "p2p_peers", "gauge", "Peers.", NULL, (double)s.peers);
+        if (s.what == 0) put(&s, "p2p_peers", "gauge", "Peers.", NULL, (double)s.peers);
     }
     if (v->txs) put_mempool(&s, v->txs);
 }
@@ -316,9 +321,9 @@ void sn_chain_metrics_abci(struct sn_chain_metrics *m, const char *method, const
     struct sn_labels l = with(m, "method", sn_str(method));
     l.l[l.n].name = SN_STR("type");
     l.l[l.n++].value = sn_str(connection);
-    struct sn_histogram *h = histogram(m, "abci_connection_method_timing_seconds",
-                                       "Length of calls to the application.", &l, abci_bounds,
-                                       SN_COUNT_OF(abci_bounds));
+    struct sn_histogram *h =
+        histogram(m, "abci_connection_method_timing_seconds", "Length of calls to the application.",
+                  &l, abci_bounds, SN_COUNT_OF(abci_bounds));
     if (h) sn_histogram_observe_ns(h, ns);
 }
 
@@ -335,7 +340,8 @@ static int handle(struct sn_http_x *x, void *arg)
 {
     struct sn_buf b SN_CLEANUP(sn_buf_done) = {0};
     if (!sn_str_eqc(x->req.path, "/metrics") && !sn_str_eqc(x->req.path, "/"))
-        return sn_http_reply(x, 404, SN_STR("text/plain; charset=utf-8"), SN_STR("404 page not found\n"));
+        return sn_http_reply(x, 404, SN_STR("text/plain; charset=utf-8"),
+                             SN_STR("404 page not found\n"));
     int r = sn_chain_metrics_text(arg, &b);
     return r < 0 ? r
                  : sn_http_reply(x, 200, SN_STR("text/plain; version=0.0.4; charset=utf-8"),
@@ -363,8 +369,10 @@ int sn_chain_metrics_new(const struct sn_chain_metrics_opts *o, struct sn_chain_
     m->registry = sn_metrics_new();
     int r = m->registry && make_gauges(m) && make_counters(m) ? 0 : SN_E_NOMEM;
     if (r == 0) r = sn_metrics_collect(m->registry, collect, m);
-    const struct sn_http_server_opts h = {
-        .handler = handle, .arg = m, .conns_max = o->connections_max ? o->connections_max : CONNECTIONS};
+    const struct sn_http_server_opts h = {.handler = handle,
+                                          .arg = m,
+                                          .conns_max = o->connections_max ? o->connections_max
+                                                                          : CONNECTIONS};
     if (r == 0 && o->listen) r = sn_http_server_new(&h, &m->http);
     if (r == 0 && o->listen) r = sn_listen(o->listen, NULL, &m->listener);
     if (r < 0) {

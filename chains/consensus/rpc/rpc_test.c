@@ -25,7 +25,9 @@ SN_TEST(rpc_strings)
         {SN_STR_INIT("\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaa"), "\"\\u2028\\u2029\xe2\x80\xaa\""},
         {SN_STR_INIT("\xc3\xa9\xf0\x9f\x98\x80"), "\"\xc3\xa9\xf0\x9f\x98\x80\""},
         /* Cut off, overlong, a surrogate, beyond the last: a replacement for each byte. */
-        {SN_STR_INIT("\xff" "a\xc3"), "\"\\ufffda\\ufffd\""},
+        {SN_STR_INIT("\xff"
+                     "a\xc3"),
+         "\"\\ufffda\\ufffd\""},
         {SN_STR_INIT("\xc0\x80"), "\"\\ufffd\\ufffd\""},
         {SN_STR_INIT("\xed\xa0\x80"), "\"\\ufffd\\ufffd\\ufffd\""},
         {SN_STR_INIT("\xf4\x90\x80\x80"), "\"\\ufffd\\ufffd\\ufffd\\ufffd\""},
@@ -93,7 +95,8 @@ SN_TEST(rpc_uri_arguments)
         {"genesis_chunked", "chunk=-1", -1,
          "json: cannot unmarshal number -1 into Go value of type uint"},
         {"dial_seeds", "seeds=[%22a%22,%22b%22]", 0, "b"},
-        {"dial_seeds", "seeds=[1]", -1, "json: cannot unmarshal number into Go value of type string"},
+        {"dial_seeds", "seeds=[1]", -1,
+         "json: cannot unmarshal number into Go value of type string"},
     };
     for (size_t i = 0; i < SN_COUNT_OF(t); i++) {
         struct sn_arena a = {0};
@@ -153,8 +156,12 @@ SN_TEST(rpc_json_arguments)
 
 static struct sn_cons_vote vote_of(uint8_t block)
 {
-    struct sn_cons_vote v = {.type = SN_CONS_PRECOMMIT, .height = 5, .round = 1, .index = 3,
-                             .time = {1700000000, 7}, .sig = {.len = 64, .b = {9, block}}};
+    struct sn_cons_vote v = {.type = SN_CONS_PRECOMMIT,
+                             .height = 5,
+                             .round = 1,
+                             .index = 3,
+                             .time = {1700000000, 7},
+                             .sig = {.len = 64, .b = {9, block}}};
     memset(v.addr, 0xab, sizeof(v.addr));
     v.block_id.hash = (struct sn_cons_hash){32, {block}};
     v.block_id.parts = (struct sn_cons_part_set_header){1, {32, {1, block}}};
@@ -183,8 +190,11 @@ static void same_evidence(const struct sn_cons_evidence *ev)
 SN_TEST(rpc_evidence)
 {
     struct sn_cons_vote a = vote_of(1), b = vote_of(2);
-    struct sn_cons_evidence ev = {.kind = SN_CONS_DUPLICATE_VOTE, .total_power = 40,
-                                  .time = {1699999999, 0}, .vote_a = &a, .vote_b = &b,
+    struct sn_cons_evidence ev = {.kind = SN_CONS_DUPLICATE_VOTE,
+                                  .total_power = 40,
+                                  .time = {1699999999, 0},
+                                  .vote_a = &a,
+                                  .vote_b = &b,
                                   .validator_power = 10};
     same_evidence(&ev);
     static const char *const bad[] = {
@@ -252,13 +262,17 @@ static int calls_body(struct env *e)
     v = env_result(e, "abci_query", "{\"path\":\"\",\"data\":\"61\"}");
     T_STR(text_at(v, "response.value"), "MQ==");
     T_ASSERT(text_at(env_result(e, "abci_info", "{}"), "response.version").len > 0);
-    T_EQ(sn_json_i64_or(sn_json_get(env_result(e, "check_tx", "{\"tx\":\"Yj0x\"}"), "code"), -1), 0);
-    T_EQ(sn_json_i64_or(sn_json_get(env_result(e, "broadcast_tx_sync", "[\"Yz0x\"]"), "code"), -1), 0);
+    T_EQ(sn_json_i64_or(sn_json_get(env_result(e, "check_tx", "{\"tx\":\"Yj0x\"}"), "code"), -1),
+         0);
+    T_EQ(sn_json_i64_or(sn_json_get(env_result(e, "broadcast_tx_sync", "[\"Yz0x\"]"), "code"), -1),
+         0);
     T_STR(env_error(e, "broadcast_tx_sync", "[\"Yz0x\"]"), "tx already exists in cache");
     v = env_result(e, "broadcast_tx_async", "{\"tx\":\"ZD0x\"}");
     T_EQ(text_at(v, "hash").len, 64);
-    T_ASSERT(sn_json_i64_or(sn_json_get(env_result(e, "broadcast_tx_sync", "[\"eA==\"]"), "code"), 0) > 0);
-    T_ASSERT(sn_json_is(sn_json_get(env_result(e, "num_unconfirmed_txs", "{}"), "txs"), SN_JSON_NULL));
+    T_ASSERT(sn_json_i64_or(sn_json_get(env_result(e, "broadcast_tx_sync", "[\"eA==\"]"), "code"),
+                            0) > 0);
+    T_ASSERT(
+        sn_json_is(sn_json_get(env_result(e, "num_unconfirmed_txs", "{}"), "txs"), SN_JSON_NULL));
     T_ASSERT(sn_json_is(sn_json_get(env_result(e, "unconfirmed_txs", "{}"), "txs"), SN_JSON_ARRAY));
 
     v = env_result(e, "consensus_state", "{}");
@@ -272,7 +286,8 @@ static int calls_body(struct env *e)
     T_EQ(number_at(v, "total"), 1);
     T_STR(env_error(e, "genesis_chunked", "{\"chunk\":\"1\"}"), "there are 0 chunks, 1 is invalid");
     T_STR(env_error(e, "net_info", "{}"), "this node has no peers");
-    T_STR(env_error(e, "broadcast_evidence", "{\"evidence\":null}"), "this node has no evidence pool");
+    T_STR(env_error(e, "broadcast_evidence", "{\"evidence\":null}"),
+          "this node has no evidence pool");
     T_STR(env_error(e, "dial_seeds", "{}"), ""); /* not unsafe: no such method */
     T_STR(env_error(e, "block", "{\"height\":\"1000000\"}").len ? SN_STR("") : SN_STR("x"), "");
     T_EQ(number_at(env_result(e, "validators", "{\"height\":\"1\"}"), "total"), 1);
@@ -307,20 +322,24 @@ static int http_body(struct env *e)
           "{\"code\":-32601,\"message\":\"Method not found\"}}]");
     T_STR(env_post(e, "[1,2,3,4]", NULL).len > 80 ? SN_STR("") : SN_STR("x"), "");
     /* More than a batch may have. */
-    char batch[800] = "[";
-    for (int i = 0; i < 11; i++) strcat(batch, i ? ",{\"id\":1,\"method\":\"health\"}"
-                                                 : "{\"id\":1,\"method\":\"health\"}");
-    T_STR(env_post(e, strcat(batch, "]"), &status),
-          "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":\"Invalid Request\",\"data\":"
-          "\"batch request exceeds maximum (10) allowed number of requests\"}}");
+    struct sn_buf batch = {0};
+    for (int i = 0; i < 11; i++)
+        sn_buf_printf(&batch, "%c{\"id\":1,\"method\":\"health\"}", i ? ',' : '[');
+    sn_buf_cstr(&batch, "]");
+    T_STR(
+        env_post(e, sn_buf_cz(&batch), &status),
+        "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":\"Invalid Request\",\"data\":"
+        "\"batch request exceeds maximum (10) allowed number of requests\"}}");
     T_EQ(status, 200);
+    sn_buf_done(&batch);
     /* Too long, and too deep. */
     char *big = sn_arena_alloc(&e->arena, 3001);
     memset(big, '[', 3000);
     big[3000] = 0;
-    T_STR(env_post(e, big, &status),
-          "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":\"Invalid Request\",\"data\":"
-          "\"error reading request body: http: request body too large\"}}");
+    T_STR(
+        env_post(e, big, &status),
+        "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32600,\"message\":\"Invalid Request\",\"data\":"
+        "\"error reading request body: http: request body too large\"}}");
     T_EQ(status, 400);
     big[1900] = 0;
     T_ASSERT(sn_str_find(env_post(e, big, &status), SN_STR("-32700")) > 0);
@@ -340,8 +359,11 @@ static struct sn_str cors(struct env *e, const char *method, const char *origin,
                                  {SN_STR("Access-Control-Request-Method"), SN_STR("POST")},
                                  {SN_STR("Access-Control-Request-Headers"), sn_str(wanted)}};
     struct sn_http_resp *resp;
-    struct sn_http_call call = {.method = sn_str(method), .headers = h,
-                                .n_headers = strcmp(method, "OPTIONS") ? 1 : wanted ? 3 : 2};
+    struct sn_http_call call = {.method = sn_str(method),
+                                .headers = h,
+                                .n_headers = strcmp(method, "OPTIONS") ? 1
+                                             : wanted                  ? 3
+                                                                       : 2};
     call.url = sn_arena_printf(&e->arena, "%s/health", e->url);
     T_OK(sn_http_do(e->client, &call, &resp));
     struct sn_str v = sn_arena_str(&e->arena, sn_http_headers_get(&resp->headers, sn_str(header)));
@@ -360,19 +382,24 @@ static int cors_body(struct env *e)
           "http://x.sub.test");
     T_STR(cors(e, "GET", "http://evil.example", NULL, "access-control-allow-origin", NULL), "");
     T_STR(cors(e, "OPTIONS", "http://a.example", "content-type", "access-control-allow-headers",
-               &status), "content-type");
+               &status),
+          "content-type");
     T_EQ(status, 204);
-    T_STR(cors(e, "OPTIONS", "http://a.example", "x-other", "access-control-allow-origin", NULL), "");
-    T_STR(cors(e, "OPTIONS", "http://a.example", NULL, "access-control-allow-methods", NULL), "POST");
+    T_STR(cors(e, "OPTIONS", "http://a.example", "x-other", "access-control-allow-origin", NULL),
+          "");
+    T_STR(cors(e, "OPTIONS", "http://a.example", NULL, "access-control-allow-methods", NULL),
+          "POST");
     return 0;
 }
 SN_TEST(rpc_cors)
 {
     static const char *const origins[] = {"http://a.example", "http://*.sub.test", NULL},
-                      *const methods[] = {"HEAD", "GET", "POST", NULL},
-                      *const headers[] = {"Origin", "Content-Type", NULL};
-    struct env e = {.body = cors_body, .o = {.cors_origins = origins, .cors_methods = methods,
-                                             .cors_headers = headers}};
+                             *const methods[] = {"HEAD", "GET", "POST", NULL},
+                             *const headers[] = {"Origin", "Content-Type", NULL};
+    struct env e = {.body = cors_body,
+                    .o = {.cors_origins = origins,
+                          .cors_methods = methods,
+                          .cors_headers = headers}};
     env_run(&e, 1);
 }
 
@@ -390,8 +417,9 @@ static const struct sn_json *ws_next(struct env *e, struct sn_ws *ws)
 static void ws_send(struct sn_ws *ws, const char *id, const char *method, const char *query)
 {
     char text[400];
-    snprintf(text, sizeof(text), "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"%s\",\"params\":{\"query\":\"%s\"}}",
-             id, method, query);
+    snprintf(text, sizeof(text),
+             "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"%s\",\"params\":{\"query\":\"%s\"}}", id,
+             method, query);
     T_OK(sn_ws_write(ws, SN_WS_TEXT, sn_str(text)));
 }
 /* The next answer that is not an event's. */
@@ -408,7 +436,8 @@ static int ws_body(struct env *e)
     struct sn_ws *ws = env_ws(e);
     ws_send(ws, "1", "subscribe", "tm.event='NewBlock'");
     const struct sn_json *v = ws_next(e, ws);
-    T_ASSERT(sn_json_is(sn_json_get(v, "result"), SN_JSON_OBJECT) && !sn_json_path(v, "result.query"));
+    T_ASSERT(sn_json_is(sn_json_get(v, "result"), SN_JSON_OBJECT) &&
+             !sn_json_path(v, "result.query"));
     int64_t last = 0;
     for (int i = 0; i < 5; i++) {
         v = ws_next(e, ws);
@@ -435,7 +464,8 @@ static int ws_body(struct env *e)
     v = ws_next(e, ws);
     T_STR(text_at(v, "id"), "mine");
     T_STR(text_at(v, "result.data.value.TxResult.tx"), "eno9MQ==");
-    T_STR(sn_json_str(sn_json_at(sn_json_get(sn_json_path(v, "result.events"), "app.key"), 0)), "zz");
+    T_STR(sn_json_str(sn_json_at(sn_json_get(sn_json_path(v, "result.events"), "app.key"), 0)),
+          "zz");
     /* Other calls over the same connection; what is none. */
     ws_send(ws, "6", "status", "");
     T_STR(text_at(ws_answer(e, ws), "result.node_info.network"), "rpc-test");
@@ -468,8 +498,9 @@ SN_TEST(rpc_websocket)
 /* Rounds, votes and proposals come, too, in the order they happen. */
 static int rounds_body(struct env *e)
 {
-    static const char *const kinds[] = {"NewRoundStep", "NewRound", "CompleteProposal", "Vote",
-                                        "Polka", "ValidBlock", "NewBlockHeader", "NewBlockEvents"};
+    static const char *const kinds[] = {"NewRoundStep",   "NewRound",      "CompleteProposal",
+                                        "Vote",           "Polka",         "ValidBlock",
+                                        "NewBlockHeader", "NewBlockEvents"};
     unsigned seen = 0;
     struct sn_ws *ws = env_ws(e);
     ws_send(ws, "1", "subscribe", "tm.event EXISTS");
@@ -534,7 +565,8 @@ static int slow_body(struct env *e)
 SN_TEST(rpc_slow_reader)
 {
     for (int close = 0; close < 2; close++) {
-        struct env e = {.body = slow_body, .bus = {.queue_max = 20},
+        struct env e = {.body = slow_body,
+                        .bus = {.queue_max = 20},
                         .o = {.close_on_slow_client = close}};
         env_run(&e, 2);
     }
@@ -607,7 +639,8 @@ static int metrics_body(struct env *e)
         "cometbft_mempool_size{chain_id=\"rpc-test\"} ",
         "cometbft_consensus_step_duration_seconds_count{chain_id=\"rpc-test\",step=\"Propose\"} ",
         "cometbft_consensus_proposal_create_count{chain_id=\"rpc-test\"} ",
-        "cometbft_consensus_validator_last_signed_height{chain_id=\"rpc-test\",validator_address=\"",
+        "cometbft_consensus_validator_last_signed_height{chain_id=\"rpc-test\",validator_address="
+        "\"",
         "cometbft_blocksync_syncing{chain_id=\"rpc-test\"} 0\n",
         "process_resident_memory_bytes ",
     };
@@ -641,8 +674,12 @@ static int call_once(void *arg)
     struct sn_arena a = {0};
     struct sn_buf out = {0};
     const struct sn_json *v;
-    struct sn_rpc_call c = {.rpc = t->e->rpc, .view = &t->e->view, .arena = &a, .out = &out,
-                            .id = SN_STR("1"), .route = route(t->name)};
+    struct sn_rpc_call c = {.rpc = t->e->rpc,
+                            .view = &t->e->view,
+                            .arena = &a,
+                            .out = &out,
+                            .id = SN_STR("1"),
+                            .route = route(t->name)};
     int r = sn_json_parse(&a, sn_str(t->params), NULL, &v);
     if (r == 0) r = sn_rpc_args_json(&c, v);
     if (r == 0) r = c.route->handler(&c);
@@ -655,9 +692,13 @@ static int call_once(void *arg)
 static int torture_body(struct env *e)
 {
     static const char *const calls[][2] = {
-        {"genesis", "{}"}, {"consensus_state", "{}"}, {"dump_consensus_state", "{}"},
-        {"genesis_chunked", "{\"chunk\":\"0\"}"}, {"num_unconfirmed_txs", "{}"},
-        {"consensus_params", "{\"height\":\"1\"}"}, {"blockchain", "{\"maxHeight\":\"2\"}"},
+        {"genesis", "{}"},
+        {"consensus_state", "{}"},
+        {"dump_consensus_state", "{}"},
+        {"genesis_chunked", "{\"chunk\":\"0\"}"},
+        {"num_unconfirmed_txs", "{}"},
+        {"consensus_params", "{\"height\":\"1\"}"},
+        {"blockchain", "{\"maxHeight\":\"2\"}"},
         {"validators", "{\"height\":\"1\",\"page\":\"1\"}"},
     };
     for (size_t i = 0; i < SN_COUNT_OF(calls); i++) {
