@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/rpc/json_abci.c - the application's answers. Two forms stand side by side, as in the
- * origin: by protobuf's rules every field is there; as a Go struct's fields what is empty is not. */
+ * origin: by protobuf's rules every field is there; as a Go struct's fields what is empty is not.
+ */
 #include "consensus/rpc/json.h"
 #include "tendermint/crypto/keys.pb.h"
 #include "tendermint/crypto/proof.pb.h"
@@ -87,7 +88,7 @@ struct result {
     struct tendermint_abci_event *const *events;
     size_t n_events;
 };
-#define RESULT_OF(r)                                                                              \
+#define RESULT_OF(r)                                                                             \
     ((struct result){(r)->code, (r)->data, (r)->log, (r)->info, (r)->codespace, (r)->gas_wanted, \
                      (r)->gas_used, (r)->events.ptr, (r)->events.len})
 

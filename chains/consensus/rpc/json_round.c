@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/rpc/json_round.c - consensus as it goes on: votes as short texts, bit arrays, rounds. */
+/* consensus/rpc/json_round.c - consensus as it goes on: votes as short texts, bit arrays, rounds.
+ */
 #include "consensus/part_set.h"
 #include "consensus/rpc/json.h"
 #include "consensus/valset.h"

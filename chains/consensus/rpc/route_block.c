@@ -31,9 +31,8 @@ int sn_rpc_height(const struct sn_rpc_call *c, const struct sn_rpc_arg *a, int64
                        "%lld",
                        (long long)a->i, (long long)latest);
     if (a->i < base)
-        return sn_fail(SN_E_INVALID_ARGUMENT,
-                       "height %lld is not available, lowest height is %lld", (long long)a->i,
-                       (long long)base);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "height %lld is not available, lowest height is %lld",
+                       (long long)a->i, (long long)base);
     return 0;
 }
 
@@ -216,8 +215,7 @@ static int block_range(const struct sn_rpc_call *c, int64_t *min, int64_t *max)
 {
     int64_t base = sn_cons_block_store_base(c->view->blocks),
             height = sn_cons_block_store_height(c->view->blocks);
-    if (*min < 0 || *max < 0)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "heights must be non-negative");
+    if (*min < 0 || *max < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "heights must be non-negative");
     if (*min == 0) *min = 1;
     if (*max == 0) *max = height;
     *max = SN_MIN(height, *max);
@@ -233,7 +231,8 @@ static int block_range(const struct sn_rpc_call *c, int64_t *min, int64_t *max)
 int sn_rpc_do_blockchain(struct sn_rpc_call *c)
 {
     struct sn_cons_block_meta meta;
-    int64_t min = c->args[0].i, max = c->args[1].i, last = sn_cons_block_store_height(c->view->blocks);
+    int64_t min = c->args[0].i, max = c->args[1].i,
+            last = sn_cons_block_store_height(c->view->blocks);
     int r = block_range(c, &min, &max);
     if (r < 0) return r;
     L(c->out, "{\"last_height\":");
@@ -319,7 +318,8 @@ static int put_proof(struct sn_buf *out, struct sn_arena *a, const struct sn_con
         if (r == 0) r = sn_merkle_leaf(sn_str_of((char *)txhash, 32), leaves[i]);
     }
     unsigned depth = sn_merkle_depth(index, b->n_txs);
-    if (r == 0) r = sn_merkle_aunts((const uint8_t(*)[SN_MERKLE_LEN])leaves, b->n_txs, index, aunts);
+    if (r == 0)
+        r = sn_merkle_aunts((const uint8_t(*)[SN_MERKLE_LEN])leaves, b->n_txs, index, aunts);
     if (r == 0)
         r = sn_merkle_climb(leaves[index], index, b->n_txs, (const uint8_t(*)[SN_MERKLE_LEN])aunts,
                             depth, root);

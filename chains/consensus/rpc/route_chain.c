@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rpc/route_chain.c - the node and its chain as a whole: status, genesis, validators, parameters. */
+/* rpc/route_chain.c - the node and its chain as a whole: status, genesis, validators, parameters.
+ */
 #include "consensus/genesis.h"
 #include "consensus/rpc/rpc_int.h"
 #include "consensus/state_store.h"
@@ -144,7 +145,8 @@ int sn_rpc_do_genesis(struct sn_rpc_call *c)
 int sn_rpc_do_genesis_chunked(struct sn_rpc_call *c)
 {
     struct sn_str all = sn_buf_view(&c->rpc->genesis);
-    int64_t id = c->args[0].i, n = (int64_t)((all.len + SN_RPC_GENESIS_CHUNK - 1) / SN_RPC_GENESIS_CHUNK);
+    int64_t id = c->args[0].i,
+            n = (int64_t)((all.len + SN_RPC_GENESIS_CHUNK - 1) / SN_RPC_GENESIS_CHUNK);
     if (n == 0)
         return sn_fail(SN_E_UNAVAILABLE, "service configuration error, there are no chunks");
     if (id > n - 1)

@@ -26,12 +26,14 @@ static void put_flow(struct sn_buf *b, int64_t since_ns, uint64_t bytes, uint64_
     int64_t lived = sn_now() - since_ns;
     L(b, "{\"Start\":");
     sn_cons_json_time_ns(b, sn_wall_now() - lived);
-    sn_buf_printf(b, ",\"Bytes\":\"%llu\",\"Samples\":\"%llu\",\"InstRate\":\"0\",\"CurRate\":\"0\","
-                     "\"AvgRate\":\"%llu\",\"PeakRate\":\"0\",\"BytesRem\":\"0\",\"Duration\":\"%lld\","
-                     "\"Idle\":\"0\",\"TimeRem\":\"0\",\"Progress\":0,\"Active\":true}",
-                  (unsigned long long)bytes, (unsigned long long)messages,
-                  (unsigned long long)(lived > SN_SEC ? bytes / (uint64_t)(lived / SN_SEC) : bytes),
-                  (long long)lived);
+    sn_buf_printf(
+        b,
+        ",\"Bytes\":\"%llu\",\"Samples\":\"%llu\",\"InstRate\":\"0\",\"CurRate\":\"0\","
+        "\"AvgRate\":\"%llu\",\"PeakRate\":\"0\",\"BytesRem\":\"0\",\"Duration\":\"%lld\","
+        "\"Idle\":\"0\",\"TimeRem\":\"0\",\"Progress\":0,\"Active\":true}",
+        (unsigned long long)bytes, (unsigned long long)messages,
+        (unsigned long long)(lived > SN_SEC ? bytes / (uint64_t)(lived / SN_SEC) : bytes),
+        (long long)lived);
 }
 
 static void put_connection(struct sn_buf *b, struct sn_switch_peer *p)
@@ -48,8 +50,9 @@ static void put_connection(struct sn_buf *b, struct sn_switch_peer *p)
     L(b, ",\"Channels\":[");
     for (unsigned i = 0; i < info->n_channels; i++) {
         if (!sn_switch_peer_has_channel(p, info->channels[i])) continue;
-        sn_buf_printf(b, "%s{\"ID\":%u,\"SendQueueCapacity\":\"0\",\"SendQueueSize\":\"0\","
-                         "\"Priority\":\"0\",\"RecentlySent\":\"0\"}",
+        sn_buf_printf(b,
+                      "%s{\"ID\":%u,\"SendQueueCapacity\":\"0\",\"SendQueueSize\":\"0\","
+                      "\"Priority\":\"0\",\"RecentlySent\":\"0\"}",
                       first ? "" : ",", info->channels[i]);
         first = false;
     }
@@ -189,8 +192,10 @@ int sn_rpc_do_dump_consensus_state(struct sn_rpc_call *c)
 
 int sn_rpc_do_abci_query(struct sn_rpc_call *c)
 {
-    struct tendermint_abci_request_query req = {.path = c->args[0].s, .data = c->args[1].s,
-                                                .height = c->args[2].i, .prove = c->args[3].b};
+    struct tendermint_abci_request_query req = {.path = c->args[0].s,
+                                                .data = c->args[1].s,
+                                                .height = c->args[2].i,
+                                                .prove = c->args[3].b};
     struct tendermint_abci_response_query *res;
     int r = needs(c->view->app, "application");
     if (r == 0) r = sn_abci_query(c->view->app->query, &req, c->arena, &res);
