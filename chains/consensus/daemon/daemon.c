@@ -41,6 +41,11 @@ static int look_for_peers(void *arg)
 }
 static int index_blocks(void *arg) { return sn_indexer_run(((struct sn_daemon *)arg)->indexer); }
 static int serve(void *arg) { return sn_rpc_run(((struct sn_daemon *)arg)->rpc); }
+static int serve_metrics(void *arg)
+{
+    return sn_chain_metrics_run(((struct sn_daemon *)arg)->metrics);
+}
+
 static int start_fibers(struct sn_daemon *d)
 {
     const struct {
@@ -50,6 +55,7 @@ static int start_fibers(struct sn_daemon *d)
     } all[] = {
         {true, "application", wait_app}, {true, "prune", prune},
         {d->txs, "recheck", recheck},    {d->indexer, "index", index_blocks},
+        {d->metrics, "metrics", serve_metrics},
         {d->rpc, "rpc", serve},          {true, "consensus", sn_daemon_agree},
         {true, "switch", meet},          {d->pex, "pex", look_for_peers},
     };

@@ -12,6 +12,7 @@
 #include "consensus/reactors/evidence.h"
 #include "consensus/reactors/mempool.h"
 #include "consensus/reactors/pex.h"
+#include "consensus/rpc/metrics.h"
 #include "consensus/rpc/server.h"
 #include "consensus/sync/sync.h"
 #include "crypto/ed25519.h"
@@ -41,6 +42,7 @@ struct sn_daemon {
     struct sn_event_bus *bus;
     struct sn_indexer *indexer; /* NULL: not wanted */
     struct sn_rpc *rpc;         /* likewise */
+    struct sn_chain_metrics *metrics; /* likewise */
     struct sn_node_view view;
     uint8_t node_key[SN_ED25519_SECRET_LEN];
     struct sn_node_info self;
@@ -79,9 +81,8 @@ void sn_daemon_close_rpc(struct sn_daemon *d);
 int sn_daemon_read_node_key(struct sn_daemon *d) SN_MUST_CHECK;
 int sn_daemon_open_net(struct sn_daemon *d) SN_MUST_CHECK;
 void sn_daemon_close_net(struct sn_daemon *d);
-/* daemon_metrics.c: served where the configuration says; _close before the parts go. */
+/* daemon_metrics.c */
 int sn_daemon_open_metrics(struct sn_daemon *d) SN_MUST_CHECK;
-void sn_daemon_close_metrics(struct sn_daemon *d);
 /* daemon_sync.c: the fiber that syncs and then runs the engine. */
 bool sn_daemon_wants_snapshot(const struct sn_daemon *d);
 int sn_daemon_agree(void *daemon) SN_MUST_CHECK;
