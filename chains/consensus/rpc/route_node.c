@@ -142,8 +142,8 @@ static void keep_peer(void *arg, struct sn_switch_peer *p)
     if (ps->n < PEERS_MAX) ps->list[ps->n++] = sn_switch_peer_ref(p);
 }
 
-static void put_state(struct sn_rpc_call *c, struct sn_switch_peer *p,
-                      struct sn_gossip_peer *state, uint32_t validators)
+static void put_state(struct sn_rpc_call *c, struct sn_switch_peer *p, struct sn_gossip_peer *state,
+                      uint32_t validators)
 {
     char addr[2 * SN_NODE_TEXT_MAX];
     const char *at = sn_switch_peer_info(p)->listen_addr;
