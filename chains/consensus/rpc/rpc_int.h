@@ -197,15 +197,16 @@ int sn_rpc_evidence_of(const struct sn_json *v, struct sn_arena *a,
                        struct sn_cons_evidence *ret) SN_MUST_CHECK;
 void sn_rpc_put_node_info(struct sn_buf *b, const struct sn_node_info *i);
 
-#define SN_RPC_HANDLERS(X)                                                                      \
-    X(health)                                                                                   \
-    X(status) X(net_info) X(blockchain) X(genesis) X(genesis_chunked) X(block) X(block_by_hash) \
-        X(block_results) X(commit) X(header) X(header_by_hash) X(check_tx) X(tx) X(tx_search)   \
-            X(block_search) X(validators) X(dump_consensus_state) X(consensus_state)            \
-                X(consensus_params) X(unconfirmed_txs) X(num_unconfirmed_txs)                   \
-                    X(broadcast_tx_commit) X(broadcast_tx_sync) X(broadcast_tx_async)           \
-                        X(abci_query) X(abci_info) X(broadcast_evidence) X(dial_seeds)          \
-                            X(dial_peers) X(unsafe_flush_mempool) X(subscribe) X(unsubscribe)   \
+#define SN_RPC_HANDLERS(X)                                                                    \
+    X(health)                                                                                 \
+    X(status)                                                                                 \
+    X(net_info) X(blockchain) X(genesis) X(genesis_chunked) X(block) X(block_by_hash)         \
+        X(block_results) X(commit) X(header) X(header_by_hash) X(check_tx) X(tx) X(tx_search) \
+            X(block_search) X(validators) X(dump_consensus_state) X(consensus_state)          \
+                X(consensus_params) X(unconfirmed_txs) X(num_unconfirmed_txs)                 \
+                    X(broadcast_tx_commit) X(broadcast_tx_sync) X(broadcast_tx_async)         \
+                        X(abci_query) X(abci_info) X(broadcast_evidence) X(dial_seeds)        \
+                            X(dial_peers) X(unsafe_flush_mempool) X(subscribe) X(unsubscribe) \
                                 X(unsubscribe_all)
 #define X(name) int sn_rpc_do_##name(struct sn_rpc_call *c);
 SN_RPC_HANDLERS(X)
