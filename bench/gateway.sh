@@ -126,11 +126,11 @@ h2_rows() { # TITLE H2LOAD-ARGS...
   local -A port=([sennit]=${PORT[sennit]} [nginx]=19312 [haproxy]=19313) per
   for round in $(seq "$H2_ROUNDS"); do
     for n in sennit nginx haproxy; do
-      before=$(bench_cpu_s "${PID[$n]}")
+      before=$(bench_cpu_ns "${PID[$n]}")
       out=$(taskset -c "$LAST" h2load -n "$H2_N" -c 16 -m 8 "$@" "http://127.0.0.1:${port[$n]}$path" 2>&1)
       grep -q "$H2_N succeeded, 0 failed" <<<"$out" || { echo "$n: $(grep '^requests:' <<<"$out")"; return 1; }
-      after=$(bench_cpu_s "${PID[$n]}")
-      per[$n]+=" $(python3 -c "print(round($H2_N / max($after - $before, 0.01)))")"
+      after=$(bench_cpu_ns "${PID[$n]}")
+      per[$n]+=" $(awk -v n="$H2_N" -v ns=$((after - before)) 'BEGIN {printf "%d", n * 1e9 / ns}')"
     done
   done
   echo

@@ -7,12 +7,12 @@
 # owns one processor by quota (cgroup v1 cpu and cpuacct, mounted over the machine's in a mount namespace of its own: go-zero
 # reads them there and nowhere else); the generator has the last one. First the peak, by a closed loop; then five times as much,
 # open loop, for as long as the processor's average needs to rise, and after that measured. An answer counts within a second.
-# Both shedders go by the processor time they use, so the machine must be otherwise idle: where neighbours take a tenth of the
-# processor neither sheds, and goodput is 0 (bench/NOTES.md).
-# Environment: TURNS (2500000), WARM_S (14), MEASURE_S (8), GOZERO (v1.8.4), CASES (sennit unguarded gozero).
+# NEIGHBOURS busy loops share the server's processor, outside its group: go-zero's shedder goes by the processor time the
+# service uses and stays shut there (bench/NOTES.md); ours also by what its threads wait for.
+# Environment: TURNS (2500000), WARM_S (14), MEASURE_S (8), GOZERO (v1.8.4), CASES (sennit unguarded gozero), NEIGHBOURS (0).
 . "$(dirname "$0")/lib.sh"
 TURNS=${TURNS:-2500000}; WARM_S=${WARM_S:-14}; MEASURE_S=${MEASURE_S:-8}; GOZERO=${GOZERO:-v1.8.4}
-CASES=${CASES:-sennit unguarded gozero}; LAST=$(($(nproc) - 1)); PORT=19480
+NEIGHBOURS=${NEIGHBOURS:-0}; CASES=${CASES:-sennit unguarded gozero}; LAST=$(($(nproc) - 1)); PORT=19480
 [ "$(id -u)" = 0 ] || { echo "SKIP: control groups need root"; exit 0; }
 for c in cpu cpuacct; do [ -w /sys/fs/cgroup/$c ] || { echo "SKIP: no cgroup v1 controller $c"; exit 0; }; done
 bench_build cmd/sennit/sennit bench/overload/overload-server
@@ -50,7 +50,8 @@ print(round(s["2xx"] / seconds, 1), round(h["p50"] / 1e6), round(h["p99"] / 1e6)
       round(d["errors"]["timeout"] / seconds))' "$seconds"
 }
 declare -A what=([sennit]="sennit, govern's defaults" [unguarded]="sennit, shedder and breaker off" [gozero]="go-zero $GOZERO, its defaults")
-echo "$(bench_machine); a call computes $TURNS turns"
+for _ in $(seq "$NEIGHBOURS"); do bench_start 0 sh -c 'while :; do :; done'; done
+echo "$(bench_machine); a call computes $TURNS turns; $NEIGHBOURS busy loops beside the server"
 echo
 echo "| service | peak/s | at 5x: good answers/s | of the peak | P50 ms, P99 ms of all answers | refused/s | over 1 s, /s |"
 echo "|---|--:|--:|--:|---|--:|--:|"

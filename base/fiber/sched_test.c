@@ -3,7 +3,9 @@
  * timers against a model, stack overflow, dumps, failing allocations, seeds that repeat. */
 #include "harness/test.h"
 
+#include <dirent.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -266,6 +268,41 @@ SN_TEST(watchdog_reports_a_hog)
     sn_watchdog_hook = hog_report;
     T_OK(run_n(1, hog_main, NULL));
 }
+
+/* Descriptors beyond standard error that the watchdog's thread holds; -1: there is none. */
+static int watchdog_fds(void)
+{
+    int n = -1;
+    DIR *tasks = opendir("/proc/self/task");
+    T_ASSERT(tasks);
+    for (struct dirent *t; (t = readdir(tasks));) {
+        char path[300], name[32] = "";
+        snprintf(path, sizeof(path), "/proc/self/task/%.200s/comm", t->d_name);
+        FILE *f = fopen(path, "re");
+        if (!f) continue;
+        if (!fgets(name, sizeof(name), f)) name[0] = 0;
+        fclose(f);
+        if (strcmp(name, "sn-watchdog\n") != 0) continue;
+        snprintf(path, sizeof(path), "/proc/self/task/%.200s/fd", t->d_name);
+        DIR *fds = opendir(path);
+        T_ASSERT(fds);
+        n = 0;
+        for (struct dirent *d; (d = readdir(fds));) n += atoi(d->d_name) > STDERR_FILENO;
+        closedir(fds);
+    }
+    closedir(tasks);
+    return n;
+}
+static int alone_main(void *arg)
+{
+    int64_t t0 = sn_now();
+    while (watchdog_fds() != 0) { /* before it has begun to run it shares them */
+        T_ASSERTF(sn_now() - t0 < 10 * SN_SEC, "the watchdog holds %d", watchdog_fds());
+        T_OK(sn_sleep(SN_MS));
+    }
+    return 0;
+}
+SN_TEST(watchdog_of_one_worker_shares_no_descriptors) { T_OK(run_n(1, alone_main, NULL)); }
 
 /* ---- threads at the door while main returns ---- */
 

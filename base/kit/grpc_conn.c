@@ -112,6 +112,7 @@ int gr_conn_new(struct gr_worker *w, struct gr_sub *sub, struct sn_stream *st, s
     if (!c) return SN_E_NOMEM;
     struct sn_h2_opts o = {.client = true,
                            .window_max = (uint32_t)w->ch->o.window_bytes_max,
+                           .unread_max = GRPC_UNREAD_MAX,
                            .events = &gr_events,
                            .ctx = c};
     int r = sn_h2_new(&o, &c->s);

@@ -46,6 +46,8 @@ static inline struct grpc_call *grpc_call_of(struct sn_grpc_call *c)
     return SN_CONTAINER_OF(c, struct grpc_call, c);
 }
 
+/* What a connection's streams may have lying unread without holding up its other streams. */
+#define GRPC_UNREAD_MAX (16u << 20)
 /* Messages held back are sent together at this size. */
 #define GRPC_HOLD_BYTES (32u << 10)
 /* Bytes the next read has room for, where more is not known to come. */

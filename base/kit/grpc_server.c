@@ -100,6 +100,7 @@ void sn_grpc_http_defaults(struct sn_http_server_opts *o)
     /* Streams live for hours and say nothing for minutes: connections end by keepalive instead. */
     if (!o->idle_ns) o->idle_ns = 12 * SN_HOUR;
     if (!o->h2_window_max) o->h2_window_max = 16u << 20;
+    if (!o->h2_unread_max) o->h2_unread_max = GRPC_UNREAD_MAX;
     if (!o->h2_ping_min_ns) o->h2_ping_min_ns = 5 * SN_MINUTE;
     if (!o->h2_keepalive_ns) o->h2_keepalive_ns = 2 * SN_HOUR;
 }

@@ -223,6 +223,50 @@ SN_TEST(grpc_duplex)
     grpc_env_run(&e);
 }
 
+/* Eight streams whose readers sleep, each with more than a stream's window on its way: the calls beside
+ * them on the same connection go on, in both directions. */
+static int unread_body(struct grpc_env *e)
+{
+    struct sn_grpc_call *down[8], *up[8];
+    struct sn_str pad = sn_str_of(sn_arena_zalloc(&e->a, 100000), 100000);
+    struct duplex d[8];
+    struct sn_scope_storage mem;
+    struct sn_scope *scope = sn_scope_begin(&mem);
+    said_t *s;
+    for (int i = 0; i < 8; i++) {
+        T_OK(sennit_grpctest_echo_down_open(e->ch, ASK(.n = 20, .pad = pad), NULL, &down[i]));
+        T_OK(sennit_grpctest_echo_both_open(e->ch, NULL, &up[i]));
+        T_OK(sennit_grpctest_echo_both_send(up[i], ASK(.sleep_ms = 60000)));
+        d[i] = (struct duplex){.c = up[i], .n = 20, .pad = pad};
+        T_OK(sn_scope_go_on(scope, (unsigned)sn_worker_id(), "send", duplex_send, &d[i]));
+    }
+    T_OK(sn_sleep(100 * SN_MS));
+    struct sn_grpc_opts o = {.timeout_ns = 20 * SN_SEC};
+    for (int i = 0; i < 20; i++) {
+        T_OK(grpc_env_ask(e, ASK(.n = i, .pad = pad), &s, &o));
+        T_EQ(s->pad.len, pad.len);
+    }
+    for (int i = 0; i < 8; i++) {
+        int n = 0;
+        while (sennit_grpctest_echo_down_recv(down[i], NULL, &s) > 0) n++;
+        T_EQ(n, 20);
+        T_EQ(sn_grpc_close(down[i]), 0);
+        sn_grpc_cancel(up[i]);
+    }
+    sn_scope_cancel(scope);
+    (void)!sn_scope_end(scope);
+    for (int i = 0; i < 8; i++) T_EQ(sn_grpc_close(up[i]), SN_E_CANCELLED);
+    struct sn_grpc_channel_stats cs;
+    sn_grpc_channel_stats(e->ch, &cs);
+    T_EQ(cs.connects, 1);
+    return 0;
+}
+SN_TEST(grpc_unread_streams)
+{
+    struct grpc_env e = {.body = unread_body, .rt = {.workers = 1}};
+    grpc_env_run(&e);
+}
+
 /* ---- deadlines and cancellation --------------------------------------------------------------- */
 
 static int deadline_body(struct grpc_env *e)

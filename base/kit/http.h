@@ -121,6 +121,7 @@ struct sn_http_server_opts {
     int64_t body_stall_ns_max;   /* no byte of a body that is waited for, else 408; 0 = 30 s */
     uint32_t h2_streams_max;     /* 0 = 250 */
     uint32_t h2_window_max;      /* receive windows follow the bandwidth up to this; 0 = fixed, 256 KiB */
+    uint64_t h2_unread_max;      /* sn_h2_opts.unread_max, of each connection; 0 = none */
     int64_t h2_ping_min_ns;      /* PINGs of a client closer together: too_many_pings; 0 = h2's budget */
     int64_t h2_keepalive_ns;     /* PING an active connection after so long without a byte; 0 = none */
     int64_t h2_keepalive_timeout_ns; /* ... and close it without an answer; 0 = 20 s */

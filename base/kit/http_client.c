@@ -301,13 +301,29 @@ static int call_check(const struct sn_http_call *call)
     return 0;
 }
 
+static int call_url(struct cl_worker *w, struct sn_str url, struct http_url *ret)
+{
+    if (url.ptr && url.ptr == w->last_at && url.len == w->last_len &&
+        memcmp(url.ptr, w->last_text, url.len) == 0) {
+        *ret = w->last;
+        return 0;
+    }
+    int r = http_url_parse(url, ret);
+    if (r < 0 || url.len > CL_URL_KEPT_MAX) return r;
+    w->last = *ret;
+    w->last_at = url.ptr;
+    w->last_len = url.len;
+    memcpy(w->last_text, url.ptr, url.len);
+    return 0;
+}
+
 int sn_http_do(struct sn_http_client *c, const struct sn_http_call *call, struct sn_http_resp **ret)
 {
     int r = call_check(call);
     if (r < 0) return r;
     struct cl_call *k = call_new(c, call->start_ns);
     if (!k) return SN_E_NOMEM;
-    r = http_url_parse(call->url, &k->url);
+    r = call_url(k->w, call->url, &k->url);
     k->answer_ns_max = call->answer_ns_max ? call->answer_ns_max : c->o.head_ns_max;
     k->preface = call->preface;
     k->alone = call->preface.len > 0;

@@ -373,7 +373,8 @@ int cl_h1_do(struct cl_call *k, const struct sn_http_call *call)
     k->body = (struct http_body){.eof = true};
     k->got_bytes = false;
     int r = send_request(k, call);
-    k->sent_ns = sn_now();
+    /* Looked at the clock only where somebody will ask when that was. */
+    if (r < 0 || k->answer_ns_max) k->sent_ns = sn_now();
     /* A server that refuses early answers and closes: its answer says more than our failed write. It
      * is here by then; one that has not got the request whole will never come. */
     bool broken = r == SN_E_RESET || r == SN_E_IO || r == SN_E_CLOSED;

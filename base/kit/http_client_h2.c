@@ -8,6 +8,8 @@
 #include "kit/http_h2_int.h"
 #include "wire/h2.h"
 
+/* Answers that lie unread on a connection without holding up its others: a proxy's slow clients. */
+#define UNREAD_MAX (4u << 20)
 #define H2_WRITE_BYTES (64u << 10)
 #define H2_LINGER_NS (200 * SN_MS)
 #define INLINE_BODY_MAX (64u << 10)
@@ -150,7 +152,7 @@ static int h2_write_out(void *arg)
     return n < 0 ? (int)n : 0;
 }
 
-static int h2_flush(struct cl_h2 *h)
+static int h2_flush_now(struct cl_h2 *h)
 {
     if (h->err < 0) return h->err;
     if (h->flushing) {
@@ -177,6 +179,9 @@ static int h2_flush(struct cl_h2 *h)
     return err;
 }
 
+/* While a fiber gathers, what others have to send leaves in its write: it is in the run queue already. */
+static int h2_flush(struct cl_h2 *h) { return h->gathering ? h->err : h2_flush_now(h); }
+
 /* For calls: others that are ready to run put their frames into the same write. */
 static int h2_flush_soon(struct cl_h2 *h)
 {
@@ -189,7 +194,7 @@ static int h2_flush_soon(struct cl_h2 *h)
     h->refs++;
     sn_yield();
     h->gathering = false;
-    int r = h2_flush(h);
+    int r = h2_flush_now(h);
     h2_unref(h);
     return r;
 }
@@ -226,7 +231,7 @@ static void h2_reader(void *arg)
         }
         int r = sn_h2_recv(h->s, sn_str_of(buf, (size_t)n), sn_now_coarse());
         if (r < 0 || sn_h2_done(h->s)) {
-            h2_flush(h);
+            h2_flush_now(h);
             h2_break(h, r < 0 ? r : SN_E_RESET);
         } else {
             h2_flush(h);
@@ -243,7 +248,7 @@ static void h2_ready(struct sn_stream *st, void *arg, int why)
     h->parked = false;
     if (why < 0 && h->refs == 1) {
         sn_h2_shutdown(h->s, true);
-        h2_flush(h);
+        h2_flush_now(h);
         h2_leave_pool(h);
         h2_unref(h);
         return;
@@ -279,6 +284,7 @@ int cl_h2_new(struct cl_conn *c)
     if (!h) return SN_E_NOMEM;
     h->c = c;
     struct sn_h2_opts o = {.client = true,
+                           .unread_max = UNREAD_MAX,
                            .field_bytes_max = c->pool->client->o.head_bytes_max,
                            .events = &events,
                            .ctx = h};
@@ -416,7 +422,7 @@ static int st_request(struct cl_call *k, const struct sn_http_call *call)
     int64_t len = call->body_fn ? call->body_length : (int64_t)call->body.len;
     bool body = call->body_fn || call->body.len;
     if (r == 0 && body && len >= 0) {
-        struct sn_str text = sn_arena_printf(a, "%lld", (long long)len);
+        struct sn_str text = http_decimal(a, (uint64_t)len);
         r = text.ptr ? sn_http_headers_add(&hs, a, SN_STR("content-length"), text) : SN_E_NOMEM;
     }
     if (r < 0) return r;
@@ -582,7 +588,7 @@ int cl_h2_do(struct cl_call *k, const struct sn_http_call *call)
         st->closed = true; /* it never was a stream */
     else
         r = st_request(k, call);
-    k->sent_ns = sn_now();
+    if (k->answer_ns_max) k->sent_ns = sn_now();
     /* A server that refuses early says why before it resets the stream. */
     if (r >= 0 || (st->closed && st->head_done)) r = st_await_head(k);
     if (r >= 0 && st->head.too_large) r = sn_fail(SN_E_TOO_LARGE, "response head over the limit");

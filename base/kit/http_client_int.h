@@ -28,10 +28,17 @@ struct cl_pool { /* of one address on one worker */
     struct sn_sem active; /* conns_per_addr_max permits */
     char key[];           /* "h host:port host" */
 };
+#define CL_URL_KEPT_MAX 128u
 struct cl_worker {
     struct http_pools pools;
     struct sn_map by_key;
     uint64_t n_conns;
+    /* The last URL asked for, as it was parsed: a proxy's is the same for every call. The parts lie in
+     * the caller's memory, so that both place and text must be the same. */
+    struct http_url last;
+    const char *last_at;
+    size_t last_len;
+    char last_text[CL_URL_KEPT_MAX];
 } SN_ALIGNED(SN_CACHE_LINE);
 
 struct sn_http_client {

@@ -469,6 +469,7 @@ static enum h1_next h1_exchange(struct h1 *h, struct h1_x *x)
         bool clean = x->body.eof && http_in_len(&h->in) == 0 && !h1_readable(h);
         next = h->write_err < 0 || x->xi.err < 0 || clean ? H1_CLOSE : H1_LINGER;
     }
+    if (next == H1_AGAIN) http_conn_invited(h->c);
     h->w->n.requests_active--;
     if (h->srv->o.on_done) h->srv->o.on_done(&x->xi.x, r, h->srv->o.arg);
     http_body_done(&x->body);

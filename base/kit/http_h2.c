@@ -229,7 +229,7 @@ static int h2_write_out(void *arg)
     return n < 0 ? (int)n : 0;
 }
 
-static int h2_flush(struct http_h2 *h)
+static int h2_flush_now(struct http_h2 *h)
 {
     if (h->c->cut && h->err == 0) h->err = SN_E_CLOSED;
     if (h->err < 0) return h->err;
@@ -261,6 +261,12 @@ static int h2_flush(struct http_h2 *h)
     return h->err;
 }
 
+/* While a fiber gathers, what others have to send leaves in its write: it is in the run queue already. */
+static int h2_flush(struct http_h2 *h)
+{
+    return h->gathering ? h->err : h2_flush_now(h);
+}
+
 /* For handlers: others that are ready to run, and answer on this connection too, put their frames
  * into the same write. */
 static int h2_flush_soon(struct http_h2 *h)
@@ -272,7 +278,7 @@ static int h2_flush_soon(struct http_h2 *h)
     h->gathering = true;
     sn_yield();
     h->gathering = false;
-    return h2_flush(h);
+    return h2_flush_now(h);
 }
 
 /* ---- exchange operations -------------------------------------------------------------------- */
@@ -334,7 +340,7 @@ static int h2_begin(struct http_xi *xi, int64_t length)
         r = sn_http_headers_add(&hs, a, SN_STR("content-type"), xi->content_type);
     int status = xi->x.status;
     if (r == 0 && length >= 0 && !xi->bare && status != 204 && (status != 304 || length > 0)) {
-        struct sn_str text = sn_arena_printf(a, "%lld", (long long)length);
+        struct sn_str text = http_decimal(a, (uint64_t)length);
         r = text.ptr ? sn_http_headers_add(&hs, a, SN_STR("content-length"), text) : SN_E_NOMEM;
     }
     for (unsigned i = 0; r == 0 && i < xi->resp.len; i++)
@@ -604,6 +610,7 @@ static struct http_h2 *h2_new(struct http_conn *c)
     struct sn_h2_opts o = {
         .streams_max = c->srv->o.h2_streams_max,
         .window_max = c->srv->o.h2_window_max,
+        .unread_max = c->srv->o.h2_unread_max,
         .ping_min_ns = c->srv->o.h2_ping_min_ns,
         .connect_protocol = true,
         .field_bytes_max = c->srv->o.head_bytes_max,
@@ -636,7 +643,7 @@ static bool h2_feed(struct http_h2 *h, struct sn_str data)
         http_server_worker(h->c->srv)->n.errors_parse++;
         h->notice = true; /* no new requests; GOAWAY leaves with the flush */
         drop_starting(h);
-        h2_flush(h);
+        h2_flush_now(h);
         return false;
     }
     start_handlers(h);
@@ -658,7 +665,7 @@ static bool h2_draining(struct http_h2 *h)
         return false;
     }
     sn_h2_shutdown(h->s, true);
-    h2_flush(h);
+    h2_flush_now(h);
     return true;
 }
 
@@ -675,7 +682,7 @@ static bool h2_heads_late(struct http_h2 *h)
     if (now < h->head_at_ns) return false;
     http_server_worker(h->c->srv)->n.errors_parse++;
     sn_h2_shutdown(h->s, true);
-    h2_flush(h);
+    h2_flush_now(h);
     return true;
 }
 

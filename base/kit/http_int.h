@@ -154,6 +154,7 @@ struct sn_http_server {
     unsigned n_workers;
     struct http_server_worker *workers;
     uint32_t draining; /* __atomic */
+    uint32_t cutting;  /* __atomic: the drain's time is up */
     uint64_t conns_open, conns_total; /* __atomic */
     struct sn_spin listeners_lock;
     struct http_listener *listeners;
@@ -180,10 +181,16 @@ struct http_conn {
     struct http_h2 *h2;
     char *peer; /* the client's address as opts.first told it; NULL = the socket's */
     uint32_t requests;
+    uint32_t invited_ms; /* when it was told last that it may ask (once more); of the coarse clock */
     bool first_done, tls_done, active, cut;
 };
 _Static_assert(sizeof(struct http_conn) <= 96, "docs/http.md: memory of an idle connection");
 
+/* http_conn_invited - the client may ask (once more): it was accepted, or its answer did not say close. */
+static inline void http_conn_invited(struct http_conn *c)
+{
+    c->invited_ms = (uint32_t)(sn_now_coarse() / SN_MS);
+}
 /* http_conn_park - gives the connection to the poller; the caller must not touch it afterwards. */
 void http_conn_park(struct http_conn *c);
 /* http_conn_close - closes the stream (unless the drain cut it) and frees the record. */
@@ -206,3 +213,14 @@ struct http_url {
 };
 /* http_url_parse - http, https, ws, wss. Returns 0 or SN_E_SYNTAX with a diagnostic. */
 int http_url_parse(struct sn_str url, struct http_url *ret) SN_MUST_CHECK;
+
+/* http_decimal - digits in the arena; without text if there is no memory. */
+static inline struct sn_str http_decimal(struct sn_arena *a, uint64_t v)
+{
+    struct sn_buf b;
+    char *p = sn_arena_alloc(a, 20);
+    if (!p) return (struct sn_str){0};
+    sn_buf_init_fixed(&b, p, 20);
+    (void)!sn_buf_u64(&b, v);
+    return sn_buf_view(&b);
+}

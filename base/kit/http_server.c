@@ -62,6 +62,7 @@ static struct http_conn *conn_new(struct sn_http_server *s, struct sn_stream *st
     sn_list_init(&c->link);
     c->srv = s;
     c->st = st;
+    http_conn_invited(c);
     __atomic_add_fetch(&s->conns_open, 1, __ATOMIC_RELAXED);
     __atomic_add_fetch(&s->conns_total, 1, __ATOMIC_RELAXED);
     return c;
@@ -95,10 +96,33 @@ void http_conn_close(struct http_conn *c)
 
 static void on_ready(struct sn_stream *st, void *arg, int why);
 
+/* A drain leaves a connection open so long after its client was told that it may ask: whoever asks twice
+ * a second learns that it must leave from an answer, not from a closed connection. (h2 has GOAWAY.) */
+#define INVITED_MS 500u
+
+static uint32_t invited_left_ms(const struct http_conn *c)
+{
+    uint32_t ago = (uint32_t)(sn_now_coarse() / SN_MS) - c->invited_ms;
+    return c->h2 || ago >= INVITED_MS ? 0 : INVITED_MS - ago;
+}
+
+/* By a name of its own: the drain's sweeps go by function. */
+static void on_last_ready(struct sn_stream *st, void *arg, int why) { on_ready(st, arg, why); }
+
+static void park_last(struct http_conn *c)
+{
+    conn_active(c, false);
+    sn_stream_park(c->st, sn_now_coarse() + invited_left_ms(c) * SN_MS, on_last_ready, c);
+}
+
 void http_conn_park(struct http_conn *c)
 {
-    if (c->cut || http_closing(c->srv)) {
+    if (c->cut || (http_closing(c->srv) && !invited_left_ms(c))) {
         http_conn_close(c);
+        return;
+    }
+    if (http_closing(c->srv)) {
+        park_last(c);
         return;
     }
     int64_t idle_at = sn_now_coarse() + c->srv->o.idle_ns;
@@ -144,8 +168,16 @@ static void on_ready(struct sn_stream *st, void *arg, int why)
             sn_stream_park(c->st, sn_now_coarse() + c->srv->o.idle_ns, on_ready, c);
             return;
         }
+        bool drain = why == SN_E_CANCELLED && !__atomic_load_n(&c->srv->cutting, __ATOMIC_ACQUIRE);
+        if (drain && invited_left_ms(c)) {
+            park_last(c);
+            return;
+        }
         conn_active(c, true);
-        http_conn_close(c);
+        if (drain && c->h2)
+            http_h2_run(c, NULL, 0); /* says GOAWAY, and closes */
+        else
+            http_conn_close(c);
         return;
     }
     conn_active(c, true);
@@ -230,6 +262,12 @@ static void cut_worker(void *arg)
  * way. A sweep over TLS wakes every parked TLS stream of the process: less often. */
 #define DRAIN_TLS_SWEEP_NS (50 * SN_MS)
 
+static void sweep(struct sn_http_server *s, sn_stream_ready_fn fn)
+{
+    sn_parked_cancel(fn);
+    if (s->o.tls) sn_tls_parked_cancel(fn);
+}
+
 static bool drained_by(struct sn_http_server *s, int64_t at_ns)
 {
     int64_t tls_at = 0;
@@ -270,11 +308,13 @@ int64_t sn_http_server_drain(struct sn_http_server *s, int64_t grace_ns)
         __atomic_store_n(&s->draining, HTTP_CLOSING, __ATOMIC_RELEASE);
     if (drained_by(s, sn_now() + grace_ns)) return 0;
 
+    __atomic_store_n(&s->cutting, 1, __ATOMIC_RELEASE);
     struct cut_job job = {.s = s, .left = s->n_workers};
     for (unsigned i = 0; i < s->n_workers; i++)
         if (sn_go_on(i, "http cut", cut_worker, &job) < 0)
             __atomic_sub_fetch(&job.left, 1, __ATOMIC_RELEASE);
     while (__atomic_load_n(&job.left, __ATOMIC_ACQUIRE)) sn_yield();
+    sweep(s, on_last_ready);
     return job.n;
 }
 
@@ -284,8 +324,8 @@ void sn_http_server_free(struct sn_http_server *s)
     sn_http_server_drain(s, 0);
     /* Handlers that do not look at their connection keep it until they return. */
     while (__atomic_load_n(&s->conns_open, __ATOMIC_ACQUIRE)) {
-        sn_parked_cancel(on_ready);
-        if (s->o.tls) sn_tls_parked_cancel(on_ready);
+        sweep(s, on_ready);
+        sweep(s, on_last_ready);
         if (sn_sleep(DRAIN_POLL_NS) < 0) sn_yield();
     }
     for (unsigned i = 0; i < s->n_workers; i++) http_pools_done(&s->workers[i].pools);

@@ -874,6 +874,89 @@ static int t_drain(struct env *e)
     T_EQ(sn_dial(e->addr, NULL, &st), SN_E_REFUSED);
     return 0;
 }
+/* Who asks again soon after an answer that let it is answered, and told there; who says nothing keeps the
+ * drain no longer than its grace, nor than half a second. */
+struct drainer {
+    struct sn_http_server *s;
+    int64_t grace, took, cut;
+};
+static int drainer_main(void *arg)
+{
+    struct drainer *d = arg;
+    int64_t t0 = sn_now();
+    d->cut = sn_http_server_drain(d->s, d->grace);
+    d->took = sn_now() - t0;
+    return 0;
+}
+static void ask_raw(struct sn_stream *st, const char *want)
+{
+    static const char ask[] = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
+    char buf[1024];
+    size_t n = 0;
+    T_OK(sn_write(st, ask, sizeof(ask) - 1));
+    while (n < 5 || memcmp(buf + n - 5, "hello", 5) != 0) {
+        ssize_t k = sn_read(st, buf + n, sizeof(buf) - 1 - n);
+        T_ASSERTF(k > 0, "read: %zd", k);
+        n += (size_t)k;
+    }
+    buf[n] = 0;
+    T_ASSERTF((strstr(buf, "Connection: close") != NULL) == (want != NULL), "%s", buf);
+}
+static int t_drain_invited(struct env *e)
+{
+    struct sn_stream *asks, *silent, *fresh;
+    struct drainer d = {.s = e->server, .grace = 30 * SN_SEC};
+    struct sn_scope_storage mem;
+    char c;
+    T_OK(sn_dial(e->addr, NULL, &asks));
+    T_OK(sn_dial(e->addr, NULL, &silent));
+    ask_raw(asks, NULL);
+    ask_raw(silent, NULL);
+    T_OK(sn_dial(e->addr, NULL, &fresh)); /* accepted, and yet to say anything */
+    struct sn_http_server_stats st = {0};
+    while (st.conns_total < 3) {
+        T_OK(sn_sleep(SN_MS));
+        sn_http_server_stats(e->server, &st);
+    }
+    struct sn_scope *s = sn_scope_begin(&mem);
+    T_OK(sn_scope_go(s, "drain", drainer_main, &d));
+    T_OK(sn_sleep(20 * SN_MS)); /* several sweeps */
+    ask_raw(asks, "close");
+    ask_raw(fresh, "close");
+    T_EQ(sn_read(asks, &c, 1), 0);
+    T_EQ(sn_read(fresh, &c, 1), 0);
+    T_EQ(sn_read(silent, &c, 1), 0);
+    T_OK(sn_scope_end(s));
+    T_EQ(d.cut, 0);
+    T_ASSERTF(d.took >= 300 * SN_MS && d.took < 20 * SN_SEC, "%lld ns", (long long)d.took);
+    sn_stream_close(asks);
+    sn_stream_close(silent);
+    sn_stream_close(fresh);
+    return 0;
+}
+SN_TEST(http_drain_keeps_its_promise)
+{
+    struct env e = {.body = t_drain_invited};
+    run(&e);
+}
+static int t_drain_short(struct env *e)
+{
+    struct sn_stream *st;
+    struct drainer d = {.s = e->server, .grace = 30 * SN_MS};
+    char c;
+    T_OK(sn_dial(e->addr, NULL, &st));
+    ask_raw(st, NULL);
+    drainer_main(&d);
+    T_ASSERT(sn_read(st, &c, 1) <= 0);
+    sn_stream_close(st);
+    return 0;
+}
+SN_TEST(http_drain_ends_with_its_grace)
+{
+    struct env e = {.body = t_drain_short};
+    run(&e);
+}
+
 SN_TEST(http_drain)
 {
     struct env e = {.body = t_drain, .so = {.handler = drain_app}};

@@ -495,6 +495,21 @@ SN_TEST(http_date_and_tables)
     T_EQ(sn_http_method_of(SN_STR("delete")), SN_HTTP_OTHER);
 }
 
+/* Every byte at every place of words of eight and what is left over. */
+SN_TEST(http_value_bytes)
+{
+    for (size_t len = 1; len <= 19; len++)
+        for (size_t at = 0; at < len; at++)
+            for (unsigned c = 0; c < 256; c++) {
+                char *s = exact("\xff \tabcdefghijklmnopqrst", len);
+                s[at] = (char)c;
+                bool want = c == '\t' || (c >= 0x20 && c != 0x7f);
+                T_ASSERTF(sn_http_is_value(sn_str_of(s, len)) == want, "byte %u at %zu of %zu", c, at,
+                          len);
+                free(s);
+            }
+}
+
 /* No memory for the header array: an error, not a crash. */
 static bool fail_all(size_t size) { return true; }
 SN_TEST(h1_nomem)

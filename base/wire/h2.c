@@ -46,6 +46,7 @@ struct sn_h2 {
     int64_t now_ns;
     struct budget resets, control;
     struct bdp bdp;
+    uint64_t unread, owed; /* body bytes not consumed yet; of them still to be given back to the connection */
     int64_t pinged_ns; /* the peer's last PING; -1 = none since data of ours */
     unsigned ping_strikes;
     bool spent, in_recv, settings_seen;
@@ -359,10 +360,16 @@ static int on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t 
     struct stream *st = stream_of(h, id);
     earn(&h->control, 1000);
     bdp_data(h, n);
-    if (st)
-        h->o.events->data(h->o.ctx, st->user, sn_str_of((const char *)data, n));
-    else
+    if (!st) {
         nghttp2_session_consume_connection(s, n);
+        return 0;
+    }
+    h->unread += n;
+    if (h->unread - h->owed <= h->o.unread_max)
+        nghttp2_session_consume_connection(s, n);
+    else
+        h->owed += n;
+    h->o.events->data(h->o.ctx, st->user, sn_str_of((const char *)data, n));
     return 0;
 }
 
@@ -730,10 +737,12 @@ void sn_h2_resume(struct sn_h2 *h, int32_t id)
 
 void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n)
 {
-    if (stream_of(h, id))
-        nghttp2_session_consume(h->s, id, n);
-    else
-        nghttp2_session_consume_connection(h->s, n);
+    uint64_t back = SN_MIN(h->owed, (uint64_t)n);
+    SN_DCHECK(n <= h->unread);
+    h->unread -= n;
+    h->owed -= back;
+    if (back) nghttp2_session_consume_connection(h->s, back);
+    if (stream_of(h, id)) nghttp2_session_consume_stream(h->s, id, n);
 }
 
 void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code)

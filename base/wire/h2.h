@@ -87,6 +87,10 @@ struct sn_h2_opts {
     /* Server: PINGs closer together than this without data of ours between them are strikes, and the
      * third ends the connection (GOAWAY ENHANCE_YOUR_CALM "too_many_pings"). 0 = the common budget. */
     int64_t ping_min_ns;
+    /* Bytes that lie unread in streams and yet do not count against the connection's window: so many of
+     * slow readers stop nobody else's stream. They are memory of ours; beyond them what is unread holds
+     * the whole connection up, as everything does with 0. */
+    uint64_t unread_max;
     const struct sn_h2_events *events;
     void *ctx;
 };
@@ -132,7 +136,8 @@ int sn_h2_trailers(struct sn_h2 *h, int32_t id, const struct sn_http_headers *tr
                    struct sn_arena *a) SN_MUST_CHECK;
 /* sn_h2_resume - `pull` has something again. */
 void sn_h2_resume(struct sn_h2 *h, int32_t id);
-/* sn_h2_consumed - n body bytes were used up: the peer may send as many again. */
+/* sn_h2_consumed - n body bytes of a `data` event were used up: the peer may send as many again. id 0: of a
+ * stream that is over. */
 void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n);
 void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code);
 /* sn_h2_reset_when_sent - server: when the response has left in full, the rest of the request is told

@@ -217,6 +217,49 @@ SN_TEST(h2_flow_control)
     peer_done(&s);
 }
 
+/* Streams nobody reads use up the connection's window, unless so much may lie unread; beyond that they
+ * do again, until somebody reads. */
+SN_TEST(h2_unread_streams_and_the_others)
+{
+    static struct peer c, s;
+    static const struct {
+        uint64_t unread_max;
+        unsigned before; /* streams of a full window each that come before the connection's is used up */
+    } rows[] = {{0, SN_H2_CONN_WINDOW / SN_H2_STREAM_WINDOW},
+                {6 * SN_H2_STREAM_WINDOW, 6 + SN_H2_CONN_WINDOW / SN_H2_STREAM_WINDOW}};
+    char *big = sn_zalloc(1, SN_H2_STREAM_WINDOW);
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        sn_test_row("%llu unread", (unsigned long long)rows[i].unread_max);
+        peer_new(&c, true);
+        s = (struct peer){0};
+        struct sn_h2_opts o = {.events = &events, .ctx = &s, .unread_max = rows[i].unread_max};
+        T_OK(sn_h2_new(&o, &s.h));
+        s.hold_credit = true;
+        T_EQ(pump(&c, &s, 0, 4096), 0);
+        for (unsigned k = 0; k <= rows[i].before; k++) {
+            request(&c, "POST", "/", sn_str_of(big, SN_H2_STREAM_WINDOW), NULL);
+            T_EQ(pump(&c, &s, 0, 4096), 0);
+            T_EQ(s.st[k].body.len, k < rows[i].before ? SN_H2_STREAM_WINDOW : 0);
+        }
+        /* Half a window's worth is read: that much comes again. */
+        for (unsigned k = 0; k < 2; k++) sn_h2_consumed(s.h, s.st[k].id, s.st[k].body.len);
+        T_EQ(pump(&c, &s, 0, 4096), 0);
+        T_EQ(s.st[rows[i].before].body.len, SN_H2_STREAM_WINDOW);
+        for (unsigned k = 2; k <= rows[i].before; k++)
+            sn_h2_consumed(s.h, k % 2 ? s.st[k].id : 0, s.st[k].body.len);
+        for (unsigned k = 0; k < 10; k++) { /* the windows are as they were */
+            s.hold_credit = k >= 5;
+            request(&c, "POST", "/", sn_str_of(big, SN_H2_STREAM_WINDOW), NULL);
+            T_EQ(pump(&c, &s, 0, 4096), 0);
+            struct peer_stream *st = &s.st[(rows[i].before + 1 + k) % SN_COUNT_OF(s.st)];
+            T_EQ(st->body.len, k < 9 || rows[i].unread_max ? SN_H2_STREAM_WINDOW : 0);
+        }
+        peer_done(&c);
+        peer_done(&s);
+    }
+    sn_free(big);
+}
+
 struct bad_head {
     const char *what, *method, *path, *authority, *name, *value;
     bool reset; /* else: bad is set */

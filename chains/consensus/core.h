@@ -84,9 +84,9 @@ enum sn_cons_action_kind {
     /* News: for gossip, subscribers, the evidence pool. */
     SN_CONS_ACT_NEW_STEP,    /* height, round, step */
     SN_CONS_ACT_HAS_VOTE,    /* vote: it counts */
-    SN_CONS_ACT_VALID_BLOCK, /* parts: peers may send us this block */
+    SN_CONS_ACT_VALID_BLOCK, /* height, round, step, parts: peers may send us this block */
     SN_CONS_ACT_CONFLICT,    /* vote, vote_b: a validator signed both */
-    SN_CONS_ACT_NOTE,        /* note, height, round */
+    SN_CONS_ACT_NOTE,        /* note, height, round, step: as they were then */
 };
 enum sn_cons_note {
     SN_CONS_NOTE_NEW_ROUND = 1,

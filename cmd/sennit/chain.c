@@ -3,6 +3,17 @@
 #include "sennit/chain_cmd.h"
 
 static const struct sn_cli_command *const subs[] = {
+    &sn_cmd_chain_start,
+    &sn_cmd_chain_init,
+    &sn_cmd_chain_testnet,
+    &sn_cmd_chain_show_node_id,
+    &sn_cmd_chain_show_validator,
+    &sn_cmd_chain_gen_node_key,
+    &sn_cmd_chain_gen_validator,
+    &sn_cmd_chain_reset_state,
+    &sn_cmd_chain_unsafe_reset_all,
+    &sn_cmd_chain_unsafe_reset_priv_validator,
+    &sn_cmd_chain_version,
     &sn_cmd_chain_kvstore,
     &sn_cmd_chain_console,
     &sn_cmd_chain_batch,

@@ -15,6 +15,18 @@ extern const struct sn_cli_command sn_cmd_chain_kvstore;
 extern const struct sn_cli_command sn_cmd_chain_prepare_proposal;
 extern const struct sn_cli_command sn_cmd_chain_process_proposal;
 extern const struct sn_cli_command sn_cmd_chain_query;
+extern const struct sn_cli_command sn_cmd_chain_start;
+/* A node's home folder. */
+extern const struct sn_cli_command sn_cmd_chain_gen_node_key;
+extern const struct sn_cli_command sn_cmd_chain_gen_validator;
+extern const struct sn_cli_command sn_cmd_chain_init;
+extern const struct sn_cli_command sn_cmd_chain_reset_state;
+extern const struct sn_cli_command sn_cmd_chain_show_node_id;
+extern const struct sn_cli_command sn_cmd_chain_show_validator;
+extern const struct sn_cli_command sn_cmd_chain_testnet;
+extern const struct sn_cli_command sn_cmd_chain_unsafe_reset_all;
+extern const struct sn_cli_command sn_cmd_chain_unsafe_reset_priv_validator;
+extern const struct sn_cli_command sn_cmd_chain_version;
 
 enum chain_transport { CHAIN_SOCKET, CHAIN_GRPC };
 extern const struct sn_conf_enum chain_transports[];

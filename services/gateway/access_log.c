@@ -247,6 +247,9 @@ static void line_pairs(struct sn_buf *b, const struct gw_req *q, int64_t took_ns
     put_str(&w, "endpoint", q->endpoint);
     if (q->attempts) put_num(&w, "upstream_us", (uint64_t)q->upstream_ns / 1000);
     if (q->attempts > 1) put_num(&w, "attempts", q->attempts);
+    char trace[GW_TRACE_ID_LEN];
+    size_t traced = gw_trace_id(q, trace);
+    if (traced) put_str(&w, "trace", sn_str_of(trace, traced));
     put_str(&w, "agent", sn_http_headers_get(&r->headers, SN_STR("user-agent")));
     if (q->fault) put_str(&w, "fault", sn_str(q->fault));
     put_str(&w, "error", q->error);

@@ -248,6 +248,12 @@ struct sn_gw_conf_redis {
     uint64_t database;
 };
 
+struct sn_gw_conf_tracing {
+    bool enabled, parent;
+    struct sn_str otlp, service, authorization_file;
+    double ratio;
+};
+
 struct sn_gw_conf_kube { /* see kube.h */
     bool enabled;
     struct sn_str *paths;
@@ -261,6 +267,7 @@ struct sn_gw_conf {
     struct sn_gw_conf_kube kubernetes;
     struct sn_gw_conf_admin admin;
     struct sn_gw_conf_redis redis;
+    struct sn_gw_conf_tracing tracing;
     struct sn_gw_conf_provider *jwt_providers;
     size_t n_jwt_providers;
     struct sn_gw_conf_listener *listeners;

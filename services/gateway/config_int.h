@@ -7,7 +7,7 @@
 
 extern const struct sn_conf_table sn_gw_proxy_in_table, sn_gw_sticky_table, sn_gw_mirror_table,
     sn_gw_rewrite_table, sn_gw_cors_table, sn_gw_provider_table, sn_gw_jwt_table, sn_gw_rate_table,
-    sn_gw_admin_table, sn_gw_redis_table, gw_kube_table;
+    sn_gw_admin_table, sn_gw_redis_table, sn_gw_tracing_table, gw_kube_table;
 extern const struct sn_conf_enum sn_gw_proxy_out_names[];
 
 /* gw_check_policies - what must hold between policies and the rest; problems go to `c`. Returns 0,

@@ -214,6 +214,27 @@ static const struct sn_conf_field redis_fields[] = {
 };
 const struct sn_conf_table sn_gw_redis_table = SN_CONF_TABLE(REDIS, redis_fields);
 
+#define TRACING struct sn_gw_conf_tracing
+static const struct sn_conf_field tracing_fields[] = {
+    SN_CONF_STRING(TRACING, otlp, "otlp", .max = 2048, .pattern = "https?://.+",
+                   .pattern_help = "an http or https URL",
+                   .help =
+                       "Collector that spans are sent to (OTLP, protobuf over HTTP), such as "
+                       "`http://127.0.0.1:4318`. Without it traces are begun and passed on, and "
+                       "nothing is sent."),
+    SN_CONF_STRING(TRACING, service, "service", .def = "gateway", .min = 1, .max = 200,
+                   .help = "`service.name` of the spans."),
+    SN_CONF_STRING(TRACING, authorization_file, "authorization_file", .max = FILE_MAX,
+                   .help = "File with the value of the collector's Authorization header."),
+    SN_CONF_DOUBLE(TRACING, ratio, "ratio", .def = "1", .min_real = 0, .max_real = 1,
+                   .help = "So many of the traces that begin here are sampled."),
+    SN_CONF_BOOL(TRACING, parent, "parent", .def = "true",
+                 .help =
+                     "Requests with a `traceparent` go on in its trace, with its decision. False: "
+                     "every request begins a trace of its own."),
+};
+const struct sn_conf_table sn_gw_tracing_table = SN_CONF_TABLE(TRACING, tracing_fields);
+
 /* ---- checks -----------------------------------------------------------------------------------
  */
 

@@ -137,6 +137,7 @@ static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener
     gw_admin_commit(gw, admin);
     gw_health_start(gw, s);
     gw_auth_start(gw, s);
+    gw_trace_start(gw, s);
     gw_discover_start(gw);
     gw_takeover_start(gw);
     if (gw_go(gw, "gateway retire", retire_main, old)) return;
@@ -321,6 +322,7 @@ static int start_all(struct sn_gateway *gw)
     gw_admin_start(gw);
     gw_health_start(gw, gw->snap);
     gw_auth_start(gw, gw->snap);
+    gw_trace_start(gw, gw->snap);
     gw_discover_start(gw);
     gw_takeover_start(gw);
     int r = sn_scope_go(gw->scope, "gateway ticker", ticker, gw);

@@ -22,6 +22,8 @@ struct gw_log;
 struct gw_transcoder;
 struct gw_keys;
 struct gw_redis;
+struct gw_tracer;
+struct gw_traced;
 struct gw_limiter;
 struct gw_mirror;
 struct gw_admin;
@@ -111,6 +113,7 @@ struct gw_snap {
     struct gw_log *log;              /* reference; NULL = off */
     struct gw_keys **keys;           /* references; one per conf->jwt_providers entry */
     struct gw_redis *redis;          /* reference; NULL = none */
+    struct gw_tracer *tracer;        /* reference; NULL = no tracing */
     struct sn_str admin_token;
     struct sn_gw_regex_ctx **rewriting; /* one per worker; NULL without rewrites */
     struct gw_active *active;           /* requests per worker */
@@ -190,6 +193,7 @@ struct gw_req {
     struct sn_str origin;         /* of a page that may call; .ptr NULL otherwise */
     const struct sn_json *claims; /* of a good token; NULL without one */
     struct sn_http_header more;   /* goes with gw_answer */
+    struct gw_traced *traced;     /* its spans; NULL = none */
     /* gRPC over h2: failures are told as grpc-status, time is the call's. */
     bool grpc;
     bool plain;            /* no request of a transcoder's */
@@ -295,6 +299,26 @@ int gw_limiter_get(struct gw_snap *s, const struct sn_gw_conf_route *c, struct g
                    struct gw_limiter **ret) SN_MUST_CHECK;
 void gw_limiter_unref(struct gw_limiter *l);
 int gw_limit(struct gw_req *q); /* as gw_policies */
+
+/* trace.c */
+int gw_tracer_get(const struct gw_snap *old, const struct sn_gw_conf_tracing *c,
+                  struct gw_tracer **ret) SN_MUST_CHECK; /* suspends */
+void gw_tracer_unref(struct gw_tracer *t);               /* suspends: the last one ends its fiber */
+void gw_trace_start(struct sn_gateway *gw, struct gw_snap *s); /* the exporter's fiber. While running */
+/* gw_trace_begin - of a request whose route is known, where snap->tracer is set. */
+void gw_trace_begin(struct gw_req *q);
+/* gw_trace_attempt - to q->endpoint of q->upstream; each ends with the next function or the request. */
+void gw_trace_attempt(struct gw_req *q);
+void gw_trace_attempt_end(struct gw_req *q, int status, bool failed); /* status 0: no answer */
+void gw_trace_end(struct gw_req *q, int status);
+/* gw_trace_drops - whether it is a field that gw_trace_parent replaces. */
+bool gw_trace_drops(struct sn_str name);
+/* gw_trace_parent - traceparent for the upstream, of q->traced; .ptr NULL without memory. *ret_state:
+ * tracestate, perhaps empty. */
+struct sn_str gw_trace_parent(struct gw_req *q, struct sn_str *ret_state);
+/* gw_trace_id - in hex. Returns GW_TRACE_ID_LEN, 0 without a trace. */
+#define GW_TRACE_ID_LEN 32u
+size_t gw_trace_id(const struct gw_req *q, char out[GW_TRACE_ID_LEN]);
 
 /* sticky.c */
 int gw_sticky_build(struct gw_snap *s, struct gw_pool *p) SN_MUST_CHECK; /* suspends */

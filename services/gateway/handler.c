@@ -101,6 +101,7 @@ static void req_finish(struct gw_req *q)
         sn_gw_meter_end(q->route->meter, q->worker, status, took, x->bytes_in, x->bytes_out);
     if (q->snap->log && (!q->route || q->route->conf->access_log))
         gw_log_write(q->snap->log, q, took);
+    gw_trace_end(q, status);
     gw_snap_leave(q->snap, q->worker);
 }
 
@@ -118,6 +119,7 @@ int gw_handle(struct sn_http_x *x, void *listener)
     if (r < 0) return refuse(&q, r);
     sn_gw_meter_begin(q.route->meter, q.worker);
     q.metered = true;
+    if (q.snap->tracer) gw_trace_begin(&q);
     if (SN_UNLIKELY(q.route->policies)) {
         r = gw_policies(&q);
         if (r != 0) return r < 0 ? r : 0;

@@ -261,7 +261,7 @@ static void put_forwarded(struct out *o, struct gw_req *q, const struct sn_str o
 }
 
 #define FIELDS_OWN \
-    14u /* Host, forwarded ones, Via, TE, grpc-timeout, Connection, Upgrade and its key */
+    16u /* Host, forwarded ones, Via, TE, trace's, grpc-timeout, Connection, Upgrade and its key */
 
 int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct sn_gw_conf_proxy *p,
                         const struct gw_upgrade *up, struct sn_http_header **ret, unsigned *ret_n)
@@ -295,9 +295,16 @@ int gw_headers_upstream(struct gw_req *q, struct sn_str endpoint, const struct s
         if (up->key.ptr && n.len == 17 && sn_str_ieq(n, SN_STR("sec-websocket-key"))) continue;
         if (gw_is_hop(n, conn) || ((ops->n_set || ops->n_remove) && overridden(ops, n))) continue;
         if (q->route->policies && gw_auth_drops(q, n)) continue;
+        if (q->traced && gw_trace_drops(n)) continue;
         put(&o, n, v);
     }
     put_forwarded(&o, q, old);
+    if (q->traced) {
+        struct sn_str state = {0}, parent = gw_trace_parent(q, &state);
+        if (!parent.ptr) return SN_E_NOMEM;
+        put(&o, SN_STR("traceparent"), parent);
+        if (state.len) put(&o, SN_STR("tracestate"), state);
+    }
     const struct sn_gw_conf_jwt *jwt = &q->route->conf->jwt;
     for (size_t i = 0; q->claims && i < jwt->n_headers; i++) {
         struct sn_str text = gw_claim_text(q, jwt->headers[i].value);

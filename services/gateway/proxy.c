@@ -197,6 +197,7 @@ static void attempt_end(struct proxy *p, enum sn_gw_result result)
     if (sn_gw_endpoint_finish(p->pool->pool, p->ep, p->ep_start_ns, end, result))
         gw_event(q->gw, "warn", "upstream %.*s: endpoint %s ejected",
                  SN_STR_ARG(p->pool->conf->name), p->ep->addr);
+    gw_trace_attempt_end(q, status, result == SN_GW_RESULT_FAILED);
     sn_http_resp_close(p->resp);
     p->resp = NULL;
     p->ep = NULL;
@@ -219,6 +220,7 @@ static int attempt(struct proxy *p)
     p->call.addr = q->endpoint;
     p->call.start_ns = now;
     struct sn_http_header *h = NULL;
+    gw_trace_attempt(q);
     int r = gw_headers_upstream(q, q->endpoint, p->conf, &p->upgrade, &h, &p->call.n_headers);
     if (r < 0) return r;
     p->call.headers = h;

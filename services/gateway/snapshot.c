@@ -432,6 +432,11 @@ static int shared_build(struct gw_snap *s, const struct gw_snap *old, struct sn_
         if (r < 0 && r != SN_E_NOMEM)
             sn_conf_error(cf, "admin.token_file", "%s", sn_diag_format(r, why, sizeof(why)));
     }
+    if (r == 0 && c->tracing.enabled) {
+        r = gw_tracer_get(old, &c->tracing, &s->tracer);
+        if (r < 0 && r != SN_E_NOMEM)
+            sn_conf_error(cf, "tracing", "%s", sn_diag_format(r, why, sizeof(why)));
+    }
     if (r < 0 || !c->redis.enabled) return r;
     r = gw_redis_get(old, &c->redis, &s->redis);
     if (r < 0 && r != SN_E_NOMEM)
@@ -518,6 +523,7 @@ void gw_snap_free(struct gw_snap *s)
     }
     for (size_t i = 0; c && s->keys && i < c->n_jwt_providers; i++) gw_keys_unref(s->keys[i]);
     gw_redis_unref(s->redis);
+    gw_tracer_unref(s->tracer);
     rewriting_free(s->rewriting, s->gw->workers);
     for (size_t i = 0; c && i < c->n_upstreams; i++) {
         struct gw_pool *p = &s->pools[i];

@@ -47,6 +47,7 @@ static void attempt_over(struct up *u, enum sn_gw_result result)
     if (sn_gw_endpoint_finish(u->pool->pool, u->ep, u->start_ns, now, result))
         gw_event(u->q->gw, "warn", "upstream %.*s: endpoint %s ejected",
                  SN_STR_ARG(u->pool->conf->name), u->ep->addr);
+    gw_trace_attempt_end(u->q, u->resp ? u->resp->status : 0, result == SN_GW_RESULT_FAILED);
     sn_http_resp_close(u->resp);
     u->resp = NULL;
     u->ep = NULL;
@@ -112,6 +113,7 @@ static int attempt(struct up *u, const struct sn_gw_tried *tried, uint64_t hash)
     q->attempts++;
     q->endpoint = u->call.addr = sn_str(u->ep->addr);
     u->call.start_ns = u->start_ns;
+    gw_trace_attempt(q);
     int r = head_build(u);
     return r < 0 ? r : sn_http_do(u->pool->client->http, &u->call, &u->resp);
 }

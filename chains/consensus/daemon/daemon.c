@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* consensus/daemon/daemon.c - a node's life: start in order, run, stop in order. */
+#include <signal.h>
+
+#include "consensus/daemon/daemon_int.h"
+#include "fiber/os.h"
+#include "kit/log.h"
+
+SN_LOG_MODULE("node");
+
+#define ARENA_MAX ((size_t)512 << 20)
+
+static int start(struct sn_daemon *d)
+{
+    int r = sn_daemon_read_home(d);
+    if (r >= 0) r = sn_daemon_open_stores(d);
+    if (r >= 0) r = sn_daemon_load_state(d);
+    if (r >= 0) r = sn_daemon_open_app(d);
+    if (r >= 0) r = sn_daemon_handshake(d);
+    if (r >= 0) r = sn_daemon_make_txs(d);
+    if (r >= 0) r = sn_daemon_make_engine(d);
+    if (r >= 0) r = sn_daemon_open_net(d);
+    return r;
+}
+
+/* ---- the fibers of a running node: the first that fails ends all ---- */
+
+static int wait_app(void *arg) { return sn_abci_conns_wait(&((struct sn_daemon *)arg)->app); }
+static int prune(void *arg) { return sn_exec_run_pruner(((struct sn_daemon *)arg)->exec); }
+static int recheck(void *arg) { return sn_txs_run(((struct sn_daemon *)arg)->txs); }
+static int meet(void *arg) { return sn_switch_run(((struct sn_daemon *)arg)->sw); }
+static int look_for_peers(void *arg)
+{
+    return sn_pex_reactor_run(((struct sn_daemon *)arg)->pex);
+}
+static int agree(void *arg)
+{
+    struct sn_daemon *d = arg;
+    return sn_engine_run(d->engine, d->state, false);
+}
+static int wait_signal(void *arg)
+{
+    struct sn_daemon *d = arg;
+    int r = sn_signal_wait((const int[]){SIGTERM, SIGINT, 0});
+    if (r < 0) return r;
+    SN_LOG_INFO("stopping", SN_L("signal", r));
+    d->stopping = true;
+    return SN_E_ABORTED;
+}
+
+static int run(struct sn_daemon *d)
+{
+    struct sn_scope_storage mem;
+    char why[SN_DIAG_BYTES];
+    struct sn_scope *s = sn_scope_begin(&mem);
+    int r = sn_scope_go(s, "application", wait_app, d);
+    if (r >= 0) r = sn_scope_go(s, "prune", prune, d);
+    if (r >= 0 && d->txs) r = sn_scope_go(s, "recheck", recheck, d);
+    if (r >= 0) r = sn_scope_go(s, "consensus", agree, d);
+    if (r >= 0) r = sn_scope_go(s, "switch", meet, d);
+    if (r >= 0 && d->pex) r = sn_scope_go(s, "pex", look_for_peers, d);
+    if (r >= 0 && !d->o->no_signals) r = sn_scope_go(s, "signals", wait_signal, d);
+    if (r >= 0 && d->o->on_ready) d->o->on_ready(d->o->arg, "", "");
+    if (r < 0) sn_scope_cancel(s);
+    int end = sn_scope_end(s);
+    if (r >= 0) r = end;
+    if (d->stopping) return 0;
+    return sn_fail(r, "%s", sn_diag_format(r, why, sizeof(why)));
+}
+
+int sn_daemon_run(const struct sn_daemon_opts *o)
+{
+    char why[SN_DIAG_BYTES];
+    struct sn_daemon d = {.o = o, .c = o->config};
+    sn_arena_init(&d.arena, NULL, ARENA_MAX);
+    int r = start(&d);
+    if (r >= 0) r = run(&d);
+    sn_diag_format(r, why, sizeof(why));
+    sn_daemon_done(&d);
+    if (r >= 0 || r == SN_E_CANCELLED) return r;
+    SN_LOG_ERROR("the node ends", SN_L("err", (const char *)why));
+    return sn_fail(r, "%s", why);
+}

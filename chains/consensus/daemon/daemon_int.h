@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* consensus/daemon/daemon_int.h - the node's parts, in the order they are made; they end in the
+ * reverse one. */
+#pragma once
+#include "chains/abci/kvstore.h"
+#include "consensus/daemon/daemon.h"
+#include "consensus/genesis.h"
+#include "consensus/node/view.h"
+#include "consensus/reactors/consensus.h"
+#include "consensus/reactors/mempool.h"
+#include "consensus/reactors/pex.h"
+#include "crypto/ed25519.h"
+
+struct sn_daemon {
+    const struct sn_daemon_opts *o;
+    const struct sn_home_config *c;
+    struct sn_arena arena; /* of paths and the genesis */
+    struct sn_str genesis_json;
+    struct sn_cons_genesis genesis;
+
+    struct sn_cons_block_store *blocks;
+    struct sn_cons_state_store *states;
+    struct sn_kvstore *kvstore;  /* the application, where it is this one */
+    struct sn_abci_app noop;     /* or this one */
+    struct sn_abci_conns app;
+    bool has_app;
+    struct sn_privval *pv;
+    struct sn_signer_file file_signer;
+    struct sn_signer *signer;
+    struct sn_cons_state *state; /* to go on from: one reference */
+    struct sn_txs *txs; /* NULL: the mempool "nop" */
+    struct sn_exec *exec;
+    struct sn_engine *engine;
+    struct sn_node_view view;
+    uint8_t node_key[SN_ED25519_SECRET_LEN];
+    struct sn_node_info self;
+    const char *book_path;
+    struct sn_book *book;
+    struct sn_switch *sw;
+    struct sn_consensus_reactor *gossip;
+    struct sn_mempool_reactor *mempool;
+    struct sn_pex_reactor *pex; /* NULL: not wanted */
+    bool stopping; /* by a signal */
+};
+
+/* daemon_parts.c: each makes one part, or says why not. */
+int sn_daemon_read_home(struct sn_daemon *d) SN_MUST_CHECK;
+int sn_daemon_open_stores(struct sn_daemon *d) SN_MUST_CHECK;
+int sn_daemon_open_app(struct sn_daemon *d) SN_MUST_CHECK;
+int sn_daemon_load_state(struct sn_daemon *d) SN_MUST_CHECK;
+int sn_daemon_handshake(struct sn_daemon *d) SN_MUST_CHECK;
+int sn_daemon_make_txs(struct sn_daemon *d) SN_MUST_CHECK;
+int sn_daemon_make_engine(struct sn_daemon *d) SN_MUST_CHECK;
+/* daemon_net.c: _close_net after everything has ended. */
+int sn_daemon_open_net(struct sn_daemon *d) SN_MUST_CHECK;
+void sn_daemon_close_net(struct sn_daemon *d);
+void sn_daemon_done(struct sn_daemon *d);
+const char *sn_daemon_path(struct sn_daemon *d, struct sn_str path);
