@@ -10,6 +10,7 @@
 #include "consensus/light/client.h"
 #include "consensus/light/json_int.h"
 #include "consensus/light/rpc_int.h"
+#include "consensus/rpc/json.h"
 #include "consensus/valset.h"
 #include "core/alloc.h"
 
@@ -191,9 +192,9 @@ static int http_report(struct sn_light_provider *p, const struct sn_cons_evidenc
     sn_arena_init(&tmp, NULL, 0);
     sn_buf_init(&params, 0);
     sn_buf_cstr(&params, "{\"evidence\":");
-    int r = sn_light_json_evidence(ev, &params);
-    if (r >= 0) r = sn_buf_cstr(&params, "}");
-    if (r < 0) return r;
+    sn_cons_json_evidence(&params, ev);
+    sn_buf_cstr(&params, "}");
+    if (params.err < 0) return params.err;
     return sn_light_rpc_call(http_of(p)->rpc, "broadcast_evidence", sn_buf_view(&params), true, &tmp,
                              &res);
 }
