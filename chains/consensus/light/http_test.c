@@ -6,10 +6,10 @@
 
 #include "consensus/check.h"
 #include "consensus/hash.h"
-#include "consensus/light/json_int.h"
 #include "consensus/light/light_chain_test.h"
 #include "consensus/light/rpc_int.h"
 #include "consensus/rpc/json.h"
+#include "consensus/rpc/json_read.h"
 #include "fiber/os.h"
 #include "fiber/sim.h"
 #include "fiber/sync.h"
@@ -45,7 +45,7 @@ struct node {
 static int64_t param(const struct sn_json *params, const char *name)
 {
     int64_t v = 0;
-    return sn_json_get(params, name) && sn_light_json_i64(params, name, &v) == 0 ? v : 0;
+    return sn_json_get(params, name) && sn_cons_json_read_i64(params, name, &v) == 0 ? v : 0;
 }
 static void commit(struct node *n, int64_t height, struct sn_buf *out)
 {
@@ -93,7 +93,7 @@ static void result(struct node *n, struct sn_str method, const struct sn_json *p
         struct sn_arena a;
         struct sn_cons_light_block b;
         sn_arena_init(&a, NULL, 0);
-        T_OK(sn_light_json_signed_header(sn_json_get(v, "signed_header"), &a, &b));
+        T_OK(sn_cons_json_read_signed_header(sn_json_get(v, "signed_header"), &a, &b));
         sn_arena_done(&a);
         n->evidence++;
         sn_buf_cstr(out, "{\"hash\":\"00\"}");
@@ -328,7 +328,7 @@ static int recorded(void *arg)
     T_OK(r);
     T_OK(sn_json_parse(&a, text, NULL, &doc));
     const struct sn_json *sh = sn_json_path(doc, "result.signed_header");
-    T_OK(sn_light_json_signed_header(sh, &a, &b));
+    T_OK(sn_cons_json_read_signed_header(sh, &a, &b));
     T_OK(sn_cons_header_hash(&b.header, &hash));
     T_ASSERT(sn_cons_hash_eq(&hash, &b.commit.block_id.hash));
     T_OK(sn_cons_check_commit(&b.commit));

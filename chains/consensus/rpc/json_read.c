@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/light/json.c - reading signed headers and validators. */
-#include "consensus/light/json_int.h"
+/* consensus/rpc/json_read.c - reading headers, commits, validators. */
+#include "consensus/rpc/json_read.h"
 
 #include "consensus/key.h"
 #include "core/enc.h"
@@ -12,7 +12,7 @@ static int bad(const char *member, const char *want)
 
 /* ---- reading ---- */
 
-int sn_light_json_i64(const struct sn_json *o, const char *name, int64_t *ret)
+int sn_cons_json_read_i64(const struct sn_json *o, const char *name, int64_t *ret)
 {
     const struct sn_json *v = sn_json_get(o, name);
     if (sn_json_is(v, SN_JSON_STRING) && sn_str_to_i64(sn_json_str(v), ret) == 0) return 0;
@@ -36,7 +36,7 @@ static int get_hex(const struct sn_json *o, const char *name, size_t max, uint8_
     *ret_len = (uint8_t)n;
     return 0;
 }
-static int get_hash(const struct sn_json *o, const char *name, struct sn_cons_hash *ret)
+int sn_cons_json_read_hash(const struct sn_json *o, const char *name, struct sn_cons_hash *ret)
 {
     int r = get_hex(o, name, SN_CONS_HASH_LEN, ret->b, &ret->len);
     if (r >= 0 && ret->len != 0 && ret->len != SN_CONS_HASH_LEN) return bad(name, "a hash or none");
@@ -65,15 +65,15 @@ static int get_block_id(const struct sn_json *o, const char *name, struct sn_con
     const struct sn_json *id = sn_json_get(o, name), *parts = sn_json_get(id, "parts");
     int64_t total = 0;
     *ret = (struct sn_cons_block_id){0};
-    int r = get_hash(id, "hash", &ret->hash);
-    if (r >= 0) r = get_hash(parts, "hash", &ret->parts.hash);
-    if (r >= 0) r = sn_light_json_i64(parts, "total", &total);
+    int r = sn_cons_json_read_hash(id, "hash", &ret->hash);
+    if (r >= 0) r = sn_cons_json_read_hash(parts, "hash", &ret->parts.hash);
+    if (r >= 0) r = sn_cons_json_read_i64(parts, "total", &total);
     if (r >= 0 && (total < 0 || total > UINT32_MAX)) r = bad("total", "a count of parts");
     ret->parts.total = (uint32_t)total;
     return r < 0 ? sn_wrap(r, "%s", name) : 0;
 }
 
-static int get_header(const struct sn_json *o, struct sn_cons_header *h)
+int sn_cons_json_read_header(const struct sn_json *o, struct sn_cons_header *h)
 {
     const struct sn_json *version = sn_json_get(o, "version");
     struct sn_str chain = sn_json_str(sn_json_get(o, "chain_id"));
@@ -84,11 +84,11 @@ static int get_header(const struct sn_json *o, struct sn_cons_header *h)
     if (!chain.ptr || chain.len > SN_CONS_CHAIN_ID_MAX) return bad("chain_id", "a short string");
     memcpy(h->chain_id, chain.ptr, chain.len);
     h->chain_id_len = (uint8_t)chain.len;
-    int r = sn_light_json_i64(version, "block", &block);
-    if (r >= 0 && sn_json_get(version, "app")) r = sn_light_json_i64(version, "app", &app);
+    int r = sn_cons_json_read_i64(version, "block", &block);
+    if (r >= 0 && sn_json_get(version, "app")) r = sn_cons_json_read_i64(version, "app", &app);
     h->block_version = (uint64_t)block;
     h->app_version = (uint64_t)app;
-    if (r >= 0) r = sn_light_json_i64(o, "height", &h->height);
+    if (r >= 0) r = sn_cons_json_read_i64(o, "height", &h->height);
     if (r >= 0) r = get_time(o, "time", &h->time);
     if (r >= 0) r = get_block_id(o, "last_block_id", &h->last_block_id);
     const struct {
@@ -102,7 +102,7 @@ static int get_header(const struct sn_json *o, struct sn_cons_header *h)
                   {"last_results_hash", &h->last_results_hash},
                   {"evidence_hash", &h->evidence_hash}};
     for (size_t i = 0; r >= 0 && i < SN_COUNT_OF(hashes); i++)
-        r = get_hash(o, hashes[i].name, hashes[i].to);
+        r = sn_cons_json_read_hash(o, hashes[i].name, hashes[i].to);
     if (r >= 0) r = get_hex(o, "app_hash", SN_CONS_APP_HASH_MAX, h->app_hash.b, &h->app_hash.len);
     if (r >= 0) r = get_hex(o, "proposer_address", SN_CONS_ADDR_LEN, h->proposer, &n);
     h->proposer_len = n;
@@ -114,7 +114,7 @@ static int get_sig(const struct sn_json *o, struct sn_cons_commit_sig *s)
     int64_t flag = 0;
     uint8_t n = 0;
     *s = (struct sn_cons_commit_sig){.time = SN_CONS_TIME_ZERO};
-    int r = sn_light_json_i64(o, "block_id_flag", &flag);
+    int r = sn_cons_json_read_i64(o, "block_id_flag", &flag);
     if (r >= 0 && (flag < SN_CONS_ABSENT || flag > SN_CONS_NIL)) return bad("block_id_flag", "1 to 3");
     s->flag = (uint8_t)flag;
     if (r < 0 || flag == SN_CONS_ABSENT) return r;
@@ -123,7 +123,8 @@ static int get_sig(const struct sn_json *o, struct sn_cons_commit_sig *s)
     if (r >= 0) r = get_time(o, "timestamp", &s->time);
     return r < 0 ? r : get_base64(o, "signature", SN_CONS_SIG_MAX, s->sig.b, &s->sig.len);
 }
-static int get_commit(const struct sn_json *o, struct sn_arena *a, struct sn_cons_commit *c)
+int sn_cons_json_read_commit(const struct sn_json *o, struct sn_arena *a,
+                             struct sn_cons_commit *c)
 {
     const struct sn_json *sigs = sn_json_get(o, "signatures");
     int64_t round = 0;
@@ -133,8 +134,8 @@ static int get_commit(const struct sn_json *o, struct sn_arena *a, struct sn_con
                        SN_CONS_VALIDATORS_MAX);
     if (!(c->sigs = SN_ARENA_ARRAY(a, struct sn_cons_commit_sig, sn_json_len(sigs) + 1)))
         return SN_E_NOMEM;
-    int r = sn_light_json_i64(o, "height", &c->height);
-    if (r >= 0) r = sn_light_json_i64(o, "round", &round);
+    int r = sn_cons_json_read_i64(o, "height", &c->height);
+    if (r >= 0) r = sn_cons_json_read_i64(o, "round", &round);
     if (r >= 0 && (round < 0 || round > INT32_MAX)) r = bad("round", "a round");
     c->round = (int32_t)round;
     if (r >= 0) r = get_block_id(o, "block_id", &c->block_id);
@@ -144,13 +145,13 @@ static int get_commit(const struct sn_json *o, struct sn_arena *a, struct sn_con
     }
     return r;
 }
-int sn_light_json_signed_header(const struct sn_json *o, struct sn_arena *a,
+int sn_cons_json_read_signed_header(const struct sn_json *o, struct sn_arena *a,
                                 struct sn_cons_light_block *ret)
 {
-    int r = get_header(sn_json_get(o, "header"), &ret->header);
+    int r = sn_cons_json_read_header(sn_json_get(o, "header"), &ret->header);
     if (r < 0) return sn_wrap(r, "header");
     ret->vals = NULL;
-    r = get_commit(sn_json_get(o, "commit"), a, &ret->commit);
+    r = sn_cons_json_read_commit(sn_json_get(o, "commit"), a, &ret->commit);
     return r < 0 ? sn_wrap(r, "commit") : 0;
 }
 
@@ -160,7 +161,7 @@ static const struct {
 } key_names[] = {{"tendermint/PubKeyEd25519", SN_CONS_ED25519},
                  {"tendermint/PubKeySecp256k1", SN_CONS_SECP256K1}};
 
-int sn_light_json_validator(const struct sn_json *o, struct sn_cons_validator *ret)
+int sn_cons_json_read_validator(const struct sn_json *o, struct sn_cons_validator *ret)
 {
     const struct sn_json *key = sn_json_get(o, "pub_key");
     struct sn_str name = sn_json_str(sn_json_get(key, "type"));
@@ -174,6 +175,18 @@ int sn_light_json_validator(const struct sn_json *o, struct sn_cons_validator *r
     if (r >= 0) r = sn_cons_key_set(&ret->key, type, sn_str_of((char *)raw, n));
     if (r >= 0) r = get_hex(o, "address", SN_CONS_ADDR_LEN, ret->addr, &n);
     if (r >= 0 && n != SN_CONS_ADDR_LEN) r = bad("address", "20 bytes in hex");
-    if (r >= 0) r = sn_light_json_i64(o, "voting_power", &ret->power);
-    return r < 0 ? r : sn_light_json_i64(o, "proposer_priority", &ret->priority);
+    if (r >= 0) r = sn_cons_json_read_i64(o, "voting_power", &ret->power);
+    return r < 0 ? r : sn_cons_json_read_i64(o, "proposer_priority", &ret->priority);
+}
+
+int sn_cons_json_read_bytes(const struct sn_json *v, struct sn_arena *a, struct sn_str *ret)
+{
+    struct sn_str s = sn_json_str(v);
+    if (!s.ptr) return bad("bytes", "base64");
+    char *out = sn_arena_alloc(a, sn_base64_decoded_max(s.len));
+    if (!out) return SN_E_NOMEM;
+    ssize_t n = sn_base64_decode(s, SN_BASE64_STD, out);
+    if (n < 0) return bad("bytes", "base64");
+    *ret = sn_str_of(out, (size_t)n);
+    return 0;
 }
