@@ -14,6 +14,8 @@ static const struct sn_cli_command *const subs[] = {
     &sn_cmd_chain_compact,
     &sn_cmd_chain_replay,
     &sn_cmd_chain_replay_console,
+    &sn_cmd_chain_reindex_event,
+    &sn_cmd_chain_inspect,
     &sn_cmd_chain_reset_state,
     &sn_cmd_chain_unsafe_reset_all,
     &sn_cmd_chain_unsafe_reset_priv_validator,
