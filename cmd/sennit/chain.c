@@ -16,6 +16,7 @@ static const struct sn_cli_command *const subs[] = {
     &sn_cmd_chain_replay_console,
     &sn_cmd_chain_reindex_event,
     &sn_cmd_chain_inspect,
+    &sn_cmd_chain_debug,
     &sn_cmd_chain_reset_state,
     &sn_cmd_chain_unsafe_reset_all,
     &sn_cmd_chain_unsafe_reset_priv_validator,
