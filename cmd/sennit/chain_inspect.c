@@ -111,9 +111,9 @@ static int rpc_of(struct work *w, const struct sn_node_view *view, struct sn_rpc
     struct sn_rpc_opts o = {.view = view, .inspect = true,
                             .connections_max = (uint64_t)c->max_open_connections,
                             .body_bytes_max = (uint64_t)c->max_body_bytes,
-                            .header_bytes_max = (size_t)c->max_header_bytes,
-                            .batch_max = c->max_request_batch_size ? (int)SN_MIN(c->max_request_batch_size, INT32_MAX)
-                                                                   : -1};
+                            .header_bytes_max = (size_t)c->max_header_bytes};
+    int64_t batch = c->max_request_batch_size; /* 0 is no limit here, and -1 there */
+    o.batch_max = batch ? (int)SN_MIN(batch, INT32_MAX) : -1;
     o.listen = sn_arena_str(a, c->laddr).ptr;
     if (!o.listen) return SN_E_NOMEM;
     int r = cors_list(a, c->cors_allowed_origins, c->n_cors_allowed_origins, &o.cors_origins);
