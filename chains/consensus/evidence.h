@@ -86,3 +86,7 @@ int sn_cons_evpool_pending(const struct sn_cons_evpool *p, int64_t bytes_max, st
  * become evidence, what has expired goes. Returns 0, SN_E_NOMEM, the verifier's. */
 int sn_cons_evpool_update(struct sn_cons_evpool *p, struct sn_cons_state *s,
                           const struct sn_cons_block *b) SN_MUST_CHECK;
+/* sn_cons_evpool_restore - a piece of that id and height was in a block, as a store remembers it; its
+ * `time` is that of the block at its height. Returns 0, SN_E_NOMEM. */
+int sn_cons_evpool_restore(struct sn_cons_evpool *p, const struct sn_cons_hash *id, int64_t height,
+                           struct sn_cons_time time) SN_MUST_CHECK;

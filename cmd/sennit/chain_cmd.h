@@ -17,10 +17,14 @@ extern const struct sn_cli_command sn_cmd_chain_process_proposal;
 extern const struct sn_cli_command sn_cmd_chain_query;
 extern const struct sn_cli_command sn_cmd_chain_start;
 /* A node's home folder. */
+extern const struct sn_cli_command sn_cmd_chain_compact;
 extern const struct sn_cli_command sn_cmd_chain_gen_node_key;
 extern const struct sn_cli_command sn_cmd_chain_gen_validator;
 extern const struct sn_cli_command sn_cmd_chain_init;
+extern const struct sn_cli_command sn_cmd_chain_replay;
+extern const struct sn_cli_command sn_cmd_chain_replay_console;
 extern const struct sn_cli_command sn_cmd_chain_reset_state;
+extern const struct sn_cli_command sn_cmd_chain_rollback;
 extern const struct sn_cli_command sn_cmd_chain_show_node_id;
 extern const struct sn_cli_command sn_cmd_chain_show_validator;
 extern const struct sn_cli_command sn_cmd_chain_testnet;

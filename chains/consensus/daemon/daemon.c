@@ -14,12 +14,16 @@ static int start(struct sn_daemon *d)
 {
     int r = sn_daemon_read_home(d);
     if (r >= 0) r = sn_daemon_open_stores(d);
+    if (r >= 0) r = sn_daemon_open_index(d);
     if (r >= 0) r = sn_daemon_load_state(d);
     if (r >= 0) r = sn_daemon_open_app(d);
+    if (r >= 0) r = sn_daemon_open_signer(d);
     if (r >= 0) r = sn_daemon_handshake(d);
     if (r >= 0) r = sn_daemon_make_txs(d);
+    if (r >= 0) r = sn_daemon_open_evidence(d);
     if (r >= 0) r = sn_daemon_make_engine(d);
     if (r >= 0) r = sn_daemon_open_net(d);
+    if (r >= 0) r = sn_daemon_open_rpc(d);
     return r;
 }
 
@@ -33,11 +37,54 @@ static int look_for_peers(void *arg)
 {
     return sn_pex_reactor_run(((struct sn_daemon *)arg)->pex);
 }
+static int index_blocks(void *arg) { return sn_indexer_run(((struct sn_daemon *)arg)->indexer); }
+static int serve(void *arg) { return sn_rpc_run(((struct sn_daemon *)arg)->rpc); }
 static int agree(void *arg)
 {
     struct sn_daemon *d = arg;
     return sn_engine_run(d->engine, d->state, false);
 }
+
+static int start_fibers(struct sn_daemon *d)
+{
+    const struct {
+        bool wanted;
+        const char *name;
+        int (*fn)(void *arg);
+    } all[] = {
+        {true, "application", wait_app}, {true, "prune", prune},
+        {d->txs, "recheck", recheck},    {d->indexer, "index", index_blocks},
+        {d->rpc, "rpc", serve},          {true, "consensus", agree},
+        {true, "switch", meet},          {d->pex, "pex", look_for_peers},
+    };
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < SN_COUNT_OF(all); i++)
+        if (all[i].wanted) r = sn_scope_go(d->scope, all[i].name, all[i].fn, d);
+    return r;
+}
+
+/* The whole life, in a fiber that a signal cancels. */
+static int live(void *arg)
+{
+    struct sn_scope_storage mem;
+    char why[SN_DIAG_BYTES];
+    struct sn_daemon *d = arg;
+    d->scope = sn_scope_begin(&mem);
+    int r = start(d);
+    if (r >= 0) r = start_fibers(d);
+    if (r >= 0 && d->o->on_ready) d->o->on_ready(d->o->arg, d);
+    sn_diag_format(r, why, sizeof(why));
+    if (r < 0) sn_scope_cancel(d->scope);
+    int end = sn_scope_end(d->scope);
+    if (r >= 0) {
+        r = end;
+        sn_diag_format(r, why, sizeof(why));
+    }
+    sn_daemon_done(d);
+    /* Nothing else may run on: the signals' fiber would wait for ever. */
+    return r >= 0 ? SN_E_INTERNAL : r == SN_E_CANCELLED ? r : sn_fail(r, "%s", why);
+}
+
 static int wait_signal(void *arg)
 {
     struct sn_daemon *d = arg;
@@ -48,36 +95,22 @@ static int wait_signal(void *arg)
     return SN_E_ABORTED;
 }
 
-static int run(struct sn_daemon *d)
+int sn_daemon_run(const struct sn_daemon_opts *o)
 {
     struct sn_scope_storage mem;
     char why[SN_DIAG_BYTES];
+    struct sn_daemon d = {.o = o, .c = o->config};
+    sn_arena_init(&d.arena, NULL, ARENA_MAX);
     struct sn_scope *s = sn_scope_begin(&mem);
-    int r = sn_scope_go(s, "application", wait_app, d);
-    if (r >= 0) r = sn_scope_go(s, "prune", prune, d);
-    if (r >= 0 && d->txs) r = sn_scope_go(s, "recheck", recheck, d);
-    if (r >= 0) r = sn_scope_go(s, "consensus", agree, d);
-    if (r >= 0) r = sn_scope_go(s, "switch", meet, d);
-    if (r >= 0 && d->pex) r = sn_scope_go(s, "pex", look_for_peers, d);
-    if (r >= 0 && !d->o->no_signals) r = sn_scope_go(s, "signals", wait_signal, d);
-    if (r >= 0 && d->o->on_ready) d->o->on_ready(d->o->arg, "", "");
+    int r = o->no_signals ? 0 : sn_scope_go(s, "signals", wait_signal, &d);
+    if (r >= 0) r = sn_scope_go(s, "node", live, &d);
     if (r < 0) sn_scope_cancel(s);
     int end = sn_scope_end(s);
     if (r >= 0) r = end;
-    if (d->stopping) return 0;
-    return sn_fail(r, "%s", sn_diag_format(r, why, sizeof(why)));
-}
-
-int sn_daemon_run(const struct sn_daemon_opts *o)
-{
-    char why[SN_DIAG_BYTES];
-    struct sn_daemon d = {.o = o, .c = o->config};
-    sn_arena_init(&d.arena, NULL, ARENA_MAX);
-    int r = start(&d);
-    if (r >= 0) r = run(&d);
     sn_diag_format(r, why, sizeof(why));
-    sn_daemon_done(&d);
-    if (r >= 0 || r == SN_E_CANCELLED) return r;
+    sn_arena_done(&d.arena);
+    if (d.stopping) return 0;
+    if (r == SN_E_CANCELLED) return r;
     SN_LOG_ERROR("the node ends", SN_L("err", (const char *)why));
     return sn_fail(r, "%s", why);
 }

@@ -27,7 +27,7 @@ static const char *const *list_of(struct sn_daemon *d, struct sn_str text)
     return all;
 }
 
-static int read_node_key(struct sn_daemon *d)
+int sn_daemon_read_node_key(struct sn_daemon *d)
 {
     char id[SN_NODE_ID_LEN + 1];
     const char *path = sn_daemon_path(d, d->c->node_key_file);
@@ -140,14 +140,14 @@ static int add_pex(struct sn_daemon *d)
 
 int sn_daemon_open_net(struct sn_daemon *d)
 {
-    int r = read_node_key(d);
-    if (r >= 0) r = fill_self(d);
+    int r = fill_self(d);
     if (r >= 0) r = open_book(d);
     if (r >= 0) r = make_switch(d);
     if (r >= 0) d->view.sw = d->sw;
     if (r >= 0) d->view.self = sn_switch_self(d->sw);
     if (r >= 0) r = sn_consensus_reactor_new(&d->view, &d->gossip);
     if (r >= 0) r = add_mempool(d);
+    if (r >= 0) r = sn_evidence_reactor_new(d->sw, d->evidence, &d->accuse);
     if (r >= 0) r = add_pex(d);
     return r < 0 ? sn_wrap(r, "network") : 0;
 }
@@ -155,6 +155,7 @@ int sn_daemon_open_net(struct sn_daemon *d)
 void sn_daemon_close_net(struct sn_daemon *d)
 {
     sn_pex_reactor_free(d->pex);
+    sn_evidence_reactor_free(d->accuse);
     sn_mempool_reactor_free(d->mempool);
     sn_consensus_reactor_free(d->gossip);
     sn_switch_free(d->sw);

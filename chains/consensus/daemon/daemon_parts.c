@@ -9,7 +9,6 @@
 
 SN_LOG_MODULE("node");
 
-/* A path of the configuration: below the home folder unless it is absolute. NULL without memory. */
 const char *sn_daemon_path(struct sn_daemon *d, struct sn_str path)
 {
     if (path.len && path.ptr[0] == '/') return sn_arena_str(&d->arena, path).ptr;
@@ -41,20 +40,44 @@ int sn_daemon_read_home(struct sn_daemon *d)
     if (r >= 0) r = check_genesis_hash(d);
     if (r < 0) return sn_wrap(r, "%s", path);
     if (!d->genesis.has_time) d->genesis.time = sn_cons_time_of_ns(sn_wall_now());
+    return sn_daemon_read_node_key(d);
+}
+
+/* ---- who signs ---- */
+
+static int open_file_signer(struct sn_daemon *d)
+{
     struct sn_privval_opts po = {.key_path = sn_daemon_path(d, d->c->priv_validator_key_file),
                                  .state_path = sn_daemon_path(d, d->c->priv_validator_state_file),
                                  .make = true};
     if (!po.key_path || !po.state_path) return SN_E_NOMEM;
-    r = sn_privval_open(&po, &d->pv);
+    int r = sn_privval_open(&po, &d->pv);
     if (r < 0) return sn_wrap(r, "validator's key");
     sn_signer_file(d->pv, &d->file_signer);
     d->signer = &d->file_signer.s;
     return 0;
 }
 
+static int serve_signer(void *remote) { return sn_signer_remote_run(remote); }
+
+int sn_daemon_open_signer(struct sn_daemon *d)
+{
+    struct sn_str at = d->c->priv_validator_laddr;
+    if (at.len == 0) return open_file_signer(d);
+    struct sn_signer_remote_opts o = {.laddr = sn_arena_str(&d->arena, at).ptr,
+                                      .chain_id = d->genesis.chain_id,
+                                      .node_key = d->node_key,
+                                      .verifier = &sn_cons_verifier_zip215};
+    int r = o.laddr ? sn_signer_remote_new(&o, &d->remote) : SN_E_NOMEM;
+    if (r >= 0) r = sn_scope_go(d->scope, "signer", serve_signer, d->remote);
+    if (r >= 0) SN_LOG_INFO("waiting for the signer", SN_L("address", o.laddr));
+    if (r >= 0) r = sn_signer_remote_wait(d->remote, 0, &d->signer);
+    return r < 0 ? sn_wrap(r, "remote signer at %.*s", SN_STR_ARG(at)) : 0;
+}
+
 /* ---- stores ---- */
 
-static int open_kv(struct sn_daemon *d, const char *name, struct sn_kv **ret)
+int sn_daemon_open_kv(struct sn_daemon *d, const char *name, struct sn_kv **ret)
 {
     const char *dir = sn_daemon_path(d, d->c->db_dir);
     struct sn_str path = sn_arena_printf(&d->arena, "%s/%s.db", dir ? dir : "", name);
@@ -67,14 +90,14 @@ static int open_kv(struct sn_daemon *d, const char *name, struct sn_kv **ret)
 int sn_daemon_open_stores(struct sn_daemon *d)
 {
     struct sn_kv *kv;
-    int r = open_kv(d, "blockstore", &kv);
+    int r = sn_daemon_open_kv(d, "blockstore", &kv);
     if (r < 0) return r;
     r = sn_cons_block_store_new(kv, &d->blocks);
     if (r < 0) {
         sn_kv_close(kv);
         return sn_wrap(r, "blockstore.db");
     }
-    r = open_kv(d, "state", &kv);
+    r = sn_daemon_open_kv(d, "state", &kv);
     if (r < 0) return r;
     d->states = sn_cons_state_store_new(kv, d->c->storage.discard_abci_responses);
     if (d->states) return 0;
@@ -174,6 +197,18 @@ int sn_daemon_make_txs(struct sn_daemon *d)
     return sn_txs_new(&o, &d->txs);
 }
 
+int sn_daemon_open_evidence(struct sn_daemon *d)
+{
+    struct sn_evidence_keeper_opts o = {.blocks = d->blocks,
+                                        .states = d->states,
+                                        .verifier = &sn_cons_verifier_zip215};
+    int r = sn_daemon_open_kv(d, "evidence", &o.kv);
+    if (r < 0) return r;
+    r = sn_evidence_keeper_new(&o, d->state, &d->evidence);
+    if (r < 0) sn_kv_close(o.kv);
+    return r < 0 ? sn_wrap(r, "evidence.db") : 0;
+}
+
 static void fill_view(struct sn_daemon *d)
 {
     struct sn_node_view *v = &d->view;
@@ -183,8 +218,11 @@ static void fill_view(struct sn_daemon *d)
     v->states = d->states;
     v->app = &d->app;
     v->txs = d->txs;
+    v->evidence = d->evidence;
     v->exec = d->exec;
     v->engine = d->engine;
+    v->bus = d->bus;
+    v->indexer = d->indexer;
     v->verifier = &sn_cons_verifier_zip215;
     v->validator_key = d->signer ? &d->signer->key : NULL;
 }
@@ -195,8 +233,10 @@ int sn_daemon_make_engine(struct sn_daemon *d)
                               .blocks = d->blocks,
                               .states = d->states,
                               .verifier = &sn_cons_verifier_zip215,
-                              .txs = d->txs};
-    int r = sn_exec_new(&eo, &d->exec);
+                              .txs = d->txs,
+                              .evidence = d->evidence};
+    int r = sn_daemon_open_events(d, &eo);
+    if (r >= 0) r = sn_exec_new(&eo, &d->exec);
     if (r < 0) return r;
     sn_exec_set_limits(d->exec, d->state);
     struct sn_engine_opts o = {.config = timeouts_of(&d->c->consensus),
@@ -209,21 +249,25 @@ int sn_daemon_make_engine(struct sn_daemon *d)
     r = o.wal_path ? sn_engine_new(&o, &d->engine) : SN_E_NOMEM;
     if (r < 0) return r;
     if (d->txs) sn_txs_on_available(d->txs, sn_engine_txs_available, d->engine);
+    sn_daemon_hear_engine(d);
     fill_view(d);
     return 0;
 }
 
 void sn_daemon_done(struct sn_daemon *d)
 {
+    sn_daemon_close_rpc(d);
     sn_daemon_close_net(d);
     sn_engine_free(d->engine);
     sn_exec_free(d->exec);
+    sn_evidence_keeper_free(d->evidence);
     sn_txs_free(d->txs);
+    if (d->bus) sn_event_bus_free(d->bus);
     sn_cons_state_unref(d->state);
     if (d->has_app) sn_abci_conns_close(&d->app);
     sn_kvstore_close(d->kvstore);
+    sn_signer_remote_free(d->remote);
     sn_privval_close(d->pv);
     sn_cons_state_store_free(d->states);
     sn_cons_block_store_free(d->blocks);
-    sn_arena_done(&d->arena);
 }

@@ -241,16 +241,17 @@ int sn_home_remove_tree(const char *path, bool *ret)
 static void take_away(const char *path, const char *done, const char *failed,
                       const struct sn_home_log *log, int *first)
 {
+    const char *kind = sn_str_ends(sn_str(path), SN_STR(".json")) ? "file" : "dir";
     bool was;
     int r = path ? sn_home_remove_tree(path, &was) : SN_E_NOMEM;
     if (r < 0) {
         char why[SN_DIAG_BYTES];
-        const char *pairs[] = {"dir", path ? path : "", "err", sn_diag_format(r, why, sizeof(why)),
+        const char *pairs[] = {kind, path ? path : "", "err", sn_diag_format(r, why, sizeof(why)),
                                NULL};
         sn_home_log_(log, true, failed, pairs);
         if (*first >= 0) *first = r;
     } else if (was) {
-        const char *pairs[] = {"dir", path, NULL};
+        const char *pairs[] = {kind, path, NULL};
         sn_home_log_(log, false, done, pairs);
     }
 }

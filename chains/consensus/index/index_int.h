@@ -19,5 +19,8 @@ struct sn_indexer {
     struct sn_cond moved;
 };
 
+/* sn_indexer_put - what a block and the application's answer to it say, in one batch. */
+int sn_indexer_put(struct sn_indexer *ix, const struct sn_cons_block *b,
+                   const struct tendermint_abci_response_finalize_block *res) SN_MUST_CHECK;
 /* sn_indexer_last - the highest indexed block; 0 for none. */
 int sn_indexer_last(struct sn_indexer *ix, int64_t *ret) SN_MUST_CHECK;

@@ -142,20 +142,28 @@ static int answer_of(struct sn_indexer *ix, int64_t height, struct sn_buf *out)
     return r;
 }
 
-static int index_height(struct sn_indexer *ix, int64_t height)
+int sn_indexer_put(struct sn_indexer *ix, const struct sn_cons_block *b,
+                   const struct tendermint_abci_response_finalize_block *res)
 {
     struct writer w SN_CLEANUP(writer_done) = {
-        .height = height, .seq = (uint64_t)height << SN_INDEXER_EVENTS_LOG2 | 1};
+        .height = b->header.height,
+        .seq = (uint64_t)b->header.height << SN_INDEXER_EVENTS_LOG2 | 1};
+    int r = put_block(&w, b, res);
+    return r < 0 ? r : sn_kv_write(ix->o.kv, &w.batch, false);
+}
+
+static int index_height(struct sn_indexer *ix, int64_t height)
+{
     struct sn_buf answer SN_CLEANUP(sn_buf_done) = {0};
+    struct sn_arena a SN_CLEANUP(sn_arena_done) = {0};
     struct tendermint_abci_response_finalize_block *res = NULL;
     struct sn_cons_block *b = NULL;
     int r = sn_cons_block_store_block(ix->o.blocks, height, &b);
     if (r == 0) r = answer_of(ix, height, &answer);
     if (r == 0)
         r = tendermint_abci_response_finalize_block_parse(sn_buf_view(&answer),
-                                                          SN_PB_DISCARD_UNKNOWN, &w.arena, &res);
-    if (r >= 0) r = put_block(&w, b, res);
-    if (r == 0) r = sn_kv_write(ix->o.kv, &w.batch, false);
+                                                          SN_PB_DISCARD_UNKNOWN, &a, &res);
+    if (r >= 0) r = sn_indexer_put(ix, b, res);
     sn_cons_block_unref(b);
     return r < 0 ? sn_wrap(r, "index height %lld", (long long)height) : 0;
 }

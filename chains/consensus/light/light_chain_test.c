@@ -112,6 +112,7 @@ static void head(struct chain *c, int64_t h, struct sn_cons_valset *next, uint8_
                                  .app_hash = {32, {salt ? 5 : 6}}, .proposer_len = SN_CONS_ADDR_LEN};
     memcpy(x->chain_id, CHAIN_ID, sizeof(CHAIN_ID) - 1);
     memcpy(x->proposer, b->vals->vals[0].addr, SN_CONS_ADDR_LEN);
+    if (c->app_hash) c->app_hash(c->arg, h - 1, &x->app_hash);
     if (before) x->last_block_id = before->commit.block_id;
     T_OK(sn_cons_params_hash(&c->params, &x->consensus_hash));
     T_OK(sn_cons_valset_hash(b->vals, &x->validators_hash));
@@ -134,7 +135,16 @@ static void prepare(struct chain *c, uint64_t seed, int64_t n, struct sn_cons_ti
 }
 void chain_build(struct chain *c, uint64_t seed, int64_t n, unsigned churn, struct sn_cons_time start)
 {
+    *c = (struct chain){0};
+    chain_build_app(c, seed, n, churn, start);
+}
+void chain_build_app(struct chain *c, uint64_t seed, int64_t n, unsigned churn,
+                     struct sn_cons_time start)
+{
+    struct chain keep = *c;
     prepare(c, seed, n, start);
+    c->app_hash = keep.app_hash;
+    c->arg = keep.arg;
     uint64_t mask = 0x3ff;
     struct sn_cons_valset *next = set_of(c, mask);
     for (int64_t h = 1; h <= n; h++) {

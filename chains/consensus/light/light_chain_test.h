@@ -17,11 +17,17 @@ struct chain {
     struct sn_cons_time start;           /* of block 0 */
     struct sn_cons_light_block *blocks;  /* [height] */
     struct sn_cons_params params;
+    /* The application's hash after a block, in the next one's header; NULL: some constant. */
+    void (*app_hash)(void *arg, int64_t height, struct sn_cons_app_hash *ret);
+    void *arg;
     struct sn_cons_validator keys[CHAIN_KEYS];
 };
 /* churn: of each block, how many of ten validators change on average, times 100. start: the time of
  * block 0. */
 void chain_build(struct chain *c, uint64_t seed, int64_t n, unsigned churn, struct sn_cons_time start);
+/* chain_build_app - app_hash and arg are set in *c, everything else is ignored. */
+void chain_build_app(struct chain *c, uint64_t seed, int64_t n, unsigned churn,
+                     struct sn_cons_time start);
 void chain_done(struct chain *c);
 enum fork_kind { LUNATIC, EQUIVOCATION, AMNESIA };
 /* chain_fork - the same chain up to `at`, another one from at + 1 on, to height n. The validators of

@@ -149,8 +149,9 @@ static int end_height(struct sn_engine *e, int64_t height)
 
 static int save_state(struct sn_engine *e, struct sn_cons_state *s)
 {
-    /* On the disk with the next block's answer: block and answer, which are, make it again. */
-    int r = sn_cons_state_store_save_soon(e->o.env.states, s);
+    /* Synced, though block and answer would make it again: the next block is stored before its
+     * answer, and a state two blocks behind is nothing CometBFT would start from. */
+    int r = sn_cons_state_store_save(e->o.env.states, s);
     if (r < 0) return sn_wrap(r, "storing the state of height %lld", (long long)s->last_height);
     e->n_stores++;
     e->n_heights++;

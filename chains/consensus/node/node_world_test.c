@@ -287,12 +287,50 @@ static void on_block(void *arg, const struct sn_exec_block *b)
 {
     struct world_node *n = arg;
     int64_t h = b->block->header.height, *last = &n->w->executed[n->id];
-    T_ASSERTF(*last == 0 || h == *last + 1 || h == *last, "node %d: news of block %lld after %lld",
+    T_ASSERTF(*last == 0 || (h <= *last + 1 && h >= *last - 1), "node %d: news of block %lld after %lld",
               n->id, (long long)h, (long long)*last);
     T_EQ(b->state->last_height, h);
     T_EQ(b->res->tx_results.len, b->block->n_txs);
     *last = h;
+    sn_buf_reset(&n->before);
+    T_OK(sn_buf_str(&n->before, sn_buf_view(&n->state)));
+    sn_buf_reset(&n->state);
+    T_OK(sn_cons_state_encode(b->state, &n->state));
     poke(n);
+}
+
+/* As if the crash had come between the application's Commit and the state. */
+static void lose_state(struct world_node *n, struct sn_cons_state_store *states)
+{
+    struct sn_cons_state *s, *before;
+    struct sn_buf answer;
+    if (n->before.len == 0 || sn_sim_rand() % 2) return;
+    T_OK(sn_cons_state_decode(sn_buf_view(&n->before), &before));
+    T_OK(sn_cons_state_store_load(states, &s));
+    sn_buf_init(&answer, 0);
+    if (before->last_height + 1 == s->last_height &&
+        sn_cons_block_store_height(n->blocks) == s->last_height &&
+        sn_cons_state_store_last_answer(states, s->last_height, &answer) >= 0)
+        T_OK(sn_cons_state_store_save(states, before));
+    sn_buf_done(&answer);
+    sn_cons_state_unref(s);
+    sn_cons_state_unref(before);
+}
+
+/* The application's disk is lost. */
+static void lose_app(void)
+{
+    struct sn_arena a;
+    struct sn_str *names;
+    size_t n;
+    char path[256];
+    sn_arena_init(&a, NULL, 0);
+    if (sn_dir_list(&a, "/app", &names, &n) >= 0)
+        for (size_t i = 0; i < n; i++) {
+            snprintf(path, sizeof(path), "/app/%.*s", SN_STR_ARG(names[i]));
+            (void)!sn_file_remove(path); /* a folder of snapshots stays */
+        }
+    sn_arena_done(&a);
 }
 
 static void count_case(struct world_node *n, struct sn_kvstore *kv, const struct sn_cons_state *s)
@@ -377,10 +415,12 @@ static void node_main(void *arg)
         write_key(n->id);
     T_OK(sn_privval_open(&(struct sn_privval_opts){"/key.json", "/state.json", false}, &pv));
     sn_signer_file(pv, &signer);
+    if (n->life > 1 && n->w->o.forgetful_app && sn_sim_rand() % 3 == 0) lose_app();
     T_OK(sn_kvstore_open(&ko, &kv));
     T_OK(sn_cons_block_store_new(n->blocks_kv, &n->blocks));
     struct sn_cons_state_store *states = sn_cons_state_store_new(n->states_kv, false);
     T_ASSERT(states);
+    if (n->life > 1) lose_state(n, states);
     live(n, kv, &signer.s, states);
     sn_kvstore_close(kv);
     sn_privval_close(pv);
@@ -413,7 +453,7 @@ static int world_main(void *arg)
     T_ASSERT(w->poke = sn_chan_new(sizeof(int), 1));
     for (int i = 0; i < w->o.n; i++) {
         struct world_node *n = &w->nodes[i];
-        char name[8];
+        char name[16];
         snprintf(name, sizeof(name), "n%d", i);
         *n = (struct world_node){.w = w, .id = i, .host = sn_sim_host_new(name)};
         T_OK(sn_kv_open_memory(&n->blocks_kv));
@@ -442,6 +482,8 @@ static int world_main(void *arg)
         struct packet *p;
         while (sn_chan_try_recv(w->nodes[i].out, &p) >= 0) sn_free(p);
         sn_chan_free(w->nodes[i].out);
+        sn_buf_done(&w->nodes[i].state);
+        sn_buf_done(&w->nodes[i].before);
         sn_cons_block_store_free(w->nodes[i].blocks);
     }
     sn_chan_free(w->poke);

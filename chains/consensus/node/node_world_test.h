@@ -34,6 +34,7 @@ struct world_node {
     struct sn_engine *engine; /* NULL: down */
     struct sn_chan *out;      /* of struct packet * */
     unsigned life;
+    struct sn_buf state, before; /* the last two states stored, encoded */
     int result; /* of the last life, where it ended by itself */
     char why[SN_DIAG_BYTES];
     struct sn_engine_stats stats;

@@ -24,7 +24,7 @@ static int id_of(const struct sn_json *v, struct sn_arena *a, struct sn_str *ret
             break;
         } /* FALLTHROUGH */
     default:
-        return sn_fail(SN_E_SYNTAX, "json-rpc ID is a %s, expected a string or a number",
+        return sn_fail(SN_E_SYNTAX, "json-rpc ID is of unknown type (%s): expected string or number",
                        sn_json_kind_name(sn_json_kind(v)));
     }
     *ret = sn_arena_str(a, sn_buf_view(&b));
@@ -55,7 +55,8 @@ ssize_t sn_rpc_requests(struct sn_str body, struct sn_arena *a, struct sn_rpc_re
     int r = sn_json_parse(a, body, &o, &v);
     if (r < 0) return r;
     bool batch = sn_json_is(v, SN_JSON_ARRAY);
-    size_t n = batch ? sn_json_len(v) : 1;
+    /* The origin reads null as an array without elements. */
+    size_t n = batch ? sn_json_len(v) : !sn_json_is(v, SN_JSON_NULL);
     struct sn_rpc_request *reqs = SN_ARENA_ARRAY(a, struct sn_rpc_request, n + 1);
     if (!reqs) return SN_E_NOMEM;
     for (size_t i = 0; i < n && r == 0; i++) r = request_of(batch ? sn_json_at(v, i) : v, a, &reqs[i]);

@@ -201,6 +201,11 @@ static int uri_json(enum sn_rpc_type t, struct sn_str s, struct sn_arena *a, str
 {
     const struct sn_json *v;
     const struct sn_json_opts o = {.depth_max = SN_RPC_JSON_DEPTH};
+    bool quoted = s.len >= 2 && s.ptr[0] == '"' && s.ptr[s.len - 1] == '"';
+    if (is_int(t) && !quoted && !sn_str_eqc(s, "null"))
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "invalid 64-bit integer encoding \"%.*s\", expected string",
+                       (int)SN_MIN(s.len, (size_t)SHOWN), s.ptr);
     if (!strchr("\"{[tfn-0123456789 \t\r\n", s.ptr[0]))
         return sn_fail(SN_E_INVALID_ARGUMENT,
                        "invalid character '%c' looking for beginning of value", s.ptr[0]);

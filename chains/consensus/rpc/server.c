@@ -164,7 +164,7 @@ static int serve(void *arg)
 {
     const struct server *s = arg;
     int r = sn_http_serve(s->http, s->l);
-    if (r < 0) sn_listener_close(s->l); /* else the drain has */
+    sn_listener_close(s->l);
     return r;
 }
 
@@ -181,7 +181,6 @@ int sn_rpc_run(struct sn_rpc *rpc)
 {
     struct server servers[2 * SN_RPC_LISTENERS_MAX];
     struct sn_scope_storage mem;
-    struct sn_event never = {0};
     size_t n = 0, going = 0;
     struct sn_scope *scope = sn_scope_begin(&mem);
     rpc->served = true; /* whoever serves a listener closes it */
@@ -192,8 +191,8 @@ int sn_rpc_run(struct sn_rpc *rpc)
     int r = 0;
     while (going < n && (r = sn_scope_go(scope, "rpc", serve, &servers[going])) == 0) going++;
     for (size_t i = going; i < n; i++) sn_listener_close(servers[i].l);
-    if (r == 0) r = sn_event_wait(&never);
-    (void)!sn_shield(2 * DRAIN_NS + SN_SEC, drain, rpc);
+    if (r < 0) sn_scope_cancel(scope);
     int ended = sn_scope_end(scope);
-    return r < 0 ? r : ended;
+    (void)!sn_shield(2 * DRAIN_NS + SN_SEC, drain, rpc);
+    return r < 0 ? r : ended < 0 ? ended : SN_E_CANCELLED;
 }
