@@ -303,6 +303,8 @@ struct sn_grpc_channel_opts {
      * retryPolicy, max...MessageBytes), retryThrottling. Wins over the resolver's. */
     struct sn_str service_config;
     bool retry_off;             /* no retry policy; transparent retries stay */
+    size_t retry_bytes_max;     /* what a stream keeps to be sent again; 0 = 256 KiB. Beyond it, or 16
+                                 * MiB of all on a worker, the attempt under way is the last */
     size_t recv_bytes_max, send_bytes_max; /* 0 = 4 MiB, 2 GiB */
     enum sn_grpc_encoding compress; /* of requests; identity by default */
     int64_t connect_ns_max;     /* 0 = 20 s */
@@ -354,7 +356,8 @@ int sn_grpc_unary(struct sn_grpc_channel *ch, const struct sn_pb_method *m, cons
 int sn_grpc_unary_raw(struct sn_grpc_channel *ch, struct sn_str path, struct sn_str req,
                       struct sn_arena *a, struct sn_str *ret,
                       const struct sn_grpc_opts *o) SN_MUST_CHECK;
-/* sn_grpc_open - begins a streaming call; it belongs to this worker. m may be NULL: then `path` names
+/* sn_grpc_open - begins a streaming call; it belongs to this worker. Until its answer has begun it is
+ * tried again as the retry policy says: what was sent is sent anew. m may be NULL: then `path` names
  * it and only the raw calls work. ret_status, ret_metadata and ret_trailers of `o` are not used: the
  * call has them. Returns 0, SN_E_UNAVAILABLE, and what an interceptor says.
  * Owns: sn_grpc_close. Suspends until a connection is there. */

@@ -32,7 +32,7 @@ static enum sn_grpc_state state_of(const struct gr_worker *w)
     return SN_GRPC_TRANSIENT_FAILURE;
 }
 
-static void wake_all(struct gr_worker *w)
+void gr_wake_all(struct gr_worker *w)
 {
     for (struct sn_list *n; (n = sn_list_pop_front(&w->waiting));)
         h2_wake(&SN_LIST_ENTRY(n, struct gr_wait, link)->w);
@@ -56,7 +56,7 @@ static void changed(struct gr_worker *w)
         w->state = state_of(w);
     }
     w->updating = false;
-    wake_all(w);
+    gr_wake_all(w);
 }
 
 static void set_state(struct gr_sub *s, enum sn_grpc_state state)
@@ -404,6 +404,7 @@ int gr_pick(struct gr_worker *w, struct sn_grpc_call *c, bool wait_for_ready, st
 {
     for (;;) {
         if (gr_closing(w->ch)) return sn_fail(SN_E_UNAVAILABLE, "channel is closing");
+        if (gr_call_ended(c)) return SN_E_CANCELLED;
         int i = SN_E_AGAIN, r = w->now ? 0 : first_snapshot(w);
         if (r < 0) return r;
         if (w->now && w->lb.n == 0) {
@@ -450,6 +451,7 @@ static void channel_defaults(struct sn_grpc_channel_opts *o)
     if (o->keepalive_ns) o->keepalive_ns = SN_MAX(o->keepalive_ns, 10 * SN_SEC);
     if (!o->keepalive_timeout_ns) o->keepalive_timeout_ns = 20 * SN_SEC;
     if (!o->idle_ns) o->idle_ns = 30 * SN_MINUTE;
+    if (!o->retry_bytes_max) o->retry_bytes_max = GRPC_KEPT_CALL_MAX;
     if (!o->window_bytes_max) o->window_bytes_max = SN_H2_WINDOW_MAX;
     o->window_bytes_max = SN_MIN(o->window_bytes_max, (size_t)INT32_MAX);
 }
@@ -534,7 +536,7 @@ static void free_worker(void *arg)
         for (unsigned i = 0; i < w->lb.n; i++)
             sub_unlist(SN_CONTAINER_OF(w->lb.eps[i], struct gr_sub, ep));
         w->lb.n = 0;
-        wake_all(w);
+        gr_wake_all(w);
         while (w->n_subs || w->n_conns)
             if (sn_sleep(SN_MS) < 0) sn_yield();
         lb_stop(w);

@@ -12,6 +12,9 @@
 #define GRPC_ATTEMPTS_MAX 5u
 #define GRPC_TRANSPARENT_MAX 2u
 #define GRPC_METHOD_CONFIGS_MAX 256u
+/* What streams keep for another attempt: one, and all of a channel on one worker together. */
+#define GRPC_KEPT_CALL_MAX (256u << 10)
+#define GRPC_KEPT_WORKER_MAX (16u << 20)
 
 /* ---- service config --------------------------------------------------------------------------- */
 
@@ -122,11 +125,13 @@ struct gr_worker {
     bool updating, dirty;
     unsigned calm; /* the keepalive interval is doubled so often: a server said too_many_pings */
     double tokens; /* retryThrottling */
+    size_t kept_bytes; /* of all its streams */
     struct sn_grpc_channel_stats n;
 } SN_ALIGNED(SN_CACHE_LINE);
 /* gr_worker_here - the channel on the calling fiber's worker, started. */
 struct gr_worker *gr_worker_here(struct sn_grpc_channel *ch);
 void gr_wake_one(struct gr_worker *w);
+void gr_wake_all(struct gr_worker *w);
 /* gr_pick - a connection for the call, waiting as the balancer says. Returns 0 with a reference on
  * both, SN_E_UNAVAILABLE, SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. Suspends. */
 int gr_pick(struct gr_worker *w, struct sn_grpc_call *c, bool wait_for_ready, struct gr_sub **ret_sub,
@@ -182,6 +187,7 @@ struct grpc_ccall {
     struct sn_h2_head head;
     struct sn_http_headers tail_in;
     bool head_done, head_taken, end, stream_closed, unary, over_known, released, cancelled;
+    bool tallied; /* counted for retryThrottling */
     uint32_t code;
     struct sn_buf rx; /* filled by the connection's fiber */
     struct h2_waiter reader, writer;
@@ -192,5 +198,45 @@ struct grpc_ccall {
     const struct gr_method_config *config;
     struct sn_str authority;
     int64_t attempt_ns;
+    /* retries: grpc_retry.c */
+    unsigned transparent, counted, backoffs;
+    bool may_retry; /* stream: all that was sent is in `kept`, of which `out` is the end */
+    bool retrying;  /* stream: one of its fibers is between two attempts */
+    struct sn_buf kept;
 };
 extern const struct sn_h2_events gr_events;
+
+/* gr_call_ended - a stream's other fiber has cancelled or finished the call. */
+static inline bool gr_call_ended(struct sn_grpc_call *c)
+{
+    const struct grpc_ccall *k = SN_CONTAINER_OF(grpc_call_of(c), struct grpc_ccall, g);
+    return k->cancelled || k->over_known;
+}
+
+/* gr_attempt_begin - picks a connection and opens a stream on it. Returns 0, SN_E_UNAVAILABLE,
+ * SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED, SN_E_NOMEM. Suspends. */
+int gr_attempt_begin(struct grpc_ccall *k) SN_MUST_CHECK;
+/* gr_attempt_release - gives the connection back; a stream that is not over is cancelled. */
+void gr_attempt_release(struct grpc_ccall *k, int status);
+/* gr_call_status - how the attempt ended, which is over. */
+void gr_call_status(struct grpc_ccall *k, struct sn_grpc_status *st);
+/* gr_call_finish - the call has this status from now on. Returns it, as sn_grpc_recv does. */
+int gr_call_finish(struct grpc_ccall *k, const struct sn_grpc_status *st);
+
+/* gr_retry_after - an attempt ended with `status`: how long to wait before the next; -1: none. */
+int64_t gr_retry_after(struct grpc_ccall *k, int status);
+/* gr_retry_tally - counts an attempt's end for retryThrottling, once. */
+void gr_retry_tally(struct grpc_ccall *k, int status);
+/* gr_committed - what came of the answer has been, or may be, shown to the caller. */
+bool gr_committed(const struct grpc_ccall *k);
+/* gr_stream_begin - a stream's first attempt, and others where it fails at once. */
+int gr_stream_begin(struct grpc_ccall *k) SN_MUST_CHECK;
+/* gr_stream_keep - g.out, copied behind what is kept and behind what k->out still has to send; false:
+ * it is not, and there will be no further attempt. */
+bool gr_stream_keep(struct grpc_ccall *k);
+/* gr_stream_forget - no further attempt: frees what is kept, unless it is being sent. */
+void gr_stream_forget(struct grpc_ccall *k);
+/* gr_stream_again - the attempt is over, or another fiber of the call is beginning the next; `me`: the
+ * caller's waiter. Returns 1: look anew; 0: it was the last one; SN_E_CANCELLED,
+ * SN_E_DEADLINE_EXCEEDED. Suspends. */
+int gr_stream_again(struct grpc_ccall *k, struct h2_waiter *me) SN_MUST_CHECK;
