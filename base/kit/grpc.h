@@ -15,7 +15,7 @@
  * sends its canonical code and, as message, only what sn_grpc_fail was given: diagnostics stay here.
  *
  * Sources: grpc/grpc doc/PROTOCOL-HTTP2.md, PROTOCOL-WEB.md, connectivity-semantics-and-api.md,
- * connection-backoff.md, service_config.md; gRFCs A6, A8, A9; connectrpc.com/docs/protocol. */
+ * connection-backoff.md, service_config.md; gRFCs A6, A8, A9, A17; connectrpc.com/docs/protocol. */
 #pragma once
 #include "core/arena.h"
 #include "core/str.h"
@@ -274,6 +274,7 @@ struct sn_grpc_outcome {
 struct sn_grpc_lb_ops {
     const char *name; /* of loadBalancingConfig: "round_robin" */
     size_t bytes, endpoint_bytes;
+    bool health; /* its endpoints are READY only while healthy, where healthCheckConfig asks for it */
     /* update - endpoints or a state changed; sn_grpc_lb_connect is for here and for pick. */
     void (*update)(struct sn_grpc_lb *lb);
     /* pick - the index of a READY endpoint; SN_E_AGAIN: the call waits for the next update;
@@ -300,8 +301,10 @@ struct sn_grpc_channel_opts {
     const struct sn_grpc_interceptor *interceptors; /* copied */
     unsigned n_interceptors;
     /* JSON of service_config.md: loadBalancingConfig, methodConfig (timeout, waitForReady,
-     * retryPolicy, max...MessageBytes), retryThrottling. Wins over the resolver's. */
+     * retryPolicy, max...MessageBytes), retryThrottling, healthCheckConfig. Wins over the
+     * resolver's. */
     struct sn_str service_config;
+    bool health_off;            /* healthCheckConfig is not followed */
     bool retry_off;             /* no retry policy; transparent retries stay */
     size_t retry_bytes_max;     /* what a stream keeps to be sent again; 0 = 256 KiB. Beyond it, or 16
                                  * MiB of all on a worker, the attempt under way is the last */

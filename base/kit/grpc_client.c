@@ -86,6 +86,10 @@ void gr_attempt_release(struct grpc_ccall *k, int status)
         gr_conn_flush(c);
     }
     k->conn = NULL;
+    if (k->aside) {
+        gr_conn_unref(c);
+        return;
+    }
     c->calls--;
     c->used_ns = sn_now_coarse();
     s->ep.inflight--;
@@ -132,6 +136,23 @@ int gr_attempt_begin(struct grpc_ccall *k)
         gr_attempt_release(k, r);
         if (r != SN_E_UNAVAILABLE) return r; /* that: the connection takes no more streams */
     }
+}
+
+int gr_attempt_on(struct grpc_ccall *k, struct gr_conn *c)
+{
+    k->aside = true;
+    k->sub = c->sub;
+    k->sub->refs++;
+    k->conn = c;
+    c->refs++;
+    int r = attempt_stream(k);
+    if (r == 0) {
+        k->g.head_sent = true;
+        return 0;
+    }
+    k->id = 0;
+    gr_attempt_release(k, r);
+    return r;
 }
 
 /* ---- answers ---------------------------------------------------------------------------------- */
@@ -251,8 +272,9 @@ int gr_call_finish(struct grpc_ccall *k, const struct sn_grpc_status *st)
         g->c.status = *st;
         if (!k->unary) gr_retry_tally(k, st->code);
         gr_attempt_release(k, st->code);
-        if (st->code < 0) k->w->n.calls_failed += !k->unary;
-        else k->w->n.calls_ok += !k->unary;
+        bool counts = !k->unary && !k->aside;
+        if (st->code < 0) k->w->n.calls_failed += counts;
+        else k->w->n.calls_ok += counts;
         if (!k->unary) grpc_run_done(g);
     }
     if (g->c.status.code == 0) return 0;
@@ -271,7 +293,7 @@ static ssize_t c_fill(struct grpc_call *g)
             r = take_rx(k);
             return r < 0 ? r : 1;
         }
-        if (k->over_known) return 0;
+        if (k->over_known || k->cancelled) return 0;
         if (k->end || k->stream_closed || k->retrying) {
             r = gr_stream_again(k, &k->reader);
             if (r == 1) continue;
@@ -416,8 +438,7 @@ static int call_options(struct grpc_ccall *k, const struct sn_grpc_opts *o)
     struct grpc_call *g = &k->g;
     struct sn_grpc_channel *ch = k->w->ch;
     if (!o) o = &none;
-    const struct gr_config *cfg = ch->config ? ch->config : k->w->now ? k->w->now->config : NULL;
-    k->config = gr_config_method(cfg, g->c.path);
+    k->config = gr_config_method(gr_config_of(k->w), g->c.path);
     g->c.start_ns = sn_now();
     g->c.deadline_ns = sn_deadline();
     int64_t max = o->timeout_ns;
@@ -454,7 +475,7 @@ static void call_free(struct grpc_ccall *k)
     sn_arena_done(&a);
 }
 
-static int call_new(struct sn_grpc_channel *ch, const struct sn_pb_method *m, struct sn_str path,
+int gr_call_new(struct sn_grpc_channel *ch, const struct sn_pb_method *m, struct sn_str path,
                     const struct sn_grpc_opts *o, struct grpc_ccall **ret)
 {
     struct gr_worker *w = gr_worker_here(ch);
@@ -481,7 +502,6 @@ static int call_new(struct sn_grpc_channel *ch, const struct sn_pb_method *m, st
         call_free(k);
         return r;
     }
-    w->n.calls_started++;
     *ret = k;
     return 0;
 }
@@ -587,9 +607,10 @@ static int unary(struct sn_grpc_channel *ch, const struct sn_pb_method *m, struc
                  struct unary_job *j, const struct sn_grpc_opts *o)
 {
     struct grpc_ccall *k;
-    int r = call_new(ch, m, path, o, &k);
+    int r = gr_call_new(ch, m, path, o, &k);
     if (r < 0) return r;
     k->unary = true;
+    k->w->n.calls_started++;
     int64_t prev = sn_deadline_tighten(k->g.c.deadline_ns);
     r = grpc_run_chain(&k->g, false, unary_end, j);
     sn_deadline_restore(prev);
@@ -633,8 +654,9 @@ int sn_grpc_open(struct sn_grpc_channel *ch, const struct sn_pb_method *m, struc
 {
     struct grpc_ccall *k;
     if (m) path = m->path;
-    int r = call_new(ch, m, path, o, &k);
+    int r = gr_call_new(ch, m, path, o, &k);
     if (r < 0) return r;
+    k->w->n.calls_started++;
     struct sn_str kept = sn_arena_str(k->g.c.arena, path);
     k->g.c.path = kept;
     r = kept.ptr ? grpc_run_chain(&k->g, false, open_end, NULL) : SN_E_RESOURCE_EXHAUSTED;

@@ -37,6 +37,7 @@ struct gr_config {
     unsigned n_methods;
     struct sn_str lb; /* the first balancer named that we have */
     double tokens_max, token_ratio; /* retryThrottling; 0: none */
+    struct sn_str health;           /* healthCheckConfig's service; .ptr NULL: none, "": the server */
 };
 /* gr_config_parse - Returns 0, SN_E_SYNTAX with what is wrong, SN_E_NOMEM. Owns: gr_config_free. */
 int gr_config_parse(struct sn_str json, struct gr_config **ret) SN_MUST_CHECK;
@@ -58,6 +59,7 @@ struct gr_snapshot {
 void gr_snapshot_unref(struct gr_snapshot *s);
 
 struct gr_sub;
+struct grpc_ccall;
 /* ---- a connection ----------------------------------------------------------------------------- */
 
 struct gr_conn {
@@ -73,6 +75,10 @@ struct gr_conn {
     int64_t heard_ns, pinged_ns, used_ns;
     uint64_t id; /* of channelz */
     uint64_t streams_started, keepalives;
+    /* grpc_health_watch.c; its fiber has a reference */
+    bool health_watched, health_changed;
+    struct grpc_ccall *health_call;
+    struct h2_waiter health_pause;
 };
 /* gr_conn_new - over a fresh stream, which it owns from then on. */
 int gr_conn_new(struct gr_worker *w, struct gr_sub *sub, struct sn_stream *st,
@@ -93,7 +99,7 @@ struct gr_sub {
     struct sn_grpc_endpoint ep;
     struct gr_worker *w;
     unsigned refs; /* the worker's list, its fiber, calls */
-    bool listed;
+    bool listed, up; /* up: conn may be used, were it not for its health */
     struct gr_conn *conn;
     struct sn_fiber *fiber; /* dialling or waiting to dial again */
     unsigned failures;      /* in a row */
@@ -106,6 +112,12 @@ void gr_sub_unref(struct gr_sub *s);
 /* gr_sub_ready, gr_sub_lost - from the connection: it may be used; it takes no more calls. */
 void gr_sub_ready(struct gr_sub *s);
 void gr_sub_lost(struct gr_sub *s);
+/* gr_sub_health - what is known of the health of what it is connected to; why: of a failure. */
+void gr_sub_health(struct gr_sub *s, enum sn_grpc_state state, const char *why);
+/* gr_health_look - a connection may be used, or the configuration has changed: READY, or watched. */
+void gr_health_look(struct gr_conn *c);
+/* gr_backoff - the pause after so many failures in a row, 1 or more. */
+int64_t gr_backoff(const struct sn_grpc_channel *ch, unsigned failures);
 
 /* ---- a channel on one worker ------------------------------------------------------------------ */
 
@@ -128,6 +140,7 @@ struct gr_worker {
     size_t kept_bytes; /* of all its streams */
     struct sn_grpc_channel_stats n;
 } SN_ALIGNED(SN_CACHE_LINE);
+const struct gr_config *gr_config_of(const struct gr_worker *w); /* in force; may be NULL */
 /* gr_worker_here - the channel on the calling fiber's worker, started. */
 struct gr_worker *gr_worker_here(struct sn_grpc_channel *ch);
 void gr_wake_one(struct gr_worker *w);
@@ -188,6 +201,7 @@ struct grpc_ccall {
     struct sn_http_headers tail_in;
     bool head_done, head_taken, end, stream_closed, unary, over_known, released, cancelled;
     bool tallied; /* counted for retryThrottling */
+    bool aside;   /* ours: counts nowhere */
     uint32_t code;
     struct sn_buf rx; /* filled by the connection's fiber */
     struct h2_waiter reader, writer;
@@ -213,6 +227,12 @@ static inline bool gr_call_ended(struct sn_grpc_call *c)
     return k->cancelled || k->over_known;
 }
 
+/* gr_call_new - a call's record. Owns: sn_grpc_close. */
+int gr_call_new(struct sn_grpc_channel *ch, const struct sn_pb_method *m, struct sn_str path,
+                const struct sn_grpc_opts *o, struct grpc_ccall **ret) SN_MUST_CHECK;
+/* gr_attempt_on - a stream on this connection, which counts nowhere. As gr_attempt_begin, without
+ * suspending. */
+int gr_attempt_on(struct grpc_ccall *k, struct gr_conn *c) SN_MUST_CHECK;
 /* gr_attempt_begin - picks a connection and opens a stream on it. Returns 0, SN_E_UNAVAILABLE,
  * SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED, SN_E_NOMEM. Suspends. */
 int gr_attempt_begin(struct grpc_ccall *k) SN_MUST_CHECK;

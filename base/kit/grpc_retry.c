@@ -10,20 +10,15 @@
 
 /* ---- the policy ------------------------------------------------------------------------------- */
 
-static const struct gr_config *config_of(const struct gr_worker *w)
-{
-    return w->ch->config ? w->ch->config : w->now ? w->now->config : NULL;
-}
-
 static bool throttled(const struct gr_worker *w)
 {
-    const struct gr_config *c = config_of(w);
+    const struct gr_config *c = gr_config_of(w);
     return c && c->tokens_max > 0 && w->tokens <= c->tokens_max / 2;
 }
 
 static void count_tokens(struct gr_worker *w, bool failure)
 {
-    const struct gr_config *c = config_of(w);
+    const struct gr_config *c = gr_config_of(w);
     if (!c || c->tokens_max <= 0) return;
     w->tokens = failure ? SN_MAX(w->tokens - 1, 0.0)
                         : SN_MIN(w->tokens + c->token_ratio, c->tokens_max);
