@@ -151,6 +151,8 @@ int sn_daemon_open_net(struct sn_daemon *d)
     if (r >= 0) d->view.sw = d->sw;
     if (r >= 0) d->view.self = sn_switch_self(d->sw);
     if (r >= 0) r = sn_consensus_reactor_new(&d->view, &d->gossip);
+    if (r >= 0) r = sn_blocksync_new(&d->view, &d->blocksync);
+    if (r >= 0) r = sn_statesync_new(&d->view, &d->statesync);
     if (r >= 0) r = add_mempool(d);
     if (r >= 0) r = sn_evidence_reactor_new(d->sw, d->evidence, &d->accuse);
     if (r >= 0) r = add_pex(d);
@@ -162,6 +164,8 @@ void sn_daemon_close_net(struct sn_daemon *d)
     sn_pex_reactor_free(d->pex);
     sn_evidence_reactor_free(d->accuse);
     sn_mempool_reactor_free(d->mempool);
+    sn_statesync_free(d->statesync);
+    sn_blocksync_free(d->blocksync);
     sn_consensus_reactor_free(d->gossip);
     sn_switch_free(d->sw);
     sn_book_free(d->book);
