@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "consensus/codec.h"
+#include "consensus/light/light_chain_test.h"
 #include "consensus/rpc/env_test.h"
 #include "core/enc.h"
 #include "core/torture.h"
@@ -197,6 +198,20 @@ SN_TEST(rpc_evidence)
                                   .vote_b = &b,
                                   .validator_power = 10};
     same_evidence(&ev);
+    struct chain real = {0}, fork = {0};
+    chain_build(&real, sn_test_seed(), 10, 50, (struct sn_cons_time){1700000000, 0});
+    chain_fork(&fork, &real, 5, 8, LUNATIC);
+    struct sn_cons_light_block *lb = &fork.blocks[8];
+    struct sn_cons_evidence attack = {.kind = SN_CONS_LIGHT_ATTACK,
+                                      .total_power = 77,
+                                      .time = {1700000005, 1},
+                                      .conflicting = lb,
+                                      .common_height = 5,
+                                      .byzantine = lb->vals->vals,
+                                      .n_byzantine = 2};
+    same_evidence(&attack);
+    chain_done(&fork);
+    chain_done(&real);
     static const char *const bad[] = {
         "{}",
         "{\"type\":\"tendermint/Other\",\"value\":{}}",
