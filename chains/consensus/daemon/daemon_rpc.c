@@ -13,12 +13,16 @@ static void on_block(void *arg, const struct sn_exec_block *b)
     struct sn_daemon *d = arg;
     /* Without memory subscribers miss something; the index reads the stores. */
     if (sn_publish_block(d->bus, b) < 0) SN_LOG_WARN("events of a block are lost");
+    sn_chain_metrics_block(d->metrics, b);
+    if (b->finalize_ns) sn_chain_metrics_processed(d->metrics, b->finalize_ns);
     if (d->indexer) sn_indexer_wake(d->indexer, b->block->header.height);
 }
 static void on_event(void *arg, const struct sn_cons_action *a,
                      const struct sn_cons_round_state *rs)
 {
-    (void)!sn_publish_action(((struct sn_daemon *)arg)->bus, a, rs);
+    struct sn_daemon *d = arg;
+    (void)!sn_publish_action(d->bus, a, rs);
+    sn_chain_metrics_event(d->metrics, a, rs);
 }
 
 int sn_daemon_open_events(struct sn_daemon *d, struct sn_exec_opts *eo)

@@ -254,7 +254,7 @@ int sn_rpc_do_broadcast_evidence(struct sn_rpc_call *c)
     int r = needs(c->view->evidence, "evidence pool");
     if (r == 0 && !c->args[0].json) r = sn_fail(SN_E_INVALID_ARGUMENT, "no evidence was provided");
     if (r < 0) return r;
-    r = sn_rpc_evidence_of(c->args[0].json, c->arena, &ev);
+    r = sn_cons_json_read_evidence(c->args[0].json, c->arena, &ev);
     if (r < 0) return sn_wrap(r, "evidence.ValidateBasic failed");
     r = sn_evidence_keeper_add(c->view->evidence, &ev);
     if (r < 0) return sn_wrap(r, "failed to add evidence");

@@ -9,6 +9,7 @@
 #pragma once
 #include "consensus/index/indexer.h"
 #include "consensus/rpc/json.h"
+#include "consensus/rpc/json_read.h"
 #include "consensus/rpc/server.h"
 #include "core/arena.h"
 #include "fiber/sync.h"
@@ -191,10 +192,6 @@ int sn_rpc_commit_tx(struct sn_rpc_call *c, struct sn_str tx,
 /* sn_rpc_result_of_event - the result of a Tx event. The arena's. */
 int sn_rpc_result_of_event(struct sn_arena *a, const struct sn_json *result,
                            struct tendermint_abci_exec_tx_result **ret) SN_MUST_CHECK;
-/* sn_rpc_evidence_of - from JSON, checked as one from a peer. Returns 0, SN_E_INVALID_ARGUMENT,
- * SN_E_NOMEM. The arena's. */
-int sn_rpc_evidence_of(const struct sn_json *v, struct sn_arena *a,
-                       struct sn_cons_evidence *ret) SN_MUST_CHECK;
 void sn_rpc_put_node_info(struct sn_buf *b, const struct sn_node_info *i);
 
 #define SN_RPC_HANDLERS(X)                                                                    \
