@@ -19,9 +19,12 @@ extern const struct sn_cli_command sn_cmd_chain_query;
 extern const struct sn_cli_command sn_cmd_chain_start;
 /* A node's home folder. */
 extern const struct sn_cli_command sn_cmd_chain_compact;
+extern const struct sn_cli_command sn_cmd_chain_debug;
 extern const struct sn_cli_command sn_cmd_chain_gen_node_key;
 extern const struct sn_cli_command sn_cmd_chain_gen_validator;
 extern const struct sn_cli_command sn_cmd_chain_init;
+extern const struct sn_cli_command sn_cmd_chain_inspect;
+extern const struct sn_cli_command sn_cmd_chain_reindex_event;
 extern const struct sn_cli_command sn_cmd_chain_replay;
 extern const struct sn_cli_command sn_cmd_chain_replay_console;
 extern const struct sn_cli_command sn_cmd_chain_reset_state;
