@@ -21,6 +21,7 @@ static const struct sn_cli_command *const subs[] = {
     &sn_cmd_chain_unsafe_reset_all,
     &sn_cmd_chain_unsafe_reset_priv_validator,
     &sn_cmd_chain_version,
+    &sn_cmd_chain_light,
     &sn_cmd_chain_kvstore,
     &sn_cmd_chain_console,
     &sn_cmd_chain_batch,

@@ -12,6 +12,7 @@ extern const struct sn_cli_command sn_cmd_chain_echo;
 extern const struct sn_cli_command sn_cmd_chain_finalize_block;
 extern const struct sn_cli_command sn_cmd_chain_info;
 extern const struct sn_cli_command sn_cmd_chain_kvstore;
+extern const struct sn_cli_command sn_cmd_chain_light;
 extern const struct sn_cli_command sn_cmd_chain_prepare_proposal;
 extern const struct sn_cli_command sn_cmd_chain_process_proposal;
 extern const struct sn_cli_command sn_cmd_chain_query;
