@@ -44,7 +44,9 @@ const struct sn_cli_command *sn_cli_find_(const struct sn_cli_command *const *li
                                           struct sn_str name)
 {
     for (; list && *list; list++)
-        if (sn_str_eqc(name, (*list)->name)) return *list;
+        if (sn_str_eqc(name, (*list)->name) ||
+            ((*list)->alias && sn_str_eqc(name, (*list)->alias)))
+            return *list;
     return NULL;
 }
 
@@ -106,6 +108,8 @@ static int parse_long(struct parse *p, char **argv, int left)
     int words = 1;
     if (!value.ptr && f->type == SN_CONF_T_BOOL) {
         value = SN_STR("true");
+    } else if (!value.ptr && f->bare) {
+        value = sn_str(f->bare);
     } else if (!value.ptr) {
         if (left < 2)
             return sn_fail(SN_E_INVALID_ARGUMENT, "--%s: its value is missing", f->name);
@@ -277,11 +281,13 @@ static int run_command(const struct sn_cli_program *p, const struct sn_cli_comma
     return status;
 }
 
-static int help_main(const struct sn_cli_program *p, int argc, char **argv, bool man)
+/* Help for the command that the words name below `c` (NULL: the program). */
+static int help_below(const struct sn_cli_program *p, const struct sn_cli_command *c,
+                      const char *at, int argc, char **argv, bool man)
 {
-    const struct sn_cli_command *c = NULL;
-    const struct sn_cli_command *const *list = p->commands;
-    char path[128] = "";
+    const struct sn_cli_command *const *list = c ? c->subs : p->commands;
+    char path[128];
+    snprintf(path, sizeof(path), "%s", at);
     for (int i = 0; i < argc; i++) {
         c = sn_cli_find_(list, sn_str(argv[i]));
         if (!c) return usage_error(p, "help", unknown_command(list, sn_str(argv[i])));
@@ -295,6 +301,14 @@ static int help_main(const struct sn_cli_program *p, int argc, char **argv, bool
     else sn_cli_help(p, c, path, &b);
     print(&b, stdout);
     return SN_EXIT_OK;
+}
+static int help_main(const struct sn_cli_program *p, int argc, char **argv, bool man)
+{
+    return help_below(p, NULL, "", argc, argv, man);
+}
+static bool asks_for_help(const char *word)
+{
+    return !strcmp(word, "help") || !strcmp(word, "--help") || !strcmp(word, "-h");
 }
 
 static int completion_main(const struct sn_cli_program *p, int argc, char **argv)
@@ -313,8 +327,7 @@ static int completion_main(const struct sn_cli_program *p, int argc, char **argv
 /* Commands every program has. Returns the exit status, or -1 where `word` is none of them. */
 static int builtin(const struct sn_cli_program *p, const char *word, int argc, char **argv)
 {
-    if (!strcmp(word, "help") || !strcmp(word, "--help") || !strcmp(word, "-h"))
-        return help_main(p, argc, argv, false);
+    if (asks_for_help(word)) return help_main(p, argc, argv, false);
     if (!strcmp(word, "man")) return help_main(p, argc, argv, true);
     if (!strcmp(word, "completion")) return completion_main(p, argc, argv);
     if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
@@ -341,9 +354,10 @@ int sn_cli_main(const struct sn_cli_program *p, int argc, char **argv)
     snprintf(path, sizeof(path), "%s", c ? c->name : "");
     while (!c || c->subs) {
         if (!argc) {
-            help_main(p, 0, NULL, false);
+            help_below(p, c, path, 0, NULL, false);
             return SN_EXIT_USAGE;
         }
+        if (c && asks_for_help(argv[0])) return help_below(p, c, path, argc - 1, argv + 1, false);
         int status = c ? -1 : builtin(p, argv[0], argc - 1, argv + 1);
         if (status >= 0) return status;
         const struct sn_cli_command *next = sn_cli_find_(list, sn_str(argv[0]));

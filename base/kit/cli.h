@@ -25,6 +25,7 @@ struct sn_cli_call {
 };
 struct sn_cli_command {
     const char *name;
+    const char *alias;      /* an older name that is understood, too; NULL = none */
     const char *brief;      /* one line for the list of commands */
     const char *usage;      /* operands after the options: "URL..."; NULL = none */
     const char *about;      /* paragraphs for --help and the man page; may be NULL */

@@ -145,6 +145,7 @@ SN_TEST(cli_dispatches_and_exits_as_documented)
         {"tool deep leave", 0},         {"tool-greet a", 1},
         {"tool greet --help", 0},       {"tool help", 0},
         {"tool help deep leave", 0},    {"tool --version", 0},
+        {"tool deep --help", 0},        {"tool deep help leave", 0},
         {"tool man greet", 0},          {"tool completion bash", 0},
         {"tool completion fish", 2},    {"tool", 2},
         {"tool deep", 2},               {"tool graet", 2},

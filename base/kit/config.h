@@ -67,6 +67,7 @@ struct sn_conf_field {
     uint8_t size;               /* bytes of the C object */
     uint8_t oneof; /* fields of one table with the same number exclude each other; 0 = free */
     char letter;   /* command line: -c */
+    const char *bare; /* command line: what the flag means without "=VALUE", which it then needs */
     bool required;      /* for a oneof: one of its fields must be given */
     bool secret;        /* printed as *** */
     bool no_flag;       /* command line: file and environment only */

@@ -2,9 +2,14 @@
 /* kit/kv_leveldb.c - LevelDB by its C interface, loaded at run time. Only the names and types of
  * the functions used are written down here, so that building needs no package of it. */
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/status.h"
@@ -84,7 +89,82 @@ struct level {
     struct sn_kv kv;
     void *db, *cache, *policy, *read, *write[2]; /* write: without and with sync */
     char *path;
+    _Atomic bool wrote;
+    /* LOCK, held by flock(2); -1 without it. In `held` while it is. */
+    int lock;
+    dev_t dev;
+    ino_t ino;
+    struct level *next;
 };
+
+/* ---- one process at a time ----
+ * LevelDB locks its LOCK file by fcntl(2), goleveldb by flock(2), and the two do not see each other:
+ * a node of ours and one of Go's would write into the same folder. So we take both. A process loses
+ * its fcntl locks of a file as soon as it closes any descriptor of it, so a folder this process has
+ * open already is found in the list, without opening its LOCK again. */
+static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct level *held;
+
+static int busy(const char *path)
+{
+    return sn_fail(SN_E_BUSY, "open %s: another process, or this one, has it open", path);
+}
+
+static bool is_held(const struct stat *st)
+{
+    struct level *l = held;
+    while (l && (l->dev != st->st_dev || l->ino != st->st_ino)) l = l->next;
+    return l;
+}
+
+static int lock_held(struct level *l, const char *file)
+{
+    struct stat st;
+    if (stat(file, &st) == 0 && is_held(&st)) return busy(l->path);
+    int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) return sn_fail_errno(errno, "open %s", file);
+    int r = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0
+            : errno == EWOULDBLOCK            ? busy(l->path)
+                                              : sn_fail_errno(errno, "lock %s", file);
+    if (r == 0 && fstat(fd, &st) < 0) r = sn_fail_errno(errno, "stat %s", file);
+    if (r < 0) {
+        (void)close(fd);
+        return r;
+    }
+    l->lock = fd;
+    l->dev = st.st_dev;
+    l->ino = st.st_ino;
+    l->next = held;
+    held = l;
+    return 0;
+}
+
+static int lock_folder(struct level *l)
+{
+    size_t n = strlen(l->path);
+    char *file SN_CLEANUP(sn_freep) = sn_alloc(n + sizeof("/LOCK"));
+    if (!file) return SN_E_NOMEM;
+    memcpy(file, l->path, n);
+    memcpy(file + n, "/LOCK", sizeof("/LOCK"));
+    if (mkdir(l->path, 0755) < 0 && errno != EEXIST)
+        return sn_fail_errno(errno, "make folder %s", l->path);
+    (void)pthread_mutex_lock(&held_lock);
+    int r = lock_held(l, file);
+    (void)pthread_mutex_unlock(&held_lock);
+    return r;
+}
+
+/* After LevelDB has closed: its own lock goes with our descriptor. */
+static void unlock_folder(struct level *l)
+{
+    if (l->lock < 0) return;
+    (void)pthread_mutex_lock(&held_lock);
+    struct level **at = &held;
+    while (*at != l) at = &(*at)->next;
+    *at = l->next;
+    (void)pthread_mutex_unlock(&held_lock);
+    (void)close(l->lock);
+}
 
 /* What LevelDB says begins with the kind of error. Frees the text. */
 static int failed(const char *path, const char *doing, char *err)
@@ -127,6 +207,7 @@ static int level_write(struct sn_kv *kv, const struct sn_kv_batch *b, bool sync)
     }
     ldb.write(l->db, l->write[sync], batch, &err);
     ldb.writebatch_destroy(batch);
+    atomic_store(&l->wrote, true);
     return err ? failed(l->path, "write", err) : 0;
 }
 
@@ -181,15 +262,25 @@ static int level_compact(struct sn_kv *kv, struct sn_str from, struct sn_str to)
     return 0;
 }
 
+/* Leaves nothing in the log. When a compaction ends, LevelDB notes the newest sequence number, though
+ * the log may still be the only place of it; it reads such a log whole all the same, but goleveldb
+ * skips what is not newer than the note: a Go node would miss the last blocks. */
+static void empty_log(struct level *l)
+{
+    static const char beyond[] = "\xff\xff\xff\xff\xff\xff\xff\xff"; /* no key: only the log is written out */
+    ldb.compact_range(l->db, beyond, sizeof(beyond) - 1, beyond, sizeof(beyond) - 1);
+}
 static void level_close(struct sn_kv *kv)
 {
     struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
+    if (l->db && l->wrote) empty_log(l);
     if (l->db) ldb.close(l->db);
     if (l->read) ldb.readoptions_destroy(l->read);
     for (unsigned i = 0; i < 2; i++)
         if (l->write[i]) ldb.writeoptions_destroy(l->write[i]);
     if (l->cache) ldb.cache_destroy(l->cache);
     if (l->policy) ldb.filterpolicy_destroy(l->policy);
+    unlock_folder(l);
     sn_free(l->path);
     sn_free(l);
 }
@@ -224,6 +315,8 @@ static int opened(void *arg)
     if (load_error) return sn_fail(SN_E_UNIMPLEMENTED, "open %s: %s", p->path, load_error);
     if (p->o.must_exist && stat(p->path, &st) < 0)
         return sn_fail(SN_E_NOT_FOUND, "open %s: there is no such store", p->path);
+    int r = lock_folder(l);
+    if (r < 0) return r;
     void *options = options_of(l, &p->o);
     l->read = ldb.readoptions_create();
     ldb.readoptions_set_verify_checksums(l->read, 1);
@@ -251,6 +344,7 @@ int sn_kv_open(const char *path, const struct sn_kv_opts *o, struct sn_kv **ret)
         return SN_E_NOMEM;
     }
     memcpy(l->path, path, n);
+    l->lock = -1;
     l->kv.kind = &kind;
     struct opening p = {.path = path, .o = o ? *o : (struct sn_kv_opts){0}, .level = l};
     int r = sn_offload(opened, &p);

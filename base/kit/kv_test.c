@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kit/kv.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "core/rand.h"
 #include "core/status.h"
@@ -110,6 +114,31 @@ SN_TEST(kv_memory_basics)
 SN_TEST(kv_leveldb_basics)
 {
     run(basics_main, "basics");
+}
+
+/* goleveldb's lock and LevelDB's are different kinds: we hold and heed both. */
+static int locks_main(void *arg)
+{
+    struct sn_kv *kv = open_kv("locks"), *other;
+    char lock[300];
+    snprintf(lock, sizeof(lock), "%s/LOCK", folder);
+    int fd = open(lock, O_RDWR | O_CLOEXEC);
+    T_ASSERT(fd >= 0);
+    T_ASSERT(flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK);
+    /* A second attempt of this process costs the first one nothing. */
+    T_EQ(sn_kv_open(folder, NULL, &other), SN_E_BUSY);
+    T_ASSERT(flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK);
+    sn_kv_close(kv);
+    T_EQ(flock(fd, LOCK_EX | LOCK_NB), 0);
+    T_EQ(sn_kv_open(folder, NULL, &other), SN_E_BUSY);
+    close(fd);
+    T_OK(sn_kv_open(folder, NULL, &kv));
+    sn_kv_close(kv);
+    return arg == NULL;
+}
+SN_TEST(kv_leveldb_locks)
+{
+    T_EQ(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, locks_main, NULL), 1);
 }
 
 static int reopen_main(void *arg)

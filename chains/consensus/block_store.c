@@ -9,15 +9,17 @@
 #include "consensus/evidence.h"
 #include "core/alloc.h"
 #include "core/enc.h"
+#include "fiber/sync.h"
 #include "tendermint/store/types.pb.h"
 
 #define KEY_MAX 96
 #define META_ARENA_MAX (1u << 20)
 #define COMMIT_BYTES_MAX (64u << 20)
-#define PRUNE_BATCH 1000 /* blocks */
+#define PRUNE_BATCH 100 /* blocks; a block that is to be stored waits for one batch */
 
 struct sn_cons_block_store {
     struct sn_kv *kv;
+    struct sn_mutex writing; /* consensus appends while the application's past is pruned */
     _Atomic int64_t base, height;
 };
 
@@ -185,22 +187,33 @@ static int put_block(struct sn_kv_batch *batch, const struct sn_cons_block *b,
     return r;
 }
 
-int sn_cons_block_store_save(struct sn_cons_block_store *s, const struct sn_cons_block *b,
-                             const struct sn_cons_part_set *parts,
-                             const struct sn_cons_commit *seen, bool extended)
+static int save(struct sn_cons_block_store *s, const struct sn_cons_block *b,
+                const struct sn_cons_part_set *parts, const struct sn_cons_commit *seen,
+                bool extended)
 {
     int64_t h = b->header.height;
     if (s->base && h != s->height + 1)
         return sn_fail(SN_E_FAILED_PRECONDITION,
                        "block store ends at %lld: block %lld is not the next", (long long)s->height,
                        (long long)h);
+    struct sn_kv_batch batch SN_CLEANUP(sn_kv_batch_done) = {0};
+    int r = put_block(&batch, b, parts, seen, extended);
+    return r < 0 ? r : write_state(s, &batch, s->base ? s->base : h, h);
+}
+
+int sn_cons_block_store_save(struct sn_cons_block_store *s, const struct sn_cons_block *b,
+                             const struct sn_cons_part_set *parts,
+                             const struct sn_cons_commit *seen, bool extended)
+{
+    int64_t h = b->header.height;
     if (!sn_cons_part_set_complete(parts) || seen->height != h)
         return sn_fail(SN_E_FAILED_PRECONDITION,
                        "block %lld: %u of %u parts, commit of height %lld", (long long)h,
                        parts->count, parts->header.total, (long long)seen->height);
-    struct sn_kv_batch batch SN_CLEANUP(sn_kv_batch_done) = {0};
-    int r = put_block(&batch, b, parts, seen, extended);
-    return r < 0 ? r : write_state(s, &batch, s->base ? s->base : h, h);
+    sn_mutex_lock_always(&s->writing);
+    int r = save(s, b, parts, seen, extended);
+    sn_mutex_unlock(&s->writing);
+    return r;
 }
 
 int sn_cons_block_store_save_seen(struct sn_cons_block_store *s, const struct sn_cons_commit *seen)
@@ -262,16 +275,30 @@ static int join_part(struct sn_cons_block_store *s, int64_t height, uint32_t ind
     return r < 0 ? damaged(key_of(&k, "P", height, index), r) : sn_buf_str(out, m->bytes);
 }
 
+static int join_block(struct sn_cons_block_store *s, int64_t height, struct sn_buf *out)
+{
+    struct sn_cons_block_meta meta;
+    int r = sn_cons_block_store_meta(s, height, &meta);
+    for (uint32_t i = 0; r == 0 && i < meta.block_id.parts.total; i++)
+        r = join_part(s, height, i, out);
+    return r;
+}
+int sn_cons_block_store_encoded(struct sn_cons_block_store *s, int64_t height, struct sn_buf *block,
+                                struct sn_buf *ext)
+{
+    struct key k;
+    int r = join_block(s, height, block);
+    if (r >= 0) r = sn_kv_get(s->kv, key_of(&k, "EC", height, -1), ext);
+    return r < 0 ? r : 0;
+}
+
 int sn_cons_block_store_block(struct sn_cons_block_store *s, int64_t height,
                               struct sn_cons_block **ret)
 {
-    struct sn_cons_block_meta meta;
     struct sn_buf whole SN_CLEANUP(sn_buf_done);
     struct key k;
     sn_buf_init(&whole, 0);
-    int r = sn_cons_block_store_meta(s, height, &meta);
-    for (uint32_t i = 0; r == 0 && i < meta.block_id.parts.total; i++)
-        r = join_part(s, height, i, &whole);
+    int r = join_block(s, height, &whole);
     if (r < 0) return r;
     r = sn_cons_block_decode(sn_buf_view(&whole), ret);
     return r < 0 ? damaged(key_of(&k, "P", height, 0), r) : 0;
@@ -372,13 +399,17 @@ int64_t sn_cons_block_store_prune(struct sn_cons_block_store *s, int64_t to,
     if (to < s->base || to > s->height || to < 1)
         return sn_fail(SN_E_OUT_OF_RANGE, "prune to height %lld: the store has %lld to %lld",
                        (long long)to, (long long)s->base, (long long)s->height);
-    while (h >= 0 && h < to) h = prune_some(s, h, to, state, &kept, &n);
+    while (h >= 0 && h < to) {
+        sn_mutex_lock_always(&s->writing);
+        h = prune_some(s, h, to, state, &kept, &n);
+        sn_mutex_unlock(&s->writing);
+    }
     if (h < 0) return h;
     *ret_kept = kept;
     return n;
 }
 
-int sn_cons_block_store_drop(struct sn_cons_block_store *s)
+static int drop(struct sn_cons_block_store *s)
 {
     struct sn_kv_batch batch SN_CLEANUP(sn_kv_batch_done) = {0};
     struct sn_cons_block_meta meta;
@@ -386,4 +417,11 @@ int sn_cons_block_store_drop(struct sn_cons_block_store *s)
     int r = sn_cons_block_store_meta(s, h, &meta);
     if (r == 0) r = del_block(&batch, h, &meta, true);
     return r < 0 ? r : write_state(s, &batch, s->base, h - 1);
+}
+int sn_cons_block_store_drop(struct sn_cons_block_store *s)
+{
+    sn_mutex_lock_always(&s->writing);
+    int r = drop(s);
+    sn_mutex_unlock(&s->writing);
+    return r;
 }

@@ -3,9 +3,9 @@
  * data/blockstore.db: parts, what is known of a block (meta), the commit its successor carries, and
  * the commit this node saw.
  *
- * Heights from base to height are whole; a block is there as soon as its meta is. One writer at a
- * time; readers any time. What readers get is in the arena they bring. Source: CometBFT v0.38.25
- * store/. Context: fibers; every call suspends. */
+ * Heights from base to height are whole; a block is there as soon as its meta is. Writers wait for
+ * each other, pruning lets others in between; readers any time. What readers get is in the arena they
+ * bring. Source: CometBFT v0.38.25 store/. Context: fibers; every call suspends. */
 #pragma once
 #include "consensus/part_set.h"
 #include "consensus/state.h"
@@ -47,6 +47,10 @@ int sn_cons_block_store_meta(struct sn_cons_block_store *s, int64_t height,
 /* _block: one reference. */
 int sn_cons_block_store_block(struct sn_cons_block_store *s, int64_t height,
                               struct sn_cons_block **ret) SN_MUST_CHECK;
+/* _encoded: the block's encoding as it was stored, appended; and its extended commit's to ext, where
+ * there is one. */
+int sn_cons_block_store_encoded(struct sn_cons_block_store *s, int64_t height, struct sn_buf *block,
+                                struct sn_buf *ext) SN_MUST_CHECK;
 /* _part: its encoding (tendermint.types.Part), to be sent on as it is. */
 int sn_cons_block_store_part(struct sn_cons_block_store *s, int64_t height, uint32_t index,
                              struct sn_buf *out) SN_MUST_CHECK;

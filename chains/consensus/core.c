@@ -42,6 +42,7 @@ int sn_cons_emit(struct sn_cons_core *c, struct sn_cons_action a)
     if (!a.height) {
         a.height = c->rs.height;
         a.round = c->rs.round;
+        a.step = c->rs.step;
     }
     if (sn_vec_push(&c->actions, a) == 0) return 0;
     sn_cons_action_done(&a);

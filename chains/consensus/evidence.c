@@ -111,6 +111,24 @@ int sn_cons_evidence_byzantine(const struct sn_cons_evidence *ev,
     return 0;
 }
 
+int sn_cons_evidence_of_attack(struct sn_cons_light_block *conflicting,
+                               const struct sn_cons_light_block *trusted,
+                               const struct sn_cons_light_block *common, struct sn_arena *a,
+                               struct sn_cons_evidence *ret)
+{
+    /* Equivocation and amnesia happen at one height, under one set; only a forged header must be led
+     * back to the last set that both chains had. */
+    const struct sn_cons_light_block *at =
+        is_forged(&conflicting->header, &trusted->header) ? common : trusted;
+    *ret = (struct sn_cons_evidence){.kind = SN_CONS_LIGHT_ATTACK,
+                                     .conflicting = conflicting,
+                                     .common_height = at->header.height,
+                                     .time = at->header.time,
+                                     .total_power = at->vals->total};
+    return sn_cons_evidence_byzantine(ret, common->vals, &trusted->header, &trusted->commit, a,
+                                      &ret->byzantine, &ret->n_byzantine);
+}
+
 static int check_accused(const struct sn_cons_evidence *ev, const struct sn_cons_valset *common,
                          const struct sn_cons_header *trusted,
                          const struct sn_cons_commit *trusted_commit)

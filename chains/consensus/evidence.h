@@ -36,6 +36,14 @@ bool sn_cons_evidence_expired(const struct sn_cons_state *s, int64_t height,
 int sn_cons_evidence_of_votes(struct sn_cons_vote *a, struct sn_cons_vote *b,
                               struct sn_cons_time time, const struct sn_cons_valset *vals,
                               struct sn_cons_evidence *ret) SN_MUST_CHECK;
+/* sn_cons_evidence_of_attack - the evidence of a light client attack: `conflicting` against `trusted`
+ * (whose chain is held for the true one; its height is the same, or the highest there is), after
+ * the block both had in common. Owns: *ret borrows conflicting; the list of validators is the
+ * arena's. Returns 0, SN_E_NOMEM. */
+int sn_cons_evidence_of_attack(struct sn_cons_light_block *conflicting,
+                               const struct sn_cons_light_block *trusted,
+                               const struct sn_cons_light_block *common, struct sn_arena *a,
+                               struct sn_cons_evidence *ret) SN_MUST_CHECK;
 /* sn_cons_evidence_byzantine - who is to blame for a light client attack, by descending power: those
  * of the common set who signed a forged header; those who signed both headers of one round; nobody
  * where the rounds differ (amnesia cannot be told from the outside). Owns: the arena's.
@@ -78,3 +86,7 @@ int sn_cons_evpool_pending(const struct sn_cons_evpool *p, int64_t bytes_max, st
  * become evidence, what has expired goes. Returns 0, SN_E_NOMEM, the verifier's. */
 int sn_cons_evpool_update(struct sn_cons_evpool *p, struct sn_cons_state *s,
                           const struct sn_cons_block *b) SN_MUST_CHECK;
+/* sn_cons_evpool_restore - a piece of that id and height was in a block, as a store remembers it; its
+ * `time` is that of the block at its height. Returns 0, SN_E_NOMEM. */
+int sn_cons_evpool_restore(struct sn_cons_evpool *p, const struct sn_cons_hash *id, int64_t height,
+                           struct sn_cons_time time) SN_MUST_CHECK;

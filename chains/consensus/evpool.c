@@ -230,6 +230,12 @@ static int settle_reports(struct sn_cons_evpool *p)
     return r;
 }
 
+int sn_cons_evpool_restore(struct sn_cons_evpool *p, const struct sn_cons_hash *id, int64_t height,
+                           struct sn_cons_time time)
+{
+    if (p->committed.len == SN_CONS_EVPOOL_COMMITTED_MAX) sn_vec_remove_swap(&p->committed, 0);
+    return sn_vec_push(&p->committed, (struct done){*id, height, time}) < 0 ? SN_E_NOMEM : 0;
+}
 static int commit_block(struct sn_cons_evpool *p, const struct sn_cons_block *b)
 {
     for (uint32_t i = 0; i < b->n_evidence; i++) {
@@ -244,9 +250,8 @@ static int commit_block(struct sn_cons_evpool *p, const struct sn_cons_block *b)
                     (p->pending.len - at - 1) * sizeof(*p->pending.ptr));
             p->pending.len--;
         }
-        if (p->committed.len == SN_CONS_EVPOOL_COMMITTED_MAX) sn_vec_remove_swap(&p->committed, 0);
-        if (sn_vec_push(&p->committed, (struct done){id, height, b->evidence[i]->time}) < 0)
-            return SN_E_NOMEM;
+        r = sn_cons_evpool_restore(p, &id, height, b->evidence[i]->time);
+        if (r < 0) return r;
     }
     return 0;
 }

@@ -48,7 +48,7 @@ static int get_hex(const struct sn_json *o, const char *name, size_t max, uint8_
     return 0;
 }
 
-static int get_params(const struct sn_json *o, struct sn_cons_params *p)
+int sn_cons_params_parse(const struct sn_json *o, struct sn_cons_params *p)
 {
     const struct sn_json *block = sn_json_get(o, "block"), *ev = sn_json_get(o, "evidence"),
                          *val = sn_json_get(o, "validator"), *ver = sn_json_get(o, "version"),
@@ -173,7 +173,7 @@ int sn_cons_genesis_parse(struct sn_str json, struct sn_arena *a, struct sn_cons
     if (r >= 0 && !sn_json_is(doc, SN_JSON_OBJECT)) r = bad("document", "an object");
     if (r >= 0) r = get_head(doc, ret);
     const struct sn_json *params = r >= 0 ? sn_json_get(doc, "consensus_params") : NULL;
-    if (sn_json_kind(params) != SN_JSON_NULL) r = get_params(params, &ret->params);
+    if (sn_json_kind(params) != SN_JSON_NULL) r = sn_cons_params_parse(params, &ret->params);
     if (r >= 0) r = get_validators(sn_json_get(doc, "validators"), a, ret);
     if (r >= 0 && sn_json_get(doc, "app_state")) ret->app_state = raw_member(json, SN_STR("app_state"));
     return r < 0 ? sn_wrap(r, "genesis") : 0;

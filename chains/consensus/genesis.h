@@ -29,6 +29,10 @@ struct sn_cons_genesis {
  * Owns: everything is the arena's or borrows `json`. */
 int sn_cons_genesis_parse(struct sn_str json, struct sn_arena *a,
                           struct sn_cons_genesis *ret) SN_MUST_CHECK;
+struct sn_json;
+/* sn_cons_params_parse - the object `consensus_params` of genesis.json and of the RPC. Returns 0,
+ * SN_E_INVALID_ARGUMENT with the member, as sn_cons_params_check. */
+int sn_cons_params_parse(const struct sn_json *o, struct sn_cons_params *ret) SN_MUST_CHECK;
 /* sn_cons_genesis_print - appends genesis.json, indented as CometBFT writes it. Returns 0 or the
  * buffer's error, SN_E_INVALID_ARGUMENT for application state that is not JSON, SN_E_NOMEM. */
 int sn_cons_genesis_print(const struct sn_cons_genesis *g, struct sn_buf *out) SN_MUST_CHECK;

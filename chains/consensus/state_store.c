@@ -121,16 +121,16 @@ static int put_params(struct sn_kv_batch *b, int64_t height, int64_t changed,
 }
 
 static int write_state(struct sn_cons_state_store *s, struct sn_kv_batch *b,
-                       const struct sn_cons_state *st)
+                       const struct sn_cons_state *st, bool sync)
 {
     struct sn_buf value SN_CLEANUP(sn_buf_done);
     sn_buf_init(&value, 0);
     int r = sn_cons_state_encode(st, &value);
     if (r == 0) r = sn_kv_batch_put(b, state_key, sn_buf_view(&value));
-    return r < 0 ? r : sn_kv_write(s->kv, b, true);
+    return r < 0 ? r : sn_kv_write(s->kv, b, sync);
 }
 
-int sn_cons_state_store_save(struct sn_cons_state_store *s, const struct sn_cons_state *st)
+static int save(struct sn_cons_state_store *s, const struct sn_cons_state *st, bool sync)
 {
     struct sn_kv_batch b SN_CLEANUP(sn_kv_batch_done) = {0};
     int64_t next = sn_cons_state_next_height(st);
@@ -138,7 +138,15 @@ int sn_cons_state_store_save(struct sn_cons_state_store *s, const struct sn_cons
     if (st->last_height == 0) r = put_validators(&b, next, next, st->vals);
     if (r == 0) r = put_validators(&b, next + 1, st->vals_changed, st->next_vals);
     if (r == 0) r = put_params(&b, next, st->params_changed, &st->params);
-    return r < 0 ? r : write_state(s, &b, st);
+    return r < 0 ? r : write_state(s, &b, st, sync);
+}
+int sn_cons_state_store_save(struct sn_cons_state_store *s, const struct sn_cons_state *st)
+{
+    return save(s, st, true);
+}
+int sn_cons_state_store_save_soon(struct sn_cons_state_store *s, const struct sn_cons_state *st)
+{
+    return save(s, st, false);
 }
 
 int sn_cons_state_store_bootstrap(struct sn_cons_state_store *s, const struct sn_cons_state *st)
@@ -150,7 +158,7 @@ int sn_cons_state_store_bootstrap(struct sn_cons_state_store *s, const struct sn
     if (r == 0) r = put_validators(&b, next, next, st->vals);
     if (r == 0) r = put_validators(&b, next + 1, next + 1, st->next_vals);
     if (r == 0) r = put_params(&b, next, st->params_changed, &st->params);
-    return r < 0 ? r : write_state(s, &b, st);
+    return r < 0 ? r : write_state(s, &b, st, true);
 }
 
 int sn_cons_state_store_load(struct sn_cons_state_store *s, struct sn_cons_state **ret)

@@ -25,6 +25,10 @@ int sn_cons_state_store_load(struct sn_cons_state_store *s,
 /* sn_cons_state_store_save - after a block, or of the genesis. On the disk when it returns. */
 int sn_cons_state_store_save(struct sn_cons_state_store *s,
                              const struct sn_cons_state *st) SN_MUST_CHECK;
+/* sn_cons_state_store_save_soon - the same, but on the disk only with the next write here that waits
+ * for it (an answer's, a state's): a node that loses power has the state before, and its answer. */
+int sn_cons_state_store_save_soon(struct sn_cons_state_store *s,
+                                  const struct sn_cons_state *st) SN_MUST_CHECK;
 /* sn_cons_state_store_bootstrap - a state that has no predecessor here: of state sync. */
 int sn_cons_state_store_bootstrap(struct sn_cons_state_store *s,
                                   const struct sn_cons_state *st) SN_MUST_CHECK;

@@ -52,7 +52,7 @@ extern const struct sn_conf_table sn_daemon_jwt_table;
                        .help = "Collector of traces, OTLP over HTTP."),                          \
         SN_CONF_STRING(                                                                          \
             S, m.registry, "registry", .metavar = "URL",                                         \
-            .help = "Announce the service there: consul, nacos, zk, file (docs/registry.md)."),  \
+            .help = "Announce the service there: consul, nacos, etcd, zk (docs/registry.md)."),  \
         SN_CONF_STRING(S, m.advertise, "advertise", .metavar = "ADDRESS",                        \
                        .help = "The address to announce; default: where it listens."),           \
         SN_CONF_UINT(S, m.workers, "workers", .max = 1024,                                       \

@@ -175,15 +175,20 @@ int sn_rest_match(const char *pattern, struct sn_str path, struct sn_arena *a,
 
 struct sn_rest_client_opts {
     const char *service;         /* its name in metrics and spans; required, a literal */
-    struct sn_str targets;       /* "10.0.0.1:80,10.0.0.2:80"; required */
+    /* "10.0.0.1:80,10.0.0.2:80", or a registry's URL that ends in the service, whose instances are
+     * followed ("consul://127.0.0.1:8500/front", docs/registry.md); required. */
+    struct sn_str targets;
+    struct sn_str registry_token; /* of the registry; never part of its URL */
     struct sn_http_client *http; /* borrowed; NULL: its own */
     struct sn_str token;         /* sent as "Authorization: Bearer"; copied; empty: none */
     int64_t timeout_ns;          /* 0 = governance's */
     struct sn_otlp *otlp;        /* may be NULL */
 };
 struct sn_rest_client;
-/* sn_rest_client_new - Returns 0, SN_E_INVALID_ARGUMENT, SN_E_NOMEM. Owns: sn_rest_client_free,
- * when no call is in progress. Context: a fiber. */
+/* sn_rest_client_new - does not wait for a registry: calls do, within their deadline, until it has
+ * answered once. Returns 0, SN_E_INVALID_ARGUMENT, SN_E_SYNTAX (a registry's URL), SN_E_NOMEM.
+ * Owns: sn_rest_client_free, when no call is in progress. Context: a fiber; what follows a registry
+ * is of its scope. */
 int sn_rest_client_new(const struct sn_rest_client_opts *o,
                        struct sn_rest_client **ret) SN_MUST_CHECK;
 void sn_rest_client_free(struct sn_rest_client *c);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* app/rest_client.c - a struct as a request, and the answer back; see rest.h. */
 #include "app/rest.h"
+#include "app/source_int.h"
 #include "core/alloc.h"
 #include "core/enc.h"
+#include "fiber/sync.h"
 #include "kit/http.h"
+#include "services/govern/chain.h"
 #include "services/govern/client.h"
+#include "services/registry/registry.h"
 
 #define ANSWER_BYTES_MAX (16u << 20)
 #define TARGETS_MAX 256u
@@ -12,7 +16,10 @@
 struct sn_rest_client {
     struct sn_gov_client *gov;
     struct sn_http_client *http, *own_http;
-    char *host, *token; /* host: the first target's, of the URL */
+    char *host, *token; /* host: of the URL; the first target's, or the service's name */
+    struct app_source *source; /* NULL with fixed targets */
+    struct sn_event known;     /* the registry has answered once */
+    int64_t timeout_ns;
 };
 
 /* ---- the request ---- */
@@ -197,12 +204,23 @@ static int answer(const struct sn_rest_method *m, struct sn_http_resp *resp, str
     if (r == 0) r = sn_rest_from_json(m->resp, v, true, a, ret);
     return r < 0 ? sn_wrap(r, "the answer to %s", m->name) : 0;
 }
+/* Before the first answer of a registry a call waits, as one for a connection would. */
+static int known(struct sn_rest_client *c)
+{
+    if (!c->source || sn_event_is_set(&c->known)) return 0;
+    int64_t at = c->timeout_ns < 0 ? SN_FOREVER : sn_now() + c->timeout_ns;
+    int r = sn_event_wait_until(&c->known, at);
+    if (r != SN_E_DEADLINE_EXCEEDED) return r;
+    return sn_fail(r, "the registry has not named an instance of %s yet", c->host);
+}
 int sn_rest_client_call(struct sn_rest_client *c, const struct sn_rest_method *m, const void *req,
                         struct sn_arena *a, void *ret)
 {
     struct sn_rest_request q;
     struct sn_http_resp *resp;
-    int r = sn_rest_request(m, req, a, &q);
+    int r = known(c);
+    if (r < 0) return sn_wrap(r, "%s", m->name);
+    r = sn_rest_request(m, req, a, &q);
     if (r == 0 && c->token)
         r = sn_http_headers_add(&q.headers, a, SN_STR("authorization"), sn_str(c->token));
     if (r < 0) return r;
@@ -222,8 +240,14 @@ int sn_rest_client_call(struct sn_rest_client *c, const struct sn_rest_method *m
 
 /* ---- life ---- */
 
+static int set_host(struct sn_rest_client *c, struct sn_str host)
+{
+    c->host = sn_alloc(host.len + 1);
+    return c->host ? sn_str_cz(host, c->host, host.len + 1) : SN_E_NOMEM;
+}
 static int set_targets(struct sn_rest_client *c, struct sn_str list)
 {
+    if (sn_str_find(list, SN_STR("://")) >= 0) return sn_registry_url_check(list); /* says why not */
     struct sn_gov_endpoint_spec *specs = SN_NEW_ARRAY(struct sn_gov_endpoint_spec, TARGETS_MAX);
     size_t n = 0;
     int r = specs ? 0 : SN_E_NOMEM;
@@ -235,14 +259,35 @@ static int set_targets(struct sn_rest_client *c, struct sn_str list)
             specs[n++] = (struct sn_gov_endpoint_spec){.addr = one};
     }
     if (r == 0 && !n)
-        r = sn_fail(SN_E_INVALID_ARGUMENT, "no target: expected host:port[,host:port...]");
-    if (r == 0) {
-        c->host = sn_alloc(specs[0].addr.len + 1);
-        r = c->host ? sn_str_cz(specs[0].addr, c->host, specs[0].addr.len + 1) : SN_E_NOMEM;
-    }
+        r = sn_fail(SN_E_INVALID_ARGUMENT,
+                    "no target: expected host:port[,host:port...] or a registry's URL");
+    if (r == 0) r = set_host(c, specs[0].addr);
     if (r == 0) r = sn_gov_client_update(c->gov, specs, n);
     sn_free(specs);
     return r;
+}
+static int found(const struct app_target *list, uint32_t n, void *arg)
+{
+    struct sn_rest_client *c = arg;
+    struct sn_gov_endpoint_spec *specs = SN_NEW_ARRAY(struct sn_gov_endpoint_spec, n + 1);
+    if (!specs) return SN_E_NOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        specs[i] = (struct sn_gov_endpoint_spec){.addr = list[i].addr,
+                                                 .zone = list[i].zone,
+                                                 .weight = SN_MIN(list[i].weight, 1000000u)};
+    int r = sn_gov_client_update(c->gov, specs, n);
+    sn_free(specs);
+    if (r == 0) sn_event_set(&c->known);
+    return r;
+}
+static int set_source(struct sn_rest_client *c, const struct sn_rest_client_opts *o)
+{
+    int r = app_source_open(&(struct app_source_opts){.url = o->targets,
+                                                      .token = o->registry_token,
+                                                      .found = found,
+                                                      .arg = c},
+                            &c->source);
+    return r < 0 ? r : set_host(c, app_source_host(c->source));
 }
 static int set_up(struct sn_rest_client *c, const struct sn_rest_client_opts *o)
 {
@@ -258,7 +303,9 @@ static int set_up(struct sn_rest_client *c, const struct sn_rest_client_opts *o)
                                                        .timeout_ns = o->timeout_ns,
                                                        .otlp = o->otlp},
                           &c->gov);
-    if (r == 0) r = set_targets(c, o->targets);
+    c->timeout_ns = o->timeout_ns ? o->timeout_ns : SN_GOV_TIMEOUT_RPC_NS;
+    if (r == 0)
+        r = sn_registry_url_is(o->targets) ? set_source(c, o) : set_targets(c, o->targets);
     if (r == 0 && o->token.len) {
         struct sn_buf b;
         sn_buf_init(&b, 0);
@@ -288,6 +335,7 @@ int sn_rest_client_new(const struct sn_rest_client_opts *o, struct sn_rest_clien
 void sn_rest_client_free(struct sn_rest_client *c)
 {
     if (!c) return;
+    app_source_close(c->source);
     sn_gov_client_free(c->gov);
     sn_http_client_free(c->own_http);
     sn_free(c->host);

@@ -83,6 +83,9 @@ void sn_registry_close(struct sn_registry *r);
 /* sn_registry_url_check - whether the URL is one sn_registry_open takes. Returns as that. */
 int sn_registry_url_check(struct sn_str url) SN_MUST_CHECK;
 
+/* sn_registry_url_is - whether the text is meant as a registry's URL: its scheme is one of theirs. */
+bool sn_registry_url_is(struct sn_str text);
+
 /* sn_registry_split - takes the service out of a URL that ends in one:
  * consul://host:8500/orders?dc=x is the registry consul://host:8500?dc=x and the service orders; of
  * file:///a/b/orders the folder is /a/b. Returns 0 with both in the arena, SN_E_SYNTAX, SN_E_NOMEM.

@@ -111,6 +111,12 @@ int reg_url_parse(struct sn_str url, struct sn_arena *a, struct reg_url *ret,
     return 0;
 }
 
+bool sn_registry_url_is(struct sn_str text)
+{
+    ssize_t sep = sn_str_find(text, SN_STR("://"));
+    return sep > 0 && backend_of(sn_str_sub(text, 0, (size_t)sep));
+}
+
 int sn_registry_url_check(struct sn_str url)
 {
     struct sn_arena a;

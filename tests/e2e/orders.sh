@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # tests/e2e/orders.sh SENNIT SOURCE - the order service of examples/orders behind the gateway: traced from the
-# edge to the last process, and no failed request while each of its processes is killed in turn.
+# edge to the last process, and no failed request while each of its processes is killed in turn. Then once more
+# with the services found through a registry.
 set -u
 sennit=$(realpath "$1"); source=$(realpath "$2")
 here=$(cd "$(dirname "$0")" && pwd)
@@ -98,5 +99,36 @@ left=$((1000000000 - $(jq .pieces "$tmp/load.json") - 1))
 check "every order took its stock exactly once" "$(get "$site/v1/stock/pen" | jq .left)" "$left"
 count=$(python3 -c 'import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute("SELECT count(*) FROM orders WHERE key LIKE ?", ("w%",)).fetchone()[0])' "$tmp/orders.db")
 check "every order is written down" "$count" "$(jq .placed "$tmp/load.json")"
+
+# ---- once more without fixed targets: the services announce themselves, front finds them through a registry
+examples=$(dirname "$sennit")/../../examples/orders
+read -r reg f3 o3 o4 o5 s3 s4 <<<"$(free_ports 7)"
+registry=etcd://127.0.0.1:$reg
+announced() { # NAME PORT: an instance that is in the registry; its process is $!
+  "$examples/$1" -f "$tmp/$1.yaml" -l "127.0.0.1:$2" --set "registry=$registry" >"$tmp/$1-$2.log" 2>&1 & pids+=($!)
+}
+"$sennit" registry serve --etcd "127.0.0.1:$reg" --consul off --nacos off --apollo off >"$tmp/registry.out" 2>&1 & pids+=($!)
+wait_port "$reg"
+announced orders "$o3"; first_orders=$!
+announced orders "$o4"
+announced stock "$s3"; first_stock=$!
+announced stock "$s4"
+"$examples/front" -f "$tmp/front.yaml" -l "127.0.0.1:$f3" --set "orders=$registry/orders" --set "stock=$registry/stock" \
+  >"$tmp/front-found.log" 2>&1 & pids+=($!)
+site=http://127.0.0.1:$f3
+eventually 20 answers && ok "front finds stock through the registry" ||
+  fail "front finds stock through the registry" "$(tail -n 5 "$tmp"/front-found.log "$tmp"/stock-*.log "$tmp/registry.out")"
+check "an order is placed with both found" "$(status -X PUT "$site/v1/orders/found?sku=pen&count=1")" 200
+python3 "$here/orders.py" load "$f3" 60 "$tmp/otlp" >"$tmp/found.json" & load=$!
+sleep 1
+announced orders "$o5"
+kill -TERM "$first_orders"; sleep 1.5
+kill -KILL "$first_stock"; sleep 1.5
+touch "$tmp/otlp/stop"; wait "$load"
+echo "load: $(cat "$tmp/found.json")"
+check "no request failed while instances came and went" "$(jq .failed "$tmp/found.json")" 0
+[ "$(jq .asked "$tmp/found.json")" -gt 100 ] && ok "there was load" || fail "there was load" "$(cat "$tmp/found.json")"
+served=$(grep -c '"msg":"order written"' "$tmp/orders-$o5.log"); [ "$served" -gt 0 ] && ok "the instance that came later serves" ||
+  fail "the instance that came later serves" "$(tail -n 3 "$tmp/orders-$o5.log")"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

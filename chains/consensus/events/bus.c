@@ -299,6 +299,14 @@ size_t sn_event_bus_publish(struct sn_event_bus *b, struct sn_chain_event *e)
     return n;
 }
 
+bool sn_event_bus_wants(struct sn_event_bus *b, struct sn_str kind)
+{
+    sn_mutex_lock_always(&b->lock);
+    bool yes = sn_map_get(&b->kinds, kind) || sn_map_get(&b->kinds, SN_STR(""));
+    sn_mutex_unlock(&b->lock);
+    return yes;
+}
+
 /* ---- the bus ---- */
 
 int sn_event_bus_new(const struct sn_event_bus_opts *o, struct sn_event_bus **ret)

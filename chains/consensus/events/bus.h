@@ -64,6 +64,11 @@ void sn_subscription_end(struct sn_subscription *s);
  */
 size_t sn_event_bus_publish(struct sn_event_bus *b, struct sn_chain_event *e);
 
+/* sn_event_bus_wants - whether an event of this kind alone (tm.event, no application's attributes
+ * that name others) could be of interest to anybody now: whoever publishes need not build one that
+ * is of none. */
+bool sn_event_bus_wants(struct sn_event_bus *b, struct sn_str kind);
+
 struct sn_event_bus_stats {
     uint64_t clients, subscriptions, published, delivered, overflowed;
 };

@@ -67,6 +67,7 @@ static int bus_main(void *arg)
     T_ASSERT(!sn_subscription_find(b, SN_STR("b"), SN_STR("tm.event='Tx'")));
     T_STR(sn_subscription_query(low), "tx.height < 5 AND tm.event = 'Tx'");
 
+    T_ASSERT(sn_event_bus_wants(b, SN_STR("Tx")) && sn_event_bus_wants(b, SN_STR("Vote")));
     T_EQ(sn_subscription_take(tx, &e), 0);
     T_EQ(publish(b, "Tx", "4"), 3);
     T_EQ(publish(b, "Tx", "6"), 2);

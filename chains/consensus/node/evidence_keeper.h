@@ -39,3 +39,6 @@ int sn_evidence_keeper_update(struct sn_evidence_keeper *k, struct sn_cons_state
  * SN_E_DEADLINE_EXCEEDED. */
 uint64_t sn_evidence_keeper_generation(const struct sn_evidence_keeper *k);
 int sn_evidence_keeper_wait(struct sn_evidence_keeper *k, uint64_t seen) SN_MUST_CHECK;
+/* sn_evidence_keeper_max_age - blocks after which a piece is too old, as of the last block. Does
+ * not suspend. */
+int64_t sn_evidence_keeper_max_age(const struct sn_evidence_keeper *k);

@@ -3,9 +3,8 @@
  * and what is on the disk at each point in between, so that a crash anywhere leads back to one
  * history.
  *
- *   validate -> FinalizeBlock -> answer stored -> state applied and stored -> Commit -> mempool,
- * evidence
- *   -> on_block (events, index, metrics)
+ *   validate -> FinalizeBlock -> answer stored -> state applied -> Commit -> mempool, evidence
+ *   -> state stored -> on_block (events, index, metrics)
  *
  * Source: CometBFT v0.38.25 state/execution.go, consensus/replay.go; docs/app-dev, spec/abci. */
 #pragma once
@@ -23,6 +22,7 @@ struct sn_exec_block {
     const struct tendermint_abci_response_finalize_block *res;
     struct sn_str answer;        /* res, encoded */
     struct sn_cons_state *state; /* after it */
+    int64_t finalize_ns;         /* how long FinalizeBlock took; 0: it was asked in another life */
 };
 struct sn_exec_opts {
     struct sn_abci_conns *app;
@@ -49,8 +49,34 @@ void sn_exec_free(struct sn_exec *x);
 int sn_exec_handshake(struct sn_exec *x, const struct sn_cons_genesis *g,
                       struct sn_cons_state *state, struct sn_cons_state **ret) SN_MUST_CHECK;
 
+/* sn_exec_set_limits - tells the mempool what a block of this state has room for; after each block
+ * it is told anyway. */
+void sn_exec_set_limits(struct sn_exec *x, const struct sn_cons_state *s);
+
 /* sn_exec_apply - a block that others agreed on (block sync, replay): it is validated against
  * `state` and executed. The caller has stored it. Returns 0 with the state after (one reference);
  * SN_E_INVALID_ARGUMENT: the block does not follow; anything else ends the node. Suspends. */
 int sn_exec_apply(struct sn_exec *x, struct sn_cons_state *state, struct sn_cons_block *b,
                   const struct sn_cons_block_id *id, struct sn_cons_state **ret) SN_MUST_CHECK;
+
+/* What block sync adds, where many blocks follow each other. */
+struct sn_exec_apply_opts {
+    /* The caller has checked the signatures of the block's last commit against state->last_vals. */
+    bool commit_checked;
+    /* Puts the block into its store: called when the answer is on the disk, before Commit, so that
+     * a block that turns out wrong is not stored. NULL: it is there. */
+    int (*store)(void *arg);
+    void *arg;
+    /* The state is on the disk with the next block's answer, not before. A node that loses power in
+     * between has the block and the answer, which make that state again. */
+    bool state_soon;
+};
+/* sn_exec_apply_with - as sn_exec_apply; also store's errors. */
+int sn_exec_apply_with(struct sn_exec *x, struct sn_cons_state *state, struct sn_cons_block *b,
+                       const struct sn_cons_block_id *id, const struct sn_exec_apply_opts *o,
+                       struct sn_cons_state **ret) SN_MUST_CHECK;
+
+/* sn_exec_run_pruner - removes the blocks and states that the application's Commit lets go of, some
+ * at a time and holding nobody up, until cancelled: one fiber of the node's. Returns
+ * SN_E_CANCELLED. */
+int sn_exec_run_pruner(struct sn_exec *x) SN_MUST_CHECK;

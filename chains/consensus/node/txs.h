@@ -24,9 +24,24 @@ struct sn_mempool *sn_txs_pool(struct sn_txs *t);
 void sn_txs_on_available(struct sn_txs *t, void (*fn)(void *arg), void *arg);
 /* sn_txs_check - a transaction of `from` (0: a user of this node): asks the application, and keeps
  * it where it says OK. Returns 0 with the application's answer (its code says whether it was
- * taken), in `a`; as sn_mempool_begin and sn_mempool_finish; as sn_abci_client_call. Suspends. */
+ * taken), in `a`, or in `tx`; as sn_mempool_begin and sn_mempool_finish; as sn_abci_client_call.
+ * Suspends. */
 int sn_txs_check(struct sn_txs *t, struct sn_str tx, uint16_t from, struct sn_arena *a,
                  struct tendermint_abci_response_check_tx **ret) SN_MUST_CHECK;
+/* sn_txs_begin, sn_txs_ask - sn_txs_check in two halves: who takes in many may sort out the known
+ * ones first and ask the application about the others in fibers of their own. _begin returns as
+ * sn_mempool_begin, and SN_E_TOO_LARGE where no block has room for it; what it gives _ask must
+ * take. _ask returns as sn_txs_check; *ret may be part of tx: who reads it has a reference.
+ * Suspend.
+ */
+int sn_txs_begin(struct sn_txs *t, struct sn_str tx, uint16_t from,
+                 struct sn_mempool_tx **ret_tx) SN_MUST_CHECK;
+int sn_txs_ask(struct sn_txs *t, struct sn_mempool_tx *tx, struct sn_arena *a,
+               struct tendermint_abci_response_check_tx **ret) SN_MUST_CHECK;
+/* sn_txs_set_limits - what a block may have, as consensus parameters say: bytes of transactions as
+ * fields of its Data, gas; < 0: no limit, as at first. A transaction beyond them by itself is not
+ * taken. Any fiber. */
+void sn_txs_set_limits(struct sn_txs *t, int64_t bytes_max, int64_t gas_max);
 /* sn_txs_hold, _release - while held no CheckTx begins, and those that had begun are answered:
  * around the application's Commit and sn_txs_update. Returns 0, SN_E_CANCELLED. Suspends. */
 int sn_txs_hold(struct sn_txs *t) SN_MUST_CHECK;

@@ -103,7 +103,7 @@ int sn_peer_dial(const char *addr, const struct sn_peer_opts *o, struct sn_peer 
     memcpy(id, at.ptr, SN_NODE_ID_LEN);
     id[SN_NODE_ID_LEN] = 0;
     (void)snprintf(where, sizeof(where), "tcp:%.*s", (int)at.len - (int)sep - 1, at.ptr + sep + 1);
-    int64_t before = sn_deadline_tighten(sn_now() + SN_PEER_DIAL_NS);
+    int64_t before = sn_deadline_tighten(sn_now() + (o->dial_ns ? o->dial_ns : SN_PEER_DIAL_NS));
     int r = sn_dial(where, NULL, &s);
     sn_deadline_restore(before);
     if (r < 0) return r;
@@ -231,6 +231,15 @@ void sn_peer_stats(struct sn_peer *p, struct sn_mconn_stats *ret)
     sn_mutex_lock_always(&p->lock);
     sn_conn_stats(p->conn, ret);
     sn_mutex_unlock(&p->lock);
+}
+int sn_peer_remote(struct sn_peer *p, char *out, size_t cap)
+{
+    return sn_stream_addr(p->stream, true, out, cap);
+}
+void sn_peer_close(struct sn_peer *p)
+{
+    sn_stream_close(p->stream);
+    p->stream = NULL;
 }
 void sn_peer_free(struct sn_peer *p)
 {

@@ -21,6 +21,7 @@ typedef int (*sn_peer_fn)(struct sn_peer *p, void *arg, uint8_t channel, struct 
 struct sn_peer_opts {
     struct sn_conn_opts conn; /* borrowed for the peer's life: key, self, expected_id */
     int64_t handshake_ns;     /* 0 = SN_PEER_HANDSHAKE_NS */
+    int64_t dial_ns;          /* 0 = SN_PEER_DIAL_NS */
     sn_peer_fn on_message;
     void *arg;
 };
@@ -48,6 +49,11 @@ int sn_peer_try_send(struct sn_peer *p, uint8_t channel, const void *data, size_
 /* sn_peer_stop - ends sn_peer_run; with flush after everything queued is written. */
 void sn_peer_stop(struct sn_peer *p, bool flush);
 void sn_peer_stats(struct sn_peer *p, struct sn_mconn_stats *ret);
+/* sn_peer_remote - "IP:PORT" of the other end. Returns the length, as sn_stream_addr. */
+int sn_peer_remote(struct sn_peer *p, char *out, size_t cap);
+/* sn_peer_close - closes the stream, after sn_peer_run; what may be called from other fibers still
+ * may be, until sn_peer_free. */
+void sn_peer_close(struct sn_peer *p);
 /* sn_peer_free - closes the stream; after sn_peer_run has returned, or without it. NULL is
  * accepted. */
 void sn_peer_free(struct sn_peer *p);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include "consensus/index/indexer.h"
+#include "consensus/index/keys_int.h"
+#include "fiber/sync.h"
+#include "kit/kv.h"
+
+#define SN_INDEXER_SCAN 2000         /* pairs of one look at the store */
+#define SN_INDEXER_ARENA (64u << 20) /* bytes of one look at the store */
+#define SN_INDEXER_NARROW 1024       /* heights looked up one by one rather than by a scan */
+#define SN_INDEXER_EVENTS_LOG2 20    /* events of a block that have numbers of their own */
+#define SN_INDEXER_RETRY_NS (1 * SN_SEC)
+
+struct sn_indexer {
+    struct sn_indexer_opts o;
+    _Atomic int64_t height, target;
+    struct sn_sem woken;
+    struct sn_mutex lock; /* for `moved` */
+    struct sn_cond moved;
+};
+
+/* sn_indexer_put - what a block and the application's answer to it say, in one batch. */
+int sn_indexer_put(struct sn_indexer *ix, const struct sn_cons_block *b,
+                   const struct tendermint_abci_response_finalize_block *res) SN_MUST_CHECK;
+/* sn_indexer_last - the highest indexed block; 0 for none. */
+int sn_indexer_last(struct sn_indexer *ix, int64_t *ret) SN_MUST_CHECK;
