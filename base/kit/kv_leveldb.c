@@ -98,10 +98,10 @@ struct level {
 };
 
 /* ---- one process at a time ----
- * LevelDB locks its LOCK file by fcntl(2), goleveldb by flock(2), and the two do not see each other: a node
- * of ours and one of Go's would write into the same folder. So we take both. A process loses its fcntl
- * locks of a file as soon as it closes any descriptor of it, so a folder this process has open already is
- * found in the list, without opening its LOCK again. */
+ * LevelDB locks its LOCK file by fcntl(2), goleveldb by flock(2), and the two do not see each other:
+ * a node of ours and one of Go's would write into the same folder. So we take both. A process loses
+ * its fcntl locks of a file as soon as it closes any descriptor of it, so a folder this process has
+ * open already is found in the list, without opening its LOCK again. */
 static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct level *held;
 

@@ -38,10 +38,10 @@ static void evidence(struct sn_str in, struct sn_arena *a)
     const struct sn_json *v, *w;
     struct sn_cons_evidence ev, again;
     struct sn_buf x = {0}, y = {0};
-    if (sn_json_parse(a, in, NULL, &v) < 0 || sn_rpc_evidence_of(v, a, &ev) < 0) return;
+    if (sn_json_parse(a, in, NULL, &v) < 0 || sn_cons_json_read_evidence(v, a, &ev) < 0) return;
     text(&ev, &x);
     SN_ASSERT(sn_json_parse(a, sn_buf_view(&x), NULL, &w) == 0);
-    SN_ASSERT(sn_rpc_evidence_of(w, a, &again) == 0);
+    SN_ASSERT(sn_cons_json_read_evidence(w, a, &again) == 0);
     text(&again, &y);
     SN_ASSERT(sn_str_eq(sn_buf_view(&x), sn_buf_view(&y)));
     sn_buf_done(&x);

@@ -92,6 +92,11 @@ static int filter(void *arg, const char *remote_addr, const char *id)
     return r < 0 ? r : ask_filter(arg, "id", id);
 }
 
+/* 0 means none in config.toml, the default in the switch's options. */
+static unsigned limit_of(int64_t configured)
+{
+    return configured > 0 ? (unsigned)configured : SN_SWITCH_NONE;
+}
 static int make_switch(struct sn_daemon *d)
 {
     const struct sn_home_p2p *p = &d->c->p2p;
@@ -100,8 +105,8 @@ static int make_switch(struct sn_daemon *d)
                                .listen = p->laddr.len ? sn_arena_str(&d->arena, p->laddr).ptr : NULL,
                                .persistent = list_of(d, p->persistent_peers),
                                .unconditional = list_of(d, p->unconditional_peer_ids),
-                               .inbound_max = (unsigned)p->max_num_inbound_peers,
-                               .outbound_max = (unsigned)p->max_num_outbound_peers,
+                               .inbound_max = limit_of(p->max_num_inbound_peers),
+                               .outbound_max = limit_of(p->max_num_outbound_peers),
                                .allow_duplicate_ip = p->allow_duplicate_ip,
                                .handshake_ns = p->handshake_timeout,
                                .dial_ns = p->dial_timeout,

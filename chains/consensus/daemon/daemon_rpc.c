@@ -76,6 +76,11 @@ static const char *tls_path(struct sn_daemon *d, struct sn_str file)
         .ptr;
 }
 
+static bool gossip_peer(void *d, const char *id, struct sn_gossip_peer *ret)
+{
+    return sn_consensus_reactor_peer(((struct sn_daemon *)d)->gossip, id, ret);
+}
+
 int sn_daemon_open_rpc(struct sn_daemon *d)
 {
     const struct sn_home_rpc *c = &d->c->rpc;
@@ -95,7 +100,9 @@ int sn_daemon_open_rpc(struct sn_daemon *d)
         .header_bytes_max = (size_t)c->max_header_bytes,
         .batch_max = c->max_request_batch_size ? (int)c->max_request_batch_size : -1,
         .commit_wait_ns = c->timeout_broadcast_tx_commit,
-        .close_on_slow_client = c->experimental_close_on_slow_client};
+        .close_on_slow_client = c->experimental_close_on_slow_client,
+        .peer = gossip_peer,
+        .arg = d};
     char at[128];
     if (c->laddr.len == 0 && c->grpc_laddr.len == 0) return 0;
     if (!o.listen || !o.grpc_listen || !o.cors_origins || !o.cors_methods || !o.cors_headers)

@@ -445,7 +445,7 @@ static void put_results(struct sn_buf *b, const struct tendermint_abci_response_
     L(b, ",\"consensus_param_updates\":");
     sn_cons_json_param_updates(b, r->consensus_param_updates);
     L(b, ",\"app_hash\":");
-    sn_cons_json_b64(b, r->app_hash);
+    sn_cons_json_b64(b, r->app_hash.len ? r->app_hash : (struct sn_str){0});
     L(b, "}");
 }
 
@@ -460,6 +460,9 @@ int sn_rpc_do_block_results(struct sn_rpc_call *c)
     if (r < 0) return r;
     if (kept(c, height, 0)) return 0;
     r = sn_cons_state_store_answer(c->view->states, height, &answer);
+    /* The last block is there a moment before the answer to it. */
+    if (r == SN_E_NOT_FOUND && !c->args[0].set)
+        r = sn_cons_state_store_answer(c->view->states, --height, &answer);
     if (r == SN_E_NOT_FOUND)
         return sn_fail(r, "could not find results for height #%lld", (long long)height);
     if (r == SN_E_FAILED_PRECONDITION)

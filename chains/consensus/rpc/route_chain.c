@@ -190,6 +190,9 @@ int sn_rpc_do_validators(struct sn_rpc_call *c)
     bool whole = !c->args[1].set && !c->args[2].set;
     if (whole && sn_rpc_cache_get(c->rpc->cache, c->route, height, 0, c->out)) return 0;
     r = sn_cons_state_store_validators(c->view->states, height, &vals);
+    /* The last block is there a moment before the state after it. */
+    if (r == SN_E_NOT_FOUND && !c->args[0].set)
+        r = sn_cons_state_store_validators(c->view->states, --height, &vals);
     if (r == SN_E_NOT_FOUND)
         return sn_fail(r, "could not find validator set for height #%lld", (long long)height);
     if (r < 0) return r;
@@ -205,6 +208,8 @@ int sn_rpc_do_consensus_params(struct sn_rpc_call *c)
     int64_t height;
     int r = sn_rpc_height(c, &c->args[0], sn_rpc_latest_uncommitted(c), &height);
     if (r == 0) r = sn_cons_state_store_params(c->view->states, height, &p);
+    if (r == SN_E_NOT_FOUND && !c->args[0].set)
+        r = sn_cons_state_store_params(c->view->states, --height, &p);
     if (r == SN_E_NOT_FOUND)
         return sn_fail(r, "could not find consensus params for height #%lld", (long long)height);
     if (r < 0) return r;

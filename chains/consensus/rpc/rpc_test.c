@@ -176,7 +176,7 @@ static void same_evidence(const struct sn_cons_evidence *ev)
     const struct sn_json *v;
     sn_cons_json_evidence(&text, ev);
     T_OK(sn_json_parse(&a, sn_buf_view(&text), NULL, &v));
-    int r = sn_rpc_evidence_of(v, &a, &back);
+    int r = sn_cons_json_read_evidence(v, &a, &back);
     T_ASSERTF(r == 0, "%s: %s", sn_diag_str(r), sn_buf_cz(&text));
     T_OK(sn_cons_evidence_encode(ev, &x));
     T_OK(sn_cons_evidence_encode(&back, &y));
@@ -209,7 +209,7 @@ SN_TEST(rpc_evidence)
         struct sn_cons_evidence back;
         const struct sn_json *v;
         T_OK(sn_json_parse(&arena, sn_str(bad[i]), NULL, &v));
-        T_EQ(sn_rpc_evidence_of(v, &arena, &back), SN_E_INVALID_ARGUMENT);
+        T_EQ(sn_cons_json_read_evidence(v, &arena, &back), SN_E_INVALID_ARGUMENT);
         sn_arena_done(&arena);
     }
 }

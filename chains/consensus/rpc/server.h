@@ -8,6 +8,7 @@
  * rpc/jsonrpc, docs/core/rpc. */
 #pragma once
 #include "consensus/node/view.h"
+#include "consensus/reactors/consensus_peer.h"
 
 #define SN_RPC_LISTENERS_MAX 16
 #define SN_RPC_CACHE_BYTES (64u << 20)
@@ -32,8 +33,9 @@ struct sn_rpc_opts {
     int64_t commit_wait_ns;                         /* broadcast_tx_commit; 0: 10 s */
     bool close_on_slow_client; /* ends the connection, not only the subscription */
     uint64_t cache_bytes;      /* 0: SN_RPC_CACHE_BYTES */
-    /* A peer's state for dump_consensus_state, as JSON; NULL: null. Must not suspend. */
-    void (*peer_state)(void *arg, struct sn_switch_peer *p, struct sn_buf *out);
+    /* What is known of a peer, for dump_consensus_state (fits sn_consensus_reactor_peer); NULL:
+     * nothing. May suspend. */
+    bool (*peer)(void *arg, const char *id, struct sn_gossip_peer *ret);
     void *arg;
 };
 struct sn_rpc;

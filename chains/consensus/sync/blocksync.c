@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sync/blocksync.c - the reactor: what peers ask for is read from the store by a fiber of theirs, never in
- * the one that reads their messages: two nodes that fetch from each other would block each other. */
+/* sync/blocksync.c - the reactor: what peers ask for is read from the store by a fiber of theirs, never
+ * in the one that reads their messages: two nodes that fetch from each other would block each other. */
 #include <string.h>
 
 #include "consensus/sync/blocksync_int.h"

@@ -80,7 +80,8 @@ static int content(const struct field *outer, struct sn_blocksync_msg *m)
         if (block && f.number == 1 && f.wire == LEN) m->block = f.bytes;
         else if (block && f.number == 2 && f.wire == LEN) m->ext_commit = f.bytes;
         else if (!block && f.number == 1 && f.wire == VARINT) m->height = (int64_t)f.value;
-        else if (!block && f.number == 2 && f.wire == VARINT) m->base = (int64_t)f.value;
+        else if (m->kind == SN_BLOCKSYNC_STATUS && f.number == 2 && f.wire == VARINT)
+            m->base = (int64_t)f.value;
     }
     /* An extended commit that is there and empty is not an absent one. */
     if (block) return height_of(m->block, &m->height);

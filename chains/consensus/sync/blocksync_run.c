@@ -150,8 +150,11 @@ struct check_task {
     unsigned n;
     struct sn_sync_job *jobs[SN_BLOCKSYNC_CHECK_HEIGHTS + 1]; /* n, and the last one's successor */
     struct sn_cons_valset *sets[SN_BLOCKSYNC_CHECK_HEIGHTS];
-    int verdicts[SN_BLOCKSYNC_CHECK_HEIGHTS];
-    size_t ends[SN_BLOCKSYNC_CHECK_HEIGHTS]; /* in the collected checks */
+    /* Of each height: what is wrong with the commit that its successor brought, and with the block by
+     * that commit; 0: nothing. */
+    int commits[SN_BLOCKSYNC_CHECK_HEIGHTS], blocks[SN_BLOCKSYNC_CHECK_HEIGHTS];
+    /* Where its commit's and its extended commit's signatures end in the collected checks. */
+    size_t ends[SN_BLOCKSYNC_CHECK_HEIGHTS], ext_ends[SN_BLOCKSYNC_CHECK_HEIGHTS];
     struct collector c;
 };
 
@@ -176,51 +179,58 @@ static int check_ext(struct check_task *t, unsigned i, struct sn_str chain)
     }
     return r;
 }
+/* The commit is checked for the block it names itself: so it is known which of the two is wrong, if
+ * that is another. */
+static int check_one(struct check_task *t, unsigned i, struct sn_str chain)
+{
+    const struct sn_sync_job *j = t->jobs[i];
+    const struct sn_cons_commit *c = t->jobs[i + 1]->block->last_commit;
+    int r = sn_cons_commit_verify(&t->c.v, chain, t->sets[i], c, j->height, &c->block_id);
+    if (r == SN_E_NOMEM) return r;
+    t->commits[i] = r;
+    t->ends[i] = t->c.checks.len;
+    if (!sn_cons_block_id_eq(&c->block_id, &j->id))
+        t->blocks[i] = sn_fail(SN_E_INVALID_ARGUMENT, "two thirds signed another block %lld",
+                               (long long)j->height);
+    else if (j->has_ext) t->blocks[i] = check_ext(t, i, chain);
+    t->ext_ends[i] = t->c.checks.len;
+    return t->blocks[i] == SN_E_NOMEM ? SN_E_NOMEM : 0;
+}
 static int check_all(struct check_task *t)
 {
     struct sn_str chain = t->b->view->genesis->chain_id;
     t->c.v.verify = collect;
     sn_arena_init(&t->c.arena, NULL, 0);
     for (unsigned i = 0; i < t->n; i++) {
-        const struct sn_sync_job *j = t->jobs[i];
-        int r = sn_cons_commit_verify(&t->c.v, chain, t->sets[i], t->jobs[i + 1]->block->last_commit,
-                                      j->height, &j->id);
-        if (r >= 0 && j->has_ext) r = check_ext(t, i, chain);
-        if (r == SN_E_NOMEM) return r;
-        t->verdicts[i] = r;
-        t->ends[i] = t->c.checks.len;
+        int r = check_one(t, i, chain);
+        if (r < 0) return r;
     }
     const struct sn_cons_verifier *v = t->b->view->verifier;
     int r = v->verify(v, t->c.checks.ptr, t->c.checks.len);
+    if (r < 0) return r;
     size_t k = 0;
-    for (unsigned i = 0; r >= 0 && i < t->n; i++)
+    for (unsigned i = 0; i < t->n; i++) {
         for (; k < t->ends[i]; k++)
-            if (!t->c.checks.ptr[k].ok && t->verdicts[i] >= 0) t->verdicts[i] = SN_E_INVALID_ARGUMENT;
-    return r;
+            if (!t->c.checks.ptr[k].ok) t->commits[i] = SN_E_INVALID_ARGUMENT;
+        for (; k < t->ext_ends[i]; k++)
+            if (!t->c.checks.ptr[k].ok) t->blocks[i] = SN_E_INVALID_ARGUMENT;
+    }
+    return 0;
 }
 
-/* Of a pair that does not fit either may be wrong: both are fetched again, from others. */
-static void wrong_pair(struct sn_blocksync *b, int64_t height, int why)
+static void take_verdict(struct sn_blocksync *b, struct sn_sync_job *j, struct sn_sync_job *next,
+                         int commit, int block)
 {
-    sn_blocksync_wrong(b, height, why);
-    sn_blocksync_wrong(b, height + 1, why);
-}
-static void take_verdicts(struct check_task *t)
-{
-    struct sn_blocksync *b = t->b;
-    for (unsigned i = 0; i < t->n; i++) {
-        struct sn_sync_job *j = t->jobs[i], *next = t->jobs[i + 1];
-        if (*job_at(b, j->height) != j) continue; /* it went meanwhile */
-        bool same = *job_at(b, next->height) == next;
-        if (t->verdicts[i] >= 0) {
-            j->state = SN_JOB_CHECKED;
-            j->next = next;
-            next->refs++;
-        } else if (same) {
-            wrong_pair(b, j->height, t->verdicts[i]);
-        } else {
-            j->state = SN_JOB_READY; /* its successor was the wrong one, maybe */
-        }
+    if (*job_at(b, j->height) != j) return; /* it went meanwhile */
+    if (commit < 0) {
+        j->state = SN_JOB_READY;
+        if (*job_at(b, next->height) == next) sn_blocksync_wrong(b, next->height, commit);
+    } else if (block < 0) {
+        sn_blocksync_wrong(b, j->height, block);
+    } else {
+        j->state = SN_JOB_CHECKED;
+        j->next = next;
+        next->refs++;
     }
 }
 static int check_fiber(void *arg)
@@ -230,7 +240,8 @@ static int check_fiber(void *arg)
     int r = check_all(t);
     sn_mutex_lock_always(&b->lock);
     for (unsigned i = 0; r < 0 && i < t->n; i++) t->jobs[i]->state = SN_JOB_READY;
-    if (r >= 0) take_verdicts(t);
+    for (unsigned i = 0; r >= 0 && i < t->n; i++)
+        take_verdict(b, t->jobs[i], t->jobs[i + 1], t->commits[i], t->blocks[i]);
     for (unsigned i = 0; i < t->n; i++) sn_cons_valset_unref(t->sets[i]);
     for (unsigned i = 0; i <= t->n; i++) job_unref(t->jobs[i]);
     b->checks--;
@@ -384,7 +395,7 @@ static int advance(struct run *x)
     int r = apply(x);
     sn_mutex_lock_always(&b->lock);
     if (r == SN_E_INVALID_ARGUMENT) {
-        if (*job_at(b, j->height) == j) wrong_pair(b, j->height, r);
+        if (*job_at(b, j->height) == j) sn_blocksync_wrong(b, j->height, r);
         r = 0;
     } else if (r >= 0) {
         sn_sync_pool_applied(&b->pool);

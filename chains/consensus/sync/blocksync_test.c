@@ -275,3 +275,144 @@ static int cancelled(void *arg)
     return 0;
 }
 SN_TEST_SLOW(blocksync_cancelled, 120) { net_simulate(cancelled, 6, false); }
+
+/* ---- liars ---- */
+
+enum lie_kind {
+    LIE_NONE,
+    LIE_TX,        /* a block with another transaction */
+    LIE_SIGNATURE, /* a block whose last commit has a wrong signature */
+    LIE_FORK,      /* a chain of its own, not signed by the validators */
+    LIE_EXTENDED,  /* an extended commit where none is due */
+    LIE_LOWERS,    /* ASA-2025-001: says less than before */
+    LIE_ABSURD,    /* #5803: says that it has all heights there are, and has not */
+    LIE_ABSURD_MUTE,
+    LIE_MUTE,
+    LIE_UNASKED,
+    LIE_OTHER, /* another block than the one asked for */
+    LIE_REFUSES,
+    LIE_JUNK,
+    N_LIES,
+};
+struct lie {
+    enum lie_kind kind;
+    struct chain *of; /* whose blocks it gives */
+    int64_t claims;
+    bool ends; /* the node must part with it */
+};
+static void lie_status(struct sn_switch_peer *p, int64_t height)
+{
+    struct sn_buf out SN_CLEANUP(sn_buf_done);
+    sn_buf_init(&out, 0);
+    T_OK(sn_blocksync_encode(&(struct sn_blocksync_msg){.kind = SN_BLOCKSYNC_STATUS, .base = 1,
+                                                        .height = height},
+                             &out));
+    (void)!sn_switch_peer_try_send(p, SN_BLOCKSYNC_CHANNEL, out.ptr, out.len);
+}
+static int lie_add(void *arg, struct sn_switch_peer *p)
+{
+    struct sync_node *x = arg;
+    x->added++;
+    lie_status(p, x->lie->claims);
+    return 0;
+}
+static void lie_remove(void *arg, struct sn_switch_peer *p, int why)
+{
+    ((struct sync_node *)arg)->removed++;
+}
+static int lie_block(struct sync_node *x, struct sn_switch_peer *p, int64_t height)
+{
+    const struct lie *lie = x->lie;
+    struct sn_buf block SN_CLEANUP(sn_buf_done), ext SN_CLEANUP(sn_buf_done),
+        out SN_CLEANUP(sn_buf_done);
+    sn_buf_init(&block, 0);
+    sn_buf_init(&ext, 0);
+    sn_buf_init(&out, 0);
+    struct sn_blocksync_msg m = {.kind = SN_BLOCKSYNC_BLOCK, .height = height};
+    if (lie->kind == LIE_OTHER) height = height == 7 ? 8 : 7;
+    if (lie->kind == LIE_UNASKED) height += 100;
+    if (lie->kind == LIE_REFUSES ||
+        sn_cons_block_store_encoded(lie->of->blocks, height, &block, &ext) < 0)
+        m.kind = SN_BLOCKSYNC_NO_BLOCK;
+    if (lie->kind == LIE_TX) {
+        struct sn_str at = sn_buf_view(&block);
+        for (size_t i = 0; i + 4 < at.len; i++)
+            if (memcmp(at.ptr + i, "vvvv", 4) == 0) block.ptr[i] = 'w';
+    }
+    if (lie->kind == LIE_SIGNATURE && block.len) ((uint8_t *)block.ptr)[block.len - 1] ^= 1;
+    m.block = sn_buf_view(&block);
+    if (lie->kind == LIE_EXTENDED) m.ext_commit = SN_STR("\x08\x01");
+    T_OK(sn_blocksync_encode(&m, &out));
+    return sn_switch_peer_send(p, SN_BLOCKSYNC_CHANNEL, out.ptr, out.len);
+}
+static int lie_receive(void *arg, struct sn_switch_peer *p, uint8_t channel, struct sn_str msg)
+{
+    struct sync_node *x = arg;
+    struct sn_blocksync_msg m;
+    T_OK(sn_blocksync_decode(msg, &m));
+    if (m.kind == SN_BLOCKSYNC_STATUS_REQUEST)
+        lie_status(p, x->lie->kind == LIE_LOWERS ? x->lie->claims / 2 : x->lie->claims);
+    if (m.kind != SN_BLOCKSYNC_BLOCK_REQUEST) return 0;
+    if (x->lie->kind == LIE_MUTE || x->lie->kind == LIE_ABSURD_MUTE) return 0;
+    if (x->lie->kind == LIE_JUNK)
+        return sn_switch_peer_send(p, SN_BLOCKSYNC_CHANNEL, "\x1a\x7f junk", 7);
+    return lie_block(x, p, m.height);
+}
+static const struct sn_mconn_channel lie_channel = {.id = SN_BLOCKSYNC_CHANNEL};
+
+static struct sync_node *liar_new(unsigned who, const struct lie *lie)
+{
+    struct chain_opts f = following(plain);
+    struct sync_node *x = node_new(who, &f, 0);
+    x->lie = lie;
+    x->lies = (struct sn_reactor){.name = "lies",
+                                  .channels = &lie_channel,
+                                  .n_channels = 1,
+                                  .arg = x,
+                                  .add_peer = lie_add,
+                                  .receive = lie_receive,
+                                  .remove_peer = lie_remove};
+    return x;
+}
+static enum lie_kind lie_told;
+static int liar(void *arg)
+{
+    struct chain_opts f = following(plain), other = plain;
+    other.tx_bytes = 51;
+    other.forged = true;
+    struct sync_node *honest = node_new(1, &plain, 150), *x = node_new(2, &f, 0);
+    struct chain fork;
+    T_OK(chain_open(&fork, &other));
+    T_OK(chain_extend(&fork, 150));
+    struct lie lie = {.kind = lie_told, .of = &honest->c, .claims = 150, .ends = true};
+    if (lie_told == LIE_FORK) lie.of = &fork;
+    if (lie_told == LIE_ABSURD || lie_told == LIE_ABSURD_MUTE) lie.claims = INT64_MAX;
+    /* What it owes comes from others in time, or it owes nothing in the end. */
+    if (lie_told == LIE_ABSURD || lie_told == LIE_REFUSES || lie_told == LIE_MUTE) lie.ends = false;
+    struct sync_node *bad = liar_new(3, &lie);
+    x->fetches = true;
+    net_node_start(&honest->net);
+    net_node_start(&bad->net);
+    net_node_start(&x->net);
+    net_connect(&x->net, &bad->net);
+    net_connect(&x->net, &honest->net);
+    fetch_all(x);
+    check_same(x, honest, 149);
+    if (lie.ends) {
+        for (unsigned i = 0; i < 1000 && !bad->removed; i++) T_OK(sn_sleep(10 * SN_MS));
+        T_EQ(bad->removed, 1);
+    }
+    T_EQ(net_counts(&honest->net).peers, 1);
+    node_free(x);
+    node_free(bad);
+    node_free(honest);
+    chain_close(&fork);
+    return 0;
+}
+SN_TEST_SLOW(blocksync_liars, 240)
+{
+    for (lie_told = LIE_NONE + 1; lie_told < N_LIES; lie_told++) {
+        printf("lie %d\n", lie_told);
+        net_simulate(liar, 1, false);
+    }
+}

@@ -34,7 +34,8 @@ static int make_validators(struct chain *c)
     int r = sn_cons_genesis_state(&c->genesis, &s);
     if (r < 0) return r;
     for (uint32_t i = 0; i < c->o.validators; i++)
-        memcpy(c->secrets[sn_cons_valset_find(s->vals, c->validators[i].v.addr)], secrets[i], 64);
+        memcpy(c->secrets[sn_cons_valset_find(s->vals, c->validators[i].v.addr)],
+               secrets[c->o.forged ? 0 : i], 64);
     sn_cons_state_unref(s);
     return 0;
 }

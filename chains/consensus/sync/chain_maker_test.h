@@ -14,6 +14,7 @@ struct chain_opts {
     uint32_t txs, tx_bytes;  /* of each block */
     const char *dir;         /* with blockstore.db and state.db; NULL: in memory */
     uint32_t absent;         /* so many of the validators never sign */
+    bool forged;             /* blocks are signed by others than the validators */
     bool follower;           /* makes nothing: a node that begins with the genesis */
 };
 struct chain {
