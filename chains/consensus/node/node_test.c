@@ -41,6 +41,16 @@ SN_TEST(a_chain_may_begin_at_any_height)
                                        .initial_height = 1000});
 }
 
+/* A second vote is seen, becomes evidence, is put into one block, and each application is told once. */
+SN_TEST(a_double_vote_comes_before_the_application)
+{
+    for (unsigned i = 0; i < sn_test_cases(5); i++) {
+        world_run(&w, &(struct world_opts){.seed = sn_test_seed() + i, .n = 4, .target = 16,
+                                           .equivocate = true});
+        for (int k = 0; k < 4; k++) T_EQ(w.misbehaviour[k], 1);
+    }
+}
+
 /* Over the seeds every way two durable points can be apart must have been met. */
 SN_TEST_SLOW(crashes_at_any_moment, 600)
 {
