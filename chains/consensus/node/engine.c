@@ -444,12 +444,22 @@ static int replay_record(void *arg, const struct sn_cons_wal_record *rec)
     return sn_engine_fatal(r) ? r : collect(p);
 }
 
+/* Of what is asked or signed once per round only the last is open: answers to earlier questions are
+ * ignored by the core, and earlier places refused by the signer. A height may have had many rounds. */
+static bool once_per_round(enum sn_cons_action_kind k)
+{
+    return k == SN_CONS_ACT_PREPARE || k == SN_CONS_ACT_PROCESS || k == SN_CONS_ACT_EXTEND ||
+           k == SN_CONS_ACT_SIGN_VOTE || k == SN_CONS_ACT_SIGN_PROPOSAL;
+}
 static int do_collected(struct replay *p)
 {
+    size_t last[SN_CONS_ACT_NOTE + 1] = {0};
     int r = 0;
-    SN_VEC_EACH(&p->actions, a)
-    {
-        if (r >= 0) r = sn_engine_act(p->e, a);
+    for (size_t i = 0; i < p->actions.len; i++) last[p->actions.ptr[i].kind] = i;
+    for (size_t i = 0; i < p->actions.len; i++) {
+        struct sn_cons_action *a = &p->actions.ptr[i];
+        bool open = !once_per_round(a->kind) || i == last[a->kind];
+        if (r >= 0 && open) r = sn_engine_act(p->e, a);
         sn_cons_action_done(a);
     }
     sn_vec_done(&p->actions);
