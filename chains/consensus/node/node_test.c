@@ -16,7 +16,7 @@ SN_TEST(a_single_validator_makes_blocks)
             (double)s->stores / (double)s->heights);
 }
 
-SN_TEST(four_validators_make_blocks)
+SN_TEST_SLOW(four_validators_make_blocks, 120)
 {
     world_run(&w, &(struct world_opts){.seed = sn_test_seed(), .n = 4, .target = 12, .loss = 0.05});
     const struct sn_engine_stats *s = &w.nodes[0].stats;
@@ -29,7 +29,7 @@ SN_TEST(four_validators_make_blocks)
     T_ASSERT(s->signatures_known > s->signatures_checked);
 }
 
-SN_TEST(vote_extensions)
+SN_TEST_SLOW(vote_extensions, 120)
 {
     world_run(&w, &(struct world_opts){.seed = sn_test_seed(), .n = 4, .target = 8,
                                        .extensions = true});
@@ -42,7 +42,7 @@ SN_TEST(a_chain_may_begin_at_any_height)
 }
 
 /* A second vote is seen, becomes evidence, is put into one block, and each application is told once. */
-SN_TEST(a_double_vote_comes_before_the_application)
+SN_TEST_SLOW(a_double_vote_comes_before_the_application, 300)
 {
     for (unsigned i = 0; i < sn_test_cases(5); i++) {
         world_run(&w, &(struct world_opts){.seed = sn_test_seed() + i, .n = 4, .target = 16,
