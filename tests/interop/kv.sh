@@ -17,8 +17,9 @@ for i in 1 2 3; do
   if "$cache/kv" write "$db" $i && "$peer" dump "$db" >"$tmp/ours" && "$cache/kv" dump "$db" >"$tmp/theirs" &&
     cmp -s "$tmp/ours" "$tmp/theirs"; then ok "goleveldb wrote, $(wc -l <"$tmp/ours") pairs"
   else fail "goleveldb wrote, round $i" "the dumps differ"; fi
-  if "$peer" write "$db" $((i + 10)) && "$cache/kv" dump "$db" >"$tmp/theirs" && "$peer" dump "$db" >"$tmp/ours" &&
-    cmp -s "$tmp/ours" "$tmp/theirs"; then ok "we wrote, $(wc -l <"$tmp/ours") pairs"
+  # Ours reads a copy: what goleveldb left out when it opened the folder would be gone for both.
+  if "$peer" write "$db" $((i + 10)) && rm -rf "$tmp/copy" && cp -r "$db" "$tmp/copy" && "$cache/kv" dump "$db" >"$tmp/theirs" &&
+    "$peer" dump "$tmp/copy" >"$tmp/ours" && cmp -s "$tmp/ours" "$tmp/theirs"; then ok "we wrote, $(wc -l <"$tmp/ours") pairs"
   else fail "we wrote, round $i" "the dumps differ"; fi
 done
 end
