@@ -355,23 +355,30 @@ static int apply(struct run *x)
     return 0;
 }
 
-/* The sets of the next two heights under their hashes; copies, for fibers that check. */
-static int know_set(struct sn_blocksync *b, unsigned i, const struct sn_cons_valset *set)
+/* The sets of the next two heights under their hashes; copies, for fibers that check. hash: of the set,
+ * NULL where it has to be computed. */
+static int know_set(struct sn_blocksync *b, unsigned i, const struct sn_cons_valset *set,
+                    const struct sn_cons_hash *hash)
 {
-    struct sn_cons_hash hash;
-    int r = sn_cons_valset_hash(set, &hash);
-    if (r < 0 || (b->sets[i].set && sn_cons_hash_eq(&hash, &b->sets[i].hash))) return r;
+    struct sn_cons_hash own;
+    int r = hash ? 0 : sn_cons_valset_hash(set, &own);
+    if (!hash) hash = &own;
+    if (r < 0 || (b->sets[i].set && sn_cons_hash_eq(hash, &b->sets[i].hash))) return r;
     struct sn_cons_valset *copy = sn_cons_valset_copy(set);
     if (!copy) return SN_E_NOMEM;
     sn_cons_valset_unref(b->sets[i].set);
     b->sets[i].set = copy;
-    b->sets[i].hash = hash;
+    b->sets[i].hash = *hash;
     return 0;
 }
-static int know_sets(struct run *x)
+/* applied: the block that has led to the state, whose header has been found right; NULL: none yet. */
+static int know_sets(struct run *x, const struct sn_cons_block *applied)
 {
-    int r = know_set(x->b, 0, x->state->vals);
-    return r < 0 ? r : know_set(x->b, 1, x->state->next_vals);
+    const struct sn_cons_state *s = x->state;
+    const struct sn_cons_hash *vals = applied ? &applied->header.next_validators_hash : NULL;
+    bool changed = s->vals_changed == s->last_height + 2;
+    int r = know_set(x->b, 0, s->vals, vals);
+    return r < 0 ? r : know_set(x->b, 1, s->next_vals, changed ? NULL : vals);
 }
 
 static void say(struct run *x)
@@ -401,7 +408,7 @@ static int advance(struct run *x)
         sn_sync_pool_applied(&b->pool);
         job_unref(*job_at(b, j->height));
         *job_at(b, j->height) = NULL;
-        r = know_sets(x);
+        r = know_sets(x, j->block);
         say(x);
     }
     job_unref(j);
@@ -523,7 +530,7 @@ int sn_blocksync_run(struct sn_blocksync *b, struct sn_cons_state *state,
     struct sn_scope *outer = sn_scope_begin(&mem);
     sn_mutex_lock_always(&b->lock);
     b->scope = outer;
-    if (r >= 0) r = know_sets(&x);
+    if (r >= 0) r = know_sets(&x, NULL);
     if (r >= 0) {
         begin(&x);
         r = sync_loop(&x, needs_more > 0);
