@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# bench/gateway.sh - proxied requests per CPU-second, and p99 at half load, beside nginx, HAProxy and
-# Go's httputil.ReverseProxy. Claim: >= 1.15x the better of nginx and HAProxy, >= 4x Go; p99 no worse.
+# bench/gateway.sh - proxied requests per CPU-second, and p99 at half load, beside nginx, HAProxy, Envoy (where PyPI's wheel
+# can be had) and Go's httputil.ReverseProxy. Claim: >= 1.15x the best of the first three, >= 4x Go; p99 no worse.
 #
 # The proxy has processor 0 to itself; load generator (bench/pairs) and backend (nginx, `return 200`)
 # share the last one. What is compared is the proxy's own CPU time per request, from /proc, so the
 # generator's share of the machine does not matter. Then `sennit load` asks each in turn, open loop, at
-# half of what the weakest of sennit, nginx and HAProxy managed (Go: of its own).
+# half of what the weakest of sennit, nginx and HAProxy managed (Go and Envoy: of their own).
 # Then HTTP/2 in front (h2load, one request at a time on many streams) and gRPC through to a back-end that speaks
 # it, beside nginx (grpc_pass) and HAProxy: claim: ahead of both. Go's ReverseProxy has no row there.
 # Environment: ROWS ("h1 h2 grpc"), H2_ROUNDS (12), H2_N (20000), ROUNDS (60), SLICE_MS (80), CONNS (64), P99_ROUNDS (5), P99_SECONDS (3).
@@ -15,8 +15,9 @@ ROUNDS=${ROUNDS:-60}; SLICE_MS=${SLICE_MS:-80}; CONNS=${CONNS:-64}
 P99_ROUNDS=${P99_ROUNDS:-5}; P99_SECONDS=${P99_SECONDS:-3}
 LAST=$(($(nproc) - 1)); BACK=19300
 ROWS=${ROWS:-h1 h2 grpc}; H2_ROUNDS=${H2_ROUNDS:-12}; H2_N=${H2_N:-20000}; RPC=19310
-NAMES=(sennit nginx haproxy go)
-declare -A PORT=([sennit]=19301 [nginx]=19302 [haproxy]=19303 [go]=19304) PID P50 P99 VERSION
+NAMES=(sennit nginx haproxy go); H2_NAMES=(sennit nginx haproxy)
+declare -A PORT=([sennit]=19301 [nginx]=19302 [haproxy]=19303 [go]=19304 [envoy]=19305) PID P50 P99 VERSION
+envoy=$(bench_envoy) && NAMES+=(envoy) && H2_NAMES+=(envoy)
 
 for tool in nginx haproxy go; do
   command -v "$tool" >/dev/null || { echo "SKIP: $tool is not installed"; exit 0; }
@@ -76,12 +77,47 @@ routes:
   - {name: rpc, match: [{prefix: /grpc.testing.TestService}], proxy: {to: [{upstream: rpc}]}}
 CFG
 
+cat >"$BENCH_TMP/envoy.yaml" <<CFG
+static_resources:
+  listeners:
+  - address: {socket_address: {address: 127.0.0.1, port_value: ${PORT[envoy]}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: web
+          codec_type: AUTO
+          use_remote_address: true
+          http_filters: [{name: router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - {match: {prefix: /grpc.testing.TestService}, route: {cluster: rpc}}
+              - {match: {prefix: /}, route: {cluster: app}}
+  clusters:
+  - name: app
+    load_assignment: {cluster_name: app, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: $BACK}}}}]}]}
+  - name: rpc
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: {http2_protocol_options: {}}
+    load_assignment: {cluster_name: rpc, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: $RPC}}}}]}]}
+CFG
+
 bench_start "$LAST" nginx -p "$BENCH_TMP" -c "$BENCH_TMP/backend.conf"
 bench_wait_port $BACK || exit 1
 bench_start 0 "$SENNIT" gateway -w 1 -c "$BENCH_TMP/gw.yaml"; PID[sennit]=$BENCH_PID
 bench_start 0 nginx -p "$BENCH_TMP" -c "$BENCH_TMP/nginx.conf"; PID[nginx]=$BENCH_PID
 bench_start 0 haproxy -db -f "$BENCH_TMP/haproxy.cfg"; PID[haproxy]=$BENCH_PID
 bench_start 0 env GOMAXPROCS=1 "$BENCH_TMP/goproxy" "127.0.0.1:${PORT[go]}" "http://127.0.0.1:$BACK"; PID[go]=$BENCH_PID
+if [ -n "$envoy" ]; then
+  bench_start 0 "$envoy" --concurrency 1 --disable-hot-restart -l off -c "$BENCH_TMP/envoy.yaml"; PID[envoy]=$BENCH_PID
+  VERSION[envoy]="Envoy $(basename "$(dirname "$envoy")" | sed 's/envoy-//')"
+fi
 for n in "${NAMES[@]}"; do bench_wait_port "${PORT[$n]}" || exit 1; done
 VERSION[sennit]="sennit gateway, this tree"
 VERSION[nginx]=$(nginx -v 2>&1 | sed 's/.*: //')
@@ -100,10 +136,12 @@ taskset -c "$LAST" "$BENCH_BUILD/bench/pairs" -c "$CONNS" -n "$ROUNDS" -s "$SLIC
 
 # half NAME... - half of the lowest rate of these.
 half() { for n in "$@"; do awk -F'|' -v n=" $n " '$2 == n {print $4}' "$BENCH_TMP/pairs"; done | sort -g | awk 'NR == 1 {printf "%d", $1 / 2}'; }
-rate=$(half sennit nginx haproxy); go_rate=$(half go)
+declare -A rate
+for n in sennit nginx haproxy; do rate[$n]=$(half sennit nginx haproxy); done
+for n in go envoy; do rate[$n]=$(half $n); done
 for round in $(seq "$P99_ROUNDS"); do
   for n in "${NAMES[@]}"; do
-    p=$(taskset -c "$LAST" "$SENNIT" load -q -c "$CONNS" -r "$([ "$n" = go ] && echo "$go_rate" || echo "$rate")" \
+    p=$(taskset -c "$LAST" "$SENNIT" load -q -c "$CONNS" -r "${rate[$n]}" \
       -d "${P99_SECONDS}s" --warmup 300ms --json "http://127.0.0.1:${PORT[$n]}/" |
       python3 -c 'import json,sys; h=json.load(sys.stdin)["times_ns"]["latency"]; print(round(h["p50"] / 1000), round(h["p99"] / 1000))')
     P50[$n]+=" ${p% *}"; P99[$n]+=" ${p#* }"
@@ -115,7 +153,7 @@ echo
 echo "| proxy | requests/s | P50 us | P99 us | lowest and highest P99 |"
 echo "|---|--:|--:|--:|---|"
 for n in "${NAMES[@]}"; do
-  echo "| $n | $([ "$n" = go ] && echo "$go_rate" || echo "$rate") | $(bench_median ${P50[$n]}) | $(bench_median ${P99[$n]}) |" \
+  echo "| $n | ${rate[$n]} | $(bench_median ${P50[$n]}) | $(bench_median ${P99[$n]}) |" \
     "$(printf '%s\n' ${P99[$n]} | sort -g | sed -n '1p;$p' | xargs | tr ' ' '-') |"
 done
 }
@@ -123,9 +161,9 @@ done
 # Of each in turn: the proxy's own CPU time for H2_N requests, 16 connections of 8 streams.
 h2_rows() { # TITLE H2LOAD-ARGS...
   local title=$1 n before after out; shift
-  local -A port=([sennit]=${PORT[sennit]} [nginx]=19312 [haproxy]=19313) per
+  local -A port=([sennit]=${PORT[sennit]} [nginx]=19312 [haproxy]=19313 [envoy]=${PORT[envoy]}) per
   for round in $(seq "$H2_ROUNDS"); do
-    for n in sennit nginx haproxy; do
+    for n in "${H2_NAMES[@]}"; do
       before=$(bench_cpu_ns "${PID[$n]}")
       out=$(taskset -c "$LAST" h2load -n "$H2_N" -c 16 -m 8 "$@" "http://127.0.0.1:${port[$n]}$path" 2>&1)
       grep -q "$H2_N succeeded, 0 failed" <<<"$out" || { echo "$n: $(grep '^requests:' <<<"$out")"; return 1; }
@@ -138,7 +176,7 @@ h2_rows() { # TITLE H2LOAD-ARGS...
   echo
   echo "| proxy | requests per CPU-second | lowest and highest |"
   echo "|---|--:|---|"
-  for n in sennit nginx haproxy; do
+  for n in "${H2_NAMES[@]}"; do
     echo "| $n | $(bench_median ${per[$n]}) | $(printf '%s\n' ${per[$n]} | sort -g | sed -n '1p;$p' | xargs | tr ' ' '-') |"
   done
 }

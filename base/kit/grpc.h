@@ -15,7 +15,7 @@
  * sends its canonical code and, as message, only what sn_grpc_fail was given: diagnostics stay here.
  *
  * Sources: grpc/grpc doc/PROTOCOL-HTTP2.md, PROTOCOL-WEB.md, connectivity-semantics-and-api.md,
- * connection-backoff.md, service_config.md; gRFCs A6, A8, A9; connectrpc.com/docs/protocol. */
+ * connection-backoff.md, service_config.md; gRFCs A6, A8, A9, A17; connectrpc.com/docs/protocol. */
 #pragma once
 #include "core/arena.h"
 #include "core/str.h"
@@ -274,6 +274,7 @@ struct sn_grpc_outcome {
 struct sn_grpc_lb_ops {
     const char *name; /* of loadBalancingConfig: "round_robin" */
     size_t bytes, endpoint_bytes;
+    bool health; /* its endpoints are READY only while healthy, where healthCheckConfig asks for it */
     /* update - endpoints or a state changed; sn_grpc_lb_connect is for here and for pick. */
     void (*update)(struct sn_grpc_lb *lb);
     /* pick - the index of a READY endpoint; SN_E_AGAIN: the call waits for the next update;
@@ -300,9 +301,13 @@ struct sn_grpc_channel_opts {
     const struct sn_grpc_interceptor *interceptors; /* copied */
     unsigned n_interceptors;
     /* JSON of service_config.md: loadBalancingConfig, methodConfig (timeout, waitForReady,
-     * retryPolicy, max...MessageBytes), retryThrottling. Wins over the resolver's. */
+     * retryPolicy, max...MessageBytes), retryThrottling, healthCheckConfig. Wins over the
+     * resolver's. */
     struct sn_str service_config;
+    bool health_off;            /* healthCheckConfig is not followed */
     bool retry_off;             /* no retry policy; transparent retries stay */
+    size_t retry_bytes_max;     /* what a stream keeps to be sent again; 0 = 256 KiB. Beyond it, or 16
+                                 * MiB of all on a worker, the attempt under way is the last */
     size_t recv_bytes_max, send_bytes_max; /* 0 = 4 MiB, 2 GiB */
     enum sn_grpc_encoding compress; /* of requests; identity by default */
     int64_t connect_ns_max;     /* 0 = 20 s */
@@ -354,7 +359,8 @@ int sn_grpc_unary(struct sn_grpc_channel *ch, const struct sn_pb_method *m, cons
 int sn_grpc_unary_raw(struct sn_grpc_channel *ch, struct sn_str path, struct sn_str req,
                       struct sn_arena *a, struct sn_str *ret,
                       const struct sn_grpc_opts *o) SN_MUST_CHECK;
-/* sn_grpc_open - begins a streaming call; it belongs to this worker. m may be NULL: then `path` names
+/* sn_grpc_open - begins a streaming call; it belongs to this worker. Until its answer has begun it is
+ * tried again as the retry policy says: what was sent is sent anew. m may be NULL: then `path` names
  * it and only the raw calls work. ret_status, ret_metadata and ret_trailers of `o` are not used: the
  * call has them. Returns 0, SN_E_UNAVAILABLE, and what an interceptor says.
  * Owns: sn_grpc_close. Suspends until a connection is there. */

@@ -32,7 +32,7 @@ static enum sn_grpc_state state_of(const struct gr_worker *w)
     return SN_GRPC_TRANSIENT_FAILURE;
 }
 
-static void wake_all(struct gr_worker *w)
+void gr_wake_all(struct gr_worker *w)
 {
     for (struct sn_list *n; (n = sn_list_pop_front(&w->waiting));)
         h2_wake(&SN_LIST_ENTRY(n, struct gr_wait, link)->w);
@@ -56,7 +56,7 @@ static void changed(struct gr_worker *w)
         w->state = state_of(w);
     }
     w->updating = false;
-    wake_all(w);
+    gr_wake_all(w);
 }
 
 static void set_state(struct gr_sub *s, enum sn_grpc_state state)
@@ -68,16 +68,29 @@ static void set_state(struct gr_sub *s, enum sn_grpc_state state)
 
 void gr_sub_ready(struct gr_sub *s)
 {
+    if (s->up) return;
+    s->up = true;
     s->failures = 0;
     s->w->n.connects++;
-    set_state(s, SN_GRPC_READY);
+    gr_health_look(s->conn);
+}
+
+void gr_sub_health(struct gr_sub *s, enum sn_grpc_state state, const char *why)
+{
+    if (why) {
+        s->last_err = SN_E_UNAVAILABLE;
+        (void)!sn_str_cz(sn_str_sub(sn_str(why), 0, sizeof(s->last_text) - 1), s->last_text,
+                         sizeof(s->last_text));
+    }
+    set_state(s, state);
 }
 
 void gr_sub_lost(struct gr_sub *s)
 {
-    bool ready = s->ep.state == SN_GRPC_READY;
+    bool up = s->up;
     s->conn = NULL;
-    if (!ready) return; /* its fiber goes on to wait */
+    s->up = false;
+    if (!up) return; /* its fiber goes on to wait */
     s->fiber = NULL;
     gr_resolve_again(s->w->ch);
     set_state(s, SN_GRPC_IDLE);
@@ -107,11 +120,11 @@ static int sub_dial(struct gr_sub *s, struct gr_conn **ret)
     return r;
 }
 
-static int64_t backoff(const struct gr_sub *s)
+int64_t gr_backoff(const struct sn_grpc_channel *ch, unsigned failures)
 {
-    const struct sn_grpc_channel_opts *o = &s->w->ch->o;
+    const struct sn_grpc_channel_opts *o = &ch->o;
     double ns = (double)o->backoff_ns;
-    for (unsigned i = 1; i < s->failures && ns < (double)o->backoff_ns_max; i++) ns *= BACKOFF_FACTOR;
+    for (unsigned i = 1; i < failures && ns < (double)o->backoff_ns_max; i++) ns *= BACKOFF_FACTOR;
     ns = SN_MIN(ns, (double)o->backoff_ns_max);
     double unit = (double)(sn_random() >> 11) / (double)(1ull << 53);
     return (int64_t)(ns * (1 - BACKOFF_JITTER + 2 * BACKOFF_JITTER * unit));
@@ -130,7 +143,7 @@ static void sub_main(void *arg)
         r = c->err;
         gr_conn_unref(c);
     }
-    if (s->fiber != sn_self()) { /* it had been READY: the endpoint goes its way without us */
+    if (s->fiber != sn_self()) { /* it had been up: the endpoint goes its way without us */
         gr_sub_unref(s);
         return;
     }
@@ -139,7 +152,7 @@ static void sub_main(void *arg)
         sn_diag_format(r, s->last_text, sizeof(s->last_text));
         s->failures++;
         s->w->n.connects_failed++;
-        int64_t at = sn_now() + backoff(s);
+        int64_t at = sn_now() + gr_backoff(s->w->ch, s->failures);
         set_state(s, SN_GRPC_TRANSIENT_FAILURE);
         gr_resolve_again(s->w->ch);
         (void)!sn_sleep_until(at);
@@ -173,11 +186,13 @@ void sn_grpc_lb_connect(struct sn_grpc_lb *lb, unsigned i)
 static void sub_unlist(struct gr_sub *s)
 {
     s->listed = false;
-    if (s->conn && s->ep.state == SN_GRPC_READY) {
+    if (s->conn && s->up) {
         struct gr_conn *c = s->conn;
         s->conn = NULL;
+        s->up = false;
         s->fiber = NULL;
         c->sub = NULL;
+        h2_wake(&c->health_pause);
         if (c->calls == 0) gr_conn_break(c, SN_E_CLOSED);
     } else if (s->fiber) {
         sn_fiber_cancel(s->fiber);
@@ -230,7 +245,7 @@ static struct gr_snapshot *snapshot_get(struct sn_grpc_channel *ch)
     return s;
 }
 
-static const struct gr_config *config_of(const struct gr_worker *w)
+const struct gr_config *gr_config_of(const struct gr_worker *w)
 {
     return w->ch->config ? w->ch->config : w->now ? w->now->config : NULL;
 }
@@ -245,7 +260,7 @@ static void lb_stop(struct gr_worker *w)
 
 static int lb_start(struct gr_worker *w)
 {
-    const struct gr_config *cfg = config_of(w);
+    const struct gr_config *cfg = gr_config_of(w);
     const struct sn_grpc_lb_ops *ops = w->ch->o.lb;
     if (!ops && cfg) ops = gr_lb_by_name(cfg->lb);
     if (!ops) ops = &sn_grpc_pick_first;
@@ -269,10 +284,17 @@ static bool same_address(const struct sn_grpc_address *x, const struct sn_grpc_a
            sn_str_eq(x->labels, y->labels);
 }
 
+static struct sn_str health_of(const struct gr_worker *w)
+{
+    const struct gr_config *c = gr_config_of(w);
+    return c ? c->health : (struct sn_str){0};
+}
+
 /* Without memory the endpoints stay what they were. */
 static void apply(struct gr_worker *w, struct gr_snapshot *s)
 {
     struct gr_snapshot *old = w->now;
+    struct sn_str before = health_of(w); /* of the old snapshot, which is freed last */
     w->now = s;
     struct sn_grpc_endpoint **eps = sn_zalloc(s->n + 1, sizeof(*eps));
     int r = eps ? lb_start(w) : SN_E_NOMEM;
@@ -300,6 +322,12 @@ static void apply(struct gr_worker *w, struct gr_snapshot *s)
         w->lb.n = n;
     } else {
         sn_free(eps);
+    }
+    struct sn_str after = health_of(w);
+    bool other = before.ptr ? !after.ptr || !sn_str_eq(before, after) : after.ptr != NULL;
+    for (unsigned i = 0; other && i < w->lb.n; i++) {
+        struct gr_sub *sub = SN_CONTAINER_OF(w->lb.eps[i], struct gr_sub, ep);
+        if (sub->up) gr_health_look(sub->conn);
     }
     gr_snapshot_unref(old);
     w->updating = false;
@@ -404,6 +432,7 @@ int gr_pick(struct gr_worker *w, struct sn_grpc_call *c, bool wait_for_ready, st
 {
     for (;;) {
         if (gr_closing(w->ch)) return sn_fail(SN_E_UNAVAILABLE, "channel is closing");
+        if (gr_call_ended(c)) return SN_E_CANCELLED;
         int i = SN_E_AGAIN, r = w->now ? 0 : first_snapshot(w);
         if (r < 0) return r;
         if (w->now && w->lb.n == 0) {
@@ -450,6 +479,7 @@ static void channel_defaults(struct sn_grpc_channel_opts *o)
     if (o->keepalive_ns) o->keepalive_ns = SN_MAX(o->keepalive_ns, 10 * SN_SEC);
     if (!o->keepalive_timeout_ns) o->keepalive_timeout_ns = 20 * SN_SEC;
     if (!o->idle_ns) o->idle_ns = 30 * SN_MINUTE;
+    if (!o->retry_bytes_max) o->retry_bytes_max = GRPC_KEPT_CALL_MAX;
     if (!o->window_bytes_max) o->window_bytes_max = SN_H2_WINDOW_MAX;
     o->window_bytes_max = SN_MIN(o->window_bytes_max, (size_t)INT32_MAX);
 }
@@ -534,7 +564,7 @@ static void free_worker(void *arg)
         for (unsigned i = 0; i < w->lb.n; i++)
             sub_unlist(SN_CONTAINER_OF(w->lb.eps[i], struct gr_sub, ep));
         w->lb.n = 0;
-        wake_all(w);
+        gr_wake_all(w);
         while (w->n_subs || w->n_conns)
             if (sn_sleep(SN_MS) < 0) sn_yield();
         lb_stop(w);

@@ -45,7 +45,8 @@ static void attempt_reset(struct grpc_ccall *k)
     k->head = (struct sn_h2_head){0};
     k->tail_in = (struct sn_http_headers){0};
     k->head_done = k->end = k->stream_closed = k->out_end = k->out_ended = k->sent_any = false;
-    k->over_known = k->released = k->head_taken = false;
+    if (k->unary) k->over_known = false; /* a stream's other fiber may have ended it for good */
+    k->released = k->head_taken = k->tallied = false;
     k->code = 0;
     k->out = (struct sn_str){0};
     k->rx.len = 0;
@@ -74,8 +75,7 @@ static int attempt_stream(struct grpc_ccall *k)
     return k->id < 0 ? k->id : 0;
 }
 
-/* Gives the connection back; a stream that is not over is cancelled. */
-static void attempt_release(struct grpc_ccall *k, int status)
+void gr_attempt_release(struct grpc_ccall *k, int status)
 {
     struct gr_conn *c = k->conn;
     struct gr_sub *s = k->sub;
@@ -86,6 +86,10 @@ static void attempt_release(struct grpc_ccall *k, int status)
         gr_conn_flush(c);
     }
     k->conn = NULL;
+    if (k->aside) {
+        gr_conn_unref(c);
+        return;
+    }
     c->calls--;
     c->used_ns = sn_now_coarse();
     s->ep.inflight--;
@@ -102,7 +106,7 @@ static void attempt_release(struct grpc_ccall *k, int status)
     if (!sn_list_empty(&w->waiting)) gr_wake_one(w);
 }
 
-static int attempt_begin(struct grpc_ccall *k)
+int gr_attempt_begin(struct grpc_ccall *k)
 {
     struct grpc_call *g = &k->g;
     g->c.attempt++;
@@ -112,6 +116,11 @@ static int attempt_begin(struct grpc_ccall *k)
         k->sub = NULL;
         int r = gr_pick(k->w, &g->c, k->wait_for_ready, &k->sub, &k->conn);
         if (r < 0) return r;
+        if (gr_call_ended(&g->c)) { /* meanwhile */
+            gr_conn_unref(k->conn);
+            k->conn = NULL;
+            return SN_E_CANCELLED;
+        }
         g->c.endpoint = &k->sub->ep;
         k->attempt_ns = sn_now();
         k->sub->ep.inflight++;
@@ -124,9 +133,26 @@ static int attempt_begin(struct grpc_ccall *k)
             return 0;
         }
         k->id = 0;
-        attempt_release(k, r);
+        gr_attempt_release(k, r);
         if (r != SN_E_UNAVAILABLE) return r; /* that: the connection takes no more streams */
     }
+}
+
+int gr_attempt_on(struct grpc_ccall *k, struct gr_conn *c)
+{
+    k->aside = true;
+    k->sub = c->sub;
+    k->sub->refs++;
+    k->conn = c;
+    c->refs++;
+    int r = attempt_stream(k);
+    if (r == 0) {
+        k->g.head_sent = true;
+        return 0;
+    }
+    k->id = 0;
+    gr_attempt_release(k, r);
+    return r;
 }
 
 /* ---- answers ---------------------------------------------------------------------------------- */
@@ -170,6 +196,7 @@ static int head_take(struct grpc_ccall *k)
     int e = sn_grpc_encoding_of(sn_http_headers_get(h, SN_STR("grpc-encoding")));
     if (e < 0) return sn_fail(SN_E_INTERNAL, "answer in an encoding that was not offered");
     g->enc_in = (uint8_t)e;
+    if (!k->unary && gr_committed(k)) gr_stream_forget(k);
     return sn_grpc_metadata_of(h, g->c.arena, &g->c.received);
 }
 
@@ -222,7 +249,7 @@ static void answer_status(struct grpc_ccall *k, struct sn_grpc_status *st)
     }
 }
 
-static void call_status(struct grpc_ccall *k, struct sn_grpc_status *st)
+void gr_call_status(struct grpc_ccall *k, struct sn_grpc_status *st)
 {
     struct gr_conn *c = k->conn;
     if (k->cancelled) {
@@ -236,17 +263,18 @@ static void call_status(struct grpc_ccall *k, struct sn_grpc_status *st)
     }
 }
 
-/* The call has this status from now on. */
-static int finish(struct grpc_ccall *k, const struct sn_grpc_status *st)
+int gr_call_finish(struct grpc_ccall *k, const struct sn_grpc_status *st)
 {
     struct grpc_call *g = &k->g;
     if (!k->over_known) {
         k->over_known = true;
         g->in_ended = true;
         g->c.status = *st;
-        attempt_release(k, st->code);
-        if (st->code < 0) k->w->n.calls_failed += !k->unary;
-        else k->w->n.calls_ok += !k->unary;
+        if (!k->unary) gr_retry_tally(k, st->code);
+        gr_attempt_release(k, st->code);
+        bool counts = !k->unary && !k->aside;
+        if (st->code < 0) k->w->n.calls_failed += counts;
+        else k->w->n.calls_ok += counts;
         if (!k->unary) grpc_run_done(g);
     }
     if (g->c.status.code == 0) return 0;
@@ -265,7 +293,12 @@ static ssize_t c_fill(struct grpc_call *g)
             r = take_rx(k);
             return r < 0 ? r : 1;
         }
-        if (k->end || k->stream_closed) return 0;
+        if (k->over_known || k->cancelled) return 0;
+        if (k->end || k->stream_closed || k->retrying) {
+            r = gr_stream_again(k, &k->reader);
+            if (r == 1) continue;
+            return r;
+        }
         r = h2_wait(&k->reader, "grpc answer", g->c.deadline_ns);
         if (r < 0) return r;
     }
@@ -275,8 +308,8 @@ static int c_over(struct grpc_call *g)
 {
     struct grpc_ccall *k = ccall_of(g);
     struct sn_grpc_status st = g->c.status;
-    if (!k->over_known) call_status(k, &st);
-    return finish(k, &st);
+    if (!k->over_known) gr_call_status(k, &st);
+    return gr_call_finish(k, &st);
 }
 
 static int c_failed(struct grpc_call *g, int why)
@@ -285,27 +318,59 @@ static int c_failed(struct grpc_call *g, int why)
     struct sn_grpc_status st = {.code = -sn_status_canonical(why)};
     if (sn_diag()->code == why)
         st.message = sn_arena_str(g->c.arena, sn_str(sn_diag_str(why)));
-    return finish(k, &st);
+    return gr_call_finish(k, &st);
+}
+
+static bool live(const struct grpc_ccall *k)
+{
+    return !k->over_known && k->conn && !k->stream_closed;
+}
+
+/* g.out is what k->out has to send next. Returns 1 where it was copied, 0 where k->out shows it. */
+static int queue_out(struct grpc_ccall *k)
+{
+    int r = 0;
+    while (r == 0 && k->retrying) r = h2_wait(&k->writer, "grpc retry", k->g.c.deadline_ns);
+    if (r < 0) return r;
+    if (gr_stream_keep(k)) return 1;
+    while (k->out.len && live(k)) { /* what an earlier attempt had sent already goes first */
+        r = h2_wait(&k->writer, "grpc send", k->g.c.deadline_ns);
+        if (r < 0) return r;
+    }
+    k->out = sn_buf_view(&k->g.out);
+    return 0;
+}
+
+/* Until k->out has left, on this attempt or another. */
+static int send_out(struct grpc_ccall *k)
+{
+    for (bool told = false; !told || k->out.len;) {
+        int r = 0;
+        if (!live(k)) {
+            r = gr_stream_again(k, &k->writer);
+            if (r == 0) return SN_E_EOF;
+            told = true; /* the next attempt sends all there is */
+        } else if (!told) {
+            told = true;
+            sn_h2_resume(k->conn->s, k->id);
+            (void)gr_conn_flush(k->conn); /* where it breaks the stream is closed */
+        } else {
+            r = h2_wait(&k->writer, "grpc send", k->g.c.deadline_ns);
+        }
+        if (r < 0) return r;
+    }
+    return 0;
 }
 
 static int c_push(struct grpc_call *g)
 {
     struct grpc_ccall *k = ccall_of(g);
-    struct gr_conn *c = k->conn;
-    if (k->over_known || !c || k->stream_closed) {
-        sn_buf_reset(&g->out);
-        return SN_E_EOF;
-    }
-    k->out = sn_buf_view(&g->out);
-    sn_h2_resume(c->s, k->id);
-    int r = 0;
-    if (gr_conn_flush(c) < 0) r = SN_E_EOF;
-    while (r == 0 && k->out.len && !k->stream_closed)
-        r = h2_wait(&k->writer, "grpc send", g->c.deadline_ns);
-    bool sent = k->out.len == 0;
-    k->out = (struct sn_str){0};
+    int kept = k->over_known ? SN_E_EOF : queue_out(k);
+    int r = kept < 0 ? kept : send_out(k);
+    if (kept == 0) k->out = (struct sn_str){0};
     sn_buf_reset(&g->out);
-    if (r == SN_E_EOF || (r == 0 && !sent)) return SN_E_EOF;
+    if (!k->may_retry && k->kept.len) gr_stream_forget(k);
+    if (r == SN_E_EOF) return r;
     return r < 0 ? c_failed(g, r) : 0;
 }
 
@@ -321,21 +386,28 @@ int sn_grpc_close_send(struct sn_grpc_call *c)
     int r = g->out.len ? c_push(g) : 0;
     g->out_closed = true;
     if (r < 0) return r;
-    if (k->over_known || !k->conn || k->stream_closed) return SN_E_EOF;
-    k->out_end = true;
-    sn_h2_resume(k->conn->s, k->id);
-    return gr_conn_flush(k->conn) < 0 ? SN_E_EOF : 0;
+    if (k->over_known) return SN_E_EOF;
+    if (!k->retrying && live(k)) {
+        k->out_end = true;
+        sn_h2_resume(k->conn->s, k->id);
+        if (gr_conn_flush(k->conn) == 0) return 0;
+    }
+    return k->may_retry ? 0 : SN_E_EOF; /* the next attempt, if there is one, knows it */
 }
 
 int sn_grpc_recv_head(struct sn_grpc_call *c)
 {
     struct grpc_call *g = grpc_call_of(c);
     struct grpc_ccall *k = ccall_of(g);
-    while (!k->head_done && !k->end && !k->stream_closed && !k->over_known) {
-        int r = h2_wait(&k->reader, "grpc answer", c->deadline_ns);
-        if (r < 0) return c_failed(g, r);
+    int r = 1;
+    while (r == 1) {
+        while (!k->head_done && !k->end && !k->stream_closed && !k->over_known && !k->retrying) {
+            r = h2_wait(&k->reader, "grpc answer", c->deadline_ns);
+            if (r < 0) return c_failed(g, r);
+        }
+        r = gr_committed(k) && !k->retrying ? 0 : gr_stream_again(k, &k->reader);
     }
-    int r = head_take(k);
+    if (r == 0) r = head_take(k);
     if (r < 0) return c_failed(g, r);
     return k->head_done ? 0 : c_over(g);
 }
@@ -345,6 +417,11 @@ void sn_grpc_cancel(struct sn_grpc_call *c)
     struct grpc_ccall *k = ccall_of(grpc_call_of(c));
     if (k->over_known) return;
     k->cancelled = true;
+    if (k->retrying) { /* it waits for its time, or for a connection */
+        h2_wake(&k->reader);
+        h2_wake(&k->writer);
+        gr_wake_all(k->w);
+    }
     struct gr_conn *conn = k->conn;
     if (!conn || k->stream_closed || conn->err < 0) return;
     conn->refs++;
@@ -361,8 +438,7 @@ static int call_options(struct grpc_ccall *k, const struct sn_grpc_opts *o)
     struct grpc_call *g = &k->g;
     struct sn_grpc_channel *ch = k->w->ch;
     if (!o) o = &none;
-    const struct gr_config *cfg = ch->config ? ch->config : k->w->now ? k->w->now->config : NULL;
-    k->config = gr_config_method(cfg, g->c.path);
+    k->config = gr_config_method(gr_config_of(k->w), g->c.path);
     g->c.start_ns = sn_now();
     g->c.deadline_ns = sn_deadline();
     int64_t max = o->timeout_ns;
@@ -393,11 +469,13 @@ static void call_free(struct grpc_ccall *k)
     if (k->sub) gr_sub_unref(k->sub);
     grpc_call_done(&k->g);
     sn_buf_done(&k->rx);
+    k->out = (struct sn_str){0};
+    gr_stream_forget(k);
     struct sn_arena a = k->g.own_arena; /* the record lies in its own arena */
     sn_arena_done(&a);
 }
 
-static int call_new(struct sn_grpc_channel *ch, const struct sn_pb_method *m, struct sn_str path,
+int gr_call_new(struct sn_grpc_channel *ch, const struct sn_pb_method *m, struct sn_str path,
                     const struct sn_grpc_opts *o, struct grpc_ccall **ret)
 {
     struct gr_worker *w = gr_worker_here(ch);
@@ -424,59 +502,8 @@ static int call_new(struct sn_grpc_channel *ch, const struct sn_pb_method *m, st
         call_free(k);
         return r;
     }
-    w->n.calls_started++;
     *ret = k;
     return 0;
-}
-
-/* ---- retries ---------------------------------------------------------------------------------- */
-
-static bool throttled(struct gr_worker *w)
-{
-    const struct gr_config *c = w->ch->config ? w->ch->config : w->now ? w->now->config : NULL;
-    return c && c->tokens_max > 0 && w->tokens <= c->tokens_max / 2;
-}
-
-static void count_tokens(struct gr_worker *w, bool failure)
-{
-    const struct gr_config *c = w->ch->config ? w->ch->config : w->now ? w->now->config : NULL;
-    if (!c || c->tokens_max <= 0) return;
-    w->tokens = failure ? SN_MAX(w->tokens - 1, 0.0)
-                        : SN_MIN(w->tokens + c->token_ratio, c->tokens_max);
-}
-
-/* The server's word on when to come again: ns, -1 never, -2 none. */
-static int64_t pushback(const struct grpc_ccall *k)
-{
-    int64_t ms;
-    struct sn_str v = sn_http_headers_get(&k->tail_in, SN_STR("grpc-retry-pushback-ms"));
-    if (!v.ptr) v = sn_http_headers_get(&k->head.headers, SN_STR("grpc-retry-pushback-ms"));
-    if (!v.ptr) return -2;
-    if (sn_str_to_i64(v, &ms) < 0 || ms < 0 || ms > INT64_MAX / SN_MS) return -1;
-    return ms * SN_MS;
-}
-
-/* How long to wait before the next attempt; -1: there is none. */
-static int64_t retry_after(struct grpc_ccall *k, int status, unsigned *transparent, unsigned *counted)
-{
-    bool unseen = k->sub && !k->cancelled &&
-                  ((k->stream_closed && k->code == SN_H2_REFUSED_STREAM) || !k->sent_any) &&
-                  !k->head_done && status == SN_E_UNAVAILABLE;
-    if (unseen && (*transparent)++ < GRPC_TRANSPARENT_MAX) return 0;
-    const struct gr_retry *p = k->config ? &k->config->retry : NULL;
-    if (!p || !p->attempts_max || k->no_retry) return -1;
-    int64_t push = pushback(k);
-    bool retryable = status < 0 && p->codes >> sn_status_canonical(status) & 1;
-    if (status == 0 || retryable || push == -1) count_tokens(k->w, status != 0);
-    /* Headers that were followed by anything commit the call to this attempt. */
-    bool committed = k->head_done && !(k->end && k->tail_in.len == 0);
-    if (!retryable || committed || push == -1 || throttled(k->w)) return -1;
-    if (++*counted >= p->attempts_max) return -1;
-    if (push >= 0) return push;
-    double ns = (double)p->backoff_ns;
-    for (unsigned i = 1; i < *counted; i++) ns *= p->multiplier;
-    ns = SN_MIN(ns, (double)p->backoff_ns_max);
-    return (int64_t)(ns * (0.8 + 0.4 * (double)(sn_random() >> 11) / (double)(1ull << 53)));
 }
 
 /* ---- unary ------------------------------------------------------------------------------------ */
@@ -522,7 +549,7 @@ static int read_answer(struct grpc_ccall *k, const struct unary_job *j)
 static int one_attempt(struct grpc_ccall *k, const struct unary_job *j)
 {
     struct grpc_call *g = &k->g;
-    int r = attempt_begin(k);
+    int r = gr_attempt_begin(k);
     if (r < 0) return c_failed(g, r);
     k->out = sn_buf_view(&g->out);
     k->out_end = true;
@@ -530,27 +557,26 @@ static int one_attempt(struct grpc_ccall *k, const struct unary_job *j)
     k->out = (struct sn_str){0};
     if (r < 0) return c_failed(g, r);
     struct sn_grpc_status st;
-    call_status(k, &st);
+    gr_call_status(k, &st);
     if (st.code == 0) {
         r = read_answer(k, j);
         if (r < 0) return c_failed(g, r);
     } else {
         (void)!head_take(k);
     }
-    return finish(k, &st);
+    return gr_call_finish(k, &st);
 }
 
 static int unary_end(struct grpc_call *g, void *arg)
 {
     struct grpc_ccall *k = ccall_of(g);
     struct unary_job *j = arg;
-    unsigned transparent = 0, counted = 0;
     sn_buf_reset(&g->out);
     int r = j->req ? grpc_put_msg(g, j->req) : grpc_put_raw(g, j->raw);
     if (r < 0) return c_failed(g, r);
     for (;;) {
         r = one_attempt(k, j);
-        int64_t wait = retry_after(k, r, &transparent, &counted);
+        int64_t wait = gr_retry_after(k, r);
         if (r == 0 || wait < 0) return r;
         if (wait >= g->c.deadline_ns - sn_now()) return r;
         k->w->n.retries++;
@@ -581,9 +607,10 @@ static int unary(struct sn_grpc_channel *ch, const struct sn_pb_method *m, struc
                  struct unary_job *j, const struct sn_grpc_opts *o)
 {
     struct grpc_ccall *k;
-    int r = call_new(ch, m, path, o, &k);
+    int r = gr_call_new(ch, m, path, o, &k);
     if (r < 0) return r;
     k->unary = true;
+    k->w->n.calls_started++;
     int64_t prev = sn_deadline_tighten(k->g.c.deadline_ns);
     r = grpc_run_chain(&k->g, false, unary_end, j);
     sn_deadline_restore(prev);
@@ -617,10 +644,9 @@ static int open_end(struct grpc_call *g, void *arg)
 {
     struct grpc_ccall *k = ccall_of(g);
     int64_t prev = sn_deadline_tighten(g->c.deadline_ns);
-    int r = attempt_begin(k);
+    int r = gr_stream_begin(k);
     sn_deadline_restore(prev);
-    if (r < 0) return r;
-    return gr_conn_flush(k->conn) < 0 ? SN_E_UNAVAILABLE : 0;
+    return r;
 }
 
 int sn_grpc_open(struct sn_grpc_channel *ch, const struct sn_pb_method *m, struct sn_str path,
@@ -628,8 +654,9 @@ int sn_grpc_open(struct sn_grpc_channel *ch, const struct sn_pb_method *m, struc
 {
     struct grpc_ccall *k;
     if (m) path = m->path;
-    int r = call_new(ch, m, path, o, &k);
+    int r = gr_call_new(ch, m, path, o, &k);
     if (r < 0) return r;
+    k->w->n.calls_started++;
     struct sn_str kept = sn_arena_str(k->g.c.arena, path);
     k->g.c.path = kept;
     r = kept.ptr ? grpc_run_chain(&k->g, false, open_end, NULL) : SN_E_RESOURCE_EXHAUSTED;
@@ -663,8 +690,8 @@ int sn_grpc_close(struct sn_grpc_call *c)
     if (!k->over_known) {
         struct sn_grpc_status st = {.code = SN_E_CANCELLED};
         /* All of the answer may be here without anybody having asked for its status. */
-        if ((k->end || k->stream_closed) && !k->cancelled) call_status(k, &st);
-        (void)!finish(k, &st);
+        if ((k->end || k->stream_closed) && !k->cancelled) gr_call_status(k, &st);
+        (void)!gr_call_finish(k, &st);
     }
     int code = c->status.code;
     call_free(k);

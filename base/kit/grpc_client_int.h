@@ -12,6 +12,9 @@
 #define GRPC_ATTEMPTS_MAX 5u
 #define GRPC_TRANSPARENT_MAX 2u
 #define GRPC_METHOD_CONFIGS_MAX 256u
+/* What streams keep for another attempt: one, and all of a channel on one worker together. */
+#define GRPC_KEPT_CALL_MAX (256u << 10)
+#define GRPC_KEPT_WORKER_MAX (16u << 20)
 
 /* ---- service config --------------------------------------------------------------------------- */
 
@@ -34,6 +37,7 @@ struct gr_config {
     unsigned n_methods;
     struct sn_str lb; /* the first balancer named that we have */
     double tokens_max, token_ratio; /* retryThrottling; 0: none */
+    struct sn_str health;           /* healthCheckConfig's service; .ptr NULL: none, "": the server */
 };
 /* gr_config_parse - Returns 0, SN_E_SYNTAX with what is wrong, SN_E_NOMEM. Owns: gr_config_free. */
 int gr_config_parse(struct sn_str json, struct gr_config **ret) SN_MUST_CHECK;
@@ -55,6 +59,7 @@ struct gr_snapshot {
 void gr_snapshot_unref(struct gr_snapshot *s);
 
 struct gr_sub;
+struct grpc_ccall;
 /* ---- a connection ----------------------------------------------------------------------------- */
 
 struct gr_conn {
@@ -70,6 +75,10 @@ struct gr_conn {
     int64_t heard_ns, pinged_ns, used_ns;
     uint64_t id; /* of channelz */
     uint64_t streams_started, keepalives;
+    /* grpc_health_watch.c; its fiber has a reference */
+    bool health_watched, health_changed;
+    struct grpc_ccall *health_call;
+    struct h2_waiter health_pause;
 };
 /* gr_conn_new - over a fresh stream, which it owns from then on. */
 int gr_conn_new(struct gr_worker *w, struct gr_sub *sub, struct sn_stream *st,
@@ -90,7 +99,7 @@ struct gr_sub {
     struct sn_grpc_endpoint ep;
     struct gr_worker *w;
     unsigned refs; /* the worker's list, its fiber, calls */
-    bool listed;
+    bool listed, up; /* up: conn may be used, were it not for its health */
     struct gr_conn *conn;
     struct sn_fiber *fiber; /* dialling or waiting to dial again */
     unsigned failures;      /* in a row */
@@ -103,6 +112,12 @@ void gr_sub_unref(struct gr_sub *s);
 /* gr_sub_ready, gr_sub_lost - from the connection: it may be used; it takes no more calls. */
 void gr_sub_ready(struct gr_sub *s);
 void gr_sub_lost(struct gr_sub *s);
+/* gr_sub_health - what is known of the health of what it is connected to; why: of a failure. */
+void gr_sub_health(struct gr_sub *s, enum sn_grpc_state state, const char *why);
+/* gr_health_look - a connection may be used, or the configuration has changed: READY, or watched. */
+void gr_health_look(struct gr_conn *c);
+/* gr_backoff - the pause after so many failures in a row, 1 or more. */
+int64_t gr_backoff(const struct sn_grpc_channel *ch, unsigned failures);
 
 /* ---- a channel on one worker ------------------------------------------------------------------ */
 
@@ -122,11 +137,14 @@ struct gr_worker {
     bool updating, dirty;
     unsigned calm; /* the keepalive interval is doubled so often: a server said too_many_pings */
     double tokens; /* retryThrottling */
+    size_t kept_bytes; /* of all its streams */
     struct sn_grpc_channel_stats n;
 } SN_ALIGNED(SN_CACHE_LINE);
+const struct gr_config *gr_config_of(const struct gr_worker *w); /* in force; may be NULL */
 /* gr_worker_here - the channel on the calling fiber's worker, started. */
 struct gr_worker *gr_worker_here(struct sn_grpc_channel *ch);
 void gr_wake_one(struct gr_worker *w);
+void gr_wake_all(struct gr_worker *w);
 /* gr_pick - a connection for the call, waiting as the balancer says. Returns 0 with a reference on
  * both, SN_E_UNAVAILABLE, SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. Suspends. */
 int gr_pick(struct gr_worker *w, struct sn_grpc_call *c, bool wait_for_ready, struct gr_sub **ret_sub,
@@ -182,6 +200,8 @@ struct grpc_ccall {
     struct sn_h2_head head;
     struct sn_http_headers tail_in;
     bool head_done, head_taken, end, stream_closed, unary, over_known, released, cancelled;
+    bool tallied; /* counted for retryThrottling */
+    bool aside;   /* ours: counts nowhere */
     uint32_t code;
     struct sn_buf rx; /* filled by the connection's fiber */
     struct h2_waiter reader, writer;
@@ -192,5 +212,51 @@ struct grpc_ccall {
     const struct gr_method_config *config;
     struct sn_str authority;
     int64_t attempt_ns;
+    /* retries: grpc_retry.c */
+    unsigned transparent, counted, backoffs;
+    bool may_retry; /* stream: all that was sent is in `kept`, of which `out` is the end */
+    bool retrying;  /* stream: one of its fibers is between two attempts */
+    struct sn_buf kept;
 };
 extern const struct sn_h2_events gr_events;
+
+/* gr_call_ended - a stream's other fiber has cancelled or finished the call. */
+static inline bool gr_call_ended(struct sn_grpc_call *c)
+{
+    const struct grpc_ccall *k = SN_CONTAINER_OF(grpc_call_of(c), struct grpc_ccall, g);
+    return k->cancelled || k->over_known;
+}
+
+/* gr_call_new - a call's record. Owns: sn_grpc_close. */
+int gr_call_new(struct sn_grpc_channel *ch, const struct sn_pb_method *m, struct sn_str path,
+                const struct sn_grpc_opts *o, struct grpc_ccall **ret) SN_MUST_CHECK;
+/* gr_attempt_on - a stream on this connection, which counts nowhere. As gr_attempt_begin, without
+ * suspending. */
+int gr_attempt_on(struct grpc_ccall *k, struct gr_conn *c) SN_MUST_CHECK;
+/* gr_attempt_begin - picks a connection and opens a stream on it. Returns 0, SN_E_UNAVAILABLE,
+ * SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED, SN_E_NOMEM. Suspends. */
+int gr_attempt_begin(struct grpc_ccall *k) SN_MUST_CHECK;
+/* gr_attempt_release - gives the connection back; a stream that is not over is cancelled. */
+void gr_attempt_release(struct grpc_ccall *k, int status);
+/* gr_call_status - how the attempt ended, which is over. */
+void gr_call_status(struct grpc_ccall *k, struct sn_grpc_status *st);
+/* gr_call_finish - the call has this status from now on. Returns it, as sn_grpc_recv does. */
+int gr_call_finish(struct grpc_ccall *k, const struct sn_grpc_status *st);
+
+/* gr_retry_after - an attempt ended with `status`: how long to wait before the next; -1: none. */
+int64_t gr_retry_after(struct grpc_ccall *k, int status);
+/* gr_retry_tally - counts an attempt's end for retryThrottling, once. */
+void gr_retry_tally(struct grpc_ccall *k, int status);
+/* gr_committed - what came of the answer has been, or may be, shown to the caller. */
+bool gr_committed(const struct grpc_ccall *k);
+/* gr_stream_begin - a stream's first attempt, and others where it fails at once. */
+int gr_stream_begin(struct grpc_ccall *k) SN_MUST_CHECK;
+/* gr_stream_keep - g.out, copied behind what is kept and behind what k->out still has to send; false:
+ * it is not, and there will be no further attempt. */
+bool gr_stream_keep(struct grpc_ccall *k);
+/* gr_stream_forget - no further attempt: frees what is kept, unless it is being sent. */
+void gr_stream_forget(struct grpc_ccall *k);
+/* gr_stream_again - the attempt is over, or another fiber of the call is beginning the next; `me`: the
+ * caller's waiter. Returns 1: look anew; 0: it was the last one; SN_E_CANCELLED,
+ * SN_E_DEADLINE_EXCEEDED. Suspends. */
+int gr_stream_again(struct grpc_ccall *k, struct h2_waiter *me) SN_MUST_CHECK;

@@ -102,6 +102,18 @@ static int throttling(struct gr_config *c, const struct sn_json *v)
     return 0;
 }
 
+static int health(struct gr_config *c, const struct sn_json *v)
+{
+    if (!v) return 0;
+    const struct sn_json *name = sn_json_get(v, "serviceName");
+    if (!sn_json_is(v, SN_JSON_OBJECT) || (name && !sn_json_is(name, SN_JSON_STRING)))
+        return sn_fail(SN_E_SYNTAX, "service config: healthCheckConfig wants a serviceName, a string");
+    if (!name) return 0; /* it asks for nothing then */
+    c->health = sn_json_str(name);
+    if (!c->health.ptr) c->health = SN_STR("");
+    return 0;
+}
+
 static int parse(struct gr_config *c, struct sn_str text)
 {
     const struct sn_json *v;
@@ -117,6 +129,7 @@ static int parse(struct gr_config *c, struct sn_str text)
             if (gr_lb_by_name(sn_json_str(&m->key))) c->lb = sn_json_str(&m->key);
     }
     r = throttling(c, sn_json_get(v, "retryThrottling"));
+    if (r == 0) r = health(c, sn_json_get(v, "healthCheckConfig"));
     return r < 0 ? r : methods(c, sn_json_get(v, "methodConfig"));
 }
 

@@ -75,6 +75,7 @@ static void conn_detach(struct gr_conn *c)
 {
     struct gr_sub *sub = c->sub;
     c->sub = NULL;
+    h2_wake(&c->health_pause);
     if (sub) gr_sub_lost(sub);
 }
 static void ev_goaway(void *ctx, int32_t last_id, uint32_t code)

@@ -67,6 +67,7 @@ static int round_pick(struct sn_grpc_lb *lb, struct sn_grpc_call *c)
 }
 
 const struct sn_grpc_lb_ops sn_grpc_round_robin = {.name = "round_robin",
+                                                   .health = true,
                                                    .bytes = sizeof(struct round_robin),
                                                    .update = round_update,
                                                    .pick = round_pick};

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -88,7 +89,7 @@ struct level {
     struct sn_kv kv;
     void *db, *cache, *policy, *read, *write[2]; /* write: without and with sync */
     char *path;
-    _Atomic bool written;
+    _Atomic bool wrote;
     /* LOCK, held by flock(2); -1 without it. In `held` while it is. */
     int lock;
     dev_t dev;
@@ -97,10 +98,10 @@ struct level {
 };
 
 /* ---- one process at a time ----
- * LevelDB locks its LOCK file by fcntl(2), goleveldb by flock(2), and the two do not see each other: a node
- * of ours and one of Go's would write into the same folder. So we take both. A process loses its fcntl
- * locks of a file as soon as it closes any descriptor of it, so a folder this process has open already is
- * found in the list, without opening its LOCK again. */
+ * LevelDB locks its LOCK file by fcntl(2), goleveldb by flock(2), and the two do not see each other:
+ * a node of ours and one of Go's would write into the same folder. So we take both. A process loses
+ * its fcntl locks of a file as soon as it closes any descriptor of it, so a folder this process has
+ * open already is found in the list, without opening its LOCK again. */
 static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct level *held;
 
@@ -204,9 +205,9 @@ static int level_write(struct sn_kv *kv, const struct sn_kv_batch *b, bool sync)
         else
             ldb.writebatch_delete(batch, key.ptr, key.len);
     }
-    l->written = true;
     ldb.write(l->db, l->write[sync], batch, &err);
     ldb.writebatch_destroy(batch);
+    atomic_store(&l->wrote, true);
     return err ? failed(l->path, "write", err) : 0;
 }
 
@@ -261,14 +262,18 @@ static int level_compact(struct sn_kv *kv, struct sn_str from, struct sn_str to)
     return 0;
 }
 
-/* What was written lately goes from the log into a table first. A log that LevelDB began while it wrote an
- * earlier one's table has entries that the folder's manifest already counts; LevelDB reads them at the
- * next start, goleveldb takes them for damaged and leaves them out. No key lies in the range: it is the
- * call that writes the table. */
+/* Leaves nothing in the log. When a compaction ends, LevelDB notes the newest sequence number, though
+ * the log may still be the only place of it; it reads such a log whole all the same, but goleveldb
+ * skips what is not newer than the note: a Go node would miss the last blocks. */
+static void empty_log(struct level *l)
+{
+    static const char beyond[] = "\xff\xff\xff\xff\xff\xff\xff\xff"; /* no key: only the log is written out */
+    ldb.compact_range(l->db, beyond, sizeof(beyond) - 1, beyond, sizeof(beyond) - 1);
+}
 static void level_close(struct sn_kv *kv)
 {
     struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
-    if (l->db && l->written) ldb.compact_range(l->db, "", 0, "", 0);
+    if (l->db && l->wrote) empty_log(l);
     if (l->db) ldb.close(l->db);
     if (l->read) ldb.readoptions_destroy(l->read);
     for (unsigned i = 0; i < 2; i++)

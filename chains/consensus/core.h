@@ -7,9 +7,10 @@
  * answers of the application and the signer only lead to further messages, so that replaying the
  * log rebuilds the state whatever the answers are then.
  *
- *   peer's message, own signed message -> log (own ones synced) -> sn_cons_core_input
- *   SIGN_VOTE, SIGN_PROPOSAL -> sync the log -> signer -> log and sync -> sn_cons_core_input with no
- *     peer -> gossip. The first sync is for liveness: a node must come back to the decision it signed.
+ *   peer's message, own signed message -> log -> sn_cons_core_input
+ *   SIGN_VOTE -> sync the log -> signer -> log -> sn_cons_core_input with no peer -> gossip. The sync is
+ *     for liveness: a node must come back to the decision it signed, and then gets that signature again.
+ *   SIGN_PROPOSAL, an extended vote -> signer -> log and sync -> likewise: neither can be made again
  *   SCHEDULE -> timer: a timeout for a later height, round, step replaces an earlier one
  *   PREPARE, PROCESS, EXTEND, VERIFY_EXTENSION, FINALIZE, COMMIT -> application -> answer input
  *   SAVE_BLOCK, END_HEIGHT, SAVE_STATE -> disk, durable before the next action is done

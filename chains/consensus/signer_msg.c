@@ -194,8 +194,8 @@ ssize_t sn_signer_msg_get(struct sn_str in, struct sn_arena *a, struct sn_signer
                        (unsigned long long)n, SN_SIGNER_MSG_MAX);
     if (in.len - (size_t)head < n) return 0;
     *ret = (struct sn_signer_msg){0};
-    int r = tendermint_privval_message_parse(sn_str_sub(in, (size_t)head, (size_t)head + n), SN_PB_COPY, a,
-                                             &m);
+    struct sn_str body = sn_str_sub(in, (size_t)head, (size_t)head + n);
+    int r = tendermint_privval_message_parse(body, SN_PB_COPY, a, &m);
     if (r >= 0) r = fill(m, ret);
     return r < 0 ? r : head + (ssize_t)n;
 }

@@ -132,12 +132,13 @@ static int past_validators(void *arg, int64_t height, struct sn_cons_valset **re
 }
 static int64_t past_latest(void *arg) { return (int64_t)((struct node *)arg)->blocks.len; }
 
-/* ---- own messages: logged and synced, then put in, then sent ---- */
+/* ---- own messages: logged, then put in, then sent; synced before that where they could not be made
+ * again (a proposal, an extension) ---- */
 
 static void own(struct node *n, const struct sn_cons_msg *m)
 {
     struct sn_cons_wal_record rec = {.kind = SN_CONS_WAL_MSG, .msg = *m};
-    log_record(n, &rec, true);
+    log_record(n, &rec, m->kind != SN_CONS_MSG_VOTE || m->vote->ext_sig.len);
     struct packet *p = packet_new(m);
     if (n->up) T_OK(sn_vec_push(&n->inbox, p));
     else packet_unref(p);
@@ -194,7 +195,6 @@ static void do_sign_vote(struct node *n, const struct sn_cons_action *a)
 static void do_sign_proposal(struct node *n, const struct sn_cons_action *a)
 {
     struct sn_cons_proposal p = a->proposal;
-    if (!sync_log(n)) return;
     if (n->what != HONEST) return byz_sign_proposal(n, a);
     struct signer want = {p.height, p.round, SN_CONS_PROPOSAL_TYPE, p.block_id, p.time};
     if (!may_sign(n, want, &p.time)) return;

@@ -44,11 +44,11 @@ static int validator_run(const struct sn_cli_call *call)
     struct sn_cons_key key = {.type = SN_CONS_ED25519, .len = 32};
     uint8_t secret[SN_ED25519_SECRET_LEN], addr[SN_CONS_ADDR_LEN];
     struct sn_buf b SN_CLEANUP(sn_buf_done);
+    sn_buf_init(&b, 0);
     int r = sn_ed25519_generate(secret);
     if (r < 0) return r;
     memcpy(key.b, secret + 32, 32);
     r = sn_cons_key_addr(&key, addr);
-    sn_buf_init(&b, 0);
     sn_buf_cstr(&b, "{\"Key\":{\"address\":\"");
     for (size_t i = 0; i < sizeof(addr); i++) sn_buf_printf(&b, "%02X", addr[i]);
     sn_buf_cstr(&b, "\",");

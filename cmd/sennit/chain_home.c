@@ -54,8 +54,8 @@ static void line(void *arg, bool error, const char *what, const char *const *pai
 {
     struct chain_home_log *l = arg;
     struct sn_buf b SN_CLEANUP(sn_buf_done);
-    if (l->quiet && !error) return;
     sn_buf_init(&b, 0);
+    if (l->quiet && !error) return;
     if (l->json) put_json(&b, error, what, pairs);
     else put_plain(&b, error, what, pairs);
     fwrite(b.ptr, 1, b.len, stdout);

@@ -41,6 +41,7 @@ static int validator_run(const struct sn_cli_call *call)
     struct chain_home_log log;
     struct sn_privval *pv;
     struct sn_buf b SN_CLEANUP(sn_buf_done);
+    sn_buf_init(&b, 0);
     int r = chain_home_load(call, &o->home, &c, &log);
     if (r < 0) return r;
     struct sn_str key = sn_home_path(call->arena, &c, c.priv_validator_key_file),
@@ -50,7 +51,6 @@ static int validator_run(const struct sn_cli_call *call)
                         &pv);
     if (r < 0) return r;
     const struct sn_cons_key *k = sn_privval_key(pv);
-    sn_buf_init(&b, 0);
     sn_buf_printf(&b, "{\"type\":\"tendermint/PubKey%s\",\"value\":\"",
                   k->type == SN_CONS_SECP256K1 ? "Secp256k1" : "Ed25519");
     sn_buf_base64(&b, k->b, k->len, SN_BASE64_STD);

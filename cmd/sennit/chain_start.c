@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit chain start - a CometBFT node: CometBFT's home folder, flags, peers and RPC. */
 #include "consensus/daemon/daemon.h"
+#include "core/buf.h"
 #include "kit/log.h"
 #include "sennit/chain_cmd.h"
 
@@ -32,6 +33,46 @@ static int start_main(void *arg)
     return r < 0 ? r : sn_daemon_run(&d);
 }
 
+/* ---- CometBFT's log levels ---- */
+
+/* The modules that do here what CometBFT's do there. */
+static const char *module_of(struct sn_str name)
+{
+    static const char *const names[][2] = {{"main", "node"}, {"state", "exec"},
+                                           {"rpc-server", "rpc"}, {"txindex", "indexer"},
+                                           {"abci-client", "abci"}};
+    static const char *const same[] = {"abci", "blocksync", "consensus", "evidence", "light",
+                                       "mempool", "p2p", "pex", "privval", "rpc", "statesync"};
+    for (size_t i = 0; i < SN_COUNT_OF(names); i++)
+        if (sn_str_eqc(name, names[i][0])) return names[i][1];
+    for (size_t i = 0; i < SN_COUNT_OF(same); i++)
+        if (sn_str_eqc(name, same[i])) return same[i];
+    return NULL;
+}
+/* "info", "none", or "consensus:debug,*:error": to the logger's own "error,consensus=debug".
+ * Modules that are not here are left out. */
+static int set_levels(struct sn_str spec)
+{
+    struct sn_buf all SN_CLEANUP(sn_buf_done), rest SN_CLEANUP(sn_buf_done);
+    struct sn_str every = SN_STR("error");
+    sn_buf_init(&all, 4096);
+    sn_buf_init(&rest, 4096);
+    while (spec.ptr) {
+        struct sn_str level = sn_str_trim(sn_str_cut(&spec, ',')), name = {0};
+        if (sn_str_chr(level, ':') >= 0) name = sn_str_cut(&level, ':');
+        if (sn_str_eqc(level, "none")) level = SN_STR("off");
+        if (level.len == 0) continue;
+        if (!name.ptr || sn_str_eqc(name, "*"))
+            every = level;
+        else if (module_of(name))
+            sn_buf_printf(&rest, ",%s=%.*s", module_of(name), SN_STR_ARG(level));
+    }
+    sn_buf_str(&all, every);
+    int r = sn_buf_str(&all, sn_buf_view(&rest));
+    r = r < 0 ? r : sn_log_set_levels(sn_buf_view(&all));
+    return r < 0 ? sn_wrap(r, "log_level") : 0;
+}
+
 static int run(const struct sn_cli_call *call)
 {
     const struct opts *o = call->opts;
@@ -40,6 +81,7 @@ static int run(const struct sn_cli_call *call)
     struct sn_log *log;
     int r = sn_home_config_load(call->arena, &o->home, true, &s.config);
     if (r < 0) return r;
+    if ((r = set_levels(s.config.log_level)) < 0) return r;
     bool json = sn_str_eqc(s.config.log_format, "json");
     r = sn_log_new(&(struct sn_log_opts){.format = json ? SN_LOG_JSON : SN_LOG_LOGFMT}, &log);
     if (r < 0) return r;

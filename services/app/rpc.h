@@ -2,8 +2,8 @@
 /* app/rpc.h - a gRPC client with everything around it: for services that call others.
  *
  * One channel with p2c over its targets (fixed ones, or a service's instances in a registry),
- * breaker of each method, deadlines, trace headers, and retries of unary calls that end UNAVAILABLE.
- * A call that was not answered may have been executed: methods that change something must bear to
+ * breaker of each method, deadlines, trace headers, and retries of calls that end UNAVAILABLE, streams
+ * included until their answer begins. A call that was not answered may have been executed: methods that change something must bear to
  * be called twice (a request with a key of its own), or the client has attempts = 1. */
 #pragma once
 #include "core/status.h"
@@ -21,7 +21,7 @@ struct sn_rpc_client_opts {
     struct sn_str targets;
     struct sn_str registry_token; /* of the registry; never part of its URL */
     int64_t timeout_ns;   /* of unary calls; 0 = governance's (2 s) */
-    unsigned attempts;    /* of a unary call; 0 = 3, 1 = no retries */
+    unsigned attempts;    /* 0 = 3, 1 = no retries */
     struct sn_otlp *otlp; /* may be NULL */
 };
 struct sn_rpc_client {

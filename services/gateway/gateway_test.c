@@ -148,6 +148,7 @@ RIG_TEST(gateway_retries_and_ejects, pool_config)
     T_ASSERT(g->up[0].requests == 3 && g->up[1].requests == 3 && g->up[2].requests == 3);
     upstream_stop(&g->up[1]);
     T_EQ(ok_answers(g, 30, "GET"), 30);
+    T_OK(sn_sleep(400 * SN_MS)); /* suspected no more: the next attempt is the probe */
     T_EQ(ok_answers(g, 6, "POST"), 6);
     struct sn_buf b = {0};
     T_OK(sn_gateway_stats_json(g->gw, &b));

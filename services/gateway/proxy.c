@@ -197,7 +197,7 @@ static void attempt_end(struct proxy *p, enum sn_gw_result result)
     if (sn_gw_endpoint_finish(p->pool->pool, p->ep, p->ep_start_ns, end, result))
         gw_event(q->gw, "warn", "upstream %.*s: endpoint %s ejected",
                  SN_STR_ARG(p->pool->conf->name), p->ep->addr);
-    gw_trace_attempt_end(q, status, result == SN_GW_RESULT_FAILED);
+    gw_trace_attempt_end(q, status, sn_gw_result_bad(result));
     sn_http_resp_close(p->resp);
     p->resp = NULL;
     p->ep = NULL;
@@ -286,7 +286,7 @@ static bool may_repeat(const struct proxy *p, int r)
 static enum sn_gw_result result_of(const struct proxy *p, int r)
 {
     if (p->body.err < 0 || not_the_endpoints(r)) return SN_GW_RESULT_ABANDONED;
-    if (r < 0) return SN_GW_RESULT_FAILED;
+    if (r < 0) return SN_GW_RESULT_SILENT;
     int status = p->resp->status;
     if (p->q->grpc && grpc_bad(p, gw_grpc_status(&p->resp->headers))) return SN_GW_RESULT_FAILED;
     return bad_gateway(status) || (status >= 500 && p->pool->conf->outlier.count_5xx)

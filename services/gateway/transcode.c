@@ -47,7 +47,7 @@ static void attempt_over(struct up *u, enum sn_gw_result result)
     if (sn_gw_endpoint_finish(u->pool->pool, u->ep, u->start_ns, now, result))
         gw_event(u->q->gw, "warn", "upstream %.*s: endpoint %s ejected",
                  SN_STR_ARG(u->pool->conf->name), u->ep->addr);
-    gw_trace_attempt_end(u->q, u->resp ? u->resp->status : 0, result == SN_GW_RESULT_FAILED);
+    gw_trace_attempt_end(u->q, u->resp ? u->resp->status : 0, sn_gw_result_bad(result));
     sn_http_resp_close(u->resp);
     u->resp = NULL;
     u->ep = NULL;
@@ -132,7 +132,7 @@ static int up_begin(struct up *u)
         q->error = sn_arena_str(q->x->arena, sn_str(sn_diag_format(r, text, sizeof(text))));
         tried.eps[tried.n++] = u->ep;
         bool left = r == SN_E_CANCELLED || r == SN_E_DEADLINE_EXCEEDED || u->err < 0;
-        attempt_over(u, left ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_FAILED);
+        attempt_over(u, left ? SN_GW_RESULT_ABANDONED : SN_GW_RESULT_SILENT);
         bool again = gw_never_connected(r) && !u->call.body_fn &&
                      tried.n <= q->route->conf->proxy.retries &&
                      sn_gw_budget_take(&u->pool->up->budget);

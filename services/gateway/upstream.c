@@ -170,7 +170,10 @@ static bool was_tried(const struct sn_gw_tried *t, const struct sn_gw_endpoint *
 static bool usable(const struct pick *k, const struct sn_gw_endpoint *ep)
 {
     bool may = k->panic ? !LOAD(&ep->drained) : sn_gw_endpoint_available(ep, k->now);
-    return may && !was_tried(k->tried, ep);
+    /* Keys of a ring stay where they are for as long as they can. */
+    bool suspect = !k->panic && k->p->conf->balance != SN_GW_RING_HASH &&
+                   LOAD(&ep->suspect_until_ns) > k->now;
+    return may && !suspect && !was_tried(k->tried, ep);
 }
 
 /* Expected wait over the endpoint's share. */
@@ -306,6 +309,7 @@ bool sn_gw_endpoint_finish(struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int6
     if (result == SN_GW_RESULT_OK) {
         sn_latency_add(&ep->latency, now_ns - start_ns, now_ns);
         if (LOAD(&ep->fail_row)) STORE(&ep->fail_row, 0);
+        if (LOAD(&ep->suspect_until_ns)) STORE(&ep->suspect_until_ns, 0);
         /* Back-off is forgiven when an endpoint has lasted as long as its last ejection. */
         int64_t until = LOAD(&ep->ejected_until_ns);
         if (until && until < now_ns && now_ns - until > p->conf->outlier.eject) {
@@ -318,9 +322,13 @@ bool sn_gw_endpoint_finish(struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int6
      * must not look like the fastest. */
     int64_t old = LOAD(&ep->latency.ewma_ns), rtt = now_ns - start_ns;
     sn_latency_add(&ep->latency, SN_MAX(rtt, SN_MIN(2 * old + 10 * SN_MS, SN_SEC)), now_ns);
+    /* Fresh from an ejection, or from suspicion, one failure is enough: it was the probe. */
+    int64_t suspected = LOAD(&ep->suspect_until_ns);
+    bool silent = result == SN_GW_RESULT_SILENT && p->conf->outlier.enabled;
+    bool probe = LOAD(&ep->eject_row) > 0 || (silent && suspected && start_ns >= suspected);
+    if (silent && (!suspected || probe))
+        STORE(&ep->suspect_until_ns, now_ns + SN_MIN(SN_GW_SUSPECT_NS, p->conf->outlier.eject));
     uint32_t row = ADD(&ep->fail_row, 1);
-    /* Fresh from an ejection one failure is enough: it was the probe. */
-    bool probe = LOAD(&ep->eject_row) > 0;
     if (LOAD(&ep->ejected_until_ns) > now_ns) return false;
     return (probe || row >= p->conf->outlier.consecutive) && eject(p, ep, now_ns);
 }

@@ -30,6 +30,7 @@ struct sn_gw_endpoint {
     uint32_t check_row; /* consecutive results against the present state */
     /* Passive health. */
     uint32_t fail_row;
+    int64_t suspect_until_ns; /* not chosen before while another is there; 0 = nothing is suspected */
     uint32_t eject_row; /* ejections without a success between them: the exponent of back-off */
     int64_t ejected_until_ns; /* 0 = not ejected */
     int64_t up_since_ns;      /* for slow start; 0 = from the beginning */
@@ -89,7 +90,22 @@ struct sn_gw_tried {
 struct sn_gw_endpoint *sn_gw_pool_pick(struct sn_gw_pool *p, int64_t now_ns, uint64_t rnd,
                                        uint64_t hash, const struct sn_gw_tried *tried);
 
-enum sn_gw_result { SN_GW_RESULT_OK, SN_GW_RESULT_FAILED, SN_GW_RESULT_ABANDONED };
+/* An endpoint that gave no answer at all is suspected: for so long, but not longer than its first
+ * ejection would last, others are chosen where there are any (p2c, round_robin); if the first attempt
+ * after that is not answered either, it is ejected. Its average alone would not do: when calls pile up
+ * for a moment, every endpoint looks slow. */
+#define SN_GW_SUSPECT_NS SN_SEC
+
+enum sn_gw_result {
+    SN_GW_RESULT_OK,
+    SN_GW_RESULT_FAILED, /* an answer that counts against it */
+    SN_GW_RESULT_SILENT, /* no connection, connection lost, timeout */
+    SN_GW_RESULT_ABANDONED,
+};
+static inline bool sn_gw_result_bad(enum sn_gw_result r)
+{
+    return r == SN_GW_RESULT_FAILED || r == SN_GW_RESULT_SILENT;
+}
 /* sn_gw_endpoint_begin, _finish - bracket every attempt. ABANDONED (the client left) counts neither
  * way. finish returns true where this result ejected the endpoint. */
 void sn_gw_endpoint_begin(struct sn_gw_endpoint *ep, int64_t now_ns);

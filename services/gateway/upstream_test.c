@@ -104,6 +104,46 @@ SN_TEST(upstream_p2c_notices_silence)
     sn_gw_pool_free(s.pool);
 }
 
+/* One that did not answer is left alone, however long the queues of the others are, then tried again; a
+ * single one, or all of them, are used all the same. */
+SN_TEST(upstream_silent_ones_are_suspected)
+{
+    struct set s;
+    set_start(&s, 4, NULL, SN_GW_P2C);
+    int64_t now = SN_SEC;
+    for (int k = 0; k < 4; k++) result(&s, (size_t)k, now, now + SN_MS, SN_GW_RESULT_OK);
+    result(&s, 2, now, now + SN_SEC, SN_GW_RESULT_SILENT);
+    now += SN_SEC;
+    for (int i = 0; i < 600; i++) { /* a pile of calls that takes others half a second */
+        size_t k = pick(&s, now + 500 * SN_MS, 0, NULL);
+        T_ASSERT(k != 2);
+        sn_gw_endpoint_begin(s.pool->eps[k], now);
+    }
+    unsigned again = 0;
+    now += SN_GW_SUSPECT_NS + SN_MS;
+    for (int i = 0; i < 200; i++) again += pick(&s, now, 0, NULL) == 2;
+    T_ASSERTF(again > 0, "never tried again");
+    result(&s, 2, now, now, SN_GW_RESULT_OK);
+    result(&s, 2, now, now, SN_GW_RESULT_SILENT);
+    T_CSTR(sn_gw_endpoint_state(s.pool, s.pool->eps[2], now + 1), "healthy");
+    /* Called before it was suspected, and late: says nothing new. Called after it: the probe. */
+    result(&s, 2, now - SN_MS, now + SN_MS, SN_GW_RESULT_SILENT);
+    T_CSTR(sn_gw_endpoint_state(s.pool, s.pool->eps[2], now + 2 * SN_MS), "healthy");
+    now += SN_GW_SUSPECT_NS + SN_MS;
+    result(&s, 2, now, now, SN_GW_RESULT_SILENT);
+    T_CSTR(sn_gw_endpoint_state(s.pool, s.pool->eps[2], now + 1), "ejected");
+    now += 20 * SN_SEC;
+    result(&s, 2, now, now, SN_GW_RESULT_OK);
+    again = 0;
+    for (int i = 0; i < 2000; i++) again += pick(&s, now, 0, NULL) == 2;
+    T_ASSERTF(again > 0, "suspected after an answer");
+    for (size_t k = 0; k < 4; k++) result(&s, k, now, now, SN_GW_RESULT_SILENT);
+    unsigned n[4] = {0};
+    for (int i = 0; i < 2000; i++) n[pick(&s, now, 0, NULL)]++;
+    T_ASSERT(n[2] && n[0] + n[1] + n[3]);
+    sn_gw_pool_free(s.pool);
+}
+
 SN_TEST(upstream_ring_moves_few_keys)
 {
     struct set a, b;

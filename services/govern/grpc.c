@@ -314,6 +314,7 @@ static void p2c_outcome(struct sn_grpc_lb *lb, struct sn_grpc_endpoint *ep, stru
 }
 
 const struct sn_grpc_lb_ops sn_gov_grpc_p2c = {.name = "p2c",
+                                               .health = true,
                                                .endpoint_bytes =
                                                    sizeof(struct sn_gov_endpoint) + SN_CACHE_LINE,
                                                .update = p2c_update,

@@ -84,9 +84,11 @@ sed -i 's/^persistent_peers = .*/persistent_peers = ""/' "$tmp/goback/node0/conf
 check "Go reads the file we write" "$(keys "$tmp/goback/node0/config/config.toml")" "$(keys "$tmp/goodd/node0/config/config.toml")"
 
 # ---- a node of Go's on our folder, and back ----
-read -r rpc p2p laddr < <(free_ports 3)
-net="--rpc.laddr tcp://127.0.0.1:$rpc --p2p.laddr tcp://127.0.0.1:$p2p"
+# New ones for every node: other tests of this machine look for ports, too.
+new_ports() { read -r rpc p2p laddr < <(free_ports 3); net="--rpc.laddr tcp://127.0.0.1:$rpc --p2p.laddr tcp://127.0.0.1:$p2p"; }
+new_ports
 sed -i 's/^timeout_commit = .*/timeout_commit = "100ms"/' "$tmp"/{ours,theirs}/config/config.toml
+new_ports
 "$go" start --home "$tmp/ours" --proxy_app persistent_kvstore $net >"$tmp/node.log" 2>&1 & node=$!; pids+=("$node")
 if wait_blocks "$tmp/node.log" 8; then ok "cometbft start on our folder makes blocks"; else fail "cometbft start on our folder" "$(tail -2 "$tmp/node.log")"; fi
 curl -s -G "http://127.0.0.1:$rpc/broadcast_tx_commit" --data-urlencode 'tx="a=b"' >/dev/null
@@ -104,6 +106,7 @@ for how in "" --hard --hard; do
 done
 s experimental-compact-goleveldb --home "$tmp/ours" >/dev/null || fail "compaction"
 "$cache/chain_store" dump "$tmp/ours/data" >"$tmp/a2" 2>&1; cmp -s "$tmp/a" "$tmp/a2" && ok "compaction loses nothing" || fail "compaction loses nothing"
+new_ports
 "$go" start --home "$tmp/theirs" --proxy_app persistent_kvstore $net >"$tmp/node.log" 2>&1 & node=$!; pids+=("$node")
 wait_blocks "$tmp/node.log" 5; kill -9 "$node"; wait "$node" 2>/dev/null
 # Its log through our core: every block comes out again, and nothing is written.
@@ -126,9 +129,52 @@ check "replay-console" "$(printf 'next 2\nn\nback 1\nn\nback 9\nrs short\nwhat\n
 > next [N], back [N], rs [short|validators|proposal|proposal_block|locked_round|locked_block|votes], n
 > '
 s rollback --home "$tmp/theirs" >/dev/null || fail "rollback on Go's folder"
+new_ports
 "$go" start --home "$tmp/theirs" --proxy_app persistent_kvstore $net >"$tmp/node.log" 2>&1 & node=$!; pids+=("$node")
 if wait_blocks "$tmp/node.log" 5; then ok "after our rollback CometBFT goes on"; else fail "after our rollback CometBFT goes on" "$(tail -2 "$tmp/node.log")"; fi
 stop "$node"
+
+# ---- the index again, and stores by RPC ----
+curl() { command curl -s --max-time 10 "$@"; }
+new_ports
+"$go" start --home "$tmp/theirs" --proxy_app persistent_kvstore $net >"$tmp/node.log" 2>&1 & node=$!; pids+=("$node")
+wait_port "$rpc"; for k in x y z; do curl -G "http://127.0.0.1:$rpc/broadcast_tx_commit" --data-urlencode "tx=\"$k=1\"" >/dev/null; done
+# debug, while a node of Go's runs here.
+"$sennit" chain debug dump "$tmp/dumps" --frequency 1 --home "$tmp/theirs" --rpc-laddr "tcp://127.0.0.1:$rpc" >"$tmp/dump.log" 2>&1 & dp=$!; pids+=($dp)
+for _ in $(seq 100); do [ "$(ls "$tmp/dumps" 2>/dev/null | wc -l)" -ge 2 ] && break; sleep 0.1; done; stop "$dp"
+zips() { python3 -c '
+import json, sys, zipfile
+z = zipfile.ZipFile(sys.argv[1]); bad = z.testzip()
+for n in sorted(z.namelist()):
+    data = z.read(n)
+    if n.endswith(".json"): json.loads(data)
+    print(n.split("/", 1)[1], len(data) > 0 and not bad)' "$1"; }
+check "debug dump" "$(zips "$(ls -d "$tmp"/dumps/*.zip | head -1)")" "consensus_state.json True
+net_info.json True
+status.json True
+wal True"
+"$sennit" chain debug kill "$node" "$tmp/go.zip" --home "$tmp/theirs" --rpc-laddr "tcp://127.0.0.1:$rpc" >"$tmp/kill.log" 2>&1 || fail "debug kill" "$(tail -1 "$tmp/kill.log")"
+wait "$node" 2>/dev/null
+check "debug kill of Go's node" "$(zips "$tmp/go.zip")" "config.toml True
+consensus_state.json True
+net_info.json True
+stacktrace.out True
+status.json True
+wal True"
+[ "$(unzip -p "$tmp/go.zip" '*/stacktrace.out' 2>/dev/null | grep -c ^goroutine)" -gt 10 ] && ok "and its goroutines" || fail "and its goroutines"
+for h in goix ourix; do cp -r "$tmp/theirs" "$tmp/$h"; rm -rf "$tmp/$h/data/tx_index.db"; done
+"$go" reindex-event --home "$tmp/goix" >"$tmp/go.out" 2>&1; s reindex-event --home "$tmp/ourix" >"$tmp/our.out" 2>&1
+check "reindex-event says the same" "$(cat "$tmp/our.out")" "$(tr '\r' '\n' <"$tmp/go.out" | grep -v '^\[\|^$')"
+ask() {
+  for q in 'tx_search?query="tx.height>0"' 'block_search?query="block.height>2"' 'block?height=3' 'block' 'validators?height=2' 'block_results?height=3' \
+    'status' 'consensus_params' 'blockchain' 'header?height=4' 'commit?height=3' 'net_info' 'genesis' 'health' 'block?height=999' 'broadcast_tx_sync?tx="a"'; do
+    echo "$q: $(curl "http://127.0.0.1:$rpc/${q//>/%3E}")"
+  done
+}
+"$go" inspect --home "$tmp/goix" --rpc.laddr "tcp://127.0.0.1:$rpc" >"$tmp/i.log" 2>&1 & node=$!; pids+=("$node"); wait_port "$rpc"; ask >"$tmp/go.ask"; stop "$node"
+"$sennit" chain inspect --home "$tmp/ourix" --rpc.laddr "tcp://127.0.0.1:$rpc" >"$tmp/i.log" 2>&1 & node=$!; pids+=("$node"); wait_port "$rpc"; ask >"$tmp/our.ask"; stop "$node"
+if cmp -s "$tmp/go.ask" "$tmp/our.ask"; then ok "inspect answers $(wc -l <"$tmp/our.ask") calls as Go's, over the index made again"
+else fail "inspect answers as Go's" "$(diff "$tmp/go.ask" "$tmp/our.ask" | cut -c1-300 | head -6)"; fi
 
 # ---- resets ----
 for home in ours theirs; do
@@ -162,7 +208,8 @@ mv "$tmp/split/config/priv_validator_key.json" "$tmp/split/data/priv_validator_s
 sed -i 's/^timeout_commit = .*/timeout_commit = "100ms"/' "$tmp/split/config/config.toml"
 chain=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["chain_id"])' "$tmp/split/config/genesis.json")
 our_signer() { "$signer" --node "$1" --chain-id "$chain" --key "$tmp/key/priv_validator_key.json" --state "$tmp/key/priv_validator_state.json" >"$tmp/signer.log" 2>&1 & sp=$!; pids+=($sp); }
-for addr in "tcp://127.0.0.1:$laddr" "unix://$tmp/signer.sock"; do
+for addr in tcp "unix://$tmp/signer.sock"; do
+  new_ports; [ "$addr" = tcp ] && addr=tcp://127.0.0.1:$laddr
   our_signer "$addr"
   "$go" start --home "$tmp/split" --proxy_app persistent_kvstore --priv_validator_laddr "$addr" $net >"$tmp/node.log" 2>&1 & node=$!; pids+=("$node")
   if wait_blocks "$tmp/node.log" 5; then ok "CometBFT signs by our signer over ${addr%%:*}"; else fail "CometBFT signs by our signer over ${addr%%:*}" "$(tail -2 "$tmp/node.log") $(tail -2 "$tmp/signer.log")"; fi
@@ -176,7 +223,8 @@ h=$(grep -o '"height": "[0-9]*"' "$tmp/key/priv_validator_state.json" | tr -dc 0
 
 # ---- CometBFT's client and server of signers, by themselves ----
 if go_peer signer "$root/tests/interop/signer"; then
-  for addr in "tcp://127.0.0.1:$laddr" "unix://$tmp/ask.sock"; do
+  for addr in tcp "unix://$tmp/ask.sock"; do
+    new_ports; [ "$addr" = tcp ] && addr=tcp://127.0.0.1:$laddr
     kind=${addr%%:*}
     start "$tmp/ask" "$go_peer_bin" ask "$addr" "$chain"; ask=${pids[-1]}
     "$signer" --init --node "$addr" --chain-id "$chain" --key "$tmp/$kind.key" --state "$tmp/$kind.state" --identity "$tmp/identity.json" >"$tmp/signer.log" 2>&1 & sp=$!; pids+=($sp)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Our side of tests/interop/chain_rpc.sh.
- *   chain_rpc_peer inspect HOME    the stores of HOME over RPC, until stdin ends; prints its address
- *   chain_rpc_peer events HOME     what subscribers of everything get of each block, a line an event
- *   chain_rpc_peer index HOME OUT  OUT/data/tx_index.db of the chain in HOME
- *   chain_rpc_peer search HOME QUERY  what chain_rpc/main.go prints for it */
+ *   chain_rpc_peer inspect HOME    the stores of HOME over RPC, until stdin ends; prints its
+ * address chain_rpc_peer events HOME     what subscribers of everything get of each block, a line
+ * an event chain_rpc_peer index HOME OUT  OUT/data/tx_index.db of the chain in HOME chain_rpc_peer
+ * search HOME QUERY  what chain_rpc/main.go prints for it */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,19 +182,6 @@ static int run(void *arg)
     if (r < 0) fprintf(stderr, "%s\n", sn_diag_str(r));
     close_home(&h);
     return r;
-}
-
-/* Until the mempool with its application is merged: nothing here has one. */
-__attribute__((weak)) int sn_txs_check(struct sn_txs *t, struct sn_str tx, uint16_t from,
-                                       struct sn_arena *a,
-                                       struct tendermint_abci_response_check_tx **ret)
-{
-    return SN_E_UNIMPLEMENTED;
-}
-__attribute__((weak)) int sn_evidence_keeper_add(struct sn_evidence_keeper *k,
-                                                 const struct sn_cons_evidence *ev)
-{
-    return SN_E_UNIMPLEMENTED;
 }
 
 int main(int argc, char **argv)

@@ -25,7 +25,8 @@ cases="empty_unary large_unary client_streaming server_streaming ping_pong empty
   cancel_after_begin cancel_after_first_response status_code_and_message special_status_message custom_metadata
   unimplemented_method unimplemented_service orca_per_rpc orca_oob rpc_soak channel_soak"
 compressed="client_compressed_unary server_compressed_unary client_compressed_streaming server_compressed_streaming"
-for c in $cases $compressed; do expect "ours to ours $c" "ok $c" "$peer" case "$c" "$plain"; done
+cases_ours="retry_streams health_watch"
+for c in $cases $compressed $cases_ours; do expect "ours to ours $c" "ok $c" "$peer" case "$c" "$plain"; done
 for c in empty_unary large_unary ping_pong; do
   expect "ours to ours, tls, $c" "ok $c" "$peer" case "$c" "$tls" "$tmp/cert.pem" localhost
 done
@@ -63,6 +64,18 @@ if [ -x "$cache/go/client/client" ] && [ -x "$cache/go/server/server" ]; then
     expect "ours to go, tls, $c" "ok $c" "$peer" case "$c" "localhost:$tlsport" "$tmp/cert.pem" localhost
   done
 else skip "grpc-go" "google.golang.org/grpc/interop is not installable"; fi
+# What the interop programs do not have: retries of streams, and health watched by the client (retry.go).
+retry=$cache/go/retry-$(cksum <"$here/retry.go" | cut -d' ' -f1)
+if command -v go >/dev/null && [ ! -x "$retry" ]; then
+  mkdir "$tmp/retry" && cp "$here/retry.go" "$tmp/retry/" &&
+    (cd "$tmp/retry" && go mod init retry && go get "google.golang.org/grpc@$go_grpc" && go mod tidy && go build -o "$retry" .) >"$tmp/retry.log" 2>&1
+fi
+if [ -x "$retry" ]; then
+  out=$(timeout 60 "$retry" client "$plain" 2>&1)
+  for c in $cases_ours; do if grep -qxF "ok $c" <<<"$out"; then ok "go client $c"; else fail "go client $c" "${out:0:400}"; fi; done
+  start "$tmp/retry.out" "$retry" serve
+  for c in $cases_ours; do expect "ours to go $c" "ok $c" "$peer" case "$c" "$first"; done
+else skip "grpc-go, retries and health" "retry.go does not build: $(tail -n 2 "$tmp/retry.log" 2>/dev/null)"; fi
 
 # ---- grpcurl: reflection, health, calls ----
 [ -x "$cache/go/grpcurl" ] || GOBIN=$cache/go go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@$grpcurl" >/dev/null 2>&1

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Our side of tests/interop/kv.sh: kv_peer dump FOLDER, kv_peer write FOLDER SEED. */
+/* Our side of tests/interop/kv.sh: kv_peer dump FOLDER, kv_peer write FOLDER SEED [BATCHES]. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -42,12 +42,12 @@ static int dump(struct sn_kv *kv)
     return 0;
 }
 
-static int write_some(struct sn_kv *kv, uint64_t seed)
+static int write_some(struct sn_kv *kv, uint64_t seed, uint64_t batches)
 {
     static char value[800];
     struct sn_rand rnd;
     sn_rand_seed(&rnd, seed);
-    for (unsigned i = 0; i < 20000; i++) {
+    for (uint64_t i = 0; i < batches; i++) {
         struct sn_kv_batch b = {0};
         char key[32];
         int r = 0;
@@ -72,7 +72,9 @@ static int work(void *arg)
     struct sn_kv *kv;
     int r = sn_kv_open(argv[2], NULL, &kv);
     if (r < 0) return r;
-    r = argv[1][0] == 'd' ? dump(kv) : write_some(kv, strtoull(argv[3], NULL, 10));
+    r = argv[1][0] == 'd' ? dump(kv)
+                          : write_some(kv, strtoull(argv[3], NULL, 10),
+                                       argv[4] ? strtoull(argv[4], NULL, 10) : 20000);
     sn_kv_close(kv);
     return r;
 }

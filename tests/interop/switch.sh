@@ -103,15 +103,34 @@ kill "$go2"; wait "$go2" 2>/dev/null
 # A transaction on its way through Go, from us to us: what either side sends for it.
 peer_start 2 "$ours2" "persistent=$go_id@127.0.0.1:$p2p1"
 until_is "a second peer of ours with Go" 15 "stat 2 outbound" 1
-had=$(stat 2 txs)
-m_out=$(stat 1 messages_out) t_out=$(stat 1 txs_out) b_out=$(stat 1 sent) m_in=$(stat 2 messages_in) t_in=$(stat 2 txs_in) b_in=$(stat 2 received)
-segments() { ss -Htin state established "( sport = :$p2p1 or dport = :$p2p1 )" | tr '\n' ' ' ; }
-tell 1 "load 3000 250 3000"
-until_is "3000 transactions through Go" 60 "stat 2 txs" $((had + 3000))
-t=$(($(stat 1 txs_out) - t_out)) m=$(($(stat 1 messages_out) - m_out)) b=$(($(stat 1 sent) - b_out))
-gt=$(($(stat 2 txs_in) - t_in)) gm=$(($(stat 2 messages_in) - m_in)) gb=$(($(stat 2 received) - b_in))
-echo "   we: $t transactions of 250 bytes in $m messages, $b bytes of packets; Go: $gt in $gm messages, $gb bytes of packets"
-[ "$m" -le "$gm" ] && ok "we send no more messages than Go" || fail "we send no more messages than Go" "$m, $gm"
+# tcp N - bytes sent and received, segments with data sent, of our process N's connection with Go's port.
+tcp() {
+  eval "local pid=\$our_pid$1"
+  ss -Htinp state established "( sport = :$p2p1 or dport = :$p2p1 or sport = :$ours1 )" | awk -v pid="pid=$pid," '
+    /users:/ { mine = index($0, pid) } /segs_out:/ && mine { for (i = 1; i <= NF; i++) { split($i, f, ":"); v[f[1]] = f[2] }
+      print v["bytes_sent"] + 0, v["bytes_received"] + 0, v["data_segs_out"] + 0, v["data_segs_in"] + 0; exit }'
+}
+# counts - what 1 has sent and 2 received: messages, transactions, bytes and segments of TCP.
+counts() {
+  tell 1 stats; local one=$answer; tell 2 stats; local two=$answer
+  read -r sent _ segs_out _ < <(tcp 1); read -r _ received _ segs_in < <(tcp 2)
+  num() { sed -n "s/.* $2=\([0-9]*\).*/\1/p" <<<"$1 "; }
+  echo "$(num "$one" txs_out) $(num "$one" messages_out) $sent $segs_out $(num "$two" txs_in) $(num "$two" messages_in) $received $segs_in"
+}
+# through N BYTES RATE - a load, and what either side sent for it.
+through() {
+  local had; had=$(stat 2 txs)
+  local before=($(counts))
+  tell 1 "load $1 $2 $3"
+  until_is "$1 transactions of $2 bytes through Go, $3 a second" 90 "stat 2 txs" $((had + $1))
+  local after=($(counts)) d=()
+  for i in ${!after[@]}; do d[i]=$((after[i] - before[i])); done
+  echo "   we: ${d[0]} in ${d[1]} messages, ${d[2]} bytes and ${d[3]} segments of TCP; Go: ${d[4]} in ${d[5]}, ${d[6]} bytes, ${d[7]} segments"
+  [ "${d[1]}" -le "${d[5]}" ] && ok "we send no more messages than Go" || fail "we send no more messages than Go" "${d[1]}, ${d[5]}"
+}
+through 100 250 20
+through 3000 250 3000
+through 4000 250 1000000
 
 # The end: in order, and the book is on the disk.
 tell 1 quit; check "ends in order" "$answer" ended

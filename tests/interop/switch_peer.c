@@ -93,14 +93,23 @@ static int submit(struct sn_str tx)
     sn_arena_done(&a);
     return r;
 }
+static bool numbers(struct sn_str args, uint64_t *ret, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!args.ptr || sn_str_to_u64(sn_str_cut(&args, ' '), &ret[i]) < 0) return false;
+    return !args.ptr;
+}
 static void load(const char *args)
 {
-    unsigned n, bytes, rate;
     static char tx[65536];
-    if (sscanf(args, "%u %u %u", &n, &bytes, &rate) != 3 || bytes < 24 || bytes >= sizeof(tx)) {
+    uint64_t of[3];
+    if (!numbers(sn_str(args), of, 3) || of[1] < 24 || of[1] >= sizeof(tx) || of[2] == 0) {
         puts("FAIL load: expected N BYTES RATE");
         return;
     }
+    unsigned n = (unsigned)of[0];
+    size_t bytes = of[1];
+    int64_t rate = (int64_t)of[2];
     memset(tx, 'x', sizeof(tx));
     int64_t start = sn_now();
     for (unsigned i = 0; i < n; i++) {
@@ -244,7 +253,9 @@ int main(int argc, char **argv)
 {
     uint8_t seed[32] = {0x5e};
     if (argc < 4) return 2;
-    seed[1] = (uint8_t)atoi(argv[1]);
+    uint64_t n;
+    must(sn_str_to_u64(sn_str(argv[1]), &n), "number");
+    seed[1] = (uint8_t)n;
     must(sn_ed25519_from_seed(node.key, seed), "key");
     struct sn_node_info *self = &node.o.self;
     *self = (struct sn_node_info){.p2p_version = SN_P2P_VERSION,

@@ -18,12 +18,14 @@ static int start(struct sn_daemon *d)
     if (r >= 0) r = sn_daemon_load_state(d);
     if (r >= 0) r = sn_daemon_open_app(d);
     if (r >= 0) r = sn_daemon_open_signer(d);
-    if (r >= 0) r = sn_daemon_handshake(d);
+    if (r >= 0) d->wants_snapshot = sn_daemon_wants_snapshot(d);
+    if (r >= 0 && !d->wants_snapshot) r = sn_daemon_handshake(d);
     if (r >= 0) r = sn_daemon_make_txs(d);
     if (r >= 0) r = sn_daemon_open_evidence(d);
     if (r >= 0) r = sn_daemon_make_engine(d);
     if (r >= 0) r = sn_daemon_open_net(d);
     if (r >= 0) r = sn_daemon_open_rpc(d);
+    if (r >= 0) r = sn_daemon_open_metrics(d);
     return r;
 }
 
@@ -39,10 +41,9 @@ static int look_for_peers(void *arg)
 }
 static int index_blocks(void *arg) { return sn_indexer_run(((struct sn_daemon *)arg)->indexer); }
 static int serve(void *arg) { return sn_rpc_run(((struct sn_daemon *)arg)->rpc); }
-static int agree(void *arg)
+static int serve_metrics(void *arg)
 {
-    struct sn_daemon *d = arg;
-    return sn_engine_run(d->engine, d->state, false);
+    return sn_chain_metrics_run(((struct sn_daemon *)arg)->metrics);
 }
 
 static int start_fibers(struct sn_daemon *d)
@@ -54,7 +55,8 @@ static int start_fibers(struct sn_daemon *d)
     } all[] = {
         {true, "application", wait_app}, {true, "prune", prune},
         {d->txs, "recheck", recheck},    {d->indexer, "index", index_blocks},
-        {d->rpc, "rpc", serve},          {true, "consensus", agree},
+        {d->metrics, "metrics", serve_metrics},
+        {d->rpc, "rpc", serve},          {true, "consensus", sn_daemon_agree},
         {true, "switch", meet},          {d->pex, "pex", look_for_peers},
     };
     int r = 0;

@@ -12,7 +12,9 @@
 #include "consensus/reactors/evidence.h"
 #include "consensus/reactors/mempool.h"
 #include "consensus/reactors/pex.h"
+#include "consensus/rpc/metrics.h"
 #include "consensus/rpc/server.h"
+#include "consensus/sync/sync.h"
 #include "crypto/ed25519.h"
 
 struct sn_daemon {
@@ -40,6 +42,7 @@ struct sn_daemon {
     struct sn_event_bus *bus;
     struct sn_indexer *indexer; /* NULL: not wanted */
     struct sn_rpc *rpc;         /* likewise */
+    struct sn_chain_metrics *metrics; /* likewise */
     struct sn_node_view view;
     uint8_t node_key[SN_ED25519_SECRET_LEN];
     struct sn_node_info self;
@@ -49,6 +52,9 @@ struct sn_daemon {
     struct sn_consensus_reactor *gossip;
     struct sn_mempool_reactor *mempool;
     struct sn_evidence_reactor *accuse;
+    struct sn_blocksync *blocksync;
+    struct sn_statesync *statesync;
+    bool wants_snapshot; /* the application has not been talked to yet */
     struct sn_pex_reactor *pex; /* NULL: not wanted */
     struct sn_scope *scope; /* of the fibers that serve the parts */
     bool stopping;          /* by a signal */
@@ -75,6 +81,11 @@ void sn_daemon_close_rpc(struct sn_daemon *d);
 int sn_daemon_read_node_key(struct sn_daemon *d) SN_MUST_CHECK;
 int sn_daemon_open_net(struct sn_daemon *d) SN_MUST_CHECK;
 void sn_daemon_close_net(struct sn_daemon *d);
+/* daemon_metrics.c */
+int sn_daemon_open_metrics(struct sn_daemon *d) SN_MUST_CHECK;
+/* daemon_sync.c: the fiber that syncs and then runs the engine. */
+bool sn_daemon_wants_snapshot(const struct sn_daemon *d);
+int sn_daemon_agree(void *daemon) SN_MUST_CHECK;
 void sn_daemon_done(struct sn_daemon *d);
 /* A path of the configuration: below the home folder unless it is absolute. NULL without memory. */
 const char *sn_daemon_path(struct sn_daemon *d, struct sn_str path);

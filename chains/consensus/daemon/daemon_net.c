@@ -90,6 +90,11 @@ static int filter(void *arg, const char *remote_addr, const char *id)
     return r < 0 ? r : ask_filter(arg, "id", id);
 }
 
+/* 0 means none in config.toml, the default in the switch's options. */
+static unsigned limit_of(int64_t configured)
+{
+    return configured > 0 ? (unsigned)configured : SN_SWITCH_NONE;
+}
 static int make_switch(struct sn_daemon *d)
 {
     const struct sn_home_p2p *p = &d->c->p2p;
@@ -98,8 +103,8 @@ static int make_switch(struct sn_daemon *d)
                                .listen = p->laddr.len ? sn_arena_str(&d->arena, p->laddr).ptr : NULL,
                                .persistent = list_of(d, p->persistent_peers),
                                .unconditional = list_of(d, p->unconditional_peer_ids),
-                               .inbound_max = (unsigned)p->max_num_inbound_peers,
-                               .outbound_max = (unsigned)p->max_num_outbound_peers,
+                               .inbound_max = limit_of(p->max_num_inbound_peers),
+                               .outbound_max = limit_of(p->max_num_outbound_peers),
                                .allow_duplicate_ip = p->allow_duplicate_ip,
                                .handshake_ns = p->handshake_timeout,
                                .dial_ns = p->dial_timeout,
@@ -146,6 +151,8 @@ int sn_daemon_open_net(struct sn_daemon *d)
     if (r >= 0) d->view.sw = d->sw;
     if (r >= 0) d->view.self = sn_switch_self(d->sw);
     if (r >= 0) r = sn_consensus_reactor_new(&d->view, &d->gossip);
+    if (r >= 0) r = sn_blocksync_new(&d->view, &d->blocksync);
+    if (r >= 0) r = sn_statesync_new(&d->view, &d->statesync);
     if (r >= 0) r = add_mempool(d);
     if (r >= 0) r = sn_evidence_reactor_new(d->sw, d->evidence, &d->accuse);
     if (r >= 0) r = add_pex(d);
@@ -157,6 +164,8 @@ void sn_daemon_close_net(struct sn_daemon *d)
     sn_pex_reactor_free(d->pex);
     sn_evidence_reactor_free(d->accuse);
     sn_mempool_reactor_free(d->mempool);
+    sn_statesync_free(d->statesync);
+    sn_blocksync_free(d->blocksync);
     sn_consensus_reactor_free(d->gossip);
     sn_switch_free(d->sw);
     sn_book_free(d->book);

@@ -256,6 +256,7 @@ int sn_daemon_make_engine(struct sn_daemon *d)
 
 void sn_daemon_done(struct sn_daemon *d)
 {
+    sn_chain_metrics_free(d->metrics);
     sn_daemon_close_rpc(d);
     sn_daemon_close_net(d);
     sn_engine_free(d->engine);

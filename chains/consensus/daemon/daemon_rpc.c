@@ -13,12 +13,16 @@ static void on_block(void *arg, const struct sn_exec_block *b)
     struct sn_daemon *d = arg;
     /* Without memory subscribers miss something; the index reads the stores. */
     if (sn_publish_block(d->bus, b) < 0) SN_LOG_WARN("events of a block are lost");
+    sn_chain_metrics_block(d->metrics, b);
+    if (b->finalize_ns) sn_chain_metrics_processed(d->metrics, b->finalize_ns);
     if (d->indexer) sn_indexer_wake(d->indexer, b->block->header.height);
 }
 static void on_event(void *arg, const struct sn_cons_action *a,
                      const struct sn_cons_round_state *rs)
 {
-    (void)!sn_publish_action(((struct sn_daemon *)arg)->bus, a, rs);
+    struct sn_daemon *d = arg;
+    (void)!sn_publish_action(d->bus, a, rs);
+    sn_chain_metrics_event(d->metrics, a, rs);
 }
 
 int sn_daemon_open_events(struct sn_daemon *d, struct sn_exec_opts *eo)
@@ -72,6 +76,11 @@ static const char *tls_path(struct sn_daemon *d, struct sn_str file)
         .ptr;
 }
 
+static bool gossip_peer(void *d, const char *id, struct sn_gossip_peer *ret)
+{
+    return sn_consensus_reactor_peer(((struct sn_daemon *)d)->gossip, id, ret);
+}
+
 int sn_daemon_open_rpc(struct sn_daemon *d)
 {
     const struct sn_home_rpc *c = &d->c->rpc;
@@ -91,7 +100,9 @@ int sn_daemon_open_rpc(struct sn_daemon *d)
         .header_bytes_max = (size_t)c->max_header_bytes,
         .batch_max = c->max_request_batch_size ? (int)c->max_request_batch_size : -1,
         .commit_wait_ns = c->timeout_broadcast_tx_commit,
-        .close_on_slow_client = c->experimental_close_on_slow_client};
+        .close_on_slow_client = c->experimental_close_on_slow_client,
+        .peer = gossip_peer,
+        .arg = d};
     char at[128];
     if (c->laddr.len == 0 && c->grpc_laddr.len == 0) return 0;
     if (!o.listen || !o.grpc_listen || !o.cors_origins || !o.cors_methods || !o.cors_headers)

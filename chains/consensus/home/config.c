@@ -51,8 +51,8 @@ int sn_home_config_defaults(struct sn_arena *a, struct sn_home_config *ret)
                                  section_in(s, &c));
         }
     if (r < 0) return r;
-    if (gethostname(host, sizeof(host) - 1) < 0 || !*host) strcpy(host, "anonymous");
-    c.moniker = sn_arena_str(a, sn_str(host));
+    bool named = gethostname(host, sizeof(host) - 1) == 0 && *host;
+    c.moniker = sn_arena_str(a, named ? sn_str(host) : SN_STR("anonymous"));
     if (!c.moniker.ptr) return SN_E_NOMEM;
     *ret = c;
     return 0;

@@ -88,11 +88,11 @@ int sn_home_node_key_make(const char *path, char ret_id[SN_NODE_ID_LEN + 1])
 {
     struct sn_buf b SN_CLEANUP(sn_buf_done);
     uint8_t secret[SN_ED25519_SECRET_LEN];
+    sn_buf_init(&b, 0);
     int r = exists(path);
     if (r == 1) r = sn_fail(SN_E_ALREADY_EXISTS, "node key at %s already exists", path);
     if (r == 0) r = sn_ed25519_generate(secret);
     if (r < 0) return r;
-    sn_buf_init(&b, 0);
     sn_buf_cstr(&b, "{\"priv_key\":{\"type\":\"tendermint/PrivKeyEd25519\",\"value\":\"");
     sn_buf_base64(&b, secret, sizeof(secret), SN_BASE64_STD);
     r = sn_buf_cstr(&b, "\"}}");

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "consensus/home/files.h"
+#include "consensus/home/zip.h"
 #include "consensus/privval.h"
 #include "core/status.h"
 #include "core/torture.h"
@@ -402,6 +403,40 @@ SN_TEST(home_testnet)
     T_EQ(sn_home_testnet(&o, NULL), SN_E_INVALID_ARGUMENT);
     free((void *)o.dir.ptr);
     done();
+}
+
+/* Where things are missing, in the way, or damaged: errors, not crashes. */
+SN_TEST(home_errors)
+{
+    struct sn_home_config c = home_in(sn_test_tmpdir());
+    char id[SN_NODE_ID_LEN + 1];
+    T_EQ(sn_home_node_key_make("/nowhere/node_key.json", id), SN_E_NOT_FOUND);
+    c.genesis_file = SN_STR("/nowhere/genesis.json");
+    T_EQ(sn_home_init(&c, NULL), SN_E_NOT_FOUND);
+    c.db_dir = SN_STR("config/config.toml/data");
+    T_ASSERT(sn_home_reset_state(&c, NULL) < 0);
+    T_ASSERT(sn_home_reset_all(&c, true, NULL) < 0);
+    done();
+}
+
+SN_TEST(home_zip)
+{
+    static struct sn_zip z;
+    char name[300];
+    sn_zip_init(&z);
+    memset(name, 'n', sizeof(name));
+    name[sizeof(name) - 1] = 0;
+    T_EQ(sn_zip_add(&z, "../x", SN_STR(""), 0), SN_E_INVALID_ARGUMENT);
+    T_EQ(sn_zip_add(&z, "/x", SN_STR(""), 0), SN_E_INVALID_ARGUMENT);
+    T_EQ(sn_zip_add(&z, "", SN_STR(""), 0), SN_E_TOO_LARGE);
+    T_EQ(sn_zip_add(&z, name, SN_STR(""), 0), SN_E_TOO_LARGE);
+    for (unsigned i = 0; i < SN_ZIP_MEMBERS_MAX; i++)
+        T_EQ(sn_zip_add(&z, "d/f", SN_STR("text text text text text"), 1700000000ll * 1000000000), 0);
+    T_EQ(sn_zip_add(&z, "d/f", SN_STR(""), 0), SN_E_TOO_LARGE);
+    T_EQ(sn_zip_finish(&z), 0);
+    T_ASSERT(memcmp(z.out.ptr, "PK\3\4", 4) == 0);
+    T_EQ(z.members[1].offset, z.members[0].packed + 30 + 3);
+    sn_zip_done(&z);
 }
 
 static int torture(void *arg)

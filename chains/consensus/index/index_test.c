@@ -20,9 +20,20 @@ SN_TEST(index_numbers_sort)
         int64_t v;
         const char *hex;
     } known[] = {
-        {0, "80"}, {1, "81"}, {63, "bf"}, {64, "c040"}, {0x23, "a3"}, {0x10e, "c10e"},
-        {-1, "7f"}, {-64, "40"}, {-65, "3fbf"}, {-0x10f, "3ef1"}, {8191, "dfff"}, {8192, "e02000"},
-        {INT64_MAX, "ffc07fffffffffffffff"}, {INT64_MIN, "003f8000000000000000"},
+        {0, "80"},
+        {1, "81"},
+        {63, "bf"},
+        {64, "c040"},
+        {0x23, "a3"},
+        {0x10e, "c10e"},
+        {-1, "7f"},
+        {-64, "40"},
+        {-65, "3fbf"},
+        {-0x10f, "3ef1"},
+        {8191, "dfff"},
+        {8192, "e02000"},
+        {INT64_MAX, "ffc07fffffffffffffff"},
+        {INT64_MIN, "003f8000000000000000"},
     };
     struct sn_buf b = {0}, hex = {0};
     for (size_t i = 0; i < SN_COUNT_OF(known); i++) {
@@ -86,7 +97,8 @@ SN_TEST(index_keys)
     sn_index_put_text(&b, SN_STR("v"));
     sn_index_put_i64(&b, 7);
     sn_index_put_text(&b, SN_STR("end_block"));
-    T_ASSERT(sn_index_block_key_parse(sn_buf_view(&b), &scratch, &k) && k.seq == 0 && k.height == 7);
+    T_ASSERT(sn_index_block_key_parse(sn_buf_view(&b), &scratch, &k) && k.seq == 0 &&
+             k.height == 7);
     sn_index_put_i64(&b, 3);
     T_ASSERT(sn_index_block_key_parse(sn_buf_view(&b), &scratch, &k) && k.seq == 3);
     for (size_t cut = 0; cut < 9; cut++)
@@ -121,8 +133,7 @@ static void draw_event(struct world *w, struct tendermint_abci_event *e)
 {
     e->type = sn_str(below(w, 9) ? types[below(w, SN_COUNT_OF(types))] : "");
     for (uint64_t n = below(w, ATTRS + 1); n; n--) {
-        struct tendermint_abci_event_attribute *t =
-            tendermint_abci_event_add_attributes(e, &w->a);
+        struct tendermint_abci_event_attribute *t = tendermint_abci_event_add_attributes(e, &w->a);
         t->key = sn_str(below(w, 9) ? names[below(w, SN_COUNT_OF(names))] : "");
         t->value = sn_str(values[below(w, SN_COUNT_OF(values))]);
         t->index = below(w, 8) > 0;
@@ -169,8 +180,10 @@ static bool attr_meets(const struct sn_query *q, const struct sn_query_cond *c,
         const struct sn_query_cond *o = &q->conds[i];
         if (!is_range(o) || !sn_str_eq(o->tag, c->tag)) continue;
         T_ASSERT(number(o->arg, &y));
-        if (o->op == SN_QUERY_LT ? !(x < y) : o->op == SN_QUERY_LE ? !(x <= y)
-            : o->op == SN_QUERY_GT ? !(x > y) : !(x >= y))
+        if (o->op == SN_QUERY_LT   ? !(x < y)
+            : o->op == SN_QUERY_LE ? !(x <= y)
+            : o->op == SN_QUERY_GT ? !(x > y)
+                                   : !(x >= y))
             return false;
     }
     return true;
@@ -183,8 +196,10 @@ static bool height_meets(const struct sn_query *q, const char *tag, int64_t h, b
     const struct sn_query_attr a = {sn_str(tag), sn_str(text)};
     *ret_only = true;
     for (size_t i = 0; i < q->n; i++) {
-        if (!sn_str_eqc(q->conds[i].tag, tag)) *ret_only = false;
-        else if (!sn_query_cond_match(&q->conds[i], &a)) return false;
+        if (!sn_str_eqc(q->conds[i].tag, tag))
+            *ret_only = false;
+        else if (!sn_query_cond_match(&q->conds[i], &a))
+            return false;
     }
     return true;
 }
@@ -215,16 +230,25 @@ static void draw_query(struct world *w, const char *height, char *out, size_t ca
     for (uint64_t n = 1 + below(w, 3); n; n--) {
         char c[128];
         char tag[32];
-        snprintf(tag, sizeof(tag), "%s.%s", types[below(w, 2)], names[below(w, SN_COUNT_OF(names))]);
+        snprintf(tag, sizeof(tag), "%s.%s", types[below(w, 2)],
+                 names[below(w, SN_COUNT_OF(names))]);
         switch (below(w, 6)) {
-        case 0: snprintf(c, sizeof(c), "%s %s %llu", height, ops[below(w, 5)],
-                         (unsigned long long)below(w, HEIGHTS + 2)); break;
-        case 1: snprintf(c, sizeof(c), "%s = '%s'", tag, values[below(w, SN_COUNT_OF(values))]); break;
-        case 2: snprintf(c, sizeof(c), "%s %s %s", tag, ops[1 + below(w, 4)],
-                         numbers[below(w, SN_COUNT_OF(numbers))]); break;
+        case 0:
+            snprintf(c, sizeof(c), "%s %s %llu", height, ops[below(w, 5)],
+                     (unsigned long long)below(w, HEIGHTS + 2));
+            break;
+        case 1:
+            snprintf(c, sizeof(c), "%s = '%s'", tag, values[below(w, SN_COUNT_OF(values))]);
+            break;
+        case 2:
+            snprintf(c, sizeof(c), "%s %s %s", tag, ops[1 + below(w, 4)],
+                     numbers[below(w, SN_COUNT_OF(numbers))]);
+            break;
         case 3: snprintf(c, sizeof(c), "%s CONTAINS '%s'", tag, below(w, 2) ? "v" : "1"); break;
         case 4: snprintf(c, sizeof(c), "%s EXISTS", tag); break;
-        default: snprintf(c, sizeof(c), "%s = %s", tag, numbers[below(w, SN_COUNT_OF(numbers))]); break;
+        default:
+            snprintf(c, sizeof(c), "%s = %s", tag, numbers[below(w, SN_COUNT_OF(numbers))]);
+            break;
         }
         snprintf(out + strlen(out), cap - strlen(out), "%s%s", *out ? " AND " : "", c);
     }
@@ -336,7 +360,7 @@ static int edges_main(void *arg)
     struct sn_indexer_opts o = {0};
     uint64_t total;
     uint8_t hash[32];
-    char text[128] = "tx.hash = '";
+    char text[128], hex[65];
     T_OK(sn_kv_open_memory(&o.kv));
     T_OK(sn_indexer_new(&o, &w->ix));
     T_EQ(sn_indexer_height(w->ix), 0);
@@ -346,8 +370,8 @@ static int edges_main(void *arg)
     T_CSTR(sn_diag_str(SN_E_INVALID_ARGUMENT), "page should be within [1, 1] range, given 2");
     for (int64_t h = 1; h <= HEIGHTS; h++) draw_height(w, h);
     T_OK(sn_hash_once(SN_SHA256, w->txs[3][1].ptr, w->txs[3][1].len, hash));
-    for (int i = 0; i < 32; i++) snprintf(text + strlen(text), 4, "%02X", hash[i]);
-    strcat(text, "'");
+    for (int i = 0; i < 32; i++) snprintf(hex + 2 * i, 3, "%02X", hash[i]);
+    snprintf(text, sizeof(text), "tx.hash = '%s'", hex);
     T_OK(search(w, text, 1, &total));
     T_EQ(total, 1);
     T_EQ(search(w, "tx.hash = ''", 1, &total), SN_E_INVALID_ARGUMENT);

@@ -102,8 +102,10 @@ static int put_tx(struct writer *w, struct sn_str tx, uint32_t index,
                   struct tendermint_abci_exec_tx_result *res)
 {
     uint8_t hash[32];
-    struct tendermint_abci_tx_result m = {
-        .height = w->height, .index = index, .tx = tx, .result = res};
+    struct tendermint_abci_tx_result m = {.height = w->height,
+                                          .index = index,
+                                          .tx = tx,
+                                          .result = res};
     int r = sn_hash_once(SN_SHA256, tx.ptr, tx.len, hash);
     if (r == 0) r = put_events(w, res->events.ptr, res->events.len, index, hash);
     if (r < 0) return r;
@@ -145,9 +147,9 @@ static int answer_of(struct sn_indexer *ix, int64_t height, struct sn_buf *out)
 int sn_indexer_put(struct sn_indexer *ix, const struct sn_cons_block *b,
                    const struct tendermint_abci_response_finalize_block *res)
 {
-    struct writer w SN_CLEANUP(writer_done) = {
-        .height = b->header.height,
-        .seq = (uint64_t)b->header.height << SN_INDEXER_EVENTS_LOG2 | 1};
+    struct writer w SN_CLEANUP(
+        writer_done) = {.height = b->header.height,
+                        .seq = (uint64_t)b->header.height << SN_INDEXER_EVENTS_LOG2 | 1};
     int r = put_block(&w, b, res);
     return r < 0 ? r : sn_kv_write(ix->o.kv, &w.batch, false);
 }
@@ -185,7 +187,8 @@ static int follow(struct sn_indexer *ix, int64_t target)
     for (int64_t h = ix->height + 1; h <= target;) {
         int64_t base = sn_cons_block_store_base(ix->o.blocks);
         if (h < base) {
-            if (h > 1) SN_LOG_WARN("pruned before they were indexed", SN_L("from", h), SN_L("to", base));
+            if (h > 1)
+                SN_LOG_WARN("pruned before they were indexed", SN_L("from", h), SN_L("to", base));
             moved_to(ix, (h = base) - 1);
             continue;
         }

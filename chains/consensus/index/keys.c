@@ -57,8 +57,7 @@ bool sn_index_take_i64(struct sn_str *in, int64_t *ret)
     if (in->len == 0) return false;
     uint8_t flip = (uint8_t)in->ptr[0] & 0x80 ? 0 : 0xff;
     unsigned n = 0;
-    while (n < 10 && n / 8 < in->len &&
-           ((uint8_t)in->ptr[n / 8] ^ flip) & (uint8_t)(0x80 >> n % 8))
+    while (n < 10 && n / 8 < in->len && ((uint8_t)in->ptr[n / 8] ^ flip) & (uint8_t)(0x80 >> n % 8))
         n++;
     if (n == 0 || n > 10 || in->len < n) return false;
     uint64_t x = 0;

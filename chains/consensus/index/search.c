@@ -33,7 +33,7 @@ struct search {
     const struct sn_query *q;
     bool blocks;
     struct sn_str height_tag;
-    int64_t lo, hi; /* heights that whole numbers in the query leave */
+    int64_t lo, hi;    /* heights that whole numbers in the query leave */
     struct hits found; /* by every condition so far; sorted */
     bool begun;
     struct hits next; /* by the condition at hand */
@@ -76,7 +76,8 @@ static bool height_fits(const struct search *s, int64_t height)
     int n = snprintf(text, sizeof(text), "%lld", (long long)height);
     const struct sn_query_attr a = {s->height_tag, sn_str_of(text, (size_t)n)};
     for (size_t i = 0; i < s->q->n; i++)
-        if (is_height(s, &s->q->conds[i]) && !sn_query_cond_match(&s->q->conds[i], &a)) return false;
+        if (is_height(s, &s->q->conds[i]) && !sn_query_cond_match(&s->q->conds[i], &a))
+            return false;
     return true;
 }
 
@@ -110,7 +111,8 @@ static struct sn_str trim(struct sn_str s)
 static bool compare(struct sn_str value, struct sn_str bound, int *ret)
 {
     bool negative = value.len && value.ptr[0] == '-';
-    struct sn_str v = negative || (value.len && value.ptr[0] == '+') ? sn_str_from(value, 1) : value;
+    struct sn_str v =
+        negative || (value.len && value.ptr[0] == '+') ? sn_str_from(value, 1) : value;
     size_t dots = 0;
     for (size_t i = 0; i < v.len; i++) {
         if (v.ptr[i] == '.' && ++dots == 1) continue;
@@ -415,7 +417,8 @@ static int tx_at(struct sn_indexer *ix, const uint8_t *hash, struct sn_arena *a,
 {
     struct sn_buf b SN_CLEANUP(sn_buf_done) = {0};
     int r = sn_indexer_tx(ix, hash, &b);
-    if (r == 0) return sn_fail(SN_E_DATA_LOSS, "index: a transaction's events are there, it is not");
+    if (r == 0)
+        return sn_fail(SN_E_DATA_LOSS, "index: a transaction's events are there, it is not");
     if (r < 0) return r;
     *ret = sn_arena_str(a, sn_buf_view(&b));
     return ret->ptr ? 0 : SN_E_NOMEM;
@@ -476,8 +479,8 @@ int sn_indexer_block_search(struct sn_indexer *ix, const struct sn_query *q,
                             const struct sn_indexer_page *p, struct sn_arena *a, int64_t **ret,
                             size_t *ret_n, uint64_t *ret_total)
 {
-    struct search s SN_CLEANUP(search_done) = {.ix = ix, .q = q, .blocks = true,
-                                               .height_tag = SN_INDEX_BLOCK_HEIGHT};
+    struct search s SN_CLEANUP(
+        search_done) = {.ix = ix, .q = q, .blocks = true, .height_tag = SN_INDEX_BLOCK_HEIGHT};
     size_t from, n;
     int r = run(&s);
     if (r == 0) r = page_of(p, s.found.len, &from, &n);

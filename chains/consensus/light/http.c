@@ -8,8 +8,9 @@
 #include "consensus/genesis.h"
 #include "consensus/hash.h"
 #include "consensus/light/client.h"
-#include "consensus/light/json_int.h"
 #include "consensus/light/rpc_int.h"
+#include "consensus/rpc/json.h"
+#include "consensus/rpc/json_read.h"
 #include "consensus/valset.h"
 #include "core/alloc.h"
 
@@ -50,7 +51,7 @@ static int fetch_header(struct http *h, int64_t height, struct sn_arena *a,
     if (sn_json_kind(sn_json_get(sh, "header")) == SN_JSON_NULL ||
         sn_json_kind(sn_json_get(sh, "commit")) == SN_JSON_NULL)
         return sn_fail(SN_E_OUT_OF_RANGE, "%s: no block yet", h->p.name);
-    if ((r = sn_light_json_signed_header(sh, a, ret)) < 0) return blame(h, r);
+    if ((r = sn_cons_json_read_signed_header(sh, a, ret)) < 0) return blame(h, r);
     if (!sn_str_eq(sn_cons_header_chain(&ret->header), sn_str_of(h->chain_id, h->chain_id_len)))
         return sn_fail(SN_E_INVALID_ARGUMENT, "%s is of chain %.*s, expected %.*s", h->p.name,
                        SN_STR_ARG(sn_cons_header_chain(&ret->header)), (int)h->chain_id_len,
@@ -97,7 +98,7 @@ static int fetch_page(struct http *h, int64_t height, unsigned page, struct sn_a
     if (!params.ptr) return SN_E_NOMEM;
     int r = sn_light_rpc_call(h->rpc, "validators", params, false, &tmp, &res);
     if (r < 0) return r;
-    if ((r = sn_light_json_i64(res, "total", &total)) < 0) return blame(h, r);
+    if ((r = sn_cons_json_read_i64(res, "total", &total)) < 0) return blame(h, r);
     if (p->total == 0 && total > 0 && total <= SN_CONS_VALIDATORS_MAX) {
         p->total = total;
         p->set->vals = SN_ARENA_ARRAY(a, struct sn_cons_validator, (size_t)total);
@@ -109,7 +110,7 @@ static int fetch_page(struct http *h, int64_t height, unsigned page, struct sn_a
         return sn_fail(SN_E_INVALID_ARGUMENT, "%s: %zu of %lld validators on page %u after %u",
                        h->p.name, n, (long long)total, page, p->set->n);
     for (SN_JSON_EACH(list, v)) {
-        r = sn_light_json_validator(v, &p->set->vals[p->set->n]);
+        r = sn_cons_json_read_validator(v, &p->set->vals[p->set->n]);
         if (r < 0) return blame(h, sn_wrap(r, "validator %u", p->set->n));
         p->set->n++;
     }
@@ -175,7 +176,7 @@ static int http_params(struct sn_light_provider *p, int64_t height, struct sn_co
     int r = sn_light_rpc_call(h->rpc, "consensus_params", params, false, &tmp, &res);
     if (r < 0) return r;
     int64_t at = 0;
-    r = sn_light_json_i64(res, "block_height", &at);
+    r = sn_cons_json_read_i64(res, "block_height", &at);
     if (r >= 0 && at != height)
         r = sn_fail(SN_E_INVALID_ARGUMENT, "consensus parameters of height %lld, expected %lld",
                     (long long)at, (long long)height);
@@ -191,9 +192,9 @@ static int http_report(struct sn_light_provider *p, const struct sn_cons_evidenc
     sn_arena_init(&tmp, NULL, 0);
     sn_buf_init(&params, 0);
     sn_buf_cstr(&params, "{\"evidence\":");
-    int r = sn_light_json_evidence(ev, &params);
-    if (r >= 0) r = sn_buf_cstr(&params, "}");
-    if (r < 0) return r;
+    sn_cons_json_evidence(&params, ev);
+    sn_buf_cstr(&params, "}");
+    if (params.err < 0) return params.err;
     return sn_light_rpc_call(http_of(p)->rpc, "broadcast_evidence", sn_buf_view(&params), true, &tmp,
                              &res);
 }

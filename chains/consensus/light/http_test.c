@@ -6,9 +6,10 @@
 
 #include "consensus/check.h"
 #include "consensus/hash.h"
-#include "consensus/light/json_int.h"
 #include "consensus/light/light_chain_test.h"
 #include "consensus/light/rpc_int.h"
+#include "consensus/rpc/json.h"
+#include "consensus/rpc/json_read.h"
 #include "fiber/os.h"
 #include "fiber/sim.h"
 #include "fiber/sync.h"
@@ -44,41 +45,32 @@ struct node {
 static int64_t param(const struct sn_json *params, const char *name)
 {
     int64_t v = 0;
-    return sn_json_get(params, name) && sn_light_json_i64(params, name, &v) == 0 ? v : 0;
+    return sn_json_get(params, name) && sn_cons_json_read_i64(params, name, &v) == 0 ? v : 0;
 }
-static void commit(struct node *n, int64_t height, struct sn_jsonw *w)
+static void commit(struct node *n, int64_t height, struct sn_buf *out)
 {
     struct sn_cons_light_block b = n->chain.blocks[height];
     if (n->mood == FOREIGN) b.header.chain_id[0] ^= 1;
-    sn_jsonw_object(w);
-    sn_jsonw_key(w, SN_STR("signed_header"));
-    sn_jsonw_object(w);
-    sn_jsonw_key(w, SN_STR("header"));
-    if (n->mood == NO_BLOCK) sn_jsonw_null(w);
-    else sn_light_json_put_header(w, &b.header);
-    sn_jsonw_key(w, SN_STR("commit"));
-    sn_light_json_put_commit(w, &b.commit);
-    sn_jsonw_object_end(w);
-    sn_jsonw_kbool(w, "canonical", true);
-    sn_jsonw_object_end(w);
+    sn_buf_cstr(out, "{\"signed_header\":{\"header\":");
+    if (n->mood == NO_BLOCK) sn_buf_cstr(out, "null");
+    else sn_cons_json_header(out, &b.header);
+    sn_buf_cstr(out, ",\"commit\":");
+    sn_cons_json_commit(out, &b.commit);
+    sn_buf_cstr(out, "},\"canonical\":true}");
 }
-static void validators(struct node *n, int64_t height, int64_t page, struct sn_jsonw *w)
+static void validators(struct node *n, int64_t height, int64_t page, struct sn_buf *out)
 {
     const struct sn_cons_valset *s = n->chain.blocks[height].vals;
     uint32_t per_page = 4, from = (uint32_t)(page - 1) * per_page;
-    char text[24];
     long long total = s->n;
     if (n->mood == MORE_VALS) total += page;
     if (n->mood == ENDLESS_VALS) total = 1 << 30;
-    snprintf(text, sizeof(text), "%lld", total);
-    sn_jsonw_object(w);
-    sn_jsonw_key(w, SN_STR("validators"));
-    sn_jsonw_array(w);
-    for (uint32_t i = from; i < SN_MIN(from + per_page, s->n) && n->mood != NO_VALS; i++)
-        sn_light_json_put_validator(w, &s->vals[i]);
-    sn_jsonw_array_end(w);
-    sn_jsonw_kstr(w, "total", sn_str(text));
-    sn_jsonw_object_end(w);
+    sn_buf_cstr(out, "{\"validators\":[");
+    for (uint32_t i = from; i < SN_MIN(from + per_page, s->n) && n->mood != NO_VALS; i++) {
+        if (i > from) sn_buf_cstr(out, ",");
+        sn_cons_json_validator(out, &s->vals[i]);
+    }
+    sn_buf_printf(out, "],\"total\":\"%lld\"}", total);
 }
 static int reply(struct sn_http_x *x, struct sn_buf *out)
 {
@@ -86,25 +78,25 @@ static int reply(struct sn_http_x *x, struct sn_buf *out)
     return body.ptr ? sn_http_reply(x, 200, SN_STR("application/json"), body) : SN_E_NOMEM;
 }
 static void result(struct node *n, struct sn_str method, const struct sn_json *params,
-                   struct sn_jsonw *w)
+                   struct sn_buf *out)
 {
     int64_t height = param(params, "height");
     if (height == 0) height = n->chain.n;
-    sn_jsonw_key(w, SN_STR("result"));
+    sn_buf_cstr(out, "\"result\":");
     if (sn_str_eqc(method, "commit"))
-        commit(n, n->mood == OTHER_HEIGHT ? 3 : height, w);
+        commit(n, n->mood == OTHER_HEIGHT ? 3 : height, out);
     else if (sn_str_eqc(method, "validators"))
-        validators(n, n->mood == WRONG_VALS ? 1 : height, param(params, "page"), w);
+        validators(n, n->mood == WRONG_VALS ? 1 : height, param(params, "page"), out);
     else {
         T_ASSERT(sn_str_eqc(method, "broadcast_evidence"));
         const struct sn_json *v = sn_json_path(params, "evidence.value.ConflictingBlock");
         struct sn_arena a;
         struct sn_cons_light_block b;
         sn_arena_init(&a, NULL, 0);
-        T_OK(sn_light_json_signed_header(sn_json_get(v, "signed_header"), &a, &b));
+        T_OK(sn_cons_json_read_signed_header(sn_json_get(v, "signed_header"), &a, &b));
         sn_arena_done(&a);
         n->evidence++;
-        sn_jsonw_raw(w, SN_STR("{\"hash\":\"00\"}"));
+        sn_buf_cstr(out, "{\"hash\":\"00\"}");
     }
 }
 static int serve(struct sn_http_x *x, void *arg)
@@ -113,7 +105,6 @@ static int serve(struct sn_http_x *x, void *arg)
     struct sn_str body;
     const struct sn_json *doc;
     struct sn_buf out SN_CLEANUP(sn_buf_done);
-    struct sn_jsonw w;
     sn_buf_init(&out, 0);
     unsigned request = ++n->requests;
     T_OK(sn_http_body_all(x, 1 << 20, &body));
@@ -128,26 +119,21 @@ static int serve(struct sn_http_x *x, void *arg)
     if (n->mood == SLOW) (void)!sn_sleep(3600 * SN_SEC);
     const struct sn_json *params = sn_json_get(doc, "params");
     int64_t height = param(params, "height");
-    sn_jsonw_init(&w, &out, NULL);
-    sn_jsonw_object(&w);
-    sn_jsonw_kstr(&w, "jsonrpc", SN_STR("2.0"));
+    sn_buf_cstr(&out, "{\"jsonrpc\":\"2.0\",");
     if (height > n->chain.n || height == 2) {
-        char text[200];
-        snprintf(text, sizeof(text),
-                 height == 2 ? "height %lld is not available, lowest height is 3"
-                             : "height %lld must be less than or equal to the current blockchain "
-                               "height 30",
-                 (long long)height);
-        sn_jsonw_key(&w, SN_STR("error"));
-        sn_jsonw_object(&w);
-        sn_jsonw_ki64(&w, "code", -32603);
-        sn_jsonw_kstr(&w, "message", SN_STR("Internal error"));
-        sn_jsonw_kstr(&w, "data", sn_str(text));
-        sn_jsonw_object_end(&w);
+        sn_buf_cstr(&out, "\"error\":{\"code\":-32603,\"message\":\"Internal error\",\"data\":\"");
+        sn_buf_printf(&out,
+                      height == 2 ? "height %lld is not available, lowest height is 3"
+                                  : "height %lld must be less than or equal to the current "
+                                    "blockchain height 30",
+                      (long long)height);
+        sn_buf_cstr(&out, "\"}");
     } else if (n->mood != NO_RESULT) {
-        result(n, sn_json_str(sn_json_get(doc, "method")), params, &w);
+        result(n, sn_json_str(sn_json_get(doc, "method")), params, &out);
+    } else {
+        sn_buf_cstr(&out, "\"id\":1");
     }
-    sn_jsonw_object_end(&w);
+    sn_buf_cstr(&out, "}");
     return reply(x, &out);
 }
 static void node_main(void *arg)
@@ -335,7 +321,6 @@ static int recorded(void *arg)
     struct sn_cons_light_block b;
     struct sn_cons_hash hash;
     struct sn_buf out;
-    struct sn_jsonw w;
     sn_arena_init(&a, NULL, 0);
     int r = sn_file_read(&a, SN_CONS_VECTORS "/rpc_v0_38/incoming/commit_at_height_10.json", 1 << 20,
                          &text);
@@ -343,20 +328,18 @@ static int recorded(void *arg)
     T_OK(r);
     T_OK(sn_json_parse(&a, text, NULL, &doc));
     const struct sn_json *sh = sn_json_path(doc, "result.signed_header");
-    T_OK(sn_light_json_signed_header(sh, &a, &b));
+    T_OK(sn_cons_json_read_signed_header(sh, &a, &b));
     T_OK(sn_cons_header_hash(&b.header, &hash));
     T_ASSERT(sn_cons_hash_eq(&hash, &b.commit.block_id.hash));
     T_OK(sn_cons_check_commit(&b.commit));
     sn_buf_init(&out, 0);
-    sn_jsonw_init(&w, &out, NULL);
-    sn_light_json_put_header(&w, &b.header);
+    sn_cons_json_header(&out, &b.header);
     const struct sn_json *again;
     T_OK(sn_json_parse(&a, sn_buf_view(&out), NULL, &again));
     T_ASSERT(sn_json_eq(again, sn_json_get(sh, "header")));
     struct sn_buf out2;
     sn_buf_init(&out2, 0);
-    sn_jsonw_init(&w, &out2, NULL);
-    sn_light_json_put_commit(&w, &b.commit);
+    sn_cons_json_commit(&out2, &b.commit);
     T_OK(sn_json_parse(&a, sn_buf_view(&out2), NULL, &again));
     T_ASSERT(sn_json_eq(again, sn_json_get(sh, "commit")));
     sn_buf_done(&out2);

@@ -89,13 +89,17 @@ static int64_t retry_after(const struct sn_http_resp *resp)
     if (!v.ptr || sn_str_to_u64(v, &s) < 0) return 0;
     return (int64_t)SN_MIN(s, (uint64_t)SN_LIGHT_RETRY_AFTER_S_MAX) * SN_SEC;
 }
-static int attempt(struct sn_light_rpc *c, struct sn_str body, struct sn_arena *a,
+struct question {
+    struct sn_str body, url; /* body.ptr NULL: a GET */
+};
+static int attempt(struct sn_light_rpc *c, const struct question *q, struct sn_arena *a,
                    struct sn_str *ret, int64_t *ret_pause)
 {
     struct sn_http_header headers[] = {{SN_STR("content-type"), SN_STR("application/json")},
                                        {SN_STR("authorization"), sn_str(c->auth ? c->auth : "")}};
-    struct sn_http_call call = {.method = SN_STR("POST"), .url = sn_str(c->url), .headers = headers,
-                                .n_headers = c->auth ? 2 : 1, .body = body, .no_retry = true};
+    struct sn_http_call call = {.method = q->body.ptr ? SN_STR("POST") : SN_STR("GET"),
+                                .url = q->url, .headers = headers, .n_headers = c->auth ? 2 : 1,
+                                .body = q->body, .no_retry = true};
     struct sn_http_resp *resp = NULL;
     struct sn_str got;
     int r = sn_http_do(c->http, &call, &resp);
@@ -127,13 +131,13 @@ static int verdict(int r)
         return SN_E_UNAVAILABLE;
     return r == SN_E_TOO_LARGE ? SN_E_INVALID_ARGUMENT : r;
 }
-static int raw(struct sn_light_rpc *c, struct sn_str body, bool once, struct sn_arena *a,
+static int raw(struct sn_light_rpc *c, const struct question *q, bool once, struct sn_arena *a,
                struct sn_str *ret)
 {
     int64_t pause = SN_LIGHT_PAUSE_NS;
     for (unsigned tries = 1;; tries++) {
         int64_t wanted = 0, prev = sn_deadline_tighten(sn_now() + SN_LIGHT_REQUEST_NS);
-        int r = attempt(c, body, a, ret, &wanted);
+        int r = attempt(c, q, a, ret, &wanted);
         sn_deadline_restore(prev);
         if (r >= 0) return 0;
         if (r == SN_E_CANCELLED) return r;
@@ -146,10 +150,12 @@ static int raw(struct sn_light_rpc *c, struct sn_str body, bool once, struct sn_
         pause *= 2;
     }
 }
-int sn_light_rpc_raw(struct sn_light_rpc *c, struct sn_str body, struct sn_arena *a,
-                     struct sn_str *ret)
+int sn_light_rpc_raw(struct sn_light_rpc *c, struct sn_str body, struct sn_str target, bool once,
+                     struct sn_arena *a, struct sn_str *ret)
 {
-    return raw(c, body, false, a, ret);
+    struct question q = {.body = body, .url = sn_str(c->url)};
+    if (!body.ptr) q.url = sn_arena_printf(a, "%s%.*s", c->url, SN_STR_ARG(target));
+    return q.url.ptr ? raw(c, &q, once, a, ret) : SN_E_NOMEM;
 }
 
 /* ---- calls ---- */
@@ -178,7 +184,8 @@ int sn_light_rpc_call(struct sn_light_rpc *c, const char *method, struct sn_str 
                                               method, SN_STR_ARG(params));
     const struct sn_json *doc;
     if (!body.ptr) return SN_E_NOMEM;
-    int r = raw(c, body, once, a, &got);
+    struct question q = {.body = body, .url = sn_str(c->url)};
+    int r = raw(c, &q, once, a, &got);
     if (r < 0) return r;
     r = sn_json_parse(a, got, NULL, &doc);
     if (r == SN_E_NOMEM) return r;

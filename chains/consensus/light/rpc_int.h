@@ -25,6 +25,6 @@ const char *sn_light_rpc_name(const struct sn_light_rpc *c);
 int sn_light_rpc_call(struct sn_light_rpc *c, const char *method, struct sn_str params, bool once,
                       struct sn_arena *a, const struct sn_json **ret) SN_MUST_CHECK;
 /* sn_light_rpc_raw - as sn_light_rpc_call; the answer's text as it came, errors of the node's included.
- */
-int sn_light_rpc_raw(struct sn_light_rpc *c, struct sn_str body, struct sn_arena *a,
-                     struct sn_str *ret) SN_MUST_CHECK;
+ * body: a request; .ptr NULL: GET of target ("/status?..."). */
+int sn_light_rpc_raw(struct sn_light_rpc *c, struct sn_str body, struct sn_str target, bool once,
+                     struct sn_arena *a, struct sn_str *ret) SN_MUST_CHECK;

@@ -158,7 +158,8 @@ static int save_state(struct sn_engine *e, struct sn_cons_state *s)
     SN_LOG_INFO("block", SN_L("height", s->last_height), SN_L("txs", e->block->n_txs),
                 SN_L("round", e->block->last_commit->round));
     sn_exec_done(e->o.exec, &(struct sn_exec_block){e->block, &e->block_id, e->run.res,
-                                                    sn_buf_view(&e->run.answer), s});
+                                                    sn_buf_view(&e->run.answer), s,
+                                                    e->run.took_ns});
     sn_exec_run_done(&e->run);
     sn_cons_block_unref(e->block);
     e->block = NULL;

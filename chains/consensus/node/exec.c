@@ -132,7 +132,8 @@ int sn_exec_apply_with(struct sn_exec *x, struct sn_cons_state *state, struct sn
         sn_cons_state_unref(after);
         return r;
     }
-    sn_exec_done(x, &(struct sn_exec_block){b, id, run.res, sn_buf_view(&run.answer), after});
+    sn_exec_done(x, &(struct sn_exec_block){b, id, run.res, sn_buf_view(&run.answer), after,
+                                          run.took_ns});
     *ret = after;
     return 0;
 }

@@ -22,6 +22,7 @@ struct sn_exec_block {
     const struct tendermint_abci_response_finalize_block *res;
     struct sn_str answer;        /* res, encoded */
     struct sn_cons_state *state; /* after it */
+    int64_t finalize_ns;         /* how long FinalizeBlock took; 0: it was asked in another life */
 };
 struct sn_exec_opts {
     struct sn_abci_conns *app;

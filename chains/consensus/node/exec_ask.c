@@ -345,7 +345,9 @@ int sn_exec_finalize(struct sn_exec *x, const struct sn_cons_valset *last_vals,
     int r = sn_exec_about(last_vals, initial_height, b, &run->arena, &about);
     FILL(&q, &about, b);
     q.decided_last_commit = about.commit;
+    int64_t began = sn_now();
     if (r >= 0) r = sn_abci_finalize_block(x->o.app->consensus, &q, &run->arena, &run->res);
+    run->took_ns = sn_now() - began;
     if (r >= 0 && run->res->tx_results.len != b->n_txs)
         r = sn_fail(SN_E_INTERNAL, "the application has %u results for %u transactions",
                     run->res->tx_results.len, b->n_txs);

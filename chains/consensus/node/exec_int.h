@@ -25,6 +25,7 @@ struct sn_exec_run {
     struct tendermint_abci_response_finalize_block *res;
     struct sn_buf answer;
     struct sn_cons_block_result result;
+    int64_t took_ns;
 };
 void sn_exec_run_init(struct sn_exec_run *run);
 void sn_exec_run_done(struct sn_exec_run *run);

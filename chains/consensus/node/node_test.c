@@ -53,3 +53,23 @@ SN_TEST_SLOW(crashes_at_any_moment, 600)
             cases[CASE_APP_BEHIND]);
     for (unsigned k = 0; k < CASE_COUNT; k++) T_ASSERT(cases[k]);
 }
+
+/* A node that cannot go on ends by itself with the reason; the others do not mind, and it catches up
+ * when the fault is over. */
+SN_TEST_SLOW(failures_end_the_node_by_name, 120)
+{
+    static const struct world_opts rows[] = {
+        {.fault = "write", .fault_code = SN_E_RESOURCE_EXHAUSTED, .why = "/"},
+        {.fault = "fsync", .fault_code = SN_E_IO, .why = "/"},
+        {.fail_app = true, .why = "FinalizeBlock of block 5: "},
+    };
+    sn_test_allow_crash_leaks();
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++)
+        for (int n = 1; n <= 4; n += 3) {
+            struct world_opts o = rows[i];
+            o.seed = sn_test_seed() + i;
+            o.n = n;
+            o.target = 12;
+            world_run(&w, &o);
+        }
+}

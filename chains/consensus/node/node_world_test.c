@@ -21,6 +21,9 @@ struct packet {
 
 static uint64_t below(uint64_t n) { return sn_sim_rand() % n; }
 
+/* Where hosts crash, what they had in memory is not given back. */
+static bool may_crash(const struct world *w) { return w->o.crashes || w->o.why; }
+
 /* ---- keys ---- */
 
 static void secret_of(int id, uint8_t secret[SN_ED25519_SECRET_LEN])
@@ -121,6 +124,8 @@ static int poked_finalize(struct sn_abci_call *c,
                           struct tendermint_abci_response_finalize_block *res)
 {
     struct poked_app *p = SN_CONTAINER_OF(c->app, struct poked_app, app);
+    if (p->n->w->o.fail_app && p->n->id == 0 && p->n->life == 1 && req->height == 5)
+        return sn_fail(SN_E_INTERNAL, "the application is broken");
     int r = p->real->finalize_block(c, req, res);
     poke(p->n);
     return r;
@@ -347,8 +352,8 @@ static void count_case(struct world_node *n, struct sn_kvstore *kv, const struct
 
 static int engine_fiber(void *arg)
 {
-    struct world_node *n = ((void **)arg)[0];
-    int r = sn_engine_run(n->engine, ((void **)arg)[1], false);
+    struct world_node *n = arg;
+    int r = sn_engine_run(n->engine, n->start, false);
     sn_diag_format(r, n->why, sizeof(n->why));
     n->result = r;
     n->engine = NULL;
@@ -386,7 +391,8 @@ static void live(struct world_node *n, struct sn_kvstore *kv, struct sn_signer *
     T_OK(sn_engine_new(&o, &engine));
     n->engine = engine;
     struct sn_scope *s = sn_scope_begin(&mem);
-    T_OK(sn_scope_go(s, "engine", engine_fiber, (void *[]){n, after}));
+    n->start = after;
+    T_OK(sn_scope_go(s, "engine", engine_fiber, n));
     T_OK(sn_scope_go(s, "sender", sender, n));
     T_OK(sn_scope_go(s, "repeater", repeater, n));
     T_OK(sn_scope_go(s, "pruner", (int (*)(void *))sn_exec_run_pruner, exec));
@@ -424,7 +430,7 @@ static void node_main(void *arg)
     live(n, kv, &signer.s, states);
     sn_kvstore_close(kv);
     sn_privval_close(pv);
-    if (n->w->o.crashes == 0) sn_cons_state_store_free(states);
+    if (!may_crash(n->w)) sn_cons_state_store_free(states);
 }
 
 /* ---- the world ---- */
@@ -437,6 +443,21 @@ static void crash(struct world *w, int id)
     w->n_crashes++;
     T_OK(sn_sleep((int64_t)below(300) * SN_MS));
     T_OK(sn_sim_host_go(n->host, "node", node_main, n));
+}
+
+/* Node 0 must end by itself, and say why; then it comes back. */
+static void fail_and_return(struct world *w)
+{
+    struct world_node *n = &w->nodes[0];
+    while (!w->o.fail_app && w->executed[0] < 5) T_OK(sn_sleep(10 * SN_MS));
+    if (w->o.fault) sn_sim_fault(n->host, w->o.fault, w->o.fault_code, 1000000);
+    while (n->result == 0) T_OK(sn_sleep(10 * SN_MS));
+    T_ASSERTF(strstr(n->why, w->o.why), "%s", n->why);
+    fprintf(stderr, "%s\n", n->why);
+    T_OK(sn_sleep(SN_SEC));
+    if (w->o.fault) sn_sim_fault(n->host, w->o.fault, w->o.fault_code, 0);
+    n->result = 0;
+    crash(w, 0);
 }
 
 static int64_t lowest(const struct world *w)
@@ -461,6 +482,7 @@ static int world_main(void *arg)
         T_OK(sn_sim_host_go(n->host, "node", node_main, n));
     }
     unsigned left = w->o.crashes;
+    if (w->o.why) fail_and_return(w);
     while (lowest(w) < w->o.target || left) {
         int id = (int)below((uint64_t)w->o.n);
         for (int i = 0; i < w->o.n; i++)
@@ -478,7 +500,7 @@ static int world_main(void *arg)
     check_agreement(w);
     w->over = true;
     T_OK(sn_sleep(5 * SN_SEC));
-    for (int i = 0; w->o.crashes == 0 && i < w->o.n; i++) {
+    for (int i = 0; !may_crash(w) && i < w->o.n; i++) {
         struct packet *p;
         while (sn_chan_try_recv(w->nodes[i].out, &p) >= 0) sn_free(p);
         sn_chan_free(w->nodes[i].out);

@@ -22,6 +22,11 @@ struct world_opts {
     int64_t retain;      /* blocks the application lets the node keep; 0: all */
     bool forgetful_app;  /* the application's disk is wiped by each crash */
     int64_t initial_height; /* 0: 1 */
+    /* Node 0 fails at height 5, comes back and catches up: a disk's operation ("write", "fsync")
+     * with that code, or the application where fail_app. why: what its error must say. */
+    const char *fault, *why;
+    int fault_code;
+    bool fail_app;
 };
 /* Which of its three heights were ahead when a node came back. */
 enum world_case { CASE_EVEN, CASE_BLOCK, CASE_COMMITTED, CASE_APP_BEHIND, CASE_COUNT };
@@ -33,6 +38,7 @@ struct world_node {
     struct sn_cons_block_store *blocks;
     struct sn_engine *engine; /* NULL: down */
     struct sn_chan *out;      /* of struct packet * */
+    struct sn_cons_state *start; /* of the engine */
     unsigned life;
     struct sn_buf state, before; /* the last two states stored, encoded */
     int result; /* of the last life, where it ended by itself */

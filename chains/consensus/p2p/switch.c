@@ -49,13 +49,17 @@ static int listen_at(struct sn_switch *sw, const char *at)
 }
 static int add_target(struct sn_switch *sw, const char *addr, bool persistent, struct target **ret);
 
+static unsigned limit_of(unsigned asked, unsigned otherwise)
+{
+    return asked == SN_SWITCH_NONE ? 0 : asked ? asked : otherwise;
+}
 int sn_switch_new(const struct sn_switch_opts *o, struct sn_switch **ret)
 {
     struct sn_switch *sw = SN_NEW(struct sn_switch);
     if (!sw) return SN_E_NOMEM;
     sw->o = *o;
-    if (!sw->o.inbound_max) sw->o.inbound_max = 40;
-    if (!sw->o.outbound_max) sw->o.outbound_max = 10;
+    sw->o.inbound_max = limit_of(o->inbound_max, 40);
+    sw->o.outbound_max = limit_of(o->outbound_max, 10);
     sw->o.self.n_channels = 0;
     sw->numbers[0] = 1;
     sn_list_init(&sw->conns);
@@ -217,7 +221,10 @@ static int run(struct accepting *a, struct sn_scope *s)
     struct sn_switch *sw = a->sw;
     sn_mutex_lock_always(&sw->lock);
     sw->scope = s;
-    int r = a->l ? sn_scope_go(s, "p2p-accept", switch_accept, a) : 0;
+    int r = 0;
+    /* They queue for connections, which are thus dealt to the workers in turn. */
+    for (unsigned i = 0; a->l && r == 0 && i < sn_worker_count(); i++)
+        r = sn_scope_go_on(s, i, "p2p-accept", switch_accept, a);
     while (r == 0) {
         start_targets(sw);
         r = sn_cond_wait(&sw->news, &sw->lock);

@@ -17,6 +17,7 @@
 #define SN_SWITCH_HANDSHAKES_IP 32u   /* of these from one address */
 #define SN_SWITCH_TARGETS_MAX 512u    /* addresses to dial, persistent ones included */
 #define SN_SWITCH_ADDR_MAX 300u       /* bytes of one */
+#define SN_SWITCH_NONE UINT32_MAX
 #define SN_SWITCH_FILTER_NS (5 * SN_SEC)
 /* Dialling a persistent peer again: so many tries with this pause, then 3, 9, 27 ... seconds; to
  * each pause up to SN_SWITCH_JITTER_NS is added. A connection shorter than SN_SWITCH_STABLE_NS
@@ -63,7 +64,8 @@ struct sn_switch_opts {
     const char *const
         *persistent; /* "ID@HOST:PORT", NULL-ended: dialled again for ever, with growing pauses */
     const char *const *unconditional;   /* ids that no limit keeps out, NULL-ended */
-    unsigned inbound_max, outbound_max; /* 0: 40, 10 */
+    unsigned inbound_max, outbound_max; /* 0: 40, 10; SN_SWITCH_NONE: none but unconditional ones
+                                           and, outbound, persistent ones */
     bool allow_duplicate_ip;
     int64_t handshake_ns, dial_ns;  /* 0: SN_PEER_HANDSHAKE_NS, SN_PEER_DIAL_NS */
     int64_t persistent_max_dial_ns; /* longest pause between dials; 0: no limit but the schedule */
@@ -163,7 +165,7 @@ int sn_switch_peer_send(struct sn_switch_peer *p, uint8_t channel, const void *d
 int sn_switch_peer_try_send(struct sn_switch_peer *p, uint8_t channel, const void *data,
                             size_t n) SN_MUST_CHECK;
 /* sn_switch_peer_stop - ends it with that error, in the log; ban_ns > 0: and does not want it back
- * for so long. Does not wait. */
+ * for so long, unless it is persistent or unconditional. Does not wait. */
 void sn_switch_peer_stop(struct sn_switch_peer *p, int why, int64_t ban_ns);
 /* sn_switch_peer_finish - ends it in peace, after everything queued is written. Does not wait. */
 void sn_switch_peer_finish(struct sn_switch_peer *p);

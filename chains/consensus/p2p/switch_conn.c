@@ -28,6 +28,8 @@ static void set_remote(struct sn_switch_peer *p)
     ssize_t colon = sn_str_rchr(at, ':');
     struct sn_str ip = colon < 0 ? at : sn_str_sub(at, 0, (size_t)colon);
     if (ip.len > 2 && ip.ptr[0] == '[') ip = sn_str_sub(ip, 1, ip.len - 1);
+    /* A listener of both families sees IPv4 so; it is one address. */
+    if (sn_str_starts(ip, SN_STR("::ffff:")) && sn_str_chr(ip, '.') > 0) ip = sn_str_from(ip, 7);
     (void)snprintf(p->ip, sizeof(p->ip), "%.*s", SN_STR_ARG(ip));
 }
 static int on_message(struct sn_peer *conn, void *arg, uint8_t channel, struct sn_str message)
@@ -60,6 +62,14 @@ static int open_conn(struct sn_switch_peer *p, const char *addr)
     if (p->outbound) set_remote(p);
     return 0;
 }
+/* Whom the operator has named is not refused for what he did. */
+static bool is_chosen(struct sn_switch *sw, const char *id)
+{
+    sn_mutex_lock_always(&sw->lock);
+    bool yes = switch_is_persistent(sw, id) || switch_is_unconditional(sw, id);
+    sn_mutex_unlock(&sw->lock);
+    return yes;
+}
 static int welcome(struct sn_switch_peer *p)
 {
     struct sn_switch *sw = p->sw;
@@ -67,7 +77,8 @@ static int welcome(struct sn_switch_peer *p)
     struct sn_book *b = sn_switch_book_lock(sw);
     bool banned = b && sn_book_is_banned(b, sn_wall_now(), id);
     sn_switch_book_unlock(sw);
-    if (banned) return sn_fail(SN_E_PERMISSION_DENIED, "node %s is banned", id);
+    if (banned && !is_chosen(sw, id))
+        return sn_fail(SN_E_PERMISSION_DENIED, "node %s is banned", id);
     if (!sw->o.filter) return 0;
     int64_t before = sn_deadline_tighten(sn_now() + SN_SWITCH_FILTER_NS);
     int r = sw->o.filter(sw->o.arg, p->remote, id);
@@ -306,7 +317,7 @@ static void take_in(struct sn_switch *sw, struct sn_stream *s)
     int r = sw->scope && has_room(sw, p) ? 0 : SN_E_BUSY;
     if (r == 0) {
         sn_list_push_back(&sw->conns, &p->link);
-        r = sn_scope_go(sw->scope, "p2p-peer", inbound, p);
+        r = sn_scope_go_on(sw->scope, (unsigned)sn_worker_id(), "p2p-peer", inbound, p);
         if (r < 0) sn_list_del(&p->link);
     }
     if (r < 0) sw->counts.crowded++;
@@ -357,7 +368,7 @@ static int dial(struct target *t, int64_t *ret_lived)
         r = serve(p, t, ret_lived);
     else
         sn_switch_peer_unref(p);
-    if (r == SN_E_PERMISSION_DENIED) forget_address(t);
+    if (r == SN_E_PERMISSION_DENIED && *ret_lived == 0) forget_address(t);
     return r;
 }
 static int await_absence(struct target *t)

@@ -107,6 +107,7 @@ void sn_switch_peer_stop(struct sn_switch_peer *p, int why, int64_t ban_ns)
     struct sn_switch *sw = p->sw;
     char text[sizeof(p->why_text)];
     (void)sn_diag_format(why, text, sizeof(text));
+    if (p->persistent || p->unconditional) ban_ns = 0;
     if (ban_ns > 0) {
         struct sn_book *b = sn_switch_book_lock(sw);
         /* Without the memory for a ban it is not banned; it is disconnected all the same. */

@@ -9,7 +9,7 @@
 #include "harness/test.h"
 
 #define TALK 0x20
-#define NODES_MAX 120
+#define NODES_MAX 210
 
 static const struct sn_mconn_channel talk_channel[] = {{.id = TALK, .priority = 6}};
 static void __attribute__((format(printf, 3, 4))) print(char *to, size_t cap, const char *fmt, ...)
@@ -287,6 +287,24 @@ SN_TEST(switch_limits)
     simulate(limits, 3, false);
 }
 
+static int none_wanted(void *arg)
+{
+    struct node *a = &nodes[0], *b = &nodes[1], *c = &nodes[2];
+    start_all(3);
+    a->o.inbound_max = a->o.outbound_max = SN_SWITCH_NONE;
+    for (unsigned i = 0; i < 3; i++) node_start(&nodes[i]);
+    T_ASSERT(sn_switch_connect(b->sw, a->addr) < 0);
+    T_EQ(sn_switch_connect(a->sw, b->addr), SN_E_RESOURCE_EXHAUSTED);
+    T_OK(sn_switch_dial(a->sw, c->addr, true));
+    until(a, 1);
+    for (unsigned i = 0; i < 3; i++) node_stop(&nodes[i]);
+    return 0;
+}
+SN_TEST(switch_none_wanted)
+{
+    simulate(none_wanted, 2, false);
+}
+
 static int refuse_third(void *arg, const char *remote, const char *id)
 {
     T_ASSERT(strchr(remote, ':') != NULL);
@@ -442,6 +460,15 @@ static int banned(void *arg)
     T_EQ(counts(&nodes[0]).banned, 1);
     T_OK(sn_sleep(20 * SN_HOUR)); /* and the pauses between dials have grown meanwhile */
     T_EQ(counts(&nodes[0]).peers, 1);
+    /* Whom we have named ourselves is not banned. */
+    T_OK(sn_switch_dial(nodes[0].sw, nodes[1].addr, true));
+    say(&nodes[1], &nodes[0], "bad");
+    T_OK(sn_sleep(SN_MINUTE));
+    T_EQ(counts(&nodes[0]).peers, 1);
+    say(&nodes[1], &nodes[0], "worse");
+    T_OK(sn_sleep(SN_MINUTE));
+    T_EQ(counts(&nodes[0]).peers, 1);
+    T_EQ(counts(&nodes[0]).banned, 1);
     node_stop(&nodes[0]);
     node_stop(&nodes[1]);
     sn_book_free(book);
@@ -608,4 +635,44 @@ static int crowd(void *arg)
 SN_TEST_SLOW(switch_network, 120)
 {
     simulate(crowd, 1, false);
+}
+
+/* One node with two hundred peers: it hears and reaches all of them, and lets all go. */
+#define STAR 200
+static int star(void *arg)
+{
+    struct node *hub = &nodes[STAR];
+    start_all(STAR + 1);
+    hub->o.inbound_max = STAR;
+    node_start(hub);
+    for (unsigned i = 0; i < STAR; i++) {
+        node_start(&nodes[i]);
+        T_OK(sn_switch_dial(nodes[i].sw, hub->addr, i % 2 == 0));
+    }
+    until(hub, STAR);
+    T_OK(sn_sleep(SN_SEC));
+    uint64_t numbers[4] = {0};
+    for (unsigned i = 0; i < STAR; i++) {
+        struct sn_switch_peer *p = sn_switch_find(hub->sw, nodes[i].o.self.id);
+        unsigned k = sn_switch_peer_number(p);
+        T_ASSERT(k >= 1 && k <= SN_SWITCH_PEERS_MAX && !(numbers[k / 64] >> k % 64 & 1));
+        numbers[k / 64] |= 1ull << k % 64;
+        sn_switch_peer_unref(p);
+        say(&nodes[i], hub, "ping");
+    }
+    T_EQ(sn_switch_broadcast(hub->sw, TALK, "news", 4), STAR);
+    T_OK(sn_sleep(5 * SN_SEC));
+    T_EQ(hub->received, STAR);
+    for (unsigned i = 0; i < STAR; i++) T_EQ(nodes[i].received, 2);
+    node_stop(hub);
+    T_OK(sn_sleep(SN_SEC));
+    for (unsigned i = 0; i < STAR; i++) {
+        T_EQ(counts(&nodes[i]).peers, 0);
+        node_stop(&nodes[i]);
+    }
+    return 0;
+}
+SN_TEST_SLOW(switch_star, 120)
+{
+    simulate(star, 1, false);
 }

@@ -6,6 +6,7 @@
 #include "consensus/reactors/net_test.h"
 #include "core/alloc.h"
 #include "core/varint.h"
+#include "harness/test.h"
 
 #define NODES_MAX 12
 #define HEIGHTS 8

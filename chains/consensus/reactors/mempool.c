@@ -119,23 +119,34 @@ static int send(struct gossip *g, size_t n, struct sn_buf *out)
     COUNT(x->bytes_out, out->len);
     return 0;
 }
-static int send_all(struct gossip *g, struct sn_buf *out)
+/* Sends what there is for the peer. A frame of the connection has a kilobyte, full or not: what
+ * comes soon after a message that was not full waits a little for more. */
+static int send_all(struct gossip *g, struct sn_buf *out, int64_t *at)
 {
     struct sn_mempool_reactor *x = g->x;
     struct sn_mempool *pool = sn_txs_pool(x->o.txs);
     uint64_t most = SN_MIN(SN_MEMPOOL_BATCH_BYTES, x->rules.tx_bytes_max);
     for (;;) {
-        int r = sn_sem_acquire(&g->woken, 1);
+        int r = *at > sn_now() ? sn_sleep_until(*at) : 0;
         if (r < 0) return r;
+        size_t n = sn_mempool_cursor_take(pool, &g->cursor, sn_switch_peer_height(g->peer), most,
+                                          g->txs, SN_MEMPOOL_BATCH_TXS);
+        if (n == 0) return 0;
+        r = send(g, n, out);
+        if (r < 0) return r;
+        bool full = n == SN_MEMPOOL_BATCH_TXS || out->len > most / 2;
+        *at = full ? 0 : sn_now() + SN_MEMPOOL_GATHER_NS;
+    }
+}
+static int gossip_on(struct gossip *g, struct sn_buf *out)
+{
+    int64_t at = 0;
+    for (;;) {
+        int r = sn_sem_acquire(&g->woken, 1);
         /* What comes from here on wakes again. */
         atomic_store(&g->awake, false);
-        for (;;) {
-            size_t n = sn_mempool_cursor_take(pool, &g->cursor, sn_switch_peer_height(g->peer),
-                                              most, g->txs, SN_MEMPOOL_BATCH_TXS);
-            if (n == 0) break;
-            r = send(g, n, out);
-            if (r < 0) return r;
-        }
+        if (r == 0) r = send_all(g, out, &at);
+        if (r < 0) return r;
     }
 }
 static int gossip(void *arg)
@@ -155,7 +166,7 @@ static int gossip(void *arg)
     sn_mempool_cursor_open(sn_txs_pool(x->o.txs), &g->cursor, sn_switch_peer_number(g->peer), wake,
                            g);
     wake(g);
-    r = send_all(g, &out);
+    r = gossip_on(g, &out);
     sn_mempool_cursor_close(sn_txs_pool(x->o.txs), &g->cursor);
     if (limit) sn_sem_release(limit, 1);
     sn_buf_done(&out);

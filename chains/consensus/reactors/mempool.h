@@ -5,9 +5,9 @@
  * connection. Known transactions cost a look-up; the others are checked by the application in
  * fibers of the peer, SN_MEMPOOL_CHECKS of them at a time: a peer with more waits, alone.
  * Out: a fiber per peer reads the pool by a cursor and is woken by what is new; it never sends what
- * the peer has sent. While a message is on its way the next ones gather into one. Go sends one
- * transaction per message, and takes many. Source: CometBFT v0.38.25 mempool/reactor.go,
- * mempool/filter.go. */
+ * the peer has sent. While a message is on its way, or has just gone, the next ones gather into
+ * one. Go sends one transaction per message, and takes many. Source: CometBFT v0.38.25
+ * mempool/reactor.go, mempool/filter.go. */
 #pragma once
 #include "consensus/node/txs.h"
 #include "consensus/p2p/switch.h"
@@ -16,6 +16,9 @@
 #define SN_MEMPOOL_CHECKS 64u              /* transactions of one peer being checked at a time */
 #define SN_MEMPOOL_BATCH_BYTES (64u << 10) /* of one message sent, one larger transaction apart */
 #define SN_MEMPOOL_BATCH_TXS 512u
+/* Between messages to one peer that are not full; the first goes at once. Go's connections gather
+ * for 100 ms (flush_throttle_timeout). */
+#define SN_MEMPOOL_GATHER_NS (5 * SN_MS)
 
 struct sn_mempool_reactor;
 struct sn_mempool_reactor_opts {

@@ -7,6 +7,7 @@
 #include "core/alloc.h"
 #include "core/buf.h"
 #include "core/torture.h"
+#include "harness/test.h"
 
 #define NODES_MAX 32
 static const struct sn_mconn_channel height_channel[] = {{.id = 0x20, .priority = 6}};
@@ -21,7 +22,8 @@ static struct node {
     struct sn_reactor height; /* stands for consensus: peers are where it says */
     int64_t peers_at, slow_ns;
     bool stranger; /* has the channel, and says what it likes */
-    unsigned checks, messages, left;
+    _Atomic unsigned checks;
+    unsigned messages, left;
     int why;
 } nodes[NODES_MAX];
 
@@ -318,6 +320,57 @@ SN_TEST(mempool_rules)
     net_simulate(rules, 2, false);
 }
 
+/* On real threads and sockets, while blocks come: what is sent in on any node is everywhere. */
+#define MESH 5
+#define EACH 150
+static int submit_many(void *arg)
+{
+    struct node *n = arg;
+    char tx[32];
+    for (unsigned i = 0; i < EACH; i++) {
+        snprintf(tx, sizeof(tx), "%u-%u", n->net.who, i);
+        submit(n, sn_str(tx));
+        if (i % 10 == 0) T_OK(sn_sleep(SN_MS));
+    }
+    return 0;
+}
+static int blocks(void *arg)
+{
+    struct node *n = arg;
+    for (unsigned i = 0; i < 50; i++) {
+        T_OK(sn_txs_hold(n->txs));
+        T_OK(sn_txs_update(n->txs, 0, sn_now(), NULL, 0));
+        sn_txs_release(n->txs);
+        T_OK(sn_sleep(SN_MS));
+    }
+    return 0;
+}
+static int mesh(void *arg)
+{
+    struct sn_scope_storage mem;
+    for (unsigned i = 0; i < MESH; i++) net_node_start(&init(i)->net);
+    for (unsigned i = 0; i < MESH; i++)
+        for (unsigned k = 0; k < i; k++) net_connect(&nodes[i].net, &nodes[k].net);
+    struct sn_scope *s = sn_scope_begin(&mem);
+    for (unsigned i = 0; i < MESH; i++) {
+        T_OK(sn_scope_go(s, "submit", submit_many, &nodes[i]));
+        T_OK(sn_scope_go(s, "blocks", blocks, &nodes[i]));
+    }
+    T_OK(sn_scope_end(s));
+    for (unsigned i = 0; i < MESH; i++)
+        for (unsigned t = 0; waiting(&nodes[i]) != MESH * EACH; t++) {
+            T_ASSERTF(t < 4000, "node %u has %llu", i, (unsigned long long)waiting(&nodes[i]));
+            T_OK(sn_sleep(5 * SN_MS));
+        }
+    for (unsigned i = 0; i < MESH; i++) net_node_stop(&nodes[i].net);
+    return 0;
+}
+SN_TEST_SLOW(mempool_on_loopback, 60)
+{
+    for (unsigned workers = 1; workers <= 4; workers *= 4)
+        T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = workers}, mesh, NULL));
+}
+
 /* ---- bad peers ---- */
 
 static int bad_peers(void *arg)
@@ -420,6 +473,51 @@ SN_TEST(mempool_flood)
     net_simulate(flood, 2, false);
 }
 
+/* Whichever allocation fails, once, while transactions come and go: nothing leaks, and what comes
+ * later arrives. */
+static uint64_t allocs, fail_at;
+static bool fails(size_t size) { return ++allocs == fail_at; }
+static const struct sn_alloc_hooks failing = {.fail = fails};
+static int without_memory(void *arg)
+{
+    struct tendermint_abci_response_check_tx *res;
+    struct node *a = init(0), *b = init(1);
+    char tx[16];
+    net_node_start(&a->net);
+    net_node_start(&b->net);
+    T_OK(sn_switch_dial(a->net.sw, b->net.addr, true));
+    T_OK(sn_sleep(SN_SEC));
+    allocs = 0;
+    sn_alloc_set_hooks(&failing);
+    for (unsigned i = 0; i < 6; i++) {
+        struct sn_arena mem;
+        snprintf(tx, sizeof(tx), "tx%u", i);
+        sn_arena_init(&mem, NULL, 0);
+        (void)!sn_txs_check(i % 2 ? a->txs : b->txs, sn_str(tx), 0, &mem, &res);
+        sn_arena_done(&mem);
+        if (i == 3) (void)!sn_sleep(20 * SN_MS);
+    }
+    (void)!sn_sleep(SN_SEC);
+    sn_alloc_set_hooks(NULL);
+    T_OK(sn_sleep(SN_MINUTE));
+    uint64_t before = waiting(b);
+    T_ASSERTF(before >= 5, "%llu", (unsigned long long)before);
+    submit(a, SN_STR("later"));
+    T_OK(sn_sleep(SN_SEC));
+    T_EQ(waiting(b), before + 1);
+    net_node_stop(&a->net);
+    net_node_stop(&b->net);
+    return 0;
+}
+SN_TEST_SLOW(mempool_without_memory, 60)
+{
+    struct sn_sim_opts o = {.seed = 5};
+    for (fail_at = 1; fail_at == 1 || allocs >= fail_at; fail_at++) {
+        sn_test_row("allocation %llu", (unsigned long long)fail_at);
+        T_OK(sn_sim_run(&o, without_memory, NULL, NULL));
+    }
+    T_ASSERTF(fail_at > 40, "%llu allocations", (unsigned long long)fail_at);
+}
 static int no_memory(void *arg)
 {
     struct sn_mempool_tx *tx = arg;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "consensus/reactors/net_test.h"
+#include "harness/test.h"
 
 void net_node_init(struct net_node *n, unsigned who)
 {
@@ -13,6 +14,11 @@ void net_node_init(struct net_node *n, unsigned who)
                                       .version = "0.38.25",
                                       .moniker = "m"};
     T_OK(sn_node_id(n->key + 32, n->o.self.id));
+    if (!sn_sim_active()) {
+        n->o.listen = "tcp://127.0.0.1:0";
+        n->o.allow_duplicate_ip = true;
+        return;
+    }
     n->host = sn_sim_host_new("n");
     T_ASSERT(snprintf(n->listen, sizeof(n->listen), "tcp://%s:26656", sn_sim_host_addr(n->host)) <
              (int)sizeof(n->listen));
@@ -47,8 +53,11 @@ static void node_main(void *arg)
 void net_node_start(struct net_node *n)
 {
     n->up = n->down = n->stop = (struct sn_event){0};
-    T_OK(sn_sim_host_go(n->host, "node", node_main, n));
+    T_OK(n->host ? sn_sim_host_go(n->host, "node", node_main, n) : sn_go("node", node_main, n));
     T_OK(sn_event_wait(&n->up));
+    if (!n->host)
+        T_ASSERT(snprintf(n->addr, sizeof(n->addr), "%s@%s", n->o.self.id,
+                          sn_switch_listen_addr(n->sw)) < (int)sizeof(n->addr));
 }
 void net_node_stop(struct net_node *n)
 {

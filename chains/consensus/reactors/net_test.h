@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/reactors/net_test.h - nodes with switches on hosts of a simulated network. */
+/* consensus/reactors/net_test.h - nodes with switches, each on a host of a simulated network;
+ * outside of a simulation all on loopback. */
 #pragma once
 #include "consensus/p2p/switch.h"
 #include "core/status.h"
 #include "fiber/sim.h"
 #include "fiber/sync.h"
-#include "harness/test.h"
 
 struct net_node {
     unsigned who;

@@ -417,8 +417,31 @@ static int await_visitor(struct sn_pex_reactor *x)
     sn_mutex_unlock(&x->lock);
     return r;
 }
+struct stayers {
+    int64_t since;
+    struct sn_switch_peer *peers[SN_SWITCH_PEERS_MAX];
+    unsigned n;
+};
+static void collect(void *arg, struct sn_switch_peer *p)
+{
+    struct stayers *s = arg;
+    if (sn_switch_peer_since(p) <= s->since && !sn_switch_peer_persistent(p) &&
+        !sn_switch_peer_unconditional(p))
+        s->peers[s->n++] = sn_switch_peer_ref(p);
+}
+/* Places at a seed are for who comes next. */
+static void send_away(struct sn_pex_reactor *x)
+{
+    struct stayers s = {.since = sn_now() - SN_PEX_STAY_NS};
+    sn_switch_each(x->o.sw, collect, &s);
+    while (s.n--) {
+        sn_switch_peer_finish(s.peers[s.n]);
+        sn_switch_peer_unref(s.peers[s.n]);
+    }
+}
 static int go_round(struct sn_pex_reactor *x)
 {
+    send_away(x);
     struct sn_node_addr *list = SN_NEW_ARRAY(struct sn_node_addr, SN_BOOK_SELECT_MAX);
     if (!list) return SN_E_NOMEM;
     struct sn_book *b = sn_switch_book_lock(x->o.sw);

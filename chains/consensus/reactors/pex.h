@@ -16,6 +16,7 @@
 #define SN_PEX_HISTORY_MAX 1024u /* addresses whose failed dials, or visits, are remembered */
 #define SN_PEX_VISIT_NS (2 * SN_MINUTE) /* of a seed: not sooner again to the same address */
 #define SN_PEX_ANSWER_NS (10 * SN_SEC)  /* of a seed: how long it waits for addresses */
+#define SN_PEX_STAY_NS (5 * SN_MINUTE)  /* of a seed: who has not asked by then is sent away */
 #define SN_PEX_VISITORS 8u              /* of a seed: visits at a time */
 
 struct sn_pex_reactor;

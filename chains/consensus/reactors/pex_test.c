@@ -2,6 +2,7 @@
 #include "consensus/reactors/pex.h"
 
 #include "consensus/reactors/net_test.h"
+#include "harness/test.h"
 
 #define NODES_MAX 40
 static struct node {
@@ -104,6 +105,11 @@ SN_TEST_SLOW(pex_network_grows, 120)
     net_simulate(grows, 2, true);
 }
 
+static int ignore(void *arg, struct sn_switch_peer *p, uint8_t channel, struct sn_str m)
+{
+    return 0;
+}
+
 /* A seed answers and hangs up; it finds out about nodes that have not come to it. */
 static int seed_main(void *arg)
 {
@@ -123,6 +129,21 @@ static int seed_main(void *arg)
     for (unsigned i = 1; i < 8; i++)
         T_ASSERTF(counts(&nodes[i]).outbound >= 1 || counts(&nodes[i]).inbound >= 1, "node %u", i);
     T_ASSERT(counts(&nodes[0]).joined > 7);
+    /* Who comes and does not ask is sent away. */
+    node_init(&nodes[8], 8);
+    nodes[8].stranger = (struct sn_reactor){.name = "stranger",
+                                            .channels = other_channel,
+                                            .n_channels = 2,
+                                            .receive = ignore};
+    node_start(&nodes[8]);
+    T_OK(sn_switch_connect(nodes[8].net.sw, nodes[0].net.addr));
+    for (unsigned later = 0; later < 2; later++) {
+        T_OK(sn_sleep(later ? SN_PEX_STAY_NS : SN_MINUTE));
+        struct sn_switch_peer *p = sn_switch_find(nodes[8].net.sw, nodes[0].net.o.self.id);
+        T_EQ(p == NULL, later);
+        sn_switch_peer_unref(p);
+    }
+    node_stop(&nodes[8]);
     for (unsigned i = 0; i < 8; i++) node_stop(&nodes[i]);
     return 0;
 }
@@ -135,10 +156,6 @@ SN_TEST(pex_seed)
 
 static unsigned left;
 static void on_left(void *arg, struct sn_switch_peer *p, int why) { left++; }
-static int ignore(void *arg, struct sn_switch_peer *p, uint8_t channel, struct sn_str m)
-{
-    return 0;
-}
 static const struct {
     const char *what, *bytes;
     size_t n;

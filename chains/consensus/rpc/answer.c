@@ -24,7 +24,8 @@ static int id_of(const struct sn_json *v, struct sn_arena *a, struct sn_str *ret
             break;
         } /* FALLTHROUGH */
     default:
-        return sn_fail(SN_E_SYNTAX, "json-rpc ID is of unknown type (%s): expected string or number",
+        return sn_fail(SN_E_SYNTAX,
+                       "json-rpc ID is of unknown type (%s): expected string or number",
                        sn_json_kind_name(sn_json_kind(v)));
     }
     *ret = sn_arena_str(a, sn_buf_view(&b));
@@ -42,8 +43,8 @@ static int request_of(const struct sn_json *v, struct sn_arena *a, struct sn_rpc
         return sn_fail(SN_E_SYNTAX,
                        "json: cannot unmarshal %s into Go struct field .method of type string",
                        sn_json_kind_name(sn_json_kind(method)));
-    *ret = (struct sn_rpc_request){.method = sn_json_str(method),
-                                   .params = sn_json_get(v, "params")};
+    *ret =
+        (struct sn_rpc_request){.method = sn_json_str(method), .params = sn_json_get(v, "params")};
     return id_of(sn_json_get(v, "id"), a, &ret->id);
 }
 
@@ -59,7 +60,8 @@ ssize_t sn_rpc_requests(struct sn_str body, struct sn_arena *a, struct sn_rpc_re
     size_t n = batch ? sn_json_len(v) : !sn_json_is(v, SN_JSON_NULL);
     struct sn_rpc_request *reqs = SN_ARENA_ARRAY(a, struct sn_rpc_request, n + 1);
     if (!reqs) return SN_E_NOMEM;
-    for (size_t i = 0; i < n && r == 0; i++) r = request_of(batch ? sn_json_at(v, i) : v, a, &reqs[i]);
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = request_of(batch ? sn_json_at(v, i) : v, a, &reqs[i]);
     if (r < 0) return r;
     *ret = reqs;
     *ret_batch = batch;

@@ -71,8 +71,9 @@ static int base64_of(struct sn_str s, struct sn_arena *a, struct sn_str *ret)
     char *p = sn_arena_alloc(a, sn_base64_decoded_max(s.len));
     if (!p) return SN_E_NOMEM;
     ssize_t n = sn_base64_decode(s, SN_BASE64_STD, p);
-    if (n < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "illegal base64 data: \"%.*s\"",
-                              (int)SN_MIN(s.len, (size_t)SHOWN), s.ptr);
+    if (n < 0)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "illegal base64 data: \"%.*s\"",
+                       (int)SN_MIN(s.len, (size_t)SHOWN), s.ptr);
     *ret = sn_str_of(p, (size_t)n);
     return 0;
 }
@@ -104,7 +105,8 @@ static int not_a_string(const struct sn_json *v)
 {
     struct sn_buf b SN_CLEANUP(sn_buf_done) = {0};
     sn_json_write(&b, v, NULL);
-    return sn_fail(SN_E_INVALID_ARGUMENT, "invalid 64-bit integer encoding \"%.*s\", expected string",
+    return sn_fail(SN_E_INVALID_ARGUMENT,
+                   "invalid 64-bit integer encoding \"%.*s\", expected string",
                    (int)SN_MIN(b.len, (size_t)SHOWN), (const char *)b.ptr);
 }
 
@@ -221,7 +223,8 @@ static int uri_arg(enum sn_rpc_type t, struct sn_str s, struct sn_arena *a, stru
     ret->set = true;
     if (is_int(t) && is_whole(s)) return int_of(t, s, ret);
     if (hex && t != SN_RPC_TEXT && !is_bytes(t))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "got a hex string arg, but expected '%s'", go_kind(t));
+        return sn_fail(SN_E_INVALID_ARGUMENT, "got a hex string arg, but expected '%s'",
+                       go_kind(t));
     if (hex) return hex_of(sn_str_from(s, 2), a, &ret->s);
     if (is_bytes(t) && s.len >= 2 && s.ptr[0] == '"' && s.ptr[s.len - 1] == '"')
         return uri_json(SN_RPC_TEXT, s, a, ret);

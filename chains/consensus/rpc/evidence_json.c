@@ -3,7 +3,7 @@
  * once through its protobuf form, whose decoder checks it as it would check a peer's. */
 #include "consensus/codec.h"
 #include "consensus/key.h"
-#include "consensus/rpc/rpc_int.h"
+#include "consensus/rpc/json_read.h"
 #include "consensus/valset.h"
 #include "core/enc.h"
 
@@ -134,15 +134,7 @@ static void double_vote_of(struct reader *r, const struct sn_json *v, struct sn_
 static struct sn_cons_validator validator_of(struct reader *r, const struct sn_json *v)
 {
     struct sn_cons_validator val = {0};
-    const struct sn_json *key = sn_json_get(v, "pub_key");
-    struct sn_cons_sig s = sig_of(r, key, "value");
-    bool secp = sn_str_eqc(sn_json_str(sn_json_get(key, "type")), "tendermint/PubKeySecp256k1");
-    if (sn_cons_key_set(&val.key, secp ? SN_CONS_SECP256K1 : SN_CONS_ED25519,
-                        sn_str_of((char *)s.b, s.len)) < 0)
-        fail(r, "pub_key", "a key of 32 or 33 bytes");
-    addr_of(r, v, "address", val.addr);
-    val.power = i64_of(r, v, "voting_power");
-    val.priority = i64_of(r, v, "proposer_priority");
+    if (r->err == 0) r->err = sn_cons_json_read_validator(v, &val);
     return val;
 }
 
@@ -165,57 +157,6 @@ static struct sn_cons_validator *validators_of(struct reader *r, const struct sn
     return vals;
 }
 
-static void header_of(struct reader *r, const struct sn_json *v, struct sn_cons_header *h)
-{
-    struct sn_str chain = sn_json_str(sn_json_get(v, "chain_id"));
-    struct sn_cons_sig app = {0};
-    const struct sn_json *version = sn_json_get(v, "version");
-    h->block_version = (uint64_t)i64_of(r, version, "block");
-    if (sn_json_get(version, "app")) h->app_version = (uint64_t)i64_of(r, version, "app");
-    if (chain.len > SN_CONS_CHAIN_ID_MAX) fail(r, "chain_id", "at most 50 bytes");
-    h->chain_id_len = (uint8_t)SN_MIN(chain.len, (size_t)SN_CONS_CHAIN_ID_MAX);
-    if (h->chain_id_len) memcpy(h->chain_id, chain.ptr, h->chain_id_len);
-    h->height = i64_of(r, v, "height");
-    h->time = time_of(r, v, "time");
-    h->last_block_id = block_id_of(r, sn_json_get(v, "last_block_id"));
-    h->last_commit_hash = hash_of(r, v, "last_commit_hash");
-    h->data_hash = hash_of(r, v, "data_hash");
-    h->validators_hash = hash_of(r, v, "validators_hash");
-    h->next_validators_hash = hash_of(r, v, "next_validators_hash");
-    h->consensus_hash = hash_of(r, v, "consensus_hash");
-    h->last_results_hash = hash_of(r, v, "last_results_hash");
-    h->evidence_hash = hash_of(r, v, "evidence_hash");
-    bytes_of(r, v, "app_hash", true, &app);
-    h->app_hash.len = app.len;
-    memcpy(h->app_hash.b, app.b, app.len);
-    h->proposer_len = addr_of(r, v, "proposer_address", h->proposer);
-}
-
-static void commit_of(struct reader *r, const struct sn_json *v, struct sn_cons_commit *c)
-{
-    const struct sn_json *sigs = sn_json_get(v, "signatures");
-    size_t n = sn_json_len(sigs), i = 0;
-    c->height = i64_of(r, v, "height");
-    c->round = i32_of(r, v, "round");
-    c->block_id = block_id_of(r, sn_json_get(v, "block_id"));
-    if (n > SN_CONS_VALIDATORS_MAX) {
-        fail(r, "signatures", "at most 10000");
-        return;
-    }
-    if (!(c->sigs = SN_ARENA_ARRAY(r->a, struct sn_cons_commit_sig, n + 1))) {
-        r->err = SN_E_NOMEM;
-        return;
-    }
-    for (SN_JSON_EACH(sigs, it)) {
-        struct sn_cons_commit_sig *s = &c->sigs[i++];
-        s->flag = (uint8_t)i32_of(r, it, "block_id_flag");
-        addr_of(r, it, "validator_address", s->addr);
-        s->time = time_of(r, it, "timestamp");
-        s->sig = sig_of(r, it, "signature");
-    }
-    c->n = (uint32_t)i;
-}
-
 static void attack_of(struct reader *r, const struct sn_json *v, struct sn_cons_evidence *ev)
 {
     const struct sn_json *block = sn_json_get(v, "ConflictingBlock"),
@@ -227,8 +168,8 @@ static void attack_of(struct reader *r, const struct sn_json *v, struct sn_cons_
         r->err = SN_E_NOMEM;
         return;
     }
-    header_of(r, sn_json_path(block, "signed_header.header"), &lb->header);
-    commit_of(r, sn_json_path(block, "signed_header.commit"), &lb->commit);
+    if (r->err == 0)
+        r->err = sn_cons_json_read_signed_header(sn_json_get(block, "signed_header"), r->a, lb);
     vals->vals = validators_of(r, sn_json_get(set, "validators"), &vals->n);
     if (sn_json_is(sn_json_get(set, "proposer"), SN_JSON_OBJECT)) {
         vals->has_proposer = true;
@@ -240,7 +181,8 @@ static void attack_of(struct reader *r, const struct sn_json *v, struct sn_cons_
     ev->byzantine = validators_of(r, sn_json_get(v, "ByzantineValidators"), &ev->n_byzantine);
 }
 
-int sn_rpc_evidence_of(const struct sn_json *v, struct sn_arena *a, struct sn_cons_evidence *ret)
+int sn_cons_json_read_evidence(const struct sn_json *v, struct sn_arena *a,
+                               struct sn_cons_evidence *ret)
 {
     struct reader r = {.a = a};
     struct sn_cons_evidence ev = {0};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rpc/grpc.c - tendermint.rpc.grpc.BroadcastAPI: a ping, and broadcast_tx_commit for those who have
- * gRPC and no JSON. Of both answers code, data and log. Source: CometBFT v0.38.25 rpc/grpc/api.go. */
+ * gRPC and no JSON. Of both answers code, data and log. Source: CometBFT v0.38.25 rpc/grpc/api.go.
+ */
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -18,7 +19,8 @@ static int ping(struct sn_grpc_call *call, const struct tendermint_rpc_grpc_requ
 }
 
 static int fill(struct sn_grpc_call *call, const struct tendermint_abci_response_check_tx *check,
-                const struct sn_json *result, struct tendermint_rpc_grpc_response_broadcast_tx **ret)
+                const struct sn_json *result,
+                struct tendermint_rpc_grpc_response_broadcast_tx **ret)
 {
     struct sn_arena *a = call->arena;
     struct tendermint_abci_exec_tx_result *res;
@@ -50,7 +52,9 @@ static int broadcast_tx(struct sn_grpc_call *call,
     char client[40], why[SN_DIAG_BYTES + 64];
     int n = snprintf(client, sizeof(client), "grpc %llu",
                      (unsigned long long)atomic_fetch_add(&rpc->clients, 1));
-    struct sn_rpc_call c = {.rpc = rpc, .view = rpc->o.view, .arena = call->arena,
+    struct sn_rpc_call c = {.rpc = rpc,
+                            .view = rpc->o.view,
+                            .arena = call->arena,
                             .client = sn_str_of(client, (size_t)n)};
     int r = sn_rpc_commit_tx(&c, req->tx, &check, &result, &height);
     if (r == 0) r = fill(call, check, result, ret);
@@ -59,13 +63,17 @@ static int broadcast_tx(struct sn_grpc_call *call,
 
 int sn_rpc_grpc_new(struct sn_rpc *rpc)
 {
-    static const struct tendermint_rpc_grpc_broadcast_api_handlers handlers = {
-        .ping = ping, .broadcast_tx = broadcast_tx};
-    const struct sn_grpc_server_opts o = {.web_off = true, .connect_off = true, .rest_off = true,
+    static const struct tendermint_rpc_grpc_broadcast_api_handlers handlers = {.ping = ping,
+                                                                               .broadcast_tx =
+                                                                                   broadcast_tx};
+    const struct sn_grpc_server_opts o = {.web_off = true,
+                                          .connect_off = true,
+                                          .rest_off = true,
                                           .recv_bytes_max = rpc->o.body_bytes_max};
     int r = sn_grpc_server_new(&o, &rpc->grpc);
     if (r >= 0) r = tendermint_rpc_grpc_broadcast_api_register(rpc->grpc, &handlers, rpc);
-    struct sn_http_server_opts h = {.handler = sn_grpc_handle, .arg = rpc->grpc,
+    struct sn_http_server_opts h = {.handler = sn_grpc_handle,
+                                    .arg = rpc->grpc,
                                     .conns_max = rpc->o.grpc_connections_max};
     sn_grpc_http_defaults(&h);
     return r < 0 ? r : sn_http_server_new(&h, &rpc->grpc_http);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rpc/http.c - requests by HTTP: POST / is JSON-RPC, /NAME?ARGUMENTS the same call by URI, GET / the
- * list of calls. Statuses, headers and texts are CometBFT's; so is what browsers of other origins
- * are told. Source: CometBFT v0.38.25 rpc/jsonrpc/server; the Fetch standard for CORS. */
+/* rpc/http.c - requests by HTTP: POST / is JSON-RPC, /NAME?ARGUMENTS the same call by URI, GET /
+ * the list of calls. Statuses, headers and texts are CometBFT's; so is what browsers of other
+ * origins are told. Source: CometBFT v0.38.25 rpc/jsonrpc/server; the Fetch standard for CORS. */
 #include <stdio.h>
 
 #include "consensus/rpc/rpc_int.h"
@@ -30,8 +30,12 @@ static int reply(struct request *q, int status, bool kept)
 static void call_of(struct request *q, struct sn_str id, const struct sn_rpc_route *route,
                     struct sn_rpc_call *c)
 {
-    *c = (struct sn_rpc_call){.rpc = q->rpc, .view = q->rpc->o.view, .route = route,
-                              .arena = q->x->arena, .out = &q->out, .id = id};
+    *c = (struct sn_rpc_call){.rpc = q->rpc,
+                              .view = q->rpc->o.view,
+                              .route = route,
+                              .arena = q->x->arena,
+                              .out = &q->out,
+                              .id = id};
     if (route->handler == sn_rpc_do_broadcast_tx_commit) c->client = sn_http_peer(q->x);
 }
 
@@ -57,9 +61,10 @@ static bool answer(struct request *q, const struct sn_rpc_request *req)
 
 static int batch_too_long(struct request *q)
 {
-    struct sn_str text = sn_arena_printf(
-        q->x->arena, "batch request exceeds maximum (%d) allowed number of requests",
-        q->rpc->o.batch_max);
+    struct sn_str text =
+        sn_arena_printf(q->x->arena,
+                        "batch request exceeds maximum (%d) allowed number of requests",
+                        q->rpc->o.batch_max);
     sn_rpc_error(&q->out, (struct sn_str){0}, SN_RPC_INVALID_REQUEST, text);
     return reply(q, 200, false);
 }

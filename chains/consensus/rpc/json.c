@@ -42,8 +42,8 @@ static bool is_plain(uint8_t c)
 static size_t put_rune(struct sn_buf *b, struct sn_str s)
 {
     size_t n = rune_len(s);
-    bool separator = n == 3 && memcmp(s.ptr, "\xe2\x80", 2) == 0 &&
-                     ((uint8_t)s.ptr[2] & 0xfe) == 0xa8;
+    bool separator =
+        n == 3 && memcmp(s.ptr, "\xe2\x80", 2) == 0 && ((uint8_t)s.ptr[2] & 0xfe) == 0xa8;
     if (n == 0)
         L(b, "\\ufffd");
     else if (separator)
@@ -107,10 +107,7 @@ void sn_cons_json_u64(struct sn_buf *b, uint64_t v)
     sn_buf_u64(b, v);
     sn_buf_byte(b, '"');
 }
-void sn_cons_json_bool(struct sn_buf *b, bool v)
-{
-    sn_buf_cstr(b, v ? "true" : "false");
-}
+void sn_cons_json_bool(struct sn_buf *b, bool v) { sn_buf_cstr(b, v ? "true" : "false"); }
 void sn_cons_json_time(struct sn_buf *b, struct sn_cons_time t)
 {
     char text[40];

@@ -9,6 +9,7 @@
  * for strings. */
 #pragma once
 #include "consensus/core.h"
+#include "consensus/reactors/consensus_peer.h"
 #include "consensus/types.h"
 #include "core/buf.h"
 #include "tendermint/abci/types.pb.h"
@@ -70,3 +71,5 @@ void sn_cons_json_finalize_block(struct sn_buf *b,
 void sn_cons_json_round_state(struct sn_buf *b, const struct sn_cons_round_state *rs,
                               const struct sn_cons_valset *last_vals);
 void sn_cons_json_round_summary(struct sn_buf *b, const struct sn_cons_round_state *rs);
+/* sn_cons_json_peer_state - what we know of a peer; n: validators of its height. */
+void sn_cons_json_peer_state(struct sn_buf *b, const struct sn_gossip_peer *p, uint32_t n);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/rpc/json_abci.c - the application's answers. Two forms stand side by side, as in the
- * origin: by protobuf's rules every field is there; as a Go struct's fields what is empty is not. */
+ * origin: by protobuf's rules every field is there; as a Go struct's fields what is empty is not.
+ */
 #include "consensus/rpc/json.h"
 #include "tendermint/crypto/keys.pb.h"
 #include "tendermint/crypto/proof.pb.h"
@@ -16,6 +17,12 @@ static void name(struct sn_buf *b, bool *first, const char *text)
     sn_buf_byte(b, '"');
     sn_buf_cstr(b, text);
     L(b, "\":");
+}
+
+/* Bytes of an answer: the wire does not tell none from empty, so neither does this. */
+static void bytes(struct sn_buf *b, struct sn_str s)
+{
+    sn_cons_json_b64(b, s.len ? s : (struct sn_str){0});
 }
 
 /* ---- events ---- */
@@ -87,7 +94,7 @@ struct result {
     struct tendermint_abci_event *const *events;
     size_t n_events;
 };
-#define RESULT_OF(r)                                                                              \
+#define RESULT_OF(r)                                                                             \
     ((struct result){(r)->code, (r)->data, (r)->log, (r)->info, (r)->codespace, (r)->gas_wanted, \
                      (r)->gas_used, (r)->events.ptr, (r)->events.len})
 
@@ -96,7 +103,7 @@ static void result_text(struct sn_buf *b, const struct result *r)
     L(b, "{\"code\":");
     sn_buf_u64(b, r->code);
     L(b, ",\"data\":");
-    sn_cons_json_b64(b, r->data);
+    bytes(b, r->data);
     L(b, ",\"log\":");
     sn_cons_json_str(b, r->log);
     L(b, ",\"info\":");
@@ -135,10 +142,9 @@ static void i64_if(struct sn_buf *b, bool *first, const char *key, int64_t v)
     name(b, first, key);
     sn_cons_json_i64(b, v);
 }
-/* Go leaves out a slice that is nil, not one that is empty. */
 static void b64_if(struct sn_buf *b, bool *first, const char *key, struct sn_str s)
 {
-    if (!s.ptr) return;
+    if (!s.len) return;
     name(b, first, key);
     sn_cons_json_b64(b, s);
 }
@@ -177,9 +183,9 @@ static void proof_ops(struct sn_buf *b, const struct tendermint_crypto_proof_ops
         sn_buf_cstr(b, i ? ",{\"type\":" : "{\"type\":");
         sn_cons_json_str(b, p->ops.ptr[i]->type);
         L(b, ",\"key\":");
-        sn_cons_json_b64(b, p->ops.ptr[i]->key);
+        bytes(b, p->ops.ptr[i]->key);
         L(b, ",\"data\":");
-        sn_cons_json_b64(b, p->ops.ptr[i]->data);
+        bytes(b, p->ops.ptr[i]->data);
         L(b, "}");
     }
     L(b, "]}");
@@ -196,9 +202,9 @@ void sn_cons_json_query(struct sn_buf *b, const struct tendermint_abci_response_
     L(b, ",\"index\":");
     sn_cons_json_i64(b, r->index);
     L(b, ",\"key\":");
-    sn_cons_json_b64(b, r->key);
+    bytes(b, r->key);
     L(b, ",\"value\":");
-    sn_cons_json_b64(b, r->value);
+    bytes(b, r->value);
     L(b, ",\"proofOps\":");
     proof_ops(b, r->proof_ops);
     L(b, ",\"height\":");

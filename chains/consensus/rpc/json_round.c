@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/rpc/json_round.c - consensus as it goes on: votes as short texts, bit arrays, rounds. */
+/* consensus/rpc/json_round.c - consensus as it goes on: votes as short texts, bit arrays, rounds.
+ */
 #include "consensus/part_set.h"
 #include "consensus/rpc/json.h"
 #include "consensus/valset.h"
@@ -188,4 +189,43 @@ void sn_cons_json_round_summary(struct sn_buf *b, const struct sn_cons_round_sta
     L(b, ",\"proposer\":{\"address\":");
     sn_cons_json_hex(b, p ? p->addr : NULL, p ? SN_CONS_ADDR_LEN : 0);
     sn_buf_printf(b, ",\"index\":%d}}", p ? sn_cons_valset_find(rs->vals, p->addr) : -1);
+}
+
+/* ---- peers ---- */
+
+static void words(struct sn_buf *b, const char *name, const uint64_t *w, uint32_t n, bool is)
+{
+    sn_buf_printf(b, ",\"%s\":", name);
+    if (!is) {
+        L(b, "null");
+        return;
+    }
+    L(b, "\"");
+    for (uint32_t i = 0; i < n; i++) sn_buf_byte(b, w[i / 64] >> i % 64 & 1 ? 'x' : '_');
+    L(b, "\"");
+}
+
+void sn_cons_json_peer_state(struct sn_buf *b, const struct sn_gossip_peer *p, uint32_t n)
+{
+    static const struct sn_cons_part_set_header none;
+    uint32_t parts = SN_MIN(p->parts_header.total, (uint32_t)SN_CONS_PARTS_MAX);
+    n = SN_MIN(n, (uint32_t)SN_CONS_VALIDATORS_MAX);
+    L(b, "{\"round_state\":{\"height\":");
+    sn_cons_json_i64(b, p->height);
+    sn_buf_printf(b, ",\"round\":%d,\"step\":%u,\"start_time\":", p->round, p->step);
+    sn_cons_json_time(b, p->height ? sn_cons_time_of_ns(p->start_ns) : SN_CONS_TIME_ZERO);
+    L(b, ",\"proposal\":");
+    sn_cons_json_bool(b, p->has_proposal);
+    L(b, ",\"proposal_block_part_set_header\":");
+    sn_cons_json_part_set_header(b, p->has_parts ? &p->parts_header : &none);
+    words(b, "proposal_block_parts", p->parts, parts, p->has_parts);
+    sn_buf_printf(b, ",\"proposal_pol_round\":%d", p->pol_round);
+    words(b, "proposal_pol", p->pol.w, n, p->pol_round >= 0);
+    words(b, "prevotes", p->prevotes.w, n, p->height > 0);
+    words(b, "precommits", p->precommits.w, n, p->height > 0);
+    sn_buf_printf(b, ",\"last_commit_round\":%d", p->last_commit_round);
+    words(b, "last_commit", p->last_commit.w, n, p->last_commit_round >= 0);
+    sn_buf_printf(b, ",\"catchup_commit_round\":%d", p->catchup_round);
+    words(b, "catchup_commit", p->catchup.w, n, p->catchup_round >= 0);
+    L(b, "},\"stats\":{\"votes\":\"0\",\"block_parts\":\"0\"}}");
 }

@@ -71,7 +71,8 @@ static int by_key(const void *x, const void *y)
 static int put_table(struct maker *m)
 {
     size_t n = m->attrs.len;
-    const struct sn_query_attr **sorted = SN_ARENA_ARRAY(&m->arena, const struct sn_query_attr *, n);
+    const struct sn_query_attr **sorted =
+        SN_ARENA_ARRAY(&m->arena, const struct sn_query_attr *, n);
     if (!sorted) return SN_E_NOMEM;
     for (size_t i = 0; i < n; i++) sorted[i] = &m->attrs.ptr[i];
     qsort(sorted, n, sizeof(sorted[0]), by_key);
@@ -324,6 +325,5 @@ int sn_publish_action(struct sn_event_bus *bus, const struct sn_cons_action *a,
     struct maker m SN_CLEANUP(maker_done) = {.bus = bus};
     const char *kind = action_kind(a);
     if (!kind || !wanted(&m, kind, NULL, 0)) return 0;
-    return a->kind == SN_CONS_ACT_HAS_VOTE ? vote_event(&m, a->vote)
-                                           : round_event(&m, kind, a, rs);
+    return a->kind == SN_CONS_ACT_HAS_VOTE ? vote_event(&m, a->vote) : round_event(&m, kind, a, rs);
 }

@@ -31,9 +31,8 @@ int sn_rpc_height(const struct sn_rpc_call *c, const struct sn_rpc_arg *a, int64
                        "%lld",
                        (long long)a->i, (long long)latest);
     if (a->i < base)
-        return sn_fail(SN_E_INVALID_ARGUMENT,
-                       "height %lld is not available, lowest height is %lld", (long long)a->i,
-                       (long long)base);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "height %lld is not available, lowest height is %lld",
+                       (long long)a->i, (long long)base);
     return 0;
 }
 
@@ -216,8 +215,7 @@ static int block_range(const struct sn_rpc_call *c, int64_t *min, int64_t *max)
 {
     int64_t base = sn_cons_block_store_base(c->view->blocks),
             height = sn_cons_block_store_height(c->view->blocks);
-    if (*min < 0 || *max < 0)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "heights must be non-negative");
+    if (*min < 0 || *max < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "heights must be non-negative");
     if (*min == 0) *min = 1;
     if (*max == 0) *max = height;
     *max = SN_MIN(height, *max);
@@ -233,7 +231,8 @@ static int block_range(const struct sn_rpc_call *c, int64_t *min, int64_t *max)
 int sn_rpc_do_blockchain(struct sn_rpc_call *c)
 {
     struct sn_cons_block_meta meta;
-    int64_t min = c->args[0].i, max = c->args[1].i, last = sn_cons_block_store_height(c->view->blocks);
+    int64_t min = c->args[0].i, max = c->args[1].i,
+            last = sn_cons_block_store_height(c->view->blocks);
     int r = block_range(c, &min, &max);
     if (r < 0) return r;
     L(c->out, "{\"last_height\":");
@@ -319,7 +318,8 @@ static int put_proof(struct sn_buf *out, struct sn_arena *a, const struct sn_con
         if (r == 0) r = sn_merkle_leaf(sn_str_of((char *)txhash, 32), leaves[i]);
     }
     unsigned depth = sn_merkle_depth(index, b->n_txs);
-    if (r == 0) r = sn_merkle_aunts((const uint8_t(*)[SN_MERKLE_LEN])leaves, b->n_txs, index, aunts);
+    if (r == 0)
+        r = sn_merkle_aunts((const uint8_t(*)[SN_MERKLE_LEN])leaves, b->n_txs, index, aunts);
     if (r == 0)
         r = sn_merkle_climb(leaves[index], index, b->n_txs, (const uint8_t(*)[SN_MERKLE_LEN])aunts,
                             depth, root);
@@ -445,7 +445,7 @@ static void put_results(struct sn_buf *b, const struct tendermint_abci_response_
     L(b, ",\"consensus_param_updates\":");
     sn_cons_json_param_updates(b, r->consensus_param_updates);
     L(b, ",\"app_hash\":");
-    sn_cons_json_b64(b, r->app_hash);
+    sn_cons_json_b64(b, r->app_hash.len ? r->app_hash : (struct sn_str){0});
     L(b, "}");
 }
 
@@ -460,6 +460,9 @@ int sn_rpc_do_block_results(struct sn_rpc_call *c)
     if (r < 0) return r;
     if (kept(c, height, 0)) return 0;
     r = sn_cons_state_store_answer(c->view->states, height, &answer);
+    /* The last block is there a moment before the answer to it. */
+    if (r == SN_E_NOT_FOUND && !c->args[0].set)
+        r = sn_cons_state_store_answer(c->view->states, --height, &answer);
     if (r == SN_E_NOT_FOUND)
         return sn_fail(r, "could not find results for height #%lld", (long long)height);
     if (r == SN_E_FAILED_PRECONDITION)

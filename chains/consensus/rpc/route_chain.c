@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rpc/route_chain.c - the node and its chain as a whole: status, genesis, validators, parameters. */
+/* rpc/route_chain.c - the node and its chain as a whole: status, genesis, validators, parameters.
+ */
 #include "consensus/genesis.h"
 #include "consensus/rpc/rpc_int.h"
 #include "consensus/state_store.h"
@@ -144,7 +145,8 @@ int sn_rpc_do_genesis(struct sn_rpc_call *c)
 int sn_rpc_do_genesis_chunked(struct sn_rpc_call *c)
 {
     struct sn_str all = sn_buf_view(&c->rpc->genesis);
-    int64_t id = c->args[0].i, n = (int64_t)((all.len + SN_RPC_GENESIS_CHUNK - 1) / SN_RPC_GENESIS_CHUNK);
+    int64_t id = c->args[0].i,
+            n = (int64_t)((all.len + SN_RPC_GENESIS_CHUNK - 1) / SN_RPC_GENESIS_CHUNK);
     if (n == 0)
         return sn_fail(SN_E_UNAVAILABLE, "service configuration error, there are no chunks");
     if (id > n - 1)
@@ -188,6 +190,9 @@ int sn_rpc_do_validators(struct sn_rpc_call *c)
     bool whole = !c->args[1].set && !c->args[2].set;
     if (whole && sn_rpc_cache_get(c->rpc->cache, c->route, height, 0, c->out)) return 0;
     r = sn_cons_state_store_validators(c->view->states, height, &vals);
+    /* The last block is there a moment before the state after it. */
+    if (r == SN_E_NOT_FOUND && !c->args[0].set)
+        r = sn_cons_state_store_validators(c->view->states, --height, &vals);
     if (r == SN_E_NOT_FOUND)
         return sn_fail(r, "could not find validator set for height #%lld", (long long)height);
     if (r < 0) return r;
@@ -203,6 +208,8 @@ int sn_rpc_do_consensus_params(struct sn_rpc_call *c)
     int64_t height;
     int r = sn_rpc_height(c, &c->args[0], sn_rpc_latest_uncommitted(c), &height);
     if (r == 0) r = sn_cons_state_store_params(c->view->states, height, &p);
+    if (r == SN_E_NOT_FOUND && !c->args[0].set)
+        r = sn_cons_state_store_params(c->view->states, --height, &p);
     if (r == SN_E_NOT_FOUND)
         return sn_fail(r, "could not find consensus params for height #%lld", (long long)height);
     if (r < 0) return r;

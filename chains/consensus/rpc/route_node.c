@@ -14,9 +14,11 @@ static int needs(bool is, const char *what)
 
 /* ---- peers ---- */
 
+#define PEERS_MAX 1024 /* that dump_consensus_state shows */
+
 struct peers {
     struct sn_buf *out;
-    const struct sn_rpc_opts *o;
+    struct sn_switch_peer **list;
     size_t n;
 };
 
@@ -26,12 +28,14 @@ static void put_flow(struct sn_buf *b, int64_t since_ns, uint64_t bytes, uint64_
     int64_t lived = sn_now() - since_ns;
     L(b, "{\"Start\":");
     sn_cons_json_time_ns(b, sn_wall_now() - lived);
-    sn_buf_printf(b, ",\"Bytes\":\"%llu\",\"Samples\":\"%llu\",\"InstRate\":\"0\",\"CurRate\":\"0\","
-                     "\"AvgRate\":\"%llu\",\"PeakRate\":\"0\",\"BytesRem\":\"0\",\"Duration\":\"%lld\","
-                     "\"Idle\":\"0\",\"TimeRem\":\"0\",\"Progress\":0,\"Active\":true}",
-                  (unsigned long long)bytes, (unsigned long long)messages,
-                  (unsigned long long)(lived > SN_SEC ? bytes / (uint64_t)(lived / SN_SEC) : bytes),
-                  (long long)lived);
+    sn_buf_printf(
+        b,
+        ",\"Bytes\":\"%llu\",\"Samples\":\"%llu\",\"InstRate\":\"0\",\"CurRate\":\"0\","
+        "\"AvgRate\":\"%llu\",\"PeakRate\":\"0\",\"BytesRem\":\"0\",\"Duration\":\"%lld\","
+        "\"Idle\":\"0\",\"TimeRem\":\"0\",\"Progress\":0,\"Active\":true}",
+        (unsigned long long)bytes, (unsigned long long)messages,
+        (unsigned long long)(lived > SN_SEC ? bytes / (uint64_t)(lived / SN_SEC) : bytes),
+        (long long)lived);
 }
 
 static void put_connection(struct sn_buf *b, struct sn_switch_peer *p)
@@ -48,8 +52,9 @@ static void put_connection(struct sn_buf *b, struct sn_switch_peer *p)
     L(b, ",\"Channels\":[");
     for (unsigned i = 0; i < info->n_channels; i++) {
         if (!sn_switch_peer_has_channel(p, info->channels[i])) continue;
-        sn_buf_printf(b, "%s{\"ID\":%u,\"SendQueueCapacity\":\"0\",\"SendQueueSize\":\"0\","
-                         "\"Priority\":\"0\",\"RecentlySent\":\"0\"}",
+        sn_buf_printf(b,
+                      "%s{\"ID\":%u,\"SendQueueCapacity\":\"0\",\"SendQueueSize\":\"0\","
+                      "\"Priority\":\"0\",\"RecentlySent\":\"0\"}",
                       first ? "" : ",", info->channels[i]);
         first = false;
     }
@@ -130,27 +135,48 @@ int sn_rpc_do_dial_peers(struct sn_rpc_call *c)
 
 /* ---- consensus ---- */
 
-static void put_state(void *arg, struct sn_switch_peer *p)
+/* The switch's lock is held: what a peer's reactor knows is asked afterwards. */
+static void keep_peer(void *arg, struct sn_switch_peer *p)
 {
     struct peers *ps = arg;
+    if (ps->n < PEERS_MAX) ps->list[ps->n++] = sn_switch_peer_ref(p);
+}
+
+static void put_state(struct sn_rpc_call *c, struct sn_switch_peer *p, struct sn_gossip_peer *state,
+                      uint32_t validators)
+{
     char addr[2 * SN_NODE_TEXT_MAX];
     const char *at = sn_switch_peer_info(p)->listen_addr;
     const char *port = strrchr(at, ':');
-    if (ps->n++) L(ps->out, ",");
+    const struct sn_rpc_opts *o = &c->rpc->o;
     snprintf(addr, sizeof(addr), "%s@%s%s", sn_switch_peer_id(p), sn_switch_peer_remote_ip(p),
              port ? port : "");
-    L(ps->out, "{\"node_address\":");
-    sn_cons_json_str(ps->out, sn_str(addr));
-    L(ps->out, ",\"peer_state\":");
-    if (ps->o->peer_state)
-        ps->o->peer_state(ps->o->arg, p, ps->out);
+    L(c->out, "{\"node_address\":");
+    sn_cons_json_str(c->out, sn_str(addr));
+    L(c->out, ",\"peer_state\":");
+    if (o->peer && o->peer(o->arg, sn_switch_peer_id(p), state))
+        sn_cons_json_peer_state(c->out, state, validators);
     else
-        L(ps->out, "null");
-    L(ps->out, "}");
+        L(c->out, "null");
+    L(c->out, "}");
+}
+
+static int put_states(struct sn_rpc_call *c, uint32_t validators)
+{
+    struct peers ps = {.list = SN_ARENA_ARRAY(c->arena, struct sn_switch_peer *, PEERS_MAX)};
+    struct sn_gossip_peer *state = SN_ARENA_NEW(c->arena, struct sn_gossip_peer);
+    if (!ps.list || !state) return SN_E_NOMEM;
+    if (c->view->sw) sn_switch_each(c->view->sw, keep_peer, &ps);
+    for (size_t i = 0; i < ps.n; i++) {
+        if (i) L(c->out, ",");
+        put_state(c, ps.list[i], state, validators);
+        sn_switch_peer_unref(ps.list[i]);
+    }
+    return 0;
 }
 
 /* What the round is in, with the engine's lock held for as long as it takes to write it down. */
-static int put_round(struct sn_rpc_call *c, bool all)
+static int put_round(struct sn_rpc_call *c, bool all, uint32_t *ret_validators)
 {
     int r = needs(c->view->engine, "consensus");
     if (r < 0) return r;
@@ -159,38 +185,40 @@ static int put_round(struct sn_rpc_call *c, bool all)
         sn_cons_json_round_state(c->out, rs, sn_engine_state(c->view->engine)->last_vals);
     else if (rs)
         sn_cons_json_round_summary(c->out, rs);
+    if (rs) *ret_validators = rs->vals->n;
     sn_engine_unlock(c->view->engine);
     return rs ? 0 : sn_fail(SN_E_UNAVAILABLE, "consensus does not run yet: the node is syncing");
 }
 
 int sn_rpc_do_consensus_state(struct sn_rpc_call *c)
 {
+    uint32_t validators;
     L(c->out, "{\"round_state\":");
-    int r = put_round(c, false);
+    int r = put_round(c, false, &validators);
     L(c->out, "}");
     return r;
 }
 
 int sn_rpc_do_dump_consensus_state(struct sn_rpc_call *c)
 {
-    struct sn_buf list SN_CLEANUP(sn_buf_done) = {0};
-    struct peers ps = {.out = &list, .o = &c->rpc->o};
+    uint32_t validators;
     L(c->out, "{\"round_state\":");
-    int r = put_round(c, true);
+    int r = put_round(c, true, &validators);
     if (r < 0) return r;
-    if (c->view->sw) sn_switch_each(c->view->sw, put_state, &ps);
     L(c->out, ",\"peers\":[");
-    sn_buf_str(c->out, sn_buf_view(&list));
+    r = put_states(c, validators);
     L(c->out, "]}");
-    return list.err;
+    return r;
 }
 
 /* ---- the application ---- */
 
 int sn_rpc_do_abci_query(struct sn_rpc_call *c)
 {
-    struct tendermint_abci_request_query req = {.path = c->args[0].s, .data = c->args[1].s,
-                                                .height = c->args[2].i, .prove = c->args[3].b};
+    struct tendermint_abci_request_query req = {.path = c->args[0].s,
+                                                .data = c->args[1].s,
+                                                .height = c->args[2].i,
+                                                .prove = c->args[3].b};
     struct tendermint_abci_response_query *res;
     int r = needs(c->view->app, "application");
     if (r == 0) r = sn_abci_query(c->view->app->query, &req, c->arena, &res);
@@ -226,7 +254,7 @@ int sn_rpc_do_broadcast_evidence(struct sn_rpc_call *c)
     int r = needs(c->view->evidence, "evidence pool");
     if (r == 0 && !c->args[0].json) r = sn_fail(SN_E_INVALID_ARGUMENT, "no evidence was provided");
     if (r < 0) return r;
-    r = sn_rpc_evidence_of(c->args[0].json, c->arena, &ev);
+    r = sn_cons_json_read_evidence(c->args[0].json, c->arena, &ev);
     if (r < 0) return sn_wrap(r, "evidence.ValidateBasic failed");
     r = sn_evidence_keeper_add(c->view->evidence, &ev);
     if (r < 0) return sn_wrap(r, "failed to add evidence");

@@ -103,12 +103,12 @@ int sn_rpc_commit_tx(struct sn_rpc_call *c, struct sn_str tx,
     struct sn_subscription *s;
     struct sn_chain_event *e = NULL;
     uint8_t hash[32];
-    char query[128] = "tm.event = 'Tx' AND tx.hash = '";
+    char query[128], hex[2 * sizeof(hash) + 1];
     int r = needs(c->view->txs && c->view->bus, "mempool");
     if (r == 0) r = hash_of(tx, hash);
     if (r < 0) return r;
-    for (size_t i = 0; i < 32; i++) snprintf(query + strlen(query), 4, "%02X", hash[i]);
-    strcat(query, "'");
+    for (size_t i = 0; i < sizeof(hash); i++) snprintf(hex + 2 * i, 3, "%02X", hash[i]);
+    snprintf(query, sizeof(query), "tm.event = 'Tx' AND tx.hash = '%s'", hex);
     r = sn_event_bus_subscribe(c->view->bus, c->client, sn_str(query), woken, &here, &s);
     if (r == SN_E_RESOURCE_EXHAUSTED) return r;
     if (r < 0) return sn_wrap(r, "failed to subscribe to tx");
@@ -204,7 +204,8 @@ static void put_counts(struct sn_rpc_call *c, size_t n)
 {
     struct sn_mempool_stats st;
     sn_mempool_stats(sn_txs_pool(c->view->txs), &st);
-    sn_buf_printf(c->out, "{\"n_txs\":\"%llu\",\"total\":\"%llu\",\"total_bytes\":\"%llu\",\"txs\":",
+    sn_buf_printf(c->out,
+                  "{\"n_txs\":\"%llu\",\"total\":\"%llu\",\"total_bytes\":\"%llu\",\"txs\":",
                   (unsigned long long)(n == SIZE_MAX ? st.txs : n), (unsigned long long)st.txs,
                   (unsigned long long)st.bytes);
 }
@@ -215,8 +216,8 @@ int sn_rpc_do_unconfirmed_txs(struct sn_rpc_call *c)
     const struct sn_mempool_limits all = {.bytes = -1, .gas = -1, .unchecked = true};
     int r = needs(c->view->txs, "mempool");
     if (r < 0) return r;
-    size_t n = sn_mempool_reap(sn_txs_pool(c->view->txs), &all, txs,
-                               (size_t)sn_rpc_per_page(&c->args[0]));
+    size_t n =
+        sn_mempool_reap(sn_txs_pool(c->view->txs), &all, txs, (size_t)sn_rpc_per_page(&c->args[0]));
     put_counts(c, n);
     L(c->out, "[");
     for (size_t i = 0; i < n; i++) {

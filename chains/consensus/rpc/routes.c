@@ -5,24 +5,49 @@
 
 #include "consensus/rpc/rpc_int.h"
 
-#define R(name, ...) {#name, sn_rpc_do_##name, __VA_ARGS__}
-#define HEIGHT {"height", SN_RPC_I64_OPT}
-#define PAGE {"page", SN_RPC_INT_OPT}
-#define PER_PAGE {"per_page", SN_RPC_INT_OPT}
-#define ORDER_BY {"order_by", SN_RPC_TEXT}
-#define QUERY {"query", SN_RPC_TEXT}
-#define TX {"tx", SN_RPC_BYTES}
+#define R(name, ...)                         \
+    {                                        \
+#name, sn_rpc_do_##name, __VA_ARGS__ \
+    }
+#define HEIGHT                   \
+    {                            \
+        "height", SN_RPC_I64_OPT \
+    }
+#define PAGE                   \
+    {                          \
+        "page", SN_RPC_INT_OPT \
+    }
+#define PER_PAGE                   \
+    {                              \
+        "per_page", SN_RPC_INT_OPT \
+    }
+#define ORDER_BY                \
+    {                           \
+        "order_by", SN_RPC_TEXT \
+    }
+#define QUERY                \
+    {                        \
+        "query", SN_RPC_TEXT \
+    }
+#define TX                 \
+    {                      \
+        "tx", SN_RPC_BYTES \
+    }
 #define KEEP_HEIGHT (SN_RPC_STORES | SN_RPC_KEEP | SN_RPC_KEEP_ARG)
 
 const struct sn_rpc_route sn_rpc_routes[] = {
     R(abci_info, SN_RPC_KEEP),
     R(abci_query, 0,
-      {{"path", SN_RPC_TEXT}, {"data", SN_RPC_HEX}, {"height", SN_RPC_I64}, {"prove", SN_RPC_BOOL}}),
+      {{"path", SN_RPC_TEXT},
+       {"data", SN_RPC_HEX},
+       {"height", SN_RPC_I64},
+       {"prove", SN_RPC_BOOL}}),
     R(block, KEEP_HEIGHT, {HEIGHT}),
     R(block_by_hash, SN_RPC_STORES | SN_RPC_KEEP, {{"hash", SN_RPC_BYTES}}),
     R(block_results, KEEP_HEIGHT, {HEIGHT}),
     R(block_search, SN_RPC_STORES, {QUERY, PAGE, PER_PAGE, ORDER_BY}),
-    R(blockchain, SN_RPC_STORES | SN_RPC_KEEP, {{"minHeight", SN_RPC_I64}, {"maxHeight", SN_RPC_I64}}),
+    R(blockchain, SN_RPC_STORES | SN_RPC_KEEP,
+      {{"minHeight", SN_RPC_I64}, {"maxHeight", SN_RPC_I64}}),
     R(broadcast_evidence, 0, {{"evidence", SN_RPC_EVIDENCE}}),
     R(broadcast_tx_async, 0, {TX}),
     R(broadcast_tx_commit, 0, {TX}),
@@ -65,7 +90,8 @@ static bool has(const struct sn_rpc *rpc, const struct sn_rpc_route *r)
 
 static int by_name(const void *key, const void *route)
 {
-    return sn_str_cmp(*(const struct sn_str *)key, sn_str(((const struct sn_rpc_route *)route)->name));
+    return sn_str_cmp(*(const struct sn_str *)key,
+                      sn_str(((const struct sn_rpc_route *)route)->name));
 }
 
 const struct sn_rpc_route *sn_rpc_route(const struct sn_rpc *rpc, struct sn_str name)

@@ -9,6 +9,7 @@
 #pragma once
 #include "consensus/index/indexer.h"
 #include "consensus/rpc/json.h"
+#include "consensus/rpc/json_read.h"
 #include "consensus/rpc/server.h"
 #include "core/arena.h"
 #include "fiber/sync.h"
@@ -59,7 +60,7 @@ struct sn_rpc_arg {
 
 struct sn_rpc_call;
 enum sn_rpc_route_flag {
-    SN_RPC_STORES = 1,   /* also in inspect */
+    SN_RPC_STORES = 1, /* also in inspect */
     SN_RPC_UNSAFE = 2,
     SN_RPC_WS = 4,       /* over a WebSocket only */
     SN_RPC_KEEP = 8,     /* the answer may be cached by clients */
@@ -158,7 +159,8 @@ struct sn_rpc {
     struct sn_list ws;
     bool stopping, served;
     struct sn_waitgroup ws_running;
-    _Atomic uint64_t clients; /* calls that wait for their transaction: each is a client of its own */
+    _Atomic uint64_t
+        clients; /* calls that wait for their transaction: each is a client of its own */
 };
 /* sn_rpc_http - the sn_http_handler. */
 int sn_rpc_http(struct sn_http_x *x, void *rpc);
@@ -190,20 +192,19 @@ int sn_rpc_commit_tx(struct sn_rpc_call *c, struct sn_str tx,
 /* sn_rpc_result_of_event - the result of a Tx event. The arena's. */
 int sn_rpc_result_of_event(struct sn_arena *a, const struct sn_json *result,
                            struct tendermint_abci_exec_tx_result **ret) SN_MUST_CHECK;
-/* sn_rpc_evidence_of - from JSON, checked as one from a peer. Returns 0, SN_E_INVALID_ARGUMENT,
- * SN_E_NOMEM. The arena's. */
-int sn_rpc_evidence_of(const struct sn_json *v, struct sn_arena *a,
-                       struct sn_cons_evidence *ret) SN_MUST_CHECK;
 void sn_rpc_put_node_info(struct sn_buf *b, const struct sn_node_info *i);
 
-#define SN_RPC_HANDLERS(X)                                                                        \
-    X(health) X(status) X(net_info) X(blockchain) X(genesis) X(genesis_chunked) X(block)          \
-    X(block_by_hash) X(block_results) X(commit) X(header) X(header_by_hash) X(check_tx) X(tx)     \
-    X(tx_search) X(block_search) X(validators) X(dump_consensus_state) X(consensus_state)         \
-    X(consensus_params) X(unconfirmed_txs) X(num_unconfirmed_txs) X(broadcast_tx_commit)          \
-    X(broadcast_tx_sync) X(broadcast_tx_async) X(abci_query) X(abci_info) X(broadcast_evidence)   \
-    X(dial_seeds) X(dial_peers) X(unsafe_flush_mempool) X(subscribe) X(unsubscribe)               \
-    X(unsubscribe_all)
+#define SN_RPC_HANDLERS(X)                                                                    \
+    X(health)                                                                                 \
+    X(status)                                                                                 \
+    X(net_info) X(blockchain) X(genesis) X(genesis_chunked) X(block) X(block_by_hash)         \
+        X(block_results) X(commit) X(header) X(header_by_hash) X(check_tx) X(tx) X(tx_search) \
+            X(block_search) X(validators) X(dump_consensus_state) X(consensus_state)          \
+                X(consensus_params) X(unconfirmed_txs) X(num_unconfirmed_txs)                 \
+                    X(broadcast_tx_commit) X(broadcast_tx_sync) X(broadcast_tx_async)         \
+                        X(abci_query) X(abci_info) X(broadcast_evidence) X(dial_seeds)        \
+                            X(dial_peers) X(unsafe_flush_mempool) X(subscribe) X(unsubscribe) \
+                                X(unsubscribe_all)
 #define X(name) int sn_rpc_do_##name(struct sn_rpc_call *c);
 SN_RPC_HANDLERS(X)
 #undef X

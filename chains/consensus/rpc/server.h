@@ -8,10 +8,11 @@
  * rpc/jsonrpc, docs/core/rpc. */
 #pragma once
 #include "consensus/node/view.h"
+#include "consensus/reactors/consensus_peer.h"
 
 #define SN_RPC_LISTENERS_MAX 16
 #define SN_RPC_CACHE_BYTES (64u << 20)
-#define SN_RPC_QUERY_MAX 512             /* bytes of a query, as CometBFT's */
+#define SN_RPC_QUERY_MAX 512 /* bytes of a query, as CometBFT's */
 #define SN_RPC_PER_PAGE_MAX 100
 #define SN_RPC_GENESIS_CHUNK (16u << 20) /* bytes of the genesis in one answer */
 
@@ -24,16 +25,17 @@ struct sn_rpc_opts {
     bool unsafe;  /* dial_seeds, dial_peers, unsafe_flush_mempool too */
     /* NULL-ended; without origins nothing is answered to browsers of other origins. */
     const char *const *cors_origins, *const *cors_methods, *const *cors_headers;
-    const char *tls_cert_file, *tls_key_file; /* both or none */
+    const char *tls_cert_file, *tls_key_file;       /* both or none */
     uint64_t connections_max, grpc_connections_max; /* 0: 900 */
     uint64_t body_bytes_max;                        /* 0: 1,000,000 */
     size_t header_bytes_max;                        /* 0: 1 MiB */
-    int batch_max;               /* requests in one; 0: 10; negative: no limit */
-    int64_t commit_wait_ns;      /* broadcast_tx_commit; 0: 10 s */
-    bool close_on_slow_client;   /* ends the connection, not only the subscription */
-    uint64_t cache_bytes;        /* 0: SN_RPC_CACHE_BYTES */
-    /* A peer's state for dump_consensus_state, as JSON; NULL: null. Must not suspend. */
-    void (*peer_state)(void *arg, struct sn_switch_peer *p, struct sn_buf *out);
+    int batch_max;                                  /* requests in one; 0: 10; negative: no limit */
+    int64_t commit_wait_ns;                         /* broadcast_tx_commit; 0: 10 s */
+    bool close_on_slow_client; /* ends the connection, not only the subscription */
+    uint64_t cache_bytes;      /* 0: SN_RPC_CACHE_BYTES */
+    /* What is known of a peer, for dump_consensus_state (fits sn_consensus_reactor_peer); NULL:
+     * nothing. May suspend. */
+    bool (*peer)(void *arg, const char *id, struct sn_gossip_peer *ret);
     void *arg;
 };
 struct sn_rpc;

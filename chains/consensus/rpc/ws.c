@@ -202,9 +202,14 @@ static void answer(struct sn_rpc_ws *w, const struct sn_rpc_request *req)
         sn_rpc_error(&w->answer, req->id, SN_RPC_NO_METHOD, (struct sn_str){0});
         return;
     }
-    struct sn_rpc_call c = {.rpc = w->rpc, .view = w->rpc->o.view, .route = route,
-                            .arena = &w->arena, .out = &w->answer, .id = req->id,
-                            .client = w->client, .ws = w};
+    struct sn_rpc_call c = {.rpc = w->rpc,
+                            .view = w->rpc->o.view,
+                            .route = route,
+                            .arena = &w->arena,
+                            .out = &w->answer,
+                            .id = req->id,
+                            .client = w->client,
+                            .ws = w};
     int r = sn_rpc_args_json(&c, req->params);
     if (r < 0)
         sn_rpc_error_of(&w->answer, req->id, SN_RPC_INTERNAL_ERROR,
@@ -315,8 +320,7 @@ void sn_rpc_ws_stop(struct sn_rpc *rpc)
 {
     sn_mutex_lock_always(&rpc->lock);
     rpc->stopping = true;
-    SN_LIST_EACH (&rpc->ws, it)
-        sn_fiber_cancel(SN_LIST_ENTRY(it, struct sn_rpc_ws, node)->self);
+    SN_LIST_EACH (&rpc->ws, it) sn_fiber_cancel(SN_LIST_ENTRY(it, struct sn_rpc_ws, node)->self);
     sn_mutex_unlock(&rpc->lock);
     (void)!sn_shield(SN_FOREVER / 2, wait_all, rpc);
 }

@@ -15,6 +15,7 @@
 
 struct run {
     struct sn_grpc_channel *ch;
+    const char *target;
     struct sn_arena a;
 };
 
@@ -379,10 +380,81 @@ static int rpc_soak(struct run *t)
     for (int i = 0; i < 200 && r == 0; i++) {
         struct sn_arena a;
         sn_arena_init(&a, NULL, 0);
-        struct run one = {t->ch, a};
+        struct run one = {t->ch, t->target, a};
         r = large_unary(&one);
         sn_arena_done(&one.a);
     }
+    return r;
+}
+
+/* ---- retries (gRFC A6) and client-side health (A17): not of the interop suite ---- */
+
+struct spoil {
+    const char *spoil, *after;
+};
+static int spoiled(struct sn_grpc_call *c, struct sn_grpc_chain *next, void *arg)
+{
+    const struct spoil *s = arg;
+    int r = sn_grpc_metadata_add(c, SN_STR("x-spoil"), sn_str(s->spoil));
+    if (r == 0) r = sn_grpc_metadata_add(c, SN_STR("x-after"), sn_str(s->after));
+    return r < 0 ? r : sn_grpc_next(c, next);
+}
+/* The streaming cases on a channel with a retry policy of 4 attempts, spoiled that often. */
+static int spoiled_streams(struct run *t, const char *spoil, const char *after)
+{
+    static int (*const kinds[])(struct run *) = {client_streaming, server_streaming, ping_pong};
+    struct spoil s = {spoil, after};
+    struct sn_grpc_interceptor it = {"spoil", spoiled, NULL, NULL, &s};
+    struct sn_grpc_channel_opts o = {
+        .interceptors = &it,
+        .n_interceptors = 1,
+        .service_config =
+            SN_STR("{\"methodConfig\":[{\"name\":[{}],\"retryPolicy\":{\"maxAttempts\":4,"
+                   "\"initialBackoff\":\"0.01s\",\"maxBackoff\":\"0.1s\",\"backoffMultiplier\":2,"
+                   "\"retryableStatusCodes\":[\"UNAVAILABLE\"]}}]}")};
+    struct run mine = {.target = t->target, .a = t->a};
+    int r = sn_grpc_channel_new(t->target, &o, &mine.ch);
+    for (size_t i = 0; i < SN_COUNT_OF(kinds) && r == 0; i++) r = kinds[i](&mine);
+    sn_grpc_channel_free(mine.ch);
+    t->a = mine.a;
+    return r;
+}
+static int retry_streams(struct run *t)
+{
+    int r = spoiled_streams(t, "2", "0");
+    if (r == 0) r = spoiled_streams(t, "3", "1");
+    if (r < 0) return r;
+    CHECK(spoiled_streams(t, "4", "1") == SN_E_UNAVAILABLE, "more attempts than the policy has");
+    return 0;
+}
+
+static int say_health(struct run *t, const char *state)
+{
+    struct grpc_testing_empty req = {0}, *rep;
+    struct sn_http_header md = {SN_STR("x-health"), sn_str(state)};
+    struct sn_grpc_opts o = {.metadata = &md, .n_metadata = 1};
+    return grpc_testing_test_service_empty_call_call(t->ch, &req, &t->a, &rep, &o);
+}
+static int until(struct run *t, int wanted)
+{
+    int r;
+    while ((r = empty_unary(t)) != wanted)
+        if ((r = sn_sleep(5 * SN_MS)) < 0) return r; /* the case's deadline */
+    return 0;
+}
+static int health_watch(struct run *t)
+{
+    struct sn_grpc_channel_opts o = {
+        .service_config = SN_STR("{\"loadBalancingConfig\":[{\"round_robin\":{}}],"
+                                 "\"healthCheckConfig\":{\"serviceName\":\"watched\"}}")};
+    struct run mine = {.a = t->a};
+    int r = sn_grpc_channel_new(t->target, &o, &mine.ch);
+    for (int i = 0; i < 3 && r == 0; i++) {
+        if ((r = say_health(t, "SERVING")) == 0) r = until(&mine, 0);
+        if (r == 0 && (r = say_health(t, "NOT_SERVING")) == 0) r = until(&mine, SN_E_UNAVAILABLE);
+    }
+    sn_grpc_channel_free(mine.ch);
+    t->a = mine.a;
     return r;
 }
 
@@ -390,6 +462,8 @@ static const struct {
     const char *name;
     int (*fn)(struct run *t);
 } cases[] = {
+    {"retry_streams", retry_streams},
+    {"health_watch", health_watch},
     {"empty_unary", empty_unary},
     {"large_unary", large_unary},
     {"client_compressed_unary", client_compressed_unary},
@@ -413,11 +487,11 @@ static const struct {
     {"rpc_soak", rpc_soak},
 };
 
-int peer_case(struct sn_grpc_channel *ch, const char *name)
+int peer_case(struct sn_grpc_channel *ch, const char *target, const char *name)
 {
     for (size_t i = 0; i < SN_COUNT_OF(cases); i++) {
         if (strcmp(cases[i].name, name) != 0) continue;
-        struct run t = {.ch = ch};
+        struct run t = {.ch = ch, .target = target};
         sn_arena_init(&t.a, NULL, 0);
         int64_t prev = sn_deadline_tighten(sn_now() + 20 * SN_SEC);
         int r = cases[i].fn(&t);

@@ -27,7 +27,9 @@ static int serve(struct app *a)
         int r = sn_tls_config_new(&t, &tls);
         if (r < 0) return r;
     }
-    int r = sn_grpc_server_new(NULL, &s);
+    struct sn_grpc_interceptor spoiler = {"spoiler", peer_spoiler, NULL, NULL, NULL};
+    struct sn_grpc_server_opts so = {.interceptors = &spoiler, .n_interceptors = 1};
+    int r = sn_grpc_server_new(&so, &s);
     if (r == 0) r = peer_register(s);
     if (r == 0) r = sn_grpc_health_add(s);
     if (r == 0) r = sn_grpc_reflection_add(s);
@@ -67,7 +69,7 @@ static int run_cases(struct app *a)
         bool soak = strcmp(name, "channel_soak") == 0;
         for (int i = 0; i < (soak ? 50 : 1) && r == 0; i++) {
             r = sn_grpc_channel_new(a->argv[3], &o, &ch);
-            if (r == 0) r = peer_case(ch, soak ? "large_unary" : name);
+            if (r == 0) r = peer_case(ch, a->argv[3], soak ? "large_unary" : name);
             if (r < 0) fprintf(stderr, "%s: %s\n", name, sn_diag_str(r));
             sn_grpc_channel_free(ch);
             ch = NULL;

@@ -53,7 +53,25 @@ static int fail_as(struct sn_grpc_call *c, const struct grpc_testing_echo_status
 static int empty_call(struct sn_grpc_call *c, const struct grpc_testing_empty *req,
                       struct grpc_testing_empty **ret)
 {
-    return echo_metadata(c);
+    struct sn_str health = sn_grpc_metadata(c, "x-health"); /* of the service "watched", from now on */
+    enum sn_grpc_serving state =
+        sn_str_eqc(health, "SERVING") ? SN_GRPC_SERVING : SN_GRPC_NOT_SERVING;
+    int r = health.ptr ? sn_grpc_health_set(c->server, SN_STR("watched"), state) : 0;
+    return r < 0 ? r : echo_metadata(c);
+}
+
+/* x-spoil: so many attempts of this call fail with UNAVAILABLE, once x-after messages were read. */
+int peer_spoiler(struct sn_grpc_call *c, struct sn_grpc_chain *next, void *arg)
+{
+    uint64_t spoil = 0, after = 0, before = 0;
+    struct sn_str m;
+    (void)!sn_str_to_u64(sn_grpc_metadata(c, "x-spoil"), &spoil);
+    (void)!sn_str_to_u64(sn_grpc_metadata(c, "x-after"), &after);
+    (void)!sn_str_to_u64(
+        sn_http_headers_get(&c->http->req.headers, SN_STR("grpc-previous-rpc-attempts")), &before);
+    if (before >= spoil) return sn_grpc_next(c, next);
+    while (after-- && sn_grpc_recv_raw(c, &m) > 0) {}
+    return sn_grpc_fail(c, SN_E_UNAVAILABLE, "spoiled");
 }
 
 /* As xds.data.orca.v3.OrcaLoadReport, appended to `out`. */

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* consensus/daemon/daemon_metrics.c - numbers for Prometheus, profiles for Go's pprof. */
+#include "consensus/daemon/daemon_int.h"
+#include "kit/debug.h"
+#include "kit/log.h"
+
+SN_LOG_MODULE("node");
+
+static int serve_pprof(struct sn_daemon *d)
+{
+    char at[128];
+    struct sn_str addr = d->c->rpc.pprof_laddr;
+    if (sn_str_starts(addr, SN_STR("tcp://"))) addr = sn_str_from(addr, 6);
+    const char *text = sn_arena_str(&d->arena, addr).ptr;
+    int r = text ? sn_debug_start(text, at, sizeof(at)) : SN_E_NOMEM;
+    if (r < 0) return sn_wrap(r, "rpc.pprof_laddr");
+    SN_LOG_INFO("profiles", SN_L("address", (const char *)at));
+    return 0;
+}
+
+int sn_daemon_open_metrics(struct sn_daemon *d)
+{
+    const struct sn_home_instrumentation *c = &d->c->instrumentation;
+    struct sn_chain_metrics_opts o = {
+        .view = &d->view,
+        .name_space = sn_arena_str(&d->arena, c->namespace_).ptr,
+        .listen = sn_arena_str(&d->arena, c->prometheus_listen_addr).ptr,
+        .connections_max = (uint64_t)c->max_open_connections};
+    char at[128];
+    if (!o.name_space || !o.listen) return SN_E_NOMEM;
+    if (c->prometheus) {
+        int r = sn_chain_metrics_new(&o, &d->metrics);
+        if (r < 0) return sn_wrap(r, "instrumentation.prometheus_listen_addr");
+        if (sn_chain_metrics_addr(d->metrics, at, sizeof(at)) >= 0)
+            SN_LOG_INFO("metrics", SN_L("address", (const char *)at));
+    }
+    return d->c->rpc.pprof_laddr.len ? serve_pprof(d) : 0;
+}
