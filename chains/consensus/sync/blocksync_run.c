@@ -81,7 +81,8 @@ static int decode_fiber(void *arg)
     sn_mutex_lock_always(&t.b->lock);
     bool still = *job_at(t.b, t.j->height) == t.j;
     if (still && r >= 0) t.j->state = SN_JOB_READY;
-    else if (still) sn_blocksync_wrong(t.b, t.j->height, r);
+    /* Without memory the sync ends; the block is nobody's fault. */
+    else if (still && r != SN_E_NOMEM) sn_blocksync_wrong(t.b, t.j->height, r);
     job_unref(t.j);
     if (t.b->syncing) sn_blocksync_pump(t.b);
     sn_mutex_unlock(&t.b->lock);
@@ -476,7 +477,8 @@ static int sync_loop(struct run *x, bool needs_more)
     struct sn_blocksync *b = x->b;
     for (;;) {
         int64_t now = sn_now();
-        if (sn_cancelled()) return SN_E_CANCELLED;
+        /* A fiber that failed has cancelled the scope: why is known when it ends. */
+        if (sn_cancelled() || sn_scope_cancelled(b->scope)) return SN_E_CANCELLED;
         x->job = ready(b, b->pool.next);
         if (x->job && x->job->state == SN_JOB_CHECKED) {
             int r = advance(x);

@@ -6,7 +6,7 @@
 #include "consensus/reactors/net_test.h"
 #include "consensus/sync/blocksync_int.h"
 #include "consensus/sync/chain_maker_test.h"
-#include "core/rand.h"
+#include "core/alloc.h"
 #include "harness/test.h"
 
 /* ---- messages ---- */
@@ -415,4 +415,48 @@ SN_TEST_SLOW(blocksync_liars, 240)
         printf("lie %d\n", lie_told);
         net_simulate(liar, 1, false);
     }
+}
+
+/* ---- without memory ---- */
+
+static uint64_t allocs, fail_at;
+static bool fails(size_t size) { return ++allocs == fail_at; }
+static const struct sn_alloc_hooks failing = {.fail = fails};
+
+/* Whichever allocation fails, once, of both nodes: the chain is fetched over this connection or the next,
+ * or the sync ends for want of memory; nothing is left behind (the harness looks). */
+static int torture(void *arg)
+{
+    struct chain_opts f = following(plain);
+    struct sync_node *server = node_new(1, &plain, 8), *x = node_new(2, &f, 0);
+    x->fetches = true;
+    net_node_start(&server->net);
+    net_node_start(&x->net);
+    net_connect(&x->net, &server->net);
+    allocs = 0;
+    sn_alloc_set_hooks(&failing);
+    sn_event_set(&x->go);
+    for (unsigned i = 0; i < 1000 && !sn_event_is_set(&x->done); i++) {
+        T_OK(sn_sleep(20 * SN_MS));
+        if (allocs < fail_at || net_counts(&x->net).peers) continue;
+        if (sn_switch_connect(x->net.sw, server->net.addr) < 0) T_OK(sn_sleep(SN_SEC));
+    }
+    sn_alloc_set_hooks(NULL);
+    T_ASSERT(sn_event_is_set(&x->done));
+    T_ASSERTF(x->result == 0 || x->result == SN_E_NOMEM, "ended with %d", x->result);
+    if (x->result == 0) check_same(x, server, 7);
+    node_free(x);
+    node_free(server);
+    return 0;
+}
+SN_TEST_SLOW(blocksync_failing_allocations, 240)
+{
+    uint64_t step = SN_MAX(1u, 40 / sn_test_cases(1));
+    fail_at = 0;
+    do { /* until it is not reached any more */
+        fail_at += 1 + sn_test_rand_below(step);
+        sn_test_row("allocation %llu", (unsigned long long)fail_at);
+        T_OK(sn_sim_run(&(struct sn_sim_opts){.seed = 1}, torture, NULL, NULL));
+    } while (allocs >= fail_at);
+    printf("%llu allocations\n", (unsigned long long)allocs);
 }
