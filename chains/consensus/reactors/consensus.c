@@ -120,6 +120,20 @@ static int on_step(struct sn_gossip_link *l, const struct sn_cons_msg *m)
     return 0;
 }
 
+/* It names the block it expects. When its parts are under way already, as those of a commit that we
+ * sent, they are not sent a second time at once. */
+static void on_valid_block(struct sn_gossip_link *l, const struct sn_cons_msg *m)
+{
+    sn_mutex_lock_always(&l->lock);
+    bool sent = atomic_load(&l->unasked) == m->height && l->state.height == m->height &&
+                l->state.has_parts &&
+                sn_cons_part_set_header_eq(&l->state.parts_header, &m->parts);
+    bool changed = !sent && sn_gossip_heard(&l->state, m, 0);
+    sn_mutex_unlock(&l->lock);
+    if (sent && !atomic_load(&l->again_at)) atomic_store(&l->again_at, sn_now() + SN_GOSSIP_GRACE_NS);
+    if (changed) sn_gossip_wake(&l->data, SN_WAKE_RELAY);
+}
+
 /* A claim: the engine remembers it, the peer hears which of those votes we have. */
 static int on_claim(struct sn_gossip_link *l, const struct sn_cons_msg *m, struct sn_str encoded)
 {
@@ -188,17 +202,17 @@ static int on_message(struct sn_gossip_link *l, const struct sn_cons_msg *m, str
     switch (m->kind) {
     case SN_CONS_MSG_NEW_ROUND_STEP: l->r->stats.announcements_in++; return on_step(l, m);
     case SN_CONS_MSG_NEW_VALID_BLOCK:
+        l->r->stats.announcements_in++;
+        on_valid_block(l, m);
+        return 0;
     case SN_CONS_MSG_HAS_VOTE:
         l->r->stats.announcements_in++;
         __attribute__((fallthrough));
-    case SN_CONS_MSG_PROPOSAL_POL: {
+    case SN_CONS_MSG_PROPOSAL_POL:
         sn_mutex_lock_always(&l->lock);
-        bool changed = sn_gossip_heard(&l->state, m, 0);
+        (void)sn_gossip_heard(&l->state, m, 0);
         sn_mutex_unlock(&l->lock);
-        if (changed && m->kind == SN_CONS_MSG_NEW_VALID_BLOCK)
-            sn_gossip_wake(&l->data, SN_WAKE_RELAY);
         return 0;
-    }
     case SN_CONS_MSG_VOTE_SET_MAJ23: return running ? on_claim(l, m, encoded) : 0;
     case SN_CONS_MSG_VOTE_SET_BITS:
         if (running) on_bits(l, m);
