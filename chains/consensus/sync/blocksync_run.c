@@ -443,8 +443,11 @@ static bool ended(struct run *x, bool needs_more, int64_t now)
 {
     if (needs_more && x->blocks == 0) return false;
     if (chain_waits_for_us(x)) return true;
-    if (!sn_sync_pool_caught_up(&x->b->pool)) {
-        x->settled_since = 0;
+    const struct sn_sync_pool *p = &x->b->pool;
+    if (!sn_sync_pool_caught_up(p)) {
+        /* A few blocks that came while we asked are no reason to ask again: a fast chain has always
+         * some. What is missing in the end comes by consensus. */
+        if (sn_sync_pool_max(p) - p->next > SN_BLOCKSYNC_NEAR) x->settled_since = 0;
         return false;
     }
     if (!x->settled_since) {

@@ -211,6 +211,31 @@ static int several_servers(void *arg)
 }
 SN_TEST_SLOW(blocksync_several_servers, 120) { net_simulate(several_servers, 3, false); }
 
+/* A chain that goes on all the time: the sync ends all the same, near its top. */
+static int growing(void *arg)
+{
+    struct chain_opts f = following(plain);
+    struct sync_node *server = node_new(1, &plain, 50), *x = node_new(2, &f, 0);
+    x->fetches = true;
+    net_node_start(&server->net);
+    net_node_start(&x->net);
+    net_connect(&x->net, &server->net);
+    sn_event_set(&x->go);
+    for (unsigned i = 0; i < 200 && !sn_event_is_set(&x->done); i++) {
+        T_OK(chain_extend(&server->c, 1));
+        T_OK(sn_sleep(50 * SN_MS));
+    }
+    fetch_all(x);
+    int64_t top = sn_cons_block_store_height(server->c.blocks);
+    T_ASSERTF(x->state->last_height > top - 20, "ended at %lld of %lld",
+              (long long)x->state->last_height, (long long)top);
+    T_ASSERT(top < 150);
+    node_free(x);
+    node_free(server);
+    return 0;
+}
+SN_TEST_SLOW(blocksync_growing_chain, 120) { net_simulate(growing, 2, false); }
+
 /* Two nodes without blocks: nothing to fetch. A node that has a third of the power: at once. */
 static int nothing_to_fetch(void *arg)
 {
