@@ -294,6 +294,48 @@ int sn_gossip_vote_fiber(void *arg)
 
 /* ---- the data fiber ---- */
 
+/* Whether it is a part of the block we expect: another one would be held against the peer. */
+static bool belongs(const struct sn_cons_part_set_header *h, struct sn_str encoded)
+{
+    struct sn_arena a SN_CLEANUP(sn_arena_done);
+    struct sn_cons_part_set *set = NULL;
+    struct sn_cons_msg m;
+    sn_arena_init(&a, NULL, 0);
+    int r = sn_cons_msg_decode(encoded, &a, &m);
+    if (r >= 0) r = sn_cons_part_set_new(h, &set);
+    if (r >= 0) r = sn_cons_part_set_add(set, &m.part);
+    sn_cons_part_set_unref(set);
+    return r == 1;
+}
+/* The parts that came before we knew which block to expect, now that we do. */
+static int submit_early(struct sn_gossip_link *l)
+{
+    struct sn_buf early SN_CLEANUP(sn_buf_done);
+    size_t ends[SN_GOSSIP_EARLY_MAX], at = 0;
+    struct sn_cons_part_set_header h = {0};
+    unsigned n = 0;
+    sn_buf_init(&early, 0);
+    const struct sn_cons_round_state *rs = lock(l);
+    if (l->n_early && rs && (rs->height != l->early_height || rs->parts)) {
+        if (rs->height == l->early_height) {
+            h = rs->parts->header;
+            n = l->n_early;
+            memcpy(ends, l->early_ends, n * sizeof(*ends));
+            early = l->early;
+            sn_buf_init(&l->early, 0);
+        }
+        sn_buf_reset(&l->early);
+        l->n_early = 0;
+    }
+    unlock(l);
+    int r = 0;
+    for (unsigned i = 0; i < n && r >= 0; at = ends[i++]) {
+        struct sn_str one = sn_str_sub(sn_buf_view(&early), at, ends[i]);
+        if (belongs(&h, one)) r = sn_engine_submit(l->r->view->engine, &l->id, one);
+    }
+    return r == SN_E_CLOSED ? 0 : r;
+}
+
 static int send_data(struct sn_gossip_link *l)
 {
     struct sn_cons_msg m;
@@ -418,6 +460,8 @@ int sn_gossip_data_fiber(void *arg)
         int r = wait_for_news(&l->data, until, &flags);
         if (r < 0) return r;
         int64_t now = sn_now();
+        if ((flags & SN_WAKE_EXPECT) || (relay_at && now >= relay_at)) r = submit_early(l);
+        if (r < 0) return r;
         if (flags & SN_WAKE_OWN) relay_at = now;
         if (!relay_at && ((flags & SN_WAKE_RELAY) || now >= until))
             relay_at = now + ((flags & SN_WAKE_RELAY) ? relay_delay(l, true) : 0);
