@@ -143,6 +143,7 @@ static int try_snapshot(struct session *s, struct sn_snapshot *snap, struct sn_c
     struct sn_arena a SN_CLEANUP(sn_arena_done);
     struct sn_cons_state *state;
     struct sn_cons_commit commit;
+    int64_t begun = sn_now();
     sn_arena_init(&a, NULL, SN_LIGHT_ARENA_MAX);
     SN_LOG_INFO("trying a snapshot", SN_L("height", snap->height), SN_L("format", snap->format),
                 SN_L("chunks", snap->chunks), SN_L("manifest", snap->manifest != NULL));
@@ -153,6 +154,10 @@ static int try_snapshot(struct session *s, struct sn_snapshot *snap, struct sn_c
         int e = check_app(s, state);
         if (e >= 0) e = bootstrap(s, state, &commit);
         if (e >= 0) {
+            const struct sn_statesync_stats *t = &s->st->stats; /* nobody else writes them now */
+            SN_LOG_INFO("snapshot restored", SN_L("height", snap->height), SN_L("chunks", t->chunks),
+                        SN_L("fetched", t->fetched), SN_L("bytes", t->fetched_bytes),
+                        SN_L("known", t->known), SN_L_DURATION("took", sn_now() - begun));
             *ret = state;
             return RESTORED;
         }
