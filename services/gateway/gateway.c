@@ -136,6 +136,7 @@ static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener
     gw_listeners_commit(gw, s, plan);
     gw_admin_commit(gw, admin);
     gw_health_start(gw, s);
+    gw_reflect_start(gw, s);
     gw_auth_start(gw, s);
     gw_discover_start(gw);
     gw_takeover_start(gw);
@@ -320,6 +321,7 @@ static int start_all(struct sn_gateway *gw)
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_serve(gw->listeners.ptr[i]);
     gw_admin_start(gw);
     gw_health_start(gw, gw->snap);
+    gw_reflect_start(gw, gw->snap);
     gw_auth_start(gw, gw->snap);
     gw_discover_start(gw);
     gw_takeover_start(gw);
