@@ -121,6 +121,23 @@ SN_TEST(kube_translates_and_says)
          "{parentRefs: [{name: g}], rules: "
          "[{backendRefs: [{name: s, port: 80}]}]}}\n",
          "10.0.0.2:80", "Accepted=True"},
+        {"listeners of a Gateway are isolated",
+         "---\n{kind: Gateway, metadata: {name: h, namespace: a}, spec: {listeners: [{name: any, port: "
+         "81, protocol: HTTP}, {name: one, port: 81, protocol: HTTP, hostname: '*.z'}]}}\n"
+         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [a.z, b.w], "
+         "parentRefs: [{name: h, sectionName: any}], rules: [{backendRefs: [{name: s, port: "
+         "80}]}]}}\n",
+         "\"hosts\":[\"b.w\"],\"match\":[{\"prefix\":\"/\"}],\"proxy\":{\"to\":[{\"upstream\":\"a/s:80\",\"weight\":1}]}},"
+         "{\"name\":\"isolation/a/h/one\",\"listeners\":[\"kube-127.0.0.1:8081\"],\"hosts\":[\"*.z\"],"
+         "\"respond\":{\"status\":404}}]",
+         "HTTPRoute a/r parent h/any: Accepted=True"},
+        {"hosts that are all another listener's",
+         "---\n{kind: Gateway, metadata: {name: h, namespace: a}, spec: {listeners: [{name: any, port: "
+         "81, protocol: HTTP}, {name: one, port: 81, protocol: HTTP, hostname: a.z}]}}\n"
+         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [a.z], "
+         "parentRefs: [{name: h, sectionName: any}], rules: [{backendRefs: [{name: s, port: "
+         "80}]}]}}\n",
+         "][{\"name\":\"isolation/a/h/one\"", "HTTPRoute a/r parent h/any: Accepted=True"},
         {"an expression that is none",
          "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: [{name: "
          "g}], rules: "

@@ -136,7 +136,10 @@ def cases_of(text):
         gws = re.findall(r'gwNN\w*\s*:?=\s*types\.NamespacedName\{Name:\s*"([^"]+)"', text[:m.start()])
         # As many Gateways as lists of cases: they belong together in order.
         gw = all_gws[i] if len(all_gws) == len(blocks) else gws[-1] if gws else "same-namespace"
-        for c in Go(text[m.start():]).value() or []: yield gw, c
+        # One list before several Gateways is for each of them.
+        on = all_gws if len(blocks) == 1 and not gws and all_gws else [gw]
+        for c in Go(text[m.start():]).value() or []:
+            for gw in on: yield gw, c
 
 
 # ---- objects ----
@@ -267,8 +270,6 @@ base = load(os.path.join(root, "conformance/base/manifests.yaml"))
 leave_out = {
     "httproute-backend-protocol-h2c": "the pods here speak no h2",
     "httproute-backend-protocol-websocket": "WebSockets have their own test",
-    "gateway-http-listener-isolation": "isolation of listeners is not here: a request falls through to less specific hosts",
-    "gateway-http-listener-isolation-with-hostname-intersection": "the same",
     "httproute-redirect-port-and-scheme": None,
 }
 names = sorted(f[:-3] for f in os.listdir(tests) if f.startswith(("httproute-", "gateway-")) and f.endswith(".go"))
@@ -277,7 +278,8 @@ for name in names:
     text = open(path + ".go").read()
     if not os.path.exists(path + ".yaml") or "[]http.ExpectedResponse{" not in text: continue
     if leave_out.get(name): skip(name, leave_out[name]); continue
-    docs = prepare(base + load(path + ".yaml") + [secret])
+    files = re.findall(r'"tests/([\w-]+\.yaml)"', text) or [name + ".yaml"]
+    docs = prepare(base + [d for f in files for d in load(os.path.join(tests, f))] + [secret])
     g = Gateway(docs)
     wrong, n = [], 0
     try:
