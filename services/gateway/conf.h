@@ -251,7 +251,7 @@ struct sn_gw_conf_redis {
 };
 
 struct sn_gw_conf_kube { /* see kube.h */
-    bool enabled;
+    bool enabled, status;
     struct sn_str *paths;
     size_t n_paths;
     struct sn_str server, token_file, ca_file; /* of the API server; .ptr NULL = none */

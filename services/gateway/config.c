@@ -726,11 +726,12 @@ static int check_listeners(struct sn_conf *c, const struct sn_gw_conf *g, struct
 }
 
 int sn_gw_conf_read_status(struct sn_conf *c, struct sn_str text, struct sn_str more,
-                           struct sn_gw_conf *ret, struct sn_buf *status)
+                           struct sn_gw_conf *ret, struct sn_buf *status,
+                           struct sn_buf *documents)
 {
     struct gw_kube *kube;
     int r = sn_conf_read(c, text);
-    if (r >= 0) r = gw_kube_expand(c, more, &kube, status);
+    if (r >= 0) r = gw_kube_expand(c, more, &kube, status, documents);
     if (r < 0) return r;
     r = sn_conf_bind(c, &sn_gw_conf_table, ret);
     if (r < 0) return r; /* what is not bound cannot be checked further */
@@ -772,5 +773,5 @@ bool gw_conf_route_ok(const struct sn_json *route)
 
 int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *ret)
 {
-    return sn_gw_conf_read_status(c, text, (struct sn_str){0}, ret, NULL);
+    return sn_gw_conf_read_status(c, text, (struct sn_str){0}, ret, NULL, NULL);
 }

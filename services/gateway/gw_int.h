@@ -356,6 +356,8 @@ void gw_inherit_end(struct sn_gateway *gw);
  * running. */
 int gw_kube_client_start(struct sn_gateway *gw) SN_MUST_CHECK;
 void gw_kube_client_free(struct gw_kube_client *c); /* its fibers have ended. Suspends */
+/* gw_kube_client_documents - takes the statuses of a build that is in force (kube.h). */
+void gw_kube_client_documents(struct gw_kube_client *c, struct sn_buf *documents);
 /* gw_kube_client_text - appends what is known: {"kind":..., "object":...} one after another. */
 int gw_kube_client_text(struct gw_kube_client *c, struct sn_buf *out) SN_MUST_CHECK;
 

@@ -561,7 +561,8 @@ static int route_build(struct gw_kube *k, const struct sn_json *route, bool grpc
         snprintf(where, sizeof(where), "parent %.*s%s%.*s", SN_STR_ARG(kube_str(parent, "name")),
                  kube_str(parent, "sectionName").len ? "/" : "",
                  SN_STR_ARG(kube_str(parent, "sectionName")));
-        kube_condition(k, route, where, "Accepted", !why, why ? why : "Accepted");
+        kube_condition_at(k, route, parent, where,
+                          &(struct kube_word){"Accepted", !why, why ? why : "Accepted"});
         mine = true;
     }
     for (SN_JSON_EACH(sn_json_path(route, "spec.rules"), rule)) {
@@ -575,8 +576,8 @@ static int route_build(struct gw_kube *k, const struct sn_json *route, bool grpc
         if (j.refs_fault) refs = j.refs_fault;
     }
     if (!mine) return on->oom ? SN_E_NOMEM : r;
-    if (fault) kube_condition(k, route, "", "PartiallyInvalid", true, fault);
-    kube_condition(k, route, "", "ResolvedRefs", !refs, refs ? refs : "ResolvedRefs");
+    if (fault) kube_condition(k, route, "PartiallyInvalid", true, fault);
+    kube_condition(k, route, "ResolvedRefs", !refs, refs ? refs : "ResolvedRefs");
     return on->oom ? SN_E_NOMEM : r;
 }
 

@@ -76,7 +76,7 @@ static void rewriting_free(struct sn_gw_regex_ctx **c, unsigned workers)
 struct load_job {
     struct gw_load *l;
     struct sn_str text, objects;
-    struct sn_buf *status;
+    struct sn_buf *status, *documents;
 };
 
 static int load_compile(void *arg)
@@ -85,7 +85,7 @@ static int load_compile(void *arg)
     struct gw_load *l = j->l;
     l->conf = SN_ARENA_NEW(&l->arena, struct sn_gw_conf);
     if (!l->conf) return SN_E_NOMEM;
-    int r = sn_gw_conf_read_status(&l->cf, j->text, j->objects, l->conf, j->status);
+    int r = sn_gw_conf_read_status(&l->cf, j->text, j->objects, l->conf, j->status, j->documents);
     if (r < 0) return r;
     l->tables = SN_ARENA_ARRAY(&l->arena, struct gw_table, l->conf->n_listeners);
     if (!l->tables) return SN_E_NOMEM;
@@ -115,7 +115,8 @@ int gw_load_run(const struct sn_gateway_opts *opts, struct sn_str text, unsigned
         sn_buf_printf(ret_errors, "%s: %s\n", name, why);
     } else {
         l->text = text;
-        struct load_job job = {l, text, opts->kube_objects, opts->ret_status};
+        struct load_job job = {l, text, opts->kube_objects, opts->ret_status,
+                               opts->ret_documents};
         /* Compiling expressions and reading a large file are too much for a fiber: its stack, and
          * the other fibers' time. */
         r = sn_offload(load_compile, &job);
