@@ -14,7 +14,7 @@ LAST=$(($(nproc) - 1))
 for tool in wrk go curl; do command -v $tool >/dev/null || { echo "SKIP: $tool is not installed"; exit 0; }; done
 comet=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/chain-store/cometbft
 [ -x "$comet" ] || { echo "SKIP: no cometbft; tests/interop/chain_store.sh builds it"; exit 0; }
-bench_build cmd/sennit/sennit
+[ -n "${BENCH_BUILT:-}" ] || bench_build cmd/sennit/sennit
 SENNIT=$BENCH_BUILD/cmd/sennit/sennit
 PORT=19400 PEER=19401
 

@@ -257,23 +257,56 @@ int sn_cons_state_store_params(struct sn_cons_state_store *s, int64_t height,
 
 /* ---- the application's answers ---- */
 
+/* tendermint.state.ABCIResponsesInfo around an encoded answer, without decoding that: one of a large
+ * block has a million messages in it. */
+#define INFO_HEIGHT 0x10
+#define INFO_ANSWER 0x1a
+
+static void put_info(struct sn_buf *b, int64_t height, struct sn_str answer)
+{
+    uint8_t v[SN_VARINT_MAX];
+    sn_buf_byte(b, INFO_HEIGHT);
+    sn_buf_put(b, v, sn_varint_put(v, (uint64_t)height));
+    sn_buf_byte(b, INFO_ANSWER);
+    sn_buf_put(b, v, sn_varint_put(v, answer.len));
+    sn_buf_str(b, answer);
+}
+
+static bool take_varint(struct sn_str *in, uint64_t *ret)
+{
+    int n = sn_varint_get(*in, ret);
+    if (n > 0) *in = sn_str_from(*in, (size_t)n);
+    return n > 0;
+}
+/* ret_answer: .ptr NULL where there is none. Returns false for what is no such message. */
+static bool take_info(struct sn_str in, int64_t *ret_height, struct sn_str *ret_answer)
+{
+    uint64_t tag, v;
+    *ret_height = 0;
+    *ret_answer = (struct sn_str){0};
+    while (in.len) {
+        if (!take_varint(&in, &tag) || !take_varint(&in, &v) || (tag & 7) % 2) return false;
+        if (tag == INFO_HEIGHT) *ret_height = (int64_t)v;
+        if ((tag & 7) == 0) continue;
+        if (v > in.len) return false;
+        if (tag == INFO_ANSWER) *ret_answer = sn_str_sub(in, 0, (size_t)v);
+        in = sn_str_from(in, (size_t)v);
+    }
+    return true;
+}
+
 int sn_cons_state_store_save_answer(struct sn_cons_state_store *s, int64_t height,
                                     struct sn_str answer)
 {
     struct sn_kv_batch b SN_CLEANUP(sn_kv_batch_done) = {0};
-    struct sn_arena a SN_CLEANUP(sn_arena_done);
-    struct sn_buf value SN_CLEANUP(sn_buf_done);
-    struct tendermint_state_abci_responses_info m = {.height = height};
+    struct sn_buf value SN_CLEANUP(sn_buf_done) = {0};
     struct key k;
-    sn_arena_init(&a, NULL, ARENA_MAX);
-    sn_buf_init(&value, 0);
-    int r =
-        tendermint_abci_response_finalize_block_parse(answer, 0, &a, &m.response_finalize_block);
-    if (r < 0) return sn_wrap(r, "answer to block %lld", (long long)height);
-    ssize_t n = tendermint_state_abci_responses_info_encode(&m, &value);
-    r = n < 0 ? (int)n : sn_kv_batch_put(&b, last_answer_key, sn_buf_view(&value));
+    put_info(&value, height, answer);
+    int r = value.err < 0 ? value.err
+                          : sn_kv_batch_put(&b, last_answer_key, sn_buf_view(&value));
     if (r == 0 && !s->last_only) r = sn_kv_batch_put(&b, key_of(&k, ANSWERS, height), answer);
-    return r < 0 ? r : sn_kv_write(s->kv, &b, true);
+    if (r == 0) r = sn_kv_write(s->kv, &b, true);
+    return r < 0 ? sn_wrap(r, "answer to block %lld", (long long)height) : 0;
 }
 
 int sn_cons_state_store_answer(struct sn_cons_state_store *s, int64_t height, struct sn_buf *out)
@@ -287,20 +320,16 @@ int sn_cons_state_store_answer(struct sn_cons_state_store *s, int64_t height, st
 int sn_cons_state_store_last_answer(struct sn_cons_state_store *s, int64_t height,
                                     struct sn_buf *out)
 {
-    struct sn_buf value SN_CLEANUP(sn_buf_done);
-    struct sn_arena a SN_CLEANUP(sn_arena_done);
-    struct tendermint_state_abci_responses_info *m;
-    sn_buf_init(&value, 0);
-    sn_arena_init(&a, NULL, ARENA_MAX);
+    struct sn_buf value SN_CLEANUP(sn_buf_done) = {0};
+    struct sn_str answer;
+    int64_t of;
     int r = get(s, last_answer_key, &value);
     if (r < 0) return r;
-    r = tendermint_state_abci_responses_info_parse(sn_buf_view(&value), 0, &a, &m);
-    if (r < 0) return damaged(last_answer_key, r);
-    if (m->height != height || !m->response_finalize_block)
+    if (!take_info(sn_buf_view(&value), &of, &answer)) return damaged(last_answer_key, SN_E_SYNTAX);
+    if (of != height || !answer.ptr)
         return sn_fail(SN_E_NOT_FOUND, "state store: the last answer is to block %lld, not %lld",
-                       (long long)m->height, (long long)height);
-    ssize_t n = tendermint_abci_response_finalize_block_encode(m->response_finalize_block, out);
-    return n < 0 ? (int)n : 0;
+                       (long long)of, (long long)height);
+    return sn_buf_str(out, answer);
 }
 
 /* ---- pruning ---- */

@@ -323,6 +323,14 @@ static int sync_main(void *arg)
     T_OK(sn_cons_state_store_save_answer(s, HEIGHTS, SN_STR("\x2a\x01x")));
     T_EQ(sn_cons_state_store_answer(s, HEIGHTS, &buf), SN_E_FAILED_PRECONDITION);
     T_OK(sn_cons_state_store_last_answer(s, HEIGHTS, &buf));
+    /* As many results as a large block has: decoded they would take a hundred times the bytes. */
+    struct sn_buf many = {0};
+    for (int i = 0; i < 1000000; i++) sn_buf_put(&many, "\x12\x00", 2);
+    T_OK(sn_cons_state_store_save_answer(s, HEIGHTS, sn_buf_view(&many)));
+    sn_buf_reset(&buf);
+    T_OK(sn_cons_state_store_last_answer(s, HEIGHTS, &buf));
+    T_ASSERT(sn_str_eq(sn_buf_view(&buf), sn_buf_view(&many)));
+    sn_buf_done(&many);
     sn_buf_done(&buf);
     sn_cons_state_store_free(s);
     chain_end(&c);

@@ -481,7 +481,7 @@ int sn_indexer_block_search(struct sn_indexer *ix, const struct sn_query *q,
 {
     struct search s SN_CLEANUP(
         search_done) = {.ix = ix, .q = q, .blocks = true, .height_tag = SN_INDEX_BLOCK_HEIGHT};
-    size_t from, n;
+    size_t from = 0, n = 0;
     int r = run(&s);
     if (r == 0) r = page_of(p, s.found.len, &from, &n);
     if (r < 0) return r;

@@ -32,7 +32,7 @@ static struct http *http_of(struct sn_light_provider *p)
 static int blame(struct http *h, int r)
 {
     bool form = r == SN_E_SYNTAX || r == SN_E_OUT_OF_RANGE || r == SN_E_TOO_LARGE;
-    return sn_wrap(form ? SN_E_INVALID_ARGUMENT : r, "%s", h->p.name);
+    return light_recode(r, form ? SN_E_INVALID_ARGUMENT : r, h->p.name);
 }
 
 static int fetch_header(struct http *h, int64_t height, struct sn_arena *a,

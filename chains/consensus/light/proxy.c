@@ -342,7 +342,7 @@ static int serve(void *arg)
 {
     struct server *s = arg;
     int r = sn_http_serve(s->http, s->l);
-    if (r < 0) sn_listener_close(s->l); /* else the drain has */
+    sn_listener_close(s->l); /* no drain begins before this has returned */
     return r;
 }
 static int drain(void *arg)
@@ -362,8 +362,9 @@ static int run(struct proxy *p, struct sn_listener *l)
     r = sn_scope_go(scope, "light-proxy", serve, &s);
     if (r < 0) sn_listener_close(l);
     else r = sn_event_wait(&never);
-    (void)!sn_shield(2 * DRAIN_NS, drain, p->http);
+    sn_scope_cancel(scope);
     int ended = sn_scope_end(scope);
+    (void)!sn_shield(2 * DRAIN_NS, drain, p->http);
     return r < 0 ? r : ended;
 }
 int sn_light_proxy_run(const struct sn_light_proxy_opts *o)

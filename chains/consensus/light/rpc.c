@@ -13,6 +13,14 @@ struct sn_light_rpc {
     char *url, *name, *auth; /* auth: of "user:password@" in the URL, NULL without */
 };
 
+int light_recode(int r, int code, const char *who)
+{
+    char words[SN_DIAG_BYTES];
+    if (r == code) return sn_wrap(r, "%s", who);
+    sn_diag_format(r, words, sizeof(words));
+    return sn_fail(code, "%s: %s", who, words);
+}
+
 const char *sn_light_rpc_name(const struct sn_light_rpc *c) { return c->name; }
 
 void sn_light_rpc_close(struct sn_light_rpc *c)
@@ -143,7 +151,7 @@ static int raw(struct sn_light_rpc *c, const struct question *q, bool once, stru
         if (r == SN_E_CANCELLED) return r;
         if (sn_cancelled()) return SN_E_DEADLINE_EXCEEDED;
         if (once || tries == SN_LIGHT_ATTEMPTS || !passing(r))
-            return sn_wrap(verdict(r), "%s", c->name);
+            return light_recode(r, verdict(r), c->name);
         /* Half to one and a half: clients turned away together come back apart. */
         int64_t wait = pause / 2 + (int64_t)(sn_random() % (uint64_t)pause);
         if ((r = sn_sleep(SN_MAX(wait, wanted))) < 0) return r;

@@ -10,6 +10,9 @@
 #define SN_LIGHT_PAUSE_NS (250 * SN_MS)     /* before the second; doubles */
 #define SN_LIGHT_RETRY_AFTER_S_MAX 30u
 
+/* light_recode - the failure r under another code, its words kept. */
+int light_recode(int r, int code, const char *who);
+
 struct sn_light_rpc;
 /* sn_light_rpc_open - url: as sn_light_http. Returns 0, SN_E_SYNTAX, SN_E_NOMEM. */
 int sn_light_rpc_open(const char *url, struct sn_light_rpc **ret) SN_MUST_CHECK;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "consensus/codec.h"
+#include "consensus/light/rpc_int.h"
 
 #define KEY_MAX (SN_CONS_CHAIN_ID_MAX + 40)
 #define COUNT_MAX 65535u /* what CometBFT's counter holds */
@@ -73,7 +74,7 @@ int sn_light_store_get(struct sn_light_store *s, int64_t height, struct sn_arena
     if (r == 0) return SN_E_NOT_FOUND;
     if (r >= 0) r = sn_cons_light_block_decode(sn_buf_view(&value), a, ret);
     if (r == SN_E_NOMEM || r >= 0) return r < 0 ? r : 0;
-    return sn_wrap(r == SN_E_IO ? r : SN_E_DATA_LOSS, "light store: %s", key);
+    return light_recode(r, r == SN_E_IO ? r : SN_E_DATA_LOSS, "light store");
 }
 
 static int put_size(struct sn_kv_batch *b, uint32_t count)

@@ -4,7 +4,10 @@
 #include <stdio.h>
 
 #include "consensus/codec.h"
+#include "consensus/hash.h"
+#include "consensus/key.h"
 #include "consensus/rpc/env_test.h"
+#include "consensus/valset.h"
 #include "core/enc.h"
 #include "core/torture.h"
 #include "tests/harness/test.h"
@@ -187,6 +190,46 @@ static void same_evidence(const struct sn_cons_evidence *ev)
     sn_arena_done(&a);
 }
 
+static struct sn_cons_hash hash_of(uint8_t n) { return (struct sn_cons_hash){32, {n, n}}; }
+
+/* A light block of two validators; the caller unrefs the set. */
+static void attack_of(struct sn_cons_light_block *lb, struct sn_cons_commit_sig sigs[2])
+{
+    struct sn_cons_validator vals[2] = {{.power = 10}, {.power = 67}};
+    for (int i = 0; i < 2; i++) {
+        uint8_t key[32] = {(uint8_t)(i + 1)};
+        T_OK(sn_cons_key_set(&vals[i].key, SN_CONS_ED25519, sn_str_of((char *)key, 32)));
+        T_OK(sn_cons_key_addr(&vals[i].key, vals[i].addr));
+    }
+    *lb = (struct sn_cons_light_block){.header = {.block_version = 11,
+                                                  .app_version = 1,
+                                                  .chain_id_len = 5,
+                                                  .chain_id = "c<a>n",
+                                                  .height = 8,
+                                                  .time = {1700000004, 5},
+                                                  .last_commit_hash = hash_of(3),
+                                                  .data_hash = hash_of(4),
+                                                  .next_validators_hash = hash_of(5),
+                                                  .consensus_hash = hash_of(6),
+                                                  .last_results_hash = hash_of(7),
+                                                  .evidence_hash = hash_of(8),
+                                                  .app_hash = {.len = 3, .b = {1, 2, 3}},
+                                                  .proposer_len = 20}};
+    lb->header.last_block_id.hash = hash_of(1);
+    lb->header.last_block_id.parts = (struct sn_cons_part_set_header){1, hash_of(2)};
+    T_OK(sn_cons_valset_new(vals, 2, &lb->vals));
+    T_OK(sn_cons_valset_hash(lb->vals, &lb->header.validators_hash));
+    memcpy(lb->header.proposer, lb->vals->vals[0].addr, SN_CONS_ADDR_LEN);
+    sigs[0] = (struct sn_cons_commit_sig){.flag = SN_CONS_COMMIT,
+                                          .time = {1700000005, 0},
+                                          .sig = {.len = 64, .b = {1}}};
+    memcpy(sigs[0].addr, lb->vals->vals[0].addr, SN_CONS_ADDR_LEN);
+    sigs[1] = (struct sn_cons_commit_sig){.flag = SN_CONS_ABSENT, .time = SN_CONS_TIME_ZERO};
+    lb->commit = (struct sn_cons_commit){.height = 8, .round = 2, .n = 2, .sigs = sigs};
+    T_OK(sn_cons_header_hash(&lb->header, &lb->commit.block_id.hash));
+    lb->commit.block_id.parts = (struct sn_cons_part_set_header){1, hash_of(9)};
+}
+
 SN_TEST(rpc_evidence)
 {
     struct sn_cons_vote a = vote_of(1), b = vote_of(2);
@@ -197,6 +240,18 @@ SN_TEST(rpc_evidence)
                                   .vote_b = &b,
                                   .validator_power = 10};
     same_evidence(&ev);
+    struct sn_cons_commit_sig sigs[2];
+    struct sn_cons_light_block lb;
+    attack_of(&lb, sigs);
+    ev = (struct sn_cons_evidence){.kind = SN_CONS_LIGHT_ATTACK,
+                                   .total_power = 77,
+                                   .time = {1700000005, 1},
+                                   .conflicting = &lb,
+                                   .common_height = 5,
+                                   .byzantine = lb.vals->vals,
+                                   .n_byzantine = 2};
+    same_evidence(&ev);
+    sn_cons_valset_unref(lb.vals);
     static const char *const bad[] = {
         "{}",
         "{\"type\":\"tendermint/Other\",\"value\":{}}",

@@ -4,6 +4,7 @@
 //	chain_rpc node HOME BLOCKS   a validator with an application whose events try everything; what its event bus says goes
 //	                             to HOME/events.jsonl, as subscribers over the RPC would get it
 //	chain_rpc search HOME QUERY  heights and hashes that Go's indexers find in HOME/data/tx_index.db
+//	chain_rpc grpc ADDRESS TX    a transaction by the gRPC broadcast service: the codes of CheckTx and of its result
 //	chain_rpc keys FOLDER        every key of a LevelDB folder, in hex, without events' numbers; values of 32 bytes and more as hash
 package main
 
@@ -34,6 +35,7 @@ import (
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/proxy"
 	ctypes "github.com/cometbft/cometbft/rpc/core/types"
+	coregrpc "github.com/cometbft/cometbft/rpc/grpc"
 	blockkv "github.com/cometbft/cometbft/state/indexer/block/kv"
 	txkv "github.com/cometbft/cometbft/state/txindex/kv"
 	"github.com/google/orderedcode"
@@ -204,6 +206,13 @@ func main() {
 			fmt.Printf("block %d\n", h)
 		}
 		check(db.Close())
+	case "grpc":
+		c := coregrpc.StartGRPCClient("tcp://" + os.Args[2])
+		_, err := c.Ping(context.Background(), &coregrpc.RequestPing{})
+		check(err)
+		r, err := c.BroadcastTx(context.Background(), &coregrpc.RequestBroadcastTx{Tx: []byte(os.Args[3])})
+		check(err)
+		fmt.Println(r.CheckTx.Code, r.TxResult.Code)
 	case "keys":
 		db, err := dbm.NewGoLevelDB(strings.TrimSuffix(filepath.Base(os.Args[2]), ".db"), filepath.Dir(os.Args[2]))
 		check(err)
