@@ -263,6 +263,7 @@ int64_t sn_mconn_deadline(const struct sn_mconn *m, int64_t now)
     if (sn_mconn_pending(m)) at = SN_MIN(at, bucket_at(&m->out, now));
     return at;
 }
+
 /* What the reading fiber counts, others look at without a lock. */
 static void count(uint64_t *at, uint64_t n)
 {
