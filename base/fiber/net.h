@@ -75,8 +75,8 @@ static inline ssize_t sn_writev(struct sn_stream *s, struct iovec *iov, int n)
 }
 /* sn_stream_can_try - whether sn_try_writev may send anything on this kind of stream. */
 static inline bool sn_stream_can_try(const struct sn_stream *s) { return s->ops->try_writev != NULL; }
-/* sn_try_writev - what the kernel takes at once, n >= 1. Returns > 0 bytes, SN_E_AGAIN, errors as sn_writev.
- * Does not suspend, and no other fiber of the worker has run when it returns. */
+/* sn_try_writev - what the kernel takes at once, n >= 1. Returns > 0 bytes, SN_E_AGAIN, errors as
+ * sn_writev. Does not suspend, and no other fiber of the worker has run when it returns. */
 static inline ssize_t sn_try_writev(struct sn_stream *s, struct iovec *iov, int n)
 {
     return s->ops->try_writev ? s->ops->try_writev(s, iov, n) : SN_E_AGAIN;

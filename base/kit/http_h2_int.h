@@ -26,8 +26,8 @@ static inline void h2_wake(struct h2_waiter *w)
     if (f) sn_wait_wake(f, w->ticket, 0);
 }
 
-/* Frames on their way out of a session, in the frame of who flushes: in the connection's buffer and, where
- * the stream can take them without suspending, pieces of bodies where they lie. */
+/* Frames on their way out, while somebody flushes: in the connection's buffer and, where the stream can
+ * take them without suspending, pieces of bodies where they lie. */
 struct h2_outbox {
     struct sn_buf *out;
     struct sn_stream *st;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kit/http_h2_out.c - what leaves a connection, for its three users: the server, the HTTP client, gRPC's. */
+/* kit/http_h2_out.c - what leaves an h2 connection: of the server, the HTTP client, gRPC's client. */
 #include <sys/uio.h>
 
 #include "kit/http_h2_int.h"

@@ -46,7 +46,7 @@ struct sn_h2 {
     int64_t now_ns;
     struct budget resets, control;
     struct bdp bdp;
-    uint64_t unread, owed; /* body bytes not consumed yet; of them still to be given back to the connection */
+    uint64_t unread, owed; /* body bytes not consumed; of them not yet given back to the connection */
     int64_t pinged_ns; /* the peer's last PING; -1 = none since data of ours */
     unsigned ping_strikes;
     bool spent, in_recv, settings_seen;

@@ -126,8 +126,8 @@ struct sn_h2_lent {
 };
 int sn_h2_send_lent(struct sn_h2 *h, struct sn_buf *out, size_t bytes_max,
                     struct sn_h2_lent *lent) SN_MUST_CHECK;
-/* sn_h2_lent_own - puts copies of the pieces into `out`, where they belong; lent is empty then. Returns 0,
- * or out's error. */
+/* sn_h2_lent_own - puts copies of the pieces into `out`, where they belong; lent is empty then.
+ * Returns 0, or out's error. */
 int sn_h2_lent_own(struct sn_h2_lent *lent, struct sn_buf *out) SN_MUST_CHECK;
 /* sn_h2_done - nothing to read or write any more: close the connection. */
 bool sn_h2_done(struct sn_h2 *h);
@@ -157,8 +157,8 @@ int sn_h2_trailers(struct sn_h2 *h, int32_t id, const struct sn_http_headers *tr
                    struct sn_arena *a) SN_MUST_CHECK;
 /* sn_h2_resume - `pull` has something again. */
 void sn_h2_resume(struct sn_h2 *h, int32_t id);
-/* sn_h2_consumed - n body bytes of a `data` event were used up: the peer may send as many again. id 0: of a
- * stream that is over. */
+/* sn_h2_consumed - n body bytes of a `data` event were used up: the peer may send as many again. id 0:
+ * of a stream that is over. */
 void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n);
 void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code);
 /* sn_h2_reset_when_sent - server: when the response has left in full, the rest of the request is told

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* light_peer KIND NODE CHAIN TRUSTED HEIGHT KEY... - for light.sh: a light client whose primary forges block
- * HEIGHT, signed with the validators' own keys (priv_validator_key.json), and whose witness is the node
- * itself. Prints "attack ..." where the client sees it, and "taken" for each piece of evidence the node
- * takes. KIND: "lunatic" (a state that does not follow), "equivocation" (other transactions). */
+/* light_peer KIND NODE CHAIN TRUSTED HEIGHT KEY... - for light.sh: a light client whose primary
+ * forges block HEIGHT, signed with the validators' own keys (priv_validator_key.json), and whose
+ * witness is the node itself. Prints "attack ..." where the client sees it, and "taken" for each
+ * piece of evidence the node takes. KIND: "lunatic" (a state that does not follow), "equivocation"
+ * (other transactions). */
 #include <stdio.h>
 
 #include "consensus/hash.h"
@@ -56,8 +57,10 @@ static int forged(struct sn_light_provider *p, int64_t height, struct sn_arena *
     struct forger *f = SN_CONTAINER_OF(p, struct forger, p);
     int r = f->real->block(f->real, height, a, ret);
     if (r < 0 || ret->header.height != f->height) return r;
-    if (f->lunatic) ret->header.app_hash.b[0] ^= 1;
-    else ret->header.data_hash.b[0] ^= 1;
+    if (f->lunatic)
+        ret->header.app_hash.b[0] ^= 1;
+    else
+        ret->header.data_hash.b[0] ^= 1;
     return sign(f, ret);
 }
 static int honest(struct sn_light_provider *p, int64_t height, struct sn_arena *a,
@@ -70,8 +73,11 @@ static int report(struct sn_light_provider *p, const struct sn_cons_evidence *ev
 {
     struct forger *f = SN_CONTAINER_OF(p, struct forger, w);
     int r = f->witness->report(f->witness, ev);
-    if (r >= 0) printf("taken: common height %lld, %u accused\n", (long long)ev->common_height, ev->n_byzantine);
-    else printf("refused: %s\n", sn_diag_str(r));
+    if (r >= 0)
+        printf("taken: common height %lld, %u accused\n", (long long)ev->common_height,
+               ev->n_byzantine);
+    else
+        printf("refused: %s\n", sn_diag_str(r));
     return r;
 }
 static int no_report(struct sn_light_provider *p, const struct sn_cons_evidence *ev) { return 0; }
@@ -106,8 +112,11 @@ static int attack(struct forger *f, struct sn_str chain, int64_t trusted, struct
 {
     struct sn_light_provider *w[] = {&f->w};
     struct sn_light_client *c;
-    struct sn_light_client_opts o = {.chain_id = chain, .trust_height = trusted, .primary = &f->p,
-                                     .witnesses = w, .n_witnesses = 1,
+    struct sn_light_client_opts o = {.chain_id = chain,
+                                     .trust_height = trusted,
+                                     .primary = &f->p,
+                                     .witnesses = w,
+                                     .n_witnesses = 1,
                                      .rules = {.verifier = &sn_cons_verifier_zip215,
                                                .trusting_ns = 3600 * SN_SEC}};
     struct sn_cons_light_block *b = SN_ARENA_NEW(a, struct sn_cons_light_block);
@@ -117,22 +126,25 @@ static int attack(struct forger *f, struct sn_str chain, int64_t trusted, struct
     if (r >= 0) r = sn_light_client_new(&o, &c);
     if (r < 0) return r;
     r = sn_light_client_block(c, f->height, a, b);
-    printf("%s: %s\n", r == SN_E_DATA_LOSS ? "attack" : "not seen", r < 0 ? sn_diag_str(r) : "verified");
+    printf("%s: %s\n", r == SN_E_DATA_LOSS ? "attack" : "not seen",
+           r < 0 ? sn_diag_str(r) : "verified");
     sn_light_client_free(c);
     return 0;
 }
 static int run(void *arg)
 {
     char **argv = arg;
-    struct forger f = {.p = {.name = "liar", .block = forged, .report = no_report, .close = close_liar},
-                       .w = {.name = "node", .block = honest, .report = report, .close = close_witness}};
+    struct forger f = {
+        .p = {.name = "liar", .block = forged, .report = no_report, .close = close_liar},
+        .w = {.name = "node", .block = honest, .report = report, .close = close_witness}};
     struct sn_arena a SN_CLEANUP(sn_arena_done);
     int64_t trusted = 0;
     sn_arena_init(&a, NULL, 0);
     f.lunatic = strcmp(argv[1], "lunatic") == 0;
     int r = sn_str_to_i64(sn_str(argv[4]), &trusted);
     if (r >= 0) r = sn_str_to_i64(sn_str(argv[5]), &f.height);
-    for (char **key = argv + 6; r >= 0 && *key && f.n_keys < KEYS_MAX; key++) r = read_key(&f, *key, &a);
+    for (char **key = argv + 6; r >= 0 && *key && f.n_keys < KEYS_MAX; key++)
+        r = read_key(&f, *key, &a);
     if (r >= 0) r = sn_light_http(argv[2], sn_str(argv[3]), &f.real);
     if (r >= 0) r = sn_light_http(argv[2], sn_str(argv[3]), &f.witness);
     return r < 0 ? r : attack(&f, sn_str(argv[3]), trusted, &a);

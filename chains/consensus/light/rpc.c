@@ -2,8 +2,8 @@
 /* consensus/light/rpc.c - JSON-RPC over HTTP. */
 #include "consensus/light/rpc_int.h"
 #include "core/alloc.h"
-#include "core/status.h"
 #include "core/enc.h"
+#include "core/status.h"
 #include "crypto/hash.h"
 #include "fiber/fiber.h"
 #include "kit/http.h"
@@ -61,7 +61,8 @@ int sn_light_rpc_open(const char *url, struct sn_light_rpc **ret)
     ssize_t at = sn_str_find(rest, SN_STR("://"));
     if (at >= 0) {
         struct sn_str s = sn_str_sub(rest, 0, (size_t)at);
-        if (sn_str_eqc(s, "https")) scheme = "https://";
+        if (sn_str_eqc(s, "https"))
+            scheme = "https://";
         else if (!sn_str_eqc(s, "http") && !sn_str_eqc(s, "tcp"))
             return sn_fail(SN_E_SYNTAX, "RPC address: expected http://, https:// or tcp://");
         rest = sn_str_from(rest, (size_t)at + 3);
@@ -106,8 +107,11 @@ static int attempt(struct sn_light_rpc *c, const struct question *q, struct sn_a
     struct sn_http_header headers[] = {{SN_STR("content-type"), SN_STR("application/json")},
                                        {SN_STR("authorization"), sn_str(c->auth ? c->auth : "")}};
     struct sn_http_call call = {.method = q->body.ptr ? SN_STR("POST") : SN_STR("GET"),
-                                .url = q->url, .headers = headers, .n_headers = c->auth ? 2 : 1,
-                                .body = q->body, .no_retry = true};
+                                .url = q->url,
+                                .headers = headers,
+                                .n_headers = c->auth ? 2 : 1,
+                                .body = q->body,
+                                .no_retry = true};
     struct sn_http_resp *resp = NULL;
     struct sn_str got;
     int r = sn_http_do(c->http, &call, &resp);
@@ -176,7 +180,8 @@ static int node_error(const struct sn_json *e)
     if (!msg.ptr) msg = SN_STR("");
     if (!data.ptr) data = SN_STR("");
     int code = SN_E_ABORTED;
-    if (sn_str_find(data, SN_STR("must be less than or equal to")) >= 0) code = SN_E_OUT_OF_RANGE;
+    if (sn_str_find(data, SN_STR("must be less than or equal to")) >= 0)
+        code = SN_E_OUT_OF_RANGE;
     else if (sn_str_find(data, SN_STR("is not available")) >= 0 ||
              sn_str_find(data, SN_STR("could not find")) >= 0)
         code = SN_E_NOT_FOUND;

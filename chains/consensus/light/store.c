@@ -33,8 +33,11 @@ static int edge(struct sn_light_store *s, int64_t from, int64_t to, bool backwar
     struct sn_kv_pair *pairs;
     size_t n;
     sn_arena_init(&a, NULL, 0);
-    struct sn_kv_range range = {.from = key_of(s, from, a_key), .to = key_of(s, to, b_key),
-                                .backwards = backwards, .n_max = 1, .bytes_max = 1};
+    struct sn_kv_range range = {.from = key_of(s, from, a_key),
+                                .to = key_of(s, to, b_key),
+                                .backwards = backwards,
+                                .n_max = 1,
+                                .bytes_max = 1};
     *ret = 0;
     if (from >= to) return 0;
     int r = sn_kv_scan(s->kv, &range, &a, &pairs, &n);
