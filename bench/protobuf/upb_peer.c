@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "google/protobuf/descriptor.upb.h"
-#include "upb/mem/arena.h"
-#include "upb/reflection/def.h"
-#include "upb/wire/decode.h"
-#include "upb/wire/encode.h"
+#include <google/protobuf/descriptor.upb.h>
+#include <upb/mem/arena.h>
+#include <upb/reflection/def.h>
+#include <upb/wire/decode.h>
+#include <upb/wire/encode.h>
 
 static double now(void)
 {
