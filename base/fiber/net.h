@@ -31,6 +31,7 @@ struct sn_stream_ops {
     const char *kind; /* "tcp", "unix", "tls", "sim" */
     ssize_t (*read)(struct sn_stream *s, void *buf, size_t cap);
     ssize_t (*writev)(struct sn_stream *s, struct iovec *iov, int n);
+    ssize_t (*try_writev)(struct sn_stream *s, struct iovec *iov, int n); /* NULL: always suspends */
     int (*shutdown)(struct sn_stream *s);
     void (*close)(struct sn_stream *s);
     void (*park)(struct sn_stream *s, int64_t idle_at_ns, sn_stream_ready_fn fn, void *arg);
@@ -71,6 +72,14 @@ ssize_t sn_write(struct sn_stream *s, const void *buf, size_t n) SN_MUST_CHECK;
 static inline ssize_t sn_writev(struct sn_stream *s, struct iovec *iov, int n)
 {
     return s->ops->writev(s, iov, n);
+}
+/* sn_stream_can_try - whether sn_try_writev may send anything on this kind of stream. */
+static inline bool sn_stream_can_try(const struct sn_stream *s) { return s->ops->try_writev != NULL; }
+/* sn_try_writev - what the kernel takes at once, n >= 1. Returns > 0 bytes, SN_E_AGAIN, errors as
+ * sn_writev. Does not suspend, and no other fiber of the worker has run when it returns. */
+static inline ssize_t sn_try_writev(struct sn_stream *s, struct iovec *iov, int n)
+{
+    return s->ops->try_writev ? s->ops->try_writev(s, iov, n) : SN_E_AGAIN;
 }
 /* sn_stream_shutdown - no more writes; the peer reads end of stream (TLS: close_notify). */
 static inline int sn_stream_shutdown(struct sn_stream *s) { return s->ops->shutdown(s); }

@@ -287,7 +287,7 @@ static int watchdog_fds(void)
         DIR *fds = opendir(path);
         T_ASSERT(fds);
         n = 0;
-        for (struct dirent *d; (d = readdir(fds));) n += atoi(d->d_name) > STDERR_FILENO;
+        for (struct dirent *d; (d = readdir(fds));) n += d->d_name[0] != '.' && strtol(d->d_name, NULL, 10) > STDERR_FILENO;
         closedir(fds);
     }
     closedir(tasks);

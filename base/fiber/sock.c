@@ -142,25 +142,32 @@ static SN_NOINLINE int give_way(struct sn_net_worker *nw)
     return sn_deadline() <= sn_now() ? SN_E_DEADLINE_EXCEEDED : SN_E_CANCELLED;
 }
 
-int sn_sock_enter(struct sn_sock *k, uint32_t dir)
+/* Takes the direction. Returns the bits before, or SN_SS_CLOSED alone. */
+static uint32_t dir_take(struct sn_sock *k, uint32_t dir)
 {
-    struct sn_worker *w = sn_worker_cur();
-    SN_ASSERT(w && w->cur); /* I/O on streams is for fibers */
-    struct sn_net_worker *nw = sn_net_of(w);
     uint32_t clear = dir == SN_SS_RD_BUSY ? SN_SS_RD_READY : 0;
     uint32_t old = sn_sock_bits(k);
     for (;;) {
         SN_ASSERT(!(old & dir)); /* two fibers in one direction */
         SN_ASSERT(!(old & SN_SS_PARKED));
-        if (SN_UNLIKELY(old & SN_SS_CLOSED)) return SN_E_CLOSED;
+        if (SN_UNLIKELY(old & SN_SS_CLOSED)) return SN_SS_CLOSED;
         if (sn_rt_single) {
             __atomic_store_n(&k->st, (old | dir) & ~clear, __ATOMIC_RELAXED);
-            break;
+            return old;
         }
         if (__atomic_compare_exchange_n(&k->st, &old, (old | dir) & ~clear, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_ACQUIRE))
-            break;
+            return old;
     }
+}
+
+int sn_sock_enter(struct sn_sock *k, uint32_t dir)
+{
+    struct sn_worker *w = sn_worker_cur();
+    SN_ASSERT(w && w->cur); /* I/O on streams is for fibers */
+    struct sn_net_worker *nw = sn_net_of(w);
+    uint32_t old = dir_take(k, dir);
+    if (SN_UNLIKELY(old & SN_SS_CLOSED)) return SN_E_CLOSED;
     if (SN_UNLIKELY(++nw->ops >= OPS_BUDGET)) {
         /* Only now: who closes the stream meanwhile must find this operation in progress. */
         int r = give_way(nw);
@@ -466,6 +473,20 @@ static ssize_t sock_writev(struct sn_stream *s, struct iovec *iov, int n_iov)
     return sn_sock_exit(k, SN_SS_WR_BUSY, (ssize_t)total);
 }
 
+/* Without the turn that others get now and then: what is sent lies in memory of theirs. */
+static ssize_t sock_try_writev(struct sn_stream *s, struct iovec *iov, int n_iov)
+{
+    struct sn_sock *k = sn_sock_of(s);
+    if (dir_take(k, SN_SS_WR_BUSY) & SN_SS_CLOSED) return SN_E_CLOSED;
+    sn_sock_clear(k, SN_SS_WR_READY);
+    ssize_t n = send_some(k, iov, n_iov);
+    if (n >= 0) return sn_sock_exit(k, SN_SS_WR_BUSY, n ? n : SN_E_AGAIN);
+    int err = errno;
+    if (err == EINTR || err == EAGAIN) return sn_sock_exit(k, SN_SS_WR_BUSY, SN_E_AGAIN);
+    sn_sock_set(k, SN_SS_ERR);
+    return sn_sock_exit(k, SN_SS_WR_BUSY, io_error(k, err, "write to"));
+}
+
 static int sock_shutdown(struct sn_stream *s)
 {
     struct sn_sock *k = sn_sock_of(s);
@@ -506,6 +527,7 @@ static int sock_addr(struct sn_stream *s, bool peer, char *out, size_t cap)
     static const struct sn_stream_ops name = {.kind = text,                      \
                                               .read = sock_read,                 \
                                               .writev = sock_writev,             \
+                                              .try_writev = sock_try_writev,     \
                                               .shutdown = sock_shutdown,         \
                                               .close = sock_close,               \
                                               .park = sock_park,                 \

@@ -154,13 +154,6 @@ void gr_conn_break(struct gr_conn *c, int err)
     conn_detach(c);
 }
 
-static int write_out(void *arg)
-{
-    struct gr_conn *c = arg;
-    ssize_t n = sn_write(c->st, c->out.ptr, c->out.len);
-    return n < 0 ? (int)n : 0;
-}
-
 int gr_conn_flush(struct gr_conn *c)
 {
     if (c->err < 0) return c->err;
@@ -170,15 +163,15 @@ int gr_conn_flush(struct gr_conn *c)
     }
     c->flushing = true;
     c->refs++;
+    struct h2_outbox o;
     do {
         c->again = false;
-        sn_buf_reset(&c->out);
-        int r = sn_h2_send(c->s, &c->out, WRITE_BYTES);
+        int r = h2_outbox_fill(&o, c->s, &c->out, c->st, WRITE_BYTES);
         if (r < 0) gr_conn_break(c, r);
-        if (c->err < 0 || c->out.len == 0) continue;
+        if (c->err < 0 || h2_outbox_empty(&o)) continue;
         c->again = true;
         /* Every call's frames leave in this fiber's write: its own end must not be theirs. */
-        r = sn_shield(WRITE_STALL_NS, write_out, c);
+        r = sn_shield(WRITE_STALL_NS, h2_outbox_write, &o);
         if (r < 0) gr_conn_break(c, r);
     } while (c->err == 0 && c->again);
     c->flushing = false;

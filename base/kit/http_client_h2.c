@@ -145,13 +145,6 @@ static void h2_break(struct cl_h2 *h, int err)
     sn_h2_abandon(h->s);
 }
 
-static int h2_write_out(void *arg)
-{
-    struct cl_h2 *h = arg;
-    ssize_t n = sn_write(h->c->st, h->out.ptr, h->out.len);
-    return n < 0 ? (int)n : 0;
-}
-
 static int h2_flush_now(struct cl_h2 *h)
 {
     if (h->err < 0) return h->err;
@@ -161,16 +154,16 @@ static int h2_flush_now(struct cl_h2 *h)
     }
     h->flushing = true;
     h->refs++;
+    struct h2_outbox o;
     do {
         h->again = false;
-        sn_buf_reset(&h->out);
-        int r = sn_h2_send(h->s, &h->out, H2_WRITE_BYTES);
+        int r = h2_outbox_fill(&o, h->s, &h->out, h->c->st, H2_WRITE_BYTES);
         if (r < 0) h2_break(h, r);
-        if (h->err < 0 || h->out.len == 0) continue;
+        if (h->err < 0 || h2_outbox_empty(&o)) continue;
         h->again = true;
         /* Every call's frames leave in this fiber's write: its own cancellation or deadline must
          * not cut the connection for the others. */
-        int n = sn_shield(CL_SEND_STALL_NS, h2_write_out, h);
+        int n = sn_shield(CL_SEND_STALL_NS, h2_outbox_write, &o);
         if (n < 0) h2_break(h, n);
     } while (h->err == 0 && h->again);
     h->flushing = false;

@@ -222,13 +222,6 @@ static void h2_break(struct http_h2 *h, int err)
     sn_stream_close(h->c->st);
 }
 
-static int h2_write_out(void *arg)
-{
-    struct http_h2 *h = arg;
-    ssize_t n = sn_write(h->c->st, h->out.ptr, h->out.len);
-    return n < 0 ? (int)n : 0;
-}
-
 static int h2_flush_now(struct http_h2 *h)
 {
     if (h->c->cut && h->err == 0) h->err = SN_E_CLOSED;
@@ -241,23 +234,26 @@ static int h2_flush_now(struct http_h2 *h)
     /* Every handler's frames leave in this fiber's write: its own cancellation or deadline must not
      * cut the connection for the others. */
     for (;;) {
+        struct h2_outbox o;
         h->again = false;
-        sn_buf_reset(&h->out);
-        int r = sn_h2_send(h->s, &h->out, H2_WRITE_BYTES);
+        int r = h2_outbox_fill(&o, h->s, &h->out, h->c->st, H2_WRITE_BYTES);
         if (r < 0) {
             h2_break(h, r);
             break;
         }
-        if (h->out.len == 0) {
+        if (h2_outbox_empty(&o)) {
             if (h->again) continue;
             break;
         }
-        int n = sn_shield(h->c->srv->o.write_stall_ns_max, h2_write_out, h);
+        int n = sn_shield(h->c->srv->o.write_stall_ns_max, h2_outbox_write, &o);
         if (n < 0) h2_break(h, n);
         if (h->err < 0 || h->c->cut) break;
     }
     h->flushing = false;
     if (h->c->cut && h->err == 0) h->err = SN_E_CLOSED;
+    /* A session that has ended itself (an allocation failed inside header compression) waits for nothing:
+     * the reader must not wait either, nor the client. */
+    if (h->err == 0 && sn_h2_done(h->s)) h2_break(h, SN_E_CLOSED);
     return h->err;
 }
 

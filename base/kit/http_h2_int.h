@@ -4,6 +4,7 @@
 #pragma once
 #include "fiber/wait.h"
 #include "kit/http_int.h"
+#include "wire/h2.h"
 
 struct h2_waiter {
     struct sn_fiber *f;
@@ -24,6 +25,20 @@ static inline void h2_wake(struct h2_waiter *w)
     w->f = NULL;
     if (f) sn_wait_wake(f, w->ticket, 0);
 }
+
+/* Frames on their way out, while somebody flushes: in the connection's buffer and, where the stream can
+ * take them without suspending, pieces of bodies where they lie. */
+struct h2_outbox {
+    struct sn_buf *out;
+    struct sn_stream *st;
+    struct sn_h2_lent lent;
+};
+/* h2_outbox_fill - from the session, at most about `max` bytes. Returns 0, SN_E_*. Nothing may suspend
+ * between it and h2_outbox_write, which suspends, the rest being copied before. */
+int h2_outbox_fill(struct h2_outbox *o, struct sn_h2 *s, struct sn_buf *out, struct sn_stream *st,
+                   size_t max) SN_MUST_CHECK;
+int h2_outbox_write(void *outbox) SN_MUST_CHECK; /* for sn_shield. Returns 0, SN_E_* */
+static inline bool h2_outbox_empty(const struct h2_outbox *o) { return !o->out->len && !o->lent.n; }
 
 enum {
     H2_TUNNEL_READABLE = 1,

@@ -186,7 +186,7 @@ struct http_conn {
 };
 _Static_assert(sizeof(struct http_conn) <= 96, "docs/http.md: memory of an idle connection");
 
-/* http_conn_invited - the client may ask (once more): it was accepted, or its answer did not say close. */
+/* http_conn_invited - the client may ask (again): it was accepted, or its answer did not say close. */
 static inline void http_conn_invited(struct http_conn *c)
 {
     c->invited_ms = (uint32_t)(sn_now_coarse() / SN_MS);

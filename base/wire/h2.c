@@ -46,12 +46,13 @@ struct sn_h2 {
     int64_t now_ns;
     struct budget resets, control;
     struct bdp bdp;
-    uint64_t unread, owed; /* body bytes not consumed yet; of them still to be given back to the connection */
+    uint64_t unread, owed; /* body bytes not consumed; of them not yet given back to the connection */
     int64_t pinged_ns; /* the peer's last PING; -1 = none since data of ours */
     unsigned ping_strikes;
     bool spent, in_recv, settings_seen;
     bool reset_lost; /* a reset could not be queued: only the connection's end can tell the peer */
-    struct sn_buf *out; /* of the sn_h2_send in progress */
+    struct sn_buf *out;      /* of the sn_h2_send in progress */
+    struct sn_h2_lent *lent; /* of the sn_h2_send_lent in progress */
 };
 
 /* ---- budgets -------------------------------------------------------------------------------- */
@@ -385,6 +386,8 @@ static int on_stream_close(nghttp2_session *s, int32_t id, uint32_t code, void *
     struct sn_h2 *h = ctx;
     struct stream *st = stream_of(h, id);
     if (!st) return 0;
+    /* `closed` gives its memory back. Without memory here the send fails, and nothing is written. */
+    if (h->lent && h->lent->n) (void)!sn_h2_lent_own(h->lent, h->out);
     nghttp2_session_set_stream_user_data(s, id, NULL);
     if (code == NGHTTP2_NO_ERROR) {
         /* A request served in full pays for later cancellations: honest clients cancel too. */
@@ -471,30 +474,64 @@ static int send_data(nghttp2_session *s, nghttp2_frame *f, const uint8_t *head, 
     if (!st) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     /* No padding is ever asked for (no select_padding callback). */
     sn_buf_put(h->out, head, 9);
-    sn_buf_put(h->out, st->piece, n);
+    struct sn_h2_lent *l = h->lent;
+    if (l && n >= SN_H2_LENT_MIN && l->n < SN_H2_LENT_MAX) {
+        l->piece[l->n].at = h->out->len;
+        l->piece[l->n].ptr = st->piece;
+        l->piece[l->n++].len = n;
+        l->bytes += n;
+    } else {
+        sn_buf_put(h->out, st->piece, n);
+    }
     st->piece = NULL;
     h->o.events->sent(h->o.ctx, st->user, n, st->piece_end);
     return h->out->err < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
-int sn_h2_send(struct sn_h2 *h, struct sn_buf *out, size_t bytes_max)
+int sn_h2_lent_own(struct sn_h2_lent *l, struct sn_buf *out)
 {
+    size_t from = out->len, to = from + l->bytes;
+    if (l->n == 0) return out->err;
+    int r = sn_buf_reserve(out, l->bytes);
+    /* From the end on, so that nothing is overwritten before it was moved. */
+    for (unsigned i = l->n; r == 0 && i-- > 0;) {
+        size_t tail = from - l->piece[i].at;
+        to -= tail;
+        from -= tail;
+        memmove(out->ptr + to, out->ptr + from, tail);
+        to -= l->piece[i].len;
+        memcpy(out->ptr + to, l->piece[i].ptr, l->piece[i].len);
+    }
+    if (r == 0) out->len += l->bytes;
+    l->n = 0;
+    l->bytes = 0;
+    return r;
+}
+
+int sn_h2_send_lent(struct sn_h2 *h, struct sn_buf *out, size_t bytes_max, struct sn_h2_lent *lent)
+{
+    int r = out->err;
     if (h->reset_lost) return SN_E_NOMEM;
     h->out = out;
-    while (out->len < bytes_max && out->err == 0) {
+    h->lent = lent;
+    while (r == 0 && out->len + (lent ? lent->bytes : 0) < bytes_max) {
         const uint8_t *p;
         size_t before = out->len;
         ssize_t n = nghttp2_session_mem_send(h->s, &p);
         if (n > 0) sn_buf_put(out, p, (size_t)n);
-        if (n < 0) {
-            h->out = NULL;
-            return out->err < 0 ? out->err : n == NGHTTP2_ERR_NOMEM ? SN_E_NOMEM : SN_E_INTERNAL;
-        }
+        r = out->err;
+        if (r == 0 && n < 0) r = n == NGHTTP2_ERR_NOMEM ? SN_E_NOMEM : SN_E_INTERNAL;
         /* DATA goes out by send_data and mem_send then reports nothing. */
         if (n == 0 && out->len == before) break;
     }
     h->out = NULL;
-    return out->err;
+    h->lent = NULL;
+    return r;
+}
+
+int sn_h2_send(struct sn_h2 *h, struct sn_buf *out, size_t bytes_max)
+{
+    return sn_h2_send_lent(h, out, bytes_max, NULL);
 }
 
 /* ---- session -------------------------------------------------------------------------------- */

@@ -63,7 +63,8 @@ struct sn_h2_events {
     void (*end)(void *ctx, void *user);
     /* pull - up to max body bytes to send. Returns their count (0 = none now: sn_h2_resume later);
      * *ret_end set with the last. They must stay where they are until `sent` says that the first n
-     * were copied (nghttp2 may ask for a frame one sn_h2_send before it writes it) or `closed`. */
+     * were taken (nghttp2 may ask for a frame one sn_h2_send before it writes it) or `closed`; with
+     * sn_h2_send_lent also until its caller has got rid of them. */
     size_t (*pull)(void *ctx, void *user, size_t max, const char **ret, bool *ret_end);
     void (*sent)(void *ctx, void *user, size_t n, bool end);
     /* closed - the stream is over (`code` != 0: reset); `user` is not mentioned again. */
@@ -108,6 +109,26 @@ int sn_h2_recv(struct sn_h2 *h, struct sn_str data, int64_t now_ns) SN_MUST_CHEC
 /* sn_h2_send - appends frames to `out` until it holds bytes_max or nothing is left to send. Returns
  * 0, or out's error. */
 int sn_h2_send(struct sn_h2 *h, struct sn_buf *out, size_t bytes_max) SN_MUST_CHECK;
+/* sn_h2_send_lent - as sn_h2_send, but pieces of bodies of SN_H2_LENT_MIN bytes and more are not copied
+ * into `out`: lent says where they belong between its bytes (bytes_max counts them). They may be used
+ * until anything else of this session is called, or who owns them runs: so before the caller suspends it
+ * has sent them, or calls sn_h2_lent_own. A stream that ends within has its pieces copied after all. */
+#define SN_H2_LENT_MIN 2048u
+#define SN_H2_LENT_MAX 32u
+struct sn_h2_lent {
+    unsigned n;
+    size_t bytes; /* of all pieces */
+    struct {
+        size_t at; /* in `out`: behind so many of its bytes */
+        const char *ptr;
+        size_t len;
+    } piece[SN_H2_LENT_MAX];
+};
+int sn_h2_send_lent(struct sn_h2 *h, struct sn_buf *out, size_t bytes_max,
+                    struct sn_h2_lent *lent) SN_MUST_CHECK;
+/* sn_h2_lent_own - puts copies of the pieces into `out`, where they belong; lent is empty then.
+ * Returns 0, or out's error. */
+int sn_h2_lent_own(struct sn_h2_lent *lent, struct sn_buf *out) SN_MUST_CHECK;
 /* sn_h2_done - nothing to read or write any more: close the connection. */
 bool sn_h2_done(struct sn_h2 *h);
 bool sn_h2_wants_write(struct sn_h2 *h);
@@ -136,8 +157,8 @@ int sn_h2_trailers(struct sn_h2 *h, int32_t id, const struct sn_http_headers *tr
                    struct sn_arena *a) SN_MUST_CHECK;
 /* sn_h2_resume - `pull` has something again. */
 void sn_h2_resume(struct sn_h2 *h, int32_t id);
-/* sn_h2_consumed - n body bytes of a `data` event were used up: the peer may send as many again. id 0: of a
- * stream that is over. */
+/* sn_h2_consumed - n body bytes of a `data` event were used up: the peer may send as many again. id 0:
+ * of a stream that is over. */
 void sn_h2_consumed(struct sn_h2 *h, int32_t id, size_t n);
 void sn_h2_reset(struct sn_h2 *h, int32_t id, uint32_t code);
 /* sn_h2_reset_when_sent - server: when the response has left in full, the rest of the request is told

@@ -3,6 +3,7 @@
 #include "wire/h2.h"
 
 #include "core/alloc.h"
+#include "core/rand.h"
 #include "core/status.h"
 #include "tests/harness/test.h"
 
@@ -258,6 +259,72 @@ SN_TEST(h2_unread_streams_and_the_others)
         peer_done(&s);
     }
     sn_free(big);
+}
+
+/* What goes out is the same whether pieces are lent or copied, also where a stream ends, and gives its
+ * memory back, while some of it is lent. */
+static void freed_closed(void *ctx, void *user, uint32_t code)
+{
+    struct peer_stream *s = user;
+    p_closed(ctx, user, code);
+    if (s->send.ptr) memset((void *)(uintptr_t)s->send.ptr, 0xdd, s->send.len);
+}
+static void lent_side(bool lend, const size_t *sizes, unsigned n, size_t max, struct sn_buf *all)
+{
+    static struct peer c, s;
+    static const struct sn_h2_events freeing = {
+        .open = p_open, .head = p_head, .data = p_data, .trailers = p_trailers, .end = p_end,
+        .pull = p_pull, .sent = p_sent, .closed = freed_closed};
+    struct sn_h2_opts o = {.events = &freeing, .ctx = &s};
+    struct sn_h2_lent lent = {0};
+    struct sn_buf w = {0};
+    peer_new(&c, true);
+    s = (struct peer){0};
+    T_OK(sn_h2_new(&o, &s.h));
+    for (unsigned i = 0; i < n; i++) request(&c, "GET", "/", (struct sn_str){0}, NULL);
+    T_EQ(pump(&c, &s, 0, 1 << 20), 0);
+    for (unsigned i = 0; i < n; i++) {
+        struct peer_stream *st = &s.st[i];
+        char *body = sn_arena_alloc(&st->arena, sizes[i]);
+        for (size_t k = 0; k < sizes[i]; k++) body[k] = (char)(k * 31 + i);
+        st->send = sn_str_of(body, sizes[i]);
+        T_OK(sn_h2_respond(s.h, st->id, 200, NULL, &st->arena, true));
+    }
+    for (bool more = true; more;) {
+        sn_buf_reset(&w);
+        T_OK(sn_h2_send_lent(s.h, &w, max, lend ? &lent : NULL));
+        T_ASSERT(lend || !lent.n);
+        T_OK(sn_h2_lent_own(&lent, &w));
+        T_EQ(lent.bytes, 0);
+        more = w.len > 0;
+        sn_buf_put(all, w.ptr, w.len);
+        T_OK(sn_h2_recv(c.h, sn_buf_view(&w), 0));
+        T_EQ(pump(&c, &s, 0, 1 << 20), 0);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        T_EQ(c.st[i].body.len, sizes[i]);
+        for (size_t k = 0; k < sizes[i]; k++) T_ASSERT((char)c.st[i].body.ptr[k] == (char)(k * 31 + i));
+    }
+    sn_buf_done(&w);
+    peer_done(&c);
+    peer_done(&s);
+}
+SN_TEST(h2_lent_pieces)
+{
+    struct sn_rand r;
+    sn_rand_seed(&r, sn_test_seed());
+    for (int round = 0; round < 40; round++) {
+        size_t sizes[40], max = 1 + sn_rand_u64(&r) % 100000;
+        unsigned n = 1 + (unsigned)(sn_rand_u64(&r) % SN_COUNT_OF(sizes));
+        for (unsigned i = 0; i < n; i++)
+            sizes[i] = 1 + sn_rand_u64(&r) % (sn_rand_u64(&r) % 2 ? 60000 : 2 * SN_H2_LENT_MIN);
+        struct sn_buf a = {0}, b = {0};
+        lent_side(false, sizes, n, max, &a);
+        lent_side(true, sizes, n, max, &b);
+        if (max > 60000) T_ASSERT(a.len > 0 && b.len > 0);
+        sn_buf_done(&a);
+        sn_buf_done(&b);
+    }
 }
 
 struct bad_head {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit chain light - the light client's proxy: a node's RPC at which only verified answers come. */
+/* sennit chain light - the light client's proxy: a node's RPC at which only verified answers come.
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,13 +26,15 @@ static const struct sn_conf_field fields[] = {
     SN_CONF_STRING(struct opts, witnesses, "witnesses", .letter = 'w', .metavar = "URL,...",
                    .help = "Nodes that every new header is compared with."),
     SN_CONF_INT(struct opts, height, "height", .min = 0, .max = INT64_MAX,
-                .help = "Height of the block that is trusted to begin with; 0: as the folder has it."),
+                .help =
+                    "Height of the block that is trusted to begin with; 0: as the folder has it."),
     SN_CONF_STRING(struct opts, hash, "hash", .metavar = "HEX", .help = "That block's hash."),
     SN_CONF_DURATION(struct opts, trusting, "trusting-period", .def = "168h",
                      .help = "How long a header is trusted; well below the time validators need to "
                              "leave with their stake."),
     SN_CONF_STRING(struct opts, level, "trust-level", .def = "1/3",
-                   .help = "Share of the trusted validators' power that must have signed; 1/3 to 1."),
+                   .help =
+                       "Share of the trusted validators' power that must have signed; 1/3 to 1."),
     SN_CONF_DURATION(struct opts, drift, "max-clock-drift", .def = "10s",
                      .help = "How far ahead of ours a header's time may be."),
     SN_CONF_BOOL(struct opts, sequential, "sequential",
@@ -63,9 +66,9 @@ struct light {
 static const char *folder(struct light *l)
 {
     const char *home = getenv("HOME");
-    struct sn_str s = l->o->dir.len ? sn_arena_str(l->call->arena, l->o->dir)
-                                    : sn_arena_printf(l->call->arena, "%s/.cometbft-light",
-                                                      home ? home : ".");
+    struct sn_str s =
+        l->o->dir.len ? sn_arena_str(l->call->arena, l->o->dir)
+                      : sn_arena_printf(l->call->arena, "%s/.cometbft-light", home ? home : ".");
     return s.ptr;
 }
 static int kept(struct light *l, const char *key, struct sn_str *ret)
@@ -111,24 +114,32 @@ static int open_client(struct light *l, struct sn_light_client **ret)
 {
     struct sn_light_provider *w[SN_LIGHT_WITNESSES_MAX] = {0};
     const struct opts *o = l->o;
-    struct sn_light_client_opts c = {.chain_id = l->chain_id, .sequential = o->sequential,
-                                     .trust_height = o->hash.len ? o->height : 0, .witnesses = w,
+    struct sn_light_client_opts c = {.chain_id = l->chain_id,
+                                     .sequential = o->sequential,
+                                     .trust_height = o->hash.len ? o->height : 0,
+                                     .witnesses = w,
                                      .rules = {.verifier = &sn_cons_verifier_zip215,
-                                               .trusting_ns = o->trusting, .drift_ns = o->drift}};
+                                               .trusting_ns = o->trusting,
+                                               .drift_ns = o->drift}};
     int r = fraction(o->level, &c.rules.level);
     if (r >= 0 && o->hash.len) {
-        ssize_t n = o->hash.len == 2 * SN_CONS_HASH_LEN ? sn_hex_decode(o->hash, c.trust_hash.b) : -1;
+        ssize_t n =
+            o->hash.len == 2 * SN_CONS_HASH_LEN ? sn_hex_decode(o->hash, c.trust_hash.b) : -1;
         c.trust_hash.len = SN_CONS_HASH_LEN;
-        if (n < 0) r = sn_fail(SN_E_INVALID_ARGUMENT, "--hash: expected 64 hex digits");
-        else if (c.trust_height == 0) c.trust_height = 1;
+        if (n < 0)
+            r = sn_fail(SN_E_INVALID_ARGUMENT, "--hash: expected 64 hex digits");
+        else if (c.trust_height == 0)
+            c.trust_height = 1;
     }
-    if (r >= 0) r = sn_light_http(sn_arena_str(l->call->arena, l->primary).ptr, l->chain_id, &c.primary);
+    if (r >= 0)
+        r = sn_light_http(sn_arena_str(l->call->arena, l->primary).ptr, l->chain_id, &c.primary);
     for (struct sn_str rest = l->witnesses; r >= 0 && rest.len;) {
         struct sn_str url = sn_str_trim(sn_str_cut(&rest, ','));
         if (c.n_witnesses == SN_LIGHT_WITNESSES_MAX)
             r = sn_fail(SN_E_INVALID_ARGUMENT, "more than %d witnesses", SN_LIGHT_WITNESSES_MAX);
         else if (url.len)
-            r = sn_light_http(sn_arena_str(l->call->arena, url).ptr, l->chain_id, &w[c.n_witnesses]);
+            r = sn_light_http(sn_arena_str(l->call->arena, url).ptr, l->chain_id,
+                              &w[c.n_witnesses]);
         if (r >= 0 && url.len) c.n_witnesses++;
         if (!rest.ptr) break;
     }
@@ -160,7 +171,8 @@ static int serve(void *arg)
     struct light *l = arg;
     struct sn_light_proxy_opts p = {.primary = sn_arena_str(l->call->arena, l->primary).ptr,
                                     .listen = sn_arena_str(l->call->arena, l->o->laddr).ptr,
-                                    .connections_max = l->o->connections, .on_ready = ready};
+                                    .connections_max = l->o->connections,
+                                    .on_ready = ready};
     if (!p.primary || !p.listen) return SN_E_NOMEM;
     int r = open_client(l, &l->client);
     p.client = l->client;

@@ -8,11 +8,13 @@
 struct opts {
     struct sn_home_flags home;
     struct sn_str debug;
-    uint64_t workers;
+    uint64_t workers, kvstore_snapshots;
 };
 static const struct sn_conf_field fields[] = {
     SN_HOME_FLAGS(struct opts, home),
     SN_HOME_START_FLAGS(struct opts, home),
+    SN_CONF_UINT(struct opts, kvstore_snapshots, "kvstore-snapshots", .metavar = "BLOCKS", .max = INT32_MAX,
+                 .help = "persistent_kvstore takes a snapshot every so many blocks; 0: none."),
     SN_CONF_STRING(struct opts, debug, "debug", .metavar = "ADDRESS",
                    .help = "Serve /metrics, /healthz and /debug/pprof/ there."),
     SN_CONF_UINT(struct opts, workers, "workers", .letter = 'w', .max = 1024,
@@ -28,7 +30,8 @@ static int start_main(void *arg)
 {
     struct start *s = arg;
     const struct opts *o = s->call->opts;
-    struct sn_daemon_opts d = {.config = &s->config, .genesis_hash = o->home.genesis_hash};
+    struct sn_daemon_opts d = {.config = &s->config, .genesis_hash = o->home.genesis_hash,
+                              .kvstore_snapshots = (int64_t)o->kvstore_snapshots};
     int r = o->debug.len ? sn_cmd_debug(sn_arena_str(s->call->arena, o->debug).ptr) : 0;
     return r < 0 ? r : sn_daemon_run(&d);
 }

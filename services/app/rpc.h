@@ -2,9 +2,10 @@
 /* app/rpc.h - a gRPC client with everything around it: for services that call others.
  *
  * One channel with p2c over its targets (fixed ones, or a service's instances in a registry),
- * breaker of each method, deadlines, trace headers, and retries of calls that end UNAVAILABLE, streams
- * included until their answer begins. A call that was not answered may have been executed: methods that change something must bear to
- * be called twice (a request with a key of its own), or the client has attempts = 1. */
+ * breaker of each method, deadlines, trace headers, and retries of calls that end UNAVAILABLE,
+ * streams included until their answer begins. A call that was not answered may have been executed:
+ * methods that change something must bear to be called twice (a request with a key of its own), or
+ * the client has attempts = 1. */
 #pragma once
 #include "core/status.h"
 #include "core/str.h"

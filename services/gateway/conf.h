@@ -169,6 +169,8 @@ enum sn_gw_transcode_protocol { SN_GW_WEB = 1, SN_GW_CONNECT = 2, SN_GW_REST = 4
 struct sn_gw_conf_transcode {
     bool enabled;
     struct sn_str descriptors; /* file; .ptr NULL = none: gRPC-Web alone */
+    bool reflection;           /* asked of the first upstream instead */
+    int64_t reflection_interval;
     struct sn_str *services;   /* of it; none = all */
     size_t n_services;
     uint32_t protocols;
@@ -255,7 +257,7 @@ struct sn_gw_conf_tracing {
 };
 
 struct sn_gw_conf_kube { /* see kube.h */
-    bool enabled;
+    bool enabled, status;
     struct sn_str *paths;
     size_t n_paths;
     struct sn_str server, token_file, ca_file; /* of the API server; .ptr NULL = none */

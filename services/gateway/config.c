@@ -271,6 +271,12 @@ static const struct sn_conf_field transcode_fields[] = {
                    .help =
                        "File with a serialised FileDescriptorSet, as `protoc --include_imports -o` "
                        "writes it. Without it only gRPC-Web, whose messages pass as they are."),
+    SN_CONF_BOOL(TRANSCODE, reflection, "reflection",
+                 .help = "Ask the route's first upstream for its descriptors by server reflection "
+                         "(v1, v1alpha) instead. Until it has answered: only gRPC-Web."),
+    SN_CONF_DURATION(TRANSCODE, reflection_interval, "reflection_interval", .def = "10s",
+                     .min = 50 * SN_MS, .max = SN_HOUR,
+                     .help = "How often it is asked whether they have changed."),
     SN_CONF_LIST(TRANSCODE, services, n_services, "services", SN_CONF_T_STRING, .max = 1024,
                  .help = "Full names of services; all of the file without it."),
     SN_CONF_FLAGS(TRANSCODE, protocols, "protocols", transcode_names, .def = "web,connect,rest",
@@ -649,6 +655,9 @@ static void check_proxy(struct sn_conf *c, size_t i, const struct sn_gw_conf_pro
             sn_conf_error(c, at, "no upstream is called \"%.*s\"", SN_STR_ARG(p->to[k].upstream));
         total += p->to[k].weight;
     }
+    snprintf(at, sizeof(at), "routes[%zu].proxy.transcode.reflection", i);
+    if (p->transcode.reflection && p->transcode.descriptors.len)
+        sn_conf_error(c, at, "expected descriptors or reflection, not both");
     snprintf(at, sizeof(at), "routes[%zu].proxy.to", i);
     if (p->n_to && !total) sn_conf_error(c, at, "at least one weight must be above 0");
 }
@@ -720,11 +729,12 @@ static int check_listeners(struct sn_conf *c, const struct sn_gw_conf *g, struct
 }
 
 int sn_gw_conf_read_status(struct sn_conf *c, struct sn_str text, struct sn_str more,
-                           struct sn_gw_conf *ret, struct sn_buf *status)
+                           struct sn_gw_conf *ret, struct sn_buf *status,
+                           struct sn_buf *documents)
 {
     struct gw_kube *kube;
     int r = sn_conf_read(c, text);
-    if (r >= 0) r = gw_kube_expand(c, more, &kube, status);
+    if (r >= 0) r = gw_kube_expand(c, more, &kube, status, documents);
     if (r < 0) return r;
     r = sn_conf_bind(c, &sn_gw_conf_table, ret);
     if (r < 0) return r; /* what is not bound cannot be checked further */
@@ -766,5 +776,5 @@ bool gw_conf_route_ok(const struct sn_json *route)
 
 int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *ret)
 {
-    return sn_gw_conf_read_status(c, text, (struct sn_str){0}, ret, NULL);
+    return sn_gw_conf_read_status(c, text, (struct sn_str){0}, ret, NULL, NULL);
 }

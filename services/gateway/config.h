@@ -13,4 +13,5 @@ int sn_gw_conf_read(struct sn_conf *c, struct sn_str text, struct sn_gw_conf *re
 /* sn_gw_conf_read_status - the same, with objects of an API server (gateway.h, kube_objects);
  * status gets a line for each condition of Kubernetes objects. */
 int sn_gw_conf_read_status(struct sn_conf *c, struct sn_str text, struct sn_str more,
-                           struct sn_gw_conf *ret, struct sn_buf *status) SN_MUST_CHECK;
+                           struct sn_gw_conf *ret, struct sn_buf *status,
+                           struct sn_buf *documents) SN_MUST_CHECK;

@@ -24,8 +24,8 @@ bool gw_address_ok(struct sn_str a, bool listen);
 struct gw_kube;
 /* gw_kube_expand - puts what the objects of the `kubernetes` section make into the document. *ret:
  * the translation, NULL where there is no such section or it is wrong. more: objects of an API
- * server, see gateway.h. Reads files. */
+ * server, see gateway.h. status, documents: as in kube.h; may be NULL. Reads files. */
 int gw_kube_expand(struct sn_conf *c, struct sn_str more, struct gw_kube **ret,
-                   struct sn_buf *status) SN_MUST_CHECK;
+                   struct sn_buf *status, struct sn_buf *documents) SN_MUST_CHECK;
 /* gw_kube_secrets - the PEM texts of certificates that are Secrets. */
 void gw_kube_secrets(const struct gw_kube *k, struct sn_gw_conf *g);

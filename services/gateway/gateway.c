@@ -87,12 +87,16 @@ static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret,
         opts.config_name = opts.config_path;
         opts.config_path = NULL;
     }
-    struct sn_buf objects = {0};
+    struct sn_buf objects = {0}, documents = {0};
+    opts.ret_documents = gw->kube ? &documents : NULL;
     int r = gw->kube ? gw_kube_client_text(gw->kube, &objects) : 0;
     opts.kube_objects = sn_buf_view(&objects);
     if (r == 0) r = gw_load_run(&opts, again ? gw->good : gw->text, gw->workers, &load, errors);
     sn_buf_done(&objects); /* what is kept of them was copied */
-    if (r < 0) return r;
+    if (r < 0) {
+        sn_buf_done(&documents);
+        return r;
+    }
     struct gw_snap *s = NULL;
     if (gw->opts.upgrade && !gw->generation) r = gw_inherit_begin(gw, load.conf->upgrade_socket);
     if (r == 0) r = gw_discover(gw, &load);
@@ -108,6 +112,8 @@ static int build(struct sn_gateway *gw, bool again, struct gw_snap **ret,
     if (r < 0 && !errors->len)
         sn_buf_printf(errors, "%s: %s\n", config_name(&gw->opts), sn_diag_str(r));
     gw_load_done(&load);
+    if (r == 0 && gw->kube) gw_kube_client_documents(gw->kube, &documents);
+    sn_buf_done(&documents);
     if (r < 0) return r;
     *ret = s;
     return 0;
@@ -136,6 +142,7 @@ static void publish(struct sn_gateway *gw, struct gw_snap *s, struct gw_listener
     gw_listeners_commit(gw, s, plan);
     gw_admin_commit(gw, admin);
     gw_health_start(gw, s);
+    gw_reflect_start(gw, s);
     gw_auth_start(gw, s);
     gw_trace_start(gw, s);
     gw_discover_start(gw);
@@ -321,6 +328,7 @@ static int start_all(struct sn_gateway *gw)
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_serve(gw->listeners.ptr[i]);
     gw_admin_start(gw);
     gw_health_start(gw, gw->snap);
+    gw_reflect_start(gw, gw->snap);
     gw_auth_start(gw, gw->snap);
     gw_trace_start(gw, gw->snap);
     gw_discover_start(gw);

@@ -20,6 +20,7 @@ struct sn_gateway_opts {
         upgrade; /* take over from the gateway that listens at the configuration's upgrade_socket */
     struct sn_buf
         *ret_status; /* sn_gateway_check: status conditions of Kubernetes objects, a line each */
+    struct sn_buf *ret_documents; /* of a build: kube.h, documents; may be NULL */
     struct sn_str kube_objects; /* {"kind":..., "object":...} one after another, beside those of files */
     bool watch_off;          /* never watch the file, whatever the configuration says */
     /* Told of loads, refusals, ejections and health changes; level "info", "warn" or "error". Must

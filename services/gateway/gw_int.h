@@ -44,6 +44,7 @@ struct gw_client {
 struct gw_upstream {
     uint32_t refs;
     struct sn_gw_budget budget;
+    struct sn_buf reflected; /* its FileDescriptorSet by reflection; under gw->reload */
 };
 
 /* An upstream in one snapshot. */
@@ -54,6 +55,7 @@ struct gw_pool {
     const struct sn_gw_conf_upstream *conf;
     struct sn_str url;     /* scheme and authority that calls are made with */
     struct sn_str *sticky; /* the cookie's value for each endpoint; NULL = not sticky */
+    int64_t reflect_every; /* 0 = no route asks for its descriptors */
 };
 
 struct gw_target {
@@ -118,6 +120,7 @@ struct gw_snap {
     struct sn_gw_regex_ctx **rewriting; /* one per worker; NULL without rewrites */
     struct gw_active *active;           /* requests per worker */
     struct gw_checker *checks;          /* room for every check */
+    struct gw_reflector *reflectors;    /* and for every upstream that is asked */
     struct sn_event retired;            /* health checks end */
     int64_t checkers;                   /* their fibers */
 };
@@ -377,6 +380,8 @@ void gw_inherit_end(struct sn_gateway *gw);
  * running. */
 int gw_kube_client_start(struct sn_gateway *gw) SN_MUST_CHECK;
 void gw_kube_client_free(struct gw_kube_client *c); /* its fibers have ended. Suspends */
+/* gw_kube_client_documents - takes the statuses of a build that is in force (kube.h). */
+void gw_kube_client_documents(struct gw_kube_client *c, struct sn_buf *documents);
 /* gw_kube_client_text - appends what is known: {"kind":..., "object":...} one after another. */
 int gw_kube_client_text(struct gw_kube_client *c, struct sn_buf *out) SN_MUST_CHECK;
 
@@ -410,9 +415,10 @@ int gw_grpc_status(const struct sn_http_headers *h);
 int gw_grpc_end(struct gw_req *q, int code, const char *message);
 
 /* transcode.c */
-/* gw_transcoder_new - the other protocols in front of a route's gRPC services, by a descriptor set.
+/* gw_transcoder_new - the other protocols in front of a route's gRPC services, by a descriptor set:
+ * of its file, or what reflection has brought so far.
  * Returns 0, SN_E_NOT_FOUND (file, service), SN_E_SYNTAX and others of sn_pb_load. Suspends. */
-int gw_transcoder_new(const struct sn_gw_conf_transcode *c,
+int gw_transcoder_new(const struct sn_gw_conf_transcode *c, struct sn_str reflected,
                       struct gw_transcoder **ret) SN_MUST_CHECK;
 void gw_transcoder_free(struct gw_transcoder *t);
 /* gw_transcode - answers a request of gRPC-Web, Connect or REST. Returns 0, SN_E_*, or 1: it is
@@ -479,6 +485,11 @@ uint64_t gw_log_dropped(const struct gw_log *l);
 /* gw_health_prepare - memory for the checks of a new snapshot. Returns 0 or SN_E_NOMEM. */
 int gw_health_prepare(struct gw_snap *s) SN_MUST_CHECK;
 void gw_health_start(struct sn_gateway *gw, struct gw_snap *s);
+/* reflect.c */
+void gw_upstream_unref(struct gw_upstream *u);
+/* gw_reflect_prepare - memory for a new snapshot's fibers. Returns 0 or SN_E_NOMEM. */
+int gw_reflect_prepare(struct gw_snap *s) SN_MUST_CHECK;
+void gw_reflect_start(struct sn_gateway *gw, struct gw_snap *s);
 
 /* listeners.c */
 struct gw_listener_plan {

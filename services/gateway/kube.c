@@ -168,16 +168,6 @@ bool kube_selected(const struct sn_json *selector, const struct sn_json *labels)
     return true;
 }
 
-void kube_condition(struct gw_kube *k, const struct sn_json *o, const char *where, const char *type,
-                    bool good, const char *reason)
-{
-    if (!k->status) return;
-    sn_buf_printf(k->status, "%.*s %.*s/%.*s%s%s: %s=%s %s\n",
-                  SN_STR_ARG(sn_json_str(sn_json_get(o, "kind"))), SN_STR_ARG(kube_namespace(o)),
-                  SN_STR_ARG(kube_name(o)), where[0] ? " " : "", where, type,
-                  good ? "True" : "False", reason);
-}
-
 /* ---- building ---------------------------------------------------------------------------------
  */
 
@@ -314,5 +304,6 @@ int gw_kube_translate(struct gw_kube *k)
     struct kube_listeners l = {0};
     int r = kube_gateways(k, &l);
     if (r == 0) r = kube_routes(k, &l);
+    if (r == 0) r = kube_documents(k, &l);
     return r == 0 ? kube_ingresses(k) : r;
 }

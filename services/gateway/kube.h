@@ -28,6 +28,15 @@ struct gw_kube_secret {
     struct sn_str name;      /* "secret:ns/name", as the listener's certificate says */
     struct sn_str cert, key; /* PEM */
 };
+struct kube_word {
+    const char *type;
+    bool good;
+    const char *reason;
+};
+struct kube_said { /* a condition */
+    const struct sn_json *object, *part; /* part: a listener, a parentRef; NULL = of the whole */
+    struct kube_word word;
+};
 struct gw_kube {
     struct sn_arena *a;
     const struct gw_kube_opts *o;
@@ -39,6 +48,11 @@ struct gw_kube {
     struct gw_kube_secret *secrets;
     size_t n_secrets, secrets_cap;
     struct sn_buf *status; /* a line for each condition; may be NULL */
+    /* A JSON document a line: {"kind", "namespace", "name", "status"} of each object that has
+     * conditions, without their times; may be NULL. */
+    struct sn_buf *documents;
+    struct kube_said *said;
+    size_t n_said, said_cap;
     struct kube_port *ports;
     size_t n_ports;
 };
@@ -53,3 +67,11 @@ void gw_kube_done(struct gw_kube *k);
 int gw_kube_add(struct gw_kube *k, const struct sn_json *object) SN_MUST_CHECK;
 /* gw_kube_translate - fills listeners, upstreams, routes and secrets. Returns 0, SN_E_NOMEM. */
 int gw_kube_translate(struct gw_kube *k) SN_MUST_CHECK;
+/* gw_kube_patch - compares an object's status with its document (above). Returns 0: it says the same;
+ * 1: `out` has the merge patch that makes it so, other controllers' entries kept; SN_E_NOMEM,
+ * SN_E_INVALID_ARGUMENT (no document). The document's tree is used up. */
+struct gw_kube_now {
+    struct sn_str time, controller; /* RFC 3339; ours */
+};
+int gw_kube_patch(struct sn_arena *a, const struct sn_json *object, const struct sn_json *document,
+                  const struct gw_kube_now *now, struct sn_buf *out) SN_MUST_CHECK;

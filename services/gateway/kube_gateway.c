@@ -150,10 +150,13 @@ static void listener_status(struct gw_kube *k, struct kube_listener *l, bool acc
 {
     char where[96];
     snprintf(where, sizeof(where), "listener %.*s", SN_STR_ARG(l->name));
-    kube_condition(k, l->gateway, where, "Accepted", accepted, why);
-    kube_condition(k, l->gateway, where, "ResolvedRefs", refs, refs_why);
-    kube_condition(k, l->gateway, where, "Programmed", l->usable,
-                   l->usable ? "Programmed" : "Invalid");
+    const struct kube_word words[] = {
+        {"Accepted", accepted, why},
+        {"ResolvedRefs", refs, refs_why},
+        {"Programmed", l->usable, l->usable ? "Programmed" : "Invalid"},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(words); i++)
+        kube_condition_at(k, l->gateway, l->spec, where, &words[i]);
 }
 
 static void listener_build(struct gw_kube *k, struct kube_listener *l, struct sn_str address)
@@ -184,7 +187,7 @@ static void listener_build(struct gw_kube *k, struct kube_listener *l, struct sn
     listener_status(k, l, true, "Accepted", !refs, refs ? refs : "ResolvedRefs");
 }
 
-static struct sn_str address_of(const struct gw_kube *k, const struct sn_json *g)
+struct sn_str kube_address_of(const struct gw_kube *k, const struct sn_json *g)
 {
     for (SN_JSON_EACH(sn_json_path(g, "spec.addresses"), it)) {
         struct sn_str type = kube_str(it, "type");
@@ -200,7 +203,11 @@ static struct sn_str address_of(const struct gw_kube *k, const struct sn_json *g
 int kube_gateways(struct gw_kube *k, struct kube_listeners *ret)
 {
     size_t n, total = 0;
-    const struct sn_json **list = kube_sorted(k, "Gateway", &n);
+    const struct sn_json **list = kube_sorted(k, "GatewayClass", &n);
+    for (size_t i = 0; list && i < n; i++)
+        if (sn_str_eq(kube_str(list[i], "spec.controllerName"), k->o->controller))
+            kube_condition(k, list[i], "Accepted", true, "Accepted");
+    list = kube_sorted(k, "Gateway", &n);
     if (!list) return SN_E_NOMEM;
     for (size_t i = 0; i < n; i++) total += sn_json_len(sn_json_path(list[i], "spec.listeners"));
     ret->ptr = SN_ARENA_ARRAY(k->a, struct kube_listener, total + 1);
@@ -213,11 +220,11 @@ int kube_gateways(struct gw_kube *k, struct kube_listeners *ret)
             struct kube_listener *l = &ret->ptr[ret->n++];
             l->gateway = list[i];
             l->spec = it;
-            listener_build(k, l, address_of(k, list[i]));
+            listener_build(k, l, kube_address_of(k, list[i]));
         }
         for (size_t m = first; m < ret->n; m++) any |= ret->ptr[m].usable;
-        kube_condition(k, list[i], "", "Accepted", any, any ? "Accepted" : "ListenersNotValid");
-        kube_condition(k, list[i], "", "Programmed", any, any ? "Programmed" : "Invalid");
+        kube_condition(k, list[i], "Accepted", any, any ? "Accepted" : "ListenersNotValid");
+        kube_condition(k, list[i], "Programmed", any, any ? "Programmed" : "Invalid");
     }
     return 0;
 }
@@ -244,7 +251,7 @@ static int ingress_backend(struct gw_kube *k, const struct sn_json *g,
         kube_upstream(k, kube_namespace(g), kube_str(backend, "service.name"), port, false, &up);
     if (r == SN_E_NOT_FOUND) {
         struct sn_json answer = sn_json_object();
-        kube_condition(k, g, "", "ResolvedRefs", false, "BackendNotFound");
+        kube_condition(k, g, "ResolvedRefs", false, "BackendNotFound");
         if (!kube_set(k, &answer, "status", sn_json_i64(503))) return SN_E_NOMEM;
         return kube_set(k, route, "respond", answer) ? 0 : SN_E_NOMEM;
     }
@@ -277,7 +284,7 @@ static int ingress_route(struct gw_kube *k, const struct sn_json *g, const struc
     int r = ingress_backend(k, g, backend ? backend : path, &route);
     if (r < 0) return r;
     if (!gw_conf_route_ok(&route)) {
-        kube_condition(k, g, "", "PartiallyInvalid", true, "UnsupportedValue");
+        kube_condition(k, g, "PartiallyInvalid", true, "UnsupportedValue");
         return 0;
     }
     return kube_push(k, &k->routes, route) ? 0 : SN_E_NOMEM;
@@ -294,7 +301,7 @@ static int ingress_listeners(struct gw_kube *k, const struct sn_json *g, struct 
     for (SN_JSON_EACH(sn_json_path(g, "spec.tls"), it)) {
         struct kube_port *s = kube_port_get(k, k->o->address, k->o->ingress_https, true);
         bool good = s && kube_secret(k, s, kube_namespace(g), kube_str(it, "secretName")) == 0;
-        if (!good) kube_condition(k, g, "", "ResolvedRefs", false, "InvalidCertificateRef");
+        if (!good) kube_condition(k, g, "ResolvedRefs", false, "InvalidCertificateRef");
         if (good && !any && !kube_push(k, ret, sn_json_string(s->name))) return SN_E_NOMEM;
         any |= good;
     }
@@ -312,7 +319,7 @@ static int ingress(struct gw_kube *k, const struct sn_json *g)
             if (r == 0) r = ingress_route(k, g, path, kube_str(rule, "host"), listeners, n++);
     const struct sn_json *rest = sn_json_path(g, "spec.defaultBackend");
     if (r == 0 && rest) r = ingress_route(k, g, rest, (struct sn_str){0}, listeners, n++);
-    kube_condition(k, g, "", "Programmed", true, "Programmed");
+    kube_condition(k, g, "Programmed", true, "Programmed");
     return r;
 }
 

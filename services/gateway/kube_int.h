@@ -49,8 +49,17 @@ bool kube_granted(const struct gw_kube *k, const char *from_kind, struct sn_str 
                   const char *to_kind, struct sn_str to_ns, struct sn_str to_name);
 /* kube_selected - whether labels fit a LabelSelector. */
 bool kube_selected(const struct sn_json *selector, const struct sn_json *labels);
-void kube_condition(struct gw_kube *k, const struct sn_json *o, const char *where, const char *type,
-                    bool good, const char *reason);
+/* kube_condition - of an object as a whole; _at: of a listener or a parentRef of it (`part`), which
+ * `where` names. Those of one object come one after another. */
+void kube_condition(struct gw_kube *k, const struct sn_json *o, const char *type, bool good,
+                    const char *reason);
+void kube_condition_at(struct gw_kube *k, const struct sn_json *o, const struct sn_json *part,
+                       const char *where, const struct kube_word *w);
+struct kube_listeners;
+/* kube_documents - a document for each object something was said of. Returns 0, SN_E_NOMEM. */
+int kube_documents(struct gw_kube *k, const struct kube_listeners *all) SN_MUST_CHECK;
+/* kube_address_of - where a Gateway's ports are bound. */
+struct sn_str kube_address_of(const struct gw_kube *k, const struct sn_json *gateway);
 
 /* ---- building ---- */
 struct sn_json *kube_set(struct gw_kube *k, struct sn_json *o, const char *key, struct sn_json v);

@@ -27,6 +27,8 @@ static const struct sn_conf_field kube_fields[] = {
         .help =
             "Also the objects of this API server, listed and watched; read at the start. What is "
             "known stays in use while it is away."),
+    SN_CONF_BOOL(KUBE, status, "status", .def = "true",
+                 .help = "Write status conditions back to the API server."),
     SN_CONF_STRING(KUBE, token_file, "token_file", .max = 4096,
                    .help = "File with the bearer token for it, read for each request."),
     SN_CONF_STRING(KUBE, ca_file, "ca_file", .max = 4096,
@@ -152,7 +154,7 @@ static int objects(struct sn_conf *c, struct gw_kube *k, const struct sn_gw_conf
 }
 
 int gw_kube_expand(struct sn_conf *c, struct sn_str more, struct gw_kube **ret,
-                   struct sn_buf *status)
+                   struct sn_buf *status, struct sn_buf *documents)
 {
     const struct sn_json *section = sn_json_get(c->doc.root, "kubernetes");
     *ret = NULL;
@@ -173,6 +175,7 @@ int gw_kube_expand(struct sn_conf *c, struct sn_str more, struct gw_kube **ret,
                                conf->address,       conf->port_offset,   conf->ingress_http,
                                conf->ingress_https, conf->cluster_domain};
     gw_kube_init(k, c->arena, o, status);
+    if (conf->status) k->documents = documents;
     int r = objects(c, k, conf, more);
     if (r == 0) r = gw_kube_translate(k);
     gw_kube_done(k);

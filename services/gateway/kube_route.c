@@ -18,6 +18,14 @@ struct rule_job {
     const char *refs_fault; /* of its references: requests are answered 500 */
 };
 
+/* The listeners that take a route, and its hosts on each. */
+struct attached {
+    struct kube_listener *l[64];
+    struct sn_json hosts[64];
+    unsigned n;
+    bool oom;
+};
+
 /* ---- hosts ------------------------------------------------------------------------------------
  */
 
@@ -37,10 +45,57 @@ static struct sn_str intersect(struct sn_str a, struct sn_str b)
     return (struct sn_str){0};
 }
 
-/* The route's hosts on a listener. Returns false where none is left. */
-static bool hosts_on(struct gw_kube *k, const struct sn_json *route, const struct kube_listener *l,
-                     struct sn_json *ret, bool *ret_oom)
+/* Listeners are isolated: of those of a Gateway on one port a request belongs to the one whose
+ * hostname is the most specific, and to no other. `o` comes before `l` where their hosts overlap. */
+static bool comes_before(const struct kube_listener *o, const struct kube_listener *l)
 {
+    if (!o->usable || !l->usable || o->gateway != l->gateway || o->at != l->at) return false;
+    if (!o->hostname.len || sn_str_ieq(o->hostname, l->hostname)) return false;
+    return !l->hostname.len || sn_str_eq(intersect(o->hostname, l->hostname), o->hostname);
+}
+
+/* Every request for `host` belongs to a listener that comes before l. */
+static bool taken(const struct kube_listeners *all, const struct kube_listener *l,
+                  struct sn_str host)
+{
+    for (size_t i = 0; i < all->n; i++)
+        if (comes_before(&all->ptr[i], l) &&
+            sn_str_ieq(intersect(host, all->ptr[i].hostname), host))
+            return true;
+    return false;
+}
+
+/* What a listener's routes do not take is not another one's: 404. */
+static int isolate(struct gw_kube *k, const struct kube_listeners *all,
+                   const struct kube_listener *l)
+{
+    bool needed = false;
+    for (size_t i = 0; i < all->n; i++) needed |= comes_before(l, &all->ptr[i]);
+    if (!needed) return 0;
+    struct sn_json route = sn_json_object(), listeners = sn_json_array(), hosts = sn_json_array(),
+                   respond = sn_json_object();
+    struct sn_str name = sn_arena_printf(k->a, "isolation/%.*s/%.*s/%.*s",
+                                         SN_STR_ARG(kube_namespace(l->gateway)),
+                                         SN_STR_ARG(kube_name(l->gateway)), SN_STR_ARG(l->name));
+    bool good = kube_set_str(k, &route, "name", name) &&
+                kube_push(k, &listeners, sn_json_string(l->at->name)) &&
+                kube_set(k, &route, "listeners", listeners) &&
+                kube_push(k, &hosts, sn_json_string(l->hostname)) &&
+                kube_set(k, &route, "hosts", hosts) &&
+                kube_set(k, &respond, "status", sn_json_i64(404)) &&
+                kube_set(k, &route, "respond", respond) && kube_push(k, &k->routes, route);
+    return good ? 0 : SN_E_NOMEM;
+}
+
+/* The route's hosts on a listener. Returns false where none is left; *ret_none: there were some, but
+ * they all belong to other listeners. */
+static bool hosts_on(struct gw_kube *k, const struct sn_json *route,
+                     const struct kube_listeners *all, const struct kube_listener *l,
+                     struct attached *to, bool *ret_none)
+{
+    struct sn_json *ret = &to->hosts[to->n];
+    bool *ret_oom = &to->oom;
+    *ret_none = false;
     const struct sn_json *names = sn_json_path(route, "spec.hostnames");
     *ret = sn_json_array();
     if (!sn_json_len(names)) {
@@ -50,8 +105,13 @@ static bool hosts_on(struct gw_kube *k, const struct sn_json *route, const struc
     for (SN_JSON_EACH(names, it)) {
         struct sn_str h =
             l->hostname.len ? intersect(sn_json_str(it), l->hostname) : sn_json_str(it);
-        if (h.ptr) *ret_oom |= !kube_push(k, ret, sn_json_string(h));
+        if (!h.ptr) continue;
+        if (taken(all, l, h))
+            *ret_none = true;
+        else
+            *ret_oom |= !kube_push(k, ret, sn_json_string(h));
     }
+    *ret_none &= ret->len == 0;
     return ret->len > 0;
 }
 
@@ -439,22 +499,17 @@ static bool namespace_allowed(const struct gw_kube *k, const struct kube_listene
     return kube_selected(sn_json_get(rule, "selector"), sn_json_path(o, "metadata.labels"));
 }
 
-struct attached {
-    struct kube_listener *l[64];
-    struct sn_json hosts[64];
-    unsigned n;
-};
-
 /* The listeners of one parentRef that take the route. Returns why there is none, or NULL. */
 static const char *attach(struct gw_kube *k, const struct sn_json *route, bool grpc,
                           const struct sn_json *parent, struct kube_listeners *all,
-                          struct attached *to, bool *ret_oom)
+                          struct attached *to)
 {
     struct sn_str ns = kube_str(parent, "namespace"), name = kube_str(parent, "name"),
                   section = kube_str(parent, "sectionName");
     int64_t port = sn_json_i64_or(sn_json_get(parent, "port"), 0);
     const char *why = "NoMatchingParent";
     unsigned before = to->n;
+    bool elsewhere = false;
     if (!ns.len) ns = kube_namespace(route);
     for (size_t i = 0; i < all->n && to->n < SN_COUNT_OF(to->l); i++) {
         struct kube_listener *l = &all->ptr[i];
@@ -467,17 +522,20 @@ static const char *attach(struct gw_kube *k, const struct sn_json *route, bool g
             if (before == to->n) why = "NotAllowedByListeners";
             continue;
         }
-        if (!hosts_on(k, route, l, &to->hosts[to->n], ret_oom)) {
+        bool none;
+        if (!hosts_on(k, route, all, l, to, &none) && !none) {
             why = "NoMatchingListenerHostname";
             continue;
         }
         l->attached++;
+        elsewhere |= none;
+        if (none) continue;
         if (l->usable)
             to->l[to->n++] = l;
         else
             why = "NoMatchingParent";
     }
-    return to->n > before ? NULL : why;
+    return to->n > before || elsewhere ? NULL : why;
 }
 
 static bool is_gateway(const struct sn_json *parent)
@@ -491,18 +549,20 @@ static int route_build(struct gw_kube *k, const struct sn_json *route, bool grpc
                        struct kube_listeners *all, struct attached *on)
 {
     const char *refs = NULL, *fault = NULL;
-    bool oom = false, mine = false;
+    bool mine = false;
     unsigned number = 0;
     int r = 0;
     on->n = 0;
+    on->oom = false;
     for (SN_JSON_EACH(sn_json_path(route, "spec.parentRefs"), parent)) {
         char where[128];
         if (!is_gateway(parent)) continue;
-        const char *why = attach(k, route, grpc, parent, all, on, &oom);
+        const char *why = attach(k, route, grpc, parent, all, on);
         snprintf(where, sizeof(where), "parent %.*s%s%.*s", SN_STR_ARG(kube_str(parent, "name")),
                  kube_str(parent, "sectionName").len ? "/" : "",
                  SN_STR_ARG(kube_str(parent, "sectionName")));
-        kube_condition(k, route, where, "Accepted", !why, why ? why : "Accepted");
+        kube_condition_at(k, route, parent, where,
+                          &(struct kube_word){"Accepted", !why, why ? why : "Accepted"});
         mine = true;
     }
     for (SN_JSON_EACH(sn_json_path(route, "spec.rules"), rule)) {
@@ -515,10 +575,10 @@ static int route_build(struct gw_kube *k, const struct sn_json *route, bool grpc
         if (j.fault) fault = j.fault;
         if (j.refs_fault) refs = j.refs_fault;
     }
-    if (!mine) return oom ? SN_E_NOMEM : r;
-    if (fault) kube_condition(k, route, "", "PartiallyInvalid", true, fault);
-    kube_condition(k, route, "", "ResolvedRefs", !refs, refs ? refs : "ResolvedRefs");
-    return oom ? SN_E_NOMEM : r;
+    if (!mine) return on->oom ? SN_E_NOMEM : r;
+    if (fault) kube_condition(k, route, "PartiallyInvalid", true, fault);
+    kube_condition(k, route, "ResolvedRefs", !refs, refs ? refs : "ResolvedRefs");
+    return on->oom ? SN_E_NOMEM : r;
 }
 
 int kube_routes(struct gw_kube *k, struct kube_listeners *l)
@@ -531,6 +591,7 @@ int kube_routes(struct gw_kube *k, struct kube_listeners *l)
         if (!list) return SN_E_NOMEM;
         for (size_t i = 0; r == 0 && i < n; i++) r = route_build(k, list[i], grpc, l, on);
     }
+    for (size_t i = 0; r == 0 && i < l->n; i++) r = isolate(k, l, &l->ptr[i]);
     for (size_t i = 0; k->status && i < l->n; i++)
         sn_buf_printf(k->status, "Gateway %.*s/%.*s listener %.*s: AttachedRoutes=%u\n",
                       SN_STR_ARG(kube_namespace(l->ptr[i].gateway)),

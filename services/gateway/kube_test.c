@@ -34,7 +34,7 @@ static const char base[] =
 
 struct out {
     struct sn_arena a;
-    struct sn_buf text, status;
+    struct sn_buf text, status, documents;
 };
 
 static int translate(struct out *o, const char *more)
@@ -50,7 +50,9 @@ static int translate(struct out *o, const char *more)
     sn_arena_init(&o->a, NULL, 0);
     sn_buf_init(&o->text, 0);
     sn_buf_init(&o->status, 0);
+    sn_buf_init(&o->documents, 0);
     gw_kube_init(&k, &o->a, &opts, &o->status);
+    k.documents = &o->documents;
     const char *parts[] = {base, more};
     int r = 0;
     for (size_t i = 0; r == 0 && i < 2; i++) {
@@ -62,6 +64,7 @@ static int translate(struct out *o, const char *more)
     if (r == 0) r = sn_json_write(&o->text, &k.routes, NULL);
     if (r == 0) r = sn_json_write(&o->text, &k.listeners, NULL);
     if (r == 0) r = o->status.err;
+    if (r == 0) r = o->documents.err;
     gw_kube_done(&k);
     return r;
 }
@@ -70,6 +73,7 @@ static void done(struct out *o)
 {
     sn_buf_done(&o->text);
     sn_buf_done(&o->status);
+    sn_buf_done(&o->documents);
     sn_arena_done(&o->a);
 }
 
@@ -121,6 +125,23 @@ SN_TEST(kube_translates_and_says)
          "{parentRefs: [{name: g}], rules: "
          "[{backendRefs: [{name: s, port: 80}]}]}}\n",
          "10.0.0.2:80", "Accepted=True"},
+        {"listeners of a Gateway are isolated",
+         "---\n{kind: Gateway, metadata: {name: h, namespace: a}, spec: {listeners: [{name: any, port: "
+         "81, protocol: HTTP}, {name: one, port: 81, protocol: HTTP, hostname: '*.z'}]}}\n"
+         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [a.z, b.w], "
+         "parentRefs: [{name: h, sectionName: any}], rules: [{backendRefs: [{name: s, port: "
+         "80}]}]}}\n",
+         "\"hosts\":[\"b.w\"],\"match\":[{\"prefix\":\"/\"}],\"proxy\":{\"to\":[{\"upstream\":\"a/s:80\",\"weight\":1}]}},"
+         "{\"name\":\"isolation/a/h/one\",\"listeners\":[\"kube-127.0.0.1:8081\"],\"hosts\":[\"*.z\"],"
+         "\"respond\":{\"status\":404}}]",
+         "HTTPRoute a/r parent h/any: Accepted=True"},
+        {"hosts that are all another listener's",
+         "---\n{kind: Gateway, metadata: {name: h, namespace: a}, spec: {listeners: [{name: any, port: "
+         "81, protocol: HTTP}, {name: one, port: 81, protocol: HTTP, hostname: a.z}]}}\n"
+         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [a.z], "
+         "parentRefs: [{name: h, sectionName: any}], rules: [{backendRefs: [{name: s, port: "
+         "80}]}]}}\n",
+         "][{\"name\":\"isolation/a/h/one\"", "HTTPRoute a/r parent h/any: Accepted=True"},
         {"an expression that is none",
          "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: [{name: "
          "g}], rules: "
@@ -162,4 +183,61 @@ SN_TEST_SLOW(kube_without_memory, 60)
         "{paths: [{path: /x, pathType: "
         "Prefix, backend: {service: {name: s, port: {number: 80}}}}]}}]}}\n";
     T_ASSERT(sn_torture_lenient(torture_body, (void *)objects) > 10);
+}
+
+/* ---- statuses against what is there ----------------------------------------------------------- */
+
+#define ROUTE_STATUS                                                                              \
+    "{\"status\":{\"parents\":[{\"parentRef\":{\"name\":\"g\"},\"controllerName\":\"me\",\"conditions\":[{"   \
+    "\"type\":\"Accepted\",\"status\":\"True\",\"reason\":\"Accepted\",\"message\":\"x\","                  \
+    "\"observedGeneration\":2}]}]}}"
+#define THEIRS "{\"parentRef\":{\"name\":\"g\"},\"controllerName\":\"them\",\"conditions\":[]}"
+#define OURS(status, generation, time)                                                            \
+    "{\"parentRef\":{\"name\":\"g\"},\"controllerName\":\"me\",\"conditions\":[{\"type\":\"Accepted\",\"status\":" \
+    "\"" status "\",\"reason\":\"Accepted\",\"message\":\"x\",\"observedGeneration\":" generation                 \
+    ",\"lastTransitionTime\":\"" time "\"}]}"
+SN_TEST(kube_patches)
+{
+    static const struct {
+        const char *what, *object, *document, *patch; /* patch NULL: it says the same */
+    } rows[] = {
+        {"none yet", "{\"metadata\":{\"resourceVersion\":\"7\"}}", ROUTE_STATUS,
+         "{\"metadata\":{\"resourceVersion\":\"7\"},\"status\":{\"parents\":[" OURS("True", "2", "now") "]}}"},
+        {"the same", "{\"status\":{\"parents\":[" OURS("True", "2", "then") "]}}", ROUTE_STATUS, NULL},
+        {"the same beside others", "{\"status\":{\"parents\":[" THEIRS "," OURS("True", "2", "then") "]}}",
+         ROUTE_STATUS, NULL},
+        {"another generation: the time stays",
+         "{\"status\":{\"parents\":[" THEIRS "," OURS("True", "1", "then") "]}}", ROUTE_STATUS,
+         "{\"status\":{\"parents\":[" THEIRS "," OURS("True", "2", "then") "]}}"},
+        {"another status: the time does not",
+         "{\"status\":{\"parents\":[" OURS("False", "2", "then") "]}}", ROUTE_STATUS,
+         "{\"status\":{\"parents\":[" OURS("True", "2", "now") "]}}"},
+        {"one of ours too many",
+         "{\"status\":{\"parents\":[" OURS("True", "2", "then") ",{\"parentRef\":{\"name\":\"h\"},"
+         "\"controllerName\":\"me\",\"conditions\":[]}]}}",
+         ROUTE_STATUS, "{\"status\":{\"parents\":[" OURS("True", "2", "then") "]}}"},
+        {"types of others stay",
+         "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"Unknown\"}]}}",
+         "{\"status\":{\"conditions\":[{\"type\":\"Accepted\",\"status\":\"True\"}]}}",
+         "{\"status\":{\"conditions\":[{\"type\":\"Accepted\",\"status\":\"True\",\"lastTransitionTime\":"
+         "\"now\"},{\"type\":\"Ready\",\"status\":\"Unknown\"}]}}"},
+        {"a route more on a listener",
+         "{\"status\":{\"listeners\":[{\"name\":\"l\",\"attachedRoutes\":1,\"supportedKinds\":[],\"conditions\":[]}]}}",
+         "{\"status\":{\"listeners\":[{\"name\":\"l\",\"attachedRoutes\":2,\"supportedKinds\":[],\"conditions\":[]}]}}",
+         "{\"status\":{\"listeners\":[{\"name\":\"l\",\"attachedRoutes\":2,\"supportedKinds\":[],\"conditions\":[]}]}}"},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        struct sn_arena a;
+        struct sn_buf out = {0};
+        const struct sn_json *object, *document;
+        const struct gw_kube_now now = {SN_STR("now"), SN_STR("me")};
+        sn_test_row("%s", rows[i].what);
+        sn_arena_init(&a, NULL, 0);
+        T_OK(sn_json_parse(&a, sn_str(rows[i].object), NULL, &object));
+        T_OK(sn_json_parse(&a, sn_str(rows[i].document), NULL, &document));
+        T_EQ(gw_kube_patch(&a, object, document, &now, &out), rows[i].patch != NULL);
+        T_STR(sn_buf_view(&out), rows[i].patch ? rows[i].patch : "");
+        sn_buf_done(&out);
+        sn_arena_done(&a);
+    }
 }

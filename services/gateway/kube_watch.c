@@ -2,13 +2,15 @@
 /* gateway/kube_watch.c - Kubernetes objects from an API server: for each kind a list, then a watch
  * from its resourceVersion on, for as long as the gateway runs. What is known stays in use while
  * the server is away, and a list replaces it as a whole. Changes come in bursts: a moment after the
- * first one configuration is built. Source: Kubernetes API concepts ("efficient detection of
+ * first one configuration is built; the statuses that go with it are written back. Source: Kubernetes API concepts ("efficient detection of
  * changes"). */
 #include <stdio.h>
 
 #include "core/alloc.h"
+#include "core/time.h"
 #include "fiber/os.h"
 #include "gateway/gw_int.h"
+#include "gateway/kube.h"
 #include "wire/json.h"
 
 #define LIST_BYTES_MAX (64u << 20)
@@ -51,6 +53,9 @@ struct gw_kube_client {
     struct sn_http_client *http;
     struct sn_mutex lock; /* of the objects */
     uint64_t changes; /* so far */
+    char *controller;
+    struct sn_buf documents; /* under lock: the statuses of the build in force, see kube.h */
+    uint64_t builds;         /* so many were handed over */
     struct watcher watchers[KINDS];
 };
 
@@ -115,17 +120,14 @@ static void set_version(struct watcher *w, const struct sn_json *metadata)
 /* ---- requests ---------------------------------------------------------------------------------
  */
 
-static int request(struct watcher *w, struct sn_arena *a, const char *query,
-                   struct sn_http_resp **ret)
+static int send(struct gw_kube_client *c, struct sn_arena *a, struct sn_http_call *call,
+                const char *type, struct sn_http_resp **ret)
 {
-    struct gw_kube_client *c = w->c;
-    struct sn_http_header h[3] = {{SN_STR("Accept"), SN_STR("application/json")},
+    struct sn_http_header h[4] = {{SN_STR("Accept"), SN_STR("application/json")},
                                   {SN_STR("User-Agent"), SN_STR("sennit-gateway")}};
     unsigned n = 2;
-    bool first = !strchr(w->k->path, '?');
-    struct sn_str token = {0}, url = sn_arena_printf(a, "%s%s%s%s", c->server, w->k->path,
-                                                     query[0] ? (first ? "?" : "&") : "", query);
-    int r = url.ptr ? 0 : SN_E_NOMEM;
+    struct sn_str token = {0};
+    int r = call->url.ptr ? 0 : SN_E_NOMEM;
     /* Tokens of pods are renewed under the same name. */
     if (r == 0 && c->token_file) r = sn_file_read(a, c->token_file, TOKEN_BYTES_MAX, &token);
     if (r == 0 && token.ptr) {
@@ -133,11 +135,21 @@ static int request(struct watcher *w, struct sn_arena *a, const char *query,
         if (!v.ptr) return SN_E_NOMEM;
         h[n++] = (struct sn_http_header){SN_STR("Authorization"), v};
     }
-    struct sn_http_call call = {.url = url,
-                                .headers = h,
-                                .n_headers = n,
-                                .answer_ns_max = 30 * SN_SEC};
-    return r < 0 ? r : sn_http_do(c->http, &call, ret);
+    if (type) h[n++] = (struct sn_http_header){SN_STR("Content-Type"), sn_str(type)};
+    call->headers = h;
+    call->n_headers = n;
+    call->answer_ns_max = 30 * SN_SEC;
+    return r < 0 ? r : sn_http_do(c->http, call, ret);
+}
+
+static int request(struct watcher *w, struct sn_arena *a, const char *query,
+                   struct sn_http_resp **ret)
+{
+    bool first = !strchr(w->k->path, '?');
+    struct sn_http_call call = {
+        .url = sn_arena_printf(a, "%s%s%s%s", w->c->server, w->k->path,
+                               query[0] ? (first ? "?" : "&") : "", query)};
+    return send(w->c, a, &call, NULL, ret);
 }
 
 /* Returns 0, 1 (the server does not know the kind), SN_E_*. */
@@ -285,6 +297,122 @@ static int apply_main(void *arg)
     }
 }
 
+/* ---- statuses back ------------------------------------------------------------------------------
+ */
+
+void gw_kube_client_documents(struct gw_kube_client *c, struct sn_buf *documents)
+{
+    sn_mutex_lock_always(&c->lock);
+    struct sn_buf old = c->documents;
+    c->documents = *documents;
+    *documents = old;
+    c->builds++;
+    sn_mutex_unlock(&c->lock);
+}
+
+static struct watcher *watcher_of(struct gw_kube_client *c, struct sn_str kind)
+{
+    for (size_t i = 0; i < KINDS; i++)
+        if (sn_str_eqc(kind, kinds[i].kind)) return &c->watchers[i];
+    return NULL;
+}
+
+/* The object as it is known, parsed into `a`; NULL: it is not the server's, or gone. */
+static const struct sn_json *object_of(struct watcher *w, struct sn_arena *a, struct sn_str ns,
+                                       struct sn_str name)
+{
+    const struct sn_json *v = NULL;
+    struct sn_str key = sn_arena_printf(a, "%.*s/%.*s", SN_STR_ARG(ns), SN_STR_ARG(name)), text;
+    if (!w || !key.ptr) return NULL;
+    sn_mutex_lock_always(&w->c->lock);
+    const char *known = sn_map_get(&w->objects, key);
+    text = known ? sn_arena_str(a, sn_str(known)) : (struct sn_str){0};
+    sn_mutex_unlock(&w->c->lock);
+    if (!text.ptr || sn_json_parse_next(a, &text, NULL, &v) < 0) return NULL;
+    return sn_json_get(v, "object");
+}
+
+static int patch(struct watcher *w, struct sn_arena *a, struct sn_str ns, struct sn_str name,
+                 struct sn_str body)
+{
+    struct sn_http_resp *resp = NULL;
+    struct sn_str path = sn_str(w->k->path), of = path;
+    of.len = (size_t)sn_str_rchr(path, '/');
+    struct sn_http_call call = {.method = SN_STR("PATCH"), .body = body};
+    call.url = ns.len ? sn_arena_printf(a, "%s%.*s/namespaces/%.*s%.*s/%.*s/status", w->c->server,
+                                        SN_STR_ARG(of), SN_STR_ARG(ns),
+                                        (int)(path.len - of.len), path.ptr + of.len,
+                                        SN_STR_ARG(name))
+                      : sn_arena_printf(a, "%s%.*s/%.*s/status", w->c->server, SN_STR_ARG(path),
+                                        SN_STR_ARG(name));
+    int r = send(w->c, a, &call, "application/merge-patch+json", &resp);
+    int status = r < 0 ? 0 : resp->status;
+    sn_http_resp_close(resp);
+    /* Gone, or changed meanwhile: the watch brings it, and with it another build. */
+    if (r < 0 || status == 200 || status == 404 || status == 409) return r;
+    return sn_fail(SN_E_UNAVAILABLE, "status of %s %.*s/%.*s: the API server answered %d", w->k->kind,
+                   SN_STR_ARG(ns), SN_STR_ARG(name), status);
+}
+
+static int write_one(struct gw_kube_client *c, struct sn_arena *a, const struct sn_json *doc)
+{
+    char time[SN_RFC3339_MAX];
+    struct sn_buf body = {0};
+    struct sn_str ns = sn_json_str(sn_json_get(doc, "namespace")),
+                  name = sn_json_str(sn_json_get(doc, "name"));
+    struct watcher *w = watcher_of(c, sn_json_str(sn_json_get(doc, "kind")));
+    const struct sn_json *o = object_of(w, a, ns, name);
+    struct gw_kube_now now = {sn_str_of(time, sn_time_rfc3339(sn_wall_now(), 0, time)),
+                              sn_str(c->controller)};
+    int r = o ? gw_kube_patch(a, o, doc, &now, &body) : 0;
+    if (r == 1) r = patch(w, a, ns, name, sn_buf_view(&body));
+    sn_buf_done(&body);
+    return r;
+}
+
+/* All of a build's. Returns the first failure; the others are tried all the same. */
+static int write_all(struct gw_kube_client *c, struct sn_str all)
+{
+    int first = 0;
+    while (all.len) {
+        struct sn_arena a;
+        const struct sn_json *doc;
+        struct sn_str line = sn_str_cut(&all, '\n');
+        sn_arena_init(&a, NULL, 0);
+        int r = line.len ? sn_json_parse(&a, line, NULL, &doc) : SN_E_EOF;
+        if (r == 0) r = write_one(c, &a, doc);
+        sn_arena_done(&a);
+        if (r == SN_E_CANCELLED) return r;
+        if (r < 0 && r != SN_E_EOF && first == 0) first = r;
+    }
+    return first;
+}
+
+static int status_main(void *arg)
+{
+    struct gw_kube_client *c = arg;
+    int64_t pause = SETTLE_NS;
+    bool told = false;
+    for (uint64_t written = 0;;) {
+        struct sn_arena a;
+        if (sn_sleep(pause) < 0) return 0;
+        sn_mutex_lock_always(&c->lock);
+        uint64_t builds = c->builds;
+        sn_arena_init(&a, NULL, 0);
+        struct sn_str all = builds == written ? (struct sn_str){0}
+                                              : sn_arena_str(&a, sn_buf_view(&c->documents));
+        sn_mutex_unlock(&c->lock);
+        int r = builds == written ? 0 : all.ptr ? write_all(c, all) : SN_E_NOMEM;
+        sn_arena_done(&a);
+        if (r == SN_E_CANCELLED || sn_cancelled()) return 0;
+        pause = r < 0 ? SN_MIN(SN_MAX(2 * pause, AGAIN_NS), AGAIN_NS_MAX) : SETTLE_NS;
+        if (r < 0 && !told)
+            gw_event(c->gw, "warn", "kubernetes: %s", sn_diag_str(r));
+        told = r < 0;
+        if (r == 0) written = builds;
+    }
+}
+
 static char *copy_cstr(struct sn_str s)
 {
     char *p = sn_alloc(s.len + 1);
@@ -311,12 +439,14 @@ int gw_kube_client_start(struct sn_gateway *gw)
     while (server.len && server.ptr[server.len - 1] == '/') server.len--;
     c->server = copy_cstr(server);
     if (k->token_file.len) c->token_file = copy_cstr(k->token_file);
-    int r = c->server && (c->token_file || !k->token_file.len) ? 0 : SN_E_NOMEM;
+    c->controller = copy_cstr(k->controller);
+    int r = c->server && c->controller && (c->token_file || !k->token_file.len) ? 0 : SN_E_NOMEM;
     struct sn_gw_conf_upstream u = {.tls = {.enabled = true, .ca = k->ca_file}};
     if (r == 0 && sn_str_starts(server, SN_STR("https:"))) r = gw_tls_client(&u, &c->tls);
     struct sn_http_client_opts o = {.tls = c->tls, .h2_off = true};
     if (r == 0) r = sn_http_client_new(&o, &c->http);
     if (r == 0) r = sn_scope_go(gw->scope, "kubernetes", apply_main, c);
+    if (r == 0) r = sn_scope_go(gw->scope, "kubernetes status", status_main, c);
     for (size_t i = 0; r == 0 && i < KINDS; i++)
         r = sn_scope_go(gw->scope, "kubernetes watch", watcher_main, &c->watchers[i]);
     return r;
@@ -330,5 +460,7 @@ void gw_kube_client_free(struct gw_kube_client *c)
     gw_tls_free(c->tls);
     sn_free(c->server);
     sn_free(c->token_file);
+    sn_free(c->controller);
+    sn_buf_done(&c->documents);
     sn_free(c);
 }

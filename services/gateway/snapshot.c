@@ -76,7 +76,7 @@ static void rewriting_free(struct sn_gw_regex_ctx **c, unsigned workers)
 struct load_job {
     struct gw_load *l;
     struct sn_str text, objects;
-    struct sn_buf *status;
+    struct sn_buf *status, *documents;
 };
 
 static int load_compile(void *arg)
@@ -85,7 +85,7 @@ static int load_compile(void *arg)
     struct gw_load *l = j->l;
     l->conf = SN_ARENA_NEW(&l->arena, struct sn_gw_conf);
     if (!l->conf) return SN_E_NOMEM;
-    int r = sn_gw_conf_read_status(&l->cf, j->text, j->objects, l->conf, j->status);
+    int r = sn_gw_conf_read_status(&l->cf, j->text, j->objects, l->conf, j->status, j->documents);
     if (r < 0) return r;
     l->tables = SN_ARENA_ARRAY(&l->arena, struct gw_table, l->conf->n_listeners);
     if (!l->tables) return SN_E_NOMEM;
@@ -115,7 +115,8 @@ int gw_load_run(const struct sn_gateway_opts *opts, struct sn_str text, unsigned
         sn_buf_printf(ret_errors, "%s: %s\n", name, why);
     } else {
         l->text = text;
-        struct load_job job = {l, text, opts->kube_objects, opts->ret_status};
+        struct load_job job = {l, text, opts->kube_objects, opts->ret_status,
+                               opts->ret_documents};
         /* Compiling expressions and reading a large file are too much for a fiber: its stack, and
          * the other fibers' time. */
         r = sn_offload(load_compile, &job);
@@ -337,7 +338,13 @@ static int proxy_build(struct gw_snap *s, struct gw_route *r, const struct sn_ma
     if (r->conf->proxy.mirror.enabled)
         r->mirror = sn_map_get(pools, r->conf->proxy.mirror.upstream);
     if (e < 0 || !t->enabled) return e;
-    e = gw_transcoder_new(t, &r->transcoder);
+    struct gw_pool *first = &s->pools[r->targets[0].pool];
+    if (t->reflection)
+        first->reflect_every = first->reflect_every
+                                   ? SN_MIN(first->reflect_every, t->reflection_interval)
+                                   : t->reflection_interval;
+    struct sn_str reflected = t->reflection ? sn_buf_view(&first->up->reflected) : (struct sn_str){0};
+    e = gw_transcoder_new(t, reflected, &r->transcoder);
     if (e < 0 && e != SN_E_NOMEM) {
         char at[80], why[SN_DIAG_BYTES];
         snprintf(at, sizeof(at), "routes[%zu].proxy.transcode", (size_t)(r - s->routes));
@@ -486,6 +493,7 @@ int gw_snap_new(struct sn_gateway *gw, struct gw_load *l, struct gw_snap **ret)
     if (r == 0) r = routes_build(s, old, &pools, &l->cf);
     if (r == 0) r = gw_takeover_prepare(s);
     if (r == 0) r = gw_health_prepare(s);
+    if (r == 0) r = gw_reflect_prepare(s);
     if (r == 0) r = log_open(s, old);
     sn_map_done(&pools);
     __atomic_add_fetch(&gw->snaps_live, 1, __ATOMIC_RELAXED);
@@ -529,7 +537,7 @@ void gw_snap_free(struct gw_snap *s)
         struct gw_pool *p = &s->pools[i];
         sn_gw_pool_free(p->pool);
         gw_client_unref(p->client);
-        if (p->up && !__atomic_sub_fetch(&p->up->refs, 1, __ATOMIC_ACQ_REL)) sn_free(p->up);
+        gw_upstream_unref(p->up);
     }
     for (size_t i = 0; s->tables && i < c->n_listeners; i++) sn_gw_router_free(s->tables[i].router);
     gw_log_unref(s->log);

@@ -17,6 +17,7 @@ struct gw_transcoder {
     struct sn_arena arena; /* of the tables */
     struct sn_pb_set *set; /* NULL = no descriptors */
     struct sn_grpc_server *srv;
+    bool reflected;
 };
 
 /* ---- a call to the upstream -------------------------------------------------------------------
@@ -389,7 +390,9 @@ static int add_service(struct gw_transcoder *t, const struct sn_pb_service *svc)
         h[i] = stream ? (struct sn_grpc_handler){.stream = call_stream}
                       : (struct sn_grpc_handler){.unary = call_unary};
     }
-    return sn_grpc_server_add(t->srv, svc, h, NULL, NULL);
+    int r = sn_grpc_server_add(t->srv, svc, h, NULL, NULL);
+    /* What another program says of itself does not refuse a configuration. */
+    return r == SN_E_NOMEM || !t->reflected ? r : 0;
 }
 
 static int add_services(struct gw_transcoder *t, const struct sn_gw_conf_transcode *c)
@@ -397,6 +400,7 @@ static int add_services(struct gw_transcoder *t, const struct sn_gw_conf_transco
     int r = 0;
     for (size_t i = 0; r == 0 && i < c->n_services; i++) {
         const struct sn_pb_service *svc = sn_pb_set_service(t->set, c->services[i]);
+        if (!svc && c->reflection) continue; /* perhaps it will be there */
         r = svc ? add_service(t, svc)
                 : sn_fail(SN_E_NOT_FOUND, "no service %.*s in %.*s", SN_STR_ARG(c->services[i]),
                           SN_STR_ARG(c->descriptors));
@@ -434,6 +438,14 @@ static int load_file(struct gw_transcoder *t, struct sn_str path)
     return j.result < 0 ? sn_fail(j.result, "%s: %s", p.ptr, j.why) : 0;
 }
 
+static int load_reflected(struct gw_transcoder *t, struct sn_str set)
+{
+    struct load_job j = {.t = t, .bytes = sn_arena_str(&t->arena, set)};
+    t->reflected = true;
+    int r = j.bytes.ptr ? sn_offload(load_set, &j) : SN_E_NOMEM;
+    return r < 0 ? r : j.result;
+}
+
 /* What none of the protocols takes is the ordinary proxy's. */
 static int not_ours(struct sn_http_x *x, void *arg)
 {
@@ -441,7 +453,8 @@ static int not_ours(struct sn_http_x *x, void *arg)
     return 0;
 }
 
-int gw_transcoder_new(const struct sn_gw_conf_transcode *c, struct gw_transcoder **ret)
+int gw_transcoder_new(const struct sn_gw_conf_transcode *c, struct sn_str reflected,
+                      struct gw_transcoder **ret)
 {
     struct gw_transcoder *t = SN_NEW(struct gw_transcoder);
     if (!t) return SN_E_NOMEM;
@@ -456,6 +469,7 @@ int gw_transcoder_new(const struct sn_gw_conf_transcode *c, struct gw_transcoder
                                     .resolve_arg = t};
     int r = sn_grpc_server_new(&o, &t->srv);
     if (r == 0 && c->descriptors.len) r = load_file(t, c->descriptors);
+    if (r == 0 && reflected.len) r = load_reflected(t, reflected);
     if (r == 0 && t->set) r = add_services(t, c);
     if (r < 0) {
         gw_transcoder_free(t);

@@ -60,6 +60,8 @@ struct node {
     const struct args *a;
     int64_t blocks;
     struct sn_cons_state *state;
+    bool ended;
+    int64_t seen_at[2], seen[2]; /* the first height from a tenth of the giver's on, and the last */
 };
 static int node_open(struct node *n, const char *home, const char *listen, uint8_t who)
 {
@@ -93,6 +95,23 @@ static void node_close(struct node *n)
     chain_close(&n->c);
 }
 static int meet(void *arg) { return sn_switch_run(((struct node *)arg)->sw); }
+/* Looks at the height now and then: what it takes without the beginning and the end. */
+static int watch(void *arg)
+{
+    struct node *n = arg;
+    int64_t from = getenv("BLOCKSYNC_FROM") ? atoi(getenv("BLOCKSYNC_FROM")) : 1;
+    while (!n->ended) {
+        int64_t h = sn_cons_block_store_height(n->c.blocks);
+        if (h >= from && h != n->seen[1]) {
+            unsigned i = n->seen_at[0] != 0;
+            n->seen_at[i] = sn_now();
+            n->seen[i] = h;
+        }
+        int r = sn_sleep(5 * SN_MS);
+        if (r < 0) return r;
+    }
+    return 0;
+}
 static int fetch_fiber(void *arg)
 {
     struct node *n = arg;
@@ -105,10 +124,13 @@ static int fetch_fiber(void *arg)
     r = sn_blocksync_run(n->sync, n->c.state, &n->state, &n->blocks);
     if (r < 0) return r;
     double s = (double)(sn_now() - began) / SN_SEC;
+    n->ended = true;
     char hash[2 * SN_CONS_APP_HASH_MAX + 1] = "";
     hash[sn_hex_encode(n->state->app_hash.b, n->state->app_hash.len, hash)] = 0;
     printf("%lld blocks, %.3f s, %.0f blocks/s\nheight %lld hash %s\n", (long long)n->blocks, s,
            (double)n->blocks / s, (long long)n->state->last_height, hash);
+    printf("from %lld to %lld: %.3f s\n", (long long)n->seen[0], (long long)n->seen[1],
+           (double)(n->seen_at[1] - n->seen_at[0]) / SN_SEC);
     fflush(stdout);
     return SN_E_ABORTED; /* done: ends the switch */
 }
@@ -122,6 +144,7 @@ static int fetch(const struct args *a)
     int r = node_open(n, a->v[2], NULL, 2);
     struct sn_scope *s = sn_scope_begin(&mem);
     if (r >= 0) r = sn_scope_go(s, "switch", meet, n);
+    if (r >= 0) r = sn_scope_go(s, "watch", watch, n);
     if (r >= 0) r = sn_scope_go(s, "fetch", fetch_fiber, n);
     int e = sn_scope_end(s);
     if (r >= 0 && e != SN_E_ABORTED) r = e;

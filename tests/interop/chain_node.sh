@@ -92,7 +92,9 @@ wait_port "$app"
 up ours --proxy_app "127.0.0.1:$app" --abci grpc; reach $((top + 5)) "an application that begins anew, by gRPC"; down
 kill $kv; wait $kv 2>/dev/null
 
-# ---- blocks only for transactions; pruning ----
+up ours --proxy_app "tcp://127.0.0.1:$app"; sleep 1; down; check "SIGTERM while the application is waited for" $rc 0
+
+# ---- blocks only for transactions ----
 new_home quiet
 up ours --proxy_app persistent_kvstore --consensus.create_empty_blocks=false; sleep 2; down
 check "no empty blocks but the first" "$(height)" 1

@@ -84,6 +84,22 @@ go_start 1 "$rpc1"; go1=$go_pid
 until_is "and are there again when it is" 20 "go_peers $rpc1" 1
 tell 1 "tx after-restart=3"; until_is "a transaction after the restart" 15 "committed $rpc1 after-restart" 3
 
+# Two votes of Go's validator for one place, by its own key: Go checks them, tells its peers and puts them into a block.
+height=$(($(rpc "$rpc1" status | jq -r .result.sync_info.latest_block_height) - 1))
+at=$(rpc "$rpc1" "block?height=$height" | jq -r .result.block.header.time)
+power=$(rpc "$rpc1" validators | jq -r '.result.validators[0].voting_power')
+key=$(jq -r .priv_key.value "$tmp/go1/config/priv_validator_key.json" | base64 -d | od -An -v -tx1 | tr -d ' \n')
+tell 1 "accuse $key $height $(date -d "$at" +%s) $((10#$(date -d "$at" +%N))) $power"
+check "evidence goes to Go" "$answer" "accused before 1"
+until_is "Go sends it on" 10 "stat 1 evidence" 1
+evidence_in_blocks() {
+  local top; top=$(rpc "$rpc1" status | jq -r .result.sync_info.latest_block_height)
+  for h in $(seq "$height" "$top"); do rpc "$rpc1" "block?height=$h" | jq -r '.result.block.evidence.evidence[] | .type + " " + .value.vote_a.height'; done
+}
+tell 1 "tx after-evidence=4"
+until_is "and puts it into a block" 20 evidence_in_blocks "tendermint/DuplicateVoteEvidence $height"
+check "the connection stays" "$(stat 1 outbound)" 1
+
 # Both have each other as persistent peers: one connection, and the same one later.
 kill "$go1"; wait "$go1" 2>/dev/null
 go_start 1 "$rpc1" --p2p.persistent_peers "$ours_at1"; go1=$go_pid

@@ -9,6 +9,7 @@
  *   tx TEXT            into the pool               load N BYTES RATE   many, RATE a second
  *   stats              what it has and has sent    peers               ID OUTBOUND, each on a line
  *   connect ADDR       dials                       quit
+ *   accuse KEY ...     evidence against a validator, to everybody
  * lag: says nothing of its height. */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,15 +19,20 @@
 #include <unistd.h>
 
 #include "consensus/codec.h"
+#include "consensus/hash.h"
+#include "consensus/key.h"
+#include "consensus/reactors/evidence.h"
 #include "consensus/reactors/mempool.h"
 #include "consensus/reactors/pex.h"
 #include "core/alloc.h"
 #include "core/buf.h"
+#include "core/enc.h"
+#include "core/varint.h"
 #include "fiber/net.h"
 #include "kit/log.h"
 
 #define ADDRS_MAX 16
-#define HEIGHT 1000000
+#define HEIGHT 50000 /* far ahead, and not so far that evidence is too old for us */
 
 static struct node {
     uint8_t key[64];
@@ -47,6 +53,13 @@ static void must(int r, const char *what)
     printf("FAIL %s: %s\n", what, sn_diag_str(r));
     (void)fflush(stdout);
     exit(1);
+}
+
+static bool numbers(struct sn_str args, uint64_t *ret, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!args.ptr || sn_str_to_u64(sn_str_cut(&args, ' '), &ret[i]) < 0) return false;
+    return !args.ptr;
 }
 
 /* ---- consensus, silent ---- */
@@ -71,6 +84,74 @@ static const struct sn_reactor consensus = {.name = "consensus",
                                             .n_channels = 4,
                                             .add_peer = say_height};
 
+/* ---- evidence: what comes is read, what is sent is made up ---- */
+
+static _Atomic unsigned pieces;
+static int on_evidence(void *arg, struct sn_switch_peer *p, uint8_t channel, struct sn_str m)
+{
+    struct sn_str piece;
+    struct sn_cons_evidence ev;
+    struct sn_arena a;
+    size_t at = 0;
+    int r;
+    sn_arena_init(&a, NULL, 0);
+    while ((r = sn_evidence_list_next(m, &at, &piece)) > 0) {
+        r = sn_cons_evidence_decode(piece, &a, &ev);
+        if (r < 0) break;
+        pieces++;
+    }
+    sn_arena_done(&a);
+    return r;
+}
+static const struct sn_mconn_channel evidence_channel[] = {
+    {.id = SN_EVIDENCE_CHANNEL, .priority = 6}};
+static const struct sn_reactor evidence = {.name = "evidence",
+                                           .channels = evidence_channel,
+                                           .n_channels = 1,
+                                           .receive = on_evidence};
+/* "KEY HEIGHT SECONDS NANOS POWER": the key, in hexadecimal, of the only validator, whose power it
+ * is, and the time of that block. */
+static void accuse(struct sn_str args)
+{
+    uint8_t key[64];
+    uint64_t of[4];
+    struct sn_cons_vote votes[2];
+    struct sn_buf piece = {0}, list = {0};
+    if (sn_hex_decode(sn_str_cut(&args, ' '), key) != 64 || !numbers(args, of, 4)) {
+        puts("FAIL accuse: expected KEY HEIGHT SECONDS NANOS POWER");
+        return;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct sn_buf buf = {0};
+        votes[i] = (struct sn_cons_vote){.refs = 1,
+                                         .type = SN_CONS_PRECOMMIT,
+                                         .height = (int64_t)of[0],
+                                         .time = {(int64_t)of[1], 0},
+                                         .block_id = {{32, {(uint8_t)(i + 1)}}, {1, {32, {1}}}},
+                                         .sig.len = 64};
+        struct sn_cons_key public = {.type = SN_CONS_ED25519, .len = 32};
+        memcpy(public.b, key + 32, 32);
+        must(sn_cons_key_addr(&public, votes[i].addr), "address");
+        must(sn_cons_vote_sign_bytes(sn_str(node.o.self.network), &votes[i], &buf), "sign bytes");
+        must(sn_ed25519_sign(key, buf.ptr, buf.len, votes[i].sig.b), "sign");
+        sn_buf_done(&buf);
+    }
+    const struct sn_cons_evidence ev = {.kind = SN_CONS_DUPLICATE_VOTE,
+                                        .vote_a = &votes[0],
+                                        .vote_b = &votes[1],
+                                        .total_power = (int64_t)of[3],
+                                        .validator_power = (int64_t)of[3],
+                                        .time = {(int64_t)of[1], (int32_t)of[2]}};
+    uint8_t head[1 + SN_VARINT_MAX] = {0x0a};
+    must(sn_cons_evidence_encode(&ev, &piece), "evidence");
+    sn_buf_put(&list, head, 1 + sn_varint_put(head + 1, piece.len));
+    must(sn_buf_put(&list, piece.ptr, piece.len), "list");
+    printf("accused before %zu\n",
+           sn_switch_broadcast(node.sw, SN_EVIDENCE_CHANNEL, list.ptr, list.len));
+    sn_buf_done(&piece);
+    sn_buf_done(&list);
+}
+
 /* ---- an application that takes everything ---- */
 
 static int check_tx(struct sn_abci_call *c, const struct tendermint_abci_request_check_tx *req,
@@ -92,12 +173,6 @@ static int submit(struct sn_str tx)
     int r = sn_txs_check(node.txs, tx, 0, &a, &res);
     sn_arena_done(&a);
     return r;
-}
-static bool numbers(struct sn_str args, uint64_t *ret, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (!args.ptr || sn_str_to_u64(sn_str_cut(&args, ' '), &ret[i]) < 0) return false;
-    return !args.ptr;
 }
 static void load(const char *args)
 {
@@ -139,14 +214,14 @@ static void stats(void)
     sn_mempool_reactor_stats(node.mempool, &g);
     sn_switch_counts(node.sw, &c);
     sn_switch_each(node.sw, add, &sum);
-    printf(
-        "stats txs=%llu inbound=%u outbound=%u joined=%llu txs_in=%llu known_in=%llu "
-        "messages_in=%llu txs_out=%llu messages_out=%llu bytes_out=%llu sent=%llu received=%llu\n",
-        (unsigned long long)pool.txs, c.inbound, c.outbound, (unsigned long long)c.joined,
-        (unsigned long long)g.txs_in, (unsigned long long)g.known_in,
-        (unsigned long long)g.messages_in, (unsigned long long)g.txs_out,
-        (unsigned long long)g.messages_out, (unsigned long long)g.bytes_out,
-        (unsigned long long)sum.bytes_sent, (unsigned long long)sum.bytes_received);
+    printf("stats txs=%llu inbound=%u outbound=%u joined=%llu txs_in=%llu known_in=%llu "
+           "messages_in=%llu txs_out=%llu messages_out=%llu bytes_out=%llu sent=%llu received=%llu "
+           "evidence=%u\n",
+           (unsigned long long)pool.txs, c.inbound, c.outbound, (unsigned long long)c.joined,
+           (unsigned long long)g.txs_in, (unsigned long long)g.known_in,
+           (unsigned long long)g.messages_in, (unsigned long long)g.txs_out,
+           (unsigned long long)g.messages_out, (unsigned long long)g.bytes_out,
+           (unsigned long long)sum.bytes_sent, (unsigned long long)sum.bytes_received, pieces);
 }
 static void put_peer(void *arg, struct sn_switch_peer *p)
 {
@@ -162,6 +237,8 @@ static bool command(char *line)
     } else if (strncmp(line, "connect ", 8) == 0) {
         int r = sn_switch_connect(node.sw, line + 8);
         printf("connect %s\n", r == 0 ? "OK" : sn_status_name(r));
+    } else if (strncmp(line, "accuse ", 7) == 0) {
+        accuse(sn_str(line + 7));
     } else if (strcmp(line, "stats") == 0) {
         stats();
     } else if (strcmp(line, "peers") == 0) {
@@ -225,6 +302,7 @@ static int run(void *arg)
     must(sn_txs_new(&(struct sn_txs_opts){.app = client, .pool = {.txs_max = 100000}}, &node.txs),
          "pool");
     must(sn_switch_add_reactor(node.sw, &consensus), "consensus");
+    must(sn_switch_add_reactor(node.sw, &evidence), "evidence");
     must(sn_mempool_reactor_new(&(struct sn_mempool_reactor_opts){.sw = node.sw, .txs = node.txs},
                                 &node.mempool),
          "mempool");

@@ -9,6 +9,7 @@
 SN_LOG_MODULE("node");
 
 #define ARENA_MAX ((size_t)512 << 20)
+#define CLOSE_NS (30 * SN_SEC)
 
 static int start(struct sn_daemon *d)
 {
@@ -65,6 +66,13 @@ static int start_fibers(struct sn_daemon *d)
     return r;
 }
 
+/* Stores are closed and the log is synced also where a signal has cancelled everything. */
+static int close_all(void *daemon)
+{
+    sn_daemon_done(daemon);
+    return 0;
+}
+
 /* The whole life, in a fiber that a signal cancels. */
 static int live(void *arg)
 {
@@ -74,7 +82,6 @@ static int live(void *arg)
     d->scope = sn_scope_begin(&mem);
     int r = start(d);
     if (r >= 0) r = start_fibers(d);
-    if (r >= 0 && d->o->on_ready) d->o->on_ready(d->o->arg, d);
     sn_diag_format(r, why, sizeof(why));
     if (r < 0) sn_scope_cancel(d->scope);
     int end = sn_scope_end(d->scope);
@@ -82,7 +89,7 @@ static int live(void *arg)
         r = end;
         sn_diag_format(r, why, sizeof(why));
     }
-    sn_daemon_done(d);
+    (void)!sn_shield(CLOSE_NS, close_all, d);
     /* Nothing else may run on: the signals' fiber would wait for ever. */
     return r >= 0 ? SN_E_INTERNAL : r == SN_E_CANCELLED ? r : sn_fail(r, "%s", why);
 }
@@ -104,7 +111,7 @@ int sn_daemon_run(const struct sn_daemon_opts *o)
     struct sn_daemon d = {.o = o, .c = o->config};
     sn_arena_init(&d.arena, NULL, ARENA_MAX);
     struct sn_scope *s = sn_scope_begin(&mem);
-    int r = o->no_signals ? 0 : sn_scope_go(s, "signals", wait_signal, &d);
+    int r = sn_scope_go(s, "signals", wait_signal, &d);
     if (r >= 0) r = sn_scope_go(s, "node", live, &d);
     if (r < 0) sn_scope_cancel(s);
     int end = sn_scope_end(s);

@@ -4,14 +4,10 @@
 #pragma once
 #include "consensus/home/config.h"
 
-struct sn_daemon;
 struct sn_daemon_opts {
     const struct sn_home_config *config;
     struct sn_str genesis_hash; /* SHA-256 of the genesis file in hex; empty: any */
-    bool no_signals;            /* the caller cancels instead: several nodes in one process */
-    /* The node has begun, and its servers listen. May be NULL. */
-    void (*on_ready)(void *arg, const struct sn_daemon *d);
-    void *arg;
+    int64_t kvstore_snapshots; /* the kvstore in this process takes one every so many blocks; 0: none */
 };
 /* sn_daemon_run - a node until SIGTERM or SIGINT. The application "kvstore", "persistent_kvstore" or
  * "noop" runs in this process, any other proxy_app is an address. Returns 0 after a signal;

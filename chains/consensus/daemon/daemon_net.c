@@ -65,7 +65,9 @@ static int open_book(struct sn_daemon *d)
 {
     const struct sn_home_p2p *p = &d->c->p2p;
     const char *const *private_ids = list_of(d, p->private_peer_ids);
-    struct sn_book_opts o = {.seed = sn_random(), .strict = p->addr_book_strict};
+    struct sn_book_opts o = {.strict = p->addr_book_strict};
+    int s = sn_secret_bytes(&o.seed, sizeof(o.seed)); /* of the book's own key */
+    if (s < 0) return s;
     d->book_path = sn_daemon_path(d, p->addr_book_file);
     if (!d->book_path || !private_ids) return SN_E_NOMEM;
     int r = sn_pex_book_open(d->book_path, &o, private_ids, &d->book);

@@ -123,6 +123,7 @@ static int open_kvstore(struct sn_daemon *d, bool persistent)
 {
     struct sn_kvstore_opts ko = {0};
     const char *dir = sn_daemon_path(d, d->c->db_dir);
+    if (persistent) ko.snapshot_interval = d->o->kvstore_snapshots;
     if (persistent) ko.dir = sn_arena_printf(&d->arena, "%s/kvstore", dir ? dir : "").ptr;
     if (!dir || (persistent && !ko.dir)) return SN_E_NOMEM;
     int r = sn_kvstore_open(&ko, &d->kvstore);

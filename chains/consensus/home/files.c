@@ -80,7 +80,7 @@ int sn_home_node_key_read(const char *path, uint8_t ret[SN_ED25519_SECRET_LEN],
     sn_arena_init(&a, NULL, 1u << 20);
     int r = sn_file_read(&a, path, KEY_BYTES_MAX, &text);
     if (r == 0) r = parse_key(path, &a, text, ret);
-    if (text.len) sn_wipe((void *)text.ptr, text.len);
+    if (text.ptr) sn_wipe((void *)text.ptr, text.len);
     return r < 0 ? r : sn_node_id(ret + 32, ret_id);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/light/client.c - which way a height is verified by, and what is kept.
  *
- * Where a block stands for trust its own validators do, not the next ones: a light block has no others,
- * and CometBFT does likewise. */
+ * Where a block stands for trust its own validators do, not the next ones: a light block has no
+ * others, and CometBFT does likewise. */
 #include <stdatomic.h>
 
 #include "consensus/check.h"
@@ -65,8 +65,8 @@ struct way {
     int64_t bad; /* height of the block that was wrong */
 };
 
-/* By bisection. Where the way is longer than one trace its end is compared and kept, and the rest is
- * gone from there. */
+/* By bisection. Where the way is longer than one trace its end is compared and kept, and the rest
+ * is gone from there. */
 static int skip(struct way *way, struct sn_cons_light_block *trusted, struct sn_arena *a)
 {
     struct sn_light_client *c = way->c;
@@ -203,7 +203,8 @@ static int one_by_one(struct way *way, struct sn_cons_light_block *trusted, stru
     return light_detect(way->c, trace, 2, a);
 }
 
-/* Forward, and again with another primary where this one sent something wrong: each has one turn. */
+/* Forward, and again with another primary where this one sent something wrong: each has one turn.
+ */
 static int forward(struct sn_light_client *c, int64_t from, struct sn_cons_light_block *target,
                    struct sn_arena *a)
 {
@@ -331,8 +332,8 @@ static int get_params(struct sn_light_client *c, int64_t height,
     if (r < 0) return r;
     if (!sn_cons_hash_eq(&hash, &header->consensus_hash))
         return sn_fail(SN_E_INVALID_ARGUMENT,
-                       "%s: consensus parameters of height %lld are not those of its header", p->name,
-                       (long long)height);
+                       "%s: consensus parameters of height %lld are not those of its header",
+                       p->name, (long long)height);
     for (unsigned i = 1; i < c->n; i++) {
         struct sn_light_provider *w = c->providers[i];
         r = w->params ? w->params(w, height, &other) : SN_E_UNIMPLEMENTED;
@@ -394,8 +395,8 @@ static int begin(struct sn_light_client *c, const struct sn_light_client_opts *o
     return r < 0 ? sn_wrap(r, "trusted block") : save(c, b);
 }
 
-/* Whether what the store has fits the user's word: our newest block is one of the primary's chain, and
- * so is the user's, found as any other. Returns 1, 0, SN_E_*. */
+/* Whether what the store has fits the user's word: our newest block is one of the primary's chain,
+ * and so is the user's, found as any other. Returns 1, 0, SN_E_*. */
 static int fits(struct sn_light_client *c, const struct sn_light_client_opts *o)
 {
     struct sn_arena a SN_CLEANUP(sn_arena_done);
@@ -420,9 +421,10 @@ static int start(struct sn_light_client *c, const struct sn_light_client_opts *o
     c->first = c->store.first;
     c->latest = c->store.last;
     if (o->trust_height == 0)
-        return c->latest ? 0
-                         : sn_fail(SN_E_FAILED_PRECONDITION,
-                                   "light client without a trusted block: expected height and hash");
+        return c->latest
+                   ? 0
+                   : sn_fail(SN_E_FAILED_PRECONDITION,
+                             "light client without a trusted block: expected height and hash");
     if (c->latest) {
         if ((r = fits(c, o)) < 0) return r;
         if (r == 0) {
@@ -469,8 +471,10 @@ int sn_light_client_new(const struct sn_light_client_opts *o, struct sn_light_cl
     c->kv = o->kv;
     c->providers[c->n++] = o->primary;
     for (unsigned i = 0; i < o->n_witnesses; i++) {
-        if (c->n < PROVIDERS_MAX) c->providers[c->n++] = o->witnesses[i];
-        else o->witnesses[i]->close(o->witnesses[i]);
+        if (c->n < PROVIDERS_MAX)
+            c->providers[c->n++] = o->witnesses[i];
+        else
+            o->witnesses[i]->close(o->witnesses[i]);
     }
     int r = check_opts(o);
     if (r >= 0) {

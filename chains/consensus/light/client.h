@@ -9,9 +9,9 @@
 #include "kit/kv.h"
 
 #define SN_LIGHT_WITNESSES_MAX 32
-#define SN_LIGHT_KEEP 1000                 /* trusted blocks */
-#define SN_LIGHT_DRIFT_NS (10 * SN_SEC)    /* where rules.drift_ns is 0 */
-#define SN_LIGHT_LAG_NS (10 * SN_SEC)      /* how long a block takes from one node to another */
+#define SN_LIGHT_KEEP 1000                   /* trusted blocks */
+#define SN_LIGHT_DRIFT_NS (10 * SN_SEC)      /* where rules.drift_ns is 0 */
+#define SN_LIGHT_LAG_NS (10 * SN_SEC)        /* how long a block takes from one node to another */
 #define SN_LIGHT_ARENA_MAX ((size_t)1 << 30) /* blocks of one verification */
 
 /* Where light blocks come from: an RPC node (sn_light_http), or anything else. */
@@ -44,15 +44,15 @@ struct sn_light_client_opts {
     int64_t trust_height; /* 0: what the store trusts already */
     struct sn_cons_hash trust_hash;
     struct sn_light_provider *primary, *const *witnesses; /* the client's to close */
-    unsigned n_witnesses; /* 1 at least */
+    unsigned n_witnesses;                                 /* 1 at least */
     struct sn_kv *kv; /* trusted blocks, in CometBFT's form; closed in the end */
     uint32_t keep;    /* trusted blocks kept; 0: SN_LIGHT_KEEP */
 };
-/* sn_light_client_new - checks the trusted hash with the primary and the witnesses. A store that has
- * another block at trust_height is emptied: the user is right. Owns: providers and kv are closed
- * where it fails, too. Returns 0; SN_E_INVALID_ARGUMENT (options; the primary's block is not the
- * trusted one); SN_E_FAILED_PRECONDITION (nothing is trusted); SN_E_DATA_LOSS (a witness has another
- * block); as sn_light_client_block. Suspends. */
+/* sn_light_client_new - checks the trusted hash with the primary and the witnesses. A store that
+ * has another block at trust_height is emptied: the user is right. Owns: providers and kv are
+ * closed where it fails, too. Returns 0; SN_E_INVALID_ARGUMENT (options; the primary's block is not
+ * the trusted one); SN_E_FAILED_PRECONDITION (nothing is trusted); SN_E_DATA_LOSS (a witness has
+ * another block); as sn_light_client_block. Suspends. */
 int sn_light_client_new(const struct sn_light_client_opts *o,
                         struct sn_light_client **ret) SN_MUST_CHECK;
 /* sn_light_client_free - no call may be going on; accepts NULL. Suspends. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/light/client_int.h - the client's parts: who is asked (providers.c), how a block is verified
- * (client.c), who is compared with whom (detector.c). All of it runs with the client's lock held. */
+/* consensus/light/client_int.h - the client's parts: who is asked (providers.c), how a block is
+ * verified (client.c), who is compared with whom (detector.c). All of it runs with the client's
+ * lock held. */
 #pragma once
 #include "consensus/light/client.h"
 #include "consensus/light/store.h"
@@ -25,7 +26,8 @@ struct sn_light_client {
 
 /* ---- providers.c ---- */
 
-/* A failure that says nothing against the provider: it has not got the block, or does not answer. */
+/* A failure that says nothing against the provider: it has not got the block, or does not answer.
+ */
 static inline bool light_benign(int r)
 {
     return r == SN_E_NOT_FOUND || r == SN_E_OUT_OF_RANGE || r == SN_E_UNAVAILABLE;
@@ -38,8 +40,8 @@ static inline bool light_ours(int r)
 /* light_fetch - a block of provider p, of the chain and height that was asked for. */
 int light_fetch(struct sn_light_client *c, struct sn_light_provider *p, int64_t height,
                 struct sn_arena *a, struct sn_cons_light_block *ret) SN_MUST_CHECK;
-/* light_primary - of the primary; where it fails a witness takes its place, and where it sent what is
- * no block it goes for good. */
+/* light_primary - of the primary; where it fails a witness takes its place, and where it sent what
+ * is no block it goes for good. */
 int light_primary(struct sn_light_client *c, int64_t height, struct sn_arena *a,
                   struct sn_cons_light_block *ret) SN_MUST_CHECK;
 /* light_replace - a witness that has the height becomes the primary, which goes for good (drop) or
@@ -59,15 +61,16 @@ void light_drop(struct sn_light_client *c, unsigned i);
 /* ---- client.c ---- */
 
 struct sn_cons_time light_now(void);
-/* light_walk - runs w to its end, asking p, or the primary and who replaces it (p NULL). Returns enum
- * sn_light_step without WANT, or an error with the height at fault, 0 where it is no block's. */
+/* light_walk - runs w to its end, asking p, or the primary and who replaces it (p NULL). Returns
+ * enum sn_light_step without WANT, or an error with the height at fault, 0 where it is no block's.
+ */
 int light_walk(struct sn_light_client *c, struct sn_light_provider *p, struct sn_light_walk *w,
                struct sn_arena *a, int64_t *ret_height) SN_MUST_CHECK;
 
 /* ---- detector.c ---- */
 
-/* light_detect - whether the witnesses have the trace's last block, too; each other one of the trace
- * was verified by the one before. Returns 0 where one has it and none has proof of another;
+/* light_detect - whether the witnesses have the trace's last block, too; each other one of the
+ * trace was verified by the one before. Returns 0 where one has it and none has proof of another;
  * SN_E_DATA_LOSS, SN_E_UNAVAILABLE, as light_ours. Witnesses that lied are dropped. */
 int light_detect(struct sn_light_client *c, struct sn_cons_light_block *const *trace, unsigned n,
                  struct sn_arena *a) SN_MUST_CHECK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The light client against providers that are honest, slow, broken or lying, in virtual time: what it
- * trusts is the chain, and what is forged leaves evidence that a full node accepts. */
+/* The light client against providers that are honest, slow, broken or lying, in virtual time: what
+ * it trusts is the chain, and what is forged leaves evidence that a full node accepts. */
 #include <stdio.h>
 
 #include "consensus/hash.h"
@@ -78,14 +78,20 @@ struct rig {
 };
 static struct sn_light_client_opts opts(struct rig *g, struct sn_light_provider **w, unsigned n)
 {
-    struct sn_light_client_opts o = {.chain_id = SN_STR(CHAIN_ID), .trust_height = g->trust,
+    struct sn_light_client_opts o = {.chain_id = SN_STR(CHAIN_ID),
+                                     .trust_height = g->trust,
                                      .rules = {&chain_verifier, DAY, 0, g->level},
-                                     .primary = &g->primary.p, .witnesses = w, .n_witnesses = n,
-                                     .sequential = g->sequential, .keep = (uint32_t)g->keep,
+                                     .primary = &g->primary.p,
+                                     .witnesses = w,
+                                     .n_witnesses = n,
+                                     .sequential = g->sequential,
+                                     .keep = (uint32_t)g->keep,
                                      .kv = g->kv};
     for (unsigned i = 0; i < n; i++) w[i] = &g->witness[i].p;
-    if (g->trust_hash.len) o.trust_hash = g->trust_hash;
-    else if (g->trust) chain_hash(&g->chain, g->trust, &o.trust_hash);
+    if (g->trust_hash.len)
+        o.trust_hash = g->trust_hash;
+    else if (g->trust)
+        chain_hash(&g->chain, g->trust, &o.trust_hash);
     return o;
 }
 static void mocks(struct rig *g)
@@ -173,7 +179,10 @@ static int long_way(void *arg)
     rig_end(&g);
     return 0;
 }
-SN_TEST_SLOW(client_long_way, 120) { in_sim(1, long_way, NULL); }
+SN_TEST_SLOW(client_long_way, 120)
+{
+    in_sim(1, long_way, NULL);
+}
 
 /* ---- the primary fails ---- */
 
@@ -182,8 +191,11 @@ static int primary_fails(void *arg)
     static const struct {
         int fail;
         bool closed;
-    } rows[] = {{SN_E_UNAVAILABLE, false}, {SN_E_NOT_FOUND, false}, {SN_E_OUT_OF_RANGE, false},
-                {SN_E_INVALID_ARGUMENT, true}, {SN_E_PROTOCOL, true}};
+    } rows[] = {{SN_E_UNAVAILABLE, false},
+                {SN_E_NOT_FOUND, false},
+                {SN_E_OUT_OF_RANGE, false},
+                {SN_E_INVALID_ARGUMENT, true},
+                {SN_E_PROTOCOL, true}};
     for (unsigned i = 0; i < SN_COUNT_OF(rows); i++) {
         struct rig g = {.sequential = i % 2};
         sn_test_row("%s", sn_status_name(rows[i].fail));
@@ -199,7 +211,10 @@ static int primary_fails(void *arg)
     }
     return 0;
 }
-SN_TEST(client_primary_fails) { in_sim(2, primary_fails, NULL); }
+SN_TEST(client_primary_fails)
+{
+    in_sim(2, primary_fails, NULL);
+}
 
 /* A block nobody signed: the target's, one in between, one on the way back. */
 static int wrong_blocks(void *arg)
@@ -218,7 +233,10 @@ static int wrong_blocks(void *arg)
     }
     return 0;
 }
-SN_TEST(client_wrong_blocks) { in_sim(3, wrong_blocks, NULL); }
+SN_TEST(client_wrong_blocks)
+{
+    in_sim(3, wrong_blocks, NULL);
+}
 
 static int nobody(void *arg)
 {
@@ -235,7 +253,10 @@ static int nobody(void *arg)
     rig_end(&g);
     return 0;
 }
-SN_TEST(client_nobody_answers) { in_sim(4, nobody, NULL); }
+SN_TEST(client_nobody_answers)
+{
+    in_sim(4, nobody, NULL);
+}
 
 /* ---- witnesses ---- */
 
@@ -254,10 +275,13 @@ static int lagging(void *arg)
     rig_end(&g);
     return 0;
 }
-SN_TEST(client_witness_behind) { in_sim(5, lagging, NULL); }
+SN_TEST(client_witness_behind)
+{
+    in_sim(5, lagging, NULL);
+}
 
-/* A witness with a chain that nobody signed is dropped; one that only claims another order of proposers
- * stops the client. */
+/* A witness with a chain that nobody signed is dropped; one that only claims another order of
+ * proposers stops the client. */
 static int lying_witness(void *arg)
 {
     struct rig g = {0};
@@ -283,7 +307,10 @@ static int lying_witness(void *arg)
     chain_done(&other);
     return 0;
 }
-SN_TEST(client_lying_witness) { in_sim(6, lying_witness, NULL); }
+SN_TEST(client_lying_witness)
+{
+    in_sim(6, lying_witness, NULL);
+}
 
 /* ---- attacks ---- */
 
@@ -314,8 +341,8 @@ static int attack(void *arg)
         sn_arena_done(&a);
         T_EQ(sn_light_client_latest(g.client), 1);
         struct mock *honest = row->by_witness ? &g.primary : &g.witness[0];
-        T_ASSERTF(honest->valid == row->reports, "%s, seed %u: %u of %u pieces were valid", row->name,
-                  seed, honest->valid, honest->reports);
+        T_ASSERTF(honest->valid == row->reports, "%s, seed %u: %u of %u pieces were valid",
+                  row->name, seed, honest->valid, honest->reports);
         T_EQ(honest->reports, 1);
         rig_end(&g);
         chain_done(&fork);
@@ -362,7 +389,10 @@ static int future(void *arg)
     chain_done(&fork);
     return 0;
 }
-SN_TEST(client_future_header) { in_sim(9, future, NULL); }
+SN_TEST(client_future_header)
+{
+    in_sim(9, future, NULL);
+}
 
 /* ---- the beginning ---- */
 
@@ -394,7 +424,10 @@ static int beginnings(void *arg)
     chain_done(&other);
     return 0;
 }
-SN_TEST(client_beginnings) { in_sim(10, beginnings, NULL); }
+SN_TEST(client_beginnings)
+{
+    in_sim(10, beginnings, NULL);
+}
 
 static int expired(void *arg)
 {
@@ -404,12 +437,15 @@ static int expired(void *arg)
     T_EQ(ask(&g, 30), 0);
     T_OK(sn_sleep(2 * DAY));
     T_EQ(ask(&g, 50), SN_E_FAILED_PRECONDITION);
-    T_EQ(ask(&g, 30), 0);  /* was verified */
-    T_EQ(ask(&g, 20), 0);  /* backward, by hashes */
+    T_EQ(ask(&g, 30), 0); /* was verified */
+    T_EQ(ask(&g, 20), 0); /* backward, by hashes */
     rig_end(&g);
     return 0;
 }
-SN_TEST(client_expired) { in_sim(11, expired, NULL); }
+SN_TEST(client_expired)
+{
+    in_sim(11, expired, NULL);
+}
 
 /* A folder outlives the client: what it trusts is trusted again, unless the user says otherwise. */
 static int restarts(void *arg)
@@ -422,8 +458,8 @@ static int restarts(void *arg)
     const struct {
         int64_t trust, want;
         bool swap;
-    } rows[] = {{5, 5, false}, {0, 40, false}, {5, 40, false}, {20, 40, false}, {45, 45, false},
-                {5, 5, true}, {0, 40, true}, {3, 3, false}};
+    } rows[] = {{5, 5, false},   {0, 40, false}, {5, 40, false}, {20, 40, false},
+                {45, 45, false}, {5, 5, true},   {0, 40, true},  {3, 3, false}};
     for (unsigned i = 0; i < SN_COUNT_OF(rows); i++) {
         struct chain *c = rows[i].swap ? &other : &g.chain, keep = g.chain;
         sn_test_row("start %u", i);
@@ -462,7 +498,8 @@ static int store(void *arg)
     T_OK(sn_light_store_open(kv, SN_STR(CHAIN_ID), &s));
     T_EQ(s.last, 0);
     static const int64_t order[] = {10, 20, 5, 15, 25, 1, 30};
-    for (unsigned i = 0; i < SN_COUNT_OF(order); i++) T_OK(sn_light_store_put(&s, &c.blocks[order[i]], 5));
+    for (unsigned i = 0; i < SN_COUNT_OF(order); i++)
+        T_OK(sn_light_store_put(&s, &c.blocks[order[i]], 5));
     T_OK(sn_light_store_open(kv, SN_STR(CHAIN_ID), &again));
     T_EQ(again.count, 5);
     T_EQ(s.count, 5);
@@ -486,7 +523,10 @@ static int store(void *arg)
     chain_done(&c);
     return 0;
 }
-SN_TEST(light_store) { in_sim(14, store, NULL); }
+SN_TEST(light_store)
+{
+    in_sim(14, store, NULL);
+}
 
 /* ---- without memory ---- */
 

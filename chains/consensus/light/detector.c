@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/light/detector.c - the primary's header against those of the witnesses, and what to do about
- * two that are both signed: find where the chains parted, make evidence against each side, give it
- * to the other. Source: CometBFT v0.38.25 light/detector.go; spec/light-client/attacks. */
+/* consensus/light/detector.c - the primary's header against those of the witnesses, and what to do
+ * about two that are both signed: find where the chains parted, make evidence against each side,
+ * give it to the other. Source: CometBFT v0.38.25 light/detector.go; spec/light-client/attacks. */
 #include "consensus/hash.h"
 #include "consensus/light/client_int.h"
 #include "core/alloc.h"
@@ -91,8 +91,8 @@ static int compare_all(struct sn_light_client *c, const struct sn_cons_light_blo
     if (r < 0) return r;
     struct sn_scope *scope = sn_scope_begin(&mem);
     for (unsigned i = 1; i < c->n; i++) {
-        w[i] = (struct witness){.c = c, .p = c->providers[i], .target = target, .hash = hash,
-                                .verdict = OURS};
+        w[i] = (struct witness){
+            .c = c, .p = c->providers[i], .target = target, .hash = hash, .verdict = OURS};
         sn_arena_init(&w[i].arena, NULL, SN_LIGHT_ARENA_MAX);
         w[i].r = r >= 0 ? sn_scope_go(scope, "light-witness", compare, &w[i]) : r;
         if (w[i].r < 0) r = w[i].r;
@@ -131,14 +131,15 @@ int light_compare_first(struct sn_light_client *c, struct sn_cons_light_block *b
 
 /* ---- two headers, both signed ---- */
 
-/* Where a chain parts from a trace: `from` is the last block both have, `theirs` what the source has
- * verified after it, `parted` the trace's block beside it. */
+/* Where a chain parts from a trace: `from` is the last block both have, `theirs` what the source
+ * has verified after it, `parted` the trace's block beside it. */
 struct fork {
     struct sn_cons_light_block *from, *theirs, *parted;
     struct sn_light_walk way; /* the source's, from `from` to `theirs` */
 };
 
-/* The source's chain from `from` to `to`. Its inner blocks only matter where it is itself accused. */
+/* The source's chain from `from` to `to`. Its inner blocks only matter where it is itself accused.
+ */
 static int follow(struct sn_light_client *c, struct sn_light_provider *source, struct fork *f,
                   struct sn_cons_light_block *to, struct sn_arena *a)
 {
@@ -147,8 +148,9 @@ static int follow(struct sn_light_client *c, struct sn_light_provider *source, s
     for (;;) {
         sn_light_walk_begin(&f->way, &c->rules, from, to, light_now());
         int r = light_walk(c, source, &f->way, a, &height);
-        if (r < 0) return sn_wrap(r, "%s cannot prove its block %lld", source->name,
-                                  (long long)to->header.height);
+        if (r < 0)
+            return sn_wrap(r, "%s cannot prove its block %lld", source->name,
+                           (long long)to->header.height);
         if (r == SN_LIGHT_DONE) break;
         from = f->way.trace[f->way.n_trace - 1];
     }
@@ -164,8 +166,8 @@ static int same_block(const struct sn_cons_light_block *x, const struct sn_cons_
     return r < 0 ? r : sn_cons_hash_eq(&a, &b);
 }
 
-/* The trace is of blocks the other side verified; `target` is the source's block that differs, at the
- * height of the trace's last or below it. */
+/* The trace is of blocks the other side verified; `target` is the source's block that differs, at
+ * the height of the trace's last or below it. */
 static int examine(struct sn_light_client *c, struct sn_cons_light_block *const *trace, unsigned n,
                    struct sn_cons_light_block *target, struct sn_light_provider *source,
                    struct sn_arena *a, struct fork *f)
@@ -182,8 +184,9 @@ static int examine(struct sn_light_client *c, struct sn_cons_light_block *const 
             f->parted = t;
             f->way = (struct sn_light_walk){.trace[0] = f->from, .n_trace = 1};
             f->theirs = f->from;
-            return f->from->header.height == target->header.height ? 0
-                                                                    : follow(c, source, f, target, a);
+            return f->from->header.height == target->header.height
+                       ? 0
+                       : follow(c, source, f, target, a);
         }
         if (t->header.height < target->header.height) {
             if (!(b = SN_ARENA_NEW(a, struct sn_cons_light_block))) return SN_E_NOMEM;
@@ -210,10 +213,12 @@ static int accuse(struct sn_light_provider *judge, struct sn_cons_light_block *a
     struct sn_cons_evidence ev;
     int r = sn_cons_evidence_of_attack(accused, f->theirs, f->from, a, &ev);
     if (r >= 0 && judge->report) r = judge->report(judge, &ev);
-    if (r < 0) SN_LOG_ERROR("evidence was not taken", SN_L("by", judge->name), SN_L_ERR(r));
+    if (r < 0)
+        SN_LOG_ERROR("evidence was not taken", SN_L("by", judge->name), SN_L_ERR(r));
     else
-        SN_LOG_WARN("evidence sent", SN_L("to", judge->name), SN_L("height", accused->header.height),
-                    SN_L("common_height", ev.common_height), SN_L("accused", (int64_t)ev.n_byzantine));
+        SN_LOG_WARN("evidence sent", SN_L("to", judge->name),
+                    SN_L("height", accused->header.height), SN_L("common_height", ev.common_height),
+                    SN_L("accused", (int64_t)ev.n_byzantine));
     return light_ours(r) ? r : 0;
 }
 
@@ -236,15 +241,17 @@ static int attack(struct sn_light_client *c, const struct witness *w, const stru
     sn_hex_encode(hash.b, hash.len, mine);
     if ((r = sn_cons_header_hash(&f->theirs->header, &hash)) < 0) return r;
     sn_hex_encode(hash.b, hash.len, theirs);
-    return sn_fail(SN_E_DATA_LOSS,
-                   "attack on the light client: after block %lld %s has %s at %lld, and %s has %s at "
-                   "%lld",
-                   (long long)f->from->header.height, c->providers[0]->name, mine,
-                   (long long)f->parted->header.height, w->p->name, theirs,
-                   (long long)f->theirs->header.height);
+    return sn_fail(
+        SN_E_DATA_LOSS,
+        "attack on the light client: after block %lld %s has %s at %lld, and %s has %s at "
+        "%lld",
+        (long long)f->from->header.height, c->providers[0]->name, mine,
+        (long long)f->parted->header.height, w->p->name, theirs,
+        (long long)f->theirs->header.height);
 }
 
-/* The witness says otherwise. Returns SN_E_DATA_LOSS where it can prove it, 0 where not, light_ours. */
+/* The witness says otherwise. Returns SN_E_DATA_LOSS where it can prove it, 0 where not,
+ * light_ours. */
 static int divergence(struct sn_light_client *c, struct sn_cons_light_block *const *trace,
                       unsigned n, struct witness *w, struct sn_arena *a)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/light/http.c - light blocks from a node's RPC. Whatever comes is checked: who it is of, its
- * height, and that header, commit and validators belong together. */
+/* consensus/light/http.c - light blocks from a node's RPC. Whatever comes is checked: who it is of,
+ * its height, and that header, commit and validators belong together. */
 #include <stdlib.h>
 
 #include "consensus/check.h"
@@ -32,7 +32,7 @@ static struct http *http_of(struct sn_light_provider *p)
 static int blame(struct http *h, int r)
 {
     bool form = r == SN_E_SYNTAX || r == SN_E_OUT_OF_RANGE || r == SN_E_TOO_LARGE;
-    return sn_wrap(form ? SN_E_INVALID_ARGUMENT : r, "%s", h->p.name);
+    return light_recode(r, form ? SN_E_INVALID_ARGUMENT : r, h->p.name);
 }
 
 static int fetch_header(struct http *h, int64_t height, struct sn_arena *a,
@@ -41,8 +41,8 @@ static int fetch_header(struct http *h, int64_t height, struct sn_arena *a,
     struct sn_arena tmp SN_CLEANUP(sn_arena_done);
     const struct sn_json *res;
     sn_arena_init(&tmp, NULL, 0);
-    struct sn_str params = height ? sn_arena_printf(&tmp, "{\"height\":\"%lld\"}", (long long)height)
-                                  : SN_STR("{}");
+    struct sn_str params =
+        height ? sn_arena_printf(&tmp, "{\"height\":\"%lld\"}", (long long)height) : SN_STR("{}");
     if (!params.ptr) return SN_E_NOMEM;
     int r = sn_light_rpc_call(h->rpc, "commit", params, false, &tmp, &res);
     if (r < 0) return r;
@@ -195,8 +195,8 @@ static int http_report(struct sn_light_provider *p, const struct sn_cons_evidenc
     sn_cons_json_evidence(&params, ev);
     sn_buf_cstr(&params, "}");
     if (params.err < 0) return params.err;
-    return sn_light_rpc_call(http_of(p)->rpc, "broadcast_evidence", sn_buf_view(&params), true, &tmp,
-                             &res);
+    return sn_light_rpc_call(http_of(p)->rpc, "broadcast_evidence", sn_buf_view(&params), true,
+                             &tmp, &res);
 }
 
 static void http_close(struct sn_light_provider *p)
@@ -213,8 +213,11 @@ int sn_light_http(const char *url, struct sn_str chain_id, struct sn_light_provi
                        SN_CONS_CHAIN_ID_MAX);
     struct http *h = SN_NEW(struct http);
     if (!h) return SN_E_NOMEM;
-    *h = (struct http){.p = {.block = http_block, .report = http_report, .close = http_close,
-                             .signed_header = http_signed_header, .params = http_params},
+    *h = (struct http){.p = {.block = http_block,
+                             .report = http_report,
+                             .close = http_close,
+                             .signed_header = http_signed_header,
+                             .params = http_params},
                        .chain_id_len = chain_id.len};
     memcpy(h->chain_id, chain_id.ptr, chain_id.len);
     int r = sn_light_rpc_open(url, &h->rpc);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Light blocks over RPC in a simulation: a node that answers, one that is busy, one that lies, one that
- * is silent; and an answer that a real CometBFT once gave. */
+/* Light blocks over RPC in a simulation: a node that answers, one that is busy, one that lies, one
+ * that is silent; and an answer that a real CometBFT once gave. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,15 +18,15 @@
 
 enum mood {
     HONEST,
-    BUSY,        /* the first two answers are 429 */
-    BROKEN,      /* the first two are 502 */
-    FOREIGN,     /* of another chain */
+    BUSY,    /* the first two answers are 429 */
+    BROKEN,  /* the first two are 502 */
+    FOREIGN, /* of another chain */
     OTHER_HEIGHT,
-    NO_BLOCK,    /* an empty header */
-    NO_VALS,     /* an empty page */
-    MORE_VALS,   /* the total grows from page to page */
+    NO_BLOCK,     /* an empty header */
+    NO_VALS,      /* an empty page */
+    MORE_VALS,    /* the total grows from page to page */
     ENDLESS_VALS, /* a total beyond all bounds */
-    WRONG_VALS,  /* of another height */
+    WRONG_VALS,   /* of another height */
     NO_JSON,
     NO_RESULT,
     SLOW,
@@ -52,8 +52,10 @@ static void commit(struct node *n, int64_t height, struct sn_buf *out)
     struct sn_cons_light_block b = n->chain.blocks[height];
     if (n->mood == FOREIGN) b.header.chain_id[0] ^= 1;
     sn_buf_cstr(out, "{\"signed_header\":{\"header\":");
-    if (n->mood == NO_BLOCK) sn_buf_cstr(out, "null");
-    else sn_cons_json_header(out, &b.header);
+    if (n->mood == NO_BLOCK)
+        sn_buf_cstr(out, "null");
+    else
+        sn_cons_json_header(out, &b.header);
     sn_buf_cstr(out, ",\"commit\":");
     sn_cons_json_commit(out, &b.commit);
     sn_buf_cstr(out, "},\"canonical\":true}");
@@ -237,13 +239,17 @@ static int moods(void *arg)
 }
 static void in_sim(int (*fn)(void *arg))
 {
-    int r = sn_sim_run(&(struct sn_sim_opts){.seed = 1, .time_limit_ns = 24 * 3600 * SN_SEC}, fn, NULL,
-                       NULL);
+    int r = sn_sim_run(&(struct sn_sim_opts){.seed = 1, .time_limit_ns = 24 * 3600 * SN_SEC}, fn,
+                       NULL, NULL);
     T_ASSERTF(r >= 0, "%s", sn_diag_str(r));
 }
-SN_TEST_SLOW(http_moods, 60) { in_sim(moods); }
+SN_TEST_SLOW(http_moods, 60)
+{
+    in_sim(moods);
+}
 
-/* Nobody listens: at once, and it is not the provider's fault. A caller's deadline is the caller's. */
+/* Nobody listens: at once, and it is not the provider's fault. A caller's deadline is the caller's.
+ */
 static int gone(void *arg)
 {
     struct node n = {0};
@@ -269,7 +275,10 @@ static int gone(void *arg)
     sn_arena_done(&a);
     return 0;
 }
-SN_TEST(http_gone) { in_sim(gone); }
+SN_TEST(http_gone)
+{
+    in_sim(gone);
+}
 
 /* The whole client over HTTP; the first node turns liar. */
 static int client(void *arg)
@@ -277,7 +286,8 @@ static int client(void *arg)
     struct node n[3];
     struct sn_light_provider *p[3];
     struct sn_light_client *c;
-    struct sn_light_client_opts o = {.chain_id = SN_STR(CHAIN_ID), .trust_height = 3,
+    struct sn_light_client_opts o = {.chain_id = SN_STR(CHAIN_ID),
+                                     .trust_height = 3,
                                      .rules = {&chain_verifier, 1000 * SN_SEC, 0, {0, 0}},
                                      .n_witnesses = 2};
     struct sn_arena a;
@@ -310,7 +320,10 @@ static int client(void *arg)
     sn_arena_done(&a);
     return 0;
 }
-SN_TEST(http_client) { in_sim(client); }
+SN_TEST(http_client)
+{
+    in_sim(client);
+}
 
 /* What CometBFT 0.38 itself wrote. */
 static int recorded(void *arg)
@@ -322,8 +335,8 @@ static int recorded(void *arg)
     struct sn_cons_hash hash;
     struct sn_buf out;
     sn_arena_init(&a, NULL, 0);
-    int r = sn_file_read(&a, SN_CONS_VECTORS "/rpc_v0_38/incoming/commit_at_height_10.json", 1 << 20,
-                         &text);
+    int r = sn_file_read(&a, SN_CONS_VECTORS "/rpc_v0_38/incoming/commit_at_height_10.json",
+                         1 << 20, &text);
     if (r == SN_E_NOT_FOUND) sn_test_skip("no recorded answers here");
     T_OK(r);
     T_OK(sn_json_parse(&a, text, NULL, &doc));

@@ -80,7 +80,9 @@ static uint64_t churned(struct chain *c, uint64_t mask, unsigned churn)
 static void seal(struct chain *c, struct sn_cons_light_block *b, int32_t round, uint32_t lazy)
 {
     struct sn_cons_commit *m = &b->commit;
-    *m = (struct sn_cons_commit){.height = b->header.height, .round = round, .n = b->vals->n,
+    *m = (struct sn_cons_commit){.height = b->header.height,
+                                 .round = round,
+                                 .n = b->vals->n,
                                  .block_id.parts = {1, some_hash(9)}};
     T_OK(sn_cons_header_hash(&b->header, &m->block_id.hash));
     m->sigs = SN_ARENA_ARRAY(&c->arena, struct sn_cons_commit_sig, m->n);
@@ -104,12 +106,17 @@ static void head(struct chain *c, int64_t h, struct sn_cons_valset *next, uint8_
 {
     struct sn_cons_light_block *b = &c->blocks[h], *before = h > 1 ? &c->blocks[h - 1] : NULL;
     struct sn_cons_header *x = &b->header;
-    *x = (struct sn_cons_header){.block_version = SN_CONS_BLOCK_PROTOCOL, .app_version = 1,
-                                 .height = h, .chain_id_len = sizeof(CHAIN_ID) - 1,
+    *x = (struct sn_cons_header){.block_version = SN_CONS_BLOCK_PROTOCOL,
+                                 .app_version = 1,
+                                 .height = h,
+                                 .chain_id_len = sizeof(CHAIN_ID) - 1,
                                  .time = plus(c->start, h * CHAIN_BLOCK_NS),
-                                 .last_commit_hash = some_hash(1), .data_hash = some_hash(salt),
-                                 .last_results_hash = some_hash(3), .evidence_hash = some_hash(4),
-                                 .app_hash = {32, {salt ? 5 : 6}}, .proposer_len = SN_CONS_ADDR_LEN};
+                                 .last_commit_hash = some_hash(1),
+                                 .data_hash = some_hash(salt),
+                                 .last_results_hash = some_hash(3),
+                                 .evidence_hash = some_hash(4),
+                                 .app_hash = {32, {salt ? 5 : 6}},
+                                 .proposer_len = SN_CONS_ADDR_LEN};
     memcpy(x->chain_id, CHAIN_ID, sizeof(CHAIN_ID) - 1);
     memcpy(x->proposer, b->vals->vals[0].addr, SN_CONS_ADDR_LEN);
     if (c->app_hash) c->app_hash(c->arg, h - 1, &x->app_hash);
@@ -133,7 +140,8 @@ static void prepare(struct chain *c, uint64_t seed, int64_t n, struct sn_cons_ti
         T_OK(sn_cons_key_addr(&v->key, v->addr));
     }
 }
-void chain_build(struct chain *c, uint64_t seed, int64_t n, unsigned churn, struct sn_cons_time start)
+void chain_build(struct chain *c, uint64_t seed, int64_t n, unsigned churn,
+                 struct sn_cons_time start)
 {
     *c = (struct chain){0};
     chain_build_app(c, seed, n, churn, start);
@@ -208,7 +216,9 @@ static int64_t get_latest(void *arg) { return ((struct chain *)arg)->n; }
 int chain_evidence(struct chain *c, const struct sn_cons_evidence *ev)
 {
     struct sn_cons_history h = {c, get_header, get_commit, get_validators, get_latest};
-    struct sn_cons_state s = {.refs = 1, .last_height = c->n, .params = c->params,
+    struct sn_cons_state s = {.refs = 1,
+                              .last_height = c->n,
+                              .params = c->params,
                               .last_time = c->blocks[c->n].header.time,
                               .chain_id_len = sizeof(CHAIN_ID) - 1};
     memcpy(s.chain_id, CHAIN_ID, sizeof(CHAIN_ID) - 1);
@@ -217,7 +227,10 @@ int chain_evidence(struct chain *c, const struct sn_cons_evidence *ev)
 
 /* ---- providers ---- */
 
-static struct mock *mock_of(struct sn_light_provider *p) { return SN_CONTAINER_OF(p, struct mock, p); }
+static struct mock *mock_of(struct sn_light_provider *p)
+{
+    return SN_CONTAINER_OF(p, struct mock, p);
+}
 
 static int serve(struct mock *m, int64_t height, struct sn_cons_light_block *ret)
 {
@@ -275,8 +288,11 @@ static void mock_close(struct sn_light_provider *p) { mock_of(p)->closed++; }
 
 void mock_init(struct mock *m, const char *name, struct chain *c)
 {
-    *m = (struct mock){.p = {.name = name, .block = mock_block, .report = mock_report,
-                             .close = mock_close, .signed_header = mock_signed_header,
+    *m = (struct mock){.p = {.name = name,
+                             .block = mock_block,
+                             .report = mock_report,
+                             .close = mock_close,
+                             .signed_header = mock_signed_header,
                              .params = mock_params},
                        .chain = c};
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/light/providers.c - asking the primary, and who takes its place. */
+#include "consensus/codec.h"
 #include "consensus/hash.h"
 #include "consensus/light/client_int.h"
-#include "consensus/codec.h"
 #include "core/alloc.h"
 #include "fiber/fiber.h"
 #include "kit/log.h"
@@ -87,8 +87,10 @@ static int race_run(struct race *race, struct runner *runners, struct sn_arena *
     }
     int r = sn_scope_end(race->scope);
     int winner = race->winner - 1;
-    if (winner >= 0) r = light_copy(&runners[winner].block, a, ret);
-    else if (r >= 0 || r == SN_E_CANCELLED) r = sn_cancelled() ? SN_E_CANCELLED : started;
+    if (winner >= 0)
+        r = light_copy(&runners[winner].block, a, ret);
+    else if (r >= 0 || r == SN_E_CANCELLED)
+        r = sn_cancelled() ? SN_E_CANCELLED : started;
     for (unsigned i = 1; i < c->n; i++) sn_arena_done(&runners[i].arena);
     if (r < 0) return r;
     return winner >= 0 ? winner : SN_E_NOT_FOUND;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/light/proxy.c - requests by POST and by URI, to the primary and back. What has to be verified is
- * asked anew, with the arguments as they were understood, so that what is checked is what was asked. */
+/* consensus/light/proxy.c - requests by POST and by URI, to the primary and back. What has to be
+ * verified is asked anew, with the arguments as they were understood, so that what is checked is
+ * what was asked. */
 #include "consensus/light/proxy_int.h"
 #include "core/alloc.h"
 #include "core/enc.h"
@@ -27,7 +28,9 @@ static const struct proxy_route routes[] = {
     {"header_by_hash", {{"hash", PROXY_HEX}}, .check = proxy_check_header},
     {"block_results", {{"height", PROXY_INT}}, proxy_prepare_results, proxy_check_results},
     {"consensus_params", {{"height", PROXY_INT}}, .check = proxy_check_params},
-    {"blockchain", {{"minHeight", PROXY_INT}, {"maxHeight", PROXY_INT}}, .check = proxy_check_chain},
+    {"blockchain",
+     {{"minHeight", PROXY_INT}, {"maxHeight", PROXY_INT}},
+     .check = proxy_check_chain},
     {"tx", {{"hash", PROXY_BYTES}, {"prove", PROXY_BOOL}}, .check = proxy_check_tx},
     {"abci_query",
      {{"path", PROXY_TEXT}, {"data", PROXY_HEX}, {"height", PROXY_INT}, {"prove", PROXY_BOOL}},
@@ -35,11 +38,23 @@ static const struct proxy_route routes[] = {
      proxy_check_query},
 };
 /* As they are. */
-static const char *const passed[] = {
-    "health", "status", "net_info", "genesis", "genesis_chunked", "tx_search", "block_search",
-    "dump_consensus_state", "consensus_state", "unconfirmed_txs", "num_unconfirmed_txs", "check_tx",
-    "broadcast_tx_commit", "broadcast_tx_sync", "broadcast_tx_async", "abci_info",
-    "broadcast_evidence"};
+static const char *const passed[] = {"health",
+                                     "status",
+                                     "net_info",
+                                     "genesis",
+                                     "genesis_chunked",
+                                     "tx_search",
+                                     "block_search",
+                                     "dump_consensus_state",
+                                     "consensus_state",
+                                     "unconfirmed_txs",
+                                     "num_unconfirmed_txs",
+                                     "check_tx",
+                                     "broadcast_tx_commit",
+                                     "broadcast_tx_sync",
+                                     "broadcast_tx_async",
+                                     "abci_info",
+                                     "broadcast_evidence"};
 
 struct proxy {
     const struct sn_light_proxy_opts *o;
@@ -71,19 +86,17 @@ static int arg_json(const struct sn_json *v, const char *name, enum proxy_arg ty
     ret->set = true;
     switch (type) {
     case PROXY_INT:
-        if (sn_json_is(v, SN_JSON_INT)) ret->i = v->i;
-        else if (!s.ptr || sn_str_to_i64(s, &ret->i) < 0) return bad(name, "a whole number");
+        if (sn_json_is(v, SN_JSON_INT))
+            ret->i = v->i;
+        else if (!s.ptr || sn_str_to_i64(s, &ret->i) < 0)
+            return bad(name, "a whole number");
         return 0;
-    case PROXY_BOOL:
-        return sn_json_to_bool(v, &ret->b) < 0 ? bad(name, "true or false") : 0;
-    case PROXY_TEXT:
-        ret->s = s;
-        return s.ptr ? 0 : bad(name, "a string");
+    case PROXY_BOOL: return sn_json_to_bool(v, &ret->b) < 0 ? bad(name, "true or false") : 0;
+    case PROXY_TEXT: ret->s = s; return s.ptr ? 0 : bad(name, "a string");
     case PROXY_BYTES:
     case PROXY_HEX:
         return s.ptr ? decode(name, type == PROXY_HEX, s, a, &ret->s) : bad(name, "a string");
-    case PROXY_NONE:
-        break;
+    case PROXY_NONE: break;
     }
     return 0;
 }
@@ -91,8 +104,8 @@ static int args_json(struct proxy_call *c, const struct sn_json *params)
 {
     for (unsigned i = 0; i < PROXY_ARGS_MAX && c->route->args[i].name; i++) {
         const char *name = c->route->args[i].name;
-        const struct sn_json *v = sn_json_is(params, SN_JSON_ARRAY) ? sn_json_at(params, i)
-                                                                    : sn_json_get(params, name);
+        const struct sn_json *v =
+            sn_json_is(params, SN_JSON_ARRAY) ? sn_json_at(params, i) : sn_json_get(params, name);
         int r = arg_json(v, name, c->route->args[i].type, c->a, &c->args[i]);
         if (r < 0) return r;
     }
@@ -107,8 +120,7 @@ static int arg_uri(struct sn_str s, const char *name, enum proxy_arg type, struc
     if (s.len == 0) return 0;
     ret->set = true;
     switch (type) {
-    case PROXY_INT:
-        return sn_str_to_i64(inner, &ret->i) < 0 ? bad(name, "a whole number") : 0;
+    case PROXY_INT: return sn_str_to_i64(inner, &ret->i) < 0 ? bad(name, "a whole number") : 0;
     case PROXY_BOOL:
         ret->b = sn_str_eqc(s, "true");
         return ret->b || sn_str_eqc(s, "false") ? 0 : bad(name, "true or false");
@@ -118,11 +130,8 @@ static int arg_uri(struct sn_str s, const char *name, enum proxy_arg type, struc
         if (!quoted) return bad(name, "0x and hex, or a string in quotes");
         ret->s = inner;
         return 0;
-    case PROXY_TEXT:
-        ret->s = inner;
-        return 0;
-    case PROXY_NONE:
-        break;
+    case PROXY_TEXT: ret->s = inner; return 0;
+    case PROXY_NONE: break;
     }
     return 0;
 }
@@ -151,24 +160,19 @@ static int args_uri(struct proxy_call *c, struct sn_str query)
 static void put_arg(struct sn_buf *b, enum proxy_arg type, const struct proxy_value *v)
 {
     switch (type) {
-    case PROXY_INT:
-        sn_buf_printf(b, "\"%lld\"", (long long)v->i);
-        break;
-    case PROXY_BOOL:
-        sn_buf_cstr(b, v->b ? "true" : "false");
-        break;
-    case PROXY_TEXT:
-        sn_json_write_string(b, v->s);
-        break;
+    case PROXY_INT: sn_buf_printf(b, "\"%lld\"", (long long)v->i); break;
+    case PROXY_BOOL: sn_buf_cstr(b, v->b ? "true" : "false"); break;
+    case PROXY_TEXT: sn_json_write_string(b, v->s); break;
     case PROXY_BYTES:
     case PROXY_HEX:
         sn_buf_cstr(b, "\"");
-        if (type == PROXY_HEX) sn_buf_hex(b, v->s.ptr, v->s.len);
-        else sn_buf_base64(b, v->s.ptr, v->s.len, SN_BASE64_STD);
+        if (type == PROXY_HEX)
+            sn_buf_hex(b, v->s.ptr, v->s.len);
+        else
+            sn_buf_base64(b, v->s.ptr, v->s.len, SN_BASE64_STD);
         sn_buf_cstr(b, "\"");
         break;
-    case PROXY_NONE:
-        break;
+    case PROXY_NONE: break;
     }
 }
 static int build(const struct proxy_call *c, struct sn_str id, struct sn_str *ret)
@@ -176,8 +180,8 @@ static int build(const struct proxy_call *c, struct sn_str id, struct sn_str *re
     struct sn_buf b SN_CLEANUP(sn_buf_done);
     bool first = true;
     sn_buf_init(&b, 0);
-    sn_buf_printf(&b, "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"method\":\"%s\",\"params\":{", SN_STR_ARG(id),
-                  c->route->name);
+    sn_buf_printf(&b, "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"method\":\"%s\",\"params\":{",
+                  SN_STR_ARG(id), c->route->name);
     for (unsigned i = 0; i < PROXY_ARGS_MAX && c->route->args[i].name; i++) {
         if (!c->args[i].set) continue;
         sn_buf_printf(&b, "%s\"%s\":", first ? "" : ",", c->route->args[i].name);
@@ -211,8 +215,10 @@ static int verified(struct proxy *p, struct proxy_call *c, struct sn_str id, str
         size_t before = out->len;
         sn_buf_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"result\":", SN_STR_ARG(id));
         r = c->route->local(c, out);
-        if (r < 0) out->len = before;
-        else sn_buf_cstr(out, "}");
+        if (r < 0)
+            out->len = before;
+        else
+            sn_buf_cstr(out, "}");
         return r;
     }
     if (c->route->prepare) r = c->route->prepare(c);
@@ -224,8 +230,8 @@ static int verified(struct proxy *p, struct proxy_call *c, struct sn_str id, str
     return r < 0 ? r : sn_buf_str(out, answer);
 }
 
-/* One call, by name: what is known is verified, what may be passed is passed. body: the request as it came;
- * .ptr NULL: by URI. */
+/* One call, by name: what is known is verified, what may be passed is passed. body: the request as
+ * it came; .ptr NULL: by URI. */
 struct request {
     struct sn_str id, method, body, target, query;
     const struct sn_json *params;
@@ -276,14 +282,17 @@ static int write_json(const struct sn_json *v, struct sn_arena *a, struct sn_str
 }
 static int one(struct proxy *p, const struct sn_json *v, struct sn_arena *a, struct sn_buf *out)
 {
-    struct request q = {.id = SN_STR("null"), .method = sn_json_str(sn_json_get(v, "method")),
+    struct request q = {.id = SN_STR("null"),
+                        .method = sn_json_str(sn_json_get(v, "method")),
                         .params = sn_json_get(v, "params")};
     const struct sn_json *id = sn_json_get(v, "id");
     int r = write_json(v, a, &q.body);
     if (r >= 0 && id) r = write_json(id, a, &q.id);
     if (r < 0) return r;
-    if (!q.method.ptr) put_error(out, q.id, -32600, "Invalid Request", 0);
-    else answer(p, &q, a, out);
+    if (!q.method.ptr)
+        put_error(out, q.id, -32600, "Invalid Request", 0);
+    else
+        answer(p, &q, a, out);
     return out->err;
 }
 static int post(struct proxy *p, struct sn_http_x *x, struct sn_buf *out)
@@ -318,13 +327,17 @@ static int handle(struct sn_http_x *x, void *arg)
     struct sn_buf out SN_CLEANUP(sn_buf_done);
     sn_buf_init(&out, 0);
     int r = 0;
-    if (x->req.method == SN_HTTP_POST) r = post(p, x, &out);
+    if (x->req.method == SN_HTTP_POST)
+        r = post(p, x, &out);
     else if (x->req.method == SN_HTTP_GET && x->req.path.len > 1) {
-        struct request q = {.id = SN_STR("-1"), .method = sn_str_from(x->req.path, 1),
-                            .target = x->req.target, .query = x->req.query};
+        struct request q = {.id = SN_STR("-1"),
+                            .method = sn_str_from(x->req.path, 1),
+                            .target = x->req.target,
+                            .query = x->req.query};
         answer(p, &q, x->arena, &out);
     } else {
-        return sn_http_reply(x, 404, (struct sn_str){0}, SN_STR("expected POST / or GET /METHOD\n"));
+        return sn_http_reply(x, 404, (struct sn_str){0},
+                             SN_STR("expected POST / or GET /METHOD\n"));
     }
     if (r < 0) return r;
     if (out.err < 0) return out.err;
@@ -342,7 +355,7 @@ static int serve(void *arg)
 {
     struct server *s = arg;
     int r = sn_http_serve(s->http, s->l);
-    if (r < 0) sn_listener_close(s->l); /* else the drain has */
+    sn_listener_close(s->l); /* no drain begins before this has returned */
     return r;
 }
 static int drain(void *arg)
@@ -360,17 +373,22 @@ static int run(struct proxy *p, struct sn_listener *l)
     if (r >= 0 && p->o->on_ready) p->o->on_ready(p->o->arg, addr);
     struct sn_scope *scope = sn_scope_begin(&mem);
     r = sn_scope_go(scope, "light-proxy", serve, &s);
-    if (r < 0) sn_listener_close(l);
-    else r = sn_event_wait(&never);
-    (void)!sn_shield(2 * DRAIN_NS, drain, p->http);
+    if (r < 0)
+        sn_listener_close(l);
+    else
+        r = sn_event_wait(&never);
+    sn_scope_cancel(scope);
     int ended = sn_scope_end(scope);
+    (void)!sn_shield(2 * DRAIN_NS, drain, p->http);
     return r < 0 ? r : ended;
 }
 int sn_light_proxy_run(const struct sn_light_proxy_opts *o)
 {
     struct proxy p = {.o = o};
     struct sn_listener *l;
-    struct sn_http_server_opts h = {.handler = handle, .arg = &p, .body_bytes_max = BODY_MAX,
+    struct sn_http_server_opts h = {.handler = handle,
+                                    .arg = &p,
+                                    .body_bytes_max = BODY_MAX,
                                     .conns_max = o->connections_max ? o->connections_max : 900};
     const char *addr = o->listen;
     if (strncmp(addr, "tcp://", 6) == 0) addr += 6;

@@ -7,10 +7,10 @@
 #include "consensus/light/client.h"
 
 struct sn_light_proxy_opts {
-    struct sn_light_client *client; /* borrowed */
-    const char *primary;            /* its address, as of sn_light_http */
-    const char *listen;             /* "tcp://HOST:PORT" */
-    uint64_t connections_max;       /* 0: 900 */
+    struct sn_light_client *client;                /* borrowed */
+    const char *primary;                           /* its address, as of sn_light_http */
+    const char *listen;                            /* "tcp://HOST:PORT" */
+    uint64_t connections_max;                      /* 0: 900 */
     void (*on_ready)(void *arg, const char *addr); /* "HOST:PORT" as it was bound; may be NULL */
     void *arg;
 };

@@ -61,7 +61,8 @@ static int read_evidence(const struct sn_json *list, struct sn_cons_block *b)
 {
     size_t n = sn_json_len(list);
     if (n > SN_CONS_EVIDENCE_MAX) return sn_fail(SN_E_TOO_LARGE, "%zu pieces of evidence", n);
-    if (!(b->evidence = SN_ARENA_ARRAY(&b->arena, struct sn_cons_evidence *, n + 1))) return SN_E_NOMEM;
+    if (!(b->evidence = SN_ARENA_ARRAY(&b->arena, struct sn_cons_evidence *, n + 1)))
+        return SN_E_NOMEM;
     for (SN_JSON_EACH(list, ev)) {
         struct sn_cons_evidence *to = SN_ARENA_NEW(&b->arena, struct sn_cons_evidence);
         int r = to ? sn_cons_json_read_evidence(ev, &b->arena, to) : SN_E_NOMEM;
@@ -122,7 +123,8 @@ int proxy_check_chain(struct proxy_call *c, const struct sn_json *result)
 
 /* ---- results, parameters ---- */
 
-/* What a block did is in the next one's header: without a height it is the last that can be proven. */
+/* What a block did is in the next one's header: without a height it is the last that can be proven.
+ */
 int proxy_prepare_results(struct proxy_call *c)
 {
     struct sn_cons_light_block *b;
@@ -144,7 +146,8 @@ static int read_result(const struct sn_json *o, struct sn_arena *a, struct sn_co
         r = sn_cons_json_read_i64(o, "gas_wanted", &ret->gas_wanted);
     if (r >= 0 && sn_json_get(o, "gas_used"))
         r = sn_cons_json_read_i64(o, "gas_used", &ret->gas_used);
-    if (r >= 0 && sn_json_is(data, SN_JSON_STRING)) r = sn_cons_json_read_bytes(data, a, &ret->data);
+    if (r >= 0 && sn_json_is(data, SN_JSON_STRING))
+        r = sn_cons_json_read_bytes(data, a, &ret->data);
     return r;
 }
 int proxy_check_results(struct proxy_call *c, const struct sn_json *result)
@@ -232,15 +235,18 @@ int proxy_check_tx(struct proxy_call *c, const struct sn_json *result)
     if (r >= 0 && height <= 0) r = wrong("height");
     if (r >= 0) r = sn_cons_json_read_bytes(sn_json_get(result, "tx"), c->a, &tx);
     if (r >= 0) r = sn_hash_once(SN_SHA256, tx.ptr, tx.len, hash);
-    if (r >= 0 && !sn_str_eq(c->args[0].s, sn_str_of((char *)hash, sizeof(hash)))) r = wrong("transaction");
+    if (r >= 0 && !sn_str_eq(c->args[0].s, sn_str_of((char *)hash, sizeof(hash))))
+        r = wrong("transaction");
     if (r >= 0) r = sn_merkle_leaf(sn_str_of((char *)hash, sizeof(hash)), leaf);
     if (r >= 0) r = read_proof(sn_json_path(result, "proof.proof"), c->a, &p);
-    if (r >= 0 && !sn_str_eq(p.leaf, sn_str_of((char *)leaf, sizeof(leaf)))) r = wrong("proof's leaf");
+    if (r >= 0 && !sn_str_eq(p.leaf, sn_str_of((char *)leaf, sizeof(leaf))))
+        r = wrong("proof's leaf");
     if (r >= 0) r = climb(&p, root);
     if (r >= 0) r = proxy_block(c, height, &b);
     if (r < 0) return r;
     const struct sn_cons_hash *want = &b->header.data_hash;
-    if (want->len != sizeof(root) || memcmp(root, want->b, sizeof(root)) != 0) return wrong("proof");
+    if (want->len != sizeof(root) || memcmp(root, want->b, sizeof(root)) != 0)
+        return wrong("proof");
     return 0;
 }
 
@@ -261,7 +267,9 @@ static int run_value_op(const struct proxy_op *op, struct sn_str value, struct s
     int r = tendermint_crypto_value_op_parse(op->data, SN_PB_DISCARD_UNKNOWN, a, &m);
     if (r < 0) return sn_wrap(r == SN_E_NOMEM ? r : SN_E_INVALID_ARGUMENT, "proof operation");
     if (!m->proof) return sn_fail(SN_E_INVALID_ARGUMENT, "proof operation without a proof");
-    struct proof p = {.total = m->proof->total, .index = m->proof->index, .leaf = m->proof->leaf_hash};
+    struct proof p = {.total = m->proof->total,
+                      .index = m->proof->index,
+                      .leaf = m->proof->leaf_hash};
     p.aunts = sn_arena_array(a, SN_MERKLE_AUNTS_MAX, SN_MERKLE_LEN);
     r = p.aunts ? 0 : SN_E_NOMEM;
     for (uint32_t i = 0; r >= 0 && i < m->proof->aunts.len; i++)
@@ -270,7 +278,8 @@ static int run_value_op(const struct proxy_op *op, struct sn_str value, struct s
     put_bytes(&pair, op->key.ptr, op->key.len);
     put_bytes(&pair, hash, sizeof(hash));
     if (r >= 0) r = pair.err < 0 ? pair.err : sn_merkle_leaf(sn_buf_view(&pair), leaf);
-    if (r >= 0 && !sn_str_eq(p.leaf, sn_str_of((char *)leaf, sizeof(leaf)))) r = wrong("proof's leaf");
+    if (r >= 0 && !sn_str_eq(p.leaf, sn_str_of((char *)leaf, sizeof(leaf))))
+        r = wrong("proof's leaf");
     return r < 0 ? r : climb(&p, ret);
 }
 int proxy_proof(const struct proxy_op *ops, size_t n, const struct sn_str *keys, size_t n_keys,
@@ -283,7 +292,8 @@ int proxy_proof(const struct proxy_op *ops, size_t n, const struct sn_str *keys,
             return sn_fail(SN_E_UNIMPLEMENTED, "proof operation \"%.*s\", expected \"simple:v\"",
                            (int)SN_MIN(ops[i].type.len, (size_t)40), ops[i].type.ptr);
         if (ops[i].key.len) {
-            if (n_keys == 0 || !sn_str_eq(keys[n_keys - 1], ops[i].key)) return wrong("proof's key");
+            if (n_keys == 0 || !sn_str_eq(keys[n_keys - 1], ops[i].key))
+                return wrong("proof's key");
             n_keys--;
         }
         int r = run_value_op(&ops[i], value, a, hash);
@@ -300,17 +310,20 @@ int proxy_prepare_query(struct proxy_call *c)
     c->args[3] = (struct proxy_value){.set = true, .b = true};
     return 0;
 }
-static int read_ops(const struct sn_json *list, struct sn_arena *a, struct proxy_op *ops, size_t *ret_n)
+static int read_ops(const struct sn_json *list, struct sn_arena *a, struct proxy_op *ops,
+                    size_t *ret_n)
 {
     *ret_n = 0;
-    if (sn_json_len(list) > OPS_MAX) return sn_fail(SN_E_TOO_LARGE, "%zu proof operations", sn_json_len(list));
+    if (sn_json_len(list) > OPS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "%zu proof operations", sn_json_len(list));
     for (SN_JSON_EACH(list, it)) {
         struct proxy_op *op = &ops[(*ret_n)++];
         const struct sn_json *key = sn_json_get(it, "key");
         *op = (struct proxy_op){.type = sn_json_str(sn_json_get(it, "type")), .key = SN_STR("")};
         if (!op->type.ptr) op->type = SN_STR("");
         int r = sn_cons_json_read_bytes(sn_json_get(it, "data"), a, &op->data);
-        if (r >= 0 && sn_json_is(key, SN_JSON_STRING)) r = sn_cons_json_read_bytes(key, a, &op->key);
+        if (r >= 0 && sn_json_is(key, SN_JSON_STRING))
+            r = sn_cons_json_read_bytes(key, a, &op->key);
         if (r < 0) return r;
     }
     return 0;
@@ -322,7 +335,8 @@ static int keys_of(struct sn_str path, struct sn_str key, struct sn_str keys[2])
     struct sn_str rest = from >= 0 ? sn_str_from(path, (size_t)from + 7) : SN_STR("");
     ssize_t to = sn_str_find(rest, SN_STR("/key"));
     if (to <= 0)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "path \"%.*s\": expected /store/NAME/key to be proven",
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "path \"%.*s\": expected /store/NAME/key to be proven",
                        (int)SN_MIN(path.len, (size_t)80), path.ptr);
     keys[0] = sn_str_sub(rest, 0, (size_t)to);
     keys[1] = key;

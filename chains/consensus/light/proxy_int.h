@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/light/proxy_int.h - requests (proxy.c), what is answered from the light client's own blocks
- * (proxy_local.c), and answers of the primary that are checked (proxy_check.c). */
+/* consensus/light/proxy_int.h - requests (proxy.c), what is answered from the light client's own
+ * blocks (proxy_local.c), and answers of the primary that are checked (proxy_check.c). */
 #pragma once
 #include "consensus/light/proxy.h"
 #include "consensus/light/rpc_int.h"
 
 #define PROXY_ARGS_MAX 4
 
-/* How an argument is written in JSON and in a URI: whole numbers as strings; bytes in base64, or (HEX) in
- * hex; in a URI 0x and hex or, quoted, as they are. */
+/* How an argument is written in JSON and in a URI: whole numbers as strings; bytes in base64, or
+ * (HEX) in hex; in a URI 0x and hex or, quoted, as they are. */
 enum proxy_arg { PROXY_NONE, PROXY_INT, PROXY_BYTES, PROXY_HEX, PROXY_TEXT, PROXY_BOOL };
 struct proxy_value {
     bool set, b;
@@ -36,7 +36,8 @@ struct proxy_call {
     struct sn_arena *a;
 };
 /* proxy_block - the verified block of a height (0: the newest). */
-int proxy_block(struct proxy_call *c, int64_t height, struct sn_cons_light_block **ret) SN_MUST_CHECK;
+int proxy_block(struct proxy_call *c, int64_t height,
+                struct sn_cons_light_block **ret) SN_MUST_CHECK;
 
 int proxy_local_commit(struct proxy_call *c, struct sn_buf *out);
 int proxy_local_header(struct proxy_call *c, struct sn_buf *out);
@@ -52,9 +53,9 @@ int proxy_check_chain(struct proxy_call *c, const struct sn_json *result);
 int proxy_check_tx(struct proxy_call *c, const struct sn_json *result);
 int proxy_check_query(struct proxy_call *c, const struct sn_json *result);
 
-/* proxy_proof - whether the operations lead from the value under the path's keys to the root: "simple:v"
- * only. keys: outermost first. Returns 0, SN_E_INVALID_ARGUMENT, SN_E_UNIMPLEMENTED (another
- * operation), SN_E_NOMEM. */
+/* proxy_proof - whether the operations lead from the value under the path's keys to the root:
+ * "simple:v" only. keys: outermost first. Returns 0, SN_E_INVALID_ARGUMENT, SN_E_UNIMPLEMENTED
+ * (another operation), SN_E_NOMEM. */
 struct proxy_op {
     struct sn_str type, key, data;
 };

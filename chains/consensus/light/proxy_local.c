@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/light/proxy_local.c - commits, headers and validators: the light client has them itself. */
+/* consensus/light/proxy_local.c - commits, headers and validators: the light client has them
+ * itself. */
 #include "consensus/light/proxy_int.h"
 #include "consensus/rpc/json.h"
 
@@ -46,7 +47,8 @@ int proxy_local_validators(struct proxy_call *c, struct sn_buf *out)
     struct sn_cons_light_block *b;
     int r = asked(c, &b);
     if (r < 0) return r;
-    int64_t total = b->vals->n, per_page = c->args[2].set && c->args[2].i > 0 ? c->args[2].i : PER_PAGE;
+    int64_t total = b->vals->n,
+            per_page = c->args[2].set && c->args[2].i > 0 ? c->args[2].i : PER_PAGE;
     per_page = SN_MIN(per_page, (int64_t)PER_PAGE_MAX);
     int64_t pages = (total + per_page - 1) / per_page, page = c->args[1].set ? c->args[1].i : 1;
     if (page < 1 || page > pages)

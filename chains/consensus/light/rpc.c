@@ -2,8 +2,8 @@
 /* consensus/light/rpc.c - JSON-RPC over HTTP. */
 #include "consensus/light/rpc_int.h"
 #include "core/alloc.h"
-#include "core/status.h"
 #include "core/enc.h"
+#include "core/status.h"
 #include "crypto/hash.h"
 #include "fiber/fiber.h"
 #include "kit/http.h"
@@ -12,6 +12,14 @@ struct sn_light_rpc {
     struct sn_http_client *http;
     char *url, *name, *auth; /* auth: of "user:password@" in the URL, NULL without */
 };
+
+int light_recode(int r, int code, const char *who)
+{
+    char words[SN_DIAG_BYTES];
+    if (r == code) return sn_wrap(r, "%s", who);
+    sn_diag_format(r, words, sizeof(words));
+    return sn_fail(code, "%s: %s", who, words);
+}
 
 const char *sn_light_rpc_name(const struct sn_light_rpc *c) { return c->name; }
 
@@ -53,7 +61,8 @@ int sn_light_rpc_open(const char *url, struct sn_light_rpc **ret)
     ssize_t at = sn_str_find(rest, SN_STR("://"));
     if (at >= 0) {
         struct sn_str s = sn_str_sub(rest, 0, (size_t)at);
-        if (sn_str_eqc(s, "https")) scheme = "https://";
+        if (sn_str_eqc(s, "https"))
+            scheme = "https://";
         else if (!sn_str_eqc(s, "http") && !sn_str_eqc(s, "tcp"))
             return sn_fail(SN_E_SYNTAX, "RPC address: expected http://, https:// or tcp://");
         rest = sn_str_from(rest, (size_t)at + 3);
@@ -98,8 +107,11 @@ static int attempt(struct sn_light_rpc *c, const struct question *q, struct sn_a
     struct sn_http_header headers[] = {{SN_STR("content-type"), SN_STR("application/json")},
                                        {SN_STR("authorization"), sn_str(c->auth ? c->auth : "")}};
     struct sn_http_call call = {.method = q->body.ptr ? SN_STR("POST") : SN_STR("GET"),
-                                .url = q->url, .headers = headers, .n_headers = c->auth ? 2 : 1,
-                                .body = q->body, .no_retry = true};
+                                .url = q->url,
+                                .headers = headers,
+                                .n_headers = c->auth ? 2 : 1,
+                                .body = q->body,
+                                .no_retry = true};
     struct sn_http_resp *resp = NULL;
     struct sn_str got;
     int r = sn_http_do(c->http, &call, &resp);
@@ -143,7 +155,7 @@ static int raw(struct sn_light_rpc *c, const struct question *q, bool once, stru
         if (r == SN_E_CANCELLED) return r;
         if (sn_cancelled()) return SN_E_DEADLINE_EXCEEDED;
         if (once || tries == SN_LIGHT_ATTEMPTS || !passing(r))
-            return sn_wrap(verdict(r), "%s", c->name);
+            return light_recode(r, verdict(r), c->name);
         /* Half to one and a half: clients turned away together come back apart. */
         int64_t wait = pause / 2 + (int64_t)(sn_random() % (uint64_t)pause);
         if ((r = sn_sleep(SN_MAX(wait, wanted))) < 0) return r;
@@ -168,7 +180,8 @@ static int node_error(const struct sn_json *e)
     if (!msg.ptr) msg = SN_STR("");
     if (!data.ptr) data = SN_STR("");
     int code = SN_E_ABORTED;
-    if (sn_str_find(data, SN_STR("must be less than or equal to")) >= 0) code = SN_E_OUT_OF_RANGE;
+    if (sn_str_find(data, SN_STR("must be less than or equal to")) >= 0)
+        code = SN_E_OUT_OF_RANGE;
     else if (sn_str_find(data, SN_STR("is not available")) >= 0 ||
              sn_str_find(data, SN_STR("could not find")) >= 0)
         code = SN_E_NOT_FOUND;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "consensus/codec.h"
+#include "consensus/light/rpc_int.h"
 
 #define KEY_MAX (SN_CONS_CHAIN_ID_MAX + 40)
 #define COUNT_MAX 65535u /* what CometBFT's counter holds */
@@ -32,8 +33,11 @@ static int edge(struct sn_light_store *s, int64_t from, int64_t to, bool backwar
     struct sn_kv_pair *pairs;
     size_t n;
     sn_arena_init(&a, NULL, 0);
-    struct sn_kv_range range = {.from = key_of(s, from, a_key), .to = key_of(s, to, b_key),
-                                .backwards = backwards, .n_max = 1, .bytes_max = 1};
+    struct sn_kv_range range = {.from = key_of(s, from, a_key),
+                                .to = key_of(s, to, b_key),
+                                .backwards = backwards,
+                                .n_max = 1,
+                                .bytes_max = 1};
     *ret = 0;
     if (from >= to) return 0;
     int r = sn_kv_scan(s->kv, &range, &a, &pairs, &n);
@@ -73,7 +77,7 @@ int sn_light_store_get(struct sn_light_store *s, int64_t height, struct sn_arena
     if (r == 0) return SN_E_NOT_FOUND;
     if (r >= 0) r = sn_cons_light_block_decode(sn_buf_view(&value), a, ret);
     if (r == SN_E_NOMEM || r >= 0) return r < 0 ? r : 0;
-    return sn_wrap(r == SN_E_IO ? r : SN_E_DATA_LOSS, "light store: %s", key);
+    return light_recode(r, r == SN_E_IO ? r : SN_E_DATA_LOSS, "light store");
 }
 
 static int put_size(struct sn_kv_batch *b, uint32_t count)

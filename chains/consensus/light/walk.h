@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/light/walk.h - from a trusted block to a later one by bisection: which height to ask for
- * next, and what is verified so far. Sans-I/O; blocks are borrowed until the walk is over. */
+/* consensus/light/walk.h - from a trusted block to a later one by bisection: which height to ask
+ * for next, and what is verified so far. Sans-I/O; blocks are borrowed until the walk is over. */
 #pragma once
 #include "consensus/light.h"
 
 /* Verified blocks of one walk: a longer way is gone in several walks. */
 #define SN_LIGHT_TRACE_MAX 64
-/* A pivot lies at 9/16 of what is left, so this many lead from any target down to the next height. */
+/* A pivot lies at 9/16 of what is left, so this many lead from any target down to the next height.
+ */
 #define SN_LIGHT_PIVOTS_MAX 80
 
 struct sn_light_walk {
@@ -27,8 +28,8 @@ enum sn_light_step {
 void sn_light_walk_begin(struct sn_light_walk *w, const struct sn_cons_light_opts *rules,
                          struct sn_cons_light_block *trusted, struct sn_cons_light_block *target,
                          struct sn_cons_time now);
-/* sn_light_walk_next - enum sn_light_step, with *ret_height for WANT; or as sn_cons_light_verify, but
- * never SN_E_AGAIN, with the height of the block that failed. */
+/* sn_light_walk_next - enum sn_light_step, with *ret_height for WANT; or as sn_cons_light_verify,
+ * but never SN_E_AGAIN, with the height of the block that failed. */
 int sn_light_walk_next(struct sn_light_walk *w, int64_t *ret_height) SN_MUST_CHECK;
 /* sn_light_walk_put - the block of the height wanted last. */
 void sn_light_walk_put(struct sn_light_walk *w, struct sn_cons_light_block *b);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/node/engine.c - the engine's fiber: start and replay, the loop, and ways in. */
 #include "consensus/node/engine_int.h"
+#include "consensus/hash.h"
 #include "core/alloc.h"
 #include "kit/log.h"
 
@@ -30,6 +31,7 @@ int sn_engine_new(const struct sn_engine_opts *o, struct sn_engine **ret)
     sn_exec_run_init(&e->run);
     sn_sem_init(&e->room, SN_ENGINE_INBOX_BYTES_MAX);
     int r = make_channels(e) ? 0 : SN_E_NOMEM;
+    if (r >= 0) r = sn_checked_new(o->verifier, 0, &e->checked);
     if (r >= 0 && o->signer) r = sn_cons_key_addr(&o->signer->key, e->addr);
     if (r >= 0) r = sn_cons_wal_open(o->wal_path, &o->wal, &torn, &e->wal);
     if (r < 0) {
@@ -60,6 +62,7 @@ void sn_engine_free(struct sn_engine *e)
     sn_chan_free(e->ordered);
     sn_chan_free(e->wake);
     sn_cons_wal_close(e->wal);
+    sn_checked_free(e->checked);
     sn_cons_state_unref(e->last);
     sn_exec_run_done(&e->run);
     sn_vec_done(&e->own);
@@ -98,6 +101,41 @@ static bool is_input(enum sn_cons_msg_kind k)
            k == SN_CONS_MSG_VOTE_SET_MAJ23;
 }
 
+/* The key of the validator that a vote says it is of, where the core will ask for it. */
+static bool key_of(struct sn_engine *e, const struct sn_cons_vote *v, struct sn_cons_key *ret,
+                   struct sn_buf *chain_id)
+{
+    const struct sn_cons_valset *vals = NULL;
+    const struct sn_cons_round_state *rs = sn_engine_lock(e);
+    if (rs && v->height == rs->height) vals = rs->vals;
+    if (rs && v->height + 1 == rs->height && rs->last_commit) vals = rs->last_commit->vals;
+    bool found = vals && v->index >= 0 && (uint32_t)v->index < vals->n;
+    if (found) {
+        *ret = vals->vals[v->index].key;
+        found = sn_buf_str(chain_id, sn_cons_state_chain(sn_cons_core_state(e->core))) == 0;
+    }
+    sn_engine_unlock(e);
+    return found;
+}
+/* Checks a vote's signature in the fiber that brings it; the core then finds it checked. A wrong one
+ * is left to the core's word. */
+static void check_ahead(struct sn_engine *e, const struct sn_cons_vote *v)
+{
+    struct sn_cons_key key;
+    uint8_t chain[SN_CONS_CHAIN_ID_MAX];
+    struct sn_buf chain_id, bytes SN_CLEANUP(sn_buf_done);
+    sn_buf_init_fixed(&chain_id, chain, sizeof(chain));
+    sn_buf_init(&bytes, 0);
+    if (!key_of(e, v, &key, &chain_id)) return;
+    const struct sn_cons_verifier *w = sn_checked_verifier(e->checked);
+    if (sn_cons_vote_sign_bytes(sn_buf_view(&chain_id), v, &bytes) == 0)
+        (void)!sn_cons_verify(w, &key, sn_buf_view(&bytes), &v->sig);
+    if (v->ext_sig.len == 0) return;
+    sn_buf_reset(&bytes);
+    if (sn_cons_extension_sign_bytes(sn_buf_view(&chain_id), v, &bytes) == 0)
+        (void)!sn_cons_verify(w, &key, sn_buf_view(&bytes), &v->ext_sig);
+}
+
 int sn_engine_submit(struct sn_engine *e, const struct sn_cons_peer_id *peer, struct sn_str encoded)
 {
     if (!e->running) return 0;
@@ -109,6 +147,7 @@ int sn_engine_submit(struct sn_engine *e, const struct sn_cons_peer_id *peer, st
     int r = own.ptr ? sn_cons_msg_decode(own, &it->arena, &it->msg) : SN_E_NOMEM;
     bool wanted = r >= 0 && is_input(it->msg.kind);
     int64_t bytes = (int64_t)it->arena.used;
+    if (wanted && it->msg.kind == SN_CONS_MSG_VOTE) check_ahead(e, it->msg.vote);
     if (wanted) r = sn_sem_acquire(&e->room, bytes);
     if (wanted && r >= 0) {
         it->bytes = bytes;
@@ -141,13 +180,17 @@ void sn_engine_unlock(struct sn_engine *e) { sn_mutex_unlock(&e->lock); }
 
 void sn_engine_stats(const struct sn_engine *e, struct sn_engine_stats *ret)
 {
+    struct sn_checked_stats c;
+    sn_checked_stats(e->checked, &c);
     *ret = (struct sn_engine_stats){.heights = e->n_heights,
                                     .log_syncs = e->n_log_syncs,
                                     .signatures = e->n_signatures,
                                     .messages = e->n_messages,
                                     .faults = e->n_faults,
                                     .stores = e->n_stores,
-                                    .waiting = sn_chan_len(e->inbox)};
+                                    .waiting = sn_chan_len(e->inbox),
+                                    .signatures_known = c.known,
+                                    .signatures_checked = c.checked};
 }
 
 /* ---- inputs ---- */
@@ -347,7 +390,7 @@ static int make_core(struct sn_engine *e, struct sn_cons_state *s)
     struct sn_cons_commit c, *seen = NULL;
     struct sn_cons_block_meta meta;
     struct sn_cons_core_opts o = {.config = e->o.config,
-                                  .verifier = e->o.verifier,
+                                  .verifier = sn_checked_verifier(e->checked),
                                   .has_key = e->o.signer != NULL};
     memcpy(o.addr, e->addr, sizeof(o.addr));
     if (e->o.env.evidence) {
@@ -401,12 +444,22 @@ static int replay_record(void *arg, const struct sn_cons_wal_record *rec)
     return sn_engine_fatal(r) ? r : collect(p);
 }
 
+/* Of what is asked or signed once per round only the last is open: answers to earlier questions are
+ * ignored by the core, and earlier places refused by the signer. A height may have had many rounds. */
+static bool once_per_round(enum sn_cons_action_kind k)
+{
+    return k == SN_CONS_ACT_PREPARE || k == SN_CONS_ACT_PROCESS || k == SN_CONS_ACT_EXTEND ||
+           k == SN_CONS_ACT_SIGN_VOTE || k == SN_CONS_ACT_SIGN_PROPOSAL;
+}
 static int do_collected(struct replay *p)
 {
+    size_t last[SN_CONS_ACT_NOTE + 1] = {0};
     int r = 0;
-    SN_VEC_EACH(&p->actions, a)
-    {
-        if (r >= 0) r = sn_engine_act(p->e, a);
+    for (size_t i = 0; i < p->actions.len; i++) last[p->actions.ptr[i].kind] = i;
+    for (size_t i = 0; i < p->actions.len; i++) {
+        struct sn_cons_action *a = &p->actions.ptr[i];
+        bool open = !once_per_round(a->kind) || i == last[a->kind];
+        if (r >= 0 && open) r = sn_engine_act(p->e, a);
         sn_cons_action_done(a);
     }
     sn_vec_done(&p->actions);

@@ -73,5 +73,6 @@ void sn_engine_unlock(struct sn_engine *e);
 /* Counters since the start. */
 struct sn_engine_stats {
     uint64_t heights, signatures, log_syncs, stores, messages, faults, waiting;
+    uint64_t signatures_known, signatures_checked; /* checked.h */
 };
 void sn_engine_stats(const struct sn_engine *e, struct sn_engine_stats *ret);

@@ -8,6 +8,7 @@
 #pragma once
 #include <stdatomic.h>
 
+#include "consensus/node/checked.h"
 #include "consensus/node/engine.h"
 #include "consensus/node/exec_int.h"
 #include "core/list.h"
@@ -48,6 +49,7 @@ struct sn_engine_job {
 struct sn_engine {
     struct sn_engine_opts o;
     struct sn_cons_wal *wal;
+    struct sn_checked *checked;
     uint8_t addr[SN_CONS_ADDR_LEN];
     void (*on_event)(void *arg, const struct sn_cons_action *a,
                      const struct sn_cons_round_state *rs);

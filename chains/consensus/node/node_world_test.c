@@ -6,6 +6,7 @@
 
 #include "chains/abci/client.h"
 #include "consensus/hash.h"
+#include "consensus/valset.h"
 #include "core/alloc.h"
 #include "core/enc.h"
 #include "crypto/ed25519.h"
@@ -57,8 +58,8 @@ static void make_genesis(struct world *w)
                                   .n_validators = (uint32_t)w->o.n};
     if (w->o.extensions) g->params.extensions_height = g->initial_height;
     /* Evidence keeps headers for long; here it shall not. */
-    g->params.evidence_max_blocks = 3;
-    g->params.evidence_max_ns = SN_SEC;
+    g->params.evidence_max_blocks = w->o.equivocate ? 1000 : 3;
+    g->params.evidence_max_ns = w->o.equivocate ? SN_HOUR : SN_SEC;
     g->validators = SN_ARENA_ARRAY(&w->arena, struct sn_cons_genesis_validator, g->n_validators);
     for (int i = 0; i < w->o.n; i++) {
         uint8_t secret[SN_ED25519_SECRET_LEN];
@@ -126,6 +127,14 @@ static int poked_finalize(struct sn_abci_call *c,
     struct poked_app *p = SN_CONTAINER_OF(c->app, struct poked_app, app);
     if (p->n->w->o.fail_app && p->n->id == 0 && p->n->life == 1 && req->height == 5)
         return sn_fail(SN_E_INTERNAL, "the application is broken");
+    for (uint32_t i = 0; i < req->misbehavior.len; i++) {
+        const struct tendermint_abci_misbehavior *m = req->misbehavior.ptr[i];
+        T_EQ(m->type, TENDERMINT_ABCI_MISBEHAVIOR_TYPE_DUPLICATE_VOTE);
+        T_EQ(m->height, 4);
+        T_EQ(m->validator->power, 10);
+        T_EQ(m->total_voting_power, 10 * p->n->w->o.n);
+        p->n->w->misbehaviour[p->n->id]++;
+    }
     int r = p->real->finalize_block(c, req, res);
     poke(p->n);
     return r;
@@ -381,6 +390,12 @@ static void live(struct world_node *n, struct sn_kvstore *kv, struct sn_signer *
     int r = sn_exec_handshake(exec, &n->w->genesis, state, &after);
     T_ASSERTF(r >= 0, "node %d: %s", n->id, sn_diag_str(r));
     sn_cons_state_unref(state);
+    sn_exec_free(exec);
+    struct sn_evidence_keeper_opts ko = {.blocks = n->blocks, .states = states,
+                                         .verifier = &sn_cons_verifier_zip215};
+    T_OK(sn_kv_open_memory(&ko.kv));
+    T_OK(sn_evidence_keeper_new(&ko, after, &eo.evidence));
+    T_OK(sn_exec_new(&eo, &exec));
     struct sn_engine_opts o = {.config = sn_cons_config_default(),
                                .verifier = &sn_cons_verifier_zip215, .exec = exec, .env = eo,
                                .signer = signer, .wal_path = "/wal/wal",
@@ -402,6 +417,7 @@ static void live(struct world_node *n, struct sn_kvstore *kv, struct sn_signer *
     n->engine = NULL;
     sn_engine_free(engine);
     sn_exec_free(exec);
+    sn_evidence_keeper_free(eo.evidence);
     sn_cons_state_unref(after);
     sn_abci_conns_close(&app);
 }
@@ -460,6 +476,40 @@ static void fail_and_return(struct world *w)
     crash(w, 0);
 }
 
+/* The last validator votes for a block that nobody has proposed, too, and node 0 hears of it. */
+static void equivocate(struct world *w)
+{
+    struct world_node *n = &w->nodes[0];
+    struct sn_cons_vote v = {.type = SN_CONS_PREVOTE, .height = 4, .time = {1735689600, 7}};
+    uint8_t secret[SN_ED25519_SECRET_LEN];
+    struct sn_cons_peer_id id = {.len = 2, .b = "n9"};
+    struct sn_cons_key key = {0};
+    struct sn_buf b;
+    secret_of(w->o.n - 1, secret);
+    T_OK(sn_cons_key_set(&key, SN_CONS_ED25519, sn_str_of((char *)secret + 32, 32)));
+    T_OK(sn_cons_key_addr(&key, v.addr));
+    v.block_id.hash.len = v.block_id.parts.hash.len = 32;
+    v.block_id.parts.total = 1;
+    for (bool there = false; !there;) {
+        /* When its first vote counts already, or the second is taken for the first. */
+        T_OK(sn_sleep(SN_MS));
+        const struct sn_cons_round_state *rs = sn_engine_lock(n->engine);
+        T_ASSERT(rs && rs->height <= 4);
+        v.index = sn_cons_valset_find(rs->vals, v.addr);
+        const struct sn_cons_vote_set *set = sn_cons_height_votes_get(&rs->votes, 0, SN_CONS_PREVOTE);
+        there = rs->height == 4 && set && set->votes[v.index];
+        sn_engine_unlock(n->engine);
+    }
+    sn_buf_init(&b, 0);
+    T_OK(sn_cons_vote_sign_bytes(w->genesis.chain_id, &v, &b));
+    T_OK(sn_ed25519_sign(secret, b.ptr, b.len, v.sig.b));
+    v.sig.len = 64;
+    sn_buf_reset(&b);
+    T_OK(sn_cons_msg_encode(&(struct sn_cons_msg){.kind = SN_CONS_MSG_VOTE, .vote = &v}, &b));
+    T_OK(sn_engine_submit(n->engine, &id, sn_buf_view(&b)));
+    sn_buf_done(&b);
+}
+
 static int64_t lowest(const struct world *w)
 {
     int64_t low = INT64_MAX;
@@ -483,6 +533,10 @@ static int world_main(void *arg)
     }
     unsigned left = w->o.crashes;
     if (w->o.why) fail_and_return(w);
+    if (w->o.equivocate) {
+        while (w->executed[0] < 3) T_OK(sn_sleep(SN_MS));
+        equivocate(w);
+    }
     while (lowest(w) < w->o.target || left) {
         int id = (int)below((uint64_t)w->o.n);
         for (int i = 0; i < w->o.n; i++)

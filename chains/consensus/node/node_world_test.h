@@ -27,6 +27,7 @@ struct world_opts {
     const char *fault, *why;
     int fault_code;
     bool fail_app;
+    bool equivocate; /* at height 4 node 0 gets a second prevote of the last validator */
 };
 /* Which of its three heights were ahead when a node came back. */
 enum world_case { CASE_EVEN, CASE_BLOCK, CASE_COMMITTED, CASE_APP_BEHIND, CASE_COUNT };
@@ -62,7 +63,8 @@ struct world {
         struct sn_cons_block_id id;
     } *votes;
     size_t n_votes, cap_votes;
-    int64_t executed[WORLD_NODES_MAX]; /* highest, and how often on_block came for it */
+    unsigned misbehaviour[WORLD_NODES_MAX]; /* that applications were told of */
+    int64_t executed[WORLD_NODES_MAX];      /* highest, and how often on_block came for it */
 };
 
 /* world_run - until every node has the target height, or virtual time is up; checks agreement, one

@@ -5,8 +5,7 @@
  * A peer has a scope: fibers that reactors start for it (sn_switch_peer_go) end with it. It is
  * counted by reference: who keeps a pointer beyond a call takes one, and gives it back before
  * sn_switch_free. A reactor that waits in `receive`, or in a fiber of the peer, holds up that peer
- * and nobody else. Source: CometBFT v0.38.25
- * p2p/switch.go, p2p/transport.go; spec/p2p. */
+ * and nobody else. Source: CometBFT v0.38.25 p2p/switch.go, p2p/transport.go; spec/p2p. */
 #pragma once
 #include "consensus/p2p/book.h"
 #include "consensus/p2p/peer.h"
@@ -45,7 +44,7 @@ struct sn_reactor {
     void *arg;
     /* The peer has joined. Returns < 0 to refuse it. May start fibers of the peer and set the
      * reactor's slot. May suspend, and send what its queues have room for: nothing is written
-     * before every reactor has been asked. May be NULL, as all three. */
+     * before every reactor has been asked. May be NULL, as all four. */
     int (*add_peer)(void *arg, struct sn_switch_peer *p);
     /* A message; borrowed. Returns < 0 to end the connection with that error. May suspend: then
      * nothing else of this peer is read. */
@@ -91,13 +90,13 @@ int sn_switch_run(struct sn_switch *sw) SN_MUST_CHECK;
  * persistent already), SN_E_RESOURCE_EXHAUSTED (outbound_max, SN_SWITCH_TARGETS_MAX), SN_E_NOMEM.
  */
 int sn_switch_dial(struct sn_switch *sw, const char *addr, bool persistent) SN_MUST_CHECK;
-/* sn_switch_addr_check - whether it is "ID@HOST:PORT", "tcp://" before it or not. Returns 0,
- * SN_E_SYNTAX. */
-int sn_switch_addr_check(const char *addr) SN_MUST_CHECK;
 /* sn_switch_connect - the same, once, and waits until the peer has joined or not. Returns also as
  * sn_peer_dial, SN_E_PERMISSION_DENIED (another node is there, the filter, banned), SN_E_CANCELLED
  * (the dialling goes on). While the switch does not run: SN_E_CLOSED. Suspends. */
 int sn_switch_connect(struct sn_switch *sw, const char *addr) SN_MUST_CHECK;
+/* sn_switch_addr_check - whether it is "ID@HOST:PORT", "tcp://" before it or not. Returns 0,
+ * SN_E_SYNTAX. */
+int sn_switch_addr_check(const char *addr) SN_MUST_CHECK;
 /* sn_switch_book_lock - the address book, or NULL; not for long, and nothing that suspends until
  * sn_switch_book_unlock. */
 struct sn_book *sn_switch_book_lock(struct sn_switch *sw);

@@ -41,12 +41,10 @@ void sn_gossip_wake(struct sn_gossip_waker *w, unsigned flags)
     /* Full: it has been rung, and will see these flags too. */
     if (sn_chan_try_send(w->bell, NULL) < 0) return;
 }
-static void wake_all(struct sn_consensus_reactor *r, const struct sn_gossip_link *but,
-                     unsigned votes, unsigned data)
+static void wake_all(struct sn_consensus_reactor *r, unsigned votes, unsigned data)
 {
     sn_spin_lock(&r->lock);
     for (struct sn_gossip_link *l = r->links; l; l = l->next) {
-        if (l == but) continue;
         if (votes) sn_gossip_wake(&l->votes, votes);
         if (data) sn_gossip_wake(&l->data, data);
     }
@@ -62,20 +60,20 @@ static void news_of_vote(struct sn_consensus_reactor *r, const struct sn_cons_vo
     r->has_votes[r->has_votes_end++ % SN_GOSSIP_HAS_VOTES_MAX] =
         (struct sn_gossip_has_vote){v->height, v->round, v->index, v->type};
     sn_spin_unlock(&r->lock);
-    wake_all(r, NULL, SN_WAKE_HAS_VOTES | (own ? SN_WAKE_OWN : SN_WAKE_RELAY), 0);
+    wake_all(r, SN_WAKE_HAS_VOTES | (own ? SN_WAKE_OWN : SN_WAKE_RELAY), 0);
 }
 static void on_news(void *arg, const struct sn_cons_action *a, const struct sn_cons_msg *own)
 {
     struct sn_consensus_reactor *r = arg;
     if (own && own->kind == SN_CONS_MSG_PROPOSAL)
         atomic_store(&r->proposed_height, own->proposal.height);
-    if (own && own->kind != SN_CONS_MSG_VOTE) wake_all(r, NULL, 0, SN_WAKE_OWN);
+    if (own && own->kind != SN_CONS_MSG_VOTE) wake_all(r, 0, SN_WAKE_OWN);
     if (!a) return;
     if (a->kind == SN_CONS_ACT_NEW_STEP) {
         atomic_store(&r->height, a->height);
-        wake_all(r, NULL, SN_WAKE_STEP | SN_WAKE_RELAY, SN_WAKE_RELAY);
+        wake_all(r, SN_WAKE_STEP | SN_WAKE_RELAY, SN_WAKE_RELAY);
     } else if (a->kind == SN_CONS_ACT_VALID_BLOCK) {
-        wake_all(r, NULL, SN_WAKE_BLOCK, SN_WAKE_RELAY);
+        wake_all(r, SN_WAKE_BLOCK, SN_WAKE_EXPECT | SN_WAKE_RELAY);
     } else if (a->kind == SN_CONS_ACT_HAS_VOTE) {
         news_of_vote(r, a->vote);
     }
@@ -120,6 +118,20 @@ static int on_step(struct sn_gossip_link *l, const struct sn_cons_msg *m)
     return 0;
 }
 
+/* It names the block it expects. When its parts are under way already, as those of a commit that we
+ * sent, they are not sent a second time at once. */
+static void on_valid_block(struct sn_gossip_link *l, const struct sn_cons_msg *m)
+{
+    sn_mutex_lock_always(&l->lock);
+    bool sent = atomic_load(&l->unasked) == m->height && l->state.height == m->height &&
+                l->state.has_parts &&
+                sn_cons_part_set_header_eq(&l->state.parts_header, &m->parts);
+    bool changed = !sent && sn_gossip_heard(&l->state, m, 0);
+    sn_mutex_unlock(&l->lock);
+    if (sent && !atomic_load(&l->again_at)) atomic_store(&l->again_at, sn_now() + SN_GOSSIP_GRACE_NS);
+    if (changed) sn_gossip_wake(&l->data, SN_WAKE_RELAY);
+}
+
 /* A claim: the engine remembers it, the peer hears which of those votes we have. */
 static int on_claim(struct sn_gossip_link *l, const struct sn_cons_msg *m, struct sn_str encoded)
 {
@@ -157,6 +169,24 @@ static void on_bits(struct sn_gossip_link *l, const struct sn_cons_msg *m)
     sn_gossip_wake(&l->votes, SN_WAKE_RELAY);
 }
 
+/* A part of our height while we expect no block: kept until we do. */
+static int keep_early(struct sn_gossip_link *l, const struct sn_cons_msg *m, struct sn_str encoded)
+{
+    int r = 0;
+    sn_mutex_lock_always(&l->lock);
+    if (l->early_height != m->height) {
+        l->early_height = m->height;
+        l->n_early = 0;
+        sn_buf_reset(&l->early);
+    }
+    if (l->n_early < SN_GOSSIP_EARLY_MAX &&
+        l->early.len + encoded.len <= SN_GOSSIP_EARLY_BYTES_MAX) {
+        r = sn_buf_str(&l->early, encoded);
+        if (r >= 0) l->early_ends[l->n_early++] = l->early.len;
+    }
+    sn_mutex_unlock(&l->lock);
+    return r;
+}
 /* A proposal, a part, a vote: the peer has it. The engine gets it unless it has it, too. */
 static int on_content(struct sn_gossip_link *l, const struct sn_cons_msg *m, struct sn_str encoded)
 {
@@ -165,6 +195,7 @@ static int on_content(struct sn_gossip_link *l, const struct sn_cons_msg *m, str
     bool vote = m->kind == SN_CONS_MSG_VOTE, part = m->kind == SN_CONS_MSG_BLOCK_PART;
     const struct sn_cons_round_state *rs = sn_engine_lock(e);
     bool known = rs && sn_gossip_known(rs, m);
+    bool early = part && rs && rs->height == m->height && !rs->parts;
     sn_engine_unlock(e);
     sn_mutex_lock_always(&l->lock);
     sn_gossip_has(&l->state, m);
@@ -176,9 +207,10 @@ static int on_content(struct sn_gossip_link *l, const struct sn_cons_msg *m, str
                  : &r->stats.proposals_known) += 1;
         return 0;
     }
+    if (early) return keep_early(l, m, encoded);
     int s = sn_engine_submit(e, &l->id, encoded);
     if (s == SN_E_CLOSED) return 0;
-    if (s >= 0 && !vote) wake_all(r, l, 0, SN_WAKE_RELAY);
+    if (s >= 0 && !vote) wake_all(r, 0, SN_WAKE_RELAY);
     return s;
 }
 
@@ -188,17 +220,17 @@ static int on_message(struct sn_gossip_link *l, const struct sn_cons_msg *m, str
     switch (m->kind) {
     case SN_CONS_MSG_NEW_ROUND_STEP: l->r->stats.announcements_in++; return on_step(l, m);
     case SN_CONS_MSG_NEW_VALID_BLOCK:
+        l->r->stats.announcements_in++;
+        on_valid_block(l, m);
+        return 0;
     case SN_CONS_MSG_HAS_VOTE:
         l->r->stats.announcements_in++;
         __attribute__((fallthrough));
-    case SN_CONS_MSG_PROPOSAL_POL: {
+    case SN_CONS_MSG_PROPOSAL_POL:
         sn_mutex_lock_always(&l->lock);
-        bool changed = sn_gossip_heard(&l->state, m, 0);
+        (void)sn_gossip_heard(&l->state, m, 0);
         sn_mutex_unlock(&l->lock);
-        if (changed && m->kind == SN_CONS_MSG_NEW_VALID_BLOCK)
-            sn_gossip_wake(&l->data, SN_WAKE_RELAY);
         return 0;
-    }
     case SN_CONS_MSG_VOTE_SET_MAJ23: return running ? on_claim(l, m, encoded) : 0;
     case SN_CONS_MSG_VOTE_SET_BITS:
         if (running) on_bits(l, m);
@@ -233,6 +265,7 @@ static void link_free(struct sn_gossip_link *l)
     sn_chan_free(l->votes.bell);
     sn_chan_free(l->data.bell);
     sn_arena_done(&l->commit_arena);
+    sn_buf_done(&l->early);
     sn_free(l);
 }
 
@@ -250,6 +283,7 @@ static int link_new(struct sn_consensus_reactor *r, struct sn_switch_peer *sp,
     memcpy(l->id.b, id, n);
     sn_gossip_peer_init(&l->state);
     sn_arena_init(&l->commit_arena, NULL, 0);
+    sn_buf_init(&l->early, 0);
     sn_rand_seed(&l->votes_rand, sn_random());
     sn_rand_seed(&l->data_rand, sn_random());
     l->votes.bell = sn_chan_new(0, 1);

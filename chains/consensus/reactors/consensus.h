@@ -30,6 +30,10 @@
 /* So many messages of a peer may break the rules in a minute: a Byzantine proposer makes honest nodes
  * send each other parts of blocks that they do not expect. */
 #define SN_GOSSIP_FAULTS_MAX 8
+/* Parts of a peer that wait until we know which block they should be of: bytes, messages. A CometBFT
+ * peer sends an earlier block's parts along with its commit, and again only when it looks again. */
+#define SN_GOSSIP_EARLY_BYTES_MAX (1u << 20)
+#define SN_GOSSIP_EARLY_MAX 64
 /* Votes announced (HAS_VOTE) that a slow peer may be behind by; then it hears of the later ones only. */
 #define SN_GOSSIP_HAS_VOTES_MAX 4096
 

@@ -15,6 +15,7 @@ enum sn_gossip_wake {
     SN_WAKE_HAS_VOTES = 4, /* votes are */
     SN_WAKE_OWN = 8,       /* something of our own: now */
     SN_WAKE_RELAY = 16,    /* something to hand on: after a while */
+    SN_WAKE_EXPECT = 32,   /* we expect a block: parts that came early may be its */
 };
 struct sn_gossip_waker {
     struct sn_chan *bell; /* of one element: rung, or not */
@@ -38,6 +39,11 @@ struct sn_gossip_link {
 
     struct sn_mutex lock; /* the peer's state; inside the engine's lock, never around it */
     struct sn_gossip_peer state;
+    /* Parts that came early, as messages, of that height of ours; with state under the lock. */
+    int64_t early_height;
+    unsigned n_early;
+    struct sn_buf early;
+    size_t early_ends[SN_GOSSIP_EARLY_MAX];
 
     /* The vote fiber's. */
     struct sn_rand votes_rand;
@@ -53,6 +59,10 @@ struct sn_gossip_link {
     int64_t block_height; /* the stored block at hand; 0: none */
     struct sn_cons_part_set_header block_parts;
     int64_t lag_height, lag_since;
+    /* Between the fibers. */
+    _Atomic int64_t commit_sent; /* the height whose commit has been sent to a peer that is behind */
+    _Atomic int64_t unasked;     /* the height whose parts we send although it has not named them */
+    _Atomic int64_t again_at;    /* it named them then: when they go out again, should it not move; 0: no */
 };
 
 struct sn_consensus_reactor {

@@ -211,6 +211,17 @@ static int send_commit(struct sn_gossip_link *l)
     return r;
 }
 
+/* Everything the peer needs to commit its height is on the way: its parts may follow at once. A peer
+ * that waits for them to be asked for loses two of the other's flush intervals per block. */
+static void commit_is_sent(struct sn_gossip_link *l)
+{
+    sn_mutex_lock_always(&l->lock);
+    int64_t h = l->state.height;
+    sn_mutex_unlock(&l->lock);
+    if (h == 0 || h >= atomic_load(&l->r->height) || atomic_exchange(&l->commit_sent, h) == h) return;
+    sn_gossip_wake(&l->data, SN_WAKE_OWN);
+}
+
 /* ---- claims ---- */
 
 static int send_claims(struct sn_gossip_link *l)
@@ -271,6 +282,7 @@ int sn_gossip_vote_fiber(void *arg)
             relay_at = 0;
             r = send_votes(l, false);
             if (r >= 0) r = send_commit(l);
+            if (r >= 0) commit_is_sent(l);
         }
         if (r >= 0 && now >= claims_at) {
             claims_at = now + SN_GOSSIP_CLAIMS_NS;
@@ -281,6 +293,48 @@ int sn_gossip_vote_fiber(void *arg)
 }
 
 /* ---- the data fiber ---- */
+
+/* Whether it is a part of the block we expect: another one would be held against the peer. */
+static bool belongs(const struct sn_cons_part_set_header *h, struct sn_str encoded)
+{
+    struct sn_arena a SN_CLEANUP(sn_arena_done);
+    struct sn_cons_part_set *set = NULL;
+    struct sn_cons_msg m;
+    sn_arena_init(&a, NULL, 0);
+    int r = sn_cons_msg_decode(encoded, &a, &m);
+    if (r >= 0) r = sn_cons_part_set_new(h, &set);
+    if (r >= 0) r = sn_cons_part_set_add(set, &m.part);
+    sn_cons_part_set_unref(set);
+    return r == 1;
+}
+/* The parts that came before we knew which block to expect, now that we do. */
+static int submit_early(struct sn_gossip_link *l)
+{
+    struct sn_buf early SN_CLEANUP(sn_buf_done);
+    size_t ends[SN_GOSSIP_EARLY_MAX], at = 0;
+    struct sn_cons_part_set_header h = {0};
+    unsigned n = 0;
+    sn_buf_init(&early, 0);
+    const struct sn_cons_round_state *rs = lock(l);
+    if (l->n_early && rs && (rs->height != l->early_height || rs->parts)) {
+        if (rs->height == l->early_height) {
+            h = rs->parts->header;
+            n = l->n_early;
+            memcpy(ends, l->early_ends, n * sizeof(*ends));
+            early = l->early;
+            sn_buf_init(&l->early, 0);
+        }
+        sn_buf_reset(&l->early);
+        l->n_early = 0;
+    }
+    unlock(l);
+    int r = 0;
+    for (unsigned i = 0; i < n && r >= 0; at = ends[i++]) {
+        struct sn_str one = sn_str_sub(sn_buf_view(&early), at, ends[i]);
+        if (belongs(&h, one)) r = sn_engine_submit(l->r->view->engine, &l->id, one);
+    }
+    return r == SN_E_CLOSED ? 0 : r;
+}
 
 static int send_data(struct sn_gossip_link *l)
 {
@@ -322,15 +376,30 @@ int sn_gossip_old_part(int64_t height, int32_t round, struct sn_str part, struct
     return r < 0 ? r : sn_buf_str(out, part);
 }
 
+/* Whether the parts of its height's block go out although it has not named them: its commit has been
+ * sent, and nothing says that it has the block. With the lock held. */
+static bool unasked(struct sn_gossip_link *l, int64_t h, int64_t now)
+{
+    if (l->state.has_parts) return false;
+    if (now - l->lag_since >= SN_GOSSIP_GRACE_NS) return true;
+    bool voted = l->state.step >= SN_CONS_STEP_PREVOTE && h + 1 == atomic_load(&l->r->height);
+    return atomic_load(&l->commit_sent) == h && !voted;
+}
 /* Which part of its height's block, stored here, the peer gets next. Returns 1, 0 none now. */
 static int pick_old(struct sn_gossip_link *l, int64_t h, uint32_t *ret_index, int32_t *ret_round)
 {
-    int64_t now = sn_now();
+    int64_t now = sn_now(), again = atomic_load(&l->again_at);
     sn_mutex_lock_always(&l->lock);
     bool some = false;
     if (l->state.height == h) {
-        if (now - l->lag_since >= SN_GOSSIP_GRACE_NS)
+        if (again && now >= again) {
+            l->state.has_parts = false; /* they came before it could use them */
+            atomic_store(&l->again_at, 0);
+        }
+        if (unasked(l, h, now)) {
             sn_gossip_expect_parts(&l->state, &l->block_parts);
+            atomic_store(&l->unasked, h);
+        }
         some = sn_gossip_pick_old_part(&l->state, &l->block_parts, &l->data_rand, ret_index);
         if (!some && now - l->lag_since >= SN_GOSSIP_REPEAT_NS) {
             l->lag_since = now;
@@ -347,6 +416,7 @@ static int load_block(struct sn_gossip_link *l, int64_t h)
     if (l->lag_height != h) {
         l->lag_height = h;
         l->lag_since = sn_now();
+        atomic_store(&l->again_at, 0);
     }
     if (l->block_height == h) return 0;
     int r = sn_cons_block_store_meta(l->r->view->blocks, h, &meta);
@@ -390,6 +460,8 @@ int sn_gossip_data_fiber(void *arg)
         int r = wait_for_news(&l->data, until, &flags);
         if (r < 0) return r;
         int64_t now = sn_now();
+        if ((flags & SN_WAKE_EXPECT) || (relay_at && now >= relay_at)) r = submit_early(l);
+        if (r < 0) return r;
         if (flags & SN_WAKE_OWN) relay_at = now;
         if (!relay_at && ((flags & SN_WAKE_RELAY) || now >= until))
             relay_at = now + ((flags & SN_WAKE_RELAY) ? relay_delay(l, true) : 0);

@@ -22,6 +22,7 @@ static struct node {
     struct sn_reactor height; /* stands for consensus: peers are where it says */
     int64_t peers_at, slow_ns;
     bool stranger; /* has the channel, and says what it likes */
+    bool deaf;     /* a stranger that stops reading at the first message */
     _Atomic unsigned checks;
     unsigned messages, left;
     int why;
@@ -43,6 +44,7 @@ static int add_height(void *arg, struct sn_switch_peer *p)
 static int receive(void *arg, struct sn_switch_peer *p, uint8_t channel, struct sn_str m)
 {
     ((struct node *)arg)->messages++;
+    if (((struct node *)arg)->deaf) return sn_sleep(SN_HOUR);
     if (sn_str_starts(m, SN_STR("at "))) {
         int64_t h;
         T_OK(sn_str_to_i64(sn_str_from(m, 3), &h));
@@ -273,6 +275,35 @@ SN_TEST_SLOW(mempool_partition, 120)
 {
     sn_test_allow_crash_leaks();
     net_simulate(torn, 3, true);
+}
+
+/* One peer that does not read, one over a slow line: the third has everything meanwhile, and the
+ * slow one in the end. */
+static int slow(void *arg)
+{
+    static char tx[2000];
+    enum { TXS = 1500 }; /* more than sockets and queues take */
+    struct node *a = init(0), *deaf = init(1), *far = init(2), *b = init(3);
+    deaf->stranger = deaf->deaf = true;
+    sn_sim_link(a->net.host, far->net.host, 200 * SN_MS, 600 * SN_MS, 0.02);
+    for (unsigned i = 0; i < 4; i++) net_node_start(&nodes[i].net);
+    for (unsigned i = 1; i < 4; i++) net_connect(&a->net, &nodes[i].net);
+    for (unsigned i = 0; i < TXS; i++) {
+        snprintf(tx, 16, "%u", i);
+        submit(a, sn_str_of(tx, sizeof(tx)));
+    }
+    T_OK(sn_sleep(SN_SEC));
+    T_EQ(waiting(b), TXS);
+    T_ASSERT(waiting(far) < TXS);
+    T_EQ(deaf->messages, 1);
+    T_OK(sn_sleep(3 * SN_MINUTE));
+    T_EQ(waiting(far), TXS);
+    for (unsigned i = 0; i < 4; i++) net_node_stop(&nodes[i].net);
+    return 0;
+}
+SN_TEST_SLOW(mempool_slow_peers, 60)
+{
+    net_simulate(slow, 2, false);
 }
 
 /* What a peer could not check yet waits until it can; broadcast=false; limits of connections. */

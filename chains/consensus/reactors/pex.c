@@ -132,6 +132,14 @@ static bool wants_more(struct sn_book *b)
     sn_book_counts(b, &c);
     return c.fresh + c.old < SN_BOOK_ENOUGH;
 }
+/* The request has not left: another may be made later. */
+static void unask(struct sn_pex_reactor *x, struct sn_switch_peer *p)
+{
+    (void)sn_switch_book_lock(x->o.sw);
+    struct pex_peer *pp = sn_switch_peer_get(p, x->slot);
+    if (pp) pp->pex.asked = false;
+    sn_switch_book_unlock(x->o.sw);
+}
 /* Asks a peer for addresses, unless an answer is due. */
 static int ask(struct sn_pex_reactor *x, struct sn_switch_peer *p)
 {
@@ -140,7 +148,10 @@ static int ask(struct sn_pex_reactor *x, struct sn_switch_peer *p)
     struct pex_peer *pp = sn_switch_peer_get(p, x->slot);
     int r = pp ? sn_pex_ask(&pp->pex, &out) : 0;
     sn_switch_book_unlock(x->o.sw);
-    if (r > 0) r = sn_switch_peer_try_send(p, SN_PEX_CHANNEL, out.ptr, out.len);
+    if (r > 0) {
+        r = sn_switch_peer_try_send(p, SN_PEX_CHANNEL, out.ptr, out.len);
+        if (r < 0) unask(x, p);
+    }
     sn_buf_done(&out);
     return r;
 }

@@ -115,7 +115,8 @@ static int get_sig(const struct sn_json *o, struct sn_cons_commit_sig *s)
     uint8_t n = 0;
     *s = (struct sn_cons_commit_sig){.time = SN_CONS_TIME_ZERO};
     int r = sn_cons_json_read_i64(o, "block_id_flag", &flag);
-    if (r >= 0 && (flag < SN_CONS_ABSENT || flag > SN_CONS_NIL)) return bad("block_id_flag", "1 to 3");
+    if (r >= 0 && (flag < SN_CONS_ABSENT || flag > SN_CONS_NIL))
+        return bad("block_id_flag", "1 to 3");
     s->flag = (uint8_t)flag;
     if (r < 0 || flag == SN_CONS_ABSENT) return r;
     r = get_hex(o, "validator_address", SN_CONS_ADDR_LEN, s->addr, &n);
@@ -123,8 +124,7 @@ static int get_sig(const struct sn_json *o, struct sn_cons_commit_sig *s)
     if (r >= 0) r = get_time(o, "timestamp", &s->time);
     return r < 0 ? r : get_base64(o, "signature", SN_CONS_SIG_MAX, s->sig.b, &s->sig.len);
 }
-int sn_cons_json_read_commit(const struct sn_json *o, struct sn_arena *a,
-                             struct sn_cons_commit *c)
+int sn_cons_json_read_commit(const struct sn_json *o, struct sn_arena *a, struct sn_cons_commit *c)
 {
     const struct sn_json *sigs = sn_json_get(o, "signatures");
     int64_t round = 0;
@@ -146,7 +146,7 @@ int sn_cons_json_read_commit(const struct sn_json *o, struct sn_arena *a,
     return r;
 }
 int sn_cons_json_read_signed_header(const struct sn_json *o, struct sn_arena *a,
-                                struct sn_cons_light_block *ret)
+                                    struct sn_cons_light_block *ret)
 {
     int r = sn_cons_json_read_header(sn_json_get(o, "header"), &ret->header);
     if (r < 0) return sn_wrap(r, "header");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/rpc/json_read.h - what json.h writes, read again: hashes and addresses in hex, other bytes in
- * base64, 64-bit integers in strings. Values are checked as far as their form goes: sn_cons_check_* is
- * the caller's. Each returns 0; SN_E_INVALID_ARGUMENT with the member and what was expected;
- * SN_E_TOO_LARGE; SN_E_NOMEM. Nothing suspends. */
+/* consensus/rpc/json_read.h - what json.h writes, read again: hashes and addresses in hex, other
+ * bytes in base64, 64-bit integers in strings. Values are checked as far as their form goes:
+ * sn_cons_check_* is the caller's. Each returns 0; SN_E_INVALID_ARGUMENT with the member and what
+ * was expected; SN_E_TOO_LARGE; SN_E_NOMEM. Nothing suspends. */
 #pragma once
 #include "consensus/types.h"
 #include "wire/json.h"

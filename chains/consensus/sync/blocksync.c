@@ -163,7 +163,9 @@ static int add_peer(void *arg, struct sn_switch_peer *sp)
     }
     sn_switch_peer_set(sp, b->slot, l);
     send_status(l);
-    int r = sn_switch_peer_go(sp, "serve blocks", serve_fiber, l);
+    int r = 0;
+    for (unsigned k = 0; k < SN_BLOCKSYNC_SERVERS && r >= 0; k++)
+        r = sn_switch_peer_go(sp, "serve blocks", serve_fiber, l);
     /* The link is known by now: it goes in remove_peer. */
     if (r < 0) sn_switch_peer_stop(sp, r, 0);
     return 0;

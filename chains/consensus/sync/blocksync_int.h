@@ -20,7 +20,9 @@
 #define SN_BLOCKSYNC_TICK_NS (100 * SN_MS)
 #define SN_BLOCKSYNC_STATUS_NS (10 * SN_SEC) /* peers are asked for their heights */
 #define SN_BLOCKSYNC_SETTLE_NS (500 * SN_MS) /* nobody says more for so long: that is the end */
+#define SN_BLOCKSYNC_NEAR 20                 /* or no more blocks than so many */
 #define SN_BLOCKSYNC_WANTED_MAX 256          /* heights a peer may have asked for */
+#define SN_BLOCKSYNC_SERVERS 4 /* fibers that read blocks for a peer: each waits for the disk */
 #define SN_BLOCKSYNC_CHECK_HEIGHTS 16        /* checked together, */
 #define SN_BLOCKSYNC_CHECK_SIGNATURES 512    /* or as many as have so many signatures */
 

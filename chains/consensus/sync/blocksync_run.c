@@ -81,7 +81,8 @@ static int decode_fiber(void *arg)
     sn_mutex_lock_always(&t.b->lock);
     bool still = *job_at(t.b, t.j->height) == t.j;
     if (still && r >= 0) t.j->state = SN_JOB_READY;
-    else if (still) sn_blocksync_wrong(t.b, t.j->height, r);
+    /* Without memory the sync ends; the block is nobody's fault. */
+    else if (still && r != SN_E_NOMEM) sn_blocksync_wrong(t.b, t.j->height, r);
     job_unref(t.j);
     if (t.b->syncing) sn_blocksync_pump(t.b);
     sn_mutex_unlock(&t.b->lock);
@@ -355,23 +356,30 @@ static int apply(struct run *x)
     return 0;
 }
 
-/* The sets of the next two heights under their hashes; copies, for fibers that check. */
-static int know_set(struct sn_blocksync *b, unsigned i, const struct sn_cons_valset *set)
+/* The sets of the next two heights under their hashes; copies, for fibers that check. hash: of the set,
+ * NULL where it has to be computed. */
+static int know_set(struct sn_blocksync *b, unsigned i, const struct sn_cons_valset *set,
+                    const struct sn_cons_hash *hash)
 {
-    struct sn_cons_hash hash;
-    int r = sn_cons_valset_hash(set, &hash);
-    if (r < 0 || (b->sets[i].set && sn_cons_hash_eq(&hash, &b->sets[i].hash))) return r;
+    struct sn_cons_hash own;
+    int r = hash ? 0 : sn_cons_valset_hash(set, &own);
+    if (!hash) hash = &own;
+    if (r < 0 || (b->sets[i].set && sn_cons_hash_eq(hash, &b->sets[i].hash))) return r;
     struct sn_cons_valset *copy = sn_cons_valset_copy(set);
     if (!copy) return SN_E_NOMEM;
     sn_cons_valset_unref(b->sets[i].set);
     b->sets[i].set = copy;
-    b->sets[i].hash = hash;
+    b->sets[i].hash = *hash;
     return 0;
 }
-static int know_sets(struct run *x)
+/* applied: the block that has led to the state, whose header has been found right; NULL: none yet. */
+static int know_sets(struct run *x, const struct sn_cons_block *applied)
 {
-    int r = know_set(x->b, 0, x->state->vals);
-    return r < 0 ? r : know_set(x->b, 1, x->state->next_vals);
+    const struct sn_cons_state *s = x->state;
+    const struct sn_cons_hash *vals = applied ? &applied->header.next_validators_hash : NULL;
+    bool changed = s->vals_changed == s->last_height + 2;
+    int r = know_set(x->b, 0, s->vals, vals);
+    return r < 0 ? r : know_set(x->b, 1, s->next_vals, changed ? NULL : vals);
 }
 
 static void say(struct run *x)
@@ -401,7 +409,7 @@ static int advance(struct run *x)
         sn_sync_pool_applied(&b->pool);
         job_unref(*job_at(b, j->height));
         *job_at(b, j->height) = NULL;
-        r = know_sets(x);
+        r = know_sets(x, j->block);
         say(x);
     }
     job_unref(j);
@@ -435,8 +443,11 @@ static bool ended(struct run *x, bool needs_more, int64_t now)
 {
     if (needs_more && x->blocks == 0) return false;
     if (chain_waits_for_us(x)) return true;
-    if (!sn_sync_pool_caught_up(&x->b->pool)) {
-        x->settled_since = 0;
+    const struct sn_sync_pool *p = &x->b->pool;
+    if (!sn_sync_pool_caught_up(p)) {
+        /* A few blocks that came while we asked are no reason to ask again: a fast chain has always
+         * some. What is missing in the end comes by consensus. */
+        if (sn_sync_pool_max(p) - p->next > SN_BLOCKSYNC_NEAR) x->settled_since = 0;
         return false;
     }
     if (!x->settled_since) {
@@ -469,7 +480,8 @@ static int sync_loop(struct run *x, bool needs_more)
     struct sn_blocksync *b = x->b;
     for (;;) {
         int64_t now = sn_now();
-        if (sn_cancelled()) return SN_E_CANCELLED;
+        /* A fiber that failed has cancelled the scope: why is known when it ends. */
+        if (sn_cancelled() || sn_scope_cancelled(b->scope)) return SN_E_CANCELLED;
         x->job = ready(b, b->pool.next);
         if (x->job && x->job->state == SN_JOB_CHECKED) {
             int r = advance(x);
@@ -523,7 +535,7 @@ int sn_blocksync_run(struct sn_blocksync *b, struct sn_cons_state *state,
     struct sn_scope *outer = sn_scope_begin(&mem);
     sn_mutex_lock_always(&b->lock);
     b->scope = outer;
-    if (r >= 0) r = know_sets(&x);
+    if (r >= 0) r = know_sets(&x, NULL);
     if (r >= 0) {
         begin(&x);
         r = sync_loop(&x, needs_more > 0);

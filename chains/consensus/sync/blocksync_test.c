@@ -6,7 +6,7 @@
 #include "consensus/reactors/net_test.h"
 #include "consensus/sync/blocksync_int.h"
 #include "consensus/sync/chain_maker_test.h"
-#include "core/rand.h"
+#include "core/alloc.h"
 #include "harness/test.h"
 
 /* ---- messages ---- */
@@ -210,6 +210,31 @@ static int several_servers(void *arg)
     return 0;
 }
 SN_TEST_SLOW(blocksync_several_servers, 120) { net_simulate(several_servers, 3, false); }
+
+/* A chain that goes on all the time: the sync ends all the same, near its top. */
+static int growing(void *arg)
+{
+    struct chain_opts f = following(plain);
+    struct sync_node *server = node_new(1, &plain, 50), *x = node_new(2, &f, 0);
+    x->fetches = true;
+    net_node_start(&server->net);
+    net_node_start(&x->net);
+    net_connect(&x->net, &server->net);
+    sn_event_set(&x->go);
+    for (unsigned i = 0; i < 200 && !sn_event_is_set(&x->done); i++) {
+        T_OK(chain_extend(&server->c, 1));
+        T_OK(sn_sleep(50 * SN_MS));
+    }
+    fetch_all(x);
+    int64_t top = sn_cons_block_store_height(server->c.blocks);
+    T_ASSERTF(x->state->last_height > top - 20, "ended at %lld of %lld",
+              (long long)x->state->last_height, (long long)top);
+    T_ASSERT(top < 150);
+    node_free(x);
+    node_free(server);
+    return 0;
+}
+SN_TEST_SLOW(blocksync_growing_chain, 120) { net_simulate(growing, 2, false); }
 
 /* Two nodes without blocks: nothing to fetch. A node that has a third of the power: at once. */
 static int nothing_to_fetch(void *arg)
@@ -415,4 +440,48 @@ SN_TEST_SLOW(blocksync_liars, 240)
         printf("lie %d\n", lie_told);
         net_simulate(liar, 1, false);
     }
+}
+
+/* ---- without memory ---- */
+
+static uint64_t allocs, fail_at;
+static bool fails(size_t size) { return ++allocs == fail_at; }
+static const struct sn_alloc_hooks failing = {.fail = fails};
+
+/* Whichever allocation fails, once, of both nodes: the chain is fetched over this connection or the next,
+ * or the sync ends for want of memory; nothing is left behind (the harness looks). */
+static int torture(void *arg)
+{
+    struct chain_opts f = following(plain);
+    struct sync_node *server = node_new(1, &plain, 8), *x = node_new(2, &f, 0);
+    x->fetches = true;
+    net_node_start(&server->net);
+    net_node_start(&x->net);
+    net_connect(&x->net, &server->net);
+    allocs = 0;
+    sn_alloc_set_hooks(&failing);
+    sn_event_set(&x->go);
+    for (unsigned i = 0; i < 1000 && !sn_event_is_set(&x->done); i++) {
+        T_OK(sn_sleep(20 * SN_MS));
+        if (allocs < fail_at || net_counts(&x->net).peers) continue;
+        if (sn_switch_connect(x->net.sw, server->net.addr) < 0) T_OK(sn_sleep(SN_SEC));
+    }
+    sn_alloc_set_hooks(NULL);
+    T_ASSERT(sn_event_is_set(&x->done));
+    T_ASSERTF(x->result == 0 || x->result == SN_E_NOMEM, "ended with %d", x->result);
+    if (x->result == 0) check_same(x, server, 7);
+    node_free(x);
+    node_free(server);
+    return 0;
+}
+SN_TEST_SLOW(blocksync_failing_allocations, 240)
+{
+    uint64_t step = SN_MAX(1u, 40 / sn_test_cases(1));
+    fail_at = 0;
+    do { /* until it is not reached any more */
+        fail_at += 1 + sn_test_rand_below(step);
+        sn_test_row("allocation %llu", (unsigned long long)fail_at);
+        T_OK(sn_sim_run(&(struct sn_sim_opts){.seed = 1}, torture, NULL, NULL));
+    } while (allocs >= fail_at);
+    printf("%llu allocations\n", (unsigned long long)allocs);
 }

@@ -8,7 +8,9 @@
 
 int sn_chunk_plan_init(struct sn_chunk_plan *p, uint32_t n, unsigned window, int64_t timeout_ns)
 {
-    *p = (struct sn_chunk_plan){.n = n, .limit = n, .timeout_ns = timeout_ns,
+    *p = (struct sn_chunk_plan){.n = n,
+                                .limit = n,
+                                .timeout_ns = timeout_ns,
                                 .window = window ? window : SN_CHUNK_WINDOW};
     p->state = sn_zalloc(n, 1);
     if (!p->state) return SN_E_NOMEM;
@@ -100,8 +102,10 @@ static int pick_slow(struct sn_chunk_plan *p, int64_t now, size_t *ret, int64_t 
         double usual = fastest > 0 ? bytes / fastest * (double)SN_SEC : 0;
         int64_t due = q->at + SN_MAX((int64_t)usual * PATIENCE, PATIENCE_NS_MIN);
         if (q->doubled || pick_peer(p, q->peer) < 0) continue;
-        if (due > now) *ret_until = SN_MIN(*ret_until, due);
-        else if (found < 0 || q->at < p->open.ptr[found].at) found = (int)i;
+        if (due > now)
+            *ret_until = SN_MIN(*ret_until, due);
+        else if (found < 0 || q->at < p->open.ptr[found].at)
+            found = (int)i;
     }
     *ret = (size_t)found;
     return found >= 0;

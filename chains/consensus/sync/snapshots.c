@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/sync/snapshots.c - the pool. A peer is a place in a table, so that who offers a snapshot is a
- * bit set. */
+/* consensus/sync/snapshots.c - the pool. A peer is a place in a table, so that who offers a
+ * snapshot is a bit set. */
 #include "consensus/sync/snapshots.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/sync/statesync.c - the reactor: serves the application's snapshots, and hands what peers say
- * about theirs to the sync in progress.
+/* consensus/sync/statesync.c - the reactor: serves the application's snapshots, and hands what
+ * peers say about theirs to the sync in progress.
  *
  * Requests of a peer are answered by a fiber of that peer's, so that a slow application holds up
  * neither its votes nor anybody else; consensus has a connection of its own to the application. */
@@ -59,8 +59,11 @@ static int serve_snapshots(struct served *v, struct sn_arena *a)
     if (n) qsort(res->snapshots.ptr, n, sizeof(*res->snapshots.ptr), newest_first);
     for (uint32_t i = 0; r >= 0 && i < SN_MIN(n, SERVED_MAX); i++) {
         const struct tendermint_abci_snapshot *s = res->snapshots.ptr[i];
-        struct sn_statesync_msg m = {.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, .height = s->height,
-                                     .format = s->format, .n = s->chunks, .hash = s->hash,
+        struct sn_statesync_msg m = {.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE,
+                                     .height = s->height,
+                                     .format = s->format,
+                                     .n = s->chunks,
+                                     .hash = s->hash,
                                      .metadata = s->metadata};
         r = say(v->p, SN_SNAPSHOT_CHANNEL, &m);
     }
@@ -69,14 +72,18 @@ static int serve_snapshots(struct served *v, struct sn_arena *a)
 static int serve_chunk(struct served *v, const struct sn_statesync_msg *q, struct sn_arena *a)
 {
     struct tendermint_abci_request_load_snapshot_chunk req = {.height = q->height,
-                                                              .format = q->format, .chunk = q->n};
+                                                              .format = q->format,
+                                                              .chunk = q->n};
     struct tendermint_abci_response_load_snapshot_chunk *res;
     int r = sn_sem_acquire(&v->st->loads, 1);
     if (r < 0) return r;
     r = sn_abci_load_snapshot_chunk(v->st->view->app->snapshot, &req, a, &res);
     if (r >= 0) {
-        struct sn_statesync_msg m = {.kind = SN_STATESYNC_CHUNK_RESPONSE, .height = q->height,
-                                     .format = q->format, .n = q->n, .chunk = res->chunk,
+        struct sn_statesync_msg m = {.kind = SN_STATESYNC_CHUNK_RESPONSE,
+                                     .height = q->height,
+                                     .format = q->format,
+                                     .n = q->n,
+                                     .chunk = res->chunk,
                                      .missing = res->chunk.len == 0};
         r = say(v->p, SN_CHUNK_CHANNEL, &m);
     }
@@ -93,8 +100,10 @@ static int serve(void *arg)
         sn_mutex_lock_always(&v->st->lock);
         bool more = v->n > 0;
         struct sn_statesync_msg q = v->queue[0];
-        if (more) memmove(v->queue, v->queue + 1, --v->n * sizeof(q));
-        else v->running = false;
+        if (more)
+            memmove(v->queue, v->queue + 1, --v->n * sizeof(q));
+        else
+            v->running = false;
         sn_mutex_unlock(&v->st->lock);
         if (!more) return 0;
         int r = q.kind == SN_STATESYNC_SNAPSHOTS_REQUEST ? serve_snapshots(v, &a)
@@ -216,31 +225,33 @@ static int receive(void *arg, struct sn_switch_peer *p, uint8_t channel, struct 
         return sn_fail(SN_E_PROTOCOL, "state sync: message %d on channel %02x", m.kind, channel);
     switch (m.kind) {
     case SN_STATESYNC_SNAPSHOTS_REQUEST:
-    case SN_STATESYNC_CHUNK_REQUEST:
-        return enqueue(st, p, &m);
-    case SN_STATESYNC_SNAPSHOTS_RESPONSE:
-        return receive_snapshot(st, p, &m);
-    case SN_STATESYNC_CHUNK_RESPONSE:
-        statesync_receive_chunk(st, p, &m);
-        return 0;
+    case SN_STATESYNC_CHUNK_REQUEST: return enqueue(st, p, &m);
+    case SN_STATESYNC_SNAPSHOTS_RESPONSE: return receive_snapshot(st, p, &m);
+    case SN_STATESYNC_CHUNK_RESPONSE: statesync_receive_chunk(st, p, &m); return 0;
     }
     return 0;
 }
 
 int sn_statesync_new(struct sn_node_view *view, struct sn_statesync **ret)
 {
-    static const struct sn_mconn_channel channels[] = {
-        {.id = SN_SNAPSHOT_CHANNEL, .priority = 5, .messages_max = 16,
-         .recv_bytes_max = SN_SNAPSHOT_MSG_MAX},
-        {.id = SN_CHUNK_CHANNEL, .priority = 3, .messages_max = 16,
-         .recv_bytes_max = SN_CHUNK_MSG_MAX}};
+    static const struct sn_mconn_channel channels[] = {{.id = SN_SNAPSHOT_CHANNEL,
+                                                        .priority = 5,
+                                                        .messages_max = 16,
+                                                        .recv_bytes_max = SN_SNAPSHOT_MSG_MAX},
+                                                       {.id = SN_CHUNK_CHANNEL,
+                                                        .priority = 3,
+                                                        .messages_max = 16,
+                                                        .recv_bytes_max = SN_CHUNK_MSG_MAX}};
     struct sn_statesync *st = SN_NEW(struct sn_statesync);
     if (!st) return SN_E_NOMEM;
     st->view = view;
     sn_sem_init(&st->loads, LOADS_MAX);
-    st->reactor = (struct sn_reactor){.name = "statesync", .channels = channels,
-                                      .n_channels = SN_COUNT_OF(channels), .arg = st,
-                                      .add_peer = add_peer, .receive = receive,
+    st->reactor = (struct sn_reactor){.name = "statesync",
+                                      .channels = channels,
+                                      .n_channels = SN_COUNT_OF(channels),
+                                      .arg = st,
+                                      .add_peer = add_peer,
+                                      .receive = receive,
                                       .remove_peer = remove_peer};
     st->slot = sn_switch_add_reactor(view->sw, &st->reactor);
     if (st->slot < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/sync/statesync_fetch.c - a snapshot's chunks: one fiber asks for them, the peers' fibers write
- * them to disk, the sync's own gives them to the application in their order. */
+/* consensus/sync/statesync_fetch.c - a snapshot's chunks: one fiber asks for them, the peers'
+ * fibers write them to disk, the sync's own gives them to the application in their order. */
 #include "consensus/sync/statesync_int.h"
 #include "core/alloc.h"
 #include "crypto/hash.h"
@@ -15,8 +15,10 @@ SN_LOG_MODULE("statesync");
 
 static void ask(struct session *s, unsigned peer, uint32_t chunk)
 {
-    struct sn_statesync_msg m = {.kind = SN_STATESYNC_CHUNK_REQUEST, .height = s->snap->height,
-                                 .format = s->snap->format, .n = chunk};
+    struct sn_statesync_msg m = {.kind = SN_STATESYNC_CHUNK_REQUEST,
+                                 .height = s->snap->height,
+                                 .format = s->snap->format,
+                                 .n = chunk};
     uint8_t mem[64];
     struct sn_buf buf;
     struct sn_switch_peer *p = sn_switch_find(s->st->view->sw, s->pool.peers[peer].id);
@@ -38,7 +40,8 @@ static int fetch(void *arg)
         int64_t until;
         s->plan.limit = (uint32_t)SN_MIN((uint64_t)s->next + AHEAD, (uint64_t)s->plan.n);
         r = sn_chunk_plan_next(&s->plan, sn_now(), &peer, &chunk, &until);
-        if (r == 1) ask(s, peer, chunk);
+        if (r == 1)
+            ask(s, peer, chunk);
         else if (r == 0) {
             /* The applier looks whether anybody is left: a peer may have been given up just now. */
             sn_cond_broadcast(&s->st->changed);
@@ -124,7 +127,8 @@ static int await(struct session *s, uint32_t *ret)
         if (s->next == s->plan.n) return 0;
         if (s->plan.state[s->next] == SN_CHUNK_HERE) break;
         if (s->error < 0) return sn_fail(s->error, "a chunk could not be stored");
-        if (!sn_chunk_plan_useful(&s->plan)) return sn_fail(SN_E_NOT_FOUND, "no peer has it any more");
+        if (!sn_chunk_plan_useful(&s->plan))
+            return sn_fail(SN_E_NOT_FOUND, "no peer has it any more");
         if (sn_now() - s->progress >= STALL_NS)
             return sn_fail(SN_E_NOT_FOUND, "no chunk for %d s", (int)(STALL_NS / SN_SEC));
         int r = statesync_wait(s, s->progress + STALL_NS);
@@ -155,7 +159,8 @@ static void reject_sender(struct session *s, struct sn_str id)
 }
 
 #define APPLIED(x) TENDERMINT_ABCI_RESPONSE_APPLY_SNAPSHOT_CHUNK_RESULT_##x
-/* What the application says to a chunk. Returns 0 go on, an outcome, SN_E_ABORTED. With the lock. */
+/* What the application says to a chunk. Returns 0 go on, an outcome, SN_E_ABORTED. With the lock.
+ */
 static int judge(struct session *s, uint32_t chunk,
                  const struct tendermint_abci_response_apply_snapshot_chunk *res, unsigned *retries)
 {
@@ -164,17 +169,11 @@ static int judge(struct session *s, uint32_t chunk,
     for (uint32_t i = 0; i < res->reject_senders.len; i++)
         reject_sender(s, res->reject_senders.ptr[i]);
     switch (res->result) {
-    case APPLIED(ACCEPT):
-        *retries = 0;
-        return 0;
-    case APPLIED(ABORT):
-        return sn_fail(SN_E_ABORTED, "the application gave up at chunk %u", chunk);
-    case APPLIED(RETRY):
-        return ++*retries > RETRIES_MAX ? REJECT_SNAPSHOT : 0;
-    case APPLIED(RETRY_SNAPSHOT):
-        return RETRY_SNAPSHOT;
-    case APPLIED(REJECT_SNAPSHOT):
-        return REJECT_SNAPSHOT;
+    case APPLIED(ACCEPT): *retries = 0; return 0;
+    case APPLIED(ABORT): return sn_fail(SN_E_ABORTED, "the application gave up at chunk %u", chunk);
+    case APPLIED(RETRY): return ++*retries > RETRIES_MAX ? REJECT_SNAPSHOT : 0;
+    case APPLIED(RETRY_SNAPSHOT): return RETRY_SNAPSHOT;
+    case APPLIED(REJECT_SNAPSHOT): return REJECT_SNAPSHOT;
     default:
         return sn_fail(SN_E_PROTOCOL, "the application answered %d to a chunk", (int)res->result);
     }
@@ -191,8 +190,8 @@ static int apply_one(struct session *s, uint32_t chunk, unsigned *retries)
     if (from != NOBODY) req.sender = sn_arena_str(&a, sn_str(s->pool.peers[from].id));
     sn_mutex_unlock(&s->st->lock);
     int got = sn_chunk_store_get(&s->store, chunk, &a, &req.chunk);
-    int r = got < 0 ? got
-                    : sn_abci_apply_snapshot_chunk(s->st->view->app->snapshot, &req, &a, &res);
+    int r =
+        got < 0 ? got : sn_abci_apply_snapshot_chunk(s->st->view->app->snapshot, &req, &a, &res);
     sn_mutex_lock_always(&s->st->lock);
     if (got == SN_E_NOT_FOUND) {
         again(s, chunk);
@@ -272,8 +271,10 @@ static void end(struct session *s, const struct sn_snapshot *snap)
     sn_mutex_lock_always(&s->st->lock);
     s->snap = NULL;
     s->st->stats = (struct sn_statesync_stats){.height = (int64_t)snap->height,
-                                               .chunks = snap->chunks, .fetched = s->fetched,
-                                               .fetched_bytes = s->fetched_bytes, .known = s->known};
+                                               .chunks = snap->chunks,
+                                               .fetched = s->fetched,
+                                               .fetched_bytes = s->fetched_bytes,
+                                               .known = s->known};
     sn_mutex_unlock(&s->st->lock);
     (void)sn_shield(600 * SN_SEC, writers_gone, s);
     sn_chunk_plan_done(&s->plan);

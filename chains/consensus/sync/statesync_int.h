@@ -9,11 +9,11 @@
 #include "fiber/sync.h"
 
 #define DISCOVERY_NS (15 * SN_SEC)
-#define QUIET_NS (1 * SN_SEC)         /* nothing new for so long: discovery may be over */
+#define QUIET_NS (1 * SN_SEC) /* nothing new for so long: discovery may be over */
 #define CHUNK_NS (10 * SN_SEC)
-#define STALL_NS (120 * SN_SEC)       /* no chunk for so long: the snapshot is given up */
-#define AHEAD 256u                    /* chunks fetched before the application has taken those below */
-#define RETRIES_MAX 16u               /* that the application asks for, of a chunk or all of them */
+#define STALL_NS (120 * SN_SEC) /* no chunk for so long: the snapshot is given up */
+#define AHEAD 256u              /* chunks fetched before the application has taken those below */
+#define RETRIES_MAX 16u         /* that the application asks for, of a chunk or all of them */
 #define BAN_NS (24 * 3600 * SN_SEC)
 #define NOBODY 0xffu
 
@@ -51,8 +51,8 @@ struct sn_statesync {
 
 /* statesync_ban - the peer is not wanted: not in the pool, not connected. With the lock held. */
 void statesync_ban(struct session *s, const char *id, int why);
-/* statesync_wait - until something changes, or until `at`. With the lock held. Returns 0, also at the
- * time; SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. */
+/* statesync_wait - until something changes, or until `at`. With the lock held. Returns 0, also at
+ * the time; SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. */
 int statesync_wait(struct session *s, int64_t at) SN_MUST_CHECK;
 
 /* ---- statesync_fetch.c ---- */
@@ -62,8 +62,8 @@ enum outcome {
     RETRY_SNAPSHOT,
     REJECT_SNAPSHOT, /* the application, or nobody has it all */
 };
-/* statesync_restore - the snapshot has been offered and accepted. Returns an outcome, SN_E_ABORTED, as
- * sn_abci_client_call and files. */
+/* statesync_restore - the snapshot has been offered and accepted. Returns an outcome, SN_E_ABORTED,
+ * as sn_abci_client_call and files. */
 int statesync_restore(struct session *s, struct sn_snapshot *snap) SN_MUST_CHECK;
 /* statesync_receive_chunk - a CHUNK_RESPONSE. */
 void statesync_receive_chunk(struct sn_statesync *st, struct sn_switch_peer *p,
@@ -71,8 +71,8 @@ void statesync_receive_chunk(struct sn_statesync *st, struct sn_switch_peer *p,
 
 /* ---- statesync_state.c ---- */
 
-/* statesync_state - the state after `height` (one reference) and the commit of its block, in the arena:
- * waits until the chain has the two blocks after it. Returns as sn_light_client_block. */
+/* statesync_state - the state after `height` (one reference) and the commit of its block, in the
+ * arena: waits until the chain has the two blocks after it. Returns as sn_light_client_block. */
 int statesync_state(const struct sn_node_view *view, struct sn_light_client *light, int64_t height,
                     struct sn_arena *a, struct sn_cons_state **ret,
                     struct sn_cons_commit *ret_commit) SN_MUST_CHECK;

@@ -13,8 +13,8 @@ static bool fill(const struct sn_statesync_msg *m, struct sn_arena *a,
     case SN_STATESYNC_SNAPSHOTS_REQUEST:
         return (pb->snapshots_request = tendermint_statesync_snapshots_request_new(a));
     case SN_STATESYNC_SNAPSHOTS_RESPONSE: {
-        struct tendermint_statesync_snapshots_response *x =
-            pb->snapshots_response = tendermint_statesync_snapshots_response_new(a);
+        struct tendermint_statesync_snapshots_response *x = pb->snapshots_response =
+            tendermint_statesync_snapshots_response_new(a);
         if (x) {
             x->height = m->height;
             x->format = m->format;
@@ -25,8 +25,8 @@ static bool fill(const struct sn_statesync_msg *m, struct sn_arena *a,
         return x;
     }
     case SN_STATESYNC_CHUNK_REQUEST: {
-        struct tendermint_statesync_chunk_request *x =
-            pb->chunk_request = tendermint_statesync_chunk_request_new(a);
+        struct tendermint_statesync_chunk_request *x = pb->chunk_request =
+            tendermint_statesync_chunk_request_new(a);
         if (x) {
             x->height = m->height;
             x->format = m->format;
@@ -35,8 +35,8 @@ static bool fill(const struct sn_statesync_msg *m, struct sn_arena *a,
         return x;
     }
     case SN_STATESYNC_CHUNK_RESPONSE: {
-        struct tendermint_statesync_chunk_response *x =
-            pb->chunk_response = tendermint_statesync_chunk_response_new(a);
+        struct tendermint_statesync_chunk_response *x = pb->chunk_response =
+            tendermint_statesync_chunk_response_new(a);
         if (x) {
             x->height = m->height;
             x->format = m->format;
@@ -85,8 +85,7 @@ int sn_statesync_decode(struct sn_str in, struct sn_arena *a, struct sn_statesyn
     if (r < 0) return sn_wrap(r, "state sync message");
     struct sn_statesync_msg m = {.kind = (enum sn_statesync_kind)pb->sum_case};
     switch (m.kind) {
-    case SN_STATESYNC_SNAPSHOTS_REQUEST:
-        break;
+    case SN_STATESYNC_SNAPSHOTS_REQUEST: break;
     case SN_STATESYNC_SNAPSHOTS_RESPONSE:
         m.height = pb->snapshots_response->height;
         m.format = pb->snapshots_response->format;
@@ -106,8 +105,7 @@ int sn_statesync_decode(struct sn_str in, struct sn_arena *a, struct sn_statesyn
         m.chunk = pb->chunk_response->chunk;
         m.missing = pb->chunk_response->missing;
         break;
-    default:
-        return bad("a message of no known kind");
+    default: return bad("a message of no known kind");
     }
     if ((r = check(&m)) < 0) return r;
     *ret = m;

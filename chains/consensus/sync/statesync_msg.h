@@ -27,12 +27,12 @@ struct sn_statesync_msg {
     bool missing; /* there is no such chunk */
 };
 int sn_statesync_encode(const struct sn_statesync_msg *m, struct sn_buf *out) SN_MUST_CHECK;
-/* sn_statesync_decode - Returns 0; SN_E_SYNTAX; SN_E_INVALID_ARGUMENT (no height, a snapshot without
- * hash or chunks, a chunk that is neither there nor missing); SN_E_TOO_LARGE (too many chunks);
- * SN_E_NOMEM. Owns: *ret is the arena's and borrows `in`. */
+/* sn_statesync_decode - Returns 0; SN_E_SYNTAX; SN_E_INVALID_ARGUMENT (no height, a snapshot
+ * without hash or chunks, a chunk that is neither there nor missing); SN_E_TOO_LARGE (too many
+ * chunks); SN_E_NOMEM. Owns: *ret is the arena's and borrows `in`. */
 int sn_statesync_decode(struct sn_str in, struct sn_arena *a,
                         struct sn_statesync_msg *ret) SN_MUST_CHECK;
-/* sn_statesync_manifest - the SHA-256 hashes of the chunks, `n` of 32 bytes each in the arena, where
- * the metadata is just that (repeated bytes, field 1, as the Cosmos SDK and our kvstore write it);
- * NULL where it is something else, or without memory. */
+/* sn_statesync_manifest - the SHA-256 hashes of the chunks, `n` of 32 bytes each in the arena,
+ * where the metadata is just that (repeated bytes, field 1, as the Cosmos SDK and our kvstore write
+ * it); NULL where it is something else, or without memory. */
 const uint8_t *sn_statesync_manifest(struct sn_str metadata, uint32_t n, struct sn_arena *a);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/sync/statesync_run.c - discovery, one snapshot after the other until one is restored, and what
- * the node begins with then. Source: CometBFT v0.38.25 statesync/syncer.go. */
+/* consensus/sync/statesync_run.c - discovery, one snapshot after the other until one is restored,
+ * and what the node begins with then. Source: CometBFT v0.38.25 statesync/syncer.go. */
 #include "consensus/genesis.h"
 #include "consensus/sync/statesync_int.h"
 #include "core/alloc.h"
@@ -9,7 +9,8 @@
 
 SN_LOG_MODULE("statesync");
 
-/* Rounds of discovery after all that was found was refused; answers the light client did not get. */
+/* Rounds of discovery after all that was found was refused; answers the light client did not get.
+ */
 #define ROUNDS_MAX 20u
 #define UNAVAILABLE_MAX 5u
 
@@ -19,8 +20,8 @@ static void count_peer(void *arg, struct sn_switch_peer *p)
 {
     *(unsigned *)arg += sn_switch_peer_has_channel(p, SN_SNAPSHOT_CHANNEL);
 }
-/* Asks everybody, and waits: until all peers have offered something and nothing new comes, or for the
- * whole time. Returns how many peers could have offered any, or < 0. */
+/* Asks everybody, and waits: until all peers have offered something and nothing new comes, or for
+ * the whole time. Returns how many peers could have offered any, or < 0. */
 static int discover(struct session *s)
 {
     struct sn_statesync *st = s->st;
@@ -54,8 +55,10 @@ static int offer(struct session *s, const struct sn_snapshot *snap,
                  const struct sn_cons_app_hash *hash)
 {
     struct sn_arena a SN_CLEANUP(sn_arena_done);
-    struct tendermint_abci_snapshot shown = {.height = snap->height, .format = snap->format,
-                                             .chunks = snap->chunks, .hash = snap->hash,
+    struct tendermint_abci_snapshot shown = {.height = snap->height,
+                                             .format = snap->format,
+                                             .chunks = snap->chunks,
+                                             .hash = snap->hash,
                                              .metadata = snap->metadata};
     struct tendermint_abci_request_offer_snapshot req = {
         .snapshot = &shown, .app_hash = sn_str_of((const char *)hash->b, hash->len)};
@@ -70,8 +73,9 @@ static int offer(struct session *s, const struct sn_snapshot *snap,
 static int check_app(struct session *s, const struct sn_cons_state *state)
 {
     struct sn_arena a SN_CLEANUP(sn_arena_done);
-    struct tendermint_abci_request_info req = {.version = SN_STR("0.38.25"), .block_version =
-                                               SN_CONS_BLOCK_PROTOCOL, .p2p_version = 8,
+    struct tendermint_abci_request_info req = {.version = SN_STR("0.38.25"),
+                                               .block_version = SN_CONS_BLOCK_PROTOCOL,
+                                               .p2p_version = 8,
                                                .abci_version = SN_STR("2.0.0")};
     struct tendermint_abci_response_info *res;
     sn_arena_init(&a, NULL, 0);
@@ -82,11 +86,13 @@ static int check_app(struct session *s, const struct sn_cons_state *state)
                        (long long)res->last_block_height, (long long)state->last_height);
     if (!sn_str_eq(res->last_block_app_hash,
                    sn_str_of((const char *)state->app_hash.b, state->app_hash.len)))
-        return sn_fail(SN_E_DATA_LOSS, "restored application has another hash than the chain at %lld",
+        return sn_fail(SN_E_DATA_LOSS,
+                       "restored application has another hash than the chain at %lld",
                        (long long)state->last_height);
     if (res->app_version != state->app_version)
         return sn_fail(SN_E_DATA_LOSS, "restored application is of version %llu, expected %llu",
-                       (unsigned long long)res->app_version, (unsigned long long)state->app_version);
+                       (unsigned long long)res->app_version,
+                       (unsigned long long)state->app_version);
     return 0;
 }
 static int bootstrap(struct session *s, const struct sn_cons_state *state,
@@ -115,8 +121,7 @@ static int try_app(struct session *s, struct sn_snapshot *snap, const struct sn_
         int r = offer(s, snap, &state->app_hash);
         if (r < 0) return r;
         switch (r) {
-        case OFFERED(ACCEPT):
-            break;
+        case OFFERED(ACCEPT): break;
         case OFFERED(ABORT):
             return sn_fail(SN_E_ABORTED, "the application gave up at the snapshot of height %llu",
                            (unsigned long long)snap->height);
@@ -125,12 +130,9 @@ static int try_app(struct session *s, struct sn_snapshot *snap, const struct sn_
             r = sn_snapshot_pool_reject_format(&s->pool, snap->format);
             sn_mutex_unlock(&s->st->lock);
             return r < 0 ? r : REJECT_SNAPSHOT;
-        case OFFERED(REJECT_SENDER):
-            return reject_senders(s, snap);
-        case OFFERED(REJECT):
-            return REJECT_SNAPSHOT;
-        default:
-            return sn_fail(SN_E_PROTOCOL, "the application answered %d to a snapshot", r);
+        case OFFERED(REJECT_SENDER): return reject_senders(s, snap);
+        case OFFERED(REJECT): return REJECT_SNAPSHOT;
+        default: return sn_fail(SN_E_PROTOCOL, "the application answered %d to a snapshot", r);
         }
         r = statesync_restore(s, snap);
         if (r != RETRY_SNAPSHOT) return r;
@@ -143,6 +145,7 @@ static int try_snapshot(struct session *s, struct sn_snapshot *snap, struct sn_c
     struct sn_arena a SN_CLEANUP(sn_arena_done);
     struct sn_cons_state *state;
     struct sn_cons_commit commit;
+    int64_t begun = sn_now();
     sn_arena_init(&a, NULL, SN_LIGHT_ARENA_MAX);
     SN_LOG_INFO("trying a snapshot", SN_L("height", snap->height), SN_L("format", snap->format),
                 SN_L("chunks", snap->chunks), SN_L("manifest", snap->manifest != NULL));
@@ -153,6 +156,11 @@ static int try_snapshot(struct session *s, struct sn_snapshot *snap, struct sn_c
         int e = check_app(s, state);
         if (e >= 0) e = bootstrap(s, state, &commit);
         if (e >= 0) {
+            const struct sn_statesync_stats *t = &s->st->stats; /* nobody else writes them now */
+            SN_LOG_INFO("snapshot restored", SN_L("height", snap->height),
+                        SN_L("chunks", t->chunks), SN_L("fetched", t->fetched),
+                        SN_L("bytes", t->fetched_bytes), SN_L("known", t->known),
+                        SN_L_DURATION("took", sn_now() - begun));
             *ret = state;
             return RESTORED;
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* State sync over a network in memory, in virtual time: an application made of blobs that does as it is
- * told, peers that lie, are slow, or leave; the kvstore with the snapshots it really takes. */
+/* State sync over a network in memory, in virtual time: an application made of blobs that does as
+ * it is told, peers that lie, are slow, or leave; the kvstore with the snapshots it really takes.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,16 +37,16 @@ struct blob {
     uint8_t salt;         /* another salt, another snapshot */
     bool forget;          /* has thrown its snapshots away since it named them */
     /* Restoring. */
-    uint64_t at;          /* height offered last */
-    uint32_t expect;      /* chunks of it */
+    uint64_t at;     /* height offered last */
+    uint32_t expect; /* chunks of it */
     bool got[CHUNKS_MAX];
     uint32_t n_got;
     unsigned offers, applied, wrong;
     int offer_script[SCRIPT_MAX], apply_script[SCRIPT_MAX]; /* results, 0: ACCEPT; in order */
     unsigned n_offer, n_apply;
-    int64_t refetch;      /* with the first scripted apply result: this chunk again */
-    bool reject_sender;   /* ... and its sender is refused */
-    bool wrong_hash;      /* Info says another hash at the end */
+    int64_t refetch;    /* with the first scripted apply result: this chunk again */
+    bool reject_sender; /* ... and its sender is refused */
+    bool wrong_hash;    /* Info says another hash at the end */
 };
 
 static void chunk_bytes(const struct blob *b, uint64_t height, uint32_t i, uint8_t *out)
@@ -74,7 +75,8 @@ static int blob_info(struct sn_abci_call *c, const struct tendermint_abci_reques
     res->app_version = 1;
     return 0;
 }
-static int blob_list(struct sn_abci_call *c, const struct tendermint_abci_request_list_snapshots *req,
+static int blob_list(struct sn_abci_call *c,
+                     const struct tendermint_abci_request_list_snapshots *req,
                      struct tendermint_abci_response_list_snapshots *res)
 {
     struct blob *b = blob_of(c);
@@ -108,7 +110,8 @@ static int blob_load(struct sn_abci_call *c,
     res->chunk = sn_str_of((char *)one, b->bytes);
     return 0;
 }
-static int blob_offer(struct sn_abci_call *c, const struct tendermint_abci_request_offer_snapshot *req,
+static int blob_offer(struct sn_abci_call *c,
+                      const struct tendermint_abci_request_offer_snapshot *req,
                       struct tendermint_abci_response_offer_snapshot *res)
 {
     struct blob *b = blob_of(c);
@@ -139,13 +142,15 @@ static int blob_apply(struct sn_abci_call *c,
     if (!good && !b->plain) {
         /* As an application that checks each chunk: again, and from somebody else. */
         res->result = 3;
-        T_OK(tendermint_abci_response_apply_snapshot_chunk_add_refetch_chunks(res, req->index, c->arena));
+        T_OK(tendermint_abci_response_apply_snapshot_chunk_add_refetch_chunks(res, req->index,
+                                                                              c->arena));
         T_OK(tendermint_abci_response_apply_snapshot_chunk_add_reject_senders(
             res, sn_arena_str(c->arena, req->sender), c->arena));
         return 0;
     }
     if (step < b->n_apply && b->refetch >= 0)
-        T_OK(tendermint_abci_response_apply_snapshot_chunk_add_refetch_chunks(res, (uint32_t)b->refetch,
+        T_OK(tendermint_abci_response_apply_snapshot_chunk_add_refetch_chunks(res,
+                                                                              (uint32_t)b->refetch,
                                                                               c->arena));
     if (step < b->n_apply && b->reject_sender)
         T_OK(tendermint_abci_response_apply_snapshot_chunk_add_reject_senders(
@@ -159,11 +164,19 @@ static int blob_apply(struct sn_abci_call *c,
 }
 static void blob_init(struct blob *b, uint64_t height, uint32_t chunks, size_t bytes)
 {
-    *b = (struct blob){.app = {.name = "blob", .self = b, .info = blob_info, .list_snapshots = blob_list,
-                               .load_snapshot_chunk = blob_load, .offer_snapshot = blob_offer,
+    *b = (struct blob){.app = {.name = "blob",
+                               .self = b,
+                               .info = blob_info,
+                               .list_snapshots = blob_list,
+                               .load_snapshot_chunk = blob_load,
+                               .offer_snapshot = blob_offer,
                                .apply_snapshot_chunk = blob_apply},
-                       .heights = {height}, .n_heights = height != 0, .chunks = chunks, .bytes = bytes,
-                       .manifest = true, .refetch = -1};
+                       .heights = {height},
+                       .n_heights = height != 0,
+                       .chunks = chunks,
+                       .bytes = bytes,
+                       .manifest = true,
+                       .refetch = -1};
 }
 
 /* ---- nodes ---- */
@@ -210,9 +223,12 @@ static void node_begin(struct rig *g, unsigned i, struct sn_abci_app *app)
 static void light_begin(struct rig *g)
 {
     struct sn_light_provider *w[1] = {&g->witness.p};
-    struct sn_light_client_opts o = {.chain_id = SN_STR(CHAIN_ID), .trust_height = 1,
+    struct sn_light_client_opts o = {.chain_id = SN_STR(CHAIN_ID),
+                                     .trust_height = 1,
                                      .rules = {&chain_verifier, 24 * HOUR, 0, {0, 0}},
-                                     .primary = &g->primary.p, .witnesses = w, .n_witnesses = 1};
+                                     .primary = &g->primary.p,
+                                     .witnesses = w,
+                                     .n_witnesses = 1};
     mock_init(&g->primary, "primary", &g->chain);
     mock_init(&g->witness, "witness", &g->chain);
     chain_hash(&g->chain, 1, &o.trust_hash);
@@ -315,7 +331,8 @@ static int plain_sync(void *arg)
         for (unsigned i = 1; i <= 3; i++)
             T_ASSERT(net_sent(g.node[i].sw, g.node[0].sw) > 60 * 5000); /* each had its share */
         /* All had answered: the discovery's whole time was not waited for. */
-        T_ASSERTF(sn_now() - begin < 5 * SN_SEC, "%lld ms", (long long)((sn_now() - begin) / SN_MS));
+        T_ASSERTF(sn_now() - begin < 5 * SN_SEC, "%lld ms",
+                  (long long)((sn_now() - begin) / SN_MS));
         rig_end(&g);
     }
     return 0;
@@ -346,9 +363,13 @@ static int nobody(void *arg)
     rig_end(&g);
     return 0;
 }
-SN_TEST(sync_nobody) { in_sim(2, nobody, NULL); }
+SN_TEST(sync_nobody)
+{
+    in_sim(2, nobody, NULL);
+}
 
-/* The newest of many, ten at most are named; heights that the chain has not reached are waited for. */
+/* The newest of many, ten at most are named; heights that the chain has not reached are waited for.
+ */
 static int newest(void *arg)
 {
     static struct rig g;
@@ -371,7 +392,10 @@ static int newest(void *arg)
     rig_end(&g);
     return 0;
 }
-SN_TEST_SLOW(sync_newest, 60) { in_sim(3, newest, NULL); }
+SN_TEST_SLOW(sync_newest, 60)
+{
+    in_sim(3, newest, NULL);
+}
 
 /* ---- what applications answer ---- */
 
@@ -397,7 +421,17 @@ static int answers(void *arg)
         {"retry and fetch again", {0}, {RETRY, RETRY}, 0, 2, 0, false, false, 0, 1, 22},
         {"fetch a later one again", {0}, {ACCEPT}, 0, 1, 7, false, false, 0, 1, 20},
         {"all again", {0}, {RETRY_SNAP}, 0, 1, -1, false, false, 0, 2, 21},
-        {"refuse in the middle", {0}, {ACCEPT, REJECT_SNAP}, 0, 2, -1, false, false, SN_E_NOT_FOUND, 1, 2},
+        {"refuse in the middle",
+         {0},
+         {ACCEPT, REJECT_SNAP},
+         0,
+         2,
+         -1,
+         false,
+         false,
+         SN_E_NOT_FOUND,
+         1,
+         2},
         {"refuse the sender", {0}, {ACCEPT}, 0, 1, -1, true, false, 0, 1, 20},
         {"another hash", {0}, {0}, 0, 0, -1, false, true, SN_E_DATA_LOSS, 1, 20},
         {"no known answer", {0}, {9}, 0, 1, -1, false, false, SN_E_PROTOCOL, 1, 1},
@@ -419,19 +453,23 @@ static int answers(void *arg)
         int r = sync_now(&g);
         T_ASSERTF(r == rows[i].want, "%d: %s", r, r < 0 ? sn_diag_str(r) : "restored");
         if (r >= 0) check(&g, 40);
-        T_ASSERTF(b->offers >= rows[i].offers && b->applied >= rows[i].applied, "%u offers, %u chunks",
-                  b->offers, b->applied);
+        T_ASSERTF(b->offers >= rows[i].offers && b->applied >= rows[i].applied,
+                  "%u offers, %u chunks", b->offers, b->applied);
         if (rows[i].reject_sender || rows[i].offer[0] == O_SENDER)
             T_ASSERT(net_peers(g.node[0].sw) < 3);
         rig_end(&g);
     }
     return 0;
 }
-SN_TEST_SLOW(sync_answers, 60) { in_sim(4, answers, NULL); }
+SN_TEST_SLOW(sync_answers, 60)
+{
+    in_sim(4, answers, NULL);
+}
 
 /* ---- peers ---- */
 
-/* Two liars among four: what they send is not what the manifest says; the application never sees it. */
+/* Two liars among four: what they send is not what the manifest says; the application never sees
+ * it. */
 static int liars(void *arg)
 {
     static struct rig g;
@@ -462,15 +500,16 @@ SN_TEST_SLOW(sync_liars, 60)
     for (unsigned k = 0; k < sn_test_cases(5); k++) in_sim(sn_test_rand(), liars, NULL);
 }
 
-/* A snapshot that nobody but a liar has: of a height the chain has not, and of one it has with other
- * contents. Both are refused, the true one is restored. */
+/* A snapshot that nobody but a liar has: of a height the chain has not, and of one it has with
+ * other contents. Both are refused, the true one is restored. */
 static int false_snapshots(void *arg)
 {
     static struct rig g;
     rig_begin(&g, 3, 40, 30, 500);
     g.blob[1].heights[0] = HEIGHTS + 1000;
     g.blob[2].heights[0] = 45;
-    g.blob[2].salt = 99; /* blob 0 expects salt 0: each chunk is wrong, though the liar's manifest fits */
+    g.blob[2].salt =
+        99; /* blob 0 expects salt 0: each chunk is wrong, though the liar's manifest fits */
     g.o.discovery_ns = 3 * SN_SEC;
     connect_all(&g, 0);
     T_OK(sync_now(&g));
@@ -479,7 +518,10 @@ static int false_snapshots(void *arg)
     rig_end(&g);
     return 0;
 }
-SN_TEST_SLOW(sync_false_snapshots, 60) { in_sim(6, false_snapshots, NULL); }
+SN_TEST_SLOW(sync_false_snapshots, 60)
+{
+    in_sim(6, false_snapshots, NULL);
+}
 
 static struct sn_str encoded(struct sn_buf *buf, struct sn_statesync_msg m)
 {
@@ -487,8 +529,9 @@ static struct sn_str encoded(struct sn_buf *buf, struct sn_statesync_msg m)
     T_OK(sn_statesync_encode(&m, buf));
     return sn_buf_view(buf);
 }
-/* No chunks, 2^32 - 1 chunks, a height that is none, a message of the other channel, noise: the peer is
- * cut off. A chunk nobody asked for, of another snapshot, or when no sync is on: ignored. */
+/* No chunks, 2^32 - 1 chunks, a height that is none, a message of the other channel, noise: the
+ * peer is cut off. A chunk nobody asked for, of another snapshot, or when no sync is on: ignored.
+ */
 static int absurd(void *arg)
 {
     const struct {
@@ -497,7 +540,9 @@ static int absurd(void *arg)
         bool ends;
     } rows[] = {
         {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 50, 1, 0, {"h", 1}, {"", 0}}, 0x60, true},
-        {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 50, 1, UINT32_MAX, {"h", 1}, {"", 0}}, 0x60, true},
+        {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 50, 1, UINT32_MAX, {"h", 1}, {"", 0}},
+         0x60,
+         true},
         {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 0, 1, 5, {"h", 1}, {"", 0}}, 0x60, true},
         {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 50, 1, 5, {"h", 1}, {"", 0}}, 0x61, true},
         {{.kind = SN_STATESYNC_CHUNK_REQUEST, 50, 1, 5}, 0x60, true},
@@ -531,7 +576,10 @@ static int absurd(void *arg)
     rig_end(&g);
     return 0;
 }
-SN_TEST_SLOW(sync_absurd, 60) { in_sim(7, absurd, NULL); }
+SN_TEST_SLOW(sync_absurd, 60)
+{
+    in_sim(7, absurd, NULL);
+}
 
 /* Chunks of another snapshot, unasked, while one is being restored: none of them is taken. */
 struct noise {
@@ -543,8 +591,11 @@ static void make_noise(void *arg)
     struct noise *z = arg;
     while (!z->stop) {
         struct sn_buf buf;
-        struct sn_statesync_msg m = {.kind = SN_STATESYNC_CHUNK_RESPONSE, .height = 40, .format = 1,
-                                     .n = (uint32_t)(sn_sim_rand() % 120), .chunk = SN_STR("false")};
+        struct sn_statesync_msg m = {.kind = SN_STATESYNC_CHUNK_RESPONSE,
+                                     .height = 40,
+                                     .format = 1,
+                                     .n = (uint32_t)(sn_sim_rand() % 120),
+                                     .chunk = SN_STR("false")};
         if (sn_sim_rand() % 3 == 0) m.height = 39;
         net_inject(z->g->node[2].sw, z->g->node[0].sw, 0x61, encoded(&buf, m));
         sn_buf_done(&buf);
@@ -569,9 +620,13 @@ static int unasked(void *arg)
     rig_end(&g);
     return 0;
 }
-SN_TEST_SLOW(sync_unasked_chunks, 60) { in_sim(8, unasked, NULL); }
+SN_TEST_SLOW(sync_unasked_chunks, 60)
+{
+    in_sim(8, unasked, NULL);
+}
 
-/* Peers leave in the middle, one forgets its snapshot, one joins late, one is a hundred times slower. */
+/* Peers leave in the middle, one forgets its snapshot, one joins late, one is a hundred times
+ * slower. */
 static void come_and_go(void *arg)
 {
     struct rig *g = arg;
@@ -593,8 +648,10 @@ static int unsteady(void *arg)
     int r = sync_now(&g);
     T_ASSERTF(r >= 0, "%s", sn_diag_str(r));
     check(&g, 40);
-    uint64_t slow = net_sent(g.node[4].sw, g.node[0].sw), quick = net_sent(g.node[3].sw, g.node[0].sw);
-    T_ASSERTF(quick > 10 * slow, "%llu and %llu", (unsigned long long)quick, (unsigned long long)slow);
+    uint64_t slow = net_sent(g.node[4].sw, g.node[0].sw),
+             quick = net_sent(g.node[3].sw, g.node[0].sw);
+    T_ASSERTF(quick > 10 * slow, "%llu and %llu", (unsigned long long)quick,
+              (unsigned long long)slow);
     /* 12 MB, most of it over 3 MB a second. */
     T_ASSERTF(sn_now() - begin < 40 * SN_SEC, "%lld ms", (long long)((sn_now() - begin) / SN_MS));
     rig_end(&g);
@@ -626,7 +683,10 @@ static int left_alone(void *arg)
     rig_end(&g);
     return 0;
 }
-SN_TEST_SLOW(sync_left_alone, 60) { in_sim(10, left_alone, NULL); }
+SN_TEST_SLOW(sync_left_alone, 60)
+{
+    in_sim(10, left_alone, NULL);
+}
 
 /* The node stops in the middle and begins again when its peers have another snapshot. */
 static int stopped(void *arg)
@@ -648,7 +708,8 @@ static int stopped(void *arg)
     struct sn_statesync_stats stats;
     T_OK(sync_now(&g));
     sn_statesync_stats(g.node[0].sync, &stats);
-    T_ASSERTF(stats.fetched == 0 && stats.known == 300, "%llu fetched", (unsigned long long)stats.fetched);
+    T_ASSERTF(stats.fetched == 0 && stats.known == 300, "%llu fetched",
+              (unsigned long long)stats.fetched);
     T_EQ(g.blob[0].n_got, 300);
     rig_end(&g);
     return 0;
@@ -679,7 +740,10 @@ static int no_light(void *arg)
     chain_done(&fork);
     return 0;
 }
-SN_TEST_SLOW(sync_without_light, 60) { in_sim(12, no_light, NULL); }
+SN_TEST_SLOW(sync_without_light, 60)
+{
+    in_sim(12, no_light, NULL);
+}
 
 /* ---- serving ---- */
 
@@ -694,7 +758,9 @@ static int flood(void *arg)
         struct sn_buf buf;
         struct sn_statesync_msg m = {.kind = i % 2 ? SN_STATESYNC_CHUNK_REQUEST
                                                    : SN_STATESYNC_SNAPSHOTS_REQUEST,
-                                     .height = 40, .format = 1, .n = i};
+                                     .height = 40,
+                                     .format = 1,
+                                     .n = i};
         net_inject(g.node[0].sw, g.node[1].sw, i % 2 ? 0x61 : 0x60, encoded(&buf, m));
         sn_buf_done(&buf);
     }
@@ -703,7 +769,10 @@ static int flood(void *arg)
     rig_end(&g);
     return 0;
 }
-SN_TEST_SLOW(sync_flood_of_requests, 60) { in_sim(13, flood, NULL); }
+SN_TEST_SLOW(sync_flood_of_requests, 60)
+{
+    in_sim(13, flood, NULL);
+}
 
 /* ---- the kvstore ---- */
 
@@ -738,7 +807,9 @@ static void kv_block(struct kv_chain *k, int64_t height, unsigned from, unsigned
 }
 static void kv_begin(struct kv_chain *k, const char *dir)
 {
-    struct sn_kvstore_opts o = {.dir = dir, .snapshot_interval = 10, .snapshot_keep = 10,
+    struct sn_kvstore_opts o = {.dir = dir,
+                                .snapshot_interval = 10,
+                                .snapshot_keep = 10,
                                 .chunk_bytes = 2048};
     *k = (struct kv_chain){0};
     T_OK(sn_kvstore_open(&o, &k->kv));
@@ -810,4 +881,7 @@ static int kvstore(void *arg)
     kv_end(&k);
     return 0;
 }
-SN_TEST_SLOW(sync_kvstore, 120) { in_sim(14, kvstore, NULL); }
+SN_TEST_SLOW(sync_kvstore, 120)
+{
+    in_sim(14, kvstore, NULL);
+}

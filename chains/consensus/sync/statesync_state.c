@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/sync/statesync_state.c - the state after a block from three verified headers: its own, the next
- * one (which has the application's hash and results) and the one after that (whose validators the
- * block's own changes made). */
+/* consensus/sync/statesync_state.c - the state after a block from three verified headers: its own,
+ * the next one (which has the application's hash and results) and the one after that (whose
+ * validators the block's own changes made). */
 #include "consensus/sync/statesync_int.h"
 #include "consensus/valset.h"
 #include "core/alloc.h"
 #include "fiber/fiber.h"
 
 #define POLL_NS (500 * SN_MS)
-/* Time for the light client: what a step or two take, and as much again for each 100 heights of way, as
- * validators may have changed on it. */
+/* Time for the light client: what a step or two take, and as much again for each 100 heights of
+ * way, as validators may have changed on it. */
 #define WAY_NS (60 * SN_SEC)
 #define PER_HEIGHT_NS (600 * SN_MS)
 #define WAY_NS_MAX (3600 * SN_SEC)
@@ -34,11 +34,13 @@ static int make(const struct sn_node_view *view, const struct sn_cons_light_bloc
 {
     struct sn_cons_state *s = SN_NEW(struct sn_cons_state);
     if (!s) return SN_E_NOMEM;
-    *s = (struct sn_cons_state){.refs = 1, .app_version = b[1].header.app_version,
+    *s = (struct sn_cons_state){.refs = 1,
+                                .app_version = b[1].header.app_version,
                                 .initial_height = view->genesis->initial_height,
                                 .last_height = b[0].header.height,
                                 .last_block_id = b[0].commit.block_id,
-                                .last_time = b[0].header.time, .params = *params,
+                                .last_time = b[0].header.time,
+                                .params = *params,
                                 .last_results_hash = b[1].header.last_results_hash,
                                 .app_hash = b[1].header.app_hash,
                                 .vals_changed = b[2].header.height,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of state sync without I/O: messages, the pool of snapshots, the plan of who is asked for which
- * chunk (against peers with a rate, and some that never answer), chunks on disk. */
+/* The parts of state sync without I/O: messages, the pool of snapshots, the plan of who is asked
+ * for which chunk (against peers with a rate, and some that never answer), chunks on disk. */
 #include <stdio.h>
 
 #include "consensus/sync/chunk_plan.h"
@@ -23,10 +23,14 @@ SN_TEST(statesync_messages)
     } rows[] = {
         {{.kind = SN_STATESYNC_SNAPSHOTS_REQUEST}, 0},
         {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 5, 1, 3, {"h", 1}, {"meta", 4}}, 0},
-        {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 0, 1, 3, {"h", 1}, {"", 0}}, SN_E_INVALID_ARGUMENT},
-        {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 5, 1, 0, {"h", 1}, {"", 0}}, SN_E_INVALID_ARGUMENT},
-        {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 5, 1, 3, {"", 0}, {"", 0}}, SN_E_INVALID_ARGUMENT},
-        {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 5, 1, UINT32_MAX, {"h", 1}, {"", 0}}, SN_E_TOO_LARGE},
+        {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 0, 1, 3, {"h", 1}, {"", 0}},
+         SN_E_INVALID_ARGUMENT},
+        {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 5, 1, 0, {"h", 1}, {"", 0}},
+         SN_E_INVALID_ARGUMENT},
+        {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 5, 1, 3, {"", 0}, {"", 0}},
+         SN_E_INVALID_ARGUMENT},
+        {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, 5, 1, UINT32_MAX, {"h", 1}, {"", 0}},
+         SN_E_TOO_LARGE},
         {{.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, UINT64_MAX, 1, 3, {"h", 1}, {"", 0}},
          SN_E_INVALID_ARGUMENT},
         {{.kind = SN_STATESYNC_CHUNK_REQUEST, 5, 1, 7}, 0},
@@ -47,19 +51,24 @@ SN_TEST(statesync_messages)
         T_OK(sn_statesync_encode(&want, &buf));
         T_EQ(sn_statesync_decode(sn_buf_view(&buf), &a, &got), rows[i].want);
         if (rows[i].want == 0) {
-            T_ASSERT(got.kind == want.kind && got.height == want.height && got.format == want.format &&
-                     got.n == want.n && got.missing == want.missing && sn_str_eq(got.hash, want.hash) &&
-                     sn_str_eq(got.metadata, want.metadata) && sn_str_eq(got.chunk, want.chunk));
+            T_ASSERT(got.kind == want.kind && got.height == want.height &&
+                     got.format == want.format && got.n == want.n && got.missing == want.missing &&
+                     sn_str_eq(got.hash, want.hash) && sn_str_eq(got.metadata, want.metadata) &&
+                     sn_str_eq(got.chunk, want.chunk));
         }
         sn_arena_done(&a);
         sn_buf_done(&buf);
     }
 }
-/* What Go's encoder writes (field numbers of its .proto): a chunk request of height 300, format 1, chunk 2. */
+/* What Go's encoder writes (field numbers of its .proto): a chunk request of height 300, format 1,
+ * chunk 2. */
 SN_TEST(statesync_message_bytes)
 {
     struct sn_buf buf;
-    struct sn_statesync_msg m = {.kind = SN_STATESYNC_CHUNK_REQUEST, .height = 300, .format = 1, .n = 2};
+    struct sn_statesync_msg m = {.kind = SN_STATESYNC_CHUNK_REQUEST,
+                                 .height = 300,
+                                 .format = 1,
+                                 .n = 2};
     sn_buf_init(&buf, 0);
     T_OK(sn_statesync_encode(&m, &buf));
     T_ASSERT(buf.len == 9 && memcmp(buf.ptr, "\x1a\x07\x08\xac\x02\x10\x01\x18\x02", 9) == 0);
@@ -88,8 +97,11 @@ SN_TEST(statesync_manifest)
 
 static struct sn_statesync_msg offer(uint64_t height, uint32_t format, const char *hash)
 {
-    return (struct sn_statesync_msg){.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE, .height = height,
-                                     .format = format, .n = 2, .hash = sn_str(hash),
+    return (struct sn_statesync_msg){.kind = SN_STATESYNC_SNAPSHOTS_RESPONSE,
+                                     .height = height,
+                                     .format = format,
+                                     .n = 2,
+                                     .hash = sn_str(hash),
                                      .metadata = SN_STR("")};
 }
 static int add(struct sn_snapshot_pool *p, const char *peer, uint64_t height, uint32_t format,
@@ -238,8 +250,8 @@ SN_TEST(chunk_plan_rates)
     t = run_plan(&mixed, 400, 1 << 20);
     /* 13.5 s by the wires' sum; a peer that does not answer costs its timeouts of a few chunks. */
     T_ASSERTF(t < 19 * SN_SEC, "%lld ms", (long long)(t / SN_MS));
-    T_ASSERTF(mixed.got[0] > mixed.got[1] && mixed.got[1] > 3 * mixed.got[2], "%u %u %u", mixed.got[0],
-              mixed.got[1], mixed.got[2]);
+    T_ASSERTF(mixed.got[0] > mixed.got[1] && mixed.got[1] > 3 * mixed.got[2], "%u %u %u",
+              mixed.got[0], mixed.got[1], mixed.got[2]);
 }
 SN_TEST(chunk_plan_property)
 {
@@ -255,7 +267,9 @@ SN_TEST(chunk_plan_property)
             now += (int64_t)sn_test_rand_below(200) * SN_MS;
             switch (sn_test_rand_below(8)) {
             case 0: sn_chunk_plan_add(&p, peer); break;
-            case 1: if (sn_test_rand_below(4) == 0) sn_chunk_plan_remove(&p, peer); break;
+            case 1:
+                if (sn_test_rand_below(4) == 0) sn_chunk_plan_remove(&p, peer);
+                break;
             case 2: sn_chunk_plan_again(&p, (uint32_t)sn_test_rand_below(n)); break;
             case 3:
             case 4:
@@ -284,7 +298,8 @@ SN_TEST(chunk_plan_property)
 
 /* ---- chunks on disk ---- */
 
-static struct sn_snapshot *manifest_of(struct sn_snapshot_pool *p, const char *const *chunks, uint32_t n)
+static struct sn_snapshot *manifest_of(struct sn_snapshot_pool *p, const char *const *chunks,
+                                       uint32_t n)
 {
     struct sn_buf meta;
     struct sn_statesync_msg m = offer(5, 1, "h");

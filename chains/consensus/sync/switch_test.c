@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/sync/switch_test.c - each end of a link is a peer; it has a fiber that delivers to its own
- * reactor, and one that holds its scope open. */
+/* consensus/sync/switch_test.c - each end of a link is a peer; it has a fiber that delivers to its
+ * own reactor, and one that holds its scope open. */
 #include "consensus/sync/switch_test.h"
 
 #include <stdio.h>
@@ -143,7 +143,8 @@ void net_inject(struct sn_switch *a, struct sn_switch *b, uint8_t channel, struc
     struct sn_switch_peer *p = end_of(b, a);
     if (p) put(p, channel, msg.ptr, msg.len, sn_now());
 }
-void sn_switch_each(struct sn_switch *sw, void (*fn)(void *arg, struct sn_switch_peer *p), void *arg)
+void sn_switch_each(struct sn_switch *sw, void (*fn)(void *arg, struct sn_switch_peer *p),
+                    void *arg)
 {
     SN_VEC_EACH (&sw->peers, it) fn(arg, *it);
 }
@@ -180,8 +181,9 @@ static int deliver(void *arg)
         struct message *m = p->in.ptr[0];
         memmove(p->in.ptr, p->in.ptr + 1, --p->in.len * sizeof(m));
         if (m->at > sn_now()) r = sn_sleep_until(m->at);
-        if (r >= 0) r = p->sw->reactor->receive(p->sw->reactor->arg, p, m->channel,
-                                                sn_str_of(m->bytes, m->len));
+        if (r >= 0)
+            r = p->sw->reactor->receive(p->sw->reactor->arg, p, m->channel,
+                                        sn_str_of(m->bytes, m->len));
         sn_free(m);
         if (r < 0) {
             if (r != SN_E_CANCELLED) sn_switch_peer_stop(p, r, 0);
@@ -212,13 +214,15 @@ static struct sn_switch_peer *make(struct sn_switch *sw, struct sn_switch *remot
 {
     struct sn_switch_peer *p = SN_NEW(struct sn_switch_peer);
     T_ASSERT(p);
-    *p = (struct sn_switch_peer){.refs = 1, .sw = sw, .remote = remote, .delay = delay, .rate = rate};
+    *p = (struct sn_switch_peer){
+        .refs = 1, .sw = sw, .remote = remote, .delay = delay, .rate = rate};
     T_OK(sn_vec_push(&sw->peers, p));
     return p;
 }
 void net_link(struct sn_switch *a, struct sn_switch *b, int64_t delay_ns, int64_t bytes_per_s)
 {
-    struct sn_switch_peer *x = make(a, b, delay_ns, bytes_per_s), *y = make(b, a, delay_ns, bytes_per_s);
+    struct sn_switch_peer *x = make(a, b, delay_ns, bytes_per_s),
+                          *y = make(b, a, delay_ns, bytes_per_s);
     x->other = y;
     y->other = x;
     T_OK(sn_scope_go(a->scope, "peer", live, x));

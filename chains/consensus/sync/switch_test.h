@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* consensus/sync/switch_test.h - a switch (p2p/switch.h) in memory, for one reactor: links between nodes
- * of one process, with a delay and a rate, that can be cut. What a reactor sees of it is what it sees
- * of the real one: fibers that end with the peer, messages in order, a result < 0 that ends it. */
+/* consensus/sync/switch_test.h - a switch (p2p/switch.h) in memory, for one reactor: links between
+ * nodes of one process, with a delay and a rate, that can be cut. What a reactor sees of it is what
+ * it sees of the real one: fibers that end with the peer, messages in order, a result < 0 that ends
+ * it. */
 #pragma once
 #include "consensus/p2p/switch.h"
 #include "fiber/sync.h"
