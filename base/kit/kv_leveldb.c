@@ -267,7 +267,8 @@ static int level_compact(struct sn_kv *kv, struct sn_str from, struct sn_str to)
  * skips what is not newer than the note: a Go node would miss the last blocks. */
 static void empty_log(struct level *l)
 {
-    static const char beyond[] = "\xff\xff\xff\xff\xff\xff\xff\xff"; /* no key: only the log is written out */
+    /* No key lies there: only the log is written out. */
+    static const char beyond[] = "\xff\xff\xff\xff\xff\xff\xff\xff";
     ldb.compact_range(l->db, beyond, sizeof(beyond) - 1, beyond, sizeof(beyond) - 1);
 }
 static void level_close(struct sn_kv *kv)

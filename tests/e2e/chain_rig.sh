@@ -92,3 +92,4 @@ chain_down() {
   cleanup
 }
 trap 'trap "" INT TERM; chain_down' EXIT
+trap 'exit 143' INT TERM
