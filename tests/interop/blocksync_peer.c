@@ -68,8 +68,9 @@ static int node_open(struct node *n, const char *home, const char *listen, uint8
     static char data[600], at[300];
     uint8_t seed[32] = {who, 0x77};
     path_of(data, home, "data");
-    int validators = getenv("BLOCKSYNC_VALIDATORS") ? atoi(getenv("BLOCKSYNC_VALIDATORS")) : 4;
-    int r = chain_open(&n->c, &(struct chain_opts){.dir = data, .validators = (uint32_t)validators});
+    const char *validators = getenv("BLOCKSYNC_VALIDATORS");
+    struct chain_opts c = {.dir = data, .validators = validators ? number(validators) : 4};
+    int r = chain_open(&n->c, &c);
     if (r >= 0) r = sn_ed25519_from_seed(n->key, seed);
     struct sn_switch_opts o = {.key = n->key, .allow_duplicate_ip = true};
     o.self = (struct sn_node_info){.p2p_version = 8, .block_version = 11, .app_version = 1,
@@ -99,7 +100,8 @@ static int meet(void *arg) { return sn_switch_run(((struct node *)arg)->sw); }
 static int watch(void *arg)
 {
     struct node *n = arg;
-    int64_t from = getenv("BLOCKSYNC_FROM") ? atoi(getenv("BLOCKSYNC_FROM")) : 1;
+    const char *text = getenv("BLOCKSYNC_FROM");
+    int64_t from = text ? number(text) : 1;
     while (!n->ended) {
         int64_t h = sn_cons_block_store_height(n->c.blocks);
         if (h >= from && h != n->seen[1]) {

@@ -60,9 +60,10 @@ struct sn_gossip_link {
     struct sn_cons_part_set_header block_parts;
     int64_t lag_height, lag_since;
     /* Between the fibers. */
-    _Atomic int64_t commit_sent; /* the height whose commit has been sent to a peer that is behind */
-    _Atomic int64_t unasked;     /* the height whose parts we send although it has not named them */
-    _Atomic int64_t again_at;    /* it named them then: when they go out again, should it not move; 0: no */
+    _Atomic int64_t commit_sent; /* the height whose commit has been sent to a peer behind us */
+    _Atomic int64_t unasked;     /* the height whose parts we send without being asked */
+    _Atomic int64_t again_at;    /* it has asked since: when they go out again, if it does not
+                                    move; 0: not */
 };
 
 struct sn_consensus_reactor {

@@ -67,7 +67,7 @@ struct sn_blocksync {
         struct sn_cons_valset *set; /* a copy of its own: the state's counts are another fiber's */
     } sets[2];                      /* of the next height, and the one after */
     unsigned checks; /* running */
-    uint64_t served, refused;
+    _Atomic uint64_t served, refused;
 };
 
 /* With the lock held. */
