@@ -15,7 +15,11 @@ static void on_block(void *arg, const struct sn_exec_block *b)
     if (sn_publish_block(d->bus, b) < 0) SN_LOG_WARN("events of a block are lost");
     sn_chain_metrics_block(d->metrics, b);
     if (b->finalize_ns) sn_chain_metrics_processed(d->metrics, b->finalize_ns);
-    if (d->indexer) sn_indexer_wake(d->indexer, b->block->header.height);
+    if (!d->indexer) return;
+    /* Where answers are not kept, who follows may come too late for this one. */
+    if (d->c->storage.discard_abci_responses && sn_indexer_block(d->indexer, b->block, b->res) < 0)
+        SN_LOG_WARN("a block is not indexed", SN_L("height", b->block->header.height));
+    sn_indexer_wake(d->indexer, b->block->header.height);
 }
 static void on_event(void *arg, const struct sn_cons_action *a,
                      const struct sn_cons_round_state *rs)
@@ -28,11 +32,10 @@ static void on_event(void *arg, const struct sn_cons_action *a,
 int sn_daemon_open_events(struct sn_daemon *d, struct sn_exec_opts *eo)
 {
     const struct sn_home_rpc *c = &d->c->rpc;
-    struct sn_event_bus_opts o = {
-        .clients_max = (uint32_t)c->max_subscription_clients,
-        .each_max = (uint32_t)c->max_subscriptions_per_client,
-        .queue_max = (uint32_t)c->experimental_subscription_buffer_size,
-        .seed = sn_random()};
+    struct sn_event_bus_opts o = {.clients_max = (uint32_t)c->max_subscription_clients,
+                                  .each_max = (uint32_t)c->max_subscriptions_per_client,
+                                  .queue_max = (uint32_t)c->experimental_subscription_buffer_size,
+                                  .seed = sn_random()};
     int r = sn_event_bus_new(&o, &d->bus);
     eo->on_block = on_block;
     eo->arg = d;

@@ -16,7 +16,8 @@ struct sn_indexer {
     struct sn_indexer_opts o;
     _Atomic int64_t height, target;
     struct sn_sem woken;
-    struct sn_mutex lock; /* for `moved` */
+    struct sn_mutex lock; /* for `moved` and `looked` */
+    bool looked;
     struct sn_cond moved;
 };
 

@@ -184,10 +184,12 @@ static int index_height(struct sn_indexer *ix, int64_t height)
 
 /* ---- following ---- */
 
+/* Forward only, but for the first look at the store. */
 static void moved_to(struct sn_indexer *ix, int64_t height)
 {
     sn_mutex_lock_always(&ix->lock);
-    atomic_store(&ix->height, height);
+    if (height > ix->height || !ix->looked) atomic_store(&ix->height, height);
+    ix->looked = true;
     sn_cond_broadcast(&ix->moved);
     sn_mutex_unlock(&ix->lock);
 }
@@ -196,12 +198,12 @@ static void moved_to(struct sn_indexer *ix, int64_t height)
  * from being found. */
 static int follow(struct sn_indexer *ix, int64_t target)
 {
-    for (int64_t h = ix->height + 1; h <= target;) {
+    for (int64_t h; (h = atomic_load(&ix->height) + 1) <= target;) {
         int64_t base = sn_cons_block_store_base(ix->o.blocks);
         if (h < base) {
             if (h > 1)
                 SN_LOG_WARN("pruned before they were indexed", SN_L("from", h), SN_L("to", base));
-            moved_to(ix, (h = base) - 1);
+            moved_to(ix, base - 1);
             continue;
         }
         int r = index_height(ix, h);
@@ -211,7 +213,7 @@ static int follow(struct sn_indexer *ix, int64_t target)
             if ((r = sn_sleep(SN_INDEXER_RETRY_NS)) < 0) return r;
             continue;
         }
-        moved_to(ix, h++);
+        moved_to(ix, h);
     }
     return 0;
 }
@@ -251,6 +253,17 @@ void sn_indexer_wake(struct sn_indexer *ix, int64_t height)
     int64_t seen = atomic_load(&ix->target);
     while (seen < height && !atomic_compare_exchange_weak(&ix->target, &seen, height)) continue;
     sn_sem_release(&ix->woken, 1);
+}
+
+int sn_indexer_block(struct sn_indexer *ix, const struct sn_cons_block *b,
+                     const struct tendermint_abci_response_finalize_block *res)
+{
+    int64_t height = b->header.height;
+    int r = sn_indexer_put(ix, b, res);
+    if (r < 0) return sn_wrap(r, "index height %lld", (long long)height);
+    /* Behind a gap the follower comes by itself. */
+    if (atomic_load(&ix->height) == height - 1) moved_to(ix, height);
+    return 0;
 }
 
 int64_t sn_indexer_height(const struct sn_indexer *ix) { return atomic_load(&ix->height); }

@@ -23,6 +23,11 @@ void sn_indexer_free(struct sn_indexer *ix);
 int sn_indexer_run(struct sn_indexer *ix) SN_MUST_CHECK;
 /* sn_indexer_wake - a block of that height is executed and stored. Does not suspend. */
 void sn_indexer_wake(struct sn_indexer *ix, int64_t height);
+/* sn_indexer_block - indexes a block that has just been executed, at once: for a node whose state
+ * store does not keep answers (discard_abci_responses), where the fiber that follows may come too
+ * late. Returns 0, as sn_kv_write, SN_E_NOMEM. */
+int sn_indexer_block(struct sn_indexer *ix, const struct sn_cons_block *b,
+                     const struct tendermint_abci_response_finalize_block *res) SN_MUST_CHECK;
 /* sn_indexer_height - up to which it has indexed. sn_indexer_wait - until `height` is. Returns 0,
  * SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. */
 int64_t sn_indexer_height(const struct sn_indexer *ix);
