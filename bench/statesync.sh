@@ -39,7 +39,7 @@ def put(section, **keys):
 put("", proxy_app='"%s"' % app)
 put("rpc", laddr='"tcp://127.0.0.1:%s"' % rpc, pprof_laddr='""')
 put("p2p", laddr='"tcp://127.0.0.1:%s"' % p2p, addr_book_strict="false", allow_duplicate_ip="true", persistent_peers='"%s"' % peer, pex="false")
-put("consensus", timeout_commit='"500ms"')
+put("consensus", timeout_commit='"300ms"')
 if len(sync) > 1:
     server = "127.0.0.1:%s" % sync[2]
     put("statesync", enable="true", rpc_servers='"%s,%s"' % (server, server), trust_height=sync[0], trust_hash='"%s"' % sync[1], discovery_time='"5s"')
@@ -58,11 +58,11 @@ for i in range(a, b, step):
     assert r["result"]["code"] == 0, r
 PY
 }
-snapshot() { h=$(height "${port[0]}"); wait_height "${port[0]}" $((h / 10 * 10 + 13)); th=$(($(height "${port[0]}") - 1)); hash=$(rpc "${port[0]}" "commit?height=$th" | field result.signed_header.commit.block_id.hash); }
+snapshot() { h=$(height "${port[0]}"); wait_height "${port[0]}" $((h / 20 * 20 + 23)); th=$(($(height "${port[0]}") - 1)); hash=$(rpc "${port[0]}" "commit?height=$th" | field result.signed_header.commit.block_id.hash); }
 
 "$comet" init --home "$T/src" >/dev/null 2>&1
 conf "$T/src" "${port[0]}" "${port[1]}" "unix://$T/src.sock" ""
-name=src-app go "$sennit" chain kvstore --address "unix://$T/src.sock" --persist "$T/src-data" --snapshot-interval 10 --snapshot-keep 2
+name=src-app go "$sennit" chain kvstore --address "unix://$T/src.sock" --persist "$T/src-data" --snapshot-interval 20 --snapshot-keep 10
 name=src go "$comet" node --home "$T/src"
 wait_height "${port[0]}" 2
 peer=$("$comet" show-node-id --home "$T/src")@127.0.0.1:${port[1]}

@@ -8,12 +8,24 @@
 #include "fiber/fiber.h"
 
 #define POLL_NS (500 * SN_MS)
+#define SOON 10 /* blocks */
 /* Time for the light client: what a step or two take, and as much again for each 100 heights of
  * way, as validators may have changed on it. */
 #define WAY_NS (60 * SN_SEC)
 #define PER_HEIGHT_NS (600 * SN_MS)
 #define WAY_NS_MAX (3600 * SN_SEC)
 
+/* Whether the chain is so near that it is worth waiting: a liar's snapshot may be of any height. */
+static int comes_soon(struct sn_light_client *light, int64_t height)
+{
+    struct sn_arena a SN_CLEANUP(sn_arena_done);
+    sn_arena_init(&a, NULL, SN_LIGHT_ARENA_MAX);
+    struct sn_cons_light_block *b = SN_ARENA_NEW(&a, struct sn_cons_light_block);
+    int r = b ? sn_light_client_block(light, 0, &a, b) : SN_E_NOMEM;
+    if (r < 0) return r;
+    if (b->header.height + SOON >= height) return 0;
+    return sn_fail(SN_E_OUT_OF_RANGE, "the chain is at %lld only", (long long)b->header.height);
+}
 /* The blocks `height` to + 2; the newest may be still to come. */
 static int fetch(struct sn_light_client *light, int64_t height, struct sn_arena *a,
                  struct sn_cons_light_block *b)
@@ -23,6 +35,7 @@ static int fetch(struct sn_light_client *light, int64_t height, struct sn_arena 
             int r = sn_light_client_block(light, height + i, a, &b[i]);
             if (r >= 0) break;
             if (r != SN_E_OUT_OF_RANGE) return r;
+            if ((r = comes_soon(light, height + i)) < 0) return r;
             if ((r = sn_sleep(POLL_NS)) < 0) return r;
         }
     }
