@@ -80,6 +80,51 @@ SN_TEST(cli_reads_flags_in_every_spelling)
     }
 }
 
+/* A switch that keeps three values: not given, true and false. Its value is behind "=" or absent. */
+struct bare_opts {
+    struct sn_str pex, name;
+};
+static const struct sn_conf_field bare_fields[] = {
+    SN_CONF_STRING(struct bare_opts, pex, "p2p.pex", .bare = "true", .help = "Exchange."),
+    SN_CONF_STRING(struct bare_opts, name, "name", .help = "Who."),
+};
+static const struct sn_conf_table bare_table = SN_CONF_TABLE(struct bare_opts, bare_fields);
+static const struct sn_cli_command bare = {.name = "run-node", .alias = "run_node", .brief = "Runs.",
+                                           .table = &bare_table, .args_max = 1, .run = ran};
+
+SN_TEST(cli_bare_flags)
+{
+    static const struct {
+        const char *line, *want;
+        unsigned operands;
+    } rows[] = {{"--name x", NULL, 0}, {"--p2p.pex", "true", 0}, {"--p2p.pex false", "true", 1},
+                {"--p2p.pex=false", "false", 0}, {"--p2p.pex= y", "", 1}};
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        sn_test_row("%s", rows[i].line);
+        char line[128], *argv[ARGV_MAX];
+        snprintf(line, sizeof(line), "%s", rows[i].line);
+        struct sn_arena a;
+        sn_arena_init(&a, NULL, 0);
+        struct sn_cli_call call;
+        T_OK(sn_cli_parse(&prog, &bare, split(line, argv), argv, &a, &call));
+        const struct bare_opts *o = call.opts;
+        T_EQ(o->pex.ptr == NULL, rows[i].want == NULL);
+        if (rows[i].want) T_STR(o->pex, rows[i].want);
+        T_EQ(call.n_args, rows[i].operands);
+        sn_arena_done(&a);
+    }
+}
+
+SN_TEST(cli_aliases)
+{
+    static const struct sn_cli_command *const commands[] = {&greet, &bare, NULL};
+    static const struct sn_cli_program nodes = {"tool", "1.2", "A tool.", commands};
+    char *by_name[] = {(char[]){"tool"}, (char[]){"run-node"}, (char[]){"x"}, NULL};
+    char *by_alias[] = {(char[]){"tool"}, (char[]){"run_node"}, (char[]){"x"}, NULL};
+    T_EQ(sn_cli_main(&nodes, 3, by_name), 1);
+    T_EQ(sn_cli_main(&nodes, 3, by_alias), 1);
+}
+
 SN_TEST(cli_errors_are_one_precise_line)
 {
     static const struct {

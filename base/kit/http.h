@@ -110,6 +110,8 @@ struct sn_http_server_opts {
     void *arg, *ctx;
     struct sn_tls_config *tls;   /* NULL = plain; h2 by ALPN, and h2c by prior knowledge on plain */
     bool h2_off;
+    bool h2_any_authority;       /* :authority need not be a host (grpc-go's clients of "tcp://..."); for
+                                  * servers that do not route by it */
     const char *server_name;     /* Server header; NULL = none */
     size_t head_bytes_max;       /* 0 = 64 KiB: request line + headers, else 431 */
     unsigned headers_max;        /* 0 = 128 */

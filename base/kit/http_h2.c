@@ -609,6 +609,7 @@ static struct http_h2 *h2_new(struct http_conn *c)
         .unread_max = c->srv->o.h2_unread_max,
         .ping_min_ns = c->srv->o.h2_ping_min_ns,
         .connect_protocol = true,
+        .any_authority = c->srv->o.h2_any_authority,
         .field_bytes_max = c->srv->o.head_bytes_max,
         .fields_max = c->srv->o.headers_max,
         .events = &h2_events,

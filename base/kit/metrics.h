@@ -65,7 +65,8 @@ static inline void sn_histogram_observe_ns(struct sn_histogram *h, int64_t ns)
 struct sn_metrics_writer;
 int sn_metrics_collect(struct sn_metrics *m, void (*fn)(struct sn_metrics_writer *w, void *arg),
                        void *arg) SN_MUST_CHECK;
-/* kind: "counter" or "gauge". Samples of one family are written one after the other. */
+/* kind: "counter" or "gauge". Samples of one family are written one after the other; `name` is looked
+ * at again by the next call: it must live as long as the scrape. */
 void sn_metrics_write(struct sn_metrics_writer *w, const char *name, const char *kind,
                       const char *help, const struct sn_labels *labels, double v);
 

@@ -236,7 +236,7 @@ static void join_cookies(struct stream *st)
 }
 
 /* What a request must satisfy so that its translation to 1.1 reads the same to everybody. */
-static void check_request(struct stream *st)
+static void check_request(struct stream *st, bool any_authority)
 {
     struct sn_h2_head *h = &st->head;
     struct sn_str host = sn_http_headers_get(&h->headers, SN_STR("host"));
@@ -248,7 +248,7 @@ static void check_request(struct stream *st)
         h->authority = host;
     else if (host.ptr && !sn_str_ieq(host, h->authority))
         h->bad = true;
-    if (!h->authority.ptr || !sn_http_host_valid(h->authority)) h->bad = true;
+    if (!h->authority.ptr || (!any_authority && !sn_http_host_valid(h->authority))) h->bad = true;
     if (!sn_http_is_token(h->method)) h->bad = true;
     for (size_t i = 0; i < h->path.len; i++) {
         unsigned char c = (unsigned char)h->path.ptr[i];
@@ -314,7 +314,7 @@ static void on_headers_done(struct sn_h2 *h, struct stream *st, bool end)
     }
     st->head_done = true;
     if (st->n_cookies > 1) join_cookies(st);
-    if (!h->o.client) check_request(st);
+    if (!h->o.client) check_request(st, h->o.any_authority);
     h->o.events->head(h->o.ctx, st->user, &st->head, end);
 }
 

@@ -79,6 +79,7 @@ struct sn_h2_events {
 struct sn_h2_opts {
     bool client;
     bool connect_protocol;    /* server: admits extended CONNECT (RFC 8441) */
+    bool any_authority;       /* server: which need not be a host: grpc-go names what it was told to dial */
     uint32_t streams_max;     /* 0 = SN_H2_STREAMS_MAX */
     size_t field_bytes_max;   /* per head; 0 = SN_H2_FIELD_BYTES_MAX */
     unsigned fields_max;      /* 0 = SN_H2_FIELDS_MAX */

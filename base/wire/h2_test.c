@@ -94,11 +94,16 @@ static const struct sn_h2_events events = {
     .end = p_end, .pull = p_pull, .sent = p_sent, .closed = p_closed, .goaway = p_goaway,
 };
 
-static void peer_new(struct peer *p, bool client)
+static void peer_new_as(struct peer *p, struct sn_h2_opts o)
 {
     *p = (struct peer){0};
-    struct sn_h2_opts o = {.client = client, .events = &events, .ctx = p};
+    o.events = &events;
+    o.ctx = p;
     T_OK(sn_h2_new(&o, &p->h));
+}
+static void peer_new(struct peer *p, bool client)
+{
+    peer_new_as(p, (struct sn_h2_opts){.client = client});
 }
 static void peer_done(struct peer *p)
 {
@@ -364,6 +369,27 @@ SN_TEST(h2_bad_requests)
                       s.st[0].head);
         else
             T_ASSERT(s.st[0].head && s.st[0].h.bad);
+        peer_done(&c);
+        peer_done(&s);
+    }
+}
+
+/* What grpc-go sends where it was told to dial "tcp://...": no host, and refused unless it is asked for. */
+SN_TEST(h2_any_authority)
+{
+    static struct peer c, s;
+    for (int any = 0; any < 2; any++) {
+        peer_new(&c, true);
+        peer_new_as(&s, (struct sn_h2_opts){.any_authority = any});
+        struct sn_arena *a = NULL;
+        struct peer_stream *q = p_open(&c, 0, &a);
+        struct sn_http_headers hs = {0};
+        struct sn_h2_request rq = {.method = SN_STR("GET"), .scheme = SN_STR("http"),
+                                   .authority = SN_STR("tcp:%2F%2F127.0.0.1:26658"),
+                                   .path = SN_STR("/"), .headers = &hs};
+        T_OK(sn_h2_request(c.h, &rq, a, q));
+        pump(&c, &s, 0, 4096);
+        T_ASSERT(s.st[0].head && s.st[0].h.bad == !any);
         peer_done(&c);
         peer_done(&s);
     }

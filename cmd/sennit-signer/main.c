@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit-signer - a validator's key in a process, and on a machine, of its own: dials a node's
  * priv_validator_laddr and signs what its memory allows. For CometBFT 0.38's nodes and ours. */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "confine.h"
 #include "consensus/home/files.h"
@@ -52,6 +56,7 @@ struct run {
     const struct opts *o;
     uint8_t identity[SN_ED25519_SECRET_LEN];
     struct sn_signer_serve_opts serve;
+    int lock; /* of the state; -1: not yet */
 };
 
 static const char *text(struct run *x, struct sn_str s)
@@ -79,6 +84,20 @@ static int load_identity(struct run *x)
     return r;
 }
 
+/* Two signers on one state would each remember half of what was signed. The state file itself is
+ * replaced at each signature, so the lock is on a file beside it, held until the process ends. */
+static int lock_state(struct run *x)
+{
+    struct sn_str path = sn_arena_printf(x->call->arena, "%.*s.lock", SN_STR_ARG(x->o->state));
+    if (!path.ptr) return SN_E_NOMEM;
+    x->lock = open(path.ptr, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (x->lock < 0) return sn_fail_errno(errno, "open %s", path.ptr);
+    if (flock(x->lock, LOCK_EX | LOCK_NB) == 0) return 0;
+    return errno == EWOULDBLOCK
+               ? sn_fail(SN_E_BUSY, "%s: another signer runs with this state", path.ptr)
+               : sn_fail_errno(errno, "lock %s", path.ptr);
+}
+
 static int serve(void *arg)
 {
     struct run *x = arg;
@@ -103,7 +122,8 @@ static int signer_main(void *arg)
                                              .key = x->identity, .node_id = text(x, o->node_id),
                                              .on_link = on_link};
     if (!po.key_path || !po.state_path || !x->serve.addr) return SN_E_NOMEM;
-    int r = load_identity(x);
+    int r = lock_state(x);
+    if (r >= 0) r = load_identity(x);
     if (r >= 0) r = sn_privval_open(&po, &x->serve.pv);
     if (r < 0) return r;
     SN_LOG_INFO("ready", SN_L("chain", o->chain_id), SN_L("node", x->serve.addr),
@@ -152,13 +172,15 @@ static int confine_all(const struct opts *o)
 
 static int signer_run(const struct sn_cli_call *call)
 {
-    struct run x = {.call = call, .o = call->opts};
+    struct run x = {.call = call, .o = call->opts, .lock = -1};
     struct sn_rt_opts rt = {.workers = 1, .offload_max = 2};
     if (!x.o->node.len || !x.o->chain_id.len)
         return sn_fail(SN_E_INVALID_ARGUMENT, "--node and --chain-id: expected both");
     int r = sn_log_set_levels(x.o->log_level);
     if (r >= 0) r = confine_all(x.o);
-    return r < 0 ? r : sn_rt_run(&rt, signer_main, &x);
+    if (r >= 0) r = sn_rt_run(&rt, signer_main, &x);
+    if (x.lock >= 0) (void)close(x.lock);
+    return r;
 }
 
 static const struct sn_cli_command signer = {

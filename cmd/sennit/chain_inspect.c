@@ -189,10 +189,22 @@ static const struct sn_conf_field reindex_fields[] = {
 static const struct sn_conf_table reindex_table = SN_CONF_TABLE(struct reindex_opts,
                                                                 reindex_fields);
 
+/* A crash may have left a block that was not executed: it has no events yet. */
+static int executed_height(const struct work *w, int64_t *ret)
+{
+    struct sn_cons_state *s;
+    int r = sn_cons_state_store_load(w->stores.states, &s);
+    if (r < 0) return r;
+    *ret = SN_MIN(sn_cons_block_store_height(w->stores.blocks), s->last_height);
+    sn_cons_state_unref(s);
+    return 0;
+}
+
 static int choose_heights(const struct work *w, int64_t *from, int64_t *to)
 {
-    int64_t base = sn_cons_block_store_base(w->stores.blocks),
-            height = sn_cons_block_store_height(w->stores.blocks);
+    int64_t base = sn_cons_block_store_base(w->stores.blocks), height;
+    int r = executed_height(w, &height);
+    if (r < 0) return r;
     if (*from == 0) {
         *from = base;
         printf("set the start block height to the base height of the blockstore %lld \n",

@@ -13,7 +13,8 @@ struct opts {
 static const struct sn_conf_field fields[] = {
     SN_HOME_FLAGS(struct opts, home),
     SN_HOME_START_FLAGS(struct opts, home),
-    SN_CONF_UINT(struct opts, kvstore_snapshots, "kvstore-snapshots", .metavar = "BLOCKS", .max = INT32_MAX,
+    SN_CONF_UINT(struct opts, kvstore_snapshots, "kvstore-snapshots", .metavar = "BLOCKS",
+                 .max = INT32_MAX,
                  .help = "persistent_kvstore takes a snapshot every so many blocks; 0: none."),
     SN_CONF_STRING(struct opts, debug, "debug", .metavar = "ADDRESS",
                    .help = "Serve /metrics, /healthz and /debug/pprof/ there."),

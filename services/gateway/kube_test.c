@@ -82,81 +82,82 @@ static void done(struct out *o)
     "gateway.networking.k8s.io, kind: " kind ", namespace: " from                                \
     "}], to: [{group: '', kind: Service}, {group: '', kind: Secret}]}}\n"
 
+static const struct {
+    const char *what, *objects, *has, *says;
+} said_rows[] = {
+    {"hosts meet",
+     "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [b.x.y, "
+     "z.w], parentRefs: "
+     "[{name: g, sectionName: web}], rules: [{backendRefs: [{name: s, port: 80}]}]}}\n",
+     "\"hosts\":[\"b.x.y\"]", "parent g/web: Accepted=True"},
+    {"hosts do not meet",
+     "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [x.y], "
+     "parentRefs: "
+     "[{name: g, sectionName: web}], rules: [{backendRefs: [{name: s, port: 80}]}]}}\n",
+     "][]", "Accepted=False NoMatchingListenerHostname"},
+    {"another namespace without a grant",
+     "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: "
+     "[{name: g, sectionName: web}], rules: [{backendRefs: [{name: s, namespace: b, port: "
+     "80}]}]}}\n",
+     "\"respond\":{\"status\":500}", "ResolvedRefs=False RefNotPermitted"},
+    {"with a grant, and pods",
+     "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: "
+     "[{name: g, sectionName: web}], rules: [{backendRefs: [{name: s, namespace: b, port: "
+     "80}]}]}}\n" GRANT("HTTPRoute", "a", "b"),
+     "[{\"address\":\"10.1.1.1:8080\"},{\"address\":\"[fd00::1]:8080\"}]",
+     "HTTPRoute a/r: ResolvedRefs=True"},
+    {"a grant for others", GRANT("HTTPRoute", "z", "b"), "",
+     "listener tls: ResolvedRefs=False RefNotPermitted"},
+    {"a certificate with its grant", GRANT("Gateway", "a", "b"), "\"cert\":\"secret:b/k\"",
+     "listener tls: Programmed=True"},
+    {"gRPC goes by h2",
+     "---\n{kind: GRPCRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: [{name: g, "
+     "sectionName: web}], "
+     "rules: [{matches: [{method: {service: p.S, method: M}}], backendRefs: [{name: s, port: "
+     "80}]}]}}\n",
+     "\"match\":[{\"exact\":\"/p.S/M\"}]", "GRPCRoute a/r parent g/web: Accepted=True"},
+    {"the later of two is the one",
+     "---\n{kind: Service, metadata: {name: s, namespace: a}, spec: {clusterIP: 10.0.0.2, "
+     "ports: "
+     "[{port: 80}]}}\n---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: "
+     "{parentRefs: [{name: g}], rules: "
+     "[{backendRefs: [{name: s, port: 80}]}]}}\n",
+     "10.0.0.2:80", "Accepted=True"},
+    {"listeners of a Gateway are isolated",
+     "---\n{kind: Gateway, metadata: {name: h, namespace: a}, spec: {listeners: [{name: any, port: "
+     "81, protocol: HTTP}, {name: one, port: 81, protocol: HTTP, hostname: '*.z'}]}}\n"
+     "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [a.z, b.w], "
+     "parentRefs: [{name: h, sectionName: any}], rules: [{backendRefs: [{name: s, port: "
+     "80}]}]}}\n",
+     "\"hosts\":[\"b.w\"],\"match\":[{\"prefix\":\"/\"}],\"proxy\":{\"to\":[{\"upstream\":\"a/s:80\",\"weight\":1}]}},"
+     "{\"name\":\"isolation/a/h/one\",\"listeners\":[\"kube-127.0.0.1:8081\"],\"hosts\":[\"*.z\"],"
+     "\"respond\":{\"status\":404}}]",
+     "HTTPRoute a/r parent h/any: Accepted=True"},
+    {"hosts that are all another listener's",
+     "---\n{kind: Gateway, metadata: {name: h, namespace: a}, spec: {listeners: [{name: any, port: "
+     "81, protocol: HTTP}, {name: one, port: 81, protocol: HTTP, hostname: a.z}]}}\n"
+     "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [a.z], "
+     "parentRefs: [{name: h, sectionName: any}], rules: [{backendRefs: [{name: s, port: "
+     "80}]}]}}\n",
+     "][{\"name\":\"isolation/a/h/one\"", "HTTPRoute a/r parent h/any: Accepted=True"},
+    {"an expression that is none",
+     "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: [{name: "
+     "g}], rules: "
+     "[{matches: [{path: {type: RegularExpression, value: '/('}}], backendRefs: [{name: s, "
+     "port: 80}]}]}}\n",
+     "][]", "PartiallyInvalid=True UnsupportedValue"},
+};
+
 SN_TEST(kube_translates_and_says)
 {
-    static const struct {
-        const char *what, *objects, *has, *says;
-    } rows[] = {
-        {"hosts meet",
-         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [b.x.y, "
-         "z.w], parentRefs: "
-         "[{name: g, sectionName: web}], rules: [{backendRefs: [{name: s, port: 80}]}]}}\n",
-         "\"hosts\":[\"b.x.y\"]", "parent g/web: Accepted=True"},
-        {"hosts do not meet",
-         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [x.y], "
-         "parentRefs: "
-         "[{name: g, sectionName: web}], rules: [{backendRefs: [{name: s, port: 80}]}]}}\n",
-         "][]", "Accepted=False NoMatchingListenerHostname"},
-        {"another namespace without a grant",
-         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: "
-         "[{name: g, sectionName: web}], rules: [{backendRefs: [{name: s, namespace: b, port: "
-         "80}]}]}}\n",
-         "\"respond\":{\"status\":500}", "ResolvedRefs=False RefNotPermitted"},
-        {"with a grant, and pods",
-         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: "
-         "[{name: g, sectionName: web}], rules: [{backendRefs: [{name: s, namespace: b, port: "
-         "80}]}]}}\n" GRANT("HTTPRoute", "a", "b"),
-         "[{\"address\":\"10.1.1.1:8080\"},{\"address\":\"[fd00::1]:8080\"}]",
-         "HTTPRoute a/r: ResolvedRefs=True"},
-        {"a grant for others", GRANT("HTTPRoute", "z", "b"), "",
-         "listener tls: ResolvedRefs=False RefNotPermitted"},
-        {"a certificate with its grant", GRANT("Gateway", "a", "b"), "\"cert\":\"secret:b/k\"",
-         "listener tls: Programmed=True"},
-        {"gRPC goes by h2",
-         "---\n{kind: GRPCRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: [{name: g, "
-         "sectionName: web}], "
-         "rules: [{matches: [{method: {service: p.S, method: M}}], backendRefs: [{name: s, port: "
-         "80}]}]}}\n",
-         "\"match\":[{\"exact\":\"/p.S/M\"}]", "GRPCRoute a/r parent g/web: Accepted=True"},
-        {"the later of two is the one",
-         "---\n{kind: Service, metadata: {name: s, namespace: a}, spec: {clusterIP: 10.0.0.2, "
-         "ports: "
-         "[{port: 80}]}}\n---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: "
-         "{parentRefs: [{name: g}], rules: "
-         "[{backendRefs: [{name: s, port: 80}]}]}}\n",
-         "10.0.0.2:80", "Accepted=True"},
-        {"listeners of a Gateway are isolated",
-         "---\n{kind: Gateway, metadata: {name: h, namespace: a}, spec: {listeners: [{name: any, port: "
-         "81, protocol: HTTP}, {name: one, port: 81, protocol: HTTP, hostname: '*.z'}]}}\n"
-         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [a.z, b.w], "
-         "parentRefs: [{name: h, sectionName: any}], rules: [{backendRefs: [{name: s, port: "
-         "80}]}]}}\n",
-         "\"hosts\":[\"b.w\"],\"match\":[{\"prefix\":\"/\"}],\"proxy\":{\"to\":[{\"upstream\":\"a/s:80\",\"weight\":1}]}},"
-         "{\"name\":\"isolation/a/h/one\",\"listeners\":[\"kube-127.0.0.1:8081\"],\"hosts\":[\"*.z\"],"
-         "\"respond\":{\"status\":404}}]",
-         "HTTPRoute a/r parent h/any: Accepted=True"},
-        {"hosts that are all another listener's",
-         "---\n{kind: Gateway, metadata: {name: h, namespace: a}, spec: {listeners: [{name: any, port: "
-         "81, protocol: HTTP}, {name: one, port: 81, protocol: HTTP, hostname: a.z}]}}\n"
-         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {hostnames: [a.z], "
-         "parentRefs: [{name: h, sectionName: any}], rules: [{backendRefs: [{name: s, port: "
-         "80}]}]}}\n",
-         "][{\"name\":\"isolation/a/h/one\"", "HTTPRoute a/r parent h/any: Accepted=True"},
-        {"an expression that is none",
-         "---\n{kind: HTTPRoute, metadata: {name: r, namespace: a}, spec: {parentRefs: [{name: "
-         "g}], rules: "
-         "[{matches: [{path: {type: RegularExpression, value: '/('}}], backendRefs: [{name: s, "
-         "port: 80}]}]}}\n",
-         "][]", "PartiallyInvalid=True UnsupportedValue"},
-    };
-    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < SN_COUNT_OF(said_rows); i++) {
         struct out o;
-        sn_test_row("%s", rows[i].what);
-        T_OK(translate(&o, rows[i].objects));
-        T_ASSERTF(sn_str_find(sn_buf_view(&o.text), sn_str(rows[i].has)) >= 0, "no %s in %s",
-                  rows[i].has, sn_buf_cz(&o.text));
-        T_ASSERTF(sn_str_find(sn_buf_view(&o.status), sn_str(rows[i].says)) >= 0, "no %s in %s",
-                  rows[i].says, sn_buf_cz(&o.status));
+        sn_test_row("%s", said_rows[i].what);
+        T_OK(translate(&o, said_rows[i].objects));
+        T_ASSERTF(sn_str_find(sn_buf_view(&o.text), sn_str(said_rows[i].has)) >= 0, "no %s in %s",
+                  said_rows[i].has, sn_buf_cz(&o.text));
+        T_ASSERTF(sn_str_find(sn_buf_view(&o.status), sn_str(said_rows[i].says)) >= 0, "no %s in %s",
+                  said_rows[i].says, sn_buf_cz(&o.status));
         done(&o);
     }
 }

@@ -2,8 +2,8 @@
 /* gateway/kube_watch.c - Kubernetes objects from an API server: for each kind a list, then a watch
  * from its resourceVersion on, for as long as the gateway runs. What is known stays in use while
  * the server is away, and a list replaces it as a whole. Changes come in bursts: a moment after the
- * first one configuration is built; the statuses that go with it are written back. Source: Kubernetes API concepts ("efficient detection of
- * changes"). */
+ * first one configuration is built; the statuses that go with it are written back. Source:
+ * Kubernetes API concepts ("efficient detection of changes"). */
 #include <stdio.h>
 
 #include "core/alloc.h"

@@ -275,34 +275,45 @@ void nacos_hosts(struct sn_jsonw *w, struct sn_arena *a, const struct reg_servic
     sn_jsonw_array_end(w);
 }
 
+void nacos_service_json(struct sn_jsonw *w, struct sn_arena *a, struct sn_regserver *s,
+                        const struct nacos_ask *k, int64_t cache_ms)
+{
+    struct nacos_service svc = k->svc;
+    sn_jsonw_object(w);
+    sn_jsonw_kstr(w, "name", full_name(a, svc.stored));
+    sn_jsonw_kstr(w, "groupName", svc.group);
+    sn_jsonw_kstr(w, "dom", svc.name);
+    sn_jsonw_kstr(w, "clusters", k->clusters);
+    sn_jsonw_ki64(w, "cacheMillis", cache_ms);
+    sn_jsonw_ki64(w, "lastRefTime", sn_wall_now() / SN_MS);
+    sn_jsonw_kstr(w, "checksum", SN_STR(""));
+    sn_jsonw_kbool(w, "allIPs", false);
+    sn_jsonw_kbool(w, "reachProtectionThreshold", false);
+    sn_jsonw_kbool(w, "valid", true);
+    sn_jsonw_key(w, SN_STR("hosts"));
+    nacos_hosts(w, a, reg_store_service(&s->store, k->ns, svc.stored), k->clusters,
+                k->only_healthy);
+    sn_jsonw_object_end(w);
+}
+
 static int instance_list(struct reg_req *q)
 {
-    struct nacos_service svc;
-    struct sn_str clusters = reg_param_or(q, "clusters", "");
+    struct nacos_ask k = {
+        .ns = nacos_ns(q),
+        .clusters = reg_param_or(q, "clusters", ""),
+        .only_healthy = sn_str_eqc(reg_param_or(q, "healthyOnly", "false"), "true")};
     struct sn_buf b;
     struct sn_jsonw w;
-    bool only_healthy = sn_str_eqc(reg_param_or(q, "healthyOnly", "false"), "true");
-    int r = names(q, &svc);
+    uint64_t port = 0;
+    int r = names(q, &k.svc);
     if (r < 0) return reg_text_of(q, r);
+    if (sn_str_to_u64(reg_param_or(q, "udpPort", "0"), &port) < 0 || port > UINT16_MAX) port = 0;
     sn_buf_init(&b, 0);
     sn_jsonw_init(&w, &b, NULL);
-    sn_jsonw_object(&w);
-    sn_jsonw_kstr(&w, "name", full_name(q->a, svc.stored));
-    sn_jsonw_kstr(&w, "groupName", svc.group);
-    sn_jsonw_kstr(&w, "dom", svc.name);
-    sn_jsonw_kstr(&w, "clusters", clusters);
-    sn_jsonw_ki64(&w, "cacheMillis", CACHE_MS);
-    sn_jsonw_ki64(&w, "lastRefTime", sn_wall_now() / SN_MS);
-    sn_jsonw_kstr(&w, "checksum", SN_STR(""));
-    sn_jsonw_kbool(&w, "allIPs", false);
-    sn_jsonw_kbool(&w, "reachProtectionThreshold", false);
-    sn_jsonw_kbool(&w, "valid", true);
-    sn_jsonw_key(&w, SN_STR("hosts"));
     reg_srv_lock(q->srv);
-    nacos_hosts(&w, q->a, reg_store_service(&q->srv->store, nacos_ns(q), svc.stored), clusters,
-                only_healthy);
+    bool pushed = port && nacos_push_add(q, &k, (uint16_t)port);
+    nacos_service_json(&w, q->a, q->srv, &k, pushed ? NACOS_PUSH_CACHE_MS : CACHE_MS);
     reg_srv_unlock(q->srv);
-    sn_jsonw_object_end(&w);
     return reg_json(q, 200, &b);
 }
 

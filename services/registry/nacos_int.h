@@ -33,6 +33,25 @@ int nacos_metadata(struct sn_arena *a, const struct sn_json *j, struct reg_spec 
 /* nacos_hosts - the array of a service's instances; svc may be NULL. The lock is held. */
 void nacos_hosts(struct sn_jsonw *w, struct sn_arena *a, const struct reg_service *svc,
                  struct sn_str clusters, bool only_healthy);
+/* A question for a service's instances. */
+struct nacos_ask {
+    struct sn_str ns, clusters;
+    struct nacos_service svc;
+    bool only_healthy;
+};
+/* nacos_service_json - the answer of HTTP v1, and what is pushed. The lock is held. */
+void nacos_service_json(struct sn_jsonw *w, struct sn_arena *a, struct sn_regserver *s,
+                        const struct nacos_ask *k, int64_t cache_ms);
+
+/* nacos_push.c: clients of v1 that gave a UDP port. */
+#define NACOS_PUSH_CACHE_MS 10000
+/* nacos_push_add - what the client asked for is pushed to that port of the host the request came
+ * from, for as long as it goes on asking. Returns false beyond the limit, or without memory: it has
+ * to poll. The lock is held. */
+bool nacos_push_add(struct reg_req *q, const struct nacos_ask *k, uint16_t port);
+void nacos_push_free(struct sn_regserver *s);
+int nacos_push_run(void *regserver); /* a fiber of the server */
+
 struct nacos_names { /* a SN_VEC with a name */
     struct sn_str *ptr;
     size_t len, cap;

@@ -10,6 +10,7 @@
 #include "kit/grpc.h"
 #include "kit/log.h"
 #include "kit/metrics.h"
+#include "registry/nacos_int.h"
 #include "registry/server_int.h"
 
 SN_LOG_MODULE("registry");
@@ -390,6 +391,8 @@ int sn_regserver_new(const struct sn_regserver_opts *opts, struct sn_regserver *
     s->tick_at_ns = SN_FOREVER;
     sn_list_init(&s->streams);
     sn_map_init(&s->nacos_conns, sn_random(), false);
+    sn_map_init(&s->nacos_subs, sn_random(), false);
+    sn_list_init(&s->nacos_sub_list);
     int r = copy_opts(s, opts);
     if (r >= 0) r = reg_store_init(&s->store, &lim, sn_random());
     if (r >= 0 && !(s->tick = sn_chan_new(0, 1))) r = SN_E_NOMEM;
@@ -430,6 +433,7 @@ void sn_regserver_free(struct sn_regserver *s)
     if (s->has_journal) reg_journal_done(&s->journal);
     sn_chan_free(s->tick);
     sn_map_done(&s->nacos_conns);
+    nacos_push_free(s);
     sn_wipe((void *)(uintptr_t)s->o.token.ptr, s->o.token.len);
     sn_wipe((void *)(uintptr_t)s->o.apollo_secret.ptr, s->o.apollo_secret.len);
     sn_arena_done(&s->arena);
@@ -476,6 +480,7 @@ int sn_regserver_run(struct sn_regserver *s)
     struct sn_scope *inner = sn_scope_begin(&inner_mem);
     if (r >= 0) r = sn_scope_go(inner, "registry clock", clock_main, s);
     if (r >= 0) r = sn_scope_go(inner, "registry checks", reg_checks_run, s);
+    if (r >= 0 && s->o.nacos) r = sn_scope_go(inner, "nacos push", nacos_push_run, s);
     for (unsigned i = 0; r >= 0 && i < s->n_faces; i++)
         r = sn_scope_go(inner, s->faces[i].name, serve_face, &s->faces[i]);
     if (r >= 0) (void)!sn_event_wait(&s->stop);

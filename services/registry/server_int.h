@@ -43,6 +43,9 @@ struct sn_regserver {
     struct sn_list streams;
     struct sn_map nacos_conns; /* by peer: nacos_grpc.c */
     int64_t nacos_ref_ms;
+    struct sn_map nacos_subs; /* nacos_push.c */
+    struct sn_list nacos_sub_list;
+    struct sn_cond nacos_sub_news;
     bool mirror_behind; /* etcd_mirror.c: something could not be shown yet */
     char token_nonce[33]; /* Nacos: what a login gives, good for this run */
 };

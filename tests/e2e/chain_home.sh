@@ -80,7 +80,7 @@ check "replay refuses nothing" "$(grep -c refused "$tmp/replay")" 0
 refused "replay of what is gone" "can be replayed" s replay --height 1
 check "replay-console" "$(printf 'next\nn\nback\nn\n' | s replay-console --height 3 | grep -c '^> [01R]')" 4
 rm -rf "$home/data/tx_index.db"
-s reindex-event | grep -q "event re-index finished" && ok reindex-event || fail reindex-event
+out=$(s reindex-event 2>&1); [[ $out == *"event re-index finished"* ]] && ok reindex-event || fail reindex-event "$out"
 refused "reindex-event beyond the chain" "height is not available" s reindex-event --start-height 99999
 read -r port < <(free_ports 1)
 "$sennit" chain inspect --home "$home" --rpc.laddr "tcp://127.0.0.1:$port" >"$tmp/inspect.log" 2>&1 & ip=$!; pids+=($ip); wait_port "$port"
@@ -100,7 +100,7 @@ printf '{\n  "height": "0",\n  "round": 0,\n  "step": 0\n}' >"$tmp/key/priv_vali
 chain=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["chain_id"])' "$home/config/genesis.json")
 sign() { "$signer" --node "$addr" --chain-id "$chain" --key "$tmp/key/priv_validator_key.json" --state "$tmp/key/priv_validator_state.json" "$@" >"$tmp/signer.log" 2>&1 & sp=$!; pids+=($sp); }
 new_ports; addr=tcp://127.0.0.1:$laddr
-refused "a signer without a key" "priv_validator_key.json" "$signer" --node "$addr" --chain-id "$chain" --key "$tmp/none/priv_validator_key.json" --state "$tmp/none/state.json"
+refused "a signer without a key" "nokey.json" "$signer" --node "$addr" --chain-id "$chain" --key "$tmp/nokey.json" --state "$tmp/nokey.state"
 refused "a signer without a chain" "chain-id" "$signer" --node "$addr"
 n=0
 for addr in "$addr" "unix://$tmp/s.sock"; do
@@ -115,6 +115,7 @@ secret=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["priv_k
 grep -q "$secret" "$tmp/signer.log" "$tmp/node.log" && fail "a key in a log" || ok "no key in the logs"
 # Its place in the kernel: it cannot start programs or write elsewhere; memory is locked where that may be done.
 sign; for _ in $(seq 50); do grep -q '"ready"' "$tmp/signer.log" && break; sleep 0.1; done
+refused "a second signer with one state" "another signer runs" "$signer" --node "$addr" --chain-id "$chain" --key "$tmp/key/priv_validator_key.json" --state "$tmp/key/priv_validator_state.json"
 check "seccomp is on" "$(grep -o '^Seccomp:.*' "/proc/$sp/status" | tr -dc 0-9)" 2
 check "no new privileges" "$(grep -o '^NoNewPrivs:.*' "/proc/$sp/status" | tr -dc 0-9)" 1
 if grep -q '"memory_locked":false' "$tmp/signer.log"; then skip "memory is locked" "ulimit -l is $(ulimit -l)"

@@ -27,7 +27,7 @@ lines() {
   done <"$2"
 }
 # blocks LOG - how many a node's log commits; wait_blocks LOG N - until it is so many, at most 30 s.
-blocks() { grep -c 'finalized block' "$1"; }
+blocks() { cat "$1" 2>/dev/null | grep -c 'finalized block'; }
 wait_blocks() { for _ in $(seq 300); do [ "$(blocks "$1")" -ge "$2" ] && return 0; sleep 0.1; done; return 1; }
 stop() { kill "$1" 2>/dev/null; wait "$1" 2>/dev/null; }
 
@@ -223,15 +223,27 @@ h=$(grep -o '"height": "[0-9]*"' "$tmp/key/priv_validator_state.json" | tr -dc 0
 
 # ---- CometBFT's client and server of signers, by themselves ----
 if go_peer signer "$root/tests/interop/signer"; then
-  for addr in tcp "unix://$tmp/ask.sock"; do
-    new_ports; [ "$addr" = tcp ] && addr=tcp://127.0.0.1:$laddr
-    kind=${addr%%:*}
-    start "$tmp/ask" "$go_peer_bin" ask "$addr" "$chain"; ask=${pids[-1]}
+  for kind in tcp unix; do
+    for _ in 1 2 3; do # a port may be taken meanwhile
+      new_ports; addr=unix://$tmp/ask.sock; [ $kind = tcp ] && addr=tcp://127.0.0.1:$laddr
+      start "$tmp/ask" "$go_peer_bin" ask "$addr" "$chain"; ask=${pids[-1]}
+      grep -q "address already in use" "$tmp/ask" || break
+    done
     "$signer" --init --node "$addr" --chain-id "$chain" --key "$tmp/$kind.key" --state "$tmp/$kind.state" --identity "$tmp/identity.json" >"$tmp/signer.log" 2>&1 & sp=$!; pids+=($sp)
     wait "$ask"; lines "Go asks our signer over $kind" "$tmp/ask"; stop "$sp"
     start "$tmp/peer" "$peer" "$addr" "$chain" 8; ask=${pids[-1]}
     "$go_peer_bin" sign "$addr" "$chain" "$tmp/go-$kind.key" "$tmp/go-$kind.state" >"$tmp/gosign" 2>&1 & sp=$!; pids+=($sp)
     wait "$ask"; lines "we ask Go's signer over $kind" "$tmp/peer"; stop "$sp"
+  done
+  # Our node on the folder CometBFT's node left, signed by CometBFT's signer.
+  for addr in tcp "unix://$tmp/ours.sock"; do
+    new_ports; [ "$addr" = tcp ] && addr=tcp://127.0.0.1:$laddr
+    "$sennit" chain start --home "$tmp/split" --proxy_app persistent_kvstore --priv_validator_laddr "$addr" $net >"$tmp/node.log" 2>&1 & node=$!; pids+=("$node")
+    "$go_peer_bin" sign "$addr" "$chain" "$tmp/key/priv_validator_key.json" "$tmp/key/priv_validator_state.json" >"$tmp/gosign" 2>&1 & sp=$!; pids+=($sp)
+    for _ in $(seq 300); do [ "$(grep -c 'msg=block' "$tmp/node.log")" -ge 5 ] && break; sleep 0.1; done
+    n=$(grep -c 'msg=block' "$tmp/node.log")
+    if [ "$n" -ge 5 ]; then ok "our node signs by Go's signer over ${addr%%:*}"; else fail "our node signs by Go's signer over ${addr%%:*}" "$n blocks: $(tail -2 "$tmp/node.log" | cut -c1-300)"; fi
+    stop "$node"; stop "$sp"
   done
 else skip "CometBFT's signer" "$go_peer_why"; fi
 end

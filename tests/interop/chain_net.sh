@@ -70,7 +70,7 @@ PY
 for i in 0 1; do node_start $i go; done
 for i in 2 3; do node_start $i ours; done
 chain_wait 0 10 60 && ok "two of each make blocks" || { fail "two of each make blocks" "$(tail -n 3 "$tmp"/node*.log)"; end; }
-inhub python3 "$tmp/load.py" "$chain_net" "$tmp/accepted" & load=$!; pids+=($load)
+nsenter --net="/run/netns/$chain_hub" python3 "$tmp/load.py" "$chain_net" "$tmp/accepted" & load=$!; pids+=($load)
 
 # again I KIND HEIGHT WHAT - starts a node, which has to come past that height.
 again() { node_start "$1" "$2"; chain_wait "$1" "$3" 90 && ok "$4" || fail "$4" "height $(chain_height "$1") of $3: $(tail -n 2 "$tmp/node$1.log")"; }

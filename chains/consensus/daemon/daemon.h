@@ -7,7 +7,12 @@
 struct sn_daemon_opts {
     const struct sn_home_config *config;
     struct sn_str genesis_hash; /* SHA-256 of the genesis file in hex; empty: any */
+<<<<<<< HEAD
+    int64_t kvstore_snapshots;  /* the kvstore of this process takes one every so many blocks; 0:
+                                   none */
+=======
     int64_t kvstore_snapshots; /* the kvstore in this process takes one every so many blocks; 0: none */
+>>>>>>> main
 };
 /* sn_daemon_run - a node until SIGTERM or SIGINT. The application "kvstore", "persistent_kvstore" or
  * "noop" runs in this process, any other proxy_app is an address. Returns 0 after a signal;

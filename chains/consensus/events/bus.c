@@ -34,6 +34,7 @@ struct sn_subscription {
     void *arg;
     bool overflowed;
     uint32_t first, n; /* of the ring */
+    uint64_t bytes;    /* of the data of what waits */
     char *names;
     struct sn_chain_event *ring[];
 };
@@ -226,6 +227,7 @@ int sn_subscription_take(struct sn_subscription *s, struct sn_chain_event **ret)
         *ret = s->ring[s->first];
         s->first = (s->first + 1) % s->bus->o.queue_max;
         s->n--;
+        s->bytes -= (*ret)->data.len;
         r = 1;
     } else if (s->overflowed) {
         r = sn_fail(SN_E_RESOURCE_EXHAUSTED, "client is not pulling messages fast enough");
@@ -257,11 +259,13 @@ static bool deliver(struct sn_subscription *s, struct sn_chain_event *e)
 {
     struct sn_event_bus *b = s->bus;
     if (s->overflowed || !sn_query_match(s->query, e->attrs, e->n)) return false;
-    if (s->n == b->o.queue_max) {
+    bool room = s->n == 0 || s->bytes + e->data.len <= b->o.queue_bytes_max;
+    if (s->n == b->o.queue_max || !room) {
         s->overflowed = true;
         b->stats.overflowed++;
     } else {
         s->ring[(s->first + s->n++) % b->o.queue_max] = sn_chain_event_ref(e);
+        s->bytes += e->data.len;
         b->stats.delivered++;
     }
     if ((s->overflowed || s->n == 1) && s->wake) s->wake(s->arg);
@@ -317,6 +321,7 @@ int sn_event_bus_new(const struct sn_event_bus_opts *o, struct sn_event_bus **re
     if (!o->clients_max) b->o.clients_max = 100;
     if (!o->each_max) b->o.each_max = 5;
     if (!o->queue_max) b->o.queue_max = 200;
+    if (!o->queue_bytes_max) b->o.queue_bytes_max = 64u << 20;
     sn_map_init(&b->clients, o->seed, true);
     sn_map_init(&b->kinds, o->seed + 1, true);
     *ret = b;

@@ -28,10 +28,11 @@ struct sn_chain_event *sn_chain_event_ref(struct sn_chain_event *e);
 void sn_chain_event_unref(struct sn_chain_event *e);
 
 struct sn_event_bus_opts {
-    uint32_t clients_max; /* 0: 100 */
-    uint32_t each_max;    /* subscriptions of one client; 0: 5 */
-    uint32_t queue_max;   /* events that wait in one; 0: 200 */
-    uint64_t seed;        /* of the tables */
+    uint32_t clients_max;     /* 0: 100 */
+    uint32_t each_max;        /* subscriptions of one client; 0: 5 */
+    uint32_t queue_max;       /* events that wait in one; 0: 200 */
+    uint64_t queue_bytes_max; /* bytes of their data, where more than one waits; 0: 64 MiB */
+    uint64_t seed;            /* of the tables */
 };
 struct sn_event_bus;
 /* sn_event_bus_new - Returns 0, SN_E_NOMEM. */

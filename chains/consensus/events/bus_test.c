@@ -101,6 +101,31 @@ SN_TEST(bus_delivers)
     in_runtime(1, bus_main, NULL);
 }
 
+/* A few large ones fill a queue, too; one is never too large. */
+static int bytes_main(void *arg)
+{
+    struct sn_event_bus *b;
+    struct sn_chain_event *e;
+    int wakes = 0;
+    T_OK(sn_event_bus_new(&(struct sn_event_bus_opts){.queue_bytes_max = 10}, &b));
+    struct sn_subscription *s = subscribe(b, "a", "tm.event = 'Tx'", &wakes);
+    T_EQ(publish(b, "Tx", "more than ten"), 1);
+    took(s, "more than ten");
+    T_EQ(publish(b, "Tx", "12345"), 1);
+    T_EQ(publish(b, "Tx", "12345"), 1);
+    T_EQ(publish(b, "Tx", "1"), 0);
+    took(s, "12345");
+    took(s, "12345");
+    T_EQ(sn_subscription_take(s, &e), SN_E_RESOURCE_EXHAUSTED);
+    sn_subscription_end(s);
+    sn_event_bus_free(b);
+    return 0;
+}
+SN_TEST(bus_bytes)
+{
+    in_runtime(1, bytes_main, NULL);
+}
+
 /* ---- readers and publishers at once: everything in order, or the word that it was too much ----
  */
 

@@ -9,6 +9,7 @@
 #define SN_INDEXER_ARENA (64u << 20) /* bytes of one look at the store */
 #define SN_INDEXER_NARROW 1024       /* heights looked up one by one rather than by a scan */
 #define SN_INDEXER_EVENTS_LOG2 20    /* events of a block that have numbers of their own */
+#define SN_INDEXER_BATCH 1024        /* transactions written together */
 #define SN_INDEXER_RETRY_NS (1 * SN_SEC)
 
 struct sn_indexer {
@@ -19,7 +20,7 @@ struct sn_indexer {
     struct sn_cond moved;
 };
 
-/* sn_indexer_put - what a block and the application's answer to it say, in one batch. */
+/* sn_indexer_put - what a block and the application's answer to it say. */
 int sn_indexer_put(struct sn_indexer *ix, const struct sn_cons_block *b,
                    const struct tendermint_abci_response_finalize_block *res) SN_MUST_CHECK;
 /* sn_indexer_last - the highest indexed block; 0 for none. */

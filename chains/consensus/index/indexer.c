@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* index/indexer.c - following the stores and writing what they say.
  *
- * A block is one batch, not synced: what a crash takes from the end of the log is indexed again
- * from the stores, which are synced. Events are numbered by height and place, so that indexing a
- * height twice writes the same keys. */
+ * Nothing is synced: what a crash takes from the end of the log is indexed again from the stores,
+ * which are. The key of a block's height is written last, so that where it is the rest is, too.
+ * Events are numbered by height and place, so that indexing a height twice writes the same keys. */
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -121,19 +121,32 @@ static int put_tx(struct writer *w, struct sn_str tx, uint32_t index,
     return len < 0 ? (int)len : put(w, sn_buf_view(&w->value));
 }
 
-static int put_block(struct writer *w, const struct sn_cons_block *b,
+static int write_out(struct sn_indexer *ix, struct writer *w)
+{
+    int r = sn_kv_write(ix->o.kv, &w->batch, false);
+    sn_kv_batch_done(&w->batch);
+    w->batch = (struct sn_kv_batch){0};
+    sn_arena_reset(&w->arena);
+    return r;
+}
+
+static int put_block(struct sn_indexer *ix, struct writer *w, const struct sn_cons_block *b,
                      const struct tendermint_abci_response_finalize_block *res)
 {
+    int r = 0;
     if (b->n_txs != res->tx_results.len)
         return sn_fail(SN_E_DATA_LOSS, "%u transactions and %u results", b->n_txs,
                        res->tx_results.len);
-    put_height(&w->value, w->height);
-    sn_index_block_height_key(&w->key, w->height);
-    int r = put(w, sn_buf_view(&w->value));
-    if (r == 0) r = put_events(w, res->events.ptr, res->events.len, 0, NULL);
-    for (uint32_t i = 0; i < b->n_txs && r == 0; i++)
+    for (uint32_t i = 0; i < b->n_txs && r == 0; i++) {
         r = put_tx(w, b->txs[i], i, res->tx_results.ptr[i]);
-    return r;
+        if (r == 0 && i % SN_INDEXER_BATCH == SN_INDEXER_BATCH - 1) r = write_out(ix, w);
+    }
+    sn_buf_reset(&w->value);
+    put_height(&w->value, w->height);
+    if (r == 0) r = put_events(w, res->events.ptr, res->events.len, 0, NULL);
+    sn_index_block_height_key(&w->key, w->height);
+    if (r == 0) r = put(w, sn_buf_view(&w->value));
+    return r < 0 ? r : write_out(ix, w);
 }
 
 static int answer_of(struct sn_indexer *ix, int64_t height, struct sn_buf *out)
@@ -150,8 +163,7 @@ int sn_indexer_put(struct sn_indexer *ix, const struct sn_cons_block *b,
     struct writer w SN_CLEANUP(
         writer_done) = {.height = b->header.height,
                         .seq = (uint64_t)b->header.height << SN_INDEXER_EVENTS_LOG2 | 1};
-    int r = put_block(&w, b, res);
-    return r < 0 ? r : sn_kv_write(ix->o.kv, &w.batch, false);
+    return put_block(ix, &w, b, res);
 }
 
 static int index_height(struct sn_indexer *ix, int64_t height)

@@ -13,6 +13,7 @@
 #include "consensus/rpc/json_read.h"
 #include "consensus/valset.h"
 #include "core/alloc.h"
+#include "fiber/fiber.h"
 
 #define PAGE 100
 #define PAGES_MAX (SN_CONS_VALIDATORS_MAX / PAGE)
@@ -152,12 +153,58 @@ static int fetch_vals(struct http *h, int64_t height, struct sn_arena *a,
     return r < 0 ? blame(h, r) : 0;
 }
 
+/* Validators on their way beside the header, in an arena of their own. */
+struct beside {
+    struct http *h;
+    int64_t height;
+    struct sn_arena arena;
+    struct sn_cons_valset *set;
+};
+static int fetch_beside(void *arg)
+{
+    struct beside *v = arg;
+    return fetch_vals(v->h, v->height, &v->arena, &v->set);
+}
+static int take_set(const struct beside *v, struct sn_arena *a, struct sn_cons_valset **ret)
+{
+    struct sn_cons_valset *s = SN_ARENA_NEW(a, struct sn_cons_valset);
+    if (!s) return SN_E_NOMEM;
+    *s = *v->set;
+    if (!(s->vals = SN_ARENA_ARRAY(a, struct sn_cons_validator, s->n))) return SN_E_NOMEM;
+    memcpy(s->vals, v->set->vals, s->n * sizeof(*s->vals));
+    *ret = s;
+    return 0;
+}
+static int fetch_both(struct http *h, int64_t height, struct sn_arena *a,
+                      struct sn_cons_light_block *ret)
+{
+    struct beside v = {.h = h, .height = height};
+    struct sn_scope_storage mem;
+    sn_arena_init(&v.arena, NULL, SN_LIGHT_ARENA_MAX);
+    struct sn_scope *scope = sn_scope_begin(&mem);
+    int started = sn_scope_go(scope, "light-validators", fetch_beside, &v);
+    int r = started < 0 ? started : fetch_header(h, height, a, ret);
+    struct sn_diag why = *sn_diag();
+    if (r < 0) sn_scope_cancel(scope);
+    int vals = sn_scope_end(scope);
+    if (r < 0)
+        *sn_diag() = why;
+    else
+        r = vals < 0 ? vals : take_set(&v, a, &ret->vals);
+    sn_arena_done(&v.arena);
+    return r;
+}
 static int http_block(struct sn_light_provider *p, int64_t height, struct sn_arena *a,
                       struct sn_cons_light_block *ret)
 {
     struct http *h = http_of(p);
-    int r = fetch_header(h, height, a, ret);
-    if (r >= 0) r = fetch_vals(h, ret->header.height, a, &ret->vals);
+    int r;
+    if (height) {
+        r = fetch_both(h, height, a, ret);
+    } else {
+        r = fetch_header(h, 0, a, ret);
+        if (r >= 0) r = fetch_vals(h, ret->header.height, a, &ret->vals);
+    }
     if (r < 0) return r;
     r = sn_cons_check_light_block(ret);
     return r < 0 ? blame(h, r) : 0;

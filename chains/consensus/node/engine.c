@@ -283,10 +283,31 @@ static bool concerns(const struct sn_engine *e, const struct sn_cons_msg *m)
     return height == ours || (m->kind == SN_CONS_MSG_VOTE && height + 1 == ours);
 }
 
+/* What the core has already: it need not be asked, nor the log grow. */
+static bool is_known(const struct sn_engine *e, const struct sn_cons_msg *m)
+{
+    const struct sn_cons_round_state *rs = sn_cons_core_round(e->core);
+    if (m->kind == SN_CONS_MSG_PROPOSAL)
+        return rs->has_proposal && m->proposal.round == rs->proposal.round;
+    if (m->kind == SN_CONS_MSG_BLOCK_PART)
+        return rs->parts && m->part.index < rs->parts->header.total &&
+               rs->parts->parts[m->part.index];
+    if (m->kind != SN_CONS_MSG_VOTE) return false;
+    const struct sn_cons_vote *v = m->vote, *have;
+    const struct sn_cons_vote_set *set =
+        v->height == rs->height ? sn_cons_height_votes_get(&rs->votes, v->round, v->type)
+                                : rs->last_commit;
+    if (!set || set->round != v->round || v->index < 0 || (uint32_t)v->index >= set->vals->n)
+        return false;
+    have = set->votes[v->index];
+    return have && have->sig.len == v->sig.len && memcmp(have->sig.b, v->sig.b, v->sig.len) == 0 &&
+           sn_cons_block_id_eq(&have->block_id, &v->block_id);
+}
+
 static int on_item(struct sn_engine *e, const struct sn_engine_item *it)
 {
     e->n_messages++;
-    if (!concerns(e, &it->msg)) return 0;
+    if (!concerns(e, &it->msg) || is_known(e, &it->msg)) return 0;
     struct sn_cons_wal_record rec = {.kind = SN_CONS_WAL_MSG, .peer = it->peer, .msg = it->msg};
     int r = sn_engine_log(e, &rec);
     if (r < 0) return r;

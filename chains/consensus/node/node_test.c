@@ -51,6 +51,12 @@ SN_TEST_SLOW(a_double_vote_comes_before_the_application, 300)
     }
 }
 
+SN_TEST_SLOW(a_restart_after_many_rounds, 300)
+{
+    sn_test_allow_crash_leaks();
+    world_run(&w, &(struct world_opts){.seed = sn_test_seed(), .n = 4, .target = 8, .stall = true});
+}
+
 /* Over the seeds every way two durable points can be apart must have been met. */
 SN_TEST_SLOW(crashes_at_any_moment, 600)
 {

@@ -23,7 +23,7 @@ struct packet {
 static uint64_t below(uint64_t n) { return sn_sim_rand() % n; }
 
 /* Where hosts crash, what they had in memory is not given back. */
-static bool may_crash(const struct world *w) { return w->o.crashes || w->o.why; }
+static bool may_crash(const struct world *w) { return w->o.crashes || w->o.why || w->o.stall; }
 
 /* ---- keys ---- */
 
@@ -137,6 +137,16 @@ static int poked_finalize(struct sn_abci_call *c,
     }
     int r = p->real->finalize_block(c, req, res);
     poke(p->n);
+    return r;
+}
+static int poked_process(struct sn_abci_call *c,
+                         const struct tendermint_abci_request_process_proposal *req,
+                         struct tendermint_abci_response_process_proposal *res)
+{
+    struct poked_app *p = SN_CONTAINER_OF(c->app, struct poked_app, app);
+    int r = p->real->process_proposal(c, req, res);
+    if (p->n->w->refuse)
+        res->status = TENDERMINT_ABCI_RESPONSE_PROCESS_PROPOSAL_PROPOSAL_STATUS_REJECT;
     return r;
 }
 static int poked_commit(struct sn_abci_call *c, const struct tendermint_abci_request_commit *req,
@@ -379,6 +389,7 @@ static void live(struct world_node *n, struct sn_kvstore *kv, struct sn_signer *
     struct sn_engine *engine;
     struct poked_app poked = {.app = *sn_kvstore_app(kv), .real = sn_kvstore_app(kv), .n = n};
     poked.app.finalize_block = poked_finalize;
+    poked.app.process_proposal = poked_process;
     poked.app.commit = poked_commit;
     T_OK(sn_abci_conns_local(&poked.app, &app));
     if (sn_cons_state_store_load(states, &state) == SN_E_NOT_FOUND)
@@ -403,6 +414,8 @@ static void live(struct world_node *n, struct sn_kvstore *kv, struct sn_signer *
     o.config.propose_ns = 600 * SN_MS;
     o.config.prevote_ns = o.config.precommit_ns = 300 * SN_MS;
     o.config.commit_ns = 100 * SN_MS;
+    if (n->w->o.stall) o.config.propose_delta_ns = o.config.prevote_delta_ns =
+        o.config.precommit_delta_ns = 0;
     T_OK(sn_engine_new(&o, &engine));
     n->engine = engine;
     struct sn_scope *s = sn_scope_begin(&mem);
@@ -510,6 +523,26 @@ static void equivocate(struct world *w)
     sn_buf_done(&b);
 }
 
+/* A height of many rounds, all of which are in the log when the node comes back. */
+static void stall(struct world *w)
+{
+    int32_t before = 0, after = 0;
+    while (w->executed[0] < 3) T_OK(sn_sleep(SN_MS));
+    w->refuse = true;
+    for (int i = 0; i < 2; i++) {
+        int32_t *at = i == 0 ? &before : &after;
+        while (*at < 200 || *at < before) {
+            T_OK(sn_sleep(100 * SN_MS));
+            if (!w->nodes[0].engine) continue;
+            const struct sn_cons_round_state *rs = sn_engine_lock(w->nodes[0].engine);
+            *at = rs ? rs->round : 0;
+            sn_engine_unlock(w->nodes[0].engine);
+        }
+        if (i == 0) crash(w, 0);
+    }
+    w->refuse = false;
+}
+
 static int64_t lowest(const struct world *w)
 {
     int64_t low = INT64_MAX;
@@ -533,6 +566,7 @@ static int world_main(void *arg)
     }
     unsigned left = w->o.crashes;
     if (w->o.why) fail_and_return(w);
+    if (w->o.stall) stall(w);
     if (w->o.equivocate) {
         while (w->executed[0] < 3) T_OK(sn_sleep(SN_MS));
         equivocate(w);

@@ -27,6 +27,7 @@ struct world_opts {
     const char *fault, *why;
     int fault_code;
     bool fail_app;
+    bool stall; /* applications refuse every block for 200 rounds; then node 0 restarts */
     bool equivocate; /* at height 4 node 0 gets a second prevote of the last validator */
 };
 /* Which of its three heights were ahead when a node came back. */
@@ -51,7 +52,7 @@ struct world {
     struct sn_cons_genesis genesis;
     struct sn_arena arena;
     struct world_node nodes[WORLD_NODES_MAX];
-    bool over;
+    bool over, refuse;
     struct sn_chan *poke; /* of int: a node is at a point where a crash would be of interest */
     unsigned n_cases[CASE_COUNT], n_crashes, n_replays;
     /* What was signed, for the rule that nothing is signed twice. */

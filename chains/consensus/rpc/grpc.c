@@ -75,6 +75,8 @@ int sn_rpc_grpc_new(struct sn_rpc *rpc)
     struct sn_http_server_opts h = {.handler = sn_grpc_handle,
                                     .arg = rpc->grpc,
                                     .conns_max = rpc->o.grpc_connections_max};
+    /* Go's own client of this service dials "tcp://HOST:PORT", and names that. */
+    h.h2_any_authority = true;
     sn_grpc_http_defaults(&h);
     return r < 0 ? r : sn_http_server_new(&h, &rpc->grpc_http);
 }

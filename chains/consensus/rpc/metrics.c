@@ -22,8 +22,45 @@ static const double range_bounds[] = {0.1, 0.2683, 0.7197, 1.931, 5.179, 13.9, 3
 static const double linear_bounds[] = {1, 11, 21, 31, 41, 51, 61, 71, 81, 91};
 static const double abci_bounds[] = {.0001, .0004, .002, .009, .02, .1, .65, 2, 6, 25};
 
+/* What is read when somebody asks. */
+enum family {
+    BLOCK_SYNCING,
+    STATE_SYNCING,
+    STORED_HEIGHT,
+    PEERS,
+    RECEIVED,
+    SENT,
+    PENDING,
+    POOL_SIZE,
+    POOL_BYTES,
+    POOL_FAILED,
+    POOL_REJECTED,
+    POOL_EVICTED,
+    POOL_DUPLICATES,
+    FAMILIES
+};
+static const struct {
+    const char *name, *kind, *help;
+} families[FAMILIES] = {
+    [BLOCK_SYNCING] = {"blocksync_syncing", "gauge", "1 while blocks are synced."},
+    [STATE_SYNCING] = {"statesync_syncing", "gauge", "1 while a state is synced."},
+    [STORED_HEIGHT] = {"blocksync_latest_block_height", "gauge", "Height of the last block."},
+    [PEERS] = {"p2p_peers", "gauge", "Peers."},
+    [RECEIVED] = {"p2p_peer_receive_bytes_total", "counter", "Bytes from a peer."},
+    [SENT] = {"p2p_peer_send_bytes_total", "counter", "Bytes to a peer."},
+    [PENDING] = {"p2p_peer_pending_send_bytes", "gauge", "Bytes that wait for a peer."},
+    [POOL_SIZE] = {"mempool_size", "gauge", "Transactions that wait."},
+    [POOL_BYTES] = {"mempool_size_bytes", "gauge", "Bytes of those."},
+    [POOL_FAILED] = {"mempool_failed_txs", "counter", "Transactions the application refused."},
+    [POOL_REJECTED] = {"mempool_rejected_txs", "counter", "Transactions there was no room for."},
+    [POOL_EVICTED] = {"mempool_evicted_txs", "counter",
+                      "Transactions that made room or waited too long."},
+    [POOL_DUPLICATES] = {"mempool_duplicate_txs", "counter", "Transactions that were known."},
+};
+
 struct sn_chain_metrics {
     struct sn_chain_metrics_opts o;
+    char names[FAMILIES][NAME_MAX_];
     const char *ns;
     struct sn_metrics *registry;
     struct sn_labels chain;
@@ -152,14 +189,14 @@ static bool make_counters(struct sn_chain_metrics *m)
 struct scrape {
     struct sn_chain_metrics *m;
     struct sn_metrics_writer *w;
-    int what;
+    enum family what;
     size_t peers;
 };
-static void put(struct scrape *s, const char *name, const char *kind, const char *help,
-                const struct sn_labels *l, double v)
+/* The writer looks at the last name again: names live as long as the node's numbers. */
+static void put(struct scrape *s, enum family f, const struct sn_labels *l, double v)
 {
-    char text[NAME_MAX_];
-    sn_metrics_write(s->w, name_of(s->m, name, text), kind, help, l ? l : &s->m->chain, v);
+    sn_metrics_write(s->w, s->m->names[f], families[f].kind, families[f].help, l ? l : &s->m->chain,
+                     v);
 }
 
 /* One family after the other: their samples must stand together. */
@@ -169,32 +206,25 @@ static void put_peer(void *arg, struct sn_switch_peer *p)
     struct sn_mconn_stats st;
     struct sn_labels l = with(s->m, "peer_id", sn_str(sn_switch_peer_id(p)));
     sn_switch_peer_stats(p, &st);
-    if (s->what == 0) s->peers++;
-    if (s->what == 1)
-        put(s, "p2p_peer_receive_bytes_total", "counter", "Bytes from a peer.", &l,
-            (double)st.bytes_received);
-    if (s->what == 2)
-        put(s, "p2p_peer_send_bytes_total", "counter", "Bytes to a peer.", &l,
-            (double)st.bytes_sent);
-    if (s->what == 3)
-        put(s, "p2p_peer_pending_send_bytes", "gauge", "Bytes that wait for a peer.", &l,
-            (double)st.queued_bytes);
+    if (s->what == PEERS)
+        s->peers++;
+    else
+        put(s, s->what, &l,
+            (double)(s->what == RECEIVED ? st.bytes_received
+                     : s->what == SENT   ? st.bytes_sent
+                                         : st.queued_bytes));
 }
 
 static void put_mempool(struct scrape *s, struct sn_txs *txs)
 {
     struct sn_mempool_stats st;
     sn_mempool_stats(sn_txs_pool(txs), &st);
-    put(s, "mempool_size", "gauge", "Transactions that wait.", NULL, (double)st.txs);
-    put(s, "mempool_size_bytes", "gauge", "Bytes of those.", NULL, (double)st.bytes);
-    put(s, "mempool_failed_txs", "counter", "Transactions the application refused.", NULL,
-        (double)(st.refused + st.failed_recheck));
-    put(s, "mempool_rejected_txs", "counter", "Transactions there was no room for.", NULL,
-        (double)st.full);
-    put(s, "mempool_evicted_txs", "counter", "Transactions that made room or waited too long.",
-        NULL, (double)(st.displaced + st.expired));
-    put(s, "mempool_duplicate_txs", "counter", "Transactions that were known.", NULL,
-        (double)st.duplicates);
+    put(s, POOL_SIZE, NULL, (double)st.txs);
+    put(s, POOL_BYTES, NULL, (double)st.bytes);
+    put(s, POOL_FAILED, NULL, (double)(st.refused + st.failed_recheck));
+    put(s, POOL_REJECTED, NULL, (double)st.full);
+    put(s, POOL_EVICTED, NULL, (double)(st.displaced + st.expired));
+    put(s, POOL_DUPLICATES, NULL, (double)st.duplicates);
 }
 
 static void collect(struct sn_metrics_writer *w, void *arg)
@@ -202,14 +232,12 @@ static void collect(struct sn_metrics_writer *w, void *arg)
     struct sn_chain_metrics *m = arg;
     const struct sn_node_view *v = m->o.view;
     struct scrape s = {.m = m, .w = w};
-    put(&s, "blocksync_syncing", "gauge", "1 while blocks are synced.", NULL, v->block_syncing);
-    put(&s, "statesync_syncing", "gauge", "1 while a state is synced.", NULL, v->state_syncing);
-    if (v->blocks)
-        put(&s, "blocksync_latest_block_height", "gauge", "Height of the last block.", NULL,
-            (double)sn_cons_block_store_height(v->blocks));
-    for (; v->sw && s.what < 4; s.what++) {
+    put(&s, BLOCK_SYNCING, NULL, v->block_syncing);
+    put(&s, STATE_SYNCING, NULL, v->state_syncing);
+    if (v->blocks) put(&s, STORED_HEIGHT, NULL, (double)sn_cons_block_store_height(v->blocks));
+    for (s.what = PEERS; v->sw && s.what <= PENDING; s.what++) {
         sn_switch_each(v->sw, put_peer, &s);
-        if (s.what == 0) put(&s, "p2p_peers", "gauge", "Peers.", NULL, (double)s.peers);
+        if (s.what == PEERS) put(&s, PEERS, NULL, (double)s.peers);
     }
     if (v->txs) put_mempool(&s, v->txs);
 }
@@ -366,6 +394,7 @@ int sn_chain_metrics_new(const struct sn_chain_metrics_opts *o, struct sn_chain_
     m->chain.l[0].name = SN_STR("chain_id");
     m->chain.l[0].value = o->view->genesis ? o->view->genesis->chain_id : SN_STR("");
     own_key(m);
+    for (int f = 0; f < FAMILIES; f++) (void)name_of(m, families[f].name, m->names[f]);
     m->registry = sn_metrics_new();
     int r = m->registry && make_gauges(m) && make_counters(m) ? 0 : SN_E_NOMEM;
     if (r == 0) r = sn_metrics_collect(m->registry, collect, m);

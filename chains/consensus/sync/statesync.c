@@ -195,7 +195,11 @@ static int add_peer(void *arg, struct sn_switch_peer *p)
     sn_mutex_lock_always(&st->lock);
     bool syncing = st->session;
     sn_mutex_unlock(&st->lock);
-    return syncing ? ask_peer(p) : 0;
+    int r = syncing ? ask_peer(p) : 0;
+    if (r >= 0) return 0;
+    sn_switch_peer_set(p, st->slot, NULL); /* who refuses a peer is not told that it goes */
+    sn_free(v);
+    return r;
 }
 static void remove_peer(void *arg, struct sn_switch_peer *p, int why)
 {

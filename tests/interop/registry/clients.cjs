@@ -84,9 +84,14 @@ async function nacos() {
   ok('nacos: registered and listed');
   const seen = [];
   n.subscribe('npm-pay', (h) => seen.push(h.length));
+  await until('the subscription has asked', () => seen.length, 15000);
+  const asked = Date.now();
   await n.registerInstance('npm-pay', { ip: '10.2.0.2', port: 83 });
   await until('two hosts by subscription', () => seen.at(-1) === 2, 15000);
   ok('nacos: a subscription sees the second instance');
+  // It polls every 10 s now: what came sooner was pushed to its UDP port.
+  assert.ok(Date.now() - asked < 3000, `${Date.now() - asked} ms`);
+  ok('nacos: it was pushed by UDP');
   // The other face sees both.
   const r = await (await fetch(`http://127.0.0.1:${consulPort}/v1/health/service/npm-pay?passing`)).json();
   assert.deepEqual(r.map((x) => `${x.Service.Address}:${x.Service.Port}`).sort(), ['10.2.0.1:82', '10.2.0.2:83']);
