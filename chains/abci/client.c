@@ -45,7 +45,11 @@ int sn_abci_client_call(struct sn_abci_client *c, enum sn_abci_method m, const v
     if (SN_UNLIKELY(c->failure < 0))
         return sn_fail(SN_E_UNAVAILABLE, "%s: connection %s has failed: %s",
                        sn_abci_method_info(m)->name, c->name, c->why);
-    return c->ops->call(c, m, req, a, ret);
+    if (!c->observe) return c->ops->call(c, m, req, a, ret);
+    int64_t began = sn_now();
+    int r = c->ops->call(c, m, req, a, ret);
+    if (r >= 0) c->observe(c->observer, m, sn_now() - began);
+    return r;
 }
 
 void sn_abci_client_close(struct sn_abci_client *c)
@@ -146,6 +150,15 @@ int sn_abci_conns_open(const struct sn_abci_client_opts *o, struct sn_abci_conns
 int sn_abci_conns_local(struct sn_abci_app *app, struct sn_abci_conns *ret)
 {
     return open_all(NULL, app, ret);
+}
+
+void sn_abci_conns_observe(struct sn_abci_conns *cs,
+                           void (*fn)(void *arg, enum sn_abci_method m, int64_t ns), void *arg)
+{
+    for (int i = 0; i < CONNS; i++) {
+        (*conn_of(cs, i))->observer = arg;
+        (*conn_of(cs, i))->observe = fn;
+    }
 }
 
 int sn_abci_conns_wait(struct sn_abci_conns *cs)

@@ -12,6 +12,8 @@ struct sn_abci_client {
     const struct abci_client_ops *ops;
     const char *name;
     struct sn_event *also;
+    void (*observe)(void *arg, enum sn_abci_method m, int64_t ns); /* may be NULL */
+    void *observer;
     struct sn_mutex failing;
     _Atomic int failure; /* set last: what `why` says is then there */
     char why[SN_DIAG_BYTES];

@@ -21,16 +21,17 @@ static int serve_pprof(struct sn_daemon *d)
 int sn_daemon_open_metrics(struct sn_daemon *d)
 {
     const struct sn_home_instrumentation *c = &d->c->instrumentation;
-    struct sn_chain_metrics_opts o = {
-        .view = &d->view,
-        .name_space = sn_arena_str(&d->arena, c->namespace_).ptr,
-        .listen = sn_arena_str(&d->arena, c->prometheus_listen_addr).ptr,
-        .connections_max = (uint64_t)c->max_open_connections};
+    struct sn_chain_metrics_opts o = {.view = &d->view,
+                                      .name_space = sn_arena_str(&d->arena, c->namespace_).ptr,
+                                      .listen =
+                                          sn_arena_str(&d->arena, c->prometheus_listen_addr).ptr,
+                                      .connections_max = (uint64_t)c->max_open_connections};
     char at[128];
     if (!o.name_space || !o.listen) return SN_E_NOMEM;
     if (c->prometheus) {
         int r = sn_chain_metrics_new(&o, &d->metrics);
         if (r < 0) return sn_wrap(r, "instrumentation.prometheus_listen_addr");
+        if (d->has_app) sn_abci_conns_observe(&d->app, sn_chain_metrics_abci, d->metrics);
         if (sn_chain_metrics_addr(d->metrics, at, sizeof(at)) >= 0)
             SN_LOG_INFO("metrics", SN_L("address", (const char *)at));
     }

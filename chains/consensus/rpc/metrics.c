@@ -82,6 +82,7 @@ struct sn_chain_metrics {
     struct sn_counter *chain_size, *proposals_made, *proposals_received, *param_updates,
         *validator_updates;
     struct sn_histogram *interval, *round_duration, *steps[STEPS], *processing;
+    struct sn_histogram *abci[SN_ABCI_METHOD_COUNT];
 };
 
 /* ---- making ---- */
@@ -152,6 +153,22 @@ static bool make_gauges(struct sn_chain_metrics *m)
            m->total_txs && m->latest && (!m->validates || (m->power && m->missed && m->signed_at));
 }
 
+/* As CometBFT labels them: its mempool asks without waiting. */
+static bool make_abci(struct sn_chain_metrics *m)
+{
+    for (int i = 0; i < SN_ABCI_METHOD_COUNT; i++) {
+        struct sn_labels l =
+            with(m, "method", sn_str(sn_abci_method_info((enum sn_abci_method)i)->name));
+        l.l[l.n].name = SN_STR("type");
+        l.l[l.n++].value = i == SN_ABCI_CHECK_TX ? SN_STR("async") : SN_STR("sync");
+        m->abci[i] = histogram(m, "abci_connection_method_timing_seconds",
+                               "Length of calls to the application.", &l, abci_bounds,
+                               SN_COUNT_OF(abci_bounds));
+        if (!m->abci[i]) return false;
+    }
+    return true;
+}
+
 static bool make_counters(struct sn_chain_metrics *m)
 {
     struct sn_labels accepted = with(m, "status", SN_STR("accepted"));
@@ -181,7 +198,7 @@ static bool make_counters(struct sn_chain_metrics *m)
                                 range_bounds, SN_COUNT_OF(range_bounds));
         ok = m->steps[i];
     }
-    return ok;
+    return ok && make_abci(m);
 }
 
 /* ---- what is read when asked ---- */
@@ -342,17 +359,10 @@ void sn_chain_metrics_processed(struct sn_chain_metrics *m, int64_t ns)
     if (m) sn_histogram_observe(m->processing, (double)ns / (double)SN_MS);
 }
 
-void sn_chain_metrics_abci(struct sn_chain_metrics *m, const char *method, const char *connection,
-                           int64_t ns)
+void sn_chain_metrics_abci(void *metrics, enum sn_abci_method method, int64_t ns)
 {
-    if (!m) return;
-    struct sn_labels l = with(m, "method", sn_str(method));
-    l.l[l.n].name = SN_STR("type");
-    l.l[l.n++].value = sn_str(connection);
-    struct sn_histogram *h =
-        histogram(m, "abci_connection_method_timing_seconds", "Length of calls to the application.",
-                  &l, abci_bounds, SN_COUNT_OF(abci_bounds));
-    if (h) sn_histogram_observe_ns(h, ns);
+    struct sn_chain_metrics *m = metrics;
+    if (m && m->abci[method]) sn_histogram_observe_ns(m->abci[method], ns);
 }
 
 /* ---- serving ---- */

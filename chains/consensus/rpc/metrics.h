@@ -33,6 +33,5 @@ void sn_chain_metrics_event(struct sn_chain_metrics *m, const struct sn_cons_act
                             const struct sn_cons_round_state *rs);
 /* sn_chain_metrics_processed - how long FinalizeBlock took. */
 void sn_chain_metrics_processed(struct sn_chain_metrics *m, int64_t ns);
-/* sn_chain_metrics_abci - a call to the application: "check_tx", over "mempool", took so long. */
-void sn_chain_metrics_abci(struct sn_chain_metrics *m, const char *method, const char *connection,
-                           int64_t ns);
+/* sn_chain_metrics_abci - a call to the application took so long; fits sn_abci_conns_observe. */
+void sn_chain_metrics_abci(void *metrics, enum sn_abci_method method, int64_t ns);
