@@ -81,8 +81,8 @@ struct sn_abci_conns {
 int sn_abci_conns_open(const struct sn_abci_client_opts *o,
                        struct sn_abci_conns *ret) SN_MUST_CHECK;
 int sn_abci_conns_local(struct sn_abci_app *app, struct sn_abci_conns *ret) SN_MUST_CHECK;
-/* sn_abci_conns_observe - fn hears of each call that is answered, and how long it took; from the fiber that
- * called. Before the first call; cs is open. fn must not suspend. */
+/* sn_abci_conns_observe - fn hears of each call that is answered, and how long it took; from the
+ * fiber that called. Before the first call; cs is open. fn must not suspend. */
 void sn_abci_conns_observe(struct sn_abci_conns *cs,
                            void (*fn)(void *arg, enum sn_abci_method m, int64_t ns), void *arg);
 /* sn_abci_conns_wait - until one fails. Returns its failure; SN_E_CANCELLED,
