@@ -163,10 +163,11 @@ SN_TEST(evidence_light_client_attacks)
     attack(&ev, &lb, true, 13, 0, 4, &a); /* lunatic: who signed is to blame */
     T_EQ(ev.n_byzantine, 3);
     T_OK(check(&ev));
-    for (int i = 0; i < 5; i++) {
+    /* #5638: whom evidence names is made anew and compared. */
+    for (int i = 0; i < 7; i++) {
         sn_test_row("fault %d", i);
         bad = ev;
-        struct sn_cons_validator accused[4];
+        struct sn_cons_validator accused[4] = {0};
         memcpy(accused, ev.byzantine, 3 * sizeof(accused[0]));
         bad.byzantine = accused;
         if (i == 0) bad.n_byzantine--;
@@ -174,6 +175,8 @@ SN_TEST(evidence_light_client_attacks)
         if (i == 2) accused[1].addr[0] ^= 1;
         if (i == 3) accused[1].key.b[0] ^= 1; /* an address without its key */
         if (i == 4) bad.total_power--;
+        if (i == 5) bad.n_byzantine++; /* by one that has neither key nor address */
+        if (i == 6) bad.n_byzantine = 0;
         T_EQ(check(&bad), SN_E_INVALID_ARGUMENT);
     }
     attack(&ev, &lb, true, 13, 0, 8, &a); /* forged at the common height: that cannot be */

@@ -438,6 +438,8 @@ SN_TEST(rules_halts)
 
 /* ---- parameters: when vote extensions may change ---- */
 
+/* ASA-2024-001: an update that begins extensions at a height that is or was is the application's fault and
+ * refused before the state changes. */
 SN_TEST(rules_extension_height)
 {
     static const struct {
@@ -459,8 +461,19 @@ SN_TEST(rules_extension_height)
         m.block->header.height = rows[i].height;
         int r = sn_cons_state_apply(b.state, m.block, &m.id, &res, &next);
         T_EQ(r, rows[i].ok ? 0 : SN_E_INVALID_ARGUMENT);
+        T_EQ(next != NULL, rows[i].ok);
         sn_cons_state_unref(next);
     }
+    /* Likewise the genesis and the answer to InitChain. */
+    struct sn_cons_params_update u = {.has_abci = true, .p.extensions_height = -1};
+    struct sn_cons_init_result init = {.params = &u};
+    struct sn_cons_params p = sn_cons_params_default();
+    struct sn_cons_state *next = NULL;
+    p.extensions_height = -1;
+    T_EQ(sn_cons_params_check(&p), SN_E_INVALID_ARGUMENT);
+    b.state->params.extensions_height = 0;
+    T_EQ(sn_cons_state_init_chain(b.state, &init, &next), SN_E_INVALID_ARGUMENT);
+    T_ASSERT(!next);
     unmake(&m);
     close_bench();
 }

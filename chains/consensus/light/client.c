@@ -232,7 +232,8 @@ static int forward(struct sn_light_client *c, int64_t from, struct sn_cons_light
 
 /* ---- backward ---- */
 
-/* From the oldest block above the target down, each by the hash in the one after it. */
+/* From the oldest block above the target down, each by the hash in the one after it. Hashes prove the
+ * header and who the validators are, not whose turn it is: that the witnesses are asked. */
 static int backward(struct sn_light_client *c, int64_t from, struct sn_cons_light_block *target,
                     struct sn_arena *a)
 {
@@ -257,7 +258,7 @@ static int backward(struct sn_light_client *c, int64_t from, struct sn_cons_ligh
         if (r < 0) return r;
         *newer = last ? target->header : b->header;
     }
-    return 0;
+    return light_confirm(c, target);
 }
 
 /* ---- the public ones ---- */

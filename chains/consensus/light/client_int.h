@@ -76,3 +76,8 @@ int light_detect(struct sn_light_client *c, struct sn_cons_light_block *const *t
                  struct sn_arena *a) SN_MUST_CHECK;
 /* light_compare_first - the block that everything begins with: nobody may have another. */
 int light_compare_first(struct sn_light_client *c, struct sn_cons_light_block *b) SN_MUST_CHECK;
+/* light_confirm - whether a witness has block b, too, whose header is proven by hashes: no hash covers
+ * its validators' priorities, by which proposers are chosen (ASA-2024-009). Witnesses with another
+ * header are dropped. Returns 0; SN_E_DATA_LOSS: one has other priorities; SN_E_UNAVAILABLE: none
+ * has the block; light_ours. */
+int light_confirm(struct sn_light_client *c, const struct sn_cons_light_block *b) SN_MUST_CHECK;

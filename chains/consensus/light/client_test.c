@@ -312,6 +312,52 @@ SN_TEST(client_lying_witness)
     in_sim(6, lying_witness, NULL);
 }
 
+/* ASA-2024-009: a validator set is proven by a hash that leaves priorities out. Who makes them up, and so
+ * whose turn it is, is found out by the witnesses: forward, one by one, by hashes back from the trusted
+ * block, and for the trusted block itself. Where no witness has the block nobody can tell. */
+static int priorities(void *arg)
+{
+    static const struct {
+        const char *what;
+        int64_t trust, ask;
+        bool sequential, witness;
+    } rows[] = {{"forward", 1, 40, false, false},         {"one by one", 1, 40, true, false},
+                {"backward", 40, 20, false, false},       {"forward, a witness", 1, 40, false, true},
+                {"backward, a witness", 40, 20, false, true}};
+    for (unsigned i = 0; i < SN_COUNT_OF(rows); i++) {
+        struct rig g = {.sequential = rows[i].sequential};
+        sn_test_row("%s", rows[i].what);
+        rig_begin(&g, 9, 40, 30);
+        g.trust = rows[i].trust;
+        T_OK(rig_open(&g, WITNESSES));
+        struct mock *liar = rows[i].witness ? &g.witness[1] : &g.primary;
+        liar->priorities = true;
+        T_EQ(ask(&g, rows[i].ask), SN_E_DATA_LOSS);
+        T_ASSERT(strstr(sn_diag_str(SN_E_DATA_LOSS), "has other proposer priorities at"));
+        T_EQ(sn_light_client_latest(g.client), g.trust);
+        T_EQ(sn_light_client_first(g.client), g.trust);
+        if (!rows[i].witness) {
+            g.witness[0].fail = g.witness[1].fail = SN_E_UNAVAILABLE;
+            T_EQ(ask(&g, rows[i].ask), SN_E_UNAVAILABLE);
+            g.witness[0].fail = g.witness[1].fail = 0;
+        }
+        liar->priorities = false;
+        T_EQ(ask(&g, rows[i].ask), 0);
+        rig_end(&g);
+    }
+    struct rig g = {0};
+    rig_begin(&g, 9, 40, 30);
+    g.primary.priorities = true;
+    T_EQ(rig_open(&g, WITNESSES), SN_E_DATA_LOSS);
+    T_EQ(g.primary.closed, 1);
+    chain_done(&g.chain);
+    return 0;
+}
+SN_TEST(client_priorities)
+{
+    in_sim(7, priorities, NULL);
+}
+
 /* ---- attacks ---- */
 
 struct attack_row {

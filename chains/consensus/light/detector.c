@@ -111,6 +111,12 @@ static void witnesses_done(struct sn_light_client *c, struct witness *w, unsigne
     }
 }
 
+static int other_priorities(const struct witness *w)
+{
+    return sn_fail(SN_E_DATA_LOSS, "%s has other proposer priorities at %lld than %s", w->p->name,
+                   (long long)w->target->header.height, w->c->providers[0]->name);
+}
+
 int light_compare_first(struct sn_light_client *c, struct sn_cons_light_block *b)
 {
     unsigned n = c->n;
@@ -122,11 +128,29 @@ int light_compare_first(struct sn_light_client *c, struct sn_cons_light_block *b
             r = sn_fail(SN_E_DATA_LOSS, "%s has another block %lld than %s", w[i].p->name,
                         (long long)b->header.height, c->providers[0]->name);
         else if (w[i].verdict == PRIORITIES)
-            r = sn_fail(SN_E_DATA_LOSS, "%s has other proposer priorities at %lld than %s",
-                        w[i].p->name, (long long)b->header.height, c->providers[0]->name);
+            r = other_priorities(&w[i]);
     }
     witnesses_done(c, w, n);
     return r;
+}
+
+int light_confirm(struct sn_light_client *c, const struct sn_cons_light_block *b)
+{
+    unsigned n = c->n, same = 0;
+    if (n < 2) return sn_fail(SN_E_UNAVAILABLE, "no witness is left to compare with");
+    struct witness *w SN_CLEANUP(sn_freep) = SN_NEW_ARRAY(struct witness, n);
+    if (!w) return SN_E_NOMEM;
+    int r = compare_all(c, b, w);
+    for (unsigned i = 1; r >= 0 && i < n; i++) {
+        if (w[i].verdict == SAME) same++;
+        /* The header is proven: who has another one lies. */
+        if (w[i].verdict == CONFLICT) w[i].verdict = BAD;
+        if (w[i].verdict == PRIORITIES) r = other_priorities(&w[i]);
+    }
+    witnesses_done(c, w, n);
+    if (r < 0 || same) return r < 0 ? r : 0;
+    return sn_fail(SN_E_UNAVAILABLE, "no witness could confirm the validators of block %lld",
+                   (long long)b->header.height);
 }
 
 /* ---- two headers, both signed ---- */
@@ -291,9 +315,7 @@ int light_detect(struct sn_light_client *c, struct sn_cons_light_block *const *t
     int r = compare_all(c, last, w);
     for (unsigned i = 1; r >= 0 && i < n_witnesses; i++) {
         if (w[i].verdict == SAME) same++;
-        if (w[i].verdict == PRIORITIES)
-            r = sn_fail(SN_E_DATA_LOSS, "%s has other proposer priorities at %lld than %s",
-                        w[i].p->name, (long long)last->header.height, c->providers[0]->name);
+        if (w[i].verdict == PRIORITIES) r = other_priorities(&w[i]);
         if (w[i].verdict != CONFLICT) continue;
         r = divergence(c, trace, n, &w[i], a);
         if (r >= 0) w[i].verdict = BAD;

@@ -47,6 +47,7 @@ struct mock {
     int fail;           /* every call fails so; 0: none does */
     int64_t fail_at;    /* ... only for this height */
     int64_t corrupt_at; /* this height has a commit without signatures */
+    bool priorities;    /* its validators' priorities are made up */
     int64_t swap_from;  /* from this call on... */
     struct chain *swap; /* ... it serves this chain */
     _Atomic unsigned calls, closed, reports, valid;

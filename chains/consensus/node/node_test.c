@@ -35,6 +35,27 @@ SN_TEST_SLOW(vote_extensions, 120)
                                        .extensions = true});
 }
 
+/* #5204: an application whose ExtendVote and VerifyVoteExtension do not fit together costs its own node,
+ * not the chain; where all are so, the chain waits, and goes on when they are mended. */
+SN_TEST_SLOW(applications_that_disagree_on_extensions, 300)
+{
+    for (enum ext_fault f = EXT_BAD; f <= EXT_NOBODY; f++)
+        for (unsigned i = 0; i < sn_test_cases(3); i++) {
+            sn_test_row("fault %d", f);
+            world_run(&w, &(struct world_opts){.seed = sn_test_seed() + i, .n = 4, .target = 10,
+                                               .extensions = true, .ext_fault = f});
+        }
+}
+
+/* double_sign_check_height. */
+SN_TEST_SLOW(signatures_of_our_key_in_the_last_blocks, 120)
+{
+    sn_test_allow_crash_leaks();
+    for (int n = 1; n <= 4; n += 3)
+        world_run(&w, &(struct world_opts){.seed = sn_test_seed(), .n = n, .target = 12,
+                                           .double_sign_check = 10});
+}
+
 SN_TEST(a_chain_may_begin_at_any_height)
 {
     world_run(&w, &(struct world_opts){.seed = sn_test_seed(), .n = 1, .target = 1010,

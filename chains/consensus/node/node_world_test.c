@@ -23,7 +23,10 @@ struct packet {
 static uint64_t below(uint64_t n) { return sn_sim_rand() % n; }
 
 /* Where hosts crash, what they had in memory is not given back. */
-static bool may_crash(const struct world *w) { return w->o.crashes || w->o.why || w->o.stall; }
+static bool may_crash(const struct world *w)
+{
+    return w->o.crashes || w->o.why || w->o.stall || w->o.double_sign_check;
+}
 
 /* ---- keys ---- */
 
@@ -138,6 +141,27 @@ static int poked_finalize(struct sn_abci_call *c,
     int r = p->real->finalize_block(c, req, res);
     poke(p->n);
     return r;
+}
+static int poked_extend(struct sn_abci_call *c, const struct tendermint_abci_request_extend_vote *req,
+                        struct tendermint_abci_response_extend_vote *res)
+{
+    struct poked_app *p = SN_CONTAINER_OF(c->app, struct poked_app, app);
+    if (p->n->w->ext_fault != EXT_BAD || p->n->id) return p->real->extend_vote(c, req, res);
+    res->vote_extension = SN_STR("not what was agreed");
+    return 0;
+}
+static int poked_verify(struct sn_abci_call *c,
+                        const struct tendermint_abci_request_verify_vote_extension *req,
+                        struct tendermint_abci_response_verify_vote_extension *res)
+{
+    struct poked_app *p = SN_CONTAINER_OF(c->app, struct poked_app, app);
+    struct world *w = p->n->w;
+    bool bad = sn_str_eqc(req->vote_extension, "not what was agreed");
+    if (!bad && w->ext_fault != EXT_NOBODY && (w->ext_fault != EXT_REFUSES || p->n->id))
+        return p->real->verify_vote_extension(c, req, res);
+    res->status = TENDERMINT_ABCI_RESPONSE_VERIFY_VOTE_EXTENSION_VERIFY_STATUS_REJECT;
+    w->ext_refused++;
+    return 0;
 }
 static int poked_process(struct sn_abci_call *c,
                          const struct tendermint_abci_request_process_proposal *req,
@@ -391,6 +415,8 @@ static void live(struct world_node *n, struct sn_kvstore *kv, struct sn_signer *
     poked.app.finalize_block = poked_finalize;
     poked.app.process_proposal = poked_process;
     poked.app.commit = poked_commit;
+    poked.app.extend_vote = poked_extend;
+    poked.app.verify_vote_extension = poked_verify;
     T_OK(sn_abci_conns_local(&poked.app, &app));
     if (sn_cons_state_store_load(states, &state) == SN_E_NOT_FOUND)
         T_OK(sn_cons_genesis_state(&n->w->genesis, &state));
@@ -411,6 +437,7 @@ static void live(struct world_node *n, struct sn_kvstore *kv, struct sn_signer *
                                .verifier = &sn_cons_verifier_zip215, .exec = exec, .env = eo,
                                .signer = signer, .wal_path = "/wal/wal",
                                .on_news = on_news, .arg = n};
+    if (n->life > 1) o.double_sign_check = n->w->o.double_sign_check;
     o.config.propose_ns = 600 * SN_MS;
     o.config.prevote_ns = o.config.precommit_ns = 300 * SN_MS;
     o.config.commit_ns = 100 * SN_MS;
@@ -487,6 +514,37 @@ static void fail_and_return(struct world *w)
     if (w->o.fault) sn_sim_fault(n->host, w->o.fault, w->o.fault_code, 0);
     n->result = 0;
     crash(w, 0);
+}
+
+/* Started again while the last blocks have its signatures: it says so and ends; it goes on without. */
+static void restart_with_signatures(struct world *w)
+{
+    struct world_node *n = &w->nodes[0];
+    while (w->executed[0] < 5) T_OK(sn_sleep(10 * SN_MS));
+    crash(w, 0);
+    while (n->result == 0) T_OK(sn_sleep(10 * SN_MS));
+    T_EQ(n->result, SN_E_FAILED_PRECONDITION);
+    T_ASSERTF(strstr(n->why, "does another node sign with it?"), "%s", n->why);
+    w->o.double_sign_check = 0;
+    n->result = 0;
+    crash(w, 0);
+}
+
+/* Whoever has the fault stays where it is, alive; who has not goes on; and all do when it is over. */
+static void disagree_on_extensions(struct world *w)
+{
+    int first = w->ext_fault == EXT_REFUSES;
+    if (w->ext_fault == EXT_NOBODY) T_OK(sn_sleep(20 * SN_SEC));
+    else
+        for (int i = first; i < w->o.n; i++)
+            while (w->executed[i] < w->o.target / 2) T_OK(sn_sleep(10 * SN_MS));
+    T_ASSERT(w->ext_refused > 0);
+    for (int i = 0; i < w->o.n; i++) {
+        bool stays = w->ext_fault == EXT_NOBODY || i < first;
+        T_ASSERTF(w->nodes[i].engine && w->nodes[i].result == 0, "node %d: %s", i, w->nodes[i].why);
+        T_EQ(w->executed[i] == 0, stays);
+    }
+    w->ext_fault = EXT_FINE;
 }
 
 /* The last validator votes for a block that nobody has proposed, too, and node 0 hears of it. */
@@ -567,6 +625,8 @@ static int world_main(void *arg)
     unsigned left = w->o.crashes;
     if (w->o.why) fail_and_return(w);
     if (w->o.stall) stall(w);
+    if (w->o.double_sign_check) restart_with_signatures(w);
+    if (w->ext_fault) disagree_on_extensions(w);
     if (w->o.equivocate) {
         while (w->executed[0] < 3) T_OK(sn_sleep(SN_MS));
         equivocate(w);
@@ -605,7 +665,7 @@ static int world_main(void *arg)
 void world_run(struct world *w, const struct world_opts *o)
 {
     uint64_t hash;
-    *w = (struct world){.o = *o};
+    *w = (struct world){.o = *o, .ext_fault = o->ext_fault};
     sn_test_row("seed %llu", (unsigned long long)o->seed);
     struct sn_sim_opts so = {.seed = o->seed, .time_limit_ns = SN_HOUR};
     int r = sn_sim_run(&so, world_main, w, &hash);

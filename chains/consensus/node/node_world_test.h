@@ -12,6 +12,14 @@
 #define WORLD_NODES_MAX 4
 #define WORLD_HEIGHTS_MAX 64
 
+/* Applications whose ExtendVote and VerifyVoteExtension do not fit together. */
+enum ext_fault {
+    EXT_FINE,
+    EXT_BAD,     /* what node 0 adds to its votes the others refuse */
+    EXT_REFUSES, /* node 0 refuses what the others add */
+    EXT_NOBODY,  /* everybody refuses what anybody else adds */
+};
+
 struct world_opts {
     uint64_t seed;
     int n;
@@ -28,6 +36,8 @@ struct world_opts {
     int fault_code;
     bool fail_app;
     bool stall; /* applications refuse every block for 200 rounds; then node 0 restarts */
+    enum ext_fault ext_fault; /* needs extensions */
+    int64_t double_sign_check; /* node 0 is killed at height 5 and started again with this many */
     bool equivocate; /* at height 4 node 0 gets a second prevote of the last validator */
 };
 /* Which of its three heights were ahead when a node came back. */
@@ -53,6 +63,8 @@ struct world {
     struct sn_arena arena;
     struct world_node nodes[WORLD_NODES_MAX];
     bool over, refuse;
+    enum ext_fault ext_fault; /* now */
+    unsigned ext_refused;
     struct sn_chan *poke; /* of int: a node is at a point where a crash would be of interest */
     unsigned n_cases[CASE_COUNT], n_crashes, n_replays;
     /* What was signed, for the rule that nothing is signed twice. */

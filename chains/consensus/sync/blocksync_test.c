@@ -301,6 +301,29 @@ static int cancelled(void *arg)
 }
 SN_TEST_SLOW(blocksync_cancelled, 120) { net_simulate(cancelled, 6, false); }
 
+/* #5801: nodes that fetch from a server and from each other at once do not wait for each other: who
+ * reads a peer's messages never reads the store for it. */
+static int each_other(void *arg)
+{
+    struct chain_opts f = following(plain);
+    struct sync_node *server = node_new(1, &plain, 150), *x[2] = {node_new(2, &f, 0), node_new(3, &f, 0)};
+    net_node_start(&server->net);
+    for (int i = 0; i < 2; i++) {
+        x[i]->fetches = true;
+        net_node_start(&x[i]->net);
+        net_connect(&x[i]->net, &server->net);
+    }
+    net_connect(&x[0]->net, &x[1]->net);
+    sn_event_set(&x[1]->go);
+    fetch_all(x[0]);
+    fetch_all(x[1]);
+    for (int i = 0; i < 2; i++) check_same(x[i], server, 149);
+    for (int i = 0; i < 2; i++) node_free(x[i]);
+    node_free(server);
+    return 0;
+}
+SN_TEST_SLOW(blocksync_from_each_other, 120) { net_simulate(each_other, 3, false); }
+
 /* ---- liars ---- */
 
 enum lie_kind {
@@ -317,6 +340,11 @@ enum lie_kind {
     LIE_OTHER, /* another block than the one asked for */
     LIE_REFUSES,
     LIE_JUNK,
+    /* ASA-2024-008, where extensions are due: */
+    LIE_EXT_NONE,      /* a block without its extended commit */
+    LIE_EXT_HEIGHT,    /* with that of another height */
+    LIE_EXT_EMPTY,     /* with one that has no signatures */
+    LIE_EXT_SIGNATURE, /* with a wrong signature of an extension */
     N_LIES,
 };
 struct lie {
@@ -345,6 +373,22 @@ static void lie_remove(void *arg, struct sn_switch_peer *p, int why)
 {
     ((struct sync_node *)arg)->removed++;
 }
+/* The extended commit that comes with a block. */
+static void lie_extension(const struct lie *lie, int64_t height, struct sn_buf *ext)
+{
+    struct sn_buf block SN_CLEANUP(sn_buf_done);
+    int64_t other = height == 1 ? 2 : height - 1;
+    sn_buf_init(&block, 0);
+    if (lie->kind == LIE_EXT_SIGNATURE) {
+        T_ASSERT(ext->len > 64); /* the last validator's is at the end */
+        ext->ptr[ext->len - 1] ^= 1;
+        return;
+    }
+    sn_buf_reset(ext);
+    if (lie->kind == LIE_EXT_EMPTY) T_OK(sn_buf_str(ext, SN_STR("\x08\x01")));
+    if (lie->kind == LIE_EXT_HEIGHT)
+        T_OK(sn_cons_block_store_encoded(lie->of->blocks, other, &block, ext));
+}
 static int lie_block(struct sync_node *x, struct sn_switch_peer *p, int64_t height)
 {
     const struct lie *lie = x->lie;
@@ -366,6 +410,8 @@ static int lie_block(struct sync_node *x, struct sn_switch_peer *p, int64_t heig
     }
     if (lie->kind == LIE_SIGNATURE && block.len) ((uint8_t *)block.ptr)[block.len - 1] ^= 1;
     m.block = sn_buf_view(&block);
+    if (lie->kind >= LIE_EXT_NONE) lie_extension(lie, height, &ext);
+    m.ext_commit = sn_buf_view(&ext);
     if (lie->kind == LIE_EXTENDED) m.ext_commit = SN_STR("\x08\x01");
     T_OK(sn_blocksync_encode(&m, &out));
     return sn_switch_peer_send(p, SN_BLOCKSYNC_CHANNEL, out.ptr, out.len);
@@ -402,10 +448,12 @@ static struct sync_node *liar_new(unsigned who, const struct lie *lie)
 static enum lie_kind lie_told;
 static int liar(void *arg)
 {
-    struct chain_opts f = following(plain), other = plain;
+    struct chain_opts o = plain;
+    if (lie_told >= LIE_EXT_NONE) o.extensions_height = 1;
+    struct chain_opts f = following(o), other = o;
     other.tx_bytes = 51;
     other.forged = true;
-    struct sync_node *honest = node_new(1, &plain, 150), *x = node_new(2, &f, 0);
+    struct sync_node *honest = node_new(1, &o, 150), *x = node_new(2, &f, 0);
     struct chain fork;
     T_OK(chain_open(&fork, &other));
     T_OK(chain_extend(&fork, 150));

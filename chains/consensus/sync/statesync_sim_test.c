@@ -220,18 +220,18 @@ static void node_begin(struct rig *g, unsigned i, struct sn_abci_app *app)
     }
     T_OK(sn_statesync_new(&x->view, &x->sync));
 }
-static void light_begin(struct rig *g)
+static void light_begin(struct rig *g, int64_t trust)
 {
     struct sn_light_provider *w[1] = {&g->witness.p};
     struct sn_light_client_opts o = {.chain_id = SN_STR(CHAIN_ID),
-                                     .trust_height = 1,
+                                     .trust_height = trust,
                                      .rules = {&chain_verifier, 24 * HOUR, 0, {0, 0}},
                                      .primary = &g->primary.p,
                                      .witnesses = w,
                                      .n_witnesses = 1};
     mock_init(&g->primary, "primary", &g->chain);
     mock_init(&g->witness, "witness", &g->chain);
-    chain_hash(&g->chain, 1, &o.trust_hash);
+    chain_hash(&g->chain, trust, &o.trust_hash);
     T_OK(sn_kv_open_memory(&o.kv));
     T_OK(sn_light_client_new(&o, &g->light));
     g->o.light = g->light;
@@ -244,7 +244,7 @@ static void rig_begin(struct rig *g, unsigned n, uint64_t height, uint32_t chunk
     g->chain.app_hash = blob_hash;
     chain_build_app(&g->chain, 7, HEIGHTS, 40,
                     sn_cons_time_of_ns(sn_wall_now() - (HEIGHTS + 1) * CHAIN_BLOCK_NS));
-    light_begin(g);
+    light_begin(g, 1);
     for (unsigned i = 0; i <= n; i++) {
         blob_init(&g->blob[i], i ? height : 0, chunks, bytes);
         node_begin(g, i, &g->blob[i].app);
@@ -747,6 +747,40 @@ SN_TEST_SLOW(sync_without_light, 60)
     in_sim(12, no_light, NULL);
 }
 
+/* ASA-2024-009: the light client's node has the chain's headers and validators, but made up their
+ * priorities; a node that took them would expect other proposers than everybody else. Also where the
+ * trusted block is above the snapshot, and hashes lead down to it. Nothing is offered or stored. */
+static int priorities(void *arg)
+{
+    static struct rig g;
+    for (int64_t trust = 1; trust <= 50; trust += 49) {
+        struct sn_cons_state *s;
+        sn_test_row("trusting %lld", (long long)trust);
+        rig_begin(&g, 2, 40, 10, 100);
+        if (trust != 1) {
+            sn_light_client_free(g.light);
+            light_begin(&g, trust);
+        }
+        g.o.discovery_ns = 2 * SN_SEC;
+        connect_all(&g, 0);
+        g.primary.priorities = true;
+        T_EQ(sync_now(&g), SN_E_DATA_LOSS);
+        T_EQ(g.blob[0].offers, 0);
+        T_EQ(sn_cons_state_store_load(g.node[0].view.states, &s), SN_E_NOT_FOUND);
+        g.primary.priorities = false;
+        T_OK(sync_now(&g));
+        check(&g, 40);
+        for (uint32_t i = 0; i < g.state->vals->n; i++)
+            T_EQ(g.state->vals->vals[i].priority, g.chain.blocks[41].vals->vals[i].priority);
+        rig_end(&g);
+    }
+    return 0;
+}
+SN_TEST_SLOW(sync_priorities, 60)
+{
+    in_sim(13, priorities, NULL);
+}
+
 /* ---- serving ---- */
 
 /* A peer that asks without end gets answers for what its queue holds, and harms nobody. */
@@ -837,7 +871,7 @@ static struct sn_statesync_stats kv_sync(struct kv_chain *from, const char *dir,
     g.chain.arg = from;
     chain_build_app(&g.chain, 9, heights, 10,
                     sn_cons_time_of_ns(sn_wall_now() - (heights + 1) * CHAIN_BLOCK_NS));
-    light_begin(&g);
+    light_begin(&g, 1);
     node_begin(&g, 0, sn_kvstore_app(to.kv));
     node_begin(&g, 1, sn_kvstore_app(from->kv));
     connect_all(&g, 5000000);
