@@ -242,8 +242,8 @@ static int gzip_to(struct sn_str in, struct sn_buf *out)
 int sn_pprof_write(struct sn_pprof *p, struct sn_buf *out)
 {
     struct sn_buf raw SN_CLEANUP(sn_buf_done);
-    if (p->err < 0) return p->err;
     sn_buf_init(&raw, PROFILE_BYTES_MAX);
+    if (p->err < 0) return p->err;
     int r = sn_symbol_modules(add_mapping, p);
     if (r < 0) return r;
     for (uint32_t i = 0; i < p->profile->location.len; i++)

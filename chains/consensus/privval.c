@@ -216,9 +216,9 @@ static int save_key(const struct sn_privval *pv, const char *path)
 {
     struct sn_buf b SN_CLEANUP(sn_buf_done);
     uint8_t addr[SN_CONS_ADDR_LEN];
+    sn_buf_init(&b, 0);
     int r = sn_cons_key_addr(&pv->key, addr);
     if (r < 0) return r;
-    sn_buf_init(&b, 0);
     (void)!sn_buf_cstr(&b, "{\n  \"address\": \"");
     put_upper_hex(&b, addr, sizeof(addr));
     (void)!sn_buf_cstr(&b,

@@ -32,8 +32,8 @@ static int make(const struct args *a)
     char path[600], data[600];
     struct sn_buf json SN_CLEANUP(sn_buf_done);
     struct chain *c = calloc(1, sizeof(*c));
-    if (!c || a->n != 7) return SN_E_INVALID_ARGUMENT;
     sn_buf_init(&json, 0);
+    if (!c || a->n != 7) return SN_E_INVALID_ARGUMENT;
     path_of(data, a->v[2], "data");
     struct chain_opts o = {.dir = data, .validators = number(a->v[3]), .txs = number(a->v[5]),
                            .tx_bytes = number(a->v[6])};

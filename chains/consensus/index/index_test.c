@@ -401,6 +401,33 @@ SN_TEST(index_edges)
     sn_arena_done(&w.a);
 }
 
+/* As many as there are, or an error that says so: never a part of them. */
+static int never_truncates_main(void *arg)
+{
+    struct world *w = arg;
+    for (int less = 0; less < 2; less++) {
+        struct sn_indexer_opts o = {.found_max = (uint32_t)(HEIGHTS * TXS - less)};
+        uint64_t total = 0;
+        T_OK(sn_kv_open_memory(&o.kv));
+        T_OK(sn_indexer_new(&o, &w->ix));
+        for (int64_t h = 1; h <= HEIGHTS; h++) draw_height(w, h);
+        int r = search(w, "tx.height > 0", 1, &total);
+        T_EQ(r, less ? SN_E_RESOURCE_EXHAUSTED : 0);
+        T_EQ(total, less ? 0 : HEIGHTS * TXS);
+        if (less) T_ASSERT(strstr(sn_diag_str(r), "it needs a narrower condition"));
+        T_OK(search(w, "tx.height > 1", 1, &total)); /* which it then has */
+        T_EQ(total, (HEIGHTS - 1) * TXS);
+        sn_indexer_free(w->ix);
+    }
+    return 0;
+}
+SN_TEST(index_never_truncates)
+{
+    struct world w = {0};
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, never_truncates_main, &w));
+    sn_arena_done(&w.a);
+}
+
 /* ---- without memory ---- */
 
 static int search_once(void *arg)

@@ -314,6 +314,7 @@ int sn_indexer_new(const struct sn_indexer_opts *o, struct sn_indexer **ret)
     struct sn_indexer *ix = SN_NEW(struct sn_indexer);
     if (!ix) return SN_E_NOMEM;
     ix->o = *o;
+    if (!ix->o.found_max) ix->o.found_max = SN_INDEXER_FOUND_MAX;
     int64_t last;
     int r = sn_indexer_last(ix, &last);
     if (r < 0) {

@@ -15,6 +15,7 @@ struct sn_indexer_opts {
     struct sn_kv *kv; /* closed in the end */
     struct sn_cons_block_store *blocks;
     struct sn_cons_state_store *states;
+    uint32_t found_max; /* entries that a condition may find; 0: SN_INDEXER_FOUND_MAX */
 };
 /* sn_indexer_new - Returns 0, as sn_kv_get; then kv stays the caller's. */
 int sn_indexer_new(const struct sn_indexer_opts *o, struct sn_indexer **ret) SN_MUST_CHECK;
@@ -44,7 +45,7 @@ struct sn_indexer_page {
 };
 /* sn_indexer_tx_search - encoded TxResults by height and index, of the page, and how many there are
  * in all. Returns 0; SN_E_INVALID_ARGUMENT (a page beyond the last); SN_E_RESOURCE_EXHAUSTED beyond
- * SN_INDEXER_FOUND_MAX: never a part of the truth; SN_E_DEADLINE_EXCEEDED. The arena's. */
+ * found_max: never a part of the truth; SN_E_DEADLINE_EXCEEDED. The arena's. */
 #define SN_INDEXER_FOUND_MAX 1000000u
 int sn_indexer_tx_search(struct sn_indexer *ix, const struct sn_query *q,
                          const struct sn_indexer_page *p, struct sn_arena *a, struct sn_str **ret,

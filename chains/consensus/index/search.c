@@ -177,10 +177,10 @@ static void end_of_prefix(struct search *s)
 static int keep(struct search *s, const struct hit *h)
 {
     if (s->begun && !bsearch(h, s->found.ptr, s->found.len, sizeof(*h), by_what)) return 0;
-    if (s->next.len == SN_INDEXER_FOUND_MAX)
+    if (s->next.len == s->ix->o.found_max)
         return sn_fail(SN_E_RESOURCE_EXHAUSTED,
                        "the query finds more than %u entries: it needs a narrower condition",
-                       SN_INDEXER_FOUND_MAX);
+                       s->ix->o.found_max);
     return sn_vec_push(&s->next, *h);
 }
 

@@ -627,6 +627,57 @@ SN_TEST(rpc_slow_reader)
     }
 }
 
+/* An indexer that begins when the chain is long, is stopped in the middle and goes on from its folder: it
+ * gets there while blocks come, and finds what one finds that was there all the time. */
+static uint64_t all_txs(struct sn_indexer *ix)
+{
+    const struct sn_indexer_page p = {.page = 1, .per_page = 100};
+    struct sn_arena a = {0};
+    struct sn_query *q;
+    struct sn_str *found;
+    size_t n;
+    uint64_t total;
+    T_OK(sn_query_parse(SN_STR("tx.height > 0"), &q));
+    T_OK(sn_indexer_tx_search(ix, q, &p, &a, &found, &n, &total));
+    sn_query_free(q);
+    sn_arena_done(&a);
+    return total;
+}
+static int run_late(void *arg) { return sn_indexer_run(arg); }
+static int lagging_body(struct env *e)
+{
+    char path[256], tx[64];
+    struct sn_scope_storage mem;
+    snprintf(path, sizeof(path), "%s/late", sn_test_tmpdir());
+    for (int i = 0; i < 5; i++) {
+        snprintf(tx, sizeof(tx), "{\"tx\":\"az0%c\"}", "wxyz0"[i]); /* k=0 to k=4 */
+        (void)env_result(e, "broadcast_tx_commit", tx);
+    }
+    int64_t top = sn_cons_block_store_height(e->view.blocks) + 60;
+    T_OK(sn_indexer_wait(e->view.indexer, top));
+    for (int life = 0; life < 2; life++) {
+        struct sn_indexer_opts o = {.blocks = e->view.blocks, .states = e->view.states};
+        struct sn_indexer *late;
+        T_OK(sn_kv_open(path, NULL, &o.kv));
+        T_OK(sn_indexer_new(&o, &late));
+        T_ASSERT(life ? sn_indexer_height(late) >= 50 : sn_indexer_height(late) == 0);
+        struct sn_scope *s = sn_scope_begin(&mem);
+        T_OK(sn_scope_go(s, "late", run_late, late));
+        T_OK(sn_indexer_wait(late, life ? top : 50));
+        sn_scope_cancel(s);
+        T_EQ(sn_scope_end(s), SN_E_CANCELLED);
+        if (life) T_EQ(all_txs(late), 5);
+        T_EQ(all_txs(e->view.indexer), 5);
+        sn_indexer_free(late);
+    }
+    return 0;
+}
+SN_TEST_SLOW(rpc_lagging_indexer, 60)
+{
+    struct env e = {.body = lagging_body};
+    env_run(&e, 2);
+}
+
 /* A flood of connections that subscribe, and a server that ends under them. */
 static int flood_body(struct env *e)
 {
