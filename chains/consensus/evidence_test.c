@@ -195,6 +195,36 @@ SN_TEST(evidence_light_client_attacks)
     sn_arena_done(&a);
 }
 
+/* #5777: votes, validators and blocks that are left out of what must have them. */
+SN_TEST(evidence_of_nothing)
+{
+    static const struct {
+        const char *what, *bytes;
+        size_t n;
+        bool msg;
+    } rows[] = {
+        {"no evidence", "", 0, false},
+        {"two votes, none there", "\x0a\x00", 2, false},
+        {"empty votes", "\x0a\x04\x0a\x00\x12\x00", 6, false},
+        {"an attack without a block", "\x12\x00", 2, false},
+        {"an attack by an empty validator", "\x12\x06\x0a\x00\x10\x01\x1a\x00", 8, false},
+        {"a vote message without a vote", "\x32\x00", 2, true},
+        {"a proposal message without one", "\x1a\x00", 2, true},
+        {"a part message without a part", "\x2a\x00", 2, true},
+    };
+    struct sn_arena a;
+    sn_arena_init(&a, NULL, 0);
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        struct sn_str in = sn_str_of(rows[i].bytes, rows[i].n);
+        struct sn_cons_evidence ev;
+        struct sn_cons_msg m;
+        sn_test_row("%s", rows[i].what);
+        T_EQ(rows[i].msg ? sn_cons_msg_decode(in, &a, &m) : sn_cons_evidence_decode(in, &a, &ev),
+             SN_E_INVALID_ARGUMENT);
+    }
+    sn_arena_done(&a);
+}
+
 SN_TEST(evidence_pool)
 {
     struct sn_arena a;

@@ -68,6 +68,7 @@ static int put_timeout(uint8_t step)
                                        .timeout = {0, rs->height, rs->round, step}});
 }
 
+static int64_t extensions_height; /* of the next bench's genesis */
 static void open_bench(const struct sn_cons_config *config)
 {
     struct sn_cons_genesis g = {.time = sn_cons_time_of_ns(SN_SEC), .chain_id = SN_STR("sim"),
@@ -79,6 +80,7 @@ static void open_bench(const struct sn_cons_config *config)
     }
     g.validators = v;
     g.n_validators = N;
+    g.params.extensions_height = extensions_height;
     b = (struct bench){.now = 10 * SN_SEC};
     T_OK(sn_cons_genesis_state(&g, &b.state));
     memcpy(b.vals, b.state->vals->vals, sizeof(b.vals));
@@ -347,6 +349,48 @@ SN_TEST(rules_bad_votes)
     v.ext = SN_STR("e");
     v.ext_sig.len = 64;
     T_EQ(put_msg(&m, &peer_a), SN_E_INVALID_ARGUMENT);
+    unmake(&x);
+    close_bench();
+}
+
+/* ASA-2024-011: where extensions are due, precommits whose extension is left out, unsigned, signed by
+ * another or on a vote that has none are refused, and nothing has changed. */
+SN_TEST(rules_bad_extensions)
+{
+    extensions_height = 1;
+    open_bench(NULL);
+    extensions_height = 0;
+    T_OK(put_timeout(SN_CONS_STEP_NEW_HEIGHT));
+    struct made x = make("tx", 0);
+    int who = b.us == 0 ? 1 : 0;
+    for (int i = 0; i < 6; i++) {
+        struct sn_cons_vote v = vote_of(who, i == 4 ? SN_CONS_PREVOTE : SN_CONS_PRECOMMIT, 0,
+                                        i == 3 ? NULL : &x.id);
+        struct sn_buf buf, out;
+        struct sn_arena a;
+        struct sn_cons_msg m = {.kind = SN_CONS_MSG_VOTE, .vote = &v}, got;
+        sn_test_row("fault %d", i);
+        sn_buf_init(&buf, 0);
+        sn_buf_init(&out, 0);
+        sn_arena_init(&a, NULL, 0);
+        v.ext = SN_STR("extension");
+        T_OK(sn_cons_extension_sign_bytes(SN_STR("sim"), &v, &buf));
+        sim_sign(&b.vals[who].key, sn_buf_view(&buf), &v.ext_sig);
+        if (i == 0) v.ext = (struct sn_str){0}, v.ext_sig.len = 0;
+        if (i == 1) v.ext_sig.len = 0;
+        if (i == 2) v.ext_sig.b[5] ^= 1;
+        if (i == 5) v.ext = SN_STR("another");
+        T_OK(sn_cons_msg_encode(&m, &out));
+        int r = sn_cons_msg_decode(sn_buf_view(&out), &a, &got);
+        T_EQ(r < 0, i == 1 || i == 3 || i == 4); /* that form alone forbids */
+        T_EQ(r < 0 ? r : put_msg(&got, &peer_a), SN_E_INVALID_ARGUMENT);
+        const struct sn_cons_vote_set *set = sn_cons_height_votes_get(
+            &sn_cons_core_round(b.core)->votes, 0, SN_CONS_PRECOMMIT);
+        T_ASSERT(!set || !set->votes[who]);
+        sn_arena_done(&a);
+        sn_buf_done(&buf);
+        sn_buf_done(&out);
+    }
     unmake(&x);
     close_bench();
 }

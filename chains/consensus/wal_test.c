@@ -41,6 +41,7 @@ SN_TEST(wal_golden_both_ways)
     golden_close(&g);
 }
 
+/* Torn log: cut anywhere, any bit changed. */
 SN_TEST(wal_damage)
 {
     struct sn_arena a;

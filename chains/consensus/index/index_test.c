@@ -401,7 +401,7 @@ SN_TEST(index_edges)
     sn_arena_done(&w.a);
 }
 
-/* As many as there are, or an error that says so: never a part of them. */
+/* Search never truncates: as many as there are, or an error that says so: never a part of them. */
 static int never_truncates_main(void *arg)
 {
     struct world *w = arg;

@@ -243,6 +243,7 @@ static void in_sim(int (*fn)(void *arg))
                        NULL, NULL);
     T_ASSERTF(r >= 0, "%s", sn_diag_str(r));
 }
+/* Each mood above, 429 with Retry-After (BUSY) among them. */
 SN_TEST_SLOW(http_moods, 60)
 {
     in_sim(moods);

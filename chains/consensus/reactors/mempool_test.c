@@ -132,6 +132,8 @@ static struct sn_mempool_gossip gossip(struct node *n)
 
 /* ---- the message ---- */
 
+/* #5946: empty transactions, two bytes each, are refused before anything is allocated for them. */
+
 static const struct {
     const char *what, *bytes;
     size_t n;
@@ -173,6 +175,8 @@ static const struct {
     M("a length beyond 64 bits", "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", SN_E_PROTOCOL),
     M("a group", "\x0b\x0c", SN_E_PROTOCOL),
     M("field zero", "\x02\x01x", SN_E_PROTOCOL),
+    /* #5948: a number of more than 32 bits that ends as field 1 does. */
+    M("field 2^32 + 1", "\x8a\x80\x80\x80\x80\x01\x03\x0a\x01x", SN_E_PROTOCOL),
 #undef M
 };
 SN_TEST(mempool_message_rules)
@@ -402,7 +406,7 @@ SN_TEST_SLOW(mempool_on_loopback, 60)
         T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = workers}, mesh, NULL));
 }
 
-/* ---- bad peers ---- */
+/* ---- bad peers, #5946 among them ---- */
 
 static int bad_peers(void *arg)
 {

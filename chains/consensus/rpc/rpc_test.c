@@ -387,7 +387,7 @@ static int http_body(struct env *e)
         "\"batch request exceeds maximum (10) allowed number of requests\"}}");
     T_EQ(status, 200);
     sn_buf_done(&batch);
-    /* Too long, and too deep. */
+    /* Huge bodies: too long, and too deep. */
     char *big = sn_arena_alloc(&e->arena, 3001);
     memset(big, '[', 3000);
     big[3000] = 0;
@@ -544,6 +544,31 @@ static int ws_body(struct env *e)
     sn_ws_close(ws, 1000, (struct sn_str){0});
     return 0;
 }
+/* Huge bodies: as long as a body may be; longer ends the connection, and only this one. */
+static int ws_huge_body(struct env *e)
+{
+    struct sn_ws *ws[2] = {env_ws(e), env_ws(e)};
+    struct sn_buf text = {0}, m = {0};
+    for (size_t n = 2000; n <= 2001; n++) {
+        sn_buf_reset(&text);
+        sn_buf_cstr(&text, "{\"id\":1,\"method\":\"health\"}");
+        while (text.len < n) sn_buf_byte(&text, ' ');
+        T_OK(sn_ws_write(ws[0], SN_WS_TEXT, sn_buf_view(&text)));
+        if (n == 2000) T_ASSERT(sn_json_get(ws_next(e, ws[0]), "result"));
+    }
+    T_ASSERT(sn_ws_read(ws[0], &m) < 0);
+    ws_send(ws[1], "2", "health", "");
+    T_ASSERT(sn_json_get(ws_next(e, ws[1]), "result"));
+    for (int i = 0; i < 2; i++) sn_ws_close(ws[i], 1000, (struct sn_str){0});
+    sn_buf_done(&text);
+    sn_buf_done(&m);
+    return 0;
+}
+SN_TEST(rpc_websocket_huge)
+{
+    struct env e = {.body = ws_huge_body, .o = {.body_bytes_max = 2000}};
+    env_run(&e, 2);
+}
 SN_TEST(rpc_websocket)
 {
     struct env e = {.body = ws_body, .bus = {.each_max = 2}};
@@ -577,7 +602,7 @@ SN_TEST(rpc_rounds)
 }
 
 #define BIG 500000
-/* One that does not read is told so when it does, and holds nobody up. */
+/* Slow WebSocket subscriber. One that does not read is told so when it does, and holds nobody up. */
 static int slow_body(struct env *e)
 {
     struct sn_ws *ws = env_ws(e);
@@ -627,7 +652,7 @@ SN_TEST(rpc_slow_reader)
     }
 }
 
-/* An indexer that begins when the chain is long, is stopped in the middle and goes on from its folder: it
+/* Lagging indexer: one that begins when the chain is long, is stopped in the middle and goes on from its folder: it
  * gets there while blocks come, and finds what one finds that was there all the time. */
 static uint64_t all_txs(struct sn_indexer *ix)
 {

@@ -335,7 +335,7 @@ enum lie_kind {
     LIE_LOWERS,    /* ASA-2025-001: says less than before */
     LIE_ABSURD,    /* #5803: says that it has all heights there are, and has not */
     LIE_ABSURD_MUTE,
-    LIE_MUTE,
+    LIE_MUTE, /* #5801: owes all it was asked for */
     LIE_UNASKED,
     LIE_OTHER, /* another block than the one asked for */
     LIE_REFUSES,

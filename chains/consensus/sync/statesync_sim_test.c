@@ -342,7 +342,7 @@ SN_TEST(sync_blobs)
     for (unsigned k = 0; k < sn_test_cases(5); k++) in_sim(sn_test_rand(), plain_sync, NULL);
 }
 
-/* Nobody has a snapshot: said after the discovery. Nobody is there: it waits for somebody. */
+/* No snapshots. Nobody has a snapshot: said after the discovery. Nobody is there: it waits for somebody. */
 static void late_peer(void *arg)
 {
     T_OK(sn_sleep(100 * SN_SEC));
@@ -531,7 +531,7 @@ static struct sn_str encoded(struct sn_buf *buf, struct sn_statesync_msg m)
     T_OK(sn_statesync_encode(&m, buf));
     return sn_buf_view(buf);
 }
-/* No chunks, 2^32 - 1 chunks, a height that is none, a message of the other channel, noise: the
+/* Zero and absurd chunk counts. No chunks, 2^32 - 1 chunks, a height that is none, a message of the other channel, noise: the
  * peer is cut off. A chunk nobody asked for, of another snapshot, or when no sync is on: ignored.
  */
 static int absurd(void *arg)
@@ -690,7 +690,8 @@ SN_TEST_SLOW(sync_left_alone, 60)
     in_sim(10, left_alone, NULL);
 }
 
-/* The node stops in the middle and begins again when its peers have another snapshot. */
+/* The node stops in the middle and begins again when its peers have another snapshot (cosmos-sdk#16868):
+ * nothing of the first is mixed into it. */
 static int stopped(void *arg)
 {
     static struct rig g;
