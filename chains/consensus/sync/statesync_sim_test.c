@@ -531,9 +531,9 @@ static struct sn_str encoded(struct sn_buf *buf, struct sn_statesync_msg m)
     T_OK(sn_statesync_encode(&m, buf));
     return sn_buf_view(buf);
 }
-/* Zero and absurd chunk counts. No chunks, 2^32 - 1 chunks, a height that is none, a message of the other channel, noise: the
- * peer is cut off. A chunk nobody asked for, of another snapshot, or when no sync is on: ignored.
- */
+/* Zero and absurd chunk counts. No chunks, 2^32 - 1 chunks, a height that is none, a message of the
+ * other channel, noise: the peer is cut off. A chunk nobody asked for, of another snapshot, or when no
+ * sync is on: ignored. */
 static int absurd(void *arg)
 {
     const struct {
