@@ -72,8 +72,8 @@ struct loader {
     struct sn_mutex lock;
     struct sn_tkw_snapshot snap; /* the last one, in `mem` */
     struct sn_arena mem;
-    int snapshots, refusals, beats, links, ended;
-    bool refuse, mute; /* mute: hangs up at once */
+    _Atomic int snapshots, refusals, beats, links, ended;
+    _Atomic bool refuse, mute; /* mute: hangs up at once */
 };
 static struct loader loader;
 static char sock[200], config[2048];
