@@ -235,6 +235,8 @@ static void check_fds(const int *before, unsigned n_before)
         snprintf(link, sizeof(link), "/proc/self/fd/%d", after[i]);
         ssize_t len = readlink(link, target, sizeof(target) - 1);
         target[len > 0 ? len : 0] = 0;
+        /* glibc's: a thread's heap shrinks at this moment. */
+        if (strcmp(target, "/proc/sys/vm/overcommit_memory") == 0) continue;
         sn_test_fail("leak", 0, "descriptor %d left open: %s", after[i], target);
     }
     for (unsigned i = 0; i < n_before; i++)
