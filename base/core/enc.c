@@ -85,15 +85,24 @@ int sn_buf_base64(struct sn_buf *b, const void *data, size_t n, enum sn_base64 k
 
 /* ---- hex ---- */
 
-size_t sn_hex_encode(const void *data, size_t n, char *out)
+static const char lower_digits[] = "0123456789abcdef", upper_digits[] = "0123456789ABCDEF";
+
+static size_t hex_encode(const void *data, size_t n, const char *digits, char *out)
 {
-    static const char hex[] = "0123456789abcdef";
     const uint8_t *p = data;
     for (size_t i = 0; i < n; i++) {
-        out[2 * i] = hex[p[i] >> 4];
-        out[2 * i + 1] = hex[p[i] & 15];
+        out[2 * i] = digits[p[i] >> 4];
+        out[2 * i + 1] = digits[p[i] & 15];
     }
     return 2 * n;
+}
+size_t sn_hex_encode(const void *data, size_t n, char *out)
+{
+    return hex_encode(data, n, lower_digits, out);
+}
+size_t sn_hex_encode_upper(const void *data, size_t n, char *out)
+{
+    return hex_encode(data, n, upper_digits, out);
 }
 
 int sn_hex_digit(char c)
@@ -122,6 +131,13 @@ int sn_buf_hex(struct sn_buf *b, const void *data, size_t n)
     if (n) b->len += sn_hex_encode(data, n, (char *)b->ptr + b->len);
     return 0;
 }
+int sn_buf_hex_upper(struct sn_buf *b, const void *data, size_t n)
+{
+    if (n > SIZE_MAX / 2) return b->err < 0 ? b->err : (b->err = SN_E_TOO_LARGE);
+    if (b->err < 0 || sn_buf_reserve(b, 2 * n) < 0) return b->err;
+    if (n) b->len += sn_hex_encode_upper(data, n, (char *)b->ptr + b->len);
+    return 0;
+}
 
 /* ---- percent-encoding ---- */
 
@@ -141,13 +157,12 @@ static bool pct_plain(uint8_t c, enum sn_pct kind)
 
 int sn_buf_pct(struct sn_buf *b, struct sn_str s, enum sn_pct kind)
 {
-    static const char hex[] = "0123456789ABCDEF";
     size_t begin = 0;
     for (size_t i = 0; i < s.len; i++) {
         uint8_t c = (uint8_t)s.ptr[i];
         if (pct_plain(c, kind)) continue;
         sn_buf_put(b, s.ptr + begin, i - begin);
-        sn_buf_put(b, (char[]){'%', hex[c >> 4], hex[c & 15]}, 3);
+        sn_buf_put(b, (char[]){'%', upper_digits[c >> 4], upper_digits[c & 15]}, 3);
         begin = i + 1;
     }
     return sn_buf_str(b, sn_str_from(s, begin));

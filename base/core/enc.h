@@ -33,6 +33,8 @@ int sn_buf_base64(struct sn_buf *b, const void *data, size_t n, enum sn_base64 k
 /* ---- hex ---- */
 /* sn_hex_encode - writes 2n lower-case digits to out. Returns 2n. */
 size_t sn_hex_encode(const void *data, size_t n, char *out);
+/* sn_hex_encode_upper - with upper-case digits. */
+size_t sn_hex_encode_upper(const void *data, size_t n, char *out);
 /* sn_hex_decode - either case, an even number of digits and nothing else. out: s.len/2 bytes, may
  * be s.ptr itself. Returns s.len/2 or SN_E_SYNTAX; no diagnostic. */
 ssize_t sn_hex_decode(struct sn_str s, void *out) SN_MUST_CHECK;
@@ -40,6 +42,7 @@ ssize_t sn_hex_decode(struct sn_str s, void *out) SN_MUST_CHECK;
 int sn_hex_digit(char c);
 /* sn_buf_hex - appends the encoding. Returns 0 or the buffer's (now sticky) error. */
 int sn_buf_hex(struct sn_buf *b, const void *data, size_t n);
+int sn_buf_hex_upper(struct sn_buf *b, const void *data, size_t n);
 
 /* ---- percent-encoding; Source: RFC 3986 section 2.1 ---- */
 enum sn_pct {

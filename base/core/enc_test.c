@@ -27,11 +27,20 @@ SN_TEST(enc_base64_table)
         enum sn_base64 kind;
         const char *text;
     } bad[] = {
-        {SN_BASE64_STD, "Zg"},   {SN_BASE64_STD, "Zg="},  {SN_BASE64_STD, "Z==="},
-        {SN_BASE64_STD, "===="}, {SN_BASE64_STD, "Zh=="}, {SN_BASE64_STD, "Zm9="},
-        {SN_BASE64_STD, "Zm 9v"}, {SN_BASE64_STD, "Zm9v\n"}, {SN_BASE64_STD, "-_-_"},
-        {SN_BASE64_STD, "Zg==Zg=="}, {SN_BASE64_STD, "Z=9v"}, {SN_BASE64_URL, "+/+/"},
-        {SN_BASE64_URL_UNPADDED, "Zg=="}, {SN_BASE64_URL_UNPADDED, "Z"},
+        {SN_BASE64_STD, "Zg"},
+        {SN_BASE64_STD, "Zg="},
+        {SN_BASE64_STD, "Z==="},
+        {SN_BASE64_STD, "===="},
+        {SN_BASE64_STD, "Zh=="},
+        {SN_BASE64_STD, "Zm9="},
+        {SN_BASE64_STD, "Zm 9v"},
+        {SN_BASE64_STD, "Zm9v\n"},
+        {SN_BASE64_STD, "-_-_"},
+        {SN_BASE64_STD, "Zg==Zg=="},
+        {SN_BASE64_STD, "Z=9v"},
+        {SN_BASE64_URL, "+/+/"},
+        {SN_BASE64_URL_UNPADDED, "Zg=="},
+        {SN_BASE64_URL_UNPADDED, "Z"},
         {SN_BASE64_STD, "Zm9\x80"},
     };
     for (size_t i = 0; i < SN_COUNT_OF(bad); i++) {
@@ -55,6 +64,11 @@ SN_TEST(enc_round_trips)
         T_EQ(memcmp(data, back, n), 0);
         T_EQ(sn_base64_decode(sn_str_of(text, len), kind, text), (ssize_t)n); /* in place */
         T_EQ(memcmp(data, text, n), 0);
+        char upper[2 * sizeof(data)];
+        T_EQ(sn_hex_encode_upper(data, n, upper), 2 * n);
+        for (size_t k = 0; k < 2 * n; k++)
+            T_EQ(sn_hex_digit(upper[k]), (k & 1 ? data[k / 2] & 15 : data[k / 2] >> 4));
+        for (size_t k = 0; k < 2 * n; k++) T_ASSERT(upper[k] < 'a');
         len = sn_hex_encode(data, n, text);
         T_EQ(sn_hex_decode(sn_str_of(text, len), back), (ssize_t)n);
         T_EQ(memcmp(data, back, n), 0);
@@ -79,7 +93,8 @@ SN_TEST(enc_hex_and_percent_table)
         enum sn_pct kind;
         const char *want;
     } rows[] = {
-        {SN_PCT_SEGMENT, "a%20b%2Fc%3Fd=e&f+g%25~"}, {SN_PCT_PATH, "a%20b/c%3Fd=e&f+g%25~"},
+        {SN_PCT_SEGMENT, "a%20b%2Fc%3Fd=e&f+g%25~"},
+        {SN_PCT_PATH, "a%20b/c%3Fd=e&f+g%25~"},
         {SN_PCT_QUERY, "a%20b/c?d%3De%26f%2Bg%25~"},
         {SN_PCT_UNRESERVED, "a%20b%2Fc%3Fd%3De%26f%2Bg%25~"},
     };

@@ -80,12 +80,6 @@ static bool is_forged(const struct sn_cons_header *h, const struct sn_cons_heade
            !sn_cons_hash_eq(&h->last_results_hash, &trusted->last_results_hash);
 }
 
-static int by_power(const void *x, const void *y)
-{
-    const struct sn_cons_validator *a = x, *b = y;
-    if (a->power != b->power) return a->power > b->power ? -1 : 1;
-    return memcmp(a->addr, b->addr, SN_CONS_ADDR_LEN);
-}
 int sn_cons_evidence_byzantine(const struct sn_cons_evidence *ev,
                                const struct sn_cons_valset *common,
                                const struct sn_cons_header *trusted,
@@ -107,7 +101,7 @@ int sn_cons_evidence_byzantine(const struct sn_cons_evidence *ev,
         int32_t at = sn_cons_valset_find(vals, c->sigs[i].addr);
         if (at >= 0) (*ret)[(*ret_n)++] = vals->vals[at];
     }
-    qsort(*ret, *ret_n, sizeof(**ret), by_power);
+    qsort(*ret, *ret_n, sizeof(**ret), sn_cons_by_power);
     return 0;
 }
 

@@ -190,7 +190,7 @@ static struct sn_json hex(struct sn_arena *a, const uint8_t *p, size_t n)
 {
     char *s = sn_arena_alloc(a, 2 * n + 1);
     if (!s) return sn_json_null();
-    for (size_t i = 0; i < n; i++) snprintf(s + 2 * i, 3, "%02X", p[i]);
+    sn_hex_encode_upper(p, n, s);
     return sn_json_string(sn_str_of(s, 2 * n));
 }
 static struct sn_json *sub(struct sn_arena *a, struct sn_json *o, const char *name,

@@ -92,12 +92,6 @@ static void commit_of(const struct sn_json *o, struct sn_arena *a, struct sn_con
     }
 }
 /* The recorder wrote sets as they came; they are hashed, and sign, in their order. */
-static int by_power(const void *x, const void *y)
-{
-    const struct sn_cons_validator *a = x, *b = y;
-    if (a->power != b->power) return a->power > b->power ? -1 : 1;
-    return memcmp(a->addr, b->addr, SN_CONS_ADDR_LEN);
-}
 static struct sn_cons_valset *vals_of(const struct sn_json *o, struct sn_arena *a)
 {
     struct sn_cons_valset *s = SN_ARENA_NEW(a, struct sn_cons_valset);
@@ -113,7 +107,7 @@ static struct sn_cons_valset *vals_of(const struct sn_json *o, struct sn_arena *
         x->power = num_of(v, "voting_power");
         s->total += x->power;
     }
-    qsort(s->vals, s->n, sizeof(*s->vals), by_power);
+    qsort(s->vals, s->n, sizeof(*s->vals), sn_cons_by_power);
     return s;
 }
 

@@ -190,10 +190,6 @@ static void put_base64(struct sn_buf *b, const char *name, const void *data, siz
     (void)!sn_buf_base64(b, data, n, SN_BASE64_STD);
     (void)!sn_buf_cstr(b, "\"");
 }
-static void put_upper_hex(struct sn_buf *b, const uint8_t *data, size_t n)
-{
-    for (size_t i = 0; i < n; i++) (void)!sn_buf_printf(b, "%02X", data[i]);
-}
 
 static int save_last(struct sn_privval *pv, const struct last *l)
 {
@@ -205,7 +201,7 @@ static int save_last(struct sn_privval *pv, const struct last *l)
         (void)!sn_buf_cstr(&b, ",\n  ");
         put_base64(&b, "signature", l->sig.b, l->sig.len);
         (void)!sn_buf_cstr(&b, ",\n  \"signbytes\": \"");
-        put_upper_hex(&b, l->bytes, l->n);
+        sn_buf_hex_upper(&b, l->bytes, l->n);
         (void)!sn_buf_cstr(&b, "\"");
     }
     int r = sn_buf_cstr(&b, "\n}");
@@ -220,7 +216,7 @@ static int save_key(const struct sn_privval *pv, const char *path)
     int r = sn_cons_key_addr(&pv->key, addr);
     if (r < 0) return r;
     (void)!sn_buf_cstr(&b, "{\n  \"address\": \"");
-    put_upper_hex(&b, addr, sizeof(addr));
+    sn_buf_hex_upper(&b, addr, sizeof(addr));
     (void)!sn_buf_cstr(&b,
                        "\",\n  \"pub_key\": {\n    \"type\": \"tendermint/PubKeyEd25519\",\n    ");
     put_base64(&b, "value", pv->key.b, pv->key.len);

@@ -130,7 +130,7 @@ static int by_addr(const void *a, const void *b)
     const struct sn_cons_validator *x = a, *y = b;
     return memcmp(x->addr, y->addr, SN_CONS_ADDR_LEN);
 }
-static int by_power(const void *a, const void *b)
+int sn_cons_by_power(const void *a, const void *b)
 {
     const struct sn_cons_validator *x = a, *y = b;
     if (x->power != y->power) return x->power > y->power ? -1 : 1;
@@ -226,7 +226,7 @@ int sn_cons_valset_update(struct sn_cons_valset *s, const struct sn_cons_validat
     s->n = len;
     rescale(s, SN_CONS_PRIORITY_WINDOW * s->total);
     centre(s);
-    qsort(s->vals, s->n, sizeof(*s->vals), by_power);
+    qsort(s->vals, s->n, sizeof(*s->vals), sn_cons_by_power);
     return 0;
 }
 

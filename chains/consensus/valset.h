@@ -14,6 +14,8 @@
 #define SN_CONS_POWER_MAX (INT64_MAX / 8)
 #define SN_CONS_PRIORITY_WINDOW 2
 
+/* sn_cons_by_power - for qsort: the order of a set's validators. */
+int sn_cons_by_power(const void *a, const void *b);
 /* sn_cons_valset_new - of n validators (key and power are read; addresses are the keys'), in any
  * order, with the first proposer chosen. n may be 0.
  * Returns 0 and references 1; SN_E_INVALID_ARGUMENT (a power below 1, a key twice, no key),

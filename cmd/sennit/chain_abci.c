@@ -33,14 +33,6 @@ const struct sn_conf_table chain_abci_table = SN_CONF_TABLE(struct chain_abci_op
 /* ---- printing ----------------------------------------------------------------------------------
  */
 
-static void put_hex(struct sn_buf *out, struct sn_str s)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < s.len; i++) {
-        sn_buf_byte(out, (uint8_t)digits[(uint8_t)s.ptr[i] >> 4]);
-        sn_buf_byte(out, (uint8_t)digits[s.ptr[i] & 15]);
-    }
-}
 static void put_field(struct sn_buf *out, const char *name, struct sn_str value)
 {
     if (!value.len) return;
@@ -53,7 +45,7 @@ static void put_field_hex(struct sn_buf *out, const char *name, const char *pref
 {
     if (!value.len) return;
     sn_buf_printf(out, "-> %s.hex: %s", name, prefix);
-    put_hex(out, value);
+    sn_buf_hex_upper(out, value.ptr, value.len);
     sn_buf_byte(out, '\n');
 }
 static void put_code(struct sn_buf *out, uint32_t code)

@@ -50,7 +50,7 @@ static int validator_run(const struct sn_cli_call *call)
     memcpy(key.b, secret + 32, 32);
     r = sn_cons_key_addr(&key, addr);
     sn_buf_cstr(&b, "{\"Key\":{\"address\":\"");
-    for (size_t i = 0; i < sizeof(addr); i++) sn_buf_printf(&b, "%02X", addr[i]);
+    sn_buf_hex_upper(&b, addr, sizeof(addr));
     sn_buf_cstr(&b, "\",");
     put_key(&b, "pub_key", "PubKey", key.b, key.len);
     sn_buf_byte(&b, ',');

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/home/replay_text.c - records, actions and rounds as lines for people. */
 #include "consensus/home/replay_int.h"
+#include "core/enc.h"
 #include "core/status.h"
 
 #define HASH_SHOWN 6 /* bytes of a hash: enough to tell one from another */
@@ -8,12 +9,12 @@
 static void put_hash(struct sn_buf *out, const struct sn_cons_hash *h)
 {
     if (!h->len) sn_buf_cstr(out, "nil");
-    for (unsigned i = 0; i < HASH_SHOWN && i < h->len; i++) sn_buf_printf(out, "%02X", h->b[i]);
+    sn_buf_hex_upper(out, h->b, SN_MIN(h->len, HASH_SHOWN));
 }
 
 static void put_addr(struct sn_buf *out, const uint8_t addr[SN_CONS_ADDR_LEN])
 {
-    for (unsigned i = 0; i < HASH_SHOWN; i++) sn_buf_printf(out, "%02X", addr[i]);
+    sn_buf_hex_upper(out, addr, HASH_SHOWN);
 }
 
 static const char *type_name(unsigned type)
@@ -163,7 +164,7 @@ static void put_validators(struct sn_buf *out, const struct sn_cons_round_state 
     for (uint32_t i = 0; i < rs->vals->n; i++) {
         const struct sn_cons_validator *v = &rs->vals->vals[i];
         sn_buf_printf(out, "validator %u ", i);
-        for (unsigned k = 0; k < SN_CONS_ADDR_LEN; k++) sn_buf_printf(out, "%02X", v->addr[k]);
+        sn_buf_hex_upper(out, v->addr, SN_CONS_ADDR_LEN);
         sn_buf_printf(out, " power %lld priority %lld\n", (long long)v->power,
                       (long long)v->priority);
     }

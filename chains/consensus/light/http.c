@@ -117,12 +117,6 @@ static int fetch_page(struct http *h, int64_t height, unsigned page, struct sn_a
     }
     return 0;
 }
-static int by_power(const void *a, const void *b)
-{
-    const struct sn_cons_validator *x = a, *y = b;
-    if (x->power != y->power) return x->power > y->power ? -1 : 1;
-    return memcmp(x->addr, y->addr, SN_CONS_ADDR_LEN);
-}
 /* Who proposed last is not said, but has paid for it: the one with the lowest priority. */
 static void set_proposer(struct sn_cons_valset *s)
 {
@@ -146,7 +140,7 @@ static int fetch_vals(struct http *h, int64_t height, struct sn_arena *a,
         if (p.set->n == p.total) break;
     }
     if (r < 0) return r;
-    qsort(p.set->vals, p.set->n, sizeof(*p.set->vals), by_power);
+    qsort(p.set->vals, p.set->n, sizeof(*p.set->vals), sn_cons_by_power);
     set_proposer(p.set);
     r = sn_cons_valset_check(p.set);
     *ret = p.set;

@@ -3,6 +3,7 @@
 #include "consensus/answer.h"
 #include "consensus/hash.h"
 #include "consensus/node/exec_int.h"
+#include "core/varint.h"
 
 /* ---- what requests are made of ---- */
 
@@ -175,18 +176,12 @@ static int reap(struct sn_exec *x, int64_t bytes, int64_t gas, struct sn_exec_pr
     return 0;
 }
 
-static size_t varint_len(uint64_t n)
-{
-    size_t len = 1;
-    for (; n > 0x7f; n >>= 7) len++;
-    return len;
-}
 /* The application may add, drop and reorder, within the room it was given. */
 static int check_txs(const struct tendermint_abci_response_prepare_proposal *res, int64_t max)
 {
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < res->txs.len; i++)
-        bytes += 1 + varint_len(res->txs.ptr[i].len) + res->txs.ptr[i].len;
+        bytes += 1 + sn_varint_len(res->txs.ptr[i].len) + res->txs.ptr[i].len;
     if (bytes <= (uint64_t)SN_MAX(max, (int64_t)0)) return 0;
     return sn_fail(SN_E_INTERNAL,
                    "the application proposes %u transactions of %llu bytes, at most %lld",

@@ -71,17 +71,9 @@ void sn_cons_json_str(struct sn_buf *b, struct sn_str s)
 
 void sn_cons_json_hex(struct sn_buf *b, const void *data, size_t n)
 {
-    static const char hex[] = "0123456789ABCDEF";
-    const uint8_t *p = data;
-    if (sn_buf_reserve(b, 2 * n + 2) < 0) return;
-    char *at = (char *)b->ptr + b->len;
-    *at++ = '"';
-    for (size_t i = 0; i < n; i++) {
-        *at++ = hex[p[i] >> 4];
-        *at++ = hex[p[i] & 15];
-    }
-    *at = '"';
-    b->len += 2 * n + 2;
+    sn_buf_byte(b, '"');
+    sn_buf_hex_upper(b, data, n);
+    sn_buf_byte(b, '"');
 }
 
 void sn_cons_json_b64(struct sn_buf *b, struct sn_str s)

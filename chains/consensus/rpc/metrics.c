@@ -8,6 +8,7 @@
 #include "consensus/genesis.h"
 #include "consensus/valset.h"
 #include "core/alloc.h"
+#include "core/enc.h"
 #include "fiber/sync.h"
 #include "kit/http.h"
 
@@ -390,8 +391,7 @@ static void own_key(struct sn_chain_metrics *m)
 {
     const struct sn_cons_key *k = m->o.view->validator_key;
     m->validates = k && sn_cons_key_addr(k, m->addr) == 0;
-    for (size_t i = 0; m->validates && i < sizeof(m->addr); i++)
-        snprintf(m->address + 2 * i, 3, "%02X", m->addr[i]);
+    if (m->validates) sn_hex_encode_upper(m->addr, sizeof(m->addr), m->address);
 }
 
 int sn_chain_metrics_new(const struct sn_chain_metrics_opts *o, struct sn_chain_metrics **ret)

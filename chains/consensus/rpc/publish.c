@@ -8,6 +8,7 @@
 
 #include "consensus/rpc/json.h"
 #include "consensus/valset.h"
+#include "core/enc.h"
 #include "core/vec.h"
 #include "crypto/hash.h"
 
@@ -184,7 +185,7 @@ static int new_tx(struct maker *m, const struct sn_exec_block *b, uint32_t i)
     char hash[2 * sizeof(sum) + 1], height[24];
     int r = sn_hash_once(SN_SHA256, tx.ptr, tx.len, sum);
     if (r < 0) return r;
-    for (size_t k = 0; k < sizeof(sum); k++) snprintf(hash + 2 * k, 3, "%02X", sum[k]);
+    hash[sn_hex_encode_upper(sum, sizeof(sum), hash)] = 0;
     snprintf(height, sizeof(height), "%lld", (long long)b->block->header.height);
     reset(m);
     L(&m->data, "{\"type\":\"tendermint/event/Tx\",\"value\":{\"TxResult\":{\"height\":");

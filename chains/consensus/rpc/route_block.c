@@ -5,6 +5,7 @@
 #include "consensus/block_store.h"
 #include "consensus/rpc/rpc_int.h"
 #include "consensus/state_store.h"
+#include "core/enc.h"
 #include "crypto/hash.h"
 #include "crypto/merkle.h"
 
@@ -387,8 +388,7 @@ int sn_rpc_do_tx(struct sn_rpc_call *c)
         r = sn_indexer_tx(c->view->indexer, (const uint8_t *)hash.ptr, &b);
     if (r > 0) return put_tx(c, sn_buf_view(&b), c->args[1].b);
     if (r < 0) return r;
-    for (size_t i = 0; i < SN_MIN(hash.len, (size_t)SN_CONS_HASH_LEN); i++)
-        snprintf(text + 2 * i, 3, "%02X", (uint8_t)hash.ptr[i]);
+    sn_hex_encode_upper(hash.ptr, SN_MIN(hash.len, (size_t)SN_CONS_HASH_LEN), text);
     return sn_fail(SN_E_NOT_FOUND, "tx (%s) not found", text);
 }
 

@@ -107,7 +107,7 @@ int sn_rpc_commit_tx(struct sn_rpc_call *c, struct sn_str tx,
     int r = needs(c->view->txs && c->view->bus, "mempool");
     if (r == 0) r = hash_of(tx, hash);
     if (r < 0) return r;
-    for (size_t i = 0; i < sizeof(hash); i++) snprintf(hex + 2 * i, 3, "%02X", hash[i]);
+    hex[sn_hex_encode_upper(hash, sizeof(hash), hex)] = 0;
     snprintf(query, sizeof(query), "tm.event = 'Tx' AND tx.hash = '%s'", hex);
     r = sn_event_bus_subscribe(c->view->bus, c->client, sn_str(query), woken, &here, &s);
     if (r == SN_E_RESOURCE_EXHAUSTED) return r;
