@@ -157,7 +157,8 @@ struct sn_rpc {
     struct sn_buf genesis; /* compact */
     struct sn_mutex lock;  /* for ws */
     struct sn_list ws;
-    bool stopping, served;
+    _Atomic bool stopping; /* set under the lock, looked at without by those who say goodbye */
+    bool served;
     struct sn_waitgroup ws_running;
     _Atomic uint64_t
         clients; /* calls that wait for their transaction: each is a client of its own */

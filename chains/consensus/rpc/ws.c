@@ -254,14 +254,15 @@ static int serve(void *arg)
 static int goodbye(void *arg)
 {
     struct sn_rpc_ws *w = arg;
-    if (w->rpc->stopping)
+    bool stopping = w->rpc->stopping;
+    if (stopping)
         SN_LIST_EACH (&w->subs, it) {
             sn_buf_reset(&w->event);
             sn_rpc_error(&w->event, SN_LIST_ENTRY(it, struct sub, node)->id, SN_RPC_SERVER_ERROR,
                          SN_STR(ENDED));
             if (send(w, &w->event) < 0) break;
         }
-    sn_ws_close(w->ws, w->rpc->stopping ? 1001 : 1000, (struct sn_str){0});
+    sn_ws_close(w->ws, stopping ? 1001 : 1000, (struct sn_str){0});
     return 0;
 }
 
