@@ -56,9 +56,9 @@ enum sn_cgroup_controller {
 /* ---- host -------------------------------------------------------------------------------------- */
 
 struct sn_cgroup_hierarchy {
-    char mount[256];      /* where it is mounted, absolute */
-    char name[64];        /* as /proc/PID/cgroup has it: "cpu,cpuacct", "name=systemd", "" for v2 */
-    char *own;            /* the prober's group below the mount point: "/" or "/a/b" */
+    const char *mount;    /* where it is mounted, absolute */
+    const char *name;     /* as /proc/PID/cgroup has it: "cpu,cpuacct", "name=systemd", "" for v2 */
+    const char *own;      /* the prober's group below the mount point: "/" or "/a/b" */
     uint32_t controllers; /* bits of 1 << enum sn_cgroup_controller */
     bool v2;
 };
@@ -70,6 +70,7 @@ struct sn_cgroup_host {
     int8_t unified;                   /* index of the v2 hierarchy, or -1 */
     bool rootless;                    /* refusals by permission are tolerated, as runc's --rootless */
     bool weight_linear;               /* cpu.shares to cpu.weight by the older, linear formula */
+    struct sn_arena text;             /* what the strings point into */
 };
 struct sn_cgroup_probe_opts {
     const char *root; /* before /proc and every mount point: tests' fake trees. NULL = "" */
@@ -101,9 +102,10 @@ struct sn_cgroup_where {
  * which may have controllers enabled though processes live beside it). "slice:prefix:name" becomes
  * the path that systemd would use: "user-1.slice:p:n" is /user.slice/user-1.slice/p-n.scope (we
  * make it ourselves; systemd is not asked). "." and ".." are resolved as text and never leave "/".
- * Returns 0; SN_E_INVALID_ARGUMENT (syntax, the root group, newline), SN_E_TOO_LARGE. */
+ * Returns 0; SN_E_INVALID_ARGUMENT (syntax, the root group, newline), SN_E_TOO_LARGE, SN_E_NOMEM.
+ * Owns: the location is the arena's. */
 int sn_cgroup_resolve(const struct sn_cgroup_host *h, const struct sn_cgroup_where *where,
-                      char out[SN_CGROUP_LOCATION_MAX]) SN_MUST_CHECK;
+                      struct sn_arena *a, const char **ret) SN_MUST_CHECK;
 
 /* ---- group ------------------------------------------------------------------------------------- */
 
@@ -126,9 +128,9 @@ void sn_cgroup_close(struct sn_cgroup *cg);
 uint32_t sn_cgroup_existed(const struct sn_cgroup *cg);
 /* sn_cgroup_location - what create or open was given. Borrowed. */
 const char *sn_cgroup_location(const struct sn_cgroup *cg);
-/* sn_cgroup_dir - the absolute path of the group in hierarchy i of the host (i < host->n), false
- * where the group has none there. For state files ("cgroup_paths") and mounts. */
-bool sn_cgroup_dir(const struct sn_cgroup *cg, unsigned i, char out[SN_CGROUP_PATH_MAX]);
+/* sn_cgroup_dir - the absolute path of the group in hierarchy i of the host (i < host->n), NULL
+ * where the group has none there. For state files ("cgroup_paths") and mounts. Borrowed. */
+const char *sn_cgroup_dir(const struct sn_cgroup *cg, unsigned i);
 
 /* sn_cgroup_fd - the v2 directory for CLONE_INTO_CGROUP (pure v2 and hybrid), or -1. Borrowed. */
 int sn_cgroup_fd(const struct sn_cgroup *cg);
