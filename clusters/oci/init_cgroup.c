@@ -28,10 +28,10 @@ static int v1_mount(struct sn_oci_plan *p, const struct sn_oci_mount *m, const s
 {
     if (p->spec->ns_new & CLONE_NEWCGROUP) {
         struct sn_oci_kv kv[16] = {0};
-        char names[sizeof(h->name)];
+        char names[64];
         struct sn_oci_mount c = {.destination = m->destination, .type = "cgroup", .source = "cgroup",
                                  .data.ptr = kv};
-        memcpy(names, h->name, sizeof(names));
+        if (sn_str_cz(sn_str(h->name), names, sizeof(names)) < 0) sn_oci_die(p, E2BIG, "hierarchy %.32s...", h->name);
         for (char *at = names; at && c.data.n < SN_COUNT_OF(kv);) {
             char *next = strchr(at, ',');
             if (next) *next++ = 0;
@@ -59,8 +59,8 @@ static void mount_tree(struct sn_oci_plan *p, int root, const struct sn_oci_moun
     int target = sn_oci_target(p, root, m->destination, true, false);
     sn_oci_attach(p, base, target, m->destination);
     for (unsigned i = 0; i < h->n; i++) {
-        char *dir = p->link;
-        if (!sn_cgroup_dir(p->cgroup, i, dir)) continue;
+        const char *dir = sn_cgroup_dir(p->cgroup, i);
+        if (!dir) continue;
         const char *slash = strrchr(h->h[i].mount, '/'), *name = slash ? slash + 1 : h->h[i].mount;
         if (mkdirat(base, name, 0755) < 0) sn_oci_die(p, errno, "mkdir %s/%s", m->destination, name);
         int at = openat(base, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -98,8 +98,8 @@ void sn_oci_mount_cgroup(struct sn_oci_plan *p, int root, const struct sn_oci_mo
     }
     bool whole = strcmp(m->type, "cgroup2") == 0 && h->unified >= 0;
     if (h->layout == SN_CGROUP_V2 || whole) {
-        char *dir = p->link;
-        if (!sn_cgroup_dir(p->cgroup, (unsigned)h->unified, dir)) sn_oci_die(p, ENOENT, "mount %s: no group", m->destination);
+        const char *dir = sn_cgroup_dir(p->cgroup, (unsigned)h->unified);
+        if (!dir) sn_oci_die(p, ENOENT, "mount %s: no group", m->destination);
         int target = sn_oci_target(p, root, m->destination, true, m->dest_nofollow);
         int fd = v2_mount(p, m, dir);
         sn_oci_attach(p, fd, target, m->destination);

@@ -98,7 +98,7 @@ void sn_oci_home(struct sn_oci_plan *p)
         if (have == sizeof(p->dir) - 1) break; /* a line of that length is none */
     }
     if (fd >= 0) close(fd);
-    snprintf(p->home, SN_OCI_HOME_MAX, "HOME=%s", home);
+    memcpy(mempcpy(p->home, "HOME=", 5), home, strlen(home) + 1);
     p->env[last] = p->home;
     p->env[last + 1] = NULL;
 }

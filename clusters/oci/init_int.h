@@ -15,7 +15,7 @@
 
 #define SN_OCI_MESSAGE_MAX 600    /* bytes of a message between child and parent */
 #define SN_OCI_COPYUP_DEPTH_MAX 32 /* folders below each other that tmpcopyup copies */
-#define SN_OCI_HOME_MAX 4096
+#define SN_OCI_HOME_MAX (PATH_MAX + 8)
 #define SN_OCI_NAMESPACES 8
 
 /* The state as hooks read it, in the pieces around what is known late. */
@@ -23,8 +23,7 @@ struct sn_oci_hook_state {
     struct sn_str head, middle, tail; /* head STATUS middle PID tail */
 };
 struct sn_oci_plan_mount {
-    int tree;   /* the source as a detached mount, or -1: the child opens it */
-    int userns; /* of an idmapped mount, or -1 */
+    int tree; /* the source as a detached mount, or -1: the child opens it */
 };
 struct sn_oci_plan {
     const struct sn_oci_spec *spec;
@@ -50,12 +49,13 @@ struct sn_oci_plan {
     int exe;             /* sealed file that takes the place of /proc/self/exe, or -1 */
     const struct sn_seccomp_filter *seccomp;
     int seccomp_sock;
-    struct sn_oci_hook_state hook_state;
+    struct sn_oci_hook_state hook_state, listener_state; /* the latter: head PID middle PID tail */
     const char **env; /* the program's, with a free slot before the NULL */
     char *home;       /* SN_OCI_HOME_MAX bytes for "HOME=..." */
     bool userns;      /* lives in a user namespace that is not ours */
     bool rootless, no_pivot, new_keyring, dev_bound, ready, affinity_in_child;
-    bool sync;            /* the child tells when its namespaces are made and waits */
+    bool want_maps;       /* the child waits until the parent has mapped users, or set limits */
+    bool sync;            /* it waits for hooks that the parent runs */
     struct sn_str session; /* keyring's name */
     pid_t pid;             /* own, as the parent sees it; known after the first answer */
     /* Paths being worked on: a caller's stack may be a fiber's. */

@@ -231,10 +231,6 @@ static void mount_bind(struct sn_oci_plan *p, int root, const struct sn_oci_moun
         return;
     }
     struct mount_attr a = {.attr_set = m->set, .attr_clr = m->clear};
-    if (pm->userns >= 0 && m->idmap && pm->tree < 0) {
-        a.attr_set |= MOUNT_ATTR_IDMAP;
-        a.userns_fd = (uint64_t)pm->userns;
-    }
     change(p, fd, m, 0, a);
     int target = sn_oci_target(p, root, m->destination, S_ISDIR(st.st_mode), m->dest_nofollow);
     sn_oci_attach(p, fd, target, m->destination);

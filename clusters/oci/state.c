@@ -12,6 +12,7 @@
 #include "clusters/oci/sys_int.h"
 #include "core/status.h"
 
+#define STATE_PATH_MAX 1536 /* root, id and a NUL: a frame of a small stack has room */
 #define SEQ_SPINS_MAX 1000000 /* of a reader: a writer that died in the middle is no reason to hang */
 
 int sn_oci_id_check(const char *id)
@@ -30,7 +31,7 @@ int sn_oci_id_check(const char *id)
 /* mkdir -p, private. */
 static int make_root(const char *root)
 {
-    char path[PATH_MAX];
+    char path[STATE_PATH_MAX];
     if (root[0] != '/') return sn_fail(SN_E_INVALID_ARGUMENT, "root folder %s is not an absolute path", root);
     int e = sn_str_cz(sn_str(root), path, sizeof(path));
     if (e < 0) return sn_fail(e, "root folder: path is too long");
@@ -45,10 +46,10 @@ static int make_root(const char *root)
     return 0;
 }
 
-static int join(const char *root, const char *id, char out[PATH_MAX])
+static int join(const char *root, const char *id, char out[STATE_PATH_MAX])
 {
-    int n = snprintf(out, PATH_MAX, "%s/%s", root, id);
-    if (n < 0 || n >= PATH_MAX) return sn_fail(SN_E_TOO_LARGE, "%s/%.32s...: path is too long", root, id);
+    int n = snprintf(out, STATE_PATH_MAX, "%s/%s", root, id);
+    if (n < 0 || n >= STATE_PATH_MAX) return sn_fail(SN_E_TOO_LARGE, "%s/%.32s...: path is too long", root, id);
     return 0;
 }
 
@@ -84,7 +85,7 @@ static int map_file(struct sn_oci_state_file *f, size_t bytes)
 int sn_oci_state_make(const char *root, const char *id, const struct sn_oci_state_init *init,
                       struct sn_oci_state_file *ret)
 {
-    char path[PATH_MAX];
+    char path[STATE_PATH_MAX];
     struct sn_oci_state_file f = SN_OCI_STATE_NONE;
     size_t bytes = sizeof(struct sn_oci_state_map);
     for (int i = 0; i < SN_OCI_TEXTS; i++) bytes += init->text[i].len;
@@ -113,6 +114,14 @@ int sn_oci_state_make(const char *root, const char *id, const struct sn_oci_stat
     return 0;
 }
 
+int sn_oci_state_exists(const char *root, const char *id)
+{
+    char path[STATE_PATH_MAX];
+    int e = join(root, id, path);
+    if (e < 0) return e;
+    return access(path, F_OK) == 0 ? sn_fail(SN_E_ALREADY_EXISTS, "container with given ID already exists") : 0;
+}
+
 static int check_file(const struct sn_oci_state_file *f, const char *path)
 {
     const struct sn_oci_state_map *m = f->map;
@@ -124,7 +133,7 @@ static int check_file(const struct sn_oci_state_file *f, const char *path)
 
 int sn_oci_state_load(const char *root, const char *id, struct sn_oci_state_file *ret)
 {
-    char path[PATH_MAX];
+    char path[STATE_PATH_MAX];
     struct sn_oci_state_file f = SN_OCI_STATE_NONE;
     int e = sn_oci_id_check(id);
     if (e == 0) e = join(root, id, path);
@@ -159,7 +168,7 @@ void sn_oci_state_done(struct sn_oci_state_file *f)
 
 int sn_oci_state_unlink(const char *root, const char *id, struct sn_oci_state_file *f)
 {
-    char path[PATH_MAX];
+    char path[STATE_PATH_MAX];
     int e = join(root, id, path);
     if (e < 0) return e;
     if ((f->dir >= 0 && unlinkat(f->dir, "state", 0) < 0 && errno != ENOENT) ||

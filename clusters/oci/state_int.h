@@ -63,6 +63,9 @@ int sn_oci_id_check(const char *id) SN_MUST_CHECK;
  * ("container with given ID already exists"); what the kernel said. */
 int sn_oci_state_make(const char *root, const char *id, const struct sn_oci_state_init *init,
                       struct sn_oci_state_file *ret) SN_MUST_CHECK;
+/* sn_oci_state_exists - SN_E_ALREADY_EXISTS where there is a folder of that name, before anything is
+ * done for a new one; else 0. */
+int sn_oci_state_exists(const char *root, const char *id) SN_MUST_CHECK;
 /* sn_oci_state_load - Returns 0; SN_E_NOT_FOUND ("container does not exist"); SN_E_DATA_LOSS. */
 int sn_oci_state_load(const char *root, const char *id, struct sn_oci_state_file *ret) SN_MUST_CHECK;
 void sn_oci_state_done(struct sn_oci_state_file *f);
