@@ -56,9 +56,9 @@ enum sn_cgroup_controller {
 /* ---- host -------------------------------------------------------------------------------------- */
 
 struct sn_cgroup_hierarchy {
-    char mount[256];      /* where it is mounted, absolute */
-    char name[64];        /* as /proc/PID/cgroup has it: "cpu,cpuacct", "name=systemd", "" for v2 */
-    char *own;            /* the prober's group below the mount point: "/" or "/a/b" */
+    const char *mount;    /* where it is mounted, absolute */
+    const char *name;     /* as /proc/PID/cgroup has it: "cpu,cpuacct", "name=systemd", "" for v2 */
+    const char *own;      /* the prober's group below the mount point: "/" or "/a/b" */
     uint32_t controllers; /* bits of 1 << enum sn_cgroup_controller */
     bool v2;
 };
@@ -70,6 +70,7 @@ struct sn_cgroup_host {
     int8_t unified;                   /* index of the v2 hierarchy, or -1 */
     bool rootless;                    /* refusals by permission are tolerated, as runc's --rootless */
     bool weight_linear;               /* cpu.shares to cpu.weight by the older, linear formula */
+    struct sn_arena text;             /* what the strings point into */
 };
 struct sn_cgroup_probe_opts {
     const char *root; /* before /proc and every mount point: tests' fake trees. NULL = "" */
@@ -101,9 +102,10 @@ struct sn_cgroup_where {
  * which may have controllers enabled though processes live beside it). "slice:prefix:name" becomes
  * the path that systemd would use: "user-1.slice:p:n" is /user.slice/user-1.slice/p-n.scope (we
  * make it ourselves; systemd is not asked). "." and ".." are resolved as text and never leave "/".
- * Returns 0; SN_E_INVALID_ARGUMENT (syntax, the root group, newline), SN_E_TOO_LARGE. */
+ * Returns 0; SN_E_INVALID_ARGUMENT (syntax, the root group, newline), SN_E_TOO_LARGE, SN_E_NOMEM.
+ * Owns: the location is the arena's. */
 int sn_cgroup_resolve(const struct sn_cgroup_host *h, const struct sn_cgroup_where *where,
-                      char out[SN_CGROUP_LOCATION_MAX]) SN_MUST_CHECK;
+                      struct sn_arena *a, const char **ret) SN_MUST_CHECK;
 
 /* ---- group ------------------------------------------------------------------------------------- */
 
@@ -126,15 +128,24 @@ void sn_cgroup_close(struct sn_cgroup *cg);
 uint32_t sn_cgroup_existed(const struct sn_cgroup *cg);
 /* sn_cgroup_location - what create or open was given. Borrowed. */
 const char *sn_cgroup_location(const struct sn_cgroup *cg);
-/* sn_cgroup_dir - the absolute path of the group in hierarchy i of the host (i < host->n), false
- * where the group has none there. For state files ("cgroup_paths") and mounts. */
-bool sn_cgroup_dir(const struct sn_cgroup *cg, unsigned i, char out[SN_CGROUP_PATH_MAX]);
+/* sn_cgroup_dir - the absolute path of the group in hierarchy i of the host (i < host->n), NULL
+ * where the group has none there. For state files ("cgroup_paths") and mounts. Borrowed. */
+const char *sn_cgroup_dir(const struct sn_cgroup *cg, unsigned i);
 
 /* sn_cgroup_fd - the v2 directory for CLONE_INTO_CGROUP (pure v2 and hybrid), or -1. Borrowed. */
 int sn_cgroup_fd(const struct sn_cgroup *cg);
 /* sn_cgroup_attach - moves a process into the group in every hierarchy, pid 0 = the caller itself.
- * skip_v2: it was born there. Returns 0 or -errno. Context: async-signal-safe. */
+ * skip_v2: it was born there (CLONE_INTO_CGROUP).
+ * pid 0 is for a single-threaded child directly after clone, before it unshares a cgroup namespace
+ * (whose root is where the child then is) or changes user: it costs microseconds, because a thread
+ * that moves itself by v1's `tasks` takes no global lock. Another pid waits for an RCU grace period:
+ * 7 to 20 ms measured here, once per idle machine.
+ * Returns 0 or -errno. Context: async-signal-safe. */
 int sn_cgroup_attach(const struct sn_cgroup *cg, pid_t pid, bool skip_v2) SN_MUST_CHECK;
+/* sn_cgroup_attach_prepare - opens the files for attach(0) now: the kernel judges by who opened
+ * them, so that a child in a new user namespace may still move itself. They are close-on-exec and
+ * closed by sn_cgroup_close. Returns 0, SN_E_PERMISSION_DENIED, SN_E_FILES, SN_E_IO. */
+int sn_cgroup_attach_prepare(struct sn_cgroup *cg) SN_MUST_CHECK;
 
 struct sn_cgroup_pids {
     pid_t *ptr; /* the arena's */
