@@ -123,8 +123,8 @@ int sn_task_pause(struct sn_task *t) SN_MUST_CHECK;
 int sn_task_resume(struct sn_task *t) SN_MUST_CHECK;
 /* sn_task_update - new limits, a runtime-spec linux.resources object. */
 int sn_task_update(struct sn_task *t, const struct sn_json *resources) SN_MUST_CHECK;
-/* sn_task_stats - of the container's cgroup. */
-int sn_task_stats(struct sn_task *t, struct sn_cgroup_stats *ret) SN_MUST_CHECK;
+/* sn_task_stats - of the container's cgroup; lists are the arena's. */
+int sn_task_stats(struct sn_task *t, struct sn_arena *a, struct sn_cgroup_stats *ret) SN_MUST_CHECK;
 /* sn_task_pids - all processes of the container, in `a`. Returns their number, SN_E_TOO_LARGE. */
 ssize_t sn_task_pids(struct sn_task *t, struct sn_arena *a, uint32_t **ret) SN_MUST_CHECK;
 /* sn_task_exec_of_pid - the id of the exec that is `pid`, "" for the first process, NULL for
