@@ -44,6 +44,7 @@ struct gw_client {
 struct gw_upstream {
     uint32_t refs;
     struct sn_gw_budget budget;
+    struct sn_gw_patience patience;
     struct sn_buf reflected; /* its FileDescriptorSet by reflection; under gw->reload */
 };
 
