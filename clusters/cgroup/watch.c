@@ -8,7 +8,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-#include "clusters/cgroup/cgroup_int.h"
+#include "cgroup/cgroup_int.h"
 #include "core/status.h"
 
 void sn_cgroup_watch_close(struct sn_cgroup_watch *w)
@@ -18,7 +18,8 @@ void sn_cgroup_watch_close(struct sn_cgroup_watch *w)
     *w = (struct sn_cgroup_watch){.fd = -1, .file = -1};
 }
 
-static int cg_watch_fail(const struct sn_cgroup *cg, struct sn_cgroup_watch *w, int i, const char *file)
+static int cg_watch_fail(const struct sn_cgroup *cg, struct sn_cgroup_watch *w, int i,
+                         const char *file)
 {
     int err = errno;
     sn_cgroup_watch_close(w);
@@ -35,7 +36,8 @@ static int cg_event_control(const struct sn_cgroup *cg, int i, const char *file,
     if (w->file < 0) return cg_watch_fail(cg, w, i, file);
     w->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->fd < 0) return cg_watch_fail(cg, w, i, file);
-    int r = cg_writef(dir, "cgroup.event_control", "%d %d%s%s", w->fd, w->file, *arg ? " " : "", arg);
+    int r =
+        cg_writef(dir, "cgroup.event_control", "%d %d%s%s", w->fd, w->file, *arg ? " " : "", arg);
     errno = -r;
     return r < 0 ? cg_watch_fail(cg, w, i, file) : 0;
 }
@@ -58,7 +60,9 @@ int sn_cgroup_oom_watch(const struct sn_cgroup *cg, struct sn_cgroup_watch *ret)
 {
     int i = cg_index(cg, SN_CGROUP_MEMORY), r = 0;
     struct sn_cgroup_watch w = {.fd = -1, .file = -1};
-    if (i < 0) return sn_fail(SN_E_UNIMPLEMENTED, "no memory controller tells when %s runs out", cg->location);
+    if (i < 0)
+        return sn_fail(SN_E_UNIMPLEMENTED, "no memory controller tells when %s runs out",
+                       cg->location);
     w.v2 = cg->host->h[i].v2;
     if (!w.v2) {
         r = cg_event_control(cg, i, "memory.oom_control", "", &w);
@@ -103,7 +107,8 @@ int sn_cgroup_pressure_watch(const struct sn_cgroup *cg, enum sn_cgroup_pressure
     int i = cg->host->unified, dir = cg_unified(cg);
     char line[64];
     struct sn_cgroup_watch w = {.fd = -1, .file = -1, .events = POLLPRI, .v2 = true};
-    if ((unsigned)what >= SN_COUNT_OF(files)) return sn_fail(SN_E_INVALID_ARGUMENT, "pressure of %d", what);
+    if ((unsigned)what >= SN_COUNT_OF(files))
+        return sn_fail(SN_E_INVALID_ARGUMENT, "pressure of %d", what);
     if (dir < 0 || !cg_exists(dir, files[what]))
         return sn_fail(SN_E_UNIMPLEMENTED, "%s has no %s", cg->location, files[what]);
     w.fd = openat(dir, files[what], O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -120,12 +125,14 @@ int sn_cgroup_pressure_watch(const struct sn_cgroup *cg, enum sn_cgroup_pressure
     return 0;
 }
 
-int sn_cgroup_level_watch(const struct sn_cgroup *cg, const char *level, struct sn_cgroup_watch *ret)
+int sn_cgroup_level_watch(const struct sn_cgroup *cg, const char *level,
+                          struct sn_cgroup_watch *ret)
 {
     int i = cg_index(cg, SN_CGROUP_MEMORY);
     struct sn_cgroup_watch w = {.fd = -1, .file = -1};
     if (strcmp(level, "low") != 0 && strcmp(level, "medium") != 0 && strcmp(level, "critical") != 0)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "memory pressure \"%s\", expected low, medium or critical", level);
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "memory pressure \"%s\", expected low, medium or critical", level);
     if (i < 0 || cg->host->h[i].v2)
         return sn_fail(SN_E_UNIMPLEMENTED, "%s has no memory.pressure_level", cg->location);
     int r = cg_event_control(cg, i, "memory.pressure_level", level, &w);
