@@ -10,8 +10,9 @@
 #include "cgroup/cgroup_int.h"
 #include "core/status.h"
 
-#define CG_TICK_NS 10000000ull /* cpuacct.stat counts in USER_HZ, which is 100 for every program \
-                                */
+#define CG_TICK_NS                                                                \
+    10000000ull /* cpuacct.stat counts in USER_HZ, which is 100 for every program \
+                 */
 #define CG_USEC_NS 1000ull
 
 /* What a reader works with; `file` is the one being read, for the diagnostic. */

@@ -42,18 +42,22 @@ static int cg_event_control(const struct sn_cgroup *cg, int i, const char *file,
     return r < 0 ? cg_watch_fail(cg, w, i, file) : 0;
 }
 
-/* v1 and v2 name it alike: "oom_kill N" in memory.oom_control and memory.events. */
-static int cg_kills(int fd, uint64_t *ret)
+/* v1 and v2 name it alike: "oom_kill N" in memory.oom_control and memory.events. *off: v1's killer
+ * is switched off. */
+static int cg_kills(int fd, uint64_t *ret, bool *off)
 {
     char text[512];
     ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
     if (n < 0) return -errno;
+    int r = -ENOMSG;
     struct sn_str s = sn_str_of(text, (size_t)n), line;
+    *off = false;
     while (cg_next_line(&s, &line)) {
         struct sn_str key = sn_str_cut(&line, ' ');
-        if (sn_str_eqc(key, "oom_kill")) return sn_str_to_u64(line, ret) < 0 ? -ENOMSG : 0;
+        if (sn_str_eqc(key, "oom_kill")) r = sn_str_to_u64(line, ret) < 0 ? -ENOMSG : 0;
+        if (sn_str_eqc(key, "oom_kill_disable")) *off = sn_str_eqc(line, "1");
     }
-    return -ENOMSG;
+    return r;
 }
 
 int sn_cgroup_oom_watch(const struct sn_cgroup *cg, struct sn_cgroup_watch *ret)
@@ -77,7 +81,8 @@ int sn_cgroup_oom_watch(const struct sn_cgroup *cg, struct sn_cgroup_watch *ret)
         if (w.fd < 0 || inotify_add_watch(w.fd, path, IN_MODIFY | IN_DELETE_SELF) < 0)
             return cg_watch_fail(cg, &w, i, "memory.events");
     }
-    r = cg_kills(w.file, &w.seen);
+    bool off;
+    r = cg_kills(w.file, &w.seen, &off);
     if (r < 0) {
         errno = -r;
         return cg_watch_fail(cg, &w, i, w.v2 ? "memory.events" : "memory.oom_control");
@@ -88,15 +93,18 @@ int sn_cgroup_oom_watch(const struct sn_cgroup *cg, struct sn_cgroup_watch *ret)
 
 int sn_cgroup_oom_read(struct sn_cgroup_watch *w, uint64_t *ret_kills)
 {
-    char drain[4096 / 2] SN_ALIGNED(8);
-    uint64_t now;
-    while (read(w->fd, drain, w->v2 ? sizeof(drain) : 8) > 0)
-        if (!w->v2) break; /* one read empties an eventfd */
-    int r = cg_kills(w->file, &now);
+    char drain[2048] SN_ALIGNED(8);
+    uint64_t now, events = 0;
+    bool off;
+    if (!w->v2 && read(w->fd, &events, sizeof(events)) < 0) events = 0;
+    while (w->v2 && read(w->fd, drain, sizeof(drain)) > 0) {}
+    int r = cg_kills(w->file, &now, &off);
     if (r == -ENODEV) return SN_E_EOF;
     if (r < 0) return sn_fail_errno(-r, "read the count of OOM kills");
+    /* v1 signals before it kills and counts after, once: the kill on its way is taken as done. */
+    if (events > 0 && now <= w->seen && !off) now = w->seen + 1;
     *ret_kills = now > w->seen ? now - w->seen : 0;
-    w->seen = now;
+    if (now > w->seen) w->seen = now;
     return 0;
 }
 
