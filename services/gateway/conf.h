@@ -116,6 +116,7 @@ enum sn_gw_retry_on {
     SN_GW_RETRY_RESET = 2,   /* connection lost before an answer; idempotent requests only */
     SN_GW_RETRY_5XX = 4,     /* 502, 503, 504 answers; idempotent requests only */
     SN_GW_RETRY_TIMEOUT = 8, /* try_timeout passed without an answer; idempotent requests only */
+    SN_GW_RETRY_SILENT = 16, /* the endpoint alone says nothing; idempotent requests without a body */
 };
 struct sn_gw_conf_mirror {
     bool enabled;

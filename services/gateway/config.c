@@ -258,6 +258,7 @@ static const struct sn_conf_enum retry_names[] = {{"connect", SN_GW_RETRY_CONNEC
                                                   {"reset", SN_GW_RETRY_RESET},
                                                   {"5xx", SN_GW_RETRY_5XX},
                                                   {"timeout", SN_GW_RETRY_TIMEOUT},
+                                                  {"silent", SN_GW_RETRY_SILENT},
                                                   {0}};
 
 static const struct sn_conf_enum transcode_names[] = {{"web", SN_GW_WEB},
@@ -319,10 +320,12 @@ static const struct sn_conf_field proxy_fields[] = {
     SN_CONF_UINT(struct sn_gw_conf_proxy, retries, "retries", .def = "2", .max = SN_GW_RETRIES_MAX,
                  .help = "Further attempts, on other endpoints where there are any."),
     SN_CONF_FLAGS(struct sn_gw_conf_proxy, retry_on, "retry_on", retry_names,
-                  .def = "connect,reset,5xx",
+                  .def = "connect,reset,5xx,silent",
                   .help = "`connect`: nothing was sent, any method. The others only for idempotent "
                           "methods whose body was not begun: `reset`, `5xx` (502, 503, 504), "
-                          "`timeout` (of one attempt)."),
+                          "`timeout` (of one attempt), `silent` (without a body: the endpoint has "
+                          "answered nothing for twice as long as the upstream's slowest answer of "
+                          "late, while others have)."),
     SN_CONF_STRUCT(struct sn_gw_conf_proxy, transcode, "transcode", &transcode_table,
                    SN_CONF_GIVEN(struct sn_gw_conf_proxy, transcode.enabled),
                    .help =

@@ -50,6 +50,8 @@ struct proxy {
     int64_t ep_start_ns, ep_head_ns, deadline;
     struct sn_http_resp *resp;
     struct gw_gzip *gzip;
+    bool doubted; /* the attempt in progress: its endpoint says nothing */
+    bool gave_up; /* ... and another one gets the request; its token is paid */
 };
 
 /* ---- where to ------------------------------------------------------------------------------- */
@@ -203,6 +205,31 @@ static void attempt_end(struct proxy *p, enum sn_gw_result result)
     p->ep = NULL;
 }
 
+/* Nothing has come for longer than this upstream ever takes. A request that is merely slow goes on: its
+ * endpoint answers others meanwhile, or nobody answers. */
+static int64_t impatient(void *arg)
+{
+    struct proxy *p = arg;
+    int64_t now = sn_now(), patience = p->call.patience_ns;
+    if (!sn_gw_endpoint_silent(p->pool->pool, p->ep, p->ep_start_ns, now)) return patience;
+    p->doubted = true;
+    if (!(p->conf->retry_on & SN_GW_RETRY_SILENT) || p->tried.n > p->conf->retries ||
+        p->tried.n >= p->pool->pool->n || !sn_http_idempotent(p->q->x->req.method) ||
+        !sn_gw_budget_take(&p->pool->up->budget))
+        return patience;
+    p->gave_up = true;
+    return -1;
+}
+
+static void patience_set(struct proxy *p)
+{
+    bool may = p->pool->pool->n > 1 && !p->call.body_fn && !p->q->grpc && !p->upgrade.protocol.len;
+    p->call.patience_ns = may ? sn_gw_patience_ns(&p->pool->up->patience) : 0;
+    p->call.impatient = impatient;
+    p->call.impatient_arg = p;
+    p->doubted = p->gave_up = false;
+}
+
 static int attempt(struct proxy *p)
 {
     struct gw_req *q = p->q;
@@ -224,6 +251,7 @@ static int attempt(struct proxy *p)
     int r = gw_headers_upstream(q, q->endpoint, p->conf, &p->upgrade, &h, &p->call.n_headers);
     if (r < 0) return r;
     p->call.headers = h;
+    patience_set(p);
     /* A stale pooled connection is retried below us once, for what may be repeated. */
     int64_t at = p->deadline;
     if (p->conf->try_timeout && !q->grpc && now + p->conf->try_timeout < at)
@@ -237,6 +265,10 @@ static int attempt(struct proxy *p)
     r = sn_http_do(p->pool->client->http, &p->call, &p->resp);
     sn_deadline_restore(prev);
     p->ep_head_ns = r < 0 ? sn_now() : now + p->resp->first_byte_ns;
+    if (r < 0) return r;
+    sn_gw_endpoint_heard(p->ep, p->ep_head_ns);
+    if (!p->doubted)
+        sn_gw_patience_learn(&p->pool->up->patience, p->resp->first_byte_ns, p->ep_head_ns);
     return r;
 }
 
@@ -307,8 +339,8 @@ static int attempts(struct proxy *p)
             char text[LOG_ERROR_MAX];
             q->error = sn_arena_str(q->x->arena, sn_str(sn_diag_format(r, text, sizeof(text))));
         }
-        bool again =
-            p->body.err == 0 && may_repeat(p, r) && sn_gw_budget_take(&p->pool->up->budget);
+        bool again = p->gave_up || (p->body.err == 0 && may_repeat(p, r) &&
+                                    sn_gw_budget_take(&p->pool->up->budget));
         if (r >= 0 && !again) return r;
         attempt_end(p, result_of(p, r));
         if (!again) return r;
