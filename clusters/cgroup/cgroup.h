@@ -262,14 +262,14 @@ int sn_cgroup_resources_parse(struct sn_arena *a, const struct sn_json *resource
                               struct sn_cgroup_resources *ret) SN_MUST_CHECK;
 /* sn_cgroup_devices_default - appends the rules every container needs (null, zero, full, random,
  * urandom, tty, ptmx, pts, console, tun is not among them; mknod of anything), as runc and crun do.
- * With no rule at all before, nothing is denied, so callers put a deny of everything first.
+ * A list of rules starts from "everything is denied".
  * Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE. */
 int sn_cgroup_devices_default(struct sn_arena *a, struct sn_cgroup_resources *r) SN_MUST_CHECK;
 /* sn_cgroup_apply - writes what is set, in an order that the kernel accepts also for changes of
  * live groups (memory before swap when growing, after when shrinking; quota and period likewise).
  * Needs a controller that is not there: SN_E_FAILED_PRECONDITION naming field and controller.
- * Rootless: refused files are skipped, but a limit that was asked for and has no controller is
- * still an error. On failure earlier writes stay. Returns 0; SN_E_INVALID_ARGUMENT (the kernel or we
+ * Rootless: only device rules may be refused; a limit that was asked for is an error if it cannot
+ * be set (as in runc). On failure earlier writes stay. Returns 0; SN_E_INVALID_ARGUMENT (the kernel or we
  * refused the value), SN_E_PERMISSION_DENIED, SN_E_IO, SN_E_NOMEM. */
 int sn_cgroup_apply(struct sn_cgroup *cg, const struct sn_cgroup_resources *r) SN_MUST_CHECK;
 
@@ -364,7 +364,7 @@ enum sn_cgroup_pressure { SN_CGROUP_PSI_CPU, SN_CGROUP_PSI_MEMORY, SN_CGROUP_PSI
 /* sn_cgroup_pressure_watch - PSI of the v2 hierarchy: wakes (POLLPRI) when within window_us tasks
  * stalled for stall_us; full: all of them at once. POLLERR: the group is gone.
  * Returns 0; SN_E_UNIMPLEMENTED without v2 or PSI; SN_E_INVALID_ARGUMENT (the kernel wants a window of
- * 0.5 to 10 s); SN_E_IO. */
+ * 0.5 to 10 s, without CAP_SYS_RESOURCE a multiple of 2 s); SN_E_IO. */
 int sn_cgroup_pressure_watch(const struct sn_cgroup *cg, enum sn_cgroup_pressure what, bool full,
                              unsigned stall_us, unsigned window_us,
                              struct sn_cgroup_watch *ret) SN_MUST_CHECK;
