@@ -72,7 +72,7 @@ static void make_raw(int master)
 /* One reading moved on. False at the end. */
 static bool copy(int from, int to)
 {
-    char buf[COPY_BYTES];
+    static char buf[COPY_BYTES];
     ssize_t n = read(from, buf, sizeof(buf));
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return true;
     if (n <= 0) return false;
