@@ -363,9 +363,10 @@ static struct sn_mempool_tx *known(struct sn_mempool *mp, const uint8_t *key)
 
 static int committed(struct sn_mempool *mp, const struct sn_mempool_done *d)
 {
-    uint8_t key[SN_MEMPOOL_KEY];
+    uint8_t own[SN_MEMPOOL_KEY];
+    const uint8_t *key = d->key ? d->key : own;
     bool keep = d->ok || mp->o.keep_invalid;
-    int r = sn_hash_once(SN_SHA256, d->data.ptr, d->data.len, key);
+    int r = d->key ? 0 : sn_hash_once(SN_SHA256, d->data.ptr, d->data.len, own);
     if (r < 0) return r;
     struct shard *s = shard_of(mp, key);
     sn_mutex_lock_always(&s->lock);

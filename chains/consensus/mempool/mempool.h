@@ -79,6 +79,7 @@ int sn_mempool_finish(struct sn_mempool *mp, struct sn_mempool_tx *tx, bool ok, 
 struct sn_mempool_done {
     struct sn_str data;
     bool ok; /* the block's result: a failed one may come again, unless keep_invalid */
+    const uint8_t *key; /* SHA-256 of data; NULL: it is made here */
 };
 /* sn_mempool_update - a block is decided: its transactions leave, and those that waited too long.
  * What is left is due for sn_mempool_recheck_take. Returns 0, SN_E_NOMEM (nothing is in the pool
