@@ -13,3 +13,9 @@ __attribute__((weak)) int sn_seccomp_compile(struct sn_arena *a, const struct sn
     return sn_fail(SN_E_UNIMPLEMENTED, "linux.seccomp: not built in");
 }
 __attribute__((weak)) int sn_seccomp_load(const struct sn_seccomp_filter *f, int *ret_notify_fd) { return -38; }
+static const char *const nothing[] = {NULL};
+__attribute__((weak)) const char *const *sn_seccomp_action_names(void) { return nothing; }
+__attribute__((weak)) const char *const *sn_seccomp_operator_names(void) { return nothing; }
+__attribute__((weak)) const char *const *sn_seccomp_arch_names(void) { return nothing; }
+__attribute__((weak)) const char *const *sn_seccomp_flag_names(void) { return nothing; }
+__attribute__((weak)) bool sn_seccomp_flag_supported(const char *name) { return false; }
