@@ -587,10 +587,10 @@ static int do_record(void *arg)
 
 static int registry_of(struct sn_image_store *st)
 {
-    int r = sn_mutex_lock(&st->registry_lock);
+    int r = sn_mutex_lock(&st->clients_lock);
     if (r < 0) return r;
-    if (!st->registry) r = sn_registry_new(&st->registry);
-    sn_mutex_unlock(&st->registry_lock);
+    if (!st->clients) r = sn_image_clients_new(&st->clients);
+    sn_mutex_unlock(&st->clients_lock);
     return r;
 }
 
@@ -608,7 +608,7 @@ static int pull_leased(struct pull *p)
 static int pull_run(struct pull *p)
 {
     int r = registry_of(p->st);
-    if (r == 0) r = reg_open(p->st->registry, &p->ref, &p->o, p->st->certs_dir, &p->session);
+    if (r == 0) r = reg_open(p->st->clients, &p->ref, &p->o, p->st->certs_dir, &p->session);
     if (r < 0) return r;
     r = sn_offload(do_lease, p);
     if (r == 0) {

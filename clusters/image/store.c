@@ -99,7 +99,7 @@ int sn_image_store_open(const struct sn_image_store_opts *opts, struct sn_image_
 void sn_image_store_close(struct sn_image_store *st)
 {
     if (!st) return;
-    sn_registry_free(st->registry);
+    sn_image_clients_free(st->clients);
     sn_map_done(&st->flights);
     if (st->fd >= 0) (void)close(st->fd);
     sn_free(st);

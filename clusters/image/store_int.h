@@ -23,7 +23,7 @@
 #define STORE_NAME_MAX 256u
 #define STORE_INDEX_BYTES_MAX (64u << 20)
 
-struct sn_registry;
+struct sn_image_clients;
 struct sn_image_store {
     struct sn_image_store_opts o;
     char root[STORE_PATH_MAX + 1];
@@ -32,8 +32,8 @@ struct sn_image_store {
     struct sn_mutex flights_lock;
     struct sn_map flights;       /* of struct flight, by digest */
     _Atomic uint64_t serial;     /* of names for temporary things */
-    struct sn_mutex registry_lock;
-    struct sn_registry *registry; /* made by the first pull */
+    struct sn_mutex clients_lock;
+    struct sn_image_clients *clients; /* made by the first pull */
 };
 
 /* ---- files (all block) ---- */
