@@ -325,6 +325,9 @@ int sn_http_do(struct sn_http_client *c, const struct sn_http_call *call, struct
     if (!k) return SN_E_NOMEM;
     r = call_url(k->w, call->url, &k->url);
     k->answer_ns_max = call->answer_ns_max ? call->answer_ns_max : c->o.head_ns_max;
+    if (call->patience_ns) k->ask_at_ns = k->start_ns + call->patience_ns;
+    k->impatient = call->impatient;
+    k->impatient_arg = call->impatient_arg;
     k->preface = call->preface;
     k->alone = call->preface.len > 0;
     if (k->alone && may_h2(k))

@@ -66,6 +66,9 @@ struct cl_call {
     int64_t start_ns;
     int64_t sent_ns;       /* the request's last byte so far */
     int64_t answer_ns_max; /* 0 = none */
+    int64_t ask_at_ns;     /* when impatient is asked next; 0 = never */
+    int64_t (*impatient)(void *arg); /* as in sn_http_call */
+    void *impatient_arg;
     /* HTTP/1.1 */
     struct http_in in;
     struct sn_h1 head;
@@ -113,8 +116,8 @@ int cl_sender_start(struct cl_call *k, const struct sn_http_call *call, cl_send_
 /* A request's piece must be taken by the connection within this. */
 #define CL_SEND_STALL_NS (30 * SN_SEC)
 /* cl_answer_at - until when the answer may be waited for now; cl_answer_late - whether a wait until then
- * that ended with SN_E_DEADLINE_EXCEEDED was the last. */
+ * that ended with SN_E_DEADLINE_EXCEEDED was the last; asks the impatient caller when it is time. */
 int64_t cl_answer_at(const struct cl_call *k);
-bool cl_answer_late(const struct cl_call *k);
+bool cl_answer_late(struct cl_call *k);
 /* cl_sender_join - its result; one still at work is cancelled first. */
 int cl_sender_join(struct cl_call *k);
