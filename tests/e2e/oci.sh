@@ -5,8 +5,10 @@
 set -uo pipefail
 if [ "${2:-}" != inside ]; then
   here=$(cd "$(dirname "$0")" && pwd)
-  # A mount namespace of its own: what a test leaves behind ends with it.
-  exec "$2" -- unshare -m --propagation private "$0" "$1" inside "$here"
+  # A mount namespace of its own: what others mount meanwhile is not seen, what we leave ends with it.
+  reap=("$(realpath "$2")" -c sennit-test-oci- --)
+  if unshare -m true 2>/dev/null; then exec unshare -m --propagation private "${reap[@]}" "$0" "$1" inside "$here"; fi
+  exec "${reap[@]}" "$0" "$1" inside "$here"
 fi
 oci=$(realpath "$1")
 source "$3/lib.sh"

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* harness/reaper.c - sn-reap [-C] [--] COMMAND...: runs a command as the subreaper of all that it starts,
+/* harness/reaper.c - sn-reap [-C|-c TEXT] [--] COMMAND...: runs a command as the subreaper of all that it starts,
  * ends what is left afterwards, and says what leaked: processes, mounts (of this mount namespace) and
- * cgroups that have "sennit-test-" in their path (-C: not looked at). PID 1 of a test machine may reap
+ * cgroups that
+ * have TEXT ("sennit-test-") in their path (-C: not looked at).
+ * Start it in a mount namespace of its own
+ * where others mount at the same time. PID 1 of a test machine may reap
  * nobody, so tests of runtimes bring their own.
  * Exit: the command's status (128 + signal); 99 where that was 0 and something leaked. */
 #include <dirent.h>
@@ -115,15 +118,17 @@ int main(int argc, char **argv)
 {
     int at = 1;
     bool no_cgroups = false;
+    const char *ours = "sennit-test-";
     for (; at < argc && argv[at][0] == '-'; at++) {
         if (strcmp(argv[at], "--") == 0) {
             at++;
             break;
         }
+        if (strcmp(argv[at], "-c") == 0 && at + 1 < argc) ours = argv[++at];
         if (strcmp(argv[at], "-C") == 0) no_cgroups = true; /* others make cgroups at the same time */
     }
     if (at >= argc) {
-        fprintf(stderr, "usage: sn-reap [-C] [--] COMMAND [ARG...]\n");
+        fprintf(stderr, "usage: sn-reap [-C|-c TEXT] [--] COMMAND [ARG...]\n");
         return 2;
     }
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
@@ -155,7 +160,7 @@ int main(int argc, char **argv)
     if (!no_cgroups) c1 = cgroups();
     /* A group that another test makes meanwhile is not ours: only names of tests count. */
     for (size_t i = 0; i < c1.n; i++)
-        if (!has(&c0, c1.v[i]) && strstr(c1.v[i], "sennit-test-")) {
+        if (!has(&c0, c1.v[i]) && strstr(c1.v[i], ours)) {
             fprintf(stderr, "sn-reap: leaked cgroup %s\n", c1.v[i]);
             leaks++;
         }
