@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* shim/serve.c - the shim's own process, from its socket to its end. */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "clusters/shim/shim_int.h"
 #include "core/alloc.h"
+#include "fiber/wait.h"
 
 void shim_log(const char *fmt, ...)
 {
@@ -33,6 +38,41 @@ static void open_log(void)
     if (fd < 0) return;
     dup2(fd, STDERR_FILENO);
     close(fd);
+}
+
+/* ---- at rest ----------------------------------------------------------------------------------- */
+
+/* A shim works for milliseconds and rests for days, beside hundreds like it. A moment after its last call
+ * it gives back what calls have left: the heap's free pages, and its claim on those of the program, which
+ * stay in the page cache and are mapped again when they are run. */
+#define QUIET_NS (1 * SN_SEC)
+
+static void program_release(void)
+{
+    const ElfW(Phdr) *ph = (const void *)getauxval(AT_PHDR);
+    uintptr_t base = 0, page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    size_t n = getauxval(AT_PHNUM);
+    for (size_t i = 0; i < n; i++)
+        if (ph[i].p_type == PT_PHDR) base = (uintptr_t)ph - ph[i].p_vaddr;
+    for (size_t i = 0; i < n; i++) {
+        if (ph[i].p_type != PT_LOAD || (ph[i].p_flags & PF_W)) continue;
+        uintptr_t lo = (base + ph[i].p_vaddr) & ~(page - 1);
+        uintptr_t hi = (base + ph[i].p_vaddr + ph[i].p_memsz + page - 1) & ~(page - 1);
+        if (madvise((void *)lo, hi - lo, MADV_DONTNEED) < 0) return;
+    }
+}
+
+static struct sn_timer quiet;
+
+static void quiet_fired(struct sn_timer *t)
+{
+    malloc_trim(0);
+    program_release();
+}
+
+static void quiet_arm(void *arg)
+{
+    sn_timer_arm(&quiet, sn_now() + QUIET_NS, quiet_fired);
 }
 
 static void state_free(struct shim *s)
@@ -73,7 +113,11 @@ static int serve_main(void *arg)
         if (r >= 0) r = sn_ttrpc_server_add(s.server, &shim_task_v2, &s);
         if (r >= 0) r = sn_ttrpc_server_add(s.server, &shim_task_v3, &s);
         if (r >= 0) r = sn_ttrpc_server_add(s.server, &shim_sandbox, &s);
-        if (r >= 0) r = sn_ttrpc_server_run(s.server, l);
+        if (r >= 0) {
+            sn_ttrpc_server_on_reply(s.server, quiet_arm, NULL);
+            r = sn_ttrpc_server_run(s.server, l);
+        }
+        sn_timer_cancel(&quiet);
         sn_listener_close(l);
         sn_ttrpc_server_free(s.server);
     }
@@ -93,6 +137,8 @@ int shim_serve(const struct sn_shim_opts *o, int listen_fd, const char *socket)
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 64 << 10);
+    mallopt(M_TRIM_THRESHOLD, 32 << 10);
     struct serve v = {o, listen_fd, socket};
     int r = sn_rt_run(&(struct sn_rt_opts){.workers = 1}, serve_main, &v);
     if (r < 0) shim_log("shim %s: %s", o->id, sn_diag_str(r));

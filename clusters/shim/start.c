@@ -105,6 +105,11 @@ static int socket_listen(const char *path, int *ret)
     char dir[sizeof(un.sun_path)];
     snprintf(dir, sizeof(dir), "%s", path);
     *strrchr(dir, '/') = 0;
+    for (char *p = strchr(dir + 1, '/'); p; p = strchr(p + 1, '/')) {
+        *p = 0;
+        if (mkdir(dir, 0711) < 0 && errno != EEXIST) return sn_fail_errno(errno, "mkdir %s", dir);
+        *p = '/';
+    }
     if (mkdir(dir, 0711) < 0 && errno != EEXIST) return sn_fail_errno(errno, "mkdir %s", dir);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return sn_fail_errno(errno, "socket");
@@ -204,9 +209,20 @@ static void adjust_oom(void)
     close(fd);
 }
 
+/* keep_only - of what we were started with: a descriptor that our caller's caller forgot would stay open as
+ * long as the pod. Returns the descriptor's new number. */
+static int keep_only(int fd)
+{
+    int to = fd == 3 ? 3 : dup3(fd, 3, O_CLOEXEC);
+    if (to < 0) return fd;
+    close_range(4, ~0u, 0);
+    return to;
+}
+
 static int into_shim(struct start *s, int fd)
 {
     setsid();
+    fd = keep_only(fd);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int i = 0; i < 3 && null >= 0; i++) dup2(null, i);
     if (null > 2) close(null);
