@@ -14,7 +14,7 @@
 SN_LOG_MODULE("cri");
 
 struct cri_cli {
-    struct sn_str listen, run_dir, state_dir, image_root, keeper, cgroup_root, seccomp_dir;
+    struct sn_str listen, run_dir, state_dir, image_root, certs, keeper, cgroup_root, seccomp_dir;
     struct sn_str cni_conf, cni_bin, cni_state, subnet, bridge, stream, runtime, debug;
     uint64_t workers, netns;
     bool insecure;
@@ -27,6 +27,8 @@ static const struct sn_conf_field fields[] = {
     SN_CONF_STRING(struct cri_cli, state_dir, "state-dir", .def = SN_CRI_STATE_DEFAULT, .metavar = "FOLDER",
                    .help = "What is known of pods and containers."),
     SN_CONF_STRING(struct cri_cli, image_root, "image-root", .metavar = "FOLDER", .help = "The image store; default as `sennit pull`."),
+    SN_CONF_STRING(struct cri_cli, certs, "registry-config", .metavar = "FOLDER",
+                   .help = "HOST/hosts.toml: mirrors and certificates of registries; default /etc/containerd/certs.d."),
     SN_CONF_STRING(struct cri_cli, keeper, "keeper", .metavar = "PROGRAM", .help = "sennit-keeper, if it is not beside this program."),
     SN_CONF_STRING(struct cri_cli, cgroup_root, "cgroup-root", .def = "/sennit", .metavar = "PATH",
                    .help = "Control group for pods that name no parent."),
@@ -94,7 +96,8 @@ static int run_main(void *arg)
     const struct cri_cli *o = j->call->opts;
     struct sn_cri_handler handlers[SN_CRI_HANDLERS_MAX];
     struct sn_cri_opts co = {.run_dir = text(j->call, o->run_dir), .state_dir = text(j->call, o->state_dir),
-                             .image_root = text(j->call, o->image_root), .keeper = text(j->call, o->keeper),
+                             .image_root = text(j->call, o->image_root), .certs_dir = text(j->call, o->certs),
+                             .keeper = text(j->call, o->keeper),
                              .cgroup_root = text(j->call, o->cgroup_root), .seccomp_dir = text(j->call, o->seccomp_dir),
                              .cni_conf_dir = text(j->call, o->cni_conf), .cni_bin_dirs = text(j->call, o->cni_bin),
                              .cni_state_dir = text(j->call, o->cni_state), .pod_subnet = text(j->call, o->subnet),
