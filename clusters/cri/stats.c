@@ -27,9 +27,9 @@ static int read_cgroup(void *arg)
     return r;
 }
 
-static struct runtime_v1_uint64_value *u64(struct sn_arena *a, uint64_t v)
+static struct runtime_v1_u_int64_value *u64(struct sn_arena *a, uint64_t v)
 {
-    struct runtime_v1_uint64_value *m = SN_ARENA_NEW(a, struct runtime_v1_uint64_value);
+    struct runtime_v1_u_int64_value *m = SN_ARENA_NEW(a, struct runtime_v1_u_int64_value);
     if (m) m->value = v;
     return m;
 }
