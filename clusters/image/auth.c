@@ -127,7 +127,7 @@ static int ask_token(struct reg_session *s, struct reg_host *h, const struct reg
     }
     if (url->err < 0 || body->err < 0) return url->err < 0 ? url->err : body->err;
     call.url = sn_buf_view(url);
-    return sn_http_do(h->insecure ? s->reg->insecure : s->reg->strict, &call, ret);
+    return sn_http_do(h->insecure ? s->clients->insecure : s->clients->strict, &call, ret);
 }
 
 static int fetch_token(struct reg_session *s, struct reg_host *h, const struct reg_challenge *c, struct sn_arena *a,

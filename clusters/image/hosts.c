@@ -16,7 +16,7 @@ int reg_host_add(struct reg_session *s, struct sn_str url, bool v2, struct reg_h
         return sn_fail(SN_E_SYNTAX, "host \"%.*s\": expected http:// or https://", SN_STR_ARG(url));
     while (url.len && url.ptr[url.len - 1] == '/') url.len--;
     struct sn_str rest = sn_str_from(url, tls ? 8 : 7);
-    struct reg_host h = {.can_resolve = true, .client = s->o->tls_insecure ? s->reg->insecure : s->reg->strict,
+    struct reg_host h = {.can_resolve = true, .client = s->o->tls_insecure ? s->clients->insecure : s->clients->strict,
                          .insecure = s->o->tls_insecure};
     h.base = sn_arena_printf(&s->arena, "%.*s%s", SN_STR_ARG(url), v2 && !sn_str_ends(url, SN_STR("/v2")) ? "/v2" : "");
     h.authority = sn_arena_str(&s->arena, sn_str_cut(&rest, '/'));
@@ -68,7 +68,7 @@ static int set_tls(struct reg_session *s, struct reg_host *h, const struct sn_to
     struct sn_buf pem;
     int r = 0;
     if (flag_of(t, "skip_verify")) {
-        h->client = s->reg->insecure;
+        h->client = s->clients->insecure;
         h->insecure = true;
         return 0;
     }

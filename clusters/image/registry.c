@@ -8,9 +8,9 @@
 #include "kit/tls.h"
 #include "wire/json.h"
 
-int sn_registry_new(struct sn_registry **ret)
+int sn_image_clients_new(struct sn_image_clients **ret)
 {
-    struct sn_registry *r = SN_NEW(struct sn_registry);
+    struct sn_image_clients *r = SN_NEW(struct sn_image_clients);
     if (!r) return SN_E_NOMEM;
     /* Over 1.1: layers come over connections of their own, so one's window is not all theirs. */
     struct sn_http_client_opts o = {.h2_off = true, .head_ns_max = REG_ANSWER_NS_MAX};
@@ -21,14 +21,14 @@ int sn_registry_new(struct sn_registry **ret)
         sn_tls_config_unref(o.tls);
     }
     if (e < 0) {
-        sn_registry_free(r);
+        sn_image_clients_free(r);
         return e;
     }
     *ret = r;
     return 0;
 }
 
-void sn_registry_free(struct sn_registry *r)
+void sn_image_clients_free(struct sn_image_clients *r)
 {
     if (!r) return;
     if (r->strict) sn_http_client_free(r->strict);
@@ -98,10 +98,10 @@ static int find_auth(struct reg_session *s)
     return set_auth(s, &au);
 }
 
-int reg_open(struct sn_registry *reg, const struct sn_image_ref *ref, const struct sn_image_pull_opts *o,
+int reg_open(struct sn_image_clients *clients, const struct sn_image_ref *ref, const struct sn_image_pull_opts *o,
              const char *certs_dir, struct reg_session *ret)
 {
-    *ret = (struct reg_session){.reg = reg, .ref = ref, .o = o, .certs_dir = certs_dir};
+    *ret = (struct reg_session){.clients = clients, .ref = ref, .o = o, .certs_dir = certs_dir};
     ret->plain_allowed = o->plain_http;
     sn_arena_init(&ret->arena, NULL, 0);
     int r = find_auth(ret);
@@ -226,7 +226,7 @@ static int send_one(struct ask *k, struct sn_http_resp **ret)
         struct sn_str v = current_authorization(k);
         if (v.len) hs[call.n_headers++] = (struct sn_http_header){SN_STR("authorization"), v};
     }
-    struct sn_http_client *c = k->same_host ? k->h->client : k->s->reg->strict;
+    struct sn_http_client *c = k->same_host ? k->h->client : k->s->clients->strict;
     return sn_http_do(c, &call, ret);
 }
 

@@ -20,11 +20,11 @@
 #define REG_ANSWER_NS_MAX (30 * SN_SEC)
 #define REG_URL_MAX 8192u
 
-struct sn_registry {
+struct sn_image_clients {
     struct sn_http_client *strict, *insecure;
 };
-int sn_registry_new(struct sn_registry **ret) SN_MUST_CHECK;
-void sn_registry_free(struct sn_registry *r);
+int sn_image_clients_new(struct sn_image_clients **ret) SN_MUST_CHECK;
+void sn_image_clients_free(struct sn_image_clients *r);
 
 /* A host that may have the image: the registry itself, or a mirror. */
 struct reg_host {
@@ -39,7 +39,7 @@ struct reg_host {
     unsigned generation;            /* counts its changes */
 };
 struct reg_session {
-    struct sn_registry *reg;
+    struct sn_image_clients *clients;
     const struct sn_image_ref *ref;
     const struct sn_image_pull_opts *o;
     const char *certs_dir;
@@ -51,7 +51,7 @@ struct reg_session {
     bool plain_allowed;
 };
 /* reg_open - hosts and credentials. opts is borrowed until reg_close. Suspends. */
-int reg_open(struct sn_registry *reg, const struct sn_image_ref *ref, const struct sn_image_pull_opts *o,
+int reg_open(struct sn_image_clients *clients, const struct sn_image_ref *ref, const struct sn_image_pull_opts *o,
              const char *certs_dir, struct reg_session *ret) SN_MUST_CHECK;
 void reg_close(struct reg_session *s);
 /* reg_hosts - fills the hosts of a session: of hosts.toml, else the registry alone. Suspends. */

@@ -127,7 +127,7 @@ static void others_first(struct sn_task *t)
 {
     if (!t->own_pids) {
         sn_mutex_lock_always(&t->op);
-        (void)sn_oci_kill(t->c, SIGKILL, true);
+        if (sn_oci_kill(t->c, SIGKILL, true) < 0) sn_diag_clear(); /* none is left */
         sn_mutex_unlock(&t->op);
     }
     int64_t until = sn_now() + SN_STDIO_DRAIN_NS;

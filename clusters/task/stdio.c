@@ -239,7 +239,7 @@ int sn_stdio_started(struct sn_stdio *io, int console, unsigned worker)
         }
         return 0;
     }
-    if (io->width && io->height) (void)sn_stdio_resize(io, io->width, io->height);
+    if (io->width && io->height && sn_stdio_resize(io, io->width, io->height) < 0) sn_diag_clear();
     if (io->use_fds) return 0;
     if (fcntl(console, F_SETFL, O_RDWR | O_NONBLOCK) < 0) return sn_fail_errno(errno, "terminal");
     int r = pump_start(io, &io->out, worker);
@@ -257,7 +257,7 @@ void sn_stdio_close_stdin(struct sn_stdio *io)
 void sn_stdio_ended(struct sn_stdio *io)
 {
     if (io->ended) return;
-    if (io->out.on) (void)sn_event_wait_until(&io->out.done, sn_now() + SN_STDIO_DRAIN_NS);
+    if (io->out.on && sn_event_wait_until(&io->out.done, sn_now() + SN_STDIO_DRAIN_NS) < 0) sn_diag_clear();
     io->ended = true;
     pump_stop(&io->out);
     pump_stop(&io->in);
