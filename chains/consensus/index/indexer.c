@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "consensus/index/index_int.h"
+#include "consensus/index/psql.h"
 #include "core/alloc.h"
 #include "core/status.h"
 #include "core/varint.h"
@@ -112,9 +113,7 @@ static bool take_varint(struct sn_str *in, uint64_t *ret)
     if (n > 0) *in = sn_str_from(*in, (size_t)n);
     return n > 0;
 }
-/* The next transaction's result in the encoded answer: the index stores these very bytes. Returns
- * false at the end, and where it is no answer. */
-static bool next_result(struct sn_str *in, struct sn_str *ret)
+bool sn_index_next_result(struct sn_str *in, struct sn_str *ret)
 {
     uint64_t tag, v;
     while (take_varint(in, &tag) && take_varint(in, &v)) {
@@ -132,14 +131,15 @@ static void put_varint(struct sn_buf *out, uint8_t tag, uint64_t v)
     uint8_t b[1 + SN_VARINT_MAX] = {tag};
     sn_buf_put(out, b, 1 + sn_varint_put(b + 1, v));
 }
-static void put_tx_result(struct writer *w, struct sn_str tx, uint32_t index, struct sn_str result)
+void sn_index_tx_result(struct sn_buf *out, int64_t height, uint32_t index, struct sn_str tx,
+                        struct sn_str result)
 {
-    put_varint(&w->value, TX_RESULT_HEIGHT, (uint64_t)w->height);
-    if (index) put_varint(&w->value, TX_RESULT_INDEX, index);
-    if (tx.len) put_varint(&w->value, TX_RESULT_TX, tx.len);
-    sn_buf_str(&w->value, tx);
-    put_varint(&w->value, TX_RESULT_RESULT, result.len);
-    sn_buf_str(&w->value, result);
+    put_varint(out, TX_RESULT_HEIGHT, (uint64_t)height);
+    if (index) put_varint(out, TX_RESULT_INDEX, index);
+    if (tx.len) put_varint(out, TX_RESULT_TX, tx.len);
+    sn_buf_str(out, tx);
+    put_varint(out, TX_RESULT_RESULT, result.len);
+    sn_buf_str(out, result);
 }
 
 struct tx {
@@ -158,7 +158,7 @@ static int put_tx(struct writer *w, const struct tx *t, uint32_t index)
     r = put(w, sn_str_of((const char *)t->hash, 32));
     if (r < 0) return r;
     sn_buf_reset(&w->value);
-    put_tx_result(w, t->data, index, t->result);
+    sn_index_tx_result(&w->value, w->height, index, t->data, t->result);
     sn_buf_put(&w->key, t->hash, 32);
     return w->value.err < 0 ? w->value.err : put(w, sn_buf_view(&w->value));
 }
@@ -180,7 +180,7 @@ static int put_txs(struct sn_indexer *ix, struct writer *w, const struct sn_inde
     int r = 0;
     for (uint32_t i = 0; i < b->n_txs && r == 0; i++) {
         struct tx t = {.data = b->txs[i], .hash = own, .res = in->res->tx_results.ptr[i]};
-        if (!next_result(&rest, &t.result))
+        if (!sn_index_next_result(&rest, &t.result))
             return sn_fail(SN_E_DATA_LOSS, "the answer has no result of transaction %u", i);
         if (b->tx_hashes)
             t.hash = b->tx_hashes[i];
@@ -217,6 +217,7 @@ static int answer_of(struct sn_indexer *ix, int64_t height, struct sn_buf *out)
 
 int sn_indexer_put(struct sn_indexer *ix, const struct sn_indexer_in *in)
 {
+    if (ix->o.psql) return sn_psql_put(ix->o.psql, in);
     int64_t height = in->block->header.height;
     struct writer w SN_CLEANUP(
         writer_done) = {.height = height,
@@ -335,7 +336,7 @@ static int follow(struct sn_indexer *ix, int64_t target)
         int r = index_next(ix, h);
         if (r == SN_E_CANCELLED || r == SN_E_DEADLINE_EXCEEDED) return r;
         if (r < 0) SN_LOG_ERROR("a height is not indexed", SN_L("height", h), SN_L_ERR(r));
-        if (r == SN_E_NOMEM || r == SN_E_IO) {
+        if (r == SN_E_NOMEM || r == SN_E_IO || (ix->o.psql && r == SN_E_UNAVAILABLE)) {
             if ((r = sn_sleep(SN_INDEXER_RETRY_NS)) < 0) return r;
             continue;
         }
@@ -361,6 +362,11 @@ int sn_indexer_run(struct sn_indexer *ix)
 {
     int64_t last = 0, stored = 0;
     int r = sn_indexer_last(ix, &last);
+    while (ix->o.psql && r == SN_E_UNAVAILABLE) {
+        SN_LOG_ERROR("the index cannot be reached", SN_L_ERR(r));
+        r = sn_sleep(SN_INDEXER_RETRY_NS);
+        if (r == 0) r = sn_indexer_last(ix, &last);
+    }
     if (r == 0) r = executed(ix, &stored);
     if (r < 0) return sn_wrap(r, "indexer");
     /* CometBFT writes a block's and its transactions' keys one after the other: the last height may
@@ -415,6 +421,7 @@ int sn_indexer_range(struct sn_indexer *ix, int64_t from, int64_t to)
 
 int sn_indexer_last(struct sn_indexer *ix, int64_t *ret)
 {
+    if (ix->o.psql) return sn_psql_last(ix->o.psql, ret);
     struct sn_buf from SN_CLEANUP(sn_buf_done) = {0}, to SN_CLEANUP(sn_buf_done) = {0};
     struct sn_arena a SN_CLEANUP(sn_arena_done) = {0};
     struct sn_kv_pair *pairs;
@@ -441,8 +448,9 @@ int sn_indexer_new(const struct sn_indexer_opts *o, struct sn_indexer **ret)
     ix->o = *o;
     sn_list_init(&ix->held);
     if (!ix->o.found_max) ix->o.found_max = SN_INDEXER_FOUND_MAX;
-    int64_t last;
-    int r = sn_indexer_last(ix, &last);
+    int64_t last = 0;
+    /* A database that cannot be reached yet keeps no node from starting. */
+    int r = ix->o.psql ? 0 : sn_indexer_last(ix, &last);
     if (r < 0) {
         sn_free(ix);
         return r;
@@ -457,5 +465,6 @@ void sn_indexer_free(struct sn_indexer *ix)
     if (!ix) return;
     for (struct sn_indexer_held *h; (h = held_pop(ix)) != NULL;) held_free(h);
     sn_kv_close(ix->o.kv);
+    sn_psql_close(ix->o.psql);
     sn_free(ix);
 }
