@@ -127,19 +127,22 @@ static bool next_result(struct sn_str *in, struct sn_str *ret)
     return false;
 }
 
-static void put_varint(struct sn_buf *out, uint8_t tag, uint64_t v)
+static size_t put_varint(uint8_t *out, uint8_t tag, uint64_t v)
 {
-    uint8_t b[1 + SN_VARINT_MAX] = {tag};
-    sn_buf_put(out, b, 1 + sn_varint_put(b + 1, v));
+    out[0] = tag;
+    return 1 + sn_varint_put(out + 1, v);
 }
-static void put_tx_result(struct writer *w, struct sn_str tx, uint32_t index, struct sn_str result)
+static int put_tx_result(struct writer *w, struct sn_str hash, struct sn_str tx, uint32_t index,
+                         struct sn_str result)
 {
-    put_varint(&w->value, TX_RESULT_HEIGHT, (uint64_t)w->height);
-    if (index) put_varint(&w->value, TX_RESULT_INDEX, index);
-    if (tx.len) put_varint(&w->value, TX_RESULT_TX, tx.len);
-    sn_buf_str(&w->value, tx);
-    put_varint(&w->value, TX_RESULT_RESULT, result.len);
-    sn_buf_str(&w->value, result);
+    uint8_t head[3 * (1 + SN_VARINT_MAX)], mid[1 + SN_VARINT_MAX];
+    size_t n = put_varint(head, TX_RESULT_HEIGHT, (uint64_t)w->height);
+    if (index) n += put_varint(head + n, TX_RESULT_INDEX, index);
+    if (tx.len) n += put_varint(head + n, TX_RESULT_TX, tx.len);
+    size_t m = put_varint(mid, TX_RESULT_RESULT, result.len);
+    const struct sn_str parts[] = {sn_str_of((const char *)head, n), tx,
+                                   sn_str_of((const char *)mid, m), result};
+    return sn_kv_batch_put_parts(&w->batch, hash, parts, SN_COUNT_OF(parts));
 }
 
 struct tx {
@@ -155,19 +158,15 @@ static int put_tx(struct writer *w, const struct tx *t, uint32_t index)
     int n = snprintf(height, sizeof(height), "%lld", (long long)w->height);
     sn_index_tx_key(&w->key, SN_INDEX_TX_HEIGHT,
                     &(struct sn_index_key){sn_str_of(height, (size_t)n), w->height, index, 0});
-    r = put(w, sn_str_of((const char *)t->hash, 32));
-    if (r < 0) return r;
-    sn_buf_reset(&w->value);
-    put_tx_result(w, t->data, index, t->result);
-    sn_buf_put(&w->key, t->hash, 32);
-    return w->value.err < 0 ? w->value.err : put(w, sn_buf_view(&w->value));
+    struct sn_str hash = sn_str_of((const char *)t->hash, 32);
+    r = put(w, hash);
+    return r < 0 ? r : put_tx_result(w, hash, t->data, index, t->result);
 }
 
 static int write_out(struct sn_indexer *ix, struct writer *w)
 {
     int r = sn_kv_write(ix->o.kv, &w->batch, false);
-    sn_kv_batch_done(&w->batch);
-    w->batch = (struct sn_kv_batch){0};
+    sn_kv_batch_reset(&w->batch);
     sn_arena_reset(&w->arena);
     return r;
 }
