@@ -24,9 +24,9 @@
 
 #define SN_OCI_VERSION "1.3.0"
 #define SN_OCI_ID_MAX 1024               /* bytes of an id; it is a folder's name, at most 255 */
+#define SN_OCI_CGROUP_TEXT_MAX 2048      /* bytes of a location: cgroup.h allows more, no path here needs it */
 #define SN_OCI_CONFIG_BYTES_MAX (4u << 20) /* config.json, process.json, resources.json */
 #define SN_OCI_PRESERVE_FDS_MAX 4096
-#define SN_OCI_START_MS 60000            /* until a created process that does not start is an error */
 #define SN_OCI_KILL_MS 10000             /* until a killed process that does not end is an error */
 
 /* What every call is given: where state lives, which cgroups there are. Zero value plus root works. */

@@ -91,7 +91,7 @@ int sn_task_cgroup_version(const struct sn_task *t);
 
 struct sn_task_exec_opts {
     const char *exec_id;
-    const struct sn_json *process; /* a runtime-spec process object; copied */
+    struct sn_str process; /* JSON text of a runtime-spec process; copied */
     struct sn_stdio_opts io;
 };
 /* sn_task_exec_add - a further process, not yet started. Returns 0, SN_E_ALREADY_EXISTS,
@@ -141,7 +141,7 @@ int sn_task_console(struct sn_task *t, const char *exec_id) SN_MUST_CHECK;
  * file. Returns 0, SN_E_NOT_FOUND. Does not suspend. */
 int sn_task_close_stdin(struct sn_task *t, const char *exec_id) SN_MUST_CHECK;
 /* sn_task_delete - an exec that has ended or was never started, or ("") the container with all that
- * it left: cgroups, state, mounts of the runtime. ret may be NULL.
+ * it left: cgroups, state, mounts of the runtime. ret may be NULL; the streams' names are not in it.
  * force: kills what runs first. Returns 0; SN_E_NOT_FOUND, SN_E_FAILED_PRECONDITION (running). */
 int sn_task_delete(struct sn_task *t, const char *exec_id, bool force,
                    struct sn_task_state *ret) SN_MUST_CHECK;

@@ -117,17 +117,17 @@ static int put_request(struct sn_buf *b, struct sn_ttrpc_call *k, const char *se
     return r < 0 ? (int)r : 0;
 }
 
-int sn_ttrpc_open(struct sn_ttrpc_client *c, const char *service, const struct sn_ttrpc_method *m,
-                  const void *req, const struct sn_ttrpc_call_opts *opts, struct sn_ttrpc_call **ret)
+/* open_locked - numbers must arrive in order, so the connection's write lock is held from taking one
+ * until its request is written. */
+static int open_locked(struct ttrpc_conn *c, const char *service, const struct sn_ttrpc_method *m,
+                       const void *req, const struct sn_ttrpc_call_opts *opts, struct sn_ttrpc_call **ret)
 {
-    if (c->c.closed) return sn_fail(SN_E_CLOSED, "ttrpc: the connection has ended");
-    if (c->c.n_streams >= SN_TTRPC_STREAMS_MAX || c->c.last_id > UINT32_MAX - 2)
+    if (c->closed) return sn_fail(SN_E_CLOSED, "ttrpc: the connection has ended");
+    if (c->n_streams >= SN_TTRPC_STREAMS_MAX || c->last_id > UINT32_MAX - 2)
         return sn_fail(SN_E_RESOURCE_EXHAUSTED, "ttrpc: %u calls in progress, %u made on the connection",
-                       c->c.n_streams, c->c.last_id / 2);
-    /* Numbers must arrive in order: between taking one and writing it nobody else may write. The lock
-     * of the connection keeps the order of arrival, and nothing suspends before it is asked for. */
-    uint32_t id = c->c.last_id ? c->c.last_id + 2 : 1;
-    struct sn_ttrpc_call *k = ttrpc_call_new(&c->c, id);
+                       c->n_streams, c->last_id / 2);
+    uint32_t id = c->last_id ? c->last_id + 2 : 1;
+    struct sn_ttrpc_call *k = ttrpc_call_new(c, id);
     if (!k) return SN_E_NOMEM;
     k->m = m;
     k->local_closed = !m->client_streams;
@@ -135,16 +135,29 @@ int sn_ttrpc_open(struct sn_ttrpc_client *c, const char *service, const struct s
     sn_buf_init(&b, 0);
     int r = put_request(&b, k, service, req, opts);
     if (r >= 0) {
-        c->c.last_id = id;
-        r = ttrpc_conn_write(&c->c, &b);
+        c->last_id = id;
+        r = ttrpc_conn_write_locked(c, &b);
     }
     sn_buf_done(&b);
-    if (r < 0) {
+    if (r < 0)
         ttrpc_call_unref(k);
-        return r;
+    else
+        *ret = k;
+    return r;
+}
+
+int sn_ttrpc_open(struct sn_ttrpc_client *client, const char *service, const struct sn_ttrpc_method *m,
+                  const void *req, const struct sn_ttrpc_call_opts *opts, struct sn_ttrpc_call **ret)
+{
+    struct ttrpc_conn *c = &client->c;
+    c->refs++;
+    int r = sn_mutex_lock(&c->write);
+    if (r >= 0) {
+        r = open_locked(c, service, m, req, opts, ret);
+        sn_mutex_unlock(&c->write);
     }
-    *ret = k;
-    return 0;
+    ttrpc_conn_unref(c);
+    return r;
 }
 
 int sn_ttrpc_close_send(struct sn_ttrpc_call *k)

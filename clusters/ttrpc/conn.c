@@ -83,7 +83,11 @@ static int conn_room(struct ttrpc_conn *c)
 /* conn_read_now - what is there, without waiting. Returns bytes, 0 at the end, SN_E_AGAIN. */
 static ssize_t conn_read_now(struct ttrpc_conn *c)
 {
-    int64_t before = sn_deadline_tighten(sn_now());
+    if (!sn_stream_readable_now(c->st)) return SN_E_AGAIN;
+    /* Exact for every stream but sockets, where it may be left over: there a read that must not wait
+     * tells. */
+    bool sure = sn_stream_fd(c->st) < 0;
+    int64_t before = sure ? sn_deadline() : sn_deadline_tighten(sn_now());
     ssize_t n = sn_read(c->st, c->in.ptr + c->in.len, c->in.cap - c->in.len);
     sn_deadline_restore(before);
     return n == SN_E_DEADLINE_EXCEEDED ? SN_E_AGAIN : n;
@@ -108,7 +112,7 @@ static void conn_ready(struct sn_stream *st, void *arg, int why)
         if (r < 0) break;
         ssize_t n = conn_read_now(c);
         if (n == SN_E_AGAIN) {
-            if (c->in.len == 0 && !c->skip) {
+            if (c->in.len == 0 && !c->skip && !c->writing) {
                 sn_buf_done(&c->in);
                 conn_park(c);
                 return;
@@ -152,32 +156,66 @@ void ttrpc_conn_close(struct ttrpc_conn *c)
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
-int ttrpc_conn_write(struct ttrpc_conn *c, const struct sn_buf *b)
+/* conn_take - a parked stream must not be written to: takes it back from the poller, true if it is to
+ * be parked again. */
+static bool conn_take(struct ttrpc_conn *c)
+{
+    while (c->parked) {
+        if (sn_stream_unpark(c->st)) {
+            c->parked = false;
+            return true;
+        }
+        sn_yield(); /* bytes have come, the reading fiber starts; it may park again before we run */
+    }
+    return false;
+}
+
+struct rest {
+    struct ttrpc_conn *c;
+    const uint8_t *ptr;
+    size_t len;
+};
+
+static int write_rest(void *arg)
+{
+    struct rest *w = arg;
+    ssize_t n = sn_write(w->c->st, w->ptr, w->len);
+    return n < 0 ? (int)n : 0;
+}
+
+int ttrpc_conn_write_locked(struct ttrpc_conn *c, const struct sn_buf *b)
 {
     if (b->err < 0) return sn_wrap(b->err, "ttrpc: message");
-    int r = sn_mutex_lock(&c->write);
-    if (r < 0) return r;
-    r = SN_E_CLOSED;
+    bool taken = conn_take(c);
+    int r = SN_E_CLOSED;
     if (!c->closed) {
-        c->refs++;
-        /* Half a frame would spoil the connection: once begun, only its own limit stops it. */
-        ssize_t n;
         struct iovec iov = {b->ptr, b->len};
-        n = sn_try_writev(c->st, &iov, 1);
+        c->writing = true; /* which a parked stream must not be */
+        ssize_t n = sn_try_writev(c->st, &iov, 1);
         if (n == SN_E_AGAIN) n = 0;
         r = n < 0 ? (int)n : 0;
-        if (n >= 0 && (size_t)n < b->len) {
-            int64_t before = sn_deadline_tighten(sn_now() + SN_TTRPC_WRITE_NS_MAX);
-            ssize_t more = sn_write(c->st, b->ptr + n, b->len - (size_t)n);
-            sn_deadline_restore(before);
-            if (more < 0) r = (int)more;
-        }
+        /* Half a frame spoils the connection: whoever began goes on, whatever happens to his call. */
+        if (n >= 0 && (size_t)n < b->len)
+            r = sn_shield(SN_TTRPC_WRITE_NS_MAX, write_rest, &(struct rest){c, b->ptr + n, b->len - (size_t)n});
+        c->writing = false;
         if (r < 0) ttrpc_conn_close(c);
-        sn_mutex_unlock(&c->write);
-        ttrpc_conn_unref(c);
-        return r;
     }
-    sn_mutex_unlock(&c->write);
+    if (taken && c->closed)
+        ttrpc_conn_unref(c); /* in the place of the reading fiber */
+    else if (taken)
+        conn_park(c);
+    return r;
+}
+
+int ttrpc_conn_write(struct ttrpc_conn *c, const struct sn_buf *b)
+{
+    c->refs++;
+    int r = sn_mutex_lock(&c->write);
+    if (r >= 0) {
+        r = ttrpc_conn_write_locked(c, b);
+        sn_mutex_unlock(&c->write);
+    }
+    ttrpc_conn_unref(c);
     return r;
 }
 

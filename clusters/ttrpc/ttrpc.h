@@ -63,6 +63,9 @@ void sn_ttrpc_server_stop(struct sn_ttrpc_server *s);
 /* sn_ttrpc_server_calls - requests in progress. */
 unsigned sn_ttrpc_server_calls(const struct sn_ttrpc_server *s);
 
+/* sn_ttrpc_server_on_reply - fn(arg) runs after each reply: for what a program does when it is left alone. */
+void sn_ttrpc_server_on_reply(struct sn_ttrpc_server *s, void (*fn)(void *arg), void *arg);
+
 void *sn_ttrpc_arg(const struct sn_ttrpc_call *c);
 struct sn_arena *sn_ttrpc_arena(struct sn_ttrpc_call *c);
 /* sn_ttrpc_metadata - the first value of `key` in the request, .ptr NULL where there is none. */

@@ -37,7 +37,7 @@ struct ttrpc_conn {
     struct sn_mutex write;
     uint32_t last_id; /* highest stream opened */
     unsigned n_streams, refs;
-    bool closed, parked;
+    bool closed, parked, writing;
 };
 void ttrpc_conn_init(struct ttrpc_conn *c, const struct ttrpc_conn_ops *ops, struct sn_stream *st);
 /* ttrpc_conn_start - begins to read; the connection holds a reference to itself until it has ended. */
@@ -46,6 +46,8 @@ void ttrpc_conn_close(struct ttrpc_conn *c);
 void ttrpc_conn_unref(struct ttrpc_conn *c);
 /* ttrpc_conn_write - whole frames. Returns 0, or ends the connection and fails. */
 int ttrpc_conn_write(struct ttrpc_conn *c, const struct sn_buf *b);
+/* ttrpc_conn_write_locked - the same under c->write, which the caller holds. */
+int ttrpc_conn_write_locked(struct ttrpc_conn *c, const struct sn_buf *b);
 
 struct ttrpc_message {
     struct sn_list link;

@@ -4,7 +4,7 @@
  * Bodies stream both ways: the request's is read from the client only as fast as the upstream takes
  * it, the answer's is written to the client straight from the upstream connection's read buffer. */
 #include "core/enc.h"
-#include "gateway/gzip.h"
+#include "gateway/compress.h"
 #include "gateway/proxy_protocol.h"
 
 #define LOG_ERROR_MAX 200u
@@ -49,7 +49,7 @@ struct proxy {
     struct sn_gw_endpoint *ep; /* of the attempt in progress */
     int64_t ep_start_ns, ep_head_ns, deadline;
     struct sn_http_resp *resp;
-    struct gw_gzip *gzip;
+    struct gw_compressor *comp;
     bool doubted; /* the attempt in progress: its endpoint says nothing */
     bool gave_up; /* ... and another one gets the request; its token is paid */
 };
@@ -411,7 +411,7 @@ static void grpc_over(struct proxy *p, enum sn_gw_result *result)
 /* Whether nothing comes behind these `n` bytes, as far as one can know without waiting. */
 static bool is_last(const struct proxy *p, size_t n)
 {
-    if (p->gzip || p->q->x->req.version < 20 || n > LAST_PIECE_MAX) return false;
+    if (p->comp || p->q->x->req.version < 20 || n > LAST_PIECE_MAX) return false;
     int64_t length = p->resp->content_length;
     return length >= 0 ? (uint64_t)length == p->q->x->bytes_out + n : sn_http_resp_over(p->resp);
 }
@@ -436,7 +436,7 @@ static int forward_body(struct proxy *p, enum sn_gw_result *result)
         sn_deadline_restore(prev);
         if (n == 0) {
             if (grpc) grpc_over(p, result);
-            int r = p->gzip ? gw_gzip_end(p->gzip) : 0;
+            int r = p->comp ? gw_compress_end(p->comp) : 0;
             return r < 0 ? r : forward_trailers(p);
         }
         bool late = n == SN_E_DEADLINE_EXCEEDED || p->body.err == SN_E_DEADLINE_EXCEEDED;
@@ -453,7 +453,7 @@ static int forward_body(struct proxy *p, enum sn_gw_result *result)
         struct sn_str data = sn_str_of(piece, (size_t)n);
         bool last = is_last(p, (size_t)n);
         int r = last      ? forward_last(p, data, result)
-                : p->gzip ? gw_gzip_write(p->gzip, data)
+                : p->comp ? gw_compress_write(p->comp, data)
                           : sn_http_write(p->q->x, data);
         if (r == 0 && last) return 0;
         if (r < 0) {
@@ -487,10 +487,10 @@ static int forward(struct proxy *p)
     int64_t length = p->resp->content_length;
     /* Trailers-Only: the status is in the head, which must end the stream. */
     if (q->grpc && gw_grpc_status(&p->resp->headers) != 1) length = 0;
-    if (r == 0) r = gw_gzip_begin(q, status, length, &p->gzip);
+    if (r == 0) r = gw_compress_begin(q, status, length, &p->comp);
     if (r == 0) {
         q->status = status;
-        r = sn_http_start(q->x, status, p->gzip ? -1 : length);
+        r = sn_http_start(q->x, status, p->comp ? -1 : length);
     }
     if (r == 0) r = forward_body(p, &result);
     if (r == 0) r = sn_http_end(q->x);
@@ -502,7 +502,7 @@ static int forward(struct proxy *p)
 static void proxy_finish(struct proxy *p)
 {
     if (p->ep) attempt_end(p, SN_GW_RESULT_ABANDONED);
-    gw_gzip_free(p->gzip);
+    gw_compress_free(p->comp);
     gw_mirror_end(p->body.copy, false);
 }
 
