@@ -49,6 +49,11 @@ struct sn_kv_batch {
  * SN_E_TOO_LARGE. */
 int sn_kv_batch_put(struct sn_kv_batch *b, struct sn_str key, struct sn_str value) SN_MUST_CHECK;
 int sn_kv_batch_del(struct sn_kv_batch *b, struct sn_str key) SN_MUST_CHECK;
+/* sn_kv_batch_put_parts - the value is n parts one behind the other; otherwise as sn_kv_batch_put. */
+int sn_kv_batch_put_parts(struct sn_kv_batch *b, struct sn_str key, const struct sn_str *parts,
+                          size_t n) SN_MUST_CHECK;
+/* sn_kv_batch_reset - empty again, with the memory it has. */
+void sn_kv_batch_reset(struct sn_kv_batch *b);
 void sn_kv_batch_done(struct sn_kv_batch *b);
 /* sn_kv_write - the batch stays the caller's. Returns 0, SN_E_IO, SN_E_DATA_LOSS, SN_E_NOMEM: then
  * nothing of it has been written, or it will be found whole. */

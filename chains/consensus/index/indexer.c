@@ -126,20 +126,41 @@ bool sn_index_next_result(struct sn_str *in, struct sn_str *ret)
     return false;
 }
 
-static void put_varint(struct sn_buf *out, uint8_t tag, uint64_t v)
+static size_t put_varint(uint8_t *out, uint8_t tag, uint64_t v)
 {
-    uint8_t b[1 + SN_VARINT_MAX] = {tag};
-    sn_buf_put(out, b, 1 + sn_varint_put(b + 1, v));
+    out[0] = tag;
+    return 1 + sn_varint_put(out + 1, v);
+}
+/* What is around the two texts of a result, so that they need not be copied. */
+struct tx_result {
+    uint8_t head[3 * (1 + SN_VARINT_MAX)], mid[1 + SN_VARINT_MAX];
+    struct sn_str parts[4];
+};
+static void tx_result(struct tx_result *t, int64_t height, uint32_t index, struct sn_str tx,
+                      struct sn_str result)
+{
+    size_t n = put_varint(t->head, TX_RESULT_HEIGHT, (uint64_t)height);
+    if (index) n += put_varint(t->head + n, TX_RESULT_INDEX, index);
+    if (tx.len) n += put_varint(t->head + n, TX_RESULT_TX, tx.len);
+    size_t m = put_varint(t->mid, TX_RESULT_RESULT, result.len);
+    t->parts[0] = sn_str_of((const char *)t->head, n);
+    t->parts[1] = tx;
+    t->parts[2] = sn_str_of((const char *)t->mid, m);
+    t->parts[3] = result;
 }
 void sn_index_tx_result(struct sn_buf *out, int64_t height, uint32_t index, struct sn_str tx,
                         struct sn_str result)
 {
-    put_varint(out, TX_RESULT_HEIGHT, (uint64_t)height);
-    if (index) put_varint(out, TX_RESULT_INDEX, index);
-    if (tx.len) put_varint(out, TX_RESULT_TX, tx.len);
-    sn_buf_str(out, tx);
-    put_varint(out, TX_RESULT_RESULT, result.len);
-    sn_buf_str(out, result);
+    struct tx_result t;
+    tx_result(&t, height, index, tx, result);
+    for (size_t i = 0; i < SN_COUNT_OF(t.parts); i++) sn_buf_str(out, t.parts[i]);
+}
+static int put_tx_result(struct writer *w, struct sn_str hash, struct sn_str tx, uint32_t index,
+                         struct sn_str result)
+{
+    struct tx_result t;
+    tx_result(&t, w->height, index, tx, result);
+    return sn_kv_batch_put_parts(&w->batch, hash, t.parts, SN_COUNT_OF(t.parts));
 }
 
 struct tx {
@@ -155,19 +176,15 @@ static int put_tx(struct writer *w, const struct tx *t, uint32_t index)
     int n = snprintf(height, sizeof(height), "%lld", (long long)w->height);
     sn_index_tx_key(&w->key, SN_INDEX_TX_HEIGHT,
                     &(struct sn_index_key){sn_str_of(height, (size_t)n), w->height, index, 0});
-    r = put(w, sn_str_of((const char *)t->hash, 32));
-    if (r < 0) return r;
-    sn_buf_reset(&w->value);
-    sn_index_tx_result(&w->value, w->height, index, t->data, t->result);
-    sn_buf_put(&w->key, t->hash, 32);
-    return w->value.err < 0 ? w->value.err : put(w, sn_buf_view(&w->value));
+    struct sn_str hash = sn_str_of((const char *)t->hash, 32);
+    r = put(w, hash);
+    return r < 0 ? r : put_tx_result(w, hash, t->data, index, t->result);
 }
 
 static int write_out(struct sn_indexer *ix, struct writer *w)
 {
     int r = sn_kv_write(ix->o.kv, &w->batch, false);
-    sn_kv_batch_done(&w->batch);
-    w->batch = (struct sn_kv_batch){0};
+    sn_kv_batch_reset(&w->batch);
     sn_arena_reset(&w->arena);
     return r;
 }
