@@ -5,9 +5,10 @@
 set -euo pipefail
 
 build=(gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libnghttp2-dev libpcre2-dev libyaml-dev
-  libdw-dev zlib1g-dev libsecp256k1-dev libsodium-dev libsqlite3-dev protobuf-compiler libprotobuf-dev)
+  libdw-dev zlib1g-dev libzstd-dev libsecp256k1-dev libsodium-dev libsqlite3-dev protobuf-compiler
+  libprotobuf-dev)
 # clang and libbpf-dev build sennit-bpf, which the kernel takeover's tests need.
-test=(clang libbpf-dev util-linux spin libgmp-dev libleveldb1d curl openssl procps iproute2 nghttp2-client nginx-light redis-server wrk gdb chromium python3-websockets haproxy python3-yaml)
+test=(zstd clang libbpf-dev util-linux spin libgmp-dev libleveldb1d curl openssl procps iproute2 nghttp2-client nginx-light redis-server wrk gdb chromium python3-websockets haproxy python3-yaml)
 bench=(nghttp2-server haproxy linux-perf libprotobuf-c-dev protobuf-c-compiler libjansson-dev libgrpc++-dev protobuf-compiler-grpc)
 # Peers: of the circuits (circom's C++ generator needs nasm and nlohmann-json3-dev; ours for WebAssembly clang), of the registry.
 interop=(nasm nlohmann-json3-dev libgmp-dev g++ clang lld wasi-libc libclang-rt-14-dev-wasm32

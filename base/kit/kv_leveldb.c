@@ -48,6 +48,7 @@ typedef unsigned char byte;
     X(void, options_set_create_if_missing, (void *o, byte on))                                 \
     X(void, options_set_paranoid_checks, (void *o, byte on))                                   \
     X(void, options_set_write_buffer_size, (void *o, size_t n))                                \
+    X(void, options_set_block_size, (void *o, size_t n))                                       \
     X(void, options_set_max_open_files, (void *o, int n))                                      \
     X(void, options_set_cache, (void *o, void *cache))                                         \
     X(void, options_set_filter_policy, (void *o, void *policy))                                \
@@ -301,6 +302,7 @@ static void *options_of(struct level *l, const struct sn_kv_opts *o)
     ldb.options_set_cache(options, l->cache);
     ldb.options_set_filter_policy(options, l->policy);
     ldb.options_set_write_buffer_size(options, o->buffer_bytes ? o->buffer_bytes : 4u << 20);
+    if (o->block_bytes) ldb.options_set_block_size(options, o->block_bytes);
     ldb.options_set_max_open_files(options, 500);
     return options;
 }

@@ -18,6 +18,7 @@ extern const struct sn_cli_command sn_cmd_abi_sig;
 extern const struct sn_cli_command sn_cmd_abi_tx;
 extern const struct sn_cli_command sn_cmd_abi_typed;
 extern const struct sn_cli_command sn_cmd_chain;
+extern const struct sn_cli_command sn_cmd_cri;
 extern const struct sn_cli_command sn_cmd_doctor;
 extern const struct sn_cli_command sn_cmd_gateway;
 extern const struct sn_cli_command sn_cmd_gen;

@@ -16,10 +16,15 @@ static void on_block(void *arg, const struct sn_exec_block *b)
     sn_chain_metrics_block(d->metrics, b);
     if (b->finalize_ns) sn_chain_metrics_processed(d->metrics, b->finalize_ns);
     if (!d->indexer) return;
+    const struct sn_indexer_in in = {b->block, b->res, b->answer};
     /* Where answers are not kept, who follows may come too late for this one. */
-    if (d->c->storage.discard_abci_responses && sn_indexer_block(d->indexer, b->block, b->res) < 0)
+    if (d->c->storage.discard_abci_responses && sn_indexer_block(d->indexer, &in) < 0)
         SN_LOG_WARN("a block is not indexed", SN_L("height", b->block->header.height));
-    sn_indexer_wake(d->indexer, b->block->header.height);
+    sn_indexer_give(d->indexer, &in, b->arena, b->bytes);
+}
+static void on_verdict(void *arg, bool extension, bool accepted)
+{
+    sn_chain_metrics_verdict(((struct sn_daemon *)arg)->metrics, extension, accepted);
 }
 static void on_event(void *arg, const struct sn_cons_action *a,
                      const struct sn_cons_round_state *rs)
@@ -38,6 +43,7 @@ int sn_daemon_open_events(struct sn_daemon *d, struct sn_exec_opts *eo)
                                   .seed = sn_random()};
     int r = sn_event_bus_new(&o, &d->bus);
     eo->on_block = on_block;
+    eo->on_verdict = on_verdict;
     eo->arg = d;
     return r;
 }
@@ -53,7 +59,7 @@ int sn_daemon_open_index(struct sn_daemon *d)
     if (!sn_str_eqc(kind, "kv"))
         return sn_fail(SN_E_INVALID_ARGUMENT, "tx_index.indexer: expected kv or null, got %.*s",
                        SN_STR_ARG(kind));
-    int r = sn_daemon_open_kv(d, "tx_index", &o.kv);
+    int r = sn_daemon_open_kv(d, "tx_index", SN_DAEMON_INDEX_BUFFER, &o.kv);
     if (r < 0) return r;
     r = sn_indexer_new(&o, &d->indexer);
     if (r < 0) sn_kv_close(o.kv);

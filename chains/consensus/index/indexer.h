@@ -24,11 +24,25 @@ void sn_indexer_free(struct sn_indexer *ix);
 int sn_indexer_run(struct sn_indexer *ix) SN_MUST_CHECK;
 /* sn_indexer_wake - a block of that height is executed and stored. Does not suspend. */
 void sn_indexer_wake(struct sn_indexer *ix, int64_t height);
+/* What is indexed of a height. */
+struct sn_indexer_in {
+    struct sn_cons_block *block;
+    const struct tendermint_abci_response_finalize_block *res;
+    struct sn_str answer; /* res as it is encoded */
+};
 /* sn_indexer_block - indexes a block that has just been executed, at once: for a node whose state
  * store does not keep answers (discard_abci_responses), where the fiber that follows may come too
  * late. Returns 0, as sn_kv_write, SN_E_NOMEM. */
-int sn_indexer_block(struct sn_indexer *ix, const struct sn_cons_block *b,
-                     const struct tendermint_abci_response_finalize_block *res) SN_MUST_CHECK;
+int sn_indexer_block(struct sn_indexer *ix, const struct sn_indexer_in *in) SN_MUST_CHECK;
+/* sn_indexer_give - a block that has just been executed, for the fiber that follows, which need not
+ * read it from the stores then; where too many wait (SN_INDEXER_HELD_MAX, _BYTES) nothing is taken
+ * and it does. Takes a reference to the block, and out of `arena` and `bytes`, which it leaves
+ * empty, what res and answer lie in. Wakes as sn_indexer_wake, but does so also where nothing was
+ * taken. */
+#define SN_INDEXER_HELD_MAX 16u
+#define SN_INDEXER_HELD_BYTES ((size_t)64 << 20)
+void sn_indexer_give(struct sn_indexer *ix, const struct sn_indexer_in *in, struct sn_arena *arena,
+                     struct sn_buf *bytes);
 /* sn_indexer_height - up to which it has indexed. sn_indexer_wait - until `height` is. Returns 0,
  * SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. */
 int64_t sn_indexer_height(const struct sn_indexer *ix);

@@ -79,6 +79,7 @@ int sn_mempool_finish(struct sn_mempool *mp, struct sn_mempool_tx *tx, bool ok, 
 struct sn_mempool_done {
     struct sn_str data;
     bool ok; /* the block's result: a failed one may come again, unless keep_invalid */
+    const uint8_t *key; /* SHA-256 of data; NULL: it is made here */
 };
 /* sn_mempool_update - a block is decided: its transactions leave, and those that waited too long.
  * What is left is due for sn_mempool_recheck_take. Returns 0, SN_E_NOMEM (nothing is in the pool
@@ -135,7 +136,10 @@ size_t sn_mempool_cursor_take(struct sn_mempool *mp, struct sn_mempool_cursor *c
 
 struct sn_mempool_stats {
     uint64_t txs, bytes, cached;
-    uint64_t added, duplicates, refused, full, displaced, expired, failed_recheck;
+    uint64_t added, duplicates, refused, full, displaced, expired, rechecked, failed_recheck;
 };
 /* sn_mempool_stats - a moment's view. */
 void sn_mempool_stats(struct sn_mempool *mp, struct sn_mempool_stats *ret);
+/* sn_mempool_on_added - fn hears the bytes of each transaction that comes in from now on, with the
+ * order's lock held: for metrics. NULL: nobody; when it returns nobody is called any more. */
+void sn_mempool_on_added(struct sn_mempool *mp, void (*fn)(void *arg, size_t bytes), void *arg);

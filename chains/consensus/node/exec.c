@@ -45,7 +45,9 @@ static int update_txs(struct sn_exec *x, const struct sn_cons_block *b,
     struct sn_mempool_done *done = SN_ARENA_ARRAY(&a, struct sn_mempool_done, b->n_txs + 1);
     if (!done) return SN_E_NOMEM;
     for (uint32_t i = 0; i < b->n_txs; i++)
-        done[i] = (struct sn_mempool_done){b->txs[i], run->result.txs[i].code == 0};
+        done[i] = (struct sn_mempool_done){.data = b->txs[i],
+                                           .ok = run->result.txs[i].code == 0,
+                                           .key = b->tx_hashes ? b->tx_hashes[i] : NULL};
     sn_exec_set_limits(x, after);
     return sn_txs_update(x->o.txs, b->header.height, sn_now(), done, b->n_txs);
 }
@@ -133,7 +135,7 @@ int sn_exec_apply_with(struct sn_exec *x, struct sn_cons_state *state, struct sn
         return r;
     }
     sn_exec_done(x, &(struct sn_exec_block){b, id, run.res, sn_buf_view(&run.answer), after,
-                                          run.took_ns});
+                                            run.took_ns, &run.arena, &run.answer});
     *ret = after;
     return 0;
 }
