@@ -48,7 +48,7 @@ c() { timeout 30 "$ctr" -a "$d/c.sock" -n "$ns" "$@"; }
 run() { c run --runtime io.containerd.sennit.v2 "$@"; }
 status() { c t ls | awk -v id="$1" '$1 == id { print $3 }'; }
 wait_status() { for _ in $(seq 100); do [ "$(status "$1")" = "$2" ] && return 0; sleep 0.05; done; return 1; }
-shim_pid() { pgrep -f -- "-namespace $ns .*-id $1( |\$)" | head -1; }
+shim_pid() { pgrep -f -- "-namespace $ns .*-id $1 .*start\$" | head -1; } # not one that deletes
 gone() { c t kill -s KILL "$1" >/dev/null 2>&1; wait_status "$1" STOPPED; c t rm "$1" >/dev/null 2>&1; c c rm "$1" >/dev/null 2>&1; }
 # What a container leaves: processes, mounts, cgroups, states, sockets. Waits a moment for what is on its way.
 left() {
@@ -67,6 +67,8 @@ left() {
 }
 
 basics() {
+  timeout 120 "$ctr" -a "$d/c.sock" -n "$ns" events >"$d/events" 2>&1 & pids+=($!)
+  sleep 0.3
   check "$v: run" "$(run --rm $image a1 echo hello 2>&1)" hello
   run --rm $image a2 sh -c 'exit 7' >/dev/null 2>&1; check "$v: exit code" $? 7
   run --rm $image a3 /no/such >/dev/null 2>"$tmp/err" && fail "$v: missing program" "ran" ||
@@ -76,8 +78,9 @@ basics() {
   check "$v: terminal" "$(timeout 30 script -qec "$ctr -a $d/c.sock -n $ns run -t --rm --runtime io.containerd.sennit.v2 $image a6 sh -c 'test -t 0 && test -t 1 && echo tty'" /dev/null </dev/null | tr -d '\r\000\004^@D\b' | grep -c tty)" 1
   run --rm --memory-limit 16777216 $image a7 sh -c 'x=x; while :; do x=$x$x; done' >/dev/null 2>&1
   check "$v: killed for memory" $? 137
-  grep -q 'topic=/tasks/oom' "$d/log" && ok "$v: OOM was told" || fail "$v: OOM was told" "no event"
-  grep "ns=$ns" "$d/log" | awk '/topic=\/tasks\// { sub(/.*topic=.tasks./, ""); print $1 }' | head -4 | tr '\n' ' ' >"$tmp/order"
+  sleep 0.2
+  grep -q "$ns /tasks/oom " "$d/events" && ok "$v: OOM was told" || fail "$v: OOM was told" "no event"
+  grep -o "$ns /tasks/[a-z]*" "$d/events" | head -4 | sed 's,.*/,,' | tr '\n' ' ' >"$tmp/order"
   check "$v: order of events" "$(cat "$tmp/order")" "create start exit delete "
   check "$v: nothing is left" "$(left)" ""
 }
