@@ -240,7 +240,7 @@ static int answer(struct sn_oci_birth *b, const struct sn_oci_message *m)
         if (e == 0 && b->plan->process) e = set_limits(b);
     } else {
         e = sn_oci_net_devices(s, b->pid);
-        if (e == 0) e = sn_oci_hooks_run(&s->hooks[SN_OCI_HOOK_PRESTART], "prestart", &b->plan->hook_state, "creating", b->pid);
+        if (e == 0) e = sn_oci_hooks_run(&s->hooks[SN_OCI_HOOK_PRESTART], "prestart", &b->plan->hook_state, "created", b->pid);
         if (e == 0)
             e = sn_oci_hooks_run(&s->hooks[SN_OCI_HOOK_CREATE_RUNTIME], "createRuntime", &b->plan->hook_state, "creating", b->pid);
     }

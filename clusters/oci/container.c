@@ -290,6 +290,13 @@ static int stop(struct sn_oci_container *c)
     }
     if (fd >= 0 && (e = wait_end(fd)) < 0) return e;
     if (cg && (e = sn_cgroup_kill(cg)) < 0) return e;
+    if (c->state.map->flags & SN_OCI_FLAG_MOUNTED) {
+        char rootfs[SN_OCI_CGROUP_TEXT_MAX];
+        /* Once: a second mount there is somebody else's. */
+        if (sn_str_cz(sn_oci_state_str(&c->state, SN_OCI_TEXT_ROOTFS), rootfs, sizeof(rootfs)) == 0 &&
+            umount2(rootfs, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+            c->state.map->flags &= ~(uint32_t)SN_OCI_FLAG_MOUNTED;
+    }
     return cg ? sn_cgroup_remove(cg) : 0;
 }
 

@@ -117,8 +117,6 @@ static int open_namespaces(struct creation *k)
         p->ns_flag[i] = n->flag;
         if (n->flag == CLONE_NEWUSER) p->userns = true;
         if (!n->path) continue;
-        if (n->flag == CLONE_NEWNS)
-            return sn_fail(SN_E_UNIMPLEMENTED, "config.json: linux.namespaces: a mount namespace by path is not supported");
         p->ns_fd[i] = open(n->path, O_RDONLY | O_CLOEXEC);
         if (p->ns_fd[i] < 0) return sn_fail_errno(errno, "config.json: linux.namespaces: %s: %s", n->type, n->path);
         int kind = ioctl(p->ns_fd[i], NS_GET_NSTYPE);
@@ -167,6 +165,7 @@ static int prepare(struct creation *k)
     p->id = o->id;
     p->no_pivot = o->no_pivot;
     p->new_keyring = !o->no_new_keyring;
+    p->shared_mounts = !(b->spec->ns_new & CLONE_NEWNS);
     p->rootless = b->host.rootless;
     p->dev_bound = dev_is_bound(b->spec);
     p->want_maps = p->userns;
@@ -224,6 +223,7 @@ static int make_state(struct creation *k)
     if (b->plan->process && b->plan->process->terminal) init.flags |= SN_OCI_FLAG_TERMINAL;
     if (b->host.systemd_cgroup) init.flags |= SN_OCI_FLAG_SYSTEMD;
     if (!k->location) init.flags |= SN_OCI_FLAG_NO_CGROUP;
+    if (b->plan->shared_mounts) init.flags |= sn_oci_namespace_of(b->spec, CLONE_NEWNS) ? SN_OCI_FLAG_SHARED : SN_OCI_FLAG_SHARED | SN_OCI_FLAG_MOUNTED;
     int e = ann.err < 0 ? ann.err : sn_oci_state_make(k->c->root, k->o->id, &init, &k->c->state);
     sn_buf_done(&ann);
     if (e < 0) return e;
@@ -278,6 +278,8 @@ static void undo(struct creation *k)
         (void)!sn_cgroup_kill(k->c->cgroup);
         (void)!sn_cgroup_remove(k->c->cgroup);
     }
+    if (k->hooks_due && b->plan->shared_mounts && !sn_oci_namespace_of(b->spec, CLONE_NEWNS))
+        (void)umount2(k->rootfs, MNT_DETACH | UMOUNT_NOFOLLOW);
     if (k->hooks_due)
         (void)!sn_oci_hooks_run(&b->spec->hooks[SN_OCI_HOOK_POSTSTOP], "poststop", &b->plan->hook_state, "stopped", 0);
     if (k->state_made) (void)!sn_oci_state_unlink(k->c->root, k->o->id, &k->c->state);

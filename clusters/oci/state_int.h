@@ -25,7 +25,9 @@ enum sn_oci_state_text {
     SN_OCI_TEXT_CONFIG,
     SN_OCI_TEXTS,
 };
-enum { SN_OCI_FLAG_TERMINAL = 1, SN_OCI_FLAG_SYSTEMD = 2, SN_OCI_FLAG_NO_CGROUP = 4 };
+enum { SN_OCI_FLAG_TERMINAL = 1, SN_OCI_FLAG_SYSTEMD = 2, SN_OCI_FLAG_NO_CGROUP = 4,
+       SN_OCI_FLAG_SHARED = 8,    /* no mount namespace of its own */
+       SN_OCI_FLAG_MOUNTED = 16 }; /* and the root is mounted in the runtime's */
 enum { SN_OCI_PHASE_CREATING, SN_OCI_PHASE_CREATED, SN_OCI_PHASE_RUNNING };
 
 struct sn_oci_state_map {

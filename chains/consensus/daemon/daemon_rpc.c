@@ -22,6 +22,10 @@ static void on_block(void *arg, const struct sn_exec_block *b)
         SN_LOG_WARN("a block is not indexed", SN_L("height", b->block->header.height));
     sn_indexer_give(d->indexer, &in, b->arena, b->bytes);
 }
+static void on_verdict(void *arg, bool extension, bool accepted)
+{
+    sn_chain_metrics_verdict(((struct sn_daemon *)arg)->metrics, extension, accepted);
+}
 static void on_event(void *arg, const struct sn_cons_action *a,
                      const struct sn_cons_round_state *rs)
 {
@@ -39,6 +43,7 @@ int sn_daemon_open_events(struct sn_daemon *d, struct sn_exec_opts *eo)
                                   .seed = sn_random()};
     int r = sn_event_bus_new(&o, &d->bus);
     eo->on_block = on_block;
+    eo->on_verdict = on_verdict;
     eo->arg = d;
     return r;
 }

@@ -49,7 +49,9 @@ struct sn_mempool {
     int64_t height;
     _Atomic uint64_t txs, bytes;
     _Atomic uint64_t duplicates, refused, full;
-    uint64_t added, displaced, expired, failed_recheck;
+    uint64_t added, displaced, expired, rechecked, failed_recheck;
+    void (*on_added)(void *arg, size_t bytes);
+    void *on_added_arg;
     struct holder holders[SN_MEMPOOL_PEERS_MAX];
     struct shard shards[];
 };
@@ -190,6 +192,7 @@ static void link_tx(struct sn_mempool *mp, struct sn_mempool_tx *tx)
     atomic_fetch_add_explicit(&mp->txs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&mp->bytes, tx->data.len, memory_order_relaxed);
     mp->added++;
+    if (mp->on_added) mp->on_added(mp->on_added_arg, tx->data.len);
     SN_LIST_EACH (&mp->at_end, n) {
         struct sn_mempool_cursor *c = SN_LIST_ENTRY(n, struct sn_mempool_cursor, at);
         cursor_move(mp, c, tx);
@@ -478,6 +481,7 @@ void sn_mempool_recheck_done(struct sn_mempool *mp, struct sn_mempool_tx *tx, bo
 {
     sn_mutex_lock_always(&mp->order_lock);
     bool counts = tx->state == LINKED && tx->rechecking == mp->state, out = counts && !ok;
+    mp->rechecked++;
     if (counts && ok) {
         tx->checked = mp->state;
         tx->gas = gas;
@@ -605,7 +609,15 @@ void sn_mempool_stats(struct sn_mempool *mp, struct sn_mempool_stats *ret)
                                      .full = mp->full,
                                      .displaced = mp->displaced,
                                      .expired = mp->expired,
+                                     .rechecked = mp->rechecked,
                                      .failed_recheck = mp->failed_recheck};
+    sn_mutex_unlock(&mp->order_lock);
+}
+void sn_mempool_on_added(struct sn_mempool *mp, void (*fn)(void *arg, size_t bytes), void *arg)
+{
+    sn_mutex_lock_always(&mp->order_lock);
+    mp->on_added = fn;
+    mp->on_added_arg = arg;
     sn_mutex_unlock(&mp->order_lock);
 }
 

@@ -136,7 +136,10 @@ size_t sn_mempool_cursor_take(struct sn_mempool *mp, struct sn_mempool_cursor *c
 
 struct sn_mempool_stats {
     uint64_t txs, bytes, cached;
-    uint64_t added, duplicates, refused, full, displaced, expired, failed_recheck;
+    uint64_t added, duplicates, refused, full, displaced, expired, rechecked, failed_recheck;
 };
 /* sn_mempool_stats - a moment's view. */
 void sn_mempool_stats(struct sn_mempool *mp, struct sn_mempool_stats *ret);
+/* sn_mempool_on_added - fn hears the bytes of each transaction that comes in from now on, with the
+ * order's lock held: for metrics. NULL: nobody; when it returns nobody is called any more. */
+void sn_mempool_on_added(struct sn_mempool *mp, void (*fn)(void *arg, size_t bytes), void *arg);

@@ -277,6 +277,7 @@ int sn_exec_process(struct sn_exec *x, const struct sn_cons_state *s, const stru
     if (r >= 0) r = sn_abci_process_proposal(x->o.app->consensus, &q, &a, &res);
     if (r < 0) return sn_wrap(r, "ProcessProposal of block %lld", (long long)b->header.height);
     *ret = res->status == TENDERMINT_ABCI_RESPONSE_PROCESS_PROPOSAL_PROPOSAL_STATUS_ACCEPT;
+    if (x->o.on_verdict) x->o.on_verdict(x->o.arg, false, *ret);
     if (*ret || res->status == TENDERMINT_ABCI_RESPONSE_PROCESS_PROPOSAL_PROPOSAL_STATUS_REJECT)
         return 0;
     return no_verdict("ProcessProposal", b->header.height, res->status);
@@ -310,6 +311,7 @@ int sn_exec_verify(struct sn_exec *x, const struct sn_cons_vote *v, bool *ret)
     int r = sn_abci_verify_vote_extension(x->o.app->consensus, &q, &a, &res);
     if (r < 0) return sn_wrap(r, "VerifyVoteExtension at height %lld", (long long)v->height);
     *ret = res->status == TENDERMINT_ABCI_RESPONSE_VERIFY_VOTE_EXTENSION_VERIFY_STATUS_ACCEPT;
+    if (x->o.on_verdict) x->o.on_verdict(x->o.arg, true, *ret);
     if (*ret || res->status == TENDERMINT_ABCI_RESPONSE_VERIFY_VOTE_EXTENSION_VERIFY_STATUS_REJECT)
         return 0;
     return no_verdict("VerifyVoteExtension", v->height, res->status);

@@ -23,7 +23,7 @@ struct sn_mempool_reactor {
     struct sn_reactor reactor;
     int slot;
     struct sn_sem persistent, others; /* who may be sent to, where that is limited */
-    _Atomic uint64_t txs_in, known_in, messages_in, txs_out, messages_out, bytes_out;
+    _Atomic uint64_t txs_in, known_in, messages_in, txs_out, messages_out, bytes_out, active;
 };
 /* Of a peer, in its slot. */
 struct gossip {
@@ -163,11 +163,13 @@ static int gossip(void *arg)
     }
     int r = limit ? sn_sem_acquire(limit, 1) : 0;
     if (r < 0) return r;
+    COUNT(x->active, 1);
     sn_mempool_cursor_open(sn_txs_pool(x->o.txs), &g->cursor, sn_switch_peer_number(g->peer), wake,
                            g);
     wake(g);
     r = gossip_on(g, &out);
     sn_mempool_cursor_close(sn_txs_pool(x->o.txs), &g->cursor);
+    atomic_fetch_sub_explicit(&x->active, 1, memory_order_relaxed);
     if (limit) sn_sem_release(limit, 1);
     sn_buf_done(&out);
     return r;
@@ -245,5 +247,6 @@ void sn_mempool_reactor_stats(const struct sn_mempool_reactor *x, struct sn_memp
                                       .messages_in = atomic_load(&x->messages_in),
                                       .txs_out = atomic_load(&x->txs_out),
                                       .messages_out = atomic_load(&x->messages_out),
-                                      .bytes_out = atomic_load(&x->bytes_out)};
+                                      .bytes_out = atomic_load(&x->bytes_out),
+                                      .active = atomic_load(&x->active)};
 }

@@ -42,6 +42,7 @@ void sn_mempool_reactor_free(struct sn_mempool_reactor *x);
 struct sn_mempool_gossip {
     uint64_t txs_in, known_in, messages_in; /* known_in: of txs_in */
     uint64_t txs_out, messages_out, bytes_out;
+    uint64_t active; /* peers that are sent to now */
 };
 void sn_mempool_reactor_stats(const struct sn_mempool_reactor *x, struct sn_mempool_gossip *ret);
 
