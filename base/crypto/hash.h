@@ -33,7 +33,8 @@ int sn_hkdf_once(enum sn_hash_kind kind, const struct sn_hkdf_in *in, void *out,
 struct sn_hasher {
     void *ctx;
     enum sn_hash_kind kind;
-    int err; /* sticky: the first failure, reported by sn_hasher_final */
+    int err;             /* sticky: the first failure, reported by sn_hasher_final */
+    uint64_t sha256[14]; /* of SN_SHA256, which needs no other memory */
 };
 /* sn_hasher_init - begins a digest. Returns 0, SN_E_NOMEM, SN_E_INTERNAL. Owns: end it with
  * sn_hasher_done, whatever happened in between. */

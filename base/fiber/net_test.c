@@ -1084,6 +1084,35 @@ static int torture_body(void *arg)
     T_ASSERT(r >= 0 && k > 2);
     return 0;
 }
+/* A read under a deadline that has passed is a look at what is there. One that is refused because many
+ * went before must leave what it did not look at readable. */
+NET_TEST(refused_reads_lose_nothing)
+{
+    int p[2];
+    char b;
+    struct sn_stream *s;
+    T_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p), 0);
+    T_OK(sn_stream_adopt(p[0], &s));
+    char all[2000] = {0};
+    unsigned refused = 0;
+    T_EQ(write(p[1], all, sizeof(all)), sizeof(all));
+    for (size_t i = 0; i < sizeof(all); i++) {
+        int64_t before = sn_deadline_tighten(sn_now());
+        ssize_t n = sn_read(s, &b, 1);
+        sn_deadline_restore(before);
+        if (n == 1) continue;
+        T_EQ(n, SN_E_DEADLINE_EXCEEDED);
+        refused++;
+        before = sn_deadline_tighten(sn_now() + 5 * SN_SEC);
+        T_EQ(sn_read(s, &b, 1), 1);
+        sn_deadline_restore(before);
+    }
+    T_ASSERTF(refused > 2, "%u reads were refused", refused);
+    close(p[1]);
+    sn_stream_close(s);
+    return 0;
+}
+
 SN_TEST(failing_allocations)
 {
     run_on(torture_body, false, 1);

@@ -25,7 +25,7 @@ static void cancel_post(struct sn_post *p)
     struct sn_fiber *f = SN_CONTAINER_OF(p, struct sn_fiber, cancel_post);
     struct sn_worker *w = sn_worker_cur();
     (void)__atomic_exchange_n(&f->cancel_pending, 0, __ATOMIC_SEQ_CST);
-    if (f->w == w)
+    if (SN_LOAD(&f->w) == w)
         cancel_here(w, f);
     else if (SN_LOAD(&f->cancelled)) /* the record moved on: follow it */
         sn_fiber_cancel(f);

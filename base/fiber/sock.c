@@ -172,7 +172,11 @@ int sn_sock_enter(struct sn_sock *k, uint32_t dir)
         /* Only now: who closes the stream meanwhile must find this operation in progress. */
         int r = give_way(nw);
         old |= sn_sock_bits(k);
-        if (r < 0 || (old & SN_SS_CLOSED)) return (int)sn_sock_exit(k, dir, r);
+        if (r < 0 || (old & SN_SS_CLOSED)) {
+            /* Nobody has looked: what made it ready was an edge, and no other will come. */
+            if (dir == SN_SS_RD_BUSY) sn_sock_set(k, old & SN_SS_RD_READY);
+            return (int)sn_sock_exit(k, dir, r);
+        }
     }
     /* For reads: 1 = worth a system call, 0 = known to be empty. */
     return (old & SN_SS_READABLE) != 0;

@@ -212,6 +212,12 @@ struct sn_http_call {
     /* The response's head must be here so long after the request was sent; until then a body may take
      * its time as long as it moves. 0 = the client's head_ns_max. */
     int64_t answer_ns_max;
+    /* Where no byte of the answer is here patience_ns after the call's start (connecting apart),
+     * impatient is asked: it returns in how many ns to be asked again, 0: not again, or < 0 to give
+     * the call up (SN_E_DEADLINE_EXCEEDED). Does not suspend. 0: waits as the rest says. */
+    int64_t patience_ns;
+    int64_t (*impatient)(void *arg);
+    void *impatient_arg;
     bool no_retry;                /* default: retried once on a fresh connection if a pooled one was
                                    * stale, only for bodyless or replayable idempotent requests */
 };

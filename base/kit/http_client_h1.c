@@ -225,13 +225,20 @@ static bool sending(const struct cl_call *k)
 /* While the body is under way its reader and its writer have limits of their own. */
 int64_t cl_answer_at(const struct cl_call *k)
 {
-    if (!k->answer_ns_max) return SN_FOREVER;
-    return (sending(k) ? sn_now() : k->sent_ns) + k->answer_ns_max;
+    int64_t ask = k->ask_at_ns && !k->got_bytes ? k->ask_at_ns : SN_FOREVER;
+    if (!k->answer_ns_max) return ask;
+    return SN_MIN(ask, (sending(k) ? sn_now() : k->sent_ns) + k->answer_ns_max);
 }
 
-bool cl_answer_late(const struct cl_call *k)
+bool cl_answer_late(struct cl_call *k)
 {
-    return sn_now() >= sn_deadline() || (!sending(k) && sn_now() >= k->sent_ns + k->answer_ns_max);
+    int64_t now = sn_now();
+    if (now >= sn_deadline()) return true;
+    if (k->answer_ns_max && !sending(k) && now >= k->sent_ns + k->answer_ns_max) return true;
+    if (!k->ask_at_ns || now < k->ask_at_ns || k->got_bytes) return false;
+    int64_t again = k->impatient(k->impatient_arg);
+    k->ask_at_ns = again > 0 ? now + again : 0;
+    return again < 0;
 }
 
 static int join_shielded(void *arg)

@@ -26,9 +26,12 @@ struct cl_pool { /* of one address on one worker */
     uint8_t proto;         /* 0 not known yet, 1 HTTP/1.1, 2 h2 */
     struct sn_mutex dial;  /* while h2 is possible: one dials, the others share the result */
     struct sn_sem active; /* conns_per_addr_max permits */
-    char key[];           /* "h host:port host" */
+    size_t addr_len;
+    char key[];           /* 'h' or 's', the address, a NUL, and with TLS the server's name */
 };
 #define CL_URL_KEPT_MAX 128u
+/* Pools remembered by where the caller's address lies: a proxy's endpoints stay where they are. */
+#define CL_RECENT 16u
 struct cl_worker {
     struct http_pools pools;
     struct sn_map by_key;
@@ -39,6 +42,7 @@ struct cl_worker {
     const char *last_at;
     size_t last_len;
     char last_text[CL_URL_KEPT_MAX];
+    struct cl_pool *recent[CL_RECENT];
 } SN_ALIGNED(SN_CACHE_LINE);
 
 struct sn_http_client {
@@ -66,6 +70,9 @@ struct cl_call {
     int64_t start_ns;
     int64_t sent_ns;       /* the request's last byte so far */
     int64_t answer_ns_max; /* 0 = none */
+    int64_t ask_at_ns;     /* when impatient is asked next; 0 = never */
+    int64_t (*impatient)(void *arg); /* as in sn_http_call */
+    void *impatient_arg;
     /* HTTP/1.1 */
     struct http_in in;
     struct sn_h1 head;
@@ -113,8 +120,8 @@ int cl_sender_start(struct cl_call *k, const struct sn_http_call *call, cl_send_
 /* A request's piece must be taken by the connection within this. */
 #define CL_SEND_STALL_NS (30 * SN_SEC)
 /* cl_answer_at - until when the answer may be waited for now; cl_answer_late - whether a wait until then
- * that ended with SN_E_DEADLINE_EXCEEDED was the last. */
+ * that ended with SN_E_DEADLINE_EXCEEDED was the last; asks the impatient caller when it is time. */
 int64_t cl_answer_at(const struct cl_call *k);
-bool cl_answer_late(const struct cl_call *k);
+bool cl_answer_late(struct cl_call *k);
 /* cl_sender_join - its result; one still at work is cancelled first. */
 int cl_sender_join(struct cl_call *k);

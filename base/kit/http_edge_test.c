@@ -81,6 +81,10 @@ static int app(struct sn_http_x *x, void *arg)
     struct sn_str p = x->req.path;
     if (sn_str_eqc(p, "/trailers")) return tell_trailers(x);
     if (sn_str_eqc(p, "/ignore")) return sn_http_reply(x, 200, (struct sn_str){0}, SN_STR("no"));
+    if (sn_str_eqc(p, "/slow")) {
+        int r = sn_sleep(100 * SN_MS);
+        return r < 0 ? r : sn_http_reply(x, 200, (struct sn_str){0}, SN_STR("at last"));
+    }
     if (sn_str_eqc(p, "/stream")) return stream_echo(x, e);
     if (sn_str_eqc(p, "/parked")) {
         struct sn_ws_opts o = {.on_message = on_message, .on_close = on_close, .arg = e,
@@ -129,6 +133,60 @@ static int edge_main(void *arg)
 static void run(struct edge *e, unsigned workers)
 {
     T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = workers}, edge_main, e));
+}
+
+/* ---- patience ------------------------------------------------------------------------------- */
+
+struct impatience {
+    int asked, give_up_at; /* give_up_at 0: says at once that it will not ask again */
+};
+static int64_t impatient(void *arg)
+{
+    struct impatience *i = arg;
+    i->asked++;
+    if (!i->give_up_at) return 0;
+    return i->asked < i->give_up_at ? 5 * SN_MS : -1;
+}
+
+static int t_patience(struct edge *e)
+{
+    char url[120];
+    snprintf(url, sizeof(url), "http://%s/slow", e->addr);
+    struct impatience i = {.give_up_at = 3};
+    struct sn_http_call call = {.url = sn_str(url), .patience_ns = 5 * SN_MS,
+                                .impatient = impatient, .impatient_arg = &i};
+    struct sn_http_resp *r;
+    struct sn_str body;
+    T_EQ(sn_http_do(e->client, &call, &r), SN_E_DEADLINE_EXCEEDED);
+    T_EQ(i.asked, 3);
+    i = (struct impatience){0};
+    T_OK(sn_http_do(e->client, &call, &r));
+    T_EQ(i.asked, 1);
+    T_OK(sn_http_resp_all(r, 1000, &body));
+    T_STR(body, "at last");
+    sn_http_resp_close(r);
+    /* Limits of the call's own hold all the same, and end it first. */
+    i = (struct impatience){.give_up_at = 1000};
+    call.answer_ns_max = 30 * SN_MS;
+    T_EQ(sn_http_do(e->client, &call, &r), SN_E_DEADLINE_EXCEEDED);
+    T_ASSERT(i.asked >= 1 && i.asked <= 6);
+    i.asked = 0;
+    call.answer_ns_max = 0;
+    int64_t prev = sn_deadline_tighten(sn_now() + 30 * SN_MS);
+    T_EQ(sn_http_do(e->client, &call, &r), SN_E_DEADLINE_EXCEEDED);
+    sn_deadline_restore(prev);
+    T_ASSERT(i.asked >= 1 && i.asked <= 6);
+    return 0;
+}
+SN_TEST(http_patience)
+{
+    struct edge e = {.body = t_patience};
+    run(&e, 1);
+}
+SN_TEST(http2_patience)
+{
+    struct edge e = {.body = t_patience, .co = {.h2_prior_knowledge = true}};
+    run(&e, 1);
 }
 
 /* ---- trailers ------------------------------------------------------------------------------- */

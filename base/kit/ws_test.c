@@ -18,8 +18,8 @@ struct wenv {
     int64_t ping_ns;
     bool h2; /* dial over h2 (RFC 8441) */
     struct sn_event shut;
-    unsigned closed;
-    int close_code;
+    _Atomic unsigned closed; /* connections of several workers end here */
+    _Atomic int close_code;
     struct sn_event closed_ev;
 };
 

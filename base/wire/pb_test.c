@@ -339,6 +339,42 @@ SN_TEST(pb_tight_buffers)
     T_EQ(sn_pb_encode(&sennit_test_all_desc, m, &g), SN_E_INVALID_ARGUMENT);
 }
 
+/* Every length around the word copies, and a byte above ASCII at every place: short strings are copied
+ * and looked at in one go. */
+SN_TEST(pb_text_of_every_length)
+{
+    enum { LONGEST = 70 };
+    char text[LONGEST + 1];
+    struct sn_buf out;
+    sn_buf_init(&out, 0);
+    for (size_t n = 0; n <= LONGEST; n++) {
+        for (size_t at = 0; at <= n; at++) { /* n: none */
+            struct sennit_test_all m = {0};
+            for (size_t i = 0; i < n; i++) text[i] = (char)('a' + i % 26);
+            if (at < n) text[at] = (char)0xc3; /* begins two bytes; the second is missing */
+            m.f_string = sn_str_of(text, n);
+            sn_buf_reset(&out);
+            ssize_t r = sn_pb_encode(&sennit_test_all_desc, &m, &out);
+            if (at < n)
+                T_EQ(r, SN_E_INVALID_ARGUMENT);
+            else
+                T_EQ(r, n ? (ssize_t)n + 2 : 0);
+            if (at + 1 < n) { /* and whole */
+                text[at + 1] = (char)0xbc;
+                sn_buf_reset(&out);
+                T_EQ(sn_pb_encode(&sennit_test_all_desc, &m, &out), (ssize_t)n + 2);
+                T_ASSERT(out.len == n + 2 && memcmp(out.ptr + 2, text, n) == 0);
+            }
+            if (at < n) text[at] = (char)0xff;
+            m = (struct sennit_test_all){.f_bytes = sn_str_of(text, n)};
+            sn_buf_reset(&out);
+            T_EQ(sn_pb_encode(&sennit_test_all_desc, &m, &out), n ? (ssize_t)n + 2 : 0);
+            T_ASSERT(!n || (out.len == n + 2 && memcmp(out.ptr + 2, text, n) == 0));
+        }
+    }
+    sn_buf_done(&out);
+}
+
 SN_TEST(pb_by_table)
 {
     arena_on();

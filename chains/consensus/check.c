@@ -140,7 +140,10 @@ int sn_cons_check_block(const struct sn_cons_block *b)
     if (r >= 0) r = sn_cons_check_commit(b->last_commit);
     if (r >= 0) r = sn_cons_commit_hash(b->last_commit, &h);
     if (r >= 0) r = same(&h, &b->header.last_commit_hash, "last commit");
-    if (r >= 0) r = sn_cons_txs_hash(b->txs, b->n_txs, &h);
+    if (r >= 0)
+        r = b->tx_hashes ? sn_cons_tx_hashes_root(
+                               (const uint8_t(*)[SN_CONS_HASH_LEN])b->tx_hashes, b->n_txs, &h)
+                         : sn_cons_txs_hash(b->txs, b->n_txs, &h);
     if (r >= 0) r = same(&h, &b->header.data_hash, "data");
     for (uint32_t i = 0; r >= 0 && i < b->n_evidence; i++) {
         r = sn_cons_check_evidence(b->evidence[i]);

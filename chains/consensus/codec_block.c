@@ -370,8 +370,12 @@ int sn_cons_block_of(const struct tendermint_types_block *m, struct sn_cons_bloc
         ret->txs = m->data->txs.ptr;
         ret->n_txs = m->data->txs.len;
     }
-    r = sn_cons_check_block(ret);
-    return r < 0 ? r : sn_cons_header_hash(&ret->header, &ret->hash);
+    ret->tx_hashes = sn_arena_alloc(&ret->arena, ((size_t)ret->n_txs + 1) * SN_CONS_HASH_LEN);
+    r = ret->tx_hashes ? sn_cons_tx_hashes(ret->txs, ret->n_txs, ret->tx_hashes) : SN_E_NOMEM;
+    if (r >= 0) r = sn_cons_check_block(ret);
+    if (r >= 0) r = sn_cons_header_hash(&ret->header, &ret->hash);
+    ret->decoded = r >= 0;
+    return r;
 }
 
 /* ---- bytes ---- */

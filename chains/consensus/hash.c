@@ -103,14 +103,31 @@ int sn_cons_commit_hash(const struct sn_cons_commit *c, struct sn_cons_hash *ret
     return r < 0 ? r : tree_root(&t, ret);
 }
 
+int sn_cons_tx_hashes(const struct sn_str *txs, size_t n, uint8_t (*ret)[SN_CONS_HASH_LEN])
+{
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < n; i++)
+        r = sn_hash_once(SN_SHA256, txs[i].ptr, txs[i].len, ret[i]);
+    return r;
+}
+int sn_cons_tx_hashes_root(const uint8_t (*hashes)[SN_CONS_HASH_LEN], size_t n,
+                           struct sn_cons_hash *ret)
+{
+    struct tree t SN_CLEANUP(tree_done);
+    int r = tree_init(&t, n);
+    for (size_t i = 0; r >= 0 && i < n; i++)
+        r = sn_merkle_leaf(sn_str_of((const char *)hashes[i], SN_CONS_HASH_LEN), t.hashes[t.n++]);
+    return r < 0 ? r : tree_root(&t, ret);
+}
 int sn_cons_txs_hash(const struct sn_str *txs, size_t n, struct sn_cons_hash *ret)
 {
     struct tree t SN_CLEANUP(tree_done);
-    uint8_t h[32];
+    uint8_t h[1][SN_CONS_HASH_LEN];
     int r = tree_init(&t, n);
     for (size_t i = 0; r >= 0 && i < n; i++) {
-        r = sn_hash_once(SN_SHA256, txs[i].ptr, txs[i].len, h);
-        if (r >= 0) r = sn_merkle_leaf(sn_str_of((const char *)h, 32), t.hashes[t.n++]);
+        r = sn_cons_tx_hashes(&txs[i], 1, h);
+        if (r >= 0)
+            r = sn_merkle_leaf(sn_str_of((const char *)h[0], sizeof(h[0])), t.hashes[t.n++]);
     }
     return r < 0 ? r : tree_root(&t, ret);
 }

@@ -12,6 +12,11 @@ int sn_cons_header_hash(const struct sn_cons_header *h, struct sn_cons_hash *ret
 int sn_cons_commit_hash(const struct sn_cons_commit *c, struct sn_cons_hash *ret) SN_MUST_CHECK;
 /* sn_cons_txs_hash - the tree over the transactions' SHA-256 hashes. */
 int sn_cons_txs_hash(const struct sn_str *txs, size_t n, struct sn_cons_hash *ret) SN_MUST_CHECK;
+/* sn_cons_tx_hashes - those hashes themselves. sn_cons_tx_hashes_root - the tree over them. */
+int sn_cons_tx_hashes(const struct sn_str *txs, size_t n,
+                      uint8_t (*ret)[SN_CONS_HASH_LEN]) SN_MUST_CHECK;
+int sn_cons_tx_hashes_root(const uint8_t (*hashes)[SN_CONS_HASH_LEN], size_t n,
+                           struct sn_cons_hash *ret) SN_MUST_CHECK;
 /* sn_cons_evidence_hash - the tree over the encoded pieces. */
 int sn_cons_evidence_hash(struct sn_cons_evidence *const *ev, size_t n,
                           struct sn_cons_hash *ret) SN_MUST_CHECK;

@@ -2,6 +2,7 @@
 /* consensus/types.c - references, comparisons, times. */
 #include "consensus/types.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -189,12 +190,12 @@ struct sn_cons_block *sn_cons_block_new(size_t limit)
 }
 struct sn_cons_block *sn_cons_block_ref(struct sn_cons_block *b)
 {
-    b->refs++;
+    atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
     return b;
 }
 void sn_cons_block_unref(struct sn_cons_block *b)
 {
-    if (!b || --b->refs) return;
+    if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1) return;
     sn_arena_done(&b->arena);
     sn_free(b);
 }

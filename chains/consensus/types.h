@@ -221,14 +221,16 @@ struct sn_cons_evidence {
 int64_t sn_cons_evidence_height(const struct sn_cons_evidence *ev);
 
 struct sn_cons_block {
-    unsigned refs;
+    _Atomic unsigned refs; /* the index and others read a block beside the core that made it */
     struct sn_arena arena; /* everything below it points to */
     struct sn_cons_header header;
     struct sn_str *txs;
+    uint8_t (*tx_hashes)[SN_CONS_HASH_LEN]; /* SHA-256 of each; NULL where nobody made them */
     struct sn_cons_evidence **evidence;
     uint32_t n_txs, n_evidence;
     struct sn_cons_commit *last_commit; /* never NULL; empty in the first block */
     struct sn_cons_hash hash;           /* the header's */
+    bool decoded; /* from bytes, so that sn_cons_check_block has passed; whoever changes it clears this */
 };
 /* sn_cons_block_new - empty, references 1; NULL without memory. limit: bytes its arena may hold. */
 struct sn_cons_block *sn_cons_block_new(size_t limit);

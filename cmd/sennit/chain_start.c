@@ -10,6 +10,8 @@ struct opts {
     struct sn_str debug;
     uint64_t workers, kvstore_snapshots;
 };
+#define LOG_RING_BYTES (256u << 10) /* some 1,500 lines; in time all of it is touched */
+
 static const struct sn_conf_field fields[] = {
     SN_HOME_FLAGS(struct opts, home),
     SN_HOME_START_FLAGS(struct opts, home),
@@ -87,7 +89,9 @@ static int run(const struct sn_cli_call *call)
     if (r < 0) return r;
     if ((r = set_levels(s.config.log_level)) < 0) return r;
     bool json = sn_str_eqc(s.config.log_format, "json");
-    r = sn_log_new(&(struct sn_log_opts){.format = json ? SN_LOG_JSON : SN_LOG_LOGFMT}, &log);
+    r = sn_log_new(&(struct sn_log_opts){.format = json ? SN_LOG_JSON : SN_LOG_LOGFMT,
+                                         .ring_bytes = LOG_RING_BYTES},
+                   &log);
     if (r < 0) return r;
     sn_log_set_default(log);
     sn_cmd_raise_files();

@@ -83,7 +83,8 @@ SN_TEST(config_defaults)
     const struct sn_gw_conf_route *r = &g.routes[0];
     T_EQ(r->action, SN_GW_PROXY);
     T_EQ(r->proxy.retries, 2);
-    T_EQ(r->proxy.retry_on, SN_GW_RETRY_CONNECT | SN_GW_RETRY_RESET | SN_GW_RETRY_5XX);
+    T_EQ(r->proxy.retry_on,
+         SN_GW_RETRY_CONNECT | SN_GW_RETRY_RESET | SN_GW_RETRY_5XX | SN_GW_RETRY_SILENT);
     T_STR(g.via, "sennit");
     T_EQ(g.limits.head_bytes, 65536);
     sn_arena_done(&a);

@@ -323,6 +323,7 @@ static int ticker(void *arg)
     }
 }
 
+/* Under gw->reload: what starts here may itself bring about the next snapshot. */
 static int start_all(struct sn_gateway *gw)
 {
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_serve(gw->listeners.ptr[i]);
@@ -341,13 +342,18 @@ static int start_all(struct sn_gateway *gw)
     return r;
 }
 
+int64_t gw_drain_grace(struct sn_gateway *gw)
+{
+    sn_mutex_lock_always(&gw->reload);
+    int64_t grace = gw->snap->conf->drain_grace;
+    sn_mutex_unlock(&gw->reload);
+    return grace;
+}
+
 static int drain_all(void *arg)
 {
     struct sn_gateway *gw = arg;
     int64_t at = sn_now() + gw->snap->conf->drain_grace, cut = 0;
-    sn_mutex_lock_always(&gw->reload);
-    __atomic_store_n(&gw->draining, true, __ATOMIC_RELEASE);
-    sn_mutex_unlock(&gw->reload);
     gw_takeover_stop(gw);
     for (size_t i = 0; i < gw->listeners.len; i++) gw_listener_close(gw->listeners.ptr[i]);
     for (size_t i = 0; gw->gentle && i < gw->listeners.len; i++)
@@ -366,10 +372,16 @@ int64_t sn_gateway_run(struct sn_gateway *gw)
 {
     struct sn_scope_storage mem;
     gw->scope = sn_scope_begin(&mem);
+    sn_mutex_lock_always(&gw->reload);
     gw->running = true;
     int r = start_all(gw);
+    sn_mutex_unlock(&gw->reload);
     sn_event_set(&gw->started);
     if (r == 0) (void)!sn_event_wait(&gw->stop);
+    /* From here on the snapshot stays what it is. */
+    sn_mutex_lock_always(&gw->reload);
+    __atomic_store_n(&gw->draining, true, __ATOMIC_RELEASE);
+    sn_mutex_unlock(&gw->reload);
     int cut = sn_shield(gw->snap->conf->drain_grace + DRAIN_MORE_NS, drain_all, gw);
     gw_admin_free(gw->admin);
     gw->admin = NULL;

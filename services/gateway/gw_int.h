@@ -44,6 +44,7 @@ struct gw_client {
 struct gw_upstream {
     uint32_t refs;
     struct sn_gw_budget budget;
+    struct sn_gw_patience patience;
     struct sn_buf reflected; /* its FileDescriptorSet by reflection; under gw->reload */
 };
 
@@ -206,6 +207,9 @@ struct gw_req {
 
 /* gw_event - a line for on_event. */
 void gw_event(struct sn_gateway *gw, const char *level, const char *fmt, ...) SN_PRINTF(3, 4);
+
+/* gw_drain_grace - of the configuration in force. Takes gw->reload. */
+int64_t gw_drain_grace(struct sn_gateway *gw);
 
 /* gw_go - a fiber of the gateway's scope, as soon as there is memory for one: for steps that cannot
  * be taken back. May suspend. Returns false where the scope is cancelled: the gateway is ending. */

@@ -299,8 +299,8 @@ static int outlive(void *arg)
         sn_http_server_stats(l->srv, &st);
     }
     if (st.conns_open && __atomic_load_n(&l->gw->gentle, __ATOMIC_ACQUIRE))
-        (void)sn_http_server_wind_down(l->srv, l->gw->snap->conf->drain_grace);
-    if (st.conns_open) (void)sn_http_server_drain(l->srv, l->gw->snap->conf->drain_grace);
+        (void)sn_http_server_wind_down(l->srv, gw_drain_grace(l->gw));
+    if (st.conns_open) (void)sn_http_server_drain(l->srv, gw_drain_grace(l->gw));
     struct sn_gateway *gw = l->gw;
     gw_listener_free(l);
     __atomic_sub_fetch(&gw->old_listeners, 1, __ATOMIC_RELEASE);
@@ -312,7 +312,7 @@ static int drain_removed(void *arg)
 {
     struct gw_listener *l = arg;
     struct sn_gateway *gw = l->gw;
-    (void)sn_http_server_drain(l->srv, gw->snap->conf->drain_grace);
+    (void)sn_http_server_drain(l->srv, gw_drain_grace(gw));
     sn_mutex_lock_always(&gw->reload);
     gw->slots_used &= ~(1ull << l->slot);
     sn_mutex_unlock(&gw->reload);

@@ -4,7 +4,7 @@
  * Bodies stream both ways: the request's is read from the client only as fast as the upstream takes
  * it, the answer's is written to the client straight from the upstream connection's read buffer. */
 #include "core/enc.h"
-#include "gateway/gzip.h"
+#include "gateway/compress.h"
 #include "gateway/proxy_protocol.h"
 
 #define LOG_ERROR_MAX 200u
@@ -49,7 +49,9 @@ struct proxy {
     struct sn_gw_endpoint *ep; /* of the attempt in progress */
     int64_t ep_start_ns, ep_head_ns, deadline;
     struct sn_http_resp *resp;
-    struct gw_gzip *gzip;
+    struct gw_compressor *comp;
+    bool doubted; /* the attempt in progress: its endpoint says nothing */
+    bool gave_up; /* ... and another one gets the request; its token is paid */
 };
 
 /* ---- where to ------------------------------------------------------------------------------- */
@@ -203,6 +205,31 @@ static void attempt_end(struct proxy *p, enum sn_gw_result result)
     p->ep = NULL;
 }
 
+/* Nothing has come for longer than this upstream ever takes. A request that is merely slow goes on: its
+ * endpoint answers others meanwhile, or nobody answers. */
+static int64_t impatient(void *arg)
+{
+    struct proxy *p = arg;
+    int64_t now = sn_now(), patience = p->call.patience_ns;
+    if (!sn_gw_endpoint_silent(p->pool->pool, p->ep, p->ep_start_ns, now)) return patience;
+    p->doubted = true;
+    if (!(p->conf->retry_on & SN_GW_RETRY_SILENT) || p->tried.n > p->conf->retries ||
+        p->tried.n >= p->pool->pool->n || !sn_http_idempotent(p->q->x->req.method) ||
+        !sn_gw_budget_take(&p->pool->up->budget))
+        return patience;
+    p->gave_up = true;
+    return -1;
+}
+
+static void patience_set(struct proxy *p)
+{
+    bool may = p->pool->pool->n > 1 && !p->call.body_fn && !p->q->grpc && !p->upgrade.protocol.len;
+    p->call.patience_ns = may ? sn_gw_patience_ns(&p->pool->up->patience) : 0;
+    p->call.impatient = impatient;
+    p->call.impatient_arg = p;
+    p->doubted = p->gave_up = false;
+}
+
 static int attempt(struct proxy *p)
 {
     struct gw_req *q = p->q;
@@ -224,6 +251,7 @@ static int attempt(struct proxy *p)
     int r = gw_headers_upstream(q, q->endpoint, p->conf, &p->upgrade, &h, &p->call.n_headers);
     if (r < 0) return r;
     p->call.headers = h;
+    patience_set(p);
     /* A stale pooled connection is retried below us once, for what may be repeated. */
     int64_t at = p->deadline;
     if (p->conf->try_timeout && !q->grpc && now + p->conf->try_timeout < at)
@@ -237,6 +265,10 @@ static int attempt(struct proxy *p)
     r = sn_http_do(p->pool->client->http, &p->call, &p->resp);
     sn_deadline_restore(prev);
     p->ep_head_ns = r < 0 ? sn_now() : now + p->resp->first_byte_ns;
+    if (r < 0) return r;
+    sn_gw_endpoint_heard(p->ep, p->ep_head_ns);
+    if (!p->doubted)
+        sn_gw_patience_learn(&p->pool->up->patience, p->resp->first_byte_ns, p->ep_head_ns);
     return r;
 }
 
@@ -307,8 +339,8 @@ static int attempts(struct proxy *p)
             char text[LOG_ERROR_MAX];
             q->error = sn_arena_str(q->x->arena, sn_str(sn_diag_format(r, text, sizeof(text))));
         }
-        bool again =
-            p->body.err == 0 && may_repeat(p, r) && sn_gw_budget_take(&p->pool->up->budget);
+        bool again = p->gave_up || (p->body.err == 0 && may_repeat(p, r) &&
+                                    sn_gw_budget_take(&p->pool->up->budget));
         if (r >= 0 && !again) return r;
         attempt_end(p, result_of(p, r));
         if (!again) return r;
@@ -379,7 +411,7 @@ static void grpc_over(struct proxy *p, enum sn_gw_result *result)
 /* Whether nothing comes behind these `n` bytes, as far as one can know without waiting. */
 static bool is_last(const struct proxy *p, size_t n)
 {
-    if (p->gzip || p->q->x->req.version < 20 || n > LAST_PIECE_MAX) return false;
+    if (p->comp || p->q->x->req.version < 20 || n > LAST_PIECE_MAX) return false;
     int64_t length = p->resp->content_length;
     return length >= 0 ? (uint64_t)length == p->q->x->bytes_out + n : sn_http_resp_over(p->resp);
 }
@@ -404,7 +436,7 @@ static int forward_body(struct proxy *p, enum sn_gw_result *result)
         sn_deadline_restore(prev);
         if (n == 0) {
             if (grpc) grpc_over(p, result);
-            int r = p->gzip ? gw_gzip_end(p->gzip) : 0;
+            int r = p->comp ? gw_compress_end(p->comp) : 0;
             return r < 0 ? r : forward_trailers(p);
         }
         bool late = n == SN_E_DEADLINE_EXCEEDED || p->body.err == SN_E_DEADLINE_EXCEEDED;
@@ -421,7 +453,7 @@ static int forward_body(struct proxy *p, enum sn_gw_result *result)
         struct sn_str data = sn_str_of(piece, (size_t)n);
         bool last = is_last(p, (size_t)n);
         int r = last      ? forward_last(p, data, result)
-                : p->gzip ? gw_gzip_write(p->gzip, data)
+                : p->comp ? gw_compress_write(p->comp, data)
                           : sn_http_write(p->q->x, data);
         if (r == 0 && last) return 0;
         if (r < 0) {
@@ -455,10 +487,10 @@ static int forward(struct proxy *p)
     int64_t length = p->resp->content_length;
     /* Trailers-Only: the status is in the head, which must end the stream. */
     if (q->grpc && gw_grpc_status(&p->resp->headers) != 1) length = 0;
-    if (r == 0) r = gw_gzip_begin(q, status, length, &p->gzip);
+    if (r == 0) r = gw_compress_begin(q, status, length, &p->comp);
     if (r == 0) {
         q->status = status;
-        r = sn_http_start(q->x, status, p->gzip ? -1 : length);
+        r = sn_http_start(q->x, status, p->comp ? -1 : length);
     }
     if (r == 0) r = forward_body(p, &result);
     if (r == 0) r = sn_http_end(q->x);
@@ -470,7 +502,7 @@ static int forward(struct proxy *p)
 static void proxy_finish(struct proxy *p)
 {
     if (p->ep) attempt_end(p, SN_GW_RESULT_ABANDONED);
-    gw_gzip_free(p->gzip);
+    gw_compress_free(p->comp);
     gw_mirror_end(p->body.copy, false);
 }
 

@@ -19,7 +19,7 @@ struct upstream {
     struct sn_listener *l;
     char addr[64];
     const char *name;
-    int requests, status; /* status: answered instead of 200, 0 = 200 */
+    _Atomic int requests, status; /* status: answered instead of 200, 0 = 200 */
     struct sn_event gone;
     struct sn_tls_config *tls; /* set before upstream_start, not owned; NULL = plain */
 };

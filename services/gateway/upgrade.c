@@ -484,7 +484,10 @@ static int inherit_main(void *arg)
     if (r < 0) gw_event(gw, "warn", "upgrade: the old process: %s", sn_diag_str(r));
     sn_free(m);
     gw_inherit_end(gw);
-    return gw_upgrade_start(gw);
+    sn_mutex_lock_always(&gw->reload);
+    r = gw_upgrade_start(gw);
+    sn_mutex_unlock(&gw->reload);
+    return r;
 }
 
 int gw_inherit_ready(struct sn_gateway *gw)

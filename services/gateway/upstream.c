@@ -92,6 +92,27 @@ bool sn_gw_budget_take(struct sn_gw_budget *b)
     return false;
 }
 
+/* ---- patience ------------------------------------------------------------------------------- */
+
+void sn_gw_patience_learn(struct sn_gw_patience *p, int64_t rtt_ns, int64_t now_ns)
+{
+    if (LOAD(&p->answers) < SN_GW_PATIENCE_ANSWERS) ADD(&p->answers, 1);
+    if (now_ns - LOAD(&p->turned_at_ns) > SN_GW_PATIENCE_TURN_NS) {
+        STORE(&p->slowest_ns[1], LOAD(&p->slowest_ns[0]));
+        STORE(&p->slowest_ns[0], rtt_ns);
+        STORE(&p->turned_at_ns, now_ns);
+    } else if (rtt_ns > LOAD(&p->slowest_ns[0])) {
+        STORE(&p->slowest_ns[0], rtt_ns);
+    }
+}
+
+int64_t sn_gw_patience_ns(const struct sn_gw_patience *p)
+{
+    if (LOAD(&p->answers) < SN_GW_PATIENCE_ANSWERS) return 0;
+    int64_t slowest = SN_MAX(LOAD(&p->slowest_ns[0]), LOAD(&p->slowest_ns[1]));
+    return SN_MAX(2 * slowest, SN_GW_PATIENCE_MIN_NS);
+}
+
 /* ---- pools ---------------------------------------------------------------------------------- */
 
 /* Weights and hash keys of the endpoints, and the tables made of them. */
@@ -167,12 +188,20 @@ static bool was_tried(const struct sn_gw_tried *t, const struct sn_gw_endpoint *
     return false;
 }
 
+/* How long a silent endpoint is left alone, and how far apart its probes are. */
+static int64_t suspicion_ns(const struct sn_gw_pool *p)
+{
+    return SN_MIN(SN_GW_SUSPECT_NS, p->conf->outlier.eject);
+}
+
 static bool usable(const struct pick *k, const struct sn_gw_endpoint *ep)
 {
     bool may = k->panic ? !LOAD(&ep->drained) : sn_gw_endpoint_available(ep, k->now);
     /* Keys of a ring stay where they are for as long as they can. */
-    bool suspect = !k->panic && k->p->conf->balance != SN_GW_RING_HASH &&
-                   LOAD(&ep->suspect_until_ns) > k->now;
+    int64_t until = k->panic || k->p->conf->balance == SN_GW_RING_HASH ? 0
+                                                                       : LOAD(&ep->suspect_until_ns);
+    bool suspect = until && (until > k->now || /* or its probe is under way */
+                             LOAD(&ep->probed_at_ns) + suspicion_ns(k->p) > k->now);
     return may && !suspect && !was_tried(k->tried, ep);
 }
 
@@ -272,6 +301,21 @@ struct sn_gw_endpoint *sn_gw_pool_pick(struct sn_gw_pool *p, int64_t now_ns, uin
 void sn_gw_endpoint_begin(struct sn_gw_endpoint *ep, int64_t now_ns)
 {
     sn_latency_begin(&ep->latency, now_ns);
+    int64_t until = LOAD(&ep->suspect_until_ns);
+    if (SN_UNLIKELY(until && until <= now_ns)) STORE(&ep->probed_at_ns, now_ns);
+}
+
+bool sn_gw_endpoint_silent(const struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int64_t start_ns,
+                           int64_t now_ns)
+{
+    int64_t middle = start_ns + (now_ns - start_ns) / 2;
+    bool others = false;
+    if (LOAD(&ep->heard_ns) >= start_ns) return false;
+    for (uint32_t i = 0; i < p->n && !others; i++)
+        others = p->eps[i] != ep && LOAD(&p->eps[i]->heard_ns) >= middle;
+    if (others && p->conf->outlier.enabled && !LOAD(&ep->suspect_until_ns))
+        STORE(&ep->suspect_until_ns, now_ns + suspicion_ns(p));
+    return others;
 }
 
 static uint32_t ejected_count(const struct sn_gw_pool *p, int64_t now)
@@ -292,6 +336,7 @@ static bool eject(struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int64_t now)
     for (uint32_t i = 0; i < row && span < o->eject_max; i++) span *= 2;
     if (span > o->eject_max) span = o->eject_max;
     STORE(&ep->ejected_until_ns, now + span);
+    STORE(&ep->suspect_until_ns, now + span);
     STORE(&ep->up_since_ns, now + span);
     STORE(&ep->eject_row, row + 1);
     STORE(&ep->fail_row, 0);
@@ -327,7 +372,7 @@ bool sn_gw_endpoint_finish(struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int6
     bool silent = result == SN_GW_RESULT_SILENT && p->conf->outlier.enabled;
     bool probe = LOAD(&ep->eject_row) > 0 || (silent && suspected && start_ns >= suspected);
     if (silent && (!suspected || probe))
-        STORE(&ep->suspect_until_ns, now_ns + SN_MIN(SN_GW_SUSPECT_NS, p->conf->outlier.eject));
+        STORE(&ep->suspect_until_ns, now_ns + suspicion_ns(p));
     uint32_t row = ADD(&ep->fail_row, 1);
     if (LOAD(&ep->ejected_until_ns) > now_ns) return false;
     return (probe || row >= p->conf->outlier.consecutive) && eject(p, ep, now_ns);

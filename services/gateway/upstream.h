@@ -31,6 +31,8 @@ struct sn_gw_endpoint {
     /* Passive health. */
     uint32_t fail_row;
     int64_t suspect_until_ns; /* not chosen before while another is there; 0 = nothing is suspected */
+    int64_t probed_at_ns;     /* when it was last given a request to prove itself */
+    int64_t heard_ns;         /* the head of its newest answer */
     uint32_t eject_row; /* ejections without a success between them: the exponent of back-off */
     int64_t ejected_until_ns; /* 0 = not ejected */
     int64_t up_since_ns;      /* for slow start; 0 = from the beginning */
@@ -55,6 +57,23 @@ void sn_gw_budget_init(struct sn_gw_budget *b);
 void sn_gw_budget_deposit(struct sn_gw_budget *b, uint64_t percent);
 /* sn_gw_budget_take - whether a retry may be made; takes its token. */
 bool sn_gw_budget_take(struct sn_gw_budget *b);
+
+/* How long an answer may be waited for before its endpoint is doubted: twice the slowest answer of the
+ * upstream in the last five to ten minutes, SN_GW_PATIENCE_MIN_NS at least; no doubts before
+ * SN_GW_PATIENCE_ANSWERS are known. Shared by all workers, survives reloads. */
+#define SN_GW_PATIENCE_MIN_NS (100 * SN_MS)
+#define SN_GW_PATIENCE_ANSWERS 100u
+#define SN_GW_PATIENCE_TURN_NS (5 * SN_MINUTE)
+struct sn_gw_patience {
+    uint32_t answers;      /* up to SN_GW_PATIENCE_ANSWERS */
+    int64_t slowest_ns[2]; /* since turned_at_ns, and in the turn before */
+    int64_t turned_at_ns;
+};
+/* sn_gw_patience_learn - an answer's head took rtt_ns. Not for an attempt whose endpoint was doubted:
+ * one that hung for a minute is no measure. */
+void sn_gw_patience_learn(struct sn_gw_patience *p, int64_t rtt_ns, int64_t now_ns);
+/* sn_gw_patience_ns - 0 = too little is known. */
+int64_t sn_gw_patience_ns(const struct sn_gw_patience *p);
 
 #define SN_GW_ENDPOINTS_MAX SN_SPREAD_MAX
 
@@ -91,9 +110,9 @@ struct sn_gw_endpoint *sn_gw_pool_pick(struct sn_gw_pool *p, int64_t now_ns, uin
                                        uint64_t hash, const struct sn_gw_tried *tried);
 
 /* An endpoint that gave no answer at all is suspected: for so long, but not longer than its first
- * ejection would last, others are chosen where there are any (p2c, round_robin); if the first attempt
- * after that is not answered either, it is ejected. Its average alone would not do: when calls pile up
- * for a moment, every endpoint looks slow. */
+ * ejection would last, others are chosen where there are any (p2c, round_robin). After that, and after
+ * an ejection, it is given one request in that time until one is answered; if the first is not, it is
+ * ejected. Its average alone would not do: when calls pile up for a moment, every endpoint looks slow. */
 #define SN_GW_SUSPECT_NS SN_SEC
 
 enum sn_gw_result {
@@ -106,6 +125,16 @@ static inline bool sn_gw_result_bad(enum sn_gw_result r)
 {
     return r == SN_GW_RESULT_FAILED || r == SN_GW_RESULT_SILENT;
 }
+/* sn_gw_endpoint_heard - the head of an answer of it is here. */
+static inline void sn_gw_endpoint_heard(struct sn_gw_endpoint *ep, int64_t now_ns)
+{
+    __atomic_store_n(&ep->heard_ns, now_ns, __ATOMIC_RELAXED);
+}
+/* sn_gw_endpoint_silent - whether the endpoint has answered nothing since start_ns while another of the
+ * pool has, in the newer half of that time: where all stand still nobody is doubted. Then it is
+ * suspected from now on, if it was not yet. */
+bool sn_gw_endpoint_silent(const struct sn_gw_pool *p, struct sn_gw_endpoint *ep, int64_t start_ns,
+                           int64_t now_ns);
 /* sn_gw_endpoint_begin, _finish - bracket every attempt. ABANDONED (the client left) counts neither
  * way. finish returns true where this result ejected the endpoint. */
 void sn_gw_endpoint_begin(struct sn_gw_endpoint *ep, int64_t now_ns);

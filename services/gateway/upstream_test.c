@@ -144,6 +144,72 @@ SN_TEST(upstream_silent_ones_are_suspected)
     sn_gw_pool_free(s.pool);
 }
 
+/* Fresh from suspicion and from an ejection: one request a second until one is answered. */
+SN_TEST(upstream_probes_come_one_at_a_time)
+{
+    struct set s;
+    set_start(&s, 4, NULL, SN_GW_ROUND_ROBIN);
+    int64_t now = SN_SEC;
+    result(&s, 2, now, now, SN_GW_RESULT_SILENT);
+    for (int turn = 0; turn < 2; turn++) {
+        now += SN_GW_SUSPECT_NS + SN_MS;
+        unsigned probes = 0;
+        for (int i = 0; i < 400; i++) {
+            size_t k = pick(&s, now, 0, NULL);
+            sn_gw_endpoint_begin(s.pool->eps[k], now);
+            probes += k == 2;
+        }
+        T_EQ(probes, 1);
+        (void)sn_gw_endpoint_finish(s.pool, s.pool->eps[2], now, now, SN_GW_RESULT_SILENT);
+        T_CSTR(sn_gw_endpoint_state(s.pool, s.pool->eps[2], now), "ejected");
+        now += SN_SEC << turn;
+    }
+    now += SN_GW_SUSPECT_NS;
+    result(&s, 2, now, now, SN_GW_RESULT_OK);
+    unsigned n = 0;
+    for (int i = 0; i < 400; i++) n += pick(&s, now, 0, NULL) == 2;
+    T_EQ(n, 100);
+    sn_gw_pool_free(s.pool);
+}
+
+SN_TEST(upstream_patience)
+{
+    struct sn_gw_patience p = {0};
+    int64_t now = SN_HOUR;
+    for (unsigned i = 0; i < SN_GW_PATIENCE_ANSWERS; i++) {
+        T_EQ(sn_gw_patience_ns(&p), 0);
+        sn_gw_patience_learn(&p, SN_MS, now);
+    }
+    T_EQ(sn_gw_patience_ns(&p), SN_GW_PATIENCE_MIN_NS);
+    sn_gw_patience_learn(&p, 3 * SN_SEC, now);
+    T_EQ(sn_gw_patience_ns(&p), 6 * SN_SEC);
+    now += SN_GW_PATIENCE_TURN_NS + 1;
+    sn_gw_patience_learn(&p, 90 * SN_MS, now); /* the turn before counts too */
+    T_EQ(sn_gw_patience_ns(&p), 6 * SN_SEC);
+    now += SN_GW_PATIENCE_TURN_NS + 1;
+    sn_gw_patience_learn(&p, SN_MS, now);
+    T_EQ(sn_gw_patience_ns(&p), 180 * SN_MS);
+}
+
+SN_TEST(upstream_silence_is_relative)
+{
+    struct set s;
+    set_start(&s, 4, NULL, SN_GW_P2C);
+    struct sn_gw_endpoint *ep = s.pool->eps[1];
+    int64_t start = SN_SEC, now = start + 200 * SN_MS;
+    T_ASSERT(!sn_gw_endpoint_silent(s.pool, ep, start, now)); /* nobody says anything */
+    sn_gw_endpoint_heard(s.pool->eps[0], start + 50 * SN_MS);
+    T_ASSERT(!sn_gw_endpoint_silent(s.pool, ep, start, now)); /* any more */
+    sn_gw_endpoint_heard(s.pool->eps[0], start + 150 * SN_MS);
+    sn_gw_endpoint_heard(ep, start + SN_MS);
+    T_ASSERT(!sn_gw_endpoint_silent(s.pool, ep, start, now)); /* it has answered another request */
+    sn_gw_endpoint_heard(ep, start - SN_MS);
+    for (int i = 0; i < 200; i++) T_ASSERT(pick(&s, now, 0, NULL) < 4);
+    T_ASSERT(sn_gw_endpoint_silent(s.pool, ep, start, now));
+    for (int i = 0; i < 200; i++) T_ASSERT(pick(&s, now, 0, NULL) != 1);
+    sn_gw_pool_free(s.pool);
+}
+
 SN_TEST(upstream_ring_moves_few_keys)
 {
     struct set a, b;

@@ -77,27 +77,29 @@ int sn_daemon_open_signer(struct sn_daemon *d)
 
 /* ---- stores ---- */
 
-int sn_daemon_open_kv(struct sn_daemon *d, const char *name, struct sn_kv **ret)
+int sn_daemon_open_kv(struct sn_daemon *d, const char *name, size_t buffer_bytes,
+                      struct sn_kv **ret)
 {
+    const struct sn_kv_opts o = {.buffer_bytes = buffer_bytes, .block_bytes = SN_DAEMON_KV_BLOCK};
     const char *dir = sn_daemon_path(d, d->c->db_dir);
     struct sn_str path = sn_arena_printf(&d->arena, "%s/%s.db", dir ? dir : "", name);
     if (!dir || !path.ptr) return SN_E_NOMEM;
     int r = sn_mkdirs(dir, 0700);
-    if (r >= 0) r = sn_kv_open(path.ptr, NULL, ret);
+    if (r >= 0) r = sn_kv_open(path.ptr, &o, ret);
     return r < 0 ? sn_wrap(r, "store %s", path.ptr) : 0;
 }
 
 int sn_daemon_open_stores(struct sn_daemon *d)
 {
     struct sn_kv *kv;
-    int r = sn_daemon_open_kv(d, "blockstore", &kv);
+    int r = sn_daemon_open_kv(d, "blockstore", SN_DAEMON_KV_BUFFER, &kv);
     if (r < 0) return r;
     r = sn_cons_block_store_new(kv, &d->blocks);
     if (r < 0) {
         sn_kv_close(kv);
         return sn_wrap(r, "blockstore.db");
     }
-    r = sn_daemon_open_kv(d, "state", &kv);
+    r = sn_daemon_open_kv(d, "state", SN_DAEMON_KV_BUFFER, &kv);
     if (r < 0) return r;
     d->states = sn_cons_state_store_new(kv, d->c->storage.discard_abci_responses);
     if (d->states) return 0;
@@ -203,7 +205,7 @@ int sn_daemon_open_evidence(struct sn_daemon *d)
     struct sn_evidence_keeper_opts o = {.blocks = d->blocks,
                                         .states = d->states,
                                         .verifier = &sn_cons_verifier_zip215};
-    int r = sn_daemon_open_kv(d, "evidence", &o.kv);
+    int r = sn_daemon_open_kv(d, "evidence", 0, &o.kv);
     if (r < 0) return r;
     r = sn_evidence_keeper_new(&o, d->state, &d->evidence);
     if (r < 0) sn_kv_close(o.kv);

@@ -8,8 +8,10 @@
 #include <stdio.h>
 
 #include "consensus/index/index_int.h"
+#include "consensus/index/psql.h"
 #include "core/alloc.h"
 #include "core/status.h"
+#include "core/varint.h"
 #include "crypto/hash.h"
 #include "kit/log.h"
 
@@ -98,49 +100,122 @@ static void put_height(struct sn_buf *out, int64_t height)
     sn_buf_byte(out, (uint8_t)v);
 }
 
-static int put_tx(struct writer *w, struct sn_str tx, uint32_t index,
-                  struct tendermint_abci_exec_tx_result *res)
+/* Fields of tendermint.abci.TxResult, and of ResponseFinalizeBlock the results. */
+#define TX_RESULT_HEIGHT 0x08
+#define TX_RESULT_INDEX 0x10
+#define TX_RESULT_TX 0x1a
+#define TX_RESULT_RESULT 0x22
+#define ANSWER_RESULT 0x12
+
+static bool take_varint(struct sn_str *in, uint64_t *ret)
 {
-    uint8_t hash[32];
-    struct tendermint_abci_tx_result m = {.height = w->height,
-                                          .index = index,
-                                          .tx = tx,
-                                          .result = res};
-    int r = sn_hash_once(SN_SHA256, tx.ptr, tx.len, hash);
-    if (r == 0) r = put_events(w, res->events.ptr, res->events.len, index, hash);
-    if (r < 0) return r;
+    int n = sn_varint_get(*in, ret);
+    if (n > 0) *in = sn_str_from(*in, (size_t)n);
+    return n > 0;
+}
+bool sn_index_next_result(struct sn_str *in, struct sn_str *ret)
+{
+    uint64_t tag, v;
+    while (take_varint(in, &tag) && take_varint(in, &v)) {
+        if ((tag & 7) == 0) continue;
+        if ((tag & 7) != 2 || v > in->len) return false;
+        *ret = sn_str_sub(*in, 0, (size_t)v);
+        *in = sn_str_from(*in, (size_t)v);
+        if (tag == ANSWER_RESULT) return true;
+    }
+    return false;
+}
+
+static size_t put_varint(uint8_t *out, uint8_t tag, uint64_t v)
+{
+    out[0] = tag;
+    return 1 + sn_varint_put(out + 1, v);
+}
+/* What is around the two texts of a result, so that they need not be copied. */
+struct tx_result {
+    uint8_t head[3 * (1 + SN_VARINT_MAX)], mid[1 + SN_VARINT_MAX];
+    struct sn_str parts[4];
+};
+static void tx_result(struct tx_result *t, int64_t height, uint32_t index, struct sn_str tx,
+                      struct sn_str result)
+{
+    size_t n = put_varint(t->head, TX_RESULT_HEIGHT, (uint64_t)height);
+    if (index) n += put_varint(t->head + n, TX_RESULT_INDEX, index);
+    if (tx.len) n += put_varint(t->head + n, TX_RESULT_TX, tx.len);
+    size_t m = put_varint(t->mid, TX_RESULT_RESULT, result.len);
+    t->parts[0] = sn_str_of((const char *)t->head, n);
+    t->parts[1] = tx;
+    t->parts[2] = sn_str_of((const char *)t->mid, m);
+    t->parts[3] = result;
+}
+void sn_index_tx_result(struct sn_buf *out, int64_t height, uint32_t index, struct sn_str tx,
+                        struct sn_str result)
+{
+    struct tx_result t;
+    tx_result(&t, height, index, tx, result);
+    for (size_t i = 0; i < SN_COUNT_OF(t.parts); i++) sn_buf_str(out, t.parts[i]);
+}
+static int put_tx_result(struct writer *w, struct sn_str hash, struct sn_str tx, uint32_t index,
+                         struct sn_str result)
+{
+    struct tx_result t;
+    tx_result(&t, w->height, index, tx, result);
+    return sn_kv_batch_put_parts(&w->batch, hash, t.parts, SN_COUNT_OF(t.parts));
+}
+
+struct tx {
+    struct sn_str data, result; /* result: encoded */
+    const uint8_t *hash;
+    const struct tendermint_abci_exec_tx_result *res;
+};
+static int put_tx(struct writer *w, const struct tx *t, uint32_t index)
+{
     char height[24];
+    int r = put_events(w, t->res->events.ptr, t->res->events.len, index, t->hash);
+    if (r < 0) return r;
     int n = snprintf(height, sizeof(height), "%lld", (long long)w->height);
     sn_index_tx_key(&w->key, SN_INDEX_TX_HEIGHT,
                     &(struct sn_index_key){sn_str_of(height, (size_t)n), w->height, index, 0});
-    r = put(w, sn_str_of((const char *)hash, 32));
-    if (r < 0) return r;
-    sn_buf_reset(&w->value);
-    ssize_t len = tendermint_abci_tx_result_encode(&m, &w->value);
-    sn_buf_put(&w->key, hash, 32);
-    return len < 0 ? (int)len : put(w, sn_buf_view(&w->value));
+    struct sn_str hash = sn_str_of((const char *)t->hash, 32);
+    r = put(w, hash);
+    return r < 0 ? r : put_tx_result(w, hash, t->data, index, t->result);
 }
 
 static int write_out(struct sn_indexer *ix, struct writer *w)
 {
     int r = sn_kv_write(ix->o.kv, &w->batch, false);
-    sn_kv_batch_done(&w->batch);
-    w->batch = (struct sn_kv_batch){0};
+    sn_kv_batch_reset(&w->batch);
     sn_arena_reset(&w->arena);
     return r;
 }
 
-static int put_block(struct sn_indexer *ix, struct writer *w, const struct sn_cons_block *b,
-                     const struct tendermint_abci_response_finalize_block *res)
+static int put_txs(struct sn_indexer *ix, struct writer *w, const struct sn_indexer_in *in)
 {
+    const struct sn_cons_block *b = in->block;
+    struct sn_str rest = in->answer;
+    uint8_t own[32];
     int r = 0;
+    for (uint32_t i = 0; i < b->n_txs && r == 0; i++) {
+        struct tx t = {.data = b->txs[i], .hash = own, .res = in->res->tx_results.ptr[i]};
+        if (!sn_index_next_result(&rest, &t.result))
+            return sn_fail(SN_E_DATA_LOSS, "the answer has no result of transaction %u", i);
+        if (b->tx_hashes)
+            t.hash = b->tx_hashes[i];
+        else
+            r = sn_hash_once(SN_SHA256, t.data.ptr, t.data.len, own);
+        if (r == 0) r = put_tx(w, &t, i);
+        if (r == 0 && i % SN_INDEXER_BATCH == SN_INDEXER_BATCH - 1) r = write_out(ix, w);
+    }
+    return r;
+}
+static int put_block(struct sn_indexer *ix, struct writer *w, const struct sn_indexer_in *in)
+{
+    const struct sn_cons_block *b = in->block;
+    const struct tendermint_abci_response_finalize_block *res = in->res;
     if (b->n_txs != res->tx_results.len)
         return sn_fail(SN_E_DATA_LOSS, "%u transactions and %u results", b->n_txs,
                        res->tx_results.len);
-    for (uint32_t i = 0; i < b->n_txs && r == 0; i++) {
-        r = put_tx(w, b->txs[i], i, res->tx_results.ptr[i]);
-        if (r == 0 && i % SN_INDEXER_BATCH == SN_INDEXER_BATCH - 1) r = write_out(ix, w);
-    }
+    int r = put_txs(ix, w, in);
     sn_buf_reset(&w->value);
     put_height(&w->value, w->height);
     if (r == 0) r = put_events(w, res->events.ptr, res->events.len, 0, NULL);
@@ -157,13 +232,14 @@ static int answer_of(struct sn_indexer *ix, int64_t height, struct sn_buf *out)
     return r;
 }
 
-int sn_indexer_put(struct sn_indexer *ix, const struct sn_cons_block *b,
-                   const struct tendermint_abci_response_finalize_block *res)
+int sn_indexer_put(struct sn_indexer *ix, const struct sn_indexer_in *in)
 {
+    if (ix->o.psql) return sn_psql_put(ix->o.psql, in);
+    int64_t height = in->block->header.height;
     struct writer w SN_CLEANUP(
-        writer_done) = {.height = b->header.height,
-                        .seq = (uint64_t)b->header.height << SN_INDEXER_EVENTS_LOG2 | 1};
-    return put_block(ix, &w, b, res);
+        writer_done) = {.height = height,
+                        .seq = (uint64_t)height << SN_INDEXER_EVENTS_LOG2 | 1};
+    return put_block(ix, &w, in);
 }
 
 static int index_height(struct sn_indexer *ix, int64_t height)
@@ -177,8 +253,76 @@ static int index_height(struct sn_indexer *ix, int64_t height)
     if (r == 0)
         r = tendermint_abci_response_finalize_block_parse(sn_buf_view(&answer),
                                                           SN_PB_DISCARD_UNKNOWN, &a, &res);
-    if (r >= 0) r = sn_indexer_put(ix, b, res);
+    if (r >= 0) r = sn_indexer_put(ix, &(struct sn_indexer_in){b, res, sn_buf_view(&answer)});
     sn_cons_block_unref(b);
+    return r < 0 ? sn_wrap(r, "index height %lld", (long long)height) : 0;
+}
+
+/* ---- blocks that are given ---- */
+
+static void held_free(struct sn_indexer_held *h)
+{
+    sn_cons_block_unref(h->in.block);
+    sn_arena_done(&h->arena);
+    sn_buf_done(&h->bytes);
+    sn_free(h);
+}
+
+/* With the lock. */
+static struct sn_indexer_held *held_pop(struct sn_indexer *ix)
+{
+    struct sn_list *n = sn_list_pop_front(&ix->held);
+    if (!n) return NULL;
+    struct sn_indexer_held *h = SN_LIST_ENTRY(n, struct sn_indexer_held, node);
+    ix->held_n--;
+    ix->held_bytes -= h->size;
+    return h;
+}
+
+/* The block of that height where it was given, the caller's then; what is below it goes. */
+static struct sn_indexer_held *held_take(struct sn_indexer *ix, int64_t height)
+{
+    struct sn_indexer_held *h = NULL;
+    sn_mutex_lock_always(&ix->lock);
+    while (!sn_list_empty(&ix->held)) {
+        h = SN_LIST_ENTRY(ix->held.next, struct sn_indexer_held, node);
+        int64_t at = h->in.block->header.height;
+        h = at <= height ? held_pop(ix) : NULL;
+        if (at >= height) break;
+        held_free(h);
+        h = NULL;
+    }
+    sn_mutex_unlock(&ix->lock);
+    return h;
+}
+
+void sn_indexer_give(struct sn_indexer *ix, const struct sn_indexer_in *in, struct sn_arena *arena,
+                     struct sn_buf *bytes)
+{
+    size_t size = arena->used + bytes->cap + in->block->arena.used;
+    sn_mutex_lock_always(&ix->lock);
+    bool room = ix->held_n < SN_INDEXER_HELD_MAX &&
+                (ix->held_n == 0 || ix->held_bytes + size <= SN_INDEXER_HELD_BYTES);
+    struct sn_indexer_held *h = room ? SN_NEW(struct sn_indexer_held) : NULL;
+    if (h) {
+        *h = (struct sn_indexer_held){.in = *in, .arena = *arena, .bytes = *bytes, .size = size};
+        sn_cons_block_ref(h->in.block);
+        *arena = (struct sn_arena){0};
+        *bytes = (struct sn_buf){0};
+        sn_list_push_back(&ix->held, &h->node);
+        ix->held_n++;
+        ix->held_bytes += size;
+    }
+    sn_mutex_unlock(&ix->lock);
+    sn_indexer_wake(ix, in->block->header.height);
+}
+
+static int index_next(struct sn_indexer *ix, int64_t height)
+{
+    struct sn_indexer_held *h = held_take(ix, height);
+    if (!h) return index_height(ix, height);
+    int r = sn_indexer_put(ix, &h->in);
+    held_free(h);
     return r < 0 ? sn_wrap(r, "index height %lld", (long long)height) : 0;
 }
 
@@ -206,10 +350,10 @@ static int follow(struct sn_indexer *ix, int64_t target)
             moved_to(ix, base - 1);
             continue;
         }
-        int r = index_height(ix, h);
+        int r = index_next(ix, h);
         if (r == SN_E_CANCELLED || r == SN_E_DEADLINE_EXCEEDED) return r;
         if (r < 0) SN_LOG_ERROR("a height is not indexed", SN_L("height", h), SN_L_ERR(r));
-        if (r == SN_E_NOMEM || r == SN_E_IO) {
+        if (r == SN_E_NOMEM || r == SN_E_IO || (ix->o.psql && r == SN_E_UNAVAILABLE)) {
             if ((r = sn_sleep(SN_INDEXER_RETRY_NS)) < 0) return r;
             continue;
         }
@@ -235,6 +379,11 @@ int sn_indexer_run(struct sn_indexer *ix)
 {
     int64_t last = 0, stored = 0;
     int r = sn_indexer_last(ix, &last);
+    while (ix->o.psql && r == SN_E_UNAVAILABLE) {
+        SN_LOG_ERROR("the index cannot be reached", SN_L_ERR(r));
+        r = sn_sleep(SN_INDEXER_RETRY_NS);
+        if (r == 0) r = sn_indexer_last(ix, &last);
+    }
     if (r == 0) r = executed(ix, &stored);
     if (r < 0) return sn_wrap(r, "indexer");
     /* CometBFT writes a block's and its transactions' keys one after the other: the last height may
@@ -255,11 +404,10 @@ void sn_indexer_wake(struct sn_indexer *ix, int64_t height)
     sn_sem_release(&ix->woken, 1);
 }
 
-int sn_indexer_block(struct sn_indexer *ix, const struct sn_cons_block *b,
-                     const struct tendermint_abci_response_finalize_block *res)
+int sn_indexer_block(struct sn_indexer *ix, const struct sn_indexer_in *in)
 {
-    int64_t height = b->header.height;
-    int r = sn_indexer_put(ix, b, res);
+    int64_t height = in->block->header.height;
+    int r = sn_indexer_put(ix, in);
     if (r < 0) return sn_wrap(r, "index height %lld", (long long)height);
     /* Behind a gap the follower comes by itself. */
     if (atomic_load(&ix->height) == height - 1) moved_to(ix, height);
@@ -290,6 +438,7 @@ int sn_indexer_range(struct sn_indexer *ix, int64_t from, int64_t to)
 
 int sn_indexer_last(struct sn_indexer *ix, int64_t *ret)
 {
+    if (ix->o.psql) return sn_psql_last(ix->o.psql, ret);
     struct sn_buf from SN_CLEANUP(sn_buf_done) = {0}, to SN_CLEANUP(sn_buf_done) = {0};
     struct sn_arena a SN_CLEANUP(sn_arena_done) = {0};
     struct sn_kv_pair *pairs;
@@ -314,9 +463,11 @@ int sn_indexer_new(const struct sn_indexer_opts *o, struct sn_indexer **ret)
     struct sn_indexer *ix = SN_NEW(struct sn_indexer);
     if (!ix) return SN_E_NOMEM;
     ix->o = *o;
+    sn_list_init(&ix->held);
     if (!ix->o.found_max) ix->o.found_max = SN_INDEXER_FOUND_MAX;
-    int64_t last;
-    int r = sn_indexer_last(ix, &last);
+    int64_t last = 0;
+    /* A database that cannot be reached yet keeps no node from starting. */
+    int r = ix->o.psql ? 0 : sn_indexer_last(ix, &last);
     if (r < 0) {
         sn_free(ix);
         return r;
@@ -329,6 +480,8 @@ int sn_indexer_new(const struct sn_indexer_opts *o, struct sn_indexer **ret)
 void sn_indexer_free(struct sn_indexer *ix)
 {
     if (!ix) return;
+    for (struct sn_indexer_held *h; (h = held_pop(ix)) != NULL;) held_free(h);
     sn_kv_close(ix->o.kv);
+    sn_psql_close(ix->o.psql);
     sn_free(ix);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/index/indexer.h - transactions by hash and by the application's events, blocks by
- * theirs, in data/tx_index.db with CometBFT's keys ("kv").
+ * theirs, in data/tx_index.db with CometBFT's keys ("kv"), or in a PostgreSQL database ("psql"), where
+ * nothing can be searched for by this interface: those calls are SN_E_UNIMPLEMENTED then.
  *
  * The indexer follows the stores in a fiber of its own: consensus never waits for it, and what it
  * missed (a crash, a pause) it reads from them. */
@@ -16,6 +17,7 @@ struct sn_indexer_opts {
     struct sn_cons_block_store *blocks;
     struct sn_cons_state_store *states;
     uint32_t found_max; /* entries that a condition may find; 0: SN_INDEXER_FOUND_MAX */
+    struct sn_psql *psql; /* instead of kv; closed in the end */
 };
 /* sn_indexer_new - Returns 0, as sn_kv_get; then kv stays the caller's. */
 int sn_indexer_new(const struct sn_indexer_opts *o, struct sn_indexer **ret) SN_MUST_CHECK;
@@ -24,11 +26,25 @@ void sn_indexer_free(struct sn_indexer *ix);
 int sn_indexer_run(struct sn_indexer *ix) SN_MUST_CHECK;
 /* sn_indexer_wake - a block of that height is executed and stored. Does not suspend. */
 void sn_indexer_wake(struct sn_indexer *ix, int64_t height);
+/* What is indexed of a height. */
+struct sn_indexer_in {
+    struct sn_cons_block *block;
+    const struct tendermint_abci_response_finalize_block *res;
+    struct sn_str answer; /* res as it is encoded */
+};
 /* sn_indexer_block - indexes a block that has just been executed, at once: for a node whose state
  * store does not keep answers (discard_abci_responses), where the fiber that follows may come too
  * late. Returns 0, as sn_kv_write, SN_E_NOMEM. */
-int sn_indexer_block(struct sn_indexer *ix, const struct sn_cons_block *b,
-                     const struct tendermint_abci_response_finalize_block *res) SN_MUST_CHECK;
+int sn_indexer_block(struct sn_indexer *ix, const struct sn_indexer_in *in) SN_MUST_CHECK;
+/* sn_indexer_give - a block that has just been executed, for the fiber that follows, which need not
+ * read it from the stores then; where too many wait (SN_INDEXER_HELD_MAX, _BYTES) nothing is taken
+ * and it does. Takes a reference to the block, and out of `arena` and `bytes`, which it leaves
+ * empty, what res and answer lie in. Wakes as sn_indexer_wake, but does so also where nothing was
+ * taken. */
+#define SN_INDEXER_HELD_MAX 16u
+#define SN_INDEXER_HELD_BYTES ((size_t)64 << 20)
+void sn_indexer_give(struct sn_indexer *ix, const struct sn_indexer_in *in, struct sn_arena *arena,
+                     struct sn_buf *bytes);
 /* sn_indexer_height - up to which it has indexed. sn_indexer_wait - until `height` is. Returns 0,
  * SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED. */
 int64_t sn_indexer_height(const struct sn_indexer *ix);

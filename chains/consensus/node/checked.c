@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/node/checked.c - a table of digests in buckets of four; a new one takes the place of
- * the bucket's oldest. */
+ * the bucket's oldest. It begins small and grows with the commits that are seen: digests fall all
+ * over it, so that a table for 10,000 validators would be touched whole by four of them in time. */
 #include "consensus/node/checked.h"
 
 #include <stdatomic.h>
@@ -12,6 +13,9 @@
 
 #define WAYS 4
 #define DIGEST 32
+#define ENTRIES_FIRST 1024u
+#define ENTRIES_PER_VALIDATOR \
+    64u /* heights and rounds of votes, and room for who votes too often */
 
 struct digest {
     uint8_t b[DIGEST]; /* zero: none */
@@ -19,8 +23,9 @@ struct digest {
 struct sn_checked {
     struct sn_cons_verifier v;
     const struct sn_cons_verifier *inner;
-    uint32_t mask; /* of buckets */
+    uint32_t n_max; /* buckets */
     struct sn_spin lock;
+    uint32_t mask;                  /* of buckets; it and they under the lock */
     struct digest (*buckets)[WAYS]; /* newest first */
     _Atomic uint64_t known, checked;
 };
@@ -48,20 +53,42 @@ static struct digest *bucket_of(struct sn_checked *c, const struct digest *d)
 }
 static bool find(struct sn_checked *c, const struct digest *d)
 {
-    const struct digest *b = bucket_of(c, d);
     bool found = false;
     sn_spin_lock(&c->lock);
+    const struct digest *b = bucket_of(c, d);
     for (unsigned i = 0; i < WAYS; i++) found |= memcmp(b[i].b, d->b, DIGEST) == 0;
     sn_spin_unlock(&c->lock);
     return found;
 }
 static void keep(struct sn_checked *c, const struct digest *d)
 {
-    struct digest *b = bucket_of(c, d);
     sn_spin_lock(&c->lock);
+    struct digest *b = bucket_of(c, d);
     memmove(b + 1, b, (WAYS - 1) * sizeof(*b));
     b[0] = *d;
     sn_spin_unlock(&c->lock);
+}
+
+/* Makes room for the votes of n validators. What was remembered is forgotten, which costs one more
+ * check of each; without memory it stays as it is. */
+static void make_room(struct sn_checked *c, size_t n)
+{
+    uint32_t want = 1;
+    while (want < c->n_max && want < n * ENTRIES_PER_VALIDATOR / WAYS) want *= 2;
+    sn_spin_lock(&c->lock);
+    bool enough = c->mask + 1 >= want;
+    sn_spin_unlock(&c->lock);
+    struct digest(*more)[WAYS] = enough ? NULL : sn_zalloc(want, sizeof(*more)),
+           (*old)[WAYS] = more;
+    if (!more) return;
+    sn_spin_lock(&c->lock);
+    if (c->mask + 1 < want) {
+        old = c->buckets;
+        c->buckets = more;
+        c->mask = want - 1;
+    }
+    sn_spin_unlock(&c->lock);
+    sn_free(old);
 }
 
 /* Asks about what is not known, all at a time: inner may have a quicker way for many. */
@@ -71,6 +98,7 @@ static int check(struct sn_checked *c, struct sn_cons_check *checks, size_t n, s
     struct sn_cons_check *left = SN_ARENA_ARRAY(a, struct sn_cons_check, n);
     size_t *from = SN_ARENA_ARRAY(a, size_t, n), n_left = 0;
     if (!d || !left || !from) return SN_E_NOMEM;
+    make_room(c, n);
     for (size_t i = 0; i < n; i++) {
         bool short_one = digest_of(&checks[i], &d[i]);
         if (!short_one) d[i] = (struct digest){0};
@@ -119,8 +147,9 @@ int sn_checked_new(const struct sn_cons_verifier *inner, uint32_t entries, struc
     if (!c) return SN_E_NOMEM;
     c->v.verify = verify;
     c->inner = inner;
-    c->mask = entries / WAYS - 1;
-    c->buckets = sn_zalloc(entries / WAYS, sizeof(*c->buckets));
+    c->n_max = entries / WAYS;
+    c->mask = SN_MIN(entries, ENTRIES_FIRST) / WAYS - 1;
+    c->buckets = sn_zalloc(c->mask + 1, sizeof(*c->buckets));
     if (!c->buckets) {
         sn_free(c);
         return SN_E_NOMEM;

@@ -159,7 +159,8 @@ static int save_state(struct sn_engine *e, struct sn_cons_state *s)
                 SN_L("round", e->block->last_commit->round));
     sn_exec_done(e->o.exec, &(struct sn_exec_block){e->block, &e->block_id, e->run.res,
                                                     sn_buf_view(&e->run.answer), s,
-                                                    e->run.took_ns});
+                                                    e->run.took_ns, &e->run.arena,
+                                                    &e->run.answer});
     sn_exec_run_done(&e->run);
     sn_cons_block_unref(e->block);
     e->block = NULL;

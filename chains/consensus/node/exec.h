@@ -17,12 +17,16 @@
 
 /* A block that has just been executed and stored; borrowed for the call. */
 struct sn_exec_block {
-    const struct sn_cons_block *block;
+    struct sn_cons_block *block;
     const struct sn_cons_block_id *id;
     const struct tendermint_abci_response_finalize_block *res;
     struct sn_str answer;        /* res, encoded */
     struct sn_cons_state *state; /* after it */
     int64_t finalize_ns;         /* how long FinalizeBlock took; 0: it was asked in another life */
+    /* What res and answer lie in (res may point into the block, too). on_block may keep them: it
+     * moves both out, leaves zeroed ones, and takes a reference to the block. */
+    struct sn_arena *arena;
+    struct sn_buf *bytes;
 };
 struct sn_exec_opts {
     struct sn_abci_conns *app;
@@ -33,6 +37,9 @@ struct sn_exec_opts {
     struct sn_evidence_keeper *evidence; /* NULL: likewise */
     /* After each block, in its order, in the fiber that executes; it should not take long. */
     void (*on_block)(void *arg, const struct sn_exec_block *b);
+    /* The application's verdict on a proposed block, or on the extension of a vote; in the fiber
+     * that asked. For metrics: must not suspend. */
+    void (*on_verdict)(void *arg, bool extension, bool accepted);
     void *arg;
 };
 struct sn_exec;

@@ -249,7 +249,8 @@ static int apply_answer(struct shake *k, int64_t height)
     if (r >= 0) r = sn_cons_state_store_save(k->x->o.states, after);
     if (r >= 0) {
         sn_exec_done(k->x, &(struct sn_exec_block){b, &meta.block_id, run.res,
-                                                   sn_buf_view(&run.answer), after, 0});
+                                                   sn_buf_view(&run.answer), after, 0,
+                                                   &run.arena, &run.answer});
         set_state(k, after);
     } else {
         sn_cons_state_unref(after);

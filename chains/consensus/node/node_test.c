@@ -172,3 +172,32 @@ SN_TEST(signatures_are_checked_once)
     }
     sn_checked_free(k);
 }
+/* What came one by one of as many validators as a commit has is known when the commit comes; after
+ * the first such commit, for which room is made. */
+SN_TEST(remembered_signatures_grow_with_commits)
+{
+    enum { N = 3000 };
+    static const struct sn_cons_verifier inner = {say};
+    static struct sn_cons_check commit[N];
+    static char text[N][16];
+    struct sn_cons_key key = {.type = SN_CONS_ED25519, .len = 32};
+    struct sn_cons_sig right = {.len = 64, .b = {1}};
+    struct sn_checked *k;
+    struct sn_checked_stats before, after;
+    T_OK(sn_checked_new(&inner, 0, &k));
+    const struct sn_cons_verifier *v = sn_checked_verifier(k);
+    for (int height = 1; height < 4; height++) {
+        for (int i = 0; i < N; i++) {
+            int len = snprintf(text[i], sizeof(text[i]), "%d/%d", height, i);
+            commit[i] = (struct sn_cons_check){
+                .key = &key, .msg = sn_str_of(text[i], (size_t)len), .sig = &right};
+            T_EQ(sn_cons_verify(v, &key, commit[i].msg, &right), 1);
+        }
+        sn_checked_stats(k, &before);
+        T_OK(v->verify(v, commit, N));
+        sn_checked_stats(k, &after);
+        T_EQ(after.known - before.known, height == 1 ? 0 : N);
+        T_EQ(after.checked - before.checked, height == 1 ? N : 0);
+    }
+    sn_checked_free(k);
+}
