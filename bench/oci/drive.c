@@ -3,11 +3,12 @@
  *
  *   drive [-n ROUNDS] [-w WARMUP] -- NAME COMMAND... [-- NAME COMMAND...]...
  *
- * Every round runs each command once, in an order that alternates, so that whatever else the machine
- * does falls on all alike. Wall time is from fork to the end; CPU time is wait4's, which includes the
- * processes that the command itself waited for (the container's). "%i" in an argument becomes a number
- * that is new each time. Prints a Markdown row per command: medians, the 90th percentile, and the
- * medians of the pairwise ratios against the second command. A command that fails ends the run. */
+ * Every round runs each command once, in an order that alternates, so that whatever else the
+ * machine does falls on all alike. Wall time is from fork to the end; CPU time is wait4's, which
+ * includes the processes that the command itself waited for (the container's). "%i" in an argument
+ * becomes a number that is new each time. Prints a Markdown row per command: medians, the 90th
+ * percentile, and the medians of the pairwise ratios against the second command. A command that
+ * fails ends the run. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -49,7 +50,8 @@ static void once(struct side *s, int round)
         char *at = strstr(s->argv[i], "%i");
         argv[i] = s->argv[i];
         if (!at) continue;
-        snprintf(room[i], sizeof(room[i]), "%.*s%u%s", (int)(at - s->argv[i]), s->argv[i], serial, at + 2);
+        snprintf(room[i], sizeof(room[i]), "%.*s%u%s", (int)(at - s->argv[i]), s->argv[i], serial,
+                 at + 2);
         argv[i] = room[i];
     }
     argv[s->argc] = NULL;
@@ -70,7 +72,8 @@ static void once(struct side *s, int round)
     while (waitpid(-1, NULL, WNOHANG) > 0) continue;
     if (round < 0) return;
     s->wall[round] = t1 - t0;
-    s->cpu[round] = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
+    s->cpu[round] = (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 +
+                    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
     if (u.ru_maxrss > s->rss_kib) s->rss_kib = u.ru_maxrss;
 }
 
@@ -108,7 +111,9 @@ int main(int argc, char **argv)
         while (at < argc && strcmp(argv[at], "--") != 0 && s->argc < ARGS_MAX) at++, s->argc++;
     }
     if (n < 1 || at != argc || rounds < 1 || rounds > ROUNDS_MAX) {
-        fprintf(stderr, "usage: drive [-n ROUNDS] [-w WARMUP] -- NAME COMMAND... [-- NAME COMMAND...]...\n");
+        fprintf(
+            stderr,
+            "usage: drive [-n ROUNDS] [-w WARMUP] -- NAME COMMAND... [-- NAME COMMAND...]...\n");
         return 2;
     }
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
@@ -116,8 +121,9 @@ int main(int argc, char **argv)
         for (int i = 0; i < n; i++) once(&sides[(r & 1) ? n - 1 - i : i], r);
     for (int i = 0; i < n; i++) {
         struct side *s = &sides[i], *peer = &sides[n > 1 ? 1 : 0];
-        printf("| %s | %.2f | %.2f | %.2f | %.2f | %.2f | %.1f |\n", s->name, quantile(s->wall, rounds, 0.5),
-               quantile(s->wall, rounds, 0.9), quantile(s->cpu, rounds, 0.5), ratio(s->wall, peer->wall, rounds),
+        printf("| %s | %.2f | %.2f | %.2f | %.2f | %.2f | %.1f |\n", s->name,
+               quantile(s->wall, rounds, 0.5), quantile(s->wall, rounds, 0.9),
+               quantile(s->cpu, rounds, 0.5), ratio(s->wall, peer->wall, rounds),
                ratio(s->cpu, peer->cpu, rounds), (double)s->rss_kib / 1024);
     }
     return 0;

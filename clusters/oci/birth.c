@@ -36,12 +36,14 @@ int sn_oci_birth_init(struct sn_oci_birth *b, const struct sn_oci_host *h)
     }
     struct sn_oci_plan *p = b->plan;
     p->spec = b->spec;
-    p->sock = p->lock = p->proc = p->root_tree = p->target = p->console_sock = p->exe = p->seccomp_sock = -1;
+    p->sock = p->lock = p->proc = p->root_tree = p->target = p->console_sock = p->exe =
+        p->seccomp_sock = -1;
     for (int i = 0; i < SN_OCI_NAMESPACES; i++) p->ns_fd[i] = -1;
     p->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int e = p->proc < 0 ? sn_fail_errno(errno, "open /proc") : 0;
     if (e == 0 && h->protect_fd) {
-        if ((p->exe = fcntl(*h->protect_fd, F_DUPFD_CLOEXEC, 3)) < 0) e = sn_fail_errno(errno, "duplicate protect_fd");
+        if ((p->exe = fcntl(*h->protect_fd, F_DUPFD_CLOEXEC, 3)) < 0)
+            e = sn_fail_errno(errno, "duplicate protect_fd");
     } else if (e == 0 && sn_oci_protects() && (p->exe = sn_oci_protect_file()) < 0) {
         e = sn_fail_errno(-p->exe, "copy the program into a sealed file");
     }
@@ -54,7 +56,8 @@ void sn_oci_birth_kill(struct sn_oci_birth *b)
     siginfo_t si;
     if (b->pidfd < 0) return;
     sn_oci_pidfd_signal(b->pidfd, SIGKILL);
-    while (waitid((idtype_t)P_PIDFD, (id_t)b->pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR) continue;
+    while (waitid((idtype_t)P_PIDFD, (id_t)b->pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR)
+        continue;
     sn_oci_close_fd(&b->pidfd);
 }
 
@@ -62,8 +65,8 @@ void sn_oci_birth_done(struct sn_oci_birth *b, bool keep)
 {
     struct sn_oci_plan *p = b->plan;
     if (!keep) sn_oci_birth_kill(b);
-    int *all[] = {&p->sock, &p->lock, &p->proc, &p->root_tree, &p->console_sock, &p->exe, &p->seccomp_sock,
-                  &b->sock, &b->pidfd, &b->null_fd, &b->console};
+    int *all[] = {&p->sock,         &p->lock, &p->proc,  &p->root_tree, &p->console_sock, &p->exe,
+                  &p->seccomp_sock, &b->sock, &b->pidfd, &b->null_fd,   &b->console};
     for (size_t i = 0; i < SN_COUNT_OF(all); i++) sn_oci_close_fd(all[i]);
     for (int i = 0; i < SN_OCI_NAMESPACES; i++) sn_oci_close_fd(&p->ns_fd[i]);
     for (size_t i = 0; p->mounts && i < b->spec->mounts.n; i++) sn_oci_close_fd(&p->mounts[i].tree);
@@ -74,11 +77,14 @@ int sn_oci_birth_streams(struct sn_oci_birth *b, const struct sn_oci_streams *s)
 {
     struct sn_oci_plan *p = b->plan;
     if (s->terminal && !s->console_socket && !s->ret_console)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "cannot allocate tty if runc will detach without setting console socket");
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "cannot allocate tty if runc will detach without setting console socket");
     if (!s->terminal && s->console_socket)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "cannot use console socket if runc will not detach or allocate tty");
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "cannot use console socket if runc will not detach or allocate tty");
     if (s->preserve_fds > SN_OCI_PRESERVE_FDS_MAX)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "preserve-fds: %u: at most %d are allowed", s->preserve_fds, SN_OCI_PRESERVE_FDS_MAX);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "preserve-fds: %u: at most %d are allowed",
+                       s->preserve_fds, SN_OCI_PRESERVE_FDS_MAX);
     p->preserve_fds = s->preserve_fds;
     for (int i = 0; i < 3; i++) {
         p->stdio[i] = s->stdio ? s->stdio[i] : i;
@@ -111,7 +117,8 @@ int sn_oci_birth_env(struct sn_oci_birth *b, unsigned listen_fds)
 int sn_oci_birth_seccomp(struct sn_oci_birth *b, const char *root)
 {
     if (!b->spec->seccomp) return 0;
-    /* One folder for all containers of the root; profiles are few, and most containers share one. */
+    /* One folder for all containers of the root; profiles are few, and most containers share one.
+     */
     struct sn_str path = sn_arena_printf(&b->arena, "%s/.seccomp", root);
     if (!path.ptr) return SN_E_NOMEM;
     int dir = open(path.ptr, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -122,7 +129,9 @@ int sn_oci_birth_seccomp(struct sn_oci_birth *b, const char *root)
     sn_oci_close_fd(&dir);
     if (e < 0) return sn_wrap(e, "config.json");
     if (b->filter.unknown_names)
-        sn_oci_host_warn(&b->host, "config.json: linux.seccomp: %u names of system calls are unknown, ignored", b->filter.unknown_names);
+        sn_oci_host_warn(
+            &b->host, "config.json: linux.seccomp: %u names of system calls are unknown, ignored",
+            b->filter.unknown_names);
     b->plan->seccomp = &b->filter;
     if (!b->filter.notify || !b->filter.listener_path.len) return 0;
     struct sn_str at = sn_arena_str(&b->arena, b->filter.listener_path);
@@ -132,19 +141,23 @@ int sn_oci_birth_seccomp(struct sn_oci_birth *b, const char *root)
     return 0;
 }
 
-/* ---- the clone --------------------------------------------------------------------------------- */
+/* ---- the clone ---------------------------------------------------------------------------------
+ */
 
 /* Stage 0 enters what counts for children only (pid) or must come before all else (user), makes the
  * real child as a child of our parent, and is gone. */
-SN_NORETURN static void stage0(struct sn_oci_plan *p, uint64_t flags, void (*fn)(struct sn_oci_plan *))
+SN_NORETURN static void stage0(struct sn_oci_plan *p, uint64_t flags,
+                               void (*fn)(struct sn_oci_plan *))
 {
     sn_oci_stage(p);
-    if (p->target >= 0 && setns(p->target, (int)p->target_flags) < 0) sn_oci_die(p, errno, "enter the container's namespaces");
+    if (p->target >= 0 && setns(p->target, (int)p->target_flags) < 0)
+        sn_oci_die(p, errno, "enter the container's namespaces");
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < SN_OCI_NAMESPACES; i++) {
             uint64_t want = pass ? CLONE_NEWPID : CLONE_NEWUSER;
             if (p->ns_fd[i] >= 0 && p->ns_flag[i] == want && setns(p->ns_fd[i], (int)want) < 0)
-                sn_oci_die(p, errno, "join the %s namespace %s", pass ? "pid" : "user", p->spec->namespaces.ptr[i].path);
+                sn_oci_die(p, errno, "join the %s namespace %s", pass ? "pid" : "user",
+                           p->spec->namespaces.ptr[i].path);
         }
     struct clone_args a = {.flags = flags | CLONE_PARENT};
     pid_t pid = sn_oci_clone3(&a);
@@ -171,22 +184,29 @@ static int failed(const struct sn_oci_message *m)
     return sn_fail_errno(m->value, "%s", m->text) < 0 ? code : code;
 }
 
-static int dead(void) { return sn_fail(SN_E_ABORTED, "the container's process ended before it was ready"); }
+static int dead(void)
+{
+    return sn_fail(SN_E_ABORTED, "the container's process ended before it was ready");
+}
 
 /* Stage 0's word: the pid of the real child; then stage 0 is reaped. */
 static int adopt(struct sn_oci_birth *b)
 {
     struct sn_oci_message m;
     int e = sn_oci_message_receive(b->sock, &m, NULL);
-    if (e == 0 && m.kind == SN_OCI_MSG_FAILED) e = failed(&m);
-    else if (e < 0) e = dead();
+    if (e == 0 && m.kind == SN_OCI_MSG_FAILED)
+        e = failed(&m);
+    else if (e < 0)
+        e = dead();
     pid_t pid = e == 0 && m.kind == SN_OCI_MSG_PID ? m.value : 0;
     siginfo_t si;
-    while (waitid((idtype_t)P_PIDFD, (id_t)b->pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR) continue;
+    while (waitid((idtype_t)P_PIDFD, (id_t)b->pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR)
+        continue;
     sn_oci_close_fd(&b->pidfd);
     if (e < 0) return e;
     b->pid = pid;
-    if (!pid || (b->pidfd = sn_oci_pidfd_open(pid)) < 0) return sn_fail_errno(errno, "pidfd of the container");
+    if (!pid || (b->pidfd = sn_oci_pidfd_open(pid)) < 0)
+        return sn_fail_errno(errno, "pidfd of the container");
     return 0;
 }
 
@@ -197,11 +217,13 @@ int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags, void (*fn)(struct
     bool two = p->target >= 0;
     for (int i = 0; i < SN_OCI_NAMESPACES; i++)
         two |= p->ns_fd[i] >= 0 && (p->ns_flag[i] & (CLONE_NEWUSER | CLONE_NEWPID));
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return sn_fail_errno(errno, "socketpair");
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return sn_fail_errno(errno, "socketpair");
     b->sock = pair[0];
     p->sock = pair[1];
     int into = p->cgroup ? sn_cgroup_fd(p->cgroup) : -1;
-    struct clone_args a = {.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (two ? 0 : flags), .pidfd = (uintptr_t)&b->pidfd,
+    struct clone_args a = {.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (two ? 0 : flags),
+                           .pidfd = (uintptr_t)&b->pidfd,
                            .exit_signal = SIGCHLD};
     if (into >= 0) {
         a.flags |= CLONE_INTO_CGROUP;
@@ -209,7 +231,8 @@ int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags, void (*fn)(struct
     }
     p->born_v2 = into >= 0;
     pid_t pid = sn_oci_clone3(&a);
-    if (pid < 0 && into >= 0 && (errno == EACCES || errno == EPERM || errno == EOPNOTSUPP || errno == EBUSY)) {
+    if (pid < 0 && into >= 0 &&
+        (errno == EACCES || errno == EPERM || errno == EOPNOTSUPP || errno == EBUSY)) {
         a.flags &= ~(uint64_t)CLONE_INTO_CGROUP;
         p->born_v2 = false;
         pid = sn_oci_clone3(&a);
@@ -225,7 +248,8 @@ int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags, void (*fn)(struct
     return two ? adopt(b) : 0;
 }
 
-/* ---- answers ----------------------------------------------------------------------------------- */
+/* ---- answers -----------------------------------------------------------------------------------
+ */
 
 static int set_limits(struct sn_oci_birth *b)
 {
@@ -243,13 +267,17 @@ static int answer(struct sn_oci_birth *b, const struct sn_oci_message *m)
     const struct sn_oci_spec *s = b->spec;
     int e = 0;
     if (m->kind == SN_OCI_MSG_MAPS) {
-        if (s->ns_new & CLONE_NEWUSER && b->plan->target < 0) e = sn_oci_userns_map(b->pid, &s->uid_maps, &s->gid_maps);
+        if (s->ns_new & CLONE_NEWUSER && b->plan->target < 0)
+            e = sn_oci_userns_map(b->pid, &s->uid_maps, &s->gid_maps);
         if (e == 0 && b->plan->process) e = set_limits(b);
     } else {
         e = sn_oci_net_devices(s, b->pid);
-        if (e == 0) e = sn_oci_hooks_run(&s->hooks[SN_OCI_HOOK_PRESTART], "prestart", &b->plan->hook_state, "created", b->pid);
         if (e == 0)
-            e = sn_oci_hooks_run(&s->hooks[SN_OCI_HOOK_CREATE_RUNTIME], "createRuntime", &b->plan->hook_state, "creating", b->pid);
+            e = sn_oci_hooks_run(&s->hooks[SN_OCI_HOOK_PRESTART], "prestart", &b->plan->hook_state,
+                                 "created", b->pid);
+        if (e == 0)
+            e = sn_oci_hooks_run(&s->hooks[SN_OCI_HOOK_CREATE_RUNTIME], "createRuntime",
+                                 &b->plan->hook_state, "creating", b->pid);
     }
     if (e < 0) return e;
     e = sn_oci_message_send(b->sock, SN_OCI_MSG_GO, b->pid, NULL, -1);

@@ -118,16 +118,20 @@ int sn_oci_cgroup(struct sn_oci_container *c, struct sn_cgroup **ret)
     return 0;
 }
 
-/* ---- state ------------------------------------------------------------------------------------- */
+/* ---- state -------------------------------------------------------------------------------------
+ */
 
 static enum sn_oci_status status_of(struct sn_oci_container *c, const struct sn_oci_state_view *v)
 {
-    if (!v->pid) return v->phase == SN_OCI_PHASE_CREATING && v->maker_lives ? SN_OCI_CREATING : SN_OCI_STOPPED;
+    if (!v->pid)
+        return v->phase == SN_OCI_PHASE_CREATING && v->maker_lives ? SN_OCI_CREATING
+                                                                   : SN_OCI_STOPPED;
     if (v->phase == SN_OCI_PHASE_CREATING) return SN_OCI_CREATING;
     if (v->phase == SN_OCI_PHASE_CREATED) return SN_OCI_CREATED;
     /* Only who asks for the state pays for the freezer; nothing frozen is started. */
     struct sn_cgroup *cg;
-    if (c->state.map->flags & SN_OCI_FLAG_NO_CGROUP || sn_oci_cgroup(c, &cg) < 0) return SN_OCI_RUNNING;
+    if (c->state.map->flags & SN_OCI_FLAG_NO_CGROUP || sn_oci_cgroup(c, &cg) < 0)
+        return SN_OCI_RUNNING;
     return sn_cgroup_frozen(cg) == 1 ? SN_OCI_PAUSED : SN_OCI_RUNNING;
 }
 
@@ -141,10 +145,12 @@ static enum sn_oci_status status_now(struct sn_oci_container *c, pid_t *ret_pid)
 
 int sn_oci_state(struct sn_oci_container *c, struct sn_arena *a, struct sn_oci_state *ret)
 {
-    struct sn_oci_state s = {.created_ns = c->state.map->created_ns, .owner = c->state.map->owner,
+    struct sn_oci_state s = {.created_ns = c->state.map->created_ns,
+                             .owner = c->state.map->owner,
                              .terminal = c->state.map->flags & SN_OCI_FLAG_TERMINAL,
                              .systemd_cgroup = c->state.map->flags & SN_OCI_FLAG_SYSTEMD};
-    struct sn_str *const to[] = {&s.oci_version, &s.id, &s.bundle, &s.rootfs, &s.annotations, &s.cgroup};
+    struct sn_str *const to[] = {&s.oci_version, &s.id,          &s.bundle,
+                                 &s.rootfs,      &s.annotations, &s.cgroup};
     for (size_t i = 0; i < SN_COUNT_OF(to); i++) {
         *to[i] = sn_arena_str(a, sn_oci_state_str(&c->state, (enum sn_oci_state_text)i));
         if (!to[i]->ptr) return SN_E_NOMEM;
@@ -184,16 +190,19 @@ int sn_oci_list(const struct sn_oci_host *h, struct sn_arena *a, struct sn_oci_i
             ret->ptr = more;
             cap = cap ? cap * 2 : 16;
         }
-        if (err == 0 && !(ret->ptr[ret->n++] = sn_arena_str(a, sn_str(e->d_name))).ptr) err = SN_E_NOMEM;
+        if (err == 0 && !(ret->ptr[ret->n++] = sn_arena_str(a, sn_str(e->d_name))).ptr)
+            err = SN_E_NOMEM;
     }
     closedir(d);
     if (err == 0 && ret->n) qsort(ret->ptr, ret->n, sizeof(*ret->ptr), by_name);
     return err;
 }
 
-/* ---- life -------------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------------------------------
+ */
 
-static int hooks_of(struct sn_oci_container *c, enum sn_oci_hook_kind kind, const char *name, const char *status, pid_t pid)
+static int hooks_of(struct sn_oci_container *c, enum sn_oci_hook_kind kind, const char *name,
+                    const char *status, pid_t pid)
 {
     struct sn_arena a;
     struct sn_oci_hook_state s;
@@ -206,7 +215,8 @@ static int hooks_of(struct sn_oci_container *c, enum sn_oci_hook_kind kind, cons
     bundle = sn_arena_str(&a, sn_oci_state_str(&c->state, SN_OCI_TEXT_BUNDLE));
     int e = spec && bundle.ptr ? sn_oci_spec_parse(&a, text, NULL, NULL, spec) : SN_E_NOMEM;
     if (e == 0)
-        e = sn_oci_hook_state_make(&a, spec->version, c->id, bundle.ptr, sn_oci_state_str(&c->state, SN_OCI_TEXT_ANNOTATIONS), &s);
+        e = sn_oci_hook_state_make(&a, spec->version, c->id, bundle.ptr,
+                                   sn_oci_state_str(&c->state, SN_OCI_TEXT_ANNOTATIONS), &s);
     if (e == 0) e = sn_oci_hooks_run(&spec->hooks[kind], name, &s, status, pid);
     sn_arena_done(&a);
     return e;
@@ -222,9 +232,11 @@ static int start_locked(struct sn_oci_container *c)
         sn_oci_wait_created(m, 100);
         s = status_now(c, &pid);
     }
-    if (s == SN_OCI_STOPPED) return sn_fail(SN_E_FAILED_PRECONDITION, "cannot start a container that has stopped");
+    if (s == SN_OCI_STOPPED)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "cannot start a container that has stopped");
     if (s != SN_OCI_CREATED || atomic_load(&m->start))
-        return sn_fail(SN_E_FAILED_PRECONDITION, "cannot start a container in the %s state", sn_oci_status_name(s));
+        return sn_fail(SN_E_FAILED_PRECONDITION, "cannot start a container in the %s state",
+                       sn_oci_status_name(s));
     sn_oci_wake_start(m);
     int e = sn_oci_wait_executed(&c->state);
     if (e < 0) return e;
@@ -236,7 +248,8 @@ static int start_locked(struct sn_oci_container *c)
         return e;
     }
     if (atomic_load(&m->phase) != SN_OCI_PHASE_RUNNING)
-        return sn_fail(SN_E_ABORTED, "the container's process ended before its program was executed");
+        return sn_fail(SN_E_ABORTED,
+                       "the container's process ended before its program was executed");
     e = hooks_of(c, SN_OCI_HOOK_POSTSTART, "poststart", "running", pid);
     if (e < 0) {
         /* A failed poststart hook is no failure of the start: the specification has it logged. */
@@ -280,7 +293,9 @@ static int wait_end(int pidfd)
     int n;
     do n = poll(&p, 1, SN_OCI_KILL_MS); /* banned: this room blocks its caller by contract */
     while (n < 0 && errno == EINTR);
-    if (n == 0) return sn_fail(SN_E_DEADLINE_EXCEEDED, "the container's process does not end after SIGKILL");
+    if (n == 0)
+        return sn_fail(SN_E_DEADLINE_EXCEEDED,
+                       "the container's process does not end after SIGKILL");
     return n < 0 ? sn_fail_errno(errno, "wait for the container's process") : 0;
 }
 
@@ -288,8 +303,11 @@ static int stop(struct sn_oci_container *c)
 {
     struct sn_cgroup *cg = NULL;
     int e = 0, fd = sn_oci_pidfd(c);
-    if (!(c->state.map->flags & SN_OCI_FLAG_NO_CGROUP) && (e = sn_oci_cgroup(c, &cg)) < 0 && e != SN_E_NOT_FOUND) return e;
-    if (fd >= 0 && sn_oci_pidfd_signal(fd, SIGKILL) < 0 && errno != ESRCH) return sn_fail_errno(errno, "kill the container");
+    if (!(c->state.map->flags & SN_OCI_FLAG_NO_CGROUP) && (e = sn_oci_cgroup(c, &cg)) < 0 &&
+        e != SN_E_NOT_FOUND)
+        return e;
+    if (fd >= 0 && sn_oci_pidfd_signal(fd, SIGKILL) < 0 && errno != ESRCH)
+        return sn_fail_errno(errno, "kill the container");
     if (fd >= 0 && cg) {
         /* A frozen process dies when it is thawed. */
         if (sn_cgroup_frozen(cg) == 1 && (e = sn_cgroup_freeze(cg, false)) < 0) return e;
@@ -299,7 +317,8 @@ static int stop(struct sn_oci_container *c)
     if (c->state.map->flags & SN_OCI_FLAG_MOUNTED) {
         char rootfs[SN_OCI_CGROUP_TEXT_MAX];
         /* Once: a second mount there is somebody else's. */
-        if (sn_str_cz(sn_oci_state_str(&c->state, SN_OCI_TEXT_ROOTFS), rootfs, sizeof(rootfs)) == 0 &&
+        if (sn_str_cz(sn_oci_state_str(&c->state, SN_OCI_TEXT_ROOTFS), rootfs, sizeof(rootfs)) ==
+                0 &&
             umount2(rootfs, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
             c->state.map->flags &= ~(uint32_t)SN_OCI_FLAG_MOUNTED;
     }
@@ -312,7 +331,8 @@ int sn_oci_delete(struct sn_oci_container *c, bool force)
     if (e < 0) return e;
     enum sn_oci_status s = status_now(c, NULL);
     if (!force && s != SN_OCI_STOPPED && s != SN_OCI_CREATED)
-        e = sn_fail(SN_E_FAILED_PRECONDITION, "cannot delete container %s that is not stopped: %s", c->id, sn_oci_status_name(s));
+        e = sn_fail(SN_E_FAILED_PRECONDITION, "cannot delete container %s that is not stopped: %s",
+                    c->id, sn_oci_status_name(s));
     if (e == 0) e = stop(c);
     if (e == 0 && (e = hooks_of(c, SN_OCI_HOOK_POSTSTOP, "poststop", "stopped", 0)) < 0) {
         /* As with poststart: said, and the deletion goes on. */
@@ -324,7 +344,8 @@ int sn_oci_delete(struct sn_oci_container *c, bool force)
     return e;
 }
 
-/* ---- the group --------------------------------------------------------------------------------- */
+/* ---- the group ---------------------------------------------------------------------------------
+ */
 
 static int freeze(struct sn_oci_container *c, bool frozen)
 {
@@ -333,8 +354,10 @@ static int freeze(struct sn_oci_container *c, bool frozen)
     if (e < 0) return e;
     enum sn_oci_status s = status_now(c, NULL);
     if (frozen && s != SN_OCI_RUNNING && s != SN_OCI_CREATED)
-        e = sn_fail(SN_E_FAILED_PRECONDITION, "container not running or created: %s", sn_oci_status_name(s));
-    if (!frozen && s != SN_OCI_PAUSED) e = sn_fail(SN_E_FAILED_PRECONDITION, "container not paused");
+        e = sn_fail(SN_E_FAILED_PRECONDITION, "container not running or created: %s",
+                    sn_oci_status_name(s));
+    if (!frozen && s != SN_OCI_PAUSED)
+        e = sn_fail(SN_E_FAILED_PRECONDITION, "container not paused");
     if (e == 0) e = sn_oci_cgroup(c, &cg);
     if (e == 0) e = sn_cgroup_freeze(cg, frozen);
     sn_oci_state_unlock(&c->state);
@@ -349,7 +372,9 @@ int sn_oci_update(struct sn_oci_container *c, const struct sn_json *resources)
     struct sn_cgroup *cg;
     struct sn_arena a;
     sn_arena_init(&a, NULL, 0);
-    int e = status_now(c, NULL) == SN_OCI_STOPPED ? sn_fail(SN_E_FAILED_PRECONDITION, "container not running") : 0;
+    int e = status_now(c, NULL) == SN_OCI_STOPPED
+                ? sn_fail(SN_E_FAILED_PRECONDITION, "container not running")
+                : 0;
     r = SN_ARENA_NEW(&a, struct sn_cgroup_resources);
     if (e == 0 && !r) e = SN_E_NOMEM;
     if (e == 0) e = sn_cgroup_resources_parse(&a, resources, r);

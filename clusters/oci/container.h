@@ -13,8 +13,8 @@
  * does not exist", "container not running", "process already finished").
  *
  * Needs Linux 5.12 (mount_setattr); what is newer is probed.
- * Sources: OCI runtime-spec 1.3 (config.md, config-linux.md, runtime.md); clone3(2), mount_setattr(2),
- * openat2(2), pivot_root(2), user_namespaces(7), capabilities(7). */
+ * Sources: OCI runtime-spec 1.3 (config.md, config-linux.md, runtime.md); clone3(2),
+ * mount_setattr(2), openat2(2), pivot_root(2), user_namespaces(7), capabilities(7). */
 #pragma once
 #include "clusters/cgroup/cgroup.h"
 #include "core/arena.h"
@@ -23,21 +23,23 @@
 #include "wire/json.h"
 
 #define SN_OCI_VERSION "1.3.0"
-#define SN_OCI_ID_MAX 1024               /* bytes of an id; it is a folder's name, at most 255 */
-#define SN_OCI_CGROUP_TEXT_MAX 2048      /* bytes of a location: cgroup.h allows more, no path here needs it */
+#define SN_OCI_ID_MAX 1024 /* bytes of an id; it is a folder's name, at most 255 */
+#define SN_OCI_CGROUP_TEXT_MAX \
+    2048 /* bytes of a location: cgroup.h allows more, no path here needs it */
 #define SN_OCI_CONFIG_BYTES_MAX (4u << 20) /* config.json, process.json, resources.json */
 #define SN_OCI_PRESERVE_FDS_MAX 4096
-#define SN_OCI_CREATE_MS 10000           /* that start waits for a create in progress */
-#define SN_OCI_KILL_MS 10000             /* until a killed process that does not end is an error */
+#define SN_OCI_CREATE_MS 10000 /* that start waits for a create in progress */
+#define SN_OCI_KILL_MS 10000   /* until a killed process that does not end is an error */
 
-/* What every call is given: where state lives, which cgroups there are. Zero value plus root works. */
+/* What every call is given: where state lives, which cgroups there are. Zero value plus root works.
+ */
 struct sn_oci_host {
-    const char *root;                     /* folder of the states, absolute; made (0700) if missing */
+    const char *root; /* folder of the states, absolute; made (0700) if missing */
     const struct sn_cgroup_host *cgroups; /* NULL: probed by each call that needs it */
     bool systemd_cgroup;                  /* cgroupsPath is "slice:prefix:name" */
     bool rootless;                        /* cgroups that refuse are done without */
     bool no_cgroups;                      /* crun's --cgroup-manager=disabled */
-    const int *protect_fd;                /* of sn_oci_protect_open, borrowed; NULL: made for each child */
+    const int *protect_fd; /* of sn_oci_protect_open, borrowed; NULL: made for each child */
     /* Told what is odd but no failure; may be NULL. Text without newline, valid for the call. */
     void (*warn)(void *arg, const char *text);
     void *warn_arg;
@@ -59,20 +61,21 @@ struct sn_oci_create_opts {
     unsigned preserve_fds;      /* so many descriptors from 3 on are passed to the program */
     bool no_pivot;              /* root on a ramdisk: move the root mount and chroot */
     bool no_new_keyring;
-    unsigned listen_fds;        /* so many of them are sockets: LISTEN_FDS and LISTEN_PID are set */
-    bool detach;                /* nobody stays: a terminal needs a console socket */
+    unsigned listen_fds; /* so many of them are sockets: LISTEN_FDS and LISTEN_PID are set */
+    bool detach;         /* nobody stays: a terminal needs a console socket */
 };
 /* sn_oci_create - everything up to the program's execution. Afterwards the child waits for
  * sn_oci_start (of any process). Hooks prestart, createRuntime, createContainer have run.
  * Returns 0; SN_E_ALREADY_EXISTS; SN_E_INVALID_ARGUMENT (the field, its value, what is allowed);
  * SN_E_SYNTAX; SN_E_NOT_FOUND (bundle, program); SN_E_PERMISSION_DENIED; SN_E_IO and what else the
- * kernel said; SN_E_NOMEM. On failure nothing is left and poststop hooks have run where create's had.
- * Owns: caller closes *ret. Context: any thread; blocks for the hooks. */
+ * kernel said; SN_E_NOMEM. On failure nothing is left and poststop hooks have run where create's
+ * had. Owns: caller closes *ret. Context: any thread; blocks for the hooks. */
 int sn_oci_create(const struct sn_oci_host *h, const struct sn_oci_create_opts *o,
                   struct sn_oci_container **ret) SN_MUST_CHECK;
 /* sn_oci_open - a container some process made. Returns 0; SN_E_NOT_FOUND ("container does not
  * exist"); SN_E_DATA_LOSS (the state file is not ours); SN_E_INVALID_ARGUMENT (the id). */
-int sn_oci_open(const struct sn_oci_host *h, const char *id, struct sn_oci_container **ret) SN_MUST_CHECK;
+int sn_oci_open(const struct sn_oci_host *h, const char *id,
+                struct sn_oci_container **ret) SN_MUST_CHECK;
 /* sn_oci_close - forgets the handle, the container stays. NULL is fine. */
 void sn_oci_close(struct sn_oci_container *c);
 
@@ -102,17 +105,19 @@ int sn_oci_resume(struct sn_oci_container *c) SN_MUST_CHECK;
 /* sn_oci_update - applies a runtime-spec linux.resources object. Returns as sn_cgroup_apply. */
 int sn_oci_update(struct sn_oci_container *c, const struct sn_json *resources) SN_MUST_CHECK;
 /* sn_oci_pids - all processes of the container's cgroup. Returns as sn_cgroup_pids. */
-int sn_oci_pids(struct sn_oci_container *c, struct sn_arena *a, struct sn_cgroup_pids *ret) SN_MUST_CHECK;
+int sn_oci_pids(struct sn_oci_container *c, struct sn_arena *a,
+                struct sn_cgroup_pids *ret) SN_MUST_CHECK;
 
 struct sn_oci_exec_opts {
-    struct sn_str process;      /* JSON text of a runtime-spec process; members that are absent come
-                                 * from the container's own process (cwd, env, user, capabilities, ...) */
-    const int *stdio;           /* [3], as for create */
+    struct sn_str
+        process;      /* JSON text of a runtime-spec process; members that are absent come
+                       * from the container's own process (cwd, env, user, capabilities, ...) */
+    const int *stdio; /* [3], as for create */
     const char *console_socket;
     int *ret_console;
     const char *pidfd_socket;
     const char *pid_file;
-    const char *cgroup;         /* below the container's group; NULL: the group itself */
+    const char *cgroup; /* below the container's group; NULL: the group itself */
     unsigned preserve_fds, listen_fds;
     bool detach;
     bool ignore_paused;
@@ -123,7 +128,8 @@ struct sn_oci_process {
 };
 /* sn_oci_exec - runs a further program in the container; returns once it has been executed. The
  * process is a child of the caller, who reaps it.
- * Returns 0; SN_E_FAILED_PRECONDITION (not running, paused); SN_E_NOT_FOUND (program); as create. */
+ * Returns 0; SN_E_FAILED_PRECONDITION (not running, paused); SN_E_NOT_FOUND (program); as create.
+ */
 int sn_oci_exec(struct sn_oci_container *c, const struct sn_oci_exec_opts *o,
                 struct sn_oci_process *ret) SN_MUST_CHECK;
 
@@ -147,7 +153,8 @@ struct sn_oci_state {
     bool terminal, systemd_cgroup;
 };
 /* sn_oci_state - a consistent reading. Strings are the arena's. Returns 0, SN_E_NOMEM, SN_E_IO. */
-int sn_oci_state(struct sn_oci_container *c, struct sn_arena *a, struct sn_oci_state *ret) SN_MUST_CHECK;
+int sn_oci_state(struct sn_oci_container *c, struct sn_arena *a,
+                 struct sn_oci_state *ret) SN_MUST_CHECK;
 /* sn_oci_config - the configuration it was created with, as text in the arena. */
 int sn_oci_config(struct sn_oci_container *c, struct sn_arena *a, struct sn_str *ret) SN_MUST_CHECK;
 
@@ -156,15 +163,16 @@ struct sn_oci_ids {
     size_t n;
 };
 /* sn_oci_list - ids of all containers of the host; a missing root folder has none. */
-int sn_oci_list(const struct sn_oci_host *h, struct sn_arena *a, struct sn_oci_ids *ret) SN_MUST_CHECK;
+int sn_oci_list(const struct sn_oci_host *h, struct sn_arena *a,
+                struct sn_oci_ids *ret) SN_MUST_CHECK;
 
 /* sn_oci_mount_add, _remove - a mount in the namespace of a live container. mounts: JSON array of
  * runtime-spec mounts (remove reads their destinations). Returns 0 or as create. */
 int sn_oci_mounts_add(struct sn_oci_container *c, const struct sn_json *mounts) SN_MUST_CHECK;
 int sn_oci_mounts_remove(struct sn_oci_container *c, const struct sn_json *mounts) SN_MUST_CHECK;
 
-/* sn_oci_protects - whether this kernel lets a child replace its /proc/self/exe, so that no container
- * can reach the runtime's own file (CVE-2019-5736). Create and exec do it in their child.
+/* sn_oci_protects - whether this kernel lets a child replace its /proc/self/exe, so that no
+ * container can reach the runtime's own file (CVE-2019-5736). Create and exec do it in their child.
  * sn_oci_protect_open - the sealed copy of the calling program that takes its place, close-on-exec,
  * the caller's: a daemon makes it once and puts it into its host. Returns it or an error. */
 bool sn_oci_protects(void);

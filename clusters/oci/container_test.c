@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oci/container_test.c - the library on this kernel: containers whose root is the host's, read-only.
- * Each test is its own subreaper, so that nothing depends on who PID 1 is. */
+/* oci/container_test.c - the library on this kernel: containers whose root is the host's,
+ * read-only. Each test is its own subreaper, so that nothing depends on who PID 1 is. */
 #include "clusters/oci/container.h"
 
 #include <fcntl.h>
@@ -18,11 +18,15 @@
 #include "core/status.h"
 #include "tests/harness/test.h"
 
-#define CONFIG                                                                                                        \
-    "{\"ociVersion\":\"1.3.0\",\"root\":{\"path\":\"/\",\"readonly\":true},\"process\":{\"args\":[%s],\"cwd\":\"/\","  \
-    "\"env\":[\"PATH=/bin:/usr/bin\"],\"noNewPrivileges\":true,\"capabilities\":{\"bounding\":[\"CAP_KILL\"]}},"       \
-    "\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\"},{\"destination\":\"/dev\",\"type\":\"tmpfs\"}],"        \
-    "\"linux\":{\"cgroupsPath\":\"/sennit-test-ocilib-%d/%s\",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"}]%s}}"
+#define CONFIG                                                                         \
+    "{\"ociVersion\":\"1.3.0\",\"root\":{\"path\":\"/"                                 \
+    "\",\"readonly\":true},\"process\":{\"args\":[%s],\"cwd\":\"/\","                  \
+    "\"env\":[\"PATH=/bin:/usr/"                                                       \
+    "bin\"],\"noNewPrivileges\":true,\"capabilities\":{\"bounding\":[\"CAP_KILL\"]}}," \
+    "\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\"},{\"destination\":\"/"   \
+    "dev\",\"type\":\"tmpfs\"}],"                                                      \
+    "\"linux\":{\"cgroupsPath\":\"/sennit-test-ocilib-%d/"                             \
+    "%s\",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"}]%s}}"
 
 static struct sn_oci_host host;
 static char config[4096];
@@ -30,7 +34,10 @@ static char config[4096];
 static void remove_groups(void)
 {
     char cmd[256];
-    snprintf(cmd, sizeof(cmd), "find /sys/fs/cgroup -depth -type d -path '*sennit-test-ocilib-%d*' -exec rmdir {} + 2>/dev/null", (int)getpid());
+    snprintf(cmd, sizeof(cmd),
+             "find /sys/fs/cgroup -depth -type d -path '*sennit-test-ocilib-%d*' -exec rmdir {} + "
+             "2>/dev/null",
+             (int)getpid());
     T_ASSERT(system(cmd) >= -1);
 }
 
@@ -44,10 +51,12 @@ static void prepare(void)
     sn_test_at_exit(remove_groups);
 }
 
-static int create_more(const char *id, const char *args, const int *stdio, const char *more, struct sn_oci_container **c)
+static int create_more(const char *id, const char *args, const int *stdio, const char *more,
+                       struct sn_oci_container **c)
 {
     snprintf(config, sizeof(config), CONFIG, args, (int)getpid(), id, more);
-    struct sn_oci_create_opts o = {.id = id, .bundle = "/", .config = sn_str(config), .stdio = stdio, .no_new_keyring = true};
+    struct sn_oci_create_opts o = {
+        .id = id, .bundle = "/", .config = sn_str(config), .stdio = stdio, .no_new_keyring = true};
     return sn_oci_create(&host, &o, c);
 }
 static int create(const char *id, const char *args, const int *stdio, struct sn_oci_container **c)
@@ -121,7 +130,9 @@ SN_TEST_SLOW(exec_pause_kill, 60)
     T_OK(create("e", "\"sleep\",\"1000\"", (int[3]){-1, -1, -1}, &c));
     T_OK(sn_oci_start(c));
     T_OK(pipe2(out, O_CLOEXEC));
-    struct sn_oci_exec_opts o = {.process = SN_STR("{\"args\":[\"sh\",\"-c\",\"cat /proc/1/comm; id -u; exit 3\"],\"cwd\":\"/\",\"user\":{\"uid\":9}}"),
+    struct sn_oci_exec_opts o = {.process =
+                                     SN_STR("{\"args\":[\"sh\",\"-c\",\"cat /proc/1/comm; id -u; "
+                                            "exit 3\"],\"cwd\":\"/\",\"user\":{\"uid\":9}}"),
                                  .stdio = (int[3]){-1, out[1], 2}};
     T_OK(sn_oci_exec(c, &o, &p));
     close(out[1]);
@@ -130,7 +141,8 @@ SN_TEST_SLOW(exec_pause_kill, 60)
     T_EQ(wait_exit(p.pidfd), 3);
     close(p.pidfd);
     close(out[0]);
-    o = (struct sn_oci_exec_opts){.process = SN_STR("{\"args\":[\"no-such-program\"],\"cwd\":\"/\"}")};
+    o = (struct sn_oci_exec_opts){.process =
+                                      SN_STR("{\"args\":[\"no-such-program\"],\"cwd\":\"/\"}")};
     T_EQ(sn_oci_exec(c, &o, &p), SN_E_NOT_FOUND);
     T_ASSERT(strstr(sn_diag_str(SN_E_NOT_FOUND), "executable file not found"));
     sn_arena_init(&a, NULL, 0);
@@ -164,7 +176,8 @@ SN_TEST_SLOW(failures_leave_nothing, 60)
         {"\"/no/such\"", "", SN_E_NOT_FOUND, "stat /no/such"},
         {"\"nothing-of-the-kind\"", "", SN_E_NOT_FOUND, "executable file not found in $PATH"},
         {"\"true\"", ",\"maskedPaths\":[1]", SN_E_INVALID_ARGUMENT, "linux.maskedPaths[0]"},
-        {"\"true\"", ",\"resources\":{\"pids\":{\"limit\":\"x\"}}", SN_E_INVALID_ARGUMENT, "linux.resources.pids.limit"},
+        {"\"true\"", ",\"resources\":{\"pids\":{\"limit\":\"x\"}}", SN_E_INVALID_ARGUMENT,
+         "linux.resources.pids.limit"},
         {"\"true\"", ",\"rootfsPropagation\":\"x\"", SN_E_INVALID_ARGUMENT, "rootfsPropagation"},
     };
     prepare();
@@ -194,7 +207,11 @@ static void *one_thread(void *arg)
         struct sn_oci_container *c;
         char text[1024];
         snprintf(text, sizeof(text), CONFIG, "\"sh\",\"-c\",\"exit 4\"", (int)getpid(), id, "");
-        struct sn_oci_create_opts o = {.id = id, .bundle = "/", .config = sn_str(text), .stdio = (int[3]){-1, -1, -1}, .no_new_keyring = true};
+        struct sn_oci_create_opts o = {.id = id,
+                                       .bundle = "/",
+                                       .config = sn_str(text),
+                                       .stdio = (int[3]){-1, -1, -1},
+                                       .no_new_keyring = true};
         T_OK(sn_oci_create(&host, &o, &c));
         T_OK(sn_oci_start(c));
         T_EQ(wait_exit(sn_oci_pidfd(c)), 4);
@@ -207,7 +224,8 @@ SN_TEST_SLOW(threads, 120)
 {
     pthread_t t[THREADS];
     prepare();
-    for (int i = 0; i < THREADS; i++) T_EQ(pthread_create(&t[i], NULL, one_thread, (void *)(intptr_t)i), 0);
+    for (int i = 0; i < THREADS; i++)
+        T_EQ(pthread_create(&t[i], NULL, one_thread, (void *)(intptr_t)i), 0);
     for (int i = 0; i < THREADS; i++) T_EQ(pthread_join(t[i], NULL), 0);
 }
 

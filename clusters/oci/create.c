@@ -29,7 +29,8 @@ static int64_t now_unix_ns(void)
 
 static int absolute(struct sn_arena *a, const char *base, const char *path, const char **ret)
 {
-    struct sn_str s = path[0] == '/' ? sn_arena_str(a, sn_str(path)) : sn_arena_printf(a, "%s/%s", base, path);
+    struct sn_str s =
+        path[0] == '/' ? sn_arena_str(a, sn_str(path)) : sn_arena_printf(a, "%s/%s", base, path);
     if (!s.ptr) return SN_E_NOMEM;
     *ret = s.ptr;
     return 0;
@@ -48,46 +49,56 @@ static int read_config(struct creation *k)
     k->config = k->o->config;
     if (!k->config.ptr) {
         const char *path;
-        if ((e = absolute(a, k->bundle, "config.json", &path)) == 0) e = sn_oci_file_read(a, path, &k->config);
+        if ((e = absolute(a, k->bundle, "config.json", &path)) == 0)
+            e = sn_oci_file_read(a, path, &k->config);
     }
     if (e == 0)
-        e = sn_oci_spec_parse(a, k->config, k->birth.host.warn, k->birth.host.warn_arg, k->birth.spec);
+        e = sn_oci_spec_parse(a, k->config, k->birth.host.warn, k->birth.host.warn_arg,
+                              k->birth.spec);
     if (e < 0) return e;
     struct sn_oci_spec *s = k->birth.spec;
     if ((e = absolute(a, k->bundle, s->root.path, &k->rootfs)) < 0) return e;
     struct stat st;
-    if (stat(k->rootfs, &st) < 0) return sn_fail_errno(errno, "config.json: root.path: %s", k->rootfs);
-    if (!S_ISDIR(st.st_mode)) return sn_fail(SN_E_INVALID_ARGUMENT, "config.json: root.path: %s is not a directory", k->rootfs);
+    if (stat(k->rootfs, &st) < 0)
+        return sn_fail_errno(errno, "config.json: root.path: %s", k->rootfs);
+    if (!S_ISDIR(st.st_mode))
+        return sn_fail(SN_E_INVALID_ARGUMENT, "config.json: root.path: %s is not a directory",
+                       k->rootfs);
     for (size_t i = 0; i < s->mounts.n && e == 0; i++) {
         struct sn_oci_mount *m = &s->mounts.ptr[i];
-        if (m->kind == SN_OCI_MOUNT_BIND && m->source[0] != '/') e = absolute(a, k->bundle, m->source, &m->source);
+        if (m->kind == SN_OCI_MOUNT_BIND && m->source[0] != '/')
+            e = absolute(a, k->bundle, m->source, &m->source);
     }
     k->birth.plan->rootfs = k->rootfs;
     k->birth.plan->process = s->process_set && s->process.args.n ? &s->process : NULL;
     return e;
 }
 
-/* Mounts that the child may not open or map: in a user namespace it has no privilege over the host's
- * files, and an idmapped mount needs one over its file system. */
+/* Mounts that the child may not open or map: in a user namespace it has no privilege over the
+ * host's files, and an idmapped mount needs one over its file system. */
 static int open_trees(struct creation *k)
 {
     struct sn_oci_plan *p = k->birth.plan;
     const struct sn_oci_spec *s = k->birth.spec;
-    p->mounts = SN_ARENA_ARRAY(&k->birth.arena, struct sn_oci_plan_mount, s->mounts.n ? s->mounts.n : 1);
+    p->mounts =
+        SN_ARENA_ARRAY(&k->birth.arena, struct sn_oci_plan_mount, s->mounts.n ? s->mounts.n : 1);
     if (!p->mounts) return SN_E_NOMEM;
     for (size_t i = 0; i < s->mounts.n; i++) p->mounts[i].tree = -1;
     bool privileged = geteuid() == 0;
     if (p->userns && privileged) {
-        p->root_tree = open_tree(AT_FDCWD, k->rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-        if (p->root_tree < 0 && errno != EPERM) return sn_fail_errno(errno, "open the root %s", k->rootfs);
+        p->root_tree =
+            open_tree(AT_FDCWD, k->rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+        if (p->root_tree < 0 && errno != EPERM)
+            return sn_fail_errno(errno, "open the root %s", k->rootfs);
     }
     for (size_t i = 0; i < s->mounts.n; i++) {
         const struct sn_oci_mount *m = &s->mounts.ptr[i];
         bool idmap = m->idmap || m->ridmap;
         if (m->kind != SN_OCI_MOUNT_BIND || (!idmap && !(p->userns && privileged))) continue;
         unsigned rec = m->recursive ? AT_RECURSIVE : 0;
-        int fd = open_tree(AT_FDCWD, m->source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | rec |
-                           (m->src_nofollow || m->copy_symlink ? AT_SYMLINK_NOFOLLOW : 0));
+        int fd = open_tree(AT_FDCWD, m->source,
+                           OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | rec |
+                               (m->src_nofollow || m->copy_symlink ? AT_SYMLINK_NOFOLLOW : 0));
         if (fd < 0 && errno == EPERM && !idmap) continue;
         if (fd < 0) return sn_fail_errno(errno, "mounts[%zu]: source %s", i, m->source);
         p->mounts[i].tree = fd;
@@ -97,11 +108,17 @@ static int open_trees(struct creation *k)
         if (!idmap) continue;
         bool own = m->uid_maps.n != 0;
         if (!own && !(s->ns_new & CLONE_NEWUSER))
-            return sn_fail(SN_E_INVALID_ARGUMENT, "config.json: mounts[%zu].uidMappings: are missing, idmap needs them or a new user namespace", i);
-        int ns = sn_oci_userns_fd(own ? &m->uid_maps : &s->uid_maps, own ? &m->gid_maps : &s->gid_maps);
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "config.json: mounts[%zu].uidMappings: are missing, idmap needs them or "
+                           "a new user namespace",
+                           i);
+        int ns =
+            sn_oci_userns_fd(own ? &m->uid_maps : &s->uid_maps, own ? &m->gid_maps : &s->gid_maps);
         if (ns < 0) return sn_wrap(ns, "mounts[%zu]", i);
         a = (struct mount_attr){.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)ns};
-        int r = mount_setattr(fd, "", AT_EMPTY_PATH | (m->ridmap ? AT_RECURSIVE : 0), &a, sizeof(a)), err = errno;
+        int r = mount_setattr(fd, "", AT_EMPTY_PATH | (m->ridmap ? AT_RECURSIVE : 0), &a,
+                              sizeof(a)),
+            err = errno;
         close(ns);
         if (r < 0) return sn_fail_errno(err, "mounts[%zu]: map the users of %s", i, m->source);
     }
@@ -118,13 +135,16 @@ static int open_namespaces(struct creation *k)
         if (n->flag == CLONE_NEWUSER) p->userns = true;
         if (!n->path) continue;
         p->ns_fd[i] = open(n->path, O_RDONLY | O_CLOEXEC);
-        if (p->ns_fd[i] < 0) return sn_fail_errno(errno, "config.json: linux.namespaces: %s: %s", n->type, n->path);
+        if (p->ns_fd[i] < 0)
+            return sn_fail_errno(errno, "config.json: linux.namespaces: %s: %s", n->type, n->path);
         int kind = ioctl(p->ns_fd[i], NS_GET_NSTYPE);
         if (kind >= 0 && (uint64_t)kind != n->flag)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "config.json: linux.namespaces: %s is no %s namespace", n->path, n->type);
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "config.json: linux.namespaces: %s is no %s namespace", n->path,
+                           n->type);
         struct stat own, st;
-        if (n->flag == CLONE_NEWUSER && fstat(p->ns_fd[i], &st) == 0 && stat("/proc/self/ns/user", &own) == 0 &&
-            st.st_ino == own.st_ino) {
+        if (n->flag == CLONE_NEWUSER && fstat(p->ns_fd[i], &st) == 0 &&
+            stat("/proc/self/ns/user", &own) == 0 && st.st_ino == own.st_ino) {
             /* Our own user namespace cannot be entered again, and need not be. */
             sn_oci_close_fd(&p->ns_fd[i]);
             p->userns = false;
@@ -137,7 +157,8 @@ static bool dev_is_bound(const struct sn_oci_spec *s)
 {
     for (size_t i = 0; i < s->mounts.n; i++) {
         const struct sn_oci_mount *m = &s->mounts.ptr[i];
-        if (m->kind == SN_OCI_MOUNT_BIND && (strcmp(m->destination, "/dev") == 0 || strcmp(m->destination, "/dev/") == 0))
+        if (m->kind == SN_OCI_MOUNT_BIND &&
+            (strcmp(m->destination, "/dev") == 0 || strcmp(m->destination, "/dev/") == 0))
             return true;
     }
     return false;
@@ -150,12 +171,18 @@ static int prepare(struct creation *k)
     struct sn_oci_plan *p = b->plan;
     int e = read_config(k);
     if (e < 0) return e;
-    struct sn_oci_streams st = {.stdio = o->stdio, .console_socket = o->console_socket, .ret_console = o->ret_console,
-                                .preserve_fds = o->preserve_fds, .terminal = p->process && p->process->terminal,
+    struct sn_oci_streams st = {.stdio = o->stdio,
+                                .console_socket = o->console_socket,
+                                .ret_console = o->ret_console,
+                                .preserve_fds = o->preserve_fds,
+                                .terminal = p->process && p->process->terminal,
                                 .detach = o->detach};
     for (unsigned i = 3; i < 3 + o->preserve_fds && o->preserve_fds <= SN_OCI_PRESERVE_FDS_MAX; i++)
-        if (fcntl((int)i, F_GETFD) < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "preserve-fds: descriptor %u is not open", i);
-    if ((e = sn_oci_birth_streams(b, &st)) < 0 || (e = open_namespaces(k)) < 0 || (e = open_trees(k)) < 0) return e;
+        if (fcntl((int)i, F_GETFD) < 0)
+            return sn_fail(SN_E_INVALID_ARGUMENT, "preserve-fds: descriptor %u is not open", i);
+    if ((e = sn_oci_birth_streams(b, &st)) < 0 || (e = open_namespaces(k)) < 0 ||
+        (e = open_trees(k)) < 0)
+        return e;
     if (p->process && (e = sn_oci_birth_env(b, o->listen_fds)) < 0) return e;
     if (p->process && (e = sn_oci_birth_seccomp(b, k->c->root)) < 0) return e;
     if ((e = sn_oci_birth_state(b, o->id, k->bundle, b->spec->annotations)) < 0) return e;
@@ -169,7 +196,8 @@ static int prepare(struct creation *k)
     p->rootless = b->host.rootless;
     p->dev_bound = dev_is_bound(b->spec);
     p->want_maps = p->userns;
-    p->sync = b->spec->hooks[SN_OCI_HOOK_PRESTART].n || b->spec->hooks[SN_OCI_HOOK_CREATE_RUNTIME].n ||
+    p->sync = b->spec->hooks[SN_OCI_HOOK_PRESTART].n ||
+              b->spec->hooks[SN_OCI_HOOK_CREATE_RUNTIME].n ||
               b->spec->hooks[SN_OCI_HOOK_CREATE_CONTAINER].n || b->spec->net_devices.n;
     if (b->filter.notify) p->sync = true;
     return 0;
@@ -186,9 +214,13 @@ static int make_cgroup(struct creation *k)
         sn_oci_host_warn(&b->host, "no cgroups are mounted, the container has none");
         return 0;
     }
-    if ((e = sn_cgroup_resources_parse(&b->arena, b->spec->resources, &k->resources)) < 0) return sn_wrap(e, "config.json");
-    if (k->resources.devices_set && (e = sn_cgroup_devices_default(&b->arena, &k->resources)) < 0) return e;
-    struct sn_cgroup_where w = {.path = sn_str(b->spec->cgroups_path), .id = sn_str(k->o->id), .systemd = b->host.systemd_cgroup};
+    if ((e = sn_cgroup_resources_parse(&b->arena, b->spec->resources, &k->resources)) < 0)
+        return sn_wrap(e, "config.json");
+    if (k->resources.devices_set && (e = sn_cgroup_devices_default(&b->arena, &k->resources)) < 0)
+        return e;
+    struct sn_cgroup_where w = {.path = sn_str(b->spec->cgroups_path),
+                                .id = sn_str(k->o->id),
+                                .systemd = b->host.systemd_cgroup};
     return sn_cgroup_resolve(h, &w, &b->arena, &k->location);
 }
 
@@ -230,7 +262,10 @@ static int make_state(struct creation *k)
     if (b->plan->process && b->plan->process->terminal) init.flags |= SN_OCI_FLAG_TERMINAL;
     if (b->host.systemd_cgroup) init.flags |= SN_OCI_FLAG_SYSTEMD;
     if (!k->location) init.flags |= SN_OCI_FLAG_NO_CGROUP;
-    if (b->plan->shared_mounts) init.flags |= sn_oci_namespace_of(b->spec, CLONE_NEWNS) ? SN_OCI_FLAG_SHARED : SN_OCI_FLAG_SHARED | SN_OCI_FLAG_MOUNTED;
+    if (b->plan->shared_mounts)
+        init.flags |= sn_oci_namespace_of(b->spec, CLONE_NEWNS)
+                          ? SN_OCI_FLAG_SHARED
+                          : SN_OCI_FLAG_SHARED | SN_OCI_FLAG_MOUNTED;
     int e = ann.err < 0 ? ann.err : sn_oci_state_make(k->c->root, k->o->id, &init, &k->c->state);
     sn_buf_done(&ann);
     if (e < 0) return e;
@@ -240,7 +275,8 @@ static int make_state(struct creation *k)
     return b->plan->lock < 0 ? b->plan->lock : 0;
 }
 
-/* Below the runtime's own value only with privilege over the host; without, it stays and is said. */
+/* Below the runtime's own value only with privilege over the host; without, it stays and is said.
+ */
 static int set_oom(struct creation *k)
 {
     const struct sn_oci_process_spec *ps = k->birth.plan->process;
@@ -259,14 +295,16 @@ static int set_oom(struct creation *k)
 static int bear(struct creation *k)
 {
     struct sn_oci_birth *b = &k->birth;
-    int e = sn_oci_birth_spawn(b, b->spec->ns_new & ~(uint64_t)(CLONE_NEWCGROUP | CLONE_NEWTIME), sn_oci_init);
+    int e = sn_oci_birth_spawn(b, b->spec->ns_new & ~(uint64_t)(CLONE_NEWCGROUP | CLONE_NEWTIME),
+                               sn_oci_init);
     if (e == 0) e = sn_oci_state_set_process(&k->c->state, b->pid);
     if (e == 0 || e == SN_E_ABORTED) {
         /* Ended already: what it said is better than that it ended. */
         int o = e == 0 ? set_oom(k) : 0;
         k->hooks_due = true;
         e = o < 0 ? o : sn_oci_birth_serve(b);
-        if (e == 0) return sn_fail(SN_E_ABORTED, "the container's process ended before it was ready");
+        if (e == 0)
+            return sn_fail(SN_E_ABORTED, "the container's process ended before it was ready");
     }
     if (e < 0) return e;
     if (k->o->pid_file && (e = sn_oci_pid_file(k->o->pid_file, b->pid)) < 0) return e;
@@ -288,12 +326,14 @@ static void undo(struct creation *k)
     if (k->hooks_due && b->plan->shared_mounts && !sn_oci_namespace_of(b->spec, CLONE_NEWNS))
         (void)umount2(k->rootfs, MNT_DETACH | UMOUNT_NOFOLLOW);
     if (k->hooks_due)
-        (void)!sn_oci_hooks_run(&b->spec->hooks[SN_OCI_HOOK_POSTSTOP], "poststop", &b->plan->hook_state, "stopped", 0);
+        (void)!sn_oci_hooks_run(&b->spec->hooks[SN_OCI_HOOK_POSTSTOP], "poststop",
+                                &b->plan->hook_state, "stopped", 0);
     if (k->state_made) (void)!sn_oci_state_unlink(k->c->root, k->o->id, &k->c->state);
     *sn_diag() = keep;
 }
 
-int sn_oci_create(const struct sn_oci_host *h, const struct sn_oci_create_opts *o, struct sn_oci_container **ret)
+int sn_oci_create(const struct sn_oci_host *h, const struct sn_oci_create_opts *o,
+                  struct sn_oci_container **ret)
 {
     struct creation *k = NULL;
     struct sn_oci_container *c = NULL;

@@ -6,8 +6,8 @@
 #include "clusters/oci/parent_int.h"
 #include "core/alloc.h"
 
-static const uint64_t every_ns = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
-                                 CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWTIME;
+static const uint64_t every_ns = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
+                                 CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWTIME;
 
 /* Which namespaces differ from ours: what the configuration lists, made or joined; a user namespace
  * that is our own cannot be entered again. */
@@ -19,7 +19,8 @@ static uint64_t foreign_namespaces(const struct sn_oci_spec *s, pid_t pid)
         char path[32];
         struct stat own, st;
         snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
-        if (stat(path, &st) == 0 && stat("/proc/self/ns/user", &own) == 0 && st.st_ino == own.st_ino)
+        if (stat(path, &st) == 0 && stat("/proc/self/ns/user", &own) == 0 &&
+            st.st_ino == own.st_ino)
             flags &= ~(uint64_t)CLONE_NEWUSER;
     }
     return flags;
@@ -31,7 +32,8 @@ static int parse(struct sn_oci_birth *b, struct sn_oci_container *c, struct sn_s
     int e = sn_oci_config(c, &b->arena, &config);
     if (e == 0) e = sn_oci_spec_parse(&b->arena, config, NULL, NULL, b->spec);
     if (e == 0 && process.ptr)
-        e = sn_oci_process_parse(&b->arena, process, b->spec->process_set ? &b->spec->process : NULL, b->host.warn,
+        e = sn_oci_process_parse(&b->arena, process,
+                                 b->spec->process_set ? &b->spec->process : NULL, b->host.warn,
                                  b->host.warn_arg, b->process);
     /* What belongs to the container's start is not repeated. */
     b->spec->memory_policy.set = false;
@@ -44,14 +46,16 @@ static int target(struct sn_oci_birth *b, struct sn_oci_container *c)
     struct sn_oci_plan *p = b->plan;
     pid_t pid = sn_oci_pid(c);
     int fd = sn_oci_pidfd(c);
-    if (!pid || fd < 0) return sn_fail(SN_E_FAILED_PRECONDITION, "cannot exec in a stopped container");
+    if (!pid || fd < 0)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "cannot exec in a stopped container");
     p->target = fd;
     p->target_flags = foreign_namespaces(b->spec, pid);
     p->userns = p->target_flags & CLONE_NEWUSER;
     return 0;
 }
 
-static int group(struct sn_oci_birth *b, struct sn_oci_container *c, const char *below, struct sn_cgroup **ret_own)
+static int group(struct sn_oci_birth *b, struct sn_oci_container *c, const char *below,
+                 struct sn_cgroup **ret_own)
 {
     struct sn_cgroup *cg;
     const struct sn_cgroup_host *h;
@@ -59,7 +63,8 @@ static int group(struct sn_oci_birth *b, struct sn_oci_container *c, const char 
     int e = sn_oci_cgroup(c, &cg);
     if (e == 0) e = sn_oci_cgroups(c, &h);
     if (e == 0 && below && below[0]) {
-        struct sn_str at = sn_arena_printf(&b->arena, "%s%s%s", sn_cgroup_location(cg), below[0] == '/' ? "" : "/", below);
+        struct sn_str at = sn_arena_printf(&b->arena, "%s%s%s", sn_cgroup_location(cg),
+                                           below[0] == '/' ? "" : "/", below);
         if (!at.ptr) return SN_E_NOMEM;
         if ((e = sn_cgroup_open(h, at.ptr, ret_own)) < 0) return sn_wrap(e, "cgroup %s", below);
         cg = *ret_own;
@@ -77,23 +82,32 @@ static int check_status(struct sn_oci_container *c, bool ignore_paused)
     struct sn_oci_state_view v;
     sn_oci_state_view(&c->state, &v);
     if (!v.pid) return sn_fail(SN_E_FAILED_PRECONDITION, "cannot exec in a stopped container");
-    if (v.phase == SN_OCI_PHASE_CREATING) return sn_fail(SN_E_FAILED_PRECONDITION, "cannot exec in a container in creating state");
+    if (v.phase == SN_OCI_PHASE_CREATING)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "cannot exec in a container in creating state");
     /* An exec into a frozen group would hang until it is thawed. */
-    if (!ignore_paused && !(c->state.map->flags & SN_OCI_FLAG_NO_CGROUP) && sn_oci_cgroup(c, &cg) == 0 && sn_cgroup_frozen(cg) == 1)
-        return sn_fail(SN_E_FAILED_PRECONDITION, "cannot exec in a paused container (use --ignore-paused to override)");
+    if (!ignore_paused && !(c->state.map->flags & SN_OCI_FLAG_NO_CGROUP) &&
+        sn_oci_cgroup(c, &cg) == 0 && sn_cgroup_frozen(cg) == 1)
+        return sn_fail(SN_E_FAILED_PRECONDITION,
+                       "cannot exec in a paused container (use --ignore-paused to override)");
     return 0;
 }
 
-static int prepare(struct sn_oci_birth *b, struct sn_oci_container *c, const struct sn_oci_exec_opts *o, struct sn_cgroup **own)
+static int prepare(struct sn_oci_birth *b, struct sn_oci_container *c,
+                   const struct sn_oci_exec_opts *o, struct sn_cgroup **own)
 {
     struct sn_oci_plan *p = b->plan;
     int e = parse(b, c, o->process);
     if (e < 0) return e;
     p->process = b->process;
-    struct sn_oci_streams st = {.stdio = o->stdio, .console_socket = o->console_socket, .ret_console = o->ret_console,
-                                .preserve_fds = o->preserve_fds, .terminal = b->process->terminal, .detach = o->detach};
+    struct sn_oci_streams st = {.stdio = o->stdio,
+                                .console_socket = o->console_socket,
+                                .ret_console = o->ret_console,
+                                .preserve_fds = o->preserve_fds,
+                                .terminal = b->process->terminal,
+                                .detach = o->detach};
     if ((e = sn_oci_birth_streams(b, &st)) < 0 || (e = sn_oci_birth_env(b, o->listen_fds)) < 0 ||
-        (e = sn_oci_birth_seccomp(b, c->root)) < 0 || (e = target(b, c)) < 0 || (e = group(b, c, o->cgroup, own)) < 0)
+        (e = sn_oci_birth_seccomp(b, c->root)) < 0 || (e = target(b, c)) < 0 ||
+        (e = group(b, c, o->cgroup, own)) < 0)
         return e;
     struct sn_str rootfs = sn_arena_str(&b->arena, sn_oci_state_str(&c->state, SN_OCI_TEXT_ROOTFS));
     if (!rootfs.ptr) return SN_E_NOMEM;
@@ -115,10 +129,12 @@ static void set_oom(struct sn_oci_birth *b)
     snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)b->pid);
     int n = snprintf(text, sizeof(text), "%d", (int)b->process->oom_score_adj.v);
     int e = sn_oci_write_file(AT_FDCWD, path, text, (size_t)n);
-    if (e < 0 && e != -ENOENT) sn_oci_host_warn(&b->host, "oomScoreAdj %s: not permitted, left as it is", text);
+    if (e < 0 && e != -ENOENT)
+        sn_oci_host_warn(&b->host, "oomScoreAdj %s: not permitted, left as it is", text);
 }
 
-static int finish(struct sn_oci_birth *b, const struct sn_oci_exec_opts *o, struct sn_oci_process *ret)
+static int finish(struct sn_oci_birth *b, const struct sn_oci_exec_opts *o,
+                  struct sn_oci_process *ret)
 {
     int e = sn_oci_birth_serve(b);
     if (e < 0) return e;
@@ -133,7 +149,8 @@ static int finish(struct sn_oci_birth *b, const struct sn_oci_exec_opts *o, stru
     return 0;
 }
 
-int sn_oci_exec(struct sn_oci_container *c, const struct sn_oci_exec_opts *o, struct sn_oci_process *ret)
+int sn_oci_exec(struct sn_oci_container *c, const struct sn_oci_exec_opts *o,
+                struct sn_oci_process *ret)
 {
     struct sn_cgroup *own = NULL;
     struct sn_oci_birth *b = SN_NEW(struct sn_oci_birth);
@@ -152,8 +169,8 @@ int sn_oci_exec(struct sn_oci_container *c, const struct sn_oci_exec_opts *o, st
     return e;
 }
 
-/* ---- mounts of a live container ---------------------------------------------------------------- */
-
+/* ---- mounts of a live container ----------------------------------------------------------------
+ */
 
 /* The plan's spec carries the mounts; the sources were opened outside, the places are inside. */
 static void mount_child(struct sn_oci_plan *p)
@@ -170,7 +187,8 @@ static void mount_child(struct sn_oci_plan *p)
             const char *name;
             int fd = sn_oci_parent_of(p, root, path, &name);
             /* By its name in the folder that was resolved in the root, and not through a link. */
-            if (fchdir(fd) < 0 || umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) sn_oci_die(p, errno, "unmount %s", path);
+            if (fchdir(fd) < 0 || umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+                sn_oci_die(p, errno, "unmount %s", path);
             close(fd);
         }
     }
@@ -185,9 +203,12 @@ static int open_sources(struct sn_oci_birth *b, const struct sn_oci_mount *m, si
     for (size_t i = 0; i < n; i++) p->mounts[i].tree = -1;
     for (size_t i = 0; i < n; i++) {
         if (m[i].kind != SN_OCI_MOUNT_BIND) continue;
-        p->mounts[i].tree = open_tree(AT_FDCWD, m[i].source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m[i].recursive ? AT_RECURSIVE : 0));
+        p->mounts[i].tree =
+            open_tree(AT_FDCWD, m[i].source,
+                      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m[i].recursive ? AT_RECURSIVE : 0));
         struct mount_attr a = {.propagation = MS_SLAVE};
-        if (p->mounts[i].tree < 0 || mount_setattr(p->mounts[i].tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a)) < 0)
+        if (p->mounts[i].tree < 0 ||
+            mount_setattr(p->mounts[i].tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a)) < 0)
             return sn_fail_errno(errno, "mounts[%zu]: source %s", i, m[i].source);
     }
     return 0;
@@ -214,7 +235,8 @@ static int change_mounts(struct sn_oci_container *c, const struct sn_json *mount
         b->spec->mounts.n = n;
         b->plan->no_pivot = remove;
         b->plan->rootless = b->host.rootless;
-        b->plan->target_flags &= CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWCGROUP | CLONE_NEWNET | CLONE_NEWIPC;
+        b->plan->target_flags &= CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWCGROUP |
+                                 CLONE_NEWNET | CLONE_NEWIPC;
         b->plan->stdio[0] = b->plan->stdio[1] = b->plan->stdio[2] = -1;
         e = sn_oci_birth_spawn(b, 0, mount_child);
         if (e == 0) e = sn_oci_birth_serve(b);
@@ -224,5 +246,11 @@ static int change_mounts(struct sn_oci_container *c, const struct sn_json *mount
     return e;
 }
 
-int sn_oci_mounts_add(struct sn_oci_container *c, const struct sn_json *mounts) { return change_mounts(c, mounts, false); }
-int sn_oci_mounts_remove(struct sn_oci_container *c, const struct sn_json *mounts) { return change_mounts(c, mounts, true); }
+int sn_oci_mounts_add(struct sn_oci_container *c, const struct sn_json *mounts)
+{
+    return change_mounts(c, mounts, false);
+}
+int sn_oci_mounts_remove(struct sn_oci_container *c, const struct sn_json *mounts)
+{
+    return change_mounts(c, mounts, true);
+}

@@ -12,8 +12,10 @@ static int state_file(const struct sn_oci_hook_state *s, const char *status, pid
 {
     char number[16];
     int n = snprintf(number, sizeof(number), "%d", (int)pid);
-    struct iovec v[] = {{(void *)s->head.ptr, s->head.len}, {(void *)status, strlen(status)},
-                        {(void *)s->middle.ptr, s->middle.len}, {number, (size_t)n},
+    struct iovec v[] = {{(void *)s->head.ptr, s->head.len},
+                        {(void *)status, strlen(status)},
+                        {(void *)s->middle.ptr, s->middle.len},
+                        {number, (size_t)n},
                         {(void *)s->tail.ptr, s->tail.len}};
     int fd = memfd_create("state", MFD_CLOEXEC);
     if (fd < 0) return -errno;
@@ -47,7 +49,8 @@ static int wait_for(int pidfd, int timeout_ms, char text[SN_OCI_MESSAGE_MAX])
     struct pollfd p = {.fd = pidfd, .events = POLLIN};
     siginfo_t si = {0};
     int n;
-    do n = poll(&p, 1, timeout_ms); /* banned: runs in the child, too; the caller's thread may block */
+    do
+        n = poll(&p, 1, timeout_ms); /* banned: also in the child; blocks by contract */
     while (n < 0 && errno == EINTR);
     if (n == 0) sn_oci_pidfd_signal(pidfd, SIGKILL);
     while (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WEXITED | __WALL) < 0)
@@ -55,12 +58,13 @@ static int wait_for(int pidfd, int timeout_ms, char text[SN_OCI_MESSAGE_MAX])
     if (n == 0) return ETIMEDOUT;
     if (si.si_code == CLD_EXITED && si.si_status == 0) return 0;
     if (si.si_code == CLD_EXITED && si.si_status == 127) return ENOENT;
-    snprintf(text, SN_OCI_MESSAGE_MAX, si.si_code == CLD_EXITED ? "exit status %d" : "signal %d", si.si_status);
+    snprintf(text, SN_OCI_MESSAGE_MAX, si.si_code == CLD_EXITED ? "exit status %d" : "signal %d",
+             si.si_status);
     return -1;
 }
 
-int sn_oci_hook_run(const struct sn_oci_hook *h, const struct sn_oci_hook_state *s, const char *status,
-                    pid_t pid, char text[SN_OCI_MESSAGE_MAX])
+int sn_oci_hook_run(const struct sn_oci_hook *h, const struct sn_oci_hook_state *s,
+                    const char *status, pid_t pid, char text[SN_OCI_MESSAGE_MAX])
 {
     int in = state_file(s, status, pid), pidfd = -1;
     if (in < 0) return -in;

@@ -8,7 +8,8 @@
 
 #include "clusters/oci/init_int.h"
 
-/* ---- messages ---------------------------------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------------------------------
+ */
 
 static int send_with_fd(int sock, struct iovec *v, size_t n, int fd)
 {
@@ -20,7 +21,9 @@ static int send_with_fd(int sock, struct iovec *v, size_t n, int fd)
     if (fd >= 0) {
         m.msg_control = c.room;
         m.msg_controllen = sizeof(c.room);
-        c.h = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        c.h = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
+                               .cmsg_level = SOL_SOCKET,
+                               .cmsg_type = SCM_RIGHTS};
         memcpy(CMSG_DATA(&c.h), &fd, sizeof(fd));
     }
     ssize_t r;
@@ -50,7 +53,10 @@ int sn_oci_message_receive(int sock, struct sn_oci_message *m, int *ret_fd)
         char room[CMSG_SPACE(sizeof(int))];
     } c = {0};
     struct iovec v = {m, sizeof(*m) - 1};
-    struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = c.room, .msg_controllen = sizeof(c.room)};
+    struct msghdr h = {.msg_iov = &v,
+                       .msg_iovlen = 1,
+                       .msg_control = c.room,
+                       .msg_controllen = sizeof(c.room)};
     ssize_t r;
     do r = recvmsg(sock, &h, MSG_CMSG_CLOEXEC); /* banned: as above */
     while (r < 0 && errno == EINTR);
@@ -79,7 +85,8 @@ void sn_oci_die(struct sn_oci_plan *p, int err, const char *fmt, ...)
         size_t n = strnlen(text, SN_OCI_STATE_ERROR_MAX - 1);
         memcpy(p->state->error, text, n);
         p->state->error[n] = 0;
-        atomic_store_explicit(&p->state->failed, (uint32_t)(err ? err : EINVAL), memory_order_release);
+        atomic_store_explicit(&p->state->failed, (uint32_t)(err ? err : EINVAL),
+                              memory_order_release);
     } else {
         (void)sn_oci_message_send(p->sock, SN_OCI_MSG_FAILED, err, text, -1);
     }
@@ -96,7 +103,8 @@ static void ask(struct sn_oci_plan *p, int kind)
     p->pid = m.value;
 }
 
-/* ---- first steps ------------------------------------------------------------------------------- */
+/* ---- first steps -------------------------------------------------------------------------------
+ */
 
 static int by_number(const int *fds, size_t n, int above)
 {
@@ -106,13 +114,15 @@ static int by_number(const int *fds, size_t n, int above)
     return least;
 }
 
-/* Descriptors of the calling program, whichever thread opened them, are closed but for the plan's. */
+/* Descriptors of the calling program, whichever thread opened them, are closed but for the plan's.
+ */
 void sn_oci_close_others(const struct sn_oci_plan *p)
 {
     int keep[16 + SN_OCI_NAMESPACES];
     size_t n = 0;
-    const int ours[] = {p->sock, p->lock, p->proc, p->stdio[0], p->stdio[1], p->stdio[2], p->root_tree, p->target,
-                        p->console_sock, p->exe, p->seccomp_sock};
+    const int ours[] = {p->sock,         p->lock,     p->proc,        p->stdio[0],
+                        p->stdio[1],     p->stdio[2], p->root_tree,   p->target,
+                        p->console_sock, p->exe,      p->seccomp_sock};
     for (size_t i = 0; i < SN_COUNT_OF(ours); i++) keep[n++] = ours[i];
     for (size_t i = 0; i < SN_OCI_NAMESPACES; i++) keep[n++] = p->ns_fd[i];
     unsigned from = 3 + p->preserve_fds;
@@ -161,7 +171,8 @@ static void join_namespaces(struct sn_oci_plan *p)
         uint64_t flag = p->ns_flag[i];
         /* User and pid were entered by stage 0: they count for children only, or for all others. */
         if (!(flag & (CLONE_NEWUSER | CLONE_NEWPID)) && setns(p->ns_fd[i], (int)flag) < 0)
-            sn_oci_die(p, errno, "join the %s namespace %s", p->spec->namespaces.ptr[i].type, p->spec->namespaces.ptr[i].path);
+            sn_oci_die(p, errno, "join the %s namespace %s", p->spec->namespaces.ptr[i].type,
+                       p->spec->namespaces.ptr[i].path);
         sn_oci_close_fd(&p->ns_fd[i]);
     }
     /* Its root is where we are now: after the attaching. */
@@ -171,33 +182,41 @@ static void join_namespaces(struct sn_oci_plan *p)
     if (unshare(CLONE_NEWTIME) < 0) sn_oci_die(p, errno, "make a time namespace");
     char text[128];
     const struct sn_oci_time_offset *b = &p->spec->boottime, *m = &p->spec->monotonic;
-    int n = snprintf(text, sizeof(text), "monotonic %lld %lld\nboottime %lld %lld\n", (long long)m->secs,
-                     (long long)m->nanosecs, (long long)b->secs, (long long)b->nanosecs);
-    int e = p->spec->time_offsets ? sn_oci_write_file(p->proc, "self/timens_offsets", text, (size_t)n) : 0;
+    int n = snprintf(text, sizeof(text), "monotonic %lld %lld\nboottime %lld %lld\n",
+                     (long long)m->secs, (long long)m->nanosecs, (long long)b->secs,
+                     (long long)b->nanosecs);
+    int e = p->spec->time_offsets
+                ? sn_oci_write_file(p->proc, "self/timens_offsets", text, (size_t)n)
+                : 0;
     if (e < 0) sn_oci_die(p, -e, "set the time offsets");
 }
 
-/* ---- inside ------------------------------------------------------------------------------------ */
+/* ---- inside ------------------------------------------------------------------------------------
+ */
 
-static void run_hooks(struct sn_oci_plan *p, enum sn_oci_hook_kind kind, const char *name, const char *status)
+static void run_hooks(struct sn_oci_plan *p, enum sn_oci_hook_kind kind, const char *name,
+                      const char *status)
 {
     const struct sn_oci_hook_list *l = &p->spec->hooks[kind];
     char text[SN_OCI_MESSAGE_MAX];
     for (size_t i = 0; i < l->n; i++) {
         int e = sn_oci_hook_run(&l->ptr[i], &p->hook_state, status, p->pid, text);
-        if (e < 0) sn_oci_die(p, EINVAL, "error running %s hook #%zu (%.128s): %.128s", name, i, l->ptr[i].path, text);
+        if (e < 0)
+            sn_oci_die(p, EINVAL, "error running %s hook #%zu (%.128s): %.128s", name, i,
+                       l->ptr[i].path, text);
         if (e > 0) sn_oci_die(p, e, "error running %s hook #%zu (%.128s)", name, i, l->ptr[i].path);
     }
 }
 
-/* The kernel shows the sysctls of the writer's own namespaces whichever /proc it uses: the host's is
- * one that the container cannot have prepared. */
+/* The kernel shows the sysctls of the writer's own namespaces whichever /proc it uses: the host's
+ * is one that the container cannot have prepared. */
 static void set_sysctls(struct sn_oci_plan *p)
 {
     for (size_t i = 0; i < p->spec->sysctl.n; i++) {
         const struct sn_oci_kv *kv = &p->spec->sysctl.ptr[i];
         int n = snprintf(p->part, sizeof(p->part), "sys/%s", kv->key);
-        if (n < 0 || (size_t)n >= sizeof(p->part)) sn_oci_die(p, ENAMETOOLONG, "sysctl %.64s", kv->key);
+        if (n < 0 || (size_t)n >= sizeof(p->part))
+            sn_oci_die(p, ENAMETOOLONG, "sysctl %.64s", kv->key);
         char *name = p->part + 4, *sep = strpbrk(name, "./");
         bool dots = sep && *sep == '.';
         for (char *c = name; *c; c++)
@@ -210,17 +229,21 @@ static void set_sysctls(struct sn_oci_plan *p)
 static void set_names(struct sn_oci_plan *p)
 {
     const char *h = p->spec->hostname, *d = p->spec->domainname;
-    if (h && h[0] && sethostname(h, strlen(h)) < 0) sn_oci_die(p, errno, "set the host name %.64s", h);
-    if (d && d[0] && setdomainname(d, strlen(d)) < 0) sn_oci_die(p, errno, "set the domain name %.64s", d);
+    if (h && h[0] && sethostname(h, strlen(h)) < 0)
+        sn_oci_die(p, errno, "set the host name %.64s", h);
+    if (d && d[0] && setdomainname(d, strlen(d)) < 0)
+        sn_oci_die(p, errno, "set the domain name %.64s", d);
 }
 
 static int open_cwd(struct sn_oci_plan *p)
 {
     /* Magic links are refused, so that no inherited descriptor becomes the working directory
      * (CVE-2024-21626). */
-    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                           .resolve = RESOLVE_NO_MAGICLINKS};
     int fd = (int)syscall(SYS_openat2, AT_FDCWD, p->process->cwd, &how, sizeof(how));
-    if (fd < 0) sn_oci_die(p, errno, "chdir to cwd (\"%.200s\") set in config.json", p->process->cwd);
+    if (fd < 0)
+        sn_oci_die(p, errno, "chdir to cwd (\"%.200s\") set in config.json", p->process->cwd);
     return fd;
 }
 
@@ -251,12 +274,15 @@ static void load_seccomp_early(struct sn_oci_plan *p)
     if (e < 0) sn_oci_die(p, -e, "load the seccomp filter");
     p->seccomp = NULL;
     if (listener < 0) return;
-    if (p->seccomp_sock < 0) sn_oci_die(p, EINVAL, "linux.seccomp.listenerPath: is missing, SCMP_ACT_NOTIFY needs it");
+    if (p->seccomp_sock < 0)
+        sn_oci_die(p, EINVAL, "linux.seccomp.listenerPath: is missing, SCMP_ACT_NOTIFY needs it");
     char number[16];
     int n = snprintf(number, sizeof(number), "%d", (int)p->pid);
     const struct sn_oci_hook_state *s = &p->listener_state;
-    struct iovec v[] = {{(void *)(uintptr_t)s->head.ptr, s->head.len}, {number, (size_t)n},
-                        {(void *)(uintptr_t)s->middle.ptr, s->middle.len}, {number, (size_t)n},
+    struct iovec v[] = {{(void *)(uintptr_t)s->head.ptr, s->head.len},
+                        {number, (size_t)n},
+                        {(void *)(uintptr_t)s->middle.ptr, s->middle.len},
+                        {number, (size_t)n},
                         {(void *)(uintptr_t)s->tail.ptr, s->tail.len}};
     e = send_with_fd(p->seccomp_sock, v, SN_COUNT_OF(v), listener);
     if (e < 0) sn_oci_die(p, -e, "send the seccomp listener");
@@ -297,7 +323,8 @@ void sn_oci_init(struct sn_oci_plan *p)
     sn_oci_close_fd(&p->sock);
     p->ready = true;
     sn_oci_wait_start(p->state);
-    if (!p->process) sn_oci_die(p, EINVAL, "config.json: process: is missing, there is nothing to start");
+    if (!p->process)
+        sn_oci_die(p, EINVAL, "config.json: process: is missing, there is nothing to start");
     run_program(p);
 }
 
@@ -307,7 +334,8 @@ void sn_oci_init_exec(struct sn_oci_plan *p)
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     umask(0);
     /* Without a mount namespace of the container's own its root is only a chroot. */
-    if (p->shared_mounts && (chdir(p->rootfs) < 0 || chroot(".") < 0)) sn_oci_die(p, errno, "enter the root %s", p->rootfs);
+    if (p->shared_mounts && (chdir(p->rootfs) < 0 || chroot(".") < 0))
+        sn_oci_die(p, errno, "enter the root %s", p->rootfs);
     if (setsid() < 0 && errno != EPERM) sn_oci_die(p, errno, "setsid");
     if (p->want_maps) ask(p, SN_OCI_MSG_MAPS); /* the parent sets limits; it has our pid */
     if (p->process->terminal) {

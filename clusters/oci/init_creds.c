@@ -16,10 +16,13 @@
 void sn_oci_become_root(struct sn_oci_plan *p)
 {
     if (!p->userns) return;
-    if (syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) sn_oci_die(p, errno, "drop supplementary groups");
+    if (syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM)
+        sn_oci_die(p, errno, "drop supplementary groups");
     /* A mapping without 0 leaves the identity as it is; the program's user is set later. */
-    if (syscall(SYS_setresgid, 0, 0, 0) < 0 && errno != EINVAL) sn_oci_die(p, errno, "become group 0 of the user namespace");
-    if (syscall(SYS_setresuid, 0, 0, 0) < 0 && errno != EINVAL) sn_oci_die(p, errno, "become user 0 of the user namespace");
+    if (syscall(SYS_setresgid, 0, 0, 0) < 0 && errno != EINVAL)
+        sn_oci_die(p, errno, "become group 0 of the user namespace");
+    if (syscall(SYS_setresuid, 0, 0, 0) < 0 && errno != EINVAL)
+        sn_oci_die(p, errno, "become user 0 of the user namespace");
 }
 
 struct sched_attr_kernel {
@@ -35,15 +38,21 @@ static void scheduling(struct sn_oci_plan *p)
 {
     const struct sn_oci_scheduler *s = &p->process->scheduler;
     if (s->set) {
-        struct sched_attr_kernel a = {.size = sizeof(a), .policy = (uint32_t)s->policy, .flags = s->flags,
-                                      .nice = (int32_t)s->nice, .priority = (uint32_t)s->priority,
-                                      .runtime = s->runtime_ns, .deadline = s->deadline_ns, .period = s->period_ns};
+        struct sched_attr_kernel a = {.size = sizeof(a),
+                                      .policy = (uint32_t)s->policy,
+                                      .flags = s->flags,
+                                      .nice = (int32_t)s->nice,
+                                      .priority = (uint32_t)s->priority,
+                                      .runtime = s->runtime_ns,
+                                      .deadline = s->deadline_ns,
+                                      .period = s->period_ns};
         if (syscall(SYS_sched_setattr, 0, &a, 0) < 0) sn_oci_die(p, errno, "set the scheduler");
     }
     const struct sn_oci_io_priority *io = &p->process->io_priority;
     if (io->set) {
         int v = (int)(io->class << IOPRIO_CLASS_SHIFT | io->priority);
-        if (syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, v) < 0) sn_oci_die(p, errno, "set the I/O priority");
+        if (syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, v) < 0)
+            sn_oci_die(p, errno, "set the I/O priority");
     }
     if (p->affinity_in_child && p->process->affinity.final_set &&
         syscall(SYS_sched_setaffinity, 0, sizeof(cpu_set_t), &p->process->affinity.final) < 0)
@@ -63,16 +72,17 @@ void sn_oci_limits(struct sn_oci_plan *p)
         const struct sn_oci_rlimit *l = &p->process->rlimits.ptr[i];
         struct rlimit64 r = {.rlim_cur = l->soft, .rlim_max = l->hard}, now;
         /* In a user namespace the parent has set them: raising is a right of the host's root. */
-        if (syscall(SYS_prlimit64, 0, l->type, NULL, &now) == 0 && now.rlim_cur == r.rlim_cur && now.rlim_max == r.rlim_max)
+        if (syscall(SYS_prlimit64, 0, l->type, NULL, &now) == 0 && now.rlim_cur == r.rlim_cur &&
+            now.rlim_max == r.rlim_max)
             continue;
         if (syscall(SYS_prlimit64, 0, l->type, &r, NULL) < 0)
-            sn_oci_die(p, errno, "set rlimit %lld to %llu:%llu", (long long)l->type, (unsigned long long)l->soft,
-                       (unsigned long long)l->hard);
+            sn_oci_die(p, errno, "set rlimit %lld to %llu:%llu", (long long)l->type,
+                       (unsigned long long)l->soft, (unsigned long long)l->hard);
     }
     if (p->spec->personality.set && personality((unsigned long)p->spec->personality.v) < 0)
         sn_oci_die(p, errno, "set the personality");
-    if (p->new_keyring && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, p->session.ptr) < 0 && errno != ENOSYS &&
-        errno != EPERM && errno != EDQUOT)
+    if (p->new_keyring && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, p->session.ptr) < 0 &&
+        errno != ENOSYS && errno != EPERM && errno != EDQUOT)
         sn_oci_die(p, errno, "join a session keyring");
 }
 
@@ -97,7 +107,8 @@ static void set_caps(struct sn_oci_plan *p, uint64_t eff, uint64_t perm, uint64_
 {
     struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct d[2] = {{(uint32_t)eff, (uint32_t)perm, (uint32_t)inh},
-                                          {(uint32_t)(eff >> 32), (uint32_t)(perm >> 32), (uint32_t)(inh >> 32)}};
+                                          {(uint32_t)(eff >> 32), (uint32_t)(perm >> 32),
+                                           (uint32_t)(inh >> 32)}};
     if (syscall(SYS_capset, &h, d) < 0) sn_oci_die(p, errno, "set capabilities");
 }
 
@@ -124,18 +135,23 @@ static void set_identity(struct sn_oci_plan *p)
     const struct sn_oci_user *u = &p->process->user;
     if (syscall(SYS_setgroups, u->n_groups, u->groups) < 0) {
         /* A user namespace made without privilege has setgroups denied. */
-        if (errno != EPERM || u->n_groups || !p->userns) sn_oci_die(p, errno, "set supplementary groups");
+        if (errno != EPERM || u->n_groups || !p->userns)
+            sn_oci_die(p, errno, "set supplementary groups");
     }
-    if (syscall(SYS_setresgid, u->gid, u->gid, u->gid) < 0) sn_oci_die(p, errno, "set group %u", u->gid);
-    if (syscall(SYS_setresuid, u->uid, u->uid, u->uid) < 0) sn_oci_die(p, errno, "set user %u", u->uid);
+    if (syscall(SYS_setresgid, u->gid, u->gid, u->gid) < 0)
+        sn_oci_die(p, errno, "set group %u", u->gid);
+    if (syscall(SYS_setresuid, u->uid, u->uid, u->uid) < 0)
+        sn_oci_die(p, errno, "set user %u", u->uid);
 }
 
 void sn_oci_credentials(struct sn_oci_plan *p)
 {
     const struct sn_oci_caps *c = &p->process->caps;
     uint64_t own = own_permitted();
-    if (p->process->user.umask.set) umask((mode_t)p->process->user.umask.v);
-    else umask(0022);
+    if (p->process->user.umask.set)
+        umask((mode_t)p->process->user.umask.v);
+    else
+        umask(0022);
     drop_bounding(p, c->bounding);
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) sn_oci_die(p, errno, "keep capabilities");
     set_identity(p);
@@ -146,7 +162,8 @@ void sn_oci_credentials(struct sn_oci_plan *p)
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
         sn_oci_die(p, errno, "clear ambient capabilities");
     for (int i = 0; i <= SN_OCI_CAP_LAST; i++)
-        if (c->ambient >> i & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0) < 0 && errno != EPERM)
+        if (c->ambient >> i & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0) < 0 &&
+            errno != EPERM)
             sn_oci_die(p, errno, "raise ambient capability %d", i);
     if (p->process->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         sn_oci_die(p, errno, "set no_new_privs");

@@ -10,7 +10,8 @@
 
 #include "clusters/oci/init_int.h"
 
-/* ---- devices ----------------------------------------------------------------------------------- */
+/* ---- devices -----------------------------------------------------------------------------------
+ */
 
 static void bind_device(struct sn_oci_plan *p, int root, const char *path)
 {
@@ -45,12 +46,14 @@ static void make_device(struct sn_oci_plan *p, int root, const struct sn_oci_dev
             return;
         }
         if (errno != EEXIST) sn_oci_die(p, errno, "mknod %s", d->path);
-        if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) sn_oci_die(p, errno, "stat %s", d->path);
+        if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            sn_oci_die(p, errno, "stat %s", d->path);
         if ((st.st_mode & S_IFMT) != kind_of(d) || (kind_of(d) != S_IFIFO && st.st_rdev != dev))
             sn_oci_die(p, EEXIST, "device %s: the image has something else there", d->path);
     }
     /* Only what was verified not to be a link is changed, and never through one. */
-    if (fchownat(dir, name, d->uid.set ? (uid_t)d->uid.v : 0, d->gid.set ? (gid_t)d->gid.v : 0, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fchownat(dir, name, d->uid.set ? (uid_t)d->uid.v : 0, d->gid.set ? (gid_t)d->gid.v : 0,
+                 AT_SYMLINK_NOFOLLOW) < 0)
         sn_oci_die(p, errno, "chown %s", d->path);
     if (fchmodat(dir, name, mode, 0) < 0) sn_oci_die(p, errno, "chmod %s", d->path);
     close(dir);
@@ -79,22 +82,25 @@ static void link_all(struct sn_oci_plan *p, int root)
 void sn_oci_devices(struct sn_oci_plan *p, int root)
 {
     static const struct sn_oci_device every[] = {
-        {"/dev/null", "c", 1, 3}, {"/dev/zero", "c", 1, 5}, {"/dev/full", "c", 1, 7},
+        {"/dev/null", "c", 1, 3},   {"/dev/zero", "c", 1, 5},    {"/dev/full", "c", 1, 7},
         {"/dev/random", "c", 1, 8}, {"/dev/urandom", "c", 1, 9}, {"/dev/tty", "c", 5, 0},
     };
     if (p->dev_bound) return;
     for (size_t i = 0; i < SN_COUNT_OF(every); i++) {
         bool own = false;
-        for (size_t k = 0; k < p->spec->devices.n; k++) own |= strcmp(p->spec->devices.ptr[k].path, every[i].path) == 0;
+        for (size_t k = 0; k < p->spec->devices.n; k++)
+            own |= strcmp(p->spec->devices.ptr[k].path, every[i].path) == 0;
         if (!own) make_device(p, root, &every[i]);
     }
     for (size_t k = 0; k < p->spec->devices.n; k++) make_device(p, root, &p->spec->devices.ptr[k]);
     link_all(p, root);
 }
 
-/* ---- masked and read-only paths ---------------------------------------------------------------- */
+/* ---- masked and read-only paths ----------------------------------------------------------------
+ */
 
-/* One empty read-only tmpfs serves all hidden folders: the first is attached, the others clone it. */
+/* One empty read-only tmpfs serves all hidden folders: the first is attached, the others clone it.
+ */
 static int empty_folder(struct sn_oci_plan *p, int first)
 {
     static struct sn_oci_kv few[] = {{"nr_inodes", "2"}, {"size", "0"}, {"mode", "755"}};
@@ -103,7 +109,10 @@ static int empty_folder(struct sn_oci_plan *p, int first)
         if (fd < 0) sn_oci_die(p, errno, "clone the empty folder");
         return fd;
     }
-    struct sn_oci_mount m = {.destination = "masked path", .type = "tmpfs", .source = "tmpfs", .data = {few, 3}};
+    struct sn_oci_mount m = {.destination = "masked path",
+                             .type = "tmpfs",
+                             .source = "tmpfs",
+                             .data = {few, 3}};
     int fd = sn_oci_mount_make(p, &m, MOUNT_ATTR_RDONLY);
     if (fd < 0) sn_oci_die(p, errno, "mount the empty folder");
     return fd;
@@ -115,7 +124,8 @@ static int null_file(struct sn_oci_plan *p)
     struct stat st;
     int fd = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0) sn_oci_die(p, errno, "open /dev/null");
-    if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)) sn_oci_die(p, EINVAL, "/dev/null is another file");
+    if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+        sn_oci_die(p, EINVAL, "/dev/null is another file");
     return fd;
 }
 
@@ -135,14 +145,16 @@ static void read_only(struct sn_oci_plan *p, int root, const char *path)
 
 void sn_oci_mask(struct sn_oci_plan *p, int root)
 {
-    for (size_t i = 0; i < p->spec->readonly_paths.n; i++) read_only(p, root, p->spec->readonly_paths.ptr[i]);
+    for (size_t i = 0; i < p->spec->readonly_paths.n; i++)
+        read_only(p, root, p->spec->readonly_paths.ptr[i]);
     int empty = -1;
     for (size_t i = 0; i < p->spec->masked_paths.n; i++) {
         const char *path = p->spec->masked_paths.ptr[i];
         struct stat st;
         int at = sn_oci_open_in(root, path, O_PATH, 0, 0);
         if (at == -ENOENT || at == -ENOTDIR) continue;
-        if (at < 0 || fstat(at, &st) < 0) sn_oci_die(p, at < 0 ? -at : errno, "masked path %s", path);
+        if (at < 0 || fstat(at, &st) < 0)
+            sn_oci_die(p, at < 0 ? -at : errno, "masked path %s", path);
         bool dir = S_ISDIR(st.st_mode);
         int fd = dir ? empty_folder(p, empty) : null_file(p);
         sn_oci_attach(p, fd, at, path);
@@ -155,11 +167,13 @@ void sn_oci_mask(struct sn_oci_plan *p, int root)
     sn_oci_close_fd(&empty);
     if (p->spec->root.readonly) {
         struct mount_attr a = {.attr_set = MOUNT_ATTR_RDONLY};
-        if (mount_setattr(root, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0) sn_oci_die(p, errno, "make the root read-only");
+        if (mount_setattr(root, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0)
+            sn_oci_die(p, errno, "make the root read-only");
     }
 }
 
-/* ---- terminal ---------------------------------------------------------------------------------- */
+/* ---- terminal ----------------------------------------------------------------------------------
+ */
 
 static void bind_console(struct sn_oci_plan *p, int root, int slave)
 {
@@ -182,7 +196,8 @@ static void hand_over(struct sn_oci_plan *p, int master, int slave)
     name[n > 0 ? n : 0] = 0;
     int e = 0;
     if (p->console_sock >= 0) e = sn_oci_fd_send(p->console_sock, name, strlen(name), master);
-    if (e == 0 && p->console_wanted) e = sn_oci_message_send(p->sock, SN_OCI_MSG_CONSOLE, 0, name, master);
+    if (e == 0 && p->console_wanted)
+        e = sn_oci_message_send(p->sock, SN_OCI_MSG_CONSOLE, 0, name, master);
     if (e < 0) sn_oci_die(p, -e, "hand over the terminal");
 }
 
@@ -199,10 +214,12 @@ void sn_oci_console(struct sn_oci_plan *p, int root, bool bind)
     int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (slave < 0) sn_oci_die(p, errno, "open the terminal");
     if (ps->console_height || ps->console_width) {
-        struct winsize w = {.ws_row = (unsigned short)ps->console_height, .ws_col = (unsigned short)ps->console_width};
+        struct winsize w = {.ws_row = (unsigned short)ps->console_height,
+                            .ws_col = (unsigned short)ps->console_width};
         if (ioctl(slave, TIOCSWINSZ, &w) < 0) sn_oci_die(p, errno, "set the terminal's size");
     }
-    if (fchown(slave, ps->user.uid, (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM && errno != EROFS)
+    if (fchown(slave, ps->user.uid, (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM &&
+        errno != EROFS)
         sn_oci_die(p, errno, "chown the terminal");
     if (bind) bind_console(p, root, slave);
     hand_over(p, master, slave);
@@ -234,7 +251,8 @@ void sn_oci_stdio(struct sn_oci_plan *p)
         struct stat st;
         if (fstat(i, &st) < 0 || st.st_uid == p->process->user.uid) continue;
         if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) continue;
-        if (fchown(i, p->process->user.uid, (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM && errno != EROFS)
+        if (fchown(i, p->process->user.uid, (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM &&
+            errno != EROFS)
             sn_oci_die(p, errno, "chown descriptor %d", i);
     }
 }

@@ -21,8 +21,9 @@ static bool next_candidate(struct sn_oci_plan *p, const char **at, const char *f
 {
     while (*at) {
         const char *end = strchrnul(*at, ':');
-        int n = end == *at ? snprintf(p->part, sizeof(p->part), "./%s", file)
-                           : snprintf(p->part, sizeof(p->part), "%.*s/%s", (int)(end - *at), *at, file);
+        int n = end == *at
+                    ? snprintf(p->part, sizeof(p->part), "./%s", file)
+                    : snprintf(p->part, sizeof(p->part), "%.*s/%s", (int)(end - *at), *at, file);
         *at = *end ? end + 1 : NULL;
         if (n > 0 && (size_t)n < sizeof(p->part)) return true;
     }
@@ -86,7 +87,8 @@ void sn_oci_home(struct sn_oci_plan *p)
             struct sn_str s = sn_str_of(line, (size_t)(end - line)), part[6];
             uint64_t uid;
             for (int i = 0; i < 6; i++) part[i] = s.ptr ? sn_str_cut(&s, ':') : (struct sn_str){0};
-            if (sn_str_to_u64(part[2], &uid) < 0 || uid != p->process->user.uid || !part[5].len) continue;
+            if (sn_str_to_u64(part[2], &uid) < 0 || uid != p->process->user.uid || !part[5].len)
+                continue;
             if (part[5].len >= sizeof(p->link)) continue;
             memcpy(p->link, part[5].ptr, part[5].len);
             p->link[part[5].len] = 0;
@@ -107,8 +109,8 @@ static void keep_descriptors(struct sn_oci_plan *p)
 {
     unsigned first = 3 + p->preserve_fds;
     for (unsigned fd = 3; fd < first; fd++) fcntl((int)fd, F_SETFD, 0);
-    /* Nothing of the runtime may be reachable even for the moment of the execution, when a path like
-     * /proc/self/fd/7/x would still resolve (CVE-2024-21626); what reports a failure stays. */
+    /* Nothing of the runtime may be reachable even for the moment of the execution, when a path
+     * like /proc/self/fd/7/x would still resolve (CVE-2024-21626); what reports a failure stays. */
     int stay[2] = {SN_MIN(p->sock, p->lock), SN_MAX(p->sock, p->lock)};
     for (int i = 0; i < 2; i++) {
         if (stay[i] < (int)first) continue;
@@ -134,8 +136,10 @@ void sn_oci_execute(struct sn_oci_plan *p, int cwd)
         int e = sn_seccomp_load(p->seccomp, NULL);
         if (e < 0) sn_oci_die(p, -e, "load the seccomp filter");
     }
-    if (p->state) atomic_store_explicit(&p->state->phase, SN_OCI_PHASE_RUNNING, memory_order_release);
-    char *const *argv = (char *const *)(uintptr_t)p->process->args.ptr, *const *env = (char *const *)(uintptr_t)p->env;
+    if (p->state)
+        atomic_store_explicit(&p->state->phase, SN_OCI_PHASE_RUNNING, memory_order_release);
+    char *const *argv = (char *const *)(uintptr_t)p->process->args.ptr,
+                *const *env = (char *const *)(uintptr_t)p->env;
     if (strchr(file, '/')) {
         execve(file, argv, env);
         report(p, errno, file);

@@ -13,7 +13,7 @@
 #include "clusters/oci/sys_int.h"
 #include "clusters/seccomp/seccomp.h"
 
-#define SN_OCI_MESSAGE_MAX 600    /* bytes of a message between child and parent */
+#define SN_OCI_MESSAGE_MAX 600     /* bytes of a message between child and parent */
 #define SN_OCI_COPYUP_DEPTH_MAX 32 /* folders below each other that tmpcopyup copies */
 #define SN_OCI_HOME_MAX (PATH_MAX + 8)
 #define SN_OCI_NAMESPACES 8
@@ -33,9 +33,9 @@ struct sn_oci_plan {
     const struct sn_cgroup_host *cgroup_host;
     const struct sn_cgroup *cgroup; /* NULL: none */
     bool born_v2;                   /* the clone puts it into the v2 group */
-    int sock;                       /* to the parent; close-on-exec, its end means executed or dead */
-    int lock;                       /* holds the lock that start waits for; -1 for exec */
-    int proc;                       /* the host's /proc */
+    int sock; /* to the parent; close-on-exec, its end means executed or dead */
+    int lock; /* holds the lock that start waits for; -1 for exec */
+    int proc; /* the host's /proc */
     int stdio[3];
     unsigned preserve_fds;
     int root_tree; /* the root as a detached mount, or -1 */
@@ -54,9 +54,9 @@ struct sn_oci_plan {
     char *home;       /* SN_OCI_HOME_MAX bytes for "HOME=..." */
     bool userns;      /* lives in a user namespace that is not ours */
     bool rootless, no_pivot, new_keyring, dev_bound, ready, affinity_in_child;
-    bool shared_mounts;   /* no mount namespace of its own: the root is mounted on its path, chroot */
-    bool want_maps;       /* the child waits until the parent has mapped users, or set limits */
-    bool sync;            /* it waits for hooks that the parent runs */
+    bool shared_mounts; /* no mount namespace of its own: the root is mounted on its path, chroot */
+    bool want_maps;     /* the child waits until the parent has mapped users, or set limits */
+    bool sync;          /* it waits for hooks that the parent runs */
     struct sn_str session; /* keyring's name */
     pid_t pid;             /* own, as the parent sees it; known after the first answer */
     /* Paths being worked on: a caller's stack may be a fiber's. */
@@ -93,12 +93,13 @@ void sn_oci_stage(struct sn_oci_plan *p);
 void sn_oci_close_others(const struct sn_oci_plan *p);
 
 /* init_root.c */
-int sn_oci_root_open(struct sn_oci_plan *p);   /* descriptor of the attached root */
+int sn_oci_root_open(struct sn_oci_plan *p); /* descriptor of the attached root */
 void sn_oci_root_enter(struct sn_oci_plan *p, int root);
 /* sn_oci_target - descriptor (O_PATH) of a mount's place below root, made if missing. */
 int sn_oci_target(struct sn_oci_plan *p, int root, const char *path, bool dir, bool nofollow);
 void sn_oci_attach(struct sn_oci_plan *p, int mount, int target, const char *path);
-/* sn_oci_parent_of - opens the folder of `path` in the root, made if missing; ret_name: the last part. */
+/* sn_oci_parent_of - opens the folder of `path` in the root, made if missing; ret_name: the last
+ * part. */
 int sn_oci_parent_of(struct sn_oci_plan *p, int root, const char *path, const char **ret_name);
 void sn_oci_mkdirs(struct sn_oci_plan *p, int root, const char *path, mode_t mode);
 /* init_mount.c */
@@ -123,10 +124,10 @@ void sn_oci_program_check(struct sn_oci_plan *p);
 void sn_oci_home(struct sn_oci_plan *p);
 SN_NORETURN void sn_oci_execute(struct sn_oci_plan *p, int cwd);
 
-/* hooks.c: sn_oci_hook_run - runs one hook, the state on its standard input. Returns 0, an errno, or
- * -1 with what it said in `text`. Async-signal-safe. */
-int sn_oci_hook_run(const struct sn_oci_hook *h, const struct sn_oci_hook_state *s, const char *status,
-                    pid_t pid, char text[SN_OCI_MESSAGE_MAX]);
+/* hooks.c: sn_oci_hook_run - runs one hook, the state on its standard input. Returns 0, an errno,
+ * or -1 with what it said in `text`. Async-signal-safe. */
+int sn_oci_hook_run(const struct sn_oci_hook *h, const struct sn_oci_hook_state *s,
+                    const char *status, pid_t pid, char text[SN_OCI_MESSAGE_MAX]);
 /* protect.c: sn_oci_protect_self - /proc/self/exe becomes `fd`. 0 or -errno. Async-signal-safe. */
 int sn_oci_protect_self(int fd);
 /* sn_oci_protect_file - a sealed file in memory for it, close-on-exec, or -errno. */

@@ -11,7 +11,8 @@
 
 #define SN_OCI_COPY_CHUNK (1u << 20)
 
-/* The kernel's own explanation of a refused option, if it left one: "e tmpfs: Unknown parameter". */
+/* The kernel's own explanation of a refused option, if it left one: "e tmpfs: Unknown parameter".
+ */
 static const char *explain(int fs, char out[160])
 {
     ssize_t n = read(fs, out, 159);
@@ -22,18 +23,22 @@ static const char *explain(int fs, char out[160])
 }
 
 /* fsopen's reach; devpts' gid is retried without, because a mapped root may have no such group. */
-static int configure(struct sn_oci_plan *p, const struct sn_oci_mount *m, bool with_gid, char why[160])
+static int configure(struct sn_oci_plan *p, const struct sn_oci_mount *m, bool with_gid,
+                     char why[160])
 {
     int fs = fsopen(m->type, FSOPEN_CLOEXEC);
     if (fs < 0) sn_oci_die(p, errno, "mount %s: file system type %s", m->destination, m->type);
     int e = 0;
-    if (m->source && m->source[0] && fsconfig(fs, FSCONFIG_SET_STRING, "source", m->source, 0) < 0) e = errno;
+    if (m->source && m->source[0] && fsconfig(fs, FSCONFIG_SET_STRING, "source", m->source, 0) < 0)
+        e = errno;
     for (size_t i = 0; i < m->data.n && !e; i++) {
         const struct sn_oci_kv *kv = &m->data.ptr[i];
         if (!with_gid && strcmp(kv->key, "gid") == 0) continue;
         /* Every devpts is an instance of its own since Linux 4.7. */
         if (strcmp(kv->key, "newinstance") == 0) continue;
-        if (fsconfig(fs, kv->value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, kv->key, kv->value, 0) < 0) e = errno;
+        if (fsconfig(fs, kv->value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, kv->key, kv->value,
+                     0) < 0)
+            e = errno;
     }
     if (!e && m->sb_ro && fsconfig(fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0) e = errno;
     if (!e && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) e = errno;
@@ -50,7 +55,8 @@ int sn_oci_mount_make(struct sn_oci_plan *p, const struct sn_oci_mount *m, uint6
 {
     char why[160];
     int fs = configure(p, m, true, why);
-    if (fs == -EINVAL && p->userns && strcmp(m->type, "devpts") == 0) fs = configure(p, m, false, why);
+    if (fs == -EINVAL && p->userns && strcmp(m->type, "devpts") == 0)
+        fs = configure(p, m, false, why);
     if (fs < 0) {
         errno = -fs;
         if (fs == -EPERM || fs == -EBUSY) return -1;
@@ -63,16 +69,19 @@ int sn_oci_mount_make(struct sn_oci_plan *p, const struct sn_oci_mount *m, uint6
     return fd;
 }
 
-/* mount(2), for option values that fsconfig's 255 bytes do not hold: the lower folders of overlay. */
+/* mount(2), for option values that fsconfig's 255 bytes do not hold: the lower folders of overlay.
+ */
 static void mount_legacy(struct sn_oci_plan *p, const struct sn_oci_mount *m, int target)
 {
     char path[64];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", target); /* the host's /proc: not yet pivoted */
+    snprintf(path, sizeof(path), "/proc/self/fd/%d",
+             target); /* the host's /proc: not yet pivoted */
     if (mount(m->source, path, m->type, m->ms_flags, m->data_text) < 0)
         sn_oci_die(p, errno, "mount %s (%s)", m->destination, m->type);
 }
 
-static void change(struct sn_oci_plan *p, int fd, const struct sn_oci_mount *m, unsigned flags, struct mount_attr a)
+static void change(struct sn_oci_plan *p, int fd, const struct sn_oci_mount *m, unsigned flags,
+                   struct mount_attr a)
 {
     if (!a.attr_set && !a.attr_clr && !a.propagation) return;
     if (mount_setattr(fd, "", AT_EMPTY_PATH | flags, &a, sizeof(a)) < 0)
@@ -88,11 +97,13 @@ static void finish(struct sn_oci_plan *p, int fd, const struct sn_oci_mount *m)
         change(p, fd, m, AT_RECURSIVE, (struct mount_attr){.propagation = m->rpropagation[i]});
 }
 
-/* ---- tmpcopyup --------------------------------------------------------------------------------- */
+/* ---- tmpcopyup ---------------------------------------------------------------------------------
+ */
 
 static void copy_tree(struct sn_oci_plan *p, int from, int to, const char *what, int depth);
 
-static void copy_file(struct sn_oci_plan *p, int from, int to, const char *name, const struct stat *st)
+static void copy_file(struct sn_oci_plan *p, int from, int to, const char *name,
+                      const struct stat *st)
 {
     int in = openat(from, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     int out = in < 0 ? -1 : openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -108,13 +119,15 @@ static void copy_entry(struct sn_oci_plan *p, int from, int to, const char *name
 {
     struct stat st;
     char *link = p->link;
-    if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0) sn_oci_die(p, errno, "tmpcopyup: stat %s", name);
+    if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        sn_oci_die(p, errno, "tmpcopyup: stat %s", name);
     if (S_ISREG(st.st_mode)) {
         copy_file(p, from, to, name, &st);
     } else if (S_ISLNK(st.st_mode)) {
         ssize_t n = readlinkat(from, name, link, PATH_MAX - 1);
         if (n >= 0) link[n] = 0;
-        if (n < 0 || symlinkat(link, to, name) < 0) sn_oci_die(p, errno, "tmpcopyup: link %s", name);
+        if (n < 0 || symlinkat(link, to, name) < 0)
+            sn_oci_die(p, errno, "tmpcopyup: link %s", name);
         if (fchownat(to, name, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
             sn_oci_die(p, errno, "tmpcopyup: chown %s", name);
     } else if (S_ISDIR(st.st_mode)) {
@@ -139,7 +152,8 @@ static void copy_tree(struct sn_oci_plan *p, int from, int to, const char *what,
         for (ssize_t at = 0; at < n;) {
             const struct dirent64 *d = (const struct dirent64 *)(buf + at);
             at += d->d_reclen;
-            if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0) copy_entry(p, from, to, d->d_name, depth);
+            if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+                copy_entry(p, from, to, d->d_name, depth);
         }
     if (n < 0) sn_oci_die(p, errno, "tmpcopyup: read %s", what);
 }
@@ -158,18 +172,24 @@ static void copy_up(struct sn_oci_plan *p, int root, int mnt, const struct sn_oc
     close(to);
 }
 
-/* ---- one mount --------------------------------------------------------------------------------- */
+/* ---- one mount ---------------------------------------------------------------------------------
+ */
 
-/* sysfs and mqueue want the namespace of their kind to be ours; where it is not, the host's is bound. */
+/* sysfs and mqueue want the namespace of their kind to be ours; where it is not, the host's is
+ * bound. */
 static int host_instead(struct sn_oci_plan *p, const struct sn_oci_mount *m, uint64_t attrs)
 {
-    const char *path = strcmp(m->type, "sysfs") == 0 ? "/sys"
+    const char *path = strcmp(m->type, "sysfs") == 0    ? "/sys"
                        : strcmp(m->type, "mqueue") == 0 ? "/dev/mqueue"
-                       : strcmp(m->type, "proc") == 0 ? "/proc" : NULL;
+                       : strcmp(m->type, "proc") == 0   ? "/proc"
+                                                        : NULL;
     int e = errno;
-    int fd = path && e == EPERM ? open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE) : -1;
+    int fd = path && e == EPERM
+                 ? open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)
+                 : -1;
     if (fd < 0) sn_oci_die(p, e, "mount %s (%s)", m->destination, m->type);
-    struct mount_attr a = {.attr_set = attrs & ~(uint64_t)MOUNT_ATTR__ATIME, .propagation = MS_SLAVE};
+    struct mount_attr a = {.attr_set = attrs & ~(uint64_t)MOUNT_ATTR__ATIME,
+                           .propagation = MS_SLAVE};
     if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a)) < 0)
         sn_oci_die(p, errno, "set attributes of mount %s", m->destination);
     return fd;
@@ -177,8 +197,8 @@ static int host_instead(struct sn_oci_plan *p, const struct sn_oci_mount *m, uin
 
 static void mount_fs(struct sn_oci_plan *p, int root, const struct sn_oci_mount *m)
 {
-    /* A file system that ignores its source may be mounted on a file only if it is one; here all are
-     * folders. */
+    /* A file system that ignores its source may be mounted on a file only if it is one; here all
+     * are folders. */
     int target = sn_oci_target(p, root, m->destination, true, m->dest_nofollow);
     if (m->legacy) {
         mount_legacy(p, m, target);
@@ -200,14 +220,16 @@ static void mount_fs(struct sn_oci_plan *p, int root, const struct sn_oci_mount 
     close(target);
 }
 
-static int bind_source(struct sn_oci_plan *p, const struct sn_oci_mount *m, const struct sn_oci_plan_mount *pm)
+static int bind_source(struct sn_oci_plan *p, const struct sn_oci_mount *m,
+                       const struct sn_oci_plan_mount *pm)
 {
     if (pm->tree >= 0) return pm->tree;
     unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0) |
                      (m->src_nofollow || m->copy_symlink ? AT_SYMLINK_NOFOLLOW : 0);
     int fd = open_tree(AT_FDCWD, m->source, flags);
     /* Mounts that a user namespace inherited are locked together: all or none. */
-    if (fd < 0 && errno == EINVAL && p->userns) fd = open_tree(AT_FDCWD, m->source, flags | AT_RECURSIVE);
+    if (fd < 0 && errno == EINVAL && p->userns)
+        fd = open_tree(AT_FDCWD, m->source, flags | AT_RECURSIVE);
     if (fd < 0) sn_oci_die(p, errno, "mount %s: source %s", m->destination, m->source);
     return fd;
 }
@@ -225,7 +247,8 @@ static void mount_bind(struct sn_oci_plan *p, int root, const struct sn_oci_moun
         if (n < 0) sn_oci_die(p, errno, "mount %s: read the link", m->destination);
         link[n] = 0;
         int parent = sn_oci_parent_of(p, root, m->destination, &name);
-        if (symlinkat(link, parent, name) < 0 && errno != EEXIST) sn_oci_die(p, errno, "link %s", m->destination);
+        if (symlinkat(link, parent, name) < 0 && errno != EEXIST)
+            sn_oci_die(p, errno, "link %s", m->destination);
         close(parent);
         close(fd);
         return;
@@ -261,5 +284,6 @@ void sn_oci_mount_one(struct sn_oci_plan *p, int root, const struct sn_oci_mount
 
 void sn_oci_mount_all(struct sn_oci_plan *p, int root)
 {
-    for (size_t i = 0; i < p->spec->mounts.n; i++) sn_oci_mount_one(p, root, &p->spec->mounts.ptr[i], &p->mounts[i]);
+    for (size_t i = 0; i < p->spec->mounts.n; i++)
+        sn_oci_mount_one(p, root, &p->spec->mounts.ptr[i], &p->mounts[i]);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* oci/init_root.c - child: the root file system, and places in it.
- * Every path of the configuration is resolved from the root's descriptor by openat2, so that nothing
- * in the image can lead outside. */
+ * Every path of the configuration is resolved from the root's descriptor by openat2, so that
+ * nothing in the image can lead outside. */
 #include <limits.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
@@ -15,8 +15,8 @@ static void propagate(struct sn_oci_plan *p, int fd, const char *path, unsigned 
         sn_oci_die(p, errno, "set the propagation of mount %s", *path ? path : "of the root");
 }
 
-/* In a mount namespace that others use, too, nothing of theirs may change: the root is mounted on its
- * own place, which delete unmounts. */
+/* In a mount namespace that others use, too, nothing of theirs may change: the root is mounted on
+ * its own place, which delete unmounts. */
 static int open_shared(struct sn_oci_plan *p)
 {
     int fd = open_tree(AT_FDCWD, p->rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
@@ -31,9 +31,10 @@ int sn_oci_root_open(struct sn_oci_plan *p)
 {
     if (p->shared_mounts) return open_shared(p);
     unsigned long prop = p->spec->rootfs_propagation;
-    /* What is mounted here must not appear in the host, unless that is asked for; "unbindable" comes
-     * last, because such a mount could not become the root any more. */
-    if (!(prop & MS_SHARED)) propagate(p, AT_FDCWD, "/", AT_RECURSIVE, prop & MS_PRIVATE ? MS_PRIVATE : MS_SLAVE);
+    /* What is mounted here must not appear in the host, unless that is asked for; "unbindable"
+     * comes last, because such a mount could not become the root any more. */
+    if (!(prop & MS_SHARED))
+        propagate(p, AT_FDCWD, "/", AT_RECURSIVE, prop & MS_PRIVATE ? MS_PRIVATE : MS_SLAVE);
     int fd = p->root_tree;
     if (fd < 0)
         fd = open_tree(AT_FDCWD, p->rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
@@ -59,13 +60,15 @@ void sn_oci_root_enter(struct sn_oci_plan *p, int root)
         if (chroot(".") < 0) sn_oci_die(p, errno, "chroot");
     } else {
         /* The old root comes to lie on the new one, where it is the topmost mount of ".". */
-        if (syscall(SYS_pivot_root, ".", ".") < 0) sn_oci_die(p, errno, "pivot_root to %s", p->rootfs);
+        if (syscall(SYS_pivot_root, ".", ".") < 0)
+            sn_oci_die(p, errno, "pivot_root to %s", p->rootfs);
         if (umount2(".", MNT_DETACH) < 0) sn_oci_die(p, errno, "detach the old root");
     }
     if (chdir("/") < 0) sn_oci_die(p, errno, "enter the new root");
     if (p->spec->rootfs_propagation) {
         unsigned long prop = p->spec->rootfs_propagation;
-        propagate(p, AT_FDCWD, "/", prop & MS_REC ? AT_RECURSIVE : 0, prop & ~(unsigned long)MS_REC);
+        propagate(p, AT_FDCWD, "/", prop & MS_REC ? AT_RECURSIVE : 0,
+                  prop & ~(unsigned long)MS_REC);
     }
 }
 
@@ -104,7 +107,8 @@ void sn_oci_mkdirs(struct sn_oci_plan *p, int root, const char *path, mode_t mod
                 char name[NAME_MAX + 1];
                 if (i - from > NAME_MAX) sn_oci_die(p, ENAMETOOLONG, "%.100s", path);
                 prefix(p, name, path + from, i - from);
-                if (mkdirat(dir, name, mode) < 0 && errno != EEXIST) sn_oci_die(p, errno, "mkdir %s in the root", part);
+                if (mkdirat(dir, name, mode) < 0 && errno != EEXIST)
+                    sn_oci_die(p, errno, "mkdir %s in the root", part);
                 fd = sn_oci_open_in(root, part, O_PATH | O_DIRECTORY, 0, 0);
             }
             if (fd < 0) sn_oci_die(p, -fd, "%s in the root", part);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oci/netdev.c - parent: interfaces of the host that move into the container (runtime-spec 1.3). The
- * kernel drops an interface's addresses with the move; they are set again inside. */
+/* oci/netdev.c - parent: interfaces of the host that move into the container (runtime-spec 1.3).
+ * The kernel drops an interface's addresses with the move; they are set again inside. */
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -24,7 +24,8 @@ static int keep_addr(const struct sn_cidr *at, void *arg)
     struct addrs *a = arg;
     /* Link-local addresses come by themselves. */
     if (at->ip.len == 16 && at->ip.b[0] == 0xfe && (at->ip.b[1] & 0xc0) == 0x80) return 0;
-    if (a->n == SN_OCI_ADDRS_MAX) return sn_fail(SN_E_TOO_LARGE, "more than %d addresses", SN_OCI_ADDRS_MAX);
+    if (a->n == SN_OCI_ADDRS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "more than %d addresses", SN_OCI_ADDRS_MAX);
     a->at[a->n++] = *at;
     return 0;
 }

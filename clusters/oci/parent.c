@@ -8,8 +8,9 @@
 #include "clusters/oci/parent_int.h"
 #include "core/buf.h"
 
-int sn_oci_hook_state_make(struct sn_arena *a, const char *version, const char *id, const char *bundle,
-                           struct sn_str annotations, struct sn_oci_hook_state *ret)
+int sn_oci_hook_state_make(struct sn_arena *a, const char *version, const char *id,
+                           const char *bundle, struct sn_str annotations,
+                           struct sn_oci_hook_state *ret)
 {
     struct sn_buf b = {.limit = SN_OCI_CONFIG_BYTES_MAX};
     sn_buf_cstr(&b, "{\"ociVersion\":");
@@ -42,35 +43,41 @@ static int listener_state(struct sn_oci_birth *b)
     struct sn_oci_hook_state *l = &b->plan->listener_state;
     struct sn_buf meta = {0};
     sn_json_write_string(&meta, b->filter.listener_metadata);
-    l->head = sn_arena_printf(&b->arena, "{\"ociVersion\":\"%s\",\"fds\":[\"seccompFd\"],\"pid\":", SN_OCI_VERSION);
+    l->head =
+        sn_arena_printf(&b->arena,
+                        "{\"ociVersion\":\"%s\",\"fds\":[\"seccompFd\"],\"pid\":", SN_OCI_VERSION);
     l->middle = sn_arena_printf(&b->arena, ",\"metadata\":%s,\"state\":%.*screating%.*s",
-                                b->filter.listener_metadata.len ? sn_buf_cz(&meta) : "\"\"", SN_STR_ARG(s->head),
-                                SN_STR_ARG(s->middle));
+                                b->filter.listener_metadata.len ? sn_buf_cz(&meta) : "\"\"",
+                                SN_STR_ARG(s->head), SN_STR_ARG(s->middle));
     l->tail = sn_arena_printf(&b->arena, "%.*s}", SN_STR_ARG(s->tail));
     int e = meta.err < 0 || !l->head.ptr || !l->middle.ptr || !l->tail.ptr ? SN_E_NOMEM : 0;
     sn_buf_done(&meta);
     return e;
 }
 
-int sn_oci_birth_state(struct sn_oci_birth *b, const char *id, const char *bundle, const struct sn_json *annotations)
+int sn_oci_birth_state(struct sn_oci_birth *b, const char *id, const char *bundle,
+                       const struct sn_json *annotations)
 {
     struct sn_buf text = {.limit = SN_OCI_CONFIG_BYTES_MAX};
     int e = annotations ? sn_json_write(&text, annotations, NULL) : 0;
     if (e == 0)
-        e = sn_oci_hook_state_make(&b->arena, b->spec->version ? b->spec->version : SN_OCI_VERSION, id, bundle,
-                                   sn_buf_view(&text), &b->plan->hook_state);
+        e = sn_oci_hook_state_make(&b->arena, b->spec->version ? b->spec->version : SN_OCI_VERSION,
+                                   id, bundle, sn_buf_view(&text), &b->plan->hook_state);
     sn_buf_done(&text);
     return e == 0 && b->filter.notify ? listener_state(b) : e;
 }
 
-int sn_oci_hooks_run(const struct sn_oci_hook_list *l, const char *name, const struct sn_oci_hook_state *s,
-                     const char *status, pid_t pid)
+int sn_oci_hooks_run(const struct sn_oci_hook_list *l, const char *name,
+                     const struct sn_oci_hook_state *s, const char *status, pid_t pid)
 {
     char text[SN_OCI_MESSAGE_MAX];
     for (size_t i = 0; i < l->n; i++) {
         int e = sn_oci_hook_run(&l->ptr[i], s, status, pid, text);
-        if (e < 0) return sn_fail(SN_E_ABORTED, "error running %s hook #%zu (%s): %.200s", name, i, l->ptr[i].path, text);
-        if (e > 0) return sn_fail_errno(e, "error running %s hook #%zu (%s)", name, i, l->ptr[i].path);
+        if (e < 0)
+            return sn_fail(SN_E_ABORTED, "error running %s hook #%zu (%s): %.200s", name, i,
+                           l->ptr[i].path, text);
+        if (e > 0)
+            return sn_fail_errno(e, "error running %s hook #%zu (%s)", name, i, l->ptr[i].path);
     }
     return 0;
 }
@@ -79,8 +86,10 @@ int sn_oci_socket_connect(const char *path)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     if (sn_str_cz(sn_str(path), a.sun_path, sizeof(a.sun_path)) < 0)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "socket %s: longer than %zu bytes", path, sizeof(a.sun_path) - 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); /* banned: hands a descriptor over, synchronously */
+        return sn_fail(SN_E_INVALID_ARGUMENT, "socket %s: longer than %zu bytes", path,
+                       sizeof(a.sun_path) - 1);
+    const int type = SOCK_STREAM | SOCK_CLOEXEC;
+    int fd = socket(AF_UNIX, type, 0); /* banned: hands a descriptor over, synchronously */
     if (fd < 0) return sn_fail_errno(errno, "socket");
     if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) { /* banned: as above */
         int e = errno;
@@ -103,8 +112,10 @@ int sn_oci_pid_file(const char *path, pid_t pid)
     int fd = e < 0 ? -1 : open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (e == 0 && fd < 0) e = sn_fail_errno(errno, "pid file %s", path);
     if (e == 0) {
-        int n = snprintf(text, sizeof(text), "%d", (int)pid), w = sn_oci_write_all(fd, text, (size_t)n);
-        if (w < 0 || rename(tmp, path) < 0) e = sn_fail_errno(w < 0 ? -w : errno, "pid file %s", path);
+        int n = snprintf(text, sizeof(text), "%d", (int)pid),
+            w = sn_oci_write_all(fd, text, (size_t)n);
+        if (w < 0 || rename(tmp, path) < 0)
+            e = sn_fail_errno(w < 0 ? -w : errno, "pid file %s", path);
     }
     sn_oci_close_fd(&fd);
     sn_buf_done(&name);
@@ -136,11 +147,14 @@ int sn_oci_file_read(struct sn_arena *a, const char *path, struct sn_str *ret)
     ssize_t r = 1;
     while (e == 0 && n < cap && (r = read(fd, p + n, cap - n)) != 0) {
         if (r < 0 && errno == EINTR) continue;
-        if (r < 0) e = sn_fail_errno(errno, "read %s", path);
-        else n += (size_t)r;
+        if (r < 0)
+            e = sn_fail_errno(errno, "read %s", path);
+        else
+            n += (size_t)r;
     }
     close(fd);
-    if (e == 0 && n > SN_OCI_CONFIG_BYTES_MAX) e = sn_fail(SN_E_TOO_LARGE, "%s: more than %u bytes", path, SN_OCI_CONFIG_BYTES_MAX);
+    if (e == 0 && n > SN_OCI_CONFIG_BYTES_MAX)
+        e = sn_fail(SN_E_TOO_LARGE, "%s: more than %u bytes", path, SN_OCI_CONFIG_BYTES_MAX);
     if (e == 0) *ret = sn_str_of(p, n);
     return e;
 }

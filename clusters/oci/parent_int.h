@@ -27,11 +27,12 @@ struct sn_oci_birth {
     int pidfd;
     int null_fd;
     int *ret_console;
-    int console; /* received master end, until the caller gets it */
+    int console;        /* received master end, until the caller gets it */
     const char *status; /* what hooks are told */
 };
 /* sn_oci_container_new - a handle without state; sn_oci_close frees it. */
-int sn_oci_container_new(const struct sn_oci_host *h, const char *id, struct sn_oci_container **ret) SN_MUST_CHECK;
+int sn_oci_container_new(const struct sn_oci_host *h, const char *id,
+                         struct sn_oci_container **ret) SN_MUST_CHECK;
 /* sn_oci_birth_init - empty plan; _done closes and frees, kills the child unless `keep`. */
 int sn_oci_birth_init(struct sn_oci_birth *b, const struct sn_oci_host *h) SN_MUST_CHECK;
 /* sn_oci_birth_kill - kills and reaps the child, if there is one. */
@@ -50,20 +51,26 @@ int sn_oci_birth_streams(struct sn_oci_birth *b, const struct sn_oci_streams *s)
 int sn_oci_birth_env(struct sn_oci_birth *b, unsigned listen_fds) SN_MUST_CHECK;
 int sn_oci_birth_seccomp(struct sn_oci_birth *b, const char *root) SN_MUST_CHECK;
 /* sn_oci_birth_spawn - clones; `fn` is the child. flags: CLONE_NEW*. */
-int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags, void (*fn)(struct sn_oci_plan *)) SN_MUST_CHECK;
+int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags,
+                       void (*fn)(struct sn_oci_plan *)) SN_MUST_CHECK;
 /* sn_oci_birth_serve - answers the child until it is ready (1), has executed or ended (0). */
 int sn_oci_birth_serve(struct sn_oci_birth *b) SN_MUST_CHECK;
 /* sn_oci_birth_state - the JSON pieces for hooks and listeners. */
-int sn_oci_birth_state(struct sn_oci_birth *b, const char *id, const char *bundle, const struct sn_json *annotations) SN_MUST_CHECK;
-int sn_oci_hook_state_make(struct sn_arena *a, const char *version, const char *id, const char *bundle,
-                           struct sn_str annotations, struct sn_oci_hook_state *ret) SN_MUST_CHECK;
+int sn_oci_birth_state(struct sn_oci_birth *b, const char *id, const char *bundle,
+                       const struct sn_json *annotations) SN_MUST_CHECK;
+int sn_oci_hook_state_make(struct sn_arena *a, const char *version, const char *id,
+                           const char *bundle, struct sn_str annotations,
+                           struct sn_oci_hook_state *ret) SN_MUST_CHECK;
 /* sn_oci_hooks_run - all hooks of a kind in this process' namespaces. */
-int sn_oci_hooks_run(const struct sn_oci_hook_list *l, const char *name, const struct sn_oci_hook_state *s,
-                     const char *status, pid_t pid) SN_MUST_CHECK;
+int sn_oci_hooks_run(const struct sn_oci_hook_list *l, const char *name,
+                     const struct sn_oci_hook_state *s, const char *status,
+                     pid_t pid) SN_MUST_CHECK;
 /* userns.c */
-int sn_oci_userns_map(pid_t pid, const struct sn_oci_id_maps *uids, const struct sn_oci_id_maps *gids) SN_MUST_CHECK;
+int sn_oci_userns_map(pid_t pid, const struct sn_oci_id_maps *uids,
+                      const struct sn_oci_id_maps *gids) SN_MUST_CHECK;
 /* sn_oci_userns_fd - a user namespace with these maps and nobody in it. Returns the descriptor. */
-int sn_oci_userns_fd(const struct sn_oci_id_maps *uids, const struct sn_oci_id_maps *gids) SN_MUST_CHECK;
+int sn_oci_userns_fd(const struct sn_oci_id_maps *uids,
+                     const struct sn_oci_id_maps *gids) SN_MUST_CHECK;
 /* socket.c */
 int sn_oci_socket_connect(const char *path) SN_MUST_CHECK;
 int sn_oci_pid_file(const char *path, pid_t pid) SN_MUST_CHECK;

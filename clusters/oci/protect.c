@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* oci/protect.c - the runtime's own file out of the container's reach, without a second execution.
  *
- * A child that enters a container's namespaces can be seen there, and /proc/PID/exe would lead to the
- * runtime's binary on the host, to be overwritten (CVE-2019-5736); a program of "/proc/self/exe" or
- * with that as interpreter would even run it. Copying the binary into a sealed memfd and executing
- * that costs half a millisecond and a second start. Here the child maps its text from such a copy in
- * the place of the file, moves what was relocated or written into private memory, and then tells the
- * kernel by PR_SET_MM_MAP that its file is the copy. A daemon makes the copy once.
- * Source: prctl(2) PR_SET_MM_MAP; the kernel refuses the change while the old file is mapped. */
+ * A child that enters a container's namespaces can be seen there, and /proc/PID/exe would lead to
+ * the runtime's binary on the host, to be overwritten (CVE-2019-5736); a program of
+ * "/proc/self/exe" or with that as interpreter would even run it. Copying the binary into a sealed
+ * memfd and executing that costs half a millisecond and a second start. Here the child maps its
+ * text from such a copy in the place of the file, moves what was relocated or written into private
+ * memory, and then tells the kernel by PR_SET_MM_MAP that its file is the copy. A daemon makes the
+ * copy once. Source: prctl(2) PR_SET_MM_MAP; the kernel refuses the change while the old file is
+ * mapped. */
+#include <elf.h>
+#include <link.h>
 #include <linux/prctl.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
@@ -18,22 +22,34 @@
 #include "clusters/oci/init_int.h"
 #include "core/status.h"
 
-#define MAPPINGS_MAX 64          /* of the program's file */
+#define MAPPINGS_MAX 64 /* of the program's file */
 #define MAPPED_BYTES_MAX (64u << 20)
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
 
+/* Where the program's text ends in its file: no more is mapped from the copy. */
+static off_t text_end(void)
+{
+    const ElfW(Phdr) *p = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+    off_t end = 0;
+    for (unsigned long i = 0; p && i < getauxval(AT_PHNUM); i++)
+        if (p[i].p_type == PT_LOAD && (p[i].p_flags & PF_X))
+            end = SN_MAX(end, (off_t)(p[i].p_offset + p[i].p_filesz));
+    return end;
+}
+
 int sn_oci_protect_file(void)
 {
-    struct stat st;
     int fd = memfd_create("sennit-oci", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
     if (fd < 0) fd = memfd_create("sennit-oci", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int exe = fd < 0 ? -1 : open("/proc/self/exe", O_RDONLY | O_CLOEXEC), e = 0;
-    if (exe < 0 || fstat(exe, &st) < 0) e = -errno;
-    for (off_t at = 0; e == 0 && at < st.st_size;)
-        if (sendfile(fd, exe, &at, (size_t)(st.st_size - at)) <= 0) e = errno ? -errno : -EIO;
-    if (e == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) e = -errno;
+    int exe = fd < 0 ? -1 : open("/proc/self/exe", O_RDONLY | O_CLOEXEC), e = exe < 0 ? -errno : 0;
+    off_t end = text_end();
+    for (off_t at = 0; e == 0 && at < end;)
+        if (sendfile(fd, exe, &at, (size_t)(end - at)) <= 0) e = errno ? -errno : -EIO;
+    if (e == 0 &&
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        e = -errno;
     sn_oci_close_fd(&exe);
     if (e < 0) sn_oci_close_fd(&fd);
     return e < 0 ? e : fd;
@@ -56,9 +72,12 @@ static uint64_t hex(const char **at)
     uint64_t v = 0;
     for (;; (*at)++) {
         char c = **at;
-        if (c >= '0' && c <= '9') v = v << 4 | (uint64_t)(c - '0');
-        else if (c >= 'a' && c <= 'f') v = v << 4 | (uint64_t)(c - 'a' + 10);
-        else return v;
+        if (c >= '0' && c <= '9')
+            v = v << 4 | (uint64_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            v = v << 4 | (uint64_t)(c - 'a' + 10);
+        else
+            return v;
     }
 }
 
@@ -70,7 +89,8 @@ static bool parse_line(const char *line, const struct stat *exe, struct range *r
     if (*at++ != '-') return false;
     ret->to = hex(&at);
     if (strnlen(at, 6) < 6) return false;
-    ret->prot = (at[1] == 'r' ? PROT_READ : 0) | (at[2] == 'w' ? PROT_WRITE : 0) | (at[3] == 'x' ? PROT_EXEC : 0);
+    ret->prot = (at[1] == 'r' ? PROT_READ : 0) | (at[2] == 'w' ? PROT_WRITE : 0) |
+                (at[3] == 'x' ? PROT_EXEC : 0);
     at += 6;
     ret->offset = hex(&at);
     if (*at++ != ' ') return false;
@@ -90,14 +110,18 @@ static int move_range(const struct range *r, int file)
     size_t n = r->to - r->from;
     /* Text is as in the file. What is only readable may have been relocated before it became so. */
     if (r->prot == (PROT_READ | PROT_EXEC) &&
-        mmap((void *)r->from, n, r->prot, MAP_PRIVATE | MAP_FIXED, file, (off_t)r->offset) != MAP_FAILED)
+        mmap((void *)r->from, n, r->prot, MAP_PRIVATE | MAP_FIXED, file, (off_t)r->offset) !=
+            MAP_FAILED)
         return 0;
-    if (!(r->prot & PROT_READ) && mprotect((void *)r->from, n, r->prot | PROT_READ) < 0) return -errno;
+    if (!(r->prot & PROT_READ) && mprotect((void *)r->from, n, r->prot | PROT_READ) < 0)
+        return -errno;
     /* Populated at once: a fault for each page costs several times the copy. */
-    void *copy = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    void *copy =
+        mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (copy == MAP_FAILED) return -errno;
     memcpy(copy, (void *)r->from, n);
-    if (mprotect(copy, n, r->prot) < 0 || mremap(copy, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)r->from) == MAP_FAILED)
+    if (mprotect(copy, n, r->prot) < 0 ||
+        mremap(copy, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)r->from) == MAP_FAILED)
         return -errno;
     return 0;
 }
@@ -116,8 +140,10 @@ static int find_ranges(struct range *out, size_t *ret_n)
         char *line = buf, *end;
         for (; (end = strchr(line, '\n')); line = end + 1) {
             *end = 0;
-            if (n == MAPPINGS_MAX) e = -E2BIG;
-            else if (parse_line(line, &exe, &out[n])) n++;
+            if (n == MAPPINGS_MAX)
+                e = -E2BIG;
+            else if (parse_line(line, &exe, &out[n]))
+                n++;
         }
         have = (size_t)(buf + have - line);
         memmove(buf, line, have);
@@ -139,7 +165,8 @@ static int read_layout(struct prctl_mm_map *mm)
     if (!p) return -EIO;
     p += 2;
     for (int field = 3; field <= 52 && *p; field++) {
-        for (v[field] = 0; *p >= '0' && *p <= '9'; p++) v[field] = v[field] * 10 + (uint64_t)(*p - '0');
+        for (v[field] = 0; *p >= '0' && *p <= '9'; p++)
+            v[field] = v[field] * 10 + (uint64_t)(*p - '0');
         while (*p && *p != ' ') p++;
         while (*p == ' ') p++;
     }
@@ -175,5 +202,6 @@ int sn_oci_protect_self(int fd)
 bool sn_oci_protects(void)
 {
     unsigned size = 0;
-    return prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &size, 0, 0) == 0 && size == sizeof(struct prctl_mm_map);
+    return prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &size, 0, 0) == 0 &&
+           size == sizeof(struct prctl_mm_map);
 }

@@ -9,9 +9,13 @@
 #define OFF(type, member) offsetof(type, member)
 #define P(member) OFF(struct sn_oci_process_spec, member)
 #define S(member) OFF(struct sn_oci_spec, member)
-#define OBJ(name_, off_, schema) {name_, SN_OCI_F_OBJ, off_, schema}
+#define OBJ(name_, off_, schema)          \
+    {                                     \
+        name_, SN_OCI_F_OBJ, off_, schema \
+    }
 
-/* ---- process ----------------------------------------------------------------------------------- */
+/* ---- process -----------------------------------------------------------------------------------
+ */
 
 static const struct sn_oci_field user_fields[] = {
     {"uid", SN_OCI_F_U32, OFF(struct sn_oci_user, uid)},
@@ -21,14 +25,18 @@ static const struct sn_oci_field user_fields[] = {
     {"username", SN_OCI_F_STR, OFF(struct sn_oci_user, username)},
     {NULL},
 };
-_Static_assert(OFF(struct sn_oci_user, n_groups) == OFF(struct sn_oci_user, groups) + sizeof(void *),
+_Static_assert(OFF(struct sn_oci_user, n_groups) ==
+                   OFF(struct sn_oci_user, groups) + sizeof(void *),
                "a list is a pointer and a count");
 static const struct sn_oci_field box_fields[] = {
     {"height", SN_OCI_F_I64, P(console_height), .max = 65535},
     {"width", SN_OCI_F_I64, P(console_width), .max = 65535},
     {NULL},
 };
-#define CAPS(name_) {#name_, SN_OCI_F_CAPS, OFF(struct sn_oci_caps, name_), sn_oci_cap_names}
+#define CAPS(name_)                                                             \
+    {                                                                           \
+#name_, SN_OCI_F_CAPS, OFF(struct sn_oci_caps, name_), sn_oci_cap_names \
+    }
 static const struct sn_oci_field cap_fields[] = {
     CAPS(bounding), CAPS(effective), CAPS(inheritable), CAPS(permitted), CAPS(ambient), {NULL},
 };
@@ -50,7 +58,8 @@ static const struct sn_oci_field scheduler_fields[] = {
     {NULL},
 };
 static const struct sn_oci_field io_priority_fields[] = {
-    {"class", SN_OCI_F_ENUM, OFF(struct sn_oci_io_priority, class), sn_oci_ioprio_names, .required = true},
+    {"class", SN_OCI_F_ENUM, OFF(struct sn_oci_io_priority, class), sn_oci_ioprio_names,
+     .required = true},
     {"priority", SN_OCI_F_I64, OFF(struct sn_oci_io_priority, priority), .min = 0, .max = 7},
     {NULL},
 };
@@ -76,12 +85,14 @@ static const struct sn_oci_field process_fields[] = {
     {"selinuxLabel", SN_OCI_F_STR, P(selinux)},
     {"oomScoreAdj", SN_OCI_F_OPT, P(oom_score_adj), .min = -1000, .max = 1000},
     {"scheduler", SN_OCI_F_OBJ, P(scheduler), scheduler_fields, SCHED(set) + 1},
-    {"ioPriority", SN_OCI_F_OBJ, P(io_priority), io_priority_fields, OFF(struct sn_oci_io_priority, set) + 1},
+    {"ioPriority", SN_OCI_F_OBJ, P(io_priority), io_priority_fields,
+     OFF(struct sn_oci_io_priority, set) + 1},
     OBJ("execCPUAffinity", 0, affinity_fields),
     {NULL},
 };
 
-/* ---- linux ------------------------------------------------------------------------------------- */
+/* ---- linux -------------------------------------------------------------------------------------
+ */
 
 static const struct sn_oci_field id_map_fields[] = {
     {"containerID", SN_OCI_F_U32, OFF(struct sn_oci_id_map, inside), .required = true},
@@ -89,7 +100,10 @@ static const struct sn_oci_field id_map_fields[] = {
     {"size", SN_OCI_F_U32, OFF(struct sn_oci_id_map, size), .required = true},
     {NULL},
 };
-#define MAPS(name_, off_) {name_, SN_OCI_F_LIST, off_, id_map_fields, sizeof(struct sn_oci_id_map)}
+#define MAPS(name_, off_)                                                       \
+    {                                                                           \
+        name_, SN_OCI_F_LIST, off_, id_map_fields, sizeof(struct sn_oci_id_map) \
+    }
 static const struct sn_oci_field device_fields[] = {
     {"path", SN_OCI_F_PATH, OFF(struct sn_oci_device, path), .required = true},
     {"type", SN_OCI_F_STR, OFF(struct sn_oci_device, type), .required = true},
@@ -107,7 +121,8 @@ static const struct sn_oci_field namespace_fields[] = {
 };
 static const struct sn_oci_field offset_fields[] = {
     {"secs", SN_OCI_F_I64, OFF(struct sn_oci_time_offset, secs)},
-    {"nanosecs", SN_OCI_F_I64, OFF(struct sn_oci_time_offset, nanosecs), .min = 0, .max = 999999999},
+    {"nanosecs", SN_OCI_F_I64, OFF(struct sn_oci_time_offset, nanosecs), .min = 0,
+     .max = 999999999},
     {NULL},
 };
 static const struct sn_oci_field offsets_fields[] = {
@@ -146,7 +161,8 @@ static const struct sn_oci_field linux_fields[] = {
     {NULL},
 };
 
-/* ---- the rest ---------------------------------------------------------------------------------- */
+/* ---- the rest ----------------------------------------------------------------------------------
+ */
 
 const struct sn_oci_field sn_oci_mount_fields[] = {
     {"destination", SN_OCI_F_STR, OFF(struct sn_oci_mount, destination), .required = true},
@@ -164,7 +180,10 @@ static const struct sn_oci_field hook_fields[] = {
     {"timeout", SN_OCI_F_OPT, OFF(struct sn_oci_hook, timeout_s), .min = 1, .max = 1000000},
     {NULL},
 };
-#define HOOK(name_, kind_) {name_, SN_OCI_F_LIST, S(hooks[kind_]), hook_fields, sizeof(struct sn_oci_hook)}
+#define HOOK(name_, kind_)                                                             \
+    {                                                                                  \
+        name_, SN_OCI_F_LIST, S(hooks[kind_]), hook_fields, sizeof(struct sn_oci_hook) \
+    }
 static const struct sn_oci_field hooks_fields[] = {
     HOOK("prestart", SN_OCI_HOOK_PRESTART),
     HOOK("createRuntime", SN_OCI_HOOK_CREATE_RUNTIME),
@@ -193,7 +212,8 @@ static const struct sn_oci_field spec_fields[] = {
     {NULL},
 };
 
-/* ---- rules ------------------------------------------------------------------------------------- */
+/* ---- rules -------------------------------------------------------------------------------------
+ */
 
 int sn_oci_bits_parse(struct sn_str s, unsigned long *set, size_t bits)
 {
@@ -213,12 +233,14 @@ int sn_oci_bits_parse(struct sn_str s, unsigned long *set, size_t bits)
     return 0;
 }
 
-static int check_affinity(struct sn_oci_reader *r, const char *field, const char *text, cpu_set_t *set, bool *ret)
+static int check_affinity(struct sn_oci_reader *r, const char *field, const char *text,
+                          cpu_set_t *set, bool *ret)
 {
     if (!text || !text[0]) return 0;
     CPU_ZERO(set);
     if (sn_oci_bits_parse(sn_str(text), (unsigned long *)set, CPU_SETSIZE) < 0)
-        return sn_oci_refuse(r, field, "\"%.64s\" is no list of CPUs like \"0-3,7\" below %d", text, CPU_SETSIZE);
+        return sn_oci_refuse(r, field, "\"%.64s\" is no list of CPUs like \"0-3,7\" below %d", text,
+                             CPU_SETSIZE);
     *ret = true;
     return 0;
 }
@@ -234,14 +256,16 @@ static int check_scheduler(struct sn_oci_reader *r, const struct sn_oci_schedule
         return sn_oci_refuse(r, "scheduler.nice", "%lld: only SCHED_OTHER and SCHED_BATCH have one",
                              (long long)s->nice);
     if ((s->runtime_ns || s->deadline_ns || s->period_ns) && !deadline)
-        return sn_oci_refuse(r, "scheduler", "runtime, deadline and period are for SCHED_DEADLINE only");
+        return sn_oci_refuse(r, "scheduler",
+                             "runtime, deadline and period are for SCHED_DEADLINE only");
     return 0;
 }
 
 static int check_process(struct sn_oci_reader *r, struct sn_oci_process_spec *p, bool args_needed)
 {
     if (args_needed && p->args.n == 0) return sn_oci_refuse(r, "args", "must not be empty");
-    if (p->args.n && p->args.ptr[0][0] == 0) return sn_oci_refuse(r, "args[0]", "must not be empty");
+    if (p->args.n && p->args.ptr[0][0] == 0)
+        return sn_oci_refuse(r, "args[0]", "must not be empty");
     if (!p->cwd) return sn_oci_refuse(r, "cwd", "Cwd property must not be empty");
     for (size_t i = 0; i < p->rlimits.n; i++) {
         const struct sn_oci_rlimit *l = &p->rlimits.ptr[i];
@@ -279,26 +303,32 @@ static int check_namespaces(struct sn_oci_reader *r, struct sn_oci_spec *s)
         struct sn_oci_namespace *n = &s->namespaces.ptr[i];
         const struct sn_oci_name *name = sn_oci_name_find(sn_oci_ns_names, sn_str(n->type));
         if (!name)
-            return sn_oci_refuse(r, "linux.namespaces",
-                                 "\"%.64s\" is not one of user, mount, pid, network, ipc, uts, cgroup, time",
-                                 n->type);
+            return sn_oci_refuse(
+                r, "linux.namespaces",
+                "\"%.64s\" is not one of user, mount, pid, network, ipc, uts, cgroup, time",
+                n->type);
         n->flag = (uint64_t)name->value;
         if (n->path && !n->path[0]) n->path = NULL;
-        if (all & n->flag) return sn_oci_refuse(r, "linux.namespaces", "\"%s\" is there twice", n->type);
+        if (all & n->flag)
+            return sn_oci_refuse(r, "linux.namespaces", "\"%s\" is there twice", n->type);
         all |= n->flag;
         if (!n->path) s->ns_new |= n->flag;
     }
     bool maps = s->uid_maps.n || s->gid_maps.n;
     if (maps && !(all & CLONE_NEWUSER))
-        return sn_oci_refuse(r, "linux.uidMappings", "mappings are for a user namespace, and there is none");
+        return sn_oci_refuse(r, "linux.uidMappings",
+                             "mappings are for a user namespace, and there is none");
     if ((s->ns_new & CLONE_NEWUSER) && (!s->uid_maps.n || !s->gid_maps.n))
-        return sn_oci_refuse(r, "linux.uidMappings", "a new user namespace needs uidMappings and gidMappings");
+        return sn_oci_refuse(r, "linux.uidMappings",
+                             "a new user namespace needs uidMappings and gidMappings");
     if (s->uid_maps.n > SN_OCI_MAPPINGS_MAX || s->gid_maps.n > SN_OCI_MAPPINGS_MAX)
         return sn_oci_refuse(r, "linux.uidMappings", "more than %d mappings", SN_OCI_MAPPINGS_MAX);
     if (s->hostname && s->hostname[0] && !(all & CLONE_NEWUTS))
-        return sn_oci_refuse(r, "hostname", "\"%.64s\" needs a uts namespace of the container", s->hostname);
+        return sn_oci_refuse(r, "hostname", "\"%.64s\" needs a uts namespace of the container",
+                             s->hostname);
     if (s->domainname && s->domainname[0] && !(all & CLONE_NEWUTS))
-        return sn_oci_refuse(r, "domainname", "\"%.64s\" needs a uts namespace of the container", s->domainname);
+        return sn_oci_refuse(r, "domainname", "\"%.64s\" needs a uts namespace of the container",
+                             s->domainname);
     if (s->time_offsets && !(s->ns_new & CLONE_NEWTIME))
         return sn_oci_refuse(r, "linux.timeOffsets", "need a new time namespace");
     if (s->net_devices.n && !(all & CLONE_NEWNET))
@@ -309,13 +339,14 @@ static int check_namespaces(struct sn_oci_reader *r, struct sn_oci_spec *s)
 /* What a sysctl belongs to; the host's own must not be set through a container. */
 static int check_sysctl(struct sn_oci_reader *r, const struct sn_oci_spec *s)
 {
-    static const char *const ipc[] = {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
-                                      "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
-                                      "kernel.shm_rmid_forced"};
+    static const char *const ipc[] = {"kernel.msgmax", "kernel.msgmnb",         "kernel.msgmni",
+                                      "kernel.sem",    "kernel.shmall",         "kernel.shmmax",
+                                      "kernel.shmmni", "kernel.shm_rmid_forced"};
     for (size_t i = 0; i < s->sysctl.n; i++) {
         char name[256];
         if (sn_str_cz(sn_str(s->sysctl.ptr[i].key), name, sizeof(name)) < 0)
-            return sn_oci_refuse(r, "linux.sysctl", "\"%.64s...\" is too long", s->sysctl.ptr[i].key);
+            return sn_oci_refuse(r, "linux.sysctl", "\"%.64s...\" is too long",
+                                 s->sysctl.ptr[i].key);
         /* The slash is the separator where it comes first; dots and slashes are swapped then. */
         char *sep = strpbrk(name, "./");
         if (sep && *sep == '/')
@@ -327,14 +358,19 @@ static int check_sysctl(struct sn_oci_reader *r, const struct sn_oci_spec *s)
         if (strncmp(name, "net.", 4) == 0) need = CLONE_NEWNET;
         if (strcmp(name, "kernel.domainname") == 0) need = CLONE_NEWUTS;
         if (strcmp(name, "kernel.hostname") == 0)
-            return sn_oci_refuse(r, "linux.sysctl", "\"kernel.hostname\" is set by the field hostname");
+            return sn_oci_refuse(r, "linux.sysctl",
+                                 "\"kernel.hostname\" is set by the field hostname");
         if (strncmp(name, "user.", 5) == 0) need = CLONE_NEWUSER;
         if (!need)
-            return sn_oci_refuse(r, "linux.sysctl", "sysctl \"%s\" is not in a separate kernel namespace", name);
+            return sn_oci_refuse(r, "linux.sysctl",
+                                 "sysctl \"%s\" is not in a separate kernel namespace", name);
         if (!sn_oci_namespace_of(s, need))
-            return sn_oci_refuse(r, "linux.sysctl", "sysctl \"%s\" is not allowed in the hosts %s namespace",
-                                 name, need == CLONE_NEWIPC ? "ipc" : need == CLONE_NEWNET ? "network"
-                                 : need == CLONE_NEWUTS ? "uts" : "user");
+            return sn_oci_refuse(r, "linux.sysctl",
+                                 "sysctl \"%s\" is not allowed in the hosts %s namespace", name,
+                                 need == CLONE_NEWIPC   ? "ipc"
+                                 : need == CLONE_NEWNET ? "network"
+                                 : need == CLONE_NEWUTS ? "uts"
+                                                        : "user");
     }
     return 0;
 }
@@ -344,10 +380,12 @@ static int check_devices(struct sn_oci_reader *r, struct sn_oci_spec *s)
     for (size_t i = 0; i < s->devices.n; i++) {
         struct sn_oci_device *d = &s->devices.ptr[i];
         if (strlen(d->type) != 1 || !strchr("cubp", d->type[0]))
-            return sn_oci_refuse(r, "linux.devices", "%.64s: type \"%.16s\" is not one of c, u, b, p", d->path,
+            return sn_oci_refuse(r, "linux.devices",
+                                 "%.64s: type \"%.16s\" is not one of c, u, b, p", d->path,
                                  d->type);
         if (d->type[0] != 'p' && (d->major < 0 || d->minor < 0))
-            return sn_oci_refuse(r, "linux.devices", "%.64s: major and minor must not be negative", d->path);
+            return sn_oci_refuse(r, "linux.devices", "%.64s: major and minor must not be negative",
+                                 d->path);
     }
     return 0;
 }
@@ -361,12 +399,14 @@ static int read_net_devices(struct sn_oci_reader *r, const struct sn_json *v, st
     if (!s->net_devices.ptr) return SN_E_NOMEM;
     for (SN_JSON_MEMBERS(v, m)) {
         struct sn_oci_net_device *d = &s->net_devices.ptr[s->net_devices.n++];
-        struct sn_str name = sn_json_str(sn_json_get(&m->value, "name")), key = sn_json_str(&m->key);
+        struct sn_str name = sn_json_str(sn_json_get(&m->value, "name")),
+                      key = sn_json_str(&m->key);
         if (!name.len) name = key;
         const struct sn_str both[] = {key, name};
         for (int i = 0; i < 2; i++)
             if (!both[i].len || both[i].len > 15 || memchr(both[i].ptr, '/', both[i].len) ||
-                memchr(both[i].ptr, 0, both[i].len) || sn_str_eqc(both[i], ".") || sn_str_eqc(both[i], ".."))
+                memchr(both[i].ptr, 0, both[i].len) || sn_str_eqc(both[i], ".") ||
+                sn_str_eqc(both[i], ".."))
                 return sn_oci_refuse(r, "linux.netDevices", "\"%.*s\" is no name of an interface",
                                      (int)SN_MIN(both[i].len, (size_t)32), both[i].ptr);
         d->host = sn_oci_cstr(r->a, key);
@@ -386,7 +426,8 @@ static int check_version(struct sn_oci_reader *r, const char *v)
         good = good && (*c == '.' || (*c >= '0' && *c <= '9'));
     }
     if (!good || dots != 2)
-        return sn_oci_refuse(r, "ociVersion", "\"%.32s\" is unknown version, expected 1.MINOR.PATCH", v);
+        return sn_oci_refuse(r, "ociVersion",
+                             "\"%.32s\" is unknown version, expected 1.MINOR.PATCH", v);
     return 0;
 }
 
@@ -398,9 +439,12 @@ static int check_linux(struct sn_oci_reader *r, const struct sn_json *tree, stru
     if (e == 0) e = check_devices(r, s);
     if (e < 0) return e;
     if (s->rootfs_propagation_name && s->rootfs_propagation_name[0]) {
-        const struct sn_oci_name *p = sn_oci_name_find(sn_oci_propagation_names, sn_str(s->rootfs_propagation_name));
+        const struct sn_oci_name *p =
+            sn_oci_name_find(sn_oci_propagation_names, sn_str(s->rootfs_propagation_name));
         if (!p)
-            return sn_oci_refuse(r, "linux.rootfsPropagation", "\"%.32s\" is not one of private, slave, shared, unbindable and these with r before",
+            return sn_oci_refuse(r, "linux.rootfsPropagation",
+                                 "\"%.32s\" is not one of private, slave, shared, unbindable and "
+                                 "these with r before",
                                  s->rootfs_propagation_name);
         s->rootfs_propagation = (unsigned long)p->value;
     }
@@ -409,8 +453,8 @@ static int check_linux(struct sn_oci_reader *r, const struct sn_json *tree, stru
     struct sn_oci_memory_policy *mp = &s->memory_policy;
     if (mp->set && mp->nodes_text && mp->nodes_text[0] &&
         sn_oci_bits_parse(sn_str(mp->nodes_text), mp->nodes, sizeof(mp->nodes) * 8) < 0)
-        return sn_oci_refuse(r, "linux.memoryPolicy.nodes", "\"%.64s\" is no list of nodes like \"0-3,7\"",
-                             mp->nodes_text);
+        return sn_oci_refuse(r, "linux.memoryPolicy.nodes",
+                             "\"%.64s\" is no list of nodes like \"0-3,7\"", mp->nodes_text);
     return 0;
 }
 
@@ -419,12 +463,14 @@ static int check_annotations(struct sn_oci_reader *r, const struct sn_json *a)
     for (SN_JSON_MEMBERS(a, m)) {
         if (m->key.len == 0) return sn_oci_refuse(r, "annotations", "a key must not be empty");
         if (m->value.kind != SN_JSON_STRING)
-            return sn_oci_refuse(r, "annotations", "\"%.*s\" is no string", (int)SN_MIN(m->key.len, 64u), m->key.str);
+            return sn_oci_refuse(r, "annotations", "\"%.*s\" is no string",
+                                 (int)SN_MIN(m->key.len, 64u), m->key.str);
     }
     return 0;
 }
 
-static int compile_mounts(struct sn_oci_reader *r, struct sn_oci_mount *m, size_t n, const char *name)
+static int compile_mounts(struct sn_oci_reader *r, struct sn_oci_mount *m, size_t n,
+                          const char *name)
 {
     for (size_t i = 0; i < n; i++) {
         int k = snprintf(r->path, sizeof(r->path), "%s[%zu]", name, i);
@@ -443,8 +489,9 @@ static int parse(struct sn_oci_reader *r, struct sn_str text, const struct sn_js
     return e < 0 ? sn_wrap(e, "%s", r->file) : 0;
 }
 
-int sn_oci_spec_parse(struct sn_arena *a, struct sn_str text, void (*warn)(void *arg, const char *text),
-                      void *warn_arg, struct sn_oci_spec *ret)
+int sn_oci_spec_parse(struct sn_arena *a, struct sn_str text,
+                      void (*warn)(void *arg, const char *text), void *warn_arg,
+                      struct sn_oci_spec *ret)
 {
     struct sn_oci_reader r = {.a = a, .file = "config.json", .warn = warn, .warn_arg = warn_arg};
     const struct sn_json *tree;
@@ -454,8 +501,10 @@ int sn_oci_spec_parse(struct sn_arena *a, struct sn_str text, void (*warn)(void 
     memset(s, 0, sizeof(*s));
     if ((e = sn_oci_read(&r, tree, spec_fields, s)) < 0) return e;
     if ((e = check_version(&r, s->version)) < 0) return e;
-    if (!s->root.path || !s->root.path[0]) return sn_oci_refuse(&r, "root.path", "must not be empty");
-    if (!sn_json_get(tree, "linux")) return sn_oci_refuse(&r, "linux", "is missing: this runtime is for Linux");
+    if (!s->root.path || !s->root.path[0])
+        return sn_oci_refuse(&r, "root.path", "must not be empty");
+    if (!sn_json_get(tree, "linux"))
+        return sn_oci_refuse(&r, "linux", "is missing: this runtime is for Linux");
     if (s->process_set) {
         r.path_len = (size_t)snprintf(r.path, sizeof(r.path), "process");
         if ((e = check_process(&r, &s->process, false)) < 0) return e;
@@ -491,7 +540,8 @@ static void inherit(struct sn_oci_process_spec *p, const struct sn_oci_process_s
     }
 }
 
-int sn_oci_process_parse(struct sn_arena *a, struct sn_str text, const struct sn_oci_process_spec *base,
+int sn_oci_process_parse(struct sn_arena *a, struct sn_str text,
+                         const struct sn_oci_process_spec *base,
                          void (*warn)(void *arg, const char *text), void *warn_arg,
                          struct sn_oci_process_spec *ret)
 {
@@ -505,7 +555,8 @@ int sn_oci_process_parse(struct sn_arena *a, struct sn_str text, const struct sn
     return check_process(&r, ret, true);
 }
 
-int sn_oci_mounts_parse(struct sn_arena *a, const struct sn_json *mounts, struct sn_oci_mount **ret, size_t *ret_n)
+int sn_oci_mounts_parse(struct sn_arena *a, const struct sn_json *mounts, struct sn_oci_mount **ret,
+                        size_t *ret_n)
 {
     struct sn_oci_reader r = {.a = a, .file = "mounts"};
     if (!sn_json_is(mounts, SN_JSON_ARRAY) || mounts->len > SN_OCI_LIST_MAX)

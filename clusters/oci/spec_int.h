@@ -5,15 +5,17 @@
 #pragma once
 #include <sched.h>
 
+#include "clusters/oci/names.h"
 #include "core/arena.h"
 #include "core/base.h"
 #include "core/status.h"
 #include "wire/json.h"
 
-#define SN_OCI_LIST_MAX 4096       /* elements of any list of the configuration */
-#define SN_OCI_STRING_MAX (128u << 10) /* bytes of one string: the kernel's limit for an argument */
-#define SN_OCI_FIELD_PATH_MAX 200  /* bytes of a field's name in a diagnostic */
-#define SN_OCI_MAPPINGS_MAX 340    /* lines of a uid_map */
+#define SN_OCI_LIST_MAX 4096           /* elements of any list of the configuration */
+#define SN_OCI_STRING_MAX (128u << 10) /* bytes of one string: the kernel's limit for an argument \
+                                        */
+#define SN_OCI_FIELD_PATH_MAX 200      /* bytes of a field's name in a diagnostic */
+#define SN_OCI_MAPPINGS_MAX 340        /* lines of a uid_map */
 
 struct sn_oci_strs {
     const char **ptr; /* NULL after the last, NULL where the member is absent */
@@ -89,7 +91,7 @@ struct sn_oci_process_spec {
 };
 
 enum sn_oci_mount_kind {
-    SN_OCI_MOUNT_FS,     /* a file system by fsopen */
+    SN_OCI_MOUNT_FS, /* a file system by fsopen */
     SN_OCI_MOUNT_BIND,
     SN_OCI_MOUNT_CGROUP,
     SN_OCI_MOUNT_REMOUNT,
@@ -100,13 +102,13 @@ struct sn_oci_mount {
     struct sn_oci_id_maps uid_maps, gid_maps;
     /* From here on derived by sn_oci_mount_compile. */
     enum sn_oci_mount_kind kind;
-    uint64_t set, clear;   /* MOUNT_ATTR_* of the mount itself */
-    uint64_t rset, rclear; /* and of all below it */
+    uint64_t set, clear;                      /* MOUNT_ATTR_* of the mount itself */
+    uint64_t rset, rclear;                    /* and of all below it */
     unsigned propagation[4], rpropagation[4]; /* MS_*, 0 ends */
-    struct sn_oci_kvs data; /* fsconfig: value NULL = flag */
-    const char *data_text;  /* the same, joined for mount(2) */
-    unsigned long ms_flags; /* the same as set, for mount(2) */
-    bool recursive;         /* rbind */
+    struct sn_oci_kvs data;                   /* fsconfig: value NULL = flag */
+    const char *data_text;                    /* the same, joined for mount(2) */
+    unsigned long ms_flags;                   /* the same as set, for mount(2) */
+    bool recursive;                           /* rbind */
     bool tmpcopyup, idmap, ridmap, copy_symlink, src_nofollow, dest_nofollow, sb_ro;
     bool legacy; /* by mount(2): an option is longer than fsconfig takes */
 };
@@ -194,14 +196,16 @@ struct sn_oci_spec {
     uint64_t ns_new; /* CLONE_NEW* to be made */
 };
 
-/* sn_oci_spec_parse - reads and checks a configuration. warn: told of names that are ignored; may be
- * NULL. Returns 0; SN_E_SYNTAX, SN_E_DEPTH (JSON); SN_E_INVALID_ARGUMENT ("config.json: FIELD: VALUE:
- * what is allowed"); SN_E_TOO_LARGE; SN_E_NOMEM. Owns: the arena; trees borrow `text`. */
-int sn_oci_spec_parse(struct sn_arena *a, struct sn_str text, void (*warn)(void *arg, const char *text),
-                      void *warn_arg, struct sn_oci_spec *ret) SN_MUST_CHECK;
+/* sn_oci_spec_parse - reads and checks a configuration. warn: told of names that are ignored; may
+ * be NULL. Returns 0; SN_E_SYNTAX, SN_E_DEPTH (JSON); SN_E_INVALID_ARGUMENT ("config.json: FIELD:
+ * VALUE: what is allowed"); SN_E_TOO_LARGE; SN_E_NOMEM. Owns: the arena; trees borrow `text`. */
+int sn_oci_spec_parse(struct sn_arena *a, struct sn_str text,
+                      void (*warn)(void *arg, const char *text), void *warn_arg,
+                      struct sn_oci_spec *ret) SN_MUST_CHECK;
 /* sn_oci_process_parse - a lone process object, as exec has it; args may be missing where base
  * (may be NULL) has some: what is absent comes from base. */
-int sn_oci_process_parse(struct sn_arena *a, struct sn_str text, const struct sn_oci_process_spec *base,
+int sn_oci_process_parse(struct sn_arena *a, struct sn_str text,
+                         const struct sn_oci_process_spec *base,
                          void (*warn)(void *arg, const char *text), void *warn_arg,
                          struct sn_oci_process_spec *ret) SN_MUST_CHECK;
 /* sn_oci_mounts_parse - a JSON array of mounts. */
@@ -210,12 +214,9 @@ int sn_oci_mounts_parse(struct sn_arena *a, const struct sn_json *mounts, struct
 /* sn_oci_namespace_of - the entry with that CLONE_NEW* flag, or NULL. */
 const struct sn_oci_namespace *sn_oci_namespace_of(const struct sn_oci_spec *s, uint64_t flag);
 
-/* ---- the reader -------------------------------------------------------------------------------- */
+/* ---- the reader --------------------------------------------------------------------------------
+ */
 
-struct sn_oci_name {
-    const char *name;
-    int64_t value;
-};
 enum sn_oci_field_kind {
     SN_OCI_F_STR,   /* const char * */
     SN_OCI_F_PATH,  /* const char *, absolute */
@@ -252,20 +253,18 @@ struct sn_oci_reader {
     void (*warn)(void *arg, const char *text);
     void *warn_arg;
 };
-/* sn_oci_read - members of object v into `out` by a table that ends with a NULL name. Null counts as
- * absent, unknown members are ignored. */
+/* sn_oci_read - members of object v into `out` by a table that ends with a NULL name. Null counts
+ * as absent, unknown members are ignored. */
 int sn_oci_read(struct sn_oci_reader *r, const struct sn_json *v, const struct sn_oci_field *fields,
                 void *out) SN_MUST_CHECK;
 /* sn_oci_refuse - SN_E_INVALID_ARGUMENT with "FILE: FIELD: text". field: appended to the reader's
  * place, may be NULL. */
-int sn_oci_refuse(const struct sn_oci_reader *r, const char *field, const char *fmt, ...) SN_PRINTF(3, 4);
+int sn_oci_refuse(const struct sn_oci_reader *r, const char *field, const char *fmt, ...)
+    SN_PRINTF(3, 4);
 void sn_oci_warn(const struct sn_oci_reader *r, const char *fmt, ...) SN_PRINTF(2, 3);
 /* sn_oci_cstr - NUL-terminated copy; NULL without memory. */
 const char *sn_oci_cstr(struct sn_arena *a, struct sn_str s);
 
-extern const struct sn_oci_name sn_oci_cap_names[], sn_oci_rlimit_names[], sn_oci_ns_names[],
-    sn_oci_sched_names[], sn_oci_sched_flag_names[], sn_oci_ioprio_names[], sn_oci_personality_names[],
-    sn_oci_mpol_names[], sn_oci_mpol_flag_names[], sn_oci_propagation_names[];
 #define SN_OCI_CAP_LAST 40
 /* sn_oci_name_find - the entry, or NULL. */
 const struct sn_oci_name *sn_oci_name_find(const struct sn_oci_name *table, struct sn_str name);
@@ -273,7 +272,5 @@ const struct sn_oci_name *sn_oci_name_find(const struct sn_oci_name *table, stru
 extern const struct sn_oci_field sn_oci_mount_fields[];
 /* sn_oci_mount_compile - options to flags. r's place is the mount. */
 int sn_oci_mount_compile(struct sn_oci_reader *r, struct sn_oci_mount *m) SN_MUST_CHECK;
-/* sn_oci_mount_option_name - name i of the options known, NULL beyond: for `features`. */
-const char *sn_oci_mount_option_name(size_t i);
-/* sn_oci_cpus_parse - "0-3,7" into a set of `bits`. Returns 0, SN_E_SYNTAX, SN_E_OUT_OF_RANGE. */
+/* sn_oci_bits_parse - "0-3,7" into a set of `bits`. Returns 0, SN_E_SYNTAX, SN_E_OUT_OF_RANGE. */
 int sn_oci_bits_parse(struct sn_str s, unsigned long *set, size_t bits) SN_MUST_CHECK;

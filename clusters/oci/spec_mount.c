@@ -14,14 +14,29 @@
 /* fsconfig copies at most so many bytes of a value, its NUL included. */
 #define FSCONFIG_VALUE_MAX 256
 
-enum what { SET, CLEAR, ATIME, PROPAGATION, BIND, RBIND, REMOUNT, SB_FLAG, IGNORE, TMPCOPYUP, IDMAP, RIDMAP,
-            COPY_SYMLINK, SRC_NOFOLLOW, DEST_NOFOLLOW };
+enum what {
+    SET,
+    CLEAR,
+    ATIME,
+    PROPAGATION,
+    BIND,
+    RBIND,
+    REMOUNT,
+    SB_FLAG,
+    IGNORE,
+    TMPCOPYUP,
+    IDMAP,
+    RIDMAP,
+    COPY_SYMLINK,
+    SRC_NOFOLLOW,
+    DEST_NOFOLLOW
+};
 struct option {
     const char *name;
     enum what what;
-    uint64_t attr;          /* MOUNT_ATTR_*, or MS_* of a propagation */
-    unsigned long ms;       /* MS_* for mount(2) */
-    bool may_recurse;       /* the name with an r before it is the recursive one */
+    uint64_t attr;    /* MOUNT_ATTR_*, or MS_* of a propagation */
+    unsigned long ms; /* MS_* for mount(2) */
+    bool may_recurse; /* the name with an r before it is the recursive one */
 };
 static const struct option options[] = {
     {"ro", SET, MOUNT_ATTR_RDONLY, MS_RDONLY, true},
@@ -46,17 +61,35 @@ static const struct option options[] = {
     {"slave", PROPAGATION, MS_SLAVE, 0, true},
     {"shared", PROPAGATION, MS_SHARED, 0, true},
     {"unbindable", PROPAGATION, MS_UNBINDABLE, 0, true},
-    {"bind", BIND}, {"rbind", RBIND}, {"remount", REMOUNT}, {"defaults", IGNORE},
-    {"sync", SB_FLAG, 0, MS_SYNCHRONOUS}, {"dirsync", SB_FLAG, 0, MS_DIRSYNC},
-    {"lazytime", SB_FLAG, 0, MS_LAZYTIME}, {"mand", SB_FLAG, 0, MS_MANDLOCK},
+    {"bind", BIND},
+    {"rbind", RBIND},
+    {"remount", REMOUNT},
+    {"defaults", IGNORE},
+    {"sync", SB_FLAG, 0, MS_SYNCHRONOUS},
+    {"dirsync", SB_FLAG, 0, MS_DIRSYNC},
+    {"lazytime", SB_FLAG, 0, MS_LAZYTIME},
+    {"mand", SB_FLAG, 0, MS_MANDLOCK},
     {"iversion", SB_FLAG, 0, MS_I_VERSION},
-    {"async", IGNORE}, {"nolazytime", IGNORE}, {"nomand", IGNORE}, {"noiversion", IGNORE},
-    {"silent", IGNORE}, {"loud", IGNORE}, {"acl", SB_FLAG, 0, MS_POSIXACL}, {"noacl", IGNORE},
-    {"tmpcopyup", TMPCOPYUP}, {"idmap", IDMAP}, {"ridmap", RIDMAP}, {"copy-symlink", COPY_SYMLINK},
-    {"src-nofollow", SRC_NOFOLLOW}, {"dest-nofollow", DEST_NOFOLLOW},
+    {"async", IGNORE},
+    {"nolazytime", IGNORE},
+    {"nomand", IGNORE},
+    {"noiversion", IGNORE},
+    {"silent", IGNORE},
+    {"loud", IGNORE},
+    {"acl", SB_FLAG, 0, MS_POSIXACL},
+    {"noacl", IGNORE},
+    {"tmpcopyup", TMPCOPYUP},
+    {"idmap", IDMAP},
+    {"ridmap", RIDMAP},
+    {"copy-symlink", COPY_SYMLINK},
+    {"src-nofollow", SRC_NOFOLLOW},
+    {"dest-nofollow", DEST_NOFOLLOW},
 };
 
-const char *sn_oci_mount_option_name(size_t i) { return i < SN_COUNT_OF(options) ? options[i].name : NULL; }
+const char *sn_oci_mount_option_name(size_t i)
+{
+    return i < SN_COUNT_OF(options) ? options[i].name : NULL;
+}
 
 /* "rbind" is itself; "rro" is ro and recursive; "relatime" is itself, too: exact names go first. */
 static const struct option *find(const char *name, bool *ret_recursive)
@@ -152,7 +185,8 @@ static int join_data(struct sn_oci_reader *r, struct sn_oci_mount *m)
 {
     size_t n = 1;
     for (size_t i = 0; i < m->data.n; i++)
-        n += strlen(m->data.ptr[i].key) + (m->data.ptr[i].value ? strlen(m->data.ptr[i].value) : 0) + 2;
+        n += strlen(m->data.ptr[i].key) +
+             (m->data.ptr[i].value ? strlen(m->data.ptr[i].value) : 0) + 2;
     char *p = sn_arena_alloc(r->a, n), *at = p;
     if (!p) return SN_E_NOMEM;
     for (size_t i = 0; i < m->data.n; i++) {
@@ -176,7 +210,8 @@ int sn_oci_mount_compile(struct sn_oci_reader *r, struct sn_oci_mount *m)
 {
     if (!m->destination[0]) return sn_oci_refuse(r, "destination", "must not be empty");
     if (m->destination[0] != '/')
-        sn_oci_warn(r, "destination \"%.64s\" is not an absolute path, taken as from /", m->destination);
+        sn_oci_warn(r, "destination \"%.64s\" is not an absolute path, taken as from /",
+                    m->destination);
     m->data.ptr = SN_ARENA_ARRAY(r->a, struct sn_oci_kv, m->options.n + 1);
     if (!m->data.ptr) return SN_E_NOMEM;
     bool typed = m->type && m->type[0] && strcmp(m->type, "none") != 0;
@@ -188,7 +223,8 @@ int sn_oci_mount_compile(struct sn_oci_reader *r, struct sn_oci_mount *m)
     if (m->kind == SN_OCI_MOUNT_FS && typed && strncmp(m->type, "cgroup", 6) == 0)
         m->kind = SN_OCI_MOUNT_CGROUP;
     if (m->kind == SN_OCI_MOUNT_FS && !typed)
-        return sn_oci_refuse(r, "type", "is missing: expected a file system, or the option bind or rbind");
+        return sn_oci_refuse(r, "type",
+                             "is missing: expected a file system, or the option bind or rbind");
     if (m->kind == SN_OCI_MOUNT_BIND && (!m->source || !m->source[0]))
         return sn_oci_refuse(r, "source", "is missing: a bind mount needs one");
     if (m->uid_maps.n != 0 && m->gid_maps.n == 0)

@@ -16,8 +16,8 @@ int sn_oci_refuse(const struct sn_oci_reader *r, const char *field, const char *
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     const char *dot = field && field[0] != '[' && r->path_len ? "." : "";
-    return sn_fail(SN_E_INVALID_ARGUMENT, "%s: %.*s%s%s: %s", r->file, (int)r->path_len, r->path, dot,
-                   field ? field : "", text);
+    return sn_fail(SN_E_INVALID_ARGUMENT, "%s: %.*s%s%s: %s", r->file, (int)r->path_len, r->path,
+                   dot, field ? field : "", text);
 }
 
 void sn_oci_warn(const struct sn_oci_reader *r, const char *fmt, ...)
@@ -51,8 +51,11 @@ static size_t enter(struct sn_oci_reader *r, const char *name, size_t i)
 
 static int wrong_kind(const struct sn_oci_reader *r, const struct sn_json *v, const char *want)
 {
-    return sn_oci_refuse(r, NULL, "is %s %s, expected %s", v->kind == SN_JSON_ARRAY ||
-                         v->kind == SN_JSON_OBJECT || v->kind == SN_JSON_INT ? "an" : "a",
+    return sn_oci_refuse(r, NULL, "is %s %s, expected %s",
+                         v->kind == SN_JSON_ARRAY || v->kind == SN_JSON_OBJECT ||
+                                 v->kind == SN_JSON_INT
+                             ? "an"
+                             : "a",
                          v->kind == SN_JSON_INT ? "integer" : sn_json_kind_name(v->kind), want);
 }
 
@@ -60,7 +63,8 @@ static int read_str(struct sn_oci_reader *r, const struct sn_json *v, const char
 {
     if (v->kind != SN_JSON_STRING) return wrong_kind(r, v, "a string");
     if (v->len > SN_OCI_STRING_MAX)
-        return sn_oci_refuse(r, NULL, "has %u bytes, at most %u are allowed", v->len, SN_OCI_STRING_MAX);
+        return sn_oci_refuse(r, NULL, "has %u bytes, at most %u are allowed", v->len,
+                             SN_OCI_STRING_MAX);
     if (memchr(v->str, 0, v->len)) return sn_oci_refuse(r, NULL, "contains a NUL character");
     const char *s = sn_oci_cstr(r->a, sn_str_of(v->str, v->len));
     if (!s) return SN_E_NOMEM;
@@ -68,7 +72,8 @@ static int read_str(struct sn_oci_reader *r, const struct sn_json *v, const char
     return 0;
 }
 
-static int read_int(struct sn_oci_reader *r, const struct sn_json *v, int64_t min, int64_t max, int64_t *ret)
+static int read_int(struct sn_oci_reader *r, const struct sn_json *v, int64_t min, int64_t max,
+                    int64_t *ret)
 {
     int64_t n;
     int e = sn_json_to_i64(v, &n);
@@ -144,8 +149,8 @@ static int refuse_name(struct sn_oci_reader *r, const char *s, const struct sn_o
     return sn_oci_refuse(r, NULL, "\"%.64s\" is not one of %s", s, all);
 }
 
-static int read_enum(struct sn_oci_reader *r, const struct sn_json *v, const struct sn_oci_name *names,
-                     int64_t *ret)
+static int read_enum(struct sn_oci_reader *r, const struct sn_json *v,
+                     const struct sn_oci_name *names, int64_t *ret)
 {
     const char *s;
     int e = read_str(r, v, &s);
@@ -156,8 +161,8 @@ static int read_enum(struct sn_oci_reader *r, const struct sn_json *v, const str
     return 0;
 }
 
-static int read_flags(struct sn_oci_reader *r, const struct sn_json *v, const struct sn_oci_field *f,
-                      uint64_t *ret)
+static int read_flags(struct sn_oci_reader *r, const struct sn_json *v,
+                      const struct sn_oci_field *f, uint64_t *ret)
 {
     size_t n;
     int e = array_len(r, v, &n);
@@ -183,7 +188,8 @@ static int read_flags(struct sn_oci_reader *r, const struct sn_json *v, const st
 static int read_kvs(struct sn_oci_reader *r, const struct sn_json *v, struct sn_oci_kvs *ret)
 {
     if (v->kind != SN_JSON_OBJECT) return wrong_kind(r, v, "an object");
-    if (v->len > SN_OCI_LIST_MAX) return sn_oci_refuse(r, NULL, "has more than %u members", SN_OCI_LIST_MAX);
+    if (v->len > SN_OCI_LIST_MAX)
+        return sn_oci_refuse(r, NULL, "has more than %u members", SN_OCI_LIST_MAX);
     ret->ptr = sn_arena_array(r->a, v->len ? v->len : 1, sizeof(*ret->ptr));
     if (!ret->ptr) return SN_E_NOMEM;
     for (uint32_t i = 0; i < v->len; i++) {
@@ -218,7 +224,8 @@ static int read_list(struct sn_oci_reader *r, const struct sn_json *v, const str
     return 0;
 }
 
-static int read_object(struct sn_oci_reader *r, const struct sn_json *v, const struct sn_oci_field *f, char *out)
+static int read_object(struct sn_oci_reader *r, const struct sn_json *v,
+                       const struct sn_oci_field *f, char *out)
 {
     int e = sn_oci_read(r, v, f->of, out);
     if (e == 0 && f->size) *(bool *)(out + f->size - 1) = true;
@@ -235,11 +242,13 @@ static int read_bool(struct sn_oci_reader *r, const struct sn_json *v, bool *ret
 static int read_path(struct sn_oci_reader *r, const struct sn_json *v, const char **ret)
 {
     int e = read_str(r, v, ret);
-    if (e == 0 && (*ret)[0] != '/') return sn_oci_refuse(r, NULL, "\"%.100s\" is not an absolute path", *ret);
+    if (e == 0 && (*ret)[0] != '/')
+        return sn_oci_refuse(r, NULL, "\"%.100s\" is not an absolute path", *ret);
     return e;
 }
 
-static int read_number(struct sn_oci_reader *r, const struct sn_json *v, const struct sn_oci_field *f, void *p)
+static int read_number(struct sn_oci_reader *r, const struct sn_json *v,
+                       const struct sn_oci_field *f, void *p)
 {
     int64_t n;
     int e;
@@ -259,7 +268,8 @@ static int read_number(struct sn_oci_reader *r, const struct sn_json *v, const s
     return 0;
 }
 
-static int read_field(struct sn_oci_reader *r, const struct sn_json *v, const struct sn_oci_field *f, char *out)
+static int read_field(struct sn_oci_reader *r, const struct sn_json *v,
+                      const struct sn_oci_field *f, char *out)
 {
     void *p = out + f->off;
     switch (f->kind) {
@@ -287,7 +297,8 @@ static int read_field(struct sn_oci_reader *r, const struct sn_json *v, const st
     return SN_E_INTERNAL;
 }
 
-int sn_oci_read(struct sn_oci_reader *r, const struct sn_json *v, const struct sn_oci_field *fields, void *out)
+int sn_oci_read(struct sn_oci_reader *r, const struct sn_json *v, const struct sn_oci_field *fields,
+                void *out)
 {
     if (v->kind != SN_JSON_OBJECT) return wrong_kind(r, v, "an object");
     for (const struct sn_oci_field *f = fields; f->name; f++) {

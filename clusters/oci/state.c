@@ -14,7 +14,8 @@
 #include "core/status.h"
 
 #define STATE_PATH_MAX 1536 /* root, id and a NUL: a frame of a small stack has room */
-#define SEQ_SPINS_MAX 1000000 /* of a reader: a writer that died in the middle is no reason to hang */
+#define SEQ_SPINS_MAX \
+    1000000 /* of a reader: a writer that died in the middle is no reason to hang */
 
 int sn_oci_id_check(const char *id)
 {
@@ -24,7 +25,8 @@ int sn_oci_id_check(const char *id)
         good = (id[i] >= 'a' && id[i] <= 'z') || (id[i] >= 'A' && id[i] <= 'Z') ||
                (id[i] >= '0' && id[i] <= '9') || strchr("_+-.", id[i]);
     if (!good)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "invalid container ID format: \"%.64s\": expected letters, digits and _+-.",
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "invalid container ID format: \"%.64s\": expected letters, digits and _+-.",
                        id ? id : "");
     return 0;
 }
@@ -33,7 +35,8 @@ int sn_oci_id_check(const char *id)
 static int make_root(const char *root)
 {
     char path[STATE_PATH_MAX];
-    if (root[0] != '/') return sn_fail(SN_E_INVALID_ARGUMENT, "root folder %s is not an absolute path", root);
+    if (root[0] != '/')
+        return sn_fail(SN_E_INVALID_ARGUMENT, "root folder %s is not an absolute path", root);
     int e = sn_str_cz(sn_str(root), path, sizeof(path));
     if (e < 0) return sn_fail(e, "root folder: path is too long");
     if (mkdir(path, 0700) == 0 || errno == EEXIST) return 0;
@@ -50,16 +53,22 @@ static int make_root(const char *root)
 static int join(const char *root, const char *id, char out[STATE_PATH_MAX])
 {
     int n = snprintf(out, STATE_PATH_MAX, "%s/%s", root, id);
-    if (n < 0 || n >= STATE_PATH_MAX) return sn_fail(SN_E_TOO_LARGE, "%s/%.32s...: path is too long", root, id);
+    if (n < 0 || n >= STATE_PATH_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "%s/%.32s...: path is too long", root, id);
     return 0;
 }
 
-static int write_file(struct sn_oci_state_file *f, const struct sn_oci_state_init *init, size_t bytes)
+static int write_file(struct sn_oci_state_file *f, const struct sn_oci_state_init *init,
+                      size_t bytes)
 {
-    struct sn_oci_state_map head = {
-        .magic = SN_OCI_STATE_MAGIC, .head_bytes = sizeof(head), .bytes = (uint32_t)bytes,
-        .owner = init->owner, .flags = init->flags, .created_ns = init->created_ns, .maker = getpid(),
-        .maker_start = sn_oci_process_start(getpid())};
+    struct sn_oci_state_map head = {.magic = SN_OCI_STATE_MAGIC,
+                                    .head_bytes = sizeof(head),
+                                    .bytes = (uint32_t)bytes,
+                                    .owner = init->owner,
+                                    .flags = init->flags,
+                                    .created_ns = init->created_ns,
+                                    .maker = getpid(),
+                                    .maker_start = sn_oci_process_start(getpid())};
     struct iovec v[SN_OCI_TEXTS + 1] = {{&head, sizeof(head)}};
     size_t off = sizeof(head);
     for (int i = 0; i < SN_OCI_TEXTS; i++) {
@@ -70,7 +79,8 @@ static int write_file(struct sn_oci_state_file *f, const struct sn_oci_state_ini
     }
     ssize_t n = writev(f->fd, v, SN_OCI_TEXTS + 1);
     if (n < 0) return sn_fail_errno(errno, "write the state file");
-    if ((size_t)n != bytes) return sn_fail(SN_E_IO, "write the state file: %zd of %zu bytes", n, bytes);
+    if ((size_t)n != bytes)
+        return sn_fail(SN_E_IO, "write the state file: %zd of %zu bytes", n, bytes);
     return 0;
 }
 
@@ -95,7 +105,8 @@ int sn_oci_state_make(const char *root, const char *id, const struct sn_oci_stat
     if (e == 0) e = join(root, id, path);
     if (e < 0) return e;
     if (mkdir(path, 0700) < 0) {
-        if (errno == EEXIST) return sn_fail(SN_E_ALREADY_EXISTS, "container with given ID already exists");
+        if (errno == EEXIST)
+            return sn_fail(SN_E_ALREADY_EXISTS, "container with given ID already exists");
         return sn_fail_errno(errno, "mkdir %s", path);
     }
     f.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -120,13 +131,16 @@ int sn_oci_state_exists(const char *root, const char *id)
     char path[STATE_PATH_MAX];
     int e = join(root, id, path);
     if (e < 0) return e;
-    return access(path, F_OK) == 0 ? sn_fail(SN_E_ALREADY_EXISTS, "container with given ID already exists") : 0;
+    return access(path, F_OK) == 0
+               ? sn_fail(SN_E_ALREADY_EXISTS, "container with given ID already exists")
+               : 0;
 }
 
 static int check_file(const struct sn_oci_state_file *f, const char *path)
 {
     const struct sn_oci_state_map *m = f->map;
-    bool good = m->magic == SN_OCI_STATE_MAGIC && m->head_bytes == sizeof(*m) && m->bytes == f->bytes;
+    bool good =
+        m->magic == SN_OCI_STATE_MAGIC && m->head_bytes == sizeof(*m) && m->bytes == f->bytes;
     for (int i = 0; good && i < SN_OCI_TEXTS; i++)
         good = m->text_off[i] <= f->bytes && m->text_len[i] <= f->bytes - m->text_off[i];
     return good ? 0 : sn_fail(SN_E_DATA_LOSS, "%s/state: not a state file of this version", path);
@@ -147,7 +161,8 @@ int sn_oci_state_load(const char *root, const char *id, struct sn_oci_state_file
         e = sn_fail_errno(errno, "open %s/state", path);
     struct stat st;
     if (e == 0 && fstat(f.fd, &st) < 0) e = sn_fail_errno(errno, "stat %s/state", path);
-    if (e == 0 && (st.st_size < (off_t)sizeof(struct sn_oci_state_map) || st.st_size > SN_OCI_STATE_BYTES_MAX))
+    if (e == 0 && (st.st_size < (off_t)sizeof(struct sn_oci_state_map) ||
+                   st.st_size > SN_OCI_STATE_BYTES_MAX))
         e = sn_fail(SN_E_DATA_LOSS, "%s/state: %lld bytes", path, (long long)st.st_size);
     if (e == 0) e = map_file(&f, (size_t)st.st_size);
     if (e == 0) e = check_file(&f, path);
@@ -196,8 +211,10 @@ uint64_t sn_oci_process_start(pid_t pid)
     if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X') return 0;
     p += 2;
     for (int field = 3; field < 22; field++)
-        if (!(p = strchr(p, ' '))) return 0;
-        else p++;
+        if (!(p = strchr(p, ' ')))
+            return 0;
+        else
+            p++;
     uint64_t v = 0;
     for (; *p >= '0' && *p <= '9'; p++) v = v * 10 + (uint64_t)(*p - '0');
     return v;
@@ -227,7 +244,8 @@ void sn_oci_state_view(const struct sn_oci_state_file *f, struct sn_oci_state_vi
         if (!(before & 1) && before == atomic_load_explicit(&m->seq, memory_order_relaxed)) break;
     }
     if (ret->pid && sn_oci_process_start(ret->pid) != start) ret->pid = 0;
-    ret->maker_lives = ret->phase == SN_OCI_PHASE_CREATING && sn_oci_process_start(m->maker) == m->maker_start;
+    ret->maker_lives =
+        ret->phase == SN_OCI_PHASE_CREATING && sn_oci_process_start(m->maker) == m->maker_start;
 }
 
 void sn_oci_wait_start(struct sn_oci_state_map *m)

@@ -3,8 +3,9 @@
  *
  * Texts are written once, before the file gets its name; what changes are a few words under a
  * seqlock. Writers hold flock(2) on the file; readers map it read-only and retry. The child of
- * create maps it as well: it waits on `start` and leaves there why it could not execute its program.
- * Whether the process lives is never stored: it is asked from the kernel, by pid and start time. */
+ * create maps it as well: it waits on `start` and leaves there why it could not execute its
+ * program. Whether the process lives is never stored: it is asked from the kernel, by pid and start
+ * time. */
 #pragma once
 #include <stdatomic.h>
 
@@ -25,9 +26,13 @@ enum sn_oci_state_text {
     SN_OCI_TEXT_CONFIG,
     SN_OCI_TEXTS,
 };
-enum { SN_OCI_FLAG_TERMINAL = 1, SN_OCI_FLAG_SYSTEMD = 2, SN_OCI_FLAG_NO_CGROUP = 4,
-       SN_OCI_FLAG_SHARED = 8,    /* no mount namespace of its own */
-       SN_OCI_FLAG_MOUNTED = 16 }; /* and the root is mounted in the runtime's */
+enum {
+    SN_OCI_FLAG_TERMINAL = 1,
+    SN_OCI_FLAG_SYSTEMD = 2,
+    SN_OCI_FLAG_NO_CGROUP = 4,
+    SN_OCI_FLAG_SHARED = 8, /* no mount namespace of its own */
+    SN_OCI_FLAG_MOUNTED = 16
+}; /* and the root is mounted in the runtime's */
 enum { SN_OCI_PHASE_CREATING, SN_OCI_PHASE_CREATED, SN_OCI_PHASE_RUNNING };
 
 struct sn_oci_state_map {
@@ -35,13 +40,13 @@ struct sn_oci_state_map {
     uint32_t head_bytes, bytes; /* of this struct; of the file */
     _Atomic uint32_t seq;       /* odd while a writer is at work */
     _Atomic uint32_t phase;
-    _Atomic uint32_t start;      /* futex: 0 waits, 1 go */
-    _Atomic uint32_t failed;     /* errno of the child that could not execute; `error` says more */
-    _Atomic int32_t pid;         /* 0: none yet */
+    _Atomic uint32_t start;  /* futex: 0 waits, 1 go */
+    _Atomic uint32_t failed; /* errno of the child that could not execute; `error` says more */
+    _Atomic int32_t pid;     /* 0: none yet */
     uint32_t owner, flags;
-    uint64_t pid_start;          /* /proc/PID/stat, field 22 */
+    uint64_t pid_start; /* /proc/PID/stat, field 22 */
     int64_t created_ns;
-    uint64_t maker_start;        /* of the creating process, so that its death is seen */
+    uint64_t maker_start; /* of the creating process, so that its death is seen */
     int32_t maker;
     uint32_t text_off[SN_OCI_TEXTS], text_len[SN_OCI_TEXTS];
     char error[SN_OCI_STATE_ERROR_MAX];
@@ -52,7 +57,10 @@ struct sn_oci_state_file {
     struct sn_oci_state_map *map;
     size_t bytes;
 };
-#define SN_OCI_STATE_NONE {.dir = -1, .fd = -1}
+#define SN_OCI_STATE_NONE   \
+    {                       \
+        .dir = -1, .fd = -1 \
+    }
 
 struct sn_oci_state_init {
     struct sn_str text[SN_OCI_TEXTS];
@@ -65,20 +73,23 @@ int sn_oci_id_check(const char *id) SN_MUST_CHECK;
  * ("container with given ID already exists"); what the kernel said. */
 int sn_oci_state_make(const char *root, const char *id, const struct sn_oci_state_init *init,
                       struct sn_oci_state_file *ret) SN_MUST_CHECK;
-/* sn_oci_state_exists - SN_E_ALREADY_EXISTS where there is a folder of that name, before anything is
- * done for a new one; else 0. */
+/* sn_oci_state_exists - SN_E_ALREADY_EXISTS where there is a folder of that name, before anything
+ * is done for a new one; else 0. */
 int sn_oci_state_exists(const char *root, const char *id) SN_MUST_CHECK;
 /* sn_oci_state_load - Returns 0; SN_E_NOT_FOUND ("container does not exist"); SN_E_DATA_LOSS. */
-int sn_oci_state_load(const char *root, const char *id, struct sn_oci_state_file *ret) SN_MUST_CHECK;
+int sn_oci_state_load(const char *root, const char *id,
+                      struct sn_oci_state_file *ret) SN_MUST_CHECK;
 void sn_oci_state_done(struct sn_oci_state_file *f);
 /* sn_oci_state_unlink - removes file and folder. */
-int sn_oci_state_unlink(const char *root, const char *id, struct sn_oci_state_file *f) SN_MUST_CHECK;
+int sn_oci_state_unlink(const char *root, const char *id,
+                        struct sn_oci_state_file *f) SN_MUST_CHECK;
 /* sn_oci_state_lock, _unlock - writers, and operations that exclude each other (start, delete). */
 int sn_oci_state_lock(struct sn_oci_state_file *f) SN_MUST_CHECK;
 void sn_oci_state_unlock(struct sn_oci_state_file *f);
 /* sn_oci_state_set_process - pid and its start time, under the lock of the caller's choice. */
 int sn_oci_state_set_process(struct sn_oci_state_file *f, pid_t pid) SN_MUST_CHECK;
-static inline struct sn_str sn_oci_state_str(const struct sn_oci_state_file *f, enum sn_oci_state_text t)
+static inline struct sn_str sn_oci_state_str(const struct sn_oci_state_file *f,
+                                             enum sn_oci_state_text t)
 {
     return sn_str_of((const char *)f->map + f->map->text_off[t], f->map->text_len[t]);
 }
@@ -91,8 +102,8 @@ struct sn_oci_state_view {
 void sn_oci_state_view(const struct sn_oci_state_file *f, struct sn_oci_state_view *ret);
 /* sn_oci_process_start - start time of a process in clock ticks, 0 where it is gone or a zombie. */
 uint64_t sn_oci_process_start(pid_t pid);
-/* sn_oci_set_created - ends phase creating and wakes who waits for that; _wait_created waits, at most
- * `ms`, while the phase is creating. */
+/* sn_oci_set_created - ends phase creating and wakes who waits for that; _wait_created waits, at
+ * most `ms`, while the phase is creating. */
 void sn_oci_set_created(struct sn_oci_state_map *m);
 void sn_oci_wait_created(struct sn_oci_state_map *m, int ms);
 /* sn_oci_wait_start - child: until start is 1; async-signal-safe. */

@@ -116,9 +116,12 @@ SN_TEST(foreign_files)
 
 SN_TEST(ids)
 {
-    static const char *const good[] = {"a", "A-b_c.d+1", "..a"}, *const bad[] = {"", ".", "..", "a/b", "a b", "\xc3\xa4"};
+    static const char *const good[] = {"a", "A-b_c.d+1", "..a"}, *const bad[] = {"",    ".",
+                                                                                 "..",  "a/b",
+                                                                                 "a b", "\xc3\xa4"};
     for (size_t i = 0; i < SN_COUNT_OF(good); i++) T_OK(sn_oci_id_check(good[i]));
-    for (size_t i = 0; i < SN_COUNT_OF(bad); i++) T_EQ(sn_oci_id_check(bad[i]), SN_E_INVALID_ARGUMENT);
+    for (size_t i = 0; i < SN_COUNT_OF(bad); i++)
+        T_EQ(sn_oci_id_check(bad[i]), SN_E_INVALID_ARGUMENT);
 }
 
 SN_TEST(start_word)

@@ -42,11 +42,14 @@ static inline int sn_oci_pidfd_signal(int pidfd, int sig)
     return (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
 }
 /* sn_oci_open_in - opens `path` as it is seen from the folder `root`: symlinks resolve inside, ".."
- * stops there, magic links of /proc are refused. Returns the descriptor (close-on-exec) or -errno. */
-static inline int sn_oci_open_in(int root, const char *path, int flags, mode_t mode, uint64_t resolve)
+ * stops there, magic links of /proc are refused. Returns the descriptor (close-on-exec) or -errno.
+ */
+static inline int sn_oci_open_in(int root, const char *path, int flags, mode_t mode,
+                                 uint64_t resolve)
 {
     while (*path == '/') path++;
-    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .mode = mode,
+    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC),
+                           .mode = mode,
                            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve};
     for (int i = 0; i < SN_OCI_RETRIES; i++) {
         int fd = (int)syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof(how));

@@ -45,7 +45,8 @@ static int map_by_tool(pid_t pid, const char *tool, const struct sn_oci_id_maps 
     }
     for (size_t i = 0; argv && i < m->n; i++) {
         const uint32_t v[3] = {m->ptr[i].inside, m->ptr[i].outside, m->ptr[i].size};
-        for (int k = 0; k < 3; k++) argv[n++] = (char *)(uintptr_t)sn_arena_printf(&a, "%u", v[k]).ptr;
+        for (int k = 0; k < 3; k++)
+            argv[n++] = (char *)(uintptr_t)sn_arena_printf(&a, "%u", v[k]).ptr;
     }
     for (size_t i = 0; i < n; i++)
         if (!argv[i]) e = SN_E_NOMEM;
@@ -54,29 +55,36 @@ static int map_by_tool(pid_t pid, const char *tool, const struct sn_oci_id_maps 
     if (child == 0) exec_tool(tool, argv);
     if (e == 0 && child < 0) e = sn_fail_errno(errno, "clone for %s", tool);
     siginfo_t si = {0};
-    while (child > 0 && waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR) continue;
+    while (child > 0 && waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WEXITED | __WALL) < 0 &&
+           errno == EINTR)
+        continue;
     sn_oci_close_fd(&pidfd);
     if (child > 0 && (si.si_code != CLD_EXITED || si.si_status != 0))
-        e = sn_fail(SN_E_PERMISSION_DENIED, "%s failed with %d: is it installed, does /etc/subuid allow the mapping?", tool,
+        e = sn_fail(SN_E_PERMISSION_DENIED,
+                    "%s failed with %d: is it installed, does /etc/subuid allow the mapping?", tool,
                     si.si_status);
     sn_arena_done(&a);
     return e;
 }
 
-static int map_one(pid_t pid, const char *file, const char *tool, const struct sn_oci_id_maps *m, uint32_t own)
+static int map_one(pid_t pid, const char *file, const char *tool, const struct sn_oci_id_maps *m,
+                   uint32_t own)
 {
     int e = write_map(pid, file, m);
     if (e == 0) return 0;
     if (e != EPERM) return sn_fail_errno(e, "write %s", file);
-    if (m->n != 1 || m->ptr[0].size != 1 || m->ptr[0].outside != own) return map_by_tool(pid, tool, m);
+    if (m->n != 1 || m->ptr[0].size != 1 || m->ptr[0].outside != own)
+        return map_by_tool(pid, tool, m);
     return sn_fail_errno(e, "write %s", file);
 }
 
-int sn_oci_userns_map(pid_t pid, const struct sn_oci_id_maps *uids, const struct sn_oci_id_maps *gids)
+int sn_oci_userns_map(pid_t pid, const struct sn_oci_id_maps *uids,
+                      const struct sn_oci_id_maps *gids)
 {
     int e = map_one(pid, "uid_map", "newuidmap", uids, geteuid());
     if (e < 0) return sn_wrap(e, "linux.uidMappings");
-    if (geteuid() != 0 && gids->n == 1 && gids->ptr[0].size == 1 && gids->ptr[0].outside == getegid()) {
+    if (geteuid() != 0 && gids->n == 1 && gids->ptr[0].size == 1 &&
+        gids->ptr[0].outside == getegid()) {
         char path[48];
         snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
         int w = sn_oci_write_file(AT_FDCWD, path, "deny", 4);
@@ -89,7 +97,8 @@ int sn_oci_userns_map(pid_t pid, const struct sn_oci_id_maps *uids, const struct
 int sn_oci_userns_fd(const struct sn_oci_id_maps *uids, const struct sn_oci_id_maps *gids)
 {
     int pidfd = -1, fd = -1;
-    struct clone_args c = {.flags = CLONE_PIDFD | CLONE_NEWUSER | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&pidfd};
+    struct clone_args c = {.flags = CLONE_PIDFD | CLONE_NEWUSER | CLONE_CLEAR_SIGHAND,
+                           .pidfd = (uintptr_t)&pidfd};
     pid_t child = sn_oci_clone3(&c);
     if (child == 0) {
         close_range(0, ~0u, 0);
@@ -99,10 +108,12 @@ int sn_oci_userns_fd(const struct sn_oci_id_maps *uids, const struct sn_oci_id_m
     int e = sn_oci_userns_map(child, uids, gids);
     char path[32];
     snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)child);
-    if (e == 0 && (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) e = sn_fail_errno(errno, "open %s", path);
+    if (e == 0 && (fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+        e = sn_fail_errno(errno, "open %s", path);
     siginfo_t si;
     sn_oci_pidfd_signal(pidfd, SIGKILL);
-    while (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR) continue;
+    while (waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR)
+        continue;
     close(pidfd);
     return e < 0 ? e : fd;
 }

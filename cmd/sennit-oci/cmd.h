@@ -22,8 +22,9 @@ struct opt {
     void *to; /* bool *, const char **, unsigned *, struct opt_list * */
     const char *help;
 };
-/* opts_parse - options up to the first other word (or "--"), which *argc, *argv are left at; `later`:
- * options may follow words, too, which are moved together. Returns 0 or SN_E_INVALID_ARGUMENT. */
+/* opts_parse - options up to the first other word (or "--"), which *argc, *argv are left at;
+ * `later`: options may follow words, too, which are moved together. Returns 0 or
+ * SN_E_INVALID_ARGUMENT. */
 int opts_parse(const struct opt *opts, bool later, int *argc, char ***argv) SN_MUST_CHECK;
 
 struct app {

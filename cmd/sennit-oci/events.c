@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit-oci/events.c - statistics and out-of-memory events as runc prints them, a JSON object a line. */
+/* sennit-oci/events.c - statistics and out-of-memory events as runc prints them, a JSON object a
+ * line. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -7,7 +8,8 @@
 #include "cmd.h"
 #include "core/buf.h"
 
-#define UNLIMITED 9223372036854771712ull /* what v1 prints for no limit, and so what readers expect */
+#define UNLIMITED \
+    9223372036854771712ull /* what v1 prints for no limit, and so what readers expect */
 
 static void u64s(struct sn_jsonw *w, const char *key, const uint64_t *v, size_t n)
 {
@@ -114,10 +116,14 @@ static void io(struct sn_jsonw *w, const struct sn_cgroup_stats *s)
     const struct {
         const char *key;
         const sn_cgroup_io_list *list;
-    } all[] = {{"ioServiceBytesRecursive", &s->io.service_bytes}, {"ioServicedRecursive", &s->io.serviced},
-               {"ioQueueRecursive", &s->io.queued}, {"ioServiceTimeRecursive", &s->io.service_time},
-               {"ioWaitTimeRecursive", &s->io.wait_time}, {"ioMergedRecursive", &s->io.merged},
-               {"ioTimeRecursive", &s->io.time}, {"sectorsRecursive", &s->io.sectors}};
+    } all[] = {{"ioServiceBytesRecursive", &s->io.service_bytes},
+               {"ioServicedRecursive", &s->io.serviced},
+               {"ioQueueRecursive", &s->io.queued},
+               {"ioServiceTimeRecursive", &s->io.service_time},
+               {"ioWaitTimeRecursive", &s->io.wait_time},
+               {"ioMergedRecursive", &s->io.merged},
+               {"ioTimeRecursive", &s->io.time},
+               {"sectorsRecursive", &s->io.sectors}};
     sn_jsonw_key(w, SN_STR("blkio"));
     sn_jsonw_object(w);
     for (size_t i = 0; i < SN_COUNT_OF(all); i++) io_list(w, all[i].key, all[i].list);
@@ -183,15 +189,18 @@ static int print_oom(struct sn_oci_container *c)
 }
 
 /* Until the container ends: statistics each interval, out of memory when it happens. */
-static int stream(struct app *app, struct sn_oci_container *c, struct sn_cgroup *cg, int64_t interval_ns)
+static int stream(struct app *app, struct sn_oci_container *c, struct sn_cgroup *cg,
+                  int64_t interval_ns)
 {
     struct sn_cgroup_watch watch = {.fd = -1};
     int e = sn_cgroup_oom_watch(cg, &watch);
     if (e < 0 && e != SN_E_UNIMPLEMENTED) return e;
-    struct pollfd p[2] = {{.fd = sn_oci_pidfd(c), .events = POLLIN}, {.fd = watch.fd, .events = watch.events}};
+    struct pollfd p[2] = {{.fd = sn_oci_pidfd(c), .events = POLLIN},
+                          {.fd = watch.fd, .events = watch.events}};
     e = p[0].fd < 0 ? 0 : print_stats(app, c, cg);
     while (e == 0 && p[0].fd >= 0) {
-        int n = poll(p, 2, (int)SN_MIN(interval_ns / SN_MS, (int64_t)INT32_MAX)); /* banned: no fibers in this program */
+        int ms = (int)SN_MIN(interval_ns / SN_MS, (int64_t)INT32_MAX);
+        int n = poll(p, 2, ms); /* banned: no fibers in this program */
         if (n < 0 && errno != EINTR) e = sn_fail_errno(errno, "poll");
         if (n > 0 && p[1].revents) {
             uint64_t kills = 0;
@@ -211,7 +220,8 @@ int cmd_events(struct app *app, int argc, char **argv)
     bool once = false;
     const char *interval = "5s";
     const struct opt opts[] = {{"stats", 0, OPT_FLAG, &once, "print the statistics once"},
-                               {"interval", 0, OPT_STR, &interval, "time between statistics (default: 5s)"},
+                               {"interval", 0, OPT_STR, &interval,
+                                "time between statistics (default: 5s)"},
                                {NULL, 0, OPT_FLAG, NULL, NULL}};
     if (help("events", opts, argc, argv)) return 0;
     argc--, argv++;
@@ -220,11 +230,13 @@ int cmd_events(struct app *app, int argc, char **argv)
     if (e < 0) return e;
     if (argc != 1) return usage("events");
     if (sn_str_to_duration(sn_str(interval), &ns) < 0 || ns <= 0)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "duration interval must be greater than 0, got \"%.32s\"", interval);
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "duration interval must be greater than 0, got \"%.32s\"", interval);
     struct sn_oci_container *c;
     struct sn_cgroup *cg;
     if ((e = open_container(app, argv[0], &c)) < 0) return e;
-    if (!sn_oci_pid(c)) e = sn_fail(SN_E_FAILED_PRECONDITION, "container with id %s is not running", argv[0]);
+    if (!sn_oci_pid(c))
+        e = sn_fail(SN_E_FAILED_PRECONDITION, "container with id %s is not running", argv[0]);
     if (e == 0) e = sn_oci_cgroup(c, &cg);
     if (e == 0) e = once ? print_stats(app, c, cg) : stream(app, c, cg, SN_MAX(ns, SN_MS));
     sn_oci_close(c);

@@ -23,11 +23,12 @@ int signal_number(const char *name)
         const char *name;
         int n;
     } names[] = {
-        {"HUP", 1}, {"INT", 2}, {"QUIT", 3}, {"ILL", 4}, {"TRAP", 5}, {"ABRT", 6}, {"IOT", 6}, {"BUS", 7}, {"FPE", 8},
-        {"KILL", 9}, {"USR1", 10}, {"SEGV", 11}, {"USR2", 12}, {"PIPE", 13}, {"ALRM", 14}, {"TERM", 15}, {"STKFLT", 16},
-        {"CHLD", 17}, {"CLD", 17}, {"CONT", 18}, {"STOP", 19}, {"TSTP", 20}, {"TTIN", 21}, {"TTOU", 22}, {"URG", 23},
-        {"XCPU", 24}, {"XFSZ", 25}, {"VTALRM", 26}, {"PROF", 27}, {"WINCH", 28}, {"IO", 29}, {"POLL", 29}, {"PWR", 30},
-        {"SYS", 31}, {"RTMIN", 34}, {"RTMAX", 64},
+        {"HUP", 1},   {"INT", 2},   {"QUIT", 3},  {"ILL", 4},     {"TRAP", 5},    {"ABRT", 6},
+        {"IOT", 6},   {"BUS", 7},   {"FPE", 8},   {"KILL", 9},    {"USR1", 10},   {"SEGV", 11},
+        {"USR2", 12}, {"PIPE", 13}, {"ALRM", 14}, {"TERM", 15},   {"STKFLT", 16}, {"CHLD", 17},
+        {"CLD", 17},  {"CONT", 18}, {"STOP", 19}, {"TSTP", 20},   {"TTIN", 21},   {"TTOU", 22},
+        {"URG", 23},  {"XCPU", 24}, {"XFSZ", 25}, {"VTALRM", 26}, {"PROF", 27},   {"WINCH", 28},
+        {"IO", 29},   {"POLL", 29}, {"PWR", 30},  {"SYS", 31},    {"RTMIN", 34},  {"RTMAX", 64},
     };
     struct sn_str s = sn_str(name);
     uint64_t n;
@@ -94,7 +95,8 @@ static void forward(int pidfd, int signals, int master)
         if (ioctl(STDIN_FILENO, TIOCGWINSZ, &w) == 0) ioctl(master, TIOCSWINSZ, &w);
         return;
     }
-    /* Children of ours that are not the process: adopted orphans of a container without its own pid 1. */
+    /* Children of ours that are not the process: adopted orphans of a container without its own
+     * pid 1. */
     if (si.ssi_signo == SIGCHLD || si.ssi_signo == SIGURG) return;
     syscall(SYS_pidfd_send_signal, pidfd, (int)si.ssi_signo, NULL, 0);
 }
@@ -113,7 +115,8 @@ void foreground_prepare(void)
 {
     sigfillset(&all);
     /* What the terminal's job control and a crash of ours mean stays ours. */
-    const int ours[] = {SIGTTIN, SIGTTOU, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGPIPE};
+    const int ours[] = {SIGTTIN, SIGTTOU, SIGSEGV, SIGBUS, SIGILL,
+                        SIGFPE,  SIGABRT, SIGTRAP, SIGPIPE};
     for (size_t i = 0; i < SN_COUNT_OF(ours); i++) sigdelset(&all, ours[i]);
     sigprocmask(SIG_BLOCK, &all, NULL);
 }
@@ -123,10 +126,13 @@ int foreground(struct app *app, int pidfd, int master)
     int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals < 0) return sn_fail_errno(errno, "signalfd");
     if (master >= 0) make_raw(master);
-    struct pollfd p[4] = {{.fd = pidfd, .events = POLLIN}, {.fd = signals, .events = POLLIN},
-                          {.fd = master, .events = POLLIN}, {.fd = master >= 0 ? STDIN_FILENO : -1, .events = POLLIN}};
+    struct pollfd p[4] = {{.fd = pidfd, .events = POLLIN},
+                          {.fd = signals, .events = POLLIN},
+                          {.fd = master, .events = POLLIN},
+                          {.fd = master >= 0 ? STDIN_FILENO : -1, .events = POLLIN}};
     for (;;) {
-        if (poll(p, 4, -1) < 0 && errno != EINTR) break; /* banned: the program's one loop, without fibers */
+        int n = poll(p, 4, -1); /* banned: the program's one loop, without fibers */
+        if (n < 0 && errno != EINTR) break;
         if (p[1].revents) forward(pidfd, signals, master);
         if (p[2].revents && !copy(master, STDOUT_FILENO)) p[2].fd = -1;
         if (p[3].revents && !copy(STDIN_FILENO, master)) {
@@ -139,7 +145,9 @@ int foreground(struct app *app, int pidfd, int master)
     /* What the process wrote last is still in the terminal's buffer. */
     if (master >= 0 && p[2].fd >= 0) {
         struct pollfd rest = {.fd = master, .events = POLLIN};
-        while (poll(&rest, 1, 0) == 1 && (rest.revents & POLLIN) && copy(master, STDOUT_FILENO)) continue; /* banned: as above */
+        while (poll(&rest, 1, 0) == 1 && /* banned: as above */
+               (rest.revents & POLLIN) && copy(master, STDOUT_FILENO))
+            continue;
     }
     restore();
     close(signals);

@@ -17,15 +17,22 @@ struct make_opts {
     bool no_pivot, no_new_keyring, detach, keep, no_subreaper;
     unsigned preserve_fds;
 };
-#define MAKE_OPTS(m)                                                                                          \
-    {"bundle", 'b', OPT_STR, &(m).bundle, "folder of config.json (default: the working directory)"},          \
-    {"config", 'f', OPT_STR, &(m).config, "another file than BUNDLE/config.json"},                             \
-    {"console-socket", 0, OPT_STR, &(m).console_socket, "AF_UNIX socket that gets the terminal's master end"}, \
-    {"pidfd-socket", 0, OPT_STR, &(m).pidfd_socket, "AF_UNIX socket that gets a pidfd of the process"},        \
-    {"pid-file", 0, OPT_STR, &(m).pid_file, "file that gets the process id"},                                  \
-    {"no-pivot", 0, OPT_FLAG, &(m).no_pivot, "move the root instead of pivot_root: for a root on a ramdisk"},  \
-    {"no-new-keyring", 0, OPT_FLAG, &(m).no_new_keyring, "keep the session keyring"},                          \
-    {"preserve-fds", 0, OPT_UINT, &(m).preserve_fds, "pass so many further descriptors from 3 on"}
+#define MAKE_OPTS(m)                                                                      \
+    {"bundle", 'b', OPT_STR, &(m).bundle,                                                 \
+     "folder of config.json (default: the working directory)"},                           \
+        {"config", 'f', OPT_STR, &(m).config, "another file than BUNDLE/config.json"},    \
+        {"console-socket", 0, OPT_STR, &(m).console_socket,                               \
+         "AF_UNIX socket that gets the terminal's master end"},                           \
+        {"pidfd-socket", 0, OPT_STR, &(m).pidfd_socket,                                   \
+         "AF_UNIX socket that gets a pidfd of the process"},                              \
+        {"pid-file", 0, OPT_STR, &(m).pid_file, "file that gets the process id"},         \
+        {"no-pivot", 0, OPT_FLAG, &(m).no_pivot,                                          \
+         "move the root instead of pivot_root: for a root on a ramdisk"},                 \
+        {"no-new-keyring", 0, OPT_FLAG, &(m).no_new_keyring, "keep the session keyring"}, \
+    {                                                                                     \
+        "preserve-fds", 0, OPT_UINT, &(m).preserve_fds,                                   \
+            "pass so many further descriptors from 3 on"                                  \
+    }
 
 int open_container(struct app *app, const char *id, struct sn_oci_container **ret)
 {
@@ -36,18 +43,28 @@ int preserve_count(unsigned option, unsigned *ret, unsigned *ret_listen)
 {
     const char *listen = getenv("LISTEN_FDS");
     uint64_t n = 0;
-    if (listen && sn_str_to_u64(sn_str(listen), &n) < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "LISTEN_FDS: \"%.16s\" is no number", listen);
-    if (n + option > SN_OCI_PRESERVE_FDS_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "preserve-fds: more than %d", SN_OCI_PRESERVE_FDS_MAX);
+    if (listen && sn_str_to_u64(sn_str(listen), &n) < 0)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "LISTEN_FDS: \"%.16s\" is no number", listen);
+    if (n + option > SN_OCI_PRESERVE_FDS_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "preserve-fds: more than %d",
+                       SN_OCI_PRESERVE_FDS_MAX);
     *ret = (unsigned)n + option;
     *ret_listen = (unsigned)n;
     return 0;
 }
 
-static int make(struct app *app, const struct make_opts *m, const char *id, int *ret_console, struct sn_oci_container **ret)
+static int make(struct app *app, const struct make_opts *m, const char *id, int *ret_console,
+                struct sn_oci_container **ret)
 {
-    struct sn_oci_create_opts o = {.id = id, .bundle = m->bundle, .console_socket = m->console_socket,
-                                   .pidfd_socket = m->pidfd_socket, .pid_file = m->pid_file, .no_pivot = m->no_pivot,
-                                   .no_new_keyring = m->no_new_keyring, .detach = m->detach, .ret_console = ret_console};
+    struct sn_oci_create_opts o = {.id = id,
+                                   .bundle = m->bundle,
+                                   .console_socket = m->console_socket,
+                                   .pidfd_socket = m->pidfd_socket,
+                                   .pid_file = m->pid_file,
+                                   .no_pivot = m->no_pivot,
+                                   .no_new_keyring = m->no_new_keyring,
+                                   .detach = m->detach,
+                                   .ret_console = ret_console};
     int e = preserve_count(m->preserve_fds, &o.preserve_fds, &o.listen_fds);
     if (e == 0 && m->config) e = read_text(app, m->config, &o.config);
     return e < 0 ? e : sn_oci_create(&app->host, &o, ret);
@@ -73,7 +90,8 @@ int cmd_run(struct app *app, int argc, char **argv)
     const struct opt opts[] = {MAKE_OPTS(m),
                                {"detach", 'd', OPT_FLAG, &m.detach, "do not wait for its end"},
                                {"keep", 0, OPT_FLAG, &m.keep, "do not delete it afterwards"},
-                               {"no-subreaper", 0, OPT_FLAG, &m.no_subreaper, "leave orphans to the system"},
+                               {"no-subreaper", 0, OPT_FLAG, &m.no_subreaper,
+                                "leave orphans to the system"},
                                {NULL, 0, OPT_FLAG, NULL, NULL}};
     if (help("run", opts, argc, argv)) return 0;
     argc--, argv++;
@@ -90,14 +108,18 @@ int cmd_run(struct app *app, int argc, char **argv)
     bool started = e == 0;
     if (started && !m.detach) {
         int status = foreground(app, sn_oci_pidfd(c), master);
-        if (status >= 0) app->exit_status = status;
-        else e = status;
+        if (status >= 0)
+            app->exit_status = status;
+        else
+            e = status;
     }
     if (!started || (!m.detach && !m.keep)) {
         struct sn_diag keep = *sn_diag();
         int d = sn_oci_delete(c, true);
-        if (e < 0) *sn_diag() = keep;
-        else e = d;
+        if (e < 0)
+            *sn_diag() = keep;
+        else
+            e = d;
     }
     if (master >= 0) close(master);
     sn_oci_close(c);
@@ -105,7 +127,8 @@ int cmd_run(struct app *app, int argc, char **argv)
 }
 
 /* For commands of the form `COMMAND ID`. */
-static int with_container(struct app *app, const char *name, int argc, char **argv, int (*fn)(struct sn_oci_container *))
+static int with_container(struct app *app, const char *name, int argc, char **argv,
+                          int (*fn)(struct sn_oci_container *))
 {
     static const struct opt none[] = {{NULL, 0, OPT_FLAG, NULL, NULL}};
     if (help(name, none, argc, argv)) return 0;
@@ -119,9 +142,18 @@ static int with_container(struct app *app, const char *name, int argc, char **ar
     sn_oci_close(c);
     return e;
 }
-int cmd_start(struct app *app, int argc, char **argv) { return with_container(app, "start", argc, argv, sn_oci_start); }
-int cmd_pause(struct app *app, int argc, char **argv) { return with_container(app, "pause", argc, argv, sn_oci_pause); }
-int cmd_resume(struct app *app, int argc, char **argv) { return with_container(app, "resume", argc, argv, sn_oci_resume); }
+int cmd_start(struct app *app, int argc, char **argv)
+{
+    return with_container(app, "start", argc, argv, sn_oci_start);
+}
+int cmd_pause(struct app *app, int argc, char **argv)
+{
+    return with_container(app, "pause", argc, argv, sn_oci_pause);
+}
+int cmd_resume(struct app *app, int argc, char **argv)
+{
+    return with_container(app, "resume", argc, argv, sn_oci_resume);
+}
 
 static int show_state(struct sn_oci_container *c)
 {
@@ -141,12 +173,16 @@ static int show_state(struct sn_oci_container *c)
     sn_arena_done(&a);
     return e;
 }
-int cmd_state(struct app *app, int argc, char **argv) { return with_container(app, "state", argc, argv, show_state); }
+int cmd_state(struct app *app, int argc, char **argv)
+{
+    return with_container(app, "state", argc, argv, show_state);
+}
 
 int cmd_kill(struct app *app, int argc, char **argv)
 {
     bool all = false;
-    const struct opt opts[] = {{"all", 'a', OPT_FLAG, &all, "to every process of the container"}, {NULL, 0, OPT_FLAG, NULL, NULL}};
+    const struct opt opts[] = {{"all", 'a', OPT_FLAG, &all, "to every process of the container"},
+                               {NULL, 0, OPT_FLAG, NULL, NULL}};
     if (help("kill", opts, argc, argv)) return 0;
     argc--, argv++;
     int e = opts_parse(opts, false, &argc, &argv);
@@ -164,7 +200,8 @@ int cmd_kill(struct app *app, int argc, char **argv)
 int cmd_delete(struct app *app, int argc, char **argv)
 {
     bool force = false;
-    const struct opt opts[] = {{"force", 'f', OPT_FLAG, &force, "kill it if it runs; a missing container is fine"},
+    const struct opt opts[] = {{"force", 'f', OPT_FLAG, &force,
+                                "kill it if it runs; a missing container is fine"},
                                {NULL, 0, OPT_FLAG, NULL, NULL}};
     if (help("delete", opts, argc, argv)) return 0;
     argc--, argv++;

@@ -78,7 +78,8 @@ int usage(const char *command)
 {
     for (const struct command *c = commands; c->name; c++)
         if (strcmp(c->name, command) == 0)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "sennit-oci %s %s: see sennit-oci %s --help", c->name, c->args, c->name);
+            return sn_fail(SN_E_INVALID_ARGUMENT, "sennit-oci %s %s: see sennit-oci %s --help",
+                           c->name, c->args, c->name);
     return SN_E_INVALID_ARGUMENT;
 }
 
@@ -86,8 +87,9 @@ static void print_opts(const struct opt *o)
 {
     for (; o && o->name; o++) {
         char left[48];
-        snprintf(left, sizeof(left), "--%s%s%c%c%s", o->name, o->letter ? ", -" : "", o->letter ? o->letter : ' ',
-                 ' ', o->kind == OPT_FLAG || o->kind == OPT_BOOLISH ? "" : "VALUE");
+        snprintf(left, sizeof(left), "--%s%s%c%c%s", o->name, o->letter ? ", -" : "",
+                 o->letter ? o->letter : ' ', ' ',
+                 o->kind == OPT_FLAG || o->kind == OPT_BOOLISH ? "" : "VALUE");
         printf("   %-34s %s\n", left, o->help ? o->help : "");
     }
 }
@@ -97,17 +99,20 @@ bool help(const char *command, const struct opt *opts, int argc, char **argv)
     if (argc < 2 || (strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0)) return false;
     for (const struct command *c = commands; c->name; c++)
         if (strcmp(c->name, command) == 0)
-            printf("NAME:\n   sennit-oci %s - %s\n\nUSAGE:\n   sennit-oci %s [options] %s\n\nOPTIONS:\n", c->name, c->about,
-                   c->name, c->args);
+            printf("NAME:\n   sennit-oci %s - %s\n\nUSAGE:\n   sennit-oci %s [options] "
+                   "%s\n\nOPTIONS:\n",
+                   c->name, c->about, c->name, c->args);
     print_opts(opts);
     return true;
 }
 
 static void print_help(const struct opt *opts)
 {
-    printf("NAME:\n   sennit-oci - OCI container runtime\n\nUSAGE:\n   sennit-oci [global options] COMMAND [options] [ARG...]\n\n"
+    printf("NAME:\n   sennit-oci - OCI container runtime\n\nUSAGE:\n   sennit-oci [global options] "
+           "COMMAND [options] [ARG...]\n\n"
            "COMMANDS:\n");
-    for (const struct command *c = commands; c->name; c++) printf("   %-12s %s\n", c->name, c->about);
+    for (const struct command *c = commands; c->name; c++)
+        printf("   %-12s %s\n", c->name, c->about);
     printf("\nGLOBAL OPTIONS:\n");
     print_opts(opts);
 }
@@ -126,10 +131,14 @@ static int default_root(struct app *app, bool rootless)
 static int set_manager(struct app *app, const char *manager)
 {
     if (!manager || strcmp(manager, "cgroupfs") == 0) return 0;
-    if (strcmp(manager, "disabled") == 0) app->host.no_cgroups = true;
-    else if (strcmp(manager, "systemd") == 0) app->host.systemd_cgroup = true;
+    if (strcmp(manager, "disabled") == 0)
+        app->host.no_cgroups = true;
+    else if (strcmp(manager, "systemd") == 0)
+        app->host.systemd_cgroup = true;
     else
-        return sn_fail(SN_E_INVALID_ARGUMENT, "--cgroup-manager: \"%.32s\" is not one of cgroupfs, systemd, disabled", manager);
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "--cgroup-manager: \"%.32s\" is not one of cgroupfs, systemd, disabled",
+                       manager);
     return 0;
 }
 
@@ -143,7 +152,8 @@ static int global(struct app *app, int *argc, char ***argv)
         {"log-format", 0, OPT_STR, &app->log_format, "text or json"},
         {"root", 0, OPT_STR, &root, "folder of the containers' states (default: /run/sennit-oci)"},
         {"criu", 0, OPT_STR, &criu, "ignored, criu is found by PATH"},
-        {"systemd-cgroup", 0, OPT_FLAG, &app->host.systemd_cgroup, "cgroupsPath is slice:prefix:name"},
+        {"systemd-cgroup", 0, OPT_FLAG, &app->host.systemd_cgroup,
+         "cgroupsPath is slice:prefix:name"},
         {"rootless", 0, OPT_STR, &rootless, "true, false or auto: do without cgroups that refuse"},
         {"cgroup-manager", 0, OPT_STR, &manager, "cgroupfs, systemd or disabled"},
         {"version", 'v', OPT_FLAG, &version, "print the version"},
@@ -162,19 +172,25 @@ static int global(struct app *app, int *argc, char ***argv)
         *argc = 0;
         return 0;
     }
-    if (app->log_format && strcmp(app->log_format, "json") != 0 && strcmp(app->log_format, "text") != 0)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "--log-format: \"%.32s\" is not one of text, json", app->log_format);
+    if (app->log_format && strcmp(app->log_format, "json") != 0 &&
+        strcmp(app->log_format, "text") != 0)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "--log-format: \"%.32s\" is not one of text, json",
+                       app->log_format);
     bool less = strcmp(rootless, "true") == 0;
     if (!less && strcmp(rootless, "false") != 0) {
         if (strcmp(rootless, "auto") != 0)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "--rootless: \"%.32s\" is not one of true, false, auto", rootless);
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "--rootless: \"%.32s\" is not one of true, false, auto", rootless);
         less = geteuid() != 0;
     }
     app->host.rootless = less;
-    if ((e = set_manager(app, manager)) < 0 || (e = default_root(app, less && geteuid() != 0)) < 0) return e;
+    if ((e = set_manager(app, manager)) < 0 || (e = default_root(app, less && geteuid() != 0)) < 0)
+        return e;
     if (root && root[0] != '/') {
         char cwd[2048];
-        struct sn_str s = getcwd(cwd, sizeof(cwd)) ? sn_arena_printf(&app->arena, "%s/%s", cwd, root) : (struct sn_str){0};
+        struct sn_str s = getcwd(cwd, sizeof(cwd))
+                              ? sn_arena_printf(&app->arena, "%s/%s", cwd, root)
+                              : (struct sn_str){0};
         if (!s.ptr) return SN_E_NOMEM;
         root = s.ptr;
     }
@@ -195,7 +211,8 @@ static int dispatch(struct app *app, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    /* A runtime called with closed standard descriptors must not hand its own files to a container. */
+    /* A runtime called with closed standard descriptors must not hand its own files to a container.
+     */
     for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR))
         if (fd > 2) {
             close(fd);

@@ -5,15 +5,19 @@
 static const struct opt *find(const struct opt *o, struct sn_str name)
 {
     for (; o->name; o++)
-        if (sn_str_eqc(name, o->name) || (o->letter && name.len == 1 && name.ptr[0] == o->letter)) return o;
+        if (sn_str_eqc(name, o->name) || (o->letter && name.len == 1 && name.ptr[0] == o->letter))
+            return o;
     return NULL;
 }
 
 static int boolean(struct sn_str v, bool *ret)
 {
-    if (!v.ptr || sn_str_eqc(v, "true") || sn_str_eqc(v, "1") || sn_str_eqc(v, "t")) *ret = true;
-    else if (sn_str_eqc(v, "false") || sn_str_eqc(v, "0") || sn_str_eqc(v, "f")) *ret = false;
-    else return SN_E_INVALID_ARGUMENT;
+    if (!v.ptr || sn_str_eqc(v, "true") || sn_str_eqc(v, "1") || sn_str_eqc(v, "t"))
+        *ret = true;
+    else if (sn_str_eqc(v, "false") || sn_str_eqc(v, "0") || sn_str_eqc(v, "f"))
+        *ret = false;
+    else
+        return SN_E_INVALID_ARGUMENT;
     return 0;
 }
 
@@ -25,7 +29,8 @@ static int store(const struct opt *o, const char *v)
     case OPT_STR: *(const char **)o->to = v; return 0;
     case OPT_UINT:
         if (sn_str_to_u64(sn_str(v), &n) < 0 || n > UINT32_MAX)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "invalid value \"%.64s\" for flag -%s: expected a number", v, o->name);
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "invalid value \"%.64s\" for flag -%s: expected a number", v, o->name);
         *(unsigned *)o->to = (unsigned)n;
         return 0;
     case OPT_LIST:
@@ -43,7 +48,8 @@ static int store(const struct opt *o, const char *v)
 /* One option at argv[*at]; *at moves to the word after it. */
 static int one(const struct opt *opts, int argc, char **argv, int *at)
 {
-    struct sn_str word = sn_str(argv[*at]), name = sn_str_from(word, word.len > 1 && word.ptr[1] == '-' ? 2 : 1);
+    struct sn_str word = sn_str(argv[*at]),
+                  name = sn_str_from(word, word.len > 1 && word.ptr[1] == '-' ? 2 : 1);
     struct sn_str value = {0};
     ssize_t eq = sn_str_chr(name, '=');
     if (eq >= 0) {
@@ -51,11 +57,14 @@ static int one(const struct opt *opts, int argc, char **argv, int *at)
         name = sn_str_sub(name, 0, (size_t)eq);
     }
     const struct opt *o = find(opts, name);
-    if (!o) return sn_fail(SN_E_INVALID_ARGUMENT, "flag provided but not defined: -%.*s", SN_STR_ARG(name));
+    if (!o)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "flag provided but not defined: -%.*s",
+                       SN_STR_ARG(name));
     ++*at;
     if (o->kind == OPT_FLAG || o->kind == OPT_BOOLISH) {
         if (boolean(value, o->to) == 0) return 0;
-        return sn_fail(SN_E_INVALID_ARGUMENT, "invalid boolean value \"%.*s\" for -%s", SN_STR_ARG(value), o->name);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "invalid boolean value \"%.*s\" for -%s",
+                       SN_STR_ARG(value), o->name);
     }
     if (value.ptr) return store(o, value.ptr); /* ends where the word ends */
     if (*at == argc) return sn_fail(SN_E_INVALID_ARGUMENT, "flag needs an argument: -%s", o->name);

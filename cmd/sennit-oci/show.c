@@ -36,7 +36,9 @@ int read_text(struct app *app, const char *path, struct sn_str *ret)
         if (n < 0) break;
         b.len += (size_t)n;
     }
-    int e = n < 0 ? sn_fail_errno(errno, "read %s", path) : b.err < 0 ? sn_fail(b.err, "%s", path) : 0;
+    int e = n < 0       ? sn_fail_errno(errno, "read %s", path)
+            : b.err < 0 ? sn_fail(b.err, "%s", path)
+                        : 0;
     close(fd);
     if (e == 0 && !(*ret = sn_arena_str(&app->arena, sn_buf_view(&b))).ptr) e = SN_E_NOMEM;
     sn_buf_done(&b);
@@ -120,14 +122,16 @@ static void table(struct sn_buf *b, const struct sn_oci_state *s, size_t n)
     for (size_t i = 0; i < n; i++) {
         sn_time_rfc3339(s[i].created_ns, -1, when);
         owner_name(s[i].owner, owner);
-        sn_buf_printf(b, "%-*s%-*d%-*s%-*s%-*s%s\n", (int)width[0], s[i].id.ptr, (int)width[1], (int)s[i].pid, (int)width[2],
-                      sn_oci_status_name(s[i].status), (int)width[3], s[i].bundle.ptr, (int)width[4], when, owner);
+        sn_buf_printf(b, "%-*s%-*d%-*s%-*s%-*s%s\n", (int)width[0], s[i].id.ptr, (int)width[1],
+                      (int)s[i].pid, (int)width[2], sn_oci_status_name(s[i].status), (int)width[3],
+                      s[i].bundle.ptr, (int)width[4], when, owner);
     }
 }
 
 static int unknown_format(const char *format)
 {
-    return sn_fail(SN_E_INVALID_ARGUMENT, "invalid format option: \"%.32s\" is not one of table, json", format);
+    return sn_fail(SN_E_INVALID_ARGUMENT,
+                   "invalid format option: \"%.32s\" is not one of table, json", format);
 }
 
 int cmd_list(struct app *app, int argc, char **argv)
@@ -155,8 +159,10 @@ int cmd_list(struct app *app, int argc, char **argv)
         sn_jsonw_init(&w, &b, NULL);
         if (n) sn_jsonw_array(&w);
         for (size_t i = 0; i < n; i++) state_json(&w, &s[i]);
-        if (n) sn_jsonw_array_end(&w);
-        else sn_jsonw_null(&w);
+        if (n)
+            sn_jsonw_array_end(&w);
+        else
+            sn_jsonw_null(&w);
         sn_buf_cstr(&b, "\n");
     } else {
         table(&b, s, n);
@@ -166,7 +172,8 @@ int cmd_list(struct app *app, int argc, char **argv)
     return e;
 }
 
-/* ---- ps ---------------------------------------------------------------------------------------- */
+/* ---- ps ----------------------------------------------------------------------------------------
+ */
 
 /* Lines of `ps` whose PID column is one of ours: its options are the user's, so it is asked. */
 static int filter(struct sn_str text, const struct sn_cgroup_pids *pids)
@@ -180,7 +187,8 @@ static int filter(struct sn_str text, const struct sn_cgroup_pids *pids)
         if (sn_str_eqc(w, "PID")) pid_column = column;
         column++;
     }
-    if (pid_column == SIZE_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "couldn't find PID field in ps output");
+    if (pid_column == SIZE_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "couldn't find PID field in ps output");
     sn_buf_printf(&b, "%.*s\n", SN_STR_ARG(head));
     while (text.ptr) {
         struct sn_str line = sn_str_cut(&text, '\n'), rest = line;
@@ -230,7 +238,8 @@ static int run_ps(int argc, char **argv, const struct sn_cgroup_pids *pids)
 int cmd_ps(struct app *app, int argc, char **argv)
 {
     const char *format = "table";
-    const struct opt opts[] = {{"format", 'f', OPT_STR, &format, "table or json"}, {NULL, 0, OPT_FLAG, NULL, NULL}};
+    const struct opt opts[] = {{"format", 'f', OPT_STR, &format, "table or json"},
+                               {NULL, 0, OPT_FLAG, NULL, NULL}};
     if (help("ps", opts, argc, argv)) return 0;
     argc--, argv++;
     struct sn_oci_container *c;

@@ -6,12 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clusters/oci/spec_int.h"
+#include "clusters/oci/names.h"
 #include "clusters/seccomp/seccomp.h"
 #include "cmd.h"
 #include "core/buf.h"
 
-/* ---- spec -------------------------------------------------------------------------------------- */
+/* ---- spec --------------------------------------------------------------------------------------
+ */
 
 static void strings(struct sn_jsonw *w, const char *key, const char *const *list)
 {
@@ -24,7 +25,8 @@ static void strings(struct sn_jsonw *w, const char *key, const char *const *list
 static void process(struct sn_jsonw *w)
 {
     static const char *const args[] = {"sh", NULL};
-    static const char *const env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm", NULL};
+    static const char *const env[] = {
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TERM=xterm", NULL};
     static const char *const caps[] = {"CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE", NULL};
     sn_jsonw_key(w, SN_STR("process"));
     sn_jsonw_object(w);
@@ -62,7 +64,10 @@ static void mounts(struct sn_jsonw *w, bool rootless)
     } all[] = {
         {"/proc", "proc", "proc", {NULL}},
         {"/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}},
-        {"/dev/pts", "devpts", "devpts", {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
+        {"/dev/pts",
+         "devpts",
+         "devpts",
+         {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
         {"/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}},
         {"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}},
         {"/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}},
@@ -82,7 +87,8 @@ static void mounts(struct sn_jsonw *w, bool rootless)
             sn_jsonw_array(w);
             if (sys) sn_jsonw_str(w, SN_STR("rbind"));
             for (size_t k = 0; all[i].options[k]; k++)
-                if (!rootless || strcmp(all[i].options[k], "gid=5") != 0) sn_jsonw_str(w, sn_str(all[i].options[k]));
+                if (!rootless || strcmp(all[i].options[k], "gid=5") != 0)
+                    sn_jsonw_str(w, sn_str(all[i].options[k]));
             sn_jsonw_array_end(w);
         }
         sn_jsonw_object_end(w);
@@ -104,10 +110,20 @@ static void mapping(struct sn_jsonw *w, const char *key, uint32_t host)
 
 static void linux_part(struct sn_jsonw *w, bool rootless)
 {
-    static const char *const masked[] = {"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-                                         "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware",
-                                         "/proc/scsi", NULL};
-    static const char *const readonly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL};
+    static const char *const masked[] = {"/proc/acpi",
+                                         "/proc/asound",
+                                         "/proc/kcore",
+                                         "/proc/keys",
+                                         "/proc/latency_stats",
+                                         "/proc/timer_list",
+                                         "/proc/timer_stats",
+                                         "/proc/sched_debug",
+                                         "/sys/firmware",
+                                         "/proc/scsi",
+                                         NULL};
+    static const char *const readonly[] = {"/proc/bus",           "/proc/fs",
+                                           "/proc/irq",           "/proc/sys",
+                                           "/proc/sysrq-trigger", NULL};
     static const char *const ns[] = {"pid", "network", "ipc", "uts", "mount", "cgroup", NULL};
     sn_jsonw_key(w, SN_STR("linux"));
     sn_jsonw_object(w);
@@ -140,7 +156,8 @@ static void linux_part(struct sn_jsonw *w, bool rootless)
 static int write_new(const char *path, struct sn_str text)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0 && errno == EEXIST) return sn_fail(SN_E_ALREADY_EXISTS, "file %s exists. Remove it first", path);
+    if (fd < 0 && errno == EEXIST)
+        return sn_fail(SN_E_ALREADY_EXISTS, "file %s exists. Remove it first", path);
     if (fd < 0) return sn_fail_errno(errno, "create %s", path);
     while (text.len) {
         ssize_t n = write(fd, text.ptr, text.len);
@@ -182,12 +199,15 @@ int cmd_spec(struct app *app, int argc, char **argv)
     linux_part(&w, rootless);
     sn_jsonw_object_end(&w);
     sn_buf_cstr(&b, "\n");
-    e = b.err < 0 ? b.err : strcmp(file, "-") == 0 ? out_text(sn_buf_view(&b)) : write_new(file, sn_buf_view(&b));
+    e = b.err < 0                ? b.err
+        : strcmp(file, "-") == 0 ? out_text(sn_buf_view(&b))
+                                 : write_new(file, sn_buf_view(&b));
     sn_buf_done(&b);
     return e;
 }
 
-/* ---- features ---------------------------------------------------------------------------------- */
+/* ---- features ----------------------------------------------------------------------------------
+ */
 
 static void table(struct sn_jsonw *w, const char *key, const struct sn_oci_name *names)
 {
@@ -255,7 +275,9 @@ static void linux_features(struct sn_jsonw *w)
 
 int cmd_features(struct app *app, int argc, char **argv)
 {
-    static const char *const hooks[] = {"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop", NULL};
+    static const char *const hooks[] = {
+        "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop",
+        NULL};
     static const struct opt none[] = {{NULL, 0, OPT_FLAG, NULL, NULL}};
     if (help("features", none, argc, argv)) return 0;
     if (argc != 1) return usage("features");
@@ -268,7 +290,8 @@ int cmd_features(struct app *app, int argc, char **argv)
     strings(&w, "hooks", hooks);
     sn_jsonw_key(&w, SN_STR("mountOptions"));
     sn_jsonw_array(&w);
-    for (size_t i = 0; sn_oci_mount_option_name(i); i++) sn_jsonw_str(&w, sn_str(sn_oci_mount_option_name(i)));
+    for (size_t i = 0; sn_oci_mount_option_name(i); i++)
+        sn_jsonw_str(&w, sn_str(sn_oci_mount_option_name(i)));
     sn_jsonw_array_end(&w);
     linux_features(&w);
     sn_jsonw_key(&w, SN_STR("annotations"));

@@ -48,7 +48,8 @@ static int number(const struct flag *f, const char *v, int64_t *ret)
             return 0;
         }
     }
-    return sn_fail(SN_E_INVALID_ARGUMENT, "invalid value \"%.32s\" for -%s: expected a number%s", v, f->option, f->bytes ? " of bytes" : "");
+    return sn_fail(SN_E_INVALID_ARGUMENT, "invalid value \"%.32s\" for -%s: expected a number%s", v,
+                   f->option, f->bytes ? " of bytes" : "");
 }
 
 static int from_flags(struct sn_arena *a, const char *const values[N], struct sn_json *ret)
@@ -60,7 +61,8 @@ static int from_flags(struct sn_arena *a, const char *const values[N], struct sn
         int64_t n = 0;
         int e = flags[i].text ? 0 : number(&flags[i], values[i], &n);
         if (e < 0) return e;
-        if (!sn_json_set(a, &object, sn_str(flags[i].field), flags[i].text ? sn_json_cstr(values[i]) : sn_json_i64(n)) ||
+        if (!sn_json_set(a, &object, sn_str(flags[i].field),
+                         flags[i].text ? sn_json_cstr(values[i]) : sn_json_i64(n)) ||
             !sn_json_set(a, ret, sn_str(flags[i].object), object))
             return SN_E_NOMEM;
     }
@@ -70,10 +72,12 @@ static int from_flags(struct sn_arena *a, const char *const values[N], struct sn
 int cmd_update(struct app *app, int argc, char **argv)
 {
     const char *values[N] = {0}, *file = NULL, *l3 = NULL, *mb = NULL;
-    struct opt opts[N + 4] = {{"resources", 'r', OPT_STR, &file, "file of a linux.resources object, - for standard input"},
+    struct opt opts[N + 4] = {{"resources", 'r', OPT_STR, &file,
+                               "file of a linux.resources object, - for standard input"},
                               {"l3-cache-schema", 0, OPT_STR, &l3, "Intel RDT, not supported"},
                               {"mem-bw-schema", 0, OPT_STR, &mb, "Intel RDT, not supported"}};
-    for (size_t i = 0; i < N; i++) opts[i + 3] = (struct opt){flags[i].option, 0, OPT_STR, &values[i], flags[i].help};
+    for (size_t i = 0; i < N; i++)
+        opts[i + 3] = (struct opt){flags[i].option, 0, OPT_STR, &values[i], flags[i].help};
     if (help("update", opts, argc, argv)) return 0;
     argc--, argv++;
     int e = opts_parse(opts, true, &argc, &argv);
@@ -87,7 +91,8 @@ int cmd_update(struct app *app, int argc, char **argv)
     if ((e = open_container(app, argv[0], &c)) < 0) return e;
     if (file) {
         e = read_text(app, file, &text);
-        if (e == 0 && (e = sn_json_parse(&app->arena, text, NULL, &tree)) < 0) e = sn_wrap(e, "%s", file);
+        if (e == 0 && (e = sn_json_parse(&app->arena, text, NULL, &tree)) < 0)
+            e = sn_wrap(e, "%s", file);
     } else {
         e = from_flags(&app->arena, values, &made);
         tree = &made;

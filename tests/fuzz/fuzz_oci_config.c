@@ -33,9 +33,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sn_arena_init(&a, NULL, 64u << 20);
     if (sn_oci_spec_parse(&a, text, NULL, NULL, &s) == 0) {
         check(&s);
-        if (s.process_set) (void)!sn_oci_process_parse(&a, SN_STR("{\"args\":[\"x\"]}"), &s.process, NULL, NULL, &p);
+        if (s.process_set)
+            (void)!sn_oci_process_parse(&a, SN_STR("{\"args\":[\"x\"]}"), &s.process, NULL, NULL,
+                                        &p);
     }
-    if (sn_oci_process_parse(&a, text, NULL, NULL, NULL, &p) == 0) SN_ASSERT(p.args.n && p.args.ptr[0][0]);
+    if (sn_oci_process_parse(&a, text, NULL, NULL, NULL, &p) == 0)
+        SN_ASSERT(p.args.n && p.args.ptr[0][0]);
     sn_arena_done(&a);
     return 0;
 }
