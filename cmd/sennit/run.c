@@ -272,7 +272,7 @@ static int resizer(void *arg)
 static int typist(void *arg)
 {
     struct streaming *s = arg;
-    char buf[4097] = {0};
+    char buf[2049] = {0};
     for (;;) {
         ssize_t n = read(0, buf + 1, sizeof buf - 1);
         if (n < 0 && errno == EAGAIN) {
