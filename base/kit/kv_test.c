@@ -85,6 +85,14 @@ static int basics_main(void *arg)
     T_EQ(sn_kv_get(kv, SN_STR("c"), &out), 1);
     T_STR(sn_buf_view(&out), "3");
     T_EQ(sn_kv_get(kv, SN_STR("b"), &out), 0);
+    sn_kv_batch_reset(&b);
+    T_OK(sn_kv_batch_put_parts(&b, SN_STR("c"),
+                               (struct sn_str[]){SN_STR("12"), SN_STR(""), SN_STR("3")}, 3));
+    T_OK(sn_kv_write(kv, &b, false));
+    sn_buf_reset(&out);
+    T_EQ(sn_kv_get(kv, SN_STR("c"), &out), 1);
+    T_STR(sn_buf_view(&out), "123");
+    put1(kv, "c", "3");
 
     T_CSTR(keys(kv, &(struct sn_kv_range){0}), "a,c,d,e,f,g,h");
     T_CSTR(keys(kv, &(struct sn_kv_range){.from = SN_STR("b"), .to = SN_STR("e")}), "c,d");

@@ -52,13 +52,16 @@ static void remake(struct sn_gov_shed *s, uint64_t head, int64_t now)
         uint64_t n = sn_gov_hi(sn_gov_window_at(&s->w, head, back));
         most = SN_MAX(most, n);
         n_group += n;
-        took += LOAD(&s->took_ns[(head - back) % SN_GOV_SHED_BUCKETS]);
+        /* A bucket that was passed over still has the durations of its last turn. */
+        if (n) took += LOAD(&s->took_ns[(head - back) % SN_GOV_SHED_BUCKETS]);
         if (back % GROUP || !n_group) continue;
         least = SN_MIN(least, took / n_group);
         n_group = took = 0;
     }
     if (least == UINT64_MAX && n_group) least = took / n_group;
     if (!most) {
+        /* Nothing succeeds: that is no reason to admit everything. Only a service that rests forgets. */
+        if (LOAD(&s->inflight) > 0 || cooling(s, now)) return;
         STORE(&s->pass_most, 0);
         STORE(&s->least_ns, 0);
         return;

@@ -69,6 +69,28 @@ SN_TEST(shed_without_samples)
     T_ASSERT(sn_gov_shed_enter(&s, now + SN_MS));
 }
 
+/* Calls that all fail for longer than the window do not lift the limit; an idle service forgets it. */
+SN_TEST(shed_while_nothing_succeeds)
+{
+    struct sn_gov_shed s;
+    int64_t now = SN_HOUR;
+    sn_gov_shed_init(&s, NULL);
+    for (int i = 0; i < 1000; i++, now += 5 * SN_MS) {
+        T_ASSERT(sn_gov_shed_enter(&s, now));
+        sn_gov_shed_leave(&s, now, now + 4 * SN_MS, true);
+    }
+    int64_t limit = sn_gov_shed_limit(&s, now);
+    for (int i = 0; i < 20; i++, now += SN_SEC) {
+        T_ASSERT(sn_gov_shed_enter(&s, now));
+        T_EQ(sn_gov_shed_limit(&s, now), limit);
+        sn_gov_shed_leave(&s, now, now + SN_SEC - 1, false);
+        T_ASSERT(sn_gov_shed_enter(&s, now + SN_SEC - 1)); /* so that one is always there */
+        sn_gov_shed_leave(&s, now - SN_SEC, now + SN_SEC - 1, false);
+    }
+    now += 2 * SN_GOV_SHED_SPAN_NS;
+    T_ASSERT(sn_gov_shed_limit(&s, now) == INT64_MAX);
+}
+
 SN_TEST(cpu_parsers)
 {
     int64_t v;
