@@ -10,6 +10,7 @@
 #include "clusters/cri/cri_int.h"
 
 #define DRAIN_CHUNK (16u << 10)
+#define KILL_NS (5 * SN_SEC)
 #define DRAIN_NS (2 * SN_SEC) /* for output that a process' children still hold open */
 
 int cri_exec_start(struct cri_ctr *c, const struct cri_exec_opts *o, struct cri_exec *e)
@@ -78,11 +79,22 @@ static int drain(void *arg)
     return 0;
 }
 
+struct kill_job {
+    struct cri_ctr *c;
+    struct cri_exec *e;
+};
+static int kill_it(void *arg)
+{
+    struct kill_job *j = arg;
+    int r = cri_keeper_kill(j->c, j->e->key, SIGKILL, false);
+    return r < 0 ? r : sn_event_wait(&j->e->ended);
+}
+
 static int wait_ended(struct cri_ctr *c, struct cri_exec *e, int64_t timeout_ns)
 {
     int r = timeout_ns > 0 ? sn_event_wait_until(&e->ended, sn_now() + timeout_ns) : sn_event_wait(&e->ended);
     if (r >= 0) return 0;
-    (void)!cri_keeper_kill(c, e->key, SIGKILL, false);
+    (void)!sn_shield(KILL_NS, kill_it, &(struct kill_job){c, e}); /* it is gone when the caller is answered */
     return r;
 }
 

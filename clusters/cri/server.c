@@ -252,6 +252,7 @@ static int register_all(struct sn_cri *s, struct sn_grpc_server *g)
     cri_handlers_ctrs(&runtime_handlers);
     cri_handlers_exec(&runtime_handlers);
     cri_handlers_stats(&runtime_handlers);
+    cri_handlers_metrics(&runtime_handlers);
     cri_handlers_events(&runtime_handlers);
     cri_handlers_images(&image_handlers);
     int r = runtime_v1_runtime_service_register(g, &runtime_handlers, s);

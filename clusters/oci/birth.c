@@ -40,8 +40,11 @@ int sn_oci_birth_init(struct sn_oci_birth *b, const struct sn_oci_host *h)
     for (int i = 0; i < SN_OCI_NAMESPACES; i++) p->ns_fd[i] = -1;
     p->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int e = p->proc < 0 ? sn_fail_errno(errno, "open /proc") : 0;
-    if (e == 0 && sn_oci_protects() && (p->exe = sn_oci_protect_file()) < 0)
-        e = sn_fail_errno(-p->exe, "make a file in memory");
+    if (e == 0 && h->protect_fd) {
+        if ((p->exe = fcntl(*h->protect_fd, F_DUPFD_CLOEXEC, 3)) < 0) e = sn_fail_errno(errno, "duplicate protect_fd");
+    } else if (e == 0 && sn_oci_protects() && (p->exe = sn_oci_protect_file()) < 0) {
+        e = sn_fail_errno(-p->exe, "copy the program into a sealed file");
+    }
     if (e < 0) sn_oci_birth_done(b, false);
     return e;
 }
@@ -91,14 +94,18 @@ int sn_oci_birth_streams(struct sn_oci_birth *b, const struct sn_oci_streams *s)
     return 0;
 }
 
-int sn_oci_birth_env(struct sn_oci_birth *b)
+int sn_oci_birth_env(struct sn_oci_birth *b, unsigned listen_fds)
 {
     const struct sn_oci_strs *env = &b->plan->process->env;
-    b->plan->env = SN_ARENA_ARRAY(&b->arena, const char *, env->n + 2);
+    b->plan->env = SN_ARENA_ARRAY(&b->arena, const char *, env->n + 4);
     b->plan->home = sn_arena_alloc(&b->arena, SN_OCI_HOME_MAX);
     if (!b->plan->env || !b->plan->home) return SN_E_NOMEM;
     if (env->n) memcpy(b->plan->env, env->ptr, env->n * sizeof(*env->ptr));
-    return 0;
+    if (!listen_fds) return 0;
+    struct sn_str n = sn_arena_printf(&b->arena, "LISTEN_FDS=%u", listen_fds);
+    b->plan->env[env->n] = n.ptr;
+    b->plan->env[env->n + 1] = "LISTEN_PID=1"; /* as runc: the container's first process */
+    return n.ptr ? 0 : SN_E_NOMEM;
 }
 
 int sn_oci_birth_seccomp(struct sn_oci_birth *b, const char *root)

@@ -27,6 +27,7 @@
 #define SN_OCI_CGROUP_TEXT_MAX 2048      /* bytes of a location: cgroup.h allows more, no path here needs it */
 #define SN_OCI_CONFIG_BYTES_MAX (4u << 20) /* config.json, process.json, resources.json */
 #define SN_OCI_PRESERVE_FDS_MAX 4096
+#define SN_OCI_CREATE_MS 10000           /* that start waits for a create in progress */
 #define SN_OCI_KILL_MS 10000             /* until a killed process that does not end is an error */
 
 /* What every call is given: where state lives, which cgroups there are. Zero value plus root works. */
@@ -36,6 +37,7 @@ struct sn_oci_host {
     bool systemd_cgroup;                  /* cgroupsPath is "slice:prefix:name" */
     bool rootless;                        /* cgroups that refuse are done without */
     bool no_cgroups;                      /* crun's --cgroup-manager=disabled */
+    const int *protect_fd;                /* of sn_oci_protect_open, borrowed; NULL: made for each child */
     /* Told what is odd but no failure; may be NULL. Text without newline, valid for the call. */
     void (*warn)(void *arg, const char *text);
     void *warn_arg;
@@ -57,6 +59,7 @@ struct sn_oci_create_opts {
     unsigned preserve_fds;      /* so many descriptors from 3 on are passed to the program */
     bool no_pivot;              /* root on a ramdisk: move the root mount and chroot */
     bool no_new_keyring;
+    unsigned listen_fds;        /* so many of them are sockets: LISTEN_FDS and LISTEN_PID are set */
     bool detach;                /* nobody stays: a terminal needs a console socket */
 };
 /* sn_oci_create - everything up to the program's execution. Afterwards the child waits for
@@ -83,6 +86,7 @@ int sn_oci_pidfd(struct sn_oci_container *c);
 int sn_oci_cgroup(struct sn_oci_container *c, struct sn_cgroup **ret) SN_MUST_CHECK;
 
 /* sn_oci_start - lets the program run, then the poststart hooks. Returns when it has been executed.
+ * A container that another process is still creating is waited for, SN_OCI_CREATE_MS at most.
  * Returns 0; SN_E_FAILED_PRECONDITION (not in status created); why the program was not executed. */
 int sn_oci_start(struct sn_oci_container *c) SN_MUST_CHECK;
 /* sn_oci_kill - `all`: every process of the cgroup. Returns 0; SN_E_FAILED_PRECONDITION ("container
@@ -109,7 +113,7 @@ struct sn_oci_exec_opts {
     const char *pidfd_socket;
     const char *pid_file;
     const char *cgroup;         /* below the container's group; NULL: the group itself */
-    unsigned preserve_fds;
+    unsigned preserve_fds, listen_fds;
     bool detach;
     bool ignore_paused;
 };
@@ -159,7 +163,9 @@ int sn_oci_list(const struct sn_oci_host *h, struct sn_arena *a, struct sn_oci_i
 int sn_oci_mounts_add(struct sn_oci_container *c, const struct sn_json *mounts) SN_MUST_CHECK;
 int sn_oci_mounts_remove(struct sn_oci_container *c, const struct sn_json *mounts) SN_MUST_CHECK;
 
-/* sn_oci_protect - before the first create or exec of a program whose file the container could reach:
- * replaces /proc/self/exe of the children by a sealed file in memory. Done by create and exec in
- * their child; here only to ask. Returns whether this kernel can. */
+/* sn_oci_protects - whether this kernel lets a child replace its /proc/self/exe, so that no container
+ * can reach the runtime's own file (CVE-2019-5736). Create and exec do it in their child.
+ * sn_oci_protect_open - the sealed copy of the calling program that takes its place, close-on-exec,
+ * the caller's: a daemon makes it once and puts it into its host. Returns it or an error. */
 bool sn_oci_protects(void);
+int sn_oci_protect_open(void) SN_MUST_CHECK;

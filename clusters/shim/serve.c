@@ -62,7 +62,14 @@ static void program_release(void)
     }
 }
 
-static struct sn_timer quiet;
+/* A shim whose containerd was killed before it had asked for anything would wait for ever: nobody knows of
+ * it. Without a container, a sandbox and a connection it ends after a while. */
+#define ORPHAN_NS (10 * SN_SEC)
+
+static struct {
+    struct sn_timer quiet, orphan;
+    struct shim *s;
+} rest;
 
 static void quiet_fired(struct sn_timer *t)
 {
@@ -70,9 +77,20 @@ static void quiet_fired(struct sn_timer *t)
     program_release();
 }
 
-static void quiet_arm(void *arg)
+static void orphan_fired(struct sn_timer *t)
 {
-    sn_timer_arm(&quiet, sn_now() + QUIET_NS, quiet_fired);
+    struct shim *s = rest.s;
+    if (s->n_containers || s->sandbox_id) return; /* the reply that removes the last one begins anew */
+    if (sn_ttrpc_server_conns(s->server))
+        sn_timer_arm(t, sn_now() + ORPHAN_NS, orphan_fired);
+    else
+        sn_ttrpc_server_stop(s->server);
+}
+
+static void rest_begin(void *arg)
+{
+    sn_timer_arm(&rest.quiet, sn_now() + QUIET_NS, quiet_fired);
+    sn_timer_arm(&rest.orphan, sn_now() + ORPHAN_NS, orphan_fired);
 }
 
 static void state_free(struct shim *s)
@@ -114,10 +132,13 @@ static int serve_main(void *arg)
         if (r >= 0) r = sn_ttrpc_server_add(s.server, &shim_task_v3, &s);
         if (r >= 0) r = sn_ttrpc_server_add(s.server, &shim_sandbox, &s);
         if (r >= 0) {
-            sn_ttrpc_server_on_reply(s.server, quiet_arm, NULL);
+            rest.s = &s;
+            sn_ttrpc_server_on_reply(s.server, rest_begin, NULL);
+            rest_begin(NULL);
             r = sn_ttrpc_server_run(s.server, l);
         }
-        sn_timer_cancel(&quiet);
+        sn_timer_cancel(&rest.quiet);
+        sn_timer_cancel(&rest.orphan);
         sn_listener_close(l);
         sn_ttrpc_server_free(s.server);
     }

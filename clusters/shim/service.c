@@ -433,24 +433,50 @@ static int shut_down(struct sn_ttrpc_call *c, const void *req, void **ret)
     return 0;
 }
 
+/* What changes things is finished once begun, though its connection, and with it the call, may end: a
+ * containerd that comes back finds it done or undone, never half. */
+struct change {
+    int (*fn)(struct sn_ttrpc_call *c, const void *req, void **ret);
+    struct sn_ttrpc_call *c;
+    const void *req;
+    void **ret;
+};
+static int change_run(void *arg)
+{
+    struct change *h = arg;
+    return h->fn(h->c, h->req, h->ret);
+}
+#define CHANGE(fn)                                                                           \
+    static int fn##_whole(struct sn_ttrpc_call *c, const void *req, void **ret)               \
+    {                                                                                        \
+        return sn_shield(SN_HOUR, change_run, &(struct change){fn, c, req, ret});            \
+    }
+CHANGE(create)
+CHANGE(start)
+CHANGE(delete)
+CHANGE(exec)
+CHANGE(update)
+CHANGE(pause_task)
+CHANGE(resume_task)
+
 #define M(nm, in_, out_, fn)                                                                          \
     {.name = nm, .in = &containerd_task_v2_##in_##_desc, .out = out_, .unary = fn}
 #define T(type) &containerd_task_v2_##type##_desc
 #define EMPTY &google_protobuf_empty_desc
 static const struct sn_ttrpc_method methods[] = {
     M("State", state_request, T(state_response), state),
-    M("Create", create_task_request, T(create_task_response), create),
-    M("Start", start_request, T(start_response), start),
-    M("Delete", delete_request, T(delete_response), delete),
+    M("Create", create_task_request, T(create_task_response), create_whole),
+    M("Start", start_request, T(start_response), start_whole),
+    M("Delete", delete_request, T(delete_response), delete_whole),
     M("Pids", pids_request, T(pids_response), pids),
-    M("Pause", pause_request, EMPTY, pause_task),
-    M("Resume", resume_request, EMPTY, resume_task),
+    M("Pause", pause_request, EMPTY, pause_task_whole),
+    M("Resume", resume_request, EMPTY, resume_task_whole),
     M("Checkpoint", checkpoint_task_request, EMPTY, checkpoint),
     M("Kill", kill_request, EMPTY, kill_task),
-    M("Exec", exec_process_request, EMPTY, exec),
+    M("Exec", exec_process_request, EMPTY, exec_whole),
     M("ResizePty", resize_pty_request, EMPTY, resize),
     M("CloseIO", close_io_request, EMPTY, close_io),
-    M("Update", update_task_request, EMPTY, update),
+    M("Update", update_task_request, EMPTY, update_whole),
     M("Wait", wait_request, T(wait_response), wait),
     M("Stats", stats_request, T(stats_response), stats),
     M("Connect", connect_request, T(connect_response), connect_task),

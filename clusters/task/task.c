@@ -259,7 +259,9 @@ static void task_abandon(struct sn_task *t)
 {
     if (t->c && sn_oci_delete(t->c, true) < 0) sn_diag_clear();
     siginfo_t si;
+    uint32_t status;
     int pidfd = t->c ? t->init->pidfd : -1; /* killed just now, if it ever was */
+    if (pidfd >= 0 && t->host->o.zygote && sn_zygote_reap(t->host->o.zygote, t->init->pid, &status) >= 0) pidfd = -1;
     while (pidfd >= 0 && waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR) continue;
     task_forget(t);
     sn_task_unref(t);

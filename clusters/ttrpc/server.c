@@ -60,6 +60,11 @@ void sn_ttrpc_server_on_reply(struct sn_ttrpc_server *s, void (*fn)(void *arg), 
     s->on_reply_arg = arg;
 }
 
+unsigned sn_ttrpc_server_conns(const struct sn_ttrpc_server *s)
+{
+    return s->n_conns;
+}
+
 void *sn_ttrpc_arg(const struct sn_ttrpc_call *c)
 {
     return c->arg;

@@ -8,8 +8,10 @@ struct gw_compressor;
  * then *ret is the compressor, the headers say so, and the answer must be started without a length.
  * Otherwise NULL. Adds Vary where it depends on the client. length: -1 unknown.
  * Returns 0 or SN_E_NOMEM. Owns: gw_compress_free. */
-int gw_compress_begin(struct gw_req *q, int status, int64_t length, struct gw_compressor **ret) SN_MUST_CHECK;
-/* gw_compress_write, gw_compress_end - as sn_http_write; end writes what is left, not the answer's end. */
+int gw_compress_begin(struct gw_req *q, int status, int64_t length, struct gw_compressor **ret)
+    SN_MUST_CHECK;
+/* gw_compress_write, gw_compress_end - as sn_http_write; end writes what is left, not the answer's
+ * end. */
 int gw_compress_write(struct gw_compressor *g, struct sn_str data) SN_MUST_CHECK;
 int gw_compress_end(struct gw_compressor *g) SN_MUST_CHECK;
 void gw_compress_free(struct gw_compressor *g); /* NULL is accepted */

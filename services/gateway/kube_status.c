@@ -296,7 +296,8 @@ int gw_kube_patch(struct sn_arena *a, const struct sn_json *object, const struct
     const struct sn_json *balancer = sn_json_path(want, "loadBalancer.ingress");
     /* A status without the list and one with an empty list say the same. */
     const struct sn_json *reached = sn_json_path(have, "loadBalancer.ingress");
-    if (balancer) m.differs |= !says(reached, balancer) && sn_json_len(reached) + sn_json_len(balancer) > 0;
+    if (balancer && sn_json_len(reached) + sn_json_len(balancer) > 0)
+        m.differs |= !says(reached, balancer);
     bool good = (!sn_json_get(want, "conditions") ||
                  conditions_with_times(&m, &status, sn_json_get(have, "conditions"))) &&
                 entries(&m, &status, have, "listeners", false) &&

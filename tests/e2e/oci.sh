@@ -147,6 +147,14 @@ check "no mount namespace" "$(bundle nm "drop('mount'); p['args'] = ['/bin/sleep
 /root
 0"
 
+if command -v ip >/dev/null && ip link add snoci$$ type dummy 2>/dev/null; then
+  ip addr add 10.123.4.5/24 dev snoci$$
+  check "network device" "$(out nd "l['netDevices'] = {'snoci$$': {'name': 'inside'}}; sh('cat /sys/class/net/inside/operstate; grep -c 10.123.4.5 /proc/net/fib_trie')" | tail -1 | awk '{print ($1 > 0)}')" 1
+  ip link del snoci$$ 2>/dev/null && fail "network device" "stayed outside"
+else
+  skip "network device" "no dummy interfaces here"
+fi
+
 # ---- user namespace
 if unshare -U true 2>/dev/null; then
   maps='ns("user"); l["uidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]; l["gidMappings"] = l["uidMappings"];'

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* harness/reaper.c - sn-reap [-C|-c TEXT] [--] COMMAND...: runs a command as the subreaper of all that it starts,
- * ends what is left afterwards, and says what leaked: processes, mounts (of this mount namespace) and
- * cgroups that
- * have TEXT ("sennit-test-") in their path (-C: not looked at).
- * Start it in a mount namespace of its own
- * where others mount at the same time. PID 1 of a test machine may reap
+/* harness/reaper.c - sn-reap [-C|-c TEXT] [--] COMMAND...: runs a command as the subreaper of all that it
+ * starts, ends what is left afterwards, and says what leaked: processes, mounts (of this mount
+ * namespace) and cgroups with TEXT ("sennit-test-") in their path (-C: not looked at). Start it in a
+ * mount namespace of its own where others mount at the same time. PID 1 of a test machine may reap
  * nobody, so tests of runtimes bring their own.
  * Exit: the command's status (128 + signal); 99 where that was 0 and something leaked. */
 #include <dirent.h>

@@ -99,7 +99,8 @@ static int counted(struct sn_switch_peer *p, uint8_t channel, struct sn_str mess
     struct channel_count *c = &p->sw->count_of[at];
     atomic_fetch_add_explicit(&c->messages_out, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&c->bytes_out, message.len, memory_order_relaxed);
-    atomic_fetch_add_explicit(&c->kind_out[switch_kind(message)], message.len, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->kind_out[switch_kind(message)], message.len,
+                              memory_order_relaxed);
     atomic_fetch_add_explicit(&p->bytes[at].out, message.len, memory_order_relaxed);
     return r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task/stdio.c - fifos and files are given to the process as they are: nobody stands between it and its
+/* task/streams.c - fifos and files are given to the process as they are: nobody stands between it and its
  * reader, so an idle stream costs two descriptors. We keep an end of each open, as containerd expects: a
  * reader that goes and comes back finds its stream, and a process whose reader has gone waits instead of
  * being told EPIPE. Only a terminal has to be moved, by one fiber in each direction. */
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "clusters/task/logger_int.h"
-#include "clusters/task/stdio_int.h"
+#include "clusters/task/streams_int.h"
 #include "core/alloc.h"
 #include "core/status.h"
 #include "fiber/net.h"
