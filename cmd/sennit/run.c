@@ -272,7 +272,7 @@ static int resizer(void *arg)
 static int typist(void *arg)
 {
     struct streaming *s = arg;
-    char buf[4097] = {0};
+    char buf[2049] = {0};
     for (;;) {
         ssize_t n = read(0, buf + 1, sizeof buf - 1);
         if (n < 0 && errno == EAGAIN) {
@@ -727,12 +727,12 @@ const struct sn_cli_command sn_cmd_run = {
              "  sennit run --rm busybox echo hello\n"
              "  sennit run -it --rm -v /srv:/srv:ro busybox sh\n"
              "  sennit run -d --name web -p 127.0.0.1:8080:80 nginx",
-    .table = &run_table, .args_min = 1, .args_max = 256, .run = run_run};
+    .table = &run_table, .args_min = 1, .args_max = 256, .args_own = 1, .run = run_run};
 const struct sn_cli_command sn_cmd_ps = {.name = "ps", .brief = "List containers.", .table = &ps_table, .run = ps_run};
 const struct sn_cli_command sn_cmd_logs = {.name = "logs", .brief = "Show what a container wrote.", .usage = "CONTAINER",
     .table = &logs_table, .args_min = 1, .args_max = 1, .run = logs_run};
 const struct sn_cli_command sn_cmd_exec = {.name = "exec", .brief = "Run a program in a running container.",
-    .usage = "CONTAINER COMMAND [ARGUMENT]...", .table = &exec_table, .args_min = 2, .args_max = 256, .run = exec_run};
+    .usage = "CONTAINER COMMAND [ARGUMENT]...", .table = &exec_table, .args_min = 2, .args_max = 256, .args_own = 1, .run = exec_run};
 const struct sn_cli_command sn_cmd_stop = {.name = "stop", .brief = "Stop containers.", .usage = "CONTAINER...", .table = &stop_table,
     .args_min = 1, .args_max = 256, .run = stop_run};
 const struct sn_cli_command sn_cmd_rm = {.name = "rm", .brief = "Remove containers and their pods.", .usage = "CONTAINER...",

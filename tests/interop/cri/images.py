@@ -15,6 +15,11 @@ import urllib.error
 import urllib.request
 
 REG, WEB, NNP = sys.argv[1:4]
+# Debian's static busybox has neither of these.
+PGREP = b"""#!/bin/sh
+for p in /proc/[0-9]*; do [ "$(cat $p/comm 2>/dev/null)" = "$1" ] && echo ${p#/proc/}; done
+true
+"""
 STAGING, E2E = "k8s-staging-cri-tools/", "e2e-test-images/"
 
 
@@ -81,7 +86,7 @@ def main():
     base = layer(dirs + [("bin/busybox", "f", bb, 0o755), ("etc/passwd", "f", passwd.encode(), 0o644),
                          ("etc/group", "f", group.encode(), 0o644)] +
                  [("bin/" + a, "h", "bin/busybox", 0o755) for a in applets if a != "busybox"] +
-                 [("bin/ipcs", "f", b"#!/bin/sh\ncat /proc/sysvipc/shm\n", 0o755)])
+                 [("bin/ipcs", "f", b"#!/bin/sh\ncat /proc/sysvipc/shm\n", 0o755), ("bin/pgrep", "f", PGREP, 0o755)])
     web = layer([("bin/nginx", "f", open(WEB, "rb").read(), 0o755)])
     nnp = layer([("nnp", "f", open(NNP, "rb").read(), 0o4755)])
     groups = layer([("etc/passwd", "f", (passwd + "default-user:x:1000:1000::/:/bin/sh\n").encode(), 0o644),
