@@ -229,7 +229,8 @@ static struct bpf_insn cg_op(uint8_t code, uint8_t dst, uint8_t src, int16_t off
 #define OP_NE(dst, v, skip) cg_op(BPF_JMP | BPF_JNE | BPF_K, dst, 0, skip, v)
 #define OP_EQ(dst, v, skip) cg_op(BPF_JMP | BPF_JEQ | BPF_K, dst, 0, skip, v)
 #define OP_EXIT() cg_op(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
-#define CG_RULE_INSNS 7
+#define CG_RULE_INSNS 8  /* three comparisons, three of the decision, a return */
+#define CG_FRAME_INSNS 8 /* before and after the rules */
 
 /* From the last rule to the first, `left` holding the access not decided yet: a denial of any of it
  * ends the matter, an allowance takes its bits away, and nothing left is a yes. */
@@ -261,7 +262,7 @@ static size_t cg_rule_insns(const struct sn_cgroup_device_rule *r, struct bpf_in
 int cg_devices_program(struct sn_arena *a, const struct cg_devices *d, struct bpf_insn **ret,
                        size_t *ret_n)
 {
-    struct bpf_insn *p = SN_ARENA_ARRAY(a, struct bpf_insn, 7 + d->n * (CG_RULE_INSNS + 1)),
+    struct bpf_insn *p = SN_ARENA_ARRAY(a, struct bpf_insn, CG_FRAME_INSNS + d->n * CG_RULE_INSNS),
                     *at = p;
     if (!p) return -ENOMEM;
     *at++ = OP_LOAD(R_TYPE, offsetof(struct bpf_cgroup_dev_ctx, access_type));
