@@ -147,7 +147,8 @@ static int tree_new(const struct containerd_types_mount *m, const struct plan *p
     return r;
 }
 
-int shim_mount(const struct containerd_types_mount *m, const char *target)
+/* mount_on - target_fd: where, or -1 for the path, of which the last part must be no symbolic link. */
+static int mount_on(const struct containerd_types_mount *m, const char *target, int target_fd)
 {
     struct plan p;
     plan_make(m, &p);
@@ -158,27 +159,25 @@ int shim_mount(const struct containerd_types_mount *m, const char *target)
     if ((p.attr.attr_set || p.attr.attr_clr || p.attr.propagation) &&
         mount_setattr(tree, "", flags, &p.attr, sizeof(p.attr)) < 0)
         r = sn_fail_errno(errno, "mount: flags of %s", target);
-    if (r >= 0 && move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+    unsigned how = MOVE_MOUNT_F_EMPTY_PATH | (target_fd >= 0 ? MOVE_MOUNT_T_EMPTY_PATH : 0);
+    if (r >= 0 && move_mount(tree, "", target_fd >= 0 ? target_fd : AT_FDCWD, target_fd >= 0 ? "" : target, how) < 0)
         r = sn_fail_errno(errno, "mount: on %s", target);
     close(tree);
     return r;
 }
 
 /* target_of - a mount's own place inside the root file system, never outside of it. */
-static int target_of(const struct containerd_types_mount *m, const char *rootfs, char *out, size_t cap)
+static int target_of(const struct containerd_types_mount *m, const char *rootfs)
 {
-    if (!m->target.len) return snprintf(out, cap, "%s", rootfs) < (int)cap ? -1 : SN_E_TOO_LARGE;
     char rel[SHIM_PATH_MAX];
-    if (sn_str_cz(m->target, rel, sizeof(rel)) < 0) return sn_fail(SN_E_TOO_LARGE, "mount: target");
+    if (sn_str_cz(m->target, rel, sizeof(rel)) < 0) return sn_fail(SN_E_TOO_LARGE, "mount: target: too long");
     int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) return sn_fail_errno(errno, "open %s", rootfs);
     struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     int fd = (int)syscall(SYS_openat2, root, rel, &how, sizeof(how));
     int err = errno;
     close(root);
-    if (fd < 0) return sn_fail_errno(err, "mount: target %s in %s", rel, rootfs);
-    snprintf(out, cap, "/proc/self/fd/%d", fd);
-    return fd;
+    return fd < 0 ? sn_fail_errno(err, "mount: target %s in %s", rel, rootfs) : fd;
 }
 
 int shim_mount_all(struct containerd_types_mount *const *m, unsigned n, const char *rootfs)
@@ -187,9 +186,9 @@ int shim_mount_all(struct containerd_types_mount *const *m, unsigned n, const ch
     if (n && mkdir(rootfs, 0711) < 0 && errno != EEXIST) return sn_fail_errno(errno, "mkdir %s", rootfs);
     int r = 0;
     for (unsigned i = 0; i < n && r >= 0; i++) {
-        char where[SHIM_PATH_MAX];
-        int fd = target_of(m[i], rootfs, where, sizeof(where));
-        r = fd < -1 ? fd : shim_mount(m[i], where);
+        int fd = -1;
+        if (m[i]->target.len) r = fd = target_of(m[i], rootfs);
+        if (r >= 0) r = mount_on(m[i], rootfs, fd);
         if (fd >= 0) close(fd);
     }
     if (r < 0) {

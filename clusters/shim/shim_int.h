@@ -60,10 +60,8 @@ struct shim {
 };
 
 /* mount.c: synchronous, no fibers. */
-/* shim_mount - on `target`, which exists. Returns 0, SN_E_INVALID_ARGUMENT (an option, named), what the
- * kernel said. */
-int shim_mount(const struct containerd_types_mount *m, const char *target) SN_MUST_CHECK;
-/* shim_mount_all - in order; on failure nothing stays mounted. */
+/* shim_mount_all - in order, on `rootfs` or where a mount's target is inside it; on failure nothing stays
+ * mounted. Returns 0, SN_E_INVALID_ARGUMENT (an option, named), what the kernel said. */
 int shim_mount_all(struct containerd_types_mount *const *m, unsigned n, const char *rootfs) SN_MUST_CHECK;
 /* shim_unmount_all - everything on `rootfs`, lazily where it is busy. Returns 0, also where nothing was. */
 int shim_unmount_all(const char *rootfs) SN_MUST_CHECK;
