@@ -141,6 +141,9 @@ extern void (*sn_death_hook)(void);
  * cancellable once begun (fn may touch the caller's frame). Returns fn's value or SN_E_CANCELLED
  * before it began. For file system calls, getaddrinfo, anything that blocks. */
 int sn_offload(int (*fn)(void *arg), void *arg) SN_MUST_CHECK;
+/* sn_offload_first - the same, before all that waits for a thread: for what watches over the load
+ * itself, and is short. */
+int sn_offload_first(int (*fn)(void *arg), void *arg) SN_MUST_CHECK;
 /* sn_on_big_stack - runs fn(arg) on a 1 MiB stack of this worker, without suspending inside it. */
 int sn_on_big_stack(int (*fn)(void *arg), void *arg);
 /* sn_go_from_thread - starts a detached fiber from a thread that is not a worker.

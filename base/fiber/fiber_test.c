@@ -357,6 +357,47 @@ static int offloads(void *arg)
 }
 SN_TEST(offload_runs_and_returns_diag) { T_OK(run_n(2, offloads, NULL)); }
 
+struct order {
+    char done[8];
+    int n;
+};
+struct turn {
+    struct order *o;
+    char name;
+    bool first;
+};
+static int take_down(void *arg)
+{
+    struct turn *t = arg;
+    struct timespec ts = {0, 20000000};
+    nanosleep(&ts, NULL);
+    t->o->done[t->o->n++] = t->name; /* one thread: one after the other */
+    return 0;
+}
+static int take_turn(void *arg)
+{
+    struct turn *t = arg;
+    return t->first ? sn_offload_first(take_down, t) : sn_offload(take_down, t);
+}
+static int turns(void *arg)
+{
+    struct order o = {0};
+    struct turn t[] = {{&o, 'a', false}, {&o, 'b', false}, {&o, 'c', false}, {&o, 'x', true}};
+    struct sn_scope_storage m;
+    struct sn_scope *s = sn_scope_begin(&m);
+    for (int i = 0; i < 4; i++) {
+        T_OK(sn_scope_go(s, "turn", take_turn, &t[i]));
+        T_OK(sn_sleep(2 * SN_MS)); /* a has the thread, the others wait in this order */
+    }
+    T_OK(sn_scope_end(s));
+    T_ASSERTF(strcmp(o.done, "axbc") == 0, "in the order %s", o.done);
+    return 0;
+}
+SN_TEST(offload_first_goes_first)
+{
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1, .offload_max = 1}, turns, NULL));
+}
+
 static int big_frame(void *arg)
 {
     volatile char room[700000];

@@ -109,7 +109,7 @@ static bool add_thread(void)
     return pool.threads > 0;
 }
 
-int sn_offload(int (*fn)(void *arg), void *arg)
+static int offload(int (*fn)(void *arg), void *arg, bool first)
 {
     struct sn_worker *w = sn_worker_cur();
     if (!w || !w->cur) return fn(arg); /* an ordinary thread may block */
@@ -121,8 +121,14 @@ int sn_offload(int (*fn)(void *arg), void *arg)
     pthread_mutex_lock(&pool.lock);
     bool ok = pool.idle > pool.queued || pool.threads >= pool.max || add_thread();
     if (ok) {
-        *pool.tail = &j;
-        pool.tail = &j.next;
+        if (first) {
+            j.next = pool.head;
+            pool.head = &j;
+            if (!j.next) pool.tail = &j.next;
+        } else {
+            *pool.tail = &j;
+            pool.tail = &j.next;
+        }
         pool.queued++;
         pthread_cond_signal(&pool.work);
     }
@@ -134,6 +140,9 @@ int sn_offload(int (*fn)(void *arg), void *arg)
     (void)!sn_wait_park_always(j.ticket);
     return j.result;
 }
+
+int sn_offload(int (*fn)(void *arg), void *arg) { return offload(fn, arg, false); }
+int sn_offload_first(int (*fn)(void *arg), void *arg) { return offload(fn, arg, true); }
 
 /* ---- the big stack ---- */
 

@@ -58,7 +58,7 @@ static int call_key(struct cl_call *k, const struct sn_http_call *call, char *ke
 }
 
 static int pool_get(struct cl_worker *w, struct sn_http_client *c, struct sn_str key,
-                    struct cl_pool **ret)
+                    size_t addr_len, struct cl_pool **ret)
 {
     struct cl_pool *p = sn_map_get(&w->by_key, key);
     if (p) {
@@ -68,6 +68,7 @@ static int pool_get(struct cl_worker *w, struct sn_http_client *c, struct sn_str
     p = sn_zalloc(1, sizeof(*p) + key.len);
     if (!p) return SN_E_NOMEM;
     memcpy(p->key, key.ptr, key.len);
+    p->addr_len = addr_len;
     p->client = c;
     p->w = w;
     sn_list_init(&p->idle);
@@ -80,6 +81,28 @@ static int pool_get(struct cl_worker *w, struct sn_http_client *c, struct sn_str
     }
     *ret = p;
     return 0;
+}
+
+/* The pool of the call's address; the place says where to look, the text whether it is right. */
+static int pool_of(struct cl_call *k, const struct sn_http_call *call)
+{
+    struct sn_str addr = call->addr;
+    struct cl_pool **at = NULL, *p;
+    if (addr.ptr && !k->url.tls) {
+        at = &k->w->recent[(uintptr_t)addr.ptr / 16 % CL_RECENT];
+        p = *at;
+        if (p && p->addr_len == addr.len && memcmp(p->key + 1, addr.ptr, addr.len) == 0) {
+            k->pool = p;
+            return 0;
+        }
+    }
+    char key[KEY_MAX];
+    size_t addr_len;
+    int n = call_key(k, call, key, sizeof(key), &addr_len);
+    if (n < 0) return n;
+    int r = pool_get(k->w, k->client, sn_str_of(key, (size_t)n), addr_len, &k->pool);
+    if (r == 0 && at) *at = k->pool;
+    return r;
 }
 
 void cl_conn_close(struct cl_conn *c)
@@ -221,24 +244,21 @@ static int conn_dial_shared(struct cl_call *k, struct sn_str addr, bool fresh)
 
 int cl_conn_get(struct cl_call *k, const struct sn_http_call *call, bool fresh)
 {
-    char key[KEY_MAX];
-    size_t addr_len;
-    int n = call_key(k, call, key, sizeof(key), &addr_len);
-    if (n < 0) return n;
     if (!k->pool) {
-        int r = pool_get(k->w, k->client, sn_str_of(key, (size_t)n), &k->pool);
+        int r = pool_of(k, call);
         if (r < 0) return r;
     }
+    struct sn_str addr = sn_str_of(k->pool->key + 1, k->pool->addr_len);
     if (k->client->o.conns_per_addr_max && !k->permit) {
         int r = sn_sem_acquire(&k->pool->active, 1);
-        if (r < 0) return sn_wrap(r, "waiting for a connection to %.*s", (int)addr_len, key + 1);
+        if (r < 0) return sn_wrap(r, "waiting for a connection to %.*s", SN_STR_ARG(addr));
         k->permit = true;
     }
     k->conn = fresh ? NULL : cl_h2_pick(k->pool);
     if (!k->conn && !fresh) k->conn = idle_take(k->pool);
     k->pub.reused = k->conn != NULL;
     if (!k->conn) {
-        int r = conn_dial_shared(k, sn_str_of(key + 1, addr_len), fresh);
+        int r = conn_dial_shared(k, addr, fresh);
         if (r < 0) return r;
     }
     k->conn->uses++;

@@ -26,9 +26,12 @@ struct cl_pool { /* of one address on one worker */
     uint8_t proto;         /* 0 not known yet, 1 HTTP/1.1, 2 h2 */
     struct sn_mutex dial;  /* while h2 is possible: one dials, the others share the result */
     struct sn_sem active; /* conns_per_addr_max permits */
-    char key[];           /* "h host:port host" */
+    size_t addr_len;
+    char key[];           /* 'h' or 's', the address, a NUL, and with TLS the server's name */
 };
 #define CL_URL_KEPT_MAX 128u
+/* Pools remembered by where the caller's address lies: a proxy's endpoints stay where they are. */
+#define CL_RECENT 16u
 struct cl_worker {
     struct http_pools pools;
     struct sn_map by_key;
@@ -39,6 +42,7 @@ struct cl_worker {
     const char *last_at;
     size_t last_len;
     char last_text[CL_URL_KEPT_MAX];
+    struct cl_pool *recent[CL_RECENT];
 } SN_ALIGNED(SN_CACHE_LINE);
 
 struct sn_http_client {

@@ -309,7 +309,7 @@ static double overload(int64_t service_ns, int processors, uint64_t seed)
             double use = fmin((double)(s->busy_ns - before) / (250.0 * SN_MS * processors), 1.0);
             before = s->busy_ns;
             cpu = cpu * 0.95 + use * 1000 * 0.05;
-            sn_gov_shed_cpu(&shed, (uint32_t)cpu, (uint32_t)(use * 1000));
+            sn_gov_shed_cpu(&shed, (uint32_t)cpu, (uint32_t)(use * 1000), now_ns);
             if (now_ns < end) event_new(TICK, now_ns + 250 * SN_MS);
             event_free(e);
         } else if (e->kind == ARRIVE) {

@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "clusters/cgroup/cgroup_int.h"
+#include "cgroup/cgroup_int.h"
 #include "core/status.h"
 
-/* ---- one value to one file --------------------------------------------------------------------- */
+/* ---- one value to one file ---------------------------------------------------------------------
+ */
 
-/* A value on its way: kept as text, because a refused one may be tried again after its neighbour. */
+/* A value on its way: kept as text, because a refused one may be tried again after its neighbour.
+ */
 struct cg_put {
     enum sn_cgroup_controller controller;
     const char *field; /* below linux.resources, for diagnostics */
@@ -22,16 +24,18 @@ struct cg_put {
     char value[64];
 };
 
-static int cg_no_controller(const struct sn_cgroup *cg, enum sn_cgroup_controller c, const char *field)
+static int cg_no_controller(const struct sn_cgroup *cg, enum sn_cgroup_controller c,
+                            const char *field)
 {
     int i = cg->host->of[c];
     if (i < 0)
         return sn_fail(SN_E_FAILED_PRECONDITION,
                        "linux.resources.%s: the %s controller is not mounted on this host", field,
                        sn_cgroup_controller_name(c));
-    return sn_fail(SN_E_FAILED_PRECONDITION,
-                   "linux.resources.%s: cannot set %s limit: container could not join or create cgroup",
-                   field, sn_cgroup_controller_name(c));
+    return sn_fail(
+        SN_E_FAILED_PRECONDITION,
+        "linux.resources.%s: cannot set %s limit: container could not join or create cgroup", field,
+        sn_cgroup_controller_name(c));
 }
 
 static int cg_refused(const struct sn_cgroup *cg, const struct cg_put *p, int err)
@@ -40,8 +44,8 @@ static int cg_refused(const struct sn_cgroup *cg, const struct cg_put *p, int er
     bool v2 = cg->host->h[i].v2;
     if (err == ENOENT && v2)
         return sn_fail(SN_E_FAILED_PRECONDITION,
-                       "linux.resources.%s: %s has no %s: the %s controller is not enabled there", p->field,
-                       cg->m[i].path, p->file, sn_cgroup_controller_name(p->controller));
+                       "linux.resources.%s: %s has no %s: the %s controller is not enabled there",
+                       p->field, cg->m[i].path, p->file, sn_cgroup_controller_name(p->controller));
     return sn_fail_errno(err, "linux.resources.%s: write \"%s\" to %s/%s", p->field, p->value,
                          cg->m[i].path, p->file);
 }
@@ -71,9 +75,11 @@ static int cg_put_together(const struct sn_cgroup *cg, const struct cg_put *p, s
         int r = 0;
         for (size_t k = 0; k < n; k++) {
             if (!(left & 1u << k)) continue;
-            if (cg_index(cg, p[k].controller) < 0) return cg_no_controller(cg, p[k].controller, p[k].field);
+            if (cg_index(cg, p[k].controller) < 0)
+                return cg_no_controller(cg, p[k].controller, p[k].field);
             int e = cg_put_try(cg, &p[k]);
-            if (e == 0) left &= ~(1u << k);
+            if (e == 0)
+                left &= ~(1u << k);
             else if (r == 0) {
                 r = e;
                 bad = k;
@@ -86,11 +92,14 @@ static int cg_put_together(const struct sn_cgroup *cg, const struct cg_put *p, s
 
 static void cg_limit_text(char out[64], int64_t v, bool v2)
 {
-    if (v == -1 && v2) snprintf(out, 64, "max");
-    else snprintf(out, 64, "%lld", (long long)v);
+    if (v == -1 && v2)
+        snprintf(out, 64, "max");
+    else
+        snprintf(out, 64, "%lld", (long long)v);
 }
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table ---------------------------------------------------------------------------------
+ */
 
 enum cg_convert {
     CG_NUMBER,
@@ -109,14 +118,16 @@ static const struct cg_knob {
 #define AT(f) offsetof(struct sn_cgroup_resources, f)
     {SN_CGROUP_MEMORY, "memory.reservation", "memory.soft_limit_in_bytes", "memory.low",
      AT(memory.reservation), CG_LIMIT, false, false},
-    {SN_CGROUP_MEMORY, "memory.kernelTCP", "memory.kmem.tcp.limit_in_bytes", NULL, AT(memory.kernel_tcp),
-     CG_LIMIT, false, true},
-    {SN_CGROUP_MEMORY, "memory.swappiness", "memory.swappiness", NULL, AT(memory.swappiness), CG_NUMBER,
-     true, false},
+    {SN_CGROUP_MEMORY, "memory.kernelTCP", "memory.kmem.tcp.limit_in_bytes", NULL,
+     AT(memory.kernel_tcp), CG_LIMIT, false, true},
+    {SN_CGROUP_MEMORY, "memory.swappiness", "memory.swappiness", NULL, AT(memory.swappiness),
+     CG_NUMBER, true, false},
     {SN_CGROUP_CPU, "cpu.idle", "cpu.idle", "cpu.idle", AT(cpu.idle), CG_NUMBER, true, false},
-    {SN_CGROUP_CPU, "cpu.shares", "cpu.shares", "cpu.weight", AT(cpu.shares), CG_WEIGHT, false, false},
+    {SN_CGROUP_CPU, "cpu.shares", "cpu.shares", "cpu.weight", AT(cpu.shares), CG_WEIGHT, false,
+     false},
     {SN_CGROUP_PIDS, "pids.limit", "pids.max", "pids.max", AT(pids_limit), CG_PIDS, true, false},
-    {SN_CGROUP_NET_CLS, "network.classID", "net_cls.classid", NULL, AT(net_class), CG_NUMBER, true, false},
+    {SN_CGROUP_NET_CLS, "network.classID", "net_cls.classid", NULL, AT(net_class), CG_NUMBER, true,
+     false},
 #undef AT
 };
 
@@ -136,15 +147,19 @@ static int cg_shares_check(const struct sn_cgroup *cg, int dir, uint64_t asked)
 {
     uint64_t got;
     if (cg_read_u64(dir, "cpu.shares", &got) < 0 || got == asked) return 0;
-    return sn_fail(SN_E_INVALID_ARGUMENT, "linux.resources.cpu.shares is %llu: the %s allowed cpu-shares is %llu",
-                   (unsigned long long)asked, asked > got ? "maximum" : "minimum", (unsigned long long)got);
+    return sn_fail(SN_E_INVALID_ARGUMENT,
+                   "linux.resources.cpu.shares is %llu: the %s allowed cpu-shares is %llu",
+                   (unsigned long long)asked, asked > got ? "maximum" : "minimum",
+                   (unsigned long long)got);
 }
 
-static int cg_knob(const struct sn_cgroup *cg, const struct sn_cgroup_resources *r, const struct cg_knob *k)
+static int cg_knob(const struct sn_cgroup *cg, const struct sn_cgroup_resources *r,
+                   const struct cg_knob *k)
 {
     const struct sn_opt_i64 *o = (const void *)((const char *)r + k->at);
     if (!o->set || (o->v == 0 && !k->zero)) return 0;
-    if (k->convert == CG_WEIGHT && r->cpu.idle.set && r->cpu.idle.v == 1) return 0; /* idle has no weight */
+    if (k->convert == CG_WEIGHT && r->cpu.idle.set && r->cpu.idle.v == 1)
+        return 0; /* idle has no weight */
     struct cg_put p = {k->controller, k->field, NULL, k->optional, ""};
     bool v2 = false;
     int dir = cg_dir(cg, k->controller, &v2);
@@ -156,8 +171,10 @@ static int cg_knob(const struct sn_cgroup *cg, const struct sn_cgroup_resources 
                  (unsigned long long)cg_weight((uint64_t)o->v, cg->host->weight_linear));
     } else if (k->convert == CG_PIDS) {
         /* 0 is 1: the kernel counts the container's first process in any case. */
-        if (o->v < 0) snprintf(p.value, sizeof(p.value), "max");
-        else snprintf(p.value, sizeof(p.value), "%lld", o->v ? (long long)o->v : 1LL);
+        if (o->v < 0)
+            snprintf(p.value, sizeof(p.value), "max");
+        else
+            snprintf(p.value, sizeof(p.value), "%lld", o->v ? (long long)o->v : 1LL);
     } else {
         cg_limit_text(p.value, o->v, v2 && k->convert == CG_LIMIT);
     }
@@ -166,34 +183,40 @@ static int cg_knob(const struct sn_cgroup *cg, const struct sn_cgroup_resources 
     return e;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------ */
+/* ---- memory ------------------------------------------------------------------------------------
+ */
 
 /* The kernel says EBUSY for a limit below what is in use; how much that is helps. */
-static int cg_memory_busy(const struct sn_cgroup *cg, int dir, const struct sn_cgroup_resources *r, int code)
+static int cg_memory_busy(const struct sn_cgroup *cg, int dir, const struct sn_cgroup_resources *r,
+                          int code)
 {
     uint64_t usage = 0, peak = 0;
     if (code != SN_E_BUSY) return code;
     (void)cg_read_u64(dir, "memory.usage_in_bytes", &usage);
     (void)cg_read_u64(dir, "memory.max_usage_in_bytes", &peak);
-    return sn_fail(SN_E_BUSY,
-                   "linux.resources.memory.limit: unable to set memory limit to %lld (current usage: %llu, "
-                   "peak usage: %llu)",
-                   (long long)r->memory.limit.v, (unsigned long long)usage, (unsigned long long)peak);
+    return sn_fail(
+        SN_E_BUSY,
+        "linux.resources.memory.limit: unable to set memory limit to %lld (current usage: %llu, "
+        "peak usage: %llu)",
+        (long long)r->memory.limit.v, (unsigned long long)usage, (unsigned long long)peak);
 }
 
 static int cg_memory_v1(const struct sn_cgroup *cg, int dir, const struct sn_cgroup_resources *r)
 {
     struct cg_put p[2] = {0};
     size_t n = 0;
-    int64_t limit = r->memory.limit.set ? r->memory.limit.v : 0, swap = r->memory.swap.set ? r->memory.swap.v : 0;
+    int64_t limit = r->memory.limit.set ? r->memory.limit.v : 0,
+            swap = r->memory.swap.set ? r->memory.swap.v : 0;
     /* Unlimited memory under an old swap limit would be refused. */
     if (limit == -1 && swap == 0 && cg_exists(dir, "memory.memsw.limit_in_bytes")) swap = -1;
     if (limit != 0) {
-        p[n] = (struct cg_put){SN_CGROUP_MEMORY, "memory.limit", "memory.limit_in_bytes", false, ""};
+        p[n] =
+            (struct cg_put){SN_CGROUP_MEMORY, "memory.limit", "memory.limit_in_bytes", false, ""};
         cg_limit_text(p[n++].value, limit, false);
     }
     if (swap != 0) {
-        p[n] = (struct cg_put){SN_CGROUP_MEMORY, "memory.swap", "memory.memsw.limit_in_bytes", swap == -1, ""};
+        p[n] = (struct cg_put){SN_CGROUP_MEMORY, "memory.swap", "memory.memsw.limit_in_bytes",
+                               swap == -1, ""};
         cg_limit_text(p[n++].value, swap, false);
     }
     int e = cg_put_together(cg, p, n);
@@ -208,18 +231,21 @@ static int cg_swap_v2(int dir, const struct sn_cgroup_resources *r, int64_t *ret
         *ret = -1;
         return 0;
     }
-    uint64_t limit = r->memory.limit.set && r->memory.limit.v != 0 ? (uint64_t)r->memory.limit.v : 0;
+    uint64_t limit =
+        r->memory.limit.set && r->memory.limit.v != 0 ? (uint64_t)r->memory.limit.v : 0;
     if (limit == 0 && cg_read_u64(dir, "memory.max", &limit) < 0) limit = 0;
     if (limit == 0 || limit == UINT64_MAX) {
         if (limit == 0)
-            return sn_fail(SN_E_INVALID_ARGUMENT,
-                           "linux.resources.memory.swap: unable to set swap limit without memory limit");
+            return sn_fail(
+                SN_E_INVALID_ARGUMENT,
+                "linux.resources.memory.swap: unable to set swap limit without memory limit");
         *ret = swap; /* no limit on memory: swap as it is */
         return 0;
     }
     if ((uint64_t)swap < limit)
         return sn_fail(SN_E_INVALID_ARGUMENT,
-                       "linux.resources.memory.swap is %lld: memory+swap limit should be >= memory limit (%llu)",
+                       "linux.resources.memory.swap is %lld: memory+swap limit should be >= memory "
+                       "limit (%llu)",
                        (long long)swap, (unsigned long long)limit);
     *ret = swap - (int64_t)limit;
     return 0;
@@ -236,10 +262,11 @@ static int cg_memory_v2(const struct sn_cgroup *cg, int dir, const struct sn_cgr
         swap_set = true;
     }
     uint64_t usage;
-    if (r->memory.check_before_update.v && limit > 0 && cg_read_u64(dir, "memory.current", &usage) == 0 &&
-        (uint64_t)limit < usage)
+    if (r->memory.check_before_update.v && limit > 0 &&
+        cg_read_u64(dir, "memory.current", &usage) == 0 && (uint64_t)limit < usage)
         return sn_fail(SN_E_FAILED_PRECONDITION,
-                       "linux.resources.memory.limit: unable to set memory limit to %lld (current usage: %llu)",
+                       "linux.resources.memory.limit: unable to set memory limit to %lld (current "
+                       "usage: %llu)",
                        (long long)limit, (unsigned long long)usage);
     if (swap_set) {
         /* Without swap accounting "none" and "any" are both what happens anyway. */
@@ -255,25 +282,29 @@ static int cg_memory_v2(const struct sn_cgroup *cg, int dir, const struct sn_cgr
 
 static int cg_apply_memory(const struct sn_cgroup *cg, const struct sn_cgroup_resources *r)
 {
-    bool v2 = false, limits = (r->memory.limit.set && r->memory.limit.v) || (r->memory.swap.set && r->memory.swap.v);
+    bool v2 = false, limits = (r->memory.limit.set && r->memory.limit.v) ||
+                              (r->memory.swap.set && r->memory.swap.v);
     int dir = cg_dir(cg, SN_CGROUP_MEMORY, &v2);
     if (limits && dir < 0) return cg_no_controller(cg, SN_CGROUP_MEMORY, "memory.limit");
     int e = !limits ? 0 : v2 ? cg_memory_v2(cg, dir, r) : cg_memory_v1(cg, dir, r);
     /* v2 has neither: its hierarchy is always one, and its OOM killer cannot be switched off. */
     if (e == 0 && r->memory.use_hierarchy.v && !v2) {
-        struct cg_put p = {SN_CGROUP_MEMORY, "memory.useHierarchy", "memory.use_hierarchy", true, "1"};
+        struct cg_put p = {SN_CGROUP_MEMORY, "memory.useHierarchy", "memory.use_hierarchy", true,
+                           "1"};
         e = cg_put(cg, &p);
     }
     if (e == 0 && r->memory.disable_oom_killer.set && !v2 && dir >= 0) {
         int i = cg_index(cg, SN_CGROUP_MEMORY);
-        struct cg_put p = {SN_CGROUP_MEMORY, "memory.disableOOMKiller", "memory.oom_control", false, "1"};
+        struct cg_put p = {SN_CGROUP_MEMORY, "memory.disableOOMKiller", "memory.oom_control", false,
+                           "1"};
         if (!r->memory.disable_oom_killer.v) p.value[0] = '0';
         if (r->memory.disable_oom_killer.v || cg->m[i].made == 0) e = cg_put(cg, &p);
     }
     return e;
 }
 
-/* ---- cpu --------------------------------------------------------------------------------------- */
+/* ---- cpu ---------------------------------------------------------------------------------------
+ */
 
 static bool cg_given(struct sn_opt_i64 o) { return o.set && o.v != 0; }
 
@@ -349,7 +380,8 @@ static int cg_cpu_v2(const struct sn_cgroup *cg, int dir, const struct sn_cgroup
         char quota[64], per[64];
         cg_limit_text(quota, r->cpu.quota_us.v, true);
         cg_limit_text(per, r->cpu.period_us.v, true);
-        snprintf(p[n].value, sizeof(p[n].value), "%.24s %.24s", cg_given(r->cpu.quota_us) ? quota : now,
+        snprintf(p[n].value, sizeof(p[n].value), "%.24s %.24s",
+                 cg_given(r->cpu.quota_us) ? quota : now,
                  cg_given(r->cpu.period_us) ? per : period);
         n++;
     }
@@ -360,15 +392,16 @@ static int cg_cpu_v2(const struct sn_cgroup *cg, int dir, const struct sn_cgroup
     return cg_put_together(cg, p, n);
 }
 
-static int cg_cpuset(const struct sn_cgroup *cg, const char *field, const char *file, struct sn_str list)
+static int cg_cpuset(const struct sn_cgroup *cg, const char *field, const char *file,
+                     struct sn_str list)
 {
     int i = cg_index(cg, SN_CGROUP_CPUSET);
     if (list.len == 0) return 0;
     if (i < 0) return cg_no_controller(cg, SN_CGROUP_CPUSET, field);
     int e = cg_write(cg->m[i].dir, file, list.ptr, list.len);
     if (e < 0)
-        return sn_fail_errno(-e, "linux.resources.%s: write \"%.*s\" to %s/%s", field, SN_STR_ARG(list),
-                             cg->m[i].path, file);
+        return sn_fail_errno(-e, "linux.resources.%s: write \"%.*s\" to %s/%s", field,
+                             SN_STR_ARG(list), cg->m[i].path, file);
     return 0;
 }
 
@@ -386,7 +419,8 @@ static int cg_apply_cpu(const struct sn_cgroup *cg, const struct sn_cgroup_resou
     return e;
 }
 
-/* ---- blockIO ----------------------------------------------------------------------------------- */
+/* ---- blockIO -----------------------------------------------------------------------------------
+ */
 
 static int cg_put_text(const struct sn_cgroup *cg, enum sn_cgroup_controller c, const char *field,
                        const char *file, const char *value)
@@ -418,7 +452,8 @@ static unsigned long long cg_io_weight(int64_t w, bool scale)
     return w <= 10 ? 1 : 1 + (unsigned long long)(w - 10) * 9999 / 990; /* 10..1000 to 1..10000 */
 }
 
-static int cg_io_weights(const struct sn_cgroup *cg, int dir, bool v2, const struct sn_cgroup_resources *r)
+static int cg_io_weights(const struct sn_cgroup *cg, int dir, bool v2,
+                         const struct sn_cgroup_resources *r)
 {
     char value[64];
     bool scale;
@@ -436,20 +471,22 @@ static int cg_io_weights(const struct sn_cgroup *cg, int dir, bool v2, const str
         const struct sn_cgroup_dev_weight *w = &r->io.weight_device.ptr[k];
         const char *file = cg_weight_file(dir, v2, true, &scale);
         if (cg_given(w->weight)) {
-            snprintf(value, sizeof(value), "%lld:%lld %llu", (long long)w->major, (long long)w->minor,
-                     cg_io_weight(w->weight.v, scale));
+            snprintf(value, sizeof(value), "%lld:%lld %llu", (long long)w->major,
+                     (long long)w->minor, cg_io_weight(w->weight.v, scale));
             e = cg_put_text(cg, SN_CGROUP_IO, "blockIO.weightDevice", file, value);
         }
         if (e == 0 && cg_given(w->leaf_weight) && !v2) {
-            snprintf(value, sizeof(value), "%lld:%lld %lld", (long long)w->major, (long long)w->minor,
-                     (long long)w->leaf_weight.v);
-            e = cg_put_text(cg, SN_CGROUP_IO, "blockIO.weightDevice", "blkio.leaf_weight_device", value);
+            snprintf(value, sizeof(value), "%lld:%lld %lld", (long long)w->major,
+                     (long long)w->minor, (long long)w->leaf_weight.v);
+            e = cg_put_text(cg, SN_CGROUP_IO, "blockIO.weightDevice", "blkio.leaf_weight_device",
+                            value);
         }
     }
     return e;
 }
 
-static int cg_io_throttle(const struct sn_cgroup *cg, bool v2, unsigned kind, const struct sn_cgroup_dev_rate *d)
+static int cg_io_throttle(const struct sn_cgroup *cg, bool v2, unsigned kind,
+                          const struct sn_cgroup_dev_rate *d)
 {
     static const struct {
         const char *field, *v1, *v2;
@@ -462,16 +499,18 @@ static int cg_io_throttle(const struct sn_cgroup *cg, bool v2, unsigned kind, co
     char value[64];
     int n = snprintf(value, sizeof(value), "%lld:%lld ", (long long)d->major, (long long)d->minor);
     /* 0 lifts a limit: that is v1's way to say it, v2 has a word. */
-    if (v2 && d->rate == 0) snprintf(value + n, sizeof(value) - (size_t)n, "%s=max", names[kind].v2);
+    if (v2 && d->rate == 0)
+        snprintf(value + n, sizeof(value) - (size_t)n, "%s=max", names[kind].v2);
     else
-        snprintf(value + n, sizeof(value) - (size_t)n, "%s%s%llu", v2 ? names[kind].v2 : "", v2 ? "=" : "",
-                 (unsigned long long)d->rate);
+        snprintf(value + n, sizeof(value) - (size_t)n, "%s%s%llu", v2 ? names[kind].v2 : "",
+                 v2 ? "=" : "", (unsigned long long)d->rate);
     return cg_put_text(cg, SN_CGROUP_IO, names[kind].field, v2 ? "io.max" : names[kind].v1, value);
 }
 
 static int cg_apply_io(const struct sn_cgroup *cg, const struct sn_cgroup_resources *r)
 {
-    bool v2 = false, any = cg_given(r->io.weight) || cg_given(r->io.leaf_weight) || r->io.weight_device.n > 0;
+    bool v2 = false,
+         any = cg_given(r->io.weight) || cg_given(r->io.leaf_weight) || r->io.weight_device.n > 0;
     for (unsigned k = 0; k < SN_CGROUP_THROTTLES; k++) any = any || r->io.throttle[k].n > 0;
     if (!any) return 0;
     int dir = cg_dir(cg, SN_CGROUP_IO, &v2);
@@ -483,12 +522,14 @@ static int cg_apply_io(const struct sn_cgroup *cg, const struct sn_cgroup_resour
     return e;
 }
 
-/* ---- hugetlb, rdma, net_prio, unified ---------------------------------------------------------- */
+/* ---- hugetlb, rdma, net_prio, unified ----------------------------------------------------------
+ */
 
 /* On a hybrid host a controller that no v1 hierarchy took may be v2's, switched off. */
 static void cg_hybrid_enable(const struct sn_cgroup *cg, int i, const char *file)
 {
-    if (i >= 0 && cg->host->h[i].v2 && cg->host->layout == SN_CGROUP_HYBRID && !cg_exists(cg->m[i].dir, file))
+    if (i >= 0 && cg->host->h[i].v2 && cg->host->layout == SN_CGROUP_HYBRID &&
+        !cg_exists(cg->m[i].dir, file))
         (void)cg_enable_v2(cg);
 }
 
@@ -524,12 +565,15 @@ static int cg_apply_rdma(const struct sn_cgroup *cg, const struct sn_cgroup_reso
         cg_hybrid_enable(cg, i, "rdma.max");
         n = snprintf(value, sizeof(value), "%.*s", SN_STR_ARG(d->device));
         if (d->handles.set)
-            n += snprintf(value + n, sizeof(value) - (size_t)n, " hca_handle=%lld", (long long)d->handles.v);
+            n += snprintf(value + n, sizeof(value) - (size_t)n, " hca_handle=%lld",
+                          (long long)d->handles.v);
         if (d->objects.set)
-            n += snprintf(value + n, sizeof(value) - (size_t)n, " hca_object=%lld", (long long)d->objects.v);
+            n += snprintf(value + n, sizeof(value) - (size_t)n, " hca_object=%lld",
+                          (long long)d->objects.v);
         int e = cg_write(cg->m[i].dir, "rdma.max", value, (size_t)n);
         if (e < 0)
-            return sn_fail_errno(-e, "linux.resources.rdma: write \"%s\" to %s/rdma.max", value, cg->m[i].path);
+            return sn_fail_errno(-e, "linux.resources.rdma: write \"%s\" to %s/rdma.max", value,
+                                 cg->m[i].path);
     }
     return 0;
 }
@@ -540,10 +584,12 @@ static int cg_apply_net_prio(const struct sn_cgroup *cg, const struct sn_cgroup_
         const struct sn_cgroup_prio *p = &r->net_prio.ptr[k];
         int i = cg_index(cg, SN_CGROUP_NET_PRIO);
         if (i < 0) return cg_no_controller(cg, SN_CGROUP_NET_PRIO, "network.priorities");
-        int e = cg_writef(cg->m[i].dir, "net_prio.ifpriomap", "%.*s %u", SN_STR_ARG(p->interface), p->priority);
+        int e = cg_writef(cg->m[i].dir, "net_prio.ifpriomap", "%.*s %u", SN_STR_ARG(p->interface),
+                          p->priority);
         if (e < 0)
-            return sn_fail_errno(-e, "linux.resources.network.priorities: \"%.*s %u\" to %s/net_prio.ifpriomap",
-                                 SN_STR_ARG(p->interface), p->priority, cg->m[i].path);
+            return sn_fail_errno(
+                -e, "linux.resources.network.priorities: \"%.*s %u\" to %s/net_prio.ifpriomap",
+                SN_STR_ARG(p->interface), p->priority, cg->m[i].path);
     }
     return 0;
 }
@@ -552,13 +598,15 @@ static int cg_apply_unified(const struct sn_cgroup *cg, const struct sn_cgroup_r
 {
     int dir = cg_unified(cg);
     if (r->unified.n > 0 && dir < 0)
-        return sn_fail(SN_E_FAILED_PRECONDITION,
-                       "linux.resources.unified: this host has no cgroup v2 hierarchy for the container");
+        return sn_fail(
+            SN_E_FAILED_PRECONDITION,
+            "linux.resources.unified: this host has no cgroup v2 hierarchy for the container");
     for (size_t k = 0; k < r->unified.n; k++) {
         char file[256];
         struct sn_str value = r->unified.ptr[k].value, line, key = r->unified.ptr[k].key;
         if (sn_str_cz(key, file, sizeof(file)) < 0)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "linux.resources.unified: a key of %zu bytes", key.len);
+            return sn_fail(SN_E_INVALID_ARGUMENT, "linux.resources.unified: a key of %zu bytes",
+                           key.len);
         cg_hybrid_enable(cg, cg->host->unified, file);
         bool any = false;
         /* Files that are keyed by device take one line per write. */
@@ -567,17 +615,20 @@ static int cg_apply_unified(const struct sn_cgroup *cg, const struct sn_cgroup_r
             any = true;
             int e = cg_write(dir, file, line.len ? line.ptr : "", line.len);
             if (e == -ENOENT)
-                return sn_fail(SN_E_FAILED_PRECONDITION,
-                               "linux.resources.unified[\"%s\"]: controller %.*s is not available in %s", file,
-                               (int)strcspn(file, "."), file, cg->m[cg->host->unified].path);
+                return sn_fail(
+                    SN_E_FAILED_PRECONDITION,
+                    "linux.resources.unified[\"%s\"]: controller %.*s is not available in %s", file,
+                    (int)strcspn(file, "."), file, cg->m[cg->host->unified].path);
             if (e < 0)
-                return sn_fail_errno(-e, "linux.resources.unified[\"%s\"]: write \"%.*s\"", file, SN_STR_ARG(line));
+                return sn_fail_errno(-e, "linux.resources.unified[\"%s\"]: write \"%.*s\"", file,
+                                     SN_STR_ARG(line));
         }
     }
     return 0;
 }
 
-/* ---- all --------------------------------------------------------------------------------------- */
+/* ---- all ---------------------------------------------------------------------------------------
+ */
 
 static int cg_apply_devices(const struct sn_cgroup *cg, const struct sn_cgroup_resources *r)
 {
@@ -594,7 +645,8 @@ static int cg_apply_devices(const struct sn_cgroup *cg, const struct sn_cgroup_r
     sn_arena_done(&a);
     if (f < 0) return f;
     if (e < 0 && !(cg->host->rootless && cg_denied(-e)))
-        return sn_fail_errno(-e, "linux.resources.devices: %s %s", v2 ? "attach a program to" : "write rules to",
+        return sn_fail_errno(-e, "linux.resources.devices: %s %s",
+                             v2 ? "attach a program to" : "write rules to",
                              cg->m[cg_index(cg, SN_CGROUP_DEVICES)].path);
     return 0;
 }

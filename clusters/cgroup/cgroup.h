@@ -53,7 +53,8 @@ enum sn_cgroup_controller {
     SN_CGROUP_CONTROLLERS,
 };
 
-/* ---- host -------------------------------------------------------------------------------------- */
+/* ---- host --------------------------------------------------------------------------------------
+ */
 
 struct sn_cgroup_hierarchy {
     const char *mount;    /* where it is mounted, absolute */
@@ -68,9 +69,9 @@ struct sn_cgroup_host {
     struct sn_cgroup_hierarchy h[SN_CGROUP_HIERARCHIES_MAX];
     int8_t of[SN_CGROUP_CONTROLLERS]; /* index into h, -1 where nobody has the controller */
     int8_t unified;                   /* index of the v2 hierarchy, or -1 */
-    bool rootless;                    /* refusals by permission are tolerated, as runc's --rootless */
-    bool weight_linear;               /* cpu.shares to cpu.weight by the older, linear formula */
-    struct sn_arena text;             /* what the strings point into */
+    bool rootless;        /* refusals by permission are tolerated, as runc's --rootless */
+    bool weight_linear;   /* cpu.shares to cpu.weight by the older, linear formula */
+    struct sn_arena text; /* what the strings point into */
 };
 struct sn_cgroup_probe_opts {
     const char *root; /* before /proc and every mount point: tests' fake trees. NULL = "" */
@@ -81,7 +82,8 @@ struct sn_cgroup_probe_opts {
  * all this reads no mount table, whose length grows with the pods of a machine.
  * Returns 0 (also for SN_CGROUP_NONE), SN_E_NOMEM, SN_E_IO, SN_E_SYNTAX.
  * Owns: the caller frees by sn_cgroup_host_done. */
-int sn_cgroup_probe(struct sn_cgroup_host *ret, const struct sn_cgroup_probe_opts *opts) SN_MUST_CHECK;
+int sn_cgroup_probe(struct sn_cgroup_host *ret,
+                    const struct sn_cgroup_probe_opts *opts) SN_MUST_CHECK;
 void sn_cgroup_host_done(struct sn_cgroup_host *h);
 /* sn_cgroup_layout_name, sn_cgroup_controller_name - "v1", "v2", "hybrid", "none"; the controller's
  * v2 name ("io", "named" for none). Static strings. */
@@ -90,7 +92,8 @@ const char *sn_cgroup_controller_name(enum sn_cgroup_controller c);
 /* sn_cgroup_swap_accounting - whether the kernel counts swap by group. */
 bool sn_cgroup_swap_accounting(const struct sn_cgroup_host *h);
 
-/* ---- location ---------------------------------------------------------------------------------- */
+/* ---- location ----------------------------------------------------------------------------------
+ */
 
 struct sn_cgroup_where {
     struct sn_str path; /* linux.cgroupsPath, may be empty */
@@ -107,7 +110,8 @@ struct sn_cgroup_where {
 int sn_cgroup_resolve(const struct sn_cgroup_host *h, const struct sn_cgroup_where *where,
                       struct sn_arena *a, const char **ret) SN_MUST_CHECK;
 
-/* ---- group ------------------------------------------------------------------------------------- */
+/* ---- group -------------------------------------------------------------------------------------
+ */
 
 struct sn_cgroup;
 /* sn_cgroup_create - makes the directories that are missing, in every hierarchy; on v2 enables the
@@ -138,9 +142,9 @@ int sn_cgroup_fd(const struct sn_cgroup *cg);
  * skip_v2: it was born there (CLONE_INTO_CGROUP).
  * pid 0 is for a single-threaded child directly after clone, before it unshares a cgroup namespace
  * (whose root is where the child then is) or changes user: it costs microseconds, because a thread
- * that moves itself by v1's `tasks` takes no global lock. Another pid waits for an RCU grace period:
- * 7 to 20 ms measured here, once per idle machine.
- * Returns 0 or -errno. Context: async-signal-safe. */
+ * that moves itself by v1's `tasks` takes no global lock. Another pid waits for an RCU grace
+ * period: 7 to 20 ms measured here, once per idle machine. Returns 0 or -errno. Context:
+ * async-signal-safe. */
 int sn_cgroup_attach(const struct sn_cgroup *cg, pid_t pid, bool skip_v2) SN_MUST_CHECK;
 /* sn_cgroup_attach_prepare - opens the files for attach(0) now: the kernel judges by who opened
  * them, so that a child in a new user namespace may still move itself. They are close-on-exec and
@@ -152,7 +156,8 @@ struct sn_cgroup_pids {
     size_t n;
 };
 /* sn_cgroup_pids - processes of the group, and of those below it where `recursive`; pids of the
- * caller's namespace (0, of a stranger, is left out). Returns 0, SN_E_NOMEM, SN_E_IO, SN_E_TOO_LARGE. */
+ * caller's namespace (0, of a stranger, is left out). Returns 0, SN_E_NOMEM, SN_E_IO,
+ * SN_E_TOO_LARGE. */
 int sn_cgroup_pids(const struct sn_cgroup *cg, bool recursive, struct sn_arena *a,
                    struct sn_cgroup_pids *ret) SN_MUST_CHECK;
 /* sn_cgroup_populated - whether any process is left, below included. Returns 0, 1 or as pids. */
@@ -176,7 +181,8 @@ int sn_cgroup_kill(struct sn_cgroup *cg) SN_MUST_CHECK;
  * close. Returns 0; SN_E_BUSY (processes left), SN_E_PERMISSION_DENIED, SN_E_IO. */
 int sn_cgroup_remove(struct sn_cgroup *cg) SN_MUST_CHECK;
 
-/* ---- resources --------------------------------------------------------------------------------- */
+/* ---- resources ---------------------------------------------------------------------------------
+ */
 
 struct sn_opt_i64 {
     bool set;
@@ -191,7 +197,12 @@ struct sn_cgroup_device_rule {
     int64_t major, minor; /* -1 = any */
     uint8_t access;       /* SN_CGROUP_DEV_* */
 };
-enum { SN_CGROUP_DEV_MKNOD = 1, SN_CGROUP_DEV_READ = 2, SN_CGROUP_DEV_WRITE = 4, SN_CGROUP_DEV_ALL = 7 };
+enum {
+    SN_CGROUP_DEV_MKNOD = 1,
+    SN_CGROUP_DEV_READ = 2,
+    SN_CGROUP_DEV_WRITE = 4,
+    SN_CGROUP_DEV_ALL = 7
+};
 struct sn_cgroup_dev_weight {
     int64_t major, minor;
     struct sn_opt_i64 weight, leaf_weight;
@@ -256,8 +267,8 @@ struct sn_cgroup_resources {
 /* sn_cgroup_resources_parse - reads the object linux.resources (NULL gives the zero value). What it
  * refuses it names: field from "linux.resources", value, what is allowed. Unknown members are
  * ignored, as the specification demands.
- * Returns 0, SN_E_INVALID_ARGUMENT, SN_E_TOO_LARGE, SN_E_NOMEM. Owns: lists are the arena's, strings
- * borrow the tree. */
+ * Returns 0, SN_E_INVALID_ARGUMENT, SN_E_TOO_LARGE, SN_E_NOMEM. Owns: lists are the arena's,
+ * strings borrow the tree. */
 int sn_cgroup_resources_parse(struct sn_arena *a, const struct sn_json *resources,
                               struct sn_cgroup_resources *ret) SN_MUST_CHECK;
 /* sn_cgroup_devices_default - appends the rules every container needs (null, zero, full, random,
@@ -269,15 +280,17 @@ int sn_cgroup_devices_default(struct sn_arena *a, struct sn_cgroup_resources *r)
  * live groups (memory before swap when growing, after when shrinking; quota and period likewise).
  * Needs a controller that is not there: SN_E_FAILED_PRECONDITION naming field and controller.
  * Rootless: only device rules may be refused; a limit that was asked for is an error if it cannot
- * be set (as in runc). On failure earlier writes stay. Returns 0; SN_E_INVALID_ARGUMENT (the kernel or we
- * refused the value), SN_E_PERMISSION_DENIED, SN_E_IO, SN_E_NOMEM. */
+ * be set (as in runc). On failure earlier writes stay. Returns 0; SN_E_INVALID_ARGUMENT (the kernel
+ * or we refused the value), SN_E_PERMISSION_DENIED, SN_E_IO, SN_E_NOMEM. */
 int sn_cgroup_apply(struct sn_cgroup *cg, const struct sn_cgroup_resources *r) SN_MUST_CHECK;
 
-/* ---- statistics -------------------------------------------------------------------------------- */
+/* ---- statistics --------------------------------------------------------------------------------
+ */
 
 struct sn_cgroup_io_entry {
     uint64_t major, minor;
-    struct sn_str op; /* "Read", "Write", "Sync", ... on v1; "Read", "Write", "Discard" on v2; may be "" */
+    struct sn_str
+        op; /* "Read", "Write", "Sync", ... on v1; "Read", "Write", "Discard" on v2; may be "" */
     uint64_t value;
 };
 typedef SN_CGROUP_SLICE(struct sn_cgroup_io_entry) sn_cgroup_io_list;
@@ -342,14 +355,15 @@ int sn_cgroup_stats(const struct sn_cgroup *cg, struct sn_arena *a,
 /* sn_cgroup_stat_get - a value of memory.stat by its name, 0 where absent. */
 uint64_t sn_cgroup_stat_get(const struct sn_cgroup_stats *s, const char *name);
 
-/* ---- events ------------------------------------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------------------------------
+ */
 
 /* A watch is a descriptor to poll and what reading it means. Zeroed with fd -1 is closed. */
 struct sn_cgroup_watch {
-    int fd;         /* poll for `events` */
-    short events;   /* POLLIN or POLLPRI */
-    int file;       /* the counter's file, private */
-    uint64_t seen;  /* the last count, private */
+    int fd;        /* poll for `events` */
+    short events;  /* POLLIN or POLLPRI */
+    int file;      /* the counter's file, private */
+    uint64_t seen; /* the last count, private */
     bool v2;
 };
 /* sn_cgroup_oom_watch - v1: an eventfd on memory.oom_control; v2: inotify on memory.events.
@@ -363,8 +377,8 @@ int sn_cgroup_oom_read(struct sn_cgroup_watch *w, uint64_t *ret_kills) SN_MUST_C
 enum sn_cgroup_pressure { SN_CGROUP_PSI_CPU, SN_CGROUP_PSI_MEMORY, SN_CGROUP_PSI_IO };
 /* sn_cgroup_pressure_watch - PSI of the v2 hierarchy: wakes (POLLPRI) when within window_us tasks
  * stalled for stall_us; full: all of them at once. POLLERR: the group is gone.
- * Returns 0; SN_E_UNIMPLEMENTED without v2 or PSI; SN_E_INVALID_ARGUMENT (the kernel wants a window of
- * 0.5 to 10 s, without CAP_SYS_RESOURCE a multiple of 2 s); SN_E_IO. */
+ * Returns 0; SN_E_UNIMPLEMENTED without v2 or PSI; SN_E_INVALID_ARGUMENT (the kernel wants a window
+ * of 0.5 to 10 s, without CAP_SYS_RESOURCE a multiple of 2 s); SN_E_IO. */
 int sn_cgroup_pressure_watch(const struct sn_cgroup *cg, enum sn_cgroup_pressure what, bool full,
                              unsigned stall_us, unsigned window_us,
                              struct sn_cgroup_watch *ret) SN_MUST_CHECK;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clusters/cgroup/cgroup_int.h - what the files of this room share: the group, small files, rules. */
+/* clusters/cgroup/cgroup_int.h - what the files of this room share: the group, small files, rules.
+ */
 #pragma once
-#include "clusters/cgroup/cgroup.h"
+#include "cgroup/cgroup.h"
 #include "core/buf.h"
 
-#define CG_FILE_MAX (1u << 20)  /* bytes of a control file we are willing to read */
-#define CG_VALUE_MAX 512        /* bytes of a formatted value written to one */
+#define CG_FILE_MAX (1u << 20) /* bytes of a control file we are willing to read */
+#define CG_VALUE_MAX 512       /* bytes of a formatted value written to one */
 
 struct sn_cgroup_member {
     int dir;          /* -1: the group has no directory in this hierarchy */
@@ -80,8 +81,8 @@ struct cg_devices {
 /* cg_devices_fold - starts at the last rule for all devices. exceptions: brings the rest to a form
  * that v1 can hold, only rules against the default, one per device. Returns 0; SN_E_UNIMPLEMENTED
  * where there is no such form; SN_E_NOMEM. */
-int cg_devices_fold(struct sn_arena *a, const struct sn_cgroup_device_rule *rule, size_t n, bool exceptions,
-                    struct cg_devices *d);
+int cg_devices_fold(struct sn_arena *a, const struct sn_cgroup_device_rule *rule, size_t n,
+                    bool exceptions, struct cg_devices *d);
 /* cg_devices_v1 - brings devices.list of the directory to d. Returns 0 or -errno. */
 int cg_devices_v1(struct sn_arena *a, int dir, const struct cg_devices *d);
 /* cg_devices_v2 - a program for d, in place of those attached. Returns 0 or -errno. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Control groups on the kernel at hand: whatever layout it has. The groups lie in /sennit-test-PID. */
+/* Control groups on the kernel at hand: whatever layout it has. The groups lie in /sennit-test-PID.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -7,11 +8,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clusters/cgroup/cgroup_int.h"
+#include "cgroup/cgroup_int.h"
 #include "core/status.h"
 #include "harness/test.h"
 
@@ -30,9 +32,10 @@ static struct sn_cgroup *group;
 static char location[64];
 
 /* A test that fails ends at once: this process outlives it and clears away. */
+static pid_t guardian;
 static void guard(pid_t test)
 {
-    if (fork() != 0) return;
+    if ((guardian = fork()) != 0) return;
     setsid();
     struct pollfd fd = {.fd = (int)syscall(SYS_pidfd_open, test, 0), .events = POLLIN};
     if (fd.fd >= 0) poll(&fd, 1, 120000);
@@ -54,6 +57,8 @@ static void real_done(void)
         sn_cgroup_close(group);
         group = NULL;
     }
+    kill(guardian, SIGKILL);
+    while (waitpid(-1, NULL, 0) > 0) {}
     sn_cgroup_host_done(&real);
 }
 
@@ -68,6 +73,7 @@ static void real_start(void)
         sn_test_skip("may not make cgroups: %s", sn_diag_str(r));
     }
     T_ASSERTF(r == 0, "%s", sn_diag_str(r));
+    T_OK(prctl(PR_SET_CHILD_SUBREAPER, 1)); /* init may not reap what the groups leave behind */
     guard(getpid());
     sn_test_at_exit(real_done);
 }
@@ -264,7 +270,8 @@ SN_TEST(real_kill_fork_bomb)
     sn_arena_done(&a);
 }
 
-static void expect_file(enum sn_cgroup_controller c, const char *v1, const char *v2, const char *want)
+static void expect_file(enum sn_cgroup_controller c, const char *v1, const char *v2,
+                        const char *want)
 {
     bool v2_dir = false;
     char text[256];
@@ -281,23 +288,30 @@ SN_TEST(real_limits)
     real_start();
     struct sn_arena a;
     sn_arena_init(&a, NULL, 0);
-    if (!has(SN_CGROUP_MEMORY) || !has(SN_CGROUP_CPU) || !has(SN_CGROUP_PIDS)) sn_test_skip("controllers missing");
-    struct sn_cgroup_resources r =
-        parse(&a, "{\"memory\":{\"limit\":67108864},\"cpu\":{\"quota\":20000,\"period\":50000},\"pids\":{\"limit\":20}}");
+    if (!has(SN_CGROUP_MEMORY) || !has(SN_CGROUP_CPU) || !has(SN_CGROUP_PIDS))
+        sn_test_skip("controllers missing");
+    struct sn_cgroup_resources r = parse(&a, "{\"memory\":{\"limit\":67108864},\"cpu\":{\"quota\":"
+                                             "20000,\"period\":50000},\"pids\":{\"limit\":20}}");
     int e = sn_cgroup_apply(group, &r);
     T_ASSERTF(e == 0, "%s", sn_diag_str(e));
     expect_file(SN_CGROUP_MEMORY, "memory.limit_in_bytes", "memory.max", "67108864");
-    expect_file(SN_CGROUP_CPU, "cpu.cfs_period_us", "cpu.max", real.layout == SN_CGROUP_V2 ? "20000 50000" : "50000");
+    expect_file(SN_CGROUP_CPU, "cpu.cfs_period_us", "cpu.max",
+                real.layout == SN_CGROUP_V2 ? "20000 50000" : "50000");
     expect_file(SN_CGROUP_PIDS, "pids.max", "pids.max", "20");
     bool swap = sn_cgroup_swap_accounting(&real);
     /* Up and down, limit and swap together, in every order the kernel may refuse. */
     static const char *const steps[] = {
-        "{\"memory\":{\"limit\":67108864,\"swap\":67108864}}", "{\"memory\":{\"limit\":134217728,\"swap\":268435456}}",
-        "{\"memory\":{\"limit\":33554432,\"swap\":67108864}}", "{\"memory\":{\"limit\":536870912,\"swap\":-1}}",
-        "{\"memory\":{\"limit\":33554432,\"swap\":33554432}}", "{\"memory\":{\"limit\":-1,\"swap\":-1}}",
-        "{\"cpu\":{\"quota\":400000,\"period\":1000000}}",     "{\"cpu\":{\"quota\":1000,\"period\":1000}}",
+        "{\"memory\":{\"limit\":67108864,\"swap\":67108864}}",
+        "{\"memory\":{\"limit\":134217728,\"swap\":268435456}}",
+        "{\"memory\":{\"limit\":33554432,\"swap\":67108864}}",
+        "{\"memory\":{\"limit\":536870912,\"swap\":-1}}",
+        "{\"memory\":{\"limit\":33554432,\"swap\":33554432}}",
+        "{\"memory\":{\"limit\":-1,\"swap\":-1}}",
+        "{\"cpu\":{\"quota\":400000,\"period\":1000000}}",
+        "{\"cpu\":{\"quota\":1000,\"period\":1000}}",
         "{\"cpu\":{\"quota\":90000,\"period\":100000,\"burst\":80000}}",
-        "{\"cpu\":{\"quota\":2000,\"period\":1000,\"burst\":1000}}", "{\"cpu\":{\"burst\":0,\"quota\":-1}}",
+        "{\"cpu\":{\"quota\":2000,\"period\":1000,\"burst\":1000}}",
+        "{\"cpu\":{\"burst\":0,\"quota\":-1}}",
     };
     for (size_t i = 0; i < SN_COUNT_OF(steps); i++) {
         if (!swap && strstr(steps[i], "swap")) continue;
@@ -351,12 +365,19 @@ static void device_steps(void)
         unsigned want;
     } steps[] = {
         {"{\"devices\":[{\"allow\":false,\"access\":\"rwm\"}]}", 0},
-        {"{\"devices\":[{\"allow\":false},{\"allow\":true,\"type\":\"c\",\"major\":1,\"minor\":3}]}", 1},
+        {"{\"devices\":[{\"allow\":false},{\"allow\":true,\"type\":\"c\",\"major\":1,\"minor\":3}]"
+         "}",
+         1},
         {"{\"devices\":[{\"allow\":false},{\"allow\":true,\"type\":\"c\",\"major\":1,\"minor\":5},"
-         "{\"allow\":true,\"type\":\"c\",\"major\":1,\"minor\":7,\"access\":\"r\"}]}", 2},
-        {"{\"devices\":[{\"allow\":true},{\"allow\":false,\"type\":\"c\",\"major\":1,\"minor\":3}]}", 6},
+         "{\"allow\":true,\"type\":\"c\",\"major\":1,\"minor\":7,\"access\":\"r\"}]}",
+         2},
+        {"{\"devices\":[{\"allow\":true},{\"allow\":false,\"type\":\"c\",\"major\":1,\"minor\":3}]"
+         "}",
+         6},
         {"{\"devices\":[{\"allow\":true}]}", 7},
-        {"{\"devices\":[{\"allow\":false},{\"allow\":true,\"type\":\"c\",\"major\":1,\"minor\":-1}]}", 7},
+        {"{\"devices\":[{\"allow\":false},{\"allow\":true,\"type\":\"c\",\"major\":1,\"minor\":-1}]"
+         "}",
+         7},
         {"{\"devices\":[]}", 0},
     };
     struct sn_arena a;
@@ -404,12 +425,16 @@ SN_TEST(real_devices_bpf_replaces)
     size_t n;
     T_OK(cg_devices_program(&a, &none, &p, &n));
     for (int k = 0; k < 3; k++) {
-        union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE, .insn_cnt = (uint32_t)n,
-                               .insns = (uintptr_t)p, .license = (uintptr_t)"Apache-2.0"};
+        union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+                               .insn_cnt = (uint32_t)n,
+                               .insns = (uintptr_t)p,
+                               .license = (uintptr_t) "Apache-2.0"};
         int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
-        if (fd < 0) sn_test_skip("no device programs: %s", strerror(errno));
-        union bpf_attr at = {.target_fd = (uint32_t)dir, .attach_bpf_fd = (uint32_t)fd,
-                             .attach_type = BPF_CGROUP_DEVICE, .attach_flags = BPF_F_ALLOW_MULTI};
+        if (fd < 0) sn_test_skip("no device programs: errno %d", errno);
+        union bpf_attr at = {.target_fd = (uint32_t)dir,
+                             .attach_bpf_fd = (uint32_t)fd,
+                             .attach_type = BPF_CGROUP_DEVICE,
+                             .attach_flags = BPF_F_ALLOW_MULTI};
         T_OK(syscall(SYS_bpf, BPF_PROG_ATTACH, &at, sizeof(at)));
         close(fd);
     }
@@ -420,8 +445,10 @@ SN_TEST(real_devices_bpf_replaces)
     T_EQ(cg_devices_v2(&a, dir, &none), 0);
     T_EQ(device_bits(paths, 1), 0);
     uint32_t ids[8];
-    union bpf_attr query = {.query.target_fd = (uint32_t)dir, .query.attach_type = BPF_CGROUP_DEVICE,
-                            .query.prog_ids = (uintptr_t)ids, .query.prog_cnt = 8};
+    union bpf_attr query = {.query.target_fd = (uint32_t)dir,
+                            .query.attach_type = BPF_CGROUP_DEVICE,
+                            .query.prog_ids = (uintptr_t)ids,
+                            .query.prog_cnt = 8};
     T_OK(syscall(SYS_bpf, BPF_PROG_QUERY, &query, sizeof(query)));
     T_EQ(query.query.prog_cnt, 1);
     sn_arena_done(&a);
@@ -434,9 +461,10 @@ SN_TEST(real_oom)
     struct sn_cgroup_watch w;
     if (!has(SN_CGROUP_MEMORY)) sn_test_skip("no memory controller");
     sn_arena_init(&a, NULL, 0);
-    struct sn_cgroup_resources r = parse(&a, sn_cgroup_swap_accounting(&real)
-                                                 ? "{\"memory\":{\"limit\":16777216,\"swap\":16777216}}"
-                                                 : "{\"memory\":{\"limit\":16777216}}");
+    struct sn_cgroup_resources r =
+        parse(&a, sn_cgroup_swap_accounting(&real)
+                      ? "{\"memory\":{\"limit\":16777216,\"swap\":16777216}}"
+                      : "{\"memory\":{\"limit\":16777216}}");
     T_OK(sn_cgroup_apply(group, &r));
     T_OK(sn_cgroup_oom_watch(group, &w));
     uint64_t kills = 9;

@@ -7,12 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clusters/cgroup/cgroup_int.h"
+#include "cgroup/cgroup_int.h"
 #include "core/status.h"
 #include "core/torture.h"
 #include "harness/test.h"
 
-/* ---- fake trees -------------------------------------------------------------------------------- */
+/* ---- fake trees --------------------------------------------------------------------------------
+ */
 
 static char root[512];
 
@@ -45,6 +46,19 @@ static const char *get(const char *path)
     return out;
 }
 
+struct expected {
+    const char *file, *want;
+};
+static void expect(const char *dir, const struct expected *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char path[256];
+        sn_test_row("%s", rows[i].file);
+        snprintf(path, sizeof(path), "%s%s", dir, rows[i].file);
+        T_CSTR(get(path), rows[i].want);
+    }
+}
+
 static const char v1_mounts[] =
     "25 1 0:20 / / rw - ext4 /dev/vda rw\n"
     "30 25 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"
@@ -59,8 +73,9 @@ static const char v1_mounts[] =
     "39 30 0:35 / /sys/fs/cgroup/net\\040cls rw - cgroup cgroup rw,net_cls,net_prio\n"
     "40 30 0:36 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
     "41 25 0:28 / /var/lib/x/memory rw - cgroup cgroup rw,memory\n";
-static const char v1_own[] = "8:net_prio,net_cls:/\n7:memory:/user/me\n6:cpu,cpuacct:/user/me\n"
-                             "5:pids:/user\n4:blkio:/\n3:devices:/\n2:freezer:/\n1:name=systemd:/user/me\n0::/\n";
+static const char v1_own[] =
+    "8:net_prio,net_cls:/\n7:memory:/user/me\n6:cpu,cpuacct:/user/me\n"
+    "5:pids:/user\n4:blkio:/\n3:devices:/\n2:freezer:/\n1:name=systemd:/user/me\n0::/\n";
 
 static void probe(struct sn_cgroup_host *h, const char *mounts, const char *own, bool rootless)
 {
@@ -71,7 +86,8 @@ static void probe(struct sn_cgroup_host *h, const char *mounts, const char *own,
         char path[160];
         int n = (int)strcspn(m + 1, " \\");
         if (n == 14 && !strstr(mounts, "cgroup2 cgroup2 rw\n")) continue;
-        snprintf(path, sizeof(path), "%.*s%s/cgroup.controllers", n, m + 1, m[1 + n] == '\\' ? " cls" : "");
+        snprintf(path, sizeof(path), "%.*s%s/cgroup.controllers", n, m + 1,
+                 m[1 + n] == '\\' ? " cls" : "");
         put(path, "cpuset cpu io memory hugetlb pids rdma misc\n");
     }
     T_OK(sn_cgroup_probe(h, &(struct sn_cgroup_probe_opts){.root = root, .rootless = rootless}));
@@ -129,8 +145,9 @@ SN_TEST(probe_v2_and_hybrid)
     T_CSTR(h.h[0].own, "/user.slice/a.scope");
     sn_cgroup_host_done(&h);
 
-    probe(&h, "31 30 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
-              "32 30 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
+    probe(&h,
+          "31 30 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+          "32 30 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
           "1:memory:/x\n0::/y\n", false);
     T_EQ(h.layout, SN_CGROUP_HYBRID);
     T_ASSERT(!h.h[h.of[SN_CGROUP_MEMORY]].v2);
@@ -148,8 +165,9 @@ SN_TEST(probe_v2_and_hybrid)
 SN_TEST(probe_partial_mount)
 {
     struct sn_cgroup_host h;
-    probe(&h, "31 30 0:27 /docker/c1 /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
-              "32 30 0:28 /docker/c1 /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n",
+    probe(&h,
+          "31 30 0:27 /docker/c1 /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+          "32 30 0:28 /docker/c1 /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n",
           "1:memory:/docker/c1\n2:pids:/docker/c1/in\n", false);
     T_CSTR(h.h[h.of[SN_CGROUP_MEMORY]].own, "/");
     T_CSTR(h.h[h.of[SN_CGROUP_PIDS]].own, "/in");
@@ -193,7 +211,8 @@ SN_TEST(resolve)
     }
     const char *loc;
     struct sn_cgroup_where rel = {SN_STR("x/y"), SN_STR("c1"), false};
-    T_OK(sn_cgroup_resolve(&h, &rel, &a, &loc)); /* the own group is hidden: starts at the mount point */
+    T_OK(sn_cgroup_resolve(&h, &rel, &a,
+                           &loc)); /* the own group is hidden: starts at the mount point */
     T_CSTR(loc, "/x/y");
     put("/sys/fs/cgroup/user.slice/a.scope/cgroup.procs", "");
     T_OK(sn_cgroup_resolve(&h, &rel, &a, &loc));
@@ -214,8 +233,10 @@ SN_TEST(resolve)
 
 SN_TEST(locations_are_checked)
 {
-    static const char *const bad[] = {"",        "/",      "x",           "/a/../b",  "/a//b", "memory:/a/..\n",
-                                      "memory:x\n", "/a/.", "memory:/a\nb\n", "memory\n"};
+    static const char *const bad[] = {"",           "/",     "x",
+                                      "/a/../b",    "/a//b", "memory:/a/..\n",
+                                      "memory:x\n", "/a/.",  "memory:/a\nb\n",
+                                      "memory\n"};
     struct sn_cgroup_host h;
     struct sn_cgroup *cg;
     probe(&h, v1_mounts, v1_own, false);
@@ -231,8 +252,13 @@ SN_TEST(weights)
 {
     static const struct {
         uint64_t shares, quadratic, linear;
-    } rows[] = {{1, 1, 1}, {2, 1, 1}, {1024, 100, 39}, {262144, 10000, 10000}, {300000, 10000, 10000},
-                {512, 59, 20}, {2048, 170, 79}};
+    } rows[] = {{1, 1, 1},
+                {2, 1, 1},
+                {1024, 100, 39},
+                {262144, 10000, 10000},
+                {300000, 10000, 10000},
+                {512, 59, 20},
+                {2048, 170, 79}};
     uint64_t before = 0;
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         sn_test_row("%llu", (unsigned long long)rows[i].shares);
@@ -248,9 +274,11 @@ SN_TEST(weights)
 }
 
 static const char all_json[] =
-    "{\"memory\":{\"limit\":104857600,\"reservation\":52428800,\"swap\":209715200,\"kernel\":1,\"kernelTCP\":4096,"
+    "{\"memory\":{\"limit\":104857600,\"reservation\":52428800,\"swap\":209715200,\"kernel\":1,"
+    "\"kernelTCP\":4096,"
     "\"swappiness\":60,\"disableOOMKiller\":true,\"useHierarchy\":true,\"checkBeforeUpdate\":true},"
-    "\"cpu\":{\"shares\":1024,\"quota\":50000,\"period\":100000,\"burst\":10000,\"cpus\":\"0-1\",\"mems\":\"0\"},"
+    "\"cpu\":{\"shares\":1024,\"quota\":50000,\"period\":100000,\"burst\":10000,\"cpus\":\"0-1\","
+    "\"mems\":\"0\"},"
     "\"pids\":{\"limit\":100},"
     "\"blockIO\":{\"weight\":500,\"weightDevice\":[{\"major\":8,\"minor\":0,\"weight\":600}],"
     "\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":0,\"rate\":1000}],"
@@ -264,15 +292,18 @@ SN_TEST(apply_v1_files)
     struct sn_arena a;
     probe(&h, v1_mounts, v1_own, false);
     sn_arena_init(&a, NULL, 0);
-    files("/sys/fs/cgroup/memory/g", "memory.limit_in_bytes memory.memsw.limit_in_bytes memory.soft_limit_in_bytes "
-                                     "memory.kmem.tcp.limit_in_bytes memory.swappiness memory.oom_control "
-                                     "memory.use_hierarchy");
-    files("/sys/fs/cgroup/cpu,cpuacct/g", "cpu.shares cpu.cfs_quota_us cpu.cfs_period_us cpu.cfs_burst_us cpu.idle");
+    files("/sys/fs/cgroup/memory/g",
+          "memory.limit_in_bytes memory.memsw.limit_in_bytes memory.soft_limit_in_bytes "
+          "memory.kmem.tcp.limit_in_bytes memory.swappiness memory.oom_control "
+          "memory.use_hierarchy");
+    files("/sys/fs/cgroup/cpu,cpuacct/g",
+          "cpu.shares cpu.cfs_quota_us cpu.cfs_period_us cpu.cfs_burst_us cpu.idle");
     files("/sys/fs/cgroup/cpuset/g", "cpuset.cpus cpuset.mems");
     files("/sys/fs/cgroup/cpuset", "cpuset.cpus cpuset.mems");
     files("/sys/fs/cgroup/pids/g", "pids.max");
-    files("/sys/fs/cgroup/blkio/g", "blkio.bfq.weight blkio.bfq.weight_device blkio.throttle.read_bps_device "
-                                    "blkio.throttle.write_iops_device");
+    files("/sys/fs/cgroup/blkio/g",
+          "blkio.bfq.weight blkio.bfq.weight_device blkio.throttle.read_bps_device "
+          "blkio.throttle.write_iops_device");
     files("/sys/fs/cgroup/hugetlb/g", "hugetlb.2MB.limit_in_bytes");
     files("/sys/fs/cgroup/net cls/g", "net_cls.classid net_prio.ifpriomap");
     put("/sys/fs/cgroup/cpuset/cpuset.cpus", "0-3\n");
@@ -282,9 +313,7 @@ SN_TEST(apply_v1_files)
     struct sn_cgroup_resources r = parse(&a, all_json);
     int e = sn_cgroup_apply(cg, &r);
     T_ASSERTF(e == 0, "%s", sn_diag_str(e));
-    static const struct {
-        const char *file, *want;
-    } rows[] = {
+    static const struct expected rows[] = {
         {"memory/g/memory.limit_in_bytes", "104857600"},
         {"memory/g/memory.memsw.limit_in_bytes", "209715200"},
         {"memory/g/memory.soft_limit_in_bytes", "52428800"},
@@ -303,13 +332,10 @@ SN_TEST(apply_v1_files)
         {"blkio/g/blkio.throttle.write_iops_device", "8:16 0"},
         {"hugetlb/g/hugetlb.2MB.limit_in_bytes", "4194304"},
     };
-    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
-        char path[256];
-        sn_test_row("%s", rows[i].file);
-        snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", rows[i].file);
-        T_CSTR(get(path), rows[i].want);
-    }
-    r = parse(&a, "{\"network\":{\"classID\":1048577,\"priorities\":[{\"name\":\"eth0\",\"priority\":5}]}}");
+    expect("/sys/fs/cgroup/", rows, SN_COUNT_OF(rows));
+    r = parse(
+        &a,
+        "{\"network\":{\"classID\":1048577,\"priorities\":[{\"name\":\"eth0\",\"priority\":5}]}}");
     T_OK(sn_cgroup_apply(cg, &r));
     T_CSTR(get("/sys/fs/cgroup/net cls/g/net_cls.classid"), "1048577");
     T_CSTR(get("/sys/fs/cgroup/net cls/g/net_prio.ifpriomap"), "eth0 5");
@@ -337,9 +363,10 @@ SN_TEST(apply_v2_files)
     files("/sys/fs/cgroup", "cgroup.subtree_control");
     put("/sys/fs/cgroup/p/cgroup.controllers", "cpuset cpu io memory hugetlb pids rdma misc\n");
     put("/sys/fs/cgroup/p/g/cgroup.controllers", "memory pids\n");
-    files("/sys/fs/cgroup/p/g", "memory.max memory.swap.max memory.low cpu.weight cpu.max cpu.max.burst cpu.idle "
-                                "cpuset.cpus cpuset.mems pids.max io.weight io.max hugetlb.2MB.max "
-                                "hugetlb.2MB.rsvd.max memory.high rdma.max");
+    files("/sys/fs/cgroup/p/g",
+          "memory.max memory.swap.max memory.low cpu.weight cpu.max cpu.max.burst cpu.idle "
+          "cpuset.cpus cpuset.mems pids.max io.weight io.max hugetlb.2MB.max "
+          "hugetlb.2MB.rsvd.max memory.high rdma.max");
     put("/sys/fs/cgroup/p/g/memory.current", "1\n");
     T_OK(sn_cgroup_create(&h, "/p/g", &cg));
     T_ASSERT(strstr(get("/sys/fs/cgroup/p/cgroup.subtree_control"), "+memory"));
@@ -347,24 +374,28 @@ SN_TEST(apply_v2_files)
     struct sn_cgroup_resources r = parse(&a, all_json);
     int e = sn_cgroup_apply(cg, &r);
     T_ASSERTF(e == 0, "%s", sn_diag_str(e));
-    static const struct {
-        const char *file, *want;
-    } rows[] = {
-        {"memory.max", "104857600"}, {"memory.swap.max", "104857600"}, {"memory.low", "52428800"},
-        {"cpu.weight", "100"},       {"cpu.max", "50000 100000"},      {"cpu.max.burst", "10000"},
-        {"cpuset.cpus", "0-1"},      {"cpuset.mems", "0"},             {"pids.max", "100"},
-        {"io.weight", "8:0 5960"},   {"io.max", "8:16 wiops=max"},     {"hugetlb.2MB.max", "4194304"},
+    static const struct expected rows[] = {
+        {"memory.max", "104857600"},
+        {"memory.swap.max", "104857600"},
+        {"memory.low", "52428800"},
+        {"cpu.weight", "100"},
+        {"cpu.max", "50000 100000"},
+        {"cpu.max.burst", "10000"},
+        {"cpuset.cpus", "0-1"},
+        {"cpuset.mems", "0"},
+        {"pids.max", "100"},
+        {"io.weight", "8:0 5960"},
+        {"io.max", "8:16 wiops=max"},
+        {"hugetlb.2MB.max", "4194304"},
         {"hugetlb.2MB.rsvd.max", "4194304"},
     };
-    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
-        char path[256];
-        sn_test_row("%s", rows[i].file);
-        snprintf(path, sizeof(path), "/sys/fs/cgroup/p/g/%s", rows[i].file);
-        T_CSTR(get(path), rows[i].want);
-    }
-    put("/sys/fs/cgroup/p/g/cpu.max", "30000 100000"); /* plain files keep what a shorter write leaves */
-    r = parse(&a, "{\"cpu\":{\"period\":200000},\"rdma\":{\"mlx4_0\":{\"hcaHandles\":3,\"hcaObjects\":9}},"
-                  "\"unified\":{\"memory.high\":\"77\"},\"pids\":{\"limit\":-1}}");
+    expect("/sys/fs/cgroup/p/g/", rows, SN_COUNT_OF(rows));
+    put("/sys/fs/cgroup/p/g/cpu.max",
+        "30000 100000"); /* plain files keep what a shorter write leaves */
+    r = parse(
+        &a,
+        "{\"cpu\":{\"period\":200000},\"rdma\":{\"mlx4_0\":{\"hcaHandles\":3,\"hcaObjects\":9}},"
+        "\"unified\":{\"memory.high\":\"77\"},\"pids\":{\"limit\":-1}}");
     T_OK(sn_cgroup_apply(cg, &r));
     T_CSTR(get("/sys/fs/cgroup/p/g/cpu.max"), "30000 200000"); /* the quota stays as it was */
     T_CSTR(get("/sys/fs/cgroup/p/g/rdma.max"), "mlx4_0 hca_handle=3 hca_object=9");
@@ -391,20 +422,23 @@ SN_TEST(refusals_name_field_value_and_expectation)
     } rows[] = {
         {"[]", "linux.resources is a array"},
         {"{\"memory\":7}", "linux.resources.memory is 7, expected an object"},
-        {"{\"memory\":{\"limit\":\"1g\"}}", "linux.resources.memory.limit is \"1g\", expected bytes"},
+        {"{\"memory\":{\"limit\":\"1g\"}}",
+         "linux.resources.memory.limit is \"1g\", expected bytes"},
         {"{\"memory\":{\"limit\":-2}}", "linux.resources.memory.limit is -2"},
         {"{\"memory\":{\"swappiness\":101}}", "swappiness is 101, expected 0 to 100"},
         {"{\"memory\":{\"limit\":10,\"swap\":5}}", "memory.swap is 5, expected at least"},
         {"{\"memory\":{\"disableOOMKiller\":1}}", "disableOOMKiller is 1, expected true or false"},
         {"{\"cpu\":{\"idle\":2}}", "linux.resources.cpu.idle is 2, expected 0 or 1"},
         {"{\"cpu\":{\"cpus\":\"0\\n1\"}}", "linux.resources.cpu.cpus"},
-        {"{\"devices\":[{\"allow\":true},{\"type\":\"x\"}]}", "linux.resources.devices[1].type is \"x\""},
+        {"{\"devices\":[{\"allow\":true},{\"type\":\"x\"}]}",
+         "linux.resources.devices[1].type is \"x\""},
         {"{\"devices\":[{\"access\":\"q\"}]}", "devices[0].access is \"q\""},
         {"{\"devices\":[3]}", "linux.resources.devices is 3"},
         {"{\"devices\":[{\"major\":-5}]}", "devices[0].major is -5"},
         {"{\"blockIO\":{\"weight\":1001}}", "blockIO.weight is 1001"},
         {"{\"blockIO\":{\"weightDevice\":[{\"major\":1}]}}", "weightDevice[0].minor is missing"},
-        {"{\"blockIO\":{\"throttleReadBpsDevice\":[{\"major\":1,\"minor\":1,\"rate\":-1}]}}", "rate is -1"},
+        {"{\"blockIO\":{\"throttleReadBpsDevice\":[{\"major\":1,\"minor\":1,\"rate\":-1}]}}",
+         "rate is -1"},
         {"{\"hugepageLimits\":[{\"pageSize\":\"../2MB\",\"limit\":1}]}", "pageSize is \"../2MB\""},
         {"{\"hugepageLimits\":[{\"pageSize\":\"2MB\"}]}", "limit is missing"},
         {"{\"network\":{\"classID\":4294967296}}", "classID is 4294967296"},
@@ -442,9 +476,13 @@ static int torture_parse(void *arg)
     return e;
 }
 
-SN_TEST(torture_of_parse) { T_OK(sn_torture(torture_parse, (void *)(uintptr_t)all_json)); }
+SN_TEST(torture_of_parse)
+{
+    T_OK(sn_torture(torture_parse, (void *)(uintptr_t)all_json));
+}
 
-/* ---- device rules ------------------------------------------------------------------------------ */
+/* ---- device rules ------------------------------------------------------------------------------
+ */
 
 static struct sn_cgroup_device_rule rule(bool allow, char type, int major, int minor, int access)
 {
@@ -452,7 +490,8 @@ static struct sn_cgroup_device_rule rule(bool allow, char type, int major, int m
 }
 
 /* What the specification says: each bit by the last rule that covers it. */
-static bool oracle(const struct sn_cgroup_device_rule *r, size_t n, char type, int major, int minor, int access)
+static bool oracle(const struct sn_cgroup_device_rule *r, size_t n, char type, int major, int minor,
+                   int access)
 {
     for (int bit = 1; bit <= 4; bit <<= 1) {
         bool yes = false;
@@ -467,10 +506,11 @@ static bool oracle(const struct sn_cgroup_device_rule *r, size_t n, char type, i
 }
 
 /* The few instructions the program uses. */
-static bool run_program(const struct bpf_insn *p, size_t n, char type, int major, int minor, int access)
+static bool run_program(const struct bpf_insn *p, size_t n, char type, int major, int minor,
+                        int access)
 {
-    struct bpf_cgroup_dev_ctx ctx = {(uint32_t)access << 16 | (type == 'b' ? 1u : 2u), (uint32_t)major,
-                                     (uint32_t)minor};
+    struct bpf_cgroup_dev_ctx ctx = {(uint32_t)access << 16 | (type == 'b' ? 1u : 2u),
+                                     (uint32_t)major, (uint32_t)minor};
     uint64_t reg[11] = {0};
     for (size_t i = 0; i < n; i++) {
         const struct bpf_insn *x = &p[i];
@@ -547,7 +587,8 @@ SN_TEST(device_rules_against_their_meaning)
     sn_arena_done(&a);
 }
 
-/* ---- statistics -------------------------------------------------------------------------------- */
+/* ---- statistics --------------------------------------------------------------------------------
+ */
 
 SN_TEST(stats_v1_files)
 {
@@ -561,19 +602,23 @@ SN_TEST(stats_v1_files)
     put("/sys/fs/cgroup/cpu,cpuacct/g/cpuacct.stat", "user 3\nsystem 4\n");
     put("/sys/fs/cgroup/cpu,cpuacct/g/cpuacct.usage_percpu", "100 200 \n");
     put("/sys/fs/cgroup/cpu,cpuacct/g/cpuacct.usage_all", "cpu user system\n0 1 2\n1 3 4\n");
-    put("/sys/fs/cgroup/cpu,cpuacct/g/cpu.stat", "nr_periods 5\nnr_throttled 6\nthrottled_time 7\nnr_bursts 8\nburst_time 9\n");
+    put("/sys/fs/cgroup/cpu,cpuacct/g/cpu.stat",
+        "nr_periods 5\nnr_throttled 6\nthrottled_time 7\nnr_bursts 8\nburst_time 9\n");
     put("/sys/fs/cgroup/memory/g/memory.usage_in_bytes", "1000\n");
     put("/sys/fs/cgroup/memory/g/memory.limit_in_bytes", "9223372036854771712\n");
     put("/sys/fs/cgroup/memory/g/memory.max_usage_in_bytes", "2000\n");
     put("/sys/fs/cgroup/memory/g/memory.failcnt", "3\n");
     put("/sys/fs/cgroup/memory/g/memory.memsw.usage_in_bytes", "1500\n");
     put("/sys/fs/cgroup/memory/g/memory.stat", "cache 17\nrss 18\ntotal_rss 19\n");
-    put("/sys/fs/cgroup/memory/g/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
+    put("/sys/fs/cgroup/memory/g/memory.oom_control",
+        "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n");
     put("/sys/fs/cgroup/memory/g/memory.use_hierarchy", "1\n");
     put("/sys/fs/cgroup/pids/g/pids.current", "4\n");
     put("/sys/fs/cgroup/pids/g/pids.max", "max\n");
-    put("/sys/fs/cgroup/blkio/g/blkio.throttle.io_serviced_recursive", "8:0 Read 1\n8:0 Write 2\n8:0 Total 3\nTotal 3\n");
-    put("/sys/fs/cgroup/blkio/g/blkio.bfq.io_service_bytes_recursive", "253:1 Read 100\nTotal 100\n");
+    put("/sys/fs/cgroup/blkio/g/blkio.throttle.io_serviced_recursive",
+        "8:0 Read 1\n8:0 Write 2\n8:0 Total 3\nTotal 3\n");
+    put("/sys/fs/cgroup/blkio/g/blkio.bfq.io_service_bytes_recursive",
+        "253:1 Read 100\nTotal 100\n");
     put("/sys/fs/cgroup/hugetlb/g/hugetlb.2MB.usage_in_bytes", "0\n");
     put("/sys/fs/cgroup/hugetlb/g/hugetlb.2MB.rsvd.usage_in_bytes", "2097152\n");
     put("/sys/fs/cgroup/hugetlb/g/hugetlb.2MB.rsvd.failcnt", "1\n");
@@ -619,19 +664,23 @@ SN_TEST(stats_v2_files)
     struct sn_cgroup_stats s;
     probe(&h, v2_mounts, "0::/\n", false);
     sn_arena_init(&a, NULL, 0);
-    put("/sys/fs/cgroup/g/cpu.stat", "usage_usec 10\nuser_usec 6\nsystem_usec 4\nnr_periods 1\nthrottled_usec 2\n");
+    put("/sys/fs/cgroup/g/cpu.stat",
+        "usage_usec 10\nuser_usec 6\nsystem_usec 4\nnr_periods 1\nthrottled_usec 2\n");
     put("/sys/fs/cgroup/g/memory.current", "4096\n");
     put("/sys/fs/cgroup/g/memory.max", "max\n");
     put("/sys/fs/cgroup/g/memory.peak", "8192\n");
     put("/sys/fs/cgroup/g/memory.swap.current", "3\n");
     put("/sys/fs/cgroup/g/memory.swap.max", "4\n");
     put("/sys/fs/cgroup/g/memory.stat", "anon 1\nfile 2\nkernel_stack 3\n");
-    put("/sys/fs/cgroup/g/memory.events", "low 0\nhigh 1\nmax 2\noom 3\noom_kill 4\noom_group_kill 0\n");
-    put("/sys/fs/cgroup/g/io.stat", "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n254:0 \n");
+    put("/sys/fs/cgroup/g/memory.events",
+        "low 0\nhigh 1\nmax 2\noom 3\noom_kill 4\noom_group_kill 0\n");
+    put("/sys/fs/cgroup/g/io.stat",
+        "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n254:0 \n");
     put("/sys/fs/cgroup/g/pids.current", "7\n");
     put("/sys/fs/cgroup/g/pids.max", "8\n");
     put("/sys/fs/cgroup/g/rdma.current", "mlx4_0 hca_handle=2 hca_object=2000\n");
-    put("/sys/fs/cgroup/g/rdma.max", "mlx4_0 hca_handle=max hca_object=3000\nocrdma1 hca_handle=1 hca_object=max\n");
+    put("/sys/fs/cgroup/g/rdma.max",
+        "mlx4_0 hca_handle=max hca_object=3000\nocrdma1 hca_handle=1 hca_object=max\n");
     put("/sys/fs/cgroup/g/hugetlb.1GB.current", "5\n");
     put("/sys/fs/cgroup/g/hugetlb.1GB.events", "max 6\n");
     put("/sys/fs/cgroup/g/memory.pressure", "some avg10=1.50 avg60=0.25 avg300=0.00 total=99\n"

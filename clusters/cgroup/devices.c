@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Device rules. The specification's list is read in order, and each bit of access is decided by the
- * last rule that covers the device; before the first rule everything is denied. v2's program decides
- * exactly so. v1's file holds a default and exceptions of the other kind, which covers every list but
- * those that punch a hole into a wildcard: these are refused rather than made wider. */
+ * last rule that covers the device; before the first rule everything is denied. v2's program
+ * decides exactly so. v1's file holds a default and exceptions of the other kind, which covers
+ * every list but those that punch a hole into a wildcard: these are refused rather than made wider.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -10,12 +11,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "clusters/cgroup/cgroup_int.h"
+#include "cgroup/cgroup_int.h"
 #include "core/status.h"
 
 #define CG_PROGS_MAX 64 /* programs one group may have attached, the kernel's own limit */
 
-/* ---- normal form ------------------------------------------------------------------------------- */
+/* ---- normal form -------------------------------------------------------------------------------
+ */
 
 static bool cg_same(const struct sn_cgroup_device_rule *a, const struct sn_cgroup_device_rule *b)
 {
@@ -40,20 +42,22 @@ static int cg_take_back(struct cg_devices *d, const struct sn_cgroup_device_rule
 {
     for (size_t k = 0; k < d->n; k++) {
         struct sn_cgroup_device_rule *x = &d->rule[k];
-        if (cg_covers(r, x)) x->access &= (uint8_t)~r->access;
+        if (cg_covers(r, x))
+            x->access &= (uint8_t)~r->access;
         else if (cg_overlap(r, x))
-            return sn_fail(SN_E_UNIMPLEMENTED,
-                           "linux.resources.devices: cgroup v1 cannot %s %c %lld:%lld out of the wider rule "
-                           "%c %lld:%lld",
-                           r->allow ? "allow" : "deny", r->type, (long long)r->major, (long long)r->minor,
-                           x->type, (long long)x->major, (long long)x->minor);
+            return sn_fail(
+                SN_E_UNIMPLEMENTED,
+                "linux.resources.devices: cgroup v1 cannot %s %c %lld:%lld out of the wider rule "
+                "%c %lld:%lld",
+                r->allow ? "allow" : "deny", r->type, (long long)r->major, (long long)r->minor,
+                x->type, (long long)x->major, (long long)x->minor);
         if (x->access == 0) d->rule[k--] = d->rule[--d->n];
     }
     return 0;
 }
 
-int cg_devices_fold(struct sn_arena *a, const struct sn_cgroup_device_rule *rule, size_t n, bool exceptions,
-                    struct cg_devices *d)
+int cg_devices_fold(struct sn_arena *a, const struct sn_cgroup_device_rule *rule, size_t n,
+                    bool exceptions, struct cg_devices *d)
 {
     *d = (struct cg_devices){.rule = SN_ARENA_ARRAY(a, struct sn_cgroup_device_rule, n + 1)};
     if (!d->rule) return sn_fail(SN_E_NOMEM, "device rules");
@@ -75,21 +79,26 @@ int cg_devices_fold(struct sn_arena *a, const struct sn_cgroup_device_rule *rule
         }
         size_t k = 0;
         while (k < d->n && !cg_same(&d->rule[k], r)) k++;
-        if (k < d->n) d->rule[k].access |= r->access;
-        else d->rule[d->n++] = *r;
+        if (k < d->n)
+            d->rule[k].access |= r->access;
+        else
+            d->rule[d->n++] = *r;
     }
     return 0;
 }
 
-/* ---- v1 ---------------------------------------------------------------------------------------- */
+/* ---- v1 ----------------------------------------------------------------------------------------
+ */
 
 static int cg_rule_text(char out[64], const struct sn_cgroup_device_rule *r)
 {
     char major[16] = "*", minor[16] = "*";
     if (r->major >= 0) snprintf(major, sizeof(major), "%u", (unsigned)r->major);
     if (r->minor >= 0) snprintf(minor, sizeof(minor), "%u", (unsigned)r->minor);
-    return snprintf(out, 64, "%c %s:%s %s%s%s", r->type, major, minor, r->access & SN_CGROUP_DEV_READ ? "r" : "",
-                    r->access & SN_CGROUP_DEV_WRITE ? "w" : "", r->access & SN_CGROUP_DEV_MKNOD ? "m" : "");
+    return snprintf(out, 64, "%c %s:%s %s%s%s", r->type, major, minor,
+                    r->access & SN_CGROUP_DEV_READ ? "r" : "",
+                    r->access & SN_CGROUP_DEV_WRITE ? "w" : "",
+                    r->access & SN_CGROUP_DEV_MKNOD ? "m" : "");
 }
 
 static int cg_rule_number(struct sn_str s, int64_t *ret)
@@ -104,8 +113,8 @@ static int cg_rule_number(struct sn_str s, int64_t *ret)
     return 0;
 }
 
-/* devices.list: "c 1:3 rwm" per line, or "a *:* rwm" alone where everything but what it does not show
- * is allowed. */
+/* devices.list: "c 1:3 rwm" per line, or "a *:* rwm" alone where everything but what it does not
+ * show is allowed. */
 static int cg_current(struct sn_arena *a, int dir, struct cg_devices *d)
 {
     struct sn_str text, line, type, number, access;
@@ -117,7 +126,8 @@ static int cg_current(struct sn_arena *a, int dir, struct cg_devices *d)
     if (!d->rule) return -ENOMEM;
     while (cg_next_line(&text, &line)) {
         struct sn_cgroup_device_rule x = {.allow = true};
-        if (!cg_next_word(&line, &type) || !cg_next_word(&line, &number) || !cg_next_word(&line, &access))
+        if (!cg_next_word(&line, &type) || !cg_next_word(&line, &number) ||
+            !cg_next_word(&line, &access))
             return -ENOMSG;
         if (type.ptr[0] == 'a') {
             d->allow = true;
@@ -125,7 +135,8 @@ static int cg_current(struct sn_arena *a, int dir, struct cg_devices *d)
         }
         struct sn_str minor = number, major = sn_str_cut(&minor, ':');
         x.type = type.ptr[0];
-        if (cg_rule_number(major, &x.major) < 0 || cg_rule_number(minor, &x.minor) < 0) return -ENOMSG;
+        if (cg_rule_number(major, &x.major) < 0 || cg_rule_number(minor, &x.minor) < 0)
+            return -ENOMSG;
         for (size_t i = 0; i < access.len; i++)
             x.access |= access.ptr[i] == 'r'   ? SN_CGROUP_DEV_READ
                         : access.ptr[i] == 'w' ? SN_CGROUP_DEV_WRITE
@@ -170,7 +181,8 @@ static int cg_send_difference(int fd, const struct cg_devices *want, const struc
 }
 
 /* Only differences are written while the default stays, so that a running container never loses a
- * device for a moment. The default itself can only be set by writing "a", which drops all exceptions. */
+ * device for a moment. The default itself can only be set by writing "a", which drops all
+ * exceptions. */
 int cg_devices_v1(struct sn_arena *a, int dir, const struct cg_devices *d)
 {
     struct cg_devices now;
@@ -193,10 +205,17 @@ int cg_devices_v1(struct sn_arena *a, int dir, const struct cg_devices *d)
     return r;
 }
 
-/* ---- v2 ---------------------------------------------------------------------------------------- */
+/* ---- v2 ----------------------------------------------------------------------------------------
+ */
 
-enum { R_CTX = BPF_REG_1, R_TYPE = BPF_REG_2, R_LEFT = BPF_REG_3, R_MAJOR = BPF_REG_4, R_MINOR = BPF_REG_5,
-       R_HIT = BPF_REG_6 };
+enum {
+    R_CTX = BPF_REG_1,
+    R_TYPE = BPF_REG_2,
+    R_LEFT = BPF_REG_3,
+    R_MAJOR = BPF_REG_4,
+    R_MINOR = BPF_REG_5,
+    R_HIT = BPF_REG_6
+};
 
 static struct bpf_insn cg_op(uint8_t code, uint8_t dst, uint8_t src, int16_t off, int32_t imm)
 {
@@ -239,9 +258,11 @@ static size_t cg_rule_insns(const struct sn_cgroup_device_rule *r, struct bpf_in
     return (size_t)(p - out);
 }
 
-int cg_devices_program(struct sn_arena *a, const struct cg_devices *d, struct bpf_insn **ret, size_t *ret_n)
+int cg_devices_program(struct sn_arena *a, const struct cg_devices *d, struct bpf_insn **ret,
+                       size_t *ret_n)
 {
-    struct bpf_insn *p = SN_ARENA_ARRAY(a, struct bpf_insn, 7 + d->n * (CG_RULE_INSNS + 1)), *at = p;
+    struct bpf_insn *p = SN_ARENA_ARRAY(a, struct bpf_insn, 7 + d->n * (CG_RULE_INSNS + 1)),
+                    *at = p;
     if (!p) return -ENOMEM;
     *at++ = OP_LOAD(R_TYPE, offsetof(struct bpf_cgroup_dev_ctx, access_type));
     *at++ = OP_LOAD(R_MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major));
@@ -269,8 +290,10 @@ static int cg_bpf(int cmd, union bpf_attr *attr)
 
 static int cg_attach(int dir, int prog, int replace)
 {
-    union bpf_attr attr = {.target_fd = (uint32_t)dir, .attach_bpf_fd = (uint32_t)prog,
-                           .attach_type = BPF_CGROUP_DEVICE, .attach_flags = BPF_F_ALLOW_MULTI};
+    union bpf_attr attr = {.target_fd = (uint32_t)dir,
+                           .attach_bpf_fd = (uint32_t)prog,
+                           .attach_type = BPF_CGROUP_DEVICE,
+                           .attach_flags = BPF_F_ALLOW_MULTI};
     if (replace >= 0) {
         attr.attach_flags |= BPF_F_REPLACE;
         attr.replace_bpf_fd = (uint32_t)replace;
@@ -291,7 +314,8 @@ static int cg_attach_over(int dir, int prog, const uint32_t *ids, unsigned n)
     if (!replaced) {
         r = cg_attach(dir, prog, -1);
         for (unsigned k = 0; r == 0 && k < n; k++) {
-            union bpf_attr attr = {.target_fd = (uint32_t)dir, .attach_bpf_fd = (uint32_t)old[k],
+            union bpf_attr attr = {.target_fd = (uint32_t)dir,
+                                   .attach_bpf_fd = (uint32_t)old[k],
                                    .attach_type = BPF_CGROUP_DEVICE};
             r = old[k] < 0 ? old[k] : cg_bpf(BPF_PROG_DETACH, &attr);
         }
@@ -306,14 +330,18 @@ int cg_devices_v2(struct sn_arena *a, int dir, const struct cg_devices *d)
     uint32_t ids[CG_PROGS_MAX] = {0};
     struct bpf_insn *insns;
     size_t n;
-    union bpf_attr query = {.query.target_fd = (uint32_t)dir, .query.attach_type = BPF_CGROUP_DEVICE,
-                            .query.prog_ids = (uintptr_t)ids, .query.prog_cnt = CG_PROGS_MAX};
+    union bpf_attr query = {.query.target_fd = (uint32_t)dir,
+                            .query.attach_type = BPF_CGROUP_DEVICE,
+                            .query.prog_ids = (uintptr_t)ids,
+                            .query.prog_cnt = CG_PROGS_MAX};
     int r = cg_bpf(BPF_PROG_QUERY, &query);
     if (r < 0) return r;
     if (d->allow && d->n == 0 && query.query.prog_cnt == 0) return 0; /* nothing to forbid */
     if ((r = cg_devices_program(a, d, &insns, &n)) < 0) return r;
-    union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE, .insn_cnt = (uint32_t)n,
-                           .insns = (uintptr_t)insns, .license = (uintptr_t)"Apache-2.0",
+    union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+                           .insn_cnt = (uint32_t)n,
+                           .insns = (uintptr_t)insns,
+                           .license = (uintptr_t) "Apache-2.0",
                            .prog_name = "sennit_devices"};
     int prog = cg_bpf(BPF_PROG_LOAD, &load);
     if (prog < 0) return prog;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stopping, continuing and ending all processes of a group. The v2 hierarchy is asked first, also on
- * hybrid hosts, where cgroup.freeze and cgroup.kill work without any controller: it tells when it is
- * done, and what it froze can still be killed. v1's freezer has no event, so its state is read again
- * every millisecond. */
+/* Stopping, continuing and ending all processes of a group. The v2 hierarchy is asked first, also
+ * on hybrid hosts, where cgroup.freeze and cgroup.kill work without any controller: it tells when
+ * it is done, and what it froze can still be killed. v1's freezer has no event, so its state is
+ * read again every millisecond. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
-#include "clusters/cgroup/cgroup_int.h"
+#include "cgroup/cgroup_int.h"
 #include "core/status.h"
 
 /* A freezer that is stuck at FREEZING goes on after a thaw: a fork was under way. */
@@ -52,8 +52,8 @@ static int cg_await(int dir, const char *key, int want, int ms)
         }
         struct pollfd p = {.fd = fd, .events = POLLPRI};
         const int slice = 100;
-        if (poll(&p, 1, slice) == 0) ms -= slice; /* banned: waits on cgroup.events, below the fibers */
-        else ms--;
+        int n_ready = poll(&p, 1, slice); /* banned: cgroup.events, below the fibers */
+        ms -= n_ready == 0 ? slice : 1;
     }
     close(fd);
     return r;
@@ -85,7 +85,8 @@ static int cg_freeze_v1(int dir)
         ssize_t n = cg_read_into(dir, "freezer.state", state, sizeof(state));
         if (n < 0) return (int)n;
         if (strcmp(state, "FROZEN") == 0) return 0;
-        if (ms % CG_REFREEZE_MS == CG_REFREEZE_MS - 1) (void)cg_write(dir, "freezer.state", "THAWED", 6);
+        if (ms % CG_REFREEZE_MS == CG_REFREEZE_MS - 1)
+            (void)cg_write(dir, "freezer.state", "THAWED", 6);
         (void)poll(NULL, 0, 1); /* banned: v1's freezer has no event to wait for */
     }
     (void)cg_write(dir, "freezer.state", "THAWED", 6);
@@ -117,7 +118,8 @@ int sn_cgroup_freeze(struct sn_cgroup *cg, bool frozen)
     }
     const char *what = frozen ? "freeze" : "thaw";
     if (r == -ENOSYS)
-        return sn_fail(SN_E_UNIMPLEMENTED, "%s cgroup %s: no freezer is mounted", what, cg->location);
+        return sn_fail(SN_E_UNIMPLEMENTED, "%s cgroup %s: no freezer is mounted", what,
+                       cg->location);
     if (r == -ETIMEDOUT)
         return sn_fail(SN_E_DEADLINE_EXCEEDED, "%s cgroup %s: not within %d ms", what, cg->location,
                        SN_CGROUP_FREEZE_MS);
@@ -141,7 +143,8 @@ int sn_cgroup_frozen(const struct sn_cgroup *cg)
     return r < 0 ? sn_fail_errno(-r, "read the freezer of %s", cg->location) : 0;
 }
 
-/* ---- signals ----------------------------------------------------------------------------------- */
+/* ---- signals -----------------------------------------------------------------------------------
+ */
 
 static int cg_signal_all(const struct sn_cgroup *cg, int sig)
 {
@@ -151,7 +154,8 @@ static int cg_signal_all(const struct sn_cgroup *cg, int sig)
     int r = sn_cgroup_pids(cg, true, &a, &p);
     for (size_t i = 0; r == 0 && i < p.n; i++)
         if (kill(p.ptr[i], sig) < 0 && errno != ESRCH)
-            r = sn_fail_errno(errno, "signal %d to process %d of %s", sig, (int)p.ptr[i], cg->location);
+            r = sn_fail_errno(errno, "signal %d to process %d of %s", sig, (int)p.ptr[i],
+                              cg->location);
     sn_arena_done(&a);
     return r;
 }
@@ -161,7 +165,8 @@ int sn_cgroup_signal(struct sn_cgroup *cg, int sig)
     if (sig == SIGKILL && cg_v2_rules(cg, "cgroup.kill")) {
         int r = cg_write(cg_unified(cg), "cgroup.kill", "1", 1);
         if (r == 0) return 0;
-        if (r != -EOPNOTSUPP && r != -ENOENT) return cg_fail(cg, cg->host->unified, -r, "kill", NULL);
+        if (r != -EOPNOTSUPP && r != -ENOENT)
+            return cg_fail(cg, cg->host->unified, -r, "kill", NULL);
     }
     /* Frozen, nobody forks between the listing and the signal. A group that was frozen before stays
      * so, except for SIGKILL, which v1 delivers only to the thawed. */
@@ -188,5 +193,6 @@ int sn_cgroup_kill(struct sn_cgroup *cg)
         if ((r = cg_signal_all(cg, SIGKILL)) < 0) return r;
         ms += cg_wait_exit(cg, 10);
     }
-    return r == 1 ? sn_fail(SN_E_DEADLINE_EXCEEDED, "%s: processes survive SIGKILL", cg->location) : r;
+    return r == 1 ? sn_fail(SN_E_DEADLINE_EXCEEDED, "%s: processes survive SIGKILL", cg->location)
+                  : r;
 }

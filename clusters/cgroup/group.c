@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "clusters/cgroup/cgroup_int.h"
+#include "cgroup/cgroup_int.h"
 #include "core/alloc.h"
 #include "core/status.h"
 #include "core/vec.h"
@@ -64,7 +64,8 @@ static int cg_open_dir(const char *path)
     return fd < 0 ? -errno : fd;
 }
 
-/* ---- making ------------------------------------------------------------------------------------ */
+/* ---- making ------------------------------------------------------------------------------------
+ */
 
 /* A v1 cpuset without processors or memory takes no process: it is given its parent's. */
 static int cg_cpuset_inherit(int parent, int dir)
@@ -90,9 +91,12 @@ static int cg_walk(const struct sn_cgroup_hierarchy *y, const char *path, unsign
     while (r >= 0 && rest.ptr) {
         char name[256];
         struct sn_str part = sn_str_cut(&rest, '/');
-        if (sn_str_cz(part, name, sizeof(name)) < 0) r = -ENAMETOOLONG;
-        else if (mkdirat(dir, name, 0755) == 0) ++*made;
-        else if (errno != EEXIST) r = -errno;
+        if (sn_str_cz(part, name, sizeof(name)) < 0)
+            r = -ENAMETOOLONG;
+        else if (mkdirat(dir, name, 0755) == 0)
+            ++*made;
+        else if (errno != EEXIST)
+            r = -errno;
         if (r < 0) break;
         int next = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         r = next < 0 ? -errno : cpuset ? cg_cpuset_inherit(dir, next) : 0;
@@ -177,7 +181,8 @@ static int cg_check_type(const struct sn_cgroup *cg)
     int dir = cg_unified(cg);
     ssize_t n = dir >= 0 ? cg_read_into(dir, "cgroup.type", type, sizeof(type)) : -1;
     if (n > 0 && strcmp(type, "domain invalid") == 0)
-        return sn_fail(SN_E_FAILED_PRECONDITION, "%s lies below a threaded group: cgroup.type is \"%s\"",
+        return sn_fail(SN_E_FAILED_PRECONDITION,
+                       "%s lies below a threaded group: cgroup.type is \"%s\"",
                        cg->m[cg->host->unified].path, type);
     return 0;
 }
@@ -256,7 +261,8 @@ int sn_cgroup_open(const struct sn_cgroup_host *h, const char *location, struct 
     return 0;
 }
 
-/* ---- who is in it ------------------------------------------------------------------------------ */
+/* ---- who is in it ------------------------------------------------------------------------------
+ */
 
 /* Decimal without stdio: this runs between clone and exec. */
 static size_t cg_decimal(char out[16], pid_t pid)
@@ -289,8 +295,10 @@ int sn_cgroup_attach(const struct sn_cgroup *cg, pid_t pid, bool skip_v2)
         int r = fd < 0 ? -errno : 0;
         for (unsigned k = 0; r == 0 && write(fd, text, n) < 0; k++) {
             if (errno == EINTR) continue;
-            if (errno != EINVAL || k == CG_ATTACH_TRIES) r = -errno;
-            else sched_yield();
+            if (errno != EINVAL || k == CG_ATTACH_TRIES)
+                r = -errno;
+            else
+                sched_yield();
         }
         if (fd >= 0 && fd != m->tasks) close(fd);
         if (r < 0 && !(cg->host->rootless && cg_denied(-r))) return r;
@@ -321,16 +329,19 @@ static int cg_pids_dir(int dir, struct sn_arena *a, cg_pid_vec *out)
     if (r == -EOPNOTSUPP) return 0;             /* a threaded group lists no processes */
     while (r == 0 && cg_next_line(&text, &line)) {
         uint64_t pid;
-        if (sn_str_to_u64(line, &pid) < 0 || pid > INT32_MAX) r = -ENOMSG;
-        else if (out->len >= SN_CGROUP_PIDS_MAX) r = -E2BIG;
-        else if (pid != 0 && sn_vec_push(out, (pid_t)pid) < 0) r = -ENOMEM;
+        if (sn_str_to_u64(line, &pid) < 0 || pid > INT32_MAX)
+            r = -ENOMSG;
+        else if (out->len >= SN_CGROUP_PIDS_MAX)
+            r = -E2BIG;
+        else if (pid != 0 && sn_vec_push(out, (pid_t)pid) < 0)
+            r = -ENOMEM;
     }
     return r;
 }
 
 /* Calls visit for each directory below `dir` (not for itself), children before parents. */
-static int cg_below(int dir, unsigned depth, int (*visit)(void *arg, int parent, const char *name, int dir),
-                    void *arg)
+static int cg_below(int dir, unsigned depth,
+                    int (*visit)(void *arg, int parent, const char *name, int dir), void *arg)
 {
     int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
     if (copy < 0) return errno == ENOENT ? 0 : -errno;
@@ -411,7 +422,8 @@ int sn_cgroup_populated(const struct sn_cgroup *cg)
     return r < 0 ? r : p.n > 0;
 }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
+/* ---- the end -----------------------------------------------------------------------------------
+ */
 
 static int cg_rm_one(void *arg, int parent, const char *name, int dir)
 {
@@ -427,8 +439,8 @@ static int cg_rmdir(const struct sn_cgroup_member *m)
     return rmdir(m->path) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
-/* A process that is through with exiting may count for a moment longer: then there is nobody to wait
- * for, and the wait is a millisecond. */
+/* A process that is through with exiting may count for a moment longer: then there is nobody to
+ * wait for, and the wait is a millisecond. */
 int cg_wait_exit(const struct sn_cgroup *cg, int ms)
 {
     struct sn_arena a;

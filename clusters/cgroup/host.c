@@ -9,7 +9,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "clusters/cgroup/cgroup_int.h"
+#include "cgroup/cgroup_int.h"
 #include "core/status.h"
 
 #define CG_MOUNTINFO_MAX (64u << 20)
@@ -75,7 +75,8 @@ static int cg_add(struct sn_cgroup_host *h, struct sn_str mount, struct sn_str n
     return 0;
 }
 
-/* ---- /sys/fs/cgroup as it usually is ----------------------------------------------------------- */
+/* ---- /sys/fs/cgroup as it usually is -----------------------------------------------------------
+ */
 
 static int cg_scan_entry(struct sn_cgroup_host *h, int dir, const char *name)
 {
@@ -128,7 +129,8 @@ static int cg_scan(struct sn_cgroup_host *h)
     return r < 0 ? r : h->n > 0;
 }
 
-/* ---- the mount table --------------------------------------------------------------------------- */
+/* ---- the mount table ---------------------------------------------------------------------------
+ */
 
 /* "\040" and its like, as /proc writes space, tab, newline and backslash. */
 static struct sn_str cg_unescape(struct sn_arena *a, struct sn_str s)
@@ -138,7 +140,8 @@ static struct sn_str cg_unescape(struct sn_arena *a, struct sn_str s)
     if (!out) return (struct sn_str){0};
     for (size_t i = 0; i < s.len; i++) {
         if (s.ptr[i] == '\\' && i + 3 < s.len && s.ptr[i + 1] >= '0' && s.ptr[i + 1] <= '3') {
-            out[n++] = (char)((s.ptr[i + 1] - '0') * 64 + (s.ptr[i + 2] - '0') * 8 + (s.ptr[i + 3] - '0'));
+            out[n++] =
+                (char)((s.ptr[i + 1] - '0') * 64 + (s.ptr[i + 2] - '0') * 8 + (s.ptr[i + 3] - '0'));
             i += 3;
         } else {
             out[n++] = s.ptr[i];
@@ -161,7 +164,8 @@ static struct sn_str cg_v1_name(struct sn_arena *a, struct sn_str options)
         if (b.len) sn_buf_byte(&b, ',');
         sn_buf_str(&b, word);
     }
-    struct sn_str r = b.err < 0 ? (struct sn_str){0} : sn_arena_str(a, b.len ? sn_buf_view(&b) : named);
+    struct sn_str r =
+        b.err < 0 ? (struct sn_str){0} : sn_arena_str(a, b.len ? sn_buf_view(&b) : named);
     sn_buf_done(&b);
     return r;
 }
@@ -191,7 +195,8 @@ static int cg_mount_line(struct sn_cgroup_host *h, struct sn_str line, struct sn
     struct sn_str mount = cg_unescape(&h->text, f[4]), root = cg_unescape(&h->text, f[3]);
     if (!name.ptr || !mount.ptr || !root.ptr) return v2 ? sn_fail(SN_E_NOMEM, "mount table") : 0;
     if (cg_known(h, name, v2)) return 0; /* the first mount of a hierarchy is the machine's */
-    struct sn_str full = sn_arena_printf(&h->text, "%.*s%.*s", SN_STR_ARG(prefix), SN_STR_ARG(mount));
+    struct sn_str full =
+        sn_arena_printf(&h->text, "%.*s%.*s", SN_STR_ARG(prefix), SN_STR_ARG(mount));
     if (!full.ptr) return sn_fail(SN_E_NOMEM, "mount table");
     int r = cg_add(h, full, name, v2);
     /* What is mounted may be a part of the hierarchy: kept until own paths are known. */
@@ -222,7 +227,8 @@ static int cg_mounts(struct sn_cgroup_host *h, struct sn_arena *scratch, const c
     return r;
 }
 
-/* ---- the prober's own groups ------------------------------------------------------------------- */
+/* ---- the prober's own groups -------------------------------------------------------------------
+ */
 
 /* `own` as seen below the mount point, given the part of the hierarchy that is mounted there. */
 static struct sn_str cg_below(struct sn_str own, struct sn_str root)
@@ -270,7 +276,8 @@ static int cg_own(struct sn_cgroup_host *h, struct sn_arena *scratch, const char
     return 0;
 }
 
-/* ---- probe ------------------------------------------------------------------------------------- */
+/* ---- probe -------------------------------------------------------------------------------------
+ */
 
 static int cg_v2_controllers(struct sn_cgroup_host *h, struct sn_cgroup_hierarchy *y)
 {
@@ -308,10 +315,10 @@ static void cg_assign(struct sn_cgroup_host *h)
         for (unsigned c = 0; c < SN_CGROUP_CONTROLLERS; c++)
             if (h->of[c] < 0 && has & 1u << c) h->of[c] = h->unified;
     }
-    h->layout = h->n == 0          ? SN_CGROUP_NONE
-                : h->unified < 0   ? SN_CGROUP_V1
-                : v1               ? SN_CGROUP_HYBRID
-                                   : SN_CGROUP_V2;
+    h->layout = h->n == 0        ? SN_CGROUP_NONE
+                : h->unified < 0 ? SN_CGROUP_V1
+                : v1             ? SN_CGROUP_HYBRID
+                                 : SN_CGROUP_V2;
 }
 
 static int cg_probe(struct sn_cgroup_host *h, struct sn_arena *scratch, const char *prefix)

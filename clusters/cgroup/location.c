@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From linux.cgroupsPath to a location. A location is one path, "/a/b", where all hierarchies agree;
- * otherwise one line "NAME:PATH" per hierarchy, NAME as /proc/PID/cgroup has it ("" for v2). */
+/* From linux.cgroupsPath to a location. A location is one path, "/a/b", where all hierarchies
+ * agree; otherwise one line "NAME:PATH" per hierarchy, NAME as /proc/PID/cgroup has it ("" for v2).
+ */
 #include <unistd.h>
 
-#include "clusters/cgroup/cgroup_int.h"
+#include "cgroup/cgroup_int.h"
 #include "core/status.h"
 
 /* Appends the components of `path` to the absolute path in *b, resolving "." and ".." as text. */
@@ -18,8 +19,8 @@ static int cg_join(struct sn_buf *b, struct sn_str path)
             continue;
         }
         if (part.len > 255)
-            return sn_fail(SN_E_TOO_LARGE, "linux.cgroupsPath: a component of %zu bytes, at most 255",
-                           part.len);
+            return sn_fail(SN_E_TOO_LARGE,
+                           "linux.cgroupsPath: a component of %zu bytes, at most 255", part.len);
         sn_buf_byte(b, '/');
         sn_buf_str(b, part);
     }
@@ -32,8 +33,8 @@ static int cg_slice(struct sn_buf *b, struct sn_str slice)
 {
     struct sn_str stem = sn_str_sub(slice, 0, slice.len - 6);
     if (!sn_str_ends(slice, SN_STR(".slice")) || stem.len == 0 || sn_str_chr(slice, '/') >= 0)
-        return sn_fail(SN_E_INVALID_ARGUMENT,
-                       "linux.cgroupsPath: slice \"%.*s\" is not NAME.slice", SN_STR_ARG(slice));
+        return sn_fail(SN_E_INVALID_ARGUMENT, "linux.cgroupsPath: slice \"%.*s\" is not NAME.slice",
+                       SN_STR_ARG(slice));
     if (sn_str_eqc(stem, "-")) return 0;
     for (size_t i = 0; i <= stem.len; i++) {
         if (i < stem.len && stem.ptr[i] != '-') continue;
@@ -66,7 +67,8 @@ static int cg_systemd(const struct sn_cgroup_host *h, const struct sn_cgroup_whe
         return sn_fail(SN_E_INVALID_ARGUMENT, "linux.cgroupsPath \"%.*s\": \"/\" in a unit's name",
                        SN_STR_ARG(w->path));
     if (sn_str_ends(name, SN_STR(".slice"))) return cg_slice(b, name);
-    sn_buf_printf(b, "/%.*s%s%.*s.scope", SN_STR_ARG(prefix), prefix.len ? "-" : "", SN_STR_ARG(name));
+    sn_buf_printf(b, "/%.*s%s%.*s.scope", SN_STR_ARG(prefix), prefix.len ? "-" : "",
+                  SN_STR_ARG(name));
     return b->err < 0 ? sn_fail(b->err, "linux.cgroupsPath: more than %d bytes", SN_CGROUP_PATH_MAX)
                       : 0;
 }
@@ -131,8 +133,9 @@ int sn_cgroup_resolve(const struct sn_cgroup_host *h, const struct sn_cgroup_whe
         return cg_relative(h, path, a, ret);
     struct sn_buf b;
     sn_buf_init(&b, SN_CGROUP_PATH_MAX - 1);
-    int r = where->systemd && !(path.len && path.ptr[0] == '/') ? cg_systemd(h, where, &b)
-                                                                 : cg_join(&b, path.len ? path : where->id);
+    int r = where->systemd && !(path.len && path.ptr[0] == '/')
+                ? cg_systemd(h, where, &b)
+                : cg_join(&b, path.len ? path : where->id);
     struct sn_str loc = {0};
     if (r == 0 && b.len == 0)
         r = sn_fail(SN_E_INVALID_ARGUMENT, "linux.cgroupsPath \"%.*s\" is the root group",
@@ -155,9 +158,11 @@ static int cg_path_check(struct sn_str path)
     rest = sn_str_from(rest, 1);
     while (rest.ptr) {
         struct sn_str part = sn_str_cut(&rest, '/');
-        if (part.len == 0 || part.len > 255 || sn_str_eqc(part, ".") || sn_str_eqc(part, "..")) goto bad;
+        if (part.len == 0 || part.len > 255 || sn_str_eqc(part, ".") || sn_str_eqc(part, ".."))
+            goto bad;
         if (++depth > SN_CGROUP_DEPTH_MAX)
-            return sn_fail(SN_E_TOO_LARGE, "cgroup path of more than %d components", SN_CGROUP_DEPTH_MAX);
+            return sn_fail(SN_E_TOO_LARGE, "cgroup path of more than %d components",
+                           SN_CGROUP_DEPTH_MAX);
     }
     return 0;
 bad:

@@ -2,7 +2,7 @@
 /* Reading linux.resources. What is refused is named: the field, the value, what is allowed. */
 #include <stdio.h>
 
-#include "clusters/cgroup/cgroup_int.h"
+#include "cgroup/cgroup_int.h"
 #include "core/status.h"
 
 #define CG_STRING_MAX 4096 /* bytes of any string in linux.resources */
@@ -13,18 +13,22 @@ struct cg_at {
     int index; /* -1: not in a list */
 };
 
-static int cg_bad(const struct cg_at *at, const char *field, const struct sn_json *v, const char *allowed)
+static int cg_bad(const struct cg_at *at, const char *field, const struct sn_json *v,
+                  const char *allowed)
 {
     char where[160], text[64];
     struct sn_buf b;
-    if (at->index >= 0) snprintf(where, sizeof(where), "%s[%d].%s", at->object, at->index, field);
-    else snprintf(where, sizeof(where), "%s.%s", at->object, field);
+    if (at->index >= 0)
+        snprintf(where, sizeof(where), "%s[%d].%s", at->object, at->index, field);
+    else
+        snprintf(where, sizeof(where), "%s.%s", at->object, field);
     sn_buf_init_fixed(&b, text, sizeof(text) - 1);
     if (!v) return sn_fail(SN_E_INVALID_ARGUMENT, "%s is missing, expected %s", where, allowed);
     if (sn_json_kind(v) >= SN_JSON_ARRAY || sn_json_write(&b, v, NULL) < 0)
         return sn_fail(SN_E_INVALID_ARGUMENT, "%s is a long value or %s, expected %s", where,
                        sn_json_kind_name(sn_json_kind(v)), allowed);
-    return sn_fail(SN_E_INVALID_ARGUMENT, "%s is %.*s, expected %s", where, (int)b.len, text, allowed);
+    return sn_fail(SN_E_INVALID_ARGUMENT, "%s is %.*s, expected %s", where, (int)b.len, text,
+                   allowed);
 }
 
 static const struct sn_json *cg_get(const struct sn_json *o, const char *field)
@@ -48,7 +52,8 @@ static int cg_ints(const struct sn_json *o, const struct cg_at *at, const struct
         int64_t x;
         if (!v) continue;
         /* An unsigned "unlimited" of old writers: beyond what the kernel's counters hold. */
-        if (sn_json_kind(v) == SN_JSON_UINT && f->max == INT64_MAX) x = INT64_MAX;
+        if (sn_json_kind(v) == SN_JSON_UINT && f->max == INT64_MAX)
+            x = INT64_MAX;
         else if (sn_json_to_i64(v, &x) < 0 || x < f->min || x > f->max)
             return cg_bad(at, f->name, v, f->allowed);
         *(struct sn_opt_i64 *)((char *)base + f->at) = (struct sn_opt_i64){true, x};
@@ -89,29 +94,36 @@ static int cg_list_of(struct sn_arena *a, const struct sn_json *o, const struct 
     if (sn_json_kind(v) != SN_JSON_ARRAY) return cg_bad(at, field, v, "an array of objects");
     size_t max = strcmp(field, "devices") == 0 ? SN_CGROUP_RULES_MAX : SN_CGROUP_LIST_MAX;
     if (v->len > max)
-        return sn_fail(SN_E_TOO_LARGE, "%s.%s has %u entries, at most %zu", at->object, field, v->len,
-                       max);
+        return sn_fail(SN_E_TOO_LARGE, "%s.%s has %u entries, at most %zu", at->object, field,
+                       v->len, max);
     for (SN_JSON_EACH(v, it))
         if (sn_json_kind(it) != SN_JSON_OBJECT) return cg_bad(at, field, it, "an array of objects");
-    if (!(*ret = sn_arena_array(a, v->len ? v->len : 1, elem))) return sn_fail(SN_E_NOMEM, "%s", field);
+    if (!(*ret = sn_arena_array(a, v->len ? v->len : 1, elem)))
+        return sn_fail(SN_E_NOMEM, "%s", field);
     *ret_n = v->len;
     return 0;
 }
 
-/* ---- devices ----------------------------------------------------------------------------------- */
+/* ---- devices -----------------------------------------------------------------------------------
+ */
 
 static int cg_device_access(struct sn_str s, uint8_t *ret)
 {
     for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] == 'r') *ret |= SN_CGROUP_DEV_READ;
-        else if (s.ptr[i] == 'w') *ret |= SN_CGROUP_DEV_WRITE;
-        else if (s.ptr[i] == 'm') *ret |= SN_CGROUP_DEV_MKNOD;
-        else return -1;
+        if (s.ptr[i] == 'r')
+            *ret |= SN_CGROUP_DEV_READ;
+        else if (s.ptr[i] == 'w')
+            *ret |= SN_CGROUP_DEV_WRITE;
+        else if (s.ptr[i] == 'm')
+            *ret |= SN_CGROUP_DEV_MKNOD;
+        else
+            return -1;
     }
     return 0;
 }
 
-static int cg_device(const struct sn_json *o, const struct cg_at *at, struct sn_cgroup_device_rule *d)
+static int cg_device(const struct sn_json *o, const struct cg_at *at,
+                     struct sn_cgroup_device_rule *d)
 {
     struct {
         struct sn_opt_i64 major, minor;
@@ -131,7 +143,8 @@ static int cg_device(const struct sn_json *o, const struct cg_at *at, struct sn_
     char t = type.ptr[0] == 'u' ? 'c' : type.ptr[0]; /* unbuffered is a character device, too */
     if (type.len != 1 || !memchr("abcp", t, 4))
         return cg_bad(at, "type", cg_get(o, "type"), "\"a\", \"b\", \"c\", \"p\" or \"u\"");
-    *d = (struct sn_cgroup_device_rule){.allow = allow.v, .type = t,
+    *d = (struct sn_cgroup_device_rule){.allow = allow.v,
+                                        .type = t,
                                         .major = n.major.set ? n.major.v : -1,
                                         .minor = n.minor.set ? n.minor.v : -1};
     if (cg_device_access(access, &d->access) < 0)
@@ -168,18 +181,19 @@ int sn_cgroup_devices_default(struct sn_arena *a, struct sn_cgroup_resources *r)
 {
     static const struct sn_cgroup_device_rule std[] = {
         {true, 'c', -1, -1, SN_CGROUP_DEV_MKNOD}, {true, 'b', -1, -1, SN_CGROUP_DEV_MKNOD},
-        {true, 'c', 1, 3, SN_CGROUP_DEV_ALL},     /* null */
-        {true, 'c', 1, 8, SN_CGROUP_DEV_ALL},     /* random */
-        {true, 'c', 1, 7, SN_CGROUP_DEV_ALL},     /* full */
-        {true, 'c', 5, 0, SN_CGROUP_DEV_ALL},     /* tty */
-        {true, 'c', 1, 5, SN_CGROUP_DEV_ALL},     /* zero */
-        {true, 'c', 1, 9, SN_CGROUP_DEV_ALL},     /* urandom */
-        {true, 'c', 136, -1, SN_CGROUP_DEV_ALL},  /* pts */
-        {true, 'c', 5, 2, SN_CGROUP_DEV_ALL},     /* ptmx */
+        {true, 'c', 1, 3, SN_CGROUP_DEV_ALL},    /* null */
+        {true, 'c', 1, 8, SN_CGROUP_DEV_ALL},    /* random */
+        {true, 'c', 1, 7, SN_CGROUP_DEV_ALL},    /* full */
+        {true, 'c', 5, 0, SN_CGROUP_DEV_ALL},    /* tty */
+        {true, 'c', 1, 5, SN_CGROUP_DEV_ALL},    /* zero */
+        {true, 'c', 1, 9, SN_CGROUP_DEV_ALL},    /* urandom */
+        {true, 'c', 136, -1, SN_CGROUP_DEV_ALL}, /* pts */
+        {true, 'c', 5, 2, SN_CGROUP_DEV_ALL},    /* ptmx */
     };
     size_t n = r->devices.n + SN_COUNT_OF(std);
     if (n > SN_CGROUP_RULES_MAX + SN_COUNT_OF(std))
-        return sn_fail(SN_E_TOO_LARGE, "linux.resources.devices: more than %d rules", SN_CGROUP_RULES_MAX);
+        return sn_fail(SN_E_TOO_LARGE, "linux.resources.devices: more than %d rules",
+                       SN_CGROUP_RULES_MAX);
     struct sn_cgroup_device_rule *all = SN_ARENA_ARRAY(a, struct sn_cgroup_device_rule, n);
     if (!all) return sn_fail(SN_E_NOMEM, "device rules");
     if (r->devices.n) memcpy(all, r->devices.ptr, r->devices.n * sizeof(*all));
@@ -190,7 +204,8 @@ int sn_cgroup_devices_default(struct sn_arena *a, struct sn_cgroup_resources *r)
     return 0;
 }
 
-/* ---- memory, cpu, pids ------------------------------------------------------------------------- */
+/* ---- memory, cpu, pids -------------------------------------------------------------------------
+ */
 
 #define CG_LIMIT -1, INT64_MAX, "bytes, or -1 for no limit"
 
@@ -209,7 +224,8 @@ static int cg_memory(const struct sn_json *o, struct sn_cgroup_resources *r)
     int e = cg_ints(o, &at, ints, SN_COUNT_OF(ints), m);
     if (e == 0 && m->swappiness.set && m->swappiness.v > 100) {
         /* Docker writes -1 unsigned for "leave it". */
-        if (m->swappiness.v != INT64_MAX) return cg_bad(&at, "swappiness", cg_get(o, "swappiness"), "0 to 100");
+        if (m->swappiness.v != INT64_MAX)
+            return cg_bad(&at, "swappiness", cg_get(o, "swappiness"), "0 to 100");
         m->swappiness.set = false;
     }
     if (e == 0) e = cg_bool(o, &at, "disableOOMKiller", &m->disable_oom_killer);
@@ -217,10 +233,11 @@ static int cg_memory(const struct sn_json *o, struct sn_cgroup_resources *r)
     if (e == 0) e = cg_bool(o, &at, "checkBeforeUpdate", &m->check_before_update);
     if (e < 0) return e;
     if (m->limit.set && m->swap.set && m->limit.v > 0 && m->swap.v > 0 && m->swap.v < m->limit.v)
-        return sn_fail(SN_E_INVALID_ARGUMENT,
-                       "linux.resources.memory.swap is %lld, expected at least memory.limit (%lld): it is "
-                       "memory and swap together",
-                       (long long)m->swap.v, (long long)m->limit.v);
+        return sn_fail(
+            SN_E_INVALID_ARGUMENT,
+            "linux.resources.memory.swap is %lld, expected at least memory.limit (%lld): it is "
+            "memory and swap together",
+            (long long)m->swap.v, (long long)m->limit.v);
     return 0;
 }
 
@@ -229,7 +246,8 @@ static int cg_cpu(const struct sn_json *o, struct sn_cgroup_resources *r)
     __typeof__(r->cpu) *c = &r->cpu;
     static const struct cg_int_field ints[] = {
         {"shares", offsetof(__typeof__(*c), shares), 0, INT64_MAX, "0 or 2 to 262144"},
-        {"quota", offsetof(__typeof__(*c), quota_us), -1, INT64_MAX, "microseconds, or -1 for no limit"},
+        {"quota", offsetof(__typeof__(*c), quota_us), -1, INT64_MAX,
+         "microseconds, or -1 for no limit"},
         {"burst", offsetof(__typeof__(*c), burst_us), 0, INT64_MAX, "microseconds"},
         {"period", offsetof(__typeof__(*c), period_us), 0, INT64_MAX, "microseconds"},
         {"realtimeRuntime", offsetof(__typeof__(*c), rt_runtime_us), -1, INT64_MAX, "microseconds"},
@@ -251,12 +269,14 @@ static int cg_pids(const struct sn_json *o, struct sn_cgroup_resources *r)
     return cg_ints(o, &at, ints, SN_COUNT_OF(ints), &r->pids_limit);
 }
 
-/* ---- blockIO ----------------------------------------------------------------------------------- */
+/* ---- blockIO -----------------------------------------------------------------------------------
+ */
 
 struct cg_number {
     struct sn_opt_i64 major, minor;
 };
-static int cg_device_number(const struct sn_json *o, const struct cg_at *at, int64_t *major, int64_t *minor)
+static int cg_device_number(const struct sn_json *o, const struct cg_at *at, int64_t *major,
+                            int64_t *minor)
 {
     static const struct cg_int_field ints[] = {
         {"major", offsetof(struct cg_number, major), 0, UINT32_MAX, "a device number"},
@@ -272,7 +292,8 @@ static int cg_device_number(const struct sn_json *o, const struct cg_at *at, int
     return 0;
 }
 
-static int cg_rates(struct sn_arena *a, const struct sn_json *o, unsigned kind, struct sn_cgroup_resources *r)
+static int cg_rates(struct sn_arena *a, const struct sn_json *o, unsigned kind,
+                    struct sn_cgroup_resources *r)
 {
     static const struct {
         const char *field, *object;
@@ -317,7 +338,8 @@ static int cg_block_io(struct sn_arena *a, const struct sn_json *o, struct sn_cg
     void *list;
     size_t n;
     int e = cg_ints(o, &at, top, SN_COUNT_OF(top), &r->io);
-    if (e == 0) e = cg_list_of(a, o, &at, "weightDevice", sizeof(struct sn_cgroup_dev_weight), &list, &n);
+    if (e == 0)
+        e = cg_list_of(a, o, &at, "weightDevice", sizeof(struct sn_cgroup_dev_weight), &list, &n);
     if (e < 0) return e;
     struct sn_cgroup_dev_weight *w = list;
     at.object = "linux.resources.blockIO.weightDevice";
@@ -333,7 +355,8 @@ static int cg_block_io(struct sn_arena *a, const struct sn_json *o, struct sn_cg
     return e;
 }
 
-/* ---- the rest ---------------------------------------------------------------------------------- */
+/* ---- the rest ----------------------------------------------------------------------------------
+ */
 
 /* "64KB", "2MB", "1GB": digits and a unit, as the names of the kernel's files have it. */
 static bool cg_page_size(struct sn_str s)
@@ -382,7 +405,8 @@ static int cg_rdma(struct sn_arena *a, const struct sn_json *o, struct sn_cgroup
     struct cg_at at = {"linux.resources.rdma", -1};
     if (!v) return 0;
     if (sn_json_kind(v) != SN_JSON_OBJECT || v->len > SN_CGROUP_LIST_MAX)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "linux.resources.rdma: expected an object of at most %d",
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "linux.resources.rdma: expected an object of at most %d",
                        SN_CGROUP_LIST_MAX);
     struct sn_cgroup_rdma *list = SN_ARENA_ARRAY(a, struct sn_cgroup_rdma, v->len + 1);
     if (!list) return sn_fail(SN_E_NOMEM, "rdma");
@@ -426,9 +450,10 @@ static int cg_network(struct sn_arena *a, const struct sn_json *o, struct sn_cgr
     return e;
 }
 
-/* Keys become names of files in the group's folder: no path leads out of it, and the files that move
- * processes or controllers are not resources. */
-static int cg_unified_map(struct sn_arena *a, const struct sn_json *o, struct sn_cgroup_resources *r)
+/* Keys become names of files in the group's folder: no path leads out of it, and the files that
+ * move processes or controllers are not resources. */
+static int cg_unified_map(struct sn_arena *a, const struct sn_json *o,
+                          struct sn_cgroup_resources *r)
 {
     const struct sn_json *v = cg_get(o, "unified");
     struct cg_at at = {"linux.resources.unified", -1};
@@ -464,7 +489,8 @@ static int cg_part(const struct sn_json *o, const char *field, const struct sn_j
     return *ret && sn_json_kind(*ret) != SN_JSON_OBJECT ? cg_bad(&at, field, *ret, "an object") : 0;
 }
 
-int sn_cgroup_resources_parse(struct sn_arena *a, const struct sn_json *o, struct sn_cgroup_resources *ret)
+int sn_cgroup_resources_parse(struct sn_arena *a, const struct sn_json *o,
+                              struct sn_cgroup_resources *ret)
 {
     struct sn_cgroup_resources r = {0};
     const struct sn_json *v;

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "clusters/cgroup/cgroup_int.h"
+#include "cgroup/cgroup_int.h"
 #include "core/status.h"
 
-#define CG_TICK_NS 10000000ull /* cpuacct.stat counts in USER_HZ, which is 100 for every program */
+#define CG_TICK_NS                                                                \
+    10000000ull /* cpuacct.stat counts in USER_HZ, which is 100 for every program \
+                 */
 #define CG_USEC_NS 1000ull
 
 /* What a reader works with; `file` is the one being read, for the diagnostic. */
@@ -65,7 +67,8 @@ static int cg_keys(struct cg_reader *r, const char *file, const struct cg_key *k
     return e;
 }
 
-/* ---- cpu --------------------------------------------------------------------------------------- */
+/* ---- cpu ---------------------------------------------------------------------------------------
+ */
 
 static int cg_percpu(struct cg_reader *r)
 {
@@ -88,7 +91,8 @@ static int cg_percpu(struct cg_reader *r)
     for (n = 0; cg_next_line(&text, &line); n++) {
         struct sn_str w[3] = {0};
         for (unsigned i = 0; i < 3 && cg_next_word(&line, &word); i++) w[i] = word;
-        if (sn_str_to_u64(w[1], &user[n]) < 0 || sn_str_to_u64(w[2], &system[n]) < 0) return -ENOMSG;
+        if (sn_str_to_u64(w[1], &user[n]) < 0 || sn_str_to_u64(w[2], &system[n]) < 0)
+            return -ENOMSG;
     }
     c->percpu_user_ns.ptr = user;
     c->percpu_system_ns.ptr = system;
@@ -99,7 +103,8 @@ static int cg_percpu(struct cg_reader *r)
 static int cg_cpuacct_v1(struct cg_reader *r)
 {
     __typeof__(r->s->cpu) *c = &r->s->cpu;
-    const struct cg_key keys[] = {{"user", &c->user_ns, CG_TICK_NS}, {"system", &c->system_ns, CG_TICK_NS}};
+    const struct cg_key keys[] = {{"user", &c->user_ns, CG_TICK_NS},
+                                  {"system", &c->system_ns, CG_TICK_NS}};
     int e = cg_number(r, "cpuacct.usage", &c->usage_ns);
     if (e == 0) e = cg_keys(r, "cpuacct.stat", keys, SN_COUNT_OF(keys));
     return e < 0 ? e : cg_percpu(r);
@@ -130,16 +135,20 @@ static int cg_cpu_v2(struct cg_reader *r)
     return cg_keys(r, "cpu.stat", keys, SN_COUNT_OF(keys));
 }
 
-/* ---- memory ------------------------------------------------------------------------------------ */
+/* ---- memory ------------------------------------------------------------------------------------
+ */
 
-static int cg_counter_v1(struct cg_reader *r, const char *prefix, struct sn_cgroup_memory_counter *c, bool *set)
+static int cg_counter_v1(struct cg_reader *r, const char *prefix,
+                         struct sn_cgroup_memory_counter *c, bool *set)
 {
     char file[64];
     const struct {
         const char *tail;
         uint64_t *to;
-    } parts[] = {{"usage_in_bytes", &c->usage}, {"max_usage_in_bytes", &c->max},
-                 {"limit_in_bytes", &c->limit}, {"failcnt", &c->failcnt}};
+    } parts[] = {{"usage_in_bytes", &c->usage},
+                 {"max_usage_in_bytes", &c->max},
+                 {"limit_in_bytes", &c->limit},
+                 {"failcnt", &c->failcnt}};
     for (size_t i = 0; i < SN_COUNT_OF(parts); i++) {
         snprintf(file, sizeof(file), "%s%s", prefix, parts[i].tail);
         int e = cg_read_u64(r->dir, file, parts[i].to);
@@ -193,8 +202,10 @@ static int cg_memory_v1(struct cg_reader *r)
 static int cg_memory_v2(struct cg_reader *r)
 {
     __typeof__(r->s->memory) *m = &r->s->memory;
-    const struct cg_key events[] = {{"low", &m->low, 1},          {"high", &m->high, 1},
-                                    {"max", &m->max_events, 1},   {"oom", &m->oom, 1},
+    const struct cg_key events[] = {{"low", &m->low, 1},
+                                    {"high", &m->high, 1},
+                                    {"max", &m->max_events, 1},
+                                    {"oom", &m->oom, 1},
                                     {"oom_kill", &m->oom_kill, 1}};
     m->memory.limit = m->swap.limit = UINT64_MAX;
     m->use_hierarchy = true;
@@ -219,7 +230,8 @@ uint64_t sn_cgroup_stat_get(const struct sn_cgroup_stats *s, const char *name)
     return 0;
 }
 
-/* ---- io ---------------------------------------------------------------------------------------- */
+/* ---- io ----------------------------------------------------------------------------------------
+ */
 
 /* "8:0 Read 4096", or "8:0 4096" without an operation; the closing "Total 4096" is no device's. */
 static int cg_io_file(struct cg_reader *r, const char *file, sn_cgroup_io_list *ret)
@@ -237,8 +249,8 @@ static int cg_io_file(struct cg_reader *r, const char *file, sn_cgroup_io_list *
         while (k < 3 && cg_next_word(&line, &word)) w[k++] = word;
         struct sn_str minor = w[0], major = sn_str_cut(&minor, ':');
         if (!minor.ptr) continue;
-        if (k < 2 || sn_str_to_u64(major, &x[n].major) < 0 || sn_str_to_u64(minor, &x[n].minor) < 0 ||
-            sn_str_to_u64(w[k - 1], &x[n].value) < 0)
+        if (k < 2 || sn_str_to_u64(major, &x[n].major) < 0 ||
+            sn_str_to_u64(minor, &x[n].minor) < 0 || sn_str_to_u64(w[k - 1], &x[n].value) < 0)
             return -ENOMSG;
         x[n++].op = k == 3 ? w[1] : SN_STR("");
     }
@@ -255,10 +267,14 @@ static int cg_io_v1(struct cg_reader *r)
     const struct {
         const char *tail;
         sn_cgroup_io_list *to;
-    } files[] = {{"io_service_bytes_recursive", &io->service_bytes}, {"io_serviced_recursive", &io->serviced},
-                 {"io_queued_recursive", &io->queued},               {"io_service_time_recursive", &io->service_time},
-                 {"io_wait_time_recursive", &io->wait_time},         {"io_merged_recursive", &io->merged},
-                 {"time_recursive", &io->time},                      {"sectors_recursive", &io->sectors}};
+    } files[] = {{"io_service_bytes_recursive", &io->service_bytes},
+                 {"io_serviced_recursive", &io->serviced},
+                 {"io_queued_recursive", &io->queued},
+                 {"io_service_time_recursive", &io->service_time},
+                 {"io_wait_time_recursive", &io->wait_time},
+                 {"io_merged_recursive", &io->merged},
+                 {"time_recursive", &io->time},
+                 {"sectors_recursive", &io->sectors}};
     static const char *const families[] = {"blkio.bfq.", "blkio.", "blkio.throttle."};
     for (size_t f = 0; f < SN_COUNT_OF(families); f++) {
         for (size_t i = 0; i < SN_COUNT_OF(files); i++) {
@@ -293,7 +309,8 @@ static int cg_io_v2(struct cg_reader *r)
         if (!cg_next_word(&line, &word)) continue;
         struct sn_str minor = word, major = sn_str_cut(&minor, ':');
         if (!minor.ptr) continue; /* some block devices have no number here */
-        if (sn_str_to_u64(major, &x.major) < 0 || sn_str_to_u64(minor, &x.minor) < 0) return -ENOMSG;
+        if (sn_str_to_u64(major, &x.major) < 0 || sn_str_to_u64(minor, &x.minor) < 0)
+            return -ENOMSG;
         uint32_t seen = 0; /* a key said twice would not fit */
         while (cg_next_word(&line, &word)) {
             struct sn_str value = word, key = sn_str_cut(&value, '=');
@@ -302,8 +319,10 @@ static int cg_io_v2(struct cg_reader *r)
                 seen |= 1u << k;
                 if (!value.ptr || sn_str_to_u64(value, &x.value) < 0) return -ENOMSG;
                 x.op = sn_str(keys[k].op);
-                if (keys[k].bytes) bytes[nb++] = x;
-                else count[nc++] = x;
+                if (keys[k].bytes)
+                    bytes[nb++] = x;
+                else
+                    count[nc++] = x;
             }
         }
     }
@@ -314,7 +333,8 @@ static int cg_io_v2(struct cg_reader *r)
     return 0;
 }
 
-/* ---- pids, hugetlb, rdma ----------------------------------------------------------------------- */
+/* ---- pids, hugetlb, rdma -----------------------------------------------------------------------
+ */
 
 static int cg_pids(struct cg_reader *r)
 {
@@ -324,14 +344,16 @@ static int cg_pids(struct cg_reader *r)
     return e < 0 ? e : cg_number(r, "pids.max", &r->s->pids.limit);
 }
 
-static int cg_hugetlb_one(struct cg_reader *r, struct sn_str size, bool v2, struct sn_cgroup_hugetlb_stat *h)
+static int cg_hugetlb_one(struct cg_reader *r, struct sn_str size, bool v2,
+                          struct sn_cgroup_hugetlb_stat *h)
 {
     char file[96];
     /* Reservations are what programs get or are refused; use alone is the older count. */
     const char *kind = ".rsvd";
     h->page_size = size;
     for (;;) {
-        snprintf(file, sizeof(file), "hugetlb.%.*s%s.%s", SN_STR_ARG(size), kind, v2 ? "current" : "usage_in_bytes");
+        snprintf(file, sizeof(file), "hugetlb.%.*s%s.%s", SN_STR_ARG(size), kind,
+                 v2 ? "current" : "usage_in_bytes");
         int e = cg_read_u64(r->dir, file, &h->usage);
         if (e == 0) break;
         if (!cg_absent(-e) || !*kind) return cg_absent(-e) ? 0 : e;
@@ -390,8 +412,8 @@ static int cg_rdma_value(struct sn_str word, struct sn_cgroup_rdma_stat *x, bool
     return 0;
 }
 
-static int cg_rdma_file(struct cg_reader *r, const char *file, bool limit, struct sn_cgroup_rdma_stat *list,
-                        size_t cap, size_t *n)
+static int cg_rdma_file(struct cg_reader *r, const char *file, bool limit,
+                        struct sn_cgroup_rdma_stat *list, size_t cap, size_t *n)
 {
     struct sn_str text, line, word;
     int e = cg_text(r, file, &text);
@@ -400,8 +422,10 @@ static int cg_rdma_file(struct cg_reader *r, const char *file, bool limit, struc
         size_t k = 0;
         while (k < *n && !sn_str_eq(list[k].device, word)) k++;
         if (k == cap) break;
-        if (k == *n) list[(*n)++] = (struct sn_cgroup_rdma_stat){.device = word, .handles_max = UINT64_MAX,
-                                                                 .objects_max = UINT64_MAX};
+        if (k == *n)
+            list[(*n)++] = (struct sn_cgroup_rdma_stat){.device = word,
+                                                        .handles_max = UINT64_MAX,
+                                                        .objects_max = UINT64_MAX};
         while (e == 0 && cg_next_word(&line, &word)) e = cg_rdma_value(word, &list[k], limit);
     }
     return e;
@@ -420,7 +444,8 @@ static int cg_rdma(struct cg_reader *r)
     return e;
 }
 
-/* ---- pressure ---------------------------------------------------------------------------------- */
+/* ---- pressure ----------------------------------------------------------------------------------
+ */
 
 /* "some avg10=0.00 avg60=0.00 avg300=0.00 total=0" and the same for "full". */
 static int cg_psi_line(struct sn_str line, struct sn_cgroup_psi *p)
@@ -430,11 +455,14 @@ static int cg_psi_line(struct sn_str line, struct sn_cgroup_psi *p)
     struct sn_cgroup_psi_line *l = sn_str_eqc(kind, "full") ? &p->full : &p->some;
     while (cg_next_word(&line, &word)) {
         struct sn_str value = word, key = sn_str_cut(&value, '=');
-        double *avg = sn_str_eqc(key, "avg10") ? &l->avg10 : sn_str_eqc(key, "avg60") ? &l->avg60
-                      : sn_str_eqc(key, "avg300") ? &l->avg300 : NULL;
-        int e = !value.ptr ? -1
-                : avg      ? sn_str_to_double(value, avg)
-                : sn_str_eqc(key, "total") ? sn_str_to_u64(value, &l->total_us) : 0;
+        double *avg = sn_str_eqc(key, "avg10")    ? &l->avg10
+                      : sn_str_eqc(key, "avg60")  ? &l->avg60
+                      : sn_str_eqc(key, "avg300") ? &l->avg300
+                                                  : NULL;
+        int e = !value.ptr                 ? -1
+                : avg                      ? sn_str_to_double(value, avg)
+                : sn_str_eqc(key, "total") ? sn_str_to_u64(value, &l->total_us)
+                                           : 0;
         if (e < 0) return -ENOMSG;
     }
     return 0;
@@ -457,7 +485,8 @@ static int cg_pressure(struct cg_reader *r)
     return e < 0 ? e : cg_psi(r, "io.pressure", &r->s->io.psi);
 }
 
-/* ---- all --------------------------------------------------------------------------------------- */
+/* ---- all ---------------------------------------------------------------------------------------
+ */
 
 static int cg_one(struct cg_reader *r, enum sn_cgroup_controller c, bool v2)
 {
@@ -500,7 +529,8 @@ int sn_cgroup_stats(const struct sn_cgroup *cg, struct sn_arena *a, struct sn_cg
         int e = cg_pressure(&r);
         if (e < 0) return cg_stats_fail(&r, -e);
         /* v2 counts time without a controller, too. */
-        if (!(s.present & (1u << SN_CGROUP_CPU | 1u << SN_CGROUP_CPUACCT)) && (e = cg_cpu_v2(&r)) < 0)
+        if (!(s.present & (1u << SN_CGROUP_CPU | 1u << SN_CGROUP_CPUACCT)) &&
+            (e = cg_cpu_v2(&r)) < 0)
             return cg_stats_fail(&r, -e);
     }
     *ret = s;

@@ -79,6 +79,14 @@ void sn_nft_del_chain(const struct sn_nft *t, const char *name)
     sn_nl_put_str(t->nl, NFTA_CHAIN_NAME, name);
 }
 
+bool sn_nft_has_chain(const struct sn_nft *t, const char *name)
+{
+    request(t, NFT_MSG_GETCHAIN, 0, "chain", name);
+    sn_nl_put_str(t->nl, NFTA_CHAIN_TABLE, t->table);
+    sn_nl_put_str(t->nl, NFTA_CHAIN_NAME, name);
+    return sn_nl_query(t->nl, nothing, NULL) == 0;
+}
+
 /* ---- maps ---- */
 
 void sn_nft_add_map(const struct sn_nft *t, const struct sn_nft_map *m)

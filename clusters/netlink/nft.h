@@ -38,6 +38,8 @@ struct sn_nft_hook {
 void sn_nft_add_chain(const struct sn_nft *t, const char *name, const struct sn_nft_hook *hook);
 /* sn_nft_flush_chain - removes its rules; _del_chain - the chain, which must have none left. */
 void sn_nft_flush_chain(const struct sn_nft *t, const char *name);
+/* sn_nft_has_chain - asks the kernel; outside a batch. */
+bool sn_nft_has_chain(const struct sn_nft *t, const char *name);
 void sn_nft_del_chain(const struct sn_nft *t, const char *name);
 
 struct sn_nft_map {

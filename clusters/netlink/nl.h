@@ -61,7 +61,7 @@ void sn_nl_raw(struct sn_nl *nl, const void *data, size_t n);
  * Returns 0, or the first failure: its label, the kernel's reason. ret_failed (may be NULL): the
  * index of the request that failed. The kernel goes on behind a failed request of NETLINK_ROUTE; a
  * batch of nftables is taken whole or not at all. */
-int sn_nl_commit(struct sn_nl *nl, unsigned *ret_failed) SN_MUST_CHECK;
+int sn_nl_commit(struct sn_nl *nl, unsigned *ret_failed);
 
 /* One received message. */
 struct sn_nl_msg {

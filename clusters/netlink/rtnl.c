@@ -171,6 +171,13 @@ void sn_rtnl_promisc(struct sn_nl *nl, int index)
     sn_nl_begin(nl, RTM_NEWLINK, 0, &h, sizeof h, "link %d promiscuous", index);
 }
 
+void sn_rtnl_mac(struct sn_nl *nl, int index, const uint8_t mac[SN_MAC_LEN])
+{
+    struct ifinfomsg h = {.ifi_index = index};
+    sn_nl_begin(nl, RTM_NEWLINK, 0, &h, sizeof h, "address of link %d", index);
+    sn_nl_put(nl, IFLA_ADDRESS, mac, SN_MAC_LEN);
+}
+
 void sn_rtnl_port(struct sn_nl *nl, const char *name, bool hairpin, bool isolated)
 {
     struct ifinfomsg h = {0};

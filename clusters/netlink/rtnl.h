@@ -43,7 +43,9 @@ void sn_rtnl_add_veth(struct sn_nl *nl, const struct sn_rtnl_veth *v);
 void sn_rtnl_up(struct sn_nl *nl, const char *name, int index, bool up);
 /* sn_rtnl_promisc - of a bridge: it receives what is not for it. */
 void sn_rtnl_promisc(struct sn_nl *nl, int index);
-/* sn_rtnl_hairpin - of a bridge's port: frames may leave by the port they came from. */
+/* sn_rtnl_mac - sets the link's address. */
+void sn_rtnl_mac(struct sn_nl *nl, int index, const uint8_t mac[SN_MAC_LEN]);
+/* sn_rtnl_port - of a bridge's port: frames may leave by the port they came from. */
 void sn_rtnl_port(struct sn_nl *nl, const char *name, bool hairpin, bool isolated);
 /* sn_rtnl_del - by name where index is 0. A veth goes with its peer. */
 void sn_rtnl_del(struct sn_nl *nl, const char *name, int index);

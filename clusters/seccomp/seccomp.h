@@ -24,8 +24,8 @@
 struct sn_seccomp_filter {
     struct sock_filter *insns;
     uint32_t n;
-    uint32_t flags;         /* SECCOMP_FILTER_FLAG_*, NEW_LISTENER included where notify */
-    bool notify;            /* SCMP_ACT_NOTIFY is used: load returns a descriptor */
+    uint32_t flags; /* SECCOMP_FILTER_FLAG_*, NEW_LISTENER included where notify */
+    bool notify;    /* SCMP_ACT_NOTIFY is used: load returns a descriptor */
     struct sn_str listener_path, listener_metadata; /* borrow the configuration; the caller sends */
     uint32_t unknown_names; /* names no architecture of the profile knows: skipped, as runc does */
 };
@@ -49,7 +49,8 @@ int sn_seccomp_cached(struct sn_arena *a, int dir, const struct sn_json *seccomp
  * Returns 0 or -errno. Context: async-signal-safe. */
 int sn_seccomp_load(const struct sn_seccomp_filter *f, int *ret_notify_fd) SN_MUST_CHECK;
 
-/* ---- what `features` prints -------------------------------------------------------------------- */
+/* ---- what `features` prints --------------------------------------------------------------------
+ */
 
 /* Names as the runtime-spec writes them, NULL after the last. Known flags are those this kernel
  * supports where `probe`, else all we know. */

@@ -225,8 +225,10 @@ struct sn_gw_conf_route {
     bool access_log, compress;
 };
 
+enum sn_gw_coding { SN_GW_GZIP = 1, SN_GW_ZSTD = 2 };
 struct sn_gw_conf_compress {
     bool enabled;
+    uint32_t codings; /* of enum sn_gw_coding */
     uint64_t level, bytes_min;
     struct sn_str *types; /* media types, or kinds with a star for the rest; none = built in */
     size_t n_types;
@@ -262,7 +264,7 @@ struct sn_gw_conf_kube { /* see kube.h */
     struct sn_str *paths;
     size_t n_paths;
     struct sn_str server, token_file, ca_file; /* of the API server; .ptr NULL = none */
-    struct sn_str gateway_class, controller, ingress_class, address, cluster_domain;
+    struct sn_str gateway_class, controller, ingress_class, address, cluster_domain, ingress_address;
     uint64_t port_offset, ingress_http, ingress_https;
 };
 

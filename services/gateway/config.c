@@ -344,7 +344,7 @@ static const struct sn_conf_field static_fields[] = {
     SN_CONF_STRING(struct sn_gw_conf_static, cache_control, "cache_control",
                    .help = "Cache-Control of every file."),
     SN_CONF_BOOL(struct sn_gw_conf_static, precompressed, "precompressed", .def = "true",
-                 .help = "Send `x.br` or `x.gz` beside `x` to clients that accept it."),
+                 .help = "Send `x.br`, `x.zst` or `x.gz` beside `x` to clients that accept it."),
     SN_CONF_BOOL(struct sn_gw_conf_static, keep_prefix, "keep_prefix",
                  .help = "Look up the whole path, not only what follows the matched prefix."),
 };
@@ -469,15 +469,19 @@ static const struct sn_conf_field limits_fields[] = {
 };
 static const struct sn_conf_table limits_table = SN_CONF_TABLE(LIMITS, limits_fields);
 
+static const struct sn_conf_enum coding_names[] = {{"gzip", SN_GW_GZIP}, {"zstd", SN_GW_ZSTD}, {0}};
+
 #define COMPRESS struct sn_gw_conf_compress
 static const struct sn_conf_field compress_fields[] = {
+    SN_CONF_FLAGS(COMPRESS, codings, "codings", coding_names, .def = "zstd,gzip",
+                  .help = "What is offered; `zstd` where a client names it and likes it as well."),
     SN_CONF_UINT(COMPRESS, level, "level", .def = "4", .min = 1, .max = 9,
                  .help = "1 is fastest, 9 smallest."),
     SN_CONF_BYTES(COMPRESS, bytes_min, "bytes_min", .def = "1KiB",
                   .help = "Answers announced shorter are left alone."),
     SN_CONF_LIST(COMPRESS, types, n_types, "types", SN_CONF_T_STRING, .max = 64,
                  .help = "Media types, `text/*` for a whole kind. Text, JSON, scripts, XML, SVG and "
-                         "uncompressed fonts without it; never `text/event-stream`."),
+                         "uncompressed fonts without it; `text/event-stream` only where it is named."),
 };
 static const struct sn_conf_table compress_table = SN_CONF_TABLE(COMPRESS, compress_fields);
 
@@ -506,7 +510,7 @@ static const struct sn_conf_field conf_fields[] = {
     SN_CONF_STRUCT(CONF, limits, "limits", &limits_table, .help = "What a client may ask for."),
     SN_CONF_STRUCT(CONF, compress, "compress", &compress_table,
                    SN_CONF_GIVEN(CONF, compress.enabled),
-                   .help = "gzip for clients that accept it; none without it."),
+                   .help = "gzip and zstd for clients that accept them; none without it."),
     SN_CONF_STRUCT(CONF, takeover, "takeover", &sn_gw_takeover_table,
                    SN_CONF_GIVEN(CONF, takeover.enabled),
                    .help = "Services that the kernel connects by itself; see takeover.md."),

@@ -2,6 +2,7 @@
 /* gateway/edge_test.c - both HTTP versions on both sides: trailers, limits, broken h2 upstreams,
  * WebSockets over h2. */
 #include <zlib.h>
+#include <zstd.h>
 
 #include "gateway/rig_test.h"
 
@@ -647,6 +648,11 @@ static const char gzip_config[] =
     "- {name: two, match: [{prefix: /two}], proxy: {to: [{upstream: two}]}}\n"
     "- {name: one, proxy: {to: [{upstream: one}]}}\n"
     "compress: {level: 6, bytes_min: 100}\n";
+static const char events_config[] =
+    "listeners: [{name: web, address: '127.0.0.1:0'}]\n"
+    "upstreams: [{name: one, endpoints: [{address: '@0'}]}]\n"
+    "routes: [{name: one, proxy: {to: [{upstream: one}]}}]\n"
+    "compress: {codings: [zstd], types: ['text/*', text/event-stream]}\n";
 
 #define GZIP_TEXT "all work and no play makes jack a dull boy. "
 #define GZIP_REPEATS 1000
@@ -687,29 +693,52 @@ static void gunzip(struct sn_str in, struct sn_buf *out)
     inflateEnd(&z);
 }
 
+static void unzstd(struct sn_str in, struct sn_buf *out)
+{
+    T_OK(sn_buf_reserve(out, 1 << 20));
+    ZSTD_DCtx *d = ZSTD_createDCtx();
+    ZSTD_inBuffer from = {in.ptr, in.len, 0};
+    ZSTD_outBuffer to = {out->ptr, 1 << 20, 0};
+    T_EQ(ZSTD_decompressStream(d, &to, &from), 0); /* the frame's end */
+    T_EQ(from.pos, from.size);
+    out->len = to.pos;
+    ZSTD_freeDCtx(d);
+}
+
 static int gzip_body(struct rig *g)
 {
     static const struct {
-        const char *path, *accept, *method;
-        bool gzip, vary;
+        const char *path, *accept, *method, *coding; /* NULL: none */
+        bool vary;
     } rows[] = {
-        {"/?t", "gzip, br", "GET", true, true},
-        {"/two?t", "br;q=1, gzip;q=0.5", "GET", true, true},
-        {"/?j", "*", "GET", true, true},
-        {"/?p", "gzip", "GET", true, true},
-        {"/two?p", "gzip", "GET", true, true},
-        {"/?v", "gzip", "GET", true, true},
-        {"/?t", "gzip", "HEAD", true, true},
-        {"/?t", "br", "GET", false, true},
-        {"/?t", "gzip;q=0, *", "GET", false, true},
-        {"/?t", "", "GET", false, true},
-        {"/?s", "gzip", "GET", false, false},
-        {"/?i", "gzip", "GET", false, false},
-        {"/?e", "gzip", "GET", false, false},
-        {"/?c", "gzip", "GET", false, false},
-        {"/?n", "gzip", "GET", false, false},
-        {"/?2", "gzip", "GET", false, false},
-        {"/plain?t", "gzip", "GET", false, false},
+        {"/?t", "gzip, br", "GET", "gzip", true},
+        {"/two?t", "br;q=1, gzip;q=0.5", "GET", "gzip", true},
+        {"/?j", "*", "GET", "gzip", true},
+        {"/?p", "gzip", "GET", "gzip", true},
+        {"/two?p", "gzip", "GET", "gzip", true},
+        {"/?v", "gzip", "GET", "gzip", true},
+        {"/?t", "gzip", "HEAD", "gzip", true},
+        {"/?t", "br", "GET", NULL, true},
+        {"/?t", "gzip;q=0, *", "GET", NULL, true},
+        {"/?t", "", "GET", NULL, true},
+        {"/?s", "gzip", "GET", NULL, false},
+        {"/?i", "gzip", "GET", NULL, false},
+        {"/?e", "gzip", "GET", NULL, false},
+        {"/?c", "gzip", "GET", NULL, false},
+        {"/?n", "gzip", "GET", NULL, false},
+        {"/?2", "gzip", "GET", NULL, false},
+        {"/plain?t", "gzip", "GET", NULL, false},
+        {"/?t", "gzip, deflate, br, zstd", "GET", "zstd", true},
+        {"/two?t", "zstd", "GET", "zstd", true},
+        {"/?p", "zstd", "GET", "zstd", true},
+        {"/two?p", "zstd;q=0.5, gzip;q=0.5", "GET", "zstd", true},
+        {"/?t", "zstd", "HEAD", "zstd", true},
+        {"/?t", "zstd;q=0.5, gzip", "GET", "gzip", true},
+        {"/?t", "zstd;q=0, *", "GET", "gzip", true},
+        {"/?t", "zstd;q=0, gzip;q=0", "GET", NULL, true},
+        {"/?t", "zstd;q=-1", "GET", NULL, true},
+        {"/?s", "zstd", "GET", NULL, false},
+        {"/?e", "zstd", "GET", NULL, false},
     };
     size_t want = strlen(GZIP_TEXT) * GZIP_REPEATS;
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
@@ -719,21 +748,67 @@ static int gzip_body(struct rig *g)
         struct sn_http_header h = {S("Accept-Encoding"), sn_str(rows[i].accept)};
         T_OK(ask(g, rows[i].method, rows[i].path, &h, 1, (struct sn_str){0}, &a));
         struct sn_str coding = sn_http_headers_get(&a.headers, S("content-encoding"));
-        T_EQ(sn_str_eqc(coding, "gzip"), rows[i].gzip);
+        if (rows[i].path[2] != 'c') T_STR(coding, rows[i].coding ? rows[i].coding : "");
         T_EQ(sn_http_headers_get(&a.headers, S("vary")).ptr != NULL, rows[i].vary);
-        T_STR(sn_http_headers_get(&a.headers, S("etag")), rows[i].gzip ? "W/\"abc\"" : "\"abc\"");
-        if (rows[i].gzip && rows[i].method[0] == 'G') {
+        T_STR(sn_http_headers_get(&a.headers, S("etag")), rows[i].coding ? "W/\"abc\"" : "\"abc\"");
+        if (rows[i].coding && rows[i].method[0] == 'G') {
             T_ASSERT(a.text.len < want / 2);
-            gunzip(a.text, &text);
+            (rows[i].coding[0] == 'z' ? unzstd : gunzip)(a.text, &text);
             T_EQ(text.len, want);
             T_ASSERT(memcmp(text.ptr + want - 44, GZIP_TEXT, 44) == 0);
         }
-        if (strchr(rows[i].path, 'p') && rows[i].gzip)
+        if (strchr(rows[i].path, 'p') && rows[i].coding)
             T_STR(sn_http_headers_get(&a.resp->trailers, S("x-back")), "yes");
         sn_buf_done(&text);
         DONE(a);
     }
     return 0;
+}
+/* Events where they are named: each can be read as soon as it is here, before the next one is sent. */
+static struct sn_event next_event[3];
+static int events_app(struct sn_http_x *x, void *arg)
+{
+    int r = sn_http_header_add(x, S("Content-Type"), S("text/event-stream"));
+    if (r == 0) r = sn_http_start(x, 200, -1);
+    for (int i = 0; r == 0 && i < 3; i++) {
+        r = sn_http_write(x, S("data: something happened\n\n"));
+        if (r == 0) r = sn_event_wait_until(&next_event[i], sn_now() + 10 * SN_SEC);
+    }
+    return r < 0 ? r : sn_http_end(x);
+}
+static int events_body(struct rig *g)
+{
+    static const char event[] = "data: something happened\n\n";
+    char text[4096], url[128];
+    size_t got = 0;
+    struct sn_http_resp *resp;
+    snprintf(url, sizeof(url), "http://%s/", g->addr);
+    struct sn_http_header h = {S("Accept-Encoding"), S("zstd")};
+    struct sn_http_call call = {.url = sn_str(url), .headers = &h, .n_headers = 1};
+    T_OK(sn_http_do(g->client, &call, &resp));
+    T_STR(sn_http_headers_get(&resp->headers, S("content-encoding")), "zstd");
+    ZSTD_DCtx *d = ZSTD_createDCtx();
+    for (size_t n = 1; n <= 3; n++) {
+        while (got < n * strlen(event)) {
+            const void *piece;
+            ssize_t len = sn_http_resp_peek(resp, &piece);
+            T_ASSERT(len > 0);
+            ZSTD_inBuffer from = {piece, (size_t)len, 0};
+            ZSTD_outBuffer to = {text, sizeof(text), got};
+            while (from.pos < from.size) T_ASSERT(!ZSTD_isError(ZSTD_decompressStream(d, &to, &from)));
+            got = to.pos;
+        }
+        T_EQ(got, n * strlen(event));
+        sn_event_set(&next_event[n - 1]);
+    }
+    ZSTD_freeDCtx(d);
+    sn_http_resp_close(resp);
+    return 0;
+}
+SN_TEST(gateway_compresses_events_at_once)
+{
+    struct plan p = {events_config, events_app, false, events_body};
+    run_plan(&p);
 }
 SN_TEST(gateway_compresses_h1)
 {

@@ -16,7 +16,7 @@
 
 #include "core/enc.h"
 #include "core/time.h"
-#include "gateway/gzip.h"
+#include "gateway/compress.h"
 #include "gateway/range.h"
 
 #define READ_STEP (64u << 10)
@@ -65,6 +65,7 @@ static const struct {
     {"pdf", "application/pdf"},
     {"zip", "application/zip"},
     {"gz", "application/gzip"},
+    {"zst", "application/zstd"},
     {"br", "application/x-brotli"},
     {"mp4", "video/mp4"},
     {"webm", "video/webm"},
@@ -208,7 +209,7 @@ struct read_job {
     int64_t off;
 };
 
-static void gzip_freep(struct gw_gzip **g) { gw_gzip_free(*g); }
+static void compress_freep(struct gw_compressor **g) { gw_compress_free(*g); }
 
 static int send_range(struct gw_req *q, const struct file *f, int64_t off, int64_t n)
 {
@@ -235,7 +236,7 @@ static int read_offloaded(void *arg)
     return n < 0 ? SN_E_IO : (int)n;
 }
 
-static int send_gzip(struct gw_req *q, const struct file *f, struct gw_gzip *g)
+static int send_compressed(struct gw_req *q, const struct file *f, struct gw_compressor *g)
 {
     struct read_job j = {f->fd, sn_arena_alloc(q->x->arena, READ_STEP), 0};
     if (!j.buf) return SN_E_NOMEM;
@@ -244,11 +245,11 @@ static int send_gzip(struct gw_req *q, const struct file *f, struct gw_gzip *g)
         ssize_t n = preadv2(f->fd, &iov, 1, j.off, RWF_NOWAIT);
         if (n <= 0) n = sn_offload(read_offloaded, &j);
         if (n <= 0) return n < 0 ? (int)n : sn_fail(SN_E_EOF, "file shrank while it was sent");
-        int r = gw_gzip_write(g, sn_str_of(j.buf, (size_t)n));
+        int r = gw_compress_write(g, sn_str_of(j.buf, (size_t)n));
         if (r < 0) return r;
         j.off += n;
     }
-    return gw_gzip_end(g);
+    return gw_compress_end(g);
 }
 
 static int file_headers(struct gw_req *q, const struct file *f)
@@ -337,11 +338,11 @@ static int file_send(struct gw_req *q, struct file *f)
     if (s.status != 412) r = s.n > 1 ? multipart_fields(q, f, &s) : plain_fields(q, f, &s);
     if (r < 0) return r;
     if (s.status >= 400) return sn_http_reply(x, s.status, (struct sn_str){0}, SN_STR(""));
-    struct gw_gzip *gzip SN_CLEANUP(gzip_freep) = NULL;
-    r = gw_gzip_begin(q, s.status, s.length, &gzip);
-    if (r == 0) r = sn_http_start(x, s.status, gzip ? -1 : s.length);
+    struct gw_compressor *comp SN_CLEANUP(compress_freep) = NULL;
+    r = gw_compress_begin(q, s.status, s.length, &comp);
+    if (r == 0) r = sn_http_start(x, s.status, comp ? -1 : s.length);
     if (r == 0 && x->req.method != SN_HTTP_HEAD)
-        r = gzip ? send_gzip(q, f, gzip) : send_selection(q, f, &s);
+        r = comp ? send_compressed(q, f, comp) : send_selection(q, f, &s);
     return r < 0 ? r : sn_http_end(x);
 }
 
@@ -377,12 +378,12 @@ static void open_compressed(struct gw_req *q, char rel[REL_MAX], size_t n, struc
 {
     static const struct {
         const char *coding, *suffix;
-    } kinds[] = {{"br", ".br"}, {"gzip", ".gz"}};
+    } kinds[] = {{"br", ".br"}, {"zstd", ".zst"}, {"gzip", ".gz"}};
     struct sn_str accept = sn_http_headers_get(&q->x->req.headers, SN_STR("accept-encoding"));
     for (size_t i = 0; accept.ptr && i < SN_COUNT_OF(kinds); i++) {
         if (!gw_accepts(accept, sn_str(kinds[i].coding))) continue;
         struct file c = {.fd = -1, .type = f->type};
-        memcpy(rel + n, kinds[i].suffix, 4);
+        memcpy(rel + n, kinds[i].suffix, strlen(kinds[i].suffix) + 1);
         int r = file_open(q->route->root_fd, rel, &c);
         rel[n] = 0;
         if (r) continue;

@@ -304,6 +304,6 @@ int gw_kube_translate(struct gw_kube *k)
     struct kube_listeners l = {0};
     int r = kube_gateways(k, &l);
     if (r == 0) r = kube_routes(k, &l);
-    if (r == 0) r = kube_documents(k, &l);
-    return r == 0 ? kube_ingresses(k) : r;
+    if (r == 0) r = kube_ingresses(k);
+    return r == 0 ? kube_documents(k, &l) : r;
 }

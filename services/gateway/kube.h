@@ -23,6 +23,7 @@ struct gw_kube_opts {
     uint64_t port_offset;                 /* added to every port */
     uint64_t ingress_http, ingress_https; /* ports of Ingresses */
     struct sn_str cluster_domain;
+    struct sn_str ingress_address; /* what Ingresses' statuses say; empty = address */
 };
 struct gw_kube_secret {
     struct sn_str name;      /* "secret:ns/name", as the listener's certificate says */

@@ -49,6 +49,9 @@ static const struct sn_conf_field kube_fields[] = {
                  .help = "Port of Ingresses without TLS. 0: none."),
     SN_CONF_UINT(KUBE, ingress_https, "ingress_https", .def = "443", .min = 1, .max = 65535,
                  .help = "Port of Ingresses with TLS."),
+    SN_CONF_STRING(KUBE, ingress_address, "ingress_address", .max = 253,
+                   .help = "IP address or name under which clients reach Ingresses, for their status; "
+                           "`address` without it, and nothing if that is 0.0.0.0 or ::."),
     SN_CONF_STRING(
         KUBE, cluster_domain, "cluster_domain", .def = "cluster.local", .max = 253,
         .help = "For Services without EndpointSlices and clusterIP: `NAME.NS.svc.` and this."),
@@ -173,7 +176,7 @@ int gw_kube_expand(struct sn_conf *c, struct sn_str more, struct gw_kube **ret,
     if (sn_conf_bind(&sub, &one, conf) < 0) return 0;
     *o = (struct gw_kube_opts){conf->gateway_class, conf->controller,    conf->ingress_class,
                                conf->address,       conf->port_offset,   conf->ingress_http,
-                               conf->ingress_https, conf->cluster_domain};
+                               conf->ingress_https, conf->cluster_domain, conf->ingress_address};
     gw_kube_init(k, c->arena, o, status);
     if (conf->status) k->documents = documents;
     int r = objects(c, k, conf, more);

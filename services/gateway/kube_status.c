@@ -3,6 +3,7 @@
  * is compared with what the object has and merged with what other controllers wrote. No I/O, no clock.
  * Source: sigs.k8s.io/gateway-api apis/v1, Kubernetes API conventions (conditions). */
 #include "core/alloc.h"
+#include "gateway/gw_int.h"
 #include "gateway/kube_int.h"
 
 void kube_condition_at(struct gw_kube *k, const struct sn_json *o, const struct sn_json *part,
@@ -106,6 +107,54 @@ static bool route_status(struct gw_kube *k, struct sn_json *status, const struct
     return good && kube_set(k, status, "parents", list);
 }
 
+/* An address for clients: an entry of loadBalancer.ingress. */
+static bool ingress_entry(struct gw_kube *k, struct sn_json *e, const struct kube_said *s, size_t n,
+                          struct sn_str address)
+{
+    struct sn_json ports = sn_json_array();
+    bool tls = sn_json_len(sn_json_path(s->object, "spec.tls")) > 0;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(s[i].word.reason, "InvalidCertificateRef") == 0) tls = false;
+    const uint64_t at[] = {k->o->ingress_http, tls ? k->o->ingress_https : 0};
+    for (size_t i = 0; i < SN_COUNT_OF(at); i++) {
+        if (!at[i]) continue;
+        struct sn_json *p = kube_push(k, &ports, sn_json_object());
+        if (!kube_set(k, p, "port", sn_json_i64((int64_t)(at[i] + k->o->port_offset))) ||
+            !kube_set_str(k, p, "protocol", SN_STR("TCP")))
+            return false;
+    }
+    struct gw_cidr ip;
+    bool is_ip = gw_cidr_parse(address, &ip) == 0 && sn_str_chr(address, '/') < 0;
+    return kube_set_str(k, e, is_ip ? "ip" : "hostname", address) && kube_set(k, e, "ports", ports);
+}
+
+static bool is_ours(const struct sn_json *entry, struct sn_str address)
+{
+    return sn_str_eq(kube_str(entry, "ip"), address) || sn_str_eq(kube_str(entry, "hostname"), address);
+}
+
+/* Where clients reach an Ingress. With a class of our own the list is ours alone; without one another
+ * controller may serve the same object, and its entries stay. Returns 0: there is nothing to say. */
+static int ingress_status(struct gw_kube *k, struct sn_json *status, const struct kube_said *s,
+                          size_t n)
+{
+    struct sn_str address = k->o->ingress_address.len ? k->o->ingress_address : k->o->address;
+    struct sn_json lb = sn_json_object(), list = sn_json_array();
+    bool served = false, good = true;
+    for (size_t i = 0; i < n; i++) served |= strcmp(s[i].word.type, "Programmed") == 0;
+    /* No client reaches "any address". */
+    if (sn_str_eqc(address, "0.0.0.0") || sn_str_eqc(address, "::")) return 0;
+    if (!k->o->ingress_class.ptr)
+        for (SN_JSON_EACH(sn_json_path(s->object, "status.loadBalancer.ingress"), it))
+            if (!is_ours(it, address) && !kube_push(k, &list, *it)) good = false;
+    if (served && good) {
+        struct sn_json *e = kube_push(k, &list, sn_json_object());
+        good = e && ingress_entry(k, e, s, n, address);
+    }
+    good = good && kube_set(k, &lb, "ingress", list) && kube_set(k, status, "loadBalancer", lb);
+    return good ? 1 : SN_E_NOMEM;
+}
+
 /* The conditions of an object were said one after another. */
 int kube_documents(struct gw_kube *k, const struct kube_listeners *all)
 {
@@ -114,8 +163,11 @@ int kube_documents(struct gw_kube *k, const struct kube_listeners *all)
         struct sn_json doc = sn_json_object(), status = sn_json_object();
         for (n = 1; i + n < k->n_said && s[n].object == s->object;) n++;
         bool good = true;
-        if (kube_is(s->object, "Ingress")) continue; /* its status has no conditions */
-        if (kube_is(s->object, "Gateway"))
+        if (kube_is(s->object, "Ingress")) { /* its status has addresses, no conditions */
+            int some = ingress_status(k, &status, s, n);
+            if (some == 0) continue;
+            good = some > 0;
+        } else if (kube_is(s->object, "Gateway"))
             good = gateway_status(k, &status, s, n, all);
         else if (kube_is(s->object, "GatewayClass"))
             good = conditions_of(k, &status, s, n, NULL, false);
@@ -241,6 +293,11 @@ int gw_kube_patch(struct sn_arena *a, const struct sn_json *object, const struct
     status = *want;
     const struct sn_json *addresses = sn_json_get(want, "addresses");
     if (addresses) m.differs |= !says(sn_json_get(have, "addresses"), addresses);
+    const struct sn_json *balancer = sn_json_path(want, "loadBalancer.ingress");
+    /* A status without the list and one with an empty list say the same. */
+    const struct sn_json *reached = sn_json_path(have, "loadBalancer.ingress");
+    if (balancer && sn_json_len(reached) + sn_json_len(balancer) > 0)
+        m.differs |= !says(reached, balancer);
     bool good = (!sn_json_get(want, "conditions") ||
                  conditions_with_times(&m, &status, sn_json_get(have, "conditions"))) &&
                 entries(&m, &status, have, "listeners", false) &&

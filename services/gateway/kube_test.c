@@ -37,9 +37,10 @@ struct out {
     struct sn_buf text, status, documents;
 };
 
-static int translate(struct out *o, const char *more)
+static int translate_at(struct out *o, const char *more, struct sn_str ingress_address)
 {
     struct gw_kube_opts opts = {.address = SN_STR("127.0.0.1"),
+                                .ingress_address = ingress_address,
                                 .port_offset = 8000,
                                 .ingress_http = 80,
                                 .ingress_https = 443,
@@ -67,6 +68,11 @@ static int translate(struct out *o, const char *more)
     if (r == 0) r = o->documents.err;
     gw_kube_done(&k);
     return r;
+}
+
+static int translate(struct out *o, const char *more)
+{
+    return translate_at(o, more, (struct sn_str){0});
 }
 
 static void done(struct out *o)
@@ -186,6 +192,37 @@ SN_TEST_SLOW(kube_without_memory, 60)
     T_ASSERT(sn_torture_lenient(torture_body, (void *)objects) > 10);
 }
 
+/* Where clients reach an Ingress: its address and ports, by class and by what other controllers say. */
+SN_TEST(kube_ingress_addresses)
+{
+#define INGRESS(more)                                                                             \
+    "---\n{kind: Ingress, metadata: {name: i, namespace: a}, spec: {rules: [{host: q.r, http: {paths: [{path: /x, " \
+    "pathType: Prefix, backend: {service: {name: s, port: {number: 80}}}}]}}]}" more "}\n"
+#define LB "\"status\":{\"loadBalancer\":{\"ingress\":["
+#define PORT "\"ports\":[{\"port\":8080,\"protocol\":\"TCP\"}]}"
+    static const struct {
+        const char *objects, *address, *says; /* says NULL: nothing */
+    } rows[] = {
+        {INGRESS(""), "", LB "{\"ip\":\"127.0.0.1\"," PORT "]}}"},
+        {INGRESS(""), "192.0.2.5", LB "{\"ip\":\"192.0.2.5\"," PORT "]}}"},
+        {INGRESS(""), "2001:db8::5", LB "{\"ip\":\"2001:db8::5\"," PORT "]}}"},
+        {INGRESS(""), "shop.example", LB "{\"hostname\":\"shop.example\"," PORT "]}}"},
+        {INGRESS(""), "0.0.0.0", NULL},
+        {INGRESS(", status: {loadBalancer: {ingress: [{ip: 198.51.100.1}, {ip: 192.0.2.5}]}}"), "192.0.2.5",
+         LB "{\"ip\":\"198.51.100.1\"},{\"ip\":\"192.0.2.5\"," PORT "]}}"},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        struct out o;
+        sn_test_row("%s \"%s\"", rows[i].objects, rows[i].address);
+        T_OK(translate_at(&o, rows[i].objects, sn_str(rows[i].address)));
+        if (rows[i].says)
+            T_ASSERTF(strstr(sn_buf_cz(&o.documents), rows[i].says), "%s", sn_buf_cz(&o.documents));
+        else
+            T_ASSERTF(!strstr(sn_buf_cz(&o.documents), "Ingress"), "%s", sn_buf_cz(&o.documents));
+        done(&o);
+    }
+}
+
 /* ---- statuses against what is there ----------------------------------------------------------- */
 
 #define ROUTE_STATUS                                                                              \
@@ -197,6 +234,8 @@ SN_TEST_SLOW(kube_without_memory, 60)
     "{\"parentRef\":{\"name\":\"g\"},\"controllerName\":\"me\",\"conditions\":[{\"type\":\"Accepted\",\"status\":" \
     "\"" status "\",\"reason\":\"Accepted\",\"message\":\"x\",\"observedGeneration\":" generation                 \
     ",\"lastTransitionTime\":\"" time "\"}]}"
+#define INGRESS_AT(ip) "{\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"" ip "\"}]}}}"
+#define NOWHERE "{\"status\":{\"loadBalancer\":{\"ingress\":[]}}}"
 SN_TEST(kube_patches)
 {
     static const struct {
@@ -222,6 +261,13 @@ SN_TEST(kube_patches)
          "{\"status\":{\"conditions\":[{\"type\":\"Accepted\",\"status\":\"True\"}]}}",
          "{\"status\":{\"conditions\":[{\"type\":\"Accepted\",\"status\":\"True\",\"lastTransitionTime\":"
          "\"now\"},{\"type\":\"Ready\",\"status\":\"Unknown\"}]}}"},
+        {"an ingress's address", "{}", INGRESS_AT("192.0.2.7"), INGRESS_AT("192.0.2.7")},
+        {"the same, with what others add",
+         "{\"status\":{\"loadBalancer\":{\"ingress\":[{\"ip\":\"192.0.2.7\",\"ports\":[]}]}}}",
+         INGRESS_AT("192.0.2.7"), NULL},
+        {"another address", INGRESS_AT("192.0.2.8"), INGRESS_AT("192.0.2.7"), INGRESS_AT("192.0.2.7")},
+        {"no longer served", INGRESS_AT("192.0.2.8"), NOWHERE, NOWHERE},
+        {"never served", "{\"status\":{\"loadBalancer\":{}}}", NOWHERE, NULL},
         {"a route more on a listener",
          "{\"status\":{\"listeners\":[{\"name\":\"l\",\"attachedRoutes\":1,\"supportedKinds\":[],\"conditions\":[]}]}}",
          "{\"status\":{\"listeners\":[{\"name\":\"l\",\"attachedRoutes\":2,\"supportedKinds\":[],\"conditions\":[]}]}}",

@@ -4,7 +4,7 @@
  * Bodies stream both ways: the request's is read from the client only as fast as the upstream takes
  * it, the answer's is written to the client straight from the upstream connection's read buffer. */
 #include "core/enc.h"
-#include "gateway/gzip.h"
+#include "gateway/compress.h"
 #include "gateway/proxy_protocol.h"
 
 #define LOG_ERROR_MAX 200u
@@ -49,9 +49,10 @@ struct proxy {
     struct sn_gw_endpoint *ep; /* of the attempt in progress */
     int64_t ep_start_ns, ep_head_ns, deadline;
     struct sn_http_resp *resp;
-    struct gw_gzip *gzip;
-    bool doubted; /* the attempt in progress: its endpoint says nothing */
-    bool gave_up; /* ... and another one gets the request; its token is paid */
+    struct gw_compressor *comp;
+    bool doubtful; /* how long this request waits says something of its endpoint */
+    bool doubted;  /* the attempt in progress: its endpoint says nothing */
+    bool gave_up;  /* ... and another one gets the request; its token is paid */
 };
 
 /* ---- where to ------------------------------------------------------------------------------- */
@@ -213,8 +214,8 @@ static int64_t impatient(void *arg)
     int64_t now = sn_now(), patience = p->call.patience_ns;
     if (!sn_gw_endpoint_silent(p->pool->pool, p->ep, p->ep_start_ns, now)) return patience;
     p->doubted = true;
-    if (!(p->conf->retry_on & SN_GW_RETRY_SILENT) || p->tried.n > p->conf->retries ||
-        p->tried.n >= p->pool->pool->n || !sn_http_idempotent(p->q->x->req.method) ||
+    /* Once: if the next one says nothing either, it is the request that takes long. */
+    if (!(p->conf->retry_on & SN_GW_RETRY_SILENT) || !p->conf->retries || p->tried.n > 1 || !sn_http_idempotent(p->q->x->req.method) ||
         !sn_gw_budget_take(&p->pool->up->budget))
         return patience;
     p->gave_up = true;
@@ -223,8 +224,10 @@ static int64_t impatient(void *arg)
 
 static void patience_set(struct proxy *p)
 {
-    bool may = p->pool->pool->n > 1 && !p->call.body_fn && !p->q->grpc && !p->upgrade.protocol.len;
-    p->call.patience_ns = may ? sn_gw_patience_ns(&p->pool->up->patience) : 0;
+    /* Bodies, streams and tunnels take the time their clients take. */
+    p->doubtful = p->pool->pool->n > 1 && !p->call.body_fn && !p->q->grpc &&
+                  !p->upgrade.protocol.len;
+    p->call.patience_ns = p->doubtful ? sn_gw_patience_ns(&p->pool->up->patience) : 0;
     p->call.impatient = impatient;
     p->call.impatient_arg = p;
     p->doubted = p->gave_up = false;
@@ -267,7 +270,8 @@ static int attempt(struct proxy *p)
     p->ep_head_ns = r < 0 ? sn_now() : now + p->resp->first_byte_ns;
     if (r < 0) return r;
     sn_gw_endpoint_heard(p->ep, p->ep_head_ns);
-    if (!p->doubted)
+    /* What was given up once and is answered late elsewhere takes that long. */
+    if (p->doubtful && (!p->doubted || p->tried.n > 1))
         sn_gw_patience_learn(&p->pool->up->patience, p->resp->first_byte_ns, p->ep_head_ns);
     return r;
 }
@@ -411,7 +415,7 @@ static void grpc_over(struct proxy *p, enum sn_gw_result *result)
 /* Whether nothing comes behind these `n` bytes, as far as one can know without waiting. */
 static bool is_last(const struct proxy *p, size_t n)
 {
-    if (p->gzip || p->q->x->req.version < 20 || n > LAST_PIECE_MAX) return false;
+    if (p->comp || p->q->x->req.version < 20 || n > LAST_PIECE_MAX) return false;
     int64_t length = p->resp->content_length;
     return length >= 0 ? (uint64_t)length == p->q->x->bytes_out + n : sn_http_resp_over(p->resp);
 }
@@ -436,7 +440,7 @@ static int forward_body(struct proxy *p, enum sn_gw_result *result)
         sn_deadline_restore(prev);
         if (n == 0) {
             if (grpc) grpc_over(p, result);
-            int r = p->gzip ? gw_gzip_end(p->gzip) : 0;
+            int r = p->comp ? gw_compress_end(p->comp) : 0;
             return r < 0 ? r : forward_trailers(p);
         }
         bool late = n == SN_E_DEADLINE_EXCEEDED || p->body.err == SN_E_DEADLINE_EXCEEDED;
@@ -453,7 +457,7 @@ static int forward_body(struct proxy *p, enum sn_gw_result *result)
         struct sn_str data = sn_str_of(piece, (size_t)n);
         bool last = is_last(p, (size_t)n);
         int r = last      ? forward_last(p, data, result)
-                : p->gzip ? gw_gzip_write(p->gzip, data)
+                : p->comp ? gw_compress_write(p->comp, data)
                           : sn_http_write(p->q->x, data);
         if (r == 0 && last) return 0;
         if (r < 0) {
@@ -487,10 +491,10 @@ static int forward(struct proxy *p)
     int64_t length = p->resp->content_length;
     /* Trailers-Only: the status is in the head, which must end the stream. */
     if (q->grpc && gw_grpc_status(&p->resp->headers) != 1) length = 0;
-    if (r == 0) r = gw_gzip_begin(q, status, length, &p->gzip);
+    if (r == 0) r = gw_compress_begin(q, status, length, &p->comp);
     if (r == 0) {
         q->status = status;
-        r = sn_http_start(q->x, status, p->gzip ? -1 : length);
+        r = sn_http_start(q->x, status, p->comp ? -1 : length);
     }
     if (r == 0) r = forward_body(p, &result);
     if (r == 0) r = sn_http_end(q->x);
@@ -502,7 +506,7 @@ static int forward(struct proxy *p)
 static void proxy_finish(struct proxy *p)
 {
     if (p->ep) attempt_end(p, SN_GW_RESULT_ABANDONED);
-    gw_gzip_free(p->gzip);
+    gw_compress_free(p->comp);
     gw_mirror_end(p->body.copy, false);
 }
 

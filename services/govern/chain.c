@@ -158,7 +158,7 @@ int sn_gov_route_new(struct sn_gov_server *s, const struct sn_gov_route_opts *o,
 
 void sn_gov_server_cpu(struct sn_gov_server *s, uint32_t average, uint32_t latest)
 {
-    sn_gov_shed_cpu(&s->shed, average, latest);
+    sn_gov_shed_cpu(&s->shed, average, latest, sn_now());
     sn_gauge_set(s->m_cpu, average);
     int64_t limit = sn_gov_shed_limit(&s->shed, sn_now());
     sn_gauge_set(s->m_limit, limit == INT64_MAX ? -1.0 : (double)limit);

@@ -349,7 +349,7 @@ int sn_gov_cpu_run(const char *root, void (*fn)(const struct sn_gov_cpu *c, void
     int e = sn_offload(source_find, &r);
     while (e >= 0) {
         /* A file that fails once (the group is being moved) does not end the watch. */
-        if (sn_offload(read_once, &r) == 0) {
+        if (sn_offload_first(read_once, &r) == 0) {
             sn_gov_cpu_sample(&cpu, sn_now(), r.used_ns, r.millicores, &r.share);
             fn(&cpu, arg);
         }

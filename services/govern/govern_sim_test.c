@@ -263,7 +263,7 @@ static int cpu_watch(void *arg)
         double use = (double)(w.servers[0].busy_ns - before) / (250.0 * SN_MS * w.servers[0].n_processors);
         before = w.servers[0].busy_ns;
         ewma = ewma * 0.95 + SN_MIN(use, 1.0) * 1000 * 0.05;
-        sn_gov_shed_cpu(&w.shed, (uint32_t)ewma, (uint32_t)(SN_MIN(use, 1.0) * 1000));
+        sn_gov_shed_cpu(&w.shed, (uint32_t)ewma, (uint32_t)(SN_MIN(use, 1.0) * 1000), sn_now());
     }
     return 0;
 }

@@ -25,10 +25,17 @@ void sn_gov_shed_init(struct sn_gov_shed *s, const struct sn_gov_shed_opts *opts
     sn_gov_window_init(&s->w, SN_GOV_SHED_SPAN_NS, SN_GOV_SHED_BUCKETS);
 }
 
-void sn_gov_shed_cpu(struct sn_gov_shed *s, uint32_t average, uint32_t latest)
+void sn_gov_shed_cpu(struct sn_gov_shed *s, uint32_t average, uint32_t latest, int64_t now_ns)
 {
     STORE(&s->cpu, average);
     STORE(&s->cpu_latest, latest);
+    STORE(&s->sampled_at_ns, now_ns);
+}
+
+static bool rushed(const struct sn_gov_shed *s, int64_t now)
+{
+    int64_t at = LOAD(&s->sampled_at_ns);
+    return LOAD(&s->cpu_latest) >= s->opts.cpu_threshold || (at && now - at > SN_GOV_SHED_STALE_NS);
 }
 
 static bool cooling(const struct sn_gov_shed *s, int64_t now)
@@ -45,13 +52,16 @@ static void remake(struct sn_gov_shed *s, uint64_t head, int64_t now)
         uint64_t n = sn_gov_hi(sn_gov_window_at(&s->w, head, back));
         most = SN_MAX(most, n);
         n_group += n;
-        took += LOAD(&s->took_ns[(head - back) % SN_GOV_SHED_BUCKETS]);
+        /* A bucket that was passed over still has the durations of its last turn. */
+        if (n) took += LOAD(&s->took_ns[(head - back) % SN_GOV_SHED_BUCKETS]);
         if (back % GROUP || !n_group) continue;
         least = SN_MIN(least, took / n_group);
         n_group = took = 0;
     }
     if (least == UINT64_MAX && n_group) least = took / n_group;
     if (!most) {
+        /* Nothing succeeds: that is no reason to admit everything. Only a service that rests forgets. */
+        if (LOAD(&s->inflight) > 0 || cooling(s, now)) return;
         STORE(&s->pass_most, 0);
         STORE(&s->least_ns, 0);
         return;
@@ -91,7 +101,7 @@ int64_t sn_gov_shed_limit(struct sn_gov_shed *s, int64_t now_ns)
 static bool too_many(struct sn_gov_shed *s, int64_t n, int64_t now)
 {
     bool busy = LOAD(&s->cpu) >= s->opts.cpu_threshold;
-    bool rush = LOAD(&s->cpu_latest) >= s->opts.cpu_threshold;
+    bool rush = rushed(s, now);
     if (SN_LIKELY(!busy && !rush && !cooling(s, now))) return false;
     int64_t limit = sn_gov_shed_limit(s, now);
     if (n <= limit) return false;

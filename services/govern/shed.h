@@ -25,6 +25,8 @@
 #define SN_GOV_SHED_BUCKETS 50u
 #define SN_GOV_SHED_CPU 900u /* per mille */
 #define SN_GOV_SHED_COOL_NS SN_SEC
+/* A latest sample older than three of its periods says that nobody came to take one: busy. */
+#define SN_GOV_SHED_STALE_NS (750 * SN_MS)
 
 struct sn_gov_shed_opts {
     uint32_t cpu_threshold; /* per mille; 0 = SN_GOV_SHED_CPU */
@@ -35,6 +37,7 @@ struct sn_gov_shed {
     uint64_t took_ns[SN_GOV_SHED_BUCKETS]; /* their durations, by bucket */
     struct sn_gov_shed_opts opts;
     uint32_t cpu, cpu_latest; /* per mille, set by sn_gov_shed_cpu */
+    int64_t sampled_at_ns;    /* 0 = never */
     int64_t inflight;
     int64_t inflight_ewma_milli;
     int64_t refused_at_ns; /* 0 = never */
@@ -45,8 +48,8 @@ struct sn_gov_shed {
 };
 void sn_gov_shed_init(struct sn_gov_shed *s, const struct sn_gov_shed_opts *opts);
 /* sn_gov_shed_cpu - CPU use, per mille of what the process may use: the average and the latest
- * sample (govern/cpu.h). */
-void sn_gov_shed_cpu(struct sn_gov_shed *s, uint32_t average, uint32_t latest);
+ * sample (govern/cpu.h), and when that was. */
+void sn_gov_shed_cpu(struct sn_gov_shed *s, uint32_t average, uint32_t latest, int64_t now_ns);
 /* sn_gov_shed_enter - whether a call is admitted; if so it ends with sn_gov_shed_leave. */
 bool sn_gov_shed_enter(struct sn_gov_shed *s, int64_t now_ns);
 /* sn_gov_shed_leave - ok: it was done; a call that failed says nothing about capacity. */

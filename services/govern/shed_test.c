@@ -29,21 +29,66 @@ SN_TEST(shed_limit_in_microseconds)
         sn_gov_shed_leave(&s, now - 50 * SN_US, now, true);
         T_ASSERT(sn_gov_shed_enter(&s, now));
     }
-    sn_gov_shed_cpu(&s, 950, 950);
+    sn_gov_shed_cpu(&s, 950, 950, now);
     T_ASSERT(!sn_gov_shed_enter(&s, now));
     /* Within a second of a refusal it stays so, also where CPU fell; then not any more. */
-    sn_gov_shed_cpu(&s, 100, 100);
+    sn_gov_shed_cpu(&s, 100, 100, now);
     T_ASSERT(!sn_gov_shed_enter(&s, now + SN_SEC / 2));
+    sn_gov_shed_cpu(&s, 100, 100, now + SN_SEC);
     T_ASSERT(sn_gov_shed_enter(&s, now + SN_SEC + 1));
     /* A burst over the limit passes while the average is low. */
     struct sn_gov_shed calm;
     sn_gov_shed_init(&calm, NULL);
-    sn_gov_shed_cpu(&calm, 1000, 0);
     for (int i = 0; i < 1000; i++, now += SN_MS) {
+        if (i % 250 == 0) sn_gov_shed_cpu(&calm, 1000, 0, now);
         T_ASSERT(sn_gov_shed_enter(&calm, now));
         sn_gov_shed_leave(&calm, now - SN_MS, now, true);
     }
     for (int i = 0; i < 100; i++) T_ASSERT(sn_gov_shed_enter(&calm, now));
+}
+
+/* The sampler does not come any more, because the processors are taken: a queue is refused all the same. */
+SN_TEST(shed_without_samples)
+{
+    struct sn_gov_shed s;
+    int64_t now = SN_HOUR;
+    sn_gov_shed_init(&s, NULL);
+    for (int i = 0; i < 1000; i++, now += 5 * SN_MS) {
+        if (i % 50 == 0) sn_gov_shed_cpu(&s, 200, 200, now);
+        T_ASSERT(sn_gov_shed_enter(&s, now));
+        sn_gov_shed_leave(&s, now, now + 4 * SN_MS, true);
+    }
+    int64_t limit = sn_gov_shed_limit(&s, now);
+    T_ASSERT(limit < 10);
+    unsigned in = 0;
+    for (int i = 0; i < 400; i++) in += sn_gov_shed_enter(&s, now + SN_MS * i);
+    T_EQ(in, 400); /* as far as it is known there is room */
+    now += SN_SEC;
+    T_ASSERT(!sn_gov_shed_enter(&s, now));
+    sn_gov_shed_cpu(&s, 200, 200, now);
+    T_ASSERT(sn_gov_shed_enter(&s, now + SN_MS));
+}
+
+/* Calls that all fail for longer than the window do not lift the limit; an idle service forgets it. */
+SN_TEST(shed_while_nothing_succeeds)
+{
+    struct sn_gov_shed s;
+    int64_t now = SN_HOUR;
+    sn_gov_shed_init(&s, NULL);
+    for (int i = 0; i < 1000; i++, now += 5 * SN_MS) {
+        T_ASSERT(sn_gov_shed_enter(&s, now));
+        sn_gov_shed_leave(&s, now, now + 4 * SN_MS, true);
+    }
+    int64_t limit = sn_gov_shed_limit(&s, now);
+    for (int i = 0; i < 20; i++, now += SN_SEC) {
+        T_ASSERT(sn_gov_shed_enter(&s, now));
+        T_EQ(sn_gov_shed_limit(&s, now), limit);
+        sn_gov_shed_leave(&s, now, now + SN_SEC - 1, false);
+        T_ASSERT(sn_gov_shed_enter(&s, now + SN_SEC - 1)); /* so that one is always there */
+        sn_gov_shed_leave(&s, now - SN_SEC, now + SN_SEC - 1, false);
+    }
+    now += 2 * SN_GOV_SHED_SPAN_NS;
+    T_ASSERT(sn_gov_shed_limit(&s, now) == INT64_MAX);
 }
 
 SN_TEST(cpu_parsers)

@@ -480,8 +480,18 @@ eventually("status: route", lambda: conds(parents()[(V1, None)]) == {"Accepted":
 eventually("status: route without its listener", lambda: conds(parents()[(V1, "nobody")])["Accepted"] == ("False", "NoMatchingParent", 3) or parents())
 eventually("status: another controller's stays", lambda: parents()[("other.example/x", None)] == other or parents())
 eventually("status: another controller's class is left alone", lambda: not status_of("GatewayClass", "theirs", None))
+def reached(name="i"): return status_of("Ingress", name).get("loadBalancer", {}).get("ingress")
+here = [{"ip": addr, "ports": [{"port": 80 + OFFSET, "protocol": "TCP"}, {"port": 443 + OFFSET, "protocol": "TCP"}]}]
+eventually("status: ingress", lambda: reached() == here or reached())
+now = json.loads(json.dumps(store.objects[("Ingress", "shop", "i")])); now["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}; store.apply(now)
+eventually("status: ingress of our class says where it is now", lambda: reached() == here or reached())
+store.apply({**ingress, "metadata": {"name": "plain", "namespace": "shop"}, "spec": {**ingress["spec"], "tls": []}})
+eventually("status: ingress without TLS", lambda: reached("plain") == [{"ip": addr, "ports": here[0]["ports"][:1]}] or reached("plain"))
+store.apply({**ingress, "metadata": {"name": "theirs", "namespace": "shop"}, "spec": {**ingress["spec"], "ingressClassName": "other"}})
 time.sleep(1); n = len(store.patches); time.sleep(1)
-ok("status: written once") if len(store.patches) == n and n <= 8 else fail("status: written once", store.patches)
+ok("status: ingress of another class is left alone") if not status_of("Ingress", "theirs") else fail("status: ingress of another class is left alone", status_of("Ingress", "theirs"))
+of_gateways = [p for p in store.patches if p[0] != "Ingress"]
+ok("status: written once") if len(store.patches) == n and len(of_gateways) <= 8 else fail("status: written once", store.patches)
 since = next(c for c in parents()[(V1, None)]["conditions"] if c["type"] == "Accepted")["lastTransitionTime"]
 now = store.objects[("HTTPRoute", "shop", "r")]; now["spec"]["rules"][0]["backendRefs"][0]["name"] = "absent"; now["metadata"]["generation"] = 4; store.apply(now)
 eventually("status: follows a change", lambda: conds(parents()[(V1, None)]) == {"Accepted": yes("Accepted", 4), "ResolvedRefs": ("False", "BackendNotFound", 4)} or parents())

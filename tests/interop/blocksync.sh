@@ -63,7 +63,10 @@ go_home taker "$rpc2" "$p2p2" || { fail "cometbft init"; end; }
 go_start taker --p2p.persistent_peers "$addr"
 wait_height "$rpc2" $((blocks - 2)) && ok "CometBFT fetches from ours" || fail "CometBFT fetches from ours" "$(height "$rpc2") of $((blocks - 2)): $(tail -n 2 "$tmp/taker.log")"
 check "the same block and application hash" "$(header "$rpc2" $((blocks - 2)))" "$want"
-grep -q "SWITCH\|Time to switch\|SwitchToConsensus" "$tmp/taker.log" && ok "CometBFT goes on to consensus" || fail "CometBFT goes on to consensus" "$(tail -n 1 "$tmp/taker.log")"
+# It looks once a second whether it has caught up.
+switched() { grep -q "SWITCH\|Time to switch\|SwitchToConsensus" "$tmp/taker.log"; }
+for _ in $(seq 150); do switched && break; sleep 0.1; done
+switched && ok "CometBFT goes on to consensus" || fail "CometBFT goes on to consensus" "$(tail -n 1 "$tmp/taker.log")"
 id=$("$comet" show-node-id --home "$tmp/taker")
 timeout 60 "$peer" fetch "$tmp/again" "$id@127.0.0.1:$p2p2" >"$tmp/again.log" 2>"$tmp/again.err"
 check "what CometBFT stored is fetched again" "$(sed -n 's/^\([0-9]*\) blocks,.*/\1/p' "$tmp/again.log")" $((blocks - 3))

@@ -109,7 +109,7 @@ fi
 
 # ---- models
 # The clients of databases are in a program of its own.
-check "sennit itself maps no database client" "$(ldd "$sennit" | grep -cE 'libpq|libmariadb|libgnutls|libkrb5')" 0
+check "sennit itself maps no database client" "$(ldd "$sennit" | grep -oE 'libc\.so|libpq|libmariadb|libgnutls|libkrb5' | sort -u | tr '\n' ' ')" "libc.so "
 mkdir "$tmp/alone"; cp "$sennit" "$tmp/alone/sennit"
 check "without sennit-model it says what is missing" "$(PATH=/usr/bin:/bin "$tmp/alone/sennit" gen model --src x.sql 2>&1 | grep -c "sennit-model: expected beside this program ($tmp/alone/) or in PATH")" 1
 check "its options are checked before" "$("$tmp/alone/sennit" gen model --sever pg 2>&1 | grep -c -e --server)" 1

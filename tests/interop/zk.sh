@@ -4,7 +4,7 @@
 # byte, proofs in both directions, and the exported contract in a real EVM.
 # usage: zk.sh SENNIT SOURCE_ROOT; ZK_LARGE=1 adds the circuits that take circom minutes
 set -eu
-sennit=$1 root=$2
+sennit=$(realpath "$1") root=$2
 cache=${SENNIT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit}/zk
 tmp=$(mktemp -d)
 node_pid=

@@ -18,6 +18,22 @@ static int serve_pprof(struct sn_daemon *d)
     return 0;
 }
 
+static void gossip(void *d, struct sn_consensus_reactor_stats *ret)
+{
+    sn_consensus_reactor_stats(((struct sn_daemon *)d)->gossip, ret);
+}
+static uint64_t parts(void *d, const struct sn_switch_peer *p)
+{
+    return sn_consensus_reactor_parts(((struct sn_daemon *)d)->gossip, p);
+}
+static uint64_t tx_peers(void *arg)
+{
+    struct sn_daemon *d = arg;
+    struct sn_mempool_gossip g = {0};
+    if (d->mempool) sn_mempool_reactor_stats(d->mempool, &g);
+    return g.active;
+}
+
 int sn_daemon_open_metrics(struct sn_daemon *d)
 {
     const struct sn_home_instrumentation *c = &d->c->instrumentation;
@@ -25,7 +41,11 @@ int sn_daemon_open_metrics(struct sn_daemon *d)
                                       .name_space = sn_arena_str(&d->arena, c->namespace_).ptr,
                                       .listen =
                                           sn_arena_str(&d->arena, c->prometheus_listen_addr).ptr,
-                                      .connections_max = (uint64_t)c->max_open_connections};
+                                      .connections_max = (uint64_t)c->max_open_connections,
+                                      .gossip = gossip,
+                                      .parts = parts,
+                                      .tx_peers = tx_peers,
+                                      .arg = d};
     char at[128];
     if (!o.name_space || !o.listen) return SN_E_NOMEM;
     if (c->prometheus) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/daemon/daemon_rpc.c - what others see of the node: events, the index, RPC. */
 #include "consensus/daemon/daemon_int.h"
+#include "consensus/index/psql.h"
 #include "consensus/rpc/publish.h"
 #include "kit/log.h"
 
@@ -22,6 +23,10 @@ static void on_block(void *arg, const struct sn_exec_block *b)
         SN_LOG_WARN("a block is not indexed", SN_L("height", b->block->header.height));
     sn_indexer_give(d->indexer, &in, b->arena, b->bytes);
 }
+static void on_verdict(void *arg, bool extension, bool accepted)
+{
+    sn_chain_metrics_verdict(((struct sn_daemon *)arg)->metrics, extension, accepted);
+}
 static void on_event(void *arg, const struct sn_cons_action *a,
                      const struct sn_cons_round_state *rs)
 {
@@ -39,6 +44,7 @@ int sn_daemon_open_events(struct sn_daemon *d, struct sn_exec_opts *eo)
                                   .seed = sn_random()};
     int r = sn_event_bus_new(&o, &d->bus);
     eo->on_block = on_block;
+    eo->on_verdict = on_verdict;
     eo->arg = d;
     return r;
 }
@@ -51,14 +57,18 @@ int sn_daemon_open_index(struct sn_daemon *d)
     struct sn_str kind = d->c->tx_index.indexer;
     struct sn_indexer_opts o = {.blocks = d->blocks, .states = d->states};
     if (sn_str_eqc(kind, "null")) return 0;
-    if (!sn_str_eqc(kind, "kv"))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "tx_index.indexer: expected kv or null, got %.*s",
-                       SN_STR_ARG(kind));
-    int r = sn_daemon_open_kv(d, "tx_index", SN_DAEMON_INDEX_BUFFER, &o.kv);
+    bool psql = sn_str_eqc(kind, "psql");
+    if (!psql && !sn_str_eqc(kind, "kv"))
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "tx_index.indexer: expected kv, psql or null, got %.*s", SN_STR_ARG(kind));
+    int r = psql ? sn_psql_open(d->c->tx_index.psql_conn, d->genesis.chain_id, &o.psql)
+                 : sn_daemon_open_kv(d, "tx_index", SN_DAEMON_INDEX_BUFFER, &o.kv);
     if (r < 0) return r;
     r = sn_indexer_new(&o, &d->indexer);
-    if (r < 0) sn_kv_close(o.kv);
-    return r < 0 ? sn_wrap(r, "tx_index.db") : 0;
+    if (r >= 0) return 0;
+    sn_kv_close(o.kv);
+    sn_psql_close(o.psql);
+    return sn_wrap(r, "tx_index.db");
 }
 
 /* ---- RPC ---- */

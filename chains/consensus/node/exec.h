@@ -37,6 +37,9 @@ struct sn_exec_opts {
     struct sn_evidence_keeper *evidence; /* NULL: likewise */
     /* After each block, in its order, in the fiber that executes; it should not take long. */
     void (*on_block)(void *arg, const struct sn_exec_block *b);
+    /* The application's verdict on a proposed block, or on the extension of a vote; in the fiber
+     * that asked. For metrics: must not suspend. */
+    void (*on_verdict)(void *arg, bool extension, bool accepted);
     void *arg;
 };
 struct sn_exec;

@@ -164,6 +164,8 @@ static int reap(struct sn_exec *x, int64_t bytes, int64_t gas, struct sn_exec_pr
 {
     struct sn_mempool_stats st;
     if (!x->o.txs) return 0;
+    int r = sn_txs_await_rechecked(x->o.txs, sn_now() + SN_EXEC_RECHECK_NS);
+    if (r < 0) return r;
     struct sn_mempool *mp = sn_txs_pool(x->o.txs);
     sn_mempool_stats(mp, &st);
     p->reaped = SN_ARENA_ARRAY(&p->arena, struct sn_mempool_tx *, st.txs + 1);
@@ -277,6 +279,7 @@ int sn_exec_process(struct sn_exec *x, const struct sn_cons_state *s, const stru
     if (r >= 0) r = sn_abci_process_proposal(x->o.app->consensus, &q, &a, &res);
     if (r < 0) return sn_wrap(r, "ProcessProposal of block %lld", (long long)b->header.height);
     *ret = res->status == TENDERMINT_ABCI_RESPONSE_PROCESS_PROPOSAL_PROPOSAL_STATUS_ACCEPT;
+    if (x->o.on_verdict) x->o.on_verdict(x->o.arg, false, *ret);
     if (*ret || res->status == TENDERMINT_ABCI_RESPONSE_PROCESS_PROPOSAL_PROPOSAL_STATUS_REJECT)
         return 0;
     return no_verdict("ProcessProposal", b->header.height, res->status);
@@ -310,6 +313,7 @@ int sn_exec_verify(struct sn_exec *x, const struct sn_cons_vote *v, bool *ret)
     int r = sn_abci_verify_vote_extension(x->o.app->consensus, &q, &a, &res);
     if (r < 0) return sn_wrap(r, "VerifyVoteExtension at height %lld", (long long)v->height);
     *ret = res->status == TENDERMINT_ABCI_RESPONSE_VERIFY_VOTE_EXTENSION_VERIFY_STATUS_ACCEPT;
+    if (x->o.on_verdict) x->o.on_verdict(x->o.arg, true, *ret);
     if (*ret || res->status == TENDERMINT_ABCI_RESPONSE_VERIFY_VOTE_EXTENSION_VERIFY_STATUS_REJECT)
         return 0;
     return no_verdict("VerifyVoteExtension", v->height, res->status);

@@ -362,6 +362,16 @@ void sn_switch_channel_stats(const struct sn_switch *sw, uint8_t channel,
     ret->bytes_in = atomic_load_explicit(&c->bytes_in, memory_order_relaxed);
     ret->messages_out = atomic_load_explicit(&c->messages_out, memory_order_relaxed);
     ret->bytes_out = atomic_load_explicit(&c->bytes_out, memory_order_relaxed);
+    for (unsigned k = 0; k < SN_SWITCH_KINDS; k++) {
+        ret->kind_in[k] = atomic_load_explicit(&c->kind_in[k], memory_order_relaxed);
+        ret->kind_out[k] = atomic_load_explicit(&c->kind_out[k], memory_order_relaxed);
+    }
+}
+bool sn_switch_channel(const struct sn_switch *sw, unsigned i, uint8_t *ret)
+{
+    if (i >= sw->n_channels) return false;
+    *ret = sw->channels[i].id;
+    return true;
 }
 struct sn_book *sn_switch_book_lock(struct sn_switch *sw)
 {

@@ -125,11 +125,16 @@ bool sn_switch_listening(const struct sn_switch *sw);
  * does not (yet). Valid as long as the switch. */
 const char *sn_switch_listen_addr(const struct sn_switch *sw);
 /* sn_switch_channel_stats - messages' bytes of one channel, of all peers since the start. */
+#define SN_SWITCH_KINDS 16
 struct sn_switch_channel_stats {
     uint64_t messages_in, bytes_in, messages_out, bytes_out;
+    uint64_t kind_in[SN_SWITCH_KINDS], kind_out[SN_SWITCH_KINDS]; /* bytes, by the message's first
+                                                                     field; 0: of another form */
 };
 void sn_switch_channel_stats(const struct sn_switch *sw, uint8_t channel,
                              struct sn_switch_channel_stats *ret);
+/* sn_switch_channel - the i-th channel there is. Returns whether there are so many. */
+bool sn_switch_channel(const struct sn_switch *sw, unsigned i, uint8_t *ret);
 
 struct sn_switch_peer *sn_switch_peer_ref(struct sn_switch_peer *p);
 void sn_switch_peer_unref(struct sn_switch_peer *p);
@@ -148,6 +153,9 @@ int64_t sn_switch_peer_height(const struct sn_switch_peer *p);
 bool sn_switch_peer_has_channel(const struct sn_switch_peer *p, uint8_t channel);
 int64_t sn_switch_peer_since(const struct sn_switch_peer *p); /* sn_now at joining */
 void sn_switch_peer_stats(struct sn_switch_peer *p, struct sn_mconn_stats *ret);
+/* sn_switch_peer_bytes - of messages from and to the peer on one channel. */
+void sn_switch_peer_bytes(const struct sn_switch_peer *p, uint8_t channel, uint64_t *ret_in,
+                          uint64_t *ret_out);
 /* sn_switch_peer_number - 1 .. SN_SWITCH_PEERS_MAX, its own while it is connected. */
 uint16_t sn_switch_peer_number(const struct sn_switch_peer *p);
 /* A reactor's own pointer for the peer, by the slot that sn_switch_add_reactor gave. */
@@ -157,10 +165,12 @@ void sn_switch_peer_set(struct sn_switch_peer *p, int slot, void *value);
  * connection. */
 int sn_switch_peer_go(struct sn_switch_peer *p, const char *name, int (*fn)(void *arg),
                       void *arg) SN_MUST_CHECK;
-/* As sn_peer_send, sn_peer_try_send; SN_E_NOT_FOUND (no diagnostic) also where the peer does not
+/* As sn_peer_send, _send_soon, _try_send; SN_E_NOT_FOUND (no diagnostic) also where the peer does not
  * have the channel. */
 int sn_switch_peer_send(struct sn_switch_peer *p, uint8_t channel, const void *data,
                         size_t n) SN_MUST_CHECK;
+int sn_switch_peer_send_soon(struct sn_switch_peer *p, uint8_t channel, const void *data,
+                             size_t n) SN_MUST_CHECK;
 int sn_switch_peer_try_send(struct sn_switch_peer *p, uint8_t channel, const void *data,
                             size_t n) SN_MUST_CHECK;
 /* sn_switch_peer_stop - ends it with that error, in the log; ban_ns > 0: and does not want it back

@@ -36,9 +36,12 @@ static int on_message(struct sn_peer *conn, void *arg, uint8_t channel, struct s
 {
     struct sn_switch_peer *p = arg;
     struct sn_switch *sw = p->sw;
-    struct channel_count *c = &sw->count_of[sw->count_at[channel]];
+    unsigned at = sw->count_at[channel];
+    struct channel_count *c = &sw->count_of[at];
     atomic_fetch_add_explicit(&c->messages_in, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&c->bytes_in, message.len, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->kind_in[switch_kind(message)], message.len, memory_order_relaxed);
+    atomic_fetch_add_explicit(&p->bytes[at].in, message.len, memory_order_relaxed);
     const struct sn_reactor *r = sw->reactors[sw->reactor_of[channel] - 1];
     return r->receive ? r->receive(r->arg, p, channel, message) : 0;
 }

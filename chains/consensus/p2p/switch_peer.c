@@ -36,6 +36,14 @@ void sn_switch_peer_stats(struct sn_switch_peer *p, struct sn_mconn_stats *ret)
 {
     sn_peer_stats(p->conn, ret);
 }
+void sn_switch_peer_bytes(const struct sn_switch_peer *p, uint8_t channel, uint64_t *ret_in,
+                          uint64_t *ret_out)
+{
+    unsigned at = p->sw->count_at[channel];
+    bool ours = p->sw->reactor_of[channel];
+    *ret_in = ours ? atomic_load_explicit(&p->bytes[at].in, memory_order_relaxed) : 0;
+    *ret_out = ours ? atomic_load_explicit(&p->bytes[at].out, memory_order_relaxed) : 0;
+}
 uint16_t sn_switch_peer_number(const struct sn_switch_peer *p) { return p->number; }
 void *sn_switch_peer_get(const struct sn_switch_peer *p, int slot)
 {
@@ -84,23 +92,32 @@ int sn_switch_peer_go(struct sn_switch_peer *p, const char *name, int (*fn)(void
     sn_free(f);
     return r;
 }
-static int counted(struct sn_switch_peer *p, uint8_t channel, size_t n, int r)
+static int counted(struct sn_switch_peer *p, uint8_t channel, struct sn_str message, int r)
 {
     if (r < 0) return r;
-    struct channel_count *c = &p->sw->count_of[p->sw->count_at[channel]];
+    unsigned at = p->sw->count_at[channel];
+    struct channel_count *c = &p->sw->count_of[at];
     atomic_fetch_add_explicit(&c->messages_out, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&c->bytes_out, n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->bytes_out, message.len, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->kind_out[switch_kind(message)], message.len,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&p->bytes[at].out, message.len, memory_order_relaxed);
     return r;
 }
 int sn_switch_peer_send(struct sn_switch_peer *p, uint8_t channel, const void *data, size_t n)
 {
     if (!sn_switch_peer_has_channel(p, channel)) return SN_E_NOT_FOUND;
-    return counted(p, channel, n, sn_peer_send(p->conn, channel, data, n));
+    return counted(p, channel, sn_str_of(data, n), sn_peer_send(p->conn, channel, data, n));
+}
+int sn_switch_peer_send_soon(struct sn_switch_peer *p, uint8_t channel, const void *data, size_t n)
+{
+    if (!sn_switch_peer_has_channel(p, channel)) return SN_E_NOT_FOUND;
+    return counted(p, channel, sn_str_of(data, n), sn_peer_send_soon(p->conn, channel, data, n));
 }
 int sn_switch_peer_try_send(struct sn_switch_peer *p, uint8_t channel, const void *data, size_t n)
 {
     if (!sn_switch_peer_has_channel(p, channel)) return SN_E_NOT_FOUND;
-    return counted(p, channel, n, sn_peer_try_send(p->conn, channel, data, n));
+    return counted(p, channel, sn_str_of(data, n), sn_peer_try_send(p->conn, channel, data, n));
 }
 void sn_switch_peer_stop(struct sn_switch_peer *p, int why, int64_t ban_ns)
 {

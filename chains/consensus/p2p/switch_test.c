@@ -203,6 +203,19 @@ static int two(void *arg)
     T_EQ(s.messages_in, 1);
     T_EQ(s.bytes_in, 4);
     T_EQ(s.bytes_out, 4);
+    T_EQ(s.kind_in[0], 4); /* "ping" is no field with a message in it */
+    uint64_t in, out;
+    struct sn_switch_peer *at_b = sn_switch_find(b->sw, a->o.self.id);
+    T_ASSERT(at_b);
+    sn_switch_peer_bytes(at_b, TALK, &in, &out);
+    T_EQ(in, 4);
+    T_EQ(out, 4);
+    sn_switch_peer_unref(at_b);
+    say(a, b, "\x2a\x03xyz");
+    until_received(b, 2);
+    sn_switch_channel_stats(b->sw, TALK, &s);
+    T_EQ(s.kind_in[5], 5);
+    T_EQ(s.bytes_in, 9);
     /* A bad word from either side ends the connection, by the one or the other way. */
     say(a, b, "bad");
     until(a, 0);

@@ -187,6 +187,10 @@ static int keep_early(struct sn_gossip_link *l, const struct sn_cons_msg *m, str
     sn_mutex_unlock(&l->lock);
     return r;
 }
+static bool is_late(const struct sn_cons_round_state *rs, const struct sn_cons_vote *v)
+{
+    return v->height < rs->height || (v->height == rs->height && v->round < rs->round);
+}
 /* A proposal, a part, a vote: the peer has it. The engine gets it unless it has it, too. */
 static int on_content(struct sn_gossip_link *l, const struct sn_cons_msg *m, struct sn_str encoded)
 {
@@ -196,11 +200,20 @@ static int on_content(struct sn_gossip_link *l, const struct sn_cons_msg *m, str
     const struct sn_cons_round_state *rs = sn_engine_lock(e);
     bool known = rs && sn_gossip_known(rs, m);
     bool early = part && rs && rs->height == m->height && !rs->parts;
+    bool other = part && (early || !rs || rs->height != m->height);
+    bool late = vote && rs && is_late(rs, m->vote);
     sn_engine_unlock(e);
     sn_mutex_lock_always(&l->lock);
     sn_gossip_has(&l->state, m);
+    l->state.votes_told += vote && !known;
+    l->state.parts_told += part && !known;
     sn_mutex_unlock(&l->lock);
     *(vote ? &r->stats.votes_in : part ? &r->stats.parts_in : &r->stats.proposals_in) += 1;
+    l->parts_in += part;
+    r->stats.parts_other += other;
+    if (late)
+        *(m->vote->type == SN_CONS_PREVOTE ? &r->stats.prevotes_late
+                                           : &r->stats.precommits_late) += 1;
     if (known) {
         *(vote   ? &r->stats.votes_known
           : part ? &r->stats.parts_known
@@ -410,5 +423,12 @@ void sn_consensus_reactor_stats(const struct sn_consensus_reactor *r,
         r->stats.votes_in,        r->stats.votes_known,      r->stats.votes_out,
         r->stats.parts_in,        r->stats.parts_known,      r->stats.parts_out,
         r->stats.proposals_in,    r->stats.proposals_known,  r->stats.proposals_out,
-        r->stats.announcements_in, r->stats.announcements_out, r->stats.faults};
+        r->stats.announcements_in, r->stats.announcements_out, r->stats.faults,
+        r->stats.parts_other,     r->stats.prevotes_late,    r->stats.precommits_late};
+}
+uint64_t sn_consensus_reactor_parts(const struct sn_consensus_reactor *r,
+                                    const struct sn_switch_peer *sp)
+{
+    struct sn_gossip_link *l = sn_switch_peer_get(sp, r->slot);
+    return l ? atomic_load_explicit(&l->parts_in, memory_order_relaxed) : 0;
 }

@@ -57,6 +57,12 @@ struct sn_consensus_reactor_stats {
     uint64_t proposals_in, proposals_known, proposals_out;
     uint64_t announcements_in, announcements_out; /* of steps, votes and blocks */
     uint64_t faults;
+    uint64_t parts_other;               /* of parts_in: not of a block that we were waiting for */
+    uint64_t prevotes_late, precommits_late; /* of votes_in: of an earlier height or round */
 };
 void sn_consensus_reactor_stats(const struct sn_consensus_reactor *r,
                                 struct sn_consensus_reactor_stats *ret);
+/* sn_consensus_reactor_parts - block parts that this peer has sent. Context: within
+ * sn_switch_each. */
+uint64_t sn_consensus_reactor_parts(const struct sn_consensus_reactor *r,
+                                    const struct sn_switch_peer *sp);

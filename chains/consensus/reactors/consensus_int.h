@@ -34,6 +34,7 @@ struct sn_gossip_link {
     struct sn_cons_peer_id id;
     struct sn_gossip_waker votes, data;
     _Atomic int fault; /* why the connection must end */
+    _Atomic uint64_t parts_in;
     unsigned faults;   /* under the reactor's lock: since faults_since */
     int64_t faults_since;
 
@@ -80,7 +81,7 @@ struct sn_consensus_reactor {
     struct {
         _Atomic uint64_t votes_in, votes_known, votes_out, parts_in, parts_known, parts_out,
             proposals_in, proposals_known, proposals_out, announcements_in, announcements_out,
-            faults;
+            faults, parts_other, prevotes_late, precommits_late;
     } stats;
 };
 

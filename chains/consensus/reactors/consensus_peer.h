@@ -36,6 +36,7 @@ struct sn_gossip_peer {
     /* Of its round; of pol_round; of the last height's last_commit_round; of its height's
      * catchup_round, which is not its round. */
     struct sn_gossip_votes prevotes, precommits, pol, last_commit, catchup;
+    uint64_t votes_told, parts_told; /* that we did not have before it sent them */
 };
 void sn_gossip_peer_init(struct sn_gossip_peer *p);
 

@@ -227,5 +227,9 @@ void sn_cons_json_peer_state(struct sn_buf *b, const struct sn_gossip_peer *p, u
     words(b, "last_commit", p->last_commit.w, n, p->last_commit_round >= 0);
     sn_buf_printf(b, ",\"catchup_commit_round\":%d", p->catchup_round);
     words(b, "catchup_commit", p->catchup.w, n, p->catchup_round >= 0);
-    L(b, "},\"stats\":{\"votes\":\"0\",\"block_parts\":\"0\"}}");
+    L(b, "},\"stats\":{\"votes\":");
+    sn_cons_json_i64(b, (int64_t)p->votes_told);
+    L(b, ",\"block_parts\":");
+    sn_cons_json_i64(b, (int64_t)p->parts_told);
+    L(b, "}}");
 }

@@ -7,6 +7,7 @@
  * state/metrics.go, blocksync/metrics.go, statesync/metrics.go, proxy/metrics.go. */
 #pragma once
 #include "consensus/node/view.h"
+#include "consensus/reactors/consensus.h"
 #include "kit/metrics.h"
 
 struct sn_chain_metrics;
@@ -15,6 +16,12 @@ struct sn_chain_metrics_opts {
     const char *name_space;          /* NULL: "cometbft" */
     const char *listen;              /* "HOST:PORT" or ":PORT"; NULL: nobody is served */
     uint64_t connections_max;        /* 0: 3 */
+    /* What the reactors know; NULL: nothing. gossip; parts of a peer, within sn_switch_each; peers
+     * that transactions are sent to. */
+    void (*gossip)(void *arg, struct sn_consensus_reactor_stats *ret);
+    uint64_t (*parts)(void *arg, const struct sn_switch_peer *p);
+    uint64_t (*tx_peers)(void *arg);
+    void *arg;
 };
 /* sn_chain_metrics_new - Returns 0, as sn_listen, SN_E_NOMEM. An empty host is loopback. */
 int sn_chain_metrics_new(const struct sn_chain_metrics_opts *o,
@@ -31,6 +38,8 @@ int sn_chain_metrics_text(struct sn_chain_metrics *m, struct sn_buf *out) SN_MUS
 void sn_chain_metrics_block(struct sn_chain_metrics *m, const struct sn_exec_block *b);
 void sn_chain_metrics_event(struct sn_chain_metrics *m, const struct sn_cons_action *a,
                             const struct sn_cons_round_state *rs);
+/* sn_chain_metrics_verdict - of the application's, as sn_exec_opts.on_verdict. Any fiber. */
+void sn_chain_metrics_verdict(struct sn_chain_metrics *m, bool extension, bool accepted);
 /* sn_chain_metrics_processed - how long FinalizeBlock took. */
 void sn_chain_metrics_processed(struct sn_chain_metrics *m, int64_t ns);
 /* sn_chain_metrics_abci - a call to the application took so long; fits sn_abci_conns_observe. */

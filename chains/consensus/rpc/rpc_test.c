@@ -771,6 +771,13 @@ static int metrics_body(struct env *e)
         "cometbft_mempool_size{chain_id=\"rpc-test\"} ",
         "cometbft_consensus_step_duration_seconds_count{chain_id=\"rpc-test\",step=\"Propose\"} ",
         "cometbft_consensus_proposal_create_count{chain_id=\"rpc-test\"} ",
+        "cometbft_consensus_proposal_receive_count{chain_id=\"rpc-test\",status=\"rejected\"} 0\n",
+        "cometbft_consensus_round_voting_power_percent{chain_id=\"rpc-test\",vote_type=\"prevote\"} ",
+        "cometbft_consensus_full_prevote_delay{chain_id=\"rpc-test\",proposer_address=\"",
+        "cometbft_consensus_quorum_precommit_delay{chain_id=\"rpc-test\",proposer_address=\"",
+        "cometbft_mempool_tx_size_bytes_bucket{chain_id=\"rpc-test\",le=\"729\"} ",
+        "cometbft_consensus_step_duration_seconds_bucket{chain_id=\"rpc-test\",step=\"Propose\",le="
+        "\"0.2682695795279726\"} ",
         "cometbft_consensus_validator_last_signed_height{chain_id=\"rpc-test\",validator_address="
         "\"",
         "cometbft_blocksync_syncing{chain_id=\"rpc-test\"} 0\n",
