@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shim/shim_test.c - root mounts, records, metrics; and events: in order and none lost, while the daemon that
- * takes them goes away and comes back. */
+/* shim/shim_test.c - root mounts, records, metrics; and events: in order and none lost, while the
+ * daemon that takes them goes away and comes back. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -14,7 +14,8 @@
 #include "core/alloc.h"
 #include "tests/harness/test.h"
 
-/* ---- mounts ------------------------------------------------------------------------------------ */
+/* ---- mounts ------------------------------------------------------------------------------------
+ */
 
 static char dir[64];
 
@@ -48,7 +49,8 @@ static void dir_gone(void)
     T_EQ(system(cmd), 0);
 }
 
-static struct containerd_types_mount *mount_of(struct sn_arena *a, const char *type, const char *source, const char *options)
+static struct containerd_types_mount *mount_of(struct sn_arena *a, const char *type,
+                                               const char *source, const char *options)
 {
     struct containerd_types_mount *m = containerd_types_mount_new(a);
     struct sn_str o = sn_arena_str(a, sn_str(options));
@@ -60,7 +62,8 @@ static struct containerd_types_mount *mount_of(struct sn_arena *a, const char *t
 
 SN_TEST(root_mounts)
 {
-    if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0) sn_test_skip("needs root and a mount namespace of its own");
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0)
+        sn_test_skip("needs root and a mount namespace of its own");
     T_EQ(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
     dir_new();
     T_EQ(mount("t", dir, "tmpfs", 0, NULL), 0); /* overlay over overlay is not for every kernel */
@@ -74,7 +77,8 @@ SN_TEST(root_mounts)
     const char *root = in_dir("root");
     char text[512], target[128];
     snprintf(target, sizeof(target), "%s", root);
-    snprintf(text, sizeof(text), "index=off|workdir=%s/work|upperdir=%s/up|lowerdir=%s/a:%s/b", dir, dir, dir, dir);
+    snprintf(text, sizeof(text), "index=off|workdir=%s/work|upperdir=%s/up|lowerdir=%s/a:%s/b", dir,
+             dir, dir, dir);
     struct containerd_types_mount *m[2] = {mount_of(&a, "overlay", "overlay", text)};
     T_OK(shim_mount_all(m, 1, target));
     T_EQ(access(in_dir("root/only-a"), R_OK), 0);
@@ -100,7 +104,8 @@ SN_TEST(root_mounts)
     m[0] = mount_of(&a, "tmpfs", "t", "size=1m");
     m[1] = mount_of(&a, "tmpfs", "t", "sizes=1m");
     T_ASSERT(shim_mount_all(m, 2, target) < 0);
-    T_ASSERTF(strstr(sn_diag_str(SN_E_INVALID_ARGUMENT), "sizes"), "%s", sn_diag_str(SN_E_INVALID_ARGUMENT));
+    T_ASSERTF(strstr(sn_diag_str(SN_E_INVALID_ARGUMENT), "sizes"), "%s",
+              sn_diag_str(SN_E_INVALID_ARGUMENT));
     T_EQ(umount2(target, 0), -1);
     T_EQ(errno, EINVAL);
     m[0] = mount_of(&a, "nosuchfs", "t", "");
@@ -111,7 +116,8 @@ SN_TEST(root_mounts)
     dir_gone();
 }
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records -----------------------------------------------------------------------------------
+ */
 
 SN_TEST(records)
 {
@@ -124,7 +130,8 @@ SN_TEST(records)
     T_EQ(back.status, 137);
     T_EQ(back.exited_ns, r.exited_ns);
     T_CSTR(back.root, "/run/a b/c");
-    const char *bad[] = {"", "pid", "pid 1\nstatus 2\nexited x\n", "pid 1\nstatus 2\nexited 3\n", "\xff\xff\xff"};
+    const char *bad[] = {"", "pid", "pid 1\nstatus 2\nexited x\n", "pid 1\nstatus 2\nexited 3\n",
+                         "\xff\xff\xff"};
     for (size_t i = 0; i < SN_COUNT_OF(bad); i++) {
         put("sennit-shim", bad[i]);
         shim_record_read(dir, &back);
@@ -134,11 +141,14 @@ SN_TEST(records)
     T_OK(shim_root("", "ns", out, sizeof(out)));
     T_CSTR(out, "/run/containerd/sennit/ns");
     T_EQ(shim_root("relative", "ns", out, sizeof(out)), SN_E_INVALID_ARGUMENT);
-    T_EQ(shim_root("/a/long/folder/that/does/not/fit/into/so/few/bytes/as/these/here", "ns", out, sizeof(out)), SN_E_TOO_LARGE);
+    T_EQ(shim_root("/a/long/folder/that/does/not/fit/into/so/few/bytes/as/these/here", "ns", out,
+                   sizeof(out)),
+         SN_E_TOO_LARGE);
     dir_gone();
 }
 
-/* ---- metrics ----------------------------------------------------------------------------------- */
+/* ---- metrics -----------------------------------------------------------------------------------
+ */
 
 SN_TEST(metrics_of_both_versions)
 {
@@ -146,10 +156,15 @@ SN_TEST(metrics_of_both_versions)
     struct google_protobuf_any any;
     sn_arena_init(&a, NULL, 0);
     uint64_t cpus[] = {30, 12};
-    struct sn_cgroup_u64_kv stat[] = {{SN_STR_INIT("anon"), 7}, {SN_STR_INIT("total_rss"), 8}, {SN_STR_INIT("rss"), 9}};
+    struct sn_cgroup_u64_kv stat[] = {{SN_STR_INIT("anon"), 7},
+                                      {SN_STR_INIT("total_rss"), 8},
+                                      {SN_STR_INIT("rss"), 9}};
     struct sn_cgroup_io_entry io[] = {{8, 0, SN_STR_INIT("Read"), 100}};
-    struct sn_cgroup_stats s = {.cpu = {.usage_ns = 42, .percpu_ns = {cpus, 2}}, .pids = {.current = 3, .limit = UINT64_MAX},
-                                .memory = {.memory = {.usage = 5, .limit = 6}, .stat = {stat, 3}, .oom_kill = 2},
+    struct sn_cgroup_stats s = {.cpu = {.usage_ns = 42, .percpu_ns = {cpus, 2}},
+                                .pids = {.current = 3, .limit = UINT64_MAX},
+                                .memory = {.memory = {.usage = 5, .limit = 6},
+                                           .stat = {stat, 3},
+                                           .oom_kill = 2},
                                 .io = {.service_bytes = {io, 1}}};
     T_OK(shim_metrics(&s, &a, &any));
     T_STR(any.type_url, "io.containerd.cgroups.v1.Metrics");
@@ -174,7 +189,8 @@ SN_TEST(metrics_of_both_versions)
     sn_arena_done(&a);
 }
 
-/* ---- events ------------------------------------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------------------------------
+ */
 
 struct taker {
     char addr[128], got[8192];
@@ -200,9 +216,12 @@ static int take(struct sn_ttrpc_call *c, const void *req, void **rep)
     return 0;
 }
 static const struct sn_ttrpc_method take_methods[] = {
-    {.name = "Forward", .in = &containerd_services_events_ttrpc_v1_forward_request_desc, .out = &google_protobuf_empty_desc,
+    {.name = "Forward",
+     .in = &containerd_services_events_ttrpc_v1_forward_request_desc,
+     .out = &google_protobuf_empty_desc,
      .unary = take}};
-static const struct sn_ttrpc_service takes = {"containerd.services.events.ttrpc.v1.Events", take_methods, 1};
+static const struct sn_ttrpc_service takes = {"containerd.services.events.ttrpc.v1.Events",
+                                              take_methods, 1};
 
 static void taker_main(void *arg)
 {
@@ -254,7 +273,8 @@ static int events_main(void *arg)
         for (int i = 0; i < 400 && t.n < next - 1; i++) T_OK(sn_sleep(10 * SN_MS));
         taker_down(&t);
     }
-    for (uint32_t i = 1; i < next; i++) snprintf(want + strlen(want), sizeof(want) - strlen(want), "%u ", i);
+    for (uint32_t i = 1; i < next; i++)
+        snprintf(want + strlen(want), sizeof(want) - strlen(want), "%u ", i);
     T_CSTR(t.got, want);
     T_EQ(s.n_events, 0);
     /* More than the limit: the oldest go, the newest arrive. */
@@ -271,4 +291,7 @@ static int events_main(void *arg)
     dir_gone();
     return 0;
 }
-SN_TEST(events_in_order_across_restarts) { T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, events_main, NULL)); }
+SN_TEST(events_in_order_across_restarts)
+{
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, events_main, NULL));
+}
