@@ -118,10 +118,10 @@ static int message_send(int sock, const struct head *h, struct sn_str body, cons
         c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
         memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
     }
+    const int flags = MSG_NOSIGNAL;
     ssize_t n;
     do
-        n = sendmsg(sock, &m,
-                    MSG_NOSIGNAL); /* banned: the zygote has no runtime, the asker is offloaded */
+        n = sendmsg(sock, &m, flags); /* banned: on an offload thread, or alone */
     while (n < 0 && errno == EINTR);
     if (n < 0) return sn_fail_errno(errno, "zygote");
     int r =
