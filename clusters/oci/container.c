@@ -295,7 +295,7 @@ static int stop(struct sn_oci_container *c)
         if (sn_cgroup_frozen(cg) == 1 && (e = sn_cgroup_freeze(cg, false)) < 0) return e;
     }
     if (fd >= 0 && (e = wait_end(fd)) < 0) return e;
-    if (cg && (e = sn_cgroup_kill(cg)) < 0) return e;
+    if (cg && sn_cgroup_populated(cg) != 0 && (e = sn_cgroup_kill(cg)) < 0) return e;
     if (c->state.map->flags & SN_OCI_FLAG_MOUNTED) {
         char rootfs[SN_OCI_CGROUP_TEXT_MAX];
         /* Once: a second mount there is somebody else's. */

@@ -37,6 +37,7 @@ struct sn_oci_host {
     bool systemd_cgroup;                  /* cgroupsPath is "slice:prefix:name" */
     bool rootless;                        /* cgroups that refuse are done without */
     bool no_cgroups;                      /* crun's --cgroup-manager=disabled */
+    const int *protect_fd;                /* of sn_oci_protect_open, borrowed; NULL: made for each child */
     /* Told what is odd but no failure; may be NULL. Text without newline, valid for the call. */
     void (*warn)(void *arg, const char *text);
     void *warn_arg;
@@ -162,7 +163,9 @@ int sn_oci_list(const struct sn_oci_host *h, struct sn_arena *a, struct sn_oci_i
 int sn_oci_mounts_add(struct sn_oci_container *c, const struct sn_json *mounts) SN_MUST_CHECK;
 int sn_oci_mounts_remove(struct sn_oci_container *c, const struct sn_json *mounts) SN_MUST_CHECK;
 
-/* sn_oci_protect - before the first create or exec of a program whose file the container could reach:
- * replaces /proc/self/exe of the children by a sealed file in memory. Done by create and exec in
- * their child; here only to ask. Returns whether this kernel can. */
+/* sn_oci_protects - whether this kernel lets a child replace its /proc/self/exe, so that no container
+ * can reach the runtime's own file (CVE-2019-5736). Create and exec do it in their child.
+ * sn_oci_protect_open - the sealed copy of the calling program that takes its place, close-on-exec,
+ * the caller's: a daemon makes it once and puts it into its host. Returns it or an error. */
 bool sn_oci_protects(void);
+int sn_oci_protect_open(void) SN_MUST_CHECK;

@@ -14,6 +14,10 @@ struct addrs {
     struct sn_cidr at[SN_OCI_ADDRS_MAX];
     size_t n;
 };
+struct mover { /* together too large for a frame */
+    struct sn_nl out, in;
+    struct addrs addrs;
+};
 
 static int keep_addr(const struct sn_cidr *at, void *arg)
 {
@@ -25,8 +29,10 @@ static int keep_addr(const struct sn_cidr *at, void *arg)
     return 0;
 }
 
-static int move_one(struct sn_nl *out, struct sn_nl *in, int ns, const struct sn_oci_net_device *d, struct addrs *a)
+static int move_one(struct mover *mv, int ns, const struct sn_oci_net_device *d)
 {
+    struct sn_nl *out = &mv->out, *in = &mv->in;
+    struct addrs *a = &mv->addrs;
     struct sn_rtnl_link l;
     a->n = 0;
     int e = sn_rtnl_link(out, d->host, 0, &l);
@@ -49,22 +55,21 @@ int sn_oci_net_devices(const struct sn_oci_spec *s, pid_t pid)
 {
     if (!s->net_devices.n) return 0;
     char path[32];
-    struct sn_nl out, in;
     struct sn_arena arena;
     snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
     int ns = open(path, O_RDONLY | O_CLOEXEC);
     if (ns < 0) return sn_fail_errno(errno, "open %s", path);
     sn_arena_init(&arena, NULL, 0);
-    struct addrs *a = SN_ARENA_NEW(&arena, struct addrs);
-    int e = a ? sn_nl_open(&out, NETLINK_ROUTE, -1) : SN_E_NOMEM;
+    struct mover *mv = SN_ARENA_NEW(&arena, struct mover);
+    int e = mv ? sn_nl_open(&mv->out, NETLINK_ROUTE, -1) : SN_E_NOMEM;
     if (e == 0) {
-        if ((e = sn_nl_open(&in, NETLINK_ROUTE, ns)) == 0) {
+        if ((e = sn_nl_open(&mv->in, NETLINK_ROUTE, ns)) == 0) {
             for (size_t i = 0; i < s->net_devices.n && e == 0; i++)
-                if ((e = move_one(&out, &in, ns, &s->net_devices.ptr[i], a)) < 0)
+                if ((e = move_one(mv, ns, &s->net_devices.ptr[i])) < 0)
                     e = sn_wrap(e, "linux.netDevices: %s", s->net_devices.ptr[i].host);
-            sn_nl_close(&in);
+            sn_nl_close(&mv->in);
         }
-        sn_nl_close(&out);
+        sn_nl_close(&mv->out);
     }
     sn_arena_done(&arena);
     close(ns);

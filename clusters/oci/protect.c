@@ -4,17 +4,19 @@
  * A child that enters a container's namespaces can be seen there, and /proc/PID/exe would lead to the
  * runtime's binary on the host, to be overwritten (CVE-2019-5736); a program of "/proc/self/exe" or
  * with that as interpreter would even run it. Copying the binary into a sealed memfd and executing
- * that costs half a millisecond and a second start. Here the child copies the pages of its program
- * into private memory, moves them over the mapped file, and then tells the kernel by PR_SET_MM_MAP
- * that its file is another: a sealed memfd of no use to anybody.
+ * that costs half a millisecond and a second start. Here the child maps its text from such a copy in
+ * the place of the file, moves what was relocated or written into private memory, and then tells the
+ * kernel by PR_SET_MM_MAP that its file is the copy. A daemon makes the copy once.
  * Source: prctl(2) PR_SET_MM_MAP; the kernel refuses the change while the old file is mapped. */
 #include <linux/prctl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 
 #include "clusters/oci/container.h"
 #include "clusters/oci/init_int.h"
+#include "core/status.h"
 
 #define MAPPINGS_MAX 64          /* of the program's file */
 #define MAPPED_BYTES_MAX (64u << 20)
@@ -24,18 +26,28 @@
 
 int sn_oci_protect_file(void)
 {
-    static const char text[] = "#!/bin/false\n";
+    struct stat st;
     int fd = memfd_create("sennit-oci", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
     if (fd < 0) fd = memfd_create("sennit-oci", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0) return -errno;
-    int e = sn_oci_write_all(fd, text, sizeof(text) - 1);
+    int exe = fd < 0 ? -1 : open("/proc/self/exe", O_RDONLY | O_CLOEXEC), e = 0;
+    if (exe < 0 || fstat(exe, &st) < 0) e = -errno;
+    for (off_t at = 0; e == 0 && at < st.st_size;)
+        if (sendfile(fd, exe, &at, (size_t)(st.st_size - at)) <= 0) e = errno ? -errno : -EIO;
     if (e == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) e = -errno;
-    if (e < 0) close(fd);
+    sn_oci_close_fd(&exe);
+    if (e < 0) sn_oci_close_fd(&fd);
     return e < 0 ? e : fd;
+}
+
+int sn_oci_protect_open(void)
+{
+    int fd = sn_oci_protects() ? sn_oci_protect_file() : -ENOSYS;
+    return fd < 0 ? sn_fail_errno(-fd, "copy the program into a sealed file") : fd;
 }
 
 struct range {
     uintptr_t from, to;
+    uint64_t offset;
     int prot;
 };
 
@@ -60,7 +72,7 @@ static bool parse_line(const char *line, const struct stat *exe, struct range *r
     if (strnlen(at, 6) < 6) return false;
     ret->prot = (at[1] == 'r' ? PROT_READ : 0) | (at[2] == 'w' ? PROT_WRITE : 0) | (at[3] == 'x' ? PROT_EXEC : 0);
     at += 6;
-    hex(&at);
+    ret->offset = hex(&at);
     if (*at++ != ' ') return false;
     hex(&at);
     if (*at++ != ':') return false;
@@ -73,11 +85,16 @@ static bool parse_line(const char *line, const struct stat *exe, struct range *r
     return inode == exe->st_ino;
 }
 
-static int move_range(const struct range *r)
+static int move_range(const struct range *r, int file)
 {
     size_t n = r->to - r->from;
+    /* Text is as in the file. What is only readable may have been relocated before it became so. */
+    if (r->prot == (PROT_READ | PROT_EXEC) &&
+        mmap((void *)r->from, n, r->prot, MAP_PRIVATE | MAP_FIXED, file, (off_t)r->offset) != MAP_FAILED)
+        return 0;
     if (!(r->prot & PROT_READ) && mprotect((void *)r->from, n, r->prot | PROT_READ) < 0) return -errno;
-    void *copy = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    /* Populated at once: a fault for each page costs several times the copy. */
+    void *copy = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (copy == MAP_FAILED) return -errno;
     memcpy(copy, (void *)r->from, n);
     if (mprotect(copy, n, r->prot) < 0 || mremap(copy, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)r->from) == MAP_FAILED)
@@ -149,7 +166,7 @@ int sn_oci_protect_self(int fd)
     if (e == 0) e = read_layout(&mm);
     for (size_t i = 0; i < n; i++) bytes += r[i].to - r[i].from;
     if (e == 0 && bytes > MAPPED_BYTES_MAX) e = -E2BIG;
-    for (size_t i = 0; i < n && e == 0; i++) e = move_range(&r[i]);
+    for (size_t i = 0; i < n && e == 0; i++) e = move_range(&r[i], fd);
     if (e < 0) return e;
     mm.exe_fd = (uint32_t)fd;
     return prctl(PR_SET_MM, PR_SET_MM_MAP, &mm, sizeof(mm), 0) < 0 ? -errno : 0;

@@ -310,6 +310,38 @@ SN_TEST_SLOW(mempool_slow_peers, 60)
     net_simulate(slow, 2, false);
 }
 
+/* Four nodes that all know each other: a transaction crosses each of the six links once. In a line,
+ * where nobody else sends what is left to the neighbour, it comes all the same. */
+static int crosses_once(void *arg)
+{
+    const unsigned n = 4, txs = 300;
+    for (unsigned line = 0; line < 2; line++) {
+        char tx[64];
+        for (unsigned i = 0; i < n; i++) net_node_start(&init(i)->net);
+        for (unsigned i = 0; i < n; i++)
+            for (unsigned k = i + 1; k < (line ? SN_MIN(i + 2, n) : n); k++)
+                net_connect(&nodes[i].net, &nodes[k].net);
+        for (unsigned i = 0; i < txs; i++) {
+            snprintf(tx, sizeof(tx), "key%u=%u", i, i);
+            submit(&nodes[line ? 0 : i % n], sn_str(tx));
+            if (i % 16 == 0) T_OK(sn_sleep(10 * SN_MS));
+        }
+        T_OK(sn_sleep(SN_SEC));
+        uint64_t out = 0;
+        for (unsigned i = 0; i < n; i++) {
+            T_EQ(waiting(&nodes[i]), txs);
+            out += gossip(&nodes[i]).txs_out;
+        }
+        T_EQ(out, txs * (line ? 3 : 6));
+        for (unsigned i = 0; i < n; i++) net_node_stop(&nodes[i].net);
+    }
+    return 0;
+}
+SN_TEST(mempool_crosses_once)
+{
+    net_simulate(crosses_once, 2, false);
+}
+
 /* What a peer could not check yet waits until it can; broadcast=false; limits of connections. */
 static int rules(void *arg)
 {
