@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shim/metrics.c - statistics in containerd's words: version 1 or 2, as the host's controllers are. */
+/* shim/metrics.c - statistics in containerd's words: version 1 or 2, as the host's controllers are.
+ */
 #include "clusters/cgroup/cgroup.h"
 #include "clusters/shim/shim_int.h"
 
-int shim_any(struct sn_arena *a, const struct sn_pb_desc *d, const void *msg, struct google_protobuf_any *ret)
+int shim_any(struct sn_arena *a, const struct sn_pb_desc *d, const void *msg,
+             struct google_protobuf_any *ret)
 {
     struct sn_buf b;
     sn_buf_init(&b, 0);
@@ -18,7 +20,8 @@ int shim_any(struct sn_arena *a, const struct sn_pb_desc *d, const void *msg, st
 
 #define STAT(s, name) sn_cgroup_stat_get(s, name)
 
-static struct io_containerd_cgroups_v1_memory_entry *entry1(struct sn_arena *a, const struct sn_cgroup_memory_counter *c)
+static struct io_containerd_cgroups_v1_memory_entry *
+entry1(struct sn_arena *a, const struct sn_cgroup_memory_counter *c)
 {
     struct io_containerd_cgroups_v1_memory_entry *e = io_containerd_cgroups_v1_memory_entry_new(a);
     if (e) {
@@ -30,9 +33,11 @@ static struct io_containerd_cgroups_v1_memory_entry *entry1(struct sn_arena *a, 
     return e;
 }
 
-static bool memory1(const struct sn_cgroup_stats *s, struct sn_arena *a, struct io_containerd_cgroups_v1_metrics *m)
+static bool memory1(const struct sn_cgroup_stats *s, struct sn_arena *a,
+                    struct io_containerd_cgroups_v1_metrics *m)
 {
-    struct io_containerd_cgroups_v1_memory_stat *t = io_containerd_cgroups_v1_metrics_mut_memory(m, a);
+    struct io_containerd_cgroups_v1_memory_stat *t =
+        io_containerd_cgroups_v1_metrics_mut_memory(m, a);
     if (!t) return false;
 #define FIELD(f, n) t->f = STAT(s, n), t->total_##f = STAT(s, "total_" n)
     FIELD(cache, "cache");
@@ -57,15 +62,17 @@ static bool memory1(const struct sn_cgroup_stats *s, struct sn_arena *a, struct 
     if (s->memory.swap_set) t->swap = entry1(a, &s->memory.swap);
     if (s->memory.kernel_set) t->kernel = entry1(a, &s->memory.kernel);
     if (s->memory.kernel_tcp_set) t->kernel_tcp = entry1(a, &s->memory.kernel_tcp);
-    struct io_containerd_cgroups_v1_memory_oom_control *o = io_containerd_cgroups_v1_metrics_mut_memory_oom_control(m, a);
+    struct io_containerd_cgroups_v1_memory_oom_control *o =
+        io_containerd_cgroups_v1_metrics_mut_memory_oom_control(m, a);
     if (o) o->oom_kill = s->memory.oom_kill;
     return t->usage && o;
 }
 
-typedef struct io_containerd_cgroups_v1_blk_io_entry *(*add_io1)(struct io_containerd_cgroups_v1_blk_io_stat *b,
-                                                                struct sn_arena *a);
+typedef struct io_containerd_cgroups_v1_blk_io_entry *(*add_io1)(
+    struct io_containerd_cgroups_v1_blk_io_stat *b, struct sn_arena *a);
 
-static bool list1(const sn_cgroup_io_list *l, struct sn_arena *a, struct io_containerd_cgroups_v1_blk_io_stat *b, add_io1 add)
+static bool list1(const sn_cgroup_io_list *l, struct sn_arena *a,
+                  struct io_containerd_cgroups_v1_blk_io_stat *b, add_io1 add)
 {
     for (size_t i = 0; i < l->n; i++) {
         struct io_containerd_cgroups_v1_blk_io_entry *e = add(b, a);
@@ -78,24 +85,31 @@ static bool list1(const sn_cgroup_io_list *l, struct sn_arena *a, struct io_cont
     return true;
 }
 
-static bool io1(const struct sn_cgroup_stats *s, struct sn_arena *a, struct io_containerd_cgroups_v1_metrics *m)
+static bool io1(const struct sn_cgroup_stats *s, struct sn_arena *a,
+                struct io_containerd_cgroups_v1_metrics *m)
 {
-    struct io_containerd_cgroups_v1_blk_io_stat *b = io_containerd_cgroups_v1_metrics_mut_blkio(m, a);
-#define LIST(from, to) list1(&s->io.from, a, b, io_containerd_cgroups_v1_blk_io_stat_add_##to##_recursive)
-    return b && LIST(service_bytes, io_service_bytes) && LIST(serviced, io_serviced) && LIST(queued, io_queued) &&
-           LIST(service_time, io_service_time) && LIST(wait_time, io_wait_time) && LIST(merged, io_merged) &&
-           LIST(time, io_time) && LIST(sectors, sectors);
+    struct io_containerd_cgroups_v1_blk_io_stat *b =
+        io_containerd_cgroups_v1_metrics_mut_blkio(m, a);
+#define LIST(from, to) \
+    list1(&s->io.from, a, b, io_containerd_cgroups_v1_blk_io_stat_add_##to##_recursive)
+    return b && LIST(service_bytes, io_service_bytes) && LIST(serviced, io_serviced) &&
+           LIST(queued, io_queued) && LIST(service_time, io_service_time) &&
+           LIST(wait_time, io_wait_time) && LIST(merged, io_merged) && LIST(time, io_time) &&
+           LIST(sectors, sectors);
 #undef LIST
 }
 
-static int metrics1(const struct sn_cgroup_stats *s, struct sn_arena *a, struct google_protobuf_any *ret)
+static int metrics1(const struct sn_cgroup_stats *s, struct sn_arena *a,
+                    struct google_protobuf_any *ret)
 {
     struct io_containerd_cgroups_v1_metrics *m = io_containerd_cgroups_v1_metrics_new(a);
     if (!m) return SN_E_NOMEM;
     struct io_containerd_cgroups_v1_pids_stat *p = io_containerd_cgroups_v1_metrics_mut_pids(m, a);
     struct io_containerd_cgroups_v1_cpu_stat *c = io_containerd_cgroups_v1_metrics_mut_cpu(m, a);
-    struct io_containerd_cgroups_v1_cpu_usage *u = c ? io_containerd_cgroups_v1_cpu_stat_mut_usage(c, a) : NULL;
-    struct io_containerd_cgroups_v1_throttle *t = c ? io_containerd_cgroups_v1_cpu_stat_mut_throttling(c, a) : NULL;
+    struct io_containerd_cgroups_v1_cpu_usage *u =
+        c ? io_containerd_cgroups_v1_cpu_stat_mut_usage(c, a) : NULL;
+    struct io_containerd_cgroups_v1_throttle *t =
+        c ? io_containerd_cgroups_v1_cpu_stat_mut_throttling(c, a) : NULL;
     if (!p || !u || !t || !memory1(s, a, m) || !io1(s, a, m)) return SN_E_NOMEM;
     p->current = s->pids.current;
     p->limit = s->pids.limit == UINT64_MAX ? 0 : s->pids.limit;
@@ -108,7 +122,8 @@ static int metrics1(const struct sn_cgroup_stats *s, struct sn_arena *a, struct 
     t->throttled_periods = s->cpu.throttled_periods;
     t->throttled_time = s->cpu.throttled_ns;
     for (size_t i = 0; i < s->hugetlb.n; i++) {
-        struct io_containerd_cgroups_v1_hugetlb_stat *h = io_containerd_cgroups_v1_metrics_add_hugetlb(m, a);
+        struct io_containerd_cgroups_v1_hugetlb_stat *h =
+            io_containerd_cgroups_v1_metrics_add_hugetlb(m, a);
         if (!h) return SN_E_NOMEM;
         h->usage = s->hugetlb.ptr[i].usage;
         h->max = s->hugetlb.ptr[i].max;
@@ -153,7 +168,8 @@ static void memory2(const struct sn_cgroup_stats *s, struct io_containerd_cgroup
     FIELD(thp_collapse_alloc);
 #undef FIELD
     t->workingset_refault = STAT(s, "workingset_refault_anon") + STAT(s, "workingset_refault_file");
-    t->workingset_activate = STAT(s, "workingset_activate_anon") + STAT(s, "workingset_activate_file");
+    t->workingset_activate =
+        STAT(s, "workingset_activate_anon") + STAT(s, "workingset_activate_file");
     t->usage = s->memory.memory.usage;
     t->usage_limit = s->memory.memory.limit;
     t->max_usage = s->memory.memory.max;
@@ -162,14 +178,17 @@ static void memory2(const struct sn_cgroup_stats *s, struct io_containerd_cgroup
     t->swap_max_usage = s->memory.swap.max;
 }
 
-static int metrics2(const struct sn_cgroup_stats *s, struct sn_arena *a, struct google_protobuf_any *ret)
+static int metrics2(const struct sn_cgroup_stats *s, struct sn_arena *a,
+                    struct google_protobuf_any *ret)
 {
     struct io_containerd_cgroups_v2_metrics *m = io_containerd_cgroups_v2_metrics_new(a);
     if (!m) return SN_E_NOMEM;
     struct io_containerd_cgroups_v2_pids_stat *p = io_containerd_cgroups_v2_metrics_mut_pids(m, a);
     struct io_containerd_cgroups_v2_cpu_stat *c = io_containerd_cgroups_v2_metrics_mut_cpu(m, a);
-    struct io_containerd_cgroups_v2_memory_stat *t = io_containerd_cgroups_v2_metrics_mut_memory(m, a);
-    struct io_containerd_cgroups_v2_memory_events *e = io_containerd_cgroups_v2_metrics_mut_memory_events(m, a);
+    struct io_containerd_cgroups_v2_memory_stat *t =
+        io_containerd_cgroups_v2_metrics_mut_memory(m, a);
+    struct io_containerd_cgroups_v2_memory_events *e =
+        io_containerd_cgroups_v2_metrics_mut_memory_events(m, a);
     struct io_containerd_cgroups_v2_io_stat *io = io_containerd_cgroups_v2_metrics_mut_io(m, a);
     if (!p || !c || !t || !e || !io) return SN_E_NOMEM;
     p->current = s->pids.current;
@@ -190,7 +209,8 @@ static int metrics2(const struct sn_cgroup_stats *s, struct sn_arena *a, struct 
     e->oom_kill = s->memory.oom_kill;
     for (size_t i = 0; i < s->io.service_bytes.n; i++) {
         const struct sn_cgroup_io_entry *b = &s->io.service_bytes.ptr[i];
-        struct io_containerd_cgroups_v2_io_entry *x = io_containerd_cgroups_v2_io_stat_add_usage(io, a);
+        struct io_containerd_cgroups_v2_io_entry *x =
+            io_containerd_cgroups_v2_io_stat_add_usage(io, a);
         if (!x) return SN_E_NOMEM;
         x->major = b->major;
         x->minor = b->minor;
@@ -200,7 +220,8 @@ static int metrics2(const struct sn_cgroup_stats *s, struct sn_arena *a, struct 
     return shim_any(a, &io_containerd_cgroups_v2_metrics_desc, m, ret);
 }
 
-int shim_metrics(const struct sn_cgroup_stats *st, struct sn_arena *a, struct google_protobuf_any *ret)
+int shim_metrics(const struct sn_cgroup_stats *st, struct sn_arena *a,
+                 struct google_protobuf_any *ret)
 {
     return st->v2 ? metrics2(st, a, ret) : metrics1(st, a, ret);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shim/mount.c - root file systems, as containerd's snapshotters describe them: type, source and options in
- * fstab's words, made with the kernel's mount API. */
+/* shim/mount.c - root file systems, as containerd's snapshotters describe them: type, source and
+ * options in fstab's words, made with the kernel's mount API. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -90,7 +90,8 @@ static int fs_set(int fs, struct sn_str key, struct sn_str value)
     char k[64], v[SHIM_PATH_MAX];
     if (sn_str_cz(key, k, sizeof(k)) < 0 || sn_str_cz(value, v, sizeof(v)) < 0)
         return sn_fail(SN_E_TOO_LARGE, "mount: option %.*s is too long", SN_STR_ARG(key));
-    int r = value.ptr ? fsconfig(fs, FSCONFIG_SET_STRING, k, v, 0) : fsconfig(fs, FSCONFIG_SET_FLAG, k, NULL, 0);
+    int r = value.ptr ? fsconfig(fs, FSCONFIG_SET_STRING, k, v, 0)
+                      : fsconfig(fs, FSCONFIG_SET_FLAG, k, NULL, 0);
     return r < 0 ? fs_message(fs, errno, "option", key) : 0;
 }
 
@@ -127,18 +128,23 @@ static int fs_options(int fs, const struct containerd_types_mount *m)
 static int tree_new(const struct containerd_types_mount *m, const struct plan *p)
 {
     char type[64], source[SHIM_PATH_MAX];
-    if (sn_str_cz(m->type, type, sizeof(type)) < 0 || sn_str_cz(m->source, source, sizeof(source)) < 0)
-        return sn_fail(SN_E_TOO_LARGE, "mount: type %.*s, source %.*s: too long", SN_STR_ARG(m->type), SN_STR_ARG(m->source));
+    if (sn_str_cz(m->type, type, sizeof(type)) < 0 ||
+        sn_str_cz(m->source, source, sizeof(source)) < 0)
+        return sn_fail(SN_E_TOO_LARGE, "mount: type %.*s, source %.*s: too long",
+                       SN_STR_ARG(m->type), SN_STR_ARG(m->source));
     if (p->bind) {
-        int fd = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (p->recursive ? AT_RECURSIVE : 0));
+        int fd = open_tree(AT_FDCWD, source,
+                           OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (p->recursive ? AT_RECURSIVE : 0));
         return fd < 0 ? sn_fail_errno(errno, "mount: source %s", source) : fd;
     }
     int fs = fsopen(type, FSOPEN_CLOEXEC);
     if (fs < 0) return sn_fail_errno(errno, "mount: file system %s", type);
     int r = m->source.len ? fs_set(fs, SN_STR("source"), m->source) : 0;
-    if (r >= 0 && (p->attr.attr_set & MOUNT_ATTR_RDONLY)) r = fs_set(fs, SN_STR("ro"), (struct sn_str){0});
+    if (r >= 0 && (p->attr.attr_set & MOUNT_ATTR_RDONLY))
+        r = fs_set(fs, SN_STR("ro"), (struct sn_str){0});
     if (r >= 0) r = fs_options(fs, m);
-    if (r >= 0 && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) r = fs_message(fs, errno, "create", m->type);
+    if (r >= 0 && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        r = fs_message(fs, errno, "create", m->type);
     if (r >= 0) {
         r = fsmount(fs, FSMOUNT_CLOEXEC, 0);
         if (r < 0) r = fs_message(fs, errno, "mount", m->type);
@@ -147,7 +153,9 @@ static int tree_new(const struct containerd_types_mount *m, const struct plan *p
     return r;
 }
 
-int shim_mount(const struct containerd_types_mount *m, const char *target)
+/* mount_on - target_fd: where, or -1 for the path, of which the last part must be no symbolic link.
+ */
+static int mount_on(const struct containerd_types_mount *m, const char *target, int target_fd)
 {
     struct plan p;
     plan_make(m, &p);
@@ -158,38 +166,41 @@ int shim_mount(const struct containerd_types_mount *m, const char *target)
     if ((p.attr.attr_set || p.attr.attr_clr || p.attr.propagation) &&
         mount_setattr(tree, "", flags, &p.attr, sizeof(p.attr)) < 0)
         r = sn_fail_errno(errno, "mount: flags of %s", target);
-    if (r >= 0 && move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+    unsigned how = MOVE_MOUNT_F_EMPTY_PATH | (target_fd >= 0 ? MOVE_MOUNT_T_EMPTY_PATH : 0);
+    if (r >= 0 && move_mount(tree, "", target_fd >= 0 ? target_fd : AT_FDCWD,
+                             target_fd >= 0 ? "" : target, how) < 0)
         r = sn_fail_errno(errno, "mount: on %s", target);
     close(tree);
     return r;
 }
 
 /* target_of - a mount's own place inside the root file system, never outside of it. */
-static int target_of(const struct containerd_types_mount *m, const char *rootfs, char *out, size_t cap)
+static int target_of(const struct containerd_types_mount *m, const char *rootfs)
 {
-    if (!m->target.len) return snprintf(out, cap, "%s", rootfs) < (int)cap ? -1 : SN_E_TOO_LARGE;
     char rel[SHIM_PATH_MAX];
-    if (sn_str_cz(m->target, rel, sizeof(rel)) < 0) return sn_fail(SN_E_TOO_LARGE, "mount: target");
+    if (sn_str_cz(m->target, rel, sizeof(rel)) < 0)
+        return sn_fail(SN_E_TOO_LARGE, "mount: target: too long");
     int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) return sn_fail_errno(errno, "open %s", rootfs);
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     int fd = (int)syscall(SYS_openat2, root, rel, &how, sizeof(how));
     int err = errno;
     close(root);
-    if (fd < 0) return sn_fail_errno(err, "mount: target %s in %s", rel, rootfs);
-    snprintf(out, cap, "/proc/self/fd/%d", fd);
-    return fd;
+    return fd < 0 ? sn_fail_errno(err, "mount: target %s in %s", rel, rootfs) : fd;
 }
 
 int shim_mount_all(struct containerd_types_mount *const *m, unsigned n, const char *rootfs)
 {
-    if (n > SN_SHIM_MOUNTS_MAX) return sn_fail(SN_E_TOO_LARGE, "%u mounts of a root, at most %u", n, SN_SHIM_MOUNTS_MAX);
-    if (n && mkdir(rootfs, 0711) < 0 && errno != EEXIST) return sn_fail_errno(errno, "mkdir %s", rootfs);
+    if (n > SN_SHIM_MOUNTS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "%u mounts of a root, at most %u", n, SN_SHIM_MOUNTS_MAX);
+    if (n && mkdir(rootfs, 0711) < 0 && errno != EEXIST)
+        return sn_fail_errno(errno, "mkdir %s", rootfs);
     int r = 0;
     for (unsigned i = 0; i < n && r >= 0; i++) {
-        char where[SHIM_PATH_MAX];
-        int fd = target_of(m[i], rootfs, where, sizeof(where));
-        r = fd < -1 ? fd : shim_mount(m[i], where);
+        int fd = -1;
+        if (m[i]->target.len) r = fd = target_of(m[i], rootfs);
+        if (r >= 0) r = mount_on(m[i], rootfs, fd);
         if (fd >= 0) close(fd);
     }
     if (r < 0) {
@@ -208,5 +219,6 @@ int shim_unmount_all(const char *rootfs)
         if (errno == EINVAL || errno == ENOENT) return 0;
         return sn_fail_errno(errno, "unmount %s", rootfs);
     }
-    return sn_fail(SN_E_RESOURCE_EXHAUSTED, "more than %u mounts on %s", SN_SHIM_UNMOUNTS_MAX, rootfs);
+    return sn_fail(SN_E_RESOURCE_EXHAUSTED, "more than %u mounts on %s", SN_SHIM_UNMOUNTS_MAX,
+                   rootfs);
 }

@@ -12,7 +12,8 @@
 int shim_root(const char *base, const char *ns, char *out, size_t cap)
 {
     int n = snprintf(out, cap, "%s/%s", base && *base ? base : SN_SHIM_STATE_ROOT, ns);
-    if (out[0] != '/') return sn_fail(SN_E_INVALID_ARGUMENT, "root %s: an absolute path is expected", base);
+    if (out[0] != '/')
+        return sn_fail(SN_E_INVALID_ARGUMENT, "root %s: an absolute path is expected", base);
     return (size_t)n < cap ? 0 : sn_fail(SN_E_TOO_LARGE, "root %s: too long", base);
 }
 
@@ -22,8 +23,8 @@ int shim_record_write(const char *bundle, const struct shim_record *r)
     if (snprintf(path, sizeof(path), "%s/" RECORD, bundle) >= (int)sizeof(path) ||
         snprintf(tmp, sizeof(tmp), "%s/." RECORD, bundle) >= (int)sizeof(tmp))
         return sn_fail(SN_E_TOO_LARGE, "bundle %s: too long", bundle);
-    int n = snprintf(text, sizeof(text), "pid %u\nstatus %u\nexited %lld\nroot %s\n", r->pid, r->status,
-                     (long long)r->exited_ns, r->root);
+    int n = snprintf(text, sizeof(text), "pid %u\nstatus %u\nexited %lld\nroot %s\n", r->pid,
+                     r->status, (long long)r->exited_ns, r->root);
     int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) return sn_fail_errno(errno, "open %s", tmp);
     bool ok = write(fd, text, (size_t)n) == n;
@@ -42,14 +43,20 @@ void shim_record_read(const char *bundle, struct shim_record *ret)
     if (snprintf(path, sizeof(path), "%s/" RECORD, bundle) >= (int)sizeof(path)) return;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return;
-    ssize_t n = read(fd, text, sizeof(text) - 1);
+    ssize_t n = read(fd, text, sizeof(text));
     close(fd);
     if (n <= 0) return;
-    text[n] = 0;
-    long long at = 0;
-    int end = 0;
-    if (sscanf(text, "pid %u\nstatus %u\nexited %lld\nroot %n", &ret->pid, &ret->status, &at, &end) < 3 || !end) return;
-    ret->exited_ns = at;
-    struct sn_str root = sn_str_trim(sn_str(text + end));
-    if (sn_str_cz(root, ret->root, sizeof(ret->root)) < 0) ret->root[0] = 0;
+    struct sn_str rest = sn_str_of(text, (size_t)n);
+    uint64_t v[3];
+    static const char *const names[] = {"pid", "status", "exited"};
+    for (int i = 0; i < 3; i++) {
+        struct sn_str value = sn_str_cut(&rest, '\n'), name = sn_str_cut(&value, ' ');
+        if (!sn_str_eqc(name, names[i]) || !value.ptr || sn_str_to_u64(value, &v[i]) < 0) return;
+    }
+    struct sn_str root = sn_str_cut(&rest, '\n'), name = sn_str_cut(&root, ' ');
+    if (!sn_str_eqc(name, "root") || !root.len || sn_str_cz(root, ret->root, sizeof(ret->root)) < 0)
+        return;
+    ret->pid = (uint32_t)v[0];
+    ret->status = (uint32_t)v[1];
+    ret->exited_ns = (int64_t)SN_MIN(v[2], (uint64_t)INT64_MAX);
 }

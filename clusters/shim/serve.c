@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -40,11 +39,12 @@ static void open_log(void)
     close(fd);
 }
 
-/* ---- at rest ----------------------------------------------------------------------------------- */
+/* ---- at rest -----------------------------------------------------------------------------------
+ */
 
-/* A shim works for milliseconds and rests for days, beside hundreds like it. A moment after its last call
- * it gives back what calls have left: the heap's free pages, and its claim on those of the program, which
- * stay in the page cache and are mapped again when they are run. */
+/* A shim works for milliseconds and rests for days, beside hundreds like it. A moment after its
+ * last call it gives back what calls have left: the heap's free pages, and its claim on those of
+ * the program, which stay in the page cache and are mapped again when they are run. */
 #define QUIET_NS (1 * SN_SEC)
 
 static void program_release(void)
@@ -62,8 +62,8 @@ static void program_release(void)
     }
 }
 
-/* A shim whose containerd was killed before it had asked for anything would wait for ever: nobody knows of
- * it. Without a container, a sandbox and a connection it ends after a while. */
+/* A shim whose containerd was killed before it had asked for anything would wait for ever: nobody
+ * knows of it. Without a container, a sandbox and a connection it ends after a while. */
 #define ORPHAN_NS (10 * SN_SEC)
 
 static struct {
@@ -80,7 +80,8 @@ static void quiet_fired(struct sn_timer *t)
 static void orphan_fired(struct sn_timer *t)
 {
     struct shim *s = rest.s;
-    if (s->n_containers || s->sandbox_id) return; /* the reply that removes the last one begins anew */
+    if (s->n_containers || s->sandbox_id)
+        return; /* the reply that removes the last one begins anew */
     if (sn_ttrpc_server_conns(s->server))
         sn_timer_arm(t, sn_now() + ORPHAN_NS, orphan_fired);
     else
@@ -117,7 +118,7 @@ struct serve {
 static int serve_main(void *arg)
 {
     struct serve *v = arg;
-    struct shim s = {.id = v->o->id, .ns = v->o->ns, .ttrpc_address = getenv("TTRPC_ADDRESS")};
+    struct shim s = {.id = v->o->id, .ns = v->o->ns, .ttrpc_address = v->o->ttrpc_address};
     struct sn_listener *l;
     char addr[128];
     sn_list_init(&s.containers);

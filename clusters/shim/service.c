@@ -8,7 +8,8 @@
 #include "wire/json.h"
 
 #define REQ(type) const struct containerd_task_v2_##type *q = req
-#define REP(type) struct containerd_task_v2_##type *rep = containerd_task_v2_##type##_new(sn_ttrpc_arena(c))
+#define REP(type) \
+    struct containerd_task_v2_##type *rep = containerd_task_v2_##type##_new(sn_ttrpc_arena(c))
 
 struct google_protobuf_timestamp *shim_time(struct sn_arena *a, int64_t ns)
 {
@@ -21,7 +22,7 @@ struct google_protobuf_timestamp *shim_time(struct sn_arena *a, int64_t ns)
 
 struct shim_container *shim_find(struct shim *s, const char *id)
 {
-    SN_LIST_EACH(&s->containers, l) {
+    SN_LIST_EACH (&s->containers, l) {
         struct shim_container *k = SN_LIST_ENTRY(l, struct shim_container, link);
         if (strcmp(k->id, id) == 0) return k;
     }
@@ -42,7 +43,8 @@ static int find(struct sn_ttrpc_call *c, struct sn_str id, struct sn_task **ret)
     return sn_task_find(s->tasks, cstr(c, id), ret);
 }
 
-/* ---- create ------------------------------------------------------------------------------------ */
+/* ---- create ------------------------------------------------------------------------------------
+ */
 
 static void container_free(struct shim *s, struct shim_container *k)
 {
@@ -52,7 +54,8 @@ static void container_free(struct shim *s, struct shim_container *k)
     sn_free(k);
 }
 
-static int container_new(struct shim *s, const struct containerd_task_v2_create_task_request *q, struct shim_container **ret)
+static int container_new(struct shim *s, const struct containerd_task_v2_create_task_request *q,
+                         struct shim_container **ret)
 {
     struct shim_container *k = sn_zalloc(1, sizeof(*k) + q->id.len + 1);
     if (!k) return SN_E_NOMEM;
@@ -90,13 +93,17 @@ static int host_open(struct shim *s, const char *base, bool systemd)
     int r = shim_root(base, s->ns, root, sizeof(root));
     if (r < 0) return r;
     if (s->tasks)
-        return strcmp(root, s->root) == 0 ? 0 : sn_fail(SN_E_INVALID_ARGUMENT, "root %s: this pod's is %s", root, s->root);
+        return strcmp(root, s->root) == 0
+                   ? 0
+                   : sn_fail(SN_E_INVALID_ARGUMENT, "root %s: this pod's is %s", root, s->root);
     size_t n = strlen(root) + 1;
     s->root = sn_alloc(n);
     if (!s->root) return SN_E_NOMEM;
     memcpy(s->root, root, n);
-    s->oci = (struct sn_oci_host){.root = s->root, .cgroups = &s->cgroups, .systemd_cgroup = systemd};
-    return sn_task_host_open(&(struct sn_task_host_opts){.oci = &s->oci, .event = shim_task_event, .arg = s}, &s->tasks);
+    s->oci =
+        (struct sn_oci_host){.root = s->root, .cgroups = &s->cgroups, .systemd_cgroup = systemd};
+    return sn_task_host_open(
+        &(struct sn_task_host_opts){.oci = &s->oci, .event = shim_task_event, .arg = s}, &s->tasks);
 }
 
 struct mount_job {
@@ -113,7 +120,8 @@ static int unmount_job(void *arg)
     return k->req->rootfs.len ? shim_unmount_all(k->rootfs) : 0;
 }
 
-static int create_in(struct sn_ttrpc_call *c, struct shim *s, struct shim_container *k, struct sn_task **ret)
+static int create_in(struct sn_ttrpc_call *c, struct shim *s, struct shim_container *k,
+                     struct sn_task **ret)
 {
     const struct containerd_task_v2_create_task_request *q = k->req;
     struct containerd_runc_v1_options *o;
@@ -127,14 +135,21 @@ static int create_in(struct sn_ttrpc_call *c, struct shim *s, struct shim_contai
     if (r < 0) return r;
     r = sn_offload(mount_job, &(struct mount_job){k});
     if (r < 0) return r;
-    struct sn_task_opts t = {.id = k->id, .bundle = k->bundle, .no_pivot = o && o->no_pivot_root,
+    struct sn_task_opts t = {.id = k->id,
+                             .bundle = k->bundle,
+                             .no_pivot = o && o->no_pivot_root,
                              .no_new_keyring = o && o->no_new_keyring,
-                             .io = {.terminal = q->terminal, .in = cstr(c, q->stdin_), .out = cstr(c, q->stdout_),
-                                    .err = cstr(c, q->stderr_), .logger_id = k->id, .logger_namespace = s->ns}};
+                             .io = {.terminal = q->terminal,
+                                    .in = cstr(c, q->stdin_),
+                                    .out = cstr(c, q->stdout_),
+                                    .err = cstr(c, q->stderr_),
+                                    .logger_id = k->id,
+                                    .logger_namespace = s->ns}};
     r = sn_task_create(s->tasks, &t, ret);
     if (r < 0) {
         struct sn_diag keep = *sn_diag();
-        if (sn_offload(unmount_job, &(struct mount_job){k}) < 0) shim_log("%s", sn_diag_str(SN_E_IO));
+        if (sn_offload(unmount_job, &(struct mount_job){k}) < 0)
+            shim_log("%s", sn_diag_str(SN_E_IO));
         *sn_diag() = keep;
     }
     return r;
@@ -147,9 +162,12 @@ static int create(struct sn_ttrpc_call *c, const void *req, void **ret)
     REP(create_task_response);
     if (!rep) return SN_E_NOMEM;
     if (q->checkpoint.len)
-        return sn_fail(SN_E_UNIMPLEMENTED, "create from checkpoint %.*s: restoring is not implemented", SN_STR_ARG(q->checkpoint));
+        return sn_fail(SN_E_UNIMPLEMENTED,
+                       "create from checkpoint %.*s: restoring is not implemented",
+                       SN_STR_ARG(q->checkpoint));
     if (shim_find(s, cstr(c, q->id)))
-        return sn_fail(SN_E_ALREADY_EXISTS, "container with given ID already exists: %.*s", SN_STR_ARG(q->id));
+        return sn_fail(SN_E_ALREADY_EXISTS, "container with given ID already exists: %.*s",
+                       SN_STR_ARG(q->id));
     struct shim_container *k;
     int r = container_new(s, q, &k);
     if (r < 0) return r;
@@ -167,7 +185,8 @@ static int create(struct sn_ttrpc_call *c, const void *req, void **ret)
     return r;
 }
 
-/* ---- the others -------------------------------------------------------------------------------- */
+/* ---- the others --------------------------------------------------------------------------------
+ */
 
 static int start(struct sn_ttrpc_call *c, const void *req, void **ret)
 {
@@ -184,7 +203,7 @@ static int start(struct sn_ttrpc_call *c, const void *req, void **ret)
     return 0;
 }
 
-static int delete(struct sn_ttrpc_call *c, const void *req, void **ret)
+static int delete (struct sn_ttrpc_call *c, const void *req, void **ret)
 {
     REQ(delete_request);
     struct shim *s = sn_ttrpc_arg(c);
@@ -259,9 +278,12 @@ static int pids(struct sn_ttrpc_call *c, const void *req, void **ret)
     if (r < 0) return r;
     ssize_t n = sn_task_pids(t, a, &all);
     for (ssize_t i = 0; i < n && r >= 0; i++) {
-        struct containerd_v1_types_process_info *p = containerd_task_v2_pids_response_add_processes(rep, a);
-        if (!p) r = SN_E_NOMEM;
-        else p->pid = all[i];
+        struct containerd_v1_types_process_info *p =
+            containerd_task_v2_pids_response_add_processes(rep, a);
+        if (!p)
+            r = SN_E_NOMEM;
+        else
+            p->pid = all[i];
         const char *exec = p ? sn_task_exec_of_pid(t, all[i]) : NULL;
         if (!exec || !*exec) continue;
         struct containerd_runc_v1_process_details d = {.exec_id = sn_str(exec)};
@@ -316,12 +338,18 @@ static int exec(struct sn_ttrpc_call *c, const void *req, void **ret)
     REQ(exec_process_request);
     struct shim *s = sn_ttrpc_arg(c);
     struct sn_task *t;
-    if (!q->spec || !q->spec->value.len) return sn_fail(SN_E_INVALID_ARGUMENT, "exec: spec: a process is expected");
+    if (!q->spec || !q->spec->value.len)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "exec: spec: a process is expected");
     int r = find(c, q->id, &t);
     if (r < 0) return r;
-    struct sn_task_exec_opts o = {.exec_id = cstr(c, q->exec_id), .process = q->spec->value,
-                                  .io = {.terminal = q->terminal, .in = cstr(c, q->stdin_), .out = cstr(c, q->stdout_),
-                                         .err = cstr(c, q->stderr_), .logger_id = sn_task_id(t), .logger_namespace = s->ns}};
+    struct sn_task_exec_opts o = {.exec_id = cstr(c, q->exec_id),
+                                  .process = q->spec->value,
+                                  .io = {.terminal = q->terminal,
+                                         .in = cstr(c, q->stdin_),
+                                         .out = cstr(c, q->stdout_),
+                                         .err = cstr(c, q->stderr_),
+                                         .logger_id = sn_task_id(t),
+                                         .logger_namespace = s->ns}};
     r = sn_task_exec_add(t, &o);
     sn_task_unref(t);
     return r;
@@ -415,10 +443,7 @@ static int connect_task(struct sn_ttrpc_call *c, const void *req, void **ret)
     return 0;
 }
 
-static void stop_server(void *arg)
-{
-    sn_ttrpc_server_stop(((struct shim *)arg)->server);
-}
+static void stop_server(void *arg) { sn_ttrpc_server_stop(((struct shim *)arg)->server); }
 
 void shim_shutdown(struct sn_ttrpc_call *c, struct shim *s)
 {
@@ -433,8 +458,8 @@ static int shut_down(struct sn_ttrpc_call *c, const void *req, void **ret)
     return 0;
 }
 
-/* What changes things is finished once begun, though its connection, and with it the call, may end: a
- * containerd that comes back finds it done or undone, never half. */
+/* What changes things is finished once begun, though its connection, and with it the call, may end:
+ * a containerd that comes back finds it done or undone, never half. */
 struct change {
     int (*fn)(struct sn_ttrpc_call *c, const void *req, void **ret);
     struct sn_ttrpc_call *c;
@@ -446,10 +471,10 @@ static int change_run(void *arg)
     struct change *h = arg;
     return h->fn(h->c, h->req, h->ret);
 }
-#define CHANGE(fn)                                                                           \
-    static int fn##_whole(struct sn_ttrpc_call *c, const void *req, void **ret)               \
-    {                                                                                        \
-        return sn_shield(SN_HOUR, change_run, &(struct change){fn, c, req, ret});            \
+#define CHANGE(fn)                                                                \
+    static int fn##_whole(struct sn_ttrpc_call *c, const void *req, void **ret)   \
+    {                                                                             \
+        return sn_shield(SN_HOUR, change_run, &(struct change){fn, c, req, ret}); \
     }
 CHANGE(create)
 CHANGE(start)
@@ -459,8 +484,10 @@ CHANGE(update)
 CHANGE(pause_task)
 CHANGE(resume_task)
 
-#define M(nm, in_, out_, fn)                                                                          \
-    {.name = nm, .in = &containerd_task_v2_##in_##_desc, .out = out_, .unary = fn}
+#define M(nm, in_, out_, fn)                                                         \
+    {                                                                                \
+        .name = nm, .in = &containerd_task_v2_##in_##_desc, .out = out_, .unary = fn \
+    }
 #define T(type) &containerd_task_v2_##type##_desc
 #define EMPTY &google_protobuf_empty_desc
 static const struct sn_ttrpc_method methods[] = {
@@ -482,5 +509,7 @@ static const struct sn_ttrpc_method methods[] = {
     M("Connect", connect_request, T(connect_response), connect_task),
     M("Shutdown", shutdown_request, EMPTY, shut_down),
 };
-const struct sn_ttrpc_service shim_task_v2 = {"containerd.task.v2.Task", methods, SN_COUNT_OF(methods)};
-const struct sn_ttrpc_service shim_task_v3 = {"containerd.task.v3.Task", methods, SN_COUNT_OF(methods)};
+const struct sn_ttrpc_service shim_task_v2 = {"containerd.task.v2.Task", methods,
+                                              SN_COUNT_OF(methods)};
+const struct sn_ttrpc_service shim_task_v3 = {"containerd.task.v3.Task", methods,
+                                              SN_COUNT_OF(methods)};

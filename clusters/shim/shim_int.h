@@ -51,7 +51,7 @@ struct shim {
     unsigned n_events, n_dropped;
     bool publishing;
     struct sn_event *flushed; /* set when the publisher has ended */
-    struct sn_event stop; /* of the publisher's pauses, and of waiting for the sandbox */
+    struct sn_event stop;     /* of the publisher's pauses, and of waiting for the sandbox */
     /* sandbox */
     char *sandbox_id;
     int64_t sandbox_created_ns, sandbox_stopped_ns;
@@ -60,12 +60,12 @@ struct shim {
 };
 
 /* mount.c: synchronous, no fibers. */
-/* shim_mount - on `target`, which exists. Returns 0, SN_E_INVALID_ARGUMENT (an option, named), what the
- * kernel said. */
-int shim_mount(const struct containerd_types_mount *m, const char *target) SN_MUST_CHECK;
-/* shim_mount_all - in order; on failure nothing stays mounted. */
-int shim_mount_all(struct containerd_types_mount *const *m, unsigned n, const char *rootfs) SN_MUST_CHECK;
-/* shim_unmount_all - everything on `rootfs`, lazily where it is busy. Returns 0, also where nothing was. */
+/* shim_mount_all - in order, on `rootfs` or where a mount's target is inside it; on failure nothing
+ * stays mounted. Returns 0, SN_E_INVALID_ARGUMENT (an option, named), what the kernel said. */
+int shim_mount_all(struct containerd_types_mount *const *m, unsigned n,
+                   const char *rootfs) SN_MUST_CHECK;
+/* shim_unmount_all - everything on `rootfs`, lazily where it is busy. Returns 0, also where nothing
+ * was. */
 int shim_unmount_all(const char *rootfs) SN_MUST_CHECK;
 
 /* record.c: the file of a bundle that outlives the shim. */
@@ -76,7 +76,8 @@ struct shim_record {
 };
 int shim_record_write(const char *bundle, const struct shim_record *r) SN_MUST_CHECK;
 void shim_record_read(const char *bundle, struct shim_record *ret);
-/* shim_root - the folder of states: BASE/NAMESPACE, BASE from runc's options or SN_SHIM_STATE_ROOT. */
+/* shim_root - the folder of states: BASE/NAMESPACE, BASE from runc's options or SN_SHIM_STATE_ROOT.
+ */
 int shim_root(const char *base, const char *ns, char *out, size_t cap) SN_MUST_CHECK;
 
 /* events.c */
@@ -87,7 +88,8 @@ void shim_flush(struct shim *s);
 void shim_task_event(void *arg, const struct sn_task_event *e);
 
 /* metrics.c */
-int shim_metrics(const struct sn_cgroup_stats *st, struct sn_arena *a, struct google_protobuf_any *ret) SN_MUST_CHECK;
+int shim_metrics(const struct sn_cgroup_stats *st, struct sn_arena *a,
+                 struct google_protobuf_any *ret) SN_MUST_CHECK;
 
 /* service.c, sandbox.c */
 extern const struct sn_ttrpc_service shim_task_v2, shim_task_v3, shim_sandbox;
@@ -96,7 +98,8 @@ struct shim_container *shim_find(struct shim *s, const char *id);
 void shim_shutdown(struct sn_ttrpc_call *c, struct shim *s);
 struct google_protobuf_timestamp *shim_time(struct sn_arena *a, int64_t ns);
 /* shim_any - `type` without a prefix, as containerd's typeurl writes it. */
-int shim_any(struct sn_arena *a, const struct sn_pb_desc *d, const void *msg, struct google_protobuf_any *ret) SN_MUST_CHECK;
+int shim_any(struct sn_arena *a, const struct sn_pb_desc *d, const void *msg,
+             struct google_protobuf_any *ret) SN_MUST_CHECK;
 
 /* serve.c */
 int shim_serve(const struct sn_shim_opts *o, int listen_fd, const char *socket);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,7 +16,8 @@
 
 #define VERSION_MAX 3 /* of the interface: containerd.task.v3 */
 
-/* ---- input and output -------------------------------------------------------------------------- */
+/* ---- input and output --------------------------------------------------------------------------
+ */
 
 static int write_out(struct sn_str s)
 {
@@ -48,12 +48,14 @@ static int complain(int r)
     return 1;
 }
 
-/* ---- the socket -------------------------------------------------------------------------------- */
+/* ---- the socket --------------------------------------------------------------------------------
+ */
 
 /* group_of - the containers of a pod share a shim: its name stands in the bundle's annotations. */
 static struct sn_str group_of(struct sn_arena *a, const char *id)
 {
-    static const char *const labels[] = {"io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"};
+    static const char *const labels[] = {"io.containerd.runc.v2.group",
+                                         "io.kubernetes.cri.sandbox-id"};
     struct sn_buf b;
     const struct sn_json *j = NULL;
     struct sn_str group = sn_str(id);
@@ -72,7 +74,8 @@ static struct sn_str group_of(struct sn_arena *a, const char *id)
 }
 
 /* socket_name - folder and a hash of who it is for, as names may be longer than a socket's. */
-static int socket_name(const char *dir, const char *address, const char *ns, struct sn_str group, char *out, size_t cap)
+static int socket_name(const char *dir, const char *address, const char *ns, struct sn_str group,
+                       char *out, size_t cap)
 {
     uint8_t sum[64];
     struct sn_blake2b h;
@@ -84,14 +87,16 @@ static int socket_name(const char *dir, const char *address, const char *ns, str
     }
     sn_blake2b_final(&h, sum);
     int n = snprintf(out, cap, "%s/", dir);
-    for (size_t i = 0; i < 32 && n < (int)cap; i++) n += snprintf(out + n, cap - (size_t)n, "%02x", sum[i]);
+    for (size_t i = 0; i < 32 && n < (int)cap; i++)
+        n += snprintf(out + n, cap - (size_t)n, "%02x", sum[i]);
     return n < (int)cap ? 0 : sn_fail(SN_E_TOO_LARGE, "socket folder %s: too long", dir);
 }
 
 static bool somebody_listens(const struct sockaddr_un *un)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool yes = fd >= 0 && connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); /* banned: no runtime yet */
+    bool yes = fd >= 0;
+    if (yes) yes = connect(fd, (const void *)un, sizeof(*un)) == 0; /* banned: no runtime yet */
     if (fd >= 0) close(fd);
     return yes;
 }
@@ -100,7 +105,8 @@ static bool somebody_listens(const struct sockaddr_un *un)
 static int socket_listen(const char *path, int *ret)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(un.sun_path)) return sn_fail(SN_E_TOO_LARGE, "socket %s: too long", path);
+    if (strlen(path) >= sizeof(un.sun_path))
+        return sn_fail(SN_E_TOO_LARGE, "socket %s: too long", path);
     memcpy(un.sun_path, path, strlen(path));
     char dir[sizeof(un.sun_path)];
     snprintf(dir, sizeof(dir), "%s", path);
@@ -111,7 +117,8 @@ static int socket_listen(const char *path, int *ret)
         *p = '/';
     }
     if (mkdir(dir, 0711) < 0 && errno != EEXIST) return sn_fail_errno(errno, "mkdir %s", dir);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int kind = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    int fd = socket(AF_UNIX, kind, 0); /* banned: no runtime yet */
     if (fd < 0) return sn_fail_errno(errno, "socket");
     mode_t mask = umask(0177);
     for (int tries = 0; tries < 3; tries++) {
@@ -136,13 +143,15 @@ static int socket_listen(const char *path, int *ret)
     return sn_fail_errno(err, "bind %s", path);
 }
 
-/* ---- start ------------------------------------------------------------------------------------- */
+/* ---- start -------------------------------------------------------------------------------------
+ */
 
 struct start {
     const struct sn_shim_opts *o;
     struct sn_arena arena;
     struct sn_buf input;
-    const struct containerd_runtime_bootstrap_v1_bootstrap_params *params; /* NULL: an older containerd */
+    const struct containerd_runtime_bootstrap_v1_bootstrap_params
+        *params; /* NULL: an older containerd */
     char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
@@ -155,24 +164,27 @@ static int read_params(struct start *s)
     if (fstat(STDIN_FILENO, &st) < 0 || isatty(STDIN_FILENO)) return 0;
     int r = read_file(STDIN_FILENO, &s->input);
     if (r < 0) return r;
-    r = containerd_runtime_bootstrap_v1_bootstrap_params_parse(sn_buf_view(&s->input), 0, &s->arena, &p);
-    if (r >= 0 && sn_str_eqc(p->instance_id, s->o->id) && sn_str_eqc(p->namespace, s->o->ns)) s->params = p;
+    r = containerd_runtime_bootstrap_v1_bootstrap_params_parse(sn_buf_view(&s->input), 0, &s->arena,
+                                                               &p);
+    if (r >= 0 && sn_str_eqc(p->instance_id, s->o->id) && sn_str_eqc(p->namespace, s->o->ns))
+        s->params = p;
     if (r < 0) sn_diag_clear();
     return 0;
 }
 
-/* reply - where we listen: as a protobuf message (from 2.3), as JSON (from 1.7, which says by its environment
- * what it understands), as the bare address. */
+/* reply - where we listen: as a protobuf message (from 2.3), as JSON (from 1.7, which says by its
+ * environment what it understands), as the bare address. */
 static int reply(struct start *s)
 {
     struct sn_buf b;
     sn_buf_init(&b, 0);
-    const char *max = getenv("MAX_SHIM_VERSION");
+    const char *max = s->o->max_version;
     uint64_t version = 2;
     if (max && sn_str_to_u64(sn_str(max), &version) < 0) version = 2;
     struct sn_str address = sn_arena_printf(&s->arena, "unix://%s", s->socket);
     if (s->params) {
-        struct containerd_runtime_bootstrap_v1_bootstrap_result res = {.version = VERSION_MAX, .address = address,
+        struct containerd_runtime_bootstrap_v1_bootstrap_result res = {.version = VERSION_MAX,
+                                                                       .address = address,
                                                                        .protocol = SN_STR("ttrpc")};
         ssize_t n = containerd_runtime_bootstrap_v1_bootstrap_result_encode(&res, &b);
         if (n < 0) return (int)n;
@@ -193,7 +205,8 @@ static int reply(struct start *s)
     return r;
 }
 
-/* adjust_oom - killed for memory a little sooner than containerd, and far later than any container. */
+/* adjust_oom - killed for memory a little sooner than containerd, and far later than any container.
+ */
 static void adjust_oom(void)
 {
     char path[64], text[32];
@@ -209,8 +222,8 @@ static void adjust_oom(void)
     close(fd);
 }
 
-/* keep_only - of what we were started with: a descriptor that our caller's caller forgot would stay open as
- * long as the pod. Returns the descriptor's new number. */
+/* keep_only - of what we were started with: a descriptor that our caller's caller forgot would stay
+ * open as long as the pod. Returns the descriptor's new number. */
 static int keep_only(int fd)
 {
     int to = fd == 3 ? 3 : dup3(fd, 3, O_CLOEXEC);
@@ -236,17 +249,21 @@ static int start_run(struct start *s, int *ret_code)
     int r = read_params(s), fd = -1;
     if (r < 0) return r;
     const char *dir = SN_SHIM_SOCKETS;
-    if (s->params && s->params->socket_dir.len) dir = sn_arena_str(&s->arena, s->params->socket_dir).ptr;
+    if (s->params && s->params->socket_dir.len)
+        dir = sn_arena_str(&s->arena, s->params->socket_dir).ptr;
     if (!dir) return SN_E_NOMEM;
     if (s->o->socket)
-        r = snprintf(s->socket, sizeof(s->socket), "%s", s->o->socket) < (int)sizeof(s->socket) ? 0 : SN_E_TOO_LARGE;
+        r = snprintf(s->socket, sizeof(s->socket), "%s", s->o->socket) < (int)sizeof(s->socket)
+                ? 0
+                : SN_E_TOO_LARGE;
     else
-        r = socket_name(dir, s->o->address, s->o->ns, group_of(&s->arena, s->o->id), s->socket, sizeof(s->socket));
+        r = socket_name(dir, s->o->address, s->o->ns, group_of(&s->arena, s->o->id), s->socket,
+                        sizeof(s->socket));
     if (r >= 0) r = socket_listen(s->socket, &fd);
     if (r < 0) return r;
     if (fd >= 0) {
         adjust_oom();
-        int pid = fork();
+        int pid = fork(); /* banned: the shim itself, before its runtime starts */
         if (pid < 0) return sn_fail_errno(errno, "fork");
         if (pid == 0) {
             *ret_code = into_shim(s, fd);
@@ -273,16 +290,18 @@ int sn_shim_start(const struct sn_shim_opts *o)
     return code;
 }
 
-/* ---- delete ------------------------------------------------------------------------------------ */
+/* ---- delete ------------------------------------------------------------------------------------
+ */
 
 static int64_t wall(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
+    clock_gettime(CLOCK_REALTIME, &t); /* banned: "delete" has no runtime */
     return t.tv_sec * SN_SEC + t.tv_nsec;
 }
 
-static int delete_container(const struct sn_shim_opts *o, const struct shim_record *rec, uint32_t *ret_pid)
+static int delete_container(const struct sn_shim_opts *o, const struct shim_record *rec,
+                            uint32_t *ret_pid)
 {
     char root[SHIM_PATH_MAX];
     int r = 0;
@@ -334,7 +353,9 @@ int sn_shim_delete(const struct sn_shim_opts *o)
     forget_socket(o);
     int64_t at = rec.exited_ns ? rec.exited_ns : wall();
     struct google_protobuf_timestamp t = {.seconds = at / SN_SEC, .nanos = (int32_t)(at % SN_SEC)};
-    struct containerd_task_v2_delete_response rep = {.pid = pid, .exit_status = rec.exited_ns ? rec.status : 128 + SIGKILL,
+    struct containerd_task_v2_delete_response rep = {.pid = pid,
+                                                     .exit_status =
+                                                         rec.exited_ns ? rec.status : 128 + SIGKILL,
                                                      .exited_at = &t};
     struct sn_buf b;
     sn_buf_init(&b, 0);
@@ -347,7 +368,8 @@ int sn_shim_delete(const struct sn_shim_opts *o)
 int sn_shim_info(void)
 {
     struct containerd_types_runtime_version v = {.version = SN_STR(SN_VERSION)};
-    struct containerd_types_runtime_info info = {.name = SN_STR("io.containerd.sennit.v2"), .version = &v};
+    struct containerd_types_runtime_info info = {.name = SN_STR("io.containerd.sennit.v2"),
+                                                 .version = &v};
     struct sn_buf b;
     sn_buf_init(&b, 0);
     ssize_t n = containerd_types_runtime_info_encode(&info, &b);

@@ -26,7 +26,8 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* unescape - percent escapes and '+' of a query. Returns NULL for a bad escape or without memory. */
+/* unescape - percent escapes and '+' of a query. Returns NULL for a bad escape or without memory.
+ */
 static char *unescape(struct sn_arena *a, struct sn_str s)
 {
     char *out = sn_arena_alloc(a, s.len + 1), *p = out;
@@ -36,7 +37,8 @@ static char *unescape(struct sn_arena *a, struct sn_str s)
             *p++ = s.ptr[i] == '+' ? ' ' : s.ptr[i];
             continue;
         }
-        int hi = i + 2 < s.len ? hex(s.ptr[i + 1]) : -1, lo = i + 2 < s.len ? hex(s.ptr[i + 2]) : -1;
+        int hi = i + 2 < s.len ? hex(s.ptr[i + 1]) : -1,
+            lo = i + 2 < s.len ? hex(s.ptr[i + 2]) : -1;
         if (hi < 0 || lo < 0 || hi + lo == 0) return NULL;
         *p++ = (char)(hi << 4 | lo);
         i += 2;
@@ -55,7 +57,8 @@ static int logger_args(struct sn_arena *a, const char *uri, char **argv)
     while (query.ptr && query.len) {
         struct sn_str value = sn_str_cut(&query, '&'), name = sn_str_cut(&value, '=');
         if (n + 2 > SN_STDIO_LOGGER_ARGS_MAX)
-            return sn_fail(SN_E_TOO_LARGE, "logger %s: more than %u arguments", uri, SN_STDIO_LOGGER_ARGS_MAX);
+            return sn_fail(SN_E_TOO_LARGE, "logger %s: more than %u arguments", uri,
+                           SN_STDIO_LOGGER_ARGS_MAX);
         argv[n] = unescape(a, name);
         if (argv[n++] && value.len) argv[n++] = unescape(a, value);
         if (!argv[n - 1]) return sn_fail(SN_E_INVALID_ARGUMENT, "logger %s: a bad escape", uri);
@@ -116,8 +119,8 @@ static int logger_ready(int fd, const char *path)
     return r < 0 ? sn_wrap(r, "logger %s: to get ready", path) : 0;
 }
 
-int sn_logger_start(const char *uri, const char *id, const char *ns, const int outputs[2], int *ret_pid,
-                    int *ret_pidfd)
+int sn_logger_start(const char *uri, const char *id, const char *ns, const int outputs[2],
+                    int *ret_pid, int *ret_pidfd)
 {
     char *argv[SN_STDIO_LOGGER_ARGS_MAX + 1];
     int ready[2], pid = 0, pidfd = -1;
@@ -132,7 +135,8 @@ int sn_logger_start(const char *uri, const char *id, const char *ns, const int o
     close(ready[1]);
     if (r >= 0) {
         pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-        r = pidfd < 0 ? sn_fail_errno(errno, "logger %s", argv[0]) : logger_ready(ready[0], argv[0]);
+        r = pidfd < 0 ? sn_fail_errno(errno, "logger %s", argv[0])
+                      : logger_ready(ready[0], argv[0]);
     }
     close(ready[0]);
     if (r < 0 && pid > 0) {

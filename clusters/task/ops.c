@@ -7,12 +7,14 @@
 #include "clusters/task/zygote_int.h"
 #include "core/alloc.h"
 
-/* ---- start and exec ---------------------------------------------------------------------------- */
+/* ---- start and exec ----------------------------------------------------------------------------
+ */
 
 int sn_task_exec_add(struct sn_task *t, const struct sn_task_exec_opts *opts)
 {
     if (strlen(opts->exec_id) > SN_TASK_ID_MAX || !opts->exec_id[0])
-        return sn_fail(SN_E_INVALID_ARGUMENT, "exec id \"%.140s\": 1 to %u bytes are expected", opts->exec_id, SN_TASK_ID_MAX);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "exec id \"%.140s\": 1 to %u bytes are expected",
+                       opts->exec_id, SN_TASK_ID_MAX);
     struct process *p = process_new(t, opts->exec_id, &opts->io);
     if (!p) return SN_E_NOMEM;
     char *spec = sn_alloc(opts->process.len + 1);
@@ -27,11 +29,13 @@ int sn_task_exec_add(struct sn_task *t, const struct sn_task_exec_opts *opts)
     if (t->deleted || t->init->phase == PHASE_ENDED)
         r = sn_fail(SN_E_FAILED_PRECONDITION, "cannot exec in a stopped container: %s", t->id);
     else if (t->n_execs >= SN_TASK_EXECS_MAX)
-        r = sn_fail(SN_E_RESOURCE_EXHAUSTED, "task %s has %u processes, no more are allowed", t->id, t->n_execs);
-    SN_LIST_EACH(&t->execs, l) {
+        r = sn_fail(SN_E_RESOURCE_EXHAUSTED, "task %s has %u processes, no more are allowed", t->id,
+                    t->n_execs);
+    SN_LIST_EACH (&t->execs, l) {
         struct process *other = SN_LIST_ENTRY(l, struct process, link);
         if (r >= 0 && strcmp(other->exec_id, p->exec_id) == 0)
-            r = sn_fail(SN_E_ALREADY_EXISTS, "process %s of task %s already exists", p->exec_id, t->id);
+            r = sn_fail(SN_E_ALREADY_EXISTS, "process %s of task %s already exists", p->exec_id,
+                        t->id);
     }
     if (r >= 0) {
         sn_list_push_back(&t->execs, &p->link);
@@ -55,9 +59,11 @@ static int start_job(void *arg)
     struct sn_task *t = j->p->task;
     const struct sn_task_host_opts *h = &t->host->o;
     if (j->p == t->init) return sn_oci_start(t->c);
-    struct sn_oci_exec_opts o = {.process = j->p->spec, .stdio = j->p->terminal ? NULL : j->p->io->child};
+    struct sn_oci_exec_opts o = {.process = j->p->spec,
+                                 .stdio = j->p->terminal ? NULL : j->p->io->child};
     if (j->p->terminal) o.ret_console = &j->console;
-    return h->zygote ? sn_zygote_exec(h->zygote, h->oci, t->id, &o, &j->born) : sn_oci_exec(t->c, &o, &j->born);
+    return h->zygote ? sn_zygote_exec(h->zygote, h->oci, t->id, &o, &j->born)
+                     : sn_oci_exec(t->c, &o, &j->born);
 }
 
 /* start_over - under the lock: the start has ended, well or not. */
@@ -92,7 +98,8 @@ static int process_start(struct process *p)
     sn_mutex_lock_always(&t->lock);
     int r = 0;
     if (p->phase != PHASE_NEW || p->starting || p->gone)
-        r = sn_fail(SN_E_FAILED_PRECONDITION, "process %s of task %s has been started before", p->exec_id, t->id);
+        r = sn_fail(SN_E_FAILED_PRECONDITION, "process %s of task %s has been started before",
+                    p->exec_id, t->id);
     else if (p != t->init && t->init->phase != PHASE_RUNNING)
         r = sn_fail(SN_E_FAILED_PRECONDITION, "container %s is not running", t->id);
     else
@@ -128,7 +135,8 @@ int sn_task_start(struct sn_task *t, const char *exec_id)
     return r;
 }
 
-/* ---- looking and waiting ----------------------------------------------------------------------- */
+/* ---- looking and waiting -----------------------------------------------------------------------
+ */
 
 int sn_task_state(struct sn_task *t, const char *exec_id, struct sn_task_state *ret)
 {
@@ -157,7 +165,7 @@ const char *sn_task_exec_of_pid(struct sn_task *t, uint32_t pid)
     const char *found = NULL;
     sn_mutex_lock_always(&t->lock);
     if (!t->deleted && (uint32_t)t->init->pid == pid) found = t->init->exec_id;
-    SN_LIST_EACH(&t->execs, l) {
+    SN_LIST_EACH (&t->execs, l) {
         struct process *p = SN_LIST_ENTRY(l, struct process, link);
         if ((uint32_t)p->pid == pid && p->phase == PHASE_RUNNING) found = p->exec_id;
     }
@@ -165,7 +173,8 @@ const char *sn_task_exec_of_pid(struct sn_task *t, uint32_t pid)
     return found;
 }
 
-/* ---- streams ----------------------------------------------------------------------------------- */
+/* ---- streams -----------------------------------------------------------------------------------
+ */
 
 int sn_task_resize(struct sn_task *t, const char *exec_id, unsigned width, unsigned height)
 {
@@ -182,7 +191,9 @@ int sn_task_console(struct sn_task *t, const char *exec_id)
     if (!p) return SN_E_NOT_FOUND;
     int fd = p->io && p->io->use_fds ? p->io->console : -1;
     process_unref(p);
-    return fd >= 0 ? fd : sn_fail(SN_E_FAILED_PRECONDITION, "the process has no terminal of the caller's");
+    return fd >= 0
+               ? fd
+               : sn_fail(SN_E_FAILED_PRECONDITION, "the process has no terminal of the caller's");
 }
 
 int sn_task_close_stdin(struct sn_task *t, const char *exec_id)
@@ -196,7 +207,8 @@ int sn_task_close_stdin(struct sn_task *t, const char *exec_id)
     return 0;
 }
 
-/* ---- calls into clusters/oci ------------------------------------------------------------------- */
+/* ---- calls into clusters/oci -------------------------------------------------------------------
+ */
 
 struct op {
     struct sn_task *t;
@@ -220,7 +232,8 @@ static int op_run(struct op *op)
     struct sn_task *t = op->t;
     int r = sn_mutex_lock(&t->op);
     if (r < 0) return r;
-    r = t->deleted ? sn_fail(SN_E_NOT_FOUND, "container %s does not exist", t->id) : sn_offload(op_job, op);
+    r = t->deleted ? sn_fail(SN_E_NOT_FOUND, "container %s does not exist", t->id)
+                   : sn_offload(op_job, op);
     sn_mutex_unlock(&t->op);
     return r;
 }
@@ -245,8 +258,10 @@ int sn_task_kill(struct sn_task *t, const char *exec_id, int sig, bool all)
     if (all && p == t->init) {
         struct op op = {.t = t, .fn = op_kill, .sig = sig};
         r = op_run(&op);
-        /* A container whose first process has ended may hold others; without any, this is no news. */
-        if (r < 0 && p->phase == PHASE_ENDED) r = sn_fail(SN_E_NOT_FOUND, "process already finished");
+        /* A container whose first process has ended may hold others; without any, this is no news.
+         */
+        if (r < 0 && p->phase == PHASE_ENDED)
+            r = sn_fail(SN_E_NOT_FOUND, "process already finished");
     } else {
         r = process_signal(p, sig);
     }
@@ -287,7 +302,8 @@ ssize_t sn_task_pids(struct sn_task *t, struct sn_arena *a, uint32_t **ret)
     int r = op_run(&op);
     if (r < 0) return r;
     if (op.pids.n > SN_TASK_PIDS_MAX)
-        return sn_fail(SN_E_TOO_LARGE, "container %s has %zu processes, at most %u are listed", t->id, op.pids.n, SN_TASK_PIDS_MAX);
+        return sn_fail(SN_E_TOO_LARGE, "container %s has %zu processes, at most %u are listed",
+                       t->id, op.pids.n, SN_TASK_PIDS_MAX);
     uint32_t *all = SN_ARENA_ARRAY(a, uint32_t, op.pids.n + 1);
     if (!all) return SN_E_NOMEM;
     for (size_t i = 0; i < op.pids.n; i++) all[i] = (uint32_t)op.pids.ptr[i];

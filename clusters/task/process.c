@@ -13,8 +13,9 @@
 #include "core/alloc.h"
 #include "fiber/net.h"
 
-/* Linux 6.13: what a pidfd knows of its process; the exit code since 6.15, also for strangers. The kernel's
- * header of that age is not on every build machine: ioctl 0xFF, 11, a struct of 64 bytes. */
+/* Linux 6.13: what a pidfd knows of its process; the exit code since 6.15, also for strangers. The
+ * kernel's header of that age is not on every build machine: ioctl 0xFF, 11, a struct of 64 bytes.
+ */
 struct pidfd_facts {
     uint64_t mask, cgroupid;
     uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
@@ -52,10 +53,7 @@ struct process *process_new(struct sn_task *t, const char *exec_id, const struct
     return NULL;
 }
 
-void process_ref(struct process *p)
-{
-    __atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
-}
+void process_ref(struct process *p) { __atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED); }
 
 void process_unref(struct process *p)
 {
@@ -75,30 +73,39 @@ struct process *process_find(struct sn_task *t, const char *exec_id)
     struct process *found = NULL;
     sn_mutex_lock_always(&t->lock);
     if (!exec_id || !exec_id[0]) found = t->deleted ? NULL : t->init;
-    SN_LIST_EACH(&t->execs, l) {
+    SN_LIST_EACH (&t->execs, l) {
         struct process *p = SN_LIST_ENTRY(l, struct process, link);
         if (!found && exec_id && strcmp(p->exec_id, exec_id) == 0) found = p;
     }
     if (found) process_ref(found);
     sn_mutex_unlock(&t->lock);
-    if (!found) sn_fail(SN_E_NOT_FOUND, "process %s of task %s does not exist", exec_id && *exec_id ? exec_id : t->id, t->id);
+    if (!found)
+        sn_fail(SN_E_NOT_FOUND, "process %s of task %s does not exist",
+                exec_id && *exec_id ? exec_id : t->id, t->id);
     return found;
 }
 
 void process_state(const struct process *p, struct sn_task_state *ret)
 {
-    static const enum sn_task_status by_phase[] = {SN_TASK_IS_CREATED, SN_TASK_IS_RUNNING, SN_TASK_IS_STOPPED};
+    static const enum sn_task_status by_phase[] = {SN_TASK_IS_CREATED, SN_TASK_IS_RUNNING,
+                                                   SN_TASK_IS_STOPPED};
     bool paused = p->phase == PHASE_RUNNING && p->task->paused;
     *ret = (struct sn_task_state){.status = paused ? SN_TASK_IS_PAUSED : by_phase[p->phase],
-                                  .pid = (uint32_t)p->pid, .exit_status = p->status,
-                                  .exited_at_ns = p->exited_ns, .started_at_ns = p->started_ns,
-                                  .terminal = p->terminal, .in = p->in, .out = p->out, .err = p->err};
+                                  .pid = (uint32_t)p->pid,
+                                  .exit_status = p->status,
+                                  .exited_at_ns = p->exited_ns,
+                                  .started_at_ns = p->started_ns,
+                                  .terminal = p->terminal,
+                                  .in = p->in,
+                                  .out = p->out,
+                                  .err = p->err};
 }
 
 int process_signal(struct process *p, int sig)
 {
     if (p->phase == PHASE_ENDED || p->pidfd < 0)
-        return p->phase == PHASE_NEW ? sn_fail(SN_E_FAILED_PRECONDITION, "process %s has not been started", p->exec_id)
+        return p->phase == PHASE_NEW ? sn_fail(SN_E_FAILED_PRECONDITION,
+                                               "process %s has not been started", p->exec_id)
                                      : sn_fail(SN_E_NOT_FOUND, "process already finished");
     if (syscall(SYS_pidfd_send_signal, p->pidfd, sig, NULL, 0) == 0) return 0;
     if (errno == ESRCH) return sn_fail(SN_E_NOT_FOUND, "process already finished");
@@ -117,16 +124,18 @@ static uint32_t process_reap(struct process *p)
     uint32_t status;
     struct sn_zygote *z = p->task->host->o.zygote;
     if (z && sn_zygote_reap(z, p->pid, &status) >= 0) return status;
-    if (waitid((idtype_t)P_PIDFD, (id_t)p->pidfd, &si, WEXITED | WNOHANG | __WALL) == 0 && si.si_pid)
+    if (waitid((idtype_t)P_PIDFD, (id_t)p->pidfd, &si, WEXITED | WNOHANG | __WALL) == 0 &&
+        si.si_pid)
         return status_of(si.si_code, si.si_status);
     struct pidfd_facts f = {.mask = PIDFD_FACT_EXIT};
     if (ioctl(p->pidfd, PIDFD_FACTS, &f) == 0 && (f.mask & PIDFD_FACT_EXIT))
-        return WIFEXITED(f.exit_code) ? WEXITSTATUS(f.exit_code) : 128 + (uint32_t)WTERMSIG(f.exit_code);
+        return WIFEXITED(f.exit_code) ? WEXITSTATUS(f.exit_code)
+                                      : 128 + (uint32_t)WTERMSIG(f.exit_code);
     return 255;
 }
 
-/* others_first - the kernel ends a container's processes with the first one of its pid namespace; where
- * the namespace is shared we do. Their exits are told before the task's. */
+/* others_first - the kernel ends a container's processes with the first one of its pid namespace;
+ * where the namespace is shared we do. Their exits are told before the task's. */
 static void others_first(struct sn_task *t)
 {
     if (!t->own_pids) {
@@ -139,7 +148,7 @@ static void others_first(struct sn_task *t)
         struct process *run = NULL;
         again = false;
         sn_mutex_lock_always(&t->lock);
-        SN_LIST_EACH(&t->execs, l) {
+        SN_LIST_EACH (&t->execs, l) {
             struct process *p = SN_LIST_ENTRY(l, struct process, link);
             if (p->phase == PHASE_RUNNING) run = p;
         }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task/streams.c - fifos and files are given to the process as they are: nobody stands between it and its
- * reader, so an idle stream costs two descriptors. We keep an end of each open, as containerd expects: a
- * reader that goes and comes back finds its stream, and a process whose reader has gone waits instead of
- * being told EPIPE. Only a terminal has to be moved, by one fiber in each direction. */
+/* task/streams.c - fifos and files are given to the process as they are: nobody stands between it
+ * and its reader, so an idle stream costs two descriptors. We keep an end of each open, as
+ * containerd expects: a reader that goes and comes back finds its stream, and a process whose
+ * reader has gone waits instead of being told EPIPE. Only a terminal has to be moved, by one fiber
+ * in each direction. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,7 +24,8 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------------------------------
+ */
 
 enum kind { KIND_NONE, KIND_PATH, KIND_FILE, KIND_BINARY };
 
@@ -43,7 +45,8 @@ static int name_kind(const char *name, const char *which, enum kind *ret, const 
     else if (sn_str_eqc(scheme, "binary"))
         *ret = KIND_BINARY;
     else
-        return sn_fail(SN_E_INVALID_ARGUMENT, "%s: %s: fifo, file and binary are the schemes known", which, name);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "%s: %s: fifo, file and binary are the schemes known",
+                       which, name);
     if (**ret_path != '/')
         return sn_fail(SN_E_INVALID_ARGUMENT, "%s: %s: an absolute path is expected", which, name);
     return 0;
@@ -55,15 +58,16 @@ static int blocking(int fd)
     return fl < 0 || fcntl(fd, F_SETFL, fl & ~O_NONBLOCK) < 0 ? -1 : 0;
 }
 
-/* open_in - the reading end for the process, and a writing end of ours that keeps it from reading end of
- * file before CloseIO. */
+/* open_in - the reading end for the process, and a writing end of ours that keeps it from reading
+ * end of file before CloseIO. */
 static int open_in(struct sn_stdio *io, const char *path)
 {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) return sn_fail_errno(errno, "stdin: open %s", path);
     io->child[0] = fd;
     struct stat st;
-    if (fstat(fd, &st) < 0 || (!S_ISFIFO(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)))
+    if (fstat(fd, &st) < 0 ||
+        (!S_ISFIFO(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)))
         return sn_fail(SN_E_INVALID_ARGUMENT, "stdin: %s: a fifo or a file is expected", path);
     if (S_ISFIFO(st.st_mode) && (io->keep[0] = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0)
         return sn_fail_errno(errno, "stdin: open %s", path);
@@ -80,8 +84,10 @@ static int open_out(struct sn_stdio *io, int i, const char *path, enum kind kind
     if (fd < 0) return sn_fail_errno(errno, "%s: open %s", names[i], path);
     io->keep[i] = fd;
     if (io->terminal) return 0; /* we are the writer */
-    io->child[i] = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | (fifo == O_RDWR ? 0 : O_APPEND));
-    if (io->child[i] < 0 || blocking(io->child[i]) < 0) return sn_fail_errno(errno, "%s: open %s", names[i], path);
+    io->child[i] =
+        open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | (fifo == O_RDWR ? 0 : O_APPEND));
+    if (io->child[i] < 0 || blocking(io->child[i]) < 0)
+        return sn_fail_errno(errno, "%s: open %s", names[i], path);
     return 0;
 }
 
@@ -92,8 +98,8 @@ static int open_logger(struct sn_stdio *io, const struct sn_stdio_opts *o, const
     for (int i = 0; i < 2 && r == 0; i++)
         if (pipe2(out[i], O_CLOEXEC) < 0) r = sn_fail_errno(errno, "logger: pipe");
     if (r == 0)
-        r = sn_logger_start(uri, o->logger_id, o->logger_namespace, (int[2]){out[0][0], out[1][0]}, &io->logger,
-                            &io->logger_pidfd);
+        r = sn_logger_start(uri, o->logger_id, o->logger_namespace, (int[2]){out[0][0], out[1][0]},
+                            &io->logger, &io->logger_pidfd);
     for (int i = 0; i < 2; i++) {
         close_fd(&out[i][0]);
         if (io->terminal && i == 0)
@@ -125,7 +131,8 @@ static int open_names(struct sn_stdio *io, const struct sn_stdio_opts *o)
     r = name_kind(o->err, "stderr", &kind, &path);
     if (r < 0) return r;
     if (kind == KIND_BINARY)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "stderr: %s: a logger serves stdout, too, and is named there", o->err);
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "stderr: %s: a logger serves stdout, too, and is named there", o->err);
     return kind == KIND_NONE ? 0 : open_out(io, 2, path, kind);
 }
 
@@ -133,9 +140,14 @@ int sn_stdio_open(const struct sn_stdio_opts *o, struct sn_stdio **ret)
 {
     struct sn_stdio *io = SN_NEW(struct sn_stdio);
     if (!io) return SN_E_NOMEM;
-    *io = (struct sn_stdio){.terminal = o->terminal, .use_fds = o->use_fds, .child = {-1, -1, -1},
-                            .keep = {-1, -1, -1}, .console = -1, .logger_pidfd = -1,
-                            .width = o->width, .height = o->height};
+    *io = (struct sn_stdio){.terminal = o->terminal,
+                            .use_fds = o->use_fds,
+                            .child = {-1, -1, -1},
+                            .keep = {-1, -1, -1},
+                            .console = -1,
+                            .logger_pidfd = -1,
+                            .width = o->width,
+                            .height = o->height};
     int r = 0;
     if (!o->use_fds) {
         r = open_names(io, o);
@@ -149,10 +161,12 @@ int sn_stdio_open(const struct sn_stdio_opts *o, struct sn_stdio **ret)
     return r;
 }
 
-/* ---- terminals --------------------------------------------------------------------------------- */
+/* ---- terminals ---------------------------------------------------------------------------------
+ */
 
-/* move - from one descriptor to another, as much as there is. Returns > 0, 0 at the end, SN_E_AGAIN with
- * *ret_full telling which side is not ready. Where splice does not serve these two, by a small buffer. */
+/* move - from one descriptor to another, as much as there is. Returns > 0, 0 at the end, SN_E_AGAIN
+ * with *ret_full telling which side is not ready. Where splice does not serve these two, by a small
+ * buffer. */
 static ssize_t move(int from, int to, bool *ret_full)
 {
     char buf[2048];
@@ -199,7 +213,8 @@ static void pump_main(void *arg)
     struct stdio_pump *p = arg;
     struct sn_stdio *io = p->io;
     p->fiber = sn_self();
-    if (!io->ended) p == &io->out ? pump(io->console, io->keep[1]) : pump(io->child[0], io->console);
+    if (!io->ended)
+        p == &io->out ? pump(io->console, io->keep[1]) : pump(io->child[0], io->console);
     p->fiber = NULL;
     sn_event_set(&p->done);
 }
@@ -223,7 +238,8 @@ static void pump_stop(struct stdio_pump *p)
 
 int sn_stdio_resize(struct sn_stdio *io, unsigned width, unsigned height)
 {
-    struct winsize w = {.ws_col = (unsigned short)SN_MIN(width, 65535u), .ws_row = (unsigned short)SN_MIN(height, 65535u)};
+    struct winsize w = {.ws_col = (unsigned short)SN_MIN(width, 65535u),
+                        .ws_row = (unsigned short)SN_MIN(height, 65535u)};
     if (io->console < 0) return sn_fail(SN_E_FAILED_PRECONDITION, "the process has no terminal");
     if (ioctl(io->console, TIOCSWINSZ, &w) < 0) return sn_fail_errno(errno, "resize terminal");
     return 0;
@@ -247,17 +263,16 @@ int sn_stdio_started(struct sn_stdio *io, int console, unsigned worker)
     return r;
 }
 
-void sn_stdio_close_stdin(struct sn_stdio *io)
-{
-    close_fd(&io->keep[0]);
-}
+void sn_stdio_close_stdin(struct sn_stdio *io) { close_fd(&io->keep[0]); }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
+/* ---- the end -----------------------------------------------------------------------------------
+ */
 
 void sn_stdio_ended(struct sn_stdio *io)
 {
     if (io->ended) return;
-    if (io->out.on && sn_event_wait_until(&io->out.done, sn_now() + SN_STDIO_DRAIN_NS) < 0) sn_diag_clear();
+    if (io->out.on && sn_event_wait_until(&io->out.done, sn_now() + SN_STDIO_DRAIN_NS) < 0)
+        sn_diag_clear();
     io->ended = true;
     pump_stop(&io->out);
     pump_stop(&io->in);

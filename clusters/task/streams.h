@@ -3,25 +3,25 @@
  *
  * Three kinds: descriptors that the caller gives and serves itself (CRI's logs); named fifos, files
  * and logger programs, as containerd names them (path or fifo://, file://, binary://), moved by
- * splice(2) in one fiber per stream; and a terminal, whose master end is moved the same way or left to
- * the caller. An output that nobody reads holds the process back, as a pipe does. */
+ * splice(2) in one fiber per stream; and a terminal, whose master end is moved the same way or left
+ * to the caller. An output that nobody reads holds the process back, as a pipe does. */
 #pragma once
 #include "core/base.h"
 #include "core/str.h"
 
 struct sn_stdio;
 
-#define SN_STDIO_CHUNK (64u << 10)           /* moved at a time; the default size of a pipe */
-#define SN_STDIO_LOGGER_ARGS_MAX 64u         /* of a binary:// URI */
+#define SN_STDIO_CHUNK (64u << 10)             /* moved at a time; the default size of a pipe */
+#define SN_STDIO_LOGGER_ARGS_MAX 64u           /* of a binary:// URI */
 #define SN_STDIO_LOGGER_READY_NS (10 * SN_SEC) /* for a logger to say that it is ready */
-#define SN_STDIO_DRAIN_NS (10 * SN_SEC)      /* for output left after the process has ended */
+#define SN_STDIO_DRAIN_NS (10 * SN_SEC)        /* for output left after the process has ended */
 
 struct sn_stdio_opts {
     bool terminal;
     /* Names as containerd gives them; NULL or "" is /dev/null. With a terminal there is no err. */
     const char *in, *out, *err;
-    /* The caller's own instead: fds[i] is given to the process as it is (-1: /dev/null), borrowed until
-     * create or start returns. With a terminal: the master end is left to the caller, see
+    /* The caller's own instead: fds[i] is given to the process as it is (-1: /dev/null), borrowed
+     * until create or start returns. With a terminal: the master end is left to the caller, see
      * sn_task_console. */
     bool use_fds;
     int fds[3];

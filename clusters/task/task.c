@@ -11,7 +11,8 @@
 #include "fiber/net.h"
 #include "wire/json.h"
 
-/* ---- hosts ------------------------------------------------------------------------------------- */
+/* ---- hosts -------------------------------------------------------------------------------------
+ */
 
 int sn_task_host_open(const struct sn_task_host_opts *opts, struct sn_task_host **ret)
 {
@@ -27,7 +28,7 @@ static void task_fibers_stop(struct sn_task *t)
 {
     sn_mutex_lock_always(&t->lock);
     if (t->init && t->init->watcher) sn_fiber_cancel(t->init->watcher);
-    SN_LIST_EACH(&t->execs, l) {
+    SN_LIST_EACH (&t->execs, l) {
         struct process *p = SN_LIST_ENTRY(l, struct process, link);
         if (p->watcher) sn_fiber_cancel(p->watcher);
     }
@@ -44,7 +45,9 @@ static int fibers_wait(void *arg)
 static void task_forget(struct sn_task *t)
 {
     sn_spin_lock(&t->host->lock);
-    void *was = sn_map_get(&t->host->tasks, sn_str(t->id)) == t ? sn_map_del(&t->host->tasks, sn_str(t->id)) : NULL;
+    void *was = sn_map_get(&t->host->tasks, sn_str(t->id)) == t
+                    ? sn_map_del(&t->host->tasks, sn_str(t->id))
+                    : NULL;
     sn_spin_unlock(&t->host->lock);
     if (was) sn_task_unref(t);
 }
@@ -66,7 +69,8 @@ void sn_task_host_close(struct sn_task_host *h)
     sn_free(h);
 }
 
-/* ---- references -------------------------------------------------------------------------------- */
+/* ---- references --------------------------------------------------------------------------------
+ */
 
 struct sn_task *sn_task_ref(struct sn_task *t)
 {
@@ -124,13 +128,19 @@ ssize_t sn_task_list(struct sn_task_host *h, struct sn_arena *a, struct sn_task 
     return n;
 }
 
-/* ---- events ------------------------------------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------------------------------
+ */
 
 void task_tell(struct sn_task *t, enum sn_task_event_kind kind, const struct process *p)
 {
     if (!t->host->o.event) return;
-    struct sn_task_event e = {.kind = kind, .id = t->id, .exec_id = p ? p->exec_id : "", .pid = p ? (uint32_t)p->pid : 0,
-                              .status = p ? p->status : 0, .at_ns = p ? p->exited_ns : 0, .task = t};
+    struct sn_task_event e = {.kind = kind,
+                              .id = t->id,
+                              .exec_id = p ? p->exec_id : "",
+                              .pid = p ? (uint32_t)p->pid : 0,
+                              .status = p ? p->status : 0,
+                              .at_ns = p ? p->exited_ns : 0,
+                              .task = t};
     t->host->o.event(t->host->o.arg, &e);
 }
 
@@ -176,13 +186,15 @@ static void oom_watch(struct sn_task *t)
     sn_task_unref(t);
 }
 
-/* ---- making ------------------------------------------------------------------------------------ */
+/* ---- making ------------------------------------------------------------------------------------
+ */
 
-static int task_new(struct sn_task_host *h, const char *id, const char *bundle, const struct sn_stdio_opts *io,
-                    struct sn_task **ret)
+static int task_new(struct sn_task_host *h, const char *id, const char *bundle,
+                    const struct sn_stdio_opts *io, struct sn_task **ret)
 {
     if (strlen(id) > SN_TASK_ID_MAX || !id[0])
-        return sn_fail(SN_E_INVALID_ARGUMENT, "id \"%.140s\": 1 to %u bytes are expected", id, SN_TASK_ID_MAX);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "id \"%.140s\": 1 to %u bytes are expected", id,
+                       SN_TASK_ID_MAX);
     struct sn_task *t = SN_NEW(struct sn_task);
     if (!t) return SN_E_NOMEM;
     t->refs = 1;
@@ -207,7 +219,8 @@ static int task_new(struct sn_task_host *h, const char *id, const char *bundle, 
             t->refs++; /* the map's */
         sn_spin_unlock(&h->lock);
         if (r == SN_E_ALREADY_EXISTS) sn_fail(r, "container with given ID already exists: %s", id);
-        if (r == SN_E_RESOURCE_EXHAUSTED) sn_fail(r, "%u tasks, no more are allowed", SN_TASK_TASKS_MAX);
+        if (r == SN_E_RESOURCE_EXHAUSTED)
+            sn_fail(r, "%u tasks, no more are allowed", SN_TASK_TASKS_MAX);
     }
     if (r < 0)
         sn_task_unref(t);
@@ -232,7 +245,8 @@ static bool own_pid_namespace(struct sn_oci_container *c)
     sn_arena_init(&a, NULL, 0);
     if (sn_oci_config(c, &a, &text) >= 0 && sn_json_parse(&a, text, NULL, &config) >= 0)
         for (SN_JSON_EACH(sn_json_path(config, "linux.namespaces"), n))
-            own |= sn_str_eqc(sn_json_str(sn_json_get(n, "type")), "pid") && !sn_json_str(sn_json_get(n, "path")).len;
+            own |= sn_str_eqc(sn_json_str(sn_json_get(n, "type")), "pid") &&
+                   !sn_json_str(sn_json_get(n, "path")).len;
     sn_arena_done(&a);
     return own;
 }
@@ -242,11 +256,15 @@ static int create_job(void *arg)
     struct create_job *j = arg;
     struct sn_task *t = j->t;
     const struct sn_task_host_opts *h = &t->host->o;
-    struct sn_oci_create_opts o = {.id = t->id, .bundle = t->bundle, .config = j->o->config,
+    struct sn_oci_create_opts o = {.id = t->id,
+                                   .bundle = t->bundle,
+                                   .config = j->o->config,
                                    .stdio = t->init->terminal ? NULL : t->init->io->child,
-                                   .no_pivot = j->o->no_pivot, .no_new_keyring = j->o->no_new_keyring};
+                                   .no_pivot = j->o->no_pivot,
+                                   .no_new_keyring = j->o->no_new_keyring};
     if (t->init->terminal) o.ret_console = &j->console;
-    int r = h->zygote ? sn_zygote_create(h->zygote, h->oci, &o, &t->c) : sn_oci_create(h->oci, &o, &t->c);
+    int r = h->zygote ? sn_zygote_create(h->zygote, h->oci, &o, &t->c)
+                      : sn_oci_create(h->oci, &o, &t->c);
     if (r < 0) return r;
     t->own_pids = own_pid_namespace(t->c);
     t->init->pid = sn_oci_pid(t->c);
@@ -261,8 +279,12 @@ static void task_abandon(struct sn_task *t)
     siginfo_t si;
     uint32_t status;
     int pidfd = t->c ? t->init->pidfd : -1; /* killed just now, if it ever was */
-    if (pidfd >= 0 && t->host->o.zygote && sn_zygote_reap(t->host->o.zygote, t->init->pid, &status) >= 0) pidfd = -1;
-    while (pidfd >= 0 && waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR) continue;
+    if (pidfd >= 0 && t->host->o.zygote &&
+        sn_zygote_reap(t->host->o.zygote, t->init->pid, &status) >= 0)
+        pidfd = -1;
+    while (pidfd >= 0 && waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WEXITED | __WALL) < 0 &&
+           errno == EINTR)
+        continue;
     task_forget(t);
     sn_task_unref(t);
 }
@@ -321,7 +343,9 @@ int sn_task_adopt(struct sn_task_host *h, const char *id, struct sn_task **ret)
         t->paused = st.status == SN_OCI_PAUSED;
         p->terminal = st.terminal;
         p->pid = st.pid;
-        p->phase = st.status == SN_OCI_STOPPED ? PHASE_ENDED : st.status == SN_OCI_CREATED ? PHASE_NEW : PHASE_RUNNING;
+        p->phase = st.status == SN_OCI_STOPPED   ? PHASE_ENDED
+                   : st.status == SN_OCI_CREATED ? PHASE_NEW
+                                                 : PHASE_RUNNING;
         p->pidfd = sn_oci_pidfd(t->c);
         if (p->pidfd < 0) {
             p->phase = PHASE_ENDED;
@@ -343,7 +367,8 @@ int sn_task_adopt(struct sn_task_host *h, const char *id, struct sn_task **ret)
     return 0;
 }
 
-/* ---- unmaking ---------------------------------------------------------------------------------- */
+/* ---- unmaking ----------------------------------------------------------------------------------
+ */
 
 struct delete_job {
     struct sn_task *t;
@@ -360,11 +385,13 @@ static int delete_init(struct sn_task *t, bool force, struct sn_task_state *ret)
 {
     struct process *p = t->init;
     if (p->phase == PHASE_RUNNING && !force)
-        return sn_fail(SN_E_FAILED_PRECONDITION, "container %s is running: it must be stopped before it is deleted", t->id);
+        return sn_fail(SN_E_FAILED_PRECONDITION,
+                       "container %s is running: it must be stopped before it is deleted", t->id);
     struct delete_job j = {t, force};
     int r = sn_mutex_lock(&t->op);
     if (r < 0) return r;
-    r = t->deleted ? sn_fail(SN_E_NOT_FOUND, "container %s does not exist", t->id) : sn_offload(delete_job, &j);
+    r = t->deleted ? sn_fail(SN_E_NOT_FOUND, "container %s does not exist", t->id)
+                   : sn_offload(delete_job, &j);
     sn_mutex_unlock(&t->op);
     if (r < 0) return r;
     r = sn_event_wait(&p->ended);
@@ -398,7 +425,8 @@ static int delete_exec(struct process *p, bool force, struct sn_task_state *ret)
     if (p->gone)
         r = sn_fail(SN_E_NOT_FOUND, "process %s of task %s does not exist", p->exec_id, t->id);
     else if (p->phase == PHASE_RUNNING || p->starting)
-        r = sn_fail(SN_E_FAILED_PRECONDITION, "process %s is running: it must be stopped before it is deleted", p->exec_id);
+        r = sn_fail(SN_E_FAILED_PRECONDITION,
+                    "process %s is running: it must be stopped before it is deleted", p->exec_id);
     if (r >= 0) {
         p->gone = true;
         sn_list_del(&p->link);

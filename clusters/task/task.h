@@ -2,10 +2,11 @@
 /* task/task.h - running containers as fiber calls: create, start, exec, wait, signals, statistics.
  *
  * A task is a container and its processes: the first one (id "") and any number that were added to
- * it ("execs"), each with its own standard streams. The calls here are those of clusters/oci made fit
- * for a daemon: what may take long runs beside the worker, exits are waited for on pidfds, the
- * streams are moved by one fiber each, and everything that happens to a task is told once, in order,
- * through the host's event function. The shim, the CRI service and the node agent stand on it.
+ * it ("execs"), each with its own standard streams. The calls here are those of clusters/oci made
+ * fit for a daemon: what may take long runs beside the worker, exits are waited for on pidfds, the
+ * streams are moved by one fiber each, and everything that happens to a task is told once, in
+ * order, through the host's event function. The shim, the CRI service and the node agent stand on
+ * it.
  *
  * A task is found by its id and referenced while in use; operations on one task exclude each other
  * where they must (create, start, delete), the rest run side by side. All calls suspend unless they
@@ -42,21 +43,22 @@ struct sn_task_event {
     enum sn_task_event_kind kind;
     const char *id, *exec_id; /* exec_id "" for the first process; borrowed for the call */
     uint32_t pid;
-    uint32_t status;        /* EXITED, DELETED: 0..255, 128 + signal where a signal ended it */
-    int64_t at_ns;          /* EXITED, DELETED: when it ended, unix time */
+    uint32_t status;            /* EXITED, DELETED: 0..255, 128 + signal where a signal ended it */
+    int64_t at_ns;              /* EXITED, DELETED: when it ended, unix time */
     const struct sn_task *task; /* for sn_task_bundle and the like */
 };
 
 struct sn_task_host_opts {
     const struct sn_oci_host *oci; /* borrowed for the host's life */
-    struct sn_zygote *zygote;      /* starts the processes if given, else this process does; borrowed */
+    struct sn_zygote *zygote; /* starts the processes if given, else this process does; borrowed */
     /* Called for everything that happens, in order for each task, one call at a time for each
      * task; must not suspend and not call back. May be NULL. */
     void (*event)(void *arg, const struct sn_task_event *e);
     void *arg;
 };
 /* sn_task_host_open - Returns 0, SN_E_NOMEM. Owns: *ret is the caller's, for sn_task_host_close. */
-int sn_task_host_open(const struct sn_task_host_opts *opts, struct sn_task_host **ret) SN_MUST_CHECK;
+int sn_task_host_open(const struct sn_task_host_opts *opts,
+                      struct sn_task_host **ret) SN_MUST_CHECK;
 /* sn_task_host_close - ends the host's fibers and forgets its tasks. Containers run on: they are
  * found again by sn_task_adopt. Accepts NULL. */
 void sn_task_host_close(struct sn_task_host *h);
@@ -79,8 +81,8 @@ int sn_task_create(struct sn_task_host *h, const struct sn_task_opts *opts,
 int sn_task_adopt(struct sn_task_host *h, const char *id, struct sn_task **ret) SN_MUST_CHECK;
 /* sn_task_find - Returns 0 and a reference, or SN_E_NOT_FOUND. Does not suspend. */
 int sn_task_find(struct sn_task_host *h, const char *id, struct sn_task **ret) SN_MUST_CHECK;
-/* sn_task_list - references to all tasks, in the arena. Returns their number or SN_E_NOMEM. Does not
- * suspend. */
+/* sn_task_list - references to all tasks, in the arena. Returns their number or SN_E_NOMEM. Does
+ * not suspend. */
 ssize_t sn_task_list(struct sn_task_host *h, struct sn_arena *a, struct sn_task ***ret);
 struct sn_task *sn_task_ref(struct sn_task *t);
 void sn_task_unref(struct sn_task *t); /* accepts NULL */
@@ -95,13 +97,20 @@ struct sn_task_exec_opts {
     struct sn_stdio_opts io;
 };
 /* sn_task_exec_add - a further process, not yet started. Returns 0, SN_E_ALREADY_EXISTS,
- * SN_E_NOT_FOUND (stream), SN_E_FAILED_PRECONDITION (the task has ended), SN_E_RESOURCE_EXHAUSTED. */
+ * SN_E_NOT_FOUND (stream), SN_E_FAILED_PRECONDITION (the task has ended), SN_E_RESOURCE_EXHAUSTED.
+ */
 int sn_task_exec_add(struct sn_task *t, const struct sn_task_exec_opts *opts) SN_MUST_CHECK;
 /* sn_task_start - runs the program of the first process ("") or of an exec. Returns the pid;
- * SN_E_NOT_FOUND (no such exec, no such program), SN_E_FAILED_PRECONDITION (started before, ended). */
+ * SN_E_NOT_FOUND (no such exec, no such program), SN_E_FAILED_PRECONDITION (started before, ended).
+ */
 int sn_task_start(struct sn_task *t, const char *exec_id) SN_MUST_CHECK;
 
-enum sn_task_status { SN_TASK_IS_CREATED, SN_TASK_IS_RUNNING, SN_TASK_IS_PAUSED, SN_TASK_IS_STOPPED };
+enum sn_task_status {
+    SN_TASK_IS_CREATED,
+    SN_TASK_IS_RUNNING,
+    SN_TASK_IS_PAUSED,
+    SN_TASK_IS_STOPPED
+};
 struct sn_task_state {
     enum sn_task_status status;
     uint32_t pid; /* 0 before it has one */
@@ -132,16 +141,18 @@ ssize_t sn_task_pids(struct sn_task *t, struct sn_arena *a, uint32_t **ret) SN_M
 const char *sn_task_exec_of_pid(struct sn_task *t, uint32_t pid);
 /* sn_task_resize - the terminal's size in characters. Returns 0; SN_E_FAILED_PRECONDITION without
  * a terminal. Does not suspend. */
-int sn_task_resize(struct sn_task *t, const char *exec_id, unsigned width, unsigned height) SN_MUST_CHECK;
-/* sn_task_console - the terminal's master end where the streams are the caller's (io.use_fds): still
- * the task's, so duplicate it to keep it. Returns the descriptor, SN_E_FAILED_PRECONDITION. Does not
- * suspend. */
+int sn_task_resize(struct sn_task *t, const char *exec_id, unsigned width,
+                   unsigned height) SN_MUST_CHECK;
+/* sn_task_console - the terminal's master end where the streams are the caller's (io.use_fds):
+ * still the task's, so duplicate it to keep it. Returns the descriptor, SN_E_FAILED_PRECONDITION.
+ * Does not suspend. */
 int sn_task_console(struct sn_task *t, const char *exec_id) SN_MUST_CHECK;
 /* sn_task_close_stdin - what was written before is still delivered; then the process reads end of
  * file. Returns 0, SN_E_NOT_FOUND. Does not suspend. */
 int sn_task_close_stdin(struct sn_task *t, const char *exec_id) SN_MUST_CHECK;
 /* sn_task_delete - an exec that has ended or was never started, or ("") the container with all that
- * it left: cgroups, state, mounts of the runtime. ret may be NULL; the streams' names are not in it.
- * force: kills what runs first. Returns 0; SN_E_NOT_FOUND, SN_E_FAILED_PRECONDITION (running). */
+ * it left: cgroups, state, mounts of the runtime. ret may be NULL; the streams' names are not in
+ * it. force: kills what runs first. Returns 0; SN_E_NOT_FOUND, SN_E_FAILED_PRECONDITION (running).
+ */
 int sn_task_delete(struct sn_task *t, const char *exec_id, bool force,
                    struct sn_task_state *ret) SN_MUST_CHECK;

@@ -9,7 +9,7 @@
 #include "fiber/sync.h"
 
 enum process_phase {
-    PHASE_NEW,     /* created, or added: not yet started */
+    PHASE_NEW, /* created, or added: not yet started */
     PHASE_RUNNING,
     PHASE_ENDED,
 };
@@ -59,7 +59,8 @@ struct sn_task_host {
 struct process *process_new(struct sn_task *t, const char *exec_id, const struct sn_stdio_opts *io);
 void process_ref(struct process *p);
 void process_unref(struct process *p);
-/* process_find - "" is the first. Returns a reference or NULL with a diagnostic (SN_E_NOT_FOUND). */
+/* process_find - "" is the first. Returns a reference or NULL with a diagnostic (SN_E_NOT_FOUND).
+ */
 struct process *process_find(struct sn_task *t, const char *exec_id);
 /* process_watch - waits for its end in a fiber of the task's worker. pidfd: the process's. */
 int process_watch(struct process *p) SN_MUST_CHECK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task/task_test.c - tasks of real containers, made by this process and by a zygote: streams, exits, execs,
- * terminals, the order of events, adoption, what is refused. */
+/* task/task_test.c - tasks of real containers, made by this process and by a zygote: streams,
+ * exits, execs, terminals, the order of events, adoption, what is refused. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +17,13 @@
 
 static const char config[] =
     "{\"ociVersion\":\"1.0.2\",\"process\":{%s\"args\":[%s],\"cwd\":\"/\",\"env\":[\"PATH=/bin\"]},"
-    "\"root\":{\"path\":\"rootfs\"},\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},"
-    "{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[\"newinstance\",\"ptmxmode=0666\"]}],"
-    "\"linux\":{\"cgroupsPath\":\"/sennit-test-task/%d-%s\",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},"
+    "\"root\":{\"path\":\"rootfs\"},\"mounts\":[{\"destination\":\"/"
+    "proc\",\"type\":\"proc\",\"source\":\"proc\"},"
+    "{\"destination\":\"/dev/"
+    "pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[\"newinstance\",\"ptmxmode="
+    "0666\"]}],"
+    "\"linux\":{\"cgroupsPath\":\"/sennit-test-task/"
+    "%d-%s\",\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},"
     "{\"type\":\"ipc\"}]}}";
 
 struct env {
@@ -33,10 +37,12 @@ struct env {
 
 static void told(void *arg, const struct sn_task_event *e)
 {
-    static const char *const names[] = {"created", "started", "added", "exec", "exited", "oom", "paused", "resumed", "deleted"};
+    static const char *const names[] = {"created", "started", "added",   "exec",   "exited",
+                                        "oom",     "paused",  "resumed", "deleted"};
     struct env *v = arg;
     size_t n = strlen(v->log);
-    snprintf(v->log + n, sizeof(v->log) - n, "%s%s%s", names[e->kind], e->exec_id[0] ? ":" : "", e->exec_id);
+    snprintf(v->log + n, sizeof(v->log) - n, "%s%s%s", names[e->kind], e->exec_id[0] ? ":" : "",
+             e->exec_id);
     n = strlen(v->log);
     if (e->kind == SN_TASK_EXITED) snprintf(v->log + n, sizeof(v->log) - n, "=%u", e->status);
     snprintf(v->log + strlen(v->log), sizeof(v->log) - strlen(v->log), " ");
@@ -56,9 +62,14 @@ static void env_up(struct env *v)
     T_ASSERT(mkdtemp(v->dir));
     snprintf(v->root, sizeof(v->root), "%s/state", v->dir);
     snprintf(v->bundle, sizeof(v->bundle), "%s/b", v->dir);
-    T_EQ(sh("mkdir -p %s/b/rootfs/bin %s/b/rootfs/proc %s/b/rootfs/dev/pts && cp /bin/busybox %s/b/rootfs/bin/ && ln -s busybox %s/b/rootfs/bin/sh", v->dir), 0);
+    T_EQ(sh("mkdir -p %s/b/rootfs/bin %s/b/rootfs/proc %s/b/rootfs/dev/pts && cp /bin/busybox "
+            "%s/b/rootfs/bin/ && ln -s busybox %s/b/rootfs/bin/sh",
+            v->dir),
+         0);
     v->oci = (struct sn_oci_host){.root = v->root, .cgroups = &v->cg};
-    T_OK(sn_task_host_open(&(struct sn_task_host_opts){.oci = &v->oci, .zygote = v->z, .event = told, .arg = v}, &v->h));
+    T_OK(sn_task_host_open(
+        &(struct sn_task_host_opts){.oci = &v->oci, .zygote = v->z, .event = told, .arg = v},
+        &v->h));
 }
 
 static void env_down(struct env *v)
@@ -71,12 +82,17 @@ static void env_down(struct env *v)
 }
 
 /* make - a task whose shell runs `script`; its output goes to DIR/out. */
-static int make(struct env *v, const char *id, const char *script, struct sn_stdio_opts io, struct sn_task **ret)
+static int make(struct env *v, const char *id, const char *script, struct sn_stdio_opts io,
+                struct sn_task **ret)
 {
     char args[256], text[1024];
     snprintf(args, sizeof(args), "\"/bin/sh\",\"-c\",\"%s\"", script);
-    int n = snprintf(text, sizeof(text), config, io.terminal ? "\"terminal\":true," : "", args, (int)getpid(), id);
-    struct sn_task_opts o = {.id = id, .bundle = v->bundle, .config = sn_str_of(text, (size_t)n), .io = io};
+    int n = snprintf(text, sizeof(text), config, io.terminal ? "\"terminal\":true," : "", args,
+                     (int)getpid(), id);
+    struct sn_task_opts o = {.id = id,
+                             .bundle = v->bundle,
+                             .config = sn_str_of(text, (size_t)n),
+                             .io = io};
     return sn_task_create(v->h, &o, ret);
 }
 
@@ -96,7 +112,8 @@ static bool able(void)
 #define NEED_ROOT() \
     if (!able()) sn_test_skip("needs root, /bin/busybox and cgroups")
 
-/* ---- a life ------------------------------------------------------------------------------------ */
+/* ---- a life ------------------------------------------------------------------------------------
+ */
 
 static int life_main(void *arg)
 {
@@ -107,7 +124,8 @@ static int life_main(void *arg)
     snprintf(uri, sizeof(uri), "file://%s", path);
     struct sn_task *t, *same;
     struct sn_task_state st;
-    T_OK(make(v, "life", "echo one; busybox sleep 0.2; exit 3", (struct sn_stdio_opts){.out = uri}, &t));
+    T_OK(make(v, "life", "echo one; busybox sleep 0.2; exit 3", (struct sn_stdio_opts){.out = uri},
+              &t));
     T_EQ(make(v, "life", "true", (struct sn_stdio_opts){0}, &same), SN_E_ALREADY_EXISTS);
     T_OK(sn_task_find(v->h, "life", &same));
     T_ASSERT(same == t);
@@ -135,15 +153,21 @@ static int life_main(void *arg)
     return 0;
 }
 
-/* ---- execs, signals, terminals ----------------------------------------------------------------- */
+/* ---- execs, signals, terminals -----------------------------------------------------------------
+ */
 
-static void exec_one(struct env *v, struct sn_task *t, const char *id, const char *script, struct sn_stdio_opts io, uint32_t status)
+static void exec_one(struct env *v, struct sn_task *t, const char *id, const char *script,
+                     struct sn_stdio_opts io, uint32_t status)
 {
     char text[256];
-    int n = snprintf(text, sizeof(text), "{%s\"args\":[\"/bin/sh\",\"-c\",\"%s\"],\"cwd\":\"/\",\"env\":[\"PATH=/bin\"]}",
-                     io.terminal ? "\"terminal\":true," : "", script);
+    int n =
+        snprintf(text, sizeof(text),
+                 "{%s\"args\":[\"/bin/sh\",\"-c\",\"%s\"],\"cwd\":\"/\",\"env\":[\"PATH=/bin\"]}",
+                 io.terminal ? "\"terminal\":true," : "", script);
     struct sn_task_state st;
-    T_OK(sn_task_exec_add(t, &(struct sn_task_exec_opts){.exec_id = id, .process = sn_str_of(text, (size_t)n), .io = io}));
+    T_OK(sn_task_exec_add(t, &(struct sn_task_exec_opts){.exec_id = id,
+                                                         .process = sn_str_of(text, (size_t)n),
+                                                         .io = io}));
     int r = sn_task_start(t, id);
     T_ASSERTF(r > 0, "%s: %s", id, sn_diag_str(r));
     T_OK(sn_task_wait(t, id, &st));
@@ -170,12 +194,16 @@ static int execs_main(void *arg)
     T_EQ(read(reader, out, sizeof(out)), 6);
     T_ASSERT(memcmp(out, "hello\n", 6) == 0);
     exec_one(v, t, "e2", "kill -9 $$", (struct sn_stdio_opts){0}, 137);
-    exec_one(v, t, "tty", "test -t 0 && echo tty", (struct sn_stdio_opts){.terminal = true, .out = path}, 0);
+    exec_one(v, t, "tty", "test -t 0 && echo tty",
+             (struct sn_stdio_opts){.terminal = true, .out = path}, 0);
     ssize_t n = read(reader, out, sizeof(out));
     T_ASSERTF(n >= 3 && memcmp(out, "tty", 3) == 0, "%zd bytes", n);
     T_EQ(sn_task_resize(t, "", 80, 24), SN_E_FAILED_PRECONDITION);
-    T_EQ(sn_task_exec_add(t, &(struct sn_task_exec_opts){.exec_id = "x", .io = {.out = "ftp://x/y"}}), SN_E_INVALID_ARGUMENT);
-    T_EQ(sn_task_exec_add(t, &(struct sn_task_exec_opts){.exec_id = "x", .io = {.in = "/no/such"}}), SN_E_NOT_FOUND);
+    T_EQ(sn_task_exec_add(t,
+                          &(struct sn_task_exec_opts){.exec_id = "x", .io = {.out = "ftp://x/y"}}),
+         SN_E_INVALID_ARGUMENT);
+    T_EQ(sn_task_exec_add(t, &(struct sn_task_exec_opts){.exec_id = "x", .io = {.in = "/no/such"}}),
+         SN_E_NOT_FOUND);
     T_OK(sn_task_pause(t));
     T_OK(sn_task_state(t, "", &st));
     T_EQ(st.status, SN_TASK_IS_PAUSED);
@@ -191,17 +219,21 @@ static int execs_main(void *arg)
     T_OK(sn_task_kill(t, "", 9, true));
     T_OK(sn_task_wait(t, "", &st));
     T_EQ(st.exit_status, 137);
-    T_EQ(sn_task_exec_add(t, &(struct sn_task_exec_opts){.exec_id = "late"}), SN_E_FAILED_PRECONDITION);
+    T_EQ(sn_task_exec_add(t, &(struct sn_task_exec_opts){.exec_id = "late"}),
+         SN_E_FAILED_PRECONDITION);
     T_OK(sn_task_delete(t, "", false, NULL));
     sn_task_unref(t);
-    T_CSTR(v->log, "created started added:e1 exec:e1 exited:e1=0 deleted:e1 added:e2 exec:e2 exited:e2=137 deleted:e2 "
-                   "added:tty exec:tty exited:tty=0 deleted:tty paused resumed exited=137 deleted ");
+    T_CSTR(v->log,
+           "created started added:e1 exec:e1 exited:e1=0 deleted:e1 added:e2 exec:e2 exited:e2=137 "
+           "deleted:e2 "
+           "added:tty exec:tty exited:tty=0 deleted:tty paused resumed exited=137 deleted ");
     close(reader);
     env_down(v);
     return 0;
 }
 
-/* ---- adoption, failures ------------------------------------------------------------------------ */
+/* ---- adoption, failures ------------------------------------------------------------------------
+ */
 
 static int adopt_main(void *arg)
 {
@@ -215,7 +247,9 @@ static int adopt_main(void *arg)
     sn_task_unref(t);
     sn_task_host_close(v->h); /* the daemon ends; its containers do not */
     v->log[0] = 0;
-    T_OK(sn_task_host_open(&(struct sn_task_host_opts){.oci = &v->oci, .zygote = v->z, .event = told, .arg = v}, &v->h));
+    T_OK(sn_task_host_open(
+        &(struct sn_task_host_opts){.oci = &v->oci, .zygote = v->z, .event = told, .arg = v},
+        &v->h));
     T_EQ(sn_task_adopt(v->h, "none", &t), SN_E_NOT_FOUND);
     T_OK(sn_task_adopt(v->h, "kept", &t));
     T_OK(sn_task_state(t, "", &st));
@@ -227,7 +261,9 @@ static int adopt_main(void *arg)
     sn_task_unref(t);
     T_CSTR(v->log, "exited=137 deleted ");
     /* What cannot be made leaves nothing. */
-    struct sn_task_opts bad = {.id = "bad", .bundle = v->bundle, .config = SN_STR("{\"ociVersion\":\"1.0.2\",\"process\":7}")};
+    struct sn_task_opts bad = {.id = "bad",
+                               .bundle = v->bundle,
+                               .config = SN_STR("{\"ociVersion\":\"1.0.2\",\"process\":7}")};
     T_ASSERT(sn_task_create(v->h, &bad, &t) < 0);
     bad = (struct sn_task_opts){.id = "bad", .bundle = "/no/such"};
     T_ASSERT(sn_task_create(v->h, &bad, &t) < 0);
@@ -253,6 +289,15 @@ static void both_ways(int (*fn)(void *))
     }
 }
 
-SN_TEST(life_of_a_task) { both_ways(life_main); }
-SN_TEST(execs_and_signals) { both_ways(execs_main); }
-SN_TEST(adoption_and_failures) { both_ways(adopt_main); }
+SN_TEST(life_of_a_task)
+{
+    both_ways(life_main);
+}
+SN_TEST(execs_and_signals)
+{
+    both_ways(execs_main);
+}
+SN_TEST(adoption_and_failures)
+{
+    both_ways(adopt_main);
+}

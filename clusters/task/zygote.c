@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task/zygote.c - the process that clones for another one. One request at a time over a stream socket: a head,
- * descriptors with it, fields behind it. The containers are the zygote's children, and it keeps their
- * remains until it is asked for them: their exit status is never lost and their pid never reused before. */
+/* task/zygote.c - the process that clones for another one. One request at a time over a stream
+ * socket: a head, descriptors with it, fields behind it. The containers are the zygote's children,
+ * and it keeps their remains until it is asked for them: their exit status is never lost and their
+ * pid never reused before. */
 #include "clusters/task/zygote_int.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +15,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <pthread.h>
 
 #include "core/alloc.h"
 #include "core/buf.h"
@@ -23,7 +24,8 @@
 
 struct sn_zygote {
     int sock, pid;
-    pthread_mutex_t lock; /* one request and its answer at a time; taken on threads that may block */
+    pthread_mutex_t
+        lock; /* one request and its answer at a time; taken on threads that may block */
 };
 
 enum kind { KIND_CREATE, KIND_EXEC, KIND_REAP, KIND_ANSWER };
@@ -31,7 +33,8 @@ struct head {
     uint32_t kind, len;
     int32_t value; /* an answer's: result or SN_E_* */
     int32_t pid;
-    uint32_t fds; /* bits of 0..2: which streams follow as descriptors; an answer's: 1 is the console */
+    uint32_t
+        fds; /* bits of 0..2: which streams follow as descriptors; an answer's: 1 is the console */
     uint32_t flags;
 };
 enum flag {
@@ -45,7 +48,8 @@ enum flag {
     F_IGNORE_PAUSED = 128,
 };
 
-/* ---- fields ------------------------------------------------------------------------------------ */
+/* ---- fields ------------------------------------------------------------------------------------
+ */
 
 static void put_str(struct sn_buf *b, const char *p, size_t n)
 {
@@ -72,7 +76,8 @@ static struct sn_str get_str(struct sn_str *in)
     return s;
 }
 
-/* ---- messages ---------------------------------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------------------------------
+ */
 
 static int send_all(int sock, const void *p, size_t n)
 {
@@ -95,7 +100,8 @@ static int recv_all(int sock, void *p, size_t n)
     return 0;
 }
 
-static int message_send(int sock, const struct head *h, struct sn_str body, const int *fds, unsigned n_fds)
+static int message_send(int sock, const struct head *h, struct sn_str body, const int *fds,
+                        unsigned n_fds)
 {
     union {
         char buf[CMSG_SPACE(FDS_MAX * sizeof(int))];
@@ -112,11 +118,14 @@ static int message_send(int sock, const struct head *h, struct sn_str body, cons
         c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
         memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
     }
+    const int flags = MSG_NOSIGNAL;
     ssize_t n;
-    do n = sendmsg(sock, &m, MSG_NOSIGNAL);
+    do
+        n = sendmsg(sock, &m, flags); /* banned: on an offload thread, or alone */
     while (n < 0 && errno == EINTR);
     if (n < 0) return sn_fail_errno(errno, "zygote");
-    int r = (size_t)n < sizeof(*h) ? send_all(sock, (const char *)h + n, sizeof(*h) - (size_t)n) : 0;
+    int r =
+        (size_t)n < sizeof(*h) ? send_all(sock, (const char *)h + n, sizeof(*h) - (size_t)n) : 0;
     return r < 0 ? r : send_all(sock, body.ptr, body.len);
 }
 
@@ -128,31 +137,41 @@ static int message_receive(int sock, struct head *h, struct sn_buf *b, int fds[F
         struct cmsghdr align;
     } u;
     struct iovec iov = {h, sizeof(*h)};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf)};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = u.buf,
+                       .msg_controllen = sizeof(u.buf)};
     ssize_t n;
     for (int i = 0; i < FDS_MAX; i++) fds[i] = -1;
-    do n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+    do n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC); /* banned: as above */
     while (n < 0 && errno == EINTR);
     if (n == 0) return SN_E_EOF;
     if (n < 0) return sn_fail_errno(errno, "zygote");
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+            memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
     int r = (size_t)n < sizeof(*h) ? recv_all(sock, (char *)h + n, sizeof(*h) - (size_t)n) : 0;
-    if (r >= 0 && h->len > SN_ZYGOTE_MESSAGE_MAX) r = sn_fail(SN_E_TOO_LARGE, "zygote: a message of %u bytes", h->len);
+    if (r >= 0 && h->len > SN_ZYGOTE_MESSAGE_MAX)
+        r = sn_fail(SN_E_TOO_LARGE, "zygote: a message of %u bytes", h->len);
     if (r >= 0 && sn_buf_reserve(b, h->len + 1) < 0) r = b->err;
     if (r >= 0) r = recv_all(sock, b->ptr, h->len);
     if (r >= 0) b->len = h->len;
     return r;
 }
 
-/* ---- the zygote -------------------------------------------------------------------------------- */
+/* ---- the zygote --------------------------------------------------------------------------------
+ */
 
-static int serve_create(const struct head *h, struct sn_str in, const int *stdio, const struct sn_cgroup_host *cg,
-                        int *ret_console)
+static int serve_create(const struct head *h, struct sn_str in, const int *stdio,
+                        const struct sn_cgroup_host *cg, int *ret_console)
 {
-    struct sn_oci_host host = {.root = get_str(&in).ptr, .cgroups = cg, .systemd_cgroup = h->flags & F_SYSTEMD,
-                               .rootless = h->flags & F_ROOTLESS, .no_cgroups = h->flags & F_NO_CGROUPS};
-    struct sn_oci_create_opts o = {.no_pivot = h->flags & F_NO_PIVOT, .no_new_keyring = h->flags & F_NO_KEYRING};
+    struct sn_oci_host host = {.root = get_str(&in).ptr,
+                               .cgroups = cg,
+                               .systemd_cgroup = h->flags & F_SYSTEMD,
+                               .rootless = h->flags & F_ROOTLESS,
+                               .no_cgroups = h->flags & F_NO_CGROUPS};
+    struct sn_oci_create_opts o = {.no_pivot = h->flags & F_NO_PIVOT,
+                                   .no_new_keyring = h->flags & F_NO_KEYRING};
     o.id = get_str(&in).ptr;
     o.bundle = get_str(&in).ptr;
     o.config = get_str(&in);
@@ -166,11 +185,14 @@ static int serve_create(const struct head *h, struct sn_str in, const int *stdio
     return r;
 }
 
-static int serve_exec(const struct head *h, struct sn_str in, const int *stdio, const struct sn_cgroup_host *cg,
-                      int *ret_console)
+static int serve_exec(const struct head *h, struct sn_str in, const int *stdio,
+                      const struct sn_cgroup_host *cg, int *ret_console)
 {
-    struct sn_oci_host host = {.root = get_str(&in).ptr, .cgroups = cg, .systemd_cgroup = h->flags & F_SYSTEMD,
-                               .rootless = h->flags & F_ROOTLESS, .no_cgroups = h->flags & F_NO_CGROUPS};
+    struct sn_oci_host host = {.root = get_str(&in).ptr,
+                               .cgroups = cg,
+                               .systemd_cgroup = h->flags & F_SYSTEMD,
+                               .rootless = h->flags & F_ROOTLESS,
+                               .no_cgroups = h->flags & F_NO_CGROUPS};
     struct sn_oci_exec_opts o = {.ignore_paused = h->flags & F_IGNORE_PAUSED};
     const char *id = get_str(&in).ptr;
     o.process = get_str(&in);
@@ -233,7 +255,8 @@ SN_NORETURN static void zygote_main(int sock)
 {
     struct sn_cgroup_host cg;
     prctl(PR_SET_NAME, "sennit-zygote");
-    signal(SIGINT, SIG_IGN); /* a terminal's, meant for the daemon: it ends us by closing its socket */
+    signal(SIGINT,
+           SIG_IGN); /* a terminal's, meant for the daemon: it ends us by closing its socket */
     signal(SIGPIPE, SIG_IGN);
     bool probed = sn_cgroup_probe(&cg, NULL) >= 0;
     while (serve_one(sock, probed ? &cg : NULL) >= 0) continue;
@@ -241,7 +264,8 @@ SN_NORETURN static void zygote_main(int sock)
     _exit(0); /* banned: a forked child has no atexit of its own */
 }
 
-/* ---- the daemon -------------------------------------------------------------------------------- */
+/* ---- the daemon --------------------------------------------------------------------------------
+ */
 
 int sn_zygote_start(struct sn_zygote **ret)
 {
@@ -252,7 +276,7 @@ int sn_zygote_start(struct sn_zygote **ret)
         sn_free(z);
         return sn_fail_errno(errno, "zygote: socket");
     }
-    z->pid = fork();
+    z->pid = fork(); /* banned: this is what it is for, before the runtime starts */
     if (z->pid == 0) {
         close(p[0]);
         zygote_main(p[1]);
@@ -279,13 +303,11 @@ void sn_zygote_stop(struct sn_zygote *z)
     sn_free(z);
 }
 
-int sn_zygote_pid(const struct sn_zygote *z)
-{
-    return z->pid;
-}
+int sn_zygote_pid(const struct sn_zygote *z) { return z->pid; }
 
 /* ask - Returns the answer's pid or status (>= 0), or its failure with the zygote's words. */
-static int ask(struct sn_zygote *z, struct head *h, const struct sn_buf *body, const int *stdio, int *ret_console)
+static int ask(struct sn_zygote *z, struct head *h, const struct sn_buf *body, const int *stdio,
+               int *ret_console)
 {
     struct head ans;
     struct sn_buf b;
@@ -299,11 +321,13 @@ static int ask(struct sn_zygote *z, struct head *h, const struct sn_buf *body, c
     h->len = body ? (uint32_t)body->len : 0;
     sn_buf_init(&b, SN_ZYGOTE_MESSAGE_MAX + 1);
     pthread_mutex_lock(&z->lock);
-    int r = message_send(z->sock, h, body ? sn_buf_view(body) : (struct sn_str){0}, fds, (unsigned)n);
+    int r =
+        message_send(z->sock, h, body ? sn_buf_view(body) : (struct sn_str){0}, fds, (unsigned)n);
     if (r >= 0) r = message_receive(z->sock, &ans, &b, got);
     pthread_mutex_unlock(&z->lock);
     if (r == SN_E_EOF) r = sn_fail(SN_E_UNAVAILABLE, "the zygote (process %d) has ended", z->pid);
-    if (r >= 0) r = ans.value < 0 ? sn_fail(ans.value, "%.*s", (int)b.len, (const char *)b.ptr) : ans.pid;
+    if (r >= 0)
+        r = ans.value < 0 ? sn_fail(ans.value, "%.*s", (int)b.len, (const char *)b.ptr) : ans.pid;
     if (r >= 0 && ret_console)
         *ret_console = got[0];
     else if (got[0] >= 0)
@@ -314,14 +338,17 @@ static int ask(struct sn_zygote *z, struct head *h, const struct sn_buf *body, c
 
 static uint32_t host_flags(const struct sn_oci_host *h)
 {
-    return (h->systemd_cgroup ? F_SYSTEMD : 0) | (h->rootless ? F_ROOTLESS : 0) | (h->no_cgroups ? F_NO_CGROUPS : 0);
+    return (h->systemd_cgroup ? F_SYSTEMD : 0) | (h->rootless ? F_ROOTLESS : 0) |
+           (h->no_cgroups ? F_NO_CGROUPS : 0);
 }
 
-int sn_zygote_create(struct sn_zygote *z, const struct sn_oci_host *h, const struct sn_oci_create_opts *o,
-                     struct sn_oci_container **ret)
+int sn_zygote_create(struct sn_zygote *z, const struct sn_oci_host *h,
+                     const struct sn_oci_create_opts *o, struct sn_oci_container **ret)
 {
-    struct head q = {.kind = KIND_CREATE, .flags = host_flags(h) | (o->stdio ? F_STDIO : 0) | (o->ret_console ? F_CONSOLE : 0) |
-                                                   (o->no_pivot ? F_NO_PIVOT : 0) | (o->no_new_keyring ? F_NO_KEYRING : 0)};
+    struct head q = {.kind = KIND_CREATE,
+                     .flags = host_flags(h) | (o->stdio ? F_STDIO : 0) |
+                              (o->ret_console ? F_CONSOLE : 0) | (o->no_pivot ? F_NO_PIVOT : 0) |
+                              (o->no_new_keyring ? F_NO_KEYRING : 0)};
     struct sn_buf b;
     sn_buf_init(&b, SN_ZYGOTE_MESSAGE_MAX);
     put_cstr(&b, h->root);
@@ -333,11 +360,13 @@ int sn_zygote_create(struct sn_zygote *z, const struct sn_oci_host *h, const str
     return r < 0 ? r : sn_oci_open(h, o->id, ret);
 }
 
-int sn_zygote_exec(struct sn_zygote *z, const struct sn_oci_host *h, const char *id, const struct sn_oci_exec_opts *o,
-                   struct sn_oci_process *ret)
+int sn_zygote_exec(struct sn_zygote *z, const struct sn_oci_host *h, const char *id,
+                   const struct sn_oci_exec_opts *o, struct sn_oci_process *ret)
 {
-    struct head q = {.kind = KIND_EXEC, .flags = host_flags(h) | (o->stdio ? F_STDIO : 0) | (o->ret_console ? F_CONSOLE : 0) |
-                                                 (o->ignore_paused ? F_IGNORE_PAUSED : 0)};
+    struct head q = {.kind = KIND_EXEC,
+                     .flags = host_flags(h) | (o->stdio ? F_STDIO : 0) |
+                              (o->ret_console ? F_CONSOLE : 0) |
+                              (o->ignore_paused ? F_IGNORE_PAUSED : 0)};
     struct sn_buf b;
     sn_buf_init(&b, SN_ZYGOTE_MESSAGE_MAX);
     put_cstr(&b, h->root);

@@ -2,10 +2,11 @@
 /* task/zygote.h - a small process that starts containers for a large one.
  *
  * Cloning a process copies its page tables and, where it has threads, stalls them: a daemon with
- * hundreds of megabytes pays milliseconds for each container. The zygote is forked before the daemon
- * grows and does the cloning for it. The containers' processes are its children: it keeps what is left
- * of each until the task layer asks for its exit status. Requests and descriptors go over one socket
- * pair; the zygote ends when the daemon's end of it is closed, and its containers run on. */
+ * hundreds of megabytes pays milliseconds for each container. The zygote is forked before the
+ * daemon grows and does the cloning for it. The containers' processes are its children: it keeps
+ * what is left of each until the task layer asks for its exit status. Requests and descriptors go
+ * over one socket pair; the zygote ends when the daemon's end of it is closed, and its containers
+ * run on. */
 #pragma once
 #include "core/base.h"
 

@@ -44,7 +44,7 @@ static int client_oversized(struct ttrpc_conn *c, const struct sn_ttrpc_frame *f
 
 static void client_closed(struct ttrpc_conn *c)
 {
-    SN_LIST_EACH(&c->streams, l) {
+    SN_LIST_EACH (&c->streams, l) {
         struct sn_ttrpc_call *k = SN_LIST_ENTRY(l, struct sn_ttrpc_call, link);
         k->local_closed = true;
         ttrpc_call_fail(k, SN_E_CLOSED, SN_STR("ttrpc: the connection has ended"));
@@ -56,8 +56,10 @@ static void client_free(struct ttrpc_conn *c)
     sn_free(SN_CONTAINER_OF(c, struct sn_ttrpc_client, c));
 }
 
-static const struct ttrpc_conn_ops client_ops = {.frame = client_frame, .oversized = client_oversized,
-                                                 .closed = client_closed, .free = client_free};
+static const struct ttrpc_conn_ops client_ops = {.frame = client_frame,
+                                                 .oversized = client_oversized,
+                                                 .closed = client_closed,
+                                                 .free = client_free};
 
 int sn_ttrpc_dial(const char *addr, struct sn_ttrpc_client **ret)
 {
@@ -83,14 +85,11 @@ void sn_ttrpc_client_close(struct sn_ttrpc_client *c)
     ttrpc_conn_unref(&c->c);
 }
 
-bool sn_ttrpc_client_alive(const struct sn_ttrpc_client *c)
-{
-    return !c->c.closed;
-}
+bool sn_ttrpc_client_alive(const struct sn_ttrpc_client *c) { return !c->c.closed; }
 
 /* put_request - the frame that opens call k. */
-static int put_request(struct sn_buf *b, struct sn_ttrpc_call *k, const char *service, const void *msg,
-                       const struct sn_ttrpc_call_opts *opts)
+static int put_request(struct sn_buf *b, struct sn_ttrpc_call *k, const char *service,
+                       const void *msg, const struct sn_ttrpc_call_opts *opts)
 {
     struct ttrpc_request q = {.service = sn_str(service), .method = sn_str(k->m->name)};
     unsigned n = opts ? opts->n_metadata : 0;
@@ -110,22 +109,25 @@ static int put_request(struct sn_buf *b, struct sn_ttrpc_call *k, const char *se
     q.payload = sn_buf_view(&payload);
     size_t at = sn_ttrpc_frame_begin(b);
     if (r >= 0) r = ttrpc_request_encode(&q, b);
-    uint8_t flags = k->m->client_streams ? SN_TTRPC_REMOTE_OPEN
-                    : k->m->server_streams ? SN_TTRPC_REMOTE_CLOSED : 0;
+    uint8_t flags = k->m->client_streams   ? SN_TTRPC_REMOTE_OPEN
+                    : k->m->server_streams ? SN_TTRPC_REMOTE_CLOSED
+                                           : 0;
     if (r >= 0) r = sn_ttrpc_frame_end(b, at, k->id, SN_TTRPC_REQUEST, flags);
     sn_buf_done(&payload);
     return r < 0 ? (int)r : 0;
 }
 
-/* open_locked - numbers must arrive in order, so the connection's write lock is held from taking one
- * until its request is written. */
+/* open_locked - numbers must arrive in order, so the connection's write lock is held from taking
+ * one until its request is written. */
 static int open_locked(struct ttrpc_conn *c, const char *service, const struct sn_ttrpc_method *m,
-                       const void *req, const struct sn_ttrpc_call_opts *opts, struct sn_ttrpc_call **ret)
+                       const void *req, const struct sn_ttrpc_call_opts *opts,
+                       struct sn_ttrpc_call **ret)
 {
     if (c->closed) return sn_fail(SN_E_CLOSED, "ttrpc: the connection has ended");
     if (c->n_streams >= SN_TTRPC_STREAMS_MAX || c->last_id > UINT32_MAX - 2)
-        return sn_fail(SN_E_RESOURCE_EXHAUSTED, "ttrpc: %u calls in progress, %u made on the connection",
-                       c->n_streams, c->last_id / 2);
+        return sn_fail(SN_E_RESOURCE_EXHAUSTED,
+                       "ttrpc: %u calls in progress, %u made on the connection", c->n_streams,
+                       c->last_id / 2);
     uint32_t id = c->last_id ? c->last_id + 2 : 1;
     struct sn_ttrpc_call *k = ttrpc_call_new(c, id);
     if (!k) return SN_E_NOMEM;
@@ -146,8 +148,9 @@ static int open_locked(struct ttrpc_conn *c, const char *service, const struct s
     return r;
 }
 
-int sn_ttrpc_open(struct sn_ttrpc_client *client, const char *service, const struct sn_ttrpc_method *m,
-                  const void *req, const struct sn_ttrpc_call_opts *opts, struct sn_ttrpc_call **ret)
+int sn_ttrpc_open(struct sn_ttrpc_client *client, const char *service,
+                  const struct sn_ttrpc_method *m, const void *req,
+                  const struct sn_ttrpc_call_opts *opts, struct sn_ttrpc_call **ret)
 {
     struct ttrpc_conn *c = &client->c;
     c->refs++;
@@ -166,7 +169,8 @@ int sn_ttrpc_close_send(struct sn_ttrpc_call *k)
     struct sn_buf b;
     sn_buf_init(&b, 0);
     size_t at = sn_ttrpc_frame_begin(&b);
-    int r = sn_ttrpc_frame_end(&b, at, k->id, SN_TTRPC_DATA, SN_TTRPC_REMOTE_CLOSED | SN_TTRPC_NO_DATA);
+    int r =
+        sn_ttrpc_frame_end(&b, at, k->id, SN_TTRPC_DATA, SN_TTRPC_REMOTE_CLOSED | SN_TTRPC_NO_DATA);
     if (r >= 0) r = ttrpc_conn_write(k->conn, &b);
     k->local_closed = true;
     sn_buf_done(&b);
@@ -190,7 +194,8 @@ int sn_ttrpc_invoke(struct sn_ttrpc_client *c, const char *service, const struct
     sn_arena_done(&k->messages);
     void *rep = NULL;
     r = sn_ttrpc_recv(k, &rep);
-    if (r == SN_E_EOF) r = sn_fail(SN_E_PROTOCOL, "ttrpc: %s: the server ended the call without a reply", m->name);
+    if (r == SN_E_EOF)
+        r = sn_fail(SN_E_PROTOCOL, "ttrpc: %s: the server ended the call without a reply", m->name);
     if (r >= 0) r = sn_pb_clone(m->out, rep, a, ret_rep);
     sn_ttrpc_end(k);
     return r;

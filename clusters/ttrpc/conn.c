@@ -20,7 +20,8 @@ void ttrpc_wake(struct ttrpc_wait *w)
     if (w->f) sn_wait_wake(w->f, w->ticket, 0);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading -----------------------------------------------------------------------------------
+ */
 
 void ttrpc_conn_init(struct ttrpc_conn *c, const struct ttrpc_conn_ops *ops, struct sn_stream *st)
 {
@@ -84,8 +85,8 @@ static int conn_room(struct ttrpc_conn *c)
 static ssize_t conn_read_now(struct ttrpc_conn *c)
 {
     if (!sn_stream_readable_now(c->st)) return SN_E_AGAIN;
-    /* Exact for every stream but sockets, where it may be left over: there a read that must not wait
-     * tells. */
+    /* Exact for every stream but sockets, where it may be left over: there a read that must not
+     * wait tells. */
     bool sure = sn_stream_fd(c->st) < 0;
     int64_t before = sure ? sn_deadline() : sn_deadline_tighten(sn_now());
     ssize_t n = sn_read(c->st, c->in.ptr + c->in.len, c->in.cap - c->in.len);
@@ -133,10 +134,7 @@ static void conn_park(struct ttrpc_conn *c)
     sn_stream_park(c->st, SN_FOREVER, conn_ready, c);
 }
 
-void ttrpc_conn_start(struct ttrpc_conn *c)
-{
-    conn_park(c);
-}
+void ttrpc_conn_start(struct ttrpc_conn *c) { conn_park(c); }
 
 void ttrpc_conn_close(struct ttrpc_conn *c)
 {
@@ -154,10 +152,11 @@ void ttrpc_conn_close(struct ttrpc_conn *c)
     ttrpc_conn_unref(c);
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing -----------------------------------------------------------------------------------
+ */
 
-/* conn_take - a parked stream must not be written to: takes it back from the poller, true if it is to
- * be parked again. */
+/* conn_take - a parked stream must not be written to: takes it back from the poller, true if it is
+ * to be parked again. */
 static bool conn_take(struct ttrpc_conn *c)
 {
     while (c->parked) {
@@ -194,9 +193,11 @@ int ttrpc_conn_write_locked(struct ttrpc_conn *c, const struct sn_buf *b)
         ssize_t n = sn_try_writev(c->st, &iov, 1);
         if (n == SN_E_AGAIN) n = 0;
         r = n < 0 ? (int)n : 0;
-        /* Half a frame spoils the connection: whoever began goes on, whatever happens to his call. */
+        /* Half a frame spoils the connection: whoever began goes on, whatever happens to his call.
+         */
         if (n >= 0 && (size_t)n < b->len)
-            r = sn_shield(SN_TTRPC_WRITE_NS_MAX, write_rest, &(struct rest){c, b->ptr + n, b->len - (size_t)n});
+            r = sn_shield(SN_TTRPC_WRITE_NS_MAX, write_rest,
+                          &(struct rest){c, b->ptr + n, b->len - (size_t)n});
         c->writing = false;
         if (r < 0) ttrpc_conn_close(c);
     }
@@ -219,7 +220,8 @@ int ttrpc_conn_write(struct ttrpc_conn *c, const struct sn_buf *b)
     return r;
 }
 
-/* ---- streams ----------------------------------------------------------------------------------- */
+/* ---- streams -----------------------------------------------------------------------------------
+ */
 
 struct sn_ttrpc_call *ttrpc_call_new(struct ttrpc_conn *c, uint32_t id)
 {
@@ -261,7 +263,7 @@ void ttrpc_call_unref(struct sn_ttrpc_call *k)
 
 struct sn_ttrpc_call *ttrpc_call_find(struct ttrpc_conn *c, uint32_t id)
 {
-    SN_LIST_EACH(&c->streams, l) {
+    SN_LIST_EACH (&c->streams, l) {
         struct sn_ttrpc_call *k = SN_LIST_ENTRY(l, struct sn_ttrpc_call, link);
         if (k->id == id) return k;
     }
@@ -294,8 +296,8 @@ static int call_room(struct sn_ttrpc_call *k, size_t more)
     while (!k->over && queue_full(k, more)) {
         int r = ttrpc_wait(&k->room, "ttrpc: room in a stream's queue", until);
         if (r < 0)
-            return sn_fail(SN_E_RESOURCE_EXHAUSTED, "%u messages wait on the stream, nobody takes them",
-                           k->n_queue);
+            return sn_fail(SN_E_RESOURCE_EXHAUSTED,
+                           "%u messages wait on the stream, nobody takes them", k->n_queue);
     }
     return 0;
 }
@@ -331,10 +333,7 @@ void ttrpc_call_fail(struct sn_ttrpc_call *k, int code, struct sn_str text)
     ttrpc_wake(&k->room);
 }
 
-void sn_ttrpc_recv_reset(struct sn_ttrpc_call *c)
-{
-    sn_arena_reset(&c->messages);
-}
+void sn_ttrpc_recv_reset(struct sn_ttrpc_call *c) { sn_arena_reset(&c->messages); }
 
 int sn_ttrpc_recv(struct sn_ttrpc_call *c, void **ret)
 {
@@ -346,7 +345,8 @@ int sn_ttrpc_recv(struct sn_ttrpc_call *c, void **ret)
         int r = ttrpc_wait(&c->reader, "ttrpc receive", SN_FOREVER);
         if (r < 0) return r;
     }
-    struct ttrpc_message *m = SN_LIST_ENTRY(sn_list_pop_front(&c->queue), struct ttrpc_message, link);
+    struct ttrpc_message *m =
+        SN_LIST_ENTRY(sn_list_pop_front(&c->queue), struct ttrpc_message, link);
     c->n_queue--;
     c->queue_bytes -= m->len;
     ttrpc_wake(&c->room);
@@ -369,7 +369,4 @@ int sn_ttrpc_send(struct sn_ttrpc_call *c, const void *msg)
     return r;
 }
 
-struct sn_arena *sn_ttrpc_arena(struct sn_ttrpc_call *c)
-{
-    return &c->arena;
-}
+struct sn_arena *sn_ttrpc_arena(struct sn_ttrpc_call *c) { return &c->arena; }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ttrpc/frame.h - what is on the wire of ttrpc, sans I/O: frames, and the envelopes in them.
  *
- * A frame is a head of ten bytes (length of the data, stream, type, flags; big endian) and its data.
- * Clients number their streams 1, 3, 5, ...; a request opens one, a response or a last data frame ends
- * it. Sources: containerd/ttrpc's PROTOCOL.md (1.2) and request.proto. */
+ * A frame is a head of ten bytes (length of the data, stream, type, flags; big endian) and its
+ * data. Clients number their streams 1, 3, 5, ...; a request opens one, a response or a last data
+ * frame ends it. Sources: containerd/ttrpc's PROTOCOL.md (1.2) and request.proto. */
 #pragma once
 #include "core/buf.h"
 #include "core/status.h"
@@ -30,8 +30,8 @@ struct sn_ttrpc_frame {
  * SN_E_TOO_LARGE where the data exceeds SN_TTRPC_DATA_MAX (stream and len are set: the caller may
  * skip that many bytes and go on). No diagnostic. */
 ssize_t sn_ttrpc_frame_parse(struct sn_str in, struct sn_ttrpc_frame *ret);
-/* sn_ttrpc_frame_begin - room for a head at the end of `out`, to be filled by _end once the data has
- * been appended. Returns where the head stands. Errors are the buffer's. */
+/* sn_ttrpc_frame_begin - room for a head at the end of `out`, to be filled by _end once the data
+ * has been appended. Returns where the head stands. Errors are the buffer's. */
 size_t sn_ttrpc_frame_begin(struct sn_buf *out);
 /* sn_ttrpc_frame_end - Returns 0; SN_E_TOO_LARGE, the data being longer than allowed; the buffer's
  * error. On failure `out` ends where the frame began. */

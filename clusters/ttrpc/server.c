@@ -37,11 +37,13 @@ void sn_ttrpc_server_free(struct sn_ttrpc_server *s)
     sn_free(s);
 }
 
-int sn_ttrpc_server_add(struct sn_ttrpc_server *s, const struct sn_ttrpc_service *service, void *arg)
+int sn_ttrpc_server_add(struct sn_ttrpc_server *s, const struct sn_ttrpc_service *service,
+                        void *arg)
 {
     for (unsigned i = 0; i < s->n_services; i++)
         if (strcmp(s->services[i].s->name, service->name) == 0)
-            return sn_fail(SN_E_ALREADY_EXISTS, "ttrpc: service %s is served already", service->name);
+            return sn_fail(SN_E_ALREADY_EXISTS, "ttrpc: service %s is served already",
+                           service->name);
     if (s->n_services == SN_TTRPC_SERVICES_MAX)
         return sn_fail(SN_E_RESOURCE_EXHAUSTED, "ttrpc: %u services, at most %u", s->n_services + 1,
                        SN_TTRPC_SERVICES_MAX);
@@ -49,10 +51,7 @@ int sn_ttrpc_server_add(struct sn_ttrpc_server *s, const struct sn_ttrpc_service
     return 0;
 }
 
-unsigned sn_ttrpc_server_calls(const struct sn_ttrpc_server *s)
-{
-    return s->n_calls;
-}
+unsigned sn_ttrpc_server_calls(const struct sn_ttrpc_server *s) { return s->n_calls; }
 
 void sn_ttrpc_server_on_reply(struct sn_ttrpc_server *s, void (*fn)(void *arg), void *arg)
 {
@@ -60,15 +59,9 @@ void sn_ttrpc_server_on_reply(struct sn_ttrpc_server *s, void (*fn)(void *arg), 
     s->on_reply_arg = arg;
 }
 
-unsigned sn_ttrpc_server_conns(const struct sn_ttrpc_server *s)
-{
-    return s->n_conns;
-}
+unsigned sn_ttrpc_server_conns(const struct sn_ttrpc_server *s) { return s->n_conns; }
 
-void *sn_ttrpc_arg(const struct sn_ttrpc_call *c)
-{
-    return c->arg;
-}
+void *sn_ttrpc_arg(const struct sn_ttrpc_call *c) { return c->arg; }
 
 struct sn_str sn_ttrpc_metadata(const struct sn_ttrpc_call *c, const char *key)
 {
@@ -83,7 +76,8 @@ void sn_ttrpc_after_reply(struct sn_ttrpc_call *c, void (*fn)(void *arg), void *
     c->after_arg = arg;
 }
 
-/* ---- answers ----------------------------------------------------------------------------------- */
+/* ---- answers -----------------------------------------------------------------------------------
+ */
 
 /* put_response - the frame that ends a stream: a status, and a reply where that is 0. */
 static int put_response(struct sn_buf *b, uint32_t id, int code, struct sn_str text,
@@ -91,7 +85,8 @@ static int put_response(struct sn_buf *b, uint32_t id, int code, struct sn_str t
 {
     struct sn_buf payload;
     sn_buf_init(&payload, 0);
-    struct google_rpc_status st = {.code = code < 0 ? sn_status_canonical(code) : 0, .message = text};
+    struct google_rpc_status st = {.code = code < 0 ? sn_status_canonical(code) : 0,
+                                   .message = text};
     struct ttrpc_response res = {.status = &st};
     int r = 0;
     if (code >= 0 && rep) {
@@ -137,7 +132,8 @@ static void answer(struct sn_ttrpc_call *k, int code, const void *rep)
     int r = 0;
     if (code >= 0 && k->m->server_streams) {
         size_t at = sn_ttrpc_frame_begin(&b);
-        r = sn_ttrpc_frame_end(&b, at, k->id, SN_TTRPC_DATA, SN_TTRPC_REMOTE_CLOSED | SN_TTRPC_NO_DATA);
+        r = sn_ttrpc_frame_end(&b, at, k->id, SN_TTRPC_DATA,
+                               SN_TTRPC_REMOTE_CLOSED | SN_TTRPC_NO_DATA);
     } else if (code >= 0) {
         r = put_response(&b, k->id, 0, (struct sn_str){0}, k->m->out, rep);
     }
@@ -149,7 +145,8 @@ static void answer(struct sn_ttrpc_call *k, int code, const void *rep)
     sn_buf_done(&b);
 }
 
-/* ---- calls ------------------------------------------------------------------------------------- */
+/* ---- calls -------------------------------------------------------------------------------------
+ */
 
 struct run {
     struct sn_ttrpc_call *k;
@@ -194,8 +191,8 @@ static void call_main(void *arg)
     ttrpc_wake(&s->idle);
 }
 
-static const struct sn_ttrpc_method *find(const struct sn_ttrpc_server *s, const struct ttrpc_request *q,
-                                          void **ret_arg)
+static const struct sn_ttrpc_method *find(const struct sn_ttrpc_server *s,
+                                          const struct ttrpc_request *q, void **ret_arg)
 {
     bool known = false;
     for (unsigned i = 0; i < s->n_services; i++) {
@@ -233,7 +230,8 @@ static int call_read(struct sn_ttrpc_call *k, const struct sn_ttrpc_frame *f)
     if (!k->m) return SN_E_UNIMPLEMENTED;
     k->remote_closed = !(f->flags & SN_TTRPC_REMOTE_OPEN);
     /* The one message of a client that does not stream comes with the request. */
-    if (k->m->stream && (q->payload.len || !k->m->client_streams)) return ttrpc_queue(k, q->payload);
+    if (k->m->stream && (q->payload.len || !k->m->client_streams))
+        return ttrpc_queue(k, q->payload);
     return 0;
 }
 
@@ -266,7 +264,8 @@ static int on_data(struct server_conn *sc, const struct sn_ttrpc_frame *f)
     if (!k) {
         /* What was on its way when we answered early is no mistake. */
         if (f->stream <= sc->c.last_id) return 0;
-        return sn_fail(SN_E_INVALID_ARGUMENT, "data on stream %u, which was never opened", f->stream);
+        return sn_fail(SN_E_INVALID_ARGUMENT, "data on stream %u, which was never opened",
+                       f->stream);
     }
     k->refs++;
     int r = ttrpc_call_data(k, f);
@@ -284,7 +283,8 @@ static int server_frame(struct ttrpc_conn *c, const struct sn_ttrpc_frame *f)
     struct server_conn *sc = SN_CONTAINER_OF(c, struct server_conn, c);
     int r = 0;
     if (f->stream % 2 != 1)
-        r = sn_fail(SN_E_INVALID_ARGUMENT, "stream %u: a client's streams have odd numbers", f->stream);
+        r = sn_fail(SN_E_INVALID_ARGUMENT, "stream %u: a client's streams have odd numbers",
+                    f->stream);
     else if (f->type == SN_TTRPC_REQUEST)
         r = on_request(sc, f);
     else if (f->type == SN_TTRPC_DATA)
@@ -297,7 +297,8 @@ static int server_oversized(struct ttrpc_conn *c, const struct sn_ttrpc_frame *f
 {
     if (f->type == SN_TTRPC_REQUEST && f->stream % 2 == 1 && f->stream > c->last_id)
         c->last_id = f->stream;
-    sn_fail(SN_E_TOO_LARGE, "message length %u exceeds the maximum of %u", f->len, SN_TTRPC_DATA_MAX);
+    sn_fail(SN_E_TOO_LARGE, "message length %u exceeds the maximum of %u", f->len,
+            SN_TTRPC_DATA_MAX);
     return answer_status(c, f->stream, SN_E_TOO_LARGE);
 }
 
@@ -305,7 +306,7 @@ static void server_closed(struct ttrpc_conn *c)
 {
     struct server_conn *sc = SN_CONTAINER_OF(c, struct server_conn, c);
     sn_list_del(&c->link);
-    SN_LIST_EACH(&c->streams, l) {
+    SN_LIST_EACH (&c->streams, l) {
         struct sn_ttrpc_call *k = SN_LIST_ENTRY(l, struct sn_ttrpc_call, link);
         k->local_closed = true;
         ttrpc_call_fail(k, SN_E_CLOSED, SN_STR("the connection has ended"));
@@ -321,10 +322,13 @@ static void server_free(struct ttrpc_conn *c)
     sn_free(SN_CONTAINER_OF(c, struct server_conn, c));
 }
 
-static const struct ttrpc_conn_ops server_ops = {.frame = server_frame, .oversized = server_oversized,
-                                                 .closed = server_closed, .free = server_free};
+static const struct ttrpc_conn_ops server_ops = {.frame = server_frame,
+                                                 .oversized = server_oversized,
+                                                 .closed = server_closed,
+                                                 .free = server_free};
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running -----------------------------------------------------------------------------------
+ */
 
 static int accept_one(struct sn_ttrpc_server *s)
 {

@@ -40,7 +40,8 @@ struct ttrpc_conn {
     bool closed, parked, writing;
 };
 void ttrpc_conn_init(struct ttrpc_conn *c, const struct ttrpc_conn_ops *ops, struct sn_stream *st);
-/* ttrpc_conn_start - begins to read; the connection holds a reference to itself until it has ended. */
+/* ttrpc_conn_start - begins to read; the connection holds a reference to itself until it has ended.
+ */
 void ttrpc_conn_start(struct ttrpc_conn *c);
 void ttrpc_conn_close(struct ttrpc_conn *c);
 void ttrpc_conn_unref(struct ttrpc_conn *c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ttrpc/ttrpc_test.c - frames byte by byte; calls of every kind over a real socket; what a peer that
- * breaks the rules gets; and many calls under the simulator's network, the same for the same seed. */
+/* ttrpc/ttrpc_test.c - frames byte by byte; calls of every kind over a real socket; what a peer
+ * that breaks the rules gets; and many calls under the simulator's network, the same for the same
+ * seed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,11 +16,13 @@
 typedef struct google_protobuf_string_value text_t;
 #define TEXT &google_protobuf_string_value_desc
 
-/* ---- frames ------------------------------------------------------------------------------------ */
+/* ---- frames ------------------------------------------------------------------------------------
+ */
 
 SN_TEST(frames)
 {
-    static const char raw[] = "\0\0\0\3\0\0\0\7\3\1abc" "\0\0\0\0\0\0\1\1\2\0";
+    static const char raw[] = "\0\0\0\3\0\0\0\7\3\1abc"
+                              "\0\0\0\0\0\0\1\1\2\0";
     struct sn_ttrpc_frame f;
     struct sn_str in = sn_str_of(raw, sizeof(raw) - 1);
     for (size_t n = 0; n < 13; n++) {
@@ -52,7 +55,8 @@ SN_TEST(frames)
     T_EQ(f.len, SN_TTRPC_DATA_MAX + 1);
 }
 
-/* ---- a service --------------------------------------------------------------------------------- */
+/* ---- a service ---------------------------------------------------------------------------------
+ */
 
 static unsigned cancelled;
 
@@ -62,7 +66,8 @@ static int echo(struct sn_ttrpc_call *c, const void *req, void **rep)
     text_t *p = google_protobuf_string_value_new(sn_ttrpc_arena(c));
     if (!p) return SN_E_NOMEM;
     struct sn_str who = sn_ttrpc_metadata(c, "who");
-    p->value = who.len ? sn_arena_printf(sn_ttrpc_arena(c), "%.*s %.*s", SN_STR_ARG(who), SN_STR_ARG(q->value))
+    p->value = who.len ? sn_arena_printf(sn_ttrpc_arena(c), "%.*s %.*s", SN_STR_ARG(who),
+                                         SN_STR_ARG(q->value))
                        : q->value;
     if (sn_str_eqc(q->value, "missing")) return sn_fail(SN_E_NOT_FOUND, "process already finished");
     if (sn_str_eqc(q->value, "panic")) sn_panic("boom");
@@ -136,10 +141,25 @@ static int deaf(struct sn_ttrpc_call *c) { return sn_sleep(20 * SN_SEC); }
 static const struct sn_ttrpc_method methods[] = {
     {.name = "Echo", .in = TEXT, .out = TEXT, .unary = echo},
     {.name = "Nothing", .in = TEXT, .out = TEXT, .unary = nothing},
-    {.name = "Join", .in = TEXT, .out = TEXT, .client_streams = true, .server_streams = true, .stream = join},
+    {.name = "Join",
+     .in = TEXT,
+     .out = TEXT,
+     .client_streams = true,
+     .server_streams = true,
+     .stream = join},
     {.name = "Count", .in = TEXT, .out = TEXT, .server_streams = true, .stream = count},
-    {.name = "Both", .in = TEXT, .out = TEXT, .client_streams = true, .server_streams = true, .stream = both},
-    {.name = "Deaf", .in = TEXT, .out = TEXT, .client_streams = true, .server_streams = true, .stream = deaf},
+    {.name = "Both",
+     .in = TEXT,
+     .out = TEXT,
+     .client_streams = true,
+     .server_streams = true,
+     .stream = both},
+    {.name = "Deaf",
+     .in = TEXT,
+     .out = TEXT,
+     .client_streams = true,
+     .server_streams = true,
+     .stream = deaf},
     {.name = "Later", .in = TEXT, .out = TEXT},
 };
 static const struct sn_ttrpc_service service = {"test.Text", methods, SN_COUNT_OF(methods)};
@@ -190,7 +210,8 @@ static void env_down(struct env *e)
     }
 }
 
-static int ask(struct sn_ttrpc_client *c, unsigned m, const char *text, struct sn_arena *a, struct sn_str *ret)
+static int ask(struct sn_ttrpc_client *c, unsigned m, const char *text, struct sn_arena *a,
+               struct sn_str *ret)
 {
     text_t q = {.value = sn_str(text)}, *p = NULL;
     int r = sn_ttrpc_invoke(c, "test.Text", &methods[m], &q, a, (void **)&p, NULL);
@@ -212,11 +233,13 @@ static int unary_main(void *arg)
     T_OK(ask(c, NOTHING, "hello", &a, &s));
     T_STR(s, "");
     T_EQ(ask(c, ECHO, "missing", &a, &s), SN_E_NOT_FOUND);
-    T_ASSERTF(strstr(sn_diag_str(SN_E_NOT_FOUND), "process already finished"), "%s", sn_diag_str(SN_E_NOT_FOUND));
+    T_ASSERTF(strstr(sn_diag_str(SN_E_NOT_FOUND), "process already finished"), "%s",
+              sn_diag_str(SN_E_NOT_FOUND));
     T_EQ(ask(c, LATER, "x", &a, &s), SN_E_UNIMPLEMENTED);
     T_EQ(ask(c, ECHO, "panic", &a, &s), SN_E_INTERNAL);
     T_EQ(ask(c, ECHO, "huge", &a, &s), SN_E_RESOURCE_EXHAUSTED);
-    T_EQ(sn_ttrpc_invoke(c, "no.Such", &methods[ECHO], &(text_t){0}, &a, &(void *){NULL}, NULL), SN_E_UNIMPLEMENTED);
+    T_EQ(sn_ttrpc_invoke(c, "no.Such", &methods[ECHO], &(text_t){0}, &a, &(void *){NULL}, NULL),
+         SN_E_UNIMPLEMENTED);
     /* What does not fit never leaves, and harms nothing else. */
     char *big = sn_arena_zalloc(&a, SN_TTRPC_DATA_MAX + 1);
     memset(big, 'x', SN_TTRPC_DATA_MAX);
@@ -226,8 +249,8 @@ static int unary_main(void *arg)
     T_EQ(s.len, SN_TTRPC_DATA_MAX - 100);
     struct sn_ttrpc_pair who = {SN_STR("who"), SN_STR("me")};
     text_t *p;
-    T_OK(sn_ttrpc_invoke(c, "test.Text", &methods[ECHO], &(text_t){.value = SN_STR("!")}, &a, (void **)&p,
-                         &(struct sn_ttrpc_call_opts){&who, 1}));
+    T_OK(sn_ttrpc_invoke(c, "test.Text", &methods[ECHO], &(text_t){.value = SN_STR("!")}, &a,
+                         (void **)&p, &(struct sn_ttrpc_call_opts){&who, 1}));
     T_STR(p->value, "me !");
     /* The deadline travels: the server's handler ends as well. */
     int64_t d = sn_deadline_tighten(sn_now() + 50 * SN_MS);
@@ -241,7 +264,10 @@ static int unary_main(void *arg)
     env_down(&e);
     return 0;
 }
-SN_TEST(unary_calls) { T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, unary_main, NULL)); }
+SN_TEST(unary_calls)
+{
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, unary_main, NULL));
+}
 
 static void streams(struct sn_ttrpc_client *c, int n)
 {
@@ -298,7 +324,8 @@ static int streams_main(void *arg)
     sn_ttrpc_end(k);
     /* A client that goes cancels its calls. */
     cancelled = 0;
-    T_OK(sn_ttrpc_open(c, "test.Text", &methods[ECHO], &(text_t){.value = SN_STR("wait")}, NULL, &k));
+    T_OK(sn_ttrpc_open(c, "test.Text", &methods[ECHO], &(text_t){.value = SN_STR("wait")}, NULL,
+                       &k));
     while (sn_ttrpc_server_calls(e.s) < 2) T_OK(sn_sleep(SN_MS));
     T_OK(sn_sleep(SN_MS));
     sn_ttrpc_client_close(c);
@@ -310,9 +337,13 @@ static int streams_main(void *arg)
     env_down(&e);
     return 0;
 }
-SN_TEST(streaming_calls) { T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, streams_main, NULL)); }
+SN_TEST(streaming_calls)
+{
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, streams_main, NULL));
+}
 
-/* ---- a peer that breaks the rules -------------------------------------------------------------- */
+/* ---- a peer that breaks the rules --------------------------------------------------------------
+ */
 
 static int expect(struct sn_stream *st, uint32_t id, int code)
 {
@@ -331,7 +362,8 @@ static int expect(struct sn_stream *st, uint32_t id, int code)
     return 0;
 }
 
-static void put(struct sn_stream *st, uint32_t id, uint8_t type, uint8_t flags, const char *data, size_t n)
+static void put(struct sn_stream *st, uint32_t id, uint8_t type, uint8_t flags, const char *data,
+                size_t n)
 {
     struct sn_buf b;
     sn_buf_init(&b, 0);
@@ -390,9 +422,13 @@ static int rules_main(void *arg)
     env_down(&e);
     return 0;
 }
-SN_TEST(rules_of_the_protocol) { T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, rules_main, NULL)); }
+SN_TEST(rules_of_the_protocol)
+{
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, rules_main, NULL));
+}
 
-/* ---- simulation -------------------------------------------------------------------------------- */
+/* ---- simulation --------------------------------------------------------------------------------
+ */
 
 struct world {
     struct sn_sim_host *host;
@@ -430,7 +466,8 @@ static void sim_caller(void *arg)
         int r = ask(w->c, ECHO, text, &a, &s);
         sn_deadline_restore(d);
         T_ASSERTF(r == 0 || r == SN_E_DEADLINE_EXCEEDED || (w->crash && r == SN_E_CLOSED) ||
-                  (w->crash && r == SN_E_RESET), "%s", sn_status_name(r));
+                      (w->crash && r == SN_E_RESET),
+                  "%s", sn_status_name(r));
         if (r == 0) T_STR(s, "some text");
         w->ok += r == 0;
         w->failed += r < 0;
@@ -479,7 +516,8 @@ SN_TEST(simulated)
     T_ASSERTF(ok > 1000 && failed > 100, "%u calls succeeded, %u failed", ok, failed);
 }
 
-/* ---- no memory --------------------------------------------------------------------------------- */
+/* ---- no memory ---------------------------------------------------------------------------------
+ */
 
 /* One server and one call, complete in itself; whatever fails to be allocated, nothing hangs. */
 static int torture_once(void *arg)
@@ -530,4 +568,7 @@ static int torture_main(void *arg)
     rmdir(e.dir);
     return 0;
 }
-SN_TEST(torture) { T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, torture_main, NULL)); }
+SN_TEST(torture)
+{
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, torture_main, NULL));
+}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The shim's command line, which is containerd's: flags as Go's flag package takes them, and an action. */
+/* The shim's command line, which is containerd's: flags as Go's flag package takes them, and an
+ * action. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clusters/shim/shim.h"
@@ -8,8 +10,10 @@
 static int usage(const char *what, const char *arg)
 {
     fprintf(stderr, "containerd-shim-sennit-v2: %s%s\n", what, arg);
-    fprintf(stderr, "usage: containerd-shim-sennit-v2 -namespace NAME -id ID [-address PATH] [-publish-binary PATH] "
-                    "[-bundle PATH] [-debug] start|delete\n       containerd-shim-sennit-v2 -v | -info\n");
+    fprintf(stderr,
+            "usage: containerd-shim-sennit-v2 -namespace NAME -id ID [-address PATH] "
+            "[-publish-binary PATH] "
+            "[-bundle PATH] [-debug] start|delete\n       containerd-shim-sennit-v2 -v | -info\n");
     return 2;
 }
 
@@ -19,18 +23,19 @@ struct flags {
     bool version, info;
 };
 
-/* take - one flag: "-name value", "-name=value", one dash or two. Returns how many arguments it took. */
+/* take - one flag: "-name value", "-name=value", one dash or two. Returns how many arguments it
+ * took. */
 static int take(struct flags *f, char **argv)
 {
     const struct {
         const char *name;
         const char **text;
         bool *flag;
-    } known[] = {{"namespace", &f->o.ns, NULL},     {"id", &f->o.id, NULL},
-                 {"bundle", &f->o.bundle, NULL},    {"address", &f->o.address, NULL},
-                 {"socket", &f->o.socket, NULL},    {"publish-binary", &f->binary, NULL},
-                 {"debug", NULL, &f->o.debug},      {"v", NULL, &f->version},
-                 {"version", NULL, &f->version},    {"info", NULL, &f->info}};
+    } known[] = {{"namespace", &f->o.ns, NULL},  {"id", &f->o.id, NULL},
+                 {"bundle", &f->o.bundle, NULL}, {"address", &f->o.address, NULL},
+                 {"socket", &f->o.socket, NULL}, {"publish-binary", &f->binary, NULL},
+                 {"debug", NULL, &f->o.debug},   {"v", NULL, &f->version},
+                 {"version", NULL, &f->version}, {"info", NULL, &f->info}};
     const char *name = argv[0] + 1 + (argv[0][1] == '-'), *eq = strchr(name, '=');
     size_t len = eq ? (size_t)(eq - name) : strlen(name);
     for (size_t i = 0; i < SN_COUNT_OF(known); i++) {
@@ -48,7 +53,8 @@ static int take(struct flags *f, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct flags f = {0};
+    struct flags f = {
+        .o = {.ttrpc_address = getenv("TTRPC_ADDRESS"), .max_version = getenv("MAX_SHIM_VERSION")}};
     int i = 1;
     while (i < argc && argv[i][0] == '-' && argv[i][1]) {
         int n = take(&f, argv + i);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz/fuzz_ttrpc.c - frames: each prefix asks for more until the whole is there, and what was parsed is
- * written back to the same bytes. */
+/* fuzz/fuzz_ttrpc.c - frames: each prefix asks for more until the whole is there, and what was
+ * parsed is written back to the same bytes. */
 #include "clusters/ttrpc/frame.h"
 #include "core/base.h"
 

@@ -20,7 +20,8 @@ static int echo(struct sn_ttrpc_call *c, const void *req, void **rep)
     struct sn_str who = sn_ttrpc_metadata(c, "who");
     p->value = q->value;
     if (who.len)
-        p->value = sn_arena_printf(sn_ttrpc_arena(c), "%.*s %.*s", SN_STR_ARG(who), SN_STR_ARG(q->value));
+        p->value =
+            sn_arena_printf(sn_ttrpc_arena(c), "%.*s %.*s", SN_STR_ARG(who), SN_STR_ARG(q->value));
     *rep = p;
     return 0;
 }
@@ -51,7 +52,12 @@ static int both(struct sn_ttrpc_call *c)
 static const struct sn_ttrpc_method methods[] = {
     {.name = "Echo", .in = TEXT, .out = TEXT, .unary = echo},
     {.name = "Count", .in = TEXT, .out = TEXT, .server_streams = true, .stream = count},
-    {.name = "Both", .in = TEXT, .out = TEXT, .client_streams = true, .server_streams = true, .stream = both},
+    {.name = "Both",
+     .in = TEXT,
+     .out = TEXT,
+     .client_streams = true,
+     .server_streams = true,
+     .stream = both},
 };
 static const struct sn_ttrpc_service service = {"test.Text", methods, 3};
 
@@ -82,8 +88,9 @@ static int say(struct sn_ttrpc_client *c, const char *text, struct sn_arena *a, 
 {
     text_t *p = NULL;
     struct sn_ttrpc_pair who = {SN_STR("who"), SN_STR("me")};
-    int r = sn_ttrpc_invoke(c, "test.Text", &methods[0], &(text_t){.value = sn_str(text)}, a, (void **)&p,
-                            *text == '!' ? &(struct sn_ttrpc_call_opts){&who, 1} : NULL);
+    int r =
+        sn_ttrpc_invoke(c, "test.Text", &methods[0], &(text_t){.value = sn_str(text)}, a,
+                        (void **)&p, *text == '!' ? &(struct sn_ttrpc_call_opts){&who, 1} : NULL);
     *ret = p ? p->value : (struct sn_str){0};
     return r;
 }
@@ -92,7 +99,8 @@ static void streams(struct sn_ttrpc_client *c)
 {
     struct sn_ttrpc_call *k;
     text_t *p;
-    int n = 0, r = sn_ttrpc_open(c, "test.Text", &methods[1], &(text_t){.value = SN_STR("30")}, NULL, &k);
+    int n = 0,
+        r = sn_ttrpc_open(c, "test.Text", &methods[1], &(text_t){.value = SN_STR("30")}, NULL, &k);
     while (r >= 0 && (r = sn_ttrpc_recv(k, (void **)&p)) == 0) n++;
     check("server streams", n == 30 && r == SN_E_EOF, r);
     sn_ttrpc_end(k);
@@ -136,10 +144,7 @@ static int client(void)
     return 0;
 }
 
-static int run(void *arg)
-{
-    return strcmp(arg, "server") == 0 ? server() : client();
-}
+static int run(void *arg) { return strcmp(arg, "server") == 0 ? server() : client(); }
 
 int main(int argc, char **argv)
 {
