@@ -458,12 +458,17 @@ SN_TEST(layer_remove_tree_of_any_depth)
 /* ---- failing allocations
  * ------------------------------------------------------------------------------------ */
 
+struct torture {
+    struct world w;
+    struct sn_buf t;
+};
+
 static int torture_layer(void *arg)
 {
     struct sn_layer_result res;
     struct sn_layer *l;
-    struct world *w = arg;
-    struct sn_buf *t = (struct sn_buf *)(w + 1);
+    struct world *w = &((struct torture *)arg)->w;
+    const struct sn_buf *t = &((struct torture *)arg)->t;
     (void)sn_layer_remove_tree(w->fd, "d");
     (void)sn_layer_remove_tree(w->fd, "l");
     (void)sn_layer_remove_tree(w->fd, "tmp");
@@ -479,10 +484,7 @@ static int torture_layer(void *arg)
 SN_TEST(torture_layers)
 {
     need_root();
-    struct {
-        struct world w;
-        struct sn_buf t;
-    } k = {.w = world("a")};
+    struct torture k = {.w = world("a")};
     tb_add(&k.t, (struct tb){'5', "d"});
     tb_add(&k.t, (struct tb){'2', "l", "d"});
     tb_add(&k.t, (struct tb){'0', "l/f", .data = "x"}); /* by the slow way */
@@ -492,7 +494,8 @@ SN_TEST(torture_layers)
     struct sn_buf z = zst(sn_buf_view(&k.t));
     sn_buf_done(&k.t);
     k.t = z;
-    T_ASSERT(sn_torture(torture_layer, &k) > 5);
+    int n = sn_torture(torture_layer, &k);
+    T_ASSERTF(n > 5, "%d %s", n, n < 0 ? sn_diag_str(n) : "");
     sn_buf_done(&k.t);
     close(k.w.fd);
 }
