@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* image/build_test.h - archives and images for tests, made entry by entry, also such as no tool
- * would make. */
+ * would make. To be included behind tests/harness/test.h. */
 #pragma once
 #include <stdio.h>
 
@@ -8,7 +8,6 @@
 #include "core/enc.h"
 #include "crypto/hash.h"
 #include "image/tar.h"
-#include "tests/harness/test.h"
 
 /* One entry as it stands in the header; data follows it. */
 struct tb {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/status.h"
 #include "core/torture.h"
+#include "tests/harness/test.h"
 #include "image/build_test.h"
 #include "image/manifest.h"
 #include "image/reference.h"

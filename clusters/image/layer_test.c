@@ -14,6 +14,7 @@
 #include "core/alloc.h"
 #include "core/status.h"
 #include "core/torture.h"
+#include "tests/harness/test.h"
 #include "image/build_test.h"
 
 static void need_root(void)
@@ -167,70 +168,71 @@ SN_TEST(layer_whiteouts)
 /* ---- what must not get out
  * -------------------------------------------------------------------------- */
 
+static const struct {
+    const char *what;
+    int code; /* 0: harmless and taken */
+    struct tb e[4];
+    const char *diag;
+} tricks[] = {
+    {"parent", SN_E_SYNTAX, {{'0', "../victim", .data = "x"}}, "leads out of the layer"},
+    {"parent in the middle", SN_E_SYNTAX, {{'0', "a/../../victim", .data = "x"}}, "leads out"},
+    {"absolute", 0, {{'0', "/victim", .data = "x"}}, NULL},
+    {"absolute parent", SN_E_SYNTAX, {{'0', "/../victim", .data = "x"}}, "leads out"},
+    {"through a link up", 0, {{'2', "up", ".."}, {'0', "up/victim", .data = "x"}}, NULL},
+    {"through an absolute link",
+     0,
+     {{'2', "etc", "/tmp"}, {'0', "etc/victim", .data = "x"}},
+     NULL},
+    {"through many links",
+     0,
+     {{'2', "a", "../../../../../.."}, {'2', "b", "a/a/.."}, {'0', "b/victim", .data = "x"}},
+     NULL},
+    {"overwriting through a link",
+     0,
+     {{'2', "victim", "../victim"}, {'0', "victim", .data = "x"}},
+     NULL},
+    {"hard link up", SN_E_SYNTAX, {{'1', "h", "../victim"}}, "leads out"},
+    {"hard link through a link",
+     SN_E_SYNTAX,
+     {{'2', "up", ".."}, {'1', "h", "up/victim"}},
+     "nowhere"},
+    {"hard link to a link, then written",
+     0,
+     {{'2', "l", "../victim"}, {'1', "h", "l"}, {'0', "h", .data = "x"}},
+     NULL},
+    {"link loop",
+     SN_E_SYNTAX,
+     {{'2', "a", "b"}, {'2', "b", "a"}, {'0', "a/x", .data = "x"}},
+     "symbolic links"},
+    {"whiteout of parent", SN_E_SYNTAX, {{'0', "d/.wh...", .data = ""}}, "whiteout"},
+    {"whiteout of itself", SN_E_SYNTAX, {{'0', "d/.wh..", .data = ""}}, "whiteout"},
+    {"whiteout of nothing", SN_E_SYNTAX, {{'0', "d/.wh.", .data = ""}}, "whiteout"},
+    {"whiteout through a link",
+     0,
+     {{'2', "up", "/.."}, {'0', "up/.wh.victim", .data = ""}},
+     NULL},
+    {"below a file",
+     SN_E_SYNTAX,
+     {{'0', "f", .data = "x"}, {'0', "f/g", .data = "x"}},
+     "no folder"},
+    {"root as a file", SN_E_SYNTAX, {{'0', "./", .data = "x"}}, "root is no folder"},
+    {"root as a link", SN_E_SYNTAX, {{'2', ".", "/"}}, "root is no folder"},
+    {"hard link to a folder", SN_E_SYNTAX, {{'5', "d"}, {'1', "h", "d"}}, "folder"},
+    {"link to nothing", SN_E_SYNTAX, {{'2', "l", ""}}, "nothing"},
+    {"sparse", SN_E_UNIMPLEMENTED, {{'S', "s", .data = "x"}}, "sparse"},
+    {"volume", SN_E_UNIMPLEMENTED, {{'M', "s", .data = "x"}}, "type 'M'"},
+    {"folder over link over folder",
+     0,
+     {{'5', "d"}, {'2', "d", ".."}, {'5', "d"}, {'0', "d/victim", .data = "x"}},
+     NULL},
+};
+
 SN_TEST(layer_nothing_leads_out)
 {
     need_root();
-    static const struct {
-        const char *what;
-        int code; /* 0: harmless and taken */
-        struct tb e[4];
-        const char *diag;
-    } rows[] = {
-        {"parent", SN_E_SYNTAX, {{'0', "../victim", .data = "x"}}, "leads out of the layer"},
-        {"parent in the middle", SN_E_SYNTAX, {{'0', "a/../../victim", .data = "x"}}, "leads out"},
-        {"absolute", 0, {{'0', "/victim", .data = "x"}}, NULL},
-        {"absolute parent", SN_E_SYNTAX, {{'0', "/../victim", .data = "x"}}, "leads out"},
-        {"through a link up", 0, {{'2', "up", ".."}, {'0', "up/victim", .data = "x"}}, NULL},
-        {"through an absolute link",
-         0,
-         {{'2', "etc", "/tmp"}, {'0', "etc/victim", .data = "x"}},
-         NULL},
-        {"through many links",
-         0,
-         {{'2', "a", "../../../../../.."}, {'2', "b", "a/a/.."}, {'0', "b/victim", .data = "x"}},
-         NULL},
-        {"overwriting through a link",
-         0,
-         {{'2', "victim", "../victim"}, {'0', "victim", .data = "x"}},
-         NULL},
-        {"hard link up", SN_E_SYNTAX, {{'1', "h", "../victim"}}, "leads out"},
-        {"hard link through a link",
-         SN_E_SYNTAX,
-         {{'2', "up", ".."}, {'1', "h", "up/victim"}},
-         "nowhere"},
-        {"hard link to a link, then written",
-         0,
-         {{'2', "l", "../victim"}, {'1', "h", "l"}, {'0', "h", .data = "x"}},
-         NULL},
-        {"link loop",
-         SN_E_SYNTAX,
-         {{'2', "a", "b"}, {'2', "b", "a"}, {'0', "a/x", .data = "x"}},
-         "symbolic links"},
-        {"whiteout of parent", SN_E_SYNTAX, {{'0', "d/.wh...", .data = ""}}, "whiteout"},
-        {"whiteout of itself", SN_E_SYNTAX, {{'0', "d/.wh..", .data = ""}}, "whiteout"},
-        {"whiteout of nothing", SN_E_SYNTAX, {{'0', "d/.wh.", .data = ""}}, "whiteout"},
-        {"whiteout through a link",
-         0,
-         {{'2', "up", "/.."}, {'0', "up/.wh.victim", .data = ""}},
-         NULL},
-        {"below a file",
-         SN_E_SYNTAX,
-         {{'0', "f", .data = "x"}, {'0', "f/g", .data = "x"}},
-         "no folder"},
-        {"root as a file", SN_E_SYNTAX, {{'0', "./", .data = "x"}}, "root is no folder"},
-        {"root as a link", SN_E_SYNTAX, {{'2', ".", "/"}}, "root is no folder"},
-        {"hard link to a folder", SN_E_SYNTAX, {{'5', "d"}, {'1', "h", "d"}}, "folder"},
-        {"link to nothing", SN_E_SYNTAX, {{'2', "l", ""}}, "nothing"},
-        {"sparse", SN_E_UNIMPLEMENTED, {{'S', "s", .data = "x"}}, "sparse"},
-        {"volume", SN_E_UNIMPLEMENTED, {{'M', "s", .data = "x"}}, "type 'M'"},
-        {"folder over link over folder",
-         0,
-         {{'5', "d"}, {'2', "d", ".."}, {'5', "d"}, {'0', "d/victim", .data = "x"}},
-         NULL},
-    };
-    for (unsigned i = 0; i < SN_COUNT_OF(rows); i++) {
+    for (unsigned i = 0; i < SN_COUNT_OF(tricks); i++) {
         char name[32], victim[600];
-        sn_test_row("%s", rows[i].what);
+        sn_test_row("%s", tricks[i].what);
         (void)snprintf(name, sizeof(name), "box%u", i);
         struct world box = world(name), outer = box;
         T_ASSERT(mkdirat(box.fd, "root", 0755) == 0);
@@ -240,11 +242,11 @@ SN_TEST(layer_nothing_leads_out)
         close(v);
         box.fd = openat(outer.fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         struct sn_buf t = {0};
-        for (unsigned k = 0; k < 4 && rows[i].e[k].name; k++) tb_add(&t, rows[i].e[k]);
+        for (unsigned k = 0; k < 4 && tricks[i].e[k].name; k++) tb_add(&t, tricks[i].e[k]);
         int r = unpack(&box, &t);
-        T_EQ(r, rows[i].code);
-        if (rows[i].diag)
-            T_ASSERTF(strstr(sn_diag_str(r), rows[i].diag), "got: %s", sn_diag_str(r));
+        T_EQ(r, tricks[i].code);
+        if (tricks[i].diag)
+            T_ASSERTF(strstr(sn_diag_str(r), tricks[i].diag), "got: %s", sn_diag_str(r));
         struct stat st = at(&outer, "victim");
         T_CSTR(text_at(&outer, "victim"), "safe");
         T_EQ(st.st_nlink, 1);

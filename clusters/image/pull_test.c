@@ -10,6 +10,7 @@
 #include "core/rand.h"
 #include "core/status.h"
 #include "fiber/os.h"
+#include "tests/harness/test.h"
 #include "image/registry_test.h"
 
 /* ---- a world: a store and a registry
@@ -526,7 +527,7 @@ static int full_body(struct world *w)
     (void)snprintf(small, sizeof(small), "%s/small", sn_test_tmpdir());
     T_ASSERT(mkdir(small, 0755) == 0);
     if (mount("tmpfs", small, "tmpfs", 0, "size=1200k") < 0)
-        sn_test_skip("cannot mount tmpfs: %s", strerror(errno));
+        sn_test_skip("cannot mount tmpfs: %m");
     struct sn_image_store_opts so = w->so;
     so.root = small;
     T_OK(sn_image_store_open(&so, &st));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* image/registry_test.c - the registry of the tests. */
+#include "tests/harness/test.h"
 #include "image/registry_test.h"
 
 #include <zlib.h>
