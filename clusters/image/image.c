@@ -243,15 +243,20 @@ static int by_ref(struct sn_arena *a, const struct record *recs, size_t n, struc
     return 0;
 }
 
-/* Returns 1 where *ret was found by id, 0 by its reference. */
+/* An id, then a name, then the beginning of an id: a name of few hex digits is a name first.
+ * Returns 1 where *ret was found by id, 0 by its reference. */
 static int find_record(struct sn_arena *a, const struct record *recs, size_t n, struct sn_str name,
                        const struct record **ret)
 {
-    int r = by_id(recs, n, name, ret);
+    bool whole = name.len >= 64;
+    int r = whole ? by_id(recs, n, name, ret) : 0;
     if (r != 0) return r;
-    r = by_ref(a, recs, n, name, ret);
-    if (r == 1) return 0;
-    return r < 0 ? r : sn_fail(SN_E_NOT_FOUND, "no image \"%.*s\"", SN_STR_ARG(name));
+    int ref = by_ref(a, recs, n, name, ret);
+    if (ref == 1) return 0;
+    r = whole ? 0 : by_id(recs, n, name, ret);
+    if (r != 0) return r;
+    return ref < 0 ? by_ref(a, recs, n, name, ret) /* for its diagnostic */
+                   : sn_fail(SN_E_NOT_FOUND, "no image \"%.*s\"", SN_STR_ARG(name));
 }
 
 int image_find(struct sn_image_store *st, struct sn_str name, struct sn_arena *a,

@@ -198,13 +198,13 @@ static int start_of(const struct sn_http_resp *resp, uint64_t from, uint64_t *re
 
 /* One answer into the blob. Returns 0 at the answer's end. */
 static int receive_all(struct pull *p, struct disk *d, struct sn_http_resp *resp, char *buf,
-                       bool *ret_disk)
+                       bool *ret_final)
 {
     uint64_t skip;
     int r = start_of(resp, d->in->have, &skip);
     if (r < 0) return r;
     skip = resp->status == 200 ? d->in->have : 0; /* it sends again what is here already */
-    *ret_disk = false;
+    *ret_final = false;
     for (;;) {
         ssize_t n = receive(p, resp, buf, CHUNK_BYTES);
         if (n <= 0) return (int)n;
@@ -218,26 +218,26 @@ static int receive_all(struct pull *p, struct disk *d, struct sn_http_resp *resp
         d->bytes = bytes;
         r = sn_offload(disk_put, d);
         if (r < 0) {
-            *ret_disk = true;
+            *ret_final = true;
             return r;
         }
         add_bytes(p, bytes.len);
     }
 }
 
-static int fetch_once(struct pull *p, struct disk *d, char *buf, bool *ret_disk)
+static int fetch_once(struct pull *p, struct disk *d, char *buf, bool *ret_final)
 {
     struct sn_http_resp *resp;
     char path[SN_IMAGE_DIGEST_MAX + 8];
     (void)snprintf(path, sizeof(path), "blobs/%.*s", SN_STR_ARG(d->digest));
-    *ret_disk = false;
+    *ret_final = false;
     int r = reg_get(&p->session, &(struct reg_request){.path = sn_str(path), .from = d->in->have},
                     &resp);
     if (r < 0) {
-        *ret_disk = !reg_worth_retrying(r); /* reg_get has tried */
+        *ret_final = true; /* reg_get has tried again already */
         return r;
     }
-    r = receive_all(p, d, resp, buf, ret_disk);
+    r = receive_all(p, d, resp, buf, ret_final);
     sn_http_resp_close(resp);
     return r;
 }
@@ -505,15 +505,17 @@ static int check_document(struct pull *p, struct sn_str text, struct sn_str want
 
 /* want: the digest, or "" for a tag's manifest, whatever it is now. */
 static int fetch_document(struct pull *p, const struct reg_request *q, struct sn_str want,
-                          size_t max, struct doc *d)
+                          size_t max, struct doc *d, bool *ret_cut)
 {
     struct sn_http_resp *resp;
+    *ret_cut = false;
     int r = reg_get(&p->session, q, &resp);
     if (r < 0) return r;
     struct sn_str body, said = sn_http_headers_get(&resp->headers, SN_STR("docker-content-digest"));
     int64_t prev = sn_deadline_tighten(sn_now() + reg_stall_ns(&p->session));
     r = sn_http_resp_all(resp, max, &body);
     sn_deadline_restore(prev);
+    *ret_cut = r < 0;
     if (r == 0) {
         d->text = sn_arena_str(&p->scratch, body);
         if (!d->text.ptr) r = SN_E_NOMEM;
@@ -533,8 +535,9 @@ static int document(struct pull *p, const struct reg_request *q, struct sn_str w
     if (r < 0 || d->there) return r;
     for (unsigned n = 0; n < REG_TRIES_MAX; n++) {
         if (n && (r = reg_backoff(n)) < 0) return r;
-        r = fetch_document(p, q, want, max, d);
-        if (r == 0 || !reg_worth_retrying(r) || sn_cancelled()) break;
+        bool cut;
+        r = fetch_document(p, q, want, max, d, &cut);
+        if (!cut || !reg_worth_retrying(r) || sn_cancelled()) break; /* reg_get has its own tries */
     }
     if (r == 0) r = sn_offload(doc_write, d);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(q->path)) : 0;

@@ -132,9 +132,9 @@ static int code_of_status(int status)
     case 403: return SN_E_PERMISSION_DENIED;
     case 404:
     case 410: return SN_E_NOT_FOUND;
-    case 408: return SN_E_UNAVAILABLE;
+    case 408:
+    case 429: return SN_E_UNAVAILABLE;
     case 416: return SN_E_OUT_OF_RANGE;
-    case 429: return SN_E_RESOURCE_EXHAUSTED;
     default: return status >= 500 ? SN_E_UNAVAILABLE : SN_E_FAILED_PRECONDITION;
     }
 }
