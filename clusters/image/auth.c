@@ -6,11 +6,13 @@
 #include "image/registry_int.h"
 #include "wire/json.h"
 
-/* ---- challenges ------------------------------------------------------------------------------------ */
+/* ---- challenges
+ * ------------------------------------------------------------------------------------ */
 
 static bool token_char(char c)
 {
-    return (c >= '0' && c <= '9') || (sn_ascii_lower(c) >= 'a' && sn_ascii_lower(c) <= 'z') || (c && strchr("!#$%&'*+-.^_`|~", c));
+    return (c >= '0' && c <= '9') || (sn_ascii_lower(c) >= 'a' && sn_ascii_lower(c) <= 'z') ||
+           (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 static struct sn_str word(struct sn_str *s)
@@ -24,7 +26,8 @@ static struct sn_str word(struct sn_str *s)
 
 static void skip(struct sn_str *s, bool commas)
 {
-    while (s->len && (s->ptr[0] == ' ' || s->ptr[0] == '\t' || (commas && s->ptr[0] == ','))) *s = sn_str_from(*s, 1);
+    while (s->len && (s->ptr[0] == ' ' || s->ptr[0] == '\t' || (commas && s->ptr[0] == ',')))
+        *s = sn_str_from(*s, 1);
 }
 
 /* A token, or a string in quotes without its backslashes. */
@@ -32,7 +35,8 @@ static int value(struct sn_arena *a, struct sn_str *s, struct sn_str *ret)
 {
     if (s->len == 0 || s->ptr[0] != '"') { /* also such as should be in quotes: repository:x:pull */
         size_t end = 0;
-        while (end < s->len && s->ptr[end] != ',' && s->ptr[end] != ' ' && s->ptr[end] != '"') end++;
+        while (end < s->len && s->ptr[end] != ',' && s->ptr[end] != ' ' && s->ptr[end] != '"')
+            end++;
         *ret = sn_str_sub(*s, 0, end);
         *s = sn_str_from(*s, end);
         return end ? 0 : SN_E_SYNTAX;
@@ -67,7 +71,9 @@ int reg_challenge_parse(struct sn_arena *a, struct sn_str text, struct reg_chall
         text = sn_str_from(text, 1);
         skip(&text, false);
         int r = value(a, &text, &v);
-        if (r < 0) return r == SN_E_NOMEM ? r : sn_fail(SN_E_PROTOCOL, "a malformed WWW-Authenticate header");
+        if (r < 0)
+            return r == SN_E_NOMEM ? r
+                                   : sn_fail(SN_E_PROTOCOL, "a malformed WWW-Authenticate header");
         if (!in_bearer) continue;
         if (sn_str_ieq(name, SN_STR("realm"))) c.realm = v;
         if (sn_str_ieq(name, SN_STR("service"))) c.service = v;
@@ -77,18 +83,24 @@ int reg_challenge_parse(struct sn_arena *a, struct sn_str text, struct reg_chall
     return 0;
 }
 
-/* ---- tokens ---------------------------------------------------------------------------------------- */
+/* ---- tokens
+ * ---------------------------------------------------------------------------------------- */
 
 static int token_of(struct sn_arena *a, struct sn_str body, struct sn_str *ret)
 {
     const struct sn_json *v;
-    int r = sn_json_parse(a, body, &(struct sn_json_opts){.bytes_max = REG_TOKEN_BYTES_MAX * 2, .depth_max = 16}, &v);
+    int r =
+        sn_json_parse(a, body,
+                      &(struct sn_json_opts){.bytes_max = REG_TOKEN_BYTES_MAX * 2, .depth_max = 16},
+                      &v);
     if (r < 0) return sn_wrap(SN_E_PROTOCOL, "the token server's answer");
     struct sn_str t = sn_json_str(sn_json_get(v, "token"));
     if (t.len == 0) t = sn_json_str(sn_json_get(v, "access_token"));
-    if (t.len == 0 || t.len > REG_TOKEN_BYTES_MAX) return sn_fail(SN_E_PROTOCOL, "the token server's answer has no token");
+    if (t.len == 0 || t.len > REG_TOKEN_BYTES_MAX)
+        return sn_fail(SN_E_PROTOCOL, "the token server's answer has no token");
     for (size_t i = 0; i < t.len; i++)
-        if (t.ptr[i] <= ' ' || t.ptr[i] >= 0x7f) return sn_fail(SN_E_PROTOCOL, "the token has characters that no token has");
+        if (t.ptr[i] <= ' ' || t.ptr[i] >= 0x7f)
+            return sn_fail(SN_E_PROTOCOL, "the token has characters that no token has");
     *ret = sn_arena_printf(a, "Bearer %.*s", SN_STR_ARG(t));
     return ret->ptr ? 0 : SN_E_NOMEM;
 }
@@ -103,8 +115,8 @@ static void form(struct sn_buf *b, const char *name, struct sn_str v)
 }
 
 /* Asks with user and password, or as nobody; an identity token is exchanged. */
-static int ask_token(struct reg_session *s, struct reg_host *h, const struct reg_challenge *c, struct sn_buf *url,
-                     struct sn_buf *body, struct sn_http_resp **ret)
+static int ask_token(struct reg_session *s, struct reg_host *h, const struct reg_challenge *c,
+                     struct sn_buf *url, struct sn_buf *body, struct sn_http_resp **ret)
 {
     struct sn_http_header hs[2];
     struct sn_http_call call = {.answer_ns_max = REG_ANSWER_NS_MAX, .headers = hs};
@@ -118,20 +130,22 @@ static int ask_token(struct reg_session *s, struct reg_host *h, const struct reg
         form(body, "refresh_token", s->identity_token);
         call.method = SN_STR("POST");
         call.body = sn_buf_view(body);
-        hs[call.n_headers++] = (struct sn_http_header){SN_STR("content-type"), SN_STR("application/x-www-form-urlencoded")};
+        hs[call.n_headers++] = (struct sn_http_header){SN_STR("content-type"),
+                                                       SN_STR("application/x-www-form-urlencoded")};
     } else {
         sn_buf_byte(url, sn_str_chr(c->realm, '?') < 0 ? '?' : '&');
         form(url, "service", c->service);
         form(url, "scope", c->scope);
-        if (h->origin && s->basic.len) hs[call.n_headers++] = (struct sn_http_header){SN_STR("authorization"), s->basic};
+        if (h->origin && s->basic.len)
+            hs[call.n_headers++] = (struct sn_http_header){SN_STR("authorization"), s->basic};
     }
     if (url->err < 0 || body->err < 0) return url->err < 0 ? url->err : body->err;
     call.url = sn_buf_view(url);
     return sn_http_do(h->insecure ? s->clients->insecure : s->clients->strict, &call, ret);
 }
 
-static int fetch_token(struct reg_session *s, struct reg_host *h, const struct reg_challenge *c, struct sn_arena *a,
-                       struct sn_str *ret)
+static int fetch_token(struct reg_session *s, struct reg_host *h, const struct reg_challenge *c,
+                       struct sn_arena *a, struct sn_str *ret)
 {
     struct sn_buf url, body;
     struct sn_http_resp *resp = NULL;
@@ -161,8 +175,8 @@ static bool realm_allowed(const struct reg_session *s, struct sn_str realm)
     return s->plain_allowed || reg_loopback(host);
 }
 
-int reg_authorize(struct reg_session *s, struct reg_host *h, const struct reg_challenge *c, struct sn_arena *a,
-                  struct sn_str *ret)
+int reg_authorize(struct reg_session *s, struct reg_host *h, const struct reg_challenge *c,
+                  struct sn_arena *a, struct sn_str *ret)
 {
     if (h->origin && s->registry_token.len) {
         *ret = s->registry_token;
@@ -170,8 +184,10 @@ int reg_authorize(struct reg_session *s, struct reg_host *h, const struct reg_ch
     }
     if (c->bearer) {
         if (!realm_allowed(s, c->realm))
-            return sn_fail(SN_E_PERMISSION_DENIED, "%.*s names a token server that is not https: \"%.*s\"",
-                           SN_STR_ARG(h->authority), (int)SN_MIN(c->realm.len, (size_t)200), c->realm.ptr ? c->realm.ptr : "");
+            return sn_fail(SN_E_PERMISSION_DENIED,
+                           "%.*s names a token server that is not https: \"%.*s\"",
+                           SN_STR_ARG(h->authority), (int)SN_MIN(c->realm.len, (size_t)200),
+                           c->realm.ptr ? c->realm.ptr : "");
         return fetch_token(s, h, c, a, ret);
     }
     if (c->basic && h->origin && s->basic.len) {
@@ -182,7 +198,8 @@ int reg_authorize(struct reg_session *s, struct reg_host *h, const struct reg_ch
                    c->basic ? "user and password" : "credentials of a kind not known here");
 }
 
-/* ---- docker's config.json ---------------------------------------------------------------------------- */
+/* ---- docker's config.json
+ * ---------------------------------------------------------------------------- */
 
 /* "https://index.docker.io/v1/" and "docker.io" are one; else the host counts. */
 static struct sn_str host_of(struct sn_str key)
@@ -190,10 +207,13 @@ static struct sn_str host_of(struct sn_str key)
     ssize_t scheme = sn_str_find(key, SN_STR("://"));
     if (scheme >= 0) key = sn_str_from(key, (size_t)scheme + 3);
     key = sn_str_cut(&key, '/');
-    return sn_str_eqc(key, "index.docker.io") || sn_str_eqc(key, "registry-1.docker.io") ? SN_STR("docker.io") : key;
+    return sn_str_eqc(key, "index.docker.io") || sn_str_eqc(key, "registry-1.docker.io")
+               ? SN_STR("docker.io")
+               : key;
 }
 
-int reg_credentials(struct sn_arena *a, struct sn_str text, struct sn_str registry, struct sn_image_auth *ret)
+int reg_credentials(struct sn_arena *a, struct sn_str text, struct sn_str registry,
+                    struct sn_image_auth *ret)
 {
     const struct sn_json *v;
     int r = sn_json_parse(a, text, NULL, &v);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image/build_test.h - archives and images for tests, made entry by entry, also such as no tool would make. */
+/* image/build_test.h - archives and images for tests, made entry by entry, also such as no tool
+ * would make. To be included behind tests/harness/test.h. */
 #pragma once
 #include <stdio.h>
 
@@ -7,11 +8,10 @@
 #include "core/enc.h"
 #include "crypto/hash.h"
 #include "image/tar.h"
-#include "tests/harness/test.h"
 
 /* One entry as it stands in the header; data follows it. */
 struct tb {
-    char type;            /* '0' file, '5' folder, ... */
+    char type; /* '0' file, '5' folder, ... */
     const char *name, *link;
     const char *data;
     unsigned mode, uid, gid, mtime, major, minor;

@@ -15,7 +15,8 @@
 
 #define COPY_BYTES (1u << 20)
 
-/* ---- the entries of an archive ------------------------------------------------------------------------ */
+/* ---- the entries of an archive
+ * ------------------------------------------------------------------------ */
 
 struct scan {
     struct bundle *b;
@@ -58,7 +59,8 @@ static int on_entry(void *ctx, const struct sn_tar_entry *e)
     *f = (struct bundle_file){.at = e->at, .size = e->size};
     if (e->kind != SN_TAR_FILE) {
         ssize_t cut = sn_str_rchr(name, '/');
-        struct sn_str base = e->kind == SN_TAR_SYMLINK && cut > 0 ? sn_str_sub(name, 0, (size_t)cut) : SN_STR("");
+        struct sn_str base =
+            e->kind == SN_TAR_SYMLINK && cut > 0 ? sn_str_sub(name, 0, (size_t)cut) : SN_STR("");
         f->link = clean(&b->arena, base, e->link);
         if (!f->link.ptr) return SN_E_NOMEM;
     }
@@ -68,9 +70,11 @@ static int on_data(void *ctx, struct sn_str bytes) { return 0; }
 static int on_end(void *ctx) { return 0; }
 static const struct sn_tar_events events = {on_entry, on_data, on_end};
 
-/* ---- reading ------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * ------------------------------------------------------------------------------------------- */
 
-static int read_range(int fd, uint64_t at, uint64_t size, int (*fn)(void *ctx, struct sn_str bytes), void *ctx)
+static int read_range(int fd, uint64_t at, uint64_t size, int (*fn)(void *ctx, struct sn_str bytes),
+                      void *ctx)
 {
     char *buf = sn_alloc(COPY_BYTES);
     if (!buf) return SN_E_NOMEM;
@@ -101,9 +105,13 @@ static int to_spool(void *ctx, struct sn_str bytes)
     return 0;
 }
 static int to_inflate(void *ctx, struct sn_str bytes) { return sn_inflate_put(ctx, bytes); }
-static int to_tar(void *ctx, struct sn_str bytes) { return sn_tar_put(&((struct scan *)ctx)->tar, bytes); }
+static int to_tar(void *ctx, struct sn_str bytes)
+{
+    return sn_tar_put(&((struct scan *)ctx)->tar, bytes);
+}
 
-/* A compressed archive is laid beside the store's blobs as it reads, because it is read out of order. */
+/* A compressed archive is laid beside the store's blobs as it reads, because it is read out of
+ * order. */
 static int uncompress(struct bundle *b)
 {
     struct sn_inflate *z;
@@ -131,7 +139,8 @@ static int scan_archive(struct bundle *b)
     uint8_t m[4] = {0};
     ssize_t n = pread(b->fd, m, sizeof(m), 0);
     if (n < 0) return sn_fail_errno(errno, "read");
-    bool packed = (m[0] == 0x1f && m[1] == 0x8b) || (m[0] == 0x28 && m[1] == 0xb5 && m[2] == 0x2f && m[3] == 0xfd);
+    bool packed = (m[0] == 0x1f && m[1] == 0x8b) ||
+                  (m[0] == 0x28 && m[1] == 0xb5 && m[2] == 0x2f && m[3] == 0xfd);
     int r = packed ? uncompress(b) : 0;
     if (r < 0) return r;
     struct scan s = {.b = b};
@@ -152,7 +161,8 @@ int bundle_open(struct sn_image_store *st, const char *path, struct bundle *ret)
     b.folder = r == 0 && S_ISDIR(s.st_mode);
     sn_arena_init(&b.arena, NULL, 0);
     sn_map_init(&b.files, 0xb0b, false);
-    if (r == 0 && !b.folder && !S_ISREG(s.st_mode)) r = sn_fail(SN_E_INVALID_ARGUMENT, "%s is no file and no folder", path);
+    if (r == 0 && !b.folder && !S_ISREG(s.st_mode))
+        r = sn_fail(SN_E_INVALID_ARGUMENT, "%s is no file and no folder", path);
     if (r == 0 && !b.folder) r = scan_archive(&b);
     if (r < 0) {
         bundle_close(&b);
@@ -208,8 +218,8 @@ bool bundle_has(struct bundle *b, struct sn_str name)
     return true;
 }
 
-int bundle_each(struct bundle *b, struct sn_str name, int (*fn)(void *ctx, struct sn_str bytes), void *ctx,
-                uint64_t *ret_size)
+int bundle_each(struct bundle *b, struct sn_str name, int (*fn)(void *ctx, struct sn_str bytes),
+                void *ctx, uint64_t *ret_size)
 {
     struct bundle_file f;
     int fd, r = locate(b, name, &f, &fd);
@@ -222,7 +232,8 @@ int bundle_each(struct bundle *b, struct sn_str name, int (*fn)(void *ctx, struc
 
 static int to_buf(void *ctx, struct sn_str bytes) { return sn_buf_str(ctx, bytes); }
 
-int bundle_read(struct bundle *b, struct sn_arena *a, struct sn_str name, size_t max, struct sn_str *ret)
+int bundle_read(struct bundle *b, struct sn_arena *a, struct sn_str name, size_t max,
+                struct sn_str *ret)
 {
     struct sn_buf buf;
     sn_buf_init(&buf, max);
@@ -230,5 +241,6 @@ int bundle_read(struct bundle *b, struct sn_arena *a, struct sn_str name, size_t
     if (r == 0) *ret = sn_arena_str(a, sn_buf_view(&buf));
     if (r == 0 && !ret->ptr) r = SN_E_NOMEM;
     sn_buf_done(&buf);
-    return r == SN_E_TOO_LARGE ? sn_fail(r, "\"%.*s\" has over %zu bytes", SN_STR_ARG(name), max) : r;
+    return r == SN_E_TOO_LARGE ? sn_fail(r, "\"%.*s\" has over %zu bytes", SN_STR_ARG(name), max)
+                               : r;
 }

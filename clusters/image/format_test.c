@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/status.h"
+#include "core/torture.h"
+#include "tests/harness/test.h"
 #include "image/build_test.h"
 #include "image/manifest.h"
 #include "image/reference.h"
 #include "image/registry_int.h"
 
-/* ---- references ------------------------------------------------------------------------------------- */
+/* ---- references
+ * ------------------------------------------------------------------------------------- */
 
 #define HEX64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -29,12 +32,38 @@ SN_TEST(reference_table)
         {"x:t@sha256:" HEX64, "docker.io/library/x:t@sha256:" HEX64},
         {"x@sha512:" HEX64 HEX64, "docker.io/library/x@sha512:" HEX64 HEX64},
         {"a---b", "docker.io/library/a---b:latest"},
-        {"", NULL}, {":", NULL}, {"x:", NULL}, {"X", NULL}, {"a//b", NULL}, {"/a", NULL}, {"a/", NULL},
-        {"a..b", NULL}, {"a___b", NULL}, {"-a", NULL}, {"a-", NULL}, {"a b", NULL}, {"a:.t", NULL}, {"a:-t", NULL},
-        {"a:b c", NULL}, {"x@sha256:12", NULL}, {"x@md5:" HEX64, NULL}, {"x@sha256:" HEX64 "@", NULL},
-        {"x@", NULL}, {"host:0/x", NULL}, {"host:65536/x", NULL}, {"host:x/y", NULL}, {"-h.io/x", NULL},
-        {"h..io/x", NULL}, {"[::1/x", NULL}, {"[x]:1/x", NULL}, {"a.io/../x", NULL}, {"a.io/x%2e", NULL},
-        {"a.io/x?y", NULL}, {"a.io/x#y", NULL}, {"http://a.io/x", NULL}, {"user@a.io/x", NULL},
+        {"", NULL},
+        {":", NULL},
+        {"x:", NULL},
+        {"X", NULL},
+        {"a//b", NULL},
+        {"/a", NULL},
+        {"a/", NULL},
+        {"a..b", NULL},
+        {"a___b", NULL},
+        {"-a", NULL},
+        {"a-", NULL},
+        {"a b", NULL},
+        {"a:.t", NULL},
+        {"a:-t", NULL},
+        {"a:b c", NULL},
+        {"x@sha256:12", NULL},
+        {"x@md5:" HEX64, NULL},
+        {"x@sha256:" HEX64 "@", NULL},
+        {"x@", NULL},
+        {"host:0/x", NULL},
+        {"host:65536/x", NULL},
+        {"host:x/y", NULL},
+        {"-h.io/x", NULL},
+        {"h..io/x", NULL},
+        {"[::1/x", NULL},
+        {"[x]:1/x", NULL},
+        {"a.io/../x", NULL},
+        {"a.io/x%2e", NULL},
+        {"a.io/x?y", NULL},
+        {"a.io/x#y", NULL},
+        {"http://a.io/x", NULL},
+        {"user@a.io/x", NULL},
     };
     struct sn_arena a;
     sn_arena_init(&a, NULL, 0);
@@ -54,13 +83,14 @@ SN_TEST(reference_table)
     sn_arena_done(&a);
 }
 
-/* ---- archives ----------------------------------------------------------------------------------------- */
+/* ---- archives
+ * ----------------------------------------------------------------------------------------- */
 
 static int seen_entry(void *ctx, const struct sn_tar_entry *e)
 {
     struct sn_buf *b = ctx;
-    sn_buf_printf(b, "%d %.*s>%.*s %o %u:%u %llu;", e->kind, SN_STR_ARG(e->path), SN_STR_ARG(e->link), e->mode, e->uid,
-                  e->gid, (unsigned long long)e->size);
+    sn_buf_printf(b, "%d %.*s>%.*s %o %u:%u %llu;", e->kind, SN_STR_ARG(e->path),
+                  SN_STR_ARG(e->link), e->mode, e->uid, e->gid, (unsigned long long)e->size);
     return 0;
 }
 static int seen_data(void *ctx, struct sn_str d) { return sn_buf_str(ctx, d); }
@@ -93,8 +123,10 @@ SN_TEST(tar_headers_that_are_wrong)
     } rows[] = {
         {"checksum", 0, "N", false, SN_E_SYNTAX},
         {"size not octal", 124, "0000000009 ", true, SN_E_SYNTAX},
-        {"negative size", 124, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", true, SN_E_SYNTAX},
-        {"size beyond 64 bits", 124, "\x80\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01", true, SN_E_SYNTAX},
+        {"negative size", 124, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", true,
+         SN_E_SYNTAX},
+        {"size beyond 64 bits", 124, "\x80\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01", true,
+         SN_E_SYNTAX},
         {"uid -1", 108, "\xff\xff\xff\xff\xff\xff\xff\xff", true, SN_E_SYNTAX},
         {"no name", 0, "\0\0\0\0", true, SN_E_SYNTAX},
         {"type", 156, "~", true, SN_E_UNIMPLEMENTED},
@@ -124,9 +156,17 @@ SN_TEST(tar_pax_records)
         {"12 path=abc\n", "0 abc> 644 0:0 0;\n"},
         {"11 uid=500\n11 gid=501\n", "0 n> 644 500:501 0;\n"},
         {"18 GNU.sparse.x=1\n", ""},
-        {"13 path=abc\n", NULL}, {"11 path=abc\n", NULL}, {"path=abc\n", NULL}, {"12 path=abc", NULL},
-        {"99999999999999999999 path=abc\n", NULL}, {"0 path=abc\n", NULL}, {"12 path\0abc\n", NULL},
-        {"6 =ab\n", NULL}, {"13 size=1e99\n", NULL}, {"11 uid=-01\n", NULL}, {"18 uid=4294967295\n", NULL},
+        {"13 path=abc\n", NULL},
+        {"11 path=abc\n", NULL},
+        {"path=abc\n", NULL},
+        {"12 path=abc", NULL},
+        {"99999999999999999999 path=abc\n", NULL},
+        {"0 path=abc\n", NULL},
+        {"12 path\0abc\n", NULL},
+        {"6 =ab\n", NULL},
+        {"13 size=1e99\n", NULL},
+        {"11 uid=-01\n", NULL},
+        {"18 uid=4294967295\n", NULL},
         {"12 mtime=1x\n", NULL},
     };
     for (unsigned i = 0; i < SN_COUNT_OF(rows); i++) {
@@ -171,11 +211,13 @@ SN_TEST(tar_what_we_write_is_read)
     sn_buf_done(&out);
 }
 
-/* ---- documents ------------------------------------------------------------------------------------------ */
+/* ---- documents
+ * ------------------------------------------------------------------------------------------ */
 
 #define D "sha256:" HEX64
 #define LAYER(type) "{\"mediaType\":\"" type "\",\"digest\":\"" D "\",\"size\":1}"
-#define CONFIG "\"config\":{\"mediaType\":\"" SN_TYPE_OCI_CONFIG "\",\"digest\":\"" D "\",\"size\":2}"
+#define CONFIG \
+    "\"config\":{\"mediaType\":\"" SN_TYPE_OCI_CONFIG "\",\"digest\":\"" D "\",\"size\":2}"
 
 SN_TEST(manifest_table)
 {
@@ -184,24 +226,36 @@ SN_TEST(manifest_table)
         int code;
         const char *diag;
     } rows[] = {
-        {"{\"schemaVersion\":2," CONFIG ",\"layers\":[" LAYER(SN_TYPE_OCI_LAYER "+zstd") "]}", 0, NULL},
-        {"{\"schemaVersion\":2," CONFIG ",\"layers\":[" LAYER("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip") "]}",
+        {"{\"schemaVersion\":2," CONFIG ",\"layers\":[" LAYER(SN_TYPE_OCI_LAYER "+zstd") "]}", 0,
+         NULL},
+        {"{\"schemaVersion\":2," CONFIG
+         ",\"layers\":[" LAYER("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip") "]}",
          SN_E_UNIMPLEMENTED, "layers[0].mediaType"},
-        {"{\"schemaVersion\":2," CONFIG ",\"layers\":[" LAYER("application/vnd.oci.image.layer.nondistributable.v1.tar") "]}",
+        {"{\"schemaVersion\":2," CONFIG
+         ",\"layers\":[" LAYER("application/vnd.oci.image.layer.nondistributable.v1.tar") "]}",
          SN_E_UNIMPLEMENTED, "foreign layer"},
-        {"{\"schemaVersion\":2," CONFIG ",\"layers\":[" LAYER(SN_TYPE_OCI_LAYER "+gzip+encrypted") "]}", SN_E_UNIMPLEMENTED, "encrypted"},
-        {"{\"schemaVersion\":2," CONFIG ",\"layers\":[],\"manifests\":[]}", SN_E_SYNTAX, "both an index and a manifest"},
-        {"{\"schemaVersion\":2,\"mediaType\":\"" SN_TYPE_OCI_INDEX "\"," CONFIG ",\"layers\":[]}", SN_E_SYNTAX, "mediaType"},
+        {"{\"schemaVersion\":2," CONFIG
+         ",\"layers\":[" LAYER(SN_TYPE_OCI_LAYER "+gzip+encrypted") "]}",
+         SN_E_UNIMPLEMENTED, "encrypted"},
+        {"{\"schemaVersion\":2," CONFIG ",\"layers\":[],\"manifests\":[]}", SN_E_SYNTAX,
+         "both an index and a manifest"},
+        {"{\"schemaVersion\":2,\"mediaType\":\"" SN_TYPE_OCI_INDEX "\"," CONFIG ",\"layers\":[]}",
+         SN_E_SYNTAX, "mediaType"},
         {"{\"schemaVersion\":1,\"fsLayers\":[]}", SN_E_UNIMPLEMENTED, "schema 1"},
         {"{\"schemaVersion\":2,\"layers\":[]}", SN_E_SYNTAX, "config[0].digest"},
-        {"{\"schemaVersion\":2,\"config\":{\"mediaType\":\"application/vnd.cncf.helm.config.v1+json\",\"digest\":\"" D
-         "\",\"size\":2},\"layers\":[]}", SN_E_UNIMPLEMENTED, "no container image"},
-        {"{\"schemaVersion\":2," CONFIG ",\"layers\":[{\"mediaType\":\"x\",\"digest\":\"sha256:../../x\",\"size\":1}]}", SN_E_SYNTAX,
-         "layers[0].digest"},
-        {"{\"schemaVersion\":2," CONFIG ",\"layers\":[{\"mediaType\":\"x\",\"digest\":\"" D "\",\"size\":-1}]}", SN_E_SYNTAX,
-         "layers[0].size"},
+        {"{\"schemaVersion\":2,\"config\":{\"mediaType\":\"application/"
+         "vnd.cncf.helm.config.v1+json\",\"digest\":\"" D "\",\"size\":2},\"layers\":[]}",
+         SN_E_UNIMPLEMENTED, "no container image"},
+        {"{\"schemaVersion\":2," CONFIG
+         ",\"layers\":[{\"mediaType\":\"x\",\"digest\":\"sha256:../../x\",\"size\":1}]}",
+         SN_E_SYNTAX, "layers[0].digest"},
+        {"{\"schemaVersion\":2," CONFIG ",\"layers\":[{\"mediaType\":\"x\",\"digest\":\"" D
+         "\",\"size\":-1}]}",
+         SN_E_SYNTAX, "layers[0].size"},
         {"{\"schemaVersion\":2,\"schemaVersion\":2}", SN_E_SYNTAX, "manifest"},
-        {"[]", SN_E_SYNTAX, "schemaVersion"}, {"{", SN_E_SYNTAX, "manifest"}, {"", SN_E_SYNTAX, "manifest"},
+        {"[]", SN_E_SYNTAX, "schemaVersion"},
+        {"{", SN_E_SYNTAX, "manifest"},
+        {"", SN_E_SYNTAX, "manifest"},
     };
     struct sn_arena a;
     sn_arena_init(&a, NULL, 0);
@@ -210,7 +264,8 @@ SN_TEST(manifest_table)
         sn_test_row("%u", i);
         int r = sn_manifest_parse(&a, sn_str(rows[i].text), &m);
         T_EQ(r, rows[i].code);
-        if (rows[i].diag) T_ASSERTF(strstr(sn_diag_str(r), rows[i].diag), "got: %s", sn_diag_str(r));
+        if (rows[i].diag)
+            T_ASSERTF(strstr(sn_diag_str(r), rows[i].diag), "got: %s", sn_diag_str(r));
     }
     sn_arena_done(&a);
 }
@@ -255,7 +310,8 @@ SN_TEST(manifest_platforms)
     T_OK(sn_platform_parse(SN_STR(""), &p));
     T_STR(p.os, "linux");
     const char *const bad[] = {"linux", "linux/", "/amd64", "linux/arm/v7/x", "linux/arm/seven"};
-    for (unsigned i = 0; i < SN_COUNT_OF(bad); i++) T_EQ(sn_platform_parse(sn_str(bad[i]), &p), SN_E_INVALID_ARGUMENT);
+    for (unsigned i = 0; i < SN_COUNT_OF(bad); i++)
+        T_EQ(sn_platform_parse(sn_str(bad[i]), &p), SN_E_INVALID_ARGUMENT);
 }
 
 SN_TEST(config_and_chains)
@@ -264,10 +320,16 @@ SN_TEST(config_and_chains)
     struct sn_image_config c;
     struct sn_str *chains;
     sn_arena_init(&a, NULL, 0);
-    T_OK(sn_image_config_parse(&a, SN_STR("{\"os\":\"linux\",\"architecture\":\"amd64\",\"created\":\"2020-01-02T03:04:05Z\",\"config\":"
-        "{\"User\":\"u:g\",\"Env\":[\"A=b\"],\"Cmd\":null,\"Entrypoint\":[\"/e\",\"x\"],\"WorkingDir\":\"/w\",\"ExposedPorts\":{\"80/tcp\":{}},"
-        "\"Volumes\":{\"/v\":{}},\"Labels\":{\"k\":\"v\"},\"StopSignal\":\"SIGINT\"},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" D "\",\"" D
-        "\"]}}"), &c));
+    T_OK(sn_image_config_parse(
+        &a,
+        SN_STR("{\"os\":\"linux\",\"architecture\":\"amd64\",\"created\":\"2020-01-02T03:04:05Z\","
+               "\"config\":"
+               "{\"User\":\"u:g\",\"Env\":[\"A=b\"],\"Cmd\":null,\"Entrypoint\":[\"/"
+               "e\",\"x\"],\"WorkingDir\":\"/w\",\"ExposedPorts\":{\"80/tcp\":{}},"
+               "\"Volumes\":{\"/"
+               "v\":{}},\"Labels\":{\"k\":\"v\"},\"StopSignal\":\"SIGINT\"},\"rootfs\":{\"type\":"
+               "\"layers\",\"diff_ids\":[\"" D "\",\"" D "\"]}}"),
+        &c));
     T_STR(c.user, "u:g");
     T_EQ(c.n_env, 1);
     T_EQ(c.n_cmd, 0);
@@ -288,14 +350,18 @@ SN_TEST(config_and_chains)
     sn_arena_done(&a);
 }
 
-/* ---- who asks --------------------------------------------------------------------------------------------- */
+/* ---- who asks
+ * --------------------------------------------------------------------------------------------- */
 
 SN_TEST(auth_challenges)
 {
     struct sn_arena a;
     struct reg_challenge c;
     sn_arena_init(&a, NULL, 0);
-    T_OK(reg_challenge_parse(&a, SN_STR("Bearer realm=\"https://a/t?x=1\",service=\"s \\\"q\\\"\", scope=repository:x:pull"), &c));
+    T_OK(reg_challenge_parse(
+        &a,
+        SN_STR("Bearer realm=\"https://a/t?x=1\",service=\"s \\\"q\\\"\", scope=repository:x:pull"),
+        &c));
     T_ASSERT(c.bearer && !c.basic);
     T_STR(c.realm, "https://a/t?x=1");
     T_STR(c.service, "s \"q\"");
@@ -309,11 +375,14 @@ SN_TEST(auth_challenges)
         T_EQ(reg_challenge_parse(&a, sn_str(bad[i]), &c), SN_E_PROTOCOL);
     }
     struct sn_image_auth au = {0};
-    T_OK(reg_credentials(&a, SN_STR("{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"aGk=\"},\"h:5000\":{\"identitytoken\":\"t\"}}}"),
+    T_OK(reg_credentials(&a,
+                         SN_STR("{\"auths\":{\"https://index.docker.io/v1/"
+                                "\":{\"auth\":\"aGk=\"},\"h:5000\":{\"identitytoken\":\"t\"}}}"),
                          SN_STR("docker.io"), &au));
     T_STR(au.auth, "aGk=");
     au = (struct sn_image_auth){0};
-    T_OK(reg_credentials(&a, SN_STR("{\"auths\":{\"h:5000\":{\"identitytoken\":\"t\"}}}"), SN_STR("h:5000"), &au));
+    T_OK(reg_credentials(&a, SN_STR("{\"auths\":{\"h:5000\":{\"identitytoken\":\"t\"}}}"),
+                         SN_STR("h:5000"), &au));
     T_STR(au.identity_token, "t");
     T_OK(reg_credentials(&a, SN_STR("{}"), SN_STR("other"), &au));
     sn_arena_done(&a);
@@ -324,11 +393,91 @@ SN_TEST(auth_what_is_loopback)
     static const struct {
         const char *host;
         bool is;
-    } rows[] = {{"localhost", true}, {"localhost:5000", true}, {"127.0.0.1:5", true}, {"127.1.2.3", true}, {"[::1]:5", true},
-                {"127.evil.com", false}, {"localhost.evil.com", false}, {"127.0.0.1.evil.com", false}, {"10.0.0.1", false},
-                {"[::2]", false}, {"", false}, {"127.1", false}};
+    } rows[] = {{"localhost", true},
+                {"localhost:5000", true},
+                {"127.0.0.1:5", true},
+                {"127.1.2.3", true},
+                {"[::1]:5", true},
+                {"127.evil.com", false},
+                {"localhost.evil.com", false},
+                {"127.0.0.1.evil.com", false},
+                {"10.0.0.1", false},
+                {"[::2]", false},
+                {"", false},
+                {"127.1", false}};
     for (unsigned i = 0; i < SN_COUNT_OF(rows); i++) {
         sn_test_row("%s", rows[i].host);
         T_EQ(reg_loopback(sn_str(rows[i].host)), rows[i].is);
     }
+}
+
+/* ---- failing allocations
+ * ------------------------------------------------------------------------------------ */
+
+static int torture_documents(void *arg)
+{
+    struct sn_arena a;
+    struct sn_image_ref ref;
+    struct sn_manifest m;
+    struct sn_image_config c;
+    struct sn_str *chains;
+    struct reg_challenge ch;
+    sn_arena_init(&a, NULL, 0);
+    int r = sn_image_ref_parse(&a, SN_STR("quay.io/a/b:1@sha256:" HEX64), &ref);
+    if (r == 0 && !sn_image_ref_text(&a, &ref).ptr) r = SN_E_NOMEM;
+    if (r == 0)
+        r = sn_manifest_parse(&a,
+                              SN_STR("{\"schemaVersion\":2," CONFIG
+                                     ",\"layers\":[" LAYER(SN_TYPE_OCI_LAYER) "]}"),
+                              &m);
+    if (r == 0)
+        r = sn_image_config_parse(
+            &a,
+            SN_STR("{\"config\":{\"Env\":[\"A=b\"]},\"rootfs\":{\"diff_ids\":[\"" D "\",\"" D
+                   "\"]}}"),
+            &c);
+    if (r == 0) r = sn_image_chains(&a, c.diff_ids, c.n_diff_ids, &chains);
+    if (r == 0) r = reg_challenge_parse(&a, SN_STR("Bearer realm=\"https://a/\""), &ch);
+    sn_arena_done(&a);
+    return r;
+}
+
+static int torture_archive(void *arg)
+{
+    static const struct sn_tar_events ev = {seen_entry, seen_data, seen_end};
+    struct sn_buf out = {0};
+    struct sn_tar t;
+    sn_tar_init(&t, &ev, &out);
+    int r = sn_tar_put(&t, sn_buf_view(arg));
+    if (r == 0) r = sn_tar_finish(&t);
+    sn_tar_done(&t);
+    if (r == 0) r = out.err;
+    sn_buf_done(&out);
+    return r;
+}
+
+static int torture_write(void *arg)
+{
+    struct sn_buf out = {0};
+    char name[200];
+    memset(name, 'x', sizeof(name));
+    int r = sn_tar_write_head(&out, sn_str_of(name, sizeof(name)), 5);
+    sn_buf_done(&out);
+    return r;
+}
+
+SN_TEST(torture_formats)
+{
+    struct sn_buf t = {0};
+    tb_pax(&t, "SCHILY.xattr.user.a", "b", 1);
+    tb_raw(&t, &(struct tb){'L', "././@LongLink"}, "long", 5);
+    tb_add(&t, (struct tb){'0', "x", .data = "abc"});
+    tb_end(&t);
+    int n = sn_torture(torture_documents, NULL);
+    T_ASSERTF(n > 0, "documents: %d %s", n, n < 0 ? sn_diag_str(n) : "");
+    n = sn_torture(torture_archive, &t);
+    T_ASSERTF(n > 2, "archive: %d %s", n, n < 0 ? sn_diag_str(n) : "");
+    n = sn_torture(torture_write, NULL);
+    T_ASSERTF(n > 1, "write: %d %s", n, n < 0 ? sn_diag_str(n) : "");
+    sn_buf_done(&t);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* image/gc.c - what nothing needs any more: marks from names, mounts and leases, sweeps the rest.
  *
- * Everything that is marked is marked before the first thing is removed, under the store's lock: a pull that
- * finds a blob or snapshot there has written it into its lease first, so either it was marked or the pull
- * sees that it is gone. Trees are renamed away under the lock and removed after it. */
+ * Everything that is marked is marked before the first thing is removed, under the store's lock: a
+ * pull that finds a blob or snapshot there has written it into its lease first, so either it was
+ * marked or the pull sees that it is gone. Trees are renamed away under the lock and removed after
+ * it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ struct gc {
     struct sn_image_gc_opts o;
     struct sn_image_gc_stats stats;
     struct sn_arena arena;
-    struct sn_map live;          /* digests of blobs, names of snapshots */
+    struct sn_map live; /* digests of blobs, names of snapshots */
 };
 
 static int mark(struct gc *g, struct sn_str what)
@@ -38,7 +39,8 @@ static int mark_snapshot(struct gc *g, struct sn_str chain)
     return sn_image_digest_valid(chain) ? mark(g, sn_str_from(chain, 7)) : 0;
 }
 
-/* The layers of a record's image: their blobs from the manifest, their snapshots from the configuration. */
+/* The layers of a record's image: their blobs from the manifest, their snapshots from the
+ * configuration. */
 static int mark_image(struct gc *g, const struct record *r)
 {
     struct sn_arena a;
@@ -70,7 +72,8 @@ static int mark_foreign(struct gc *g, struct sn_str digest, unsigned depth)
     if (r < 0) return r == SN_E_NOMEM ? r : 0;
     if (!m.index) r = mark(g, m.config.digest);
     for (size_t i = 0; r == 0 && i < m.n_entries; i++)
-        r = m.index ? mark_foreign(g, m.entries[i].digest, depth - 1) : mark(g, m.entries[i].digest);
+        r = m.index ? mark_foreign(g, m.entries[i].digest, depth - 1)
+                    : mark(g, m.entries[i].digest);
     return r;
 }
 
@@ -106,7 +109,9 @@ static int drop_untagged(struct gc *g)
         if (sn_str_chr(recs[i].ref, '@') < 0 && recs[i].config.len)
             r = SN_MIN(0, sn_map_put(&used, recs[i].config, NULL, NULL));
     for (size_t i = 0; i < n; i++)
-        if (!recs[i].config.len || sn_map_find(&used, recs[i].config) || sn_map_find(&used, recs[i].chain)) recs[kept++] = recs[i];
+        if (!recs[i].config.len || sn_map_find(&used, recs[i].config) ||
+            sn_map_find(&used, recs[i].chain))
+            recs[kept++] = recs[i];
     sn_map_done(&used);
     return r < 0 || kept == n ? r : index_write(g->st, recs, kept);
 }
@@ -150,7 +155,8 @@ static int sweep_blob(struct gc *g, const char *algorithm, const char *name)
     if (sn_map_find(&g->live, sn_str(digest))) return 0;
     (void)snprintf(path, sizeof(path), "blobs/%s/%.200s", algorithm, name);
     if (fstatat(g->st->fd, path, &s, AT_SYMLINK_NOFOLLOW) < 0) return 0;
-    if (unlinkat(g->st->fd, path, 0) < 0) return errno == ENOENT ? 0 : sn_fail_errno(errno, "remove %s/%s", g->st->root, path);
+    if (unlinkat(g->st->fd, path, 0) < 0)
+        return errno == ENOENT ? 0 : sn_fail_errno(errno, "remove %s/%s", g->st->root, path);
     g->stats.blobs++;
     g->stats.bytes += (uint64_t)s.st_size;
     return 0;
@@ -158,7 +164,8 @@ static int sweep_blob(struct gc *g, const char *algorithm, const char *name)
 static int sweep_256(struct gc *g, const char *name) { return sweep_blob(g, "sha256", name); }
 static int sweep_512(struct gc *g, const char *name) { return sweep_blob(g, "sha512", name); }
 
-static uint64_t usage_of(struct sn_image_store *st, struct sn_arena *a, const char *name, uint64_t *ret_inodes)
+static uint64_t usage_of(struct sn_image_store *st, struct sn_arena *a, const char *name,
+                         uint64_t *ret_inodes)
 {
     char path[STORE_NAME_MAX];
     struct sn_str text;
@@ -188,7 +195,8 @@ static int sweep_partial(struct gc *g, const char *name)
     (void)snprintf(path, sizeof(path), "ingest/%.200s", name);
     int fd = openat(g->st->fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return 0;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &s) == 0 && unlinkat(g->st->fd, path, 0) == 0) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &s) == 0 &&
+        unlinkat(g->st->fd, path, 0) == 0) {
         g->stats.partials++;
         g->stats.bytes += (uint64_t)s.st_size;
     }
@@ -196,8 +204,8 @@ static int sweep_partial(struct gc *g, const char *name)
     return 0;
 }
 
-/* Files of store_write whose writer died: they exist outside of the lock only for index.json, which is
- * written under it. */
+/* Files of store_write whose writer died: they exist outside of the lock only for index.json, which
+ * is written under it. */
 static int sweep_temporary(struct gc *g, const char *name)
 {
     int pid = 0;
@@ -233,10 +241,12 @@ static void settle(struct gc *g)
     struct sn_str *names;
     size_t n;
     (void)snprintf(path, sizeof(path), "%s/snapshots", g->st->root);
-    if (!g->st->o.no_sync && sn_dir_list(&g->arena, path, &names, &n) == 0) snapshot_settle(g->st, names, n);
+    if (!g->st->o.no_sync && sn_dir_list(&g->arena, path, &names, &n) == 0)
+        snapshot_settle(g->st, names, n);
 }
 
-int gc_run(struct sn_image_store *st, const struct sn_image_gc_opts *o, struct sn_image_gc_stats *ret)
+int gc_run(struct sn_image_store *st, const struct sn_image_gc_opts *o,
+           struct sn_image_gc_stats *ret)
 {
     struct gc g = {.st = st};
     if (o) g.o = *o;
@@ -266,7 +276,8 @@ static int do_gc(void *arg)
     return gc_run(j->st, j->o, &j->stats);
 }
 
-int sn_image_gc(struct sn_image_store *st, const struct sn_image_gc_opts *o, struct sn_image_gc_stats *ret)
+int sn_image_gc(struct sn_image_store *st, const struct sn_image_gc_opts *o,
+                struct sn_image_gc_stats *ret)
 {
     struct gc_job j = {.st = st, .o = o};
     int r = sn_offload(do_gc, &j);
@@ -274,9 +285,11 @@ int sn_image_gc(struct sn_image_store *st, const struct sn_image_gc_opts *o, str
     return r;
 }
 
-/* ---- usage ---------------------------------------------------------------------------------------- */
+/* ---- usage
+ * ---------------------------------------------------------------------------------------- */
 
-static int count_blobs(struct sn_image_store *st, struct sn_arena *a, const char *folder, struct sn_image_fs_usage *u)
+static int count_blobs(struct sn_image_store *st, struct sn_arena *a, const char *folder,
+                       struct sn_image_fs_usage *u)
 {
     char path[STORE_PATH_MAX + STORE_NAME_MAX];
     struct sn_str *names;
@@ -284,7 +297,8 @@ static int count_blobs(struct sn_image_store *st, struct sn_arena *a, const char
     size_t n;
     (void)snprintf(path, sizeof(path), "%s/%s", st->root, folder);
     int r = sn_dir_list(a, path, &names, &n), fd = -1;
-    if (r == 0 && (fd = openat(st->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) r = sn_fail_errno(errno, "open %s", path);
+    if (r == 0 && (fd = openat(st->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        r = sn_fail_errno(errno, "open %s", path);
     for (size_t i = 0; i < n && r == 0; i++)
         if (fstatat(fd, names[i].ptr, &s, AT_SYMLINK_NOFOLLOW) == 0) {
             u->bytes += (uint64_t)s.st_size;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image/hosts.c - which hosts stand for a registry: CERTS_DIR/HOST/hosts.toml as containerd reads it. */
+/* image/hosts.c - which hosts stand for a registry: CERTS_DIR/HOST/hosts.toml as containerd reads
+ * it. */
 #include "core/status.h"
 #include "fiber/os.h"
 #include "image/registry_int.h"
@@ -10,15 +11,18 @@
 
 int reg_host_add(struct reg_session *s, struct sn_str url, bool v2, struct reg_host **ret)
 {
-    if (s->n_hosts == REG_HOSTS_MAX) return sn_fail(SN_E_TOO_LARGE, "over %u hosts for one registry", REG_HOSTS_MAX);
+    if (s->n_hosts == REG_HOSTS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "over %u hosts for one registry", REG_HOSTS_MAX);
     bool tls = sn_str_starts(url, SN_STR("https://"));
     if (!tls && !sn_str_starts(url, SN_STR("http://")))
         return sn_fail(SN_E_SYNTAX, "host \"%.*s\": expected http:// or https://", SN_STR_ARG(url));
     while (url.len && url.ptr[url.len - 1] == '/') url.len--;
     struct sn_str rest = sn_str_from(url, tls ? 8 : 7);
-    struct reg_host h = {.can_resolve = true, .client = s->o->tls_insecure ? s->clients->insecure : s->clients->strict,
+    struct reg_host h = {.can_resolve = true,
+                         .client = s->o->tls_insecure ? s->clients->insecure : s->clients->strict,
                          .insecure = s->o->tls_insecure};
-    h.base = sn_arena_printf(&s->arena, "%.*s%s", SN_STR_ARG(url), v2 && !sn_str_ends(url, SN_STR("/v2")) ? "/v2" : "");
+    h.base = sn_arena_printf(&s->arena, "%.*s%s", SN_STR_ARG(url),
+                             v2 && !sn_str_ends(url, SN_STR("/v2")) ? "/v2" : "");
     h.authority = sn_arena_str(&s->arena, sn_str_cut(&rest, '/'));
     if (!h.base.ptr || !h.authority.ptr) return SN_E_NOMEM;
     s->hosts[s->n_hosts] = h;
@@ -36,10 +40,12 @@ void reg_host_done(struct reg_host *h)
 
 static int add_origin(struct reg_session *s, struct sn_str url, struct reg_host **ret)
 {
-    struct sn_str host = sn_str_eqc(s->ref->registry, "docker.io") ? SN_STR("registry-1.docker.io") : s->ref->registry;
+    struct sn_str host = sn_str_eqc(s->ref->registry, "docker.io") ? SN_STR("registry-1.docker.io")
+                                                                   : s->ref->registry;
     if (!url.len) {
         bool plain = s->o->plain_http || reg_loopback(host);
-        url = sn_arena_printf(&s->arena, "%s%.*s", plain ? "http://" : "https://", SN_STR_ARG(host));
+        url =
+            sn_arena_printf(&s->arena, "%s%.*s", plain ? "http://" : "https://", SN_STR_ARG(host));
         if (!url.ptr) return SN_E_NOMEM;
     }
     int r = reg_host_add(s, url, true, ret);
@@ -47,7 +53,8 @@ static int add_origin(struct reg_session *s, struct sn_str url, struct reg_host 
     return r;
 }
 
-/* ---- hosts.toml ------------------------------------------------------------------------------------- */
+/* ---- hosts.toml
+ * ------------------------------------------------------------------------------------- */
 
 static struct sn_str text_of(const struct sn_toml *t, const char *key)
 {
@@ -60,10 +67,12 @@ static bool flag_of(const struct sn_toml *t, const char *key)
     return e && e->v.kind == SN_TOML_BOOL && e->v.b;
 }
 
-static int append_file(struct reg_session *s, const char *dir, struct sn_str name, struct sn_buf *pem)
+static int append_file(struct reg_session *s, const char *dir, struct sn_str name,
+                       struct sn_buf *pem)
 {
     struct sn_str path = name, text;
-    if (name.len == 0 || name.ptr[0] != '/') path = sn_arena_printf(&s->arena, "%s/%.*s", dir, SN_STR_ARG(name));
+    if (name.len == 0 || name.ptr[0] != '/')
+        path = sn_arena_printf(&s->arena, "%s/%.*s", dir, SN_STR_ARG(name));
     if (!path.ptr) return SN_E_NOMEM;
     path = sn_arena_str(&s->arena, path);
     int r = path.ptr ? sn_file_read(&s->arena, path.ptr, CA_BYTES_MAX, &text) : SN_E_NOMEM;
@@ -71,7 +80,8 @@ static int append_file(struct reg_session *s, const char *dir, struct sn_str nam
 }
 
 /* ca, skip_verify: a client of the host's own. */
-static int set_tls(struct reg_session *s, struct reg_host *h, const struct sn_toml *t, const char *dir)
+static int set_tls(struct reg_session *s, struct reg_host *h, const struct sn_toml *t,
+                   const char *dir)
 {
     struct sn_buf pem;
     int r = 0;
@@ -88,7 +98,8 @@ static int set_tls(struct reg_session *s, struct reg_host *h, const struct sn_to
         for (const struct sn_toml_item *it = ca->v.array.first; it && r == 0; it = it->next)
             if (it->v.kind == SN_TOML_STRING) r = append_file(s, dir, it->v.str, &pem);
     struct sn_http_client_opts o = {.h2_off = true, .head_ns_max = REG_ANSWER_NS_MAX};
-    if (r == 0) r = sn_tls_config_new(&(struct sn_tls_opts){.ca_pem = sn_buf_view(&pem)}, &h->own_tls);
+    if (r == 0)
+        r = sn_tls_config_new(&(struct sn_tls_opts){.ca_pem = sn_buf_view(&pem)}, &h->own_tls);
     o.tls = h->own_tls; /* borrowed by the client */
     if (r == 0) r = sn_http_client_new(&o, &h->own);
     if (r == 0) h->client = h->own;
@@ -119,7 +130,9 @@ static int add_mirrors(struct reg_session *s, const struct sn_toml *root, const 
         struct reg_host *h;
         int r = reg_host_add(s, e->key, !flag_of(&e->v, "override_path"), &h);
         if (r == 0) r = set_tls(s, h, &e->v, dir);
-        if (r < 0) return sn_wrap(r, "%u:%u: host \"%.*s\"", e->pos.line, e->pos.column, SN_STR_ARG(e->key));
+        if (r < 0)
+            return sn_wrap(r, "%u:%u: host \"%.*s\"", e->pos.line, e->pos.column,
+                           SN_STR_ARG(e->key));
         if (!set_capabilities(h, &e->v)) {
             reg_host_done(h);
             s->n_hosts--;
@@ -143,12 +156,16 @@ int reg_hosts(struct reg_session *s)
 {
     struct sn_str reg = s->ref->registry, rest = reg, host = sn_str_cut(&rest, ':');
     bool port = rest.ptr && reg.ptr[0] != '[';
-    const struct sn_str dirs[] = {
-        reg, port ? sn_arena_printf(&s->arena, "%.*s_%.*s_", SN_STR_ARG(host), SN_STR_ARG(rest)) : (struct sn_str){0},
-        SN_STR("_default")};
+    const struct sn_str dirs[] = {reg,
+                                  port ? sn_arena_printf(&s->arena, "%.*s_%.*s_", SN_STR_ARG(host),
+                                                         SN_STR_ARG(rest))
+                                       : (struct sn_str){0},
+                                  SN_STR("_default")};
     for (size_t i = 0; i < SN_COUNT_OF(dirs); i++) {
         if (!dirs[i].len) continue;
-        struct sn_str dir = sn_arena_printf(&s->arena, "%s/%.*s", s->certs_dir, SN_STR_ARG(dirs[i])), text;
+        struct sn_str dir =
+                          sn_arena_printf(&s->arena, "%s/%.*s", s->certs_dir, SN_STR_ARG(dirs[i])),
+                      text;
         struct sn_str path = sn_arena_printf(&s->arena, "%.*s/hosts.toml", SN_STR_ARG(dir));
         if (!dir.ptr || !path.ptr) return SN_E_NOMEM;
         int r = sn_file_read(&s->arena, path.ptr, 0, &text);

@@ -12,10 +12,12 @@
 #include "fiber/os.h"
 #include "image/store_int.h"
 
-/* ---- from blobs to an image ---------------------------------------------------------------------- */
+/* ---- from blobs to an image
+ * ---------------------------------------------------------------------- */
 
-int image_resolve(struct sn_image_store *st, struct sn_arena *a, struct sn_str target, const struct sn_platform *want,
-                  struct sn_manifest *ret, struct sn_str *ret_digest, uint64_t *ret_size)
+int image_resolve(struct sn_image_store *st, struct sn_arena *a, struct sn_str target,
+                  const struct sn_platform *want, struct sn_manifest *ret,
+                  struct sn_str *ret_digest, uint64_t *ret_size)
 {
     for (unsigned depth = 0; depth < SN_MANIFEST_NESTED_MAX; depth++) {
         struct sn_str text;
@@ -30,13 +32,15 @@ int image_resolve(struct sn_image_store *st, struct sn_arena *a, struct sn_str t
         if (r < 0) return r;
         target = d->digest;
     }
-    return sn_fail(SN_E_TOO_LARGE, "indexes within each other, over %u deep", SN_MANIFEST_NESTED_MAX);
+    return sn_fail(SN_E_TOO_LARGE, "indexes within each other, over %u deep",
+                   SN_MANIFEST_NESTED_MAX);
 }
 
 int image_check_layers(const struct sn_manifest *m, const struct sn_image_config *c)
 {
     if (m->n_entries == c->n_diff_ids) return 0;
-    return sn_fail(SN_E_SYNTAX, "the manifest has %zu layers, the configuration %zu", m->n_entries, c->n_diff_ids);
+    return sn_fail(SN_E_SYNTAX, "the manifest has %zu layers, the configuration %zu", m->n_entries,
+                   c->n_diff_ids);
 }
 
 static int unpack_one(struct sn_image_store *st, struct lease *l, const struct sn_manifest *m,
@@ -55,7 +59,8 @@ static int unpack_one(struct sn_image_store *st, struct lease *l, const struct s
     return r;
 }
 
-int image_unpack(struct sn_image_store *st, struct lease *l, const struct sn_manifest *m, const struct sn_image_config *c)
+int image_unpack(struct sn_image_store *st, struct lease *l, const struct sn_manifest *m,
+                 const struct sn_image_config *c)
 {
     struct sn_arena a;
     struct sn_str *chains;
@@ -87,7 +92,8 @@ static bool has(const struct sn_str *list, size_t n, struct sn_str s)
 }
 
 /* The names of all records of the image `id`. */
-static int fill_names(struct sn_arena *a, const struct record *recs, size_t n, struct sn_str id, struct sn_image *im)
+static int fill_names(struct sn_arena *a, const struct record *recs, size_t n, struct sn_str id,
+                      struct sn_image *im)
 {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) count += sn_str_eq(recs[i].config, id);
@@ -103,11 +109,15 @@ static int fill_names(struct sn_arena *a, const struct record *recs, size_t n, s
     return 0;
 }
 
-int image_fill(struct sn_image_store *st, struct sn_arena *a, const struct record *r, struct sn_image *ret)
+int image_fill(struct sn_image_store *st, struct sn_arena *a, const struct record *r,
+               struct sn_image *ret)
 {
     struct sn_str text;
-    struct sn_image im = {.id = arena_copy(a, r->config), .target = arena_copy(a, r->target),
-                          .manifest = arena_copy(a, r->manifest), .chain = arena_copy(a, r->chain), .size = r->size,
+    struct sn_image im = {.id = arena_copy(a, r->config),
+                          .target = arena_copy(a, r->target),
+                          .manifest = arena_copy(a, r->manifest),
+                          .chain = arena_copy(a, r->chain),
+                          .size = r->size,
                           .pulled_ns = r->pulled_ns};
     if (!im.id.ptr || !im.target.ptr || !im.manifest.ptr || !im.chain.ptr) return SN_E_NOMEM;
     int e = store_blob_read(st, a, r->config, SN_IMAGE_CONFIG_BYTES_MAX, &text);
@@ -125,7 +135,8 @@ static int fill(struct sn_image_store *st, struct sn_arena *a, const struct reco
     return e < 0 ? e : fill_names(a, recs, n, r->config, ret);
 }
 
-/* ---- listing ------------------------------------------------------------------------------------- */
+/* ---- listing
+ * ------------------------------------------------------------------------------------- */
 
 static int newest_first(const void *x, const void *y)
 {
@@ -164,7 +175,8 @@ static int do_list(void *arg)
     return 0;
 }
 
-int sn_image_list(struct sn_image_store *st, struct sn_arena *a, struct sn_image **ret, size_t *ret_n)
+int sn_image_list(struct sn_image_store *st, struct sn_arena *a, struct sn_image **ret,
+                  size_t *ret_n)
 {
     struct list_job j = {.st = st, .a = a};
     int r = sn_offload(do_list, &j);
@@ -174,12 +186,14 @@ int sn_image_list(struct sn_image_store *st, struct sn_arena *a, struct sn_image
     return 0;
 }
 
-/* ---- finding ------------------------------------------------------------------------------------- */
+/* ---- finding
+ * ------------------------------------------------------------------------------------- */
 
 static bool is_hex(struct sn_str s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (!((s.ptr[i] >= '0' && s.ptr[i] <= '9') || (s.ptr[i] >= 'a' && s.ptr[i] <= 'f'))) return false;
+        if (!((s.ptr[i] >= '0' && s.ptr[i] <= '9') || (s.ptr[i] >= 'a' && s.ptr[i] <= 'f')))
+            return false;
     return s.len > 0;
 }
 
@@ -187,14 +201,17 @@ static bool is_hex(struct sn_str s)
 static int by_id(const struct record *recs, size_t n, struct sn_str name, const struct record **ret)
 {
     struct sn_str hex = name;
-    if (sn_str_starts(name, SN_STR("sha256:")) || sn_str_starts(name, SN_STR("sha512:"))) hex = sn_str_from(name, 7);
+    if (sn_str_starts(name, SN_STR("sha256:")) || sn_str_starts(name, SN_STR("sha512:")))
+        hex = sn_str_from(name, 7);
     if (hex.len < 4 || hex.len > 128 || !is_hex(hex)) return 0;
     const struct record *found = NULL;
     for (size_t i = 0; i < n; i++) {
         if (!recs[i].config.len) continue;
-        if (!sn_str_starts(sn_str_from(recs[i].config, 7), hex) && !sn_str_eq(recs[i].target, name)) continue;
+        if (!sn_str_starts(sn_str_from(recs[i].config, 7), hex) && !sn_str_eq(recs[i].target, name))
+            continue;
         if (found && !sn_str_eq(found->config, recs[i].config))
-            return sn_fail(SN_E_INVALID_ARGUMENT, "\"%.*s\" is the beginning of several images' ids", SN_STR_ARG(name));
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "\"%.*s\" is the beginning of several images' ids", SN_STR_ARG(name));
         found = &recs[i];
     }
     *ret = found;
@@ -202,7 +219,8 @@ static int by_id(const struct record *recs, size_t n, struct sn_str name, const 
 }
 
 /* By reference; one with a digest also fits a tag of its repository that stands for the digest. */
-static int by_ref(struct sn_arena *a, const struct record *recs, size_t n, struct sn_str name, const struct record **ret)
+static int by_ref(struct sn_arena *a, const struct record *recs, size_t n, struct sn_str name,
+                  const struct record **ret)
 {
     struct sn_image_ref ref, own;
     int r = sn_image_ref_parse(a, name, &ref);
@@ -225,18 +243,24 @@ static int by_ref(struct sn_arena *a, const struct record *recs, size_t n, struc
     return 0;
 }
 
-/* Returns 1 where *ret was found by id, 0 by its reference. */
+/* An id, then a name, then the beginning of an id: a name of few hex digits is a name first.
+ * Returns 1 where *ret was found by id, 0 by its reference. */
 static int find_record(struct sn_arena *a, const struct record *recs, size_t n, struct sn_str name,
                        const struct record **ret)
 {
-    int r = by_id(recs, n, name, ret);
+    bool whole = name.len >= 64;
+    int r = whole ? by_id(recs, n, name, ret) : 0;
     if (r != 0) return r;
-    r = by_ref(a, recs, n, name, ret);
-    if (r == 1) return 0;
-    return r < 0 ? r : sn_fail(SN_E_NOT_FOUND, "no image \"%.*s\"", SN_STR_ARG(name));
+    int ref = by_ref(a, recs, n, name, ret);
+    if (ref == 1) return 0;
+    r = whole ? 0 : by_id(recs, n, name, ret);
+    if (r != 0) return r;
+    return ref < 0 ? by_ref(a, recs, n, name, ret) /* for its diagnostic */
+                   : sn_fail(SN_E_NOT_FOUND, "no image \"%.*s\"", SN_STR_ARG(name));
 }
 
-int image_find(struct sn_image_store *st, struct sn_str name, struct sn_arena *a, struct sn_image *ret)
+int image_find(struct sn_image_store *st, struct sn_str name, struct sn_arena *a,
+               struct sn_image *ret)
 {
     struct record *recs;
     const struct record *rec = NULL;
@@ -259,7 +283,8 @@ static int do_find(void *arg)
     return image_find(j->st, j->name, j->a, &j->image);
 }
 
-int sn_image_find(struct sn_image_store *st, struct sn_str name, struct sn_arena *a, struct sn_image *ret)
+int sn_image_find(struct sn_image_store *st, struct sn_str name, struct sn_arena *a,
+                  struct sn_image *ret)
 {
     struct find_job j = {.st = st, .name = name, .a = a};
     int r = sn_offload(do_find, &j);
@@ -267,7 +292,8 @@ int sn_image_find(struct sn_image_store *st, struct sn_str name, struct sn_arena
     return r < 0 ? r : 0;
 }
 
-/* ---- names --------------------------------------------------------------------------------------- */
+/* ---- names
+ * --------------------------------------------------------------------------------------- */
 
 static int do_tag(void *arg)
 {
@@ -279,7 +305,8 @@ static int do_tag(void *arg)
     size_t n;
     sn_arena_init(&a, NULL, 0);
     int r = sn_image_ref_parse(&a, j->ref, &ref);
-    if (r == 0 && ref.digest.ptr) r = sn_fail(SN_E_INVALID_ARGUMENT, "a name with a digest cannot be given");
+    if (r == 0 && ref.digest.ptr)
+        r = sn_fail(SN_E_INVALID_ARGUMENT, "a name with a digest cannot be given");
     if (r == 0) r = index_read(j->st, &a, &recs, &n);
     if (r == 0) r = find_record(&a, recs, n, j->name, &found);
     if (r >= 0) {

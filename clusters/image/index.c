@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image/index.c - index.json: which names the store's images have. An OCI index, so that other tools read
- * it; what we know beyond that is in annotations, so that listing reads no manifest twice. */
+/* image/index.c - index.json: which names the store's images have. An OCI index, so that other
+ * tools read it; what we know beyond that is in annotations, so that listing reads no manifest
+ * twice. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -28,7 +29,8 @@ static int read_record(const struct sn_json *v, size_t i, struct record *ret)
                        .manifest = note(v, NOTE_MANIFEST),
                        .config = note(v, NOTE_CONFIG),
                        .chain = note(v, NOTE_CHAIN)};
-    if (!sn_image_digest_valid(r.target)) return sn_fail(SN_E_DATA_LOSS, "manifests[%zu].digest: expected a digest", i);
+    if (!sn_image_digest_valid(r.target))
+        return sn_fail(SN_E_DATA_LOSS, "manifests[%zu].digest: expected a digest", i);
     if (sn_json_to_u64(sn_json_get(v, "size"), &r.target_size) < 0)
         return sn_fail(SN_E_DATA_LOSS, "manifests[%zu].size: expected a number", i);
     bool ours = sn_image_digest_valid(r.manifest) && sn_image_digest_valid(r.config) &&
@@ -49,7 +51,9 @@ int index_read(struct sn_image_store *st, struct sn_arena *a, struct record **re
     if (r == SN_E_NOT_FOUND) return 0;
     if (r == 0) r = sn_json_parse(a, text, NULL, &v);
     if (r < 0)
-        return r == SN_E_NOMEM ? r : sn_wrap(r == SN_E_SYNTAX ? SN_E_DATA_LOSS : r, "%s/index.json", st->root);
+        return r == SN_E_NOMEM
+                   ? r
+                   : sn_wrap(r == SN_E_SYNTAX ? SN_E_DATA_LOSS : r, "%s/index.json", st->root);
     const struct sn_json *list = sn_json_get(v, "manifests");
     if (!sn_json_is(list, SN_JSON_ARRAY))
         return sn_fail(SN_E_DATA_LOSS, "%s/index.json: manifests: expected a list", st->root);
@@ -95,7 +99,8 @@ int index_write(struct sn_image_store *st, const struct record *recs, size_t n)
     struct sn_buf b;
     struct sn_jsonw w;
     if (n > SN_IMAGE_IMAGES_MAX)
-        return sn_fail(SN_E_TOO_LARGE, "%s: over %u names of images", st->root, SN_IMAGE_IMAGES_MAX);
+        return sn_fail(SN_E_TOO_LARGE, "%s: over %u names of images", st->root,
+                       SN_IMAGE_IMAGES_MAX);
     sn_buf_init(&b, STORE_INDEX_BYTES_MAX);
     sn_jsonw_init(&w, &b, &(struct sn_json_style){.indent = 2});
     sn_jsonw_object(&w);

@@ -19,7 +19,7 @@ struct sn_inflate {
     enum kind kind;
     uint8_t magic[MAGIC_BYTES];
     unsigned n_magic;
-    bool inside;  /* of a member or frame */
+    bool inside; /* of a member or frame */
     bool z_ready;
     z_stream z;
     ZSTD_DStream *d;
@@ -53,7 +53,8 @@ static int emit(struct sn_inflate *z, const void *p, size_t n)
     if (n == 0) return 0;
     z->out += n;
     if (z->ratio_max && z->out > SN_INFLATE_RATIO_FROM && z->out / z->ratio_max > z->in)
-        return sn_fail(SN_E_TOO_LARGE, "%llu bytes came out of %llu: over the limit of %llu to 1 (ratio_max)",
+        return sn_fail(SN_E_TOO_LARGE,
+                       "%llu bytes came out of %llu: over the limit of %llu to 1 (ratio_max)",
                        (unsigned long long)z->out, (unsigned long long)z->in,
                        (unsigned long long)z->ratio_max);
     return z->sink(z->ctx, sn_str_of(p, n));
@@ -71,7 +72,8 @@ static int put_gzip(struct sn_inflate *z, struct sn_str in)
         int e = inflate(&z->z, Z_NO_FLUSH);
         if (e == Z_MEM_ERROR) return SN_E_NOMEM;
         if (e != Z_OK && e != Z_STREAM_END && e != Z_BUF_ERROR)
-            return sn_fail(SN_E_SYNTAX, "gzip: damaged: %s", z->z.msg ? z->z.msg : "no such format");
+            return sn_fail(SN_E_SYNTAX, "gzip: damaged: %s",
+                           z->z.msg ? z->z.msg : "no such format");
         size_t n = OUT_BYTES - z->z.avail_out;
         full = z->z.avail_out == 0 && e != Z_STREAM_END;
         int r = emit(z, z->buf, n);
@@ -115,8 +117,9 @@ static int begin(struct sn_inflate *z)
         if (inflateInit2(&z->z, 16 + MAX_WBITS) != Z_OK) return SN_E_NOMEM;
         z->z_ready = true;
         z->kind = GZIP;
-    } else if (z->n_magic == 4 && ((m[0] == 0x28 && m[1] == 0xb5 && m[2] == 0x2f && m[3] == 0xfd) ||
-                                   ((m[0] & 0xf0) == 0x50 && m[1] == 0x2a && m[2] == 0x4d && m[3] == 0x18))) {
+    } else if (z->n_magic == 4 &&
+               ((m[0] == 0x28 && m[1] == 0xb5 && m[2] == 0x2f && m[3] == 0xfd) ||
+                ((m[0] & 0xf0) == 0x50 && m[1] == 0x2a && m[2] == 0x4d && m[3] == 0x18))) {
         z->d = ZSTD_createDStream();
         if (!z->d) return SN_E_NOMEM;
         (void)ZSTD_DCtx_setParameter(z->d, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG_MAX);
@@ -128,7 +131,9 @@ static int begin(struct sn_inflate *z)
 static int put_known(struct sn_inflate *z, struct sn_str in)
 {
     if (in.len == 0) return 0;
-    return z->kind == GZIP ? put_gzip(z, in) : z->kind == ZSTD ? put_zstd(z, in) : emit(z, in.ptr, in.len);
+    return z->kind == GZIP   ? put_gzip(z, in)
+           : z->kind == ZSTD ? put_zstd(z, in)
+                             : emit(z, in.ptr, in.len);
 }
 
 int sn_inflate_put(struct sn_inflate *z, struct sn_str bytes)
@@ -162,5 +167,6 @@ int sn_inflate_finish(struct sn_inflate *z)
         if (r == 0) r = put_known(z, sn_str_of((const char *)z->magic, z->n_magic));
         if (r < 0) return r;
     }
-    return z->inside ? sn_fail(SN_E_SYNTAX, "%s: ends too soon", z->kind == GZIP ? "gzip" : "zstd") : 0;
+    return z->inside ? sn_fail(SN_E_SYNTAX, "%s: ends too soon", z->kind == GZIP ? "gzip" : "zstd")
+                     : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image/ingest.c - blobs on their way into the store: written and hashed as they come, continued where they
- * broke off, named when their digest is right. */
+/* image/ingest.c - blobs on their way into the store: written and hashed as they come, continued
+ * where they broke off, named when their digest is right. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,13 +18,14 @@
 static int open_shared(struct ingest *in)
 {
     struct stat a, b;
-    (void)snprintf(in->path, sizeof(in->path), "ingest/%.6s-%.*s", in->digest.ptr, (int)in->digest.len - 7,
-                   in->digest.ptr + 7);
+    (void)snprintf(in->path, sizeof(in->path), "ingest/%.6s-%.*s", in->digest.ptr,
+                   (int)in->digest.len - 7, in->digest.ptr + 7);
     int fd = openat(in->st->fd, in->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return sn_fail_errno(errno, "make %s/%s", in->st->root, in->path);
     /* The one who locked it before may have named or removed the file in between. */
     if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &a) == 0 &&
-        fstatat(in->st->fd, in->path, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev) {
+        fstatat(in->st->fd, in->path, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_ino == b.st_ino &&
+        a.st_dev == b.st_dev) {
         in->kept = true;
         return fd;
     }
@@ -66,13 +67,14 @@ static int reread(struct ingest *in)
     return r;
 }
 
-int ingest_begin(struct sn_image_store *st, struct sn_str digest, uint64_t size, struct sn_layer *layer,
-                 struct ingest *ret)
+int ingest_begin(struct sn_image_store *st, struct sn_str digest, uint64_t size,
+                 struct sn_layer *layer, struct ingest *ret)
 {
     struct ingest in = {.st = st, .digest = digest, .size = size, .layer = layer};
     if (size != UINT64_MAX && size > st->o.limits.blob_bytes_max)
-        return sn_fail(SN_E_TOO_LARGE, "blob %.*s has %llu bytes, over %llu (blob_bytes_max)", SN_STR_ARG(digest),
-                       (unsigned long long)size, (unsigned long long)st->o.limits.blob_bytes_max);
+        return sn_fail(SN_E_TOO_LARGE, "blob %.*s has %llu bytes, over %llu (blob_bytes_max)",
+                       SN_STR_ARG(digest), (unsigned long long)size,
+                       (unsigned long long)st->o.limits.blob_bytes_max);
     in.fd = open_shared(&in);
     if (in.fd == SN_E_BUSY) in.fd = open_own(&in);
     if (in.fd < 0) return in.fd;
@@ -94,9 +96,10 @@ int ingest_begin(struct sn_image_store *st, struct sn_str digest, uint64_t size,
 
 int ingest_put(struct ingest *in, struct sn_str bytes)
 {
-    if (bytes.len > (in->size == UINT64_MAX ? in->st->o.limits.blob_bytes_max : in->size) - in->have)
-        return sn_fail(SN_E_DATA_LOSS, "blob %.*s: more than the %llu bytes it should have", SN_STR_ARG(in->digest),
-                       (unsigned long long)in->size);
+    if (bytes.len >
+        (in->size == UINT64_MAX ? in->st->o.limits.blob_bytes_max : in->size) - in->have)
+        return sn_fail(SN_E_DATA_LOSS, "blob %.*s: more than the %llu bytes it should have",
+                       SN_STR_ARG(in->digest), (unsigned long long)in->size);
     struct sn_str left = bytes;
     while (left.len) {
         ssize_t n = write(in->fd, left.ptr, left.len);
@@ -112,8 +115,9 @@ int ingest_commit(struct ingest *in)
     char is[SN_IMAGE_DIGEST_MAX + 1], path[STORE_NAME_MAX];
     uint8_t hash[SN_HASH_MAX];
     if (in->size != UINT64_MAX && in->have != in->size)
-        return sn_fail(SN_E_DATA_LOSS, "blob %.*s: %llu bytes, expected %llu", SN_STR_ARG(in->digest),
-                       (unsigned long long)in->have, (unsigned long long)in->size);
+        return sn_fail(SN_E_DATA_LOSS, "blob %.*s: %llu bytes, expected %llu",
+                       SN_STR_ARG(in->digest), (unsigned long long)in->have,
+                       (unsigned long long)in->size);
     int r = sn_hasher_final(&in->hash, hash);
     if (r < 0) return r;
     store_digest_text(in->hash.kind, hash, is);
@@ -130,7 +134,8 @@ int ingest_commit(struct ingest *in)
 
 void ingest_end(struct ingest *in, bool drop)
 {
-    if (in->path[0] && (drop || !in->kept || in->have == 0)) (void)unlinkat(in->st->fd, in->path, 0);
+    if (in->path[0] && (drop || !in->kept || in->have == 0))
+        (void)unlinkat(in->st->fd, in->path, 0);
     if (in->fd >= 0) (void)close(in->fd);
     if (in->has_hash) sn_hasher_done(&in->hash);
     in->fd = -1;
@@ -144,7 +149,9 @@ int store_blob_put(struct sn_image_store *st, struct sn_str digest, struct sn_st
     int r = ingest_begin(st, digest, bytes.len, NULL, &in);
     if (r < 0) return r;
     if (in.have) { /* of a try that died: small things are not continued */
-        r = ftruncate(in.fd, 0) < 0 || lseek(in.fd, 0, SEEK_SET) < 0 ? sn_fail_errno(errno, "truncate %s", in.path) : 0;
+        r = ftruncate(in.fd, 0) < 0 || lseek(in.fd, 0, SEEK_SET) < 0
+                ? sn_fail_errno(errno, "truncate %s", in.path)
+                : 0;
         in.have = 0;
         sn_hasher_done(&in.hash);
         if (r == 0) r = sn_hasher_init(&in.hash, store_hash_kind(digest));

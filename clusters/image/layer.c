@@ -16,7 +16,9 @@ static const struct sn_image_limits defaults = {
     .path_depth_max = 256,
     .blob_bytes_max = 64ull << 30,
 };
-static const struct sn_tar_events events = {.entry = layer_entry, .data = layer_data, .end = layer_end};
+static const struct sn_tar_events events = {.entry = layer_entry,
+                                            .data = layer_data,
+                                            .end = layer_end};
 
 static int out(void *ctx, struct sn_str bytes)
 {
@@ -34,7 +36,8 @@ void sn_image_limits_fill(struct sn_image_limits *l)
     if (!l->blob_bytes_max) l->blob_bytes_max = defaults.blob_bytes_max;
 }
 
-int sn_layer_new(int dir_fd, struct sn_str want, const struct sn_image_limits *limits, struct sn_layer **ret)
+int sn_layer_new(int dir_fd, struct sn_str want, const struct sn_image_limits *limits,
+                 struct sn_layer **ret)
 {
     struct sn_layer *l = SN_NEW(struct sn_layer);
     if (!l) return SN_E_NOMEM;
@@ -52,7 +55,8 @@ int sn_layer_new(int dir_fd, struct sn_str want, const struct sn_image_limits *l
     l->has_hash = r == 0;
     if (r == 0) r = sn_inflate_new(out, l, l->limits.ratio_max, &l->inflate);
     if (r == 0 && !layer_dir_of(l, SN_STR(""))) r = SN_E_NOMEM;
-    if (r == 0 && fchmod(dir_fd, 0755) < 0) r = sn_fail_errno(errno, "set the mode of the layer's root");
+    if (r == 0 && fchmod(dir_fd, 0755) < 0)
+        r = sn_fail_errno(errno, "set the mode of the layer's root");
     if (r < 0) {
         sn_layer_free(l);
         return r;
@@ -74,7 +78,10 @@ void sn_layer_free(struct sn_layer *l)
     sn_free(l);
 }
 
-int sn_layer_put(struct sn_layer *l, struct sn_str bytes) { return sn_inflate_put(l->inflate, bytes); }
+int sn_layer_put(struct sn_layer *l, struct sn_str bytes)
+{
+    return sn_inflate_put(l->inflate, bytes);
+}
 
 int layer_settle(struct sn_layer *l)
 {
@@ -105,7 +112,8 @@ int sn_layer_finish(struct sn_layer *l, struct sn_layer_result *ret)
     memcpy(res.diff_id, l->kind == SN_SHA512 ? "sha512:" : "sha256:", 7);
     res.diff_id[7 + sn_hex_encode(digest, sn_hash_len(l->kind), res.diff_id + 7)] = 0;
     if (l->want.len && !sn_str_eqc(l->want, res.diff_id))
-        return sn_fail(SN_E_DATA_LOSS, "the uncompressed layer is %s, the image's configuration says %.*s",
+        return sn_fail(SN_E_DATA_LOSS,
+                       "the uncompressed layer is %s, the image's configuration says %.*s",
                        res.diff_id, SN_STR_ARG(l->want));
     /* Many layers may wait for their turn to be joined. */
     sn_inflate_free(l->inflate);

@@ -22,7 +22,8 @@ static struct timespec ts_of(int64_t ns)
 /* Of overlayfs itself: a layer that sets them would change what other layers show. */
 static bool of_overlay(struct sn_str name)
 {
-    return sn_str_starts(name, SN_STR("trusted.overlay.")) || sn_str_starts(name, SN_STR("user.overlay."));
+    return sn_str_starts(name, SN_STR("trusted.overlay.")) ||
+           sn_str_starts(name, SN_STR("user.overlay."));
 }
 
 int layer_set_xattrs(int fd, int parent_fd, const char *name, const struct sn_tar_entry *e)
@@ -40,16 +41,18 @@ int layer_set_xattrs(int fd, int parent_fd, const char *name, const struct sn_ta
             r = lsetxattr(path, attr, x->value.ptr, x->value.len, 0);
         }
         /* What this file system or kind of file cannot have is left out, as all unpackers do. */
-        if (r < 0 && errno != EOPNOTSUPP && !(errno == EPERM && sn_str_starts(x->name, SN_STR("user."))))
+        if (r < 0 && errno != EOPNOTSUPP &&
+            !(errno == EPERM && sn_str_starts(x->name, SN_STR("user."))))
             return sn_fail_errno(errno, "set attribute %s", attr);
     }
     return 0;
 }
 
-/* ---- making room ------------------------------------------------------------------------------ */
+/* ---- making room ------------------------------------------------------------------------------
+ */
 
-/* What is at `name` gives way. *ret_hid: whether it hid what is below (a whiteout, a file), so that a
- * folder in its place must, too. */
+/* What is at `name` gives way. *ret_hid: whether it hid what is below (a whiteout, a file), so that
+ * a folder in its place must, too. */
 static int clear(struct sn_layer *l, const char *name, bool *ret_hid)
 {
     struct stat st;
@@ -57,8 +60,10 @@ static int clear(struct sn_layer *l, const char *name, bool *ret_hid)
         return errno == ENOENT ? 0 : sn_fail_errno(errno, "look at what is there");
     *ret_hid = !S_ISDIR(st.st_mode);
     if (!S_ISDIR(st.st_mode))
-        return unlinkat(l->parent_fd, name, 0) < 0 ? sn_fail_errno(errno, "remove what is there") : 0;
-    return sn_layer_remove_tree(l->parent_fd, name); /* its records stay: sn_layer_finish skips what is gone */
+        return unlinkat(l->parent_fd, name, 0) < 0 ? sn_fail_errno(errno, "remove what is there")
+                                                   : 0;
+    return sn_layer_remove_tree(l->parent_fd,
+                                name); /* its records stay: sn_layer_finish skips what is gone */
 }
 
 static int make_opaque(int parent_fd, const char *name)
@@ -71,9 +76,11 @@ static int make_opaque(int parent_fd, const char *name)
     return r;
 }
 
-/* ---- whiteouts -------------------------------------------------------------------------------- */
+/* ---- whiteouts --------------------------------------------------------------------------------
+ */
 
-/* Hides `name` of the layers below. What this layer itself puts there stays, but shows nothing of below. */
+/* Hides `name` of the layers below. What this layer itself puts there stays, but shows nothing of
+ * below. */
 static int whiteout(struct sn_layer *l, const char *name)
 {
     if (*name == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
@@ -81,7 +88,8 @@ static int whiteout(struct sn_layer *l, const char *name)
     if (mknodat(l->parent_fd, name, S_IFCHR | 0, 0) == 0) return 0;
     if (errno != EEXIST) return sn_fail_errno(errno, "make the whiteout");
     struct stat st;
-    if (fstatat(l->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) return sn_fail_errno(errno, "look at what is there");
+    if (fstatat(l->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return sn_fail_errno(errno, "look at what is there");
     return S_ISDIR(st.st_mode) ? make_opaque(l->parent_fd, name) : 0;
 }
 
@@ -92,7 +100,8 @@ static int whiteout_entry(struct sn_layer *l, const char *name)
     return whiteout(l, name + sizeof(WHITEOUT) - 1);
 }
 
-/* ---- kinds ------------------------------------------------------------------------------------ */
+/* ---- kinds ------------------------------------------------------------------------------------
+ */
 
 static int make_dir(struct sn_layer *l, const char *name, const struct sn_tar_entry *e)
 {
@@ -100,18 +109,22 @@ static int make_dir(struct sn_layer *l, const char *name, const struct sn_tar_en
     bool hid = false;
     if (mkdirat(l->parent_fd, name, 0700) < 0) {
         if (errno != EEXIST) return sn_fail_errno(errno, "make the folder");
-        if (fstatat(l->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) return sn_fail_errno(errno, "look at what is there");
+        if (fstatat(l->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            return sn_fail_errno(errno, "look at what is there");
         if (!S_ISDIR(st.st_mode)) {
             int r = clear(l, name, &hid);
             if (r < 0) return r;
-            if (mkdirat(l->parent_fd, name, 0700) < 0) return sn_fail_errno(errno, "make the folder");
+            if (mkdirat(l->parent_fd, name, 0700) < 0)
+                return sn_fail_errno(errno, "make the folder");
         }
     }
     int fd = openat(l->parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return sn_fail_errno(errno, "open the folder");
     int r = 0;
-    if (hid && fsetxattr(fd, LAYER_OPAQUE, "y", 1, 0) < 0) r = sn_fail_errno(errno, "set " LAYER_OPAQUE);
-    if (r == 0 && fchown(fd, e->uid, e->gid) < 0) r = sn_fail_errno(errno, "set owner %u:%u", e->uid, e->gid);
+    if (hid && fsetxattr(fd, LAYER_OPAQUE, "y", 1, 0) < 0)
+        r = sn_fail_errno(errno, "set " LAYER_OPAQUE);
+    if (r == 0 && fchown(fd, e->uid, e->gid) < 0)
+        r = sn_fail_errno(errno, "set owner %u:%u", e->uid, e->gid);
     if (r == 0) r = layer_set_xattrs(fd, -1, name, e);
     (void)close(fd);
     if (r < 0) return r;
@@ -134,7 +147,8 @@ static int make_root(struct sn_layer *l, const struct sn_tar_entry *e)
     d->mode = e->mode;
     d->mtime_ns = e->mtime_ns;
     d->atime_ns = e->atime_ns;
-    if (fchown(l->dir_fd, e->uid, e->gid) < 0) return sn_fail_errno(errno, "set owner %u:%u", e->uid, e->gid);
+    if (fchown(l->dir_fd, e->uid, e->gid) < 0)
+        return sn_fail_errno(errno, "set owner %u:%u", e->uid, e->gid);
     return layer_set_xattrs(l->dir_fd, -1, ".", e);
 }
 
@@ -180,7 +194,8 @@ int layer_link_fd(struct sn_layer *l, int fd, const char *name)
 {
     char from[32];
     bool hid;
-    /* By /proc, because AT_EMPTY_PATH asks for a capability; the link followed is the descriptor's own. */
+    /* By /proc, because AT_EMPTY_PATH asks for a capability; the link followed is the descriptor's
+     * own. */
     (void)snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
     if (linkat(AT_FDCWD, from, l->parent_fd, name, AT_SYMLINK_FOLLOW) == 0) return 0;
     if (errno != EEXIST) return sn_fail_errno(errno, "make the hard link");
@@ -211,15 +226,18 @@ static int make_hardlink(struct sn_layer *l, const char *name, const struct sn_t
 
 static int make_special(struct sn_layer *l, const char *name, const struct sn_tar_entry *e)
 {
-    if (e->kind == SN_TAR_SYMLINK) return symlinkat(e->link.ptr, l->parent_fd, name) < 0 ? errno : 0;
+    if (e->kind == SN_TAR_SYMLINK)
+        return symlinkat(e->link.ptr, l->parent_fd, name) < 0 ? errno : 0;
     mode_t type = e->kind == SN_TAR_FIFO ? S_IFIFO : e->kind == SN_TAR_CHAR ? S_IFCHR : S_IFBLK;
-    return mknodat(l->parent_fd, name, type | 0600, makedev(e->dev_major, e->dev_minor)) < 0 ? errno : 0;
+    return mknodat(l->parent_fd, name, type | 0600, makedev(e->dev_major, e->dev_minor)) < 0 ? errno
+                                                                                             : 0;
 }
 
 static int add_special(struct sn_layer *l, const char *name, const struct sn_tar_entry *e)
 {
     bool hid;
-    if (e->kind == SN_TAR_SYMLINK && e->link.len == 0) return sn_fail(SN_E_SYNTAX, "a symbolic link to nothing");
+    if (e->kind == SN_TAR_SYMLINK && e->link.len == 0)
+        return sn_fail(SN_E_SYNTAX, "a symbolic link to nothing");
     int r, err = make_special(l, name, e);
     if (err == EEXIST) {
         r = clear(l, name, &hid);
@@ -233,11 +251,13 @@ static int add_special(struct sn_layer *l, const char *name, const struct sn_tar
         return sn_fail_errno(errno, "set mode %o", e->mode);
     r = layer_set_xattrs(-1, l->parent_fd, name, e);
     struct timespec ts[2] = {ts_of(e->atime_ns), ts_of(e->mtime_ns)};
-    if (r == 0 && utimensat(l->parent_fd, name, ts, AT_SYMLINK_NOFOLLOW) < 0) r = sn_fail_errno(errno, "set times");
+    if (r == 0 && utimensat(l->parent_fd, name, ts, AT_SYMLINK_NOFOLLOW) < 0)
+        r = sn_fail_errno(errno, "set times");
     return r;
 }
 
-/* ---- events ------------------------------------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------------------------------
+ */
 
 static int add_entry(struct sn_layer *l, const struct sn_tar_entry *e)
 {
@@ -286,7 +306,8 @@ int layer_end(void *ctx)
     struct timespec ts[2] = {ts_of(e->atime_ns), ts_of(e->mtime_ns)};
     int r = 0;
     /* Owner first: changing it takes set-id bits and capabilities away. */
-    if ((e->uid || e->gid) && fchown(l->file_fd, e->uid, e->gid) < 0) r = sn_fail_errno(errno, "set owner %u:%u", e->uid, e->gid);
+    if ((e->uid || e->gid) && fchown(l->file_fd, e->uid, e->gid) < 0)
+        r = sn_fail_errno(errno, "set owner %u:%u", e->uid, e->gid);
     if (r == 0 && fchmod(l->file_fd, e->mode) < 0) r = sn_fail_errno(errno, "set mode %o", e->mode);
     if (r == 0) r = layer_set_xattrs(l->file_fd, -1, "", e);
     if (r == 0 && futimens(l->file_fd, ts) < 0) r = sn_fail_errno(errno, "set times");

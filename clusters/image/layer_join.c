@@ -14,7 +14,8 @@
 #define XATTR_NAMES_MAX 65536u /* the kernel's own limits */
 #define XATTR_VALUE_MAX 65536u
 
-/* ---- attributes -------------------------------------------------------------------------------- */
+/* ---- attributes --------------------------------------------------------------------------------
+ */
 
 /* from: any descriptor, O_PATH too; to: one for writing. */
 static int copy_xattrs(const char *from, int to)
@@ -46,14 +47,16 @@ static int copy_attributes(int from, int to, const struct stat *st)
     return r;
 }
 
-/* ---- hard links to below ------------------------------------------------------------------------ */
+/* ---- hard links to below ------------------------------------------------------------------------
+ */
 
 static int copy_data(int from, int to)
 {
     for (;;) {
         ssize_t n = copy_file_range(from, NULL, to, NULL, 1u << 30, 0);
         if (n == 0) return 0;
-        if (n < 0 && errno != EINTR) return sn_fail_errno(errno, "copy the file from the layer below");
+        if (n < 0 && errno != EINTR)
+            return sn_fail_errno(errno, "copy the file from the layer below");
     }
 }
 
@@ -75,7 +78,8 @@ static int copy_up(struct sn_layer *l, int from, const struct stat *st, const ch
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", from);
     int in = open(path, O_RDONLY | O_CLOEXEC);
     int to = openat(l->parent_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    int r = in < 0 || to < 0 ? sn_fail_errno(errno, "copy the file from the layer below") : copy_data(in, to);
+    int r = in < 0 || to < 0 ? sn_fail_errno(errno, "copy the file from the layer below")
+                             : copy_data(in, to);
     if (r == 0) r = copy_attributes(in, to, st);
     if (in >= 0) (void)close(in);
     if (to >= 0) (void)close(to);
@@ -90,7 +94,8 @@ static int bring_up(struct sn_layer *l, int from)
     int r = layer_parent(l, l->target, &name);
     if (r < 0) return r;
     if (fstat(from, &st) < 0) return sn_fail_errno(errno, "look at the file below");
-    if (S_ISDIR(st.st_mode)) return sn_fail(SN_E_SYNTAX, "a hard link to the folder \"%s\"", l->target);
+    if (S_ISDIR(st.st_mode))
+        return sn_fail(SN_E_SYNTAX, "a hard link to the folder \"%s\"", l->target);
     if (fstatat(l->parent_fd, name, &own, AT_SYMLINK_NOFOLLOW) < 0) r = copy_up(l, from, &st, name);
     return r;
 }
@@ -100,15 +105,18 @@ static int join_link(struct sn_layer *l, int below_fd, const struct layer_link *
     ssize_t cut = sn_str_rchr(k->target, '/');
     struct sn_str base = sn_str_from(k->target, (size_t)(cut + 1));
     size_t n = 0;
-    int dir = below_fd < 0 ? SN_E_NOT_FOUND
-                           : layer_resolve(l, below_fd, sn_str_sub(k->target, 0, cut < 0 ? 0 : (size_t)cut), false,
-                                           l->target, &n);
+    int dir = below_fd < 0
+                  ? SN_E_NOT_FOUND
+                  : layer_resolve(l, below_fd, sn_str_sub(k->target, 0, cut < 0 ? 0 : (size_t)cut),
+                                  false, l->target, &n);
     int from = dir < 0 ? -1 : openat(dir, base.ptr, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (dir >= 0) (void)close(dir);
     if (from < 0)
-        return sn_fail(SN_E_SYNTAX, "entry \"%.*s\": a hard link to \"%.*s\", which is nowhere", SN_STR_ARG(k->path),
-                       SN_STR_ARG(k->target));
-    int r = n + 1 + base.len > SN_TAR_PATH_MAX ? sn_fail(SN_E_TOO_LARGE, "a path of over %u bytes", SN_TAR_PATH_MAX) : 0;
+        return sn_fail(SN_E_SYNTAX, "entry \"%.*s\": a hard link to \"%.*s\", which is nowhere",
+                       SN_STR_ARG(k->path), SN_STR_ARG(k->target));
+    int r = n + 1 + base.len > SN_TAR_PATH_MAX
+                ? sn_fail(SN_E_TOO_LARGE, "a path of over %u bytes", SN_TAR_PATH_MAX)
+                : 0;
     if (r == 0) {
         if (n) l->target[n++] = '/';
         memcpy(l->target + n, base.ptr, base.len + 1);
@@ -125,12 +133,15 @@ static int join_link(struct sn_layer *l, int below_fd, const struct layer_link *
     return r < 0 ? sn_wrap(r, "entry \"%.*s\"", SN_STR_ARG(k->path)) : 0;
 }
 
-/* ---- folders that the layer passes through -------------------------------------------------------- */
+/* ---- folders that the layer passes through
+ * -------------------------------------------------------- */
 
-/* All of the folder `from` goes into `to`; what both have as folders is merged, else `from` wins. */
+/* All of the folder `from` goes into `to`; what both have as folders is merged, else `from` wins.
+ */
 static int merge(int from, int to, unsigned depth)
 {
-    if (depth == 0) return sn_fail(SN_E_TOO_LARGE, "folders to merge are too deep (path_depth_max)");
+    if (depth == 0)
+        return sn_fail(SN_E_TOO_LARGE, "folders to merge are too deep (path_depth_max)");
     int copy = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = copy < 0 ? NULL : fdopendir(copy);
     if (!d) {
@@ -159,7 +170,8 @@ static int merge(int from, int to, unsigned depth)
     return r;
 }
 
-/* Below, the folder is a link to another one: that is where its content belongs. l->path: its name. */
+/* Below, the folder is a link to another one: that is where its content belongs. l->path: its name.
+ */
 static int redirect(struct sn_layer *l, int below_fd, const struct layer_dir *dir)
 {
     size_t n;
@@ -171,7 +183,8 @@ static int redirect(struct sn_layer *l, int below_fd, const struct layer_dir *di
     if (n == 0) return 0;
     int r = layer_parent(l, l->target, &name);
     if (r < 0) return r;
-    if (mkdirat(l->parent_fd, name, 0755) < 0 && errno != EEXIST) return sn_fail_errno(errno, "make folder \"%s\"", l->target);
+    if (mkdirat(l->parent_fd, name, 0755) < 0 && errno != EEXIST)
+        return sn_fail_errno(errno, "make folder \"%s\"", l->target);
     if (!layer_dir_of(l, sn_str_of(l->target, n))) return SN_E_NOMEM;
     int from = layer_openat2(l->dir_fd, dir->path.ptr, O_RDONLY | O_DIRECTORY);
     int to = layer_openat2(l->dir_fd, l->target, O_RDONLY | O_DIRECTORY);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image/layer_path.c - how a name in an archive becomes a folder's descriptor and a last component, and
- * nothing outside of the layer; removing trees. */
+/* image/layer_path.c - how a name in an archive becomes a folder's descriptor and a last component,
+ * and nothing outside of the layer; removing trees. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -50,10 +50,12 @@ int layer_clean(const struct sn_layer *l, struct sn_str path, char *out)
             depth--;
             continue;
         }
-        if (part.len > 255) return sn_fail(SN_E_TOO_LARGE, "\"%.*s\": a component of over 255 bytes", SN_STR_ARG(path));
+        if (part.len > 255)
+            return sn_fail(SN_E_TOO_LARGE, "\"%.*s\": a component of over 255 bytes",
+                           SN_STR_ARG(path));
         if (++depth > l->limits.path_depth_max)
-            return sn_fail(SN_E_TOO_LARGE, "\"%.*s\": over %u folders deep (path_depth_max)", SN_STR_ARG(path),
-                           l->limits.path_depth_max);
+            return sn_fail(SN_E_TOO_LARGE, "\"%.*s\": over %u folders deep (path_depth_max)",
+                           SN_STR_ARG(path), l->limits.path_depth_max);
         if (n) out[n++] = '/';
         memcpy(out + n, part.ptr, part.len);
         n += part.len;
@@ -74,8 +76,11 @@ struct layer_dir *layer_dir_of(struct sn_layer *l, struct sn_str path)
     if (d) return d;
     d = SN_ARENA_NEW(&l->keep, struct layer_dir);
     if (!d) return NULL;
-    *d = (struct layer_dir){.path = sn_arena_str(&l->keep, path), .implied = true, .mode = 0755,
-                            .mtime_ns = SN_TAR_NO_TIME, .atime_ns = SN_TAR_NO_TIME};
+    *d = (struct layer_dir){.path = sn_arena_str(&l->keep, path),
+                            .implied = true,
+                            .mode = 0755,
+                            .mtime_ns = SN_TAR_NO_TIME,
+                            .atime_ns = SN_TAR_NO_TIME};
     if (!d->path.ptr || sn_map_put(&l->by_path, d->path, d, NULL) < 0) return NULL;
     d->next = l->dirs;
     l->dirs = d;
@@ -94,19 +99,20 @@ int layer_canonical(const struct sn_layer *l, const char *name, char *out)
     return (int)(at + n);
 }
 
-/* ---- walking ---------------------------------------------------------------------------------- */
+/* ---- walking ----------------------------------------------------------------------------------
+ */
 
 struct walk {
     struct sn_layer *l;
     int root_fd;
     bool make;
-    int fd;                       /* of `at` */
-    char at[LAYER_PATH_MAX];      /* canonical */
+    int fd;                  /* of `at` */
+    char at[LAYER_PATH_MAX]; /* canonical */
     size_t at_len;
     char todo[2 * LAYER_PATH_MAX]; /* what is left, from `from` on */
     size_t from;
     unsigned links;
-    char text[LAYER_PATH_MAX];    /* of a link */
+    char text[LAYER_PATH_MAX]; /* of a link */
 };
 
 static int walk_to(struct walk *w, int fd, size_t at_len)
@@ -129,7 +135,8 @@ static int walk_up(struct walk *w)
 
 static int make_implied(struct walk *w, const char *name, bool hides)
 {
-    if (mkdirat(w->fd, name, 0755) < 0) return sn_fail_errno(errno, "make folder \"%s/%s\"", w->at, name);
+    if (mkdirat(w->fd, name, 0755) < 0)
+        return sn_fail_errno(errno, "make folder \"%s/%s\"", w->at, name);
     int fd = openat(w->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return sn_fail_errno(errno, "open folder \"%s/%s\"", w->at, name);
     int r = 0;
@@ -147,7 +154,8 @@ static int follow(struct walk *w, int fd)
     if (++w->links > LAYER_LINKS_MAX)
         return sn_fail(SN_E_SYNTAX, "over %u symbolic links below \"%s\"", LAYER_LINKS_MAX, w->at);
     size_t rest = strlen(w->todo + w->from);
-    if ((size_t)n + 1 + rest >= sizeof(w->todo)) return sn_fail(SN_E_TOO_LARGE, "links below \"%s\" are too long", w->at);
+    if ((size_t)n + 1 + rest >= sizeof(w->todo))
+        return sn_fail(SN_E_TOO_LARGE, "links below \"%s\" are too long", w->at);
     memmove(w->todo + n + 1, w->todo + w->from, rest + 1);
     memcpy(w->todo, w->text, (size_t)n);
     w->todo[n] = '/';
@@ -159,7 +167,8 @@ static int follow(struct walk *w, int fd)
 static int walk_down(struct walk *w, const char *name)
 {
     size_t n = strlen(name), len = w->at_len + (w->at_len > 0) + n;
-    if (len > SN_TAR_PATH_MAX) return sn_fail(SN_E_TOO_LARGE, "a path of over %u bytes", SN_TAR_PATH_MAX);
+    if (len > SN_TAR_PATH_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "a path of over %u bytes", SN_TAR_PATH_MAX);
     struct stat st;
     int fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     bool there = fd >= 0 && fstat(fd, &st) == 0, hidden = there && layer_is_whiteout(&st);
@@ -172,8 +181,10 @@ static int walk_down(struct walk *w, const char *name)
         return sn_fail_errno(errno, "remove whiteout \"%s/%s\"", w->at, name);
     }
     if (!there || hidden) {
-        if (fd >= 0) (void)close(fd);
-        else if (errno != ENOENT) return sn_fail_errno(errno, "open \"%s/%s\"", w->at, name);
+        if (fd >= 0)
+            (void)close(fd);
+        else if (errno != ENOENT)
+            return sn_fail_errno(errno, "open \"%s/%s\"", w->at, name);
         int r = make_implied(w, name, hidden);
         if (r < 0) return r;
         fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
@@ -202,7 +213,8 @@ static int walk_all(struct walk *w)
         while (w->todo[w->from] == '/') w->from++;
         size_t n = strcspn(w->todo + w->from, "/");
         if (n == 0) return 0;
-        if (n >= sizeof(name)) return sn_fail(SN_E_TOO_LARGE, "a component of over 255 bytes below \"%s\"", w->at);
+        if (n >= sizeof(name))
+            return sn_fail(SN_E_TOO_LARGE, "a component of over 255 bytes below \"%s\"", w->at);
         memcpy(name, w->todo + w->from, n);
         name[n] = 0;
         w->from += n;
@@ -212,7 +224,8 @@ static int walk_all(struct walk *w)
     return r;
 }
 
-int layer_resolve(struct sn_layer *l, int root_fd, struct sn_str path, bool make, char *out, size_t *ret_len)
+int layer_resolve(struct sn_layer *l, int root_fd, struct sn_str path, bool make, char *out,
+                  size_t *ret_len)
 {
     struct walk *w = sn_alloc(sizeof(*w)); /* too large for a frame */
     if (!w) return SN_E_NOMEM;
@@ -259,10 +272,11 @@ int layer_parent(struct sn_layer *l, const char *path, const char **ret_name)
     return 0;
 }
 
-/* ---- removing --------------------------------------------------------------------------------- */
+/* ---- removing ---------------------------------------------------------------------------------
+ */
 
-/* Empties the folder `fd` of all but folders, and gives one folder that is left. Returns 1 with its name, 0
- * where nothing is left, SN_E_*. */
+/* Empties the folder `fd` of all but folders, and gives one folder that is left. Returns 1 with its
+ * name, 0 where nothing is left, SN_E_*. */
 static int empty_files(int fd, char name[256])
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -293,8 +307,8 @@ static int empty_files(int fd, char name[256])
     return r;
 }
 
-/* Goes down to a folder without folders, removes it on the way back up: ".." of a folder that only we
- * know is its parent. No recursion, two descriptors, whatever the depth. */
+/* Goes down to a folder without folders, removes it on the way back up: ".." of a folder that only
+ * we know is its parent. No recursion, two descriptors, whatever the depth. */
 int sn_layer_remove_tree(int dir_fd, const char *name)
 {
     if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT) return 0;

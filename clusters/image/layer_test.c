@@ -13,6 +13,8 @@
 
 #include "core/alloc.h"
 #include "core/status.h"
+#include "core/torture.h"
+#include "tests/harness/test.h"
 #include "image/build_test.h"
 
 static void need_root(void)
@@ -36,8 +38,8 @@ static struct world world(const char *name)
 }
 
 /* Unpacks in pieces of `piece` bytes. */
-static int unpack_at(int fd, struct sn_str bytes, size_t piece, const struct sn_image_limits *lim, int below,
-                     struct sn_layer_result *ret)
+static int unpack_at(int fd, struct sn_str bytes, size_t piece, const struct sn_image_limits *lim,
+                     int below, struct sn_layer_result *ret)
 {
     struct sn_layer *l;
     T_OK(sn_layer_new(fd, SN_STR(""), lim, &l));
@@ -90,7 +92,8 @@ SN_TEST(layer_everything_a_layer_has)
     (void)snprintf(path, sizeof(path), "d/%s", longname);
     tb_add(&t, (struct tb){'5', "./", .mode = 0711, .uid = 3, .mtime = 5});
     tb_add(&t, (struct tb){'5', "d/", .mode = 02750, .uid = 1, .gid = 2, .mtime = 1111});
-    tb_add(&t, (struct tb){'0', "d/f", .data = "hello", .mode = 04755, .uid = 7, .gid = 8, .mtime = 2222});
+    tb_add(&t, (struct tb){'0', "d/f", .data = "hello", .mode = 04755, .uid = 7, .gid = 8,
+                           .mtime = 2222});
     tb_add(&t, (struct tb){'1', "d/hard", "d/f"});
     tb_add(&t, (struct tb){'2', "d/soft", "../nowhere", .uid = 9});
     tb_add(&t, (struct tb){'3', "d/null", .mode = 0666, .major = 1, .minor = 3});
@@ -143,7 +146,7 @@ SN_TEST(layer_whiteouts)
     tb_add(&t, (struct tb){'0', "o/.wh..wh..opq", .data = ""});
     tb_add(&t, (struct tb){'0', ".wh..wh.aufs", .data = "ignored"});
     tb_add(&t, (struct tb){'0', ".wh.again", .data = ""});
-    tb_add(&t, (struct tb){'5', "again"});          /* hidden and made anew: nothing of below */
+    tb_add(&t, (struct tb){'5', "again"}); /* hidden and made anew: nothing of below */
     tb_add(&t, (struct tb){'0', ".wh.passed", .data = ""});
     tb_add(&t, (struct tb){'0', "passed/through", .data = "t"});
     tb_add(&t, (struct tb){'5', "stays"});
@@ -162,46 +165,74 @@ SN_TEST(layer_whiteouts)
     close(w.fd);
 }
 
-/* ---- what must not get out -------------------------------------------------------------------------- */
+/* ---- what must not get out
+ * -------------------------------------------------------------------------- */
+
+static const struct {
+    const char *what;
+    int code; /* 0: harmless and taken */
+    struct tb e[4];
+    const char *diag;
+} tricks[] = {
+    {"parent", SN_E_SYNTAX, {{'0', "../victim", .data = "x"}}, "leads out of the layer"},
+    {"parent in the middle", SN_E_SYNTAX, {{'0', "a/../../victim", .data = "x"}}, "leads out"},
+    {"absolute", 0, {{'0', "/victim", .data = "x"}}, NULL},
+    {"absolute parent", SN_E_SYNTAX, {{'0', "/../victim", .data = "x"}}, "leads out"},
+    {"through a link up", 0, {{'2', "up", ".."}, {'0', "up/victim", .data = "x"}}, NULL},
+    {"through an absolute link",
+     0,
+     {{'2', "etc", "/tmp"}, {'0', "etc/victim", .data = "x"}},
+     NULL},
+    {"through many links",
+     0,
+     {{'2', "a", "../../../../../.."}, {'2', "b", "a/a/.."}, {'0', "b/victim", .data = "x"}},
+     NULL},
+    {"overwriting through a link",
+     0,
+     {{'2', "victim", "../victim"}, {'0', "victim", .data = "x"}},
+     NULL},
+    {"hard link up", SN_E_SYNTAX, {{'1', "h", "../victim"}}, "leads out"},
+    {"hard link through a link",
+     SN_E_SYNTAX,
+     {{'2', "up", ".."}, {'1', "h", "up/victim"}},
+     "nowhere"},
+    {"hard link to a link, then written",
+     0,
+     {{'2', "l", "../victim"}, {'1', "h", "l"}, {'0', "h", .data = "x"}},
+     NULL},
+    {"link loop",
+     SN_E_SYNTAX,
+     {{'2', "a", "b"}, {'2', "b", "a"}, {'0', "a/x", .data = "x"}},
+     "symbolic links"},
+    {"whiteout of parent", SN_E_SYNTAX, {{'0', "d/.wh...", .data = ""}}, "whiteout"},
+    {"whiteout of itself", SN_E_SYNTAX, {{'0', "d/.wh..", .data = ""}}, "whiteout"},
+    {"whiteout of nothing", SN_E_SYNTAX, {{'0', "d/.wh.", .data = ""}}, "whiteout"},
+    {"whiteout through a link",
+     0,
+     {{'2', "up", "/.."}, {'0', "up/.wh.victim", .data = ""}},
+     NULL},
+    {"below a file",
+     SN_E_SYNTAX,
+     {{'0', "f", .data = "x"}, {'0', "f/g", .data = "x"}},
+     "no folder"},
+    {"root as a file", SN_E_SYNTAX, {{'0', "./", .data = "x"}}, "root is no folder"},
+    {"root as a link", SN_E_SYNTAX, {{'2', ".", "/"}}, "root is no folder"},
+    {"hard link to a folder", SN_E_SYNTAX, {{'5', "d"}, {'1', "h", "d"}}, "folder"},
+    {"link to nothing", SN_E_SYNTAX, {{'2', "l", ""}}, "nothing"},
+    {"sparse", SN_E_UNIMPLEMENTED, {{'S', "s", .data = "x"}}, "sparse"},
+    {"volume", SN_E_UNIMPLEMENTED, {{'M', "s", .data = "x"}}, "type 'M'"},
+    {"folder over link over folder",
+     0,
+     {{'5', "d"}, {'2', "d", ".."}, {'5', "d"}, {'0', "d/victim", .data = "x"}},
+     NULL},
+};
 
 SN_TEST(layer_nothing_leads_out)
 {
     need_root();
-    static const struct {
-        const char *what;
-        int code;            /* 0: harmless and taken */
-        struct tb e[4];
-        const char *diag;
-    } rows[] = {
-        {"parent", SN_E_SYNTAX, {{'0', "../victim", .data = "x"}}, "leads out of the layer"},
-        {"parent in the middle", SN_E_SYNTAX, {{'0', "a/../../victim", .data = "x"}}, "leads out"},
-        {"absolute", 0, {{'0', "/victim", .data = "x"}}, NULL},
-        {"absolute parent", SN_E_SYNTAX, {{'0', "/../victim", .data = "x"}}, "leads out"},
-        {"through a link up", 0, {{'2', "up", ".."}, {'0', "up/victim", .data = "x"}}, NULL},
-        {"through an absolute link", 0, {{'2', "etc", "/tmp"}, {'0', "etc/victim", .data = "x"}}, NULL},
-        {"through many links", 0, {{'2', "a", "../../../../../.."}, {'2', "b", "a/a/.."}, {'0', "b/victim", .data = "x"}}, NULL},
-        {"overwriting through a link", 0, {{'2', "victim", "../victim"}, {'0', "victim", .data = "x"}}, NULL},
-        {"hard link up", SN_E_SYNTAX, {{'1', "h", "../victim"}}, "leads out"},
-        {"hard link through a link", SN_E_SYNTAX, {{'2', "up", ".."}, {'1', "h", "up/victim"}}, "nowhere"},
-        {"hard link to a link, then written", 0,
-         {{'2', "l", "../victim"}, {'1', "h", "l"}, {'0', "h", .data = "x"}}, NULL},
-        {"link loop", SN_E_SYNTAX, {{'2', "a", "b"}, {'2', "b", "a"}, {'0', "a/x", .data = "x"}}, "symbolic links"},
-        {"whiteout of parent", SN_E_SYNTAX, {{'0', "d/.wh...", .data = ""}}, "whiteout"},
-        {"whiteout of itself", SN_E_SYNTAX, {{'0', "d/.wh..", .data = ""}}, "whiteout"},
-        {"whiteout of nothing", SN_E_SYNTAX, {{'0', "d/.wh.", .data = ""}}, "whiteout"},
-        {"whiteout through a link", 0, {{'2', "up", "/.."}, {'0', "up/.wh.victim", .data = ""}}, NULL},
-        {"below a file", SN_E_SYNTAX, {{'0', "f", .data = "x"}, {'0', "f/g", .data = "x"}}, "no folder"},
-        {"root as a file", SN_E_SYNTAX, {{'0', "./", .data = "x"}}, "root is no folder"},
-        {"root as a link", SN_E_SYNTAX, {{'2', ".", "/"}}, "root is no folder"},
-        {"hard link to a folder", SN_E_SYNTAX, {{'5', "d"}, {'1', "h", "d"}}, "folder"},
-        {"link to nothing", SN_E_SYNTAX, {{'2', "l", ""}}, "nothing"},
-        {"sparse", SN_E_UNIMPLEMENTED, {{'S', "s", .data = "x"}}, "sparse"},
-        {"volume", SN_E_UNIMPLEMENTED, {{'M', "s", .data = "x"}}, "type 'M'"},
-        {"folder over link over folder", 0, {{'5', "d"}, {'2', "d", ".."}, {'5', "d"}, {'0', "d/victim", .data = "x"}}, NULL},
-    };
-    for (unsigned i = 0; i < SN_COUNT_OF(rows); i++) {
+    for (unsigned i = 0; i < SN_COUNT_OF(tricks); i++) {
         char name[32], victim[600];
-        sn_test_row("%s", rows[i].what);
+        sn_test_row("%s", tricks[i].what);
         (void)snprintf(name, sizeof(name), "box%u", i);
         struct world box = world(name), outer = box;
         T_ASSERT(mkdirat(box.fd, "root", 0755) == 0);
@@ -211,10 +242,11 @@ SN_TEST(layer_nothing_leads_out)
         close(v);
         box.fd = openat(outer.fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         struct sn_buf t = {0};
-        for (unsigned k = 0; k < 4 && rows[i].e[k].name; k++) tb_add(&t, rows[i].e[k]);
+        for (unsigned k = 0; k < 4 && tricks[i].e[k].name; k++) tb_add(&t, tricks[i].e[k]);
         int r = unpack(&box, &t);
-        T_EQ(r, rows[i].code);
-        if (rows[i].diag) T_ASSERTF(strstr(sn_diag_str(r), rows[i].diag), "got: %s", sn_diag_str(r));
+        T_EQ(r, tricks[i].code);
+        if (tricks[i].diag)
+            T_ASSERTF(strstr(sn_diag_str(r), tricks[i].diag), "got: %s", sn_diag_str(r));
         struct stat st = at(&outer, "victim");
         T_CSTR(text_at(&outer, "victim"), "safe");
         T_EQ(st.st_nlink, 1);
@@ -229,7 +261,8 @@ SN_TEST(layer_nothing_leads_out)
     }
 }
 
-/* ---- limits ------------------------------------------------------------------------------------------- */
+/* ---- limits
+ * ------------------------------------------------------------------------------------------- */
 
 static int limited(const char *name, struct sn_str bytes, struct sn_image_limits lim)
 {
@@ -274,14 +307,19 @@ SN_TEST(layer_limits_are_named)
         tb_add(&t, (struct tb){'0', name, .data = "0123456789"});
     }
     tb_end(&t);
-    T_EQ(limited("n", sn_buf_view(&t), (struct sn_image_limits){.layer_entries_max = 19}), SN_E_TOO_LARGE);
+    T_EQ(limited("n", sn_buf_view(&t), (struct sn_image_limits){.layer_entries_max = 19}),
+         SN_E_TOO_LARGE);
     T_ASSERT(strstr(sn_diag_str(SN_E_TOO_LARGE), "layer_entries_max"));
-    T_EQ(limited("b", sn_buf_view(&t), (struct sn_image_limits){.layer_bytes_max = 199}), SN_E_TOO_LARGE);
+    T_EQ(limited("b", sn_buf_view(&t), (struct sn_image_limits){.layer_bytes_max = 199}),
+         SN_E_TOO_LARGE);
     T_ASSERT(strstr(sn_diag_str(SN_E_TOO_LARGE), "layer_bytes_max"));
-    T_EQ(limited("ok", sn_buf_view(&t), (struct sn_image_limits){.layer_bytes_max = 200, .layer_entries_max = 20}), 0);
+    T_EQ(limited("ok", sn_buf_view(&t),
+                 (struct sn_image_limits){.layer_bytes_max = 200, .layer_entries_max = 20}),
+         0);
     tb_add(&deep, (struct tb){'0', "a/b/c/d/e", .data = "x"});
     tb_end(&deep);
-    T_EQ(limited("d", sn_buf_view(&deep), (struct sn_image_limits){.path_depth_max = 4}), SN_E_TOO_LARGE);
+    T_EQ(limited("d", sn_buf_view(&deep), (struct sn_image_limits){.path_depth_max = 4}),
+         SN_E_TOO_LARGE);
     T_ASSERT(strstr(sn_diag_str(SN_E_TOO_LARGE), "path_depth_max"));
     /* 80 MiB of zeros: gzip makes 80 KiB of them, a tenth as much is allowed. */
     T_OK(sn_buf_reserve(&bomb, 80u << 20));
@@ -308,12 +346,14 @@ SN_TEST(layer_compressions_and_every_cut)
     tb_end(&t);
     struct sn_buf g = gz(sn_buf_view(&t)), z = zst(sn_buf_view(&t));
     /* Two gzip members are one stream. */
-    struct sn_buf g1 = gz(sn_str_sub(sn_buf_view(&t), 0, 700)), g2 = gz(sn_str_from(sn_buf_view(&t), 700));
+    struct sn_buf g1 = gz(sn_str_sub(sn_buf_view(&t), 0, 700)),
+                  g2 = gz(sn_str_from(sn_buf_view(&t), 700));
     sn_buf_str(&two, sn_buf_view(&g1));
     sn_buf_str(&two, sn_buf_view(&g2));
     char want[72];
     tb_digest(sn_buf_view(&t), want);
-    const struct sn_str forms[] = {sn_buf_view(&t), sn_buf_view(&g), sn_buf_view(&z), sn_buf_view(&two)};
+    const struct sn_str forms[] = {sn_buf_view(&t), sn_buf_view(&g), sn_buf_view(&z),
+                                   sn_buf_view(&two)};
     unsigned n = 0;
     for (unsigned i = 0; i < SN_COUNT_OF(forms); i++)
         for (size_t piece = 1; piece < 600; piece = piece < 8 ? piece + 1 : piece * 3) {
@@ -326,11 +366,13 @@ SN_TEST(layer_compressions_and_every_cut)
             T_CSTR(res.diff_id, want);
             T_CSTR(text_at(&w, "d/f"), "some text");
             close(w.fd);
-            /* Cut short: an error, never a smaller layer. (Plain archives may end without their zeros.) */
+            /* Cut short: an error, never a smaller layer. (Plain archives may end without their
+             * zeros.) */
             if (i == 0) continue;
             (void)snprintf(name, sizeof(name), "c%u", n++);
             w = world(name);
-            T_EQ(unpack_at(w.fd, sn_str_sub(forms[i], 0, forms[i].len - 3), piece, NULL, -1, &res), SN_E_SYNTAX);
+            T_EQ(unpack_at(w.fd, sn_str_sub(forms[i], 0, forms[i].len - 3), piece, NULL, -1, &res),
+                 SN_E_SYNTAX);
             close(w.fd);
         }
     sn_buf_done(&t);
@@ -341,7 +383,8 @@ SN_TEST(layer_compressions_and_every_cut)
     sn_buf_done(&two);
 }
 
-/* ---- what a layer needs of those below --------------------------------------------------------------------- */
+/* ---- what a layer needs of those below
+ * --------------------------------------------------------------------- */
 
 SN_TEST(layer_join_takes_attributes_links_and_ways_from_below)
 {
@@ -359,11 +402,11 @@ SN_TEST(layer_join_takes_attributes_links_and_ways_from_below)
     tb_add(&t, (struct tb){'2', "away", "/gone"});
     T_OK(unpack(&low, &t));
     t = (struct sn_buf){0};
-    tb_add(&t, (struct tb){'0', "tmp/x", .data = "x"});          /* passes through tmp */
-    tb_add(&t, (struct tb){'0', "bin/new", .data = "new"});      /* through a link of below */
+    tb_add(&t, (struct tb){'0', "tmp/x", .data = "x"});     /* passes through tmp */
+    tb_add(&t, (struct tb){'0', "bin/new", .data = "new"}); /* through a link of below */
     tb_add(&t, (struct tb){'5', "bin/sub", .mode = 0700, .mtime = 77});
-    tb_add(&t, (struct tb){'1', "alias", "bin/tool"});           /* to a file of below */
-    tb_add(&t, (struct tb){'0', "away/y", .data = "y"});         /* through a link to nowhere */
+    tb_add(&t, (struct tb){'1', "alias", "bin/tool"});   /* to a file of below */
+    tb_add(&t, (struct tb){'0', "away/y", .data = "y"}); /* through a link to nowhere */
     tb_add(&t, (struct tb){'0', "plain/z", .data = "z"});
     tb_end(&t);
     T_OK(unpack_at(up.fd, sn_buf_view(&t), 4096, NULL, low.fd, &res));
@@ -412,4 +455,49 @@ SN_TEST(layer_remove_tree_of_any_depth)
     T_OK(sn_layer_remove_tree(w.fd, "nothing"));
     T_ASSERT(faccessat(w.fd, "deep", F_OK, 0) < 0);
     close(w.fd);
+}
+
+/* ---- failing allocations
+ * ------------------------------------------------------------------------------------ */
+
+struct torture {
+    struct world w;
+    struct sn_buf t;
+};
+
+static int torture_layer(void *arg)
+{
+    struct sn_layer_result res;
+    struct sn_layer *l;
+    struct world *w = &((struct torture *)arg)->w;
+    const struct sn_buf *t = &((struct torture *)arg)->t;
+    (void)sn_layer_remove_tree(w->fd, "d");
+    (void)sn_layer_remove_tree(w->fd, "l");
+    (void)sn_layer_remove_tree(w->fd, "tmp");
+    int r = sn_layer_new(w->fd, SN_STR(""), NULL, &l);
+    if (r < 0) return r;
+    r = sn_layer_put(l, sn_buf_view(t));
+    if (r == 0) r = sn_layer_finish(l, &res);
+    if (r == 0) r = sn_layer_join(l, -1);
+    sn_layer_free(l);
+    return r;
+}
+
+SN_TEST(torture_layers)
+{
+    need_root();
+    struct torture k = {.w = world("a")};
+    tb_add(&k.t, (struct tb){'5', "d"});
+    tb_add(&k.t, (struct tb){'2', "l", "d"});
+    tb_add(&k.t, (struct tb){'0', "l/f", .data = "x"}); /* by the slow way */
+    tb_add(&k.t, (struct tb){'1', "d/h", "d/f"});
+    tb_add(&k.t, (struct tb){'0', "tmp/.wh.x", .data = ""});
+    tb_end(&k.t);
+    struct sn_buf z = zst(sn_buf_view(&k.t));
+    sn_buf_done(&k.t);
+    k.t = z;
+    int n = sn_torture(torture_layer, &k);
+    T_ASSERTF(n > 5, "%d %s", n, n < 0 ? sn_diag_str(n) : "");
+    sn_buf_done(&k.t);
+    close(k.w.fd);
 }

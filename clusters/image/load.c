@@ -14,18 +14,20 @@ struct load {
     struct sn_image_store *st;
     const char *path;
     struct sn_str name;
-    struct sn_arena *a;          /* of the results */
+    struct sn_arena *a; /* of the results */
     struct sn_arena scratch;
     struct bundle b;
     struct lease lease;
     struct sn_platform platform;
     int64_t now_ns;
-    struct sn_str *refs;         /* of what was loaded */
+    struct sn_str *refs; /* of what was loaded */
     size_t n_refs, cap_refs;
     struct sn_image *images;
 };
 
-/* ---- names ------------------------------------------------------------------------------------------------ */
+/* ---- names
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static int loaded(struct load *l, const struct record *rec)
 {
@@ -52,10 +54,12 @@ static int reference(struct load *l, struct sn_str said, struct sn_str target, s
     if (!whole && l->name.len) {
         text = l->name;
         bool tagged = sn_str_rchr(text, ':') > sn_str_rchr(text, '/') || sn_str_chr(text, '@') >= 0;
-        if (said.len && !tagged) text = sn_arena_printf(&l->scratch, "%.*s:%.*s", SN_STR_ARG(text), SN_STR_ARG(said));
+        if (said.len && !tagged)
+            text = sn_arena_printf(&l->scratch, "%.*s:%.*s", SN_STR_ARG(text), SN_STR_ARG(said));
     } else if (!whole) {
-        text = sn_arena_printf(&l->scratch, UNNAMED "%s%.*s%s%.*s", said.len ? ":" : "", SN_STR_ARG(said),
-                               said.len ? "" : "@", said.len ? 0 : (int)target.len, target.ptr);
+        text = sn_arena_printf(&l->scratch, UNNAMED "%s%.*s%s%.*s", said.len ? ":" : "",
+                               SN_STR_ARG(said), said.len ? "" : "@",
+                               said.len ? 0 : (int)target.len, target.ptr);
     }
     int r = text.ptr ? sn_image_ref_parse(&l->scratch, text, &ref) : SN_E_NOMEM;
     if (r < 0) return r;
@@ -63,11 +67,14 @@ static int reference(struct load *l, struct sn_str said, struct sn_str target, s
     return ret->ptr ? 0 : SN_E_NOMEM;
 }
 
-/* ---- blobs ------------------------------------------------------------------------------------------------- */
+/* ---- blobs
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static struct sn_str blob_name(struct load *l, struct sn_str digest)
 {
-    return sn_arena_printf(&l->scratch, "blobs/%.6s/%.*s", digest.ptr, (int)digest.len - 7, digest.ptr + 7);
+    return sn_arena_printf(&l->scratch, "blobs/%.6s/%.*s", digest.ptr, (int)digest.len - 7,
+                           digest.ptr + 7);
 }
 
 /* A document of the bundle into the store, and its text. */
@@ -83,7 +90,8 @@ static int take_document(struct load *l, struct sn_str digest, struct sn_str *re
 static int put_ingest(void *ctx, struct sn_str bytes) { return ingest_put(ctx, bytes); }
 
 /* A layer's blob into the store, unpacked on the way where its snapshot is not there. */
-static int take_blob(struct load *l, struct sn_str name, const struct sn_descriptor *d, struct unpack *u)
+static int take_blob(struct load *l, struct sn_str name, const struct sn_descriptor *d,
+                     struct unpack *u)
 {
     struct ingest in;
     int r = ingest_begin(l->st, d->digest, d->size, NULL, &in);
@@ -104,14 +112,15 @@ static int take_blob(struct load *l, struct sn_str name, const struct sn_descrip
     return r;
 }
 
-static int take_layer(struct load *l, struct sn_str name, const struct sn_descriptor *d, struct sn_str diff_id,
-                      const struct sn_str *chains, size_t i)
+static int take_layer(struct load *l, struct sn_str name, const struct sn_descriptor *d,
+                      struct sn_str diff_id, const struct sn_str *chains, size_t i)
 {
     struct unpack u = {.fs_fd = -1};
     int r = lease_add(&l->lease, d->digest);
     if (r == 0) r = lease_add(&l->lease, sn_str_from(chains[i], 7));
     if (r < 0) return r;
-    bool blob = store_blob_exists(l->st, d->digest, NULL), snapshot = snapshot_exists(l->st, chains[i]);
+    bool blob = store_blob_exists(l->st, d->digest, NULL),
+         snapshot = snapshot_exists(l->st, chains[i]);
     if (!snapshot) r = unpack_begin(l->st, &l->lease, diff_id, &u);
     if (r < 0) return r;
     if (!blob)
@@ -142,9 +151,12 @@ static int take_layers(struct load *l, const struct sn_manifest *m, const struct
     return r;
 }
 
-/* ---- OCI ----------------------------------------------------------------------------------------------------- */
+/* ---- OCI
+ * -----------------------------------------------------------------------------------------------------
+ */
 
-static int oci_manifest(struct load *l, struct sn_str digest, struct record *rec, struct sn_manifest *m)
+static int oci_manifest(struct load *l, struct sn_str digest, struct record *rec,
+                        struct sn_manifest *m)
 {
     for (unsigned depth = 0; depth < SN_MANIFEST_NESTED_MAX; depth++) {
         struct sn_str text;
@@ -162,7 +174,8 @@ static int oci_manifest(struct load *l, struct sn_str digest, struct record *rec
         if (r < 0) return r;
         digest = best->digest;
     }
-    return sn_fail(SN_E_TOO_LARGE, "indexes within each other, over %u deep", SN_MANIFEST_NESTED_MAX);
+    return sn_fail(SN_E_TOO_LARGE, "indexes within each other, over %u deep",
+                   SN_MANIFEST_NESTED_MAX);
 }
 
 static int oci_image(struct load *l, const struct sn_descriptor *d)
@@ -195,7 +208,8 @@ static int load_oci(struct load *l)
     return r < 0 ? sn_wrap(r, "index.json") : 0;
 }
 
-/* ---- docker save --------------------------------------------------------------------------------------------- */
+/* ---- docker save
+ * --------------------------------------------------------------------------------------------- */
 
 static int put_hash(void *ctx, struct sn_str bytes)
 {
@@ -261,10 +275,12 @@ static int make_manifest(struct load *l, const struct sn_manifest *m, struct rec
     return r;
 }
 
-static int docker_layers(struct load *l, const struct sn_json *layers, struct sn_manifest *m, struct sn_str **ret_names)
+static int docker_layers(struct load *l, const struct sn_json *layers, struct sn_manifest *m,
+                         struct sn_str **ret_names)
 {
     size_t n = sn_json_len(layers);
-    if (n > SN_IMAGE_LAYERS_MAX) return sn_fail(SN_E_TOO_LARGE, "Layers: over %u", SN_IMAGE_LAYERS_MAX);
+    if (n > SN_IMAGE_LAYERS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "Layers: over %u", SN_IMAGE_LAYERS_MAX);
     m->entries = SN_ARENA_ARRAY(&l->scratch, struct sn_descriptor, n + 1);
     *ret_names = SN_ARENA_ARRAY(&l->scratch, struct sn_str, n + 1);
     if (!m->entries || !*ret_names) return SN_E_NOMEM;
@@ -274,7 +290,8 @@ static int docker_layers(struct load *l, const struct sn_json *layers, struct sn
         if (!(*ret_names)[i].len) return sn_fail(SN_E_SYNTAX, "Layers[%zu]: expected a name", i);
         int r = digest_of(l, (*ret_names)[i], &m->entries[i]);
         if (r < 0) return r;
-        m->entries[i].media_type = SN_STR(SN_TYPE_OCI_LAYER); /* told by its first bytes when it is read */
+        m->entries[i].media_type =
+            SN_STR(SN_TYPE_OCI_LAYER); /* told by its first bytes when it is read */
     }
     return 0;
 }
@@ -327,7 +344,9 @@ static int load_docker(struct load *l)
     return 0;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------------------------- */
+/* ---- the whole
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static int results(struct load *l)
 {
@@ -353,7 +372,9 @@ static int do_load(void *arg)
         else if (bundle_has(&l->b, SN_STR("manifest.json")))
             r = load_docker(l);
         else
-            r = sn_fail(SN_E_SYNTAX, "neither an OCI layout (index.json) nor an archive of docker save (manifest.json)");
+            r = sn_fail(
+                SN_E_SYNTAX,
+                "neither an OCI layout (index.json) nor an archive of docker save (manifest.json)");
     }
     if (r == 0) r = results(l);
     lease_close(&l->lease);
@@ -361,8 +382,8 @@ static int do_load(void *arg)
     return r < 0 ? sn_wrap(r, "load %s", l->path) : 0;
 }
 
-int sn_image_load(struct sn_image_store *st, const char *path, struct sn_str name, struct sn_arena *a,
-                  struct sn_image **ret, size_t *ret_n)
+int sn_image_load(struct sn_image_store *st, const char *path, struct sn_str name,
+                  struct sn_arena *a, struct sn_image **ret, size_t *ret_n)
 {
     struct load l = {.st = st, .path = path, .name = name, .a = a, .now_ns = sn_wall_now()};
     sn_arena_init(&l.scratch, NULL, 0);

@@ -30,25 +30,28 @@ struct sn_descriptor {
     const struct sn_json *annotations; /* may be NULL */
 };
 struct sn_manifest {
-    bool index;                        /* entries: manifests, else layers, lowest first */
-    struct sn_str media_type;          /* .ptr NULL where it does not say */
+    bool index;               /* entries: manifests, else layers, lowest first */
+    struct sn_str media_type; /* .ptr NULL where it does not say */
     struct sn_descriptor config;
     struct sn_descriptor *entries;
     size_t n_entries;
 };
-/* sn_manifest_parse - either kind. Strings borrow `text` or the arena. Returns 0; SN_E_SYNTAX (with field),
- * SN_E_TOO_LARGE, SN_E_UNIMPLEMENTED (schema 1; foreign, encrypted or unknown layers; what is no container
- * image), SN_E_NOMEM. */
-int sn_manifest_parse(struct sn_arena *a, struct sn_str text, struct sn_manifest *ret) SN_MUST_CHECK;
-/* sn_manifest_choose - the entry of an index for `want`: the architecture itself in its best variant, then
- * what such a machine also runs. Returns 0, SN_E_NOT_FOUND (what there is in the diagnostic). */
+/* sn_manifest_parse - either kind. Strings borrow `text` or the arena. Returns 0; SN_E_SYNTAX (with
+ * field), SN_E_TOO_LARGE, SN_E_UNIMPLEMENTED (schema 1; foreign, encrypted or unknown layers; what
+ * is no container image), SN_E_NOMEM. */
+int sn_manifest_parse(struct sn_arena *a, struct sn_str text,
+                      struct sn_manifest *ret) SN_MUST_CHECK;
+/* sn_manifest_choose - the entry of an index for `want`: the architecture itself in its best
+ * variant, then what such a machine also runs. Returns 0, SN_E_NOT_FOUND (what there is in the
+ * diagnostic). */
 int sn_manifest_choose(const struct sn_manifest *index, const struct sn_platform *want,
                        const struct sn_descriptor **ret) SN_MUST_CHECK;
 /* sn_platform_parse - "linux/arm64/v8"; "" is this machine's. Returns 0, SN_E_INVALID_ARGUMENT. */
 int sn_platform_parse(struct sn_str text, struct sn_platform *ret) SN_MUST_CHECK;
 /* sn_image_config_parse - Returns 0, SN_E_SYNTAX (with field), SN_E_TOO_LARGE, SN_E_NOMEM. */
-int sn_image_config_parse(struct sn_arena *a, struct sn_str text, struct sn_image_config *ret) SN_MUST_CHECK;
-/* sn_image_chains - n digests: of the first layer its own, of the others that of "CHAIN DIFF_ID", where
- * CHAIN is the one before.
- * Returns 0, SN_E_NOMEM. Source: OCI image-spec 1.1, config.md. */
-int sn_image_chains(struct sn_arena *a, const struct sn_str *diff_ids, size_t n, struct sn_str **ret) SN_MUST_CHECK;
+int sn_image_config_parse(struct sn_arena *a, struct sn_str text,
+                          struct sn_image_config *ret) SN_MUST_CHECK;
+/* sn_image_chains - n digests: of the first layer its own, of the others that of "CHAIN DIFF_ID",
+ * where CHAIN is the one before. Returns 0, SN_E_NOMEM. Source: OCI image-spec 1.1, config.md. */
+int sn_image_chains(struct sn_arena *a, const struct sn_str *diff_ids, size_t n,
+                    struct sn_str **ret) SN_MUST_CHECK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image/mount.c - root filesystems of containers. mounts/KEY/mount.json says on which layers one stands; it
- * is there before the overlay and goes after it, so that a crash between leaves nothing that hides. */
+/* image/mount.c - root filesystems of containers. mounts/KEY/mount.json says on which layers one
+ * stands; it is there before the overlay and goes after it, so that a crash between leaves nothing
+ * that hides. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -33,13 +34,16 @@ static int key_check(struct sn_str key)
     bool ok = key.len > 0 && key.len <= SN_IMAGE_KEY_MAX;
     for (size_t i = 0; i < key.len && ok; i++) {
         char c = key.ptr[i];
-        bool alnum = (c >= '0' && c <= '9') || (sn_ascii_lower(c) >= 'a' && sn_ascii_lower(c) <= 'z');
+        bool alnum =
+            (c >= '0' && c <= '9') || (sn_ascii_lower(c) >= 'a' && sn_ascii_lower(c) <= 'z');
         ok = alnum || (i && (c == '_' || c == '.' || c == '-'));
     }
     return ok ? 0
               : sn_fail(SN_E_INVALID_ARGUMENT,
-                        "mount key \"%.*s\": expected 1 to %u of A-Z a-z 0-9 _ . -, the first a letter or digit",
-                        (int)SN_MIN(key.len, (size_t)SN_IMAGE_KEY_MAX), key.ptr ? key.ptr : "", SN_IMAGE_KEY_MAX);
+                        "mount key \"%.*s\": expected 1 to %u of A-Z a-z 0-9 _ . -, the first a "
+                        "letter or digit",
+                        (int)SN_MIN(key.len, (size_t)SN_IMAGE_KEY_MAX), key.ptr ? key.ptr : "",
+                        SN_IMAGE_KEY_MAX);
 }
 
 static struct sn_str rootfs_of(struct sn_image_store *st, struct sn_arena *a, struct sn_str key)
@@ -52,11 +56,12 @@ static void path_of(struct sn_str key, const char *what, char out[STORE_NAME_MAX
     (void)snprintf(out, STORE_NAME_MAX, "mounts/%.*s%s%s", SN_STR_ARG(key), *what ? "/" : "", what);
 }
 
-/* ---- mount.json ----------------------------------------------------------------------------------- */
+/* ---- mount.json
+ * ----------------------------------------------------------------------------------- */
 
 struct note {
     struct sn_str image, options;
-    struct sn_str *chains;       /* lowest first */
+    struct sn_str *chains; /* lowest first */
     size_t n_chains;
     bool host, read_only;
     uint64_t host_bytes;
@@ -86,7 +91,8 @@ static int note_write(struct sn_image_store *st, struct sn_str key, const struct
     return r;
 }
 
-static int note_read(struct sn_image_store *st, struct sn_arena *a, struct sn_str key, struct note *ret)
+static int note_read(struct sn_image_store *st, struct sn_arena *a, struct sn_str key,
+                     struct note *ret)
 {
     char path[STORE_NAME_MAX];
     struct sn_str text;
@@ -106,31 +112,36 @@ static int note_read(struct sn_image_store *st, struct sn_arena *a, struct sn_st
     if (!n.chains) return SN_E_NOMEM;
     for (SN_JSON_EACH(list, it)) {
         struct sn_str c = sn_json_str(it);
-        if (!sn_image_digest_valid(c)) return sn_fail(SN_E_DATA_LOSS, "%s/%s: chains: expected digests", st->root, path);
+        if (!sn_image_digest_valid(c))
+            return sn_fail(SN_E_DATA_LOSS, "%s/%s: chains: expected digests", st->root, path);
         n.chains[n.n_chains++] = c;
     }
     *ret = n;
     return 0;
 }
 
-static int keys_list(struct sn_image_store *st, struct sn_arena *a, struct sn_str **ret, size_t *ret_n)
+static int keys_list(struct sn_image_store *st, struct sn_arena *a, struct sn_str **ret,
+                     size_t *ret_n)
 {
     char path[STORE_PATH_MAX + 16];
     (void)snprintf(path, sizeof(path), "%s/mounts", st->root);
     return sn_dir_list(a, path, ret, ret_n);
 }
 
-static int mark_key(struct sn_image_store *st, struct sn_arena *a, struct sn_str key, struct sn_map *map, bool top_only)
+static int mark_key(struct sn_image_store *st, struct sn_arena *a, struct sn_str key,
+                    struct sn_map *map, bool top_only)
 {
     struct note n;
     int r = note_read(st, a, key, &n);
-    if (r < 0) return r == SN_E_NOT_FOUND ? 0 : r; /* being made or removed: it stands on nothing yet */
+    if (r < 0)
+        return r == SN_E_NOT_FOUND ? 0 : r; /* being made or removed: it stands on nothing yet */
     for (size_t i = top_only && n.n_chains ? n.n_chains - 1 : 0; i < n.n_chains && r >= 0; i++)
         r = sn_map_put(map, top_only ? n.chains[i] : sn_str_from(n.chains[i], 7), NULL, NULL);
     return SN_MIN(r, 0);
 }
 
-static int mark_all(struct sn_image_store *st, struct sn_arena *a, struct sn_map *map, bool top_only)
+static int mark_all(struct sn_image_store *st, struct sn_arena *a, struct sn_map *map,
+                    bool top_only)
 {
     struct sn_str *keys;
     size_t n;
@@ -139,10 +150,17 @@ static int mark_all(struct sn_image_store *st, struct sn_arena *a, struct sn_map
     return r;
 }
 
-int mount_mark(struct sn_image_store *st, struct sn_arena *a, struct sn_map *live) { return mark_all(st, a, live, false); }
-int mount_chains(struct sn_image_store *st, struct sn_arena *a, struct sn_map *used) { return mark_all(st, a, used, true); }
+int mount_mark(struct sn_image_store *st, struct sn_arena *a, struct sn_map *live)
+{
+    return mark_all(st, a, live, false);
+}
+int mount_chains(struct sn_image_store *st, struct sn_arena *a, struct sn_map *used)
+{
+    return mark_all(st, a, used, true);
+}
 
-/* ---- mounting -------------------------------------------------------------------------------------- */
+/* ---- mounting
+ * -------------------------------------------------------------------------------------- */
 
 static int make_dir(struct sn_image_store *st, struct sn_str key, const char *what, mode_t mode)
 {
@@ -160,7 +178,8 @@ static int open_dir(struct sn_image_store *st, struct sn_str key, const char *wh
     return fd < 0 ? sn_fail_errno(errno, "open %s/%s", st->root, path) : fd;
 }
 
-/* The machine's root: its writable layer is in memory, because overlayfs refuses one below its lower. */
+/* The machine's root: its writable layer is in memory, because overlayfs refuses one below its
+ * lower. */
 static int mount_scratch(struct sn_image_store *st, struct sn_str key, uint64_t bytes)
 {
     char path[STORE_PATH_MAX + STORE_NAME_MAX], size[48];
@@ -171,9 +190,12 @@ static int mount_scratch(struct sn_image_store *st, struct sn_str key, uint64_t 
     return 0;
 }
 
-static int open_view(struct sn_image_store *st, struct sn_str key, const struct note *n, struct view_opts *v)
+static int open_view(struct sn_image_store *st, struct sn_str key, const struct note *n,
+                     struct view_opts *v)
 {
-    const char *const upper = n->host ? "scratch/upper" : "upper", *const work = n->host ? "scratch/work" : "work";
+    const char *const upper = n->host ? "scratch/upper" : "upper", *const work =
+                                                                       n->host ? "scratch/work"
+                                                                               : "work";
     if (n->host) {
         v->lower_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (v->lower_fd < 0) return sn_fail_errno(errno, "open /");
@@ -198,7 +220,8 @@ static int copy_root(struct sn_image_store *st, struct sn_str key, const struct 
     if (fstatat(st->fd, path, &s, AT_SYMLINK_NOFOLLOW) < 0)
         return sn_fail(SN_E_DATA_LOSS, "layer %s/%s is missing", st->root, path);
     path_of(key, "upper", path);
-    if (fchownat(st->fd, path, s.st_uid, s.st_gid, 0) < 0 || fchmodat(st->fd, path, s.st_mode & 07777, 0) < 0)
+    if (fchownat(st->fd, path, s.st_uid, s.st_gid, 0) < 0 ||
+        fchmodat(st->fd, path, s.st_mode & 07777, 0) < 0)
         return sn_fail_errno(errno, "set owner and mode of %s/%s", st->root, path);
     return 0;
 }
@@ -255,7 +278,8 @@ static int note_image(struct mount_job *j, struct lease *l, struct note *n)
     struct sn_str digest;
     uint64_t size;
     int r = image_find(j->st, j->name, j->a, &im);
-    if (r == 0) r = image_resolve(j->st, j->a, im.manifest, &(struct sn_platform){0}, &m, &digest, &size);
+    if (r == 0)
+        r = image_resolve(j->st, j->a, im.manifest, &(struct sn_platform){0}, &m, &digest, &size);
     if (r == 0) r = image_unpack(j->st, l, &m, &im.config);
     if (r == 0) r = sn_image_chains(j->a, im.config.diff_ids, im.config.n_diff_ids, &n->chains);
     n->n_chains = im.config.n_diff_ids;
@@ -276,8 +300,9 @@ static int do_mount(void *arg)
     r = lease_open(j->st, &l);
     if (r == 0 && !n.host) r = note_image(j, &l, &n);
     if (r == 0 && mkdirat(j->st->fd, path, 0711) < 0)
-        r = errno == EEXIST ? sn_fail(SN_E_ALREADY_EXISTS, "mount \"%.*s\" exists already", SN_STR_ARG(j->key))
-                            : sn_fail_errno(errno, "make %s/%s", j->st->root, path);
+        r = errno == EEXIST
+                ? sn_fail(SN_E_ALREADY_EXISTS, "mount \"%.*s\" exists already", SN_STR_ARG(j->key))
+                : sn_fail_errno(errno, "make %s/%s", j->st->root, path);
     else if (r == 0) {
         r = make_dir(j->st, j->key, "rootfs", 0755);
         if (r == 0) r = note_write(j->st, j->key, &n);
@@ -295,7 +320,8 @@ static int do_mount(void *arg)
 }
 
 int sn_image_mount(struct sn_image_store *st, struct sn_str name, struct sn_str key,
-                   const struct sn_image_mount_opts *opts, struct sn_arena *a, struct sn_str *ret_rootfs)
+                   const struct sn_image_mount_opts *opts, struct sn_arena *a,
+                   struct sn_str *ret_rootfs)
 {
     struct mount_job j = {.st = st, .name = name, .key = key, .o = opts, .a = a};
     int r = sn_offload(do_mount, &j);
@@ -303,17 +329,19 @@ int sn_image_mount(struct sn_image_store *st, struct sn_str name, struct sn_str 
     return r;
 }
 
-/* Whether the folder is the root of a mount: it is on another device, or the file system says so. */
+/* Whether the folder is the root of a mount: it is on another device, or the file system says so.
+ */
 static bool is_mounted(struct sn_image_store *st, struct sn_str key)
 {
     char path[STORE_NAME_MAX];
     struct statx sx;
     path_of(key, "rootfs", path);
-    return statx(st->fd, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx) == 0 && (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+    return statx(st->fd, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx) == 0 &&
+           (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
-/* After a power cut layers may have to be unpacked again; those of an image that was removed are taken as
- * they are. */
+/* After a power cut layers may have to be unpacked again; those of an image that was removed are
+ * taken as they are. */
 static int unpack_again(struct mount_job *j, const struct note *n)
 {
     struct lease l = {0};
@@ -342,7 +370,8 @@ static int do_remount(void *arg)
     return j->rootfs.ptr ? 0 : SN_E_NOMEM;
 }
 
-int sn_image_remount(struct sn_image_store *st, struct sn_str key, struct sn_arena *a, struct sn_str *ret_rootfs)
+int sn_image_remount(struct sn_image_store *st, struct sn_str key, struct sn_arena *a,
+                     struct sn_str *ret_rootfs)
 {
     struct mount_job j = {.st = st, .key = key, .a = a};
     int r = sn_offload(do_remount, &j);
@@ -369,7 +398,8 @@ int sn_image_unmount(struct sn_image_store *st, struct sn_str key)
     return sn_offload(do_unmount, &j);
 }
 
-/* ---- looking ---------------------------------------------------------------------------------------- */
+/* ---- looking
+ * ---------------------------------------------------------------------------------------- */
 
 static int do_mounts(void *arg)
 {
@@ -386,13 +416,16 @@ static int do_mounts(void *arg)
         if (r == SN_E_NOT_FOUND) continue;
         if (r < 0) return r;
         struct sn_image_mount_info *m = &j->infos[j->n++];
-        *m = (struct sn_image_mount_info){.key = keys[i], .image = note.image, .rootfs = rootfs_of(j->st, j->a, keys[i])};
+        *m = (struct sn_image_mount_info){.key = keys[i],
+                                          .image = note.image,
+                                          .rootfs = rootfs_of(j->st, j->a, keys[i])};
         if (!m->rootfs.ptr) return SN_E_NOMEM;
     }
     return 0;
 }
 
-int sn_image_mounts(struct sn_image_store *st, struct sn_arena *a, struct sn_image_mount_info **ret, size_t *ret_n)
+int sn_image_mounts(struct sn_image_store *st, struct sn_arena *a, struct sn_image_mount_info **ret,
+                    size_t *ret_n)
 {
     struct mount_job j = {.st = st, .a = a};
     int r = sn_offload(do_mounts, &j);
@@ -411,7 +444,8 @@ static int do_mount_usage(void *arg)
     if (r == 0) r = note_read(j->st, j->a, j->key, &n);
     if (r == SN_E_NOT_FOUND) return sn_fail(r, "no mount \"%.*s\"", SN_STR_ARG(j->key));
     if (r < 0) return r;
-    j->info = (struct sn_image_mount_info){.key = sn_arena_str(j->a, j->key), .image = n.image,
+    j->info = (struct sn_image_mount_info){.key = sn_arena_str(j->a, j->key),
+                                           .image = n.image,
                                            .rootfs = rootfs_of(j->st, j->a, j->key)};
     if (!j->info.key.ptr || !j->info.rootfs.ptr) return SN_E_NOMEM;
     if (n.read_only) return 0;

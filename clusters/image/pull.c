@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image/pull.c - an image from a registry into the store: documents first, then layers in parallel, each
- * unpacked while it arrives; their snapshots get their names in order. */
+/* image/pull.c - an image from a registry into the store: documents first, then layers in parallel,
+ * each unpacked while it arrives; their snapshots get their names in order. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,10 +10,12 @@
 #include "core/status.h"
 #include "image/pull_int.h"
 
-#define CHUNK_BYTES (256u << 10) /* handed to the disk at once; as much is lost where a pull is cut off */
+#define CHUNK_BYTES \
+    (256u << 10) /* handed to the disk at once; as much is lost where a pull is cut off */
 #define PROGRESS_NS (100 * SN_MS)
 
-/* ---- progress -------------------------------------------------------------------------------------- */
+/* ---- progress
+ * -------------------------------------------------------------------------------------- */
 
 static void progress(struct pull *p, bool now)
 {
@@ -43,12 +45,13 @@ static void layer_done(struct pull *p)
     progress(p, false);
 }
 
-/* ---- one fetch at a time of a blob ------------------------------------------------------------------- */
+/* ---- one fetch at a time of a blob
+ * ------------------------------------------------------------------- */
 
 /* Who finds a blob on its way waits, and looks again. */
 struct flight {
     struct sn_event landed;
-    unsigned refs;               /* under the store's flights_lock */
+    unsigned refs; /* under the store's flights_lock */
     char digest[SN_IMAGE_DIGEST_MAX + 1];
 };
 
@@ -95,7 +98,8 @@ static void flight_land(struct sn_image_store *st, struct flight *f)
     sn_mutex_unlock(&st->flights_lock);
 }
 
-/* ---- the disk's side, on the offload pool -------------------------------------------------------------- */
+/* ---- the disk's side, on the offload pool
+ * -------------------------------------------------------------- */
 
 struct disk {
     struct pull *p;
@@ -152,12 +156,10 @@ static int look(struct pull *p, struct sn_str digest, bool *ret_there)
     return r;
 }
 
-/* ---- receiving ------------------------------------------------------------------------------------------- */
+/* ---- receiving
+ * ------------------------------------------------------------------------------------------- */
 
-static int shielded(void *arg)
-{
-    return sn_offload(disk_end, arg);
-}
+static int shielded(void *arg) { return sn_offload(disk_end, arg); }
 
 /* Up to cap bytes, at least one unless the body has ended; a stall is SN_E_UNAVAILABLE. */
 static ssize_t receive(struct pull *p, struct sn_http_resp *resp, char *buf, size_t cap)
@@ -169,7 +171,8 @@ static ssize_t receive(struct pull *p, struct sn_http_resp *resp, char *buf, siz
         sn_deadline_restore(prev);
         if (n < 0 && have) return (ssize_t)have; /* it will say so again */
         if (n == SN_E_DEADLINE_EXCEEDED && sn_now() < prev)
-            return sn_fail(SN_E_UNAVAILABLE, "nothing came for %lld s", (long long)(reg_stall_ns(&p->session) / SN_SEC));
+            return sn_fail(SN_E_UNAVAILABLE, "nothing came for %lld s",
+                           (long long)(reg_stall_ns(&p->session) / SN_SEC));
         if (n < 0) return n;
         if (n == 0) break;
         have += (size_t)n;
@@ -183,22 +186,25 @@ static int start_of(const struct sn_http_resp *resp, uint64_t from, uint64_t *re
     *ret = 0;
     if (resp->status == 200) return 0;
     struct sn_str range = sn_http_headers_get(&resp->headers, SN_STR("content-range")), first;
-    if (!sn_str_starts(range, SN_STR("bytes "))) return sn_fail(SN_E_PROTOCOL, "status 206 without Content-Range");
+    if (!sn_str_starts(range, SN_STR("bytes ")))
+        return sn_fail(SN_E_PROTOCOL, "status 206 without Content-Range");
     range = sn_str_from(range, 6);
     first = sn_str_cut(&range, '-');
     if (sn_str_to_u64(first, ret) < 0 || *ret != from)
-        return sn_fail(SN_E_PROTOCOL, "asked for bytes from %llu, got others", (unsigned long long)from);
+        return sn_fail(SN_E_PROTOCOL, "asked for bytes from %llu, got others",
+                       (unsigned long long)from);
     return 0;
 }
 
 /* One answer into the blob. Returns 0 at the answer's end. */
-static int receive_all(struct pull *p, struct disk *d, struct sn_http_resp *resp, char *buf, bool *ret_disk)
+static int receive_all(struct pull *p, struct disk *d, struct sn_http_resp *resp, char *buf,
+                       bool *ret_final)
 {
     uint64_t skip;
     int r = start_of(resp, d->in->have, &skip);
     if (r < 0) return r;
     skip = resp->status == 200 ? d->in->have : 0; /* it sends again what is here already */
-    *ret_disk = false;
+    *ret_final = false;
     for (;;) {
         ssize_t n = receive(p, resp, buf, CHUNK_BYTES);
         if (n <= 0) return (int)n;
@@ -212,25 +218,26 @@ static int receive_all(struct pull *p, struct disk *d, struct sn_http_resp *resp
         d->bytes = bytes;
         r = sn_offload(disk_put, d);
         if (r < 0) {
-            *ret_disk = true;
+            *ret_final = true;
             return r;
         }
         add_bytes(p, bytes.len);
     }
 }
 
-static int fetch_once(struct pull *p, struct disk *d, char *buf, bool *ret_disk)
+static int fetch_once(struct pull *p, struct disk *d, char *buf, bool *ret_final)
 {
     struct sn_http_resp *resp;
     char path[SN_IMAGE_DIGEST_MAX + 8];
     (void)snprintf(path, sizeof(path), "blobs/%.*s", SN_STR_ARG(d->digest));
-    *ret_disk = false;
-    int r = reg_get(&p->session, &(struct reg_request){.path = sn_str(path), .from = d->in->have}, &resp);
+    *ret_final = false;
+    int r = reg_get(&p->session, &(struct reg_request){.path = sn_str(path), .from = d->in->have},
+                    &resp);
     if (r < 0) {
-        *ret_disk = !reg_worth_retrying(r); /* reg_get has tried */
+        *ret_final = true; /* reg_get has tried again already */
         return r;
     }
-    r = receive_all(p, d, resp, buf, ret_disk);
+    r = receive_all(p, d, resp, buf, ret_final);
     sn_http_resp_close(resp);
     return r;
 }
@@ -247,8 +254,8 @@ static int fetch_rest(struct pull *p, struct disk *d)
         bool disk;
         r = fetch_once(p, d, buf, &disk);
         if (r == 0 && d->in->have < d->size)
-            r = sn_fail(SN_E_UNAVAILABLE, "the answer ended after %llu of %llu bytes", (unsigned long long)d->in->have,
-                        (unsigned long long)d->size);
+            r = sn_fail(SN_E_UNAVAILABLE, "the answer ended after %llu of %llu bytes",
+                        (unsigned long long)d->in->have, (unsigned long long)d->size);
         if (r == 0) break;
         if (disk || !reg_worth_retrying(r) || sn_cancelled()) break;
         idle = d->in->have > before ? 1 : idle + 1;
@@ -267,16 +274,22 @@ static int fetch_rest(struct pull *p, struct disk *d)
 /* Whether another try could make use of what came. */
 static bool is_hopeless(int r)
 {
-    return r == SN_E_DATA_LOSS || r == SN_E_SYNTAX || r == SN_E_TOO_LARGE || r == SN_E_UNIMPLEMENTED ||
-           r == SN_E_RESOURCE_EXHAUSTED;
+    return r == SN_E_DATA_LOSS || r == SN_E_SYNTAX || r == SN_E_TOO_LARGE ||
+           r == SN_E_UNIMPLEMENTED || r == SN_E_RESOURCE_EXHAUSTED;
 }
 
-/* The blob into the store, and into `u`. Partial content stays for another try where its failure is not the
- * content's own. */
-static int fetch_blob(struct pull *p, const struct sn_descriptor *desc, struct unpack *u, bool *ret_resumed)
+/* The blob into the store, and into `u`. Partial content stays for another try where its failure is
+ * not the content's own. */
+static int fetch_blob(struct pull *p, const struct sn_descriptor *desc, struct unpack *u,
+                      bool *ret_resumed)
 {
     struct ingest in;
-    struct disk d = {.p = p, .digest = desc->digest, .size = desc->size, .in = &in, .u = u, .layer = u ? u->layer : NULL};
+    struct disk d = {.p = p,
+                     .digest = desc->digest,
+                     .size = desc->size,
+                     .in = &in,
+                     .u = u,
+                     .layer = u ? u->layer : NULL};
     *ret_resumed = false;
     int r = sn_offload(disk_begin, &d);
     if (r < 0) return r;
@@ -291,7 +304,9 @@ static int fetch_blob(struct pull *p, const struct sn_descriptor *desc, struct u
     return r;
 }
 
-/* ---- layers ------------------------------------------------------------------------------------------------ */
+/* ---- layers
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static int do_unpack_begin(void *arg)
 {
@@ -386,8 +401,11 @@ static int layer_run(void *arg)
     }
     if (r == 0) layer_done(j->p);
     j->failed = r < 0;
-    sn_event_set(&j->ready); /* also for who waits for nothing: a scope cancels only its own fibers */
-    return r < 0 ? sn_wrap(r, "layer %zu of %zu, %.*s", j->i + 1, j->p->manifest.n_entries, SN_STR_ARG(j->desc->digest)) : 0;
+    sn_event_set(
+        &j->ready); /* also for who waits for nothing: a scope cancels only its own fibers */
+    return r < 0 ? sn_wrap(r, "layer %zu of %zu, %.*s", j->i + 1, j->p->manifest.n_entries,
+                           SN_STR_ARG(j->desc->digest))
+                 : 0;
 }
 
 /* In order: a snapshot stands on those below it. */
@@ -413,7 +431,10 @@ static int pull_layers(struct pull *p)
     struct sn_scope *s = sn_scope_begin(&mem);
     int r = 0;
     for (size_t i = 0; i < p->manifest.n_entries && r == 0; i++) {
-        p->jobs[i] = (struct layer_job){.p = p, .i = i, .desc = &p->manifest.entries[i], .diff_id = p->config.diff_ids[i],
+        p->jobs[i] = (struct layer_job){.p = p,
+                                        .i = i,
+                                        .desc = &p->manifest.entries[i],
+                                        .diff_id = p->config.diff_ids[i],
                                         .u = {.fs_fd = -1}};
         r = sn_scope_go(s, "image-layer", layer_run, &p->jobs[i]);
         if (r == 0) p->n_jobs++;
@@ -429,10 +450,12 @@ static int pull_layers(struct pull *p)
     return r < 0 ? r : e;
 }
 
-/* ---- documents --------------------------------------------------------------------------------------------- */
+/* ---- documents
+ * --------------------------------------------------------------------------------------------- */
 
-#define ACCEPT_MANIFESTS                                                                                 \
-    SN_TYPE_OCI_INDEX ", " SN_TYPE_DOCKER_LIST ", " SN_TYPE_OCI_MANIFEST ", " SN_TYPE_DOCKER_MANIFEST
+#define ACCEPT_MANIFESTS                                                 \
+    SN_TYPE_OCI_INDEX ", " SN_TYPE_DOCKER_LIST ", " SN_TYPE_OCI_MANIFEST \
+                      ", " SN_TYPE_DOCKER_MANIFEST
 
 struct doc {
     struct pull *p;
@@ -465,7 +488,8 @@ static int doc_write(void *arg)
 }
 
 /* The digest of what came, by the algorithm of the one it should have. */
-static int check_document(struct pull *p, struct sn_str text, struct sn_str want, struct sn_str *ret)
+static int check_document(struct pull *p, struct sn_str text, struct sn_str want,
+                          struct sn_str *ret)
 {
     uint8_t hash[SN_HASH_MAX];
     char is[SN_IMAGE_DIGEST_MAX + 1];
@@ -480,15 +504,18 @@ static int check_document(struct pull *p, struct sn_str text, struct sn_str want
 }
 
 /* want: the digest, or "" for a tag's manifest, whatever it is now. */
-static int fetch_document(struct pull *p, const struct reg_request *q, struct sn_str want, size_t max, struct doc *d)
+static int fetch_document(struct pull *p, const struct reg_request *q, struct sn_str want,
+                          size_t max, struct doc *d, bool *ret_cut)
 {
     struct sn_http_resp *resp;
+    *ret_cut = false;
     int r = reg_get(&p->session, q, &resp);
     if (r < 0) return r;
     struct sn_str body, said = sn_http_headers_get(&resp->headers, SN_STR("docker-content-digest"));
     int64_t prev = sn_deadline_tighten(sn_now() + reg_stall_ns(&p->session));
     r = sn_http_resp_all(resp, max, &body);
     sn_deadline_restore(prev);
+    *ret_cut = r < 0;
     if (r == 0) {
         d->text = sn_arena_str(&p->scratch, body);
         if (!d->text.ptr) r = SN_E_NOMEM;
@@ -500,15 +527,17 @@ static int fetch_document(struct pull *p, const struct reg_request *q, struct sn
 }
 
 /* With retries: a cut answer is as good as none. */
-static int document(struct pull *p, const struct reg_request *q, struct sn_str want, size_t max, struct doc *d)
+static int document(struct pull *p, const struct reg_request *q, struct sn_str want, size_t max,
+                    struct doc *d)
 {
     *d = (struct doc){.p = p, .digest = want, .max = max};
     int r = want.len ? sn_offload(doc_read, d) : 0;
     if (r < 0 || d->there) return r;
     for (unsigned n = 0; n < REG_TRIES_MAX; n++) {
         if (n && (r = reg_backoff(n)) < 0) return r;
-        r = fetch_document(p, q, want, max, d);
-        if (r == 0 || !reg_worth_retrying(r) || sn_cancelled()) break;
+        bool cut;
+        r = fetch_document(p, q, want, max, d, &cut);
+        if (!cut || !reg_worth_retrying(r) || sn_cancelled()) break; /* reg_get has its own tries */
     }
     if (r == 0) r = sn_offload(doc_write, d);
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(q->path)) : 0;
@@ -520,8 +549,10 @@ static int pull_manifest(struct pull *p)
     struct sn_str want = p->ref.digest, name = want.len ? want : p->ref.tag;
     for (unsigned depth = 0; depth < SN_MANIFEST_NESTED_MAX; depth++) {
         const struct sn_descriptor *best;
-        struct reg_request q = {.path = sn_arena_printf(&p->scratch, "manifests/%.*s", SN_STR_ARG(name)),
-                                .accept = SN_STR(ACCEPT_MANIFESTS), .resolve = want.len == 0};
+        struct reg_request q = {.path = sn_arena_printf(&p->scratch, "manifests/%.*s",
+                                                        SN_STR_ARG(name)),
+                                .accept = SN_STR(ACCEPT_MANIFESTS),
+                                .resolve = want.len == 0};
         int r = q.path.ptr ? document(p, &q, want, SN_IMAGE_MANIFEST_BYTES_MAX, &d) : SN_E_NOMEM;
         if (r == 0) r = sn_manifest_parse(&p->scratch, d.text, &p->manifest);
         if (r < 0) return r;
@@ -542,7 +573,8 @@ static int pull_manifest(struct pull *p)
         if (r < 0) return r;
         want = name = best->digest;
     }
-    return sn_fail(SN_E_TOO_LARGE, "indexes within each other, over %u deep", SN_MANIFEST_NESTED_MAX);
+    return sn_fail(SN_E_TOO_LARGE, "indexes within each other, over %u deep",
+                   SN_MANIFEST_NESTED_MAX);
 }
 
 static int pull_config(struct pull *p)
@@ -574,7 +606,9 @@ static int pull_prepare(struct pull *p)
     return 0;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------ */
+/* ---- the whole
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static int do_lease(void *arg)
 {
@@ -632,8 +666,8 @@ static int pull_run(struct pull *p)
     return r;
 }
 
-int sn_image_pull(struct sn_image_store *st, struct sn_str reference, const struct sn_image_pull_opts *opts,
-                  struct sn_arena *a, struct sn_image *ret)
+int sn_image_pull(struct sn_image_store *st, struct sn_str reference,
+                  const struct sn_image_pull_opts *opts, struct sn_arena *a, struct sn_image *ret)
 {
     struct pull *p = SN_NEW(struct pull); /* too large for a fiber's frame */
     if (!p) return SN_E_NOMEM;

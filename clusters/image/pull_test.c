@@ -10,13 +10,15 @@
 #include "core/rand.h"
 #include "core/status.h"
 #include "fiber/os.h"
+#include "tests/harness/test.h"
 #include "image/registry_test.h"
 
-/* ---- a world: a store and a registry ----------------------------------------------------------------- */
+/* ---- a world: a store and a registry
+ * ----------------------------------------------------------------- */
 
 struct world {
     struct sn_image_store *st;
-    struct fr fr, other;          /* other: where redirects lead */
+    struct fr fr, other; /* other: where redirects lead */
     char root[600], certs[600];
     struct sn_arena a;
     struct sn_buf layers[3];
@@ -95,7 +97,8 @@ static void in_world(int (*body)(struct world *w))
     sn_free(w);
 }
 
-static int pull(struct world *w, const char *tag, const struct sn_image_pull_opts *o, struct sn_image *im)
+static int pull(struct world *w, const char *tag, const struct sn_image_pull_opts *o,
+                struct sn_image *im)
 {
     char ref[128];
     struct sn_image dummy;
@@ -108,7 +111,8 @@ static void rule(struct fr *f, struct fr_rule r)
     f->rules[0] = r;
 }
 
-/* ---- what should be ------------------------------------------------------------------------------------ */
+/* ---- what should be
+ * ------------------------------------------------------------------------------------ */
 
 static int plain_body(struct world *w)
 {
@@ -129,7 +133,8 @@ static int plain_body(struct world *w)
     T_EQ(count_in(w, "snapshots"), 3);
     T_EQ(count_in(w, "blobs/sha256"), 5);
     T_EQ(count_in(w, "ingest"), 0);
-    (void)snprintf(path, sizeof(path), "%s/snapshots/%.*s/fs/etc/f2", w->root, (int)im.chain.len - 7, im.chain.ptr + 7);
+    (void)snprintf(path, sizeof(path), "%s/snapshots/%.*s/fs/etc/f2", w->root,
+                   (int)im.chain.len - 7, im.chain.ptr + 7);
     T_ASSERTF(stat(path, &st) == 0 && st.st_size == 302000, "%s", path);
     /* Again: nothing but the manifest is asked for. By digest: not even that. */
     T_OK(pull(w, "1", NULL, &im));
@@ -159,7 +164,10 @@ static int plain_body(struct world *w)
     T_EQ(count_in(w, "blobs/sha256"), 0);
     return 0;
 }
-SN_TEST(pull_list_find_remove) { in_world(plain_body); }
+SN_TEST(pull_list_find_remove)
+{
+    in_world(plain_body);
+}
 
 static int shared_body(struct world *w)
 {
@@ -179,7 +187,10 @@ static int shared_body(struct world *w)
     T_EQ(w->fr.gets_blob, 5);
     return 0;
 }
-SN_TEST(pull_layers_are_shared) { in_world(shared_body); }
+SN_TEST(pull_layers_are_shared)
+{
+    in_world(shared_body);
+}
 
 struct twin {
     struct world *w;
@@ -215,9 +226,13 @@ static int at_once_body(struct world *w)
     T_EQ(count_in(w, "ingest"), 0);
     return 0;
 }
-SN_TEST(pull_many_at_once_fetch_once) { in_world(at_once_body); }
+SN_TEST(pull_many_at_once_fetch_once)
+{
+    in_world(at_once_body);
+}
 
-/* ---- what goes wrong -------------------------------------------------------------------------------------- */
+/* ---- what goes wrong
+ * -------------------------------------------------------------------------------------- */
 
 static int faults_body(struct world *w)
 {
@@ -235,15 +250,30 @@ static int faults_body(struct world *w)
         {"cut always, at nothing", {"/blobs/", FR_CUT, 0, 0}, SN_E_EOF, "blobs/sha256:", false, 0},
         {"stall once", {"/blobs/", FR_STALL, 100000, 1}, 0, NULL, false, 1},
         {"500 once", {"/blobs/", FR_STATUS, 500, 1}, 0, NULL, false, 0},
-        {"503 always", {"/blobs/", FR_STATUS, 503, 0}, SN_E_UNAVAILABLE, "status 503: told so", false, 0},
+        {"503 always",
+         {"/blobs/", FR_STATUS, 503, 0},
+         SN_E_UNAVAILABLE,
+         "status 503: told so",
+         false,
+         0},
         {"429 once", {"/manifests/", FR_STATUS, 429, 1}, 0, NULL, false, 0},
         {"404", {"/manifests/", FR_STATUS, 404, 0}, SN_E_NOT_FOUND, "told so", false, 0},
         {"403", {"/manifests/", FR_STATUS, 403, 0}, SN_E_PERMISSION_DENIED, "status 403", false, 0},
         {"blob gone", {"/blobs/", FR_STATUS, 404, 0}, SN_E_NOT_FOUND, "status 404", false, 0},
         {"a byte is another", {"/blobs/", FR_FLIP, 0, 0}, SN_E_DATA_LOSS, "what came is", false, 0},
         {"more bytes than there are", {"/blobs/", FR_LONG, 0, 0}, SN_E_DATA_LOSS, "", false, 0},
-        {"redirects without end", {"/blobs/", FR_REDIRECT, 0, 0, ""}, SN_E_PROTOCOL, "redirects", false, 0},
-        {"redirect to elsewhere", {"/blobs/", FR_REDIRECT, 0, 0, "ftp://x"}, SN_E_PROTOCOL, "no address", false, 0},
+        {"redirects without end",
+         {"/blobs/", FR_REDIRECT, 0, 0, ""},
+         SN_E_PROTOCOL,
+         "redirects",
+         false,
+         0},
+        {"redirect to elsewhere",
+         {"/blobs/", FR_REDIRECT, 0, 0, "ftp://x"},
+         SN_E_PROTOCOL,
+         "no address",
+         false,
+         0},
     };
     fr_image(&w->fr, "1", w->layers, 3, 0, NULL);
     struct sn_image_pull_opts o = {.stall_ns_max = 1 * SN_SEC};
@@ -253,8 +283,10 @@ static int faults_body(struct world *w)
         w->fr.no_ranges = rows[i].no_ranges;
         w->fr.ranges = 0;
         int r = pull(w, "1", &o, NULL);
-        T_ASSERTF(r == rows[i].code || (rows[i].code == SN_E_EOF && r < 0), "%d, not %d: %s", r, rows[i].code, r < 0 ? sn_diag_str(r) : "");
-        if (rows[i].diag) T_ASSERTF(strstr(sn_diag_str(r), rows[i].diag), "got: %s", sn_diag_str(r));
+        T_ASSERTF(r == rows[i].code || (rows[i].code == SN_E_EOF && r < 0), "%d, not %d: %s", r,
+                  rows[i].code, r < 0 ? sn_diag_str(r) : "");
+        if (rows[i].diag)
+            T_ASSERTF(strstr(sn_diag_str(r), rows[i].diag), "got: %s", sn_diag_str(r));
         T_ASSERTF(w->fr.ranges >= rows[i].min_ranges, "%u ranges", w->fr.ranges);
         T_EQ(count_in(w, "snapshots"), r == 0 ? 3 : 0);
         if (r == SN_E_DATA_LOSS) T_EQ(count_in(w, "ingest"), 0);
@@ -269,7 +301,10 @@ static int faults_body(struct world *w)
     }
     return 0;
 }
-SN_TEST_SLOW(pull_faults, 120) { in_world(faults_body); }
+SN_TEST_SLOW(pull_faults, 120)
+{
+    in_world(faults_body);
+}
 
 static int documents_body(struct world *w)
 {
@@ -280,7 +315,8 @@ static int documents_body(struct world *w)
     } rows[] = {
         {"not json", "hello", SN_E_SYNTAX, "manifest"},
         {"schema 1", "{\"schemaVersion\":1}", SN_E_UNIMPLEMENTED, "schema 1"},
-        {"empty index", "{\"schemaVersion\":2,\"manifests\":[]}", SN_E_NOT_FOUND, "no manifest for linux/"},
+        {"empty index", "{\"schemaVersion\":2,\"manifests\":[]}", SN_E_NOT_FOUND,
+         "no manifest for linux/"},
     };
     struct sn_image_pull_opts o = {.stall_ns_max = 2 * SN_SEC};
     for (unsigned i = 0; i < SN_COUNT_OF(rows); i++) {
@@ -295,7 +331,8 @@ static int documents_body(struct world *w)
     }
     fr_image(&w->fr, "diff", w->layers, 2, 1, NULL);
     T_EQ(pull(w, "diff", &o, NULL), SN_E_DATA_LOSS);
-    T_ASSERTF(strstr(sn_diag_str(SN_E_DATA_LOSS), "configuration says"), "got: %s", sn_diag_str(SN_E_DATA_LOSS));
+    T_ASSERTF(strstr(sn_diag_str(SN_E_DATA_LOSS), "configuration says"), "got: %s",
+              sn_diag_str(SN_E_DATA_LOSS));
     T_EQ(count_in(w, "snapshots"), 0);
     fr_image(&w->fr, "few", w->layers, 2, 2, NULL);
     T_EQ(pull(w, "few", &o, NULL), SN_E_SYNTAX);
@@ -311,9 +348,14 @@ static int documents_body(struct world *w)
     T_EQ(count_in(w, "blobs/sha256"), 0);
     return 0;
 }
-SN_TEST_SLOW(pull_documents_that_are_wrong, 60) { in_world(documents_body); }
+SN_TEST_SLOW(pull_documents_that_are_wrong, 60)
+{
+    in_world(documents_body);
+}
 
-/* ---- who asks ------------------------------------------------------------------------------------------------ */
+/* ---- who asks
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static int auth_body(struct world *w)
 {
@@ -336,7 +378,8 @@ static int auth_body(struct world *w)
     T_OK(sn_image_remove(w->st, SN_STR("1"), true, NULL) == SN_E_NOT_FOUND ? 0 : -1);
     /* A file as docker's. */
     (void)snprintf(path, sizeof(path), "%s/config.json", sn_test_tmpdir());
-    (void)snprintf(text, sizeof(text), "{\"auths\":{\"%s\":{\"auth\":\"dXNlcjpzZWNyZXQ=\"}}}", w->fr.addr);
+    (void)snprintf(text, sizeof(text), "{\"auths\":{\"%s\":{\"auth\":\"dXNlcjpzZWNyZXQ=\"}}}",
+                   w->fr.addr);
     T_OK(sn_file_write(path, sn_str(text), 0600));
     o.auth = (struct sn_image_auth){0};
     o.credentials_file = path;
@@ -355,11 +398,15 @@ static int auth_body(struct world *w)
     T_EQ(pull(w, "1", &o, NULL), SN_E_PERMISSION_DENIED);
     return 0;
 }
-SN_TEST_SLOW(pull_authorization, 60) { in_world(auth_body); }
+SN_TEST_SLOW(pull_authorization, 60)
+{
+    in_world(auth_body);
+}
 
 static int redirect_body(struct world *w)
 {
-    struct sn_image_pull_opts o = {.auth = {.username = SN_STR("user"), .password = SN_STR("secret")}};
+    struct sn_image_pull_opts o = {
+        .auth = {.username = SN_STR("user"), .password = SN_STR("secret")}};
     char to[128];
     fr_image(&w->fr, "1", w->layers, 3, 0, NULL);
     fr_image(&w->other, "1", w->layers, 3, 0, NULL);
@@ -372,23 +419,32 @@ static int redirect_body(struct world *w)
     T_ASSERT(w->fr.with_auth >= 5);
     return 0;
 }
-SN_TEST(pull_redirects_lose_credentials) { in_world(redirect_body); }
+SN_TEST(pull_redirects_lose_credentials)
+{
+    in_world(redirect_body);
+}
 
 static int mirror_body(struct world *w)
 {
     char dir[900], path[1000], text[600];
-    struct sn_image_pull_opts o = {.auth = {.username = SN_STR("user"), .password = SN_STR("secret")}, .stall_ns_max = 2 * SN_SEC};
+    struct sn_image_pull_opts o = {.auth = {.username = SN_STR("user"),
+                                            .password = SN_STR("secret")},
+                                   .stall_ns_max = 2 * SN_SEC};
     fr_image(&w->fr, "1", w->layers, 3, 0, NULL);
     fr_image(&w->other, "1", w->layers, 3, 0, NULL);
     (void)snprintf(dir, sizeof(dir), "%s/%s", w->certs, w->fr.addr);
     T_OK(sn_mkdirs(dir, 0755));
     (void)snprintf(path, sizeof(path), "%s/hosts.toml", dir);
-    (void)snprintf(text, sizeof(text), "server = \"http://%s\"\n[host.\"http://127.0.0.1:1\"]\n[host.\"http://%s\"]\ncapabilities = [\"pull\"]\n",
-                   w->fr.addr, w->other.addr);
+    (void)snprintf(
+        text, sizeof(text),
+        "server = \"http://%s\"\n[host.\"http://127.0.0.1:1\"]\n[host.\"http://%s\"]\ncapabilities "
+        "= [\"pull\"]\n",
+        w->fr.addr, w->other.addr);
     T_OK(sn_file_write(path, sn_str(text), 0644));
     w->fr.basic = true;
     T_OK(pull(w, "1", &o, NULL));
-    /* The tag is the registry's to resolve; the first mirror is down; the second one has the blobs. */
+    /* The tag is the registry's to resolve; the first mirror is down; the second one has the blobs.
+     */
     T_EQ(w->other.gets_manifest, 0);
     T_EQ(w->other.gets_blob, 4);
     T_EQ(w->other.with_auth, 0);
@@ -399,9 +455,14 @@ static int mirror_body(struct world *w)
     T_ASSERTF(strstr(sn_diag_str(r), "hosts.toml"), "got: %s", sn_diag_str(r));
     return 0;
 }
-SN_TEST_SLOW(pull_mirrors, 60) { in_world(mirror_body); }
+SN_TEST_SLOW(pull_mirrors, 60)
+{
+    in_world(mirror_body);
+}
 
-/* ---- interrupted ------------------------------------------------------------------------------------------------ */
+/* ---- interrupted
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static int cancelled_pull(void *arg)
 {
@@ -432,7 +493,10 @@ static int cancel_body(struct world *w)
     T_EQ(count_in(w, "snapshots"), 3);
     return 0;
 }
-SN_TEST_SLOW(pull_cancelled_and_continued, 60) { in_world(cancel_body); }
+SN_TEST_SLOW(pull_cancelled_and_continued, 60)
+{
+    in_world(cancel_body);
+}
 
 /* A part that is not what it should be is thrown away, once. */
 static int bad_part_body(struct world *w)
@@ -448,7 +512,10 @@ static int bad_part_body(struct world *w)
     T_EQ(count_in(w, "snapshots"), 1);
     return 0;
 }
-SN_TEST(pull_bad_part_is_thrown_away) { in_world(bad_part_body); }
+SN_TEST(pull_bad_part_is_thrown_away)
+{
+    in_world(bad_part_body);
+}
 
 static int full_body(struct world *w)
 {
@@ -459,7 +526,8 @@ static int full_body(struct world *w)
     fr_image(&w->fr, "1", w->layers, 3, 0, NULL);
     (void)snprintf(small, sizeof(small), "%s/small", sn_test_tmpdir());
     T_ASSERT(mkdir(small, 0755) == 0);
-    if (mount("tmpfs", small, "tmpfs", 0, "size=1200k") < 0) sn_test_skip("cannot mount tmpfs: %s", strerror(errno));
+    if (mount("tmpfs", small, "tmpfs", 0, "size=1200k") < 0)
+        sn_test_skip("cannot mount tmpfs: %m");
     struct sn_image_store_opts so = w->so;
     so.root = small;
     T_OK(sn_image_store_open(&so, &st));
@@ -479,9 +547,14 @@ static int full_body(struct world *w)
     T_ASSERT(umount2(small, 0) == 0);
     return 0;
 }
-SN_TEST_SLOW(pull_full_disk, 60) { in_world(full_body); }
+SN_TEST_SLOW(pull_full_disk, 60)
+{
+    in_world(full_body);
+}
 
-/* ---- mounts -------------------------------------------------------------------------------------------------------- */
+/* ---- mounts
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static int mount_body(struct world *w)
 {
@@ -494,7 +567,8 @@ static int mount_body(struct world *w)
     T_OK(pull(w, "1", &(struct sn_image_pull_opts){.no_unpack = true}, NULL));
     T_EQ(count_in(w, "snapshots"), 0);
     int r = sn_image_mount(w->st, sn_str(id), SN_STR("box"), NULL, &w->a, &root);
-    if (r == SN_E_PERMISSION_DENIED || r == SN_E_UNIMPLEMENTED) sn_test_skip("no overlay here: %s", sn_diag_str(r));
+    if (r == SN_E_PERMISSION_DENIED || r == SN_E_UNIMPLEMENTED)
+        sn_test_skip("no overlay here: %s", sn_diag_str(r));
     T_OK(r);
     T_EQ(count_in(w, "snapshots"), 3);
     for (unsigned i = 0; i < 3; i++) {
@@ -502,11 +576,14 @@ static int mount_body(struct world *w)
         T_ASSERTF(stat(path, &st) == 0, "%s", path);
     }
     T_OK(sn_file_write(path, SN_STR("changed"), 0644));
-    T_EQ(sn_image_mount(w->st, sn_str(id), SN_STR("box"), NULL, &w->a, &again), SN_E_ALREADY_EXISTS);
+    T_EQ(sn_image_mount(w->st, sn_str(id), SN_STR("box"), NULL, &w->a, &again),
+         SN_E_ALREADY_EXISTS);
     const char *const bad[] = {"", "../x", "a/b", ".hidden", "-x"};
     for (unsigned i = 0; i < SN_COUNT_OF(bad); i++)
-        T_EQ(sn_image_mount(w->st, sn_str(id), sn_str(bad[i]), NULL, &w->a, &again), SN_E_INVALID_ARGUMENT);
-    T_OK(sn_image_mount(w->st, sn_str(id), SN_STR("ro"), &(struct sn_image_mount_opts){.read_only = true}, &w->a, &again));
+        T_EQ(sn_image_mount(w->st, sn_str(id), sn_str(bad[i]), NULL, &w->a, &again),
+             SN_E_INVALID_ARGUMENT);
+    T_OK(sn_image_mount(w->st, sn_str(id), SN_STR("ro"),
+                        &(struct sn_image_mount_opts){.read_only = true}, &w->a, &again));
     (void)snprintf(path, sizeof(path), "%.*s/etc/new", SN_STR_ARG(again));
     T_EQ(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644), -1);
     T_EQ(errno, EROFS);
@@ -536,7 +613,8 @@ static int mount_body(struct world *w)
     T_EQ(count_in(w, "snapshots"), 0);
     T_EQ(count_in(w, "mounts"), 0);
     /* The machine itself. */
-    T_OK(sn_image_mount(w->st, SN_STR(SN_IMAGE_HOST), SN_STR("host"), &(struct sn_image_mount_opts){.host_bytes_max = 1 << 20}, &w->a, &root));
+    T_OK(sn_image_mount(w->st, SN_STR(SN_IMAGE_HOST), SN_STR("host"),
+                        &(struct sn_image_mount_opts){.host_bytes_max = 1 << 20}, &w->a, &root));
     (void)snprintf(path, sizeof(path), "%.*s/etc/sennit-was-here", SN_STR_ARG(root));
     T_OK(sn_file_write(path, SN_STR("x"), 0644));
     T_ASSERT(access("/etc/sennit-was-here", F_OK) < 0);
@@ -544,7 +622,10 @@ static int mount_body(struct world *w)
     T_EQ(count_in(w, "mounts"), 0);
     return 0;
 }
-SN_TEST_SLOW(mount_life, 60) { in_world(mount_body); }
+SN_TEST_SLOW(mount_life, 60)
+{
+    in_world(mount_body);
+}
 
 static int suspect_body(struct world *w)
 {
@@ -555,20 +636,28 @@ static int suspect_body(struct world *w)
     fr_image(&w->fr, "1", w->layers, 3, 0, id);
     T_OK(pull(w, "1", NULL, &im));
     /* As a power cut might leave it: of another boot, and a file of it empty. */
-    (void)snprintf(path, sizeof(path), "%s/snapshots/%.*s/unsynced", w->root, (int)im.chain.len - 7, im.chain.ptr + 7);
+    (void)snprintf(path, sizeof(path), "%s/snapshots/%.*s/unsynced", w->root, (int)im.chain.len - 7,
+                   im.chain.ptr + 7);
     T_OK(sn_file_write(path, SN_STR("00000000-0000-0000-0000-000000000000"), 0600));
-    (void)snprintf(path, sizeof(path), "%s/snapshots/%.*s/fs/etc/f2", w->root, (int)im.chain.len - 7, im.chain.ptr + 7);
+    (void)snprintf(path, sizeof(path), "%s/snapshots/%.*s/fs/etc/f2", w->root,
+                   (int)im.chain.len - 7, im.chain.ptr + 7);
     T_ASSERT(truncate(path, 0) == 0);
     int r = sn_image_mount(w->st, sn_str(id), SN_STR("box"), NULL, &w->a, &root);
-    if (r == SN_E_PERMISSION_DENIED || r == SN_E_UNIMPLEMENTED) sn_test_skip("no overlay here: %s", sn_diag_str(r));
+    if (r == SN_E_PERMISSION_DENIED || r == SN_E_UNIMPLEMENTED)
+        sn_test_skip("no overlay here: %s", sn_diag_str(r));
     T_OK(r);
     T_ASSERT(stat(path, &st) == 0 && st.st_size == 302000);
     T_OK(sn_image_unmount(w->st, SN_STR("box")));
     return 0;
 }
-SN_TEST(snapshots_of_another_boot_are_made_again) { in_world(suspect_body); }
+SN_TEST(snapshots_of_another_boot_are_made_again)
+{
+    in_world(suspect_body);
+}
 
-/* ---- archives -------------------------------------------------------------------------------------------------------- */
+/* ---- archives
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static int archive_body(struct world *w)
 {
@@ -611,7 +700,10 @@ static int archive_body(struct world *w)
     T_EQ(sn_image_store_open(&so, &st), SN_E_FAILED_PRECONDITION);
     return 0;
 }
-SN_TEST_SLOW(archives_save_and_load, 60) { in_world(archive_body); }
+SN_TEST_SLOW(archives_save_and_load, 60)
+{
+    in_world(archive_body);
+}
 
 /* docker save, as old versions wrote it: layer.tar by a link. */
 static int docker_body(struct world *w)
@@ -621,12 +713,16 @@ static int docker_body(struct world *w)
     struct sn_image *list;
     size_t n;
     tb_digest(sn_buf_view(&w->layers[0]), digest);
-    sn_buf_printf(&config, "{\"os\":\"linux\",\"architecture\":\"amd64\",\"rootfs\":{\"diff_ids\":[\"%s\",\"%s\"]}}", digest, digest);
+    sn_buf_printf(
+        &config,
+        "{\"os\":\"linux\",\"architecture\":\"amd64\",\"rootfs\":{\"diff_ids\":[\"%s\",\"%s\"]}}",
+        digest, digest);
     tb_raw(&t, &(struct tb){'0', "c.json"}, (char *)config.ptr, config.len);
     tb_raw(&t, &(struct tb){'0', "a/layer.tar"}, (char *)w->layers[0].ptr, w->layers[0].len);
     tb_add(&t, (struct tb){'2', "b/layer.tar", "../a/layer.tar"});
     tb_add(&t, (struct tb){'0', "manifest.json",
-                           .data = "[{\"Config\":\"c.json\",\"RepoTags\":[\"mine:1\",\"mine:2\"],\"Layers\":[\"a/layer.tar\",\"b/layer.tar\"]}]"});
+                           .data = "[{\"Config\":\"c.json\",\"RepoTags\":[\"mine:1\",\"mine:2\"],"
+                                   "\"Layers\":[\"a/layer.tar\",\"b/layer.tar\"]}]"});
     tb_end(&t);
     (void)snprintf(path, sizeof(path), "%s/docker.tar", sn_test_tmpdir());
     T_OK(sn_file_write(path, sn_buf_view(&t), 0644));
@@ -639,9 +735,14 @@ static int docker_body(struct world *w)
     sn_buf_done(&config);
     return 0;
 }
-SN_TEST(archives_docker_save) { in_world(docker_body); }
+SN_TEST(archives_docker_save)
+{
+    in_world(docker_body);
+}
 
-/* ---- users -------------------------------------------------------------------------------------------------------------- */
+/* ---- users
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
 SN_TEST(user_table)
 {
@@ -650,17 +751,31 @@ SN_TEST(user_table)
     (void)snprintf(path, sizeof(path), "%s/etc", root);
     T_OK(sn_mkdirs(path, 0755));
     (void)snprintf(path, sizeof(path), "%s/etc/passwd", root);
-    T_OK(sn_file_write(path, SN_STR("root:x:0:0:root:/root:/bin/sh\nbroken\nweb:x:33:34:w:/srv:/bin/false\n1000:x:7:8::/n:\n"), 0644));
+    T_OK(sn_file_write(path,
+                       SN_STR("root:x:0:0:root:/root:/bin/sh\nbroken\nweb:x:33:34:w:/srv:/bin/"
+                              "false\n1000:x:7:8::/n:\n"),
+                       0644));
     (void)snprintf(path, sizeof(path), "%s/etc/group", root);
-    T_OK(sn_file_write(path, SN_STR("root:x:0:\nwww:x:34:\ndata:x:50:web,other\nlog:x:51:other,web\n"), 0644));
+    T_OK(sn_file_write(path,
+                       SN_STR("root:x:0:\nwww:x:34:\ndata:x:50:web,other\nlog:x:51:other,web\n"),
+                       0644));
     static const struct {
         const char *user;
         int code;
         uint32_t uid, gid, groups;
     } rows[] = {
-        {"", 0, 0, 0, 0}, {"root", 0, 0, 0, 0}, {"web", 0, 33, 34, 2}, {"33", 0, 33, 34, 2}, {"web:data", 0, 33, 50, 1},
-        {"web:7", 0, 33, 7, 2}, {"12345", 0, 12345, 0, 0}, {"12:13", 0, 12, 13, 0}, {"1000", 0, 7, 8, 0},
-        {"nobody", SN_E_NOT_FOUND, 0, 0, 0}, {"web:none", SN_E_NOT_FOUND, 0, 0, 0}, {"4294967295", SN_E_INVALID_ARGUMENT, 0, 0, 0},
+        {"", 0, 0, 0, 0},
+        {"root", 0, 0, 0, 0},
+        {"web", 0, 33, 34, 2},
+        {"33", 0, 33, 34, 2},
+        {"web:data", 0, 33, 50, 1},
+        {"web:7", 0, 33, 7, 2},
+        {"12345", 0, 12345, 0, 0},
+        {"12:13", 0, 12, 13, 0},
+        {"1000", 0, 7, 8, 0},
+        {"nobody", SN_E_NOT_FOUND, 0, 0, 0},
+        {"web:none", SN_E_NOT_FOUND, 0, 0, 0},
+        {"4294967295", SN_E_INVALID_ARGUMENT, 0, 0, 0},
         {"99999999999999999999", SN_E_INVALID_ARGUMENT, 0, 0, 0},
     };
     struct sn_arena a;
@@ -681,7 +796,8 @@ SN_TEST(user_table)
     T_OK(sn_file_write(out, SN_STR("evil:x:1:1::/:\n"), 0644));
     (void)snprintf(path, sizeof(path), "%s/etc/passwd", root);
     T_OK(sn_file_remove(path));
-    T_ASSERT(symlink("../../../../../../../../../../../tmp", path) == 0 && unlink(path) == 0 && symlink(out, path) == 0);
+    T_ASSERT(symlink("../../../../../../../../../../../tmp", path) == 0 && unlink(path) == 0 &&
+             symlink(out, path) == 0);
     T_EQ(sn_image_user(root, SN_STR("evil"), &a, &u), SN_E_NOT_FOUND);
     T_ASSERT(unlink(path) == 0 && mkfifo(path, 0600) == 0);
     T_EQ(sn_image_user(root, SN_STR("web"), &a, &u), SN_E_FAILED_PRECONDITION);

@@ -12,12 +12,13 @@ static bool is_alnum(char c) { return is_digit(c) || is_lower(c) || is_upper(c);
 static int bad(struct sn_str text, const char *why)
 {
     return sn_fail(SN_E_INVALID_ARGUMENT, "image reference \"%.*s\": %s",
-                   (int)SN_MIN(text.len, (size_t)SN_IMAGE_REFERENCE_MAX), text.ptr ? text.ptr : "", why);
+                   (int)SN_MIN(text.len, (size_t)SN_IMAGE_REFERENCE_MAX), text.ptr ? text.ptr : "",
+                   why);
 }
 
 bool sn_image_digest_valid(struct sn_str d)
 {
-    size_t hex = sn_str_starts(d, SN_STR("sha256:")) ? 64
+    size_t hex = sn_str_starts(d, SN_STR("sha256:"))   ? 64
                  : sn_str_starts(d, SN_STR("sha512:")) ? 128
                                                        : 0;
     if (!hex || d.len != 7 + hex) return false;
@@ -72,7 +73,8 @@ static bool registry_valid(struct sn_str r)
         ssize_t end = sn_str_chr(r, ']');
         if (end < 3) return false;
         for (ssize_t i = 1; i < end; i++)
-            if (!is_digit(r.ptr[i]) && !(sn_ascii_lower(r.ptr[i]) >= 'a' && sn_ascii_lower(r.ptr[i]) <= 'f') &&
+            if (!is_digit(r.ptr[i]) &&
+                !(sn_ascii_lower(r.ptr[i]) >= 'a' && sn_ascii_lower(r.ptr[i]) <= 'f') &&
                 r.ptr[i] != ':')
                 return false;
         struct sn_str rest = sn_str_from(r, (size_t)end + 1);
@@ -92,7 +94,8 @@ static bool registry_valid(struct sn_str r)
 
 static bool names_registry(struct sn_str first)
 {
-    if (sn_str_eqc(first, "localhost") || sn_str_chr(first, '.') >= 0 || sn_str_chr(first, ':') >= 0)
+    if (sn_str_eqc(first, "localhost") || sn_str_chr(first, '.') >= 0 ||
+        sn_str_chr(first, ':') >= 0)
         return true;
     for (size_t i = 0; i < first.len; i++)
         if (is_upper(first.ptr[i])) return true;
@@ -118,7 +121,8 @@ int sn_image_ref_parse(struct sn_arena *a, struct sn_str text, struct sn_image_r
     if (has_registry) {
         r.registry = sn_str_sub(name, 0, (size_t)slash);
         name = sn_str_from(name, (size_t)slash + 1);
-        if (!registry_valid(r.registry)) return bad(text, "the registry is no host name or address");
+        if (!registry_valid(r.registry))
+            return bad(text, "the registry is no host name or address");
         if (sn_str_eqc(r.registry, "index.docker.io")) r.registry = SN_STR("docker.io");
     }
     ssize_t colon = sn_str_rchr(name, ':');
@@ -126,12 +130,15 @@ int sn_image_ref_parse(struct sn_arena *a, struct sn_str text, struct sn_image_r
         r.tag = sn_str_from(name, (size_t)colon + 1);
         name = sn_str_sub(name, 0, (size_t)colon);
         if (!tag_valid(r.tag))
-            return bad(text, "the tag is not 1 to 128 of A-Z a-z 0-9 _ . - (not beginning with . or -)");
+            return bad(text,
+                       "the tag is not 1 to 128 of A-Z a-z 0-9 _ . - (not beginning with . or -)");
     } else if (!r.digest.ptr) {
         r.tag = SN_STR("latest");
     }
     if (!repository_valid(name))
-        return bad(text, "the repository is not of lower-case letters and digits, with . _ - between them");
+        return bad(
+            text,
+            "the repository is not of lower-case letters and digits, with . _ - between them");
     r.repository = name;
     if (sn_str_eqc(r.registry, "docker.io") && sn_str_chr(name, '/') < 0) {
         r.repository = sn_arena_printf(a, "library/%.*s", SN_STR_ARG(name));
@@ -145,9 +152,9 @@ int sn_image_ref_parse(struct sn_arena *a, struct sn_str text, struct sn_image_r
 
 struct sn_str sn_image_ref_text(struct sn_arena *a, const struct sn_image_ref *r)
 {
-    return sn_arena_printf(a, "%.*s/%.*s%s%.*s%s%.*s", SN_STR_ARG(r->registry), SN_STR_ARG(r->repository),
-                           r->tag.ptr ? ":" : "", SN_STR_ARG(r->tag), r->digest.ptr ? "@" : "",
-                           SN_STR_ARG(r->digest));
+    return sn_arena_printf(a, "%.*s/%.*s%s%.*s%s%.*s", SN_STR_ARG(r->registry),
+                           SN_STR_ARG(r->repository), r->tag.ptr ? ":" : "", SN_STR_ARG(r->tag),
+                           r->digest.ptr ? "@" : "", SN_STR_ARG(r->digest));
 }
 
 struct sn_str sn_image_ref_familiar(struct sn_str text)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image/registry.c - requests to a registry: authorization when asked for, redirects, retries, mirrors. */
+/* image/registry.c - requests to a registry: authorization when asked for, redirects, retries,
+ * mirrors. */
 #include "core/alloc.h"
 #include "core/enc.h"
 #include "core/status.h"
@@ -55,12 +56,14 @@ bool reg_loopback(struct sn_str authority)
     return dots == 3 && sn_str_starts(host, SN_STR("127."));
 }
 
-/* ---- sessions --------------------------------------------------------------------------------------- */
+/* ---- sessions
+ * --------------------------------------------------------------------------------------- */
 
 static int set_auth(struct reg_session *s, const struct sn_image_auth *au)
 {
     struct sn_arena *a = &s->arena;
-    if (au->registry_token.len) s->registry_token = sn_arena_printf(a, "Bearer %.*s", SN_STR_ARG(au->registry_token));
+    if (au->registry_token.len)
+        s->registry_token = sn_arena_printf(a, "Bearer %.*s", SN_STR_ARG(au->registry_token));
     s->identity_token = sn_arena_str(a, au->identity_token);
     if (au->auth.len) {
         s->basic = sn_arena_printf(a, "Basic %.*s", SN_STR_ARG(au->auth));
@@ -70,7 +73,8 @@ static int set_auth(struct reg_session *s, const struct sn_image_auth *au)
         if (sn_base64_decode(au->auth, SN_BASE64_STD, bytes) < 0)
             return sn_fail(SN_E_INVALID_ARGUMENT, "credentials: auth is not base64");
     } else if (au->username.len) {
-        struct sn_str pair = sn_arena_printf(a, "%.*s:%.*s", SN_STR_ARG(au->username), SN_STR_ARG(au->password));
+        struct sn_str pair =
+            sn_arena_printf(a, "%.*s:%.*s", SN_STR_ARG(au->username), SN_STR_ARG(au->password));
         size_t n = sn_base64_len(pair.len, SN_BASE64_STD);
         char *text = pair.ptr ? sn_arena_alloc(a, 6 + n) : NULL;
         if (!text) return SN_E_NOMEM;
@@ -99,8 +103,8 @@ static int find_auth(struct reg_session *s)
     return set_auth(s, &au);
 }
 
-int reg_open(struct sn_image_clients *clients, const struct sn_image_ref *ref, const struct sn_image_pull_opts *o,
-             const char *certs_dir, struct reg_session *ret)
+int reg_open(struct sn_image_clients *clients, const struct sn_image_ref *ref,
+             const struct sn_image_pull_opts *o, const char *certs_dir, struct reg_session *ret)
 {
     *ret = (struct reg_session){.clients = clients, .ref = ref, .o = o, .certs_dir = certs_dir};
     ret->plain_allowed = o->plain_http;
@@ -118,7 +122,8 @@ void reg_close(struct reg_session *s)
     sn_arena_done(&s->arena);
 }
 
-/* ---- failures ----------------------------------------------------------------------------------------- */
+/* ---- failures
+ * ----------------------------------------------------------------------------------------- */
 
 static int code_of_status(int status)
 {
@@ -127,9 +132,9 @@ static int code_of_status(int status)
     case 403: return SN_E_PERMISSION_DENIED;
     case 404:
     case 410: return SN_E_NOT_FOUND;
-    case 408: return SN_E_UNAVAILABLE;
+    case 408:
+    case 429: return SN_E_UNAVAILABLE;
     case 416: return SN_E_OUT_OF_RANGE;
-    case 429: return SN_E_RESOURCE_EXHAUSTED;
     default: return status >= 500 ? SN_E_UNAVAILABLE : SN_E_FAILED_PRECONDITION;
     }
 }
@@ -161,8 +166,8 @@ int reg_fail(struct sn_http_resp *resp, struct sn_str url)
 {
     int status = resp->status;
     struct sn_str why = error_text(resp);
-    int r = sn_fail(code_of_status(status), "%.*s: status %d%s%.*s", SN_STR_ARG(shown(url)), status, why.len ? ": " : "",
-                    SN_STR_ARG(why));
+    int r = sn_fail(code_of_status(status), "%.*s: status %d%s%.*s", SN_STR_ARG(shown(url)), status,
+                    why.len ? ": " : "", SN_STR_ARG(why));
     sn_http_resp_close(resp);
     return r;
 }
@@ -181,7 +186,10 @@ bool reg_worth_retrying(int code)
     }
 }
 
-int64_t reg_stall_ns(const struct reg_session *s) { return s->o->stall_ns_max ? s->o->stall_ns_max : 30 * SN_SEC; }
+int64_t reg_stall_ns(const struct reg_session *s)
+{
+    return s->o->stall_ns_max ? s->o->stall_ns_max : 30 * SN_SEC;
+}
 
 int reg_backoff(unsigned n)
 {
@@ -190,7 +198,8 @@ int reg_backoff(unsigned n)
     return sn_sleep(ns / 2 + (int64_t)(sn_random() % (uint64_t)(ns / 2 + 1)));
 }
 
-/* ---- one request ---------------------------------------------------------------------------------------- */
+/* ---- one request
+ * ---------------------------------------------------------------------------------------- */
 
 /* One host, one question: what it sends along. */
 struct ask {
@@ -199,8 +208,8 @@ struct ask {
     const struct reg_request *q;
     struct sn_arena *a;
     struct sn_str url;
-    bool same_host;              /* no redirect has led away */
-    unsigned generation;         /* of the authorization that was sent */
+    bool same_host;      /* no redirect has led away */
+    unsigned generation; /* of the authorization that was sent */
 };
 
 static struct sn_str current_authorization(struct ask *k)
@@ -215,8 +224,11 @@ static struct sn_str current_authorization(struct ask *k)
 static int send_one(struct ask *k, struct sn_http_resp **ret)
 {
     struct sn_http_header hs[3];
-    struct sn_http_call call = {.url = k->url, .headers = hs, .answer_ns_max = SN_MIN(REG_ANSWER_NS_MAX, reg_stall_ns(k->s))};
-    if (k->q->accept.ptr) hs[call.n_headers++] = (struct sn_http_header){SN_STR("accept"), k->q->accept};
+    struct sn_http_call call = {.url = k->url,
+                                .headers = hs,
+                                .answer_ns_max = SN_MIN(REG_ANSWER_NS_MAX, reg_stall_ns(k->s))};
+    if (k->q->accept.ptr)
+        hs[call.n_headers++] = (struct sn_http_header){SN_STR("accept"), k->q->accept};
     if (k->q->from) {
         struct sn_str range = sn_arena_printf(k->a, "bytes=%llu-", (unsigned long long)k->q->from);
         if (!range.ptr) return SN_E_NOMEM;
@@ -246,18 +258,19 @@ static int follow(struct ask *k, struct sn_http_resp *resp)
     if (sn_str_starts(to, SN_STR("//")))
         k->url = sn_arena_printf(k->a, "%s%.*s", from_tls ? "https:" : "http:", SN_STR_ARG(to));
     else if (to.len && to.ptr[0] == '/')
-        k->url = sn_arena_printf(k->a, "%s%.*s%.*s", from_tls ? "https://" : "http://", SN_STR_ARG(authority_of(from)),
-                                 SN_STR_ARG(to));
+        k->url = sn_arena_printf(k->a, "%s%.*s%.*s", from_tls ? "https://" : "http://",
+                                 SN_STR_ARG(authority_of(from)), SN_STR_ARG(to));
     else
         k->url = sn_arena_str(k->a, to);
     if (!k->url.ptr) return SN_E_NOMEM;
     bool tls = sn_str_starts(k->url, SN_STR("https://"));
     if ((!tls && !sn_str_starts(k->url, SN_STR("http://"))) || k->url.len > REG_URL_MAX)
-        return sn_fail(SN_E_PROTOCOL, "%.*s: a redirect to what is no address", SN_STR_ARG(shown(from)));
+        return sn_fail(SN_E_PROTOCOL, "%.*s: a redirect to what is no address",
+                       SN_STR_ARG(shown(from)));
     struct sn_str host = authority_of(k->url);
     if (!tls && from_tls && !k->s->plain_allowed && !reg_loopback(host))
-        return sn_fail(SN_E_PERMISSION_DENIED, "%.*s: a redirect away from https, to %.*s", SN_STR_ARG(shown(from)),
-                       SN_STR_ARG(shown(k->url)));
+        return sn_fail(SN_E_PERMISSION_DENIED, "%.*s: a redirect away from https, to %.*s",
+                       SN_STR_ARG(shown(from)), SN_STR_ARG(shown(k->url)));
     if (!sn_str_ieq(host, k->h->authority) || tls != from_tls) k->same_host = false;
     return 0;
 }
@@ -315,7 +328,8 @@ static int ask_host(struct ask *k, struct sn_http_resp **ret)
         }
         if (is_redirect(resp->status)) {
             if (++redirects > REG_REDIRECTS_MAX)
-                r = sn_fail(SN_E_PROTOCOL, "%.*s: over %u redirects", SN_STR_ARG(shown(k->url)), REG_REDIRECTS_MAX);
+                r = sn_fail(SN_E_PROTOCOL, "%.*s: over %u redirects", SN_STR_ARG(shown(k->url)),
+                            REG_REDIRECTS_MAX);
             else
                 r = follow(k, resp);
         } else if (resp->status == 401 && k->same_host && challenges++ < 2) {
@@ -329,8 +343,8 @@ static int ask_host(struct ask *k, struct sn_http_resp **ret)
 }
 
 /* With retries at this host. */
-static int try_host(struct reg_session *s, struct reg_host *h, const struct reg_request *q, bool last,
-                    struct sn_http_resp **ret)
+static int try_host(struct reg_session *s, struct reg_host *h, const struct reg_request *q,
+                    bool last, struct sn_http_resp **ret)
 {
     int r = 0;
     for (unsigned n = 0; n < (last ? REG_TRIES_MAX : 1); n++) {
@@ -341,8 +355,8 @@ static int try_host(struct reg_session *s, struct reg_host *h, const struct reg_
         }
         sn_arena_init(&a, NULL, 1u << 20);
         struct ask k = {.s = s, .h = h, .q = q, .a = &a, .same_host = true};
-        k.url = sn_arena_printf(&a, "%.*s/%.*s/%.*s", SN_STR_ARG(h->base), SN_STR_ARG(s->ref->repository),
-                                SN_STR_ARG(q->path));
+        k.url = sn_arena_printf(&a, "%.*s/%.*s/%.*s", SN_STR_ARG(h->base),
+                                SN_STR_ARG(s->ref->repository), SN_STR_ARG(q->path));
         r = k.url.ptr ? ask_host(&k, ret) : SN_E_NOMEM;
         sn_arena_done(&a);
         if (r == 0 || !reg_worth_retrying(r) || sn_cancelled()) return r;

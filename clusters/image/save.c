@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image/save.c - images of the store as an OCI archive, with docker's manifest.json beside the index, so
- * that `docker load` takes it, too. */
+/* image/save.c - images of the store as an OCI archive, with docker's manifest.json beside the
+ * index, so that `docker load` takes it, too. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -21,7 +21,7 @@ struct save {
     size_t n;
     int fd;
     struct sn_arena arena;
-    struct sn_map written;       /* digests of blobs */
+    struct sn_map written; /* digests of blobs */
     struct sn_buf index, docker;
     struct sn_jsonw iw, dw;
 };
@@ -104,7 +104,8 @@ static void blob_key(struct sn_jsonw *w, struct sn_str digest)
     sn_jsonw_str(w, sn_str(path));
 }
 
-static void describe(struct save *s, const struct sn_image *im, struct sn_str ref, const struct sn_manifest *m, uint64_t size)
+static void describe(struct save *s, const struct sn_image *im, struct sn_str ref,
+                     const struct sn_manifest *m, uint64_t size)
 {
     struct sn_jsonw *w = &s->iw, *d = &s->dw;
     struct sn_str type = m->media_type.ptr ? m->media_type : SN_STR(SN_TYPE_OCI_MANIFEST);
@@ -141,7 +142,8 @@ static int put_image(struct save *s, struct sn_str name)
     struct sn_manifest m;
     struct sn_str text, tag = SN_STR("");
     int r = image_find(s->st, name, &s->arena, &im);
-    if (r == 0) r = store_blob_read(s->st, &s->arena, im.manifest, SN_IMAGE_MANIFEST_BYTES_MAX, &text);
+    if (r == 0)
+        r = store_blob_read(s->st, &s->arena, im.manifest, SN_IMAGE_MANIFEST_BYTES_MAX, &text);
     if (r == 0) r = sn_manifest_parse(&s->arena, text, &m);
     if (r < 0) return r;
     /* The name that was asked for where it is a tag's, else the image's first. */

@@ -26,9 +26,9 @@ static void fs_path(struct sn_str chain, char out[STORE_NAME_MAX])
     (void)snprintf(out, STORE_NAME_MAX, "snapshots/%.*s/fs", (int)chain.len - 7, chain.ptr + 7);
 }
 
-/* Unpacked files are not waited for: a snapshot carries the id of the boot it was made in until the disk is
- * known to have it (snapshot_settle). One of another boot may have lost files to a power cut: it counts as
- * not there, and is unpacked again from its blob, which was waited for. */
+/* Unpacked files are not waited for: a snapshot carries the id of the boot it was made in until the
+ * disk is known to have it (snapshot_settle). One of another boot may have lost files to a power
+ * cut: it counts as not there, and is unpacked again from its blob, which was waited for. */
 static bool is_suspect(struct sn_image_store *st, const char *name)
 {
     char path[STORE_NAME_MAX], id[sizeof(st->boot_id)] = {0};
@@ -55,7 +55,8 @@ void snapshot_settle(struct sn_image_store *st, const struct sn_str *names, size
     bool synced = false;
     for (size_t i = 0; i < n; i++) {
         (void)snprintf(path, sizeof(path), "snapshots/%.200s/" SNAPSHOT_UNSYNCED, names[i].ptr);
-        if (faccessat(st->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 || is_suspect(st, names[i].ptr)) continue;
+        if (faccessat(st->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 || is_suspect(st, names[i].ptr))
+            continue;
         if (!synced && syncfs(st->fd) < 0) return;
         synced = true;
         (void)unlinkat(st->fd, path, 0);
@@ -74,9 +75,11 @@ static int put_small(struct unpack *u, const char *name, const char *text)
     return r;
 }
 
-/* ---- unpacking ---------------------------------------------------------------------------------- */
+/* ---- unpacking ----------------------------------------------------------------------------------
+ */
 
-int unpack_begin(struct sn_image_store *st, struct lease *l, struct sn_str diff_id, struct unpack *ret)
+int unpack_begin(struct sn_image_store *st, struct lease *l, struct sn_str diff_id,
+                 struct unpack *ret)
 {
     struct unpack u = {.st = st, .fs_fd = -1};
     char path[STORE_NAME_MAX];
@@ -181,7 +184,8 @@ int unpack_commit(struct unpack *u, const struct sn_str *chains, size_t i)
     return 0;
 }
 
-/* ---- overlays ------------------------------------------------------------------------------------ */
+/* ---- overlays
+ * ------------------------------------------------------------------------------------ */
 
 static int set_string(int fs, const char *key, const char *value)
 {
@@ -217,7 +221,8 @@ static int add_lower(struct sn_image_store *st, int fs, const char *path)
 {
     int fd = openat(st->fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return sn_fail(errno == ENOENT ? SN_E_DATA_LOSS : sn_status_from_errno(errno), "layer %s/%s is missing", st->root, path);
+        return sn_fail(errno == ENOENT ? SN_E_DATA_LOSS : sn_status_from_errno(errno),
+                       "layer %s/%s is missing", st->root, path);
     int r = add_layer(st, fs, "lowerdir+", fd);
     (void)close(fd);
     return r;
@@ -235,13 +240,15 @@ static int set_options(int fs, const char *options)
         if (r < 0) return sn_fail(r, "overlay option of over %zu bytes", sizeof(one) - 1);
         char *eq = strchr(one, '=');
         if (eq) *eq = 0;
-        if ((eq ? set_string(fs, one, eq + 1) : (int)syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, one, NULL, 0)) < 0)
+        if ((eq ? set_string(fs, one, eq + 1)
+                : (int)syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, one, NULL, 0)) < 0)
             return fs_fail(fs, one);
     }
     return 0;
 }
 
-static int fill_view(struct sn_image_store *st, int fs, const struct sn_str *chains, size_t n, const struct view_opts *o)
+static int fill_view(struct sn_image_store *st, int fs, const struct sn_str *chains, size_t n,
+                     const struct view_opts *o)
 {
     char path[STORE_NAME_MAX];
     int r = set_string(fs, "source", "sennit") < 0 ? fs_fail(fs, "source") : 0;
@@ -251,16 +258,20 @@ static int fill_view(struct sn_image_store *st, int fs, const struct sn_str *cha
     }
     if (r == 0 && o->lower_fd >= 0) r = add_layer(st, fs, "lowerdir+", o->lower_fd);
     /* Without a writable layer overlayfs wants two, and always one. */
-    if (r == 0 && n + (o->lower_fd >= 0) < (o->upper_fd < 0 ? 2u : 1u)) r = add_lower(st, fs, "empty");
-    if (r == 0 && n + (o->lower_fd >= 0) == 0 && o->upper_fd < 0) r = sn_fail(SN_E_INVALID_ARGUMENT, "an image without layers");
+    if (r == 0 && n + (o->lower_fd >= 0) < (o->upper_fd < 0 ? 2u : 1u))
+        r = add_lower(st, fs, "empty");
+    if (r == 0 && n + (o->lower_fd >= 0) == 0 && o->upper_fd < 0)
+        r = sn_fail(SN_E_INVALID_ARGUMENT, "an image without layers");
     if (r == 0 && o->upper_fd >= 0) r = add_layer(st, fs, "upperdir", o->upper_fd);
     if (r == 0 && o->upper_fd >= 0) r = add_layer(st, fs, "workdir", o->work_fd);
     if (r == 0 && o->options) r = set_options(fs, o->options);
-    if (r == 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) r = fs_fail(fs, "make it");
+    if (r == 0 && syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        r = fs_fail(fs, "make it");
     return r;
 }
 
-int snapshot_view(struct sn_image_store *st, const struct sn_str *chains, size_t n, const struct view_opts *o)
+int snapshot_view(struct sn_image_store *st, const struct sn_str *chains, size_t n,
+                  const struct view_opts *o)
 {
     int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
     if (fs < 0)
@@ -268,7 +279,8 @@ int snapshot_view(struct sn_image_store *st, const struct sn_str *chains, size_t
                                : sn_fail_errno(errno, "overlay (needs CAP_SYS_ADMIN)");
     int r = fill_view(st, fs, chains, n, o), fd = -1;
     if (r == 0) {
-        fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, o->upper_fd < 0 ? MOUNT_ATTR_RDONLY : 0);
+        fd =
+            (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, o->upper_fd < 0 ? MOUNT_ATTR_RDONLY : 0);
         if (fd < 0) r = fs_fail(fs, "mount it");
     }
     (void)close(fs);

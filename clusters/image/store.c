@@ -17,12 +17,14 @@
 
 #define LAYOUT "{\"imageLayoutVersion\":\"1.0.0\"}"
 
-/* ---- opening ------------------------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------------------------------
+ */
 
 static int make_rooms(struct sn_image_store *st)
 {
-    static const char *const rooms[] = {"blobs", "blobs/sha256", "blobs/sha512", "ingest", "leases",
-                                        "mounts", "snapshots", "trash", "empty"};
+    static const char *const rooms[] = {"blobs",     "blobs/sha256", "blobs/sha512",
+                                        "ingest",    "leases",       "mounts",
+                                        "snapshots", "trash",        "empty"};
     for (size_t i = 0; i < SN_COUNT_OF(rooms); i++)
         if (mkdirat(st->fd, rooms[i], i == 8 ? 0755 : 0700) < 0 && errno != EEXIST)
             return sn_fail_errno(errno, "make folder %s/%s", st->root, rooms[i]);
@@ -40,9 +42,10 @@ static int check_foreign(struct sn_image_store *st)
     sn_arena_init(&a, NULL, 0);
     int r = sn_dir_list(&a, st->root, &names, &n);
     for (size_t i = 0; i < n && r == 0; i++)
-        if (!sn_str_eqc(names[i], "lost+found") && !sn_str_eqc(names[i], "lock") && !sn_str_eqc(names[i], "blobs") &&
-            !sn_str_starts(names[i], SN_STR("tmp-")))
-            r = sn_fail(SN_E_FAILED_PRECONDITION, "%s is no image store, and not empty: it has \"%.*s\"", st->root,
+        if (!sn_str_eqc(names[i], "lost+found") && !sn_str_eqc(names[i], "lock") &&
+            !sn_str_eqc(names[i], "blobs") && !sn_str_starts(names[i], SN_STR("tmp-")))
+            r = sn_fail(SN_E_FAILED_PRECONDITION,
+                        "%s is no image store, and not empty: it has \"%.*s\"", st->root,
                         SN_STR_ARG(names[i]));
     sn_arena_done(&a);
     return r;
@@ -93,8 +96,8 @@ int sn_image_store_open(const struct sn_image_store_opts *opts, struct sn_image_
     if (!st->o.layers_at_once_max) st->o.layers_at_once_max = 4;
     sn_image_limits_fill(&st->o.limits);
     sn_map_init(&st->flights, 0x1eaf, false);
-    int r = sn_str_cz(sn_str(st->o.certs_dir ? st->o.certs_dir : "/etc/containerd/certs.d"), st->certs_dir,
-                      sizeof(st->certs_dir));
+    int r = sn_str_cz(sn_str(st->o.certs_dir ? st->o.certs_dir : "/etc/containerd/certs.d"),
+                      st->certs_dir, sizeof(st->certs_dir));
     struct open_job j = {st, st->o.root ? st->o.root : SN_IMAGE_ROOT_DEFAULT};
     if (r == 0) r = sn_offload(do_open, &j);
     st->o.root = st->o.certs_dir = NULL; /* the caller's */
@@ -117,7 +120,8 @@ void sn_image_store_close(struct sn_image_store *st)
 
 const char *sn_image_store_root(const struct sn_image_store *st) { return st->root; }
 
-/* ---- files -------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------
+ */
 
 int store_lock(struct sn_image_store *st, bool exclusive)
 {
@@ -145,7 +149,8 @@ void store_digest_text(enum sn_hash_kind kind, const uint8_t *digest, char *out)
 void store_blob_path(struct sn_str digest, char out[STORE_NAME_MAX])
 {
     SN_ASSERT(sn_image_digest_valid(digest));
-    (void)snprintf(out, STORE_NAME_MAX, "blobs/%.6s/%.*s", digest.ptr, (int)digest.len - 7, digest.ptr + 7);
+    (void)snprintf(out, STORE_NAME_MAX, "blobs/%.6s/%.*s", digest.ptr, (int)digest.len - 7,
+                   digest.ptr + 7);
 }
 
 bool store_blob_exists(struct sn_image_store *st, struct sn_str digest, uint64_t *ret_size)
@@ -172,7 +177,8 @@ static int read_all(int fd, char *to, size_t n)
     return 0;
 }
 
-int store_read(struct sn_image_store *st, struct sn_arena *a, const char *path, size_t max, struct sn_str *ret)
+int store_read(struct sn_image_store *st, struct sn_arena *a, const char *path, size_t max,
+               struct sn_str *ret)
 {
     struct stat s;
     int fd = openat(st->fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), r = 0;
@@ -241,7 +247,8 @@ int store_write(struct sn_image_store *st, const char *path, struct sn_str text)
     return sn_wrap(r, "write %s/%s", st->root, path);
 }
 
-/* ---- leases -------------------------------------------------------------------------------------- */
+/* ---- leases
+ * -------------------------------------------------------------------------------------- */
 
 int lease_open(struct sn_image_store *st, struct lease *ret)
 {
@@ -251,7 +258,8 @@ int lease_open(struct sn_image_store *st, struct lease *ret)
     /* Under the lock: between its making and its locking nobody takes it for a dead one's. */
     int lock = store_lock(st, false);
     if (lock < 0) return lock;
-    l.fd = openat(st->fd, l.path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    l.fd = openat(st->fd, l.path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+                  0600);
     int r = l.fd < 0 ? sn_fail_errno(errno, "make %s/%s", st->root, l.path) : 0;
     if (r == 0 && flock(l.fd, LOCK_EX | LOCK_NB) < 0) {
         r = sn_fail_errno(errno, "lock %s/%s", st->root, l.path);
@@ -281,7 +289,8 @@ void lease_close(struct lease *l)
     l->st = NULL;
 }
 
-/* ---- trash ---------------------------------------------------------------------------------------- */
+/* ---- trash
+ * ---------------------------------------------------------------------------------------- */
 
 int store_trash(struct sn_image_store *st, const char *path)
 {
@@ -302,7 +311,8 @@ void store_empty_trash(struct sn_image_store *st)
     int fd = openat(st->fd, "trash", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     sn_arena_init(&a, NULL, 0);
     if (fd >= 0 && sn_dir_list(&a, path, &names, &n) == 0)
-        for (size_t i = 0; i < n; i++) (void)sn_layer_remove_tree(fd, names[i].ptr); /* else the next time */
+        for (size_t i = 0; i < n; i++)
+            (void)sn_layer_remove_tree(fd, names[i].ptr); /* else the next time */
     sn_arena_done(&a);
     if (fd >= 0) (void)close(fd);
 }

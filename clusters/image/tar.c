@@ -21,7 +21,10 @@ enum { HEADER, META, META_PAD, DATA, PAD, OVER };
 #define F_MINOR 337, 8
 #define F_PREFIX 345, 155
 
-#define NO_PAX {.mtime_ns = SN_TAR_NO_TIME, .atime_ns = SN_TAR_NO_TIME}
+#define NO_PAX                                                 \
+    {                                                          \
+        .mtime_ns = SN_TAR_NO_TIME, .atime_ns = SN_TAR_NO_TIME \
+    }
 #define XATTR_PREFIX SN_STR("SCHILY.xattr.")
 
 void sn_tar_init(struct sn_tar *t, const struct sn_tar_events *events, void *ctx)
@@ -48,8 +51,8 @@ static struct sn_str text_field(const struct sn_tar *t, unsigned at, unsigned le
     return sn_str_of(p, strnlen(p, len));
 }
 
-/* Octal digits between spaces and NULs; or, with the first bit set, the rest as a big-endian number, which
- * may be negative. */
+/* Octal digits between spaces and NULs; or, with the first bit set, the rest as a big-endian
+ * number, which may be negative. */
 static int number(struct sn_tar *t, unsigned at, unsigned len, int64_t *ret)
 {
     const uint8_t *p = t->block + at;
@@ -107,7 +110,8 @@ static int check_sum(struct sn_tar *t)
 
 /* ---- pax ------------------------------------------------------------------------------------- */
 
-/* "[-]seconds[.fraction]" to ns; further digits are cut, times beyond 64 bits of ns are no times. */
+/* "[-]seconds[.fraction]" to ns; further digits are cut, times beyond 64 bits of ns are no times.
+ */
 static int pax_time(struct sn_tar *t, struct sn_str v, int64_t *ret)
 {
     bool negative = v.len && v.ptr[0] == '-';
@@ -155,7 +159,8 @@ static int pax_path(struct sn_tar *t, struct sn_str v, struct sn_str *ret)
 static int pax_number(struct sn_tar *t, struct sn_str v, uint64_t max, bool *has, uint64_t *ret)
 {
     if (v.len == 0) return 0; /* deletes what a global header said */
-    if (sn_str_to_u64(v, ret) < 0 || *ret > max) return bad(t, "a pax number is malformed or too large");
+    if (sn_str_to_u64(v, ret) < 0 || *ret > max)
+        return bad(t, "a pax number is malformed or too large");
     *has = true;
     return 0;
 }
@@ -171,9 +176,11 @@ static int pax_record(struct sn_tar *t, struct sn_str key, struct sn_str v)
     if (sn_str_eqc(key, "mtime")) return v.len ? pax_time(t, v, &p->mtime_ns) : 0;
     if (sn_str_eqc(key, "atime")) return v.len ? pax_time(t, v, &p->atime_ns) : 0;
     if (sn_str_starts(key, SN_STR("GNU.sparse.")))
-        return sn_fail(SN_E_UNIMPLEMENTED, "tar: byte %llu: a sparse file (%.*s); write the archive without --sparse",
+        return sn_fail(SN_E_UNIMPLEMENTED,
+                       "tar: byte %llu: a sparse file (%.*s); write the archive without --sparse",
                        (unsigned long long)t->offset, SN_STR_ARG(key));
-    if (sn_str_starts(key, XATTR_PREFIX)) return pax_xattr(t, sn_str_from(key, XATTR_PREFIX.len), v);
+    if (sn_str_starts(key, XATTR_PREFIX))
+        return pax_xattr(t, sn_str_from(key, XATTR_PREFIX.len), v);
     return 0;
 }
 
@@ -183,12 +190,13 @@ static int pax_records(struct sn_tar *t, struct sn_str text)
     while (text.len) {
         ssize_t space = sn_str_chr(sn_str_sub(text, 0, 20), ' ');
         uint64_t len;
-        if (space <= 0 || sn_str_to_u64(sn_str_sub(text, 0, (size_t)space), &len) < 0 || len > text.len ||
-            len < (size_t)space + 4 || text.ptr[len - 1] != '\n')
+        if (space <= 0 || sn_str_to_u64(sn_str_sub(text, 0, (size_t)space), &len) < 0 ||
+            len > text.len || len < (size_t)space + 4 || text.ptr[len - 1] != '\n')
             return bad(t, "a pax record is malformed");
         struct sn_str value = sn_str_sub(text, (size_t)space + 1, len - 1);
         struct sn_str key = sn_str_cut(&value, '=');
-        if (!value.ptr || key.len == 0 || memchr(key.ptr, 0, key.len)) return bad(t, "a pax record is malformed");
+        if (!value.ptr || key.len == 0 || memchr(key.ptr, 0, key.len))
+            return bad(t, "a pax record is malformed");
         int r = pax_record(t, key, value);
         if (r < 0) return r;
         text = sn_str_from(text, len);
@@ -218,7 +226,8 @@ static int entry_kind(struct sn_tar *t, struct sn_tar_entry *e)
     case 0:
     case '0':
     case '7': /* contiguous: a file everywhere */
-        e->kind = e->path.len && e->path.ptr[e->path.len - 1] == '/' && type == 0 ? SN_TAR_DIR : SN_TAR_FILE;
+        e->kind = e->path.len && e->path.ptr[e->path.len - 1] == '/' && type == 0 ? SN_TAR_DIR
+                                                                                  : SN_TAR_FILE;
         return 0;
     case '1': e->kind = SN_TAR_HARDLINK; return 0;
     case '2': e->kind = SN_TAR_SYMLINK; return 0;
@@ -228,8 +237,9 @@ static int entry_kind(struct sn_tar *t, struct sn_tar_entry *e)
     case '6': e->kind = SN_TAR_FIFO; return 0;
     default:
         return sn_fail(SN_E_UNIMPLEMENTED, "tar: byte %llu: \"%.*s\" is of type '%c' (0x%02x)%s",
-                       (unsigned long long)t->offset, SN_STR_ARG(e->path), type >= 0x20 && type < 0x7f ? type : '?',
-                       type, type == 'S' ? ", a sparse file; write the archive without --sparse" : "");
+                       (unsigned long long)t->offset, SN_STR_ARG(e->path),
+                       type >= 0x20 && type < 0x7f ? type : '?', type,
+                       type == 'S' ? ", a sparse file; write the archive without --sparse" : "");
     }
 }
 
@@ -243,15 +253,16 @@ static int entry_names(struct sn_tar *t, struct sn_tar_entry *e)
     else if (t->long_name.ptr)
         e->path = t->long_name;
     else
-        e->path = prefix.len ? sn_arena_printf(&t->arena, "%.*s/%.*s", SN_STR_ARG(prefix), SN_STR_ARG(name))
+        e->path = prefix.len ? sn_arena_printf(&t->arena, "%.*s/%.*s", SN_STR_ARG(prefix),
+                                               SN_STR_ARG(name))
                              : sn_arena_str(&t->arena, name);
     e->link = t->pax.linkpath.ptr ? t->pax.linkpath
               : t->long_link.ptr  ? t->long_link
                                   : sn_arena_str(&t->arena, text_field(t, F_LINK));
     if (!e->path.ptr || !e->link.ptr) return SN_E_NOMEM;
     if (e->path.len > SN_TAR_PATH_MAX || e->link.len > SN_TAR_PATH_MAX)
-        return sn_fail(SN_E_TOO_LARGE, "tar: byte %llu: a name of over %u bytes", (unsigned long long)t->offset,
-                       SN_TAR_PATH_MAX);
+        return sn_fail(SN_E_TOO_LARGE, "tar: byte %llu: a name of over %u bytes",
+                       (unsigned long long)t->offset, SN_TAR_PATH_MAX);
     return e->path.len ? 0 : bad(t, "an entry without a name");
 }
 
@@ -337,7 +348,8 @@ static int header(struct sn_tar *t)
     return 0;
 }
 
-/* ---- the machine ------------------------------------------------------------------------------ */
+/* ---- the machine ------------------------------------------------------------------------------
+ */
 
 /* One step on some of the bytes; *used of them are gone. */
 static int step(struct sn_tar *t, struct sn_str in, size_t *used)
@@ -409,13 +421,15 @@ int sn_tar_finish(struct sn_tar *t)
 {
     if (t->err < 0) return t->err;
     /* Writers that leave out the two blocks at the end are read by everybody. */
-    if ((t->state == HEADER && t->have == 0 && !t->long_name.ptr && !t->long_link.ptr && !t->pax.path.ptr) ||
+    if ((t->state == HEADER && t->have == 0 && !t->long_name.ptr && !t->long_link.ptr &&
+         !t->pax.path.ptr) ||
         t->state == OVER)
         return 0;
     return bad(t, "the archive ends inside of an entry");
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------
+ */
 
 static void octal(uint8_t *at, unsigned digits, uint64_t v)
 {

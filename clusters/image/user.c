@@ -28,7 +28,8 @@ static int read_in(struct sn_arena *a, int root, const char *path, struct sn_str
     if (fd < 0) return sn_fail_errno(-fd, "open /%s of the image", path);
     struct stat st;
     int r = fstat(fd, &st) < 0 ? sn_fail_errno(errno, "stat /%s", path) : 0;
-    if (r == 0 && !S_ISREG(st.st_mode)) r = sn_fail(SN_E_FAILED_PRECONDITION, "/%s of the image is no file", path);
+    if (r == 0 && !S_ISREG(st.st_mode))
+        r = sn_fail(SN_E_FAILED_PRECONDITION, "/%s of the image is no file", path);
     if (r == 0 && st.st_size > FILE_BYTES_MAX)
         r = sn_fail(SN_E_TOO_LARGE, "/%s of the image has over %u bytes", path, FILE_BYTES_MAX);
     char *text = r == 0 ? sn_arena_alloc(a, (size_t)st.st_size + 1) : NULL;
@@ -61,13 +62,16 @@ static int to_id(struct sn_str s, uint32_t *ret)
     uint64_t v;
     int r = sn_str_to_u64(s, &v);
     if (r == SN_E_SYNTAX) return r;
-    if (r < 0 || v > ID_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "user or group \"%.*s\": over %u", SN_STR_ARG(s), ID_MAX);
+    if (r < 0 || v > ID_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "user or group \"%.*s\": over %u", SN_STR_ARG(s),
+                       ID_MAX);
     *ret = (uint32_t)v;
     return 0;
 }
 
 /* By name, else by number. Returns whether the user is in the file. */
-static int find_user(struct sn_arena *a, struct sn_str text, struct sn_str user, bool numeric, struct sn_image_user *u)
+static int find_user(struct sn_arena *a, struct sn_str text, struct sn_str user, bool numeric,
+                     struct sn_image_user *u)
 {
     struct sn_str f[7], rest = text;
     for (int pass = 0; pass < 2; pass++, rest = text)
@@ -98,7 +102,9 @@ static int find_group(struct sn_str text, struct sn_str group, struct sn_image_u
         }
     }
     int r = to_id(group, &u->gid);
-    return r == SN_E_SYNTAX ? sn_fail(SN_E_NOT_FOUND, "no group \"%.*s\" in the image's /etc/group", SN_STR_ARG(group)) : r;
+    return r == SN_E_SYNTAX ? sn_fail(SN_E_NOT_FOUND, "no group \"%.*s\" in the image's /etc/group",
+                                      SN_STR_ARG(group))
+                            : r;
 }
 
 static int further_groups(struct sn_arena *a, struct sn_str text, struct sn_image_user *u)
@@ -113,7 +119,8 @@ static int further_groups(struct sn_arena *a, struct sn_str text, struct sn_imag
         while (members.ptr)
             if (sn_str_eq(sn_str_trim(sn_str_cut(&members, ',')), u->name)) {
                 if (u->n_groups == SN_IMAGE_GROUPS_MAX)
-                    return sn_fail(SN_E_TOO_LARGE, "user \"%.*s\" is in over %u groups", SN_STR_ARG(u->name), SN_IMAGE_GROUPS_MAX);
+                    return sn_fail(SN_E_TOO_LARGE, "user \"%.*s\" is in over %u groups",
+                                   SN_STR_ARG(u->name), SN_IMAGE_GROUPS_MAX);
                 u->groups[u->n_groups++] = gid;
                 break;
             }
@@ -132,7 +139,9 @@ static int look_up(struct user_job *j, int root)
     if (r < 0 && r != SN_E_SYNTAX) return r;
     bool numeric = r == 0;
     r = find_user(j->a, passwd, user, numeric, &u);
-    if (r == 0 && !numeric) r = sn_fail(SN_E_NOT_FOUND, "no user \"%.*s\" in the image's /etc/passwd", SN_STR_ARG(user));
+    if (r == 0 && !numeric)
+        r = sn_fail(SN_E_NOT_FOUND, "no user \"%.*s\" in the image's /etc/passwd",
+                    SN_STR_ARG(user));
     if (r >= 0 && rest.ptr) r = rest.len ? find_group(group, rest, &u) : 0;
     if (r >= 0) r = further_groups(j->a, group, &u);
     if (r >= 0) j->ret = u;
@@ -149,7 +158,8 @@ static int do_user(void *arg)
     return r < 0 ? sn_wrap(r, "user \"%.*s\"", SN_STR_ARG(j->user)) : 0;
 }
 
-int sn_image_user(const char *rootfs, struct sn_str user, struct sn_arena *a, struct sn_image_user *ret)
+int sn_image_user(const char *rootfs, struct sn_str user, struct sn_arena *a,
+                  struct sn_image_user *ret)
 {
     struct user_job j = {.rootfs = rootfs, .user = user, .a = a};
     int r = sn_offload(do_user, &j);

@@ -20,10 +20,11 @@ struct image_opts {
     struct sn_str platform, user, authfile, output, name, certs_dir;
     bool plain_http, tls_insecure, no_unpack, no_sync, quiet, all, json, no_trunc, read_only;
 };
-#define ROOT_FIELD                                                                                            \
-    SN_CONF_STRING(struct image_opts, root, "root", .def = SN_IMAGE_ROOT_DEFAULT, .metavar = "FOLDER",        \
-                   .help = "The store of images.")
-#define QUIET_FIELD(what) SN_CONF_BOOL(struct image_opts, quiet, "quiet", .letter = 'q', .help = what)
+#define ROOT_FIELD                                                                \
+    SN_CONF_STRING(struct image_opts, root, "root", .def = SN_IMAGE_ROOT_DEFAULT, \
+                   .metavar = "FOLDER", .help = "The store of images.")
+#define QUIET_FIELD(what) \
+    SN_CONF_BOOL(struct image_opts, quiet, "quiet", .letter = 'q', .help = what)
 
 struct job {
     const struct sn_cli_call *call;
@@ -51,7 +52,9 @@ static int on_signal(void *arg)
 static int with_store(void *arg)
 {
     struct job *j = arg;
-    struct sn_image_store_opts so = {.root = text_of(j->a, j->o->root), .certs_dir = text_of(j->a, j->o->certs_dir), .no_sync = j->o->no_sync};
+    struct sn_image_store_opts so = {.root = text_of(j->a, j->o->root),
+                                     .certs_dir = text_of(j->a, j->o->certs_dir),
+                                     .no_sync = j->o->no_sync};
     int r = sn_image_store_open(&so, &j->st);
     if (r < 0) return r;
     r = j->work(j);
@@ -81,7 +84,9 @@ static int run(const struct sn_cli_call *call, int (*work)(struct job *j))
     return sn_rt_run(NULL, scoped, &j);
 }
 
-/* ---- text ------------------------------------------------------------------------------------------------- */
+/* ---- text
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static void put_bytes(struct sn_buf *b, uint64_t n)
 {
@@ -89,12 +94,22 @@ static void put_bytes(struct sn_buf *b, uint64_t n)
     double v = (double)n;
     unsigned u = 0;
     while (v >= 1000 && u < 4) v /= 1000, u++;
-    sn_buf_printf(b, u == 0 ? "%.0f %s" : v < 10 ? "%.2f %s" : v < 100 ? "%.1f %s" : "%.0f %s", v, units[u]);
+    sn_buf_printf(b,
+                  u == 0    ? "%.0f %s"
+                  : v < 10  ? "%.2f %s"
+                  : v < 100 ? "%.1f %s"
+                            : "%.0f %s",
+                  v, units[u]);
 }
 
-static struct sn_str short_id(struct sn_str id, bool whole) { return whole ? id : sn_str_sub(id, 7, 19); }
+static struct sn_str short_id(struct sn_str id, bool whole)
+{
+    return whole ? id : sn_str_sub(id, 7, 19);
+}
 
-/* ---- pull -------------------------------------------------------------------------------------------------- */
+/* ---- pull
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static const struct sn_conf_field pull_fields[] = {
     ROOT_FIELD,
@@ -102,13 +117,18 @@ static const struct sn_conf_field pull_fields[] = {
                    .help = "For which machine; without it: this one."),
     SN_CONF_STRING(struct image_opts, user, "user", .letter = 'u', .metavar = "USER",
                    .help = "Who asks; the password is read from standard input, its first line."),
-    SN_CONF_STRING(struct image_opts, authfile, "authfile", .metavar = "FILE",
-                   .help = "Credentials as in docker's config.json; without it `~/.docker/config.json`."),
+    SN_CONF_STRING(
+        struct image_opts, authfile, "authfile", .metavar = "FILE",
+        .help = "Credentials as in docker's config.json; without it `~/.docker/config.json`."),
     SN_CONF_STRING(struct image_opts, certs_dir, "certs-dir", .metavar = "FOLDER",
-                   .help = "Mirrors and certificates, as containerd has them; without it `/etc/containerd/certs.d`."),
-    SN_CONF_BOOL(struct image_opts, plain_http, "plain-http", .help = "Speak http, also to hosts that are not loopback."),
-    SN_CONF_BOOL(struct image_opts, tls_insecure, "tls-insecure", .help = "Do not verify the registry's certificate."),
-    SN_CONF_BOOL(struct image_opts, no_unpack, "no-unpack", .help = "Only fetch: unpacked when it is first used."),
+                   .help = "Mirrors and certificates, as containerd has them; without it "
+                           "`/etc/containerd/certs.d`."),
+    SN_CONF_BOOL(struct image_opts, plain_http, "plain-http",
+                 .help = "Speak http, also to hosts that are not loopback."),
+    SN_CONF_BOOL(struct image_opts, tls_insecure, "tls-insecure",
+                 .help = "Do not verify the registry's certificate."),
+    SN_CONF_BOOL(struct image_opts, no_unpack, "no-unpack",
+                 .help = "Only fetch: unpacked when it is first used."),
     SN_CONF_BOOL(struct image_opts, no_sync, "no-sync",
                  .help = "Do not wait for the disk: a power cut may cost what was just pulled."),
     QUIET_FIELD("Print the image's id only."),
@@ -124,8 +144,8 @@ static void on_progress(const struct sn_image_progress *p, void *arg)
     if (!p->bytes_total) return;
     uint64_t done = SN_MIN(p->bytes, p->bytes_total);
     unsigned filled = (unsigned)(done * 24 / p->bytes_total);
-    sn_buf_printf(&b, "[%.*s%*s] %3llu %%  ", (int)filled, "########################", (int)(24 - filled), "",
-                  (unsigned long long)(done * 100 / p->bytes_total));
+    sn_buf_printf(&b, "[%.*s%*s] %3llu %%  ", (int)filled, "########################",
+                  (int)(24 - filled), "", (unsigned long long)(done * 100 / p->bytes_total));
     put_bytes(&b, done);
     sn_buf_cstr(&b, " of ");
     put_bytes(&b, p->bytes_total);
@@ -139,7 +159,8 @@ static int password_of(struct job *j, struct sn_image_auth *au)
     char line[1024];
     if (!j->o->user.len) return 0;
     if (isatty(0)) fprintf(stderr, "password of %.*s: ", SN_STR_ARG(j->o->user));
-    if (!fgets(line, sizeof(line), stdin)) return sn_fail(SN_E_INVALID_ARGUMENT, "no password on standard input");
+    if (!fgets(line, sizeof(line), stdin))
+        return sn_fail(SN_E_INVALID_ARGUMENT, "no password on standard input");
     line[strcspn(line, "\r\n")] = 0;
     au->username = j->o->user;
     au->password = sn_arena_str(j->a, sn_str(line));
@@ -158,8 +179,11 @@ static int work_pull(struct job *j)
 {
     struct sn_image im;
     struct sn_progress bar;
-    struct sn_image_pull_opts o = {.platform = j->o->platform, .plain_http = j->o->plain_http, .tls_insecure = j->o->tls_insecure,
-                                   .no_unpack = j->o->no_unpack, .credentials_file = authfile_of(j)};
+    struct sn_image_pull_opts o = {.platform = j->o->platform,
+                                   .plain_http = j->o->plain_http,
+                                   .tls_insecure = j->o->tls_insecure,
+                                   .no_unpack = j->o->no_unpack,
+                                   .credentials_file = authfile_of(j)};
     int r = password_of(j, &o.auth);
     if (r < 0) return r;
     sn_progress_begin(&bar, "", 0);
@@ -175,7 +199,8 @@ static int work_pull(struct job *j)
     } else {
         char took[SN_DURATION_MAX];
         sn_duration_format((sn_now() - start) / SN_MS * SN_MS, took);
-        sn_buf_printf(&b, "%.*s  %.*s  ", SN_STR_ARG(im.n_tags ? sn_image_ref_familiar(im.tags[0]) : im.target),
+        sn_buf_printf(&b, "%.*s  %.*s  ",
+                      SN_STR_ARG(im.n_tags ? sn_image_ref_familiar(im.tags[0]) : im.target),
                       SN_STR_ARG(short_id(im.id, false)));
         put_bytes(&b, im.size);
         sn_buf_printf(&b, " in %s", took);
@@ -190,9 +215,11 @@ const struct sn_cli_command sn_cmd_pull = {
     .name = "pull",
     .brief = "fetch an image from a registry",
     .usage = "REFERENCE",
-    .about = "`sennit pull busybox` is docker.io/library/busybox:latest. Layers come in parallel, are unpacked while\n"
+    .about = "`sennit pull busybox` is docker.io/library/busybox:latest. Layers come in parallel, "
+             "are unpacked while\n"
              "they come, checked against their digests, and continued where they broke off.\n\n"
-             "Registries on this machine are spoken to in http, others in https. Mirrors and certificates are those of\n"
+             "Registries on this machine are spoken to in http, others in https. Mirrors and "
+             "certificates are those of\n"
              "`/etc/containerd/certs.d/HOST/hosts.toml`.",
     .table = &pull_table,
     .args_min = 1,
@@ -200,7 +227,9 @@ const struct sn_cli_command sn_cmd_pull = {
     .run = run_pull,
 };
 
-/* ---- images ------------------------------------------------------------------------------------------------- */
+/* ---- images
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static const struct sn_conf_field images_fields[] = {
     ROOT_FIELD,
@@ -244,8 +273,9 @@ static void put_row(struct sn_buf *b, struct job *j, const struct sn_image *im, 
     sn_buf_init_fixed(&size, text, sizeof(text));
     put_bytes(&size, im->size);
     sn_time_rfc3339(im->pulled_ns / SN_SEC * SN_SEC, 0, at);
-    sn_buf_printf(b, "%-44.*s  %.*s  %10.*s  %.10s %.5s\n", SN_STR_ARG(name), SN_STR_ARG(short_id(im->id, j->o->no_trunc)),
-                  SN_STR_ARG(sn_buf_view(&size)), at, at + 11);
+    sn_buf_printf(b, "%-44.*s  %.*s  %10.*s  %.10s %.5s\n", SN_STR_ARG(name),
+                  SN_STR_ARG(short_id(im->id, j->o->no_trunc)), SN_STR_ARG(sn_buf_view(&size)), at,
+                  at + 11);
 }
 
 static int work_images(struct job *j)
@@ -257,14 +287,16 @@ static int work_images(struct job *j)
     if (r < 0) return r;
     sn_buf_init(&b, 0);
     if (!j->o->quiet && !j->o->json)
-        sn_buf_printf(&b, "%-44s  %-*s  %10s  %s\n", "NAME", j->o->no_trunc ? 71 : 12, "ID", "SIZE", "PULLED (UTC)");
+        sn_buf_printf(&b, "%-44s  %-*s  %10s  %s\n", "NAME", j->o->no_trunc ? 71 : 12, "ID", "SIZE",
+                      "PULLED (UTC)");
     for (size_t i = 0; i < n; i++) {
         if (j->o->json) {
             put_json(&b, &list[i]);
         } else if (j->o->quiet) {
             sn_buf_printf(&b, "%.*s\n", SN_STR_ARG(list[i].id));
         } else {
-            for (size_t k = 0; k < list[i].n_tags; k++) put_row(&b, j, &list[i], sn_image_ref_familiar(list[i].tags[k]));
+            for (size_t k = 0; k < list[i].n_tags; k++)
+                put_row(&b, j, &list[i], sn_image_ref_familiar(list[i].tags[k]));
             if (!list[i].n_tags) put_row(&b, j, &list[i], SN_STR("<none>"));
         }
     }
@@ -282,11 +314,14 @@ const struct sn_cli_command sn_cmd_images = {
     .run = run_images,
 };
 
-/* ---- rmi ------------------------------------------------------------------------------------------------------ */
+/* ---- rmi
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static const struct sn_conf_field rmi_fields[] = {
     ROOT_FIELD,
-    SN_CONF_BOOL(struct image_opts, all, "all-names", .letter = 'a', .help = "Every name of the image, not only this one."),
+    SN_CONF_BOOL(struct image_opts, all, "all-names", .letter = 'a',
+                 .help = "Every name of the image, not only this one."),
 };
 static const struct sn_conf_table rmi_table = SN_CONF_TABLE(struct image_opts, rmi_fields);
 
@@ -306,7 +341,8 @@ const struct sn_cli_command sn_cmd_rmi = {
     .name = "rmi",
     .brief = "remove images",
     .usage = "IMAGE...",
-    .about = "By a name: that name; by an id: every name. Layers that nothing needs go with the last one; those that a\n"
+    .about = "By a name: that name; by an id: every name. Layers that nothing needs go with the "
+             "last one; those that a\n"
              "container stands on stay until it is gone.",
     .table = &rmi_table,
     .args_min = 1,
@@ -314,7 +350,9 @@ const struct sn_cli_command sn_cmd_rmi = {
     .run = run_rmi,
 };
 
-/* ---- load, save -------------------------------------------------------------------------------------------------- */
+/* ---- load, save
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static const struct sn_conf_field load_fields[] = {
     ROOT_FIELD,
@@ -334,7 +372,9 @@ static int work_load(struct job *j)
         if (j->o->quiet)
             printf("%.*s\n", SN_STR_ARG(list[i].id));
         else
-            printf("loaded %.*s  %.*s\n", SN_STR_ARG(list[i].n_tags ? sn_image_ref_familiar(list[i].tags[0]) : list[i].target),
+            printf("loaded %.*s  %.*s\n",
+                   SN_STR_ARG(list[i].n_tags ? sn_image_ref_familiar(list[i].tags[0])
+                                             : list[i].target),
                    SN_STR_ARG(short_id(list[i].id, false)));
     return r;
 }
@@ -344,7 +384,8 @@ const struct sn_cli_command sn_cmd_image_load = {
     .name = "load",
     .brief = "take images from an archive or a layout",
     .usage = "PATH",
-    .about = "PATH is an OCI archive, an archive of `docker save` (either may be compressed), or a folder that is an OCI\nlayout.",
+    .about = "PATH is an OCI archive, an archive of `docker save` (either may be compressed), or a "
+             "folder that is an OCI\nlayout.",
     .table = &load_table,
     .args_min = 1,
     .args_max = 1,
@@ -353,14 +394,17 @@ const struct sn_cli_command sn_cmd_image_load = {
 
 static const struct sn_conf_field save_fields[] = {
     ROOT_FIELD,
-    SN_CONF_STRING(struct image_opts, output, "output", .letter = 'o', .metavar = "FILE", .help = "Where to; without it: standard output."),
+    SN_CONF_STRING(struct image_opts, output, "output", .letter = 'o', .metavar = "FILE",
+                   .help = "Where to; without it: standard output."),
 };
 static const struct sn_conf_table save_table = SN_CONF_TABLE(struct image_opts, save_fields);
 
 static int work_save(struct job *j)
 {
     if (!j->o->output.len) {
-        if (isatty(1)) return sn_fail(SN_E_INVALID_ARGUMENT, "an archive is nothing for a terminal: say --output");
+        if (isatty(1))
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "an archive is nothing for a terminal: say --output");
         return sn_image_save(j->st, j->call->args, j->call->n_args, 1);
     }
     struct files_out out;
@@ -382,18 +426,21 @@ const struct sn_cli_command sn_cmd_image_save = {
     .run = run_save,
 };
 
-/* ---- image prune, tag, mount, unmount ------------------------------------------------------------------------------- */
+/* ---- image prune, tag, mount, unmount
+ * ------------------------------------------------------------------------------- */
 
 static const struct sn_conf_field prune_fields[] = {
     ROOT_FIELD,
-    SN_CONF_BOOL(struct image_opts, all, "all", .letter = 'a', .help = "Also images without a tag that no container stands on."),
+    SN_CONF_BOOL(struct image_opts, all, "all", .letter = 'a',
+                 .help = "Also images without a tag that no container stands on."),
 };
 static const struct sn_conf_table prune_table = SN_CONF_TABLE(struct image_opts, prune_fields);
 static const struct sn_conf_field root_fields[] = {ROOT_FIELD};
 static const struct sn_conf_table root_table = SN_CONF_TABLE(struct image_opts, root_fields);
 static const struct sn_conf_field mount_fields[] = {
     ROOT_FIELD,
-    SN_CONF_BOOL(struct image_opts, read_only, "read-only", .help = "The image itself, without a writable layer."),
+    SN_CONF_BOOL(struct image_opts, read_only, "read-only",
+                 .help = "The image itself, without a writable layer."),
 };
 static const struct sn_conf_table mount_table = SN_CONF_TABLE(struct image_opts, mount_fields);
 
@@ -401,22 +448,27 @@ static int work_prune(struct job *j)
 {
     struct sn_image_gc_stats s;
     struct sn_buf b;
-    int r = sn_image_gc(j->st, &(struct sn_image_gc_opts){.partials = true, .untagged = j->o->all}, &s);
+    int r =
+        sn_image_gc(j->st, &(struct sn_image_gc_opts){.partials = true, .untagged = j->o->all}, &s);
     if (r < 0) return r;
     sn_buf_init(&b, 0);
-    sn_buf_printf(&b, "removed %llu blobs, %llu layers, %llu broken downloads: ", (unsigned long long)s.blobs,
-                  (unsigned long long)s.snapshots, (unsigned long long)s.partials);
+    sn_buf_printf(&b, "removed %llu blobs, %llu layers, %llu broken downloads: ",
+                  (unsigned long long)s.blobs, (unsigned long long)s.snapshots,
+                  (unsigned long long)s.partials);
     put_bytes(&b, s.bytes);
     r = files_print(&b);
     sn_buf_done(&b);
     return r;
 }
-static int work_tag(struct job *j) { return sn_image_tag(j->st, j->call->args[0], j->call->args[1]); }
+static int work_tag(struct job *j)
+{
+    return sn_image_tag(j->st, j->call->args[0], j->call->args[1]);
+}
 static int work_mount(struct job *j)
 {
     struct sn_str at;
-    int r = sn_image_mount(j->st, j->call->args[0], j->call->args[1], &(struct sn_image_mount_opts){.read_only = j->o->read_only},
-                           j->a, &at);
+    int r = sn_image_mount(j->st, j->call->args[0], j->call->args[1],
+                           &(struct sn_image_mount_opts){.read_only = j->o->read_only}, j->a, &at);
     if (r == 0) printf("%.*s\n", SN_STR_ARG(at));
     return r;
 }
@@ -427,14 +479,37 @@ static int run_tag(const struct sn_cli_call *call) { return run(call, work_tag);
 static int run_mount(const struct sn_cli_call *call) { return run(call, work_mount); }
 static int run_unmount(const struct sn_cli_call *call) { return run(call, work_unmount); }
 
-static const struct sn_cli_command cmd_prune = {.name = "prune", .brief = "remove what no image needs", .table = &prune_table, .run = run_prune};
-static const struct sn_cli_command cmd_tag = {
-    .name = "tag", .brief = "give an image one more name", .usage = "IMAGE NAME", .table = &root_table, .args_min = 2, .args_max = 2, .run = run_tag};
-static const struct sn_cli_command cmd_mount = {.name = "mount", .brief = "an image's files, as a container has them", .usage = "IMAGE KEY",
-                                                .about = "IMAGE may be `host`: this machine's root; what is written goes to memory.",
-                                                .table = &mount_table, .args_min = 2, .args_max = 2, .run = run_mount};
+static const struct sn_cli_command cmd_prune = {.name = "prune",
+                                                .brief = "remove what no image needs",
+                                                .table = &prune_table,
+                                                .run = run_prune};
+static const struct sn_cli_command cmd_tag = {.name = "tag",
+                                              .brief = "give an image one more name",
+                                              .usage = "IMAGE NAME",
+                                              .table = &root_table,
+                                              .args_min = 2,
+                                              .args_max = 2,
+                                              .run = run_tag};
+static const struct sn_cli_command cmd_mount = {
+    .name = "mount",
+    .brief = "an image's files, as a container has them",
+    .usage = "IMAGE KEY",
+    .about = "IMAGE may be `host`: this machine's root; what is written goes to memory.",
+    .table = &mount_table,
+    .args_min = 2,
+    .args_max = 2,
+    .run = run_mount};
 static const struct sn_cli_command cmd_unmount = {
-    .name = "unmount", .brief = "end a mount, and remove what was written to it", .usage = "KEY", .table = &root_table, .args_min = 1, .args_max = 1, .run = run_unmount};
-static const struct sn_cli_command *const image_subs[] = {&sn_cmd_image_load, &sn_cmd_image_save, &cmd_prune, &cmd_tag, &cmd_mount, &cmd_unmount, NULL};
+    .name = "unmount",
+    .brief = "end a mount, and remove what was written to it",
+    .usage = "KEY",
+    .table = &root_table,
+    .args_min = 1,
+    .args_max = 1,
+    .run = run_unmount};
+static const struct sn_cli_command *const image_subs[] = {
+    &sn_cmd_image_load, &sn_cmd_image_save, &cmd_prune, &cmd_tag, &cmd_mount, &cmd_unmount, NULL};
 
-const struct sn_cli_command sn_cmd_image = {.name = "image", .brief = "load, save, name, mount and prune images", .subs = image_subs};
+const struct sn_cli_command sn_cmd_image = {.name = "image",
+                                            .brief = "load, save, name, mount and prune images",
+                                            .subs = image_subs};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any text as an image's documents, reference, platform, challenge, credentials: an error, or something that
- * keeps its promises. */
+/* Any text as an image's documents, reference, platform, challenge, credentials: an error, or
+ * something that keeps its promises. */
 #include <stdint.h>
 
 #include "core/status.h"
@@ -17,7 +17,9 @@ static void reference(struct sn_arena *a, struct sn_str text)
     SN_ASSERT(r.tag.ptr || r.digest.ptr);
     SN_ASSERT(!r.digest.ptr || sn_image_digest_valid(r.digest));
     struct sn_str t = sn_image_ref_text(a, &r);
-    for (size_t i = 0; i < t.len; i++) SN_ASSERT(t.ptr[i] > ' ' && t.ptr[i] < 0x7f && t.ptr[i] != '?' && t.ptr[i] != '#' && t.ptr[i] != '%');
+    for (size_t i = 0; i < t.len; i++)
+        SN_ASSERT(t.ptr[i] > ' ' && t.ptr[i] < 0x7f && t.ptr[i] != '?' && t.ptr[i] != '#' &&
+                  t.ptr[i] != '%');
     SN_ASSERT(sn_str_find(t, SN_STR("..")) < 0 || r.tag.len);
     /* What it says is itself. */
     SN_ASSERT(t.len > SN_IMAGE_REFERENCE_MAX || sn_image_ref_parse(a, t, &again) == 0);
@@ -32,8 +34,10 @@ static void documents(struct sn_arena *a, struct sn_str text)
     const struct sn_descriptor *best;
     if (sn_manifest_parse(a, text, &m) == 0) {
         SN_ASSERT(m.n_entries <= (m.index ? SN_MANIFEST_ENTRIES_MAX : SN_IMAGE_LAYERS_MAX));
-        for (size_t i = 0; i < m.n_entries; i++) SN_ASSERT(sn_image_digest_valid(m.entries[i].digest));
-        if (m.index && sn_platform_parse(SN_STR("linux/arm64"), &p) == 0 && sn_manifest_choose(&m, &p, &best) == 0)
+        for (size_t i = 0; i < m.n_entries; i++)
+            SN_ASSERT(sn_image_digest_valid(m.entries[i].digest));
+        if (m.index && sn_platform_parse(SN_STR("linux/arm64"), &p) == 0 &&
+            sn_manifest_choose(&m, &p, &best) == 0)
             SN_ASSERT(best >= m.entries && best < m.entries + m.n_entries);
         if (!m.index) SN_ASSERT(sn_image_digest_valid(m.config.digest));
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as an archive: an error with a place, or entries within the limits; cut anywhere they are the
- * same. As a layer: decompression in front of it. */
+/* Any bytes as an archive: an error with a place, or entries within the limits; cut anywhere they
+ * are the same. As a layer: decompression in front of it. */
 #include <stdint.h>
 
 #include "core/status.h"
@@ -20,8 +20,10 @@ static void mix(struct seen *s, struct sn_str t)
 static int on_entry(void *ctx, const struct sn_tar_entry *e)
 {
     struct seen *s = ctx;
-    SN_ASSERT(!s->open && e->path.len > 0 && e->path.len <= SN_TAR_PATH_MAX && e->link.len <= SN_TAR_PATH_MAX);
-    SN_ASSERT(!memchr(e->path.ptr, 0, e->path.len) && e->n_xattrs <= SN_TAR_XATTRS_MAX && e->mode <= 07777);
+    SN_ASSERT(!s->open && e->path.len > 0 && e->path.len <= SN_TAR_PATH_MAX &&
+              e->link.len <= SN_TAR_PATH_MAX);
+    SN_ASSERT(!memchr(e->path.ptr, 0, e->path.len) && e->n_xattrs <= SN_TAR_XATTRS_MAX &&
+              e->mode <= 07777);
     SN_ASSERT(e->path.ptr[e->path.len] == 0 || e->path.len < SN_TAR_PATH_MAX);
     SN_ASSERT(e->kind == SN_TAR_FILE || e->size == 0);
     s->open = true;
