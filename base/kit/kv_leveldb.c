@@ -18,7 +18,7 @@
 #include "kit/kv_int.h"
 
 #define LIBRARY "libleveldb.so.1d"
-#define FILES_MERGED 4                   /* tables of level 0 from which on LevelDB merges them */
+#define FILES_MERGED 4 /* tables of level 0 from which on LevelDB merges them */
 #define SETTLE_BYTES_MAX ((int64_t)1 << 20) /* in the log; some milliseconds */
 #define SETTLE_IDLE_NS (100 * SN_MS)
 
@@ -98,9 +98,9 @@ struct level {
     _Atomic bool wrote;
     /* What LevelDB has noted; see settle(). */
     pthread_rwlock_t gate;
-    int manifest;                   /* -1: unknown */
-    _Atomic int64_t seen, settled;  /* its bytes when we looked, and when the log was empty */
-    _Atomic int64_t waiting;        /* bytes written since it was seen to grow */
+    int manifest;                  /* -1: unknown */
+    _Atomic int64_t seen, settled; /* its bytes when we looked, and when the log was empty */
+    _Atomic int64_t waiting;       /* bytes written since it was seen to grow */
     _Atomic int64_t written_at;
     /* LOCK, held by flock(2); -1 without it. In `held` while it is. */
     int lock;
@@ -110,10 +110,10 @@ struct level {
 };
 
 /* ---- one process at a time ----
- * LevelDB locks its LOCK file by fcntl(2), goleveldb by flock(2), and the two do not see each other:
- * a node of ours and one of Go's would write into the same folder. So we take both. A process loses
- * its fcntl locks of a file as soon as it closes any descriptor of it, so a folder this process has
- * open already is found in the list, without opening its LOCK again. */
+ * LevelDB locks its LOCK file by fcntl(2), goleveldb by flock(2), and the two do not see each
+ * other: a node of ours and one of Go's would write into the same folder. So we take both. A
+ * process loses its fcntl locks of a file as soon as it closes any descriptor of it, so a folder
+ * this process has open already is found in the list, without opening its LOCK again. */
 static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct level *held;
 
@@ -192,10 +192,10 @@ static int failed(const char *path, const char *doing, char *err)
 }
 
 /* ---- for goleveldb ----
- * When a compaction ends, LevelDB notes the newest sequence number in its manifest, though the log may
- * be the only place of it. It reads such a log whole all the same, but goleveldb skips what is not
- * newer than the note: a Go node would miss blocks, those written while a table was. So after a note
- * the log is emptied, with no write in between. */
+ * When a compaction ends, LevelDB notes the newest sequence number in its manifest, though the log
+ * may be the only place of it. It reads such a log whole all the same, but goleveldb skips what is
+ * not newer than the note: a Go node would miss blocks, those written while a table was. So after a
+ * note the log is emptied, with no write in between. */
 
 /* Only the log is written out: no key lies there. */
 static void empty_log(struct level *l)
@@ -208,7 +208,8 @@ static int64_t manifest_bytes(const struct level *l)
     struct stat st;
     return l->manifest >= 0 && fstat(l->manifest, &st) == 0 ? st.st_size : 0;
 }
-/* LevelDB keeps one manifest for as long as it has the folder open. Without it nothing is settled. */
+/* LevelDB keeps one manifest for as long as it has the folder open. Without it nothing is settled.
+ */
 static void open_manifest(struct level *l)
 {
     char name[64] = "", path[2048];
@@ -223,16 +224,17 @@ static void open_manifest(struct level *l)
     l->seen = l->settled = manifest_bytes(l);
 }
 /* Tables that wait to be merged: from 4 on LevelDB does. */
-static int young_tables(const struct level *l)
+static int64_t young_tables(const struct level *l)
 {
     char *text = ldb.property_value(l->db, "leveldb.num-files-at-level0");
-    int n = text ? atoi(text) : FILES_MERGED;
+    int64_t n = FILES_MERGED;
+    if (text && sn_str_to_i64(sn_str(text), &n) < 0) n = FILES_MERGED;
     if (text) ldb.free(text);
     return n;
 }
-/* After each write. Emptying the log is quick while there is little in it, and waits for what LevelDB
- * does at the moment: so it is left for later during a merge, and where it would begin one, unless
- * nothing else is to be done; after SETTLE_BYTES_MAX it is left to the next note. */
+/* After each write. Emptying the log is quick while there is little in it, and waits for what
+ * LevelDB does at the moment: so it is left for later during a merge, and where it would begin one,
+ * unless nothing else is to be done; after SETTLE_BYTES_MAX it is left to the next note. */
 static void settle(struct level *l, size_t bytes)
 {
     int64_t size = manifest_bytes(l), now = sn_now();
@@ -240,7 +242,7 @@ static void settle(struct level *l, size_t bytes)
     if (size == atomic_load(&l->settled)) return;
     if (atomic_exchange(&l->seen, size) != size) atomic_store(&l->waiting, 0);
     if (atomic_fetch_add(&l->waiting, (int64_t)bytes) > SETTLE_BYTES_MAX) return;
-    int tables = young_tables(l);
+    int64_t tables = young_tables(l);
     if (tables >= FILES_MERGED || (tables == FILES_MERGED - 1 && now - before < SETTLE_IDLE_NS))
         return;
     if (pthread_rwlock_trywrlock(&l->gate) != 0) return; /* who writes now will come here */

@@ -13,11 +13,11 @@
 
 struct sn_indexer;
 struct sn_indexer_opts {
-    struct sn_kv *kv;     /* closed in the end */
-    struct sn_psql *psql; /* instead of kv; closed in the end */
+    struct sn_kv *kv; /* closed in the end */
     struct sn_cons_block_store *blocks;
     struct sn_cons_state_store *states;
     uint32_t found_max; /* entries that a condition may find; 0: SN_INDEXER_FOUND_MAX */
+    struct sn_psql *psql; /* instead of kv; closed in the end */
 };
 /* sn_indexer_new - Returns 0, as sn_kv_get; then kv stays the caller's. */
 int sn_indexer_new(const struct sn_indexer_opts *o, struct sn_indexer **ret) SN_MUST_CHECK;

@@ -27,29 +27,29 @@ SN_LOG_MODULE("indexer");
 enum { CONNECTION_OK_ = 0, COMMAND_OK = 1, TUPLES_OK = 2 };
 
 /* X(result, name, arguments) - of libpq-fe.h, PostgreSQL 9.1 and later. */
-#define FUNCTIONS(X)                                                                               \
-    X(void *, connectdbParams, (const char *const *keys, const char *const *values, int expand))   \
-    X(void, finish, (void *c))                                                                     \
-    X(int, status, (const void *c))                                                                \
-    X(char *, errorMessage, (const void *c))                                                       \
-    X(int, socket, (const void *c))                                                                \
-    X(int, setnonblocking, (void *c, int on))                                                      \
-    X(int, flush, (void *c))                                                                       \
-    X(int, consumeInput, (void *c))                                                                \
-    X(int, isBusy, (void *c))                                                                      \
-    X(void *, getResult, (void *c))                                                                \
-    X(void, clear, (void *res))                                                                    \
-    X(int, resultStatus, (const void *res))                                                        \
-    X(char *, resultErrorMessage, (const void *res))                                               \
-    X(char *, resultErrorField, (const void *res, int field))                                      \
-    X(int, ntuples, (const void *res))                                                             \
-    X(int, getisnull, (const void *res, int row, int col))                                         \
-    X(char *, getvalue, (const void *res, int row, int col))                                       \
-    X(void *, conninfoParse, (const char *text, char **err))                                       \
-    X(void, conninfoFree, (void *options))                                                         \
-    X(void, freemem, (void *p))                                                                    \
-    X(int, sendQueryParams,                                                                        \
-      (void *c, const char *sql, int n, const unsigned *types, const char *const *values,          \
+#define FUNCTIONS(X)                                                                             \
+    X(void *, connectdbParams, (const char *const *keys, const char *const *values, int expand)) \
+    X(void, finish, (void *c))                                                                   \
+    X(int, status, (const void *c))                                                              \
+    X(char *, errorMessage, (const void *c))                                                     \
+    X(int, socket, (const void *c))                                                              \
+    X(int, setnonblocking, (void *c, int on))                                                    \
+    X(int, flush, (void *c))                                                                     \
+    X(int, consumeInput, (void *c))                                                              \
+    X(int, isBusy, (void *c))                                                                    \
+    X(void *, getResult, (void *c))                                                              \
+    X(void, clear, (void *res))                                                                  \
+    X(int, resultStatus, (const void *res))                                                      \
+    X(char *, resultErrorMessage, (const void *res))                                             \
+    X(char *, resultErrorField, (const void *res, int field))                                    \
+    X(int, ntuples, (const void *res))                                                           \
+    X(int, getisnull, (const void *res, int row, int col))                                       \
+    X(char *, getvalue, (const void *res, int row, int col))                                     \
+    X(void *, conninfoParse, (const char *text, char **err))                                     \
+    X(void, conninfoFree, (void *options))                                                       \
+    X(void, freemem, (void *p))                                                                  \
+    X(int, sendQueryParams,                                                                      \
+      (void *c, const char *sql, int n, const unsigned *types, const char *const *values,        \
        const int *lengths, const int *formats, int result_format))
 
 static struct {
@@ -66,9 +66,8 @@ static void load(void)
         load_error = LIBRARY " (Debian's libpq5) cannot be loaded";
         return;
     }
-#define X(result, name, args)                            \
-    if (!(*(void **)&pq.name = dlsym(lib, "PQ" #name))) \
-        load_error = LIBRARY " lacks PQ" #name;
+#define X(result, name, args) \
+    if (!(*(void **)&pq.name = dlsym(lib, "PQ" #name))) load_error = LIBRARY " lacks PQ" #name;
     FUNCTIONS(X)
 #undef X
 }
@@ -200,7 +199,8 @@ static int run(struct sn_psql *p, const struct statement *s, int64_t *ret)
         if (e < 0) return e;
         if (!res) break;
         int status = pq.resultStatus(res);
-        if (r == 0) r = status == COMMAND_OK || status == TUPLES_OK ? number_of(res, ret) : refused(res);
+        if (r == 0)
+            r = status == COMMAND_OK || status == TUPLES_OK ? number_of(res, ret) : refused(res);
         pq.clear(res);
     }
     return r;
@@ -212,8 +212,8 @@ static int run_plain(struct sn_psql *p, const char *sql)
 
 /* ---- events as arrays ---- */
 
-/* Four arrays in PostgreSQL's text form: types of events; of each attribute its event (from 1), key,
- * type.key, value. */
+/* Four arrays in PostgreSQL's text form: types of events; of each attribute its event (from 1),
+ * key, type.key, value. */
 struct arrays {
     struct sn_buf types, events, keys, composites, values;
     uint32_t n;
@@ -269,7 +269,8 @@ static int add_events(struct arrays *a, struct tendermint_abci_event *const *ev,
             if (at->index) fits &= add_attribute(a, type, at->key, at->value);
         }
         if (!fits)
-            return sn_fail(SN_E_FAILED_PRECONDITION, "psql: event %zu has a zero byte in a text", i);
+            return sn_fail(SN_E_FAILED_PRECONDITION, "psql: event %zu has a zero byte in a text",
+                           i);
     }
     return 0;
 }
@@ -293,26 +294,26 @@ static int add_arrays(struct arrays *a, struct statement *s)
 /* ---- statements ---- */
 
 /* `of` has the row that events belong to: none where it was there before. */
-#define EVENTS_OF(of, tx, types, events, keys, composites, values)                               \
-    "e AS (SELECT nextval(pg_get_serial_sequence('events', 'rowid')) AS id, " of ".*, u.type,"   \
-    " u.ord FROM " of ", unnest($" types "::varchar[]) WITH ORDINALITY AS u(type, ord)),"        \
-    " i AS (INSERT INTO events (rowid, block_id, tx_id, type)"                                   \
-    " SELECT id, block_id, " tx ", type FROM e ORDER BY ord),"                                   \
-    " a AS (INSERT INTO attributes (event_id, key, composite_key, value)"                        \
-    " SELECT e.id, v.key, v.composite, v.value FROM e JOIN unnest($" events "::int[], $" keys    \
-    "::varchar[], $" composites "::varchar[], $" values "::varchar[])"                           \
+#define EVENTS_OF(of, tx, types, events, keys, composites, values)                             \
+    "e AS (SELECT nextval(pg_get_serial_sequence('events', 'rowid')) AS id, " of ".*, u.type," \
+    " u.ord FROM " of ", unnest($" types "::varchar[]) WITH ORDINALITY AS u(type, ord)),"      \
+    " i AS (INSERT INTO events (rowid, block_id, tx_id, type)"                                 \
+    " SELECT id, block_id, " tx ", type FROM e ORDER BY ord),"                                 \
+    " a AS (INSERT INTO attributes (event_id, key, composite_key, value)"                      \
+    " SELECT e.id, v.key, v.composite, v.value FROM e JOIN unnest($" events "::int[], $" keys  \
+    "::varchar[], $" composites "::varchar[], $" values "::varchar[])"                         \
     " AS v(ord, key, composite, value) ON v.ord = e.ord) "
 
 static const char block_sql[] =
     "WITH b AS (INSERT INTO blocks (height, chain_id, created_at) VALUES ($1::bigint, $2, now())"
     " ON CONFLICT DO NOTHING RETURNING rowid AS block_id), " //
-    EVENTS_OF("b", "NULL", "3", "4", "5", "6", "7") //
+    EVENTS_OF("b", "NULL", "3", "4", "5", "6", "7")          //
     "SELECT count(*) FROM b";
 static const char tx_sql[] =
     "WITH b AS (SELECT rowid AS block_id FROM blocks WHERE height = $1::bigint AND chain_id = $2),"
     " t AS (INSERT INTO tx_results (block_id, index, created_at, tx_hash, tx_result)"
     " SELECT block_id, $3::int, now(), $4, $5::bytea FROM b ON CONFLICT DO NOTHING"
-    " RETURNING block_id, rowid AS tx_id), " //
+    " RETURNING block_id, rowid AS tx_id), "          //
     EVENTS_OF("t", "tx_id", "6", "7", "8", "9", "10") //
     "SELECT count(*) FROM b";
 

@@ -6,10 +6,10 @@
  * fibers of the peer, SN_MEMPOOL_CHECKS of them at a time: a peer with more waits, alone.
  * Out: a fiber per peer reads the pool by cursors and is woken by what is new; it never sends what
  * the peer has sent. While a message is on its way, or has just gone, the next ones gather into
- * one. Of what came from other peers each of two neighbours sends one half at once and the other after
- * SN_MEMPOOL_RELAY_NS, by when the peer has most often sent it: in a full mesh a transaction crosses
- * each link once, not twice. Go sends one transaction per message, and takes many. Source: CometBFT v0.38.25
- * mempool/reactor.go, mempool/filter.go. */
+ * one. Of what came from other peers each of two neighbours sends one half at once and the other
+ * after SN_MEMPOOL_RELAY_NS, by when the peer has most often sent it: in a full mesh a transaction
+ * crosses each link once, not twice. Go sends one transaction per message, and takes many. Source:
+ * CometBFT v0.38.25 mempool/reactor.go, mempool/filter.go. */
 #pragma once
 #include "consensus/node/txs.h"
 #include "consensus/p2p/switch.h"
