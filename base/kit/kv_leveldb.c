@@ -102,6 +102,8 @@ struct level {
     _Atomic int64_t seen, settled; /* its bytes when we looked, and when the log was empty */
     _Atomic int64_t waiting;       /* bytes written since it was seen to grow */
     _Atomic int64_t written_at;
+    _Atomic size_t gathered; /* bytes written since `since`, or since the last SLOW_BYTES */
+    _Atomic int64_t since;
     /* LOCK, held by flock(2); -1 without it. In `held` while it is. */
     int lock;
     dev_t dev;
@@ -264,6 +266,19 @@ static int level_get(struct sn_kv *kv, struct sn_str key, struct sn_buf *out)
     return r < 0 ? r : 1;
 }
 
+/* A large buffer is for stores with much to write. In one that takes longer than SLOW_NS for each
+ * SLOW_BYTES it would only be memory: there it is written out at once. */
+#define SLOW_BYTES ((size_t)2 << 20)
+#define SLOW_NS (20 * SN_SEC)
+static void gather(struct level *l, size_t bytes)
+{
+    size_t before = atomic_fetch_add(&l->gathered, bytes);
+    if (before + bytes < SLOW_BYTES || before >= SLOW_BYTES) return; /* one of them crosses */
+    int64_t now = sn_now(), since = atomic_exchange(&l->since, now);
+    if (now - since >= SLOW_NS) empty_log(l);
+    atomic_store(&l->gathered, 0);
+}
+
 static int level_write(struct sn_kv *kv, const struct sn_kv_batch *b, bool sync)
 {
     struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
@@ -283,6 +298,7 @@ static int level_write(struct sn_kv *kv, const struct sn_kv_batch *b, bool sync)
     ldb.writebatch_destroy(batch);
     atomic_store(&l->wrote, true);
     if (!err) settle(l, b->ops.len);
+    if (!err) gather(l, b->ops.len);
     return err ? failed(l->path, "write", err) : 0;
 }
 
@@ -418,6 +434,7 @@ int sn_kv_open(const char *path, const struct sn_kv_opts *o, struct sn_kv **ret)
     memcpy(l->path, path, n);
     l->lock = l->manifest = -1;
     (void)pthread_rwlock_init(&l->gate, NULL);
+    l->since = sn_now();
     l->kv.kind = &kind;
     struct opening p = {.path = path, .o = o ? *o : (struct sn_kv_opts){0}, .level = l};
     int r = sn_offload(opened, &p);

@@ -50,8 +50,9 @@ struct proxy {
     int64_t ep_start_ns, ep_head_ns, deadline;
     struct sn_http_resp *resp;
     struct gw_compressor *comp;
-    bool doubted; /* the attempt in progress: its endpoint says nothing */
-    bool gave_up; /* ... and another one gets the request; its token is paid */
+    bool doubtful; /* how long this request waits says something of its endpoint */
+    bool doubted;  /* the attempt in progress: its endpoint says nothing */
+    bool gave_up;  /* ... and another one gets the request; its token is paid */
 };
 
 /* ---- where to ------------------------------------------------------------------------------- */
@@ -213,8 +214,8 @@ static int64_t impatient(void *arg)
     int64_t now = sn_now(), patience = p->call.patience_ns;
     if (!sn_gw_endpoint_silent(p->pool->pool, p->ep, p->ep_start_ns, now)) return patience;
     p->doubted = true;
-    if (!(p->conf->retry_on & SN_GW_RETRY_SILENT) || p->tried.n > p->conf->retries ||
-        p->tried.n >= p->pool->pool->n || !sn_http_idempotent(p->q->x->req.method) ||
+    /* Once: if the next one says nothing either, it is the request that takes long. */
+    if (!(p->conf->retry_on & SN_GW_RETRY_SILENT) || !p->conf->retries || p->tried.n > 1 || !sn_http_idempotent(p->q->x->req.method) ||
         !sn_gw_budget_take(&p->pool->up->budget))
         return patience;
     p->gave_up = true;
@@ -223,8 +224,10 @@ static int64_t impatient(void *arg)
 
 static void patience_set(struct proxy *p)
 {
-    bool may = p->pool->pool->n > 1 && !p->call.body_fn && !p->q->grpc && !p->upgrade.protocol.len;
-    p->call.patience_ns = may ? sn_gw_patience_ns(&p->pool->up->patience) : 0;
+    /* Bodies, streams and tunnels take the time their clients take. */
+    p->doubtful = p->pool->pool->n > 1 && !p->call.body_fn && !p->q->grpc &&
+                  !p->upgrade.protocol.len;
+    p->call.patience_ns = p->doubtful ? sn_gw_patience_ns(&p->pool->up->patience) : 0;
     p->call.impatient = impatient;
     p->call.impatient_arg = p;
     p->doubted = p->gave_up = false;
@@ -267,7 +270,8 @@ static int attempt(struct proxy *p)
     p->ep_head_ns = r < 0 ? sn_now() : now + p->resp->first_byte_ns;
     if (r < 0) return r;
     sn_gw_endpoint_heard(p->ep, p->ep_head_ns);
-    if (!p->doubted)
+    /* What was given up once and is answered late elsewhere takes that long. */
+    if (p->doubtful && (!p->doubted || p->tried.n > 1))
         sn_gw_patience_learn(&p->pool->up->patience, p->resp->first_byte_ns, p->ep_head_ns);
     return r;
 }

@@ -69,8 +69,8 @@ struct sn_gw_patience {
     int64_t slowest_ns[2]; /* since turned_at_ns, and in the turn before */
     int64_t turned_at_ns;
 };
-/* sn_gw_patience_learn - an answer's head took rtt_ns. Not for an attempt whose endpoint was doubted:
- * one that hung for a minute is no measure. */
+/* sn_gw_patience_learn - an answer's head took rtt_ns. Not for a first attempt whose endpoint was
+ * doubted: one that hung for a minute is no measure. */
 void sn_gw_patience_learn(struct sn_gw_patience *p, int64_t rtt_ns, int64_t now_ns);
 /* sn_gw_patience_ns - 0 = too little is known. */
 int64_t sn_gw_patience_ns(const struct sn_gw_patience *p);

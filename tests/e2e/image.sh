@@ -7,7 +7,7 @@ sennit=$1; here=$2/tests/e2e
 . "$here/lib.sh"
 root=$tmp/store
 if [ "$(id -u)" -ne 0 ]; then skip image "owners of files need root"; echo "$passed passed, $failed failed, $skipped skipped"; exit 0; fi
-S() { "$sennit" "$@" --root "$root"; }
+S() { timeout 60 "$sennit" "$@" --root "$root"; }
 # sizes and contents of a tree
 sums() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum); }
 left() { find "$root/$1" -mindepth 1 -maxdepth "${2:-1}" -type "${3:-d}" 2>/dev/null | wc -l; }
