@@ -16,7 +16,7 @@
 #include "core/str.h"
 
 #define SN_NL_BATCH_MAX 32u         /* requests of one commit */
-#define SN_NL_LABEL_MAX 64u         /* bytes of a request's label, longer ones are cut */
+#define SN_NL_LABEL_MAX 48u         /* bytes of a request's label, longer ones are cut */
 #define SN_NL_BYTES_MAX (64u << 10) /* of one commit */
 #define SN_NL_NEST_MAX 6u
 #define SN_NL_DUMP_MAX (1u << 20) /* messages of one dump */
