@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench/cri/pods.c - pods through CRI, by any runtime: pods SOCKET IMAGE N [keep].
- * Without keep each pod is removed before the next one, and medians of every call are printed; with keep they all stay,
- * and the medians of each hundred show whether a pod costs more when there are many. */
+ * Without keep each pod is removed before the next one, and medians of every call are printed; with
+ * keep they all stay, and the medians of each hundred show whether a pod costs more when there are
+ * many. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 
 #define PODS_MAX 4096u
 enum { RUN, CREATE, START, TOTAL, STOP, REMOVE, CALLS };
-static const char *const names[CALLS] = {"RunPodSandbox", "CreateContainer", "StartContainer", "pod, all three", "StopPodSandbox", "RemovePodSandbox"};
+static const char *const names[CALLS] = {"RunPodSandbox",  "CreateContainer", "StartContainer",
+                                         "pod, all three", "StopPodSandbox",  "RemovePodSandbox"};
 static double ms[CALLS][PODS_MAX];
 
 struct bench {
@@ -50,16 +52,23 @@ static double since(int64_t *t)
 static int start(struct sn_arena *a, unsigned i)
 {
     static struct sn_str sleep_cmd[] = {SN_STR_INIT("sleep"), SN_STR_INIT("100000")};
-    struct runtime_v1_pod_sandbox_metadata pm = {.name = sn_arena_printf(a, "bench-%u", i), .uid = sn_arena_printf(a, "u%u-%llx", i, (long long)sn_wall_now()),
+    struct runtime_v1_pod_sandbox_metadata pm = {.name = sn_arena_printf(a, "bench-%u", i),
+                                                 .uid = sn_arena_printf(a, "u%u-%llx", i,
+                                                                        (long long)sn_wall_now()),
                                                  .namespace = SN_STR("bench")};
     struct runtime_v1_linux_pod_sandbox_config lx = {0};
-    struct runtime_v1_pod_sandbox_config pc = {.metadata = &pm, .hostname = SN_STR("bench"), .linux_ = &lx};
+    struct runtime_v1_pod_sandbox_config pc = {.metadata = &pm,
+                                               .hostname = SN_STR("bench"),
+                                               .linux_ = &lx};
     struct runtime_v1_run_pod_sandbox_request rq = {.config = &pc};
     struct runtime_v1_run_pod_sandbox_response *rr;
     struct runtime_v1_container_metadata cm = {.name = SN_STR("c")};
     struct runtime_v1_image_spec image = {.image = sn_str(b.image)};
     struct runtime_v1_linux_container_config lc = {0};
-    struct runtime_v1_container_config cc = {.metadata = &cm, .image = &image, .linux_ = &lc, .command = {sleep_cmd, 2, 0}};
+    struct runtime_v1_container_config cc = {.metadata = &cm,
+                                             .image = &image,
+                                             .linux_ = &lc,
+                                             .command = {sleep_cmd, 2, 0}};
     struct runtime_v1_create_container_request cq = {.config = &cc, .sandbox_config = &pc};
     struct runtime_v1_create_container_response *cr;
     struct runtime_v1_start_container_response *sr;
@@ -100,13 +109,15 @@ static int run(void *arg)
     char target[256];
     snprintf(target, sizeof target, "unix:%s", b.socket);
     sn_arena_init(&a, NULL, 0);
-    int r = sn_grpc_channel_new(target, &(struct sn_grpc_channel_opts){.authority = "localhost"}, &b.ch);
+    int r = sn_grpc_channel_new(target, &(struct sn_grpc_channel_opts){.authority = "localhost"},
+                                &b.ch);
     unsigned done = 0;
     for (; r >= 0 && done < b.n; done++) {
         r = start(&a, done);
         if (r >= 0 && !b.keep) r = end(&a, done);
         if (r >= 0 && b.keep && done % 100 == 99)
-            printf("| %u | %.1f | %.1f |\n", done + 1, percentile(&ms[TOTAL][done - 99], 100, 0.5), percentile(&ms[TOTAL][done - 99], 100, 0.9));
+            printf("| %u | %.1f | %.1f |\n", done + 1, percentile(&ms[TOTAL][done - 99], 100, 0.5),
+                   percentile(&ms[TOTAL][done - 99], 100, 0.9));
         fflush(stdout);
         sn_arena_reset(&a);
     }
@@ -115,7 +126,8 @@ static int run(void *arg)
     for (unsigned i = 0; b.keep && i < done; i++)
         if (end(&a, i) < 0) fprintf(stderr, "remove: %s\n", sn_diag_str(SN_E_UNKNOWN));
     for (unsigned k = 0; r >= 0 && k < CALLS; k++)
-        printf("| %s | %.1f | %.1f |\n", names[k], percentile(ms[k], b.n, 0.5), percentile(ms[k], b.n, 0.9));
+        printf("| %s | %.1f | %.1f |\n", names[k], percentile(ms[k], b.n, 0.5),
+               percentile(ms[k], b.n, 0.9));
     if (b.ch) sn_grpc_channel_free(b.ch);
     sn_arena_done(&a);
     return r;

@@ -77,12 +77,14 @@ static int default_list(struct sn_cni *c, struct sn_arena *a, struct cni_list *r
     struct sn_cidr net;
     int r = sn_cidr_parse(sn_str(c->subnet), &net);
     if (r < 0) return sn_wrap(r, "default network");
-    struct sn_str text = sn_arena_printf(
-        a,
-        "{\"cniVersion\":\"1.1.0\",\"name\":\"%s\",\"plugins\":[{\"type\":\"bridge\",\"bridge\":\"%s\",\"isDefaultGateway\":true,"
-        "\"ipMasq\":true,\"hairpinMode\":true,\"ipam\":{\"type\":\"host-local\",\"ranges\":[[{\"subnet\":\"%s\"}]]}},"
-        "{\"type\":\"portmap\",\"capabilities\":{\"portMappings\":true}}]}",
-        c->bridge, c->bridge, c->subnet);
+    struct sn_str text =
+        sn_arena_printf(a,
+                        "{\"cniVersion\":\"1.1.0\",\"name\":\"%s\",\"plugins\":[{\"type\":"
+                        "\"bridge\",\"bridge\":\"%s\",\"isDefaultGateway\":true,"
+                        "\"ipMasq\":true,\"hairpinMode\":true,\"ipam\":{\"type\":\"host-local\","
+                        "\"ranges\":[[{\"subnet\":\"%s\"}]]}},"
+                        "{\"type\":\"portmap\",\"capabilities\":{\"portMappings\":true}}]}",
+                        c->bridge, c->bridge, c->subnet);
     if (!text.ptr) return SN_E_NOMEM;
     return cni_list_parse(a, SN_STR("default network"), text, false, ret);
 }
@@ -96,7 +98,9 @@ static int load(struct sn_cni *c, struct sn_arena *a, struct cni_list *ret)
     if (r < 0) n = 0;
     for (size_t i = 0; i < n && i < CONF_FILES_MAX; i++) {
         bool list = sn_str_ends(names[i], SN_STR(".conflist"));
-        if (!list && !sn_str_ends(names[i], SN_STR(".conf")) && !sn_str_ends(names[i], SN_STR(".json"))) continue;
+        if (!list && !sn_str_ends(names[i], SN_STR(".conf")) &&
+            !sn_str_ends(names[i], SN_STR(".json")))
+            continue;
         struct sn_str path = sn_arena_printf(a, "%s/%.*s", c->conf_dir, SN_STR_ARG(names[i])), text;
         if (!path.ptr) return SN_E_NOMEM;
         r = sn_file_read(a, path.ptr, SN_CNI_CONF_BYTES_MAX, &text);
@@ -108,7 +112,8 @@ static int load(struct sn_cni *c, struct sn_arena *a, struct cni_list *ret)
 
 /* ---- cached results, as libcni keeps them ---- */
 
-static struct sn_str cache_path(struct sn_cni *c, struct sn_arena *a, const struct cni_list *l, const struct sn_cni_pod *p)
+static struct sn_str cache_path(struct sn_cni *c, struct sn_arena *a, const struct cni_list *l,
+                                const struct sn_cni_pod *p)
 {
     return sn_arena_printf(a, "%s/results/%.*s-%s-%s", c->state_dir, SN_STR_ARG(l->name), p->id,
                            p->ifname ? p->ifname : "eth0");
@@ -124,14 +129,15 @@ static void write_ports(struct sn_jsonw *w, const struct sn_cni_pod *p)
         sn_jsonw_ku64(w, "hostPort", p->ports[i].host);
         sn_jsonw_ku64(w, "containerPort", p->ports[i].container);
         sn_jsonw_kstr(w, "protocol", sn_str(p->ports[i].protocol));
-        if (p->ports[i].host_ip.len) sn_jsonw_kstr(w, "hostIP", sn_str(sn_ip_text(&p->ports[i].host_ip, ip)));
+        if (p->ports[i].host_ip.len)
+            sn_jsonw_kstr(w, "hostIP", sn_str(sn_ip_text(&p->ports[i].host_ip, ip)));
         sn_jsonw_object_end(w);
     }
     sn_jsonw_array_end(w);
 }
 
-static int cache_store(struct sn_cni *c, struct sn_arena *a, const struct cni_list *l, const struct sn_cni_pod *p,
-                       const struct sn_cni_result *res)
+static int cache_store(struct sn_cni *c, struct sn_arena *a, const struct cni_list *l,
+                       const struct sn_cni_pod *p, const struct sn_cni_result *res)
 {
     struct sn_buf b;
     struct sn_jsonw w;
@@ -152,7 +158,8 @@ static int cache_store(struct sn_cni *c, struct sn_arena *a, const struct cni_li
     cni_result_write(&w, res, l->version);
     sn_jsonw_object_end(&w);
     int r = b.err < 0 ? b.err : path.ptr ? 0 : SN_E_NOMEM;
-    if (r >= 0 && snprintf(dir, sizeof dir, "%s/results", c->state_dir) >= (int)sizeof dir) r = SN_E_TOO_LARGE;
+    if (r >= 0 && snprintf(dir, sizeof dir, "%s/results", c->state_dir) >= (int)sizeof dir)
+        r = SN_E_TOO_LARGE;
     /* Not synced: after a crash of the machine the pod is gone, too. */
     int fd = r < 0 ? -1 : open(path.ptr, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0 && r >= 0) {
@@ -160,7 +167,8 @@ static int cache_store(struct sn_cni *c, struct sn_arena *a, const struct cni_li
         (void)mkdir(dir, 0755);
         fd = open(path.ptr, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     }
-    if (r >= 0 && (fd < 0 || write(fd, b.ptr, b.len) != (ssize_t)b.len)) r = sn_fail_errno(errno, "%s", path.ptr);
+    if (r >= 0 && (fd < 0 || write(fd, b.ptr, b.len) != (ssize_t)b.len))
+        r = sn_fail_errno(errno, "%s", path.ptr);
     if (fd >= 0) close(fd);
     sn_buf_done(&b);
     return r;
@@ -168,9 +176,10 @@ static int cache_store(struct sn_cni *c, struct sn_arena *a, const struct cni_li
 
 static int empty_result(struct sn_arena *a, struct sn_cni_result *ret)
 {
-    *ret = (struct sn_cni_result){.ifaces = SN_ARENA_ARRAY(a, struct sn_cni_iface, SN_CNI_IFACES_MAX),
-                                  .ips = SN_ARENA_ARRAY(a, struct sn_cni_ip, SN_CNI_IPS_MAX),
-                                  .routes = SN_ARENA_ARRAY(a, struct sn_cni_route, SN_CNI_ROUTES_MAX)};
+    *ret =
+        (struct sn_cni_result){.ifaces = SN_ARENA_ARRAY(a, struct sn_cni_iface, SN_CNI_IFACES_MAX),
+                               .ips = SN_ARENA_ARRAY(a, struct sn_cni_ip, SN_CNI_IPS_MAX),
+                               .routes = SN_ARENA_ARRAY(a, struct sn_cni_route, SN_CNI_ROUTES_MAX)};
     return ret->ifaces && ret->ips && ret->routes ? 0 : SN_E_NOMEM;
 }
 
@@ -182,7 +191,8 @@ static int cached_ports(struct sn_arena *a, const struct sn_json *v, struct sn_c
     if (!ports) return SN_E_NOMEM;
     unsigned n = 0;
     for (SN_JSON_EACH(list, it)) {
-        struct sn_str proto = sn_json_str(sn_json_get(it, "protocol")), ip = sn_json_str(sn_json_get(it, "hostIP"));
+        struct sn_str proto = sn_json_str(sn_json_get(it, "protocol")),
+                      ip = sn_json_str(sn_json_get(it, "hostIP"));
         struct sn_cni_port *q = &ports[n++];
         q->host = (uint16_t)sn_json_i64_or(sn_json_get(it, "hostPort"), 0);
         q->container = (uint16_t)sn_json_i64_or(sn_json_get(it, "containerPort"), 0);
@@ -195,8 +205,8 @@ static int cached_ports(struct sn_arena *a, const struct sn_json *v, struct sn_c
 }
 
 /* Returns 0 and the cached result (and host ports), SN_E_NOT_FOUND with an empty one. */
-static int cache_read(struct sn_cni *c, struct sn_arena *a, const struct cni_list *l, struct sn_cni_pod *p,
-                      struct sn_cni_result *ret)
+static int cache_read(struct sn_cni *c, struct sn_arena *a, const struct cni_list *l,
+                      struct sn_cni_pod *p, struct sn_cni_result *ret)
 {
     struct sn_str path = cache_path(c, a, l, p), text;
     const struct sn_json *v;
@@ -227,8 +237,8 @@ struct job {
 
 static const char *const command_names[] = {"ADD", "DEL", "CHECK", "GC", "STATUS"};
 
-/* The plugin's configuration as it reads it: the list's name and version, what was asked for and what came
- * before put in. */
+/* The plugin's configuration as it reads it: the list's name and version, what was asked for and
+ * what came before put in. */
 static int plugin_conf(struct job *j, unsigned i, struct sn_str *ret)
 {
     struct sn_json v = *j->l->plugins[i], parsed_result = {0}, run = sn_json_object();
@@ -242,14 +252,17 @@ static int plugin_conf(struct job *j, unsigned i, struct sn_str *ret)
     cni_result_write(&w, &j->result, j->l->version);
     r = b.err < 0 ? b.err : sn_json_parse(j->a, sn_arena_str(j->a, sn_buf_view(&b)), NULL, &result);
     if (r >= 0) parsed_result = *result;
-    bool prev = j->cmd == CNI_ADD ? i > 0 : j->have_result && j->cmd != CNI_GC && j->cmd != CNI_STATUS;
-    if (r >= 0 && j->pod.n_ports && sn_json_bool_or(sn_json_path(&v, "capabilities.portMappings"), false)) {
+    bool prev =
+        j->cmd == CNI_ADD ? i > 0 : j->have_result && j->cmd != CNI_GC && j->cmd != CNI_STATUS;
+    if (r >= 0 && j->pod.n_ports &&
+        sn_json_bool_or(sn_json_path(&v, "capabilities.portMappings"), false)) {
         sn_buf_reset(&b);
         sn_jsonw_init(&w, &b, NULL);
         sn_jsonw_object(&w);
         write_ports(&w, &j->pod);
         sn_jsonw_object_end(&w);
-        r = b.err < 0 ? b.err : sn_json_parse(j->a, sn_arena_str(j->a, sn_buf_view(&b)), NULL, &ports);
+        r = b.err < 0 ? b.err
+                      : sn_json_parse(j->a, sn_arena_str(j->a, sn_buf_view(&b)), NULL, &ports);
         if (r >= 0) run = *ports;
     }
     if (r >= 0) {
@@ -262,9 +275,11 @@ static int plugin_conf(struct job *j, unsigned i, struct sn_str *ret)
         for (unsigned k = 0; k < j->n_valid && ok; k++) {
             struct sn_json at = sn_json_object();
             ok = sn_json_set(j->a, &at, SN_STR("containerID"), sn_json_cstr(j->valid[k])) &&
-                 sn_json_set(j->a, &at, SN_STR("ifname"), sn_json_cstr("eth0")) && sn_json_push(j->a, &valid, at);
+                 sn_json_set(j->a, &at, SN_STR("ifname"), sn_json_cstr("eth0")) &&
+                 sn_json_push(j->a, &valid, at);
         }
-        if (ok && j->cmd == CNI_GC) ok = sn_json_set(j->a, &v, SN_STR("cni.dev/valid-attachments"), valid);
+        if (ok && j->cmd == CNI_GC)
+            ok = sn_json_set(j->a, &v, SN_STR("cni.dev/valid-attachments"), valid);
         sn_buf_reset(&b);
         r = ok ? sn_json_write(&b, &v, NULL) : SN_E_NOMEM;
         if (r >= 0) *ret = sn_arena_str(j->a, sn_buf_view(&b));
@@ -281,8 +296,13 @@ static int run_foreign(struct job *j, unsigned i)
     bool pod = j->cmd <= CNI_CHECK;
     int r = plugin_conf(j, i, &conf);
     if (r < 0) return r;
-    struct cni_exec x = {.command = command_names[j->cmd], .bin_dirs = j->c->bin_dirs, .type = j->l->types[i],
-                         .pod = pod ? &j->pod : NULL, .ifname = j->run.ifname, .conf = conf, .ns_max = j->c->ns_max};
+    struct cni_exec x = {.command = command_names[j->cmd],
+                         .bin_dirs = j->c->bin_dirs,
+                         .type = j->l->types[i],
+                         .pod = pod ? &j->pod : NULL,
+                         .ifname = j->run.ifname,
+                         .conf = conf,
+                         .ns_max = j->c->ns_max};
     r = cni_exec(&x, j->a, &out);
     if (r < 0 || j->cmd != CNI_ADD) return r;
     r = sn_json_parse(j->a, out, NULL, &v);
@@ -308,7 +328,8 @@ static int run_one(struct job *j, unsigned i)
     return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(j->l->types[i])) : r;
 }
 
-static int begin(struct sn_cni *c, struct sn_arena *a, const struct sn_cni_pod *pod, enum cni_command cmd, struct job **ret)
+static int begin(struct sn_cni *c, struct sn_arena *a, const struct sn_cni_pod *pod,
+                 enum cni_command cmd, struct job **ret)
 {
     struct job *j = SN_ARENA_NEW(a, struct job);
     struct cni_list *l = SN_ARENA_NEW(a, struct cni_list);
@@ -318,9 +339,14 @@ static int begin(struct sn_cni *c, struct sn_arena *a, const struct sn_cni_pod *
     if (r < 0) return r;
     j->c = c, j->a = a, j->l = l, j->cmd = cmd;
     if (pod) j->pod = *pod;
-    j->run = (struct cni_run){.a = a, .pod = &j->pod, .ifname = pod && pod->ifname ? pod->ifname : "eth0",
-                              .netns_fd = pod ? pod->netns_fd : -1, .state_dir = c->state_dir, .network = l->name,
-                              .version = l->version, .result = &j->result};
+    j->run = (struct cni_run){.a = a,
+                              .pod = &j->pod,
+                              .ifname = pod && pod->ifname ? pod->ifname : "eth0",
+                              .netns_fd = pod ? pod->netns_fd : -1,
+                              .state_dir = c->state_dir,
+                              .network = l->name,
+                              .version = l->version,
+                              .result = &j->result};
     *ret = j;
     return 0;
 }
@@ -341,7 +367,9 @@ static int del_all(struct job *j)
     j->run.have_result = j->have_result;
     for (unsigned i = j->l->n; i-- > 0;) {
         int r = run_one(j, i);
-        for (unsigned tries = 1; r < 0 && r != SN_E_CANCELLED && r != SN_E_NOT_FOUND && tries < SN_CNI_DEL_TRIES; tries++) {
+        for (unsigned tries = 1;
+             r < 0 && r != SN_E_CANCELLED && r != SN_E_NOT_FOUND && tries < SN_CNI_DEL_TRIES;
+             tries++) {
             if (sn_sleep(RETRY_NS << tries) < 0) break;
             r = run_one(j, i);
         }
@@ -350,7 +378,8 @@ static int del_all(struct job *j)
     return result;
 }
 
-int sn_cni_add(struct sn_cni *c, const struct sn_cni_pod *pod, struct sn_arena *a, struct sn_cni_result *ret)
+int sn_cni_add(struct sn_cni *c, const struct sn_cni_pod *pod, struct sn_arena *a,
+               struct sn_cni_result *ret)
 {
     struct job *j;
     int r = begin(c, a, pod, CNI_ADD, &j);
@@ -394,7 +423,8 @@ int sn_cni_check(struct sn_cni *c, const struct sn_cni_pod *pod)
     sn_arena_init(&a, NULL, 0);
     int r = begin(c, &a, pod, CNI_CHECK, &j), opened = 0;
     if (r >= 0) r = cache_read(c, &a, j->l, &j->pod, &j->result);
-    if (r == SN_E_NOT_FOUND) r = sn_fail(r, "pod %s is not in network %.*s", pod->id, SN_STR_ARG(j->l->name));
+    if (r == SN_E_NOT_FOUND)
+        r = sn_fail(r, "pod %s is not in network %.*s", pod->id, SN_STR_ARG(j->l->name));
     if (r >= 0) r = opened = open_netns(j);
     if (r >= 0) {
         j->have_result = j->run.have_result = true;
@@ -445,7 +475,8 @@ static int run_nat_gc(void *arg)
     return cni_nat_gc(g->valid, g->n);
 }
 
-/* Cached results of pods that are gone are removed; the addresses of the others keep their host ports. */
+/* Cached results of pods that are gone are removed; the addresses of the others keep their host
+ * ports. */
 static int gc_results(struct job *j)
 {
     struct sn_str *names, dir = sn_arena_printf(j->a, "%s/results", j->c->state_dir);
@@ -464,7 +495,8 @@ static int gc_results(struct job *j)
             (void)unlink(path.ptr);
             continue;
         }
-        if (sn_file_read(j->a, path.ptr, SN_CNI_RESULT_BYTES_MAX, &text) < 0 || sn_json_parse(j->a, text, NULL, &v) < 0 ||
+        if (sn_file_read(j->a, path.ptr, SN_CNI_RESULT_BYTES_MAX, &text) < 0 ||
+            sn_json_parse(j->a, text, NULL, &v) < 0 ||
             cni_result_parse(j->a, sn_json_get(v, "result"), &res) < 0 || !res.n_ips)
             continue;
         g.valid[g.n++] = res.ips[0].at.ip;

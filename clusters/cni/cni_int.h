@@ -12,13 +12,14 @@ struct cni_list { /* a parsed network list; everything in its arena */
     unsigned n;
     bool no_check, no_gc;
 };
-/* cni_list_parse - `text`: a list, or (single) one plugin's configuration. Returns 0 or SN_E_SYNTAX, the
- * diagnostic begins with `file`. Borrows text. */
+/* cni_list_parse - `text`: a list, or (single) one plugin's configuration. Returns 0 or
+ * SN_E_SYNTAX, the diagnostic begins with `file`. Borrows text. */
 int cni_list_parse(struct sn_arena *a, struct sn_str file, struct sn_str text, bool single,
                    struct cni_list *ret) SN_MUST_CHECK;
 
 /* cni_result_parse - of any version from 0.3.0 on. cni_result_write - as `version` wants it. */
-int cni_result_parse(struct sn_arena *a, const struct sn_json *v, struct sn_cni_result *ret) SN_MUST_CHECK;
+int cni_result_parse(struct sn_arena *a, const struct sn_json *v,
+                     struct sn_cni_result *ret) SN_MUST_CHECK;
 void cni_result_write(struct sn_jsonw *w, const struct sn_cni_result *r, struct sn_str version);
 
 /* One run of one built-in plugin. */
@@ -26,7 +27,7 @@ struct cni_run {
     struct sn_arena *a;
     const struct sn_cni_pod *pod;
     const char *ifname;
-    int netns_fd;                 /* -1: gone */
+    int netns_fd; /* -1: gone */
     const char *state_dir;
     struct sn_str network, version;
     const struct sn_json *conf;   /* of the plugin */
@@ -50,12 +51,13 @@ int cni_host_local(struct cni_run *run, const struct sn_json *ipam, enum cni_com
 /* cni_nat_masquerade - what leaves prefix `net` for elsewhere gets the host's address. */
 int cni_nat_masquerade(struct sn_str network, const struct sn_cidr *net) SN_MUST_CHECK;
 /* cni_nat_ports - host ports to `at`. del: takes them away again, absent ones are fine. */
-int cni_nat_ports(const struct sn_cni_port *ports, unsigned n, const struct sn_ip *at, bool del) SN_MUST_CHECK;
+int cni_nat_ports(const struct sn_cni_port *ports, unsigned n, const struct sn_ip *at,
+                  bool del) SN_MUST_CHECK;
 /* cni_nat_gc - host ports that lead to none of the addresses go. */
 int cni_nat_gc(const struct sn_ip *valid, unsigned n) SN_MUST_CHECK;
 
-/* cni_exec - runs a foreign plugin. ret_out: its standard output, in `a`. Returns 0, SN_E_NOT_FOUND (no such
- * program), SN_E_DEADLINE_EXCEEDED, SN_E_UNAVAILABLE (its own message). Suspends. */
+/* cni_exec - runs a foreign plugin. ret_out: its standard output, in `a`. Returns 0, SN_E_NOT_FOUND
+ * (no such program), SN_E_DEADLINE_EXCEEDED, SN_E_UNAVAILABLE (its own message). Suspends. */
 struct cni_exec {
     const char *command, *bin_dirs;
     struct sn_str type;
@@ -66,5 +68,6 @@ struct cni_exec {
 };
 int cni_exec(const struct cni_exec *x, struct sn_arena *a, struct sn_str *ret_out) SN_MUST_CHECK;
 
-/* cni_put - a sysctl or another small file, only where it differs. Failures are the caller's to judge. */
+/* cni_put - a sysctl or another small file, only where it differs. Failures are the caller's to
+ * judge. */
 int cni_put(const char *path, const char *text);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cni/cni_test.c - lists and results in tables; pods connected for real, in namespaces of the test's. */
+/* cni/cni_test.c - lists and results in tables; pods connected for real, in namespaces of the
+ * test's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -24,11 +25,17 @@ SN_TEST(lists)
     } rows[] = {
         {"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"bridge\"}]}", NULL},
         {"{\"cniVersion\":\"0.3.1\",\"name\":\"n\",\"type\":\"bridge\"}", NULL, true},
-        {"{\"cniVersion\":\"0.2.0\",\"cniVersions\":[\"1.0.0\",\"9\"],\"name\":\"n\",\"plugins\":[{\"type\":\"x\"}]}", NULL},
-        {"{\"cniVersion\":\"2.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"x\"}]}", "f: cniVersion \"2.0.0\" is not known"},
-        {"{\"cniVersion\":\"1.0.0\",\"name\":\"../n\",\"plugins\":[{\"type\":\"x\"}]}", "f: name \"../n\""},
-        {"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"../../bin/sh\"}]}", "plugins[0].type"},
-        {"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[]}", "expected a list of at least one"},
+        {"{\"cniVersion\":\"0.2.0\",\"cniVersions\":[\"1.0.0\",\"9\"],\"name\":\"n\",\"plugins\":[{"
+         "\"type\":\"x\"}]}",
+         NULL},
+        {"{\"cniVersion\":\"2.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"x\"}]}",
+         "f: cniVersion \"2.0.0\" is not known"},
+        {"{\"cniVersion\":\"1.0.0\",\"name\":\"../n\",\"plugins\":[{\"type\":\"x\"}]}",
+         "f: name \"../n\""},
+        {"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"../../bin/sh\"}]}",
+         "plugins[0].type"},
+        {"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[]}",
+         "expected a list of at least one"},
         {"{\"cniVersion\":\"1.0.0\",\"name\":\"n\"", "f"},
     };
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
@@ -37,8 +44,10 @@ SN_TEST(lists)
         sn_test_row("%s", rows[i].text);
         sn_arena_init(&a, NULL, 0);
         int r = cni_list_parse(&a, SN_STR("f"), sn_str(rows[i].text), rows[i].single, &l);
-        if (rows[i].says) T_ASSERTF(r < 0 && strstr(sn_diag_str(r), rows[i].says), "got \"%s\"", sn_diag_str(r));
-        else T_OK(r);
+        if (rows[i].says)
+            T_ASSERTF(r < 0 && strstr(sn_diag_str(r), rows[i].says), "got \"%s\"", sn_diag_str(r));
+        else
+            T_OK(r);
         sn_arena_done(&a);
     }
 }
@@ -47,7 +56,8 @@ SN_TEST(result_round_trip)
 {
     static const char text[] =
         "{\"cniVersion\":\"1.1.0\",\"interfaces\":[{\"name\":\"br\",\"mac\":\"0a:00:00:00:00:01\"},"
-        "{\"name\":\"eth0\",\"mtu\":1400,\"sandbox\":\"/x\"}],\"ips\":[{\"interface\":1,\"address\":\"10.1.0.5/16\","
+        "{\"name\":\"eth0\",\"mtu\":1400,\"sandbox\":\"/"
+        "x\"}],\"ips\":[{\"interface\":1,\"address\":\"10.1.0.5/16\","
         "\"gateway\":\"10.1.0.1\"}],\"routes\":[{\"dst\":\"0.0.0.0/0\",\"gw\":\"10.1.0.1\"}],"
         "\"dns\":{\"nameservers\":[\"10.1.0.1\"],\"search\":[\"a.b\"]}}";
     struct sn_arena a;
@@ -71,11 +81,14 @@ SN_TEST(result_round_trip)
 
 /* ---- for real ---- */
 
-/* The whole test process in a network and mount namespace of its own: bridges and rules are nobody's. */
+/* The whole test process in a network and mount namespace of its own: bridges and rules are
+ * nobody's. */
 static void own_world(void)
 {
-    if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0) sn_test_skip("no namespaces here: errno %d", errno);
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("sysfs", "/sys", "sysfs", 0, NULL) < 0)
+    if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0)
+        sn_test_skip("no namespaces here: errno %d", errno);
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("sysfs", "/sys", "sysfs", 0, NULL) < 0)
         sn_test_skip("no mounts here: errno %d", errno);
 }
 
@@ -86,8 +99,13 @@ static struct sn_cni *open_cni(const char *subnet, const char *bin, int64_t ns_m
     snprintf(conf, sizeof conf, "%s/net.d", sn_test_tmpdir());
     snprintf(state, sizeof state, "%s/state", sn_test_tmpdir());
     (void)mkdir(conf, 0755);
-    T_OK(sn_cni_open(&(struct sn_cni_opts){.conf_dir = conf, .state_dir = state, .bin_dirs = bin, .default_subnet = subnet,
-                                           .default_bridge = "br-test", .plugin_ns_max = ns_max}, &c));
+    T_OK(sn_cni_open(&(struct sn_cni_opts){.conf_dir = conf,
+                                           .state_dir = state,
+                                           .bin_dirs = bin,
+                                           .default_subnet = subnet,
+                                           .default_bridge = "br-test",
+                                           .plugin_ns_max = ns_max},
+                     &c));
     return c;
 }
 
@@ -174,21 +192,32 @@ static int foreign(void *arg)
     T_OK(sn_netns_new(&ns));
     pod.netns_fd = ns.fd;
     T_EQ(sn_cni_ready(c), SN_E_NOT_FOUND);
-    put("net.d/10-x.conflist", "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"mine\"},{\"type\":\"hangs\"}]}", 0644);
-    put("mine", "#!/bin/sh\necho $CNI_COMMAND-$CNI_IFNAME >> $(dirname $0)/calls\nif [ $CNI_COMMAND = ADD ]; then "
-                "echo '{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.5.0.9/24\"}]}'; fi\n", 0755);
+    put("net.d/10-x.conflist",
+        "{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"plugins\":[{\"type\":\"mine\"},{\"type\":"
+        "\"hangs\"}]}",
+        0644);
+    put("mine",
+        "#!/bin/sh\necho $CNI_COMMAND-$CNI_IFNAME >> $(dirname $0)/calls\nif [ $CNI_COMMAND = ADD "
+        "]; then "
+        "echo '{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.5.0.9/24\"}]}'; fi\n",
+        0755);
     put("hangs", "#!/bin/sh\nif [ $CNI_COMMAND = ADD ]; then sleep 60; fi\n", 0755);
     int64_t t0 = sn_now();
     int r = sn_cni_add(c, &pod, &a, &res);
     T_EQ(r, SN_E_DEADLINE_EXCEEDED);
     T_ASSERT(sn_now() - t0 < 20 * SN_SEC);
     T_ASSERTF(strstr(sn_diag_str(r), "hangs, ADD: killed"), "got \"%s\"", sn_diag_str(r));
-    put("hangs", "#!/bin/sh\ngrep -q 10.5.0.9/24 || exit 1\nif [ $CNI_COMMAND = ADD ]; then "
-                 "echo '{\"code\":7,\"msg\":\"bad conf\",\"details\":\"why\"}'; exit 1; fi\n", 0755);
+    put("hangs",
+        "#!/bin/sh\ngrep -q 10.5.0.9/24 || exit 1\nif [ $CNI_COMMAND = ADD ]; then "
+        "echo '{\"code\":7,\"msg\":\"bad conf\",\"details\":\"why\"}'; exit 1; fi\n",
+        0755);
     r = sn_cni_add(c, &pod, &a, &res);
     T_EQ(r, SN_E_UNAVAILABLE);
     T_ASSERTF(strstr(sn_diag_str(r), "bad conf: why"), "got \"%s\"", sn_diag_str(r));
-    put("hangs", "#!/bin/sh\nif [ $CNI_COMMAND = ADD ]; then echo '{\"ips\":[{\"address\":\"10.5.0.9/24\"}]}'; fi\n", 0755);
+    put("hangs",
+        "#!/bin/sh\nif [ $CNI_COMMAND = ADD ]; then echo "
+        "'{\"ips\":[{\"address\":\"10.5.0.9/24\"}]}'; fi\n",
+        0755);
     r = sn_cni_add(c, &pod, &a, &res);
     T_ASSERTF(r == 0, "%s", sn_diag_str(r));
     T_OK(sn_cni_del(c, &pod));

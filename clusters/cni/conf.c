@@ -26,7 +26,8 @@ static int pick_version(const struct sn_json *v, struct sn_str file, struct sn_s
         if (known_version(s) && (!best.ptr || sn_str_cmp(s, best) > 0)) best = s;
     }
     if (!best.ptr)
-        return sn_fail(SN_E_SYNTAX, "%.*s: cniVersion \"%.*s\" is not known; expected 0.3.0 to " SN_CNI_VERSION,
+        return sn_fail(SN_E_SYNTAX,
+                       "%.*s: cniVersion \"%.*s\" is not known; expected 0.3.0 to " SN_CNI_VERSION,
                        SN_STR_ARG(file), SN_STR_ARG(one));
     *ret = best;
     return 0;
@@ -37,7 +38,8 @@ static bool good_name(struct sn_str s)
     if (!s.len || s.len > 128) return false;
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
-        bool letter = (c >= '0' && c <= '9') || (sn_ascii_lower(c) >= 'a' && sn_ascii_lower(c) <= 'z');
+        bool letter =
+            (c >= '0' && c <= '9') || (sn_ascii_lower(c) >= 'a' && sn_ascii_lower(c) <= 'z');
         if (!letter && (i == 0 || !strchr("_.-", c))) return false;
     }
     return true;
@@ -54,20 +56,22 @@ int cni_list_parse(struct sn_arena *a, struct sn_str file, struct sn_str text, b
     if (r < 0) return r;
     l.name = sn_json_str(sn_json_get(v, "name"));
     if (!good_name(l.name))
-        return sn_fail(SN_E_SYNTAX, "%.*s: name \"%.*s\": expected letters, digits, '_', '.', '-'", SN_STR_ARG(file),
-                       SN_STR_ARG(l.name));
+        return sn_fail(SN_E_SYNTAX, "%.*s: name \"%.*s\": expected letters, digits, '_', '.', '-'",
+                       SN_STR_ARG(file), SN_STR_ARG(l.name));
     const struct sn_json *plugins = sn_json_get(v, "plugins");
     if (!single && (!sn_json_is(plugins, SN_JSON_ARRAY) || !plugins->len))
-        return sn_fail(SN_E_SYNTAX, "%.*s: plugins: expected a list of at least one", SN_STR_ARG(file));
+        return sn_fail(SN_E_SYNTAX, "%.*s: plugins: expected a list of at least one",
+                       SN_STR_ARG(file));
     unsigned n = single ? 1 : plugins->len;
     if (n > SN_CNI_PLUGINS_MAX)
-        return sn_fail(SN_E_TOO_LARGE, "%.*s: %u plugins; at most %u", SN_STR_ARG(file), n, SN_CNI_PLUGINS_MAX);
+        return sn_fail(SN_E_TOO_LARGE, "%.*s: %u plugins; at most %u", SN_STR_ARG(file), n,
+                       SN_CNI_PLUGINS_MAX);
     for (l.n = 0; l.n < n; l.n++) {
         l.plugins[l.n] = single ? v : sn_json_at(plugins, l.n);
         struct sn_str type = sn_json_str(sn_json_get(l.plugins[l.n], "type"));
         if (!good_name(type))
-            return sn_fail(SN_E_SYNTAX, "%.*s: plugins[%u].type \"%.*s\": expected a plugin's name", SN_STR_ARG(file),
-                           l.n, SN_STR_ARG(type));
+            return sn_fail(SN_E_SYNTAX, "%.*s: plugins[%u].type \"%.*s\": expected a plugin's name",
+                           SN_STR_ARG(file), l.n, SN_STR_ARG(type));
         l.types[l.n] = type;
     }
     l.no_check = sn_json_bool_or(sn_json_get(v, "disableCheck"), false);
@@ -81,12 +85,14 @@ int cni_list_parse(struct sn_arena *a, struct sn_str file, struct sn_str text, b
 static int bad(const char *where, const struct sn_json *v)
 {
     struct sn_str s = sn_json_str(v);
-    return sn_fail(SN_E_SYNTAX, "result: %s: \"%.*s\" is not what is expected", where, SN_STR_ARG(s));
+    return sn_fail(SN_E_SYNTAX, "result: %s: \"%.*s\" is not what is expected", where,
+                   SN_STR_ARG(s));
 }
 
 static int strs(struct sn_arena *a, const struct sn_json *v, struct sn_cni_strs *ret)
 {
-    if (sn_json_len(v) > SN_CNI_DNS_MAX) return sn_fail(SN_E_TOO_LARGE, "result: dns: at most %u", SN_CNI_DNS_MAX);
+    if (sn_json_len(v) > SN_CNI_DNS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "result: dns: at most %u", SN_CNI_DNS_MAX);
     ret->ptr = SN_ARENA_ARRAY(a, struct sn_str, sn_json_len(v));
     if (!ret->ptr) return SN_E_NOMEM;
     for (SN_JSON_EACH(v, it)) {
@@ -99,7 +105,8 @@ static int strs(struct sn_arena *a, const struct sn_json *v, struct sn_cni_strs 
 
 static int parse_ifaces(struct sn_arena *a, const struct sn_json *v, struct sn_cni_result *r)
 {
-    if (sn_json_len(v) > SN_CNI_IFACES_MAX) return sn_fail(SN_E_TOO_LARGE, "result: at most %u interfaces", SN_CNI_IFACES_MAX);
+    if (sn_json_len(v) > SN_CNI_IFACES_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "result: at most %u interfaces", SN_CNI_IFACES_MAX);
     r->ifaces = SN_ARENA_ARRAY(a, struct sn_cni_iface, SN_CNI_IFACES_MAX);
     if (!r->ifaces) return SN_E_NOMEM;
     for (SN_JSON_EACH(v, it)) {
@@ -116,7 +123,8 @@ static int parse_ifaces(struct sn_arena *a, const struct sn_json *v, struct sn_c
 
 static int parse_ips(struct sn_arena *a, const struct sn_json *v, struct sn_cni_result *r)
 {
-    if (sn_json_len(v) > SN_CNI_IPS_MAX) return sn_fail(SN_E_TOO_LARGE, "result: at most %u addresses", SN_CNI_IPS_MAX);
+    if (sn_json_len(v) > SN_CNI_IPS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "result: at most %u addresses", SN_CNI_IPS_MAX);
     r->ips = SN_ARENA_ARRAY(a, struct sn_cni_ip, SN_CNI_IPS_MAX);
     if (!r->ips) return SN_E_NOMEM;
     for (SN_JSON_EACH(v, it)) {
@@ -124,7 +132,8 @@ static int parse_ips(struct sn_arena *a, const struct sn_json *v, struct sn_cni_
         struct sn_str gw = sn_json_str(sn_json_get(it, "gateway"));
         if (sn_cidr_parse(sn_json_str(sn_json_get(it, "address")), &ip->at) < 0)
             return bad("ips[].address", sn_json_get(it, "address"));
-        if (gw.len && sn_ip_parse(gw, &ip->gateway) < 0) return bad("ips[].gateway", sn_json_get(it, "gateway"));
+        if (gw.len && sn_ip_parse(gw, &ip->gateway) < 0)
+            return bad("ips[].gateway", sn_json_get(it, "gateway"));
         int64_t i = sn_json_i64_or(sn_json_get(it, "interface"), -1);
         ip->iface = i >= 0 && i < (int64_t)r->n_ifaces ? (int)i : -1;
     }
@@ -133,7 +142,8 @@ static int parse_ips(struct sn_arena *a, const struct sn_json *v, struct sn_cni_
 
 static int parse_routes(struct sn_arena *a, const struct sn_json *v, struct sn_cni_result *r)
 {
-    if (sn_json_len(v) > SN_CNI_ROUTES_MAX) return sn_fail(SN_E_TOO_LARGE, "result: at most %u routes", SN_CNI_ROUTES_MAX);
+    if (sn_json_len(v) > SN_CNI_ROUTES_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "result: at most %u routes", SN_CNI_ROUTES_MAX);
     r->routes = SN_ARENA_ARRAY(a, struct sn_cni_route, SN_CNI_ROUTES_MAX);
     if (!r->routes) return SN_E_NOMEM;
     for (SN_JSON_EACH(v, it)) {
@@ -141,7 +151,8 @@ static int parse_routes(struct sn_arena *a, const struct sn_json *v, struct sn_c
         struct sn_str gw = sn_json_str(sn_json_get(it, "gw"));
         if (sn_cidr_parse(sn_json_str(sn_json_get(it, "dst")), &rt->to) < 0)
             return bad("routes[].dst", sn_json_get(it, "dst"));
-        if (gw.len && sn_ip_parse(gw, &rt->gateway) < 0) return bad("routes[].gw", sn_json_get(it, "gw"));
+        if (gw.len && sn_ip_parse(gw, &rt->gateway) < 0)
+            return bad("routes[].gw", sn_json_get(it, "gw"));
     }
     return 0;
 }
@@ -198,7 +209,8 @@ static void write_routes(struct sn_jsonw *w, const struct sn_cni_result *r)
     for (unsigned i = 0; i < r->n_routes; i++) {
         sn_jsonw_object(w);
         sn_jsonw_kstr(w, "dst", sn_str(sn_cidr_text(&r->routes[i].to, text)));
-        if (r->routes[i].gateway.len) sn_jsonw_kstr(w, "gw", sn_str(sn_ip_text(&r->routes[i].gateway, text)));
+        if (r->routes[i].gateway.len)
+            sn_jsonw_kstr(w, "gw", sn_str(sn_ip_text(&r->routes[i].gateway, text)));
         sn_jsonw_object_end(w);
     }
     sn_jsonw_array_end(w);

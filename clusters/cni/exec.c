@@ -21,16 +21,19 @@ static int find_program(const struct cni_exec *x, char *out, size_t cap)
     struct sn_str dirs = sn_str(x->bin_dirs);
     while (dirs.ptr) {
         struct sn_str d = sn_str_cut(&dirs, ':');
-        if (!d.len || snprintf(out, cap, "%.*s/%.*s", SN_STR_ARG(d), SN_STR_ARG(x->type)) >= (int)cap) continue;
+        if (!d.len ||
+            snprintf(out, cap, "%.*s/%.*s", SN_STR_ARG(d), SN_STR_ARG(x->type)) >= (int)cap)
+            continue;
         if (access(out, X_OK) == 0) return 0;
     }
-    return sn_fail(SN_E_NOT_FOUND, "CNI plugin \"%.*s\" is not in %s", SN_STR_ARG(x->type), x->bin_dirs);
+    return sn_fail(SN_E_NOT_FOUND, "CNI plugin \"%.*s\" is not in %s", SN_STR_ARG(x->type),
+                   x->bin_dirs);
 }
 
 static int make_env(const struct cni_exec *x, struct sn_arena *a, const char *env[ENV_MAX])
 {
     const struct sn_cni_pod *p = x->pod;
-    const char *path = getenv("PATH");
+    const char *path = getenv("PATH"); /* banned: plugins inherit PATH */
     unsigned n = 0;
     struct sn_str e[ENV_MAX];
     e[n++] = sn_arena_printf(a, "CNI_COMMAND=%s", x->command);
@@ -43,7 +46,8 @@ static int make_env(const struct cni_exec *x, struct sn_arena *a, const char *en
         e[n++] = sn_arena_printf(a,
                                  "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s;"
                                  "K8S_POD_INFRA_CONTAINER_ID=%s;K8S_POD_UID=%s",
-                                 p->ns ? p->ns : "", p->name ? p->name : "", p->id, p->uid ? p->uid : "");
+                                 p->ns ? p->ns : "", p->name ? p->name : "", p->id,
+                                 p->uid ? p->uid : "");
     }
     for (unsigned i = 0; i < n; i++) {
         if (!e[i].ptr) return SN_E_NOMEM;
@@ -58,7 +62,8 @@ static int memory_file(struct sn_str text)
 {
     int fd = memfd_create("cni", MFD_CLOEXEC);
     if (fd < 0) return sn_fail_errno(errno, "memfd");
-    if (text.len && (write(fd, text.ptr, text.len) != (ssize_t)text.len || lseek(fd, 0, SEEK_SET) < 0)) {
+    if (text.len &&
+        (write(fd, text.ptr, text.len) != (ssize_t)text.len || lseek(fd, 0, SEEK_SET) < 0)) {
         int err = errno;
         close(fd);
         return sn_fail_errno(err, "memfd");
@@ -71,7 +76,10 @@ static int read_pipe(int fd, struct sn_buf *out)
 {
     for (;;) {
         int r = sn_buf_reserve(out, 4096);
-        if (r < 0) return r == SN_E_TOO_LARGE ? sn_fail(r, "its output is longer than %u bytes", SN_CNI_RESULT_BYTES_MAX) : r;
+        if (r < 0)
+            return r == SN_E_TOO_LARGE
+                       ? sn_fail(r, "its output is longer than %u bytes", SN_CNI_RESULT_BYTES_MAX)
+                       : r;
         ssize_t n = read(fd, out->ptr + out->len, out->cap - out->len);
         if (n == 0) return 0;
         if (n > 0) {
@@ -86,20 +94,24 @@ static int read_pipe(int fd, struct sn_buf *out)
 }
 
 /* The plugin's own words: {"code", "msg", "details"}, else what it wrote to standard error. */
-static int complaint(const struct cni_exec *x, struct sn_arena *a, struct sn_str out, int err_fd, int code)
+static int complaint(const struct cni_exec *x, struct sn_arena *a, struct sn_str out, int err_fd,
+                     int code)
 {
     const struct sn_json *v;
     if (sn_json_parse(a, out, NULL, &v) == 0 && sn_json_str(sn_json_get(v, "msg")).len) {
-        struct sn_str msg = sn_json_str(sn_json_get(v, "msg")), details = sn_json_str(sn_json_get(v, "details"));
+        struct sn_str msg = sn_json_str(sn_json_get(v, "msg")),
+                      details = sn_json_str(sn_json_get(v, "details"));
         int64_t num = sn_json_i64_or(sn_json_get(v, "code"), 0);
-        return sn_fail(num == 11 ? SN_E_ABORTED : SN_E_UNAVAILABLE, "CNI plugin %.*s, %s: %.*s%s%.*s", SN_STR_ARG(x->type),
-                       x->command, SN_STR_ARG(msg), details.len ? ": " : "", SN_STR_ARG(details));
+        return sn_fail(num == 11 ? SN_E_ABORTED : SN_E_UNAVAILABLE,
+                       "CNI plugin %.*s, %s: %.*s%s%.*s", SN_STR_ARG(x->type), x->command,
+                       SN_STR_ARG(msg), details.len ? ": " : "", SN_STR_ARG(details));
     }
     char text[STDERR_SHOWN + 1];
     ssize_t n = pread(err_fd, text, STDERR_SHOWN, 0);
     text[n > 0 ? n : 0] = 0;
     text[strcspn(text, "\r\n")] = 0;
-    return sn_fail(SN_E_UNAVAILABLE, "CNI plugin %.*s, %s: exit status %d: %s", SN_STR_ARG(x->type), x->command, code, text);
+    return sn_fail(SN_E_UNAVAILABLE, "CNI plugin %.*s, %s: exit status %d: %s", SN_STR_ARG(x->type),
+                   x->command, code, text);
 }
 
 struct running {
@@ -114,7 +126,8 @@ static int reap(void *arg)
     return sn_proc_wait(&run->p, &run->code);
 }
 
-static int run_it(const struct cni_exec *x, const struct sn_proc_opts *o, int out_fd, struct sn_buf *out, int *ret_code)
+static int run_it(const struct cni_exec *x, const struct sn_proc_opts *o, int out_fd,
+                  struct sn_buf *out, int *ret_code)
 {
     struct running run = {0};
     int r = sn_proc_start(o, &run.p);
@@ -128,8 +141,8 @@ static int run_it(const struct cni_exec *x, const struct sn_proc_opts *o, int ou
         (void)sn_proc_signal(&run.p, SIGKILL);
         if (run.p.pidfd >= 0) (void)sn_shield(10 * SN_SEC, reap, &run);
         if (r == SN_E_DEADLINE_EXCEEDED)
-            return sn_fail(r, "CNI plugin %.*s, %s: killed, it did not end within %lld ms", SN_STR_ARG(x->type), x->command,
-                           (long long)(x->ns_max / SN_MS));
+            return sn_fail(r, "CNI plugin %.*s, %s: killed, it did not end within %lld ms",
+                           SN_STR_ARG(x->type), x->command, (long long)(x->ns_max / SN_MS));
         return sn_wrap(r, "CNI plugin %.*s, %s", SN_STR_ARG(x->type), x->command);
     }
     *ret_code = run.code;

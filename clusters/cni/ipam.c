@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cni/ipam.c - host-local: addresses from ranges, one file for each that is taken.
  *
- * STATE/networks/NETWORK/ADDRESS holds "ID\r\nINTERFACE", last_reserved_ip.N the last one given out of
- * range set N, `lock` is flock(2)ed meanwhile: the plugin's own layout, so that both may take turns. */
-#include <errno.h>
+ * STATE/networks/NETWORK/ADDRESS holds "ID\r\nINTERFACE", last_reserved_ip.N the last one given out
+ * of range set N, `lock` is flock(2)ed meanwhile: the plugin's own layout, so that both may take
+ * turns. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -15,8 +16,8 @@
 #include "core/status.h"
 
 #define SETS_MAX 8u
-#define RANGES_MAX 32u         /* of one set */
-#define TRIES_MAX (1u << 20)   /* addresses looked at for one */
+#define RANGES_MAX 32u       /* of one set */
+#define TRIES_MAX (1u << 20) /* addresses looked at for one */
 #define OWNER_BYTES_MAX 512u
 
 struct range {
@@ -33,13 +34,15 @@ struct pool {
     unsigned n;
 };
 
-static int range_addr(const struct sn_json *v, const char *key, const struct sn_cidr *in, struct sn_ip *io)
+static int range_addr(const struct sn_json *v, const char *key, const struct sn_cidr *in,
+                      struct sn_ip *io)
 {
     struct sn_str s = sn_json_str(sn_json_get(v, key));
     if (!s.len) return 0;
     if (sn_ip_parse(s, io) < 0 || !sn_cidr_has(in, io)) {
         char t[SN_CIDR_TEXT_MAX];
-        return sn_fail(SN_E_SYNTAX, "ipam: %s \"%.*s\" is not in %s", key, SN_STR_ARG(s), sn_cidr_text(in, t));
+        return sn_fail(SN_E_SYNTAX, "ipam: %s \"%.*s\" is not in %s", key, SN_STR_ARG(s),
+                       sn_cidr_text(in, t));
     }
     return 0;
 }
@@ -76,10 +79,12 @@ static int read_pool(const struct sn_json *ipam, struct pool *p)
         p->sets[p->n++].n = 1;
     }
     for (SN_JSON_EACH(sn_json_get(ipam, "ranges"), s)) {
-        if (p->n == SETS_MAX) return sn_fail(SN_E_TOO_LARGE, "ipam: at most %u range sets", SETS_MAX);
+        if (p->n == SETS_MAX)
+            return sn_fail(SN_E_TOO_LARGE, "ipam: at most %u range sets", SETS_MAX);
         struct set *set = &p->sets[p->n++];
         for (SN_JSON_EACH(s, it)) {
-            if (set->n == RANGES_MAX) return sn_fail(SN_E_TOO_LARGE, "ipam: at most %u ranges in a set", RANGES_MAX);
+            if (set->n == RANGES_MAX)
+                return sn_fail(SN_E_TOO_LARGE, "ipam: at most %u ranges in a set", RANGES_MAX);
             int r = read_range(it, &set->r[set->n++]);
             if (r < 0) return r;
         }
@@ -92,8 +97,10 @@ static int open_dir(struct cni_run *run, const struct sn_json *ipam, int *ret)
 {
     char path[512];
     struct sn_str dir = sn_json_str(sn_json_get(ipam, "dataDir"));
-    int n = dir.len ? snprintf(path, sizeof path, "%.*s/%.*s", SN_STR_ARG(dir), SN_STR_ARG(run->network))
-                    : snprintf(path, sizeof path, "%s/networks/%.*s", run->state_dir, SN_STR_ARG(run->network));
+    int n = dir.len ? snprintf(path, sizeof path, "%.*s/%.*s", SN_STR_ARG(dir),
+                               SN_STR_ARG(run->network))
+                    : snprintf(path, sizeof path, "%s/networks/%.*s", run->state_dir,
+                               SN_STR_ARG(run->network));
     if (n >= (int)sizeof path) return sn_fail(SN_E_TOO_LARGE, "ipam: dataDir is too long");
     for (char *p = path + 1; *p; p++) {
         if (*p != '/') continue;
@@ -190,15 +197,18 @@ static int allocate(struct cni_run *run, struct pool *p, unsigned i, struct sn_c
         if (r < 0) return r;
         if (r > 0) {
             (void)write_small(p->dir, name, O_TRUNC, sn_ip_text(&ip, text));
-            *ret = (struct sn_cni_ip){.at = {ip, g->subnet.bits}, .gateway = g->gateway, .iface = -1};
+            *ret =
+                (struct sn_cni_ip){.at = {ip, g->subnet.bits}, .gateway = g->gateway, .iface = -1};
             return 0;
         }
         ip = next_in(s, ip, &range);
         if (sn_ip_eq(&ip, &begin)) break;
     }
     char a[SN_IP_TEXT_MAX], b[SN_IP_TEXT_MAX];
-    return sn_fail(SN_E_RESOURCE_EXHAUSTED, "no IP addresses available in network %.*s: range %s-%s",
-                   SN_STR_ARG(run->network), sn_ip_text(&s->r[0].first, a), sn_ip_text(&s->r[s->n - 1].last, b));
+    return sn_fail(SN_E_RESOURCE_EXHAUSTED,
+                   "no IP addresses available in network %.*s: range %s-%s",
+                   SN_STR_ARG(run->network), sn_ip_text(&s->r[0].first, a),
+                   sn_ip_text(&s->r[s->n - 1].last, b));
 }
 
 static bool is_ours(int dir, const char *name, const char *want)
@@ -232,7 +242,8 @@ static int release_scan(struct cni_run *run, int dir, bool gc)
     }
     for (struct dirent *e; (e = readdir(d));) {
         if (sn_ip_parse(sn_str(e->d_name), &ip) < 0) continue;
-        if (gc ? !is_valid(run, dir, e->d_name) : is_ours(dir, e->d_name, want)) (void)unlinkat(dir, e->d_name, 0);
+        if (gc ? !is_valid(run, dir, e->d_name) : is_ours(dir, e->d_name, want))
+            (void)unlinkat(dir, e->d_name, 0);
     }
     closedir(d);
     return 0;
@@ -243,7 +254,8 @@ static void release(struct cni_run *run, int dir)
     char want[OWNER_BYTES_MAX], name[SN_IP_TEXT_MAX];
     owner(run, want);
     for (unsigned i = 0; i < run->result->n_ips; i++)
-        if (is_ours(dir, sn_ip_text(&run->result->ips[i].at.ip, name), want)) (void)unlinkat(dir, name, 0);
+        if (is_ours(dir, sn_ip_text(&run->result->ips[i].at.ip, name), want))
+            (void)unlinkat(dir, name, 0);
 }
 
 static int add_routes(struct cni_run *run, const struct sn_json *ipam)
@@ -255,7 +267,8 @@ static int add_routes(struct cni_run *run, const struct sn_json *ipam)
         int r = sn_cidr_parse(sn_json_str(sn_json_get(it, "dst")), &rt.to);
         if (r >= 0 && gw.len) r = sn_ip_parse(gw, &rt.gateway);
         if (r < 0) return sn_wrap(r, "ipam: routes");
-        if (res->n_routes == SN_CNI_ROUTES_MAX) return sn_fail(SN_E_TOO_LARGE, "ipam: at most %u routes", SN_CNI_ROUTES_MAX);
+        if (res->n_routes == SN_CNI_ROUTES_MAX)
+            return sn_fail(SN_E_TOO_LARGE, "ipam: at most %u routes", SN_CNI_ROUTES_MAX);
         res->routes[res->n_routes++] = rt;
     }
     return 0;
@@ -267,8 +280,10 @@ static int add_all(struct cni_run *run, struct pool *p, const struct sn_json *ip
     unsigned before = res->n_ips;
     int r = 0;
     for (unsigned i = 0; i < p->n && r >= 0; i++) {
-        if (res->n_ips == SN_CNI_IPS_MAX) r = sn_fail(SN_E_TOO_LARGE, "at most %u addresses", SN_CNI_IPS_MAX);
-        else r = allocate(run, p, i, &res->ips[res->n_ips]);
+        if (res->n_ips == SN_CNI_IPS_MAX)
+            r = sn_fail(SN_E_TOO_LARGE, "at most %u addresses", SN_CNI_IPS_MAX);
+        else
+            r = allocate(run, p, i, &res->ips[res->n_ips]);
         if (r >= 0) res->n_ips++;
     }
     if (r >= 0) r = add_routes(run, ipam);
@@ -293,14 +308,18 @@ int cni_host_local(struct cni_run *run, const struct sn_json *ipam, enum cni_com
         close(p->dir);
         return lock;
     }
-    if (cmd == CNI_ADD) r = add_all(run, p, ipam);
-    else if (cmd == CNI_DEL && run->have_result) release(run, p->dir);
-    else if (cmd == CNI_DEL || cmd == CNI_GC) r = release_scan(run, p->dir, cmd == CNI_GC);
+    if (cmd == CNI_ADD)
+        r = add_all(run, p, ipam);
+    else if (cmd == CNI_DEL && run->have_result)
+        release(run, p->dir);
+    else if (cmd == CNI_DEL || cmd == CNI_GC)
+        r = release_scan(run, p->dir, cmd == CNI_GC);
     else if (cmd == CNI_CHECK) {
         owner(run, want);
         for (unsigned i = 0; i < run->result->n_ips && r >= 0; i++)
             if (!is_ours(p->dir, sn_ip_text(&run->result->ips[i].at.ip, name), want))
-                r = sn_fail(SN_E_FAILED_PRECONDITION, "ipam: %s is not reserved for %s", name, run->pod->id);
+                r = sn_fail(SN_E_FAILED_PRECONDITION, "ipam: %s is not reserved for %s", name,
+                            run->pod->id);
     }
     close(lock);
     close(p->dir);

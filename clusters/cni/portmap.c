@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cni/portmap.c - host ports and masquerading: one nftables table per family.
  *
- * A host port is an element of a map, so the rules are the same few however many pods there are, and
- * adding one costs the same. Key: [address,] protocol, port; data: address and port of the pod. */
+ * A host port is an element of a map, so the rules are the same few however many pods there are,
+ * and adding one costs the same. Key: [address,] protocol, port; data: address and port of the pod.
+ */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -26,12 +27,15 @@ static int open_nft(struct sn_nl *nl, unsigned len, struct sn_nft *ret)
 {
     int r = sn_nl_open(nl, NETLINK_NETFILTER, -1);
     if (r < 0) return r;
-    *ret = (struct sn_nft){.nl = nl, .family = len == 16 ? NFPROTO_IPV6 : NFPROTO_IPV4, .table = TABLE};
+    *ret = (struct sn_nft){.nl = nl,
+                           .family = len == 16 ? NFPROTO_IPV6 : NFPROTO_IPV4,
+                           .table = TABLE};
     return 0;
 }
 
 /* `dnat` by one of the maps, for what is addressed to this machine. */
-static void add_dnat_rule(const struct sn_nft *t, const char *chain, const char *map, bool with_addr)
+static void add_dnat_rule(const struct sn_nft *t, const char *chain, const char *map,
+                          bool with_addr)
 {
     unsigned reg = NFT_REG32_00;
     sn_nft_rule(t, chain);
@@ -60,18 +64,20 @@ static void add_loopback_rule(const struct sn_nft *t)
     sn_nft_rule_end(t);
 }
 
-/* The table with its maps and rules, in one transaction; what is there already is made anew but for the
- * maps' elements. */
+/* The table with its maps and rules, in one transaction; what is there already is made anew but for
+ * the maps' elements. */
 static int set_up(const struct sn_nft *t)
 {
-    static const struct sn_nft_hook pre = {NF_INET_PRE_ROUTING, -100, "nat"}, out = {NF_INET_LOCAL_OUT, -100, "nat"},
+    static const struct sn_nft_hook pre = {NF_INET_PRE_ROUTING, -100, "nat"},
+                                    out = {NF_INET_LOCAL_OUT, -100, "nat"},
                                     post = {NF_INET_POST_ROUTING, 100, "nat"};
     unsigned addr = six(t) ? T_ADDR6 : T_ADDR4, len = addr_len(t);
     sn_nft_begin(t);
     sn_nft_add_table(t);
-    sn_nft_add_map(t, &(struct sn_nft_map){"ports", T_PROTO << 6 | T_PORT, 8, addr << 6 | T_PORT, len + 4});
-    sn_nft_add_map(t, &(struct sn_nft_map){"ports_at", addr << 12 | T_PROTO << 6 | T_PORT, len + 8, addr << 6 | T_PORT,
+    sn_nft_add_map(t, &(struct sn_nft_map){"ports", T_PROTO << 6 | T_PORT, 8, addr << 6 | T_PORT,
                                            len + 4});
+    sn_nft_add_map(t, &(struct sn_nft_map){"ports_at", addr << 12 | T_PROTO << 6 | T_PORT, len + 8,
+                                           addr << 6 | T_PORT, len + 4});
     sn_nft_add_chain(t, "pre", &pre);
     sn_nft_add_chain(t, "out", &out);
     sn_nft_add_chain(t, "post", &post);
@@ -86,7 +92,10 @@ static int set_up(const struct sn_nft *t)
     return sn_nft_commit(t, NULL);
 }
 
-static struct sn_str bytes(const struct sn_ip *ip) { return sn_str_of((const char *)ip->b, ip->len); }
+static struct sn_str bytes(const struct sn_ip *ip)
+{
+    return sn_str_of((const char *)ip->b, ip->len);
+}
 
 static void match_net(const struct sn_nft *t, const struct sn_cidr *net, bool source, bool inside)
 {
@@ -127,7 +136,8 @@ int cni_nat_masquerade(struct sn_str network, const struct sn_cidr *net)
     char chain[160], at[SN_CIDR_TEXT_MAX];
     int r = open_nft(&nl, net->ip.len, &t);
     if (r < 0) return r;
-    snprintf(chain, sizeof chain, "masq-%.*s-%s", (int)SN_MIN(network.len, 90u), network.ptr, sn_cidr_text(net, at));
+    snprintf(chain, sizeof chain, "masq-%.*s-%s", (int)SN_MIN(network.len, 90u), network.ptr,
+             sn_cidr_text(net, at));
     r = sn_nft_has_chain(&t, chain) ? 0 : masquerade(&t, chain, net);
     sn_nl_close(&nl);
     return r < 0 ? sn_wrap(r, "masquerade network %.*s", SN_STR_ARG(network)) : 0;
@@ -135,9 +145,13 @@ int cni_nat_masquerade(struct sn_str network, const struct sn_cidr *net)
 
 /* ---- host ports ---- */
 
-static uint8_t proto_number(const char *p) { return !strcmp(p, "udp") ? 17 : !strcmp(p, "sctp") ? 132 : 6; }
+static uint8_t proto_number(const char *p)
+{
+    return !strcmp(p, "udp") ? 17 : !strcmp(p, "sctp") ? 132 : 6;
+}
 
-static const char *map_key(const struct sn_nft *t, const struct sn_cni_port *p, uint8_t key[24], unsigned *ret_len)
+static const char *map_key(const struct sn_nft *t, const struct sn_cni_port *p, uint8_t key[24],
+                           unsigned *ret_len)
 {
     bool any = true; /* 0.0.0.0 and :: say the same as nothing */
     unsigned n = 0;
@@ -154,7 +168,8 @@ static const char *map_key(const struct sn_nft *t, const struct sn_cni_port *p, 
     return any ? "ports" : "ports_at";
 }
 
-static int put_port(const struct sn_nft *t, const struct sn_cni_port *p, const struct sn_ip *at, bool del)
+static int put_port(const struct sn_nft *t, const struct sn_cni_port *p, const struct sn_ip *at,
+                    bool del)
 {
     uint8_t key[24], data[20] = {0};
     unsigned len;
@@ -166,11 +181,14 @@ static int put_port(const struct sn_nft *t, const struct sn_cni_port *p, const s
     data[at->len + 1] = (uint8_t)p->container;
     snprintf(label, sizeof label, "host port %u/%s", p->host, p->protocol);
     sn_nft_begin(t);
-    if (del) sn_nft_del_elem(t, map, k, label);
-    else sn_nft_add_elem(t, map, k, sn_str_of((char *)data, at->len + 4u), label);
+    if (del)
+        sn_nft_del_elem(t, map, k, label);
+    else
+        sn_nft_add_elem(t, map, k, sn_str_of((char *)data, at->len + 4u), label);
     int r = sn_nft_commit(t, NULL);
     if (del) return r == SN_E_NOT_FOUND ? 0 : r;
-    if (r == SN_E_ALREADY_EXISTS) return sn_fail(r, "host port %u/%s is taken", p->host, p->protocol);
+    if (r == SN_E_ALREADY_EXISTS)
+        return sn_fail(r, "host port %u/%s is taken", p->host, p->protocol);
     return r;
 }
 
@@ -209,7 +227,8 @@ struct gc_walk {
 static int on_elem(struct sn_str key, struct sn_str data, void *arg)
 {
     struct gc_walk *w = arg;
-    if (data.len < w->len || key.len > 24 || w->n_keys == SN_COUNT_OF(w->keys)) return 0; /* the rest: next time */
+    if (data.len < w->len || key.len > 24 || w->n_keys == SN_COUNT_OF(w->keys))
+        return 0; /* the rest: next time */
     for (unsigned i = 0; i < w->n; i++)
         if (w->valid[i].len == w->len && !memcmp(w->valid[i].b, data.ptr, w->len)) return 0;
     memcpy(w->keys[w->n_keys].b, key.ptr, key.len);
@@ -264,8 +283,10 @@ int cni_portmap(struct cni_run *run, enum cni_command cmd)
     for (unsigned i = 0; i < res->n_ifaces && cmd == CNI_ADD; i++) {
         char path[96];
         if (res->ifaces[i].sandbox.len) continue;
-        /* Connections to 127.0.0.1 leave by the bridge with that source until they are masqueraded. */
-        snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%.*s/route_localnet", SN_STR_ARG(res->ifaces[i].name));
+        /* Connections to 127.0.0.1 leave by the bridge with that source until they are masqueraded.
+         */
+        snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%.*s/route_localnet",
+                 SN_STR_ARG(res->ifaces[i].name));
         (void)cni_put(path, "1");
     }
     return result;

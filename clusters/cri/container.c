@@ -2,9 +2,9 @@
 /* cri/container.c - containers of a pod. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,22 +15,28 @@
 
 /* ---- create ---- */
 
-/* Who the container runs as: by number or name, with the groups the image's files and the client say. */
+/* Who the container runs as: by number or name, with the groups the image's files and the client
+ * say. */
 static int resolve_user(struct cri_ctr *c)
 {
-    const struct runtime_v1_linux_container_security_context *sc = c->config->linux_ ? c->config->linux_->security_context : NULL;
+    const struct runtime_v1_linux_container_security_context *sc =
+        c->config->linux_ ? c->config->linux_->security_context : NULL;
     struct sn_str who = c->image.user;
     struct sn_arena *a = &c->arena;
-    if (sc && sc->run_as_username.len) who = sc->run_as_username;
-    else if (sc && sc->run_as_user) who = sn_arena_printf(a, "%lld", (long long)sc->run_as_user->value);
+    if (sc && sc->run_as_username.len)
+        who = sc->run_as_username;
+    else if (sc && sc->run_as_user)
+        who = sn_arena_printf(a, "%lld", (long long)sc->run_as_user->value);
     if (sc && sc->run_as_group) {
         if (!sc->run_as_user && !sc->run_as_username.len)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "run_as_group: needs run_as_user or run_as_username");
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "run_as_group: needs run_as_user or run_as_username");
         who = sn_arena_printf(a, "%.*s:%lld", SN_STR_ARG(who), (long long)sc->run_as_group->value);
     }
     int r = sn_image_user(c->rootfs.ptr, who, a, &c->user);
     if (r < 0) return sn_wrap(r, "user \"%.*s\"", SN_STR_ARG(who));
-    bool strict = sc && sc->supplemental_groups_policy == RUNTIME_V1_SUPPLEMENTAL_GROUPS_POLICY_STRICT;
+    bool strict =
+        sc && sc->supplemental_groups_policy == RUNTIME_V1_SUPPLEMENTAL_GROUPS_POLICY_STRICT;
     size_t own = strict ? 0 : c->user.n_groups, more = sc ? sc->supplemental_groups.len : 0;
     uint32_t *g = SN_ARENA_ARRAY(a, uint32_t, own + more + 1);
     if (!g) return SN_E_NOMEM;
@@ -55,15 +61,21 @@ static int resolve_user(struct cri_ctr *c)
 
 static int check_security(const struct runtime_v1_container_config *cfg)
 {
-    const struct runtime_v1_linux_container_security_context *sc = cfg->linux_ ? cfg->linux_->security_context : NULL;
+    const struct runtime_v1_linux_container_security_context *sc =
+        cfg->linux_ ? cfg->linux_->security_context : NULL;
     if (!sc) return 0;
     bool armor = access("/sys/kernel/security/apparmor", F_OK) == 0;
     struct sn_str old = sc->apparmor_profile;
-    bool wants = (sc->apparmor && sc->apparmor->profile_type == RUNTIME_V1_SECURITY_PROFILE_PROFILE_TYPE_LOCALHOST) ||
-                 (!sc->apparmor && old.len && !sn_str_eqc(old, "unconfined") && !sn_str_eqc(old, "runtime/default"));
-    if (wants && !armor) return sn_fail(SN_E_FAILED_PRECONDITION, "apparmor: this kernel runs without AppArmor");
-    if (sc->selinux_options && sc->selinux_options->type.len && access("/sys/fs/selinux/enforce", F_OK) < 0)
-        return sn_fail(SN_E_FAILED_PRECONDITION, "selinux_options: this kernel runs without SELinux");
+    bool wants = (sc->apparmor && sc->apparmor->profile_type ==
+                                      RUNTIME_V1_SECURITY_PROFILE_PROFILE_TYPE_LOCALHOST) ||
+                 (!sc->apparmor && old.len && !sn_str_eqc(old, "unconfined") &&
+                  !sn_str_eqc(old, "runtime/default"));
+    if (wants && !armor)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "apparmor: this kernel runs without AppArmor");
+    if (sc->selinux_options && sc->selinux_options->type.len &&
+        access("/sys/fs/selinux/enforce", F_OK) < 0)
+        return sn_fail(SN_E_FAILED_PRECONDITION,
+                       "selinux_options: this kernel runs without SELinux");
     return 0;
 }
 
@@ -97,6 +109,10 @@ static int find_image(struct cri_ctr *c)
     struct sn_str name = c->config->image->image;
     struct sn_image *img = SN_ARENA_NEW(&c->arena, struct sn_image);
     if (!img) return SN_E_NOMEM;
+    if (sn_str_eqc(name, SN_IMAGE_HOST)) { /* this machine's own root, which is no image of the store */
+        c->image_id = c->image_ref = SN_STR(SN_IMAGE_HOST);
+        return 0;
+    }
     int r = sn_image_find(c->pod->s->images, name, &c->arena, img);
     if (r < 0) return sn_wrap(r, "image \"%.*s\"", SN_STR_ARG(name));
     c->image_id = img->id;
@@ -115,7 +131,8 @@ static int ctr_prepare(struct cri_ctr *c, const struct runtime_v1_create_contain
     c->created_ns = sn_wall_now();
     struct sn_str dir = c->pod->config->log_directory;
     if (dir.len && c->config->log_path.len)
-        c->log_path = sn_arena_printf(&c->arena, "%.*s/%.*s", SN_STR_ARG(dir), SN_STR_ARG(c->config->log_path));
+        c->log_path = sn_arena_printf(&c->arena, "%.*s/%.*s", SN_STR_ARG(dir),
+                                      SN_STR_ARG(c->config->log_path));
     r = check_security(c->config);
     if (r >= 0) r = cri_check_mounts(c->config);
     if (r >= 0) r = find_image(c);
@@ -123,7 +140,8 @@ static int ctr_prepare(struct cri_ctr *c, const struct runtime_v1_create_contain
     c->stop_signal = c->image.stop_signal;
     if (c->config->stop_signal)
         c->stop_signal = sn_pb_enum_name(&runtime_v1_signal_enum, c->config->stop_signal);
-    if (sn_str_starts(c->stop_signal, SN_STR("SIGNAL_"))) c->stop_signal = sn_str_from(c->stop_signal, 7);
+    if (sn_str_starts(c->stop_signal, SN_STR("SIGNAL_")))
+        c->stop_signal = sn_str_from(c->stop_signal, 7);
     return 0;
 }
 
@@ -134,7 +152,8 @@ struct subpath_job {
 static int check_subpath(void *arg)
 {
     struct subpath_job *j = arg;
-    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS};
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS};
     int dir = open(j->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) return sn_fail_errno(errno, "%s", j->root);
     long fd = syscall(SYS_openat2, dir, j->sub, &how, sizeof how);
@@ -156,9 +175,12 @@ static int volumes_up(struct cri_ctr *c)
         if (!m->image || !m->image->image.len) continue;
         int r = sn_image_find(st, m->image->image, &c->arena, &img);
         if (r >= 0)
-            r = sn_image_mount(st, img.id, cri_volume_key(c, i, &c->arena), &(struct sn_image_mount_opts){.read_only = true}, &c->arena, &root);
+            r = sn_image_mount(st, img.id, cri_volume_key(c, i, &c->arena),
+                               &(struct sn_image_mount_opts){.read_only = true}, &c->arena, &root);
         if (r >= 0 && m->image_sub_path.len)
-            r = sn_offload(check_subpath, &(struct subpath_job){root.ptr, sn_arena_str(&c->arena, m->image_sub_path).ptr});
+            r = sn_offload(check_subpath,
+                           &(struct subpath_job){root.ptr,
+                                                 sn_arena_str(&c->arena, m->image_sub_path).ptr});
         if (r < 0) return sn_wrap(r, "mounts[%u]", i);
         m->image->image_ref = img.id;
     }
@@ -169,7 +191,8 @@ static void volumes_down(struct cri_ctr *c)
 {
     for (unsigned i = 0; i < c->config->mounts.len; i++) {
         const struct runtime_v1_mount *m = c->config->mounts.ptr[i];
-        if (m->image && m->image->image.len) (void)!sn_image_unmount(c->pod->s->images, cri_volume_key(c, i, &c->arena));
+        if (m->image && m->image->image.len)
+            (void)!sn_image_unmount(c->pod->s->images, cri_volume_key(c, i, &c->arena));
     }
 }
 
@@ -177,7 +200,8 @@ static int ctr_up(struct cri_ctr *c)
 {
     int r = ctr_dirs(c, true);
     if (r >= 0)
-        r = sn_image_mount(c->pod->s->images, c->image_id, sn_str(c->id), NULL, &c->arena, &c->rootfs);
+        r = sn_image_mount(c->pod->s->images, c->image_id, sn_str(c->id), NULL, &c->arena,
+                           &c->rootfs);
     if (r >= 0) r = volumes_up(c);
     if (r >= 0) r = resolve_user(c);
     return r < 0 ? r : cri_ctr_save(c);
@@ -193,14 +217,16 @@ static int ctr_down(void *arg)
     return r < 0 ? r : q;
 }
 
-static int create_container(struct sn_grpc_call *call, const struct runtime_v1_create_container_request *q,
+static int create_container(struct sn_grpc_call *call,
+                            const struct runtime_v1_create_container_request *q,
                             struct runtime_v1_create_container_response **ret)
 {
     struct sn_cri *s = call->arg;
     struct cri_pod *p;
     char id[CRI_ID_LEN + 1];
     if (!q->config || !q->config->metadata || !q->config->metadata->name.len)
-        return sn_grpc_fail(call, SN_E_INVALID_ARGUMENT, "config.metadata.name: expected the container's name");
+        return sn_grpc_fail(call, SN_E_INVALID_ARGUMENT,
+                            "config.metadata.name: expected the container's name");
     if (!q->config->image || !q->config->image->image.len)
         return sn_grpc_fail(call, SN_E_INVALID_ARGUMENT, "config.image.image: expected an image");
     int r = cri_pod_get(s, call, q->pod_sandbox_id, &p);
@@ -209,7 +235,8 @@ static int create_container(struct sn_grpc_call *call, const struct runtime_v1_c
     struct cri_ctr *c = cri_ctr_new(p, id);
     r = c ? sn_mutex_lock(&p->op) : SN_E_NOMEM;
     if (r >= 0) {
-        r = p->ready ? ctr_prepare(c, q) : sn_fail(SN_E_FAILED_PRECONDITION, "pod sandbox %s is not ready", p->id);
+        r = p->ready ? ctr_prepare(c, q)
+                     : sn_fail(SN_E_FAILED_PRECONDITION, "pod sandbox %s is not ready", p->id);
         if (r >= 0) {
             r = ctr_up(c);
             if (r >= 0) r = cri_ctr_link(c);
@@ -237,14 +264,18 @@ static int create_container(struct sn_grpc_call *call, const struct runtime_v1_c
 
 static int target_pid(struct cri_ctr *c, int *ret)
 {
-    const struct runtime_v1_linux_container_security_context *sc = c->config->linux_ ? c->config->linux_->security_context : NULL;
+    const struct runtime_v1_linux_container_security_context *sc =
+        c->config->linux_ ? c->config->linux_->security_context : NULL;
     const struct runtime_v1_namespace_option *ns = sc ? sc->namespace_options : NULL;
     if (!ns || ns->pid != RUNTIME_V1_NAMESPACE_MODE_TARGET) return 0;
     sn_mutex_lock_always(&c->pod->s->mu);
     struct cri_ctr *t = sn_map_get(&c->pod->s->ctrs, ns->target_id);
     *ret = t && t->pod == c->pod ? t->pid : 0;
     sn_mutex_unlock(&c->pod->s->mu);
-    return *ret ? 0 : sn_fail(SN_E_FAILED_PRECONDITION, "target container \"%.*s\" is not running in this pod", SN_STR_ARG(ns->target_id));
+    return *ret ? 0
+                : sn_fail(SN_E_FAILED_PRECONDITION,
+                          "target container \"%.*s\" is not running in this pod",
+                          SN_STR_ARG(ns->target_id));
 }
 
 struct bundle_job {
@@ -265,7 +296,9 @@ static int write_bundle(struct cri_ctr *c, struct sn_arena *a)
 {
     struct sn_cri *s = c->pod->s;
     struct sn_buf b;
-    struct cri_spec sp = {.ctr = c, .cgroup_v2 = s->cgroups.layout == SN_CGROUP_V2, .a = a,
+    struct cri_spec sp = {.ctr = c,
+                          .cgroup_v2 = s->cgroups.layout == SN_CGROUP_V2,
+                          .a = a,
                           .dir = cri_path(a, s->run_dir, "pods", c->pod->id, NULL).ptr};
     struct sn_str path = cri_path(a, s->run_dir, "containers", c->id, "config.json");
     int r = path.ptr && sp.dir ? target_pid(c, &sp.target_pid) : SN_E_NOMEM;
@@ -315,8 +348,10 @@ static int start(void *arg)
     struct sn_arena a;
     sn_arena_init(&a, NULL, 0);
     int r = 0;
-    if (!c->pod->ready) r = sn_fail(SN_E_FAILED_PRECONDITION, "pod sandbox %s is not ready", c->pod->id);
-    else if (c->removed || c->state != CRI_CREATED) r = sn_fail(SN_E_FAILED_PRECONDITION, "container %s is not in state CREATED", c->id);
+    if (!c->pod->ready)
+        r = sn_fail(SN_E_FAILED_PRECONDITION, "pod sandbox %s is not ready", c->pod->id);
+    else if (c->removed || c->state != CRI_CREATED)
+        r = sn_fail(SN_E_FAILED_PRECONDITION, "container %s is not in state CREATED", c->id);
     if (r >= 0) {
         c->starting = true;
         r = write_bundle(c, &a);
@@ -347,7 +382,8 @@ static int start(void *arg)
     return r;
 }
 
-static int start_container(struct sn_grpc_call *call, const struct runtime_v1_start_container_request *q,
+static int start_container(struct sn_grpc_call *call,
+                           const struct runtime_v1_start_container_request *q,
                            struct runtime_v1_start_container_response **ret)
 {
     struct cri_ctr *c;
@@ -358,7 +394,9 @@ static int start_container(struct sn_grpc_call *call, const struct runtime_v1_st
         r = start(c);
         sn_mutex_unlock(&c->pod->op);
     }
-    if (r >= 0) cri_event(call->arg, c->pod, c->id, RUNTIME_V1_CONTAINER_EVENT_TYPE_CONTAINER_STARTED_EVENT);
+    if (r >= 0)
+        cri_event(call->arg, c->pod, c->id,
+                  RUNTIME_V1_CONTAINER_EVENT_TYPE_CONTAINER_STARTED_EVENT);
     cri_ctr_unref(c);
     return r < 0 ? cri_fail(call, r) : 0;
 }
@@ -370,17 +408,22 @@ int cri_ctr_stop(struct cri_ctr *c, int64_t timeout_ns)
     if (c->state == CRI_CREATED || c->state == CRI_EXITED) return 0;
     int r = 0;
     if (timeout_ns > 0) {
-        r = cri_keeper_kill(c, NULL, cri_signal_number(c->stop_signal.len ? c->stop_signal : SN_STR("TERM")), false);
+        r = cri_keeper_kill(c, NULL,
+                            cri_signal_number(c->stop_signal.len ? c->stop_signal : SN_STR("TERM")),
+                            false);
         if (r >= 0) r = sn_event_wait_until(&c->ended, sn_now() + timeout_ns);
         if (r >= 0 || r == SN_E_CANCELLED) return r;
     }
     r = cri_keeper_kill(c, NULL, SIGKILL, true);
     if (r < 0 && r != SN_E_FAILED_PRECONDITION && r != SN_E_NOT_FOUND) return r;
     r = sn_event_wait_until(&c->ended, sn_now() + CRI_STOP_NS);
-    return r == SN_E_DEADLINE_EXCEEDED ? sn_fail(r, "container %s was killed and does not end", c->id) : r;
+    return r == SN_E_DEADLINE_EXCEEDED
+               ? sn_fail(r, "container %s was killed and does not end", c->id)
+               : r;
 }
 
-static int stop_container(struct sn_grpc_call *call, const struct runtime_v1_stop_container_request *q,
+static int stop_container(struct sn_grpc_call *call,
+                          const struct runtime_v1_stop_container_request *q,
                           struct runtime_v1_stop_container_response **ret)
 {
     struct cri_ctr *c;
@@ -409,7 +452,8 @@ int cri_ctr_remove(struct cri_ctr *c)
 
 static int shielded_remove(void *arg) { return cri_ctr_remove(arg); }
 
-static int remove_container(struct sn_grpc_call *call, const struct runtime_v1_remove_container_request *q,
+static int remove_container(struct sn_grpc_call *call,
+                            const struct runtime_v1_remove_container_request *q,
                             struct runtime_v1_remove_container_response **ret)
 {
     struct cri_ctr *c;
@@ -435,10 +479,12 @@ static struct runtime_v1_image_spec *image_spec(const struct cri_ctr *c, struct 
     return sp;
 }
 
-static void fill_user(struct runtime_v1_container_status *st, const struct cri_ctr *c, struct sn_arena *a)
+static void fill_user(struct runtime_v1_container_status *st, const struct cri_ctr *c,
+                      struct sn_arena *a)
 {
     struct runtime_v1_container_user *u = SN_ARENA_NEW(a, struct runtime_v1_container_user);
-    struct runtime_v1_linux_container_user *l = SN_ARENA_NEW(a, struct runtime_v1_linux_container_user);
+    struct runtime_v1_linux_container_user *l =
+        SN_ARENA_NEW(a, struct runtime_v1_linux_container_user);
     if (!u || !l) return;
     l->uid = c->user.uid;
     l->gid = c->user.gid;
@@ -471,7 +517,8 @@ struct runtime_v1_container_status *cri_ctr_status(struct cri_ctr *c, struct sn_
     memcpy(&st->mounts, &c->config->mounts, sizeof st->mounts);
     st->log_path = c->log_path;
     if (c->resources) {
-        struct runtime_v1_container_resources *r = SN_ARENA_NEW(a, struct runtime_v1_container_resources);
+        struct runtime_v1_container_resources *r =
+            SN_ARENA_NEW(a, struct runtime_v1_container_resources);
         if (!r) return NULL;
         r->linux_ = (struct runtime_v1_linux_container_resources *)c->resources;
         st->resources = r;
@@ -482,12 +529,14 @@ struct runtime_v1_container_status *cri_ctr_status(struct cri_ctr *c, struct sn_
     if (!sn_str_starts(name, SN_STR("SIG"))) name = sn_arena_printf(a, "SIG%.*s", SN_STR_ARG(name));
     struct sn_str full = sn_arena_printf(a, "SIGNAL_%.*s", SN_STR_ARG(name));
     int32_t num;
-    if (sig && (sn_pb_enum_number(&runtime_v1_signal_enum, name, &num) == 0 || sn_pb_enum_number(&runtime_v1_signal_enum, full, &num) == 0))
+    if (sig && (sn_pb_enum_number(&runtime_v1_signal_enum, name, &num) == 0 ||
+                sn_pb_enum_number(&runtime_v1_signal_enum, full, &num) == 0))
         st->stop_signal = num;
     return st;
 }
 
-static int container_status(struct sn_grpc_call *call, const struct runtime_v1_container_status_request *q,
+static int container_status(struct sn_grpc_call *call,
+                            const struct runtime_v1_container_status_request *q,
                             struct runtime_v1_container_status_response **ret)
 {
     struct sn_cri *s = call->arg;
@@ -495,20 +544,26 @@ static int container_status(struct sn_grpc_call *call, const struct runtime_v1_c
     void *copy = NULL;
     int r = cri_ctr_get(s, call, q->container_id, &c);
     if (r < 0) return r;
-    struct runtime_v1_container_status_response *out = SN_ARENA_NEW(call->arena, struct runtime_v1_container_status_response);
+    struct runtime_v1_container_status_response *out =
+        SN_ARENA_NEW(call->arena, struct runtime_v1_container_status_response);
     sn_mutex_lock_always(&s->mu);
     struct runtime_v1_container_status *st = cri_ctr_status(c, call->arena);
-    r = out && st ? sn_pb_clone(&runtime_v1_container_status_desc, st, call->arena, &copy) : SN_E_NOMEM;
+    r = out && st ? sn_pb_clone(&runtime_v1_container_status_desc, st, call->arena, &copy)
+                  : SN_E_NOMEM;
     int pid = c->pid;
     sn_mutex_unlock(&s->mu);
     if (r >= 0) out->status = copy;
     if (r >= 0 && q->verbose) {
-        struct runtime_v1_container_status_response_info_entry *e =
-            SN_ARENA_NEW(call->arena, struct runtime_v1_container_status_response_info_entry), **at;
+        struct runtime_v1_container_status_response_info_entry
+            *e = SN_ARENA_NEW(call->arena, struct runtime_v1_container_status_response_info_entry),
+            **at;
         at = sn_pb_array_add(&out->info, sizeof *at, call->arena);
         if (e && at) {
             e->key = SN_STR("info");
-            e->value = sn_arena_printf(call->arena, "{\"sandboxID\":\"%s\",\"pid\":%d,\"runtimeType\":\"sennit\"}", c->pod->id, pid);
+            e->value =
+                sn_arena_printf(call->arena,
+                                "{\"sandboxID\":\"%s\",\"pid\":%d,\"runtimeType\":\"sennit\"}",
+                                c->pod->id, pid);
             *at = e;
         }
     }
@@ -521,12 +576,14 @@ static bool ctr_matches(const struct cri_ctr *c, const struct runtime_v1_contain
 {
     if (!f) return true;
     if (f->id.len && !sn_str_starts(sn_str(c->id), f->id)) return false;
-    if (f->pod_sandbox_id.len && !sn_str_starts(sn_str(c->pod->id), f->pod_sandbox_id)) return false;
+    if (f->pod_sandbox_id.len && !sn_str_starts(sn_str(c->pod->id), f->pod_sandbox_id))
+        return false;
     if (f->state && f->state->state != (int)c->state) return false;
     return cri_labels_match(&c->config->labels, &f->label_selector);
 }
 
-static int list_ctrs(struct sn_cri *s, struct sn_arena *a, const struct runtime_v1_container_filter *f, void *array)
+static int list_ctrs(struct sn_cri *s, struct sn_arena *a,
+                     const struct runtime_v1_container_filter *f, void *array)
 {
     size_t it = 0;
     struct sn_map_slot *slot;
@@ -535,9 +592,14 @@ static int list_ctrs(struct sn_cri *s, struct sn_arena *a, const struct runtime_
     while (r >= 0 && (slot = sn_map_next(&s->ctrs, &it))) {
         struct cri_ctr *c = slot->value;
         if (!ctr_matches(c, f)) continue;
-        struct runtime_v1_container m = {.id = sn_str(c->id), .pod_sandbox_id = sn_str(c->pod->id), .metadata = c->config->metadata,
-                                         .image = c->config->image, .image_ref = c->image_ref, .image_id = c->image_id,
-                                         .state = (int)c->state, .created_at = c->created_ns};
+        struct runtime_v1_container m = {.id = sn_str(c->id),
+                                         .pod_sandbox_id = sn_str(c->pod->id),
+                                         .metadata = c->config->metadata,
+                                         .image = c->config->image,
+                                         .image_ref = c->image_ref,
+                                         .image_id = c->image_id,
+                                         .state = (int)c->state,
+                                         .created_at = c->created_ns};
         memcpy(&m.labels, &c->config->labels, sizeof m.labels);
         memcpy(&m.annotations, &c->config->annotations, sizeof m.annotations);
         void *copy, **at = sn_pb_array_add(array, sizeof *at, a);
@@ -548,14 +610,16 @@ static int list_ctrs(struct sn_cri *s, struct sn_arena *a, const struct runtime_
     return r;
 }
 
-static int list_containers(struct sn_grpc_call *call, const struct runtime_v1_list_containers_request *q,
+static int list_containers(struct sn_grpc_call *call,
+                           const struct runtime_v1_list_containers_request *q,
                            struct runtime_v1_list_containers_response **ret)
 {
     *ret = SN_ARENA_NEW(call->arena, struct runtime_v1_list_containers_response);
     return *ret ? list_ctrs(call->arg, call->arena, q->filter, &(*ret)->containers) : SN_E_NOMEM;
 }
 
-static int stream_containers(struct sn_grpc_call *call, const struct runtime_v1_stream_containers_request *q)
+static int stream_containers(struct sn_grpc_call *call,
+                             const struct runtime_v1_stream_containers_request *q)
 {
     struct runtime_v1_stream_containers_response m = {0}, one = {0};
     int r = list_ctrs(call->arg, call->arena, q->filter, &m.containers);
@@ -570,18 +634,22 @@ static int stream_containers(struct sn_grpc_call *call, const struct runtime_v1_
 /* ---- update, logs ---- */
 
 /* What the client left out stays as it was. */
-static int merge_resources(struct cri_ctr *c, const struct runtime_v1_linux_container_resources *more)
+static int merge_resources(struct cri_ctr *c,
+                           const struct runtime_v1_linux_container_resources *more)
 {
-    struct runtime_v1_linux_container_resources *m = SN_ARENA_NEW(&c->arena, struct runtime_v1_linux_container_resources);
+    struct runtime_v1_linux_container_resources *m =
+        SN_ARENA_NEW(&c->arena, struct runtime_v1_linux_container_resources);
     void *copy;
-    if (!m || sn_pb_clone(&runtime_v1_linux_container_resources_desc, more, &c->arena, &copy) < 0) return SN_E_NOMEM;
+    if (!m || sn_pb_clone(&runtime_v1_linux_container_resources_desc, more, &c->arena, &copy) < 0)
+        return SN_E_NOMEM;
     const struct runtime_v1_linux_container_resources *n = copy;
     if (c->resources) *m = *c->resources;
     if (n->cpu_period) m->cpu_period = n->cpu_period;
     if (n->cpu_quota) m->cpu_quota = n->cpu_quota;
     if (n->cpu_shares) m->cpu_shares = n->cpu_shares;
     if (n->memory_limit_in_bytes) m->memory_limit_in_bytes = n->memory_limit_in_bytes;
-    if (n->memory_swap_limit_in_bytes) m->memory_swap_limit_in_bytes = n->memory_swap_limit_in_bytes;
+    if (n->memory_swap_limit_in_bytes)
+        m->memory_swap_limit_in_bytes = n->memory_swap_limit_in_bytes;
     if (n->oom_score_adj) m->oom_score_adj = n->oom_score_adj;
     if (n->cpuset_cpus.len) m->cpuset_cpus = n->cpuset_cpus;
     if (n->cpuset_mems.len) m->cpuset_mems = n->cpuset_mems;
@@ -593,7 +661,8 @@ static int merge_resources(struct cri_ctr *c, const struct runtime_v1_linux_cont
     return cri_ctr_save(c);
 }
 
-static int update_container_resources(struct sn_grpc_call *call, const struct runtime_v1_update_container_resources_request *q,
+static int update_container_resources(struct sn_grpc_call *call,
+                                      const struct runtime_v1_update_container_resources_request *q,
                                       struct runtime_v1_update_container_resources_response **ret)
 {
     struct cri_ctr *c;
@@ -604,22 +673,26 @@ static int update_container_resources(struct sn_grpc_call *call, const struct ru
         cri_msg_begin(&m, "update", c->id);
         sn_jsonw_key(&m.w, SN_STR("resources"));
         r = cri_resources_write(&m.w, q->linux_);
-        if (r >= 0) r = cri_keeper_call(c->pod, &m, NULL, NULL);
-        else sn_buf_done(&m.b);
+        if (r >= 0)
+            r = cri_keeper_call(c->pod, &m, NULL, NULL);
+        else
+            sn_buf_done(&m.b);
     }
     if (r >= 0 && q->linux_) r = merge_resources(c, q->linux_);
     cri_ctr_unref(c);
     return r < 0 ? cri_fail(call, r) : 0;
 }
 
-static int reopen_container_log(struct sn_grpc_call *call, const struct runtime_v1_reopen_container_log_request *q,
+static int reopen_container_log(struct sn_grpc_call *call,
+                                const struct runtime_v1_reopen_container_log_request *q,
                                 struct runtime_v1_reopen_container_log_response **ret)
 {
     struct cri_ctr *c;
     int r = cri_ctr_get(call->arg, call, q->container_id, &c);
     if (r < 0) return r;
-    r = c->state == CRI_RUNNING ? cri_keeper_simple(c->pod, "reopen", c->id)
-                                : sn_fail(SN_E_FAILED_PRECONDITION, "container %s is not running", c->id);
+    r = c->state == CRI_RUNNING
+            ? cri_keeper_simple(c->pod, "reopen", c->id)
+            : sn_fail(SN_E_FAILED_PRECONDITION, "container %s is not running", c->id);
     cri_ctr_unref(c);
     return r < 0 ? cri_fail(call, r) : 0;
 }

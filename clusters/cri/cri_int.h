@@ -19,9 +19,9 @@
 #define CRI_ID_LEN 64u
 #define CRI_IPS_MAX 4u
 #define CRI_KEEPER_MESSAGE_MAX (160u << 10)
-#define CRI_STOP_NS (10 * SN_SEC)      /* until a killed container that does not end is an error */
+#define CRI_STOP_NS (10 * SN_SEC) /* until a killed container that does not end is an error */
 #define CRI_EXEC_SYNC_BYTES_MAX (16u << 20) /* of each stream of an ExecSync */
-#define CRI_STREAMS_MAX 1024u          /* open tokens of Exec, Attach, PortForward */
+#define CRI_STREAMS_MAX 1024u               /* open tokens of Exec, Attach, PortForward */
 #define CRI_TOKEN_NS (60 * SN_SEC)
 
 struct cri_pod;
@@ -30,7 +30,7 @@ struct cri_pod;
 struct cri_keeper {
     int fd, pid, pause;
     bool dead;
-    struct sn_mutex call;    /* one request at a time */
+    struct sn_mutex call; /* one request at a time */
     uint32_t seq;
     struct sn_event *waiting; /* of the request under way */
     struct sn_buf reply;
@@ -45,7 +45,12 @@ struct cri_exec {
     int code;
 };
 
-enum cri_state { CRI_CREATED, CRI_RUNNING, CRI_EXITED, CRI_UNKNOWN }; /* numbers of ContainerState */
+enum cri_state {
+    CRI_CREATED,
+    CRI_RUNNING,
+    CRI_EXITED,
+    CRI_UNKNOWN
+}; /* numbers of ContainerState */
 
 struct cri_ctr {
     char id[CRI_ID_LEN + 1];
@@ -128,9 +133,12 @@ struct sn_cri {
 
 /* ---- objects (state.c) ---- */
 void cri_new_id(char out[CRI_ID_LEN + 1]);
-/* Find by full id or a unique beginning; the caller has a reference. The message goes to the client. */
-int cri_pod_get(struct sn_cri *s, struct sn_grpc_call *c, struct sn_str id, struct cri_pod **ret) SN_MUST_CHECK;
-int cri_ctr_get(struct sn_cri *s, struct sn_grpc_call *c, struct sn_str id, struct cri_ctr **ret) SN_MUST_CHECK;
+/* Find by full id or a unique beginning; the caller has a reference. The message goes to the
+ * client. */
+int cri_pod_get(struct sn_cri *s, struct sn_grpc_call *c, struct sn_str id,
+                struct cri_pod **ret) SN_MUST_CHECK;
+int cri_ctr_get(struct sn_cri *s, struct sn_grpc_call *c, struct sn_str id,
+                struct cri_ctr **ret) SN_MUST_CHECK;
 struct cri_pod *cri_pod_ref(struct cri_pod *p);
 void cri_pod_unref(struct cri_pod *p);
 void cri_ctr_unref(struct cri_ctr *c);
@@ -146,7 +154,8 @@ void cri_ctr_exited(struct cri_ctr *c, int code, int64_t at_ns, bool oom);
 int cri_restore(struct sn_cri *s) SN_MUST_CHECK;
 /* The failure `r` with its diagnostic as the call's message. */
 int cri_fail(struct sn_grpc_call *c, int r);
-struct sn_str cri_path(struct sn_arena *a, const char *dir, const char *kind, const char *id, const char *file);
+struct sn_str cri_path(struct sn_arena *a, const char *dir, const char *kind, const char *id,
+                       const char *file);
 int cri_remove_tree(const char *path);
 int cri_offload_mkdirs(const char *path);
 
@@ -163,32 +172,35 @@ struct cri_msg {
 };
 void cri_msg_begin(struct cri_msg *m, const char *op, const char *id);
 /* cri_keeper_call - sends it, waits for the answer; frees the message. ret may be NULL. */
-int cri_keeper_call(struct cri_pod *p, struct cri_msg *m, struct sn_arena *a, const struct sn_json **ret) SN_MUST_CHECK;
+int cri_keeper_call(struct cri_pod *p, struct cri_msg *m, struct sn_arena *a,
+                    const struct sn_json **ret) SN_MUST_CHECK;
 int cri_keeper_simple(struct cri_pod *p, const char *op, const char *id) SN_MUST_CHECK;
 int cri_keeper_kill(struct cri_ctr *c, const char *key, int sig, bool all) SN_MUST_CHECK;
 
 /* ---- the runtime's configuration (spec.c) ---- */
 struct cri_spec {
     const struct cri_ctr *ctr;
-    struct sn_str seccomp;  /* JSON of linux.seccomp, or .ptr NULL */
-    int target_pid;         /* of a container whose PID namespace is joined; 0 = none */
+    struct sn_str seccomp; /* JSON of linux.seccomp, or .ptr NULL */
+    int target_pid;        /* of a container whose PID namespace is joined; 0 = none */
     bool cgroup_v2;
-    const char *dir;        /* of the pod: hosts, resolv.conf, hostname, shm */
+    const char *dir; /* of the pod: hosts, resolv.conf, hostname, shm */
     struct sn_arena *a;
 };
 int cri_spec_write(struct cri_spec *sp, struct sn_buf *out) SN_MUST_CHECK;
 /* cri_process_write - the process of an exec: the container's with another command. */
-int cri_process_write(const struct cri_ctr *c, const struct sn_str *cmd, size_t n, bool tty, struct sn_arena *a,
-                      struct sn_buf *out) SN_MUST_CHECK;
+int cri_process_write(const struct cri_ctr *c, const struct sn_str *cmd, size_t n, bool tty,
+                      struct sn_arena *a, struct sn_buf *out) SN_MUST_CHECK;
 int cri_resources_write(struct sn_jsonw *w, const struct runtime_v1_linux_container_resources *r);
-int cri_seccomp(struct sn_cri *s, const struct cri_ctr *c, struct sn_arena *a, struct sn_str *ret) SN_MUST_CHECK;
+int cri_seccomp(struct sn_cri *s, const struct cri_ctr *c, struct sn_arena *a,
+                struct sn_str *ret) SN_MUST_CHECK;
 /* cri_seccomp_default - the profile for RuntimeDefault, of these capabilities. */
-int cri_seccomp_default(struct sn_arena *a, bool (*has_cap)(const char *cap, void *arg), void *arg, struct sn_str *ret)
-    SN_MUST_CHECK;
+int cri_seccomp_default(struct sn_arena *a, bool (*has_cap)(const char *cap, void *arg), void *arg,
+                        struct sn_str *ret) SN_MUST_CHECK;
 struct cri_caps { /* of a container: bits of the capabilities' numbers */
     uint64_t bounding, ambient;
 };
-int cri_caps(const struct runtime_v1_linux_container_security_context *sc, struct cri_caps *ret) SN_MUST_CHECK;
+int cri_caps(const struct runtime_v1_linux_container_security_context *sc,
+             struct cri_caps *ret) SN_MUST_CHECK;
 const char *cri_cap_name(unsigned i); /* NULL beyond the last */
 /* cri_check_mounts - what of a container's mounts can be judged without the disk. */
 int cri_check_mounts(const struct runtime_v1_container_config *cfg) SN_MUST_CHECK;
@@ -202,10 +214,11 @@ struct cri_exec_opts {
     const struct sn_str *cmd;
     size_t n;
     bool tty;
-    int fds[3];    /* without a terminal */
+    int fds[3]; /* without a terminal */
     int *ret_console;
 };
-int cri_exec_start(struct cri_ctr *c, const struct cri_exec_opts *o, struct cri_exec *e) SN_MUST_CHECK;
+int cri_exec_start(struct cri_ctr *c, const struct cri_exec_opts *o,
+                   struct cri_exec *e) SN_MUST_CHECK;
 void cri_exec_done(struct cri_ctr *c, struct cri_exec *e);
 
 /* ---- the rest ---- */
@@ -216,7 +229,8 @@ int cri_pod_files(struct cri_pod *p) SN_MUST_CHECK;
 void cri_event(struct sn_cri *s, struct cri_pod *p, const char *id, int type);
 int cri_stream_open(struct sn_cri *s, const char *addr) SN_MUST_CHECK;
 void cri_stream_close(struct sn_cri *s);
-int cri_stream_url(struct sn_cri *s, struct cri_stream *st, struct sn_arena *a, struct sn_str *ret) SN_MUST_CHECK;
+int cri_stream_url(struct sn_cri *s, struct cri_stream *st, struct sn_arena *a,
+                   struct sn_str *ret) SN_MUST_CHECK;
 struct runtime_v1_pod_sandbox_status *cri_pod_status(struct cri_pod *p, struct sn_arena *a);
 struct runtime_v1_container_status *cri_ctr_status(struct cri_ctr *c, struct sn_arena *a);
 bool cri_labels_match(const void *labels, const void *selector);

@@ -21,7 +21,8 @@ int cri_exec_start(struct cri_ctr *c, const struct cri_exec_opts *o, struct cri_
     struct cri_msg m;
     const struct sn_json *v;
     if (!o->n) return sn_fail(SN_E_INVALID_ARGUMENT, "cmd: expected a command");
-    if (c->state != CRI_RUNNING) return sn_fail(SN_E_FAILED_PRECONDITION, "container %s is not running", c->id);
+    if (c->state != CRI_RUNNING)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "container %s is not running", c->id);
     *e = (struct cri_exec){.code = -1};
     snprintf(e->key, sizeof e->key, "e%llu", (unsigned long long)++next);
     sn_arena_init(&a, NULL, 0);
@@ -59,7 +60,8 @@ struct drain {
     bool over;
 };
 
-/* Everything up to the end; beyond the limit it is read and dropped, so that the process goes on. */
+/* Everything up to the end; beyond the limit it is read and dropped, so that the process goes on.
+ */
 static int drain(void *arg)
 {
     struct drain *d = arg;
@@ -92,13 +94,16 @@ static int kill_it(void *arg)
 
 static int wait_ended(struct cri_ctr *c, struct cri_exec *e, int64_t timeout_ns)
 {
-    int r = timeout_ns > 0 ? sn_event_wait_until(&e->ended, sn_now() + timeout_ns) : sn_event_wait(&e->ended);
+    int r = timeout_ns > 0 ? sn_event_wait_until(&e->ended, sn_now() + timeout_ns)
+                           : sn_event_wait(&e->ended);
     if (r >= 0) return 0;
-    (void)!sn_shield(KILL_NS, kill_it, &(struct kill_job){c, e}); /* it is gone when the caller is answered */
+    (void)!sn_shield(KILL_NS, kill_it,
+                     &(struct kill_job){c, e}); /* it is gone when the caller is answered */
     return r;
 }
 
-static int run_sync(struct cri_ctr *c, const struct runtime_v1_exec_sync_request *q, struct sn_buf out[2], int *ret_code)
+static int run_sync(struct cri_ctr *c, const struct runtime_v1_exec_sync_request *q,
+                    struct sn_buf out[2], int *ret_code)
 {
     int p[2][2], r = 0;
     if (pipe2(p[0], O_CLOEXEC) < 0) return sn_fail_errno(errno, "pipe");
@@ -111,7 +116,11 @@ static int run_sync(struct cri_ctr *c, const struct runtime_v1_exec_sync_request
     struct cri_exec e;
     r = null < 0 ? sn_fail_errno(errno, "/dev/null") : 0;
     if (r >= 0)
-        r = cri_exec_start(c, &(struct cri_exec_opts){.cmd = q->cmd.ptr, .n = q->cmd.len, .fds = {null, p[0][1], p[1][1]}}, &e);
+        r = cri_exec_start(c,
+                           &(struct cri_exec_opts){.cmd = q->cmd.ptr,
+                                                   .n = q->cmd.len,
+                                                   .fds = {null, p[0][1], p[1][1]}},
+                           &e);
     if (null >= 0) close(null);
     close(p[0][1]);
     close(p[1][1]);
@@ -138,7 +147,8 @@ static int run_sync(struct cri_ctr *c, const struct runtime_v1_exec_sync_request
     return r;
 }
 
-static int exec_sync(struct sn_grpc_call *call, const struct runtime_v1_exec_sync_request *q, struct runtime_v1_exec_sync_response **ret)
+static int exec_sync(struct sn_grpc_call *call, const struct runtime_v1_exec_sync_request *q,
+                     struct runtime_v1_exec_sync_response **ret)
 {
     struct cri_ctr *c;
     struct sn_buf out[2];
@@ -149,7 +159,8 @@ static int exec_sync(struct sn_grpc_call *call, const struct runtime_v1_exec_syn
     r = run_sync(c, q, out, &code);
     if (r == SN_E_DEADLINE_EXCEEDED)
         r = sn_grpc_fail(call, r, "command timed out after %lld seconds", (long long)q->timeout);
-    else if (r < 0) r = cri_fail(call, r);
+    else if (r < 0)
+        r = cri_fail(call, r);
     if (r >= 0) {
         *ret = SN_ARENA_NEW(call->arena, struct runtime_v1_exec_sync_response);
         if (*ret) {
@@ -194,8 +205,10 @@ static int give_url(struct sn_grpc_call *call, struct cri_stream *st, struct sn_
 
 static int check_streams(struct sn_grpc_call *call, bool in, bool out, bool err, bool tty)
 {
-    if (!in && !out && !err) return sn_grpc_fail(call, SN_E_INVALID_ARGUMENT, "expected one of stdin, stdout, stderr");
-    if (tty && err) return sn_grpc_fail(call, SN_E_INVALID_ARGUMENT, "tty and stderr exclude each other");
+    if (!in && !out && !err)
+        return sn_grpc_fail(call, SN_E_INVALID_ARGUMENT, "expected one of stdin, stdout, stderr");
+    if (tty && err)
+        return sn_grpc_fail(call, SN_E_INVALID_ARGUMENT, "tty and stderr exclude each other");
     return 0;
 }
 
@@ -204,10 +217,12 @@ static int running(struct sn_grpc_call *call, struct sn_str id, struct cri_ctr *
     int r = cri_ctr_get(call->arg, call, id, ret);
     if (r < 0 || (*ret)->state == CRI_RUNNING) return r;
     cri_ctr_unref(*ret);
-    return sn_grpc_fail(call, SN_E_FAILED_PRECONDITION, "container \"%.*s\" is not running", SN_STR_ARG(id));
+    return sn_grpc_fail(call, SN_E_FAILED_PRECONDITION, "container \"%.*s\" is not running",
+                        SN_STR_ARG(id));
 }
 
-static int exec_url(struct sn_grpc_call *call, const struct runtime_v1_exec_request *q, struct runtime_v1_exec_response **ret)
+static int exec_url(struct sn_grpc_call *call, const struct runtime_v1_exec_request *q,
+                    struct runtime_v1_exec_response **ret)
 {
     struct cri_ctr *c;
     int r = check_streams(call, q->stdin_, q->stdout_, q->stderr_, q->tty);
@@ -220,12 +235,14 @@ static int exec_url(struct sn_grpc_call *call, const struct runtime_v1_exec_requ
         st->kind = CRI_STREAM_EXEC;
         st->in = q->stdin_, st->out = q->stdout_, st->err = q->stderr_, st->tty = q->tty;
         st->cmd = SN_ARENA_ARRAY(&st->arena, struct sn_str, q->cmd.len + 1);
-        for (uint32_t i = 0; st->cmd && i < q->cmd.len; i++) st->cmd[st->n_cmd++] = sn_arena_str(&st->arena, q->cmd.ptr[i]);
+        for (uint32_t i = 0; st->cmd && i < q->cmd.len; i++)
+            st->cmd[st->n_cmd++] = sn_arena_str(&st->arena, q->cmd.ptr[i]);
     }
     return *ret ? give_url(call, st, &(*ret)->url) : SN_E_NOMEM;
 }
 
-static int attach_url(struct sn_grpc_call *call, const struct runtime_v1_attach_request *q, struct runtime_v1_attach_response **ret)
+static int attach_url(struct sn_grpc_call *call, const struct runtime_v1_attach_request *q,
+                      struct runtime_v1_attach_response **ret)
 {
     struct cri_ctr *c;
     int r = check_streams(call, q->stdin_, q->stdout_, q->stderr_, q->tty);
@@ -251,7 +268,9 @@ static int forward_url(struct sn_grpc_call *call, const struct runtime_v1_port_f
     struct cri_stream *st = ready ? stream_new(p->id) : NULL;
     if (st) st->kind = CRI_STREAM_FORWARD;
     cri_pod_unref(p);
-    if (!ready) return sn_grpc_fail(call, SN_E_FAILED_PRECONDITION, "pod sandbox \"%.*s\" is not ready", SN_STR_ARG(q->pod_sandbox_id));
+    if (!ready)
+        return sn_grpc_fail(call, SN_E_FAILED_PRECONDITION, "pod sandbox \"%.*s\" is not ready",
+                            SN_STR_ARG(q->pod_sandbox_id));
     *ret = SN_ARENA_NEW(call->arena, struct runtime_v1_port_forward_response);
     return *ret ? give_url(call, st, &(*ret)->url) : SN_E_NOMEM;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cri/files.c - the files of a pod that its containers find in /etc: hostname, hosts, resolv.conf. */
+/* cri/files.c - the files of a pod that its containers find in /etc: hostname, hosts, resolv.conf.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include "clusters/cri/cri_int.h"
 
 #define HOST_FILE_MAX (64u << 10) /* of the host's /etc/hosts that pods see */
-#define RESOLV_MAX 64u /* servers, domains or options */
+#define RESOLV_MAX 64u            /* servers, domains or options */
 
 static int put(struct cri_pod *p, const char *name, struct sn_str text)
 {
@@ -17,7 +18,8 @@ static int put(struct cri_pod *p, const char *name, struct sn_str text)
     struct sn_str path = cri_path(&a, p->s->run_dir, "pods", p->id, name);
     int fd = path.ptr ? open(path.ptr, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
     int r = fd < 0 ? sn_fail_errno(errno, "%s", path.ptr ? path.ptr : name) : 0;
-    if (fd >= 0 && write(fd, text.ptr, text.len) != (ssize_t)text.len) r = sn_fail_errno(errno, "%s", path.ptr);
+    if (fd >= 0 && write(fd, text.ptr, text.len) != (ssize_t)text.len)
+        r = sn_fail_errno(errno, "%s", path.ptr);
     if (fd >= 0) close(fd);
     sn_arena_done(&a);
     return r;
@@ -35,7 +37,8 @@ static int put_host(struct cri_pod *p, const char *name, const char *from)
     return r;
 }
 
-static void line(struct sn_buf *b, const char *word, const struct sn_str *list, uint32_t n, bool each)
+static void line(struct sn_buf *b, const char *word, const struct sn_str *list, uint32_t n,
+                 bool each)
 {
     for (uint32_t i = 0; i < n && i < RESOLV_MAX; i++) {
         if (i == 0 || each) sn_buf_printf(b, "%s%s", i ? "\n" : "", word);
@@ -48,7 +51,8 @@ static int put_resolv(struct cri_pod *p)
 {
     const struct runtime_v1_dns_config *d = p->config->dns_config;
     struct sn_buf b;
-    if (!d || (!d->servers.len && !d->searches.len && !d->options.len)) return put_host(p, "resolv.conf", "/etc/resolv.conf");
+    if (!d || (!d->servers.len && !d->searches.len && !d->options.len))
+        return put_host(p, "resolv.conf", "/etc/resolv.conf");
     sn_buf_init(&b, 64u << 10);
     line(&b, "search", d->searches.ptr, d->searches.len, false);
     line(&b, "nameserver", d->servers.ptr, d->servers.len, true);

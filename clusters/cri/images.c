@@ -38,7 +38,8 @@ static int to_pb(const struct sn_image *img, struct sn_arena *a, struct runtime_
     return 0;
 }
 
-static int list(struct sn_cri *s, struct sn_arena *a, const struct runtime_v1_image_filter *f, void *array)
+static int list(struct sn_cri *s, struct sn_arena *a, const struct runtime_v1_image_filter *f,
+                void *array)
 {
     struct sn_image *all, one;
     size_t n = 1;
@@ -58,7 +59,8 @@ static int list(struct sn_cri *s, struct sn_arena *a, const struct runtime_v1_im
     return r;
 }
 
-static int list_images(struct sn_grpc_call *c, const struct runtime_v1_list_images_request *q, struct runtime_v1_list_images_response **ret)
+static int list_images(struct sn_grpc_call *c, const struct runtime_v1_list_images_request *q,
+                       struct runtime_v1_list_images_response **ret)
 {
     *ret = SN_ARENA_NEW(c->arena, struct runtime_v1_list_images_response);
     int r = *ret ? list(c->arg, c->arena, q->filter, &(*ret)->images) : SN_E_NOMEM;
@@ -111,18 +113,22 @@ static void config_info(struct sn_arena *a, const struct sn_image *img, struct s
     sn_buf_done(&b);
 }
 
-static int image_status(struct sn_grpc_call *c, const struct runtime_v1_image_status_request *q, struct runtime_v1_image_status_response **ret)
+static int image_status(struct sn_grpc_call *c, const struct runtime_v1_image_status_request *q,
+                        struct runtime_v1_image_status_response **ret)
 {
     struct sn_cri *s = c->arg;
     struct sn_image img;
-    if (!q->image || !q->image->image.len) return sn_grpc_fail(c, SN_E_INVALID_ARGUMENT, "image.image: expected an image");
+    if (!q->image || !q->image->image.len)
+        return sn_grpc_fail(c, SN_E_INVALID_ARGUMENT, "image.image: expected an image");
     *ret = SN_ARENA_NEW(c->arena, struct runtime_v1_image_status_response);
     if (!*ret) return SN_E_NOMEM;
     int r = sn_image_find(s->images, q->image->image, c->arena, &img);
     if (r == SN_E_NOT_FOUND) return 0; /* no image in the answer says so */
     if (r >= 0) r = to_pb(&img, c->arena, &(*ret)->image);
     if (r >= 0 && q->verbose) {
-        struct runtime_v1_image_status_response_info_entry *e = SN_ARENA_NEW(c->arena, struct runtime_v1_image_status_response_info_entry), **at;
+        struct runtime_v1_image_status_response_info_entry
+            *e = SN_ARENA_NEW(c->arena, struct runtime_v1_image_status_response_info_entry),
+            **at;
         at = sn_pb_array_add(&(*ret)->info, sizeof *at, c->arena);
         if (e && at) {
             e->key = SN_STR("info");
@@ -133,14 +139,17 @@ static int image_status(struct sn_grpc_call *c, const struct runtime_v1_image_st
     return r < 0 ? cri_fail(c, r) : 0;
 }
 
-static int pull_image(struct sn_grpc_call *c, const struct runtime_v1_pull_image_request *q, struct runtime_v1_pull_image_response **ret)
+static int pull_image(struct sn_grpc_call *c, const struct runtime_v1_pull_image_request *q,
+                      struct runtime_v1_pull_image_response **ret)
 {
     struct sn_cri *s = c->arg;
     struct sn_image img;
     struct sn_image_pull_opts o = {.plain_http = s->insecure};
-    if (!q->image || !q->image->image.len) return sn_grpc_fail(c, SN_E_INVALID_ARGUMENT, "image.image: expected an image");
+    if (!q->image || !q->image->image.len)
+        return sn_grpc_fail(c, SN_E_INVALID_ARGUMENT, "image.image: expected an image");
     if (q->auth)
-        o.auth = (struct sn_image_auth){q->auth->username, q->auth->password, q->auth->auth, q->auth->identity_token,
+        o.auth = (struct sn_image_auth){q->auth->username,       q->auth->password,
+                                        q->auth->auth,           q->auth->identity_token,
                                         q->auth->registry_token, q->auth->server_address};
     int r = sn_image_pull(s->images, q->image->image, &o, c->arena, &img);
     if (r < 0) return cri_fail(c, r);
@@ -150,19 +159,24 @@ static int pull_image(struct sn_grpc_call *c, const struct runtime_v1_pull_image
     return 0;
 }
 
-static int remove_image(struct sn_grpc_call *c, const struct runtime_v1_remove_image_request *q, struct runtime_v1_remove_image_response **ret)
+static int remove_image(struct sn_grpc_call *c, const struct runtime_v1_remove_image_request *q,
+                        struct runtime_v1_remove_image_response **ret)
 {
     struct sn_cri *s = c->arg;
-    if (!q->image || !q->image->image.len) return sn_grpc_fail(c, SN_E_INVALID_ARGUMENT, "image.image: expected an image");
+    if (!q->image || !q->image->image.len)
+        return sn_grpc_fail(c, SN_E_INVALID_ARGUMENT, "image.image: expected an image");
     int r = sn_image_remove(s->images, q->image->image, true, NULL);
     return r < 0 && r != SN_E_NOT_FOUND ? cri_fail(c, r) : 0;
 }
 
-static int image_fs_info(struct sn_grpc_call *c, const struct runtime_v1_image_fs_info_request *q, struct runtime_v1_image_fs_info_response **ret)
+static int image_fs_info(struct sn_grpc_call *c, const struct runtime_v1_image_fs_info_request *q,
+                         struct runtime_v1_image_fs_info_response **ret)
 {
     struct sn_cri *s = c->arg;
     struct sn_image_fs_usage u;
-    struct runtime_v1_filesystem_usage *m = SN_ARENA_NEW(c->arena, struct runtime_v1_filesystem_usage), **at;
+    struct runtime_v1_filesystem_usage *m = SN_ARENA_NEW(c->arena,
+                                                         struct runtime_v1_filesystem_usage),
+                                       **at;
     int r = m ? sn_image_fs_usage(s->images, &u) : SN_E_NOMEM;
     *ret = SN_ARENA_NEW(c->arena, struct runtime_v1_image_fs_info_response);
     if (r < 0) return cri_fail(c, r);

@@ -24,7 +24,7 @@
 int64_t keeper_now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
+    clock_gettime(CLOCK_REALTIME, &t); /* banned: no fibers */
     return t.tv_sec * SN_SEC + t.tv_nsec;
 }
 
@@ -35,11 +35,14 @@ int keeper_watch(struct keeper *k, struct keeper_src *s, uint32_t events)
     return epoll_ctl(k->epoll, EPOLL_CTL_ADD, s->fd, &e) < 0 ? sn_fail_errno(errno, "epoll") : 0;
 }
 
-void keeper_unwatch(struct keeper *k, struct keeper_src *s) { (void)epoll_ctl(k->epoll, EPOLL_CTL_DEL, s->fd, NULL); }
+void keeper_unwatch(struct keeper *k, struct keeper_src *s)
+{
+    (void)epoll_ctl(k->epoll, EPOLL_CTL_DEL, s->fd, NULL);
+}
 
 struct keeper_ctr *keeper_find(struct keeper *k, struct sn_str id)
 {
-    SN_LIST_EACH(&k->ctrs, it) {
+    SN_LIST_EACH (&k->ctrs, it) {
         struct keeper_ctr *c = SN_LIST_ENTRY(it, struct keeper_ctr, link);
         if (sn_str_eqc(id, c->id)) return c;
     }
@@ -62,7 +65,7 @@ static void send_text(int fd, struct sn_str text, int pass_fd)
         h->cmsg_len = CMSG_LEN(sizeof(int));
         memcpy(CMSG_DATA(h), &pass_fd, sizeof pass_fd);
     }
-    while (sendmsg(fd, &m, MSG_NOSIGNAL) < 0 && errno == EINTR) {}
+    while (sendmsg(fd, &m, MSG_NOSIGNAL) < 0 && errno == EINTR) {} /* banned: no fibers */
 }
 
 struct request {
@@ -76,8 +79,14 @@ struct request {
     struct keeper_ctr *c;
 };
 
-static struct sn_str str_of(const struct request *q, const char *key) { return sn_json_str(sn_json_get(q->v, key)); }
-static bool flag(const struct request *q, const char *key) { return sn_json_bool_or(sn_json_get(q->v, key), false); }
+static struct sn_str str_of(const struct request *q, const char *key)
+{
+    return sn_json_str(sn_json_get(q->v, key));
+}
+static bool flag(const struct request *q, const char *key)
+{
+    return sn_json_bool_or(sn_json_get(q->v, key), false);
+}
 
 static char *copy(struct sn_str s)
 {
@@ -147,9 +156,12 @@ static int ctr_create(struct keeper *k, struct keeper_ctr *c)
     int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, console = -1;
     bool pipes = !c->tty;
     int r = keeper_log_open(c);
-    if (r >= 0 && pipes && ((c->has_stdin && pipe2(in, O_CLOEXEC) < 0) || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0))
+    if (r >= 0 && pipes &&
+        ((c->has_stdin && pipe2(in, O_CLOEXEC) < 0) || pipe2(out, O_CLOEXEC) < 0 ||
+         pipe2(err, O_CLOEXEC) < 0))
         r = sn_fail_errno(errno, "pipes");
-    struct keeper_rt_create o = {.stdio = {in[0], out[1], err[1]}, .ret_console = pipes ? NULL : &console};
+    struct keeper_rt_create o = {.stdio = {in[0], out[1], err[1]},
+                                 .ret_console = pipes ? NULL : &console};
     if (r >= 0) r = keeper_rt_create(k, c, &o);
     if (in[0] >= 0) close(in[0]);
     if (out[1] >= 0) close(out[1]);
@@ -177,7 +189,8 @@ static int op_create(struct request *q)
 {
     struct keeper *k = q->k;
     if (keeper_find(k, str_of(q, "id"))) return sn_fail(SN_E_ALREADY_EXISTS, "container exists");
-    if (k->n_ctrs == KEEPER_CTRS_MAX) return sn_fail(SN_E_RESOURCE_EXHAUSTED, "a pod has at most %u containers", KEEPER_CTRS_MAX);
+    if (k->n_ctrs == KEEPER_CTRS_MAX)
+        return sn_fail(SN_E_RESOURCE_EXHAUSTED, "a pod has at most %u containers", KEEPER_CTRS_MAX);
     struct keeper_ctr *c = ctr_new(q);
     if (!c || !c->id || !c->bundle) {
         if (c) ctr_free(k, c);
@@ -199,7 +212,8 @@ static int op_create(struct request *q)
 
 static int op_start(struct request *q)
 {
-    if (q->c->state != KEEPER_CREATED) return sn_fail(SN_E_FAILED_PRECONDITION, "container is not in state created");
+    if (q->c->state != KEEPER_CREATED)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "container is not in state created");
     int r = keeper_rt_start(q->k, q->c);
     if (r < 0) return r;
     q->c->state = KEEPER_RUNNING;
@@ -214,11 +228,16 @@ static int op_exec(struct request *q)
     int console = -1;
     bool tty = flag(q, "tty");
     struct sn_str key = str_of(q, "key"), process = str_of(q, "process");
-    if (k->n_execs == KEEPER_EXECS_MAX) return sn_fail(SN_E_RESOURCE_EXHAUSTED, "at most %u execs of a pod at a time", KEEPER_EXECS_MAX);
-    if (q->c->state != KEEPER_RUNNING) return sn_fail(SN_E_FAILED_PRECONDITION, "container is not running");
-    if (!tty && q->n_fds != 3) return sn_fail(SN_E_INVALID_ARGUMENT, "exec: expected three descriptors");
+    if (k->n_execs == KEEPER_EXECS_MAX)
+        return sn_fail(SN_E_RESOURCE_EXHAUSTED, "at most %u execs of a pod at a time",
+                       KEEPER_EXECS_MAX);
+    if (q->c->state != KEEPER_RUNNING)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "container is not running");
+    if (!tty && q->n_fds != 3)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "exec: expected three descriptors");
     struct keeper_exec *e = SN_NEW(struct keeper_exec);
-    if (!e || sn_str_cz(key, e->key, sizeof e->key) < 0 || sn_str_cz(sn_str(q->c->id), e->ctr, sizeof e->ctr) < 0) {
+    if (!e || sn_str_cz(key, e->key, sizeof e->key) < 0 ||
+        sn_str_cz(sn_str(q->c->id), e->ctr, sizeof e->ctr) < 0) {
         sn_free(e);
         return sn_fail(SN_E_INVALID_ARGUMENT, "exec: key");
     }
@@ -236,14 +255,16 @@ static int op_exec(struct request *q)
 
 static int op_kill(struct request *q)
 {
-    if (q->c->state == KEEPER_EXITED) return sn_fail(SN_E_FAILED_PRECONDITION, "container not running");
+    if (q->c->state == KEEPER_EXITED)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "container not running");
     struct sn_str key = str_of(q, "key");
     int sig = (int)sn_json_i64_or(sn_json_get(q->v, "sig"), SIGTERM);
     if (!key.len) return keeper_rt_kill(q->k, q->c, sig, flag(q, "all"));
-    SN_LIST_EACH(&q->k->execs, it) {
+    SN_LIST_EACH (&q->k->execs, it) {
         struct keeper_exec *e = SN_LIST_ENTRY(it, struct keeper_exec, link);
         if (!sn_str_eqc(key, e->key)) continue;
-        return kill(e->pid, sig) < 0 ? sn_fail_errno(errno, "kill %d", e->pid) : 0; /* not reaped yet: the pid is its own */
+        return kill(e->pid, sig) < 0 ? sn_fail_errno(errno, "kill %d", e->pid)
+                                     : 0; /* not reaped yet: the pid is its own */
     }
     return sn_fail(SN_E_NOT_FOUND, "process already finished");
 }
@@ -267,13 +288,15 @@ static int op_resize(struct request *q)
 {
     struct winsize ws = {.ws_col = (unsigned short)sn_json_i64_or(sn_json_get(q->v, "w"), 80),
                          .ws_row = (unsigned short)sn_json_i64_or(sn_json_get(q->v, "h"), 24)};
-    if (!q->c->tty || q->c->in.fd < 0) return sn_fail(SN_E_FAILED_PRECONDITION, "container has no terminal");
+    if (!q->c->tty || q->c->in.fd < 0)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "container has no terminal");
     return ioctl(q->c->in.fd, TIOCSWINSZ, &ws) < 0 ? sn_fail_errno(errno, "resize") : 0;
 }
 
 static int op_attach(struct request *q)
 {
-    if (q->c->state == KEEPER_EXITED) return sn_fail(SN_E_FAILED_PRECONDITION, "container is not running");
+    if (q->c->state == KEEPER_EXITED)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "container is not running");
     return keeper_attach(q->k, q->c, &q->pass_fd);
 }
 
@@ -282,7 +305,7 @@ static int op_list(struct request *q)
     static const char *const states[] = {"created", "running", "exited"};
     sn_jsonw_key(q->w, SN_STR("containers"));
     sn_jsonw_array(q->w);
-    SN_LIST_EACH(&q->k->ctrs, it) {
+    SN_LIST_EACH (&q->k->ctrs, it) {
         struct keeper_ctr *c = SN_LIST_ENTRY(it, struct keeper_ctr, link);
         sn_jsonw_object(q->w);
         sn_jsonw_kstr(q->w, "id", sn_str(c->id));
@@ -310,9 +333,12 @@ static int dispatch(struct request *q)
         const char *op;
         bool container;
         int (*fn)(struct request *q);
-    } ops[] = {{"create", false, op_create}, {"start", true, op_start}, {"exec", true, op_exec}, {"kill", true, op_kill},
-               {"update", true, op_update}, {"delete", true, op_delete}, {"reopen", true, op_reopen},
-               {"resize", true, op_resize}, {"attach", true, op_attach}, {"list", false, op_list}, {"quit", false, op_quit}};
+    } ops[] = {{"create", false, op_create}, {"start", true, op_start},
+               {"exec", true, op_exec},      {"kill", true, op_kill},
+               {"update", true, op_update},  {"delete", true, op_delete},
+               {"reopen", true, op_reopen},  {"resize", true, op_resize},
+               {"attach", true, op_attach},  {"list", false, op_list},
+               {"quit", false, op_quit}};
     struct sn_str op = str_of(q, "op");
     for (size_t i = 0; i < SN_COUNT_OF(ops); i++) {
         if (!sn_str_eqc(op, ops[i].op)) continue;
@@ -363,8 +389,11 @@ static void on_client(struct keeper *k, struct keeper_src *s)
     static char buf[KEEPER_MESSAGE_MAX];
     char ctl[CMSG_SPACE(FDS_MAX * sizeof(int))];
     struct iovec iov = {buf, sizeof buf};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof ctl};
-    ssize_t n = recvmsg(s->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = ctl,
+                       .msg_controllen = sizeof ctl};
+    ssize_t n = recvmsg(s->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC); /* banned: no fibers */
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0 || m.msg_flags & MSG_TRUNC) return client_close(k, s);
     struct request q = {.k = k, .pass_fd = -1};
@@ -379,7 +408,7 @@ static void on_client(struct keeper *k, struct keeper_src *s)
 
 static void on_connect(struct keeper *k)
 {
-    int fd = accept4(k->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+    int fd = accept4(k->listener.fd, NULL, NULL, SOCK_CLOEXEC); /* banned: no fibers */
     if (fd < 0) return;
     for (unsigned i = 0; i < KEEPER_CLIENTS_MAX; i++) {
         if (k->client[i].fd >= 0) continue;
@@ -392,7 +421,8 @@ static void on_connect(struct keeper *k)
 
 /* ---- ended processes ---- */
 
-static void tell_exit(struct keeper *k, const char *id, const char *key, int code, int64_t at, bool oom)
+static void tell_exit(struct keeper *k, const char *id, const char *key, int code, int64_t at,
+                      bool oom)
 {
     struct sn_jsonw w;
     sn_buf_reset(&k->scratch);
@@ -421,11 +451,11 @@ static void ctr_ended(struct keeper *k, struct keeper_ctr *c, int code)
 
 static void on_ended(struct keeper *k, pid_t pid, int code)
 {
-    SN_LIST_EACH(&k->ctrs, it) {
+    SN_LIST_EACH (&k->ctrs, it) {
         struct keeper_ctr *c = SN_LIST_ENTRY(it, struct keeper_ctr, link);
         if (c->pid == pid && c->state != KEEPER_EXITED) return ctr_ended(k, c, code);
     }
-    SN_LIST_EACH(&k->execs, it) {
+    SN_LIST_EACH (&k->execs, it) {
         struct keeper_exec *e = SN_LIST_ENTRY(it, struct keeper_exec, link);
         if (e->pid != pid) continue;
         tell_exit(k, e->ctr, e->key, code, keeper_now(), false);
@@ -452,9 +482,10 @@ static int listen_at(const char *dir)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     int n = snprintf(at.sun_path, sizeof at.sun_path, "%s/keeper.sock", dir);
-    if (n >= (int)sizeof at.sun_path) return sn_fail(SN_E_TOO_LARGE, "%s is too long for a socket", dir);
+    if (n >= (int)sizeof at.sun_path)
+        return sn_fail(SN_E_TOO_LARGE, "%s is too long for a socket", dir);
     (void)unlink(at.sun_path);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* banned: no fibers */
     if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, 16) < 0) {
         int err = errno;
         if (fd >= 0) close(fd);
@@ -488,15 +519,19 @@ static void loop(struct keeper *k)
 {
     struct epoll_event e[1]; /* one: handling an event may close what another one is about */
     while (!k->quit) {
-        int n = epoll_wait(k->epoll, e, 1, -1);
+        int n = epoll_wait(k->epoll, e, 1, -1); /* banned: no fibers */
         if (n <= 0) continue;
         struct keeper_src *s = e[0].data.ptr;
-        if (s->kind == K_SIGNALS) on_signals(k);
-        else if (s->kind == K_LISTENER) on_connect(k);
-        else if (s->kind == K_CLIENT) on_client(k, s);
-        else keeper_io_event(k, s, e[0].events);
+        if (s->kind == K_SIGNALS)
+            on_signals(k);
+        else if (s->kind == K_LISTENER)
+            on_connect(k);
+        else if (s->kind == K_CLIENT)
+            on_client(k, s);
+        else
+            keeper_io_event(k, s, e[0].events);
     }
-    SN_LIST_EACH(&k->ctrs, it) {
+    SN_LIST_EACH (&k->ctrs, it) {
         struct keeper_ctr *c = SN_LIST_ENTRY(it, struct keeper_ctr, link);
         (void)keeper_rt_delete(k, c);
         ctr_free(k, c);
@@ -516,7 +551,7 @@ static void report(int r, pid_t pause)
     sn_jsonw_ki64(&w, "pause", pause);
     if (r < 0) sn_jsonw_kstr(&w, "msg", sn_str(sn_diag_format(r, diag, sizeof diag)));
     sn_jsonw_object_end(&w);
-    if (b.err < 0 || write(1, b.ptr, b.len) < 0) _exit(1);
+    if (b.err < 0 || write(1, b.ptr, b.len) < 0) _exit(1); /* banned: no fibers */
     int null = open("/dev/null", O_RDWR);
     if (null >= 0) {
         (void)dup2(null, 0);

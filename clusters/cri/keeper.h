@@ -6,13 +6,14 @@
 #define SN_KEEPER_SYSCTLS_MAX 64u
 
 struct sn_keeper_opts {
-    const char *dir;      /* of the pod: its socket and the runtime's state go there */
-    const char *hostname; /* of a UTS namespace; may be NULL */
-    int netns_fd;         /* -1: the host's network */
-    bool ipc, uts, pid;   /* namespaces of the pod's own; pid: with a process 1 in it */
+    const char *dir;            /* of the pod: its socket and the runtime's state go there */
+    const char *hostname;       /* of a UTS namespace; may be NULL */
+    int netns_fd;               /* -1: the host's network */
+    bool ipc, uts, pid;         /* namespaces of the pod's own; pid: with a process 1 in it */
     const char *const *sysctls; /* "name=value" */
     unsigned n_sysctls;
 };
-/* sn_keeper_run - holds the pod until it is told to quit. Returns the exit status. Context: the whole of a
- * single-threaded program; descriptor 1 gets a line that says whether the pod is there. */
+/* sn_keeper_run - holds the pod until it is told to quit. Returns the exit status. Context: the
+ * whole of a single-threaded program; descriptor 1 gets a line that says whether the pod is there.
+ */
 int sn_keeper_run(const struct sn_keeper_opts *o);

@@ -41,12 +41,13 @@ static int send_message(struct cri_keeper *k, const struct cri_msg *m)
         memcpy(CMSG_DATA(c), m->fds, m->n_fds * sizeof(int));
     }
     ssize_t n;
-    do n = sendmsg(k->fd, &h, MSG_NOSIGNAL); /* one request at a time: the queue is empty */
+    do n = sendmsg(k->fd, &h, MSG_NOSIGNAL); /* banned: seqpacket */
     while (n < 0 && errno == EINTR);
     return n < 0 ? sn_fail(SN_E_UNAVAILABLE, "the pod's keeper is gone") : 0;
 }
 
-static int take_reply(struct cri_keeper *k, struct cri_msg *m, struct sn_arena *a, const struct sn_json **ret)
+static int take_reply(struct cri_keeper *k, struct cri_msg *m, struct sn_arena *a,
+                      const struct sn_json **ret)
 {
     const struct sn_json *v;
     struct sn_str text = sn_arena_str(a, sn_buf_view(&k->reply));
@@ -59,8 +60,10 @@ static int take_reply(struct cri_keeper *k, struct cri_msg *m, struct sn_arena *
         }
     }
     if (k->reply_fd >= 0) {
-        if (m->ret_fd && r >= 0) *m->ret_fd = k->reply_fd;
-        else close(k->reply_fd);
+        if (m->ret_fd && r >= 0)
+            *m->ret_fd = k->reply_fd;
+        else
+            close(k->reply_fd);
         k->reply_fd = -1;
     }
     if (r >= 0 && ret) *ret = v;
@@ -69,7 +72,8 @@ static int take_reply(struct cri_keeper *k, struct cri_msg *m, struct sn_arena *
 
 static int wait_answer(void *arg) { return sn_event_wait(arg); }
 
-int cri_keeper_call(struct cri_pod *p, struct cri_msg *m, struct sn_arena *a, const struct sn_json **ret)
+int cri_keeper_call(struct cri_pod *p, struct cri_msg *m, struct sn_arena *a,
+                    const struct sn_json **ret)
 {
     struct cri_keeper *k = &p->keeper;
     struct sn_event answered = {0};
@@ -79,14 +83,17 @@ int cri_keeper_call(struct cri_pod *p, struct cri_msg *m, struct sn_arena *a, co
     if (r >= 0) {
         sn_jsonw_ki64(&m->w, "seq", ++k->seq);
         sn_jsonw_object_end(&m->w);
-        r = m->b.err < 0 ? m->b.err : k->dead ? sn_fail(SN_E_UNAVAILABLE, "the pod's keeper is gone") : 0;
+        r = m->b.err < 0 ? m->b.err
+            : k->dead    ? sn_fail(SN_E_UNAVAILABLE, "the pod's keeper is gone")
+                         : 0;
         sn_buf_reset(&k->reply);
         k->waiting = &answered;
         if (r >= 0) r = send_message(k, m);
         /* A cancelled caller still waits for the answer: the request is under way. */
         if (r >= 0) r = sn_shield(CALL_NS, wait_answer, &answered);
         k->waiting = NULL;
-        if (r >= 0 && k->dead && !k->reply.len) r = sn_fail(SN_E_UNAVAILABLE, "the pod's keeper is gone");
+        if (r >= 0 && k->dead && !k->reply.len)
+            r = sn_fail(SN_E_UNAVAILABLE, "the pod's keeper is gone");
         if (r >= 0) r = take_reply(k, m, a ? a : &own, ret);
         sn_mutex_unlock(&k->call);
     }
@@ -122,7 +129,7 @@ static void on_exit_event(struct cri_pod *p, const struct sn_json *v)
     struct cri_ctr *hit = NULL;
     sn_mutex_lock_always(&p->s->mu);
     if (key.len) {
-        SN_LIST_EACH(&p->execs, it) {
+        SN_LIST_EACH (&p->execs, it) {
             struct cri_exec *e = SN_LIST_ENTRY(it, struct cri_exec, link);
             if (!sn_str_eqc(key, e->key)) continue;
             e->code = code;
@@ -167,7 +174,7 @@ static void on_death(struct cri_pod *p)
     k->dead = true;
     bool was = p->ready;
     p->ready = false;
-    SN_LIST_EACH(&p->execs, it) {
+    SN_LIST_EACH (&p->execs, it) {
         struct cri_exec *e = SN_LIST_ENTRY(it, struct cri_exec, link);
         e->code = 255;
         sn_list_del(&e->link);
@@ -178,7 +185,7 @@ static void on_death(struct cri_pod *p)
     for (bool more = was; more;) {
         struct cri_ctr *hit = NULL;
         sn_mutex_lock_always(&p->s->mu);
-        SN_LIST_EACH(&p->ctrs, it) {
+        SN_LIST_EACH (&p->ctrs, it) {
             struct cri_ctr *c = SN_LIST_ENTRY(it, struct cri_ctr, link);
             if (!hit && (c->state == CRI_RUNNING || c->starting)) hit = c;
         }
@@ -201,8 +208,11 @@ static int reader(void *arg)
     while (r >= 0) {
         char ctl[CMSG_SPACE(sizeof(int))];
         struct iovec iov = {buf, CRI_KEEPER_MESSAGE_MAX};
-        struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof ctl};
-        ssize_t n = recvmsg(k->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        struct msghdr m = {.msg_iov = &iov,
+                           .msg_iovlen = 1,
+                           .msg_control = ctl,
+                           .msg_controllen = sizeof ctl};
+        ssize_t n = recvmsg(k->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC); /* banned: seqpacket */
         if (n < 0 && errno == EAGAIN) {
             r = sn_fd_wait(k->fd, EPOLLIN);
             continue;
@@ -232,9 +242,9 @@ int cri_keeper_connect(struct cri_pod *p)
     if (!path.ptr) return SN_E_NOMEM;
     int r = sn_str_cz(path, at.sun_path, sizeof at.sun_path);
     if (r < 0) return sn_fail(r, "%s is too long for a socket", path.ptr);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0); /* banned: seqpacket */
     if (fd < 0) return sn_fail_errno(errno, "keeper's socket");
-    if (connect(fd, (struct sockaddr *)&at, sizeof at) < 0) {
+    if (connect(fd, (struct sockaddr *)&at, sizeof at) < 0) { /* banned: seqpacket */
         int err = errno;
         close(fd);
         return sn_fail_errno(err, "keeper of pod %s", p->id);
@@ -264,13 +274,18 @@ static int read_ready(int fd, struct sn_arena *a, int *ret_pause)
     while (r >= 0 && n < sizeof text) {
         ssize_t got = read(fd, text + n, sizeof text - n);
         if (got == 0) break;
-        if (got > 0) n += (size_t)got;
-        else if (errno == EAGAIN) r = sn_fd_wait(fd, EPOLLIN);
-        else if (errno != EINTR) r = sn_fail_errno(errno, "keeper");
+        if (got > 0)
+            n += (size_t)got;
+        else if (errno == EAGAIN)
+            r = sn_fd_wait(fd, EPOLLIN);
+        else if (errno != EINTR)
+            r = sn_fail_errno(errno, "keeper");
     }
     sn_deadline_restore(prev);
     const struct sn_json *v;
-    if (r >= 0) r = n ? sn_json_parse(a, sn_str_of(text, n), NULL, &v) : sn_fail(SN_E_INTERNAL, "the keeper did not start");
+    if (r >= 0)
+        r = n ? sn_json_parse(a, sn_str_of(text, n), NULL, &v)
+              : sn_fail(SN_E_INTERNAL, "the keeper did not start");
     if (r < 0) return r;
     int err = (int)sn_json_i64_or(sn_json_get(v, "err"), 0);
     struct sn_str msg = sn_json_str(sn_json_get(v, "msg"));
@@ -292,10 +307,12 @@ static int reaper(void *arg)
     return 0;
 }
 
-static unsigned keeper_args(struct cri_pod *p, bool net, const char **argv, unsigned max, const char *dir)
+static unsigned keeper_args(struct cri_pod *p, bool net, const char **argv, unsigned max,
+                            const char *dir)
 {
     const struct runtime_v1_linux_pod_sandbox_config *l = p->config->linux_;
-    const struct runtime_v1_namespace_option *ns = l && l->security_context ? l->security_context->namespace_options : NULL;
+    const struct runtime_v1_namespace_option *ns =
+        l && l->security_context ? l->security_context->namespace_options : NULL;
     unsigned n = 0;
     argv[n++] = p->s->keeper;
     argv[n++] = "--dir";
@@ -310,7 +327,9 @@ static unsigned keeper_args(struct cri_pod *p, bool net, const char **argv, unsi
     }
     for (unsigned i = 0; l && i < l->sysctls.len && n + 3 < max; i++) {
         argv[n++] = "--sysctl";
-        argv[n++] = sn_arena_printf(&p->arena, "%.*s=%.*s", SN_STR_ARG(l->sysctls.ptr[i]->key), SN_STR_ARG(l->sysctls.ptr[i]->value)).ptr;
+        argv[n++] = sn_arena_printf(&p->arena, "%.*s=%.*s", SN_STR_ARG(l->sysctls.ptr[i]->key),
+                                    SN_STR_ARG(l->sysctls.ptr[i]->value))
+                        .ptr;
     }
     argv[n] = NULL;
     return n;

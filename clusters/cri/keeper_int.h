@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cri/keeper_int.h - the keeper: one small process for each pod.
  *
- * It holds what must outlive the daemon: the pod's namespaces, the containers as their parent (so exit
- * statuses are never lost), their standard streams and logs. Single-threaded around one epoll set, it
- * links the runtime and nothing else. The daemon talks to it by JSON messages over a SOCK_SEQPACKET
- * socket in the pod's folder, and connects again after a restart.
+ * It holds what must outlive the daemon: the pod's namespaces, the containers as their parent (so
+ * exit statuses are never lost), their standard streams and logs. Single-threaded around one epoll
+ * set, it links the runtime and nothing else. The daemon talks to it by JSON messages over a
+ * SOCK_SEQPACKET socket in the pod's folder, and connects again after a restart.
  *
- * Requests: {"seq", "op", ...}; the answer {"seq", "err", "msg", ...}; events have "event" and no seq.
- *   create  id bundle runtime log tty stdin stdin_once -> pid
- *   start   id
- *   exec    id key process tty, with three descriptors (none with tty) -> pid; with tty the console
- *   kill    id sig all          update id resources       delete id
- *   reopen  id                  resize id key w h         attach id -> a socket
- *   list    -> containers       quit
- * Events: exit (id, key or "", code, at, oom).
- * An attached socket carries messages of a kind's byte and data: 0 stdin, 1 stdout, 2 stderr, 3 stdin ends. */
+ * Requests: {"seq", "op", ...}; the answer {"seq", "err", "msg", ...}; events have "event" and no
+ * seq. create  id bundle runtime log tty stdin stdin_once -> pid start   id exec    id key process
+ * tty, with three descriptors (none with tty) -> pid; with tty the console kill    id sig all
+ * update id resources       delete id reopen  id                  resize id key w h         attach
+ * id -> a socket list    -> containers       quit Events: exit (id, key or "", code, at, oom). An
+ * attached socket carries messages of a kind's byte and data: 0 stdin, 1 stdout, 2 stderr, 3 stdin
+ * ends. */
 #pragma once
 #include <sys/types.h>
 
@@ -28,14 +26,16 @@
 #include "core/str.h"
 #include "wire/json.h"
 
-#define KEEPER_MESSAGE_MAX (160u << 10) /* bytes of one message: an exec's process is the largest */
+#define KEEPER_MESSAGE_MAX (160u << 10) /* bytes of one message: an exec's process is the largest \
+                                         */
 #define KEEPER_CLIENTS_MAX 8u
 #define KEEPER_CTRS_MAX 256u
 #define KEEPER_EXECS_MAX 1024u
-#define KEEPER_ATTACH_MAX 16u           /* of one container */
-#define KEEPER_CHUNK (32u << 10)        /* of output moved at a time */
-#define KEEPER_ATTACH_BYTES (1u << 20)  /* in flight to one who is attached; then the container waits */
-#define KEEPER_RT_WAIT_S 60             /* a foreign runtime's command */
+#define KEEPER_ATTACH_MAX 16u    /* of one container */
+#define KEEPER_CHUNK (32u << 10) /* of output moved at a time */
+#define KEEPER_ATTACH_BYTES \
+    (1u << 20)              /* in flight to one who is attached; then the container waits */
+#define KEEPER_RT_WAIT_S 60 /* a foreign runtime's command */
 
 enum keeper_kind { K_LISTENER, K_CLIENT, K_SIGNALS, K_OUT, K_ATTACH, K_OOM, K_STDIN };
 struct keeper_src { /* what an epoll event leads to */
@@ -64,7 +64,7 @@ struct keeper_ctr {
     bool tty, stdin_once, oom, has_stdin;
     int code, log_fd;
     int64_t created_ns, started_ns, exited_ns;
-    struct keeper_src in;       /* our end of its stdin; the console with a terminal */
+    struct keeper_src in; /* our end of its stdin; the console with a terminal */
     struct sn_buf in_pending;
     struct keeper_out out[2];
     struct keeper_attach attach[KEEPER_ATTACH_MAX];
@@ -100,17 +100,21 @@ struct keeper_rt_create {
     int stdio[3];
     int *ret_console; /* NULL without a terminal */
 };
-int keeper_rt_create(struct keeper *k, struct keeper_ctr *c, const struct keeper_rt_create *o) SN_MUST_CHECK;
+int keeper_rt_create(struct keeper *k, struct keeper_ctr *c,
+                     const struct keeper_rt_create *o) SN_MUST_CHECK;
 int keeper_rt_start(struct keeper *k, struct keeper_ctr *c) SN_MUST_CHECK;
 int keeper_rt_kill(struct keeper *k, struct keeper_ctr *c, int sig, bool all) SN_MUST_CHECK;
-int keeper_rt_update(struct keeper *k, struct keeper_ctr *c, const struct sn_json *resources) SN_MUST_CHECK;
-int keeper_rt_exec(struct keeper *k, struct keeper_ctr *c, struct sn_str process, const int *stdio, int *ret_console,
-                   pid_t *ret_pid) SN_MUST_CHECK;
+int keeper_rt_update(struct keeper *k, struct keeper_ctr *c,
+                     const struct sn_json *resources) SN_MUST_CHECK;
+int keeper_rt_exec(struct keeper *k, struct keeper_ctr *c, struct sn_str process, const int *stdio,
+                   int *ret_console, pid_t *ret_pid) SN_MUST_CHECK;
 int keeper_rt_delete(struct keeper *k, struct keeper_ctr *c);
 
 /* keeper_io.c - streams, logs, attached sockets. */
 void keeper_io_event(struct keeper *k, struct keeper_src *s, uint32_t events);
-void keeper_io_ended(struct keeper *k, struct keeper_ctr *c); /* the first process has ended: the rest of its output */
+void keeper_io_ended(
+    struct keeper *k,
+    struct keeper_ctr *c); /* the first process has ended: the rest of its output */
 int keeper_log_open(struct keeper_ctr *c);
 int keeper_attach(struct keeper *k, struct keeper_ctr *c, int *ret_fd) SN_MUST_CHECK;
 void keeper_io_close(struct keeper *k, struct keeper_ctr *c);

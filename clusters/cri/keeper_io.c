@@ -53,13 +53,15 @@ static void close_stdin(struct keeper *k, struct keeper_ctr *c)
     c->in.fd = -1;
 }
 
-/* Sends one message to one who is attached. What does not fit waits, and the container's output with it. */
-static void attach_send(struct keeper *k, struct keeper_ctr *c, struct keeper_attach *a, int which, struct sn_str data)
+/* Sends one message to one who is attached. What does not fit waits, and the container's output
+ * with it. */
+static void attach_send(struct keeper *k, struct keeper_ctr *c, struct keeper_attach *a, int which,
+                        struct sn_str data)
 {
     uint8_t kind = (uint8_t)which;
     struct iovec iov[2] = {{&kind, 1}, {(void *)data.ptr, data.len}};
     struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
-    if (sendmsg(a->src.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return;
+    if (sendmsg(a->src.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return; /* banned: no fibers */
     if (errno != EAGAIN) return attach_close(k, c, a);
     sn_buf_byte(&a->pending, kind);
     sn_buf_str(&a->pending, data);
@@ -102,12 +104,15 @@ void keeper_io_ended(struct keeper *k, struct keeper_ctr *c)
 {
     for (int i = 0; i < 2; i++) {
         struct keeper_out *o = &c->out[i];
-        for (unsigned turns = 0; o->src.fd >= 0 && !o->paused && turns < 4096 && pump(k, c, o); turns++) {}
-        /* A process that it left behind may hold the stream open: the log ends with the container. */
+        for (unsigned turns = 0; o->src.fd >= 0 && !o->paused && turns < 4096 && pump(k, c, o);
+             turns++) {}
+        /* A process that it left behind may hold the stream open: the log ends with the container.
+         */
         if (o->src.fd >= 0 && !o->paused) end_stream(k, c, o);
     }
     for (unsigned i = 0; i < KEEPER_ATTACH_MAX; i++)
-        if (c->attach[i].src.fd >= 0 && !c->attach[i].pending.len) attach_close(k, c, &c->attach[i]);
+        if (c->attach[i].src.fd >= 0 && !c->attach[i].pending.len)
+            attach_close(k, c, &c->attach[i]);
 }
 
 void keeper_io_close(struct keeper *k, struct keeper_ctr *c)
@@ -136,7 +141,8 @@ int keeper_attach(struct keeper *k, struct keeper_ctr *c, int *ret_fd)
     int sv[2], size = (int)KEEPER_ATTACH_BYTES;
     unsigned i = 0;
     while (i < KEEPER_ATTACH_MAX && c->attach[i].src.fd >= 0) i++;
-    if (i == KEEPER_ATTACH_MAX) return sn_fail(SN_E_RESOURCE_EXHAUSTED, "%u are attached to %s already", i, c->id);
+    if (i == KEEPER_ATTACH_MAX)
+        return sn_fail(SN_E_RESOURCE_EXHAUSTED, "%u are attached to %s already", i, c->id);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) < 0)
         return sn_fail_errno(errno, "attach socket");
     (void)setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
@@ -173,7 +179,9 @@ static void stdin_flush(struct keeper *k, struct keeper_ctr *c)
     }
     keeper_unwatch(k, &c->in);
     for (unsigned i = 0; i < KEEPER_ATTACH_MAX; i++)
-        if (c->attach[i].src.fd >= 0) (void)keeper_watch(k, &c->attach[i].src, EPOLLIN | (c->attach[i].pending.len ? EPOLLOUT : 0));
+        if (c->attach[i].src.fd >= 0)
+            (void)keeper_watch(k, &c->attach[i].src,
+                               EPOLLIN | (c->attach[i].pending.len ? EPOLLOUT : 0));
 }
 
 static void attach_in(struct keeper *k, struct keeper_ctr *c, struct keeper_attach *a)
@@ -195,7 +203,8 @@ static void attach_in(struct keeper *k, struct keeper_ctr *c, struct keeper_atta
     stdin_flush(k, c);
     if (c->in_pending.len)
         for (unsigned i = 0; i < KEEPER_ATTACH_MAX; i++)
-            if (c->attach[i].src.fd >= 0) (void)keeper_watch(k, &c->attach[i].src, c->attach[i].pending.len ? EPOLLOUT : 0);
+            if (c->attach[i].src.fd >= 0)
+                (void)keeper_watch(k, &c->attach[i].src, c->attach[i].pending.len ? EPOLLOUT : 0);
 }
 
 static void attach_out(struct keeper *k, struct keeper_ctr *c, struct keeper_attach *a)

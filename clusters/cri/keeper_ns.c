@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cri/keeper_ns.c - the pod's namespaces: held by the keeper itself, so that no pause image and no mount
- * is needed. Containers join /proc/KEEPER/ns/. A pod-wide PID namespace needs a process 1 of its own. */
+/* cri/keeper_ns.c - the pod's namespaces: held by the keeper itself, so that no pause image and no
+ * mount is needed. Containers join /proc/KEEPER/ns/. A pod-wide PID namespace needs a process 1 of
+ * its own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,7 +12,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <linux/sched.h>
 
 #include "clusters/cri/keeper_int.h"
 #include "core/status.h"
@@ -28,7 +29,7 @@ static void pause_main(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
     for (;;) {
         int sig = sigwaitinfo(&set, NULL);
-        if (sig == SIGTERM) _exit(0);
+        if (sig == SIGTERM) _exit(0); /* banned: no fibers */
         while (waitpid(-1, NULL, WNOHANG) > 0) {}
     }
 }
@@ -47,9 +48,11 @@ static int set_sysctl(const char *text)
 {
     char path[512];
     const char *eq = strchr(text, '=');
-    if (!eq || eq == text) return sn_fail(SN_E_INVALID_ARGUMENT, "sysctl \"%s\": expected name=value", text);
+    if (!eq || eq == text)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "sysctl \"%s\": expected name=value", text);
     int n = snprintf(path, sizeof path, "/proc/sys/%.*s", (int)(eq - text), text);
-    if (n >= (int)sizeof path || strstr(text, "..")) return sn_fail(SN_E_INVALID_ARGUMENT, "sysctl \"%s\"", text);
+    if (n >= (int)sizeof path || strstr(text, ".."))
+        return sn_fail(SN_E_INVALID_ARGUMENT, "sysctl \"%s\"", text);
     for (char *p = path + 10; *p; p++)
         if (*p == '.') *p = '/';
     int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -62,7 +65,8 @@ static int set_sysctl(const char *text)
 
 int keeper_namespaces(const struct sn_keeper_opts *o, pid_t *ret_pause)
 {
-    if (o->netns_fd >= 0 && setns(o->netns_fd, CLONE_NEWNET) < 0) return sn_fail_errno(errno, "enter the pod's network");
+    if (o->netns_fd >= 0 && setns(o->netns_fd, CLONE_NEWNET) < 0)
+        return sn_fail_errno(errno, "enter the pod's network");
     int flags = (o->ipc ? CLONE_NEWIPC : 0) | (o->uts ? CLONE_NEWUTS : 0);
     if (flags && unshare(flags) < 0) return sn_fail_errno(errno, "new IPC and UTS namespaces");
     if (o->uts && o->hostname && *o->hostname && sethostname(o->hostname, strlen(o->hostname)) < 0)

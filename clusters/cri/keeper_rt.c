@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cri/keeper_rt.c - what the keeper asks of a runtime: clusters/oci, or a program with runc's command line
- * for a runtime handler that names one. */
+/* cri/keeper_rt.c - what the keeper asks of a runtime: clusters/oci, or a program with runc's
+ * command line for a runtime handler that names one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -40,22 +40,23 @@ static int complaint(int fd, const char *what, int status)
 /* Runs the program; standard streams as given (NULL: /dev/null). */
 static int run(const char *const *argv, const int *stdio)
 {
-    int err = memfd_create("err", MFD_CLOEXEC), null = open("/dev/null", O_RDWR | O_CLOEXEC), status = 0;
+    int err = memfd_create("err", MFD_CLOEXEC), null = open("/dev/null", O_RDWR | O_CLOEXEC),
+        status = 0;
     if (err < 0 || null < 0) {
         if (err >= 0) close(err);
         return sn_fail(SN_E_FILES, "%s: descriptors", argv[0]);
     }
-    pid_t pid = fork();
+    pid_t pid = fork(); /* banned: no fibers */
     if (pid == 0) {
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         for (int i = 0; i < 3; i++) {
             int fd = stdio && stdio[i] >= 0 ? stdio[i] : i == 2 ? err : null;
-            if (dup2(fd, i) < 0) _exit(127);
+            if (dup2(fd, i) < 0) _exit(127); /* banned: no fibers */
         }
         execvp(argv[0], (char *const *)argv);
-        _exit(127);
+        _exit(127); /* banned: no fibers */
     }
     close(null);
     int r = pid < 0 ? sn_fail_errno(errno, "%s", argv[0]) : 0;
@@ -97,17 +98,18 @@ static int read_pid(const char *path, pid_t *ret)
     (void)unlink(path);
     if (n <= 0) return sn_fail(SN_E_INTERNAL, "%s: no pid in it", path);
     text[n] = 0;
-    *ret = (pid_t)atoi(text);
+    *ret = (pid_t)atoi(text); /* banned: no fibers */
     return *ret > 0 ? 0 : sn_fail(SN_E_INTERNAL, "%s: no pid in it", path);
 }
 
 static int console_socket(const char *path)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof at.sun_path) return sn_fail(SN_E_TOO_LARGE, "%s is too long for a socket", path);
+    if (strlen(path) >= sizeof at.sun_path)
+        return sn_fail(SN_E_TOO_LARGE, "%s is too long for a socket", path);
     memcpy(at.sun_path, path, strlen(path) + 1);
     (void)unlink(path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); /* banned: no fibers */
     if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, 1) < 0) {
         int err = errno;
         if (fd >= 0) close(fd);
@@ -120,22 +122,28 @@ static int console_socket(const char *path)
 static int receive_console(int listener, int *ret)
 {
     struct pollfd p = {.fd = listener, .events = POLLIN};
-    if (poll(&p, 1, KEEPER_RT_WAIT_S * 1000) != 1) return sn_fail(SN_E_DEADLINE_EXCEEDED, "the runtime sent no terminal");
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (poll(&p, 1, KEEPER_RT_WAIT_S * 1000) != 1) /* banned: no fibers */
+        return sn_fail(SN_E_DEADLINE_EXCEEDED, "the runtime sent no terminal");
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC); /* banned: no fibers */
     if (fd < 0) return sn_fail_errno(errno, "terminal's socket");
     char data[256], ctl[CMSG_SPACE(sizeof(int))];
     struct iovec iov = {data, sizeof data};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof ctl};
-    ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = ctl,
+                       .msg_controllen = sizeof ctl};
+    ssize_t n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC); /* banned: no fibers */
     struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
     close(fd);
-    if (!h || h->cmsg_type != SCM_RIGHTS) return sn_fail(SN_E_PROTOCOL, "the runtime sent no terminal");
+    if (!h || h->cmsg_type != SCM_RIGHTS)
+        return sn_fail(SN_E_PROTOCOL, "the runtime sent no terminal");
     memcpy(ret, CMSG_DATA(h), sizeof *ret);
     return 0;
 }
 
 /* create and exec of a program: they leave a pid in a file and perhaps a terminal at a socket. */
-static int run_process(struct keeper *k, struct command *m, const char *id, const int *stdio, int *ret_console, pid_t *ret)
+static int run_process(struct keeper *k, struct command *m, const char *id, const int *stdio,
+                       int *ret_console, pid_t *ret)
 {
     char pid_file[320], sock[320];
     int listener = -1;
@@ -182,7 +190,10 @@ int keeper_rt_create(struct keeper *k, struct keeper_ctr *c, const struct keeper
         return run_process(k, &m, c->id, o->stdio, o->ret_console, &c->pid);
     }
     struct sn_oci_host h = host_of(k);
-    struct sn_oci_create_opts co = {.id = c->id, .bundle = c->bundle, .stdio = o->stdio, .ret_console = o->ret_console};
+    struct sn_oci_create_opts co = {.id = c->id,
+                                    .bundle = c->bundle,
+                                    .stdio = o->stdio,
+                                    .ret_console = o->ret_console};
     int r = sn_oci_create(&h, &co, &c->oci);
     if (r >= 0) c->pid = sn_oci_pid(c->oci);
     return r;
@@ -226,14 +237,16 @@ int keeper_rt_update(struct keeper *k, struct keeper_ctr *c, const struct sn_jso
     return run(m.argv, NULL);
 }
 
-int keeper_rt_exec(struct keeper *k, struct keeper_ctr *c, struct sn_str process, const int *stdio, int *ret_console,
-                   pid_t *ret_pid)
+int keeper_rt_exec(struct keeper *k, struct keeper_ctr *c, struct sn_str process, const int *stdio,
+                   int *ret_console, pid_t *ret_pid)
 {
     char path[320];
     struct command m;
     if (!c->runtime) {
         struct sn_oci_process p;
-        struct sn_oci_exec_opts o = {.process = process, .stdio = stdio, .ret_console = ret_console};
+        struct sn_oci_exec_opts o = {.process = process,
+                                     .stdio = stdio,
+                                     .ret_console = ret_console};
         int r = sn_oci_exec(c->oci, &o, &p);
         if (r < 0) return r;
         close(p.pidfd);

@@ -5,7 +5,8 @@
 #include "core/status.h"
 #include "core/time.h"
 
-static void put_line(struct sn_cri_logline *l, struct sn_str more, bool partial, int64_t now_ns, struct sn_buf *out)
+static void put_line(struct sn_cri_logline *l, struct sn_str more, bool partial, int64_t now_ns,
+                     struct sn_buf *out)
 {
     char time[SN_RFC3339_MAX];
     size_t n = sn_time_rfc3339(now_ns, 9, time);
@@ -19,7 +20,8 @@ static void put_line(struct sn_cri_logline *l, struct sn_str more, bool partial,
     l->n = 0;
 }
 
-void sn_cri_logline_feed(struct sn_cri_logline *l, struct sn_str data, int64_t now_ns, struct sn_buf *out)
+void sn_cri_logline_feed(struct sn_cri_logline *l, struct sn_str data, int64_t now_ns,
+                         struct sn_buf *out)
 {
     while (data.len) {
         ssize_t nl = sn_str_chr(data, '\n');
@@ -54,7 +56,8 @@ int sn_cri_log_next(struct sn_str *in, struct sn_cri_log_record *ret)
     rec.stream = sn_str_cut(&line, ' ');
     struct sn_str tag = sn_str_cut(&line, ' ');
     rec.partial = sn_str_eqc(tag, "P");
-    if (!line.ptr || (!rec.partial && !sn_str_eqc(tag, "F"))) return sn_fail(SN_E_SYNTAX, "no line of a container's log");
+    if (!line.ptr || (!rec.partial && !sn_str_eqc(tag, "F")))
+        return sn_fail(SN_E_SYNTAX, "no line of a container's log");
     rec.text = line;
     *ret = rec;
     return 1;

@@ -19,7 +19,8 @@ static inline void sn_cri_logline_init(struct sn_cri_logline *l, const char *str
     l->n = 0;
 }
 /* sn_cri_logline_feed - appends to `out` the log lines that `data` completes. now_ns: unix. */
-void sn_cri_logline_feed(struct sn_cri_logline *l, struct sn_str data, int64_t now_ns, struct sn_buf *out);
+void sn_cri_logline_feed(struct sn_cri_logline *l, struct sn_str data, int64_t now_ns,
+                         struct sn_buf *out);
 /* sn_cri_logline_end - the output has ended: what is held becomes a last line. */
 void sn_cri_logline_end(struct sn_cri_logline *l, int64_t now_ns, struct sn_buf *out);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cri/logline_test.c - output cut anywhere gives the same lines, and they read back as the output. */
+/* cri/logline_test.c - output cut anywhere gives the same lines, and they read back as the output.
+ */
 #include "clusters/cri/logline.h"
 
 #include "core/alloc.h"
@@ -13,8 +14,10 @@ SN_TEST(log_lines)
     sn_cri_logline_feed(l, SN_STR("one\ntw"), 1480000000123456789, &out);
     sn_cri_logline_feed(l, SN_STR("o\n\nend"), 1480000000123456789, &out);
     sn_cri_logline_end(l, 1480000000123456789, &out);
-    T_STR(sn_buf_view(&out), "2016-11-24T15:06:40.123456789Z stdout F one\n2016-11-24T15:06:40.123456789Z stdout F two\n"
-                             "2016-11-24T15:06:40.123456789Z stdout F \n2016-11-24T15:06:40.123456789Z stdout F end\n");
+    T_STR(
+        sn_buf_view(&out),
+        "2016-11-24T15:06:40.123456789Z stdout F one\n2016-11-24T15:06:40.123456789Z stdout F two\n"
+        "2016-11-24T15:06:40.123456789Z stdout F \n2016-11-24T15:06:40.123456789Z stdout F end\n");
     sn_buf_done(&out);
     sn_free(l);
 }

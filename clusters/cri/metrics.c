@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cri/metrics.c - what cadvisor calls container_*, of pods and containers, for a kubelet that asks us instead. */
+/* cri/metrics.c - what cadvisor calls container_*, of pods and containers, for a kubelet that asks
+ * us instead. */
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
@@ -12,22 +13,77 @@
 #define PIDS_MAX 4096u /* of one container whose descriptors are counted */
 
 enum metric {
-    BLKIO, PERIODS, THROTTLED, THROTTLED_S, CPU_SYSTEM, CPU_USAGE, CPU_USER, FDS, INODES_FREE, INODES, FS_LIMIT, READ_BYTES,
-    READS, FS_USAGE, WRITE_BYTES, WRITES, HUGE_MAX, HUGE, LAST_SEEN, CACHE, FAILCNT, FAILURES, KERNEL, MAPPED, MEM_MAX, RSS,
-    SWAP, MEM, WORKING_SET, RX, RX_ERR, RX_DROP, RX_PACKETS, TX, TX_ERR, TX_DROP, TX_PACKETS, OOM, PSI_CPU_FULL, PSI_CPU_SOME,
-    PSI_IO_FULL, PSI_IO_SOME, PSI_MEM_FULL, PSI_MEM_SOME, PROCESSES, SOCKETS, SPEC_PERIOD, SPEC_QUOTA, SPEC_SHARES, SPEC_MEM,
-    SPEC_SWAP, START, THREADS, THREADS_MAX, METRICS,
+    BLKIO,
+    PERIODS,
+    THROTTLED,
+    THROTTLED_S,
+    CPU_SYSTEM,
+    CPU_USAGE,
+    CPU_USER,
+    FDS,
+    INODES_FREE,
+    INODES,
+    FS_LIMIT,
+    READ_BYTES,
+    READS,
+    FS_USAGE,
+    WRITE_BYTES,
+    WRITES,
+    HUGE_MAX,
+    HUGE,
+    LAST_SEEN,
+    CACHE,
+    FAILCNT,
+    FAILURES,
+    KERNEL,
+    MAPPED,
+    MEM_MAX,
+    RSS,
+    SWAP,
+    MEM,
+    WORKING_SET,
+    RX,
+    RX_ERR,
+    RX_DROP,
+    RX_PACKETS,
+    TX,
+    TX_ERR,
+    TX_DROP,
+    TX_PACKETS,
+    OOM,
+    PSI_CPU_FULL,
+    PSI_CPU_SOME,
+    PSI_IO_FULL,
+    PSI_IO_SOME,
+    PSI_MEM_FULL,
+    PSI_MEM_SOME,
+    PROCESSES,
+    SOCKETS,
+    SPEC_PERIOD,
+    SPEC_QUOTA,
+    SPEC_SHARES,
+    SPEC_MEM,
+    SPEC_SWAP,
+    START,
+    THREADS,
+    THREADS_MAX,
+    METRICS,
 };
 /* Every metric bears the labels id and name; `label` is a third one. */
 static const struct {
     const char *name, *help, *label;
     int type;
 } defs[METRICS] = {
-    [BLKIO] = {"container_blkio_device_usage_total", "Bytes moved to and from a block device", "device", COUNTER},
-    [PERIODS] = {"container_cpu_cfs_periods_total", "Enforcement periods that have passed", NULL, COUNTER},
-    [THROTTLED] = {"container_cpu_cfs_throttled_periods_total", "Periods in which the quota ran out", NULL, COUNTER},
-    [THROTTLED_S] = {"container_cpu_cfs_throttled_seconds_total", "Seconds held back by the quota", NULL, COUNTER},
-    [CPU_SYSTEM] = {"container_cpu_system_seconds_total", "CPU seconds in the kernel", NULL, COUNTER},
+    [BLKIO] = {"container_blkio_device_usage_total", "Bytes moved to and from a block device",
+               "device", COUNTER},
+    [PERIODS] = {"container_cpu_cfs_periods_total", "Enforcement periods that have passed", NULL,
+                 COUNTER},
+    [THROTTLED] = {"container_cpu_cfs_throttled_periods_total",
+                   "Periods in which the quota ran out", NULL, COUNTER},
+    [THROTTLED_S] = {"container_cpu_cfs_throttled_seconds_total", "Seconds held back by the quota",
+                     NULL, COUNTER},
+    [CPU_SYSTEM] = {"container_cpu_system_seconds_total", "CPU seconds in the kernel", NULL,
+                    COUNTER},
     [CPU_USAGE] = {"container_cpu_usage_seconds_total", "CPU seconds", NULL, COUNTER},
     [CPU_USER] = {"container_cpu_user_seconds_total", "CPU seconds in user mode", NULL, COUNTER},
     [FDS] = {"container_file_descriptors", "Open descriptors of all processes", NULL, GAUGE},
@@ -41,7 +97,8 @@ static const struct {
     [WRITES] = {"container_fs_writes_total", "Writes to disks", NULL, COUNTER},
     [HUGE_MAX] = {"container_hugetlb_max_usage_bytes", "Most huge pages in use", "pagesize", GAUGE},
     [HUGE] = {"container_hugetlb_usage_bytes", "Huge pages in use", "pagesize", GAUGE},
-    [LAST_SEEN] = {"container_last_seen", "When the container was looked at, unix seconds", NULL, GAUGE},
+    [LAST_SEEN] = {"container_last_seen", "When the container was looked at, unix seconds", NULL,
+                   GAUGE},
     [CACHE] = {"container_memory_cache", "Page cache", NULL, GAUGE},
     [FAILCNT] = {"container_memory_failcnt", "Times the memory limit was reached", NULL, COUNTER},
     [FAILURES] = {"container_memory_failures_total", "Page faults", "failure_type", COUNTER},
@@ -51,42 +108,63 @@ static const struct {
     [RSS] = {"container_memory_rss", "Anonymous memory", NULL, GAUGE},
     [SWAP] = {"container_memory_swap", "Swap in use", NULL, GAUGE},
     [MEM] = {"container_memory_usage_bytes", "Memory in use, cache included", NULL, GAUGE},
-    [WORKING_SET] = {"container_memory_working_set_bytes", "Memory in use without cache that can be dropped", NULL, GAUGE},
+    [WORKING_SET] = {"container_memory_working_set_bytes",
+                     "Memory in use without cache that can be dropped", NULL, GAUGE},
     [RX] = {"container_network_receive_bytes_total", "Bytes received", "interface", COUNTER},
-    [RX_ERR] = {"container_network_receive_errors_total", "Errors while receiving", "interface", COUNTER},
-    [RX_DROP] = {"container_network_receive_packets_dropped_total", "Packets dropped while receiving", "interface", COUNTER},
-    [RX_PACKETS] = {"container_network_receive_packets_total", "Packets received", "interface", COUNTER},
+    [RX_ERR] = {"container_network_receive_errors_total", "Errors while receiving", "interface",
+                COUNTER},
+    [RX_DROP] = {"container_network_receive_packets_dropped_total",
+                 "Packets dropped while receiving", "interface", COUNTER},
+    [RX_PACKETS] = {"container_network_receive_packets_total", "Packets received", "interface",
+                    COUNTER},
     [TX] = {"container_network_transmit_bytes_total", "Bytes sent", "interface", COUNTER},
-    [TX_ERR] = {"container_network_transmit_errors_total", "Errors while sending", "interface", COUNTER},
-    [TX_DROP] = {"container_network_transmit_packets_dropped_total", "Packets dropped while sending", "interface", COUNTER},
-    [TX_PACKETS] = {"container_network_transmit_packets_total", "Packets sent", "interface", COUNTER},
+    [TX_ERR] = {"container_network_transmit_errors_total", "Errors while sending", "interface",
+                COUNTER},
+    [TX_DROP] = {"container_network_transmit_packets_dropped_total",
+                 "Packets dropped while sending", "interface", COUNTER},
+    [TX_PACKETS] = {"container_network_transmit_packets_total", "Packets sent", "interface",
+                    COUNTER},
     [OOM] = {"container_oom_events_total", "Processes killed for memory", NULL, COUNTER},
-    [PSI_CPU_FULL] = {"container_pressure_cpu_stalled_seconds_total", "Seconds all tasks waited for a CPU", NULL, COUNTER},
-    [PSI_CPU_SOME] = {"container_pressure_cpu_waiting_seconds_total", "Seconds some task waited for a CPU", NULL, COUNTER},
-    [PSI_IO_FULL] = {"container_pressure_io_stalled_seconds_total", "Seconds all tasks waited for I/O", NULL, COUNTER},
-    [PSI_IO_SOME] = {"container_pressure_io_waiting_seconds_total", "Seconds some task waited for I/O", NULL, COUNTER},
-    [PSI_MEM_FULL] = {"container_pressure_memory_stalled_seconds_total", "Seconds all tasks waited for memory", NULL, COUNTER},
-    [PSI_MEM_SOME] = {"container_pressure_memory_waiting_seconds_total", "Seconds some task waited for memory", NULL, COUNTER},
+    [PSI_CPU_FULL] = {"container_pressure_cpu_stalled_seconds_total",
+                      "Seconds all tasks waited for a CPU", NULL, COUNTER},
+    [PSI_CPU_SOME] = {"container_pressure_cpu_waiting_seconds_total",
+                      "Seconds some task waited for a CPU", NULL, COUNTER},
+    [PSI_IO_FULL] = {"container_pressure_io_stalled_seconds_total",
+                     "Seconds all tasks waited for I/O", NULL, COUNTER},
+    [PSI_IO_SOME] = {"container_pressure_io_waiting_seconds_total",
+                     "Seconds some task waited for I/O", NULL, COUNTER},
+    [PSI_MEM_FULL] = {"container_pressure_memory_stalled_seconds_total",
+                      "Seconds all tasks waited for memory", NULL, COUNTER},
+    [PSI_MEM_SOME] = {"container_pressure_memory_waiting_seconds_total",
+                      "Seconds some task waited for memory", NULL, COUNTER},
     [PROCESSES] = {"container_processes", "Processes", NULL, GAUGE},
     [SOCKETS] = {"container_sockets", "Open sockets of all processes", NULL, GAUGE},
-    [SPEC_PERIOD] = {"container_spec_cpu_period", "CPU period that was asked for, microseconds", NULL, GAUGE},
-    [SPEC_QUOTA] = {"container_spec_cpu_quota", "CPU quota that was asked for, microseconds", NULL, GAUGE},
+    [SPEC_PERIOD] = {"container_spec_cpu_period", "CPU period that was asked for, microseconds",
+                     NULL, GAUGE},
+    [SPEC_QUOTA] = {"container_spec_cpu_quota", "CPU quota that was asked for, microseconds", NULL,
+                    GAUGE},
     [SPEC_SHARES] = {"container_spec_cpu_shares", "CPU shares that were asked for", NULL, GAUGE},
-    [SPEC_MEM] = {"container_spec_memory_limit_bytes", "Memory limit that was asked for", NULL, GAUGE},
-    [SPEC_SWAP] = {"container_spec_memory_swap_limit_bytes", "Memory and swap limit that was asked for", NULL, GAUGE},
-    [START] = {"container_start_time_seconds", "When the container was started, unix seconds", NULL, GAUGE},
+    [SPEC_MEM] = {"container_spec_memory_limit_bytes", "Memory limit that was asked for", NULL,
+                  GAUGE},
+    [SPEC_SWAP] = {"container_spec_memory_swap_limit_bytes",
+                   "Memory and swap limit that was asked for", NULL, GAUGE},
+    [START] = {"container_start_time_seconds", "When the container was started, unix seconds", NULL,
+               GAUGE},
     [THREADS] = {"container_threads", "Threads", NULL, GAUGE},
     [THREADS_MAX] = {"container_threads_max", "Limit of threads; 0 is none", NULL, GAUGE},
 };
 
-static int list_metric_descriptors(struct sn_grpc_call *call, const struct runtime_v1_list_metric_descriptors_request *q,
+static int list_metric_descriptors(struct sn_grpc_call *call,
+                                   const struct runtime_v1_list_metric_descriptors_request *q,
                                    struct runtime_v1_list_metric_descriptors_response **ret)
 {
     struct sn_arena *a = call->arena;
     *ret = SN_ARENA_NEW(a, struct runtime_v1_list_metric_descriptors_response);
     if (!*ret) return SN_E_NOMEM;
     for (unsigned i = 0; i < METRICS; i++) {
-        struct runtime_v1_metric_descriptor *d = SN_ARENA_NEW(a, struct runtime_v1_metric_descriptor), **at;
+        struct runtime_v1_metric_descriptor *d = SN_ARENA_NEW(a,
+                                                              struct runtime_v1_metric_descriptor),
+                                            **at;
         const char *keys[] = {"id", "name", defs[i].label};
         at = sn_pb_array_add(&(*ret)->descriptors, sizeof *at, a);
         if (!d || !at) return SN_E_NOMEM;
@@ -114,7 +192,8 @@ struct emitter {
 
 static void emit_with(struct emitter *e, enum metric which, struct sn_str third, uint64_t v)
 {
-    struct runtime_v1_metric *m = SN_ARENA_NEW(e->a, struct runtime_v1_metric), **at = sn_pb_array_add(e->array, sizeof *at, e->a);
+    struct runtime_v1_metric *m = SN_ARENA_NEW(e->a, struct runtime_v1_metric),
+                             **at = sn_pb_array_add(e->array, sizeof *at, e->a);
     struct runtime_v1_u_int64_value *value = SN_ARENA_NEW(e->a, struct runtime_v1_u_int64_value);
     struct sn_str labels[] = {e->id, e->name, third};
     e->nomem |= !m || !at || !value;
@@ -126,12 +205,17 @@ static void emit_with(struct emitter *e, enum metric which, struct sn_str third,
     m->value = value;
     for (unsigned k = 0; k < (defs[which].label ? 3 : 2); k++) {
         struct sn_str *l = sn_pb_array_add(&m->label_values, sizeof *l, e->a);
-        if (l) *l = labels[k];
-        else e->nomem = true;
+        if (l)
+            *l = labels[k];
+        else
+            e->nomem = true;
     }
     *at = m;
 }
-static void emit(struct emitter *e, enum metric which, uint64_t v) { emit_with(e, which, (struct sn_str){0}, v); }
+static void emit(struct emitter *e, enum metric which, uint64_t v)
+{
+    emit_with(e, which, (struct sn_str){0}, v);
+}
 
 static uint64_t seconds(uint64_t ns) { return ns / (uint64_t)SN_SEC; }
 
@@ -165,7 +249,9 @@ static int count(void *arg)
     struct sn_cgroup *cg;
     struct sn_cgroup_pids pids;
     struct cri_reading *q = k->q;
-    int r = sn_cgroup_resolve(&q->s->cgroups, &(struct sn_cgroup_where){.path = q->cgroup, .id = sn_str(q->id)}, q->a, &location);
+    int r = sn_cgroup_resolve(&q->s->cgroups,
+                              &(struct sn_cgroup_where){.path = q->cgroup, .id = sn_str(q->id)},
+                              q->a, &location);
     if (r >= 0) r = sn_cgroup_open(&q->s->cgroups, location, &cg);
     if (r < 0) return r;
     r = sn_cgroup_pids(cg, true, q->a, &pids);
@@ -195,8 +281,10 @@ static void emit_cpu_memory(struct emitter *e, const struct sn_cgroup_stats *st)
     emit(e, CPU_USER, seconds(st->cpu.user_ns));
     emit(e, CACHE, st->memory.cache);
     emit(e, FAILCNT, v2 ? st->memory.max_events : st->memory.memory.failcnt);
-    emit_with(e, FAILURES, SN_STR("pgfault"), sn_cgroup_stat_get(st, v2 ? "pgfault" : "total_pgfault"));
-    emit_with(e, FAILURES, SN_STR("pgmajfault"), sn_cgroup_stat_get(st, v2 ? "pgmajfault" : "total_pgmajfault"));
+    emit_with(e, FAILURES, SN_STR("pgfault"),
+              sn_cgroup_stat_get(st, v2 ? "pgfault" : "total_pgfault"));
+    emit_with(e, FAILURES, SN_STR("pgmajfault"),
+              sn_cgroup_stat_get(st, v2 ? "pgmajfault" : "total_pgmajfault"));
     emit(e, KERNEL, v2 ? sn_cgroup_stat_get(st, "kernel") : st->memory.kernel.usage);
     emit(e, MAPPED, sn_cgroup_stat_get(st, v2 ? "file_mapped" : "total_mapped_file"));
     emit(e, MEM_MAX, st->memory.memory.max);
@@ -208,7 +296,8 @@ static void emit_cpu_memory(struct emitter *e, const struct sn_cgroup_stats *st)
     emit(e, THREADS_MAX, st->pids.limit_set && st->pids.limit != UINT64_MAX ? st->pids.limit : 0);
 }
 
-static void emit_psi(struct emitter *e, const struct sn_cgroup_psi *p, enum metric full, enum metric some)
+static void emit_psi(struct emitter *e, const struct sn_cgroup_psi *p, enum metric full,
+                     enum metric some)
 {
     if (!p->set) return;
     emit(e, full, p->full.total_us / 1000000);
@@ -223,7 +312,8 @@ static void emit_io(struct emitter *e, const struct sn_cgroup_stats *st)
     emit(e, WRITES, io_sum(&st->io.serviced, "Write"));
     for (size_t i = 0; i < st->io.service_bytes.n; i++) {
         const struct sn_cgroup_io_entry *d = &st->io.service_bytes.ptr[i];
-        struct sn_str dev = sn_arena_printf(e->a, "%llu:%llu %.*s", (unsigned long long)d->major, (unsigned long long)d->minor, SN_STR_ARG(d->op));
+        struct sn_str dev = sn_arena_printf(e->a, "%llu:%llu %.*s", (unsigned long long)d->major,
+                                            (unsigned long long)d->minor, SN_STR_ARG(d->op));
         emit_with(e, BLKIO, dev, d->value);
     }
     for (size_t i = 0; i < st->hugetlb.n; i++) {
@@ -296,22 +386,36 @@ static void emit_net(struct cri_pod *p, struct emitter *e)
     }
 }
 
-static int pod_metrics(struct sn_cri *s, struct cri_pod *p, struct sn_arena *a, struct runtime_v1_pod_sandbox_metrics **ret)
+static int pod_metrics(struct sn_cri *s, struct cri_pod *p, struct sn_arena *a,
+                       struct runtime_v1_pod_sandbox_metrics **ret)
 {
-    struct runtime_v1_pod_sandbox_metrics *pm = SN_ARENA_NEW(a, struct runtime_v1_pod_sandbox_metrics);
+    struct runtime_v1_pod_sandbox_metrics *pm =
+        SN_ARENA_NEW(a, struct runtime_v1_pod_sandbox_metrics);
     struct cri_ctr **all;
     size_t n = 0;
     if (!pm) return SN_E_NOMEM;
     pm->pod_sandbox_id = sn_arena_str(a, sn_str(p->id));
-    struct emitter e = {&pm->metrics, pm->pod_sandbox_id, sn_arena_str(a, p->config->metadata->name), sn_wall_now(), a, false};
+    struct emitter e = {&pm->metrics,
+                        pm->pod_sandbox_id,
+                        sn_arena_str(a, p->config->metadata->name),
+                        sn_wall_now(),
+                        a,
+                        false};
     emit_net(p, &e);
     int r = cri_pick_ctrs(s, a, NULL, p->id, &all, &n);
     for (size_t i = 0; i < n; i++) {
-        struct runtime_v1_container_metrics *cm = SN_ARENA_NEW(a, struct runtime_v1_container_metrics), **at;
+        struct runtime_v1_container_metrics *cm = SN_ARENA_NEW(a,
+                                                               struct runtime_v1_container_metrics),
+                                            **at;
         at = sn_pb_array_add(&pm->container_metrics, sizeof *at, a);
         if (cm && at && r >= 0) {
             cm->container_id = sn_arena_str(a, sn_str(all[i]->id));
-            struct emitter ce = {&cm->metrics, cm->container_id, sn_arena_str(a, all[i]->config->metadata->name), e.now, a, false};
+            struct emitter ce = {&cm->metrics,
+                                 cm->container_id,
+                                 sn_arena_str(a, all[i]->config->metadata->name),
+                                 e.now,
+                                 a,
+                                 false};
             emit_ctr(s, all[i], &ce);
             *at = cm;
             e.nomem |= ce.nomem;
@@ -339,7 +443,8 @@ static int metrics_into(struct sn_cri *s, struct sn_arena *a, void *array)
     return r;
 }
 
-static int list_pod_sandbox_metrics(struct sn_grpc_call *call, const struct runtime_v1_list_pod_sandbox_metrics_request *q,
+static int list_pod_sandbox_metrics(struct sn_grpc_call *call,
+                                    const struct runtime_v1_list_pod_sandbox_metrics_request *q,
                                     struct runtime_v1_list_pod_sandbox_metrics_response **ret)
 {
     *ret = SN_ARENA_NEW(call->arena, struct runtime_v1_list_pod_sandbox_metrics_response);
@@ -347,7 +452,8 @@ static int list_pod_sandbox_metrics(struct sn_grpc_call *call, const struct runt
     return r < 0 ? cri_fail(call, r) : 0;
 }
 
-static int stream_pod_sandbox_metrics(struct sn_grpc_call *call, const struct runtime_v1_stream_pod_sandbox_metrics_request *q)
+static int stream_pod_sandbox_metrics(struct sn_grpc_call *call,
+                                      const struct runtime_v1_stream_pod_sandbox_metrics_request *q)
 {
     struct runtime_v1_stream_pod_sandbox_metrics_response all = {0}, one = {0};
     int r = metrics_into(call->arg, call->arena, &all.pod_sandbox_metrics);

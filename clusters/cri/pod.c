@@ -12,9 +12,12 @@
 #define PORTS_MAX SN_CNI_PORTS_MAX
 #define SHM_OPTIONS "mode=1777,size=64m"
 
-static const struct runtime_v1_namespace_option *ns_options(const struct runtime_v1_pod_sandbox_config *cfg)
+static const struct runtime_v1_namespace_option *
+ns_options(const struct runtime_v1_pod_sandbox_config *cfg)
 {
-    return cfg->linux_ && cfg->linux_->security_context ? cfg->linux_->security_context->namespace_options : NULL;
+    return cfg->linux_ && cfg->linux_->security_context
+               ? cfg->linux_->security_context->namespace_options
+               : NULL;
 }
 
 /* ---- folders, shared memory ---- */
@@ -51,7 +54,8 @@ static int pod_dirs(struct cri_pod *p, bool up)
 {
     struct sn_arena a;
     sn_arena_init(&a, NULL, 0);
-    struct dirs_job j = {p, cri_path(&a, p->s->run_dir, "pods", p->id, NULL), cri_path(&a, p->s->state_dir, "pods", p->id, NULL),
+    struct dirs_job j = {p, cri_path(&a, p->s->run_dir, "pods", p->id, NULL),
+                         cri_path(&a, p->s->state_dir, "pods", p->id, NULL),
                          cri_path(&a, p->s->run_dir, "pods", p->id, "shm"), up};
     int r = j.run.ptr && j.state.ptr && j.shm.ptr ? sn_offload(dirs_work, &j) : SN_E_NOMEM;
     sn_arena_done(&a);
@@ -71,21 +75,28 @@ static int cni_pod(struct cri_pod *p, int netns_fd, struct sn_arena *a, struct s
     struct sn_cni_port *ports = SN_ARENA_ARRAY(a, struct sn_cni_port, cfg->port_mappings.len + 1);
     unsigned n = 0;
     if (!ports) return SN_E_NOMEM;
-    if (cfg->port_mappings.len > PORTS_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "port_mappings: at most %u", PORTS_MAX);
+    if (cfg->port_mappings.len > PORTS_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "port_mappings: at most %u", PORTS_MAX);
     for (unsigned i = 0; i < cfg->port_mappings.len; i++) {
         const struct runtime_v1_port_mapping *m = cfg->port_mappings.ptr[i];
         if (m->host_port <= 0) continue;
         if (m->host_port > 65535 || m->container_port <= 0 || m->container_port > 65535)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "port_mappings[%u]: %d:%d: expected ports of 1..65535", i, m->host_port,
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "port_mappings[%u]: %d:%d: expected ports of 1..65535", i, m->host_port,
                            m->container_port);
-        ports[n] = (struct sn_cni_port){.protocol = protocol_name(m->protocol), .host = (uint16_t)m->host_port,
+        ports[n] = (struct sn_cni_port){.protocol = protocol_name(m->protocol),
+                                        .host = (uint16_t)m->host_port,
                                         .container = (uint16_t)m->container_port};
         if (m->host_ip.len && sn_ip_parse(m->host_ip, &ports[n].host_ip) < 0)
             return sn_wrap(SN_E_INVALID_ARGUMENT, "port_mappings[%u].host_ip", i);
         n++;
     }
-    *ret = (struct sn_cni_pod){.id = p->id, .netns_fd = netns_fd, .ports = ports, .n_ports = n,
-                               .name = sn_arena_str(a, cfg->metadata->name).ptr, .ns = sn_arena_str(a, cfg->metadata->namespace).ptr,
+    *ret = (struct sn_cni_pod){.id = p->id,
+                               .netns_fd = netns_fd,
+                               .ports = ports,
+                               .n_ports = n,
+                               .name = sn_arena_str(a, cfg->metadata->name).ptr,
+                               .ns = sn_arena_str(a, cfg->metadata->namespace).ptr,
                                .uid = sn_arena_str(a, cfg->metadata->uid).ptr};
     if (p->keeper.pid) ret->netns = sn_arena_printf(a, "/proc/%d/ns/net", p->keeper.pid).ptr;
     return 0;
@@ -128,9 +139,11 @@ static int disconnect_network(struct cri_pod *p)
 
 static int take_cgroup_parent(struct cri_pod *p)
 {
-    struct sn_str parent = p->config->linux_ ? p->config->linux_->cgroup_parent : (struct sn_str){0};
+    struct sn_str parent =
+        p->config->linux_ ? p->config->linux_->cgroup_parent : (struct sn_str){0};
     p->own_cgroup = !parent.len;
-    p->cgroup = parent.len ? sn_arena_str(&p->arena, parent) : sn_arena_printf(&p->arena, "%s/pod-%.20s", p->s->cgroup_root, p->id);
+    p->cgroup = parent.len ? sn_arena_str(&p->arena, parent)
+                           : sn_arena_printf(&p->arena, "%s/pod-%.20s", p->s->cgroup_root, p->id);
     return p->cgroup.ptr ? 0 : SN_E_NOMEM;
 }
 
@@ -144,7 +157,10 @@ static int cgroup_remove(void *arg)
     const char *location;
     struct sn_cgroup *cg;
     sn_arena_init(&a, NULL, 0);
-    int r = sn_cgroup_resolve(&j->p->s->cgroups, &(struct sn_cgroup_where){.path = j->p->cgroup, .id = sn_str(j->p->id)}, &a, &location);
+    int r =
+        sn_cgroup_resolve(&j->p->s->cgroups,
+                          &(struct sn_cgroup_where){.path = j->p->cgroup, .id = sn_str(j->p->id)},
+                          &a, &location);
     if (r >= 0) r = sn_cgroup_open(&j->p->s->cgroups, location, &cg);
     if (r >= 0) {
         r = sn_cgroup_remove(cg);
@@ -156,20 +172,28 @@ static int cgroup_remove(void *arg)
 
 /* ---- run ---- */
 
-static int check_config(struct sn_cri *s, struct sn_grpc_call *c, const struct runtime_v1_run_pod_sandbox_request *q)
+static int check_config(struct sn_cri *s, struct sn_grpc_call *c,
+                        const struct runtime_v1_run_pod_sandbox_request *q)
 {
     const struct runtime_v1_pod_sandbox_config *cfg = q->config;
     if (!cfg || !cfg->metadata || !cfg->metadata->name.len)
-        return sn_grpc_fail(c, SN_E_INVALID_ARGUMENT, "config.metadata.name: expected the pod's name");
+        return sn_grpc_fail(c, SN_E_INVALID_ARGUMENT,
+                            "config.metadata.name: expected the pod's name");
     const struct runtime_v1_namespace_option *ns = ns_options(cfg);
     if (ns && ns->userns_options && ns->userns_options->mode == RUNTIME_V1_NAMESPACE_MODE_POD)
-        return sn_grpc_fail(c, SN_E_UNIMPLEMENTED, "userns_options.mode POD: pods with a user namespace are not supported");
-    if (cfg->linux_ && cfg->linux_->security_context && cfg->linux_->security_context->selinux_options &&
-        access("/sys/fs/selinux/enforce", F_OK) < 0 && cfg->linux_->security_context->selinux_options->type.len)
-        return sn_grpc_fail(c, SN_E_FAILED_PRECONDITION, "selinux_options: this kernel runs without SELinux");
+        return sn_grpc_fail(
+            c, SN_E_UNIMPLEMENTED,
+            "userns_options.mode POD: pods with a user namespace are not supported");
+    if (cfg->linux_ && cfg->linux_->security_context &&
+        cfg->linux_->security_context->selinux_options &&
+        access("/sys/fs/selinux/enforce", F_OK) < 0 &&
+        cfg->linux_->security_context->selinux_options->type.len)
+        return sn_grpc_fail(c, SN_E_FAILED_PRECONDITION,
+                            "selinux_options: this kernel runs without SELinux");
     for (unsigned i = 0; i < s->n_handlers; i++)
         if (sn_str_eqc(q->runtime_handler, s->handlers[i].name)) return 0;
-    return sn_grpc_fail(c, SN_E_NOT_FOUND, "no runtime for \"%.*s\" is configured", SN_STR_ARG(q->runtime_handler));
+    return sn_grpc_fail(c, SN_E_NOT_FOUND, "no runtime for \"%.*s\" is configured",
+                        SN_STR_ARG(q->runtime_handler));
 }
 
 static int pod_prepare(struct cri_pod *p, const struct runtime_v1_run_pod_sandbox_request *q)
@@ -204,7 +228,9 @@ static int pod_up(struct cri_pod *p)
     if (r >= 0 && !p->host_network) {
         ns = SN_ARENA_NEW(&p->arena, struct sn_netns);
         struct take_job j = {p->s->pool, ns};
-        r = !ns ? SN_E_NOMEM : sn_netns_pool_ready(j.pool) ? take_netns(&j) : sn_offload(take_netns, &j);
+        r = !ns                           ? SN_E_NOMEM
+            : sn_netns_pool_ready(j.pool) ? take_netns(&j)
+                                          : sn_offload(take_netns, &j);
         if (r < 0) ns = NULL;
     }
     if (r >= 0) r = cri_keeper_start(p, ns ? ns->fd : -1);
@@ -227,7 +253,8 @@ static int pod_down(void *arg)
     return r < 0 ? r : q;
 }
 
-static int run_pod_sandbox(struct sn_grpc_call *c, const struct runtime_v1_run_pod_sandbox_request *q,
+static int run_pod_sandbox(struct sn_grpc_call *c,
+                           const struct runtime_v1_run_pod_sandbox_request *q,
                            struct runtime_v1_run_pod_sandbox_response **ret)
 {
     struct sn_cri *s = c->arg;
@@ -267,7 +294,7 @@ static struct cri_ctr *any_ctr(struct cri_pod *p, bool running)
 {
     struct cri_ctr *hit = NULL;
     sn_mutex_lock_always(&p->s->mu);
-    SN_LIST_EACH(&p->ctrs, it) {
+    SN_LIST_EACH (&p->ctrs, it) {
         struct cri_ctr *c = SN_LIST_ENTRY(it, struct cri_ctr, link);
         if (!hit && (!running || c->state == CRI_RUNNING)) hit = c;
     }
@@ -298,7 +325,8 @@ int cri_pod_stop(struct cri_pod *p)
 
 static int locked_stop(void *arg) { return cri_pod_stop(arg); }
 
-static int stop_pod_sandbox(struct sn_grpc_call *c, const struct runtime_v1_stop_pod_sandbox_request *q,
+static int stop_pod_sandbox(struct sn_grpc_call *c,
+                            const struct runtime_v1_stop_pod_sandbox_request *q,
                             struct runtime_v1_stop_pod_sandbox_response **ret)
 {
     struct cri_pod *p;
@@ -326,7 +354,8 @@ static int remove_all(void *arg)
     return r < 0 ? r : pod_down(p);
 }
 
-static int remove_pod_sandbox(struct sn_grpc_call *c, const struct runtime_v1_remove_pod_sandbox_request *q,
+static int remove_pod_sandbox(struct sn_grpc_call *c,
+                              const struct runtime_v1_remove_pod_sandbox_request *q,
                               struct runtime_v1_remove_pod_sandbox_response **ret)
 {
     struct cri_pod *p;
@@ -347,16 +376,20 @@ static int remove_pod_sandbox(struct sn_grpc_call *c, const struct runtime_v1_re
 
 struct runtime_v1_pod_sandbox_status *cri_pod_status(struct cri_pod *p, struct sn_arena *a)
 {
-    struct runtime_v1_pod_sandbox_status *st = SN_ARENA_NEW(a, struct runtime_v1_pod_sandbox_status);
-    struct runtime_v1_pod_sandbox_network_status *net = SN_ARENA_NEW(a, struct runtime_v1_pod_sandbox_network_status);
-    struct runtime_v1_linux_pod_sandbox_status *lx = SN_ARENA_NEW(a, struct runtime_v1_linux_pod_sandbox_status);
+    struct runtime_v1_pod_sandbox_status *st =
+        SN_ARENA_NEW(a, struct runtime_v1_pod_sandbox_status);
+    struct runtime_v1_pod_sandbox_network_status *net =
+        SN_ARENA_NEW(a, struct runtime_v1_pod_sandbox_network_status);
+    struct runtime_v1_linux_pod_sandbox_status *lx =
+        SN_ARENA_NEW(a, struct runtime_v1_linux_pod_sandbox_status);
     struct runtime_v1_namespace *ns = SN_ARENA_NEW(a, struct runtime_v1_namespace);
     struct runtime_v1_namespace_option *no = SN_ARENA_NEW(a, struct runtime_v1_namespace_option);
     char ip[SN_IP_TEXT_MAX];
     if (!st || !net || !lx || !ns || !no) return NULL;
     st->id = sn_arena_str(a, sn_str(p->id));
     st->metadata = p->config->metadata;
-    st->state = p->ready ? RUNTIME_V1_POD_SANDBOX_STATE_SANDBOX_READY : RUNTIME_V1_POD_SANDBOX_STATE_SANDBOX_NOTREADY;
+    st->state = p->ready ? RUNTIME_V1_POD_SANDBOX_STATE_SANDBOX_READY
+                         : RUNTIME_V1_POD_SANDBOX_STATE_SANDBOX_NOTREADY;
     st->created_at = p->created_ns;
     if (p->n_ips) net->ip = sn_arena_str(a, sn_str(sn_ip_text(&p->ips[0], ip)));
     for (unsigned i = 1; i < p->n_ips; i++) {
@@ -377,40 +410,51 @@ struct runtime_v1_pod_sandbox_status *cri_pod_status(struct cri_pod *p, struct s
     return st;
 }
 
-static int pod_sandbox_status(struct sn_grpc_call *c, const struct runtime_v1_pod_sandbox_status_request *q,
+static int pod_sandbox_status(struct sn_grpc_call *c,
+                              const struct runtime_v1_pod_sandbox_status_request *q,
                               struct runtime_v1_pod_sandbox_status_response **ret)
 {
     struct cri_pod *p;
     struct sn_cri *s = c->arg;
     int r = cri_pod_get(s, c, q->pod_sandbox_id, &p);
     if (r < 0) return r;
-    struct runtime_v1_pod_sandbox_status_response *out = SN_ARENA_NEW(c->arena, struct runtime_v1_pod_sandbox_status_response);
+    struct runtime_v1_pod_sandbox_status_response *out =
+        SN_ARENA_NEW(c->arena, struct runtime_v1_pod_sandbox_status_response);
     sn_mutex_lock_always(&s->mu);
     struct runtime_v1_pod_sandbox_status *st = cri_pod_status(p, c->arena);
     void *copy = NULL;
     /* The answer outlives our reference. */
-    r = out && st ? sn_pb_clone(&runtime_v1_pod_sandbox_status_desc, st, c->arena, &copy) : SN_E_NOMEM;
+    r = out && st ? sn_pb_clone(&runtime_v1_pod_sandbox_status_desc, st, c->arena, &copy)
+                  : SN_E_NOMEM;
     if (r >= 0) {
         out->status = copy;
         out->timestamp = sn_wall_now();
-        SN_LIST_EACH(&p->ctrs, it) {
-            struct runtime_v1_container_status *cs = cri_ctr_status(SN_LIST_ENTRY(it, struct cri_ctr, link), c->arena);
-            struct runtime_v1_container_status **at = sn_pb_array_add(&out->containers_statuses, sizeof *at, c->arena);
+        SN_LIST_EACH (&p->ctrs, it) {
+            struct runtime_v1_container_status *cs =
+                cri_ctr_status(SN_LIST_ENTRY(it, struct cri_ctr, link), c->arena);
+            struct runtime_v1_container_status **at =
+                sn_pb_array_add(&out->containers_statuses, sizeof *at, c->arena);
             void *one = NULL;
-            if (cs && at && sn_pb_clone(&runtime_v1_container_status_desc, cs, c->arena, &one) >= 0) *at = one;
-            else r = SN_E_NOMEM;
+            if (cs && at && sn_pb_clone(&runtime_v1_container_status_desc, cs, c->arena, &one) >= 0)
+                *at = one;
+            else
+                r = SN_E_NOMEM;
         }
     }
     int pid = p->keeper.pid;
     sn_mutex_unlock(&s->mu);
     if (r >= 0 && q->verbose) {
-        struct runtime_v1_pod_sandbox_status_response_info_entry *e =
-            SN_ARENA_NEW(c->arena, struct runtime_v1_pod_sandbox_status_response_info_entry), **at;
+        struct runtime_v1_pod_sandbox_status_response_info_entry
+            *e = SN_ARENA_NEW(c->arena, struct runtime_v1_pod_sandbox_status_response_info_entry),
+            **at;
         at = sn_pb_array_add(&out->info, sizeof *at, c->arena);
-        if (!e || !at) r = SN_E_NOMEM;
+        if (!e || !at)
+            r = SN_E_NOMEM;
         else {
             e->key = SN_STR("info");
-            e->value = sn_arena_printf(c->arena, "{\"pid\":%d,\"keeper\":%d,\"runtimeType\":\"sennit\"}", pid, pid);
+            e->value =
+                sn_arena_printf(c->arena, "{\"pid\":%d,\"keeper\":%d,\"runtimeType\":\"sennit\"}",
+                                pid, pid);
             *at = e;
         }
     }
@@ -435,7 +479,8 @@ bool cri_labels_match(const void *labels, const void *selector)
     for (uint32_t i = 0; i < want->len; i++) {
         bool hit = false;
         for (uint32_t k = 0; k < have->len && !hit; k++)
-            hit = sn_str_eq(have->ptr[k]->key, want->ptr[i]->key) && sn_str_eq(have->ptr[k]->value, want->ptr[i]->value);
+            hit = sn_str_eq(have->ptr[k]->key, want->ptr[i]->key) &&
+                  sn_str_eq(have->ptr[k]->value, want->ptr[i]->value);
         if (!hit) return false;
     }
     return true;
@@ -445,11 +490,13 @@ static bool pod_matches(const struct cri_pod *p, const struct runtime_v1_pod_san
 {
     if (!f) return true;
     if (f->id.len && !sn_str_starts(sn_str(p->id), f->id)) return false;
-    if (f->state && (f->state->state == RUNTIME_V1_POD_SANDBOX_STATE_SANDBOX_READY) != p->ready) return false;
+    if (f->state && (f->state->state == RUNTIME_V1_POD_SANDBOX_STATE_SANDBOX_READY) != p->ready)
+        return false;
     return cri_labels_match(&p->config->labels, &f->label_selector);
 }
 
-static int list_pods(struct sn_cri *s, struct sn_arena *a, const struct runtime_v1_pod_sandbox_filter *f, void *array)
+static int list_pods(struct sn_cri *s, struct sn_arena *a,
+                     const struct runtime_v1_pod_sandbox_filter *f, void *array)
 {
     size_t it = 0;
     struct sn_map_slot *slot;
@@ -458,9 +505,14 @@ static int list_pods(struct sn_cri *s, struct sn_arena *a, const struct runtime_
     while (r >= 0 && (slot = sn_map_next(&s->pods, &it))) {
         struct cri_pod *p = slot->value;
         if (!pod_matches(p, f)) continue;
-        struct runtime_v1_pod_sandbox m = {.id = sn_str(p->id), .metadata = p->config->metadata,
-            .state = p->ready ? RUNTIME_V1_POD_SANDBOX_STATE_SANDBOX_READY : RUNTIME_V1_POD_SANDBOX_STATE_SANDBOX_NOTREADY,
-            .created_at = p->created_ns, .runtime_handler = p->handler};
+        struct runtime_v1_pod_sandbox m = {.id = sn_str(p->id),
+                                           .metadata = p->config->metadata,
+                                           .state =
+                                               p->ready
+                                                   ? RUNTIME_V1_POD_SANDBOX_STATE_SANDBOX_READY
+                                                   : RUNTIME_V1_POD_SANDBOX_STATE_SANDBOX_NOTREADY,
+                                           .created_at = p->created_ns,
+                                           .runtime_handler = p->handler};
         memcpy(&m.labels, &p->config->labels, sizeof m.labels);
         memcpy(&m.annotations, &p->config->annotations, sizeof m.annotations);
         void *copy, **at = sn_pb_array_add(array, sizeof *at, a);
@@ -471,14 +523,16 @@ static int list_pods(struct sn_cri *s, struct sn_arena *a, const struct runtime_
     return r;
 }
 
-static int list_pod_sandbox(struct sn_grpc_call *c, const struct runtime_v1_list_pod_sandbox_request *q,
+static int list_pod_sandbox(struct sn_grpc_call *c,
+                            const struct runtime_v1_list_pod_sandbox_request *q,
                             struct runtime_v1_list_pod_sandbox_response **ret)
 {
     *ret = SN_ARENA_NEW(c->arena, struct runtime_v1_list_pod_sandbox_response);
     return *ret ? list_pods(c->arg, c->arena, q->filter, &(*ret)->items) : SN_E_NOMEM;
 }
 
-static int stream_pod_sandboxes(struct sn_grpc_call *c, const struct runtime_v1_stream_pod_sandboxes_request *q)
+static int stream_pod_sandboxes(struct sn_grpc_call *c,
+                                const struct runtime_v1_stream_pod_sandboxes_request *q)
 {
     struct runtime_v1_stream_pod_sandboxes_response m = {0}, one = {0};
     int r = list_pods(c->arg, c->arena, q->filter, &m.pod_sandboxes);

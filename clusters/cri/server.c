@@ -11,7 +11,8 @@
 #define DRAIN_NS (5 * SN_SEC)
 #define FILL_IDLE_NS (50 * SN_MS)
 
-static int version(struct sn_grpc_call *c, const struct runtime_v1_version_request *q, struct runtime_v1_version_response **ret)
+static int version(struct sn_grpc_call *c, const struct runtime_v1_version_request *q,
+                   struct runtime_v1_version_response **ret)
 {
     *ret = SN_ARENA_NEW(c->arena, struct runtime_v1_version_response);
     if (!*ret) return SN_E_NOMEM;
@@ -22,9 +23,11 @@ static int version(struct sn_grpc_call *c, const struct runtime_v1_version_reque
     return 0;
 }
 
-static int condition(struct runtime_v1_runtime_status *st, const char *type, int failure, struct sn_arena *a)
+static int condition(struct runtime_v1_runtime_status *st, const char *type, int failure,
+                     struct sn_arena *a)
 {
-    struct runtime_v1_runtime_condition *m = SN_ARENA_NEW(a, struct runtime_v1_runtime_condition), **at;
+    struct runtime_v1_runtime_condition *m = SN_ARENA_NEW(a, struct runtime_v1_runtime_condition),
+                                        **at;
     char text[SN_DIAG_BYTES + 64];
     at = sn_pb_array_add(&st->conditions, sizeof *at, a);
     if (!m || !at) return SN_E_NOMEM;
@@ -38,9 +41,13 @@ static int condition(struct runtime_v1_runtime_status *st, const char *type, int
     return 0;
 }
 
-static int info(struct runtime_v1_status_response *m, const char *key, struct sn_str value, struct sn_arena *a)
+static int info(struct runtime_v1_status_response *m, const char *key, struct sn_str value,
+                struct sn_arena *a)
 {
-    struct runtime_v1_status_response_info_entry *e = SN_ARENA_NEW(a, struct runtime_v1_status_response_info_entry), **at;
+    struct runtime_v1_status_response_info_entry *e = SN_ARENA_NEW(
+                                                     a,
+                                                     struct runtime_v1_status_response_info_entry),
+                                                 **at;
     at = sn_pb_array_add(&m->info, sizeof *at, a);
     if (!e || !at) return SN_E_NOMEM;
     e->key = sn_str(key);
@@ -49,17 +56,22 @@ static int info(struct runtime_v1_status_response *m, const char *key, struct sn
     return 0;
 }
 
-static int status(struct sn_grpc_call *c, const struct runtime_v1_status_request *q, struct runtime_v1_status_response **ret)
+static int status(struct sn_grpc_call *c, const struct runtime_v1_status_request *q,
+                  struct runtime_v1_status_response **ret)
 {
     struct sn_cri *s = c->arg;
-    struct runtime_v1_status_response *m = SN_ARENA_NEW(c->arena, struct runtime_v1_status_response);
-    struct runtime_v1_runtime_features *f = SN_ARENA_NEW(c->arena, struct runtime_v1_runtime_features);
+    struct runtime_v1_status_response *m =
+        SN_ARENA_NEW(c->arena, struct runtime_v1_status_response);
+    struct runtime_v1_runtime_features *f =
+        SN_ARENA_NEW(c->arena, struct runtime_v1_runtime_features);
     if (!m || !f) return SN_E_NOMEM;
     m->status = SN_ARENA_NEW(c->arena, struct runtime_v1_runtime_status);
     int r = m->status ? condition(m->status, "RuntimeReady", 0, c->arena) : SN_E_NOMEM;
     if (r >= 0) r = condition(m->status, "NetworkReady", sn_cni_ready(s->cni), c->arena);
     for (unsigned i = 0; i < s->n_handlers && r >= 0; i++) {
-        struct runtime_v1_runtime_handler *h = SN_ARENA_NEW(c->arena, struct runtime_v1_runtime_handler), **at;
+        struct runtime_v1_runtime_handler *h = SN_ARENA_NEW(c->arena,
+                                                            struct runtime_v1_runtime_handler),
+                                          **at;
         at = sn_pb_array_add(&m->runtime_handlers, sizeof *at, c->arena);
         if (!h || !at) return SN_E_NOMEM;
         h->name = sn_str(s->handlers[i].name);
@@ -70,16 +82,22 @@ static int status(struct sn_grpc_call *c, const struct runtime_v1_status_request
     f->supplemental_groups_policy = true;
     m->features = f;
     struct sn_str conf;
-    if (r >= 0 && q->verbose && sn_cni_conf(s->cni, c->arena, &conf) >= 0) r = info(m, "cniconfig", conf, c->arena);
+    if (r >= 0 && q->verbose && sn_cni_conf(s->cni, c->arena, &conf) >= 0)
+        r = info(m, "cniconfig", conf, c->arena);
     if (r >= 0 && q->verbose)
-        r = info(m, "config", sn_arena_printf(c->arena, "{\"runDir\":\"%s\",\"stateDir\":\"%s\",\"stream\":\"%s\",\"pods\":%zu,\"containers\":%zu,\"networksReady\":%u}",
-                                              s->run_dir, s->state_dir, s->stream_base, s->pods.len, s->ctrs.len,
-                                              sn_netns_pool_ready(s->pool)), c->arena);
+        r = info(m, "config",
+                 sn_arena_printf(c->arena,
+                                 "{\"runDir\":\"%s\",\"stateDir\":\"%s\",\"stream\":\"%s\","
+                                 "\"pods\":%zu,\"containers\":%zu,\"networksReady\":%u}",
+                                 s->run_dir, s->state_dir, s->stream_base, s->pods.len, s->ctrs.len,
+                                 sn_netns_pool_ready(s->pool)),
+                 c->arena);
     *ret = m;
     return r;
 }
 
-static int runtime_config(struct sn_grpc_call *c, const struct runtime_v1_runtime_config_request *q, struct runtime_v1_runtime_config_response **ret)
+static int runtime_config(struct sn_grpc_call *c, const struct runtime_v1_runtime_config_request *q,
+                          struct runtime_v1_runtime_config_response **ret)
 {
     *ret = SN_ARENA_NEW(c->arena, struct runtime_v1_runtime_config_response);
     if (!*ret) return SN_E_NOMEM;
@@ -90,7 +108,8 @@ static int runtime_config(struct sn_grpc_call *c, const struct runtime_v1_runtim
 }
 
 /* The pods' addresses are the network configuration's business; what the kubelet says is noted. */
-static int update_runtime_config(struct sn_grpc_call *c, const struct runtime_v1_update_runtime_config_request *q,
+static int update_runtime_config(struct sn_grpc_call *c,
+                                 const struct runtime_v1_update_runtime_config_request *q,
                                  struct runtime_v1_update_runtime_config_response **ret)
 {
     return 0;
@@ -109,7 +128,8 @@ static char *copy(const char *s)
 static char *find_keeper(const char *given)
 {
     char self[512], path[600];
-    static const char *const places[] = {"sennit-keeper", "../sennit-keeper/sennit-keeper", "../libexec/sennit/sennit-keeper"};
+    static const char *const places[] = {"sennit-keeper", "../sennit-keeper/sennit-keeper",
+                                         "../libexec/sennit/sennit-keeper"};
     if (given) return copy(given);
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n <= 0) return NULL;
@@ -159,12 +179,17 @@ static int copy_opts(struct sn_cri *s, const struct sn_cri_opts *o)
     s->keeper = find_keeper(o->keeper);
     s->insecure = o->insecure_registry;
     if (!s->run_dir || !s->state_dir || !s->cgroup_root || !s->seccomp_dir) return SN_E_NOMEM;
-    if (!s->keeper) return sn_fail(SN_E_NOT_FOUND, "the program sennit-keeper is not beside this one");
-    if (o->n_handlers + 1 > SN_CRI_HANDLERS_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "at most %u runtime handlers", SN_CRI_HANDLERS_MAX - 1);
+    if (!s->keeper)
+        return sn_fail(SN_E_NOT_FOUND, "the program sennit-keeper is not beside this one");
+    if (o->n_handlers + 1 > SN_CRI_HANDLERS_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "at most %u runtime handlers",
+                       SN_CRI_HANDLERS_MAX - 1);
     s->handlers[s->n_handlers++] = (struct sn_cri_handler){"", NULL};
     for (unsigned i = 0; i < o->n_handlers; i++) {
-        if (!*o->handlers[i].name) s->handlers[0] = o->handlers[i];
-        else s->handlers[s->n_handlers++] = o->handlers[i];
+        if (!*o->handlers[i].name)
+            s->handlers[0] = o->handlers[i];
+        else
+            s->handlers[s->n_handlers++] = o->handlers[i];
     }
     return 0;
 }
@@ -181,12 +206,20 @@ int sn_cri_open(const struct sn_cri_opts *o, struct sn_cri **ret)
     int r = copy_opts(s, o);
     if (r >= 0) r = make_dirs(s);
     if (r >= 0) r = sn_cgroup_probe(&s->cgroups, NULL);
-    if (r >= 0) r = sn_image_store_open(&(struct sn_image_store_opts){.root = o->image_root, .certs_dir = o->certs_dir}, &s->images);
     if (r >= 0)
-        r = sn_cni_open(&(struct sn_cni_opts){.conf_dir = o->cni_conf_dir, .bin_dirs = o->cni_bin_dirs, .state_dir = o->cni_state_dir,
-                                              .default_subnet = o->pod_subnet ? o->pod_subnet : "10.88.0.0/16",
-                                              .default_bridge = o->bridge}, &s->cni);
-    if (r >= 0 && !(s->pool = sn_netns_pool_new(o->netns_ready ? o->netns_ready : 8))) r = SN_E_NOMEM;
+        r = sn_image_store_open(&(struct sn_image_store_opts){.root = o->image_root,
+                                                              .certs_dir = o->certs_dir},
+                                &s->images);
+    if (r >= 0)
+        r = sn_cni_open(&(struct sn_cni_opts){.conf_dir = o->cni_conf_dir,
+                                              .bin_dirs = o->cni_bin_dirs,
+                                              .state_dir = o->cni_state_dir,
+                                              .default_subnet =
+                                                  o->pod_subnet ? o->pod_subnet : "10.88.0.0/16",
+                                              .default_bridge = o->bridge},
+                        &s->cni);
+    if (r >= 0 && !(s->pool = sn_netns_pool_new(o->netns_ready ? o->netns_ready : 8)))
+        r = SN_E_NOMEM;
     if (r >= 0) r = cri_stream_open(s, o->stream_addr ? o->stream_addr : "127.0.0.1:0");
     if (r >= 0) r = cri_restore(s);
     if (r >= 0) r = sn_scope_go(s->scope, "cri netns", fill, s);
@@ -246,8 +279,12 @@ static struct runtime_v1_image_service_handlers image_handlers;
 
 static int register_all(struct sn_cri *s, struct sn_grpc_server *g)
 {
-    runtime_handlers = (struct runtime_v1_runtime_service_handlers){.version = version, .status = status, .runtime_config = runtime_config,
-                                                                    .update_runtime_config = update_runtime_config};
+    runtime_handlers =
+        (struct runtime_v1_runtime_service_handlers){.version = version,
+                                                     .status = status,
+                                                     .runtime_config = runtime_config,
+                                                     .update_runtime_config =
+                                                         update_runtime_config};
     cri_handlers_pods(&runtime_handlers);
     cri_handlers_ctrs(&runtime_handlers);
     cri_handlers_exec(&runtime_handlers);
@@ -263,17 +300,23 @@ int sn_cri_serve(struct sn_cri *s, const char *addr)
 {
     struct serving v = {.s = s};
     struct sn_listener *l = NULL;
-    int r = sn_grpc_server_new(&(struct sn_grpc_server_opts){.web_off = true, .connect_off = true, .rest_off = true,
-                                                             .recv_bytes_max = 16u << 20}, &v.grpc);
+    int r = sn_grpc_server_new(&(struct sn_grpc_server_opts){.web_off = true,
+                                                             .connect_off = true,
+                                                             .rest_off = true,
+                                                             .recv_bytes_max = 16u << 20},
+                               &v.grpc);
     if (r < 0) return r;
     r = register_all(s, v.grpc);
     if (r >= 0) {
-        struct sn_http_server_opts ho = {.handler = sn_grpc_handle, .arg = v.grpc, .h2_any_authority = true};
+        struct sn_http_server_opts ho = {.handler = sn_grpc_handle,
+                                         .arg = v.grpc,
+                                         .h2_any_authority = true};
         sn_grpc_http_defaults(&ho);
         r = sn_http_server_new(&ho, &v.http);
     }
     if (r >= 0) {
-        if (!strncmp(addr, "unix:", 5) && addr[5] == '/') (void)unlink(addr + 5); /* left by one that was killed */
+        if (!strncmp(addr, "unix:", 5) && addr[5] == '/')
+            (void)unlink(addr + 5); /* left by one that was killed */
         r = sn_listen(addr, NULL, &l);
         if (r >= 0) r = sn_http_serve(v.http, l);
         (void)sn_shield(2 * DRAIN_NS, shut, &v);

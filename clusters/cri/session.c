@@ -32,7 +32,8 @@ struct cri_session {
 static void put(struct cri_session *ss, enum cri_channel ch, struct sn_str data)
 {
     bool wanted = ch == CRI_CH_STDOUT ? ss->out : ch == CRI_CH_STDERR ? ss->err : true;
-    if (wanted && !ss->gone && data.len && ss->carrier->write(ss->carrier, ch, data) < 0) ss->gone = true;
+    if (wanted && !ss->gone && data.len && ss->carrier->write(ss->carrier, ch, data) < 0)
+        ss->gone = true;
 }
 
 /* ---- output ---- */
@@ -47,7 +48,8 @@ static void pump(struct cri_session *ss, int fd, enum cri_channel ch)
             continue;
         }
         if (n < 0 && errno == EINTR) continue;
-        if (n == 0 || errno != EAGAIN || sn_fd_wait(fd, EPOLLIN) < 0) break; /* a terminal ends by EIO */
+        if (n == 0 || errno != EAGAIN || sn_fd_wait(fd, EPOLLIN) < 0)
+            break; /* a terminal ends by EIO */
     }
     sn_free(buf);
 }
@@ -72,10 +74,14 @@ static int pump_attached(void *arg)
     char *buf = sn_alloc(64u << 10);
     while (buf) {
         ssize_t n = recv(ss->in_fd, buf, 64u << 10, MSG_DONTWAIT);
-        if (n > 1 && buf[0] == 1) put(ss, CRI_CH_STDOUT, sn_str_of(buf + 1, (size_t)n - 1));
-        else if (n > 1 && buf[0] == 2) put(ss, CRI_CH_STDERR, sn_str_of(buf + 1, (size_t)n - 1));
-        else if (n < 0 && errno == EAGAIN && sn_fd_wait(ss->in_fd, EPOLLIN) >= 0) continue;
-        else if (n <= 0) break;
+        if (n > 1 && buf[0] == 1)
+            put(ss, CRI_CH_STDOUT, sn_str_of(buf + 1, (size_t)n - 1));
+        else if (n > 1 && buf[0] == 2)
+            put(ss, CRI_CH_STDERR, sn_str_of(buf + 1, (size_t)n - 1));
+        else if (n < 0 && errno == EAGAIN && sn_fd_wait(ss->in_fd, EPOLLIN) >= 0)
+            continue;
+        else if (n <= 0)
+            break;
     }
     sn_free(buf);
     return 0;
@@ -89,7 +95,8 @@ static void resize(struct cri_session *ss, struct sn_str data)
     const struct sn_json *v;
     sn_arena_init(&a, NULL, 64u << 10);
     if (ss->tty && sn_json_parse(&a, data, NULL, &v) == 0) {
-        int64_t w = sn_json_i64_or(sn_json_get(v, "Width"), 0), h = sn_json_i64_or(sn_json_get(v, "Height"), 0);
+        int64_t w = sn_json_i64_or(sn_json_get(v, "Width"), 0),
+                h = sn_json_i64_or(sn_json_get(v, "Height"), 0);
         struct winsize ws = {.ws_col = (unsigned short)w, .ws_row = (unsigned short)h};
         bool fits = w > 0 && h > 0 && w < 65536 && h < 65536;
         if (fits && !ss->attach) (void)ioctl(ss->in_fd, TIOCSWINSZ, &ws);
@@ -114,10 +121,14 @@ static int send_stdin(struct cri_session *ss, struct sn_str data)
             msg[0] = 0;
             memcpy(msg + 1, data.ptr, n);
         }
-        ssize_t w = ss->attach ? send(ss->in_fd, msg, n + 1, MSG_DONTWAIT | MSG_NOSIGNAL) : write(ss->in_fd, data.ptr, n);
-        if (w > 0) data = sn_str_from(data, ss->attach ? n : (size_t)w);
-        else if (errno == EAGAIN) r = sn_fd_wait(ss->in_fd, EPOLLOUT);
-        else if (errno != EINTR) r = SN_E_CLOSED; /* nobody reads it any more */
+        ssize_t w = ss->attach ? send(ss->in_fd, msg, n + 1, MSG_DONTWAIT | MSG_NOSIGNAL)
+                               : write(ss->in_fd, data.ptr, n);
+        if (w > 0)
+            data = sn_str_from(data, ss->attach ? n : (size_t)w);
+        else if (errno == EAGAIN)
+            r = sn_fd_wait(ss->in_fd, EPOLLOUT);
+        else if (errno != EINTR)
+            r = SN_E_CLOSED; /* nobody reads it any more */
     }
     sn_free(msg);
     return r;
@@ -140,7 +151,8 @@ int cri_session_input(struct cri_session *ss, enum cri_channel ch, struct sn_str
 void cri_session_input_end(struct cri_session *ss)
 {
     static const char end = 3;
-    if (ss->attach) (void)!send(ss->in_fd, &end, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (ss->attach)
+        (void)!send(ss->in_fd, &end, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     else if (!ss->tty && ss->in_fd >= 0) {
         sn_mutex_lock_always(&ss->in_lock);
         close(ss->in_fd);
@@ -152,8 +164,10 @@ void cri_session_input_end(struct cri_session *ss)
 void cri_session_gone(struct cri_session *ss)
 {
     ss->gone = true;
-    if (ss->attach) (void)shutdown(ss->in_fd, SHUT_RDWR);
-    else if (!sn_event_is_set(&ss->exec.ended)) (void)!cri_keeper_kill(ss->ctr, ss->exec.key, SIGKILL, false);
+    if (ss->attach)
+        (void)shutdown(ss->in_fd, SHUT_RDWR);
+    else if (!sn_event_is_set(&ss->exec.ended))
+        (void)!cri_keeper_kill(ss->ctr, ss->exec.key, SIGKILL, false);
 }
 
 /* ---- beginning and end ---- */
@@ -161,7 +175,10 @@ void cri_session_gone(struct cri_session *ss)
 static int start_exec(struct cri_session *ss, const struct cri_stream *st)
 {
     int p[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}}, console = -1, r = 0;
-    struct cri_exec_opts o = {.cmd = st->cmd, .n = st->n_cmd, .tty = st->tty, .ret_console = &console};
+    struct cri_exec_opts o = {.cmd = st->cmd,
+                              .n = st->n_cmd,
+                              .tty = st->tty,
+                              .ret_console = &console};
     for (int i = 0; i < 3 && !st->tty && r >= 0; i++)
         if (pipe2(p[i], O_CLOEXEC) < 0) r = sn_fail_errno(errno, "pipes");
     int null = st->in ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -193,18 +210,28 @@ static int start_exec(struct cri_session *ss, const struct cri_stream *st)
 static int start_attach(struct cri_session *ss)
 {
     struct cri_msg m;
-    if (ss->ctr->state != CRI_RUNNING) return sn_fail(SN_E_FAILED_PRECONDITION, "container %s is not running", ss->ctr->id);
+    if (ss->ctr->state != CRI_RUNNING)
+        return sn_fail(SN_E_FAILED_PRECONDITION, "container %s is not running", ss->ctr->id);
     cri_msg_begin(&m, "attach", ss->ctr->id);
     m.ret_fd = &ss->in_fd;
     return cri_keeper_call(ss->ctr->pod, &m, NULL, NULL);
 }
 
-int cri_session_start(struct sn_cri *s, const struct cri_stream *st, struct cri_carrier *c, struct cri_session **ret)
+int cri_session_start(struct sn_cri *s, const struct cri_stream *st, struct cri_carrier *c,
+                      struct cri_session **ret)
 {
     struct cri_session *ss = SN_NEW(struct cri_session);
     if (!ss) return SN_E_NOMEM;
-    *ss = (struct cri_session){.s = s, .carrier = c, .attach = st->kind == CRI_STREAM_ATTACH, .tty = st->tty, .in = st->in,
-                               .out = st->out, .err = st->err, .in_fd = -1, .out_fd = -1, .err_fd = -1};
+    *ss = (struct cri_session){.s = s,
+                               .carrier = c,
+                               .attach = st->kind == CRI_STREAM_ATTACH,
+                               .tty = st->tty,
+                               .in = st->in,
+                               .out = st->out,
+                               .err = st->err,
+                               .in_fd = -1,
+                               .out_fd = -1,
+                               .err_fd = -1};
     sn_mutex_lock_always(&s->mu);
     ss->ctr = sn_map_get(&s->ctrs, sn_str(st->id));
     if (ss->ctr) ss->ctr->refs++;
@@ -233,7 +260,8 @@ static void write_status(struct cri_session *ss, int r, int code)
     sn_jsonw_object_end(&w);
     sn_jsonw_kstr(&w, "status", r >= 0 && code == 0 ? SN_STR("Success") : SN_STR("Failure"));
     if (r < 0) {
-        sn_jsonw_kstr(&w, "message", sn_str_sub(sn_str(sn_diag_format(r, diag, sizeof diag)), 0, 300));
+        sn_jsonw_kstr(&w, "message",
+                      sn_str_sub(sn_str(sn_diag_format(r, diag, sizeof diag)), 0, 300));
         sn_jsonw_kstr(&w, "reason", SN_STR("InternalError"));
         sn_jsonw_ki64(&w, "code", 500);
     } else if (code) {
@@ -275,7 +303,8 @@ int cri_session_wait(struct cri_session *ss)
     if (ss->attach && r >= 0) r = end;
     if (r == SN_E_CANCELLED) return r;
     write_status(ss, r, code);
-    for (int ch = CRI_CH_STDOUT; ch <= CRI_CH_ERROR; ch++) ss->carrier->finish(ss->carrier, (enum cri_channel)ch);
+    for (int ch = CRI_CH_STDOUT; ch <= CRI_CH_ERROR; ch++)
+        ss->carrier->finish(ss->carrier, (enum cri_channel)ch);
     return r;
 }
 
@@ -298,19 +327,24 @@ struct socket_job {
 static int make_socket(void *arg)
 {
     struct socket_job *j = arg;
-    j->fd = socket(j->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    j->fd = socket(j->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* banned: of a pod */
     return j->fd < 0 ? sn_fail_errno(errno, "socket") : 0;
 }
 
 static int dial(int netns, bool six, unsigned port, struct sn_stream **ret)
 {
     struct socket_job j = {six ? AF_INET6 : AF_INET, -1};
-    struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in a4 = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 a6 = {.sin6_family = AF_INET6,
+                              .sin6_port = htons((uint16_t)port),
+                              .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     int r = netns < 0 ? make_socket(&j) : sn_netns_do(netns, make_socket, &j), err = 0;
     if (r < 0) return r;
     socklen_t len = sizeof err;
-    int c = six ? connect(j.fd, (struct sockaddr *)&a6, sizeof a6) : connect(j.fd, (struct sockaddr *)&a4, sizeof a4);
+    int c = six ? connect(j.fd, (struct sockaddr *)&a6, sizeof a6) /* banned: of a pod */
+                : connect(j.fd, (struct sockaddr *)&a4, sizeof a4); /* banned: of a pod */
     if (c < 0 && errno == EINPROGRESS) {
         int64_t prev = sn_deadline_tighten(sn_now() + CONNECT_NS);
         r = sn_fd_wait(j.fd, EPOLLOUT);

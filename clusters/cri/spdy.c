@@ -9,26 +9,47 @@
 #define VERSION 3u
 
 static const char dictionary[] =
-    "\000\000\000\007options\000\000\000\004head\000\000\000\004post\000\000\000\003put\000\000\000\006delete\000"
-    "\000\000\005trace\000\000\000\006accept\000\000\000\016accept-charset\000\000\000\017accept-encoding\000\000"
-    "\000\017accept-language\000\000\000\015accept-ranges\000\000\000\003age\000\000\000\005allow\000\000\000\015"
-    "authorization\000\000\000\015cache-control\000\000\000\012connection\000\000\000\014content-base\000\000\000"
-    "\020content-encoding\000\000\000\020content-language\000\000\000\016content-length\000\000\000\020content-lo"
-    "cation\000\000\000\013content-md5\000\000\000\015content-range\000\000\000\014content-type\000\000\000\004da"
-    "te\000\000\000\004etag\000\000\000\006expect\000\000\000\007expires\000\000\000\004from\000\000\000\004host"
-    "\000\000\000\010if-match\000\000\000\021if-modified-since\000\000\000\015if-none-match\000\000\000\010if-ran"
-    "ge\000\000\000\023if-unmodified-since\000\000\000\015last-modified\000\000\000\010location\000\000\000\014ma"
-    "x-forwards\000\000\000\006pragma\000\000\000\022proxy-authenticate\000\000\000\023proxy-authorization\000"
-    "\000\000\005range\000\000\000\007referer\000\000\000\013retry-after\000\000\000\006server\000\000\000\002te"
-    "\000\000\000\007trailer\000\000\000\021transfer-encoding\000\000\000\007upgrade\000\000\000\012user-agent"
-    "\000\000\000\004vary\000\000\000\003via\000\000\000\007warning\000\000\000\020www-authenticate\000\000\000"
-    "\006method\000\000\000\003get\000\000\000\006status\000\000\000\006200 OK\000\000\000\007version\000\000\000"
-    "\010HTTP/1.1\000\000\000\003url\000\000\000\006public\000\000\000\012set-cookie\000\000\000\012keep-alive"
-    "\000\000\000\006origin10010120120220520630030230330430530630740240540640740840941041141241341441541641750250"
-    "4505203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized403 F"
-    "orbidden404 Not Found500 Internal Server Error501 Not Implemented503 Service UnavailableJan Feb Mar Apr May "
-    "Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMTchunked,text/html,image/png,imag"
-    "e/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,text/javascript,publicprivatemax-age=gzip,d"
+    "\000\000\000\007options\000\000\000\004head\000\000\000\004post\000\000\000\003put\000\000\000"
+    "\006delete\000"
+    "\000\000\005trace\000\000\000\006accept\000\000\000\016accept-charset\000\000\000\017accept-"
+    "encoding\000\000"
+    "\000\017accept-language\000\000\000\015accept-"
+    "ranges\000\000\000\003age\000\000\000\005allow\000\000\000\015"
+    "authorization\000\000\000\015cache-control\000\000\000\012connection\000\000\000\014content-"
+    "base\000\000\000"
+    "\020content-encoding\000\000\000\020content-language\000\000\000\016content-"
+    "length\000\000\000\020content-lo"
+    "cation\000\000\000\013content-md5\000\000\000\015content-range\000\000\000\014content-"
+    "type\000\000\000\004da"
+    "te\000\000\000\004etag\000\000\000\006expect\000\000\000\007expires\000\000\000\004from\000"
+    "\000\000\004host"
+    "\000\000\000\010if-match\000\000\000\021if-modified-since\000\000\000\015if-none-"
+    "match\000\000\000\010if-ran"
+    "ge\000\000\000\023if-unmodified-since\000\000\000\015last-"
+    "modified\000\000\000\010location\000\000\000\014ma"
+    "x-forwards\000\000\000\006pragma\000\000\000\022proxy-authenticate\000\000\000\023proxy-"
+    "authorization\000"
+    "\000\000\005range\000\000\000\007referer\000\000\000\013retry-"
+    "after\000\000\000\006server\000\000\000\002te"
+    "\000\000\000\007trailer\000\000\000\021transfer-"
+    "encoding\000\000\000\007upgrade\000\000\000\012user-agent"
+    "\000\000\000\004vary\000\000\000\003via\000\000\000\007warning\000\000\000\020www-"
+    "authenticate\000\000\000"
+    "\006method\000\000\000\003get\000\000\000\006status\000\000\000\006200 "
+    "OK\000\000\000\007version\000\000\000"
+    "\010HTTP/"
+    "1.1\000\000\000\003url\000\000\000\006public\000\000\000\012set-cookie\000\000\000\012keep-"
+    "alive"
+    "\000\000\000\006origin100101201202205206300302303304305306307402405406407408409410411412413414"
+    "41541641750250"
+    "4505203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 "
+    "Unauthorized403 F"
+    "orbidden404 Not Found500 Internal Server Error501 Not Implemented503 Service UnavailableJan "
+    "Feb Mar Apr May "
+    "Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, "
+    "GMTchunked,text/html,image/png,imag"
+    "e/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,text/"
+    "javascript,publicprivatemax-age=gzip,d"
     "eflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.";
 
 static voidpf z_alloc(voidpf ctx, uInt n, uInt size) { return sn_zalloc(n, size); }
@@ -48,7 +69,8 @@ static void put32(struct sn_buf *out, uint32_t v)
 
 int sn_spdy_init(struct sn_spdy *s)
 {
-    *s = (struct sn_spdy){.in = {.zalloc = z_alloc, .zfree = z_free}, .out = {.zalloc = z_alloc, .zfree = z_free}};
+    *s = (struct sn_spdy){.in = {.zalloc = z_alloc, .zfree = z_free},
+                          .out = {.zalloc = z_alloc, .zfree = z_free}};
     if (inflateInit(&s->in) != Z_OK) return SN_E_NOMEM;
     if (deflateInit(&s->out, 1) != Z_OK ||
         deflateSetDictionary(&s->out, (const Bytef *)dictionary, sizeof dictionary - 1) != Z_OK) {
@@ -90,10 +112,12 @@ static int expand(struct sn_spdy *s, struct sn_str packed)
         if (z == Z_OK) z = inflate(&s->in, Z_SYNC_FLUSH);
     }
     if (z == Z_MEM_ERROR) return SN_E_NOMEM;
-    if (z != Z_OK && z != Z_BUF_ERROR) return sn_fail(SN_E_PROTOCOL, "spdy: headers that are not compressed as they should be");
+    if (z != Z_OK && z != Z_BUF_ERROR)
+        return sn_fail(SN_E_PROTOCOL, "spdy: headers that are not compressed as they should be");
     s->block.len = SN_SPDY_HEADER_BYTES_MAX + 1 - s->in.avail_out;
     if (s->in.avail_in || s->block.len > SN_SPDY_HEADER_BYTES_MAX)
-        return sn_fail(SN_E_TOO_LARGE, "spdy: headers of more than %u bytes", SN_SPDY_HEADER_BYTES_MAX);
+        return sn_fail(SN_E_TOO_LARGE, "spdy: headers of more than %u bytes",
+                       SN_SPDY_HEADER_BYTES_MAX);
     return 0;
 }
 
@@ -115,10 +139,12 @@ static int read_headers(struct sn_spdy *s, struct sn_str packed, struct sn_spdy_
     if (in.len < 4) return sn_fail(SN_E_PROTOCOL, "spdy: headers end early");
     uint32_t n = be32(in.ptr);
     in = sn_str_from(in, 4);
-    if (n > SN_SPDY_HEADERS_MAX) return sn_fail(SN_E_TOO_LARGE, "spdy: %u headers; at most %u", n, SN_SPDY_HEADERS_MAX);
+    if (n > SN_SPDY_HEADERS_MAX)
+        return sn_fail(SN_E_TOO_LARGE, "spdy: %u headers; at most %u", n, SN_SPDY_HEADERS_MAX);
     for (f->n_headers = 0; f->n_headers < n; f->n_headers++) {
         struct sn_spdy_header *h = &f->headers[f->n_headers];
-        if (!take_text(&in, &h->name) || !take_text(&in, &h->value)) return sn_fail(SN_E_PROTOCOL, "spdy: headers end early");
+        if (!take_text(&in, &h->name) || !take_text(&in, &h->value))
+            return sn_fail(SN_E_PROTOCOL, "spdy: headers end early");
     }
     return in.len ? sn_fail(SN_E_PROTOCOL, "spdy: %zu bytes behind the headers", in.len) : 0;
 }
@@ -128,20 +154,25 @@ static int read_control(struct sn_spdy *s, struct sn_spdy_frame *f)
     struct sn_str all = sn_buf_view(&s->held), body = sn_str_from(all, HEAD);
     uint32_t first = be32(all.ptr);
     f->fin = all.ptr[4] & 1;
-    if ((first >> 16 & 0x7fff) != VERSION) return sn_fail(SN_E_PROTOCOL, "spdy: version %u", first >> 16 & 0x7fff);
+    if ((first >> 16 & 0x7fff) != VERSION)
+        return sn_fail(SN_E_PROTOCOL, "spdy: version %u", first >> 16 & 0x7fff);
     f->type = (enum sn_spdy_type)(first & 0xffff);
     static const struct {
         uint8_t type, min;
-    } known[] = {{SN_SPDY_SYN_STREAM, 10}, {SN_SPDY_SYN_REPLY, 4}, {SN_SPDY_RST_STREAM, 8}, {SN_SPDY_SETTINGS, 4},
-                 {SN_SPDY_PING, 4}, {SN_SPDY_GOAWAY, 8}, {SN_SPDY_HEADERS, 4}, {SN_SPDY_WINDOW_UPDATE, 8}};
+    } known[] = {{SN_SPDY_SYN_STREAM, 10}, {SN_SPDY_SYN_REPLY, 4},    {SN_SPDY_RST_STREAM, 8},
+                 {SN_SPDY_SETTINGS, 4},    {SN_SPDY_PING, 4},         {SN_SPDY_GOAWAY, 8},
+                 {SN_SPDY_HEADERS, 4},     {SN_SPDY_WINDOW_UPDATE, 8}};
     size_t i = 0;
     while (i < SN_COUNT_OF(known) && known[i].type != f->type) i++;
-    if (i == SN_COUNT_OF(known)) return sn_fail(SN_E_PROTOCOL, "spdy: control frame of type %u", f->type);
-    if (body.len < known[i].min) return sn_fail(SN_E_PROTOCOL, "spdy: control frame %u of %zu bytes", f->type, body.len);
+    if (i == SN_COUNT_OF(known))
+        return sn_fail(SN_E_PROTOCOL, "spdy: control frame of type %u", f->type);
+    if (body.len < known[i].min)
+        return sn_fail(SN_E_PROTOCOL, "spdy: control frame %u of %zu bytes", f->type, body.len);
     f->stream = be32(body.ptr);
     if (f->type != SN_SPDY_PING) f->stream &= 0x7fffffff;
     if (f->type == SN_SPDY_SYN_STREAM) return read_headers(s, sn_str_from(body, 10), f);
-    if (f->type == SN_SPDY_SYN_REPLY || f->type == SN_SPDY_HEADERS) return read_headers(s, sn_str_from(body, 4), f);
+    if (f->type == SN_SPDY_SYN_REPLY || f->type == SN_SPDY_HEADERS)
+        return read_headers(s, sn_str_from(body, 4), f);
     return 0;
 }
 
@@ -163,7 +194,8 @@ int sn_spdy_next(struct sn_spdy *s, struct sn_str *in, struct sn_spdy_frame *ret
         const char *h = (const char *)s->held.ptr;
         uint32_t len = be32(h + 4) & 0xffffff;
         if (h[0] & 0x80) {
-            if (len > SN_SPDY_CONTROL_MAX) return sn_fail(SN_E_TOO_LARGE, "spdy: control frame of %u bytes", len);
+            if (len > SN_SPDY_CONTROL_MAX)
+                return sn_fail(SN_E_TOO_LARGE, "spdy: control frame of %u bytes", len);
             if (!hold(s, in, HEAD + len)) return s->held.err;
             int r = read_control(s, ret);
             sn_buf_reset(&s->held);
@@ -202,7 +234,8 @@ static void control(struct sn_buf *out, enum sn_spdy_type type, uint32_t len)
 }
 
 /* Header block of `raw`, compressed, behind a frame head whose length is then known. */
-static int put_headers(struct sn_spdy *s, enum sn_spdy_type type, struct sn_str fixed, struct sn_str raw, struct sn_buf *out)
+static int put_headers(struct sn_spdy *s, enum sn_spdy_type type, struct sn_str fixed,
+                       struct sn_str raw, struct sn_buf *out)
 {
     size_t cap = deflateBound(&s->out, (uLong)raw.len) + 64;
     char *packed = sn_alloc(cap);
@@ -229,9 +262,11 @@ int sn_spdy_put_reply(struct sn_spdy *s, uint32_t stream, struct sn_buf *out)
     return put_headers(s, SN_SPDY_SYN_REPLY, sn_str_of(fixed, 4), sn_str_of(none, 4), out);
 }
 
-int sn_spdy_put_syn(struct sn_spdy *s, uint32_t stream, const struct sn_spdy_header *h, unsigned n, struct sn_buf *out)
+int sn_spdy_put_syn(struct sn_spdy *s, uint32_t stream, const struct sn_spdy_header *h, unsigned n,
+                    struct sn_buf *out)
 {
-    char fixed[10] = {(char)(stream >> 24), (char)(stream >> 16), (char)(stream >> 8), (char)stream};
+    char fixed[10] = {(char)(stream >> 24), (char)(stream >> 16), (char)(stream >> 8),
+                      (char)stream};
     struct sn_buf raw = {0};
     put32(&raw, n);
     for (unsigned i = 0; i < n; i++) {
@@ -240,7 +275,9 @@ int sn_spdy_put_syn(struct sn_spdy *s, uint32_t stream, const struct sn_spdy_hea
         put32(&raw, (uint32_t)h[i].value.len);
         sn_buf_str(&raw, h[i].value);
     }
-    int r = raw.err < 0 ? raw.err : put_headers(s, SN_SPDY_SYN_STREAM, sn_str_of(fixed, 10), sn_buf_view(&raw), out);
+    int r = raw.err < 0
+                ? raw.err
+                : put_headers(s, SN_SPDY_SYN_STREAM, sn_str_of(fixed, 10), sn_buf_view(&raw), out);
     sn_buf_done(&raw);
     return r;
 }

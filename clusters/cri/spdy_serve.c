@@ -5,9 +5,9 @@
 #include "clusters/cri/spdy.h"
 #include "clusters/cri/stream_int.h"
 
-#define STREAMS_MAX 256u            /* open at a time on one connection */
-#define CREATE_NS (30 * SN_SEC)     /* for all streams of a command to be there */
-#define LINGER_NS (2 * SN_SEC)      /* for the client to close when we are done */
+#define STREAMS_MAX 256u        /* open at a time on one connection */
+#define CREATE_NS (30 * SN_SEC) /* for all streams of a command to be there */
+#define LINGER_NS (2 * SN_SEC)  /* for the client to close when we are done */
 #define PIECE (32u << 10)
 
 struct spdy_port;
@@ -86,8 +86,9 @@ static void spdy_channel_finish(struct cri_carrier *c, enum cri_channel ch)
 static bool have_all(const struct spdy_conn *sc)
 {
     const struct cri_stream *w = sc->want;
-    return sc->channel[CRI_CH_ERROR] && (!w->in || sc->channel[CRI_CH_STDIN]) && (!w->out || sc->channel[CRI_CH_STDOUT]) &&
-           (!w->err || sc->channel[CRI_CH_STDERR]) && (!w->tty || sc->channel[CRI_CH_RESIZE]);
+    return sc->channel[CRI_CH_ERROR] && (!w->in || sc->channel[CRI_CH_STDIN]) &&
+           (!w->out || sc->channel[CRI_CH_STDOUT]) && (!w->err || sc->channel[CRI_CH_STDERR]) &&
+           (!w->tty || sc->channel[CRI_CH_RESIZE]);
 }
 
 static int command(void *arg)
@@ -176,13 +177,16 @@ static struct spdy_port *port_of(struct spdy_conn *sc, struct sn_str request, st
     uint64_t num;
     for (unsigned i = 0; i < STREAMS_MAX; i++) {
         if (sc->ports[i] && sc->ports[i]->done) port_free(sc, i);
-        if (!sc->ports[i]) room = i;
-        else if (sn_str_eqc(request, sc->ports[i]->request)) return sc->ports[i];
+        if (!sc->ports[i])
+            room = i;
+        else if (sn_str_eqc(request, sc->ports[i]->request))
+            return sc->ports[i];
     }
     struct spdy_port *p = room < STREAMS_MAX ? SN_NEW(struct spdy_port) : NULL;
     if (!p) return NULL;
     p->sc = sc;
-    if (sn_str_cz(request, p->request, sizeof p->request) < 0 || sn_str_to_u64(port, &num) < 0 || num < 1 || num > 65535) {
+    if (sn_str_cz(request, p->request, sizeof p->request) < 0 || sn_str_to_u64(port, &num) < 0 ||
+        num < 1 || num > 65535) {
         sn_free(p);
         return NULL;
     }
@@ -228,8 +232,10 @@ static int on_syn(struct spdy_conn *sc, const struct sn_spdy_frame *f)
     bool good = open_stream(sc, f);
     sc->last = f->stream;
     sn_mutex_lock_always(&sc->out);
-    if (good) (void)sn_spdy_put_reply(&sc->codec, f->stream, &b);
-    else (void)sn_spdy_put_rst(f->stream, 3 /* refused */, &b);
+    if (good)
+        (void)sn_spdy_put_reply(&sc->codec, f->stream, &b);
+    else
+        (void)sn_spdy_put_rst(f->stream, 3 /* refused */, &b);
     int r = flush(sc, &b);
     sn_mutex_unlock(&sc->out);
     struct spdy_stream *st = good ? find(sc, f->stream) : NULL;
@@ -289,15 +295,18 @@ static int reader(struct spdy_conn *sc, struct sn_str rest)
         while (r >= 0 && (r = sn_spdy_next(&sc->codec, &rest, f)) > 0) r = on_frame(sc, f);
         if (r < 0) break;
         ssize_t n = sc->conn->read(sc->conn, buf, PIECE);
-        if (n <= 0) r = n < 0 ? (int)n : SN_E_EOF;
-        else rest = sn_str_of(buf, (size_t)n);
+        if (n <= 0)
+            r = n < 0 ? (int)n : SN_E_EOF;
+        else
+            rest = sn_str_of(buf, (size_t)n);
     }
     sn_free(f);
     sn_free(buf);
     return r;
 }
 
-int cri_spdy_run(struct sn_cri *s, const struct cri_stream *st, struct cri_conn *c, struct sn_str rest)
+int cri_spdy_run(struct sn_cri *s, const struct cri_stream *st, struct cri_conn *c,
+                 struct sn_str rest)
 {
     struct spdy_conn *sc = SN_NEW(struct spdy_conn);
     struct sn_scope_storage mem;
@@ -310,8 +319,10 @@ int cri_spdy_run(struct sn_cri *s, const struct cri_stream *st, struct cri_conn 
         sc->scope = sn_scope_begin(&mem);
         if (is_command) r = sn_scope_go(sc->scope, "remote command", command, sc);
         if (r >= 0) r = reader(sc, rest);
-        if (sc->ss && !sc->done) cri_session_gone(sc->ss);
-        else if (!sc->done) sn_scope_cancel(sc->scope);
+        if (sc->ss && !sc->done)
+            cri_session_gone(sc->ss);
+        else if (!sc->done)
+            sn_scope_cancel(sc->scope);
         if (sc->done && r != SN_E_CANCELLED) sn_scope_cancel(sc->scope);
         (void)sn_scope_end(sc->scope);
         cri_session_free(sc->ss);
@@ -329,18 +340,26 @@ struct plain {
     struct cri_conn c;
     struct sn_stream *st;
 };
-static ssize_t plain_read(struct cri_conn *c, void *buf, size_t cap) { return sn_read(SN_CONTAINER_OF(c, struct plain, c)->st, buf, cap); }
+static ssize_t plain_read(struct cri_conn *c, void *buf, size_t cap)
+{
+    return sn_read(SN_CONTAINER_OF(c, struct plain, c)->st, buf, cap);
+}
 static int plain_write(struct cri_conn *c, struct sn_str data)
 {
     ssize_t n = sn_write(SN_CONTAINER_OF(c, struct plain, c)->st, data.ptr, data.len);
     return n < 0 ? (int)n : 0;
 }
-static void plain_shut(struct cri_conn *c) { (void)sn_stream_shutdown(SN_CONTAINER_OF(c, struct plain, c)->st); }
+static void plain_shut(struct cri_conn *c)
+{
+    (void)sn_stream_shutdown(SN_CONTAINER_OF(c, struct plain, c)->st);
+}
 
 /* The first protocol of ours that the client names; one that names none speaks the oldest. */
 static struct sn_str protocol(struct sn_http_x *x, bool forward)
 {
-    static const char *const commands[] = {"v4.channel.k8s.io", NULL}, *const forwards[] = {"portforward.k8s.io", NULL};
+    static const char *const commands[] = {"v4.channel.k8s.io", NULL}, *const forwards[] = {
+                                                                           "portforward.k8s.io",
+                                                                           NULL};
     const char *const *known = forward ? forwards : commands;
     for (unsigned i = 0; i < x->req.headers.len; i++) {
         const struct sn_http_header *h = &x->req.headers.ptr[i];
@@ -360,8 +379,11 @@ int cri_spdy_serve(struct sn_cri *s, struct sn_http_x *x, struct cri_stream *st)
     struct sn_str proto = protocol(x, forward), rest;
     struct plain p = {.c = {plain_read, plain_write, plain_shut}};
     if (!proto.ptr) {
-        (void)!sn_http_header_add(x, SN_STR("X-Accepted-Stream-Protocol-Versions"), forward ? SN_STR("portforward.k8s.io") : SN_STR("v4.channel.k8s.io"));
-        return sn_http_reply(x, 403, SN_STR("text/plain"), SN_STR("X-Stream-Protocol-Version: none of these is known here\n"));
+        (void)!sn_http_header_add(x, SN_STR("X-Accepted-Stream-Protocol-Versions"),
+                                  forward ? SN_STR("portforward.k8s.io")
+                                          : SN_STR("v4.channel.k8s.io"));
+        return sn_http_reply(x, 403, SN_STR("text/plain"),
+                             SN_STR("X-Stream-Protocol-Version: none of these is known here\n"));
     }
     int r = sn_http_header_add(x, SN_STR("Upgrade"), SN_STR("SPDY/3.1"));
     if (r >= 0) r = sn_http_header_add(x, SN_STR("X-Stream-Protocol-Version"), proto);

@@ -15,7 +15,8 @@ SN_TEST(spdy_round_trip)
         struct sn_buf wire = {0}, got = {0};
         T_OK(sn_spdy_init(&a));
         T_OK(sn_spdy_init(&b));
-        for (uint32_t id = 1; id <= 9; id += 2) T_OK(sn_spdy_put_syn(&a, id, h, 2, &wire)); /* the compressor goes on */
+        for (uint32_t id = 1; id <= 9; id += 2)
+            T_OK(sn_spdy_put_syn(&a, id, h, 2, &wire)); /* the compressor goes on */
         T_OK(sn_spdy_put_data(3, false, SN_STR("hello "), &wire));
         T_OK(sn_spdy_put_data(3, true, SN_STR("world"), &wire));
         T_OK(sn_spdy_put_data(5, true, SN_STR(""), &wire));
@@ -62,11 +63,12 @@ SN_TEST(spdy_malformed)
         const char *bytes;
         size_t n;
         int code;
-    } rows[] = {{"\x80\x02\0\1\0\0\0\x0a\0\0\0\1\0\0\0\0\0\0", 18, SN_E_PROTOCOL},  /* version 2 */
-                {"\x80\x03\0\x05\0\0\0\4\0\0\0\1", 12, SN_E_PROTOCOL},               /* unknown type */
-                {"\x80\x03\0\1\0\0\0\4\0\0\0\1", 12, SN_E_PROTOCOL},                 /* too short for its type */
-                {"\x80\x03\0\1\0\x10\0\0", 8, SN_E_TOO_LARGE},                       /* a control frame of 1 MiB */
-                {"\x80\x03\0\1\0\0\0\x0e\0\0\0\1\0\0\0\0\0\0junk", 22, SN_E_PROTOCOL}, /* headers that are no zlib */
+    } rows[] = {{"\x80\x02\0\1\0\0\0\x0a\0\0\0\1\0\0\0\0\0\0", 18, SN_E_PROTOCOL}, /* version 2 */
+                {"\x80\x03\0\x05\0\0\0\4\0\0\0\1", 12, SN_E_PROTOCOL}, /* unknown type */
+                {"\x80\x03\0\1\0\0\0\4\0\0\0\1", 12, SN_E_PROTOCOL},   /* too short for its type */
+                {"\x80\x03\0\1\0\x10\0\0", 8, SN_E_TOO_LARGE}, /* a control frame of 1 MiB */
+                {"\x80\x03\0\1\0\0\0\x0e\0\0\0\1\0\0\0\0\0\0junk", 22,
+                 SN_E_PROTOCOL}, /* headers that are no zlib */
                 {"\0\0\0\1\0\0\0\0", 8, 1}};
     struct sn_spdy_frame *f = SN_NEW(struct sn_spdy_frame);
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {

@@ -14,18 +14,51 @@
 #define DEVICES_MAX 256u
 #define MOUNTS_MAX 512u
 
-static const char *const cap_names[] = {
-    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
-    "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN",
-    "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"};
+static const char *const cap_names[] = {"CAP_CHOWN",
+                                        "CAP_DAC_OVERRIDE",
+                                        "CAP_DAC_READ_SEARCH",
+                                        "CAP_FOWNER",
+                                        "CAP_FSETID",
+                                        "CAP_KILL",
+                                        "CAP_SETGID",
+                                        "CAP_SETUID",
+                                        "CAP_SETPCAP",
+                                        "CAP_LINUX_IMMUTABLE",
+                                        "CAP_NET_BIND_SERVICE",
+                                        "CAP_NET_BROADCAST",
+                                        "CAP_NET_ADMIN",
+                                        "CAP_NET_RAW",
+                                        "CAP_IPC_LOCK",
+                                        "CAP_IPC_OWNER",
+                                        "CAP_SYS_MODULE",
+                                        "CAP_SYS_RAWIO",
+                                        "CAP_SYS_CHROOT",
+                                        "CAP_SYS_PTRACE",
+                                        "CAP_SYS_PACCT",
+                                        "CAP_SYS_ADMIN",
+                                        "CAP_SYS_BOOT",
+                                        "CAP_SYS_NICE",
+                                        "CAP_SYS_RESOURCE",
+                                        "CAP_SYS_TIME",
+                                        "CAP_SYS_TTY_CONFIG",
+                                        "CAP_MKNOD",
+                                        "CAP_LEASE",
+                                        "CAP_AUDIT_WRITE",
+                                        "CAP_AUDIT_CONTROL",
+                                        "CAP_SETFCAP",
+                                        "CAP_MAC_OVERRIDE",
+                                        "CAP_MAC_ADMIN",
+                                        "CAP_SYSLOG",
+                                        "CAP_WAKE_ALARM",
+                                        "CAP_BLOCK_SUSPEND",
+                                        "CAP_AUDIT_READ",
+                                        "CAP_PERFMON",
+                                        "CAP_BPF",
+                                        "CAP_CHECKPOINT_RESTORE"};
 /* What a container has without being asked: as Docker and containerd give. */
-#define CAPS_DEFAULT                                                                                                   \
-    (1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 4 | 1ull << 5 | 1ull << 6 | 1ull << 7 | 1ull << 8 | 1ull << 10 |      \
-     1ull << 13 | 1ull << 18 | 1ull << 27 | 1ull << 29 | 1ull << 31)
+#define CAPS_DEFAULT                                                                     \
+    (1ull << 0 | 1ull << 1 | 1ull << 3 | 1ull << 4 | 1ull << 5 | 1ull << 6 | 1ull << 7 | \
+     1ull << 8 | 1ull << 10 | 1ull << 13 | 1ull << 18 | 1ull << 27 | 1ull << 29 | 1ull << 31)
 
 const char *cri_cap_name(unsigned i) { return i < SN_COUNT_OF(cap_names) ? cap_names[i] : NULL; }
 
@@ -54,7 +87,8 @@ static int cap_bit(struct sn_str name, uint64_t *ret)
             *ret = 1ull << i;
             return 0;
         }
-    return sn_fail(SN_E_INVALID_ARGUMENT, "capabilities: \"%.*s\" is no capability", SN_STR_ARG(name));
+    return sn_fail(SN_E_INVALID_ARGUMENT, "capabilities: \"%.*s\" is no capability",
+                   SN_STR_ARG(name));
 }
 
 int cri_caps(const struct runtime_v1_linux_container_security_context *sc, struct cri_caps *ret)
@@ -66,12 +100,17 @@ int cri_caps(const struct runtime_v1_linux_container_security_context *sc, struc
     /* "ALL" first, so that the others refine it. */
     for (int all = 1; all >= 0 && c; all--) {
         for (unsigned i = 0; i < c->add_capabilities.len && r >= 0; i++)
-            if ((r = cap_bit(c->add_capabilities.ptr[i], &bit)) >= 0 && (__builtin_popcountll(bit) > 1) == all) caps |= bit;
+            if ((r = cap_bit(c->add_capabilities.ptr[i], &bit)) >= 0 &&
+                (__builtin_popcountll(bit) > 1) == all)
+                caps |= bit;
         for (unsigned i = 0; i < c->drop_capabilities.len && r >= 0; i++)
-            if ((r = cap_bit(c->drop_capabilities.ptr[i], &bit)) >= 0 && (__builtin_popcountll(bit) > 1) == all) caps &= ~bit;
+            if ((r = cap_bit(c->drop_capabilities.ptr[i], &bit)) >= 0 &&
+                (__builtin_popcountll(bit) > 1) == all)
+                caps &= ~bit;
     }
     for (unsigned i = 0; c && i < c->add_ambient_capabilities.len && r >= 0; i++)
-        if ((r = cap_bit(c->add_ambient_capabilities.ptr[i], &bit)) >= 0) ambient |= bit, caps |= bit;
+        if ((r = cap_bit(c->add_ambient_capabilities.ptr[i], &bit)) >= 0)
+            ambient |= bit, caps |= bit;
     if (r < 0) return r;
     *ret = (struct cri_caps){caps & here, ambient & here};
     return 0;
@@ -82,12 +121,15 @@ int cri_signal_number(struct sn_str name)
     static const struct {
         const char *name;
         int n;
-    } all[] = {{"ABRT", SIGABRT}, {"ALRM", SIGALRM}, {"BUS", SIGBUS}, {"CHLD", SIGCHLD}, {"CONT", SIGCONT}, {"FPE", SIGFPE},
-               {"HUP", SIGHUP}, {"ILL", SIGILL}, {"INT", SIGINT}, {"IO", SIGIO}, {"KILL", SIGKILL}, {"PIPE", SIGPIPE},
-               {"PROF", SIGPROF}, {"PWR", SIGPWR}, {"QUIT", SIGQUIT}, {"SEGV", SIGSEGV}, {"STOP", SIGSTOP}, {"SYS", SIGSYS},
-               {"TERM", SIGTERM}, {"TRAP", SIGTRAP}, {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU}, {"URG", SIGURG},
-               {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"VTALRM", SIGVTALRM}, {"WINCH", SIGWINCH}, {"XCPU", SIGXCPU},
-               {"XFSZ", SIGXFSZ}, {"CLD", SIGCHLD}, {"IOT", SIGABRT}, {"POLL", SIGIO}, {"STKFLT", 16}};
+    } all[] = {{"ABRT", SIGABRT}, {"ALRM", SIGALRM}, {"BUS", SIGBUS},       {"CHLD", SIGCHLD},
+               {"CONT", SIGCONT}, {"FPE", SIGFPE},   {"HUP", SIGHUP},       {"ILL", SIGILL},
+               {"INT", SIGINT},   {"IO", SIGIO},     {"KILL", SIGKILL},     {"PIPE", SIGPIPE},
+               {"PROF", SIGPROF}, {"PWR", SIGPWR},   {"QUIT", SIGQUIT},     {"SEGV", SIGSEGV},
+               {"STOP", SIGSTOP}, {"SYS", SIGSYS},   {"TERM", SIGTERM},     {"TRAP", SIGTRAP},
+               {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU},     {"URG", SIGURG},
+               {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"VTALRM", SIGVTALRM}, {"WINCH", SIGWINCH},
+               {"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ}, {"CLD", SIGCHLD},      {"IOT", SIGABRT},
+               {"POLL", SIGIO},   {"STKFLT", 16}};
     uint64_t n;
     if (sn_str_to_u64(name, &n) == 0) return n > 0 && n <= 64 ? (int)n : SIGTERM;
     if (sn_str_starts(name, SN_STR("SIG"))) name = sn_str_from(name, 3);
@@ -122,12 +164,16 @@ static const struct runtime_v1_linux_container_security_context *security(const 
 
 static void write_caps(struct sn_jsonw *w, const struct cri_caps *caps, bool root)
 {
-    static const char *const sets[] = {"bounding", "effective", "permitted", "inheritable", "ambient"};
+    static const char *const sets[] = {"bounding", "effective", "permitted", "inheritable",
+                                       "ambient"};
     sn_jsonw_key(w, SN_STR("capabilities"));
     sn_jsonw_object(w);
     for (unsigned k = 0; k < SN_COUNT_OF(sets); k++) {
         /* A user other than root keeps only what is ambient: nobody is left with it by accident. */
-        uint64_t bits = k == 0 ? caps->bounding : k >= 3 ? caps->ambient : root ? caps->bounding : caps->ambient;
+        uint64_t bits = k == 0   ? caps->bounding
+                        : k >= 3 ? caps->ambient
+                        : root   ? caps->bounding
+                                 : caps->ambient;
         sn_jsonw_key(w, sn_str(sets[k]));
         sn_jsonw_array(w);
         for (unsigned i = 0; i < SN_COUNT_OF(cap_names); i++)
@@ -168,18 +214,24 @@ static void write_env(struct sn_jsonw *w, const struct cri_ctr *c, bool tty, str
     sn_jsonw_key(w, SN_STR("env"));
     sn_jsonw_array(w);
     for (size_t i = 0; i < c->image.n_env; i++) {
-        struct sn_str e = c->image.env[i], name = sn_str_sub(e, 0, (size_t)SN_MAX(sn_str_chr(e, '='), 0));
+        struct sn_str e = c->image.env[i],
+                      name = sn_str_sub(e, 0, (size_t)SN_MAX(sn_str_chr(e, '='), 0));
         if (env_given(c, name)) continue;
         path |= env_names(e, SN_STR("PATH"));
         home |= env_names(e, SN_STR("HOME"));
         sn_jsonw_str(w, e);
     }
-    if (!path) sn_jsonw_str(w, SN_STR("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
-    if (!home) sn_jsonw_str(w, sn_arena_printf(a, "HOME=%.*s", SN_STR_ARG(c->user.home.len ? c->user.home : SN_STR("/"))));
+    if (!path)
+        sn_jsonw_str(w,
+                     SN_STR("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+    if (!home)
+        sn_jsonw_str(w, sn_arena_printf(a, "HOME=%.*s",
+                                        SN_STR_ARG(c->user.home.len ? c->user.home : SN_STR("/"))));
     sn_jsonw_str(w, sn_arena_printf(a, "HOSTNAME=%.*s", SN_STR_ARG(c->pod->config->hostname)));
     if (tty) sn_jsonw_str(w, SN_STR("TERM=xterm"));
     for (unsigned i = 0; i < c->config->envs.len; i++)
-        sn_jsonw_str(w, sn_arena_printf(a, "%.*s=%.*s", SN_STR_ARG(c->config->envs.ptr[i]->key), SN_STR_ARG(c->config->envs.ptr[i]->value)));
+        sn_jsonw_str(w, sn_arena_printf(a, "%.*s=%.*s", SN_STR_ARG(c->config->envs.ptr[i]->key),
+                                        SN_STR_ARG(c->config->envs.ptr[i]->value)));
     sn_jsonw_array_end(w);
 }
 
@@ -196,8 +248,8 @@ static void write_args(struct sn_jsonw *w, const struct cri_ctr *c)
     for (size_t i = 0; i < n_args; i++) sn_jsonw_str(w, args[i]);
 }
 
-static int write_process(struct sn_jsonw *w, const struct cri_ctr *c, const struct sn_str *cmd, size_t n_cmd, bool tty,
-                         struct sn_arena *a)
+static int write_process(struct sn_jsonw *w, const struct cri_ctr *c, const struct sn_str *cmd,
+                         size_t n_cmd, bool tty, struct sn_arena *a)
 {
     const struct runtime_v1_linux_container_security_context *sc = security(c);
     struct cri_caps caps;
@@ -208,8 +260,10 @@ static int write_process(struct sn_jsonw *w, const struct cri_ctr *c, const stru
     write_user(w, c);
     sn_jsonw_key(w, SN_STR("args"));
     sn_jsonw_array(w);
-    if (cmd) for (size_t i = 0; i < n_cmd; i++) sn_jsonw_str(w, cmd[i]);
-    else write_args(w, c);
+    if (cmd)
+        for (size_t i = 0; i < n_cmd; i++) sn_jsonw_str(w, cmd[i]);
+    else
+        write_args(w, c);
     sn_jsonw_array_end(w);
     write_env(w, c, tty, a);
     struct sn_str cwd = c->config->working_dir.len ? c->config->working_dir : c->image.working_dir;
@@ -221,8 +275,8 @@ static int write_process(struct sn_jsonw *w, const struct cri_ctr *c, const stru
     return w->out->err;
 }
 
-int cri_process_write(const struct cri_ctr *c, const struct sn_str *cmd, size_t n, bool tty, struct sn_arena *a,
-                      struct sn_buf *out)
+int cri_process_write(const struct cri_ctr *c, const struct sn_str *cmd, size_t n, bool tty,
+                      struct sn_arena *a, struct sn_buf *out)
 {
     struct sn_jsonw w;
     sn_jsonw_init(&w, out, NULL);
@@ -231,7 +285,8 @@ int cri_process_write(const struct cri_ctr *c, const struct sn_str *cmd, size_t 
 
 /* ---- mounts ---- */
 
-static void mount(struct sn_jsonw *w, const char *to, const char *type, const char *source, const char *options)
+static void mount(struct sn_jsonw *w, const char *to, const char *type, const char *source,
+                  const char *options)
 {
     sn_jsonw_object(w);
     sn_jsonw_kstr(w, "destination", sn_str(to));
@@ -255,13 +310,16 @@ static bool mounted_by_client(const struct cri_ctr *c, const char *to)
     return false;
 }
 
-static void pod_file(struct sn_jsonw *w, const struct cri_spec *sp, const char *to, const char *file, bool ro)
+static void pod_file(struct sn_jsonw *w, const struct cri_spec *sp, const char *to,
+                     const char *file, bool ro)
 {
     struct sn_str from = sn_arena_printf(sp->a, "%s/%s", sp->dir, file);
-    if (!mounted_by_client(sp->ctr, to) && from.ptr) mount(w, to, "bind", from.ptr, ro ? "rbind,rprivate,ro" : "rbind,rprivate,rw");
+    if (!mounted_by_client(sp->ctr, to) && from.ptr)
+        mount(w, to, "bind", from.ptr, ro ? "rbind,rprivate,ro" : "rbind,rprivate,rw");
 }
 
-/* The host's path of a mount, with links resolved; a missing folder is made, as the kubelet expects. */
+/* The host's path of a mount, with links resolved; a missing folder is made, as the kubelet
+ * expects. */
 static int host_path(struct sn_arena *a, unsigned i, struct sn_str from, struct sn_str *ret)
 {
     struct sn_str path = sn_arena_str(a, from);
@@ -273,30 +331,38 @@ static int host_path(struct sn_arena *a, unsigned i, struct sn_str from, struct 
                 (void)mkdir(path.ptr, 0755);
                 *p = '/';
             }
-        if (mkdir(path.ptr, 0755) < 0 && errno != EEXIST) return sn_fail_errno(errno, "mounts[%u].host_path %s", i, path.ptr);
+        if (mkdir(path.ptr, 0755) < 0 && errno != EEXIST)
+            return sn_fail_errno(errno, "mounts[%u].host_path %s", i, path.ptr);
         real = realpath(path.ptr, NULL);
     }
     if (!real) return sn_fail_errno(errno, "mounts[%u].host_path %.*s", i, SN_STR_ARG(from));
     *ret = sn_arena_str(a, sn_str(real));
-    free(real);
+    free(real); /* banned: realpath allocates */
     return ret->ptr ? 0 : SN_E_NOMEM;
 }
 
 int cri_check_mounts(const struct runtime_v1_container_config *cfg)
 {
-    if (cfg->mounts.len > MOUNTS_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "mounts: at most %u", MOUNTS_MAX);
+    if (cfg->mounts.len > MOUNTS_MAX)
+        return sn_fail(SN_E_INVALID_ARGUMENT, "mounts: at most %u", MOUNTS_MAX);
     for (unsigned i = 0; i < cfg->mounts.len; i++) {
         const struct runtime_v1_mount *m = cfg->mounts.ptr[i];
         bool image = m->image && m->image->image.len;
         if (!m->container_path.len || (!m->host_path.len && !image))
-            return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u]: expected container_path, and host_path or image", i);
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "mounts[%u]: expected container_path, and host_path or image", i);
         if (m->uidMappings.len || m->gidMappings.len)
             return sn_fail(SN_E_UNIMPLEMENTED, "mounts[%u]: mapped ids are not supported", i);
-        if (image && !m->readonly) return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u].image: an image is mounted readonly only", i);
+        if (image && !m->readonly)
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "mounts[%u].image: an image is mounted readonly only", i);
         if (m->recursive_read_only && !m->readonly)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u]: recursive_read_only needs readonly", i);
-        if (m->recursive_read_only && m->propagation != RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_PRIVATE)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u]: recursive_read_only needs propagation PRIVATE", i);
+            return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u]: recursive_read_only needs readonly",
+                           i);
+        if (m->recursive_read_only &&
+            m->propagation != RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_PRIVATE)
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "mounts[%u]: recursive_read_only needs propagation PRIVATE", i);
     }
     return 0;
 }
@@ -314,15 +380,19 @@ static int client_mount(struct sn_jsonw *w, const struct cri_spec *sp, unsigned 
     int r = 0;
     if (m->image && m->image->image.len) {
         struct sn_str key = cri_volume_key(sp->ctr, i, sp->a), sub = m->image_sub_path;
-        path = sn_arena_printf(sp->a, "%s/mounts/%.*s/rootfs%s%.*s", sn_image_store_root(sp->ctr->pod->s->images), SN_STR_ARG(key),
+        path = sn_arena_printf(sp->a, "%s/mounts/%.*s/rootfs%s%.*s",
+                               sn_image_store_root(sp->ctr->pod->s->images), SN_STR_ARG(key),
                                sub.len ? "/" : "", SN_STR_ARG(sub));
     } else {
         r = host_path(sp->a, i, m->host_path, &path);
     }
     if (r < 0) return r;
-    const char *prop = m->propagation == RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_BIDIRECTIONAL ? "rshared"
-                       : m->propagation == RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_HOST_TO_CONTAINER ? "rslave" : "rprivate";
-    snprintf(opts, sizeof opts, "rbind,%s,%s%s", prop, m->readonly ? "ro" : "rw", m->recursive_read_only ? ",rro" : "");
+    const char *prop =
+        m->propagation == RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_BIDIRECTIONAL       ? "rshared"
+        : m->propagation == RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_HOST_TO_CONTAINER ? "rslave"
+                                                                                       : "rprivate";
+    snprintf(opts, sizeof opts, "rbind,%s,%s%s", prop, m->readonly ? "ro" : "rw",
+             m->recursive_read_only ? ",rro" : "");
     mount(w, sn_arena_str(sp->a, m->container_path).ptr, "bind", path.ptr, opts);
     return 0;
 }
@@ -337,16 +407,21 @@ static int write_mounts(struct sn_jsonw *w, const struct cri_spec *sp)
     sn_jsonw_array(w);
     mount(w, "/proc", "proc", "proc", "nosuid,noexec,nodev");
     mount(w, "/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k");
-    mount(w, "/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
+    mount(w, "/dev/pts", "devpts", "devpts",
+          "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
     mount(w, "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev");
-    if (!mounted_by_client(c, "/sys")) mount(w, "/sys", "sysfs", "sysfs", priv ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");
+    if (!mounted_by_client(c, "/sys"))
+        mount(w, "/sys", "sysfs", "sysfs",
+              priv ? "nosuid,noexec,nodev,rw" : "nosuid,noexec,nodev,ro");
     if (!mounted_by_client(c, "/sys/fs/cgroup"))
-        mount(w, "/sys/fs/cgroup", "cgroup", "cgroup", priv ? "nosuid,noexec,nodev,relatime,rw" : "nosuid,noexec,nodev,relatime,ro");
+        mount(w, "/sys/fs/cgroup", "cgroup", "cgroup",
+              priv ? "nosuid,noexec,nodev,relatime,rw" : "nosuid,noexec,nodev,relatime,ro");
     pod_file(w, sp, "/etc/hostname", "hostname", ro);
     pod_file(w, sp, "/etc/hosts", "hosts", ro);
     pod_file(w, sp, "/etc/resolv.conf", "resolv.conf", ro);
     if (!mounted_by_client(c, "/dev/shm")) {
-        struct sn_str shm = c->pod->shm ? sn_arena_printf(sp->a, "%s/shm", sp->dir) : SN_STR("/dev/shm");
+        struct sn_str shm =
+            c->pod->shm ? sn_arena_printf(sp->a, "%s/shm", sp->dir) : SN_STR("/dev/shm");
         mount(w, "/dev/shm", "bind", shm.ptr, "rbind,rprivate,rw");
     }
     for (unsigned i = 0; i < c->config->mounts.len && r >= 0; i++) r = client_mount(w, sp, i);
@@ -363,7 +438,8 @@ static void write_limit(struct sn_jsonw *w, const char *key, int64_t v)
 
 static void write_limits(struct sn_jsonw *w, const struct runtime_v1_linux_container_resources *r)
 {
-    if (r->cpu_period || r->cpu_quota || r->cpu_shares || r->cpuset_cpus.len || r->cpuset_mems.len) {
+    if (r->cpu_period || r->cpu_quota || r->cpu_shares || r->cpuset_cpus.len ||
+        r->cpuset_mems.len) {
         sn_jsonw_key(w, SN_STR("cpu"));
         sn_jsonw_object(w);
         write_limit(w, "period", r->cpu_period);
@@ -416,21 +492,29 @@ struct device {
     unsigned major, minor, mode, uid, gid;
 };
 
-static int read_device(struct sn_arena *a, const char *host, struct sn_str inside, struct sn_str access, struct device *ret)
+static int read_device(struct sn_arena *a, const char *host, struct sn_str inside,
+                       struct sn_str access, struct device *ret)
 {
     struct stat st;
     if (stat(host, &st) < 0) return sn_fail_errno(errno, "device %s", host);
     if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode)) return 0;
-    *ret = (struct device){.path = sn_arena_str(a, inside), .type = S_ISCHR(st.st_mode) ? 'c' : 'b', .major = major(st.st_rdev),
-                           .minor = minor(st.st_rdev), .mode = st.st_mode & 0777, .uid = st.st_uid, .gid = st.st_gid};
-    (void)!sn_str_cz(access.len && access.len < 4 ? access : SN_STR("rwm"), ret->access, sizeof ret->access);
+    *ret = (struct device){.path = sn_arena_str(a, inside),
+                           .type = S_ISCHR(st.st_mode) ? 'c' : 'b',
+                           .major = major(st.st_rdev),
+                           .minor = minor(st.st_rdev),
+                           .mode = st.st_mode & 0777,
+                           .uid = st.st_uid,
+                           .gid = st.st_gid};
+    (void)!sn_str_cz(access.len && access.len < 4 ? access : SN_STR("rwm"), ret->access,
+                     sizeof ret->access);
     return 1;
 }
 
 /* Of a privileged container: every device of the host's /dev. */
 static int host_devices(struct sn_arena *a, struct device *d, unsigned *io_n)
 {
-    static const char *const skip[] = {"pts", "shm", "fd", "mqueue", "console", "ptmx", "stdin", "stdout", "stderr", "core"};
+    static const char *const skip[] = {"pts",  "shm",   "fd",     "mqueue", "console",
+                                       "ptmx", "stdin", "stdout", "stderr", "core"};
     struct sn_str *names;
     size_t n;
     int r = sn_dir_list(a, "/dev", &names, &n);
@@ -443,7 +527,8 @@ static int host_devices(struct sn_arena *a, struct device *d, unsigned *io_n)
     return r;
 }
 
-static int write_devices(struct sn_jsonw *w, const struct cri_spec *sp, const struct device *d, unsigned n)
+static int write_devices(struct sn_jsonw *w, const struct cri_spec *sp, const struct device *d,
+                         unsigned n)
 {
     if (!n) return 0;
     sn_jsonw_key(w, SN_STR("devices"));
@@ -476,7 +561,8 @@ static void device_rule(struct sn_jsonw *w, bool allow, const struct device *d)
     sn_jsonw_object_end(w);
 }
 
-static void write_resources(struct sn_jsonw *w, const struct cri_spec *sp, const struct device *d, unsigned n)
+static void write_resources(struct sn_jsonw *w, const struct cri_spec *sp, const struct device *d,
+                            unsigned n)
 {
     const struct runtime_v1_linux_container_security_context *sc = security(sp->ctr);
     sn_jsonw_key(w, SN_STR("resources"));
@@ -490,7 +576,8 @@ static void write_resources(struct sn_jsonw *w, const struct cri_spec *sp, const
     sn_jsonw_object_end(w);
 }
 
-static void namespace(struct sn_jsonw *w, const char *type, int pid, const char *file, struct sn_arena *a)
+static void namespace(struct sn_jsonw *w, const char *type, int pid, const char *file,
+                      struct sn_arena *a)
 {
     sn_jsonw_object(w);
     sn_jsonw_kstr(w, "type", sn_str(type));
@@ -512,9 +599,12 @@ static void write_namespaces(struct sn_jsonw *w, const struct cri_spec *sp)
         namespace(w, "uts", keeper, "uts", sp->a);
     }
     if (!ns || ns->ipc != RUNTIME_V1_NAMESPACE_MODE_NODE) namespace(w, "ipc", keeper, "ipc", sp->a);
-    if (pid_mode == RUNTIME_V1_NAMESPACE_MODE_CONTAINER) namespace(w, "pid", 0, NULL, sp->a);
-    else if (pid_mode == RUNTIME_V1_NAMESPACE_MODE_TARGET) namespace(w, "pid", sp->target_pid, "pid", sp->a);
-    else if (pid_mode == RUNTIME_V1_NAMESPACE_MODE_POD) namespace(w, "pid", p->keeper.pause, "pid", sp->a);
+    if (pid_mode == RUNTIME_V1_NAMESPACE_MODE_CONTAINER)
+    namespace(w, "pid", 0, NULL, sp->a);
+    else if (pid_mode == RUNTIME_V1_NAMESPACE_MODE_TARGET) namespace(w, "pid", sp->target_pid,
+                                                                     "pid", sp->a);
+    else if (pid_mode == RUNTIME_V1_NAMESPACE_MODE_POD) namespace(w, "pid", p->keeper.pause, "pid",
+                                                                  sp->a);
     if (sp->cgroup_v2) namespace(w, "cgroup", 0, NULL, sp->a);
     sn_jsonw_array_end(w);
 }
@@ -539,13 +629,15 @@ static int write_linux(struct sn_jsonw *w, const struct cri_spec *sp)
     for (unsigned i = 0; i < c->config->devices.len && r >= 0; i++) {
         const struct runtime_v1_device *dev = c->config->devices.ptr[i];
         if (n == DEVICES_MAX) return sn_fail(SN_E_TOO_LARGE, "devices: at most %u", DEVICES_MAX);
-        r = read_device(sp->a, sn_arena_str(sp->a, dev->host_path).ptr, dev->container_path, dev->permissions, &d[n]);
+        r = read_device(sp->a, sn_arena_str(sp->a, dev->host_path).ptr, dev->container_path,
+                        dev->permissions, &d[n]);
         if (r > 0) n++;
     }
     if (r < 0) return r;
     bool shared = false;
     for (unsigned i = 0; i < c->config->mounts.len; i++)
-        shared |= c->config->mounts.ptr[i]->propagation == RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_BIDIRECTIONAL;
+        shared |= c->config->mounts.ptr[i]->propagation ==
+                  RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_BIDIRECTIONAL;
     sn_jsonw_key(w, SN_STR("linux"));
     sn_jsonw_object(w);
     write_namespaces(w, sp);
@@ -554,8 +646,10 @@ static int write_linux(struct sn_jsonw *w, const struct cri_spec *sp)
     write_resources(w, sp, d, n);
     bool slave = false;
     for (unsigned i = 0; i < c->config->mounts.len; i++)
-        slave |= c->config->mounts.ptr[i]->propagation == RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_HOST_TO_CONTAINER;
-    if (shared || slave) sn_jsonw_kstr(w, "rootfsPropagation", shared ? SN_STR("rshared") : SN_STR("rslave"));
+        slave |= c->config->mounts.ptr[i]->propagation ==
+                 RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_HOST_TO_CONTAINER;
+    if (shared || slave)
+        sn_jsonw_kstr(w, "rootfsPropagation", shared ? SN_STR("rshared") : SN_STR("rslave"));
     if (sc && !sc->privileged) {
         write_paths(w, "maskedPaths", sc->masked_paths.ptr, sc->masked_paths.len);
         write_paths(w, "readonlyPaths", sc->readonly_paths.ptr, sc->readonly_paths.len);

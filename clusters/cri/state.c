@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cri/state.c - pods and containers: found, counted, kept in files, read again after a restart.
  *
- * STATE/pods/ID/pod and STATE/containers/ID/ctr are JSON with what the client gave as base64 of its protobuf:
- * nothing of it is lost to a version that knows fewer fields. */
+ * STATE/pods/ID/pod and STATE/containers/ID/ctr are JSON with what the client gave as base64 of its
+ * protobuf: nothing of it is lost to a version that knows fewer fields. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -32,9 +32,11 @@ int cri_fail(struct sn_grpc_call *c, int r)
     return sn_grpc_fail(c, r, "%s", sn_diag_format(r, text, sizeof text));
 }
 
-struct sn_str cri_path(struct sn_arena *a, const char *dir, const char *kind, const char *id, const char *file)
+struct sn_str cri_path(struct sn_arena *a, const char *dir, const char *kind, const char *id,
+                       const char *file)
 {
-    return file ? sn_arena_printf(a, "%s/%s/%s/%s", dir, kind, id, file) : sn_arena_printf(a, "%s/%s/%s", dir, kind, id);
+    return file ? sn_arena_printf(a, "%s/%s/%s/%s", dir, kind, id, file)
+                : sn_arena_printf(a, "%s/%s/%s", dir, kind, id);
 }
 
 /* ---- references ---- */
@@ -104,7 +106,8 @@ struct cri_ctr *cri_ctr_new(struct cri_pod *p, const char *id)
 static struct sn_str pod_name(struct sn_arena *a, const struct runtime_v1_pod_sandbox_config *cfg)
 {
     const struct runtime_v1_pod_sandbox_metadata *m = cfg->metadata;
-    return sn_arena_printf(a, "%.*s_%.*s_%.*s_%u", SN_STR_ARG(m->name), SN_STR_ARG(m->namespace), SN_STR_ARG(m->uid), m->attempt);
+    return sn_arena_printf(a, "%.*s_%.*s_%.*s_%u", SN_STR_ARG(m->name), SN_STR_ARG(m->namespace),
+                           SN_STR_ARG(m->uid), m->attempt);
 }
 
 int cri_pod_link(struct cri_pod *p)
@@ -114,13 +117,18 @@ int cri_pod_link(struct cri_pod *p)
     int r = name.ptr ? sn_mutex_lock(&s->mu) : SN_E_NOMEM;
     if (r < 0) return r;
     struct cri_pod *old = sn_map_get(&s->names, name);
-    if (old) r = sn_fail(SN_E_ALREADY_EXISTS, "name \"%.*s\" is reserved for \"%s\"", SN_STR_ARG(name), old->id);
-    else if (s->pods.len >= SN_CRI_PODS_MAX) r = sn_fail(SN_E_RESOURCE_EXHAUSTED, "at most %u pods", SN_CRI_PODS_MAX);
+    if (old)
+        r = sn_fail(SN_E_ALREADY_EXISTS, "name \"%.*s\" is reserved for \"%s\"", SN_STR_ARG(name),
+                    old->id);
+    else if (s->pods.len >= SN_CRI_PODS_MAX)
+        r = sn_fail(SN_E_RESOURCE_EXHAUSTED, "at most %u pods", SN_CRI_PODS_MAX);
     if (r >= 0) r = sn_map_put(&s->pods, sn_str(p->id), p, NULL);
     if (r >= 0) {
         r = sn_map_put(&s->names, name, p, NULL);
-        if (r < 0) sn_map_del(&s->pods, sn_str(p->id));
-        else p->refs++;
+        if (r < 0)
+            sn_map_del(&s->pods, sn_str(p->id));
+        else
+            p->refs++;
     }
     sn_mutex_unlock(&s->mu);
     return r < 0 ? r : 0;
@@ -190,7 +198,8 @@ int cri_pod_get(struct sn_cri *s, struct sn_grpc_call *c, struct sn_str id, stru
     struct cri_pod *p = find(&s->pods, id);
     if (p) p->refs++;
     sn_mutex_unlock(&s->mu);
-    if (!p) return sn_grpc_fail(c, SN_E_NOT_FOUND, "pod sandbox \"%.*s\" not found", SN_STR_ARG(id));
+    if (!p)
+        return sn_grpc_fail(c, SN_E_NOT_FOUND, "pod sandbox \"%.*s\" not found", SN_STR_ARG(id));
     *ret = p;
     return 0;
 }
@@ -229,7 +238,8 @@ void cri_ctr_exited(struct cri_ctr *c, int code, int64_t at_ns, bool oom)
 
 /* ---- files ---- */
 
-static void put_pb(struct sn_jsonw *w, const char *key, const struct sn_pb_desc *d, const void *msg, struct sn_arena *a)
+static void put_pb(struct sn_jsonw *w, const char *key, const struct sn_pb_desc *d, const void *msg,
+                   struct sn_arena *a)
 {
     struct sn_buf b = {0};
     if (sn_pb_encode(d, msg, &b) >= 0) {
@@ -247,7 +257,8 @@ static void put_pb(struct sn_jsonw *w, const char *key, const struct sn_pb_desc 
     sn_buf_done(&b);
 }
 
-static int get_pb(const struct sn_json *v, const char *key, const struct sn_pb_desc *d, struct sn_arena *a, void **ret)
+static int get_pb(const struct sn_json *v, const char *key, const struct sn_pb_desc *d,
+                  struct sn_arena *a, void **ret)
 {
     struct sn_str s = sn_json_str(sn_json_get(v, key));
     char *raw = sn_arena_alloc(a, sn_base64_decoded_max(s.len));
@@ -262,7 +273,8 @@ static int get_pb(const struct sn_json *v, const char *key, const struct sn_pb_d
 static int write_file(const char *path, struct sn_str text)
 {
     char tmp[600];
-    if (snprintf(tmp, sizeof tmp, "%s.new", path) >= (int)sizeof tmp) return sn_fail(SN_E_TOO_LARGE, "%s", path);
+    if (snprintf(tmp, sizeof tmp, "%s.new", path) >= (int)sizeof tmp)
+        return sn_fail(SN_E_TOO_LARGE, "%s", path);
     int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) return sn_fail_errno(errno, "%s", tmp);
     bool ok = write(fd, text.ptr, text.len) == (ssize_t)text.len;
@@ -334,12 +346,16 @@ int cri_ctr_save(struct cri_ctr *c)
     sn_jsonw_ki64(&w, "uid", c->user.uid);
     sn_jsonw_ki64(&w, "gid", c->user.gid);
     put_pb(&w, "config", &runtime_v1_container_config_desc, c->config, &a);
-    if (c->resources) put_pb(&w, "resources", &runtime_v1_linux_container_resources_desc, c->resources, &a);
+    if (c->resources)
+        put_pb(&w, "resources", &runtime_v1_linux_container_resources_desc, c->resources, &a);
     sn_jsonw_object_end(&w);
     bool gone = c->removed;
     sn_mutex_unlock(&c->pod->s->mu);
     struct sn_str path = cri_path(&a, c->pod->s->state_dir, "containers", c->id, "ctr");
-    int r = gone ? 0 : b.err < 0 ? b.err : path.ptr ? write_file(path.ptr, sn_buf_view(&b)) : SN_E_NOMEM;
+    int r = gone        ? 0
+            : b.err < 0 ? b.err
+            : path.ptr  ? write_file(path.ptr, sn_buf_view(&b))
+                        : SN_E_NOMEM;
     sn_buf_done(&b);
     sn_arena_done(&a);
     return r;
@@ -348,7 +364,9 @@ int cri_ctr_save(struct cri_ctr *c)
 static int remove_at(int dir, const char *name, unsigned depth)
 {
     if (unlinkat(dir, name, 0) == 0 || errno == ENOENT) return 0;
-    int fd = depth < TREE_DEPTH_MAX ? openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    int fd = depth < TREE_DEPTH_MAX
+                 ? openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                 : -1;
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (!d) {
         int err = errno;
@@ -356,7 +374,8 @@ static int remove_at(int dir, const char *name, unsigned depth)
         return sn_fail_errno(err, "remove %s", name);
     }
     for (struct dirent *e; (e = readdir(d));)
-        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) (void)remove_at(fd, e->d_name, depth + 1);
+        if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+            (void)remove_at(fd, e->d_name, depth + 1);
     closedir(d);
     return unlinkat(dir, name, AT_REMOVEDIR) < 0 ? sn_fail_errno(errno, "remove %s", name) : 0;
 }
@@ -368,7 +387,8 @@ int cri_remove_tree(const char *path) { return remove_at(AT_FDCWD, path, 0); }
 static void read_ips(struct cri_pod *p, const struct sn_json *v)
 {
     for (SN_JSON_EACH(sn_json_get(v, "ips"), it))
-        if (p->n_ips < CRI_IPS_MAX && sn_ip_parse(sn_json_str(it), &p->ips[p->n_ips]) == 0) p->n_ips++;
+        if (p->n_ips < CRI_IPS_MAX && sn_ip_parse(sn_json_str(it), &p->ips[p->n_ips]) == 0)
+            p->n_ips++;
 }
 
 static const char *program_of(struct sn_cri *s, struct sn_str handler)
@@ -428,7 +448,8 @@ static int restore_ctr(struct sn_cri *s, const char *id)
     if (r >= 0) r = get_pb(v, "config", &runtime_v1_container_config_desc, &c->arena, &m);
     if (r >= 0) {
         c->config = m;
-        if (sn_json_get(v, "resources") && get_pb(v, "resources", &runtime_v1_linux_container_resources_desc, &c->arena, &m) >= 0)
+        if (sn_json_get(v, "resources") &&
+            get_pb(v, "resources", &runtime_v1_linux_container_resources_desc, &c->arena, &m) >= 0)
             c->resources = m;
         c->image_ref = sn_arena_str(&c->arena, sn_json_str(sn_json_get(v, "image_ref")));
         c->image_id = sn_arena_str(&c->arena, sn_json_str(sn_json_get(v, "image_id")));
@@ -464,7 +485,7 @@ static void reconcile(struct cri_pod *p)
     cri_msg_begin(&m, "list", NULL);
     int r = p->keeper.fd >= 0 ? cri_keeper_call(p, &m, &a, &v) : SN_E_UNAVAILABLE;
     if (p->keeper.fd < 0) sn_buf_done(&m.b);
-    SN_LIST_EACH(&p->ctrs, it) {
+    SN_LIST_EACH (&p->ctrs, it) {
         struct cri_ctr *c = SN_LIST_ENTRY(it, struct cri_ctr, link);
         const struct sn_json *hit = NULL;
         for (SN_JSON_EACH(sn_json_get(v, "containers"), k))
@@ -495,7 +516,8 @@ int cri_restore(struct sn_cri *s)
     int r = sn_dir_list(&a, dir.ptr, &names, &n);
     for (size_t i = 0; r >= 0 && i < n; i++)
         if (names[i].len == CRI_ID_LEN && restore_pod(s, sn_arena_str(&a, names[i]).ptr) < 0)
-            (void)cri_remove_tree(sn_arena_printf(&a, "%s/%.*s", dir.ptr, SN_STR_ARG(names[i])).ptr);
+            (void)cri_remove_tree(
+                sn_arena_printf(&a, "%s/%.*s", dir.ptr, SN_STR_ARG(names[i])).ptr);
     dir = sn_arena_printf(&a, "%s/containers", s->state_dir);
     if (r >= 0) r = sn_dir_list(&a, dir.ptr, &names, &n);
     for (size_t i = 0; r >= 0 && i < n; i++) {

@@ -9,7 +9,9 @@ int cri_read_cgroup(void *arg)
     struct cri_reading *q = arg;
     const char *location;
     struct sn_cgroup *cg;
-    int r = sn_cgroup_resolve(&q->s->cgroups, &(struct sn_cgroup_where){.path = q->cgroup, .id = sn_str(q->id)}, q->a, &location);
+    int r = sn_cgroup_resolve(&q->s->cgroups,
+                              &(struct sn_cgroup_where){.path = q->cgroup, .id = sn_str(q->id)},
+                              q->a, &location);
     if (r >= 0) r = sn_cgroup_open(&q->s->cgroups, location, &cg);
     if (r < 0) return r;
     r = sn_cgroup_stats(cg, q->a, &q->st);
@@ -26,14 +28,19 @@ static struct runtime_v1_u_int64_value *u64(struct sn_arena *a, uint64_t v)
 
 uint64_t cri_working_set(const struct sn_cgroup_stats *st)
 {
-    uint64_t idle = sn_cgroup_stat_get(st, st->v2 ? "inactive_file" : "total_inactive_file"), use = st->memory.memory.usage;
+    uint64_t idle = sn_cgroup_stat_get(st, st->v2 ? "inactive_file" : "total_inactive_file"),
+             use = st->memory.memory.usage;
     return use > idle ? use - idle : 0;
 }
 
 static struct runtime_v1_psi_data *psi_data(struct sn_arena *a, const struct sn_cgroup_psi_line *l)
 {
     struct runtime_v1_psi_data *d = SN_ARENA_NEW(a, struct runtime_v1_psi_data);
-    if (d) *d = (struct runtime_v1_psi_data){.Total = l->total_us * 1000, .Avg10 = l->avg10, .Avg60 = l->avg60, .Avg300 = l->avg300};
+    if (d)
+        *d = (struct runtime_v1_psi_data){.Total = l->total_us * 1000,
+                                          .Avg10 = l->avg10,
+                                          .Avg60 = l->avg60,
+                                          .Avg300 = l->avg300};
     return d;
 }
 
@@ -47,7 +54,8 @@ static struct runtime_v1_psi_stats *psi(struct sn_arena *a, const struct sn_cgro
     return m;
 }
 
-static struct runtime_v1_cpu_usage *cpu_usage(struct sn_arena *a, const struct sn_cgroup_stats *st, int64_t now, uint64_t nano_cores)
+static struct runtime_v1_cpu_usage *cpu_usage(struct sn_arena *a, const struct sn_cgroup_stats *st,
+                                              int64_t now, uint64_t nano_cores)
 {
     struct runtime_v1_cpu_usage *m = SN_ARENA_NEW(a, struct runtime_v1_cpu_usage);
     if (!m) return NULL;
@@ -58,7 +66,8 @@ static struct runtime_v1_cpu_usage *cpu_usage(struct sn_arena *a, const struct s
     return m;
 }
 
-static struct runtime_v1_memory_usage *memory_usage(struct sn_arena *a, const struct sn_cgroup_stats *st, int64_t now)
+static struct runtime_v1_memory_usage *memory_usage(struct sn_arena *a,
+                                                    const struct sn_cgroup_stats *st, int64_t now)
 {
     struct runtime_v1_memory_usage *m = SN_ARENA_NEW(a, struct runtime_v1_memory_usage);
     if (!m) return NULL;
@@ -69,12 +78,14 @@ static struct runtime_v1_memory_usage *memory_usage(struct sn_arena *a, const st
     m->available_bytes = u64(a, limit < 1ull << 60 && limit > ws ? limit - ws : 0);
     m->rss_bytes = u64(a, sn_cgroup_stat_get(st, st->v2 ? "anon" : "total_rss"));
     m->page_faults = u64(a, sn_cgroup_stat_get(st, st->v2 ? "pgfault" : "total_pgfault"));
-    m->major_page_faults = u64(a, sn_cgroup_stat_get(st, st->v2 ? "pgmajfault" : "total_pgmajfault"));
+    m->major_page_faults =
+        u64(a, sn_cgroup_stat_get(st, st->v2 ? "pgmajfault" : "total_pgmajfault"));
     m->psi = psi(a, &st->memory.psi);
     return m;
 }
 
-static struct runtime_v1_filesystem_usage *layer_usage(struct sn_cri *s, const struct cri_ctr *c, struct sn_arena *a, int64_t now)
+static struct runtime_v1_filesystem_usage *layer_usage(struct sn_cri *s, const struct cri_ctr *c,
+                                                       struct sn_arena *a, int64_t now)
 {
     struct sn_image_mount_info mi;
     struct runtime_v1_filesystem_usage *m = SN_ARENA_NEW(a, struct runtime_v1_filesystem_usage);
@@ -87,9 +98,11 @@ static struct runtime_v1_filesystem_usage *layer_usage(struct sn_cri *s, const s
     return m;
 }
 
-static struct runtime_v1_container_attributes *attributes(const struct cri_ctr *c, struct sn_arena *a)
+static struct runtime_v1_container_attributes *attributes(const struct cri_ctr *c,
+                                                          struct sn_arena *a)
 {
-    struct runtime_v1_container_attributes *m = SN_ARENA_NEW(a, struct runtime_v1_container_attributes);
+    struct runtime_v1_container_attributes *m =
+        SN_ARENA_NEW(a, struct runtime_v1_container_attributes);
     if (!m) return NULL;
     m->id = sn_str(c->id);
     m->metadata = c->config->metadata;
@@ -98,7 +111,8 @@ static struct runtime_v1_container_attributes *attributes(const struct cri_ctr *
     return m;
 }
 
-static int ctr_stats(struct sn_cri *s, struct cri_ctr *c, struct sn_arena *a, struct runtime_v1_container_stats **ret)
+static int ctr_stats(struct sn_cri *s, struct cri_ctr *c, struct sn_arena *a,
+                     struct runtime_v1_container_stats **ret)
 {
     struct runtime_v1_container_stats *m = SN_ARENA_NEW(a, struct runtime_v1_container_stats);
     struct cri_reading *q = SN_ARENA_NEW(a, struct cri_reading);
@@ -108,7 +122,8 @@ static int ctr_stats(struct sn_cri *s, struct cri_ctr *c, struct sn_arena *a, st
     int64_t now = sn_wall_now();
     if (c->state == CRI_RUNNING && sn_offload(cri_read_cgroup, q) >= 0) {
         if (c->cpu_at && now > c->cpu_at + SN_MS && q->st.cpu.usage_ns >= c->cpu_ns)
-            c->nano_cores = (uint64_t)((double)(q->st.cpu.usage_ns - c->cpu_ns) / (double)(now - c->cpu_at) * 1e9);
+            c->nano_cores = (uint64_t)((double)(q->st.cpu.usage_ns - c->cpu_ns) /
+                                       (double)(now - c->cpu_at) * 1e9);
         c->cpu_ns = q->st.cpu.usage_ns;
         c->cpu_at = now;
         m->cpu = cpu_usage(a, &q->st, now, c->nano_cores);
@@ -128,7 +143,9 @@ static int ctr_stats(struct sn_cri *s, struct cri_ctr *c, struct sn_arena *a, st
     return 0;
 }
 
-static int container_stats(struct sn_grpc_call *call, const struct runtime_v1_container_stats_request *q, struct runtime_v1_container_stats_response **ret)
+static int container_stats(struct sn_grpc_call *call,
+                           const struct runtime_v1_container_stats_request *q,
+                           struct runtime_v1_container_stats_response **ret)
 {
     struct cri_ctr *c;
     void *copy;
@@ -144,8 +161,9 @@ static int container_stats(struct sn_grpc_call *call, const struct runtime_v1_co
 }
 
 /* References to the containers that a filter wants. */
-int cri_pick_ctrs(struct sn_cri *s, struct sn_arena *a, const struct runtime_v1_container_stats_filter *f, const char *pod,
-                struct cri_ctr ***ret, size_t *ret_n)
+int cri_pick_ctrs(struct sn_cri *s, struct sn_arena *a,
+                  const struct runtime_v1_container_stats_filter *f, const char *pod,
+                  struct cri_ctr ***ret, size_t *ret_n)
 {
     size_t it = 0, n = 0;
     struct sn_map_slot *slot;
@@ -155,7 +173,8 @@ int cri_pick_ctrs(struct sn_cri *s, struct sn_arena *a, const struct runtime_v1_
     while (all && (slot = sn_map_next(&s->ctrs, &it))) {
         struct cri_ctr *c = slot->value;
         if (f && f->id.len && !sn_str_starts(sn_str(c->id), f->id)) continue;
-        if (f && f->pod_sandbox_id.len && !sn_str_starts(sn_str(c->pod->id), f->pod_sandbox_id)) continue;
+        if (f && f->pod_sandbox_id.len && !sn_str_starts(sn_str(c->pod->id), f->pod_sandbox_id))
+            continue;
         if (pod && strcmp(pod, c->pod->id)) continue;
         if (f && !cri_labels_match(&c->config->labels, &f->label_selector)) continue;
         if (c->state == CRI_EXITED) continue;
@@ -169,7 +188,9 @@ int cri_pick_ctrs(struct sn_cri *s, struct sn_arena *a, const struct runtime_v1_
     return 0;
 }
 
-static int list_into(struct sn_cri *s, struct sn_arena *a, const struct runtime_v1_container_stats_filter *f, const char *pod, void *array)
+static int list_into(struct sn_cri *s, struct sn_arena *a,
+                     const struct runtime_v1_container_stats_filter *f, const char *pod,
+                     void *array)
 {
     struct cri_ctr **all;
     size_t n = 0;
@@ -185,7 +206,8 @@ static int list_into(struct sn_cri *s, struct sn_arena *a, const struct runtime_
     return r;
 }
 
-static int list_container_stats(struct sn_grpc_call *call, const struct runtime_v1_list_container_stats_request *q,
+static int list_container_stats(struct sn_grpc_call *call,
+                                const struct runtime_v1_list_container_stats_request *q,
                                 struct runtime_v1_list_container_stats_response **ret)
 {
     *ret = SN_ARENA_NEW(call->arena, struct runtime_v1_list_container_stats_response);
@@ -193,7 +215,8 @@ static int list_container_stats(struct sn_grpc_call *call, const struct runtime_
     return r < 0 ? cri_fail(call, r) : 0;
 }
 
-static int stream_container_stats(struct sn_grpc_call *call, const struct runtime_v1_stream_container_stats_request *q)
+static int stream_container_stats(struct sn_grpc_call *call,
+                                  const struct runtime_v1_stream_container_stats_request *q)
 {
     struct runtime_v1_stream_container_stats_response all = {0}, one = {0};
     int r = list_into(call->arg, call->arena, q->filter, NULL, &all.container_stats);
@@ -226,9 +249,11 @@ int cri_read_net(void *arg)
     return r;
 }
 
-static struct runtime_v1_network_interface_usage *iface(struct sn_arena *a, const struct sn_rtnl_link *l)
+static struct runtime_v1_network_interface_usage *iface(struct sn_arena *a,
+                                                        const struct sn_rtnl_link *l)
 {
-    struct runtime_v1_network_interface_usage *m = SN_ARENA_NEW(a, struct runtime_v1_network_interface_usage);
+    struct runtime_v1_network_interface_usage *m =
+        SN_ARENA_NEW(a, struct runtime_v1_network_interface_usage);
     if (!m) return NULL;
     m->name = sn_arena_str(a, sn_str(l->name));
     m->rx_bytes = u64(a, l->rx_bytes);
@@ -238,7 +263,8 @@ static struct runtime_v1_network_interface_usage *iface(struct sn_arena *a, cons
     return m;
 }
 
-static struct runtime_v1_network_usage *net_usage(struct cri_pod *p, struct sn_arena *a, int64_t now)
+static struct runtime_v1_network_usage *net_usage(struct cri_pod *p, struct sn_arena *a,
+                                                  int64_t now)
 {
     struct runtime_v1_network_usage *m = SN_ARENA_NEW(a, struct runtime_v1_network_usage);
     struct cri_net *j = SN_ARENA_NEW(a, struct cri_net);
@@ -255,11 +281,14 @@ static struct runtime_v1_network_usage *net_usage(struct cri_pod *p, struct sn_a
     return m;
 }
 
-static int pod_stats(struct sn_cri *s, struct cri_pod *p, struct sn_arena *a, struct runtime_v1_pod_sandbox_stats **ret)
+static int pod_stats(struct sn_cri *s, struct cri_pod *p, struct sn_arena *a,
+                     struct runtime_v1_pod_sandbox_stats **ret)
 {
     struct runtime_v1_pod_sandbox_stats *m = SN_ARENA_NEW(a, struct runtime_v1_pod_sandbox_stats);
-    struct runtime_v1_linux_pod_sandbox_stats *l = SN_ARENA_NEW(a, struct runtime_v1_linux_pod_sandbox_stats);
-    struct runtime_v1_pod_sandbox_attributes *at = SN_ARENA_NEW(a, struct runtime_v1_pod_sandbox_attributes);
+    struct runtime_v1_linux_pod_sandbox_stats *l =
+        SN_ARENA_NEW(a, struct runtime_v1_linux_pod_sandbox_stats);
+    struct runtime_v1_pod_sandbox_attributes *at =
+        SN_ARENA_NEW(a, struct runtime_v1_pod_sandbox_attributes);
     struct cri_reading *q = SN_ARENA_NEW(a, struct cri_reading);
     int64_t now = sn_wall_now();
     if (!m || !l || !at || !q) return SN_E_NOMEM;
@@ -275,11 +304,13 @@ static int pod_stats(struct sn_cri *s, struct cri_pod *p, struct sn_arena *a, st
     if (p->ready && sn_offload(cri_read_cgroup, q) >= 0) {
         uint64_t cores = 0;
         for (uint32_t i = 0; i < l->containers.len; i++)
-            if (l->containers.ptr[i]->cpu && l->containers.ptr[i]->cpu->usage_nano_cores) cores += l->containers.ptr[i]->cpu->usage_nano_cores->value;
+            if (l->containers.ptr[i]->cpu && l->containers.ptr[i]->cpu->usage_nano_cores)
+                cores += l->containers.ptr[i]->cpu->usage_nano_cores->value;
         l->cpu = cpu_usage(a, &q->st, now, cores);
         l->memory = memory_usage(a, &q->st, now);
         l->process = SN_ARENA_NEW(a, struct runtime_v1_process_usage);
-        if (l->process) l->process->timestamp = now, l->process->process_count = u64(a, q->st.pids.current);
+        if (l->process)
+            l->process->timestamp = now, l->process->process_count = u64(a, q->st.pids.current);
     }
     l->network = net_usage(p, a, now);
     void *copy;
@@ -288,7 +319,8 @@ static int pod_stats(struct sn_cri *s, struct cri_pod *p, struct sn_arena *a, st
     return r;
 }
 
-static int pod_sandbox_stats(struct sn_grpc_call *call, const struct runtime_v1_pod_sandbox_stats_request *q,
+static int pod_sandbox_stats(struct sn_grpc_call *call,
+                             const struct runtime_v1_pod_sandbox_stats_request *q,
                              struct runtime_v1_pod_sandbox_stats_response **ret)
 {
     struct cri_pod *p;
@@ -317,13 +349,15 @@ int cri_each_pod(struct sn_cri *s, struct sn_arena *a, struct cri_pod ***ret, si
     return all ? 0 : SN_E_NOMEM;
 }
 
-static int list_pods(struct sn_cri *s, struct sn_arena *a, const struct runtime_v1_pod_sandbox_stats_filter *f, void *array)
+static int list_pods(struct sn_cri *s, struct sn_arena *a,
+                     const struct runtime_v1_pod_sandbox_stats_filter *f, void *array)
 {
     struct cri_pod **all;
     size_t n = 0;
     int r = cri_each_pod(s, a, &all, &n);
     for (size_t i = 0; i < n; i++) {
-        bool want = !f || ((!f->id.len || sn_str_starts(sn_str(all[i]->id), f->id)) && cri_labels_match(&all[i]->config->labels, &f->label_selector));
+        bool want = !f || ((!f->id.len || sn_str_starts(sn_str(all[i]->id), f->id)) &&
+                           cri_labels_match(&all[i]->config->labels, &f->label_selector));
         struct runtime_v1_pod_sandbox_stats *m;
         void **at = r >= 0 && want ? sn_pb_array_add(array, sizeof *at, a) : NULL;
         if (r >= 0 && want) r = at ? pod_stats(s, all[i], a, &m) : SN_E_NOMEM;
@@ -333,7 +367,8 @@ static int list_pods(struct sn_cri *s, struct sn_arena *a, const struct runtime_
     return r;
 }
 
-static int list_pod_sandbox_stats(struct sn_grpc_call *call, const struct runtime_v1_list_pod_sandbox_stats_request *q,
+static int list_pod_sandbox_stats(struct sn_grpc_call *call,
+                                  const struct runtime_v1_list_pod_sandbox_stats_request *q,
                                   struct runtime_v1_list_pod_sandbox_stats_response **ret)
 {
     *ret = SN_ARENA_NEW(call->arena, struct runtime_v1_list_pod_sandbox_stats_response);
@@ -341,7 +376,8 @@ static int list_pod_sandbox_stats(struct sn_grpc_call *call, const struct runtim
     return r < 0 ? cri_fail(call, r) : 0;
 }
 
-static int stream_pod_sandbox_stats(struct sn_grpc_call *call, const struct runtime_v1_stream_pod_sandbox_stats_request *q)
+static int stream_pod_sandbox_stats(struct sn_grpc_call *call,
+                                    const struct runtime_v1_stream_pod_sandbox_stats_request *q)
 {
     struct runtime_v1_stream_pod_sandbox_stats_response all = {0}, one = {0};
     int r = list_pods(call->arg, call->arena, q->filter, &all.pod_sandbox_stats);

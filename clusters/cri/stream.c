@@ -38,7 +38,9 @@ int cri_stream_url(struct sn_cri *s, struct cri_stream *st, struct sn_arena *a, 
         placed = true;
     }
     sn_mutex_unlock(&s->mu);
-    return placed ? 0 : sn_fail(SN_E_RESOURCE_EXHAUSTED, "more than %u streams were asked for and not opened", CRI_STREAMS_MAX);
+    return placed ? 0
+                  : sn_fail(SN_E_RESOURCE_EXHAUSTED,
+                            "more than %u streams were asked for and not opened", CRI_STREAMS_MAX);
 }
 
 /* A token is taken by its first use. */
@@ -66,7 +68,9 @@ static int handle(struct sn_http_x *x, void *arg)
     struct sn_str path = x->req.path;
     ssize_t slash = sn_str_rchr(path, '/');
     struct cri_stream *st = slash > 0 ? take(s, sn_str_from(path, (size_t)slash + 1)) : NULL;
-    if (!st) return sn_http_reply(x, 404, SN_STR("text/plain"), SN_STR("no such stream, or it was opened before\n"));
+    if (!st)
+        return sn_http_reply(x, 404, SN_STR("text/plain"),
+                             SN_STR("no such stream, or it was opened before\n"));
     int r = cri_stream_serve(s, x, st);
     free_stream(st);
     return r;
@@ -82,12 +86,16 @@ static int serve(void *arg)
 int cri_stream_open(struct sn_cri *s, const char *addr)
 {
     char at[80];
-    int r = sn_http_server_new(&(struct sn_http_server_opts){.handler = handle, .arg = s, .h2_off = true}, &s->stream_http);
+    int r = sn_http_server_new(&(struct sn_http_server_opts){.handler = handle,
+                                                             .arg = s,
+                                                             .h2_off = true},
+                               &s->stream_http);
     if (r >= 0) r = sn_listen(addr, NULL, &s->stream_listener);
     if (r < 0) return sn_wrap(r, "streaming server");
     r = sn_listener_addr(s->stream_listener, at, sizeof at);
     if (r < 0) return r;
-    snprintf(s->stream_base, sizeof s->stream_base, "http://%s", strncmp(at, "tcp:", 4) ? at : at + 4);
+    snprintf(s->stream_base, sizeof s->stream_base, "http://%s",
+             strncmp(at, "tcp:", 4) ? at : at + 4);
     return sn_scope_go(s->scope, "cri streams", serve, s);
 }
 

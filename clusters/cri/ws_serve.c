@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cri/ws_serve.c - exec, attach and port-forward over WebSocket: channels by a message's first byte (v4, v5), or a
- * tunnel of SPDY. */
+/* cri/ws_serve.c - exec, attach and port-forward over WebSocket: channels by a message's first byte
+ * (v4, v5), or a tunnel of SPDY. */
 #include <stdio.h>
 
 #include "clusters/cri/stream_int.h"
@@ -33,7 +33,8 @@ static int ws_channel_write(struct cri_carrier *c, enum cri_channel ch, struct s
 {
     return put_channel(SN_CONTAINER_OF(c, struct ws_command, c)->ws, ch, data);
 }
-static void ws_channel_finish(struct cri_carrier *c, enum cri_channel ch) {} /* the close of the whole tells */
+static void ws_channel_finish(struct cri_carrier *c, enum cri_channel ch) {
+} /* the close of the whole tells */
 
 static int ws_reader(void *arg)
 {
@@ -43,7 +44,8 @@ static int ws_reader(void *arg)
     while ((r = sn_ws_read(w->ws, &m)) >= 0) {
         const uint8_t *p = m.ptr;
         if (!m.len) continue;
-        if (w->v5 && p[0] == CH_CLOSE && m.len == 2 && p[1] == CRI_CH_STDIN) cri_session_input_end(w->ss);
+        if (w->v5 && p[0] == CH_CLOSE && m.len == 2 && p[1] == CRI_CH_STDIN)
+            cri_session_input_end(w->ss);
         else if (p[0] == CRI_CH_STDIN || p[0] == CRI_CH_RESIZE)
             r = cri_session_input(w->ss, (enum cri_channel)p[0], sn_str_from(sn_buf_view(&m), 1));
         if (r < 0) break;
@@ -132,8 +134,10 @@ static int serve_ports(struct ws_forward *f, const char *pod)
         r = put_channel(f->ws, 2 * i, sn_str_of(head, 2));
         if (r >= 0) r = put_channel(f->ws, 2 * i + 1, sn_str_of(head, 2));
         int d = r < 0 ? r : cri_forward_dial(f->s, pod, f->ports[i].port, &f->ports[i].st);
-        if (d < 0 && r >= 0) r = put_channel(f->ws, 2 * i + 1, sn_str(sn_diag_format(d, text, sizeof text)));
-        else if (r >= 0) r = sn_scope_go(sc, "forwarded port", port_out, &f->ports[i]);
+        if (d < 0 && r >= 0)
+            r = put_channel(f->ws, 2 * i + 1, sn_str(sn_diag_format(d, text, sizeof text)));
+        else if (r >= 0)
+            r = sn_scope_go(sc, "forwarded port", port_out, &f->ports[i]);
     }
     while (r >= 0 && (r = sn_ws_read(f->ws, &m)) >= 0) {
         unsigned ch = m.len ? m.ptr[0] : 1;
@@ -199,12 +203,20 @@ static struct sn_str choose(struct sn_str offered, const char *const *known)
 int cri_ws_serve(struct sn_cri *s, struct sn_http_x *x, struct cri_stream *st)
 {
     static const char *const commands[] = {"v5.channel.k8s.io", "v4.channel.k8s.io", NULL};
-    static const char *const forwards[] = {"SPDY/3.1+portforward.k8s.io", "v4.channel.k8s.io", NULL};
+    static const char *const forwards[] = {"SPDY/3.1+portforward.k8s.io", "v4.channel.k8s.io",
+                                           NULL};
     bool forward = st->kind == CRI_STREAM_FORWARD;
-    struct sn_str sub = choose(sn_http_headers_get(&x->req.headers, SN_STR("sec-websocket-protocol")), forward ? forwards : commands);
+    struct sn_str sub =
+        choose(sn_http_headers_get(&x->req.headers, SN_STR("sec-websocket-protocol")),
+               forward ? forwards : commands);
     struct sn_ws *ws;
-    if (!sub.ptr) return sn_http_reply(x, 400, SN_STR("text/plain"), SN_STR("Sec-WebSocket-Protocol: expected v5.channel.k8s.io or v4.channel.k8s.io\n"));
-    int r = sn_ws_accept(x, &(struct sn_ws_opts){.message_bytes_max = MESSAGE_MAX, .subprotocol = sub}, &ws);
+    if (!sub.ptr)
+        return sn_http_reply(
+            x, 400, SN_STR("text/plain"),
+            SN_STR("Sec-WebSocket-Protocol: expected v5.channel.k8s.io or v4.channel.k8s.io\n"));
+    int r =
+        sn_ws_accept(x, &(struct sn_ws_opts){.message_bytes_max = MESSAGE_MAX, .subprotocol = sub},
+                     &ws);
     if (r < 0) return r;
     if (!forward) {
         r = serve_command(s, st, ws, sub.ptr[1] == '5');
@@ -229,5 +241,6 @@ int cri_stream_serve(struct sn_cri *s, struct sn_http_x *x, struct cri_stream *s
     struct sn_str up = sn_http_headers_get(&x->req.headers, SN_STR("upgrade"));
     if (sn_str_ieq(up, SN_STR("websocket"))) return cri_ws_serve(s, x, st);
     if (sn_str_ieq(up, SN_STR("SPDY/3.1"))) return cri_spdy_serve(s, x, st);
-    return sn_http_reply(x, 400, SN_STR("text/plain"), SN_STR("Upgrade: expected SPDY/3.1 or websocket\n"));
+    return sn_http_reply(x, 400, SN_STR("text/plain"),
+                         SN_STR("Upgrade: expected SPDY/3.1 or websocket\n"));
 }

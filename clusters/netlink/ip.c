@@ -19,7 +19,8 @@ int sn_ip_parse(struct sn_str s, struct sn_ip *ret)
             return 0;
         }
     }
-    return sn_fail(SN_E_SYNTAX, "\"%.*s\" is no IP address", (int)SN_MIN(s.len, 80u), s.ptr ? s.ptr : "");
+    return sn_fail(SN_E_SYNTAX, "\"%.*s\" is no IP address", (int)SN_MIN(s.len, 80u),
+                   s.ptr ? s.ptr : "");
 }
 
 int sn_cidr_parse(struct sn_str s, struct sn_cidr *ret)
@@ -28,13 +29,13 @@ int sn_cidr_parse(struct sn_str s, struct sn_cidr *ret)
     struct sn_cidr c = {0};
     uint64_t bits;
     if (slash < 0 || sn_str_to_u64(sn_str_from(s, (size_t)slash + 1), &bits) < 0 || bits > 128)
-        return sn_fail(SN_E_SYNTAX, "\"%.*s\" is no prefix; expected ADDRESS/BITS", (int)SN_MIN(s.len, 80u),
-                       s.ptr ? s.ptr : "");
+        return sn_fail(SN_E_SYNTAX, "\"%.*s\" is no prefix; expected ADDRESS/BITS",
+                       (int)SN_MIN(s.len, 80u), s.ptr ? s.ptr : "");
     int r = sn_ip_parse(sn_str_sub(s, 0, (size_t)slash), &c.ip);
     if (r < 0) return r;
     if (bits > c.ip.len * 8u)
-        return sn_fail(SN_E_SYNTAX, "\"%.*s\": a prefix of at most %u bits is expected", SN_STR_ARG(s),
-                       c.ip.len * 8u);
+        return sn_fail(SN_E_SYNTAX, "\"%.*s\": a prefix of at most %u bits is expected",
+                       SN_STR_ARG(s), c.ip.len * 8u);
     c.bits = (uint8_t)bits;
     *ret = c;
     return 0;
@@ -42,7 +43,8 @@ int sn_cidr_parse(struct sn_str s, struct sn_cidr *ret)
 
 const char *sn_ip_text(const struct sn_ip *ip, char *out)
 {
-    if (!ip->len || !inet_ntop(ip->len == 16 ? AF_INET6 : AF_INET, ip->b, out, SN_IP_TEXT_MAX)) out[0] = 0;
+    if (!ip->len || !inet_ntop(ip->len == 16 ? AF_INET6 : AF_INET, ip->b, out, SN_IP_TEXT_MAX))
+        out[0] = 0;
     return out;
 }
 

@@ -20,12 +20,16 @@ struct sn_cidr {
 int sn_ip_parse(struct sn_str s, struct sn_ip *ret) SN_MUST_CHECK;
 /* sn_cidr_parse - "10.0.0.1/24"; the host's bits are kept. Returns 0 or SN_E_SYNTAX. */
 int sn_cidr_parse(struct sn_str s, struct sn_cidr *ret) SN_MUST_CHECK;
-/* sn_ip_text, sn_cidr_text - into `out`, SN_IP_TEXT_MAX and SN_CIDR_TEXT_MAX bytes. Return `out`. */
+/* sn_ip_text, sn_cidr_text - into `out`, SN_IP_TEXT_MAX and SN_CIDR_TEXT_MAX bytes. Return `out`.
+ */
 const char *sn_ip_text(const struct sn_ip *ip, char *out);
 const char *sn_cidr_text(const struct sn_cidr *c, char *out);
 /* sn_ip_cmp - by family, then as numbers. */
 int sn_ip_cmp(const struct sn_ip *a, const struct sn_ip *b);
-static inline bool sn_ip_eq(const struct sn_ip *a, const struct sn_ip *b) { return sn_ip_cmp(a, b) == 0; }
+static inline bool sn_ip_eq(const struct sn_ip *a, const struct sn_ip *b)
+{
+    return sn_ip_cmp(a, b) == 0;
+}
 /* sn_ip_step - the address after (before, where `down`) it; wraps around. */
 struct sn_ip sn_ip_step(const struct sn_ip *ip, bool down);
 /* sn_cidr_net - the prefix with the host's bits at 0; sn_cidr_last - with all of them at 1. */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* netlink/netlink_test.c - the codec on bytes, addresses, and the real kernel in namespaces of the test's. */
+/* netlink/netlink_test.c - the codec on bytes, addresses, and the real kernel in namespaces of the
+ * test's. */
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "core/alloc.h"
 #include "clusters/netlink/netns.h"
 #include "clusters/netlink/nft.h"
 #include "clusters/netlink/rtnl.h"
+#include "core/alloc.h"
 #include "tests/harness/test.h"
 
 SN_TEST(ip_texts)
@@ -20,8 +21,13 @@ SN_TEST(ip_texts)
                 {"10.1.2.3/0", "10.1.2.3/0", "0.0.0.0", "255.255.255.255"},
                 {"172.16.9.1/20", "172.16.9.1/20", "172.16.0.0", "172.16.15.255"},
                 {"fd00::5/64", "fd00::5/64", "fd00::", "fd00::ffff:ffff:ffff:ffff"},
-                {"10.1.2.3", NULL}, {"10.1.2.3/33", NULL}, {"fd00::/129", NULL}, {"10.1.2/8", NULL},
-                {"/8", NULL}, {"10.1.2.3/", NULL}, {"10.1.2.3/-1", NULL}};
+                {"10.1.2.3", NULL},
+                {"10.1.2.3/33", NULL},
+                {"fd00::/129", NULL},
+                {"10.1.2/8", NULL},
+                {"/8", NULL},
+                {"10.1.2.3/", NULL},
+                {"10.1.2.3/-1", NULL}};
     for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
         sn_test_row("%s", rows[i].in);
         struct sn_cidr c;
@@ -108,8 +114,11 @@ SN_TEST(bridge_veth_address_route)
     T_OK(sn_cidr_parse(SN_STR("10.9.0.1/24"), &gw));
     T_OK(sn_cidr_parse(SN_STR("10.9.0.7/24"), &at));
     sn_rtnl_add_addr(&host.nl, br.index, &gw);
-    sn_rtnl_add_veth(&host.nl, &(struct sn_rtnl_veth){.name = "veth1", .peer = "eth0", .master = br.index,
-                                                      .peer_netns = pod.fd, .peer_index = 2});
+    sn_rtnl_add_veth(&host.nl, &(struct sn_rtnl_veth){.name = "veth1",
+                                                      .peer = "eth0",
+                                                      .master = br.index,
+                                                      .peer_netns = pod.fd,
+                                                      .peer_index = 2});
     sn_rtnl_port(&host.nl, "veth1", true, false);
     T_OK(sn_nl_commit(&host.nl, NULL));
     sn_rtnl_up(&pod.nl, NULL, 2, true);
@@ -130,7 +139,8 @@ SN_TEST(bridge_veth_address_route)
     int r = sn_nl_commit(&pod.nl, &failed);
     T_EQ(r, SN_E_ALREADY_EXISTS);
     T_EQ(failed, 1);
-    T_ASSERTF(strstr(sn_diag_str(r), "address 10.9.0.7/24 on link 2"), "got \"%s\"", sn_diag_str(r));
+    T_ASSERTF(strstr(sn_diag_str(r), "address 10.9.0.7/24 on link 2"), "got \"%s\"",
+              sn_diag_str(r));
     T_EQ(sn_rtnl_link(&pod.nl, "nope", 0, &l), SN_E_NOT_FOUND);
     sn_rtnl_del(&host.nl, "veth1", 0);
     T_OK(sn_nl_commit(&host.nl, NULL));

@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "core/alloc.h"
 #include "clusters/netlink/rtnl.h"
+#include "core/alloc.h"
 
 static const char self_path[] = "/proc/thread-self/ns/net";
 
@@ -92,7 +92,10 @@ static void pool_lock(struct sn_netns_pool *p)
 {
     while (atomic_flag_test_and_set_explicit(&p->busy, memory_order_acquire)) sched_yield();
 }
-static void pool_unlock(struct sn_netns_pool *p) { atomic_flag_clear_explicit(&p->busy, memory_order_release); }
+static void pool_unlock(struct sn_netns_pool *p)
+{
+    atomic_flag_clear_explicit(&p->busy, memory_order_release);
+}
 
 struct sn_netns_pool *sn_netns_pool_new(unsigned keep)
 {

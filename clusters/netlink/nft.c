@@ -9,7 +9,8 @@
 
 #define MSG(x) (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | (x))
 
-static void request(const struct sn_nft *t, uint16_t type, uint16_t flags, const char *what, const char *name)
+static void request(const struct sn_nft *t, uint16_t type, uint16_t flags, const char *what,
+                    const char *name)
 {
     struct nfgenmsg h = {.nfgen_family = t->family, .version = NFNETLINK_V0};
     sn_nl_begin(t->nl, MSG(type), flags, &h, sizeof h, "nftables %s %s", what, name);
@@ -17,7 +18,8 @@ static void request(const struct sn_nft *t, uint16_t type, uint16_t flags, const
 
 static void edge(const struct sn_nft *t, uint16_t type)
 {
-    struct nfgenmsg h = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0,
+    struct nfgenmsg h = {.nfgen_family = AF_UNSPEC,
+                         .version = NFNETLINK_V0,
                          .res_id = htons(NFNL_SUBSYS_NFTABLES)};
     sn_nl_begin(t->nl, type, SN_NL_NO_ACK, &h, sizeof h, "nftables transaction");
 }
@@ -151,7 +153,8 @@ static int on_elems(const struct sn_nl_msg *m, void *arg)
     int r = 0;
     while (r >= 0 && sn_nl_attr(&list, &type, &e) > 0) {
         struct sn_str key = sn_nl_attr_find(sn_nl_attr_find(e, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
-        struct sn_str data = sn_nl_attr_find(sn_nl_attr_find(e, NFTA_SET_ELEM_DATA), NFTA_DATA_VALUE);
+        struct sn_str data =
+            sn_nl_attr_find(sn_nl_attr_find(e, NFTA_SET_ELEM_DATA), NFTA_DATA_VALUE);
         r = w->fn(key, data, w->arg);
     }
     return r;
@@ -200,7 +203,8 @@ void sn_nft_x_meta(const struct sn_nft *t, unsigned key, unsigned reg)
     expr_end(t);
 }
 
-static void payload(const struct sn_nft *t, unsigned base, unsigned offset, unsigned len, unsigned reg)
+static void payload(const struct sn_nft *t, unsigned base, unsigned offset, unsigned len,
+                    unsigned reg)
 {
     expr(t, "payload");
     sn_nl_put_be32(t->nl, NFTA_PAYLOAD_DREG, reg);

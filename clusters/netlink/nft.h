@@ -30,7 +30,7 @@ int sn_nft_commit(const struct sn_nft *t, unsigned *ret_failed) SN_MUST_CHECK;
 void sn_nft_add_table(const struct sn_nft *t);
 void sn_nft_del_table(const struct sn_nft *t);
 struct sn_nft_hook {
-    unsigned hook;    /* NF_INET_... */
+    unsigned hook; /* NF_INET_... */
     int priority;
     const char *type; /* "nat", "filter" */
 };
@@ -55,7 +55,8 @@ void sn_nft_add_elem(const struct sn_nft *t, const char *map, struct sn_str key,
 void sn_nft_del_elem(const struct sn_nft *t, const char *map, struct sn_str key, const char *label);
 /* sn_nft_elems - calls fn with key and data of every element. Returns 0, as fn, as sn_nl_query. */
 int sn_nft_elems(const struct sn_nft *t, const char *map,
-                 int (*fn)(struct sn_str key, struct sn_str data, void *arg), void *arg) SN_MUST_CHECK;
+                 int (*fn)(struct sn_str key, struct sn_str data, void *arg),
+                 void *arg) SN_MUST_CHECK;
 
 void sn_nft_rule(const struct sn_nft *t, const char *chain);
 void sn_nft_rule_end(const struct sn_nft *t);

@@ -23,10 +23,12 @@ int sn_nl_next(struct sn_str *in, struct sn_nl_msg *ret)
 {
     struct nlmsghdr h;
     if (in->len == 0) return 0;
-    if (in->len < sizeof h) return sn_fail(SN_E_PROTOCOL, "netlink: %zu bytes are no message", in->len);
+    if (in->len < sizeof h)
+        return sn_fail(SN_E_PROTOCOL, "netlink: %zu bytes are no message", in->len);
     memcpy(&h, in->ptr, sizeof h);
     if (h.nlmsg_len < sizeof h || h.nlmsg_len > in->len)
-        return sn_fail(SN_E_PROTOCOL, "netlink: a message of %u bytes in %zu", h.nlmsg_len, in->len);
+        return sn_fail(SN_E_PROTOCOL, "netlink: a message of %u bytes in %zu", h.nlmsg_len,
+                       in->len);
     *ret = (struct sn_nl_msg){h.nlmsg_type, h.nlmsg_flags, h.nlmsg_seq,
                               sn_str_of(in->ptr + sizeof h, h.nlmsg_len - sizeof h)};
     *in = sn_str_from(*in, SN_MIN(aligned(h.nlmsg_len), in->len));
@@ -37,10 +39,12 @@ int sn_nl_attr(struct sn_str *in, uint16_t *ret_type, struct sn_str *ret)
 {
     struct nlattr a;
     if (in->len == 0) return 0;
-    if (in->len < sizeof a) return sn_fail(SN_E_PROTOCOL, "netlink: %zu bytes are no attribute", in->len);
+    if (in->len < sizeof a)
+        return sn_fail(SN_E_PROTOCOL, "netlink: %zu bytes are no attribute", in->len);
     memcpy(&a, in->ptr, sizeof a);
     if (a.nla_len < sizeof a || a.nla_len > in->len)
-        return sn_fail(SN_E_PROTOCOL, "netlink: an attribute of %u bytes in %zu", a.nla_len, in->len);
+        return sn_fail(SN_E_PROTOCOL, "netlink: an attribute of %u bytes in %zu", a.nla_len,
+                       in->len);
     *ret_type = a.nla_type & NLA_TYPE_MASK;
     *ret = sn_str_of(in->ptr + sizeof a, a.nla_len - sizeof a);
     *in = sn_str_from(*in, SN_MIN(aligned(a.nla_len), in->len));
@@ -75,8 +79,10 @@ int sn_nl_ack(const struct sn_nl_msg *m, struct sn_str *ret_text)
         struct nlmsghdr h;
         memcpy(&h, m->body.ptr + sizeof err, sizeof h);
         size_t skip = sizeof(struct nlmsgerr);
-        if (!(m->flags & NLM_F_CAPPED) && h.nlmsg_len > sizeof h) skip += aligned(h.nlmsg_len - sizeof h);
-        struct sn_str text = sn_nl_attr_find(sn_str_from(m->body, SN_MIN(skip, m->body.len)), NLMSGERR_ATTR_MSG);
+        if (!(m->flags & NLM_F_CAPPED) && h.nlmsg_len > sizeof h)
+            skip += aligned(h.nlmsg_len - sizeof h);
+        struct sn_str text =
+            sn_nl_attr_find(sn_str_from(m->body, SN_MIN(skip, m->body.len)), NLMSGERR_ATTR_MSG);
         while (text.len && text.ptr[text.len - 1] == 0) text.len--;
         *ret_text = text;
     }
@@ -112,7 +118,8 @@ void sn_nl_begin(struct sn_nl *nl, uint16_t type, uint16_t flags, const void *he
     SN_ASSERT(nl->n_nested == 0);
     bool ack = (flags & NLM_F_DUMP) != NLM_F_DUMP && !(flags & SN_NL_NO_ACK);
     flags &= (uint16_t)~SN_NL_NO_ACK;
-    struct nlmsghdr h = {.nlmsg_type = type, .nlmsg_seq = nl->seq,
+    struct nlmsghdr h = {.nlmsg_type = type,
+                         .nlmsg_seq = nl->seq,
                          .nlmsg_flags = (uint16_t)(flags | NLM_F_REQUEST | (ack ? NLM_F_ACK : 0))};
     if (!nl->n) {
         nl->first = nl->seq;
@@ -143,7 +150,10 @@ void sn_nl_put(struct sn_nl *nl, uint16_t type, const void *data, size_t n)
     grown(nl);
 }
 
-void sn_nl_put_str(struct sn_nl *nl, uint16_t type, const char *s) { sn_nl_put(nl, type, s, strlen(s) + 1); }
+void sn_nl_put_str(struct sn_nl *nl, uint16_t type, const char *s)
+{
+    sn_nl_put(nl, type, s, strlen(s) + 1);
+}
 
 void sn_nl_put_be32(struct sn_nl *nl, uint16_t type, uint32_t v)
 {
@@ -183,14 +193,14 @@ void sn_nl_raw(struct sn_nl *nl, const void *data, size_t n)
 static int socket_in(int protocol, int netns)
 {
     int type = SOCK_RAW | SOCK_CLOEXEC;
-    if (netns < 0) return socket(AF_NETLINK, type, protocol);
+    if (netns < 0) return socket(AF_NETLINK, type, protocol); /* banned: netlink, which never waits */
     int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     if (home < 0) return -1;
     int fd = -1, err = 0;
     if (setns(netns, CLONE_NEWNET) < 0) {
         err = errno;
     } else {
-        fd = socket(AF_NETLINK, type, protocol);
+        fd = socket(AF_NETLINK, type, protocol); /* banned: netlink, which never waits */
         err = errno;
         /* A thread left in a stranger's namespace would corrupt whoever runs on it next. */
         SN_ASSERT(setns(home, CLONE_NEWNET) == 0);
@@ -237,7 +247,9 @@ static int send_all(struct sn_nl *nl)
     } else {
         struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
         ssize_t n;
-        do n = sendto(nl->fd, nl->out.ptr, nl->out.len, 0, (struct sockaddr *)&kernel, sizeof kernel);
+        do
+            n = sendto(nl->fd, nl->out.ptr, nl->out.len, 0, (struct sockaddr *)&kernel,
+                       sizeof kernel);
         while (n < 0 && errno == EINTR);
         if (n < 0) r = sn_fail_errno(errno, "netlink: %s", nl->label[0]);
     }
@@ -251,7 +263,8 @@ static ssize_t receive(struct sn_nl *nl, void *buf, size_t cap)
     do n = recv(nl->fd, buf, cap, MSG_TRUNC);
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN)
-        return sn_fail(SN_E_DEADLINE_EXCEEDED, "netlink: no answer from the kernel in %d s", SN_NL_WAIT_S);
+        return sn_fail(SN_E_DEADLINE_EXCEEDED, "netlink: no answer from the kernel in %d s",
+                       SN_NL_WAIT_S);
     if (n < 0) return sn_fail_errno(errno, "netlink: receive");
     if ((size_t)n > cap) return sn_fail(SN_E_TOO_LARGE, "netlink: a message of %zd bytes", n);
     return n;
@@ -259,7 +272,8 @@ static ssize_t receive(struct sn_nl *nl, void *buf, size_t cap)
 
 static int failed(const struct sn_nl *nl, unsigned i, int err, struct sn_str text)
 {
-    if (text.len) return sn_fail_errno(err, "%s: %.*s", nl->label[i], (int)SN_MIN(text.len, 120u), text.ptr);
+    if (text.len)
+        return sn_fail_errno(err, "%s: %.*s", nl->label[i], (int)SN_MIN(text.len, 120u), text.ptr);
     return sn_fail_errno(err, "%s", nl->label[i]);
 }
 
@@ -314,8 +328,10 @@ int sn_nl_query(struct sn_nl *nl, int (*fn)(const struct sn_nl_msg *m, void *arg
             over = m.type == NLMSG_ERROR || m.type == NLMSG_DONE;
             if (err && result >= 0) result = failed(nl, 0, err, text);
             if (over || result < 0) continue;
-            if (++seen > SN_NL_DUMP_MAX) result = sn_fail(SN_E_TOO_LARGE, "%s: too many answers", nl->label[0]);
-            else result = fn(&m, arg);
+            if (++seen > SN_NL_DUMP_MAX)
+                result = sn_fail(SN_E_TOO_LARGE, "%s: too many answers", nl->label[0]);
+            else
+                result = fn(&m, arg);
         }
     }
     sn_free(buf);

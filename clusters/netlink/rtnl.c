@@ -23,8 +23,10 @@ static void read_stats(struct sn_str v, struct sn_rtnl_link *l)
     struct rtnl_link_stats64 s = {0};
     if (!v.ptr) return;
     memcpy(&s, v.ptr, SN_MIN(v.len, sizeof s));
-    l->rx_bytes = s.rx_bytes, l->rx_packets = s.rx_packets, l->rx_errors = s.rx_errors, l->rx_dropped = s.rx_dropped;
-    l->tx_bytes = s.tx_bytes, l->tx_packets = s.tx_packets, l->tx_errors = s.tx_errors, l->tx_dropped = s.tx_dropped;
+    l->rx_bytes = s.rx_bytes, l->rx_packets = s.rx_packets, l->rx_errors = s.rx_errors,
+    l->rx_dropped = s.rx_dropped;
+    l->tx_bytes = s.tx_bytes, l->tx_packets = s.tx_packets, l->tx_errors = s.tx_errors,
+    l->tx_dropped = s.tx_dropped;
 }
 
 static bool read_link(const struct sn_nl_msg *m, struct sn_rtnl_link *ret)
@@ -36,13 +38,20 @@ static bool read_link(const struct sn_nl_msg *m, struct sn_rtnl_link *ret)
     struct sn_str attrs = sn_str_from(m->body, NLMSG_ALIGN(sizeof h)), v;
     uint16_t t;
     while (sn_nl_attr(&attrs, &t, &v) > 0) {
-        if (t == IFLA_IFNAME) copy_name(l.name, sizeof l.name, v);
-        else if (t == IFLA_MTU) l.mtu = sn_nl_u32(v, 0);
-        else if (t == IFLA_MASTER) l.master = (int)sn_nl_u32(v, 0);
-        else if (t == IFLA_LINK) l.peer = (int)sn_nl_u32(v, 0);
-        else if (t == IFLA_ADDRESS && v.len == SN_MAC_LEN) memcpy(l.mac, v.ptr, SN_MAC_LEN);
-        else if (t == IFLA_LINKINFO) copy_name(l.kind, sizeof l.kind, sn_nl_attr_find(v, IFLA_INFO_KIND));
-        else if (t == IFLA_STATS64) read_stats(v, &l);
+        if (t == IFLA_IFNAME)
+            copy_name(l.name, sizeof l.name, v);
+        else if (t == IFLA_MTU)
+            l.mtu = sn_nl_u32(v, 0);
+        else if (t == IFLA_MASTER)
+            l.master = (int)sn_nl_u32(v, 0);
+        else if (t == IFLA_LINK)
+            l.peer = (int)sn_nl_u32(v, 0);
+        else if (t == IFLA_ADDRESS && v.len == SN_MAC_LEN)
+            memcpy(l.mac, v.ptr, SN_MAC_LEN);
+        else if (t == IFLA_LINKINFO)
+            copy_name(l.kind, sizeof l.kind, sn_nl_attr_find(v, IFLA_INFO_KIND));
+        else if (t == IFLA_STATS64)
+            read_stats(v, &l);
     }
     *ret = l;
     return true;
@@ -71,8 +80,10 @@ int sn_rtnl_link(struct sn_nl *nl, const char *name, int index, struct sn_rtnl_l
     struct ifinfomsg h = {.ifi_index = name ? 0 : index};
     struct sn_rtnl_link got = {0};
     struct links_walk w = {keep_link, &got};
-    if (name) sn_nl_begin(nl, RTM_GETLINK, 0, &h, sizeof h, "link %s", name);
-    else sn_nl_begin(nl, RTM_GETLINK, 0, &h, sizeof h, "link %d", index);
+    if (name)
+        sn_nl_begin(nl, RTM_GETLINK, 0, &h, sizeof h, "link %s", name);
+    else
+        sn_nl_begin(nl, RTM_GETLINK, 0, &h, sizeof h, "link %d", index);
     if (name) sn_nl_put_str(nl, IFLA_IFNAME, name);
     int r = sn_nl_query(nl, on_link, &w);
     if (r < 0) return r;
@@ -100,7 +111,8 @@ static int on_addr(const struct sn_nl_msg *m, void *arg)
     struct ifaddrmsg h;
     if (m->type != RTM_NEWADDR || m->body.len < sizeof h) return 0;
     memcpy(&h, m->body.ptr, sizeof h);
-    if ((int)h.ifa_index != w->index || (h.ifa_family != AF_INET && h.ifa_family != AF_INET6)) return 0;
+    if ((int)h.ifa_index != w->index || (h.ifa_family != AF_INET && h.ifa_family != AF_INET6))
+        return 0;
     struct sn_str attrs = sn_str_from(m->body, NLMSG_ALIGN(sizeof h));
     struct sn_str v = sn_nl_attr_find(attrs, IFA_LOCAL);
     if (!v.ptr) v = sn_nl_attr_find(attrs, IFA_ADDRESS);
@@ -110,7 +122,8 @@ static int on_addr(const struct sn_nl_msg *m, void *arg)
     return w->fn(&c, w->arg);
 }
 
-int sn_rtnl_addrs(struct sn_nl *nl, int index, int (*fn)(const struct sn_cidr *at, void *arg), void *arg)
+int sn_rtnl_addrs(struct sn_nl *nl, int index, int (*fn)(const struct sn_cidr *at, void *arg),
+                  void *arg)
 {
     struct ifaddrmsg h = {0};
     struct addrs_walk w = {index, fn, arg};
@@ -138,8 +151,10 @@ void sn_rtnl_add_bridge(struct sn_nl *nl, const char *name, unsigned mtu, bool v
 
 void sn_rtnl_add_veth(struct sn_nl *nl, const struct sn_rtnl_veth *v)
 {
-    struct ifinfomsg h = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP}, peer = {.ifi_index = v->peer_index};
-    sn_nl_begin(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &h, sizeof h, "veth %s, %s", v->name, v->peer);
+    struct ifinfomsg h = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP},
+                     peer = {.ifi_index = v->peer_index};
+    sn_nl_begin(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &h, sizeof h, "veth %s, %s", v->name,
+                v->peer);
     sn_nl_put_str(nl, IFLA_IFNAME, v->name);
     if (v->mtu) sn_nl_put_u32(nl, IFLA_MTU, v->mtu);
     if (v->master) sn_nl_put_u32(nl, IFLA_MASTER, (uint32_t)v->master);
@@ -160,8 +175,10 @@ void sn_rtnl_add_veth(struct sn_nl *nl, const struct sn_rtnl_veth *v)
 void sn_rtnl_up(struct sn_nl *nl, const char *name, int index, bool up)
 {
     struct ifinfomsg h = {.ifi_index = index, .ifi_flags = up ? IFF_UP : 0, .ifi_change = IFF_UP};
-    if (index) sn_nl_begin(nl, RTM_NEWLINK, 0, &h, sizeof h, "link %d %s", index, up ? "up" : "down");
-    else sn_nl_begin(nl, RTM_NEWLINK, 0, &h, sizeof h, "link %s %s", name, up ? "up" : "down");
+    if (index)
+        sn_nl_begin(nl, RTM_NEWLINK, 0, &h, sizeof h, "link %d %s", index, up ? "up" : "down");
+    else
+        sn_nl_begin(nl, RTM_NEWLINK, 0, &h, sizeof h, "link %s %s", name, up ? "up" : "down");
     if (!index) sn_nl_put_str(nl, IFLA_IFNAME, name);
 }
 
@@ -195,18 +212,24 @@ void sn_rtnl_port(struct sn_nl *nl, const char *name, bool hairpin, bool isolate
 void sn_rtnl_del(struct sn_nl *nl, const char *name, int index)
 {
     struct ifinfomsg h = {.ifi_index = index};
-    if (index) sn_nl_begin(nl, RTM_DELLINK, 0, &h, sizeof h, "delete link %d", index);
-    else sn_nl_begin(nl, RTM_DELLINK, 0, &h, sizeof h, "delete link %s", name);
+    if (index)
+        sn_nl_begin(nl, RTM_DELLINK, 0, &h, sizeof h, "delete link %d", index);
+    else
+        sn_nl_begin(nl, RTM_DELLINK, 0, &h, sizeof h, "delete link %s", name);
     if (!index) sn_nl_put_str(nl, IFLA_IFNAME, name);
 }
 
-static void addr(struct sn_nl *nl, uint16_t type, uint16_t flags, int index, const struct sn_cidr *at)
+static void addr(struct sn_nl *nl, uint16_t type, uint16_t flags, int index,
+                 const struct sn_cidr *at)
 {
     bool six = at->ip.len == 16;
     char text[SN_CIDR_TEXT_MAX];
-    struct ifaddrmsg h = {.ifa_family = six ? AF_INET6 : AF_INET, .ifa_prefixlen = at->bits,
-                          .ifa_index = (unsigned)index, .ifa_flags = six ? IFA_F_NODAD : 0};
-    sn_nl_begin(nl, type, flags, &h, sizeof h, "address %s on link %d", sn_cidr_text(at, text), index);
+    struct ifaddrmsg h = {.ifa_family = six ? AF_INET6 : AF_INET,
+                          .ifa_prefixlen = at->bits,
+                          .ifa_index = (unsigned)index,
+                          .ifa_flags = six ? IFA_F_NODAD : 0};
+    sn_nl_begin(nl, type, flags, &h, sizeof h, "address %s on link %d", sn_cidr_text(at, text),
+                index);
     sn_nl_put(nl, IFA_LOCAL, at->ip.b, at->ip.len);
     sn_nl_put(nl, IFA_ADDRESS, at->ip.b, at->ip.len);
     if (six || at->bits > 30) return;
@@ -230,8 +253,11 @@ void sn_rtnl_add_route(struct sn_nl *nl, const struct sn_rtnl_route *rt)
     char to[SN_CIDR_TEXT_MAX] = "default", gw[SN_IP_TEXT_MAX];
     bool all = !rt->to.ip.len || !rt->to.bits;
     if (!all) sn_cidr_text(&rt->to, to);
-    struct rtmsg h = {.rtm_family = six ? AF_INET6 : AF_INET, .rtm_dst_len = all ? 0 : rt->to.bits,
-                      .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_BOOT, .rtm_type = RTN_UNICAST,
+    struct rtmsg h = {.rtm_family = six ? AF_INET6 : AF_INET,
+                      .rtm_dst_len = all ? 0 : rt->to.bits,
+                      .rtm_table = RT_TABLE_MAIN,
+                      .rtm_protocol = RTPROT_BOOT,
+                      .rtm_type = RTN_UNICAST,
                       .rtm_scope = direct && !six ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE};
     sn_nl_begin(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &h, sizeof h, "route %s via %s", to,
                 direct ? "link" : sn_ip_text(&rt->gw, gw));

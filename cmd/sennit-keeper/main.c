@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sennit-keeper - the process that stays with a pod; started by `sennit cri`, see clusters/cri/keeper_int.h.
- * sennit-keeper --dir DIR [--net] [--ipc] [--uts] [--pid] [--hostname NAME] [--sysctl NAME=VALUE]...
- * With --net standard input is the pod's network namespace. */
+/* sennit-keeper - the process that stays with a pod; started by `sennit cri`, see
+ * clusters/cri/keeper_int.h. sennit-keeper --dir DIR [--net] [--ipc] [--uts] [--pid] [--hostname
+ * NAME] [--sysctl NAME=VALUE]... With --net standard input is the pod's network namespace. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,15 +13,23 @@ int main(int argc, char **argv)
     struct sn_keeper_opts o = {.netns_fd = -1, .sysctls = sysctls};
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
-        if (!strcmp(a, "--net")) o.netns_fd = 0;
-        else if (!strcmp(a, "--ipc")) o.ipc = true;
-        else if (!strcmp(a, "--uts")) o.uts = true;
-        else if (!strcmp(a, "--pid")) o.pid = true;
-        else if (!strcmp(a, "--dir") && v) o.dir = v, i++;
-        else if (!strcmp(a, "--hostname") && v) o.hostname = v, i++;
-        else if (!strcmp(a, "--sysctl") && v && o.n_sysctls < SN_KEEPER_SYSCTLS_MAX) sysctls[o.n_sysctls++] = v, i++;
+        if (!strcmp(a, "--net"))
+            o.netns_fd = 0;
+        else if (!strcmp(a, "--ipc"))
+            o.ipc = true;
+        else if (!strcmp(a, "--uts"))
+            o.uts = true;
+        else if (!strcmp(a, "--pid"))
+            o.pid = true;
+        else if (!strcmp(a, "--dir") && v)
+            o.dir = v, i++;
+        else if (!strcmp(a, "--hostname") && v)
+            o.hostname = v, i++;
+        else if (!strcmp(a, "--sysctl") && v && o.n_sysctls < SN_KEEPER_SYSCTLS_MAX)
+            sysctls[o.n_sysctls++] = v, i++;
         else {
-            fprintf(stderr, "sennit-keeper: %s: not understood; it is started by `sennit cri`\n", a);
+            fprintf(stderr, "sennit-keeper: %s: not understood; it is started by `sennit cri`\n",
+                    a);
             return 2;
         }
     }

@@ -20,36 +20,49 @@ struct cri_cli {
     bool insecure;
 };
 static const struct sn_conf_field fields[] = {
-    SN_CONF_STRING(struct cri_cli, listen, "listen", .def = SN_CRI_SOCKET_DEFAULT, .metavar = "PATH",
+    SN_CONF_STRING(struct cri_cli, listen, "listen", .def = SN_CRI_SOCKET_DEFAULT,
+                   .metavar = "PATH",
                    .help = "The Unix socket to serve on; only root may connect."),
-    SN_CONF_STRING(struct cri_cli, run_dir, "run-dir", .def = SN_CRI_RUN_DEFAULT, .metavar = "FOLDER",
+    SN_CONF_STRING(struct cri_cli, run_dir, "run-dir", .def = SN_CRI_RUN_DEFAULT,
+                   .metavar = "FOLDER",
                    .help = "Sockets, bundles and files of pods: what a reboot may forget."),
-    SN_CONF_STRING(struct cri_cli, state_dir, "state-dir", .def = SN_CRI_STATE_DEFAULT, .metavar = "FOLDER",
-                   .help = "What is known of pods and containers."),
-    SN_CONF_STRING(struct cri_cli, image_root, "image-root", .metavar = "FOLDER", .help = "The image store; default as `sennit pull`."),
+    SN_CONF_STRING(struct cri_cli, state_dir, "state-dir", .def = SN_CRI_STATE_DEFAULT,
+                   .metavar = "FOLDER", .help = "What is known of pods and containers."),
+    SN_CONF_STRING(struct cri_cli, image_root, "image-root", .metavar = "FOLDER",
+                   .help = "The image store; default as `sennit pull`."),
     SN_CONF_STRING(struct cri_cli, certs, "registry-config", .metavar = "FOLDER",
-                   .help = "HOST/hosts.toml: mirrors and certificates of registries; default /etc/containerd/certs.d."),
-    SN_CONF_STRING(struct cri_cli, keeper, "keeper", .metavar = "PROGRAM", .help = "sennit-keeper, if it is not beside this program."),
+                   .help = "HOST/hosts.toml: mirrors and certificates of registries; default "
+                           "/etc/containerd/certs.d."),
+    SN_CONF_STRING(struct cri_cli, keeper, "keeper", .metavar = "PROGRAM",
+                   .help = "sennit-keeper, if it is not beside this program."),
     SN_CONF_STRING(struct cri_cli, cgroup_root, "cgroup-root", .def = "/sennit", .metavar = "PATH",
                    .help = "Control group for pods that name no parent."),
-    SN_CONF_STRING(struct cri_cli, seccomp_dir, "seccomp-dir", .def = "/var/lib/kubelet/seccomp", .metavar = "FOLDER",
+    SN_CONF_STRING(struct cri_cli, seccomp_dir, "seccomp-dir", .def = "/var/lib/kubelet/seccomp",
+                   .metavar = "FOLDER",
                    .help = "Localhost seccomp profiles with relative names are looked for there."),
-    SN_CONF_STRING(struct cri_cli, cni_conf, "cni-conf-dir", .def = "/etc/cni/net.d", .metavar = "FOLDER",
-                   .help = "Network configurations; the first by name counts, without one there is a bridge."),
-    SN_CONF_STRING(struct cri_cli, cni_bin, "cni-bin-dirs", .def = "/opt/cni/bin:/usr/lib/cni", .metavar = "FOLDERS",
-                   .help = "Network plugins that are not built in."),
-    SN_CONF_STRING(struct cri_cli, cni_state, "cni-state-dir", .def = "/var/lib/cni", .metavar = "FOLDER",
+    SN_CONF_STRING(
+        struct cri_cli, cni_conf, "cni-conf-dir", .def = "/etc/cni/net.d", .metavar = "FOLDER",
+        .help = "Network configurations; the first by name counts, without one there is a bridge."),
+    SN_CONF_STRING(struct cri_cli, cni_bin, "cni-bin-dirs", .def = "/opt/cni/bin:/usr/lib/cni",
+                   .metavar = "FOLDERS", .help = "Network plugins that are not built in."),
+    SN_CONF_STRING(struct cri_cli, cni_state, "cni-state-dir", .def = "/var/lib/cni",
+                   .metavar = "FOLDER",
                    .help = "Addresses given out and results of network plugins."),
     SN_CONF_STRING(struct cri_cli, subnet, "pod-subnet", .def = "10.88.0.0/16", .metavar = "PREFIX",
                    .help = "Addresses of pods where no network is configured."),
-    SN_CONF_STRING(struct cri_cli, bridge, "bridge", .def = "sennit0", .metavar = "NAME", .help = "The bridge of that network."),
+    SN_CONF_STRING(struct cri_cli, bridge, "bridge", .def = "sennit0", .metavar = "NAME",
+                   .help = "The bridge of that network."),
     SN_CONF_STRING(struct cri_cli, stream, "stream", .def = "127.0.0.1:0", .metavar = "ADDRESS",
                    .help = "Where exec, attach and port-forward are served."),
     SN_CONF_STRING(struct cri_cli, runtime, "runtime", .metavar = "NAME=PROGRAM,...",
-                   .help = "Further runtime handlers: programs with runc's command line. NAME may be empty: the default one."),
-    SN_CONF_UINT(struct cri_cli, netns, "netns-ready", .def = "8", .max = 64, .help = "Network namespaces made ahead of need."),
-    SN_CONF_BOOL(struct cri_cli, insecure, "insecure-registry", .help = "Plain http also to registries beyond loopback."),
-    SN_CONF_STRING(struct cri_cli, debug, "debug", .metavar = "ADDRESS", .help = "Serve /metrics, /healthz and /debug/pprof/ there."),
+                   .help = "Further runtime handlers: programs with runc's command line. NAME may "
+                           "be empty: the default one."),
+    SN_CONF_UINT(struct cri_cli, netns, "netns-ready", .def = "8", .max = 64,
+                 .help = "Network namespaces made ahead of need."),
+    SN_CONF_BOOL(struct cri_cli, insecure, "insecure-registry",
+                 .help = "Plain http also to registries beyond loopback."),
+    SN_CONF_STRING(struct cri_cli, debug, "debug", .metavar = "ADDRESS",
+                   .help = "Serve /metrics, /healthz and /debug/pprof/ there."),
     SN_CONF_UINT(struct cri_cli, workers, "workers", .letter = 'w', .max = 1024,
                  .help = "Threads; 0 = one per processor this process may run on."),
 };
@@ -73,14 +86,16 @@ static int serve(void *arg)
     return r == SN_E_CANCELLED ? 0 : r;
 }
 
-static int read_handlers(const struct sn_cli_call *call, struct sn_str spec, struct sn_cri_handler *h, unsigned *ret_n)
+static int read_handlers(const struct sn_cli_call *call, struct sn_str spec,
+                         struct sn_cri_handler *h, unsigned *ret_n)
 {
     unsigned n = 0;
     while (spec.ptr && spec.len) {
         struct sn_str one = sn_str_cut(&spec, ',');
         ssize_t eq = sn_str_chr(one, '=');
         if (eq < 0 || (size_t)eq + 1 == one.len)
-            return sn_fail(SN_E_INVALID_ARGUMENT, "--runtime: \"%.*s\": expected NAME=PROGRAM", SN_STR_ARG(one));
+            return sn_fail(SN_E_INVALID_ARGUMENT, "--runtime: \"%.*s\": expected NAME=PROGRAM",
+                           SN_STR_ARG(one));
         if (n == SN_CRI_HANDLERS_MAX - 1)
             return sn_fail(SN_E_INVALID_ARGUMENT, "--runtime: at most %u", SN_CRI_HANDLERS_MAX - 1);
         h[n].name = sn_arena_str(call->arena, sn_str_sub(one, 0, (size_t)eq)).ptr;
@@ -95,14 +110,22 @@ static int run_main(void *arg)
     struct cri_job *j = arg;
     const struct cri_cli *o = j->call->opts;
     struct sn_cri_handler handlers[SN_CRI_HANDLERS_MAX];
-    struct sn_cri_opts co = {.run_dir = text(j->call, o->run_dir), .state_dir = text(j->call, o->state_dir),
-                             .image_root = text(j->call, o->image_root), .certs_dir = text(j->call, o->certs),
+    struct sn_cri_opts co = {.run_dir = text(j->call, o->run_dir),
+                             .state_dir = text(j->call, o->state_dir),
+                             .image_root = text(j->call, o->image_root),
+                             .certs_dir = text(j->call, o->certs),
                              .keeper = text(j->call, o->keeper),
-                             .cgroup_root = text(j->call, o->cgroup_root), .seccomp_dir = text(j->call, o->seccomp_dir),
-                             .cni_conf_dir = text(j->call, o->cni_conf), .cni_bin_dirs = text(j->call, o->cni_bin),
-                             .cni_state_dir = text(j->call, o->cni_state), .pod_subnet = text(j->call, o->subnet),
-                             .bridge = text(j->call, o->bridge), .stream_addr = text(j->call, o->stream),
-                             .netns_ready = (unsigned)o->netns, .insecure_registry = o->insecure, .handlers = handlers};
+                             .cgroup_root = text(j->call, o->cgroup_root),
+                             .seccomp_dir = text(j->call, o->seccomp_dir),
+                             .cni_conf_dir = text(j->call, o->cni_conf),
+                             .cni_bin_dirs = text(j->call, o->cni_bin),
+                             .cni_state_dir = text(j->call, o->cni_state),
+                             .pod_subnet = text(j->call, o->subnet),
+                             .bridge = text(j->call, o->bridge),
+                             .stream_addr = text(j->call, o->stream),
+                             .netns_ready = (unsigned)o->netns,
+                             .insecure_registry = o->insecure,
+                             .handlers = handlers};
     int r = read_handlers(j->call, o->runtime, handlers, &co.n_handlers);
     if (r >= 0 && o->debug.len) r = sn_cmd_debug(text(j->call, o->debug));
     if (r >= 0) r = sn_cri_open(&co, &j->cri);
@@ -128,7 +151,9 @@ static int run(const struct sn_cli_call *call)
     const struct cri_cli *o = call->opts;
     struct cri_job j = {.call = call};
     sn_cmd_raise_files();
-    return sn_rt_run(&(struct sn_rt_opts){.workers = (unsigned)o->workers, .stack_bytes = 128u << 10}, run_main, &j);
+    return sn_rt_run(&(struct sn_rt_opts){.workers = (unsigned)o->workers,
+                                          .stack_bytes = 128u << 10},
+                     run_main, &j);
 }
 
 const struct sn_cli_command sn_cmd_cri = {

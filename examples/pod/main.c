@@ -3,8 +3,9 @@
  *
  *   pod --sennit FILE --dir /tmp/pod            one after the other, until it is interrupted
  *
- * It runs a container runtime of its own (`sennit cri`) in the folder, and asks it as a kubelet would: a sandbox with a network of
- * its own on a bridge, a container on an overlay of this machine's root filesystem, its output, and everything removed. */
+ * It runs a container runtime of its own (`sennit cri`) in the folder, and asks it as a kubelet
+ * would: a sandbox with a network of its own on a bridge, a container on an overlay of this
+ * machine's root filesystem, its output, and everything removed. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,10 +29,14 @@ struct opts {
     int64_t every;
 };
 static const struct sn_conf_field fields[] = {
-    SN_CONF_STRING(struct opts, sennit, "sennit", .def = "sennit", .metavar = "FILE", .help = "The program."),
-    SN_CONF_STRING(struct opts, dir, "dir", .required = true, .help = "Where everything of the runtime is."),
-    SN_CONF_UINT(struct opts, rounds, "rounds", .max = 1000000, .help = "End after so many pods; 0: never."),
-    SN_CONF_DURATION(struct opts, every, "every", .def = "10s", .min = 100 * SN_MS, .max = SN_HOUR, .help = "From a pod to the next one."),
+    SN_CONF_STRING(struct opts, sennit, "sennit", .def = "sennit", .metavar = "FILE",
+                   .help = "The program."),
+    SN_CONF_STRING(struct opts, dir, "dir", .required = true,
+                   .help = "Where everything of the runtime is."),
+    SN_CONF_UINT(struct opts, rounds, "rounds", .max = 1000000,
+                 .help = "End after so many pods; 0: never."),
+    SN_CONF_DURATION(struct opts, every, "every", .def = "10s", .min = 100 * SN_MS, .max = SN_HOUR,
+                     .help = "From a pod to the next one."),
 };
 static const struct sn_conf_table table = SN_CONF_TABLE(struct opts, fields);
 
@@ -58,18 +63,44 @@ static double since(int64_t *t)
 static int start_daemon(struct app *app, struct sn_arena *a)
 {
     struct stat st;
-    const char *argv[] = {sn_arena_str(a, app->o->sennit).ptr, "cri", "--listen", app->sock, "--run-dir", sn_arena_printf(a, "%s/run", app->dir).ptr,
-                          "--state-dir", sn_arena_printf(a, "%s/state", app->dir).ptr, "--image-root", sn_arena_printf(a, "%s/images", app->dir).ptr,
-                          "--cni-conf-dir", sn_arena_printf(a, "%s/net.d", app->dir).ptr, "--cni-state-dir", sn_arena_printf(a, "%s/cni", app->dir).ptr,
-                          "--pod-subnet", "10.89.0.0/24", "--bridge", "sennit-tour", "--cgroup-root", "/sennit-tour", "--netns-ready", "2", NULL};
+    const char *argv[] = {sn_arena_str(a, app->o->sennit).ptr,
+                          "cri",
+                          "--listen",
+                          app->sock,
+                          "--run-dir",
+                          sn_arena_printf(a, "%s/run", app->dir).ptr,
+                          "--state-dir",
+                          sn_arena_printf(a, "%s/state", app->dir).ptr,
+                          "--image-root",
+                          sn_arena_printf(a, "%s/images", app->dir).ptr,
+                          "--cni-conf-dir",
+                          sn_arena_printf(a, "%s/net.d", app->dir).ptr,
+                          "--cni-state-dir",
+                          sn_arena_printf(a, "%s/cni", app->dir).ptr,
+                          "--pod-subnet",
+                          "10.89.0.0/24",
+                          "--bridge",
+                          "sennit-tour",
+                          "--cgroup-root",
+                          "/sennit-tour",
+                          "--netns-ready",
+                          "2",
+                          NULL};
     (void)unlink(app->sock);
     int r = sn_mkdirs(app->logs, 0755);
-    if (r >= 0) r = sn_proc_start(&(struct sn_proc_opts){.argv = argv, .fds = {-1, 2, 2}, .die_with_parent = true}, &app->daemon);
+    if (r >= 0)
+        r = sn_proc_start(&(struct sn_proc_opts){.argv = argv,
+                                                 .fds = {-1, 2, 2},
+                                                 .die_with_parent = true},
+                          &app->daemon);
     if (r < 0) return sn_wrap(r, "sennit cri");
     int64_t until = sn_now() + DAEMON_NS;
     while (r >= 0 && stat(app->sock, &st) < 0 && sn_now() < until) r = sn_sleep(10 * SN_MS);
-    if (r >= 0 && stat(app->sock, &st) < 0) r = sn_fail(SN_E_UNAVAILABLE, "sennit cri does not start; it says why in the log");
-    if (r >= 0) r = sn_grpc_channel_new(sn_arena_printf(a, "unix:%s", app->sock).ptr, &(struct sn_grpc_channel_opts){.authority = "localhost"}, &app->ch);
+    if (r >= 0 && stat(app->sock, &st) < 0)
+        r = sn_fail(SN_E_UNAVAILABLE, "sennit cri does not start; it says why in the log");
+    if (r >= 0)
+        r = sn_grpc_channel_new(sn_arena_printf(a, "unix:%s", app->sock).ptr,
+                                &(struct sn_grpc_channel_opts){.authority = "localhost"}, &app->ch);
     return r;
 }
 
@@ -88,25 +119,38 @@ static int read_output(struct app *app, struct sn_arena *a, struct sn_str *ret)
     int r;
     while (((r = sn_file_read(a, path.ptr, 64u << 10, &text)) < 0 || !text.len) && sn_now() < until)
         if ((r = sn_sleep(5 * SN_MS)) < 0) return r;
-    if (r < 0 || !text.len) return r < 0 ? r : sn_fail(SN_E_DEADLINE_EXCEEDED, "the pod wrote nothing");
+    if (r < 0 || !text.len)
+        return r < 0 ? r : sn_fail(SN_E_DEADLINE_EXCEEDED, "the pod wrote nothing");
     for (int i = 0; i < 3; i++) (void)sn_str_cut(&text, ' '); /* time, stream, tag */
     *ret = sn_str_cut(&text, '\n');
     (void)unlink(path.ptr);
     return 0;
 }
 
-static int one_pod(struct app *app, struct sn_arena *a, struct times *t, struct sn_str *ret_said, struct sn_str *ret_ip)
+static int one_pod(struct app *app, struct sn_arena *a, struct times *t, struct sn_str *ret_said,
+                   struct sn_str *ret_ip)
 {
-    static struct sn_str cmd[] = {SN_STR_INIT("/bin/sh"), SN_STR_INIT("-c"), SN_STR_INIT("echo \"I am process $$ of $(hostname)\"; exec sleep 1000")};
-    struct runtime_v1_pod_sandbox_metadata pm = {.name = SN_STR("exhibit"), .uid = SN_STR("1"), .namespace = SN_STR("tour")};
+    static struct sn_str cmd[] = {SN_STR_INIT("/bin/sh"), SN_STR_INIT("-c"),
+                                  SN_STR_INIT(
+                                      "echo \"I am process $$ of $(hostname)\"; exec sleep 1000")};
+    struct runtime_v1_pod_sandbox_metadata pm = {.name = SN_STR("exhibit"),
+                                                 .uid = SN_STR("1"),
+                                                 .namespace = SN_STR("tour")};
     struct runtime_v1_linux_pod_sandbox_config lx = {0};
     struct runtime_v1_namespace_option ns = {.pid = RUNTIME_V1_NAMESPACE_MODE_CONTAINER};
     struct runtime_v1_linux_container_security_context sc = {.namespace_options = &ns};
-    struct runtime_v1_pod_sandbox_config pc = {.metadata = &pm, .hostname = SN_STR("a-pod"), .linux_ = &lx, .log_directory = sn_str(app->logs)};
+    struct runtime_v1_pod_sandbox_config pc = {.metadata = &pm,
+                                               .hostname = SN_STR("a-pod"),
+                                               .linux_ = &lx,
+                                               .log_directory = sn_str(app->logs)};
     struct runtime_v1_container_metadata cm = {.name = SN_STR("c")};
     struct runtime_v1_image_spec image = {.image = SN_STR("host")};
     struct runtime_v1_linux_container_config lc = {.security_context = &sc};
-    struct runtime_v1_container_config cc = {.metadata = &cm, .image = &image, .linux_ = &lc, .log_path = SN_STR("c.log"), .command = {cmd, 3, 0}};
+    struct runtime_v1_container_config cc = {.metadata = &cm,
+                                             .image = &image,
+                                             .linux_ = &lc,
+                                             .log_path = SN_STR("c.log"),
+                                             .command = {cmd, 3, 0}};
     struct runtime_v1_run_pod_sandbox_request rq = {.config = &pc};
     struct runtime_v1_run_pod_sandbox_response *rr;
     struct runtime_v1_create_container_response *cr;
@@ -116,7 +160,9 @@ static int one_pod(struct app *app, struct sn_arena *a, struct times *t, struct 
     int r = runtime_v1_runtime_service_run_pod_sandbox_call(app->ch, &rq, a, &rr, NULL);
     if (r < 0) return r;
     t->sandbox = since(&at);
-    struct runtime_v1_create_container_request cq = {.pod_sandbox_id = rr->pod_sandbox_id, .config = &cc, .sandbox_config = &pc};
+    struct runtime_v1_create_container_request cq = {.pod_sandbox_id = rr->pod_sandbox_id,
+                                                     .config = &cc,
+                                                     .sandbox_config = &pc};
     r = runtime_v1_runtime_service_create_container_call(app->ch, &cq, a, &cr, NULL);
     t->create = since(&at);
     if (r >= 0) {
@@ -142,8 +188,10 @@ static int show(struct app *app, const struct times *t, struct sn_str said, stru
     app->ms[app->pods++ % LAST] = t->total;
     double best = t->total;
     for (unsigned i = 0; i < LAST && i < app->pods; i++) best = SN_MIN(best, app->ms[i]);
-    card_begin(&c, "ok", "A pod with its own network was up in %.1f ms, and said: %.*s.", t->total, SN_STR_ARG(said));
-    card_fact(&c, "From the request to a running program", "ms", "sandbox, container, start", "%.1f", t->total);
+    card_begin(&c, "ok", "A pod with its own network was up in %.1f ms, and said: %.*s.", t->total,
+               SN_STR_ARG(said));
+    card_fact(&c, "From the request to a running program", "ms", "sandbox, container, start",
+              "%.1f", t->total);
     card_fact(&c, "Sandbox with network", "ms", NULL, "%.1f", t->sandbox);
     card_fact(&c, "Container made and started", "ms", NULL, "%.1f", t->create + t->start);
     card_fact(&c, "Fastest of late", "ms", NULL, "%.1f", best);
@@ -197,7 +245,8 @@ static int app_main(void *arg)
     const struct sn_cli_call *call = arg;
     struct app app = {.o = call->opts};
     struct sn_scope_storage mem;
-    if (geteuid() != 0) return say("warn", "Pods need root here: start the tour as root to see one.");
+    if (geteuid() != 0)
+        return say("warn", "Pods need root here: start the tour as root to see one.");
     snprintf(app.dir, sizeof app.dir, "%.*s", SN_STR_ARG(app.o->dir));
     snprintf(app.sock, sizeof app.sock, "%s/cri.sock", app.dir);
     snprintf(app.logs, sizeof app.logs, "%s/logs", app.dir);
@@ -219,11 +268,17 @@ static int run(const struct sn_cli_call *call)
     return sn_rt_run(&(struct sn_rt_opts){.workers = 1}, app_main, (void *)call);
 }
 
-static const struct sn_cli_command cmd = {.name = "pod", .brief = "Starts pods and says how long they took.", .table = &table, .run = run};
+static const struct sn_cli_command cmd = {.name = "pod",
+                                          .brief = "Starts pods and says how long they took.",
+                                          .table = &table,
+                                          .run = run};
 static const struct sn_cli_command *const commands[] = {&cmd, NULL};
 
 int main(int argc, char **argv)
 {
-    static const struct sn_cli_program program = {.name = "pod", .version = SN_VERSION, .about = "A pod in front of the reader.", .commands = commands};
+    static const struct sn_cli_program program = {.name = "pod",
+                                                  .version = SN_VERSION,
+                                                  .about = "A pod in front of the reader.",
+                                                  .commands = commands};
     return sn_cli_main(&program, argc, argv);
 }

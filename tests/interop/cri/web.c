@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* interop/cri/web.c - stands in for the web servers of critest's images: web PORT [LOGWORD]. Writes its pid where
- * nginx does, answers every connection with 200. */
+/* interop/cri/web.c - stands in for the web servers of critest's images: web PORT [LOGWORD]. Writes
+ * its pid where nginx does, answers every connection with 200. */
 #include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,9 +14,12 @@ int main(int argc, char **argv)
 {
     /* As nginx names its first process. */
     if (!strstr(argv[0], "master process"))
-        execl("/bin/nginx", "nginx: master process", argc > 1 ? argv[1] : "80", argc > 2 ? argv[2] : "web", (char *)NULL);
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argc > 1 ? argv[1] : "80"))};
-    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nwelcome\n";
+        execl("/bin/nginx", "nginx: master process", argc > 1 ? argv[1] : "80",
+              argc > 2 ? argv[2] : "web", (char *)NULL);
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons((unsigned short)atoi(argc > 1 ? argv[1] : "80"))}; /* banned: a stand-in for tests */
+    static const char answer[] =
+        "HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nwelcome\n";
     int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
     char in[4096];
     signal(SIGPIPE, SIG_IGN);
