@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing from Debian's packages, and says so.  tools/deps.sh build|test|bench|interop...
+# Installs what is missing from Debian's packages, and says so.  tools/deps.sh build|test|bench|interop|containers...
 # Groups add up: bench includes test, every group includes build.
 set -euo pipefail
 
@@ -13,6 +13,8 @@ bench=(nghttp2-server haproxy linux-perf libprotobuf-c-dev protobuf-c-compiler l
 # Peers: of the circuits (circom's C++ generator needs nasm and nlohmann-json3-dev; ours for WebAssembly clang), of the registry.
 interop=(nasm nlohmann-json3-dev libgmp-dev g++ clang lld wasi-libc libclang-rt-14-dev-wasm32
   zookeeper default-jre-headless etcd-server etcd-client postgresql mariadb-server libpq-dev libmariadb-dev python3-yaml python3-venv)
+# Peers of the container runtime and of images.
+containers=(skopeo umoci docker-registry apache2-utils busybox-static zstd containerd runc)
 fuzz=(clang lld llvm libclang-rt-14-dev)
 
 want=("${build[@]}")
@@ -22,8 +24,9 @@ for group in "$@"; do
     test) want+=("${test[@]}") ;;
     bench) want+=("${test[@]}" "${bench[@]}") ;;
     interop) want+=("${test[@]}" "${interop[@]}") ;;
+    containers) want+=("${test[@]}" "${containers[@]}") ;;
     fuzz) want+=("${fuzz[@]}") ;;
-    *) echo "deps: unknown group '$group' (build, test, bench, interop, fuzz)" >&2; exit 2 ;;
+    *) echo "deps: unknown group '$group' (build, test, bench, interop, containers, fuzz)" >&2; exit 2 ;;
   esac
 done
 

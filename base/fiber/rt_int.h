@@ -146,6 +146,8 @@ struct sn_fiber {
 #define SN_OP_BUDGET 128      /* switches between two visits to the scheduler */
 #define SN_LIFO_RUNS_MAX 3    /* consecutive runs from the wake-next slot */
 #define SN_SPIN_NS (50 * SN_US)
+#define SN_CONTENDED_LOOK_NS (50 * SN_MS)
+#define SN_CONTENDED_SWITCHES 2 /* between two looks */
 #define SN_POLL_EVERY_NS (20 * SN_US) /* a busy worker polls at least this often */
 #define SN_WORKERS_MAX 256u
 #define SN_STEAL_WATCH_NS (10 * SN_US) /* a thief looks at a victim this long before it takes */
@@ -202,6 +204,9 @@ struct sn_worker {
     bool poller_up;
     bool starved; /* the last start found no memory for a stack */
     unsigned spin_skip, spin_misses, thief_misses;
+    bool contended; /* as at the last look, */
+    int64_t contended_look_at;
+    long contended_seen; /* with so many involuntary switches of this thread */
     int64_t look_at; /* a quiet thief looks for work by itself then; 0 = not quiet */
     struct sn_steal_watch *watch; /* per victim */
     void *big_stack;

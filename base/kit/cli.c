@@ -144,8 +144,9 @@ static int parse_words(struct parse *p, int argc, char **argv)
 {
     for (int i = 0; i < argc;) {
         int took = 1;
-        if (strcmp(argv[i], "--") == 0) {
-            while (++i < argc) {
+        bool verbatim = p->c->args_own && p->args.len >= p->c->args_own;
+        if (verbatim || strcmp(argv[i], "--") == 0) {
+            for (i += !verbatim; i < argc; i++) {
                 int r = sn_vec_push(&p->args, sn_str(argv[i]));
                 if (r < 0) return r;
             }

@@ -31,6 +31,9 @@ struct sn_cli_command {
     const char *about;      /* paragraphs for --help and the man page; may be NULL */
     const struct sn_conf_table *table;
     unsigned args_min, args_max; /* operands; args_max UINT_MAX = any number */
+    /* Behind so many operands everything is one, options included: the command line of another program.
+     * 0 = options are understood anywhere. */
+    unsigned args_own;
     /* Runs the command: < 0 is SN_E_* whose diagnostic is shown and exits with 1 (2 for
      * SN_E_INVALID_ARGUMENT and SN_E_SYNTAX); >= 0 is the exit status. */
     int (*run)(const struct sn_cli_call *call);

@@ -92,6 +92,22 @@ static const struct sn_conf_table bare_table = SN_CONF_TABLE(struct bare_opts, b
 static const struct sn_cli_command bare = {.name = "run-node", .alias = "run_node", .brief = "Runs.",
                                            .table = &bare_table, .args_max = 1, .run = ran};
 
+/* A command that runs another program leaves that program's options alone. */
+SN_TEST(cli_leaves_another_commands_options_alone)
+{
+    static const struct sn_cli_command runs = {.name = "runs", .brief = "Runs.", .table = &table, .args_max = 9, .args_own = 1, .run = ran};
+    char line[] = "-c 5 image sh -c --name -- x", *argv[ARGV_MAX];
+    struct sn_arena a;
+    struct sn_cli_call call;
+    sn_arena_init(&a, NULL, 0);
+    T_OK(sn_cli_parse(&prog, &runs, split(line, argv), argv, &a, &call));
+    T_EQ(((const struct opts *)call.opts)->count, 5);
+    T_EQ(call.n_args, 6);
+    T_STR(call.args[2], "-c");
+    T_STR(call.args[4], "--");
+    sn_arena_done(&a);
+}
+
 SN_TEST(cli_bare_flags)
 {
     static const struct {

@@ -13,30 +13,45 @@
 
 /* ---- batches: lengths of key and value, then their bytes ---- */
 
-static int batch_op(struct sn_kv_batch *b, struct sn_str key, struct sn_str value,
-                    uint32_t value_len)
+/* len: of the parts together, or DELETION without any. */
+static int batch_op(struct sn_kv_batch *b, struct sn_str key, const struct sn_str *parts, size_t n,
+                    size_t len)
 {
-    uint32_t lens[2] = {(uint32_t)key.len, value_len};
-    if (key.len > SN_KV_KEY_MAX || value.len > SN_KV_VALUE_MAX)
-        return sn_fail(SN_E_TOO_LARGE, "key of %zu bytes, value of %zu; at most %d, %u", key.len,
-                       value.len, SN_KV_KEY_MAX, SN_KV_VALUE_MAX);
-    int r = sn_buf_reserve(&b->ops, sizeof(lens) + key.len + value.len);
+    uint32_t lens[2] = {(uint32_t)key.len, (uint32_t)len};
+    if (key.len > SN_KV_KEY_MAX || (n && len > SN_KV_VALUE_MAX))
+        return sn_fail(SN_E_TOO_LARGE, "key of %zu bytes, value of %zu; at most %d, %u", key.len, len,
+                       SN_KV_KEY_MAX, SN_KV_VALUE_MAX);
+    int r = sn_buf_reserve(&b->ops, sizeof(lens) + key.len + (n ? len : 0));
     if (r < 0) return r;
     (void)!sn_buf_put(&b->ops, lens, sizeof(lens));
     (void)!sn_buf_str(&b->ops, key);
-    (void)!sn_buf_str(&b->ops, value);
+    for (size_t i = 0; i < n; i++) (void)!sn_buf_str(&b->ops, parts[i]);
     b->n++;
     return 0;
 }
 
 int sn_kv_batch_put(struct sn_kv_batch *b, struct sn_str key, struct sn_str value)
 {
-    return batch_op(b, key, value, (uint32_t)value.len);
+    return batch_op(b, key, &value, 1, value.len);
+}
+
+int sn_kv_batch_put_parts(struct sn_kv_batch *b, struct sn_str key, const struct sn_str *parts,
+                          size_t n)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) len += parts[i].len;
+    return batch_op(b, key, parts, n, len);
 }
 
 int sn_kv_batch_del(struct sn_kv_batch *b, struct sn_str key)
 {
-    return batch_op(b, key, SN_STR(""), DELETION);
+    return batch_op(b, key, NULL, 0, DELETION);
+}
+
+void sn_kv_batch_reset(struct sn_kv_batch *b)
+{
+    sn_buf_reset(&b->ops);
+    b->n = 0;
 }
 
 void sn_kv_batch_done(struct sn_kv_batch *b)

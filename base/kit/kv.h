@@ -31,8 +31,9 @@ int sn_kv_open(const char *path, const struct sn_kv_opts *o, struct sn_kv **ret)
 /* sn_kv_open_memory - an empty store that ends with the process. Returns 0, SN_E_NOMEM. */
 int sn_kv_open_memory(struct sn_kv **ret) SN_MUST_CHECK;
 /* sn_kv_close - no call may be going on; accepts NULL. Leaves LevelDB's log empty, since goleveldb
- * skips part of a log that was written while tables were: after a crash a folder is opened and
- * closed here before it is opened there. */
+ * skips part of a log that was written while tables were. While the store is open that part is
+ * written out soon after (with the next write, unless tables are being merged): a folder left by a
+ * crash within that moment is opened and closed here before it is opened there. */
 void sn_kv_close(struct sn_kv *kv);
 
 /* sn_kv_get - appends the value to out. Returns 1, 0 where the key is absent, SN_E_DATA_LOSS,
@@ -48,6 +49,11 @@ struct sn_kv_batch {
  * SN_E_TOO_LARGE. */
 int sn_kv_batch_put(struct sn_kv_batch *b, struct sn_str key, struct sn_str value) SN_MUST_CHECK;
 int sn_kv_batch_del(struct sn_kv_batch *b, struct sn_str key) SN_MUST_CHECK;
+/* sn_kv_batch_put_parts - the value is n parts one behind the other; otherwise as sn_kv_batch_put. */
+int sn_kv_batch_put_parts(struct sn_kv_batch *b, struct sn_str key, const struct sn_str *parts,
+                          size_t n) SN_MUST_CHECK;
+/* sn_kv_batch_reset - empty again, with the memory it has. */
+void sn_kv_batch_reset(struct sn_kv_batch *b);
 void sn_kv_batch_done(struct sn_kv_batch *b);
 /* sn_kv_write - the batch stays the caller's. Returns 0, SN_E_IO, SN_E_DATA_LOSS, SN_E_NOMEM: then
  * nothing of it has been written, or it will be found whole. */

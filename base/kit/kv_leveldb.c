@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -17,6 +18,9 @@
 #include "kit/kv_int.h"
 
 #define LIBRARY "libleveldb.so.1d"
+#define FILES_MERGED 4 /* tables of level 0 from which on LevelDB merges them */
+#define SETTLE_BYTES_MAX ((int64_t)1 << 20) /* in the log; some milliseconds */
+#define SETTLE_IDLE_NS (100 * SN_MS)
 
 typedef unsigned char byte;
 /* X(result, name, arguments) - of leveldb/c.h 1.23; objects are pointers to what only it knows. */
@@ -29,6 +33,7 @@ typedef unsigned char byte;
     X(void *, create_iterator, (void *db, const void *options))                                \
     X(const void *, create_snapshot, (void *db))                                               \
     X(void, release_snapshot, (void *db, const void *snapshot))                                \
+    X(char *, property_value, (void *db, const char *name))                                    \
     X(void, compact_range, (void *db, const char *from, size_t n, const char *to, size_t m))   \
     X(void, iter_destroy, (void *it))                                                          \
     X(byte, iter_valid, (const void *it))                                                      \
@@ -91,6 +96,14 @@ struct level {
     void *db, *cache, *policy, *read, *write[2]; /* write: without and with sync */
     char *path;
     _Atomic bool wrote;
+    /* What LevelDB has noted; see settle(). */
+    pthread_rwlock_t gate;
+    int manifest;                  /* -1: unknown */
+    _Atomic int64_t seen, settled; /* its bytes when we looked, and when the log was empty */
+    _Atomic int64_t waiting;       /* bytes written since it was seen to grow */
+    _Atomic int64_t written_at;
+    _Atomic size_t gathered; /* bytes written since `since`, or since the last SLOW_BYTES */
+    _Atomic int64_t since;
     /* LOCK, held by flock(2); -1 without it. In `held` while it is. */
     int lock;
     dev_t dev;
@@ -99,10 +112,10 @@ struct level {
 };
 
 /* ---- one process at a time ----
- * LevelDB locks its LOCK file by fcntl(2), goleveldb by flock(2), and the two do not see each other:
- * a node of ours and one of Go's would write into the same folder. So we take both. A process loses
- * its fcntl locks of a file as soon as it closes any descriptor of it, so a folder this process has
- * open already is found in the list, without opening its LOCK again. */
+ * LevelDB locks its LOCK file by fcntl(2), goleveldb by flock(2), and the two do not see each
+ * other: a node of ours and one of Go's would write into the same folder. So we take both. A
+ * process loses its fcntl locks of a file as soon as it closes any descriptor of it, so a folder
+ * this process has open already is found in the list, without opening its LOCK again. */
 static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct level *held;
 
@@ -180,6 +193,66 @@ static int failed(const char *path, const char *doing, char *err)
     return code;
 }
 
+/* ---- for goleveldb ----
+ * When a compaction ends, LevelDB notes the newest sequence number in its manifest, though the log
+ * may be the only place of it. It reads such a log whole all the same, but goleveldb skips what is
+ * not newer than the note: a Go node would miss blocks, those written while a table was. So after a
+ * note the log is emptied, with no write in between. */
+
+/* Only the log is written out: no key lies there. */
+static void empty_log(struct level *l)
+{
+    static const char beyond[] = "\xff\xff\xff\xff\xff\xff\xff\xff";
+    ldb.compact_range(l->db, beyond, sizeof(beyond) - 1, beyond, sizeof(beyond) - 1);
+}
+static int64_t manifest_bytes(const struct level *l)
+{
+    struct stat st;
+    return l->manifest >= 0 && fstat(l->manifest, &st) == 0 ? st.st_size : 0;
+}
+/* LevelDB keeps one manifest for as long as it has the folder open. Without it nothing is settled.
+ */
+static void open_manifest(struct level *l)
+{
+    char name[64] = "", path[2048];
+    int n = snprintf(path, sizeof(path), "%s/CURRENT", l->path);
+    int fd = n < (int)sizeof(path) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t got = fd < 0 ? -1 : read(fd, name, sizeof(name) - 1);
+    if (fd >= 0) (void)close(fd);
+    if (got <= 1) return;
+    name[got - 1] = 0; /* the end of the line */
+    n = snprintf(path, sizeof(path), "%s/%s", l->path, name);
+    if (n < (int)sizeof(path)) l->manifest = open(path, O_RDONLY | O_CLOEXEC);
+    l->seen = l->settled = manifest_bytes(l);
+}
+/* Tables that wait to be merged: from 4 on LevelDB does. */
+static int64_t young_tables(const struct level *l)
+{
+    char *text = ldb.property_value(l->db, "leveldb.num-files-at-level0");
+    int64_t n = FILES_MERGED;
+    if (text && sn_str_to_i64(sn_str(text), &n) < 0) n = FILES_MERGED;
+    if (text) ldb.free(text);
+    return n;
+}
+/* After each write. Emptying the log is quick while there is little in it, and waits for what
+ * LevelDB does at the moment: so it is left for later during a merge, and where it would begin one,
+ * unless nothing else is to be done; after SETTLE_BYTES_MAX it is left to the next note. */
+static void settle(struct level *l, size_t bytes)
+{
+    int64_t size = manifest_bytes(l), now = sn_now();
+    int64_t before = atomic_exchange(&l->written_at, now);
+    if (size == atomic_load(&l->settled)) return;
+    if (atomic_exchange(&l->seen, size) != size) atomic_store(&l->waiting, 0);
+    if (atomic_fetch_add(&l->waiting, (int64_t)bytes) > SETTLE_BYTES_MAX) return;
+    int64_t tables = young_tables(l);
+    if (tables >= FILES_MERGED || (tables == FILES_MERGED - 1 && now - before < SETTLE_IDLE_NS))
+        return;
+    if (pthread_rwlock_trywrlock(&l->gate) != 0) return; /* who writes now will come here */
+    empty_log(l);
+    atomic_store(&l->settled, manifest_bytes(l));
+    (void)pthread_rwlock_unlock(&l->gate);
+}
+
 static int level_get(struct sn_kv *kv, struct sn_str key, struct sn_buf *out)
 {
     struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
@@ -191,6 +264,19 @@ static int level_get(struct sn_kv *kv, struct sn_str key, struct sn_buf *out)
     int r = sn_buf_put(out, value, n);
     ldb.free(value);
     return r < 0 ? r : 1;
+}
+
+/* A large buffer is for stores with much to write. In one that takes longer than SLOW_NS for each
+ * SLOW_BYTES it would only be memory: there it is written out at once. */
+#define SLOW_BYTES ((size_t)2 << 20)
+#define SLOW_NS (20 * SN_SEC)
+static void gather(struct level *l, size_t bytes)
+{
+    size_t before = atomic_fetch_add(&l->gathered, bytes);
+    if (before + bytes < SLOW_BYTES || before >= SLOW_BYTES) return; /* one of them crosses */
+    int64_t now = sn_now(), since = atomic_exchange(&l->since, now);
+    if (now - since >= SLOW_NS) empty_log(l);
+    atomic_store(&l->gathered, 0);
 }
 
 static int level_write(struct sn_kv *kv, const struct sn_kv_batch *b, bool sync)
@@ -206,9 +292,13 @@ static int level_write(struct sn_kv *kv, const struct sn_kv_batch *b, bool sync)
         else
             ldb.writebatch_delete(batch, key.ptr, key.len);
     }
+    (void)pthread_rwlock_rdlock(&l->gate);
     ldb.write(l->db, l->write[sync], batch, &err);
+    (void)pthread_rwlock_unlock(&l->gate);
     ldb.writebatch_destroy(batch);
     atomic_store(&l->wrote, true);
+    if (!err) settle(l, b->ops.len);
+    if (!err) gather(l, b->ops.len);
     return err ? failed(l->path, "write", err) : 0;
 }
 
@@ -263,15 +353,6 @@ static int level_compact(struct sn_kv *kv, struct sn_str from, struct sn_str to)
     return 0;
 }
 
-/* Leaves nothing in the log. When a compaction ends, LevelDB notes the newest sequence number, though
- * the log may still be the only place of it; it reads such a log whole all the same, but goleveldb
- * skips what is not newer than the note: a Go node would miss the last blocks. */
-static void empty_log(struct level *l)
-{
-    /* No key lies there: only the log is written out. */
-    static const char beyond[] = "\xff\xff\xff\xff\xff\xff\xff\xff";
-    ldb.compact_range(l->db, beyond, sizeof(beyond) - 1, beyond, sizeof(beyond) - 1);
-}
 static void level_close(struct sn_kv *kv)
 {
     struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
@@ -282,6 +363,8 @@ static void level_close(struct sn_kv *kv)
         if (l->write[i]) ldb.writeoptions_destroy(l->write[i]);
     if (l->cache) ldb.cache_destroy(l->cache);
     if (l->policy) ldb.filterpolicy_destroy(l->policy);
+    if (l->manifest >= 0) (void)close(l->manifest);
+    (void)pthread_rwlock_destroy(&l->gate);
     unlock_folder(l);
     sn_free(l->path);
     sn_free(l);
@@ -329,7 +412,9 @@ static int opened(void *arg)
     }
     l->db = ldb.open(options, p->path, &err);
     ldb.options_destroy(options);
-    return err ? failed(p->path, "open", err) : 0;
+    if (err) return failed(p->path, "open", err);
+    open_manifest(l);
+    return 0;
 }
 
 int sn_kv_open(const char *path, const struct sn_kv_opts *o, struct sn_kv **ret)
@@ -347,7 +432,9 @@ int sn_kv_open(const char *path, const struct sn_kv_opts *o, struct sn_kv **ret)
         return SN_E_NOMEM;
     }
     memcpy(l->path, path, n);
-    l->lock = -1;
+    l->lock = l->manifest = -1;
+    (void)pthread_rwlock_init(&l->gate, NULL);
+    l->since = sn_now();
     l->kv.kind = &kind;
     struct opening p = {.path = path, .o = o ? *o : (struct sn_kv_opts){0}, .level = l};
     int r = sn_offload(opened, &p);

@@ -13,6 +13,7 @@
 #include "core/torture.h"
 #include "fiber/fiber.h"
 #include "fiber/os.h"
+#include "fiber/sim.h"
 #include "tests/harness/test.h"
 
 static char folder[256];
@@ -85,6 +86,14 @@ static int basics_main(void *arg)
     T_EQ(sn_kv_get(kv, SN_STR("c"), &out), 1);
     T_STR(sn_buf_view(&out), "3");
     T_EQ(sn_kv_get(kv, SN_STR("b"), &out), 0);
+    sn_kv_batch_reset(&b);
+    T_OK(sn_kv_batch_put_parts(&b, SN_STR("c"),
+                               (struct sn_str[]){SN_STR("12"), SN_STR(""), SN_STR("3")}, 3));
+    T_OK(sn_kv_write(kv, &b, false));
+    sn_buf_reset(&out);
+    T_EQ(sn_kv_get(kv, SN_STR("c"), &out), 1);
+    T_STR(sn_buf_view(&out), "123");
+    put1(kv, "c", "3");
 
     T_CSTR(keys(kv, &(struct sn_kv_range){0}), "a,c,d,e,f,g,h");
     T_CSTR(keys(kv, &(struct sn_kv_range){.from = SN_STR("b"), .to = SN_STR("e")}), "c,d");
@@ -176,6 +185,57 @@ static int reopen_main(void *arg)
 SN_TEST(kv_leveldb_again)
 {
     run(reopen_main, NULL);
+}
+
+/* Bytes of the folder's logs. */
+static int64_t log_bytes(void)
+{
+    char command[400];
+    snprintf(command, sizeof(command), "cat %s/*.log | wc -c", folder);
+    FILE *f = popen(command, "r");
+    long long n = -1;
+    T_ASSERT(f && fscanf(f, "%lld", &n) == 1);
+    T_EQ(pclose(f), 0);
+    return n;
+}
+/* Under a virtual clock: what comes slowly does not stay in a large buffer, what comes fast does. */
+static int slow_main(void *arg)
+{
+    static char value[1 << 20];
+    struct sn_rand rnd;
+    struct sn_kv *kv;
+    char key[8];
+    snprintf(folder, sizeof(folder), "%s/slow", sn_test_tmpdir());
+    int r = sn_kv_open(folder, &(struct sn_kv_opts){.buffer_bytes = 64 << 20}, &kv);
+    if (r == SN_E_UNIMPLEMENTED) sn_test_skip("libleveldb1d is not installed");
+    T_OK(r);
+    sn_rand_seed(&rnd, 1);
+    for (int i = 0; i < 12; i++) {
+        for (size_t k = 0; k + 8 <= sizeof(value); k += 8) {
+            uint64_t x = sn_rand_u64(&rnd);
+            memcpy(value + k, &x, 8);
+        }
+        struct sn_kv_batch b = {0};
+        snprintf(key, sizeof(key), "%d", i);
+        T_OK(sn_kv_batch_put(&b, sn_str(key), sn_str_of(value, sizeof(value))));
+        T_OK(sn_kv_write(kv, &b, false));
+        sn_kv_batch_done(&b);
+        if (i == 5) T_ASSERTF(log_bytes() > 5 << 20, "%lld", (long long)log_bytes());
+        if (i >= 5) T_OK(sn_sleep(15 * SN_SEC));
+    }
+    T_ASSERTF(log_bytes() < 3 << 20, "%lld", (long long)log_bytes());
+    struct sn_buf out SN_CLEANUP(sn_buf_done) = {0};
+    for (int i = 0; i < 12; i++) {
+        snprintf(key, sizeof(key), "%d", i);
+        T_EQ(sn_kv_get(kv, sn_str(key), &out), 1);
+    }
+    T_EQ(out.len, 12 * sizeof(value));
+    sn_kv_close(kv);
+    return 0;
+}
+SN_TEST(kv_leveldb_slow)
+{
+    T_OK(sn_sim_run(&(struct sn_sim_opts){.seed = 1}, slow_main, NULL, NULL));
 }
 
 /* Both kinds are the same store, whatever is done to them. */

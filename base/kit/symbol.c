@@ -20,26 +20,26 @@
 
 #define LIBRARY "libdw.so.1"
 /* Their types are the headers'. */
-#define FUNCTIONS(X) \
-    X(dwarf_attr_integrate) \
-    X(dwarf_diename) \
-    X(dwarf_filesrc) \
-    X(dwarf_formudata) \
-    X(dwarf_getscopes) \
-    X(dwarf_getsrcfiles) \
-    X(dwarf_tag) \
-    X(dwfl_addrmodule) \
-    X(dwfl_begin) \
-    X(dwfl_end) \
-    X(dwfl_lineinfo) \
+#define FUNCTIONS(X)            \
+    X(dwarf_attr_integrate)     \
+    X(dwarf_diename)            \
+    X(dwarf_filesrc)            \
+    X(dwarf_formudata)          \
+    X(dwarf_getscopes)          \
+    X(dwarf_getsrcfiles)        \
+    X(dwarf_tag)                \
+    X(dwfl_addrmodule)          \
+    X(dwfl_begin)               \
+    X(dwfl_end)                 \
+    X(dwfl_lineinfo)            \
     X(dwfl_linux_proc_find_elf) \
-    X(dwfl_linux_proc_report) \
-    X(dwfl_module_addrdie) \
-    X(dwfl_module_addrinfo) \
-    X(dwfl_module_build_id) \
-    X(dwfl_module_getelf) \
-    X(dwfl_module_getsrc) \
-    X(dwfl_report_begin_add) \
+    X(dwfl_linux_proc_report)   \
+    X(dwfl_module_addrdie)      \
+    X(dwfl_module_addrinfo)     \
+    X(dwfl_module_build_id)     \
+    X(dwfl_module_getelf)       \
+    X(dwfl_module_getsrc)       \
+    X(dwfl_report_begin_add)    \
     X(dwfl_report_end)
 static struct {
 #define X(name) __typeof__(name) *name;

@@ -23,6 +23,7 @@ SN_LOG_MODULE("kvstore");
 #define COMPACT_DEFAULT (64u << 20)
 #define COMPACT_FACTOR 4 /* the file has at least so many times the bytes it would have anew */
 #define COMMIT_NS_MAX (60 * SN_SEC)
+#define YIELD_TXS 256 /* of a block, between two looks at what else there is to do */
 #define CHUNK_BYTES_LEAST (1u << 10)
 #define CHUNK_BYTES_MOST (4u << 20)
 
@@ -39,20 +40,21 @@ void kv_app_hash(int64_t size, uint8_t out[8])
 /* ---- transactions ------------------------------------------------------------------------------
  */
 
-static size_t count(struct sn_str s, char c)
+/* Where the only c is; < 0: there is none, or more than one. */
+static ssize_t only(struct sn_str s, char c)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < s.len; i++) n += s.ptr[i] == c;
-    return n;
+    ssize_t at = sn_str_chr(s, c);
+    return at >= 0 && sn_str_chr(sn_str_from(s, (size_t)at + 1), c) >= 0 ? -1 : at;
 }
 
 /* The separator of a pair, or 0: exactly one of ':' and '=', inside. */
 static char separator(struct sn_str tx)
 {
-    size_t colons = count(tx, ':'), equals = count(tx, '=');
-    if (colons + equals != 1) return 0;
-    char c = colons ? ':' : '=';
-    return tx.ptr[0] == c || tx.ptr[tx.len - 1] == c ? 0 : c;
+    ssize_t colon = sn_str_chr(tx, ':'), equals = sn_str_chr(tx, '=');
+    if ((colon >= 0) == (equals >= 0)) return 0;
+    char c = colon >= 0 ? ':' : '=';
+    ssize_t at = only(tx, c);
+    return at <= 0 || (size_t)at == tx.len - 1 ? 0 : c;
 }
 
 static bool is_validator_tx(struct sn_str tx) { return sn_str_starts(tx, VAL_PREFIX); }
@@ -414,7 +416,7 @@ static int run_tx(struct block *b, struct sn_str tx)
     const char *why = NULL;
     int r = 0;
     if (!tr) return SN_E_NOMEM;
-    if (count(tx, '=') == 1) key = sn_str_cut(&value, '=');
+    if (only(tx, '=') >= 0) key = sn_str_cut(&value, '=');
     if (is_validator_tx(tx)) {
         struct sn_str vk;
         why = validator_tx_parse(tx, &v);
@@ -448,7 +450,10 @@ static int finalize_block(struct sn_abci_call *c,
     if (r >= 0) r = kv_head_put(&kv->staged, req->height, size);
     for (uint32_t i = 0; i < req->misbehavior.len && r >= 0; i++)
         r = punish(&b, req->misbehavior.ptr[i]);
-    for (uint32_t i = 0; i < req->txs.len && r >= 0; i++) r = run_tx(&b, req->txs.ptr[i]);
+    for (uint32_t i = 0; i < req->txs.len && r >= 0; i++) {
+        r = run_tx(&b, req->txs.ptr[i]);
+        if (i % YIELD_TXS == YIELD_TXS - 1) sn_yield();
+    }
     for (uint32_t i = 0; i < res->validator_updates.len && r >= 0; i++)
         r = put_validator(&kv->staged, b.keys[i], res->validator_updates.ptr[i]->power);
     if (r < 0) {

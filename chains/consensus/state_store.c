@@ -262,14 +262,16 @@ int sn_cons_state_store_params(struct sn_cons_state_store *s, int64_t height,
 #define INFO_HEIGHT 0x10
 #define INFO_ANSWER 0x1a
 
-static void put_info(struct sn_buf *b, int64_t height, struct sn_str answer)
+/* What comes before the answer. */
+#define INFO_HEAD_MAX (2 + 2 * SN_VARINT_MAX)
+static struct sn_str info_head(uint8_t b[INFO_HEAD_MAX], int64_t height, size_t answer_len)
 {
-    uint8_t v[SN_VARINT_MAX];
-    sn_buf_byte(b, INFO_HEIGHT);
-    sn_buf_put(b, v, sn_varint_put(v, (uint64_t)height));
-    sn_buf_byte(b, INFO_ANSWER);
-    sn_buf_put(b, v, sn_varint_put(v, answer.len));
-    sn_buf_str(b, answer);
+    size_t n = 0;
+    b[n++] = INFO_HEIGHT;
+    n += sn_varint_put(b + n, (uint64_t)height);
+    b[n++] = INFO_ANSWER;
+    n += sn_varint_put(b + n, answer_len);
+    return sn_str_of((const char *)b, n);
 }
 
 static bool take_varint(struct sn_str *in, uint64_t *ret)
@@ -299,11 +301,10 @@ int sn_cons_state_store_save_answer(struct sn_cons_state_store *s, int64_t heigh
                                     struct sn_str answer)
 {
     struct sn_kv_batch b SN_CLEANUP(sn_kv_batch_done) = {0};
-    struct sn_buf value SN_CLEANUP(sn_buf_done) = {0};
+    uint8_t head[INFO_HEAD_MAX];
     struct key k;
-    put_info(&value, height, answer);
-    int r = value.err < 0 ? value.err
-                          : sn_kv_batch_put(&b, last_answer_key, sn_buf_view(&value));
+    const struct sn_str parts[] = {info_head(head, height, answer.len), answer};
+    int r = sn_kv_batch_put_parts(&b, last_answer_key, parts, SN_COUNT_OF(parts));
     if (r == 0 && !s->last_only) r = sn_kv_batch_put(&b, key_of(&k, ANSWERS, height), answer);
     if (r == 0) r = sn_kv_write(s->kv, &b, true);
     return r < 0 ? sn_wrap(r, "answer to block %lld", (long long)height) : 0;

@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clusters/cri/cri_int.h"
@@ -115,6 +117,7 @@ static int ctr_prepare(struct cri_ctr *c, const struct runtime_v1_create_contain
     if (dir.len && c->config->log_path.len)
         c->log_path = sn_arena_printf(&c->arena, "%.*s/%.*s", SN_STR_ARG(dir), SN_STR_ARG(c->config->log_path));
     r = check_security(c->config);
+    if (r >= 0) r = cri_check_mounts(c->config);
     if (r >= 0) r = find_image(c);
     if (r < 0) return r;
     c->stop_signal = c->image.stop_signal;
@@ -124,11 +127,58 @@ static int ctr_prepare(struct cri_ctr *c, const struct runtime_v1_create_contain
     return 0;
 }
 
+struct subpath_job {
+    const char *root, *sub;
+};
+/* Whether the path is in the image, seen from its own root. */
+static int check_subpath(void *arg)
+{
+    struct subpath_job *j = arg;
+    struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS};
+    int dir = open(j->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) return sn_fail_errno(errno, "%s", j->root);
+    long fd = syscall(SYS_openat2, dir, j->sub, &how, sizeof how);
+    int err = errno;
+    close(dir);
+    if (fd < 0) return sn_fail_errno(err, "image_sub_path \"%s\"", j->sub);
+    close((int)fd);
+    return 0;
+}
+
+/* Images that are mounted as volumes: read-only, under keys of the container's. */
+static int volumes_up(struct cri_ctr *c)
+{
+    struct sn_image_store *st = c->pod->s->images;
+    for (unsigned i = 0; i < c->config->mounts.len; i++) {
+        struct runtime_v1_mount *m = c->config->mounts.ptr[i];
+        struct sn_image img;
+        struct sn_str root;
+        if (!m->image || !m->image->image.len) continue;
+        int r = sn_image_find(st, m->image->image, &c->arena, &img);
+        if (r >= 0)
+            r = sn_image_mount(st, img.id, cri_volume_key(c, i, &c->arena), &(struct sn_image_mount_opts){.read_only = true}, &c->arena, &root);
+        if (r >= 0 && m->image_sub_path.len)
+            r = sn_offload(check_subpath, &(struct subpath_job){root.ptr, sn_arena_str(&c->arena, m->image_sub_path).ptr});
+        if (r < 0) return sn_wrap(r, "mounts[%u]", i);
+        m->image->image_ref = img.id;
+    }
+    return 0;
+}
+
+static void volumes_down(struct cri_ctr *c)
+{
+    for (unsigned i = 0; i < c->config->mounts.len; i++) {
+        const struct runtime_v1_mount *m = c->config->mounts.ptr[i];
+        if (m->image && m->image->image.len) (void)!sn_image_unmount(c->pod->s->images, cri_volume_key(c, i, &c->arena));
+    }
+}
+
 static int ctr_up(struct cri_ctr *c)
 {
     int r = ctr_dirs(c, true);
     if (r >= 0)
         r = sn_image_mount(c->pod->s->images, c->image_id, sn_str(c->id), NULL, &c->arena, &c->rootfs);
+    if (r >= 0) r = volumes_up(c);
     if (r >= 0) r = resolve_user(c);
     return r < 0 ? r : cri_ctr_save(c);
 }
@@ -136,6 +186,7 @@ static int ctr_up(struct cri_ctr *c)
 static int ctr_down(void *arg)
 {
     struct cri_ctr *c = arg;
+    volumes_down(c);
     int r = sn_image_unmount(c->pod->s->images, sn_str(c->id));
     if (r == SN_E_NOT_FOUND) r = 0;
     int q = ctr_dirs(c, false);

@@ -23,7 +23,7 @@ struct sn_cri_handler { /* a runtime handler: a name of the cluster's RuntimeCla
 };
 struct sn_cri_opts {
     const char *run_dir, *state_dir; /* NULL: the defaults above */
-    const char *image_root;          /* NULL: image.h's */
+    const char *image_root, *certs_dir; /* NULL: image.h's */
     const char *keeper;              /* the sennit-keeper program; NULL: beside this one */
     const char *cgroup_root;         /* where pods without a cgroup parent go; NULL = "/sennit" */
     const char *seccomp_dir;         /* of localhost profiles with relative names; NULL = /var/lib/kubelet/seccomp */

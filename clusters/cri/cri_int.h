@@ -190,6 +190,10 @@ struct cri_caps { /* of a container: bits of the capabilities' numbers */
 };
 int cri_caps(const struct runtime_v1_linux_container_security_context *sc, struct cri_caps *ret) SN_MUST_CHECK;
 const char *cri_cap_name(unsigned i); /* NULL beyond the last */
+/* cri_check_mounts - what of a container's mounts can be judged without the disk. */
+int cri_check_mounts(const struct runtime_v1_container_config *cfg) SN_MUST_CHECK;
+/* cri_volume_key - the image store's name for the image that mount i shows. */
+struct sn_str cri_volume_key(const struct cri_ctr *c, unsigned i, struct sn_arena *a);
 int cri_signal_number(struct sn_str name); /* "SIGTERM", "TERM", "15"; SIGTERM for nonsense */
 struct sn_str cri_ctr_cgroup(const struct cri_ctr *c, struct sn_arena *a);
 
@@ -220,5 +224,6 @@ void cri_handlers_pods(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_ctrs(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_exec(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_stats(struct runtime_v1_runtime_service_handlers *h);
+void cri_handlers_metrics(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_events(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_images(struct runtime_v1_image_service_handlers *h);

@@ -9,6 +9,8 @@
 
 #include "clusters/cri/cri_int.h"
 
+#define DRAIN_CHUNK (16u << 10)
+#define KILL_NS (5 * SN_SEC)
 #define DRAIN_NS (2 * SN_SEC) /* for output that a process' children still hold open */
 
 int cri_exec_start(struct cri_ctr *c, const struct cri_exec_opts *o, struct cri_exec *e)
@@ -61,27 +63,38 @@ struct drain {
 static int drain(void *arg)
 {
     struct drain *d = arg;
-    char buf[16 << 10];
-    for (;;) {
-        ssize_t n = read(d->fd, buf, sizeof buf);
+    char *buf = sn_alloc(DRAIN_CHUNK);
+    while (buf) {
+        ssize_t n = read(d->fd, buf, DRAIN_CHUNK);
         if (n > 0) {
             size_t room = CRI_EXEC_SYNC_BYTES_MAX - d->out->len;
             sn_buf_put(d->out, buf, SN_MIN((size_t)n, room));
             continue;
         }
-        if (n == 0) return 0;
-        if (errno == EINTR) continue;
-        if (errno != EAGAIN) return 0;
-        int r = sn_fd_wait(d->fd, EPOLLIN);
-        if (r < 0) return 0; /* given up on: what came counts */
+        if (n < 0 && errno == EINTR) continue;
+        /* A failed wait is somebody who gave up: what came counts. */
+        if (n == 0 || errno != EAGAIN || sn_fd_wait(d->fd, EPOLLIN) < 0) break;
     }
+    sn_free(buf);
+    return 0;
+}
+
+struct kill_job {
+    struct cri_ctr *c;
+    struct cri_exec *e;
+};
+static int kill_it(void *arg)
+{
+    struct kill_job *j = arg;
+    int r = cri_keeper_kill(j->c, j->e->key, SIGKILL, false);
+    return r < 0 ? r : sn_event_wait(&j->e->ended);
 }
 
 static int wait_ended(struct cri_ctr *c, struct cri_exec *e, int64_t timeout_ns)
 {
     int r = timeout_ns > 0 ? sn_event_wait_until(&e->ended, sn_now() + timeout_ns) : sn_event_wait(&e->ended);
     if (r >= 0) return 0;
-    (void)!cri_keeper_kill(c, e->key, SIGKILL, false);
+    (void)!sn_shield(KILL_NS, kill_it, &(struct kill_job){c, e}); /* it is gone when the caller is answered */
     return r;
 }
 

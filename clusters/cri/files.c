@@ -7,6 +7,7 @@
 
 #include "clusters/cri/cri_int.h"
 
+#define HOST_FILE_MAX (64u << 10) /* of the host's /etc/hosts that pods see */
 #define RESOLV_MAX 64u /* servers, domains or options */
 
 static int put(struct cri_pod *p, const char *name, struct sn_str text)
@@ -25,11 +26,13 @@ static int put(struct cri_pod *p, const char *name, struct sn_str text)
 /* A copy of the host's own file; a missing one is empty. */
 static int put_host(struct cri_pod *p, const char *name, const char *from)
 {
-    char text[16 << 10];
-    int fd = open(from, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text);
+    char *text = sn_alloc(HOST_FILE_MAX);
+    int fd = text ? open(from, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t n = fd < 0 ? 0 : read(fd, text, HOST_FILE_MAX);
     if (fd >= 0) close(fd);
-    return put(p, name, sn_str_of(text, n > 0 ? (size_t)n : 0));
+    int r = text ? put(p, name, sn_str_of(text, n > 0 ? (size_t)n : 0)) : SN_E_NOMEM;
+    sn_free(text);
+    return r;
 }
 
 static void line(struct sn_buf *b, const char *word, const struct sn_str *list, uint32_t n, bool each)

@@ -167,8 +167,8 @@ static int image_fs_info(struct sn_grpc_call *c, const struct runtime_v1_image_f
     *ret = SN_ARENA_NEW(c->arena, struct runtime_v1_image_fs_info_response);
     if (r < 0) return cri_fail(c, r);
     m->fs_id = SN_ARENA_NEW(c->arena, struct runtime_v1_filesystem_identifier);
-    m->used_bytes = SN_ARENA_NEW(c->arena, struct runtime_v1_uint64_value);
-    m->inodes_used = SN_ARENA_NEW(c->arena, struct runtime_v1_uint64_value);
+    m->used_bytes = SN_ARENA_NEW(c->arena, struct runtime_v1_u_int64_value);
+    m->inodes_used = SN_ARENA_NEW(c->arena, struct runtime_v1_u_int64_value);
     at = *ret ? sn_pb_array_add(&(*ret)->image_filesystems, sizeof *at, c->arena) : NULL;
     if (!at || !m->fs_id || !m->used_bytes || !m->inodes_used) return SN_E_NOMEM;
     m->timestamp = u.at_ns;

@@ -212,7 +212,7 @@ int cri_seccomp(struct sn_cri *s, const struct cri_ctr *c, struct sn_arena *a, s
         type = sc->seccomp->profile_type;
         ref = sc->seccomp->localhost_ref;
     } else if (sn_str_eqc(old, "runtime/default") || sn_str_eqc(old, "docker/default")) {
-        type = RUNTIME_V1_SECURITY_PROFILE_PROFILE_TYPE_RUNTIME_DEFAULT;
+        type = RUNTIME_V1_SECURITY_PROFILE_PROFILE_TYPE_RUNTIMEDEFAULT;
     } else if (sn_str_starts(old, SN_STR("localhost/"))) {
         type = RUNTIME_V1_SECURITY_PROFILE_PROFILE_TYPE_LOCALHOST;
         ref = sn_str_from(old, 10);

@@ -181,7 +181,7 @@ int sn_cri_open(const struct sn_cri_opts *o, struct sn_cri **ret)
     int r = copy_opts(s, o);
     if (r >= 0) r = make_dirs(s);
     if (r >= 0) r = sn_cgroup_probe(&s->cgroups, NULL);
-    if (r >= 0) r = sn_image_store_open(&(struct sn_image_store_opts){.root = o->image_root}, &s->images);
+    if (r >= 0) r = sn_image_store_open(&(struct sn_image_store_opts){.root = o->image_root, .certs_dir = o->certs_dir}, &s->images);
     if (r >= 0)
         r = sn_cni_open(&(struct sn_cni_opts){.conf_dir = o->cni_conf_dir, .bin_dirs = o->cni_bin_dirs, .state_dir = o->cni_state_dir,
                                               .default_subnet = o->pod_subnet ? o->pod_subnet : "10.88.0.0/16",
@@ -252,6 +252,7 @@ static int register_all(struct sn_cri *s, struct sn_grpc_server *g)
     cri_handlers_ctrs(&runtime_handlers);
     cri_handlers_exec(&runtime_handlers);
     cri_handlers_stats(&runtime_handlers);
+    cri_handlers_metrics(&runtime_handlers);
     cri_handlers_events(&runtime_handlers);
     cri_handlers_images(&image_handlers);
     int r = runtime_v1_runtime_service_register(g, &runtime_handlers, s);

@@ -261,24 +261,12 @@ static void pod_file(struct sn_jsonw *w, const struct cri_spec *sp, const char *
     if (!mounted_by_client(sp->ctr, to) && from.ptr) mount(w, to, "bind", from.ptr, ro ? "rbind,rprivate,ro" : "rbind,rprivate,rw");
 }
 
-static int client_mount(struct sn_jsonw *w, const struct cri_spec *sp, unsigned i)
+/* The host's path of a mount, with links resolved; a missing folder is made, as the kubelet expects. */
+static int host_path(struct sn_arena *a, unsigned i, struct sn_str from, struct sn_str *ret)
 {
-    const struct runtime_v1_mount *m = sp->ctr->config->mounts.ptr[i];
-    struct sn_str from = m->host_path, to = m->container_path;
-    struct stat st;
-    char opts[128];
-    if (m->image && m->image->image.len) return sn_fail(SN_E_UNIMPLEMENTED, "mounts[%u].image: image volumes are not supported", i);
-    if (m->uidMappings.len || m->gidMappings.len)
-        return sn_fail(SN_E_UNIMPLEMENTED, "mounts[%u]: mapped ids are not supported", i);
-    if (!from.len || !to.len) return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u]: expected host_path and container_path", i);
-    if (m->recursive_read_only && !m->readonly)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u]: recursive_read_only needs readonly", i);
-    if (m->recursive_read_only && m->propagation != RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_PRIVATE)
-        return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u]: recursive_read_only needs propagation PRIVATE", i);
-    struct sn_str path = sn_arena_str(sp->a, from);
-    char *real = realpath(path.ptr, NULL);
-    if (!real) {
-        /* As the kubelet expects: a missing host folder is made. */
+    struct sn_str path = sn_arena_str(a, from);
+    char *real = path.ptr ? realpath(path.ptr, NULL) : NULL;
+    if (!real && path.ptr) {
         for (char *p = (char *)path.ptr + 1; *p; p++)
             if (*p == '/') {
                 *p = 0;
@@ -288,16 +276,54 @@ static int client_mount(struct sn_jsonw *w, const struct cri_spec *sp, unsigned 
         if (mkdir(path.ptr, 0755) < 0 && errno != EEXIST) return sn_fail_errno(errno, "mounts[%u].host_path %s", i, path.ptr);
         real = realpath(path.ptr, NULL);
     }
-    if (!real || stat(real, &st) < 0) {
-        free(real);
-        return sn_fail_errno(errno, "mounts[%u].host_path %s", i, path.ptr);
-    }
-    path = sn_arena_str(sp->a, sn_str(real));
+    if (!real) return sn_fail_errno(errno, "mounts[%u].host_path %.*s", i, SN_STR_ARG(from));
+    *ret = sn_arena_str(a, sn_str(real));
     free(real);
+    return ret->ptr ? 0 : SN_E_NOMEM;
+}
+
+int cri_check_mounts(const struct runtime_v1_container_config *cfg)
+{
+    if (cfg->mounts.len > MOUNTS_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "mounts: at most %u", MOUNTS_MAX);
+    for (unsigned i = 0; i < cfg->mounts.len; i++) {
+        const struct runtime_v1_mount *m = cfg->mounts.ptr[i];
+        bool image = m->image && m->image->image.len;
+        if (!m->container_path.len || (!m->host_path.len && !image))
+            return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u]: expected container_path, and host_path or image", i);
+        if (m->uidMappings.len || m->gidMappings.len)
+            return sn_fail(SN_E_UNIMPLEMENTED, "mounts[%u]: mapped ids are not supported", i);
+        if (image && !m->readonly) return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u].image: an image is mounted readonly only", i);
+        if (m->recursive_read_only && !m->readonly)
+            return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u]: recursive_read_only needs readonly", i);
+        if (m->recursive_read_only && m->propagation != RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_PRIVATE)
+            return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u]: recursive_read_only needs propagation PRIVATE", i);
+    }
+    return 0;
+}
+
+struct sn_str cri_volume_key(const struct cri_ctr *c, unsigned i, struct sn_arena *a)
+{
+    return sn_arena_printf(a, "%s-v%u", c->id, i);
+}
+
+static int client_mount(struct sn_jsonw *w, const struct cri_spec *sp, unsigned i)
+{
+    const struct runtime_v1_mount *m = sp->ctr->config->mounts.ptr[i];
+    char opts[128];
+    struct sn_str path = {0};
+    int r = 0;
+    if (m->image && m->image->image.len) {
+        struct sn_str key = cri_volume_key(sp->ctr, i, sp->a), sub = m->image_sub_path;
+        path = sn_arena_printf(sp->a, "%s/mounts/%.*s/rootfs%s%.*s", sn_image_store_root(sp->ctr->pod->s->images), SN_STR_ARG(key),
+                               sub.len ? "/" : "", SN_STR_ARG(sub));
+    } else {
+        r = host_path(sp->a, i, m->host_path, &path);
+    }
+    if (r < 0) return r;
     const char *prop = m->propagation == RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_BIDIRECTIONAL ? "rshared"
                        : m->propagation == RUNTIME_V1_MOUNT_PROPAGATION_PROPAGATION_HOST_TO_CONTAINER ? "rslave" : "rprivate";
     snprintf(opts, sizeof opts, "rbind,%s,%s%s", prop, m->readonly ? "ro" : "rw", m->recursive_read_only ? ",rro" : "");
-    mount(w, sn_arena_str(sp->a, to).ptr, "bind", path.ptr, opts);
+    mount(w, sn_arena_str(sp->a, m->container_path).ptr, "bind", path.ptr, opts);
     return 0;
 }
 
@@ -307,7 +333,6 @@ static int write_mounts(struct sn_jsonw *w, const struct cri_spec *sp)
     const struct runtime_v1_linux_container_security_context *sc = security(c);
     bool priv = sc && sc->privileged, ro = sc && sc->readonly_rootfs;
     int r = 0;
-    if (c->config->mounts.len > MOUNTS_MAX) return sn_fail(SN_E_TOO_LARGE, "mounts: at most %u", MOUNTS_MAX);
     sn_jsonw_key(w, SN_STR("mounts"));
     sn_jsonw_array(w);
     mount(w, "/proc", "proc", "proc", "nosuid,noexec,nodev");

@@ -2,21 +2,11 @@
 /* cri/stats.c - statistics of containers and pods, and the same as metrics. */
 #include <stdio.h>
 
-#include "clusters/cri/cri_int.h"
-#include "clusters/netlink/rtnl.h"
+#include "clusters/cri/stats_int.h"
 
-/* What one reading beside the workers gathers. */
-struct reading {
-    struct sn_cri *s;
-    struct sn_arena *a;
-    struct sn_str cgroup;
-    const char *id;
-    struct sn_cgroup_stats st;
-};
-
-static int read_cgroup(void *arg)
+int cri_read_cgroup(void *arg)
 {
-    struct reading *q = arg;
+    struct cri_reading *q = arg;
     const char *location;
     struct sn_cgroup *cg;
     int r = sn_cgroup_resolve(&q->s->cgroups, &(struct sn_cgroup_where){.path = q->cgroup, .id = sn_str(q->id)}, q->a, &location);
@@ -27,14 +17,14 @@ static int read_cgroup(void *arg)
     return r;
 }
 
-static struct runtime_v1_uint64_value *u64(struct sn_arena *a, uint64_t v)
+static struct runtime_v1_u_int64_value *u64(struct sn_arena *a, uint64_t v)
 {
-    struct runtime_v1_uint64_value *m = SN_ARENA_NEW(a, struct runtime_v1_uint64_value);
+    struct runtime_v1_u_int64_value *m = SN_ARENA_NEW(a, struct runtime_v1_u_int64_value);
     if (m) m->value = v;
     return m;
 }
 
-static uint64_t working_set(const struct sn_cgroup_stats *st)
+uint64_t cri_working_set(const struct sn_cgroup_stats *st)
 {
     uint64_t idle = sn_cgroup_stat_get(st, st->v2 ? "inactive_file" : "total_inactive_file"), use = st->memory.memory.usage;
     return use > idle ? use - idle : 0;
@@ -72,7 +62,7 @@ static struct runtime_v1_memory_usage *memory_usage(struct sn_arena *a, const st
 {
     struct runtime_v1_memory_usage *m = SN_ARENA_NEW(a, struct runtime_v1_memory_usage);
     if (!m) return NULL;
-    uint64_t ws = working_set(st), limit = st->memory.memory.limit;
+    uint64_t ws = cri_working_set(st), limit = st->memory.memory.limit;
     m->timestamp = now;
     m->usage_bytes = u64(a, st->memory.memory.usage);
     m->working_set_bytes = u64(a, ws);
@@ -111,12 +101,12 @@ static struct runtime_v1_container_attributes *attributes(const struct cri_ctr *
 static int ctr_stats(struct sn_cri *s, struct cri_ctr *c, struct sn_arena *a, struct runtime_v1_container_stats **ret)
 {
     struct runtime_v1_container_stats *m = SN_ARENA_NEW(a, struct runtime_v1_container_stats);
-    struct reading *q = SN_ARENA_NEW(a, struct reading);
+    struct cri_reading *q = SN_ARENA_NEW(a, struct cri_reading);
     if (!m || !q) return SN_E_NOMEM;
     m->attributes = attributes(c, a);
-    *q = (struct reading){.s = s, .a = a, .cgroup = cri_ctr_cgroup(c, a), .id = c->id};
+    *q = (struct cri_reading){.s = s, .a = a, .cgroup = cri_ctr_cgroup(c, a), .id = c->id};
     int64_t now = sn_wall_now();
-    if (c->state == CRI_RUNNING && sn_offload(read_cgroup, q) >= 0) {
+    if (c->state == CRI_RUNNING && sn_offload(cri_read_cgroup, q) >= 0) {
         if (c->cpu_at && now > c->cpu_at + SN_MS && q->st.cpu.usage_ns >= c->cpu_ns)
             c->nano_cores = (uint64_t)((double)(q->st.cpu.usage_ns - c->cpu_ns) / (double)(now - c->cpu_at) * 1e9);
         c->cpu_ns = q->st.cpu.usage_ns;
@@ -154,7 +144,7 @@ static int container_stats(struct sn_grpc_call *call, const struct runtime_v1_co
 }
 
 /* References to the containers that a filter wants. */
-static int pick(struct sn_cri *s, struct sn_arena *a, const struct runtime_v1_container_stats_filter *f, const char *pod,
+int cri_pick_ctrs(struct sn_cri *s, struct sn_arena *a, const struct runtime_v1_container_stats_filter *f, const char *pod,
                 struct cri_ctr ***ret, size_t *ret_n)
 {
     size_t it = 0, n = 0;
@@ -183,7 +173,7 @@ static int list_into(struct sn_cri *s, struct sn_arena *a, const struct runtime_
 {
     struct cri_ctr **all;
     size_t n = 0;
-    int r = pick(s, a, f, pod, &all, &n);
+    int r = cri_pick_ctrs(s, a, f, pod, &all, &n);
     for (size_t i = 0; i < n; i++) {
         struct runtime_v1_container_stats *m;
         void *copy, **at = r >= 0 ? sn_pb_array_add(array, sizeof *at, a) : NULL;
@@ -217,23 +207,17 @@ static int stream_container_stats(struct sn_grpc_call *call, const struct runtim
 
 /* ---- pods ---- */
 
-struct net_job {
-    char path[64];
-    struct sn_rtnl_link links[8];
-    unsigned n;
-};
-
 static int keep(const struct sn_rtnl_link *l, void *arg)
 {
-    struct net_job *j = arg;
+    struct cri_net *j = arg;
     if (l->flags & IFF_LOOPBACK || j->n == SN_COUNT_OF(j->links)) return 0;
     j->links[j->n++] = *l;
     return 0;
 }
 
-static int read_net(void *arg)
+int cri_read_net(void *arg)
 {
-    struct net_job *j = arg;
+    struct cri_net *j = arg;
     struct sn_netns ns;
     int r = sn_netns_open(j->path, &ns);
     if (r < 0) return r;
@@ -257,10 +241,10 @@ static struct runtime_v1_network_interface_usage *iface(struct sn_arena *a, cons
 static struct runtime_v1_network_usage *net_usage(struct cri_pod *p, struct sn_arena *a, int64_t now)
 {
     struct runtime_v1_network_usage *m = SN_ARENA_NEW(a, struct runtime_v1_network_usage);
-    struct net_job *j = SN_ARENA_NEW(a, struct net_job);
+    struct cri_net *j = SN_ARENA_NEW(a, struct cri_net);
     if (!m || !j || p->host_network || !p->ready) return NULL;
     snprintf(j->path, sizeof j->path, "/proc/%d/ns/net", p->keeper.pid);
-    if (sn_offload(read_net, j) < 0 || !j->n) return NULL;
+    if (sn_offload(cri_read_net, j) < 0 || !j->n) return NULL;
     m->timestamp = now;
     for (unsigned i = 0; i < j->n; i++) {
         struct runtime_v1_network_interface_usage *u = iface(a, &j->links[i]), **at;
@@ -276,7 +260,7 @@ static int pod_stats(struct sn_cri *s, struct cri_pod *p, struct sn_arena *a, st
     struct runtime_v1_pod_sandbox_stats *m = SN_ARENA_NEW(a, struct runtime_v1_pod_sandbox_stats);
     struct runtime_v1_linux_pod_sandbox_stats *l = SN_ARENA_NEW(a, struct runtime_v1_linux_pod_sandbox_stats);
     struct runtime_v1_pod_sandbox_attributes *at = SN_ARENA_NEW(a, struct runtime_v1_pod_sandbox_attributes);
-    struct reading *q = SN_ARENA_NEW(a, struct reading);
+    struct cri_reading *q = SN_ARENA_NEW(a, struct cri_reading);
     int64_t now = sn_wall_now();
     if (!m || !l || !at || !q) return SN_E_NOMEM;
     at->id = sn_str(p->id);
@@ -285,10 +269,10 @@ static int pod_stats(struct sn_cri *s, struct cri_pod *p, struct sn_arena *a, st
     memcpy(&at->annotations, &p->config->annotations, sizeof at->annotations);
     m->attributes = at;
     m->linux_ = l;
-    *q = (struct reading){.s = s, .a = a, .cgroup = p->cgroup, .id = p->id};
+    *q = (struct cri_reading){.s = s, .a = a, .cgroup = p->cgroup, .id = p->id};
     int r = list_into(s, a, NULL, p->id, &l->containers);
     if (r < 0) return r;
-    if (p->ready && sn_offload(read_cgroup, q) >= 0) {
+    if (p->ready && sn_offload(cri_read_cgroup, q) >= 0) {
         uint64_t cores = 0;
         for (uint32_t i = 0; i < l->containers.len; i++)
             if (l->containers.ptr[i]->cpu && l->containers.ptr[i]->cpu->usage_nano_cores) cores += l->containers.ptr[i]->cpu->usage_nano_cores->value;
@@ -316,7 +300,7 @@ static int pod_sandbox_stats(struct sn_grpc_call *call, const struct runtime_v1_
     return r < 0 ? cri_fail(call, r) : 0;
 }
 
-static int each_pod(struct sn_cri *s, struct sn_arena *a, struct cri_pod ***ret, size_t *ret_n)
+int cri_each_pod(struct sn_cri *s, struct sn_arena *a, struct cri_pod ***ret, size_t *ret_n)
 {
     size_t it = 0, n = 0;
     struct sn_map_slot *slot;
@@ -337,7 +321,7 @@ static int list_pods(struct sn_cri *s, struct sn_arena *a, const struct runtime_
 {
     struct cri_pod **all;
     size_t n = 0;
-    int r = each_pod(s, a, &all, &n);
+    int r = cri_each_pod(s, a, &all, &n);
     for (size_t i = 0; i < n; i++) {
         bool want = !f || ((!f->id.len || sn_str_starts(sn_str(all[i]->id), f->id)) && cri_labels_match(&all[i]->config->labels, &f->label_selector));
         struct runtime_v1_pod_sandbox_stats *m;
@@ -369,127 +353,6 @@ static int stream_pod_sandbox_stats(struct sn_grpc_call *call, const struct runt
     return r;
 }
 
-/* ---- metrics: cadvisor's names ---- */
-
-enum { M_CPU, M_MEMORY, M_WORKING_SET, M_RSS, M_FS, M_RX, M_TX, M_RX_ERR, M_TX_ERR, M_PROCESSES, M_COUNT };
-static const struct {
-    const char *name, *help;
-    int type;
-    bool net;
-} metrics[M_COUNT] = {
-    {"container_cpu_usage_seconds_total", "CPU time used, in whole seconds", RUNTIME_V1_METRIC_TYPE_COUNTER, false},
-    {"container_memory_usage_bytes", "Memory charged to the container, cache included", RUNTIME_V1_METRIC_TYPE_GAUGE, false},
-    {"container_memory_working_set_bytes", "Memory in use, without cache that can be dropped", RUNTIME_V1_METRIC_TYPE_GAUGE, false},
-    {"container_memory_rss", "Anonymous memory", RUNTIME_V1_METRIC_TYPE_GAUGE, false},
-    {"container_fs_usage_bytes", "Bytes of the writable layer", RUNTIME_V1_METRIC_TYPE_GAUGE, false},
-    {"container_network_receive_bytes_total", "Bytes received", RUNTIME_V1_METRIC_TYPE_COUNTER, true},
-    {"container_network_transmit_bytes_total", "Bytes sent", RUNTIME_V1_METRIC_TYPE_COUNTER, true},
-    {"container_network_receive_errors_total", "Errors while receiving", RUNTIME_V1_METRIC_TYPE_COUNTER, true},
-    {"container_network_transmit_errors_total", "Errors while sending", RUNTIME_V1_METRIC_TYPE_COUNTER, true},
-    {"container_processes", "Processes in the pod", RUNTIME_V1_METRIC_TYPE_GAUGE, false},
-};
-
-static int list_metric_descriptors(struct sn_grpc_call *call, const struct runtime_v1_list_metric_descriptors_request *q,
-                                   struct runtime_v1_list_metric_descriptors_response **ret)
-{
-    *ret = SN_ARENA_NEW(call->arena, struct runtime_v1_list_metric_descriptors_response);
-    if (!*ret) return SN_E_NOMEM;
-    for (unsigned i = 0; i < M_COUNT; i++) {
-        struct runtime_v1_metric_descriptor *d = SN_ARENA_NEW(call->arena, struct runtime_v1_metric_descriptor), **at;
-        at = sn_pb_array_add(&(*ret)->descriptors, sizeof *at, call->arena);
-        struct sn_str *id = d ? sn_pb_array_add(&d->label_keys, sizeof *id, call->arena) : NULL;
-        if (!d || !at || !id) return SN_E_NOMEM;
-        d->name = sn_str(metrics[i].name);
-        d->help = sn_str(metrics[i].help);
-        *id = SN_STR("id");
-        struct sn_str *nic = metrics[i].net ? sn_pb_array_add(&d->label_keys, sizeof *nic, call->arena) : NULL;
-        if (nic) *nic = SN_STR("interface");
-        *at = d;
-    }
-    return 0;
-}
-
-static void metric(void *array, unsigned which, uint64_t v, struct sn_str id, struct sn_str nic, int64_t now, struct sn_arena *a)
-{
-    struct runtime_v1_metric *m = SN_ARENA_NEW(a, struct runtime_v1_metric), **at = sn_pb_array_add(array, sizeof *at, a);
-    if (!m || !at) return;
-    m->name = sn_str(metrics[which].name);
-    m->timestamp = now;
-    m->metric_type = metrics[which].type;
-    m->value = u64(a, v);
-    struct sn_str *l = sn_pb_array_add(&m->label_values, sizeof *l, a);
-    if (l) *l = id;
-    l = nic.len ? sn_pb_array_add(&m->label_values, sizeof *l, a) : NULL;
-    if (l) *l = nic;
-    *at = m;
-}
-
-static void ctr_metrics(struct runtime_v1_pod_sandbox_metrics *pm, const struct runtime_v1_container_stats *st, int64_t now, struct sn_arena *a)
-{
-    struct runtime_v1_container_metrics *cm = SN_ARENA_NEW(a, struct runtime_v1_container_metrics), **at;
-    at = sn_pb_array_add(&pm->container_metrics, sizeof *at, a);
-    if (!cm || !at) return;
-    struct sn_str id = cm->container_id = st->attributes->id, none = {0};
-    if (st->cpu) metric(&cm->metrics, M_CPU, st->cpu->usage_core_nano_seconds->value / (uint64_t)SN_SEC, id, none, now, a);
-    if (st->memory) {
-        metric(&cm->metrics, M_MEMORY, st->memory->usage_bytes->value, id, none, now, a);
-        metric(&cm->metrics, M_WORKING_SET, st->memory->working_set_bytes->value, id, none, now, a);
-        metric(&cm->metrics, M_RSS, st->memory->rss_bytes->value, id, none, now, a);
-    }
-    if (st->writable_layer) metric(&cm->metrics, M_FS, st->writable_layer->used_bytes->value, id, none, now, a);
-    *at = cm;
-}
-
-static struct runtime_v1_pod_sandbox_metrics *pod_metrics(const struct runtime_v1_pod_sandbox_stats *st, struct sn_arena *a)
-{
-    struct runtime_v1_pod_sandbox_metrics *pm = SN_ARENA_NEW(a, struct runtime_v1_pod_sandbox_metrics);
-    int64_t now = sn_wall_now();
-    if (!pm) return NULL;
-    struct sn_str id = pm->pod_sandbox_id = st->attributes->id;
-    const struct runtime_v1_linux_pod_sandbox_stats *l = st->linux_;
-    if (l->process) metric(&pm->metrics, M_PROCESSES, l->process->process_count->value, id, (struct sn_str){0}, now, a);
-    for (uint32_t i = 0; l->network && i < l->network->interfaces.len; i++) {
-        const struct runtime_v1_network_interface_usage *u = l->network->interfaces.ptr[i];
-        metric(&pm->metrics, M_RX, u->rx_bytes->value, id, u->name, now, a);
-        metric(&pm->metrics, M_TX, u->tx_bytes->value, id, u->name, now, a);
-        metric(&pm->metrics, M_RX_ERR, u->rx_errors->value, id, u->name, now, a);
-        metric(&pm->metrics, M_TX_ERR, u->tx_errors->value, id, u->name, now, a);
-    }
-    for (uint32_t i = 0; i < l->containers.len; i++) ctr_metrics(pm, l->containers.ptr[i], now, a);
-    return pm;
-}
-
-static int metrics_into(struct sn_cri *s, struct sn_arena *a, void *array)
-{
-    struct runtime_v1_list_pod_sandbox_stats_response all = {0};
-    int r = list_pods(s, a, NULL, &all.stats);
-    for (uint32_t i = 0; r >= 0 && i < all.stats.len; i++) {
-        void **at = sn_pb_array_add(array, sizeof *at, a);
-        if (!at || !(*at = pod_metrics(all.stats.ptr[i], a))) r = SN_E_NOMEM;
-    }
-    return r;
-}
-
-static int list_pod_sandbox_metrics(struct sn_grpc_call *call, const struct runtime_v1_list_pod_sandbox_metrics_request *q,
-                                    struct runtime_v1_list_pod_sandbox_metrics_response **ret)
-{
-    *ret = SN_ARENA_NEW(call->arena, struct runtime_v1_list_pod_sandbox_metrics_response);
-    int r = *ret ? metrics_into(call->arg, call->arena, &(*ret)->pod_metrics) : SN_E_NOMEM;
-    return r < 0 ? cri_fail(call, r) : 0;
-}
-
-static int stream_pod_sandbox_metrics(struct sn_grpc_call *call, const struct runtime_v1_stream_pod_sandbox_metrics_request *q)
-{
-    struct runtime_v1_stream_pod_sandbox_metrics_response all = {0}, one = {0};
-    int r = metrics_into(call->arg, call->arena, &all.pod_sandbox_metrics);
-    for (uint32_t i = 0; r >= 0 && i < all.pod_sandbox_metrics.len; i++) {
-        one.pod_sandbox_metrics.ptr = &all.pod_sandbox_metrics.ptr[i];
-        one.pod_sandbox_metrics.len = 1;
-        r = runtime_v1_runtime_service_stream_pod_sandbox_metrics_reply(call, &one);
-    }
-    return r;
-}
-
 void cri_handlers_stats(struct runtime_v1_runtime_service_handlers *h)
 {
     h->container_stats = container_stats;
@@ -498,7 +361,4 @@ void cri_handlers_stats(struct runtime_v1_runtime_service_handlers *h)
     h->pod_sandbox_stats = pod_sandbox_stats;
     h->list_pod_sandbox_stats = list_pod_sandbox_stats;
     h->stream_pod_sandbox_stats = stream_pod_sandbox_stats;
-    h->list_metric_descriptors = list_metric_descriptors;
-    h->list_pod_sandbox_metrics = list_pod_sandbox_metrics;
-    h->stream_pod_sandbox_metrics = stream_pod_sandbox_metrics;
 }

@@ -18,7 +18,7 @@ struct cri_carrier {
 };
 /* The session, as a carrier feeds it. */
 struct cri_session;
-/* cri_session_start - runs the command or attaches. v4: statuses as JSON. */
+/* cri_session_start - runs the command or attaches. Its end is told on CRI_CH_ERROR, as JSON. */
 int cri_session_start(struct sn_cri *s, const struct cri_stream *st, struct cri_carrier *c, struct cri_session **ret) SN_MUST_CHECK;
 /* cri_session_input - data of STDIN or RESIZE. Suspends while the process does not read. */
 int cri_session_input(struct cri_session *ss, enum cri_channel ch, struct sn_str data);
@@ -30,6 +30,14 @@ void cri_session_gone(struct cri_session *ss);
 int cri_session_wait(struct cri_session *ss) SN_MUST_CHECK;
 void cri_session_free(struct cri_session *ss);
 
+/* A byte stream below SPDY: the upgraded connection, or a WebSocket that tunnels it. */
+struct cri_conn {
+    ssize_t (*read)(struct cri_conn *c, void *buf, size_t cap); /* as sn_read */
+    int (*write)(struct cri_conn *c, struct sn_str data);
+    void (*shut)(struct cri_conn *c); /* no more is written */
+};
+/* cri_spdy_run - a whole SPDY connection; streams are opened by the client. rest: bytes read already. */
+int cri_spdy_run(struct sn_cri *s, const struct cri_stream *st, struct cri_conn *c, struct sn_str rest) SN_MUST_CHECK;
 /* cri_stream_serve - the request of a URL: upgrades it and carries it to its end. */
 int cri_stream_serve(struct sn_cri *s, struct sn_http_x *x, struct cri_stream *st) SN_MUST_CHECK;
 int cri_ws_serve(struct sn_cri *s, struct sn_http_x *x, struct cri_stream *st) SN_MUST_CHECK;

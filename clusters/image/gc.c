@@ -226,6 +226,16 @@ static int run_locked(struct gc *g)
     return r;
 }
 
+/* Not under the lock: this waits for the disk. */
+static void settle(struct gc *g)
+{
+    char path[STORE_PATH_MAX + STORE_NAME_MAX];
+    struct sn_str *names;
+    size_t n;
+    (void)snprintf(path, sizeof(path), "%s/snapshots", g->st->root);
+    if (!g->st->o.no_sync && sn_dir_list(&g->arena, path, &names, &n) == 0) snapshot_settle(g->st, names, n);
+}
+
 int gc_run(struct sn_image_store *st, const struct sn_image_gc_opts *o, struct sn_image_gc_stats *ret)
 {
     struct gc g = {.st = st};
@@ -235,10 +245,11 @@ int gc_run(struct sn_image_store *st, const struct sn_image_gc_opts *o, struct s
     sn_arena_init(&g.arena, NULL, 0);
     sn_map_init(&g.live, 0x11fe, false);
     int r = run_locked(&g);
-    sn_map_done(&g.live);
-    sn_arena_done(&g.arena);
     (void)close(lock);
     store_empty_trash(st);
+    settle(&g);
+    sn_map_done(&g.live);
+    sn_arena_done(&g.arena);
     if (r == 0 && ret) *ret = g.stats;
     return r;
 }

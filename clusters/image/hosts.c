@@ -26,6 +26,14 @@ int reg_host_add(struct reg_session *s, struct sn_str url, bool v2, struct reg_h
     return 0;
 }
 
+void reg_host_done(struct reg_host *h)
+{
+    if (h->own) sn_http_client_free(h->own);
+    sn_tls_config_unref(h->own_tls);
+    h->own = NULL;
+    h->own_tls = NULL;
+}
+
 static int add_origin(struct reg_session *s, struct sn_str url, struct reg_host **ret)
 {
     struct sn_str host = sn_str_eqc(s->ref->registry, "docker.io") ? SN_STR("registry-1.docker.io") : s->ref->registry;
@@ -80,12 +88,10 @@ static int set_tls(struct reg_session *s, struct reg_host *h, const struct sn_to
         for (const struct sn_toml_item *it = ca->v.array.first; it && r == 0; it = it->next)
             if (it->v.kind == SN_TOML_STRING) r = append_file(s, dir, it->v.str, &pem);
     struct sn_http_client_opts o = {.h2_off = true, .head_ns_max = REG_ANSWER_NS_MAX};
-    if (r == 0) r = sn_tls_config_new(&(struct sn_tls_opts){.ca_pem = sn_buf_view(&pem)}, &o.tls);
-    if (r == 0) {
-        r = sn_http_client_new(&o, &h->own);
-        sn_tls_config_unref(o.tls);
-        if (r == 0) h->client = h->own;
-    }
+    if (r == 0) r = sn_tls_config_new(&(struct sn_tls_opts){.ca_pem = sn_buf_view(&pem)}, &h->own_tls);
+    o.tls = h->own_tls; /* borrowed by the client */
+    if (r == 0) r = sn_http_client_new(&o, &h->own);
+    if (r == 0) h->client = h->own;
     sn_buf_done(&pem);
     return r < 0 ? sn_wrap(r, "ca") : 0;
 }
@@ -115,7 +121,7 @@ static int add_mirrors(struct reg_session *s, const struct sn_toml *root, const 
         if (r == 0) r = set_tls(s, h, &e->v, dir);
         if (r < 0) return sn_wrap(r, "%u:%u: host \"%.*s\"", e->pos.line, e->pos.column, SN_STR_ARG(e->key));
         if (!set_capabilities(h, &e->v)) {
-            if (h->own) sn_http_client_free(h->own);
+            reg_host_done(h);
             s->n_hosts--;
         }
     }

@@ -116,10 +116,13 @@ int index_put(struct sn_image_store *st, const struct record *rec)
     struct sn_arena a;
     struct record *recs;
     size_t n, i = 0;
-    int lock = store_lock(st, true);
+    int r = store_sync_dir(st, "blobs/sha256"), lock;
+    if (r == 0) r = store_sync_dir(st, "blobs/sha512");
+    if (r < 0) return r;
+    lock = store_lock(st, true);
     if (lock < 0) return lock;
     sn_arena_init(&a, NULL, 0);
-    int r = index_read(st, &a, &recs, &n);
+    r = index_read(st, &a, &recs, &n);
     if (r == 0 && !recs && !(recs = SN_ARENA_ARRAY(&a, struct record, 1))) r = SN_E_NOMEM;
     if (r == 0) {
         while (i < n && !sn_str_eq(recs[i].ref, rec->ref)) i++;

@@ -125,8 +125,7 @@ int ingest_commit(struct ingest *in)
     if (renameat(in->st->fd, in->path, in->st->fd, path) < 0)
         return sn_fail_errno(errno, "name %s/%s", in->st->root, path);
     in->path[0] = 0;
-    path[12] = 0; /* "blobs/sha256" */
-    return store_sync_dir(in->st, path);
+    return 0; /* its name is synced with the record that needs it */
 }
 
 void ingest_end(struct ingest *in, bool drop)

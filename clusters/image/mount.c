@@ -312,6 +312,19 @@ static bool is_mounted(struct sn_image_store *st, struct sn_str key)
     return statx(st->fd, path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx) == 0 && (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
+/* After a power cut layers may have to be unpacked again; those of an image that was removed are taken as
+ * they are. */
+static int unpack_again(struct mount_job *j, const struct note *n)
+{
+    struct lease l = {0};
+    struct note again = {0};
+    j->name = n->image;
+    int r = lease_open(j->st, &l);
+    if (r == 0) r = note_image(j, &l, &again);
+    lease_close(&l);
+    return r == SN_E_NOT_FOUND ? 0 : r;
+}
+
 static int do_remount(void *arg)
 {
     struct mount_job *j = arg;
@@ -320,7 +333,10 @@ static int do_remount(void *arg)
     if (r == 0) r = note_read(j->st, j->a, j->key, &n);
     if (r == SN_E_NOT_FOUND) return sn_fail(r, "no mount \"%.*s\"", SN_STR_ARG(j->key));
     if (r == 0) r = make_dir(j->st, j->key, "rootfs", 0755);
-    if (r == 0 && !is_mounted(j->st, j->key)) r = attach(j->st, j->key, &n);
+    if (r == 0 && !is_mounted(j->st, j->key)) {
+        r = n.host ? 0 : unpack_again(j, &n);
+        if (r == 0) r = attach(j->st, j->key, &n);
+    }
     if (r < 0) return sn_wrap(r, "mount \"%.*s\" again", SN_STR_ARG(j->key));
     j->rootfs = rootfs_of(j->st, j->a, j->key);
     return j->rootfs.ptr ? 0 : SN_E_NOMEM;

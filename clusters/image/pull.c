@@ -10,7 +10,7 @@
 #include "core/status.h"
 #include "image/pull_int.h"
 
-#define CHUNK_BYTES (512u << 10) /* handed to the disk at once */
+#define CHUNK_BYTES (256u << 10) /* handed to the disk at once; as much is lost where a pull is cut off */
 #define PROGRESS_NS (100 * SN_MS)
 
 /* ---- progress -------------------------------------------------------------------------------------- */
@@ -167,9 +167,10 @@ static ssize_t receive(struct pull *p, struct sn_http_resp *resp, char *buf, siz
         int64_t mine = sn_now() + reg_stall_ns(&p->session), prev = sn_deadline_tighten(mine);
         ssize_t n = sn_http_resp_read(resp, buf + have, cap - have);
         sn_deadline_restore(prev);
+        if (n < 0 && have) return (ssize_t)have; /* it will say so again */
         if (n == SN_E_DEADLINE_EXCEEDED && sn_now() < prev)
             return sn_fail(SN_E_UNAVAILABLE, "nothing came for %lld s", (long long)(reg_stall_ns(&p->session) / SN_SEC));
-        if (n < 0) return have ? (ssize_t)have : n; /* it will say so again */
+        if (n < 0) return n;
         if (n == 0) break;
         have += (size_t)n;
     }
@@ -263,6 +264,13 @@ static int fetch_rest(struct pull *p, struct disk *d)
     return r;
 }
 
+/* Whether another try could make use of what came. */
+static bool is_hopeless(int r)
+{
+    return r == SN_E_DATA_LOSS || r == SN_E_SYNTAX || r == SN_E_TOO_LARGE || r == SN_E_UNIMPLEMENTED ||
+           r == SN_E_RESOURCE_EXHAUSTED;
+}
+
 /* The blob into the store, and into `u`. Partial content stays for another try where its failure is not the
  * content's own. */
 static int fetch_blob(struct pull *p, const struct sn_descriptor *desc, struct unpack *u, bool *ret_resumed)
@@ -276,8 +284,7 @@ static int fetch_blob(struct pull *p, const struct sn_descriptor *desc, struct u
     if (in.have) add_bytes(p, in.have);
     r = fetch_rest(p, &d);
     if (r == 0) r = sn_offload(disk_commit, &d);
-    d.drop = r == SN_E_DATA_LOSS || r == SN_E_SYNTAX || r == SN_E_TOO_LARGE || r == SN_E_RESOURCE_EXHAUSTED ||
-             r == SN_E_UNIMPLEMENTED || r == SN_E_NOT_FOUND;
+    d.drop = is_hopeless(r) || r == SN_E_NOT_FOUND;
     struct sn_diag kept = *sn_diag();
     (void)sn_shield(60 * SN_SEC, shielded, &d);
     *sn_diag() = kept;
@@ -377,10 +384,10 @@ static int layer_run(void *arg)
         r = layer_bring(j);
         sn_sem_release(&j->p->permits, 1);
     }
-    if (r < 0) return sn_wrap(r, "layer %zu of %zu, %.*s", j->i + 1, j->p->manifest.n_entries, SN_STR_ARG(j->desc->digest));
-    layer_done(j->p);
-    sn_event_set(&j->ready);
-    return 0;
+    if (r == 0) layer_done(j->p);
+    j->failed = r < 0;
+    sn_event_set(&j->ready); /* also for who waits for nothing: a scope cancels only its own fibers */
+    return r < 0 ? sn_wrap(r, "layer %zu of %zu, %.*s", j->i + 1, j->p->manifest.n_entries, SN_STR_ARG(j->desc->digest)) : 0;
 }
 
 /* In order: a snapshot stands on those below it. */
@@ -390,6 +397,7 @@ static int commit_all(struct pull *p)
         struct layer_job *j = &p->jobs[i];
         int r = sn_event_wait(&j->ready);
         if (r < 0) return r;
+        if (j->failed) return SN_E_CANCELLED; /* the scope knows why */
         if (j->u.done) {
             r = sn_offload(do_unpack_commit, j);
             if (r < 0) return sn_wrap(r, "layer %zu, %.*s", i + 1, SN_STR_ARG(j->desc->digest));
@@ -502,7 +510,8 @@ static int document(struct pull *p, const struct reg_request *q, struct sn_str w
         r = fetch_document(p, q, want, max, d);
         if (r == 0 || !reg_worth_retrying(r) || sn_cancelled()) break;
     }
-    return r < 0 ? r : sn_offload(doc_write, d);
+    if (r == 0) r = sn_offload(doc_write, d);
+    return r < 0 ? sn_wrap(r, "%.*s", SN_STR_ARG(q->path)) : 0;
 }
 
 static int pull_manifest(struct pull *p)
@@ -576,7 +585,7 @@ static int do_lease_close(void *arg)
 {
     struct pull *p = arg;
     lease_close(&p->lease);
-    return 0;
+    return p->hopeless ? gc_run(p->st, NULL, NULL) : 0;
 }
 static int do_lease_close_offloaded(void *arg) { return sn_offload(do_lease_close, arg); }
 static int do_record(void *arg)
@@ -613,6 +622,7 @@ static int pull_run(struct pull *p)
     r = sn_offload(do_lease, p);
     if (r == 0) {
         r = pull_leased(p);
+        p->hopeless = is_hopeless(r);
         struct sn_diag kept = *sn_diag();
         (void)sn_shield(60 * SN_SEC, do_lease_close_offloaded, p);
         *sn_diag() = kept;

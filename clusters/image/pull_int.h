@@ -12,7 +12,8 @@ struct layer_job {
     struct sn_str diff_id;
     struct unpack u;             /* .st NULL where nothing is unpacked */
     bool unpacked;               /* its snapshot is there already */
-    struct sn_event ready;       /* the blob is there, and unpacked */
+    struct sn_event ready;       /* the blob is there, and unpacked; or it has failed */
+    bool failed;
 };
 struct pull {
     struct sn_image_store *st;
@@ -27,6 +28,7 @@ struct pull {
     struct sn_str *chains;
     struct layer_job *jobs;
     size_t n_jobs;
+    bool hopeless;               /* it failed, and would again: nothing of it is kept */
     struct sn_sem permits;
     struct sn_mutex lock;        /* of progress; scratch is the main fiber's alone while layers run */
     struct sn_image_progress progress;

@@ -16,9 +16,9 @@ int sn_image_clients_new(struct sn_image_clients **ret)
     struct sn_http_client_opts o = {.h2_off = true, .head_ns_max = REG_ANSWER_NS_MAX};
     int e = sn_http_client_new(&o, &r->strict);
     if (e == 0) {
-        e = sn_tls_config_new(&(struct sn_tls_opts){.insecure = true}, &o.tls);
+        e = sn_tls_config_new(&(struct sn_tls_opts){.insecure = true}, &r->insecure_tls);
+        o.tls = r->insecure_tls; /* borrowed by the client */
         if (e == 0) e = sn_http_client_new(&o, &r->insecure);
-        sn_tls_config_unref(o.tls);
     }
     if (e < 0) {
         sn_image_clients_free(r);
@@ -33,6 +33,7 @@ void sn_image_clients_free(struct sn_image_clients *r)
     if (!r) return;
     if (r->strict) sn_http_client_free(r->strict);
     if (r->insecure) sn_http_client_free(r->insecure);
+    sn_tls_config_unref(r->insecure_tls);
     sn_free(r);
 }
 
@@ -112,8 +113,7 @@ int reg_open(struct sn_image_clients *clients, const struct sn_image_ref *ref, c
 
 void reg_close(struct reg_session *s)
 {
-    for (unsigned i = 0; i < s->n_hosts; i++)
-        if (s->hosts[i].own) sn_http_client_free(s->hosts[i].own);
+    for (unsigned i = 0; i < s->n_hosts; i++) reg_host_done(&s->hosts[i]);
     s->n_hosts = 0;
     sn_arena_done(&s->arena);
 }

@@ -22,6 +22,7 @@
 
 struct sn_image_clients {
     struct sn_http_client *strict, *insecure;
+    struct sn_tls_config *insecure_tls;
 };
 int sn_image_clients_new(struct sn_image_clients **ret) SN_MUST_CHECK;
 void sn_image_clients_free(struct sn_image_clients *r);
@@ -32,6 +33,7 @@ struct reg_host {
     struct sn_str authority;
     struct sn_http_client *client;  /* borrowed, or `own` */
     struct sn_http_client *own;
+    struct sn_tls_config *own_tls;
     bool origin;                    /* the registry itself: credentials are for it */
     bool can_resolve;               /* answers for tags, too */
     bool insecure;
@@ -57,6 +59,7 @@ void reg_close(struct reg_session *s);
 /* reg_hosts - fills the hosts of a session: of hosts.toml, else the registry alone. Suspends. */
 int reg_hosts(struct reg_session *s) SN_MUST_CHECK;
 int reg_host_add(struct reg_session *s, struct sn_str url, bool v2, struct reg_host **ret) SN_MUST_CHECK;
+void reg_host_done(struct reg_host *h);
 bool reg_loopback(struct sn_str authority);
 /* reg_credentials_find - from a file as docker's config.json: who asks at `registry`. Nothing found is 0. */
 int reg_credentials(struct sn_arena *a, struct sn_str text, struct sn_str registry, struct sn_image_auth *ret) SN_MUST_CHECK;

@@ -13,6 +13,7 @@
 #include "image/store_int.h"
 
 #define COPY_BYTES (1u << 20)
+#define SNAPSHOT_UNSYNCED "unsynced"
 
 void snapshot_name(struct sn_str chain, char out[STORE_NAME_MAX])
 {
@@ -25,11 +26,52 @@ static void fs_path(struct sn_str chain, char out[STORE_NAME_MAX])
     (void)snprintf(out, STORE_NAME_MAX, "snapshots/%.*s/fs", (int)chain.len - 7, chain.ptr + 7);
 }
 
+/* Unpacked files are not waited for: a snapshot carries the id of the boot it was made in until the disk is
+ * known to have it (snapshot_settle). One of another boot may have lost files to a power cut: it counts as
+ * not there, and is unpacked again from its blob, which was waited for. */
+static bool is_suspect(struct sn_image_store *st, const char *name)
+{
+    char path[STORE_NAME_MAX], id[sizeof(st->boot_id)] = {0};
+    (void)snprintf(path, sizeof(path), "snapshots/%.200s/" SNAPSHOT_UNSYNCED, name);
+    int fd = openat(st->fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return errno != ENOENT;
+    ssize_t n = read(fd, id, sizeof(id) - 1);
+    (void)close(fd);
+    return n <= 0 || strcmp(id, st->boot_id) != 0;
+}
+
 bool snapshot_exists(struct sn_image_store *st, struct sn_str chain)
 {
-    char path[STORE_NAME_MAX];
+    char path[STORE_NAME_MAX], name[STORE_NAME_MAX];
     fs_path(chain, path);
-    return faccessat(st->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    if (faccessat(st->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0) return false;
+    snapshot_name(chain, name);
+    return !is_suspect(st, name);
+}
+
+void snapshot_settle(struct sn_image_store *st, const struct sn_str *names, size_t n)
+{
+    char path[STORE_NAME_MAX];
+    bool synced = false;
+    for (size_t i = 0; i < n; i++) {
+        (void)snprintf(path, sizeof(path), "snapshots/%.200s/" SNAPSHOT_UNSYNCED, names[i].ptr);
+        if (faccessat(st->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 || is_suspect(st, names[i].ptr)) continue;
+        if (!synced && syncfs(st->fd) < 0) return;
+        synced = true;
+        (void)unlinkat(st->fd, path, 0);
+    }
+}
+
+static int put_small(struct unpack *u, const char *name, const char *text)
+{
+    char path[STORE_NAME_MAX];
+    (void)snprintf(path, sizeof(path), "snapshots/%s/%s", u->name, name);
+    int fd = openat(u->st->fd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int r = fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text)
+                ? sn_fail_errno(errno, "write %s/%s", u->st->root, path)
+                : 0;
+    if (fd >= 0) (void)close(fd);
+    return r;
 }
 
 /* ---- unpacking ---------------------------------------------------------------------------------- */
@@ -120,20 +162,23 @@ int unpack_commit(struct unpack *u, const struct sn_str *chains, size_t i)
     if (r < 0) return r;
     snapshot_name(chains[i], name);
     (void)snprintf(temp, sizeof(temp), "snapshots/%s", u->name);
-    (void)snprintf(path, sizeof(path), "snapshots/%s/usage", u->name);
-    int n = snprintf(text, sizeof(text), "%llu %llu\n", (unsigned long long)u->result.bytes,
-                     (unsigned long long)u->result.entries);
-    r = store_write(u->st, path, sn_str_of(text, (size_t)n));
+    (void)snprintf(text, sizeof(text), "%llu %llu\n", (unsigned long long)u->result.bytes,
+                   (unsigned long long)u->result.entries);
+    r = put_small(u, "usage", text);
+    if (r == 0) r = put_small(u, SNAPSHOT_UNSYNCED, u->st->boot_id);
     if (r < 0) return r;
-    /* All of the layer's files, before its name says that it is whole. */
-    if (!u->st->o.no_sync && syncfs(u->fs_fd) < 0) return sn_fail_errno(errno, "sync %s/%s", u->st->root, temp);
     (void)snprintf(path, sizeof(path), "snapshots/%.200s", name);
-    if (renameat2(u->st->fd, temp, u->st->fd, path, RENAME_NOREPLACE) == 0) {
-        u->name[0] = 0;
-        return store_sync_dir(u->st, "snapshots");
+    r = renameat2(u->st->fd, temp, u->st->fd, path, RENAME_NOREPLACE);
+    if (r < 0 && errno == EEXIST) {
+        /* Another pull was first: its layer is the same. */
+        if (!is_suspect(u->st, name)) return 0;
+        r = store_trash(u->st, path);
+        if (r < 0) return r;
+        r = renameat2(u->st->fd, temp, u->st->fd, path, RENAME_NOREPLACE);
     }
-    /* Another pull was first: its layer is the same. */
-    return errno == EEXIST ? 0 : sn_fail_errno(errno, "name %s/%s", u->st->root, path);
+    if (r < 0) return sn_fail_errno(errno, "name %s/%s", u->st->root, path);
+    u->name[0] = 0;
+    return 0;
 }
 
 /* ---- overlays ------------------------------------------------------------------------------------ */

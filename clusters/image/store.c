@@ -48,6 +48,15 @@ static int check_foreign(struct sn_image_store *st)
     return r;
 }
 
+static int read_boot_id(struct sn_image_store *st)
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, st->boot_id, 36);
+    int r = n < 0 ? sn_fail_errno(errno, "read /proc/sys/kernel/random/boot_id") : 0;
+    if (fd >= 0) (void)close(fd);
+    return r;
+}
+
 static int open_root(struct sn_image_store *st, const char *root)
 {
     int r = sn_mkdirs(root, 0700);
@@ -59,7 +68,8 @@ static int open_root(struct sn_image_store *st, const char *root)
     if (r < 0) return sn_fail(r, "image store %s: a path of over %u bytes", root, STORE_PATH_MAX);
     st->fd = open(st->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (st->fd < 0) return sn_fail_errno(errno, "open image store %s", st->root);
-    r = check_foreign(st);
+    r = read_boot_id(st);
+    if (r == 0) r = check_foreign(st);
     if (r == 0) r = make_rooms(st);
     return r;
 }

@@ -29,6 +29,7 @@ struct sn_image_store {
     char root[STORE_PATH_MAX + 1];
     char certs_dir[STORE_PATH_MAX + 1];
     int fd;                      /* of root */
+    char boot_id[40];            /* of the kernel */
     struct sn_mutex flights_lock;
     struct sn_map flights;       /* of struct flight, by digest */
     _Atomic uint64_t serial;     /* of names for temporary things */
@@ -118,6 +119,8 @@ int index_put(struct sn_image_store *st, const struct record *rec) SN_MUST_CHECK
 /* snapshot_name - "HEX" of a chain, to out. */
 void snapshot_name(struct sn_str chain, char out[STORE_NAME_MAX]);
 bool snapshot_exists(struct sn_image_store *st, struct sn_str chain);
+/* snapshot_settle - waits for the disk to have the snapshots of these names, and says so in them. */
+void snapshot_settle(struct sn_image_store *st, const struct sn_str *names, size_t n);
 /* A layer being unpacked into snapshots/NAME. */
 struct unpack {
     struct sn_image_store *st;

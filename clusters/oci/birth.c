@@ -91,14 +91,18 @@ int sn_oci_birth_streams(struct sn_oci_birth *b, const struct sn_oci_streams *s)
     return 0;
 }
 
-int sn_oci_birth_env(struct sn_oci_birth *b)
+int sn_oci_birth_env(struct sn_oci_birth *b, unsigned listen_fds)
 {
     const struct sn_oci_strs *env = &b->plan->process->env;
-    b->plan->env = SN_ARENA_ARRAY(&b->arena, const char *, env->n + 2);
+    b->plan->env = SN_ARENA_ARRAY(&b->arena, const char *, env->n + 4);
     b->plan->home = sn_arena_alloc(&b->arena, SN_OCI_HOME_MAX);
     if (!b->plan->env || !b->plan->home) return SN_E_NOMEM;
     if (env->n) memcpy(b->plan->env, env->ptr, env->n * sizeof(*env->ptr));
-    return 0;
+    if (!listen_fds) return 0;
+    struct sn_str n = sn_arena_printf(&b->arena, "LISTEN_FDS=%u", listen_fds);
+    b->plan->env[env->n] = n.ptr;
+    b->plan->env[env->n + 1] = "LISTEN_PID=1"; /* as runc: the container's first process */
+    return n.ptr ? 0 : SN_E_NOMEM;
 }
 
 int sn_oci_birth_seccomp(struct sn_oci_birth *b, const char *root)
@@ -240,7 +244,7 @@ static int answer(struct sn_oci_birth *b, const struct sn_oci_message *m)
         if (e == 0 && b->plan->process) e = set_limits(b);
     } else {
         e = sn_oci_net_devices(s, b->pid);
-        if (e == 0) e = sn_oci_hooks_run(&s->hooks[SN_OCI_HOOK_PRESTART], "prestart", &b->plan->hook_state, "creating", b->pid);
+        if (e == 0) e = sn_oci_hooks_run(&s->hooks[SN_OCI_HOOK_PRESTART], "prestart", &b->plan->hook_state, "created", b->pid);
         if (e == 0)
             e = sn_oci_hooks_run(&s->hooks[SN_OCI_HOOK_CREATE_RUNTIME], "createRuntime", &b->plan->hook_state, "creating", b->pid);
     }

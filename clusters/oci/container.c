@@ -107,7 +107,8 @@ int sn_oci_cgroup(struct sn_oci_container *c, struct sn_cgroup **ret)
     char location[SN_OCI_CGROUP_TEXT_MAX];
     if (!c->cgroup) {
         struct sn_str at = sn_oci_state_str(&c->state, SN_OCI_TEXT_CGROUP);
-        if (!at.len) return sn_fail(SN_E_FAILED_PRECONDITION, "container %s has no cgroup", c->id);
+        if (!at.len || c->state.map->flags & SN_OCI_FLAG_NO_CGROUP)
+            return sn_fail(SN_E_FAILED_PRECONDITION, "container %s has no cgroup", c->id);
         int e = sn_str_cz(at, location, sizeof(location));
         if (e == 0) e = sn_oci_cgroups(c, &h);
         if (e == 0) e = sn_cgroup_open(h, location, &c->cgroup);
@@ -216,6 +217,11 @@ static int start_locked(struct sn_oci_container *c)
     pid_t pid;
     struct sn_oci_state_map *m = c->state.map;
     enum sn_oci_status s = status_now(c, &pid);
+    /* In slices, because its maker may die. */
+    for (int waited = 0; s == SN_OCI_CREATING && waited < SN_OCI_CREATE_MS; waited += 100) {
+        sn_oci_wait_created(m, 100);
+        s = status_now(c, &pid);
+    }
     if (s == SN_OCI_STOPPED) return sn_fail(SN_E_FAILED_PRECONDITION, "cannot start a container that has stopped");
     if (s != SN_OCI_CREATED || atomic_load(&m->start))
         return sn_fail(SN_E_FAILED_PRECONDITION, "cannot start a container in the %s state", sn_oci_status_name(s));
@@ -290,6 +296,13 @@ static int stop(struct sn_oci_container *c)
     }
     if (fd >= 0 && (e = wait_end(fd)) < 0) return e;
     if (cg && (e = sn_cgroup_kill(cg)) < 0) return e;
+    if (c->state.map->flags & SN_OCI_FLAG_MOUNTED) {
+        char rootfs[SN_OCI_CGROUP_TEXT_MAX];
+        /* Once: a second mount there is somebody else's. */
+        if (sn_str_cz(sn_oci_state_str(&c->state, SN_OCI_TEXT_ROOTFS), rootfs, sizeof(rootfs)) == 0 &&
+            umount2(rootfs, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+            c->state.map->flags &= ~(uint32_t)SN_OCI_FLAG_MOUNTED;
+    }
     return cg ? sn_cgroup_remove(cg) : 0;
 }
 

@@ -27,6 +27,7 @@
 #define SN_OCI_CGROUP_TEXT_MAX 2048      /* bytes of a location: cgroup.h allows more, no path here needs it */
 #define SN_OCI_CONFIG_BYTES_MAX (4u << 20) /* config.json, process.json, resources.json */
 #define SN_OCI_PRESERVE_FDS_MAX 4096
+#define SN_OCI_CREATE_MS 10000           /* that start waits for a create in progress */
 #define SN_OCI_KILL_MS 10000             /* until a killed process that does not end is an error */
 
 /* What every call is given: where state lives, which cgroups there are. Zero value plus root works. */
@@ -57,6 +58,7 @@ struct sn_oci_create_opts {
     unsigned preserve_fds;      /* so many descriptors from 3 on are passed to the program */
     bool no_pivot;              /* root on a ramdisk: move the root mount and chroot */
     bool no_new_keyring;
+    unsigned listen_fds;        /* so many of them are sockets: LISTEN_FDS and LISTEN_PID are set */
     bool detach;                /* nobody stays: a terminal needs a console socket */
 };
 /* sn_oci_create - everything up to the program's execution. Afterwards the child waits for
@@ -83,6 +85,7 @@ int sn_oci_pidfd(struct sn_oci_container *c);
 int sn_oci_cgroup(struct sn_oci_container *c, struct sn_cgroup **ret) SN_MUST_CHECK;
 
 /* sn_oci_start - lets the program run, then the poststart hooks. Returns when it has been executed.
+ * A container that another process is still creating is waited for, SN_OCI_CREATE_MS at most.
  * Returns 0; SN_E_FAILED_PRECONDITION (not in status created); why the program was not executed. */
 int sn_oci_start(struct sn_oci_container *c) SN_MUST_CHECK;
 /* sn_oci_kill - `all`: every process of the cgroup. Returns 0; SN_E_FAILED_PRECONDITION ("container
@@ -109,7 +112,7 @@ struct sn_oci_exec_opts {
     const char *pidfd_socket;
     const char *pid_file;
     const char *cgroup;         /* below the container's group; NULL: the group itself */
-    unsigned preserve_fds;
+    unsigned preserve_fds, listen_fds;
     bool detach;
     bool ignore_paused;
 };

@@ -117,8 +117,6 @@ static int open_namespaces(struct creation *k)
         p->ns_flag[i] = n->flag;
         if (n->flag == CLONE_NEWUSER) p->userns = true;
         if (!n->path) continue;
-        if (n->flag == CLONE_NEWNS)
-            return sn_fail(SN_E_UNIMPLEMENTED, "config.json: linux.namespaces: a mount namespace by path is not supported");
         p->ns_fd[i] = open(n->path, O_RDONLY | O_CLOEXEC);
         if (p->ns_fd[i] < 0) return sn_fail_errno(errno, "config.json: linux.namespaces: %s: %s", n->type, n->path);
         int kind = ioctl(p->ns_fd[i], NS_GET_NSTYPE);
@@ -158,7 +156,7 @@ static int prepare(struct creation *k)
     for (unsigned i = 3; i < 3 + o->preserve_fds && o->preserve_fds <= SN_OCI_PRESERVE_FDS_MAX; i++)
         if (fcntl((int)i, F_GETFD) < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "preserve-fds: descriptor %u is not open", i);
     if ((e = sn_oci_birth_streams(b, &st)) < 0 || (e = open_namespaces(k)) < 0 || (e = open_trees(k)) < 0) return e;
-    if (p->process && (e = sn_oci_birth_env(b)) < 0) return e;
+    if (p->process && (e = sn_oci_birth_env(b, o->listen_fds)) < 0) return e;
     if (p->process && (e = sn_oci_birth_seccomp(b, k->c->root)) < 0) return e;
     if ((e = sn_oci_birth_state(b, o->id, k->bundle, b->spec->annotations)) < 0) return e;
     struct sn_str ses = sn_arena_printf(&b->arena, "_ses.%s", o->id);
@@ -167,6 +165,7 @@ static int prepare(struct creation *k)
     p->id = o->id;
     p->no_pivot = o->no_pivot;
     p->new_keyring = !o->no_new_keyring;
+    p->shared_mounts = !(b->spec->ns_new & CLONE_NEWNS);
     p->rootless = b->host.rootless;
     p->dev_bound = dev_is_bound(b->spec);
     p->want_maps = p->userns;
@@ -201,6 +200,13 @@ static int join_cgroup(struct creation *k)
     if (e == 0) e = sn_cgroup_create(h, k->location, &k->c->cgroup);
     if (e < 0) return sn_wrap(e, "cgroup");
     k->cgroup_made = true;
+    bool any = false;
+    for (unsigned i = 0; i < h->n; i++) any |= sn_cgroup_dir(k->c->cgroup, i) != NULL;
+    if (!any) {
+        /* Rootless, and every hierarchy refused: as if there were none. */
+        k->c->state.map->flags |= SN_OCI_FLAG_NO_CGROUP;
+        return 0;
+    }
     if ((e = sn_cgroup_attach_prepare(k->c->cgroup)) < 0) return sn_wrap(e, "cgroup");
     if ((e = sn_cgroup_apply(k->c->cgroup, &k->resources)) < 0) return sn_wrap(e, "config.json");
     k->birth.plan->cgroup = k->c->cgroup;
@@ -224,6 +230,7 @@ static int make_state(struct creation *k)
     if (b->plan->process && b->plan->process->terminal) init.flags |= SN_OCI_FLAG_TERMINAL;
     if (b->host.systemd_cgroup) init.flags |= SN_OCI_FLAG_SYSTEMD;
     if (!k->location) init.flags |= SN_OCI_FLAG_NO_CGROUP;
+    if (b->plan->shared_mounts) init.flags |= sn_oci_namespace_of(b->spec, CLONE_NEWNS) ? SN_OCI_FLAG_SHARED : SN_OCI_FLAG_SHARED | SN_OCI_FLAG_MOUNTED;
     int e = ann.err < 0 ? ann.err : sn_oci_state_make(k->c->root, k->o->id, &init, &k->c->state);
     sn_buf_done(&ann);
     if (e < 0) return e;
@@ -264,7 +271,7 @@ static int bear(struct creation *k)
     if (e < 0) return e;
     if (k->o->pid_file && (e = sn_oci_pid_file(k->o->pid_file, b->pid)) < 0) return e;
     if (k->o->pidfd_socket && (e = sn_oci_pidfd_send(k->o->pidfd_socket, b->pidfd)) < 0) return e;
-    atomic_store_explicit(&k->c->state.map->phase, SN_OCI_PHASE_CREATED, memory_order_release);
+    sn_oci_set_created(k->c->state.map);
     e = sn_oci_message_send(b->sock, SN_OCI_MSG_GO, b->pid, NULL, -1);
     return e < 0 ? sn_fail(SN_E_ABORTED, "the container's process ended before it was ready") : 0;
 }
@@ -278,6 +285,8 @@ static void undo(struct creation *k)
         (void)!sn_cgroup_kill(k->c->cgroup);
         (void)!sn_cgroup_remove(k->c->cgroup);
     }
+    if (k->hooks_due && b->plan->shared_mounts && !sn_oci_namespace_of(b->spec, CLONE_NEWNS))
+        (void)umount2(k->rootfs, MNT_DETACH | UMOUNT_NOFOLLOW);
     if (k->hooks_due)
         (void)!sn_oci_hooks_run(&b->spec->hooks[SN_OCI_HOOK_POSTSTOP], "poststop", &b->plan->hook_state, "stopped", 0);
     if (k->state_made) (void)!sn_oci_state_unlink(k->c->root, k->o->id, &k->c->state);

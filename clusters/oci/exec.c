@@ -92,9 +92,13 @@ static int prepare(struct sn_oci_birth *b, struct sn_oci_container *c, const str
     p->process = b->process;
     struct sn_oci_streams st = {.stdio = o->stdio, .console_socket = o->console_socket, .ret_console = o->ret_console,
                                 .preserve_fds = o->preserve_fds, .terminal = b->process->terminal, .detach = o->detach};
-    if ((e = sn_oci_birth_streams(b, &st)) < 0 || (e = sn_oci_birth_env(b)) < 0 ||
+    if ((e = sn_oci_birth_streams(b, &st)) < 0 || (e = sn_oci_birth_env(b, o->listen_fds)) < 0 ||
         (e = sn_oci_birth_seccomp(b, c->root)) < 0 || (e = target(b, c)) < 0 || (e = group(b, c, o->cgroup, own)) < 0)
         return e;
+    struct sn_str rootfs = sn_arena_str(&b->arena, sn_oci_state_str(&c->state, SN_OCI_TEXT_ROOTFS));
+    if (!rootfs.ptr) return SN_E_NOMEM;
+    p->rootfs = rootfs.ptr;
+    p->shared_mounts = c->state.map->flags & SN_OCI_FLAG_SHARED;
     p->id = c->id;
     p->rootless = b->host.rootless;
     p->affinity_in_child = true;

@@ -306,6 +306,8 @@ void sn_oci_init_exec(struct sn_oci_plan *p)
     sn_oci_become_root(p);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     umask(0);
+    /* Without a mount namespace of the container's own its root is only a chroot. */
+    if (p->shared_mounts && (chdir(p->rootfs) < 0 || chroot(".") < 0)) sn_oci_die(p, errno, "enter the root %s", p->rootfs);
     if (setsid() < 0 && errno != EPERM) sn_oci_die(p, errno, "setsid");
     if (p->want_maps) ask(p, SN_OCI_MSG_MAPS); /* the parent sets limits; it has our pid */
     if (p->process->terminal) {

@@ -54,6 +54,7 @@ struct sn_oci_plan {
     char *home;       /* SN_OCI_HOME_MAX bytes for "HOME=..." */
     bool userns;      /* lives in a user namespace that is not ours */
     bool rootless, no_pivot, new_keyring, dev_bound, ready, affinity_in_child;
+    bool shared_mounts;   /* no mount namespace of its own: the root is mounted on its path, chroot */
     bool want_maps;       /* the child waits until the parent has mapped users, or set limits */
     bool sync;            /* it waits for hooks that the parent runs */
     struct sn_str session; /* keyring's name */

@@ -15,11 +15,25 @@ static void propagate(struct sn_oci_plan *p, int fd, const char *path, unsigned 
         sn_oci_die(p, errno, "set the propagation of mount %s", *path ? path : "of the root");
 }
 
+/* In a mount namespace that others use, too, nothing of theirs may change: the root is mounted on its
+ * own place, which delete unmounts. */
+static int open_shared(struct sn_oci_plan *p)
+{
+    int fd = open_tree(AT_FDCWD, p->rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    if (fd < 0) sn_oci_die(p, errno, "open the root %s", p->rootfs);
+    propagate(p, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, MS_PRIVATE);
+    if (move_mount(fd, "", AT_FDCWD, p->rootfs, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        sn_oci_die(p, errno, "mount the root %s", p->rootfs);
+    return fd;
+}
+
 int sn_oci_root_open(struct sn_oci_plan *p)
 {
+    if (p->shared_mounts) return open_shared(p);
     unsigned long prop = p->spec->rootfs_propagation;
-    /* What is mounted here must not appear in the host, unless that is asked for. */
-    propagate(p, AT_FDCWD, "/", prop == MS_PRIVATE ? 0 : AT_RECURSIVE, prop ? prop & ~(unsigned long)MS_REC : MS_SLAVE);
+    /* What is mounted here must not appear in the host, unless that is asked for; "unbindable" comes
+     * last, because such a mount could not become the root any more. */
+    if (!(prop & MS_SHARED)) propagate(p, AT_FDCWD, "/", AT_RECURSIVE, prop & MS_PRIVATE ? MS_PRIVATE : MS_SLAVE);
     int fd = p->root_tree;
     if (fd < 0)
         fd = open_tree(AT_FDCWD, p->rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
@@ -27,7 +41,7 @@ int sn_oci_root_open(struct sn_oci_plan *p)
     /* The root itself is never a peer of the host's mount: ours would show below the bundle. */
     propagate(p, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, prop & MS_PRIVATE ? MS_PRIVATE : MS_SLAVE);
     /* On top of "/", whose own place needs no search permission of a mapped root. */
-    if (prop & (MS_SHARED | MS_UNBINDABLE)) propagate(p, AT_FDCWD, "/", 0, MS_PRIVATE);
+    if (prop & MS_SHARED) propagate(p, AT_FDCWD, "/", 0, MS_PRIVATE);
     if (move_mount(fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         sn_oci_die(p, errno, "mount the root %s", p->rootfs);
     return fd;
@@ -36,6 +50,10 @@ int sn_oci_root_open(struct sn_oci_plan *p)
 void sn_oci_root_enter(struct sn_oci_plan *p, int root)
 {
     if (fchdir(root) < 0) sn_oci_die(p, errno, "enter the root");
+    if (p->shared_mounts) {
+        if (chroot(".") < 0) sn_oci_die(p, errno, "chroot");
+        return;
+    }
     if (p->no_pivot) {
         if (mount(".", "/", NULL, MS_MOVE, NULL) < 0) sn_oci_die(p, errno, "move the root to /");
         if (chroot(".") < 0) sn_oci_die(p, errno, "chroot");

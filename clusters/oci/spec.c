@@ -288,8 +288,6 @@ static int check_namespaces(struct sn_oci_reader *r, struct sn_oci_spec *s)
         all |= n->flag;
         if (!n->path) s->ns_new |= n->flag;
     }
-    if (!(s->ns_new & CLONE_NEWNS) && sn_oci_namespace_of(s, CLONE_NEWNS) == NULL)
-        return sn_oci_refuse(r, "linux.namespaces", "a mount namespace is needed");
     bool maps = s->uid_maps.n || s->gid_maps.n;
     if (maps && !(all & CLONE_NEWUSER))
         return sn_oci_refuse(r, "linux.uidMappings", "mappings are for a user namespace, and there is none");

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "clusters/oci/container.h"
 #include "clusters/oci/sys_int.h"
@@ -238,4 +239,16 @@ void sn_oci_wake_start(struct sn_oci_state_map *m)
 {
     atomic_store_explicit(&m->start, 1, memory_order_release);
     syscall(SYS_futex, &m->start, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void sn_oci_set_created(struct sn_oci_state_map *m)
+{
+    atomic_store_explicit(&m->phase, SN_OCI_PHASE_CREATED, memory_order_release);
+    syscall(SYS_futex, &m->phase, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+void sn_oci_wait_created(struct sn_oci_state_map *m, int ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+    if (atomic_load_explicit(&m->phase, memory_order_acquire) == SN_OCI_PHASE_CREATING)
+        syscall(SYS_futex, &m->phase, FUTEX_WAIT, SN_OCI_PHASE_CREATING, &t, NULL, 0);
 }

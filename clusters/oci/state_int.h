@@ -25,7 +25,9 @@ enum sn_oci_state_text {
     SN_OCI_TEXT_CONFIG,
     SN_OCI_TEXTS,
 };
-enum { SN_OCI_FLAG_TERMINAL = 1, SN_OCI_FLAG_SYSTEMD = 2, SN_OCI_FLAG_NO_CGROUP = 4 };
+enum { SN_OCI_FLAG_TERMINAL = 1, SN_OCI_FLAG_SYSTEMD = 2, SN_OCI_FLAG_NO_CGROUP = 4,
+       SN_OCI_FLAG_SHARED = 8,    /* no mount namespace of its own */
+       SN_OCI_FLAG_MOUNTED = 16 }; /* and the root is mounted in the runtime's */
 enum { SN_OCI_PHASE_CREATING, SN_OCI_PHASE_CREATED, SN_OCI_PHASE_RUNNING };
 
 struct sn_oci_state_map {
@@ -89,6 +91,10 @@ struct sn_oci_state_view {
 void sn_oci_state_view(const struct sn_oci_state_file *f, struct sn_oci_state_view *ret);
 /* sn_oci_process_start - start time of a process in clock ticks, 0 where it is gone or a zombie. */
 uint64_t sn_oci_process_start(pid_t pid);
+/* sn_oci_set_created - ends phase creating and wakes who waits for that; _wait_created waits, at most
+ * `ms`, while the phase is creating. */
+void sn_oci_set_created(struct sn_oci_state_map *m);
+void sn_oci_wait_created(struct sn_oci_state_map *m, int ms);
 /* sn_oci_wait_start - child: until start is 1; async-signal-safe. */
 void sn_oci_wait_start(struct sn_oci_state_map *m);
 /* sn_oci_wake_start - sets start and wakes the child. */

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clusters/task/stdio.h"
+#include "clusters/task/streams.h"
 #include "core/arena.h"
 #include "core/status.h"
 #include "fiber/net.h"

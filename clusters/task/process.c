@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clusters/task/task_int.h"
+#include "clusters/task/zygote_int.h"
 #include "core/alloc.h"
 #include "fiber/net.h"
 
@@ -113,6 +114,9 @@ static uint32_t status_of(int code, int status)
 static uint32_t process_reap(struct process *p)
 {
     siginfo_t si = {0};
+    uint32_t status;
+    struct sn_zygote *z = p->task->host->o.zygote;
+    if (z && sn_zygote_reap(z, p->pid, &status) >= 0) return status;
     if (waitid((idtype_t)P_PIDFD, (id_t)p->pidfd, &si, WEXITED | WNOHANG | __WALL) == 0 && si.si_pid)
         return status_of(si.si_code, si.si_status);
     struct pidfd_facts f = {.mask = PIDFD_FACT_EXIT};
@@ -127,7 +131,7 @@ static void others_first(struct sn_task *t)
 {
     if (!t->own_pids) {
         sn_mutex_lock_always(&t->op);
-        (void)sn_oci_kill(t->c, SIGKILL, true);
+        if (sn_oci_kill(t->c, SIGKILL, true) < 0) sn_diag_clear(); /* none is left */
         sn_mutex_unlock(&t->op);
     }
     int64_t until = sn_now() + SN_STDIO_DRAIN_NS;

@@ -257,9 +257,11 @@ static int create_job(void *arg)
 /* task_abandon - what create had made is taken back. */
 static void task_abandon(struct sn_task *t)
 {
-    if (t->c) (void)sn_oci_delete(t->c, true);
+    if (t->c && sn_oci_delete(t->c, true) < 0) sn_diag_clear();
     siginfo_t si;
+    uint32_t status;
     int pidfd = t->c ? t->init->pidfd : -1; /* killed just now, if it ever was */
+    if (pidfd >= 0 && t->host->o.zygote && sn_zygote_reap(t->host->o.zygote, t->init->pid, &status) >= 0) pidfd = -1;
     while (pidfd >= 0 && waitid((idtype_t)P_PIDFD, (id_t)pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR) continue;
     task_forget(t);
     sn_task_unref(t);
@@ -377,7 +379,7 @@ static int delete_init(struct sn_task *t, bool force, struct sn_task_state *ret)
         ret->in = ret->out = ret->err = NULL;
     }
     if (t->oom_fiber) sn_fiber_cancel(t->oom_fiber);
-    if (t->oom_on) (void)sn_event_wait(&t->oom_over);
+    if (t->oom_on && (r = sn_event_wait(&t->oom_over)) < 0) return r;
     task_forget(t);
     return 0;
 }
@@ -386,8 +388,9 @@ static int delete_exec(struct process *p, bool force, struct sn_task_state *ret)
 {
     struct sn_task *t = p->task;
     if (p->phase == PHASE_RUNNING && force) {
-        (void)process_signal(p, SIGKILL);
-        int r = sn_event_wait(&p->ended);
+        int r = process_signal(p, SIGKILL);
+        if (r < 0 && r != SN_E_NOT_FOUND) return r;
+        r = sn_event_wait(&p->ended);
         if (r < 0) return r;
     }
     sn_mutex_lock_always(&t->lock);

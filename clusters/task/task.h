@@ -11,7 +11,7 @@
  * where they must (create, start, delete), the rest run side by side. All calls suspend unless they
  * say otherwise, from any worker. */
 #pragma once
-#include "clusters/task/stdio.h"
+#include "clusters/task/streams.h"
 #include "core/arena.h"
 #include "core/str.h"
 

@@ -2,7 +2,7 @@
 /* task/task_int.h - what the files of the folder share: hosts, tasks and their processes. */
 #pragma once
 #include "clusters/oci/container.h"
-#include "clusters/task/stdio_int.h"
+#include "clusters/task/streams_int.h"
 #include "clusters/task/task.h"
 #include "core/list.h"
 #include "core/map.h"

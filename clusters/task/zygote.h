@@ -3,9 +3,9 @@
  *
  * Cloning a process copies its page tables and, where it has threads, stalls them: a daemon with
  * hundreds of megabytes pays milliseconds for each container. The zygote is forked before the daemon
- * grows and does the cloning for it, with CLONE_PARENT: the containers are the daemon's children, its
- * pidfds are waited for as ever. Requests and descriptors go over one socket pair; the zygote ends when
- * the daemon's end of it is closed. */
+ * grows and does the cloning for it. The containers' processes are its children: it keeps what is left
+ * of each until the task layer asks for its exit status. Requests and descriptors go over one socket
+ * pair; the zygote ends when the daemon's end of it is closed, and its containers run on. */
 #pragma once
 #include "core/base.h"
 

@@ -14,6 +14,8 @@ struct sn_ttrpc_server {
     struct sn_listener *listener;
     struct sn_fiber *runner;
     bool stopping;
+    void (*on_reply)(void *arg);
+    void *on_reply_arg;
 };
 struct server_conn {
     struct ttrpc_conn c;
@@ -50,6 +52,17 @@ int sn_ttrpc_server_add(struct sn_ttrpc_server *s, const struct sn_ttrpc_service
 unsigned sn_ttrpc_server_calls(const struct sn_ttrpc_server *s)
 {
     return s->n_calls;
+}
+
+void sn_ttrpc_server_on_reply(struct sn_ttrpc_server *s, void (*fn)(void *arg), void *arg)
+{
+    s->on_reply = fn;
+    s->on_reply_arg = arg;
+}
+
+unsigned sn_ttrpc_server_conns(const struct sn_ttrpc_server *s)
+{
+    return s->n_conns;
 }
 
 void *sn_ttrpc_arg(const struct sn_ttrpc_call *c)
@@ -177,6 +190,7 @@ static void call_main(void *arg)
     ttrpc_call_unref(k);
     s->n_calls--;
     if (after) after(after_arg);
+    if (s->on_reply) s->on_reply(s->on_reply_arg);
     ttrpc_wake(&s->idle);
 }
 

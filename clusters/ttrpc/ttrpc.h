@@ -60,8 +60,12 @@ int sn_ttrpc_server_run(struct sn_ttrpc_server *s, struct sn_listener *l) SN_MUS
 /* sn_ttrpc_server_stop - ends sn_ttrpc_server_run. The calling handler's own reply may be lost unless
  * it was sent: see sn_ttrpc_after_reply. Does not suspend. */
 void sn_ttrpc_server_stop(struct sn_ttrpc_server *s);
-/* sn_ttrpc_server_calls - requests in progress. */
+/* sn_ttrpc_server_calls, sn_ttrpc_server_conns - requests in progress, connections. */
 unsigned sn_ttrpc_server_calls(const struct sn_ttrpc_server *s);
+unsigned sn_ttrpc_server_conns(const struct sn_ttrpc_server *s);
+
+/* sn_ttrpc_server_on_reply - fn(arg) runs after each reply: for what a program does when it is left alone. */
+void sn_ttrpc_server_on_reply(struct sn_ttrpc_server *s, void (*fn)(void *arg), void *arg);
 
 void *sn_ttrpc_arg(const struct sn_ttrpc_call *c);
 struct sn_arena *sn_ttrpc_arena(struct sn_ttrpc_call *c);

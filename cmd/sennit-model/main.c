@@ -193,7 +193,9 @@ static const struct sn_cli_command *const commands[] = {&model, NULL};
 
 int main(int argc, char **argv)
 {
-    static const struct sn_cli_program program = {
-        .name = "sennit-model", .version = SN_VERSION, .about = GEN_MODEL_BRIEF, .commands = commands};
+    static const struct sn_cli_program program = {.name = "sennit-model",
+                                                  .version = SN_VERSION,
+                                                  .about = GEN_MODEL_BRIEF,
+                                                  .commands = commands};
     return sn_cli_main(&program, argc, argv);
 }

@@ -79,4 +79,4 @@ int foreground(struct app *app, int pidfd, int master) SN_MUST_CHECK;
 /* signal_number - "TERM", "SIGTERM", "15", "RTMIN+3". Returns it or SN_E_INVALID_ARGUMENT. */
 int signal_number(const char *name) SN_MUST_CHECK;
 /* preserve_count - --preserve-fds and LISTEN_FDS of the environment together. */
-int preserve_count(unsigned option, unsigned *ret) SN_MUST_CHECK;
+int preserve_count(unsigned option, unsigned *ret, unsigned *ret_listen) SN_MUST_CHECK;

@@ -100,7 +100,7 @@ static int run(struct app *app, const struct exec_opts *o, int argc, char **argv
     int master = -1, e = open_container(app, argv[0], &c);
     if (e < 0) return e;
     if (o->cgroup.n) x.cgroup = o->cgroup.v[o->cgroup.n - 1];
-    e = preserve_count(o->preserve_fds, &x.preserve_fds);
+    e = preserve_count(o->preserve_fds, &x.preserve_fds, &x.listen_fds);
     if (e == 0)
         e = o->process ? read_text(app, o->process, &x.process) : build(app, c, o, argc - 1, argv + 1, &x.process);
     if (!o->detach) {

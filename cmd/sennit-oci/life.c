@@ -32,13 +32,14 @@ int open_container(struct app *app, const char *id, struct sn_oci_container **re
     return sn_oci_open(&app->host, id, ret);
 }
 
-int preserve_count(unsigned option, unsigned *ret)
+int preserve_count(unsigned option, unsigned *ret, unsigned *ret_listen)
 {
     const char *listen = getenv("LISTEN_FDS");
     uint64_t n = 0;
     if (listen && sn_str_to_u64(sn_str(listen), &n) < 0) return sn_fail(SN_E_INVALID_ARGUMENT, "LISTEN_FDS: \"%.16s\" is no number", listen);
     if (n + option > SN_OCI_PRESERVE_FDS_MAX) return sn_fail(SN_E_INVALID_ARGUMENT, "preserve-fds: more than %d", SN_OCI_PRESERVE_FDS_MAX);
     *ret = (unsigned)n + option;
+    *ret_listen = (unsigned)n;
     return 0;
 }
 
@@ -47,7 +48,7 @@ static int make(struct app *app, const struct make_opts *m, const char *id, int 
     struct sn_oci_create_opts o = {.id = id, .bundle = m->bundle, .console_socket = m->console_socket,
                                    .pidfd_socket = m->pidfd_socket, .pid_file = m->pid_file, .no_pivot = m->no_pivot,
                                    .no_new_keyring = m->no_new_keyring, .detach = m->detach, .ret_console = ret_console};
-    int e = preserve_count(m->preserve_fds, &o.preserve_fds);
+    int e = preserve_count(m->preserve_fds, &o.preserve_fds, &o.listen_fds);
     if (e == 0 && m->config) e = read_text(app, m->config, &o.config);
     return e < 0 ? e : sn_oci_create(&app->host, &o, ret);
 }

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "consensus/index/indexer.h"
+#include "consensus/index/psql.h"
 #include "consensus/rpc/server.h"
 #include "core/status.h"
 #include "fiber/os.h"
@@ -33,23 +33,34 @@ struct work {
     struct sn_indexer *indexer; /* NULL: none */
 };
 
+static int open_psql(struct work *w, struct sn_psql **ret)
+{
+    struct sn_cons_genesis g;
+    struct sn_str json;
+    int r = sn_home_genesis_read(w->call->arena, &w->c, &json, &g);
+    return r < 0 ? r : sn_psql_open(w->c.tx_index.psql_conn, g.chain_id, ret);
+}
 /* The index of both stores. make: where it is missing; else none is no failure. */
 static int open_indexer(struct work *w, bool make)
 {
-    struct sn_kv *kv;
+    struct sn_indexer_opts o = {.blocks = w->stores.blocks, .states = w->stores.states};
     struct sn_str kind = w->c.tx_index.indexer;
     if (sn_str_ieq(kind, SN_STR("null")) && !make) return 0;
     if (sn_str_ieq(kind, SN_STR("null")))
         return sn_fail(SN_E_FAILED_PRECONDITION, "found null event sink, please check the tx-index "
                                                  "section in the config.toml");
-    if (!sn_str_ieq(kind, SN_STR("kv")))
+    bool psql = sn_str_ieq(kind, SN_STR("psql"));
+    if (!psql && !sn_str_ieq(kind, SN_STR("kv")))
         return sn_fail(SN_E_UNIMPLEMENTED, "unsupported event sink type: %.*s", SN_STR_ARG(kind));
-    int r = chain_home_db(w->call->arena, &w->c, "tx_index", make, &kv);
+    int r = psql ? open_psql(w, &o.psql)
+                 : chain_home_db(w->call->arena, &w->c, "tx_index", make, &o.kv);
     if (r == SN_E_NOT_FOUND && !make) return 0;
     if (r < 0) return r;
-    r = sn_indexer_new(&(struct sn_indexer_opts){.kv = kv, .blocks = w->stores.blocks,
-                                                 .states = w->stores.states}, &w->indexer);
-    if (r < 0) sn_kv_close(kv);
+    r = sn_indexer_new(&o, &w->indexer);
+    if (r < 0) {
+        sn_kv_close(o.kv);
+        sn_psql_close(o.psql);
+    }
     return r;
 }
 

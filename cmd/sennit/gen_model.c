@@ -12,10 +12,7 @@
 
 #define PATH_BYTES 2048
 
-static const char *text(struct sn_arena *a, struct sn_str s)
-{
-    return sn_arena_str(a, s).ptr;
-}
+static const char *text(struct sn_arena *a, struct sn_str s) { return sn_arena_str(a, s).ptr; }
 /* The options as flags again: what they are by environment or default is settled here. */
 static const char **flags_of(const struct sn_cli_call *call)
 {

@@ -17,8 +17,8 @@
 struct image_opts {
     struct sn_str root;
     /* of some commands */
-    struct sn_str platform, user, authfile, output, name, key;
-    bool plain_http, tls_insecure, no_unpack, no_sync, quiet, all, json, no_trunc, yes, read_only;
+    struct sn_str platform, user, authfile, output, name, certs_dir;
+    bool plain_http, tls_insecure, no_unpack, no_sync, quiet, all, json, no_trunc, read_only;
 };
 #define ROOT_FIELD                                                                                            \
     SN_CONF_STRING(struct image_opts, root, "root", .def = SN_IMAGE_ROOT_DEFAULT, .metavar = "FOLDER",        \
@@ -39,9 +39,6 @@ static const char *text_of(struct sn_arena *a, struct sn_str s)
 }
 
 /* Ctrl-C ends a pull in order: what came so far stays for the next one. */
-struct signals {
-    struct sn_scope *s;
-};
 static int on_signal(void *arg)
 {
     static const int wanted[] = {SIGINT, SIGTERM, 0};
@@ -54,7 +51,7 @@ static int on_signal(void *arg)
 static int with_store(void *arg)
 {
     struct job *j = arg;
-    struct sn_image_store_opts so = {.root = text_of(j->a, j->o->root), .no_sync = j->o->no_sync};
+    struct sn_image_store_opts so = {.root = text_of(j->a, j->o->root), .certs_dir = text_of(j->a, j->o->certs_dir), .no_sync = j->o->no_sync};
     int r = sn_image_store_open(&so, &j->st);
     if (r < 0) return r;
     r = j->work(j);
@@ -107,6 +104,8 @@ static const struct sn_conf_field pull_fields[] = {
                    .help = "Who asks; the password is read from standard input, its first line."),
     SN_CONF_STRING(struct image_opts, authfile, "authfile", .metavar = "FILE",
                    .help = "Credentials as in docker's config.json; without it `~/.docker/config.json`."),
+    SN_CONF_STRING(struct image_opts, certs_dir, "certs-dir", .metavar = "FOLDER",
+                   .help = "Mirrors and certificates, as containerd has them; without it `/etc/containerd/certs.d`."),
     SN_CONF_BOOL(struct image_opts, plain_http, "plain-http", .help = "Speak http, also to hosts that are not loopback."),
     SN_CONF_BOOL(struct image_opts, tls_insecure, "tls-insecure", .help = "Do not verify the registry's certificate."),
     SN_CONF_BOOL(struct image_opts, no_unpack, "no-unpack", .help = "Only fetch: unpacked when it is first used."),

@@ -10,7 +10,8 @@
 static const struct sn_cli_command *const commands[] = {
     &sn_cmd_up, &sn_cmd_gateway, &sn_cmd_load, &sn_cmd_serve, &sn_cmd_doctor,
     &sn_cmd_registry, &sn_cmd_gen, &sn_cmd_chain,
-    &sn_cmd_pull, &sn_cmd_images, &sn_cmd_rmi, &sn_cmd_image,
+    &sn_cmd_pull, &sn_cmd_images, &sn_cmd_rmi, &sn_cmd_image, &sn_cmd_cri,
+    &sn_cmd_run, &sn_cmd_ps, &sn_cmd_logs, &sn_cmd_exec, &sn_cmd_stop, &sn_cmd_rm, &sn_cmd_stats,
     &sn_cmd_abi, &sn_cmd_zk, &sn_cmd_version, NULL,
 };
 

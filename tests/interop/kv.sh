@@ -23,6 +23,14 @@ for i in 1 2 3; do
   else fail "we wrote, round $i" "the dumps differ"; fi
 done
 rm -rf "$tmp/copy"
+# Killed: the same, once what was written while a table was is written out.
+bad=
+for n in $(seq 5200 300 14200); do
+  "$peer" crash "$tmp/killed$n" 7 "$n" 2>/dev/null; cp -r "$tmp/killed$n" "$tmp/copy"
+  "$cache/kv" dump "$tmp/killed$n" >"$tmp/theirs" && "$peer" dump "$tmp/copy" >"$tmp/ours" && cmp -s "$tmp/ours" "$tmp/theirs" || bad="$bad $n"
+  rm -rf "$tmp/copy" "$tmp/killed$n"
+done
+[ -z "$bad" ] && ok "goleveldb reads all that a killed process has written" || fail "goleveldb reads all that a killed process has written" "after$bad batches"
 # Closed while, or soon after, the first table is written: goleveldb skips what a log has from before that.
 bad=
 for n in $(seq 5200 150 6700); do

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Our side of tests/interop/kv.sh: kv_peer dump FOLDER, kv_peer write FOLDER SEED [BATCHES]. */
+/* Our side of tests/interop/kv.sh: kv_peer dump FOLDER, kv_peer write FOLDER SEED [BATCHES],
+ * kv_peer crash FOLDER SEED BATCHES: the same, some more a moment later, and an end without closing. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/rand.h"
 #include "core/status.h"
@@ -75,6 +78,13 @@ static int work(void *arg)
     r = argv[1][0] == 'd' ? dump(kv)
                           : write_some(kv, strtoull(argv[3], NULL, 10),
                                        argv[4] ? strtoull(argv[4], NULL, 10) : 20000);
+    if (argv[1][0] == 'c') {
+        for (int i = 0; i < 4 && r >= 0; i++) {
+            r = sn_sleep(150 * SN_MS);
+            if (r >= 0) r = write_some(kv, (uint64_t)i + 1, 3);
+        }
+        kill(getpid(), SIGKILL);
+    }
     sn_kv_close(kv);
     return r;
 }

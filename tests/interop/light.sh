@@ -87,6 +87,14 @@ a=$(curl -s "http://127.0.0.1:${port[4]}" -d '[{"jsonrpc":"2.0","id":"a","method
 x, y, z = json.load(sys.stdin); print(x["id"], x["result"]["header"]["height"], y["id"], y["result"]["block"]["header"]["height"], z["error"]["code"])')
 check "a batch by POST" "$a" "a 7 2 8 -32601"
 
+# ---- subscriptions: what `cometbft light` says on its WebSocket, ours says too -----------------------------------------------------
+timeout 60 python3 "$root/tests/interop/ws_events.py" "${port[4]}" >"$tmp/ws.ours" 2>&1
+timeout 60 python3 "$root/tests/interop/ws_events.py" "${port[5]}" >"$tmp/ws.theirs" 2>&1
+check "subscriptions as cometbft light ($(grep -c . "$tmp/ws.theirs") lines)" "$(diff "$tmp/ws.theirs" "$tmp/ws.ours" | head -4)" ""
+check "an event's id, three heights in a row" "$(grep -c '^events .*true' "$tmp/ws.ours")" 2
+timeout 60 python3 "$root/tests/interop/ws_events.py" "${port[4]}" more >"$tmp/ws.more" 2>&1
+check "refusals and verified answers on it" "$(grep -E '^a (query|verified)|^once' "$tmp/ws.more" | tr '\n' ' ')" 'a query that is none true once more true a verified answer between events "3" '
+
 # ---- folders: each goes on where the other stopped -----------------------------------------------------------------
 quit "$skip_pid"; quit "$go_pid"
 theirs exchange1 "${port[5]}" --home-dir "$tmp/ours"; h=$(($(height) - 1)); same "CometBFT on our folder" "${port[5]}" "${port[0]}" "header?height=$h"; quit "$light"
@@ -160,4 +168,12 @@ for _ in $(seq 50); do
   [ -n "$found" ] && break; sleep 0.2
 done
 check "and puts it into a block" "$([ -n "$found" ] && echo yes)" yes
+
+# ---- the primary goes while somebody listens --------------------------------------------------------------------------------------
+ours gone "${port[4]}" --primary "$node" --witnesses "$witness" --home-dir "$tmp/gone" $trust
+timeout 90 python3 "$root/tests/interop/ws_events.py" "${port[4]}" wait >"$tmp/ws.gone" 2>&1 & reader=$!
+for _ in $(seq 300); do grep -q '^ready' "$tmp/ws.gone" && break; sleep 0.1; done
+kill "${pids[0]}"; wait "$reader"
+check "a primary that goes ends the events" "$(grep '^closed' "$tmp/ws.gone")" "closed 1011"
+quit "$light"
 end

@@ -50,7 +50,7 @@ static int fill_self(struct sn_daemon *d)
     n->p2p_version = SN_P2P_VERSION;
     n->block_version = SN_BLOCK_VERSION;
     n->app_version = d->state->app_version;
-    bool indexed = sn_str_eqc(d->c->tx_index.indexer, "kv");
+    bool indexed = !sn_str_eqc(d->c->tx_index.indexer, "null");
     struct sn_str at = d->c->p2p.external_address;
     int r = set_text(n->network, d->genesis.chain_id, "chain_id");
     if (r >= 0) r = set_text(n->version, SN_STR(SN_HOME_COMET_VERSION), "version");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/daemon/daemon_rpc.c - what others see of the node: events, the index, RPC. */
 #include "consensus/daemon/daemon_int.h"
+#include "consensus/index/psql.h"
 #include "consensus/rpc/publish.h"
 #include "kit/log.h"
 
@@ -56,14 +57,18 @@ int sn_daemon_open_index(struct sn_daemon *d)
     struct sn_str kind = d->c->tx_index.indexer;
     struct sn_indexer_opts o = {.blocks = d->blocks, .states = d->states};
     if (sn_str_eqc(kind, "null")) return 0;
-    if (!sn_str_eqc(kind, "kv"))
-        return sn_fail(SN_E_INVALID_ARGUMENT, "tx_index.indexer: expected kv or null, got %.*s",
-                       SN_STR_ARG(kind));
-    int r = sn_daemon_open_kv(d, "tx_index", SN_DAEMON_INDEX_BUFFER, &o.kv);
+    bool psql = sn_str_eqc(kind, "psql");
+    if (!psql && !sn_str_eqc(kind, "kv"))
+        return sn_fail(SN_E_INVALID_ARGUMENT,
+                       "tx_index.indexer: expected kv, psql or null, got %.*s", SN_STR_ARG(kind));
+    int r = psql ? sn_psql_open(d->c->tx_index.psql_conn, d->genesis.chain_id, &o.psql)
+                 : sn_daemon_open_kv(d, "tx_index", SN_DAEMON_INDEX_BUFFER, &o.kv);
     if (r < 0) return r;
     r = sn_indexer_new(&o, &d->indexer);
-    if (r < 0) sn_kv_close(o.kv);
-    return r < 0 ? sn_wrap(r, "tx_index.db") : 0;
+    if (r >= 0) return 0;
+    sn_kv_close(o.kv);
+    sn_psql_close(o.psql);
+    return sn_wrap(r, "tx_index.db");
 }
 
 /* ---- RPC ---- */

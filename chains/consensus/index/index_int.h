@@ -10,7 +10,7 @@
 #define SN_INDEXER_ARENA (64u << 20) /* bytes of one look at the store */
 #define SN_INDEXER_NARROW 1024       /* heights looked up one by one rather than by a scan */
 #define SN_INDEXER_EVENTS_LOG2 20    /* events of a block that have numbers of their own */
-#define SN_INDEXER_BATCH 1024        /* transactions written together */
+#define SN_INDEXER_BATCH 128         /* transactions written together: what stays in the caches */
 #define SN_INDEXER_RETRY_NS (1 * SN_SEC)
 
 struct sn_indexer {
@@ -34,6 +34,12 @@ struct sn_indexer_held {
     size_t size;
 };
 
+/* sn_index_next_result - the next transaction's result in the encoded answer: the index stores these
+ * very bytes. Returns false at the end, and where it is no answer. */
+bool sn_index_next_result(struct sn_str *in, struct sn_str *ret) SN_MUST_CHECK;
+/* sn_index_tx_result - tendermint.abci.TxResult, appended; result: encoded. */
+void sn_index_tx_result(struct sn_buf *out, int64_t height, uint32_t index, struct sn_str tx,
+                        struct sn_str result);
 /* sn_indexer_put - what a block and the application's answer to it say. */
 int sn_indexer_put(struct sn_indexer *ix, const struct sn_indexer_in *in) SN_MUST_CHECK;
 /* sn_indexer_last - the highest indexed block; 0 for none. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "consensus/index/index_int.h"
+#include "consensus/index/psql.h"
 #include "core/alloc.h"
 #include "core/enc.h"
 #include "core/rand.h"
@@ -431,6 +432,43 @@ SN_TEST(index_never_truncates)
     struct world w = {0};
     T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, never_truncates_main, &w));
     sn_arena_done(&w.a);
+}
+
+/* ---- psql, without a database; with one: tests/interop/chain_psql.sh ---- */
+
+static int psql_main(void *arg)
+{
+    struct sn_psql *p;
+    struct sn_indexer *ix;
+    int64_t height = 7;
+    int r = sn_psql_open(SN_STR("host=127.0.0.1 port=1 password=word"), SN_STR("c"), &p);
+    *(bool *)arg = r == SN_E_UNIMPLEMENTED;
+    if (r == SN_E_UNIMPLEMENTED) return 0;
+    T_OK(r);
+    T_EQ(sn_psql_last(p, &height), SN_E_UNAVAILABLE);
+    T_ASSERT(!strstr(sn_diag_str(SN_E_UNAVAILABLE), "word"));
+    T_EQ(height, 7);
+    /* It cannot be asked, whether or not it can be reached. */
+    T_OK(sn_indexer_new(&(struct sn_indexer_opts){.psql = p}, &ix));
+    struct sn_buf out SN_CLEANUP(sn_buf_done) = {0};
+    uint8_t hash[32] = {0};
+    T_EQ(sn_indexer_tx(ix, hash, &out), SN_E_UNIMPLEMENTED);
+    T_STR(sn_str(sn_diag_str(SN_E_UNIMPLEMENTED)), "the TxIndexer.Get method is not supported");
+    sn_indexer_free(ix);
+    static const char *const none[] = {"", "word without sense", "postgresql://h:port/x?y",
+                                       "host='word"};
+    for (size_t i = 0; i < SN_COUNT_OF(none); i++) {
+        sn_test_row("%s", none[i]);
+        T_EQ(sn_psql_open(sn_str(none[i]), SN_STR("c"), &p), SN_E_INVALID_ARGUMENT);
+        T_ASSERT(!strstr(sn_diag_str(SN_E_INVALID_ARGUMENT), "word"));
+    }
+    return 0;
+}
+SN_TEST(index_psql_unreachable)
+{
+    bool missing = false;
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, psql_main, &missing));
+    if (missing) sn_test_skip("libpq5 is not installed");
 }
 
 /* ---- without memory ---- */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "consensus/index/index_int.h"
+#include "consensus/index/psql.h"
 #include "core/alloc.h"
 #include "core/status.h"
 #include "core/varint.h"
@@ -112,9 +113,7 @@ static bool take_varint(struct sn_str *in, uint64_t *ret)
     if (n > 0) *in = sn_str_from(*in, (size_t)n);
     return n > 0;
 }
-/* The next transaction's result in the encoded answer: the index stores these very bytes. Returns
- * false at the end, and where it is no answer. */
-static bool next_result(struct sn_str *in, struct sn_str *ret)
+bool sn_index_next_result(struct sn_str *in, struct sn_str *ret)
 {
     uint64_t tag, v;
     while (take_varint(in, &tag) && take_varint(in, &v)) {
@@ -127,19 +126,41 @@ static bool next_result(struct sn_str *in, struct sn_str *ret)
     return false;
 }
 
-static void put_varint(struct sn_buf *out, uint8_t tag, uint64_t v)
+static size_t put_varint(uint8_t *out, uint8_t tag, uint64_t v)
 {
-    uint8_t b[1 + SN_VARINT_MAX] = {tag};
-    sn_buf_put(out, b, 1 + sn_varint_put(b + 1, v));
+    out[0] = tag;
+    return 1 + sn_varint_put(out + 1, v);
 }
-static void put_tx_result(struct writer *w, struct sn_str tx, uint32_t index, struct sn_str result)
+/* What is around the two texts of a result, so that they need not be copied. */
+struct tx_result {
+    uint8_t head[3 * (1 + SN_VARINT_MAX)], mid[1 + SN_VARINT_MAX];
+    struct sn_str parts[4];
+};
+static void tx_result(struct tx_result *t, int64_t height, uint32_t index, struct sn_str tx,
+                      struct sn_str result)
 {
-    put_varint(&w->value, TX_RESULT_HEIGHT, (uint64_t)w->height);
-    if (index) put_varint(&w->value, TX_RESULT_INDEX, index);
-    if (tx.len) put_varint(&w->value, TX_RESULT_TX, tx.len);
-    sn_buf_str(&w->value, tx);
-    put_varint(&w->value, TX_RESULT_RESULT, result.len);
-    sn_buf_str(&w->value, result);
+    size_t n = put_varint(t->head, TX_RESULT_HEIGHT, (uint64_t)height);
+    if (index) n += put_varint(t->head + n, TX_RESULT_INDEX, index);
+    if (tx.len) n += put_varint(t->head + n, TX_RESULT_TX, tx.len);
+    size_t m = put_varint(t->mid, TX_RESULT_RESULT, result.len);
+    t->parts[0] = sn_str_of((const char *)t->head, n);
+    t->parts[1] = tx;
+    t->parts[2] = sn_str_of((const char *)t->mid, m);
+    t->parts[3] = result;
+}
+void sn_index_tx_result(struct sn_buf *out, int64_t height, uint32_t index, struct sn_str tx,
+                        struct sn_str result)
+{
+    struct tx_result t;
+    tx_result(&t, height, index, tx, result);
+    for (size_t i = 0; i < SN_COUNT_OF(t.parts); i++) sn_buf_str(out, t.parts[i]);
+}
+static int put_tx_result(struct writer *w, struct sn_str hash, struct sn_str tx, uint32_t index,
+                         struct sn_str result)
+{
+    struct tx_result t;
+    tx_result(&t, w->height, index, tx, result);
+    return sn_kv_batch_put_parts(&w->batch, hash, t.parts, SN_COUNT_OF(t.parts));
 }
 
 struct tx {
@@ -155,19 +176,15 @@ static int put_tx(struct writer *w, const struct tx *t, uint32_t index)
     int n = snprintf(height, sizeof(height), "%lld", (long long)w->height);
     sn_index_tx_key(&w->key, SN_INDEX_TX_HEIGHT,
                     &(struct sn_index_key){sn_str_of(height, (size_t)n), w->height, index, 0});
-    r = put(w, sn_str_of((const char *)t->hash, 32));
-    if (r < 0) return r;
-    sn_buf_reset(&w->value);
-    put_tx_result(w, t->data, index, t->result);
-    sn_buf_put(&w->key, t->hash, 32);
-    return w->value.err < 0 ? w->value.err : put(w, sn_buf_view(&w->value));
+    struct sn_str hash = sn_str_of((const char *)t->hash, 32);
+    r = put(w, hash);
+    return r < 0 ? r : put_tx_result(w, hash, t->data, index, t->result);
 }
 
 static int write_out(struct sn_indexer *ix, struct writer *w)
 {
     int r = sn_kv_write(ix->o.kv, &w->batch, false);
-    sn_kv_batch_done(&w->batch);
-    w->batch = (struct sn_kv_batch){0};
+    sn_kv_batch_reset(&w->batch);
     sn_arena_reset(&w->arena);
     return r;
 }
@@ -180,7 +197,7 @@ static int put_txs(struct sn_indexer *ix, struct writer *w, const struct sn_inde
     int r = 0;
     for (uint32_t i = 0; i < b->n_txs && r == 0; i++) {
         struct tx t = {.data = b->txs[i], .hash = own, .res = in->res->tx_results.ptr[i]};
-        if (!next_result(&rest, &t.result))
+        if (!sn_index_next_result(&rest, &t.result))
             return sn_fail(SN_E_DATA_LOSS, "the answer has no result of transaction %u", i);
         if (b->tx_hashes)
             t.hash = b->tx_hashes[i];
@@ -217,6 +234,7 @@ static int answer_of(struct sn_indexer *ix, int64_t height, struct sn_buf *out)
 
 int sn_indexer_put(struct sn_indexer *ix, const struct sn_indexer_in *in)
 {
+    if (ix->o.psql) return sn_psql_put(ix->o.psql, in);
     int64_t height = in->block->header.height;
     struct writer w SN_CLEANUP(
         writer_done) = {.height = height,
@@ -335,7 +353,7 @@ static int follow(struct sn_indexer *ix, int64_t target)
         int r = index_next(ix, h);
         if (r == SN_E_CANCELLED || r == SN_E_DEADLINE_EXCEEDED) return r;
         if (r < 0) SN_LOG_ERROR("a height is not indexed", SN_L("height", h), SN_L_ERR(r));
-        if (r == SN_E_NOMEM || r == SN_E_IO) {
+        if (r == SN_E_NOMEM || r == SN_E_IO || (ix->o.psql && r == SN_E_UNAVAILABLE)) {
             if ((r = sn_sleep(SN_INDEXER_RETRY_NS)) < 0) return r;
             continue;
         }
@@ -361,6 +379,11 @@ int sn_indexer_run(struct sn_indexer *ix)
 {
     int64_t last = 0, stored = 0;
     int r = sn_indexer_last(ix, &last);
+    while (ix->o.psql && r == SN_E_UNAVAILABLE) {
+        SN_LOG_ERROR("the index cannot be reached", SN_L_ERR(r));
+        r = sn_sleep(SN_INDEXER_RETRY_NS);
+        if (r == 0) r = sn_indexer_last(ix, &last);
+    }
     if (r == 0) r = executed(ix, &stored);
     if (r < 0) return sn_wrap(r, "indexer");
     /* CometBFT writes a block's and its transactions' keys one after the other: the last height may
@@ -415,6 +438,7 @@ int sn_indexer_range(struct sn_indexer *ix, int64_t from, int64_t to)
 
 int sn_indexer_last(struct sn_indexer *ix, int64_t *ret)
 {
+    if (ix->o.psql) return sn_psql_last(ix->o.psql, ret);
     struct sn_buf from SN_CLEANUP(sn_buf_done) = {0}, to SN_CLEANUP(sn_buf_done) = {0};
     struct sn_arena a SN_CLEANUP(sn_arena_done) = {0};
     struct sn_kv_pair *pairs;
@@ -441,8 +465,9 @@ int sn_indexer_new(const struct sn_indexer_opts *o, struct sn_indexer **ret)
     ix->o = *o;
     sn_list_init(&ix->held);
     if (!ix->o.found_max) ix->o.found_max = SN_INDEXER_FOUND_MAX;
-    int64_t last;
-    int r = sn_indexer_last(ix, &last);
+    int64_t last = 0;
+    /* A database that cannot be reached yet keeps no node from starting. */
+    int r = ix->o.psql ? 0 : sn_indexer_last(ix, &last);
     if (r < 0) {
         sn_free(ix);
         return r;
@@ -457,5 +482,6 @@ void sn_indexer_free(struct sn_indexer *ix)
     if (!ix) return;
     for (struct sn_indexer_held *h; (h = held_pop(ix)) != NULL;) held_free(h);
     sn_kv_close(ix->o.kv);
+    sn_psql_close(ix->o.psql);
     sn_free(ix);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/index/indexer.h - transactions by hash and by the application's events, blocks by
- * theirs, in data/tx_index.db with CometBFT's keys ("kv").
+ * theirs, in data/tx_index.db with CometBFT's keys ("kv"), or in a PostgreSQL database ("psql"), where
+ * nothing can be searched for by this interface: those calls are SN_E_UNIMPLEMENTED then.
  *
  * The indexer follows the stores in a fiber of its own: consensus never waits for it, and what it
  * missed (a crash, a pause) it reads from them. */
@@ -16,6 +17,7 @@ struct sn_indexer_opts {
     struct sn_cons_block_store *blocks;
     struct sn_cons_state_store *states;
     uint32_t found_max; /* entries that a condition may find; 0: SN_INDEXER_FOUND_MAX */
+    struct sn_psql *psql; /* instead of kv; closed in the end */
 };
 /* sn_indexer_new - Returns 0, as sn_kv_get; then kv stays the caller's. */
 int sn_indexer_new(const struct sn_indexer_opts *o, struct sn_indexer **ret) SN_MUST_CHECK;

@@ -408,8 +408,15 @@ static const struct hit *hit_at(const struct search *s, const struct sn_indexer_
     return &s->found.ptr[p->descending ? s->found.len - 1 - i : i];
 }
 
+/* CometBFT's words. */
+static int unsearchable(const char *what)
+{
+    return sn_fail(SN_E_UNIMPLEMENTED, "the %s method is not supported", what);
+}
+
 int sn_indexer_tx(struct sn_indexer *ix, const uint8_t hash[32], struct sn_buf *out)
 {
+    if (ix->o.psql) return unsearchable("TxIndexer.Get");
     return sn_kv_get(ix->o.kv, sn_str_of((const char *)hash, 32), out);
 }
 
@@ -458,6 +465,7 @@ int sn_indexer_tx_search(struct sn_indexer *ix, const struct sn_query *q,
     struct search s SN_CLEANUP(search_done) = {.ix = ix, .q = q, .height_tag = SN_INDEX_TX_HEIGHT};
     struct sn_str *txs = SN_ARENA_ARRAY(a, struct sn_str, SN_MAX(p->per_page, 1u));
     size_t from = 0, n = 0, one = 0;
+    if (ix->o.psql) return unsearchable("TxIndexer.Search");
     if (!txs) return SN_E_NOMEM;
     int r = by_hash(ix, q, a, txs, &one);
     if (r == 0) r = run(&s);
@@ -482,6 +490,7 @@ int sn_indexer_block_search(struct sn_indexer *ix, const struct sn_query *q,
     struct search s SN_CLEANUP(
         search_done) = {.ix = ix, .q = q, .blocks = true, .height_tag = SN_INDEX_BLOCK_HEIGHT};
     size_t from = 0, n = 0;
+    if (ix->o.psql) return unsearchable("BlockIndexer.Search");
     int r = run(&s);
     if (r == 0) r = page_of(p, s.found.len, &from, &n);
     if (r < 0) return r;

@@ -12,7 +12,6 @@
 
 SN_LOG_MODULE("light-proxy");
 
-#define BODY_MAX 1000000u
 #define BATCH_MAX 10u
 #define DRAIN_NS (2 * SN_SEC)
 #define ERROR_MAX 400
@@ -55,12 +54,6 @@ static const char *const passed[] = {"health",
                                      "broadcast_tx_async",
                                      "abci_info",
                                      "broadcast_evidence"};
-
-struct proxy {
-    const struct sn_light_proxy_opts *o;
-    struct sn_light_rpc *primary;
-    struct sn_http_server *http;
-};
 
 /* ---- arguments ---- */
 
@@ -194,7 +187,7 @@ static int build(const struct proxy_call *c, struct sn_str id, struct sn_str *re
     return ret->ptr ? 0 : SN_E_NOMEM;
 }
 
-static void put_error(struct sn_buf *out, struct sn_str id, int code, const char *message, int r)
+void proxy_put_error(struct sn_buf *out, struct sn_str id, int code, const char *message, int r)
 {
     char text[ERROR_MAX];
     sn_buf_printf(out, "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"error\":{\"code\":%d,\"message\":\"%s\"",
@@ -252,7 +245,7 @@ static void answer(struct proxy *p, const struct request *q, struct sn_arena *a,
     if (c.route) {
         r = q->body.ptr ? args_json(&c, q->params) : args_uri(&c, q->query);
         if (r < 0) {
-            put_error(out, q->id, -32602, "Invalid params", r);
+            proxy_put_error(out, q->id, -32602, "Invalid params", r);
             return;
         }
         r = verified(p, &c, q->id, out);
@@ -260,18 +253,18 @@ static void answer(struct proxy *p, const struct request *q, struct sn_arena *a,
         for (size_t i = 0; i < SN_COUNT_OF(passed); i++)
             if (sn_str_eqc(q->method, passed[i])) r = pass(p, q, a, out);
         if (r == SN_E_NOT_FOUND) {
-            put_error(out, q->id, -32601, "Method not found", 0);
+            proxy_put_error(out, q->id, -32601, "Method not found", 0);
             return;
         }
     }
     if (r >= 0) return;
     SN_LOG_WARN("not answered", SN_L("method", q->method), SN_L_ERR(r));
-    put_error(out, q->id, -32603, "Internal error", r);
+    proxy_put_error(out, q->id, -32603, "Internal error", r);
 }
 
 /* ---- HTTP ---- */
 
-static int write_json(const struct sn_json *v, struct sn_arena *a, struct sn_str *ret)
+int proxy_write_json(const struct sn_json *v, struct sn_arena *a, struct sn_str *ret)
 {
     struct sn_buf b SN_CLEANUP(sn_buf_done);
     sn_buf_init(&b, 0);
@@ -280,17 +273,17 @@ static int write_json(const struct sn_json *v, struct sn_arena *a, struct sn_str
     *ret = sn_arena_str(a, sn_buf_view(&b));
     return ret->ptr ? 0 : SN_E_NOMEM;
 }
-static int one(struct proxy *p, const struct sn_json *v, struct sn_arena *a, struct sn_buf *out)
+int proxy_one(struct proxy *p, const struct sn_json *v, struct sn_arena *a, struct sn_buf *out)
 {
     struct request q = {.id = SN_STR("null"),
                         .method = sn_json_str(sn_json_get(v, "method")),
                         .params = sn_json_get(v, "params")};
     const struct sn_json *id = sn_json_get(v, "id");
-    int r = write_json(v, a, &q.body);
-    if (r >= 0 && id) r = write_json(id, a, &q.id);
+    int r = proxy_write_json(v, a, &q.body);
+    if (r >= 0 && id) r = proxy_write_json(id, a, &q.id);
     if (r < 0) return r;
     if (!q.method.ptr)
-        put_error(out, q.id, -32600, "Invalid Request", 0);
+        proxy_put_error(out, q.id, -32600, "Invalid Request", 0);
     else
         answer(p, &q, a, out);
     return out->err;
@@ -299,17 +292,17 @@ static int post(struct proxy *p, struct sn_http_x *x, struct sn_buf *out)
 {
     struct sn_str body;
     const struct sn_json *doc;
-    int r = sn_http_body_all(x, BODY_MAX, &body);
+    int r = sn_http_body_all(x, PROXY_BODY_MAX, &body);
     if (r < 0) return r;
     r = sn_json_parse(x->arena, body, NULL, &doc);
     if (r == SN_E_NOMEM) return r;
     if (r < 0) {
-        put_error(out, SN_STR("null"), -32700, "Parse error. Invalid JSON", r);
+        proxy_put_error(out, SN_STR("null"), -32700, "Parse error. Invalid JSON", r);
         return out->err;
     }
-    if (!sn_json_is(doc, SN_JSON_ARRAY)) return one(p, doc, x->arena, out);
+    if (!sn_json_is(doc, SN_JSON_ARRAY)) return proxy_one(p, doc, x->arena, out);
     if (sn_json_len(doc) > BATCH_MAX) {
-        put_error(out, SN_STR("null"), -32600, "Invalid Request",
+        proxy_put_error(out, SN_STR("null"), -32600, "Invalid Request",
                   sn_fail(SN_E_TOO_LARGE, "batch of %zu requests, at most %u", sn_json_len(doc),
                           BATCH_MAX));
         return out->err;
@@ -317,7 +310,7 @@ static int post(struct proxy *p, struct sn_http_x *x, struct sn_buf *out)
     sn_buf_cstr(out, "[");
     for (SN_JSON_EACH(doc, v)) {
         if (v != doc->items) sn_buf_cstr(out, ",");
-        if ((r = one(p, v, x->arena, out)) < 0) return r;
+        if ((r = proxy_one(p, v, x->arena, out)) < 0) return r;
     }
     return sn_buf_cstr(out, "]");
 }
@@ -327,6 +320,7 @@ static int handle(struct sn_http_x *x, void *arg)
     struct sn_buf out SN_CLEANUP(sn_buf_done);
     sn_buf_init(&out, 0);
     int r = 0;
+    if (sn_str_eqc(x->req.path, "/websocket")) return proxy_websocket(p, x);
     if (x->req.method == SN_HTTP_POST)
         r = post(p, x, &out);
     else if (x->req.method == SN_HTTP_GET && x->req.path.len > 1) {
@@ -388,7 +382,7 @@ int sn_light_proxy_run(const struct sn_light_proxy_opts *o)
     struct sn_listener *l;
     struct sn_http_server_opts h = {.handler = handle,
                                     .arg = &p,
-                                    .body_bytes_max = BODY_MAX,
+                                    .body_bytes_max = PROXY_BODY_MAX,
                                     .conns_max = o->connections_max ? o->connections_max : 900};
     const char *addr = o->listen;
     if (strncmp(addr, "tcp://", 6) == 0) addr += 6;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* consensus/light/proxy.h - a node's RPC whose answers a light client has verified: block, header,
  * commit, validators, block_results, consensus_params, blockchain, tx with proof, abci_query with a
- * proof that is known ("simple:v"). Other routes of `cometbft light` are passed on as they are;
- * subscriptions are not offered. Source: CometBFT v0.38.25 light/proxy, light/rpc. */
+ * proof that is known ("simple:v"). Other routes of `cometbft light` are passed on as they are, and
+ * so are subscriptions on /websocket. Source: CometBFT v0.38.25 light/proxy, light/rpc. */
 #pragma once
 #include "consensus/light/client.h"
 

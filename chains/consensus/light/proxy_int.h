@@ -6,6 +6,20 @@
 #include "consensus/light/rpc_int.h"
 
 #define PROXY_ARGS_MAX 4
+#define PROXY_BODY_MAX 1000000u /* bytes of a request */
+
+struct proxy {
+    const struct sn_light_proxy_opts *o;
+    struct sn_light_rpc *primary;
+    struct sn_http_server *http;
+};
+/* proxy_one - the answer to one request, appended. */
+int proxy_one(struct proxy *p, const struct sn_json *request, struct sn_arena *a,
+              struct sn_buf *out) SN_MUST_CHECK;
+/* proxy_websocket - the handler of /websocket (proxy_ws.c). */
+int proxy_websocket(struct proxy *p, struct sn_http_x *x) SN_MUST_CHECK;
+void proxy_put_error(struct sn_buf *out, struct sn_str id, int code, const char *message, int r);
+int proxy_write_json(const struct sn_json *v, struct sn_arena *a, struct sn_str *ret) SN_MUST_CHECK;
 
 /* How an argument is written in JSON and in a URI: whole numbers as strings; bytes in base64, or
  * (HEX) in hex; in a URI 0x and hex or, quoted, as they are. */

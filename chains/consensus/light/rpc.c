@@ -89,6 +89,22 @@ int sn_light_rpc_open(const char *url, struct sn_light_rpc **ret)
     return 0;
 }
 
+int sn_light_rpc_ws(struct sn_light_rpc *c, const struct sn_ws_opts *o, struct sn_ws **ret)
+{
+    struct sn_http_header auth = {SN_STR("authorization"), sn_str(c->auth ? c->auth : "")};
+    struct sn_ws_opts with = *o;
+    struct sn_arena a SN_CLEANUP(sn_arena_done);
+    sn_arena_init(&a, NULL, 0);
+    with.headers = &auth;
+    with.n_headers = c->auth ? 1 : 0;
+    /* "http://..." is "ws://...", "https://..." "wss://...". */
+    struct sn_str rest = sn_str_from(sn_str(c->url), 4);
+    if (sn_str_ends(rest, SN_STR("/"))) rest.len--;
+    struct sn_str url = sn_arena_printf(&a, "ws%.*s/websocket", SN_STR_ARG(rest));
+    int r = url.ptr ? sn_ws_dial(c->http, url, &with, ret) : SN_E_NOMEM;
+    return r < 0 ? sn_wrap(r, "%s/websocket", c->name) : 0;
+}
+
 /* ---- one attempt ---- */
 
 static int64_t retry_after(const struct sn_http_resp *resp)

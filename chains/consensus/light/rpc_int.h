@@ -2,6 +2,7 @@
 /* consensus/light/rpc_int.h - JSON-RPC calls to a node: HTTP, retries, and what its errors mean. */
 #pragma once
 #include "core/arena.h"
+#include "kit/http.h"
 #include "wire/json.h"
 
 #define SN_LIGHT_ANSWER_MAX (64u << 20)   /* bytes; a block of 100 MB is more than proxies pass on \
@@ -28,6 +29,10 @@ const char *sn_light_rpc_name(const struct sn_light_rpc *c);
  * (the caller's). Any fiber. Suspends. */
 int sn_light_rpc_call(struct sn_light_rpc *c, const char *method, struct sn_str params, bool once,
                       struct sn_arena *a, const struct sn_json **ret) SN_MUST_CHECK;
+/* sn_light_rpc_ws - the node's WebSocket, for events. Returns as sn_ws_dial. Owns: sn_ws_close,
+ * before c is closed. */
+int sn_light_rpc_ws(struct sn_light_rpc *c, const struct sn_ws_opts *o,
+                    struct sn_ws **ret) SN_MUST_CHECK;
 /* sn_light_rpc_raw - as sn_light_rpc_call; the answer's text as it came, errors of the node's
  * included. body: a request; .ptr NULL: GET of target ("/status?..."). */
 int sn_light_rpc_raw(struct sn_light_rpc *c, struct sn_str body, struct sn_str target, bool once,

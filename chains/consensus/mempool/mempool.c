@@ -15,6 +15,7 @@
 #include "crypto/hash.h"
 #include "fiber/sync.h"
 
+#define YIELD_TXS 256 /* that leave, between two looks at other fibers */
 #define DISPLACE_LOOK 16 /* of a peer's newest transactions, for one that may go */
 
 enum { CHECKING, LINKED, GONE };
@@ -399,17 +400,22 @@ static struct sn_mempool_tx *expired(struct sn_mempool *mp, int64_t now_ns)
     return tx;
 }
 
-int sn_mempool_update(struct sn_mempool *mp, int64_t height, int64_t now_ns,
-                      const struct sn_mempool_done *txs, size_t n)
+void sn_mempool_decided(struct sn_mempool *mp, int64_t height)
 {
-    int r = 0;
     sn_mutex_lock_always(&mp->order_lock);
     mp->height = height;
     mp->state++;
     sn_mutex_unlock(&mp->order_lock);
+}
+
+int sn_mempool_update(struct sn_mempool *mp, int64_t now_ns, const struct sn_mempool_done *txs,
+                      size_t n)
+{
+    int r = 0;
     for (size_t i = 0; i < n; i++) {
         int e = committed(mp, &txs[i]);
         if (e < 0) r = e;
+        if (i % YIELD_TXS == YIELD_TXS - 1 && sn_self()) sn_yield();
     }
     for (struct sn_mempool_tx *tx;;) {
         sn_mutex_lock_always(&mp->order_lock);
@@ -549,11 +555,9 @@ struct sn_mempool_tx *sn_mempool_find(struct sn_mempool *mp, const uint8_t key[S
     return NULL;
 }
 
-void sn_mempool_cursor_open(struct sn_mempool *mp, struct sn_mempool_cursor *c, uint16_t peer,
-                            void (*wake)(void *arg), void *arg)
+void sn_mempool_cursor_open(struct sn_mempool *mp, struct sn_mempool_cursor *c)
 {
-    SN_ASSERT(peer > 0 && peer < SN_MEMPOOL_PEERS_MAX);
-    *c = (struct sn_mempool_cursor){.peer = peer, .wake = wake, .arg = arg};
+    SN_ASSERT(c->peer > 0 && c->peer < SN_MEMPOOL_PEERS_MAX);
     sn_list_init(&c->at);
     sn_mutex_lock_always(&mp->order_lock);
     cursor_move(mp, c, tx_after(mp, &mp->order));
@@ -572,6 +576,14 @@ void sn_mempool_cursor_close(struct sn_mempool *mp, struct sn_mempool_cursor *c)
     sn_mutex_unlock(&mp->order_lock);
 }
 
+static bool is_for(const struct sn_mempool_cursor *c, const struct sn_mempool_tx *tx)
+{
+    if (was_sent_by(tx, c->peer)) return false;
+    if (c->share == SN_MEMPOOL_ALL) return true;
+    bool first = tx->from == 0 || (tx->key[SN_MEMPOOL_KEY - 1] & 1) == c->odd;
+    return first == (c->share == SN_MEMPOOL_FIRST);
+}
+
 size_t sn_mempool_cursor_take(struct sn_mempool *mp, struct sn_mempool_cursor *c,
                               int64_t peer_height, uint64_t bytes_max, struct sn_mempool_tx **txs,
                               size_t n_max)
@@ -580,8 +592,13 @@ size_t sn_mempool_cursor_take(struct sn_mempool *mp, struct sn_mempool_cursor *c
     size_t n = 0;
     sn_mutex_lock_always(&mp->order_lock);
     struct sn_mempool_tx *tx = c->next;
+    c->stopped_ns = 0;
     for (; tx && n < n_max && tx->height - 1 <= peer_height; tx = tx_after(mp, &tx->order)) {
-        if (was_sent_by(tx, c->peer)) continue;
+        if (!is_for(c, tx)) continue;
+        if (c->until_ns && tx->at_ns > c->until_ns) {
+            c->stopped_ns = tx->at_ns;
+            break;
+        }
         bytes += (uint64_t)field_bytes(tx->data.len);
         if (n && bytes > bytes_max) break;
         txs[n++] = sn_mempool_tx_ref(tx);

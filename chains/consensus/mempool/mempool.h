@@ -81,11 +81,15 @@ struct sn_mempool_done {
     bool ok; /* the block's result: a failed one may come again, unless keep_invalid */
     const uint8_t *key; /* SHA-256 of data; NULL: it is made here */
 };
-/* sn_mempool_update - a block is decided: its transactions leave, and those that waited too long.
+/* sn_mempool_decided - a block is: what begins from now on is checked against the state after it, and
+ * nothing that was checked before goes into a block until it has been again. */
+void sn_mempool_decided(struct sn_mempool *mp, int64_t height);
+/* sn_mempool_update - then the block's transactions leave, and those that waited too long, while
+ * others come: as many look-ups as the block has transactions, with looks at other fibers in between.
  * What is left is due for sn_mempool_recheck_take. Returns 0, SN_E_NOMEM (nothing is in the pool
  * that was in the block; some keys are not remembered). */
-int sn_mempool_update(struct sn_mempool *mp, int64_t height, int64_t now_ns,
-                      const struct sn_mempool_done *txs, size_t n) SN_MUST_CHECK;
+int sn_mempool_update(struct sn_mempool *mp, int64_t now_ns, const struct sn_mempool_done *txs,
+                      size_t n) SN_MUST_CHECK;
 /* sn_mempool_recheck_take - the next transaction to check again, referenced, or NULL. Several may
  * be out at once: each goes back by sn_mempool_recheck_done, which takes the reference. An answer
  * for a block before the last is left aside. */
@@ -113,18 +117,29 @@ void sn_mempool_flush(struct sn_mempool *mp);
 
 /* ---- gossip ---- */
 
+/* Two nodes that have a transaction from the same peer would send it to each other. So each of two
+ * neighbours is the first to send one half of what comes from others, told apart by a bit of the key;
+ * its neighbour sends that half later, if it has not had it by then. */
+enum sn_mempool_share {
+    SN_MEMPOOL_ALL,
+    SN_MEMPOOL_FIRST,  /* what this node's users sent, and this node's half of the rest */
+    SN_MEMPOOL_SECOND, /* the other half */
+};
 /* Where a peer is in the list. `wake` is called when there is something for a cursor that was at
  * the end: from any fiber, with a lock held: it may set an event, and nothing else. */
 struct sn_mempool_cursor {
-    struct sn_list at; /* this and the next belong to mempool.c */
-    struct sn_mempool_tx *next;
-    uint16_t peer;
-    void (*wake)(void *arg);
+    uint16_t peer; /* 1 .. SN_MEMPOOL_PEERS_MAX - 1 */
+    enum sn_mempool_share share;
+    bool odd;                /* this node's half is that of the odd keys */
+    void (*wake)(void *arg); /* may be NULL */
     void *arg;
+    int64_t until_ns;   /* _take ends before what came later; 0: it does not */
+    int64_t stopped_ns; /* when the transaction came that it ended at for that; 0: at none */
+    struct sn_list at;  /* this and the next belong to mempool.c */
+    struct sn_mempool_tx *next;
 };
-/* sn_mempool_cursor_open - at the oldest transaction. peer: 1 .. SN_MEMPOOL_PEERS_MAX - 1. */
-void sn_mempool_cursor_open(struct sn_mempool *mp, struct sn_mempool_cursor *c, uint16_t peer,
-                            void (*wake)(void *arg), void *arg);
+/* sn_mempool_cursor_open - at the oldest transaction. The caller has filled peer to arg. */
+void sn_mempool_cursor_open(struct sn_mempool *mp, struct sn_mempool_cursor *c);
 /* sn_mempool_cursor_close - the peer is gone: its number may be given to another. */
 void sn_mempool_cursor_close(struct sn_mempool *mp, struct sn_mempool_cursor *c);
 /* sn_mempool_cursor_take - the next transactions this peer has not sent us itself, referenced: up

@@ -30,8 +30,11 @@ static int add(struct sn_mempool *mp, uint32_t n, uint16_t from)
 }
 static int update(struct sn_mempool *mp, int64_t height, uint32_t n, bool ok)
 {
-    struct sn_mempool_done d = {tx_of(&n), ok};
-    return sn_mempool_update(mp, height, height, &d, n ? 1 : 0);
+    uint8_t key[SN_MEMPOOL_KEY];
+    struct sn_mempool_done d = {tx_of(&n), ok, height % 2 ? key : NULL};
+    T_OK(sn_hash_once(SN_SHA256, d.data.ptr, d.data.len, key));
+    sn_mempool_decided(mp, height);
+    return sn_mempool_update(mp, height, &d, n ? 1 : 0);
 }
 static uint32_t number(const struct sn_mempool_tx *tx)
 {
@@ -224,7 +227,8 @@ static int gossip_main(void *arg)
     int wakes = 0;
     uint32_t got[8];
     T_OK(sn_mempool_new(&(struct sn_mempool_opts){0}, &mp));
-    sn_mempool_cursor_open(mp, &c, 5, woken, &wakes);
+    c = (struct sn_mempool_cursor){.peer = 5, .wake = woken, .arg = &wakes};
+    sn_mempool_cursor_open(mp, &c);
     T_EQ(take(mp, &c, 0, 1000, got), 0);
     T_EQ(add(mp, 1, 0), 1);
     T_EQ(add(mp, 2, 5), 1); /* its own */
@@ -248,7 +252,8 @@ static int gossip_main(void *arg)
     T_EQ(got[0], 6);
     sn_mempool_cursor_close(mp, &c);
     /* Another peer under the same number is sent everything. */
-    sn_mempool_cursor_open(mp, &c, 5, woken, &wakes);
+    c = (struct sn_mempool_cursor){.peer = 5, .wake = woken, .arg = &wakes};
+    sn_mempool_cursor_open(mp, &c);
     T_EQ(take(mp, &c, 9, 1000, got), 5);
     sn_mempool_cursor_close(mp, &c);
     sn_mempool_free(mp);
@@ -257,6 +262,62 @@ static int gossip_main(void *arg)
 SN_TEST(mempool_gossip)
 {
     in_runtime(1, gossip_main, NULL);
+}
+
+/* Which of 8 transactions, numbered from 1, a cursor gives further on. */
+static unsigned taken(struct sn_mempool *mp, struct sn_mempool_cursor *c)
+{
+    uint32_t got[8];
+    unsigned set = 0;
+    for (size_t n; (n = take(mp, c, 9, 40, got)) > 0;)
+        for (size_t i = 0; i < n; i++) set |= 1u << got[i];
+    return set;
+}
+static int shares_main(void *arg)
+{
+    const unsigned all = 0x1fe, own = 1u << 1, his = 1u << 2;
+    struct sn_mempool *mp;
+    T_OK(sn_mempool_new(&(struct sn_mempool_opts){0}, &mp));
+    for (uint32_t i = 1; i <= 8; i++) {
+        struct sn_mempool_tx *tx;
+        uint32_t n = i;
+        T_OK(sn_mempool_begin(mp, tx_of(&n), i == 1 ? 0 : i == 2 ? 5 : 6, i < 8 ? 100 : 200, &tx));
+        T_EQ(sn_mempool_finish(mp, tx, true, 1), 1);
+    }
+    unsigned first[2];
+    struct sn_mempool_cursor a[2], b[2];
+    for (unsigned odd = 0; odd < 2; odd++) {
+        a[odd] = (struct sn_mempool_cursor){.peer = 5, .share = SN_MEMPOOL_FIRST, .odd = odd};
+        b[odd] = (struct sn_mempool_cursor){.peer = 5, .share = SN_MEMPOOL_SECOND, .odd = odd};
+        sn_mempool_cursor_open(mp, &a[odd]);
+        sn_mempool_cursor_open(mp, &b[odd]);
+        first[odd] = taken(mp, &a[odd]);
+        T_ASSERT((first[odd] & own) && !(first[odd] & his));
+        const unsigned rest = all & ~his & ~first[odd], last = rest & 1u << 8;
+        b[odd].until_ns = 99; /* none is old enough */
+        T_EQ(taken(mp, &b[odd]), 0);
+        T_EQ(b[odd].stopped_ns, 100);
+        b[odd].until_ns = 199;
+        T_EQ(taken(mp, &b[odd]), (rest & ~last));
+        T_EQ(b[odd].stopped_ns, last ? 200 : 0);
+        b[odd].until_ns = 0;
+        T_EQ(taken(mp, &b[odd]), last);
+        T_EQ(b[odd].stopped_ns, 0);
+    }
+    for (unsigned odd = 0; odd < 2; odd++) {
+        sn_mempool_cursor_close(mp, &a[odd]);
+        sn_mempool_cursor_close(mp, &b[odd]);
+    }
+    /* Between the two neighbours each is first with its own half. */
+    T_EQ(first[0] & first[1], own);
+    T_EQ(first[0] | first[1], (all & ~his));
+    T_ASSERT(first[0] != own && first[1] != own);
+    sn_mempool_free(mp);
+    return 0;
+}
+SN_TEST(mempool_shares)
+{
+    in_runtime(1, shares_main, NULL);
 }
 
 /* ---- against a model: the order is an array, everything else follows from it ---- */
@@ -373,8 +434,10 @@ static int blocks(void *arg)
     for (int64_t h = 1; h < 400; h++) {
         struct sn_mempool_done done[100];
         size_t n = sn_mempool_reap(c->mp, &all, txs, 100);
-        for (size_t i = 0; i < n; i++) done[i] = (struct sn_mempool_done){txs[i]->data, true};
-        T_OK(sn_mempool_update(c->mp, h, h, done, n));
+        for (size_t i = 0; i < n; i++)
+            done[i] = (struct sn_mempool_done){.data = txs[i]->data, .ok = true};
+        sn_mempool_decided(c->mp, h);
+        T_OK(sn_mempool_update(c->mp, h, done, n));
         for (size_t i = 0; i < n; i++) sn_mempool_tx_unref(txs[i]);
         c->gone += (unsigned)n;
         struct sn_mempool_tx *tx = sn_mempool_recheck_take(c->mp);
@@ -388,7 +451,8 @@ static int gossiper(void *arg)
     struct crowd *c = arg;
     struct sn_mempool_cursor cur;
     struct sn_mempool_tx *txs[64];
-    sn_mempool_cursor_open(c->mp, &cur, 9, news, NULL);
+    cur = (struct sn_mempool_cursor){.peer = 9, .wake = news};
+    sn_mempool_cursor_open(c->mp, &cur);
     uint64_t last = 0;
     for (unsigned i = 0; i < 2000; i++) {
         size_t n = sn_mempool_cursor_take(c->mp, &cur, 1000, 64 << 10, txs, 64);

@@ -14,7 +14,8 @@
 #define WAYS 4
 #define DIGEST 32
 #define ENTRIES_FIRST 1024u
-#define ENTRIES_PER_VALIDATOR 64u /* heights and rounds of votes, and room for who votes too often */
+#define ENTRIES_PER_VALIDATOR \
+    64u /* heights and rounds of votes, and room for who votes too often */
 
 struct digest {
     uint8_t b[DIGEST]; /* zero: none */
@@ -77,7 +78,8 @@ static void make_room(struct sn_checked *c, size_t n)
     sn_spin_lock(&c->lock);
     bool enough = c->mask + 1 >= want;
     sn_spin_unlock(&c->lock);
-    struct digest(*more)[WAYS] = enough ? NULL : sn_zalloc(want, sizeof(*more)), (*old)[WAYS] = more;
+    struct digest(*more)[WAYS] = enough ? NULL : sn_zalloc(want, sizeof(*more)),
+           (*old)[WAYS] = more;
     if (!more) return;
     sn_spin_lock(&c->lock);
     if (c->mask + 1 < want) {

@@ -15,7 +15,8 @@
 struct sn_checked;
 /* sn_checked_new - over `inner`, borrowed. entries: the most it grows to, 32 bytes each, a
  * power of two from 4 on; 0: SN_CHECKED_DEFAULT. It begins with 1024 at most, and has 64 for each
- * signature of the largest commit seen. Returns 0, SN_E_INVALID_ARGUMENT, SN_E_NOMEM. Owns: sn_checked_free. */
+ * signature of the largest commit seen. Returns 0, SN_E_INVALID_ARGUMENT, SN_E_NOMEM. Owns:
+ * sn_checked_free. */
 int sn_checked_new(const struct sn_cons_verifier *inner, uint32_t entries,
                    struct sn_checked **ret) SN_MUST_CHECK;
 void sn_checked_free(struct sn_checked *c);

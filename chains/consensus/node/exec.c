@@ -38,7 +38,7 @@ void sn_exec_set_limits(struct sn_exec *x, const struct sn_cons_state *s)
 }
 
 static int update_txs(struct sn_exec *x, const struct sn_cons_block *b,
-                      const struct sn_exec_run *run, const struct sn_cons_state *after)
+                      const struct sn_exec_run *run)
 {
     struct sn_arena a SN_CLEANUP(sn_arena_done);
     sn_arena_init(&a, NULL, 0);
@@ -48,8 +48,7 @@ static int update_txs(struct sn_exec *x, const struct sn_cons_block *b,
         done[i] = (struct sn_mempool_done){.data = b->txs[i],
                                            .ok = run->result.txs[i].code == 0,
                                            .key = b->tx_hashes ? b->tx_hashes[i] : NULL};
-    sn_exec_set_limits(x, after);
-    return sn_txs_update(x->o.txs, b->header.height, sn_now(), done, b->n_txs);
+    return sn_txs_update(x->o.txs, sn_now(), done, b->n_txs);
 }
 
 static void retain_from(struct sn_exec *x, int64_t height, const struct sn_cons_state *after)
@@ -73,8 +72,9 @@ int sn_exec_commit(struct sn_exec *x, const struct sn_cons_block *b, const struc
     int r = x->o.txs ? sn_txs_hold(x->o.txs) : 0;
     if (r < 0) return r;
     r = sn_abci_commit(x->o.app->consensus, &q, &a, &res);
-    if (r >= 0 && x->o.txs) r = update_txs(x, b, run, after);
-    if (x->o.txs) sn_txs_release(x->o.txs);
+    if (r >= 0) sn_exec_set_limits(x, after);
+    if (x->o.txs) sn_txs_release(x->o.txs, r >= 0 ? b->header.height : 0);
+    if (r >= 0 && x->o.txs) r = update_txs(x, b, run);
     if (r < 0) return sn_wrap(r, "Commit of block %lld", (long long)b->header.height);
     retain_from(x, res->retain_height, after);
     return 0;

@@ -164,6 +164,8 @@ static int reap(struct sn_exec *x, int64_t bytes, int64_t gas, struct sn_exec_pr
 {
     struct sn_mempool_stats st;
     if (!x->o.txs) return 0;
+    int r = sn_txs_await_rechecked(x->o.txs, sn_now() + SN_EXEC_RECHECK_NS);
+    if (r < 0) return r;
     struct sn_mempool *mp = sn_txs_pool(x->o.txs);
     sn_mempool_stats(mp, &st);
     p->reaped = SN_ARENA_ARRAY(&p->arena, struct sn_mempool_tx *, st.txs + 1);

@@ -10,6 +10,9 @@
 #include "tendermint/abci/types.pb.h"
 
 #define SN_EXEC_ANSWER_MAX ((size_t)512 << 20)
+/* Of a proposal, for the recheck of what the last block left: after that it has what has been. Where a
+ * block takes as long as timeout_commit the next is made at once, and every other one was empty. */
+#define SN_EXEC_RECHECK_NS (500 * SN_MS)
 
 struct sn_exec {
     struct sn_exec_opts o;

@@ -33,7 +33,10 @@ struct sn_txs {
     struct sn_cond free;    /* not held any more */
     struct sn_cond drained; /* a call has ended while held */
     struct sn_cond due;     /* for sn_txs_run */
-    uint64_t updates;
+    struct sn_cond rechecked; /* as after so many updates: */
+    uint64_t updates, updates_rechecked;
+    struct sn_scope *later; /* of checks nobody waits for, while sn_txs_run runs */
+    unsigned n_later;
     struct stripe stripes[STRIPES];
 };
 
@@ -131,8 +134,9 @@ int sn_txs_hold(struct sn_txs *t)
     sn_mutex_unlock(&t->lock);
     return r;
 }
-void sn_txs_release(struct sn_txs *t)
+void sn_txs_release(struct sn_txs *t, int64_t decided)
 {
+    if (decided) sn_mempool_decided(t->pool, decided);
     sn_mutex_lock_always(&t->lock);
     atomic_store(&t->held, false);
     sn_cond_broadcast(&t->free);
@@ -197,13 +201,79 @@ int sn_txs_check(struct sn_txs *t, struct sn_str tx, uint16_t from, struct sn_ar
     return r < 0 ? r : ask_about(t, m, tx, a, ret);
 }
 
+/* ---- checks nobody waits for ---- */
+
+struct later {
+    struct sn_txs *t;
+    struct sn_mempool_tx *tx;
+};
+static void later_done(struct sn_txs *t)
+{
+    sn_mutex_lock_always(&t->lock);
+    t->n_later--;
+    sn_mutex_unlock(&t->lock);
+}
+static int later(void *arg)
+{
+    struct later l = *(struct later *)arg;
+    struct tendermint_abci_response_check_tx *res;
+    struct sn_arena a;
+    sn_free(arg);
+    sn_arena_init(&a, NULL, RECHECK_ARENA);
+    int r = sn_txs_ask(l.t, l.tx, &a, &res);
+    sn_arena_done(&a);
+    later_done(l.t);
+    if (r < 0 && r != SN_E_CANCELLED) SN_LOG_DEBUG("transaction not taken", SN_L_ERR(r));
+    return 0;
+}
+/* A place among them. Returns 1, 0 where sn_txs_run does not run. */
+static int later_enter(struct sn_txs *t)
+{
+    sn_mutex_lock_always(&t->lock);
+    int r = t->later ? 1 : 0;
+    if (r && t->n_later == SN_TXS_LATER_MAX)
+        r = sn_fail(SN_E_RESOURCE_EXHAUSTED, "%u transactions wait for the application's word",
+                    t->n_later);
+    if (r == 1) t->n_later++;
+    sn_mutex_unlock(&t->lock);
+    return r;
+}
+static int later_go(struct sn_txs *t, struct sn_mempool_tx *tx)
+{
+    struct later *l = SN_NEW(struct later);
+    if (!l) return SN_E_NOMEM;
+    *l = (struct later){t, tx};
+    sn_mutex_lock_always(&t->lock);
+    int r = t->later ? sn_scope_go(t->later, "check-tx", later, l) : SN_E_CANCELLED;
+    sn_mutex_unlock(&t->lock);
+    if (r < 0) sn_free(l);
+    return r;
+}
+int sn_txs_check_later(struct sn_txs *t, struct sn_str bytes, uint16_t from)
+{
+    struct sn_mempool_tx *tx;
+    int place = later_enter(t);
+    int r = place < 0 ? place : sn_txs_begin(t, bytes, from, &tx);
+    if (r == 0 && place == 0) {
+        struct tendermint_abci_response_check_tx *res;
+        struct sn_arena a SN_CLEANUP(sn_arena_done);
+        sn_arena_init(&a, NULL, RECHECK_ARENA);
+        return sn_txs_ask(t, tx, &a, &res);
+    }
+    if (r == 0 && (r = later_go(t, tx)) < 0) {
+        (void)sn_mempool_remove(t->pool, tx->key);
+        (void)sn_mempool_finish(t->pool, tx, false, 0);
+    }
+    if (r < 0 && place == 1) later_done(t);
+    return r;
+}
+
 /* ---- blocks ---- */
 
-int sn_txs_update(struct sn_txs *t, int64_t height, int64_t now_ns,
-                  const struct sn_mempool_done *txs, size_t n)
+int sn_txs_update(struct sn_txs *t, int64_t now_ns, const struct sn_mempool_done *txs, size_t n)
 {
     struct sn_mempool_stats s;
-    int r = sn_mempool_update(t->pool, height, now_ns, txs, n);
+    int r = sn_mempool_update(t->pool, now_ns, txs, n);
     atomic_store(&t->told, false);
     sn_mempool_stats(t->pool, &s);
     if (s.txs > 0) available(t);
@@ -249,7 +319,18 @@ static int recheck_all(struct sn_txs *t)
     int e = sn_scope_end(s);
     return r < 0 ? r : e;
 }
-int sn_txs_run(struct sn_txs *t)
+int sn_txs_await_rechecked(struct sn_txs *t, int64_t until_ns)
+{
+    int r = sn_mutex_lock(&t->lock);
+    if (r < 0) return r;
+    int64_t before = sn_deadline_tighten(until_ns);
+    while (r == 0 && t->later && t->updates_rechecked != t->updates)
+        r = sn_cond_wait(&t->rechecked, &t->lock);
+    sn_deadline_restore(before);
+    sn_mutex_unlock(&t->lock);
+    return r == SN_E_DEADLINE_EXCEEDED && sn_now() < before ? 0 : r;
+}
+static int follow(struct sn_txs *t)
 {
     uint64_t done = 0;
     for (;;) {
@@ -259,7 +340,31 @@ int sn_txs_run(struct sn_txs *t)
         done = t->updates;
         sn_mutex_unlock(&t->lock);
         if (r == 0) r = recheck_all(t);
+        if (r == 0) {
+            sn_mutex_lock_always(&t->lock);
+            t->updates_rechecked = done;
+            sn_cond_broadcast(&t->rechecked);
+            sn_mutex_unlock(&t->lock);
+        }
         if (r < 0 && sn_cancelled()) return SN_E_CANCELLED;
         if (r < 0) return sn_wrap(r, "recheck of transactions");
     }
+}
+int sn_txs_run(struct sn_txs *t)
+{
+    struct sn_scope_storage mem;
+    struct sn_scope *s = sn_scope_begin(&mem);
+    sn_mutex_lock_always(&t->lock);
+    t->later = s;
+    sn_mutex_unlock(&t->lock);
+    char why[SN_DIAG_BYTES];
+    int r = follow(t);
+    sn_diag_format(r, why, sizeof(why));
+    sn_mutex_lock_always(&t->lock);
+    t->later = NULL;
+    sn_cond_broadcast(&t->rechecked);
+    sn_mutex_unlock(&t->lock);
+    sn_scope_cancel(s);
+    (void)sn_scope_end(s);
+    return r == SN_E_CANCELLED ? r : sn_fail(r, "%s", why);
 }

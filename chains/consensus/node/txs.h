@@ -38,16 +38,29 @@ int sn_txs_begin(struct sn_txs *t, struct sn_str tx, uint16_t from,
                  struct sn_mempool_tx **ret_tx) SN_MUST_CHECK;
 int sn_txs_ask(struct sn_txs *t, struct sn_mempool_tx *tx, struct sn_arena *a,
                struct tendermint_abci_response_check_tx **ret) SN_MUST_CHECK;
+/* sn_txs_check_later - sn_txs_check in a fiber of the pool's own: returns when the transaction is known
+ * to be new and to have room, before the application is asked. Returns 0; as sn_txs_begin;
+ * SN_E_RESOURCE_EXHAUSTED where SN_TXS_LATER_MAX are on their way already; without sn_txs_run it asks
+ * at once, and returns as sn_txs_check. Suspends. */
+#define SN_TXS_LATER_MAX 4096u
+int sn_txs_check_later(struct sn_txs *t, struct sn_str tx, uint16_t from) SN_MUST_CHECK;
 /* sn_txs_set_limits - what a block may have, as consensus parameters say: bytes of transactions as
  * fields of its Data, gas; < 0: no limit, as at first. A transaction beyond them by itself is not
  * taken. Any fiber. */
 void sn_txs_set_limits(struct sn_txs *t, int64_t bytes_max, int64_t gas_max);
 /* sn_txs_hold, _release - while held no CheckTx begins, and those that had begun are answered:
- * around the application's Commit and sn_txs_update. Returns 0, SN_E_CANCELLED. Suspends. */
+ * around the application's Commit. _release: a block of this height is decided; 0: none is. Returns 0,
+ * SN_E_CANCELLED. Suspends. */
 int sn_txs_hold(struct sn_txs *t) SN_MUST_CHECK;
-void sn_txs_release(struct sn_txs *t);
-/* sn_txs_update - a block is decided, while held. Returns as sn_mempool_update. */
-int sn_txs_update(struct sn_txs *t, int64_t height, int64_t now_ns,
-                  const struct sn_mempool_done *txs, size_t n) SN_MUST_CHECK;
+void sn_txs_release(struct sn_txs *t, int64_t decided);
+/* sn_txs_update - the block's transactions leave, after the release: that takes as long as the block
+ * is large, and nobody who brings others need wait for it. Returns as sn_mempool_update. Suspends. */
+int sn_txs_update(struct sn_txs *t, int64_t now_ns, const struct sn_mempool_done *txs,
+                  size_t n) SN_MUST_CHECK;
+/* sn_txs_await_rechecked - until what waits has been checked against the last block, at most until
+ * until_ns; without sn_txs_run not at all. Who makes a block right after another would find nothing to
+ * put into it. Returns 0, also when the time is up; SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED (the
+ * fiber's own). Suspends. */
+int sn_txs_await_rechecked(struct sn_txs *t, int64_t until_ns) SN_MUST_CHECK;
 /* sn_txs_run - rechecks after blocks, until cancelled: one fiber of the node's. */
 int sn_txs_run(struct sn_txs *t) SN_MUST_CHECK;

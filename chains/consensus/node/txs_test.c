@@ -85,8 +85,8 @@ static void block(struct sn_txs *t, int64_t height, const char *tx)
 {
     struct sn_mempool_done d = {.data = sn_str(tx), .ok = true};
     T_OK(sn_txs_hold(t));
-    T_OK(sn_txs_update(t, height, sn_now(), &d, tx ? 1 : 0));
-    sn_txs_release(t);
+    sn_txs_release(t, height);
+    T_OK(sn_txs_update(t, sn_now(), &d, tx ? 1 : 0));
 }
 static int run(void *arg)
 {
@@ -100,6 +100,46 @@ static void until_rechecked(struct sn_txs *t)
         T_ASSERT(i < 10000);
         T_OK(sn_sleep(SN_MS));
     }
+}
+
+/* Whoever does not wait for the application does not wait for a block either. */
+static int later_main(void *arg)
+{
+    struct sn_scope_storage mem;
+    struct sn_scope *s = sn_scope_begin(&mem);
+    struct sn_txs *t = make(NULL);
+    char text[16];
+    T_OK(sn_txs_check_later(t, SN_STR("at once"), 0)); /* nobody runs it yet */
+    T_EQ(waiting(t), 1);
+    T_OK(sn_scope_go(s, "run", run, t));
+    T_OK(sn_sleep(SN_MS));
+    T_OK(sn_txs_hold(t));
+    for (unsigned i = 0; i < SN_TXS_LATER_MAX; i++) {
+        snprintf(text, sizeof(text), "later %u", i);
+        T_OK(sn_txs_check_later(t, sn_str(text), 0));
+    }
+    T_EQ(sn_txs_check_later(t, SN_STR("one more"), 0), SN_E_RESOURCE_EXHAUSTED);
+    T_EQ(waiting(t), 1);
+    sn_txs_release(t, 0);
+    for (unsigned i = 0; waiting(t) < SN_TXS_LATER_MAX + 1; i++) {
+        T_ASSERT(i < 10000);
+        T_OK(sn_sleep(SN_MS));
+    }
+    T_EQ(sn_txs_check_later(t, SN_STR("later 7"), 0), SN_E_ALREADY_EXISTS);
+    T_OK(sn_txs_check_later(t, SN_STR("one more"), 0));
+    for (unsigned i = 0; waiting(t) < SN_TXS_LATER_MAX + 2; i++) {
+        T_ASSERT(i < 10000);
+        T_OK(sn_sleep(SN_MS));
+    }
+    /* The end comes while one still waits. */
+    T_OK(sn_txs_hold(t));
+    T_OK(sn_txs_check_later(t, SN_STR("too late"), 0));
+    sn_scope_cancel(s);
+    (void)sn_scope_end(s);
+    sn_txs_release(t, 0);
+    T_EQ(waiting(t), SN_TXS_LATER_MAX + 2);
+    unmake(t);
+    return 0;
 }
 
 static int words(void *arg)
@@ -137,6 +177,11 @@ static int in_runtime(unsigned workers, int (*fn)(void *arg))
 {
     return sn_rt_run(&(struct sn_rt_opts){.workers = workers}, fn, NULL);
 }
+SN_TEST(txs_later)
+{
+    T_OK(sn_sim_run(&(struct sn_sim_opts){.seed = 7}, later_main, NULL, NULL));
+    T_OK(in_runtime(2, later_main));
+}
 SN_TEST(txs_words_of_the_application)
 {
     T_OK(in_runtime(1, words));
@@ -149,6 +194,7 @@ static int rechecked(void *arg)
     struct sn_txs *t = make(&(struct sn_txs_opts){.recheck_parallel = 8});
     struct sn_scope *s = sn_scope_begin(&mem);
     T_OK(sn_scope_go(s, "run", run, t));
+    T_OK(sn_sleep(SN_MS)); /* without it nobody waits for a recheck */
     for (unsigned i = 0; i < 300; i++) {
         snprintf(tx, sizeof(tx), "%c%u", "GSa"[i % 3], i);
         T_EQ(check(t, tx, 0), 0);
@@ -157,7 +203,10 @@ static int rechecked(void *arg)
     app.slow_ns = SN_MS;
     app.most = 0;
     block(t, 1, NULL);
-    until_rechecked(t);
+    T_OK(sn_txs_await_rechecked(t, sn_now())); /* the time is up at once */
+    T_ASSERT(!sn_mempool_rechecked(sn_txs_pool(t)));
+    T_OK(sn_txs_await_rechecked(t, sn_now() + 10 * SN_SEC));
+    T_ASSERT(sn_mempool_rechecked(sn_txs_pool(t)));
     T_EQ(app.rechecks, 300);
     T_EQ(waiting(t), 200);
     T_ASSERTF(app.most > 1 && app.most <= 8, "%u at a time", app.most);
@@ -203,8 +252,8 @@ static int hold_often(void *arg)
         app.closed = true;
         T_OK(sn_sleep(50 * SN_US));
         app.closed = false;
-        T_OK(sn_txs_update(shared, i, sn_now(), NULL, 0));
-        sn_txs_release(shared);
+        sn_txs_release(shared, i);
+        T_OK(sn_txs_update(shared, sn_now(), NULL, 0));
         sn_yield();
     }
     return 0;
@@ -262,7 +311,7 @@ static int given_up(void *arg)
     T_EQ(check(shared, "b", 0), SN_E_INTERNAL);
     T_EQ(waiting(shared), 0);
     T_OK(sn_txs_hold(shared)); /* nothing is counted as in progress */
-    sn_txs_release(shared);
+    sn_txs_release(shared, 0);
     unmake(shared);
     return 0;
 }
@@ -285,8 +334,8 @@ static int no_memory(void *arg)
     if (r == 0) r = sn_txs_hold(t);
     if (r == 0) {
         struct sn_mempool_done d = {.data = SN_STR("another"), .ok = true};
-        r = sn_txs_update(t, 1, 1, &d, 1);
-        sn_txs_release(t);
+        sn_txs_release(t, 1);
+        r = sn_txs_update(t, 1, &d, 1);
     }
     sn_txs_free(t);
     return r;

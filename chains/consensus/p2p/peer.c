@@ -17,6 +17,8 @@ struct sn_peer {
     struct sn_cond news;  /* for the writer: something to send, or to stop */
     struct sn_cond room;  /* for senders */
     bool stopping, flush, ended;
+    bool hurry;     /* something queued is to leave at once */
+    int64_t soon_at; /* else what is queued leaves then; SN_FOREVER: nothing lingers */
     struct sn_scope *scope; /* of the two fibers, while they are there */
     struct sn_buf out;      /* the writer's */
     uint8_t in[SN_PEER_READ];
@@ -73,6 +75,7 @@ int sn_peer_open(struct sn_stream *s, const struct sn_peer_opts *o, struct sn_pe
     p->stream = s;
     p->on_message = o->on_message;
     p->arg = o->arg;
+    p->soon_at = SN_FOREVER;
     int r = fresh_secret(secret);
     if (r == 0) r = sn_conn_new(&o->conn, secret, sn_now(), &p->conn);
     sn_wipe(secret, sizeof(secret));
@@ -132,10 +135,10 @@ static int read_loop(void *arg)
     }
     return r;
 }
-/* With the lock: waits for news, at most until the connection has something to do by itself. */
-static int await_news(struct sn_peer *p, int64_t now)
+/* With the lock: waits for news, at most until `at`. */
+static int await_news(struct sn_peer *p, int64_t at)
 {
-    int64_t before = sn_deadline_tighten(sn_conn_deadline(p->conn, now));
+    int64_t before = sn_deadline_tighten(at);
     int r = sn_cond_wait(&p->news, &p->lock);
     sn_deadline_restore(before);
     return r == SN_E_DEADLINE_EXCEEDED && !sn_cancelled() ? 0 : r;
@@ -152,11 +155,17 @@ static int write_loop(void *arg)
             break;
         }
         r = sn_conn_note(p->conn, now);
+        if (r == 0 && !p->hurry && !p->stopping && p->soon_at != SN_FOREVER && now < p->soon_at) {
+            r = await_news(p, p->soon_at);
+            continue;
+        }
         ssize_t n = r < 0 ? r : sn_conn_pull(p->conn, now, &p->out, SN_PEER_WRITE);
         if (n < 0)
             r = (int)n;
-        else if (n == 0)
-            r = await_news(p, now);
+        /* What is left of more than a write goes on without lingering. */
+        p->hurry = sn_conn_pending(p->conn);
+        p->soon_at = SN_FOREVER;
+        if (n == 0) r = await_news(p, sn_conn_deadline(p->conn, now));
         if (n <= 0) continue;
         sn_cond_broadcast(&p->room);
         sn_mutex_unlock(&p->lock);
@@ -190,28 +199,44 @@ int sn_peer_run(struct sn_peer *p)
 }
 const struct sn_node_info *sn_peer_info(const struct sn_peer *p) { return sn_conn_peer(p->conn); }
 
-static int send_locked(struct sn_peer *p, uint8_t channel, const void *data, size_t n)
+static int send_locked(struct sn_peer *p, uint8_t channel, struct sn_str m, bool soon)
 {
     if (p->ended || p->stopping) return SN_E_CLOSED;
-    int r = sn_conn_send(p->conn, channel, data, n);
-    if (r == 0) sn_cond_signal(&p->news);
-    return r;
+    int r = sn_conn_send(p->conn, channel, m.ptr, m.len);
+    if (r < 0) return r;
+    bool first = soon && !p->hurry && p->soon_at == SN_FOREVER;
+    if (first) p->soon_at = sn_now() + SN_PEER_LINGER_NS;
+    if (!soon) p->hurry = true;
+    /* What lingers already needs no second look by the writer. */
+    if (first || !soon) sn_cond_signal(&p->news);
+    return 0;
 }
-int sn_peer_send(struct sn_peer *p, uint8_t channel, const void *data, size_t n)
+static int send(struct sn_peer *p, uint8_t channel, struct sn_str m, bool soon)
 {
     int r = sn_mutex_lock(&p->lock);
     if (r < 0) return r;
-    while ((r = send_locked(p, channel, data, n)) == SN_E_BUSY) {
+    while ((r = send_locked(p, channel, m, soon)) == SN_E_BUSY) {
+        /* Room comes by writing. */
+        p->hurry = true;
+        sn_cond_signal(&p->news);
         r = sn_cond_wait(&p->room, &p->lock);
         if (r < 0) break;
     }
     sn_mutex_unlock(&p->lock);
     return r;
 }
+int sn_peer_send(struct sn_peer *p, uint8_t channel, const void *data, size_t n)
+{
+    return send(p, channel, sn_str_of(data, n), false);
+}
+int sn_peer_send_soon(struct sn_peer *p, uint8_t channel, const void *data, size_t n)
+{
+    return send(p, channel, sn_str_of(data, n), true);
+}
 int sn_peer_try_send(struct sn_peer *p, uint8_t channel, const void *data, size_t n)
 {
     sn_mutex_lock_always(&p->lock);
-    int r = send_locked(p, channel, data, n);
+    int r = send_locked(p, channel, sn_str_of(data, n), false);
     sn_mutex_unlock(&p->lock);
     return r;
 }

@@ -13,6 +13,7 @@
 #define SN_PEER_DIAL_NS (3 * SN_SEC)
 #define SN_PEER_READ (32u << 10)  /* bytes read at a time */
 #define SN_PEER_WRITE (64u << 10) /* bytes of packets written at a time */
+#define SN_PEER_LINGER_NS (5 * SN_MS) /* of sn_peer_send_soon */
 
 struct sn_peer;
 /* A message, borrowed for the call; in the reading fiber: while it runs nothing else is read. It
@@ -43,6 +44,10 @@ const struct sn_node_info *sn_peer_info(const struct sn_peer *p);
  * connection ended or is being stopped), SN_E_NOT_FOUND (channel), SN_E_NOMEM, SN_E_CANCELLED,
  * SN_E_DEADLINE_EXCEEDED. Suspends. */
 int sn_peer_send(struct sn_peer *p, uint8_t channel, const void *data, size_t n) SN_MUST_CHECK;
+/* sn_peer_send_soon - the same for what need not leave at once: it goes with the next other message, or
+ * after SN_PEER_LINGER_NS. A sealed frame has a kilobyte, and each write its price at both ends, however
+ * little is in them. */
+int sn_peer_send_soon(struct sn_peer *p, uint8_t channel, const void *data, size_t n) SN_MUST_CHECK;
 /* sn_peer_try_send - the same, SN_E_BUSY (no diagnostic) instead of waiting for room. Suspends only
  * for a lock that is held briefly. */
 int sn_peer_try_send(struct sn_peer *p, uint8_t channel, const void *data, size_t n) SN_MUST_CHECK;

@@ -165,10 +165,12 @@ void sn_switch_peer_set(struct sn_switch_peer *p, int slot, void *value);
  * connection. */
 int sn_switch_peer_go(struct sn_switch_peer *p, const char *name, int (*fn)(void *arg),
                       void *arg) SN_MUST_CHECK;
-/* As sn_peer_send, sn_peer_try_send; SN_E_NOT_FOUND (no diagnostic) also where the peer does not
+/* As sn_peer_send, _send_soon, _try_send; SN_E_NOT_FOUND (no diagnostic) also where the peer does not
  * have the channel. */
 int sn_switch_peer_send(struct sn_switch_peer *p, uint8_t channel, const void *data,
                         size_t n) SN_MUST_CHECK;
+int sn_switch_peer_send_soon(struct sn_switch_peer *p, uint8_t channel, const void *data,
+                             size_t n) SN_MUST_CHECK;
 int sn_switch_peer_try_send(struct sn_switch_peer *p, uint8_t channel, const void *data,
                             size_t n) SN_MUST_CHECK;
 /* sn_switch_peer_stop - ends it with that error, in the log; ban_ns > 0: and does not want it back

@@ -99,7 +99,8 @@ static int counted(struct sn_switch_peer *p, uint8_t channel, struct sn_str mess
     struct channel_count *c = &p->sw->count_of[at];
     atomic_fetch_add_explicit(&c->messages_out, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&c->bytes_out, message.len, memory_order_relaxed);
-    atomic_fetch_add_explicit(&c->kind_out[switch_kind(message)], message.len, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->kind_out[switch_kind(message)], message.len,
+                              memory_order_relaxed);
     atomic_fetch_add_explicit(&p->bytes[at].out, message.len, memory_order_relaxed);
     return r;
 }
@@ -107,6 +108,11 @@ int sn_switch_peer_send(struct sn_switch_peer *p, uint8_t channel, const void *d
 {
     if (!sn_switch_peer_has_channel(p, channel)) return SN_E_NOT_FOUND;
     return counted(p, channel, sn_str_of(data, n), sn_peer_send(p->conn, channel, data, n));
+}
+int sn_switch_peer_send_soon(struct sn_switch_peer *p, uint8_t channel, const void *data, size_t n)
+{
+    if (!sn_switch_peer_has_channel(p, channel)) return SN_E_NOT_FOUND;
+    return counted(p, channel, sn_str_of(data, n), sn_peer_send_soon(p->conn, channel, data, n));
 }
 int sn_switch_peer_try_send(struct sn_switch_peer *p, uint8_t channel, const void *data, size_t n)
 {

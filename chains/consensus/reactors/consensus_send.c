@@ -28,17 +28,28 @@ static int batch_add(struct batch *b, const struct sn_cons_msg *m)
     if (r >= 0) b->ends[b->n++] = b->buf.len;
     return r;
 }
-static int batch_send(struct sn_gossip_link *l, uint8_t channel, struct batch *b)
+static int batch_send_by(struct sn_gossip_link *l, uint8_t channel, struct batch *b,
+                         int (*send)(struct sn_switch_peer *p, uint8_t channel, const void *data,
+                                     size_t n))
 {
     size_t at = 0;
     int r = 0;
     for (unsigned i = 0; i < b->n && r >= 0; i++) {
-        r = sn_switch_peer_send(l->sp, channel, (const char *)b->buf.ptr + at, b->ends[i] - at);
+        r = send(l->sp, channel, (const char *)b->buf.ptr + at, b->ends[i] - at);
         at = b->ends[i];
     }
     b->n = 0;
     sn_buf_reset(&b->buf);
     return r;
+}
+static int batch_send(struct sn_gossip_link *l, uint8_t channel, struct batch *b)
+{
+    return batch_send_by(l, channel, b, sn_switch_peer_send);
+}
+/* What only saves others a message need not have a frame of its own. */
+static int batch_send_soon(struct sn_gossip_link *l, uint8_t channel, struct batch *b)
+{
+    return batch_send_by(l, channel, b, sn_switch_peer_send_soon);
 }
 
 /* What the engine knows, and the peer's state, both locked; NULL while there is no engine. */
@@ -123,7 +134,7 @@ static int announce_votes(struct sn_gossip_link *l)
                                                     .index = v[i].index});
         if (r < 0) break;
         l->r->stats.announcements_out += n;
-        r = batch_send(l, SN_STATE_CHANNEL, &b);
+        r = batch_send_soon(l, SN_STATE_CHANNEL, &b);
     }
     sn_buf_done(&b.buf);
     return r;

@@ -272,6 +272,10 @@ int sn_switch_peer_send(struct sn_switch_peer *p, uint8_t channel, const void *d
 {
     return put_packet(p, channel, data, n, true);
 }
+int sn_switch_peer_send_soon(struct sn_switch_peer *p, uint8_t channel, const void *data, size_t n)
+{
+    return put_packet(p, channel, data, n, true);
+}
 int sn_switch_peer_try_send(struct sn_switch_peer *p, uint8_t channel, const void *data, size_t n)
 {
     return put_packet(p, channel, data, n, false);

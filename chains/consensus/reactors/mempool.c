@@ -2,6 +2,7 @@
 #include "consensus/reactors/mempool.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "core/alloc.h"
 #include "core/arena.h"
@@ -32,7 +33,8 @@ struct gossip {
     struct sn_sem checks; /* how many more transactions of its may be checked */
     struct sn_sem woken;
     _Atomic bool awake; /* woken has a permit, or is about to */
-    struct sn_mempool_cursor cursor;
+    struct sn_mempool_cursor first, second; /* what goes at once, and what the peer is to send first */
+    int64_t next_at;                        /* no message before */
     struct sn_mempool_tx *txs[SN_MEMPOOL_BATCH_TXS];
 };
 struct check {
@@ -119,35 +121,65 @@ static int send(struct gossip *g, size_t n, struct sn_buf *out)
     COUNT(x->bytes_out, out->len);
     return 0;
 }
+/* A message of what a cursor has. Returns 2 where it was full, 1, 0 where there was nothing, < 0. */
+static int send_some(struct gossip *g, struct sn_mempool_cursor *c, struct sn_buf *out)
+{
+    uint64_t most = SN_MIN(SN_MEMPOOL_BATCH_BYTES, g->x->rules.tx_bytes_max);
+    size_t n = sn_mempool_cursor_take(sn_txs_pool(g->x->o.txs), c, sn_switch_peer_height(g->peer),
+                                      most, g->txs, SN_MEMPOOL_BATCH_TXS);
+    if (n == 0) return 0;
+    int r = send(g, n, out);
+    return r < 0 ? r : n == SN_MEMPOOL_BATCH_TXS || out->len > most / 2 ? 2 : 1;
+}
 /* Sends what there is for the peer. A frame of the connection has a kilobyte, full or not: what
  * comes soon after a message that was not full waits a little for more. */
-static int send_all(struct gossip *g, struct sn_buf *out, int64_t *at)
+static int send_all(struct gossip *g, struct sn_buf *out)
 {
-    struct sn_mempool_reactor *x = g->x;
-    struct sn_mempool *pool = sn_txs_pool(x->o.txs);
-    uint64_t most = SN_MIN(SN_MEMPOOL_BATCH_BYTES, x->rules.tx_bytes_max);
     for (;;) {
-        int r = *at > sn_now() ? sn_sleep_until(*at) : 0;
+        int r = g->next_at > sn_now() ? sn_sleep_until(g->next_at) : 0;
         if (r < 0) return r;
-        size_t n = sn_mempool_cursor_take(pool, &g->cursor, sn_switch_peer_height(g->peer), most,
-                                          g->txs, SN_MEMPOOL_BATCH_TXS);
-        if (n == 0) return 0;
-        r = send(g, n, out);
-        if (r < 0) return r;
-        bool full = n == SN_MEMPOOL_BATCH_TXS || out->len > most / 2;
-        *at = full ? 0 : sn_now() + SN_MEMPOOL_GATHER_NS;
+        g->second.until_ns = SN_MAX(sn_now() - SN_MEMPOOL_RELAY_NS, (int64_t)1);
+        int first = send_some(g, &g->first, out);
+        int second = first < 0 ? 0 : send_some(g, &g->second, out);
+        if (first < 0 || second < 0) return SN_MIN(first, second);
+        if (first == 0 && second == 0) return 0;
+        if (first < 2 && second < 2) g->next_at = sn_now() + SN_MEMPOOL_GATHER_NS;
     }
+}
+/* Until something is new, or something has waited long enough for the peer to send it. */
+static int await(struct gossip *g)
+{
+    int64_t before = sn_deadline();
+    if (g->second.stopped_ns)
+        before = sn_deadline_tighten(g->second.stopped_ns + SN_MEMPOOL_RELAY_NS);
+    int r = sn_sem_acquire(&g->woken, 1);
+    sn_deadline_restore(before);
+    return r == SN_E_DEADLINE_EXCEEDED && !sn_cancelled() ? 0 : r;
 }
 static int gossip_on(struct gossip *g, struct sn_buf *out)
 {
-    int64_t at = 0;
     for (;;) {
-        int r = sn_sem_acquire(&g->woken, 1);
+        int r = await(g);
         /* What comes from here on wakes again. */
         atomic_store(&g->awake, false);
-        if (r == 0) r = send_all(g, out, &at);
+        if (r == 0) r = send_all(g, out);
         if (r < 0) return r;
     }
+}
+/* The cursors of both halves; which half is whose both nodes tell from their ids. */
+static void open_cursors(struct gossip *g)
+{
+    struct sn_mempool *pool = sn_txs_pool(g->x->o.txs);
+    bool above = strcmp(sn_switch_self(g->x->o.sw)->id, sn_switch_peer_id(g->peer)) > 0;
+    g->first = (struct sn_mempool_cursor){.peer = sn_switch_peer_number(g->peer),
+                                          .share = SN_MEMPOOL_FIRST,
+                                          .odd = above,
+                                          .wake = wake,
+                                          .arg = g};
+    g->second = g->first;
+    g->second.share = SN_MEMPOOL_SECOND;
+    sn_mempool_cursor_open(pool, &g->first);
+    sn_mempool_cursor_open(pool, &g->second);
 }
 static int gossip(void *arg)
 {
@@ -164,11 +196,11 @@ static int gossip(void *arg)
     int r = limit ? sn_sem_acquire(limit, 1) : 0;
     if (r < 0) return r;
     COUNT(x->active, 1);
-    sn_mempool_cursor_open(sn_txs_pool(x->o.txs), &g->cursor, sn_switch_peer_number(g->peer), wake,
-                           g);
+    open_cursors(g);
     wake(g);
     r = gossip_on(g, &out);
-    sn_mempool_cursor_close(sn_txs_pool(x->o.txs), &g->cursor);
+    sn_mempool_cursor_close(sn_txs_pool(x->o.txs), &g->first);
+    sn_mempool_cursor_close(sn_txs_pool(x->o.txs), &g->second);
     atomic_fetch_sub_explicit(&x->active, 1, memory_order_relaxed);
     if (limit) sn_sem_release(limit, 1);
     sn_buf_done(&out);

@@ -4,10 +4,12 @@
  * In: each message is looked over before anything is kept; what breaks the rules ends the
  * connection. Known transactions cost a look-up; the others are checked by the application in
  * fibers of the peer, SN_MEMPOOL_CHECKS of them at a time: a peer with more waits, alone.
- * Out: a fiber per peer reads the pool by a cursor and is woken by what is new; it never sends what
+ * Out: a fiber per peer reads the pool by cursors and is woken by what is new; it never sends what
  * the peer has sent. While a message is on its way, or has just gone, the next ones gather into
- * one. Go sends one transaction per message, and takes many. Source: CometBFT v0.38.25
- * mempool/reactor.go, mempool/filter.go. */
+ * one. Of what came from other peers each of two neighbours sends one half at once and the other
+ * after SN_MEMPOOL_RELAY_NS, by when the peer has most often sent it: in a full mesh a transaction
+ * crosses each link once, not twice. Go sends one transaction per message, and takes many. Source:
+ * CometBFT v0.38.25 mempool/reactor.go, mempool/filter.go. */
 #pragma once
 #include "consensus/node/txs.h"
 #include "consensus/p2p/switch.h"
@@ -18,7 +20,9 @@
 #define SN_MEMPOOL_BATCH_TXS 512u
 /* Between messages to one peer that are not full; the first goes at once. Go's connections gather
  * for 100 ms (flush_throttle_timeout). */
-#define SN_MEMPOOL_GATHER_NS (5 * SN_MS)
+#define SN_MEMPOOL_GATHER_NS (10 * SN_MS)
+/* What a neighbour is to send first, if it has it: Go holds all back for up to 100 ms. */
+#define SN_MEMPOOL_RELAY_NS (50 * SN_MS)
 
 struct sn_mempool_reactor;
 struct sn_mempool_reactor_opts {

@@ -320,8 +320,8 @@ static int rules(void *arg)
     for (unsigned i = 0; i < 6; i++) net_node_start(&nodes[i].net);
     net_connect(&a->net, &behind->net);
     T_OK(sn_txs_hold(a->txs));
-    T_OK(sn_txs_update(a->txs, 5, sn_now(), NULL, 0));
-    sn_txs_release(a->txs);
+    sn_txs_release(a->txs, 5);
+    T_OK(sn_txs_update(a->txs, sn_now(), NULL, 0));
     submit(a, SN_STR("at five"));
     T_OK(sn_sleep(SN_SEC));
     T_EQ(waiting(behind), 0);
@@ -374,8 +374,8 @@ static int blocks(void *arg)
     struct node *n = arg;
     for (unsigned i = 0; i < 50; i++) {
         T_OK(sn_txs_hold(n->txs));
-        T_OK(sn_txs_update(n->txs, 0, sn_now(), NULL, 0));
-        sn_txs_release(n->txs);
+        sn_txs_release(n->txs, 1);
+        T_OK(sn_txs_update(n->txs, sn_now(), NULL, 0));
         T_OK(sn_sleep(SN_MS));
     }
     return 0;

@@ -14,8 +14,8 @@
 #define CONNECTIONS 3
 #define DRAIN_NS (1 * SN_SEC)
 
-/* Bounds of the histograms: eight from 0.1 to 100 s, each the same factor above the last, to the digit
- * (they are labels); ten from 1 on in steps of 10; a list; powers of three, in bytes. */
+/* Bounds of the histograms: eight from 0.1 to 100 s, each the same factor above the last, to the
+ * digit (they are labels); ten from 1 on in steps of 10; a list; powers of three, in bytes. */
 static const double range_bounds[] = {0.1,
                                       0.2682695795279726,
                                       0.7196856730011522,
@@ -30,7 +30,8 @@ static const double abci_bounds[] = {.0001, .0004, .002, .009, .02, .1, .65, 2, 
 
 /* ---- making ---- */
 
-static const char *name_of(struct sn_chain_metrics *m, const char *name, char out[SN_METRICS_NAME_MAX])
+static const char *name_of(struct sn_chain_metrics *m, const char *name,
+                           char out[SN_METRICS_NAME_MAX])
 {
     snprintf(out, SN_METRICS_NAME_MAX, "%s_%s", m->ns, name);
     return out;
@@ -91,9 +92,9 @@ static bool make_gauges(struct sn_chain_metrics *m)
     for (int i = 0; i < 2; i++) {
         struct sn_labels l =
             metrics_labels(m, "vote_type", i ? SN_STR("precommit") : SN_STR("prevote"));
-        m->round_power[i] = gauge_with(m, "consensus_round_voting_power_percent",
-                                       "Share of the power that has voted in this round, 0 to 1.",
-                                       &l);
+        m->round_power[i] =
+            gauge_with(m, "consensus_round_voting_power_percent",
+                       "Share of the power that has voted in this round, 0 to 1.", &l);
         if (!m->round_power[i]) return false;
     }
     if (m->validates) {
@@ -106,7 +107,8 @@ static bool make_gauges(struct sn_chain_metrics *m)
     return m->height && m->rounds && m->validators && m->validators_power && m->missing &&
            m->missing_power && m->byzantine && m->byzantine_power && m->num_txs && m->block_size &&
            m->total_txs && m->latest && m->sync_txs && m->sync_total_txs && m->sync_block_size &&
-           m->precommits && m->precommits_power && (!m->validates || (m->power && m->missed && m->signed_at));
+           m->precommits && m->precommits_power &&
+           (!m->validates || (m->power && m->missed && m->signed_at));
 }
 
 /* As CometBFT labels them: its mempool asks without waiting. */
@@ -129,9 +131,9 @@ static bool make_verdicts(struct sn_chain_metrics *m)
 {
     static const struct {
         const char *name, *help;
-    } of[2] = {
-        {"consensus_proposal_receive_count", "Whole proposals by what became of them."},
-        {"consensus_vote_extension_receive_count", "Extensions of votes by what became of them."}};
+    } of[2] = {{"consensus_proposal_receive_count", "Whole proposals by what became of them."},
+               {"consensus_vote_extension_receive_count",
+                "Extensions of votes by what became of them."}};
     for (int what = 0; what < 2; what++)
         for (int ok = 0; ok < 2; ok++) {
             struct sn_labels l =
@@ -271,14 +273,16 @@ static void delay(struct sn_chain_metrics *m, const char *name, const char *help
     struct sn_gauge *g = gauge_with(m, name, help, &l);
     if (g) sn_gauge_set(g, (double)ns * 1e-9);
 }
-/* How long after the proposal's time, by the votes' own times, two thirds had voted, and all had. */
+/* How long after the proposal's time, by the votes' own times, two thirds had voted, and all had.
+ */
 static void tell_delays(struct sn_chain_metrics *m, const struct sn_cons_round_state *rs,
                         enum sn_cons_vote_type type)
 {
     const struct sn_cons_vote_set *set = sn_cons_height_votes_get(&rs->votes, rs->round, type);
     struct sn_arena a SN_CLEANUP(sn_arena_done);
     sn_arena_init(&a, NULL, 0);
-    struct timed *v = set && rs->has_proposal ? SN_ARENA_ARRAY(&a, struct timed, rs->vals->n) : NULL;
+    struct timed *v =
+        set && rs->has_proposal ? SN_ARENA_ARRAY(&a, struct timed, rs->vals->n) : NULL;
     uint32_t n = 0;
     if (!v) return; /* without memory the gauges stay where they are */
     for (uint32_t i = 0; i < rs->vals->n; i++)
@@ -293,8 +297,9 @@ static void tell_delays(struct sn_chain_metrics *m, const struct sn_cons_round_s
         delay(m,
               type == SN_CONS_PREVOTE ? "consensus_quorum_prevote_delay"
                                       : "consensus_quorum_precommit_delay",
-              type == SN_CONS_PREVOTE ? "From the proposal to two thirds of the prevotes, seconds."
-                                      : "From the proposal to two thirds of the precommits, seconds.",
+              type == SN_CONS_PREVOTE
+                  ? "From the proposal to two thirds of the prevotes, seconds."
+                  : "From the proposal to two thirds of the precommits, seconds.",
               rs, v[i].after);
         break;
     }

@@ -55,9 +55,11 @@ struct sn_chain_metrics {
         *byzantine, *byzantine_power, *num_txs, *block_size, *total_txs, *latest, *power, *missed,
         *signed_at, *sync_txs, *sync_total_txs, *sync_block_size, *precommits, *precommits_power,
         *round_power[2]; /* prevotes, precommits */
-    struct sn_counter *chain_size, *proposals_made, *verdicts[2][2] /* proposals, extensions; refused, accepted */,
-        *param_updates, *validator_updates;
-    struct sn_histogram *interval, *round_duration, *steps[SN_METRICS_STEPS], *processing, *tx_sizes;
+    struct sn_counter *chain_size, *proposals_made,
+        *verdicts[2][2] /* proposals, extensions; refused, accepted */, *param_updates,
+        *validator_updates;
+    struct sn_histogram *interval, *round_duration, *steps[SN_METRICS_STEPS], *processing,
+        *tx_sizes;
     struct sn_histogram *abci[SN_ABCI_METHOD_COUNT];
 };
 

@@ -45,18 +45,22 @@ static void put_broadcast(struct sn_buf *b, const struct tendermint_abci_respons
     L(b, "}");
 }
 
-/* Checked before the answer, which says so with _sync and keeps it to itself with _async: a fiber
- * that waits costs little, and a client that floods waits for its own. */
-static int broadcast(struct sn_rpc_call *c, bool tell)
+/* The application has said its word before _sync answers; _async does not wait for it. */
+static int broadcast(struct sn_rpc_call *c, bool sync)
 {
     static const struct tendermint_abci_response_check_tx silent;
-    struct tendermint_abci_response_check_tx *res;
+    const struct tendermint_abci_response_check_tx *res = &silent;
+    struct tendermint_abci_response_check_tx *word = NULL;
+    struct sn_str tx = c->args[0].s;
     uint8_t hash[32];
     int r = needs(c->view->txs, "mempool");
-    if (r == 0) r = sn_txs_check(c->view->txs, c->args[0].s, 0, c->arena, &res);
-    if (r == 0) r = hash_of(c->args[0].s, hash);
+    if (r == 0)
+        r = sync ? sn_txs_check(c->view->txs, tx, 0, c->arena, &word)
+                 : sn_txs_check_later(c->view->txs, tx, 0);
+    if (r == 0) r = hash_of(tx, hash);
     if (r < 0) return r;
-    put_broadcast(c->out, tell ? res : &silent, hash);
+    if (word) res = word;
+    put_broadcast(c->out, res, hash);
     return 0;
 }
 int sn_rpc_do_broadcast_tx_sync(struct sn_rpc_call *c) { return broadcast(c, true); }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task/stdio.h - the standard streams of a container's process.
+/* task/streams.h - the standard streams of a container's process.
  *
  * Three kinds: descriptors that the caller gives and serves itself (CRI's logs); named fifos, files
  * and logger programs, as containerd names them (path or fifo://, file://, binary://), moved by

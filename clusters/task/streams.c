@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task/stdio.c - fifos and files are given to the process as they are: nobody stands between it and its
+/* task/streams.c - fifos and files are given to the process as they are: nobody stands between it and its
  * reader, so an idle stream costs two descriptors. We keep an end of each open, as containerd expects: a
  * reader that goes and comes back finds its stream, and a process whose reader has gone waits instead of
  * being told EPIPE. Only a terminal has to be moved, by one fiber in each direction. */
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "clusters/task/logger_int.h"
-#include "clusters/task/stdio_int.h"
+#include "clusters/task/streams_int.h"
 #include "core/alloc.h"
 #include "core/status.h"
 #include "fiber/net.h"
@@ -239,7 +239,7 @@ int sn_stdio_started(struct sn_stdio *io, int console, unsigned worker)
         }
         return 0;
     }
-    if (io->width && io->height) (void)sn_stdio_resize(io, io->width, io->height);
+    if (io->width && io->height && sn_stdio_resize(io, io->width, io->height) < 0) sn_diag_clear();
     if (io->use_fds) return 0;
     if (fcntl(console, F_SETFL, O_RDWR | O_NONBLOCK) < 0) return sn_fail_errno(errno, "terminal");
     int r = pump_start(io, &io->out, worker);
@@ -257,7 +257,7 @@ void sn_stdio_close_stdin(struct sn_stdio *io)
 void sn_stdio_ended(struct sn_stdio *io)
 {
     if (io->ended) return;
-    if (io->out.on) (void)sn_event_wait_until(&io->out.done, sn_now() + SN_STDIO_DRAIN_NS);
+    if (io->out.on && sn_event_wait_until(&io->out.done, sn_now() + SN_STDIO_DRAIN_NS) < 0) sn_diag_clear();
     io->ended = true;
     pump_stop(&io->out);
     pump_stop(&io->in);

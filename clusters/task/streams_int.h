@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task/stdio_int.h - the streams of one process, from their names to their end. */
+/* task/streams_int.h - the streams of one process, from their names to their end. */
 #pragma once
-#include "clusters/task/stdio.h"
+#include "clusters/task/streams.h"
 #include "fiber/fiber.h"
 #include "fiber/sync.h"
 

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shim/start.c - "start", "delete" and "-info": what containerd runs the program for. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clusters/shim/shim_int.h"
+#include "crypto/blake2b.h"
+#include "wire/json.h"
+
+#define VERSION_MAX 3 /* of the interface: containerd.task.v3 */
+
+/* ---- input and output -------------------------------------------------------------------------- */
+
+static int write_out(struct sn_str s)
+{
+    while (s.len) {
+        ssize_t n = write(STDOUT_FILENO, s.ptr, s.len);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return sn_fail_errno(errno, "standard output");
+        s = sn_str_from(s, (size_t)n);
+    }
+    return 0;
+}
+
+static int read_file(int fd, struct sn_buf *b)
+{
+    for (;;) {
+        if (sn_buf_reserve(b, 4096) < 0) return sn_wrap(b->err, "input");
+        ssize_t n = read(fd, b->ptr + b->len, b->cap - b->len);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return sn_fail_errno(errno, "read");
+        if (n == 0) return 0;
+        b->len += (size_t)n;
+    }
+}
+
+static int complain(int r)
+{
+    dprintf(STDERR_FILENO, "containerd-shim-sennit-v2: %s\n", sn_diag_str(r));
+    return 1;
+}
+
+/* ---- the socket -------------------------------------------------------------------------------- */
+
+/* group_of - the containers of a pod share a shim: its name stands in the bundle's annotations. */
+static struct sn_str group_of(struct sn_arena *a, const char *id)
+{
+    static const char *const labels[] = {"io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"};
+    struct sn_buf b;
+    const struct sn_json *j = NULL;
+    struct sn_str group = sn_str(id);
+    sn_buf_init(&b, SN_OCI_CONFIG_BYTES_MAX);
+    int fd = open("config.json", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && read_file(fd, &b) >= 0 && sn_json_parse(a, sn_buf_view(&b), NULL, &j) >= 0) {
+        for (size_t i = SN_COUNT_OF(labels); i-- > 0;) {
+            struct sn_str v = sn_json_str(sn_json_get(sn_json_get(j, "annotations"), labels[i]));
+            if (v.len) group = v;
+        }
+        group = sn_arena_str(a, group);
+    }
+    if (fd >= 0) close(fd);
+    sn_buf_done(&b);
+    return group;
+}
+
+/* socket_name - folder and a hash of who it is for, as names may be longer than a socket's. */
+static int socket_name(const char *dir, const char *address, const char *ns, struct sn_str group, char *out, size_t cap)
+{
+    uint8_t sum[64];
+    struct sn_blake2b h;
+    const struct sn_str parts[] = {SN_STR("sennit"), sn_str(address), sn_str(ns), group};
+    sn_blake2b_init(&h);
+    for (size_t i = 0; i < SN_COUNT_OF(parts); i++) {
+        sn_blake2b_put(&h, "/", 1);
+        sn_blake2b_put(&h, parts[i].ptr, parts[i].len);
+    }
+    sn_blake2b_final(&h, sum);
+    int n = snprintf(out, cap, "%s/", dir);
+    for (size_t i = 0; i < 32 && n < (int)cap; i++) n += snprintf(out + n, cap - (size_t)n, "%02x", sum[i]);
+    return n < (int)cap ? 0 : sn_fail(SN_E_TOO_LARGE, "socket folder %s: too long", dir);
+}
+
+static bool somebody_listens(const struct sockaddr_un *un)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool yes = fd >= 0 && connect(fd, (const struct sockaddr *)un, sizeof(*un)) == 0;
+    if (fd >= 0) close(fd);
+    return yes;
+}
+
+/* socket_listen - Returns the descriptor, or -1 where the pod's shim is there already. */
+static int socket_listen(const char *path, int *ret)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(un.sun_path)) return sn_fail(SN_E_TOO_LARGE, "socket %s: too long", path);
+    memcpy(un.sun_path, path, strlen(path));
+    char dir[sizeof(un.sun_path)];
+    snprintf(dir, sizeof(dir), "%s", path);
+    *strrchr(dir, '/') = 0;
+    for (char *p = strchr(dir + 1, '/'); p; p = strchr(p + 1, '/')) {
+        *p = 0;
+        if (mkdir(dir, 0711) < 0 && errno != EEXIST) return sn_fail_errno(errno, "mkdir %s", dir);
+        *p = '/';
+    }
+    if (mkdir(dir, 0711) < 0 && errno != EEXIST) return sn_fail_errno(errno, "mkdir %s", dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return sn_fail_errno(errno, "socket");
+    mode_t mask = umask(0177);
+    for (int tries = 0; tries < 3; tries++) {
+        if (bind(fd, (struct sockaddr *)&un, sizeof(un)) == 0) {
+            umask(mask);
+            *ret = fd;
+            return listen(fd, 128) == 0 ? 0 : sn_fail_errno(errno, "listen on %s", path);
+        }
+        if (errno != EADDRINUSE) break;
+        if (somebody_listens(&un)) {
+            umask(mask);
+            close(fd);
+            *ret = -1;
+            return 0;
+        }
+        unlink(path); /* of a shim that was killed */
+        errno = EADDRINUSE;
+    }
+    int err = errno;
+    umask(mask);
+    close(fd);
+    return sn_fail_errno(err, "bind %s", path);
+}
+
+/* ---- start ------------------------------------------------------------------------------------- */
+
+struct start {
+    const struct sn_shim_opts *o;
+    struct sn_arena arena;
+    struct sn_buf input;
+    const struct containerd_runtime_bootstrap_v1_bootstrap_params *params; /* NULL: an older containerd */
+    char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
+};
+
+/* read_params - older containerds send other things, which may look like these. */
+static int read_params(struct start *s)
+{
+    struct stat st;
+    struct containerd_runtime_bootstrap_v1_bootstrap_params *p;
+    sn_buf_init(&s->input, SN_SHIM_INPUT_MAX);
+    if (fstat(STDIN_FILENO, &st) < 0 || isatty(STDIN_FILENO)) return 0;
+    int r = read_file(STDIN_FILENO, &s->input);
+    if (r < 0) return r;
+    r = containerd_runtime_bootstrap_v1_bootstrap_params_parse(sn_buf_view(&s->input), 0, &s->arena, &p);
+    if (r >= 0 && sn_str_eqc(p->instance_id, s->o->id) && sn_str_eqc(p->namespace, s->o->ns)) s->params = p;
+    if (r < 0) sn_diag_clear();
+    return 0;
+}
+
+/* reply - where we listen: as a protobuf message (from 2.3), as JSON (from 1.7, which says by its environment
+ * what it understands), as the bare address. */
+static int reply(struct start *s)
+{
+    struct sn_buf b;
+    sn_buf_init(&b, 0);
+    const char *max = getenv("MAX_SHIM_VERSION");
+    uint64_t version = 2;
+    if (max && sn_str_to_u64(sn_str(max), &version) < 0) version = 2;
+    struct sn_str address = sn_arena_printf(&s->arena, "unix://%s", s->socket);
+    if (s->params) {
+        struct containerd_runtime_bootstrap_v1_bootstrap_result res = {.version = VERSION_MAX, .address = address,
+                                                                       .protocol = SN_STR("ttrpc")};
+        ssize_t n = containerd_runtime_bootstrap_v1_bootstrap_result_encode(&res, &b);
+        if (n < 0) return (int)n;
+    } else if (max) {
+        sn_buf_printf(&b, "{\"version\":%u,\"address\":\"%s\",\"protocol\":\"ttrpc\"}",
+                      (unsigned)SN_MIN(version, (uint64_t)VERSION_MAX), address.ptr);
+    } else {
+        sn_buf_str(&b, address);
+    }
+    /* containerd 1.6 reads it from here when it comes back. */
+    int fd = open("address", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        if (write(fd, address.ptr, address.len) < 0) sn_diag_clear();
+        close(fd);
+    }
+    int r = b.err < 0 ? b.err : write_out(sn_buf_view(&b));
+    sn_buf_done(&b);
+    return r;
+}
+
+/* adjust_oom - killed for memory a little sooner than containerd, and far later than any container. */
+static void adjust_oom(void)
+{
+    char path[64], text[32];
+    int score = 0;
+    snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)getppid());
+    FILE *f = fopen(path, "re");
+    if (f && fscanf(f, "%d", &score) != 1) score = 0;
+    if (f) fclose(f);
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    int n = snprintf(text, sizeof(text), "%d", SN_MIN(score + 1, 1000));
+    if (write(fd, text, (size_t)n) < 0) sn_diag_clear(); /* unprivileged: as it was */
+    close(fd);
+}
+
+/* keep_only - of what we were started with: a descriptor that our caller's caller forgot would stay open as
+ * long as the pod. Returns the descriptor's new number. */
+static int keep_only(int fd)
+{
+    int to = fd == 3 ? 3 : dup3(fd, 3, O_CLOEXEC);
+    if (to < 0) return fd;
+    close_range(4, ~0u, 0);
+    return to;
+}
+
+static int into_shim(struct start *s, int fd)
+{
+    setsid();
+    fd = keep_only(fd);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int i = 0; i < 3 && null >= 0; i++) dup2(null, i);
+    if (null > 2) close(null);
+    sn_buf_done(&s->input);
+    sn_arena_done(&s->arena);
+    return shim_serve(s->o, fd, s->socket);
+}
+
+static int start_run(struct start *s, int *ret_code)
+{
+    int r = read_params(s), fd = -1;
+    if (r < 0) return r;
+    const char *dir = SN_SHIM_SOCKETS;
+    if (s->params && s->params->socket_dir.len) dir = sn_arena_str(&s->arena, s->params->socket_dir).ptr;
+    if (!dir) return SN_E_NOMEM;
+    if (s->o->socket)
+        r = snprintf(s->socket, sizeof(s->socket), "%s", s->o->socket) < (int)sizeof(s->socket) ? 0 : SN_E_TOO_LARGE;
+    else
+        r = socket_name(dir, s->o->address, s->o->ns, group_of(&s->arena, s->o->id), s->socket, sizeof(s->socket));
+    if (r >= 0) r = socket_listen(s->socket, &fd);
+    if (r < 0) return r;
+    if (fd >= 0) {
+        adjust_oom();
+        int pid = fork();
+        if (pid < 0) return sn_fail_errno(errno, "fork");
+        if (pid == 0) {
+            *ret_code = into_shim(s, fd);
+            return 1;
+        }
+        close(fd);
+        r = reply(s);
+        if (r < 0) kill(pid, SIGKILL);
+        return r;
+    }
+    return reply(s);
+}
+
+int sn_shim_start(const struct sn_shim_opts *o)
+{
+    struct start s = {.o = o};
+    int code = 0;
+    sn_arena_init(&s.arena, NULL, 0);
+    int r = start_run(&s, &code);
+    if (r == 1) return code; /* in the shim, at its end */
+    if (r < 0) code = complain(r);
+    sn_buf_done(&s.input);
+    sn_arena_done(&s.arena);
+    return code;
+}
+
+/* ---- delete ------------------------------------------------------------------------------------ */
+
+static int64_t wall(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return t.tv_sec * SN_SEC + t.tv_nsec;
+}
+
+static int delete_container(const struct sn_shim_opts *o, const struct shim_record *rec, uint32_t *ret_pid)
+{
+    char root[SHIM_PATH_MAX];
+    int r = 0;
+    if (rec->root[0])
+        snprintf(root, sizeof(root), "%s", rec->root);
+    else
+        r = shim_root(NULL, o->ns, root, sizeof(root));
+    struct sn_oci_host h = {.root = root};
+    struct sn_oci_container *c;
+    if (r >= 0) r = sn_oci_open(&h, o->id, &c);
+    if (r == SN_E_NOT_FOUND) return 0; /* create had not come so far, or delete had */
+    if (r < 0) return r;
+    if (sn_oci_pid(c) > 0) *ret_pid = (uint32_t)sn_oci_pid(c);
+    r = sn_oci_delete(c, true);
+    sn_oci_close(c);
+    return r;
+}
+
+/* forget_socket - that of a shim which is gone. */
+static void forget_socket(const struct sn_shim_opts *o)
+{
+    struct sn_arena a;
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    sn_arena_init(&a, NULL, 0);
+    char text[256] = {0};
+    int fd = open("address", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
+    if (fd >= 0) close(fd);
+    struct sn_str path = sn_str_from(sn_str(text), sizeof("unix://") - 1);
+    if (n > 0 && sn_str_starts(sn_str(text), SN_STR("unix:///")) &&
+        sn_str_cz(path, un.sun_path, sizeof(un.sun_path)) >= 0 && !somebody_listens(&un))
+        unlink(un.sun_path);
+    sn_arena_done(&a);
+}
+
+int sn_shim_delete(const struct sn_shim_opts *o)
+{
+    char cwd[SHIM_PATH_MAX], rootfs[SHIM_PATH_MAX + 16];
+    struct shim_record rec;
+    const char *bundle = o->bundle && *o->bundle ? o->bundle : getcwd(cwd, sizeof(cwd));
+    if (!bundle) return complain(sn_fail_errno(errno, "getcwd"));
+    shim_record_read(bundle, &rec);
+    uint32_t pid = rec.pid;
+    int r = delete_container(o, &rec, &pid);
+    if (r < 0) complain(r); /* what is left to do is done nevertheless */
+    snprintf(rootfs, sizeof(rootfs), "%s/rootfs", bundle);
+    int r2 = shim_unmount_all(rootfs);
+    if (r2 < 0) complain(r2);
+    forget_socket(o);
+    int64_t at = rec.exited_ns ? rec.exited_ns : wall();
+    struct google_protobuf_timestamp t = {.seconds = at / SN_SEC, .nanos = (int32_t)(at % SN_SEC)};
+    struct containerd_task_v2_delete_response rep = {.pid = pid, .exit_status = rec.exited_ns ? rec.status : 128 + SIGKILL,
+                                                     .exited_at = &t};
+    struct sn_buf b;
+    sn_buf_init(&b, 0);
+    ssize_t n = containerd_task_v2_delete_response_encode(&rep, &b);
+    r = n < 0 ? (int)n : write_out(sn_buf_view(&b));
+    sn_buf_done(&b);
+    return r < 0 ? complain(r) : 0;
+}
+
+int sn_shim_info(void)
+{
+    struct containerd_types_runtime_version v = {.version = SN_STR(SN_VERSION)};
+    struct containerd_types_runtime_info info = {.name = SN_STR("io.containerd.sennit.v2"), .version = &v};
+    struct sn_buf b;
+    sn_buf_init(&b, 0);
+    ssize_t n = containerd_types_runtime_info_encode(&info, &b);
+    int r = n < 0 ? (int)n : write_out(sn_buf_view(&b));
+    sn_buf_done(&b);
+    return r < 0 ? complain(r) : 0;
+}

@@ -1,0 +1,263 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tests/e2e/oci.sh SENNIT_OCI SN_REAP - containers of busybox through the command line: life, exec, limits,
+# mounts, hooks, terminal, bad input, escapes, leaks.
+set -uo pipefail
+if [ "${2:-}" != inside ]; then
+  here=$(cd "$(dirname "$0")" && pwd)
+  # A mount namespace of its own: what others mount meanwhile is not seen, what we leave ends with it.
+  reap=("$(realpath "$2")" -c sennit-test-oci- --)
+  if unshare -m true 2>/dev/null; then exec unshare -m --propagation private "${reap[@]}" "$0" "$1" inside "$here"; fi
+  exec "${reap[@]}" "$0" "$1" inside "$here"
+fi
+oci=$(realpath "$1")
+source "$3/lib.sh"
+finish() { echo "$passed passed, $failed failed, $skipped skipped"; [ "$failed" -eq 0 ]; }
+[ "$(id -u)" -eq 0 ] || { skip oci "needs root"; finish; exit; }
+busybox=$(command -v busybox || echo /bin/busybox)
+[ -x "$busybox" ] && ! ldd "$busybox" >/dev/null 2>&1 || { skip oci "needs a static busybox (busybox-static)"; finish; exit; }
+unshare -m true 2>/dev/null || { skip oci "may not make namespaces"; finish; exit; }
+root=$tmp/state; cg=/sennit-test-oci-$$
+rmcg() { find /sys/fs/cgroup -depth -type d -path "*$cg*" -exec rmdir {} + 2>/dev/null; rm -f "$tmp/std"; }
+trap 'for i in $(ls "$root" 2>/dev/null); do "$oci" --root "$root" delete -f "$i" 2>/dev/null; done; rmcg; cleanup' EXIT
+run() { "$oci" --root "$root" "$@"; }
+
+# bundle NAME [JQ-LIKE PYTHON...] - a bundle with busybox; the python edits `c`.
+bundle() {
+  local b=$tmp/$1; shift
+  mkdir -p "$b"/rootfs/{bin,proc,sys,dev,tmp,etc,root}
+  cp "$busybox" "$b/rootfs/bin/busybox"
+  for a in sh true false ls cat mount id ps sleep env hostname touch echo grep readlink stat kill stty tty wc head sed dd mkdir umount cut chmod trap sort date; do
+    ln -sf busybox "$b/rootfs/bin/$a"; done
+  python3 - "$b" "$cg/$(basename "$b")" "$*" <<'P'
+import json, subprocess, sys
+b, cgp, edit = sys.argv[1:]
+c = {"ociVersion": "1.2.0", "root": {"path": "rootfs", "readonly": False}, "hostname": "box",
+ "process": {"terminal": False, "user": {"uid": 0, "gid": 0}, "args": ["/bin/true"], "cwd": "/",
+  "env": ["PATH=/bin"], "capabilities": {k: ["CAP_KILL", "CAP_CHOWN", "CAP_SYS_ADMIN"] for k in ("bounding", "effective", "permitted")},
+  "noNewPrivileges": True},
+ "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"},
+  {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=65536k"]},
+  {"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]},
+  {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro", "nosuid", "noexec", "nodev"]}],
+ "linux": {"cgroupsPath": cgp, "namespaces": [{"type": t} for t in ("pid", "ipc", "uts", "mount", "network")],
+  "maskedPaths": ["/proc/keys", "/proc/acpi", "/proc/sysrq-trigger"], "readonlyPaths": ["/proc/sys"]}}
+p = c["process"]; l = c["linux"]
+def sh(s): p["args"] = ["/bin/sh", "-c", s]
+def ns(t, **k): l["namespaces"].append({"type": t, **k})
+def drop(t): l["namespaces"] = [n for n in l["namespaces"] if n["type"] != t]
+def bind(s, d, *o): c["mounts"].append({"source": s, "destination": d, "options": ["bind", *o]})
+exec(edit)
+json.dump(c, open(b + "/config.json", "w"))
+P
+}
+# out NAME PYTHON - runs a fresh container in the foreground; its output.
+out() { bundle "$1" "$2"; (cd "$tmp/$1" && run run "$1" 2>&1 </dev/null); }
+# refused NAME PYTHON TEXT - create must fail and say TEXT, and nothing may be left.
+refused() {
+  bundle "$1" "$2"; local t; t=$(cd "$tmp/$1" && run create "$1" 2>&1 </dev/null)
+  local rc=$?
+  t=${t//\\\"/\"}
+  if [ $rc -eq 0 ]; then fail "$1" "was accepted"; run delete -f "$1"; return; fi
+  case "$t" in *"$3"*) ok "refused $1" ;; *) fail "refused $1" "expected \"$3\", got \"$t\"" ;; esac
+  [ ! -e "$root/$1" ] || fail "refused $1" "left its state"
+}
+
+# ---- life
+check "run: exit status" "$(out r1 'sh("exit 7")'; echo $?)" 7
+check "run: output" "$(out r2 'sh("echo hello; hostname")')" "hello
+box"
+check "run: killed by a signal" "$(out r3 'drop("pid"); sh("kill -9 $$")' >/dev/null; echo $?)" 137
+bundle life 'p["args"] = ["/bin/sleep", "1000"]'
+(cd "$tmp/life" && run create --pid-file "$tmp/pid" life </dev/null >"$tmp/std" 2>&1); check "create" $? 0
+check "state: created" "$(run state life | python3 -c 'import json,sys; print(json.load(sys.stdin)["status"])')" created
+check "pid file" "$(run state life | python3 -c 'import json,sys; print(json.load(sys.stdin)["pid"])')" "$(cat "$tmp/pid")"
+check "create again" "$(cd "$tmp/life"; run create life 2>&1 | grep -c 'container with given ID already exists')" 1
+run start life; check "start" $? 0
+check "start again" "$(run start life 2>&1 | grep -c 'cannot start a container in the running state')" 1
+check "state: running" "$(run state life | grep -c '"status": "running"')" 1
+check "exec" "$(run exec life /bin/sh -c 'echo in; exit 3'; echo $?)" "in
+3"
+check "exec: sees pid 1" "$(run exec life /bin/cat /proc/1/comm)" sleep
+check "exec: user, cwd, env" "$(run exec -u 12:34 -g 56 --cwd /tmp -e X=1 life /bin/sh -c 'id; echo $PWD $X')" "uid=12 gid=34 groups=56
+/tmp 1"
+check "exec: no such program" "$(run exec life nope 2>&1 | grep -c 'executable file not found in $PATH')" 1
+check "exec: cgroup of the container" "$(run exec life /bin/grep -c "$cg/life" /proc/self/cgroup)" "$(run exec life /bin/cat /proc/1/cgroup | grep -c "$cg/life")"
+run exec -d --pid-file "$tmp/xpid" life /bin/sleep 500; check "exec: detached" $? 0
+check "ps" "$(run ps -f json life | python3 -c 'import json,sys; print(len(json.load(sys.stdin)))')" 2
+kill "$(cat "$tmp/xpid")"
+run pause life; check "pause" "$(run state life | grep -c '"status": "paused"')" 1
+check "exec while paused" "$(run exec life /bin/true 2>&1 | grep -c 'cannot exec in a paused container')" 1
+run resume life; check "resume" "$(run state life | grep -c '"status": "running"')" 1
+check "list" "$(run list -q)" life
+check "list json" "$(run list -f json | python3 -c 'import json,sys; print(json.load(sys.stdin)[0]["status"])')" running
+run update --pids-limit 33 life; check "update" "$(cat /sys/fs/cgroup/pids$cg/life/pids.max /sys/fs/cgroup$cg/life/pids.max 2>/dev/null)" 33
+check "events --stats" "$(run events --stats life | python3 -c 'import json,sys; d=json.load(sys.stdin); print(d["type"], d["data"]["pids"]["current"] >= 1)')" "stats True"
+check "delete while running" "$(run delete life 2>&1 | grep -c 'that is not stopped: running')" 1
+run kill life KILL; check "kill" $? 0
+for _ in $(seq 100); do run state life | grep -q stopped && break; sleep 0.02; done
+check "state: stopped" "$(run state life | grep -c '"status": "stopped"')" 1
+check "kill stopped" "$(run kill life TERM 2>&1 | grep -c 'container not running')" 1
+check "exec in stopped" "$(run exec life /bin/true 2>&1 | grep -c 'cannot exec in a stopped container')" 1
+run delete life; check "delete" $? 0
+check "state: gone" "$(run state life 2>&1 | grep -c 'container does not exist')" 1
+run delete -f nobody; check "delete --force of nobody" $? 0
+bundle cr 'p["args"] = ["/bin/sleep", "1000"]'
+(cd "$tmp/cr" && run create cr </dev/null >"$tmp/std" 2>&1); run delete cr; check "delete created" $? 0
+check "log in JSON" "$(run --log "$tmp/log" --log-format json state x 2>/dev/null; python3 -c 'import json; print(json.loads(open("'"$tmp"'/log").read())["msg"])')" "container does not exist"
+
+# ---- what the program finds
+check "capabilities" "$(out cap 'sh("grep CapEff /proc/self/status")')" "$(printf 'CapEff:\t0000000000200021')"
+check "user without capabilities" "$(out usr 'p["user"] = {"uid": 7, "gid": 8, "additionalGids": [9], "umask": 0o77}; sh("id; touch /tmp/x; stat -c %a /tmp/x; grep CapEff /proc/self/status"); os=__import__("os"); os.chmod(b+"/rootfs/tmp", 0o777)')" "uid=7 gid=8 groups=9
+600
+$(printf 'CapEff:\t0000000000000000')"
+check "ambient capabilities of a user" "$(out amb 'p["user"] = {"uid": 7, "gid": 8}; k = p["capabilities"]; k["inheritable"] = k["ambient"] = ["CAP_KILL"]; sh("grep CapEff /proc/self/status")')" "$(printf 'CapEff:\t0000000000000020')"
+check "no_new_privs" "$(out nnp 'sh("grep NoNewPrivs /proc/self/status")')" "$(printf 'NoNewPrivs:\t1')"
+check "HOME" "$(out home 'open(b+"/rootfs/etc/passwd","w").write("root:x:0:0::/root:/bin/sh\n"); sh("echo $HOME")')" /root
+check "rlimits" "$(out lim 'p["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]; sh("ulimit -n; ulimit -Hn")')" "100
+200"
+check "masked and read-only" "$(out mask 'sh("cat /proc/keys | wc -c; echo x 2>/dev/null >/proc/sys/kernel/hostname || echo denied")' | tr '\n' ' ')" "0 denied "
+check "read-only root" "$(out ro 'c["root"]["readonly"] = True; sh("touch /x 2>/dev/null || echo denied")')" denied
+check "devices" "$(out dev 'l["devices"] = [{"path": "/dev/own", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 3, "gid": 4}]; sh("stat -c \"%a %t:%T %u %g\" /dev/own /dev/null; readlink /dev/fd; readlink /dev/ptmx")')" "640 1:5 3 4
+666 1:3 0 0
+/proc/self/fd
+pts/ptmx"
+check "sysctl" "$(out sys 'l["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.msgmax": "9000"}; sh("cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax")' | tr '\n' ' ')" "1 9000 "
+check "oom score" "$(out oom 'p["oomScoreAdj"] = 321; sh("cat /proc/self/oom_score_adj")')" 321
+check "domainname" "$(out dom 'c["domainname"] = "dom"; sh("cat /proc/sys/kernel/domainname")')" dom
+check "io priority, nice" "$(out nice 'p["scheduler"] = {"policy": "SCHED_BATCH", "nice": 5}; sh("sed \"s/.*) //\" /proc/self/stat | cut -d\" \" -f17")')" 5
+check "personality" "$(out per 'l["personality"] = {"domain": "LINUX32"}; sh("cat /proc/self/personality")')" 00000008
+check "cwd is made" "$(out cwd 'p["cwd"] = "/a/b"; sh("echo $PWD")')" /a/b
+check "descriptors" "$(out fds 'sh("ls /proc/self/fd | wc -l")')" 4
+check "preserved descriptor" "$(bundle pre 'sh("cat <&3")'; cd "$tmp/pre" && echo kept >kept && run run --preserve-fds 1 pre 3<kept)" kept
+check "tmpfs options" "$(out tmpo 'c["mounts"].append({"destination": "/t", "type": "tmpfs", "source": "t", "options": ["nosuid", "nodev", "noexec", "size=1m", "mode=711"]}); sh("grep \" /t \" /proc/self/mounts; stat -c %a /t")')" "t /t tmpfs rw,nosuid,nodev,noexec,relatime,size=1024k,mode=711 0 0
+711"
+check "tmpcopyup" "$(out up '__import__("os").makedirs(b+"/rootfs/c/d"); open(b+"/rootfs/c/d/f","w").write("old"); c["mounts"].append({"destination": "/c", "type": "tmpfs", "source": "t", "options": ["tmpcopyup"]}); sh("cat /c/d/f; echo new >/c/d/f")'; cat "$tmp/up/rootfs/c/d/f")" oldold
+mkdir -p "$tmp/src/sub"; echo data >"$tmp/src/file"
+check "bind, recursively read-only" "$(mount -t tmpfs t "$tmp/src/sub"; out rro "bind('$tmp/src', '/m', 'rbind', 'rro'); sh('cat /m/file; touch /m/x 2>/dev/null || echo denied; touch /m/sub/x 2>/dev/null || echo denied')"; umount "$tmp/src/sub")" "data
+denied
+denied"
+check "bind of a file" "$(out bf "bind('$tmp/src/file', '/etc/new/file', 'ro'); sh('cat /etc/new/file')")" data
+check "time namespace" "$(out tns 'ns("time"); l["timeOffsets"] = {"boottime": {"secs": 1000000}}; sh("head -c 7 /proc/uptime")' | awk '{print ($1 >= 1000000)}')" 1
+check "cgroup mount" "$(out cgm 'ns("cgroup"); c["mounts"].append({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"]}); sh("cat /sys/fs/cgroup/pids/cgroup.procs /sys/fs/cgroup/cgroup.procs 2>/dev/null | head -1; grep -c sennit /proc/self/cgroup")' | tr '\n' ' ')" "1 0 "
+check "join a network namespace" "$(bundle host 'p["args"] = ["/bin/sleep", "100"]'; cd "$tmp/host"; run run -d host </dev/null >"$tmp/std" 2>&1; P=$(run state host | sed -n 's/.*"pid": \([0-9]*\).*/\1/p'); out jn "drop('network'); ns('network', path='/proc/$P/ns/net'); drop('pid'); ns('pid', path='/proc/$P/ns/pid'); sh('readlink /proc/self/ns/net; cat /proc/1/comm')" | tr '\n' ' ')" "$(P=$(run state host | sed -n 's/.*"pid": \([0-9]*\).*/\1/p'); readlink /proc/$P/ns/net) sleep "
+run delete -f host
+
+check "no mount namespace" "$(bundle nm "drop('mount'); p['args'] = ['/bin/sleep', '100']"; cd "$tmp/nm"; run run -d nm </dev/null >"$tmp/std" 2>&1; run exec nm /bin/sh -c 'ls /proc/1/comm; ls -d /root'; run delete -f nm; ls "$tmp/nm/rootfs/proc" | wc -l)" "/proc/1/comm
+/root
+0"
+
+if command -v ip >/dev/null && ip link add snoci$$ type dummy 2>/dev/null; then
+  ip addr add 10.123.4.5/24 dev snoci$$
+  check "network device" "$(out nd "l['netDevices'] = {'snoci$$': {'name': 'inside'}}; sh('cat /sys/class/net/inside/operstate; grep -c 10.123.4.5 /proc/net/fib_trie')" | tail -1 | awk '{print ($1 > 0)}')" 1
+  ip link del snoci$$ 2>/dev/null && fail "network device" "stayed outside"
+else
+  skip "network device" "no dummy interfaces here"
+fi
+
+# ---- user namespace
+if unshare -U true 2>/dev/null; then
+  maps='ns("user"); l["uidMappings"] = [{"containerID": 0, "hostID": 100000, "size": 65536}]; l["gidMappings"] = l["uidMappings"];'
+  check "user namespace" "$(chmod 755 "$tmp"; out un "$maps sh('id; head -1 /proc/self/uid_map; grep CapEff /proc/self/status; ls /dev/null')" | tr -s ' \n' ' ')" "uid=0 gid=0 0 100000 65536 $(printf 'CapEff:\t0000000000200021') /dev/null "
+  bundle ux "$maps p['args'] = ['/bin/sleep', '100']"; (cd "$tmp/ux"; run run -d ux </dev/null >"$tmp/std" 2>&1)
+  check "exec in a user namespace" "$(run exec -u 5 ux /bin/id)" "uid=5 gid=0"
+  run delete -f ux
+  mkdir -p "$tmp/idm"; echo x >"$tmp/idm/f"; chown 1234 "$tmp/idm/f"
+  check "idmapped mount" "$(out idm "c['mounts'].append({'destination': '/i', 'source': '$tmp/idm', 'options': ['bind', 'idmap'], 'uidMappings': [{'containerID': 1234, 'hostID': 77, 'size': 1}], 'gidMappings': [{'containerID': 0, 'hostID': 0, 'size': 1}]}); sh('stat -c %u /i/f')")" 77
+else
+  skip "user namespace" "not permitted"
+fi
+
+# ---- hooks
+cat >"$tmp/hook" <<H
+#!/bin/sh
+echo "\$1 \$(sed 's/.*"status":"\([a-z]*\)".*/\1/')" >>$tmp/hooks
+H
+chmod +x "$tmp/hook"
+out hk "H = lambda n: [{'path': '$tmp/hook', 'args': ['hook', n], 'env': ['PATH=/usr/bin:/bin']}]
+c['hooks'] = {k: H(k) for k in ('prestart', 'createRuntime', 'createContainer', 'poststart', 'poststop')}
+c['hooks']['startContainer'] = [{'path': '/bin/sh', 'args': ['sh', '-c', 'cat >/tmp/sc']}]
+sh('cat /tmp/sc')" >"$tmp/hk.out"
+check "hooks in order" "$(cat "$tmp/hooks")" "prestart created
+createRuntime creating
+createContainer creating
+poststart running
+poststop stopped"
+check "startContainer hook" "$(grep -c '"status":"created"' "$tmp/hk.out")" 1
+refused hkfail "c['hooks'] = {'createRuntime': [{'path': '/bin/false'}]}" "error running createRuntime hook #0"
+refused hktime "c['hooks'] = {'createRuntime': [{'path': '/bin/sleep', 'args': ['sleep', '1000'], 'timeout': 1}]}" "timed out"
+
+# ---- terminal
+check "terminal" "$(bundle tty 'p["terminal"] = True; sh("tty; stty size <&1; [ -c /dev/console ] && echo console"); p["consoleSize"] = {"height": 11, "width": 33}'; cd "$tmp/tty"; run run tty </dev/null | tr -d '\r')" "/dev/pts/0
+11 33
+console"
+check "console socket" "$(bundle cs 'p["terminal"] = True; sh("echo over")'; cd "$tmp/cs"; python3 - "$oci" "$root" <<'P'
+import array, os, socket, subprocess, sys
+s = socket.socket(socket.AF_UNIX); s.bind("cs.sock"); s.listen(1)
+p = subprocess.Popen([sys.argv[1], "--root", sys.argv[2], "run", "-d", "--console-socket", "cs.sock", "cs"])
+k, _ = s.accept(); m, anc, _, _ = k.recvmsg(256, socket.CMSG_SPACE(4))
+fd = array.array("i", anc[0][2])[0]; t = b""
+while b"over" not in t: t += os.read(fd, 100)
+print(t.decode().strip()); p.wait()
+P
+)" over
+run delete -f cs
+refused ttydet 'p["terminal"] = True' "cannot allocate tty if runc will detach without setting console socket"
+
+# ---- bad input: the field, the value, what is allowed
+refused noargs 'p["args"] = [""]' "process.args[0]: must not be empty"
+refused relcwd 'p["cwd"] = "x"' 'process.cwd: "x" is not an absolute path'
+refused badrl 'p["rlimits"] = [{"type": "RLIMIT_X", "soft": 1, "hard": 1}]' 'process.rlimits[0].type: "RLIMIT_X" is not one of RLIMIT_AS'
+refused badns 'ns("nope")' 'linux.namespaces: "nope" is not one of user, mount, pid'
+refused twons 'ns("pid")' '"pid" is there twice'
+refused badver 'c["ociVersion"] = "2.0.0"' 'ociVersion: "2.0.0" is unknown version'
+refused badsys 'l["sysctl"] = {"kernel.panic": "1"}' 'sysctl "kernel.panic" is not in a separate kernel namespace'
+refused noroot 'c["root"]["path"] = "missing"' "root.path"
+refused badkind 'p["env"] = "X"' "process.env: is a string, expected an array"
+refused noprog 'p["args"] = ["/bin/none"]' "stat /bin/none: No such file"
+refused badopt 'c["mounts"].append({"destination": "/t", "type": "tmpfs", "source": "t", "options": ["nonsense=1"]})' "mount /t (tmpfs)"
+refused badprop 'l["rootfsPropagation"] = "x"' 'linux.rootfsPropagation: "x" is not one of'
+refused badres 'l["resources"] = {"memory": {"limit": "x"}}' "linux.resources.memory.limit"
+check "bad id" "$(cd "$tmp/life"; run create ../x 2>&1 | grep -c 'invalid container ID format')" 1
+
+# ---- escapes (references/node.md 7)
+check "CVE-2024-21626: cwd through a leaked descriptor" "$(out e1 'p["cwd"] = "/proc/self/fd/7"; sh("ls ../../../etc/shadow && echo ESCAPED")' | grep -c 'ESCAPED')" 0
+check "CVE-2024-21626: program through a descriptor" "$(out e2 'p["args"] = ["/proc/self/fd/5/../../bin/ls"]' | grep -cE '^(bin|etc)$')" 0
+check "CVE-2019-5736: /proc/self/exe is no file of the host" "$(sum=$(sha256sum <"$oci"); out e3 'p["args"] = ["/proc/self/exe", "--version"]' | grep -c 'sennit-oci version'; [ "$sum" = "$(sha256sum <"$oci")" ] && echo same)" "0
+same"
+bundle e4 'p["args"] = ["/bin/sleep", "100"]; drop("pid")'; (cd "$tmp/e4" && run create e4 </dev/null >"$tmp/std" 2>&1)
+check "CVE-2019-5736: exe of a created container" "$(P=$(run state e4 | sed -n 's/.*"pid": \([0-9]*\).*/\1/p'); readlink /proc/$P/exe | grep -c memfd)" 1
+run delete -f e4
+ln -sfn / "$tmp/abs"
+check "symlink as a mount's place stays inside" "$(out e5 "__import__('os').makedirs(b+'/rootfs$tmp'); __import__('os').symlink('/../../../..$tmp', b+'/rootfs/link'); bind('$tmp/src', '/link/in', 'ro'); sh('ls -d $tmp/in')"; [ -e "$tmp/in" ] && echo ESCAPED)" "$tmp/in"
+check "/dev as a symlink (crun 2026-47766)" "$(mkdir -p "$tmp/e6/rootfs"; out e6 "os=__import__('os'); os.rmdir(b+'/rootfs/dev'); os.symlink('/../../../../tmp', b+'/rootfs/dev'); c['mounts'] = [m for m in c['mounts'] if not m['destination'].startswith('/dev')]; sh('ls /tmp/null')"; [ -e /tmp/null ] && echo ESCAPED)" /tmp/null
+check "/dev/console as a symlink (CVE-2025-52565)" "$(bundle e7 'p["terminal"] = True; c["mounts"] = [m for m in c["mounts"] if m["destination"] != "/dev"]; __import__("os").makedirs(b+"/rootfs/dev/pts", exist_ok=True); __import__("os").symlink("/proc/sys/kernel/core_pattern", b+"/rootfs/dev/console"); sh("echo ran")'; cd "$tmp/e7"; run run e7 </dev/null 2>&1 | grep -c "something else there\|loop\|Too many")" 1
+check "masked path as a symlink stays inside (CVE-2025-31133)" "$(out e8 "__import__('os').symlink('/../../../../etc/hostname', b+'/rootfs/secret'); l['maskedPaths'] = ['/secret']; sh('echo fine')"; [ -s /etc/hostname ] || [ ! -e /etc/hostname ] && echo whole)" "fine
+whole"
+check "labels and sysctls through the host's /proc (CVE-2025-52881)" "$(out e9 'c["mounts"] = [{"destination": "/proc", "type": "tmpfs", "source": "t"}] + c["mounts"][1:]; l["maskedPaths"] = []; l["readonlyPaths"] = []; l["sysctl"] = {"net.ipv4.ip_forward": "1"}; sh("ls /proc/sys 2>&1 | grep -c such")')" 1
+
+# ---- mounts of a live container
+bundle mv 'p["args"] = ["/bin/sleep", "100"]'; (cd "$tmp/mv" && run run -d mv </dev/null >"$tmp/std" 2>&1)
+echo "[{\"destination\": \"/live\", \"source\": \"$tmp/src\", \"type\": \"bind\", \"options\": [\"bind\", \"ro\"]}]" >"$tmp/m.json"
+run mounts add mv "$tmp/m.json"; check "mounts add" "$(run exec mv /bin/cat /live/file)" data
+run mounts remove mv "$tmp/m.json"; check "mounts remove" "$(run exec mv /bin/cat /live/file 2>&1 | grep -c 'No such')" 1
+run delete -f mv
+
+# ---- nothing is left
+bundle leak 'p["args"] = ["/bin/true"]'
+before=$(ls /proc | grep -c '^[0-9]'); mb=$(wc -l </proc/self/mountinfo)
+(cd "$tmp/leak"; for i in $(seq "${OCI_CYCLES:-100}"); do run run l$i </dev/null || exit 1; done); check "${OCI_CYCLES:-100} containers" $? 0
+check "no mount is left" "$(wc -l </proc/self/mountinfo)" "$mb"
+check "no state is left" "$(ls "$root" | wc -l)" 0
+check "no cgroup is left" "$(find /sys/fs/cgroup -type d -path "*$cg/*" | wc -l)" 0
+# kill -9 of the runtime while it creates: the next delete --force cleans.
+bundle k9 'p["args"] = ["/bin/sleep", "1000"]; c["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", "echo $$ >'"$tmp"'/hookpid; exec sleep 60"]}]}'
+(cd "$tmp/k9"; exec "$oci" --root "$root" create k9 </dev/null >"$tmp/std" 2>&1) & p=$!
+for _ in $(seq 200); do [ -s "$tmp/hookpid" ] && break; sleep 0.02; done
+check "state: creating" "$(run state k9 | grep -c '"status": "creating"')" 1
+kill -9 $p; wait $p 2>/dev/null
+kill "$(cat "$tmp/hookpid")"
+run delete -f k9; check "delete after kill -9 of create" $? 0
+check "nothing of it is left" "$(ls "$root" | wc -l) $(find /sys/fs/cgroup -type d -path "*$cg/*" | wc -l)" "0 0"
+
+finish
