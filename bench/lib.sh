@@ -21,7 +21,8 @@ BENCH_TARGETS="bench/pairs bench/ed25519/bench_ed25519 bench/fiber/bench_fiber b
 # bench_build [TARGET...] - a release build (asserts on, debug checks off) of every bench's programs, or these, before the
 # first measurement: no measurement has a compiler beside it. Done once per run of all.sh. What is
 # started afterwards, peers and generators alike, runs before other work of the machine where that is
-# allowed: a tail of the scheduler's slices says nothing about a server.
+# allowed: a tail of the scheduler's slices says nothing about a server. With BENCH_RT it is even before all of it (SCHED_FIFO): for
+# percentiles on a machine that is not quiet, and for minutes at most, because nobody else runs meanwhile.
 bench_build() {
   if [ -z "${BENCH_BUILT:-}" ]; then
     [ -f "$BENCH_BUILD/build.ninja" ] || meson setup "$BENCH_BUILD" "$BENCH_ROOT" --buildtype=release -Dwerror=false >/dev/null || exit 1
@@ -30,6 +31,7 @@ bench_build() {
     export BENCH_BUILT=1
   fi
   renice -n "${BENCH_NICE:--10}" -p $$ >/dev/null 2>&1
+  [ -z "${BENCH_RT:-}" ] || chrt -f -p 10 $$ >/dev/null 2>&1
   return 0
 }
 # bench_start CPU COMMAND... - in the background, pinned; its pid is in BENCH_PID.

@@ -35,6 +35,8 @@ trap 'trap "" INT TERM; [ -n "${server:-}" ] && kill -9 "$server" 2>/dev/null; d
 mkdir /sys/fs/cgroup/{cpu,cpuacct}/"$group" || exit 1
 echo 100000 >"/sys/fs/cgroup/cpu/$group/cpu.cfs_period_us"
 echo 100000 >"/sys/fs/cgroup/cpu/$group/cpu.cfs_quota_us"
+# Alone on it, whatever else the machine does; with neighbours it gets what it gets.
+[ "$NEIGHBOURS" = 0 ] && echo 262144 >"/sys/fs/cgroup/cpu/$group/cpu.shares"
 
 # contained COMMAND... - in the group, which looks like the whole tree from inside.
 # shellcheck disable=SC2016

@@ -200,8 +200,9 @@ static int no_retries(void *arg)
     return 0;
 }
 
-/* Calls that take long, among short ones. Until the first of them is answered nobody can know: p2c leaves
- * their endpoints alone, which then answer nothing. Each of these is sent twice; after it, once. */
+/* Calls that take long, among short ones. Until the first of them is answered nobody can know: p2c
+ * leaves their endpoints alone, which then answer nothing. Each of these is sent twice; after it,
+ * once. */
 static int reports(void *arg)
 {
     struct sn_scope_storage mem;
@@ -212,8 +213,7 @@ static int reports(void *arg)
     calls(s, 2);
     T_OK(sn_sleep(2 * REPORT_NS));
     int twice = world->received - world->asked;
-    T_ASSERTF(twice <= 20, "%d requests for %d calls", world->received,
-              world->asked);
+    T_ASSERTF(twice <= 20, "%d requests for %d calls", world->received, world->asked);
     calls(s, 10);
     T_OK(sn_scope_end(s));
     T_EQ(world->lost, 0);
