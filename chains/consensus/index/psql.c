@@ -342,7 +342,7 @@ static int put_tx(struct sn_psql *p, const struct sn_indexer_in *in, uint32_t i,
     int64_t found = 0;
     int r = sn_hash_once(SN_SHA256, tx.ptr, tx.len, hash);
     if (r < 0) return r;
-    sn_hex_encode_upper(hash, sizeof(hash), hex);
+    hex[sn_hex_encode_upper(hash, sizeof(hash), hex)] = 0;
     snprintf(index, sizeof(index), "%u", i);
     sn_index_tx_result(&encoded, in->block->header.height, i, tx, result);
     if (encoded.err < 0) return encoded.err;

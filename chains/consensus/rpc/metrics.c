@@ -268,7 +268,7 @@ static void delay(struct sn_chain_metrics *m, const char *name, const char *help
     char text[2 * SN_CONS_ADDR_LEN + 1];
     const struct sn_cons_validator *p = sn_cons_valset_proposer(rs->vals);
     if (!p) return;
-    sn_hex_encode_upper(p->addr, sizeof(p->addr), text);
+    text[sn_hex_encode_upper(p->addr, sizeof(p->addr), text)] = 0;
     struct sn_labels l = metrics_labels(m, "proposer_address", sn_str(text));
     struct sn_gauge *g = gauge_with(m, name, help, &l);
     if (g) sn_gauge_set(g, (double)ns * 1e-9);
