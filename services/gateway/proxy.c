@@ -215,8 +215,8 @@ static int64_t impatient(void *arg)
     if (!sn_gw_endpoint_silent(p->pool->pool, p->ep, p->ep_start_ns, now)) return patience;
     p->doubted = true;
     /* Once: if the next one says nothing either, it is the request that takes long. */
-    if (!(p->conf->retry_on & SN_GW_RETRY_SILENT) || !p->conf->retries || p->tried.n > 1 || !sn_http_idempotent(p->q->x->req.method) ||
-        !sn_gw_budget_take(&p->pool->up->budget))
+    if (!(p->conf->retry_on & SN_GW_RETRY_SILENT) || !p->conf->retries || p->tried.n > 1 ||
+        !sn_http_idempotent(p->q->x->req.method) || !sn_gw_budget_take(&p->pool->up->budget))
         return patience;
     p->gave_up = true;
     return -1;
