@@ -6,7 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" -eq 0 ] || { echo "bench: cri needs root" >&2; exit 1; }
 bench_build cmd/sennit/sennit cmd/sennit-keeper/sennit-keeper bench/cri/pods
-T=$BENCH_TMP what=${*:-ours peer ours peer many} image=registry.k8s.io/e2e-test-images/busybox:1.29-2 n=${BENCH_N:-60}
+T=$(mktemp -d /tmp/snb.XXXX) what=${*:-ours peer ours peer many} image=registry.k8s.io/e2e-test-images/busybox:1.29-2 n=${BENCH_N:-60}
+# Short: a socket's path has 107 bytes, and a pod's id takes 64 of them.
 mkdir -p "$T"/{reg,certs,run,state,cni,ctd,net.d}
 port=$(python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])')
 printf 'version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s/reg}}\nhttp: {addr: "127.0.0.1:%s"}\n' "$T" "$port" >"$T/reg.yml"
@@ -22,6 +23,7 @@ crictl=${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers/cri/crictl
 undo() {
   for m in $(awk -v t="$T/" 'index($5, t) == 1 { print $5 }' /proc/self/mountinfo | sort -r); do umount -l "$m" 2>/dev/null; done
   ip link del snb-$$ 2>/dev/null; ip link del snp-$$ 2>/dev/null
+  rm -rf --one-file-system "$T"
   for d in /sys/fs/cgroup/*/sennit-test-$$; do [ -d "$d" ] && find "$d" -depth -type d -exec rmdir {} + 2>/dev/null; done
 }
 trap 'bench_cleanup; undo' EXIT

@@ -97,7 +97,7 @@ c update --memory 52428800 "$ctr" >/dev/null; check "update" "$(cat /sys/fs/cgro
 mv "$tmp/logs/c1.log" "$tmp/logs/c1.log.1"; c logs -r "$ctr" >/dev/null 2>&1; check "log reopened" "$([ -f "$tmp/logs/c1.log" ] && echo yes)" yes
 
 mask=$(sed 's/"name":"c1"/"name":"m1"/; s/c1.log/m1.log/; s#"linux":{}#"linux":{"security_context":{"masked_paths":["/etc/passwd"],"readonly_paths":["/tmp"]}}#' "$tmp/ctr.json" >"$tmp/mask.json"; c create "$pod" "$tmp/mask.json" "$tmp/pod.json")
-c start "$mask" >/dev/null; check "masked path" "$(c exec -s "$mask" sh -c 'wc -c </etc/passwd; touch /tmp/x 2>/dev/null || echo ro' | tr '\n' ' ')" "0 ro "
+c start "$mask" >/dev/null; check "masked path" "$(c exec -s "$mask" sh -c 'wc -c </etc/passwd; touch /tmp/x 2>/dev/null || echo ro' | xargs)" "0 ro"
 
 # ---- faults ----
 kill -9 "$daemon"; wait "$daemon" 2>/dev/null; serve
