@@ -166,8 +166,9 @@ struct sn_image_pull_opts {
  * SN_E_UNAUTHENTICATED, SN_E_PERMISSION_DENIED, SN_E_UNAVAILABLE, SN_E_REFUSED,
  * SN_E_DATA_LOSS (a digest is wrong), SN_E_SYNTAX (manifest, layer), SN_E_TOO_LARGE (a limit),
  * SN_E_UNIMPLEMENTED (foreign or encrypted layer, schema 1), SN_E_RESOURCE_EXHAUSTED (disk full),
- * SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED; the diagnostic names reference and object. After a failure that would come again nothing is left of it; else what came stays for the
- * next try, until sn_image_gc. Suspends. */
+ * SN_E_CANCELLED, SN_E_DEADLINE_EXCEEDED; the diagnostic names reference and object. After a
+ * failure that would come again nothing is left of it; else what came stays for the next try, until
+ * sn_image_gc. Suspends. */
 int sn_image_pull(struct sn_image_store *st, struct sn_str reference,
                   const struct sn_image_pull_opts *opts, struct sn_arena *a,
                   struct sn_image *ret) SN_MUST_CHECK;
