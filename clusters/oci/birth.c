@@ -36,7 +36,7 @@ int sn_oci_birth_init(struct sn_oci_birth *b, const struct sn_oci_host *h)
     }
     struct sn_oci_plan *p = b->plan;
     p->spec = b->spec;
-    p->sock = p->lock = p->proc = p->root_tree = p->target = p->console_sock = p->exe =
+    p->sock = p->pid_to = p->lock = p->proc = p->root_tree = p->target = p->console_sock = p->exe =
         p->seccomp_sock = -1;
     for (int i = 0; i < SN_OCI_NAMESPACES; i++) p->ns_fd[i] = -1;
     p->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -145,7 +145,8 @@ int sn_oci_birth_seccomp(struct sn_oci_birth *b, const char *root)
  */
 
 /* Stage 0 enters what counts for children only (pid) or must come before all else (user), makes the
- * real child as a child of our parent, and is gone. */
+ * real child as a child of our parent, and is gone. The child's pid goes by a pipe of its own: on
+ * the socket, the child's first word may overtake it. */
 SN_NORETURN static void stage0(struct sn_oci_plan *p, uint64_t flags,
                                void (*fn)(struct sn_oci_plan *))
 {
@@ -162,12 +163,12 @@ SN_NORETURN static void stage0(struct sn_oci_plan *p, uint64_t flags,
     struct clone_args a = {.flags = flags | CLONE_PARENT};
     pid_t pid = sn_oci_clone3(&a);
     if (pid == 0) {
+        sn_oci_close_fd(&p->pid_to);
         fn(p);
         __builtin_unreachable();
     }
     if (pid < 0) sn_oci_die(p, errno, "clone");
-    int e = sn_oci_message_send(p->sock, SN_OCI_MSG_PID, pid, NULL, -1);
-    if (e < 0) kill(pid, SIGKILL);
+    if (write(p->pid_to, &pid, sizeof(pid)) != sizeof(pid)) kill(pid, SIGKILL);
     _exit(0); /* banned: the child of a clone */
 }
 
@@ -189,31 +190,31 @@ static int dead(void)
     return sn_fail(SN_E_ABORTED, "the container's process ended before it was ready");
 }
 
-/* Stage 0's word: the pid of the real child; then stage 0 is reaped. */
-static int adopt(struct sn_oci_birth *b)
+/* Stage 0's word: the pid of the real child, or why there is none; then stage 0 is reaped. */
+static int adopt(struct sn_oci_birth *b, int from)
 {
     struct sn_oci_message m;
-    int e = sn_oci_message_receive(b->sock, &m, NULL);
-    if (e == 0 && m.kind == SN_OCI_MSG_FAILED)
-        e = failed(&m);
-    else if (e < 0)
-        e = dead();
-    pid_t pid = e == 0 && m.kind == SN_OCI_MSG_PID ? m.value : 0;
     siginfo_t si;
+    pid_t pid = 0;
+    ssize_t n;
+    do n = read(from, &pid, sizeof(pid));
+    while (n < 0 && errno == EINTR);
     while (waitid((idtype_t)P_PIDFD, (id_t)b->pidfd, &si, WEXITED | __WALL) < 0 && errno == EINTR)
         continue;
     sn_oci_close_fd(&b->pidfd);
-    if (e < 0) return e;
+    if (n != sizeof(pid)) {
+        int e = sn_oci_message_receive(b->sock, &m, NULL);
+        return e == 0 && m.kind == SN_OCI_MSG_FAILED ? failed(&m) : dead();
+    }
     b->pid = pid;
-    if (!pid || (b->pidfd = sn_oci_pidfd_open(pid)) < 0)
-        return sn_fail_errno(errno, "pidfd of the container");
-    return 0;
+    b->pidfd = sn_oci_pidfd_open(pid);
+    return b->pidfd < 0 ? sn_fail_errno(errno, "pidfd of the container") : 0;
 }
 
 int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags, void (*fn)(struct sn_oci_plan *))
 {
     struct sn_oci_plan *p = b->plan;
-    int pair[2];
+    int pair[2], word[2] = {-1, -1};
     bool two = p->target >= 0;
     for (int i = 0; i < SN_OCI_NAMESPACES; i++)
         two |= p->ns_fd[i] >= 0 && (p->ns_flag[i] & (CLONE_NEWUSER | CLONE_NEWPID));
@@ -221,6 +222,8 @@ int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags, void (*fn)(struct
         return sn_fail_errno(errno, "socketpair");
     b->sock = pair[0];
     p->sock = pair[1];
+    if (two && pipe2(word, O_CLOEXEC) < 0) return sn_fail_errno(errno, "pipe");
+    p->pid_to = word[1];
     int into = p->cgroup ? sn_cgroup_fd(p->cgroup) : -1;
     struct clone_args a = {.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND | (two ? 0 : flags),
                            .pidfd = (uintptr_t)&b->pidfd,
@@ -241,11 +244,16 @@ int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags, void (*fn)(struct
         if (two) stage0(p, flags, fn);
         direct(p, fn);
     }
-    if (pid < 0) return sn_fail_errno(errno, "clone the container's process");
-    b->pid = pid;
-    sn_oci_close_fd(&p->sock);
-    sn_oci_close_fd(&p->lock);
-    return two ? adopt(b) : 0;
+    int e = pid < 0 ? sn_fail_errno(errno, "clone the container's process") : 0;
+    sn_oci_close_fd(&p->pid_to);
+    if (e == 0) {
+        b->pid = pid;
+        sn_oci_close_fd(&p->sock);
+        sn_oci_close_fd(&p->lock);
+        if (two) e = adopt(b, word[0]);
+    }
+    sn_oci_close_fd(&word[0]);
+    return e;
 }
 
 /* ---- answers -----------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ struct sn_oci_plan {
     const struct sn_cgroup *cgroup; /* NULL: none */
     bool born_v2;                   /* the clone puts it into the v2 group */
     int sock; /* to the parent; close-on-exec, its end means executed or dead */
+    int pid_to; /* stage 0's pipe for the pid of the real child, or -1 */
     int lock; /* holds the lock that start waits for; -1 for exec */
     int proc; /* the host's /proc */
     int stdio[3];
@@ -69,7 +70,6 @@ enum sn_oci_message_kind {
     SN_OCI_MSG_HOOKS = 'H',   /* mounts are made: prestart and createRuntime hooks are to run */
     SN_OCI_MSG_CONSOLE = 'C', /* carries the master end */
     SN_OCI_MSG_READY = 'R',   /* created; waits for start */
-    SN_OCI_MSG_PID = 'P',     /* of stage 0: value is the child's pid */
     SN_OCI_MSG_GO = 'G',      /* parent's answer; value: the child's pid */
 };
 struct sn_oci_message {
