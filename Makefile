@@ -54,7 +54,7 @@ bench: build ## every claim's script, into bench/RESULTS.md (long)
 	@bench/all.sh
 
 interop: ## the matrices against real peers (long)
-	@tools/deps.sh build test bench interop
+	@tools/deps.sh build test bench interop containers
 	@[ ! -f $(BUILD)/build.ninja ] || [ -f $(BUILD)/chains/zk/runtime.wasm ] || meson setup --reconfigure $(BUILD) >/dev/null
 	@$(MAKE) --no-print-directory build
 	@tools/run-tests.py --suite interop $(BUILD)
