@@ -18,6 +18,13 @@
 #include "core/status.h"
 #include "tests/harness/test.h"
 
+/* A child of a raw clone may find locks of ThreadSanitizer's runtime held for ever. */
+#ifdef SN_TSAN
+#define NOT_UNDER_TSAN() sn_test_skip("ThreadSanitizer does not survive a raw clone")
+#else
+#define NOT_UNDER_TSAN() (void)0
+#endif
+
 #define CONFIG                                                                         \
     "{\"ociVersion\":\"1.3.0\",\"root\":{\"path\":\"/"                                 \
     "\",\"readonly\":true},\"process\":{\"args\":[%s],\"cwd\":\"/\","                  \
@@ -92,6 +99,7 @@ static enum sn_oci_status status(struct sn_oci_container *c)
 
 SN_TEST_SLOW(life, 60)
 {
+    NOT_UNDER_TSAN();
     struct sn_oci_container *c, *other;
     int out[2];
     char text[256];
@@ -120,6 +128,7 @@ SN_TEST_SLOW(life, 60)
 
 SN_TEST_SLOW(exec_pause_kill, 60)
 {
+    NOT_UNDER_TSAN();
     struct sn_oci_container *c;
     struct sn_oci_process p;
     struct sn_arena a;
@@ -168,6 +177,7 @@ SN_TEST_SLOW(exec_pause_kill, 60)
 
 SN_TEST_SLOW(failures_leave_nothing, 60)
 {
+    NOT_UNDER_TSAN();
     static const struct {
         const char *args, *more;
         int code;
@@ -222,6 +232,7 @@ static void *one_thread(void *arg)
 }
 SN_TEST_SLOW(threads, 120)
 {
+    NOT_UNDER_TSAN();
     pthread_t t[THREADS];
     prepare();
     for (int i = 0; i < THREADS; i++)
@@ -231,6 +242,7 @@ SN_TEST_SLOW(threads, 120)
 
 SN_TEST_SLOW(many, 120)
 {
+    NOT_UNDER_TSAN();
     prepare();
     for (unsigned i = 0; i < sn_test_cases(20); i++) {
         struct sn_oci_container *c;

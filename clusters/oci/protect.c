@@ -105,18 +105,6 @@ static bool parse_line(const char *line, const struct stat *exe, struct range *r
     return inode == exe->st_ino;
 }
 
-/* Whole pages with all that lies between their objects, which AddressSanitizer's memcpy refuses. */
-__attribute__((no_sanitize("address"))) static void copy_pages(void *to, const void *from, size_t n)
-{
-#ifdef SN_ASAN
-    volatile uint64_t *d = to;
-    const volatile uint64_t *s = from;
-    for (size_t i = 0; i < n / sizeof(*d); i++) d[i] = s[i];
-#else
-    memcpy(to, from, n);
-#endif
-}
-
 static int move_range(const struct range *r, int file)
 {
     size_t n = r->to - r->from;
@@ -131,7 +119,7 @@ static int move_range(const struct range *r, int file)
     void *copy =
         mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (copy == MAP_FAILED) return -errno;
-    copy_pages(copy, (void *)r->from, n);
+    memcpy(copy, (void *)r->from, n);
     if (mprotect(copy, n, r->prot) < 0 ||
         mremap(copy, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)r->from) == MAP_FAILED)
         return -errno;
@@ -213,8 +201,8 @@ int sn_oci_protect_self(int fd)
 
 bool sn_oci_protects(void)
 {
-#ifdef SN_ASAN
-    return false; /* the copy of our own pages reads the red zones between globals */
+#if defined(SN_ASAN) || defined(SN_TSAN)
+    return false; /* their own memory is among what would have to move */
 #endif
     unsigned size = 0;
     return prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &size, 0, 0) == 0 &&

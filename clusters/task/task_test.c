@@ -278,6 +278,9 @@ static int adopt_main(void *arg)
 
 static void both_ways(int (*fn)(void *))
 {
+#ifdef SN_TSAN
+    sn_test_skip("ThreadSanitizer does not survive the runtime's raw clone");
+#endif
     NEED_ROOT();
     for (int z = 0; z < 2; z++) {
         struct env *v = calloc(1, sizeof(*v));

@@ -249,6 +249,13 @@ static int later_go(struct sn_txs *t, struct sn_mempool_tx *tx)
     if (r < 0) sn_free(l);
     return r;
 }
+bool sn_txs_running(struct sn_txs *t)
+{
+    sn_mutex_lock_always(&t->lock);
+    bool yes = t->later;
+    sn_mutex_unlock(&t->lock);
+    return yes;
+}
 int sn_txs_check_later(struct sn_txs *t, struct sn_str bytes, uint16_t from)
 {
     struct sn_mempool_tx *tx;

@@ -44,6 +44,8 @@ int sn_txs_ask(struct sn_txs *t, struct sn_mempool_tx *tx, struct sn_arena *a,
  * at once, and returns as sn_txs_check. Suspends. */
 #define SN_TXS_LATER_MAX 4096u
 int sn_txs_check_later(struct sn_txs *t, struct sn_str tx, uint16_t from) SN_MUST_CHECK;
+/* sn_txs_running - whether sn_txs_run has begun and not ended: whether _check_later returns at once. */
+bool sn_txs_running(struct sn_txs *t);
 /* sn_txs_set_limits - what a block may have, as consensus parameters say: bytes of transactions as
  * fields of its Data, gas; < 0: no limit, as at first. A transaction beyond them by itself is not
  * taken. Any fiber. */

@@ -112,7 +112,7 @@ static int later_main(void *arg)
     T_OK(sn_txs_check_later(t, SN_STR("at once"), 0)); /* nobody runs it yet */
     T_EQ(waiting(t), 1);
     T_OK(sn_scope_go(s, "run", run, t));
-    T_OK(sn_sleep(SN_MS));
+    while (!sn_txs_running(t)) T_OK(sn_sleep(SN_MS));
     T_OK(sn_txs_hold(t));
     for (unsigned i = 0; i < SN_TXS_LATER_MAX; i++) {
         snprintf(text, sizeof(text), "later %u", i);
