@@ -478,20 +478,22 @@ static void on_signals(struct keeper *k)
 
 /* ---- the process ---- */
 
+/* A socket's path has 107 bytes, a pod's folder may be longer: its descriptor stands for it. */
 static int listen_at(const char *dir)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    int n = snprintf(at.sun_path, sizeof at.sun_path, "%s/keeper.sock", dir);
-    if (n >= (int)sizeof at.sun_path)
-        return sn_fail(SN_E_TOO_LARGE, "%s is too long for a socket", dir);
+    int folder = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return sn_fail_errno(errno, "open %s", dir);
+    snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/keeper.sock", folder);
     (void)unlink(at.sun_path);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* banned: no fibers */
-    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, 16) < 0) {
-        int err = errno;
-        if (fd >= 0) close(fd);
-        return sn_fail_errno(err, "%s", at.sun_path);
-    }
-    return fd;
+    int fd =
+        socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* banned: no fibers */
+    int err =
+        fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, 16) < 0 ? errno : 0;
+    close(folder);
+    if (!err) return fd;
+    if (fd >= 0) close(fd);
+    return sn_fail_errno(err, "%s/keeper.sock", dir);
 }
 
 static int open_all(struct keeper *k)

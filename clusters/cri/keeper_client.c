@@ -238,15 +238,18 @@ int cri_keeper_connect(struct cri_pod *p)
 {
     struct cri_keeper *k = &p->keeper;
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    struct sn_str path = cri_path(&p->arena, p->s->run_dir, "pods", p->id, "keeper.sock");
+    struct sn_str path = cri_path(&p->arena, p->s->run_dir, "pods", p->id, NULL);
     if (!path.ptr) return SN_E_NOMEM;
-    int r = sn_str_cz(path, at.sun_path, sizeof at.sun_path);
-    if (r < 0) return sn_fail(r, "%s is too long for a socket", path.ptr);
+    /* By the folder's descriptor: a socket's path has 107 bytes. */
+    int folder = open(path.ptr, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return sn_fail_errno(errno, "open %s", path.ptr);
+    snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/keeper.sock", folder);
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0); /* banned: seqpacket */
-    if (fd < 0) return sn_fail_errno(errno, "keeper's socket");
-    if (connect(fd, (struct sockaddr *)&at, sizeof at) < 0) { /* banned: seqpacket */
-        int err = errno;
-        close(fd);
+    bool ok = fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) == 0; /* banned: seqpacket */
+    int err = ok ? 0 : errno;
+    close(folder);
+    if (err) {
+        if (fd >= 0) close(fd);
         return sn_fail_errno(err, "keeper of pod %s", p->id);
     }
     struct ucred who;
@@ -255,7 +258,7 @@ int cri_keeper_connect(struct cri_pod *p)
     k->fd = fd;
     k->reply_fd = -1;
     sn_buf_init(&k->reply, CRI_KEEPER_MESSAGE_MAX);
-    r = sn_scope_go(p->s->scope, "cri keeper", reader, cri_pod_ref(p));
+    int r = sn_scope_go(p->s->scope, "cri keeper", reader, cri_pod_ref(p));
     if (r < 0) {
         cri_pod_unref(p);
         close(fd);
