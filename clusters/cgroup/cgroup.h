@@ -85,9 +85,7 @@ struct sn_cgroup_probe_opts {
 int sn_cgroup_probe(struct sn_cgroup_host *ret,
                     const struct sn_cgroup_probe_opts *opts) SN_MUST_CHECK;
 void sn_cgroup_host_done(struct sn_cgroup_host *h);
-/* sn_cgroup_layout_name, sn_cgroup_controller_name - "v1", "v2", "hybrid", "none"; the controller's
- * v2 name ("io", "named" for none). Static strings. */
-const char *sn_cgroup_layout_name(enum sn_cgroup_layout l);
+/* sn_cgroup_controller_name - its v2 name ("io"; "named" for none). A static string. */
 const char *sn_cgroup_controller_name(enum sn_cgroup_controller c);
 /* sn_cgroup_swap_accounting - whether the kernel counts swap by group. */
 bool sn_cgroup_swap_accounting(const struct sn_cgroup_host *h);

@@ -39,12 +39,6 @@ const char *sn_cgroup_controller_name(enum sn_cgroup_controller c)
     return (unsigned)c < SN_CGROUP_CONTROLLERS ? cg_names[c].v2 : "?";
 }
 
-const char *sn_cgroup_layout_name(enum sn_cgroup_layout l)
-{
-    static const char *const names[] = {"none", "v1", "v2", "hybrid"};
-    return (unsigned)l < SN_COUNT_OF(names) ? names[l] : "?";
-}
-
 static uint32_t cg_bit(struct sn_str name, bool v2)
 {
     for (unsigned c = 0; c < SN_CGROUP_NAMED; c++)

@@ -157,7 +157,6 @@ int cri_fail(struct sn_grpc_call *c, int r);
 struct sn_str cri_path(struct sn_arena *a, const char *dir, const char *kind, const char *id,
                        const char *file);
 int cri_remove_tree(const char *path);
-int cri_offload_mkdirs(const char *path);
 
 /* ---- keeper (keeper_client.c) ---- */
 int cri_keeper_start(struct cri_pod *p, int netns_fd) SN_MUST_CHECK;

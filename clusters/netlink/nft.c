@@ -47,12 +47,6 @@ void sn_nft_add_table(const struct sn_nft *t)
     sn_nl_put_str(t->nl, NFTA_TABLE_NAME, t->table);
 }
 
-void sn_nft_del_table(const struct sn_nft *t)
-{
-    request(t, NFT_MSG_DELTABLE, 0, "delete table", t->table);
-    sn_nl_put_str(t->nl, NFTA_TABLE_NAME, t->table);
-}
-
 void sn_nft_add_chain(const struct sn_nft *t, const char *name, const struct sn_nft_hook *hook)
 {
     request(t, NFT_MSG_NEWCHAIN, NLM_F_CREATE, "chain", name);
@@ -72,13 +66,6 @@ void sn_nft_flush_chain(const struct sn_nft *t, const char *name)
     request(t, NFT_MSG_DELRULE, 0, "flush chain", name);
     sn_nl_put_str(t->nl, NFTA_RULE_TABLE, t->table);
     sn_nl_put_str(t->nl, NFTA_RULE_CHAIN, name);
-}
-
-void sn_nft_del_chain(const struct sn_nft *t, const char *name)
-{
-    request(t, NFT_MSG_DELCHAIN, 0, "delete chain", name);
-    sn_nl_put_str(t->nl, NFTA_CHAIN_TABLE, t->table);
-    sn_nl_put_str(t->nl, NFTA_CHAIN_NAME, name);
 }
 
 bool sn_nft_has_chain(const struct sn_nft *t, const char *name)

@@ -28,7 +28,6 @@ void sn_nft_begin(const struct sn_nft *t);
 int sn_nft_commit(const struct sn_nft *t, unsigned *ret_failed) SN_MUST_CHECK;
 
 void sn_nft_add_table(const struct sn_nft *t);
-void sn_nft_del_table(const struct sn_nft *t);
 struct sn_nft_hook {
     unsigned hook; /* NF_INET_... */
     int priority;
@@ -36,11 +35,10 @@ struct sn_nft_hook {
 };
 /* sn_nft_add_chain - hook NULL: a chain to jump to. It may exist. */
 void sn_nft_add_chain(const struct sn_nft *t, const char *name, const struct sn_nft_hook *hook);
-/* sn_nft_flush_chain - removes its rules; _del_chain - the chain, which must have none left. */
+/* sn_nft_flush_chain - removes its rules. */
 void sn_nft_flush_chain(const struct sn_nft *t, const char *name);
 /* sn_nft_has_chain - asks the kernel; outside a batch. */
 bool sn_nft_has_chain(const struct sn_nft *t, const char *name);
-void sn_nft_del_chain(const struct sn_nft *t, const char *name);
 
 struct sn_nft_map {
     const char *name;

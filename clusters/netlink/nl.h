@@ -54,10 +54,6 @@ static inline void sn_nl_put_u8(struct sn_nl *nl, uint16_t t, uint8_t v)
 {
     sn_nl_put(nl, t, &v, 1);
 }
-static inline void sn_nl_put_u16(struct sn_nl *nl, uint16_t t, uint16_t v)
-{
-    sn_nl_put(nl, t, &v, 2);
-}
 static inline void sn_nl_put_u32(struct sn_nl *nl, uint16_t t, uint32_t v)
 {
     sn_nl_put(nl, t, &v, 4);

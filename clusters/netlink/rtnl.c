@@ -219,8 +219,7 @@ void sn_rtnl_del(struct sn_nl *nl, const char *name, int index)
     if (!index) sn_nl_put_str(nl, IFLA_IFNAME, name);
 }
 
-static void addr(struct sn_nl *nl, uint16_t type, uint16_t flags, int index,
-                 const struct sn_cidr *at)
+void sn_rtnl_add_addr(struct sn_nl *nl, int index, const struct sn_cidr *at)
 {
     bool six = at->ip.len == 16;
     char text[SN_CIDR_TEXT_MAX];
@@ -228,23 +227,13 @@ static void addr(struct sn_nl *nl, uint16_t type, uint16_t flags, int index,
                           .ifa_prefixlen = at->bits,
                           .ifa_index = (unsigned)index,
                           .ifa_flags = six ? IFA_F_NODAD : 0};
-    sn_nl_begin(nl, type, flags, &h, sizeof h, "address %s on link %d", sn_cidr_text(at, text),
-                index);
+    sn_nl_begin(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &h, sizeof h, "address %s on link %d",
+                sn_cidr_text(at, text), index);
     sn_nl_put(nl, IFA_LOCAL, at->ip.b, at->ip.len);
     sn_nl_put(nl, IFA_ADDRESS, at->ip.b, at->ip.len);
     if (six || at->bits > 30) return;
     struct sn_ip last = sn_cidr_last(at);
     sn_nl_put(nl, IFA_BROADCAST, last.b, last.len);
-}
-
-void sn_rtnl_add_addr(struct sn_nl *nl, int index, const struct sn_cidr *at)
-{
-    addr(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, at);
-}
-
-void sn_rtnl_del_addr(struct sn_nl *nl, int index, const struct sn_cidr *at)
-{
-    addr(nl, RTM_DELADDR, 0, index, at);
 }
 
 void sn_rtnl_add_route(struct sn_nl *nl, const struct sn_rtnl_route *rt)

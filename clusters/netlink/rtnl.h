@@ -54,10 +54,8 @@ void sn_rtnl_mac(struct sn_nl *nl, int index, const uint8_t mac[SN_MAC_LEN]);
 void sn_rtnl_port(struct sn_nl *nl, const char *name, bool hairpin, bool isolated);
 /* sn_rtnl_del - by name where index is 0. A veth goes with its peer. */
 void sn_rtnl_del(struct sn_nl *nl, const char *name, int index);
-/* sn_rtnl_add_addr, _del_addr - IPv4 with its broadcast address; IPv6 without duplicate detection.
- */
+/* sn_rtnl_add_addr - IPv4 with its broadcast address; IPv6 without duplicate detection. */
 void sn_rtnl_add_addr(struct sn_nl *nl, int index, const struct sn_cidr *at);
-void sn_rtnl_del_addr(struct sn_nl *nl, int index, const struct sn_cidr *at);
 struct sn_rtnl_route {
     struct sn_cidr to; /* ip.len 0: the default route of gw's family */
     struct sn_ip gw;   /* len 0: directly on the link */

@@ -94,12 +94,6 @@ void sn_task_unref(struct sn_task *t)
 const char *sn_task_id(const struct sn_task *t) { return t->id; }
 const char *sn_task_bundle(const struct sn_task *t) { return t->bundle; }
 
-int sn_task_cgroup_version(const struct sn_task *t)
-{
-    const struct sn_cgroup_host *g = t->host->o.oci->cgroups;
-    return g && g->layout == SN_CGROUP_V2 ? 2 : 1;
-}
-
 int sn_task_find(struct sn_task_host *h, const char *id, struct sn_task **ret)
 {
     sn_spin_lock(&h->lock);
@@ -110,22 +104,6 @@ int sn_task_find(struct sn_task_host *h, const char *id, struct sn_task **ret)
     if (!t) return sn_fail(SN_E_NOT_FOUND, "container %s does not exist", id);
     *ret = t;
     return 0;
-}
-
-ssize_t sn_task_list(struct sn_task_host *h, struct sn_arena *a, struct sn_task ***ret)
-{
-    struct sn_task **all = SN_ARENA_ARRAY(a, struct sn_task *, SN_TASK_TASKS_MAX);
-    if (!all) return SN_E_NOMEM;
-    size_t it = 0;
-    ssize_t n = 0;
-    sn_spin_lock(&h->lock);
-    for (struct sn_map_slot *s; (s = sn_map_next(&h->tasks, &it));) {
-        struct sn_task *t = s->value;
-        if (t->ready) all[n++] = sn_task_ref(t);
-    }
-    sn_spin_unlock(&h->lock);
-    *ret = all;
-    return n;
 }
 
 /* ---- events ------------------------------------------------------------------------------------

@@ -81,15 +81,10 @@ int sn_task_create(struct sn_task_host *h, const struct sn_task_opts *opts,
 int sn_task_adopt(struct sn_task_host *h, const char *id, struct sn_task **ret) SN_MUST_CHECK;
 /* sn_task_find - Returns 0 and a reference, or SN_E_NOT_FOUND. Does not suspend. */
 int sn_task_find(struct sn_task_host *h, const char *id, struct sn_task **ret) SN_MUST_CHECK;
-/* sn_task_list - references to all tasks, in the arena. Returns their number or SN_E_NOMEM. Does
- * not suspend. */
-ssize_t sn_task_list(struct sn_task_host *h, struct sn_arena *a, struct sn_task ***ret);
 struct sn_task *sn_task_ref(struct sn_task *t);
 void sn_task_unref(struct sn_task *t); /* accepts NULL */
 const char *sn_task_id(const struct sn_task *t);
 const char *sn_task_bundle(const struct sn_task *t);
-/* sn_task_version - of cgroups: 1 or 2, as the statistics are to be reported. */
-int sn_task_cgroup_version(const struct sn_task *t);
 
 struct sn_task_exec_opts {
     const char *exec_id;

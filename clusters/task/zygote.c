@@ -303,7 +303,6 @@ void sn_zygote_stop(struct sn_zygote *z)
     sn_free(z);
 }
 
-int sn_zygote_pid(const struct sn_zygote *z) { return z->pid; }
 
 /* ask - Returns the answer's pid or status (>= 0), or its failure with the zygote's words. */
 static int ask(struct sn_zygote *z, struct head *h, const struct sn_buf *body, const int *stdio,

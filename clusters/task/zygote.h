@@ -19,5 +19,3 @@ struct sn_zygote;
 int sn_zygote_start(struct sn_zygote **ret) SN_MUST_CHECK;
 /* sn_zygote_stop - closes its socket and waits for its end. Accepts NULL. */
 void sn_zygote_stop(struct sn_zygote *z);
-/* sn_zygote_pid - for diagnostics. */
-int sn_zygote_pid(const struct sn_zygote *z);
