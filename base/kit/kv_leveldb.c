@@ -2,6 +2,7 @@
 /* kit/kv_leveldb.c - LevelDB by its C interface, loaded at run time. Only the names and types of
  * the functions used are written down here, so that building needs no package of it. */
 #include <dlfcn.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -18,6 +19,7 @@
 #include "kit/kv_int.h"
 
 #define LIBRARY "libleveldb.so.1d"
+#define PLAIN 0        /* leveldb_no_compression */
 #define FILES_MERGED 4 /* tables of level 0 from which on LevelDB merges them */
 #define SETTLE_BYTES_MAX ((int64_t)1 << 20) /* in the log; some milliseconds */
 #define SETTLE_IDLE_NS (100 * SN_MS)
@@ -54,6 +56,7 @@ typedef unsigned char byte;
     X(void, options_set_paranoid_checks, (void *o, byte on))                                   \
     X(void, options_set_write_buffer_size, (void *o, size_t n))                                \
     X(void, options_set_block_size, (void *o, size_t n))                                       \
+    X(void, options_set_compression, (void *o, int kind))                                      \
     X(void, options_set_max_open_files, (void *o, int n))                                      \
     X(void, options_set_cache, (void *o, void *cache))                                         \
     X(void, options_set_filter_policy, (void *o, void *policy))                                \
@@ -279,19 +282,64 @@ static void gather(struct level *l, size_t bytes)
     atomic_store(&l->gathered, 0);
 }
 
-static int level_write(struct sn_kv *kv, const struct sn_kv_batch *b, bool sync)
+/* LevelDB puts one pair after the other into its skip list, from the top each time. In the order of
+ * the keys the way down is in the caches already: of an index's batch half the time. */
+#define SORT_MIN 64u
+struct ordered {
+    uint64_t head; /* the key's first bytes, as a number of the same order */
+    const char *op;
+};
+static int by_key(const void *x, const void *y)
 {
-    struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
+    const struct ordered *a = x, *b = y;
+    struct sn_str ka, kb, value;
+    if (a->head != b->head) return a->head < b->head ? -1 : 1;
+    (void)kv_op(a->op, &ka, &value);
+    (void)kv_op(b->op, &kb, &value);
+    int c = sn_str_cmp(ka, kb);
+    /* Of two of one key the later one counts. */
+    return c ? c : a->op < b->op ? -1 : a->op > b->op;
+}
+static uint64_t head_of(struct sn_str key)
+{
+    uint64_t v = 0;
+    if (key.len) memcpy(&v, key.ptr, SN_MIN(key.len, sizeof(v)));
+    return be64toh(v);
+}
+/* NULL: in the batch's own order, which is right as well. */
+static struct ordered *in_order(const struct sn_kv_batch *b)
+{
     struct sn_str key, value;
-    char *err = NULL;
-    size_t at = 0;
+    struct ordered *all = b->n >= SORT_MIN ? SN_NEW_ARRAY(struct ordered, b->n) : NULL;
+    for (size_t at = 0, i = 0; all && i < b->n; i++) {
+        const char *op = (const char *)b->ops.ptr + at;
+        at += kv_op(op, &key, &value);
+        all[i] = (struct ordered){head_of(key), op};
+    }
+    if (all) qsort(all, b->n, sizeof(*all), by_key);
+    return all;
+}
+static void *batch_of(const struct sn_kv_batch *b)
+{
+    struct sn_str key, value;
+    struct ordered *all = in_order(b);
     void *batch = ldb.writebatch_create();
-    while (kv_next_op(b, &at, &key, &value)) {
+    for (size_t at = 0, i = 0; i < b->n; i++) {
+        at += kv_op(all ? all[i].op : (const char *)b->ops.ptr + at, &key, &value);
         if (value.ptr)
             ldb.writebatch_put(batch, key.ptr, key.len, value.ptr, value.len);
         else
             ldb.writebatch_delete(batch, key.ptr, key.len);
     }
+    sn_free(all);
+    return batch;
+}
+
+static int level_write(struct sn_kv *kv, const struct sn_kv_batch *b, bool sync)
+{
+    struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
+    char *err = NULL;
+    void *batch = batch_of(b);
     (void)pthread_rwlock_rdlock(&l->gate);
     ldb.write(l->db, l->write[sync], batch, &err);
     (void)pthread_rwlock_unlock(&l->gate);
@@ -386,6 +434,7 @@ static void *options_of(struct level *l, const struct sn_kv_opts *o)
     ldb.options_set_filter_policy(options, l->policy);
     ldb.options_set_write_buffer_size(options, o->buffer_bytes ? o->buffer_bytes : 4u << 20);
     if (o->block_bytes) ldb.options_set_block_size(options, o->block_bytes);
+    if (o->plain) ldb.options_set_compression(options, PLAIN);
     ldb.options_set_max_open_files(options, 500);
     return options;
 }

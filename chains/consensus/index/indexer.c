@@ -204,7 +204,7 @@ static int put_txs(struct sn_indexer *ix, struct writer *w, const struct sn_inde
         else
             r = sn_hash_once(SN_SHA256, t.data.ptr, t.data.len, own);
         if (r == 0) r = put_tx(w, &t, i);
-        if (r == 0 && i % SN_INDEXER_BATCH == SN_INDEXER_BATCH - 1) r = write_out(ix, w);
+        if (r == 0 && w->batch.ops.len >= SN_INDEXER_BATCH) r = write_out(ix, w);
     }
     return r;
 }
