@@ -282,41 +282,76 @@ static void gather(struct level *l, size_t bytes)
     atomic_store(&l->gathered, 0);
 }
 
-/* LevelDB puts one pair after the other into its skip list, from the top each time. In the order of
- * the keys the way down is in the caches already: of an index's batch half the time. */
-#define SORT_MIN 64u
+/* LevelDB puts one pair after the other into its skip list, from the top each time. Where a pair is the last one's
+ * neighbour the way down is in the caches already: of an index's batches in half the time. So stretches
+ * of a batch that have no order get one; what ascends is left where it is. */
+#define SORT_MIN 64u /* operations */
+#define RUN_MIN 16u  /* that ascend, for them to be left */
 struct ordered {
-    uint64_t head; /* the key's first bytes, as a number of the same order */
+    uint64_t head; /* the key's first bytes that differ in its stretch, as a number of the same order */
     const char *op;
 };
+static struct sn_str key_of(const struct ordered *o)
+{
+    struct sn_str key, value;
+    (void)kv_op(o->op, &key, &value);
+    return key;
+}
 static int by_key(const void *x, const void *y)
 {
     const struct ordered *a = x, *b = y;
-    struct sn_str ka, kb, value;
     if (a->head != b->head) return a->head < b->head ? -1 : 1;
-    (void)kv_op(a->op, &ka, &value);
-    (void)kv_op(b->op, &kb, &value);
-    int c = sn_str_cmp(ka, kb);
+    int c = sn_str_cmp(key_of(a), key_of(b));
     /* Of two of one key the later one counts. */
     return c ? c : a->op < b->op ? -1 : a->op > b->op;
 }
-static uint64_t head_of(struct sn_str key)
+static void sort(struct ordered *all, size_t n)
 {
-    uint64_t v = 0;
-    if (key.len) memcpy(&v, key.ptr, SN_MIN(key.len, sizeof(v)));
-    return be64toh(v);
+    struct sn_str first = key_of(all);
+    size_t same = first.len;
+    for (size_t i = 1; i < n; i++) {
+        struct sn_str key = key_of(&all[i]);
+        size_t k = 0;
+        while (k < same && k < key.len && key.ptr[k] == first.ptr[k]) k++;
+        same = k;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct sn_str rest = sn_str_from(key_of(&all[i]), same);
+        uint64_t v = 0;
+        if (rest.len) memcpy(&v, rest.ptr, SN_MIN(rest.len, sizeof(v)));
+        all[i].head = be64toh(v);
+    }
+    qsort(all, n, sizeof(*all), by_key);
+}
+/* The end of what ascends from `from` on. */
+static size_t run_end(const struct ordered *all, size_t n, size_t from)
+{
+    struct sn_str before = key_of(&all[from]);
+    for (size_t i = from + 1; i < n; i++) {
+        struct sn_str key = key_of(&all[i]);
+        if (sn_str_cmp(before, key) > 0) return i;
+        before = key;
+    }
+    return n;
 }
 /* NULL: in the batch's own order, which is right as well. */
 static struct ordered *in_order(const struct sn_kv_batch *b)
 {
     struct sn_str key, value;
     struct ordered *all = b->n >= SORT_MIN ? SN_NEW_ARRAY(struct ordered, b->n) : NULL;
-    for (size_t at = 0, i = 0; all && i < b->n; i++) {
-        const char *op = (const char *)b->ops.ptr + at;
-        at += kv_op(op, &key, &value);
-        all[i] = (struct ordered){head_of(key), op};
+    if (!all) return NULL;
+    for (size_t at = 0, i = 0; i < b->n; i++) {
+        all[i].op = (const char *)b->ops.ptr + at;
+        at += kv_op(all[i].op, &key, &value);
     }
-    if (all) qsort(all, b->n, sizeof(*all), by_key);
+    size_t from = 0; /* of the stretch without order */
+    for (size_t i = 0, end; i < b->n; i = end) {
+        end = run_end(all, b->n, i);
+        if (end - i < RUN_MIN && end < b->n) continue;
+        if (end - i < RUN_MIN) i = end;
+        if (i > from) sort(all + from, i - from);
+        from = end;
+    }
     return all;
 }
 static void *batch_of(const struct sn_kv_batch *b)
