@@ -282,13 +282,13 @@ static void gather(struct level *l, size_t bytes)
     atomic_store(&l->gathered, 0);
 }
 
-/* LevelDB puts one pair after the other into its skip list, from the top each time. Where a pair is the last one's
- * neighbour the way down is in the caches already: of an index's batches in half the time. So stretches
- * of a batch that have no order get one; what ascends is left where it is. */
+/* LevelDB puts one pair after the other into its skip list, from the top each time. Where a pair is
+ * the last one's neighbour the way down is in the caches already: of an index's batches in half the
+ * time. So stretches of a batch that have no order get one; what ascends is left where it is. */
 #define SORT_MIN 64u /* operations */
 #define RUN_MIN 16u  /* that ascend, for them to be left */
 struct ordered {
-    uint64_t head; /* the key's first bytes that differ in its stretch, as a number of the same order */
+    uint64_t head; /* the first bytes behind what its stretch has in common, in the same order */
     const char *op;
 };
 static struct sn_str key_of(const struct ordered *o)

@@ -238,8 +238,8 @@ SN_TEST(kv_leveldb_slow)
     T_OK(sn_sim_run(&(struct sn_sim_opts){.seed = 1}, slow_main, NULL, NULL));
 }
 
-/* Both kinds are the same store, whatever is done to them. Half of the keys differ only behind the bytes that
- * LevelDB's batches are sorted by first. */
+/* Both kinds are the same store, whatever is done to them. Half of the keys differ only behind the
+ * bytes that LevelDB's batches are sorted by first. */
 static void draw_key(struct sn_rand *rnd, unsigned below, char out[24])
 {
     snprintf(out, 24, "%s%03u", sn_rand_below(rnd, 2) ? "a common tag/" : "",

@@ -257,8 +257,8 @@ int sn_cons_state_store_params(struct sn_cons_state_store *s, int64_t height,
 
 /* ---- the application's answers ---- */
 
-/* tendermint.state.ABCIResponsesInfo around an encoded answer, without decoding that: one of a large
- * block has a million messages in it. */
+/* tendermint.state.ABCIResponsesInfo around an encoded answer, without decoding that: one of a
+ * large block has a million messages in it. */
 #define INFO_HEIGHT 0x10
 #define INFO_ANSWER 0x1a
 
@@ -297,8 +297,8 @@ static bool take_info(struct sn_str in, int64_t *ret_height, struct sn_str *ret_
     return true;
 }
 
-/* Of ResponseFinalizeBlock; and the fields of ExecTxResult that the next header's hash covers: code, data,
- * both gas. */
+/* Of ResponseFinalizeBlock; and the fields of ExecTxResult that the next header's hash covers:
+ * code, data, both gas. */
 #define ANSWER_EVENTS 1
 #define ANSWER_RESULT 2
 #define RESULT_TAG 0x12
@@ -336,8 +336,8 @@ static bool put_hashed_result(struct sn_str result, struct sn_buf *out)
         if (RESULT_HASHED >> f.number & 1) sn_buf_str(out, f.whole);
     return true;
 }
-/* What of an answer the chain's next state is made from: events, logs and what else only people read is left
- * out. */
+/* What of an answer the chain's next state is made from: events, logs and what else only people
+ * read is left out. */
 static int put_hashed(struct sn_str answer, struct sn_buf *out)
 {
     struct field f;
@@ -353,10 +353,11 @@ static int put_hashed(struct sn_str answer, struct sn_buf *out)
     return out->err;
 }
 
-/* CometBFT stores the answer twice: for the block's height, and as the last one, which it reads only after a
- * crash between the application's Commit and the state, to make the state. For that the last one needs no
- * events: they are most of an answer, and the other copy has them. A CometBFT node that starts at just such a
- * moment comes to the same state; its results of this one block are without events then. */
+/* CometBFT stores the answer twice: for the block's height, and as the last one, which it reads
+ * only after a crash between the application's Commit and the state, to make the state. For that
+ * the last one needs no events: they are most of an answer, and the other copy has them. A CometBFT
+ * node that starts at just such a moment comes to the same state; its results of this one block are
+ * without events then. */
 static int put_last(struct sn_cons_state_store *s, struct sn_kv_batch *b, int64_t height,
                     struct sn_str answer)
 {

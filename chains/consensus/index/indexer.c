@@ -164,9 +164,9 @@ static int write_out(struct sn_indexer *ix, struct writer *w)
 }
 
 /* ---- transactions ----
- * One after the other the keys of a transaction lie all over the store. So those of a group of transactions
- * are put by columns: what is first of each, what is second of each, and so on. In a column keys are neighbours,
- * because transactions of one kind have events of one kind. */
+ * One after the other the keys of a transaction lie all over the store. So those of a group of
+ * transactions are put by columns: what is first of each, what is second of each, and so on. In a
+ * column keys are neighbours, because transactions of one kind have events of one kind. */
 
 struct tx {
     struct sn_str data, result; /* result: encoded */
