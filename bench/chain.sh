@@ -48,6 +48,7 @@ memory() { awk '/^(Rss|Pss):/ { s[$1] += $2 } END { printf "%.1f", s["Pss:"] / 1
 # one KIND SIZE RATE - a row.
 one() {
   local kind=$1 size=$2 rate=$3 i cpu0 cpu1 idle late
+  sync # what the run before, or another program, wrote would hold up this one's
   chain_up 4 || exit 1
   configure
   for i in 0 1 2 3; do node_start "$i" "$kind"; done

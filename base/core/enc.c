@@ -33,19 +33,27 @@ size_t sn_base64_encode(const void *data, size_t n, enum sn_base64 kind, char *o
     return (size_t)(o - out);
 }
 
+/* Characters' places in the alphabets, from 1 on; 0: in none. A branch for each character took three
+ * times as long. */
+#define PLACES(c62, c63)                                                                        \
+    {                                                                                           \
+        ['A'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22,  \
+        23, 24, 25, 26, ['a'] = 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, \
+        43, 44, 45, 46, 47, 48, 49, 50, 51, 52, ['0'] = 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, \
+        [c62] = 63, [c63] = 64                                                                  \
+    }
+static const uint8_t places[2][256] = {PLACES('+', '/'), PLACES('-', '_')};
+
 /* 0..63, or 64 and above where c is not of the alphabet. */
-static uint32_t sextet(char c, char c62, char c63)
+static inline uint32_t sextet(char c, const uint8_t place[256])
 {
-    if (c >= 'A' && c <= 'Z') return (uint32_t)(c - 'A');
-    if (c >= 'a' && c <= 'z') return (uint32_t)(c - 'a' + 26);
-    if (c >= '0' && c <= '9') return (uint32_t)(c - '0' + 52);
-    return c == c62 ? 62 : c == c63 ? 63 : 64;
+    return (uint32_t)place[(uint8_t)c] - 1;
 }
 
 ssize_t sn_base64_decode(struct sn_str s, enum sn_base64 kind, void *out)
 {
     uint8_t *o = out;
-    char c62 = kind & SN_BASE64_URL ? '-' : '+', c63 = kind & SN_BASE64_URL ? '_' : '/';
+    const uint8_t *of = places[kind & SN_BASE64_URL ? 1 : 0];
     if (!(kind & SN_BASE64_UNPADDED)) {
         if (s.len % 4) return SN_E_SYNTAX;
         for (int pad = 0; pad < 2 && s.len && s.ptr[s.len - 1] == '='; pad++) s.len--;
@@ -55,8 +63,8 @@ ssize_t sn_base64_decode(struct sn_str s, enum sn_base64 kind, void *out)
     size_t n = s.len;
     uint32_t bad = 0;
     for (; n >= 4; n -= 4, p += 4) {
-        uint32_t a = sextet(p[0], c62, c63), b = sextet(p[1], c62, c63);
-        uint32_t c = sextet(p[2], c62, c63), d = sextet(p[3], c62, c63);
+        uint32_t a = sextet(p[0], of), b = sextet(p[1], of);
+        uint32_t c = sextet(p[2], of), d = sextet(p[3], of);
         bad |= a | b | c | d;
         uint32_t v = a << 18 | b << 12 | c << 6 | d;
         *o++ = (uint8_t)(v >> 16);
@@ -64,8 +72,8 @@ ssize_t sn_base64_decode(struct sn_str s, enum sn_base64 kind, void *out)
         *o++ = (uint8_t)v;
     }
     if (n) {
-        uint32_t a = sextet(p[0], c62, c63), b = sextet(p[1], c62, c63);
-        uint32_t c = n == 3 ? sextet(p[2], c62, c63) : 0;
+        uint32_t a = sextet(p[0], of), b = sextet(p[1], of);
+        uint32_t c = n == 3 ? sextet(p[2], of) : 0;
         bad |= a | b | c;
         if (n == 2 ? b & 15 : c & 3) return SN_E_SYNTAX; /* two texts for one value */
         *o++ = (uint8_t)(a << 2 | b >> 4);

@@ -11,6 +11,7 @@ SN_LOG_MODULE("node");
 
 #define ARENA_MAX ((size_t)512 << 20)
 #define CLOSE_NS (30 * SN_SEC)
+#define TIDY_NS (5 * SN_SEC)
 
 static int start(struct sn_daemon *d)
 {
@@ -48,6 +49,25 @@ static int serve_metrics(void *arg)
     return sn_chain_metrics_run(((struct sn_daemon *)arg)->metrics);
 }
 
+static int give_back(void *arg) { return malloc_trim(0); }
+/* After a time of many transactions tens of megabytes are free that malloc keeps for more. */
+static int tidy(void *daemon)
+{
+    struct sn_daemon *d = daemon;
+    struct sn_mempool_stats st;
+    uint64_t before = 0, given = 0;
+    for (;;) {
+        int r = sn_sleep(TIDY_NS);
+        if (r < 0) return r;
+        sn_mempool_stats(sn_txs_pool(d->txs), &st);
+        if (st.added == before && st.added != given) {
+            (void)!sn_offload(give_back, NULL);
+            given = st.added;
+        }
+        before = st.added;
+    }
+}
+
 static int start_fibers(struct sn_daemon *d)
 {
     const struct {
@@ -57,6 +77,7 @@ static int start_fibers(struct sn_daemon *d)
     } all[] = {
         {true, "application", wait_app}, {true, "prune", prune},
         {d->txs, "recheck", recheck},    {d->indexer, "index", index_blocks},
+        {d->txs, "tidy", tidy},
         {d->metrics, "metrics", serve_metrics},
         {d->rpc, "rpc", serve},          {true, "consensus", sn_daemon_agree},
         {true, "switch", meet},          {d->pex, "pex", look_for_peers},

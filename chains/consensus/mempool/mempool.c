@@ -72,17 +72,21 @@ void sn_mempool_tx_unref(struct sn_mempool_tx *tx)
     if (tx && atomic_fetch_sub_explicit(&tx->refs, 1, memory_order_acq_rel) == 1) sn_free(tx);
 }
 
+static void peer_has(struct sn_mempool_tx *tx, uint16_t peer)
+{
+    atomic_fetch_or_explicit(&tx->had_by[peer / 64], 1ull << peer % 64, memory_order_relaxed);
+}
 static void sent_by(struct sn_mempool_tx *tx, uint16_t peer)
 {
     if (peer == 0)
         atomic_store_explicit(&tx->local, true, memory_order_relaxed);
     else
-        atomic_fetch_or_explicit(&tx->senders[peer / 64], 1ull << peer % 64, memory_order_relaxed);
+        peer_has(tx, peer);
 }
 
-static bool was_sent_by(const struct sn_mempool_tx *tx, uint16_t peer)
+static bool has(const struct sn_mempool_tx *tx, uint16_t peer)
 {
-    return atomic_load_explicit(&tx->senders[peer / 64], memory_order_relaxed) >> peer % 64 & 1;
+    return atomic_load_explicit(&tx->had_by[peer / 64], memory_order_relaxed) >> peer % 64 & 1;
 }
 
 static struct sn_mempool_tx *tx_new(struct sn_str data, const uint8_t *key, uint16_t from)
@@ -571,17 +575,16 @@ void sn_mempool_cursor_close(struct sn_mempool *mp, struct sn_mempool_cursor *c)
     sn_list_del(&c->at);
     SN_LIST_EACH (&mp->order, n) {
         struct sn_mempool_tx *tx = SN_LIST_ENTRY(n, struct sn_mempool_tx, order);
-        atomic_fetch_and_explicit(&tx->senders[c->peer / 64], others, memory_order_relaxed);
+        atomic_fetch_and_explicit(&tx->had_by[c->peer / 64], others, memory_order_relaxed);
     }
     sn_mutex_unlock(&mp->order_lock);
 }
 
 static bool is_for(const struct sn_mempool_cursor *c, const struct sn_mempool_tx *tx)
 {
-    if (was_sent_by(tx, c->peer)) return false;
-    if (c->share == SN_MEMPOOL_ALL) return true;
-    bool first = tx->from == 0 || (tx->key[SN_MEMPOOL_KEY - 1] & 1) == c->odd;
-    return first == (c->share == SN_MEMPOOL_FIRST);
+    if (has(tx, c->peer)) return false;
+    bool half = c->share == SN_MEMPOOL_FIRST && (tx->key[SN_MEMPOOL_KEY - 1] & 1) == c->odd;
+    return c->share == SN_MEMPOOL_ALL || tx->from == 0 || half;
 }
 
 size_t sn_mempool_cursor_take(struct sn_mempool *mp, struct sn_mempool_cursor *c,
@@ -601,6 +604,7 @@ size_t sn_mempool_cursor_take(struct sn_mempool *mp, struct sn_mempool_cursor *c
         }
         bytes += (uint64_t)field_bytes(tx->data.len);
         if (n && bytes > bytes_max) break;
+        peer_has(tx, c->peer);
         txs[n++] = sn_mempool_tx_ref(tx);
     }
     if (tx != c->next) cursor_move(mp, c, tx);

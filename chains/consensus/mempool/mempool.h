@@ -47,7 +47,7 @@ struct sn_mempool_tx {
     _Atomic bool local; /* a user of this node sent it, perhaps later than a peer */
     _Atomic uint32_t refs;
     uint64_t seq, checked, rechecking; /* the last two: of which block's state */
-    _Atomic uint64_t senders[SN_MEMPOOL_PEERS_MAX / 64];
+    _Atomic uint64_t had_by[SN_MEMPOOL_PEERS_MAX / 64];
     struct sn_list order, of_sender, cursors;
     uint8_t bytes[];
 };
@@ -122,8 +122,8 @@ void sn_mempool_flush(struct sn_mempool *mp);
  * its neighbour sends that half later, if it has not had it by then. */
 enum sn_mempool_share {
     SN_MEMPOOL_ALL,
-    SN_MEMPOOL_FIRST,  /* what this node's users sent, and this node's half of the rest */
-    SN_MEMPOOL_SECOND, /* the other half */
+    SN_MEMPOOL_OWN,   /* what this node's users sent */
+    SN_MEMPOOL_FIRST, /* that, and this node's half of the rest */
 };
 /* Where a peer is in the list. `wake` is called when there is something for a cursor that was at
  * the end: from any fiber, with a lock held: it may set an event, and nothing else. */
@@ -142,8 +142,8 @@ struct sn_mempool_cursor {
 void sn_mempool_cursor_open(struct sn_mempool *mp, struct sn_mempool_cursor *c);
 /* sn_mempool_cursor_close - the peer is gone: its number may be given to another. */
 void sn_mempool_cursor_close(struct sn_mempool *mp, struct sn_mempool_cursor *c);
-/* sn_mempool_cursor_take - the next transactions this peer has not sent us itself, referenced: up
- * to n_max and bytes_max together (one at least). Ends before one that came at a height more than
+/* sn_mempool_cursor_take - the next transactions this peer has not sent us itself, nor had from a
+ * cursor of its, referenced: up to n_max and bytes_max together (one at least). Ends before one that came at a height more than
  * one above the peer's, which it could not check. Returns how many; 0: nothing for it now. */
 size_t sn_mempool_cursor_take(struct sn_mempool *mp, struct sn_mempool_cursor *c,
                               int64_t peer_height, uint64_t bytes_max, struct sn_mempool_tx **txs,

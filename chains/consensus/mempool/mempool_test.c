@@ -273,7 +273,8 @@ static unsigned taken(struct sn_mempool *mp, struct sn_mempool_cursor *c)
         for (size_t i = 0; i < n; i++) set |= 1u << got[i];
     return set;
 }
-static int shares_main(void *arg)
+/* What the cursors of a neighbour have that is first with the odd keys, or with the even ones. */
+static unsigned first_of(bool odd)
 {
     const unsigned all = 0x1fe, own = 1u << 1, his = 1u << 2;
     struct sn_mempool *mp;
@@ -284,35 +285,42 @@ static int shares_main(void *arg)
         T_OK(sn_mempool_begin(mp, tx_of(&n), i == 1 ? 0 : i == 2 ? 5 : 6, i < 8 ? 100 : 200, &tx));
         T_EQ(sn_mempool_finish(mp, tx, true, 1), 1);
     }
-    unsigned first[2];
-    struct sn_mempool_cursor a[2], b[2];
-    for (unsigned odd = 0; odd < 2; odd++) {
-        a[odd] = (struct sn_mempool_cursor){.peer = 5, .share = SN_MEMPOOL_FIRST, .odd = odd};
-        b[odd] = (struct sn_mempool_cursor){.peer = 5, .share = SN_MEMPOOL_SECOND, .odd = odd};
-        sn_mempool_cursor_open(mp, &a[odd]);
-        sn_mempool_cursor_open(mp, &b[odd]);
-        first[odd] = taken(mp, &a[odd]);
-        T_ASSERT((first[odd] & own) && !(first[odd] & his));
-        const unsigned rest = all & ~his & ~first[odd], last = rest & 1u << 8;
-        b[odd].until_ns = 99; /* none is old enough */
-        T_EQ(taken(mp, &b[odd]), 0);
-        T_EQ(b[odd].stopped_ns, 100);
-        b[odd].until_ns = 199;
-        T_EQ(taken(mp, &b[odd]), (rest & ~last));
-        T_EQ(b[odd].stopped_ns, last ? 200 : 0);
-        b[odd].until_ns = 0;
-        T_EQ(taken(mp, &b[odd]), last);
-        T_EQ(b[odd].stopped_ns, 0);
-    }
-    for (unsigned odd = 0; odd < 2; odd++) {
-        sn_mempool_cursor_close(mp, &a[odd]);
-        sn_mempool_cursor_close(mp, &b[odd]);
-    }
-    /* Between the two neighbours each is first with its own half. */
-    T_EQ(first[0] & first[1], own);
-    T_EQ(first[0] | first[1], (all & ~his));
-    T_ASSERT(first[0] != own && first[1] != own);
+    struct sn_mempool_cursor o = {.peer = 5, .share = SN_MEMPOOL_OWN},
+                             a = {.peer = 5, .share = SN_MEMPOOL_FIRST, .odd = odd},
+                             b = {.peer = 5, .share = SN_MEMPOOL_ALL};
+    sn_mempool_cursor_open(mp, &o);
+    sn_mempool_cursor_open(mp, &a);
+    sn_mempool_cursor_open(mp, &b);
+    T_EQ(taken(mp, &o), own);
+    unsigned first = taken(mp, &a);
+    T_ASSERT(!(first & (own | his))); /* it has them */
+    const unsigned rest = all & ~own & ~his & ~first, last = rest & 1u << 8;
+    b.until_ns = 99; /* none is old enough */
+    T_EQ(taken(mp, &b), 0);
+    T_EQ(b.stopped_ns, 100);
+    b.until_ns = 199;
+    T_EQ(taken(mp, &b), (rest & ~last));
+    T_EQ(b.stopped_ns, last ? 200 : 0);
+    b.until_ns = 0;
+    T_EQ(taken(mp, &b), last);
+    T_EQ(b.stopped_ns, 0);
+    sn_mempool_cursor_close(mp, &o);
+    sn_mempool_cursor_close(mp, &a);
+    sn_mempool_cursor_close(mp, &b);
+    /* Another peer of that number has none of it. */
+    sn_mempool_cursor_open(mp, &b);
+    T_EQ(taken(mp, &b), all);
+    sn_mempool_cursor_close(mp, &b);
     sn_mempool_free(mp);
+    return first;
+}
+static int shares_main(void *arg)
+{
+    unsigned even = first_of(false), odd = first_of(true);
+    /* Between the two neighbours each is first with its own half. */
+    T_EQ(even & odd, 0);
+    T_EQ(even | odd, 0x1fe & ~(1u << 1) & ~(1u << 2));
+    T_ASSERT(even && odd);
     return 0;
 }
 SN_TEST(mempool_shares)

@@ -321,12 +321,19 @@ int sn_mconn_feed(struct sn_mconn *m, int64_t now, const void *data, size_t n, s
     bucket_fill(&m->in, now);
     if (m->in.rate > 0) m->in.tokens -= (int64_t)n;
     count(&m->stats.bytes_received, n);
-    int r = sn_buf_put(&m->input, data, n);
-    if (r < 0) return r;
-    ssize_t used = packets(m, sn_buf_view(&m->input), fn, arg);
+    struct sn_str in = sn_str_of(data, n);
+    if (m->input.len) { /* the head of a packet that came before */
+        int r = sn_buf_put(&m->input, data, n);
+        if (r < 0) return r;
+        in = sn_buf_view(&m->input);
+    }
+    ssize_t used = packets(m, in, fn, arg);
     if (used < 0) return (int)used;
-    sn_buf_consume(&m->input, (size_t)used);
-    return 0;
+    if (m->input.len)
+        sn_buf_consume(&m->input, (size_t)used);
+    else
+        (void)!sn_buf_str(&m->input, sn_str_from(in, (size_t)used));
+    return m->input.err;
 }
 bool sn_mconn_has_news(const struct sn_mconn *m)
 {
