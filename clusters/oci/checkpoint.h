@@ -13,7 +13,6 @@
 #pragma once
 #include "clusters/oci/container.h"
 
-#define SN_OCI_CRIU_VERSION_MIN 30000  /* major * 10000 + minor * 100 + sublevel */
 #define SN_OCI_CRIU_MESSAGE_MAX 131072 /* bytes of one answer of criu's */
 
 enum sn_oci_criu_cgroups {
@@ -53,7 +52,7 @@ struct sn_oci_criu_opts {
 /* sn_oci_checkpoint - writes the container's processes to o->images. Unless leave_running or
  * pre_dump they have ended then; the container is still to be deleted. Created and stopped ones are
  * refused; a paused one is paused again where it goes on.
- * Returns 0; SN_E_FAILED_PRECONDITION ("container cannot be checkpointed in created state");
+ * Returns 0; SN_E_FAILED_PRECONDITION ("Container cannot be checkpointed in created state");
  * SN_E_NOT_FOUND (criu is not installed); SN_E_UNIMPLEMENTED (criu or the kernel lack what is asked
  * for); SN_E_ABORTED (criu refused; the text has its first error and where its log is);
  * SN_E_IO, SN_E_NOMEM. Context: as container.h; blocks while criu works. */
