@@ -15,7 +15,7 @@
 #define UNIX98_PTY_MAJOR_FIRST 136
 #define UNIX98_PTY_MAJOR_LAST 143
 #define CGROUP_TEXT_MAX 16384 /* bytes of /proc/PID/cgroup */
-#define MOUNT_TEXT_MAX (4u << 20)
+#define MOUNT_TEXT_MAX (4u << 20) /* of /proc/PID/mountinfo */
 
 /* ---- what both ways share ----------------------------------------------------------------------
  */
@@ -95,8 +95,11 @@ static int each_external(struct sn_criu_work *w, const struct sn_cgroup *cg,
             e = at.ptr ? each(w, at.ptr, sn_cgroup_dir(cg, k)) : SN_E_NOMEM;
         }
     }
+    /* In a user namespace nodes are the host's, bound. */
     for (size_t i = 0; i < s->devices.n && e == 0; i++)
         e = each(w, s->devices.ptr[i].path, s->devices.ptr[i].path);
+    for (size_t i = 0; sn_oci_devices_every[i].path && e == 0; i++)
+        e = each(w, sn_oci_devices_every[i].path, sn_oci_devices_every[i].path);
     return e;
 }
 
@@ -200,7 +203,12 @@ static int dump_descriptors(struct dump *d)
     struct sn_str mounts, fds[3];
     struct sn_buf b = {.limit = SN_OCI_CONFIG_BYTES_MAX};
     snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)d->pid);
-    int e = sn_oci_file_read(&d->birth.arena, path, &mounts);
+    char *table = sn_arena_alloc(&d->birth.arena, MOUNT_TEXT_MAX);
+    if (!table) return SN_E_NOMEM;
+    ssize_t n = sn_oci_read_file(AT_FDCWD, path, table, MOUNT_TEXT_MAX);
+    if (n < 0) return sn_fail_errno((int)-n, "%s", path);
+    mounts = sn_str_of(table, (size_t)n);
+    int e = 0;
     for (int i = 0; i < 3 && e == 0; i++) e = describe(d, i, mounts, &fds[i]);
     if (e < 0) return e;
     sn_buf_cstr(&b, "[");
@@ -407,7 +415,15 @@ struct restore {
 
 static int restore_mount(struct sn_criu_work *w, const char *place, const char *source)
 {
-    return put_mount(w, sn_str(place), sn_str(source));
+    /* criu follows no link. */
+    char self[40], *to = sn_arena_alloc(&w->b->arena, PATH_MAX);
+    if (!to) return SN_E_NOMEM;
+    int fd = open(source, O_PATH | O_CLOEXEC);
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    ssize_t n = fd < 0 ? 0 : readlink(self, to, PATH_MAX);
+    sn_oci_close_fd(&fd);
+    return put_mount(w, sn_str(place),
+                     n > 0 && n < PATH_MAX ? sn_str_of(to, (size_t)n) : sn_str(source));
 }
 
 /* Network and pid namespaces go by descriptor and the key of the checkpoint, others by path. */
@@ -528,8 +544,6 @@ static int revive(struct restore *r)
         sn_criu_put_str(o, SN_CRIU_LSM_MOUNT_CONTEXT, sn_str(w->o->lsm_mount_context));
     e = restore_namespaces(w);
     if (e == 0) e = each_external(w, b->plan->cgroup, restore_mount);
-    if (e == 0 && b->spec->masked_paths.n)
-        e = put_mount(w, SN_STR("/dev/null"), SN_STR("/dev/null"));
     if (e == 0) e = restore_descriptors(w);
     if (e == 0) e = sn_criu_spawn(w);
     if (e == 0) e = restore_cgroups(w);

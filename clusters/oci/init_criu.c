@@ -66,7 +66,7 @@ static void prepare_root(struct sn_oci_plan *p)
     propagate(p, AT_FDCWD, "/", 0, MS_SLAVE);
     int root = open_tree(AT_FDCWD, p->rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
     if (root < 0) sn_oci_die(p, errno, "open the root %s", p->rootfs);
-    propagate(p, root, "", AT_EMPTY_PATH, MS_PRIVATE);
+    /* A slave like all others here: criu gives the container what the root is to the host. */
     if (move_mount(root, "", AT_FDCWD, p->criu->root, MOVE_MOUNT_F_EMPTY_PATH) < 0)
         sn_oci_die(p, errno, "mount the root on %s", p->criu->root);
     umask(0);

@@ -122,6 +122,7 @@ int sn_oci_mount_make(struct sn_oci_plan *p, const struct sn_oci_mount *m, uint6
 /* init_cgroup.c */
 void sn_oci_mount_cgroup(struct sn_oci_plan *p, int root, const struct sn_oci_mount *m);
 /* init_dev.c */
+extern const struct sn_oci_device sn_oci_devices_every[]; /* that every container has; NULL ends */
 void sn_oci_devices(struct sn_oci_plan *p, int root);
 void sn_oci_mask(struct sn_oci_plan *p, int root);
 void sn_oci_console(struct sn_oci_plan *p, int root, bool bind);
