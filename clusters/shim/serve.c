@@ -105,6 +105,7 @@ static void state_free(struct shim *s)
     }
     shim_flush(s);
     sn_cgroup_host_done(&s->cgroups);
+    if (s->protect_fd >= 0) close(s->protect_fd);
     sn_free(s->sandbox_id);
     sn_free(s->root);
 }
@@ -125,6 +126,7 @@ static int serve_main(void *arg)
     sn_list_init(&s.events);
     int r = sn_cgroup_probe(&s.cgroups, NULL);
     if (r < 0) return r;
+    s.protect_fd = sn_oci_protect_open();
     snprintf(addr, sizeof(addr), "unix:%s", v->socket);
     r = sn_listen(addr, &(struct sn_listen_opts){.fd = v->fd}, &l);
     if (r >= 0) {

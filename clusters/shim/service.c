@@ -100,8 +100,10 @@ static int host_open(struct shim *s, const char *base, bool systemd)
     s->root = sn_alloc(n);
     if (!s->root) return SN_E_NOMEM;
     memcpy(s->root, root, n);
-    s->oci =
-        (struct sn_oci_host){.root = s->root, .cgroups = &s->cgroups, .systemd_cgroup = systemd};
+    s->oci = (struct sn_oci_host){.root = s->root,
+                                  .cgroups = &s->cgroups,
+                                  .systemd_cgroup = systemd,
+                                  .protect_fd = s->protect_fd >= 0 ? &s->protect_fd : NULL};
     return sn_task_host_open(
         &(struct sn_task_host_opts){.oci = &s->oci, .event = shim_task_event, .arg = s}, &s->tasks);
 }

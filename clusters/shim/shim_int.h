@@ -42,13 +42,14 @@ struct shim {
     char socket[120];
     struct sn_cgroup_host cgroups;
     struct sn_oci_host oci;
+    int protect_fd; /* stands for our file in containers; -1: made for each child */
     struct sn_task_host *tasks;
     struct sn_ttrpc_server *server;
     struct sn_list containers;
-    unsigned n_containers, n_creating;
+    unsigned n_containers;
     /* events */
     struct sn_list events;
-    unsigned n_events, n_dropped;
+    unsigned n_events;
     bool publishing;
     struct sn_event *flushed; /* set when the publisher has ended */
     struct sn_event stop;     /* of the publisher's pauses, and of waiting for the sandbox */
