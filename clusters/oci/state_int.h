@@ -31,8 +31,9 @@ enum {
     SN_OCI_FLAG_SYSTEMD = 2,
     SN_OCI_FLAG_NO_CGROUP = 4,
     SN_OCI_FLAG_SHARED = 8, /* no mount namespace of its own */
-    SN_OCI_FLAG_MOUNTED = 16
-}; /* and the root is mounted in the runtime's */
+    SN_OCI_FLAG_MOUNTED = 16, /* and the root is mounted in the runtime's */
+    SN_OCI_FLAG_RESTORED = 32 /* by criu, which adds a time namespace */
+};
 enum { SN_OCI_PHASE_CREATING, SN_OCI_PHASE_CREATED, SN_OCI_PHASE_RUNNING };
 
 struct sn_oci_state_map {
@@ -106,6 +107,8 @@ uint64_t sn_oci_process_start(pid_t pid);
  * most `ms`, while the phase is creating. */
 void sn_oci_set_created(struct sn_oci_state_map *m);
 void sn_oci_wait_created(struct sn_oci_state_map *m, int ms);
+/* sn_oci_set_running - of a process that was restored: there is nothing to start. */
+void sn_oci_set_running(struct sn_oci_state_map *m);
 /* sn_oci_wait_start - child: until start is 1; async-signal-safe. */
 void sn_oci_wait_start(struct sn_oci_state_map *m);
 /* sn_oci_wake_start - sets start and wakes the child. */

@@ -144,14 +144,14 @@ static int set_manager(struct app *app, const char *manager)
 
 static int global(struct app *app, int *argc, char ***argv)
 {
-    const char *root = NULL, *rootless = "auto", *manager = NULL, *criu = NULL;
+    const char *root = NULL, *rootless = "auto", *manager = NULL;
     bool version = false, ask = false;
     const struct opt opts[] = {
         {"debug", 0, OPT_FLAG, &app->debug, "more messages in the log"},
         {"log", 0, OPT_STR, &app->log, "file of messages (default: standard error)"},
         {"log-format", 0, OPT_STR, &app->log_format, "text or json"},
         {"root", 0, OPT_STR, &root, "folder of the containers' states (default: /run/sennit-oci)"},
-        {"criu", 0, OPT_STR, &criu, "ignored, criu is found by PATH"},
+        {"criu", 0, OPT_STR, &app->criu, "the criu to use (default: by PATH)"},
         {"systemd-cgroup", 0, OPT_FLAG, &app->host.systemd_cgroup,
          "cgroupsPath is slice:prefix:name"},
         {"rootless", 0, OPT_STR, &rootless, "true, false or auto: do without cgroups that refuse"},
