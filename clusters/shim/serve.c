@@ -112,7 +112,7 @@ static void state_free(struct shim *s)
 
 struct serve {
     const struct sn_shim_opts *o;
-    int fd;
+    int fd, line;
     const char *socket;
 };
 
@@ -138,7 +138,7 @@ static int serve_main(void *arg)
             rest.s = &s;
             sn_ttrpc_server_on_reply(s.server, rest_begin, NULL);
             rest_begin(NULL);
-            r = sn_ttrpc_server_run(s.server, l);
+            if (shim_start_said(v->line)) r = sn_ttrpc_server_run(s.server, l);
         }
         sn_timer_cancel(&rest.quiet);
         sn_timer_cancel(&rest.orphan);
@@ -150,12 +150,11 @@ static int serve_main(void *arg)
     return r;
 }
 
-int shim_serve(const struct sn_shim_opts *o, int listen_fd, const char *socket)
+int shim_serve(const struct sn_shim_opts *o, int listen_fd, int line, const char *socket)
 {
     open_log();
     prctl(PR_SET_NAME, "containerd-shim");
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    signal(SIGPIPE, SIG_IGN);
     /* The end of a shim is Shutdown, or SIGKILL: whoever means the container signals that. */
     signal(SIGHUP, SIG_IGN);
     signal(SIGINT, SIG_IGN);
@@ -163,7 +162,7 @@ int shim_serve(const struct sn_shim_opts *o, int listen_fd, const char *socket)
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_MMAP_THRESHOLD, 64 << 10);
     mallopt(M_TRIM_THRESHOLD, 32 << 10);
-    struct serve v = {o, listen_fd, socket};
+    struct serve v = {o, listen_fd, line, socket};
     int r = sn_rt_run(&(struct sn_rt_opts){.workers = 1}, serve_main, &v);
     if (r < 0) shim_log("shim %s: %s", o->id, sn_diag_str(r));
     return r < 0;

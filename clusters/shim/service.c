@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "clusters/oci/checkpoint.h"
 #include "clusters/shim/shim_int.h"
 #include "core/alloc.h"
 #include "wire/json.h"
@@ -122,6 +123,15 @@ static int unmount_job(void *arg)
     return k->req->rootfs.len ? shim_unmount_all(k->rootfs) : 0;
 }
 
+/* criu_work - where criu's log goes: as asked, else the bundle, which is removed with it. */
+static const char *criu_work(struct sn_ttrpc_call *c, const struct shim_container *k,
+                             struct sn_str asked)
+{
+    if (asked.len) return cstr(c, asked);
+    struct sn_str s = sn_arena_printf(sn_ttrpc_arena(c), "%s/criu-work", k->bundle);
+    return s.ptr ? s.ptr : k->bundle;
+}
+
 static int create_in(struct sn_ttrpc_call *c, struct shim *s, struct shim_container *k,
                      struct sn_task **ret)
 {
@@ -137,8 +147,12 @@ static int create_in(struct sn_ttrpc_call *c, struct shim *s, struct shim_contai
     if (r < 0) return r;
     r = sn_offload(mount_job, &(struct mount_job){k});
     if (r < 0) return r;
+    struct sn_str work = o ? o->criu_work_path : (struct sn_str){0};
+    const char *from = q->checkpoint.len ? cstr(c, q->checkpoint) : NULL;
     struct sn_task_opts t = {.id = k->id,
                              .bundle = k->bundle,
+                             .restore_from = from,
+                             .restore_work = from ? criu_work(c, k, work) : NULL,
                              .no_pivot = o && o->no_pivot_root,
                              .no_new_keyring = o && o->no_new_keyring,
                              .io = {.terminal = q->terminal,
@@ -163,10 +177,6 @@ static int create(struct sn_ttrpc_call *c, const void *req, void **ret)
     struct shim *s = sn_ttrpc_arg(c);
     REP(create_task_response);
     if (!rep) return SN_E_NOMEM;
-    if (q->checkpoint.len)
-        return sn_fail(SN_E_UNIMPLEMENTED,
-                       "create from checkpoint %.*s: restoring is not implemented",
-                       SN_STR_ARG(q->checkpoint));
     if (shim_find(s, cstr(c, q->id)))
         return sn_fail(SN_E_ALREADY_EXISTS, "container with given ID already exists: %.*s",
                        SN_STR_ARG(q->id));
@@ -319,9 +329,63 @@ static int resume_task(struct sn_ttrpc_call *c, const void *req, void **ret)
     return r;
 }
 
+static int cgroups_mode(struct sn_str s, enum sn_oci_criu_cgroups *ret)
+{
+    static const char *const names[] = {"", "soft", "full", "strict", "ignore"};
+    for (size_t i = 0; i < SN_COUNT_OF(names); i++)
+        if (sn_str_eqc(s, names[i])) {
+            *ret = (enum sn_oci_criu_cgroups)i;
+            return 0;
+        }
+    return sn_fail(SN_E_INVALID_ARGUMENT,
+                   "checkpoint: cgroups_mode %.*s: soft, full, strict or ignore is expected",
+                   SN_STR_ARG(s));
+}
+
+/* criu_opts - options that are not runc's leave the container running, as absent ones do. */
+static int criu_opts(struct sn_ttrpc_call *c, const struct google_protobuf_any *any,
+                     struct sn_oci_criu_opts *ret)
+{
+    struct containerd_runc_v1_checkpoint_options *o;
+    ret->leave_running = true;
+    if (!any || !sn_str_ends(any->type_url, SN_STR("containerd.runc.v1.CheckpointOptions")))
+        return 0;
+    int r = containerd_runc_v1_checkpoint_options_parse(any->value, 0, sn_ttrpc_arena(c), &o);
+    if (r < 0) return r;
+    ret->leave_running = !o->exit;
+    ret->tcp_established = o->open_tcp;
+    ret->ext_unix_sk = o->external_unix_sockets;
+    ret->shell_job = o->terminal;
+    ret->file_locks = o->file_locks;
+    if (o->work_path.len) ret->work = cstr(c, o->work_path);
+    if (o->parent_path.len) ret->parent = cstr(c, o->parent_path);
+    for (uint32_t i = 0; i < o->empty_namespaces.len; i++)
+        if (!sn_str_eqc(o->empty_namespaces.ptr[i], "network"))
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "checkpoint: empty_namespaces %.*s: network is expected",
+                           SN_STR_ARG(o->empty_namespaces.ptr[i]));
+    return cgroups_mode(o->cgroups_mode, &ret->cgroups);
+}
+
 static int checkpoint(struct sn_ttrpc_call *c, const void *req, void **ret)
 {
-    return sn_fail(SN_E_UNIMPLEMENTED, "checkpoint: not implemented");
+    REQ(checkpoint_task_request);
+    struct shim *s = sn_ttrpc_arg(c);
+    struct shim_container *k = shim_find(s, cstr(c, q->id));
+    struct sn_task *t;
+    int r = find(c, q->id, &t);
+    if (r < 0) return r;
+    struct sn_oci_criu_opts o = {.images = cstr(c, q->path)};
+    if (!q->path.len) r = sn_fail(SN_E_INVALID_ARGUMENT, "checkpoint: path: a folder is expected");
+    if (r >= 0) r = criu_opts(c, q->options, &o);
+    if (!o.work && k) o.work = criu_work(c, k, (struct sn_str){0});
+    if (r >= 0) r = sn_task_checkpoint(t, &o);
+    sn_task_unref(t);
+    if (r < 0) return r;
+    shim_publish(s, "/tasks/checkpointed", &containerd_events_task_checkpointed_desc,
+                 &(struct containerd_events_task_checkpointed){.container_id = q->id,
+                                                               .checkpoint = q->path});
+    return 0;
 }
 
 static int kill_task(struct sn_ttrpc_call *c, const void *req, void **ret)
@@ -482,6 +546,7 @@ CHANGE(create)
 CHANGE(start)
 CHANGE(delete)
 CHANGE(exec)
+CHANGE(checkpoint)
 CHANGE(update)
 CHANGE(pause_task)
 CHANGE(resume_task)
@@ -500,7 +565,7 @@ static const struct sn_ttrpc_method methods[] = {
     M("Pids", pids_request, T(pids_response), pids),
     M("Pause", pause_request, EMPTY, pause_task_whole),
     M("Resume", resume_request, EMPTY, resume_task_whole),
-    M("Checkpoint", checkpoint_task_request, EMPTY, checkpoint),
+    M("Checkpoint", checkpoint_task_request, EMPTY, checkpoint_whole),
     M("Kill", kill_request, EMPTY, kill_task),
     M("Exec", exec_process_request, EMPTY, exec_whole),
     M("ResizePty", resize_pty_request, EMPTY, resize),

@@ -103,5 +103,9 @@ int shim_any(struct sn_arena *a, const struct sn_pb_desc *d, const void *msg,
              struct google_protobuf_any *ret) SN_MUST_CHECK;
 
 /* serve.c */
-int shim_serve(const struct sn_shim_opts *o, int listen_fd, const char *socket);
+/* shim_serve - line: to "start", which says over it that it has answered. */
+int shim_serve(const struct sn_shim_opts *o, int listen_fd, int line, const char *socket);
+/* shim_start_said - start.c: waits for that, and closes the line. Returns false where it was killed
+ * before, so that nobody knows of us. */
+bool shim_start_said(int line);
 void shim_log(const char *fmt, ...) SN_PRINTF(1, 2);

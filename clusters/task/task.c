@@ -88,6 +88,8 @@ void sn_task_unref(struct sn_task *t)
     sn_oci_close(t->c);
     sn_free(t->id);
     sn_free(t->bundle);
+    sn_free(t->restore_from);
+    sn_free(t->restore_work);
     sn_free(t);
 }
 
@@ -148,8 +150,7 @@ static void oom_main(void *arg)
     sn_waitgroup_done(&h->fibers);
 }
 
-/* oom_watch - best effort: a container without memory control has no such events. */
-static void oom_watch(struct sn_task *t)
+void task_oom_watch(struct sn_task *t)
 {
     struct sn_cgroup *cg;
     if (sn_oci_cgroup(t->c, &cg) < 0 || sn_cgroup_oom_watch(cg, &t->oom) < 0) {
@@ -213,8 +214,7 @@ struct create_job {
     int console;
 };
 
-/* own_pid_namespace - whether the container's processes end with its first one by themselves. */
-static bool own_pid_namespace(struct sn_oci_container *c)
+bool task_own_pids(struct sn_oci_container *c)
 {
     struct sn_arena a;
     struct sn_str text;
@@ -244,7 +244,7 @@ static int create_job(void *arg)
     int r = h->zygote ? sn_zygote_create(h->zygote, h->oci, &o, &t->c)
                       : sn_oci_create(h->oci, &o, &t->c);
     if (r < 0) return r;
-    t->own_pids = own_pid_namespace(t->c);
+    t->own_pids = task_own_pids(t->c);
     t->init->pid = sn_oci_pid(t->c);
     t->init->pidfd = sn_oci_pidfd(t->c);
     return 0;
@@ -270,15 +270,33 @@ static void task_abandon(struct sn_task *t)
 static int task_made(struct sn_task *t, int console)
 {
     struct process *p = t->init;
-    int r = sn_stdio_started(p->io, console, t->worker);
+    int r = t->c ? sn_stdio_started(p->io, console, t->worker) : 0;
     if (r < 0) return r;
-    oom_watch(t);
+    if (t->c) task_oom_watch(t);
     sn_mutex_lock_always(&t->lock);
     task_tell(t, SN_TASK_CREATED, p);
-    r = process_watch(p);
+    if (t->c) r = process_watch(p);
     sn_mutex_unlock(&t->lock);
     if (r >= 0) t->ready = true;
     return r;
+}
+
+static char *text_copy(const char *s)
+{
+    size_t n = strlen(s) + 1;
+    char *p = sn_alloc(n);
+    if (p) memcpy(p, s, n);
+    return p;
+}
+
+/* restore_keep - what start will need. */
+static int restore_keep(struct sn_task *t, const struct sn_task_opts *o)
+{
+    t->no_pivot = o->no_pivot;
+    t->no_new_keyring = o->no_new_keyring;
+    t->restore_from = text_copy(o->restore_from);
+    if (o->restore_work) t->restore_work = text_copy(o->restore_work);
+    return t->restore_from && (!o->restore_work || t->restore_work) ? 0 : SN_E_NOMEM;
 }
 
 int sn_task_create(struct sn_task_host *h, const struct sn_task_opts *opts, struct sn_task **ret)
@@ -288,7 +306,7 @@ int sn_task_create(struct sn_task_host *h, const struct sn_task_opts *opts, stru
     if (r < 0) return r;
     struct create_job j = {.t = t, .o = opts, .console = -1};
     r = sn_stdio_open(&opts->io, &t->init->io);
-    if (r >= 0) r = sn_offload(create_job, &j);
+    if (r >= 0) r = opts->restore_from ? restore_keep(t, opts) : sn_offload(create_job, &j);
     if (r >= 0) r = task_made(t, j.console);
     if (r < 0) {
         struct sn_diag keep = *sn_diag();
@@ -317,7 +335,7 @@ int sn_task_adopt(struct sn_task_host *h, const char *id, struct sn_task **ret)
     }
     struct process *p = t->init;
     if (r >= 0) {
-        t->own_pids = own_pid_namespace(t->c);
+        t->own_pids = task_own_pids(t->c);
         t->paused = st.status == SN_OCI_PAUSED;
         p->terminal = st.terminal;
         p->pid = st.pid;
@@ -330,7 +348,7 @@ int sn_task_adopt(struct sn_task_host *h, const char *id, struct sn_task **ret)
             p->status = 255;
             sn_event_set(&p->ended);
         } else {
-            oom_watch(t);
+            task_oom_watch(t);
             r = process_watch(p);
         }
     }
@@ -356,7 +374,7 @@ struct delete_job {
 static int delete_job(void *arg)
 {
     struct delete_job *j = arg;
-    return sn_oci_delete(j->t->c, j->force);
+    return j->t->c ? sn_oci_delete(j->t->c, j->force) : 0;
 }
 
 static int delete_init(struct sn_task *t, bool force, struct sn_task_state *ret)
@@ -372,6 +390,7 @@ static int delete_init(struct sn_task *t, bool force, struct sn_task_state *ret)
                    : sn_offload(delete_job, &j);
     sn_mutex_unlock(&t->op);
     if (r < 0) return r;
+    if (!t->c && p->phase == PHASE_NEW) sn_event_set(&p->ended); /* never restored */
     r = sn_event_wait(&p->ended);
     if (r < 0) return r;
     sn_mutex_lock_always(&t->lock);

@@ -34,9 +34,11 @@ struct sn_task {
     unsigned refs; /* under the host's lock */
     struct sn_task_host *host;
     char *id, *bundle;
+    char *restore_from, *restore_work; /* of a checkpoint; NULL: as sn_task_opts */
+    bool no_pivot, no_new_keyring;
     bool ready, paused, deleted, own_pids;
     unsigned worker; /* where its fibers live */
-    struct sn_oci_container *c;
+    struct sn_oci_container *c; /* NULL: not restored yet */
     struct sn_mutex op;   /* one call into clusters/oci at a time */
     struct sn_mutex lock; /* phases, the list, the order of events */
     struct process *init;
@@ -69,5 +71,9 @@ void process_state(const struct process *p, struct sn_task_state *ret);
 
 /* task.c */
 void task_tell(struct sn_task *t, enum sn_task_event_kind kind, const struct process *p);
+/* task_oom_watch - from here on; a container without memory control has no such events. */
+void task_oom_watch(struct sn_task *t);
+/* task_own_pids - whether the container's processes end with its first one by themselves. */
+bool task_own_pids(struct sn_oci_container *c);
 /* task_oom_check - tells of kills that have not been told. Under task->lock. */
 void task_oom_check(struct sn_task *t);

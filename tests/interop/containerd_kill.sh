@@ -22,12 +22,16 @@ RANDOM=${SEED:-$$}
 life() { # NAME
   run -d $image "$1" sleep 1000 &&
     c t exec --exec-id e "$1" true
-  c t kill -s KILL "$1"
   c t rm -f "$1"
   c c rm "$1"
 } >>"$tmp/life" 2>&1
 # What containerd did not see the end of is tried again: it forgets a dead shim some time after.
 bury() { c t rm -f "$1"; c c rm "$1"; c snapshot rm "$1"; } >/dev/null 2>&1
+# clear_away - so that what one step left is not also every later step's.
+clear_away() {
+  for p in $(pgrep -f -- "-namespace $ns "); do kill -9 "$p"; done
+  rm -rf "/run/containerd/sennit/$ns" $(stale)
+}
 # spotless NAME - nothing is left, at the latest when a shim that nobody knows of has ended by itself.
 spotless() {
   what=$(left 20)
@@ -45,12 +49,11 @@ shims() {
   for i in $(seq "$loops"); do
     k=$((i * n / loops)) who=self; [ $((i % 3)) = 0 ] && who=child
     echo "$((k > 0 ? k : 1)) $who" >"$at"; rm -f "$at.n"; : >"$tmp/life"
-    life "k$i"
+    life "k$i" || bury "k$i"
     spotless "k$i" || {
       bad=$((bad + 1)); echo "left by call $k, $who ($(cat "$at.n")): $what" >>"$tmp/bad"
-      for p in $(pgrep -f -- "-namespace $ns "); do kill -9 "$p"; done
+      clear_away
     }
-    bury "k$i"
     seen="$seen $(cut -d' ' -f2 "$at.n" 2>/dev/null | cut -d: -f1)"
   done
   rm -f "$at"
@@ -62,14 +65,14 @@ shims() {
 }
 
 daemons() { # CONTAINERD
-  local i bad=0 p n=$(((loops + 11) / 12))
+  local i bad=0 p r n=$(((loops + 11) / 12))
   : >"$tmp/bad"
   for i in $(seq $n); do
     life "d$i" & p=$!
     sleep "0.$((RANDOM % 6))$((RANDOM % 10))"; daemon_kill -9
-    wait $p; daemon_up "$1"
-    bury "d$i"
-    spotless "d$i" || { bad=$((bad + 1)); echo "left by the daemon's kill $i: $what" >>"$tmp/bad"; }
+    wait $p; r=$?; daemon_up "$1"
+    [ $r = 0 ] || bury "d$i"
+    spotless "d$i" || { bad=$((bad + 1)); echo "left by the daemon's kill $i: $what" >>"$tmp/bad"; clear_away; }
   done
   [ "$bad" = 0 ] && ok "$v: containerd killed $n times" || fail "$v: containerd killed: $bad of $n" "$(head -20 "$tmp/bad")"
 }
