@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "clusters/oci/checkpoint.h"
 #include "clusters/shim/shim_int.h"
 #include "core/alloc.h"
 #include "wire/json.h"
@@ -79,14 +78,6 @@ static int container_new(struct shim *s, const struct containerd_task_v2_create_
     return r;
 }
 
-static int options_of(struct sn_ttrpc_call *c, const struct google_protobuf_any *any,
-                      struct containerd_runc_v1_options **ret)
-{
-    *ret = NULL;
-    if (!any || !sn_str_ends(any->type_url, SN_STR("containerd.runc.v1.Options"))) return 0;
-    return containerd_runc_v1_options_parse(any->value, 0, sn_ttrpc_arena(c), ret);
-}
-
 /* host_open - by the first create, which says where the states are. */
 static int host_open(struct shim *s, const char *base, bool systemd)
 {
@@ -125,9 +116,9 @@ static int unmount_job(void *arg)
 
 /* criu_work - where criu's log goes: as asked, else the bundle, which is removed with it. */
 static const char *criu_work(struct sn_ttrpc_call *c, const struct shim_container *k,
-                             struct sn_str asked)
+                             const char *asked)
 {
-    if (asked.len) return cstr(c, asked);
+    if (asked) return asked;
     struct sn_str s = sn_arena_printf(sn_ttrpc_arena(c), "%s/criu-work", k->bundle);
     return s.ptr ? s.ptr : k->bundle;
 }
@@ -136,9 +127,9 @@ static int create_in(struct sn_ttrpc_call *c, struct shim *s, struct shim_contai
                      struct sn_task **ret)
 {
     const struct containerd_task_v2_create_task_request *q = k->req;
-    struct containerd_runc_v1_options *o;
-    int r = options_of(c, q->options, &o);
-    if (r >= 0) r = host_open(s, o ? cstr(c, o->root) : NULL, o && o->systemd_cgroup);
+    struct shim_options o;
+    int r = shim_options(q->options, sn_ttrpc_arena(c), &o);
+    if (r >= 0) r = host_open(s, o.root, o.systemd_cgroup);
     if (r < 0) return r;
     /* Before anything is made, so that "delete" knows where to look. */
     struct shim_record rec = {0};
@@ -147,14 +138,13 @@ static int create_in(struct sn_ttrpc_call *c, struct shim *s, struct shim_contai
     if (r < 0) return r;
     r = sn_offload(mount_job, &(struct mount_job){k});
     if (r < 0) return r;
-    struct sn_str work = o ? o->criu_work_path : (struct sn_str){0};
     const char *from = q->checkpoint.len ? cstr(c, q->checkpoint) : NULL;
     struct sn_task_opts t = {.id = k->id,
                              .bundle = k->bundle,
                              .restore_from = from,
-                             .restore_work = from ? criu_work(c, k, work) : NULL,
-                             .no_pivot = o && o->no_pivot_root,
-                             .no_new_keyring = o && o->no_new_keyring,
+                             .restore_work = from ? criu_work(c, k, o.criu_work) : NULL,
+                             .no_pivot = o.no_pivot_root,
+                             .no_new_keyring = o.no_new_keyring,
                              .io = {.terminal = q->terminal,
                                     .in = cstr(c, q->stdin_),
                                     .out = cstr(c, q->stdout_),
@@ -329,44 +319,6 @@ static int resume_task(struct sn_ttrpc_call *c, const void *req, void **ret)
     return r;
 }
 
-static int cgroups_mode(struct sn_str s, enum sn_oci_criu_cgroups *ret)
-{
-    static const char *const names[] = {"", "soft", "full", "strict", "ignore"};
-    for (size_t i = 0; i < SN_COUNT_OF(names); i++)
-        if (sn_str_eqc(s, names[i])) {
-            *ret = (enum sn_oci_criu_cgroups)i;
-            return 0;
-        }
-    return sn_fail(SN_E_INVALID_ARGUMENT,
-                   "checkpoint: cgroups_mode %.*s: soft, full, strict or ignore is expected",
-                   SN_STR_ARG(s));
-}
-
-/* criu_opts - options that are not runc's leave the container running, as absent ones do. */
-static int criu_opts(struct sn_ttrpc_call *c, const struct google_protobuf_any *any,
-                     struct sn_oci_criu_opts *ret)
-{
-    struct containerd_runc_v1_checkpoint_options *o;
-    ret->leave_running = true;
-    if (!any || !sn_str_ends(any->type_url, SN_STR("containerd.runc.v1.CheckpointOptions")))
-        return 0;
-    int r = containerd_runc_v1_checkpoint_options_parse(any->value, 0, sn_ttrpc_arena(c), &o);
-    if (r < 0) return r;
-    ret->leave_running = !o->exit;
-    ret->tcp_established = o->open_tcp;
-    ret->ext_unix_sk = o->external_unix_sockets;
-    ret->shell_job = o->terminal;
-    ret->file_locks = o->file_locks;
-    if (o->work_path.len) ret->work = cstr(c, o->work_path);
-    if (o->parent_path.len) ret->parent = cstr(c, o->parent_path);
-    for (uint32_t i = 0; i < o->empty_namespaces.len; i++)
-        if (!sn_str_eqc(o->empty_namespaces.ptr[i], "network"))
-            return sn_fail(SN_E_INVALID_ARGUMENT,
-                           "checkpoint: empty_namespaces %.*s: network is expected",
-                           SN_STR_ARG(o->empty_namespaces.ptr[i]));
-    return cgroups_mode(o->cgroups_mode, &ret->cgroups);
-}
-
 static int checkpoint(struct sn_ttrpc_call *c, const void *req, void **ret)
 {
     REQ(checkpoint_task_request);
@@ -377,8 +329,8 @@ static int checkpoint(struct sn_ttrpc_call *c, const void *req, void **ret)
     if (r < 0) return r;
     struct sn_oci_criu_opts o = {.images = cstr(c, q->path)};
     if (!q->path.len) r = sn_fail(SN_E_INVALID_ARGUMENT, "checkpoint: path: a folder is expected");
-    if (r >= 0) r = criu_opts(c, q->options, &o);
-    if (!o.work && k) o.work = criu_work(c, k, (struct sn_str){0});
+    if (r >= 0) r = shim_criu_options(q->options, sn_ttrpc_arena(c), &o);
+    if (!o.work && k) o.work = criu_work(c, k, NULL);
     if (r >= 0) r = sn_task_checkpoint(t, &o);
     sn_task_unref(t);
     if (r < 0) return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* shim/shim_int.h - what the files of the folder share. */
 #pragma once
+#include "clusters/oci/checkpoint.h"
 #include "clusters/oci/container.h"
 #include "clusters/shim/shim.h"
 #include "clusters/task/task.h"
@@ -87,6 +88,21 @@ void shim_publish(struct shim *s, const char *topic, const struct sn_pb_desc *d,
 void shim_flush(struct shim *s);
 /* shim_task_event - the task layer's events, as containerd's. */
 void shim_task_event(void *arg, const struct sn_task_event *e);
+
+/* options.c */
+struct shim_options {
+    const char *root;   /* of states; NULL: SN_SHIM_STATE_ROOT */
+    const char *cgroup; /* that the shim joins; NULL: containerd's */
+    const char *criu_work;
+    bool systemd_cgroup, no_pivot_root, no_new_keyring;
+};
+/* shim_options - any may be NULL, or another runtime's. Texts are the arena's. Returns 0,
+ * SN_E_SYNTAX, SN_E_INVALID_ARGUMENT (the setting, what is expected), SN_E_NOT_FOUND (the file). */
+int shim_options(const struct google_protobuf_any *any, struct sn_arena *a,
+                 struct shim_options *ret) SN_MUST_CHECK;
+/* shim_criu_options - of a checkpoint; absent ones leave the container running. */
+int shim_criu_options(const struct google_protobuf_any *any, struct sn_arena *a,
+                      struct sn_oci_criu_opts *ret) SN_MUST_CHECK;
 
 /* metrics.c */
 int shim_metrics(const struct sn_cgroup_stats *st, struct sn_arena *a,

@@ -152,8 +152,28 @@ struct start {
     struct sn_buf input;
     const struct containerd_runtime_bootstrap_v1_bootstrap_params
         *params; /* NULL: an older containerd */
+    struct shim_options options;
     char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
+
+/* read_options - an older containerd sends nothing else, a newer one among its extensions. */
+static int read_options(struct start *s)
+{
+    struct google_protobuf_any *any = NULL;
+    if (!s->params) {
+        if (google_protobuf_any_parse(sn_buf_view(&s->input), 0, &s->arena, &any) >= 0)
+            return shim_options(any, &s->arena, &s->options);
+        sn_diag_clear();
+        return 0;
+    }
+    int r = 0;
+    for (uint32_t i = 0; i < s->params->extensions.len && r >= 0; i++) {
+        struct shim_options o;
+        r = shim_options(s->params->extensions.ptr[i]->value, &s->arena, &o);
+        if (r >= 0 && o.cgroup) s->options = o;
+    }
+    return r;
+}
 
 /* read_params - older containerds send other things, which may look like these. */
 static int read_params(struct start *s)
@@ -169,7 +189,7 @@ static int read_params(struct start *s)
     if (r >= 0 && sn_str_eqc(p->instance_id, s->o->id) && sn_str_eqc(p->namespace, s->o->ns))
         s->params = p;
     if (r < 0) sn_diag_clear();
-    return 0;
+    return read_options(s);
 }
 
 /* reply - where we listen: as a protobuf message (from 2.3), as JSON (from 1.7, which says by its
@@ -227,6 +247,24 @@ static void adjust_oom(void)
     close(fd);
 }
 
+/* join_cgroup - in the shim, before all else: the group of the options must be there. */
+static int join_cgroup(const char *path)
+{
+    struct sn_cgroup_host h;
+    struct sn_cgroup *cg = NULL;
+    int r = sn_cgroup_probe(&h, NULL);
+    if (r < 0) return r;
+    r = sn_cgroup_open(&h, path, &cg);
+    if (r >= 0) r = sn_cgroup_attach_prepare(cg);
+    if (r >= 0) {
+        int e = sn_cgroup_attach(cg, 0, false);
+        if (e < 0) r = sn_fail_errno(-e, "join");
+    }
+    sn_cgroup_close(cg);
+    sn_cgroup_host_done(&h);
+    return r < 0 ? sn_wrap(r, "options: shim_cgroup %s", path) : 0;
+}
+
 /* keep_only - of what we were started with, the line to "start": a descriptor that our caller's
  * caller forgot would stay open as long as the pod. */
 static int keep_only(int line)
@@ -251,7 +289,8 @@ static int into_shim(struct start *s, int line)
     setsid();
     for (int i = 0; i < 3 && null >= 0; i++) dup2(null, i);
     line = keep_only(line);
-    int r = socket_listen(s->socket, &fd);
+    int r = s->options.cgroup ? join_cgroup(s->options.cgroup) : 0;
+    if (r >= 0) r = socket_listen(s->socket, &fd);
     tell(line, r < 0 ? FAILED : fd < 0 ? FOUND : LISTENING, r < 0 ? sn_diag_str(r) : "");
     sn_buf_done(&s->input);
     sn_arena_done(&s->arena);

@@ -171,6 +171,26 @@ sandbox() {
   check "$v: sandbox: nothing is left" "$(left)" ""
 }
 
+# A runtime's own file of settings: where states are, and the group that the shim lives in.
+settings() {
+  local g=/sys/fs/cgroup/pids/$ns-shim
+  [ -d /sys/fs/cgroup/pids ] || g=/sys/fs/cgroup/$ns-shim
+  mkdir -p "$g"
+  printf 'Root = "%s"\nShimCgroup = "/%s"\n' "$tmp/states" "$ns-shim" >"$tmp/settings.toml"
+  run -d --runtime-config-path "$tmp/settings.toml" $image s1 sleep 1000
+  check "$v: settings: where states are" "$(ls "$tmp/states/$ns" 2>/dev/null)" s1
+  check "$v: settings: the shim's group" "$(grep -c "$ns-shim" "/proc/$(shim_pid s1)/cgroup" | sed 's,[1-9].*,some,')" some
+  kill -9 "$(shim_pid s1)"; for _ in $(seq 100); do s=$(status s1); [ -z "$s" ] || [ "$s" = STOPPED ] && break; sleep 0.05; done
+  c t rm -f s1 >/dev/null 2>&1; c c rm s1 >/dev/null 2>&1
+  for _ in $(seq 40); do [ -z "$(ls "$tmp/states/$ns")" ] && break; sleep 0.05; done
+  check "$v: settings: found by what cleans up after a kill" "$(ls "$tmp/states/$ns")" ""
+  echo 'BinaryName = "runc"' >"$tmp/settings.toml"
+  run --rm --runtime-config-path "$tmp/settings.toml" $image s2 true >"$tmp/set" 2>&1
+  check "$v: settings: an unknown one is named" "$(grep -c 'BinaryName: one of Root' "$tmp/set" | sed 's,[1-9].*,some,')" some
+  find /sys/fs/cgroup -maxdepth 2 -name "$ns-shim" -type d -exec rmdir {} + 2>/dev/null
+  check "$v: settings: nothing is left" "$(left)" ""
+}
+
 # Out to disk and back, by a criu that works here (tests/interop/oci_criu.sh says which those are).
 checkpoints() {
   local criu=
@@ -219,7 +239,7 @@ against() { # VERSION CONTAINERD CTR
   daemon_up "$2" || { fail "$v" "containerd did not start: $(tail -3 "$d/log")"; return; }
   c image import "$tmp/bb.tar" >"$tmp/import" 2>&1 || { fail "$v: import" "$(cat "$tmp/import")"; return; }
   mkdir -p /run/containerd
-  basics; order; operations "$2"; protection; sandbox; checkpoints; crashes "$2"; restarts "$2"; loop
+  basics; order; operations "$2"; protection; sandbox; settings; checkpoints; crashes "$2"; restarts "$2"; loop
   daemon_kill -TERM
 }
 
