@@ -78,7 +78,7 @@ static void look(const char *pid)
 
 int main(int argc, char **argv)
 {
-    time_t until = time(NULL) + (argc > 1 ? atoi(argv[1]) : 3);
+    time_t until = time(NULL) + (argc > 1 ? (time_t)strtoul(argv[1], NULL, 10) : 3);
     if (stat("/proc/self/exe", &own) < 0) return 1;
     while (time(NULL) < until) {
         DIR *d = opendir("/proc");
