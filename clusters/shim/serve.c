@@ -71,8 +71,14 @@ static struct {
     struct shim *s;
 } rest;
 
+/* How often a shim looks for orphans while a container of it shares its pid namespace. */
+#define ORPHANS_NS (5 * SN_SEC)
+
 static void quiet_fired(struct sn_timer *t)
 {
+    struct shim *s = rest.s;
+    if (s->tasks && sn_task_host_reap(s->tasks))
+        sn_timer_arm(t, sn_now() + ORPHANS_NS, quiet_fired);
     malloc_trim(0);
     program_release();
 }

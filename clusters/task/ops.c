@@ -139,7 +139,7 @@ static int process_start(struct process *p)
     struct start_job j = {.p = p, .born = {.pidfd = -1}, .console = -1};
     r = sn_mutex_lock(&t->op);
     if (r >= 0) {
-        r = sn_offload(start_job, &j);
+        r = host_offload(t->host, start_job, &j);
         sn_mutex_unlock(&t->op);
     }
     if (j.restored) task_oom_watch(t);
@@ -269,7 +269,7 @@ static int op_run(struct op *op)
     else if (!t->c)
         r = sn_fail(SN_E_FAILED_PRECONDITION, "container %s has not been restored yet", t->id);
     else
-        r = sn_offload(op_job, op);
+        r = host_offload(t->host, op_job, op);
     sn_mutex_unlock(&t->op);
     return r;
 }

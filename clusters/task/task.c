@@ -69,6 +69,50 @@ void sn_task_host_close(struct sn_task_host *h)
     sn_free(h);
 }
 
+int host_offload(struct sn_task_host *h, int (*fn)(void *arg), void *arg)
+{
+    sn_spin_lock(&h->lock); /* not while others' remains are looked through */
+    h->busy++;
+    sn_spin_unlock(&h->lock);
+    int r = sn_offload(fn, arg);
+    sn_spin_lock(&h->lock);
+    h->busy--;
+    sn_spin_unlock(&h->lock);
+    return r;
+}
+
+/* ours - whether a process is one that a watcher waits for. */
+static bool ours(const struct sn_task_host *h, pid_t pid)
+{
+    size_t it = 0;
+    for (struct sn_map_slot *s; (s = sn_map_next(&h->tasks, &it));) {
+        const struct sn_task *t = s->value;
+        if (t->init && t->init->pid == pid && t->init->phase != PHASE_ENDED) return true;
+        SN_LIST_EACH (&t->execs, l) {
+            const struct process *p = SN_LIST_ENTRY(l, struct process, link);
+            if (p->pid == pid && p->phase != PHASE_ENDED) return true;
+        }
+    }
+    return false;
+}
+
+bool sn_task_host_reap(struct sn_task_host *h)
+{
+    bool shared = false;
+    size_t it = 0;
+    sn_spin_lock(&h->lock);
+    for (struct sn_map_slot *s; (s = sn_map_next(&h->tasks, &it));)
+        shared |= !((const struct sn_task *)s->value)->own_pids;
+    for (;;) {
+        siginfo_t si = {0};
+        /* The first that has ended; one of ours is its watcher's, and hides the rest until then. */
+        if (h->busy || waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) < 0 || !si.si_pid) break;
+        if (ours(h, si.si_pid) || waitid(P_PID, (id_t)si.si_pid, &si, WEXITED | WNOHANG) < 0) break;
+    }
+    sn_spin_unlock(&h->lock);
+    return shared;
+}
+
 /* ---- references --------------------------------------------------------------------------------
  */
 
@@ -306,7 +350,7 @@ int sn_task_create(struct sn_task_host *h, const struct sn_task_opts *opts, stru
     if (r < 0) return r;
     struct create_job j = {.t = t, .o = opts, .console = -1};
     r = sn_stdio_open(&opts->io, &t->init->io);
-    if (r >= 0) r = opts->restore_from ? restore_keep(t, opts) : sn_offload(create_job, &j);
+    if (r >= 0) r = opts->restore_from ? restore_keep(t, opts) : host_offload(h, create_job, &j);
     if (r >= 0) r = task_made(t, j.console);
     if (r < 0) {
         struct sn_diag keep = *sn_diag();
@@ -387,7 +431,7 @@ static int delete_init(struct sn_task *t, bool force, struct sn_task_state *ret)
     int r = sn_mutex_lock(&t->op);
     if (r < 0) return r;
     r = t->deleted ? sn_fail(SN_E_NOT_FOUND, "container %s does not exist", t->id)
-                   : sn_offload(delete_job, &j);
+                   : host_offload(t->host, delete_job, &j);
     sn_mutex_unlock(&t->op);
     if (r < 0) return r;
     if (!t->c && p->phase == PHASE_NEW) sn_event_set(&p->ended); /* never restored */

@@ -64,6 +64,12 @@ int sn_task_host_open(const struct sn_task_host_opts *opts,
  * found again by sn_task_adopt. Accepts NULL. */
 void sn_task_host_close(struct sn_task_host *h);
 
+/* sn_task_host_reap - what containers in a shared pid namespace orphan becomes a child of this
+ * process where it is a subreaper: those that have ended are reaped. For a process that has no other
+ * children of its own, and nothing while calls of the host are under way. Returns whether there
+ * may be more: some task shares its pid namespace. Does not suspend. */
+bool sn_task_host_reap(struct sn_task_host *h);
+
 struct sn_task_opts {
     const char *id, *bundle; /* bundle: folder with config.json, absolute */
     struct sn_str config;    /* the text of config.json; empty: read from the bundle */

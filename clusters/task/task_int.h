@@ -53,6 +53,7 @@ struct sn_task_host {
     struct sn_task_host_opts o;
     struct sn_spin lock;
     struct sn_map tasks;
+    unsigned busy; /* calls into clusters/oci under way: they have children of their own */
     bool closing;
     struct sn_waitgroup fibers; /* watchers and OOM fibers */
 };
@@ -70,6 +71,8 @@ int process_signal(struct process *p, int sig) SN_MUST_CHECK;
 void process_state(const struct process *p, struct sn_task_state *ret);
 
 /* task.c */
+/* host_offload - fn, a call into clusters/oci, beside the worker. */
+int host_offload(struct sn_task_host *h, int (*fn)(void *arg), void *arg) SN_MUST_CHECK;
 void task_tell(struct sn_task *t, enum sn_task_event_kind kind, const struct process *p);
 /* task_oom_watch - from here on; a container without memory control has no such events. */
 void task_oom_watch(struct sn_task *t);
