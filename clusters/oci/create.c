@@ -368,6 +368,7 @@ static int make(const struct sn_oci_host *h, const struct sn_oci_create_opts *o,
         if (e < 0) undo(k);
     }
     if (e == 0) {
+        sn_oci_state_keep(&c->state);
         c->pidfd = k->birth.pidfd;
         k->birth.pidfd = -1;
         if (o->ret_console) {

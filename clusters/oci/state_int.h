@@ -7,6 +7,8 @@
  * program. Whether the process lives is never stored: it is asked from the kernel, by pid and start
  * time. */
 #pragma once
+#include <sys/mman.h>
+
 #include <stdatomic.h>
 
 #include "core/base.h"
@@ -80,6 +82,12 @@ int sn_oci_state_exists(const char *root, const char *id) SN_MUST_CHECK;
 /* sn_oci_state_load - Returns 0; SN_E_NOT_FOUND ("container does not exist"); SN_E_DATA_LOSS. */
 int sn_oci_state_load(const char *root, const char *id,
                       struct sn_oci_state_file *ret) SN_MUST_CHECK;
+/* sn_oci_state_keep - children that are cloned from now on have no mapping of it: whoever may look
+ * at theirs, a privileged container, would come to the file. */
+static inline void sn_oci_state_keep(struct sn_oci_state_file *f)
+{
+    (void)madvise(f->map, f->bytes, MADV_DONTFORK);
+}
 void sn_oci_state_done(struct sn_oci_state_file *f);
 /* sn_oci_state_unlink - removes file and folder. */
 int sn_oci_state_unlink(const char *root, const char *id,
