@@ -198,8 +198,7 @@ static int failed(const char *path, const char *doing, char *err)
  * older than the note: after a crash a Go node would lack blocks. So a thread watches the
  * manifests, and has each note say what lies in front of the log: to LevelDB that is the same.
  * Between a note and its correction lies what it takes to wake a thread. */
-#define NOTES_BYTES \
-    ((size_t)1 << 20) /* read at once; an edit is longer with tens of thousands of tables */
+#define NOTES_BYTES ((size_t)1 << 20) /* read at once; edits with long keys in them are some 100 KiB */
 #define LOGS_MAX 64   /* files looked at for the first entry; there are at most two logs */
 
 static struct {
@@ -247,21 +246,19 @@ static int correct(struct level *l, uint8_t *p, size_t n, bool *changed)
 }
 static void correct_notes(struct level *l)
 {
+    static uint8_t p[NOTES_BYTES]; /* under held_lock; hardly more than a page of it is ever touched */
     struct stat st;
     bool changed = false;
     int r = 1;
-    uint8_t *p = NULL;
     while (r > 0 && l->manifest >= 0 && fstat(l->manifest, &st) == 0 &&
            (uint64_t)st.st_size > l->seen) {
         uint64_t before = l->seen, more = (uint64_t)st.st_size - before;
         size_t n = more < NOTES_BYTES ? (size_t)more : NOTES_BYTES;
-        if (!p && !(p = sn_alloc(NOTES_BYTES))) return; /* the next time */
         ssize_t got = pread(l->manifest, p, n, (off_t)before);
         r = got > 0 ? correct(l, p, (size_t)got, &changed) : got < 0 ? SN_E_IO : 0;
         if (r >= 0) r = l->seen != before;
         if (r == 0 && n == NOTES_BYTES) r = SN_E_DATA_LOSS;
     }
-    sn_free(p);
     if (changed) (void)fdatasync(l->manifest);
     if (r >= 0) return;
     (void)close(l->manifest); /* not as we know it: the log is emptied when the store is closed */
