@@ -693,10 +693,10 @@ static bool spin_worth(struct sn_worker *w)
     return true;
 }
 
-/* Polls instead of sleeping, for latency: the way into a halted processor of a virtual machine and out again
- * takes longer than a proxy's whole work on a request, and whoever wakes it pays for the interrupt. Only while
- * short waits are the rule and there is time to spare, never where others want this processor. Returns
- * whether there is work. */
+/* Polls instead of sleeping, for latency: the way into a halted processor of a virtual machine and
+ * out again takes longer than a proxy's whole work on a request, and whoever wakes it pays for the
+ * interrupt. Only while short waits are the rule and there is time to spare, never where others
+ * want this processor. Returns whether there is work. */
 static bool idle_poll(struct sn_worker *w, int64_t begin)
 {
     if (w->duty.high || !sn_gaps_short(w->gaps) || contended(w)) return false;
