@@ -12,8 +12,8 @@ mkdir -p "$T"/{reg,certs,run,state,cni,ctd,net.d}
 port=$(python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])')
 printf 'version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s/reg}}\nhttp: {addr: "127.0.0.1:%s"}\n' "$T" "$port" >"$T/reg.yml"
 bench_start 0-1 docker-registry serve "$T/reg.yml"; bench_wait_port "$port"
-gcc -O1 -static -o "$T/web" "$BENCH_ROOT/tests/interop/cri/web.c"; gcc -O1 -static -o "$T/nnp" "$BENCH_ROOT/tests/interop/cri/nnp.c"
-python3 "$BENCH_ROOT/tests/interop/cri/images.py" "127.0.0.1:$port" "$T/web" "$T/nnp" || exit 1
+for c in web nnp sh; do gcc -O1 -static -o "$T/$c" "$BENCH_ROOT/tests/interop/cri/$c.c" || exit 1; done
+python3 "$BENCH_ROOT/tests/interop/cri/images.py" "127.0.0.1:$port" "$T/web" "$T/nnp" "$T/sh" >/dev/null || exit 1
 for h in registry.k8s.io gcr.io; do
   mkdir -p "$T/certs/$h"
   printf 'server = "http://127.0.0.1:%s"\n[host."http://127.0.0.1:%s"]\n  capabilities = ["pull", "resolve"]\n' "$port" "$port" >"$T/certs/$h/hosts.toml"

@@ -59,26 +59,6 @@ static int resolve_user(struct cri_ctr *c)
     return 0;
 }
 
-static int check_security(const struct runtime_v1_container_config *cfg)
-{
-    const struct runtime_v1_linux_container_security_context *sc =
-        cfg->linux_ ? cfg->linux_->security_context : NULL;
-    if (!sc) return 0;
-    bool armor = access("/sys/kernel/security/apparmor", F_OK) == 0;
-    struct sn_str old = sc->apparmor_profile;
-    bool wants = (sc->apparmor && sc->apparmor->profile_type ==
-                                      RUNTIME_V1_SECURITY_PROFILE_PROFILE_TYPE_LOCALHOST) ||
-                 (!sc->apparmor && old.len && !sn_str_eqc(old, "unconfined") &&
-                  !sn_str_eqc(old, "runtime/default"));
-    if (wants && !armor)
-        return sn_fail(SN_E_FAILED_PRECONDITION, "apparmor: this kernel runs without AppArmor");
-    if (sc->selinux_options && sc->selinux_options->type.len &&
-        access("/sys/fs/selinux/enforce", F_OK) < 0)
-        return sn_fail(SN_E_FAILED_PRECONDITION,
-                       "selinux_options: this kernel runs without SELinux");
-    return 0;
-}
-
 struct dirs_job {
     const char *run, *state;
     bool up;
@@ -133,7 +113,9 @@ static int ctr_prepare(struct cri_ctr *c, const struct runtime_v1_create_contain
     if (dir.len && c->config->log_path.len)
         c->log_path = sn_arena_printf(&c->arena, "%.*s/%.*s", SN_STR_ARG(dir),
                                       SN_STR_ARG(c->config->log_path));
-    r = check_security(c->config);
+    struct cri_labels labels;
+    r = cri_security(c->config, &c->arena, &labels);
+    if (r >= 0) r = cri_userns_agrees(c);
     if (r >= 0) r = cri_check_mounts(c->config);
     if (r >= 0) r = find_image(c);
     if (r < 0) return r;
@@ -165,7 +147,7 @@ static int check_subpath(void *arg)
 }
 
 /* Images that are mounted as volumes: read-only, under keys of the container's. */
-static int volumes_up(struct cri_ctr *c)
+static int volumes_up(struct cri_ctr *c, const int *userns_fd)
 {
     struct sn_image_store *st = c->pod->s->images;
     for (unsigned i = 0; i < c->config->mounts.len; i++) {
@@ -176,7 +158,9 @@ static int volumes_up(struct cri_ctr *c)
         int r = sn_image_find(st, m->image->image, &c->arena, &img);
         if (r >= 0)
             r = sn_image_mount(st, img.id, cri_volume_key(c, i, &c->arena),
-                               &(struct sn_image_mount_opts){.read_only = true}, &c->arena, &root);
+                               &(struct sn_image_mount_opts){.read_only = true,
+                                                             .userns_fd = userns_fd},
+                               &c->arena, &root);
         if (r >= 0 && m->image_sub_path.len)
             r = sn_offload(check_subpath,
                            &(struct subpath_job){root.ptr,
@@ -198,11 +182,15 @@ static void volumes_down(struct cri_ctr *c)
 
 static int ctr_up(struct cri_ctr *c)
 {
-    int r = ctr_dirs(c, true);
+    int r = ctr_dirs(c, true), ns = -1;
+    const int *mapped = cri_pod_userns(c->pod) ? &ns : NULL;
+    if (r >= 0 && mapped) r = ns = cri_pod_userns_open(c->pod);
     if (r >= 0)
-        r = sn_image_mount(c->pod->s->images, c->image_id, sn_str(c->id), NULL, &c->arena,
+        r = sn_image_mount(c->pod->s->images, c->image_id, sn_str(c->id),
+                           &(struct sn_image_mount_opts){.userns_fd = mapped}, &c->arena,
                            &c->rootfs);
-    if (r >= 0) r = volumes_up(c);
+    if (r >= 0) r = volumes_up(c, mapped);
+    if (ns >= 0) close(ns);
     if (r >= 0) r = resolve_user(c);
     return r < 0 ? r : cri_ctr_save(c);
 }
@@ -303,6 +291,7 @@ static int write_bundle(struct cri_ctr *c, struct sn_arena *a)
     struct sn_str path = cri_path(a, s->run_dir, "containers", c->id, "config.json");
     int r = path.ptr && sp.dir ? target_pid(c, &sp.target_pid) : SN_E_NOMEM;
     if (r >= 0) r = cri_seccomp(s, c, a, &sp.seccomp);
+    if (r >= 0) r = cri_security(c->config, a, &sp.labels);
     if (r < 0) return r;
     sn_buf_init(&b, SPEC_BYTES_MAX);
     r = cri_spec_write(&sp, &b);

@@ -365,7 +365,7 @@ int cri_forward_dial(struct sn_cri *s, const char *id, unsigned port, struct sn_
     int netns = -1, pid = 0;
     sn_mutex_lock_always(&s->mu);
     struct cri_pod *p = sn_map_get(&s->pods, sn_str(id));
-    if (p && p->ready) pid = p->keeper.pid;
+    if (p && p->ready) pid = cri_pod_holder(p);
     bool host = p && p->host_network;
     sn_mutex_unlock(&s->mu);
     if (!pid) return sn_fail(SN_E_FAILED_PRECONDITION, "pod sandbox %s is not ready", id);
