@@ -620,72 +620,6 @@ static int stream_containers(struct sn_grpc_call *call,
     return r;
 }
 
-/* ---- update, logs ---- */
-
-/* What the client left out stays as it was. */
-static int merge_resources(struct cri_ctr *c,
-                           const struct runtime_v1_linux_container_resources *more)
-{
-    struct runtime_v1_linux_container_resources *m =
-        SN_ARENA_NEW(&c->arena, struct runtime_v1_linux_container_resources);
-    void *copy;
-    if (!m || sn_pb_clone(&runtime_v1_linux_container_resources_desc, more, &c->arena, &copy) < 0)
-        return SN_E_NOMEM;
-    const struct runtime_v1_linux_container_resources *n = copy;
-    if (c->resources) *m = *c->resources;
-    if (n->cpu_period) m->cpu_period = n->cpu_period;
-    if (n->cpu_quota) m->cpu_quota = n->cpu_quota;
-    if (n->cpu_shares) m->cpu_shares = n->cpu_shares;
-    if (n->memory_limit_in_bytes) m->memory_limit_in_bytes = n->memory_limit_in_bytes;
-    if (n->memory_swap_limit_in_bytes)
-        m->memory_swap_limit_in_bytes = n->memory_swap_limit_in_bytes;
-    if (n->oom_score_adj) m->oom_score_adj = n->oom_score_adj;
-    if (n->cpuset_cpus.len) m->cpuset_cpus = n->cpuset_cpus;
-    if (n->cpuset_mems.len) m->cpuset_mems = n->cpuset_mems;
-    if (n->hugepage_limits.len) m->hugepage_limits = n->hugepage_limits;
-    if (n->unified.len) m->unified = n->unified;
-    sn_mutex_lock_always(&c->pod->s->mu);
-    c->resources = m;
-    sn_mutex_unlock(&c->pod->s->mu);
-    return cri_ctr_save(c);
-}
-
-static int update_container_resources(struct sn_grpc_call *call,
-                                      const struct runtime_v1_update_container_resources_request *q,
-                                      struct runtime_v1_update_container_resources_response **ret)
-{
-    struct cri_ctr *c;
-    int r = cri_ctr_get(call->arg, call, q->container_id, &c);
-    if (r < 0) return r;
-    if (q->linux_ && c->state == CRI_RUNNING) {
-        struct cri_msg m;
-        cri_msg_begin(&m, "update", c->id);
-        sn_jsonw_key(&m.w, SN_STR("resources"));
-        r = cri_resources_write(&m.w, q->linux_);
-        if (r >= 0)
-            r = cri_keeper_call(c->pod, &m, NULL, NULL);
-        else
-            sn_buf_done(&m.b);
-    }
-    if (r >= 0 && q->linux_) r = merge_resources(c, q->linux_);
-    cri_ctr_unref(c);
-    return r < 0 ? cri_fail(call, r) : 0;
-}
-
-static int reopen_container_log(struct sn_grpc_call *call,
-                                const struct runtime_v1_reopen_container_log_request *q,
-                                struct runtime_v1_reopen_container_log_response **ret)
-{
-    struct cri_ctr *c;
-    int r = cri_ctr_get(call->arg, call, q->container_id, &c);
-    if (r < 0) return r;
-    r = c->state == CRI_RUNNING
-            ? cri_keeper_simple(c->pod, "reopen", c->id)
-            : sn_fail(SN_E_FAILED_PRECONDITION, "container %s is not running", c->id);
-    cri_ctr_unref(c);
-    return r < 0 ? cri_fail(call, r) : 0;
-}
-
 void cri_handlers_ctrs(struct runtime_v1_runtime_service_handlers *h)
 {
     h->create_container = create_container;
@@ -695,6 +629,4 @@ void cri_handlers_ctrs(struct runtime_v1_runtime_service_handlers *h)
     h->container_status = container_status;
     h->list_containers = list_containers;
     h->stream_containers = stream_containers;
-    h->update_container_resources = update_container_resources;
-    h->reopen_container_log = reopen_container_log;
 }

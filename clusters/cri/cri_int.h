@@ -258,6 +258,7 @@ struct runtime_v1_container_status *cri_ctr_status(struct cri_ctr *c, struct sn_
 bool cri_labels_match(const void *labels, const void *selector);
 void cri_handlers_pods(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_ctrs(struct runtime_v1_runtime_service_handlers *h);
+void cri_handlers_update(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_exec(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_stats(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_metrics(struct runtime_v1_runtime_service_handlers *h);

@@ -294,6 +294,7 @@ static int register_all(struct sn_cri *s, struct sn_grpc_server *g)
                                                          update_runtime_config};
     cri_handlers_pods(&runtime_handlers);
     cri_handlers_ctrs(&runtime_handlers);
+    cri_handlers_update(&runtime_handlers);
     cri_handlers_exec(&runtime_handlers);
     cri_handlers_stats(&runtime_handlers);
     cri_handlers_metrics(&runtime_handlers);

@@ -367,6 +367,15 @@ static int host_path(struct sn_arena *a, unsigned i, struct sn_str from, struct 
     return ret->ptr ? 0 : SN_E_NOMEM;
 }
 
+/* A path below the image's root, judged as text: nothing is joined to it that could lead out. */
+static bool goes_down(struct sn_str path)
+{
+    if (path.len && path.ptr[0] == '/') return false;
+    while (path.ptr && path.len)
+        if (sn_str_eqc(sn_str_cut(&path, '/'), "..")) return false;
+    return true;
+}
+
 int cri_check_mounts(const struct runtime_v1_container_config *cfg)
 {
     if (cfg->mounts.len > MOUNTS_MAX)
@@ -383,6 +392,11 @@ int cri_check_mounts(const struct runtime_v1_container_config *cfg)
         if (image && !m->readonly)
             return sn_fail(SN_E_INVALID_ARGUMENT,
                            "mounts[%u].image: an image is mounted readonly only", i);
+        if (image && !goes_down(m->image_sub_path))
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "mounts[%u].image_sub_path \"%.*s\": expected a path in the image, "
+                           "relative and without ..",
+                           i, SN_STR_ARG(m->image_sub_path));
         if (m->recursive_read_only && !m->readonly)
             return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u]: recursive_read_only needs readonly",
                            i);
