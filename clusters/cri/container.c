@@ -439,6 +439,33 @@ int cri_ctr_remove(struct cri_ctr *c)
     return r;
 }
 
+struct reap_job {
+    struct cri_ctr *c;
+};
+static int reap_work(void *arg)
+{
+    struct reap_job *j = arg;
+    const struct sn_cgroup_host *h = &j->c->pod->s->cgroups;
+    struct sn_arena a;
+    const char *location;
+    struct sn_cgroup *cg;
+    sn_arena_init(&a, NULL, 0);
+    int r = sn_cgroup_resolve(h, &(struct sn_cgroup_where){.path = cri_ctr_cgroup(j->c, &a),
+                                                           .id = sn_str(j->c->id)},
+                              &a, &location);
+    if (r >= 0) r = sn_cgroup_open(h, location, &cg);
+    if (r >= 0) {
+        r = sn_cgroup_kill(cg);
+        int q = sn_cgroup_remove(cg);
+        if (r >= 0) r = q;
+        sn_cgroup_close(cg);
+    }
+    sn_arena_done(&a);
+    return r;
+}
+
+void cri_ctr_reap(struct cri_ctr *c) { (void)!sn_offload(reap_work, &(struct reap_job){c}); }
+
 static int shielded_remove(void *arg) { return cri_ctr_remove(arg); }
 
 static int remove_container(struct sn_grpc_call *call,

@@ -82,6 +82,7 @@ struct cri_pod {
     const struct runtime_v1_pod_sandbox_config *config;
     struct sn_str handler;
     const char *program; /* of the handler */
+    bool made; /* false until RunPodSandbox has succeeded */
     bool ready, removed, host_network, networked, shm;
     int64_t created_ns;
     struct sn_ip ips[CRI_IPS_MAX];
@@ -247,6 +248,10 @@ void cri_exec_done(struct cri_ctr *c, struct cri_exec *e);
 int cri_pod_stop(struct cri_pod *p) SN_MUST_CHECK; /* with p->op held */
 int cri_ctr_stop(struct cri_ctr *c, int64_t timeout_ns) SN_MUST_CHECK;
 int cri_ctr_remove(struct cri_ctr *c) SN_MUST_CHECK;
+/* cri_ctr_reap - its processes are killed and its group removed, where no keeper does it. */
+void cri_ctr_reap(struct cri_ctr *c);
+/* cri_pod_down - stops and forgets it, leaves nothing; p->op held, or nobody else has it. */
+int cri_pod_down(struct cri_pod *p) SN_MUST_CHECK;
 int cri_pod_files(struct cri_pod *p) SN_MUST_CHECK;
 void cri_event(struct sn_cri *s, struct cri_pod *p, const char *id, int type);
 int cri_stream_open(struct sn_cri *s, const char *addr) SN_MUST_CHECK;

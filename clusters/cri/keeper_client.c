@@ -195,6 +195,7 @@ static void on_death(struct cri_pod *p)
         if (!hit) break;
         hit->starting = false;
         cri_ctr_exited(hit, 255, sn_wall_now(), false);
+        cri_ctr_reap(hit);
         cri_ctr_unref(hit);
     }
 }

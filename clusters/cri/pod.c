@@ -39,7 +39,6 @@ static int dirs_work(void *arg)
         return r < 0 ? r : q;
     }
     if (mkdir(j->run.ptr, 0711) < 0) return sn_fail_errno(errno, "%s", j->run.ptr);
-    if (mkdir(j->state.ptr, 0700) < 0) return sn_fail_errno(errno, "%s", j->state.ptr);
     if (mkdir(j->shm.ptr, 01777) < 0) return sn_fail_errno(errno, "%s", j->shm.ptr);
     const struct runtime_v1_namespace_option *ns = ns_options(j->p->config);
     if (!ns || ns->ipc != RUNTIME_V1_NAMESPACE_MODE_NODE) {
@@ -52,6 +51,20 @@ static int dirs_work(void *arg)
         j->p->shm = true;
     }
     return cri_pod_files(j->p);
+}
+
+/* The pod's file is there before anything else is, so that a daemon that is killed finds what there
+ * may be to remove. */
+static int note_begin(struct cri_pod *p)
+{
+    struct sn_str dir = cri_path(&p->arena, p->s->state_dir, "pods", p->id, NULL);
+    if (!dir.ptr) return SN_E_NOMEM;
+    if (mkdir(dir.ptr, 0700) < 0) return sn_fail_errno(errno, "%s", dir.ptr);
+    bool shm = p->shm;
+    p->shm = true; /* as far as a successor can know */
+    int r = cri_pod_save(p);
+    p->shm = shm;
+    return r;
 }
 
 static int pod_dirs(struct cri_pod *p, bool up)
@@ -246,7 +259,8 @@ static int pod_up(struct cri_pod *p)
 {
     struct sn_netns *ns = NULL;
     bool mapped = cri_pod_userns(p) != NULL;
-    int r = pod_dirs(p, true);
+    int r = note_begin(p);
+    if (r >= 0) r = pod_dirs(p, true);
     if (r >= 0 && !p->host_network && !mapped) {
         ns = SN_ARENA_NEW(&p->arena, struct sn_netns);
         struct take_job j = {p->s->pool, ns};
@@ -260,21 +274,22 @@ static int pod_up(struct cri_pod *p)
     if (r >= 0 && mapped) r = connect_own_network(p);
     if (ns) sn_netns_close(ns);
     if (r >= 0) {
-        p->ready = true;
+        p->ready = p->made = true;
         r = cri_pod_save(p);
     }
     return r;
 }
 
-static int pod_down(void *arg)
+int cri_pod_down(struct cri_pod *p)
 {
-    struct cri_pod *p = arg;
     int r = cri_pod_stop(p);
     if (p->own_cgroup) (void)!sn_offload(cgroup_remove, &(struct cgroup_job){p});
     int q = pod_dirs(p, false);
     cri_pod_unlink(p);
     return r < 0 ? r : q;
 }
+
+static int pod_down(void *arg) { return cri_pod_down(arg); }
 
 static int run_pod_sandbox(struct sn_grpc_call *c,
                            const struct runtime_v1_run_pod_sandbox_request *q,
@@ -374,7 +389,7 @@ static int remove_all(void *arg)
         r = cri_ctr_remove(c);
         cri_ctr_unref(c);
     }
-    return r < 0 ? r : pod_down(p);
+    return r < 0 ? r : cri_pod_down(p);
 }
 
 static int remove_pod_sandbox(struct sn_grpc_call *c,

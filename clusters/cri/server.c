@@ -221,6 +221,7 @@ int sn_cri_open(const struct sn_cri_opts *o, struct sn_cri **ret)
         r = sn_cni_open(&(struct sn_cni_opts){.conf_dir = o->cni_conf_dir,
                                               .bin_dirs = o->cni_bin_dirs,
                                               .state_dir = o->cni_state_dir,
+                                              .plugin_ns_max = o->cni_plugin_ns_max,
                                               .default_subnet =
                                                   o->pod_subnet ? o->pod_subnet : "10.88.0.0/16",
                                               .default_bridge = o->bridge},
