@@ -128,10 +128,7 @@ int sn_oci_birth_seccomp(struct sn_oci_birth *b, const char *root)
                     : sn_seccomp_cached(&b->arena, dir, b->spec->seccomp, &b->filter, NULL);
     sn_oci_close_fd(&dir);
     if (e < 0) return sn_wrap(e, "config.json");
-    if (b->filter.unknown_names)
-        sn_oci_host_warn(
-            &b->host, "config.json: linux.seccomp: %u names of system calls are unknown, ignored",
-            b->filter.unknown_names);
+    /* Unknown names are expected: profiles have those of newer kernels and other machines. */
     b->plan->seccomp = &b->filter;
     if (!b->filter.notify || !b->filter.listener_path.len) return 0;
     struct sn_str at = sn_arena_str(&b->arena, b->filter.listener_path);

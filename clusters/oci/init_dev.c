@@ -79,14 +79,17 @@ static void link_all(struct sn_oci_plan *p, int root)
     close(dev);
 }
 
+const struct sn_oci_device sn_oci_devices_every[] = {
+    {"/dev/null", "c", 1, 3},   {"/dev/zero", "c", 1, 5},    {"/dev/full", "c", 1, 7},
+    {"/dev/random", "c", 1, 8}, {"/dev/urandom", "c", 1, 9}, {"/dev/tty", "c", 5, 0},
+    {NULL, NULL, 0, 0},
+};
+
 void sn_oci_devices(struct sn_oci_plan *p, int root)
 {
-    static const struct sn_oci_device every[] = {
-        {"/dev/null", "c", 1, 3},   {"/dev/zero", "c", 1, 5},    {"/dev/full", "c", 1, 7},
-        {"/dev/random", "c", 1, 8}, {"/dev/urandom", "c", 1, 9}, {"/dev/tty", "c", 5, 0},
-    };
+    const struct sn_oci_device *every = sn_oci_devices_every;
     if (p->dev_bound) return;
-    for (size_t i = 0; i < SN_COUNT_OF(every); i++) {
+    for (size_t i = 0; every[i].path; i++) {
         bool own = false;
         for (size_t k = 0; k < p->spec->devices.n; k++)
             own |= strcmp(p->spec->devices.ptr[k].path, every[i].path) == 0;
@@ -228,6 +231,20 @@ void sn_oci_console(struct sn_oci_plan *p, int root, bool bind)
     for (int i = 0; i < 3; i++) p->stdio[i] = slave;
 }
 
+/* The container's /dev/null in place of the host's: the host's mount is not held, and a checkpoint
+ * finds the file where it belongs. Where it is none, the host's stays. */
+static void own_null(int fd)
+{
+    struct stat st;
+    /* Not blocking, because the container may have a pipe there; the program sees plain flags. */
+    int n = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (n < 0) return;
+    if (fstat(n, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3) &&
+        fcntl(n, F_SETFL, 0) == 0)
+        dup2(n, fd);
+    close(n);
+}
+
 /* The program's 0, 1, 2. What is a pipe or file becomes its user's: /dev/stdout is opened anew. */
 void sn_oci_stdio(struct sn_oci_plan *p)
 {
@@ -249,8 +266,12 @@ void sn_oci_stdio(struct sn_oci_plan *p)
     if (p->process->terminal) return;
     for (int i = 0; i < 3; i++) {
         struct stat st;
-        if (fstat(i, &st) < 0 || st.st_uid == p->process->user.uid) continue;
-        if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) continue;
+        if (fstat(i, &st) < 0) continue;
+        if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) {
+            own_null(i);
+            continue;
+        }
+        if (st.st_uid == p->process->user.uid) continue;
         if (fchown(i, p->process->user.uid, (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM &&
             errno != EROFS)
             sn_oci_die(p, errno, "chown descriptor %d", i);

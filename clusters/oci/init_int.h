@@ -25,6 +25,17 @@ struct sn_oci_hook_state {
 struct sn_oci_plan_mount {
     int tree; /* the source as a detached mount, or -1: the child opens it */
 };
+#define SN_OCI_CRIU_INHERIT_MAX 2 /* namespaces by path that criu is handed: network, pid */
+#define SN_OCI_CRIU_IMAGES_FD 4
+#define SN_OCI_CRIU_WORK_FD 5
+#define SN_OCI_CRIU_INHERIT_FD 6
+struct sn_oci_criu_child {
+    const char *path; /* the program */
+    const char *root; /* restore: where the root is mounted for it; NULL: checkpoint */
+    const char *images, *work; /* folders; the latter may be NULL */
+    int inherit[SN_OCI_CRIU_INHERIT_MAX]; /* become SN_OCI_CRIU_INHERIT_FD and up */
+    size_t n_inherit;
+};
 struct sn_oci_plan {
     const struct sn_oci_spec *spec;
     const struct sn_oci_process_spec *process;
@@ -60,6 +71,7 @@ struct sn_oci_plan {
     bool sync;          /* it waits for hooks that the parent runs */
     struct sn_str session; /* keyring's name */
     pid_t pid;             /* own, as the parent sees it; known after the first answer */
+    const struct sn_oci_criu_child *criu; /* what a child that becomes criu is given */
     /* Paths being worked on: a caller's stack may be a fiber's. */
     char part[PATH_MAX], dir[PATH_MAX], link[PATH_MAX];
 };
@@ -110,6 +122,7 @@ int sn_oci_mount_make(struct sn_oci_plan *p, const struct sn_oci_mount *m, uint6
 /* init_cgroup.c */
 void sn_oci_mount_cgroup(struct sn_oci_plan *p, int root, const struct sn_oci_mount *m);
 /* init_dev.c */
+extern const struct sn_oci_device sn_oci_devices_every[]; /* that every container has; NULL ends */
 void sn_oci_devices(struct sn_oci_plan *p, int root);
 void sn_oci_mask(struct sn_oci_plan *p, int root);
 void sn_oci_console(struct sn_oci_plan *p, int root, bool bind);
@@ -123,6 +136,10 @@ void sn_oci_labels(struct sn_oci_plan *p);
 void sn_oci_program_check(struct sn_oci_plan *p);
 void sn_oci_home(struct sn_oci_plan *p);
 SN_NORETURN void sn_oci_execute(struct sn_oci_plan *p, int cwd);
+
+/* init_criu.c: sn_oci_init_criu - the child that becomes criu; before, it sends READY with the
+ * socket to speak to criu by. */
+void sn_oci_init_criu(struct sn_oci_plan *p);
 
 /* hooks.c: sn_oci_hook_run - runs one hook, the state on its standard input. Returns 0, an errno,
  * or -1 with what it said in `text`. Async-signal-safe. */

@@ -296,7 +296,7 @@ int cmd_features(struct app *app, int argc, char **argv)
     linux_features(&w);
     sn_jsonw_key(&w, SN_STR("annotations"));
     sn_jsonw_object(&w);
-    sn_jsonw_kstr(&w, "org.opencontainers.runc.checkpoint.enabled", SN_STR("false"));
+    sn_jsonw_kstr(&w, "org.opencontainers.runc.checkpoint.enabled", SN_STR("true"));
     sn_jsonw_object_end(&w);
     sn_jsonw_object_end(&w);
     sn_buf_cstr(&b, "\n");
