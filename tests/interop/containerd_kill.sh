@@ -5,7 +5,7 @@
 # makes it; K goes over the whole life. And containerd, at random moments. After each nothing may be left.
 # usage: containerd_kill.sh SHIM ROOT SN_KILL_AT      LOOPS=1000 for the long form
 set -u
-shim=$(realpath "$1") root=$2 killer=$(realpath "$3") loops=${LOOPS:-60}
+shim=$(realpath "$1") root=$2 killer=$(realpath "$3") loops=${LOOPS:-40}
 . "$root/tests/e2e/lib.sh"
 . "$root/tests/interop/containerd_lib.sh"
 mkdir "$tmp/bin"
