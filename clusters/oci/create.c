@@ -196,6 +196,7 @@ static int prepare(struct creation *k)
     p->rootless = b->host.rootless;
     p->dev_bound = dev_is_bound(b->spec);
     p->want_maps = p->userns;
+    sn_oci_birth_annotations(b);
     p->sync = b->spec->hooks[SN_OCI_HOOK_PRESTART].n ||
               b->spec->hooks[SN_OCI_HOOK_CREATE_RUNTIME].n ||
               b->spec->hooks[SN_OCI_HOOK_CREATE_CONTAINER].n || b->spec->net_devices.n;

@@ -69,6 +69,7 @@ struct sn_oci_plan {
     bool shared_mounts; /* no mount namespace of its own: the root is mounted on its path, chroot */
     bool want_maps;     /* the child waits until the parent has mapped users, or set limits */
     bool sync;          /* it waits for hooks that the parent runs */
+    bool keep_groups;   /* the caller's supplementary groups stay: crun's annotation, podman's keep-groups */
     struct sn_str session; /* keyring's name */
     pid_t pid;             /* own, as the parent sees it; known after the first answer */
     const struct sn_oci_criu_child *criu; /* what a child that becomes criu is given */
@@ -141,10 +142,12 @@ SN_NORETURN void sn_oci_execute(struct sn_oci_plan *p, int cwd);
  * socket to speak to criu by. */
 void sn_oci_init_criu(struct sn_oci_plan *p);
 
-/* hooks.c: sn_oci_hook_run - runs one hook, the state on its standard input. Returns 0, an errno,
- * or -1 with what it said in `text`. Async-signal-safe. */
-int sn_oci_hook_run(const struct sn_oci_hook *h, const struct sn_oci_hook_state *s,
-                    const char *status, pid_t pid, char text[SN_OCI_MESSAGE_MAX]);
+/* hooks.c: sn_oci_hook_run - runs one hook, the state on its standard input; env: where the
+ * configuration has none for it. Returns 0, an errno, or -1 with how it ended in `text`.
+ * Async-signal-safe. */
+int sn_oci_hook_run(const struct sn_oci_hook *h, char *const *env,
+                    const struct sn_oci_hook_state *s, const char *status, pid_t pid,
+                    char text[SN_OCI_MESSAGE_MAX]);
 /* protect.c: sn_oci_protect_self - /proc/self/exe becomes `fd`. 0 or -errno. Async-signal-safe. */
 int sn_oci_protect_self(int fd);
 /* sn_oci_protect_file - a sealed file in memory for it, close-on-exec, or -errno. */
