@@ -122,7 +122,7 @@ void sn_oci_close_others(const struct sn_oci_plan *p)
     size_t n = 0;
     const int ours[] = {p->sock,         p->lock,     p->proc,         p->stdio[0],
                         p->stdio[1],     p->stdio[2], p->root_tree,    p->target,
-                        p->console_sock, p->exe,      p->seccomp_sock, p->pid_to};
+                        p->console_sock, p->exe,      p->seccomp_sock, p->pid_to,    p->nodes_fs};
     for (size_t i = 0; i < SN_COUNT_OF(ours); i++) keep[n++] = ours[i];
     for (size_t i = 0; i < SN_OCI_NAMESPACES; i++) keep[n++] = p->ns_fd[i];
     unsigned from = 3 + p->preserve_fds;

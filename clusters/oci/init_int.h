@@ -22,6 +22,7 @@
 struct sn_oci_hook_state {
     struct sn_str head, middle, tail; /* head STATUS middle PID tail */
 };
+enum { SN_OCI_NODE_HOST = -1, SN_OCI_NODE_MADE = -2 };
 struct sn_oci_plan_mount {
     int tree; /* the source as a detached mount, or -1: the child opens it */
 };
@@ -52,6 +53,8 @@ struct sn_oci_plan {
     unsigned preserve_fds;
     int root_tree; /* the root as a detached mount, or -1 */
     struct sn_oci_plan_mount *mounts;
+    int nodes_fs; /* detached file system with nodes "0", "1", ... of spec->devices, or -1 */
+    int *nodes;   /* SN_OCI_NODE_*, or the child's descriptor of the node; NULL: it makes them */
     int ns_fd[SN_OCI_NAMESPACES]; /* of spec->namespaces with a path, else -1 */
     uint64_t ns_flag[SN_OCI_NAMESPACES];
     int target;            /* exec: pidfd of the container, whose namespaces are entered; else -1 */
@@ -124,6 +127,8 @@ int sn_oci_mount_make(struct sn_oci_plan *p, const struct sn_oci_mount *m, uint6
 void sn_oci_mount_cgroup(struct sn_oci_plan *p, int root, const struct sn_oci_mount *m);
 /* init_dev.c */
 extern const struct sn_oci_device sn_oci_devices_every[]; /* that every container has; NULL ends */
+/* sn_oci_device_kind - S_IFBLK, S_IFCHR or S_IFIFO. */
+mode_t sn_oci_device_kind(const struct sn_oci_device *d);
 void sn_oci_devices(struct sn_oci_plan *p, int root);
 void sn_oci_mask(struct sn_oci_plan *p, int root);
 void sn_oci_console(struct sn_oci_plan *p, int root, bool bind);
