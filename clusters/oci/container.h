@@ -171,6 +171,10 @@ int sn_oci_list(const struct sn_oci_host *h, struct sn_arena *a,
 int sn_oci_mounts_add(struct sn_oci_container *c, const struct sn_json *mounts) SN_MUST_CHECK;
 int sn_oci_mounts_remove(struct sn_oci_container *c, const struct sn_json *mounts) SN_MUST_CHECK;
 
+/* sn_oci_features - what this runtime can, appended as JSON. indent: 0 for one line. Returns 0, the
+ * buffer's error. */
+int sn_oci_features(struct sn_buf *out, unsigned indent) SN_MUST_CHECK;
+
 /* sn_oci_protects - whether this kernel lets a child replace its /proc/self/exe, so that no
  * container can reach the runtime's own file (CVE-2019-5736). Create and exec do it in their child.
  * sn_oci_protect_open - the file that takes its place, close-on-exec, the caller's: a daemon opens

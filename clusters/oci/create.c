@@ -182,7 +182,7 @@ static int prepare(struct creation *k)
         if (fcntl((int)i, F_GETFD) < 0)
             return sn_fail(SN_E_INVALID_ARGUMENT, "preserve-fds: descriptor %u is not open", i);
     if ((e = sn_oci_birth_streams(b, &st)) < 0 || (e = open_namespaces(k)) < 0) return e;
-    if (!k->criu && (e = open_trees(k)) < 0) return e;
+    if (!k->criu && ((e = open_trees(k)) < 0 || (e = sn_oci_birth_nodes(b)) < 0)) return e;
     if (!k->criu && p->process && (e = sn_oci_birth_env(b, o->listen_fds)) < 0) return e;
     if (!k->criu && p->process && (e = sn_oci_birth_seccomp(b, k->c->root)) < 0) return e;
     if ((e = sn_oci_birth_state(b, o->id, k->bundle, b->spec->annotations)) < 0) return e;
@@ -196,6 +196,7 @@ static int prepare(struct creation *k)
     p->rootless = b->host.rootless;
     p->dev_bound = dev_is_bound(b->spec);
     p->want_maps = p->userns;
+    sn_oci_birth_annotations(b);
     p->sync = b->spec->hooks[SN_OCI_HOOK_PRESTART].n ||
               b->spec->hooks[SN_OCI_HOOK_CREATE_RUNTIME].n ||
               b->spec->hooks[SN_OCI_HOOK_CREATE_CONTAINER].n || b->spec->net_devices.n;

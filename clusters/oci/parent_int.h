@@ -50,6 +50,10 @@ int sn_oci_birth_streams(struct sn_oci_birth *b, const struct sn_oci_streams *s)
 /* sn_oci_birth_env - the program's environment; listen_fds: see create's options. */
 int sn_oci_birth_env(struct sn_oci_birth *b, unsigned listen_fds) SN_MUST_CHECK;
 int sn_oci_birth_seccomp(struct sn_oci_birth *b, const char *root) SN_MUST_CHECK;
+/* nodes.c: sn_oci_birth_nodes - devices that a user namespace's root could not make. */
+int sn_oci_birth_nodes(struct sn_oci_birth *b) SN_MUST_CHECK;
+/* sn_oci_birth_annotations - those that are orders to the runtime. */
+void sn_oci_birth_annotations(struct sn_oci_birth *b);
 /* sn_oci_birth_spawn - clones; `fn` is the child. flags: CLONE_NEW*. */
 int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags,
                        void (*fn)(struct sn_oci_plan *)) SN_MUST_CHECK;

@@ -89,6 +89,31 @@ SN_TEST(root_mounts)
     T_OK(shim_unmount_all(target));
     T_EQ(access(in_dir("up/new"), R_OK), 0);
     T_ASSERT(access(in_dir("root/new"), R_OK) < 0);
+    /* Folders with names that are longer than an option may be. */
+    char deep[420], *at = deep + snprintf(deep, sizeof(deep), "%s/deep", dir);
+    T_EQ(mkdir(deep, 0755), 0);
+    for (int i = 0; i < 3; i++) {
+        at += snprintf(at, sizeof(deep) - (size_t)(at - deep), "/%.*s", 80,
+                       "a-name-of-eighty-characters-a-name-of-eighty-characters-a-name-of-eighty-"
+                       "character");
+        T_EQ(mkdir(deep, 0755), 0);
+    }
+    const char *parts[] = {"/a", "/b", "/u", "/w"};
+    for (size_t i = 0; i < SN_COUNT_OF(parts); i++) {
+        snprintf(at, sizeof(deep) - (size_t)(at - deep), "%s", parts[i]);
+        T_EQ(mkdir(deep, 0755), 0);
+    }
+    *at = 0;
+    T_ASSERT(strlen(deep) > 255);
+    char options[4 * sizeof(deep) + 64];
+    snprintf(options, sizeof(options), "workdir=%s/w|upperdir=%s/u|lowerdir=%s/a:%s/b", deep, deep,
+             deep, deep);
+    m[0] = mount_of(&a, "overlay", "overlay", options);
+    T_OK(shim_mount_all(m, 1, target));
+    put("root/new", "x");
+    T_OK(shim_unmount_all(target));
+    snprintf(at, sizeof(deep) - (size_t)(at - deep), "/u/new");
+    T_EQ(access(deep, R_OK), 0);
     /* A bind that may not be written to; one inside it that stays inside whatever its name says. */
     m[0] = mount_of(&a, "bind", in_dir("src"), "rbind|ro|nosuid|nodev");
     T_OK(shim_mount_all(m, 1, target));

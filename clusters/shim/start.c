@@ -454,12 +454,19 @@ int sn_shim_delete(const struct sn_shim_opts *o)
 int sn_shim_info(void)
 {
     struct containerd_types_runtime_version v = {.version = SN_STR(SN_VERSION)};
-    struct containerd_types_runtime_info info = {.name = SN_STR("io.containerd.sennit.v2"),
-                                                 .version = &v};
-    struct sn_buf b;
+    struct sn_buf features, b;
+    sn_buf_init(&features, 0);
     sn_buf_init(&b, 0);
-    ssize_t n = containerd_types_runtime_info_encode(&info, &b);
-    int r = n < 0 ? (int)n : write_out(sn_buf_view(&b));
+    int r = sn_oci_features(&features, 0);
+    struct google_protobuf_any any = {
+        .type_url = SN_STR("types.containerd.io/opencontainers/runtime-spec/1/features/Features"),
+        .value = sn_buf_view(&features)};
+    struct containerd_types_runtime_info info = {.name = SN_STR("io.containerd.sennit.v2"),
+                                                 .version = &v,
+                                                 .features = &any};
+    ssize_t n = r < 0 ? r : containerd_types_runtime_info_encode(&info, &b);
+    r = n < 0 ? (int)n : write_out(sn_buf_view(&b));
+    sn_buf_done(&features);
     sn_buf_done(&b);
     return r < 0 ? complain(r) : 0;
 }

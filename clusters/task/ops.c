@@ -291,12 +291,33 @@ static int op_stats(struct op *op)
     return r < 0 ? r : sn_cgroup_stats(cg, op->arena, op->stats);
 }
 
+/* kill_unrestored - a task that has no process yet ends with the first signal. */
+static int kill_unrestored(struct sn_task *t, int sig)
+{
+    struct process *p = t->init;
+    sn_mutex_lock_always(&t->lock);
+    int r = p->starting || p->phase != PHASE_NEW
+                ? sn_fail(SN_E_FAILED_PRECONDITION, "container %s is being restored", t->id)
+                : 0;
+    if (r >= 0) {
+        p->phase = PHASE_ENDED;
+        p->status = 128 + ((uint32_t)sig & 127);
+        p->exited_ns = sn_wall_now();
+        task_tell(t, SN_TASK_EXITED, p);
+    }
+    sn_mutex_unlock(&t->lock);
+    if (r >= 0) sn_event_set(&p->ended);
+    return r;
+}
+
 int sn_task_kill(struct sn_task *t, const char *exec_id, int sig, bool all)
 {
     struct process *p = process_find(t, exec_id);
     if (!p) return SN_E_NOT_FOUND;
     int r;
-    if (all && p == t->init) {
+    if (p == t->init && !t->c && p->phase == PHASE_NEW) {
+        r = kill_unrestored(t, sig);
+    } else if (all && p == t->init) {
         struct op op = {.t = t, .fn = op_kill, .sig = sig};
         r = op_run(&op);
         /* A container whose first process has ended may hold others; without any, this is no news.

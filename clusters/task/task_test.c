@@ -269,6 +269,25 @@ static int adopt_main(void *arg)
     bad = (struct sn_task_opts){.id = "bad", .bundle = "/no/such"};
     T_ASSERT(sn_task_create(v->h, &bad, &t) < 0);
     T_EQ(sn_task_find(v->h, "bad", &t), SN_E_NOT_FOUND);
+    /* To be restored, from nothing: it stays created, and ends with a signal. */
+    v->log[0] = 0;
+    struct sn_task_opts gone = {.id = "gone", .bundle = v->bundle, .restore_from = "/no/such"};
+    T_OK(sn_task_create(v->h, &gone, &t));
+    T_OK(sn_task_state(t, "", &st));
+    T_EQ(st.status, SN_TASK_IS_CREATED);
+    T_EQ(st.pid, 0);
+    T_EQ(sn_task_pause(t), SN_E_FAILED_PRECONDITION);
+    T_ASSERT(sn_task_start(t, "") < 0);
+    T_OK(sn_task_kill(t, "", 9, true));
+    T_OK(sn_task_wait(t, "", &st));
+    T_EQ(st.exit_status, 137);
+    T_OK(sn_task_delete(t, "", false, NULL));
+    sn_task_unref(t);
+    T_CSTR(v->log, "created exited=137 deleted ");
+    gone.id = "never";
+    T_OK(sn_task_create(v->h, &gone, &t));
+    T_OK(sn_task_delete(t, "", false, NULL));
+    sn_task_unref(t);
     /* Created and never started. */
     T_OK(make(v, "unborn", "true", (struct sn_stdio_opts){0}, &t));
     T_OK(sn_task_delete(t, "", false, NULL));

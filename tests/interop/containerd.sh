@@ -159,6 +159,7 @@ sandbox() {
   "$ctr" sandboxes --help >/dev/null 2>&1 || { skip "$v: sandboxes" "this ctr has none"; return; }
   echo '{"ociVersion":"1.2.0","hostname":"pod","linux":{}}' >"$tmp/pod.json"
   check "$v: sandbox" "$(c sandboxes run --runtime io.containerd.sennit.v2 "$tmp/pod.json" pod1 2>&1)" pod1
+  check "$v: features are known" "$(c plugins inspect-runtime --runtime io.containerd.sennit.v2 2>&1 | grep -c '"ociVersionMax": "1.3.0"')" 1
   run -d --sandbox pod1 $image pc1 sleep 1000
   check "$v: sandbox: a container runs and ends" "$(run --rm --sandbox pod1 $image pc2 echo in-pod 2>&1)" in-pod
   check "$v: sandbox: one shim for all" "$(pgrep -fc -- "-namespace $ns .*start\$")" 1
