@@ -174,6 +174,10 @@ int sn_cgroup_signal(struct sn_cgroup *cg, int sig) SN_MUST_CHECK;
 /* sn_cgroup_kill - SIGKILL to all, then waits until the group is empty, SN_CGROUP_REMOVE_MS at most
  * (SN_E_DEADLINE_EXCEEDED). A frozen group is thawed. */
 int sn_cgroup_kill(struct sn_cgroup *cg) SN_MUST_CHECK;
+/* sn_cgroup_remove_empty - removes the group where nobody and no group below it is left: what is
+ * nearly always so after the last process, without a look at each hierarchy. Returns 0 removed, 1
+ * not or not everywhere: sn_cgroup_kill and _remove go on from there. Context: does not wait. */
+int sn_cgroup_remove_empty(struct sn_cgroup *cg) SN_MUST_CHECK;
 /* sn_cgroup_remove - removes the group and those below it from every hierarchy; the processes must
  * be gone, those that are dying are waited for. Missing is fine. Parents stay. Afterwards only
  * close. Returns 0; SN_E_BUSY (processes left), SN_E_PERMISSION_DENIED, SN_E_IO. */
@@ -278,7 +282,8 @@ int sn_cgroup_devices_default(struct sn_arena *a, struct sn_cgroup_resources *r)
  * live groups (memory before swap when growing, after when shrinking; quota and period likewise).
  * Needs a controller that is not there: SN_E_FAILED_PRECONDITION naming field and controller.
  * Rootless: only device rules may be refused; a limit that was asked for is an error if it cannot
- * be set (as in runc). On failure earlier writes stay. Returns 0; SN_E_INVALID_ARGUMENT (the kernel
+ * be set (as in runc). The first call on a group just made takes it that nobody is in it yet. On
+ * failure earlier writes stay. Returns 0; SN_E_INVALID_ARGUMENT (the kernel
  * or we refused the value), SN_E_PERMISSION_DENIED, SN_E_IO, SN_E_NOMEM. */
 int sn_cgroup_apply(struct sn_cgroup *cg, const struct sn_cgroup_resources *r) SN_MUST_CHECK;
 

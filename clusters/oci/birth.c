@@ -41,10 +41,11 @@ int sn_oci_birth_init(struct sn_oci_birth *b, const struct sn_oci_host *h)
     for (int i = 0; i < SN_OCI_NAMESPACES; i++) p->ns_fd[i] = -1;
     p->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int e = p->proc < 0 ? sn_fail_errno(errno, "open /proc") : 0;
+    p->exe_text = h->protect_fd || sn_oci_protect_text();
     if (e == 0 && h->protect_fd) {
         if ((p->exe = fcntl(*h->protect_fd, F_DUPFD_CLOEXEC, 3)) < 0)
             e = sn_fail_errno(errno, "duplicate protect_fd");
-    } else if (e == 0 && sn_oci_protects() && (p->exe = sn_oci_protect_file()) < 0) {
+    } else if (e == 0 && sn_oci_protects() && (p->exe = sn_oci_protect_file(p->exe_text)) < 0) {
         e = sn_fail_errno(-p->exe, "copy the program into a sealed file");
     }
     if (e < 0) sn_oci_birth_done(b, false);

@@ -328,7 +328,7 @@ static void undo(struct creation *k)
     if (k->hooks_due)
         (void)!sn_oci_hooks_run(&b->spec->hooks[SN_OCI_HOOK_POSTSTOP], "poststop",
                                 &b->plan->hook_state, "stopped", 0);
-    if (k->state_made) (void)!sn_oci_state_unlink(k->c->root, k->o->id, &k->c->state);
+    if (k->state_made) (void)!sn_oci_state_unlink(k->c->root, k->o->id);
     *sn_diag() = keep;
 }
 
