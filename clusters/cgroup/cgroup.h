@@ -15,6 +15,7 @@
 #pragma once
 #include "core/arena.h"
 #include "core/base.h"
+#include "core/buf.h"
 #include "core/str.h"
 #include "wire/json.h"
 
@@ -85,6 +86,14 @@ struct sn_cgroup_probe_opts {
 int sn_cgroup_probe(struct sn_cgroup_host *ret,
                     const struct sn_cgroup_probe_opts *opts) SN_MUST_CHECK;
 void sn_cgroup_host_done(struct sn_cgroup_host *h);
+/* sn_cgroup_host_write, _read - what was found as a text without NUL, and back, for a record that
+ * another process reads: no look at the machine, which costs thirty system calls. The reader finds
+ * out by sn_cgroup_complete whether it sees the same. write: appends; nothing where a name has a
+ * control character. read: opts as for probe, its root is ignored. Return 0, SN_E_NOMEM;
+ * SN_E_SYNTAX where the text is none (then the caller probes). */
+int sn_cgroup_host_write(const struct sn_cgroup_host *h, struct sn_buf *b) SN_MUST_CHECK;
+int sn_cgroup_host_read(struct sn_str text, const struct sn_cgroup_probe_opts *opts,
+                        struct sn_cgroup_host *ret) SN_MUST_CHECK;
 /* sn_cgroup_controller_name - its v2 name ("io"; "named" for none). A static string. */
 const char *sn_cgroup_controller_name(enum sn_cgroup_controller c);
 /* sn_cgroup_swap_accounting - whether the kernel counts swap by group. */
@@ -278,6 +287,9 @@ int sn_cgroup_resources_parse(struct sn_arena *a, const struct sn_json *resource
  * A list of rules starts from "everything is denied".
  * Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE. */
 int sn_cgroup_devices_default(struct sn_arena *a, struct sn_cgroup_resources *r) SN_MUST_CHECK;
+/* sn_cgroup_complete - whether the group has its directory in every hierarchy that its location
+ * names. */
+bool sn_cgroup_complete(const struct sn_cgroup *cg);
 /* sn_cgroup_apply - writes what is set, in an order that the kernel accepts also for changes of
  * live groups (memory before swap when growing, after when shrinking; quota and period likewise).
  * Needs a controller that is not there: SN_E_FAILED_PRECONDITION naming field and controller.

@@ -56,6 +56,12 @@ const char *sn_cgroup_dir(const struct sn_cgroup *cg, unsigned i)
 {
     return i < cg->host->n && cg->m[i].dir >= 0 ? cg->m[i].path : NULL;
 }
+bool sn_cgroup_complete(const struct sn_cgroup *cg)
+{
+    for (unsigned i = 0; i < cg->host->n; i++)
+        if (cg->m[i].path && cg->m[i].dir < 0) return false;
+    return true;
+}
 int sn_cgroup_fd(const struct sn_cgroup *cg) { return cg_unified(cg); }
 
 static int cg_open_dir(const char *path)

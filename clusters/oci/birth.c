@@ -176,6 +176,9 @@ SN_NORETURN static void stage0(struct sn_oci_plan *p, uint64_t flags,
 SN_NORETURN static void direct(struct sn_oci_plan *p, void (*fn)(struct sn_oci_plan *))
 {
     sn_oci_stage(p);
+    uint64_t rest = p->target_flags & ~(uint64_t)CLONE_NEWPID;
+    if (p->target >= 0 && rest && setns(p->target, (int)rest) < 0)
+        sn_oci_die(p, errno, "enter the container's namespaces");
     fn(p);
     __builtin_unreachable();
 }
@@ -216,7 +219,7 @@ int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags, void (*fn)(struct
 {
     struct sn_oci_plan *p = b->plan;
     int pair[2], word[2] = {-1, -1};
-    bool two = p->target >= 0;
+    bool two = p->target >= 0 && !p->direct;
     for (int i = 0; i < SN_OCI_NAMESPACES; i++)
         two |= p->ns_fd[i] >= 0 && (p->ns_flag[i] & (CLONE_NEWUSER | CLONE_NEWPID));
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

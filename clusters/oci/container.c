@@ -101,6 +101,25 @@ int sn_oci_cgroups(struct sn_oci_container *c, const struct sn_cgroup_host **ret
     return 0;
 }
 
+/* By what the maker of the container saw. Returns 0 where all of it is as it was. */
+static int open_recorded(struct sn_oci_container *c, const char *location)
+{
+    struct sn_cgroup_probe_opts o = {.rootless = c->host.rootless};
+    if (c->host.cgroups || c->has_probed) return SN_E_NOT_FOUND;
+    int e = sn_cgroup_host_read(sn_oci_state_str(&c->state, SN_OCI_TEXT_HIERARCHIES), &o,
+                                &c->probed);
+    if (e < 0) return e;
+    e = sn_cgroup_open(&c->probed, location, &c->cgroup);
+    if (e == 0 && sn_cgroup_complete(c->cgroup)) {
+        c->has_probed = true;
+        return 0;
+    }
+    if (e == 0) sn_cgroup_close(c->cgroup);
+    c->cgroup = NULL;
+    sn_cgroup_host_done(&c->probed);
+    return SN_E_NOT_FOUND;
+}
+
 int sn_oci_cgroup(struct sn_oci_container *c, struct sn_cgroup **ret)
 {
     const struct sn_cgroup_host *h;
@@ -110,6 +129,10 @@ int sn_oci_cgroup(struct sn_oci_container *c, struct sn_cgroup **ret)
         if (!at.len || c->state.map->flags & SN_OCI_FLAG_NO_CGROUP)
             return sn_fail(SN_E_FAILED_PRECONDITION, "container %s has no cgroup", c->id);
         int e = sn_str_cz(at, location, sizeof(location));
+        if (e == 0 && open_recorded(c, location) == 0) {
+            *ret = c->cgroup;
+            return 0;
+        }
         if (e == 0) e = sn_oci_cgroups(c, &h);
         if (e == 0) e = sn_cgroup_open(h, location, &c->cgroup);
         if (e < 0) return sn_wrap(e, "cgroup of container %s", c->id);

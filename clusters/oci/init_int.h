@@ -45,6 +45,7 @@ struct sn_oci_plan {
     uint64_t ns_flag[SN_OCI_NAMESPACES];
     int target;            /* exec: pidfd of the container, whose namespaces are entered; else -1 */
     uint64_t target_flags; /* CLONE_NEW* of them */
+    bool direct;           /* exec without stage 0: the parent has taken its steps */
     int console_sock;
     bool console_wanted; /* the parent wants the master end by the socket */
     int exe;             /* sealed file that takes the place of /proc/self/exe, or -1 */

@@ -12,7 +12,7 @@
 #include "core/base.h"
 #include "core/str.h"
 
-#define SN_OCI_STATE_MAGIC 0x315441544349534eull /* "NSICTAT1", little-endian */
+#define SN_OCI_STATE_MAGIC 0x325441544349534eull /* "NSICTAT2", little-endian */
 #define SN_OCI_STATE_ERROR_MAX 512
 #define SN_OCI_STATE_BYTES_MAX (8u << 20)
 
@@ -24,6 +24,7 @@ enum sn_oci_state_text {
     SN_OCI_TEXT_ANNOTATIONS,
     SN_OCI_TEXT_CGROUP,
     SN_OCI_TEXT_CONFIG,
+    SN_OCI_TEXT_HIERARCHIES, /* sn_cgroup_host_write's */
     SN_OCI_TEXTS,
 };
 enum {
