@@ -249,7 +249,7 @@ static int start_locked(struct sn_oci_container *c)
 {
     pid_t pid;
     struct sn_oci_state_map *m = c->state.map;
-    enum sn_oci_status s = status_now(c, &pid);
+    enum sn_oci_status s = c->released ? SN_OCI_CREATED : status_now(c, &pid);
     /* In slices, because its maker may die. */
     for (int waited = 0; s == SN_OCI_CREATING && waited < SN_OCI_CREATE_MS; waited += 100) {
         sn_oci_wait_created(m, 100);
@@ -257,10 +257,14 @@ static int start_locked(struct sn_oci_container *c)
     }
     if (s == SN_OCI_STOPPED)
         return sn_fail(SN_E_FAILED_PRECONDITION, "cannot start a container that has stopped");
-    if (s != SN_OCI_CREATED || atomic_load(&m->start))
+    if (s != SN_OCI_CREATED || (!c->released && atomic_load(&m->start)))
         return sn_fail(SN_E_FAILED_PRECONDITION, "cannot start a container in the %s state",
                        sn_oci_status_name(s));
-    sn_oci_wake_start(m);
+    if (c->released)
+        pid = atomic_load(&m->pid);
+    else
+        sn_oci_wake_start(m);
+    c->released = false; /* a second start is an error like any other */
     int e = sn_oci_wait_executed(&c->state);
     if (e < 0) return e;
     uint32_t failed = atomic_load_explicit(&m->failed, memory_order_acquire);

@@ -66,6 +66,7 @@ struct sn_oci_create_opts {
     bool no_new_keyring;
     unsigned listen_fds; /* so many of them are sockets: LISTEN_FDS and LISTEN_PID are set */
     bool detach;         /* nobody stays: a terminal needs a console socket */
+    bool released;       /* the caller calls sn_oci_start next: the child does not wait for it */
 };
 /* sn_oci_create - everything up to the program's execution. Afterwards the child waits for
  * sn_oci_start (of any process). Hooks prestart, createRuntime, createContainer have run.

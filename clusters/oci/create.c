@@ -264,7 +264,7 @@ static int make_state(struct creation *k)
     init.text[SN_OCI_TEXT_ANNOTATIONS] = sn_buf_view(&ann);
     init.text[SN_OCI_TEXT_CGROUP] = sn_str(k->location);
     init.text[SN_OCI_TEXT_CONFIG] = k->config;
-    init.text[SN_OCI_TEXT_HIERARCHIES] = sn_str_of(hosts.ptr, hosts.len);
+    init.text[SN_OCI_TEXT_HIERARCHIES] = sn_buf_view(&hosts);
     if (b->plan->process && b->plan->process->terminal) init.flags |= SN_OCI_FLAG_TERMINAL;
     if (b->host.systemd_cgroup) init.flags |= SN_OCI_FLAG_SYSTEMD;
     if (!k->location) init.flags |= SN_OCI_FLAG_NO_CGROUP;
@@ -317,6 +317,9 @@ static int bear(struct creation *k)
     if (k->o->pid_file && (e = sn_oci_pid_file(k->o->pid_file, b->pid)) < 0) return e;
     if (k->o->pidfd_socket && (e = sn_oci_pidfd_send(k->o->pidfd_socket, b->pidfd)) < 0) return e;
     sn_oci_set_created(k->c->state.map);
+    /* Before the child is told that it is created: it need not sleep for a second word. */
+    if ((k->c->released = k->o->released))
+        atomic_store_explicit(&k->c->state.map->start, 1, memory_order_release);
     e = sn_oci_message_send(b->sock, SN_OCI_MSG_GO, b->pid, NULL, -1);
     return e < 0 ? sn_fail(SN_E_ABORTED, "the container's process ended before it was ready") : 0;
 }
