@@ -192,8 +192,14 @@ SN_TEST(recorded_host)
         sn_buf_done(&other);
     }
     sn_buf_done(&text);
-    static const char *const bad[] = {"",      "1",           "3\t/a\tb\t/\n", "1x\t/a\tb\t/\n", "11\ta\tb\t/\n",
-                                      "11\t/a", "11\t/a\tb\tc\n", "199999999999\t/a\tb\t/\n"};
+    static const char *const bad[] = {"",
+                                      "1",
+                                      "3\t/a\tb\t/\n",
+                                      "1x\t/a\tb\t/\n",
+                                      "11\ta\tb\t/\n",
+                                      "11\t/a",
+                                      "11\t/a\tb\tc\n",
+                                      "199999999999\t/a\tb\t/\n"};
     for (size_t i = 0; i < SN_COUNT_OF(bad); i++) {
         sn_test_row("%s", bad[i]);
         T_EQ(sn_cgroup_host_read(sn_str(bad[i]), NULL, &back), SN_E_SYNTAX);

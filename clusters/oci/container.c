@@ -106,8 +106,8 @@ static int open_recorded(struct sn_oci_container *c, const char *location)
 {
     struct sn_cgroup_probe_opts o = {.rootless = c->host.rootless};
     if (c->host.cgroups || c->has_probed) return SN_E_NOT_FOUND;
-    int e = sn_cgroup_host_read(sn_oci_state_str(&c->state, SN_OCI_TEXT_HIERARCHIES), &o,
-                                &c->probed);
+    int e =
+        sn_cgroup_host_read(sn_oci_state_str(&c->state, SN_OCI_TEXT_HIERARCHIES), &o, &c->probed);
     if (e < 0) return e;
     e = sn_cgroup_open(&c->probed, location, &c->cgroup);
     if (e == 0 && sn_cgroup_complete(c->cgroup)) {

@@ -33,10 +33,10 @@ struct sn_oci_plan {
     const struct sn_cgroup_host *cgroup_host;
     const struct sn_cgroup *cgroup; /* NULL: none */
     bool born_v2;                   /* the clone puts it into the v2 group */
-    int sock; /* to the parent; close-on-exec, its end means executed or dead */
+    int sock;   /* to the parent; close-on-exec, its end means executed or dead */
     int pid_to; /* stage 0's pipe for the pid of the real child, or -1 */
-    int lock; /* holds the lock that start waits for; -1 for exec */
-    int proc; /* the host's /proc */
+    int lock;   /* holds the lock that start waits for; -1 for exec */
+    int proc;   /* the host's /proc */
     int stdio[3];
     unsigned preserve_fds;
     int root_tree; /* the root as a detached mount, or -1 */
