@@ -24,8 +24,7 @@
 
 #define MAPPINGS_MAX 64 /* of the program's file */
 #define MAPPED_BYTES_MAX (64u << 20)
-#define TEXT_MOVED_MAX (512 << 10) /* bytes of text; a larger one is mapped from the sealed file \
-                                    */
+#define TEXT_MOVED_MAX (512 << 10) /* bytes; a larger text is mapped from the sealed file */
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
