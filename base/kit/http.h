@@ -166,7 +166,7 @@ void sn_http_server_stats(const struct sn_http_server *s, struct sn_http_server_
 /* ---- client --------------------------------------------------------------------------------- */
 
 struct sn_http_client_opts {
-    struct sn_tls_config *tls;    /* for https; NULL = system roots */
+    struct sn_tls_config *tls;    /* for https; NULL = system roots; borrowed for the client's life */
     bool h2_prior_knowledge;      /* h2c without upgrade on plain connections */
     bool h2_off;                  /* do not offer h2 by ALPN */
     unsigned idle_per_addr_max;   /* per worker; 0 = 64 */

@@ -7,9 +7,9 @@
  * memfd and executing that costs half a millisecond and a second start. Here the child moves all
  * that is mapped of the file into private memory, and then tells the kernel by PR_SET_MM_MAP that
  * its file is a sealed one in memory. That file needs no content: nobody has to execute it again. A
- * large program has its text in it, so that the text is shared and not charged to the container; a
- * daemon makes such a file once. Source: prctl(2) PR_SET_MM_MAP; the kernel refuses the change
- * while the old file is mapped, so nothing can be forgotten. */
+ * large program has its text in it, so that the text is shared and not charged to the container. A
+ * daemon needs neither: protect_open.c. Source: prctl(2) PR_SET_MM_MAP; the kernel refuses the
+ * change while the old file is mapped, so nothing can be forgotten. */
 #include <elf.h>
 #include <link.h>
 #include <stdio.h>
@@ -63,12 +63,6 @@ int sn_oci_protect_file(bool text)
 }
 
 bool sn_oci_protect_text(void) { return text_end() > TEXT_MOVED_MAX; }
-
-int sn_oci_protect_open(void)
-{
-    int fd = sn_oci_protects() ? sn_oci_protect_file(true) : -ENOSYS;
-    return fd < 0 ? sn_fail_errno(-fd, "copy the program into a sealed file") : fd;
-}
 
 struct range {
     uintptr_t from, to;

@@ -6,10 +6,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fiber/net.h"
+#include "fiber/os.h"
 #include "gateway/gateway.h"
 #include "kit/log.h"
 #include "kit/prof.h"
@@ -150,20 +150,6 @@ static int enter_folder(struct up *u, const struct sn_cli_call *call)
     return 0;
 }
 
-/* mkdir -p; `path` is the same again afterwards. */
-static int make_folders(char *path)
-{
-    for (char *s = path + 1;; s++) {
-        char end = *s;
-        if (end != '/' && end != 0) continue;
-        *s = 0;
-        int err = mkdir(path, 0755) < 0 ? errno : 0;
-        if (err && err != EEXIST) return sn_fail_errno(err, "data folder %s", path);
-        *s = end;
-        if (!end) return 0;
-    }
-}
-
 static int enter_data(struct up *u)
 {
     const char *home = getenv("HOME"), *state = getenv("XDG_STATE_HOME");
@@ -177,7 +163,7 @@ static int enter_data(struct up *u)
     data = sn_arena_str(u->a, data);
     if (!data.ptr) return SN_E_NOMEM;
     u->places.data = data;
-    return make_folders((char *)data.ptr);
+    return sn_mkdirs(data.ptr, 0755);
 }
 
 static int read_config(struct up *u, struct sn_str *ret)
