@@ -34,7 +34,8 @@ static void make_device(struct sn_oci_plan *p, int root, int dir, const struct s
                         int node)
 {
     const char *slash = strrchr(d->path, '/'), *name = slash ? slash + 1 : d->path;
-    dev_t dev = sn_oci_device_kind(d) == S_IFIFO ? 0 : makedev((unsigned)d->major, (unsigned)d->minor);
+    dev_t dev =
+        sn_oci_device_kind(d) == S_IFIFO ? 0 : makedev((unsigned)d->major, (unsigned)d->minor);
     mode_t mode = d->file_mode.set ? (mode_t)(d->file_mode.v & 07777) : 0666;
     if (p->userns) {
         bind_device(p, root, d->path, node);
@@ -49,7 +50,8 @@ static void make_device(struct sn_oci_plan *p, int root, int dir, const struct s
         if (errno != EEXIST) sn_oci_die(p, errno, "mknod %s", d->path);
         if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             sn_oci_die(p, errno, "stat %s", d->path);
-        if ((st.st_mode & S_IFMT) != sn_oci_device_kind(d) || (sn_oci_device_kind(d) != S_IFIFO && st.st_rdev != dev))
+        if ((st.st_mode & S_IFMT) != sn_oci_device_kind(d) ||
+            (sn_oci_device_kind(d) != S_IFIFO && st.st_rdev != dev))
             sn_oci_die(p, EEXIST, "device %s: the image has something else there", d->path);
     }
     /* Only what was verified not to be a link is changed, and never through one. */
