@@ -29,20 +29,20 @@ mode_t sn_oci_device_kind(const struct sn_oci_device *d)
     return d->type[0] == 'b' ? S_IFBLK : d->type[0] == 'p' ? S_IFIFO : S_IFCHR;
 }
 
-static void make_device(struct sn_oci_plan *p, int root, const struct sn_oci_device *d, int node)
+/* In the folder `dir`, which stays the caller's. node: see bind_device. */
+static void make_device(struct sn_oci_plan *p, int root, int dir, const char *name,
+                        const struct sn_oci_device *d, int node)
 {
-    const char *name;
-    dev_t dev = sn_oci_device_kind(d) == S_IFIFO ? 0 : makedev((unsigned)d->major, (unsigned)d->minor);
+    mode_t kind = sn_oci_device_kind(d);
+    dev_t dev = kind == S_IFIFO ? 0 : makedev((unsigned)d->major, (unsigned)d->minor);
     mode_t mode = d->file_mode.set ? (mode_t)(d->file_mode.v & 07777) : 0666;
     if (p->userns) {
         bind_device(p, root, d->path, node);
         return;
     }
-    int dir = sn_oci_parent_of(p, root, d->path, &name);
-    if (mknodat(dir, name, sn_oci_device_kind(d) | mode, dev) < 0) {
+    if (mknodat(dir, name, kind | mode, dev) < 0) {
         struct stat st;
-        if (errno == EPERM && sn_oci_device_kind(d) != S_IFIFO) {
-            close(dir);
+        if (errno == EPERM && kind != S_IFIFO) {
             bind_device(p, root, d->path, node);
             return;
         }
@@ -57,15 +57,13 @@ static void make_device(struct sn_oci_plan *p, int root, const struct sn_oci_dev
                  AT_SYMLINK_NOFOLLOW) < 0)
         sn_oci_die(p, errno, "chown %s", d->path);
     if (fchmodat(dir, name, mode, 0) < 0) sn_oci_die(p, errno, "chmod %s", d->path);
-    close(dir);
 }
 
 /* The nodes that the parent has made, each as a mount of its own. Mounts are cloned only where they
  * are attached (before Linux 6.15): on /dev, for the time. */
-static void take_nodes(struct sn_oci_plan *p, int root)
+static void take_nodes(struct sn_oci_plan *p, int dev)
 {
     char name[24];
-    int dev = sn_oci_target(p, root, "/dev", true, false);
     sn_oci_attach(p, p->nodes_fs, dev, "/dev");
     for (size_t k = 0; k < p->spec->devices.n; k++) {
         if (p->nodes[k] != SN_OCI_NODE_MADE) continue;
@@ -76,7 +74,6 @@ static void take_nodes(struct sn_oci_plan *p, int root)
     if (fchdir(p->nodes_fs) < 0 || umount2(".", MNT_DETACH) < 0)
         sn_oci_die(p, errno, "unmount the device nodes");
     sn_oci_close_fd(&p->nodes_fs);
-    close(dev);
 }
 
 static void link_device(struct sn_oci_plan *p, int dev, const char *name, const char *to)
@@ -84,10 +81,8 @@ static void link_device(struct sn_oci_plan *p, int dev, const char *name, const 
     if (symlinkat(to, dev, name) < 0 && errno != EEXIST) sn_oci_die(p, errno, "link /dev/%s", name);
 }
 
-static void link_all(struct sn_oci_plan *p, int root)
+static void link_all(struct sn_oci_plan *p, int dev)
 {
-    int dev = sn_oci_open_in(root, "dev", O_PATH | O_DIRECTORY, 0, 0);
-    if (dev < 0) sn_oci_die(p, -dev, "/dev in the root");
     link_device(p, dev, "fd", "/proc/self/fd");
     link_device(p, dev, "stdin", "/proc/self/fd/0");
     link_device(p, dev, "stdout", "/proc/self/fd/1");
@@ -96,7 +91,6 @@ static void link_all(struct sn_oci_plan *p, int root)
     /* The image's own ptmx would be the host's instance. */
     if (unlinkat(dev, "ptmx", 0) < 0 && errno != ENOENT) sn_oci_die(p, errno, "remove /dev/ptmx");
     link_device(p, dev, "ptmx", "pts/ptmx");
-    close(dev);
 }
 
 const struct sn_oci_device sn_oci_devices_every[] = {
@@ -109,16 +103,24 @@ void sn_oci_devices(struct sn_oci_plan *p, int root)
 {
     const struct sn_oci_device *every = sn_oci_devices_every;
     if (p->dev_bound) return;
+    const char *name;
+    int dev = sn_oci_parent_of(p, root, every[0].path, &name);
     for (size_t i = 0; every[i].path; i++) {
         bool own = false;
         for (size_t k = 0; k < p->spec->devices.n; k++)
             own |= strcmp(p->spec->devices.ptr[k].path, every[i].path) == 0;
-        if (!own) make_device(p, root, &every[i], SN_OCI_NODE_HOST);
+        if (!own)
+            make_device(p, root, dev, every[i].path + strlen("/dev/"), &every[i], SN_OCI_NODE_HOST);
     }
-    if (p->nodes_fs >= 0) take_nodes(p, root);
-    for (size_t k = 0; k < p->spec->devices.n; k++)
-        make_device(p, root, &p->spec->devices.ptr[k], p->nodes ? p->nodes[k] : SN_OCI_NODE_HOST);
-    link_all(p, root);
+    if (p->nodes_fs >= 0) take_nodes(p, dev);
+    for (size_t k = 0; k < p->spec->devices.n; k++) {
+        int dir = sn_oci_parent_of(p, root, p->spec->devices.ptr[k].path, &name);
+        make_device(p, root, dir, name, &p->spec->devices.ptr[k],
+                    p->nodes ? p->nodes[k] : SN_OCI_NODE_HOST);
+        close(dir);
+    }
+    link_all(p, dev);
+    close(dev);
 }
 
 /* ---- masked and read-only paths ----------------------------------------------------------------
