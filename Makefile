@@ -57,7 +57,7 @@ interop: ## the matrices against real peers (long)
 	@tools/deps.sh build test bench interop containers
 	@[ ! -f $(BUILD)/build.ninja ] || [ -f $(BUILD)/chains/zk/runtime.wasm ] || meson setup --reconfigure $(BUILD) >/dev/null
 	@$(MAKE) --no-print-directory build
-	@tools/run-tests.py --suite interop $(BUILD)
+	@tools/run-tests.py --suite interop --table $(BUILD)
 
 install: build ## program, manual pages, completions, the tour; DESTDIR and meson's prefix count
 	@meson install -C $(BUILD)

@@ -36,8 +36,8 @@ int sn_oci_birth_init(struct sn_oci_birth *b, const struct sn_oci_host *h)
     }
     struct sn_oci_plan *p = b->plan;
     p->spec = b->spec;
-    p->sock = p->pid_to = p->lock = p->proc = p->root_tree = p->nodes_fs = p->target = p->console_sock = p->exe =
-        p->seccomp_sock = -1;
+    p->sock = p->pid_to = p->lock = p->proc = p->root_tree = p->nodes_fs = p->target =
+        p->console_sock = p->exe = p->seccomp_sock = -1;
     for (int i = 0; i < SN_OCI_NAMESPACES; i++) p->ns_fd[i] = -1;
     p->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int e = p->proc < 0 ? sn_fail_errno(errno, "open /proc") : 0;
@@ -66,8 +66,9 @@ void sn_oci_birth_done(struct sn_oci_birth *b, bool keep)
 {
     struct sn_oci_plan *p = b->plan;
     if (!keep) sn_oci_birth_kill(b);
-    int *all[] = {&p->sock,         &p->lock, &p->proc,  &p->root_tree, &p->nodes_fs, &p->console_sock, &p->exe,
-                  &p->seccomp_sock, &b->sock, &b->pidfd, &b->null_fd,   &b->console};
+    int *all[] = {&p->sock,     &p->lock,         &p->proc,    &p->root_tree,
+                  &p->nodes_fs, &p->console_sock, &p->exe,     &p->seccomp_sock,
+                  &b->sock,     &b->pidfd,        &b->null_fd, &b->console};
     for (size_t i = 0; i < SN_COUNT_OF(all); i++) sn_oci_close_fd(all[i]);
     for (int i = 0; i < SN_OCI_NAMESPACES; i++) sn_oci_close_fd(&p->ns_fd[i]);
     for (size_t i = 0; p->mounts && i < b->spec->mounts.n; i++) sn_oci_close_fd(&p->mounts[i].tree);

@@ -182,7 +182,7 @@ static int describe(struct dump *d, int i, struct sn_str mounts, struct sn_str *
     if (n <= 0 || to[0] != '/' || stat(path, &st) < 0) return 0;
     bool tty = S_ISCHR(st.st_mode) && major(st.st_rdev) >= UNIX98_PTY_MAJOR_FIRST &&
                major(st.st_rdev) <= UNIX98_PTY_MAJOR_LAST;
-    if (tty || (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))) return 0;
+    if (tty || (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode) && !S_ISFIFO(st.st_mode))) return 0;
     snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)d->pid, i);
     if (sn_oci_read_file(AT_FDCWD, path, text, sizeof(text)) <= 0) return 0;
     const char *p = strstr(text, "mnt_id:");

@@ -318,6 +318,9 @@ static int bear(struct creation *k)
     if (k->o->pid_file && (e = sn_oci_pid_file(k->o->pid_file, b->pid)) < 0) return e;
     if (k->o->pidfd_socket && (e = sn_oci_pidfd_send(k->o->pidfd_socket, b->pidfd)) < 0) return e;
     sn_oci_set_created(k->c->state.map);
+    /* Before the child is told that it is created: it need not sleep for a second word. */
+    if ((k->c->released = k->o->released))
+        atomic_store_explicit(&k->c->state.map->start, 1, memory_order_release);
     e = sn_oci_message_send(b->sock, SN_OCI_MSG_GO, b->pid, NULL, -1);
     return e < 0 ? sn_fail(SN_E_ABORTED, "the container's process ended before it was ready") : 0;
 }
@@ -376,6 +379,7 @@ static int make(const struct sn_oci_host *h, const struct sn_oci_create_opts *o,
         if (e < 0) undo(k);
     }
     if (e == 0) {
+        sn_oci_state_keep(&c->state);
         c->pidfd = k->birth.pidfd;
         k->birth.pidfd = -1;
         if (o->ret_console) {

@@ -152,9 +152,12 @@ void sn_oci_stage(struct sn_oci_plan *p)
         if (e < 0 && !p->rootless) sn_oci_die(p, -e, "join the cgroup");
     }
     sn_oci_close_others(p);
-    /* CLONE_CLEAR_SIGHAND took the handlers, but what was ignored and blocked was inherited. */
+    /* CLONE_CLEAR_SIGHAND took the handlers, but what was ignored and blocked was inherited. The
+     * kernel is asked itself: a libc keeps some real-time signals from its callers, musl three. */
+    static const uint64_t by_default[4]; /* struct sigaction of the kernel: SIG_DFL, no flags */
     for (int s = 1; s < 65; s++)
-        if (s != SIGKILL && s != SIGSTOP) signal(s, SIG_DFL);
+        if (s != SIGKILL && s != SIGSTOP)
+            (void)syscall(SYS_rt_sigaction, s, by_default, NULL, sizeof(uint64_t));
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (p->exe >= 0) {
         int e = sn_oci_protect_self(p->exe, p->exe_text);

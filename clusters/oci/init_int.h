@@ -31,8 +31,8 @@ struct sn_oci_plan_mount {
 #define SN_OCI_CRIU_WORK_FD 5
 #define SN_OCI_CRIU_INHERIT_FD 6
 struct sn_oci_criu_child {
-    const char *path; /* the program */
-    const char *root; /* restore: where the root is mounted for it; NULL: checkpoint */
+    const char *path;          /* the program */
+    const char *root;          /* restore: where the root is mounted for it; NULL: checkpoint */
     const char *images, *work; /* folders; the latter may be NULL */
     int inherit[SN_OCI_CRIU_INHERIT_MAX]; /* become SN_OCI_CRIU_INHERIT_FD and up */
     size_t n_inherit;
@@ -45,10 +45,10 @@ struct sn_oci_plan {
     const struct sn_cgroup_host *cgroup_host;
     const struct sn_cgroup *cgroup; /* NULL: none */
     bool born_v2;                   /* the clone puts it into the v2 group */
-    int sock; /* to the parent; close-on-exec, its end means executed or dead */
+    int sock;   /* to the parent; close-on-exec, its end means executed or dead */
     int pid_to; /* stage 0's pipe for the pid of the real child, or -1 */
-    int lock; /* holds the lock that start waits for; -1 for exec */
-    int proc; /* the host's /proc */
+    int lock;   /* holds the lock that start waits for; -1 for exec */
+    int proc;   /* the host's /proc */
     int stdio[3];
     unsigned preserve_fds;
     int root_tree; /* the root as a detached mount, or -1 */
@@ -74,7 +74,8 @@ struct sn_oci_plan {
     bool shared_mounts; /* no mount namespace of its own: the root is mounted on its path, chroot */
     bool want_maps;     /* the child waits until the parent has mapped users, or set limits */
     bool sync;          /* it waits for hooks that the parent runs */
-    bool keep_groups;   /* the caller's supplementary groups stay: crun's annotation, podman's keep-groups */
+    bool keep_groups;   /* the caller's supplementary groups stay: crun's annotation, podman's
+                           keep-groups */
     struct sn_str session; /* keyring's name */
     pid_t pid;             /* own, as the parent sees it; known after the first answer */
     const struct sn_oci_criu_child *criu; /* what a child that becomes criu is given */

@@ -8,7 +8,8 @@ struct sn_oci_container {
     struct sn_oci_host host; /* root and strings borrowed from the caller's */
     char *id, *root;
     struct sn_oci_state_file state;
-    int pidfd; /* -1: not opened yet */
+    int pidfd;     /* -1: not opened yet */
+    bool released; /* create has let the program go on already */
     struct sn_cgroup_host probed;
     bool has_probed;
     struct sn_cgroup *cgroup;

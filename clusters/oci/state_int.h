@@ -7,6 +7,8 @@
  * program. Whether the process lives is never stored: it is asked from the kernel, by pid and start
  * time. */
 #pragma once
+#include <sys/mman.h>
+
 #include <stdatomic.h>
 
 #include "core/base.h"
@@ -71,7 +73,8 @@ struct sn_oci_state_init {
 };
 /* sn_oci_id_check - Returns 0 or SN_E_INVALID_ARGUMENT: letters, digits and _ + - . only. */
 int sn_oci_id_check(const char *id) SN_MUST_CHECK;
-/* sn_oci_state_make - the file in phase creating, which gets its name when it is whole. Returns 0; SN_E_ALREADY_EXISTS
+/* sn_oci_state_make - the file in phase creating, which gets its name when it is whole. Returns 0;
+ * SN_E_ALREADY_EXISTS
  * ("container with given ID already exists"); what the kernel said. */
 int sn_oci_state_make(const char *root, const char *id, const struct sn_oci_state_init *init,
                       struct sn_oci_state_file *ret) SN_MUST_CHECK;
@@ -81,6 +84,12 @@ int sn_oci_state_exists(const char *root, const char *id) SN_MUST_CHECK;
 /* sn_oci_state_load - Returns 0; SN_E_NOT_FOUND ("container does not exist"); SN_E_DATA_LOSS. */
 int sn_oci_state_load(const char *root, const char *id,
                       struct sn_oci_state_file *ret) SN_MUST_CHECK;
+/* sn_oci_state_keep - children that are cloned from now on have no mapping of it: whoever may look
+ * at theirs, a privileged container, would come to the file. */
+static inline void sn_oci_state_keep(struct sn_oci_state_file *f)
+{
+    (void)madvise(f->map, f->bytes, MADV_DONTFORK);
+}
 void sn_oci_state_done(struct sn_oci_state_file *f);
 /* sn_oci_state_unlink - removes the file. */
 int sn_oci_state_unlink(const char *root, const char *id) SN_MUST_CHECK;

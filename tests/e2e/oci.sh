@@ -236,6 +236,16 @@ refused badprop 'l["rootfsPropagation"] = "x"' 'linux.rootfsPropagation: "x" is 
 refused badres 'l["resources"] = {"memory": {"limit": "x"}}' "linux.resources.memory.limit"
 check "bad id" "$(cd "$tmp/life"; run create ../x 2>&1 | grep -c 'invalid container ID format')" 1
 
+# ---- signals: the first real-time one, which a libc may keep for itself, is like any other
+bundle sig 'sh("trap \"echo got\" 34; echo ready; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done")'
+(cd "$tmp/sig"; exec "$oci" --root "$root" run sig </dev/null >"$tmp/sig.out" 2>&1) & p=$!
+for _ in $(seq 200); do grep -q ready "$tmp/sig.out" && break; sleep 0.02; done
+kill -34 $p; wait $p; check "a signal is passed on" "$? $(tr '\n' ' ' <"$tmp/sig.out")" "0 ready got "
+bundle ign 'sh("grep SigIgn /proc/self/status")'
+check "nothing is ignored that the caller ignored" "$(cd "$tmp/ign"; python3 -c 'import os, signal, sys
+for s in (2, 34, 40): signal.signal(s, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$oci" --root "$root" run ign </dev/null 2>&1)" "$(printf 'SigIgn:\t0000000000000000')"
+
 # ---- escapes (references/node.md 7)
 check "CVE-2024-21626: cwd through a leaked descriptor" "$(out e1 'p["cwd"] = "/proc/self/fd/7"; sh("ls ../../../etc/shadow && echo ESCAPED")' | grep -c 'ESCAPED')" 0
 check "CVE-2024-21626: program through a descriptor" "$(out e2 'p["args"] = ["/proc/self/fd/5/../../bin/ls"]' | grep -cE '^(bin|etc)$')" 0
