@@ -315,6 +315,19 @@ SN_TEST(metrics_of_both_versions)
     T_OK(io_containerd_cgroups_v2_metrics_parse(any.value, 0, &a, &m2));
     T_EQ(m2->memory->anon, 7);
     T_EQ(m2->io->usage.ptr[0]->rbytes, 100);
+    /* A pod's are its containers' together, without limits of its own. */
+    struct sn_cgroup_stats sum = {0};
+    s.v2 = false;
+    T_OK(shim_metrics_add(&sum, &s, &a));
+    T_OK(shim_metrics_add(&sum, &s, &a));
+    T_OK(shim_metrics(&sum, &a, &any));
+    T_OK(io_containerd_cgroups_v1_metrics_parse(any.value, 0, &a, &m1));
+    T_EQ(m1->cpu->usage->total, 84);
+    T_EQ(m1->memory->usage->usage, 10);
+    T_EQ(m1->memory->rss, 18);
+    T_EQ(stat[2].value, 9);
+    T_EQ(m1->pids->current, 6);
+    T_EQ(m1->pids->limit, 0);
     sn_arena_done(&a);
 }
 
