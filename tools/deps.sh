@@ -5,7 +5,7 @@
 set -euo pipefail
 
 build=(gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libnghttp2-dev libpcre2-dev libyaml-dev
-  libdw-dev zlib1g-dev libzstd-dev libsecp256k1-dev libsodium-dev libsqlite3-dev protobuf-compiler
+  musl-tools libdw-dev zlib1g-dev libzstd-dev libsecp256k1-dev libsodium-dev libsqlite3-dev protobuf-compiler
   libprotobuf-dev)
 # clang and libbpf-dev build sennit-bpf, which the kernel takeover's tests need.
 test=(zstd busybox-static clang libbpf-dev util-linux spin libgmp-dev libleveldb1d curl openssl procps iproute2 nghttp2-client nginx-light redis-server wrk gdb chromium python3-websockets haproxy python3-yaml)

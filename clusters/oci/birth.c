@@ -41,10 +41,11 @@ int sn_oci_birth_init(struct sn_oci_birth *b, const struct sn_oci_host *h)
     for (int i = 0; i < SN_OCI_NAMESPACES; i++) p->ns_fd[i] = -1;
     p->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int e = p->proc < 0 ? sn_fail_errno(errno, "open /proc") : 0;
+    p->exe_text = h->protect_fd || sn_oci_protect_text();
     if (e == 0 && h->protect_fd) {
         if ((p->exe = fcntl(*h->protect_fd, F_DUPFD_CLOEXEC, 3)) < 0)
             e = sn_fail_errno(errno, "duplicate protect_fd");
-    } else if (e == 0 && sn_oci_protects() && (p->exe = sn_oci_protect_file()) < 0) {
+    } else if (e == 0 && sn_oci_protects() && (p->exe = sn_oci_protect_file(p->exe_text)) < 0) {
         e = sn_fail_errno(-p->exe, "copy the program into a sealed file");
     }
     if (e < 0) sn_oci_birth_done(b, false);
@@ -172,6 +173,9 @@ SN_NORETURN static void stage0(struct sn_oci_plan *p, uint64_t flags,
 SN_NORETURN static void direct(struct sn_oci_plan *p, void (*fn)(struct sn_oci_plan *))
 {
     sn_oci_stage(p);
+    uint64_t rest = p->target_flags & ~(uint64_t)CLONE_NEWPID;
+    if (p->target >= 0 && rest && setns(p->target, (int)rest) < 0)
+        sn_oci_die(p, errno, "enter the container's namespaces");
     fn(p);
     __builtin_unreachable();
 }
@@ -212,7 +216,7 @@ int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags, void (*fn)(struct
 {
     struct sn_oci_plan *p = b->plan;
     int pair[2], word[2] = {-1, -1};
-    bool two = p->target >= 0;
+    bool two = p->target >= 0 && !p->direct;
     for (int i = 0; i < SN_OCI_NAMESPACES; i++)
         two |= p->ns_fd[i] >= 0 && (p->ns_flag[i] & (CLONE_NEWUSER | CLONE_NEWPID));
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

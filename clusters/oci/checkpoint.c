@@ -559,7 +559,10 @@ static int revive(struct restore *r)
 int sn_oci_birth_restore(struct sn_oci_birth *b, struct sn_oci_container *c,
                          const struct sn_oci_criu_opts *o)
 {
-    struct sn_str root = sn_arena_printf(&b->arena, "%s/%s", c->root, c->id);
+    /* A folder to mount the root on, in criu's mount namespace: the state itself is a file. */
+    struct sn_str root = sn_arena_printf(&b->arena, "%s/.criu", c->root);
+    if (root.ptr && mkdir(root.ptr, 0700) < 0 && errno != EEXIST)
+        return sn_fail_errno(errno, "mkdir %s", root.ptr);
     struct restore r = {.work = {.b = b,
                                  .o = o,
                                  .log = "restore.log",

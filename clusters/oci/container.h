@@ -39,6 +39,9 @@ struct sn_oci_host {
     bool systemd_cgroup;                  /* cgroupsPath is "slice:prefix:name" */
     bool rootless;                        /* cgroups that refuse are done without */
     bool no_cgroups;                      /* crun's --cgroup-manager=disabled */
+    /* The calling process has one thread and ends after a sn_oci_exec: that one may change it, for a
+     * clone less (its /proc/self/exe, its dumpable flag, the pid namespace of its children). */
+    bool alone;
     const int *protect_fd; /* of sn_oci_protect_open, borrowed; NULL: made for each child */
     /* Told what is odd but no failure; may be NULL. Text without newline, valid for the call. */
     void (*warn)(void *arg, const char *text);

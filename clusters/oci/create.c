@@ -249,7 +249,12 @@ static int join_cgroup(struct creation *k)
 static int make_state(struct creation *k)
 {
     struct sn_oci_birth *b = &k->birth;
-    struct sn_buf ann = {.limit = SN_OCI_CONFIG_BYTES_MAX};
+    struct sn_buf ann = {.limit = SN_OCI_CONFIG_BYTES_MAX}, hosts = {.limit = PATH_MAX};
+    const struct sn_cgroup_host *h;
+    /* A caller's own picture of the machine is not for others; one that is too long is not kept. */
+    if (k->location && !b->host.cgroups && sn_oci_cgroups(k->c, &h) == 0 &&
+        sn_cgroup_host_write(h, &hosts) < 0)
+        hosts.len = 0;
     if (b->spec->annotations) sn_json_write(&ann, b->spec->annotations, NULL);
     struct sn_oci_state_init init = {.owner = geteuid(), .created_ns = now_unix_ns()};
     init.text[SN_OCI_TEXT_VERSION] = sn_str(b->spec->version);
@@ -259,6 +264,7 @@ static int make_state(struct creation *k)
     init.text[SN_OCI_TEXT_ANNOTATIONS] = sn_buf_view(&ann);
     init.text[SN_OCI_TEXT_CGROUP] = sn_str(k->location);
     init.text[SN_OCI_TEXT_CONFIG] = k->config;
+    init.text[SN_OCI_TEXT_HIERARCHIES] = sn_str_of((const char *)hosts.ptr, hosts.len);
     if (b->plan->process && b->plan->process->terminal) init.flags |= SN_OCI_FLAG_TERMINAL;
     if (b->host.systemd_cgroup) init.flags |= SN_OCI_FLAG_SYSTEMD;
     if (!k->location) init.flags |= SN_OCI_FLAG_NO_CGROUP;
@@ -268,6 +274,7 @@ static int make_state(struct creation *k)
                           : SN_OCI_FLAG_SHARED | SN_OCI_FLAG_MOUNTED;
     int e = ann.err < 0 ? ann.err : sn_oci_state_make(k->c->root, k->o->id, &init, &k->c->state);
     sn_buf_done(&ann);
+    sn_buf_done(&hosts);
     if (e < 0) return e;
     k->state_made = true;
     b->plan->state = k->c->state.map;
@@ -338,7 +345,7 @@ static void undo(struct creation *k)
     if (k->hooks_due)
         (void)!sn_oci_hooks_run(&b->spec->hooks[SN_OCI_HOOK_POSTSTOP], "poststop",
                                 &b->plan->hook_state, "stopped", 0);
-    if (k->state_made) (void)!sn_oci_state_unlink(k->c->root, k->o->id, &k->c->state);
+    if (k->state_made) (void)!sn_oci_state_unlink(k->c->root, k->o->id);
     *sn_diag() = keep;
 }
 

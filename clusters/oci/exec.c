@@ -2,6 +2,7 @@
 /* oci/exec.c - a further program in a container, and mounts in a live one. */
 #include <limits.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #include "clusters/oci/parent_int.h"
 #include "core/alloc.h"
@@ -122,6 +123,22 @@ static int prepare(struct sn_oci_birth *b, struct sn_oci_container *c,
     return b->filter.notify ? sn_oci_birth_state(b, c->id, bundle.ptr, b->spec->annotations) : 0;
 }
 
+/* A process of one thread that exists for this one exec takes the steps of stage 0 itself, which
+ * saves a clone: its own file out of reach first, then the pid namespace for its children. It does
+ * not become dumpable again: the child is seen from inside while it still has our descriptors. */
+static int step_in(struct sn_oci_birth *b)
+{
+    struct sn_oci_plan *p = b->plan;
+    if (!b->host.alone || p->exe < 0 || p->target_flags & CLONE_NEWUSER) return 0;
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || sn_oci_protect_self(p->exe, p->exe_text) < 0)
+        return 0; /* stage 0 tries, and says why not */
+    sn_oci_close_fd(&p->exe);
+    if (p->target_flags & CLONE_NEWPID && setns(p->target, CLONE_NEWPID) < 0)
+        return sn_fail_errno(errno, "enter the container's pid namespace");
+    p->direct = true;
+    return 0;
+}
+
 static void set_oom(struct sn_oci_birth *b)
 {
     if (!b->process->oom_score_adj.set) return;
@@ -159,6 +176,7 @@ int sn_oci_exec(struct sn_oci_container *c, const struct sn_oci_exec_opts *o,
     if (e == 0) {
         e = check_status(c, o->ignore_paused);
         if (e == 0) e = prepare(b, c, o, &own);
+        if (e == 0) e = step_in(b);
         if (e == 0) e = sn_oci_birth_spawn(b, 0, sn_oci_init_exec);
         if (e == 0) set_oom(b);
         if (e == 0) e = finish(b, o, ret);

@@ -157,7 +157,7 @@ void sn_oci_stage(struct sn_oci_plan *p)
         if (s != SIGKILL && s != SIGSTOP) signal(s, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (p->exe >= 0) {
-        int e = sn_oci_protect_self(p->exe);
+        int e = sn_oci_protect_self(p->exe, p->exe_text);
         /* In a user namespace the file is not the container's to write, whatever it sees. */
         if (e < 0 && !p->userns) sn_oci_die(p, -e, "protect the runtime's own file");
         sn_oci_close_fd(&p->exe);

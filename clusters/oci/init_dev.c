@@ -28,20 +28,19 @@ static mode_t kind_of(const struct sn_oci_device *d)
     return d->type[0] == 'b' ? S_IFBLK : d->type[0] == 'p' ? S_IFIFO : S_IFCHR;
 }
 
-static void make_device(struct sn_oci_plan *p, int root, const struct sn_oci_device *d)
+/* In the folder `dir`, which stays the caller's. */
+static void make_device(struct sn_oci_plan *p, int root, int dir, const char *name,
+                        const struct sn_oci_device *d)
 {
-    const char *name;
     dev_t dev = kind_of(d) == S_IFIFO ? 0 : makedev((unsigned)d->major, (unsigned)d->minor);
     mode_t mode = d->file_mode.set ? (mode_t)(d->file_mode.v & 07777) : 0666;
     if (p->userns) {
         bind_device(p, root, d->path);
         return;
     }
-    int dir = sn_oci_parent_of(p, root, d->path, &name);
     if (mknodat(dir, name, kind_of(d) | mode, dev) < 0) {
         struct stat st;
         if (errno == EPERM && kind_of(d) != S_IFIFO) {
-            close(dir);
             bind_device(p, root, d->path);
             return;
         }
@@ -56,7 +55,6 @@ static void make_device(struct sn_oci_plan *p, int root, const struct sn_oci_dev
                  AT_SYMLINK_NOFOLLOW) < 0)
         sn_oci_die(p, errno, "chown %s", d->path);
     if (fchmodat(dir, name, mode, 0) < 0) sn_oci_die(p, errno, "chmod %s", d->path);
-    close(dir);
 }
 
 static void link_device(struct sn_oci_plan *p, int dev, const char *name, const char *to)
@@ -64,10 +62,8 @@ static void link_device(struct sn_oci_plan *p, int dev, const char *name, const 
     if (symlinkat(to, dev, name) < 0 && errno != EEXIST) sn_oci_die(p, errno, "link /dev/%s", name);
 }
 
-static void link_all(struct sn_oci_plan *p, int root)
+static void link_all(struct sn_oci_plan *p, int dev)
 {
-    int dev = sn_oci_open_in(root, "dev", O_PATH | O_DIRECTORY, 0, 0);
-    if (dev < 0) sn_oci_die(p, -dev, "/dev in the root");
     link_device(p, dev, "fd", "/proc/self/fd");
     link_device(p, dev, "stdin", "/proc/self/fd/0");
     link_device(p, dev, "stdout", "/proc/self/fd/1");
@@ -76,7 +72,6 @@ static void link_all(struct sn_oci_plan *p, int root)
     /* The image's own ptmx would be the host's instance. */
     if (unlinkat(dev, "ptmx", 0) < 0 && errno != ENOENT) sn_oci_die(p, errno, "remove /dev/ptmx");
     link_device(p, dev, "ptmx", "pts/ptmx");
-    close(dev);
 }
 
 const struct sn_oci_device sn_oci_devices_every[] = {
@@ -89,14 +84,21 @@ void sn_oci_devices(struct sn_oci_plan *p, int root)
 {
     const struct sn_oci_device *every = sn_oci_devices_every;
     if (p->dev_bound) return;
+    const char *name;
+    int dev = sn_oci_parent_of(p, root, every[0].path, &name);
     for (size_t i = 0; every[i].path; i++) {
         bool own = false;
         for (size_t k = 0; k < p->spec->devices.n; k++)
             own |= strcmp(p->spec->devices.ptr[k].path, every[i].path) == 0;
-        if (!own) make_device(p, root, &every[i]);
+        if (!own) make_device(p, root, dev, every[i].path + strlen("/dev/"), &every[i]);
     }
-    for (size_t k = 0; k < p->spec->devices.n; k++) make_device(p, root, &p->spec->devices.ptr[k]);
-    link_all(p, root);
+    for (size_t k = 0; k < p->spec->devices.n; k++) {
+        int dir = sn_oci_parent_of(p, root, p->spec->devices.ptr[k].path, &name);
+        make_device(p, root, dir, name, &p->spec->devices.ptr[k]);
+        close(dir);
+    }
+    link_all(p, dev);
+    close(dev);
 }
 
 /* ---- masked and read-only paths ----------------------------------------------------------------

@@ -56,9 +56,11 @@ struct sn_oci_plan {
     uint64_t ns_flag[SN_OCI_NAMESPACES];
     int target;            /* exec: pidfd of the container, whose namespaces are entered; else -1 */
     uint64_t target_flags; /* CLONE_NEW* of them */
+    bool direct;           /* exec without stage 0: the parent has taken its steps */
     int console_sock;
     bool console_wanted; /* the parent wants the master end by the socket */
     int exe;             /* sealed file that takes the place of /proc/self/exe, or -1 */
+    bool exe_text;       /* it has the program's text */
     const struct sn_seccomp_filter *seccomp;
     int seccomp_sock;
     struct sn_oci_hook_state hook_state, listener_state; /* the latter: head PID middle PID tail */
@@ -146,6 +148,9 @@ void sn_oci_init_criu(struct sn_oci_plan *p);
 int sn_oci_hook_run(const struct sn_oci_hook *h, const struct sn_oci_hook_state *s,
                     const char *status, pid_t pid, char text[SN_OCI_MESSAGE_MAX]);
 /* protect.c: sn_oci_protect_self - /proc/self/exe becomes `fd`. 0 or -errno. Async-signal-safe. */
-int sn_oci_protect_self(int fd);
-/* sn_oci_protect_file - a sealed file in memory for it, close-on-exec, or -errno. */
-int sn_oci_protect_file(void);
+int sn_oci_protect_self(int fd, bool has_text);
+/* sn_oci_protect_file - a sealed file in memory for it, with the program's text or empty,
+ * close-on-exec, or -errno. Async-signal-safe. */
+int sn_oci_protect_file(bool text);
+/* sn_oci_protect_text - whether this program is so large that the file is to have the text. */
+bool sn_oci_protect_text(void);

@@ -162,7 +162,9 @@ int sn_oci_file_read(struct sn_arena *a, const char *path, struct sn_str *ret)
 int sn_oci_lock_open(struct sn_oci_state_file *f)
 {
     /* A description of its own, so that the lock is the child's alone once we have closed ours. */
-    int fd = openat(f->dir, "state", O_RDWR | O_CLOEXEC);
+    char self[32];
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", f->fd);
+    int fd = open(self, O_RDWR | O_CLOEXEC);
     struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1};
     if (fd < 0 || fcntl(fd, F_OFD_SETLK, &l) < 0) {
         int e = errno;

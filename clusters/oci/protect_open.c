@@ -82,6 +82,6 @@ int sn_oci_protect_open(void)
     if (!sn_oci_protects())
         return sn_fail(SN_E_UNIMPLEMENTED, "the kernel does not let a process replace its file");
     int fd = overlay_file();
-    if (fd < 0) fd = sn_oci_protect_file();
+    if (fd < 0) fd = sn_oci_protect_file(true);
     return fd < 0 ? sn_fail_errno(-fd, "copy the program into a sealed file") : fd;
 }

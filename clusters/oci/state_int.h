@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oci/state_int.h - a container's state: one mapped file, ROOT/ID/state.
+/* oci/state_int.h - a container's state: one mapped file, ROOT/ID.
  *
  * Texts are written once, before the file gets its name; what changes are a few words under a
  * seqlock. Writers hold flock(2) on the file; readers map it read-only and retry. The child of
@@ -14,7 +14,7 @@
 #include "core/base.h"
 #include "core/str.h"
 
-#define SN_OCI_STATE_MAGIC 0x315441544349534eull /* "NSICTAT1", little-endian */
+#define SN_OCI_STATE_MAGIC 0x325441544349534eull /* "NSICTAT2", little-endian */
 #define SN_OCI_STATE_ERROR_MAX 512
 #define SN_OCI_STATE_BYTES_MAX (8u << 20)
 
@@ -26,6 +26,7 @@ enum sn_oci_state_text {
     SN_OCI_TEXT_ANNOTATIONS,
     SN_OCI_TEXT_CGROUP,
     SN_OCI_TEXT_CONFIG,
+    SN_OCI_TEXT_HIERARCHIES, /* sn_cgroup_host_write's */
     SN_OCI_TEXTS,
 };
 enum {
@@ -56,13 +57,13 @@ struct sn_oci_state_map {
 };
 
 struct sn_oci_state_file {
-    int dir, fd; /* ROOT/ID, and its file "state" */
+    int fd;
     struct sn_oci_state_map *map;
     size_t bytes;
 };
-#define SN_OCI_STATE_NONE   \
-    {                       \
-        .dir = -1, .fd = -1 \
+#define SN_OCI_STATE_NONE \
+    {                     \
+        .fd = -1          \
     }
 
 struct sn_oci_state_init {
@@ -72,11 +73,11 @@ struct sn_oci_state_init {
 };
 /* sn_oci_id_check - Returns 0 or SN_E_INVALID_ARGUMENT: letters, digits and _ + - . only. */
 int sn_oci_id_check(const char *id) SN_MUST_CHECK;
-/* sn_oci_state_make - the folder and the file in phase creating. Returns 0; SN_E_ALREADY_EXISTS
+/* sn_oci_state_make - the file in phase creating, which gets its name when it is whole. Returns 0; SN_E_ALREADY_EXISTS
  * ("container with given ID already exists"); what the kernel said. */
 int sn_oci_state_make(const char *root, const char *id, const struct sn_oci_state_init *init,
                       struct sn_oci_state_file *ret) SN_MUST_CHECK;
-/* sn_oci_state_exists - SN_E_ALREADY_EXISTS where there is a folder of that name, before anything
+/* sn_oci_state_exists - SN_E_ALREADY_EXISTS where there is a file of that name, before anything
  * is done for a new one; else 0. */
 int sn_oci_state_exists(const char *root, const char *id) SN_MUST_CHECK;
 /* sn_oci_state_load - Returns 0; SN_E_NOT_FOUND ("container does not exist"); SN_E_DATA_LOSS. */
@@ -89,9 +90,8 @@ static inline void sn_oci_state_keep(struct sn_oci_state_file *f)
     (void)madvise(f->map, f->bytes, MADV_DONTFORK);
 }
 void sn_oci_state_done(struct sn_oci_state_file *f);
-/* sn_oci_state_unlink - removes file and folder. */
-int sn_oci_state_unlink(const char *root, const char *id,
-                        struct sn_oci_state_file *f) SN_MUST_CHECK;
+/* sn_oci_state_unlink - removes the file. */
+int sn_oci_state_unlink(const char *root, const char *id) SN_MUST_CHECK;
 /* sn_oci_state_lock, _unlock - writers, and operations that exclude each other (start, delete). */
 int sn_oci_state_lock(struct sn_oci_state_file *f) SN_MUST_CHECK;
 void sn_oci_state_unlock(struct sn_oci_state_file *f);

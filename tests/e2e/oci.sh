@@ -228,6 +228,27 @@ same"
 bundle e4 'p["args"] = ["/bin/sleep", "100"]; drop("pid")'; (cd "$tmp/e4" && run create e4 </dev/null >"$tmp/std" 2>&1)
 check "CVE-2019-5736: exe of a created container" "$(P=$(run state e4 | sed -n 's/.*"pid": \([0-9]*\).*/\1/p'); readlink /proc/$P/exe | grep -c memfd)" 1
 run delete -f e4
+# Programs that lead the kernel to the runtime's own file: as interpreter, at the start and by exec.
+check "CVE-2019-5736: interpreter /proc/self/exe" "$(out e10 'f = open(b+"/rootfs/bin/trap2", "w"); f.write("#!/proc/self/exe\n"); f.close(); __import__("os").chmod(b+"/rootfs/bin/trap2", 0o755); p["args"] = ["/bin/trap2", "--version"]' | grep -c 'sennit-oci version')" 0
+# Somebody inside with every capability, who sees our processes in the same pid namespace: one that waits for
+# its start, and one whose exec is stopped as early as can be, by the frozen group that it enters. Neither
+# /proc/PID/exe nor what is mapped leads to the program, and what is written there does not reach it.
+all='import re; caps = ["CAP_" + n for n in "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER KILL SETUID SETGID SYS_PTRACE SYS_ADMIN SYS_RAWIO MKNOD CHECKPOINT_RESTORE BPF PERFMON".split()]; p["capabilities"] = {k: caps for k in ("bounding", "effective", "permitted")}'
+bundle e11 "$all"'; p["args"] = ["/bin/sleep", "100"]; open(b+"/rootfs/bin/trap2", "w").write("#!/proc/self/exe\n"); __import__("os").chmod(b+"/rootfs/bin/trap2", 0o755)'
+(cd "$tmp/e11" && run run -d e11 </dev/null >"$tmp/std" 2>&1); P=$(run state e11 | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+for i in 12 13; do
+  bundle e$i "$all; drop('pid'); ns('pid', path='/proc/$P/ns/pid'); p['args'] = ['/bin/sleep', '100']"
+  (cd "$tmp/e$i" && if [ $i = 12 ]; then run create e12; else run run -d e13; fi </dev/null >"$tmp/std" 2>&1)
+done
+sum=$(sha256sum <"$oci"); run pause e11
+for how in /bin/true /bin/trap2; do run exec --ignore-paused e11 $how </dev/null >/dev/null 2>&1 & held="${held:-} $!"; done
+spy='for p in /proc/[0-9]*; do [ $p = /proc/$$ ] && continue; readlink $p/exe; cat $p/maps; echo x >$p/exe; readlink $p/map_files/*; done 2>/dev/null | grep -e /sennit-oci -e memfd:'
+seen=; for _ in $(seq 100); do seen=$(run exec e13 /bin/sh -c "$spy"); [ "$(grep -c '^/memfd:' <<<"$seen")" -ge 3 ] && break; sleep 0.05; done
+check "CVE-2019-5736: three processes of ours are seen, all with a file in memory" "$(grep -c '^/memfd:sennit-oci (deleted)$' <<<"$seen") $(grep -c "${oci##*/}\$" <<<"$seen")" "3 0"
+run resume e11; for p in $held; do wait "$p"; done
+check "CVE-2019-5736: exec of an interpreter /proc/self/exe" "$(run exec e11 /bin/trap2 --version 2>&1 | grep -c 'sennit-oci version')" 0
+check "CVE-2019-5736: the program is as it was" "$(sha256sum <"$oci")" "$sum"
+for i in 12 13 11; do run delete -f e$i; done
 ln -sfn / "$tmp/abs"
 check "symlink as a mount's place stays inside" "$(out e5 "__import__('os').makedirs(b+'/rootfs$tmp'); __import__('os').symlink('/../../../..$tmp', b+'/rootfs/link'); bind('$tmp/src', '/link/in', 'ro'); sh('ls -d $tmp/in')"; [ -e "$tmp/in" ] && echo ESCAPED)" "$tmp/in"
 check "/dev as a symlink (crun 2026-47766)" "$(mkdir -p "$tmp/e6/rootfs"; out e6 "os=__import__('os'); os.rmdir(b+'/rootfs/dev'); os.symlink('/../../../../tmp', b+'/rootfs/dev'); c['mounts'] = [m for m in c['mounts'] if not m['destination'].startswith('/dev')]; sh('ls /tmp/null')"; [ -e /tmp/null ] && echo ESCAPED)" /tmp/null
