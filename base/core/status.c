@@ -173,7 +173,7 @@ int sn_fail_errno(int err, const char *fmt, ...)
 #ifdef __GLIBC__
     const char *text = strerrordesc_np(err); /* thread-safe and untranslated, unlike strerror */
 #else
-    const char *text = strerror(err); /* musl's is both */
+    const char *text = strerror(err); /* banned: musl's is both */
 #endif
     if (!text) {
         snprintf(number, sizeof(number), "errno %d", err);

@@ -19,7 +19,7 @@
 #include "clusters/task/zygote.h"
 #include "fiber/fiber.h"
 
-#define ROUNDS_MAX 2000
+#define ROUNDS_MAX 2000u
 
 struct way {
     const char *name;

@@ -559,22 +559,18 @@ static int revive(struct restore *r)
 int sn_oci_birth_restore(struct sn_oci_birth *b, struct sn_oci_container *c,
                          const struct sn_oci_criu_opts *o)
 {
-    /* A folder to mount the root on, in criu's mount namespace: the state itself is a file. */
-    struct sn_str root = sn_arena_printf(&b->arena, "%s/.criu", c->root);
-    if (root.ptr && mkdir(root.ptr, 0700) < 0 && errno != EEXIST)
-        return sn_fail_errno(errno, "mkdir %s", root.ptr);
     struct restore r = {.work = {.b = b,
                                  .o = o,
                                  .log = "restore.log",
                                  .images = -1,
                                  .work = -1,
                                  .talk = -1,
-                                 /* Only in criu's own mount namespace, so the state folder will do. */
-                                 .child.root = root.ptr,
+                                 /* Only in criu's own mount namespace: any folder will do. */
+                                 .child.root = c->root,
                                  .notified = restore_notified,
                                  .arg = &r},
                         .c = c};
-    int e = root.ptr ? revive(&r) : SN_E_NOMEM;
+    int e = revive(&r);
     if (e < 0 && r.pid > 0 && r.pid != b->pid) {
         /* Our child as well: killed with criu, or now. */
         struct sn_diag keep = *sn_diag();

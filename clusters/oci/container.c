@@ -107,8 +107,8 @@ static int open_recorded(struct sn_oci_container *c, const char *location)
 {
     struct sn_cgroup_probe_opts o = {.rootless = c->host.rootless};
     if (c->host.cgroups || c->has_probed) return SN_E_NOT_FOUND;
-    int e = sn_cgroup_host_read(sn_oci_state_str(&c->state, SN_OCI_TEXT_HIERARCHIES), &o,
-                                &c->probed);
+    int e =
+        sn_cgroup_host_read(sn_oci_state_str(&c->state, SN_OCI_TEXT_HIERARCHIES), &o, &c->probed);
     if (e < 0) return e;
     e = sn_cgroup_open(&c->probed, location, &c->cgroup);
     if (e == 0 && sn_cgroup_complete(c->cgroup)) {
@@ -250,7 +250,7 @@ static int start_locked(struct sn_oci_container *c)
 {
     pid_t pid;
     struct sn_oci_state_map *m = c->state.map;
-    enum sn_oci_status s = status_now(c, &pid);
+    enum sn_oci_status s = c->released ? SN_OCI_CREATED : status_now(c, &pid);
     /* In slices, because its maker may die. */
     for (int waited = 0; s == SN_OCI_CREATING && waited < SN_OCI_CREATE_MS; waited += 100) {
         sn_oci_wait_created(m, 100);
@@ -258,10 +258,14 @@ static int start_locked(struct sn_oci_container *c)
     }
     if (s == SN_OCI_STOPPED)
         return sn_fail(SN_E_FAILED_PRECONDITION, "cannot start a container that has stopped");
-    if (s != SN_OCI_CREATED || atomic_load(&m->start))
+    if (s != SN_OCI_CREATED || (!c->released && atomic_load(&m->start)))
         return sn_fail(SN_E_FAILED_PRECONDITION, "cannot start a container in the %s state",
                        sn_oci_status_name(s));
-    sn_oci_wake_start(m);
+    if (c->released)
+        pid = atomic_load(&m->pid);
+    else
+        sn_oci_wake_start(m);
+    c->released = false; /* a second start is an error like any other */
     int e = sn_oci_wait_executed(&c->state);
     if (e < 0) return e;
     uint32_t failed = atomic_load_explicit(&m->failed, memory_order_acquire);

@@ -39,8 +39,8 @@ struct sn_oci_host {
     bool systemd_cgroup;                  /* cgroupsPath is "slice:prefix:name" */
     bool rootless;                        /* cgroups that refuse are done without */
     bool no_cgroups;                      /* crun's --cgroup-manager=disabled */
-    /* The calling process has one thread and ends after a sn_oci_exec: that one may change it, for a
-     * clone less (its /proc/self/exe, its dumpable flag, the pid namespace of its children). */
+    /* The calling process has one thread and ends after a sn_oci_exec: that one may change it, for
+     * a clone less (its /proc/self/exe, its dumpable flag, the pid namespace of its children). */
     bool alone;
     const int *protect_fd; /* of sn_oci_protect_open, borrowed; NULL: made for each child */
     /* Told what is odd but no failure; may be NULL. Text without newline, valid for the call. */
@@ -66,6 +66,7 @@ struct sn_oci_create_opts {
     bool no_new_keyring;
     unsigned listen_fds; /* so many of them are sockets: LISTEN_FDS and LISTEN_PID are set */
     bool detach;         /* nobody stays: a terminal needs a console socket */
+    bool released;       /* the caller calls sn_oci_start next: the child does not wait for it */
 };
 /* sn_oci_create - everything up to the program's execution. Afterwards the child waits for
  * sn_oci_start (of any process). Hooks prestart, createRuntime, createContainer have run.

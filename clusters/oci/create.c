@@ -182,7 +182,7 @@ static int prepare(struct creation *k)
         if (fcntl((int)i, F_GETFD) < 0)
             return sn_fail(SN_E_INVALID_ARGUMENT, "preserve-fds: descriptor %u is not open", i);
     if ((e = sn_oci_birth_streams(b, &st)) < 0 || (e = open_namespaces(k)) < 0) return e;
-    if (!k->criu && (e = open_trees(k)) < 0) return e;
+    if (!k->criu && ((e = open_trees(k)) < 0 || (e = sn_oci_birth_nodes(b)) < 0)) return e;
     if (!k->criu && p->process && (e = sn_oci_birth_env(b, o->listen_fds)) < 0) return e;
     if (!k->criu && p->process && (e = sn_oci_birth_seccomp(b, k->c->root)) < 0) return e;
     if ((e = sn_oci_birth_state(b, o->id, k->bundle, b->spec->annotations)) < 0) return e;
@@ -196,6 +196,7 @@ static int prepare(struct creation *k)
     p->rootless = b->host.rootless;
     p->dev_bound = dev_is_bound(b->spec);
     p->want_maps = p->userns;
+    sn_oci_birth_annotations(b);
     p->sync = b->spec->hooks[SN_OCI_HOOK_PRESTART].n ||
               b->spec->hooks[SN_OCI_HOOK_CREATE_RUNTIME].n ||
               b->spec->hooks[SN_OCI_HOOK_CREATE_CONTAINER].n || b->spec->net_devices.n;
@@ -264,7 +265,7 @@ static int make_state(struct creation *k)
     init.text[SN_OCI_TEXT_ANNOTATIONS] = sn_buf_view(&ann);
     init.text[SN_OCI_TEXT_CGROUP] = sn_str(k->location);
     init.text[SN_OCI_TEXT_CONFIG] = k->config;
-    init.text[SN_OCI_TEXT_HIERARCHIES] = sn_str_of((const char *)hosts.ptr, hosts.len);
+    init.text[SN_OCI_TEXT_HIERARCHIES] = sn_buf_view(&hosts);
     if (b->plan->process && b->plan->process->terminal) init.flags |= SN_OCI_FLAG_TERMINAL;
     if (b->host.systemd_cgroup) init.flags |= SN_OCI_FLAG_SYSTEMD;
     if (!k->location) init.flags |= SN_OCI_FLAG_NO_CGROUP;
@@ -317,6 +318,9 @@ static int bear(struct creation *k)
     if (k->o->pid_file && (e = sn_oci_pid_file(k->o->pid_file, b->pid)) < 0) return e;
     if (k->o->pidfd_socket && (e = sn_oci_pidfd_send(k->o->pidfd_socket, b->pidfd)) < 0) return e;
     sn_oci_set_created(k->c->state.map);
+    /* Before the child is told that it is created: it need not sleep for a second word. */
+    if ((k->c->released = k->o->released))
+        atomic_store_explicit(&k->c->state.map->start, 1, memory_order_release);
     e = sn_oci_message_send(b->sock, SN_OCI_MSG_GO, b->pid, NULL, -1);
     return e < 0 ? sn_fail(SN_E_ABORTED, "the container's process ended before it was ready") : 0;
 }

@@ -17,11 +17,12 @@
 
 static int find_program(struct sn_criu_work *w)
 {
-    const char *name = w->o->criu ? w->o->criu : "criu", *path = getenv("PATH");
+    const char *name = w->o->criu ? w->o->criu : "criu";
+    const char *path = getenv("PATH"); /* banned: where a program is looked for */
     w->child.path = name;
     if (strchr(name, '/')) {
         if (access(name, X_OK) == 0) return 0;
-        return sn_fail(SN_E_NOT_FOUND, "exec: \"%s\": %s", name, strerror(errno));
+        return sn_fail_errno(errno, "exec: \"%s\"", name);
     }
     for (struct sn_str rest = sn_str(path ? path : "/usr/sbin:/usr/bin:/sbin:/bin"); rest.len;) {
         struct sn_str dir = sn_str_cut(&rest, ':');

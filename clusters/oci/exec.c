@@ -117,6 +117,7 @@ static int prepare(struct sn_oci_birth *b, struct sn_oci_container *c,
     p->id = c->id;
     p->rootless = b->host.rootless;
     p->affinity_in_child = true;
+    sn_oci_birth_annotations(b);
     p->want_maps = p->userns || b->filter.notify;
     struct sn_str bundle = sn_arena_str(&b->arena, sn_oci_state_str(&c->state, SN_OCI_TEXT_BUNDLE));
     if (!bundle.ptr) return SN_E_NOMEM;

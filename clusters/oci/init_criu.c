@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* oci/init_criu.c - child: becomes criu, in the container's groups, with the container's root
  * mounted where criu wants it. */
+#include <linux/close_range.h>
 #include <sys/socket.h>
 
 #include "clusters/oci/init_int.h"

@@ -13,9 +13,10 @@
 /* ---- devices -----------------------------------------------------------------------------------
  */
 
-static void bind_device(struct sn_oci_plan *p, int root, const char *path)
+/* node: a detached mount of it, or SN_OCI_NODE_HOST. */
+static void bind_device(struct sn_oci_plan *p, int root, const char *path, int node)
 {
-    int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    int fd = node >= 0 ? node : open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (fd < 0) sn_oci_die(p, errno, "device %s of the host", path);
     int target = sn_oci_target(p, root, path, false, false);
     sn_oci_attach(p, fd, target, path);
@@ -23,31 +24,34 @@ static void bind_device(struct sn_oci_plan *p, int root, const char *path)
     close(target);
 }
 
-static mode_t kind_of(const struct sn_oci_device *d)
+mode_t sn_oci_device_kind(const struct sn_oci_device *d)
 {
     return d->type[0] == 'b' ? S_IFBLK : d->type[0] == 'p' ? S_IFIFO : S_IFCHR;
 }
 
 /* In the folder `dir`, which stays the caller's. */
-static void make_device(struct sn_oci_plan *p, int root, int dir, const char *name,
-                        const struct sn_oci_device *d)
+static void make_device(struct sn_oci_plan *p, int root, int dir, const struct sn_oci_device *d,
+                        int node)
 {
-    dev_t dev = kind_of(d) == S_IFIFO ? 0 : makedev((unsigned)d->major, (unsigned)d->minor);
+    const char *slash = strrchr(d->path, '/'), *name = slash ? slash + 1 : d->path;
+    dev_t dev =
+        sn_oci_device_kind(d) == S_IFIFO ? 0 : makedev((unsigned)d->major, (unsigned)d->minor);
     mode_t mode = d->file_mode.set ? (mode_t)(d->file_mode.v & 07777) : 0666;
     if (p->userns) {
-        bind_device(p, root, d->path);
+        bind_device(p, root, d->path, node);
         return;
     }
-    if (mknodat(dir, name, kind_of(d) | mode, dev) < 0) {
+    if (mknodat(dir, name, sn_oci_device_kind(d) | mode, dev) < 0) {
         struct stat st;
-        if (errno == EPERM && kind_of(d) != S_IFIFO) {
-            bind_device(p, root, d->path);
+        if (errno == EPERM && sn_oci_device_kind(d) != S_IFIFO) {
+            bind_device(p, root, d->path, node);
             return;
         }
         if (errno != EEXIST) sn_oci_die(p, errno, "mknod %s", d->path);
         if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             sn_oci_die(p, errno, "stat %s", d->path);
-        if ((st.st_mode & S_IFMT) != kind_of(d) || (kind_of(d) != S_IFIFO && st.st_rdev != dev))
+        if ((st.st_mode & S_IFMT) != sn_oci_device_kind(d) ||
+            (sn_oci_device_kind(d) != S_IFIFO && st.st_rdev != dev))
             sn_oci_die(p, EEXIST, "device %s: the image has something else there", d->path);
     }
     /* Only what was verified not to be a link is changed, and never through one. */
@@ -55,6 +59,25 @@ static void make_device(struct sn_oci_plan *p, int root, int dir, const char *na
                  AT_SYMLINK_NOFOLLOW) < 0)
         sn_oci_die(p, errno, "chown %s", d->path);
     if (fchmodat(dir, name, mode, 0) < 0) sn_oci_die(p, errno, "chmod %s", d->path);
+}
+
+/* The nodes that the parent has made, each as a mount of its own. Mounts are cloned only where they
+ * are attached (before Linux 6.15): on /dev, for the time. */
+static void take_nodes(struct sn_oci_plan *p, int root)
+{
+    char name[24];
+    int dev = sn_oci_target(p, root, "/dev", true, false);
+    sn_oci_attach(p, p->nodes_fs, dev, "/dev");
+    for (size_t k = 0; k < p->spec->devices.n; k++) {
+        if (p->nodes[k] != SN_OCI_NODE_MADE) continue;
+        snprintf(name, sizeof(name), "%zu", k);
+        p->nodes[k] = open_tree(p->nodes_fs, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        if (p->nodes[k] < 0) sn_oci_die(p, errno, "device %s", p->spec->devices.ptr[k].path);
+    }
+    if (fchdir(p->nodes_fs) < 0 || umount2(".", MNT_DETACH) < 0)
+        sn_oci_die(p, errno, "unmount the device nodes");
+    sn_oci_close_fd(&p->nodes_fs);
+    close(dev);
 }
 
 static void link_device(struct sn_oci_plan *p, int dev, const char *name, const char *to)
@@ -90,11 +113,13 @@ void sn_oci_devices(struct sn_oci_plan *p, int root)
         bool own = false;
         for (size_t k = 0; k < p->spec->devices.n; k++)
             own |= strcmp(p->spec->devices.ptr[k].path, every[i].path) == 0;
-        if (!own) make_device(p, root, dev, every[i].path + strlen("/dev/"), &every[i]);
+        if (!own) make_device(p, root, dev, &every[i], SN_OCI_NODE_HOST);
     }
+    if (p->nodes_fs >= 0) take_nodes(p, root);
     for (size_t k = 0; k < p->spec->devices.n; k++) {
-        int dir = sn_oci_parent_of(p, root, p->spec->devices.ptr[k].path, &name);
-        make_device(p, root, dir, name, &p->spec->devices.ptr[k]);
+        const struct sn_oci_device *d = &p->spec->devices.ptr[k];
+        int dir = sn_oci_parent_of(p, root, d->path, &name);
+        make_device(p, root, dir, d, p->nodes ? p->nodes[k] : SN_OCI_NODE_HOST);
         close(dir);
     }
     link_all(p, dev);

@@ -8,7 +8,8 @@ struct sn_oci_container {
     struct sn_oci_host host; /* root and strings borrowed from the caller's */
     char *id, *root;
     struct sn_oci_state_file state;
-    int pidfd; /* -1: not opened yet */
+    int pidfd;     /* -1: not opened yet */
+    bool released; /* create has let the program go on already */
     struct sn_cgroup_host probed;
     bool has_probed;
     struct sn_cgroup *cgroup;
@@ -50,6 +51,10 @@ int sn_oci_birth_streams(struct sn_oci_birth *b, const struct sn_oci_streams *s)
 /* sn_oci_birth_env - the program's environment; listen_fds: see create's options. */
 int sn_oci_birth_env(struct sn_oci_birth *b, unsigned listen_fds) SN_MUST_CHECK;
 int sn_oci_birth_seccomp(struct sn_oci_birth *b, const char *root) SN_MUST_CHECK;
+/* nodes.c: sn_oci_birth_nodes - devices that a user namespace's root could not make. */
+int sn_oci_birth_nodes(struct sn_oci_birth *b) SN_MUST_CHECK;
+/* sn_oci_birth_annotations - those that are orders to the runtime. */
+void sn_oci_birth_annotations(struct sn_oci_birth *b);
 /* sn_oci_birth_spawn - clones; `fn` is the child. flags: CLONE_NEW*. */
 int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags,
                        void (*fn)(struct sn_oci_plan *)) SN_MUST_CHECK;

@@ -7,9 +7,9 @@
  * memfd and executing that costs half a millisecond and a second start. Here the child moves all
  * that is mapped of the file into private memory, and then tells the kernel by PR_SET_MM_MAP that
  * its file is a sealed one in memory. That file needs no content: nobody has to execute it again. A
- * large program has its text in it, so that the text is shared and not charged to the container; a
- * daemon has a file without a copy (protect_open.c). Source: prctl(2) PR_SET_MM_MAP; the kernel
- * refuses the change while the old file is mapped, so nothing can be forgotten. */
+ * large program has its text in it, so that the text is shared and not charged to the container. A
+ * daemon needs neither: protect_open.c. Source: prctl(2) PR_SET_MM_MAP; the kernel refuses the
+ * change while the old file is mapped, so nothing can be forgotten. */
 #include <elf.h>
 #include <link.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@
 
 #define MAPPINGS_MAX 64 /* of the program's file */
 #define MAPPED_BYTES_MAX (64u << 20)
-#define TEXT_MOVED_MAX (512 << 10) /* bytes of text; a larger one is mapped from the sealed file */
+#define TEXT_MOVED_MAX (512 << 10) /* bytes; a larger text is mapped from the sealed file */
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
@@ -145,12 +145,11 @@ static size_t header_ranges(struct range *out)
         if (p[i].p_type == PT_DYNAMIC || p[i].p_type == PT_INTERP || n == MAPPINGS_MAX) return 0;
         if (p[i].p_type != PT_LOAD || !p[i].p_filesz) continue;
         unsigned f = p[i].p_flags;
-        out[n++] = (struct range){
-            .from = p[i].p_vaddr & ~page,
-            .to = (p[i].p_vaddr + p[i].p_filesz + page) & ~page,
-            .offset = p[i].p_offset & ~(uint64_t)page,
-            .prot = (f & PF_R ? PROT_READ : 0) | (f & PF_W ? PROT_WRITE : 0) |
-                    (f & PF_X ? PROT_EXEC : 0)};
+        out[n++] = (struct range){.from = p[i].p_vaddr & ~page,
+                                  .to = (p[i].p_vaddr + p[i].p_filesz + page) & ~page,
+                                  .offset = p[i].p_offset & ~(uint64_t)page,
+                                  .prot = (f & PF_R ? PROT_READ : 0) | (f & PF_W ? PROT_WRITE : 0) |
+                                          (f & PF_X ? PROT_EXEC : 0)};
     }
     return n;
 }

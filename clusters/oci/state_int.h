@@ -73,7 +73,8 @@ struct sn_oci_state_init {
 };
 /* sn_oci_id_check - Returns 0 or SN_E_INVALID_ARGUMENT: letters, digits and _ + - . only. */
 int sn_oci_id_check(const char *id) SN_MUST_CHECK;
-/* sn_oci_state_make - the file in phase creating, which gets its name when it is whole. Returns 0; SN_E_ALREADY_EXISTS
+/* sn_oci_state_make - the file in phase creating, which gets its name when it is whole. Returns 0;
+ * SN_E_ALREADY_EXISTS
  * ("container with given ID already exists"); what the kernel said. */
 int sn_oci_state_make(const char *root, const char *id, const struct sn_oci_state_init *init,
                       struct sn_oci_state_file *ret) SN_MUST_CHECK;

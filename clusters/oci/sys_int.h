@@ -27,6 +27,7 @@
 #endif
 #ifndef __GLIBC__
 /* musl leaves these to the kernel's headers and syscall(2). */
+#include <linux/close_range.h>
 #include <linux/mount.h>
 static inline int fsopen(const char *type, unsigned flags)
 {

@@ -90,14 +90,27 @@ static struct block *get(size_t n, int *ret_zero)
     return b;
 }
 
-void *malloc(size_t n)
+static void *take(size_t n)
 {
     int zero;
     struct block *b = get(n, &zero);
     return b ? (char *)b + HEAD : NULL;
 }
 
-void free(void *p)
+static void *take_zeroed(size_t n, size_t size)
+{
+    size_t total;
+    int zero;
+    if (__builtin_mul_overflow(n, size, &total)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    struct block *b = get(total, &zero);
+    if (!b) return NULL;
+    return zero ? (char *)b + HEAD : memset((char *)b + HEAD, 0, total);
+}
+
+static void give(void *p)
 {
     if (!p) return;
     struct block *b = block_of(p);
@@ -111,29 +124,21 @@ void free(void *p)
     lists[list] = b;
 }
 
-void *calloc(size_t n, size_t size)
+static void *change(void *p, size_t n)
 {
-    size_t total;
-    int zero;
-    if (__builtin_mul_overflow(n, size, &total)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    struct block *b = get(total, &zero);
-    if (!b) return NULL;
-    return zero ? (char *)b + HEAD : memset((char *)b + HEAD, 0, total);
-}
-
-void *realloc(void *p, size_t n)
-{
-    if (!p) return malloc(n);
+    if (!p) return take(n);
     size_t have = block_of(p)->size;
     if (n <= have) return p;
-    void *q = malloc(n);
+    void *q = take(n);
     if (!q) return NULL;
     memcpy(q, p, have);
-    free(p);
+    give(p);
     return q;
 }
 
+/* What libc and core/alloc.h call. */
+void *malloc(size_t n) { return take(n); }                           /* banned: the heap itself */
+void free(void *p) { give(p); }                                      /* banned: as above */
+void *calloc(size_t n, size_t size) { return take_zeroed(n, size); } /* banned: as above */
+void *realloc(void *p, size_t n) { return change(p, n); }            /* banned: as above */
 size_t malloc_usable_size(void *p) { return p ? block_of(p)->size : 0; }

@@ -2,6 +2,7 @@
 /* sennit-oci/heap_test.c - the program's own malloc, under other names beside libc's. */
 #include <string.h>
 
+#include "core/base.h"
 #include "harness/test.h"
 
 void *heap_malloc(size_t n);
@@ -48,7 +49,7 @@ struct piece {
 static bool whole(const struct piece *x, unsigned k, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (x->p[i] != (unsigned char)(k + i * 7)) return false;
+        if (x->p[i] != (unsigned char)(k + (unsigned)i * 7)) return false;
     return true;
 }
 
@@ -72,10 +73,10 @@ SN_TEST(nothing_overlaps)
             t->p = heap_malloc(n);
         } else {
             t->p = heap_calloc(1, n);
-            for (size_t i = 0; i < n; i++) T_EQ(t->p[i], 0);
+            for (size_t i = 0; i < n; i++) T_ASSERT(t->p[i] == 0);
         }
         t->n = n;
-        for (size_t i = 0; i < n; i++) t->p[i] = (unsigned char)(k + i * 7);
+        for (size_t i = 0; i < n; i++) t->p[i] = (unsigned char)(k + (unsigned)i * 7);
     }
     for (unsigned k = 0; k < SN_COUNT_OF(x); k++) heap_free(x[k].p);
 }

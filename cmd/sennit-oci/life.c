@@ -14,7 +14,7 @@
 
 struct make_opts {
     const char *bundle, *config, *console_socket, *pidfd_socket, *pid_file;
-    bool no_pivot, no_new_keyring, detach, keep, no_subreaper;
+    bool run, no_pivot, no_new_keyring, detach, keep, no_subreaper;
     unsigned preserve_fds;
 };
 #define MAKE_OPTS(m)                                                                      \
@@ -64,6 +64,7 @@ static int make(struct app *app, const struct make_opts *m, const char *id, int 
                                    .no_pivot = m->no_pivot,
                                    .no_new_keyring = m->no_new_keyring,
                                    .detach = m->detach,
+                                   .released = m->run,
                                    .ret_console = ret_console};
     int e = preserve_count(m->preserve_fds, &o.preserve_fds, &o.listen_fds);
     if (e == 0 && m->config) e = read_text(app, m->config, &o.config);
@@ -106,7 +107,7 @@ int stay(struct app *app, struct sn_oci_container *c, int started, int master, b
 
 int cmd_run(struct app *app, int argc, char **argv)
 {
-    struct make_opts m = {0};
+    struct make_opts m = {.run = true};
     const struct opt opts[] = {MAKE_OPTS(m),
                                {"detach", 'd', OPT_FLAG, &m.detach, "do not wait for its end"},
                                {"keep", 0, OPT_FLAG, &m.keep, "do not delete it afterwards"},

@@ -113,6 +113,9 @@ check "user without capabilities" "$(out usr 'p["user"] = {"uid": 7, "gid": 8, "
 $(printf 'CapEff:\t0000000000000000')"
 check "ambient capabilities of a user" "$(out amb 'p["user"] = {"uid": 7, "gid": 8}; k = p["capabilities"]; k["inheritable"] = k["ambient"] = ["CAP_KILL"]; sh("grep CapEff /proc/self/status")')" "$(printf 'CapEff:\t0000000000000020')"
 check "no_new_privs" "$(out nnp 'sh("grep NoNewPrivs /proc/self/status")')" "$(printf 'NoNewPrivs:\t1')"
+check "HOME: a last line without its end" "$(out home2 'open(b+"/rootfs/etc/passwd","w").write("root:x:0:0::/root:/bin/sh\nu:x:7:7::/u:/bin/sh"); p["user"]["uid"] = 7; sh("echo $HOME")')" /u
+check "a variable twice: the last" "$(out twice 'p["env"] += ["A=1", "PATHS=x", "A=2"]; sh("echo $A $PATHS; env | grep -c ^A=")')" "2 x
+1"
 check "HOME" "$(out home 'open(b+"/rootfs/etc/passwd","w").write("root:x:0:0::/root:/bin/sh\n"); sh("echo $HOME")')" /root
 check "rlimits" "$(out lim 'p["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]; sh("ulimit -n; ulimit -Hn")')" "100
 200"
@@ -164,11 +167,24 @@ if unshare -U true 2>/dev/null; then
   run delete -f ux
   mkdir -p "$tmp/idm"; echo x >"$tmp/idm/f"; chown 1234 "$tmp/idm/f"
   check "idmapped mount" "$(out idm "c['mounts'].append({'destination': '/i', 'source': '$tmp/idm', 'options': ['bind', 'idmap'], 'uidMappings': [{'containerID': 1234, 'hostID': 77, 'size': 1}], 'gidMappings': [{'containerID': 0, 'hostID': 0, 'size': 1}]}); sh('stat -c %u /i/f')")" 77
+  mkdir -p "$tmp/ridm/sub"; mount -t tmpfs none "$tmp/ridm/sub"; echo x >"$tmp/ridm/sub/f"; chown 1234 "$tmp/ridm/sub/f"
+  check "idmapped mount and those below" "$(out ridm "c['mounts'].append({'destination': '/i', 'source': '$tmp/ridm', 'options': ['rbind', 'ridmap'], 'uidMappings': [{'containerID': 1234, 'hostID': 77, 'size': 1}], 'gidMappings': [{'containerID': 0, 'hostID': 0, 'size': 1}]}); sh('stat -c %u /i/sub/f')")" 77
+  check "idmapped mount, those below are not" "$(out idmo "c['mounts'].append({'destination': '/i', 'source': '$tmp/ridm', 'options': ['rbind', 'idmap'], 'uidMappings': [{'containerID': 1234, 'hostID': 77, 'size': 1}], 'gidMappings': [{'containerID': 0, 'hostID': 0, 'size': 1}]}); sh('stat -c %u /i/sub/f')")" 1234
+  umount "$tmp/ridm/sub"
+  check "device nodes in a user namespace" "$(out und "$maps l['devices'] = [{'path': '/dev/foo', 'type': 'c', 'major': 1, 'minor': 3, 'uid': 10, 'gid': 11, 'fileMode': 0o640}, {'path': '/dev/sub/zero', 'type': 'c', 'major': 1, 'minor': 5}, {'path': '/dev/null', 'type': 'c', 'major': 1, 'minor': 3, 'fileMode': 0o600}, {'path': '/dev/p', 'type': 'p'}]
+sh('stat -c \"%u:%g %a %t:%T\" /dev/foo /dev/sub/zero /dev/null; echo x >/dev/sub/zero && head -c 3 /dev/sub/zero | wc -c; stat -c %F /dev/p')")" "10:11 640 1:3
+0:0 666 1:5
+0:0 600 1:3
+3
+fifo"
+  refused unmapped "$maps l['devices'] = [{'path': '/dev/foo', 'type': 'c', 'major': 1, 'minor': 3, 'uid': 70000}]" "linux.devices[0]: its owner 70000:0 is not mapped"
 else
   skip "user namespace" "not permitted"
 fi
 
 # ---- hooks
+check "hooks: the runtime's environment where they have none" "$(export SN_SEEN=yes; out hkenv "H = lambda n: [{'path': '/bin/sh', 'args': ['sh', '-c', 'echo ' + n + ' \$SN_SEEN >>$tmp/hkenv.log']}]
+c['hooks'] = {k: H(k) for k in ('prestart', 'createRuntime', 'createContainer', 'poststart', 'poststop')}"; tr '\n' , <"$tmp/hkenv.log")" "prestart yes,createRuntime yes,createContainer,poststart yes,poststop yes,"
 cat >"$tmp/hook" <<H
 #!/bin/sh
 echo "\$1 \$(sed 's/.*"status":"\([a-z]*\)".*/\1/')" >>$tmp/hooks
@@ -219,6 +235,16 @@ refused badopt 'c["mounts"].append({"destination": "/t", "type": "tmpfs", "sourc
 refused badprop 'l["rootfsPropagation"] = "x"' 'linux.rootfsPropagation: "x" is not one of'
 refused badres 'l["resources"] = {"memory": {"limit": "x"}}' "linux.resources.memory.limit"
 check "bad id" "$(cd "$tmp/life"; run create ../x 2>&1 | grep -c 'invalid container ID format')" 1
+
+# ---- signals: the first real-time one, which a libc may keep for itself, is like any other
+bundle sig 'sh("trap \"echo got\" 34; echo ready; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done")'
+(cd "$tmp/sig"; exec "$oci" --root "$root" run sig </dev/null >"$tmp/sig.out" 2>&1) & p=$!
+for _ in $(seq 200); do grep -q ready "$tmp/sig.out" && break; sleep 0.02; done
+kill -34 $p; wait $p; check "a signal is passed on" "$? $(tr '\n' ' ' <"$tmp/sig.out")" "0 ready got "
+bundle ign 'sh("grep SigIgn /proc/self/status")'
+check "nothing is ignored that the caller ignored" "$(cd "$tmp/ign"; python3 -c 'import os, signal, sys
+for s in (2, 34, 40): signal.signal(s, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$oci" --root "$root" run ign </dev/null 2>&1)" "$(printf 'SigIgn:\t0000000000000000')"
 
 # ---- escapes (references/node.md 7)
 check "CVE-2024-21626: cwd through a leaked descriptor" "$(out e1 'p["cwd"] = "/proc/self/fd/7"; sh("ls ../../../etc/shadow && echo ESCAPED")' | grep -c 'ESCAPED')" 0

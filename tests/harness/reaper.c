@@ -69,8 +69,8 @@ static struct lines cgroups(void)
 
 #define TOLD_MAX 4096
 
-/* Children that are left; each is named, then killed. None is waited for alone: the first process of
- * a pid namespace ends only when whoever else of it is our child has been reaped. */
+/* Children that are left; each is named, then killed. None is waited for alone: the first process
+ * of a pid namespace ends only when whoever else of it is our child has been reaped. */
 static unsigned end_children(bool quiet)
 {
     static int told[TOLD_MAX];

@@ -54,7 +54,7 @@ begin() { (cd "$tmp/$1" && run run -d "$1" </dev/null >/dev/null 2>"$tmp/$1.err"
 dump() { local n=$1; shift; run checkpoint --image-path "$tmp/$n.img" "$@" "$n" 2>"$tmp/$n.err"; }
 back() { local n=$1; shift; run restore -d --image-path "$tmp/$n.img" -b "$tmp/$n" "$@" "$n" </dev/null >/dev/null 2>"$tmp/$n.err"; }
 status() { run state "$1" 2>/dev/null | sed -n 's/.*"status": "\(.*\)",/\1/p'; }
-count() { run exec "$1" cat /tmp/n </dev/null; }
+count() { run exec "$1" cat /tmp/n </dev/null 2>/dev/null; }
 # counts NAME FROM - whether it goes on from there and moves.
 counts() {
   local a b=; for _ in $(seq 100); do a=$(count "$1"); [ -n "$a" ] && break; sleep 0.02; done
