@@ -204,6 +204,8 @@ struct sn_worker {
     bool poller_up;
     bool starved; /* the last start found no memory for a stack */
     unsigned spin_skip, spin_misses, thief_misses;
+    unsigned gaps;          /* how long it was idle of late: sn_gaps_learn */
+    int64_t idle_polled_ns; /* __atomic: spent polling instead of sleeping */
     bool contended; /* as at the last look, */
     int64_t contended_look_at;
     long contended_seen; /* with so many involuntary switches of this thread */

@@ -693,8 +693,25 @@ static bool spin_worth(struct sn_worker *w)
     return true;
 }
 
+/* Polls instead of sleeping, for latency: the way into a halted processor of a virtual machine and out again
+ * takes longer than a proxy's whole work on a request, and whoever wakes it pays for the interrupt. Only while
+ * short waits are the rule (sn_gaps_short), never where others want this processor. */
+static bool idle_poll(struct sn_worker *w, int64_t begin)
+{
+    int64_t until = SN_MIN(begin + sn_rt.idle_poll_ns, w->timers.next_ns);
+    bool found = false;
+    while (!found && w->now < until && !SN_LOAD(&w->stop)) {
+        for (int i = 0; i < 4; i++) sn_cpu_pause();
+        poll(w, 0);
+        found = has_local(w) || (sn_rt.n > 1 && steal(w) == STEAL_YES);
+    }
+    SN_STORE(&w->idle_polled_ns, w->idle_polled_ns + (w->now - begin));
+    return found;
+}
+
 static void idle(struct sn_worker *w)
 {
+    int64_t begin = w->now;
     if (sn_rt.n > 1) {
         bool asked = SN_LOAD(&sn_rt.spinning) == w->index + 1;
         if (w->look_at && w->now >= w->look_at && thief_look(w)) asked = true;
@@ -706,6 +723,10 @@ static void idle(struct sn_worker *w)
             w->spin_misses++;
         }
         if (asked) thief_quiet(w);
+    }
+    if (sn_gaps_short(w->gaps) && !contended(w) && idle_poll(w, begin)) {
+        w->gaps = sn_gaps_learn(w->gaps, true);
+        return;
     }
     sn_stack_trim(w);
     __atomic_store_n(&w->sleeping, 1, __ATOMIC_SEQ_CST);
@@ -720,6 +741,7 @@ static void idle(struct sn_worker *w)
         if (SN_UNLIKELY(w->trace)) sn_trace_on_idle(w);
         poll(w, wait);
         if (SN_UNLIKELY(w->trace)) sn_trace_on_busy(w);
+        w->gaps = sn_gaps_learn(w->gaps, w->now - begin <= sn_rt.idle_poll_ns);
     }
     __atomic_store_n(&w->sleeping, 0, __ATOMIC_SEQ_CST);
     __atomic_fetch_sub(&sn_rt.idle, 1, __ATOMIC_SEQ_CST);
@@ -733,7 +755,8 @@ void sn_worker_loop(struct sn_worker *w)
         w->now_fresh = false;
         if (SN_LOAD(&w->inbox)) inbox_drain(w);
         if (w->now >= w->timers.next_ns) sn_timers_run(w);
-        if (w->poller.n && !sn_sim_on && w->now - w->polled_at >= SN_POLL_EVERY_NS) poll(w, 0);
+        if (w->poller.n && !sn_sim_on && w->now - w->polled_at >= SN_POLL_EVERY_NS && has_local(w))
+            poll(w, 0);
         if (sn_rt.n > 1 && SN_LOAD(&sn_rt.idle) && has_unstarted(w)) offer_work(w);
         if (w->stack_n > SN_STACK_CACHE_MAX + 64) sn_stack_trim(w);
         if (w->free_n > SN_RECORD_CACHE_MAX) sn_record_give_back(w);

@@ -96,6 +96,7 @@ struct sn_rt {
     unsigned fibers_max;
     bool running;
     bool uring;
+    int64_t idle_poll_ns; /* sn_rt_opts' */
     uint32_t root_cancelled; /* __atomic */
     struct sn_scope root;
     /* records */
@@ -154,6 +155,15 @@ static inline struct sn_fiber *sn_rq_pop(struct sn_worker *w)
 /* sn_wake_thief_of - lets a sleeping worker steal from `w`. Any thread. */
 void sn_wake_thief_of(struct sn_worker *w);
 void sn_worker_loop(struct sn_worker *w);
+/* Whether polling instead of sleeping pays: a score of the last times without work, which falls faster than it
+ * rises. From SN_GAPS_SHORT on, which takes three short ones for each long one, they count as short. */
+#define SN_GAPS_MAX 32u
+#define SN_GAPS_SHORT 16u
+static inline unsigned sn_gaps_learn(unsigned gaps, bool was_short)
+{
+    return was_short ? SN_MIN(gaps + 1, SN_GAPS_MAX) : gaps - SN_MIN(gaps, 3u);
+}
+static inline bool sn_gaps_short(unsigned gaps) { return gaps >= SN_GAPS_SHORT; }
 void sn_worker_init_queues(struct sn_worker *w, unsigned index);
 #define SN_RECORD_CACHE_MAX 1024u /* per worker; beyond it half goes to the common list */
 void sn_record_give_back(struct sn_worker *w);

@@ -60,17 +60,20 @@ void sn_kv_batch_done(struct sn_kv_batch *b)
     b->n = 0;
 }
 
+size_t kv_op(const char *op, struct sn_str *ret_key, struct sn_str *ret_value)
+{
+    uint32_t lens[2];
+    memcpy(lens, op, sizeof(lens));
+    bool deletion = lens[1] == DELETION;
+    *ret_key = sn_str_of(op + sizeof(lens), lens[0]);
+    *ret_value = deletion ? (struct sn_str){0} : sn_str_of(op + sizeof(lens) + lens[0], lens[1]);
+    return sizeof(lens) + lens[0] + (deletion ? 0 : lens[1]);
+}
 bool kv_next_op(const struct sn_kv_batch *b, size_t *at, struct sn_str *ret_key,
                 struct sn_str *ret_value)
 {
-    uint32_t lens[2];
     if (*at == b->ops.len) return false;
-    const char *p = (const char *)b->ops.ptr + *at;
-    memcpy(lens, p, sizeof(lens));
-    bool deletion = lens[1] == DELETION;
-    *ret_key = sn_str_of(p + sizeof(lens), lens[0]);
-    *ret_value = deletion ? (struct sn_str){0} : sn_str_of(p + sizeof(lens) + lens[0], lens[1]);
-    *at += sizeof(lens) + lens[0] + (deletion ? 0 : lens[1]);
+    *at += kv_op((const char *)b->ops.ptr + *at, ret_key, ret_value);
     return true;
 }
 

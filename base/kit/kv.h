@@ -21,7 +21,8 @@ struct sn_kv_opts {
     bool must_exist;     /* SN_E_NOT_FOUND instead of a new store */
     size_t cache_bytes;  /* of blocks read; 0: 8 MiB */
     size_t buffer_bytes; /* of writes gathered in memory, and in the log; 0: 4 MiB */
-    size_t block_bytes;  /* of pairs compressed and written together; 0: 4 KiB */
+    size_t block_bytes;  /* of pairs read and compressed together; 0: 4 KiB */
+    bool plain;          /* pairs are not compressed (what is there already stays readable) */
 };
 /* sn_kv_open - the folder `path`, for this process alone. o may be NULL. Returns 0, SN_E_NOT_FOUND,
  * SN_E_BUSY where another process has it open, SN_E_DATA_LOSS where it is damaged,

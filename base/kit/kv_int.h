@@ -17,8 +17,10 @@ struct sn_kv {
     const struct kv_kind *kind;
 };
 
-/* kv_next_op - the next of a batch; *at starts at 0. False at the end. value.ptr is NULL for a
- * deletion. */
+/* kv_op - key and value of the operation at `op` in a batch's ops; value.ptr is NULL for a deletion.
+ * Returns the bytes it takes there. */
+size_t kv_op(const char *op, struct sn_str *ret_key, struct sn_str *ret_value);
+/* kv_next_op - the next of a batch; *at starts at 0. False at the end. */
 bool kv_next_op(const struct sn_kv_batch *b, size_t *at, struct sn_str *ret_key,
                 struct sn_str *ret_value);
 /* kv_take - adds a copy of a pair to an answer being built. Returns 0, SN_E_NOMEM. */

@@ -2,6 +2,7 @@
 /* kit/kv_leveldb.c - LevelDB by its C interface, loaded at run time. Only the names and types of
  * the functions used are written down here, so that building needs no package of it. */
 #include <dlfcn.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -23,6 +24,8 @@
 #include "kit/kv_manifest.h"
 
 #define LIBRARY "libleveldb.so.1d"
+#define PLAIN 0 /* leveldb_no_compression */
+
 typedef unsigned char byte;
 /* X(result, name, arguments) - of leveldb/c.h 1.23; objects are pointers to what only it knows. */
 #define FUNCTIONS(X)                                                                           \
@@ -55,6 +58,7 @@ typedef unsigned char byte;
     X(void, options_set_paranoid_checks, (void *o, byte on))                                   \
     X(void, options_set_write_buffer_size, (void *o, size_t n))                                \
     X(void, options_set_block_size, (void *o, size_t n))                                       \
+    X(void, options_set_compression, (void *o, int kind))                                      \
     X(void, options_set_max_open_files, (void *o, int n))                                      \
     X(void, options_set_cache, (void *o, void *cache))                                         \
     X(void, options_set_filter_policy, (void *o, void *policy))                                \
@@ -374,19 +378,99 @@ static void gather(struct level *l, size_t bytes)
     atomic_store(&l->gathered, 0);
 }
 
-static int level_write(struct sn_kv *kv, const struct sn_kv_batch *b, bool sync)
+/* LevelDB puts one pair after the other into its skip list, from the top each time. Where a pair is
+ * the last one's neighbour the way down is in the caches already: of an index's batches in half the
+ * time. So stretches of a batch that have no order get one; what ascends is left where it is. */
+#define SORT_MIN 64u /* operations */
+#define RUN_MIN 16u  /* that ascend, for them to be left */
+struct ordered {
+    uint64_t head; /* the first bytes behind what its stretch has in common, in the same order */
+    const char *op;
+};
+static struct sn_str key_of(const struct ordered *o)
 {
-    struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
     struct sn_str key, value;
-    char *err = NULL;
-    size_t at = 0;
+    (void)kv_op(o->op, &key, &value);
+    return key;
+}
+static int by_key(const void *x, const void *y)
+{
+    const struct ordered *a = x, *b = y;
+    if (a->head != b->head) return a->head < b->head ? -1 : 1;
+    int c = sn_str_cmp(key_of(a), key_of(b));
+    /* Of two of one key the later one counts. */
+    return c ? c : a->op < b->op ? -1 : a->op > b->op;
+}
+static void sort(struct ordered *all, size_t n)
+{
+    struct sn_str first = key_of(all);
+    size_t same = first.len;
+    for (size_t i = 1; i < n; i++) {
+        struct sn_str key = key_of(&all[i]);
+        size_t k = 0;
+        while (k < same && k < key.len && key.ptr[k] == first.ptr[k]) k++;
+        same = k;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct sn_str rest = sn_str_from(key_of(&all[i]), same);
+        uint64_t v = 0;
+        if (rest.len) memcpy(&v, rest.ptr, SN_MIN(rest.len, sizeof(v)));
+        all[i].head = be64toh(v);
+    }
+    qsort(all, n, sizeof(*all), by_key);
+}
+/* The end of what ascends from `from` on. */
+static size_t run_end(const struct ordered *all, size_t n, size_t from)
+{
+    struct sn_str before = key_of(&all[from]);
+    for (size_t i = from + 1; i < n; i++) {
+        struct sn_str key = key_of(&all[i]);
+        if (sn_str_cmp(before, key) > 0) return i;
+        before = key;
+    }
+    return n;
+}
+/* NULL: in the batch's own order, which is right as well. */
+static struct ordered *in_order(const struct sn_kv_batch *b)
+{
+    struct sn_str key, value;
+    struct ordered *all = b->n >= SORT_MIN ? SN_NEW_ARRAY(struct ordered, b->n) : NULL;
+    if (!all) return NULL;
+    for (size_t at = 0, i = 0; i < b->n; i++) {
+        all[i].op = (const char *)b->ops.ptr + at;
+        at += kv_op(all[i].op, &key, &value);
+    }
+    size_t from = 0; /* of the stretch without order */
+    for (size_t i = 0, end; i < b->n; i = end) {
+        end = run_end(all, b->n, i);
+        if (end - i < RUN_MIN && end < b->n) continue;
+        if (end - i < RUN_MIN) i = end;
+        if (i > from) sort(all + from, i - from);
+        from = end;
+    }
+    return all;
+}
+static void *batch_of(const struct sn_kv_batch *b)
+{
+    struct sn_str key, value;
+    struct ordered *all = in_order(b);
     void *batch = ldb.writebatch_create();
-    while (kv_next_op(b, &at, &key, &value)) {
+    for (size_t at = 0, i = 0; i < b->n; i++) {
+        at += kv_op(all ? all[i].op : (const char *)b->ops.ptr + at, &key, &value);
         if (value.ptr)
             ldb.writebatch_put(batch, key.ptr, key.len, value.ptr, value.len);
         else
             ldb.writebatch_delete(batch, key.ptr, key.len);
     }
+    sn_free(all);
+    return batch;
+}
+
+static int level_write(struct sn_kv *kv, const struct sn_kv_batch *b, bool sync)
+{
+    struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
+    char *err = NULL;
+    void *batch = batch_of(b);
     ldb.write(l->db, l->write[sync], batch, &err);
     ldb.writebatch_destroy(batch);
     atomic_store(&l->wrote, true);
@@ -481,6 +565,7 @@ static void *options_of(struct level *l, const struct sn_kv_opts *o)
     ldb.options_set_filter_policy(options, l->policy);
     ldb.options_set_write_buffer_size(options, o->buffer_bytes ? o->buffer_bytes : 4u << 20);
     if (o->block_bytes) ldb.options_set_block_size(options, o->block_bytes);
+    if (o->plain) ldb.options_set_compression(options, PLAIN);
     ldb.options_set_max_open_files(options, 500);
     return options;
 }

@@ -257,8 +257,8 @@ int sn_cons_state_store_params(struct sn_cons_state_store *s, int64_t height,
 
 /* ---- the application's answers ---- */
 
-/* tendermint.state.ABCIResponsesInfo around an encoded answer, without decoding that: one of a large
- * block has a million messages in it. */
+/* tendermint.state.ABCIResponsesInfo around an encoded answer, without decoding that: one of a
+ * large block has a million messages in it. */
 #define INFO_HEIGHT 0x10
 #define INFO_ANSWER 0x1a
 
@@ -297,14 +297,84 @@ static bool take_info(struct sn_str in, int64_t *ret_height, struct sn_str *ret_
     return true;
 }
 
+/* Of ResponseFinalizeBlock; and the fields of ExecTxResult that the next header's hash covers:
+ * code, data, both gas. */
+#define ANSWER_EVENTS 1
+#define ANSWER_RESULT 2
+#define RESULT_TAG 0x12
+#define RESULT_HASHED (1u << 1 | 1u << 2 | 1u << 5 | 1u << 6)
+
+struct field {
+    unsigned number;
+    struct sn_str whole, text; /* text: of what has a length */
+};
+/* Takes the first field of a message. Returns false where there is none of the kinds of an answer. */
+static bool take_field(struct sn_str *in, struct field *ret)
+{
+    uint64_t tag, v;
+    struct sn_str rest = *in;
+    if (!take_varint(&rest, &tag) || !take_varint(&rest, &v)) return false;
+    size_t len = tag & 7 ? (size_t)v : 0;
+    if ((tag & 7) % 2 || tag >> 3 >= 32 || len > rest.len) return false;
+    ret->number = (unsigned)(tag >> 3);
+    ret->text = sn_str_sub(rest, 0, len);
+    ret->whole = sn_str_sub(*in, 0, in->len - rest.len + len);
+    *in = sn_str_from(rest, len);
+    return true;
+}
+static bool put_hashed_result(struct sn_str result, struct sn_buf *out)
+{
+    uint8_t head[1 + SN_VARINT_MAX] = {RESULT_TAG};
+    struct field f;
+    size_t len = 0;
+    for (struct sn_str in = result; in.len;) {
+        if (!take_field(&in, &f)) return false;
+        if (RESULT_HASHED >> f.number & 1) len += f.whole.len;
+    }
+    sn_buf_put(out, head, 1 + sn_varint_put(head + 1, len));
+    while (take_field(&result, &f))
+        if (RESULT_HASHED >> f.number & 1) sn_buf_str(out, f.whole);
+    return true;
+}
+/* What of an answer the chain's next state is made from: events, logs and what else only people
+ * read is left out. */
+static int put_hashed(struct sn_str answer, struct sn_buf *out)
+{
+    struct field f;
+    while (answer.len) {
+        bool ok = take_field(&answer, &f);
+        if (ok && f.number == ANSWER_RESULT)
+            ok = put_hashed_result(f.text, out);
+        else if (ok && f.number != ANSWER_EVENTS)
+            sn_buf_str(out, f.whole);
+        if (!ok)
+            return sn_fail(SN_E_INTERNAL, "an answer to FinalizeBlock whose encoding is broken");
+    }
+    return out->err;
+}
+
+/* CometBFT stores the answer twice: for the block's height, and as the last one, which it reads
+ * only after a crash between the application's Commit and the state, to make the state. For that
+ * the last one needs no events: they are most of an answer, and the other copy has them. A CometBFT
+ * node that starts at just such a moment comes to the same state; its results of this one block are
+ * without events then. */
+static int put_last(struct sn_cons_state_store *s, struct sn_kv_batch *b, int64_t height,
+                    struct sn_str answer)
+{
+    struct sn_buf hashed SN_CLEANUP(sn_buf_done) = {0};
+    uint8_t head[INFO_HEAD_MAX];
+    int r = s->last_only ? 0 : put_hashed(answer, &hashed);
+    if (r < 0) return r;
+    struct sn_str last = s->last_only ? answer : sn_buf_view(&hashed);
+    const struct sn_str parts[] = {info_head(head, height, last.len), last};
+    return sn_kv_batch_put_parts(b, last_answer_key, parts, SN_COUNT_OF(parts));
+}
 int sn_cons_state_store_save_answer(struct sn_cons_state_store *s, int64_t height,
                                     struct sn_str answer)
 {
     struct sn_kv_batch b SN_CLEANUP(sn_kv_batch_done) = {0};
-    uint8_t head[INFO_HEAD_MAX];
     struct key k;
-    const struct sn_str parts[] = {info_head(head, height, answer.len), answer};
-    int r = sn_kv_batch_put_parts(&b, last_answer_key, parts, SN_COUNT_OF(parts));
+    int r = put_last(s, &b, height, answer);
     if (r == 0 && !s->last_only) r = sn_kv_batch_put(&b, key_of(&k, ANSWERS, height), answer);
     if (r == 0) r = sn_kv_write(s->kv, &b, true);
     return r < 0 ? sn_wrap(r, "answer to block %lld", (long long)height) : 0;
@@ -323,6 +393,7 @@ int sn_cons_state_store_last_answer(struct sn_cons_state_store *s, int64_t heigh
 {
     struct sn_buf value SN_CLEANUP(sn_buf_done) = {0};
     struct sn_str answer;
+    struct key k;
     int64_t of;
     int r = get(s, last_answer_key, &value);
     if (r < 0) return r;
@@ -330,7 +401,8 @@ int sn_cons_state_store_last_answer(struct sn_cons_state_store *s, int64_t heigh
     if (of != height || !answer.ptr)
         return sn_fail(SN_E_NOT_FOUND, "state store: the last answer is to block %lld, not %lld",
                        (long long)of, (long long)height);
-    return sn_buf_str(out, answer);
+    r = sn_kv_get(s->kv, key_of(&k, ANSWERS, height), out);
+    return r == 0 ? sn_buf_str(out, answer) : SN_MIN(r, 0);
 }
 
 /* ---- pruning ---- */

@@ -40,7 +40,8 @@ int sn_cons_state_store_validators(struct sn_cons_state_store *s, int64_t height
 int sn_cons_state_store_params(struct sn_cons_state_store *s, int64_t height,
                                struct sn_cons_params *ret) SN_MUST_CHECK;
 /* _answer: the application's ResponseFinalizeBlock, encoded, appended. SN_E_FAILED_PRECONDITION
- * where only the last one is kept. _last_answer: of `height`, which must be the last. */
+ * where only the last one is kept. _last_answer: of `height`, which must be the last; whole, but
+ * without events where only what the next state needs is there. */
 int sn_cons_state_store_answer(struct sn_cons_state_store *s, int64_t height,
                                struct sn_buf *out) SN_MUST_CHECK;
 int sn_cons_state_store_last_answer(struct sn_cons_state_store *s, int64_t height,

@@ -341,6 +341,48 @@ SN_TEST(stores_after_state_sync)
     run(sync_main, NULL);
 }
 
+/* Events and logs of the last answer are stored once; with what is left the chain goes on. */
+static int last_answer_main(void *arg)
+{
+    static const char answer[] =
+        "\x0a\x05\x0a\x03" "end"                             /* events: type */
+        "\x12\x18\x08\x07\x12\x02" "da\x1a\x01l\x22\x01i\x28\x0b\x30\x0c\x3a\x03\x0a\x01t\x42\x01s"
+        "\x12\x05\x3a\x03\x0a\x01t"                           /* a result with an event only */
+        "\x12\x00" "\x2a\x01h";                               /* app_hash */
+    static const char hashed[] =
+        "\x10\x04\x1a\x13" "\x12\x0a\x08\x07\x12\x02" "da\x28\x0b\x30\x0c"
+        "\x12\x00" "\x12\x00" "\x2a\x01h";
+    struct sn_buf buf = {0};
+    struct sn_kv *kv;
+    struct sn_cons_state_store *s;
+    struct sn_kv_batch b = {0};
+    T_OK(sn_kv_open_memory(&kv));
+    T_ASSERT((s = sn_cons_state_store_new(kv, false)));
+    T_OK(sn_cons_state_store_save_answer(s, 4, sn_str_of(answer, sizeof(answer) - 1)));
+    T_EQ(sn_kv_get(kv, SN_STR("lastABCIResponseKey"), &buf), 1);
+    T_ASSERT(sn_str_eq(sn_buf_view(&buf), sn_str_of(hashed, sizeof(hashed) - 1)));
+    sn_buf_reset(&buf);
+    T_OK(sn_cons_state_store_last_answer(s, 4, &buf));
+    T_ASSERT(sn_str_eq(sn_buf_view(&buf), sn_str_of(answer, sizeof(answer) - 1)));
+    T_EQ(sn_cons_state_store_last_answer(s, 3, &buf), SN_E_NOT_FOUND);
+    /* CometBFT's, which has all of it; and where the other copy is gone. */
+    T_OK(sn_kv_batch_del(&b, SN_STR("abciResponsesKey:4")));
+    T_OK(sn_kv_write(kv, &b, false));
+    sn_buf_reset(&buf);
+    T_OK(sn_cons_state_store_last_answer(s, 4, &buf));
+    T_ASSERT(sn_str_eq(sn_buf_view(&buf), sn_str_from(sn_str_of(hashed, sizeof(hashed) - 1), 4)));
+    T_EQ(sn_cons_state_store_save_answer(s, 5, SN_STR("\x12\x05\x08")), SN_E_INTERNAL);
+    T_EQ(sn_cons_state_store_save_answer(s, 5, SN_STR("\x12\x02\x12\x05")), SN_E_INTERNAL);
+    sn_kv_batch_done(&b);
+    sn_buf_done(&buf);
+    sn_cons_state_store_free(s);
+    return 0;
+}
+SN_TEST(stores_last_answer)
+{
+    run(last_answer_main, NULL);
+}
+
 static int no_memory(void *arg)
 {
     struct chain c;

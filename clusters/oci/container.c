@@ -49,6 +49,7 @@ int sn_oci_open(const struct sn_oci_host *h, const char *id, struct sn_oci_conta
         sn_oci_close(c);
         return e;
     }
+    sn_oci_state_keep(&c->state);
     *ret = c;
     return 0;
 }

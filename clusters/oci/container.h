@@ -171,9 +171,15 @@ int sn_oci_list(const struct sn_oci_host *h, struct sn_arena *a,
 int sn_oci_mounts_add(struct sn_oci_container *c, const struct sn_json *mounts) SN_MUST_CHECK;
 int sn_oci_mounts_remove(struct sn_oci_container *c, const struct sn_json *mounts) SN_MUST_CHECK;
 
+/* sn_oci_features - what this runtime can, appended as JSON. indent: 0 for one line. Returns 0, the
+ * buffer's error. */
+int sn_oci_features(struct sn_buf *out, unsigned indent) SN_MUST_CHECK;
+
 /* sn_oci_protects - whether this kernel lets a child replace its /proc/self/exe, so that no
  * container can reach the runtime's own file (CVE-2019-5736). Create and exec do it in their child.
- * sn_oci_protect_open - the sealed copy of the calling program that takes its place, close-on-exec,
- * the caller's: a daemon makes it once and puts it into its host. Returns it or an error. */
+ * sn_oci_protect_open - the file that takes its place, close-on-exec, the caller's: a daemon opens
+ * it once and puts it into its host (protect_fd). It is the program's own through a read-only mount
+ * that has no name, or a sealed copy where that cannot be. Returns it; SN_E_UNIMPLEMENTED (the
+ * kernel, a sanitizer); what the kernel said. */
 bool sn_oci_protects(void);
 int sn_oci_protect_open(void) SN_MUST_CHECK;

@@ -14,6 +14,7 @@ struct creation {
     struct sn_oci_birth birth;
     struct sn_oci_container *c;
     const struct sn_oci_create_opts *o;
+    const struct sn_oci_criu_opts *criu; /* NULL: a new process, not a restored one */
     const char *bundle, *rootfs, *location;
     struct sn_str config;
     struct sn_cgroup_resources resources;
@@ -180,11 +181,10 @@ static int prepare(struct creation *k)
     for (unsigned i = 3; i < 3 + o->preserve_fds && o->preserve_fds <= SN_OCI_PRESERVE_FDS_MAX; i++)
         if (fcntl((int)i, F_GETFD) < 0)
             return sn_fail(SN_E_INVALID_ARGUMENT, "preserve-fds: descriptor %u is not open", i);
-    if ((e = sn_oci_birth_streams(b, &st)) < 0 || (e = open_namespaces(k)) < 0 ||
-        (e = open_trees(k)) < 0)
-        return e;
-    if (p->process && (e = sn_oci_birth_env(b, o->listen_fds)) < 0) return e;
-    if (p->process && (e = sn_oci_birth_seccomp(b, k->c->root)) < 0) return e;
+    if ((e = sn_oci_birth_streams(b, &st)) < 0 || (e = open_namespaces(k)) < 0) return e;
+    if (!k->criu && ((e = open_trees(k)) < 0 || (e = sn_oci_birth_nodes(b)) < 0)) return e;
+    if (!k->criu && p->process && (e = sn_oci_birth_env(b, o->listen_fds)) < 0) return e;
+    if (!k->criu && p->process && (e = sn_oci_birth_seccomp(b, k->c->root)) < 0) return e;
     if ((e = sn_oci_birth_state(b, o->id, k->bundle, b->spec->annotations)) < 0) return e;
     struct sn_str ses = sn_arena_printf(&b->arena, "_ses.%s", o->id);
     if (!ses.ptr) return SN_E_NOMEM;
@@ -196,6 +196,7 @@ static int prepare(struct creation *k)
     p->rootless = b->host.rootless;
     p->dev_bound = dev_is_bound(b->spec);
     p->want_maps = p->userns;
+    sn_oci_birth_annotations(b);
     p->sync = b->spec->hooks[SN_OCI_HOOK_PRESTART].n ||
               b->spec->hooks[SN_OCI_HOOK_CREATE_RUNTIME].n ||
               b->spec->hooks[SN_OCI_HOOK_CREATE_CONTAINER].n || b->spec->net_devices.n;
@@ -314,6 +315,16 @@ static int bear(struct creation *k)
     return e < 0 ? sn_fail(SN_E_ABORTED, "the container's process ended before it was ready") : 0;
 }
 
+static int revive(struct creation *k)
+{
+    struct sn_oci_birth *b = &k->birth;
+    k->hooks_due = true;
+    int e = sn_oci_birth_restore(b, k->c, k->criu);
+    if (e == 0 && k->o->pid_file) e = sn_oci_pid_file(k->o->pid_file, b->pid);
+    if (e == 0 && k->o->pidfd_socket) e = sn_oci_pidfd_send(k->o->pidfd_socket, b->pidfd);
+    return e;
+}
+
 static void undo(struct creation *k)
 {
     struct sn_diag keep = *sn_diag();
@@ -332,8 +343,8 @@ static void undo(struct creation *k)
     *sn_diag() = keep;
 }
 
-int sn_oci_create(const struct sn_oci_host *h, const struct sn_oci_create_opts *o,
-                  struct sn_oci_container **ret)
+static int make(const struct sn_oci_host *h, const struct sn_oci_create_opts *o,
+                const struct sn_oci_criu_opts *criu, struct sn_oci_container **ret)
 {
     struct creation *k = NULL;
     struct sn_oci_container *c = NULL;
@@ -348,15 +359,17 @@ int sn_oci_create(const struct sn_oci_host *h, const struct sn_oci_create_opts *
     if (e == 0) {
         k->c = c;
         k->o = o;
+        k->criu = criu;
         e = sn_oci_state_exists(c->root, o->id);
         if (e == 0) e = prepare(k);
         if (e == 0) e = make_cgroup(k);
         if (e == 0) e = make_state(k);
         if (e == 0) e = join_cgroup(k);
-        if (e == 0) e = bear(k);
+        if (e == 0) e = criu ? revive(k) : bear(k);
         if (e < 0) undo(k);
     }
     if (e == 0) {
+        sn_oci_state_keep(&c->state);
         c->pidfd = k->birth.pidfd;
         k->birth.pidfd = -1;
         if (o->ret_console) {
@@ -370,4 +383,16 @@ int sn_oci_create(const struct sn_oci_host *h, const struct sn_oci_create_opts *
     if (k) sn_oci_birth_done(&k->birth, e == 0);
     sn_free(k);
     return e;
+}
+
+int sn_oci_create(const struct sn_oci_host *h, const struct sn_oci_create_opts *o,
+                  struct sn_oci_container **ret)
+{
+    return make(h, o, NULL, ret);
+}
+
+int sn_oci_restore(const struct sn_oci_host *h, const struct sn_oci_create_opts *create,
+                   const struct sn_oci_criu_opts *o, struct sn_oci_container **ret)
+{
+    return make(h, create, o, ret);
 }

@@ -11,9 +11,9 @@ static const uint64_t every_ns = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CL
 
 /* Which namespaces differ from ours: what the configuration lists, made or joined; a user namespace
  * that is our own cannot be entered again. */
-static uint64_t foreign_namespaces(const struct sn_oci_spec *s, pid_t pid)
+static uint64_t foreign_namespaces(const struct sn_oci_spec *s, pid_t pid, bool restored)
 {
-    uint64_t flags = 0;
+    uint64_t flags = restored ? CLONE_NEWTIME : 0;
     for (size_t i = 0; i < s->namespaces.n; i++) flags |= s->namespaces.ptr[i].flag & every_ns;
     if (flags & CLONE_NEWUSER) {
         char path[32];
@@ -49,7 +49,7 @@ static int target(struct sn_oci_birth *b, struct sn_oci_container *c)
     if (!pid || fd < 0)
         return sn_fail(SN_E_FAILED_PRECONDITION, "cannot exec in a stopped container");
     p->target = fd;
-    p->target_flags = foreign_namespaces(b->spec, pid);
+    p->target_flags = foreign_namespaces(b->spec, pid, c->state.map->flags & SN_OCI_FLAG_RESTORED);
     p->userns = p->target_flags & CLONE_NEWUSER;
     return 0;
 }
@@ -116,6 +116,7 @@ static int prepare(struct sn_oci_birth *b, struct sn_oci_container *c,
     p->id = c->id;
     p->rootless = b->host.rootless;
     p->affinity_in_child = true;
+    sn_oci_birth_annotations(b);
     p->want_maps = p->userns || b->filter.notify;
     struct sn_str bundle = sn_arena_str(&b->arena, sn_oci_state_str(&c->state, SN_OCI_TEXT_BUNDLE));
     if (!bundle.ptr) return SN_E_NOMEM;

@@ -6,9 +6,9 @@
  * "/proc/self/exe" or with that as interpreter would even run it. Copying the binary into a sealed
  * memfd and executing that costs half a millisecond and a second start. Here the child maps its
  * text from such a copy in the place of the file, moves what was relocated or written into private
- * memory, and then tells the kernel by PR_SET_MM_MAP that its file is the copy. A daemon makes the
- * copy once. Source: prctl(2) PR_SET_MM_MAP; the kernel refuses the change while the old file is
- * mapped. */
+ * memory, and then tells the kernel by PR_SET_MM_MAP that its file is the copy. A daemon needs no
+ * copy: protect_open.c. Source: prctl(2) PR_SET_MM_MAP; the kernel refuses the change while the old
+ * file is mapped. */
 #include <elf.h>
 #include <link.h>
 #include <linux/prctl.h>
@@ -53,12 +53,6 @@ int sn_oci_protect_file(void)
     sn_oci_close_fd(&exe);
     if (e < 0) sn_oci_close_fd(&fd);
     return e < 0 ? e : fd;
-}
-
-int sn_oci_protect_open(void)
-{
-    int fd = sn_oci_protects() ? sn_oci_protect_file() : -ENOSYS;
-    return fd < 0 ? sn_fail_errno(-fd, "copy the program into a sealed file") : fd;
 }
 
 struct range {

@@ -264,6 +264,12 @@ void sn_oci_set_created(struct sn_oci_state_map *m)
     atomic_store_explicit(&m->phase, SN_OCI_PHASE_CREATED, memory_order_release);
     syscall(SYS_futex, &m->phase, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
+void sn_oci_set_running(struct sn_oci_state_map *m)
+{
+    atomic_store_explicit(&m->start, 1, memory_order_relaxed);
+    atomic_store_explicit(&m->phase, SN_OCI_PHASE_RUNNING, memory_order_release);
+    syscall(SYS_futex, &m->phase, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
 void sn_oci_wait_created(struct sn_oci_state_map *m, int ms)
 {
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};

@@ -7,6 +7,8 @@
  * program. Whether the process lives is never stored: it is asked from the kernel, by pid and start
  * time. */
 #pragma once
+#include <sys/mman.h>
+
 #include <stdatomic.h>
 
 #include "core/base.h"
@@ -31,8 +33,9 @@ enum {
     SN_OCI_FLAG_SYSTEMD = 2,
     SN_OCI_FLAG_NO_CGROUP = 4,
     SN_OCI_FLAG_SHARED = 8, /* no mount namespace of its own */
-    SN_OCI_FLAG_MOUNTED = 16
-}; /* and the root is mounted in the runtime's */
+    SN_OCI_FLAG_MOUNTED = 16, /* and the root is mounted in the runtime's */
+    SN_OCI_FLAG_RESTORED = 32 /* by criu, which adds a time namespace */
+};
 enum { SN_OCI_PHASE_CREATING, SN_OCI_PHASE_CREATED, SN_OCI_PHASE_RUNNING };
 
 struct sn_oci_state_map {
@@ -79,6 +82,12 @@ int sn_oci_state_exists(const char *root, const char *id) SN_MUST_CHECK;
 /* sn_oci_state_load - Returns 0; SN_E_NOT_FOUND ("container does not exist"); SN_E_DATA_LOSS. */
 int sn_oci_state_load(const char *root, const char *id,
                       struct sn_oci_state_file *ret) SN_MUST_CHECK;
+/* sn_oci_state_keep - children that are cloned from now on have no mapping of it: whoever may look
+ * at theirs, a privileged container, would come to the file. */
+static inline void sn_oci_state_keep(struct sn_oci_state_file *f)
+{
+    (void)madvise(f->map, f->bytes, MADV_DONTFORK);
+}
 void sn_oci_state_done(struct sn_oci_state_file *f);
 /* sn_oci_state_unlink - removes file and folder. */
 int sn_oci_state_unlink(const char *root, const char *id,
@@ -106,6 +115,8 @@ uint64_t sn_oci_process_start(pid_t pid);
  * most `ms`, while the phase is creating. */
 void sn_oci_set_created(struct sn_oci_state_map *m);
 void sn_oci_wait_created(struct sn_oci_state_map *m, int ms);
+/* sn_oci_set_running - of a process that was restored: there is nothing to start. */
+void sn_oci_set_running(struct sn_oci_state_map *m);
 /* sn_oci_wait_start - child: until start is 1; async-signal-safe. */
 void sn_oci_wait_start(struct sn_oci_state_map *m);
 /* sn_oci_wake_start - sets start and wakes the child. */

@@ -84,6 +84,26 @@ int cmd_create(struct app *app, int argc, char **argv)
     return e;
 }
 
+int stay(struct app *app, struct sn_oci_container *c, int started, int master, bool keep)
+{
+    int e = started;
+    if (e == 0) {
+        int status = foreground(app, sn_oci_pidfd(c), master);
+        if (status >= 0)
+            app->exit_status = status;
+        else
+            e = status;
+    }
+    if (started == 0 && keep) return e;
+    struct sn_diag first = *sn_diag();
+    int d = sn_oci_delete(c, true);
+    if (e < 0)
+        *sn_diag() = first;
+    else
+        e = d;
+    return e;
+}
+
 int cmd_run(struct app *app, int argc, char **argv)
 {
     struct make_opts m = {0};
@@ -105,22 +125,7 @@ int cmd_run(struct app *app, int argc, char **argv)
     if (!m.detach) foreground_prepare();
     if ((e = make(app, &m, argv[0], own_console ? &master : NULL, &c)) < 0) return e;
     e = sn_oci_start(c);
-    bool started = e == 0;
-    if (started && !m.detach) {
-        int status = foreground(app, sn_oci_pidfd(c), master);
-        if (status >= 0)
-            app->exit_status = status;
-        else
-            e = status;
-    }
-    if (!started || (!m.detach && !m.keep)) {
-        struct sn_diag keep = *sn_diag();
-        int d = sn_oci_delete(c, true);
-        if (e < 0)
-            *sn_diag() = keep;
-        else
-            e = d;
-    }
+    if (e < 0 || !m.detach) e = stay(app, c, e, master, m.keep);
     if (master >= 0) close(master);
     sn_oci_close(c);
     return e;

@@ -113,6 +113,9 @@ check "user without capabilities" "$(out usr 'p["user"] = {"uid": 7, "gid": 8, "
 $(printf 'CapEff:\t0000000000000000')"
 check "ambient capabilities of a user" "$(out amb 'p["user"] = {"uid": 7, "gid": 8}; k = p["capabilities"]; k["inheritable"] = k["ambient"] = ["CAP_KILL"]; sh("grep CapEff /proc/self/status")')" "$(printf 'CapEff:\t0000000000000020')"
 check "no_new_privs" "$(out nnp 'sh("grep NoNewPrivs /proc/self/status")')" "$(printf 'NoNewPrivs:\t1')"
+check "HOME: a last line without its end" "$(out home2 'open(b+"/rootfs/etc/passwd","w").write("root:x:0:0::/root:/bin/sh\nu:x:7:7::/u:/bin/sh"); p["user"]["uid"] = 7; sh("echo $HOME")')" /u
+check "a variable twice: the last" "$(out twice 'p["env"] += ["A=1", "PATHS=x", "A=2"]; sh("echo $A $PATHS; env | grep -c ^A=")')" "2 x
+1"
 check "HOME" "$(out home 'open(b+"/rootfs/etc/passwd","w").write("root:x:0:0::/root:/bin/sh\n"); sh("echo $HOME")')" /root
 check "rlimits" "$(out lim 'p["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]; sh("ulimit -n; ulimit -Hn")')" "100
 200"
@@ -164,11 +167,24 @@ if unshare -U true 2>/dev/null; then
   run delete -f ux
   mkdir -p "$tmp/idm"; echo x >"$tmp/idm/f"; chown 1234 "$tmp/idm/f"
   check "idmapped mount" "$(out idm "c['mounts'].append({'destination': '/i', 'source': '$tmp/idm', 'options': ['bind', 'idmap'], 'uidMappings': [{'containerID': 1234, 'hostID': 77, 'size': 1}], 'gidMappings': [{'containerID': 0, 'hostID': 0, 'size': 1}]}); sh('stat -c %u /i/f')")" 77
+  mkdir -p "$tmp/ridm/sub"; mount -t tmpfs none "$tmp/ridm/sub"; echo x >"$tmp/ridm/sub/f"; chown 1234 "$tmp/ridm/sub/f"
+  check "idmapped mount and those below" "$(out ridm "c['mounts'].append({'destination': '/i', 'source': '$tmp/ridm', 'options': ['rbind', 'ridmap'], 'uidMappings': [{'containerID': 1234, 'hostID': 77, 'size': 1}], 'gidMappings': [{'containerID': 0, 'hostID': 0, 'size': 1}]}); sh('stat -c %u /i/sub/f')")" 77
+  check "idmapped mount, those below are not" "$(out idmo "c['mounts'].append({'destination': '/i', 'source': '$tmp/ridm', 'options': ['rbind', 'idmap'], 'uidMappings': [{'containerID': 1234, 'hostID': 77, 'size': 1}], 'gidMappings': [{'containerID': 0, 'hostID': 0, 'size': 1}]}); sh('stat -c %u /i/sub/f')")" 1234
+  umount "$tmp/ridm/sub"
+  check "device nodes in a user namespace" "$(out und "$maps l['devices'] = [{'path': '/dev/foo', 'type': 'c', 'major': 1, 'minor': 3, 'uid': 10, 'gid': 11, 'fileMode': 0o640}, {'path': '/dev/sub/zero', 'type': 'c', 'major': 1, 'minor': 5}, {'path': '/dev/null', 'type': 'c', 'major': 1, 'minor': 3, 'fileMode': 0o600}, {'path': '/dev/p', 'type': 'p'}]
+sh('stat -c \"%u:%g %a %t:%T\" /dev/foo /dev/sub/zero /dev/null; echo x >/dev/sub/zero && head -c 3 /dev/sub/zero | wc -c; stat -c %F /dev/p')")" "10:11 640 1:3
+0:0 666 1:5
+0:0 600 1:3
+3
+fifo"
+  refused unmapped "$maps l['devices'] = [{'path': '/dev/foo', 'type': 'c', 'major': 1, 'minor': 3, 'uid': 70000}]" "linux.devices[0]: its owner 70000:0 is not mapped"
 else
   skip "user namespace" "not permitted"
 fi
 
 # ---- hooks
+check "hooks: the runtime's environment where they have none" "$(export SN_SEEN=yes; out hkenv "H = lambda n: [{'path': '/bin/sh', 'args': ['sh', '-c', 'echo ' + n + ' \$SN_SEEN >>$tmp/hkenv.log']}]
+c['hooks'] = {k: H(k) for k in ('prestart', 'createRuntime', 'createContainer', 'poststart', 'poststop')}"; tr '\n' , <"$tmp/hkenv.log")" "prestart yes,createRuntime yes,createContainer,poststart yes,poststop yes,"
 cat >"$tmp/hook" <<H
 #!/bin/sh
 echo "\$1 \$(sed 's/.*"status":"\([a-z]*\)".*/\1/')" >>$tmp/hooks

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Our side of tests/interop/chain_store.sh.
  *   chain_store_peer dump DATA          what chain_store/main.go prints
- *   chain_store_peer replay HOME OUT    the chain of HOME again: its genesis, its blocks, its
+ *   chain_store_peer replay HOME OUT [HEIGHT]  the chain of HOME again, up to there: its genesis, its blocks, its
  * application's answers, through our state machine into fresh stores under OUT */
 #include <inttypes.h>
 #include <stdio.h>
@@ -190,13 +190,14 @@ static int begin(const char *home, struct stores *from, struct stores *to,
     return sn_cons_state_store_save(to->states, after);
 }
 
-static int replay(const char *home, struct stores *from, const char *out)
+static int replay(const char *home, struct stores *from, const char *out, int64_t last)
 {
     struct stores to = {0};
     struct sn_cons_state *state = NULL;
     int r = open_stores(out, false, &to);
     if (r == 0) r = begin(home, from, &to, &state);
-    for (int64_t h = 1; r == 0 && h <= sn_cons_block_store_height(from->blocks); h++) {
+    last = SN_MIN(last, sn_cons_block_store_height(from->blocks));
+    for (int64_t h = 1; r == 0 && h <= last; h++) {
         r = replay_block(from, &to, h, &state);
         if (r < 0) r = sn_wrap(r, "block %" PRId64, h);
     }
@@ -234,7 +235,8 @@ static int work(void *arg)
     bool again = argv[1][0] == 'r';
     snprintf(data, sizeof(data), again ? "%s/data" : "%s", argv[2]);
     int r = open_stores(data, true, &s);
-    if (r == 0) r = again ? replay(argv[2], &s, argv[3]) : dump(&s);
+    if (r == 0) r = again ? replay(argv[2], &s, argv[3], argv[4] ? atoll(argv[4]) : INT64_MAX)
+                        : dump(&s);
     close_stores(&s);
     return r;
 }

@@ -105,15 +105,19 @@ static int wait_signal(void *arg)
     return SN_E_ABORTED;
 }
 
-/* Blocks and answers of megabytes come and go with each height. glibc would give their memory back to the
- * kernel and fault it in again page by page: a tenth of a loaded validator's CPU. */
+/* Blocks and answers of megabytes come and go with each height. glibc would give their memory back
+ * to the kernel and fault it in again page by page: a tenth of a loaded validator's CPU. */
 #define KEEP_BYTES (64 << 20) /* free at a heap's end before it shrinks */
 #define MAP_BYTES (32 << 20)  /* of one allocation that has a mapping of its own; glibc's largest */
+/* LevelDB's buffers are filled by whichever thread of the blocking pool has the write: with eight
+ * heaps for each CPU, glibc's default, each of them grows to what only one of them uses at a time. */
+#define HEAPS 2
 
 int sn_daemon_run(const struct sn_daemon_opts *o)
 {
     (void)mallopt(M_MMAP_THRESHOLD, MAP_BYTES);
     (void)mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+    (void)mallopt(M_ARENA_MAX, HEAPS);
     struct sn_scope_storage mem;
     char why[SN_DIAG_BYTES];
     struct sn_daemon d = {.o = o, .c = o->config};

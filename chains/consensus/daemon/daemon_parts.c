@@ -80,7 +80,9 @@ int sn_daemon_open_signer(struct sn_daemon *d)
 int sn_daemon_open_kv(struct sn_daemon *d, const char *name, size_t buffer_bytes,
                       struct sn_kv **ret)
 {
-    const struct sn_kv_opts o = {.buffer_bytes = buffer_bytes, .block_bytes = SN_DAEMON_KV_BLOCK};
+    const struct sn_kv_opts o = {.buffer_bytes = buffer_bytes,
+                                 .block_bytes = SN_DAEMON_KV_BLOCK,
+                                 .plain = true};
     const char *dir = sn_daemon_path(d, d->c->db_dir);
     struct sn_str path = sn_arena_printf(&d->arena, "%s/%s.db", dir ? dir : "", name);
     if (!dir || !path.ptr) return SN_E_NOMEM;

@@ -10,7 +10,8 @@
 #define SN_INDEXER_ARENA (64u << 20) /* bytes of one look at the store */
 #define SN_INDEXER_NARROW 1024       /* heights looked up one by one rather than by a scan */
 #define SN_INDEXER_EVENTS_LOG2 20    /* events of a block that have numbers of their own */
-#define SN_INDEXER_BATCH 128         /* transactions written together: what stays in the caches */
+#define SN_INDEXER_GROUP 1024       /* transactions written together: neighbours are nearer */
+#define SN_INDEXER_BATCH (2u << 20)  /* about so many bytes at most, one large transaction apart */
 #define SN_INDEXER_RETRY_NS (1 * SN_SEC)
 
 struct sn_indexer {

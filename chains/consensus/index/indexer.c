@@ -25,7 +25,7 @@ struct writer {
     struct sn_buf key, value;
     struct sn_arena arena;
     int64_t height;
-    uint64_t seq; /* of the event */
+    uint64_t seq; /* of the next event */
 };
 static void writer_done(struct writer *w)
 {
@@ -61,32 +61,31 @@ static bool is_reserved(struct sn_str tag, bool of_block)
 }
 
 /* hash: NULL for a block's events. */
-static int put_attribute(struct writer *w, struct sn_str tag, struct sn_str value, uint32_t index,
+static int put_attribute(struct writer *w, struct sn_str tag, const struct sn_index_key *k,
                          const uint8_t *hash)
 {
-    const struct sn_index_key k = {value, w->height, index, w->seq};
-    if (tag.len + value.len > SN_KV_KEY_MAX / 2 || is_reserved(tag, !hash)) {
+    if (tag.len + k->value.len > SN_KV_KEY_MAX / 2 || is_reserved(tag, !hash)) {
         SN_LOG_WARN("attribute not indexed: its name is reserved, or it is too long",
-                    SN_L("name", sn_str_sub(tag, 0, 100)), SN_L("bytes", (uint64_t)value.len),
-                    SN_L("height", w->height));
+                    SN_L("name", sn_str_sub(tag, 0, 100)),
+                    SN_L("bytes", (uint64_t)k->value.len), SN_L("height", w->height));
         return 0;
     }
     if (hash)
-        sn_index_tx_key(&w->key, tag, &k);
+        sn_index_tx_key(&w->key, tag, k);
     else
-        sn_index_block_key(&w->key, tag, &k);
+        sn_index_block_key(&w->key, tag, k);
     return put(w, hash ? sn_str_of((const char *)hash, 32) : sn_buf_view(&w->value));
 }
 
-static int put_events(struct writer *w, struct tendermint_abci_event *const *ev, size_t n,
-                      uint32_t index, const uint8_t *hash)
+static int put_block_events(struct writer *w, struct tendermint_abci_event *const *ev, size_t n)
 {
     for (size_t i = 0; i < n; i++, w->seq++)
         for (uint32_t k = 0; ev[i]->type.len && k < ev[i]->attributes.len; k++) {
             const struct tendermint_abci_event_attribute *a = ev[i]->attributes.ptr[k];
             if (!a->index || a->key.len == 0) continue;
             struct sn_str tag = tag_of(w, ev[i]->type, a->key);
-            int r = tag.ptr ? put_attribute(w, tag, a->value, index, hash) : SN_E_NOMEM;
+            const struct sn_index_key key = {a->value, w->height, 0, w->seq};
+            int r = tag.ptr ? put_attribute(w, tag, &key, NULL) : SN_E_NOMEM;
             if (r < 0) return r;
         }
     return 0;
@@ -155,31 +154,6 @@ void sn_index_tx_result(struct sn_buf *out, int64_t height, uint32_t index, stru
     tx_result(&t, height, index, tx, result);
     for (size_t i = 0; i < SN_COUNT_OF(t.parts); i++) sn_buf_str(out, t.parts[i]);
 }
-static int put_tx_result(struct writer *w, struct sn_str hash, struct sn_str tx, uint32_t index,
-                         struct sn_str result)
-{
-    struct tx_result t;
-    tx_result(&t, w->height, index, tx, result);
-    return sn_kv_batch_put_parts(&w->batch, hash, t.parts, SN_COUNT_OF(t.parts));
-}
-
-struct tx {
-    struct sn_str data, result; /* result: encoded */
-    const uint8_t *hash;
-    const struct tendermint_abci_exec_tx_result *res;
-};
-static int put_tx(struct writer *w, const struct tx *t, uint32_t index)
-{
-    char height[24];
-    int r = put_events(w, t->res->events.ptr, t->res->events.len, index, t->hash);
-    if (r < 0) return r;
-    int n = snprintf(height, sizeof(height), "%lld", (long long)w->height);
-    sn_index_tx_key(&w->key, SN_INDEX_TX_HEIGHT,
-                    &(struct sn_index_key){sn_str_of(height, (size_t)n), w->height, index, 0});
-    struct sn_str hash = sn_str_of((const char *)t->hash, 32);
-    r = put(w, hash);
-    return r < 0 ? r : put_tx_result(w, hash, t->data, index, t->result);
-}
 
 static int write_out(struct sn_indexer *ix, struct writer *w)
 {
@@ -189,22 +163,123 @@ static int write_out(struct sn_indexer *ix, struct writer *w)
     return r;
 }
 
+/* ---- transactions ----
+ * One after the other the keys of a transaction lie all over the store. So those of a group of
+ * transactions are put by columns: what is first of each, what is second of each, and so on. In a
+ * column keys are neighbours, because transactions of one kind have events of one kind. */
+
+struct tx {
+    struct sn_str data, result; /* result: encoded */
+    uint8_t hash[32];
+    uint32_t index;
+    uint64_t seq; /* of its first event */
+    const struct tendermint_abci_exec_tx_result *res;
+};
+struct group {
+    uint32_t n;
+    size_t bytes;
+    struct tx txs[SN_INDEXER_GROUP];
+    uint32_t with_event[SN_INDEXER_GROUP], with_attribute[SN_INDEXER_GROUP];
+};
+
+static int put_tx_attribute(struct writer *w, const struct tx *t, uint32_t event, uint32_t k,
+                            struct sn_str *tag)
+{
+    const struct tendermint_abci_event *e = t->res->events.ptr[event];
+    const struct tendermint_abci_event_attribute *a = e->attributes.ptr[k];
+    if (!a->index || a->key.len == 0) return 0;
+    /* Most often as in the transaction before. */
+    if (tag->len != e->type.len + 1 + a->key.len || !sn_str_starts(*tag, e->type) ||
+        !sn_str_eq(sn_str_from(*tag, e->type.len + 1), a->key))
+        *tag = tag_of(w, e->type, a->key);
+    const struct sn_index_key key = {a->value, w->height, t->index, t->seq + event};
+    return tag->ptr ? put_attribute(w, *tag, &key, t->hash) : SN_E_NOMEM;
+}
+/* The columns of one event, which the first n of g->with_event have. */
+static int put_event_columns(struct writer *w, struct group *g, uint32_t event, uint32_t n)
+{
+    int r = 0;
+    memcpy(g->with_attribute, g->with_event, n * sizeof(g->with_event[0]));
+    for (uint32_t k = 0; r == 0; k++) {
+        struct sn_str tag = {0};
+        uint32_t left = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t at = g->with_attribute[i];
+            const struct tendermint_abci_event *e = g->txs[at].res->events.ptr[event];
+            if (e->type.len && k < e->attributes.len) g->with_attribute[left++] = at;
+        }
+        n = left;
+        if (n == 0) break;
+        for (uint32_t i = 0; r == 0 && i < n; i++)
+            r = put_tx_attribute(w, &g->txs[g->with_attribute[i]], event, k, &tag);
+    }
+    return r;
+}
+static int put_events(struct writer *w, struct group *g)
+{
+    uint32_t n = g->n;
+    int r = 0;
+    for (uint32_t i = 0; i < n; i++) g->with_event[i] = i;
+    for (uint32_t event = 0; r == 0; event++) {
+        uint32_t left = 0;
+        for (uint32_t i = 0; i < n; i++)
+            if (event < g->txs[g->with_event[i]].res->events.len)
+                g->with_event[left++] = g->with_event[i];
+        n = left;
+        if (n == 0) break;
+        r = put_event_columns(w, g, event, n);
+    }
+    return r;
+}
+static int put_group(struct sn_indexer *ix, struct writer *w, struct group *g)
+{
+    char height[24];
+    size_t n = (size_t)snprintf(height, sizeof(height), "%lld", (long long)w->height);
+    int r = put_events(w, g);
+    for (uint32_t i = 0; r == 0 && i < g->n; i++) {
+        const struct tx *t = &g->txs[i];
+        const struct sn_index_key key = {sn_str_of(height, n), w->height, t->index, 0};
+        sn_index_tx_key(&w->key, SN_INDEX_TX_HEIGHT, &key);
+        r = put(w, sn_str_of((const char *)t->hash, 32));
+    }
+    for (uint32_t i = 0; r == 0 && i < g->n; i++) {
+        const struct tx *t = &g->txs[i];
+        struct tx_result whole;
+        tx_result(&whole, w->height, t->index, t->data, t->result);
+        r = sn_kv_batch_put_parts(&w->batch, sn_str_of((const char *)t->hash, 32), whole.parts,
+                                  SN_COUNT_OF(whole.parts));
+    }
+    g->n = 0;
+    g->bytes = 0;
+    return r < 0 ? r : write_out(ix, w);
+}
+
 static int put_txs(struct sn_indexer *ix, struct writer *w, const struct sn_indexer_in *in)
 {
     const struct sn_cons_block *b = in->block;
     struct sn_str rest = in->answer;
-    uint8_t own[32];
+    if (b->n_txs == 0) return 0;
+    struct group *g SN_CLEANUP(sn_freep) = sn_alloc(sizeof(*g));
+    if (!g) return SN_E_NOMEM;
+    g->n = 0;
+    g->bytes = 0;
     int r = 0;
     for (uint32_t i = 0; i < b->n_txs && r == 0; i++) {
-        struct tx t = {.data = b->txs[i], .hash = own, .res = in->res->tx_results.ptr[i]};
-        if (!sn_index_next_result(&rest, &t.result))
+        struct tx *t = &g->txs[g->n++];
+        *t = (struct tx){.data = b->txs[i],
+                         .index = i,
+                         .seq = w->seq,
+                         .res = in->res->tx_results.ptr[i]};
+        if (!sn_index_next_result(&rest, &t->result))
             return sn_fail(SN_E_DATA_LOSS, "the answer has no result of transaction %u", i);
+        w->seq += t->res->events.len;
+        g->bytes += t->data.len + 2 * t->result.len; /* what events say is in keys once more */
         if (b->tx_hashes)
-            t.hash = b->tx_hashes[i];
+            memcpy(t->hash, b->tx_hashes[i], sizeof(t->hash));
         else
-            r = sn_hash_once(SN_SHA256, t.data.ptr, t.data.len, own);
-        if (r == 0) r = put_tx(w, &t, i);
-        if (r == 0 && i % SN_INDEXER_BATCH == SN_INDEXER_BATCH - 1) r = write_out(ix, w);
+            r = sn_hash_once(SN_SHA256, t->data.ptr, t->data.len, t->hash);
+        bool full = g->n == SN_INDEXER_GROUP || g->bytes >= SN_INDEXER_BATCH;
+        if (r == 0 && (full || i == b->n_txs - 1)) r = put_group(ix, w, g);
     }
     return r;
 }
@@ -218,7 +293,7 @@ static int put_block(struct sn_indexer *ix, struct writer *w, const struct sn_in
     int r = put_txs(ix, w, in);
     sn_buf_reset(&w->value);
     put_height(&w->value, w->height);
-    if (r == 0) r = put_events(w, res->events.ptr, res->events.len, 0, NULL);
+    if (r == 0) r = put_block_events(w, res->events.ptr, res->events.len);
     sn_index_block_height_key(&w->key, w->height);
     if (r == 0) r = put(w, sn_buf_view(&w->value));
     return r < 0 ? r : write_out(ix, w);

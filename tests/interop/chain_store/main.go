@@ -3,6 +3,7 @@
 //
 //	chain_store dump DATA    blocks, commits, validators, parameters, answers, states: a line each, in hex
 //	chain_store keys FOLDER  every key and value of one LevelDB folder, in order, in hex
+//	chain_store answer|last DATA HEIGHT  what the next state is made from, by a height's answer or by the last one
 //	chain_store pv KEY STATE HEIGHT  a prevote by a validator's files: address, last height, signature or "refused"
 package main
 
@@ -71,6 +72,19 @@ func main() {
 		} else {
 			fmt.Fprintf(out, "%x\n", v.Signature)
 		}
+		return
+	}
+	if os.Args[1] == "answer" || os.Args[1] == "last" {
+		states := sm.NewStore(open(filepath.Join(os.Args[2], "state.db")), sm.StoreOptions{})
+		height, err := strconv.ParseInt(os.Args[3], 10, 64)
+		check(err)
+		load := states.LoadFinalizeBlockResponse
+		if os.Args[1] == "last" {
+			load = states.LoadLastFinalizeBlockResponse
+		}
+		a, err := load(height)
+		check(err)
+		fmt.Fprintf(out, "%d %X %X %v %v\n", len(a.TxResults), sm.TxResultsHash(a.TxResults), a.AppHash, a.ValidatorUpdates, a.ConsensusParamUpdates)
 		return
 	}
 	blocks := store.NewBlockStore(open(filepath.Join(os.Args[2], "blockstore.db")))
