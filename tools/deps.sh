@@ -5,7 +5,7 @@
 set -euo pipefail
 
 build=(gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libnghttp2-dev libpcre2-dev libyaml-dev
-  libdw-dev zlib1g-dev libzstd-dev libsecp256k1-dev libsodium-dev libsqlite3-dev protobuf-compiler
+  musl-tools libdw-dev zlib1g-dev libzstd-dev libsecp256k1-dev libsodium-dev libsqlite3-dev protobuf-compiler
   libprotobuf-dev)
 # clang and libbpf-dev build sennit-bpf, which the kernel takeover's tests need.
 test=(zstd busybox-static clang libbpf-dev util-linux spin libgmp-dev libleveldb1d curl openssl procps iproute2 nghttp2-client nginx-light redis-server wrk gdb chromium python3-websockets haproxy python3-yaml)
@@ -14,7 +14,7 @@ bench=(nghttp2-server haproxy linux-perf libprotobuf-c-dev protobuf-c-compiler l
 interop=(nasm nlohmann-json3-dev libgmp-dev g++ clang lld wasi-libc libclang-rt-14-dev-wasm32
   zookeeper default-jre-headless etcd-server etcd-client postgresql mariadb-server libpq-dev libmariadb-dev python3-yaml python3-venv)
 # Peers of the container runtime and of images.
-containers=(skopeo umoci docker-registry apache2-utils containerd runc crun uidmap libseccomp-dev podman conmon qemu-system-x86)
+containers=(skopeo umoci docker-registry apache2-utils containerd runc crun uidmap libseccomp-dev podman conmon catatonit qemu-system-x86)
 fuzz=(clang lld llvm libclang-rt-14-dev)
 
 want=("${build[@]}")

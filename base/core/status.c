@@ -170,7 +170,11 @@ int sn_fail_errno(int err, const char *fmt, ...)
 {
     int code = sn_status_from_errno(err);
     char number[24];
+#ifdef __GLIBC__
     const char *text = strerrordesc_np(err); /* thread-safe and untranslated, unlike strerror */
+#else
+    const char *text = strerror(err); /* banned: musl's is both */
+#endif
     if (!text) {
         snprintf(number, sizeof(number), "errno %d", err);
         text = number;

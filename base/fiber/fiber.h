@@ -26,6 +26,9 @@ struct sn_rt_opts {
     unsigned fibers_max;   /* 0 = 4,000,000; sn_go beyond it is SN_E_RESOURCE_EXHAUSTED */
     unsigned offload_max;  /* threads of the blocking pool; 0 = 64 */
     bool io_uring;         /* use the io_uring poller where the kernel has it; default epoll */
+    int64_t idle_poll_ns;  /* a worker without work polls at most this long before it sleeps, while
+                              events tend to come within it; 0 = sleeps at once. For servers whose
+                              latency counts more than processor time. At most 1 ms */
 };
 
 /* sn_rt_run - starts the workers, runs fn(arg) as the first fiber ("main") and returns its value
@@ -175,6 +178,7 @@ struct sn_rt_stats {
     unsigned workers;
     int64_t fibers_live, fibers_runnable, fibers_parked;
     uint64_t fibers_started, switches, steals, polls, wakeups_remote, timers_fired;
+    uint64_t idle_polled_ns; /* spent polling instead of sleeping (sn_rt_opts) */
     uint64_t conns_open, conns_parked;
     size_t stack_bytes_reserved, stack_bytes_cached;
 };

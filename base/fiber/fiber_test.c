@@ -2,12 +2,16 @@
 /* fiber/fiber_test.c - scheduling, waiting, timers, scopes, panics, offload. */
 #include "harness/test.h"
 
+#include <pthread.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/buf.h"
 #include "core/status.h"
-#include "fiber/rt_int.h"
+#include "fiber/net.h"
+#include "fiber/sched_int.h"
 
 static int run_n(unsigned workers, int (*fn)(void *), void *arg)
 {
@@ -417,3 +421,123 @@ static int big_main(void *arg)
     return 0;
 }
 SN_TEST(big_stack_and_panic_across_it) { T_OK(run_n(1, big_main, NULL)); }
+
+/* ---- polling instead of sleeping ---- */
+
+SN_TEST(idle_gaps_are_learned)
+{
+    unsigned g = 0;
+    for (int i = 0; i < 15; i++) g = sn_gaps_learn(g, true);
+    T_ASSERT(!sn_gaps_short(g));
+    g = sn_gaps_learn(g, true);
+    T_ASSERT(sn_gaps_short(g));
+    for (int i = 0; i < 100; i++) g = sn_gaps_learn(g, true);
+    T_EQ(g, SN_GAPS_MAX);
+    for (int i = 0; i < 6; i++) g = sn_gaps_learn(g, false);
+    T_ASSERT(!sn_gaps_short(g));
+    for (int i = 0; i < 6; i++) g = sn_gaps_learn(g, false);
+    T_EQ(g, 0);
+    for (int i = 0; i < 200; i++) g = sn_gaps_learn(g, i % 2); /* one short for each long one */
+    T_ASSERT(!sn_gaps_short(g));
+    for (int i = 0; i < 200; i++) g = sn_gaps_learn(g, i % 5); /* four */
+    T_ASSERT(sn_gaps_short(g));
+}
+
+SN_TEST(duty_is_measured_by_windows)
+{
+    static const struct {
+        int64_t work, rest;
+        bool high;
+    } cases[] = {{10, 10, false}, {12, 10, false}, {20, 10, true}, {300, 1, true}, {0, 50, false}};
+    struct sn_duty d = {0};
+    int64_t now = 0;
+    for (size_t i = 0; i < SN_COUNT_OF(cases); i++) {
+        for (int64_t end = now + 3 * SN_DUTY_WINDOW_NS; now < end;) { /* the first is still mixed */
+            sn_duty_work(&d, now);
+            now += cases[i].work * SN_US;
+            sn_duty_idle(&d, now);
+            now += cases[i].rest * SN_US;
+        }
+        T_ASSERTF(d.high == cases[i].high, "case %zu: %d", i, d.high);
+    }
+    sn_duty_work(&d, now); /* after long rest one busy moment is nothing */
+    sn_duty_idle(&d, now + SN_MS);
+    sn_duty_work(&d, now + SN_SEC);
+    sn_duty_idle(&d, now + SN_SEC + 50 * SN_MS);
+    T_ASSERT(!d.high);
+}
+
+static void *echo_thread(void *arg)
+{
+    int fd = *(int *)arg;
+    char b;
+    while (read(fd, &b, 1) == 1 && write(fd, &b, 1) == 1) continue;
+    close(fd);
+    return NULL;
+}
+
+/* From here on this worker polls when idle, whatever the machine does. */
+static void poll_when_idle(struct sn_worker *w)
+{
+    w->gaps = SN_GAPS_MAX;
+    w->duty = (struct sn_duty){.window_at = sn_now(), .busy_at = sn_now()};
+    w->contended = false;
+    w->contended_look_at = SN_FOREVER;
+}
+
+static _Atomic int told;
+static void tell(void *arg) { told++; }
+static int tell_from_outside(void *arg) { return sn_go_from_thread("told", tell, NULL); }
+
+static int idle_poll_main(void *arg)
+{
+    struct sn_worker *w = sn_worker_cur();
+    struct sn_rt_stats before, after;
+    struct sn_stream *s;
+    pthread_t t;
+    int fds[2];
+    T_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    T_OK(sn_stream_adopt(fds[0], &s));
+    T_EQ(pthread_create(&t, NULL, echo_thread, &fds[1]), 0);
+    sn_rt_stats(&before);
+    for (int i = 0; i < 500; i++) { /* an answer, a timer and a word from a thread, while it polls */
+        char b = (char)i;
+        poll_when_idle(w);
+        T_EQ(sn_write(s, &b, 1), 1);
+        T_OK(sn_read_full(s, &b, 1));
+        T_EQ(b, (char)i);
+        if (i % 10 == 0) T_EQ(sn_sleep(300 * SN_US), 0);
+        if (i % 10 == 5) T_OK(sn_offload(tell_from_outside, NULL));
+    }
+    while (told % 50) T_EQ(sn_sleep(100 * SN_US), 0);
+    sn_rt_stats(&after);
+    T_ASSERT(after.idle_polled_ns > before.idle_polled_ns);
+    /* Long waits end it: a server without work only sleeps. */
+    for (int i = 0; i < 16; i++) T_EQ(sn_sleep(5 * SN_MS), 0);
+    T_EQ(w->gaps, 0);
+    int64_t polled = w->idle_polled_ns;
+    uint64_t polls = w->polls;
+    for (int i = 0; i < 10; i++) T_EQ(sn_sleep(5 * SN_MS), 0);
+    T_EQ(w->idle_polled_ns, polled);
+    T_ASSERTF(w->polls - polls < 100, "%llu polls", (unsigned long long)(w->polls - polls));
+    /* Where others want the processor it is left to them. */
+    poll_when_idle(w);
+    w->contended = true;
+    T_EQ(sn_sleep(SN_MS), 0);
+    T_EQ(w->idle_polled_ns, polled);
+    T_OK(sn_stream_shutdown(s)); /* io_uring keeps a closed socket for a while */
+    sn_stream_close(s);
+    pthread_join(t, NULL);
+    return 0;
+}
+
+SN_TEST(idle_worker_polls_while_events_come)
+{
+    struct sn_rt_opts o = {.workers = 1, .idle_poll_ns = 200 * SN_US};
+    T_OK(sn_rt_run(&o, idle_poll_main, NULL));
+    o.workers = 3;
+    T_OK(sn_rt_run(&o, idle_poll_main, NULL));
+    o.io_uring = true; /* epoll where the kernel has none */
+    o.workers = 1;
+    T_OK(sn_rt_run(&o, idle_poll_main, NULL));
+}

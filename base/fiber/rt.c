@@ -352,6 +352,7 @@ void sn_rt_stats(struct sn_rt_stats *ret)
         s.switches += SN_LOAD(&w->switches);
         s.steals += SN_LOAD(&w->steals);
         s.polls += SN_LOAD(&w->polls);
+        s.idle_polled_ns += (uint64_t)SN_LOAD(&w->idle_polled_ns);
         s.wakeups_remote += SN_LOAD(&w->wakeups_remote);
         s.timers_fired += SN_LOAD(&w->timers_fired);
         s.stack_bytes_cached += SN_LOAD(&w->stack_n) * sn_stacks_slot();
@@ -518,7 +519,8 @@ static int rt_alloc(const struct sn_rt_opts *o)
     static uint64_t id;
     if (sn_rt.next_id > id) id = sn_rt.next_id;
     if (id == 0) id = 1;
-    sn_rt = (struct sn_rt){.n = n, .next_id = sn_sim_on ? 1 : id, .uring = o->io_uring};
+    sn_rt = (struct sn_rt){.n = n, .next_id = sn_sim_on ? 1 : id, .uring = o->io_uring,
+                           .idle_poll_ns = SN_MIN(o->idle_poll_ns, (int64_t)SN_MS)};
     sn_rt_single = n == 1;
     sn_rt.fibers_max = o->fibers_max ? o->fibers_max : FIBERS_MAX_DEFAULT;
     pthread_mutex_init(&sn_rt.rec_lock, NULL);

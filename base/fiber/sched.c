@@ -693,7 +693,26 @@ static bool spin_worth(struct sn_worker *w)
     return true;
 }
 
-static void idle(struct sn_worker *w)
+/* Polls instead of sleeping, for latency: the way into a halted processor of a virtual machine and
+ * out again takes longer than a proxy's whole work on a request, and whoever wakes it pays for the
+ * interrupt. Only while short waits are the rule and there is time to spare, never where others
+ * want this processor. Returns whether there is work. */
+static bool idle_poll(struct sn_worker *w, int64_t begin)
+{
+    if (w->duty.high || !sn_gaps_short(w->gaps) || contended(w)) return false;
+    int64_t until = SN_MIN(begin + sn_rt.idle_poll_ns, w->timers.next_ns);
+    bool found = false;
+    while (!found && w->now < until && !SN_LOAD(&w->stop)) {
+        for (int i = 0; i < 4; i++) sn_cpu_pause();
+        poll(w, 0);
+        found = has_local(w) || (sn_rt.n > 1 && steal(w) == STEAL_YES);
+    }
+    SN_STORE(&w->idle_polled_ns, w->idle_polled_ns + (w->now - begin));
+    return found;
+}
+
+/* Until there may be work. */
+static void idle_wait(struct sn_worker *w, int64_t begin)
 {
     if (sn_rt.n > 1) {
         bool asked = SN_LOAD(&sn_rt.spinning) == w->index + 1;
@@ -707,6 +726,7 @@ static void idle(struct sn_worker *w)
         }
         if (asked) thief_quiet(w);
     }
+    if (sn_rt.idle_poll_ns && idle_poll(w, begin)) return;
     sn_stack_trim(w);
     __atomic_store_n(&w->sleeping, 1, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&sn_rt.idle, 1, __ATOMIC_SEQ_CST);
@@ -725,6 +745,17 @@ static void idle(struct sn_worker *w)
     __atomic_fetch_sub(&sn_rt.idle, 1, __ATOMIC_SEQ_CST);
 }
 
+static void idle(struct sn_worker *w)
+{
+    int64_t begin = w->now;
+    if (sn_rt.idle_poll_ns) sn_duty_idle(&w->duty, begin);
+    idle_wait(w, begin);
+    if (!sn_rt.idle_poll_ns) return;
+    if (!w->now_fresh) w->now = sn_clock_mono();
+    w->gaps = sn_gaps_learn(w->gaps, w->now - begin <= sn_rt.idle_poll_ns);
+    sn_duty_work(&w->duty, w->now);
+}
+
 void sn_worker_loop(struct sn_worker *w)
 {
     for (;;) {
@@ -733,7 +764,8 @@ void sn_worker_loop(struct sn_worker *w)
         w->now_fresh = false;
         if (SN_LOAD(&w->inbox)) inbox_drain(w);
         if (w->now >= w->timers.next_ns) sn_timers_run(w);
-        if (w->poller.n && !sn_sim_on && w->now - w->polled_at >= SN_POLL_EVERY_NS) poll(w, 0);
+        if (w->poller.n && !sn_sim_on && w->now - w->polled_at >= SN_POLL_EVERY_NS && has_local(w))
+            poll(w, 0);
         if (sn_rt.n > 1 && SN_LOAD(&sn_rt.idle) && has_unstarted(w)) offer_work(w);
         if (w->stack_n > SN_STACK_CACHE_MAX + 64) sn_stack_trim(w);
         if (w->free_n > SN_RECORD_CACHE_MAX) sn_record_give_back(w);

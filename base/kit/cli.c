@@ -40,13 +40,20 @@ static int unknown_option(const struct sn_conf_table *t, struct sn_str name)
     return sn_fail(SN_E_INVALID_ARGUMENT, "unknown option --%.*s", SN_STR_ARG(name));
 }
 
+/* Whether one of the words, by spaces, is this one. */
+static bool among(const char *words, struct sn_str word)
+{
+    struct sn_str rest = sn_str(words ? words : "");
+    while (rest.len && word.len)
+        if (sn_str_eq(sn_str_cut(&rest, ' '), word)) return true;
+    return false;
+}
+
 const struct sn_cli_command *sn_cli_find_(const struct sn_cli_command *const *list,
                                           struct sn_str name)
 {
     for (; list && *list; list++)
-        if (sn_str_eqc(name, (*list)->name) ||
-            ((*list)->alias && sn_str_eqc(name, (*list)->alias)))
-            return *list;
+        if (sn_str_eqc(name, (*list)->name) || among((*list)->alias, name)) return *list;
     return NULL;
 }
 
@@ -338,6 +345,39 @@ static int builtin(const struct sn_cli_program *p, const char *word, int argc, c
     return -1;
 }
 
+struct leading_words {
+    char *word[SN_CLI_LEADING_MAX];
+    int n;
+};
+
+/* How many words from argv[0] on are one option that may stand before a sub's name; 0: none. */
+static int leading(const struct sn_cli_command *c, int argc, char **argv)
+{
+    char name[64];
+    struct sn_str word = sn_str(argv[0]);
+    if (!c || !c->leading || word.len < 3 || word.ptr[0] != '-' || word.ptr[1] != '-') return 0;
+    struct sn_str rest = sn_str_of(word.ptr + 2, word.len - 2), option = sn_str_cut(&rest, '=');
+    int n = snprintf(name, sizeof(name), "%.*s=", SN_STR_ARG(option));
+    if (n >= (int)sizeof(name)) return 0;
+    if (among(c->leading, option)) return 1;
+    if (!among(c->leading, sn_str(name))) return 0;
+    return word.len > option.len + 2 ? 1 : argc > 1 ? 2 : 0;
+}
+
+/* The command's own words behind those that stood before its name. */
+static int run_behind(const struct sn_cli_program *p, const struct sn_cli_command *c,
+                      const char *path, struct leading_words lead, int argc, char **argv)
+{
+    if (lead.n == 0) return run_command(p, c, path, argc, argv);
+    char **all = sn_zalloc((size_t)(lead.n + argc) + 1, sizeof(*all));
+    if (!all) return fail(p, path, SN_E_NOMEM);
+    memcpy(all, lead.word, (size_t)lead.n * sizeof(*all));
+    memcpy(all + lead.n, argv, (size_t)argc * sizeof(*all));
+    int status = run_command(p, c, path, lead.n + argc, all);
+    sn_free(all);
+    return status;
+}
+
 int sn_cli_main(const struct sn_cli_program *p, int argc, char **argv)
 {
     const char *self = argc ? strrchr(argv[0], '/') : NULL;
@@ -353,7 +393,11 @@ int sn_cli_main(const struct sn_cli_program *p, int argc, char **argv)
     const struct sn_cli_command *const *list = c ? c->subs : p->commands;
     char path[128];
     snprintf(path, sizeof(path), "%s", c ? c->name : "");
+    struct leading_words lead = {.n = 0};
     while (!c || c->subs) {
+        for (int k; argc && (k = leading(c, argc, argv)) > 0; argc -= k, argv += k)
+            for (int i = 0; i < k && lead.n < SN_CLI_LEADING_MAX; i++)
+                lead.word[lead.n++] = argv[i];
         if (!argc) {
             help_below(p, c, path, 0, NULL, false);
             return SN_EXIT_USAGE;
@@ -369,5 +413,5 @@ int sn_cli_main(const struct sn_cli_program *p, int argc, char **argv)
         list = c->subs;
         argc--, argv++;
     }
-    return run_command(p, c, path, argc, argv);
+    return run_behind(p, c, path, lead, argc, argv);
 }

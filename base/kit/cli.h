@@ -13,6 +13,8 @@
 #include "core/buf.h"
 #include "kit/config.h"
 
+#define SN_CLI_LEADING_MAX 16
+
 enum { SN_EXIT_OK = 0, SN_EXIT_FAILED = 1, SN_EXIT_USAGE = 2 };
 
 struct sn_cli_command;
@@ -25,7 +27,7 @@ struct sn_cli_call {
 };
 struct sn_cli_command {
     const char *name;
-    const char *alias;      /* an older name that is understood, too; NULL = none */
+    const char *alias;      /* other names that are understood, too, by spaces; NULL = none */
     const char *brief;      /* one line for the list of commands */
     const char *usage;      /* operands after the options: "URL..."; NULL = none */
     const char *about;      /* paragraphs for --help and the man page; may be NULL */
@@ -38,6 +40,9 @@ struct sn_cli_command {
      * SN_E_INVALID_ARGUMENT and SN_E_SYNTAX); >= 0 is the exit status. */
     int (*run)(const struct sn_cli_call *call);
     const struct sn_cli_command *const *subs; /* NULL-ended; a command with subs has no run */
+    /* Options of its subs that may stand before a sub's name, too, by spaces; those with a value end in
+     * '=': "home= trace". At most SN_CLI_LEADING_MAX words. NULL = none. */
+    const char *leading;
 };
 struct sn_cli_program {
     const char *name, *version, *about;

@@ -89,7 +89,7 @@ static const struct sn_conf_field bare_fields[] = {
     SN_CONF_STRING(struct bare_opts, name, "name", .help = "Who."),
 };
 static const struct sn_conf_table bare_table = SN_CONF_TABLE(struct bare_opts, bare_fields);
-static const struct sn_cli_command bare = {.name = "run-node", .alias = "run_node", .brief = "Runs.",
+static const struct sn_cli_command bare = {.name = "run-node", .alias = "run_node node", .brief = "Runs.",
                                            .table = &bare_table, .args_max = 1, .run = ran};
 
 /* A command that runs another program leaves that program's options alone. */
@@ -139,6 +139,36 @@ SN_TEST(cli_aliases)
     char *by_alias[] = {(char[]){"tool"}, (char[]){"run_node"}, (char[]){"x"}, NULL};
     T_EQ(sn_cli_main(&nodes, 3, by_name), 1);
     T_EQ(sn_cli_main(&nodes, 3, by_alias), 1);
+    T_EQ(sn_cli_main(&nodes, 3, (char *[]){(char[]){"tool"}, (char[]){"node"}, (char[]){"x"}, NULL}), 1);
+    T_EQ(sn_cli_main(&nodes, 3, (char *[]){(char[]){"tool"}, (char[]){"run_node node"}, (char[]){"x"}, NULL}), 2);
+}
+
+static int named(const struct sn_cli_call *call)
+{
+    const struct bare_opts *o = call->opts;
+    return (sn_str_eqc(o->name, "me") ? 10 : 20) + (o->pex.ptr ? 1 : 0) + (int)call->n_args * 2;
+}
+/* What belongs to a command may stand before its name where its parent says so. */
+SN_TEST(cli_options_before_the_command)
+{
+    static const struct sn_cli_command leaf = {.name = "leaf", .brief = "A leaf.", .table = &bare_table, .args_max = 1, .run = named};
+    static const struct sn_cli_command *const subs[] = {&leaf, NULL};
+    static const struct sn_cli_command tree = {.name = "tree", .brief = "A tree.", .subs = subs, .leading = "name= p2p.pex"};
+    static const struct sn_cli_command *const commands[] = {&tree, &bare, NULL};
+    static const struct sn_cli_program nodes = {"tool", "1.2", "A tool.", commands};
+    static const struct {
+        const char *line;
+        int want;
+    } rows[] = {{"tree leaf", 20}, {"tree --name me leaf", 10}, {"tree --name=me leaf x", 12}, {"tree --p2p.pex --name me leaf", 11},
+                {"tree --name you leaf --name me", 10}, {"tree --name", 2}, {"tree --name leaf", 2}, {"tree --other leaf", 2},
+                {"--name me tree leaf", 2}, {"tree -- leaf", 2}};
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        sn_test_row("%s", rows[i].line);
+        char line[128], *argv[ARGV_MAX + 1] = {(char[]){"tool"}};
+        snprintf(line, sizeof(line), "%s", rows[i].line);
+        int n = split(line, argv + 1);
+        T_EQ(sn_cli_main(&nodes, n + 1, argv), rows[i].want);
+    }
 }
 
 SN_TEST(cli_errors_are_one_precise_line)

@@ -6,23 +6,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
 #include "core/status.h"
 #include "fiber/fiber.h"
+#include "fiber/sample.h"
+#include "fiber/sim.h"
 #include "kit/kv_int.h"
+#include "kit/kv_manifest.h"
 
 #define LIBRARY "libleveldb.so.1d"
-#define PLAIN 0        /* leveldb_no_compression */
-#define FILES_MERGED 4 /* tables of level 0 from which on LevelDB merges them */
-#define SETTLE_BYTES_MAX ((int64_t)1 << 20) /* in the log; some milliseconds */
-#define SETTLE_IDLE_NS (100 * SN_MS)
+#define PLAIN 0 /* leveldb_no_compression */
 
 typedef unsigned char byte;
 /* X(result, name, arguments) - of leveldb/c.h 1.23; objects are pointers to what only it knows. */
@@ -99,12 +101,10 @@ struct level {
     void *db, *cache, *policy, *read, *write[2]; /* write: without and with sync */
     char *path;
     _Atomic bool wrote;
-    /* What LevelDB has noted; see settle(). */
-    pthread_rwlock_t gate;
-    int manifest;                  /* -1: unknown */
-    _Atomic int64_t seen, settled; /* its bytes when we looked, and when the log was empty */
-    _Atomic int64_t waiting;       /* bytes written since it was seen to grow */
-    _Atomic int64_t written_at;
+    /* What LevelDB notes; see "for goleveldb". */
+    int manifest;            /* -1: unknown */
+    uint64_t seen;           /* its bytes whose edits have been corrected */
+    int watch;               /* inotify's; -1: corrected after each write */
     _Atomic size_t gathered; /* bytes written since `since`, or since the last SLOW_BYTES */
     _Atomic int64_t since;
     /* LOCK, held by flock(2); -1 without it. In `held` while it is. */
@@ -199,25 +199,117 @@ static int failed(const char *path, const char *doing, char *err)
 /* ---- for goleveldb ----
  * When a compaction ends, LevelDB notes the newest sequence number in its manifest, though the log
  * may be the only place of it. It reads such a log whole all the same, but goleveldb skips what is
- * not newer than the note: a Go node would miss blocks, those written while a table was. So after a
- * note the log is emptied, with no write in between. */
+ * older than the note: after a crash a Go node would lack blocks. So a thread watches the
+ * manifests, and has each note say what lies in front of the log: to LevelDB that is the same.
+ * Between a note and its correction lies what it takes to wake a thread. */
+#define NOTES_BYTES ((size_t)1 << 20) /* read at once; edits with long keys in them are some 100 KiB */
+#define LOGS_MAX 64   /* files looked at for the first entry; there are at most two logs */
 
-/* Only the log is written out: no key lies there. */
-static void empty_log(struct level *l)
+static struct {
+    int fd;         /* inotify's; -1 while nobody watches */
+    unsigned users; /* stores */
+    pthread_t thread;
+} watch = {.fd = -1}; /* under held_lock */
+
+/* The sequence number in front of the oldest log that has something; UINT64_MAX where none has. */
+static uint64_t before_log(const struct level *l, const struct kv_edit *e)
 {
-    static const char beyond[] = "\xff\xff\xff\xff\xff\xff\xff\xff";
-    ldb.compact_range(l->db, beyond, sizeof(beyond) - 1, beyond, sizeof(beyond) - 1);
+    char path[2048];
+    uint8_t head[15]; /* a record's header and its first batch's number */
+    for (uint64_t f = e->log; f < e->next_file && f - e->log < LOGS_MAX; f++) {
+        int n = snprintf(path, sizeof(path), "%s/%06llu.log", l->path, (unsigned long long)f);
+        int fd = n < (int)sizeof(path) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+        if (fd < 0) continue;
+        ssize_t got = pread(fd, head, sizeof(head), 0);
+        (void)close(fd);
+        if (got < (ssize_t)sizeof(head)) continue;
+        uint64_t first = 0;
+        for (unsigned i = 0; i < 8; i++) first |= (uint64_t)head[7 + i] << 8 * i;
+        return first - 1;
+    }
+    return UINT64_MAX;
 }
-static int64_t manifest_bytes(const struct level *l)
+/* What follows in the manifest behind what was seen. Under held_lock. */
+static int correct(struct level *l, uint8_t *p, size_t n, bool *changed)
 {
+    struct kv_edit e;
+    size_t off = 0;
+    int r;
+    while ((r = kv_edit_next(p + off, n - off, l->seen, &e)) == 1) {
+        uint64_t below = e.has_sequence ? before_log(l, &e) : UINT64_MAX;
+        if (below < e.sequence) {
+            size_t len = kv_edit_lower(p + off, l->seen, &e, below);
+            if (pwrite(l->manifest, p + off, len, (off_t)l->seen) != (ssize_t)len)
+                return sn_fail_errno(errno, "write the manifest of %s", l->path);
+            *changed = true;
+        }
+        off += e.len;
+        l->seen += e.len;
+    }
+    return r;
+}
+static void correct_notes(struct level *l)
+{
+    static uint8_t p[NOTES_BYTES]; /* under held_lock; hardly more than a page of it is ever touched */
     struct stat st;
-    return l->manifest >= 0 && fstat(l->manifest, &st) == 0 ? st.st_size : 0;
+    bool changed = false;
+    int r = 1;
+    while (r > 0 && l->manifest >= 0 && fstat(l->manifest, &st) == 0 &&
+           (uint64_t)st.st_size > l->seen) {
+        uint64_t before = l->seen, more = (uint64_t)st.st_size - before;
+        size_t n = more < NOTES_BYTES ? (size_t)more : NOTES_BYTES;
+        ssize_t got = pread(l->manifest, p, n, (off_t)before);
+        r = got > 0 ? correct(l, p, (size_t)got, &changed) : got < 0 ? SN_E_IO : 0;
+        if (r >= 0) r = l->seen != before;
+        if (r == 0 && n == NOTES_BYTES) r = SN_E_DATA_LOSS;
+    }
+    if (changed) (void)fdatasync(l->manifest);
+    if (r >= 0) return;
+    (void)close(l->manifest); /* not as we know it: the log is emptied when the store is closed */
+    l->manifest = -1;
 }
-/* LevelDB keeps one manifest for as long as it has the folder open. Without it nothing is settled.
- */
-static void open_manifest(struct level *l)
+static void *watch_run(void *arg)
+{
+    int fd = (int)(intptr_t)arg;
+    char events[4096]; /* which of the few it was is not asked */
+    for (bool over = false; !over;) {
+        ssize_t n = read(fd, events, sizeof(events));
+        (void)pthread_mutex_lock(&held_lock);
+        over = (n < 0 && errno != EINTR) || watch.fd != fd;
+        for (struct level *l = held; !over && l; l = l->next) correct_notes(l);
+        (void)pthread_mutex_unlock(&held_lock);
+    }
+    return NULL;
+}
+/* The thread lives as long as there is a watch: one that goes away wakes it. */
+static int watch_begin(const char *path)
+{
+    sigset_t all, old;
+    int fd = watch.users > 0 ? watch.fd : inotify_init1(IN_CLOEXEC);
+    int id = fd < 0 ? -1 : inotify_add_watch(fd, path, IN_MODIFY);
+    if (id >= 0 && watch.users == 0) {
+        sigfillset(&all); /* signals are the program's */
+        pthread_sigmask(SIG_SETMASK, &all, &old);
+        watch.fd = fd;
+        int err = sn_thread_create(&watch.thread, NULL, watch_run, (void *)(intptr_t)fd);
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        if (err == 0)
+            pthread_setname_np(watch.thread, "sn-kv-notes");
+        else
+            id = -1;
+    }
+    if (id >= 0) watch.users++;
+    if (watch.users > 0) return id;
+    if (fd >= 0) (void)close(fd);
+    watch.fd = -1;
+    return id;
+}
+/* LevelDB keeps one manifest for as long as it has the folder open. Where it cannot be watched (a
+ * simulation has no threads, a user has so many watches), notes are corrected after each write. */
+static void watch_manifest(struct level *l)
 {
     char name[64] = "", path[2048];
+    struct stat st;
     int n = snprintf(path, sizeof(path), "%s/CURRENT", l->path);
     int fd = n < (int)sizeof(path) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     ssize_t got = fd < 0 ? -1 : read(fd, name, sizeof(name) - 1);
@@ -225,35 +317,39 @@ static void open_manifest(struct level *l)
     if (got <= 1) return;
     name[got - 1] = 0; /* the end of the line */
     n = snprintf(path, sizeof(path), "%s/%s", l->path, name);
-    if (n < (int)sizeof(path)) l->manifest = open(path, O_RDONLY | O_CLOEXEC);
-    l->seen = l->settled = manifest_bytes(l);
+    fd = n < (int)sizeof(path) ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    if (fd < 0) return;
+    (void)pthread_mutex_lock(&held_lock);
+    l->manifest = fd;
+    if (fstat(fd, &st) == 0) l->seen = (uint64_t)st.st_size; /* the log is empty yet */
+    if (!sn_sim_active()) l->watch = watch_begin(path);
+    (void)pthread_mutex_unlock(&held_lock);
 }
-/* Tables that wait to be merged: from 4 on LevelDB does. */
-static int64_t young_tables(const struct level *l)
+static void unwatch(struct level *l)
 {
-    char *text = ldb.property_value(l->db, "leveldb.num-files-at-level0");
-    int64_t n = FILES_MERGED;
-    if (text && sn_str_to_i64(sn_str(text), &n) < 0) n = FILES_MERGED;
-    if (text) ldb.free(text);
-    return n;
+    pthread_t last = {0};
+    int fd = -1;
+    (void)pthread_mutex_lock(&held_lock);
+    correct_notes(l);
+    if (l->watch >= 0) (void)inotify_rm_watch(watch.fd, l->watch);
+    if (l->watch >= 0 && --watch.users == 0) {
+        fd = watch.fd;
+        last = watch.thread;
+        watch.fd = -1;
+    }
+    if (l->manifest >= 0) (void)close(l->manifest);
+    l->manifest = -1;
+    (void)pthread_mutex_unlock(&held_lock);
+    if (fd < 0) return;
+    (void)pthread_join(last, NULL);
+    (void)close(fd);
 }
-/* After each write. Emptying the log is quick while there is little in it, and waits for what
- * LevelDB does at the moment: so it is left for later during a merge, and where it would begin one,
- * unless nothing else is to be done; after SETTLE_BYTES_MAX it is left to the next note. */
-static void settle(struct level *l, size_t bytes)
+
+/* Only the log is written out: no key lies there. */
+static void empty_log(struct level *l)
 {
-    int64_t size = manifest_bytes(l), now = sn_now();
-    int64_t before = atomic_exchange(&l->written_at, now);
-    if (size == atomic_load(&l->settled)) return;
-    if (atomic_exchange(&l->seen, size) != size) atomic_store(&l->waiting, 0);
-    if (atomic_fetch_add(&l->waiting, (int64_t)bytes) > SETTLE_BYTES_MAX) return;
-    int64_t tables = young_tables(l);
-    if (tables >= FILES_MERGED || (tables == FILES_MERGED - 1 && now - before < SETTLE_IDLE_NS))
-        return;
-    if (pthread_rwlock_trywrlock(&l->gate) != 0) return; /* who writes now will come here */
-    empty_log(l);
-    atomic_store(&l->settled, manifest_bytes(l));
-    (void)pthread_rwlock_unlock(&l->gate);
+    static const char beyond[] = "\xff\xff\xff\xff\xff\xff\xff\xff";
+    ldb.compact_range(l->db, beyond, sizeof(beyond) - 1, beyond, sizeof(beyond) - 1);
 }
 
 static int level_get(struct sn_kv *kv, struct sn_str key, struct sn_buf *out)
@@ -375,12 +471,13 @@ static int level_write(struct sn_kv *kv, const struct sn_kv_batch *b, bool sync)
     struct level *l = SN_CONTAINER_OF(kv, struct level, kv);
     char *err = NULL;
     void *batch = batch_of(b);
-    (void)pthread_rwlock_rdlock(&l->gate);
     ldb.write(l->db, l->write[sync], batch, &err);
-    (void)pthread_rwlock_unlock(&l->gate);
     ldb.writebatch_destroy(batch);
     atomic_store(&l->wrote, true);
-    if (!err) settle(l, b->ops.len);
+    if (l->watch < 0 && pthread_mutex_trylock(&held_lock) == 0) { /* or who has it will come here */
+        correct_notes(l);
+        (void)pthread_mutex_unlock(&held_lock);
+    }
     if (!err) gather(l, b->ops.len);
     return err ? failed(l->path, "write", err) : 0;
 }
@@ -446,8 +543,7 @@ static void level_close(struct sn_kv *kv)
         if (l->write[i]) ldb.writeoptions_destroy(l->write[i]);
     if (l->cache) ldb.cache_destroy(l->cache);
     if (l->policy) ldb.filterpolicy_destroy(l->policy);
-    if (l->manifest >= 0) (void)close(l->manifest);
-    (void)pthread_rwlock_destroy(&l->gate);
+    unwatch(l);
     unlock_folder(l);
     sn_free(l->path);
     sn_free(l);
@@ -497,7 +593,7 @@ static int opened(void *arg)
     l->db = ldb.open(options, p->path, &err);
     ldb.options_destroy(options);
     if (err) return failed(p->path, "open", err);
-    open_manifest(l);
+    watch_manifest(l);
     return 0;
 }
 
@@ -516,8 +612,7 @@ int sn_kv_open(const char *path, const struct sn_kv_opts *o, struct sn_kv **ret)
         return SN_E_NOMEM;
     }
     memcpy(l->path, path, n);
-    l->lock = l->manifest = -1;
-    (void)pthread_rwlock_init(&l->gate, NULL);
+    l->lock = l->manifest = l->watch = -1;
     l->since = sn_now();
     l->kv.kind = &kind;
     struct opening p = {.path = path, .o = o ? *o : (struct sn_kv_opts){0}, .level = l};

@@ -103,6 +103,9 @@ void sn_metrics_write_runtime(struct sn_metrics_writer *w)
     counter(w, "sennit_steals_total", "Unstarted fibers taken by another worker.",
             (double)s.steals);
     counter(w, "sennit_polls_total", "Visits to the kernel's poller.", (double)s.polls);
+    counter(w, "sennit_idle_polled_seconds_total",
+            "Processor time spent polling instead of sleeping, for latency.",
+            (double)s.idle_polled_ns * 1e-9);
     counter(w, "sennit_wakeups_remote_total", "Wake-ups across workers.", (double)s.wakeups_remote);
     counter(w, "sennit_timers_fired_total", "Timers that expired.", (double)s.timers_fired);
     gauge(w, "sennit_conns_open", "Open connections.", (double)s.conns_open);

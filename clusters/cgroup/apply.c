@@ -641,7 +641,7 @@ static int cg_apply_devices(const struct sn_cgroup *cg, const struct sn_cgroup_r
     if (dir < 0) return cg->host->rootless ? 0 : cg_no_controller(cg, SN_CGROUP_DEVICES, "devices");
     sn_arena_init(&a, NULL, 0);
     int f = cg_devices_fold(&a, r->devices.ptr, r->devices.n, !v2, &d);
-    if (f == 0) e = v2 ? cg_devices_v2(&a, dir, &d) : cg_devices_v1(&a, dir, &d);
+    if (f == 0) e = v2 ? cg_devices_v2(&a, dir, &d) : cg_devices_v1(&a, dir, &d, cg->fresh);
     sn_arena_done(&a);
     if (f < 0) return f;
     if (e < 0 && !(cg->host->rootless && cg_denied(-e)))
@@ -662,5 +662,6 @@ int sn_cgroup_apply(struct sn_cgroup *cg, const struct sn_cgroup_resources *r)
     if (e == 0) e = cg_apply_net_prio(cg, r);
     if (e == 0) e = cg_apply_unified(cg, r);
     if (e == 0) e = cg_apply_devices(cg, r);
+    cg->fresh = false;
     return e;
 }

@@ -15,6 +15,7 @@
 #pragma once
 #include "core/arena.h"
 #include "core/base.h"
+#include "core/buf.h"
 #include "core/str.h"
 #include "wire/json.h"
 
@@ -85,6 +86,14 @@ struct sn_cgroup_probe_opts {
 int sn_cgroup_probe(struct sn_cgroup_host *ret,
                     const struct sn_cgroup_probe_opts *opts) SN_MUST_CHECK;
 void sn_cgroup_host_done(struct sn_cgroup_host *h);
+/* sn_cgroup_host_write, _read - what was found as a text without NUL, and back, for a record that
+ * another process reads: no look at the machine, which costs thirty system calls. The reader finds
+ * out by sn_cgroup_complete whether it sees the same. write: appends; nothing where a name has a
+ * control character. read: opts as for probe, its root is ignored. Return 0, SN_E_NOMEM;
+ * SN_E_SYNTAX where the text is none (then the caller probes). */
+int sn_cgroup_host_write(const struct sn_cgroup_host *h, struct sn_buf *b) SN_MUST_CHECK;
+int sn_cgroup_host_read(struct sn_str text, const struct sn_cgroup_probe_opts *opts,
+                        struct sn_cgroup_host *ret) SN_MUST_CHECK;
 /* sn_cgroup_controller_name - its v2 name ("io"; "named" for none). A static string. */
 const char *sn_cgroup_controller_name(enum sn_cgroup_controller c);
 /* sn_cgroup_swap_accounting - whether the kernel counts swap by group. */
@@ -174,6 +183,10 @@ int sn_cgroup_signal(struct sn_cgroup *cg, int sig) SN_MUST_CHECK;
 /* sn_cgroup_kill - SIGKILL to all, then waits until the group is empty, SN_CGROUP_REMOVE_MS at most
  * (SN_E_DEADLINE_EXCEEDED). A frozen group is thawed. */
 int sn_cgroup_kill(struct sn_cgroup *cg) SN_MUST_CHECK;
+/* sn_cgroup_remove_empty - removes the group where nobody and no group below it is left: what is
+ * nearly always so after the last process, without a look at each hierarchy. Returns 0 removed, 1
+ * not or not everywhere: sn_cgroup_kill and _remove go on from there. Context: does not wait. */
+int sn_cgroup_remove_empty(struct sn_cgroup *cg) SN_MUST_CHECK;
 /* sn_cgroup_remove - removes the group and those below it from every hierarchy; the processes must
  * be gone, those that are dying are waited for. Missing is fine. Parents stay. Afterwards only
  * close. Returns 0; SN_E_BUSY (processes left), SN_E_PERMISSION_DENIED, SN_E_IO. */
@@ -274,11 +287,15 @@ int sn_cgroup_resources_parse(struct sn_arena *a, const struct sn_json *resource
  * A list of rules starts from "everything is denied".
  * Returns 0, SN_E_NOMEM, SN_E_TOO_LARGE. */
 int sn_cgroup_devices_default(struct sn_arena *a, struct sn_cgroup_resources *r) SN_MUST_CHECK;
+/* sn_cgroup_complete - whether the group has its directory in every hierarchy that its location
+ * names. */
+bool sn_cgroup_complete(const struct sn_cgroup *cg);
 /* sn_cgroup_apply - writes what is set, in an order that the kernel accepts also for changes of
  * live groups (memory before swap when growing, after when shrinking; quota and period likewise).
  * Needs a controller that is not there: SN_E_FAILED_PRECONDITION naming field and controller.
  * Rootless: only device rules may be refused; a limit that was asked for is an error if it cannot
- * be set (as in runc). On failure earlier writes stay. Returns 0; SN_E_INVALID_ARGUMENT (the kernel
+ * be set (as in runc). The first call on a group just made takes it that nobody is in it yet. On
+ * failure earlier writes stay. Returns 0; SN_E_INVALID_ARGUMENT (the kernel
  * or we refused the value), SN_E_PERMISSION_DENIED, SN_E_IO, SN_E_NOMEM. */
 int sn_cgroup_apply(struct sn_cgroup *cg, const struct sn_cgroup_resources *r) SN_MUST_CHECK;
 

@@ -19,6 +19,7 @@ struct sn_cgroup {
     struct sn_arena text;
     const char *location;
     uint32_t existed;
+    bool fresh; /* made by this handle in all hierarchies, no limit applied yet */
     struct sn_cgroup_member m[SN_CGROUP_HIERARCHIES_MAX];
 };
 
@@ -83,8 +84,9 @@ struct cg_devices {
  * where there is no such form; SN_E_NOMEM. */
 int cg_devices_fold(struct sn_arena *a, const struct sn_cgroup_device_rule *rule, size_t n,
                     bool exceptions, struct cg_devices *d);
-/* cg_devices_v1 - brings devices.list of the directory to d. Returns 0 or -errno. */
-int cg_devices_v1(struct sn_arena *a, int dir, const struct cg_devices *d);
+/* cg_devices_v1 - brings devices.list of the directory to d; fresh: made just now, nobody is in it.
+ * Returns 0 or -errno. */
+int cg_devices_v1(struct sn_arena *a, int dir, const struct cg_devices *d, bool fresh);
 /* cg_devices_v2 - a program for d, in place of those attached. Returns 0 or -errno. */
 int cg_devices_v2(struct sn_arena *a, int dir, const struct cg_devices *d);
 /* The program alone, for its test. */

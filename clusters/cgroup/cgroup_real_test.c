@@ -184,6 +184,31 @@ SN_TEST(real_create_twice_and_open)
     T_EQ(sn_cgroup_open(&real, location, &again), SN_E_NOT_FOUND);
 }
 
+SN_TEST(real_remove_empty)
+{
+    real_start();
+    struct sn_cgroup *below;
+    char path[96];
+    snprintf(path, sizeof(path), "%s/below", location);
+    T_OK(sn_cgroup_create(&real, path, &below));
+    T_ASSERT(sn_cgroup_complete(below));
+    T_EQ(sn_cgroup_remove_empty(group), 1); /* a group is below it */
+    T_ASSERT(sn_cgroup_complete(group));
+    pid_t pid = fork();
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    T_OK(sn_cgroup_attach(below, pid, false));
+    T_EQ(sn_cgroup_remove_empty(below), 1); /* somebody is in it */
+    kill(pid, SIGKILL);
+    T_EQ(waitpid(pid, NULL, 0), pid);
+    T_EQ(sn_cgroup_remove_empty(below), 0);
+    T_ASSERT(!sn_cgroup_complete(below));
+    sn_cgroup_close(below);
+    T_EQ(sn_cgroup_remove_empty(group), 0);
+}
+
 static char state_of(pid_t pid)
 {
     char path[64], text[512], *p;

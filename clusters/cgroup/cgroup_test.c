@@ -162,6 +162,55 @@ SN_TEST(probe_v2_and_hybrid)
 }
 
 /* A container sees its own part of a hierarchy at the mount point. */
+SN_TEST(recorded_host)
+{
+    struct sn_cgroup_host h, back;
+    struct sn_buf text = {0};
+    probe(&h, v1_mounts, v1_own, false);
+    T_OK(sn_cgroup_host_write(&h, &text));
+    T_OK(sn_cgroup_host_read(sn_buf_view(&text), NULL, &back));
+    T_EQ(back.n, h.n);
+    T_EQ(back.layout, h.layout);
+    T_EQ(back.unified, h.unified);
+    T_EQ(memcmp(back.of, h.of, sizeof(h.of)), 0);
+    for (unsigned i = 0; i < h.n; i++) {
+        T_CSTR(back.h[i].mount, h.h[i].mount);
+        T_CSTR(back.h[i].name, h.h[i].name);
+        T_CSTR(back.h[i].own, h.h[i].own);
+        T_EQ(back.h[i].v2, h.h[i].v2);
+        T_EQ(back.h[i].controllers, h.h[i].controllers);
+    }
+    sn_cgroup_host_done(&back);
+    /* Whatever is cut off or changed is read as something or refused, and nothing is lost. */
+    for (unsigned n = 0; n < sn_test_cases(3000); n++) {
+        struct sn_buf other = {0};
+        sn_buf_str(&other, sn_str_sub(sn_buf_view(&text), 0, sn_test_rand_below(text.len + 1)));
+        if (other.len) other.ptr[sn_test_rand_below(other.len)] = (uint8_t)sn_test_rand();
+        int e = sn_cgroup_host_read(sn_buf_view(&other), NULL, &back);
+        T_ASSERT(e == 0 || e == SN_E_SYNTAX);
+        if (e == 0) sn_cgroup_host_done(&back);
+        sn_buf_done(&other);
+    }
+    sn_buf_done(&text);
+    static const char *const bad[] = {"",
+                                      "1",
+                                      "3\t/a\tb\t/\n",
+                                      "1x\t/a\tb\t/\n",
+                                      "11\ta\tb\t/\n",
+                                      "11\t/a",
+                                      "11\t/a\tb\tc\n",
+                                      "199999999999\t/a\tb\t/\n"};
+    for (size_t i = 0; i < SN_COUNT_OF(bad); i++) {
+        sn_test_row("%s", bad[i]);
+        T_EQ(sn_cgroup_host_read(sn_str(bad[i]), NULL, &back), SN_E_SYNTAX);
+    }
+    /* A name with a control character is not written: its reader probes. */
+    h.h[0].mount = "/a\nb";
+    T_OK(sn_cgroup_host_write(&h, &text));
+    T_EQ(text.len, 0);
+    sn_cgroup_host_done(&h);
+}
+
 SN_TEST(probe_partial_mount)
 {
     struct sn_cgroup_host h;

@@ -183,11 +183,13 @@ static int cg_send_difference(int fd, const struct cg_devices *want, const struc
 /* Only differences are written while the default stays, so that a running container never loses a
  * device for a moment. The default itself can only be set by writing "a", which drops all
  * exceptions. */
-int cg_devices_v1(struct sn_arena *a, int dir, const struct cg_devices *d)
+int cg_devices_v1(struct sn_arena *a, int dir, const struct cg_devices *d, bool fresh)
 {
-    struct cg_devices now;
+    /* A fresh group has what its parent allows, and nobody who could lose a device: it need not be
+     * read, writing "a" first is right in every case. */
+    struct cg_devices now = {.allow = true};
     static const struct cg_devices none;
-    int r = cg_current(a, dir, &now);
+    int r = fresh && !d->allow ? 0 : cg_current(a, dir, &now);
     if (r < 0) return r;
     if (d->allow && d->n == 0 && now.allow) {
         /* Denials under an allowed default are not listed: only a new "a" is sure to end them. */

@@ -56,27 +56,36 @@ const char *sn_cgroup_dir(const struct sn_cgroup *cg, unsigned i)
 {
     return i < cg->host->n && cg->m[i].dir >= 0 ? cg->m[i].path : NULL;
 }
+bool sn_cgroup_complete(const struct sn_cgroup *cg)
+{
+    for (unsigned i = 0; i < cg->host->n; i++)
+        if (cg->m[i].path && cg->m[i].dir < 0) return false;
+    return true;
+}
 int sn_cgroup_fd(const struct sn_cgroup *cg) { return cg_unified(cg); }
 
 static int cg_open_dir(const char *path)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     return fd < 0 ? -errno : fd;
 }
 
 /* ---- making ------------------------------------------------------------------------------------
  */
 
-/* A v1 cpuset without processors or memory takes no process: it is given its parent's. */
-static int cg_cpuset_inherit(int parent, int dir)
+/* A v1 cpuset without processors or memory takes no process: it is given its parent's. A fresh one
+ * is not asked whether it has any. Returns 0, 1 where the parent has none either, or -errno. */
+static int cg_cpuset_inherit(int dir, bool fresh)
 {
-    static const char *const files[] = {"cpuset.cpus", "cpuset.mems"};
+    static const char *const files[][2] = {{"cpuset.cpus", "../cpuset.cpus"},
+                                           {"cpuset.mems", "../cpuset.mems"}};
     char text[256];
     for (unsigned i = 0; i < SN_COUNT_OF(files); i++) {
-        ssize_t n = cg_read_into(dir, files[i], text, sizeof(text));
+        ssize_t n = fresh ? 0 : cg_read_into(dir, files[i][0], text, sizeof(text));
         if (n > 0) continue;
-        if (n == 0) n = cg_read_into(parent, files[i], text, sizeof(text));
-        int r = n > 0 ? cg_write(dir, files[i], text, (size_t)n) : (int)n;
+        if (n == 0) n = cg_read_into(dir, files[i][1], text, sizeof(text));
+        if (n == 0) return 1;
+        int r = n > 0 ? cg_write(dir, files[i][0], text, (size_t)n) : (int)n;
         if (r < 0) return r;
     }
     return 0;
@@ -99,7 +108,7 @@ static int cg_walk(const struct sn_cgroup_hierarchy *y, const char *path, unsign
             r = -errno;
         if (r < 0) break;
         int next = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        r = next < 0 ? -errno : cpuset ? cg_cpuset_inherit(dir, next) : 0;
+        r = next < 0 ? -errno : cpuset ? cg_cpuset_inherit(next, false) : 0;
         close(dir);
         dir = next;
     }
@@ -129,11 +138,16 @@ static int cg_make(struct sn_cgroup *cg, unsigned i)
     const struct sn_cgroup_hierarchy *y = &cg->host->h[i];
     bool cpuset = !y->v2 && y->controllers & 1u << SN_CGROUP_CPUSET;
     /* Nearly always only the last directory is missing. */
-    int err = cpuset ? ENOENT : mkdir(m->path, 0755) < 0 ? errno : 0;
-    if (err == 0 || err == EEXIST) {
-        m->made = err == 0;
+    int err = mkdir(m->path, 0755) < 0 ? errno : 0;
+    m->made = err == 0;
+    if (err == 0 || (err == EEXIST && !cpuset)) {
         m->dir = cg_open_dir(m->path);
-        return m->dir;
+        int r = cpuset && m->dir >= 0 ? cg_cpuset_inherit(m->dir, true) : 0;
+        if (r == 0) return m->dir;
+        /* A parent that has nothing itself: from the top down. */
+        close(m->dir);
+        m->dir = -1;
+        if (r < 0) return r;
     }
     m->dir = cg_walk(y, m->path, &m->made);
     return m->dir;
@@ -209,6 +223,7 @@ static int cg_create(struct sn_cgroup *cg)
         if (r < 0 && !(h->rootless && cg_denied(-r)))
             return cg_fail(cg, h->unified, -r, "enable controllers for", NULL);
     }
+    cg->fresh = cg->existed == 0;
     return cg_check_type(cg);
 }
 
@@ -454,6 +469,18 @@ int cg_wait_exit(const struct sn_cgroup *cg, int ms)
     int r = poll(&fd, 1, ms); /* banned: waits on a pidfd, below the fibers */
     if (fd.fd >= 0) close(fd.fd);
     return r == 0 ? ms : 1;
+}
+
+int sn_cgroup_remove_empty(struct sn_cgroup *cg)
+{
+    for (unsigned i = 0; i < cg->host->n; i++) {
+        struct sn_cgroup_member *m = &cg->m[i];
+        if (m->dir < 0) continue;
+        if (rmdir(m->path) < 0 && errno != ENOENT) return 1;
+        close(m->dir);
+        m->dir = -1;
+    }
+    return 0;
 }
 
 int sn_cgroup_remove(struct sn_cgroup *cg)

@@ -72,7 +72,7 @@ static int cg_add(struct sn_cgroup_host *h, struct sn_str mount, struct sn_str n
 /* ---- /sys/fs/cgroup as it usually is -----------------------------------------------------------
  */
 
-static int cg_scan_entry(struct sn_cgroup_host *h, int dir, const char *name)
+static int cg_scan_entry(struct sn_cgroup_host *h, const char *name)
 {
     char path[512];
     struct statfs fs;
@@ -80,14 +80,8 @@ static int cg_scan_entry(struct sn_cgroup_host *h, int dir, const char *name)
     sn_buf_init_fixed(&b, path, sizeof(path));
     sn_buf_printf(&b, "/sys/fs/cgroup/%s", name);
     sn_buf_cz(&b);
-    int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 || b.err < 0) {
-        if (fd >= 0) close(fd);
-        return 0;
-    }
-    int r = fstatfs(fd, &fs);
-    close(fd);
-    if (r < 0) return 0;
+    /* The listing said that it is no link; the folder is the machine's own. */
+    if (b.err < 0 || statfs(path, &fs) < 0) return 0;
     if (fs.f_type == CGROUP2_SUPER_MAGIC) return cg_add(h, sn_buf_view(&b), SN_STR(""), true);
     if (fs.f_type != CGROUP_SUPER_MAGIC) return 0;
     if (cg_bits(sn_str(name))) return cg_add(h, sn_buf_view(&b), sn_str(name), false);
@@ -118,7 +112,7 @@ static int cg_scan(struct sn_cgroup_host *h)
     r = 0;
     struct dirent *e;
     while (r == 0 && (e = readdir(d)))
-        if (e->d_name[0] != '.' && e->d_type == DT_DIR) r = cg_scan_entry(h, dir, e->d_name);
+        if (e->d_name[0] != '.' && e->d_type == DT_DIR) r = cg_scan_entry(h, e->d_name);
     closedir(d);
     return r < 0 ? r : h->n > 0;
 }
@@ -344,6 +338,62 @@ int sn_cgroup_probe(struct sn_cgroup_host *ret, const struct sn_cgroup_probe_opt
         sn_arena_done(&h.text);
         return sn_wrap(r, "find cgroups");
     }
+    *ret = h;
+    return 0;
+}
+
+static bool cg_writable(const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20) return false;
+    return true;
+}
+
+/* A line per hierarchy: "2|1 CONTROLLERS <TAB> MOUNT <TAB> NAME <TAB> OWN". */
+int sn_cgroup_host_write(const struct sn_cgroup_host *h, struct sn_buf *b)
+{
+    for (unsigned i = 0; i < h->n; i++)
+        if (!cg_writable(h->h[i].mount) || !cg_writable(h->h[i].name) || !cg_writable(h->h[i].own))
+            return 0;
+    for (unsigned i = 0; i < h->n; i++)
+        sn_buf_printf(b, "%c%u\t%s\t%s\t%s\n", h->h[i].v2 ? '2' : '1', h->h[i].controllers,
+                      h->h[i].mount, h->h[i].name, h->h[i].own);
+    return b->err;
+}
+
+static int cg_read_line(struct sn_cgroup_host *h, struct sn_str line)
+{
+    struct sn_str head = sn_str_cut(&line, '\t'), mount = sn_str_cut(&line, '\t'),
+                  name = sn_str_cut(&line, '\t'), own = line;
+    uint64_t bits;
+    bool v2 = head.len && head.ptr[0] == '2';
+    if (head.len < 2 || (!v2 && head.ptr[0] != '1') ||
+        sn_str_to_u64(sn_str_from(head, 1), &bits) < 0 || bits >> SN_CGROUP_CONTROLLERS ||
+        !mount.len || mount.ptr[0] != '/' || !name.ptr || !own.len || own.ptr[0] != '/' ||
+        h->n == SN_CGROUP_HIERARCHIES_MAX)
+        return sn_fail(SN_E_SYNTAX, "a record of cgroup hierarchies is damaged");
+    int r = cg_add(h, mount, name, v2);
+    if (r < 0) return r;
+    struct sn_cgroup_hierarchy *y = &h->h[h->n - 1];
+    y->controllers = (uint32_t)bits;
+    y->own = sn_arena_str(&h->text, own).ptr;
+    return y->own ? 0 : sn_fail(SN_E_NOMEM, "cgroup hierarchies");
+}
+
+int sn_cgroup_host_read(struct sn_str text, const struct sn_cgroup_probe_opts *opts,
+                        struct sn_cgroup_host *ret)
+{
+    struct sn_cgroup_host h = {.rootless = opts && opts->rootless,
+                               .weight_linear = opts && opts->weight_linear};
+    struct sn_str line;
+    int r = text.len ? 0 : sn_fail(SN_E_SYNTAX, "no record of cgroup hierarchies");
+    sn_arena_init(&h.text, NULL, 0);
+    while (r == 0 && cg_next_line(&text, &line)) r = cg_read_line(&h, line);
+    if (r < 0) {
+        sn_arena_done(&h.text);
+        return r;
+    }
+    cg_assign(&h);
     *ret = h;
     return 0;
 }

@@ -427,8 +427,8 @@ static int cg_network(struct sn_arena *a, const struct sn_json *o, struct sn_cgr
 {
     static const struct cg_int_field ints[] = {{"classID", 0, 0, UINT32_MAX, "0 to 4294967295"}};
     struct cg_at at = {"linux.resources.network", -1};
-    void *list;
-    size_t n;
+    void *list = NULL; /* one compiler does not see that cg_list_of sets both */
+    size_t n = 0;
     int e = cg_ints(o, &at, ints, 1, &r->net_class);
     if (e == 0) e = cg_list_of(a, o, &at, "priorities", sizeof(struct sn_cgroup_prio), &list, &n);
     if (e < 0) return e;

@@ -59,26 +59,6 @@ static int resolve_user(struct cri_ctr *c)
     return 0;
 }
 
-static int check_security(const struct runtime_v1_container_config *cfg)
-{
-    const struct runtime_v1_linux_container_security_context *sc =
-        cfg->linux_ ? cfg->linux_->security_context : NULL;
-    if (!sc) return 0;
-    bool armor = access("/sys/kernel/security/apparmor", F_OK) == 0;
-    struct sn_str old = sc->apparmor_profile;
-    bool wants = (sc->apparmor && sc->apparmor->profile_type ==
-                                      RUNTIME_V1_SECURITY_PROFILE_PROFILE_TYPE_LOCALHOST) ||
-                 (!sc->apparmor && old.len && !sn_str_eqc(old, "unconfined") &&
-                  !sn_str_eqc(old, "runtime/default"));
-    if (wants && !armor)
-        return sn_fail(SN_E_FAILED_PRECONDITION, "apparmor: this kernel runs without AppArmor");
-    if (sc->selinux_options && sc->selinux_options->type.len &&
-        access("/sys/fs/selinux/enforce", F_OK) < 0)
-        return sn_fail(SN_E_FAILED_PRECONDITION,
-                       "selinux_options: this kernel runs without SELinux");
-    return 0;
-}
-
 struct dirs_job {
     const char *run, *state;
     bool up;
@@ -133,7 +113,9 @@ static int ctr_prepare(struct cri_ctr *c, const struct runtime_v1_create_contain
     if (dir.len && c->config->log_path.len)
         c->log_path = sn_arena_printf(&c->arena, "%.*s/%.*s", SN_STR_ARG(dir),
                                       SN_STR_ARG(c->config->log_path));
-    r = check_security(c->config);
+    struct cri_labels labels;
+    r = cri_security(c->config, &c->arena, &labels);
+    if (r >= 0) r = cri_userns_agrees(c);
     if (r >= 0) r = cri_check_mounts(c->config);
     if (r >= 0) r = find_image(c);
     if (r < 0) return r;
@@ -165,7 +147,7 @@ static int check_subpath(void *arg)
 }
 
 /* Images that are mounted as volumes: read-only, under keys of the container's. */
-static int volumes_up(struct cri_ctr *c)
+static int volumes_up(struct cri_ctr *c, const int *userns_fd)
 {
     struct sn_image_store *st = c->pod->s->images;
     for (unsigned i = 0; i < c->config->mounts.len; i++) {
@@ -176,7 +158,9 @@ static int volumes_up(struct cri_ctr *c)
         int r = sn_image_find(st, m->image->image, &c->arena, &img);
         if (r >= 0)
             r = sn_image_mount(st, img.id, cri_volume_key(c, i, &c->arena),
-                               &(struct sn_image_mount_opts){.read_only = true}, &c->arena, &root);
+                               &(struct sn_image_mount_opts){.read_only = true,
+                                                             .userns_fd = userns_fd},
+                               &c->arena, &root);
         if (r >= 0 && m->image_sub_path.len)
             r = sn_offload(check_subpath,
                            &(struct subpath_job){root.ptr,
@@ -198,11 +182,15 @@ static void volumes_down(struct cri_ctr *c)
 
 static int ctr_up(struct cri_ctr *c)
 {
-    int r = ctr_dirs(c, true);
+    int r = ctr_dirs(c, true), ns = -1;
+    const int *mapped = cri_pod_userns(c->pod) ? &ns : NULL;
+    if (r >= 0 && mapped) r = ns = cri_pod_userns_open(c->pod);
     if (r >= 0)
-        r = sn_image_mount(c->pod->s->images, c->image_id, sn_str(c->id), NULL, &c->arena,
+        r = sn_image_mount(c->pod->s->images, c->image_id, sn_str(c->id),
+                           &(struct sn_image_mount_opts){.userns_fd = mapped}, &c->arena,
                            &c->rootfs);
-    if (r >= 0) r = volumes_up(c);
+    if (r >= 0) r = volumes_up(c, mapped);
+    if (ns >= 0) close(ns);
     if (r >= 0) r = resolve_user(c);
     return r < 0 ? r : cri_ctr_save(c);
 }
@@ -303,6 +291,7 @@ static int write_bundle(struct cri_ctr *c, struct sn_arena *a)
     struct sn_str path = cri_path(a, s->run_dir, "containers", c->id, "config.json");
     int r = path.ptr && sp.dir ? target_pid(c, &sp.target_pid) : SN_E_NOMEM;
     if (r >= 0) r = cri_seccomp(s, c, a, &sp.seccomp);
+    if (r >= 0) r = cri_security(c->config, a, &sp.labels);
     if (r < 0) return r;
     sn_buf_init(&b, SPEC_BYTES_MAX);
     r = cri_spec_write(&sp, &b);
@@ -449,6 +438,33 @@ int cri_ctr_remove(struct cri_ctr *c)
     cri_event(c->pod->s, c->pod, c->id, RUNTIME_V1_CONTAINER_EVENT_TYPE_CONTAINER_DELETED_EVENT);
     return r;
 }
+
+struct reap_job {
+    struct cri_ctr *c;
+};
+static int reap_work(void *arg)
+{
+    struct reap_job *j = arg;
+    const struct sn_cgroup_host *h = &j->c->pod->s->cgroups;
+    struct sn_arena a;
+    const char *location;
+    struct sn_cgroup *cg;
+    sn_arena_init(&a, NULL, 0);
+    int r = sn_cgroup_resolve(h, &(struct sn_cgroup_where){.path = cri_ctr_cgroup(j->c, &a),
+                                                           .id = sn_str(j->c->id)},
+                              &a, &location);
+    if (r >= 0) r = sn_cgroup_open(h, location, &cg);
+    if (r >= 0) {
+        r = sn_cgroup_kill(cg);
+        int q = sn_cgroup_remove(cg);
+        if (r >= 0) r = q;
+        sn_cgroup_close(cg);
+    }
+    sn_arena_done(&a);
+    return r;
+}
+
+void cri_ctr_reap(struct cri_ctr *c) { (void)!sn_offload(reap_work, &(struct reap_job){c}); }
 
 static int shielded_remove(void *arg) { return cri_ctr_remove(arg); }
 
@@ -631,72 +647,6 @@ static int stream_containers(struct sn_grpc_call *call,
     return r;
 }
 
-/* ---- update, logs ---- */
-
-/* What the client left out stays as it was. */
-static int merge_resources(struct cri_ctr *c,
-                           const struct runtime_v1_linux_container_resources *more)
-{
-    struct runtime_v1_linux_container_resources *m =
-        SN_ARENA_NEW(&c->arena, struct runtime_v1_linux_container_resources);
-    void *copy;
-    if (!m || sn_pb_clone(&runtime_v1_linux_container_resources_desc, more, &c->arena, &copy) < 0)
-        return SN_E_NOMEM;
-    const struct runtime_v1_linux_container_resources *n = copy;
-    if (c->resources) *m = *c->resources;
-    if (n->cpu_period) m->cpu_period = n->cpu_period;
-    if (n->cpu_quota) m->cpu_quota = n->cpu_quota;
-    if (n->cpu_shares) m->cpu_shares = n->cpu_shares;
-    if (n->memory_limit_in_bytes) m->memory_limit_in_bytes = n->memory_limit_in_bytes;
-    if (n->memory_swap_limit_in_bytes)
-        m->memory_swap_limit_in_bytes = n->memory_swap_limit_in_bytes;
-    if (n->oom_score_adj) m->oom_score_adj = n->oom_score_adj;
-    if (n->cpuset_cpus.len) m->cpuset_cpus = n->cpuset_cpus;
-    if (n->cpuset_mems.len) m->cpuset_mems = n->cpuset_mems;
-    if (n->hugepage_limits.len) m->hugepage_limits = n->hugepage_limits;
-    if (n->unified.len) m->unified = n->unified;
-    sn_mutex_lock_always(&c->pod->s->mu);
-    c->resources = m;
-    sn_mutex_unlock(&c->pod->s->mu);
-    return cri_ctr_save(c);
-}
-
-static int update_container_resources(struct sn_grpc_call *call,
-                                      const struct runtime_v1_update_container_resources_request *q,
-                                      struct runtime_v1_update_container_resources_response **ret)
-{
-    struct cri_ctr *c;
-    int r = cri_ctr_get(call->arg, call, q->container_id, &c);
-    if (r < 0) return r;
-    if (q->linux_ && c->state == CRI_RUNNING) {
-        struct cri_msg m;
-        cri_msg_begin(&m, "update", c->id);
-        sn_jsonw_key(&m.w, SN_STR("resources"));
-        r = cri_resources_write(&m.w, q->linux_);
-        if (r >= 0)
-            r = cri_keeper_call(c->pod, &m, NULL, NULL);
-        else
-            sn_buf_done(&m.b);
-    }
-    if (r >= 0 && q->linux_) r = merge_resources(c, q->linux_);
-    cri_ctr_unref(c);
-    return r < 0 ? cri_fail(call, r) : 0;
-}
-
-static int reopen_container_log(struct sn_grpc_call *call,
-                                const struct runtime_v1_reopen_container_log_request *q,
-                                struct runtime_v1_reopen_container_log_response **ret)
-{
-    struct cri_ctr *c;
-    int r = cri_ctr_get(call->arg, call, q->container_id, &c);
-    if (r < 0) return r;
-    r = c->state == CRI_RUNNING
-            ? cri_keeper_simple(c->pod, "reopen", c->id)
-            : sn_fail(SN_E_FAILED_PRECONDITION, "container %s is not running", c->id);
-    cri_ctr_unref(c);
-    return r < 0 ? cri_fail(call, r) : 0;
-}
-
 void cri_handlers_ctrs(struct runtime_v1_runtime_service_handlers *h)
 {
     h->create_container = create_container;
@@ -706,6 +656,4 @@ void cri_handlers_ctrs(struct runtime_v1_runtime_service_handlers *h)
     h->container_status = container_status;
     h->list_containers = list_containers;
     h->stream_containers = stream_containers;
-    h->update_container_resources = update_container_resources;
-    h->reopen_container_log = reopen_container_log;
 }

@@ -29,6 +29,7 @@ struct sn_cri_opts {
     const char *seccomp_dir; /* of localhost profiles with relative names; NULL =
                                 /var/lib/kubelet/seccomp */
     const char *cni_conf_dir, *cni_bin_dirs, *cni_state_dir, *pod_subnet, *bridge; /* cni.h */
+    int64_t cni_plugin_ns_max; /* of one run of a foreign network plugin; 0: cni.h's */
     const char *stream_addr; /* NULL = "127.0.0.1:0" */
     unsigned netns_ready;    /* network namespaces made ahead; 0 = 8 */
     bool insecure_registry;  /* plain http also beyond loopback */

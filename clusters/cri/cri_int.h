@@ -82,6 +82,7 @@ struct cri_pod {
     const struct runtime_v1_pod_sandbox_config *config;
     struct sn_str handler;
     const char *program; /* of the handler */
+    bool made; /* false until RunPodSandbox has succeeded */
     bool ready, removed, host_network, networked, shm;
     int64_t created_ns;
     struct sn_ip ips[CRI_IPS_MAX];
@@ -121,6 +122,8 @@ struct sn_cri {
     struct sn_netns_pool *pool;
     struct sn_cgroup_host cgroups;
     bool insecure;
+    bool userns; /* pods with user namespaces work here; else why not */
+    char userns_why[SN_DIAG_BYTES];
     struct sn_list watchers;
     struct cri_stream *streams[CRI_STREAMS_MAX];
     char stream_base[96]; /* "http://127.0.0.1:41234" */
@@ -176,10 +179,31 @@ int cri_keeper_call(struct cri_pod *p, struct cri_msg *m, struct sn_arena *a,
 int cri_keeper_simple(struct cri_pod *p, const char *op, const char *id) SN_MUST_CHECK;
 int cri_keeper_kill(struct cri_ctr *c, const char *key, int sig, bool all) SN_MUST_CHECK;
 
+/* ---- user namespaces (userns.c) ---- */
+int cri_userns_check(const struct runtime_v1_namespace_option *ns) SN_MUST_CHECK;
+/* cri_userns_agrees - whether the container says of it what its pod says. */
+int cri_userns_agrees(const struct cri_ctr *c) SN_MUST_CHECK;
+/* cri_pod_userns - the pod's own user namespace; NULL: the host's. */
+const struct runtime_v1_user_namespace *cri_pod_userns(const struct cri_pod *p);
+int cri_pod_userns_open(const struct cri_pod *p) SN_MUST_CHECK; /* the caller's descriptor */
+int cri_pod_holder(const struct cri_pod *p); /* pid of who has its network, IPC, UTS namespaces */
+void cri_userns_probe(struct sn_cri *s);
+
+/* ---- the kernel's security modules (security.c) ---- */
+struct cri_labels { /* .ptr NULL: none */
+    struct sn_str apparmor, selinux;
+};
+int cri_security(const struct runtime_v1_container_config *cfg, struct sn_arena *a,
+                 struct cri_labels *ret) SN_MUST_CHECK;
+int cri_selinux_check(const struct runtime_v1_se_linux_option *o) SN_MUST_CHECK;
+/* cri_armor_listed - whether the kernel's list of loaded profiles has this one. */
+bool cri_armor_listed(struct sn_str list, struct sn_str profile);
+
 /* ---- the runtime's configuration (spec.c) ---- */
 struct cri_spec {
     const struct cri_ctr *ctr;
     struct sn_str seccomp; /* JSON of linux.seccomp, or .ptr NULL */
+    struct cri_labels labels;
     int target_pid;        /* of a container whose PID namespace is joined; 0 = none */
     bool cgroup_v2;
     const char *dir; /* of the pod: hosts, resolv.conf, hostname, shm */
@@ -224,6 +248,10 @@ void cri_exec_done(struct cri_ctr *c, struct cri_exec *e);
 int cri_pod_stop(struct cri_pod *p) SN_MUST_CHECK; /* with p->op held */
 int cri_ctr_stop(struct cri_ctr *c, int64_t timeout_ns) SN_MUST_CHECK;
 int cri_ctr_remove(struct cri_ctr *c) SN_MUST_CHECK;
+/* cri_ctr_reap - its processes are killed and its group removed, where no keeper does it. */
+void cri_ctr_reap(struct cri_ctr *c);
+/* cri_pod_down - stops and forgets it, leaves nothing; p->op held, or nobody else has it. */
+int cri_pod_down(struct cri_pod *p) SN_MUST_CHECK;
 int cri_pod_files(struct cri_pod *p) SN_MUST_CHECK;
 void cri_event(struct sn_cri *s, struct cri_pod *p, const char *id, int type);
 int cri_stream_open(struct sn_cri *s, const char *addr) SN_MUST_CHECK;
@@ -235,6 +263,7 @@ struct runtime_v1_container_status *cri_ctr_status(struct cri_ctr *c, struct sn_
 bool cri_labels_match(const void *labels, const void *selector);
 void cri_handlers_pods(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_ctrs(struct runtime_v1_runtime_service_handlers *h);
+void cri_handlers_update(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_exec(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_stats(struct runtime_v1_runtime_service_handlers *h);
 void cri_handlers_metrics(struct runtime_v1_runtime_service_handlers *h);

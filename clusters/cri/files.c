@@ -20,6 +20,9 @@ static int put(struct cri_pod *p, const char *name, struct sn_str text)
     int r = fd < 0 ? sn_fail_errno(errno, "%s", path.ptr ? path.ptr : name) : 0;
     if (fd >= 0 && write(fd, text.ptr, text.len) != (ssize_t)text.len)
         r = sn_fail_errno(errno, "%s", path.ptr);
+    const struct runtime_v1_user_namespace *u = cri_pod_userns(p);
+    if (r >= 0 && u && fchown(fd, u->uids.ptr[0]->host_id, u->gids.ptr[0]->host_id) < 0)
+        r = sn_fail_errno(errno, "owner of %s", path.ptr);
     if (fd >= 0) close(fd);
     sn_arena_done(&a);
     return r;

@@ -579,6 +579,7 @@ int sn_keeper_run(const struct sn_keeper_opts *o)
     }
     report(r, pause);
     if (r < 0) return 1;
+    k.protect_fd = sn_oci_protect_open();
     loop(&k);
     return 0;
 }

@@ -195,6 +195,7 @@ static void on_death(struct cri_pod *p)
         if (!hit) break;
         hit->starting = false;
         cri_ctr_exited(hit, 255, sn_wall_now(), false);
+        cri_ctr_reap(hit);
         cri_ctr_unref(hit);
     }
 }
@@ -320,7 +321,15 @@ static unsigned keeper_args(struct cri_pod *p, bool net, const char **argv, unsi
     argv[n++] = p->s->keeper;
     argv[n++] = "--dir";
     argv[n++] = dir;
+    const struct runtime_v1_user_namespace *u = cri_pod_userns(p);
     if (net) argv[n++] = "--net";
+    if (u) {
+        const struct runtime_v1_id_mapping *uid = u->uids.ptr[0], *gid = u->gids.ptr[0];
+        argv[n++] = "--userns";
+        argv[n++] = sn_arena_printf(&p->arena, "%u:%u:%u:%u", uid->host_id, uid->length,
+                                    gid->host_id, gid->length)
+                        .ptr;
+    }
     if (!ns || ns->ipc != RUNTIME_V1_NAMESPACE_MODE_NODE) argv[n++] = "--ipc";
     if (!p->host_network) argv[n++] = "--uts";
     if (!ns || ns->pid == RUNTIME_V1_NAMESPACE_MODE_POD) argv[n++] = "--pid";
@@ -340,7 +349,7 @@ static unsigned keeper_args(struct cri_pod *p, bool net, const char **argv, unsi
 
 int cri_keeper_start(struct cri_pod *p, int netns_fd)
 {
-    const char *argv[16 + 2 * SN_KEEPER_SYSCTLS_MAX];
+    const char *argv[20 + 2 * SN_KEEPER_SYSCTLS_MAX];
     struct sn_str dir = cri_path(&p->arena, p->s->run_dir, "pods", p->id, NULL);
     int ready[2];
     struct reap *rp = SN_NEW(struct reap);

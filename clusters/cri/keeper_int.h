@@ -83,6 +83,7 @@ struct keeper {
     struct sn_list ctrs, execs;
     unsigned n_ctrs, n_execs;
     struct sn_cgroup_host cgroups;
+    int protect_fd; /* stands for our file in containers; -1: made for each child */
     bool have_cgroups, quit;
     struct sn_buf scratch, log;
 };

@@ -22,7 +22,7 @@ static void pause_main(void)
     sigset_t set;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "pause");
-    for (int fd = 0; fd < 1024; fd++) close(fd);
+    close_range(0, ~0u, 0);
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
     sigaddset(&set, SIGTERM);
@@ -63,17 +63,90 @@ static int set_sysctl(const char *text)
     return err ? sn_fail_errno(err, "sysctl %s", text) : 0;
 }
 
-int keeper_namespaces(const struct sn_keeper_opts *o, pid_t *ret_pause)
+/* What is done inside of the namespaces, by whoever has them. */
+static int furnish(const struct sn_keeper_opts *o)
 {
-    if (o->netns_fd >= 0 && setns(o->netns_fd, CLONE_NEWNET) < 0)
-        return sn_fail_errno(errno, "enter the pod's network");
-    int flags = (o->ipc ? CLONE_NEWIPC : 0) | (o->uts ? CLONE_NEWUTS : 0);
-    if (flags && unshare(flags) < 0) return sn_fail_errno(errno, "new IPC and UTS namespaces");
     if (o->uts && o->hostname && *o->hostname && sethostname(o->hostname, strlen(o->hostname)) < 0)
         return sn_fail_errno(errno, "hostname %s", o->hostname);
     for (unsigned i = 0; i < o->n_sysctls; i++) {
         int r = set_sysctl(o->sysctls[i]);
         if (r < 0) return r;
     }
-    return o->pid ? start_pause(ret_pause) : 0;
+    return 0;
+}
+
+/* ---- with a user namespace ---- */
+
+struct word { /* of process 1, once it has furnished the pod */
+    int r;
+    char text[SN_DIAG_BYTES];
+};
+
+static void mapped_main(const struct sn_keeper_opts *o, int go, int said)
+{
+    struct word w = {0};
+    char c;
+    if (read(go, &c, 1) != 1) _exit(1); /* banned: no fibers */
+    if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+        w.r = sn_fail_errno(errno, "become the pod's root");
+    if (w.r >= 0) w.r = furnish(o);
+    if (w.r < 0) (void)sn_diag_format(w.r, w.text, sizeof w.text);
+    if (write(said, &w, sizeof w) != sizeof w || w.r < 0) _exit(1); /* banned: no fibers */
+    pause_main();
+}
+
+static int write_map(pid_t pid, const char *file, uint32_t host, uint32_t size)
+{
+    char path[48], text[48];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+    int n = snprintf(text, sizeof text, "0 %u %u\n", host, size),
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+    ssize_t put = fd < 0 ? -1 : write(fd, text, (size_t)n);
+    int err = errno;
+    if (fd >= 0) close(fd);
+    return put == n ? 0 : sn_fail_errno(err, "%s \"0 %u %u\"", file, host, size);
+}
+
+/* Process 1 has every namespace of the pod, made at once so that they belong to the user namespace:
+ * only then is its root the master of the pod's network. */
+static int start_mapped(const struct sn_keeper_opts *o, pid_t *ret)
+{
+    int go[2], said[2], r = 0;
+    struct word w = {.r = SN_E_INTERNAL, .text = "the pod's process 1 ended at once"};
+    struct clone_args args = {.flags = CLONE_NEWUSER | CLONE_NEWNET | (o->pid ? CLONE_NEWPID : 0) |
+                                       (o->ipc ? CLONE_NEWIPC : 0) | (o->uts ? CLONE_NEWUTS : 0),
+                              .exit_signal = SIGCHLD};
+    if (pipe2(go, O_CLOEXEC) < 0) return sn_fail_errno(errno, "pipe");
+    if (pipe2(said, O_CLOEXEC) < 0) {
+        r = sn_fail_errno(errno, "pipe");
+        close(go[0]), close(go[1]);
+        return r;
+    }
+    long pid = syscall(SYS_clone3, &args, sizeof args);
+    if (pid == 0) {
+        close(go[1]);
+        mapped_main(o, go[0], said[1]);
+    }
+    close(go[0]), close(said[1]);
+    if (pid < 0) r = sn_fail_errno(errno, "new user namespace");
+    if (r >= 0) r = write_map((pid_t)pid, "uid_map", o->uid_host, o->uid_size);
+    if (r >= 0) r = write_map((pid_t)pid, "gid_map", o->gid_host, o->gid_size);
+    if (r >= 0 && (write(go[1], "g", 1) != 1 || /* banned: no fibers */
+                   read(said[0], &w, sizeof w) != sizeof w || w.r < 0))
+        r = sn_fail(w.r < 0 ? w.r : SN_E_INTERNAL, "%s", w.text);
+    close(go[1]), close(said[0]);
+    if (r < 0 && pid > 0) (void)kill((pid_t)pid, SIGKILL);
+    if (r >= 0) *ret = (pid_t)pid;
+    return r;
+}
+
+int keeper_namespaces(const struct sn_keeper_opts *o, pid_t *ret_pause)
+{
+    if (o->uid_size) return start_mapped(o, ret_pause);
+    if (o->netns_fd >= 0 && setns(o->netns_fd, CLONE_NEWNET) < 0)
+        return sn_fail_errno(errno, "enter the pod's network");
+    int flags = (o->ipc ? CLONE_NEWIPC : 0) | (o->uts ? CLONE_NEWUTS : 0);
+    if (flags && unshare(flags) < 0) return sn_fail_errno(errno, "new IPC and UTS namespaces");
+    int r = furnish(o);
+    return r < 0 || !o->pid ? r : start_pause(ret_pause);
 }

@@ -22,7 +22,9 @@ static struct sn_oci_host host_of(struct keeper *k)
 {
     static char root[300];
     snprintf(root, sizeof root, "%s/oci", k->dir);
-    return (struct sn_oci_host){.root = root, .cgroups = k->have_cgroups ? &k->cgroups : NULL};
+    return (struct sn_oci_host){.root = root,
+                                .cgroups = k->have_cgroups ? &k->cgroups : NULL,
+                                .protect_fd = k->protect_fd >= 0 ? &k->protect_fd : NULL};
 }
 
 /* ---- a program ---- */

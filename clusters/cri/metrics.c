@@ -370,7 +370,7 @@ static void emit_net(struct cri_pod *p, struct emitter *e)
 {
     struct cri_net *j = SN_ARENA_NEW(e->a, struct cri_net);
     if (!j || p->host_network || !p->ready) return;
-    snprintf(j->path, sizeof j->path, "/proc/%d/ns/net", p->keeper.pid);
+    snprintf(j->path, sizeof j->path, "/proc/%d/ns/net", cri_pod_holder(p));
     if (sn_offload(cri_read_net, j) < 0) return;
     for (unsigned i = 0; i < j->n; i++) {
         const struct sn_rtnl_link *l = &j->links[i];

@@ -10,7 +10,7 @@
 #include "clusters/cri/cri_int.h"
 
 #define PORTS_MAX SN_CNI_PORTS_MAX
-#define SHM_OPTIONS "mode=1777,size=64m"
+#define SHM_BYTES (64u << 20)
 
 static const struct runtime_v1_namespace_option *
 ns_options(const struct runtime_v1_pod_sandbox_config *cfg)
@@ -39,15 +39,32 @@ static int dirs_work(void *arg)
         return r < 0 ? r : q;
     }
     if (mkdir(j->run.ptr, 0711) < 0) return sn_fail_errno(errno, "%s", j->run.ptr);
-    if (mkdir(j->state.ptr, 0700) < 0) return sn_fail_errno(errno, "%s", j->state.ptr);
     if (mkdir(j->shm.ptr, 01777) < 0) return sn_fail_errno(errno, "%s", j->shm.ptr);
     const struct runtime_v1_namespace_option *ns = ns_options(j->p->config);
     if (!ns || ns->ipc != RUNTIME_V1_NAMESPACE_MODE_NODE) {
-        if (mount("shm", j->shm.ptr, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, SHM_OPTIONS) < 0)
+        const struct runtime_v1_user_namespace *u = cri_pod_userns(j->p);
+        char options[96];
+        snprintf(options, sizeof options, "mode=1777,size=%u,uid=%u,gid=%u", SHM_BYTES,
+                 u ? u->uids.ptr[0]->host_id : 0, u ? u->gids.ptr[0]->host_id : 0);
+        if (mount("shm", j->shm.ptr, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
             return sn_fail_errno(errno, "mount %s", j->shm.ptr);
         j->p->shm = true;
     }
     return cri_pod_files(j->p);
+}
+
+/* The pod's file is there before anything else is, so that a daemon that is killed finds what there
+ * may be to remove. */
+static int note_begin(struct cri_pod *p)
+{
+    struct sn_str dir = cri_path(&p->arena, p->s->state_dir, "pods", p->id, NULL);
+    if (!dir.ptr) return SN_E_NOMEM;
+    if (mkdir(dir.ptr, 0700) < 0) return sn_fail_errno(errno, "%s", dir.ptr);
+    bool shm = p->shm;
+    p->shm = true; /* as far as a successor can know */
+    int r = cri_pod_save(p);
+    p->shm = shm;
+    return r;
 }
 
 static int pod_dirs(struct cri_pod *p, bool up)
@@ -98,7 +115,8 @@ static int cni_pod(struct cri_pod *p, int netns_fd, struct sn_arena *a, struct s
                                .name = sn_arena_str(a, cfg->metadata->name).ptr,
                                .ns = sn_arena_str(a, cfg->metadata->namespace).ptr,
                                .uid = sn_arena_str(a, cfg->metadata->uid).ptr};
-    if (p->keeper.pid) ret->netns = sn_arena_printf(a, "/proc/%d/ns/net", p->keeper.pid).ptr;
+    if (p->keeper.pid)
+        ret->netns = sn_arena_printf(a, "/proc/%d/ns/net", cri_pod_holder(p)).ptr;
     return 0;
 }
 
@@ -180,20 +198,24 @@ static int check_config(struct sn_cri *s, struct sn_grpc_call *c,
         return sn_grpc_fail(c, SN_E_INVALID_ARGUMENT,
                             "config.metadata.name: expected the pod's name");
     const struct runtime_v1_namespace_option *ns = ns_options(cfg);
-    if (ns && ns->userns_options && ns->userns_options->mode == RUNTIME_V1_NAMESPACE_MODE_POD)
-        return sn_grpc_fail(
-            c, SN_E_UNIMPLEMENTED,
-            "userns_options.mode POD: pods with a user namespace are not supported");
-    if (cfg->linux_ && cfg->linux_->security_context &&
-        cfg->linux_->security_context->selinux_options &&
-        access("/sys/fs/selinux/enforce", F_OK) < 0 &&
-        cfg->linux_->security_context->selinux_options->type.len)
-        return sn_grpc_fail(c, SN_E_FAILED_PRECONDITION,
-                            "selinux_options: this kernel runs without SELinux");
-    for (unsigned i = 0; i < s->n_handlers; i++)
-        if (sn_str_eqc(q->runtime_handler, s->handlers[i].name)) return 0;
-    return sn_grpc_fail(c, SN_E_NOT_FOUND, "no runtime for \"%.*s\" is configured",
-                        SN_STR_ARG(q->runtime_handler));
+    int r = cri_userns_check(ns);
+    if (r >= 0 && cfg->linux_ && cfg->linux_->security_context)
+        r = cri_selinux_check(cfg->linux_->security_context->selinux_options);
+    if (r < 0) return cri_fail(c, r);
+    unsigned i = 0;
+    while (i < s->n_handlers && !sn_str_eqc(q->runtime_handler, s->handlers[i].name)) i++;
+    if (i == s->n_handlers)
+        return sn_grpc_fail(c, SN_E_NOT_FOUND, "no runtime for \"%.*s\" is configured",
+                            SN_STR_ARG(q->runtime_handler));
+    bool mapped = ns && ns->userns_options &&
+                  ns->userns_options->mode == RUNTIME_V1_NAMESPACE_MODE_POD;
+    if (mapped && !s->userns)
+        return sn_grpc_fail(c, SN_E_UNIMPLEMENTED, "user namespaces: %s", s->userns_why);
+    return mapped && s->handlers[i].program
+               ? sn_grpc_fail(c, SN_E_UNIMPLEMENTED,
+                              "user namespaces: runtime handler \"%.*s\" is a program of its own",
+                              SN_STR_ARG(q->runtime_handler))
+               : 0;
 }
 
 static int pod_prepare(struct cri_pod *p, const struct runtime_v1_run_pod_sandbox_request *q)
@@ -221,11 +243,25 @@ static int take_netns(void *arg)
     return sn_netns_pool_take(j->pool, j->ns);
 }
 
+/* A pod with a user namespace made its network in it, so none of the pool's will do. */
+static int connect_own_network(struct cri_pod *p)
+{
+    char path[48];
+    snprintf(path, sizeof path, "/proc/%d/ns/net", cri_pod_holder(p));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return sn_fail_errno(errno, "%s", path);
+    int r = connect_network(p, fd);
+    close(fd);
+    return r;
+}
+
 static int pod_up(struct cri_pod *p)
 {
     struct sn_netns *ns = NULL;
-    int r = pod_dirs(p, true);
-    if (r >= 0 && !p->host_network) {
+    bool mapped = cri_pod_userns(p) != NULL;
+    int r = note_begin(p);
+    if (r >= 0) r = pod_dirs(p, true);
+    if (r >= 0 && !p->host_network && !mapped) {
         ns = SN_ARENA_NEW(&p->arena, struct sn_netns);
         struct take_job j = {p->s->pool, ns};
         r = !ns                           ? SN_E_NOMEM
@@ -235,23 +271,25 @@ static int pod_up(struct cri_pod *p)
     }
     if (r >= 0) r = cri_keeper_start(p, ns ? ns->fd : -1);
     if (r >= 0 && ns) r = connect_network(p, ns->fd);
+    if (r >= 0 && mapped) r = connect_own_network(p);
     if (ns) sn_netns_close(ns);
     if (r >= 0) {
-        p->ready = true;
+        p->ready = p->made = true;
         r = cri_pod_save(p);
     }
     return r;
 }
 
-static int pod_down(void *arg)
+int cri_pod_down(struct cri_pod *p)
 {
-    struct cri_pod *p = arg;
     int r = cri_pod_stop(p);
     if (p->own_cgroup) (void)!sn_offload(cgroup_remove, &(struct cgroup_job){p});
     int q = pod_dirs(p, false);
     cri_pod_unlink(p);
     return r < 0 ? r : q;
 }
+
+static int pod_down(void *arg) { return cri_pod_down(arg); }
 
 static int run_pod_sandbox(struct sn_grpc_call *c,
                            const struct runtime_v1_run_pod_sandbox_request *q,
@@ -351,7 +389,7 @@ static int remove_all(void *arg)
         r = cri_ctr_remove(c);
         cri_ctr_unref(c);
     }
-    return r < 0 ? r : pod_down(p);
+    return r < 0 ? r : cri_pod_down(p);
 }
 
 static int remove_pod_sandbox(struct sn_grpc_call *c,

@@ -76,7 +76,11 @@ static int status(struct sn_grpc_call *c, const struct runtime_v1_status_request
         if (!h || !at) return SN_E_NOMEM;
         h->name = sn_str(s->handlers[i].name);
         h->features = SN_ARENA_NEW(c->arena, struct runtime_v1_runtime_handler_features);
-        if (h->features) h->features->recursive_read_only_mounts = !s->handlers[i].program;
+        if (h->features) {
+            /* What a foreign program can is not known. */
+            h->features->recursive_read_only_mounts = !s->handlers[i].program;
+            h->features->user_namespaces = s->userns && !s->handlers[i].program;
+        }
         *at = h;
     }
     f->supplemental_groups_policy = true;
@@ -84,6 +88,8 @@ static int status(struct sn_grpc_call *c, const struct runtime_v1_status_request
     struct sn_str conf;
     if (r >= 0 && q->verbose && sn_cni_conf(s->cni, c->arena, &conf) >= 0)
         r = info(m, "cniconfig", conf, c->arena);
+    if (r >= 0 && q->verbose && s->userns_why[0])
+        r = info(m, "userNamespaces", sn_arena_str(c->arena, sn_str(s->userns_why)), c->arena);
     if (r >= 0 && q->verbose)
         r = info(m, "config",
                  sn_arena_printf(c->arena,
@@ -210,10 +216,12 @@ int sn_cri_open(const struct sn_cri_opts *o, struct sn_cri **ret)
         r = sn_image_store_open(&(struct sn_image_store_opts){.root = o->image_root,
                                                               .certs_dir = o->certs_dir},
                                 &s->images);
+    if (r >= 0) cri_userns_probe(s);
     if (r >= 0)
         r = sn_cni_open(&(struct sn_cni_opts){.conf_dir = o->cni_conf_dir,
                                               .bin_dirs = o->cni_bin_dirs,
                                               .state_dir = o->cni_state_dir,
+                                              .plugin_ns_max = o->cni_plugin_ns_max,
                                               .default_subnet =
                                                   o->pod_subnet ? o->pod_subnet : "10.88.0.0/16",
                                               .default_bridge = o->bridge},
@@ -287,6 +295,7 @@ static int register_all(struct sn_cri *s, struct sn_grpc_server *g)
                                                          update_runtime_config};
     cri_handlers_pods(&runtime_handlers);
     cri_handlers_ctrs(&runtime_handlers);
+    cri_handlers_update(&runtime_handlers);
     cri_handlers_exec(&runtime_handlers);
     cri_handlers_stats(&runtime_handlers);
     cri_handlers_metrics(&runtime_handlers);

@@ -247,6 +247,20 @@ int cri_session_start(struct sn_cri *s, const struct cri_stream *st, struct cri_
     return 0;
 }
 
+void cri_failure(struct sn_buf *out, int r)
+{
+    char text[SN_DIAG_BYTES + 64];
+    struct sn_jsonw w;
+    bool none = r == SN_E_NOT_FOUND, no = r == SN_E_PERMISSION_DENIED;
+    sn_jsonw_init(&w, out, NULL);
+    sn_jsonw_object(&w);
+    sn_jsonw_kstr(&w, "status", SN_STR("Failure"));
+    sn_jsonw_kstr(&w, "reason", none ? SN_STR("NotFound") : no ? SN_STR("Forbidden") : SN_STR("InternalError"));
+    sn_jsonw_ki64(&w, "code", none ? 404 : no ? 403 : 500);
+    sn_jsonw_kstr(&w, "message", sn_str(sn_diag_format(r, text, sizeof text)));
+    sn_jsonw_object_end(&w);
+}
+
 static void write_status(struct cri_session *ss, int r, int code)
 {
     char text[512], diag[SN_DIAG_BYTES];
@@ -365,7 +379,7 @@ int cri_forward_dial(struct sn_cri *s, const char *id, unsigned port, struct sn_
     int netns = -1, pid = 0;
     sn_mutex_lock_always(&s->mu);
     struct cri_pod *p = sn_map_get(&s->pods, sn_str(id));
-    if (p && p->ready) pid = p->keeper.pid;
+    if (p && p->ready) pid = cri_pod_holder(p);
     bool host = p && p->host_network;
     sn_mutex_unlock(&s->mu);
     if (!pid) return sn_fail(SN_E_FAILED_PRECONDITION, "pod sandbox %s is not ready", id);

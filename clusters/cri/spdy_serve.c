@@ -100,16 +100,10 @@ static int command(void *arg)
         sn_event_set(&sc->over); /* input may come */
         r = cri_session_wait(sc->ss);
     } else if (r != SN_E_CANCELLED && sc->channel[CRI_CH_ERROR]) {
-        char text[SN_DIAG_BYTES + 64], msg[SN_DIAG_BYTES + 200];
+        char msg[SN_DIAG_BYTES + 200];
         struct sn_buf b;
-        struct sn_jsonw w;
         sn_buf_init_fixed(&b, msg, sizeof msg);
-        sn_jsonw_init(&w, &b, NULL);
-        sn_jsonw_object(&w);
-        sn_jsonw_kstr(&w, "status", SN_STR("Failure"));
-        sn_jsonw_kstr(&w, "reason", SN_STR("InternalError"));
-        sn_jsonw_kstr(&w, "message", sn_str(sn_diag_format(r, text, sizeof text)));
-        sn_jsonw_object_end(&w);
+        cri_failure(&b, r);
         (void)send_data(sc, sc->channel[CRI_CH_ERROR], true, sn_buf_view(&b));
     }
     sn_event_set(&sc->over);

@@ -248,8 +248,10 @@ static void write_args(struct sn_jsonw *w, const struct cri_ctr *c)
     for (size_t i = 0; i < n_args; i++) sn_jsonw_str(w, args[i]);
 }
 
+/* labels: of the container's first process; an exec has its container's without being told. */
 static int write_process(struct sn_jsonw *w, const struct cri_ctr *c, const struct sn_str *cmd,
-                         size_t n_cmd, bool tty, struct sn_arena *a)
+                         size_t n_cmd, bool tty, const struct cri_labels *labels,
+                         struct sn_arena *a)
 {
     const struct runtime_v1_linux_container_security_context *sc = security(c);
     struct cri_caps caps;
@@ -271,6 +273,8 @@ static int write_process(struct sn_jsonw *w, const struct cri_ctr *c, const stru
     write_caps(w, &caps, c->user.uid == 0);
     if (sc && sc->no_new_privs) sn_jsonw_kbool(w, "noNewPrivileges", true);
     if (c->resources) sn_jsonw_ki64(w, "oomScoreAdj", c->resources->oom_score_adj);
+    if (labels && labels->apparmor.len) sn_jsonw_kstr(w, "apparmorProfile", labels->apparmor);
+    if (labels && labels->selinux.len) sn_jsonw_kstr(w, "selinuxLabel", labels->selinux);
     sn_jsonw_object_end(w);
     return w->out->err;
 }
@@ -280,13 +284,14 @@ int cri_process_write(const struct cri_ctr *c, const struct sn_str *cmd, size_t 
 {
     struct sn_jsonw w;
     sn_jsonw_init(&w, out, NULL);
-    return write_process(&w, c, cmd, n, tty, a);
+    return write_process(&w, c, cmd, n, tty, NULL, a);
 }
 
 /* ---- mounts ---- */
 
-static void mount(struct sn_jsonw *w, const char *to, const char *type, const char *source,
-                  const char *options)
+/* The object stays open. */
+static void mount_begin(struct sn_jsonw *w, const char *to, const char *type, const char *source,
+                        const char *options)
 {
     sn_jsonw_object(w);
     sn_jsonw_kstr(w, "destination", sn_str(to));
@@ -297,7 +302,28 @@ static void mount(struct sn_jsonw *w, const char *to, const char *type, const ch
     struct sn_str all = sn_str(options);
     while (all.ptr && *options) sn_jsonw_str(w, sn_str_cut(&all, ','));
     sn_jsonw_array_end(w);
+}
+
+static void mount(struct sn_jsonw *w, const char *to, const char *type, const char *source,
+                  const char *options)
+{
+    mount_begin(w, to, type, source, options);
     sn_jsonw_object_end(w);
+}
+
+static void write_maps(struct sn_jsonw *w, const char *key, struct runtime_v1_id_mapping *const *m,
+                       uint32_t n)
+{
+    sn_jsonw_key(w, sn_str(key));
+    sn_jsonw_array(w);
+    for (uint32_t i = 0; i < n; i++) {
+        sn_jsonw_object(w);
+        sn_jsonw_ku64(w, "containerID", m[i]->container_id);
+        sn_jsonw_ku64(w, "hostID", m[i]->host_id);
+        sn_jsonw_ku64(w, "size", m[i]->length);
+        sn_jsonw_object_end(w);
+    }
+    sn_jsonw_array_end(w);
 }
 
 static bool mounted_by_client(const struct cri_ctr *c, const char *to)
@@ -341,6 +367,15 @@ static int host_path(struct sn_arena *a, unsigned i, struct sn_str from, struct 
     return ret->ptr ? 0 : SN_E_NOMEM;
 }
 
+/* A path below the image's root, judged as text: nothing is joined to it that could lead out. */
+static bool goes_down(struct sn_str path)
+{
+    if (path.len && path.ptr[0] == '/') return false;
+    while (path.ptr && path.len)
+        if (sn_str_eqc(sn_str_cut(&path, '/'), "..")) return false;
+    return true;
+}
+
 int cri_check_mounts(const struct runtime_v1_container_config *cfg)
 {
     if (cfg->mounts.len > MOUNTS_MAX)
@@ -351,11 +386,17 @@ int cri_check_mounts(const struct runtime_v1_container_config *cfg)
         if (!m->container_path.len || (!m->host_path.len && !image))
             return sn_fail(SN_E_INVALID_ARGUMENT,
                            "mounts[%u]: expected container_path, and host_path or image", i);
-        if (m->uidMappings.len || m->gidMappings.len)
-            return sn_fail(SN_E_UNIMPLEMENTED, "mounts[%u]: mapped ids are not supported", i);
+        if (!m->uidMappings.len != !m->gidMappings.len)
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "mounts[%u]: expected both of uidMappings and gidMappings, or none", i);
         if (image && !m->readonly)
             return sn_fail(SN_E_INVALID_ARGUMENT,
                            "mounts[%u].image: an image is mounted readonly only", i);
+        if (image && !goes_down(m->image_sub_path))
+            return sn_fail(SN_E_INVALID_ARGUMENT,
+                           "mounts[%u].image_sub_path \"%.*s\": expected a path in the image, "
+                           "relative and without ..",
+                           i, SN_STR_ARG(m->image_sub_path));
         if (m->recursive_read_only && !m->readonly)
             return sn_fail(SN_E_INVALID_ARGUMENT, "mounts[%u]: recursive_read_only needs readonly",
                            i);
@@ -393,7 +434,12 @@ static int client_mount(struct sn_jsonw *w, const struct cri_spec *sp, unsigned 
                                                                                        : "rprivate";
     snprintf(opts, sizeof opts, "rbind,%s,%s%s", prop, m->readonly ? "ro" : "rw",
              m->recursive_read_only ? ",rro" : "");
-    mount(w, sn_arena_str(sp->a, m->container_path).ptr, "bind", path.ptr, opts);
+    mount_begin(w, sn_arena_str(sp->a, m->container_path).ptr, "bind", path.ptr, opts);
+    if (m->uidMappings.len && !(m->image && m->image->image.len)) { /* an image is mapped already */
+        write_maps(w, "uidMappings", m->uidMappings.ptr, m->uidMappings.len);
+        write_maps(w, "gidMappings", m->gidMappings.ptr, m->gidMappings.len);
+    }
+    sn_jsonw_object_end(w);
     return 0;
 }
 
@@ -590,9 +636,10 @@ static void write_namespaces(struct sn_jsonw *w, const struct cri_spec *sp)
     const struct cri_pod *p = sp->ctr->pod;
     const struct runtime_v1_linux_container_security_context *sc = security(sp->ctr);
     const struct runtime_v1_namespace_option *ns = sc ? sc->namespace_options : NULL;
-    int keeper = p->keeper.pid, pid_mode = ns ? ns->pid : RUNTIME_V1_NAMESPACE_MODE_POD;
+    int keeper = cri_pod_holder(p), pid_mode = ns ? ns->pid : RUNTIME_V1_NAMESPACE_MODE_POD;
     sn_jsonw_key(w, SN_STR("namespaces"));
     sn_jsonw_array(w);
+    if (cri_pod_userns(p)) namespace(w, "user", keeper, "user", sp->a);
     namespace(w, "mount", 0, NULL, sp->a);
     if (!p->host_network) {
         namespace(w, "network", keeper, "net", sp->a);
@@ -671,7 +718,7 @@ int cri_spec_write(struct cri_spec *sp, struct sn_buf *out)
     sn_jsonw_object(&w);
     sn_jsonw_kstr(&w, "ociVersion", SN_STR("1.1.0"));
     sn_jsonw_key(&w, SN_STR("process"));
-    int r = write_process(&w, c, NULL, 0, c->config->tty, sp->a);
+    int r = write_process(&w, c, NULL, 0, c->config->tty, &sp->labels, sp->a);
     if (r < 0) return r;
     sn_jsonw_key(&w, SN_STR("root"));
     sn_jsonw_object(&w);

@@ -269,7 +269,7 @@ static struct runtime_v1_network_usage *net_usage(struct cri_pod *p, struct sn_a
     struct runtime_v1_network_usage *m = SN_ARENA_NEW(a, struct runtime_v1_network_usage);
     struct cri_net *j = SN_ARENA_NEW(a, struct cri_net);
     if (!m || !j || p->host_network || !p->ready) return NULL;
-    snprintf(j->path, sizeof j->path, "/proc/%d/ns/net", p->keeper.pid);
+    snprintf(j->path, sizeof j->path, "/proc/%d/ns/net", cri_pod_holder(p));
     if (sn_offload(cri_read_net, j) < 0 || !j->n) return NULL;
     m->timestamp = now;
     for (unsigned i = 0; i < j->n; i++) {

@@ -16,6 +16,10 @@ enum cri_channel {
     CRI_CHANNELS
 };
 
+/* cri_failure - the failure `r` with its diagnostic as the status object of a command that did not
+ * start: its reason says whether the program was not there, or may not be run. */
+void cri_failure(struct sn_buf *out, int r);
+
 /* What a carrier offers to a remote command. */
 struct cri_carrier {
     /* write - all of it; any fiber of the worker, serialised. */

@@ -60,16 +60,10 @@ static int serve_command(struct sn_cri *s, struct cri_stream *st, struct sn_ws *
     struct ws_command w = {.c = {ws_channel_write, ws_channel_finish}, .ws = ws, .v5 = v5};
     int r = cri_session_start(s, st, &w.c, &w.ss);
     if (r < 0) {
-        char text[SN_DIAG_BYTES + 64], msg[SN_DIAG_BYTES + 200];
+        char msg[SN_DIAG_BYTES + 200];
         struct sn_buf b;
-        struct sn_jsonw jw;
         sn_buf_init_fixed(&b, msg, sizeof msg);
-        sn_jsonw_init(&jw, &b, NULL);
-        sn_jsonw_object(&jw);
-        sn_jsonw_kstr(&jw, "status", SN_STR("Failure"));
-        sn_jsonw_kstr(&jw, "reason", SN_STR("InternalError"));
-        sn_jsonw_kstr(&jw, "message", sn_str(sn_diag_format(r, text, sizeof text)));
-        sn_jsonw_object_end(&jw);
+        cri_failure(&b, r);
         return put_channel(ws, CRI_CH_ERROR, sn_buf_view(&b));
     }
     struct sn_scope_storage mem;

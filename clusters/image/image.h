@@ -190,17 +190,25 @@ struct sn_image_mount_opts {
     bool read_only;          /* the image itself, without a writable layer */
     uint64_t host_bytes_max; /* SN_IMAGE_HOST: size of its writable layer in memory; 0 = 1 GiB */
     const char *options;     /* for overlayfs, "name=value,name": e.g. "volatile"; NULL = none */
+    /* A user namespace (descriptor, borrowed): files belong to those that it maps the image's owners
+     * to. Needs Linux 6.15 and a file system that can map owners. NULL: as the image has them. */
+    const int *userns_fd;
 };
 /* sn_image_mount - the root filesystem of container `key` at ROOT/mounts/KEY/rootfs: an overlay of
  * the image's layers under a writable layer, or SN_IMAGE_HOST. It keeps the layers alive until
  * sn_image_unmount, also over a restart. opts: NULL for defaults. name: as sn_image_find.
  * Returns 0; SN_E_ALREADY_EXISTS (key), SN_E_INVALID_ARGUMENT (key: [A-Za-z0-9][A-Za-z0-9_.-]*),
- * SN_E_NOT_FOUND, SN_E_PERMISSION_DENIED (needs CAP_SYS_ADMIN), SN_E_IO. Suspends. */
+ * SN_E_NOT_FOUND, SN_E_PERMISSION_DENIED (needs CAP_SYS_ADMIN), SN_E_UNIMPLEMENTED (owners cannot
+ * be mapped here), SN_E_IO. Suspends. */
 int sn_image_mount(struct sn_image_store *st, struct sn_str name, struct sn_str key,
                    const struct sn_image_mount_opts *opts, struct sn_arena *a,
                    struct sn_str *ret_rootfs) SN_MUST_CHECK;
+/* sn_image_maps_owners - whether sn_image_mount takes this user namespace here. Returns 0,
+ * SN_E_UNIMPLEMENTED. */
+int sn_image_maps_owners(struct sn_image_store *st, int userns_fd) SN_MUST_CHECK;
 /* sn_image_remount - mounts an existing key again, its writable layer as it was: after a reboot. 0
- * also where it is still mounted. Returns as sn_image_mount. */
+ * also where it is still mounted. Returns as sn_image_mount, and SN_E_FAILED_PRECONDITION for one
+ * with mapped owners, whose namespace is gone. */
 int sn_image_remount(struct sn_image_store *st, struct sn_str key, struct sn_arena *a,
                      struct sn_str *ret_rootfs) SN_MUST_CHECK;
 /* sn_image_unmount - unmounts (lazily where something holds it) and removes the writable layer.

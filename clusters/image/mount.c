@@ -63,7 +63,7 @@ struct note {
     struct sn_str image, options;
     struct sn_str *chains; /* lowest first */
     size_t n_chains;
-    bool host, read_only;
+    bool host, read_only, mapped;
     uint64_t host_bytes;
 };
 
@@ -80,6 +80,7 @@ static int note_write(struct sn_image_store *st, struct sn_str key, const struct
     if (n->options.len) sn_jsonw_kstr(&w, "options", n->options);
     sn_jsonw_kbool(&w, "host", n->host);
     sn_jsonw_kbool(&w, "readOnly", n->read_only);
+    if (n->mapped) sn_jsonw_kbool(&w, "mapped", true);
     if (n->host) sn_jsonw_ku64(&w, "hostBytes", n->host_bytes);
     sn_jsonw_key(&w, SN_STR("chains"));
     sn_jsonw_array(&w);
@@ -107,6 +108,7 @@ static int note_read(struct sn_image_store *st, struct sn_arena *a, struct sn_st
     n.options = sn_json_str(sn_json_get(v, "options"));
     n.host = sn_json_bool_or(sn_json_get(v, "host"), false);
     n.read_only = sn_json_bool_or(sn_json_get(v, "readOnly"), false);
+    n.mapped = sn_json_bool_or(sn_json_get(v, "mapped"), false);
     n.host_bytes = (uint64_t)sn_json_i64_or(sn_json_get(v, "hostBytes"), HOST_BYTES_DEFAULT);
     n.chains = SN_ARENA_ARRAY(a, struct sn_str, sn_json_len(list) + 1);
     if (!n.chains) return SN_E_NOMEM;
@@ -209,31 +211,44 @@ static int open_view(struct sn_image_store *st, struct sn_str key, const struct 
     return v->upper_fd < 0 ? v->upper_fd : SN_MIN(v->work_fd, 0);
 }
 
-/* A writable layer's root hides that of the image: it begins as that one is. */
-static int copy_root(struct sn_image_store *st, struct sn_str key, const struct note *n)
+/* A writable layer's root hides that of the image: it begins as that one is, seen through the map. */
+static int copy_root(struct sn_image_store *st, struct sn_str key, const struct note *n,
+                     const int *userns_fd)
 {
     char path[STORE_NAME_MAX];
     struct stat s;
-    if (n->host || n->n_chains == 0) return 0;
-    (void)snprintf(path, sizeof(path), "snapshots/%.*s/fs", (int)n->chains[n->n_chains - 1].len - 7,
-                   n->chains[n->n_chains - 1].ptr + 7);
-    if (fstatat(st->fd, path, &s, AT_SYMLINK_NOFOLLOW) < 0)
-        return sn_fail(SN_E_DATA_LOSS, "layer %s/%s is missing", st->root, path);
-    path_of(key, "upper", path);
+    if (!n->host && n->n_chains == 0) return 0;
+    if (n->host)
+        (void)snprintf(path, sizeof(path), "/");
+    else
+        (void)snprintf(path, sizeof(path), "snapshots/%.*s/fs",
+                       (int)n->chains[n->n_chains - 1].len - 7,
+                       n->chains[n->n_chains - 1].ptr + 7);
+    int fd = openat(st->fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return sn_fail(SN_E_DATA_LOSS, "layer %s/%s is missing", st->root, path);
+    int seen = userns_fd ? snapshot_mapped(fd, *userns_fd) : fd,
+        r = seen < 0             ? seen
+            : fstat(seen, &s) < 0 ? sn_fail_errno(errno, "%s/%s", st->root, path)
+                                  : 0;
+    (void)close(fd);
+    if (seen >= 0 && seen != fd) (void)close(seen);
+    if (r < 0) return r;
+    path_of(key, n->host ? "scratch/upper" : "upper", path);
     if (fchownat(st->fd, path, s.st_uid, s.st_gid, 0) < 0 ||
         fchmodat(st->fd, path, s.st_mode & 07777, 0) < 0)
         return sn_fail_errno(errno, "set owner and mode of %s/%s", st->root, path);
     return 0;
 }
 
-static int attach(struct sn_image_store *st, struct sn_str key, const struct note *n)
+static int attach(struct sn_image_store *st, struct sn_str key, const struct note *n,
+                  const int *userns_fd)
 {
-    struct view_opts v = {-1, -1, -1, n->options.len ? n->options.ptr : NULL};
+    struct view_opts v = {-1, -1, -1, n->options.len ? n->options.ptr : NULL, userns_fd};
     char path[STORE_NAME_MAX];
     int r = n->host ? make_dir(st, key, "scratch", 0700) : 0, fd = -1;
     if (r == 0 && n->host && !n->read_only) r = mount_scratch(st, key, n->host_bytes);
     if (r == 0) r = open_view(st, key, n, &v);
-    if (r == 0 && !n->read_only) r = copy_root(st, key, n);
+    if (r == 0 && !n->read_only) r = copy_root(st, key, n, userns_fd);
     if (r == 0) r = fd = snapshot_view(st, n->chains, n->n_chains, &v);
     if (v.upper_fd >= 0) (void)close(v.upper_fd);
     if (v.work_fd >= 0) (void)close(v.work_fd);
@@ -292,6 +307,7 @@ static int do_mount(void *arg)
     struct note n = {.image = j->name, .host = sn_str_eqc(j->name, SN_IMAGE_HOST)};
     struct lease l = {0};
     if (j->o) n.read_only = j->o->read_only, n.options = sn_str(j->o->options);
+    n.mapped = j->o && j->o->userns_fd;
     n.host_bytes = j->o && j->o->host_bytes_max ? j->o->host_bytes_max : HOST_BYTES_DEFAULT;
     char path[STORE_NAME_MAX];
     int r = key_check(j->key);
@@ -306,7 +322,7 @@ static int do_mount(void *arg)
     else if (r == 0) {
         r = make_dir(j->st, j->key, "rootfs", 0755);
         if (r == 0) r = note_write(j->st, j->key, &n);
-        if (r == 0) r = attach(j->st, j->key, &n);
+        if (r == 0) r = attach(j->st, j->key, &n, j->o ? j->o->userns_fd : NULL);
         if (r == 0) j->rootfs = rootfs_of(j->st, j->a, j->key);
         if (r == 0 && !j->rootfs.ptr) r = SN_E_NOMEM;
         if (r < 0) {
@@ -362,8 +378,11 @@ static int do_remount(void *arg)
     if (r == SN_E_NOT_FOUND) return sn_fail(r, "no mount \"%.*s\"", SN_STR_ARG(j->key));
     if (r == 0) r = make_dir(j->st, j->key, "rootfs", 0755);
     if (r == 0 && !is_mounted(j->st, j->key)) {
-        r = n.host ? 0 : unpack_again(j, &n);
-        if (r == 0) r = attach(j->st, j->key, &n);
+        if (n.mapped)
+            r = sn_fail(SN_E_FAILED_PRECONDITION, "its user namespace is gone");
+        else if (!n.host)
+            r = unpack_again(j, &n);
+        if (r == 0) r = attach(j->st, j->key, &n, NULL);
     }
     if (r < 0) return sn_wrap(r, "mount \"%.*s\" again", SN_STR_ARG(j->key));
     j->rootfs = rootfs_of(j->st, j->a, j->key);
@@ -377,6 +396,28 @@ int sn_image_remount(struct sn_image_store *st, struct sn_str key, struct sn_are
     int r = sn_offload(do_remount, &j);
     if (r == 0) *ret_rootfs = j.rootfs;
     return r;
+}
+
+struct maps_job {
+    struct sn_image_store *st;
+    int userns_fd;
+};
+/* An overlay of two folders of the store shows whether this kernel and this disk can do it. */
+static int do_maps_owners(void *arg)
+{
+    struct maps_job *j = arg;
+    struct view_opts v = {-1, -1, -1, NULL, &j->userns_fd};
+    v.lower_fd = openat(j->st->fd, "snapshots", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (v.lower_fd < 0) return sn_fail_errno(errno, "%s/snapshots", j->st->root);
+    int r = snapshot_view(j->st, NULL, 0, &v);
+    (void)close(v.lower_fd);
+    if (r >= 0) (void)close(r);
+    return SN_MIN(r, 0);
+}
+
+int sn_image_maps_owners(struct sn_image_store *st, int userns_fd)
+{
+    return sn_offload(do_maps_owners, &(struct maps_job){st, userns_fd});
 }
 
 static int do_unmount(void *arg)

@@ -144,7 +144,7 @@ static int join(struct unpack *u, const struct sn_str *chains, size_t i)
     int below = -1;
     if (i > 0) {
         if (sn_layer_needs_view(u->layer) && i > 1) {
-            below = snapshot_view(u->st, chains, i, &(struct view_opts){-1, -1, -1, NULL});
+            below = snapshot_view(u->st, chains, i, &(struct view_opts){-1, -1, -1, NULL, NULL});
         } else {
             char path[STORE_NAME_MAX];
             fs_path(chains[i - 1], path);
@@ -217,13 +217,52 @@ static int add_layer(struct sn_image_store *st, int fs, const char *key, int fd)
     return set_string(fs, key, path) < 0 ? fs_fail(fs, key) : 0;
 }
 
-static int add_lower(struct sn_image_store *st, int fs, const char *path)
+int snapshot_mapped(int dir, int userns_fd)
 {
-    int fd = openat(st->fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct mount_attr a = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns_fd};
+    int fd = (int)syscall(SYS_open_tree, dir, "",
+                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    if (fd < 0) return sn_fail_errno(errno, "a mount with mapped owners (needs CAP_SYS_ADMIN)");
+    if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &a, sizeof(a)) == 0) return fd;
+    int err = errno;
+    (void)close(fd);
+    return err == EINVAL ? sn_fail(SN_E_UNIMPLEMENTED, "this file system cannot map owners")
+                         : sn_fail_errno(err, "map owners");
+}
+
+/* An overlay that is being put together. */
+struct making {
+    struct sn_image_store *st;
+    int fs;
+    const struct view_opts *o;
+    unsigned n_mapped;
+    int mapped[SN_IMAGE_LAYERS_MAX + 2]; /* a mount that nobody else sees lives as long as these */
+};
+
+static int add_mapped(struct making *m, int dir)
+{
+    if (m->n_mapped == SN_COUNT_OF(m->mapped))
+        return sn_fail(SN_E_TOO_LARGE, "more than %u layers", SN_IMAGE_LAYERS_MAX);
+    int fd = snapshot_mapped(dir, *m->o->userns_fd);
+    if (fd < 0) return fd;
+    m->mapped[m->n_mapped++] = fd;
+    return syscall(SYS_fsconfig, m->fs, FSCONFIG_SET_FD, "lowerdir+", NULL, fd) == 0
+               ? 0
+               : fs_fail(m->fs, "a layer with mapped owners (needs Linux 6.15)");
+}
+
+static int add_lower_at(struct making *m, int fd)
+{
+    return m->o->userns_fd ? add_mapped(m, fd) : add_layer(m->st, m->fs, "lowerdir+", fd);
+}
+
+static int add_lower(struct making *m, const char *path)
+{
+    int fd = openat(m->st->fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return sn_fail(errno == ENOENT ? SN_E_DATA_LOSS : sn_status_from_errno(errno),
-                       "layer %s/%s is missing", st->root, path);
-    int r = add_layer(st, fs, "lowerdir+", fd);
+                       "layer %s/%s is missing", m->st->root, path);
+    int r = add_lower_at(m, fd);
     (void)close(fd);
     return r;
 }
@@ -247,19 +286,21 @@ static int set_options(int fs, const char *options)
     return 0;
 }
 
-static int fill_view(struct sn_image_store *st, int fs, const struct sn_str *chains, size_t n,
-                     const struct view_opts *o)
+static int fill_view(struct making *m, const struct sn_str *chains, size_t n)
 {
+    struct sn_image_store *st = m->st;
+    const struct view_opts *o = m->o;
+    int fs = m->fs;
     char path[STORE_NAME_MAX];
     int r = set_string(fs, "source", "sennit") < 0 ? fs_fail(fs, "source") : 0;
     for (size_t i = n; i-- > 0 && r == 0;) { /* the first one is on top */
         fs_path(chains[i], path);
-        r = add_lower(st, fs, path);
+        r = add_lower(m, path);
     }
-    if (r == 0 && o->lower_fd >= 0) r = add_layer(st, fs, "lowerdir+", o->lower_fd);
+    if (r == 0 && o->lower_fd >= 0) r = add_lower_at(m, o->lower_fd);
     /* Without a writable layer overlayfs wants two, and always one. */
     if (r == 0 && n + (o->lower_fd >= 0) < (o->upper_fd < 0 ? 2u : 1u))
-        r = add_lower(st, fs, "empty");
+        r = add_lower(m, "empty");
     if (r == 0 && n + (o->lower_fd >= 0) == 0 && o->upper_fd < 0)
         r = sn_fail(SN_E_INVALID_ARGUMENT, "an image without layers");
     if (r == 0 && o->upper_fd >= 0) r = add_layer(st, fs, "upperdir", o->upper_fd);
@@ -277,12 +318,14 @@ int snapshot_view(struct sn_image_store *st, const struct sn_str *chains, size_t
     if (fs < 0)
         return errno == ENODEV ? sn_fail(SN_E_UNIMPLEMENTED, "this kernel has no overlayfs")
                                : sn_fail_errno(errno, "overlay (needs CAP_SYS_ADMIN)");
-    int r = fill_view(st, fs, chains, n, o), fd = -1;
+    struct making m = {.st = st, .fs = fs, .o = o};
+    int r = fill_view(&m, chains, n), fd = -1;
     if (r == 0) {
         fd =
             (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, o->upper_fd < 0 ? MOUNT_ATTR_RDONLY : 0);
         if (fd < 0) r = fs_fail(fs, "mount it");
     }
+    for (unsigned i = 0; i < m.n_mapped; i++) (void)close(m.mapped[i]);
     (void)close(fs);
     return r < 0 ? r : fd;
 }

@@ -147,9 +147,13 @@ struct view_opts {
     int upper_fd, work_fd; /* -1: read-only */
     int lower_fd;          /* instead of chains; -1 */
     const char *options;
+    const int *userns_fd; /* the layers' owners as this user namespace has them; NULL: as they are */
 };
 int snapshot_view(struct sn_image_store *st, const struct sn_str *chains, size_t n,
                   const struct view_opts *o) SN_MUST_CHECK;
+/* snapshot_mapped - a detached mount of the folder whose owners are those that the user namespace
+ * has them as. Returns its descriptor, SN_E_UNIMPLEMENTED (the file system cannot), SN_E_IO. */
+int snapshot_mapped(int dir, int userns_fd) SN_MUST_CHECK;
 /* trash - a folder of the store out of the way at once, its content removed after. */
 int store_trash(struct sn_image_store *st, const char *path) SN_MUST_CHECK;
 void store_empty_trash(struct sn_image_store *st);

@@ -36,15 +36,16 @@ int sn_oci_birth_init(struct sn_oci_birth *b, const struct sn_oci_host *h)
     }
     struct sn_oci_plan *p = b->plan;
     p->spec = b->spec;
-    p->sock = p->pid_to = p->lock = p->proc = p->root_tree = p->target = p->console_sock = p->exe =
-        p->seccomp_sock = -1;
+    p->sock = p->pid_to = p->lock = p->proc = p->root_tree = p->nodes_fs = p->target =
+        p->console_sock = p->exe = p->seccomp_sock = -1;
     for (int i = 0; i < SN_OCI_NAMESPACES; i++) p->ns_fd[i] = -1;
     p->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int e = p->proc < 0 ? sn_fail_errno(errno, "open /proc") : 0;
+    p->exe_text = h->protect_fd || sn_oci_protect_text();
     if (e == 0 && h->protect_fd) {
         if ((p->exe = fcntl(*h->protect_fd, F_DUPFD_CLOEXEC, 3)) < 0)
             e = sn_fail_errno(errno, "duplicate protect_fd");
-    } else if (e == 0 && sn_oci_protects() && (p->exe = sn_oci_protect_file()) < 0) {
+    } else if (e == 0 && sn_oci_protects() && (p->exe = sn_oci_protect_file(p->exe_text)) < 0) {
         e = sn_fail_errno(-p->exe, "copy the program into a sealed file");
     }
     if (e < 0) sn_oci_birth_done(b, false);
@@ -65,8 +66,9 @@ void sn_oci_birth_done(struct sn_oci_birth *b, bool keep)
 {
     struct sn_oci_plan *p = b->plan;
     if (!keep) sn_oci_birth_kill(b);
-    int *all[] = {&p->sock,         &p->lock, &p->proc,  &p->root_tree, &p->console_sock, &p->exe,
-                  &p->seccomp_sock, &b->sock, &b->pidfd, &b->null_fd,   &b->console};
+    int *all[] = {&p->sock,     &p->lock,         &p->proc,    &p->root_tree,
+                  &p->nodes_fs, &p->console_sock, &p->exe,     &p->seccomp_sock,
+                  &b->sock,     &b->pidfd,        &b->null_fd, &b->console};
     for (size_t i = 0; i < SN_COUNT_OF(all); i++) sn_oci_close_fd(all[i]);
     for (int i = 0; i < SN_OCI_NAMESPACES; i++) sn_oci_close_fd(&p->ns_fd[i]);
     for (size_t i = 0; p->mounts && i < b->spec->mounts.n; i++) sn_oci_close_fd(&p->mounts[i].tree);
@@ -100,17 +102,31 @@ int sn_oci_birth_streams(struct sn_oci_birth *b, const struct sn_oci_streams *s)
     return 0;
 }
 
+/* Whether a later entry has the same name: it wins, where execve would leave both and libc take the
+ * first. */
+static bool set_again(const struct sn_oci_strs *env, size_t i)
+{
+    const char *one = env->ptr[i];
+    size_t n = strcspn(one, "=");
+    for (size_t k = i + 1; k < env->n; k++)
+        if (strncmp(env->ptr[k], one, n) == 0 && (env->ptr[k][n] == '=' || !env->ptr[k][n]))
+            return true;
+    return false;
+}
+
 int sn_oci_birth_env(struct sn_oci_birth *b, unsigned listen_fds)
 {
     const struct sn_oci_strs *env = &b->plan->process->env;
-    b->plan->env = SN_ARENA_ARRAY(&b->arena, const char *, env->n + 4);
+    const char **to = SN_ARENA_ARRAY(&b->arena, const char *, env->n + 4);
+    b->plan->env = to;
     b->plan->home = sn_arena_alloc(&b->arena, SN_OCI_HOME_MAX);
-    if (!b->plan->env || !b->plan->home) return SN_E_NOMEM;
-    if (env->n) memcpy(b->plan->env, env->ptr, env->n * sizeof(*env->ptr));
+    if (!to || !b->plan->home) return SN_E_NOMEM;
+    for (size_t i = 0; i < env->n; i++)
+        if (!set_again(env, i)) *to++ = env->ptr[i];
     if (!listen_fds) return 0;
     struct sn_str n = sn_arena_printf(&b->arena, "LISTEN_FDS=%u", listen_fds);
-    b->plan->env[env->n] = n.ptr;
-    b->plan->env[env->n + 1] = "LISTEN_PID=1"; /* as runc: the container's first process */
+    *to++ = n.ptr;
+    *to++ = "LISTEN_PID=1"; /* as runc: the container's first process */
     return n.ptr ? 0 : SN_E_NOMEM;
 }
 
@@ -128,10 +144,7 @@ int sn_oci_birth_seccomp(struct sn_oci_birth *b, const char *root)
                     : sn_seccomp_cached(&b->arena, dir, b->spec->seccomp, &b->filter, NULL);
     sn_oci_close_fd(&dir);
     if (e < 0) return sn_wrap(e, "config.json");
-    if (b->filter.unknown_names)
-        sn_oci_host_warn(
-            &b->host, "config.json: linux.seccomp: %u names of system calls are unknown, ignored",
-            b->filter.unknown_names);
+    /* Unknown names are expected: profiles have those of newer kernels and other machines. */
     b->plan->seccomp = &b->filter;
     if (!b->filter.notify || !b->filter.listener_path.len) return 0;
     struct sn_str at = sn_arena_str(&b->arena, b->filter.listener_path);
@@ -175,6 +188,9 @@ SN_NORETURN static void stage0(struct sn_oci_plan *p, uint64_t flags,
 SN_NORETURN static void direct(struct sn_oci_plan *p, void (*fn)(struct sn_oci_plan *))
 {
     sn_oci_stage(p);
+    uint64_t rest = p->target_flags & ~(uint64_t)CLONE_NEWPID;
+    if (p->target >= 0 && rest && setns(p->target, (int)rest) < 0)
+        sn_oci_die(p, errno, "enter the container's namespaces");
     fn(p);
     __builtin_unreachable();
 }
@@ -215,7 +231,7 @@ int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags, void (*fn)(struct
 {
     struct sn_oci_plan *p = b->plan;
     int pair[2], word[2] = {-1, -1};
-    bool two = p->target >= 0;
+    bool two = p->target >= 0 && !p->direct;
     for (int i = 0; i < SN_OCI_NAMESPACES; i++)
         two |= p->ns_fd[i] >= 0 && (p->ns_flag[i] & (CLONE_NEWUSER | CLONE_NEWPID));
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

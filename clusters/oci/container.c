@@ -49,6 +49,7 @@ int sn_oci_open(const struct sn_oci_host *h, const char *id, struct sn_oci_conta
         sn_oci_close(c);
         return e;
     }
+    sn_oci_state_keep(&c->state);
     *ret = c;
     return 0;
 }
@@ -101,6 +102,25 @@ int sn_oci_cgroups(struct sn_oci_container *c, const struct sn_cgroup_host **ret
     return 0;
 }
 
+/* By what the maker of the container saw. Returns 0 where all of it is as it was. */
+static int open_recorded(struct sn_oci_container *c, const char *location)
+{
+    struct sn_cgroup_probe_opts o = {.rootless = c->host.rootless};
+    if (c->host.cgroups || c->has_probed) return SN_E_NOT_FOUND;
+    int e =
+        sn_cgroup_host_read(sn_oci_state_str(&c->state, SN_OCI_TEXT_HIERARCHIES), &o, &c->probed);
+    if (e < 0) return e;
+    e = sn_cgroup_open(&c->probed, location, &c->cgroup);
+    if (e == 0 && sn_cgroup_complete(c->cgroup)) {
+        c->has_probed = true;
+        return 0;
+    }
+    if (e == 0) sn_cgroup_close(c->cgroup);
+    c->cgroup = NULL;
+    sn_cgroup_host_done(&c->probed);
+    return SN_E_NOT_FOUND;
+}
+
 int sn_oci_cgroup(struct sn_oci_container *c, struct sn_cgroup **ret)
 {
     const struct sn_cgroup_host *h;
@@ -110,6 +130,10 @@ int sn_oci_cgroup(struct sn_oci_container *c, struct sn_cgroup **ret)
         if (!at.len || c->state.map->flags & SN_OCI_FLAG_NO_CGROUP)
             return sn_fail(SN_E_FAILED_PRECONDITION, "container %s has no cgroup", c->id);
         int e = sn_str_cz(at, location, sizeof(location));
+        if (e == 0 && open_recorded(c, location) == 0) {
+            *ret = c->cgroup;
+            return 0;
+        }
         if (e == 0) e = sn_oci_cgroups(c, &h);
         if (e == 0) e = sn_cgroup_open(h, location, &c->cgroup);
         if (e < 0) return sn_wrap(e, "cgroup of container %s", c->id);
@@ -182,7 +206,7 @@ int sn_oci_list(const struct sn_oci_host *h, struct sn_arena *a, struct sn_oci_i
     struct dirent *e;
     int err = 0;
     while (err == 0 && (e = readdir(d))) {
-        if (e->d_name[0] == '.' || (e->d_type != DT_DIR && e->d_type != DT_UNKNOWN)) continue;
+        if (e->d_name[0] == '.' || (e->d_type != DT_REG && e->d_type != DT_UNKNOWN)) continue;
         if (ret->n == cap) {
             struct sn_str *more = SN_ARENA_ARRAY(a, struct sn_str, cap ? cap * 2 : 16);
             if (more && ret->n) memcpy(more, ret->ptr, ret->n * sizeof(*more));
@@ -226,7 +250,7 @@ static int start_locked(struct sn_oci_container *c)
 {
     pid_t pid;
     struct sn_oci_state_map *m = c->state.map;
-    enum sn_oci_status s = status_now(c, &pid);
+    enum sn_oci_status s = c->released ? SN_OCI_CREATED : status_now(c, &pid);
     /* In slices, because its maker may die. */
     for (int waited = 0; s == SN_OCI_CREATING && waited < SN_OCI_CREATE_MS; waited += 100) {
         sn_oci_wait_created(m, 100);
@@ -234,10 +258,14 @@ static int start_locked(struct sn_oci_container *c)
     }
     if (s == SN_OCI_STOPPED)
         return sn_fail(SN_E_FAILED_PRECONDITION, "cannot start a container that has stopped");
-    if (s != SN_OCI_CREATED || atomic_load(&m->start))
+    if (s != SN_OCI_CREATED || (!c->released && atomic_load(&m->start)))
         return sn_fail(SN_E_FAILED_PRECONDITION, "cannot start a container in the %s state",
                        sn_oci_status_name(s));
-    sn_oci_wake_start(m);
+    if (c->released)
+        pid = atomic_load(&m->pid);
+    else
+        sn_oci_wake_start(m);
+    c->released = false; /* a second start is an error like any other */
     int e = sn_oci_wait_executed(&c->state);
     if (e < 0) return e;
     uint32_t failed = atomic_load_explicit(&m->failed, memory_order_acquire);
@@ -306,14 +334,15 @@ static int stop(struct sn_oci_container *c)
     if (!(c->state.map->flags & SN_OCI_FLAG_NO_CGROUP) && (e = sn_oci_cgroup(c, &cg)) < 0 &&
         e != SN_E_NOT_FOUND)
         return e;
-    if (fd >= 0 && sn_oci_pidfd_signal(fd, SIGKILL) < 0 && errno != ESRCH)
-        return sn_fail_errno(errno, "kill the container");
-    if (fd >= 0 && cg) {
+    bool lives = fd >= 0 && sn_oci_pidfd_signal(fd, SIGKILL) == 0;
+    if (fd >= 0 && !lives && errno != ESRCH) return sn_fail_errno(errno, "kill the container");
+    if (lives && cg) {
         /* A frozen process dies when it is thawed. */
         if (sn_cgroup_frozen(cg) == 1 && (e = sn_cgroup_freeze(cg, false)) < 0) return e;
     }
-    if (fd >= 0 && (e = wait_end(fd)) < 0) return e;
-    if (cg && sn_cgroup_populated(cg) != 0 && (e = sn_cgroup_kill(cg)) < 0) return e;
+    if (lives && (e = wait_end(fd)) < 0) return e;
+    bool removed = cg && sn_cgroup_remove_empty(cg) == 0;
+    if (cg && !removed && sn_cgroup_populated(cg) != 0 && (e = sn_cgroup_kill(cg)) < 0) return e;
     if (c->state.map->flags & SN_OCI_FLAG_MOUNTED) {
         char rootfs[SN_OCI_CGROUP_TEXT_MAX];
         /* Once: a second mount there is somebody else's. */
@@ -322,7 +351,7 @@ static int stop(struct sn_oci_container *c)
             umount2(rootfs, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
             c->state.map->flags &= ~(uint32_t)SN_OCI_FLAG_MOUNTED;
     }
-    return cg ? sn_cgroup_remove(cg) : 0;
+    return cg && !removed ? sn_cgroup_remove(cg) : 0;
 }
 
 int sn_oci_delete(struct sn_oci_container *c, bool force)
@@ -339,7 +368,7 @@ int sn_oci_delete(struct sn_oci_container *c, bool force)
         sn_oci_host_warn(&c->host, "%s", sn_diag_str(e));
         e = 0;
     }
-    if (e == 0) e = sn_oci_state_unlink(c->root, c->id, &c->state);
+    if (e == 0) e = sn_oci_state_unlink(c->root, c->id);
     sn_oci_state_unlock(&c->state);
     return e;
 }

@@ -39,6 +39,9 @@ struct sn_oci_host {
     bool systemd_cgroup;                  /* cgroupsPath is "slice:prefix:name" */
     bool rootless;                        /* cgroups that refuse are done without */
     bool no_cgroups;                      /* crun's --cgroup-manager=disabled */
+    /* The calling process has one thread and ends after a sn_oci_exec: that one may change it, for
+     * a clone less (its /proc/self/exe, its dumpable flag, the pid namespace of its children). */
+    bool alone;
     const int *protect_fd; /* of sn_oci_protect_open, borrowed; NULL: made for each child */
     /* Told what is odd but no failure; may be NULL. Text without newline, valid for the call. */
     void (*warn)(void *arg, const char *text);
@@ -63,6 +66,7 @@ struct sn_oci_create_opts {
     bool no_new_keyring;
     unsigned listen_fds; /* so many of them are sockets: LISTEN_FDS and LISTEN_PID are set */
     bool detach;         /* nobody stays: a terminal needs a console socket */
+    bool released;       /* the caller calls sn_oci_start next: the child does not wait for it */
 };
 /* sn_oci_create - everything up to the program's execution. Afterwards the child waits for
  * sn_oci_start (of any process). Hooks prestart, createRuntime, createContainer have run.
@@ -171,9 +175,15 @@ int sn_oci_list(const struct sn_oci_host *h, struct sn_arena *a,
 int sn_oci_mounts_add(struct sn_oci_container *c, const struct sn_json *mounts) SN_MUST_CHECK;
 int sn_oci_mounts_remove(struct sn_oci_container *c, const struct sn_json *mounts) SN_MUST_CHECK;
 
+/* sn_oci_features - what this runtime can, appended as JSON. indent: 0 for one line. Returns 0, the
+ * buffer's error. */
+int sn_oci_features(struct sn_buf *out, unsigned indent) SN_MUST_CHECK;
+
 /* sn_oci_protects - whether this kernel lets a child replace its /proc/self/exe, so that no
  * container can reach the runtime's own file (CVE-2019-5736). Create and exec do it in their child.
- * sn_oci_protect_open - the sealed copy of the calling program that takes its place, close-on-exec,
- * the caller's: a daemon makes it once and puts it into its host. Returns it or an error. */
+ * sn_oci_protect_open - the file that takes its place, close-on-exec, the caller's: a daemon opens
+ * it once and puts it into its host (protect_fd). It is the program's own through a read-only mount
+ * that has no name, or a sealed copy where that cannot be. Returns it; SN_E_UNIMPLEMENTED (the
+ * kernel, a sanitizer); what the kernel said. */
 bool sn_oci_protects(void);
 int sn_oci_protect_open(void) SN_MUST_CHECK;

@@ -3,6 +3,7 @@
  * read-only. Each test is its own subreaper, so that nothing depends on who PID 1 is. */
 #include "clusters/oci/container.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -205,6 +207,62 @@ SN_TEST_SLOW(failures_leave_nothing, 60)
         T_EQ(ids.n, 0);
         sn_arena_done(&a);
     }
+}
+
+/* A daemon's protection: what a container sees of the program that makes it cannot be written to,
+ * neither through /proc/PID/exe nor through the mappings, and is no copy in memory. */
+SN_TEST_SLOW(protected_without_a_copy, 60)
+{
+    NOT_UNDER_TSAN();
+    prepare();
+    if (!sn_oci_protects()) sn_test_skip("the kernel, or a sanitizer, does not allow it");
+    struct sn_oci_container *c;
+    char path[96], line[512];
+    struct stat own, seen;
+    int fd = sn_oci_protect_open();
+    T_ASSERT(fd >= 0);
+    T_EQ(stat("/proc/self/exe", &own), 0);
+    T_EQ(fstat(fd, &seen), 0);
+    bool overlay = seen.st_ino == own.st_ino;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    T_EQ(open(path, O_RDWR | O_CLOEXEC), -1);
+    T_ASSERT(errno == EROFS || errno == EPERM);
+    host.protect_fd = &fd;
+    T_OK(create("p", "\"true\"", (int[3]){-1, -1, -1}, &c));
+    snprintf(path, sizeof(path), "/proc/%d/exe", (int)sn_oci_pid(c));
+    T_EQ(open(path, O_RDWR | O_CLOEXEC), -1);
+    T_ASSERT(errno == EROFS || errno == EPERM);
+    T_EQ(truncate(path, 0), -1);
+    T_EQ(stat(path, &seen), 0);
+    T_ASSERT(seen.st_dev != own.st_dev);
+    /* Each mapping with a file, too: the link's own name is its range of addresses. */
+    snprintf(path, sizeof(path), "/proc/%d/maps", (int)sn_oci_pid(c));
+    FILE *maps = fopen(path, "re");
+    T_ASSERT(maps);
+    unsigned mapped = 0;
+    while (fgets(line, sizeof(line), maps)) {
+        char *at = strchr(line, ' ');
+        T_ASSERT(at);
+        bool text = strstr(at, "r-xp") && (strstr(at, "test_oci") || strstr(at, "memfd:"));
+        *at = 0;
+        if (!text) continue;
+        snprintf(path, sizeof(path), "/proc/%d/map_files/%.35s", (int)sn_oci_pid(c),
+                 line);
+        int w = open(path, O_RDWR | O_CLOEXEC);
+        T_ASSERTF(w < 0 && (errno == EROFS || errno == EPERM || errno == EACCES), "%s: %d, errno %d",
+                  path, w, errno);
+        mapped++;
+    }
+    fclose(maps);
+    T_EQ(mapped, 1);
+    int pidfd = dup(sn_oci_pidfd(c));
+    T_OK(sn_oci_delete(c, true));
+    wait_exit(pidfd);
+    close(pidfd);
+    sn_oci_close(c);
+    host.protect_fd = NULL;
+    close(fd);
+    if (!overlay) sn_test_skip("no overlay file system: it is a copy in memory here");
 }
 
 /* Several threads at once: the children of one must not keep the descriptors of another's. */

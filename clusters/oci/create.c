@@ -14,6 +14,7 @@ struct creation {
     struct sn_oci_birth birth;
     struct sn_oci_container *c;
     const struct sn_oci_create_opts *o;
+    const struct sn_oci_criu_opts *criu; /* NULL: a new process, not a restored one */
     const char *bundle, *rootfs, *location;
     struct sn_str config;
     struct sn_cgroup_resources resources;
@@ -180,11 +181,10 @@ static int prepare(struct creation *k)
     for (unsigned i = 3; i < 3 + o->preserve_fds && o->preserve_fds <= SN_OCI_PRESERVE_FDS_MAX; i++)
         if (fcntl((int)i, F_GETFD) < 0)
             return sn_fail(SN_E_INVALID_ARGUMENT, "preserve-fds: descriptor %u is not open", i);
-    if ((e = sn_oci_birth_streams(b, &st)) < 0 || (e = open_namespaces(k)) < 0 ||
-        (e = open_trees(k)) < 0)
-        return e;
-    if (p->process && (e = sn_oci_birth_env(b, o->listen_fds)) < 0) return e;
-    if (p->process && (e = sn_oci_birth_seccomp(b, k->c->root)) < 0) return e;
+    if ((e = sn_oci_birth_streams(b, &st)) < 0 || (e = open_namespaces(k)) < 0) return e;
+    if (!k->criu && ((e = open_trees(k)) < 0 || (e = sn_oci_birth_nodes(b)) < 0)) return e;
+    if (!k->criu && p->process && (e = sn_oci_birth_env(b, o->listen_fds)) < 0) return e;
+    if (!k->criu && p->process && (e = sn_oci_birth_seccomp(b, k->c->root)) < 0) return e;
     if ((e = sn_oci_birth_state(b, o->id, k->bundle, b->spec->annotations)) < 0) return e;
     struct sn_str ses = sn_arena_printf(&b->arena, "_ses.%s", o->id);
     if (!ses.ptr) return SN_E_NOMEM;
@@ -196,6 +196,7 @@ static int prepare(struct creation *k)
     p->rootless = b->host.rootless;
     p->dev_bound = dev_is_bound(b->spec);
     p->want_maps = p->userns;
+    sn_oci_birth_annotations(b);
     p->sync = b->spec->hooks[SN_OCI_HOOK_PRESTART].n ||
               b->spec->hooks[SN_OCI_HOOK_CREATE_RUNTIME].n ||
               b->spec->hooks[SN_OCI_HOOK_CREATE_CONTAINER].n || b->spec->net_devices.n;
@@ -249,7 +250,12 @@ static int join_cgroup(struct creation *k)
 static int make_state(struct creation *k)
 {
     struct sn_oci_birth *b = &k->birth;
-    struct sn_buf ann = {.limit = SN_OCI_CONFIG_BYTES_MAX};
+    struct sn_buf ann = {.limit = SN_OCI_CONFIG_BYTES_MAX}, hosts = {.limit = PATH_MAX};
+    const struct sn_cgroup_host *h;
+    /* A caller's own picture of the machine is not for others; one that is too long is not kept. */
+    if (k->location && !b->host.cgroups && sn_oci_cgroups(k->c, &h) == 0 &&
+        sn_cgroup_host_write(h, &hosts) < 0)
+        hosts.len = 0;
     if (b->spec->annotations) sn_json_write(&ann, b->spec->annotations, NULL);
     struct sn_oci_state_init init = {.owner = geteuid(), .created_ns = now_unix_ns()};
     init.text[SN_OCI_TEXT_VERSION] = sn_str(b->spec->version);
@@ -259,6 +265,7 @@ static int make_state(struct creation *k)
     init.text[SN_OCI_TEXT_ANNOTATIONS] = sn_buf_view(&ann);
     init.text[SN_OCI_TEXT_CGROUP] = sn_str(k->location);
     init.text[SN_OCI_TEXT_CONFIG] = k->config;
+    init.text[SN_OCI_TEXT_HIERARCHIES] = sn_buf_view(&hosts);
     if (b->plan->process && b->plan->process->terminal) init.flags |= SN_OCI_FLAG_TERMINAL;
     if (b->host.systemd_cgroup) init.flags |= SN_OCI_FLAG_SYSTEMD;
     if (!k->location) init.flags |= SN_OCI_FLAG_NO_CGROUP;
@@ -268,6 +275,7 @@ static int make_state(struct creation *k)
                           : SN_OCI_FLAG_SHARED | SN_OCI_FLAG_MOUNTED;
     int e = ann.err < 0 ? ann.err : sn_oci_state_make(k->c->root, k->o->id, &init, &k->c->state);
     sn_buf_done(&ann);
+    sn_buf_done(&hosts);
     if (e < 0) return e;
     k->state_made = true;
     b->plan->state = k->c->state.map;
@@ -310,8 +318,21 @@ static int bear(struct creation *k)
     if (k->o->pid_file && (e = sn_oci_pid_file(k->o->pid_file, b->pid)) < 0) return e;
     if (k->o->pidfd_socket && (e = sn_oci_pidfd_send(k->o->pidfd_socket, b->pidfd)) < 0) return e;
     sn_oci_set_created(k->c->state.map);
+    /* Before the child is told that it is created: it need not sleep for a second word. */
+    if ((k->c->released = k->o->released))
+        atomic_store_explicit(&k->c->state.map->start, 1, memory_order_release);
     e = sn_oci_message_send(b->sock, SN_OCI_MSG_GO, b->pid, NULL, -1);
     return e < 0 ? sn_fail(SN_E_ABORTED, "the container's process ended before it was ready") : 0;
+}
+
+static int revive(struct creation *k)
+{
+    struct sn_oci_birth *b = &k->birth;
+    k->hooks_due = true;
+    int e = sn_oci_birth_restore(b, k->c, k->criu);
+    if (e == 0 && k->o->pid_file) e = sn_oci_pid_file(k->o->pid_file, b->pid);
+    if (e == 0 && k->o->pidfd_socket) e = sn_oci_pidfd_send(k->o->pidfd_socket, b->pidfd);
+    return e;
 }
 
 static void undo(struct creation *k)
@@ -328,12 +349,12 @@ static void undo(struct creation *k)
     if (k->hooks_due)
         (void)!sn_oci_hooks_run(&b->spec->hooks[SN_OCI_HOOK_POSTSTOP], "poststop",
                                 &b->plan->hook_state, "stopped", 0);
-    if (k->state_made) (void)!sn_oci_state_unlink(k->c->root, k->o->id, &k->c->state);
+    if (k->state_made) (void)!sn_oci_state_unlink(k->c->root, k->o->id);
     *sn_diag() = keep;
 }
 
-int sn_oci_create(const struct sn_oci_host *h, const struct sn_oci_create_opts *o,
-                  struct sn_oci_container **ret)
+static int make(const struct sn_oci_host *h, const struct sn_oci_create_opts *o,
+                const struct sn_oci_criu_opts *criu, struct sn_oci_container **ret)
 {
     struct creation *k = NULL;
     struct sn_oci_container *c = NULL;
@@ -348,15 +369,17 @@ int sn_oci_create(const struct sn_oci_host *h, const struct sn_oci_create_opts *
     if (e == 0) {
         k->c = c;
         k->o = o;
+        k->criu = criu;
         e = sn_oci_state_exists(c->root, o->id);
         if (e == 0) e = prepare(k);
         if (e == 0) e = make_cgroup(k);
         if (e == 0) e = make_state(k);
         if (e == 0) e = join_cgroup(k);
-        if (e == 0) e = bear(k);
+        if (e == 0) e = criu ? revive(k) : bear(k);
         if (e < 0) undo(k);
     }
     if (e == 0) {
+        sn_oci_state_keep(&c->state);
         c->pidfd = k->birth.pidfd;
         k->birth.pidfd = -1;
         if (o->ret_console) {
@@ -370,4 +393,16 @@ int sn_oci_create(const struct sn_oci_host *h, const struct sn_oci_create_opts *
     if (k) sn_oci_birth_done(&k->birth, e == 0);
     sn_free(k);
     return e;
+}
+
+int sn_oci_create(const struct sn_oci_host *h, const struct sn_oci_create_opts *o,
+                  struct sn_oci_container **ret)
+{
+    return make(h, o, NULL, ret);
+}
+
+int sn_oci_restore(const struct sn_oci_host *h, const struct sn_oci_create_opts *create,
+                   const struct sn_oci_criu_opts *o, struct sn_oci_container **ret)
+{
+    return make(h, create, o, ret);
 }

@@ -2,6 +2,7 @@
 /* oci/exec.c - a further program in a container, and mounts in a live one. */
 #include <limits.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #include "clusters/oci/parent_int.h"
 #include "core/alloc.h"
@@ -11,9 +12,9 @@ static const uint64_t every_ns = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CL
 
 /* Which namespaces differ from ours: what the configuration lists, made or joined; a user namespace
  * that is our own cannot be entered again. */
-static uint64_t foreign_namespaces(const struct sn_oci_spec *s, pid_t pid)
+static uint64_t foreign_namespaces(const struct sn_oci_spec *s, pid_t pid, bool restored)
 {
-    uint64_t flags = 0;
+    uint64_t flags = restored ? CLONE_NEWTIME : 0;
     for (size_t i = 0; i < s->namespaces.n; i++) flags |= s->namespaces.ptr[i].flag & every_ns;
     if (flags & CLONE_NEWUSER) {
         char path[32];
@@ -49,7 +50,7 @@ static int target(struct sn_oci_birth *b, struct sn_oci_container *c)
     if (!pid || fd < 0)
         return sn_fail(SN_E_FAILED_PRECONDITION, "cannot exec in a stopped container");
     p->target = fd;
-    p->target_flags = foreign_namespaces(b->spec, pid);
+    p->target_flags = foreign_namespaces(b->spec, pid, c->state.map->flags & SN_OCI_FLAG_RESTORED);
     p->userns = p->target_flags & CLONE_NEWUSER;
     return 0;
 }
@@ -116,10 +117,27 @@ static int prepare(struct sn_oci_birth *b, struct sn_oci_container *c,
     p->id = c->id;
     p->rootless = b->host.rootless;
     p->affinity_in_child = true;
+    sn_oci_birth_annotations(b);
     p->want_maps = p->userns || b->filter.notify;
     struct sn_str bundle = sn_arena_str(&b->arena, sn_oci_state_str(&c->state, SN_OCI_TEXT_BUNDLE));
     if (!bundle.ptr) return SN_E_NOMEM;
     return b->filter.notify ? sn_oci_birth_state(b, c->id, bundle.ptr, b->spec->annotations) : 0;
+}
+
+/* A process of one thread that exists for this one exec takes the steps of stage 0 itself, which
+ * saves a clone: its own file out of reach first, then the pid namespace for its children. It does
+ * not become dumpable again: the child is seen from inside while it still has our descriptors. */
+static int step_in(struct sn_oci_birth *b)
+{
+    struct sn_oci_plan *p = b->plan;
+    if (!b->host.alone || p->exe < 0 || p->target_flags & CLONE_NEWUSER) return 0;
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || sn_oci_protect_self(p->exe, p->exe_text) < 0)
+        return 0; /* stage 0 tries, and says why not */
+    sn_oci_close_fd(&p->exe);
+    if (p->target_flags & CLONE_NEWPID && setns(p->target, CLONE_NEWPID) < 0)
+        return sn_fail_errno(errno, "enter the container's pid namespace");
+    p->direct = true;
+    return 0;
 }
 
 static void set_oom(struct sn_oci_birth *b)
@@ -159,6 +177,7 @@ int sn_oci_exec(struct sn_oci_container *c, const struct sn_oci_exec_opts *o,
     if (e == 0) {
         e = check_status(c, o->ignore_paused);
         if (e == 0) e = prepare(b, c, o, &own);
+        if (e == 0) e = step_in(b);
         if (e == 0) e = sn_oci_birth_spawn(b, 0, sn_oci_init_exec);
         if (e == 0) set_oom(b);
         if (e == 0) e = finish(b, o, ret);

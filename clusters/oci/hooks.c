@@ -29,9 +29,8 @@ static int state_file(const struct sn_oci_hook_state *s, const char *status, pid
     return fd;
 }
 
-SN_NORETURN static void run_child(const struct sn_oci_hook *h, int in)
+SN_NORETURN static void run_child(const struct sn_oci_hook *h, char *const *env, int in)
 {
-    static const char *none[] = {NULL};
     const char *self[] = {h->path, NULL};
     sigset_t all;
     sigemptyset(&all);
@@ -39,7 +38,7 @@ SN_NORETURN static void run_child(const struct sn_oci_hook *h, int in)
     if (dup2(in, 0) >= 0) {
         close_range(3, ~0u, 0);
         execve(h->path, (char *const *)(uintptr_t)(h->args.n ? h->args.ptr : self),
-               (char *const *)(uintptr_t)(h->env.ptr ? h->env.ptr : none));
+               h->env.ptr ? (char *const *)(uintptr_t)h->env.ptr : env);
     }
     _exit(errno == ENOENT ? 127 : 126); /* banned: the child of a clone */
 }
@@ -63,15 +62,16 @@ static int wait_for(int pidfd, int timeout_ms, char text[SN_OCI_MESSAGE_MAX])
     return -1;
 }
 
-int sn_oci_hook_run(const struct sn_oci_hook *h, const struct sn_oci_hook_state *s,
-                    const char *status, pid_t pid, char text[SN_OCI_MESSAGE_MAX])
+int sn_oci_hook_run(const struct sn_oci_hook *h, char *const *env,
+                    const struct sn_oci_hook_state *s, const char *status, pid_t pid,
+                    char text[SN_OCI_MESSAGE_MAX])
 {
     int in = state_file(s, status, pid), pidfd = -1;
     if (in < 0) return -in;
     /* No exit signal: a caller that reaps its children by SIGCHLD is not to meet this one. */
     struct clone_args a = {.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .pidfd = (uintptr_t)&pidfd};
     pid_t child = sn_oci_clone3(&a);
-    if (child == 0) run_child(h, in);
+    if (child == 0) run_child(h, env, in);
     int e = child < 0 ? errno : 0;
     close(in);
     if (e) return e;

@@ -122,7 +122,7 @@ void sn_oci_close_others(const struct sn_oci_plan *p)
     size_t n = 0;
     const int ours[] = {p->sock,         p->lock,     p->proc,         p->stdio[0],
                         p->stdio[1],     p->stdio[2], p->root_tree,    p->target,
-                        p->console_sock, p->exe,      p->seccomp_sock, p->pid_to};
+                        p->console_sock, p->exe,      p->seccomp_sock, p->pid_to,    p->nodes_fs};
     for (size_t i = 0; i < SN_COUNT_OF(ours); i++) keep[n++] = ours[i];
     for (size_t i = 0; i < SN_OCI_NAMESPACES; i++) keep[n++] = p->ns_fd[i];
     unsigned from = 3 + p->preserve_fds;
@@ -152,12 +152,15 @@ void sn_oci_stage(struct sn_oci_plan *p)
         if (e < 0 && !p->rootless) sn_oci_die(p, -e, "join the cgroup");
     }
     sn_oci_close_others(p);
-    /* CLONE_CLEAR_SIGHAND took the handlers, but what was ignored and blocked was inherited. */
+    /* CLONE_CLEAR_SIGHAND took the handlers, but what was ignored and blocked was inherited. The
+     * kernel is asked itself: a libc keeps some real-time signals from its callers, musl three. */
+    static const uint64_t by_default[4]; /* struct sigaction of the kernel: SIG_DFL, no flags */
     for (int s = 1; s < 65; s++)
-        if (s != SIGKILL && s != SIGSTOP) signal(s, SIG_DFL);
+        if (s != SIGKILL && s != SIGSTOP)
+            (void)syscall(SYS_rt_sigaction, s, by_default, NULL, sizeof(uint64_t));
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (p->exe >= 0) {
-        int e = sn_oci_protect_self(p->exe);
+        int e = sn_oci_protect_self(p->exe, p->exe_text);
         /* In a user namespace the file is not the container's to write, whatever it sees. */
         if (e < 0 && !p->userns) sn_oci_die(p, -e, "protect the runtime's own file");
         sn_oci_close_fd(&p->exe);
@@ -198,9 +201,9 @@ static void run_hooks(struct sn_oci_plan *p, enum sn_oci_hook_kind kind, const c
                       const char *status)
 {
     const struct sn_oci_hook_list *l = &p->spec->hooks[kind];
-    char text[SN_OCI_MESSAGE_MAX];
+    char text[SN_OCI_MESSAGE_MAX], *none[] = {NULL};
     for (size_t i = 0; i < l->n; i++) {
-        int e = sn_oci_hook_run(&l->ptr[i], &p->hook_state, status, p->pid, text);
+        int e = sn_oci_hook_run(&l->ptr[i], none, &p->hook_state, status, p->pid, text);
         if (e < 0)
             sn_oci_die(p, EINVAL, "error running %s hook #%zu (%.128s): %.128s", name, i,
                        l->ptr[i].path, text);

@@ -16,7 +16,7 @@
 void sn_oci_become_root(struct sn_oci_plan *p)
 {
     if (!p->userns) return;
-    if (syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM)
+    if (!p->keep_groups && syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM)
         sn_oci_die(p, errno, "drop supplementary groups");
     /* A mapping without 0 leaves the identity as it is; the program's user is set later. */
     if (syscall(SYS_setresgid, 0, 0, 0) < 0 && errno != EINVAL)
@@ -133,7 +133,7 @@ static void drop_bounding(struct sn_oci_plan *p, uint64_t keep)
 static void set_identity(struct sn_oci_plan *p)
 {
     const struct sn_oci_user *u = &p->process->user;
-    if (syscall(SYS_setgroups, u->n_groups, u->groups) < 0) {
+    if (!p->keep_groups && syscall(SYS_setgroups, u->n_groups, u->groups) < 0) {
         /* A user namespace made without privilege has setgroups denied. */
         if (errno != EPERM || u->n_groups || !p->userns)
             sn_oci_die(p, errno, "set supplementary groups");

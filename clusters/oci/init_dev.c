@@ -13,9 +13,10 @@
 /* ---- devices -----------------------------------------------------------------------------------
  */
 
-static void bind_device(struct sn_oci_plan *p, int root, const char *path)
+/* node: a detached mount of it, or SN_OCI_NODE_HOST. */
+static void bind_device(struct sn_oci_plan *p, int root, const char *path, int node)
 {
-    int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    int fd = node >= 0 ? node : open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (fd < 0) sn_oci_die(p, errno, "device %s of the host", path);
     int target = sn_oci_target(p, root, path, false, false);
     sn_oci_attach(p, fd, target, path);
@@ -23,32 +24,34 @@ static void bind_device(struct sn_oci_plan *p, int root, const char *path)
     close(target);
 }
 
-static mode_t kind_of(const struct sn_oci_device *d)
+mode_t sn_oci_device_kind(const struct sn_oci_device *d)
 {
     return d->type[0] == 'b' ? S_IFBLK : d->type[0] == 'p' ? S_IFIFO : S_IFCHR;
 }
 
-static void make_device(struct sn_oci_plan *p, int root, const struct sn_oci_device *d)
+/* In the folder `dir`, which stays the caller's. */
+static void make_device(struct sn_oci_plan *p, int root, int dir, const struct sn_oci_device *d,
+                        int node)
 {
-    const char *name;
-    dev_t dev = kind_of(d) == S_IFIFO ? 0 : makedev((unsigned)d->major, (unsigned)d->minor);
+    const char *slash = strrchr(d->path, '/'), *name = slash ? slash + 1 : d->path;
+    dev_t dev =
+        sn_oci_device_kind(d) == S_IFIFO ? 0 : makedev((unsigned)d->major, (unsigned)d->minor);
     mode_t mode = d->file_mode.set ? (mode_t)(d->file_mode.v & 07777) : 0666;
     if (p->userns) {
-        bind_device(p, root, d->path);
+        bind_device(p, root, d->path, node);
         return;
     }
-    int dir = sn_oci_parent_of(p, root, d->path, &name);
-    if (mknodat(dir, name, kind_of(d) | mode, dev) < 0) {
+    if (mknodat(dir, name, sn_oci_device_kind(d) | mode, dev) < 0) {
         struct stat st;
-        if (errno == EPERM && kind_of(d) != S_IFIFO) {
-            close(dir);
-            bind_device(p, root, d->path);
+        if (errno == EPERM && sn_oci_device_kind(d) != S_IFIFO) {
+            bind_device(p, root, d->path, node);
             return;
         }
         if (errno != EEXIST) sn_oci_die(p, errno, "mknod %s", d->path);
         if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
             sn_oci_die(p, errno, "stat %s", d->path);
-        if ((st.st_mode & S_IFMT) != kind_of(d) || (kind_of(d) != S_IFIFO && st.st_rdev != dev))
+        if ((st.st_mode & S_IFMT) != sn_oci_device_kind(d) ||
+            (sn_oci_device_kind(d) != S_IFIFO && st.st_rdev != dev))
             sn_oci_die(p, EEXIST, "device %s: the image has something else there", d->path);
     }
     /* Only what was verified not to be a link is changed, and never through one. */
@@ -56,7 +59,25 @@ static void make_device(struct sn_oci_plan *p, int root, const struct sn_oci_dev
                  AT_SYMLINK_NOFOLLOW) < 0)
         sn_oci_die(p, errno, "chown %s", d->path);
     if (fchmodat(dir, name, mode, 0) < 0) sn_oci_die(p, errno, "chmod %s", d->path);
-    close(dir);
+}
+
+/* The nodes that the parent has made, each as a mount of its own. Mounts are cloned only where they
+ * are attached (before Linux 6.15): on /dev, for the time. */
+static void take_nodes(struct sn_oci_plan *p, int root)
+{
+    char name[24];
+    int dev = sn_oci_target(p, root, "/dev", true, false);
+    sn_oci_attach(p, p->nodes_fs, dev, "/dev");
+    for (size_t k = 0; k < p->spec->devices.n; k++) {
+        if (p->nodes[k] != SN_OCI_NODE_MADE) continue;
+        snprintf(name, sizeof(name), "%zu", k);
+        p->nodes[k] = open_tree(p->nodes_fs, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        if (p->nodes[k] < 0) sn_oci_die(p, errno, "device %s", p->spec->devices.ptr[k].path);
+    }
+    if (fchdir(p->nodes_fs) < 0 || umount2(".", MNT_DETACH) < 0)
+        sn_oci_die(p, errno, "unmount the device nodes");
+    sn_oci_close_fd(&p->nodes_fs);
+    close(dev);
 }
 
 static void link_device(struct sn_oci_plan *p, int dev, const char *name, const char *to)
@@ -64,10 +85,8 @@ static void link_device(struct sn_oci_plan *p, int dev, const char *name, const 
     if (symlinkat(to, dev, name) < 0 && errno != EEXIST) sn_oci_die(p, errno, "link /dev/%s", name);
 }
 
-static void link_all(struct sn_oci_plan *p, int root)
+static void link_all(struct sn_oci_plan *p, int dev)
 {
-    int dev = sn_oci_open_in(root, "dev", O_PATH | O_DIRECTORY, 0, 0);
-    if (dev < 0) sn_oci_die(p, -dev, "/dev in the root");
     link_device(p, dev, "fd", "/proc/self/fd");
     link_device(p, dev, "stdin", "/proc/self/fd/0");
     link_device(p, dev, "stdout", "/proc/self/fd/1");
@@ -76,24 +95,35 @@ static void link_all(struct sn_oci_plan *p, int root)
     /* The image's own ptmx would be the host's instance. */
     if (unlinkat(dev, "ptmx", 0) < 0 && errno != ENOENT) sn_oci_die(p, errno, "remove /dev/ptmx");
     link_device(p, dev, "ptmx", "pts/ptmx");
-    close(dev);
 }
+
+const struct sn_oci_device sn_oci_devices_every[] = {
+    {"/dev/null", "c", 1, 3},   {"/dev/zero", "c", 1, 5},    {"/dev/full", "c", 1, 7},
+    {"/dev/random", "c", 1, 8}, {"/dev/urandom", "c", 1, 9}, {"/dev/tty", "c", 5, 0},
+    {NULL, NULL, 0, 0},
+};
 
 void sn_oci_devices(struct sn_oci_plan *p, int root)
 {
-    static const struct sn_oci_device every[] = {
-        {"/dev/null", "c", 1, 3},   {"/dev/zero", "c", 1, 5},    {"/dev/full", "c", 1, 7},
-        {"/dev/random", "c", 1, 8}, {"/dev/urandom", "c", 1, 9}, {"/dev/tty", "c", 5, 0},
-    };
+    const struct sn_oci_device *every = sn_oci_devices_every;
     if (p->dev_bound) return;
-    for (size_t i = 0; i < SN_COUNT_OF(every); i++) {
+    const char *name;
+    int dev = sn_oci_parent_of(p, root, every[0].path, &name);
+    for (size_t i = 0; every[i].path; i++) {
         bool own = false;
         for (size_t k = 0; k < p->spec->devices.n; k++)
             own |= strcmp(p->spec->devices.ptr[k].path, every[i].path) == 0;
-        if (!own) make_device(p, root, &every[i]);
+        if (!own) make_device(p, root, dev, &every[i], SN_OCI_NODE_HOST);
     }
-    for (size_t k = 0; k < p->spec->devices.n; k++) make_device(p, root, &p->spec->devices.ptr[k]);
-    link_all(p, root);
+    if (p->nodes_fs >= 0) take_nodes(p, root);
+    for (size_t k = 0; k < p->spec->devices.n; k++) {
+        const struct sn_oci_device *d = &p->spec->devices.ptr[k];
+        int dir = sn_oci_parent_of(p, root, d->path, &name);
+        make_device(p, root, dir, d, p->nodes ? p->nodes[k] : SN_OCI_NODE_HOST);
+        close(dir);
+    }
+    link_all(p, dev);
+    close(dev);
 }
 
 /* ---- masked and read-only paths ----------------------------------------------------------------
@@ -228,6 +258,20 @@ void sn_oci_console(struct sn_oci_plan *p, int root, bool bind)
     for (int i = 0; i < 3; i++) p->stdio[i] = slave;
 }
 
+/* The container's /dev/null in place of the host's: the host's mount is not held, and a checkpoint
+ * finds the file where it belongs. Where it is none, the host's stays. */
+static void own_null(int fd)
+{
+    struct stat st;
+    /* Not blocking, because the container may have a pipe there; the program sees plain flags. */
+    int n = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (n < 0) return;
+    if (fstat(n, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3) &&
+        fcntl(n, F_SETFL, 0) == 0)
+        dup2(n, fd);
+    close(n);
+}
+
 /* The program's 0, 1, 2. What is a pipe or file becomes its user's: /dev/stdout is opened anew. */
 void sn_oci_stdio(struct sn_oci_plan *p)
 {
@@ -249,8 +293,12 @@ void sn_oci_stdio(struct sn_oci_plan *p)
     if (p->process->terminal) return;
     for (int i = 0; i < 3; i++) {
         struct stat st;
-        if (fstat(i, &st) < 0 || st.st_uid == p->process->user.uid) continue;
-        if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) continue;
+        if (fstat(i, &st) < 0) continue;
+        if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) {
+            own_null(i);
+            continue;
+        }
+        if (st.st_uid == p->process->user.uid) continue;
         if (fchown(i, p->process->user.uid, (gid_t)-1) < 0 && errno != EINVAL && errno != EPERM &&
             errno != EROFS)
             sn_oci_die(p, errno, "chown descriptor %d", i);

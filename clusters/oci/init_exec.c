@@ -64,41 +64,51 @@ void sn_oci_program_check(struct sn_oci_plan *p)
     sn_oci_die(p, ENOENT, "exec: \"%.200s\": executable file not found in $PATH", file);
 }
 
+/* One line of /etc/passwd: the home of the program's user to p->link, if it is that. */
+static bool home_of(struct sn_oci_plan *p, const char *line, size_t n)
+{
+    struct sn_str s = sn_str_of(line, n), part[6];
+    uint64_t uid;
+    for (int i = 0; i < 6; i++) part[i] = s.ptr ? sn_str_cut(&s, ':') : (struct sn_str){0};
+    if (sn_str_to_u64(part[2], &uid) < 0 || uid != p->process->user.uid || !part[5].len ||
+        part[5].len >= sizeof(p->link))
+        return false;
+    memcpy(p->link, part[5].ptr, part[5].len);
+    p->link[part[5].len] = 0;
+    return true;
+}
+
+static bool find_home(struct sn_oci_plan *p, int fd)
+{
+    char *text = p->dir;
+    size_t have = 0;
+    for (size_t seen = 0; seen < SN_OCI_PASSWD_MAX;) {
+        ssize_t n = read(fd, text + have, sizeof(p->dir) - 1 - have);
+        if (n < 0) return false;
+        if (n == 0) return have && home_of(p, text, have); /* a last line without its end */
+        have += (size_t)n;
+        seen += (size_t)n;
+        text[have] = 0;
+        char *line = text, *end;
+        for (; (end = strchr(line, '\n')); line = end + 1)
+            if (home_of(p, line, (size_t)(end - line))) return true;
+        have = (size_t)(text + have - line);
+        memmove(text, line, have);
+        if (have == sizeof(p->dir) - 1) return false; /* a line of that length is none */
+    }
+    return false;
+}
+
 /* HOME from /etc/passwd of the image where the environment has none. */
 void sn_oci_home(struct sn_oci_plan *p)
 {
     if (env_of(p, "HOME") || !p->home) return;
     size_t last = 0;
     while (p->env[last]) last++;
-    const char *home = "/";
-    char *text = p->dir;
     int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    size_t have = 0, seen = 0;
-    ssize_t n;
     struct stat st;
     bool regular = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    while (regular && home[1] == 0 && seen < SN_OCI_PASSWD_MAX &&
-           (n = read(fd, text + have, sizeof(p->dir) - 1 - have)) > 0) {
-        have += (size_t)n;
-        seen += (size_t)n;
-        text[have] = 0;
-        char *line = text, *end;
-        for (; (end = strchr(line, '\n')); line = end + 1) {
-            struct sn_str s = sn_str_of(line, (size_t)(end - line)), part[6];
-            uint64_t uid;
-            for (int i = 0; i < 6; i++) part[i] = s.ptr ? sn_str_cut(&s, ':') : (struct sn_str){0};
-            if (sn_str_to_u64(part[2], &uid) < 0 || uid != p->process->user.uid || !part[5].len)
-                continue;
-            if (part[5].len >= sizeof(p->link)) continue;
-            memcpy(p->link, part[5].ptr, part[5].len);
-            p->link[part[5].len] = 0;
-            home = p->link;
-            break;
-        }
-        have = (size_t)(text + have - line);
-        memmove(text, line, have);
-        if (have == sizeof(p->dir) - 1) break; /* a line of that length is none */
-    }
+    const char *home = regular && find_home(p, fd) ? p->link : "/";
     if (fd >= 0) close(fd);
     memcpy(mempcpy(p->home, "HOME=", 5), home, strlen(home) + 1);
     p->env[last] = p->home;

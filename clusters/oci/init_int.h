@@ -22,8 +22,20 @@
 struct sn_oci_hook_state {
     struct sn_str head, middle, tail; /* head STATUS middle PID tail */
 };
+enum { SN_OCI_NODE_HOST = -1, SN_OCI_NODE_MADE = -2 };
 struct sn_oci_plan_mount {
     int tree; /* the source as a detached mount, or -1: the child opens it */
+};
+#define SN_OCI_CRIU_INHERIT_MAX 2 /* namespaces by path that criu is handed: network, pid */
+#define SN_OCI_CRIU_IMAGES_FD 4
+#define SN_OCI_CRIU_WORK_FD 5
+#define SN_OCI_CRIU_INHERIT_FD 6
+struct sn_oci_criu_child {
+    const char *path;          /* the program */
+    const char *root;          /* restore: where the root is mounted for it; NULL: checkpoint */
+    const char *images, *work; /* folders; the latter may be NULL */
+    int inherit[SN_OCI_CRIU_INHERIT_MAX]; /* become SN_OCI_CRIU_INHERIT_FD and up */
+    size_t n_inherit;
 };
 struct sn_oci_plan {
     const struct sn_oci_spec *spec;
@@ -33,21 +45,25 @@ struct sn_oci_plan {
     const struct sn_cgroup_host *cgroup_host;
     const struct sn_cgroup *cgroup; /* NULL: none */
     bool born_v2;                   /* the clone puts it into the v2 group */
-    int sock; /* to the parent; close-on-exec, its end means executed or dead */
+    int sock;   /* to the parent; close-on-exec, its end means executed or dead */
     int pid_to; /* stage 0's pipe for the pid of the real child, or -1 */
-    int lock; /* holds the lock that start waits for; -1 for exec */
-    int proc; /* the host's /proc */
+    int lock;   /* holds the lock that start waits for; -1 for exec */
+    int proc;   /* the host's /proc */
     int stdio[3];
     unsigned preserve_fds;
     int root_tree; /* the root as a detached mount, or -1 */
     struct sn_oci_plan_mount *mounts;
+    int nodes_fs; /* detached file system with nodes "0", "1", ... of spec->devices, or -1 */
+    int *nodes;   /* SN_OCI_NODE_*, or the child's descriptor of the node; NULL: it makes them */
     int ns_fd[SN_OCI_NAMESPACES]; /* of spec->namespaces with a path, else -1 */
     uint64_t ns_flag[SN_OCI_NAMESPACES];
     int target;            /* exec: pidfd of the container, whose namespaces are entered; else -1 */
     uint64_t target_flags; /* CLONE_NEW* of them */
+    bool direct;           /* exec without stage 0: the parent has taken its steps */
     int console_sock;
     bool console_wanted; /* the parent wants the master end by the socket */
     int exe;             /* sealed file that takes the place of /proc/self/exe, or -1 */
+    bool exe_text;       /* it has the program's text */
     const struct sn_seccomp_filter *seccomp;
     int seccomp_sock;
     struct sn_oci_hook_state hook_state, listener_state; /* the latter: head PID middle PID tail */
@@ -58,8 +74,11 @@ struct sn_oci_plan {
     bool shared_mounts; /* no mount namespace of its own: the root is mounted on its path, chroot */
     bool want_maps;     /* the child waits until the parent has mapped users, or set limits */
     bool sync;          /* it waits for hooks that the parent runs */
+    bool keep_groups;   /* the caller's supplementary groups stay: crun's annotation, podman's
+                           keep-groups */
     struct sn_str session; /* keyring's name */
     pid_t pid;             /* own, as the parent sees it; known after the first answer */
+    const struct sn_oci_criu_child *criu; /* what a child that becomes criu is given */
     /* Paths being worked on: a caller's stack may be a fiber's. */
     char part[PATH_MAX], dir[PATH_MAX], link[PATH_MAX];
 };
@@ -110,6 +129,9 @@ int sn_oci_mount_make(struct sn_oci_plan *p, const struct sn_oci_mount *m, uint6
 /* init_cgroup.c */
 void sn_oci_mount_cgroup(struct sn_oci_plan *p, int root, const struct sn_oci_mount *m);
 /* init_dev.c */
+extern const struct sn_oci_device sn_oci_devices_every[]; /* that every container has; NULL ends */
+/* sn_oci_device_kind - S_IFBLK, S_IFCHR or S_IFIFO. */
+mode_t sn_oci_device_kind(const struct sn_oci_device *d);
 void sn_oci_devices(struct sn_oci_plan *p, int root);
 void sn_oci_mask(struct sn_oci_plan *p, int root);
 void sn_oci_console(struct sn_oci_plan *p, int root, bool bind);
@@ -124,11 +146,20 @@ void sn_oci_program_check(struct sn_oci_plan *p);
 void sn_oci_home(struct sn_oci_plan *p);
 SN_NORETURN void sn_oci_execute(struct sn_oci_plan *p, int cwd);
 
-/* hooks.c: sn_oci_hook_run - runs one hook, the state on its standard input. Returns 0, an errno,
- * or -1 with what it said in `text`. Async-signal-safe. */
-int sn_oci_hook_run(const struct sn_oci_hook *h, const struct sn_oci_hook_state *s,
-                    const char *status, pid_t pid, char text[SN_OCI_MESSAGE_MAX]);
+/* init_criu.c: sn_oci_init_criu - the child that becomes criu; before, it sends READY with the
+ * socket to speak to criu by. */
+void sn_oci_init_criu(struct sn_oci_plan *p);
+
+/* hooks.c: sn_oci_hook_run - runs one hook, the state on its standard input; env: where the
+ * configuration has none for it. Returns 0, an errno, or -1 with how it ended in `text`.
+ * Async-signal-safe. */
+int sn_oci_hook_run(const struct sn_oci_hook *h, char *const *env,
+                    const struct sn_oci_hook_state *s, const char *status, pid_t pid,
+                    char text[SN_OCI_MESSAGE_MAX]);
 /* protect.c: sn_oci_protect_self - /proc/self/exe becomes `fd`. 0 or -errno. Async-signal-safe. */
-int sn_oci_protect_self(int fd);
-/* sn_oci_protect_file - a sealed file in memory for it, close-on-exec, or -errno. */
-int sn_oci_protect_file(void);
+int sn_oci_protect_self(int fd, bool has_text);
+/* sn_oci_protect_file - a sealed file in memory for it, with the program's text or empty,
+ * close-on-exec, or -errno. Async-signal-safe. */
+int sn_oci_protect_file(bool text);
+/* sn_oci_protect_text - whether this program is so large that the file is to have the text. */
+bool sn_oci_protect_text(void);

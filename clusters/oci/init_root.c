@@ -90,35 +90,54 @@ static const char *last_part(const char *path, size_t *ret_len)
     return path + from;
 }
 
-void sn_oci_mkdirs(struct sn_oci_plan *p, int root, const char *path, mode_t mode)
+/* Makes the folder `path` whose parent is `dir`, or which somebody else made meanwhile. */
+static int make_last(struct sn_oci_plan *p, int root, int dir, const char *path, mode_t mode)
+{
+    size_t n;
+    const char *last = last_part(path, &n);
+    char name[NAME_MAX + 1];
+    if (n > NAME_MAX) sn_oci_die(p, ENAMETOOLONG, "%.100s", path);
+    prefix(p, name, last, n);
+    if (mkdirat(dir, name, mode) < 0 && errno != EEXIST)
+        sn_oci_die(p, errno, "mkdir %s in the root", path);
+    return sn_oci_open_in(root, path, O_PATH | O_DIRECTORY, 0, 0);
+}
+
+/* The folder `path`, made where it is missing: nearly always only its last part is. */
+static int make_dirs(struct sn_oci_plan *p, int root, const char *path, mode_t mode)
 {
     char *part = p->part;
     int fd = sn_oci_open_in(root, path, O_PATH | O_DIRECTORY, 0, 0);
     if (fd == -ENOENT) {
-        int dir = sn_oci_open_in(root, ".", O_PATH | O_DIRECTORY, 0, 0);
-        for (size_t i = 0; path[i];) {
+        size_t n;
+        const char *last = last_part(path, &n);
+        prefix(p, part, path, (size_t)(last - path));
+        int dir = sn_oci_open_in(root, part, O_PATH | O_DIRECTORY, 0, 0);
+        bool deep = dir == -ENOENT;
+        if (deep) dir = sn_oci_open_in(root, ".", O_PATH | O_DIRECTORY, 0, 0);
+        for (size_t i = 0; deep && path[i];) {
             while (path[i] == '/') i++;
             size_t from = i;
             while (path[i] && path[i] != '/') i++;
-            if (i == from) break;
+            if (i == from || path + from >= last) break;
             prefix(p, part, path, i);
             fd = sn_oci_open_in(root, part, O_PATH | O_DIRECTORY, 0, 0);
-            if (fd == -ENOENT) {
-                char name[NAME_MAX + 1];
-                if (i - from > NAME_MAX) sn_oci_die(p, ENAMETOOLONG, "%.100s", path);
-                prefix(p, name, path + from, i - from);
-                if (mkdirat(dir, name, mode) < 0 && errno != EEXIST)
-                    sn_oci_die(p, errno, "mkdir %s in the root", part);
-                fd = sn_oci_open_in(root, part, O_PATH | O_DIRECTORY, 0, 0);
-            }
+            if (fd == -ENOENT) fd = make_last(p, root, dir, part, mode);
             if (fd < 0) sn_oci_die(p, -fd, "%s in the root", part);
             sn_oci_close_fd(&dir);
             dir = fd;
         }
-        fd = dir;
+        if (dir < 0) sn_oci_die(p, -dir, "%s in the root", path);
+        fd = make_last(p, root, dir, path, mode);
+        close(dir);
     }
     if (fd < 0) sn_oci_die(p, -fd, "%s in the root", path);
-    close(fd);
+    return fd;
+}
+
+void sn_oci_mkdirs(struct sn_oci_plan *p, int root, const char *path, mode_t mode)
+{
+    close(make_dirs(p, root, path, mode));
 }
 
 int sn_oci_parent_of(struct sn_oci_plan *p, int root, const char *path, const char **ret_name)
@@ -127,9 +146,7 @@ int sn_oci_parent_of(struct sn_oci_plan *p, int root, const char *path, const ch
     size_t n;
     const char *name = last_part(path, &n);
     prefix(p, dir, path, (size_t)(name - path));
-    if (dir[0]) sn_oci_mkdirs(p, root, dir, 0755);
-    int fd = sn_oci_open_in(root, dir, O_PATH | O_DIRECTORY, 0, 0);
-    if (fd < 0) sn_oci_die(p, -fd, "%s in the root", dir);
+    int fd = make_dirs(p, root, dir, 0755);
     if (n == 0 || n > NAME_MAX || name[n] || (n == 2 && name[0] == '.' && name[1] == '.'))
         sn_oci_die(p, EINVAL, "%s is no name of a file", path);
     *ret_name = name;
@@ -139,6 +156,7 @@ int sn_oci_parent_of(struct sn_oci_plan *p, int root, const char *path, const ch
 int sn_oci_target(struct sn_oci_plan *p, int root, const char *path, bool dir, bool nofollow)
 {
     int flags = O_PATH | (dir ? O_DIRECTORY : 0) | (nofollow ? O_NOFOLLOW : 0);
+    if (dir && !nofollow) return make_dirs(p, root, path, 0755);
     int fd = sn_oci_open_in(root, path, flags, 0, 0);
     if (fd == -ENOENT && dir) {
         sn_oci_mkdirs(p, root, path, 0755);

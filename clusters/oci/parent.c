@@ -55,6 +55,13 @@ static int listener_state(struct sn_oci_birth *b)
     return e;
 }
 
+void sn_oci_birth_annotations(struct sn_oci_birth *b)
+{
+    const struct sn_json *v = sn_json_get(b->spec->annotations, "run.oci.keep_original_groups");
+    struct sn_str s = sn_json_is(v, SN_JSON_STRING) ? sn_str_of(v->str, v->len) : SN_STR("0");
+    b->plan->keep_groups = !sn_str_eqc(s, "0") && !sn_str_eqc(s, "false");
+}
+
 int sn_oci_birth_state(struct sn_oci_birth *b, const char *id, const char *bundle,
                        const struct sn_json *annotations)
 {
@@ -72,7 +79,8 @@ int sn_oci_hooks_run(const struct sn_oci_hook_list *l, const char *name,
 {
     char text[SN_OCI_MESSAGE_MAX];
     for (size_t i = 0; i < l->n; i++) {
-        int e = sn_oci_hook_run(&l->ptr[i], s, status, pid, text);
+        /* On the host, so with the runtime's environment, as runc and crun have it. */
+        int e = sn_oci_hook_run(&l->ptr[i], environ, s, status, pid, text);
         if (e < 0)
             return sn_fail(SN_E_ABORTED, "error running %s hook #%zu (%s): %.200s", name, i,
                            l->ptr[i].path, text);
@@ -162,7 +170,9 @@ int sn_oci_file_read(struct sn_arena *a, const char *path, struct sn_str *ret)
 int sn_oci_lock_open(struct sn_oci_state_file *f)
 {
     /* A description of its own, so that the lock is the child's alone once we have closed ours. */
-    int fd = openat(f->dir, "state", O_RDWR | O_CLOEXEC);
+    char self[32];
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", f->fd);
+    int fd = open(self, O_RDWR | O_CLOEXEC);
     struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1};
     if (fd < 0 || fcntl(fd, F_OFD_SETLK, &l) < 0) {
         int e = errno;

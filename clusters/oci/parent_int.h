@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* oci/parent_int.h - the calling process' side: making plans, cloning, answering the child. */
 #pragma once
-#include "clusters/oci/container.h"
+#include "clusters/oci/checkpoint.h"
 #include "clusters/oci/init_int.h"
 
 struct sn_oci_container {
     struct sn_oci_host host; /* root and strings borrowed from the caller's */
     char *id, *root;
     struct sn_oci_state_file state;
-    int pidfd; /* -1: not opened yet */
+    int pidfd;     /* -1: not opened yet */
+    bool released; /* create has let the program go on already */
     struct sn_cgroup_host probed;
     bool has_probed;
     struct sn_cgroup *cgroup;
@@ -50,6 +51,10 @@ int sn_oci_birth_streams(struct sn_oci_birth *b, const struct sn_oci_streams *s)
 /* sn_oci_birth_env - the program's environment; listen_fds: see create's options. */
 int sn_oci_birth_env(struct sn_oci_birth *b, unsigned listen_fds) SN_MUST_CHECK;
 int sn_oci_birth_seccomp(struct sn_oci_birth *b, const char *root) SN_MUST_CHECK;
+/* nodes.c: sn_oci_birth_nodes - devices that a user namespace's root could not make. */
+int sn_oci_birth_nodes(struct sn_oci_birth *b) SN_MUST_CHECK;
+/* sn_oci_birth_annotations - those that are orders to the runtime. */
+void sn_oci_birth_annotations(struct sn_oci_birth *b);
 /* sn_oci_birth_spawn - clones; `fn` is the child. flags: CLONE_NEW*. */
 int sn_oci_birth_spawn(struct sn_oci_birth *b, uint64_t flags,
                        void (*fn)(struct sn_oci_plan *)) SN_MUST_CHECK;
@@ -86,3 +91,7 @@ void sn_oci_host_warn(const struct sn_oci_host *h, const char *fmt, ...) SN_PRIN
 int sn_oci_wait_executed(struct sn_oci_state_file *f) SN_MUST_CHECK;
 /* sn_oci_lock_open - a lock of its own on the state file, for the child to inherit. */
 int sn_oci_lock_open(struct sn_oci_state_file *f) SN_MUST_CHECK;
+/* checkpoint.c: sn_oci_birth_restore - instead of spawn and serve: criu makes the process, which is
+ * running afterwards, its pid and pidfd in b. Hooks prestart and createRuntime have run. */
+int sn_oci_birth_restore(struct sn_oci_birth *b, struct sn_oci_container *c,
+                         const struct sn_oci_criu_opts *o) SN_MUST_CHECK;

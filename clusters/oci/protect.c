@@ -4,14 +4,14 @@
  * A child that enters a container's namespaces can be seen there, and /proc/PID/exe would lead to
  * the runtime's binary on the host, to be overwritten (CVE-2019-5736); a program of
  * "/proc/self/exe" or with that as interpreter would even run it. Copying the binary into a sealed
- * memfd and executing that costs half a millisecond and a second start. Here the child maps its
- * text from such a copy in the place of the file, moves what was relocated or written into private
- * memory, and then tells the kernel by PR_SET_MM_MAP that its file is the copy. A daemon makes the
- * copy once. Source: prctl(2) PR_SET_MM_MAP; the kernel refuses the change while the old file is
- * mapped. */
+ * memfd and executing that costs half a millisecond and a second start. Here the child moves all
+ * that is mapped of the file into private memory, and then tells the kernel by PR_SET_MM_MAP that
+ * its file is a sealed one in memory. That file needs no content: nobody has to execute it again. A
+ * large program has its text in it, so that the text is shared and not charged to the container. A
+ * daemon needs neither: protect_open.c. Source: prctl(2) PR_SET_MM_MAP; the kernel refuses the
+ * change while the old file is mapped, so nothing can be forgotten. */
 #include <elf.h>
 #include <link.h>
-#include <linux/prctl.h>
 #include <stdio.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -24,6 +24,7 @@
 
 #define MAPPINGS_MAX 64 /* of the program's file */
 #define MAPPED_BYTES_MAX (64u << 20)
+#define TEXT_MOVED_MAX (512 << 10) /* bytes; a larger text is mapped from the sealed file */
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
@@ -39,27 +40,29 @@ static off_t text_end(void)
     return end;
 }
 
-int sn_oci_protect_file(void)
+static int copy_text(int fd, off_t end)
+{
+    int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), e = exe < 0 ? -errno : 0;
+    for (off_t at = 0; e == 0 && at < end;)
+        if (sendfile(fd, exe, &at, (size_t)(end - at)) <= 0) e = errno ? -errno : -EIO;
+    sn_oci_close_fd(&exe);
+    return e;
+}
+
+int sn_oci_protect_file(bool text)
 {
     int fd = memfd_create("sennit-oci", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
     if (fd < 0) fd = memfd_create("sennit-oci", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    int exe = fd < 0 ? -1 : open("/proc/self/exe", O_RDONLY | O_CLOEXEC), e = exe < 0 ? -errno : 0;
-    off_t end = text_end();
-    for (off_t at = 0; e == 0 && at < end;)
-        if (sendfile(fd, exe, &at, (size_t)(end - at)) <= 0) e = errno ? -errno : -EIO;
+    int e = fd < 0 ? -errno : 0;
+    if (e == 0 && text) e = copy_text(fd, text_end());
     if (e == 0 &&
         fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
         e = -errno;
-    sn_oci_close_fd(&exe);
     if (e < 0) sn_oci_close_fd(&fd);
     return e < 0 ? e : fd;
 }
 
-int sn_oci_protect_open(void)
-{
-    int fd = sn_oci_protects() ? sn_oci_protect_file() : -ENOSYS;
-    return fd < 0 ? sn_fail_errno(-fd, "copy the program into a sealed file") : fd;
-}
+bool sn_oci_protect_text(void) { return text_end() > TEXT_MOVED_MAX; }
 
 struct range {
     uintptr_t from, to;
@@ -105,12 +108,13 @@ static bool parse_line(const char *line, const struct stat *exe, struct range *r
     return inode == exe->st_ino;
 }
 
-static int move_range(const struct range *r, int file)
+/* text: the sealed file that has the text, or -1. */
+static int move_range(const struct range *r, int text)
 {
     size_t n = r->to - r->from;
     /* Text is as in the file. What is only readable may have been relocated before it became so. */
-    if (r->prot == (PROT_READ | PROT_EXEC) &&
-        mmap((void *)r->from, n, r->prot, MAP_PRIVATE | MAP_FIXED, file, (off_t)r->offset) !=
+    if (text >= 0 && r->prot == (PROT_READ | PROT_EXEC) &&
+        mmap((void *)r->from, n, r->prot, MAP_PRIVATE | MAP_FIXED, text, (off_t)r->offset) !=
             MAP_FAILED)
         return 0;
     if (!(r->prot & PROT_READ) && mprotect((void *)r->from, n, r->prot | PROT_READ) < 0)
@@ -120,10 +124,34 @@ static int move_range(const struct range *r, int file)
         mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (copy == MAP_FAILED) return -errno;
     memcpy(copy, (void *)r->from, n);
-    if (mprotect(copy, n, r->prot) < 0 ||
-        mremap(copy, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)r->from) == MAP_FAILED)
-        return -errno;
+    if ((r->prot != (PROT_READ | PROT_WRITE) && mprotect(copy, n, r->prot) < 0) ||
+        mremap(copy, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)r->from) == MAP_FAILED) {
+        int e = -errno;
+        munmap(copy, n);
+        return e;
+    }
     return 0;
+}
+
+/* A program at fixed addresses and without a loader has of its file mapped what its own headers
+ * say. Returns how many; 0: the kernel's table must tell. */
+static size_t header_ranges(struct range *out)
+{
+    const ElfW(Phdr) *p = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+    const uintptr_t page = (uintptr_t)getauxval(AT_PAGESZ) - 1;
+    size_t n = 0;
+    if (!p || getauxval(AT_BASE)) return 0;
+    for (unsigned long i = 0; i < getauxval(AT_PHNUM); i++) {
+        if (p[i].p_type == PT_DYNAMIC || p[i].p_type == PT_INTERP || n == MAPPINGS_MAX) return 0;
+        if (p[i].p_type != PT_LOAD || !p[i].p_filesz) continue;
+        unsigned f = p[i].p_flags;
+        out[n++] = (struct range){.from = p[i].p_vaddr & ~page,
+                                  .to = (p[i].p_vaddr + p[i].p_filesz + page) & ~page,
+                                  .offset = p[i].p_offset & ~(uint64_t)page,
+                                  .prot = (f & PF_R ? PROT_READ : 0) | (f & PF_W ? PROT_WRITE : 0) |
+                                          (f & PF_X ? PROT_EXEC : 0)};
+    }
+    return n;
 }
 
 static int find_ranges(struct range *out, size_t *ret_n)
@@ -184,19 +212,43 @@ static int read_layout(struct prctl_mm_map *mm)
     return 0;
 }
 
-int sn_oci_protect_self(int fd)
+static int move_all(const struct range *r, size_t n, int text)
+{
+    size_t bytes = 0;
+    int e = 0;
+    for (size_t i = 0; i < n; i++) bytes += r[i].to - r[i].from;
+    if (bytes > MAPPED_BYTES_MAX) return -E2BIG;
+    for (size_t i = 0; i < n && e == 0; i++) e = move_range(&r[i], text);
+    return e;
+}
+
+static int set_file(struct prctl_mm_map *mm, int fd)
+{
+    mm->exe_fd = (uint32_t)fd;
+    return prctl(PR_SET_MM, PR_SET_MM_MAP, mm, sizeof(*mm), 0) < 0 ? -errno : 0;
+}
+
+int sn_oci_protect_self(int fd, bool has_text)
 {
     struct range r[MAPPINGS_MAX];
     struct prctl_mm_map mm = {0};
-    size_t n, bytes = 0;
-    int e = find_ranges(r, &n);
-    if (e == 0) e = read_layout(&mm);
-    for (size_t i = 0; i < n; i++) bytes += r[i].to - r[i].from;
-    if (e == 0 && bytes > MAPPED_BYTES_MAX) e = -E2BIG;
-    for (size_t i = 0; i < n && e == 0; i++) e = move_range(&r[i], fd);
+    int e = read_layout(&mm), own = -1;
     if (e < 0) return e;
-    mm.exe_fd = (uint32_t)fd;
-    return prctl(PR_SET_MM, PR_SET_MM_MAP, &mm, sizeof(mm), 0) < 0 ? -errno : 0;
+    size_t n = header_ranges(r);
+    e = n ? move_all(r, n, has_text ? fd : -1) : -EBUSY;
+    if (e == 0) e = set_file(&mm, fd);
+    /* More is mapped than the headers say. */
+    if (e == -EBUSY && (e = find_ranges(r, &n)) == 0 &&
+        (e = move_all(r, n, has_text ? fd : -1)) == 0)
+        e = set_file(&mm, fd);
+    /* Where private memory may not become executable (SELinux: execmem), from a file with text. */
+    if (e == -EACCES && !has_text && (own = sn_oci_protect_file(true)) >= 0) {
+        e = find_ranges(r, &n);
+        if (e == 0) e = move_all(r, n, own);
+        if (e == 0) e = set_file(&mm, own);
+    }
+    sn_oci_close_fd(&own);
+    return e;
 }
 
 bool sn_oci_protects(void)

@@ -127,7 +127,7 @@ static int read_u32s(struct sn_oci_reader *r, const struct sn_json *v, struct u3
     ret->ptr = sn_arena_array(r->a, n ? n : 1, sizeof(*ret->ptr));
     if (!ret->ptr) return SN_E_NOMEM;
     for (size_t i = 0; i < n; i++) {
-        int64_t x;
+        int64_t x = 0;
         size_t was = enter(r, NULL, i);
         if ((e = read_int(r, &v->items[i], 0, UINT32_MAX, &x)) < 0) return e;
         ret->ptr[i] = (uint32_t)x;
@@ -250,7 +250,7 @@ static int read_path(struct sn_oci_reader *r, const struct sn_json *v, const cha
 static int read_number(struct sn_oci_reader *r, const struct sn_json *v,
                        const struct sn_oci_field *f, void *p)
 {
-    int64_t n;
+    int64_t n = 0;
     int e;
     if (f->kind == SN_OCI_F_U64) {
         e = sn_json_to_u64(v, p);

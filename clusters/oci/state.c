@@ -93,10 +93,36 @@ static int map_file(struct sn_oci_state_file *f, size_t bytes)
     return 0;
 }
 
+/* A file without a name, or where the file system has none, one that only this process uses. */
+static int open_nameless(const char *root, const char *path, char tmp[STATE_PATH_MAX])
+{
+    tmp[0] = 0;
+    int fd = open(root, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return fd;
+    int n = snprintf(tmp, STATE_PATH_MAX, "%s/.new.%d.%s", root, (int)getpid(),
+                     path + strlen(root) + 1);
+    if (n < 0 || n >= STATE_PATH_MAX) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    return open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* The name appears with the whole content behind it, and only where there was none. */
+static int give_name(int fd, const char *tmp, const char *path)
+{
+    char self[32];
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, tmp[0] ? tmp : self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0) return 0;
+    if (errno == EEXIST)
+        return sn_fail(SN_E_ALREADY_EXISTS, "container with given ID already exists");
+    return sn_fail_errno(errno, "make %s", path);
+}
+
 int sn_oci_state_make(const char *root, const char *id, const struct sn_oci_state_init *init,
                       struct sn_oci_state_file *ret)
 {
-    char path[STATE_PATH_MAX];
+    char path[STATE_PATH_MAX], tmp[STATE_PATH_MAX];
     struct sn_oci_state_file f = SN_OCI_STATE_NONE;
     size_t bytes = sizeof(struct sn_oci_state_map);
     for (int i = 0; i < SN_OCI_TEXTS; i++) bytes += init->text[i].len;
@@ -104,26 +130,16 @@ int sn_oci_state_make(const char *root, const char *id, const struct sn_oci_stat
     int e = make_root(root);
     if (e == 0) e = join(root, id, path);
     if (e < 0) return e;
-    if (mkdir(path, 0700) < 0) {
-        if (errno == EEXIST)
-            return sn_fail(SN_E_ALREADY_EXISTS, "container with given ID already exists");
-        return sn_fail_errno(errno, "mkdir %s", path);
-    }
-    f.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    f.fd = f.dir < 0 ? -1 : openat(f.dir, "state.new", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (f.fd < 0)
-        e = sn_fail_errno(errno, "%s/state", path);
-    else if ((e = write_file(&f, init, bytes)) == 0 && (e = map_file(&f, bytes)) == 0 &&
-             renameat(f.dir, "state.new", f.dir, "state") < 0)
-        e = sn_fail_errno(errno, "rename %s/state", path);
-    if (e < 0) {
-        if (f.dir >= 0) unlinkat(f.dir, "state.new", 0);
-        rmdir(path);
+    if ((f.fd = open_nameless(root, path, tmp)) < 0)
+        return sn_fail_errno(errno, "make a file in %s", root);
+    if ((e = write_file(&f, init, bytes)) == 0 && (e = map_file(&f, bytes)) == 0)
+        e = give_name(f.fd, tmp, path);
+    if (tmp[0]) unlink(tmp);
+    if (e < 0)
         sn_oci_state_done(&f);
-        return e;
-    }
-    *ret = f;
-    return 0;
+    else
+        *ret = f;
+    return e;
 }
 
 int sn_oci_state_exists(const char *root, const char *id)
@@ -143,7 +159,7 @@ static int check_file(const struct sn_oci_state_file *f, const char *path)
         m->magic == SN_OCI_STATE_MAGIC && m->head_bytes == sizeof(*m) && m->bytes == f->bytes;
     for (int i = 0; good && i < SN_OCI_TEXTS; i++)
         good = m->text_off[i] <= f->bytes && m->text_len[i] <= f->bytes - m->text_off[i];
-    return good ? 0 : sn_fail(SN_E_DATA_LOSS, "%s/state: not a state file of this version", path);
+    return good ? 0 : sn_fail(SN_E_DATA_LOSS, "%s: not a state file of this version", path);
 }
 
 int sn_oci_state_load(const char *root, const char *id, struct sn_oci_state_file *ret)
@@ -153,17 +169,16 @@ int sn_oci_state_load(const char *root, const char *id, struct sn_oci_state_file
     int e = sn_oci_id_check(id);
     if (e == 0) e = join(root, id, path);
     if (e < 0) return e;
-    f.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (f.dir >= 0) f.fd = openat(f.dir, "state", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (f.fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+    f.fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (f.fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EISDIR))
         e = sn_fail(SN_E_NOT_FOUND, "container does not exist");
     else if (f.fd < 0)
-        e = sn_fail_errno(errno, "open %s/state", path);
+        e = sn_fail_errno(errno, "open %s", path);
     struct stat st;
-    if (e == 0 && fstat(f.fd, &st) < 0) e = sn_fail_errno(errno, "stat %s/state", path);
+    if (e == 0 && fstat(f.fd, &st) < 0) e = sn_fail_errno(errno, "stat %s", path);
     if (e == 0 && (st.st_size < (off_t)sizeof(struct sn_oci_state_map) ||
                    st.st_size > SN_OCI_STATE_BYTES_MAX))
-        e = sn_fail(SN_E_DATA_LOSS, "%s/state: %lld bytes", path, (long long)st.st_size);
+        e = sn_fail(SN_E_DATA_LOSS, "%s: %lld bytes", path, (long long)st.st_size);
     if (e == 0) e = map_file(&f, (size_t)st.st_size);
     if (e == 0) e = check_file(&f, path);
     if (e < 0) {
@@ -179,17 +194,14 @@ void sn_oci_state_done(struct sn_oci_state_file *f)
     if (f->map) munmap(f->map, f->bytes);
     f->map = NULL;
     sn_oci_close_fd(&f->fd);
-    sn_oci_close_fd(&f->dir);
 }
 
-int sn_oci_state_unlink(const char *root, const char *id, struct sn_oci_state_file *f)
+int sn_oci_state_unlink(const char *root, const char *id)
 {
     char path[STATE_PATH_MAX];
     int e = join(root, id, path);
     if (e < 0) return e;
-    if ((f->dir >= 0 && unlinkat(f->dir, "state", 0) < 0 && errno != ENOENT) ||
-        (rmdir(path) < 0 && errno != ENOENT))
-        return sn_fail_errno(errno, "remove %s", path);
+    if (unlink(path) < 0 && errno != ENOENT) return sn_fail_errno(errno, "remove %s", path);
     return 0;
 }
 
@@ -262,6 +274,12 @@ void sn_oci_wake_start(struct sn_oci_state_map *m)
 void sn_oci_set_created(struct sn_oci_state_map *m)
 {
     atomic_store_explicit(&m->phase, SN_OCI_PHASE_CREATED, memory_order_release);
+    syscall(SYS_futex, &m->phase, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+void sn_oci_set_running(struct sn_oci_state_map *m)
+{
+    atomic_store_explicit(&m->start, 1, memory_order_relaxed);
+    atomic_store_explicit(&m->phase, SN_OCI_PHASE_RUNNING, memory_order_release);
     syscall(SYS_futex, &m->phase, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 void sn_oci_wait_created(struct sn_oci_state_map *m, int ms)

@@ -41,7 +41,7 @@ SN_TEST(written_and_read)
     sn_oci_state_view(&g, &v);
     T_EQ(v.pid, getpid());
     sn_oci_state_done(&g);
-    T_OK(sn_oci_state_unlink(root, "a", &f));
+    T_OK(sn_oci_state_unlink(root, "a"));
     sn_oci_state_done(&f);
     T_EQ(sn_oci_state_load(root, "a", &g), SN_E_NOT_FOUND);
 }
@@ -73,7 +73,7 @@ SN_TEST(ended_and_reused_pids)
     T_EQ(v.pid, 0); /* a zombie has ended */
     T_OK(waitpid(child, NULL, 0));
     T_EQ(sn_oci_state_set_process(&f, child), SN_E_ABORTED);
-    T_OK(sn_oci_state_unlink(root, "a", &f));
+    T_OK(sn_oci_state_unlink(root, "a"));
     sn_oci_state_done(&f);
 }
 
@@ -85,7 +85,7 @@ SN_TEST(foreign_files)
     snprintf(path, sizeof(path), "%s/a", root);
     T_OK(mkdir(path, 0700));
     T_EQ(sn_oci_state_load(root, "a", &f), SN_E_NOT_FOUND);
-    snprintf(path, sizeof(path), "%s/a/state", root);
+    T_OK(rmdir(path));
     int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     T_EQ(sn_oci_state_load(root, "a", &f), SN_E_DATA_LOSS);
     T_OK(ftruncate(fd, 65536));
@@ -139,6 +139,6 @@ SN_TEST(start_word)
     sn_oci_wake_start(f.map);
     T_EQ(waitpid(child, &status, 0), child);
     T_EQ(WEXITSTATUS(status), 9);
-    T_OK(sn_oci_state_unlink(root, "a", &f));
+    T_OK(sn_oci_state_unlink(root, "a"));
     sn_oci_state_done(&f);
 }

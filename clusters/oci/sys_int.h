@@ -25,6 +25,41 @@
 #ifndef CLONE_INTO_CGROUP
 #define CLONE_INTO_CGROUP 0x200000000ull
 #endif
+#ifndef __GLIBC__
+/* musl leaves these to the kernel's headers and syscall(2). */
+#include <linux/close_range.h>
+#include <linux/mount.h>
+static inline int fsopen(const char *type, unsigned flags)
+{
+    return (int)syscall(SYS_fsopen, type, flags);
+}
+static inline int fsconfig(int fs, unsigned what, const char *key, const void *value, int aux)
+{
+    return (int)syscall(SYS_fsconfig, fs, what, key, value, aux);
+}
+static inline int fsmount(int fs, unsigned flags, unsigned attrs)
+{
+    return (int)syscall(SYS_fsmount, fs, flags, attrs);
+}
+static inline int open_tree(int dir, const char *path, unsigned flags)
+{
+    return (int)syscall(SYS_open_tree, dir, path, flags);
+}
+static inline int move_mount(int from_dir, const char *from, int to_dir, const char *to,
+                             unsigned flags)
+{
+    return (int)syscall(SYS_move_mount, from_dir, from, to_dir, to, flags);
+}
+static inline int mount_setattr(int dir, const char *path, unsigned flags, struct mount_attr *a,
+                                size_t n)
+{
+    return (int)syscall(SYS_mount_setattr, dir, path, flags, a, n);
+}
+static inline int close_range(unsigned first, unsigned last, int flags)
+{
+    return (int)syscall(SYS_close_range, first, last, flags);
+}
+#endif
 #define SN_OCI_RETRIES 128 /* of openat2 while somebody renames below the root */
 
 static inline void sn_oci_close_fd(int *fd)

@@ -49,6 +49,8 @@ static const struct word words[] = {
     {"loop", .nothing = true}, /* the source is a device by now */
 };
 
+#define FS_VALUE_MAX 255u /* bytes of a file system's option in the mount API */
+
 struct plan {
     struct mount_attr attr; /* set, clear, propagation */
     bool bind, recursive;
@@ -95,13 +97,29 @@ static int fs_set(int fs, struct sn_str key, struct sn_str value)
     return r < 0 ? fs_message(fs, errno, "option", key) : 0;
 }
 
+/* fs_folder - a folder as value: one with a name that is longer than a value may be goes by its
+ * descriptor. The kernel opens it at once. */
+static int fs_folder(int fs, struct sn_str key, struct sn_str value)
+{
+    char path[SHIM_PATH_MAX], self[32];
+    if (value.len <= FS_VALUE_MAX) return fs_set(fs, key, value);
+    if (sn_str_cz(value, path, sizeof(path)) < 0)
+        return sn_fail(SN_E_TOO_LARGE, "mount: option %.*s is too long", SN_STR_ARG(key));
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return sn_fail_errno(errno, "mount: option %.*s=%s", SN_STR_ARG(key), path);
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    int r = fs_set(fs, key, sn_str(self));
+    close(fd);
+    return r;
+}
+
 /* fs_lower - the layers of an overlay one by one: a value of the mount API is at most 255 bytes. */
 static int fs_lower(int fs, struct sn_str layers)
 {
     int r = 0;
     while (layers.ptr && r >= 0) {
         struct sn_str one = sn_str_cut(&layers, ':');
-        r = fs_set(fs, SN_STR("lowerdir+"), one);
+        r = fs_folder(fs, SN_STR("lowerdir+"), one);
     }
     return r;
 }
@@ -119,6 +137,8 @@ static int fs_options(int fs, const struct containerd_types_mount *m)
         /* An escaped colon is part of a name: only the old form knows those. */
         if (overlay && sn_str_eqc(key, "lowerdir") && sn_str_chr(value, '\\') < 0)
             r = fs_lower(fs, value);
+        else if (overlay && (sn_str_eqc(key, "upperdir") || sn_str_eqc(key, "workdir")))
+            r = fs_folder(fs, key, value);
         else
             r = fs_set(fs, key, value);
     }

@@ -71,8 +71,14 @@ static struct {
     struct shim *s;
 } rest;
 
+/* How often a shim looks for orphans while a container of it shares its pid namespace. */
+#define ORPHANS_NS (5 * SN_SEC)
+
 static void quiet_fired(struct sn_timer *t)
 {
+    struct shim *s = rest.s;
+    if (s->tasks && sn_task_host_reap(s->tasks))
+        sn_timer_arm(t, sn_now() + ORPHANS_NS, quiet_fired);
     malloc_trim(0);
     program_release();
 }
@@ -105,13 +111,14 @@ static void state_free(struct shim *s)
     }
     shim_flush(s);
     sn_cgroup_host_done(&s->cgroups);
+    if (s->protect_fd >= 0) close(s->protect_fd);
     sn_free(s->sandbox_id);
     sn_free(s->root);
 }
 
 struct serve {
     const struct sn_shim_opts *o;
-    int fd;
+    int fd, line;
     const char *socket;
 };
 
@@ -125,6 +132,7 @@ static int serve_main(void *arg)
     sn_list_init(&s.events);
     int r = sn_cgroup_probe(&s.cgroups, NULL);
     if (r < 0) return r;
+    s.protect_fd = sn_oci_protect_open();
     snprintf(addr, sizeof(addr), "unix:%s", v->socket);
     r = sn_listen(addr, &(struct sn_listen_opts){.fd = v->fd}, &l);
     if (r >= 0) {
@@ -136,7 +144,7 @@ static int serve_main(void *arg)
             rest.s = &s;
             sn_ttrpc_server_on_reply(s.server, rest_begin, NULL);
             rest_begin(NULL);
-            r = sn_ttrpc_server_run(s.server, l);
+            if (shim_start_said(v->line)) r = sn_ttrpc_server_run(s.server, l);
         }
         sn_timer_cancel(&rest.quiet);
         sn_timer_cancel(&rest.orphan);
@@ -148,12 +156,11 @@ static int serve_main(void *arg)
     return r;
 }
 
-int shim_serve(const struct sn_shim_opts *o, int listen_fd, const char *socket)
+int shim_serve(const struct sn_shim_opts *o, int listen_fd, int line, const char *socket)
 {
     open_log();
     prctl(PR_SET_NAME, "containerd-shim");
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    signal(SIGPIPE, SIG_IGN);
     /* The end of a shim is Shutdown, or SIGKILL: whoever means the container signals that. */
     signal(SIGHUP, SIG_IGN);
     signal(SIGINT, SIG_IGN);
@@ -161,7 +168,7 @@ int shim_serve(const struct sn_shim_opts *o, int listen_fd, const char *socket)
     mallopt(M_ARENA_MAX, 1);
     mallopt(M_MMAP_THRESHOLD, 64 << 10);
     mallopt(M_TRIM_THRESHOLD, 32 << 10);
-    struct serve v = {o, listen_fd, socket};
+    struct serve v = {o, listen_fd, line, socket};
     int r = sn_rt_run(&(struct sn_rt_opts){.workers = 1}, serve_main, &v);
     if (r < 0) shim_log("shim %s: %s", o->id, sn_diag_str(r));
     return r < 0;

@@ -78,14 +78,6 @@ static int container_new(struct shim *s, const struct containerd_task_v2_create_
     return r;
 }
 
-static int options_of(struct sn_ttrpc_call *c, const struct google_protobuf_any *any,
-                      struct containerd_runc_v1_options **ret)
-{
-    *ret = NULL;
-    if (!any || !sn_str_ends(any->type_url, SN_STR("containerd.runc.v1.Options"))) return 0;
-    return containerd_runc_v1_options_parse(any->value, 0, sn_ttrpc_arena(c), ret);
-}
-
 /* host_open - by the first create, which says where the states are. */
 static int host_open(struct shim *s, const char *base, bool systemd)
 {
@@ -100,8 +92,10 @@ static int host_open(struct shim *s, const char *base, bool systemd)
     s->root = sn_alloc(n);
     if (!s->root) return SN_E_NOMEM;
     memcpy(s->root, root, n);
-    s->oci =
-        (struct sn_oci_host){.root = s->root, .cgroups = &s->cgroups, .systemd_cgroup = systemd};
+    s->oci = (struct sn_oci_host){.root = s->root,
+                                  .cgroups = &s->cgroups,
+                                  .systemd_cgroup = systemd,
+                                  .protect_fd = s->protect_fd >= 0 ? &s->protect_fd : NULL};
     return sn_task_host_open(
         &(struct sn_task_host_opts){.oci = &s->oci, .event = shim_task_event, .arg = s}, &s->tasks);
 }
@@ -120,13 +114,22 @@ static int unmount_job(void *arg)
     return k->req->rootfs.len ? shim_unmount_all(k->rootfs) : 0;
 }
 
+/* criu_work - where criu's log goes: as asked, else the bundle, which is removed with it. */
+static const char *criu_work(struct sn_ttrpc_call *c, const struct shim_container *k,
+                             const char *asked)
+{
+    if (asked) return asked;
+    struct sn_str s = sn_arena_printf(sn_ttrpc_arena(c), "%s/criu-work", k->bundle);
+    return s.ptr ? s.ptr : k->bundle;
+}
+
 static int create_in(struct sn_ttrpc_call *c, struct shim *s, struct shim_container *k,
                      struct sn_task **ret)
 {
     const struct containerd_task_v2_create_task_request *q = k->req;
-    struct containerd_runc_v1_options *o;
-    int r = options_of(c, q->options, &o);
-    if (r >= 0) r = host_open(s, o ? cstr(c, o->root) : NULL, o && o->systemd_cgroup);
+    struct shim_options o;
+    int r = shim_options(q->options, sn_ttrpc_arena(c), &o);
+    if (r >= 0) r = host_open(s, o.root, o.systemd_cgroup);
     if (r < 0) return r;
     /* Before anything is made, so that "delete" knows where to look. */
     struct shim_record rec = {0};
@@ -135,10 +138,13 @@ static int create_in(struct sn_ttrpc_call *c, struct shim *s, struct shim_contai
     if (r < 0) return r;
     r = sn_offload(mount_job, &(struct mount_job){k});
     if (r < 0) return r;
+    const char *from = q->checkpoint.len ? cstr(c, q->checkpoint) : NULL;
     struct sn_task_opts t = {.id = k->id,
                              .bundle = k->bundle,
-                             .no_pivot = o && o->no_pivot_root,
-                             .no_new_keyring = o && o->no_new_keyring,
+                             .restore_from = from,
+                             .restore_work = from ? criu_work(c, k, o.criu_work) : NULL,
+                             .no_pivot = o.no_pivot_root,
+                             .no_new_keyring = o.no_new_keyring,
                              .io = {.terminal = q->terminal,
                                     .in = cstr(c, q->stdin_),
                                     .out = cstr(c, q->stdout_),
@@ -161,10 +167,6 @@ static int create(struct sn_ttrpc_call *c, const void *req, void **ret)
     struct shim *s = sn_ttrpc_arg(c);
     REP(create_task_response);
     if (!rep) return SN_E_NOMEM;
-    if (q->checkpoint.len)
-        return sn_fail(SN_E_UNIMPLEMENTED,
-                       "create from checkpoint %.*s: restoring is not implemented",
-                       SN_STR_ARG(q->checkpoint));
     if (shim_find(s, cstr(c, q->id)))
         return sn_fail(SN_E_ALREADY_EXISTS, "container with given ID already exists: %.*s",
                        SN_STR_ARG(q->id));
@@ -319,7 +321,23 @@ static int resume_task(struct sn_ttrpc_call *c, const void *req, void **ret)
 
 static int checkpoint(struct sn_ttrpc_call *c, const void *req, void **ret)
 {
-    return sn_fail(SN_E_UNIMPLEMENTED, "checkpoint: not implemented");
+    REQ(checkpoint_task_request);
+    struct shim *s = sn_ttrpc_arg(c);
+    struct shim_container *k = shim_find(s, cstr(c, q->id));
+    struct sn_task *t;
+    int r = find(c, q->id, &t);
+    if (r < 0) return r;
+    struct sn_oci_criu_opts o = {.images = cstr(c, q->path)};
+    if (!q->path.len) r = sn_fail(SN_E_INVALID_ARGUMENT, "checkpoint: path: a folder is expected");
+    if (r >= 0) r = shim_criu_options(q->options, sn_ttrpc_arena(c), &o);
+    if (!o.work && k) o.work = criu_work(c, k, NULL);
+    if (r >= 0) r = sn_task_checkpoint(t, &o);
+    sn_task_unref(t);
+    if (r < 0) return r;
+    shim_publish(s, "/tasks/checkpointed", &containerd_events_task_checkpointed_desc,
+                 &(struct containerd_events_task_checkpointed){.container_id = q->id,
+                                                               .checkpoint = q->path});
+    return 0;
 }
 
 static int kill_task(struct sn_ttrpc_call *c, const void *req, void **ret)
@@ -480,6 +498,7 @@ CHANGE(create)
 CHANGE(start)
 CHANGE(delete)
 CHANGE(exec)
+CHANGE(checkpoint)
 CHANGE(update)
 CHANGE(pause_task)
 CHANGE(resume_task)
@@ -498,7 +517,7 @@ static const struct sn_ttrpc_method methods[] = {
     M("Pids", pids_request, T(pids_response), pids),
     M("Pause", pause_request, EMPTY, pause_task_whole),
     M("Resume", resume_request, EMPTY, resume_task_whole),
-    M("Checkpoint", checkpoint_task_request, EMPTY, checkpoint),
+    M("Checkpoint", checkpoint_task_request, EMPTY, checkpoint_whole),
     M("Kill", kill_request, EMPTY, kill_task),
     M("Exec", exec_process_request, EMPTY, exec_whole),
     M("ResizePty", resize_pty_request, EMPTY, resize),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* shim/shim_int.h - what the files of the folder share. */
 #pragma once
+#include "clusters/oci/checkpoint.h"
 #include "clusters/oci/container.h"
 #include "clusters/shim/shim.h"
 #include "clusters/task/task.h"
@@ -42,13 +43,14 @@ struct shim {
     char socket[120];
     struct sn_cgroup_host cgroups;
     struct sn_oci_host oci;
+    int protect_fd; /* stands for our file in containers; -1: made for each child */
     struct sn_task_host *tasks;
     struct sn_ttrpc_server *server;
     struct sn_list containers;
-    unsigned n_containers, n_creating;
+    unsigned n_containers;
     /* events */
     struct sn_list events;
-    unsigned n_events, n_dropped;
+    unsigned n_events;
     bool publishing;
     struct sn_event *flushed; /* set when the publisher has ended */
     struct sn_event stop;     /* of the publisher's pauses, and of waiting for the sandbox */
@@ -87,9 +89,27 @@ void shim_flush(struct shim *s);
 /* shim_task_event - the task layer's events, as containerd's. */
 void shim_task_event(void *arg, const struct sn_task_event *e);
 
+/* options.c */
+struct shim_options {
+    const char *root;   /* of states; NULL: SN_SHIM_STATE_ROOT */
+    const char *cgroup; /* that the shim joins; NULL: containerd's */
+    const char *criu_work;
+    bool systemd_cgroup, no_pivot_root, no_new_keyring;
+};
+/* shim_options - any may be NULL, or another runtime's. Texts are the arena's. Returns 0,
+ * SN_E_SYNTAX, SN_E_INVALID_ARGUMENT (the setting, what is expected), SN_E_NOT_FOUND (the file). */
+int shim_options(const struct google_protobuf_any *any, struct sn_arena *a,
+                 struct shim_options *ret) SN_MUST_CHECK;
+/* shim_criu_options - of a checkpoint; absent ones leave the container running. */
+int shim_criu_options(const struct google_protobuf_any *any, struct sn_arena *a,
+                      struct sn_oci_criu_opts *ret) SN_MUST_CHECK;
+
 /* metrics.c */
 int shim_metrics(const struct sn_cgroup_stats *st, struct sn_arena *a,
                  struct google_protobuf_any *ret) SN_MUST_CHECK;
+/* shim_metrics_add - what can be summed of several groups; sum begins as zero. */
+int shim_metrics_add(struct sn_cgroup_stats *sum, const struct sn_cgroup_stats *one,
+                     struct sn_arena *a) SN_MUST_CHECK;
 
 /* service.c, sandbox.c */
 extern const struct sn_ttrpc_service shim_task_v2, shim_task_v3, shim_sandbox;
@@ -102,5 +122,9 @@ int shim_any(struct sn_arena *a, const struct sn_pb_desc *d, const void *msg,
              struct google_protobuf_any *ret) SN_MUST_CHECK;
 
 /* serve.c */
-int shim_serve(const struct sn_shim_opts *o, int listen_fd, const char *socket);
+/* shim_serve - line: to "start", which says over it that it has answered. */
+int shim_serve(const struct sn_shim_opts *o, int listen_fd, int line, const char *socket);
+/* shim_start_said - start.c: waits for that, and closes the line. Returns false where it was killed
+ * before, so that nobody knows of us. */
+bool shim_start_said(int line);
 void shim_log(const char *fmt, ...) SN_PRINTF(1, 2);

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "clusters/shim/shim_int.h"
+#include "containerd/linux_options.pb.h"
+#include "containerd/runtime_options.pb.h"
 #include "core/alloc.h"
 #include "tests/harness/test.h"
 
@@ -60,13 +62,56 @@ static struct containerd_types_mount *mount_of(struct sn_arena *a, const char *t
     return m;
 }
 
-SN_TEST(root_mounts)
+static void own_mounts(void)
 {
     if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0)
         sn_test_skip("needs root and a mount namespace of its own");
     T_EQ(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
     dir_new();
     T_EQ(mount("t", dir, "tmpfs", 0, NULL), 0); /* overlay over overlay is not for every kernel */
+}
+
+SN_TEST(root_of_folders_with_long_names)
+{
+    own_mounts();
+    struct sn_arena a;
+    sn_arena_init(&a, NULL, 0);
+    char target[128];
+    snprintf(target, sizeof(target), "%s", in_dir("root"));
+    T_EQ(mkdir(target, 0755), 0);
+    /* Folders with names that are longer than an option may be. */
+    char deep[420], *at = deep + snprintf(deep, sizeof(deep), "%s/deep", dir);
+    T_EQ(mkdir(deep, 0755), 0);
+    for (int i = 0; i < 3; i++) {
+        at += snprintf(at, sizeof(deep) - (size_t)(at - deep), "/%.*s", 80,
+                       "a-name-of-eighty-characters-a-name-of-eighty-characters-a-name-of-eighty-"
+                       "character");
+        T_EQ(mkdir(deep, 0755), 0);
+    }
+    const char *parts[] = {"/a", "/b", "/u", "/w"};
+    for (size_t i = 0; i < SN_COUNT_OF(parts); i++) {
+        snprintf(at, sizeof(deep) - (size_t)(at - deep), "%s", parts[i]);
+        T_EQ(mkdir(deep, 0755), 0);
+    }
+    *at = 0;
+    T_ASSERT(strlen(deep) > 255);
+    char options[4 * sizeof(deep) + 64];
+    snprintf(options, sizeof(options), "workdir=%s/w|upperdir=%s/u|lowerdir=%s/a:%s/b", deep, deep,
+             deep, deep);
+    struct containerd_types_mount *m = mount_of(&a, "overlay", "overlay", options);
+    T_OK(shim_mount_all(&m, 1, target));
+    put("root/new", "x");
+    T_OK(shim_unmount_all(target));
+    snprintf(at, sizeof(deep) - (size_t)(at - deep), "/u/new");
+    T_EQ(access(deep, R_OK), 0);
+    sn_arena_done(&a);
+    T_EQ(umount2(dir, 0), 0);
+    dir_gone();
+}
+
+SN_TEST(root_mounts)
+{
+    own_mounts();
     const char *dirs[] = {"a", "b", "up", "work", "root", "src", "src/sub"};
     for (size_t i = 0; i < SN_COUNT_OF(dirs); i++) T_EQ(mkdir(in_dir(dirs[i]), 0755), 0);
     put("a/only-a", "1");
@@ -147,6 +192,108 @@ SN_TEST(records)
     dir_gone();
 }
 
+/* ---- options -----------------------------------------------------------------------------------
+ */
+
+static struct google_protobuf_any any_of(struct sn_arena *a, const struct sn_pb_desc *d,
+                                         const void *msg)
+{
+    struct google_protobuf_any any;
+    T_OK(shim_any(a, d, msg, &any));
+    return any;
+}
+
+SN_TEST(options_of_four_kinds)
+{
+    struct sn_arena a;
+    struct shim_options o;
+    sn_arena_init(&a, NULL, 0);
+    T_OK(shim_options(NULL, &a, &o));
+    T_ASSERT(!o.root && !o.cgroup && !o.systemd_cgroup);
+    struct containerd_runc_v1_options runc = {.root = SN_STR("/r"),
+                                              .shim_cgroup = SN_STR("/g"),
+                                              .no_pivot_root = true,
+                                              .criu_work_path = SN_STR("/w")};
+    struct google_protobuf_any any = any_of(&a, &containerd_runc_v1_options_desc, &runc);
+    T_OK(shim_options(&any, &a, &o));
+    T_CSTR(o.root, "/r");
+    T_CSTR(o.cgroup, "/g");
+    T_CSTR(o.criu_work, "/w");
+    T_ASSERT(o.no_pivot_root && !o.systemd_cgroup && !o.no_new_keyring);
+    struct containerd_linux_runc_runc_options first = {.runtime_root = SN_STR("/old"),
+                                                       .systemd_cgroup = true};
+    any = any_of(&a, &containerd_linux_runc_runc_options_desc, &first);
+    T_OK(shim_options(&any, &a, &o));
+    T_CSTR(o.root, "/old");
+    T_ASSERT(o.systemd_cgroup);
+    struct containerd_linux_runc_create_options create = {.no_new_keyring = true,
+                                                          .shim_cgroup = SN_STR("/h")};
+    any = any_of(&a, &containerd_linux_runc_create_options_desc, &create);
+    T_OK(shim_options(&any, &a, &o));
+    T_CSTR(o.cgroup, "/h");
+    T_ASSERT(o.no_new_keyring && !o.root);
+    const struct {
+        const char *text, *root, *says;
+    } rows[] = {
+        {"Root = '/t'\nSystemdCgroup = true\n", "/t", NULL},
+        {"Root = 7", NULL, "1:1: Root: string is expected, not integer"},
+        {"# none\nNoPivotRoot = \"yes\"", NULL, "2:1: NoPivotRoot: boolean is expected"},
+        {"BinaryName = 'runc'", NULL, "BinaryName: one of Root, ShimCgroup"},
+        {"Root", NULL, "config_body"},
+    };
+    for (size_t i = 0; i < SN_COUNT_OF(rows); i++) {
+        sn_test_row("%s", rows[i].text);
+        struct runtimeoptions_v1_options body = {.config_body = sn_str(rows[i].text)};
+        any = any_of(&a, &runtimeoptions_v1_options_desc, &body);
+        int r = shim_options(&any, &a, &o);
+        T_EQ(r, rows[i].says ? SN_E_INVALID_ARGUMENT : 0);
+        if (rows[i].says)
+            T_ASSERTF(strstr(sn_diag_str(r), rows[i].says), "%s", sn_diag_str(r));
+        else
+            T_CSTR(o.root, rows[i].root);
+    }
+    struct runtimeoptions_v1_options none = {.config_path = SN_STR("/no/such/file")};
+    any = any_of(&a, &runtimeoptions_v1_options_desc, &none);
+    T_EQ(shim_options(&any, &a, &o), SN_E_NOT_FOUND);
+    any =
+        (struct google_protobuf_any){.type_url = SN_STR("other.Options"), .value = SN_STR("\xff")};
+    T_OK(shim_options(&any, &a, &o));
+    sn_arena_done(&a);
+}
+
+SN_TEST(checkpoint_options)
+{
+    struct sn_arena a;
+    sn_arena_init(&a, NULL, 0);
+    struct sn_oci_criu_opts o = {0};
+    T_OK(shim_criu_options(NULL, &a, &o));
+    T_ASSERT(o.leave_running);
+    struct containerd_runc_v1_checkpoint_options q = {.exit = true,
+                                                      .open_tcp = true,
+                                                      .cgroups_mode = SN_STR("strict"),
+                                                      .work_path = SN_STR("/w"),
+                                                      .parent_path = SN_STR("p")};
+    struct google_protobuf_any any = any_of(&a, &containerd_runc_v1_checkpoint_options_desc, &q);
+    T_OK(shim_criu_options(&any, &a, &o));
+    T_ASSERT(!o.leave_running && o.tcp_established && !o.file_locks);
+    T_EQ(o.cgroups, SN_OCI_CRIU_CGROUPS_STRICT);
+    T_CSTR(o.work, "/w");
+    T_CSTR(o.parent, "p");
+    struct containerd_linux_runc_checkpoint_options first = {.file_locks = true,
+                                                             .work_path = SN_STR("/old"),
+                                                             .image_path = SN_STR("/image")};
+    o = (struct sn_oci_criu_opts){0};
+    any = any_of(&a, &containerd_linux_runc_checkpoint_options_desc, &first);
+    T_OK(shim_criu_options(&any, &a, &o));
+    T_ASSERT(o.leave_running && o.file_locks && !o.parent);
+    T_CSTR(o.work, "/old");
+    q.cgroups_mode = SN_STR("loose");
+    any = any_of(&a, &containerd_runc_v1_checkpoint_options_desc, &q);
+    T_EQ(shim_criu_options(&any, &a, &o), SN_E_INVALID_ARGUMENT);
+    T_ASSERT(strstr(sn_diag_str(SN_E_INVALID_ARGUMENT), "cgroups_mode loose"));
+    sn_arena_done(&a);
+}
+
 /* ---- metrics -----------------------------------------------------------------------------------
  */
 
@@ -186,6 +333,19 @@ SN_TEST(metrics_of_both_versions)
     T_OK(io_containerd_cgroups_v2_metrics_parse(any.value, 0, &a, &m2));
     T_EQ(m2->memory->anon, 7);
     T_EQ(m2->io->usage.ptr[0]->rbytes, 100);
+    /* A pod's are its containers' together, without limits of its own. */
+    struct sn_cgroup_stats sum = {0};
+    s.v2 = false;
+    T_OK(shim_metrics_add(&sum, &s, &a));
+    T_OK(shim_metrics_add(&sum, &s, &a));
+    T_OK(shim_metrics(&sum, &a, &any));
+    T_OK(io_containerd_cgroups_v1_metrics_parse(any.value, 0, &a, &m1));
+    T_EQ(m1->cpu->usage->total, 84);
+    T_EQ(m1->memory->usage->usage, 10);
+    T_EQ(m1->memory->rss, 18);
+    T_EQ(stat[2].value, 9);
+    T_EQ(m1->pids->current, 6);
+    T_EQ(m1->pids->limit, 0);
     sn_arena_done(&a);
 }
 

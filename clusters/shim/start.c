@@ -101,7 +101,7 @@ static bool somebody_listens(const struct sockaddr_un *un)
     return yes;
 }
 
-/* socket_listen - Returns the descriptor, or -1 where the pod's shim is there already. */
+/* socket_listen - *ret: the descriptor, or -1 where the pod's shim is there already. */
 static int socket_listen(const char *path, int *ret)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
@@ -152,8 +152,28 @@ struct start {
     struct sn_buf input;
     const struct containerd_runtime_bootstrap_v1_bootstrap_params
         *params; /* NULL: an older containerd */
+    struct shim_options options;
     char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
+
+/* read_options - an older containerd sends nothing else, a newer one among its extensions. */
+static int read_options(struct start *s)
+{
+    struct google_protobuf_any *any = NULL;
+    if (!s->params) {
+        if (google_protobuf_any_parse(sn_buf_view(&s->input), 0, &s->arena, &any) >= 0)
+            return shim_options(any, &s->arena, &s->options);
+        sn_diag_clear();
+        return 0;
+    }
+    int r = 0;
+    for (uint32_t i = 0; i < s->params->extensions.len && r >= 0; i++) {
+        struct shim_options o;
+        r = shim_options(s->params->extensions.ptr[i]->value, &s->arena, &o);
+        if (r >= 0 && o.cgroup) s->options = o;
+    }
+    return r;
+}
 
 /* read_params - older containerds send other things, which may look like these. */
 static int read_params(struct start *s)
@@ -169,7 +189,7 @@ static int read_params(struct start *s)
     if (r >= 0 && sn_str_eqc(p->instance_id, s->o->id) && sn_str_eqc(p->namespace, s->o->ns))
         s->params = p;
     if (r < 0) sn_diag_clear();
-    return 0;
+    return read_options(s);
 }
 
 /* reply - where we listen: as a protobuf message (from 2.3), as JSON (from 1.7, which says by its
@@ -194,15 +214,20 @@ static int reply(struct start *s)
     } else {
         sn_buf_str(&b, address);
     }
-    /* containerd 1.6 reads it from here when it comes back. */
-    int fd = open("address", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        if (write(fd, address.ptr, address.len) < 0) sn_diag_clear();
-        close(fd);
-    }
     int r = b.err < 0 ? b.err : write_out(sn_buf_view(&b));
     sn_buf_done(&b);
     return r;
+}
+
+/* note_address - before there is a socket, so that "delete" can find one whenever we are killed;
+ * containerd 1.6 reads it too, when it comes back. */
+static void note_address(const struct start *s)
+{
+    int fd = open("address", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        dprintf(fd, "unix://%s", s->socket);
+        close(fd);
+    }
 }
 
 /* adjust_oom - killed for memory a little sooner than containerd, and far later than any container.
@@ -222,31 +247,92 @@ static void adjust_oom(void)
     close(fd);
 }
 
-/* keep_only - of what we were started with: a descriptor that our caller's caller forgot would stay
- * open as long as the pod. Returns the descriptor's new number. */
-static int keep_only(int fd)
+/* join_cgroup - in the shim, before all else: the group of the options must be there. */
+static int join_cgroup(const char *path)
 {
-    int to = fd == 3 ? 3 : dup3(fd, 3, O_CLOEXEC);
-    if (to < 0) return fd;
+    struct sn_cgroup_host h;
+    struct sn_cgroup *cg = NULL;
+    int r = sn_cgroup_probe(&h, NULL);
+    if (r < 0) return r;
+    r = sn_cgroup_open(&h, path, &cg);
+    if (r >= 0) r = sn_cgroup_attach_prepare(cg);
+    if (r >= 0) {
+        int e = sn_cgroup_attach(cg, 0, false);
+        if (e < 0) r = sn_fail_errno(-e, "join");
+    }
+    sn_cgroup_close(cg);
+    sn_cgroup_host_done(&h);
+    return r < 0 ? sn_wrap(r, "options: shim_cgroup %s", path) : 0;
+}
+
+/* keep_only - of what we were started with, the line to "start": a descriptor that our caller's
+ * caller forgot would stay open as long as the pod. */
+static int keep_only(int line)
+{
+    int to = line == 3 ? 3 : dup3(line, 3, O_CLOEXEC);
+    if (to < 0) return line;
     close_range(4, ~0u, 0);
     return to;
 }
 
-static int into_shim(struct start *s, int fd)
+/* What the shim tells "start" over the line, and then "start" the shim: SAID and its end mean that
+ * containerd knows where the shim is, the end alone that "start" was killed before. */
+enum word { LISTENING = 'l', FOUND = 'f', FAILED = 'x', SAID = 's' };
+
+static void tell(int line, enum word w, const char *text) { dprintf(line, "%c%s", w, text); }
+
+/* into_shim - the socket is made here and not before the fork: there is always a process that
+ * removes it, whichever of the two is killed. */
+static int into_shim(struct start *s, int line)
 {
+    int fd = -1, null = open("/dev/null", O_RDWR | O_CLOEXEC);
     setsid();
-    fd = keep_only(fd);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int i = 0; i < 3 && null >= 0; i++) dup2(null, i);
-    if (null > 2) close(null);
+    line = keep_only(line);
+    int r = s->options.cgroup ? join_cgroup(s->options.cgroup) : 0;
+    if (r >= 0) r = socket_listen(s->socket, &fd);
+    tell(line, r < 0 ? FAILED : fd < 0 ? FOUND : LISTENING, r < 0 ? sn_diag_str(r) : "");
     sn_buf_done(&s->input);
     sn_arena_done(&s->arena);
-    return shim_serve(s->o, fd, s->socket);
+    if (r < 0 || fd < 0) return 0;
+    return shim_serve(s->o, fd, line, s->socket);
+}
+
+bool shim_start_said(int line)
+{
+    char c = 0;
+    ssize_t n;
+    do n = read(line, &c, 1);
+    while (n < 0 && errno == EINTR);
+    close(line);
+    return n == 1 && c == SAID;
+}
+
+/* forget - the socket of a shim that was killed. */
+static void forget(const char *path)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    if (sn_str_cz(sn_str(path), un.sun_path, sizeof(un.sun_path)) >= 0 && !somebody_listens(&un))
+        unlink(path);
+}
+
+/* hear - the shim's word. Returns 0 where somebody listens, else why not. */
+static int hear(const struct start *s, int line)
+{
+    char text[SN_DIAG_BYTES + 1];
+    ssize_t n;
+    do n = read(line, text, sizeof(text) - 1);
+    while (n < 0 && errno == EINTR);
+    if (n > 0 && (text[0] == LISTENING || text[0] == FOUND)) return 0;
+    text[n > 0 ? n : 0] = 0;
+    if (n > 0) return sn_fail(SN_E_UNAVAILABLE, "%s", text + 1);
+    forget(s->socket);
+    return sn_fail(SN_E_ABORTED, "the shim's process ended before it listened on %s", s->socket);
 }
 
 static int start_run(struct start *s, int *ret_code)
 {
-    int r = read_params(s), fd = -1;
+    int r = read_params(s);
     if (r < 0) return r;
     const char *dir = SN_SHIM_SOCKETS;
     if (s->params && s->params->socket_dir.len)
@@ -259,22 +345,27 @@ static int start_run(struct start *s, int *ret_code)
     else
         r = socket_name(dir, s->o->address, s->o->ns, group_of(&s->arena, s->o->id), s->socket,
                         sizeof(s->socket));
-    if (r >= 0) r = socket_listen(s->socket, &fd);
     if (r < 0) return r;
-    if (fd >= 0) {
-        adjust_oom();
-        int pid = fork(); /* banned: the shim itself, before its runtime starts */
-        if (pid < 0) return sn_fail_errno(errno, "fork");
-        if (pid == 0) {
-            *ret_code = into_shim(s, fd);
-            return 1;
-        }
-        close(fd);
-        r = reply(s);
-        if (r < 0) kill(pid, SIGKILL);
-        return r;
+    note_address(s);
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    if (sn_str_cz(sn_str(s->socket), un.sun_path, sizeof(un.sun_path)) < 0)
+        return sn_fail(SN_E_TOO_LARGE, "socket %s: too long", s->socket);
+    if (somebody_listens(&un)) return reply(s);
+    int line[2];
+    const int kind = SOCK_SEQPACKET | SOCK_CLOEXEC;
+    if (socketpair(AF_UNIX, kind, 0, line) < 0) return sn_fail_errno(errno, "socketpair");
+    adjust_oom();
+    int pid = fork(); /* banned: the shim itself, before its runtime starts */
+    if (pid == 0) {
+        *ret_code = into_shim(s, line[1]);
+        return 1;
     }
-    return reply(s);
+    close(line[1]);
+    r = pid < 0 ? sn_fail_errno(errno, "fork") : hear(s, line[0]);
+    if (r >= 0) r = reply(s);
+    if (r >= 0) tell(line[0], SAID, "");
+    close(line[0]); /* without a word the shim ends */
+    return r;
 }
 
 int sn_shim_start(const struct sn_shim_opts *o)
@@ -282,6 +373,7 @@ int sn_shim_start(const struct sn_shim_opts *o)
     struct start s = {.o = o};
     int code = 0;
     sn_arena_init(&s.arena, NULL, 0);
+    signal(SIGPIPE, SIG_IGN); /* also the shim's: the one may tell the other when it is gone */
     int r = start_run(&s, &code);
     if (r == 1) return code; /* in the shim, at its end */
     if (r < 0) code = complain(r);
@@ -321,20 +413,14 @@ static int delete_container(const struct sn_shim_opts *o, const struct shim_reco
 }
 
 /* forget_socket - that of a shim which is gone. */
-static void forget_socket(const struct sn_shim_opts *o)
+static void forget_socket(void)
 {
-    struct sn_arena a;
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    sn_arena_init(&a, NULL, 0);
     char text[256] = {0};
     int fd = open("address", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
     if (fd >= 0) close(fd);
-    struct sn_str path = sn_str_from(sn_str(text), sizeof("unix://") - 1);
-    if (n > 0 && sn_str_starts(sn_str(text), SN_STR("unix:///")) &&
-        sn_str_cz(path, un.sun_path, sizeof(un.sun_path)) >= 0 && !somebody_listens(&un))
-        unlink(un.sun_path);
-    sn_arena_done(&a);
+    if (n > 0 && sn_str_starts(sn_str(text), SN_STR("unix:///")))
+        forget(text + sizeof("unix://") - 1);
 }
 
 int sn_shim_delete(const struct sn_shim_opts *o)
@@ -350,7 +436,7 @@ int sn_shim_delete(const struct sn_shim_opts *o)
     snprintf(rootfs, sizeof(rootfs), "%s/rootfs", bundle);
     int r2 = shim_unmount_all(rootfs);
     if (r2 < 0) complain(r2);
-    forget_socket(o);
+    forget_socket();
     int64_t at = rec.exited_ns ? rec.exited_ns : wall();
     struct google_protobuf_timestamp t = {.seconds = at / SN_SEC, .nanos = (int32_t)(at % SN_SEC)};
     struct containerd_task_v2_delete_response rep = {.pid = pid,
@@ -368,12 +454,19 @@ int sn_shim_delete(const struct sn_shim_opts *o)
 int sn_shim_info(void)
 {
     struct containerd_types_runtime_version v = {.version = SN_STR(SN_VERSION)};
-    struct containerd_types_runtime_info info = {.name = SN_STR("io.containerd.sennit.v2"),
-                                                 .version = &v};
-    struct sn_buf b;
+    struct sn_buf features, b;
+    sn_buf_init(&features, 0);
     sn_buf_init(&b, 0);
-    ssize_t n = containerd_types_runtime_info_encode(&info, &b);
-    int r = n < 0 ? (int)n : write_out(sn_buf_view(&b));
+    int r = sn_oci_features(&features, 0);
+    struct google_protobuf_any any = {
+        .type_url = SN_STR("types.containerd.io/opencontainers/runtime-spec/1/features/Features"),
+        .value = sn_buf_view(&features)};
+    struct containerd_types_runtime_info info = {.name = SN_STR("io.containerd.sennit.v2"),
+                                                 .version = &v,
+                                                 .features = &any};
+    ssize_t n = r < 0 ? r : containerd_types_runtime_info_encode(&info, &b);
+    r = n < 0 ? (int)n : write_out(sn_buf_view(&b));
+    sn_buf_done(&features);
     sn_buf_done(&b);
     return r < 0 ? complain(r) : 0;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/ops.c - what is done to tasks and their processes between creation and deletion. */
+#include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "clusters/oci/checkpoint.h"
 #include "clusters/task/task_int.h"
 #include "clusters/task/zygote_int.h"
 #include "core/alloc.h"
@@ -51,14 +54,41 @@ struct start_job {
     struct process *p;
     struct sn_oci_process born;
     int console;
+    bool restored;
 };
+
+static int work_folder(const char *path)
+{
+    if (!path || mkdir(path, 0700) == 0 || errno == EEXIST) return 0;
+    return sn_fail_errno(errno, "mkdir %s", path);
+}
+
+static int restore_job(struct start_job *j)
+{
+    struct sn_task *t = j->p->task;
+    struct sn_oci_criu_opts o = {.images = t->restore_from, .work = t->restore_work};
+    struct sn_oci_create_opts c = {.id = t->id,
+                                   .bundle = t->bundle,
+                                   .stdio = j->p->terminal ? NULL : j->p->io->child,
+                                   .no_pivot = t->no_pivot,
+                                   .no_new_keyring = t->no_new_keyring};
+    if (j->p->terminal) c.ret_console = &j->console;
+    int r = work_folder(o.work);
+    if (r >= 0) r = sn_oci_restore(t->host->o.oci, &c, &o, &t->c);
+    if (r < 0) return r;
+    t->own_pids = task_own_pids(t->c);
+    j->p->pid = sn_oci_pid(t->c);
+    j->p->pidfd = sn_oci_pidfd(t->c);
+    j->restored = true;
+    return 0;
+}
 
 static int start_job(void *arg)
 {
     struct start_job *j = arg;
     struct sn_task *t = j->p->task;
     const struct sn_task_host_opts *h = &t->host->o;
-    if (j->p == t->init) return sn_oci_start(t->c);
+    if (j->p == t->init) return t->c ? sn_oci_start(t->c) : restore_job(j);
     struct sn_oci_exec_opts o = {.process = j->p->spec,
                                  .stdio = j->p->terminal ? NULL : j->p->io->child};
     if (j->p->terminal) o.ret_console = &j->console;
@@ -80,7 +110,7 @@ static int start_over(struct start_job *j, int r)
             p->pidfd = j->born.pidfd;
         }
         task_tell(t, exec ? SN_TASK_EXEC_STARTED : SN_TASK_STARTED, p);
-        if (exec) r = process_watch(p);
+        if (exec || j->restored) r = process_watch(p);
     } else if (exec) {
         /* It never ran: nobody waits for it in vain. */
         p->phase = PHASE_ENDED;
@@ -109,10 +139,11 @@ static int process_start(struct process *p)
     struct start_job j = {.p = p, .born = {.pidfd = -1}, .console = -1};
     r = sn_mutex_lock(&t->op);
     if (r >= 0) {
-        r = sn_offload(start_job, &j);
+        r = host_offload(t->host, start_job, &j);
         sn_mutex_unlock(&t->op);
     }
-    if (r >= 0 && p != t->init) r = sn_stdio_started(p->io, j.console, t->worker);
+    if (j.restored) task_oom_watch(t);
+    if (r >= 0 && (p != t->init || j.restored)) r = sn_stdio_started(p->io, j.console, t->worker);
     if (r < 0 && j.born.pidfd >= 0) {
         kill(j.born.pid, SIGKILL);
         close(j.born.pidfd);
@@ -180,7 +211,8 @@ int sn_task_resize(struct sn_task *t, const char *exec_id, unsigned width, unsig
 {
     struct process *p = process_find(t, exec_id);
     if (!p) return SN_E_NOT_FOUND;
-    int r = sn_stdio_resize(p->io, width, height);
+    int r = p->io ? sn_stdio_resize(p->io, width, height)
+                  : sn_fail(SN_E_FAILED_PRECONDITION, "the process's terminal is not ours");
     process_unref(p);
     return r;
 }
@@ -218,6 +250,7 @@ struct op {
     struct sn_arena *arena;
     struct sn_cgroup_stats *stats;
     struct sn_cgroup_pids pids;
+    const struct sn_oci_criu_opts *criu;
 };
 
 static int op_job(void *arg)
@@ -232,8 +265,12 @@ static int op_run(struct op *op)
     struct sn_task *t = op->t;
     int r = sn_mutex_lock(&t->op);
     if (r < 0) return r;
-    r = t->deleted ? sn_fail(SN_E_NOT_FOUND, "container %s does not exist", t->id)
-                   : sn_offload(op_job, op);
+    if (t->deleted)
+        r = sn_fail(SN_E_NOT_FOUND, "container %s does not exist", t->id);
+    else if (!t->c)
+        r = sn_fail(SN_E_FAILED_PRECONDITION, "container %s has not been restored yet", t->id);
+    else
+        r = host_offload(t->host, op_job, op);
     sn_mutex_unlock(&t->op);
     return r;
 }
@@ -243,6 +280,11 @@ static int op_pause(struct op *op) { return sn_oci_pause(op->t->c); }
 static int op_resume(struct op *op) { return sn_oci_resume(op->t->c); }
 static int op_update(struct op *op) { return sn_oci_update(op->t->c, op->resources); }
 static int op_pids(struct op *op) { return sn_oci_pids(op->t->c, op->arena, &op->pids); }
+static int op_checkpoint(struct op *op)
+{
+    int r = work_folder(op->criu->work);
+    return r < 0 ? r : sn_oci_checkpoint(op->t->c, op->criu);
+}
 static int op_stats(struct op *op)
 {
     struct sn_cgroup *cg;
@@ -250,12 +292,33 @@ static int op_stats(struct op *op)
     return r < 0 ? r : sn_cgroup_stats(cg, op->arena, op->stats);
 }
 
+/* kill_unrestored - a task that has no process yet ends with the first signal. */
+static int kill_unrestored(struct sn_task *t, int sig)
+{
+    struct process *p = t->init;
+    sn_mutex_lock_always(&t->lock);
+    int r = p->starting || p->phase != PHASE_NEW
+                ? sn_fail(SN_E_FAILED_PRECONDITION, "container %s is being restored", t->id)
+                : 0;
+    if (r >= 0) {
+        p->phase = PHASE_ENDED;
+        p->status = 128 + ((uint32_t)sig & 127);
+        p->exited_ns = sn_wall_now();
+        task_tell(t, SN_TASK_EXITED, p);
+    }
+    sn_mutex_unlock(&t->lock);
+    if (r >= 0) sn_event_set(&p->ended);
+    return r;
+}
+
 int sn_task_kill(struct sn_task *t, const char *exec_id, int sig, bool all)
 {
     struct process *p = process_find(t, exec_id);
     if (!p) return SN_E_NOT_FOUND;
     int r;
-    if (all && p == t->init) {
+    if (p == t->init && !t->c && p->phase == PHASE_NEW) {
+        r = kill_unrestored(t, sig);
+    } else if (all && p == t->init) {
         struct op op = {.t = t, .fn = op_kill, .sig = sig};
         r = op_run(&op);
         /* A container whose first process has ended may hold others; without any, this is no news.
@@ -287,6 +350,12 @@ int sn_task_resume(struct sn_task *t) { return pause_to(t, false); }
 int sn_task_update(struct sn_task *t, const struct sn_json *resources)
 {
     struct op op = {.t = t, .fn = op_update, .resources = resources};
+    return op_run(&op);
+}
+
+int sn_task_checkpoint(struct sn_task *t, const struct sn_oci_criu_opts *o)
+{
+    struct op op = {.t = t, .fn = op_checkpoint, .criu = o};
     return op_run(&op);
 }
 

@@ -69,6 +69,50 @@ void sn_task_host_close(struct sn_task_host *h)
     sn_free(h);
 }
 
+int host_offload(struct sn_task_host *h, int (*fn)(void *arg), void *arg)
+{
+    sn_spin_lock(&h->lock); /* not while others' remains are looked through */
+    h->busy++;
+    sn_spin_unlock(&h->lock);
+    int r = sn_offload(fn, arg);
+    sn_spin_lock(&h->lock);
+    h->busy--;
+    sn_spin_unlock(&h->lock);
+    return r;
+}
+
+/* ours - whether a process is one that a watcher waits for. */
+static bool ours(const struct sn_task_host *h, pid_t pid)
+{
+    size_t it = 0;
+    for (struct sn_map_slot *s; (s = sn_map_next(&h->tasks, &it));) {
+        const struct sn_task *t = s->value;
+        if (t->init && t->init->pid == pid && t->init->phase != PHASE_ENDED) return true;
+        SN_LIST_EACH (&t->execs, l) {
+            const struct process *p = SN_LIST_ENTRY(l, struct process, link);
+            if (p->pid == pid && p->phase != PHASE_ENDED) return true;
+        }
+    }
+    return false;
+}
+
+bool sn_task_host_reap(struct sn_task_host *h)
+{
+    bool shared = false;
+    size_t it = 0;
+    sn_spin_lock(&h->lock);
+    for (struct sn_map_slot *s; (s = sn_map_next(&h->tasks, &it));)
+        shared |= !((const struct sn_task *)s->value)->own_pids;
+    for (;;) {
+        siginfo_t si = {0};
+        /* The first that has ended; one of ours is its watcher's, and hides the rest until then. */
+        if (h->busy || waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) < 0 || !si.si_pid) break;
+        if (ours(h, si.si_pid) || waitid(P_PID, (id_t)si.si_pid, &si, WEXITED | WNOHANG) < 0) break;
+    }
+    sn_spin_unlock(&h->lock);
+    return shared;
+}
+
 /* ---- references --------------------------------------------------------------------------------
  */
 
@@ -88,6 +132,8 @@ void sn_task_unref(struct sn_task *t)
     sn_oci_close(t->c);
     sn_free(t->id);
     sn_free(t->bundle);
+    sn_free(t->restore_from);
+    sn_free(t->restore_work);
     sn_free(t);
 }
 
@@ -148,8 +194,7 @@ static void oom_main(void *arg)
     sn_waitgroup_done(&h->fibers);
 }
 
-/* oom_watch - best effort: a container without memory control has no such events. */
-static void oom_watch(struct sn_task *t)
+void task_oom_watch(struct sn_task *t)
 {
     struct sn_cgroup *cg;
     if (sn_oci_cgroup(t->c, &cg) < 0 || sn_cgroup_oom_watch(cg, &t->oom) < 0) {
@@ -213,8 +258,7 @@ struct create_job {
     int console;
 };
 
-/* own_pid_namespace - whether the container's processes end with its first one by themselves. */
-static bool own_pid_namespace(struct sn_oci_container *c)
+bool task_own_pids(struct sn_oci_container *c)
 {
     struct sn_arena a;
     struct sn_str text;
@@ -244,7 +288,7 @@ static int create_job(void *arg)
     int r = h->zygote ? sn_zygote_create(h->zygote, h->oci, &o, &t->c)
                       : sn_oci_create(h->oci, &o, &t->c);
     if (r < 0) return r;
-    t->own_pids = own_pid_namespace(t->c);
+    t->own_pids = task_own_pids(t->c);
     t->init->pid = sn_oci_pid(t->c);
     t->init->pidfd = sn_oci_pidfd(t->c);
     return 0;
@@ -270,15 +314,33 @@ static void task_abandon(struct sn_task *t)
 static int task_made(struct sn_task *t, int console)
 {
     struct process *p = t->init;
-    int r = sn_stdio_started(p->io, console, t->worker);
+    int r = t->c ? sn_stdio_started(p->io, console, t->worker) : 0;
     if (r < 0) return r;
-    oom_watch(t);
+    if (t->c) task_oom_watch(t);
     sn_mutex_lock_always(&t->lock);
     task_tell(t, SN_TASK_CREATED, p);
-    r = process_watch(p);
+    if (t->c) r = process_watch(p);
     sn_mutex_unlock(&t->lock);
     if (r >= 0) t->ready = true;
     return r;
+}
+
+static char *text_copy(const char *s)
+{
+    size_t n = strlen(s) + 1;
+    char *p = sn_alloc(n);
+    if (p) memcpy(p, s, n);
+    return p;
+}
+
+/* restore_keep - what start will need. */
+static int restore_keep(struct sn_task *t, const struct sn_task_opts *o)
+{
+    t->no_pivot = o->no_pivot;
+    t->no_new_keyring = o->no_new_keyring;
+    t->restore_from = text_copy(o->restore_from);
+    if (o->restore_work) t->restore_work = text_copy(o->restore_work);
+    return t->restore_from && (!o->restore_work || t->restore_work) ? 0 : SN_E_NOMEM;
 }
 
 int sn_task_create(struct sn_task_host *h, const struct sn_task_opts *opts, struct sn_task **ret)
@@ -288,7 +350,7 @@ int sn_task_create(struct sn_task_host *h, const struct sn_task_opts *opts, stru
     if (r < 0) return r;
     struct create_job j = {.t = t, .o = opts, .console = -1};
     r = sn_stdio_open(&opts->io, &t->init->io);
-    if (r >= 0) r = sn_offload(create_job, &j);
+    if (r >= 0) r = opts->restore_from ? restore_keep(t, opts) : host_offload(h, create_job, &j);
     if (r >= 0) r = task_made(t, j.console);
     if (r < 0) {
         struct sn_diag keep = *sn_diag();
@@ -317,7 +379,7 @@ int sn_task_adopt(struct sn_task_host *h, const char *id, struct sn_task **ret)
     }
     struct process *p = t->init;
     if (r >= 0) {
-        t->own_pids = own_pid_namespace(t->c);
+        t->own_pids = task_own_pids(t->c);
         t->paused = st.status == SN_OCI_PAUSED;
         p->terminal = st.terminal;
         p->pid = st.pid;
@@ -330,7 +392,7 @@ int sn_task_adopt(struct sn_task_host *h, const char *id, struct sn_task **ret)
             p->status = 255;
             sn_event_set(&p->ended);
         } else {
-            oom_watch(t);
+            task_oom_watch(t);
             r = process_watch(p);
         }
     }
@@ -356,7 +418,7 @@ struct delete_job {
 static int delete_job(void *arg)
 {
     struct delete_job *j = arg;
-    return sn_oci_delete(j->t->c, j->force);
+    return j->t->c ? sn_oci_delete(j->t->c, j->force) : 0;
 }
 
 static int delete_init(struct sn_task *t, bool force, struct sn_task_state *ret)
@@ -369,9 +431,10 @@ static int delete_init(struct sn_task *t, bool force, struct sn_task_state *ret)
     int r = sn_mutex_lock(&t->op);
     if (r < 0) return r;
     r = t->deleted ? sn_fail(SN_E_NOT_FOUND, "container %s does not exist", t->id)
-                   : sn_offload(delete_job, &j);
+                   : host_offload(t->host, delete_job, &j);
     sn_mutex_unlock(&t->op);
     if (r < 0) return r;
+    if (!t->c && p->phase == PHASE_NEW) sn_event_set(&p->ended); /* never restored */
     r = sn_event_wait(&p->ended);
     if (r < 0) return r;
     sn_mutex_lock_always(&t->lock);

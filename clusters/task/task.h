@@ -16,6 +16,7 @@
 #include "core/arena.h"
 #include "core/str.h"
 
+struct sn_oci_criu_opts;
 struct sn_oci_host;
 struct sn_cgroup_stats;
 struct sn_json;
@@ -63,11 +64,21 @@ int sn_task_host_open(const struct sn_task_host_opts *opts,
  * found again by sn_task_adopt. Accepts NULL. */
 void sn_task_host_close(struct sn_task_host *h);
 
+/* sn_task_host_reap - what containers in a shared pid namespace orphan becomes a child of this
+ * process where it is a subreaper: those that have ended are reaped. For a process that has no other
+ * children of its own, and nothing while calls of the host are under way. Returns whether there
+ * may be more: some task shares its pid namespace. Does not suspend. */
+bool sn_task_host_reap(struct sn_task_host *h);
+
 struct sn_task_opts {
     const char *id, *bundle; /* bundle: folder with config.json, absolute */
     struct sn_str config;    /* the text of config.json; empty: read from the bundle */
     struct sn_stdio_opts io;
     bool no_pivot, no_new_keyring;
+    /* Folder of a checkpoint's images, absolute: start restores it instead of running the bundle's
+     * program, and the task has no process until then. NULL: a new container. */
+    const char *restore_from;
+    const char *restore_work; /* folder of criu's log, made (0700) if missing; NULL: the images' */
 };
 /* sn_task_create - makes the container up to, and not including, its program's execution.
  * Returns 0 and a reference; SN_E_ALREADY_EXISTS, SN_E_NOT_FOUND (bundle, stream), SN_E_SYNTAX and
@@ -127,6 +138,9 @@ int sn_task_pause(struct sn_task *t) SN_MUST_CHECK;
 int sn_task_resume(struct sn_task *t) SN_MUST_CHECK;
 /* sn_task_update - new limits, a runtime-spec linux.resources object. */
 int sn_task_update(struct sn_task *t, const struct sn_json *resources) SN_MUST_CHECK;
+/* sn_task_checkpoint - writes the processes to o->images; the exit is told as any other where they
+ * do not go on. Returns as sn_oci_checkpoint. */
+int sn_task_checkpoint(struct sn_task *t, const struct sn_oci_criu_opts *o) SN_MUST_CHECK;
 /* sn_task_stats - of the container's cgroup; lists are the arena's. */
 int sn_task_stats(struct sn_task *t, struct sn_arena *a, struct sn_cgroup_stats *ret) SN_MUST_CHECK;
 /* sn_task_pids - all processes of the container, in `a`. Returns their number, SN_E_TOO_LARGE. */

@@ -34,9 +34,11 @@ struct sn_task {
     unsigned refs; /* under the host's lock */
     struct sn_task_host *host;
     char *id, *bundle;
+    char *restore_from, *restore_work; /* of a checkpoint; NULL: as sn_task_opts */
+    bool no_pivot, no_new_keyring;
     bool ready, paused, deleted, own_pids;
     unsigned worker; /* where its fibers live */
-    struct sn_oci_container *c;
+    struct sn_oci_container *c; /* NULL: not restored yet */
     struct sn_mutex op;   /* one call into clusters/oci at a time */
     struct sn_mutex lock; /* phases, the list, the order of events */
     struct process *init;
@@ -51,6 +53,7 @@ struct sn_task_host {
     struct sn_task_host_opts o;
     struct sn_spin lock;
     struct sn_map tasks;
+    unsigned busy; /* calls into clusters/oci under way: they have children of their own */
     bool closing;
     struct sn_waitgroup fibers; /* watchers and OOM fibers */
 };
@@ -68,6 +71,12 @@ int process_signal(struct process *p, int sig) SN_MUST_CHECK;
 void process_state(const struct process *p, struct sn_task_state *ret);
 
 /* task.c */
+/* host_offload - fn, a call into clusters/oci, beside the worker. */
+int host_offload(struct sn_task_host *h, int (*fn)(void *arg), void *arg) SN_MUST_CHECK;
 void task_tell(struct sn_task *t, enum sn_task_event_kind kind, const struct process *p);
+/* task_oom_watch - from here on; a container without memory control has no such events. */
+void task_oom_watch(struct sn_task *t);
+/* task_own_pids - whether the container's processes end with its first one by themselves. */
+bool task_own_pids(struct sn_oci_container *c);
 /* task_oom_check - tells of kills that have not been told. Under task->lock. */
 void task_oom_check(struct sn_task *t);

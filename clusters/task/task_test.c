@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -232,6 +233,44 @@ static int execs_main(void *arg)
     return 0;
 }
 
+/* A reader that comes late, to a process that is over in a moment. */
+struct late {
+    const char *path;
+    int fd;
+};
+static void late_main(void *arg)
+{
+    struct late *l = arg;
+    T_OK(sn_sleep(150 * SN_MS));
+    l->fd = open(l->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    T_ASSERT(l->fd >= 0);
+}
+
+static int late_reader_main(void *arg)
+{
+    struct env *v = arg;
+    env_up(v);
+    struct sn_task *t;
+    struct sn_task_state st;
+    char path[128], out[16];
+    snprintf(path, sizeof(path), "%s/b/late", v->dir);
+    T_EQ(mkfifo(path, 0600), 0);
+    struct late l = {path, -1};
+    T_OK(sn_go_on(0, "late reader", late_main, &l));
+    T_OK(make(v, "late", "echo late", (struct sn_stdio_opts){.out = path}, &t));
+    T_ASSERT(sn_task_start(t, "") > 0);
+    T_OK(sn_task_wait(t, "", &st));
+    T_OK(sn_task_delete(t, "", false, NULL));
+    sn_task_unref(t);
+    T_ASSERT(l.fd >= 0);
+    T_EQ(read(l.fd, out, sizeof(out)), 5);
+    T_ASSERT(memcmp(out, "late\n", 5) == 0);
+    T_EQ(read(l.fd, out, sizeof(out)), 0);
+    close(l.fd);
+    env_down(v);
+    return 0;
+}
+
 /* ---- adoption, failures ------------------------------------------------------------------------
  */
 
@@ -268,10 +307,73 @@ static int adopt_main(void *arg)
     bad = (struct sn_task_opts){.id = "bad", .bundle = "/no/such"};
     T_ASSERT(sn_task_create(v->h, &bad, &t) < 0);
     T_EQ(sn_task_find(v->h, "bad", &t), SN_E_NOT_FOUND);
+    /* To be restored, from nothing: it stays created, and ends with a signal. */
+    v->log[0] = 0;
+    struct sn_task_opts gone = {.id = "gone", .bundle = v->bundle, .restore_from = "/no/such"};
+    T_OK(sn_task_create(v->h, &gone, &t));
+    T_OK(sn_task_state(t, "", &st));
+    T_EQ(st.status, SN_TASK_IS_CREATED);
+    T_EQ(st.pid, 0);
+    T_EQ(sn_task_pause(t), SN_E_FAILED_PRECONDITION);
+    T_ASSERT(sn_task_start(t, "") < 0);
+    T_OK(sn_task_kill(t, "", 9, true));
+    T_OK(sn_task_wait(t, "", &st));
+    T_EQ(st.exit_status, 137);
+    T_OK(sn_task_delete(t, "", false, NULL));
+    sn_task_unref(t);
+    T_CSTR(v->log, "created exited=137 deleted ");
+    gone.id = "never";
+    T_OK(sn_task_create(v->h, &gone, &t));
+    T_OK(sn_task_delete(t, "", false, NULL));
+    sn_task_unref(t);
     /* Created and never started. */
     T_OK(make(v, "unborn", "true", (struct sn_stdio_opts){0}, &t));
     T_OK(sn_task_delete(t, "", false, NULL));
     sn_task_unref(t);
+    env_down(v);
+    return 0;
+}
+
+/* orphans_main - a container without a pid namespace leaves its orphans to us. */
+static int orphans_main(void *arg)
+{
+    struct env *v = arg;
+    env_up(v);
+    struct sn_task *t;
+    char text[1024];
+    int n = snprintf(text, sizeof(text), config, "",
+                     "\"/bin/sh\",\"-c\",\"(busybox sleep 0.05 &); exec busybox sleep 100\"",
+                     (int)getpid(), "orphans");
+    const char *pid_ns = "{\"type\":\"pid\"},";
+    char *at = strstr(text, pid_ns);
+    T_ASSERT(at);
+    memmove(at, at + strlen(pid_ns), strlen(at + strlen(pid_ns)) + 1);
+    n -= (int)strlen(pid_ns);
+    struct sn_task_opts o = {.id = "orphans",
+                             .bundle = v->bundle,
+                             .config = sn_str_of(text, (size_t)n)};
+    T_OK(sn_task_create(v->h, &o, &t));
+    T_ASSERT(sn_task_start(t, "") > 0);
+    siginfo_t si = {0};
+    /* The orphan has ended when a child of ours has that nobody waits for. */
+    for (int i = 0; i < 500 && !si.si_pid; i++) {
+        T_OK(sn_sleep(10 * SN_MS));
+        T_OK(waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT));
+    }
+    T_ASSERT(si.si_pid > 0);
+    T_ASSERT(sn_task_host_reap(v->h));
+    si.si_pid = 0;
+    T_OK(waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT));
+    T_EQ(si.si_pid, 0);
+    /* A process of the task's own is left to its watcher. */
+    T_OK(sn_task_kill(t, "", 9, false));
+    (void)sn_task_host_reap(v->h);
+    struct sn_task_state st;
+    T_OK(sn_task_wait(t, "", &st));
+    T_EQ(st.exit_status, 137);
+    T_OK(sn_task_delete(t, "", false, NULL));
+    sn_task_unref(t);
+    T_ASSERT(!sn_task_host_reap(v->h));
     env_down(v);
     return 0;
 }
@@ -299,6 +401,22 @@ SN_TEST(life_of_a_task)
 SN_TEST(execs_and_signals)
 {
     both_ways(execs_main);
+}
+SN_TEST(late_readers)
+{
+    both_ways(late_reader_main);
+}
+SN_TEST(orphans_are_reaped)
+{
+#ifdef SN_TSAN
+    sn_test_skip("ThreadSanitizer does not survive the runtime's raw clone");
+#endif
+    NEED_ROOT();
+    T_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    struct env *v = calloc(1, sizeof(*v));
+    T_OK(sn_rt_run(&(struct sn_rt_opts){.workers = 1}, orphans_main, v));
+    free(v);
+    T_EQ(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
 }
 SN_TEST(adoption_and_failures)
 {

@@ -120,8 +120,7 @@ static int message_send(int sock, const struct head *h, struct sn_str body, cons
     }
     const int flags = MSG_NOSIGNAL;
     ssize_t n;
-    do
-        n = sendmsg(sock, &m, flags); /* banned: on an offload thread, or alone */
+    do n = sendmsg(sock, &m, flags); /* banned: on an offload thread, or alone */
     while (n < 0 && errno == EINTR);
     if (n < 0) return sn_fail_errno(errno, "zygote");
     int r =
@@ -162,14 +161,28 @@ static int message_receive(int sock, struct head *h, struct sn_buf *b, int fds[F
 /* ---- the zygote --------------------------------------------------------------------------------
  */
 
-static int serve_create(const struct head *h, struct sn_str in, const int *stdio,
-                        const struct sn_cgroup_host *cg, int *ret_console)
+/* What the zygote looks up once for all. */
+struct zygote_self {
+    struct sn_cgroup_host cg;
+    bool probed;
+    int protect; /* see sn_oci_protect_open */
+};
+
+static struct sn_oci_host host_of(const struct zygote_self *z, const struct head *h,
+                                  const char *root)
 {
-    struct sn_oci_host host = {.root = get_str(&in).ptr,
-                               .cgroups = cg,
-                               .systemd_cgroup = h->flags & F_SYSTEMD,
-                               .rootless = h->flags & F_ROOTLESS,
-                               .no_cgroups = h->flags & F_NO_CGROUPS};
+    return (struct sn_oci_host){.root = root,
+                                .cgroups = z->probed ? &z->cg : NULL,
+                                .systemd_cgroup = h->flags & F_SYSTEMD,
+                                .rootless = h->flags & F_ROOTLESS,
+                                .no_cgroups = h->flags & F_NO_CGROUPS,
+                                .protect_fd = z->protect >= 0 ? &z->protect : NULL};
+}
+
+static int serve_create(const struct zygote_self *z, const struct head *h, struct sn_str in,
+                        const int *stdio, int *ret_console)
+{
+    struct sn_oci_host host = host_of(z, h, get_str(&in).ptr);
     struct sn_oci_create_opts o = {.no_pivot = h->flags & F_NO_PIVOT,
                                    .no_new_keyring = h->flags & F_NO_KEYRING};
     o.id = get_str(&in).ptr;
@@ -185,14 +198,10 @@ static int serve_create(const struct head *h, struct sn_str in, const int *stdio
     return r;
 }
 
-static int serve_exec(const struct head *h, struct sn_str in, const int *stdio,
-                      const struct sn_cgroup_host *cg, int *ret_console)
+static int serve_exec(const struct zygote_self *z, const struct head *h, struct sn_str in,
+                      const int *stdio, int *ret_console)
 {
-    struct sn_oci_host host = {.root = get_str(&in).ptr,
-                               .cgroups = cg,
-                               .systemd_cgroup = h->flags & F_SYSTEMD,
-                               .rootless = h->flags & F_ROOTLESS,
-                               .no_cgroups = h->flags & F_NO_CGROUPS};
+    struct sn_oci_host host = host_of(z, h, get_str(&in).ptr);
     struct sn_oci_exec_opts o = {.ignore_paused = h->flags & F_IGNORE_PAUSED};
     const char *id = get_str(&in).ptr;
     o.process = get_str(&in);
@@ -221,7 +230,7 @@ static int serve_reap(const struct head *h, int32_t *ret_status)
     return 0;
 }
 
-static int serve_one(int sock, const struct sn_cgroup_host *cg)
+static int serve_one(int sock, const struct zygote_self *z)
 {
     struct head h, ans = {.kind = KIND_ANSWER};
     struct sn_buf b;
@@ -233,8 +242,8 @@ static int serve_one(int sock, const struct sn_cgroup_host *cg)
             if (h.fds & 1u << i) stdio[i] = given[next++];
         struct sn_str in = sn_buf_view(&b);
         int did = SN_E_INVALID_ARGUMENT;
-        if (h.kind == KIND_CREATE) did = serve_create(&h, in, stdio, cg, &console);
-        if (h.kind == KIND_EXEC) did = serve_exec(&h, in, stdio, cg, &console);
+        if (h.kind == KIND_CREATE) did = serve_create(z, &h, in, stdio, &console);
+        if (h.kind == KIND_EXEC) did = serve_exec(z, &h, in, stdio, &console);
         if (h.kind == KIND_REAP) did = serve_reap(&h, &ans.pid);
         if (h.kind != KIND_REAP && did > 0) ans.pid = did;
         char text[SN_DIAG_BYTES] = "";
@@ -253,14 +262,15 @@ static int serve_one(int sock, const struct sn_cgroup_host *cg)
 
 SN_NORETURN static void zygote_main(int sock)
 {
-    struct sn_cgroup_host cg;
+    struct zygote_self z;
     prctl(PR_SET_NAME, "sennit-zygote");
     signal(SIGINT,
            SIG_IGN); /* a terminal's, meant for the daemon: it ends us by closing its socket */
     signal(SIGPIPE, SIG_IGN);
-    bool probed = sn_cgroup_probe(&cg, NULL) >= 0;
-    while (serve_one(sock, probed ? &cg : NULL) >= 0) continue;
-    if (probed) sn_cgroup_host_done(&cg);
+    z.probed = sn_cgroup_probe(&z.cg, NULL) >= 0;
+    z.protect = sn_oci_protect_open();
+    while (serve_one(sock, &z) >= 0) continue;
+    if (z.probed) sn_cgroup_host_done(&z.cg);
     _exit(0); /* banned: a forked child has no atexit of its own */
 }
 
@@ -302,7 +312,6 @@ void sn_zygote_stop(struct sn_zygote *z)
     pthread_mutex_destroy(&z->lock);
     sn_free(z);
 }
-
 
 /* ask - Returns the answer's pid or status (>= 0), or its failure with the zygote's words. */
 static int ask(struct sn_zygote *z, struct head *h, const struct sn_buf *body, const int *stdio,

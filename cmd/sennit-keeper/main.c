@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit-keeper - the process that stays with a pod; started by `sennit cri`, see
  * clusters/cri/keeper_int.h. sennit-keeper --dir DIR [--net] [--ipc] [--uts] [--pid] [--hostname
- * NAME] [--sysctl NAME=VALUE]... With --net standard input is the pod's network namespace. */
+ * NAME] [--sysctl NAME=VALUE]... [--userns UID:COUNT:GID:COUNT]. With --net standard input is the
+ * pod's network namespace. */
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +24,9 @@ int main(int argc, char **argv)
             o.pid = true;
         else if (!strcmp(a, "--dir") && v)
             o.dir = v, i++;
+        else if (!strcmp(a, "--userns") && v &&
+                 sscanf(v, "%u:%u:%u:%u", &o.uid_host, &o.uid_size, &o.gid_host, &o.gid_size) == 4)
+            i++;
         else if (!strcmp(a, "--hostname") && v)
             o.hostname = v, i++;
         else if (!strcmp(a, "--sysctl") && v && o.n_sysctls < SN_KEEPER_SYSCTLS_MAX)

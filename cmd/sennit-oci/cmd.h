@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit-oci/cmd.h - what the commands share: options, the host, errors. */
 #pragma once
-#include "clusters/oci/container.h"
+#include "clusters/oci/checkpoint.h"
 #include "core/arena.h"
 #include "core/base.h"
 #include "core/status.h"
@@ -31,6 +31,7 @@ struct app {
     struct sn_oci_host host;
     struct sn_arena arena; /* the command's life */
     const char *log, *log_format;
+    const char *criu; /* the program; NULL: by PATH */
     bool debug;
     int exit_status; /* of run and exec */
 };
@@ -65,6 +66,10 @@ int usage(const char *command) SN_MUST_CHECK;
 /* help - for `COMMAND --help`; prints and returns true where argv asks for it. */
 bool help(const char *command, const struct opt *opts, int argc, char **argv);
 void app_warn(void *app, const char *text);
+/* stay - waits for a container that runs, then deletes it unless `keep`. started: what start or
+ * restore said; where it failed the container is deleted. Returns that, or what went wrong. */
+int stay(struct app *app, struct sn_oci_container *c, int started, int master, bool keep)
+    SN_MUST_CHECK;
 /* open_container - opens by id. */
 int open_container(struct app *app, const char *id, struct sn_oci_container **ret) SN_MUST_CHECK;
 /* read_text - a file, or "-" for standard input. */

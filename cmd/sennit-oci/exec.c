@@ -112,6 +112,7 @@ static int run(struct app *app, const struct exec_opts *o, int argc, char **argv
                                  .detach = o->detach,
                                  .ignore_paused = o->ignore_paused};
     struct sn_oci_process p;
+    app->host.alone = true;
     int master = -1, e = open_container(app, argv[0], &c);
     if (e < 0) return e;
     if (o->cgroup.n) x.cgroup = o->cgroup.v[o->cgroup.n - 1];

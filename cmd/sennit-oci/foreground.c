@@ -113,7 +113,7 @@ static sigset_t all;
 
 void foreground_prepare(void)
 {
-    sigfillset(&all);
+    memset(&all, 0xff, sizeof(all)); /* sigfillset leaves out a libc's own: with musl SIGRTMIN */
     /* What the terminal's job control and a crash of ours mean stays ours. */
     const int ours[] = {SIGTTIN, SIGTTOU, SIGSEGV, SIGBUS, SIGILL,
                         SIGFPE,  SIGABRT, SIGTRAP, SIGPIPE};

@@ -14,7 +14,7 @@
 
 struct make_opts {
     const char *bundle, *config, *console_socket, *pidfd_socket, *pid_file;
-    bool no_pivot, no_new_keyring, detach, keep, no_subreaper;
+    bool run, no_pivot, no_new_keyring, detach, keep, no_subreaper;
     unsigned preserve_fds;
 };
 #define MAKE_OPTS(m)                                                                      \
@@ -64,6 +64,7 @@ static int make(struct app *app, const struct make_opts *m, const char *id, int 
                                    .no_pivot = m->no_pivot,
                                    .no_new_keyring = m->no_new_keyring,
                                    .detach = m->detach,
+                                   .released = m->run,
                                    .ret_console = ret_console};
     int e = preserve_count(m->preserve_fds, &o.preserve_fds, &o.listen_fds);
     if (e == 0 && m->config) e = read_text(app, m->config, &o.config);
@@ -84,9 +85,29 @@ int cmd_create(struct app *app, int argc, char **argv)
     return e;
 }
 
+int stay(struct app *app, struct sn_oci_container *c, int started, int master, bool keep)
+{
+    int e = started;
+    if (e == 0) {
+        int status = foreground(app, sn_oci_pidfd(c), master);
+        if (status >= 0)
+            app->exit_status = status;
+        else
+            e = status;
+    }
+    if (started == 0 && keep) return e;
+    struct sn_diag first = *sn_diag();
+    int d = sn_oci_delete(c, true);
+    if (e < 0)
+        *sn_diag() = first;
+    else
+        e = d;
+    return e;
+}
+
 int cmd_run(struct app *app, int argc, char **argv)
 {
-    struct make_opts m = {0};
+    struct make_opts m = {.run = true};
     const struct opt opts[] = {MAKE_OPTS(m),
                                {"detach", 'd', OPT_FLAG, &m.detach, "do not wait for its end"},
                                {"keep", 0, OPT_FLAG, &m.keep, "do not delete it afterwards"},
@@ -105,22 +126,7 @@ int cmd_run(struct app *app, int argc, char **argv)
     if (!m.detach) foreground_prepare();
     if ((e = make(app, &m, argv[0], own_console ? &master : NULL, &c)) < 0) return e;
     e = sn_oci_start(c);
-    bool started = e == 0;
-    if (started && !m.detach) {
-        int status = foreground(app, sn_oci_pidfd(c), master);
-        if (status >= 0)
-            app->exit_status = status;
-        else
-            e = status;
-    }
-    if (!started || (!m.detach && !m.keep)) {
-        struct sn_diag keep = *sn_diag();
-        int d = sn_oci_delete(c, true);
-        if (e < 0)
-            *sn_diag() = keep;
-        else
-            e = d;
-    }
+    if (e < 0 || !m.detach) e = stay(app, c, e, master, m.keep);
     if (master >= 0) close(master);
     sn_oci_close(c);
     return e;

@@ -117,11 +117,20 @@ static void print_help(const struct opt *opts)
     print_opts(opts);
 }
 
-static int default_root(struct app *app, bool rootless)
+/* Root of a user namespace (rootless podman's) is no root of the host. The first namespace has a
+ * number that the kernel fixes. */
+static bool in_user_namespace(void)
+{
+    struct stat st;
+    const ino_t first = 0xeffffffd; /* PROC_USER_INIT_INO */
+    return stat("/proc/self/ns/user", &st) == 0 && st.st_ino != first;
+}
+
+static int default_root(struct app *app, bool user)
 {
     const char *run = getenv("XDG_RUNTIME_DIR");
     app->host.root = "/run/sennit-oci";
-    if (!rootless || !run || !run[0]) return 0;
+    if (!user || !run || !run[0]) return 0;
     struct sn_str s = sn_arena_printf(&app->arena, "%s/sennit-oci", run);
     if (!s.ptr) return SN_E_NOMEM;
     app->host.root = s.ptr;
@@ -144,14 +153,14 @@ static int set_manager(struct app *app, const char *manager)
 
 static int global(struct app *app, int *argc, char ***argv)
 {
-    const char *root = NULL, *rootless = "auto", *manager = NULL, *criu = NULL;
+    const char *root = NULL, *rootless = "auto", *manager = NULL;
     bool version = false, ask = false;
     const struct opt opts[] = {
         {"debug", 0, OPT_FLAG, &app->debug, "more messages in the log"},
         {"log", 0, OPT_STR, &app->log, "file of messages (default: standard error)"},
         {"log-format", 0, OPT_STR, &app->log_format, "text or json"},
         {"root", 0, OPT_STR, &root, "folder of the containers' states (default: /run/sennit-oci)"},
-        {"criu", 0, OPT_STR, &criu, "ignored, criu is found by PATH"},
+        {"criu", 0, OPT_STR, &app->criu, "the criu to use (default: by PATH)"},
         {"systemd-cgroup", 0, OPT_FLAG, &app->host.systemd_cgroup,
          "cgroupsPath is slice:prefix:name"},
         {"rootless", 0, OPT_STR, &rootless, "true, false or auto: do without cgroups that refuse"},
@@ -176,15 +185,15 @@ static int global(struct app *app, int *argc, char ***argv)
         strcmp(app->log_format, "text") != 0)
         return sn_fail(SN_E_INVALID_ARGUMENT, "--log-format: \"%.32s\" is not one of text, json",
                        app->log_format);
-    bool less = strcmp(rootless, "true") == 0;
+    bool less = strcmp(rootless, "true") == 0, user = geteuid() != 0 || in_user_namespace();
     if (!less && strcmp(rootless, "false") != 0) {
         if (strcmp(rootless, "auto") != 0)
             return sn_fail(SN_E_INVALID_ARGUMENT,
                            "--rootless: \"%.32s\" is not one of true, false, auto", rootless);
-        less = geteuid() != 0;
+        less = user;
     }
     app->host.rootless = less;
-    if ((e = set_manager(app, manager)) < 0 || (e = default_root(app, less && geteuid() != 0)) < 0)
+    if ((e = set_manager(app, manager)) < 0 || (e = default_root(app, user)) < 0)
         return e;
     if (root && root[0] != '/') {
         char cwd[2048];

@@ -40,4 +40,5 @@ const struct sn_cli_command sn_cmd_chain = {
     .name = "chain",
     .brief = "Chains: applications and how to talk to them.",
     .subs = subs,
+    .leading = "home= log_level= trace",
 };

@@ -103,6 +103,7 @@ static int run(const struct sn_cli_call *call)
 
 const struct sn_cli_command sn_cmd_chain_start = {
     .name = "start",
+    .alias = "node run",
     .brief = "Runs a node on a home folder as CometBFT has it.",
     .about = "The folder, its config.toml and the flags are CometBFT 0.38's; either program goes "
              "on where the\n"

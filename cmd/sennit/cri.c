@@ -17,6 +17,7 @@ struct cri_cli {
     struct sn_str listen, run_dir, state_dir, image_root, certs, keeper, cgroup_root, seccomp_dir;
     struct sn_str cni_conf, cni_bin, cni_state, subnet, bridge, stream, runtime, debug;
     uint64_t workers, netns;
+    int64_t cni_timeout;
     bool insecure;
 };
 static const struct sn_conf_field fields[] = {
@@ -48,6 +49,8 @@ static const struct sn_conf_field fields[] = {
     SN_CONF_STRING(struct cri_cli, cni_state, "cni-state-dir", .def = "/var/lib/cni",
                    .metavar = "FOLDER",
                    .help = "Addresses given out and results of network plugins."),
+    SN_CONF_DURATION(struct cri_cli, cni_timeout, "cni-timeout", .def = "1m",
+                     .help = "A network plugin that takes longer is killed."),
     SN_CONF_STRING(struct cri_cli, subnet, "pod-subnet", .def = "10.88.0.0/16", .metavar = "PREFIX",
                    .help = "Addresses of pods where no network is configured."),
     SN_CONF_STRING(struct cri_cli, bridge, "bridge", .def = "sennit0", .metavar = "NAME",
@@ -120,6 +123,7 @@ static int run_main(void *arg)
                              .cni_conf_dir = text(j->call, o->cni_conf),
                              .cni_bin_dirs = text(j->call, o->cni_bin),
                              .cni_state_dir = text(j->call, o->cni_state),
+                             .cni_plugin_ns_max = o->cni_timeout,
                              .pod_subnet = text(j->call, o->subnet),
                              .bridge = text(j->call, o->bridge),
                              .stream_addr = text(j->call, o->stream),

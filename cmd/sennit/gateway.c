@@ -10,6 +10,7 @@
 #include "fiber/fiber.h"
 #include "fiber/os.h"
 #include "gateway/config.h"
+#include "govern/cpu.h"
 #include "kit/debug.h"
 #include "kit/log.h"
 #include "kit/prof.h"
@@ -22,6 +23,7 @@ SN_LOG_MODULE("gateway");
 struct gateway_opts {
     struct sn_str config, debug;
     uint64_t workers;
+    int64_t idle_poll;
     bool check, print_config, schema, reference, io_uring, upgrade;
 };
 
@@ -30,6 +32,10 @@ static const struct sn_conf_field fields[] = {
                    .def = "gateway.yaml", .help = "Configuration file."),
     SN_CONF_UINT(struct gateway_opts, workers, "workers", .letter = 'w', .max = 1024,
                  .help = "Threads; 0 = one per processor this process may run on."),
+    SN_CONF_DURATION(struct gateway_opts, idle_poll, "idle-poll", .def = "50us", .max = SN_MS,
+                     .help = "A thread without work looks for new work so long before it sleeps, "
+                             "while it tends to find some: shorter waits for more processor time. "
+                             "0 = sleeps at once, as always under a CPU quota."),
     SN_CONF_STRING(struct gateway_opts, debug, "debug", .metavar = "ADDRESS",
                    .help = "Serve /debug/pprof/, /metrics and /healthz there, profiles to loopback "
                            "only; switches profiling on."),
@@ -205,7 +211,8 @@ static int run_gateway(const struct sn_cli_call *call)
     struct job j = {
         .o = o, .gateway = {.config_path = path.ptr, .on_event = on_event, .upgrade = o->upgrade}};
     if (o->debug.len && !(j.debug = sn_arena_str(call->arena, o->debug).ptr)) return SN_E_NOMEM;
-    struct sn_rt_opts rt = {.workers = (unsigned)o->workers, .io_uring = o->io_uring};
+    struct sn_rt_opts rt = {.workers = (unsigned)o->workers, .io_uring = o->io_uring,
+                            .idle_poll_ns = sn_gov_cpu_limited("") ? 0 : o->idle_poll};
     if (j.debug) sn_prof_start(NULL);
     int r = sn_rt_run(&rt, job_main, &j);
     if (j.debug) sn_prof_stop();

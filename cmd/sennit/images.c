@@ -13,6 +13,9 @@
 #include "image/reference.h"
 #include "sennit/commands.h"
 #include "sennit/files.h"
+#include "sennit/images.h"
+
+#define EXIT_STOPPED 130 /* as shells have it for Ctrl-C */
 
 struct image_opts {
     struct sn_str root;
@@ -32,6 +35,8 @@ struct job {
     struct sn_arena *a;
     struct sn_image_store *st;
     int (*work)(struct job *j);
+    bool stopped; /* by a signal */
+    struct sn_scope *inner;
 };
 
 static const char *text_of(struct sn_arena *a, struct sn_str s)
@@ -43,9 +48,12 @@ static const char *text_of(struct sn_arena *a, struct sn_str s)
 static int on_signal(void *arg)
 {
     static const int wanted[] = {SIGINT, SIGTERM, 0};
-    struct sn_scope *s = arg;
+    struct job *j = arg;
     int r = sn_signal_wait(wanted);
-    if (r > 0) sn_scope_cancel(s);
+    if (r > 0) {
+        j->stopped = true;
+        sn_scope_cancel(j->inner);
+    }
     return 0;
 }
 
@@ -68,8 +76,10 @@ static int scoped(void *arg)
     struct sn_scope *s = sn_scope_begin(&mem), *work;
     int r = 0;
     work = sn_scope_begin(&inner);
-    r = sn_scope_go(s, "signals", on_signal, work);
-    if (r == 0) r = with_store(arg);
+    struct job *j = arg;
+    j->inner = work;
+    r = sn_scope_go(s, "signals", on_signal, j);
+    if (r == 0) r = with_store(j);
     struct sn_diag kept = *sn_diag();
     (void)sn_scope_end(work);
     sn_scope_cancel(s);
@@ -81,7 +91,8 @@ static int scoped(void *arg)
 static int run(const struct sn_cli_call *call, int (*work)(struct job *j))
 {
     struct job j = {.call = call, .o = call->opts, .a = call->arena, .work = work};
-    return sn_rt_run(NULL, scoped, &j);
+    int r = sn_rt_run(NULL, scoped, &j);
+    return r < 0 && j.stopped ? EXIT_STOPPED : r;
 }
 
 /* ---- text
@@ -135,7 +146,7 @@ static const struct sn_conf_field pull_fields[] = {
 };
 static const struct sn_conf_table pull_table = SN_CONF_TABLE(struct image_opts, pull_fields);
 
-static void on_progress(const struct sn_image_progress *p, void *arg)
+void images_progress(const struct sn_image_progress *p, void *arg)
 {
     struct sn_progress *bar = arg;
     struct sn_buf b;
@@ -168,11 +179,10 @@ static int password_of(struct job *j, struct sn_image_auth *au)
     return au->password.ptr ? 0 : SN_E_NOMEM;
 }
 
-static const char *authfile_of(struct job *j)
+const char *images_authfile(struct sn_arena *a)
 {
-    if (j->o->authfile.len) return text_of(j->a, j->o->authfile);
     const char *home = getenv("HOME");
-    return home ? sn_arena_printf(j->a, "%s/.docker/config.json", home).ptr : NULL;
+    return home ? sn_arena_printf(a, "%s/.docker/config.json", home).ptr : NULL;
 }
 
 static int work_pull(struct job *j)
@@ -183,11 +193,13 @@ static int work_pull(struct job *j)
                                    .plain_http = j->o->plain_http,
                                    .tls_insecure = j->o->tls_insecure,
                                    .no_unpack = j->o->no_unpack,
-                                   .credentials_file = authfile_of(j)};
+                                   .credentials_file = j->o->authfile.len
+                                                           ? text_of(j->a, j->o->authfile)
+                                                           : images_authfile(j->a)};
     int r = password_of(j, &o.auth);
     if (r < 0) return r;
     sn_progress_begin(&bar, "", 0);
-    if (!j->o->quiet) o.progress = on_progress, o.arg = &bar;
+    if (!j->o->quiet) o.progress = images_progress, o.arg = &bar;
     int64_t start = sn_now();
     r = sn_image_pull(j->st, j->call->args[0], &o, j->a, &im);
     sn_progress_end(&bar);

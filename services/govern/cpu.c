@@ -367,3 +367,13 @@ const char *sn_gov_cpu_source(const char *root)
     sn_arena_done(&r.arena);
     return e < 0 ? "none" : source_names[r.source];
 }
+
+bool sn_gov_cpu_limited(const char *root)
+{
+    struct reader r = {.root = root};
+    sn_arena_init(&r.arena, NULL, 1u << 20);
+    int e = source_find(&r);
+    sn_arena_done(&r.arena);
+    if (e < 0) sn_diag_clear();
+    return e == 0 && r.source != SOURCE_PROC;
+}

@@ -68,3 +68,7 @@ int sn_gov_cpu_run(const char *root, void (*fn)(const struct sn_gov_cpu *c, void
 /* sn_gov_cpu_source - "cgroup v2", "cgroup v1", "/proc/stat": what sn_gov_cpu_run reads on this
  * machine. */
 const char *sn_gov_cpu_source(const char *root);
+/* sn_gov_cpu_limited - whether a quota of this process's cgroup is what it may use: then processor time
+ * spent on latency (polling instead of sleeping) is taken from the work. root as above. Reads files.
+ * Context: an ordinary thread. */
+bool sn_gov_cpu_limited(const char *root);

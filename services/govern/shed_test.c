@@ -232,6 +232,7 @@ static int files_main(void *arg)
     struct fake f = {0};
     snprintf(f.root, sizeof(f.root), "%s", sn_test_tmpdir());
     T_CSTR(sn_gov_cpu_source(f.root), "none");
+    T_ASSERT(!sn_gov_cpu_limited(f.root));
     fake_write(&f, "/proc/stat", "cpu  1 2 3 4 5\ncpu0 1 2 3 4 5\ncpu1 1 2 3 4 5\n");
     T_CSTR(sn_gov_cpu_source(f.root), "/proc/stat");
     fake_write(&f, "/proc/self/cgroup", "0::/app\n1:cpu,cpuacct:/app\n");
@@ -239,11 +240,14 @@ static int files_main(void *arg)
     fake_write(&f, "/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n");
     fake_write(&f, "/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     T_CSTR(sn_gov_cpu_source(f.root), "/proc/stat");
+    T_ASSERT(!sn_gov_cpu_limited(f.root));
     fake_write(&f, "/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n");
     T_CSTR(sn_gov_cpu_source(f.root), "cgroup v1");
+    T_ASSERT(sn_gov_cpu_limited(f.root));
     fake_write(&f, "/sys/fs/cgroup/app/cpu.stat", "usage_usec 0\n");
     fake_write(&f, "/sys/fs/cgroup/app/cpu.max", "200000 100000\n");
     T_CSTR(sn_gov_cpu_source(f.root), "cgroup v2");
+    T_ASSERT(sn_gov_cpu_limited(f.root));
     struct sn_scope_storage mem;
     struct sn_scope *s = sn_scope_begin(&mem);
     T_OK(sn_scope_go(s, "cpu", watch, &f));

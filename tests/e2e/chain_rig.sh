@@ -75,12 +75,14 @@ node_cut() { ip -n "$chain_hub" link set "v$1" down; }
 node_join() { ip -n "$chain_hub" link set "v$1" up; }
 rpc() { inhub curl -s --max-time "${rpc_s:-5}" "http://$chain_net.$(($1 + 1)):26657/$2"; }
 chain_height() { rpc "$1" status | sed -n 's/.*"latest_block_height": *"\([0-9]*\)".*/\1/p'; }
-# chain_wait I HEIGHT SECONDS
+# chain_wait I HEIGHT SECONDS; time in which the whole machine stood still is not counted.
 chain_wait() {
-  local h end=$((SECONDS + $3))
-  while [ $SECONDS -lt $end ]; do
+  local h spent=0 before=$SECONDS step
+  while [ $spent -lt "$3" ]; do
     h=$(chain_height "$1"); [ "${h:-0}" -ge "$2" ] && return 0
     sleep 0.2
+    step=$((SECONDS - before)) before=$SECONDS
+    [ $step -gt $((${rpc_s:-5} + 5)) ] || spent=$((spent + step))
   done
   return 1
 }

@@ -113,6 +113,9 @@ check "user without capabilities" "$(out usr 'p["user"] = {"uid": 7, "gid": 8, "
 $(printf 'CapEff:\t0000000000000000')"
 check "ambient capabilities of a user" "$(out amb 'p["user"] = {"uid": 7, "gid": 8}; k = p["capabilities"]; k["inheritable"] = k["ambient"] = ["CAP_KILL"]; sh("grep CapEff /proc/self/status")')" "$(printf 'CapEff:\t0000000000000020')"
 check "no_new_privs" "$(out nnp 'sh("grep NoNewPrivs /proc/self/status")')" "$(printf 'NoNewPrivs:\t1')"
+check "HOME: a last line without its end" "$(out home2 'open(b+"/rootfs/etc/passwd","w").write("root:x:0:0::/root:/bin/sh\nu:x:7:7::/u:/bin/sh"); p["user"]["uid"] = 7; sh("echo $HOME")')" /u
+check "a variable twice: the last" "$(out twice 'p["env"] += ["A=1", "PATHS=x", "A=2"]; sh("echo $A $PATHS; env | grep -c ^A=")')" "2 x
+1"
 check "HOME" "$(out home 'open(b+"/rootfs/etc/passwd","w").write("root:x:0:0::/root:/bin/sh\n"); sh("echo $HOME")')" /root
 check "rlimits" "$(out lim 'p["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]; sh("ulimit -n; ulimit -Hn")')" "100
 200"
@@ -164,11 +167,60 @@ if unshare -U true 2>/dev/null; then
   run delete -f ux
   mkdir -p "$tmp/idm"; echo x >"$tmp/idm/f"; chown 1234 "$tmp/idm/f"
   check "idmapped mount" "$(out idm "c['mounts'].append({'destination': '/i', 'source': '$tmp/idm', 'options': ['bind', 'idmap'], 'uidMappings': [{'containerID': 1234, 'hostID': 77, 'size': 1}], 'gidMappings': [{'containerID': 0, 'hostID': 0, 'size': 1}]}); sh('stat -c %u /i/f')")" 77
+  mkdir -p "$tmp/ridm/sub"; mount -t tmpfs none "$tmp/ridm/sub"; echo x >"$tmp/ridm/sub/f"; chown 1234 "$tmp/ridm/sub/f"
+  check "idmapped mount and those below" "$(out ridm "c['mounts'].append({'destination': '/i', 'source': '$tmp/ridm', 'options': ['rbind', 'ridmap'], 'uidMappings': [{'containerID': 1234, 'hostID': 77, 'size': 1}], 'gidMappings': [{'containerID': 0, 'hostID': 0, 'size': 1}]}); sh('stat -c %u /i/sub/f')")" 77
+  check "idmapped mount, those below are not" "$(out idmo "c['mounts'].append({'destination': '/i', 'source': '$tmp/ridm', 'options': ['rbind', 'idmap'], 'uidMappings': [{'containerID': 1234, 'hostID': 77, 'size': 1}], 'gidMappings': [{'containerID': 0, 'hostID': 0, 'size': 1}]}); sh('stat -c %u /i/sub/f')")" 1234
+  umount "$tmp/ridm/sub"
+  check "device nodes in a user namespace" "$(out und "$maps l['devices'] = [{'path': '/dev/foo', 'type': 'c', 'major': 1, 'minor': 3, 'uid': 10, 'gid': 11, 'fileMode': 0o640}, {'path': '/dev/sub/zero', 'type': 'c', 'major': 1, 'minor': 5}, {'path': '/dev/null', 'type': 'c', 'major': 1, 'minor': 3, 'fileMode': 0o600}, {'path': '/dev/p', 'type': 'p'}]
+sh('stat -c \"%u:%g %a %t:%T\" /dev/foo /dev/sub/zero /dev/null; echo x >/dev/sub/zero && head -c 3 /dev/sub/zero | wc -c; stat -c %F /dev/p')")" "10:11 640 1:3
+0:0 666 1:5
+0:0 600 1:3
+3
+fifo"
+  refused unmapped "$maps l['devices'] = [{'path': '/dev/foo', 'type': 'c', 'major': 1, 'minor': 3, 'uid': 70000}]" "linux.devices[0]: its owner 70000:0 is not mapped"
 else
   skip "user namespace" "not permitted"
 fi
 
+# ---- the rest of runtime-spec 1.2 and 1.3
+bundle aff "p['args'] = ['/bin/sleep', '100']"; (cd "$tmp/aff"; run run -d aff </dev/null >"$tmp/std" 2>&1)
+last=$(($(nproc) - 1))
+echo '{"cwd": "/", "args": ["/bin/grep", "Cpus_allowed_list", "/proc/self/status"], "execCPUAffinity": {"initial": "0", "final": "'$last'"}}' >"$tmp/aff.json"
+check "exec: CPU affinity" "$(run exec --process "$tmp/aff.json" aff | tr -d ' \t')" "Cpus_allowed_list:$last"
+run delete -f aff
+if [ -e /proc/self/numa_maps ]; then
+  check "memory policy" "$(out mpol 'l["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0"}; sh("head -1 /proc/self/numa_maps")' | cut -d' ' -f2)" bind:0
+else skip "memory policy" "the kernel has no NUMA"; fi
+check "scheduler" "$(out sched 'p["scheduler"] = {"policy": "SCHED_IDLE"}; sh("sed \"s/.*) //\" /proc/self/stat")' | cut -d' ' -f39)" 5
+check "cgroup namespace" "$(out cgns 'ns("cgroup"); sh("grep -c sennit /proc/self/cgroup")')" 0
+cat >"$tmp/fd.py" <<'P'
+import array, fcntl, json, os, socket, struct, sys
+path, what = sys.argv[1:]
+s = socket.socket(socket.AF_UNIX); s.bind(path); s.listen(1); print("ready", flush=True)
+c, _ = s.accept(); data, anc, _, _ = c.recvmsg(65536, socket.CMSG_SPACE(4))
+fd = array.array("i", anc[0][2])[0]
+if what == "pidfd":
+    pid = [l.split()[1] for l in open(f"/proc/self/fdinfo/{fd}") if l.startswith("Pid:")][0]
+    print(os.readlink(f"/proc/self/fd/{fd}"), pid, flush=True)
+else:
+    m = json.loads(data); n = bytearray(80)
+    fcntl.ioctl(fd, 0xC0502100, n)  # SECCOMP_IOCTL_NOTIF_RECV
+    fcntl.ioctl(fd, 0xC0182101, struct.pack("=QqiI", struct.unpack_from("=Q", n)[0], 0, -17, 0))  # _SEND: EEXIST
+    print(m["metadata"], m["state"]["id"], m["state"]["status"], m["fds"], m["pid"] == m["state"]["pid"], flush=True)
+P
+start "$tmp/pidfd.out" python3 "$tmp/fd.py" "$tmp/pidfd.sock" pidfd
+bundle pfd "p['args'] = ['/bin/sleep', '100']"; (cd "$tmp/pfd"; run run -d --pid-file "$tmp/pfd.pid" --pidfd-socket "$tmp/pidfd.sock" pfd </dev/null >"$tmp/std" 2>&1)
+for _ in $(seq 100); do [ "$(wc -l <"$tmp/pidfd.out")" -ge 2 ] && break; sleep 0.02; done
+check "pidfd socket" "$(tail -1 "$tmp/pidfd.out")" "anon_inode:[pidfd] $(cat "$tmp/pfd.pid")"
+run delete -f pfd
+start "$tmp/notify.out" python3 "$tmp/fd.py" "$tmp/notify.sock" notify
+check "seccomp notify: the listener's answer" "$(out notify "p['noNewPrivileges'] = False; l['seccomp'] = {'defaultAction': 'SCMP_ACT_ALLOW', 'listenerPath': '$tmp/notify.sock', 'listenerMetadata': 'meta', 'syscalls': [{'names': ['mkdir', 'mkdirat'], 'action': 'SCMP_ACT_NOTIFY'}]}; sh('mkdir /new')" | grep -c 'File exists')" 1
+for _ in $(seq 100); do [ "$(wc -l <"$tmp/notify.out")" -ge 2 ] && break; sleep 0.02; done
+check "seccomp notify: what the listener is told" "$(tail -1 "$tmp/notify.out")" "meta notify creating ['seccompFd'] True"
+
 # ---- hooks
+check "hooks: the runtime's environment where they have none" "$(export SN_SEEN=yes; out hkenv "H = lambda n: [{'path': '/bin/sh', 'args': ['sh', '-c', 'echo ' + n + ' \$SN_SEEN >>$tmp/hkenv.log']}]
+c['hooks'] = {k: H(k) for k in ('prestart', 'createRuntime', 'createContainer', 'poststart', 'poststop')}"; tr '\n' , <"$tmp/hkenv.log")" "prestart yes,createRuntime yes,createContainer,poststart yes,poststop yes,"
 cat >"$tmp/hook" <<H
 #!/bin/sh
 echo "\$1 \$(sed 's/.*"status":"\([a-z]*\)".*/\1/')" >>$tmp/hooks
@@ -220,6 +272,16 @@ refused badprop 'l["rootfsPropagation"] = "x"' 'linux.rootfsPropagation: "x" is 
 refused badres 'l["resources"] = {"memory": {"limit": "x"}}' "linux.resources.memory.limit"
 check "bad id" "$(cd "$tmp/life"; run create ../x 2>&1 | grep -c 'invalid container ID format')" 1
 
+# ---- signals: the first real-time one, which a libc may keep for itself, is like any other
+bundle sig 'sh("trap \"echo got\" 34; echo ready; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; done")'
+(cd "$tmp/sig"; exec "$oci" --root "$root" run sig </dev/null >"$tmp/sig.out" 2>&1) & p=$!
+for _ in $(seq 200); do grep -q ready "$tmp/sig.out" && break; sleep 0.02; done
+kill -34 $p; wait $p; check "a signal is passed on" "$? $(tr '\n' ' ' <"$tmp/sig.out")" "0 ready got "
+bundle ign 'p["args"] = ["/bin/grep", "SigIgn", "/proc/self/status"]'
+check "nothing is ignored that the caller ignored" "$(cd "$tmp/ign"; python3 -c 'import os, signal, sys
+for s in (2, 34, 40): signal.signal(s, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$oci" --root "$root" run ign </dev/null 2>&1)" "$(printf 'SigIgn:\t0000000000000000')"
+
 # ---- escapes (references/node.md 7)
 check "CVE-2024-21626: cwd through a leaked descriptor" "$(out e1 'p["cwd"] = "/proc/self/fd/7"; sh("ls ../../../etc/shadow && echo ESCAPED")' | grep -c 'ESCAPED')" 0
 check "CVE-2024-21626: program through a descriptor" "$(out e2 'p["args"] = ["/proc/self/fd/5/../../bin/ls"]' | grep -cE '^(bin|etc)$')" 0
@@ -228,6 +290,27 @@ same"
 bundle e4 'p["args"] = ["/bin/sleep", "100"]; drop("pid")'; (cd "$tmp/e4" && run create e4 </dev/null >"$tmp/std" 2>&1)
 check "CVE-2019-5736: exe of a created container" "$(P=$(run state e4 | sed -n 's/.*"pid": \([0-9]*\).*/\1/p'); readlink /proc/$P/exe | grep -c memfd)" 1
 run delete -f e4
+# Programs that lead the kernel to the runtime's own file: as interpreter, at the start and by exec.
+check "CVE-2019-5736: interpreter /proc/self/exe" "$(out e10 'f = open(b+"/rootfs/bin/trap2", "w"); f.write("#!/proc/self/exe\n"); f.close(); __import__("os").chmod(b+"/rootfs/bin/trap2", 0o755); p["args"] = ["/bin/trap2", "--version"]' | grep -c 'sennit-oci version')" 0
+# Somebody inside with every capability, who sees our processes in the same pid namespace: one that waits for
+# its start, and one whose exec is stopped as early as can be, by the frozen group that it enters. Neither
+# /proc/PID/exe nor what is mapped leads to the program, and what is written there does not reach it.
+all='import re; caps = ["CAP_" + n for n in "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER KILL SETUID SETGID SYS_PTRACE SYS_ADMIN SYS_RAWIO MKNOD CHECKPOINT_RESTORE BPF PERFMON".split()]; p["capabilities"] = {k: caps for k in ("bounding", "effective", "permitted")}'
+bundle e11 "$all"'; p["args"] = ["/bin/sleep", "100"]; open(b+"/rootfs/bin/trap2", "w").write("#!/proc/self/exe\n"); __import__("os").chmod(b+"/rootfs/bin/trap2", 0o755)'
+(cd "$tmp/e11" && run run -d e11 </dev/null >"$tmp/std" 2>&1); P=$(run state e11 | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+for i in 12 13; do
+  bundle e$i "$all; drop('pid'); ns('pid', path='/proc/$P/ns/pid'); p['args'] = ['/bin/sleep', '100']"
+  (cd "$tmp/e$i" && if [ $i = 12 ]; then run create e12; else run run -d e13; fi </dev/null >"$tmp/std" 2>&1)
+done
+sum=$(sha256sum <"$oci"); run pause e11
+for how in /bin/true /bin/trap2; do run exec --ignore-paused e11 $how </dev/null >/dev/null 2>&1 & held="${held:-} $!"; done
+spy='for p in /proc/[0-9]*; do [ $p = /proc/$$ ] && continue; readlink $p/exe; cat $p/maps; echo x >$p/exe; readlink $p/map_files/*; done 2>/dev/null | grep -e /sennit-oci -e memfd:'
+seen=; for _ in $(seq 100); do seen=$(run exec e13 /bin/sh -c "$spy"); [ "$(grep -c '^/memfd:' <<<"$seen")" -ge 3 ] && break; sleep 0.05; done
+check "CVE-2019-5736: three processes of ours are seen, all with a file in memory" "$(grep -c '^/memfd:sennit-oci (deleted)$' <<<"$seen") $(grep -c "${oci##*/}\$" <<<"$seen")" "3 0"
+run resume e11; for p in $held; do wait "$p"; done
+check "CVE-2019-5736: exec of an interpreter /proc/self/exe" "$(run exec e11 /bin/trap2 --version 2>&1 | grep -c 'sennit-oci version')" 0
+check "CVE-2019-5736: the program is as it was" "$(sha256sum <"$oci")" "$sum"
+for i in 12 13 11; do run delete -f e$i; done
 ln -sfn / "$tmp/abs"
 check "symlink as a mount's place stays inside" "$(out e5 "__import__('os').makedirs(b+'/rootfs$tmp'); __import__('os').symlink('/../../../..$tmp', b+'/rootfs/link'); bind('$tmp/src', '/link/in', 'ro'); sh('ls -d $tmp/in')"; [ -e "$tmp/in" ] && echo ESCAPED)" "$tmp/in"
 check "/dev as a symlink (crun 2026-47766)" "$(mkdir -p "$tmp/e6/rootfs"; out e6 "os=__import__('os'); os.rmdir(b+'/rootfs/dev'); os.symlink('/../../../../tmp', b+'/rootfs/dev'); c['mounts'] = [m for m in c['mounts'] if not m['destination'].startswith('/dev')]; sh('ls /tmp/null')"; [ -e /tmp/null ] && echo ESCAPED)" /tmp/null

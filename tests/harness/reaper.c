@@ -67,9 +67,13 @@ static struct lines cgroups(void)
     return l;
 }
 
-/* Children that are left; each is named, then killed. */
+#define TOLD_MAX 4096
+
+/* Children that are left; each is named, then killed. None is waited for alone: the first process
+ * of a pid namespace ends only when whoever else of it is our child has been reaped. */
 static unsigned end_children(bool quiet)
 {
+    static int told[TOLD_MAX];
     unsigned n = 0;
     char path[64], name[64];
     snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
@@ -81,6 +85,11 @@ static unsigned end_children(bool quiet)
             if (waitid(P_PID, (id_t)pid, &si, WEXITED | WNOHANG) == 0 && si.si_pid == pid) continue;
             any++;
             if (round < GRACE_MS / 10) continue;
+            kill(pid, SIGKILL);
+            bool known = false;
+            for (unsigned i = 0; i < n && i < TOLD_MAX; i++) known |= told[i] == pid;
+            if (known) continue;
+            if (n < TOLD_MAX) told[n] = pid;
             char comm[64] = "?";
             snprintf(name, sizeof(name), "/proc/%d/comm", pid);
             FILE *c = fopen(name, "re");
@@ -88,8 +97,6 @@ static unsigned end_children(bool quiet)
             if (c) fclose(c);
             if (!quiet) fprintf(stderr, "sn-reap: leaked process %d (%s)\n", pid, comm);
             n++;
-            kill(pid, SIGKILL);
-            waitid(P_PID, (id_t)pid, &si, WEXITED);
         }
         if (f) fclose(f);
         if (!any) break;

@@ -84,9 +84,9 @@ go_on 2; node_cut 0; sleep 5; node_join 0; go_on 2; chain_wait 0 "$height" 90 &&
 node_kill 0; node_kill 3; sleep 3; h1=$(chain_height 1); sleep 3; h2=$(chain_height 1)
 check "two of four decide nothing" "$((h2 - h1 <= 1))" 1
 node_start 0 go; again 3 ours $((h2 + step)) "and go on when the others are back"
-node_stop 2; again 2 go $((h2 + 2 * step)) "our home folder under CometBFT"
+node_kill 2; again 2 go $((h2 + 2 * step)) "the home folder of ours, killed, under CometBFT"
 node_stop 2; again 2 ours $((h2 + 3 * step)) "and under ours again"
-node_stop 1; again 1 ours $((h2 + 4 * step)) "CometBFT's home folder under ours"
+node_kill 1; again 1 ours $((h2 + 4 * step)) "the home folder of CometBFT, killed, under ours"
 node_stop 1; again 1 go $((h2 + 5 * step)) "and under CometBFT again"
 for i in 0 1 2 3; do node_cut $i; done; sleep 3; for i in 0 1 2 3; do node_join $i; done
 go_on && ok "everybody cut off from everybody, and together again"

@@ -2,69 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Our shim under the real containerd, Debian's 1.6 and 2.4 of the Go module: what ctr can do, crashes of shim and
 # daemon at every step, and what is left afterwards: nothing.
-# usage: containerd.sh SHIM ROOT      LOOPS=1000 for the long form
+# usage: containerd.sh SHIM ROOT EXE_WATCH      LOOPS=1000 for the long form
 set -u
-shim=$(realpath "$1") root=$2 loops=${LOOPS:-120}
+shim=$(realpath "$1") root=$2 watch=$(realpath "$3") loops=${LOOPS:-120}
 . "$root/tests/e2e/lib.sh"
-cache=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/containerd2
-end() { echo "$passed passed, $failed failed, $skipped skipped"; [ "$failed" -eq 0 ]; exit; }
-[ "$(id -u)" = 0 ] || { skip containerd "needs root"; end; }
-[ -x /bin/busybox ] || { skip containerd "busybox-static is not installed"; end; }
-ns=sennit-test-$$
-image=docker.io/library/bb:1
-export CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=1 # ctr 2.4 says at each call that version 1 of cgroups is old
-d=  daemon=
-# What we may leave behind belongs to this run alone: namespace, folders and cgroups have its name.
-leave() {
-  for p in $(pgrep -f -- "-namespace $ns " || :); do kill -9 "$p" 2>/dev/null || :; done
-  [ -n "$daemon" ] && { kill "$daemon" 2>/dev/null; wait "$daemon" 2>/dev/null; }
-  for f in /sys/fs/cgroup/*/"$ns"/*/cgroup.procs; do
-    [ -e "$f" ] && for p in $(cat "$f"); do kill -9 "$p" 2>/dev/null || :; done
-  done
-  grep -o " $tmp/[^ ]*" /proc/self/mounts | sort -r | while read -r m; do umount -l "$m" 2>/dev/null; done
-  for m in $(find /sys/fs/cgroup -mindepth 2 -maxdepth 3 -path "*/$ns*" -type d 2>/dev/null | sort -r); do rmdir "$m" 2>/dev/null; done
-  rm -rf "/run/containerd/sennit/$ns"
-  cleanup
-}
-trap leave EXIT
-
-daemon_up() { # CONTAINERD
-  mkdir -p "$d"
-  cat >"$d/config.toml" <<X
-version = 2
-root = "$d/root"
-state = "$d/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.erofs", "io.containerd.nri.v1.nri", "io.containerd.internal.v1.tracing"]
-[grpc]
-  address = "$d/c.sock"
-X
-  PATH=$(dirname "$shim"):$(dirname "$1"):$PATH "$1" -c "$d/config.toml" -l debug >>"$d/log" 2>&1 &
-  daemon=$!
-  for _ in $(seq 200); do "$ctr" -a "$d/c.sock" version >/dev/null 2>&1 && return 0; sleep 0.05; done
-  return 1
-}
-daemon_kill() { kill "$1" "$daemon" 2>/dev/null; wait "$daemon" 2>/dev/null; daemon=; }
-c() { timeout 30 "$ctr" -a "$d/c.sock" -n "$ns" "$@"; }
-run() { c run --runtime io.containerd.sennit.v2 "$@"; }
-status() { c t ls | awk -v id="$1" '$1 == id { print $3 }'; }
-wait_status() { for _ in $(seq 100); do [ "$(status "$1")" = "$2" ] && return 0; sleep 0.05; done; return 1; }
-shim_pid() { pgrep -f -- "-namespace $ns .*-id $1 .*start\$" | head -1; } # not one that deletes
-gone() { c t kill -s KILL "$1" >/dev/null 2>&1; wait_status "$1" STOPPED; c t rm "$1" >/dev/null 2>&1; c c rm "$1" >/dev/null 2>&1; }
-# What a container leaves: processes, mounts, cgroups, states, sockets. Waits a moment for what is on its way.
-left() {
-  for _ in $(seq 60); do
-    what=$(
-      pgrep -fa -- "-namespace $ns " | grep -v pgrep
-      grep "$d/state/io.containerd.runtime" /proc/self/mounts
-      find /sys/fs/cgroup -mindepth 3 -path "*/$ns/*" -type d 2>/dev/null
-      ls "/run/containerd/sennit/$ns" 2>/dev/null
-      ls "$d/state/io.containerd.runtime.v2.task/$ns" 2>/dev/null
-    )
-    [ -z "$what" ] && break
-    sleep 0.1
-  done
-  echo "$what"
-}
+. "$root/tests/interop/containerd_lib.sh"
+mkdir "$tmp/path" # programs that shims find
+shim_path=$(dirname "$shim"):$tmp/path
 
 basics() {
   timeout 120 "$ctr" -a "$d/c.sock" -n "$ns" events >"$d/events" 2>&1 & pids+=($!)
@@ -148,6 +92,138 @@ crashes() {
   check "$v: daemon killed at four moments" "$(left)" ""
 }
 
+# CVE-2019-5736: whatever looks at the runtime's processes from inside a container never gets the runtime's file.
+protection() {
+  local sum seen i
+  sum=$(sha256sum <"$shim")
+  mkdir -p "$tmp/watch"; cp "$watch" "$tmp/watch/exe_watch"
+  for kind in plain privileged; do
+    run -d $([ $kind = plain ] || echo --privileged) --mount "type=bind,src=$tmp/watch,dst=/watch,options=rbind:ro" $image "p-$kind" sleep 1000
+    c t exec --exec-id w "p-$kind" /watch/exe_watch 6 >"$tmp/seen-$kind" & pids+=($!)
+    # The runtime's own child as program stays as long as its input is open; others are there for moments.
+    sleep 5 | c t exec --exec-id self "p-$kind" /proc/self/exe -namespace n -id i -address a start >/dev/null 2>&1 &
+    for i in $(seq 25); do c t exec --exec-id "x$i" "p-$kind" true; done
+    wait "${pids[-1]}" 2>/dev/null
+    seen=$(cat "$tmp/seen-$kind")
+    case $seen in *"writable 0 "*) ok "$v: $kind: nothing of the runtime can be written" ;; *) fail "$v: $kind: written to" "$seen" ;; esac
+    case $seen in "foreign 0 "*) fail "$v: $kind: the runtime's child was seen" "$seen" ;; *) ok "$v: $kind: it was looked at: ${seen% hidden*}" ;; esac
+    own=$(stat -c %d "$shim"); own=$((own >> 8 & 4095)):$((own & 255))
+    case ",$(echo "$seen" | sed 's/.*devices \([^ ]*\) .*/\1/')," in *",$own,"*) fail "$v: $kind: file of the host" "$seen" ;; *) ok "$v: $kind: no file of the host's is its program" ;; esac
+    gone "p-$kind"
+  done
+  check "$v: the runtime's file is as it was" "$(sha256sum <"$shim")" "$sum"
+}
+
+# Twenty tasks over restarts of the daemon, one of which ends meanwhile; the events of its end come after.
+restarts() { # CONTAINERD
+  local i
+  for i in $(seq 20); do run -d $image "r$i" sleep 1000; done
+  pid=$(c t ls | awk '$1 == "r7" { print $2 }')
+  daemon_kill -9; kill -9 "$pid"; daemon_up "$1"
+  # 2.4 cleans up at once what it finds without a process.
+  for i in $(seq 100); do s=$(status r7); [ "$s" = STOPPED ] || [ -z "$s" ] && break; sleep 0.05; done
+  case $s in STOPPED | "") ok "$v: one of twenty ended while the daemon was away" ;; *) fail "$v: one of twenty ended while the daemon was away" "$s" ;; esac
+  check "$v: nineteen run on" "$(c t ls | grep -c RUNNING)" 19
+  check "$v: metrics of each" "$(for i in $(seq 20); do [ $i = 7 ] || c t metrics --format json "r$i" | grep -c '"cpu"\|usage_usec' | sed 's,[1-9].*,1,'; done | sort | uniq -c | tr -s ' ')" " 19 1"
+  check "$v: exec in each" "$(for i in $(seq 20); do [ $i = 7 ] || c t exec --exec-id e "r$i" echo in; done | sort | uniq -c | tr -s ' ')" " 19 in"
+  daemon_kill -TERM; daemon_up "$1"
+  check "$v: and again" "$(c t ls | grep -c RUNNING)" 19
+  # What a pod costs is counted: the shim's share of memory, what the container's group is charged, the shim's kernel stack and tables.
+  sleep 3
+  for i in 1 2 3 4 5; do
+    p=$(shim_pid "r$i")
+    echo "$(awk '/^Pss:/ { print $2 }' "/proc/$p/smaps_rollup") $(($(cat /sys/fs/cgroup/memory/$ns/r$i/memory.usage_in_bytes 2>/dev/null || cat "/sys/fs/cgroup/$ns/r$i/memory.current") / 1024))"
+  done >"$tmp/cost"
+  shim_kb=$(awk '{ s += $1 } END { printf "%d", s / NR }' "$tmp/cost") pod_kb=$(awk '{ s += $1 + $2 } END { printf "%d", s / NR }' "$tmp/cost")
+  [ "$shim_kb" -gt 0 ] && [ "$shim_kb" -le 600 ] && ok "$v: a shim at rest has $shim_kb kB" || fail "$v: a shim at rest" "$shim_kb kB, at most 600 are allowed"
+  [ "$pod_kb" -gt 0 ] && [ "$pod_kb" -le 3100 ] && ok "$v: a pod costs $pod_kb kB" || fail "$v: a pod's cost" "$pod_kb kB, at most 3100 are allowed"
+  for i in $(seq 20); do c t rm -f "r$i" >/dev/null 2>&1; c c rm "r$i" >/dev/null 2>&1; done
+  check "$v: nothing is left of twenty" "$(left)" ""
+}
+
+# The topics of a life with an exec, a pause and a checkpoint's absence, in the order in which they were told.
+order() {
+  timeout 60 "$ctr" -a "$d/c.sock" -n "$ns" events >"$d/order" 2>&1 & local e=$!; pids+=($e)
+  sleep 0.5
+  run -d $image o1 sleep 1000
+  c t exec --exec-id e1 o1 true
+  c t pause o1; c t resume o1
+  gone o1
+  for _ in $(seq 60); do grep -q "/tasks/delete" "$d/order" && break; sleep 0.05; done
+  kill $e
+  check "$v: order of all events" "$(grep -o "$ns /tasks/[a-z-]*" "$d/order" | sed 's,.*/,,' | tr '\n' ' ')" "create start exec-added exec-started exit paused resumed exit delete "
+}
+
+# A pod of containerd 2: the sandbox is the shim itself; its containers join it.
+sandbox() {
+  "$ctr" sandboxes --help >/dev/null 2>&1 || { skip "$v: sandboxes" "this ctr has none"; return; }
+  echo '{"ociVersion":"1.2.0","hostname":"pod","linux":{}}' >"$tmp/pod.json"
+  check "$v: sandbox" "$(c sandboxes run --runtime io.containerd.sennit.v2 "$tmp/pod.json" pod1 2>&1)" pod1
+  check "$v: features are known" "$(c plugins inspect-runtime --runtime io.containerd.sennit.v2 2>&1 | grep -c '"ociVersionMax": "1.3.0"')" 1
+  run -d --sandbox pod1 $image pc1 sleep 1000
+  check "$v: sandbox: a container runs and ends" "$(run --rm --sandbox pod1 $image pc2 echo in-pod 2>&1)" in-pod
+  check "$v: sandbox: one shim for all" "$(pgrep -fc -- "-namespace $ns .*start\$")" 1
+  check "$v: sandbox: the other one runs on" "$(status pc1)" RUNNING
+  c sandboxes rm pod1 >"$tmp/rm" 2>&1
+  check "$v: sandbox: not removed under its container" "$(status pc1)$(grep -c 'must be deleted before' "$tmp/rm")" RUNNING1
+  gone pc1
+  c sandboxes rm --force pod1 >/dev/null 2>&1
+  check "$v: sandbox: removed" "$(c sandboxes ls | grep -c pod1)" 0
+  check "$v: sandbox: nothing is left" "$(left)" ""
+}
+
+# A runtime's own file of settings: where states are, and the group that the shim lives in.
+settings() {
+  local g=/sys/fs/cgroup/pids/$ns-shim
+  [ -d /sys/fs/cgroup/pids ] || g=/sys/fs/cgroup/$ns-shim
+  mkdir -p "$g"
+  printf 'Root = "%s"\nShimCgroup = "/%s"\n' "$tmp/states" "$ns-shim" >"$tmp/settings.toml"
+  run -d --runtime-config-path "$tmp/settings.toml" $image s1 sleep 1000
+  check "$v: settings: where states are" "$(ls "$tmp/states/$ns" 2>/dev/null)" s1
+  check "$v: settings: the shim's group" "$(grep -c "$ns-shim" "/proc/$(shim_pid s1)/cgroup" | sed 's,[1-9].*,some,')" some
+  kill -9 "$(shim_pid s1)"; for _ in $(seq 100); do s=$(status s1); [ -z "$s" ] || [ "$s" = STOPPED ] && break; sleep 0.05; done
+  c t rm -f s1 >/dev/null 2>&1; c c rm s1 >/dev/null 2>&1
+  for _ in $(seq 40); do [ -z "$(ls "$tmp/states/$ns")" ] && break; sleep 0.05; done
+  check "$v: settings: found by what cleans up after a kill" "$(ls "$tmp/states/$ns")" ""
+  echo 'BinaryName = "runc"' >"$tmp/settings.toml"
+  run --rm --runtime-config-path "$tmp/settings.toml" $image s2 true >"$tmp/set" 2>&1
+  check "$v: settings: an unknown one is named" "$(grep -c 'BinaryName: one of Root' "$tmp/set" | sed 's,[1-9].*,some,')" some
+  find /sys/fs/cgroup -maxdepth 2 -name "$ns-shim" -type d -exec rmdir {} + 2>/dev/null
+  check "$v: settings: nothing is left" "$(left)" ""
+}
+
+# Out to disk and back, by a criu that works here (tests/interop/oci_criu.sh says which those are).
+checkpoints() {
+  local criu=
+  for x in ${CRIU:-} "$(command -v criu || :)" "${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/criu/criu"; do
+    [ -x "$x" ] || continue
+    rm -rf "$tmp/plain"; mkdir "$tmp/plain"
+    p=$(python3 -c 'import subprocess as s; print(s.Popen(["sleep", "1000"], stdin=-3, stdout=-3, stderr=-3, start_new_session=True).pid)')
+    "$x" dump -t "$p" -D "$tmp/plain" --shell-job -o d.log >/dev/null 2>&1 && criu=$x && break
+    kill -9 "$p"
+  done
+  [ -n "$criu" ] || { skip "$v: checkpoints" "no criu that can dump a plain process here"; return; }
+  ln -sf "$criu" "$tmp/path/criu"
+  run -d $image c1 sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/n; sleep 0.05; done'
+  for _ in $(seq 100); do [ "$(c t exec --exec-id n c1 cat /tmp/n 2>/dev/null || echo 0)" -gt 3 ] && break; done
+  c c checkpoint --rw --image --task c1 docker.io/library/check:1 >"$tmp/check" 2>&1 && ok "$v: checkpoint" || { fail "$v: checkpoint" "$(cat "$tmp/check") $(cat "$d"/state/io.containerd.runtime.v2.task/"$ns"/c1/criu-work/*.log 2>/dev/null | tail -3)"; gone c1; return; }
+  check "$v: checkpoint: runs on" "$(status c1)" RUNNING
+  n=$(c t exec --exec-id n c1 cat /tmp/n)
+  gone c1
+  c c restore --rw --live c2 docker.io/library/check:1 >"$tmp/check" 2>&1 & pids+=($!)
+  wait_status c2 RUNNING && ok "$v: restore" || { fail "$v: restore" "$(cat "$tmp/check")"; gone c2; return; }
+  a=$(c t exec --exec-id m c2 cat /tmp/n); sleep 0.3; b=$(c t exec --exec-id o c2 cat /tmp/n)
+  [ "${a:-0}" -ge 3 ] && [ "${b:-0}" -gt "$a" ] && ok "$v: restore: goes on counting" || fail "$v: restore: goes on counting" "$n, then $a, then $b"
+  mkdir "$tmp/ck-$v"
+  c t checkpoint --image-path "$tmp/ck-$v" c2 >"$tmp/check" 2>&1
+  if ls "$tmp/ck-$v" | grep -q inventory; then ok "$v: task checkpoint into a folder"
+  elif grep -q 'content sha256.* already exists' "$tmp/check"; then skip "$v: task checkpoint into a folder" "this containerd gives the folder to runc only, and fails to store what it has"
+  else fail "$v: task checkpoint into a folder" "$(cat "$tmp/check")"; fi
+  gone c2
+  c images rm docker.io/library/check:1 >/dev/null
+  check "$v: checkpoints: nothing is left" "$(left)" ""
+}
+
 loop() {
   local fds before after
   before=$(cat /proc/sys/fs/file-nr | cut -f1)
@@ -167,19 +243,8 @@ against() { # VERSION CONTAINERD CTR
   daemon_up "$2" || { fail "$v" "containerd did not start: $(tail -3 "$d/log")"; return; }
   c image import "$tmp/bb.tar" >"$tmp/import" 2>&1 || { fail "$v: import" "$(cat "$tmp/import")"; return; }
   mkdir -p /run/containerd
-  basics; operations "$2"; crashes "$2"; loop
+  basics; order; operations "$2"; protection; sandbox; settings; checkpoints; crashes "$2"; restarts "$2"; loop
   daemon_kill -TERM
 }
 
-python3 "$root/tests/interop/containerd_image.py" "$tmp/bb.tar" $image
-if [ -x /usr/bin/containerd ]; then against 1.6 /usr/bin/containerd /usr/bin/ctr
-else skip "containerd 1.6" "not installed"; fi
-if command -v go >/dev/null; then
-  mkdir -p "$cache/bin"; cd "$cache" || exit 1
-  [ -x bin/ctr ] || (printf 'module peers\n\ngo 1.25\n' >go.mod; go mod edit -require github.com/containerd/containerd/v2@v2.4.2
-    CGO_ENABLED=0 GOFLAGS=-mod=mod go build -tags "no_btrfs no_devmapper no_zfs netgo osusergo" -o bin/ \
-      github.com/containerd/containerd/v2/cmd/containerd github.com/containerd/containerd/v2/cmd/ctr \
-      github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2) >go.log 2>&1
-  if [ -x bin/ctr ]; then against 2.4 "$cache/bin/containerd" "$cache/bin/ctr"; else skip "containerd 2.4" "its Go module is out of reach"; fi
-else skip "containerd 2.4" "go is not installed"; fi
-end
+peers

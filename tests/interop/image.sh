@@ -3,7 +3,7 @@
 # Images of other tools: made by umoci, pushed by skopeo to Debian's docker-registry, pulled by us and compared
 # file by file with what umoci unpacks; our archives and our store read by skopeo.  image.sh SENNIT SOURCE_ROOT
 set -uo pipefail
-sennit=$1; src=$2
+sennit=$(realpath "$1"); src=$(realpath "$2")
 . "$src/tests/e2e/lib.sh"
 finish() { echo "$passed passed, $failed failed, $skipped skipped"; [ "$failed" -eq 0 ]; exit $?; }
 [ "$(id -u)" -eq 0 ] || { skip image "owners of files need root"; finish; }

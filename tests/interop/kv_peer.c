@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Our side of tests/interop/kv.sh: kv_peer dump FOLDER, kv_peer write FOLDER SEED [BATCHES],
- * kv_peer crash FOLDER SEED BATCHES: the same, some more a moment later, and an end without closing. */
+/* Our side of tests/interop/kv.sh: kv_peer dump FOLDER (sum FOLDER: each value's length and CRC-32C
+ * in its place), kv_peer write FOLDER SEED [BATCHES], kv_peer crash FOLDER SEED BATCHES: the same,
+ * some more a moment later, and an end without closing. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/crc32c.h"
 #include "core/rand.h"
 #include "core/status.h"
 #include "fiber/fiber.h"
@@ -16,9 +18,9 @@ static void print_hex(struct sn_str s)
     for (size_t i = 0; i < s.len; i++) printf("%02x", (uint8_t)s.ptr[i]);
 }
 
-static int dump(struct sn_kv *kv)
+static int dump(struct sn_kv *kv, bool sum)
 {
-    char from[64];
+    char from[4096];
     struct sn_kv_range range = {.n_max = 777};
     for (int more = 1; more == 1;) {
         struct sn_arena a;
@@ -29,12 +31,16 @@ static int dump(struct sn_kv *kv)
         for (size_t i = 0; more >= 0 && i < n; i++) {
             print_hex(p[i].key);
             putchar(' ');
-            print_hex(p[i].value);
+            if (sum)
+                printf("%zu %08x", p[i].value.len, sn_crc32c(0, p[i].value.ptr, p[i].value.len));
+            else
+                print_hex(p[i].value);
             putchar('\n');
             if (i % 64 == 0) sn_yield();
         }
         if (more == 1) { /* on behind the last one */
             size_t len = p[n - 1].key.len;
+            if (len >= sizeof(from)) return SN_E_RESOURCE_EXHAUSTED;
             memcpy(from, p[n - 1].key.ptr, len);
             from[len] = 0;
             range.from = sn_str_of(from, len + 1);
@@ -75,9 +81,10 @@ static int work(void *arg)
     struct sn_kv *kv;
     int r = sn_kv_open(argv[2], NULL, &kv);
     if (r < 0) return r;
-    r = argv[1][0] == 'd' ? dump(kv)
-                          : write_some(kv, strtoull(argv[3], NULL, 10),
-                                       argv[4] ? strtoull(argv[4], NULL, 10) : 20000);
+    bool sum = argv[1][0] == 's';
+    r = sum || argv[1][0] == 'd' ? dump(kv, sum)
+                                 : write_some(kv, strtoull(argv[3], NULL, 10),
+                                              argv[4] ? strtoull(argv[4], NULL, 10) : 20000);
     if (argv[1][0] == 'c') {
         for (int i = 0; i < 4 && r >= 0; i++) {
             r = sn_sleep(150 * SN_MS);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # tests/interop/oci_validation.sh SENNIT_OCI SN_REAP ROOT - the validation programs of opencontainers/runtime-tools against
-# sennit-oci and, as the measure, runc and crun: what either passes here must pass. crun of Debian takes
+# sennit-oci and, as the measure, runc (Debian's and 1.5.3) and crun: what either passes here must pass. crun of Debian takes
 # no ociVersion above 1.0, so it is shown 1.0.2. docs/oci.md explains what nobody passes.
 set -uo pipefail
 root=$(cd "$3" && pwd); oci=$(realpath "$1")
@@ -33,7 +33,8 @@ cached() { # the peers' verdicts do not change between runs of ours
 }
 verdicts "$oci" "$tmp/ours"
 : >"$tmp/peers"
-for p in $runc ${crun:+$tmp/crun}; do
+peer_runc || :
+for p in $runc $runc_new ${crun:+$tmp/crun}; do
   cached "$p" "$([ "$p" = "$tmp/crun" ] && echo "$crun" || echo "$p")" "$tmp/one"; cat "$tmp/one" >>"$tmp/peers"
 done
 python3 - "$tmp/ours" "$tmp/peers" >"$tmp/out" <<'P'

@@ -72,7 +72,7 @@ from browser import Browser
 page, folder, out = sys.argv[1:]
 with Browser(folder) as b:
     b.open(page)
-    assert b.wait("document.querySelectorAll('.exhibit .facts').length === 2")
+    assert b.wait("document.querySelectorAll('.exhibit .facts').length >= 2 && !document.querySelector('.exhibit > .sub')"), b.text("main")
     b.shot(f"{out}/tour-board.png", 1280, 1180)
     b.open(page + "/contracts#Token/transfer")
     assert b.wait("document.querySelector('#events-table td.n') !== null"), b.text("main")

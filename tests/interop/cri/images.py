@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pushes what critest's specs expect of their images to a local registry: images.py REGISTRY WEB NNP.
+"""Pushes what critest's specs expect of their images to a local registry: images.py REGISTRY WEB NNP SH.
 
 The images are busybox (Debian's, static) and our own small programs under the names that critest asks for; a
 hosts.toml sends those names' registries here."""
@@ -14,7 +14,7 @@ import tarfile
 import urllib.error
 import urllib.request
 
-REG, WEB, NNP = sys.argv[1:4]
+REG, WEB, NNP, SH = sys.argv[1:5]
 # Debian's static busybox has neither of these.
 PGREP = b"""#!/bin/sh
 for p in /proc/[0-9]*; do [ "$(cat $p/comm 2>/dev/null)" = "$1" ] && echo ${p#/proc/}; done
@@ -60,7 +60,7 @@ def put_blob(repo, b):
     request("PUT", at + ("&" if "?" in at else "?") + "digest=" + digest(b), b, "application/octet-stream")
 
 
-def push(repo, tag, layers, cmd=("sh",), user="", **more):
+def push(repo, tag, layers, cmd=("sh",), user="", plain=False, **more):
     cfg = {"architecture": "amd64", "os": "linux", "created": "2024-01-01T00:00:00Z",
            "config": {"Cmd": list(cmd), "User": user, "Env": ["PATH=/bin:/usr/bin:/sbin:/usr/sbin"], **more},
            "rootfs": {"type": "layers", "diff_ids": [digest(t) for t, _ in layers]}, "history": []}
@@ -70,9 +70,11 @@ def push(repo, tag, layers, cmd=("sh",), user="", **more):
         put_blob(repo, z)
     m = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
          "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest(cfg), "size": len(cfg)},
-         "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest(z), "size": len(z)}
+         "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar" + ("" if plain else "+gzip"), "digest": digest(z), "size": len(z)}
                     for _, z in layers]}
-    request("PUT", f"http://{REG}/v2/{repo}/manifests/{tag}", json.dumps(m).encode(), m["mediaType"])
+    m_text = json.dumps(m).encode()
+    request("PUT", f"http://{REG}/v2/{repo}/manifests/{tag}", m_text, m["mediaType"])
+    return digest(m_text)
 
 
 def main():
@@ -85,7 +87,8 @@ def main():
                                            "sys", "dev", "mnt", "run")] + [("tmp", "d", b"", 0o1777)]
     base = layer(dirs + [("bin/busybox", "f", bb, 0o755), ("etc/passwd", "f", passwd.encode(), 0o644),
                          ("etc/group", "f", group.encode(), 0o644)] +
-                 [("bin/" + a, "h", "bin/busybox", 0o755) for a in applets if a != "busybox"] +
+                 [("bin/" + a, "h", "bin/busybox", 0o755) for a in applets if a not in ("busybox", "sh")] +
+                 [("bin/sh", "f", open(SH, "rb").read(), 0o755)] +
                  [("bin/ipcs", "f", b"#!/bin/sh\ncat /proc/sysvipc/shm\n", 0o755), ("bin/pgrep", "f", PGREP, 0o755)])
     web = layer([("bin/nginx", "f", open(WEB, "rb").read(), 0o755)])
     nnp = layer([("nnp", "f", open(NNP, "rb").read(), 0o4755)])
@@ -106,7 +109,9 @@ def main():
         push(STAGING + "test-image-" + n, "latest", [base, layer([("mark-" + n, "f", n.encode(), 0o644)])])
     for t in ("test", "all"):
         push(STAGING + "test-image-tag", t, [base, layer([("mark-tag-" + t, "f", b"t", 0o644)])])
-    push(STAGING + "test-image-digest", "latest", [base, layer([("mark-digest", "f", b"d", 0o644)])])
+    # The same bytes on every machine: cri.sh tells critest the digest that this prints.
+    tar = layer([("mark-digest", "f", b"d", 0o644)])[0]
+    print(push(STAGING + "test-image-digest", "latest", [(tar, tar)], plain=True))
     for t in ("1", "2", "3"):
         push(STAGING + "test-image-tags", t, [base, layer([("mark-tags", "f", b"t", 0o644)])])
 

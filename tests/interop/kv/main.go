@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // goleveldb's side of tests/interop/kv.sh.  kv write FOLDER SEED: puts, overwrites and deletes;
-// kv dump FOLDER: every pair, in order, as hex.
+// kv dump FOLDER: every pair, in order, as hex; kv sum FOLDER: each value's length and CRC-32C in its place.
 package main
 
 import (
 	"bufio"
 	"fmt"
+	"hash/crc32"
 	"math/rand"
 	"os"
 	"strconv"
 
 	"github.com/syndtr/goleveldb/leveldb"
 )
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func check(err error) {
 	if err != nil {
@@ -44,7 +47,11 @@ func main() {
 		out := bufio.NewWriter(os.Stdout)
 		it := db.NewIterator(nil, nil)
 		for it.Next() {
-			fmt.Fprintf(out, "%x %x\n", it.Key(), it.Value())
+			if os.Args[1] == "sum" {
+				fmt.Fprintf(out, "%x %d %08x\n", it.Key(), len(it.Value()), crc32.Checksum(it.Value(), castagnoli))
+			} else {
+				fmt.Fprintf(out, "%x %x\n", it.Key(), it.Value())
+			}
 		}
 		check(it.Error())
 		it.Release()
