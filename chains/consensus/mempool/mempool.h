@@ -143,8 +143,9 @@ void sn_mempool_cursor_open(struct sn_mempool *mp, struct sn_mempool_cursor *c);
 /* sn_mempool_cursor_close - the peer is gone: its number may be given to another. */
 void sn_mempool_cursor_close(struct sn_mempool *mp, struct sn_mempool_cursor *c);
 /* sn_mempool_cursor_take - the next transactions this peer has not sent us itself, nor had from a
- * cursor of its, referenced: up to n_max and bytes_max together (one at least). Ends before one that came at a height more than
- * one above the peer's, which it could not check. Returns how many; 0: nothing for it now. */
+ * cursor of its, referenced: up to n_max and bytes_max together (one at least). Ends before one that
+ * came at a height more than one above the peer's, which it could not check. Returns how many; 0:
+ * nothing for it now. */
 size_t sn_mempool_cursor_take(struct sn_mempool *mp, struct sn_mempool_cursor *c,
                               int64_t peer_height, uint64_t bytes_max, struct sn_mempool_tx **txs,
                               size_t n_max);
