@@ -15,7 +15,7 @@
 #include "crypto/hash.h"
 #include "fiber/sync.h"
 
-#define YIELD_TXS 256 /* that leave, between two looks at other fibers */
+#define YIELD_TXS 256    /* that leave, between two looks at other fibers */
 #define DISPLACE_LOOK 16 /* of a peer's newest transactions, for one that may go */
 
 enum { CHECKING, LINKED, GONE };
@@ -583,8 +583,8 @@ void sn_mempool_cursor_close(struct sn_mempool *mp, struct sn_mempool_cursor *c)
 static bool is_for(const struct sn_mempool_cursor *c, const struct sn_mempool_tx *tx)
 {
     if (has(tx, c->peer)) return false;
-    bool half = c->share == SN_MEMPOOL_FIRST && (tx->key[SN_MEMPOOL_KEY - 1] & 1) == c->odd;
-    return c->share == SN_MEMPOOL_ALL || tx->from == 0 || half;
+    return c->share == SN_MEMPOOL_ALL || tx->from == 0 ||
+           (tx->key[SN_MEMPOOL_KEY - 1] & 1) == c->odd;
 }
 
 size_t sn_mempool_cursor_take(struct sn_mempool *mp, struct sn_mempool_cursor *c,

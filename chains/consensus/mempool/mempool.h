@@ -78,16 +78,16 @@ int sn_mempool_finish(struct sn_mempool *mp, struct sn_mempool_tx *tx, bool ok, 
 /* One transaction of a block. */
 struct sn_mempool_done {
     struct sn_str data;
-    bool ok; /* the block's result: a failed one may come again, unless keep_invalid */
+    bool ok;            /* the block's result: a failed one may come again, unless keep_invalid */
     const uint8_t *key; /* SHA-256 of data; NULL: it is made here */
 };
-/* sn_mempool_decided - a block is: what begins from now on is checked against the state after it, and
- * nothing that was checked before goes into a block until it has been again. */
+/* sn_mempool_decided - a block is: what begins from now on is checked against the state after it,
+ * and nothing that was checked before goes into a block until it has been again. */
 void sn_mempool_decided(struct sn_mempool *mp, int64_t height);
 /* sn_mempool_update - then the block's transactions leave, and those that waited too long, while
- * others come: as many look-ups as the block has transactions, with looks at other fibers in between.
- * What is left is due for sn_mempool_recheck_take. Returns 0, SN_E_NOMEM (nothing is in the pool
- * that was in the block; some keys are not remembered). */
+ * others come: as many look-ups as the block has transactions, with looks at other fibers in
+ * between. What is left is due for sn_mempool_recheck_take. Returns 0, SN_E_NOMEM (nothing is in
+ * the pool that was in the block; some keys are not remembered). */
 int sn_mempool_update(struct sn_mempool *mp, int64_t now_ns, const struct sn_mempool_done *txs,
                       size_t n) SN_MUST_CHECK;
 /* sn_mempool_recheck_take - the next transaction to check again, referenced, or NULL. Several may
@@ -118,12 +118,11 @@ void sn_mempool_flush(struct sn_mempool *mp);
 /* ---- gossip ---- */
 
 /* Two nodes that have a transaction from the same peer would send it to each other. So each of two
- * neighbours is the first to send one half of what comes from others, told apart by a bit of the key;
- * its neighbour sends that half later, if it has not had it by then. */
+ * neighbours is the first to send one half of what comes from others, told apart by a bit of the
+ * key; its neighbour sends that half later, if it has not had it by then. */
 enum sn_mempool_share {
     SN_MEMPOOL_ALL,
-    SN_MEMPOOL_OWN,   /* what this node's users sent */
-    SN_MEMPOOL_FIRST, /* that, and this node's half of the rest */
+    SN_MEMPOOL_FIRST, /* what this node's users sent, and this node's half of the rest */
 };
 /* Where a peer is in the list. `wake` is called when there is something for a cursor that was at
  * the end: from any fiber, with a lock held: it may set an event, and nothing else. */
@@ -143,9 +142,9 @@ void sn_mempool_cursor_open(struct sn_mempool *mp, struct sn_mempool_cursor *c);
 /* sn_mempool_cursor_close - the peer is gone: its number may be given to another. */
 void sn_mempool_cursor_close(struct sn_mempool *mp, struct sn_mempool_cursor *c);
 /* sn_mempool_cursor_take - the next transactions this peer has not sent us itself, nor had from a
- * cursor of its, referenced: up to n_max and bytes_max together (one at least). Ends before one that
- * came at a height more than one above the peer's, which it could not check. Returns how many; 0:
- * nothing for it now. */
+ * cursor of its, referenced: up to n_max and bytes_max together (one at least). Ends before one
+ * that came at a height more than one above the peer's, which it could not check. Returns how many;
+ * 0: nothing for it now. */
 size_t sn_mempool_cursor_take(struct sn_mempool *mp, struct sn_mempool_cursor *c,
                               int64_t peer_height, uint64_t bytes_max, struct sn_mempool_tx **txs,
                               size_t n_max);

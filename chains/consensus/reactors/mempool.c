@@ -25,9 +25,6 @@ struct sn_mempool_reactor {
     int slot;
     struct sn_sem persistent, others; /* who may be sent to, where that is limited */
     _Atomic uint64_t txs_in, known_in, messages_in, txs_out, messages_out, bytes_out, active;
-    _Atomic int64_t looked_at; /* at the pool, for: */
-    _Atomic uint64_t added;
-    _Atomic bool busy;
 };
 /* Of a peer, in its slot. */
 struct gossip {
@@ -35,13 +32,9 @@ struct gossip {
     struct sn_switch_peer *peer;
     struct sn_sem checks; /* how many more transactions of its may be checked */
     struct sn_sem woken;
-    _Atomic bool awake; /* woken has a permit, or is about to */
-    struct part {
-        struct sn_mempool_cursor at;
-        int64_t wait_ns; /* since it came */
-    } parts[3]; /* our users', that and our half of the others', and all */
-    bool busy;
-    int64_t next_at; /* no message before */
+    _Atomic bool awake;                  /* woken has a permit, or is about to */
+    struct sn_mempool_cursor first, all; /* what goes at once, and what the peer is to send first */
+    int64_t next_at;                     /* no message before */
     struct sn_mempool_tx *txs[SN_MEMPOOL_BATCH_TXS];
 };
 struct check {
@@ -129,7 +122,7 @@ static int send(struct gossip *g, size_t n, struct sn_buf *out)
     return 0;
 }
 /* A message of what a cursor has. Returns 2 where it was full, 1, 0 where there was nothing, < 0.
- * */
+ */
 static int send_some(struct gossip *g, struct sn_mempool_cursor *c, struct sn_buf *out)
 {
     uint64_t most = SN_MIN(SN_MEMPOOL_BATCH_BYTES, g->x->rules.tx_bytes_max);
@@ -139,31 +132,6 @@ static int send_some(struct gossip *g, struct sn_mempool_cursor *c, struct sn_bu
     int r = send(g, n, out);
     return r < 0 ? r : n == SN_MEMPOOL_BATCH_TXS || out->len > most / 2 ? 2 : 1;
 }
-/* Whether many transactions come, from all together, as of the last whole second. */
-static bool is_busy(struct sn_mempool_reactor *x)
-{
-    struct sn_mempool_stats st;
-    int64_t now = sn_now(), at = atomic_load_explicit(&x->looked_at, memory_order_relaxed);
-    if (now - at < SN_SEC || !atomic_compare_exchange_strong(&x->looked_at, &at, now))
-        return atomic_load_explicit(&x->busy, memory_order_relaxed);
-    sn_mempool_stats(sn_txs_pool(x->o.txs), &st);
-    uint64_t before = atomic_exchange(&x->added, st.added);
-    bool busy = (double)(st.added - before) * SN_SEC >= (double)SN_MEMPOOL_BUSY * (double)(now - at);
-    atomic_store_explicit(&x->busy, busy, memory_order_relaxed);
-    return busy;
-}
-/* Where few transactions come each goes on at once. Where many come, what comes from others is most
- * often in a block before the neighbour would have needed it from here. */
-static void pace(struct gossip *g)
-{
-    int64_t now = sn_now();
-    g->busy = is_busy(g->x);
-    g->parts[1].wait_ns = g->busy ? SN_MEMPOOL_RELAY_BUSY_NS : 0;
-    g->parts[2].wait_ns = g->busy ? 4 * SN_MEMPOOL_RELAY_BUSY_NS : SN_MEMPOOL_RELAY_NS;
-    for (unsigned i = 1; i < SN_COUNT_OF(g->parts); i++)
-        g->parts[i].at.until_ns =
-            g->parts[i].wait_ns ? SN_MAX(now - g->parts[i].wait_ns, (int64_t)1) : 0;
-}
 /* Sends what there is for the peer. A frame of the connection has a kilobyte, full or not: what
  * comes soon after a message that was not full waits a little for more. */
 static int send_all(struct gossip *g, struct sn_buf *out)
@@ -171,25 +139,19 @@ static int send_all(struct gossip *g, struct sn_buf *out)
     for (;;) {
         int r = g->next_at > sn_now() ? sn_sleep_until(g->next_at) : 0;
         if (r < 0) return r;
-        pace(g);
-        int most = 0;
-        for (unsigned i = 0; i < SN_COUNT_OF(g->parts); i++) {
-            r = send_some(g, &g->parts[i].at, out);
-            if (r < 0) return r;
-            most = SN_MAX(most, r);
-        }
-        /* Where many come, most that wakes it is not to go yet. */
-        if (most == 1 || (most == 0 && g->busy)) g->next_at = sn_now() + SN_MEMPOOL_GATHER_NS;
-        if (most == 0) return 0;
+        g->all.until_ns = SN_MAX(sn_now() - SN_MEMPOOL_RELAY_NS, (int64_t)1);
+        int first = send_some(g, &g->first, out);
+        int later = first < 0 ? 0 : send_some(g, &g->all, out);
+        if (first < 0 || later < 0) return SN_MIN(first, later);
+        if (first == 0 && later == 0) return 0;
+        if (first < 2 && later < 2) g->next_at = sn_now() + SN_MEMPOOL_GATHER_NS;
     }
 }
 /* Until something is new, or something has waited long enough for the peer to send it. */
 static int await(struct gossip *g)
 {
     int64_t before = sn_deadline();
-    for (unsigned i = 0; i < SN_COUNT_OF(g->parts); i++)
-        if (g->parts[i].at.stopped_ns)
-            (void)sn_deadline_tighten(g->parts[i].at.stopped_ns + g->parts[i].wait_ns);
+    if (g->all.stopped_ns) (void)sn_deadline_tighten(g->all.stopped_ns + SN_MEMPOOL_RELAY_NS);
     int r = sn_sem_acquire(&g->woken, 1);
     sn_deadline_restore(before);
     return r == SN_E_DEADLINE_EXCEEDED && !sn_cancelled() ? 0 : r;
@@ -207,21 +169,17 @@ static int gossip_on(struct gossip *g, struct sn_buf *out)
 /* Which half is whose both nodes tell from their ids. */
 static void open_cursors(struct gossip *g)
 {
-    static const enum sn_mempool_share shares[] = {SN_MEMPOOL_OWN, SN_MEMPOOL_FIRST, SN_MEMPOOL_ALL};
+    struct sn_mempool *pool = sn_txs_pool(g->x->o.txs);
     bool above = strcmp(sn_switch_self(g->x->o.sw)->id, sn_switch_peer_id(g->peer)) > 0;
-    for (unsigned i = 0; i < SN_COUNT_OF(g->parts); i++) {
-        g->parts[i].at = (struct sn_mempool_cursor){.peer = sn_switch_peer_number(g->peer),
-                                                    .share = shares[i],
-                                                    .odd = above,
-                                                    .wake = wake,
-                                                    .arg = g};
-        sn_mempool_cursor_open(sn_txs_pool(g->x->o.txs), &g->parts[i].at);
-    }
-}
-static void close_cursors(struct gossip *g)
-{
-    for (unsigned i = 0; i < SN_COUNT_OF(g->parts); i++)
-        sn_mempool_cursor_close(sn_txs_pool(g->x->o.txs), &g->parts[i].at);
+    g->first = (struct sn_mempool_cursor){.peer = sn_switch_peer_number(g->peer),
+                                          .share = SN_MEMPOOL_FIRST,
+                                          .odd = above,
+                                          .wake = wake,
+                                          .arg = g};
+    g->all = g->first;
+    g->all.share = SN_MEMPOOL_ALL;
+    sn_mempool_cursor_open(pool, &g->first);
+    sn_mempool_cursor_open(pool, &g->all);
 }
 static int gossip(void *arg)
 {
@@ -241,7 +199,8 @@ static int gossip(void *arg)
     open_cursors(g);
     wake(g);
     r = gossip_on(g, &out);
-    close_cursors(g);
+    sn_mempool_cursor_close(sn_txs_pool(x->o.txs), &g->first);
+    sn_mempool_cursor_close(sn_txs_pool(x->o.txs), &g->all);
     atomic_fetch_sub_explicit(&x->active, 1, memory_order_relaxed);
     if (limit) sn_sem_release(limit, 1);
     sn_buf_done(&out);

@@ -8,10 +8,8 @@
  * the peer has sent. While a message is on its way, or has just gone, the next ones gather into
  * one. Of what came from other peers each of two neighbours sends one half at once and the other
  * after SN_MEMPOOL_RELAY_NS, by when the peer has most often sent it: in a full mesh a transaction
- * crosses each link once, not twice. Where many come a second, all that others sent waits longer,
- * and is most often in a block by then: it crosses only the links of the node it came to. Go sends
- * one transaction per message, and takes many. Source: CometBFT v0.38.25 mempool/reactor.go,
- * mempool/filter.go. */
+ * crosses each link once, not twice. Go sends one transaction per message, and takes many. Source:
+ * CometBFT v0.38.25 mempool/reactor.go, mempool/filter.go. */
 #pragma once
 #include "consensus/node/txs.h"
 #include "consensus/p2p/switch.h"
@@ -25,12 +23,6 @@
 #define SN_MEMPOOL_GATHER_NS (10 * SN_MS)
 /* What a neighbour is to send first, if it has it: Go holds all back for up to 100 ms. */
 #define SN_MEMPOOL_RELAY_NS (50 * SN_MS)
-/* From so many transactions a second on, and how long this node's half of what others sent waits
- * then, the other half four times as long. In a full mesh of four half of what went over the links
- * had been there, and more of it the less CPU there was. A network that needs the relays has its
- * transactions that much later at each hop, while it has many. */
-#define SN_MEMPOOL_BUSY 1000u
-#define SN_MEMPOOL_RELAY_BUSY_NS (500 * SN_MS)
 
 struct sn_mempool_reactor;
 struct sn_mempool_reactor_opts {
