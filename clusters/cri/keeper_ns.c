@@ -4,6 +4,7 @@
  * its own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -138,6 +139,36 @@ static int start_mapped(const struct sn_keeper_opts *o, pid_t *ret)
     if (r < 0 && pid > 0) (void)kill((pid_t)pid, SIGKILL);
     if (r >= 0) *ret = (pid_t)pid;
     return r;
+}
+
+static int set(int fs, const char *key, const char *value)
+{
+    return (int)syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, key, value, 0);
+}
+
+int keeper_shm(const struct sn_keeper_opts *o)
+{
+    char size[24], uid[16], gid[16];
+    int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), fd = -1;
+    if (fs < 0) return -1;
+    snprintf(size, sizeof size, "%llu", (unsigned long long)o->shm_bytes);
+    snprintf(uid, sizeof uid, "%u", o->uid_host);
+    snprintf(gid, sizeof gid, "%u", o->gid_host);
+    if (set(fs, "source", "shm") == 0 && set(fs, "mode", "1777") == 0 &&
+        set(fs, "size", size) == 0 && set(fs, "uid", uid) == 0 && set(fs, "gid", gid) == 0 &&
+        syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
+                          MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    close(fs);
+    if (fd < 0) return -1;
+    int shown = (int)syscall(SYS_open_tree, fd, "",
+                             OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    if (shown < 0) {
+        close(fd);
+        return -1;
+    }
+    close(shown);
+    return fd;
 }
 
 int keeper_namespaces(const struct sn_keeper_opts *o, pid_t *ret_pause)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit-keeper - the process that stays with a pod; started by `sennit cri`, see
  * clusters/cri/keeper_int.h. sennit-keeper --dir DIR [--net] [--ipc] [--uts] [--pid] [--hostname
- * NAME] [--sysctl NAME=VALUE]... [--userns UID:COUNT:GID:COUNT]. With --net standard input is the
+ * NAME] [--sysctl NAME=VALUE]... [--userns UID:COUNT:GID:COUNT] [--shm BYTES]. With --net standard input is the
  * pod's network namespace. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clusters/cri/keeper.h"
@@ -24,6 +25,8 @@ int main(int argc, char **argv)
             o.pid = true;
         else if (!strcmp(a, "--dir") && v)
             o.dir = v, i++;
+        else if (!strcmp(a, "--shm") && v)
+            o.shm_bytes = strtoull(v, NULL, 10), i++;
         else if (!strcmp(a, "--userns") && v &&
                  sscanf(v, "%u:%u:%u:%u", &o.uid_host, &o.uid_size, &o.gid_host, &o.gid_size) == 4)
             i++;
