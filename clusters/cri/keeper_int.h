@@ -6,13 +6,15 @@
  * set, it links the runtime and nothing else. The daemon talks to it by JSON messages over a
  * SOCK_SEQPACKET socket in the pod's folder, and connects again after a restart.
  *
- * Requests: {"seq", "op", ...}; the answer {"seq", "err", "msg", ...}; events have "event" and no
- * seq. create (with the root's detached mount, if it has one)  id bundle runtime log tty stdin stdin_once -> pid start   id exec    id key process
- * tty, with three descriptors (none with tty) -> pid; with tty the console kill    id sig all
- * update id resources       delete id reopen  id                  resize id key w h         attach
- * id -> a socket list    -> containers       quit Events: exit (id, key or "", code, at, oom). An
- * attached socket carries messages of a kind's byte and data: 0 stdin, 1 stdout, 2 stderr, 3 stdin
- * ends. */
+ * Requests are {"seq", "op", ...}, the answer {"seq", "err", "msg", ...}; events have "event" and no
+ * seq.
+ *   create   id bundle runtime log tty stdin stdin_once, with the detached root -> pid
+ *   start    id                     exec    id key process tty, with three descriptors (none with
+ *                                           tty) -> pid; with tty the console
+ *   kill     id key sig all         update  id resources       delete  id       reopen  id
+ *   resize   id w h                 attach  id -> a socket      list -> containers       quit
+ * Events: exit (id, key or "", code, at, oom). An attached socket carries messages of a kind's byte
+ * and data: 0 stdin, 1 stdout, 2 stderr, 3 stdin ends. */
 #pragma once
 #include <sys/types.h>
 
