@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,10 +19,13 @@
 #include "core/status.h"
 
 /* Process 1 of the pod's PID namespace: reaps what its containers orphan, ends with the keeper. */
-static void pause_main(void)
+static void pause_main(int keeper)
 {
     sigset_t set;
+    struct pollfd dead = {.fd = keeper, .events = POLLIN};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* It may have ended before that was asked for, and getppid says nothing across namespaces. */
+    if (poll(&dead, 1, 0) != 0) _exit(1); /* banned: no fibers */
     prctl(PR_SET_NAME, "pause");
     close_range(0, ~0u, 0);
     sigemptyset(&set);
@@ -38,9 +42,13 @@ static void pause_main(void)
 static int start_pause(pid_t *ret)
 {
     struct clone_args args = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (self < 0) return sn_fail_errno(errno, "pidfd of the keeper");
     long pid = syscall(SYS_clone3, &args, sizeof args);
-    if (pid < 0) return sn_fail_errno(errno, "new PID namespace");
-    if (pid == 0) pause_main();
+    if (pid == 0) pause_main(self);
+    int err = errno;
+    close(self);
+    if (pid < 0) return sn_fail_errno(err, "new PID namespace");
     *ret = (pid_t)pid;
     return 0;
 }
@@ -83,7 +91,7 @@ struct word { /* of process 1, once it has furnished the pod */
     char text[SN_DIAG_BYTES];
 };
 
-static void mapped_main(const struct sn_keeper_opts *o, int go, int said)
+static void mapped_main(const struct sn_keeper_opts *o, int go, int said, int keeper)
 {
     struct word w = {0};
     char c;
@@ -93,7 +101,7 @@ static void mapped_main(const struct sn_keeper_opts *o, int go, int said)
     if (w.r >= 0) w.r = furnish(o);
     if (w.r < 0) (void)sn_diag_format(w.r, w.text, sizeof w.text);
     if (write(said, &w, sizeof w) != sizeof w || w.r < 0) _exit(1); /* banned: no fibers */
-    pause_main();
+    pause_main(keeper);
 }
 
 static int write_map(pid_t pid, const char *file, uint32_t host, uint32_t size)
@@ -123,13 +131,15 @@ static int start_mapped(const struct sn_keeper_opts *o, pid_t *ret)
         close(go[0]), close(go[1]);
         return r;
     }
-    long pid = syscall(SYS_clone3, &args, sizeof args);
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    long pid = self < 0 ? -1 : syscall(SYS_clone3, &args, sizeof args);
     if (pid == 0) {
         close(go[1]);
-        mapped_main(o, go[0], said[1]);
+        mapped_main(o, go[0], said[1], self);
     }
-    close(go[0]), close(said[1]);
     if (pid < 0) r = sn_fail_errno(errno, "new user namespace");
+    close(go[0]), close(said[1]);
+    if (self >= 0) close(self);
     if (r >= 0) r = write_map((pid_t)pid, "uid_map", o->uid_host, o->uid_size);
     if (r >= 0) r = write_map((pid_t)pid, "gid_map", o->gid_host, o->gid_size);
     if (r >= 0 && (write(go[1], "g", 1) != 1 || /* banned: no fibers */
