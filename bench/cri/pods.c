@@ -132,6 +132,7 @@ static int run(void *arg)
     for (unsigned k = 0; r >= 0 && k < CALLS; k++)
         printf("| %s | %.1f | %.1f |\n", names[k], percentile(ms[k], b.n, 0.5),
                percentile(ms[k], b.n, 0.9));
+    if (r >= 0 && !b.keep) printf("| pod, the quickest of %u | %.1f | |\n", b.n, percentile(ms[TOTAL], b.n, 0));
     if (b.ch) sn_grpc_channel_free(b.ch);
     sn_arena_done(&a);
     return r;

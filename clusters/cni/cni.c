@@ -12,6 +12,7 @@
 #include "core/status.h"
 #include "fiber/os.h"
 
+#define CACHE_BYTES_MAX (SN_CNI_RESULT_BYTES_MAX + SN_CNI_CONF_BYTES_MAX * 2u)
 #define CONF_FILES_MAX 256u
 #define RETRY_NS (100 * SN_MS)
 
@@ -136,6 +137,57 @@ static void write_ports(struct sn_jsonw *w, const struct sn_cni_pod *p)
     sn_jsonw_array_end(w);
 }
 
+/* The list that the pod was connected by: it is disconnected by the same one, whatever the folder
+ * has then. */
+static void write_config(struct sn_jsonw *w, struct sn_arena *a, struct sn_str text)
+{
+    size_t n = sn_base64_len(text.len, SN_BASE64_STD);
+    char *coded = sn_arena_alloc(a, n);
+    if (!coded) {
+        w->out->err = SN_E_NOMEM;
+        return;
+    }
+    sn_base64_encode(text.ptr, text.len, SN_BASE64_STD, coded);
+    sn_jsonw_kstr(w, "config", sn_str_of(coded, n));
+}
+
+static int read_config(struct sn_arena *a, struct sn_str path, struct cni_list *ret)
+{
+    struct sn_str text, coded;
+    const struct sn_json *v, *list;
+    int r = sn_file_read(a, path.ptr, CACHE_BYTES_MAX, &text);
+    if (r >= 0) r = sn_json_parse(a, text, NULL, &v);
+    if (r < 0) return r;
+    coded = sn_json_str(sn_json_get(v, "config"));
+    if (!coded.len) return SN_E_NOT_FOUND; /* of a version that did not keep it */
+    char *raw = sn_arena_alloc(a, sn_base64_decoded_max(coded.len));
+    ssize_t n = raw ? sn_base64_decode(coded, SN_BASE64_STD, raw) : SN_E_NOMEM;
+    if (n < 0) return (int)n;
+    r = sn_json_parse(a, sn_str_of(raw, (size_t)n), NULL, &list);
+    return r < 0 ? r
+                 : cni_list_parse(a, path, sn_str_of(raw, (size_t)n),
+                                  !sn_json_get(list, "plugins"), ret);
+}
+
+/* By the name of the list in use, else by the pod's id in the names of all results. */
+static int load_cached(struct sn_cni *c, struct sn_arena *a, const struct sn_cni_pod *p,
+                       struct cni_list *ret)
+{
+    struct sn_str *names, end, dir, path;
+    size_t n;
+    struct cni_list now;
+    if (load(c, a, &now) >= 0 && read_config(a, cache_path(c, a, &now, p), ret) >= 0) return 0;
+    dir = sn_arena_printf(a, "%s/results", c->state_dir);
+    end = sn_arena_printf(a, "-%s-%s", p->id, p->ifname ? p->ifname : "eth0");
+    int r = dir.ptr && end.ptr ? sn_dir_list(a, dir.ptr, &names, &n) : SN_E_NOMEM;
+    for (size_t i = 0; r >= 0 && i < n; i++) {
+        if (!sn_str_ends(names[i], end)) continue;
+        path = sn_arena_printf(a, "%.*s/%.*s", SN_STR_ARG(dir), SN_STR_ARG(names[i]));
+        if (path.ptr && read_config(a, path, ret) >= 0) return 0;
+    }
+    return SN_E_NOT_FOUND;
+}
+
 static int cache_store(struct sn_cni *c, struct sn_arena *a, const struct cni_list *l,
                        const struct sn_cni_pod *p, const struct sn_cni_result *res)
 {
@@ -143,13 +195,14 @@ static int cache_store(struct sn_cni *c, struct sn_arena *a, const struct cni_li
     struct sn_jsonw w;
     char dir[512];
     struct sn_str path = cache_path(c, a, l, p);
-    sn_buf_init(&b, SN_CNI_RESULT_BYTES_MAX);
+    sn_buf_init(&b, CACHE_BYTES_MAX);
     sn_jsonw_init(&w, &b, NULL);
     sn_jsonw_object(&w);
     sn_jsonw_kstr(&w, "kind", SN_STR("cniCacheV1"));
     sn_jsonw_kstr(&w, "containerId", sn_str(p->id));
     sn_jsonw_kstr(&w, "ifName", sn_str(p->ifname ? p->ifname : "eth0"));
     sn_jsonw_kstr(&w, "networkName", l->name);
+    write_config(&w, a, l->text);
     sn_jsonw_key(&w, SN_STR("capabilityArgs"));
     sn_jsonw_object(&w);
     write_ports(&w, p);
@@ -211,7 +264,7 @@ static int cache_read(struct sn_cni *c, struct sn_arena *a, const struct cni_lis
     struct sn_str path = cache_path(c, a, l, p), text;
     const struct sn_json *v;
     if (!path.ptr) return SN_E_NOMEM;
-    int r = sn_file_read(a, path.ptr, SN_CNI_RESULT_BYTES_MAX, &text);
+    int r = sn_file_read(a, path.ptr, CACHE_BYTES_MAX, &text);
     if (r >= 0) r = sn_json_parse(a, text, NULL, &v);
     if (r >= 0) r = cni_result_parse(a, sn_json_get(v, "result"), ret);
     if (r >= 0) return cached_ports(a, v, p);
@@ -334,7 +387,9 @@ static int begin(struct sn_cni *c, struct sn_arena *a, const struct sn_cni_pod *
     struct job *j = SN_ARENA_NEW(a, struct job);
     struct cni_list *l = SN_ARENA_NEW(a, struct cni_list);
     if (!j || !l) return SN_E_NOMEM;
-    int r = load(c, a, l);
+    bool added = pod && (cmd == CNI_DEL || cmd == CNI_CHECK);
+    int r = added ? load_cached(c, a, pod, l) : SN_E_NOT_FOUND;
+    if (r == SN_E_NOT_FOUND) r = load(c, a, l);
     if (r >= 0) r = empty_result(a, &j->result);
     if (r < 0) return r;
     j->c = c, j->a = a, j->l = l, j->cmd = cmd;
@@ -443,7 +498,9 @@ int sn_cni_ready(struct sn_cni *c)
     int r = begin(c, &a, NULL, CNI_STATUS, &j);
     bool asks = r >= 0 && sn_str_eqc(j->l->version, "1.1.0");
     for (unsigned i = 0; r >= 0 && i < j->l->n; i++)
-        if (asks || cni_builtin_find(j->l->types[i])) r = run_one(j, i);
+        r = asks || cni_builtin_find(j->l->types[i])
+                ? run_one(j, i)
+                : cni_exec_find(c->bin_dirs, j->l->types[i]);
     sn_arena_done(&a);
     return r < 0 ? r : 0;
 }
@@ -495,7 +552,7 @@ static int gc_results(struct job *j)
             (void)unlink(path.ptr);
             continue;
         }
-        if (sn_file_read(j->a, path.ptr, SN_CNI_RESULT_BYTES_MAX, &text) < 0 ||
+        if (sn_file_read(j->a, path.ptr, CACHE_BYTES_MAX, &text) < 0 ||
             sn_json_parse(j->a, text, NULL, &v) < 0 ||
             cni_result_parse(j->a, sn_json_get(v, "result"), &res) < 0 || !res.n_ips)
             continue;

@@ -66,6 +66,8 @@ struct cni_exec {
     struct sn_str conf;
     int64_t ns_max;
 };
+/* cni_exec_find - whether the program is there. Returns 0, SN_E_NOT_FOUND. */
+int cni_exec_find(const char *bin_dirs, struct sn_str type) SN_MUST_CHECK;
 int cni_exec(const struct cni_exec *x, struct sn_arena *a, struct sn_str *ret_out) SN_MUST_CHECK;
 
 /* cni_put - a sysctl or another small file, only where it differs. Failures are the caller's to

@@ -30,6 +30,12 @@ static int find_program(const struct cni_exec *x, char *out, size_t cap)
                    x->bin_dirs);
 }
 
+int cni_exec_find(const char *bin_dirs, struct sn_str type)
+{
+    char path[512];
+    return find_program(&(struct cni_exec){.bin_dirs = bin_dirs, .type = type}, path, sizeof path);
+}
+
 static int make_env(const struct cni_exec *x, struct sn_arena *a, const char *env[ENV_MAX])
 {
     const struct sn_cni_pod *p = x->pod;

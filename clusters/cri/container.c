@@ -33,7 +33,9 @@ static int resolve_user(struct cri_ctr *c)
                            "run_as_group: needs run_as_user or run_as_username");
         who = sn_arena_printf(a, "%.*s:%lld", SN_STR_ARG(who), (long long)sc->run_as_group->value);
     }
-    int r = sn_image_user(c->rootfs.ptr, who, a, &c->user);
+    char by_fd[32];
+    snprintf(by_fd, sizeof by_fd, "/proc/self/fd/%d", c->root_fd);
+    int r = sn_image_user(c->root_fd >= 0 ? by_fd : c->rootfs.ptr, who, a, &c->user);
     if (r < 0) return sn_wrap(r, "user \"%.*s\"", SN_STR_ARG(who));
     bool strict =
         sc && sc->supplemental_groups_policy == RUNTIME_V1_SUPPLEMENTAL_GROUPS_POLICY_STRICT;
@@ -184,11 +186,13 @@ static int ctr_up(struct cri_ctr *c)
 {
     int r = ctr_dirs(c, true), ns = -1;
     const int *mapped = cri_pod_userns(c->pod) ? &ns : NULL;
+    bool detached = !c->pod->program; /* which finds it by its path */
     if (r >= 0 && mapped) r = ns = cri_pod_userns_open(c->pod);
     if (r >= 0)
         r = sn_image_mount(c->pod->s->images, c->image_id, sn_str(c->id),
-                           &(struct sn_image_mount_opts){.userns_fd = mapped}, &c->arena,
-                           &c->rootfs);
+                           &(struct sn_image_mount_opts){.userns_fd = mapped,
+                                                         .ret_fd = detached ? &c->root_fd : NULL},
+                           &c->arena, &c->rootfs);
     if (r >= 0) r = volumes_up(c, mapped);
     if (ns >= 0) close(ns);
     if (r >= 0) r = resolve_user(c);
@@ -311,6 +315,8 @@ static int keeper_create(struct cri_ctr *c, struct sn_arena *a)
     sn_jsonw_kbool(&m.w, "tty", c->config->tty);
     sn_jsonw_kbool(&m.w, "stdin", c->config->stdin_);
     sn_jsonw_kbool(&m.w, "stdin_once", c->config->stdin_once);
+    m.fds = &c->root_fd;
+    m.n_fds = c->root_fd >= 0;
     int r = cri_keeper_call(c->pod, &m, a, &v);
     if (r >= 0) c->pid = (int)sn_json_i64_or(sn_json_get(v, "pid"), 0);
     return r;
@@ -331,6 +337,22 @@ static int keeper_start(struct cri_ctr *c, struct sn_arena *a)
     return r;
 }
 
+/* The daemon that created the container may have died with its root. */
+static int need_root(struct cri_ctr *c, struct sn_arena *a)
+{
+    int ns = -1, r = 0;
+    const int *mapped = cri_pod_userns(c->pod) ? &ns : NULL;
+    if (c->root_fd >= 0 || c->pod->program) return 0;
+    if (mapped) r = ns = cri_pod_userns_open(c->pod);
+    if (r >= 0)
+        r = sn_image_reopen(c->pod->s->images, sn_str(c->id),
+                            &(struct sn_image_mount_opts){.userns_fd = mapped,
+                                                          .ret_fd = &c->root_fd},
+                            a);
+    if (ns >= 0) close(ns);
+    return SN_MIN(r, 0);
+}
+
 static int start(void *arg)
 {
     struct cri_ctr *c = arg;
@@ -343,10 +365,13 @@ static int start(void *arg)
         r = sn_fail(SN_E_FAILED_PRECONDITION, "container %s is not in state CREATED", c->id);
     if (r >= 0) {
         c->starting = true;
-        r = write_bundle(c, &a);
+        r = need_root(c, &a);
+        if (r >= 0) r = write_bundle(c, &a);
         if (r >= 0) r = keeper_create(c, &a);
         if (r >= 0) r = keeper_start(c, &a);
         c->starting = false;
+        if (c->root_fd >= 0) close(c->root_fd);
+        c->root_fd = -1;
         if (r < 0) {
             struct sn_diag keep = *sn_diag();
             char text[SN_DIAG_BYTES + 64];

@@ -22,6 +22,7 @@
 #define CRI_STOP_NS (10 * SN_SEC) /* until a killed container that does not end is an error */
 #define CRI_EXEC_SYNC_BYTES_MAX (16u << 20) /* of each stream of an ExecSync */
 #define CRI_STREAMS_MAX 1024u               /* open tokens of Exec, Attach, PortForward */
+#define CRI_SHM_BYTES (64u << 20) /* of a pod's /dev/shm */
 #define CRI_TOKEN_NS (60 * SN_SEC)
 
 struct cri_pod;
@@ -29,6 +30,7 @@ struct cri_pod;
 /* ---- the keeper, from the daemon's side ---- */
 struct cri_keeper {
     int fd, pid, pause;
+    int shm; /* the keeper's descriptor of the pod's /dev/shm; -1: it is mounted in the pod's folder */
     bool dead;
     struct sn_mutex call; /* one request at a time */
     uint32_t seq;
@@ -65,6 +67,7 @@ struct cri_ctr {
     enum cri_state state;
     bool starting, removed, oom;
     int pid, exit_code;
+    int root_fd; /* its root, mounted nowhere, until the keeper has it; -1 */
     int64_t created_ns, started_ns, finished_ns;
     struct sn_str reason, message;
     struct sn_event ended;

@@ -151,7 +151,7 @@ static int take_stream(struct keeper *k, struct keeper_ctr *c, int i, int fd)
 }
 
 /* The container with its streams: pipes of ours, or the terminal that the runtime made. */
-static int ctr_create(struct keeper *k, struct keeper_ctr *c)
+static int ctr_create(struct keeper *k, struct keeper_ctr *c, const int *root_tree)
 {
     int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1}, console = -1;
     bool pipes = !c->tty;
@@ -161,7 +161,8 @@ static int ctr_create(struct keeper *k, struct keeper_ctr *c)
          pipe2(err, O_CLOEXEC) < 0))
         r = sn_fail_errno(errno, "pipes");
     struct keeper_rt_create o = {.stdio = {in[0], out[1], err[1]},
-                                 .ret_console = pipes ? NULL : &console};
+                                 .ret_console = pipes ? NULL : &console,
+                                 .root_tree = root_tree};
     if (r >= 0) r = keeper_rt_create(k, c, &o);
     if (in[0] >= 0) close(in[0]);
     if (out[1] >= 0) close(out[1]);
@@ -196,7 +197,7 @@ static int op_create(struct request *q)
         if (c) ctr_free(k, c);
         return SN_E_NOMEM;
     }
-    int r = ctr_create(k, c);
+    int r = ctr_create(k, c, q->n_fds ? &q->fds[0] : NULL);
     if (r < 0) {
         struct sn_diag keep = *sn_diag();
         if (c->pid) (void)keeper_rt_delete(k, c);
@@ -541,7 +542,7 @@ static void loop(struct keeper *k)
 }
 
 /* The daemon reads one line from standard output and then its end: the pod is there, or why not. */
-static void report(int r, pid_t pause)
+static void report(int r, pid_t pause, int shm)
 {
     char text[SN_DIAG_BYTES + 128], diag[SN_DIAG_BYTES];
     struct sn_buf b;
@@ -551,6 +552,7 @@ static void report(int r, pid_t pause)
     sn_jsonw_object(&w);
     sn_jsonw_ki64(&w, "err", r < 0 ? r : 0);
     sn_jsonw_ki64(&w, "pause", pause);
+    sn_jsonw_ki64(&w, "shm", shm);
     if (r < 0) sn_jsonw_kstr(&w, "msg", sn_str(sn_diag_format(r, diag, sizeof diag)));
     sn_jsonw_object_end(&w);
     if (b.err < 0 || write(1, b.ptr, b.len) < 0) _exit(1); /* banned: no fibers */
@@ -577,7 +579,7 @@ int sn_keeper_run(const struct sn_keeper_opts *o)
         k.have_cgroups = sn_cgroup_probe(&k.cgroups, NULL) == 0;
         r = keeper_namespaces(o, &pause);
     }
-    report(r, pause);
+    report(r, pause, r >= 0 && o->shm_bytes ? keeper_shm(o) : -1);
     if (r < 0) return 1;
     k.protect_fd = sn_oci_protect_open();
     loop(&k);

@@ -10,6 +10,7 @@ struct sn_keeper_opts {
     const char *hostname;       /* of a UTS namespace; may be NULL */
     int netns_fd;               /* -1: the host's network */
     bool ipc, uts, pid;         /* namespaces of the pod's own; pid: with a process 1 in it */
+    uint64_t shm_bytes;         /* of the pod's own /dev/shm; 0: it has none, or the daemon mounts it */
     /* A user namespace, and all others in it, held by the pod's process 1 instead: id 0 is
      * uid_host and gid_host outside, and so many follow. size 0: none. */
     uint32_t uid_host, uid_size, gid_host, gid_size;

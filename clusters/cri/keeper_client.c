@@ -269,7 +269,7 @@ int cri_keeper_connect(struct cri_pod *p)
 }
 
 /* The keeper's one line, then the end of the pipe. */
-static int read_ready(int fd, struct sn_arena *a, int *ret_pause)
+static int read_ready(int fd, struct sn_arena *a, struct cri_keeper *k)
 {
     char text[1024];
     size_t n = 0;
@@ -294,7 +294,8 @@ static int read_ready(int fd, struct sn_arena *a, int *ret_pause)
     int err = (int)sn_json_i64_or(sn_json_get(v, "err"), 0);
     struct sn_str msg = sn_json_str(sn_json_get(v, "msg"));
     if (err < 0) return sn_fail(err, "%.*s", SN_STR_ARG(msg));
-    *ret_pause = (int)sn_json_i64_or(sn_json_get(v, "pause"), 0);
+    k->pause = (int)sn_json_i64_or(sn_json_get(v, "pause"), 0);
+    k->shm = (int)sn_json_i64_or(sn_json_get(v, "shm"), -1);
     return 0;
 }
 
@@ -333,6 +334,11 @@ static unsigned keeper_args(struct cri_pod *p, bool net, const char **argv, unsi
     if (!ns || ns->ipc != RUNTIME_V1_NAMESPACE_MODE_NODE) argv[n++] = "--ipc";
     if (!p->host_network) argv[n++] = "--uts";
     if (!ns || ns->pid == RUNTIME_V1_NAMESPACE_MODE_POD) argv[n++] = "--pid";
+    /* A program of its own finds /dev/shm by a path. */
+    if (p->shm && !p->program) {
+        argv[n++] = "--shm";
+        argv[n++] = sn_arena_printf(&p->arena, "%u", CRI_SHM_BYTES).ptr;
+    }
     if (p->config->hostname.len && !p->host_network) {
         argv[n++] = "--hostname";
         argv[n++] = sn_arena_str(&p->arena, p->config->hostname).ptr;
@@ -349,7 +355,7 @@ static unsigned keeper_args(struct cri_pod *p, bool net, const char **argv, unsi
 
 int cri_keeper_start(struct cri_pod *p, int netns_fd)
 {
-    const char *argv[20 + 2 * SN_KEEPER_SYSCTLS_MAX];
+    const char *argv[22 + 2 * SN_KEEPER_SYSCTLS_MAX];
     struct sn_str dir = cri_path(&p->arena, p->s->run_dir, "pods", p->id, NULL);
     int ready[2];
     struct reap *rp = SN_NEW(struct reap);
@@ -371,7 +377,7 @@ int cri_keeper_start(struct cri_pod *p, int netns_fd)
     } else {
         p->keeper.pid = rp->p.pid;
         int pid = rp->p.pid;
-        r = read_ready(ready[0], &p->arena, &p->keeper.pause);
+        r = read_ready(ready[0], &p->arena, &p->keeper);
         if (r < 0) (void)kill(pid, SIGKILL);
         int go = sn_scope_go(p->s->scope, "cri reaper", reaper, rp);
         if (go < 0 && r >= 0) r = go;

@@ -6,13 +6,15 @@
  * set, it links the runtime and nothing else. The daemon talks to it by JSON messages over a
  * SOCK_SEQPACKET socket in the pod's folder, and connects again after a restart.
  *
- * Requests: {"seq", "op", ...}; the answer {"seq", "err", "msg", ...}; events have "event" and no
- * seq. create  id bundle runtime log tty stdin stdin_once -> pid start   id exec    id key process
- * tty, with three descriptors (none with tty) -> pid; with tty the console kill    id sig all
- * update id resources       delete id reopen  id                  resize id key w h         attach
- * id -> a socket list    -> containers       quit Events: exit (id, key or "", code, at, oom). An
- * attached socket carries messages of a kind's byte and data: 0 stdin, 1 stdout, 2 stderr, 3 stdin
- * ends. */
+ * Requests are {"seq", "op", ...}, the answer {"seq", "err", "msg", ...}; events have "event" and no
+ * seq.
+ *   create   id bundle runtime log tty stdin stdin_once, with the detached root -> pid
+ *   start    id                     exec    id key process tty, with three descriptors (none with
+ *                                           tty) -> pid; with tty the console
+ *   kill     id key sig all         update  id resources       delete  id       reopen  id
+ *   resize   id w h                 attach  id -> a socket      list -> containers       quit
+ * Events: exit (id, key or "", code, at, oom). An attached socket carries messages of a kind's byte
+ * and data: 0 stdin, 1 stdout, 2 stderr, 3 stdin ends. */
 #pragma once
 #include <sys/types.h>
 
@@ -95,11 +97,15 @@ struct keeper_ctr *keeper_find(struct keeper *k, struct sn_str id);
 
 /* keeper_ns.c - enters and makes the pod's namespaces. */
 int keeper_namespaces(const struct sn_keeper_opts *o, pid_t *ret_pause) SN_MUST_CHECK;
+/* keeper_shm - the pod's /dev/shm as a mount that is nowhere; its descriptor, or -1 where this kernel
+ * cannot show such a one to containers (before Linux 6.15). */
+int keeper_shm(const struct sn_keeper_opts *o);
 
 /* keeper_rt.c - the runtime: built in, or a program. */
 struct keeper_rt_create {
     int stdio[3];
-    int *ret_console; /* NULL without a terminal */
+    int *ret_console;     /* NULL without a terminal */
+    const int *root_tree; /* the detached root; NULL: it is where the bundle says */
 };
 int keeper_rt_create(struct keeper *k, struct keeper_ctr *c,
                      const struct keeper_rt_create *o) SN_MUST_CHECK;

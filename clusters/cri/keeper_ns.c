@@ -4,7 +4,9 @@
  * its own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,10 +19,13 @@
 #include "core/status.h"
 
 /* Process 1 of the pod's PID namespace: reaps what its containers orphan, ends with the keeper. */
-static void pause_main(void)
+static void pause_main(int keeper)
 {
     sigset_t set;
+    struct pollfd dead = {.fd = keeper, .events = POLLIN};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* It may have ended before that was asked for, and getppid says nothing across namespaces. */
+    if (poll(&dead, 1, 0) != 0) _exit(1); /* banned: no fibers */
     prctl(PR_SET_NAME, "pause");
     close_range(0, ~0u, 0);
     sigemptyset(&set);
@@ -37,9 +42,13 @@ static void pause_main(void)
 static int start_pause(pid_t *ret)
 {
     struct clone_args args = {.flags = CLONE_NEWPID, .exit_signal = SIGCHLD};
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (self < 0) return sn_fail_errno(errno, "pidfd of the keeper");
     long pid = syscall(SYS_clone3, &args, sizeof args);
-    if (pid < 0) return sn_fail_errno(errno, "new PID namespace");
-    if (pid == 0) pause_main();
+    if (pid == 0) pause_main(self);
+    int err = errno;
+    close(self);
+    if (pid < 0) return sn_fail_errno(err, "new PID namespace");
     *ret = (pid_t)pid;
     return 0;
 }
@@ -82,7 +91,7 @@ struct word { /* of process 1, once it has furnished the pod */
     char text[SN_DIAG_BYTES];
 };
 
-static void mapped_main(const struct sn_keeper_opts *o, int go, int said)
+static void mapped_main(const struct sn_keeper_opts *o, int go, int said, int keeper)
 {
     struct word w = {0};
     char c;
@@ -92,7 +101,7 @@ static void mapped_main(const struct sn_keeper_opts *o, int go, int said)
     if (w.r >= 0) w.r = furnish(o);
     if (w.r < 0) (void)sn_diag_format(w.r, w.text, sizeof w.text);
     if (write(said, &w, sizeof w) != sizeof w || w.r < 0) _exit(1); /* banned: no fibers */
-    pause_main();
+    pause_main(keeper);
 }
 
 static int write_map(pid_t pid, const char *file, uint32_t host, uint32_t size)
@@ -122,13 +131,15 @@ static int start_mapped(const struct sn_keeper_opts *o, pid_t *ret)
         close(go[0]), close(go[1]);
         return r;
     }
-    long pid = syscall(SYS_clone3, &args, sizeof args);
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    long pid = self < 0 ? -1 : syscall(SYS_clone3, &args, sizeof args);
     if (pid == 0) {
         close(go[1]);
-        mapped_main(o, go[0], said[1]);
+        mapped_main(o, go[0], said[1], self);
     }
-    close(go[0]), close(said[1]);
     if (pid < 0) r = sn_fail_errno(errno, "new user namespace");
+    close(go[0]), close(said[1]);
+    if (self >= 0) close(self);
     if (r >= 0) r = write_map((pid_t)pid, "uid_map", o->uid_host, o->uid_size);
     if (r >= 0) r = write_map((pid_t)pid, "gid_map", o->gid_host, o->gid_size);
     if (r >= 0 && (write(go[1], "g", 1) != 1 || /* banned: no fibers */
@@ -138,6 +149,36 @@ static int start_mapped(const struct sn_keeper_opts *o, pid_t *ret)
     if (r < 0 && pid > 0) (void)kill((pid_t)pid, SIGKILL);
     if (r >= 0) *ret = (pid_t)pid;
     return r;
+}
+
+static int set(int fs, const char *key, const char *value)
+{
+    return (int)syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, key, value, 0);
+}
+
+int keeper_shm(const struct sn_keeper_opts *o)
+{
+    char size[24], uid[16], gid[16];
+    int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), fd = -1;
+    if (fs < 0) return -1;
+    snprintf(size, sizeof size, "%llu", (unsigned long long)o->shm_bytes);
+    snprintf(uid, sizeof uid, "%u", o->uid_host);
+    snprintf(gid, sizeof gid, "%u", o->gid_host);
+    if (set(fs, "source", "shm") == 0 && set(fs, "mode", "1777") == 0 &&
+        set(fs, "size", size) == 0 && set(fs, "uid", uid) == 0 && set(fs, "gid", gid) == 0 &&
+        syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
+                          MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    close(fs);
+    if (fd < 0) return -1;
+    int shown = (int)syscall(SYS_open_tree, fd, "",
+                             OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    if (shown < 0) {
+        close(fd);
+        return -1;
+    }
+    close(shown);
+    return fd;
 }
 
 int keeper_namespaces(const struct sn_keeper_opts *o, pid_t *ret_pause)

@@ -195,7 +195,8 @@ int keeper_rt_create(struct keeper *k, struct keeper_ctr *c, const struct keeper
     struct sn_oci_create_opts co = {.id = c->id,
                                     .bundle = c->bundle,
                                     .stdio = o->stdio,
-                                    .ret_console = o->ret_console};
+                                    .ret_console = o->ret_console,
+                                    .root_tree = o->root_tree};
     int r = sn_oci_create(&h, &co, &c->oci);
     if (r >= 0) c->pid = sn_oci_pid(c->oci);
     return r;

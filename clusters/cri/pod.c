@@ -10,7 +10,6 @@
 #include "clusters/cri/cri_int.h"
 
 #define PORTS_MAX SN_CNI_PORTS_MAX
-#define SHM_BYTES (64u << 20)
 
 static const struct runtime_v1_namespace_option *
 ns_options(const struct runtime_v1_pod_sandbox_config *cfg)
@@ -40,17 +39,28 @@ static int dirs_work(void *arg)
     }
     if (mkdir(j->run.ptr, 0711) < 0) return sn_fail_errno(errno, "%s", j->run.ptr);
     if (mkdir(j->shm.ptr, 01777) < 0) return sn_fail_errno(errno, "%s", j->shm.ptr);
-    const struct runtime_v1_namespace_option *ns = ns_options(j->p->config);
-    if (!ns || ns->ipc != RUNTIME_V1_NAMESPACE_MODE_NODE) {
-        const struct runtime_v1_user_namespace *u = cri_pod_userns(j->p);
-        char options[96];
-        snprintf(options, sizeof options, "mode=1777,size=%u,uid=%u,gid=%u", SHM_BYTES,
-                 u ? u->uids.ptr[0]->host_id : 0, u ? u->gids.ptr[0]->host_id : 0);
-        if (mount("shm", j->shm.ptr, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
-            return sn_fail_errno(errno, "mount %s", j->shm.ptr);
-        j->p->shm = true;
-    }
     return cri_pod_files(j->p);
+}
+
+static int shm_work(void *arg)
+{
+    struct dirs_job *j = arg;
+    const struct runtime_v1_user_namespace *u = cri_pod_userns(j->p);
+    char options[96];
+    snprintf(options, sizeof options, "mode=1777,size=%u,uid=%u,gid=%u", CRI_SHM_BYTES,
+             u ? u->uids.ptr[0]->host_id : 0, u ? u->gids.ptr[0]->host_id : 0);
+    return mount("shm", j->shm.ptr, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0
+               ? sn_fail_errno(errno, "mount %s", j->shm.ptr)
+               : 0;
+}
+
+/* A mount that every other container's start would copy, so it is made only where the keeper cannot
+ * hold it. */
+static int mount_shm(struct cri_pod *p)
+{
+    struct sn_str at = cri_path(&p->arena, p->s->run_dir, "pods", p->id, "shm");
+    if (!p->shm || p->keeper.shm >= 0) return 0;
+    return at.ptr ? sn_offload(shm_work, &(struct dirs_job){.p = p, .shm = at}) : SN_E_NOMEM;
 }
 
 /* The pod's file is there before anything else is, so that a daemon that is killed finds what there
@@ -60,11 +70,9 @@ static int note_begin(struct cri_pod *p)
     struct sn_str dir = cri_path(&p->arena, p->s->state_dir, "pods", p->id, NULL);
     if (!dir.ptr) return SN_E_NOMEM;
     if (mkdir(dir.ptr, 0700) < 0) return sn_fail_errno(errno, "%s", dir.ptr);
-    bool shm = p->shm;
-    p->shm = true; /* as far as a successor can know */
-    int r = cri_pod_save(p);
-    p->shm = shm;
-    return r;
+    const struct runtime_v1_namespace_option *ns = ns_options(p->config);
+    p->shm = !ns || ns->ipc != RUNTIME_V1_NAMESPACE_MODE_NODE;
+    return cri_pod_save(p);
 }
 
 static int pod_dirs(struct cri_pod *p, bool up)
@@ -270,6 +278,7 @@ static int pod_up(struct cri_pod *p)
         if (r < 0) ns = NULL;
     }
     if (r >= 0) r = cri_keeper_start(p, ns ? ns->fd : -1);
+    if (r >= 0) r = mount_shm(p);
     if (r >= 0 && ns) r = connect_network(p, ns->fd);
     if (r >= 0 && mapped) r = connect_own_network(p);
     if (ns) sn_netns_close(ns);

@@ -60,6 +60,7 @@ static int restore_pod(struct sn_cri *s, const char *id)
         p->cgroup = sn_json_str(sn_json_get(v, "cgroup"));
         p->created_ns = sn_json_i64_or(sn_json_get(v, "created"), 0);
         p->keeper.pause = (int)sn_json_i64_or(sn_json_get(v, "pause"), 0);
+        p->keeper.shm = (int)sn_json_i64_or(sn_json_get(v, "shm_fd"), -1);
         read_ips(p, v);
         r = cri_pod_link(p);
     }
@@ -181,20 +182,21 @@ static int drop_unknown(struct sn_cri *s, struct sn_arena *a, const char *root, 
     return r;
 }
 
-/* Root file systems whose container is not known: their keys begin with its id. */
+/* Root file systems whose container is not known: their keys begin with its id. By the names of the
+ * store's folders: one that was only begun is in no list of it. */
 static int drop_mounts(struct sn_cri *s, struct sn_arena *a)
 {
-    struct sn_image_mount_info *m;
+    struct sn_str *keys, dir = sn_arena_printf(a, "%s/mounts", sn_image_store_root(s->images));
     size_t n;
-    int r = sn_image_mounts(s->images, a, &m, &n);
+    int r = dir.ptr ? sn_dir_list(a, dir.ptr, &keys, &n) : SN_E_NOMEM;
     for (size_t i = 0; r >= 0 && i < n; i++) {
-        struct sn_str id = sn_str_sub(m[i].key, 0, CRI_ID_LEN);
-        bool ours = m[i].key.len == CRI_ID_LEN ||
-                    (m[i].key.len > CRI_ID_LEN && m[i].key.ptr[CRI_ID_LEN] == '-');
+        struct sn_str id = sn_str_sub(keys[i], 0, CRI_ID_LEN);
+        bool ours = keys[i].len == CRI_ID_LEN ||
+                    (keys[i].len > CRI_ID_LEN && keys[i].ptr[CRI_ID_LEN] == '-');
         for (size_t k = 0; k < id.len; k++)
             ours = ours && ((id.ptr[k] >= '0' && id.ptr[k] <= '9') ||
                             (id.ptr[k] >= 'a' && id.ptr[k] <= 'f'));
-        if (ours && !sn_map_get(&s->ctrs, id)) (void)!sn_image_unmount(s->images, m[i].key);
+        if (ours && !sn_map_get(&s->ctrs, id)) (void)!sn_image_unmount(s->images, keys[i]);
     }
     return r;
 }

@@ -255,7 +255,10 @@ void cri_failure(struct sn_buf *out, int r)
     sn_jsonw_init(&w, out, NULL);
     sn_jsonw_object(&w);
     sn_jsonw_kstr(&w, "status", SN_STR("Failure"));
-    sn_jsonw_kstr(&w, "reason", none ? SN_STR("NotFound") : no ? SN_STR("Forbidden") : SN_STR("InternalError"));
+    sn_jsonw_kstr(&w, "reason",
+                  none ? SN_STR("NotFound")
+                  : no ? SN_STR("Forbidden")
+                       : SN_STR("InternalError"));
     sn_jsonw_ki64(&w, "code", none ? 404 : no ? 403 : 500);
     sn_jsonw_kstr(&w, "message", sn_str(sn_diag_format(r, text, sizeof text)));
     sn_jsonw_object_end(&w);

@@ -67,6 +67,7 @@ void cri_ctr_unref(struct cri_ctr *c)
     bool last = --c->refs == 0;
     sn_mutex_unlock(&p->s->mu);
     if (!last) return;
+    if (c->root_fd >= 0) close(c->root_fd);
     sn_arena_done(&c->arena);
     sn_free(c);
     cri_pod_unref(p);
@@ -80,7 +81,7 @@ struct cri_pod *cri_pod_new(struct sn_cri *s, const char *id)
     sn_arena_init(&p->arena, NULL, 0);
     p->s = s;
     p->refs = 1;
-    p->keeper.fd = p->keeper.reply_fd = -1;
+    p->keeper.fd = p->keeper.reply_fd = p->keeper.shm = -1;
     p->keeper.pod = p;
     sn_list_init(&p->ctrs);
     sn_list_init(&p->execs);
@@ -94,6 +95,7 @@ struct cri_ctr *cri_ctr_new(struct cri_pod *p, const char *id)
     snprintf(c->id, sizeof c->id, "%s", id);
     sn_arena_init(&c->arena, NULL, 0);
     c->pod = cri_pod_ref(p);
+    c->root_fd = -1;
     c->refs = 1;
     sn_list_init(&c->link);
     return c;
@@ -294,6 +296,7 @@ int cri_pod_save(struct cri_pod *p)
     sn_jsonw_kstr(&w, "cgroup", p->cgroup);
     sn_jsonw_ki64(&w, "created", p->created_ns);
     sn_jsonw_ki64(&w, "pause", p->keeper.pause);
+    sn_jsonw_ki64(&w, "shm_fd", p->keeper.shm);
     sn_jsonw_key(&w, SN_STR("ips"));
     sn_jsonw_array(&w);
     for (unsigned i = 0; i < p->n_ips; i++) sn_jsonw_str(&w, sn_str(sn_ip_text(&p->ips[i], ip)));

@@ -193,6 +193,9 @@ struct sn_image_mount_opts {
     /* A user namespace (descriptor, borrowed): files belong to those that it maps the image's owners
      * to. Needs Linux 6.15 and a file system that can map owners. NULL: as the image has them. */
     const int *userns_fd;
+    /* The mount is put nowhere: its descriptor goes there, close-on-exec, the caller's. It ends with
+     * its last user. NULL: at ROOT/mounts/KEY/rootfs. */
+    int *ret_fd;
 };
 /* sn_image_mount - the root filesystem of container `key` at ROOT/mounts/KEY/rootfs: an overlay of
  * the image's layers under a writable layer, or SN_IMAGE_HOST. It keeps the layers alive until
@@ -211,6 +214,10 @@ int sn_image_maps_owners(struct sn_image_store *st, int userns_fd) SN_MUST_CHECK
  * with mapped owners, whose namespace is gone. */
 int sn_image_remount(struct sn_image_store *st, struct sn_str key, struct sn_arena *a,
                      struct sn_str *ret_rootfs) SN_MUST_CHECK;
+/* sn_image_reopen - the mount of an existing key that ret_fd had, once more: whoever had it is gone.
+ * Of opts userns_fd and ret_fd count. Returns as sn_image_mount. */
+int sn_image_reopen(struct sn_image_store *st, struct sn_str key,
+                    const struct sn_image_mount_opts *opts, struct sn_arena *a) SN_MUST_CHECK;
 /* sn_image_unmount - unmounts (lazily where something holds it) and removes the writable layer.
  * Returns 0, SN_E_NOT_FOUND, SN_E_IO. Suspends. */
 int sn_image_unmount(struct sn_image_store *st, struct sn_str key) SN_MUST_CHECK;

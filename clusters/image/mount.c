@@ -241,8 +241,9 @@ static int copy_root(struct sn_image_store *st, struct sn_str key, const struct 
 }
 
 static int attach(struct sn_image_store *st, struct sn_str key, const struct note *n,
-                  const int *userns_fd)
+                  const struct sn_image_mount_opts *o)
 {
+    const int *userns_fd = o ? o->userns_fd : NULL;
     struct view_opts v = {-1, -1, -1, n->options.len ? n->options.ptr : NULL, userns_fd};
     char path[STORE_NAME_MAX];
     int r = n->host ? make_dir(st, key, "scratch", 0700) : 0, fd = -1;
@@ -254,6 +255,10 @@ static int attach(struct sn_image_store *st, struct sn_str key, const struct not
     if (v.work_fd >= 0) (void)close(v.work_fd);
     if (v.lower_fd >= 0) (void)close(v.lower_fd);
     if (r < 0) return r;
+    if (o && o->ret_fd) {
+        *o->ret_fd = fd;
+        return 0;
+    }
     path_of(key, "rootfs", path);
     r = syscall(SYS_move_mount, fd, "", st->fd, path, MOVE_MOUNT_F_EMPTY_PATH) < 0
             ? sn_fail_errno(errno, "mount at %s/%s", st->root, path)
@@ -322,7 +327,7 @@ static int do_mount(void *arg)
     else if (r == 0) {
         r = make_dir(j->st, j->key, "rootfs", 0755);
         if (r == 0) r = note_write(j->st, j->key, &n);
-        if (r == 0) r = attach(j->st, j->key, &n, j->o ? j->o->userns_fd : NULL);
+        if (r == 0) r = attach(j->st, j->key, &n, j->o);
         if (r == 0) j->rootfs = rootfs_of(j->st, j->a, j->key);
         if (r == 0 && !j->rootfs.ptr) r = SN_E_NOMEM;
         if (r < 0) {
@@ -418,6 +423,24 @@ static int do_maps_owners(void *arg)
 int sn_image_maps_owners(struct sn_image_store *st, int userns_fd)
 {
     return sn_offload(do_maps_owners, &(struct maps_job){st, userns_fd});
+}
+
+static int do_reopen(void *arg)
+{
+    struct mount_job *j = arg;
+    struct note n;
+    int r = key_check(j->key);
+    if (r == 0) r = note_read(j->st, j->a, j->key, &n);
+    if (r == SN_E_NOT_FOUND) return sn_fail(r, "no mount \"%.*s\"", SN_STR_ARG(j->key));
+    if (r == 0 && !n.host) r = unpack_again(j, &n);
+    if (r == 0) r = attach(j->st, j->key, &n, j->o);
+    return r < 0 ? sn_wrap(r, "mount \"%.*s\" again", SN_STR_ARG(j->key)) : 0;
+}
+
+int sn_image_reopen(struct sn_image_store *st, struct sn_str key,
+                    const struct sn_image_mount_opts *opts, struct sn_arena *a)
+{
+    return sn_offload(do_reopen, &(struct mount_job){.st = st, .key = key, .o = opts, .a = a});
 }
 
 static int do_unmount(void *arg)

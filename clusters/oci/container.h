@@ -62,6 +62,10 @@ struct sn_oci_create_opts {
     const char *pidfd_socket;   /* AF_UNIX path that gets a pidfd of the container; or NULL */
     const char *pid_file;       /* written before the call returns; or NULL */
     unsigned preserve_fds;      /* so many descriptors from 3 on are passed to the program */
+    /* A detached mount that becomes the root in place of what is at root.path, which is to be a
+     * folder all the same; borrowed, the mount itself moves. NULL: none. Source paths of bind mounts
+     * may be /proc/self/fd/N of the caller in any case. */
+    const int *root_tree;
     bool no_pivot;              /* root on a ramdisk: move the root mount and chroot */
     bool no_new_keyring;
     unsigned listen_fds; /* so many of them are sockets: LISTEN_FDS and LISTEN_PID are set */

@@ -75,6 +75,13 @@ static int read_config(struct creation *k)
     return e;
 }
 
+/* A descriptor of this process, which the child's mount namespace knows nothing of. */
+static bool is_ours(const char *source)
+{
+    static const char prefix[] = "/proc/self/fd/";
+    return strncmp(source, prefix, sizeof(prefix) - 1) == 0;
+}
+
 /* Mounts that the child may not open or map: in a user namespace it has no privilege over the
  * host's files, and an idmapped mount needs one over its file system. */
 static int open_trees(struct creation *k)
@@ -86,7 +93,10 @@ static int open_trees(struct creation *k)
     if (!p->mounts) return SN_E_NOMEM;
     for (size_t i = 0; i < s->mounts.n; i++) p->mounts[i].tree = -1;
     bool privileged = geteuid() == 0;
-    if (p->userns && privileged) {
+    if (k->o->root_tree) {
+        p->root_tree = fcntl(*k->o->root_tree, F_DUPFD_CLOEXEC, 3);
+        if (p->root_tree < 0) return sn_fail_errno(errno, "root_tree");
+    } else if (p->userns && privileged) {
         p->root_tree =
             open_tree(AT_FDCWD, k->rootfs, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
         if (p->root_tree < 0 && errno != EPERM)
@@ -95,7 +105,8 @@ static int open_trees(struct creation *k)
     for (size_t i = 0; i < s->mounts.n; i++) {
         const struct sn_oci_mount *m = &s->mounts.ptr[i];
         bool idmap = m->idmap || m->ridmap;
-        if (m->kind != SN_OCI_MOUNT_BIND || (!idmap && !(p->userns && privileged))) continue;
+        if (m->kind != SN_OCI_MOUNT_BIND) continue;
+        if (!idmap && !(p->userns && privileged) && !is_ours(m->source)) continue;
         unsigned rec = m->recursive ? AT_RECURSIVE : 0;
         int fd = open_tree(AT_FDCWD, m->source,
                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | rec |

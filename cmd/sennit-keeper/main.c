@@ -1,12 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sennit-keeper - the process that stays with a pod; started by `sennit cri`, see
  * clusters/cri/keeper_int.h. sennit-keeper --dir DIR [--net] [--ipc] [--uts] [--pid] [--hostname
- * NAME] [--sysctl NAME=VALUE]... [--userns UID:COUNT:GID:COUNT]. With --net standard input is the
- * pod's network namespace. */
+ * NAME] [--sysctl NAME=VALUE]... [--userns UID:COUNT:GID:COUNT] [--shm BYTES]. With --net standard
+ * input is the pod's network namespace. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clusters/cri/keeper.h"
+
+/* UID:COUNT:GID:COUNT */
+static bool four_numbers(const char *v, struct sn_keeper_opts *o)
+{
+    uint32_t *to[] = {&o->uid_host, &o->uid_size, &o->gid_host, &o->gid_size};
+    for (int i = 0; i < 4; i++) {
+        char *end;
+        *to[i] = (uint32_t)strtoul(v, &end, 10);
+        if (end == v || *end != (i < 3 ? ':' : 0)) return false;
+        v = end + 1;
+    }
+    return true;
+}
 
 int main(int argc, char **argv)
 {
@@ -24,8 +38,10 @@ int main(int argc, char **argv)
             o.pid = true;
         else if (!strcmp(a, "--dir") && v)
             o.dir = v, i++;
+        else if (!strcmp(a, "--shm") && v)
+            o.shm_bytes = strtoull(v, NULL, 10), i++;
         else if (!strcmp(a, "--userns") && v &&
-                 sscanf(v, "%u:%u:%u:%u", &o.uid_host, &o.uid_size, &o.gid_host, &o.gid_size) == 4)
+                 four_numbers(v, &o))
             i++;
         else if (!strcmp(a, "--hostname") && v)
             o.hostname = v, i++;

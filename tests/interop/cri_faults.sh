@@ -20,6 +20,12 @@ ctr() { # POD-ID POD-NAME NAME COMMAND
   id=$(c create "$1" "$tmp/$3.ctr" "$tmp/$2.pod") && c start "$id" >/dev/null && echo "$id"
 }
 
+# A registry that stalls is given up after its retries, minutes later: that goes on beside everything else.
+read -r stall_port < <(free_ports 1)
+python3 "$src/tests/interop/cri/bad_registry.py" "$stall_port" stall >/dev/null 2>&1 & pids+=($!)
+wait_port "$stall_port"
+timeout 400 "$sennit" pull --root "$tmp/stalled" "127.0.0.1:$stall_port/x:1" >/dev/null 2>"$tmp/stall.err" & stalled=$!
+
 # ---- kill -9 of the daemon at every step ----
 # A life of a pod with a container takes about so many milliseconds; the daemon is killed somewhere in it, again and again, and a new
 # one has to find, and be able to remove, whatever was there.
@@ -125,13 +131,15 @@ for kind in escape-dotdot escape-absolute escape-link escape-hardlink device-nam
   esac
 done
 read -r lie_port < <(free_ports 1)
-for kind in stall cut wrong-digest huge-manifest garbage redirect-loop; do
+for kind in cut wrong-digest huge-manifest garbage redirect-loop; do
   python3 "$src/tests/interop/cri/bad_registry.py" "$lie_port" $kind >/dev/null 2>&1 & l=$!
   wait_port "$lie_port"; t=$SECONDS
   timeout 60 "$sennit" pull --root "$tmp/images" "127.0.0.1:$lie_port/x:1" >"$tmp/out" 2>"$tmp/err"; r=$?
   if [ $r -ne 0 ] && [ $r -ne 124 ] && [ -s "$tmp/err" ]; then ok "registry: $kind ($((SECONDS - t)) s, $(tail -1 "$tmp/err" | cut -c1-90))"; else fail "registry: $kind" "status $r: $(tail -1 "$tmp/err")"; fi
   kill $l; wait $l 2>/dev/null
 done
+wait $stalled; r=$?
+if [ $r -ne 0 ] && [ $r -ne 124 ] && [ -s "$tmp/stall.err" ]; then ok "registry: stall ($(tail -1 "$tmp/stall.err" | cut -c1-90))"; else fail "registry: stall" "status $r: $(cat "$tmp/stall.err")"; fi
 check "the store is whole" "$(c images -q | sort -u | wc -l)" "$("$sennit" images -q --root "$tmp/images" | sort -u | wc -l)"
 nothing_left "at the end"
 finish

@@ -104,6 +104,12 @@ check "SELinux: a level" "$(said)" "the format of 'level' \\\"s0:c1.d9\\\" is no
 pod s2 '{"security_context":{"selinux_options":{"level":"x"}}}' >/dev/null; check "SELinux: a pod's level" "$(said)" "the format of 'level' \\\"x\\\" is not correct"
 c rmp -f "$p" >/dev/null
 
+# ---- memory: the mission's ceiling is 3.1 MB for a pod ----
+p=$(pod m0 '{}'); ctr "$p" m0 m0c '{}' "sleep 1000" >/dev/null
+kb=$(for q in $(pgrep -f "sennit-keeper --dir $tmp/run/pods/$p"); do awk '/^Pss:/ { print $2 }' "/proc/$q/smaps_rollup"; done | awk '{ s += $1 } END { print s }')
+check "a pod's keeper and process 1 take at most 3,100 kB (now $kb)" "$((kb > 0 && kb <= 3100))" 1
+c rmp -f "$p" >/dev/null
+
 # ---- limits changed ----
 p=$(pod l1 '{}'); l=$(ctr "$p" l1 l1c '{}' "sleep 1000")
 call UpdatePodSandboxResources '{"pod_sandbox_id":"'"$p"'","resources":{"memory_limit_in_bytes":104857600,"cpu_shares":512},"overhead":{"memory_limit_in_bytes":1048576}}' >"$tmp/out"
@@ -159,5 +165,28 @@ check "rotated logs lose no line" "$(cat "$tmp"/logs/rot.log* | cut -d' ' -f4- |
 c stop -t 0 "$r" >/dev/null; c logs -r "$r" >/dev/null 2>&1; check "reopening an ended container's log" "$(said)" "container $r is not running"
 
 c rmp -f "$p" >/dev/null
+
+# ---- the plugins of containernetworking, run by us ----
+# Under other names, as those of their own are built in.
+if [ -x /usr/lib/cni/bridge ]; then
+  mkdir -p "$tmp/cnibin" "$tmp/cni/net.d"
+  for t in bridge portmap; do ln -s /usr/lib/cni/$t "$tmp/cnibin/real-$t"; done
+  br=snr-$$ pm=; command -v iptables >/dev/null && iptables -t nat -L -n >/dev/null 2>&1 && pm=',{"type":"real-portmap","capabilities":{"portMappings":true}}'
+  printf '{"cniVersion":"1.0.0","name":"real","plugins":[{"type":"real-bridge","bridge":"%s","isGateway":true,"ipam":{"type":"host-local","dataDir":"%s/ipam","ranges":[[{"subnet":"10.249.0.0/16"}]],"routes":[{"dst":"0.0.0.0/0"}]}}%s]}' "$br" "$tmp" "$pm" >"$tmp/cni/net.d/10-real.conflist"
+  halt; serve --cni-bin-dirs "$tmp/cnibin:/usr/lib/cni"
+  check "real plugins: the node is ready" "$(c info | python3 -c 'import json,sys; print([x["status"] for x in json.load(sys.stdin)["status"]["conditions"] if x["type"]=="NetworkReady"])')" "[True]"
+  read -r port < <(free_ports 1)
+  p=$(pod r1 '{}' ',"port_mappings":[{"container_port":80,"host_port":'$port'}]'); img=registry.k8s.io/e2e-test-images/nginx:1.14-2; w=$(ctr "$p" r1 r1w '{}' "exec nginx 80"); unset img
+  ip=$(c inspectp -o go-template --template '{{.status.network.ip}}' "$p")
+  check "real plugins: an address of theirs" "${ip%.*.*}" 10.249
+  for _ in $(seq 100); do curl -s -o /dev/null "http://$ip/" && break; sleep 0.05; done
+  check "real plugins: reached by it" "$(curl -s --max-time 5 "http://$ip/")" welcome
+  if [ -n "$pm" ]; then check "real plugins: a host port" "$(curl -s --max-time 5 "http://127.0.0.1:$port/")" welcome; else skip "real plugins: a host port" "no iptables here"; fi
+  halt -KILL; serve --cni-bin-dirs "$tmp/cnibin:/usr/lib/cni"; c rmp -f "$p" >/dev/null
+  check "real plugins: the address is given back" "$(find "$tmp/ipam" -name '10.249.*' | wc -l)" 0
+  rm "$tmp/cni/net.d/10-real.conflist"; ip link del "$br" 2>/dev/null
+else
+  skip "plugins of containernetworking" "not installed"
+fi
 nothing_left
 finish

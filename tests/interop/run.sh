@@ -44,7 +44,7 @@ run --rm 'No Such/Image' true; check "a reference that is none" $? 2; says "a re
 "$sennit" rmi --root "$tmp/images" registry.k8s.io/e2e-test-images/nginx:1.14-2 >/dev/null 2>&1
 python3 - "127.0.0.1:$reg_port" "$src" <<'P' || fail "a large image" "could not be pushed"
 import hashlib, importlib.util, json, os, sys, urllib.request, io, tarfile
-# 200 MB that do not compress, so that a pull takes its second and draws.
+# 200 MB that do not compress, so that a pull can be stopped.
 def put(url, b, kind): urllib.request.urlopen(urllib.request.Request(url, data=b, method="PUT", headers={"Content-Type": kind}))
 reg = sys.argv[1]
 def blob(b):
@@ -64,10 +64,12 @@ m = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+jso
      "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": d, "size": len(layer)}]}
 put(f"http://{reg}/v2/big/manifests/1", json.dumps(m).encode(), m["mediaType"])
 P
-term "$sennit" pull --root "$tmp/images" "127.0.0.1:$reg_port/big:1" </dev/null >"$tmp/out"
+read -r slow_port < <(free_ports 1)
+python3 "$src/tests/interop/cri/bad_registry.py" "$slow_port" slow >/dev/null 2>&1 & pids+=($!)
+wait_port "$slow_port"
+term "$sennit" pull --root "$tmp/images" "127.0.0.1:$slow_port/x:1" </dev/null >"$tmp/out"
 if grep -qE '\[#+ *\] +[0-9]+ %' "$tmp/out"; then ok "a pull draws its progress"; else fail "a pull draws its progress" "$(tr '\r' '\n' <"$tmp/out" | tail -3)"; fi
-if grep -qE "big:1 .* 210 MB in " "$tmp/out"; then ok "and says what it has"; else fail "and says what it has" "$(tail -2 "$tmp/out")"; fi
-"$sennit" rmi --root "$tmp/images" "127.0.0.1:$reg_port/big:1" >/dev/null 2>&1
+if grep -qE "x:1 .* 2.01 MB in 2" "$tmp/out"; then ok "and says what it has"; else fail "and says what it has" "$(tail -2 "$tmp/out")"; fi
 "$sennit" pull --root "$tmp/images" "127.0.0.1:$reg_port/big:1" >/dev/null 2>&1 & p=$!
 sleep 0.4; kill -INT $p; wait $p; check "Ctrl-C ends a pull" $? 130
 "$sennit" pull -q --root "$tmp/images" "127.0.0.1:$reg_port/big:1" >/dev/null; check "and the next one goes on" $? 0

@@ -1,14 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A registry that does wrong: bad_registry.py PORT stall|cut|wrong-digest|huge-manifest|garbage|redirect-loop."""
+"""A registry that does wrong: bad_registry.py PORT stall|cut|wrong-digest|huge-manifest|garbage|redirect-loop|slow.
+
+The last one does no wrong, but takes two seconds for its layer."""
 import hashlib
 import http.server
+import io
 import json
+import os
 import sys
+import tarfile
 import time
 
 KIND = sys.argv[2]
 LAYER = b"l" * 200000
+if KIND == "slow":
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as t:
+        i = tarfile.TarInfo("f")
+        i.size = 2000000
+        t.addfile(i, io.BytesIO(os.urandom(i.size)))
+    LAYER = raw.getvalue()
 CFG = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(LAYER).hexdigest()]}}).encode()
 
 
@@ -58,6 +70,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if KIND == "stall":
             self.answer(LAYER[:1000], length=len(LAYER))
             time.sleep(1000)
+        elif KIND == "slow":
+            self.answer(LAYER[:100000], length=len(LAYER))
+            for at in range(100000, len(LAYER), 100000):
+                time.sleep(0.1)
+                self.wfile.write(LAYER[at:at + 100000])
         elif KIND == "cut":
             self.answer(LAYER[:1000], length=len(LAYER))
             self.close_connection = True

@@ -15,7 +15,7 @@ int main(int argc, char **argv)
         snprintf(path, sizeof path, "/bin/%s", argv[2]);
         execv(path, one);
         if (errno != ENOENT) {
-            fprintf(stderr, "%s: %s: %s\n", argv[0], argv[2], strerror(errno));
+            fprintf(stderr, "%s: %s: %m\n", argv[0], argv[2]);
             return 126;
         }
     }
