@@ -151,8 +151,10 @@ static struct sn_str first_error(struct sn_criu_work *w, struct sn_str *text)
     for (rest = sn_str_of(p, n > 0 ? (size_t)n : 0); rest.len;) {
         struct sn_str line = sn_str_cut(&rest, '\n');
         ssize_t at = sn_str_find(line, SN_STR("Error ("));
-        /* Not an error: it has fewer descriptors than it would like. */
-        if (at < 0 || sn_str_find(line, SN_STR("rlimit: Can't setup")) >= 0) continue;
+        /* Not errors: it has fewer descriptors than it would like, and probes for features. */
+        if (at < 0 || sn_str_find(line, SN_STR("rlimit: Can't setup")) >= 0 ||
+            sn_str_find(line, SN_STR("Unable to create tun")) >= 0)
+            continue;
         *text = sn_str_from(line, (size_t)at);
         if (text->len > LOG_LINE_MAX) text->len = LOG_LINE_MAX;
         return *text;

@@ -182,6 +182,42 @@ else
   skip "user namespace" "not permitted"
 fi
 
+# ---- the rest of runtime-spec 1.2 and 1.3
+bundle aff "p['args'] = ['/bin/sleep', '100']"; (cd "$tmp/aff"; run run -d aff </dev/null >"$tmp/std" 2>&1)
+last=$(($(nproc) - 1))
+echo '{"cwd": "/", "args": ["/bin/grep", "Cpus_allowed_list", "/proc/self/status"], "execCPUAffinity": {"initial": "0", "final": "'$last'"}}' >"$tmp/aff.json"
+check "exec: CPU affinity" "$(run exec --process "$tmp/aff.json" aff | tr -d ' \t')" "Cpus_allowed_list:$last"
+run delete -f aff
+if [ -e /proc/self/numa_maps ]; then
+  check "memory policy" "$(out mpol 'l["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0"}; sh("head -1 /proc/self/numa_maps")' | cut -d' ' -f2)" bind:0
+else skip "memory policy" "the kernel has no NUMA"; fi
+check "scheduler" "$(out sched 'p["scheduler"] = {"policy": "SCHED_IDLE"}; sh("sed \"s/.*) //\" /proc/self/stat")' | cut -d' ' -f39)" 5
+check "cgroup namespace" "$(out cgns 'ns("cgroup"); sh("grep -c sennit /proc/self/cgroup")')" 0
+cat >"$tmp/fd.py" <<'P'
+import array, fcntl, json, os, socket, struct, sys
+path, what = sys.argv[1:]
+s = socket.socket(socket.AF_UNIX); s.bind(path); s.listen(1); print("ready", flush=True)
+c, _ = s.accept(); data, anc, _, _ = c.recvmsg(65536, socket.CMSG_SPACE(4))
+fd = array.array("i", anc[0][2])[0]
+if what == "pidfd":
+    pid = [l.split()[1] for l in open(f"/proc/self/fdinfo/{fd}") if l.startswith("Pid:")][0]
+    print(os.readlink(f"/proc/self/fd/{fd}"), pid, flush=True)
+else:
+    m = json.loads(data); n = bytearray(80)
+    fcntl.ioctl(fd, 0xC0502100, n)  # SECCOMP_IOCTL_NOTIF_RECV
+    fcntl.ioctl(fd, 0xC0182101, struct.pack("=QqiI", struct.unpack_from("=Q", n)[0], 0, -17, 0))  # _SEND: EEXIST
+    print(m["metadata"], m["state"]["id"], m["state"]["status"], m["fds"], m["pid"] == m["state"]["pid"], flush=True)
+P
+start "$tmp/pidfd.out" python3 "$tmp/fd.py" "$tmp/pidfd.sock" pidfd
+bundle pfd "p['args'] = ['/bin/sleep', '100']"; (cd "$tmp/pfd"; run run -d --pid-file "$tmp/pfd.pid" --pidfd-socket "$tmp/pidfd.sock" pfd </dev/null >"$tmp/std" 2>&1)
+for _ in $(seq 100); do [ "$(wc -l <"$tmp/pidfd.out")" -ge 2 ] && break; sleep 0.02; done
+check "pidfd socket" "$(tail -1 "$tmp/pidfd.out")" "anon_inode:[pidfd] $(cat "$tmp/pfd.pid")"
+run delete -f pfd
+start "$tmp/notify.out" python3 "$tmp/fd.py" "$tmp/notify.sock" notify
+check "seccomp notify: the listener's answer" "$(out notify "p['noNewPrivileges'] = False; l['seccomp'] = {'defaultAction': 'SCMP_ACT_ALLOW', 'listenerPath': '$tmp/notify.sock', 'listenerMetadata': 'meta', 'syscalls': [{'names': ['mkdir', 'mkdirat'], 'action': 'SCMP_ACT_NOTIFY'}]}; sh('mkdir /new')" | grep -c 'File exists')" 1
+for _ in $(seq 100); do [ "$(wc -l <"$tmp/notify.out")" -ge 2 ] && break; sleep 0.02; done
+check "seccomp notify: what the listener is told" "$(tail -1 "$tmp/notify.out")" "meta notify creating ['seccompFd'] True"
+
 # ---- hooks
 check "hooks: the runtime's environment where they have none" "$(export SN_SEEN=yes; out hkenv "H = lambda n: [{'path': '/bin/sh', 'args': ['sh', '-c', 'echo ' + n + ' \$SN_SEEN >>$tmp/hkenv.log']}]
 c['hooks'] = {k: H(k) for k in ('prestart', 'createRuntime', 'createContainer', 'poststart', 'poststop')}"; tr '\n' , <"$tmp/hkenv.log")" "prestart yes,createRuntime yes,createContainer,poststart yes,poststop yes,"
@@ -241,7 +277,7 @@ bundle sig 'sh("trap \"echo got\" 34; echo ready; for i in 1 2 3 4 5 6 7 8 9 10;
 (cd "$tmp/sig"; exec "$oci" --root "$root" run sig </dev/null >"$tmp/sig.out" 2>&1) & p=$!
 for _ in $(seq 200); do grep -q ready "$tmp/sig.out" && break; sleep 0.02; done
 kill -34 $p; wait $p; check "a signal is passed on" "$? $(tr '\n' ' ' <"$tmp/sig.out")" "0 ready got "
-bundle ign 'sh("grep SigIgn /proc/self/status")'
+bundle ign 'p["args"] = ["/bin/grep", "SigIgn", "/proc/self/status"]'
 check "nothing is ignored that the caller ignored" "$(cd "$tmp/ign"; python3 -c 'import os, signal, sys
 for s in (2, 34, 40): signal.signal(s, signal.SIG_IGN)
 os.execv(sys.argv[1], sys.argv[1:])' "$oci" --root "$root" run ign </dev/null 2>&1)" "$(printf 'SigIgn:\t0000000000000000')"

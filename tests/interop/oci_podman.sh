@@ -15,6 +15,7 @@ finish() { echo "$passed passed, $failed failed, $skipped skipped"; [ "$failed" 
 command -v podman >/dev/null && command -v conmon >/dev/null || { skip oci_podman "needs podman and conmon"; finish; exit; }
 busybox=$(command -v busybox || echo /bin/busybox)
 [ -x "$busybox" ] && ! ldd "$busybox" >/dev/null 2>&1 || { skip oci_podman "needs a static busybox (busybox-static)"; finish; exit; }
+cd "$tmp" # conmon leaves a file "oom" where it is
 cp "$oci" "$tmp/sennit-oci"; chmod 755 "$tmp" "$tmp/sennit-oci"
 # The group of all its containers is ours alone: the reaper looks at it.
 parent=/sennit-test-podman-$$
