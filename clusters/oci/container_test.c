@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clusters/oci/parent_int.h"
 #include "core/alloc.h"
 #include "core/status.h"
 #include "tests/harness/test.h"
@@ -246,11 +247,10 @@ SN_TEST_SLOW(protected_without_a_copy, 60)
         bool text = strstr(at, "r-xp") && (strstr(at, "test_oci") || strstr(at, "memfd:"));
         *at = 0;
         if (!text) continue;
-        snprintf(path, sizeof(path), "/proc/%d/map_files/%.35s", (int)sn_oci_pid(c),
-                 line);
+        snprintf(path, sizeof(path), "/proc/%d/map_files/%.35s", (int)sn_oci_pid(c), line);
         int w = open(path, O_RDWR | O_CLOEXEC);
-        T_ASSERTF(w < 0 && (errno == EROFS || errno == EPERM || errno == EACCES), "%s: %d, errno %d",
-                  path, w, errno);
+        T_ASSERTF(w < 0 && (errno == EROFS || errno == EPERM || errno == EACCES),
+                  "%s: %d, errno %d", path, w, errno);
         mapped++;
     }
     fclose(maps);
@@ -263,6 +263,28 @@ SN_TEST_SLOW(protected_without_a_copy, 60)
     host.protect_fd = NULL;
     close(fd);
     if (!overlay) sn_test_skip("no overlay file system: it is a copy in memory here");
+}
+
+/* A maker that is killed while it holds the state's lock, as in start: the container's process must
+ * not keep the lock for it, or nobody could delete what is left. */
+SN_TEST_SLOW(maker_killed_with_its_lock, 60)
+{
+    NOT_UNDER_TSAN();
+    prepare();
+    struct sn_oci_container *c;
+    int status;
+    pid_t pid = fork();
+    T_ASSERT(pid >= 0);
+    if (pid == 0) {
+        int r = create("killed", "\"true\"", (int[3]){-1, -1, -1}, &c);
+        if (r >= 0) r = sn_oci_state_lock(&c->state);
+        kill(getpid(), r < 0 ? SIGTERM : SIGKILL);
+    }
+    T_EQ(waitpid(pid, &status, 0), pid);
+    T_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    T_OK(sn_oci_open(&host, "killed", &c));
+    T_OK(sn_oci_delete(c, true));
+    sn_oci_close(c);
 }
 
 /* Several threads at once: the children of one must not keep the descriptors of another's. */

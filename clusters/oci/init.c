@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -120,9 +121,9 @@ void sn_oci_close_others(const struct sn_oci_plan *p)
 {
     int keep[16 + SN_OCI_NAMESPACES];
     size_t n = 0;
-    const int ours[] = {p->sock,         p->lock,     p->proc,         p->stdio[0],
-                        p->stdio[1],     p->stdio[2], p->root_tree,    p->target,
-                        p->console_sock, p->exe,      p->seccomp_sock, p->pid_to,    p->nodes_fs};
+    const int ours[] = {p->sock,         p->lock,      p->proc,    p->stdio[0],     p->stdio[1],
+                        p->stdio[2],     p->root_tree, p->target,  p->console_sock, p->exe,
+                        p->seccomp_sock, p->pid_to,    p->nodes_fs};
     for (size_t i = 0; i < SN_COUNT_OF(ours); i++) keep[n++] = ours[i];
     for (size_t i = 0; i < SN_OCI_NAMESPACES; i++) keep[n++] = p->ns_fd[i];
     unsigned from = 3 + p->preserve_fds;
@@ -152,6 +153,12 @@ void sn_oci_stage(struct sn_oci_plan *p)
         if (e < 0 && !p->rootless) sn_oci_die(p, -e, "join the cgroup");
     }
     sn_oci_close_others(p);
+    /* Mapped from our own description of the file. The maker's, which its mapping would keep open
+     * as long as we live, holds its lock: nobody could delete what a maker that was killed left. */
+    if (p->state && p->lock >= 0 &&
+        mmap(p->state, p->state->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, p->lock,
+             0) == MAP_FAILED)
+        sn_oci_die(p, errno, "map the state file");
     /* CLONE_CLEAR_SIGHAND took the handlers, but what was ignored and blocked was inherited. The
      * kernel is asked itself: a libc keeps some real-time signals from its callers, musl three. */
     static const uint64_t by_default[4]; /* struct sigaction of the kernel: SIG_DFL, no flags */
