@@ -53,11 +53,12 @@ bench: build ## every claim's script, into bench/RESULTS.md (long)
 	@tools/deps.sh bench
 	@bench/all.sh
 
-interop: ## the matrices against real peers (long)
+ONLY ?=
+interop: ## the matrices against real peers (long); ONLY="chain_net kv_interop": these scripts
 	@tools/deps.sh build test bench interop containers
 	@[ ! -f $(BUILD)/build.ninja ] || [ -f $(BUILD)/chains/zk/runtime.wasm ] || meson setup --reconfigure $(BUILD) >/dev/null
 	@$(MAKE) --no-print-directory build
-	@tools/run-tests.py --suite interop --table $(BUILD)
+	@tools/run-tests.py --suite interop --table $(ONLY:%=--only %) $(BUILD)
 
 install: build ## program, manual pages, completions, the tour; DESTDIR and meson's prefix count
 	@meson install -C $(BUILD)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the tests meson knows of in one or more build folders and adds up what they report.
 
-  tools/run-tests.py [--suite NAME]... [--jobs N] [--table] BUILD[:LABEL[:SUITE,SUITE...]]...
+  tools/run-tests.py [--suite NAME]... [--only TEST]... [--jobs N] [--table] BUILD[:LABEL[:SUITE,SUITE...]]...
 
 A test program closes with "N passed, N failed, N skipped"; one that does not counts as a single
 test by its exit status (77 = skipped). Output is shown only for what fails or skips. The last line
@@ -92,11 +92,13 @@ def report(result, total, rows):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--suite", action="append", default=[])
+    ap.add_argument("--only", action="append", default=[], help="tests of these names")
     ap.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
     ap.add_argument("--table", action="store_true", help="all results once more, at the end")
     ap.add_argument("build", nargs="+")
     args = ap.parse_args()
-    tests = [t for spec in args.build for t in load(spec, set(args.suite))]
+    tests = [t for spec in args.build for t in load(spec, set(args.suite))
+             if not args.only or t["label"].split("/")[-1] in args.only]
     total, rows = [0, 0, 0], []
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for done in concurrent.futures.as_completed(

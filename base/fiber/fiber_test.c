@@ -443,6 +443,30 @@ SN_TEST(idle_gaps_are_learned)
     T_ASSERT(sn_gaps_short(g));
 }
 
+SN_TEST(duty_is_measured_by_windows)
+{
+    static const struct {
+        int64_t work, rest;
+        bool high;
+    } cases[] = {{10, 10, false}, {12, 10, false}, {20, 10, true}, {300, 1, true}, {0, 50, false}};
+    struct sn_duty d = {0};
+    int64_t now = 0;
+    for (size_t i = 0; i < SN_COUNT_OF(cases); i++) {
+        for (int64_t end = now + 3 * SN_DUTY_WINDOW_NS; now < end;) { /* the first is still mixed */
+            sn_duty_work(&d, now);
+            now += cases[i].work * SN_US;
+            sn_duty_idle(&d, now);
+            now += cases[i].rest * SN_US;
+        }
+        T_ASSERTF(d.high == cases[i].high, "case %zu: %d", i, d.high);
+    }
+    sn_duty_work(&d, now); /* after long rest one busy moment is nothing */
+    sn_duty_idle(&d, now + SN_MS);
+    sn_duty_work(&d, now + SN_SEC);
+    sn_duty_idle(&d, now + SN_SEC + 50 * SN_MS);
+    T_ASSERT(!d.high);
+}
+
 static void *echo_thread(void *arg)
 {
     int fd = *(int *)arg;
@@ -456,6 +480,7 @@ static void *echo_thread(void *arg)
 static void poll_when_idle(struct sn_worker *w)
 {
     w->gaps = SN_GAPS_MAX;
+    w->duty = (struct sn_duty){.window_at = sn_now(), .busy_at = sn_now()};
     w->contended = false;
     w->contended_look_at = SN_FOREVER;
 }
@@ -496,7 +521,7 @@ static int idle_poll_main(void *arg)
     T_EQ(w->idle_polled_ns, polled);
     T_ASSERTF(w->polls - polls < 100, "%llu polls", (unsigned long long)(w->polls - polls));
     /* Where others want the processor it is left to them. */
-    w->gaps = SN_GAPS_MAX;
+    poll_when_idle(w);
     w->contended = true;
     T_EQ(sn_sleep(SN_MS), 0);
     T_EQ(w->idle_polled_ns, polled);

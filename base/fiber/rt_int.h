@@ -175,6 +175,13 @@ struct sn_timers {
     struct sn_timer *slotn[SN_WHEEL_LEVELS - 1][SN_WHEELN_SLOTS];
 };
 
+/* Work and idleness in turn, by windows (sched_int.h). */
+struct sn_duty {
+    int64_t window_at, busy_at; /* since when: the window, the work in progress */
+    int64_t busy_ns;            /* work in this window */
+    bool high;                  /* so was the window before */
+};
+
 struct sn_worker {
     /* owner, hot */
     struct sn_fiber *cur; /* NULL on the scheduler context */
@@ -205,6 +212,7 @@ struct sn_worker {
     bool starved; /* the last start found no memory for a stack */
     unsigned spin_skip, spin_misses, thief_misses;
     unsigned gaps;          /* how long it was idle of late: sn_gaps_learn */
+    struct sn_duty duty;    /* how much of the time it has work */
     int64_t idle_polled_ns; /* __atomic: spent polling instead of sleeping */
     bool contended; /* as at the last look, */
     int64_t contended_look_at;

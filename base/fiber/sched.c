@@ -693,11 +693,13 @@ static bool spin_worth(struct sn_worker *w)
     return true;
 }
 
-/* Polls instead of sleeping, for latency: the way into a halted processor of a virtual machine and out again
- * takes longer than a proxy's whole work on a request, and whoever wakes it pays for the interrupt. Only while
- * short waits are the rule (sn_gaps_short), never where others want this processor. */
+/* Polls instead of sleeping, for latency: the way into a halted processor of a virtual machine and
+ * out again takes longer than a proxy's whole work on a request, and whoever wakes it pays for the
+ * interrupt. Only while short waits are the rule and there is time to spare, never where others
+ * want this processor. Returns whether there is work. */
 static bool idle_poll(struct sn_worker *w, int64_t begin)
 {
+    if (w->duty.high || !sn_gaps_short(w->gaps) || contended(w)) return false;
     int64_t until = SN_MIN(begin + sn_rt.idle_poll_ns, w->timers.next_ns);
     bool found = false;
     while (!found && w->now < until && !SN_LOAD(&w->stop)) {
@@ -709,9 +711,9 @@ static bool idle_poll(struct sn_worker *w, int64_t begin)
     return found;
 }
 
-static void idle(struct sn_worker *w)
+/* Until there may be work. */
+static void idle_wait(struct sn_worker *w, int64_t begin)
 {
-    int64_t begin = w->now;
     if (sn_rt.n > 1) {
         bool asked = SN_LOAD(&sn_rt.spinning) == w->index + 1;
         if (w->look_at && w->now >= w->look_at && thief_look(w)) asked = true;
@@ -724,10 +726,7 @@ static void idle(struct sn_worker *w)
         }
         if (asked) thief_quiet(w);
     }
-    if (sn_gaps_short(w->gaps) && !contended(w) && idle_poll(w, begin)) {
-        w->gaps = sn_gaps_learn(w->gaps, true);
-        return;
-    }
+    if (sn_rt.idle_poll_ns && idle_poll(w, begin)) return;
     sn_stack_trim(w);
     __atomic_store_n(&w->sleeping, 1, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&sn_rt.idle, 1, __ATOMIC_SEQ_CST);
@@ -741,10 +740,20 @@ static void idle(struct sn_worker *w)
         if (SN_UNLIKELY(w->trace)) sn_trace_on_idle(w);
         poll(w, wait);
         if (SN_UNLIKELY(w->trace)) sn_trace_on_busy(w);
-        w->gaps = sn_gaps_learn(w->gaps, w->now - begin <= sn_rt.idle_poll_ns);
     }
     __atomic_store_n(&w->sleeping, 0, __ATOMIC_SEQ_CST);
     __atomic_fetch_sub(&sn_rt.idle, 1, __ATOMIC_SEQ_CST);
+}
+
+static void idle(struct sn_worker *w)
+{
+    int64_t begin = w->now;
+    if (sn_rt.idle_poll_ns) sn_duty_idle(&w->duty, begin);
+    idle_wait(w, begin);
+    if (!sn_rt.idle_poll_ns) return;
+    if (!w->now_fresh) w->now = sn_clock_mono();
+    w->gaps = sn_gaps_learn(w->gaps, w->now - begin <= sn_rt.idle_poll_ns);
+    sn_duty_work(&w->duty, w->now);
 }
 
 void sn_worker_loop(struct sn_worker *w)

@@ -155,8 +155,9 @@ static inline struct sn_fiber *sn_rq_pop(struct sn_worker *w)
 /* sn_wake_thief_of - lets a sleeping worker steal from `w`. Any thread. */
 void sn_wake_thief_of(struct sn_worker *w);
 void sn_worker_loop(struct sn_worker *w);
-/* Whether polling instead of sleeping pays: a score of the last times without work, which falls faster than it
- * rises. From SN_GAPS_SHORT on, which takes three short ones for each long one, they count as short. */
+/* Whether polling instead of sleeping pays: a score of the last times without work, which falls
+ * faster than it rises. From SN_GAPS_SHORT on, which takes more than three short ones for each long
+ * one, they count as short. */
 #define SN_GAPS_MAX 32u
 #define SN_GAPS_SHORT 16u
 static inline unsigned sn_gaps_learn(unsigned gaps, bool was_short)
@@ -164,6 +165,21 @@ static inline unsigned sn_gaps_learn(unsigned gaps, bool was_short)
     return was_short ? SN_MIN(gaps + 1, SN_GAPS_MAX) : gaps - SN_MIN(gaps, 3u);
 }
 static inline bool sn_gaps_short(unsigned gaps) { return gaps >= SN_GAPS_SHORT; }
+/* Above five eighths of the time spent on work, who waits does so for others' work, not for a
+ * processor to wake up: polling only takes time from it, and makes many small batches of one. */
+#define SN_DUTY_WINDOW_NS (4 * SN_MS)
+static inline void sn_duty_work(struct sn_duty *d, int64_t now) { d->busy_at = now; }
+/* sn_duty_idle - the work is done; d->high says whether there is much of it. */
+static inline void sn_duty_idle(struct sn_duty *d, int64_t now)
+{
+    int64_t span = now - d->window_at;
+    d->busy_ns += now - d->busy_at;
+    d->busy_at = now;
+    if (span < SN_DUTY_WINDOW_NS) return;
+    d->high = d->busy_ns > span / 8 * 5;
+    d->busy_ns = 0;
+    d->window_at = now;
+}
 void sn_worker_init_queues(struct sn_worker *w, unsigned index);
 #define SN_RECORD_CACHE_MAX 1024u /* per worker; beyond it half goes to the common list */
 void sn_record_give_back(struct sn_worker *w);

@@ -31,10 +31,10 @@ struct sn_kv_opts {
 int sn_kv_open(const char *path, const struct sn_kv_opts *o, struct sn_kv **ret) SN_MUST_CHECK;
 /* sn_kv_open_memory - an empty store that ends with the process. Returns 0, SN_E_NOMEM. */
 int sn_kv_open_memory(struct sn_kv **ret) SN_MUST_CHECK;
-/* sn_kv_close - no call may be going on; accepts NULL. Leaves LevelDB's log empty, since goleveldb
- * skips part of a log that was written while tables were. While the store is open that part is
- * written out soon after (with the next write, unless tables are being merged): a folder left by a
- * crash within that moment is opened and closed here before it is opened there. */
+/* sn_kv_close - no call may be going on; accepts NULL. Leaves LevelDB's log empty. goleveldb skips
+ * part of a log that was written while tables were, but for what this process corrects in the
+ * manifest as soon as LevelDB has written there: a crash within those microseconds excepted, a
+ * folder that was not closed is read whole there, too. */
 void sn_kv_close(struct sn_kv *kv);
 
 /* sn_kv_get - appends the value to out. Returns 1, 0 where the key is absent, SN_E_DATA_LOSS,

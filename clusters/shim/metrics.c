@@ -225,3 +225,39 @@ int shim_metrics(const struct sn_cgroup_stats *st, struct sn_arena *a,
 {
     return st->v2 ? metrics2(st, a, ret) : metrics1(st, a, ret);
 }
+
+/* ---- of several --------------------------------------------------------------------------------
+ */
+
+static int stat_add(struct sn_cgroup_stats *sum, const struct sn_cgroup_stats *one,
+                    struct sn_arena *a)
+{
+    size_t n = one->memory.stat.n, had = sum->memory.stat.n;
+    if (had && had != n) return 0; /* the first one's names are the sum's */
+    struct sn_cgroup_u64_kv *kv = SN_ARENA_ARRAY(a, struct sn_cgroup_u64_kv, n + 1);
+    if (!kv) return SN_E_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        kv[i] = one->memory.stat.ptr[i];
+        if (had) kv[i].value += sum->memory.stat.ptr[i].value;
+    }
+    sum->memory.stat.ptr = kv;
+    sum->memory.stat.n = n;
+    return 0;
+}
+
+int shim_metrics_add(struct sn_cgroup_stats *sum, const struct sn_cgroup_stats *one,
+                     struct sn_arena *a)
+{
+    sum->v2 = one->v2;
+    sum->cpu.usage_ns += one->cpu.usage_ns;
+    sum->cpu.user_ns += one->cpu.user_ns;
+    sum->cpu.system_ns += one->cpu.system_ns;
+    sum->memory.memory.usage += one->memory.memory.usage;
+    sum->memory.memory.limit = UINT64_MAX; /* of the pod: nobody told us */
+    sum->memory.cache += one->memory.cache;
+    sum->memory.oom += one->memory.oom;
+    sum->memory.oom_kill += one->memory.oom_kill;
+    sum->pids.current += one->pids.current;
+    sum->pids.limit = UINT64_MAX;
+    return stat_add(sum, one, a);
+}

@@ -126,20 +126,45 @@ static int shut_down(struct sn_ttrpc_call *c, const void *req, void **ret)
     return 0;
 }
 
+/* pod_stats - the sum of the pod's containers: its own group is its caller's, who reads it there.
+ * Those that end meanwhile are left out. */
+static int pod_stats(struct shim *s, struct sn_arena *a, struct sn_cgroup_stats *sum)
+{
+    unsigned n = 0;
+    struct sn_task **t = SN_ARENA_ARRAY(a, struct sn_task *, s->n_containers + 1);
+    if (!t) return SN_E_NOMEM;
+    SN_LIST_EACH (&s->containers, l) { /* first all of them: the list may change while we wait */
+        struct shim_container *k = SN_LIST_ENTRY(l, struct shim_container, link);
+        if (s->tasks && sn_task_find(s->tasks, k->id, &t[n]) >= 0) n++;
+    }
+    int r = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct sn_cgroup_stats *one = SN_ARENA_NEW(a, struct sn_cgroup_stats);
+        if (!one) r = SN_E_NOMEM;
+        if (r >= 0 && sn_task_stats(t[i], a, one) >= 0) r = shim_metrics_add(sum, one, a);
+        sn_task_unref(t[i]);
+    }
+    sn_diag_clear();
+    return r;
+}
+
 static int metrics(struct sn_ttrpc_call *c, const void *req, void **ret)
 {
     REQ(sandbox_metrics_request);
     REP(sandbox_metrics_response);
-    /* The pod's cgroup is its caller's: containerd reads it there. */
+    struct sn_arena *a = sn_ttrpc_arena(c);
+    struct sn_cgroup_stats *sum = SN_ARENA_NEW(a, struct sn_cgroup_stats);
+    int r = rep && sum ? known(sn_ttrpc_arg(c), q->sandbox_id) : SN_E_NOMEM;
+    if (r >= 0) r = pod_stats(sn_ttrpc_arg(c), a, sum);
+    if (r < 0) return r;
     struct containerd_types_metric *m =
-        rep ? containerd_runtime_sandbox_v1_sandbox_metrics_response_mut_metrics(rep,
-                                                                                 sn_ttrpc_arena(c))
-            : NULL;
-    if (!m) return SN_E_NOMEM;
+        containerd_runtime_sandbox_v1_sandbox_metrics_response_mut_metrics(rep, a);
+    struct google_protobuf_any *any = m ? containerd_types_metric_mut_data(m, a) : NULL;
+    if (!any) return SN_E_NOMEM;
     m->id = q->sandbox_id;
-    m->timestamp = shim_time(sn_ttrpc_arena(c), sn_wall_now());
+    m->timestamp = shim_time(a, sn_wall_now());
     *ret = rep;
-    return known(sn_ttrpc_arg(c), q->sandbox_id);
+    return shim_metrics(sum, a, any);
 }
 
 #define M(nm, type, fn)                                                           \

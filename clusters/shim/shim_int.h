@@ -107,6 +107,9 @@ int shim_criu_options(const struct google_protobuf_any *any, struct sn_arena *a,
 /* metrics.c */
 int shim_metrics(const struct sn_cgroup_stats *st, struct sn_arena *a,
                  struct google_protobuf_any *ret) SN_MUST_CHECK;
+/* shim_metrics_add - what can be summed of several groups; sum begins as zero. */
+int shim_metrics_add(struct sn_cgroup_stats *sum, const struct sn_cgroup_stats *one,
+                     struct sn_arena *a) SN_MUST_CHECK;
 
 /* service.c, sandbox.c */
 extern const struct sn_ttrpc_service shim_task_v2, shim_task_v3, shim_sandbox;

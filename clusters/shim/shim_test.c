@@ -62,13 +62,56 @@ static struct containerd_types_mount *mount_of(struct sn_arena *a, const char *t
     return m;
 }
 
-SN_TEST(root_mounts)
+static void own_mounts(void)
 {
     if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0)
         sn_test_skip("needs root and a mount namespace of its own");
     T_EQ(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
     dir_new();
     T_EQ(mount("t", dir, "tmpfs", 0, NULL), 0); /* overlay over overlay is not for every kernel */
+}
+
+SN_TEST(root_of_folders_with_long_names)
+{
+    own_mounts();
+    struct sn_arena a;
+    sn_arena_init(&a, NULL, 0);
+    char target[128];
+    snprintf(target, sizeof(target), "%s", in_dir("root"));
+    T_EQ(mkdir(target, 0755), 0);
+    /* Folders with names that are longer than an option may be. */
+    char deep[420], *at = deep + snprintf(deep, sizeof(deep), "%s/deep", dir);
+    T_EQ(mkdir(deep, 0755), 0);
+    for (int i = 0; i < 3; i++) {
+        at += snprintf(at, sizeof(deep) - (size_t)(at - deep), "/%.*s", 80,
+                       "a-name-of-eighty-characters-a-name-of-eighty-characters-a-name-of-eighty-"
+                       "character");
+        T_EQ(mkdir(deep, 0755), 0);
+    }
+    const char *parts[] = {"/a", "/b", "/u", "/w"};
+    for (size_t i = 0; i < SN_COUNT_OF(parts); i++) {
+        snprintf(at, sizeof(deep) - (size_t)(at - deep), "%s", parts[i]);
+        T_EQ(mkdir(deep, 0755), 0);
+    }
+    *at = 0;
+    T_ASSERT(strlen(deep) > 255);
+    char options[4 * sizeof(deep) + 64];
+    snprintf(options, sizeof(options), "workdir=%s/w|upperdir=%s/u|lowerdir=%s/a:%s/b", deep, deep,
+             deep, deep);
+    struct containerd_types_mount *m = mount_of(&a, "overlay", "overlay", options);
+    T_OK(shim_mount_all(&m, 1, target));
+    put("root/new", "x");
+    T_OK(shim_unmount_all(target));
+    snprintf(at, sizeof(deep) - (size_t)(at - deep), "/u/new");
+    T_EQ(access(deep, R_OK), 0);
+    sn_arena_done(&a);
+    T_EQ(umount2(dir, 0), 0);
+    dir_gone();
+}
+
+SN_TEST(root_mounts)
+{
+    own_mounts();
     const char *dirs[] = {"a", "b", "up", "work", "root", "src", "src/sub"};
     for (size_t i = 0; i < SN_COUNT_OF(dirs); i++) T_EQ(mkdir(in_dir(dirs[i]), 0755), 0);
     put("a/only-a", "1");
@@ -89,31 +132,6 @@ SN_TEST(root_mounts)
     T_OK(shim_unmount_all(target));
     T_EQ(access(in_dir("up/new"), R_OK), 0);
     T_ASSERT(access(in_dir("root/new"), R_OK) < 0);
-    /* Folders with names that are longer than an option may be. */
-    char deep[420], *at = deep + snprintf(deep, sizeof(deep), "%s/deep", dir);
-    T_EQ(mkdir(deep, 0755), 0);
-    for (int i = 0; i < 3; i++) {
-        at += snprintf(at, sizeof(deep) - (size_t)(at - deep), "/%.*s", 80,
-                       "a-name-of-eighty-characters-a-name-of-eighty-characters-a-name-of-eighty-"
-                       "character");
-        T_EQ(mkdir(deep, 0755), 0);
-    }
-    const char *parts[] = {"/a", "/b", "/u", "/w"};
-    for (size_t i = 0; i < SN_COUNT_OF(parts); i++) {
-        snprintf(at, sizeof(deep) - (size_t)(at - deep), "%s", parts[i]);
-        T_EQ(mkdir(deep, 0755), 0);
-    }
-    *at = 0;
-    T_ASSERT(strlen(deep) > 255);
-    char options[4 * sizeof(deep) + 64];
-    snprintf(options, sizeof(options), "workdir=%s/w|upperdir=%s/u|lowerdir=%s/a:%s/b", deep, deep,
-             deep, deep);
-    m[0] = mount_of(&a, "overlay", "overlay", options);
-    T_OK(shim_mount_all(m, 1, target));
-    put("root/new", "x");
-    T_OK(shim_unmount_all(target));
-    snprintf(at, sizeof(deep) - (size_t)(at - deep), "/u/new");
-    T_EQ(access(deep, R_OK), 0);
     /* A bind that may not be written to; one inside it that stays inside whatever its name says. */
     m[0] = mount_of(&a, "bind", in_dir("src"), "rbind|ro|nosuid|nodev");
     T_OK(shim_mount_all(m, 1, target));
@@ -315,6 +333,19 @@ SN_TEST(metrics_of_both_versions)
     T_OK(io_containerd_cgroups_v2_metrics_parse(any.value, 0, &a, &m2));
     T_EQ(m2->memory->anon, 7);
     T_EQ(m2->io->usage.ptr[0]->rbytes, 100);
+    /* A pod's are its containers' together, without limits of its own. */
+    struct sn_cgroup_stats sum = {0};
+    s.v2 = false;
+    T_OK(shim_metrics_add(&sum, &s, &a));
+    T_OK(shim_metrics_add(&sum, &s, &a));
+    T_OK(shim_metrics(&sum, &a, &any));
+    T_OK(io_containerd_cgroups_v1_metrics_parse(any.value, 0, &a, &m1));
+    T_EQ(m1->cpu->usage->total, 84);
+    T_EQ(m1->memory->usage->usage, 10);
+    T_EQ(m1->memory->rss, 18);
+    T_EQ(stat[2].value, 9);
+    T_EQ(m1->pids->current, 6);
+    T_EQ(m1->pids->limit, 0);
     sn_arena_done(&a);
 }
 

@@ -211,7 +211,8 @@ int sn_task_resize(struct sn_task *t, const char *exec_id, unsigned width, unsig
 {
     struct process *p = process_find(t, exec_id);
     if (!p) return SN_E_NOT_FOUND;
-    int r = sn_stdio_resize(p->io, width, height);
+    int r = p->io ? sn_stdio_resize(p->io, width, height)
+                  : sn_fail(SN_E_FAILED_PRECONDITION, "the process's terminal is not ours");
     process_unref(p);
     return r;
 }

@@ -74,15 +74,34 @@ static int open_in(struct sn_stdio *io, const char *path)
     return io->terminal || blocking(fd) == 0 ? 0 : sn_fail_errno(errno, "stdin: %s", path);
 }
 
+/* open_fifo - the writing end, once somebody reads: what a process has written that ends before its
+ * reader has come would be gone with it. containerd's clients open theirs beside the call that
+ * makes the process, so it may be a moment. Returns it; -1 with errno, ENXIO where nobody came. */
+static int open_fifo(const char *path)
+{
+    int64_t until = sn_now() + SN_STDIO_READER_NS, pause = SN_MS / 4;
+    for (;;) {
+        int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 || errno != ENXIO) return fd;
+        if (sn_now() >= until || sn_sleep(pause) < 0) break;
+        pause = SN_MIN(pause * 2, 50 * SN_MS);
+    }
+    errno = ENXIO;
+    return -1;
+}
+
 static int open_out(struct sn_stdio *io, int i, const char *path, enum kind kind)
 {
     static const char *const names[] = {"stdin", "stdout", "stderr"};
-    int make = kind == KIND_FILE ? O_CREAT | O_APPEND : 0;
+    int make = kind == KIND_FILE ? O_CREAT | O_APPEND : 0, first = -1;
     struct stat st = {0};
     int fifo = stat(path, &st) == 0 && S_ISFIFO(st.st_mode) ? O_RDWR : O_WRONLY | O_APPEND;
-    int fd = open(path, fifo | make | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0644);
-    if (fd < 0) return sn_fail_errno(errno, "%s: open %s", names[i], path);
-    io->keep[i] = fd;
+    if (fifo == O_RDWR && (first = open_fifo(path)) < 0 && errno != ENXIO)
+        return sn_fail_errno(errno, "%s: open %s", names[i], path);
+    io->keep[i] = open(path, fifo | make | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0644);
+    int err = errno;
+    close_fd(&first); /* not before: a reader alone would see the end */
+    if (io->keep[i] < 0) return sn_fail_errno(err, "%s: open %s", names[i], path);
     if (io->terminal) return 0; /* we are the writer */
     io->child[i] =
         open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | (fifo == O_RDWR ? 0 : O_APPEND));
@@ -240,7 +259,10 @@ int sn_stdio_resize(struct sn_stdio *io, unsigned width, unsigned height)
 {
     struct winsize w = {.ws_col = (unsigned short)SN_MIN(width, 65535u),
                         .ws_row = (unsigned short)SN_MIN(height, 65535u)};
-    if (io->console < 0) return sn_fail(SN_E_FAILED_PRECONDITION, "the process has no terminal");
+    if (!io->terminal) return sn_fail(SN_E_FAILED_PRECONDITION, "the process has no terminal");
+    io->width = width;
+    io->height = height;
+    if (io->console < 0) return 0; /* not started yet, or over by now */
     if (ioctl(io->console, TIOCSWINSZ, &w) < 0) return sn_fail_errno(errno, "resize terminal");
     return 0;
 }

@@ -14,6 +14,7 @@ struct sn_stdio;
 #define SN_STDIO_CHUNK (64u << 10)             /* moved at a time; the default size of a pipe */
 #define SN_STDIO_LOGGER_ARGS_MAX 64u           /* of a binary:// URI */
 #define SN_STDIO_LOGGER_READY_NS (10 * SN_SEC) /* for a logger to say that it is ready */
+#define SN_STDIO_READER_NS (5 * SN_SEC) /* for the reader of a fifo to come; then without one */
 #define SN_STDIO_DRAIN_NS (10 * SN_SEC)        /* for output left after the process has ended */
 
 struct sn_stdio_opts {

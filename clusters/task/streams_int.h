@@ -22,7 +22,7 @@ struct sn_stdio {
 };
 /* sn_stdio_open - what the names say. Returns 0, SN_E_NOT_FOUND, SN_E_INVALID_ARGUMENT (the URI),
  * SN_E_FILES, SN_E_NOMEM, SN_E_DEADLINE_EXCEEDED (a logger that does not get ready). Owns:
- * sn_stdio_free. Suspends where a logger is started. */
+ * sn_stdio_free. Suspends where a logger is started, or the reader of a fifo has not come yet. */
 int sn_stdio_open(const struct sn_stdio_opts *o, struct sn_stdio **ret) SN_MUST_CHECK;
 /* sn_stdio_started - the process has its descriptors: ours of them are closed. console: the
  * terminal's master end, taken over, or -1; worker: where it is moved. Returns 0, or what keeps the

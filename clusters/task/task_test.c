@@ -233,6 +233,44 @@ static int execs_main(void *arg)
     return 0;
 }
 
+/* A reader that comes late, to a process that is over in a moment. */
+struct late {
+    const char *path;
+    int fd;
+};
+static void late_main(void *arg)
+{
+    struct late *l = arg;
+    T_OK(sn_sleep(150 * SN_MS));
+    l->fd = open(l->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    T_ASSERT(l->fd >= 0);
+}
+
+static int late_reader_main(void *arg)
+{
+    struct env *v = arg;
+    env_up(v);
+    struct sn_task *t;
+    struct sn_task_state st;
+    char path[128], out[16];
+    snprintf(path, sizeof(path), "%s/b/late", v->dir);
+    T_EQ(mkfifo(path, 0600), 0);
+    struct late l = {path, -1};
+    T_OK(sn_go_on(0, "late reader", late_main, &l));
+    T_OK(make(v, "late", "echo late", (struct sn_stdio_opts){.out = path}, &t));
+    T_ASSERT(sn_task_start(t, "") > 0);
+    T_OK(sn_task_wait(t, "", &st));
+    T_OK(sn_task_delete(t, "", false, NULL));
+    sn_task_unref(t);
+    T_ASSERT(l.fd >= 0);
+    T_EQ(read(l.fd, out, sizeof(out)), 5);
+    T_ASSERT(memcmp(out, "late\n", 5) == 0);
+    T_EQ(read(l.fd, out, sizeof(out)), 0);
+    close(l.fd);
+    env_down(v);
+    return 0;
+}
+
 /* ---- adoption, failures ------------------------------------------------------------------------
  */
 
@@ -363,6 +401,10 @@ SN_TEST(life_of_a_task)
 SN_TEST(execs_and_signals)
 {
     both_ways(execs_main);
+}
+SN_TEST(late_readers)
+{
+    both_ways(late_reader_main);
 }
 SN_TEST(orphans_are_reaped)
 {

@@ -33,9 +33,9 @@ static const struct sn_conf_field fields[] = {
     SN_CONF_UINT(struct gateway_opts, workers, "workers", .letter = 'w', .max = 1024,
                  .help = "Threads; 0 = one per processor this process may run on."),
     SN_CONF_DURATION(struct gateway_opts, idle_poll, "idle-poll", .def = "50us", .max = SN_MS,
-                     .help = "A thread without work looks for new work so long before it sleeps, while it "
-                             "tends to find some: shorter waits for more processor time. 0 = sleeps at once, "
-                             "as always under a CPU quota."),
+                     .help = "A thread without work looks for new work so long before it sleeps, "
+                             "while it tends to find some: shorter waits for more processor time. "
+                             "0 = sleeps at once, as always under a CPU quota."),
     SN_CONF_STRING(struct gateway_opts, debug, "debug", .metavar = "ADDRESS",
                    .help = "Serve /debug/pprof/, /metrics and /healthz there, profiles to loopback "
                            "only; switches profiling on."),

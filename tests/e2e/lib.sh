@@ -25,6 +25,7 @@ wait_port() { for _ in $(seq 200); do (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/n
 # start FILE COMMAND... - in the background; waits for the first line, which goes to $first.
 start() {
   local file=$1; shift
+  : >"$file" # what an earlier one has said there is no answer
   "$@" >"$file" 2>"$file.err" & pids+=($!)
   for _ in $(seq 200); do [ -s "$file" ] && break; sleep 0.05; done
   first=$(head -1 "$file")

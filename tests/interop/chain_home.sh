@@ -246,4 +246,27 @@ if go_peer signer "$root/tests/interop/signer"; then
     stop "$node"; stop "$sp"
   done
 else skip "CometBFT's signer" "$go_peer_why"; fi
+
+# ---- a validator with a secp256k1 key, by turns ----
+"$go" init --home "$tmp/secp" >/dev/null 2>&1; rm "$tmp"/secp/config/priv_validator_key.json "$tmp"/secp/data/priv_validator_state.json
+"$cache/chain_store" secp "$tmp/secp/config/priv_validator_key.json" "$tmp/secp/data/priv_validator_state.json" >"$tmp/validator"
+python3 - "$tmp/secp/config/genesis.json" "$tmp/validator" <<'PY'
+import json, sys
+g = json.load(open(sys.argv[1]))
+g["validators"] = [json.load(open(sys.argv[2]))]
+g["consensus_params"]["validator"]["pub_key_types"] = ["ed25519", "secp256k1"]
+json.dump(g, open(sys.argv[1], "w"))
+PY
+sed -i 's/^timeout_commit = .*/timeout_commit = "100ms"/' "$tmp/secp/config/config.toml"
+check "show-validator of a secp256k1 key" "$(s show-validator --home "$tmp/secp")" "$("$go" show-validator --home "$tmp/secp")"
+for kind in go ours go ours; do
+  new_ports; : >"$tmp/node.log"
+  if [ $kind = go ]; then "$go" start --home "$tmp/secp" --proxy_app persistent_kvstore $net >"$tmp/node.log" 2>&1 & node=$!
+  else "$sennit" chain start --home "$tmp/secp" --proxy_app persistent_kvstore $net >"$tmp/node.log" 2>&1 & node=$!; fi
+  pids+=("$node")
+  for _ in $(seq 300); do [ "$(grep -cE 'msg=block|committed state' "$tmp/node.log")" -ge 5 ] && break; sleep 0.1; done
+  n=$(grep -cE 'msg=block|committed state' "$tmp/node.log")
+  if [ "$n" -ge 5 ]; then ok "secp256k1 signs for $kind"; else fail "secp256k1 signs for $kind" "$n blocks: $(tail -n 2 "$tmp/node.log" | cut -c1-300)"; fi
+  kill "$node"; for _ in $(seq 50); do kill -0 "$node" 2>/dev/null || break; sleep 0.1; done; kill -9 "$node" 2>/dev/null; wait "$node" 2>/dev/null
+done
 end

