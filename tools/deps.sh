@@ -14,7 +14,7 @@ bench=(nghttp2-server haproxy linux-perf libprotobuf-c-dev protobuf-c-compiler l
 interop=(nasm nlohmann-json3-dev libgmp-dev g++ clang lld wasi-libc libclang-rt-14-dev-wasm32
   zookeeper default-jre-headless etcd-server etcd-client postgresql mariadb-server libpq-dev libmariadb-dev python3-yaml python3-venv)
 # Peers of the container runtime and of images.
-containers=(skopeo umoci docker-registry apache2-utils containerd runc crun uidmap libseccomp-dev podman conmon catatonit qemu-system-x86)
+containers=(skopeo umoci docker-registry apache2-utils containerd runc crun uidmap libseccomp-dev podman conmon catatonit criu qemu-system-x86)
 fuzz=(clang lld llvm libclang-rt-14-dev)
 
 want=("${build[@]}")

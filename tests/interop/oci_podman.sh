@@ -36,7 +36,7 @@ C
 export CONTAINERS_CONF=$tmp/containers.conf
 pod() { timeout -k 5 90 podman --root "$tmp/root" --runroot "$tmp/run" --tmpdir "$tmp/libpod" --storage-driver vfs "$@"; }
 r() { pod run --network none --cgroup-parent "$parent" --ulimit nofile=1000:1000 --ulimit nproc=10000:10000 "$@" </dev/null; }
-trap 'pod rm -af -t 0 >/dev/null 2>&1; pod image rm -af >/dev/null 2>&1; find /sys/fs/cgroup -depth -type d -path "*$parent*" -exec rmdir {} + 2>/dev/null; umount -l "$tmp"/root/* 2>/dev/null; cleanup' EXIT
+trap 'pod rm -af -t 0 >/dev/null 2>&1; pod image rm -af >/dev/null 2>&1; find /sys/fs/cgroup -depth -type d -path "*$parent*" -exec rmdir {} + 2>/dev/null; rmdir /sys/fs/cgroup/*/libpod_parent 2>/dev/null; umount -l "$tmp"/root/* 2>/dev/null; cleanup' EXIT
 rootfs() {
   mkdir -p "$1"/{bin,tmp,etc}; cp "$busybox" "$1/bin/busybox"
   for a in sh true false readlink sleep cat echo ls mount ps id hostname kill stty tty env wc grep head seq dd touch; do ln -sf busybox "$1/bin/$a"; done
