@@ -46,6 +46,8 @@ root = "$T/ctd/root"
 state = "$T/ctd/state"
 [grpc]
   address = "$T/ctd.sock"
+[plugins."io.containerd.cri.v1.runtime"]
+  restrict_oom_score_adj = true
 [plugins."io.containerd.cri.v1.images".pinned_images]
   sandbox = "registry.k8s.io/pause:3.9"
 [plugins."io.containerd.cri.v1.images".registry]
@@ -62,6 +64,7 @@ state = "$T/ctd/state"
   address = "$T/ctd.sock"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "registry.k8s.io/pause:3.9"
+  restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "$T/net.d"
