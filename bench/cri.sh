@@ -46,6 +46,8 @@ root = "$T/ctd/root"
 state = "$T/ctd/state"
 [grpc]
   address = "$T/ctd.sock"
+[plugins."io.containerd.cri.v1.runtime"]
+  restrict_oom_score_adj = true
 [plugins."io.containerd.cri.v1.images".pinned_images]
   sandbox = "registry.k8s.io/pause:3.9"
 [plugins."io.containerd.cri.v1.images".registry]
@@ -62,6 +64,7 @@ state = "$T/ctd/state"
   address = "$T/ctd.sock"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "registry.k8s.io/pause:3.9"
+  restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "$T/net.d"
@@ -88,14 +91,15 @@ for w in $what; do
       sleep 1; free0=$(free) own0=$(pss "$daemon") fds0=$(ls "/proc/$daemon/fd" | wc -l)
       coproc pods { "$BENCH_BUILD/bench/cri/pods" "$T/cri.sock" $image "${BENCH_PODS:-1000}" keep; }
       n_pods=${BENCH_PODS:-1000} client=$pods_PID
-      while read -r line <&"${pods[0]}" && [ "$line" != up ]; do echo "$line"; done
+      exec {pods_out}<&"${pods[0]}" {pods_in}>&"${pods[1]}" # bash forgets its own when the client ends
+      while read -r line <&"$pods_out" && [ "$line" != up ]; do echo "$line"; done
       sleep 1; free1=$(free) own1=$(pss "$daemon") fds1=$(ls "/proc/$daemon/fd" | wc -l)
       k=$(pgrep -f "sennit-keeper --dir $T/run" | tr '\n' ' ') # the keepers and, forked from them, the processes 1 of their pods
       # shellcheck disable=SC2086
       for p in $k; do pss "$p"; done | awk -v n="$n_pods" -v d="$((own1 - own0))" -v m="$((free0 - free1))" -v f="$((fds1 - fds0))" \
         '{ s += $1 } END { printf "per pod: keeper and process 1 %.0f kB PSS, daemon %.1f kB, together %.0f kB; all memory of the machine, its program included, %.0f kB; descriptors of the daemon %.2f\n", s / n, d / n, (s + d) / n, m / n, f / n }'
       kp=$(tr ' ' '\n' <<<"$k" | head -1); echo "descriptors of a keeper: $(ls "/proc/$kp/fd" | wc -l)"
-      echo >&"${pods[1]}"; cat <&"${pods[0]}"; wait "$client" 2>/dev/null
+      echo >&"$pods_in"; cat <&"$pods_out"; wait "$client" 2>/dev/null
       bench_stop "$daemon" ;;
   esac
 done
