@@ -248,7 +248,7 @@ static int hooks_of(struct sn_oci_container *c, enum sn_oci_hook_kind kind, cons
 
 static int start_locked(struct sn_oci_container *c)
 {
-    pid_t pid;
+    pid_t pid = 0;
     struct sn_oci_state_map *m = c->state.map;
     enum sn_oci_status s = c->released ? SN_OCI_CREATED : status_now(c, &pid);
     /* In slices, because its maker may die. */

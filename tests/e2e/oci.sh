@@ -277,7 +277,7 @@ bundle sig 'sh("trap \"echo got\" 34; echo ready; for i in 1 2 3 4 5 6 7 8 9 10;
 (cd "$tmp/sig"; exec "$oci" --root "$root" run sig </dev/null >"$tmp/sig.out" 2>&1) & p=$!
 for _ in $(seq 200); do grep -q ready "$tmp/sig.out" && break; sleep 0.02; done
 kill -34 $p; wait $p; check "a signal is passed on" "$? $(tr '\n' ' ' <"$tmp/sig.out")" "0 ready got "
-bundle ign 'p["args"] = ["/bin/grep", "SigIgn", "/proc/self/status"]'
+bundle ign 'p["args"] = ["/bin/grep", "SigIgn", "/proc/self/status"]' # a shell ignores some itself
 check "nothing is ignored that the caller ignored" "$(cd "$tmp/ign"; python3 -c 'import os, signal, sys
 for s in (2, 34, 40): signal.signal(s, signal.SIG_IGN)
 os.execv(sys.argv[1], sys.argv[1:])' "$oci" --root "$root" run ign </dev/null 2>&1)" "$(printf 'SigIgn:\t0000000000000000')"
