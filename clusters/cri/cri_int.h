@@ -30,7 +30,7 @@ struct cri_pod;
 /* ---- the keeper, from the daemon's side ---- */
 struct cri_keeper {
     int fd, pid, pause;
-    int shm; /* the keeper's descriptor of the pod's /dev/shm; -1: it is mounted in the pod's folder */
+    bool shm; /* it holds the pod's /dev/shm: nothing is mounted in the pod's folder */
     bool dead;
     struct sn_mutex call; /* one request at a time */
     uint32_t seq;

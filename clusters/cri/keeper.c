@@ -542,7 +542,7 @@ static void loop(struct keeper *k)
 }
 
 /* The daemon reads one line from standard output and then its end: the pod is there, or why not. */
-static void report(int r, pid_t pause, int shm)
+static void report(int r, pid_t pause, bool shm)
 {
     char text[SN_DIAG_BYTES + 128], diag[SN_DIAG_BYTES];
     struct sn_buf b;
@@ -552,7 +552,7 @@ static void report(int r, pid_t pause, int shm)
     sn_jsonw_object(&w);
     sn_jsonw_ki64(&w, "err", r < 0 ? r : 0);
     sn_jsonw_ki64(&w, "pause", pause);
-    sn_jsonw_ki64(&w, "shm", shm);
+    sn_jsonw_kbool(&w, "shm", shm);
     if (r < 0) sn_jsonw_kstr(&w, "msg", sn_str(sn_diag_format(r, diag, sizeof diag)));
     sn_jsonw_object_end(&w);
     if (b.err < 0 || write(1, b.ptr, b.len) < 0) _exit(1); /* banned: no fibers */
@@ -573,13 +573,17 @@ int sn_keeper_run(const struct sn_keeper_opts *o)
     sn_list_init(&k.execs);
     (void)setsid();
     (void)!chdir("/");
-    int r = open_all(&k);
+    int r = strlen(o->dir) <= KEEPER_DIR_MAX
+                ? open_all(&k)
+                : sn_fail(SN_E_TOO_LARGE, "the pod's folder %s: its path has more than %u bytes",
+                          o->dir, KEEPER_DIR_MAX);
     if (r >= 0) {
         /* Where everything is mounted is looked up once, not by every container. */
         k.have_cgroups = sn_cgroup_probe(&k.cgroups, NULL) == 0;
         r = keeper_namespaces(o, &pause);
     }
-    report(r, pause, r >= 0 && o->shm_bytes ? keeper_shm(o) : -1);
+    k.shm = r >= 0 && o->shm_bytes ? keeper_shm(o) : -1;
+    report(r, pause, k.shm >= 0);
     if (r < 0) return 1;
     k.protect_fd = sn_oci_protect_open();
     loop(&k);

@@ -295,7 +295,7 @@ static int read_ready(int fd, struct sn_arena *a, struct cri_keeper *k)
     struct sn_str msg = sn_json_str(sn_json_get(v, "msg"));
     if (err < 0) return sn_fail(err, "%.*s", SN_STR_ARG(msg));
     k->pause = (int)sn_json_i64_or(sn_json_get(v, "pause"), 0);
-    k->shm = (int)sn_json_i64_or(sn_json_get(v, "shm"), -1);
+    k->shm = sn_json_bool_or(sn_json_get(v, "shm"), false);
     return 0;
 }
 

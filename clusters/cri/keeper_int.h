@@ -31,6 +31,7 @@
 #define KEEPER_MESSAGE_MAX (160u << 10) /* bytes of one message: an exec's process is the largest \
                                          */
 #define KEEPER_CLIENTS_MAX 8u
+#define KEEPER_DIR_MAX 255u /* bytes of the path of the pod's folder */
 #define KEEPER_CTRS_MAX 256u
 #define KEEPER_EXECS_MAX 1024u
 #define KEEPER_ATTACH_MAX 16u    /* of one container */
@@ -85,6 +86,7 @@ struct keeper {
     struct sn_list ctrs, execs;
     unsigned n_ctrs, n_execs;
     struct sn_cgroup_host cgroups;
+    int shm;        /* the pod's /dev/shm; -1: none, or mounted in the folder */
     int protect_fd; /* stands for our file in containers; -1: made for each child */
     bool have_cgroups, quit;
     struct sn_buf scratch, log;

@@ -191,12 +191,17 @@ int keeper_rt_create(struct keeper *k, struct keeper_ctr *c, const struct keeper
         arg(&m, c->bundle);
         return run_process(k, &m, c->id, o->stdio, o->ret_console, &c->pid);
     }
+    char shm[300];
+    snprintf(shm, sizeof shm, "%s/shm", k->dir);
+    const struct sn_oci_source held = {shm, k->shm};
     struct sn_oci_host h = host_of(k);
     struct sn_oci_create_opts co = {.id = c->id,
                                     .bundle = c->bundle,
                                     .stdio = o->stdio,
                                     .ret_console = o->ret_console,
-                                    .root_tree = o->root_tree};
+                                    .root_tree = o->root_tree,
+                                    .sources = &held,
+                                    .n_sources = k->shm >= 0};
     int r = sn_oci_create(&h, &co, &c->oci);
     if (r >= 0) c->pid = sn_oci_pid(c->oci);
     return r;

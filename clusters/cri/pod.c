@@ -59,7 +59,7 @@ static int shm_work(void *arg)
 static int mount_shm(struct cri_pod *p)
 {
     struct sn_str at = cri_path(&p->arena, p->s->run_dir, "pods", p->id, "shm");
-    if (!p->shm || p->keeper.shm >= 0) return 0;
+    if (!p->shm || p->keeper.shm) return 0;
     return at.ptr ? sn_offload(shm_work, &(struct dirs_job){.p = p, .shm = at}) : SN_E_NOMEM;
 }
 

@@ -60,7 +60,7 @@ static int restore_pod(struct sn_cri *s, const char *id)
         p->cgroup = sn_json_str(sn_json_get(v, "cgroup"));
         p->created_ns = sn_json_i64_or(sn_json_get(v, "created"), 0);
         p->keeper.pause = (int)sn_json_i64_or(sn_json_get(v, "pause"), 0);
-        p->keeper.shm = (int)sn_json_i64_or(sn_json_get(v, "shm_fd"), -1);
+        p->keeper.shm = sn_json_bool_or(sn_json_get(v, "shm_held"), false);
         read_ips(p, v);
         r = cri_pod_link(p);
     }

@@ -466,10 +466,8 @@ static int write_mounts(struct sn_jsonw *w, const struct cri_spec *sp)
     pod_file(w, sp, "/etc/hosts", "hosts", ro);
     pod_file(w, sp, "/etc/resolv.conf", "resolv.conf", ro);
     if (!mounted_by_client(c, "/dev/shm")) {
-        int held = c->pod->keeper.shm;
-        struct sn_str shm = held >= 0     ? sn_arena_printf(sp->a, "/proc/self/fd/%d", held)
-                            : c->pod->shm ? sn_arena_printf(sp->a, "%s/shm", sp->dir)
-                                          : SN_STR("/dev/shm");
+        struct sn_str shm =
+            c->pod->shm ? sn_arena_printf(sp->a, "%s/shm", sp->dir) : SN_STR("/dev/shm");
         mount(w, "/dev/shm", "bind", shm.ptr, "rbind,rprivate,rw");
     }
     for (unsigned i = 0; i < c->config->mounts.len && r >= 0; i++) r = client_mount(w, sp, i);

@@ -81,7 +81,7 @@ struct cri_pod *cri_pod_new(struct sn_cri *s, const char *id)
     sn_arena_init(&p->arena, NULL, 0);
     p->s = s;
     p->refs = 1;
-    p->keeper.fd = p->keeper.reply_fd = p->keeper.shm = -1;
+    p->keeper.fd = p->keeper.reply_fd = -1;
     p->keeper.pod = p;
     sn_list_init(&p->ctrs);
     sn_list_init(&p->execs);
@@ -296,7 +296,7 @@ int cri_pod_save(struct cri_pod *p)
     sn_jsonw_kstr(&w, "cgroup", p->cgroup);
     sn_jsonw_ki64(&w, "created", p->created_ns);
     sn_jsonw_ki64(&w, "pause", p->keeper.pause);
-    sn_jsonw_ki64(&w, "shm_fd", p->keeper.shm);
+    sn_jsonw_kbool(&w, "shm_held", p->keeper.shm);
     sn_jsonw_key(&w, SN_STR("ips"));
     sn_jsonw_array(&w);
     for (unsigned i = 0; i < p->n_ips; i++) sn_jsonw_str(&w, sn_str(sn_ip_text(&p->ips[i], ip)));

@@ -50,6 +50,11 @@ struct sn_oci_host {
 
 struct sn_oci_container;
 
+struct sn_oci_source {
+    const char *path;
+    int fd; /* borrowed */
+};
+
 /* Where a process' standard streams come from: three descriptors, borrowed; -1 is /dev/null. A NULL
  * pointer to them is the caller's own 0, 1, 2. Ignored with a terminal. */
 struct sn_oci_create_opts {
@@ -63,10 +68,13 @@ struct sn_oci_create_opts {
     const char *pid_file;       /* written before the call returns; or NULL */
     unsigned preserve_fds;      /* so many descriptors from 3 on are passed to the program */
     /* A detached mount that becomes the root in place of what is at root.path, which is to be a
-     * folder all the same; borrowed, the mount itself moves. NULL: none. Source paths of bind mounts
-     * may be /proc/self/fd/N of the caller in any case. */
+     * folder all the same; borrowed, the mount itself moves. NULL: none. */
     const int *root_tree;
-    bool no_pivot;              /* root on a ramdisk: move the root mount and chroot */
+    /* Mounts that have no place of their own: a bind mount whose source is `path` is one of `fd`.
+     */
+    const struct sn_oci_source *sources;
+    unsigned n_sources;
+    bool no_pivot; /* root on a ramdisk: move the root mount and chroot */
     bool no_new_keyring;
     unsigned listen_fds; /* so many of them are sockets: LISTEN_FDS and LISTEN_PID are set */
     bool detach;         /* nobody stays: a terminal needs a console socket */

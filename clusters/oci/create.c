@@ -75,11 +75,12 @@ static int read_config(struct creation *k)
     return e;
 }
 
-/* A descriptor of this process, which the child's mount namespace knows nothing of. */
-static bool is_ours(const char *source)
+/* The caller's mount that stands for `source`, or -1. */
+static int given_source(const struct sn_oci_create_opts *o, const char *source)
 {
-    static const char prefix[] = "/proc/self/fd/";
-    return strncmp(source, prefix, sizeof(prefix) - 1) == 0;
+    for (unsigned i = 0; i < o->n_sources; i++)
+        if (strcmp(o->sources[i].path, source) == 0) return o->sources[i].fd;
+    return -1;
 }
 
 /* Mounts that the child may not open or map: in a user namespace it has no privilege over the
@@ -106,11 +107,12 @@ static int open_trees(struct creation *k)
         const struct sn_oci_mount *m = &s->mounts.ptr[i];
         bool idmap = m->idmap || m->ridmap;
         if (m->kind != SN_OCI_MOUNT_BIND) continue;
-        if (!idmap && !(p->userns && privileged) && !is_ours(m->source)) continue;
-        unsigned rec = m->recursive ? AT_RECURSIVE : 0;
-        int fd = open_tree(AT_FDCWD, m->source,
-                           OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | rec |
-                               (m->src_nofollow || m->copy_symlink ? AT_SYMLINK_NOFOLLOW : 0));
+        int given = given_source(k->o, m->source);
+        if (!idmap && !(p->userns && privileged) && given < 0) continue;
+        unsigned how = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0) |
+                       (m->src_nofollow || m->copy_symlink ? AT_SYMLINK_NOFOLLOW : 0);
+        int fd = given >= 0 ? open_tree(given, "", how | AT_EMPTY_PATH)
+                            : open_tree(AT_FDCWD, m->source, how);
         if (fd < 0 && errno == EPERM && !idmap) continue;
         if (fd < 0) return sn_fail_errno(errno, "mounts[%zu]: source %s", i, m->source);
         p->mounts[i].tree = fd;
