@@ -286,7 +286,7 @@ static int need_feature(struct sn_oci_container *c, const struct sn_oci_criu_opt
                         unsigned feature, const char *name)
 {
     struct sn_criu_answer a;
-    struct sn_criu_work w = {.o = o, .log = "dump.log"};
+    struct sn_criu_work w = SN_CRIU_WORK(.o = o, .log = "dump.log");
     struct sn_oci_birth *b = w.b = SN_NEW(struct sn_oci_birth);
     if (!b) return SN_E_NOMEM;
     int e = sn_oci_birth_init(b, &c->host);
@@ -381,14 +381,8 @@ int sn_oci_checkpoint(struct sn_oci_container *c, const struct sn_oci_criu_opts 
     if (e == 0 && o->lazy_pages) e = need_feature(c, o, SN_CRIU_FEATURE_LAZY_PAGES, "LazyPages");
     struct dump *d = e < 0 ? NULL : SN_NEW(struct dump);
     if (!d) return e < 0 ? e : SN_E_NOMEM;
-    d->work = (struct sn_criu_work){.b = &d->birth,
-                                    .o = o,
-                                    .log = "dump.log",
-                                    .images = -1,
-                                    .work = -1,
-                                    .talk = -1,
-                                    .notified = dump_notified,
-                                    .arg = d};
+    d->work = SN_CRIU_WORK(.b = &d->birth, .o = o, .log = "dump.log", .notified = dump_notified,
+                           .arg = d);
     d->root = -1;
     if ((e = sn_oci_birth_init(&d->birth, &c->host)) == 0) {
         e = sn_oci_state_lock(&c->state);
@@ -559,17 +553,10 @@ static int revive(struct restore *r)
 int sn_oci_birth_restore(struct sn_oci_birth *b, struct sn_oci_container *c,
                          const struct sn_oci_criu_opts *o)
 {
-    struct restore r = {.work = {.b = b,
-                                 .o = o,
-                                 .log = "restore.log",
-                                 .images = -1,
-                                 .work = -1,
-                                 .talk = -1,
-                                 /* Only in criu's own mount namespace: any folder will do. */
-                                 .child.root = c->root,
-                                 .notified = restore_notified,
-                                 .arg = &r},
-                        .c = c};
+    struct restore r = {.c = c};
+    /* root: only in criu's own mount namespace, so any folder will do. */
+    r.work = SN_CRIU_WORK(.b = b, .o = o, .log = "restore.log", .child.root = c->root,
+                          .notified = restore_notified, .arg = &r);
     int e = revive(&r);
     if (e < 0 && r.pid > 0 && r.pid != b->pid) {
         /* Our child as well: killed with criu, or now. */

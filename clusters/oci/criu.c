@@ -45,7 +45,6 @@ static int open_folder(const char *path, bool make, int *ret)
 
 int sn_criu_open(struct sn_criu_work *w)
 {
-    w->images = w->work = w->talk = -1;
     w->child.images = w->o->images;
     w->child.work = w->o->work;
     if (!w->o->images || !w->o->images[0])
