@@ -40,6 +40,7 @@
 
 static struct sn_oci_host host;
 static char config[4096];
+static int self; /* names the test's groups, also in a child of its */
 
 static void remove_groups(void)
 {
@@ -47,7 +48,7 @@ static void remove_groups(void)
     snprintf(cmd, sizeof(cmd),
              "find /sys/fs/cgroup -depth -type d -path '*sennit-test-ocilib-%d*' -exec rmdir {} + "
              "2>/dev/null",
-             (int)getpid());
+             self);
     T_ASSERT(system(cmd) >= -1);
 }
 
@@ -58,13 +59,14 @@ static void prepare(void)
     mount("", "/", NULL, MS_REC | MS_SLAVE, NULL);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     host.root = sn_test_tmpdir();
+    self = (int)getpid();
     sn_test_at_exit(remove_groups);
 }
 
 static int create_more(const char *id, const char *args, const int *stdio, const char *more,
                        struct sn_oci_container **c)
 {
-    snprintf(config, sizeof(config), CONFIG, args, (int)getpid(), id, more);
+    snprintf(config, sizeof(config), CONFIG, args, self, id, more);
     struct sn_oci_create_opts o = {
         .id = id, .bundle = "/", .config = sn_str(config), .stdio = stdio, .no_new_keyring = true};
     return sn_oci_create(&host, &o, c);
@@ -296,7 +298,7 @@ static void *one_thread(void *arg)
     for (int i = 0; i < 5; i++) {
         struct sn_oci_container *c;
         char text[1024];
-        snprintf(text, sizeof(text), CONFIG, "\"sh\",\"-c\",\"exit 4\"", (int)getpid(), id, "");
+        snprintf(text, sizeof(text), CONFIG, "\"sh\",\"-c\",\"exit 4\"", self, id, "");
         struct sn_oci_create_opts o = {.id = id,
                                        .bundle = "/",
                                        .config = sn_str(text),
