@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "core/alloc.h"
 #include "core/status.h"
 
 #ifdef __SSE2__
@@ -318,6 +319,15 @@ int sn_str_cz(struct sn_str s, char *out, size_t cap)
     if (s.len) memcpy(out, s.ptr, s.len);
     out[s.len] = 0;
     return 0;
+}
+
+char *sn_str_dup(struct sn_str s)
+{
+    char *p = sn_alloc(s.len + 1);
+    if (!p) return NULL;
+    if (s.len) memcpy(p, s.ptr, s.len);
+    p[s.len] = 0;
+    return p;
 }
 
 /* ---- UTF-8 ---- */

@@ -81,6 +81,8 @@ int sn_str_to_bytes(struct sn_str s, uint64_t *ret) SN_MUST_CHECK;
 int sn_str_to_duration(struct sn_str s, int64_t *ret_ns) SN_MUST_CHECK;
 /* sn_str_cz - copies to `out`, NUL-terminated. Returns 0 or SN_E_TOO_LARGE. */
 int sn_str_cz(struct sn_str s, char *out, size_t cap) SN_MUST_CHECK;
+/* sn_str_dup - a copy, NUL-terminated; NULL without memory. Owns: the caller's, for sn_free. */
+char *sn_str_dup(struct sn_str s) __attribute__((malloc));
 /* sn_utf8_valid - RFC 3629: no overlongs, no surrogates, at most U+10FFFF. */
 bool sn_utf8_valid(struct sn_str s);
 /* sn_utf8_put - encodes `cp` (a scalar value) in 1..4 bytes at out. Returns the count. */

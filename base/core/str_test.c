@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/alloc.h"
 #include "core/status.h"
 #include "harness/test.h"
 
@@ -214,4 +215,14 @@ SN_TEST(utf8_every_code_point)
         }
     }
     T_ASSERT(sn_utf8_valid((struct sn_str){0}));
+}
+
+SN_TEST(str_dup)
+{
+    char *p = sn_str_dup(sn_str_of("abc", 2)), *none = sn_str_dup((struct sn_str){0});
+    T_ASSERT(p && none);
+    T_EQ(strcmp(p, "ab"), 0);
+    T_EQ(none[0], 0);
+    sn_free(p);
+    sn_free(none);
 }

@@ -484,15 +484,6 @@ static void channel_defaults(struct sn_grpc_channel_opts *o)
     o->window_bytes_max = SN_MIN(o->window_bytes_max, (size_t)INT32_MAX);
 }
 
-static char *text_dup(struct sn_str s)
-{
-    char *p = sn_alloc(s.len + 1);
-    if (!p) return NULL;
-    if (s.len) memcpy(p, s.ptr, s.len);
-    p[s.len] = 0;
-    return p;
-}
-
 static void channel_destroy(struct sn_grpc_channel *ch)
 {
     gr_snapshot_unref(ch->snapshot);
@@ -508,15 +499,15 @@ static void channel_destroy(struct sn_grpc_channel *ch)
 static int channel_texts(struct sn_grpc_channel *ch, const char *target)
 {
     struct sn_str authority;
-    ch->target = text_dup(sn_str(target));
+    ch->target = sn_str_dup(sn_str(target));
     if (!ch->target) return SN_E_NOMEM;
     int r = gr_resolver_of(ch, sn_str(ch->target), &ch->res.how, &ch->res.target, &authority);
     if (r < 0) return r;
-    ch->authority = text_dup(ch->o.authority ? sn_str(ch->o.authority) : authority);
+    ch->authority = sn_str_dup(ch->o.authority ? sn_str(ch->o.authority) : authority);
     char agent[200];
     const char *mine = ch->o.user_agent;
     snprintf(agent, sizeof(agent), "%s%sgrpc-c-sennit/0.1", mine ? mine : "", mine ? " " : "");
-    ch->user_agent = text_dup(sn_str(agent));
+    ch->user_agent = sn_str_dup(sn_str(agent));
     return ch->authority && ch->user_agent ? 0 : SN_E_NOMEM;
 }
 

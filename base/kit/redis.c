@@ -54,15 +54,6 @@ struct sn_redis {
     struct sn_waitgroup readers;
 };
 
-static char *copy(struct sn_str s)
-{
-    char *c = sn_alloc(s.len + 1);
-    if (!c) return NULL;
-    if (s.len) memcpy(c, s.ptr, s.len);
-    c[s.len] = 0;
-    return c;
-}
-
 /* ---- ends of calls and connections ----------------------------------------------------------- */
 
 static void pending_finish(struct conn *c, struct pending *p, int result)
@@ -455,11 +446,11 @@ static struct sn_str host_of(const char *addr)
 
 static int init(struct sn_redis *r, const struct sn_redis_opts *o)
 {
-    r->addr = copy(sn_str(o->addr));
-    r->user = copy(o->user);
-    r->password = copy(o->password);
+    r->addr = sn_str_dup(sn_str(o->addr));
+    r->user = sn_str_dup(o->user);
+    r->password = sn_str_dup(o->password);
     r->password_len = o->password.len;
-    r->host = copy(o->tls_host.len ? o->tls_host : host_of(o->addr));
+    r->host = sn_str_dup(o->tls_host.len ? o->tls_host : host_of(o->addr));
     r->workers = sn_aligned_alloc(SN_CACHE_LINE, r->n_workers * sizeof(*r->workers));
     if (r->workers) memset(r->workers, 0, r->n_workers * sizeof(*r->workers));
     if (!r->addr || !r->user || !r->password || !r->host || !r->workers) return SN_E_NOMEM;

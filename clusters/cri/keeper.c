@@ -88,15 +88,7 @@ static bool flag(const struct request *q, const char *key)
     return sn_json_bool_or(sn_json_get(q->v, key), false);
 }
 
-static char *copy(struct sn_str s)
-{
-    if (!s.len) return NULL;
-    char *p = sn_alloc(s.len + 1);
-    if (!p) return NULL;
-    memcpy(p, s.ptr, s.len);
-    p[s.len] = 0;
-    return p;
-}
+static char *copy(struct sn_str s) { return s.len ? sn_str_dup(s) : NULL; }
 
 static void broadcast(struct keeper *k, struct sn_str text)
 {

@@ -123,20 +123,13 @@ static int update_runtime_config(struct sn_grpc_call *c,
 
 /* ---- opening ---- */
 
-static char *copy(const char *s)
-{
-    char *p = sn_alloc(strlen(s) + 1);
-    if (p) memcpy(p, s, strlen(s) + 1);
-    return p;
-}
-
 /* Beside this program, or where the build tree has it. */
 static char *find_keeper(const char *given)
 {
     char self[512], path[600];
     static const char *const places[] = {"sennit-keeper", "../sennit-keeper/sennit-keeper",
                                          "../libexec/sennit/sennit-keeper"};
-    if (given) return copy(given);
+    if (given) return sn_str_dup(sn_str(given));
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n <= 0) return NULL;
     self[n] = 0;
@@ -144,7 +137,7 @@ static char *find_keeper(const char *given)
     if (slash) *slash = 0;
     for (size_t i = 0; i < SN_COUNT_OF(places); i++) {
         snprintf(path, sizeof path, "%s/%s", self, places[i]);
-        if (access(path, X_OK) == 0) return copy(path);
+        if (access(path, X_OK) == 0) return sn_str_dup(sn_str(path));
     }
     return NULL;
 }
@@ -178,10 +171,10 @@ static int fill(void *arg)
 
 static int copy_opts(struct sn_cri *s, const struct sn_cri_opts *o)
 {
-    s->run_dir = copy(o->run_dir ? o->run_dir : SN_CRI_RUN_DEFAULT);
-    s->state_dir = copy(o->state_dir ? o->state_dir : SN_CRI_STATE_DEFAULT);
-    s->cgroup_root = copy(o->cgroup_root ? o->cgroup_root : "/sennit");
-    s->seccomp_dir = copy(o->seccomp_dir ? o->seccomp_dir : "/var/lib/kubelet/seccomp");
+    s->run_dir = sn_str_dup(sn_str(o->run_dir ? o->run_dir : SN_CRI_RUN_DEFAULT));
+    s->state_dir = sn_str_dup(sn_str(o->state_dir ? o->state_dir : SN_CRI_STATE_DEFAULT));
+    s->cgroup_root = sn_str_dup(sn_str(o->cgroup_root ? o->cgroup_root : "/sennit"));
+    s->seccomp_dir = sn_str_dup(sn_str(o->seccomp_dir ? o->seccomp_dir : "/var/lib/kubelet/seccomp"));
     s->keeper = find_keeper(o->keeper);
     s->insecure = o->insecure_registry;
     if (!s->run_dir || !s->state_dir || !s->cgroup_root || !s->seccomp_dir) return SN_E_NOMEM;

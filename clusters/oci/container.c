@@ -15,13 +15,6 @@ const char *sn_oci_status_name(enum sn_oci_status s)
     return names[s];
 }
 
-static char *copy(const char *s)
-{
-    size_t n = strlen(s) + 1;
-    char *p = sn_alloc(n);
-    return p ? memcpy(p, s, n) : NULL;
-}
-
 int sn_oci_container_new(const struct sn_oci_host *h, const char *id, struct sn_oci_container **ret)
 {
     struct sn_oci_container *c = SN_NEW(struct sn_oci_container);
@@ -29,8 +22,8 @@ int sn_oci_container_new(const struct sn_oci_host *h, const char *id, struct sn_
     c->host = *h;
     c->state = (struct sn_oci_state_file)SN_OCI_STATE_NONE;
     c->pidfd = -1;
-    c->id = copy(id);
-    c->root = copy(h->root);
+    c->id = sn_str_dup(sn_str(id));
+    c->root = sn_str_dup(sn_str(h->root));
     if (!c->id || !c->root) {
         sn_oci_close(c);
         return SN_E_NOMEM;

@@ -24,17 +24,6 @@ struct pidfd_facts {
 #define PIDFD_FACTS _IOWR(0xFF, 11, struct pidfd_facts)
 #define PIDFD_FACT_EXIT (1u << 3)
 
-static char *copy(const char *s)
-{
-    size_t n = s ? strlen(s) : 0;
-    char *p = sn_alloc(n + 1);
-    if (p) {
-        if (n) memcpy(p, s, n);
-        p[n] = 0;
-    }
-    return p;
-}
-
 struct process *process_new(struct sn_task *t, const char *exec_id, const struct sn_stdio_opts *io)
 {
     struct process *p = SN_NEW(struct process);
@@ -44,10 +33,10 @@ struct process *process_new(struct sn_task *t, const char *exec_id, const struct
     p->pidfd = -1;
     p->terminal = io->terminal;
     sn_list_init(&p->link);
-    p->exec_id = copy(exec_id);
-    p->in = copy(io->in);
-    p->out = copy(io->out);
-    p->err = copy(io->err);
+    p->exec_id = sn_str_dup(sn_str(exec_id));
+    p->in = sn_str_dup(sn_str(io->in));
+    p->out = sn_str_dup(sn_str(io->out));
+    p->err = sn_str_dup(sn_str(io->err));
     if (p->exec_id && p->in && p->out && p->err) return p;
     process_unref(p);
     return NULL;

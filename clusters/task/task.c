@@ -325,21 +325,13 @@ static int task_made(struct sn_task *t, int console)
     return r;
 }
 
-static char *text_copy(const char *s)
-{
-    size_t n = strlen(s) + 1;
-    char *p = sn_alloc(n);
-    if (p) memcpy(p, s, n);
-    return p;
-}
-
 /* restore_keep - what start will need. */
 static int restore_keep(struct sn_task *t, const struct sn_task_opts *o)
 {
     t->no_pivot = o->no_pivot;
     t->no_new_keyring = o->no_new_keyring;
-    t->restore_from = text_copy(o->restore_from);
-    if (o->restore_work) t->restore_work = text_copy(o->restore_work);
+    t->restore_from = sn_str_dup(sn_str(o->restore_from));
+    if (o->restore_work) t->restore_work = sn_str_dup(sn_str(o->restore_work));
     return t->restore_from && (!o->restore_work || t->restore_work) ? 0 : SN_E_NOMEM;
 }
 

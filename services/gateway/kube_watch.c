@@ -413,15 +413,6 @@ static int status_main(void *arg)
     }
 }
 
-static char *copy_cstr(struct sn_str s)
-{
-    char *p = sn_alloc(s.len + 1);
-    if (!p) return NULL;
-    if (s.len) memcpy(p, s.ptr, s.len);
-    p[s.len] = 0;
-    return p;
-}
-
 int gw_kube_client_start(struct sn_gateway *gw)
 {
     const struct sn_gw_conf_kube *k = &gw->snap->conf->kubernetes;
@@ -437,9 +428,9 @@ int gw_kube_client_start(struct sn_gateway *gw)
     gw->kube = c;
     struct sn_str server = k->server;
     while (server.len && server.ptr[server.len - 1] == '/') server.len--;
-    c->server = copy_cstr(server);
-    if (k->token_file.len) c->token_file = copy_cstr(k->token_file);
-    c->controller = copy_cstr(k->controller);
+    c->server = sn_str_dup(server);
+    if (k->token_file.len) c->token_file = sn_str_dup(k->token_file);
+    c->controller = sn_str_dup(k->controller);
     int r = c->server && c->controller && (c->token_file || !k->token_file.len) ? 0 : SN_E_NOMEM;
     struct sn_gw_conf_upstream u = {.tls = {.enabled = true, .ca = k->ca_file}};
     if (r == 0 && sn_str_starts(server, SN_STR("https:"))) r = gw_tls_client(&u, &c->tls);

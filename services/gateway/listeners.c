@@ -10,15 +10,6 @@
 
 #define OLD_POLL_NS (200 * SN_MS)
 
-static char *copy_str(struct sn_str s)
-{
-    char *p = sn_alloc(s.len + 1);
-    if (!p) return NULL;
-    if (s.len) memcpy(p, s.ptr, s.len);
-    p[s.len] = 0;
-    return p;
-}
-
 /* A Secret keeps its name when its content changes. */
 static void pem_key(struct sn_buf *b, const struct sn_gw_conf_cert *c)
 {
@@ -87,7 +78,7 @@ static int proxy_first(struct sn_stream *st, void *arg, char **ret_peer)
     int64_t prev = sn_deadline_tighten(sn_now() + l->proxy_timeout);
     int r = proxy_header(st, &p);
     sn_deadline_restore(prev);
-    if (r == 0 && p.known && !(*ret_peer = copy_str(sn_str(p.source)))) r = SN_E_NOMEM;
+    if (r == 0 && p.known && !(*ret_peer = sn_str_dup(sn_str(p.source)))) r = SN_E_NOMEM;
     return r;
 }
 
@@ -170,8 +161,8 @@ static int listener_new(struct sn_gateway *gw, struct gw_snap *s,
     if (!l) return SN_E_NOMEM;
     l->gw = gw;
     l->slot = old ? old->slot : GW_LISTENERS_MAX;
-    l->name = copy_str(conf->name);
-    l->addr = copy_str(conf->address);
+    l->name = sn_str_dup(conf->name);
+    l->addr = sn_str_dup(conf->address);
     listener_key(s->conf, conf, &l->key);
     int r = l->name && l->addr ? l->key.err : SN_E_NOMEM;
     if (r == 0) r = server_new(gw, s->conf, conf, l);

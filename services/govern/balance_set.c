@@ -13,15 +13,6 @@ void gov_endpoint_unref(struct sn_gov_endpoint *ep)
     sn_free(ep);
 }
 
-static char *copy_str(struct sn_str s)
-{
-    char *c = sn_alloc(s.len + 1);
-    if (!c) return NULL;
-    if (s.len) memcpy(c, s.ptr, s.len);
-    c[s.len] = 0;
-    return c;
-}
-
 static struct sn_gov_endpoint *endpoint_new(const struct sn_gov_endpoint_spec *spec, uint64_t key)
 {
     struct sn_gov_endpoint *ep = sn_aligned_alloc(SN_CACHE_LINE, sizeof(*ep));
@@ -30,8 +21,8 @@ static struct sn_gov_endpoint *endpoint_new(const struct sn_gov_endpoint_spec *s
     ep->refs = 1;
     ep->key = key;
     sn_gov_endpoint_reset(ep);
-    ep->addr = copy_str(spec->addr);
-    ep->zone = copy_str(spec->zone);
+    ep->addr = sn_str_dup(spec->addr);
+    ep->zone = sn_str_dup(spec->zone);
     if (ep->addr && ep->zone) return ep;
     gov_endpoint_unref(ep);
     return NULL;
