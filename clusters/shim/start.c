@@ -92,6 +92,14 @@ static int socket_name(const char *dir, const char *address, const char *ns, str
     return n < (int)cap ? 0 : sn_fail(SN_E_TOO_LARGE, "socket folder %s: too long", dir);
 }
 
+static int address_of(const char *path, struct sockaddr_un *ret)
+{
+    *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+    return sn_str_cz(sn_str(path), ret->sun_path, sizeof(ret->sun_path)) >= 0
+               ? 0
+               : sn_fail(SN_E_TOO_LARGE, "socket %s: too long", path);
+}
+
 static bool somebody_listens(const struct sockaddr_un *un)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); /* banned: no runtime yet */
@@ -104,10 +112,9 @@ static bool somebody_listens(const struct sockaddr_un *un)
 /* socket_listen - *ret: the descriptor, or -1 where the pod's shim is there already. */
 static int socket_listen(const char *path, int *ret)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(un.sun_path))
-        return sn_fail(SN_E_TOO_LARGE, "socket %s: too long", path);
-    memcpy(un.sun_path, path, strlen(path));
+    struct sockaddr_un un;
+    int r = address_of(path, &un);
+    if (r < 0) return r;
     char dir[sizeof(un.sun_path)];
     snprintf(dir, sizeof(dir), "%s", path);
     *strrchr(dir, '/') = 0;
@@ -311,9 +318,8 @@ bool shim_start_said(int line)
 /* forget - the socket of a shim that was killed. */
 static void forget(const char *path)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    if (sn_str_cz(sn_str(path), un.sun_path, sizeof(un.sun_path)) >= 0 && !somebody_listens(&un))
-        unlink(path);
+    struct sockaddr_un un;
+    if (address_of(path, &un) == 0 && !somebody_listens(&un)) unlink(path);
 }
 
 /* hear - the shim's word. Returns 0 where somebody listens, else why not. */
@@ -347,9 +353,8 @@ static int start_run(struct start *s, int *ret_code)
                         sizeof(s->socket));
     if (r < 0) return r;
     note_address(s);
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    if (sn_str_cz(sn_str(s->socket), un.sun_path, sizeof(un.sun_path)) < 0)
-        return sn_fail(SN_E_TOO_LARGE, "socket %s: too long", s->socket);
+    struct sockaddr_un un;
+    if ((r = address_of(s->socket, &un)) < 0) return r;
     if (somebody_listens(&un)) return reply(s);
     int line[2];
     const int kind = SOCK_SEQPACKET | SOCK_CLOEXEC;

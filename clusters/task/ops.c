@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* task/ops.c - what is done to tasks and their processes between creation and deletion. */
-#include <errno.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clusters/oci/checkpoint.h"
@@ -57,12 +55,6 @@ struct start_job {
     bool restored;
 };
 
-static int work_folder(const char *path)
-{
-    if (!path || mkdir(path, 0700) == 0 || errno == EEXIST) return 0;
-    return sn_fail_errno(errno, "mkdir %s", path);
-}
-
 static int restore_job(struct start_job *j)
 {
     struct sn_task *t = j->p->task;
@@ -73,8 +65,7 @@ static int restore_job(struct start_job *j)
                                    .no_pivot = t->no_pivot,
                                    .no_new_keyring = t->no_new_keyring};
     if (j->p->terminal) c.ret_console = &j->console;
-    int r = work_folder(o.work);
-    if (r >= 0) r = sn_oci_restore(t->host->o.oci, &c, &o, &t->c);
+    int r = sn_oci_restore(t->host->o.oci, &c, &o, &t->c);
     if (r < 0) return r;
     t->own_pids = task_own_pids(t->c);
     j->p->pid = sn_oci_pid(t->c);
@@ -280,11 +271,7 @@ static int op_pause(struct op *op) { return sn_oci_pause(op->t->c); }
 static int op_resume(struct op *op) { return sn_oci_resume(op->t->c); }
 static int op_update(struct op *op) { return sn_oci_update(op->t->c, op->resources); }
 static int op_pids(struct op *op) { return sn_oci_pids(op->t->c, op->arena, &op->pids); }
-static int op_checkpoint(struct op *op)
-{
-    int r = work_folder(op->criu->work);
-    return r < 0 ? r : sn_oci_checkpoint(op->t->c, op->criu);
-}
+static int op_checkpoint(struct op *op) { return sn_oci_checkpoint(op->t->c, op->criu); }
 static int op_stats(struct op *op)
 {
     struct sn_cgroup *cg;

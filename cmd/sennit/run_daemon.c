@@ -124,7 +124,6 @@ int run_list(struct run_job *j, struct runtime_v1_list_containers_response **ret
     return runtime_v1_runtime_service_list_containers_call(j->ch, &q, j->a, ret, NULL);
 }
 
-/* By name, or by the beginning of an id. */
 int run_find(struct run_job *j, struct sn_str what, struct runtime_v1_container **ret)
 {
     struct runtime_v1_list_containers_response *all;

@@ -94,7 +94,6 @@ static int read_status(struct run_stream *s, struct sn_str text)
     return r;
 }
 
-/* Carries standard streams to and from a URL of the daemon until the other side ends. */
 int run_stream(struct run_job *j, struct sn_str url, struct run_stream *s)
 {
     struct sn_scope_storage mem;
