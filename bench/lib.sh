@@ -50,6 +50,18 @@ bench_wait_port() {
   done
   echo "bench: nothing listens on port $1" >&2; return 1
 }
+# bench_cpu_group NAME - this shell and all it starts from now on run in a group of that name, whose CPU time counts who has ended,
+# too: $BENCH_GROUP/cpuacct.usage, ns. Groups with the name in theirs are removed at the end. 1 where there is no cpuacct of cgroup v1.
+bench_cpu_group() {
+  BENCH_GROUP=/sys/fs/cgroup/cpuacct/$1
+  mkdir -p "$BENCH_GROUP" && echo $$ >"$BENCH_GROUP/tasks" || return 1
+  trap bench_cpu_group_end EXIT
+}
+bench_cpu_group_end() {
+  bench_cleanup
+  echo $$ >/sys/fs/cgroup/cpuacct/tasks
+  find /sys/fs/cgroup -depth -type d -path "*/${BENCH_GROUP##*/}*" -exec rmdir {} + 2>/dev/null
+}
 # bench_cpu_s PID... - user+system CPU seconds of the processes and their children so far.
 bench_cpu_s() {
   python3 - "$@" <<'PY'

@@ -9,14 +9,7 @@ pods=${1:-200} runs=${RUNS:-30} warm=${WARM:-3} parts=${PARTS:-time memory}
 bench_build cmd/containerd-shim-sennit-v2/containerd-shim-sennit-v2
 [ "$(id -u)" = 0 ] && [ -x /usr/bin/containerd ] && [ -x /bin/busybox ] || { echo "SKIP shim: needs root, containerd and busybox-static"; exit 0; }
 d=$BENCH_TMP ns=sennit-bench-$$ image=docker.io/library/bb:1
-group=/sys/fs/cgroup/cpuacct/$ns
-mkdir -p "$group" && echo $$ >"$group/tasks" || { echo "SKIP shim: needs the cpuacct group of cgroup v1"; exit 0; }
-end() {
-  bench_cleanup
-  echo $$ >/sys/fs/cgroup/cpuacct/tasks
-  find /sys/fs/cgroup -depth -type d -path "*/$ns*" -exec rmdir {} + 2>/dev/null
-}
-trap end EXIT
+bench_cpu_group "$ns" || { echo "SKIP shim: needs the cpuacct group of cgroup v1"; exit 0; }
 cat >"$d/config.toml" <<X
 version = 2
 root = "$d/root"
@@ -73,7 +66,7 @@ if status: sys.exit(f"failed: {cmd}")
 with open(out, "a") as f:
     f.write(f"{w // 1000} {(usage() - u) // 1000} {(of(daemon) - c) // 1000} {int((r.ru_utime + r.ru_stime) * 1e6)}\n")
 P
-  one() { python3 "$d/one.py" "$d/$1" "$group" "$daemon" /usr/bin/ctr -a "$d/c.sock" -n "$ns" run --rm --null-io --cgroup "/$ns/$3" --runtime "$2" $image "$3" true || exit 1; }
+  one() { python3 "$d/one.py" "$d/$1" "$BENCH_GROUP" "$daemon" /usr/bin/ctr -a "$d/c.sock" -n "$ns" run --rm --null-io --cgroup "/$ns/$3" --runtime "$2" $image "$3" true || exit 1; }
   for i in $(seq "$warm"); do one warm $theirs "wr$i"; one warm $ours "ws$i"; done
   for i in $(seq "$runs"); do
     if [ $((i % 2)) = 0 ]; then one theirs $theirs "r$i"; one ours $ours "s$i"; else one ours $ours "s$i"; one theirs $theirs "r$i"; fi

@@ -12,14 +12,7 @@ rounds=${1:-100}
 bench_build bench/task/bench_task cmd/sennit-oci/sennit-oci
 [ "$(id -u)" = 0 ] && [ -x /usr/bin/crun ] || { echo "SKIP task: needs root and crun"; exit 0; }
 oci=$BENCH_BUILD/cmd/sennit-oci/sennit-oci cg=sennit-test-bench-$$ b=$BENCH_TMP/bundle
-group=/sys/fs/cgroup/cpuacct/$cg
-mkdir -p "$group" && echo $$ >"$group/tasks" || { echo "SKIP task: needs the cpuacct group of cgroup v1"; exit 0; }
-end() {
-  bench_cleanup
-  echo $$ >/sys/fs/cgroup/cpuacct/tasks
-  find /sys/fs/cgroup -depth -type d -path "*/$cg*" -exec rmdir {} + 2>/dev/null
-}
-trap end EXIT
+bench_cpu_group "$cg" || { echo "SKIP task: needs the cpuacct group of cgroup v1"; exit 0; }
 mkdir -p "$b"/rootfs/{bin,proc,sys,dev}
 cc -O2 -static -nostdlib -ffreestanding -o "$b/rootfs/bin/tiny" "$BENCH_ROOT/bench/oci/tiny.c" && cc -O2 -o "$BENCH_TMP/drive" "$BENCH_ROOT/bench/oci/drive.c" || exit 1
 "$oci" spec -f - | python3 -c '
@@ -31,7 +24,7 @@ json.dump(c, open("'"$b"'/config.json", "w"))'
 echo "| $rounds containers in turns; medians, ms | memory of the daemon | create to execution | create to end of delete | CPU | least start |"
 echo "|---|---|---|---|---|---|"
 for mb in 1 256 1024; do
-  "$BENCH_BUILD/bench/task/bench_task" "$b" "$BENCH_TMP/states" "$group/cpuacct.usage" "$rounds" $mb |
+  "$BENCH_BUILD/bench/task/bench_task" "$b" "$BENCH_TMP/states" "$BENCH_GROUP/cpuacct.usage" "$rounds" $mb |
     awk -v mb=$mb '{ printf "| %s | %d MiB | %.2f | %.2f | %.2f | %.2f |\n", $1 == "zygote" ? "by its zygote" : "by the daemon itself", mb, $2 / 1000, $3 / 1000, $4 / 1000, $5 / 1000 }'
 done
 echo

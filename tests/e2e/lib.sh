@@ -31,3 +31,12 @@ start() {
   first=$(head -1 "$file")
   [ -n "$first" ] || { echo "FAIL start $1: $(cat "$file.err")"; exit 1; }
 }
+# comet_peer - the real CometBFT as $comet, in the folder $cache. Where it cannot be had the script ends, by its own `end`.
+comet_peer() {
+  cache=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/chain-store
+  comet=$cache/cometbft
+  command -v go >/dev/null || { skip CometBFT "go is not installed"; end; }
+  mkdir -p "$cache"
+  [ -x "$comet" ] || GOBIN=$cache go install github.com/cometbft/cometbft/cmd/cometbft@v0.38.25 >"$cache/go.log" 2>&1 ||
+    { skip CometBFT "its Go module is out of reach"; end; }
+}

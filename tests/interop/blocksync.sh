@@ -9,12 +9,7 @@ peer=$(realpath "$1") root=$2
 end() { echo "$passed passed, $failed failed, $skipped skipped"; [ "$failed" -eq 0 ]; exit; }
 blocks=${BLOCKSYNC_BLOCKS:-300}
 export BLOCKSYNC_VALIDATORS=7
-cache=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/chain-store
-comet=$cache/cometbft
-command -v go >/dev/null || { skip CometBFT "go is not installed"; end; }
-mkdir -p "$cache"
-[ -x "$comet" ] || GOBIN=$cache go install github.com/cometbft/cometbft/cmd/cometbft@v0.38.25 >"$cache/go.log" 2>&1 ||
-  { skip CometBFT "its Go module is out of reach"; end; }
+comet_peer
 read -r rpc1 p2p1 rpc2 p2p2 ours < <(free_ports 5)
 
 # go_home NAME RPC P2P - a home with the made chain's genesis and an empty store.

@@ -9,12 +9,7 @@ set -u
 sennit=$(realpath "$1") kv=$(realpath "$2") root=$3 rounds=${CRASH_ROUNDS:-10}
 . "$root/tests/e2e/lib.sh"
 end() { echo "$passed passed, $failed failed, $skipped skipped"; [ "$failed" -eq 0 ]; exit; }
-cache=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/chain-store
-comet=$cache/cometbft
-command -v go >/dev/null || { skip CometBFT "go is not installed"; end; }
-mkdir -p "$cache"
-[ -x "$comet" ] || GOBIN=$cache go install github.com/cometbft/cometbft/cmd/cometbft@v0.38.25 >"$cache/go.log" 2>&1 ||
-  { skip CometBFT "its Go module is out of reach"; end; }
+comet_peer
 kv_cache=${cache%/*}/kv; mkdir -p "$kv_cache" && cp "$root/tests/interop/kv/main.go" "$kv_cache/"
 (cd "$kv_cache" && { [ -f go.mod ] || go mod init kv; } && go mod tidy && go build -o kv .) >"$kv_cache/go.log" 2>&1 ||
   { skip goleveldb "its Go module is out of reach"; end; }

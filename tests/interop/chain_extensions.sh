@@ -8,12 +8,7 @@ sennit=$(realpath "$1") root=$2
 . "$root/tests/e2e/lib.sh"
 . "$root/tests/e2e/chain_rig.sh"
 end() { echo "$passed passed, $failed failed, $skipped skipped"; [ "$failed" -eq 0 ]; exit; }
-cache=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/chain-store
-comet=$cache/cometbft
-command -v go >/dev/null || { skip CometBFT "go is not installed"; end; }
-mkdir -p "$cache"
-[ -x "$comet" ] || GOBIN=$cache go install github.com/cometbft/cometbft/cmd/cometbft@v0.38.25 >"$cache/go.log" 2>&1 ||
-  { skip CometBFT "its Go module is out of reach"; end; }
+comet_peer
 why=$(chain_probe); [ -z "$why" ] || { skip network "$why"; end; }
 chain_up 4 || { fail "the network" "namespaces"; end; }
 chain_set timeout_commit '"100ms"'

@@ -6,13 +6,8 @@
 set -u
 sennit=$(realpath "$1") root=$2
 . "$root/tests/e2e/lib.sh"
-cache=${SENNIT_PEER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sennit-peers}/chain-store
-comet=$cache/cometbft
 end() { echo "$passed passed, $failed failed, $skipped skipped"; [ "$failed" -eq 0 ]; exit; }
-command -v go >/dev/null || { skip CometBFT "go is not installed"; end; }
-mkdir -p "$cache"
-[ -x "$comet" ] || GOBIN=$cache go install github.com/cometbft/cometbft/cmd/cometbft@v0.38.25 >"$cache/go.log" 2>&1 ||
-  { skip CometBFT "its Go module is out of reach"; end; }
+comet_peer
 read -r rpc p2p app < <(free_ports 3)
 # new_home NAME: a home of cometbft init with quick blocks.
 new_home() {
